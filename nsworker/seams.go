@@ -1,0 +1,56 @@
+// Package nsworker keeps one VRF true: one goroutine, one select. It sees the
+// kernel and BGP through the interfaces of this file, so that its loop runs in
+// tests without root.
+package nsworker
+
+import (
+	"context"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// Kernel opens tables. It is safe for concurrent use.
+type Kernel interface {
+	// Open binds to a VRF's table. Where the namespace, device or table is not
+	// there, the error matches rib.ErrAbsent; nothing falls back to main.
+	Open(ctx context.Context, b rib.Binding, protocol uint8) (Table, error)
+	// Await returns a channel that is signalled whenever a binding that is
+	// absent might be there now, and a function that ends the watch. A signal
+	// may be false: Open decides.
+	Await(b rib.Binding) (changed <-chan struct{}, stop func(), err error)
+}
+
+// Table is the open table of one VRF. Read, Apply and Close are called by its
+// one owner; Ready may be waited on by it.
+type Table interface {
+	// Where is the identity of the table.
+	Where() rib.Where
+	// Read reads the whole table and the namespace's links. It repeats an
+	// interrupted dump, and returns an error rather than a part.
+	Read(ctx context.Context) (rib.Table, error)
+	// Apply makes changes in their order, and goes on after one that fails.
+	// The answer has one error for each change, nil where the kernel confirmed
+	// it. The second result is the failure of the whole batch (the socket, the
+	// context): then nothing is known, and the table must be read again.
+	Apply(ctx context.Context, changes []rib.Change) ([]error, error)
+	// Ready is signalled when Events has something.
+	Ready() <-chan struct{}
+	// Events takes what happened in the table and the namespace since the last
+	// call, without our own changes.
+	Events() rib.KernelEvents
+	// Close frees the sockets. It is called once.
+	Close() error
+}
+
+// BGP is what a worker needs of the speaker. It is safe for concurrent use.
+type BGP interface {
+	// Feed returns the mailbox of a VRF. It is the same one after a restart of
+	// the worker.
+	Feed(vrf string) (*rib.Feed, error)
+	// Announced returns what is announced for a VRF now, also by an earlier
+	// worker of it.
+	Announced(vrf string) []rib.Announcement
+	// Announce makes changes to what is announced. After an error nothing is
+	// known of any of them: ask Announced.
+	Announce(ctx context.Context, vrf string, changes []rib.AnnounceChange) error
+}

@@ -1,0 +1,25 @@
+package rib
+
+// RouteEvent is a change of one route that another program, or the kernel
+// itself, made in the VRF's table.
+type RouteEvent struct {
+	Route   Route
+	Deleted bool
+}
+
+// KernelEvents is what happened in a namespace since it was last asked, as far
+// as one VRF is concerned.
+type KernelEvents struct {
+	// Routes, oldest first. Empty where Resync is set: whoever reads the table
+	// again needs no single steps.
+	Routes []RouteEvent
+	// Resync says that the table must be read again, and Reason why: "link",
+	// "address", "nexthop", "overflow", "backlog".
+	Resync bool
+	Reason string
+	// Gone says that the binding no longer holds (the namespace's name was
+	// removed or given to another, the VRF device is gone or has another
+	// table). The table must be closed; nothing else in the event counts.
+	Gone   bool
+	GoneBy string // what is gone, for a person
+}

@@ -1,0 +1,83 @@
+package rib
+
+import (
+	"net/netip"
+)
+
+// RD is a route distinguisher as its 8 bytes in wire order (RFC 4364 section
+// 4.2), read as a big-endian number. The zero RD is the global table.
+type RD uint64
+
+// RT is a route target extended community as its 8 bytes in wire order (RFC
+// 4360), read as a big-endian number. Two RTs are equal where all 8 bytes are.
+type RT uint64
+
+// Community is an RFC 1997 community.
+type Community uint32
+
+// LargeCommunity is an RFC 8092 large community.
+type LargeCommunity struct{ Global, Local1, Local2 uint32 }
+
+// Origin codes of RFC 4271 section 4.3.
+const (
+	OriginIGP        uint8 = 0
+	OriginEGP        uint8 = 1
+	OriginIncomplete uint8 = 2
+)
+
+// Attrs are the attributes of a path that vrfredist needs. They are shared by
+// many paths and immutable once handed on.
+type Attrs struct {
+	Nexthop   netip.Addr // a link-local one carries its interface as zone, where it is known
+	LinkLocal netip.Addr // the second nexthop of RFC 2545; invalid: none
+
+	Peer     netip.Addr // the neighbour that sent it; invalid: originated here
+	RouterID netip.Addr // of that neighbour
+	PeerAS   uint32
+
+	// Source is the VRF in which this server learned or originated the path:
+	// "" for the global table and for VPN paths from other PEs.
+	Source string
+	// Imported marks a path that a worker of this daemon announced, from the
+	// kernel table of Source ("default" for the global table).
+	Imported bool
+
+	LocalPref    uint32 // 100 where the path has none
+	MED          uint32 // 0 where the path has none
+	Origin       uint8
+	IBGP         bool
+	Stale        bool // LLGR-stale (RFC 9494)
+	ASPath       []uint32
+	ASPathLen    int // as RFC 4271 9.1.2.2 counts: a set is 1, confederations 0
+	OriginatorID netip.Addr
+	ClusterLen   int
+
+	RTs         []RT
+	Communities []Community
+	Large       []LargeCommunity
+}
+
+// Path is one candidate for a prefix in a VRF.
+type Path struct {
+	Prefix netip.Prefix
+	RD     RD
+	ID     uint32 // tells the paths of one RD:prefix apart (RFC 7911, multipath)
+	Label  uint32 // MPLS label of a VPN path; 0: none
+	Age    int64  // Unix seconds at which it was learned
+	Attrs  *Attrs
+}
+
+// Announcement is a route that a VRF imports into BGP: ORIGIN incomplete,
+// nexthop self. The VRF's RD and export RTs are added by BGP.
+type Announcement struct {
+	Prefix      netip.Prefix
+	MED         uint32
+	Communities []Community
+	Large       []LargeCommunity
+}
+
+// AnnounceChange announces, or with Withdraw takes back, one route of a VRF.
+type AnnounceChange struct {
+	Announcement
+	Withdraw bool
+}

@@ -1,0 +1,32 @@
+package rib
+
+import "net/netip"
+
+// ImportPolicy says which kernel routes of a VRF go into BGP.
+type ImportPolicy struct {
+	Enabled          bool
+	Interfaces       []string // path.Match globs on the output interface's name
+	Protocols        []uint8  // rtm_protocol; none: all
+	AllowDefault     bool
+	MED              *uint32 // nil: the route's metric
+	Communities      []Community
+	LargeCommunities []LargeCommunity
+}
+
+// ExportPolicy says which BGP routes of a VRF go into its kernel table. A path
+// that carries any of the communities passes; with none given, every path does.
+type ExportPolicy struct {
+	Enabled          bool
+	Community        []Community // none or one: the key `community`
+	CommunityList    []Community
+	LargeCommunities []LargeCommunity
+	Metric           uint32 // 1 to 2^32-1
+	MaxRoutes        int    // quota; 0: DefaultMaxRoutes
+	MaxPaths         int    // equal paths used at once; 0 is read as 1
+	AcceptBlackhole  bool   // a path with BLACKHOLE (RFC 7999) becomes a blackhole route
+	PrefSrc4         netip.Addr
+	PrefSrc6         netip.Addr
+}
+
+// DefaultMaxRoutes is the quota of a VRF that names none: generous and finite.
+const DefaultMaxRoutes = 4_000_000

@@ -1,0 +1,178 @@
+package rib
+
+import (
+	"net/netip"
+)
+
+// Kind is what the kernel does with packets that match a route: its rtm_type
+// (include/uapi/linux/rtnetlink.h), with the same numbers.
+type Kind uint8
+
+// The kinds that a table can hold.
+const (
+	KindUnicast     Kind = 1
+	KindLocal       Kind = 2
+	KindBroadcast   Kind = 3
+	KindAnycast     Kind = 4
+	KindMulticast   Kind = 5
+	KindBlackhole   Kind = 6
+	KindUnreachable Kind = 7
+	KindProhibit    Kind = 8
+	KindThrow       Kind = 9
+)
+
+// Route protocols (rtm_protocol) that this package treats by name.
+const (
+	ProtoRedirect uint8 = 1
+	ProtoKernel   uint8 = 2
+	ProtoBoot     uint8 = 3
+	ProtoStatic   uint8 = 4
+	ProtoRA       uint8 = 9
+	ProtoDHCP     uint8 = 16
+	// ProtoOwn is vrfredist's own number unless configured. It is not 186
+	// (bgp): FRR and gobgp-netlink use that, and a shared number cannot say
+	// whose a route is.
+	ProtoOwn uint8 = 179
+)
+
+// DefaultMetric is the metric of our routes unless configured. It is not 0: the
+// kernel turns 0 into 1024 for IPv6, and then a key read back is not the key
+// written.
+const DefaultMetric uint32 = 20
+
+// Key is the kernel's own key of a route within one table. TOS is always 0
+// here: routes with another TOS are never ours and never considered.
+type Key struct {
+	Prefix netip.Prefix
+	Metric uint32
+}
+
+// Hop is one way out: a resolved nexthop as the kernel knows it.
+type Hop struct {
+	Gateway netip.Addr // invalid where the destination is on the link itself; never has a zone
+	Ifindex int        // of the output interface, in the VRF's namespace
+	Weight  uint16     // 1 to 256; 0 is read as 1
+	OnLink  bool       // RTNH_F_ONLINK: the gateway need not be in a connected subnet
+	Dead    bool       // as read: RTNH_F_DEAD or RTNH_F_LINKDOWN; never written
+}
+
+// Route is a route of one kernel table, read from it or to be written to it.
+// Hops is never modified after a Route has been handed on.
+type Route struct {
+	Prefix    netip.Prefix
+	Metric    uint32
+	Protocol  uint8
+	Kind      Kind
+	Scope     uint8      // as read; the writer derives it from the hops
+	Hops      []Hop      // none for blackhole, unreachable, prohibit and throw
+	PrefSrc   netip.Addr // invalid: none
+	NexthopID uint32     // RTA_NH_ID, as read; Hops hold what it stands for, when known
+}
+
+// Key returns the kernel's key of r.
+func (r Route) Key() Key { return Key{r.Prefix, r.Metric} }
+
+// Link is an interface of the namespace of a VRF.
+type Link struct {
+	Index    int
+	Name     string
+	Master   int    // ifindex of the bridge or VRF device it is enslaved to; 0: none
+	VRFTable uint32 // the table of a VRF device; 0: this is none
+	Up       bool   // IFF_UP and IFF_RUNNING: administratively up, and with carrier
+	Admin    bool   // IFF_UP
+	Loopback bool
+	Addrs    []netip.Prefix // with host bits: 192.0.2.1/24
+}
+
+// Links are the interfaces of one namespace by index: an immutable snapshot.
+type Links map[int]Link
+
+// ByName returns the link called name.
+func (l Links) ByName(name string) (Link, bool) {
+	for _, k := range l {
+		if k.Name == name {
+			return k, true
+		}
+	}
+	return Link{}, false
+}
+
+// Table is one complete and uninterrupted reading of a VRF's table and of the
+// links of its namespace. A reader that cannot vouch for completeness returns
+// an error instead: a failed read is no news.
+type Table struct {
+	Links  Links
+	Routes []Route // all of them, own and foreign, both families, TOS 0 only
+}
+
+// Op is what a Change does.
+type Op uint8
+
+// The operations on one route.
+const (
+	OpAdd     Op = iota + 1 // exclusive: fails with ErrExists where the key is taken
+	OpReplace               // in place, of a route that is ours
+	OpDelete                // of a route that is ours; one that is gone already is no error
+)
+
+func (o Op) String() string {
+	switch o {
+	case OpAdd:
+		return "add"
+	case OpReplace:
+		return "replace"
+	case OpDelete:
+		return "delete"
+	}
+	return "unknown"
+}
+
+// Change is one change to a VRF's table. For OpDelete the key, protocol and
+// kind of Route say which.
+type Change struct {
+	Op    Op
+	Route Route
+}
+
+// Where is the identity of a table while it is open: the namespace's inode, not
+// its name, because a name can be given to another namespace.
+type Where struct {
+	Dev, Inode uint64 // of the namespace
+	Table      uint32
+	Device     int // ifindex of the VRF device; 0: none
+}
+
+// SameNamespace tells whether two tables are in the same network namespace.
+func (w Where) SameNamespace(o Where) bool { return w.Dev == o.Dev && w.Inode == o.Inode }
+
+// Binding says how a VRF finds its table. The zero Binding is the main table of
+// the daemon's own namespace.
+type Binding struct {
+	Netns  string // a name below /run/netns, or an absolute path; "": the daemon's own
+	Device string // the VRF device; "": none
+	Table  uint32 // a plain table; 0: none. Device and Table exclude each other
+}
+
+// String renders b as a person would say it: "main", "netns tenant-a",
+// "device vrf-red", "netns tenant-a, table 1001".
+func (b Binding) String() string {
+	s := ""
+	if b.Netns != "" {
+		s = "netns " + b.Netns
+	}
+	add := func(t string) {
+		if s != "" {
+			s += ", "
+		}
+		s += t
+	}
+	switch {
+	case b.Device != "":
+		add("device " + b.Device)
+	case b.Table != 0:
+		add("table " + utoa(b.Table))
+	case b.Netns == "":
+		add("main")
+	}
+	return s
+}

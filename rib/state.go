@@ -1,0 +1,69 @@
+package rib
+
+import (
+	"errors"
+	"net/netip"
+)
+
+// State is what became of one route.
+type State uint8
+
+// The states of an exported route. An imported route is Installed (announced)
+// or Filtered.
+const (
+	Installed  State = iota + 1
+	Filtered         // the policy leaves it out
+	Unresolved       // its nexthop cannot be reached inside the VRF
+	Conflict         // a foreign route has its key
+	OverQuota        // max_routes is reached
+	Failed           // the kernel refused it
+	Stale            // adopted from an earlier run, and not yet heard of in this one
+)
+
+func (s State) String() string {
+	switch s {
+	case Installed:
+		return "installed"
+	case Filtered:
+		return "filtered"
+	case Unresolved:
+		return "unresolved"
+	case Conflict:
+		return "conflict"
+	case OverQuota:
+		return "over-quota"
+	case Failed:
+		return "failed"
+	case Stale:
+		return "stale"
+	}
+	return "unknown"
+}
+
+// RouteStatus is a route as an operator sees it. Its slices are immutable.
+type RouteStatus struct {
+	Prefix  netip.Prefix
+	State   State
+	Reason  string   // one sentence where State is not Installed, else ""
+	Best    Path     // export: the best path; Attrs is nil for a Stale route
+	Paths   int      // export: how many paths of the VRF are used at once
+	Route   Route    // export: what is in the table (or would be); import: the kernel's route
+	Devices []string // the names of the interfaces of Route.Hops, in their order
+	MED     uint32   // import: as announced
+	Comms   []string // import: communities as announced, as text
+}
+
+// ErrExists is the kernel's EEXIST to an exclusive add: the key is taken.
+var ErrExists = errors.New("a route with this prefix and metric exists already")
+
+// ErrAbsent is matched (errors.Is) by the error of opening a binding whose
+// namespace, device or table is not there. Its text says what is waited for.
+var ErrAbsent = errors.New("not there yet")
+
+// Absent returns an error that matches ErrAbsent and reads what.
+func Absent(what string) error { return absentError(what) }
+
+type absentError string
+
+func (e absentError) Error() string        { return string(e) }
+func (e absentError) Is(target error) bool { return target == ErrAbsent }

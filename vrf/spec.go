@@ -1,0 +1,77 @@
+// Package vrf holds what a VRF is to the daemon (Spec), how it fares (Status),
+// and the Supervisor that keeps exactly the configured workers running. It
+// starts workers through a Factory and does not know what they do.
+package vrf
+
+import (
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// Default is the name of the VRF that stands for the global routing table.
+const Default = "default"
+
+// OnExit says what becomes of a VRF's kernel routes when the daemon ends.
+type OnExit uint8
+
+// Keep leaves them for the next start to adopt; Remove takes them out.
+const (
+	Keep OnExit = iota
+	Remove
+)
+
+// Spec is the validated configuration of one VRF. It is a value: nobody changes
+// one that was handed on, nor the slices in it.
+type Spec struct {
+	Name      string
+	RD        rib.RD // zero for Default
+	ImportRTs []rib.RT
+	ExportRTs []rib.RT
+	Binding   rib.Binding
+	Import    rib.ImportPolicy
+	Export    rib.ExportPolicy
+
+	Protocol       uint8         // of our routes: 5 to 255
+	ResyncInterval time.Duration // of the slow reconcile
+	SweepDelay     time.Duration // how long an adopted route may stay unheard of
+	OnExit         OnExit
+}
+
+// State is the state of a VRF.
+type State string
+
+// The states of a VRF.
+const (
+	Pending  State = "pending"  // its namespace, device or table is not there: Status.Reason says which
+	Syncing  State = "syncing"  // reading the table, or taking in BGP's routes for the first time
+	Ready    State = "ready"    // BGP and the kernel agree
+	Degraded State = "degraded" // they agree but for some routes: Status.Counts says how many
+	Failed   State = "failed"   // the worker ended in an error: Reason says which, Retry when it runs again
+)
+
+// Counts are the numbers of routes of a VRF. They are a snapshot.
+type Counts struct {
+	Paths      int // prefixes that BGP has for this VRF
+	Imported   int // kernel routes announced to BGP
+	Installed  int
+	Filtered   int
+	Unresolved int
+	Conflict   int
+	OverQuota  int
+	Failed     int
+	Stale      int
+	Foreign    int // foreign routes in the table
+}
+
+// Status is how a VRF fares: an immutable snapshot.
+type Status struct {
+	Spec     Spec
+	State    State
+	Reason   string    // for Pending, Degraded and Failed: one sentence
+	Since    time.Time // when State was entered
+	Retry    time.Time // Failed: when the worker runs again
+	Restarts int       // of the worker, since the VRF was configured
+	Table    uint32    // the table in use; 0 while there is none
+	Counts   Counts
+}

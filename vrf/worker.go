@@ -1,0 +1,55 @@
+package vrf
+
+import (
+	"context"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// Direction is which way a route travels.
+type Direction uint8
+
+// Import is kernel to BGP, Export is BGP to kernel.
+const (
+	Import Direction = iota + 1
+	Export
+)
+
+// Worker keeps one VRF true. The supervisor owns it: it calls Run once, in a
+// goroutine that it joins, and a new Worker is made for every start.
+type Worker interface {
+	// Run works until ctx ends and then returns nil, leaving kernel routes and
+	// announcements as they are, or taking them out where the context's cause
+	// says so (ErrRemoved, ErrExit with Spec.OnExit Remove).
+	// Any other return is a failure: the supervisor restarts it with backoff.
+	Run(ctx context.Context) error
+	// Reconfigure hands over a changed Spec with the same Name and Binding. It
+	// does not wait. Routes that both allow stay untouched.
+	Reconfigure(Spec)
+	// Routes calls yield with each route of one direction, ordered by prefix,
+	// until it returns false. It reads a snapshot, and may be called from any
+	// goroutine while Run runs; it ends with ctx.
+	Routes(ctx context.Context, d Direction, yield func(rib.RouteStatus) bool) error
+}
+
+// Report tells the supervisor how a worker fares. It may be called from any
+// goroutine and does not block. Of the Status only State, Reason, Table and
+// Counts are read; the supervisor keeps the rest.
+type Report func(Status)
+
+// Factory makes a worker for one start of a VRF.
+type Factory func(Spec, Report) Worker
+
+// Causes of the end of a worker's context (context.Cause).
+var (
+	// ErrRemoved: the VRF left the configuration, or its binding changed. The
+	// worker takes its routes out of the kernel and its announcements out of
+	// BGP before Run returns.
+	ErrRemoved = cause("the VRF was removed")
+	// ErrExit: the daemon ends. Spec.OnExit rules what becomes of the routes.
+	ErrExit = cause("the daemon ends")
+)
+
+type cause string
+
+func (c cause) Error() string { return string(c) }
