@@ -1,0 +1,35 @@
+# Two commands do everything on a fresh Debian or Ubuntu with Go: `make demo`
+# and `make test`. The rest is for those who work on the code.
+
+SHELL := /bin/bash
+
+.PHONY: help build test demo lint generate generate-check deps clean
+
+help: ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build bin/vrfredist
+	@mkdir -p bin
+	go build -trimpath -o bin/vrfredist ./cmd/vrfredist
+
+test: ## Install what is missing, run every test with the race detector, and sum up
+	@scripts/install-deps.sh test
+	go run ./integration/summary -race -count=1 -timeout 20m ./...
+
+demo: ## Show two tenants with the same prefixes, in network namespaces of its own
+	@scripts/demo.sh
+
+lint: ## Run golangci-lint at its pinned version
+	@scripts/lint.sh
+
+generate: ## Make the Go code of api/v1 from its .proto
+	@scripts/generate.sh
+
+generate-check: ## Fail where the generated code is not fresh
+	@scripts/generate.sh --check
+
+deps: ## Install what the tests need (as root; no service is started)
+	@scripts/install-deps.sh test
+
+clean: ## Remove what was built
+	rm -rf bin .cache

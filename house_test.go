@@ -1,0 +1,224 @@
+// Package house_test holds the house to its plan: which package may import
+// which, and how long a file and a function may grow.
+package house_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/vrfredist/vrfredist"
+
+// room is one package of the house and what it may import of the others.
+type room struct {
+	may []string // packages of this module
+	// only, where it is set, lists all that may be imported besides the
+	// standard library: for a package that is to stay pure.
+	only   []string
+	reason string
+}
+
+// house is the plan of DESIGN.md: arrows go one way.
+var house = map[string]room{
+	"rib": {
+		only:   []string{"github.com/gaissmai/bart"},
+		reason: "rib is pure: the standard library and a prefix trie, so that everything else can build on it and it can be tested without I/O",
+	},
+	"vrf": {
+		may:    []string{"rib"},
+		reason: "vrf starts workers through a Factory; it must not know what they do, nor who configures it",
+	},
+	"config": {
+		may:    []string{"vrf", "rib"},
+		reason: "config turns a file into validated values; it runs nothing",
+	},
+	"nsworker": {
+		may:    []string{"vrf", "rib"},
+		reason: "a worker sees the kernel and BGP through its own interfaces, so that its loop runs without root",
+	},
+	"nsworker/kernel": {
+		may:    []string{"rib"},
+		reason: "the kernel's side speaks rib's types and knows no VRF's policy",
+	},
+	"rib/speaker": {
+		may:    []string{"rib"},
+		reason: "nothing outside may assume that GoBGP runs in this process: a second speaker, over gRPC, is to come",
+	},
+	"api": {
+		may:    []string{"api/v1", "vrf", "rib"},
+		reason: "the API is one more view of the supervisor",
+	},
+	"api/v1": {reason: "generated code stands alone"},
+}
+
+// wardens are the only ones that may import a library, with the reason.
+var wardens = []struct {
+	prefix string
+	rooms  []string
+	reason string
+}{
+	{"github.com/osrg/gobgp", []string{"rib/speaker"},
+		"GoBGP stays behind rib/speaker, so that another speaker can take its place"},
+	{"github.com/vishvananda/netlink", []string{"nsworker/kernel"},
+		"netlink stays behind nsworker/kernel, so that workers can be tested without a kernel"},
+}
+
+// listed is what `go list -json` says of a package.
+type listed struct {
+	ImportPath, Dir                    string
+	GoFiles, TestGoFiles, XTestGoFiles []string
+	Imports, TestImports, XTestImports []string
+}
+
+func (p listed) room() string {
+	return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+}
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,TestGoFiles,XTestGoFiles,Imports,TestImports,XTestImports", "./...")
+	out, err := cmd.Output()
+	if err != nil {
+		if exit := new(exec.ExitError); errors.As(err, &exit) {
+			t.Fatalf("go list: %v: %s", err, exit.Stderr)
+		}
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("read what go list printed: %v", err)
+		}
+		all = append(all, p)
+	}
+	if len(all) == 0 {
+		t.Fatal("go list named no package")
+	}
+	return all
+}
+
+func TestArrowsGoOneWay(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, p := range packages(t) {
+		seen[p.room()] = true
+		plan, planned := house[p.room()]
+		if !planned {
+			continue // cmd wires everything; tests, benchmarks and tools may look everywhere
+		}
+		for _, imported := range p.Imports {
+			if err := plan.allows(p.room(), imported); err != nil {
+				t.Error(err)
+			}
+		}
+		// A test of a package may borrow a test library, but no room that the
+		// package itself could not enter.
+		for _, imported := range slices.Concat(p.TestImports, p.XTestImports) {
+			if !strings.HasPrefix(imported, module) {
+				continue
+			}
+			if err := plan.allows(p.room(), imported); err != nil {
+				t.Errorf("its test: %v", err)
+			}
+		}
+	}
+	for name := range house {
+		if !seen[name] {
+			t.Errorf("package %s of the plan does not exist: the plan or the house is out of date", name)
+		}
+	}
+}
+
+func (r room) allows(from, imported string) error {
+	inside, ours := strings.CutPrefix(imported, module+"/")
+	switch {
+	case ours && inside == from, ours && slices.Contains(r.may, inside):
+		return nil
+	case ours:
+		return fmt.Errorf("%s imports %s, and may import only %q of this module: %s", from, inside, r.may, r.reason)
+	case r.only != nil && strings.Contains(firstElement(imported), ".") && !slices.Contains(r.only, imported):
+		return fmt.Errorf("%s imports %s, and may import only %q besides the standard library: %s", from, imported, r.only, r.reason)
+	}
+	return nil
+}
+
+// firstElement of a standard library's import path has no dot.
+func firstElement(path string) string {
+	first, _, _ := strings.Cut(path, "/")
+	return first
+}
+
+func TestLibrariesStayBehindTheirDoor(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		for _, w := range wardens {
+			if slices.Contains(w.rooms, p.room()) {
+				continue
+			}
+			for _, imported := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+				if imported == w.prefix || strings.HasPrefix(imported, w.prefix+"/") {
+					t.Errorf("%s imports %s, which only %q may: %s", p.room(), imported, w.rooms, w.reason)
+				}
+			}
+		}
+	}
+}
+
+// The limits of length. Half of them is the aim; these are where it ends.
+const (
+	maxFileLines     = 500
+	maxFunctionLines = 80
+)
+
+func TestFilesAndFunctionsStayShort(t *testing.T) {
+	t.Parallel()
+	files := 0
+	for _, p := range packages(t) {
+		for _, name := range slices.Concat(p.GoFiles, p.TestGoFiles, p.XTestGoFiles) {
+			if strings.HasSuffix(name, ".pb.go") {
+				continue // generated
+			}
+			files++
+			checkLengths(t, filepath.Join(p.Dir, name), p.room()+"/"+name)
+		}
+	}
+	if files == 0 {
+		t.Fatal("no file was looked at")
+	}
+}
+
+func checkLengths(t *testing.T, path, show string) {
+	t.Helper()
+	set := token.NewFileSet()
+	parsed, err := parser.ParseFile(set, path, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Errorf("parse %s: %v", show, err)
+		return
+	}
+	if lines := set.File(parsed.Pos()).LineCount(); lines > maxFileLines {
+		t.Errorf("%s has %d lines, more than %d: what second thing does it do?", show, lines, maxFileLines)
+	}
+	for _, d := range parsed.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		if lines := set.Position(f.End()).Line - set.Position(f.Pos()).Line + 1; lines > maxFunctionLines {
+			t.Errorf("%s: %s has %d lines, more than %d: what second thing does it do?", show, f.Name.Name, lines, maxFunctionLines)
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package lab
+
+import (
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// BIRD is a BIRD 2 in a namespace. Its configurations here have no kernel
+// protocol: it speaks BGP and touches no kernel table.
+type BIRD struct {
+	*Process
+	lab    *Lab
+	config string
+	socket string
+}
+
+// BIRD starts BIRD with a configuration, and waits until it takes commands.
+func (n *Namespace) BIRD(config string) *BIRD {
+	n.lab.T.Helper()
+	file := n.lab.File("bird-"+n.Role+".conf", config)
+	b := &BIRD{lab: n.lab, config: "bird-" + n.Role + ".conf", socket: filepath.Join(n.lab.Dir, "bird-"+n.Role+".ctl")}
+	b.Process = n.Start("bird in "+n.Role, "bird", "-f", "-c", file, "-s", b.socket)
+	WaitFor(n.lab.T, "bird takes commands", Patience, func() string {
+		if out, err := b.try("show status"); err != nil {
+			return err.Error() + ": " + out
+		}
+		return ""
+	})
+	return b
+}
+
+func (b *BIRD) try(command string) (string, error) {
+	args := append([]string{"-s", b.socket}, strings.Fields(command)...)
+	out, err := exec.Command("birdc", args...).CombinedOutput()
+	return string(out), err
+}
+
+// Show runs a command of birdc.
+func (b *BIRD) Show(command string) string {
+	b.lab.T.Helper()
+	out, err := b.try(command)
+	if err != nil {
+		b.lab.T.Fatalf("birdc %s: %v: %s", command, err, out)
+	}
+	return out
+}
+
+// Reconfigure replaces BIRD's configuration.
+func (b *BIRD) Reconfigure(config string) {
+	b.lab.T.Helper()
+	b.lab.File(b.config, config)
+	if out := b.Show("configure"); !strings.Contains(out, "Reconfigured") && !strings.Contains(out, "Reconfiguration in progress") {
+		b.lab.T.Fatalf("bird refused its configuration: %s", out)
+	}
+}
+
+var birdPrefix = regexp.MustCompile(`(?m)^([0-9a-f.:]+/[0-9]+)\s`)
+
+// Received returns the prefixes that BIRD holds from one of its protocols.
+func (b *BIRD) Received(protocol string) []string {
+	b.lab.T.Helper()
+	prefixes := []string{}
+	for _, m := range birdPrefix.FindAllStringSubmatch(b.Show("show route protocol "+protocol), -1) {
+		prefixes = append(prefixes, m[1])
+	}
+	return prefixes
+}

@@ -1,0 +1,143 @@
+package lab
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// bgpd is where Debian's and Ubuntu's frr package has the program.
+const bgpd = "/usr/lib/frr/bgpd"
+
+// FRR is FRR's bgpd in a namespace, without zebra: it speaks BGP, VPN families
+// too, and touches no kernel table.
+type FRR struct {
+	*Process
+	lab    *Lab
+	socket string
+}
+
+// FRR starts bgpd with a configuration, and waits until it takes commands.
+func (n *Namespace) FRR(config string) *FRR {
+	n.lab.T.Helper()
+	dir := filepath.Join(n.lab.Dir, "frr-"+n.Role)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		n.lab.T.Fatalf("make a directory for bgpd: %v", err)
+	}
+	file := n.lab.File("frr-"+n.Role+"/bgpd.conf", config)
+	// -n and -Z keep it from the kernel and from zebra, -P 0 from opening a
+	// telnet port, -S from changing its user.
+	p := n.Start("bgpd in "+n.Role, bgpd, "-n", "-Z", "-S", "-P", "0", "-f", file,
+		"--vty_socket", dir, "-i", filepath.Join(dir, "pid"), "--log", "stdout")
+	f := &FRR{Process: p, lab: n.lab, socket: dir}
+	WaitFor(n.lab.T, "bgpd takes commands", Patience, func() string {
+		if out, err := f.run("show version"); err != nil {
+			return err.Error() + ": " + out
+		}
+		return ""
+	})
+	return f
+}
+
+func (f *FRR) run(commands ...string) (string, error) {
+	args := []string{"--vty_socket", f.socket}
+	for _, c := range commands {
+		args = append(args, "-c", c)
+	}
+	out, err := exec.Command("vtysh", args...).CombinedOutput()
+	return string(out), err
+}
+
+// Configure runs commands in configuration mode, a line each.
+func (f *FRR) Configure(lines ...string) {
+	f.lab.T.Helper()
+	out, err := f.run(append([]string{"configure terminal"}, lines...)...)
+	if err != nil || strings.Contains(out, "%") {
+		f.lab.T.Fatalf("configure bgpd: %v: %s", err, out)
+	}
+}
+
+// VPNRoute is a VPN path as FRR sees it.
+type VPNRoute struct {
+	RD, Prefix, Nexthop, RTs string
+	MED                      int
+}
+
+// VPN returns the VPN paths of a family ("ipv4" or "ipv6") by neighbour, as
+// "RD prefix" to path.
+func (f *FRR) VPN(family, neighbor string) map[string]VPNRoute {
+	f.lab.T.Helper()
+	var table struct {
+		Routes struct {
+			RDs map[string]map[string][]struct {
+				PeerID   string `json:"peerId"`
+				Metric   int    `json:"metric"`
+				NextHops []struct {
+					IP string `json:"ip"`
+				} `json:"nexthops"`
+			} `json:"routeDistinguishers"`
+		} `json:"routes"`
+	}
+	f.show("show bgp "+family+" vpn json", &table)
+	found := map[string]VPNRoute{}
+	for rd, prefixes := range table.Routes.RDs {
+		for prefix, paths := range prefixes {
+			for _, p := range paths {
+				if p.PeerID != neighbor {
+					continue
+				}
+				r := VPNRoute{RD: rd, Prefix: prefix, MED: p.Metric, RTs: f.routeTargets(family, rd, prefix)}
+				if len(p.NextHops) > 0 {
+					r.Nexthop = p.NextHops[0].IP
+				}
+				found[rd+" "+prefix] = r
+			}
+		}
+	}
+	return found
+}
+
+// routeTargets returns the extended communities of a path: FRR's table in JSON
+// leaves them out, its view of one prefix has them.
+func (f *FRR) routeTargets(family, rd, prefix string) string {
+	f.lab.T.Helper()
+	var view map[string]struct {
+		Paths []struct {
+			ExtendedCommunity struct {
+				String string `json:"string"`
+			} `json:"extendedCommunity"`
+		} `json:"paths"`
+	}
+	f.show(fmt.Sprintf("show bgp %s vpn %s json", family, prefix), &view)
+	for _, p := range view[rd].Paths {
+		return p.ExtendedCommunity.String
+	}
+	return "" // gone between the two questions
+}
+
+func (f *FRR) show(command string, into any) {
+	f.lab.T.Helper()
+	out, err := f.run(command)
+	if err != nil {
+		f.lab.T.Fatalf("%s: %v: %s", command, err, out)
+	}
+	if strings.TrimSpace(out) == "" {
+		return // FRR prints nothing at all where there is no such prefix
+	}
+	if err := json.Unmarshal([]byte(out), into); err != nil {
+		f.lab.T.Fatalf("%s: %v: %s", command, err, out)
+	}
+}
+
+// Established tells whether the session with neighbor is up.
+func (f *FRR) Established(neighbor string) bool {
+	f.lab.T.Helper()
+	var peers map[string]struct {
+		State string `json:"bgpState"`
+	}
+	f.show("show bgp neighbors "+neighbor+" json", &peers)
+	return peers[neighbor].State == "Established"
+}

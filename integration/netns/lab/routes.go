@@ -1,0 +1,135 @@
+package lab
+
+import (
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// Route is a route as `ip -json -details -N` prints it.
+type Route struct {
+	Type     string `json:"type"`
+	Dst      string `json:"dst"`
+	Gateway  string `json:"gateway"`
+	Via      *via   `json:"via"`
+	Dev      string `json:"dev"`
+	Table    string `json:"table"`
+	Protocol string `json:"protocol"`
+	Metric   int64  `json:"metric"`
+	NextHops []hop  `json:"nexthops"`
+	// Prefsrc is the source address that the route prefers.
+	Prefsrc string `json:"prefsrc"`
+}
+
+type via struct {
+	Family string `json:"family"`
+	Host   string `json:"host"`
+}
+
+type hop struct {
+	Gateway string `json:"gateway"`
+	Via     *via   `json:"via"`
+	Dev     string `json:"dev"`
+	Weight  int    `json:"weight"`
+}
+
+// unicast and the other route types by number, as `ip -N` prints them.
+var typeNames = map[string]string{"1": "", "6": "blackhole ", "7": "unreachable ", "8": "prohibit ", "9": "throw "}
+
+// String renders the route as `ip route` would, without table and protocol:
+// "10.1.0.0/24 via 10.0.0.1 dev eth0 metric 20".
+func (r Route) String() string {
+	s := typeNames[r.Type] + r.Dst
+	hops := r.NextHops
+	if len(hops) == 0 && r.Dev != "" && r.Dev != "lo" {
+		hops = []hop{{Gateway: r.Gateway, Via: r.Via, Dev: r.Dev}}
+	}
+	for i, h := range hops {
+		if i > 0 {
+			s += " +"
+		}
+		switch {
+		case h.Gateway != "":
+			s += " via " + h.Gateway
+		case h.Via != nil:
+			s += " via " + h.Via.Host
+		}
+		s += " dev " + h.Dev
+	}
+	if r.Metric != 0 {
+		s += fmt.Sprintf(" metric %d", r.Metric)
+	}
+	return s
+}
+
+// Routes reads all tables of both families. Routes that the kernel makes for
+// its own addresses (local, broadcast, multicast) are left out.
+func (n *Namespace) Routes() []Route {
+	n.lab.T.Helper()
+	var all []Route
+	for _, family := range []string{"-4", "-6"} {
+		out := n.IP(family, "-json", "-details", "-N", "route", "show", "table", "all")
+		var routes []Route
+		if strings.TrimSpace(out) != "" {
+			if err := json.Unmarshal([]byte(out), &routes); err != nil {
+				n.lab.T.Fatalf("read the routes of %s: %v", n.Role, err)
+			}
+		}
+		for _, r := range routes {
+			if _, wanted := typeNames[r.Type]; wanted && r.Table != "255" {
+				all = append(all, r)
+			}
+		}
+	}
+	return all
+}
+
+// Main is the number of the main table.
+const Main = 254
+
+// Own returns the daemon's routes of one table, a line each, sorted.
+func (n *Namespace) Own(table int) []string {
+	n.lab.T.Helper()
+	return n.pick(func(r Route) bool { return n.ours(r) && r.Table == fmt.Sprint(table) }, Route.String)
+}
+
+// OwnEverywhere returns the daemon's routes of all tables, a line each with the
+// table's number in front, sorted: what proves that nothing is where it must
+// not be.
+func (n *Namespace) OwnEverywhere() []string {
+	n.lab.T.Helper()
+	return n.pick(n.ours, func(r Route) string { return "table " + r.Table + ": " + r.String() })
+}
+
+// Foreign returns all routes that are not the daemon's, as the kernel prints
+// them with every detail.
+func (n *Namespace) Foreign() []string {
+	n.lab.T.Helper()
+	return n.pick(func(r Route) bool { return !n.ours(r) }, func(r Route) string {
+		return fmt.Sprintf("table %s proto %s src %q: %v", r.Table, r.Protocol, r.Prefsrc, r)
+	})
+}
+
+func (n *Namespace) ours(r Route) bool { return r.Protocol == fmt.Sprint(n.lab.Run.Protocol) }
+
+func (n *Namespace) pick(want func(Route) bool, show func(Route) string) []string {
+	n.lab.T.Helper()
+	lines := []string{}
+	for _, r := range n.Routes() {
+		if want(r) {
+			lines = append(lines, show(r))
+		}
+	}
+	sort.Strings(lines)
+	return lines
+}
+
+// WaitOwn waits until the daemon's routes of table are exactly want.
+func (n *Namespace) WaitOwn(table int, want ...string) {
+	n.lab.T.Helper()
+	sorted := append([]string{}, want...)
+	sort.Strings(sorted)
+	WaitEqual(n.lab.T, fmt.Sprintf("routes of the daemon in %s, table %d", n.Role, table), sorted,
+		func() []string { return n.Own(table) })
+}
