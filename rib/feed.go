@@ -21,7 +21,7 @@ type Entry struct {
 // look. It outlives a worker: a restarted one rewinds it.
 type Feed struct {
 	mu        sync.Mutex
-	paths     map[netip.Prefix][]Path // guarded by mu; slices are copied on write
+	paths     map[netip.Prefix][]Path   // guarded by mu; slices are copied on write
 	dirty     map[netip.Prefix]struct{} // what is in queue
 	queue     []netip.Prefix            // changed prefixes, oldest first
 	converged bool

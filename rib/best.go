@@ -1,0 +1,209 @@
+package rib
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+)
+
+// Select returns the paths of a prefix that a VRF uses: the best one first,
+// then those that are as good up to and including eBGP over iBGP and have other
+// nexthops, at most maxPaths in all (0 is read as 1). It does not depend on the
+// order of paths. The result is written over buf, which must not overlap paths;
+// nothing is allocated where buf is large enough.
+//
+// The order is that of RFC 4271 section 9.1, with LLGR-stale paths last (RFC
+// 9494) and the tie-break of RFC 4456 section 9. It goes by elimination, as the
+// RFC words it: MED compares only paths of one neighbouring AS, so comparing in
+// pairs is not transitive, and its winner would depend on who meets first.
+// There is no step for the interior cost, which GoBGP does not have either.
+func Select(buf []Path, paths []Path, maxPaths int) []Path {
+	left := append(buf[:0], paths...)
+	if len(left) < 2 {
+		return left
+	}
+	left = keepBest(left, beforeMED)
+	left = keepLowestMED(left)
+	left = keepBest(left, external)
+	if maxPaths > 1 {
+		slices.SortFunc(left, func(a, b Path) int { c, _ := tieBreak(&a, &b); return c })
+		return distinct(left, maxPaths)
+	}
+	best := 0
+	for i := range left {
+		if c, _ := tieBreak(&left[i], &left[best]); c < 0 {
+			best = i
+		}
+	}
+	left[0] = left[best]
+	return left[:1]
+}
+
+// Compare tells which of two paths is better, a where the result is negative,
+// and names the step that decides, "" where none does. With three paths or more
+// it does not order them: MED is not transitive. Ask Select which one is best,
+// and Compare why another is not.
+func Compare(a, b Path) (int, string) {
+	if c, step := beforeMED(&a, &b); c != 0 {
+		return c, step
+	}
+	if a.Attrs.neighbourAS() == b.Attrs.neighbourAS() {
+		if c := cmp.Compare(a.Attrs.MED, b.Attrs.MED); c != 0 {
+			return c, "MED"
+		}
+	}
+	if c, step := external(&a, &b); c != 0 {
+		return c, step
+	}
+	return tieBreak(&a, &b)
+}
+
+// keepBest keeps, in place, the paths that no other beats.
+func keepBest(paths []Path, compare func(a, b *Path) (int, string)) []Path {
+	kept := 1
+	for i := 1; i < len(paths); i++ {
+		c, _ := compare(&paths[i], &paths[0])
+		if c > 0 {
+			continue
+		}
+		if c < 0 {
+			kept = 0
+		}
+		paths[kept] = paths[i]
+		kept++
+	}
+	return paths[:kept]
+}
+
+// keepLowestMED keeps, in place, the paths with the lowest MED of each
+// neighbouring AS.
+func keepLowestMED(paths []Path) []Path {
+	kept := 0
+	for i := range paths {
+		p := &paths[i]
+		// The lowest of each AS stays in one of the two parts.
+		if lower(p, paths[:kept]) || lower(p, paths[i+1:]) {
+			continue
+		}
+		paths[kept] = *p
+		kept++
+	}
+	return paths[:kept]
+}
+
+func lower(p *Path, among []Path) bool {
+	for i := range among {
+		o := among[i].Attrs
+		if o.MED < p.Attrs.MED && o.neighbourAS() == p.Attrs.neighbourAS() {
+			return true
+		}
+	}
+	return false
+}
+
+// distinct keeps, in place, the first path of each nexthop, at most limit.
+func distinct(paths []Path, limit int) []Path {
+	kept := 0
+	for i := range paths {
+		p := &paths[i]
+		if kept == limit {
+			break
+		}
+		if !slices.ContainsFunc(paths[:kept], func(o Path) bool { return sameNexthop(o.Attrs, p.Attrs) }) {
+			paths[kept] = *p
+			kept++
+		}
+	}
+	return paths[:kept]
+}
+
+// sameNexthop: what VRFs import has no nexthop, and goes where the VRF it comes
+// from sends it.
+func sameNexthop(a, b *Attrs) bool {
+	if a.Imported || b.Imported {
+		return a.Imported == b.Imported && a.Source == b.Source
+	}
+	return a.Nexthop == b.Nexthop && a.LinkLocal == b.LinkLocal
+}
+
+func beforeMED(a, b *Path) (int, string) {
+	x, y := a.Attrs, b.Attrs
+	if c := yesFirst(!x.Stale, !y.Stale); c != 0 {
+		return c, "LLGR-stale"
+	}
+	if c := cmp.Compare(y.LocalPref, x.LocalPref); c != 0 {
+		return c, "local preference"
+	}
+	if c := yesFirst(x.local(), y.local()); c != 0 {
+		return c, "locally originated"
+	}
+	if c := cmp.Compare(x.ASPathLen, y.ASPathLen); c != 0 {
+		return c, "AS-path length"
+	}
+	if c := cmp.Compare(x.Origin, y.Origin); c != 0 {
+		return c, "origin"
+	}
+	return 0, ""
+}
+
+func external(a, b *Path) (int, string) {
+	if c := yesFirst(!a.Attrs.IBGP, !b.Attrs.IBGP); c != 0 {
+		return c, "eBGP over iBGP"
+	}
+	return 0, ""
+}
+
+func tieBreak(a, b *Path) (int, string) {
+	x, y := a.Attrs, b.Attrs
+	if x.ebgp() && y.ebgp() {
+		if c := cmp.Compare(a.Age, b.Age); c != 0 {
+			return c, "oldest"
+		}
+	}
+	if c := x.originator().Compare(y.originator()); c != 0 {
+		return c, "router ID"
+	}
+	if c := cmp.Compare(x.ClusterLen, y.ClusterLen); c != 0 {
+		return c, "cluster list length"
+	}
+	if c := x.Peer.Compare(y.Peer); c != 0 {
+		return c, "neighbour address"
+	}
+	if c := cmp.Compare(a.RD, b.RD); c != 0 {
+		return c, "route distinguisher"
+	}
+	if c := cmp.Compare(a.ID, b.ID); c != 0 {
+		return c, "path ID"
+	}
+	return 0, ""
+}
+
+func (a *Attrs) local() bool { return !a.Peer.IsValid() }
+func (a *Attrs) ebgp() bool  { return !a.IBGP && !a.local() }
+
+// neighbourAS is the AS that MED is compared within (RFC 4271 section 9.1.2.2):
+// the first of the path, 0 (our own) where that is empty.
+func (a *Attrs) neighbourAS() uint32 {
+	if len(a.ASPath) == 0 {
+		return 0
+	}
+	return a.ASPath[0]
+}
+
+func (a *Attrs) originator() netip.Addr {
+	if a.OriginatorID.IsValid() {
+		return a.OriginatorID
+	}
+	return a.RouterID
+}
+
+// yesFirst orders true before false.
+func yesFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
+}

@@ -1,0 +1,185 @@
+package rib
+
+import (
+	"iter"
+	"net/netip"
+	"slices"
+
+	"github.com/gaissmai/bart"
+)
+
+// FIB holds the foreign routes of one VRF's table. It is an immutable snapshot:
+// With and Without return another FIB and share with it what did not change, so
+// any goroutine may read one while its owner makes the next. A nil *FIB is an
+// empty one.
+type FIB struct {
+	table  *bart.Table[[]Route] // by masked prefix; slices are never modified
+	routes int
+}
+
+// NewFIB returns a FIB of routes, in the order in which the kernel dumped them.
+// Of routes with the same key all are kept: IPv4 holds several after an append.
+func NewFIB(routes []Route) *FIB {
+	table := new(bart.Table[[]Route])
+	n := 0
+	for _, r := range routes {
+		if !r.Prefix.IsValid() {
+			continue
+		}
+		n++
+		table.Modify(r.Prefix, func(old []Route, _ bool) ([]Route, bool) {
+			// Nobody else sees this slice yet, so it may grow in place.
+			return slices.Insert(old, after(old, r.Metric), r), false
+		})
+	}
+	return &FIB{table, n}
+}
+
+// With returns f with r in it. It takes the place of the route with the same
+// key and protocol; others with the same key stay. For IPv6 the kernel keeps
+// routes of its own (proto kernel and ra) side by side, one for each device and
+// gateway, so there these must be equal too.
+func (f *FIB) With(r Route) *FIB {
+	if !r.Prefix.IsValid() {
+		return f
+	}
+	n := f.Len()
+	table := f.persist().ModifyPersist(r.Prefix, func(old []Route, _ bool) ([]Route, bool) {
+		if i := find(old, r); i >= 0 {
+			next := slices.Clone(old)
+			next[i] = r
+			return next, false
+		}
+		n++
+		at := after(old, r.Metric)
+		next := make([]Route, 0, len(old)+1)
+		next = append(append(next, old[:at]...), r)
+		return append(next, old[at:]...), false
+	})
+	return &FIB{table, n}
+}
+
+// Without returns f without the route that With would replace by r. Where r
+// names some of that route's hops and not all, only these go: for an ECMP route
+// IPv6 announces the loss of one leg as the deletion of that leg.
+func (f *FIB) Without(r Route) *FIB {
+	i := find(f.Get(r.Prefix), r)
+	if i < 0 {
+		return f
+	}
+	n := f.Len()
+	table := f.persist().ModifyPersist(r.Prefix, func(old []Route, _ bool) ([]Route, bool) {
+		next := slices.Clone(old)
+		if rest := remaining(old[i], r); len(rest) > 0 {
+			next[i].Hops = rest
+			return next, false
+		}
+		n--
+		next = slices.Delete(next, i, i+1)
+		return next, len(next) == 0
+	})
+	return &FIB{table, n}
+}
+
+// Get returns the routes of exactly this prefix, lowest metric first, and in
+// the kernel's order where metrics are equal. The slice is immutable.
+func (f *FIB) Get(prefix netip.Prefix) []Route {
+	if f == nil || f.table == nil {
+		return nil
+	}
+	routes, _ := f.table.Get(prefix)
+	return routes
+}
+
+// All yields each prefix with its routes as Get returns them, IPv4 first,
+// ordered by prefix.
+func (f *FIB) All() iter.Seq2[netip.Prefix, []Route] {
+	if f == nil || f.table == nil {
+		return func(func(netip.Prefix, []Route) bool) {}
+	}
+	return f.table.AllSorted()
+}
+
+// Len is the number of routes.
+func (f *FIB) Len() int {
+	if f == nil {
+		return 0
+	}
+	return f.routes
+}
+
+// covering yields the prefixes that hold addr and their routes, longest first.
+func (f *FIB) covering(addr netip.Addr) iter.Seq2[netip.Prefix, []Route] {
+	if f == nil || f.table == nil {
+		return func(func(netip.Prefix, []Route) bool) {}
+	}
+	return f.table.Supernets(netip.PrefixFrom(addr, addr.BitLen()))
+}
+
+func (f *FIB) persist() *bart.Table[[]Route] {
+	if f == nil || f.table == nil {
+		return new(bart.Table[[]Route])
+	}
+	return f.table
+}
+
+// after is where a route of this metric goes: behind all that are not above.
+func after(routes []Route, metric uint32) int {
+	i := 0
+	for i < len(routes) && routes[i].Metric <= metric {
+		i++
+	}
+	return i
+}
+
+// find returns the index of the route that an event about r is about, or -1: of
+// several with the same identity the one that forwards as r does, else the
+// first, which is the one that the kernel's replace takes.
+func find(routes []Route, r Route) int {
+	first := -1
+	for i, o := range routes {
+		if !sameIdentity(o, r) {
+			continue
+		}
+		if SameForwarding(o, r) {
+			return i
+		}
+		if first < 0 {
+			first = i
+		}
+	}
+	return first
+}
+
+func sameIdentity(a, b Route) bool {
+	if a.Metric != b.Metric || a.Protocol != b.Protocol {
+		return false
+	}
+	if a.Prefix.Addr().Is4() || a.Protocol != ProtoKernel && a.Protocol != ProtoRA {
+		return true
+	}
+	if len(a.Hops) == 0 || len(b.Hops) == 0 {
+		return true // whoever names no hop means the route, whichever it is
+	}
+	return a.Hops[0].Ifindex == b.Hops[0].Ifindex && a.Hops[0].Gateway == b.Hops[0].Gateway
+}
+
+// remaining returns the hops of old that gone does not name, none where gone
+// means the whole route.
+func remaining(old, gone Route) []Hop {
+	// A route by a nexthop object always goes whole, and its hops may have
+	// changed with the object, unannounced.
+	if old.Prefix.Addr().Is4() || gone.NexthopID != 0 || len(gone.Hops) == 0 || len(gone.Hops) >= len(old.Hops) {
+		return nil
+	}
+	named := func(h Hop) bool {
+		return slices.ContainsFunc(gone.Hops, func(g Hop) bool {
+			return g.Ifindex == h.Ifindex && g.Gateway == h.Gateway
+		})
+	}
+	rest := slices.DeleteFunc(slices.Clone(old.Hops), named)
+	if len(old.Hops)-len(rest) != len(gone.Hops) {
+		return nil
+	}
+	return rest
+}

@@ -1,0 +1,195 @@
+package rib
+
+import (
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Import is a kernel route that a VRF announces, and what it announces.
+type Import struct {
+	Route        Route
+	Announcement Announcement
+}
+
+// ImportSet returns what a VRF announces of its table: of each prefix the route
+// with the lowest metric among those that the policy accepts. own is the
+// protocol of our routes. member tells whether an interface belongs to the VRF
+// by its binding; nil: all do.
+func ImportSet(fib *FIB, links Links, p ImportPolicy, own uint8, member func(Link) bool) map[netip.Prefix]Import {
+	set := make(map[netip.Prefix]Import)
+	for prefix, routes := range fib.All() {
+		if i, _, ok := p.pick(routes, links, own, member); ok {
+			set[prefix] = i
+		}
+	}
+	return set
+}
+
+// ImportOne is ImportSet for one prefix. Where ok is false, reason says why the
+// route with the lowest metric is left out, "" where there is none.
+func ImportOne(fib *FIB, links Links, p ImportPolicy, own uint8, member func(Link) bool, prefix netip.Prefix) (i Import, reason string, ok bool) {
+	return p.pick(fib.Get(prefix), links, own, member)
+}
+
+func (p ImportPolicy) pick(routes []Route, links Links, own uint8, member func(Link) bool) (i Import, reason string, ok bool) {
+	for _, r := range routes {
+		if p.judge(r, links, own, member).why == accepted {
+			return Import{r, p.Announcement(r)}, "", true
+		}
+	}
+	if len(routes) == 0 {
+		return Import{}, "", false
+	}
+	return Import{}, p.sentence(routes[0], p.judge(routes[0], links, own, member)), false
+}
+
+// Announcement is what a VRF tells BGP about r.
+func (p ImportPolicy) Announcement(r Route) Announcement {
+	a := Announcement{Prefix: r.Prefix, MED: r.Metric, Communities: p.Communities, Large: p.LargeCommunities}
+	if p.MED != nil {
+		a.MED = *p.MED
+	}
+	return a
+}
+
+// Reject returns "" where r is to be imported, and else one short sentence that
+// says why not. own is the protocol of our routes.
+func (p ImportPolicy) Reject(r Route, links Links, own uint8) string {
+	return p.sentence(r, p.judge(r, links, own, nil))
+}
+
+// judgement is why a route is not imported, and the interface or range that it
+// is about. A sentence is made of it only where someone reads it: a table may
+// hold a million routes that are left out.
+type judgement struct {
+	why     why
+	subject string
+}
+
+// why is a reason not to import. Of a route with several hops the highest
+// counts: the hop that came closest.
+type why uint8
+
+const (
+	accepted why = iota
+	disabled
+	ownRoute
+	wrongKind
+	defaultRoute
+	wrongProtocol
+	specialPrefix
+	noInterface
+	unknownInterface
+	strangeInterface
+	unnamedInterface
+	interfaceDown
+	hopDead
+)
+
+func (p ImportPolicy) judge(r Route, links Links, own uint8, member func(Link) bool) judgement {
+	switch {
+	case !p.Enabled:
+		return judgement{why: disabled}
+	case r.Protocol == own:
+		return judgement{why: ownRoute}
+	case r.Kind != KindUnicast:
+		return judgement{why: wrongKind}
+	case r.Prefix.Bits() == 0 && !p.AllowDefault:
+		return judgement{why: defaultRoute}
+	case len(p.Protocols) > 0 && !slices.Contains(p.Protocols, r.Protocol):
+		return judgement{why: wrongProtocol}
+	}
+	if within := special(r.Prefix); within != "" {
+		return judgement{specialPrefix, within}
+	}
+	closest := judgement{why: noInterface}
+	for _, h := range r.Hops {
+		j := p.judgeHop(h, links, member)
+		if j.why == accepted {
+			return j
+		}
+		if j.why > closest.why {
+			closest = j
+		}
+	}
+	return closest
+}
+
+func (p ImportPolicy) judgeHop(h Hop, links Links, member func(Link) bool) judgement {
+	link, found := links[h.Ifindex]
+	switch {
+	case !found:
+		return judgement{why: unknownInterface}
+	case member != nil && !member(link):
+		return judgement{strangeInterface, link.Name}
+	case !p.names(link.Name):
+		return judgement{unnamedInterface, link.Name}
+	case !link.Up:
+		return judgement{interfaceDown, link.Name}
+	case h.Dead:
+		return judgement{hopDead, link.Name}
+	}
+	return judgement{}
+}
+
+func (p ImportPolicy) sentence(r Route, j judgement) string {
+	switch j.why {
+	case accepted:
+		return ""
+	case disabled:
+		return "import is disabled"
+	case ownRoute:
+		return "the route is our own"
+	case wrongKind:
+		return "the route is of type " + r.Kind.String() + ", and only unicast ones are imported"
+	case defaultRoute:
+		return "the default route is imported only with allow_default"
+	case wrongProtocol:
+		return "its protocol " + ProtocolName(r.Protocol) + " is not in protocols"
+	case specialPrefix:
+		return "the prefix is " + j.subject
+	case unknownInterface:
+		return "its interface is not there"
+	case strangeInterface:
+		return "interface " + j.subject + " does not belong to this VRF"
+	case unnamedInterface:
+		return "interface " + j.subject + " matches nothing in interface_list (" + strings.Join(p.Interfaces, ", ") + ")"
+	case interfaceDown:
+		return "interface " + j.subject + " is down"
+	case hopDead:
+		return "its nexthop on " + j.subject + " is dead"
+	}
+	return "the route has no output interface"
+}
+
+func (p ImportPolicy) names(link string) bool {
+	return slices.ContainsFunc(p.Interfaces, func(glob string) bool {
+		ok, err := path.Match(glob, link)
+		return ok && err == nil // a bad glob was refused with the configuration
+	})
+}
+
+// special says which range that is never imported prefix lies in, "" for none.
+func special(prefix netip.Prefix) string {
+	a := prefix.Addr()
+	within := func(r netip.Prefix) bool { return r.Bits() <= prefix.Bits() && r.Contains(a) }
+	for _, s := range [...]struct {
+		addr netip.Addr
+		bits int
+		name string
+	}{
+		{netip.AddrFrom4([4]byte{127}), 8, "loopback"},
+		{netip.AddrFrom4([4]byte{169, 254}), 16, "link-local"},
+		{netip.AddrFrom4([4]byte{224}), 4, "multicast"},
+		{netip.IPv6Loopback(), 128, "loopback"},
+		{netip.AddrFrom16([16]byte{0xfe, 0x80}), 10, "link-local"},
+		{netip.AddrFrom16([16]byte{0xff}), 8, "multicast"},
+	} {
+		if within(netip.PrefixFrom(s.addr, s.bits)) {
+			return s.name
+		}
+	}
+	return ""
+}

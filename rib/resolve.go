@@ -1,0 +1,269 @@
+package rib
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+)
+
+// maxRecursion bounds how often a gateway is looked up to reach another.
+const maxRecursion = 8
+
+// View is one VRF's table as nexthops are resolved in it: where it is, the
+// interfaces of its namespace, and its foreign routes. It is a snapshot.
+type View struct {
+	Where Where
+	Links Links
+	FIB   *FIB
+}
+
+// Resolve returns the ways to a nexthop, and the foreign route that leads there
+// (the zero Route for a link-local nexthop).
+//
+// The lookup is the kernel's own (fib_table_lookup, fib6_table_lookup), in this
+// table alone: the longest prefix first, of one prefix the lowest metric first.
+// Hops that are dead, or whose interface is missing or down, are passed over; a
+// route without any other is passed over for the next metric and then for the
+// next shorter prefix. A route that discards ends the lookup. Unlike the
+// kernel, the default route is never used: nearly any nexthop would be
+// reachable by it. And unlike the kernel an interface without carrier counts as
+// down whatever ignore_routes_with_linkdown says.
+//
+// A nexthop that is link-local in IPv6 needs its interface as zone, by name or
+// index. The error is one short sentence about the nexthop.
+func (v View) Resolve(nh netip.Addr) (hops []Hop, via Route, err error) {
+	if !zoned(nh) {
+		nh = nh.WithZone("")
+	}
+	if err := v.usable(nh); err != nil {
+		return nil, Route{}, err
+	}
+	if zoned(nh) {
+		hop, err := v.linkLocal(nh)
+		if err != nil {
+			return nil, Route{}, unresolved(nh, err)
+		}
+		return []Hop{hop}, Route{}, nil
+	}
+	hops, via, err = v.lookup(nh, 0)
+	if err != nil {
+		return nil, Route{}, unresolved(nh, err)
+	}
+	return hops, via, nil
+}
+
+// ResolvePrefix returns the live hops of the foreign route of exactly p, for
+// the import of one VRF that is exported into another. Where p is directly
+// connected, Gateway is invalid.
+func (v View) ResolvePrefix(p netip.Prefix) ([]Hop, Route, error) {
+	err := errors.New("the VRF it comes from has no such route")
+	for i, r := range v.FIB.Get(p) {
+		if r.Kind != KindUnicast {
+			if i == 0 {
+				err = fmt.Errorf("the VRF it comes from has a route of type %s for it", r.Kind)
+			}
+			continue
+		}
+		hops, why := v.live(r)
+		if len(hops) > 0 {
+			return hops, r, nil
+		}
+		if i == 0 {
+			err = why
+		}
+	}
+	return nil, Route{}, fmt.Errorf("prefix %s is unresolved: %w", p, err)
+}
+
+// zoned tells whether nh means something on one interface only. IPv4 link-local
+// addresses do too, but have no zones: there the connected route decides.
+func zoned(nh netip.Addr) bool { return nh.Is6() && nh.IsLinkLocalUnicast() }
+
+// usable refuses what can never be a nexthop of this router.
+func (v View) usable(nh netip.Addr) error {
+	switch {
+	case !nh.IsValid():
+		return errors.New("the path has no nexthop")
+	case nh.Is4In6():
+		return fmt.Errorf("nexthop %s is an IPv4-mapped address, which the kernel does not forward to", nh)
+	case nh.IsUnspecified():
+		return fmt.Errorf("nexthop %s is the unspecified address", nh)
+	case nh.IsMulticast():
+		return fmt.Errorf("nexthop %s is a multicast address", nh)
+	case nh.IsLoopback():
+		return fmt.Errorf("nexthop %s is a loopback address", nh)
+	case v.own(nh):
+		return fmt.Errorf("nexthop %s is this router's own address", nh)
+	}
+	return nil
+}
+
+// own tells whether nh is an address of this VRF. Tenants in VRF devices of one
+// namespace may use the same addresses, so other VRFs' interfaces do not count.
+func (v View) own(nh netip.Addr) bool {
+	zone, bare := nh.Zone(), nh.WithZone("")
+	if zone == "" && zoned(nh) {
+		return false // fe80::1 on one interface says nothing about the others
+	}
+	for _, link := range v.Links {
+		if zone != "" && link.Name != zone && strconv.Itoa(link.Index) != zone {
+			continue
+		}
+		for _, a := range link.Addrs {
+			if a.Addr() == bare && v.holds(link) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// holds tells whether link belongs to the routing domain of the view: its VRF
+// device, or none.
+func (v View) holds(link Link) bool {
+	if v.Where.Device != 0 {
+		return link.Index == v.Where.Device || link.Master == v.Where.Device
+	}
+	return link.VRFTable == 0 && v.Links[link.Master].VRFTable == 0
+}
+
+func (v View) linkLocal(nh netip.Addr) (Hop, error) {
+	zone := nh.Zone()
+	if zone == "" {
+		return Hop{}, errors.New("it is link-local, and its interface is not known")
+	}
+	link, found := v.Links.ByName(zone)
+	if index, err := strconv.Atoi(zone); !found && err == nil {
+		link, found = v.Links[index]
+	}
+	switch {
+	case !found:
+		return Hop{}, fmt.Errorf("interface %s is not there", zone)
+	case !v.holds(link):
+		return Hop{}, fmt.Errorf("interface %s does not belong to this VRF", link.Name)
+	case !link.Up:
+		return Hop{}, fmt.Errorf("%s is down", link.Name)
+	}
+	return Hop{Gateway: nh.WithZone(""), Ifindex: link.Index, Weight: 1}, nil
+}
+
+func (v View) lookup(nh netip.Addr, depth int) ([]Hop, Route, error) {
+	if depth > maxRecursion {
+		return nil, Route{}, fmt.Errorf("more than %d gateways lead to each other", maxRecursion)
+	}
+	// Told in the end: what was wrong with the longest match.
+	var reason error
+	for prefix, routes := range v.FIB.covering(nh) {
+		if prefix.Bits() == 0 {
+			if reason == nil {
+				reason = errors.New("only the default route covers it, which is not used for nexthops")
+			}
+			break
+		}
+		for _, r := range routes {
+			if r.Kind != KindUnicast {
+				if reason == nil {
+					reason = discards(r)
+				}
+				return nil, Route{}, reason
+			}
+			hops, err := v.towards(nh, r, depth)
+			if len(hops) > 0 {
+				return hops, r, nil
+			}
+			if reason == nil {
+				reason = err
+			}
+		}
+	}
+	if reason == nil {
+		reason = errors.New("no route in this VRF covers it")
+	}
+	return nil, Route{}, reason
+}
+
+func discards(r Route) error {
+	switch r.Kind {
+	case KindLocal:
+		return fmt.Errorf("%s is local to this router", r.Prefix)
+	case KindBroadcast, KindMulticast, KindAnycast:
+		return fmt.Errorf("%s is a route of type %s", r.Prefix, r.Kind)
+	}
+	return fmt.Errorf("the route that covers it is %s %s", r.Kind, destination(r))
+}
+
+// towards returns the hops by which r leads to nh.
+func (v View) towards(nh netip.Addr, r Route, depth int) ([]Hop, error) {
+	live, reason := v.live(r)
+	var hops []Hop
+	for _, h := range live {
+		switch {
+		case h.Ifindex != 0 && h.Gateway.IsValid():
+			hops = merge(hops, h)
+		case h.Ifindex != 0:
+			h.Gateway = nh
+			hops = merge(hops, h)
+		case zoned(h.Gateway):
+			reason = fmt.Errorf("its gateway %s is link-local, and the interface is not known", h.Gateway)
+		default:
+			inner, _, err := v.lookup(h.Gateway, depth+1)
+			if err != nil {
+				reason = fmt.Errorf("its gateway %s: %w", h.Gateway, err)
+			}
+			for _, i := range inner {
+				i.Weight = share(i.weight(), h.weight())
+				hops = merge(hops, i)
+			}
+		}
+	}
+	return hops, reason
+}
+
+// live returns the hops of r that can be used now, and where there is none,
+// why.
+func (v View) live(r Route) (hops []Hop, why error) {
+	if len(r.Hops) == 0 {
+		return nil, fmt.Errorf("the route %s has no hop", destination(r))
+	}
+	for _, h := range r.Hops {
+		link, found := v.Links[h.Ifindex]
+		switch {
+		case h.Ifindex == 0 && h.Gateway.IsValid() && !h.Dead:
+			// Not on a link: to be looked up again.
+		case !found:
+			why = fmt.Errorf("the interface of route %s is not there", destination(r))
+			continue
+		case !link.Up:
+			why = fmt.Errorf("%s is down", link.Name)
+			continue
+		case h.Dead:
+			why = fmt.Errorf("the route %s by %s is dead", destination(r), link.Name)
+			continue
+		}
+		h.Dead, h.Weight = false, h.weight()
+		hops = append(hops, h)
+	}
+	return hops, why
+}
+
+// merge adds h to hops, or its weight to the hop that goes the same way: the
+// kernel refuses the same hop twice in IPv6.
+func merge(hops []Hop, h Hop) []Hop {
+	for i := range hops {
+		if hops[i].Gateway == h.Gateway && hops[i].Ifindex == h.Ifindex {
+			hops[i].Weight = min(hops[i].Weight+h.Weight, 256)
+			return hops
+		}
+	}
+	return append(hops, h)
+}
+
+// share is the weight of a hop within a hop.
+func share(inner, outer uint16) uint16 {
+	return uint16(min(uint32(inner)*uint32(outer), 256))
+}
+
+func unresolved(nh netip.Addr, why error) error {
+	return fmt.Errorf("nexthop %s is unresolved: %w", nh, why)
+}
