@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/vrfredist/vrfredist/api"
+	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// daemon holds what is configured, and applies changes of it one at a time: a
+// reload of the file, and what is enabled or disabled over the API. It is the
+// api.Backend.
+type daemon struct {
+	file       string
+	log        *slog.Logger
+	overlay    *config.Overlay
+	speaker    *speaker.Speaker
+	supervisor *vrf.Supervisor
+
+	mu  sync.Mutex     // held for the whole of a change
+	cfg *config.Config // guarded by mu
+}
+
+func loadConfig(path string) (*config.Config, error) {
+	return config.Load(path, config.BGP{Schema: speaker.Schema(), Check: speaker.Check})
+}
+
+// List implements api.Backend.
+func (d *daemon) List() []vrf.Status { return d.supervisor.List() }
+
+// Get implements api.Backend. A VRF that nothing was enabled for has a status
+// too: it is configured, and nothing runs for it.
+func (d *daemon) Get(name string) (vrf.Status, bool) {
+	if st, ok := d.supervisor.Get(name); ok {
+		return st, true
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range d.cfg.Others {
+		if s.Name == name {
+			return vrf.Status{Spec: s}, true
+		}
+	}
+	return vrf.Status{}, false
+}
+
+// Routes implements api.Backend.
+func (d *daemon) Routes(ctx context.Context, name string, dir vrf.Direction, yield func(rib.RouteStatus) bool) error {
+	return d.supervisor.Routes(ctx, name, dir, yield)
+}
+
+// Redistribute implements api.Backend: it changes one direction of a VRF, keeps
+// the change for the next start, and applies it.
+func (d *daemon) Redistribute(ctx context.Context, name string, dir vrf.Direction, change func(*vrf.Spec)) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	spec, ok := d.spec(name)
+	if !ok {
+		return api.ErrUnknownVRF
+	}
+	change(&spec)
+	if err := d.keep(spec, dir); err != nil {
+		return err
+	}
+	return d.supervisor.Apply(ctx, d.specs())
+}
+
+// keep writes one direction of spec to the state directory.
+func (d *daemon) keep(spec vrf.Spec, dir vrf.Direction) error {
+	var err error
+	if dir == vrf.Import {
+		err = d.overlay.SetImport(spec.Name, spec.Import)
+	} else {
+		err = d.overlay.SetExport(spec.Name, spec.Export)
+	}
+	if err != nil {
+		return fmt.Errorf("keep the change for the next start: %w", err)
+	}
+	return nil
+}
+
+// specs are the VRFs to run now. It is called with mu held.
+func (d *daemon) specs() []vrf.Spec { return d.overlay.Apply(d.cfg.VRFs, d.cfg.Others) }
+
+// spec returns what is configured for one VRF, with what was changed at run
+// time laid over it. It is called with mu held.
+func (d *daemon) spec(name string) (vrf.Spec, bool) {
+	for _, list := range [][]vrf.Spec{d.specs(), d.cfg.Others} {
+		if i := slices.IndexFunc(list, func(s vrf.Spec) bool { return s.Name == name }); i >= 0 {
+			return list[i], true
+		}
+	}
+	return vrf.Spec{}, false
+}
+
+// Reload implements api.Backend. A file with an error changes nothing.
+func (d *daemon) Reload(ctx context.Context) ([]string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	cfg, err := loadConfig(d.file)
+	if err != nil {
+		return nil, err
+	}
+	before, old := d.specs(), d.cfg
+	// Workers of VRFs that go must be done with BGP before BGP forgets them.
+	d.cfg = cfg
+	after := d.specs()
+	if err := d.supervisor.Apply(ctx, common(before, after)); err != nil {
+		d.cfg = old
+		return nil, fmt.Errorf("end the VRFs that left the file: %w", err)
+	}
+	changes, err := d.speaker.Reload(ctx, cfg.BGP)
+	if err != nil {
+		d.cfg = old
+		return nil, d.restore(ctx, before, old, err)
+	}
+	if err := d.supervisor.Apply(ctx, after); err != nil {
+		return nil, fmt.Errorf("apply the VRFs of the file: %w", err)
+	}
+	if !slices.Equal(old.API.Listen, cfg.API.Listen) {
+		changes = append(changes, "netlink.api.listen changed: it takes effect at the next start")
+	}
+	changes = append(changes, specChanges(before, after)...)
+	d.log.Info("the configuration was reloaded", "file", d.file, "changes", len(changes))
+	return changes, nil
+}
+
+// restore puts the old configuration wholly in force again after a reload that
+// failed half way.
+func (d *daemon) restore(ctx context.Context, specs []vrf.Spec, old *config.Config, why error) error {
+	why = fmt.Errorf("apply the file to BGP: %w; the old configuration is in force again", why)
+	if _, err := d.speaker.Reload(ctx, old.BGP); err != nil {
+		return fmt.Errorf("%w, except that BGP refused a part of it: %w; restart vrfredist", why, err)
+	}
+	if err := d.supervisor.Apply(ctx, specs); err != nil {
+		return fmt.Errorf("%w, except that VRFs could not be started: %w; restart vrfredist", why, err)
+	}
+	return why
+}
+
+// common returns those of before that after has too.
+func common(before, after []vrf.Spec) []vrf.Spec {
+	var out []vrf.Spec
+	for _, s := range before {
+		if slices.ContainsFunc(after, func(o vrf.Spec) bool { return o.Name == s.Name }) {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"reflect"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vrfredist/vrfredist/api"
+	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/nsworker"
+	"github.com/vrfredist/vrfredist/nsworker/kernel"
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// hostKernel gives the workers a kernel.Host as the interface they declare.
+type hostKernel struct{ *kernel.Host }
+
+func (h hostKernel) Open(ctx context.Context, b rib.Binding, protocol uint8) (nsworker.Table, error) {
+	c, err := h.Host.Open(ctx, b, protocol)
+	if err != nil {
+		return nil, err // a nil *Conn in the interface would not be nil
+	}
+	return c, nil
+}
+
+// runDaemon runs until ctx ends, a signal comes, or something that the daemon
+// cannot live without fails.
+func runDaemon(ctx context.Context, opts runOptions) error {
+	log, err := newLogger(opts.LogLevel, opts.LogFormat)
+	if err != nil {
+		return err
+	}
+	cfg, err := loadConfig(opts.File)
+	if err != nil {
+		return err
+	}
+	overlay, err := config.OpenOverlay(opts.StateDir)
+	if err != nil {
+		return err
+	}
+	if len(opts.Listen) > 0 {
+		cfg.API.Listen = opts.Listen
+	}
+	d := &daemon{file: opts.File, log: log, overlay: overlay, cfg: cfg}
+	d.speaker, err = speaker.New(speaker.Options{
+		Config: cfg.BGP, Listen: cfg.API.Listen, Services: api.New(d).Handler(),
+		GracefulRestart: opts.GracefulRestart, Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	host := kernel.NewHost(log)
+	deps := nsworker.Deps{Kernel: hostKernel{host}, BGP: d.speaker, Board: nsworker.NewBoard(), Log: log}
+	d.supervisor = vrf.NewSupervisor(func(s vrf.Spec, r vrf.Report) vrf.Worker { return nsworker.New(deps, s, r) }, log)
+	return d.run(ctx, host)
+}
+
+// run owns the daemon's parts and joins them. They end in the order in which
+// they need each other: workers first, so that nothing that BGP takes back
+// while it ends reaches a kernel table.
+func (d *daemon) run(ctx context.Context, host *kernel.Host) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	below, stopBelow := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBelow()
+
+	var parts errgroup.Group
+	part := func(name string, run func(context.Context) error) {
+		parts.Go(func() error {
+			err := run(below)
+			if err == nil && below.Err() == nil {
+				err = errors.New("ended by itself")
+			}
+			if err != nil {
+				err = fmt.Errorf("%s: %w", name, err)
+				stop(err)
+			}
+			return err
+		})
+	}
+	part("netlink", host.Run)
+	part("BGP", d.speaker.Run)
+
+	select {
+	case <-d.speaker.Started():
+		workers := make(chan error, 1)
+		go func() { workers <- d.supervisor.Run(ctx) }()
+		err := d.serve(ctx, stop)
+		stop(err)
+		err = errors.Join(err, <-workers)
+		stopBelow()
+		return errors.Join(err, parts.Wait())
+	case <-ctx.Done():
+		stopBelow()
+		return parts.Wait()
+	}
+}
+
+// serve starts the VRFs and heeds signals until ctx ends. The cause with which
+// it stops the workers says whether they may take their routes out.
+func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+	d.mu.Lock()
+	specs := d.specs()
+	err := d.supervisor.Apply(ctx, specs)
+	d.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	d.log.Info("vrfredist is running", "vrfs", len(specs), "api", d.cfg.API.Listen)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case sig := <-signals:
+			if sig == syscall.SIGHUP {
+				if _, err := d.Reload(ctx); err != nil {
+					d.log.Error("the reload changed nothing", "err", err)
+				}
+				continue
+			}
+			d.log.Info("vrfredist ends", "signal", sig.String())
+			stop(vrf.ErrExit)
+			return nil
+		}
+	}
+}
+
+// specChanges says in a line each what differs between two sets of VRFs.
+func specChanges(before, after []vrf.Spec) []string {
+	old := make(map[string]vrf.Spec, len(before))
+	for _, s := range before {
+		old[s.Name] = s
+	}
+	var out []string
+	for _, s := range after {
+		was, ok := old[s.Name]
+		delete(old, s.Name)
+		switch {
+		case !ok:
+			out = append(out, fmt.Sprintf("VRF %q: redistribution starts (%s)", s.Name, s.Binding))
+		case was.Binding != s.Binding:
+			out = append(out, fmt.Sprintf("VRF %q: moved from %s to %s", s.Name, was.Binding, s.Binding))
+		case !reflect.DeepEqual(was, s):
+			out = append(out, fmt.Sprintf("VRF %q: redistribution changed", s.Name))
+		}
+	}
+	for _, s := range before {
+		if _, gone := old[s.Name]; gone {
+			out = append(out, fmt.Sprintf("VRF %q: redistribution ends", s.Name))
+		}
+	}
+	return out
+}
+
+func newLogger(level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("--log-level %q: write debug, info, warn or error", level)
+	}
+	opts := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(os.Stderr, opts)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(os.Stderr, opts)), nil
+	}
+	return nil, fmt.Errorf("--log-format %q: write text or json", format)
+}

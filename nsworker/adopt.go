@@ -1,0 +1,178 @@
+package nsworker
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// adopt takes in a whole reading of the table: what is ours there, what is
+// foreign, and the links. Everything that differs afterwards is due.
+func (s *session) adopt(t rib.Table) {
+	foreign, mine := s.sort(t.Routes)
+	for _, r := range mine {
+		s.found(r)
+	}
+	s.resolver.view.Links = t.Links
+	s.resolver.view.FIB = rib.NewFIB(foreign)
+	s.publish()
+	s.reresolve()
+	for prefix, e := range s.entries {
+		if _, there := mine[prefix]; !there {
+			e.have = nil
+			if e.state == rib.Stale {
+				s.set(prefix, e, 0, "")
+			}
+		}
+		s.settle(prefix, e)
+	}
+	s.importAll()
+}
+
+// sort divides a reading into foreign routes and ours, one a prefix. Where
+// there are two of ours, from a time with another metric, the one under the
+// metric in use counts and the other is extra.
+func (s *session) sort(routes []rib.Route) (foreign []rib.Route, mine map[netip.Prefix]rib.Route) {
+	mine = make(map[netip.Prefix]rib.Route, len(s.entries))
+	s.extra = s.extra[:0]
+	for _, r := range routes {
+		if !s.own(r) {
+			foreign = append(foreign, r)
+			continue
+		}
+		if other, twice := mine[r.Prefix]; twice {
+			if r.Metric != s.spec.Export.Metric {
+				r, other = other, r
+			}
+			s.extra = append(s.extra, other)
+		}
+		mine[r.Prefix] = r
+	}
+	return foreign, mine
+}
+
+// found takes in one own route of the table.
+func (s *session) found(r rib.Route) {
+	e := s.entries[r.Prefix]
+	if e == nil {
+		e = &entry{}
+		s.entries[r.Prefix] = e
+		if s.spec.Export.Enabled && !s.swept {
+			// BGP may not have come to it yet.
+			s.set(r.Prefix, e, rib.Stale, "")
+		}
+	}
+	if have := forwardingOf(r); !e.have.same(have) {
+		e.have = have
+	}
+}
+
+// sweepTime is when the sweep is to be considered; zero: not by time.
+func (s *session) sweepTime() time.Time {
+	if s.swept || !s.read {
+		return time.Time{}
+	}
+	return s.sweepDeadline
+}
+
+// sweepDue tells whether own routes that BGP did not speak of may go now.
+func (s *session) sweepDue(now time.Time) bool {
+	if s.swept {
+		return false
+	}
+	if !now.Before(s.sweepDeadline) {
+		return true
+	}
+	if !s.feed.Converged() {
+		return false
+	}
+	_, waiting := s.feed.Len()
+	return waiting == 0
+}
+
+// sweepStale deletes what was adopted and not heard of.
+func (s *session) sweepStale() {
+	s.swept = true
+	n := 0
+	for prefix, e := range s.entries {
+		if e.state == rib.Stale {
+			n++
+			s.set(prefix, e, 0, "")
+			s.settle(prefix, e)
+		}
+	}
+	if n > 0 {
+		s.log.Info("routes of an earlier run that BGP has no more are removed", "routes", n)
+	}
+}
+
+// heedRoutes takes in single changes that others made in the table.
+func (s *session) heedRoutes(events []rib.RouteEvent) {
+	fib := s.resolver.view.FIB
+	var changed []netip.Prefix
+	for _, ev := range events {
+		if s.own(ev.Route) {
+			s.heedOwn(ev)
+			continue
+		}
+		if ev.Deleted {
+			fib = fib.Without(ev.Route)
+		} else {
+			fib = fib.With(ev.Route)
+		}
+		changed = append(changed, ev.Route.Prefix)
+	}
+	if len(changed) == 0 {
+		return
+	}
+	s.resolver.view.FIB = fib
+	s.publish()
+	s.reresolveCovered(changed)
+	for _, prefix := range changed {
+		s.importDue[prefix] = struct{}{}
+		e := s.entries[prefix]
+		if e == nil {
+			continue
+		}
+		if e.have != nil && s.foreignAt(prefix, e.have.metric) {
+			// It stands beside ours, or took its place without a word.
+			s.doubt("overwritten")
+		}
+		s.settle(prefix, e)
+	}
+}
+
+// heedOwn takes in a change of an own route that was not ours: deleted, it is
+// put back; added or changed, it is put right.
+func (s *session) heedOwn(ev rib.RouteEvent) {
+	prefix := ev.Route.Prefix
+	e := s.entries[prefix]
+	switch {
+	case e == nil && ev.Deleted:
+		return
+	case e == nil:
+		e = &entry{have: forwardingOf(ev.Route)}
+		s.entries[prefix] = e
+	case e.have != nil && e.have.metric != ev.Route.Metric:
+		if !ev.Deleted {
+			s.extra = append(s.extra, ev.Route)
+		}
+		return
+	case ev.Deleted:
+		e.have = nil
+		if e.state == rib.Stale {
+			s.set(prefix, e, 0, "")
+		}
+	default:
+		if have := forwardingOf(ev.Route); !e.have.same(have) {
+			e.have = have
+		}
+	}
+	s.settle(prefix, e)
+}
+
+// publish shows the VRF's view to those it leaks into.
+func (s *session) publish() {
+	s.deps.Board.publish(s.name, boardView{s.resolver.view, s.spec.Binding})
+}

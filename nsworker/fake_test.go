@@ -1,0 +1,348 @@
+package nsworker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// fakeKernel is a kernel in memory. It keeps what the real one promises (an
+// exclusive add, a delete that names the protocol), prints itself as `ip route`
+// would, and can be told to fail.
+type fakeKernel struct {
+	mu      sync.Mutex
+	tables  map[rib.Binding]*fakeTable
+	waiters map[chan struct{}]bool
+	fail    map[string]int // operation -> how many more of them fail; -1: all
+	writes  []string       // every change that was confirmed, oldest first
+}
+
+type fakeTable struct {
+	k      *fakeKernel
+	where  rib.Where
+	routes map[rib.Key]rib.Route
+	links  rib.Links
+	open   bool
+	ready  chan struct{}
+	events rib.KernelEvents
+	refuse map[netip.Prefix]error // what the kernel refuses to write
+}
+
+var errInjected = errors.New("injected failure")
+
+func newFakeKernel() *fakeKernel {
+	return &fakeKernel{
+		tables: make(map[rib.Binding]*fakeTable), waiters: make(map[chan struct{}]bool), fail: make(map[string]int),
+	}
+}
+
+// failing takes one of the failures that op was given.
+func (k *fakeKernel) failing(op string) bool {
+	n := k.fail[op]
+	if n > 0 {
+		k.fail[op]--
+	}
+	return n != 0
+}
+
+// add makes a table with two links that are up: eth0 192.0.2.1/24 and
+// 2001:db8::1/64, eth1 198.51.100.1/24, with their connected routes.
+func (k *fakeKernel) add(b rib.Binding, inode uint64) *fakeTable {
+	t := &fakeTable{
+		k: k, where: rib.Where{Dev: 4, Inode: inode, Table: cmp.Or(b.Table, 254)},
+		routes: make(map[rib.Key]rib.Route), ready: make(chan struct{}, 1), refuse: make(map[netip.Prefix]error),
+	}
+	t.links = rib.Links{
+		1: {Index: 1, Name: "lo", Up: true, Admin: true, Loopback: true},
+		2: {Index: 2, Name: "eth0", Up: true, Admin: true, Addrs: prefixes("192.0.2.1/24", "2001:db8::1/64")},
+		3: {Index: 3, Name: "eth1", Up: true, Admin: true, Addrs: prefixes("198.51.100.1/24")},
+	}
+	for _, r := range []rib.Route{
+		connected("192.0.2.0/24", 2, 0), connected("2001:db8::/64", 2, 256), connected("198.51.100.0/24", 3, 0),
+	} {
+		t.routes[r.Key()] = r
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.tables[b] = t
+	k.wakeWaiters()
+	return t
+}
+
+// remove takes a table away, as a namespace that is deleted does.
+func (k *fakeKernel) remove(b rib.Binding) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	t := k.tables[b]
+	delete(k.tables, b)
+	t.emit(rib.KernelEvents{Gone: true, GoneBy: b.String()})
+	k.wakeWaiters()
+}
+
+func (k *fakeKernel) wakeWaiters() {
+	for ch := range k.waiters {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (k *fakeKernel) Open(_ context.Context, b rib.Binding, _ uint8) (Table, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.failing("open") {
+		return nil, fmt.Errorf("open: %w", errInjected)
+	}
+	t, ok := k.tables[b]
+	if !ok {
+		return nil, rib.Absent("waiting for " + b.String())
+	}
+	t.open = true
+	return t, nil
+}
+
+func (k *fakeKernel) Await(rib.Binding) (<-chan struct{}, func(), error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.failing("await") {
+		return nil, nil, errInjected
+	}
+	ch := make(chan struct{}, 1)
+	k.waiters[ch] = true
+	return ch, func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		delete(k.waiters, ch)
+	}, nil
+}
+
+func (t *fakeTable) Where() rib.Where       { return t.where }
+func (t *fakeTable) Ready() <-chan struct{} { return t.ready }
+func (t *fakeTable) Close() error           { t.open = false; return nil }
+
+func (t *fakeTable) Read(context.Context) (rib.Table, error) {
+	t.k.mu.Lock()
+	defer t.k.mu.Unlock()
+	if t.k.failing("read") {
+		return rib.Table{}, fmt.Errorf("the dump was interrupted: %w", errInjected)
+	}
+	return rib.Table{Links: maps.Clone(t.links), Routes: slices.Collect(maps.Values(t.routes))}, nil
+}
+
+func (t *fakeTable) Events() rib.KernelEvents {
+	t.k.mu.Lock()
+	defer t.k.mu.Unlock()
+	ev := t.events
+	t.events = rib.KernelEvents{}
+	return ev
+}
+
+// Apply keeps the kernel's rules for keys and protocols.
+func (t *fakeTable) Apply(_ context.Context, changes []rib.Change) ([]error, error) {
+	t.k.mu.Lock()
+	defer t.k.mu.Unlock()
+	if t.k.failing("batch") {
+		return nil, fmt.Errorf("nothing was sent: %w", errInjected)
+	}
+	errs := make([]error, len(changes))
+	for i, c := range changes {
+		if errs[i] = t.apply(c); errs[i] == nil {
+			t.k.writes = append(t.k.writes, c.Op.String()+" "+c.Route.Format(t.links))
+		}
+	}
+	if t.k.failing("ack") {
+		return nil, fmt.Errorf("no acknowledgement came: %w", errInjected)
+	}
+	return errs, nil
+}
+
+func (t *fakeTable) apply(c rib.Change) error {
+	key := c.Route.Key()
+	old, there := t.routes[key]
+	for _, errno := range []syscall.Errno{syscall.ENETUNREACH, syscall.EINVAL, syscall.ENOBUFS} {
+		if c.Op != rib.OpDelete && t.k.failing(errno.Error()) {
+			return fmt.Errorf("the kernel refused %s: %w", c.Route.Prefix, errno)
+		}
+	}
+	if err := t.refuse[c.Route.Prefix]; err != nil && c.Op != rib.OpDelete {
+		return err
+	}
+	switch c.Op {
+	case rib.OpAdd:
+		if there || t.k.failing("exists") {
+			return fmt.Errorf("%s: %w", c.Route.Prefix, rib.ErrExists)
+		}
+		t.routes[key] = c.Route
+	case rib.OpReplace: // overwrites whoever has the key, as the real one does
+		t.routes[key] = c.Route
+	case rib.OpDelete:
+		if there && old.Protocol == c.Route.Protocol {
+			delete(t.routes, key)
+		}
+	}
+	return nil
+}
+
+// emit is called with the kernel's mu held.
+func (t *fakeTable) emit(ev rib.KernelEvents) {
+	switch {
+	case ev.Gone || ev.Resync && !t.events.Gone:
+		t.events = ev
+	case !t.events.Gone && !t.events.Resync:
+		t.events.Routes = append(t.events.Routes, ev.Routes...)
+	}
+	select {
+	case t.ready <- struct{}{}:
+	default:
+	}
+}
+
+// set and del are another program's `ip route replace` and `ip route del`.
+func (t *fakeTable) set(r rib.Route) {
+	t.k.mu.Lock()
+	defer t.k.mu.Unlock()
+	t.routes[r.Key()] = r
+	t.emit(rib.KernelEvents{Routes: []rib.RouteEvent{{Route: r}}})
+}
+
+func (t *fakeTable) del(key rib.Key) {
+	t.k.mu.Lock()
+	defer t.k.mu.Unlock()
+	if r, ok := t.routes[key]; ok {
+		delete(t.routes, key)
+		t.emit(rib.KernelEvents{Routes: []rib.RouteEvent{{Route: r, Deleted: true}}})
+	}
+}
+
+// link sets a link up or down. Down, the kernel drops the IPv4 routes on it
+// without a word.
+func (t *fakeTable) link(index int, up bool) {
+	t.k.mu.Lock()
+	defer t.k.mu.Unlock()
+	l := t.links[index]
+	l.Up, l.Admin = up, up
+	t.links = maps.Clone(t.links)
+	t.links[index] = l
+	if !up {
+		maps.DeleteFunc(t.routes, func(_ rib.Key, r rib.Route) bool {
+			return slices.ContainsFunc(r.Hops, func(h rib.Hop) bool { return h.Ifindex == index })
+		})
+	} else {
+		for _, p := range l.Addrs {
+			metric := uint32(0)
+			if p.Addr().Is6() {
+				metric = 256
+			}
+			r := connected(p.Masked().String(), index, metric)
+			t.routes[r.Key()] = r
+		}
+	}
+	t.emit(rib.KernelEvents{Resync: true, Reason: "link"})
+}
+
+// String prints the table as `ip route` would, without connected routes.
+func (t *fakeTable) String() string {
+	t.k.mu.Lock()
+	defer t.k.mu.Unlock()
+	var lines []string
+	for _, r := range t.routes {
+		if r.Protocol != rib.ProtoKernel {
+			lines = append(lines, r.Format(t.links))
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+func prefixes(s ...string) (out []netip.Prefix) {
+	for _, p := range s {
+		out = append(out, netip.MustParsePrefix(p))
+	}
+	return out
+}
+
+func connected(prefix string, index int, metric uint32) rib.Route {
+	return rib.Route{
+		Prefix: netip.MustParsePrefix(prefix), Metric: metric, Protocol: rib.ProtoKernel,
+		Kind: rib.KindUnicast, Scope: 253, Hops: []rib.Hop{{Ifindex: index}},
+	}
+}
+
+func via(prefix, gateway string, index int, protocol uint8, metric uint32) rib.Route {
+	return rib.Route{
+		Prefix: netip.MustParsePrefix(prefix), Metric: metric, Protocol: protocol,
+		Kind: rib.KindUnicast, Hops: []rib.Hop{{Gateway: netip.MustParseAddr(gateway), Ifindex: index}},
+	}
+}
+
+// fakeBGP holds feeds and announcements of any number of VRFs.
+type fakeBGP struct {
+	mu        sync.Mutex
+	feeds     map[string]*rib.Feed
+	announced map[string]map[netip.Prefix]rib.Announcement
+	fail      int // how many more Announce calls fail
+	lost      int // how many more take effect and fail all the same
+}
+
+func newFakeBGP() *fakeBGP {
+	return &fakeBGP{feeds: make(map[string]*rib.Feed), announced: make(map[string]map[netip.Prefix]rib.Announcement)}
+}
+
+func (b *fakeBGP) Feed(vrf string) (*rib.Feed, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.feeds[vrf] == nil {
+		b.feeds[vrf] = rib.NewFeed()
+	}
+	return b.feeds[vrf], nil
+}
+
+func (b *fakeBGP) Announced(vrf string) []rib.Announcement {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Collect(maps.Values(b.announced[vrf]))
+}
+
+func (b *fakeBGP) Announce(_ context.Context, vrf string, changes []rib.AnnounceChange) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.fail > 0 {
+		b.fail--
+		return errInjected
+	}
+	if b.announced[vrf] == nil {
+		b.announced[vrf] = make(map[netip.Prefix]rib.Announcement)
+	}
+	for _, c := range changes {
+		if c.Withdraw {
+			delete(b.announced[vrf], c.Prefix)
+		} else {
+			b.announced[vrf][c.Prefix] = c.Announcement
+		}
+	}
+	if b.lost > 0 {
+		b.lost--
+		return errInjected
+	}
+	return nil
+}
+
+// announcements prints what a VRF announces, a line each.
+func (b *fakeBGP) announcements(vrf string) string {
+	var lines []string
+	for _, a := range b.Announced(vrf) {
+		lines = append(lines, fmt.Sprintf("%s med %d", a.Prefix, a.MED))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}

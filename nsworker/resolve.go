@@ -1,0 +1,140 @@
+package nsworker
+
+import (
+	"net/netip"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// reresolve resolves every target again. Entries are settled by the caller.
+func (s *session) reresolve() {
+	for _, tg := range s.targets.byKey {
+		s.resolver.resolve(tg)
+	}
+}
+
+// resolveAll resolves every target again and settles the entries of those that
+// changed.
+func (s *session) resolveAll() {
+	s.resolveSome(func(*target) bool { return true })
+}
+
+// resolveLeaks resolves the targets that other VRFs leak here.
+func (s *session) resolveLeaks() {
+	s.resolveSome(func(tg *target) bool {
+		for _, n := range tg.nexthops {
+			if n.source != "" {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// reresolveCovered resolves the targets that have a nexthop inside one of the
+// prefixes whose routes changed.
+func (s *session) reresolveCovered(changed []netip.Prefix) {
+	s.resolveSome(func(tg *target) bool {
+		for _, n := range tg.nexthops {
+			if n.source != "" {
+				continue
+			}
+			for _, p := range changed {
+				if p.Contains(n.addr.WithZone("")) {
+					return true
+				}
+			}
+		}
+		return false
+	})
+}
+
+func (s *session) resolveSome(which func(*target) bool) {
+	changed := make(map[*target]struct{})
+	for _, tg := range s.targets.byKey {
+		if !which(tg) {
+			continue
+		}
+		reason := tg.reason
+		if s.resolver.resolve(tg) || tg.reason != reason {
+			changed[tg] = struct{}{}
+		}
+	}
+	if len(changed) == 0 {
+		return
+	}
+	for prefix, e := range s.entries {
+		if _, hit := changed[e.target]; hit && e.target != nil {
+			s.settle(prefix, e)
+		}
+	}
+}
+
+// followAll keeps count of the VRFs that this one must hear of, by the targets
+// that need them.
+func (s *session) followAll(tg *target, by int) {
+	for _, n := range tg.nexthops {
+		if n.source == "" {
+			continue
+		}
+		had := s.follows[n.source]
+		s.follows[n.source] = had + by
+		switch {
+		case had == 0 && by > 0:
+			s.deps.Board.follow(n.source, s.wakes)
+			// It may have changed between the resolution and now.
+			select {
+			case s.wakes <- struct{}{}:
+			default:
+			}
+		case had+by == 0:
+			s.deps.Board.unfollow(n.source, s.wakes)
+			delete(s.follows, n.source)
+		}
+	}
+}
+
+func (s *session) unfollowAll() {
+	for source := range s.follows {
+		s.deps.Board.unfollow(source, s.wakes)
+	}
+	clear(s.follows)
+}
+
+// member tells whether an interface belongs to the VRF, by its binding: those
+// in no VRF device for a main table, those enslaved to it for a device, all for
+// a plain table.
+func (s *session) member() func(rib.Link) bool {
+	where, links := s.resolver.view.Where, s.resolver.view.Links
+	switch {
+	case where.Device != 0:
+		return func(l rib.Link) bool { return l.Index == where.Device || enslavedTo(links, l, where.Device) }
+	case s.spec.Binding.Table != 0:
+		return nil
+	}
+	return func(l rib.Link) bool {
+		for at, hops := l, 0; hops < 8; hops++ { // a port of a bridge in a VRF device is in it
+			if at.VRFTable != 0 {
+				return false
+			}
+			up, ok := links[at.Master]
+			if at.Master == 0 || !ok {
+				return true
+			}
+			at = up
+		}
+		return true
+	}
+}
+
+// enslavedTo follows the masters of l: a port of a bridge that is in the VRF
+// device is in it too.
+func enslavedTo(links rib.Links, l rib.Link, device int) bool {
+	for hops := 0; l.Master != 0 && hops < 8; hops++ {
+		if l.Master == device {
+			return true
+		}
+		l = links[l.Master]
+	}
+	return false
+}

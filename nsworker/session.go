@@ -1,0 +1,316 @@
+package nsworker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// session is a worker's time on one open table. All of it belongs to the
+// worker's goroutine.
+type session struct {
+	*Worker
+	table    Table
+	resolver resolver
+	targets  targets
+	entries  map[netip.Prefix]*entry // what BGP has for this VRF, and what the kernel has of ours
+	extra    []rib.Route             // own routes under keys that we do not use: to be deleted
+	due      map[netip.Prefix]struct{}
+	failed   map[netip.Prefix]struct{} // refused by the kernel: tried again
+	over     map[netip.Prefix]struct{} // refused by the quota: tried again when there is room
+	counts   [rib.Stale + 1]int        // entries by state
+	wanted   int                       // entries that are in the kernel or due to be: what the quota counts
+
+	announced map[netip.Prefix]rib.Announcement
+	importDue map[netip.Prefix]struct{}
+	follows   map[string]int // VRFs that leak here, by number of targets
+
+	synced bool // the table was read, and the feed taken once
+	read   bool // the table is known; nothing is written while it is not
+
+	// Own routes that BGP has not spoken of may only be late: a peer that
+	// restarts sends its table in its own time. They go when swept.
+	swept         bool
+	sweepDeadline time.Time
+
+	resync schedule
+	retry  schedule
+	slow   schedule
+	told   vrf.Status // what was reported last
+
+	unconfirmed      int // batches in a row whose outcome is not known
+	announceFailures int // Announce calls in a row that failed
+	announceRetry    time.Time
+
+	entryBuf []rib.Entry
+	pathBuf  []rib.Path
+}
+
+const (
+	// feedBatch bounds how many prefixes one turn of the loop takes, so that a
+	// flood does not keep the worker from links, queries and the end.
+	feedBatch = 2048
+	// writeBatch bounds the changes of one Apply.
+	writeBatch = 1024
+	// announceBatch bounds the changes of one Announce.
+	announceBatch = 1000
+
+	resyncGap    = 100 * time.Millisecond // between two readings of the table
+	retryFirst   = 200 * time.Millisecond
+	retryMost    = 30 * time.Second
+	readFailures = 6 // in a row, before the worker gives up and is restarted
+)
+
+func newSession(w *Worker, table Table) *session {
+	s := &session{
+		Worker:    w,
+		table:     table,
+		targets:   targets{byKey: make(map[string]*target)},
+		entries:   make(map[netip.Prefix]*entry),
+		due:       make(map[netip.Prefix]struct{}),
+		failed:    make(map[netip.Prefix]struct{}),
+		over:      make(map[netip.Prefix]struct{}),
+		announced: make(map[netip.Prefix]rib.Announcement),
+		importDue: make(map[netip.Prefix]struct{}),
+		follows:   make(map[string]int),
+
+		sweepDeadline: time.Now().Add(w.spec.SweepDelay),
+	}
+	s.resolver = resolver{vrf: w.name, board: w.deps.Board, policy: w.spec.Export}
+	s.resolver.view.Where = table.Where()
+	return s
+}
+
+func (s *session) run(ctx context.Context) error {
+	s.askAnnounced()
+	s.feed.Rewind()
+	s.resync.at(time.Now(), "start")
+	s.tell()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		timer.Reset(s.nextTimer())
+		select {
+		case <-ctx.Done():
+			return s.leave(ctx)
+		case <-s.table.Ready():
+			if ev := s.table.Events(); ev.Gone {
+				return s.gone(ctx, ev.GoneBy)
+			} else {
+				s.heed(ev)
+			}
+		case <-s.feed.Ready():
+			s.takeFeed()
+		case <-s.wakes:
+			s.resolveLeaks()
+		case spec := <-s.specs:
+			s.reconfigure(spec)
+		case q := <-s.queries:
+			q.answer <- s.snapshot(q.direction)
+		case <-timer.C:
+		}
+		if err := s.work(ctx); err != nil {
+			if ctx.Err() != nil {
+				return s.leave(ctx)
+			}
+			return err
+		}
+		s.tell()
+	}
+}
+
+// nextTimer is how long the loop may wait: not at all while there is work that
+// the last turn left.
+func (s *session) nextTimer() time.Duration {
+	if s.read && (len(s.due) > 0 || len(s.extra) > 0) {
+		return 0
+	}
+	next := time.Hour
+	if s.read && len(s.importDue) > 0 {
+		next = max(0, time.Until(s.announceRetry))
+	}
+	for _, t := range []time.Time{s.resync.when, s.retry.when, s.slow.when, s.sweepTime()} {
+		if !t.IsZero() {
+			next = min(next, max(0, time.Until(t)))
+		}
+	}
+	return next
+}
+
+// work does what is due now, a bounded part of it.
+func (s *session) work(ctx context.Context) error {
+	now := time.Now()
+	if s.slow.passed(now) {
+		s.resync.at(now, "timer")
+	}
+	if s.resync.passed(now) {
+		if err := s.reconcile(ctx); err != nil {
+			return err
+		}
+	}
+	if !s.read {
+		return nil // nothing may be written before the table is known
+	}
+	if s.retry.passed(now) {
+		s.retryFailed()
+	}
+	if s.sweepDue(now) {
+		s.sweepStale()
+	}
+	if err := s.write(ctx); err != nil {
+		return err
+	}
+	return s.announce(ctx)
+}
+
+// reconcile reads the table and puts everything that differs on the due lists.
+// It is the one answer to every doubt. A failed reading is no news: what was
+// known stays, and it is tried again.
+func (s *session) reconcile(ctx context.Context) error {
+	reason := s.resync.reason
+	t, err := s.table.Read(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		s.resync.failures++
+		if s.resync.failures >= readFailures {
+			return fmt.Errorf("read the table (%s), %d times in a row: %w", reason, s.resync.failures, err)
+		}
+		s.log.Warn("the table could not be read; it is read again", "reason", reason, "err", err)
+		s.resync.at(time.Now().Add(resyncGap<<s.resync.failures), reason)
+		return nil
+	}
+	s.resync.done()
+	s.adopt(t)
+	s.read = true
+	if s.spec.ResyncInterval > 0 {
+		s.slow.when = time.Now().Add(s.spec.ResyncInterval)
+	}
+	return nil
+}
+
+// heed takes in what the kernel says.
+func (s *session) heed(ev rib.KernelEvents) {
+	if ev.Resync {
+		s.doubt(ev.Reason)
+		return
+	}
+	if !s.read {
+		return // the reading to come will show it
+	}
+	s.heedRoutes(ev.Routes)
+}
+
+// doubt asks for a reading of the table, soon.
+func (s *session) doubt(reason string) {
+	at := time.Now()
+	if next := s.resync.last.Add(resyncGap); next.After(at) {
+		at = next
+	}
+	s.resync.at(at, reason)
+}
+
+// reconfigure takes over a changed Spec. The feed is rewound, so that every
+// route passes the new policy; one that both allow stays as it is.
+func (s *session) reconfigure(spec vrf.Spec) {
+	s.spec = spec
+	s.resolver.policy = spec.Export
+	s.resolveAll()
+	s.askAnnounced() // another RD or RT made BGP forget them
+	s.feed.Rewind()
+	for prefix := range s.entries { // a route that is gone from the feed is not rewound
+		s.reconsider(prefix)
+	}
+	s.importAll()
+}
+
+// gone ends the session because the binding no longer holds. What we wrote may
+// still be reachable through the open socket: a VRF device that moved to another
+// table leaves its old one behind, and nobody else would clean it.
+func (s *session) gone(ctx context.Context, what string) error {
+	s.log.Info("the VRF's table is gone", "what", what)
+	s.report(vrf.Status{State: vrf.Pending, Reason: what + " is gone"})
+	if err := s.removeOwn(ctx); err != nil {
+		s.log.Info("routes in the old table could not be removed", "err", err)
+	}
+	if err := s.withdrawAll(ctx); err != nil {
+		return err
+	}
+	return errGone
+}
+
+// leave ends the session because its context ended.
+func (s *session) leave(ctx context.Context) error {
+	why := context.Cause(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
+	defer cancel()
+	removed := errors.Is(why, vrf.ErrRemoved)
+	if removed || errors.Is(why, vrf.ErrExit) && s.spec.OnExit == vrf.Remove {
+		if err := s.removeOwn(ctx); err != nil {
+			return fmt.Errorf("remove the routes of a VRF that ends: %w", err)
+		}
+	}
+	if removed {
+		return s.withdrawAll(ctx)
+	}
+	return nil
+}
+
+// removeOwn deletes every own route of the table.
+func (s *session) removeOwn(ctx context.Context) error {
+	t, err := s.table.Read(ctx)
+	if err != nil {
+		return err
+	}
+	var changes []rib.Change
+	for _, r := range t.Routes {
+		if s.own(r) {
+			changes = append(changes, rib.Change{Op: rib.OpDelete, Route: r})
+		}
+	}
+	for len(changes) > 0 {
+		n := min(len(changes), writeBatch)
+		errs, err := s.table.Apply(ctx, changes[:n])
+		if err := errors.Join(append(errs, err)...); err != nil {
+			return err
+		}
+		changes = changes[n:]
+	}
+	return nil
+}
+
+// own is the one predicate that says whose a route is: within the VRF's table,
+// its protocol decides.
+func (s *session) own(r rib.Route) bool { return r.Protocol == s.spec.Protocol }
+
+// schedule is a moment at which something is to be done, and why.
+type schedule struct {
+	when     time.Time // zero: never
+	last     time.Time // when it was done last
+	reason   string
+	failures int
+}
+
+// at moves the moment to t, unless it is earlier already.
+func (c *schedule) at(t time.Time, reason string) {
+	if c.when.IsZero() || t.Before(c.when) {
+		c.when, c.reason = t, reason
+	}
+}
+
+// passed takes the moment away, and returns true, where it has come.
+func (c *schedule) passed(now time.Time) bool {
+	if c.when.IsZero() || c.when.After(now) {
+		return false
+	}
+	c.when = time.Time{}
+	return true
+}
+
+func (c *schedule) done() { c.last, c.failures = time.Now(), 0 }

@@ -1,0 +1,106 @@
+package nsworker
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// snapshot is what a query takes with it out of the loop: everything in it is
+// immutable, so that a long list is printed while the worker goes on.
+type snapshot struct {
+	view     rib.View
+	policy   rib.ImportPolicy
+	protocol uint8
+	metric   uint32
+	maxPaths int
+	member   func(rib.Link) bool
+	rows     []row
+}
+
+// row is one exported route of a snapshot.
+type row struct {
+	prefix netip.Prefix
+	state  rib.State
+	reason string
+	fwd    *forwarding // in the table, or wanted there; nil: neither
+}
+
+func (s *session) snapshot(d vrf.Direction) snapshot {
+	out := snapshot{
+		view: s.resolver.view, policy: s.spec.Import, protocol: s.spec.Protocol,
+		metric: s.spec.Export.Metric, maxPaths: s.spec.Export.MaxPaths, member: s.member(),
+	}
+	if d != vrf.Export {
+		return out
+	}
+	out.rows = make([]row, 0, len(s.entries))
+	for prefix, e := range s.entries {
+		r := row{prefix, e.state, e.reason, e.have}
+		if r.fwd == nil {
+			r.fwd = e.want()
+		}
+		switch e.state {
+		case rib.Unresolved:
+			r.reason = e.target.reason
+		case rib.Stale:
+			r.reason = "from an earlier run; BGP has not spoken of it yet"
+		case 0:
+			if e.have != nil && e.target == nil {
+				continue // on its way out
+			}
+			r.state, r.reason = rib.Failed, "not written to the kernel yet"
+		}
+		out.rows = append(out.rows, r)
+	}
+	return out
+}
+
+func (s snapshot) each(feed *rib.Feed, d vrf.Direction, yield func(rib.RouteStatus) bool) {
+	if d == vrf.Import {
+		s.imports(yield)
+		return
+	}
+	slices.SortFunc(s.rows, func(a, b row) int { return comparePrefixes(a.prefix, b.prefix) })
+	var buf []rib.Path
+	for _, r := range s.rows {
+		st := rib.RouteStatus{Prefix: r.prefix, State: r.state, Reason: r.reason}
+		if r.fwd != nil {
+			st.Route = r.fwd.route(r.prefix, s.protocol)
+			st.Devices = s.devices(r.fwd.hops)
+		} else {
+			st.Route = rib.Route{Prefix: r.prefix, Metric: s.metric, Protocol: s.protocol, Kind: rib.KindUnicast}
+		}
+		if paths := feed.Lookup(r.prefix); len(paths) > 0 {
+			buf = rib.Select(buf[:0], paths, s.maxPaths)
+			st.Best, st.Paths = buf[0], len(buf)
+		}
+		if !yield(st) {
+			return
+		}
+	}
+}
+
+func (s snapshot) devices(hops []rib.Hop) []string {
+	names := make([]string, len(hops))
+	for i, h := range hops {
+		if l, ok := s.view.Links[h.Ifindex]; ok {
+			names[i] = l.Name
+		}
+	}
+	return names
+}
+
+// comparePrefixes orders IPv4 before IPv6, then by address, then short to long.
+func comparePrefixes(a, b netip.Prefix) int {
+	if c := cmp.Compare(a.Addr().BitLen(), b.Addr().BitLen()); c != 0 {
+		return c
+	}
+	if c := a.Addr().Compare(b.Addr()); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.Bits(), b.Bits())
+}

@@ -1,0 +1,220 @@
+package nsworker
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// forwarding is what a route does, without its prefix. It is shared by all
+// routes that do the same, and immutable.
+type forwarding struct {
+	metric  uint32
+	kind    rib.Kind
+	hops    []rib.Hop
+	prefSrc netip.Addr
+}
+
+func forwardingOf(r rib.Route) *forwarding {
+	return &forwarding{r.Metric, r.Kind, r.Hops, r.PrefSrc}
+}
+
+func (f *forwarding) route(prefix netip.Prefix, protocol uint8) rib.Route {
+	return rib.Route{
+		Prefix: prefix, Metric: f.metric, Protocol: protocol,
+		Kind: f.kind, Hops: f.hops, PrefSrc: f.prefSrc,
+	}
+}
+
+// same tells whether a route need not be written again to go from f to o.
+func (f *forwarding) same(o *forwarding) bool {
+	if f == o {
+		return true
+	}
+	if f == nil || o == nil || f.metric != o.metric {
+		return false
+	}
+	var any netip.Prefix
+	return rib.SameForwarding(f.route(any, 0), o.route(any, 0))
+}
+
+// target is what the best paths of a prefix come down to: a set of nexthops,
+// and what it resolves to now. All prefixes with the same set share it, so that
+// a changed link costs one resolution for each distinct set.
+type target struct {
+	key       string
+	ipv6      bool
+	blackhole bool
+	nexthops  []nexthop
+	users     int // entries that point here
+
+	want   *forwarding // nil: unresolved
+	reason string      // why, for a person
+}
+
+// nexthop is one member of a target.
+type nexthop struct {
+	addr   netip.Addr
+	source string       // a leak: the VRF in whose table it is resolved
+	prefix netip.Prefix // a leak of an import: that VRF's own route for prefix
+	label  uint32
+}
+
+// appendKey appends what makes two targets different.
+func (n nexthop) appendKey(b []byte) []byte {
+	b = append(b, '|')
+	b = n.addr.AppendTo(b)
+	if n.source != "" {
+		b = append(append(b, '@'), n.source...)
+	}
+	if n.prefix.IsValid() {
+		b = n.prefix.AppendTo(append(b, '#'))
+	}
+	return b
+}
+
+// targets holds the targets of one VRF by key. The worker owns it.
+type targets struct {
+	byKey map[string]*target
+	buf   []byte
+}
+
+// get returns the shared target of these nexthops, with one more user, and
+// whether it is new and has to be resolved.
+func (t *targets) get(ipv6, blackhole bool, nexthops []nexthop) (tg *target, fresh bool) {
+	b := append(t.buf[:0], '4')
+	if ipv6 {
+		b[0] = '6'
+	}
+	if blackhole {
+		b = append(b, '!')
+	} else {
+		for _, n := range nexthops {
+			b = n.appendKey(b)
+		}
+	}
+	t.buf = b
+	if tg, ok := t.byKey[string(b)]; ok {
+		tg.users++
+		return tg, false
+	}
+	tg = &target{key: string(b), ipv6: ipv6, blackhole: blackhole, users: 1}
+	if !blackhole {
+		tg.nexthops = append([]nexthop(nil), nexthops...)
+	}
+	t.byKey[tg.key] = tg
+	return tg, true
+}
+
+// put gives one use of tg back, and tells whether that was the last.
+func (t *targets) put(tg *target) (last bool) {
+	if tg.users--; tg.users > 0 {
+		return false
+	}
+	delete(t.byKey, tg.key)
+	return true
+}
+
+// resolver turns targets into forwarding, with the view of the VRF itself and
+// those of the VRFs that leak into it.
+type resolver struct {
+	vrf    string
+	view   rib.View
+	board  *Board
+	policy rib.ExportPolicy
+}
+
+// resolve sets tg.want or tg.reason, and tells whether want changed. Of several
+// nexthops those that resolve are used; where none does, nothing is installed.
+func (r *resolver) resolve(tg *target) (changed bool) {
+	old := tg.want
+	tg.want, tg.reason = nil, ""
+	src := r.policy.PrefSrc4
+	if tg.ipv6 {
+		src = r.policy.PrefSrc6
+	}
+	if tg.blackhole {
+		tg.want = &forwarding{metric: r.policy.Metric, kind: rib.KindBlackhole}
+	} else {
+		var hops []rib.Hop
+		for _, n := range tg.nexthops {
+			h, err := r.hops(n)
+			if err != nil {
+				if tg.reason == "" {
+					tg.reason = err.Error()
+				}
+				continue
+			}
+			hops = mergeHops(hops, h)
+		}
+		if len(hops) > 0 {
+			tg.reason = ""
+			tg.want = &forwarding{r.policy.Metric, rib.KindUnicast, hops, src}
+		}
+	}
+	if old.same(tg.want) {
+		tg.want = old
+		return false
+	}
+	return true
+}
+
+// mergeHops adds hops that are not there yet. One member of a group that is
+// reached twice weighs no more for it.
+func mergeHops(to, hops []rib.Hop) []rib.Hop {
+next:
+	for _, h := range hops {
+		for _, o := range to {
+			if o.Gateway == h.Gateway && o.Ifindex == h.Ifindex {
+				continue next
+			}
+		}
+		to = append(to, h)
+	}
+	return to
+}
+
+func (r *resolver) hops(n nexthop) ([]rib.Hop, error) {
+	if n.source == "" {
+		hops, _, err := r.view.Resolve(n.addr)
+		if err != nil && n.label != 0 {
+			return nil, fmt.Errorf("%w (the path has MPLS label %d; labelled forwarding is not supported)", err, n.label)
+		}
+		return hops, err
+	}
+	from, ok := r.board.view(n.source)
+	if !ok {
+		return nil, fmt.Errorf("leaked from VRF %q, which has no table here now", n.source)
+	}
+	if !from.Where.SameNamespace(r.view.Where) {
+		return nil, fmt.Errorf("leaked from VRF %q in another network namespace (%s); a leak needs both VRFs in one namespace", n.source, from.binding)
+	}
+	hops, err := leakedHops(from.View, n)
+	if err != nil {
+		return nil, fmt.Errorf("leaked from VRF %q: %w", n.source, err)
+	}
+	return hops, nil
+}
+
+// leakedHops resolves n in the VRF it came from. Its gateways are on a link
+// that is not in the receiving table's subnets, so the kernel must be told not
+// to look for them there (RTNH_F_ONLINK).
+func leakedHops(from rib.View, n nexthop) ([]rib.Hop, error) {
+	var hops []rib.Hop
+	var err error
+	if n.prefix.IsValid() {
+		hops, _, err = from.ResolvePrefix(n.prefix)
+	} else {
+		hops, _, err = from.Resolve(n.addr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := make([]rib.Hop, len(hops))
+	for i, h := range hops {
+		h.OnLink = h.Gateway.IsValid()
+		out[i] = h
+	}
+	return out, nil
+}

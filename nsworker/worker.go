@@ -1,0 +1,210 @@
+package nsworker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// Deps are what every worker of a daemon shares. All of it is safe for
+// concurrent use.
+type Deps struct {
+	Kernel Kernel
+	BGP    BGP
+	Board  *Board
+	Log    *slog.Logger
+}
+
+// Worker keeps one VRF true. It satisfies vrf.Worker.
+type Worker struct {
+	deps    Deps
+	log     *slog.Logger
+	report  vrf.Report
+	name    string
+	specs   chan vrf.Spec // holds the newest one that the loop has not taken yet
+	queries chan query
+	wakes   chan struct{} // the board's: a VRF that leaks into this one changed
+
+	// What follows belongs to the goroutine of Run.
+	spec vrf.Spec
+	feed *rib.Feed
+}
+
+// query asks the loop's goroutine for a snapshot of the routes.
+type query struct {
+	direction vrf.Direction
+	answer    chan<- snapshot
+}
+
+var errGone = errors.New("the binding is gone")
+
+// New returns a worker for one start of a VRF.
+func New(d Deps, spec vrf.Spec, report vrf.Report) *Worker {
+	return &Worker{
+		deps:    d,
+		log:     d.Log.With("vrf", spec.Name, "netns", spec.Binding.Netns),
+		report:  report,
+		name:    spec.Name,
+		specs:   make(chan vrf.Spec, 1),
+		queries: make(chan query),
+		wakes:   make(chan struct{}, 1),
+		spec:    spec,
+	}
+}
+
+// Reconfigure implements vrf.Worker.
+func (w *Worker) Reconfigure(spec vrf.Spec) {
+	for {
+		select {
+		case w.specs <- spec:
+			return
+		default:
+		}
+		select { // an older one that the loop has not taken makes room
+		case <-w.specs:
+		default:
+		}
+	}
+}
+
+// Run implements vrf.Worker.
+func (w *Worker) Run(ctx context.Context) error {
+	feed, err := w.deps.BGP.Feed(w.name)
+	if err != nil {
+		return fmt.Errorf("subscribe to BGP: %w", err)
+	}
+	w.feed = feed
+	defer w.deps.Board.retract(w.name)
+	for {
+		table, err := w.open(ctx)
+		if err != nil {
+			return err
+		}
+		if table == nil {
+			return w.leavePending(ctx)
+		}
+		err = w.serve(ctx, table)
+		if !errors.Is(err, errGone) {
+			return err
+		}
+		w.deps.Board.retract(w.name)
+	}
+}
+
+// serve works on one open table until ctx ends (nil), the binding goes
+// (errGone) or something fails. It closes the table.
+func (w *Worker) serve(ctx context.Context, table Table) (err error) {
+	s := newSession(w, table)
+	defer func() {
+		if cerr := table.Close(); cerr != nil && err == nil {
+			err = fmt.Errorf("close the table: %w", cerr)
+		}
+		s.unfollowAll()
+	}()
+	return s.run(ctx)
+}
+
+// open waits until the binding is there. It returns no table and no error when
+// ctx ended first.
+func (w *Worker) open(ctx context.Context) (Table, error) {
+	// The watch starts before the first try: what appears between a failed
+	// try and the watch would be missed.
+	changed, stop, err := w.deps.Kernel.Await(w.spec.Binding)
+	if err != nil {
+		return nil, fmt.Errorf("watch for %s: %w", w.spec.Binding, err)
+	}
+	defer stop()
+	for first := true; ; first = false {
+		if ctx.Err() != nil {
+			return nil, nil
+		}
+		table, err := w.deps.Kernel.Open(ctx, w.spec.Binding, w.spec.Protocol)
+		if err == nil {
+			return table, nil
+		}
+		if !errors.Is(err, rib.ErrAbsent) {
+			if ctx.Err() != nil {
+				return nil, nil
+			}
+			return nil, fmt.Errorf("open %s: %w", w.spec.Binding, err)
+		}
+		w.report(vrf.Status{State: vrf.Pending, Reason: err.Error()})
+		if first {
+			w.log.Info("waiting for the VRF's table", "reason", err)
+			// Interfaces that are gone announce nothing.
+			if err := w.withdrawAll(ctx); err != nil {
+				return nil, err
+			}
+		}
+		if !w.await(ctx, changed) {
+			return nil, nil
+		}
+	}
+}
+
+// await serves what a VRF without a table can be asked until changed fires. It
+// returns false when ctx ended.
+func (w *Worker) await(ctx context.Context, changed <-chan struct{}) bool {
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-changed:
+			return true
+		case w.spec = <-w.specs:
+		case q := <-w.queries:
+			q.answer <- snapshot{}
+		}
+	}
+}
+
+// withdrawAll takes back whatever is announced for this VRF.
+func (w *Worker) withdrawAll(ctx context.Context) error {
+	now := w.deps.BGP.Announced(w.name)
+	if len(now) == 0 {
+		return nil
+	}
+	changes := make([]rib.AnnounceChange, len(now))
+	for i, a := range now {
+		changes[i] = rib.AnnounceChange{Announcement: a, Withdraw: true}
+	}
+	if err := w.deps.BGP.Announce(ctx, w.name, changes); err != nil {
+		return fmt.Errorf("withdraw %d announcements from BGP: %w", len(now), err)
+	}
+	return nil
+}
+
+// leaveTime bounds what a worker does after its context ended.
+const leaveTime = 10 * time.Second
+
+// leavePending is the end of a worker that has no table.
+func (w *Worker) leavePending(ctx context.Context) error {
+	if !errors.Is(context.Cause(ctx), vrf.ErrRemoved) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
+	defer cancel()
+	return w.withdrawAll(ctx)
+}
+
+// Routes implements vrf.Worker.
+func (w *Worker) Routes(ctx context.Context, d vrf.Direction, yield func(rib.RouteStatus) bool) error {
+	answer := make(chan snapshot, 1)
+	select {
+	case w.queries <- query{d, answer}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case s := <-answer:
+		s.each(w.feed, d, yield)
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
