@@ -147,6 +147,9 @@ func (s *session) drop(tg *target) {
 // due list where they differ. It is the only way onto that list.
 func (s *session) settle(prefix netip.Prefix, e *entry) {
 	tg := e.target
+	if tg == nil && e.state == rib.Stale && e.have != nil {
+		return // until the sweep decides
+	}
 	if tg != nil && tg.want == nil {
 		s.set(prefix, e, rib.Unresolved, "")
 	}

@@ -37,6 +37,7 @@ func (s *session) announce(ctx context.Context) error {
 	}
 	changes := s.announceChanges()
 	if len(changes) == 0 {
+		s.announceFailures = 0
 		return nil
 	}
 	if err := s.deps.BGP.Announce(ctx, s.name, changes); err != nil {

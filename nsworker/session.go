@@ -187,8 +187,8 @@ func (s *session) reconcile(ctx context.Context) error {
 		return nil
 	}
 	s.resync.done()
-	s.adopt(t)
 	s.read = true
+	s.adopt(t)
 	if s.spec.ResyncInterval > 0 {
 		s.slow.when = time.Now().Add(s.spec.ResyncInterval)
 	}

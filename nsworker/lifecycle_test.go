@@ -1,0 +1,197 @@
+package nsworker
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// story runs one test in a bubble, with a worker for the VRF "red" to come.
+func story(t *testing.T, tell func(l *lab, table *fakeTable)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		defer l.close()
+		tell(l, l.kernel.add(red, 1))
+	})
+}
+
+// left is an own route of an earlier run.
+func left(prefix string) rib.Route { return via(prefix, "192.0.2.9", 2, rib.ProtoOwn, 20) }
+
+func TestRestartWritesNothingThatStands(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		for i := range 3 {
+			table.routes[left(fmt.Sprintf("10.%d.0.0/16", i)).Key()] = left(fmt.Sprintf("10.%d.0.0/16", i))
+			l.hear("red", bgpPath(fmt.Sprintf("10.%d.0.0/16", i), "192.0.2.9"))
+		}
+		l.feed("red").SetConverged(true)
+		l.start(spec("red"))
+		l.settle()
+		if len(l.kernel.writes) != 0 {
+			t.Errorf("routes that stood were written:\n%s", strings.Join(l.kernel.writes, "\n"))
+		}
+		if got := l.state("red").Counts.Installed; got != 3 {
+			t.Errorf("%d routes count as installed, want 3", got)
+		}
+	})
+}
+
+func TestSweepWaitsForEndOfRIB(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		table.routes[left("10.1.0.0/16").Key()] = left("10.1.0.0/16")
+		table.routes[left("10.2.0.0/16").Key()] = left("10.2.0.0/16")
+		l.start(spec("red"))
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		l.exported("red", "10.1.0.0/16", rib.Stale, "earlier run")
+		l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9"))
+		l.exported("red", "10.2.0.0/16", rib.Installed, "")
+		l.feed("red").SetConverged(true)
+		synctest.Wait()
+		l.table(red, "10.2.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+	})
+}
+
+func TestSweepWaitsNoLongerThanItsDelay(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		table.routes[left("10.1.0.0/16").Key()] = left("10.1.0.0/16")
+		l.start(spec("red"))
+		time.Sleep(59 * time.Second)
+		synctest.Wait()
+		l.table(red, "10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		l.table(red)
+	})
+}
+
+func TestEndOfAWorker(t *testing.T) {
+	route := "10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20"
+	all := []string{"192.0.2.0/24 med 0", "198.51.100.0/24 med 0", "2001:db8::/64 med 256"}
+	for _, tt := range []struct {
+		name      string
+		onExit    vrf.OnExit
+		cause     error
+		table     []string
+		announces []string
+	}{
+		{"removed", vrf.Keep, vrf.ErrRemoved, nil, nil},
+		{"exit, keep", vrf.Keep, vrf.ErrExit, []string{route}, all},
+		{"exit, remove", vrf.Remove, vrf.ErrExit, nil, all},
+		{"a failure elsewhere", vrf.Remove, errInjected, []string{route}, all},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			story(t, func(l *lab, table *fakeTable) {
+				s := spec("red")
+				s.OnExit = tt.onExit
+				l.start(s)
+				l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
+				l.stop("red", tt.cause)
+				l.table(red, tt.table...)
+				l.announces("red", tt.announces...)
+			})
+		})
+	}
+}
+
+func TestReplaceNeverDeletesFirst(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.start(spec("red"))
+		for _, p := range []string{"10.1.0.0/16", "2001:db8:1::/48"} {
+			hop := map[string][]string{"10.1.0.0/16": {"192.0.2.9", "192.0.2.10"}, "2001:db8:1::/48": {"2001:db8::9", "2001:db8::a"}}[p]
+			l.hear("red", bgpPath(p, hop[0]))
+			l.hear("red", bgpPath(p, hop[1]))
+			l.hear("red", bgpPath(p, hop[0]), bgpPath(p, hop[1], id(1)))
+			l.hear("red", bgpPath(p, hop[0], community(communityBlackhole)))
+			l.hear("red", bgpPath(p, hop[0]))
+		}
+		for _, w := range l.kernel.writes {
+			if strings.HasPrefix(w, "delete") {
+				t.Errorf("a change deleted: %s", w)
+			}
+		}
+		if len(l.kernel.writes) != 10 {
+			t.Errorf("%d writes for ten changes:\n%s", len(l.kernel.writes), strings.Join(l.kernel.writes, "\n"))
+		}
+	})
+}
+
+func TestMetricChangeAddsBeforeItDeletes(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.start(spec("red"))
+		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
+		s := spec("red")
+		s.Export.Metric = 30
+		l.configure(s)
+		want := []string{"add 10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20",
+			"add 10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 30",
+			"delete 10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20"}
+		if got := strings.Join(l.kernel.writes, "\n"); got != strings.Join(want, "\n") {
+			t.Errorf("written:\n%s\nwant:\n%s", got, strings.Join(want, "\n"))
+		}
+	})
+}
+
+func TestPendingIsSaidAndLeft(t *testing.T) {
+	story(t, func(l *lab, _ *fakeTable) {
+		l.start(spec("blue"))
+		if st := l.state("blue"); st.State != vrf.Pending || !strings.Contains(st.Reason, "netns blue") {
+			t.Errorf("the VRF is %q (%s)", st.State, st.Reason)
+		}
+		if got := l.routes("blue", vrf.Export); len(got) != 0 {
+			t.Errorf("a VRF without a table lists %d routes", len(got))
+		}
+		l.kernel.add(blue, 2)
+		l.settle()
+		if st := l.state("blue"); st.State != vrf.Ready {
+			t.Errorf("the VRF is %q (%s)", st.State, st.Reason)
+		}
+	})
+}
+
+func TestImportFollowsThePolicy(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		s := spec("red")
+		s.Import.Interfaces = []string{"eth1"}
+		s.Import.Protocols = []uint8{rib.ProtoStatic}
+		l.start(s)
+		table.set(via("10.1.0.0/16", "198.51.100.7", 3, rib.ProtoStatic, 5))
+		table.set(via("10.2.0.0/16", "192.0.2.7", 2, rib.ProtoStatic, 5))
+		table.set(via("10.3.0.0/16", "198.51.100.7", 3, rib.ProtoOwn, 20))
+		table.set(via("0.0.0.0/0", "198.51.100.7", 3, rib.ProtoStatic, 0))
+		l.settle()
+		l.announces("red", "10.1.0.0/16 med 5")
+		for prefix, why := range map[string]string{
+			"10.2.0.0/16 static": "eth0", "0.0.0.0/0 static": "allow_default", "198.51.100.0/24 kernel": "kernel",
+		} {
+			if r := l.routes("red", vrf.Import)[prefix]; r.State != rib.Filtered || !strings.Contains(r.Reason, why) {
+				t.Errorf("%s is %s (%s), want filtered (%s)", prefix, r.State, r.Reason, why)
+			}
+		}
+		table.set(via("10.1.0.0/16", "198.51.100.8", 3, rib.ProtoStatic, 3))
+		l.settle()
+		l.announces("red", "10.1.0.0/16 med 3")
+	})
+}
+
+// TestFloodIsBounded sends a tenant more changes of one prefix than it can take
+// while its table cannot be read: what waits is the prefix, not the changes.
+func TestFloodIsBounded(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.kernel.fail["read"] = 1
+		l.start(spec("red"))
+		for i := range 1000 {
+			l.feed("red").Set(bgpPath("10.1.0.0/16", "192.0.2.9").Prefix, rib.RD(i%2), []rib.Path{bgpPath("10.1.0.0/16", "192.0.2.9", rd(rib.RD(i%2)))})
+		}
+		l.settle()
+		if len(l.kernel.writes) != 1 {
+			t.Errorf("%d writes for a thousand changes that end where they began", len(l.kernel.writes))
+		}
+	})
+}
