@@ -1,0 +1,238 @@
+package config
+
+import (
+	"encoding/json"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// What follows is the part of GoBGP's own sections that vrfredist needs, and
+// what GoBGP would accept and then trip over. The rest is BGP.Check's.
+
+type global struct {
+	as       uint32
+	routerID netip.Addr
+}
+
+var globalKeys = keys[global]{
+	"as":        one(asNumber, func(g *global) *uint32 { return &g.as }),
+	"router-id": one(routerID, func(g *global) *netip.Addr { return &g.routerID }),
+}
+
+// peer is a neighbour, a peer-group or a dynamic neighbour.
+type peer struct {
+	address, group, groupName, vrf string
+	peerAS, localAS                uint32
+	secret                         string
+}
+
+var peerKeys = keys[peer]{
+	"neighbor-address": one(text, func(n *peer) *string { return &n.address }),
+	"peer-group":       one(text, func(n *peer) *string { return &n.group }),
+	"peer-group-name":  one(text, func(n *peer) *string { return &n.groupName }),
+	"vrf":              one(text, func(n *peer) *string { return &n.vrf }),
+	"peer-as":          one(asNumber, func(n *peer) *uint32 { return &n.peerAS }),
+	"local-as":         one(asNumber, func(n *peer) *uint32 { return &n.localAS }),
+	"auth-password":    one(secret, func(n *peer) *string { return &n.secret }),
+}
+
+type tenant struct {
+	name                 string
+	rd                   rib.RD
+	both, imports, exprt []rib.RT
+}
+
+var tenantKeys = keys[tenant]{
+	"name":           one(text, func(t *tenant) *string { return &t.name }),
+	"rd":             one(distinguisher, func(t *tenant) *rib.RD { return &t.rd }),
+	"both-rt-list":   many(routeTarget, func(t *tenant) *[]rib.RT { return &t.both }),
+	"import-rt-list": many(routeTarget, func(t *tenant) *[]rib.RT { return &t.imports }),
+	"export-rt-list": many(routeTarget, func(t *tenant) *[]rib.RT { return &t.exprt }),
+}
+
+// readBGP checks GoBGP's part and returns its VRFs, and a secret's key, if any.
+func readBGP(p *problems, root *node) (vrfs []vrf.Spec, secret *node) {
+	config := root.get("global").get("config")
+	read(p, config, globalKeys, &global{})
+	missing(p, config, root.get("global"), "global.config", "as", "write the AS number of this router")
+	missing(p, config, root.get("global"), "global.config", "router-id", "write an IPv4 address of this router")
+	vrfs = readTenants(p, root.get("vrfs"))
+	return vrfs, readPeers(p, root, vrfs)
+}
+
+// missing blames a section, or the one around it where it is not there itself,
+// for a key that it lacks.
+func missing(p *problems, section, around *node, path, key, write string) {
+	line := 0
+	switch {
+	case section.get(key) != nil:
+		return
+	case section != nil:
+		line, path = section.line, section.path
+	case around != nil:
+		line = around.line
+	}
+	if section.isBad() || around.isBad() {
+		return
+	}
+	p.add(line, join(path, key), "is missing; %s", write)
+}
+
+func readTenants(p *problems, list *node) []vrf.Spec {
+	var specs []vrf.Spec
+	names, rds := make(map[string]int), make(map[rib.RD]vrf.Spec)
+	for _, item := range sections(list) {
+		config := item.get("config")
+		missing(p, config, item, item.path+".config", "name", "name the VRF")
+		missing(p, config, item, item.path+".config", "rd", `write a route distinguisher, such as "65000:10"`)
+		var t tenant
+		read(p, config, tenantKeys, &t)
+		spec := vrf.Spec{Name: t.name, RD: t.rd, ImportRTs: t.imports, ExportRTs: t.exprt}
+		// The two lists are preferred over the one for both, as GoBGP has it.
+		if len(spec.ImportRTs) == 0 {
+			spec.ImportRTs = slices.Clone(t.both)
+		}
+		if len(spec.ExportRTs) == 0 {
+			spec.ExportRTs = slices.Clone(t.both)
+		}
+		if n := config.get("rd"); n != nil && t.rd != 0 {
+			if other, taken := rds[t.rd]; taken {
+				p.at(n, "%s is the RD of VRF %q too; give each VRF an RD of its own", t.rd.String(), other.Name)
+			}
+			rds[t.rd] = spec
+		}
+		n := config.get("name")
+		first, taken := names[t.name]
+		switch {
+		case n == nil || n.kind != kindText:
+			continue
+		case t.name == "":
+			p.at(n, "is empty; name the VRF")
+			continue
+		case t.name == vrf.Default:
+			p.at(n, `"default" stands for the global routing table; give the VRF another name`)
+			continue
+		case taken:
+			p.at(n, "%q is the name of another VRF, on line %d; give each a name of its own", t.name, first)
+			continue
+		}
+		names[t.name] = n.line
+		specs = append(specs, spec)
+	}
+	return specs
+}
+
+// readPeers checks what refers to something else in the file, because GoBGP
+// stops filling in defaults, without a word, at a peer-group that is not there.
+func readPeers(p *problems, root *node, vrfs []vrf.Spec) (secret *node) {
+	groups, addresses := []string{}, make(map[string]int)
+	var configs []*node
+	for _, item := range sections(root.get("peer-groups")) {
+		var g peer
+		config := item.get("config")
+		read(p, config, peerKeys, &g)
+		if n := config.get("peer-group-name"); n != nil && slices.Contains(groups, g.groupName) {
+			p.at(n, "%q is the name of another peer-group; give each a name of its own", g.groupName)
+		}
+		groups = append(groups, g.groupName)
+		configs = append(configs, config)
+	}
+	names := []string{vrf.Default}
+	for _, v := range vrfs {
+		names = append(names, v.Name)
+	}
+	for _, item := range append(sections(root.get("neighbors")), sections(root.get("dynamic-neighbors"))...) {
+		var n peer
+		config := item.get("config")
+		read(p, config, peerKeys, &n)
+		configs = append(configs, config)
+		if n.group != "" && !slices.Contains(groups, n.group) {
+			p.at(config.get("peer-group"), "there is no peer-group %q; %s", n.group, suggest(n.group, groups, "add it under [[peer-groups]]"))
+		}
+		if n.vrf != "" && !slices.Contains(names[1:], n.vrf) {
+			p.at(config.get("vrf"), "there is no VRF %q; %s", n.vrf, suggest(n.vrf, names[1:], "add it under [[vrfs]]"))
+		}
+		if first, taken := addresses[n.address]; taken && n.address != "" {
+			p.at(config.get("neighbor-address"), "%q is the neighbour of line %d too; GoBGP tells neighbours apart by their addresses alone, remove one", n.address, first)
+		} else if n.address != "" {
+			addresses[n.address] = config.get("neighbor-address").line
+		}
+	}
+	for _, config := range configs {
+		if n := config.get("auth-password"); n != nil && secret == nil {
+			secret = n
+		}
+	}
+	return secret
+}
+
+// suggest says what to do about a name that is not there.
+func suggest(name string, known []string, add string) string {
+	if near, distance := nearest(name, known); near != "" && distance <= max(2, len(name)/3) {
+		return `did you mean "` + near + `"?`
+	}
+	return add
+}
+
+// keyPath finds what looks like a key in an error of GoBGP or its libraries: at
+// least two parts, because one may be any word.
+var keyPath = regexp.MustCompile(`[A-Za-z][\w-]*(\[\d+\]|\.[A-Za-z][\w-]*)+`)
+
+// checkBGP has GoBGP itself judge its part, and maps what it says to lines.
+// What has been said already, in words of our own, is not repeated.
+func checkBGP(p *problems, bgp BGP, conf []byte, index map[string]*node) {
+	if bgp.Check == nil {
+		return
+	}
+	said := slices.ContainsFunc(p.list, func(e Error) bool { return !strings.HasPrefix(e.Key, "netlink") })
+	for _, err := range leaves(bgp.Check(conf)) {
+		key, n := locate(err.Error(), index)
+		switch {
+		case n == nil && !said:
+			p.add(0, "", "GoBGP refuses it: %v", err)
+		case n != nil && !p.blamed(n.line):
+			p.add(n.line, key, "GoBGP refuses it: %s", strings.TrimPrefix(err.Error(), key+": "))
+		}
+	}
+}
+
+// leaves takes joined errors apart.
+func leaves(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var list []error
+	for _, e := range joined.Unwrap() {
+		list = append(list, leaves(e)...)
+	}
+	return list
+}
+
+// locate returns the key that a message is about, and its node or the one
+// nearest above it; nil where it names none that the file has.
+func locate(message string, index map[string]*node) (string, *node) {
+	for _, key := range keyPath.FindAllString(message, -1) {
+		for at := key; at != ""; at = at[:max(0, strings.LastIndexAny(at, ".["))] {
+			if n := index[canonical(at)]; n != nil {
+				return key, n
+			}
+		}
+	}
+	return "", nil
+}
+
+// encode returns GoBGP's part as JSON.
+func encode(root *node) ([]byte, error) {
+	all, _ := root.plain().(map[string]any)
+	delete(all, "netlink")
+	return json.Marshal(all)
+}

@@ -1,0 +1,218 @@
+// Package config turns a file into a validated configuration: a gobgpd file
+// with one more section, [netlink], in TOML, YAML or JSON. Everything that is
+// wrong in a file is reported at once, each with its line and what to write
+// instead, and nothing of such a file is used.
+//
+// It does not import GoBGP: what GoBGP knows of its own part arrives as a BGP.
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// BGP is what the speaker package knows of GoBGP's own part of a file.
+type BGP struct {
+	// Schema maps each key, in kebab-case, to a map[string]any for a section, to
+	// a []any of one of them for a list of sections, and to nil for a value.
+	Schema map[string]any
+	// Check judges GoBGP's part, given as JSON, as gobgpd would. Its errors may
+	// be joined (errors.Join), and each may name the key that it is about:
+	// neighbors[1].config.peer-group.
+	Check func(conf []byte) error
+}
+
+// Config is a validated configuration. It is a value that nobody changes.
+type Config struct {
+	// BGP is GoBGP's part as JSON with kebab-case keys, without [netlink].
+	BGP []byte
+	// VRFs are those that [netlink] names, ordered by name: the workers to run.
+	VRFs []vrf.Spec
+	// Others are the VRFs of GoBGP, and the default one, that [netlink] does not
+	// name, ordered by name: with the device of their own name (default: main)
+	// and both directions off. One that is enabled at run time joins.
+	Others []vrf.Spec
+	API    API
+}
+
+// API says where the gRPC services listen.
+type API struct {
+	// Listen holds addresses: unix:///absolute/path, or a loopback host:port.
+	Listen []string
+}
+
+const defaultListen = "unix:///run/vrfredist/vrfredist.sock"
+
+// Load reads and validates the file at path. The error is an *Errors.
+func Load(path string, bgp BGP) (*Config, error) {
+	data, mode, err := readFile(path)
+	if err != nil {
+		reason := err
+		var at *fs.PathError
+		if errors.As(err, &at) {
+			reason = at.Err
+		}
+		return nil, &Errors{{File: path, Message: fmt.Sprintf("cannot be read: %v; give the path of a configuration file that this user may read", reason)}}
+	}
+	return parse(path, data, mode, bgp)
+}
+
+// readFile returns a file with the mode of just that file.
+func readFile(path string) (data []byte, mode fs.FileMode, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	const most = 64 << 20
+	data, err = io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && len(data) > most {
+		err = errors.New("it is larger than 64 MiB")
+	}
+	return data, info.Mode(), err
+}
+
+// Parse validates data as the file at path, whose extension tells the format:
+// .yaml and .yml, .json, and TOML for everything else, as gobgpd has it. The
+// error is an *Errors.
+func Parse(path string, data []byte, bgp BGP) (*Config, error) {
+	return parse(path, data, 0, bgp)
+}
+
+func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error) {
+	p := &problems{file: path}
+	root := readTree(p, path, data)
+	if len(p.list) > 0 && len(root.fields) == 0 {
+		return nil, p.err() // what is missing says nothing where nothing could be read
+	}
+	index := make(map[string]*node)
+	root.label("", "", index)
+	walker{p, bgp.Schema, netlinkSchema()}.file(root)
+
+	vrfs, secret := readBGP(p, root)
+	if secret != nil && mode&0o004 != 0 {
+		p.at(secret, "every user can read this file (mode %04o), and it holds a secret; run: chmod 0640 %s", mode.Perm(), path)
+	}
+	conf, err := encode(root)
+	if err != nil {
+		p.add(0, "", "cannot be handed to GoBGP: %v", err)
+	}
+	checkBGP(p, bgp, conf, index)
+	settings, entries := readNetlink(p, root.get("netlink"))
+	c := &Config{BGP: conf, API: API{settings.listen}}
+	c.VRFs, c.Others = assemble(p, settings, entries, vrfs)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func readTree(p *problems, path string, data []byte) *node {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".yaml", ".yml":
+		return readYAML(p, data)
+	case ".json":
+		return readJSON(p, data)
+	}
+	return readTOML(p, data)
+}
+
+// assemble joins what [netlink] says with the VRFs of GoBGP.
+func assemble(p *problems, s settings, entries []*entry, known []vrf.Spec) (run, others []vrf.Spec) {
+	known = append(slices.Clone(known), vrf.Spec{Name: vrf.Default})
+	named := make(map[string]*entry)
+	tables := make(map[rib.Binding]*entry)
+	for _, e := range entries {
+		at := e.where()
+		i := slices.IndexFunc(known, func(v vrf.Spec) bool { return v.Name == e.name })
+		first := named[e.name]
+		switch {
+		case e.name == "" && (at == e.node || at.kind != kindText):
+			continue // missing or no text, and said so
+		case i < 0:
+			p.at(at, "there is no VRF %q; %s", e.name, suggest(e.name, specNames(known), "add it under [[vrfs]]"))
+			continue
+		case first != nil:
+			p.at(at, "VRF %q is bound already, on line %d; say it once, in [[netlink.vrfs]] or in the short form", e.name, first.where().line)
+			continue
+		}
+		named[e.name] = e
+		spec := s.spec(e, known[i])
+		s.protocolClash(p, e)
+		if e.binding == (rib.Binding{}) && spec.Binding.Device != "" {
+			if err := deviceName(spec.Name); err != nil {
+				p.at(at, "VRF %q has no netns, device or table, and its name cannot be that of a device; write one of them", e.name)
+			}
+		}
+		if other := tables[place(spec.Binding)]; other != nil {
+			p.at(at, "VRF %q would use the table of VRF %q, on line %d (%s); give one of them another netns, device or table", e.name, other.name, other.where().line, describe(spec.Binding))
+		} else {
+			tables[place(spec.Binding)] = e
+		}
+		run = append(run, spec)
+	}
+	for _, v := range known {
+		if named[v.Name] == nil {
+			others = append(others, s.spec(s.entry(nil), v))
+		}
+	}
+	sortSpecs(run)
+	sortSpecs(others)
+	return run, others
+}
+
+// where is the key that names the VRF, or the section where none does.
+func (e *entry) where() *node {
+	for _, key := range []string{"name", "vrf"} {
+		if n := e.node.get(key); n != nil {
+			return n
+		}
+	}
+	return e.node
+}
+
+// place gives a binding one spelling: a name stands for a file below /run/netns,
+// and /var/run is a link to /run.
+func place(b rib.Binding) rib.Binding {
+	if b.Netns != "" && !strings.HasPrefix(b.Netns, "/") {
+		b.Netns = "/run/netns/" + b.Netns
+	}
+	if rest, ok := strings.CutPrefix(b.Netns, "/var/run/"); ok {
+		b.Netns = "/run/" + rest
+	}
+	return b
+}
+
+// describe renders the table of a binding for a message.
+func describe(b rib.Binding) string {
+	if b.Device == "" && b.Table == 0 && b.Netns != "" {
+		return "main of " + b.String()
+	}
+	return b.String()
+}
+
+func specNames(specs []vrf.Spec) []string {
+	names := make([]string, len(specs))
+	for i, s := range specs {
+		names[i] = s.Name
+	}
+	return names
+}
+
+func sortSpecs(specs []vrf.Spec) {
+	slices.SortFunc(specs, func(a, b vrf.Spec) int { return cmp.Compare(a.Name, b.Name) })
+}

@@ -1,0 +1,278 @@
+package config
+
+import (
+	"math"
+	"net/netip"
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// settings is [netlink] as it is written.
+type settings struct {
+	protocol uint8
+	metric   uint32
+	resync   time.Duration
+	sweep    time.Duration
+	onExit   vrf.OnExit
+	listen   []string
+}
+
+// defaults are what holds where a file says nothing.
+func defaults() settings {
+	return settings{
+		protocol: rib.ProtoOwn,
+		metric:   rib.DefaultMetric,
+		resync:   5 * time.Minute,
+		sweep:    time.Minute,
+		onExit:   vrf.Keep,
+	}
+}
+
+// entry is one VRF of [netlink]: an item of the long form, or what the short
+// form says of it.
+type entry struct {
+	node    *node // that says it
+	name    string
+	binding rib.Binding
+	imp     rib.ImportPolicy
+	exp     rib.ExportPolicy
+	source  []netip.Addr
+}
+
+const day = 24 * time.Hour
+
+var metric = whole[uint32](1, math.MaxUint32, ": the kernel turns 0 into another metric, and holds 32 bits")
+
+var netlinkKeys = keys[settings]{
+	"route-protocol":  one(whole[uint8](5, math.MaxUint8, ": below 5 are the kernel's own and static"), func(s *settings) *uint8 { return &s.protocol }),
+	"metric":          one(metric, func(s *settings) *uint32 { return &s.metric }),
+	"resync-interval": one(duration(time.Second, day), func(s *settings) *time.Duration { return &s.resync }),
+	"sweep-delay":     one(duration(0, day), func(s *settings) *time.Duration { return &s.sweep }),
+	"on-exit":         one(onExit, func(s *settings) *vrf.OnExit { return &s.onExit }),
+}
+
+var apiKeys = keys[settings]{
+	"listen": many(listen, func(s *settings) *[]string { return &s.listen }),
+}
+
+var entryKeys = keys[entry]{
+	"name":   one(text, func(e *entry) *string { return &e.name }),
+	"netns":  one(namespace, func(e *entry) *string { return &e.binding.Netns }),
+	"device": one(device, func(e *entry) *string { return &e.binding.Device }),
+	"table":  one(table, func(e *entry) *uint32 { return &e.binding.Table }),
+}
+
+var importKeys = keys[entry]{
+	"enabled":           one(boolean, func(e *entry) *bool { return &e.imp.Enabled }),
+	"interface-list":    many(glob, func(e *entry) *[]string { return &e.imp.Interfaces }),
+	"protocols":         many(protocol, func(e *entry) *[]uint8 { return &e.imp.Protocols }),
+	"allow-default":     one(boolean, func(e *entry) *bool { return &e.imp.AllowDefault }),
+	"med":               one(pointer(whole[uint32](0, math.MaxUint32, "")), func(e *entry) **uint32 { return &e.imp.MED }),
+	"communities":       many(community, func(e *entry) *[]rib.Community { return &e.imp.Communities }),
+	"large-communities": many(largeCommunity, func(e *entry) *[]rib.LargeCommunity { return &e.imp.LargeCommunities }),
+}
+
+var exportKeys = keys[entry]{
+	"enabled":              one(boolean, func(e *entry) *bool { return &e.exp.Enabled }),
+	"community":            one(oneCommunity, func(e *entry) *[]rib.Community { return &e.exp.Community }),
+	"community-list":       many(community, func(e *entry) *[]rib.Community { return &e.exp.CommunityList }),
+	"large-community-list": many(largeCommunity, func(e *entry) *[]rib.LargeCommunity { return &e.exp.LargeCommunities }),
+	"metric":               one(metric, func(e *entry) *uint32 { return &e.exp.Metric }),
+	"max-routes":           one(whole[int](1, 1_000_000_000, ""), func(e *entry) *int { return &e.exp.MaxRoutes }),
+	"max-paths":            one(whole[int](1, 128, ""), func(e *entry) *int { return &e.exp.MaxPaths }),
+	"accept-blackhole":     one(boolean, func(e *entry) *bool { return &e.exp.AcceptBlackhole }),
+	"prefsrc":              sources,
+}
+
+// shortKeys is what the short form has beside importKeys or exportKeys.
+var shortKeys = keys[entry]{
+	"vrf": one(text, func(e *entry) *string { return &e.name }),
+}
+
+func netlinkSchema() schema {
+	return netlinkKeys.schema(schema{
+		"import": with(importKeys, shortKeys).schema(nil),
+		"export": with(exportKeys, shortKeys).schema(nil),
+		"api":    apiKeys.schema(nil),
+		"vrfs": []any{entryKeys.schema(schema{
+			"import": importKeys.schema(nil),
+			"export": exportKeys.schema(nil),
+		})},
+	})
+}
+
+func oneCommunity(n *node) ([]rib.Community, error) {
+	c, err := community(n)
+	return []rib.Community{c}, err
+}
+
+// sources reads prefsrc: an address, or a list with one of each family.
+func sources(p *problems, n *node, e *entry) {
+	list := n
+	if n.kind != kindList {
+		list = &node{kind: kindList, items: []*node{n}}
+	}
+	many(source, func(e *entry) *[]netip.Addr { return &e.source })(p, list, e)
+	for _, a := range e.source {
+		to := &e.exp.PrefSrc6
+		if a.Is4() {
+			to = &e.exp.PrefSrc4
+		}
+		if to.IsValid() {
+			p.at(n, "names %v and %v; write one address of each family", *to, a)
+		}
+		*to = a
+	}
+}
+
+// readNetlink reads [netlink]: its settings, and its VRFs in the order of the
+// file, the short form last.
+func readNetlink(p *problems, n *node) (settings, []*entry) {
+	s := defaults()
+	read(p, n, netlinkKeys, &s)
+	readAPI(p, n.get("api"), &s)
+	var entries []*entry
+	for _, item := range sections(n.get("vrfs")) {
+		e := s.entry(item)
+		read(p, item, entryKeys, e)
+		if item.get("name") == nil {
+			p.add(item.line, join(item.path, "name"), `is missing; name a VRF of [[vrfs]], or "default"`)
+		}
+		readDirections(p, e, item.get("import"), item.get("export"), nil)
+		if e.binding.Device != "" && e.binding.Table != 0 {
+			p.at(item.get("table"), "device and table exclude each other; a device brings its own table, remove one")
+		}
+		entries = append(entries, e)
+	}
+	return s, append(entries, readShort(p, n, s)...)
+}
+
+// readShort reads [netlink.import] and [netlink.export]. They may name the same
+// VRF, which then is one entry.
+func readShort(p *problems, n *node, s settings) []*entry {
+	var entries []*entry
+	imp, exp := n.get("import"), n.get("export")
+	if present(imp) {
+		e := s.shortEntry(imp)
+		readDirections(p, e, imp, nil, shortKeys)
+		entries = append(entries, e)
+	}
+	if present(exp) {
+		e := s.shortEntry(exp)
+		readDirections(p, e, nil, exp, shortKeys)
+		if len(entries) == 1 && entries[0].name == e.name {
+			entries[0].exp = e.exp
+		} else {
+			entries = append(entries, e)
+		}
+	}
+	return entries
+}
+
+// entry returns what holds for a VRF of which nothing is said.
+func (s settings) entry(n *node) *entry {
+	return &entry{node: n, exp: rib.ExportPolicy{Metric: s.metric, MaxRoutes: rib.DefaultMaxRoutes, MaxPaths: 1}}
+}
+
+// shortEntry is the entry of the short form, which names the default VRF where
+// it names none.
+func (s settings) shortEntry(n *node) *entry {
+	e := s.entry(n)
+	if n.get("vrf") == nil {
+		e.name = vrf.Default
+	}
+	return e
+}
+
+func readDirections(p *problems, e *entry, imp, exp *node, more keys[entry]) {
+	if present(imp) {
+		read(p, imp, with(importKeys, more), e)
+		needEnabled(p, imp)
+		line, empty := imp.line, true
+		if list := imp.get("interface-list"); list != nil {
+			line, empty = list.line, list.kind == kindList && len(list.items) == 0
+		}
+		if e.imp.Enabled && empty {
+			p.add(line, join(imp.path, "interface_list"), `is empty, with import enabled; name the interfaces to import from, or write ["*"] for all`)
+		}
+	}
+	if present(exp) {
+		read(p, exp, with(exportKeys, more), e)
+		needEnabled(p, exp)
+	}
+}
+
+// needEnabled refuses a section that says how and not whether: it would be off
+// without a word.
+func needEnabled(p *problems, n *node) {
+	if n.get("enabled") == nil {
+		p.add(n.line, join(n.path, "enabled"), "is missing; write enabled = true, or enabled = false to keep the section for later")
+	}
+}
+
+func readAPI(p *problems, n *node, s *settings) {
+	read(p, n, apiKeys, s)
+	if list := n.get("listen"); list != nil && list.kind == kindList && len(list.items) == 0 {
+		p.at(list, "is empty; write an address, or leave the key out for %s", defaultListen)
+	}
+	seen := make(map[string]bool)
+	for _, a := range s.listen {
+		if seen[a] {
+			p.at(n.get("listen"), "%q is listed twice; remove one", a)
+		}
+		seen[a] = true
+	}
+	if len(s.listen) == 0 {
+		s.listen = []string{defaultListen}
+	}
+}
+
+func present(n *node) bool { return n != nil && n.kind == kindSection }
+
+// sections returns the well-formed items of a list of sections.
+func sections(n *node) []*node {
+	if n == nil || n.kind != kindList {
+		return nil
+	}
+	var list []*node
+	for _, item := range n.items {
+		if present(item) {
+			list = append(list, item)
+		}
+	}
+	return list
+}
+
+// spec makes an entry the specification of the VRF that it names.
+func (s settings) spec(e *entry, of vrf.Spec) vrf.Spec {
+	of.Binding, of.Import, of.Export = e.binding, e.imp, e.exp
+	of.Protocol, of.ResyncInterval, of.SweepDelay, of.OnExit = s.protocol, s.resync, s.sweep, s.onExit
+	if e.binding == (rib.Binding{}) {
+		of.Binding = ownBinding(of.Name)
+	}
+	return of
+}
+
+// ownBinding is that of a VRF of which nothing else is said.
+func ownBinding(name string) rib.Binding {
+	if name == vrf.Default {
+		return rib.Binding{}
+	}
+	return rib.Binding{Device: name}
+}
+
+// protocolClash refuses to import what is never imported: own routes.
+func (s settings) protocolClash(p *problems, e *entry) {
+	for _, number := range e.imp.Protocols {
+		if number != s.protocol {
+			continue
+		}
+		n := e.node.get("protocols")
+		if long := e.node.get("import"); long != nil {
+			n = long.get("protocols")
+		}
+		p.at(n, "%d is the daemon's own route_protocol, and its own routes are never imported; remove it", number)
+	}
+}

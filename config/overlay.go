@@ -1,0 +1,302 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// overlayName is the file below --state-dir.
+const overlayName = "redistribution.json"
+
+// overlayVersion is what this program reads and writes.
+const overlayVersion = 1
+
+// Redistribution is what can be set at run time for one direction of a VRF. It
+// takes the place of the file's fields of the same meaning; what it has no
+// field for (a metric, a quota, MED) stays as the file has it.
+type Redistribution struct {
+	Enabled bool
+	// Import: globs, at least one where it is enabled.
+	Interfaces []string
+	// Export: none at all lets every path pass. Community holds none or one.
+	Community        []rib.Community
+	CommunityList    []rib.Community
+	LargeCommunities []rib.LargeCommunity
+}
+
+// Overlay is what was enabled and disabled at run time: it is laid over the
+// file, and survives a restart. It is safe for concurrent use.
+type Overlay struct {
+	dir string
+
+	mu   sync.Mutex
+	vrfs map[string]overlaid // guarded by mu
+}
+
+// overlaid is what is set for one VRF; nil leaves a direction to the file.
+type overlaid struct {
+	imp, exp *Redistribution
+}
+
+// OpenOverlay reads the overlay in dir. A directory or file that is not there is
+// an empty overlay; one that cannot be understood is an error, because to start
+// without it would silently turn on what an operator turned off.
+func OpenOverlay(dir string) (*Overlay, error) {
+	o := &Overlay{dir: dir, vrfs: make(map[string]overlaid)}
+	file := filepath.Join(dir, overlayName)
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return o, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading what was enabled at run time: %w", err)
+	}
+	if o.vrfs, err = decodeOverlay(data); err != nil {
+		return nil, fmt.Errorf("%s, which holds what was enabled at run time, is damaged: %w; correct it, or remove it to go back to the configuration file", file, err)
+	}
+	return o, nil
+}
+
+// Set keeps what redistribution a VRF has in one direction from now on, also
+// over restarts; the zero Redistribution turns it off. After an error the
+// overlay is as it was.
+func (o *Overlay) Set(name string, d vrf.Direction, r Redistribution) error {
+	if err := r.check(d); err != nil {
+		return fmt.Errorf("VRF %q: %w", name, err)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	next, v := maps.Clone(o.vrfs), o.vrfs[name]
+	r = r.clone()
+	if d == vrf.Import {
+		v.imp = &r
+	} else {
+		v.exp = &r
+	}
+	next[name] = v
+	if err := o.write(next); err != nil {
+		return fmt.Errorf("VRF %q: keeping what was set at run time: %w", name, err)
+	}
+	o.vrfs = next
+	return nil
+}
+
+// Apply lays the overlay over a file's VRFs and returns the specs to run,
+// ordered by name. One of others joins where it is enabled here. The arguments
+// stay as they are.
+func (o *Overlay) Apply(vrfs, others []vrf.Spec) []vrf.Spec {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	specs := make([]vrf.Spec, 0, len(vrfs))
+	for _, s := range vrfs {
+		specs = append(specs, o.vrfs[s.Name].over(s))
+	}
+	for _, s := range others {
+		if s = o.vrfs[s.Name].over(s); s.Import.Enabled || s.Export.Enabled {
+			specs = append(specs, s)
+		}
+	}
+	sortSpecs(specs)
+	return specs
+}
+
+// Orphans returns the names, in order, of VRFs that have an entry and are not in
+// the configuration. They are ignored, and kept for when the VRF is back.
+func (o *Overlay) Orphans(vrfs, others []vrf.Spec) []string {
+	known := append(specNames(vrfs), specNames(others)...)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(o.vrfs)), func(name string) bool {
+		return slices.Contains(known, name)
+	})
+}
+
+func (v overlaid) over(s vrf.Spec) vrf.Spec {
+	if r := v.imp; r != nil {
+		s.Import.Enabled = r.Enabled
+		if r.Enabled {
+			s.Import.Interfaces = slices.Clone(r.Interfaces)
+		}
+	}
+	if r := v.exp; r != nil {
+		s.Export.Enabled = r.Enabled
+		if r.Enabled {
+			c := r.clone()
+			s.Export.Community, s.Export.CommunityList, s.Export.LargeCommunities = c.Community, c.CommunityList, c.LargeCommunities
+		}
+	}
+	return s
+}
+
+func (r Redistribution) clone() Redistribution {
+	r.Interfaces = slices.Clone(r.Interfaces)
+	r.Community = slices.Clone(r.Community)
+	r.CommunityList = slices.Clone(r.CommunityList)
+	r.LargeCommunities = slices.Clone(r.LargeCommunities)
+	return r
+}
+
+func (r Redistribution) check(d vrf.Direction) error {
+	filters := len(r.Community) + len(r.CommunityList) + len(r.LargeCommunities)
+	switch {
+	case d != vrf.Import && d != vrf.Export:
+		return fmt.Errorf("direction %d is neither import nor export", d)
+	case d == vrf.Import && filters > 0:
+		return errors.New("communities choose what is exported; remove them from the import")
+	case d == vrf.Export && len(r.Interfaces) > 0:
+		return errors.New("interfaces choose what is imported; remove them from the export")
+	case d == vrf.Import && r.Enabled && len(r.Interfaces) == 0:
+		return errors.New(`an import needs interfaces; name them, or "*" for all`)
+	case len(r.Community) > 1:
+		return errors.New("community holds one; put more of them into the list")
+	}
+	for _, pattern := range r.Interfaces {
+		if err := checkGlob(pattern); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write replaces the file so that a crash leaves the old one or the new one.
+func (o *Overlay) write(vrfs map[string]overlaid) error {
+	data, err := encodeOverlay(vrfs)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.dir, 0o750); err != nil {
+		return err
+	}
+	file := filepath.Join(o.dir, overlayName)
+	if err := renameio.WriteFile(file, data, 0o640, renameio.WithTempDir(o.dir), renameio.WithStaticPermissions(0o640)); err != nil {
+		return err
+	}
+	return syncDir(o.dir)
+}
+
+// syncDir makes a rename last: renameio syncs the file, not its directory.
+func syncDir(dir string) (err error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	return d.Sync()
+}
+
+// What follows is the file's shape.
+
+type overlayFile struct {
+	Version int                    `json:"version"`
+	VRFs    map[string]overlayVRFs `json:"vrfs"`
+}
+
+type overlayVRFs struct {
+	Import *overlayEntry `json:"import,omitempty"`
+	Export *overlayEntry `json:"export,omitempty"`
+}
+
+type overlayEntry struct {
+	Enabled            bool     `json:"enabled"`
+	InterfaceList      []string `json:"interface_list,omitempty"`
+	Community          string   `json:"community,omitempty"`
+	CommunityList      []string `json:"community_list,omitempty"`
+	LargeCommunityList []string `json:"large_community_list,omitempty"`
+}
+
+func encodeOverlay(vrfs map[string]overlaid) ([]byte, error) {
+	file := overlayFile{overlayVersion, make(map[string]overlayVRFs, len(vrfs))}
+	for name, v := range vrfs {
+		file.VRFs[name] = overlayVRFs{v.imp.entry(), v.exp.entry()}
+	}
+	data, err := json.MarshalIndent(file, "", "  ")
+	return append(data, '\n'), err
+}
+
+func (r *Redistribution) entry() *overlayEntry {
+	if r == nil {
+		return nil
+	}
+	e := &overlayEntry{Enabled: r.Enabled, InterfaceList: r.Interfaces}
+	for _, c := range r.Community {
+		e.Community = c.String()
+	}
+	for _, c := range r.CommunityList {
+		e.CommunityList = append(e.CommunityList, c.String())
+	}
+	for _, c := range r.LargeCommunities {
+		e.LargeCommunityList = append(e.LargeCommunityList, c.String())
+	}
+	return e
+}
+
+func decodeOverlay(data []byte) (map[string]overlaid, error) {
+	var file overlayFile
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&file); err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows its end")
+	}
+	if file.Version != overlayVersion {
+		return nil, fmt.Errorf("it has version %d, and this program reads version %d", file.Version, overlayVersion)
+	}
+	vrfs := make(map[string]overlaid, len(file.VRFs))
+	for name, v := range file.VRFs {
+		imp, err := v.Import.redistribution(vrf.Import)
+		if err != nil {
+			return nil, fmt.Errorf("import of VRF %q: %w", name, err)
+		}
+		exp, err := v.Export.redistribution(vrf.Export)
+		if err != nil {
+			return nil, fmt.Errorf("export of VRF %q: %w", name, err)
+		}
+		vrfs[name] = overlaid{imp, exp}
+	}
+	return vrfs, nil
+}
+
+func (e *overlayEntry) redistribution(d vrf.Direction) (*Redistribution, error) {
+	if e == nil {
+		return nil, nil
+	}
+	r := &Redistribution{Enabled: e.Enabled, Interfaces: e.InterfaceList}
+	if e.Community != "" {
+		c, err := rib.ParseCommunity(e.Community)
+		if err != nil {
+			return nil, err
+		}
+		r.Community = []rib.Community{c}
+	}
+	for _, s := range e.CommunityList {
+		c, err := rib.ParseCommunity(s)
+		if err != nil {
+			return nil, err
+		}
+		r.CommunityList = append(r.CommunityList, c)
+	}
+	for _, s := range e.LargeCommunityList {
+		c, err := rib.ParseLargeCommunity(s)
+		if err != nil {
+			return nil, err
+		}
+		r.LargeCommunities = append(r.LargeCommunities, c)
+	}
+	return r, r.check(d)
+}

@@ -1,0 +1,206 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// schema says which keys a section has: a map[string]any for a section, a []any
+// of one of them for a list of sections, nil for a value.
+type schema = map[string]any
+
+// walker holds a file's tree against the schema. What is wrong it reports, and
+// marks bad, so that nothing later reports it again.
+type walker struct {
+	*problems
+	bgp, netlink schema
+}
+
+func (w walker) file(root *node) {
+	w.section(root, w.whole(), "")
+}
+
+// whole is the schema of the file.
+func (w walker) whole() schema {
+	all := schema{"netlink": w.netlink}
+	maps.Copy(all, w.bgp)
+	return all
+}
+
+// section checks the keys of n; where is its place in the schema, for a person.
+func (w walker) section(n *node, known schema, where string) {
+	for _, f := range n.fields {
+		sub, ok := known[f.name]
+		if !ok {
+			w.unknown(f, known, where)
+			f.value.kind = kindBad
+			continue
+		}
+		w.value(f.value, sub, join(where, f.name))
+	}
+}
+
+func (w walker) value(n *node, sub any, where string) {
+	switch sub := sub.(type) {
+	case schema:
+		w.asSection(n, sub, where)
+	case []any:
+		item, _ := sub[0].(schema)
+		w.asList(n, item, where)
+	default:
+		w.asValue(n, where)
+	}
+}
+
+func (w walker) asSection(n *node, known schema, where string) {
+	switch n.kind {
+	case kindNull: // YAML: a section whose keys are all commented out
+		n.kind = kindSection
+	case kindSection:
+		w.section(n, known, where)
+	case kindBad:
+	case kindList:
+		w.bad(n, "is a list; write one section: there is only one %s", where)
+	default:
+		w.bad(n, "is %s; write a section with keys of its own", n.show())
+	}
+}
+
+func (w walker) asList(n *node, known schema, where string) {
+	switch n.kind {
+	case kindNull:
+		n.kind = kindList
+	case kindSection:
+		// gobgpd takes one section for a list of one.
+		item := *n
+		*n = node{kind: kindList, line: n.line, path: n.path, items: []*node{&item}}
+		w.section(&item, known, where)
+	case kindList:
+		for _, item := range n.items {
+			w.asSection(item, known, where)
+		}
+	case kindBad:
+	default:
+		w.bad(n, "is %s; write a list of sections", n.show())
+	}
+}
+
+func (w walker) asValue(n *node, where string) {
+	switch n.kind {
+	case kindNull:
+		w.bad(n, "has no value; write one, or remove the key")
+	case kindSection:
+		w.bad(n, "is a section; write a value")
+	case kindList:
+		for _, item := range n.items {
+			w.asValue(item, where)
+		}
+	}
+}
+
+func (w walker) bad(n *node, format string, args ...any) {
+	w.at(n, format, args...)
+	n.kind = kindBad
+}
+
+// unknown reports a key that its section does not have, with what may have been
+// meant: a key one letter away, this very key in another section, or the nearest.
+func (w walker) unknown(f *field, known schema, where string) {
+	others, spell := w.bgp, func(s string) string { return s }
+	if where == "" {
+		others = w.whole()
+	} else if where == "netlink" || strings.HasPrefix(where, "netlink.") {
+		others, spell = schema{"netlink": w.netlink}, snake
+	}
+	if len(f.name) > 64 { // no key of ours is near
+		w.at(f.value, "unknown key; known here: %s", spell(names(known)))
+		return
+	}
+	near, distance := nearest(f.name, slices.Sorted(maps.Keys(known)))
+	if distance > 1 {
+		if home := w.elsewhere(f.name, others, where); home != "" {
+			w.at(f.value, "unknown key here; it belongs in %s", spell(home))
+			return
+		}
+	}
+	if near != "" && distance <= max(2, len(f.name)/3) {
+		w.at(f.value, "unknown key; did you mean %s?", spell(near))
+		return
+	}
+	w.at(f.value, "unknown key; known here: %s", spell(names(known)))
+}
+
+func names(known schema) string {
+	return strings.Join(slices.Sorted(maps.Keys(known)), ", ")
+}
+
+// elsewhere returns the section that has the key, where that says something:
+// the nearest in the tree of those that have it, "" where there are many.
+func (w walker) elsewhere(key string, in schema, where string) string {
+	const many = 4
+	var homes []string
+	var search func(s schema, at string)
+	search = func(s schema, at string) {
+		if _, ok := s[key]; ok && at != where {
+			homes = append(homes, "["+at+"]")
+		}
+		for _, name := range slices.Sorted(maps.Keys(s)) {
+			switch sub := s[name].(type) {
+			case schema:
+				search(sub, join(at, name))
+			case []any:
+				item, _ := sub[0].(schema)
+				search(item, join(at, name))
+			}
+		}
+	}
+	search(in, "")
+	if len(homes) == 0 || len(homes) > many {
+		return ""
+	}
+	shared := func(home string) int {
+		n := 0
+		for n < len(where) && n < len(home)-2 && where[n] == home[n+1] {
+			n++
+		}
+		return n
+	}
+	best := slices.MaxFunc(homes, func(a, b string) int { return shared(a) - shared(b) })
+	if best == "[]" {
+		return "the top level of the file"
+	}
+	return best
+}
+
+// nearest returns the candidate with the smallest edit distance to s: the first
+// of equals, "" of none.
+func nearest(s string, candidates []string) (string, int) {
+	best, distance := "", len(s)+1
+	for _, c := range candidates {
+		if d := editDistance(s, c); d < distance {
+			best, distance = c, d
+		}
+	}
+	return best, distance
+}
+
+// editDistance is Levenshtein's, in bytes.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}
