@@ -1,7 +1,9 @@
 package nsworker
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -98,6 +100,24 @@ func TestEndOfAWorker(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestCleanUpAfterAFailedWorker runs a worker whose context has ended already,
+// as the supervisor does for a VRF that is removed while it waits for a restart.
+func TestCleanUpAfterAFailedWorker(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.start(spec("red"))
+		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
+		l.stop("red", errInjected)
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(vrf.ErrRemoved)
+		w := New(Deps{l.kernel, l.bgp, l.board, slog.New(slog.DiscardHandler)}, spec("red"), func(vrf.Status) {})
+		if err := w.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		l.table(red)
+		l.announces("red")
+	})
 }
 
 func TestReplaceNeverDeletesFirst(t *testing.T) {

@@ -247,16 +247,16 @@ func (s *session) gone(ctx context.Context, what string) error {
 
 // leave ends the session because its context ended.
 func (s *session) leave(ctx context.Context) error {
+	if !s.takesRoutesOut(ctx) {
+		return nil
+	}
 	why := context.Cause(ctx)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
-	removed := errors.Is(why, vrf.ErrRemoved)
-	if removed || errors.Is(why, vrf.ErrExit) && s.spec.OnExit == vrf.Remove {
-		if err := s.removeOwn(ctx); err != nil {
-			return fmt.Errorf("remove the routes of a VRF that ends: %w", err)
-		}
+	if err := s.removeOwn(ctx); err != nil {
+		return fmt.Errorf("remove the routes of a VRF that ends: %w", err)
 	}
-	if removed {
+	if errors.Is(why, vrf.ErrRemoved) {
 		return s.withdrawAll(ctx)
 	}
 	return nil

@@ -86,7 +86,7 @@ func (w *Worker) Run(ctx context.Context) error {
 			return err
 		}
 		if table == nil {
-			return w.leavePending(ctx)
+			return w.leaveUnopened(ctx)
 		}
 		err = w.serve(ctx, table)
 		if !errors.Is(err, errGone) {
@@ -182,14 +182,37 @@ func (w *Worker) withdrawAll(ctx context.Context) error {
 // leaveTime bounds what a worker does after its context ended.
 const leaveTime = 10 * time.Second
 
-// leavePending is the end of a worker that has no table.
-func (w *Worker) leavePending(ctx context.Context) error {
-	if !errors.Is(context.Cause(ctx), vrf.ErrRemoved) {
+// leaveUnopened is the end of a worker that has no table open: its VRF is
+// pending, or the worker before it failed and this one was made to clean up.
+func (w *Worker) leaveUnopened(ctx context.Context) error {
+	if !w.takesRoutesOut(ctx) {
 		return nil
 	}
+	why := context.Cause(ctx)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
-	return w.withdrawAll(ctx)
+	table, err := w.deps.Kernel.Open(ctx, w.spec.Binding, w.spec.Protocol)
+	switch {
+	case errors.Is(err, rib.ErrAbsent): // nor are there routes, then
+	case err != nil:
+		return fmt.Errorf("open %s to remove its routes: %w", w.spec.Binding, err)
+	default:
+		s := newSession(w, table)
+		if err := errors.Join(s.removeOwn(ctx), table.Close()); err != nil {
+			return fmt.Errorf("remove the routes of a VRF that ends: %w", err)
+		}
+	}
+	if errors.Is(why, vrf.ErrRemoved) {
+		return w.withdrawAll(ctx)
+	}
+	return nil
+}
+
+// takesRoutesOut tells whether the cause of ctx's end asks for the kernel
+// routes to be removed.
+func (w *Worker) takesRoutesOut(ctx context.Context) bool {
+	why := context.Cause(ctx)
+	return errors.Is(why, vrf.ErrRemoved) || errors.Is(why, vrf.ErrExit) && w.spec.OnExit == vrf.Remove
 }
 
 // Routes implements vrf.Worker.

@@ -1,0 +1,16 @@
+// Package kernel is netlink in network namespaces: it opens the routing table
+// of a VRF, reads it, writes it and tells what others do to it.
+//
+// A Host is the kernel of this machine. Open gives a Conn, which is one table;
+// behind all Conns of one namespace stands one monitor with one event socket,
+// because every subscribed socket slows down every program that changes routes
+// there. Sockets are bound to a namespace when they are made, on a thread that
+// is put back or thrown away, and wait in Go's poller, so that a thousand
+// namespaces hold no thread.
+//
+// The namespace of a VRF is known by device and inode, not by name, and is
+// watched by inotify on the directory of its file and by poll on
+// /proc/self/mountinfo: a bind mount on a file that exists already gives no
+// inotify event. A path through /proc/PID/ns has neither; it works when it is
+// there at Open, and the end of that process is not seen.
+package kernel

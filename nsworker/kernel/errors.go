@@ -1,0 +1,65 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// Error is the kernel's refusal of one change. It unwraps to its Errno, and
+// matches rib.ErrExists where an exclusive add met a route with the same key.
+type Error struct {
+	Op    rib.Op
+	Route rib.Route
+	Errno syscall.Errno
+	Text  string // the kernel's own words, "" where it has none
+}
+
+func (e *Error) Error() string {
+	var s string
+	if e.Op == rib.OpDelete {
+		s = fmt.Sprintf("the kernel refused to delete %v: %v", e.Route.Prefix, e.Errno)
+	} else {
+		s = fmt.Sprintf("the kernel refused %v: %v", e.Route.Prefix, e.Errno)
+	}
+	if e.Text != "" {
+		s += fmt.Sprintf(" (%q)", e.Text)
+	}
+	return s
+}
+
+// Unwrap returns the Errno.
+func (e *Error) Unwrap() error { return e.Errno }
+
+// Is matches rib.ErrExists.
+func (e *Error) Is(target error) bool {
+	return target == rib.ErrExists && e.Op == rib.OpAdd && e.Errno == unix.EEXIST
+}
+
+// requestError is the kernel's refusal of a request that is not about one
+// route.
+type requestError struct {
+	errno syscall.Errno
+	text  string
+}
+
+func (e *requestError) Error() string {
+	if e.text == "" {
+		return e.errno.Error()
+	}
+	return fmt.Sprintf("%v (%q)", e.errno, e.text)
+}
+
+func (e *requestError) Unwrap() error { return e.errno }
+
+var (
+	// errInterrupted: the kernel changed what it was dumping, so the answer may
+	// lack entries or hold some twice.
+	errInterrupted = errors.New("the kernel interrupted the dump because the data changed")
+	errTruncated   = errors.New("a netlink message did not fit the buffer")
+	errStopped     = errors.New("the kernel host has stopped")
+)

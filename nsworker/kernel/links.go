@@ -1,0 +1,196 @@
+package kernel
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// linkState is what of an interface rules the routes over it.
+type linkState struct {
+	rib.Link  // without Addrs
+	mtu       uint32
+	addresses map[netip.Prefix]uint32 // the flags that make an address unusable
+	vrf       bool
+}
+
+// linkCache are the interfaces of a namespace by index.
+type linkCache map[int]*linkState
+
+// link takes in an RTM_NEWLINK or RTM_DELLINK, and tells whether something
+// changed that routes depend on.
+func (c linkCache) link(m message) (bool, error) {
+	if len(m.body) < unix.SizeofIfInfomsg {
+		return false, fmt.Errorf("interface message of %d bytes is too short", len(m.body))
+	}
+	// Bridges send messages of their own family for their ports.
+	if m.body[0] != unix.AF_UNSPEC {
+		return false, nil
+	}
+	index := int(int32(native.Uint32(m.body[4:])))
+	old := c[index]
+	if m.typ == unix.RTM_DELLINK {
+		delete(c, index)
+		return old != nil, nil
+	}
+	if m.typ != unix.RTM_NEWLINK {
+		return false, nil
+	}
+	k, whole, err := decodeLink(m.body)
+	if err != nil || !whole {
+		return false, err
+	}
+	if old != nil {
+		k.addresses = old.addresses
+		same := old.Name == k.Name && old.Master == k.Master && old.VRFTable == k.VRFTable && old.vrf == k.vrf &&
+			old.Up == k.Up && old.Admin == k.Admin && old.Loopback == k.Loopback && old.mtu == k.mtu
+		if same {
+			return false, nil
+		}
+	}
+	c[index] = k
+	return true, nil
+}
+
+// decodeLink decodes struct ifinfomsg and its attributes. The message is not
+// whole where it only brings wireless news: such a one lacks the rest.
+func decodeLink(body []byte) (k *linkState, whole bool, err error) {
+	flags := native.Uint32(body[8:])
+	k = &linkState{Link: rib.Link{
+		Index:    int(int32(native.Uint32(body[4:]))),
+		Up:       flags&unix.IFF_UP != 0 && flags&unix.IFF_RUNNING != 0,
+		Admin:    flags&unix.IFF_UP != 0,
+		Loopback: flags&unix.IFF_LOOPBACK != 0,
+	}}
+	a := attrs{b: body[unix.SizeofIfInfomsg:]}
+	for typ, v, ok := a.next(); ok; typ, v, ok = a.next() {
+		switch typ {
+		case unix.IFLA_IFNAME:
+			k.Name = attrString(v)
+		case unix.IFLA_MASTER:
+			k.Master = int(attrU32(v))
+		case unix.IFLA_MTU:
+			k.mtu = attrU32(v)
+		case unix.IFLA_WIRELESS:
+			return nil, false, nil
+		case unix.IFLA_LINKINFO:
+			k.vrf, k.VRFTable = decodeVRF(v)
+		}
+	}
+	if a.bad || k.Name == "" {
+		return nil, false, fmt.Errorf("interface message for index %d is malformed", k.Index)
+	}
+	return k, true, nil
+}
+
+// decodeVRF reads from an IFLA_LINKINFO whether the link is a VRF device, and
+// its table.
+func decodeVRF(b []byte) (vrf bool, table uint32) {
+	var data []byte
+	a := attrs{b: b}
+	for typ, v, ok := a.next(); ok; typ, v, ok = a.next() {
+		switch typ {
+		case unix.IFLA_INFO_KIND:
+			vrf = attrString(v) == "vrf"
+		case unix.IFLA_INFO_DATA:
+			data = v
+		}
+	}
+	if !vrf {
+		return false, 0
+	}
+	a = attrs{b: data}
+	for typ, v, ok := a.next(); ok; typ, v, ok = a.next() {
+		if typ == unix.IFLA_VRF_TABLE {
+			table = attrU32(v)
+		}
+	}
+	return true, table
+}
+
+// address takes in an RTM_NEWADDR or RTM_DELADDR, and tells whether something
+// changed: IPv6 repeats an address whenever its lifetime is renewed.
+func (c linkCache) address(m message) (bool, error) {
+	if m.typ != unix.RTM_NEWADDR && m.typ != unix.RTM_DELADDR {
+		return false, nil
+	}
+	if len(m.body) < unix.SizeofIfAddrmsg {
+		return false, fmt.Errorf("address message of %d bytes is too short", len(m.body))
+	}
+	var addr, local netip.Addr
+	flags := uint32(m.body[2])
+	a := attrs{b: m.body[unix.SizeofIfAddrmsg:]}
+	for typ, v, ok := a.next(); ok; typ, v, ok = a.next() {
+		switch typ {
+		case unix.IFA_ADDRESS:
+			addr = attrAddr(v)
+		case unix.IFA_LOCAL: // on a point-to-point link the other is the peer's
+			local = attrAddr(v)
+		case unix.IFA_FLAGS:
+			flags = attrU32(v)
+		}
+	}
+	if local.IsValid() {
+		addr = local
+	}
+	if a.bad || !addr.IsValid() || int(m.body[1]) > addr.BitLen() {
+		return false, fmt.Errorf("address message for %v/%d is malformed", addr, m.body[1])
+	}
+	k := c[int(native.Uint32(m.body[4:]))]
+	if k == nil {
+		return false, nil // the link went first
+	}
+	p := netip.PrefixFrom(addr, int(m.body[1]))
+	old, had := k.addresses[p]
+	if m.typ == unix.RTM_DELADDR {
+		delete(k.addresses, p)
+		return had, nil
+	}
+	flags &= unix.IFA_F_TENTATIVE | unix.IFA_F_DADFAILED
+	if k.addresses == nil {
+		k.addresses = make(map[netip.Prefix]uint32)
+	}
+	k.addresses[p] = flags
+	return !had || old != flags, nil
+}
+
+// forget drops the addresses of one family.
+func (c linkCache) forget(family byte) {
+	for _, k := range c {
+		maps.DeleteFunc(k.addresses, func(p netip.Prefix, _ uint32) bool {
+			return p.Addr().Is4() == (family == unix.AF_INET)
+		})
+	}
+}
+
+// links returns a snapshot. An address that is another host's too (DAD failed)
+// is left out.
+func (c linkCache) links() rib.Links {
+	links := make(rib.Links, len(c))
+	for index, k := range c {
+		out := k.Link
+		for p, flags := range k.addresses {
+			if flags&unix.IFA_F_DADFAILED == 0 {
+				out.Addrs = append(out.Addrs, p)
+			}
+		}
+		slices.SortFunc(out.Addrs, netip.Prefix.Compare)
+		links[index] = out
+	}
+	return links
+}
+
+// byName returns the link called name, or nil.
+func (c linkCache) byName(name string) *linkState {
+	for _, k := range c {
+		if k.Name == name {
+			return k
+		}
+	}
+	return nil
+}

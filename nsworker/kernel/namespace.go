@@ -1,0 +1,140 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// netnsDir is where `ip netns add` puts the files of namespaces.
+const netnsDir = "/run/netns"
+
+// identity is what a namespace is known by.
+type identity struct{ dev, inode uint64 }
+
+// namespace is an open network namespace. It lives as long as it is open, so
+// that its inode number is given to no other meanwhile.
+type namespace struct {
+	file *os.File
+	id   identity
+	name string // as configured; "" is the daemon's own
+	own  bool
+}
+
+func (n *namespace) String() string { return netnsText(n.name) }
+
+// close lets go of the namespace. The daemon's own stays open.
+func (n *namespace) close() {
+	if !n.own {
+		_ = n.file.Close() // only looked at: nothing can be lost
+	}
+}
+
+// netnsText names a namespace for a person.
+func netnsText(name string) string {
+	if name == "" {
+		return "the daemon's own namespace"
+	}
+	return "netns " + name
+}
+
+// netnsPath returns the path of the namespace that a binding calls name.
+func netnsPath(name string) (string, error) {
+	if filepath.IsAbs(name) {
+		if strings.ContainsRune(name, 0) {
+			return "", fmt.Errorf("invalid namespace path %q: it has a NUL byte", name)
+		}
+		return name, nil
+	}
+	if name == "." || name == ".." || len(name) > 255 || strings.ContainsAny(name, "/\x00\n") {
+		return "", fmt.Errorf("invalid namespace name %q: use a name below %s, or an absolute path", name, netnsDir)
+	}
+	return filepath.Join(netnsDir, name), nil
+}
+
+// openNamespace opens what name stands for and makes sure that it is a network
+// namespace, on the opened descriptor: a path may be given to another meanwhile.
+func openNamespace(name string) (*namespace, error) {
+	path, err := netnsPath(name)
+	if err != nil {
+		return nil, err
+	}
+	// O_NONBLOCK, or a FIFO would hold us until somebody writes to it.
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+		return nil, rib.Absent(fmt.Sprintf("netns %s is not there (%s)", name, path))
+	case err != nil:
+		return nil, fmt.Errorf("open netns %s: %w", name, &os.PathError{Op: "open", Path: path, Err: err})
+	}
+	n, err := verify(fd, name, path)
+	if err != nil {
+		unix.Close(fd) // the error that counts is the first
+		return nil, err
+	}
+	return n, nil
+}
+
+// verify makes a namespace of fd, and owns it where it returns no error.
+func verify(fd int, name, path string) (*namespace, error) {
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(fd, &fs); err != nil {
+		return nil, fmt.Errorf("look at netns %s: %w", name, err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, fmt.Errorf("look at netns %s: %w", name, err)
+	}
+	if fs.Type != unix.NSFS_MAGIC {
+		// `ip netns add` makes an empty file and mounts the namespace on it
+		// afterwards.
+		if st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == 0 {
+			return nil, rib.Absent(fmt.Sprintf("netns %s is not mounted on %s yet", name, path))
+		}
+		return nil, fmt.Errorf("netns %s: %s is not a network namespace", name, path)
+	}
+	kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE)
+	if err != nil {
+		return nil, fmt.Errorf("look at netns %s: ask for the type of the namespace: %w", name, err)
+	}
+	if kind != unix.CLONE_NEWNET {
+		return nil, fmt.Errorf("netns %s: %s is a namespace, but not a network namespace", name, path)
+	}
+	return &namespace{
+		// A plain file for Go's poller: nsfs cannot be waited on.
+		file: os.NewFile(uintptr(fd), path),
+		id:   identity{uint64(st.Dev), st.Ino},
+		name: name,
+	}, nil
+}
+
+// ownNamespace opens the namespace of the calling thread.
+func ownNamespace() (*namespace, error) {
+	const path = "/proc/thread-self/ns/net"
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open the daemon's own network namespace: %w", &os.PathError{Op: "open", Path: path, Err: err})
+	}
+	n, err := verify(fd, "", path)
+	if err != nil {
+		unix.Close(fd) // the error that counts is the first
+		return nil, err
+	}
+	n.own = true
+	return n, nil
+}
+
+// identify returns the identity of what is at path now, zero where nothing is.
+func identify(path string) identity {
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil {
+		return identity{}
+	}
+	return identity{uint64(st.Dev), st.Ino}
+}

@@ -1,0 +1,200 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/mdlayher/socket"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// datagram is more than the kernel ever puts into one: 32 KiB for a dump.
+	datagram = 64 << 10
+	// patience ends a request whose context has no earlier deadline. The kernel
+	// answers while it takes the request in, unless another holds its RTNL lock.
+	patience = 30 * time.Second
+	// replyBuffer holds the acknowledgements of a batch, each of which the
+	// kernel accounts with about 1 KiB.
+	replyBuffer = 1 << 20
+)
+
+// buffers lends datagram-sized buffers, so that an idle socket holds none.
+type buffers struct{ pool sync.Pool }
+
+func newBuffers() *buffers {
+	return &buffers{sync.Pool{New: func() any { return new([datagram]byte) }}}
+}
+
+func (b *buffers) get() *[datagram]byte  { return b.pool.Get().(*[datagram]byte) }
+func (b *buffers) put(p *[datagram]byte) { b.pool.Put(p) }
+
+// sock is a route netlink socket in one namespace. It has one user at a time;
+// only close may be called beside it.
+type sock struct {
+	c       *socket.Conn
+	bufs    *buffers
+	port    uint32 // its netlink port id, which the kernel puts on what we cause
+	seq     uint32
+	dumping uint32 // sequence number of a dump that was not read to its end
+}
+
+// dial makes a socket in ns.
+func dial(ns *namespace, bufs *buffers, receive int) (*sock, error) {
+	cfg := &socket.Config{}
+	if !ns.own {
+		// Entering a namespace takes CAP_SYS_ADMIN even where we are in it
+		// already, so that is not asked for in our own.
+		cfg.NetNS = int(ns.file.Fd())
+	}
+	c, err := socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE, "netlink", cfg)
+	if err != nil {
+		if errors.Is(err, unix.EPERM) {
+			return nil, fmt.Errorf("open a netlink socket in %v: %w: run with CAP_SYS_ADMIN, which entering a network namespace needs", ns, err)
+		}
+		return nil, fmt.Errorf("open a netlink socket in %v: %w", ns, err)
+	}
+	s := &sock{c: c, bufs: bufs}
+	if err := s.configure(receive); err != nil {
+		c.Close() // the error that counts is the first
+		return nil, fmt.Errorf("set up a netlink socket in %v: %w", ns, err)
+	}
+	return s, nil
+}
+
+func (s *sock) configure(receive int) error {
+	// SO_RCVBUFFORCE needs CAP_NET_ADMIN in the first user namespace, which a
+	// rootless run lacks: then what net.core.rmem_max allows must do.
+	if err := s.c.SetReadBuffer(receive); err != nil {
+		return err
+	}
+	for _, opt := range []int{unix.NETLINK_EXT_ACK, unix.NETLINK_CAP_ACK, unix.NETLINK_GET_STRICT_CHK} {
+		err := s.c.SetsockoptInt(unix.SOL_NETLINK, opt, 1)
+		if err != nil && !errors.Is(err, unix.ENOPROTOOPT) { // older than 4.20
+			return err
+		}
+	}
+	if err := s.c.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return err
+	}
+	name, err := s.c.Getsockname()
+	if err != nil {
+		return err
+	}
+	addr, ok := name.(*unix.SockaddrNetlink)
+	if !ok {
+		return fmt.Errorf("a netlink socket has the address type %T", name)
+	}
+	s.port = addr.Pid
+	return nil
+}
+
+func (s *sock) close() error { return s.c.Close() }
+
+// isClosed tells whether err only says that the socket was closed under it.
+func isClosed(err error) bool {
+	return errors.Is(err, unix.EBADF) || errors.Is(err, os.ErrClosed)
+}
+
+// within ties the waiting of the socket to ctx until the returned function is
+// called.
+func (s *sock) within(ctx context.Context) (func(), error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	deadline := time.Now().Add(patience)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	if err := s.c.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	ran := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ran)
+		// A failure means that the socket is closed, which ends the wait too.
+		_ = s.c.SetDeadline(time.Unix(1, 0))
+	})
+	return func() {
+		if !stop() {
+			<-ran // or it would cut short whoever uses the socket next
+		}
+	}, nil
+}
+
+// lapse names the reason of a wait that ended early.
+func lapse(ctx context.Context, err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		if cause := ctx.Err(); cause != nil {
+			return cause
+		}
+		return fmt.Errorf("the kernel did not answer in time: %w", err)
+	}
+	return err
+}
+
+// receive waits for one datagram from the kernel and calls use with it. The
+// bytes belong to the socket again when use returns.
+func (s *sock) receive(use func([]byte) error) error {
+	var buf *[datagram]byte
+	var n int
+	err := s.c.ReadFunc(context.Background(), "recvfrom", func(fd int) error {
+		buf = s.bufs.get()
+		var err error
+		var from unix.Sockaddr
+		n, from, err = unix.Recvfrom(fd, buf[:], unix.MSG_TRUNC)
+		if err == nil {
+			if a, ok := from.(*unix.SockaddrNetlink); !ok || a.Pid != 0 {
+				err = unix.EAGAIN // another program wrote to our port; wait on
+			}
+		}
+		if err != nil {
+			s.bufs.put(buf)
+			buf = nil
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer s.bufs.put(buf)
+	if n > len(buf) {
+		return errTruncated
+	}
+	return use(buf[:n])
+}
+
+// drain throws away what is queued, until the queue is empty.
+func (s *sock) drain() error {
+	for empty := false; !empty; {
+		err := s.c.ReadFunc(context.Background(), "recvfrom", func(fd int) error {
+			_, _, err := unix.Recvfrom(fd, nil, 0)
+			if err == unix.EAGAIN {
+				empty, err = true, nil
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, unix.ENOBUFS) {
+			return err
+		}
+	}
+	return nil
+}
+
+// send hands b to the kernel, which works through it before this returns.
+func (s *sock) send(b []byte) error {
+	return s.c.Sendto(context.Background(), b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+}
+
+// next returns a sequence number. 0 is what the kernel puts on its own events.
+func (s *sock) next() uint32 {
+	s.seq++
+	if s.seq == 0 {
+		s.seq++
+	}
+	return s.seq
+}
