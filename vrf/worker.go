@@ -22,6 +22,8 @@ type Worker interface {
 	// announcements as they are, or taking them out where the context's cause
 	// says so (ErrRemoved, ErrExit with Spec.OnExit Remove).
 	// Any other return is a failure: the supervisor restarts it with backoff.
+	// Run may be called with a context that has ended already, where the worker
+	// before it failed: then it does only what the cause asks for.
 	Run(ctx context.Context) error
 	// Reconfigure hands over a changed Spec with the same Name and Binding. It
 	// does not wait. Routes that both allow stay untouched.

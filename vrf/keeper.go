@@ -1,0 +1,315 @@
+package vrf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// The waits between the starts of a worker that fails, and how long it must
+// have run for its next failure to count as the first.
+const (
+	firstRetry = 500 * time.Millisecond
+	lastRetry  = time.Minute
+	goodRun    = 2 * time.Minute
+)
+
+// errReturned is the failure of a worker that ends without being told to.
+var errReturned = errors.New("the worker ended without being told to")
+
+// keeper keeps the worker of one VRF running as long as Binding, Protocol and
+// RD stay the same. A change of those is another keeper, which waits for this
+// one to leave.
+type keeper struct {
+	sup   *Supervisor
+	name  string
+	log   *slog.Logger
+	after []*keeper // must have left before a worker starts
+
+	done chan struct{} // closed when it has left
+	err  error         // why not cleanly; read it after done
+
+	mu        sync.Mutex // taken after Supervisor.mu, never held while a worker is called
+	cancel    context.CancelCauseFunc
+	abandoned bool // nobody waits for it any longer: err goes to the log
+	spec      Spec
+	worker    Worker // nil while none runs
+	life      int    // of the worker: a report of an earlier one is void
+	status    Status
+}
+
+func newKeeper(s *Supervisor, spec Spec, restarts int, after []*keeper) *keeper {
+	log := s.log.With("vrf", spec.Name)
+	if spec.Binding.Netns != "" {
+		log = log.With("netns", spec.Binding.Netns)
+	}
+	return &keeper{
+		sup: s, name: spec.Name, log: log, after: after,
+		done: make(chan struct{}),
+		spec: spec,
+		status: Status{
+			Spec: spec, State: Pending, Reason: "its worker has not started yet",
+			Since: time.Now(), Restarts: restarts,
+		},
+	}
+}
+
+// start starts the keeper's goroutine, which ends with base or with leave.
+func (k *keeper) start(base context.Context) {
+	ctx, cancel := context.WithCancelCause(base)
+	k.mu.Lock()
+	k.cancel = cancel
+	k.mu.Unlock()
+	go func() {
+		defer cancel(nil)
+		if k.clearWay(ctx) {
+			k.err = k.run(ctx)
+		}
+		k.end()
+	}()
+}
+
+// end says that the keeper has left. Its error is for whoever joins it, and for
+// the log where that one has given up.
+func (k *keeper) end() {
+	k.mu.Lock()
+	abandoned := k.abandoned
+	close(k.done)
+	k.mu.Unlock()
+	if abandoned && k.err != nil {
+		k.log.Error("a worker ended badly, and routes may be left", "err", k.err)
+	}
+	k.sup.forget(k)
+}
+
+// abandon tells the keeper that nobody waits for it any longer. It returns
+// false where it has left already.
+func (k *keeper) abandon() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	select {
+	case <-k.done:
+		return false
+	default:
+		k.abandoned = true
+		return true
+	}
+}
+
+// leave ends the keeper with cause. One that never started is gone at once.
+func (k *keeper) leave(cause error) {
+	k.mu.Lock()
+	cancel := k.cancel
+	k.mu.Unlock()
+	if cancel != nil {
+		cancel(cause)
+		return
+	}
+	close(k.done)
+	// Supervisor.mu is held: forget must wait for it.
+	delete(k.sup.leaving, k)
+}
+
+// clearWay waits for the keepers before this one. It returns false where ctx
+// ended first: then there is no worker, and nothing to take out.
+func (k *keeper) clearWay(ctx context.Context) bool {
+	for _, other := range k.after {
+		k.set(func(st *Status) {
+			st.State = Pending
+			st.Reason = fmt.Sprintf("it waits for the earlier worker of VRF %q to take its routes out", other.name)
+		})
+		select {
+		case <-other.done:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	k.after = nil
+	return true
+}
+
+// run starts the worker, and again after each failure, until ctx ends.
+func (k *keeper) run(ctx context.Context) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = firstRetry, lastRetry
+	wait.Multiplier, wait.RandomizationFactor = 2, 0.25
+	for {
+		began := time.Now()
+		err := k.work(ctx)
+		if ctx.Err() == nil {
+			if time.Since(began) >= goodRun {
+				wait.Reset()
+			}
+			k.fail(ctx, err, wait.NextBackOff())
+		}
+		if ctx.Err() == nil {
+			continue
+		}
+		if err == nil || !k.mustClean(ctx) {
+			return nil // a failure was reported when it happened
+		}
+		// A worker that failed left its routes for the next one. As they must go,
+		// there has to be one more, even though its context has ended.
+		return k.work(ctx)
+	}
+}
+
+// fail reports a failure and waits until the next start is due, or ctx ends.
+func (k *keeper) fail(ctx context.Context, err error, delay time.Duration) {
+	var p *panicError
+	if errors.As(err, &p) {
+		k.log.Error("a worker panicked", "panic", p.value, "retry_in", delay, "stack", string(p.stack))
+	} else {
+		k.log.Error("a worker failed", "err", err, "retry_in", delay)
+	}
+	k.set(func(st *Status) {
+		st.State, st.Reason = Failed, err.Error()
+		st.Retry = time.Now().Add(delay)
+		st.Table = 0
+	})
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return
+	}
+	k.set(func(st *Status) { st.Restarts++ })
+}
+
+// mustClean tells whether the end of ctx asks for the VRF's routes to go.
+func (k *keeper) mustClean(ctx context.Context) bool {
+	cause := context.Cause(ctx)
+	return errors.Is(cause, ErrRemoved) || errors.Is(cause, ErrExit) && k.configured().OnExit == Remove
+}
+
+// work runs one worker from start to end. A panic of it becomes an error, and
+// so does an end without a reason.
+func (k *keeper) work(ctx context.Context) error {
+	k.mu.Lock()
+	k.life++
+	life, spec := k.life, k.spec
+	k.mu.Unlock()
+	k.set(func(st *Status) {
+		st.State, st.Reason, st.Retry = Syncing, "", time.Time{}
+		st.Counts = Counts{}
+	})
+	err := guard(func() error {
+		w := k.sup.factory(spec, func(st Status) { k.report(life, st) })
+		k.employ(w, spec)
+		return w.Run(ctx)
+	})
+	k.mu.Lock()
+	k.worker = nil
+	k.life++
+	k.mu.Unlock()
+	if err == nil && ctx.Err() == nil {
+		return errReturned
+	}
+	return err
+}
+
+// employ makes w the one to ask, and hands it what changed since it was made.
+func (k *keeper) employ(w Worker, made Spec) {
+	k.mu.Lock()
+	k.worker = w
+	now, stale := k.spec, !reflect.DeepEqual(k.spec, made)
+	k.mu.Unlock()
+	if stale {
+		w.Reconfigure(now)
+	}
+}
+
+// reconfigure hands a changed spec to the worker, and to those after it. A
+// worker that panics over it is left running: it says itself how it fares.
+func (k *keeper) reconfigure(spec Spec) {
+	k.mu.Lock()
+	k.spec = spec
+	w := k.worker
+	k.mu.Unlock()
+	k.set(func(st *Status) { st.Spec = spec })
+	if w == nil {
+		return
+	}
+	if err := guard(func() error { w.Reconfigure(spec); return nil }); err != nil {
+		k.log.Error("a worker did not take a changed configuration", "err", err)
+	}
+}
+
+// report takes in what a worker says of itself.
+func (k *keeper) report(life int, said Status) {
+	k.update(func(st *Status) bool {
+		same := said.State == st.State && said.Reason == st.Reason && said.Table == st.Table && said.Counts == st.Counts
+		if life != k.life || same {
+			return false
+		}
+		st.State, st.Reason, st.Table, st.Counts = said.State, said.Reason, said.Table, said.Counts
+		return true
+	})
+}
+
+func (k *keeper) set(change func(*Status)) {
+	k.update(func(st *Status) bool { change(st); return true })
+}
+
+// update changes the status where change returns true, and wakes the watchers.
+func (k *keeper) update(change func(*Status) bool) {
+	k.mu.Lock()
+	next := k.status
+	if !change(&next) {
+		k.mu.Unlock()
+		return
+	}
+	if next.State != k.status.State {
+		next.Since = time.Now()
+	}
+	k.status = next
+	k.mu.Unlock()
+
+	k.sup.mu.Lock()
+	k.sup.notify()
+	k.sup.mu.Unlock()
+}
+
+func (k *keeper) snapshot() Status {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.status
+}
+
+func (k *keeper) configured() Spec {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.spec
+}
+
+func (k *keeper) current() Worker {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.worker
+}
+
+// panicError is a panic of a worker, as an error.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (p *panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
+
+// guard calls f and turns its panic into an error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{v, debug.Stack()}
+		}
+	}()
+	return f()
+}

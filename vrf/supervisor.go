@@ -1,0 +1,276 @@
+package vrf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// ErrUnknown is matched by the error that names a VRF which is not configured.
+var ErrUnknown = errors.New("no such VRF")
+
+// ErrNotRunning is matched by the error of asking the worker of a VRF while
+// there is none: it failed and waits for its next start, or has not started.
+var ErrNotRunning = errors.New("its worker does not run")
+
+// ErrStopped is returned by Apply once Run has ended.
+var ErrStopped = errors.New("the supervisor has ended")
+
+// leaveTimeout bounds how long Run and Apply wait for workers that were told to
+// end. Taking out a full table is a matter of seconds.
+const leaveTimeout = 15 * time.Second
+
+// Supervisor keeps exactly the configured workers running. It restarts one that
+// fails or panics, with backoff; the others do not notice. Its methods are safe
+// for concurrent use, and none of them but Run and Apply waits for a worker.
+type Supervisor struct {
+	factory Factory
+	log     *slog.Logger
+
+	applying sync.Mutex // one Apply at a time decides; taken before mu
+
+	mu      sync.Mutex         // never held while a worker is called
+	base    context.Context    // of all workers; nil before Run
+	ended   bool               // Run has ended, or is about to
+	keepers map[string]*keeper // by VRF
+	leaving map[*keeper]struct{}
+	changed chan struct{} // closed at the next change of a status; nil: nobody waits
+}
+
+// NewSupervisor returns a supervisor without VRFs. It makes workers with f.
+func NewSupervisor(f Factory, log *slog.Logger) *Supervisor {
+	return &Supervisor{
+		factory: f,
+		log:     log,
+		keepers: make(map[string]*keeper),
+		leaving: make(map[*keeper]struct{}),
+	}
+}
+
+// Run runs the workers of all applied VRFs until ctx ends, and joins them. The
+// cause of ctx's end becomes that of the workers' contexts; a plain cancel
+// reads ErrExit. Run is called once. It returns nil unless workers did not end
+// in time, or not cleanly: its error names their VRFs.
+func (s *Supervisor) Run(ctx context.Context) error {
+	base, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(nil)
+	s.mu.Lock()
+	s.base = base
+	for _, k := range s.keepers {
+		k.start(base)
+	}
+	s.mu.Unlock()
+
+	<-ctx.Done()
+	cause := context.Cause(ctx)
+	if errors.Is(cause, context.Canceled) {
+		cause = ErrExit
+	}
+	s.mu.Lock()
+	s.ended = true
+	all := make([]*keeper, 0, len(s.keepers)+len(s.leaving))
+	for _, k := range s.keepers {
+		all = append(all, k)
+	}
+	for k := range s.leaving {
+		all = append(all, k)
+	}
+	s.mu.Unlock()
+	end(cause)
+
+	return join(context.Background(), all)
+}
+
+// Apply brings the running set to specs, and waits until the workers that leave
+// have ended: those of VRFs that are not in specs, and those whose Binding,
+// Protocol or RD changed, which start anew once the old one is gone. Any other
+// change is handed to the running worker; a VRF without one is not disturbed.
+//
+// An error before anything was done is one about specs. An error afterwards
+// (ctx, a worker that does not end, routes that could not be taken out) names
+// the VRFs, and specs are in force all the same.
+func (s *Supervisor) Apply(ctx context.Context, specs []Spec) error {
+	want := make(map[string]Spec, len(specs))
+	for _, spec := range specs {
+		if _, twice := want[spec.Name]; twice {
+			return fmt.Errorf("VRF %q is configured twice", spec.Name)
+		}
+		want[spec.Name] = spec
+	}
+	gone, err := s.steer(want)
+	if err != nil {
+		return err
+	}
+	return join(ctx, gone)
+}
+
+// steer starts, stops and reconfigures without waiting, and returns the keepers
+// that were told to leave.
+func (s *Supervisor) steer(want map[string]Spec) (gone []*keeper, err error) {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+
+	type change struct {
+		keeper *keeper
+		spec   Spec
+	}
+	var changes []change
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return nil, ErrStopped
+	}
+	restarts := make(map[string]int)
+	for name, k := range s.keepers {
+		spec, stays := want[name]
+		switch now := k.configured(); {
+		case stays && sameHome(now, spec):
+			if !reflect.DeepEqual(now, spec) {
+				changes = append(changes, change{k, spec})
+			}
+			delete(want, name)
+			continue
+		case stays:
+			restarts[name] = k.snapshot().Restarts
+		}
+		delete(s.keepers, name)
+		s.leaving[k] = struct{}{}
+		gone = append(gone, k)
+		k.leave(ErrRemoved)
+	}
+	for name, spec := range want {
+		k := newKeeper(s, spec, restarts[name], s.inTheWayOf(spec))
+		s.keepers[name] = k
+		if s.base != nil {
+			k.start(s.base)
+		}
+	}
+	s.notify()
+	s.mu.Unlock()
+
+	for _, c := range changes {
+		c.keeper.reconfigure(c.spec)
+	}
+	return gone, nil
+}
+
+// inTheWayOf returns the leaving keepers that must be gone before a worker of
+// spec starts: they take out the routes of the same table, or of the same VRF.
+// The caller holds mu.
+func (s *Supervisor) inTheWayOf(spec Spec) []*keeper {
+	var list []*keeper
+	for k := range s.leaving {
+		if old := k.configured(); old.Name == spec.Name || mayShareTable(old.Binding, spec.Binding) {
+			list = append(list, k)
+		}
+	}
+	return list
+}
+
+// forget drops a keeper that has left.
+func (s *Supervisor) forget(k *keeper) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.leaving, k)
+}
+
+// List returns the status of every VRF, ordered by name.
+func (s *Supervisor) List() []Status {
+	s.mu.Lock()
+	list := make([]Status, 0, len(s.keepers))
+	for _, k := range s.keepers {
+		list = append(list, k.snapshot())
+	}
+	s.mu.Unlock()
+	slices.SortFunc(list, func(a, b Status) int { return strings.Compare(a.Spec.Name, b.Spec.Name) })
+	return list
+}
+
+// Get returns the status of one VRF, and whether it is configured.
+func (s *Supervisor) Get(name string) (Status, bool) {
+	k := s.find(name)
+	if k == nil {
+		return Status{}, false
+	}
+	return k.snapshot(), true
+}
+
+// Changed returns a channel that is closed when a status changes after the
+// call, or a VRF comes or goes. Call it first, then look, then wait: no change
+// is missed that way.
+func (s *Supervisor) Changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.changed
+}
+
+// Routes calls yield with the routes of one direction of a VRF, ordered by
+// prefix, until it returns false. The error matches ErrUnknown or ErrNotRunning
+// where there is no worker to ask.
+func (s *Supervisor) Routes(ctx context.Context, name string, d Direction, yield func(rib.RouteStatus) bool) error {
+	k := s.find(name)
+	if k == nil {
+		return fmt.Errorf("VRF %q: %w", name, ErrUnknown)
+	}
+	w := k.current()
+	if w == nil {
+		return fmt.Errorf("VRF %q: %w: %s", name, ErrNotRunning, k.snapshot().Reason)
+	}
+	if err := guard(func() error { return w.Routes(ctx, d, yield) }); err != nil {
+		return fmt.Errorf("VRF %q: list routes: %w", name, err)
+	}
+	return nil
+}
+
+func (s *Supervisor) find(name string) *keeper {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keepers[name]
+}
+
+// notify wakes who waits on Changed. The caller holds mu.
+func (s *Supervisor) notify() {
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// join waits until the keepers have left, ctx ends or leaveTimeout has passed.
+// Its error names the VRFs of those that have not left, or not cleanly.
+func join(ctx context.Context, keepers []*keeper) error {
+	limit, cancel := context.WithTimeout(ctx, leaveTimeout)
+	defer cancel()
+	var late []string
+	var errs []error
+	for _, k := range keepers {
+		select {
+		case <-k.done:
+		case <-limit.Done():
+			if k.abandon() {
+				late = append(late, k.name)
+				continue
+			}
+		}
+		if k.err != nil {
+			errs = append(errs, fmt.Errorf("VRF %q: its worker ended badly, and routes may be left: %w", k.name, k.err))
+		}
+	}
+	if len(late) > 0 {
+		slices.Sort(late)
+		errs = append(errs, fmt.Errorf("not ended yet, and their routes may still be in place: VRF %s",
+			strings.Join(late, ", ")))
+	}
+	return errors.Join(errs...)
+}
