@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sort"
 	"strings"
 )
 
@@ -60,49 +61,36 @@ func (f *FRR) Configure(lines ...string) {
 	}
 }
 
-// VPNRoute is a VPN path as FRR sees it.
-type VPNRoute struct {
-	RD, Prefix, Nexthop, RTs string
-	MED                      int
-}
-
-// VPN returns the VPN paths of a family ("ipv4" or "ipv6") by neighbour, as
-// "RD prefix" to path.
-func (f *FRR) VPN(family, neighbor string) map[string]VPNRoute {
+// VPN returns the VPN paths of a family ("ipv4" or "ipv6") that a neighbour
+// sent, a line each, sorted: "65000:10 10.1.0.0/24 med 77".
+func (f *FRR) VPN(family, neighbor string) []string {
 	f.lab.T.Helper()
 	var table struct {
 		Routes struct {
 			RDs map[string]map[string][]struct {
-				PeerID   string `json:"peerId"`
-				Metric   int    `json:"metric"`
-				NextHops []struct {
-					IP string `json:"ip"`
-				} `json:"nexthops"`
+				PeerID string `json:"peerId"`
+				Metric int    `json:"metric"`
 			} `json:"routeDistinguishers"`
 		} `json:"routes"`
 	}
 	f.show("show bgp "+family+" vpn json", &table)
-	found := map[string]VPNRoute{}
+	lines := []string{}
 	for rd, prefixes := range table.Routes.RDs {
 		for prefix, paths := range prefixes {
 			for _, p := range paths {
-				if p.PeerID != neighbor {
-					continue
+				if p.PeerID == neighbor {
+					lines = append(lines, fmt.Sprintf("%s %s med %d", rd, prefix, p.Metric))
 				}
-				r := VPNRoute{RD: rd, Prefix: prefix, MED: p.Metric, RTs: f.routeTargets(family, rd, prefix)}
-				if len(p.NextHops) > 0 {
-					r.Nexthop = p.NextHops[0].IP
-				}
-				found[rd+" "+prefix] = r
 			}
 		}
 	}
-	return found
+	sort.Strings(lines)
+	return lines
 }
 
-// routeTargets returns the extended communities of a path: FRR's table in JSON
-// leaves them out, its view of one prefix has them.
-func (f *FRR) routeTargets(family, rd, prefix string) string {
+// RouteTargets returns the extended communities of one VPN path as FRR writes
+// them, "RT:65000:10"; "" where there is no such path.
+func (f *FRR) RouteTargets(family, rd, prefix string) string {
 	f.lab.T.Helper()
 	var view map[string]struct {
 		Paths []struct {
@@ -115,7 +103,7 @@ func (f *FRR) routeTargets(family, rd, prefix string) string {
 	for _, p := range view[rd].Paths {
 		return p.ExtendedCommunity.String
 	}
-	return "" // gone between the two questions
+	return ""
 }
 
 func (f *FRR) show(command string, into any) {

@@ -38,25 +38,25 @@ type hop struct {
 var typeNames = map[string]string{"1": "", "6": "blackhole ", "7": "unreachable ", "8": "prohibit ", "9": "throw "}
 
 // String renders the route as `ip route` would, without table and protocol:
-// "10.1.0.0/24 via 10.0.0.1 dev eth0 metric 20".
+// "10.1.0.0/24 via 10.0.0.1 dev eth0 metric 20", with " +" between nexthops.
 func (r Route) String() string {
 	s := typeNames[r.Type] + r.Dst
 	hops := r.NextHops
 	if len(hops) == 0 && r.Dev != "" && r.Dev != "lo" {
 		hops = []hop{{Gateway: r.Gateway, Via: r.Via, Dev: r.Dev}}
 	}
+	legs := make([]string, len(hops))
 	for i, h := range hops {
-		if i > 0 {
-			s += " +"
-		}
 		switch {
 		case h.Gateway != "":
-			s += " via " + h.Gateway
+			legs[i] = " via " + h.Gateway
 		case h.Via != nil:
-			s += " via " + h.Via.Host
+			legs[i] = " via " + h.Via.Host
 		}
-		s += " dev " + h.Dev
+		legs[i] += " dev " + h.Dev
 	}
+	sort.Strings(legs) // their order has no meaning
+	s += strings.Join(legs, " +")
 	if r.Metric != 0 {
 		s += fmt.Sprintf(" metric %d", r.Metric)
 	}

@@ -1,0 +1,113 @@
+package lab
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// Daemon is vrfredist, running in a namespace.
+type Daemon struct {
+	*Process
+	ns     *Namespace
+	config string // the path of its configuration
+	state  string // its state directory
+	socket string
+}
+
+// Daemon starts vrfredist in the namespace, and waits until it answers. The
+// configuration gets a [netlink.api] section of the lab's own, so it must have
+// none.
+func (n *Namespace) Daemon(config string) *Daemon {
+	n.lab.T.Helper()
+	d := &Daemon{
+		ns:     n,
+		config: filepath.Join(n.lab.Dir, "vrfredist.toml"),
+		state:  filepath.Join(n.lab.Dir, "state"),
+		socket: filepath.Join(n.lab.Dir, "api.sock"),
+	}
+	if err := os.MkdirAll(d.state, 0o755); err != nil {
+		n.lab.T.Fatalf("make the state directory: %v", err)
+	}
+	d.Write(config)
+	d.Start()
+	return d
+}
+
+// Write replaces the daemon's configuration file.
+func (d *Daemon) Write(config string) {
+	d.ns.lab.T.Helper()
+	d.ns.lab.File(filepath.Base(d.config), config+fmt.Sprintf("\n[netlink.api]\n  listen = [%q]\n", d.Target()))
+}
+
+// Target is the daemon's address, as gRPC programs want it.
+func (d *Daemon) Target() string { return "unix://" + d.socket }
+
+// Start starts the daemon, again where it has ended, and waits until it
+// answers.
+func (d *Daemon) Start() {
+	d.ns.lab.T.Helper()
+	d.Process = d.ns.Start("vrfredist", d.ns.lab.Run.Daemon, "run", "-f", d.config, "--state-dir", d.state)
+	WaitFor(d.ns.lab.T, "vrfredist answers", Patience, func() string {
+		if !d.Running() {
+			d.ns.lab.T.Fatalf("vrfredist ended: %v", d.Wait(Patience))
+		}
+		if out, err := d.Try("vrf"); err != nil {
+			return err.Error() + ": " + out
+		}
+		return ""
+	})
+}
+
+// Stop ends the daemon as a service manager does.
+func (d *Daemon) Stop() {
+	d.ns.lab.T.Helper()
+	d.Signal(syscall.SIGTERM)
+	if err := d.Wait(Patience); err != nil {
+		d.ns.lab.T.Errorf("vrfredist did not end well on SIGTERM: %v", err)
+	}
+}
+
+// Try runs the vrfredist program as a client of the daemon and returns what it
+// prints, on both outputs.
+func (d *Daemon) Try(args ...string) (string, error) {
+	cmd := exec.Command(d.ns.lab.Run.Daemon, append([]string{"--target", d.Target()}, args...)...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// Do is Try, and fails the test where the program fails.
+func (d *Daemon) Do(args ...string) string {
+	d.ns.lab.T.Helper()
+	out, err := d.Try(args...)
+	if err != nil {
+		d.ns.lab.T.Fatalf("vrfredist %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+// JSON runs a command with --json and reads what it prints into a value.
+func (d *Daemon) JSON(into any, args ...string) {
+	d.ns.lab.T.Helper()
+	out := d.Do(append(args, "--json")...)
+	if err := json.Unmarshal([]byte(out), into); err != nil {
+		d.ns.lab.T.Fatalf("vrfredist %s --json: %v: %s", strings.Join(args, " "), err, out)
+	}
+}
+
+// Reload writes a configuration and has the daemon apply it.
+func (d *Daemon) Reload(config string) string {
+	d.ns.lab.T.Helper()
+	d.Write(config)
+	return d.Do("reload")
+}
+
+// GoBGP runs the stock gobgp client against the daemon.
+func (d *Daemon) GoBGP(args ...string) (string, error) {
+	out, err := exec.Command("gobgp", append([]string{"--target", d.Target()}, args...)...).CombinedOutput()
+	return string(out), err
+}

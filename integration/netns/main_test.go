@@ -1,0 +1,112 @@
+// Package netns_test proves vrfredist on the real kernel, in network namespaces
+// that it makes and removes.
+package netns_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
+)
+
+// run is shared by all labs of this binary; TestMain fills it.
+var run = &lab.Run{Protocol: 179}
+
+// missing says why no namespace can be made here; "" where one can.
+var missing string
+
+const (
+	// daemonEnv hands a program that is built already to a test binary that
+	// this one starts.
+	daemonEnv = "VRFREDIST_TEST_DAEMON"
+	// nestedEnv marks a test binary that runs in a user namespace of its own.
+	nestedEnv = "VRFREDIST_TEST_NESTED"
+)
+
+func TestMain(m *testing.M) {
+	code, err := runAll(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "integration/netns:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runAll(m *testing.M) (code int, err error) {
+	if os.Geteuid() != 0 && os.Getenv(nestedEnv) == "" {
+		err := userNamespaceWorks()
+		if err == nil {
+			return runNested()
+		}
+		missing = "not root, and this kernel gives no user namespace: " + err.Error()
+	}
+	dir, err := os.MkdirTemp("", "vrbin")
+	if err != nil {
+		return 0, fmt.Errorf("make a directory for the program under test: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := buildDaemon(dir); err != nil {
+		return 0, err
+	}
+	if missing == "" {
+		if err := lab.SweepLeftovers(); err != nil {
+			return 0, err
+		}
+	}
+	code = m.Run()
+	return code, judge()
+}
+
+// buildDaemon builds the program under test with the race detector.
+func buildDaemon(dir string) error {
+	if built := os.Getenv(daemonEnv); built != "" {
+		run.Daemon = built
+		return nil
+	}
+	run.Daemon = filepath.Join(dir, "vrfredist")
+	build := exec.Command("go", "build", "-race", "-o", run.Daemon, "github.com/vrfredist/vrfredist/cmd/vrfredist")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build vrfredist: %w\n%s", err, out)
+	}
+	// Others than root run it too, in the rootless test.
+	return os.Chmod(dir, 0o755)
+}
+
+// judge is the assertion over the whole run: whatever the tests did, the daemon
+// changed no foreign route.
+func judge() error {
+	events, violations := run.Summary()
+	fmt.Printf("watched %d route messages in all namespaces; foreign routes that were changed: %d\n", events, len(violations))
+	for _, v := range violations {
+		fmt.Println("  " + v)
+	}
+	if len(violations) > 0 {
+		return fmt.Errorf("%d foreign routes were changed", len(violations))
+	}
+	return nil
+}
+
+// newLab returns a lab for a test that needs these programs besides ip.
+func newLab(t *testing.T, programs ...string) *lab.Lab {
+	t.Helper()
+	if missing != "" {
+		t.Skip(missing)
+	}
+	for _, p := range append(programs, "ip") {
+		if _, err := exec.LookPath(p); err != nil {
+			t.Skipf("%s is not installed: run scripts/install-deps.sh as root", p)
+		}
+	}
+	return lab.New(t, run)
+}
+
+// The peers' programs.
+const (
+	frr   = "/usr/lib/frr/bgpd"
+	bird  = "bird"
+	gobgp = "gobgp"
+)

@@ -1,0 +1,86 @@
+package netns_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// inUserNamespace is the command line that runs another as root of a user
+// namespace of its own. `ip netns` needs a /run that it may write.
+func inUserNamespace(argv ...string) []string {
+	return append([]string{"unshare", "-Urnm", "sh", "-c", `mount -t tmpfs tmpfs /run && exec "$@"`, "sh"}, argv...)
+}
+
+func userNamespaceWorks() error {
+	argv := inUserNamespace("ip", "netns", "add", "probe")
+	if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// runNested runs this test binary again in a user namespace, for a user who is
+// not root.
+func runNested() (int, error) {
+	argv := inUserNamespace(os.Args...)
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), nestedEnv+"=1")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	err := cmd.Run()
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		return exit.ExitCode(), nil
+	}
+	return 0, err
+}
+
+// TestRootless runs a part of this suite as a user without any right, in a user
+// namespace.
+func TestRootless(t *testing.T) {
+	newLab(t, "unshare", "mount", frr, bird)
+	if os.Getenv(nestedEnv) != "" {
+		t.Skip("this is the suite in a user namespace already")
+	}
+	nobody := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, Setpgid: true}
+	probe := exec.Command("unshare", "-Urnm", "true")
+	probe.SysProcAttr = nobody
+	if out, err := probe.CombinedOutput(); err != nil {
+		t.Skipf("this kernel gives a plain user no user namespace: %v: %s", err, strings.TrimSpace(string(out)))
+	}
+	// The binary lies in a directory of go's that only root enters.
+	dir := t.TempDir()
+	for d := dir; d != os.TempDir(); d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	self, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(dir, "netns.test")
+	if err := os.WriteFile(binary, self, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	argv := inUserNamespace(binary, "-test.v", "-test.timeout=3m",
+		"-test.run=^(TestImportsOfTwoTenants|TestForeignRouteIsLeftAlone|TestNamespaceComesBack)$")
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.SysProcAttr = nobody
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), nestedEnv+"=1", daemonEnv+"="+run.Daemon, "HOME="+dir)
+	start := time.Now()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("the suite in a user namespace: %v\n%s", err, out)
+	}
+	if passed := strings.Count(string(out), "\n--- PASS: "); passed != 3 {
+		t.Fatalf("%d tests passed in the user namespace, want 3:\n%s", passed, out)
+	}
+	t.Logf("3 tests passed as a plain user in %v", time.Since(start).Round(time.Second))
+}
