@@ -144,6 +144,113 @@ func TestFormatsAndSpellingsSayTheSame(t *testing.T) {
 	}
 }
 
+// TestDesign holds the parser against the example of the design.
+func TestDesign(t *testing.T) {
+	path := filepath.Join("testdata", "design.toml")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := mustParse(t, path, string(data))
+	got := make(map[string]string)
+	for _, s := range c.VRFs {
+		got[s.Name] = s.Binding.String()
+	}
+	want := map[string]string{"tenant-a": "netns tenant-a", "vrf-blue": "device vrf-blue", "vrf-red": "device vrf-red"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+const bgpHead = "[global.config]\nas = 65000\nrouter-id = \"192.0.2.1\"\n"
+
+func TestDefaults(t *testing.T) {
+	want := &Config{
+		BGP: []byte(`{"global":{"config":{"as":65000,"router-id":"192.0.2.1"}}}`),
+		API: API{[]string{"unix:///run/vrfredist/vrfredist.sock"}},
+		Others: []vrf.Spec{{
+			Name:           "default",
+			Export:         rib.ExportPolicy{Metric: 20, MaxRoutes: 4_000_000, MaxPaths: 1},
+			Protocol:       179,
+			ResyncInterval: 5 * time.Minute,
+			SweepDelay:     time.Minute,
+			OnExit:         vrf.Keep,
+		}},
+	}
+	for file, data := range map[string]string{
+		"f.toml":       bgpHead,
+		"f.conf":       bgpHead,
+		"f":            bgpHead + "[netlink]\n[netlink.api]\n[netlink.import]\nenabled = false\nvrf = \"default\"\n",
+		"f.yaml":       "global: {config: {as: 65000, router-id: 192.0.2.1}}\nvrfs:\nnetlink:\n  vrfs:\n  api:\n",
+		"F.YML":        "x: &x {as: 65000}\nglobal: {config: {<<: *x, router-id: 192.0.2.1}}\n",
+		"f.dir/f.json": `{"GLOBAL": {"config": {"as": 65000, "router-id": "192.0.2.1"}}}`,
+	} {
+		t.Run(file, func(t *testing.T) {
+			bgp := fakeBGP()
+			bgp.Schema["x"] = map[string]any{"as": nil}
+			c, err := Parse(file, []byte(data), bgp)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if file == "f" { // it names the default VRF, with everything off
+				c.VRFs, c.Others = c.Others, c.VRFs
+			}
+			if file == "f.yaml" || file == "F.YML" {
+				c.BGP = want.BGP // an empty list, a section to merge from
+			}
+			if diff := cmp.Diff(want, c, compareAddrs); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestBindings(t *testing.T) {
+	const vrfs = bgpHead + "[[vrfs]]\nconfig = {name = \"a\", rd = \"1:1\"}\n[[vrfs]]\nconfig = {name = \"a-long-tenant-name\", rd = \"1:2\"}\n"
+	for text, want := range map[string]rib.Binding{
+		"name = \"default\"":                                   {},
+		"name = \"default\"\nnetns = \"x\"":                    {Netns: "x"},
+		"name = \"default\"\ntable = 1001":                     {Table: 1001},
+		"name = \"a\"":                                         {Device: "a"},
+		"name = \"a\"\ndevice = \"b\"":                         {Device: "b"},
+		"name = \"a\"\nnetns = \"x\"":                          {Netns: "x"},
+		"name = \"a\"\nnetns = \"/proc/1/ns/net\"":             {Netns: "/proc/1/ns/net"},
+		"name = \"a\"\nnetns = \"x\"\ndevice = \"b\"":          {Netns: "x", Device: "b"},
+		"name = \"a\"\nnetns = \"x\"\ntable = 4294967295":      {Netns: "x", Table: 4294967295},
+		"name = \"a\"\ntable = 252":                            {Table: 252},
+		"name = \"a-long-tenant-name\"\ntable = 256":           {Table: 256},
+		"name = \"a-long-tenant-name\"\nnetns = \"it..is.ok\"": {Netns: "it..is.ok"},
+	} {
+		c := mustParse(t, "f.toml", vrfs+"[[netlink.vrfs]]\n"+text)
+		if len(c.VRFs) != 1 || c.VRFs[0].Binding != want {
+			t.Errorf("%q makes %+v, want one with binding %+v", text, c.VRFs, want)
+		}
+	}
+}
+
+func TestDefaultMetricAndOneSource(t *testing.T) {
+	c := mustParse(t, "f.toml", bgpHead+"[netlink]\nmetric = 7\n[netlink.export]\nenabled = true\nprefsrc = \"2001:db8::1\"\n")
+	if e := c.VRFs[0].Export; e.Metric != 7 || e.PrefSrc4.IsValid() || e.PrefSrc6 != netip.MustParseAddr("2001:db8::1") {
+		t.Errorf("the export policy is %+v", e)
+	}
+}
+
+// TestOneForAList: gobgpd takes a section where a list of one is meant.
+func TestOneForAList(t *testing.T) {
+	c := mustParse(t, "f.toml", bgpHead+"[vrfs.config]\nname = \"a\"\nrd = \"1:1\"\n[netlink.vrfs]\nname = \"a\"\n")
+	if len(c.VRFs) != 1 || c.VRFs[0].Name != "a" || !strings.Contains(string(c.BGP), `"vrfs":[{"config":`) {
+		t.Errorf("VRFs are %+v, GoBGP's part is %s", c.VRFs, c.BGP)
+	}
+}
+
+// TestShortFormNamesOneVRFTwice: its import and its export are one binding.
+func TestShortFormNamesOneVRFTwice(t *testing.T) {
+	c := mustParse(t, "f.toml", bgpHead+"[netlink.import]\nenabled = true\ninterface_list = [\"*\"]\n[netlink.export]\nenabled = true\nvrf = \"default\"\n")
+	if len(c.VRFs) != 1 || len(c.Others) != 0 || !c.VRFs[0].Import.Enabled || !c.VRFs[0].Export.Enabled {
+		t.Errorf("VRFs are %+v, others %+v", c.VRFs, c.Others)
+	}
+}
+
 // respell turns the keys of the good files, and nothing else, into one spelling.
 func respell(text, from, to string) string {
 	for _, key := range []string{

@@ -159,10 +159,13 @@ func (w walker) elsewhere(key string, in schema, where string) string {
 	if len(homes) == 0 || len(homes) > many {
 		return ""
 	}
+	here := strings.Split(where, ".")
 	shared := func(home string) int {
 		n := 0
-		for n < len(where) && n < len(home)-2 && where[n] == home[n+1] {
-			n++
+		for _, part := range strings.Split(strings.Trim(home, "[]"), ".") {
+			if slices.Contains(here, part) {
+				n++
+			}
 		}
 		return n
 	}
