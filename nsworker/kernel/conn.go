@@ -1,0 +1,239 @@
+package kernel
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+const (
+	// backlog is how many route events wait for their reader before a reading
+	// of the whole table is cheaper than they are.
+	backlog = 4096
+	// readTries is how often a reading is repeated in which a route used a
+	// nexthop object that was gone when the objects were read.
+	readTries = 4
+)
+
+// Conn is the open table of one VRF. Read, Apply and Close belong to its one
+// owner; the other methods may be called from any goroutine.
+type Conn struct {
+	host     *Host
+	mon      *monitor
+	sock     *sock // dumps and writes
+	where    rib.Where
+	binding  rib.Binding
+	path     string // of the namespace's file; "": the daemon's own
+	text     string // what this is, for a person
+	protocol uint8
+	dec      decoder
+	batch    batch
+	ready    chan struct{}
+
+	mu     sync.Mutex
+	events rib.KernelEvents // guarded by mu
+	// shared are keys under which the kernel may hold more than one entry: the
+	// legs of an IPv6 route, and routes that were appended. A deletion there
+	// may leave others. Guarded by mu.
+	shared map[rib.Key]struct{}
+}
+
+// Where is the identity of the table.
+func (c *Conn) Where() rib.Where { return c.where }
+
+// Ready is signalled when Events has something.
+func (c *Conn) Ready() <-chan struct{} { return c.ready }
+
+// Events takes what happened since the last call, without what Apply did. Once
+// the binding is gone, every call says so.
+func (c *Conn) Events() rib.KernelEvents {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.events
+	c.events = rib.KernelEvents{Gone: e.Gone, GoneBy: e.GoneBy}
+	return e
+}
+
+// Close frees the sockets, and the namespace's monitor with its last user.
+func (c *Conn) Close() error {
+	c.host.unwatch(c)
+	c.mon.remove(c)
+	c.host.release(c.mon)
+	if err := c.sock.close(); err != nil {
+		return fmt.Errorf("close the socket of %s: %w", c.text, err)
+	}
+	return nil
+}
+
+// Read reads the table and the interfaces of its namespace. What changes
+// meanwhile is in the next Events.
+func (c *Conn) Read(ctx context.Context) (rib.Table, error) {
+	c.mu.Lock()
+	c.shared = make(map[rib.Key]struct{})
+	c.mu.Unlock()
+	for try := 1; ; try++ {
+		t, known, err := c.read(ctx)
+		if err != nil {
+			return rib.Table{}, fmt.Errorf("read %s: %w", c.text, err)
+		}
+		if known {
+			c.learnShared(t.Routes)
+			return t, nil
+		}
+		if try == readTries {
+			return rib.Table{}, fmt.Errorf("read %s: routes use nexthop objects that cannot be found, %d times in a row", c.text, try)
+		}
+	}
+}
+
+// read reads once. It is not known where a nexthop object was missing.
+func (c *Conn) read(ctx context.Context) (t rib.Table, known bool, err error) {
+	// Links come first because their dump takes the RTNL lock, and the kernel
+	// says that a link went down while it still holds that lock and before it
+	// takes the link's routes out. Route dumps do not wait for it.
+	links, err := c.sock.dumpLinks(ctx)
+	if err != nil {
+		return t, false, err
+	}
+	t.Links = links.links()
+	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+		t.Routes, err = c.sock.dumpRoutes(ctx, &c.dec, family, c.where.Table, t.Routes)
+		if err != nil {
+			return t, false, err
+		}
+	}
+	known, err = c.resolve(ctx, t.Routes)
+	return t, known, err
+}
+
+// resolve fills in the hops of routes that came with the id of a nexthop object
+// alone, as they do with net.ipv4.nexthop_compat_mode=0.
+func (c *Conn) resolve(ctx context.Context, routes []rib.Route) (known bool, err error) {
+	var objects nexthops
+	hops := make(map[uint32][]rib.Hop)
+	for i := range routes {
+		r := &routes[i]
+		if !needsResolving(r) {
+			continue
+		}
+		if objects == nil {
+			if objects, err = c.sock.dumpNexthops(ctx); err != nil {
+				return false, err
+			}
+		}
+		h, seen := hops[r.NexthopID]
+		if !seen {
+			var ok bool
+			if h, ok = objects.resolve(r.NexthopID); !ok {
+				return false, nil
+			}
+			hops[r.NexthopID] = h
+		}
+		r.Hops = h
+	}
+	return true, nil
+}
+
+func needsResolving(r *rib.Route) bool {
+	return r.NexthopID != 0 && len(r.Hops) == 0 && forwards(r.Kind)
+}
+
+// learnShared notes which keys of a reading are shared.
+func (c *Conn) learnShared(routes []rib.Route) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, r := range routes {
+		// Both families come ordered by prefix, so that equal keys are
+		// neighbours, or nearly: only metrics stand between.
+		legs := len(r.Hops) > 1 && r.Prefix.Addr().Is6()
+		for j := i - 1; j >= 0 && !legs && routes[j].Prefix == r.Prefix; j-- {
+			legs = routes[j].Metric == r.Metric
+		}
+		if legs {
+			c.shared[r.Key()] = struct{}{}
+		}
+	}
+}
+
+// expect notes which keys changes will make shared, before they do.
+func (c *Conn) expect(changes []rib.Change) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, ch := range changes {
+		if ch.Op != rib.OpDelete && len(ch.Route.Hops) > 1 && ch.Route.Prefix.Addr().Is6() {
+			c.shared[ch.Route.Key()] = struct{}{}
+		}
+	}
+}
+
+// routeChanged queues what another did to a route.
+func (c *Conn) routeChanged(e rib.RouteEvent, flags uint16) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.events.Gone {
+		return
+	}
+	key := e.Route.Key()
+	if _, shared := c.shared[key]; shared && e.Deleted {
+		c.resyncLocked("nexthop")
+		return
+	}
+	if !e.Deleted && addsToKey(e.Route, flags) {
+		c.shared[key] = struct{}{}
+	}
+	if c.events.Resync {
+		return
+	}
+	if len(c.events.Routes) >= backlog {
+		c.resyncLocked("backlog")
+		return
+	}
+	c.events.Routes = append(c.events.Routes, e)
+	c.wake()
+}
+
+// addsToKey tells from the flags of an RTM_NEWROUTE whether others with the
+// same key may stand beside the route. IPv6 says EXCL for the first of a key.
+func addsToKey(r rib.Route, flags uint16) bool {
+	if r.Prefix.Addr().Is4() {
+		return flags&unix.NLM_F_APPEND != 0
+	}
+	return len(r.Hops) > 1 || flags&(unix.NLM_F_EXCL|unix.NLM_F_REPLACE) == 0
+}
+
+// resync asks for a reading of the whole table.
+func (c *Conn) resync(reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.resyncLocked(reason)
+}
+
+func (c *Conn) resyncLocked(reason string) {
+	if c.events.Gone || c.events.Resync {
+		return
+	}
+	c.events = rib.KernelEvents{Resync: true, Reason: reason}
+	c.wake()
+}
+
+// gone ends the Conn for its owner.
+func (c *Conn) gone(by string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.events.Gone {
+		return
+	}
+	c.events = rib.KernelEvents{Gone: true, GoneBy: by}
+	c.wake()
+}
+
+func (c *Conn) wake() {
+	select {
+	case c.ready <- struct{}{}:
+	default:
+	}
+}
