@@ -14,25 +14,39 @@ type Entry struct {
 
 // Feed is the mailbox of one VRF: the candidate paths that BGP has for it, and
 // which prefixes changed since the reader last took them. Memory is bounded by
-// the number of prefixes, not by events, and the writer never waits for the
-// reader.
+// the number of prefixes that have a path or that the reader was told of, not by
+// events: a prefix that comes and goes untaken leaves nothing. The writer never
+// waits for the reader.
 //
 // One goroutine writes (the speaker), one reads (the VRF's worker); any may
 // look. It outlives a worker: a restarted one rewinds it.
 type Feed struct {
 	mu        sync.Mutex
-	paths     map[netip.Prefix][]Path   // guarded by mu; slices are copied on write
-	dirty     map[netip.Prefix]struct{} // what is in queue
-	queue     []netip.Prefix            // changed prefixes, oldest first
+	cells     map[netip.Prefix]cell   // guarded by mu, as is all below
+	withPaths int                     // how many cells have a path
+	dirty     map[netip.Prefix]uint64 // what waits, and its place: queue[place-head]
+	queue     []netip.Prefix          // changed prefixes, oldest first; one that dirty does not place here is void
+	head      uint64
 	converged bool
 	ready     chan struct{}
 }
 
+// cell is what a feed holds of a prefix. One without paths is there only until
+// the reader, who was told of some, is told that they are gone.
+type cell struct {
+	paths []Path // copied on write
+	told  bool
+}
+
+// voidQueue is how many void places the queue may hold, beside one for each that
+// is not, before it is packed.
+const voidQueue = 1024
+
 // NewFeed returns an empty feed.
 func NewFeed() *Feed {
 	return &Feed{
-		paths: make(map[netip.Prefix][]Path),
-		dirty: make(map[netip.Prefix]struct{}),
+		cells: make(map[netip.Prefix]cell),
+		dirty: make(map[netip.Prefix]uint64),
 		ready: make(chan struct{}, 1),
 	}
 }
@@ -42,7 +56,7 @@ func NewFeed() *Feed {
 func (f *Feed) Set(prefix netip.Prefix, rd RD, paths []Path) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	old := f.paths[prefix]
+	old := f.cells[prefix].paths
 	next := make([]Path, 0, len(old)+len(paths))
 	for _, p := range old {
 		if p.RD != rd {
@@ -52,13 +66,7 @@ func (f *Feed) Set(prefix netip.Prefix, rd RD, paths []Path) {
 	if len(next) == len(old) && len(paths) == 0 {
 		return
 	}
-	next = append(next, paths...)
-	if len(next) == 0 {
-		delete(f.paths, prefix)
-	} else {
-		f.paths[prefix] = next
-	}
-	f.mark(prefix)
+	f.put(prefix, append(next, paths...))
 	f.wake()
 }
 
@@ -67,22 +75,16 @@ func (f *Feed) Set(prefix netip.Prefix, rd RD, paths []Path) {
 func (f *Feed) Retain(keep func(Path) bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for prefix, old := range f.paths {
-		kept := make([]Path, 0, len(old))
-		for _, p := range old {
+	for prefix, c := range f.cells {
+		kept := make([]Path, 0, len(c.paths))
+		for _, p := range c.paths {
 			if keep(p) {
 				kept = append(kept, p)
 			}
 		}
-		if len(kept) == len(old) {
-			continue
+		if len(kept) != len(c.paths) {
+			f.put(prefix, kept)
 		}
-		if len(kept) == 0 {
-			delete(f.paths, prefix)
-		} else {
-			f.paths[prefix] = kept
-		}
-		f.mark(prefix)
 	}
 	if len(f.dirty) > 0 {
 		f.wake()
@@ -116,16 +118,21 @@ func (f *Feed) Ready() <-chan struct{} { return f.ready }
 func (f *Feed) Take(buf []Entry, max int) []Entry {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := min(max, len(f.queue))
-	for _, prefix := range f.queue[:n] {
-		delete(f.dirty, prefix)
-		buf = append(buf, Entry{prefix, f.paths[prefix]})
+	for len(f.queue) > 0 && max > 0 {
+		prefix := f.queue[0]
+		place, waits := f.dirty[prefix]
+		if waits && place == f.head {
+			delete(f.dirty, prefix)
+			buf = append(buf, f.tell(prefix))
+			max--
+		}
+		f.queue = f.queue[1:]
+		f.head++
 	}
-	f.queue = f.queue[n:]
-	if len(f.queue) > 0 {
+	if len(f.dirty) > 0 {
 		f.wake()
 	} else {
-		f.queue = nil // the array behind it may be a whole table long
+		f.drop() // the array behind it may be a whole table long
 	}
 	return buf
 }
@@ -134,7 +141,7 @@ func (f *Feed) Take(buf []Entry, max int) []Entry {
 func (f *Feed) Rewind() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for prefix := range f.paths {
+	for prefix := range f.cells {
 		f.mark(prefix)
 	}
 	f.wake()
@@ -144,22 +151,74 @@ func (f *Feed) Rewind() {
 func (f *Feed) Lookup(prefix netip.Prefix) []Path {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.paths[prefix]
+	return f.cells[prefix].paths
 }
 
 // Len returns how many prefixes have a path, and how many wait to be taken.
 func (f *Feed) Len() (prefixes, waiting int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.paths), len(f.dirty)
+	return f.withPaths, len(f.dirty)
+}
+
+// put makes paths the newest word on prefix.
+func (f *Feed) put(prefix netip.Prefix, paths []Path) {
+	c := f.cells[prefix]
+	if len(c.paths) > 0 {
+		f.withPaths--
+	}
+	if len(paths) > 0 {
+		f.withPaths++
+		f.cells[prefix] = cell{paths, c.told}
+		f.mark(prefix)
+		return
+	}
+	if c.told {
+		f.cells[prefix] = cell{nil, true}
+		f.mark(prefix)
+		return
+	}
+	delete(f.cells, prefix)
+	delete(f.dirty, prefix)
+	f.pack()
+}
+
+// tell hands out the newest word on prefix.
+func (f *Feed) tell(prefix netip.Prefix) Entry {
+	c := f.cells[prefix]
+	if len(c.paths) == 0 {
+		delete(f.cells, prefix)
+	} else {
+		f.cells[prefix] = cell{c.paths, true}
+	}
+	return Entry{prefix, c.paths}
 }
 
 func (f *Feed) mark(prefix netip.Prefix) {
 	if _, waits := f.dirty[prefix]; !waits {
-		f.dirty[prefix] = struct{}{}
+		f.dirty[prefix] = f.head + uint64(len(f.queue))
 		f.queue = append(f.queue, prefix)
 	}
 }
+
+// pack takes the void places out of the queue when they are the most of it.
+func (f *Feed) pack() {
+	if len(f.queue) <= 2*len(f.dirty)+voidQueue {
+		return
+	}
+	packed := make([]netip.Prefix, 0, len(f.dirty))
+	for i, prefix := range f.queue {
+		if place, waits := f.dirty[prefix]; waits && place == f.head+uint64(i) {
+			packed = append(packed, prefix)
+		}
+	}
+	f.queue, f.head = packed, 0
+	for i, prefix := range packed {
+		f.dirty[prefix] = uint64(i)
+	}
+}
+
+func (f *Feed) drop() { f.queue, f.head = nil, 0 }
 
 func (f *Feed) wake() {
 	select {
