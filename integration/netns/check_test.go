@@ -172,7 +172,7 @@ netlink:
 // The configurations in examples/ are right ones.
 func TestExamplesAreRight(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("../../examples/*.toml")
+	files, err := filepath.Glob("../../examples/*/*.toml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no example was found: %v", err)
 	}

@@ -18,19 +18,18 @@ type policy struct {
 	more     []string
 }
 
+// policies makes a route map for each family: one that sets both nexthops would
+// send the IPv6 one with IPv4 prefixes too.
 func (n *tenants) policies(all ...policy) {
 	n.T.Helper()
 	for _, p := range all {
-		lines := []string{
-			"route-map " + p.name + " permit 10",
-			"set extcommunity rt " + p.rts,
-			"set ipv4 vpn next-hop " + p.hop4,
-			"set ipv6 vpn next-hop " + p.hop6,
+		for family, hop := range map[string]string{"4": "set ipv4 vpn next-hop " + p.hop4, "6": "set ipv6 vpn next-hop " + p.hop6} {
+			lines := []string{"route-map " + p.name + family + " permit 10", "set extcommunity rt " + p.rts, hop}
+			if p.prepends != "" {
+				lines = append(lines, "set as-path prepend "+p.prepends)
+			}
+			n.peer.Configure(append(lines, p.more...)...)
 		}
-		if p.prepends != "" {
-			lines = append(lines, "set as-path prepend "+p.prepends)
-		}
-		n.peer.Configure(append(lines, p.more...)...)
 	}
 }
 
@@ -46,10 +45,10 @@ func (n *tenants) vpn(no, rd string, i int, policy string) {
 	n.T.Helper()
 	n.peer.Configure("router bgp 65100",
 		"address-family ipv4 vpn",
-		fmt.Sprintf("%s network %s rd %s label 100 route-map %s", no, vpn4(i), rd, policy),
+		fmt.Sprintf("%s network %s rd %s label 100 route-map %s4", no, vpn4(i), rd, policy),
 		"exit-address-family",
 		"address-family ipv6 vpn",
-		fmt.Sprintf("%s network %s rd %s label 100 route-map %s", no, vpn6(i), rd, policy),
+		fmt.Sprintf("%s network %s rd %s label 100 route-map %s6", no, vpn6(i), rd, policy),
 		"exit-address-family")
 }
 

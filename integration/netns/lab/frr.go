@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -48,7 +49,15 @@ func (f *FRR) run(commands ...string) (string, error) {
 	for _, c := range commands {
 		args = append(args, "-c", c)
 	}
-	out, err := exec.Command("vtysh", args...).CombinedOutput()
+	// What vtysh says on its other output is no part of an answer: a plain user
+	// hears there that /etc/frr is closed to him.
+	var complaint bytes.Buffer
+	cmd := exec.Command("vtysh", args...)
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		err = fmt.Errorf("vtysh: %w: %s", err, &complaint)
+	}
 	return string(out), err
 }
 
