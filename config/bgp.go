@@ -142,10 +142,7 @@ func readPeers(p *problems, root *node, vrfs []vrf.Spec) (secret *node) {
 		groups = append(groups, g.groupName)
 		configs = append(configs, config)
 	}
-	names := []string{vrf.Default}
-	for _, v := range vrfs {
-		names = append(names, v.Name)
-	}
+	names := specNames(vrfs)
 	for _, item := range append(sections(root.get("neighbors")), sections(root.get("dynamic-neighbors"))...) {
 		var n peer
 		config := item.get("config")
@@ -154,8 +151,8 @@ func readPeers(p *problems, root *node, vrfs []vrf.Spec) (secret *node) {
 		if n.group != "" && !slices.Contains(groups, n.group) {
 			p.at(config.get("peer-group"), "there is no peer-group %q; %s", n.group, suggest(n.group, groups, "add it under [[peer-groups]]"))
 		}
-		if n.vrf != "" && !slices.Contains(names[1:], n.vrf) {
-			p.at(config.get("vrf"), "there is no VRF %q; %s", n.vrf, suggest(n.vrf, names[1:], "add it under [[vrfs]]"))
+		if n.vrf != "" && !slices.Contains(names, n.vrf) {
+			p.at(config.get("vrf"), "there is no VRF %q; %s", n.vrf, suggest(n.vrf, names, "add it under [[vrfs]]"))
 		}
 		if first, taken := addresses[n.address]; taken && n.address != "" {
 			p.at(config.get("neighbor-address"), "%q is the neighbour of line %d too; GoBGP tells neighbours apart by their addresses alone, remove one", n.address, first)

@@ -134,16 +134,20 @@ func readTree(p *problems, path string, data []byte) *node {
 // assemble joins what [netlink] says with the VRFs of GoBGP.
 func assemble(p *problems, s settings, entries []*entry, known []vrf.Spec) (run, others []vrf.Spec) {
 	known = append(slices.Clone(known), vrf.Spec{Name: vrf.Default})
+	byName := make(map[string]vrf.Spec, len(known))
+	for _, v := range known {
+		byName[v.Name] = v
+	}
 	named := make(map[string]*entry)
 	tables := make(map[rib.Binding]*entry)
 	for _, e := range entries {
 		at := e.where()
-		i := slices.IndexFunc(known, func(v vrf.Spec) bool { return v.Name == e.name })
+		of, exists := byName[e.name]
 		first := named[e.name]
 		switch {
 		case e.name == "" && (at == e.node || at.kind != kindText):
 			continue // missing or no text, and said so
-		case i < 0:
+		case !exists:
 			p.at(at, "there is no VRF %q; %s", e.name, suggest(e.name, specNames(known), "add it under [[vrfs]]"))
 			continue
 		case first != nil:
@@ -151,7 +155,7 @@ func assemble(p *problems, s settings, entries []*entry, known []vrf.Spec) (run,
 			continue
 		}
 		named[e.name] = e
-		spec := s.spec(e, known[i])
+		spec := s.spec(e, of)
 		s.protocolClash(p, e)
 		if e.binding == (rib.Binding{}) && spec.Binding.Device != "" {
 			if err := deviceName(spec.Name); err != nil {

@@ -14,16 +14,14 @@ import (
 type jsonReader struct {
 	*problems
 	decoder *json.Decoder
-	data    []byte
-	offset  int // up to which lines are counted
-	lines   int
+	lines   lineCounter
 }
 
 // errDeep ends the reading of a file that nests too deep; it has been reported.
 var errDeep = errors.New("nests too deep")
 
 func readJSON(p *problems, data []byte) *node {
-	r := &jsonReader{problems: p, decoder: json.NewDecoder(bytes.NewReader(data)), data: data, lines: 1}
+	r := &jsonReader{problems: p, decoder: json.NewDecoder(bytes.NewReader(data)), lines: lineCounter{data: data}}
 	r.decoder.UseNumber()
 	root, err := r.value(0, "", 0)
 	if err == nil {
@@ -39,10 +37,9 @@ func readJSON(p *problems, data []byte) *node {
 		p.add(root.line, "", "is %s; write an object with sections, such as \"global\"", root.show())
 	case errors.Is(err, errDeep):
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		p.add(1+bytes.Count(data, []byte("\n")), "", "is not JSON: it ends too early")
+		p.add(r.lines.at(len(data)), "", "is not JSON: it ends too early")
 	case errors.As(err, &syntax):
-		p.add(1+bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte("\n")), "",
-			"is not JSON: %s", strings.TrimPrefix(syntax.Error(), "json: "))
+		p.add(r.lines.at(min(int(syntax.Offset), len(data))), "", "is not JSON: %s", strings.TrimPrefix(syntax.Error(), "json: "))
 	default:
 		p.add(r.line(), "", "is not JSON: %v", err)
 	}
@@ -50,12 +47,7 @@ func readJSON(p *problems, data []byte) *node {
 }
 
 // line is where the token just read ends, which no token of JSON spans.
-func (r *jsonReader) line() int {
-	to := int(r.decoder.InputOffset())
-	r.lines += bytes.Count(r.data[r.offset:to], []byte("\n"))
-	r.offset = to
-	return r.lines
-}
+func (r *jsonReader) line() int { return r.lines.at(int(r.decoder.InputOffset())) }
 
 // value reads one value; line is that of its key, 0 where it has none.
 func (r *jsonReader) value(line int, path string, depth int) (*node, error) {

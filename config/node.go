@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -139,6 +140,24 @@ func (n *node) plain() any {
 		return n.text
 	}
 	return nil
+}
+
+// lineCounter tells the line of an offset in data. It goes on from the last one
+// asked for, because a file is read in its order.
+type lineCounter struct {
+	data   []byte
+	offset int
+	lines  int // before offset
+}
+
+func (c *lineCounter) at(offset int) int {
+	if offset < c.offset {
+		c.lines -= bytes.Count(c.data[offset:c.offset], []byte("\n"))
+	} else {
+		c.lines += bytes.Count(c.data[c.offset:offset], []byte("\n"))
+	}
+	c.offset = offset
+	return 1 + c.lines
 }
 
 // show renders a value for a message.

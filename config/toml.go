@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"math/big"
 	"strconv"
@@ -27,13 +26,14 @@ const (
 type tomlReader struct {
 	*problems
 	parser unstable.Parser
+	lines  lineCounter
 	root   *node
 	here   *node // the section of the last header
 	path   string
 }
 
 func readTOML(p *problems, data []byte) *node {
-	r := &tomlReader{problems: p, root: &node{kind: kindSection, form: formHeader}}
+	r := &tomlReader{problems: p, lines: lineCounter{data: data}, root: &node{kind: kindSection, form: formHeader}}
 	r.here = r.root
 	before := len(p.list)
 	r.parser.Reset(data)
@@ -66,7 +66,7 @@ func (r *tomlReader) validate(data []byte) {
 }
 
 func (r *tomlReader) line(at unstable.Range) int {
-	return 1 + bytes.Count(r.parser.Data()[:at.Offset], []byte("\n"))
+	return r.lines.at(int(at.Offset))
 }
 
 func (r *tomlReader) expression(e *unstable.Node) {
