@@ -1,0 +1,291 @@
+package speaker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/apiutil"
+	"github.com/osrg/gobgp/v3/pkg/config/oc"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+	"github.com/osrg/gobgp/v3/pkg/server"
+)
+
+// reconciler changes the running server from what it has to a configuration.
+// Every step that succeeds is noted, so that after a failure it can go back.
+// config.UpdateConfig is no help: it knows no VRFs, and stops after the first
+// of several changed neighbours.
+type reconciler struct {
+	speaker *Speaker
+	bgp     *server.BgpServer
+
+	// What the server has.
+	vrfs      map[string]oc.Vrf
+	groups    map[string]oc.PeerGroup
+	neighbors map[string]oc.Neighbor // by address
+	dynamic   map[string]oc.DynamicNeighbor
+	policies  oc.BgpConfigSet // global.apply-policy, defined-sets, policy-definitions
+
+	// held are the VRFs that go or are made anew: nobody announces in them
+	// until release.
+	held map[string]*announced
+
+	changes     []string
+	restarted   map[string]bool // neighbours that went with their VRF and come back
+	vrfsChanged bool
+	softReset   bool
+}
+
+func newReconciler(s *Speaker, c *conf) *reconciler {
+	return &reconciler{
+		speaker:   s,
+		bgp:       s.server(),
+		vrfs:      byName(c.set.Vrfs, func(v oc.Vrf) string { return v.Config.Name }),
+		groups:    byName(c.set.PeerGroups, func(g oc.PeerGroup) string { return g.Config.PeerGroupName }),
+		neighbors: byName(c.set.Neighbors, func(n oc.Neighbor) string { return n.State.NeighborAddress }),
+		dynamic:   byName(c.set.DynamicNeighbors, func(d oc.DynamicNeighbor) string { return d.Config.Prefix }),
+		policies:  policiesOf(&c.set),
+		held:      make(map[string]*announced),
+		restarted: make(map[string]bool),
+	}
+}
+
+// hold returns what a VRF announces, locked until release.
+func (r *reconciler) hold(vrf string) *announced {
+	if d := r.held[vrf]; d != nil {
+		return d
+	}
+	d := r.speaker.announcer.of(vrf)
+	d.order.Lock()
+	r.held[vrf] = d
+	return d
+}
+
+func (r *reconciler) release() {
+	for _, d := range r.held {
+		d.order.Unlock()
+	}
+}
+
+func byName[T any](list []T, name func(T) string) map[string]T {
+	m := make(map[string]T, len(list))
+	for _, v := range list {
+		m[name(v)] = v
+	}
+	return m
+}
+
+func (r *reconciler) changed(format string, args ...any) {
+	r.changes = append(r.changes, fmt.Sprintf(format, args...))
+}
+
+// reach makes the server have c. Things go before what they need, and come
+// after it; policies that go stay until nobody names them any more.
+func (r *reconciler) reach(ctx context.Context, c *conf) error {
+	want := newReconciler(r.speaker, c)
+	for _, step := range []func(context.Context, *reconciler) error{
+		r.dropDynamic,
+		r.dropNeighbors,
+		r.dropVRFs,
+		r.addPolicies,
+		r.putGroups,
+		r.putVRFs,
+		r.putNeighbors,
+		r.dropGroups,
+		r.addDynamic,
+		r.dropPolicies,
+	} {
+		if err := step(ctx, want); err != nil {
+			return err
+		}
+	}
+	if r.softReset {
+		r.softReset = false
+		err := r.bgp.ResetPeer(ctx, &api.ResetPeerRequest{Soft: true, Direction: api.ResetPeerRequest_IN})
+		if err != nil {
+			return fmt.Errorf("apply the policies to the routes that are there: %w", err)
+		}
+	}
+	return nil
+}
+
+// vrfKept tells whether a VRF stays as it is.
+func (r *reconciler) vrfKept(name string, want *reconciler) bool {
+	a, had := r.vrfs[name]
+	b, has := want.vrfs[name]
+	return had && has && sameVRF(a, b)
+}
+
+func sameVRF(a, b oc.Vrf) bool {
+	set := func(l []string) []string { return slices.Compact(slices.Sorted(slices.Values(l))) }
+	return a.Config.Rd == b.Config.Rd &&
+		slices.Equal(set(a.Config.ImportRtList), set(b.Config.ImportRtList)) &&
+		slices.Equal(set(a.Config.ExportRtList), set(b.Config.ExportRtList))
+}
+
+// dropNeighbors takes out the neighbours that are not wanted, and those in a
+// VRF that goes or is made anew: GoBGP keeps a VRF that has neighbours.
+func (r *reconciler) dropNeighbors(ctx context.Context, want *reconciler) error {
+	for _, addr := range sortedNames(r.neighbors) {
+		n := r.neighbors[addr]
+		_, wanted := want.neighbors[addr]
+		if wanted && (n.Config.Vrf == "" || r.vrfKept(n.Config.Vrf, want)) {
+			continue
+		}
+		err := r.bgp.DeletePeer(ctx, &api.DeletePeerRequest{Address: addr, Interface: n.Config.NeighborInterface})
+		if err != nil {
+			return fmt.Errorf("remove neighbour %s: %w", addr, err)
+		}
+		delete(r.neighbors, addr)
+		if wanted {
+			r.restarted[addr] = true
+		} else {
+			r.changed("neighbour %s removed", addr)
+		}
+	}
+	return nil
+}
+
+func (r *reconciler) putNeighbors(ctx context.Context, want *reconciler) error {
+	for _, addr := range sortedNames(want.neighbors) {
+		n := want.neighbors[addr]
+		have, had := r.neighbors[addr]
+		if had && n.Equal(&have) {
+			continue
+		}
+		peer := oc.NewPeerFromConfigStruct(&n)
+		if had {
+			// Should it fail, the old session may be there or not.
+			delete(r.neighbors, addr)
+			u, err := r.bgp.UpdatePeer(ctx, &api.UpdatePeerRequest{Peer: peer})
+			if err != nil {
+				return fmt.Errorf("change neighbour %s: %w", addr, err)
+			}
+			r.softReset = r.softReset || u.NeedsSoftResetIn
+			r.changed("neighbour %s changed", addr)
+		} else if err := r.addNeighbor(ctx, addr, peer); err != nil {
+			return err
+		}
+		r.neighbors[addr] = n
+	}
+	return nil
+}
+
+func (r *reconciler) addNeighbor(ctx context.Context, addr string, peer *api.Peer) error {
+	err := r.bgp.AddPeer(ctx, &api.AddPeerRequest{Peer: peer})
+	if err == nil {
+		if r.restarted[addr] {
+			r.changed("neighbour %s restarted with its VRF", addr)
+		} else {
+			r.changed("neighbour %s added", addr)
+		}
+		return nil
+	}
+	// On the way back from a change that failed it can be there still.
+	if u, again := r.bgp.UpdatePeer(ctx, &api.UpdatePeerRequest{Peer: peer}); again == nil {
+		r.softReset = r.softReset || u.NeedsSoftResetIn
+		return nil
+	}
+	return fmt.Errorf("add neighbour %s: %w", addr, err)
+}
+
+// dropVRFs takes out the VRFs that are not wanted, or not as they are. Their
+// announcements are withdrawn first: DeleteVrf withdraws no more than one path
+// of each prefix.
+func (r *reconciler) dropVRFs(ctx context.Context, want *reconciler) error {
+	for _, name := range sortedNames(r.vrfs) {
+		if r.vrfKept(name, want) {
+			continue
+		}
+		_, wanted := want.vrfs[name]
+		if err := r.dropVRF(ctx, name); err != nil {
+			return fmt.Errorf("remove VRF %q: %w", name, err)
+		}
+		delete(r.vrfs, name)
+		r.vrfsChanged = true
+		if !wanted {
+			r.changed("VRF %s removed", name)
+		}
+	}
+	return nil
+}
+
+func (r *reconciler) dropVRF(ctx context.Context, name string) error {
+	d, announcer := r.hold(name), r.speaker.announcer
+	all := d.all(false)
+	if err := announcer.send(ctx, name, d, d.all(true)); err != nil {
+		return err
+	}
+	err := r.bgp.DeleteVrf(ctx, &api.DeleteVrfRequest{Name: name})
+	if err != nil {
+		return errors.Join(err, announcer.send(ctx, name, d, all))
+	}
+	d.suspend(all)
+	return nil
+}
+
+// putVRFs adds VRFs, and announces again what one announced that was taken out
+// to be made anew.
+func (r *reconciler) putVRFs(ctx context.Context, want *reconciler) error {
+	for _, name := range sortedNames(want.vrfs) {
+		if _, had := r.vrfs[name]; had {
+			continue
+		}
+		v := want.vrfs[name]
+		request, err := vrfRequest(v)
+		if err != nil {
+			return fmt.Errorf("add VRF %q: %w", name, err)
+		}
+		if err := r.bgp.AddVrf(ctx, request); err != nil {
+			return fmt.Errorf("add VRF %q: %w", name, err)
+		}
+		r.vrfs[name] = v
+		r.vrfsChanged = true
+		d := r.hold(name)
+		if err := r.speaker.announcer.send(ctx, name, d, d.resume()); err != nil {
+			return fmt.Errorf("announce again what VRF %q announced: %w", name, err)
+		}
+		r.changed("VRF %s added or changed: RD %s, import RTs %v, export RTs %v", name, v.Config.Rd, v.Config.ImportRtList, v.Config.ExportRtList)
+	}
+	return nil
+}
+
+func vrfRequest(v oc.Vrf) (*api.AddVrfRequest, error) {
+	rd, err := bgp.ParseRouteDistinguisher(v.Config.Rd)
+	if err != nil {
+		return nil, err
+	}
+	request := &api.AddVrfRequest{Vrf: &api.Vrf{Name: v.Config.Name}}
+	if request.Vrf.Rd, err = apiutil.MarshalRD(rd); err != nil {
+		return nil, err
+	}
+	targets := func(list []string) ([]bgp.ExtendedCommunityInterface, error) {
+		var rts []bgp.ExtendedCommunityInterface
+		for _, text := range list {
+			rt, err := bgp.ParseRouteTarget(text)
+			if err != nil {
+				return nil, err
+			}
+			rts = append(rts, rt)
+		}
+		return rts, nil
+	}
+	imports, err := targets(v.Config.ImportRtList)
+	if err != nil {
+		return nil, err
+	}
+	exports, err := targets(v.Config.ExportRtList)
+	if err != nil {
+		return nil, err
+	}
+	if request.Vrf.ImportRt, err = apiutil.MarshalRTs(imports); err != nil {
+		return nil, err
+	}
+	request.Vrf.ExportRt, err = apiutil.MarshalRTs(exports)
+	return request, err
+}
+
+func sortedNames[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,151 @@
+package speaker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/osrg/gobgp/v3/pkg/config/oc"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// Reload brings another configuration into force: VRFs, peer groups,
+// neighbours, dynamic neighbours and policies. It returns a line for each thing
+// that it changed. What is the same in both is left alone; a VRF with another
+// RD or other RTs is made anew, its announcements are withdrawn and announced
+// again, and the neighbours in it start new sessions.
+//
+// Where it fails, the old configuration is in force again; where even that
+// fails, the error says so. The sections that GoBGP cannot change while it runs
+// are refused when they differ.
+//
+// When VRFs changed, the watch begins anew with a snapshot, after which the
+// feeds hold what they should: a new VRF's is filled, one that is gone is
+// emptied.
+func (s *Speaker) Reload(ctx context.Context, text []byte) (changes []string, err error) {
+	if err := s.waitStarted(ctx); err != nil {
+		return nil, err
+	}
+	if err := Check(text); err != nil {
+		return nil, err
+	}
+	next, err := readConf(text)
+	if err != nil {
+		return nil, err
+	}
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	s.mu.Lock()
+	old, ended := s.conf, s.ended
+	s.mu.Unlock()
+	if ended {
+		return nil, errStopped
+	}
+	if err := unchangeable(old, next); err != nil {
+		return nil, err
+	}
+	s.addFeeds(next)
+	r := newReconciler(s, old)
+	defer r.release()
+	// What has begun is finished: half a configuration is worse than a late one.
+	ctx = context.WithoutCancel(ctx)
+	if err := r.reach(ctx, next); err != nil {
+		if back := r.reach(ctx, old); back != nil {
+			err = errors.Join(err, fmt.Errorf("and the old configuration could not be restored: %w; restart the daemon", back))
+		}
+		return nil, errors.Join(err, s.adopt(ctx, old, true))
+	}
+	return r.changes, s.adopt(ctx, next, r.vrfsChanged || !sameNeighbours(old, next))
+}
+
+// adopt makes c the configuration in force, once BGP has it.
+func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
+	s.mu.Lock()
+	s.conf = c
+	var gone []*rib.Feed
+	for name, f := range s.feeds {
+		if _, kept := c.vrf(name); !kept && name != Default {
+			gone = append(gone, f)
+			delete(s.feeds, name)
+		}
+	}
+	s.mu.Unlock()
+	s.announcer.forget(c)
+	if rewatch {
+		if err := s.rewatch(ctx); err != nil {
+			return err
+		}
+	}
+	for _, f := range gone {
+		// Only now that no watch writes it. Whoever still holds it sees the
+		// VRF's routes go.
+		f.Retain(func(rib.Path) bool { return false })
+	}
+	return nil
+}
+
+// addFeeds makes feeds for the VRFs that are new in c.
+func (s *Speaker) addFeeds(c *conf) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range c.vrfs {
+		if s.feeds[v.Name] == nil {
+			s.feeds[v.Name] = rib.NewFeed()
+		}
+	}
+}
+
+// sameNeighbours tells whether the watch sees the same neighbours in both.
+func sameNeighbours(a, b *conf) bool {
+	x, y := a.neighbours(), b.neighbours()
+	if len(x) != len(y) {
+		return false
+	}
+	for addr, n := range x {
+		m, ok := y[addr]
+		if !ok || n.vrf != m.vrf || n.zone != m.zone || n.localAS != m.localAS || n.down != m.down || !slices.Equal(n.families, m.families) {
+			return false
+		}
+	}
+	return true
+}
+
+// unchangeable refuses what GoBGP takes at its start only.
+func unchangeable(old, next *conf) error {
+	a, b := old.set, next.set
+	var sections []string
+	differ := func(name string, same bool) {
+		if !same {
+			sections = append(sections, name)
+		}
+	}
+	ga, gb := a.Global, b.Global
+	ga.ApplyPolicy, gb.ApplyPolicy = oc.ApplyPolicy{}, oc.ApplyPolicy{}
+	sortFamilies(&ga)
+	sortFamilies(&gb)
+	differ("global", ga.Equal(&gb))
+	differ("zebra", a.Zebra.Equal(&b.Zebra))
+	differ("rpki-servers", equalLists(a.RpkiServers, b.RpkiServers, (*oc.RpkiServer).Equal))
+	differ("bmp-servers", equalLists(a.BmpServers, b.BmpServers, (*oc.BmpServer).Equal))
+	differ("mrt-dump", equalLists(a.MrtDump, b.MrtDump, (*oc.Mrt).Equal))
+	if len(sections) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the sections %s changed, which GoBGP cannot change while it runs: restart the daemon, or take the change back; nothing was applied",
+		strings.Join(sections, ", "))
+}
+
+// sortFamilies orders what GoBGP fills in from a map, in any order.
+func sortFamilies(g *oc.Global) {
+	g.AfiSafis = slices.Clone(g.AfiSafis)
+	slices.SortFunc(g.AfiSafis, func(x, y oc.AfiSafi) int {
+		return strings.Compare(string(x.Config.AfiSafiName), string(y.Config.AfiSafiName))
+	})
+}
+
+func equalLists[T any](a, b []T, equal func(*T, *T) bool) bool {
+	return slices.EqualFunc(a, b, func(x, y T) bool { return equal(&x, &y) })
+}

@@ -1,0 +1,179 @@
+package speaker
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const unixScheme = "unix://"
+
+// maxSocketPath leaves room for the suffix that a socket's name has at first:
+// sockaddr_un holds 108 bytes.
+const maxSocketPath = 96
+
+// checkListen refuses an address that the API must not, or cannot, be served
+// on. GoBGP's API has no authentication, so TCP is for this host alone.
+func checkListen(addr string) error {
+	if path, ok := strings.CutPrefix(addr, unixScheme); ok {
+		if !filepath.IsAbs(path) || strings.Contains(path, ",") {
+			return fmt.Errorf("API address %q: write unix:// and an absolute path without a comma", addr)
+		}
+		if len(path) > maxSocketPath {
+			return fmt.Errorf("API address %q: the path is over %d bytes", addr, maxSocketPath)
+		}
+		return nil
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("API address %q: write unix:///path or host:port: %w", addr, err)
+	}
+	ip, err := netip.ParseAddr(host)
+	if host != "localhost" && (err != nil || !ip.IsLoopback()) {
+		return fmt.Errorf("API address %q is not a loopback address: the API changes routing and has no authentication; use a unix socket, 127.0.0.1 or [::1]", addr)
+	}
+	return nil
+}
+
+// sockets are the addresses of the API. GoBGP listens on them itself, with a
+// mode that the umask decides. So it gets a name beside that of each unix
+// socket, and publish gives the socket its mode and then its name: nobody sees
+// it half made, and a stale one is replaced at once.
+type sockets struct {
+	dir     string            // of the private socket, mode 0700
+	private string            // the path that our own announcements take
+	listen  []string          // what GoBGP gets, the private one last
+	public  map[string]string // path by the name that it has before publish
+	done    []string          // paths that were published
+}
+
+func openSockets(addrs []string) (_ *sockets, err error) {
+	s := &sockets{public: make(map[string]string)}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	for _, addr := range addrs {
+		path, isUnix := strings.CutPrefix(addr, unixScheme)
+		if !isUnix {
+			if err := tryListen(addr); err != nil {
+				return nil, err
+			}
+			s.listen = append(s.listen, addr)
+			continue
+		}
+		if err := makeRoom(path); err != nil {
+			return nil, err
+		}
+		hidden := fmt.Sprintf("%s.%d", path, os.Getpid())
+		if err := os.Remove(hidden); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("API socket: %w", err)
+		}
+		s.public[hidden] = path
+		s.listen = append(s.listen, unixScheme+hidden)
+	}
+	if s.dir, err = os.MkdirTemp("", "vrfredist-"); err != nil { // mode 0700
+		return nil, fmt.Errorf("private API socket: %w", err)
+	}
+	s.private = filepath.Join(s.dir, "bgp.sock")
+	if len(s.private) > maxSocketPath {
+		return nil, fmt.Errorf("private API socket: %s is over %d bytes: set TMPDIR to a shorter path", s.private, maxSocketPath)
+	}
+	s.listen = append(s.listen, unixScheme+s.private)
+	return s, nil
+}
+
+func (s *sockets) addresses() string { return strings.Join(s.listen, ",") }
+
+// tryListen finds out whether a TCP address is free, because GoBGP says no more
+// than that it failed.
+func tryListen(addr string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("API address %s: %w", addr, err)
+	}
+	return l.Close()
+}
+
+// makeRoom makes the socket's directory, and makes sure that nobody answers on
+// a socket that is there.
+func makeRoom(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("API socket: %w", err)
+	}
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("API socket: %w", err)
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("API socket: %s is there and is no socket: remove it, or use another path", path)
+	}
+	conn, err := net.DialTimeout("unix", path, 2*time.Second)
+	if errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
+		return nil // left by a process that has gone
+	}
+	if err != nil {
+		return fmt.Errorf("API socket: %s may be in use: %w", path, err)
+	}
+	defer conn.Close()
+	return fmt.Errorf("API socket: another instance%s answers on %s: stop it first, or use another path", pidOf(conn), path)
+}
+
+// pidOf returns " (pid N)" of the process that listens at the other end.
+func pidOf(conn net.Conn) string {
+	raw, err := conn.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return ""
+	}
+	text := ""
+	err = raw.Control(func(fd uintptr) {
+		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil && cred.Pid > 0 {
+			text = fmt.Sprintf(" (pid %d)", cred.Pid)
+		}
+	})
+	if err != nil {
+		return ""
+	}
+	return text
+}
+
+// publish gives the sockets mode 0660 and their names.
+func (s *sockets) publish() error {
+	for hidden, path := range s.public {
+		if err := os.Chmod(hidden, 0o660); err != nil {
+			return fmt.Errorf("API socket: %w", err)
+		}
+		if err := os.Rename(hidden, path); err != nil {
+			return fmt.Errorf("API socket: %w", err)
+		}
+		s.done = append(s.done, path)
+		delete(s.public, hidden)
+	}
+	return nil
+}
+
+// close takes the names away, so that no client waits on a server that ends.
+// What it cannot remove, the next start replaces.
+func (s *sockets) close() {
+	for hidden := range s.public {
+		_ = os.Remove(hidden)
+	}
+	for _, path := range s.done {
+		_ = os.Remove(path)
+	}
+	if s.dir != "" {
+		_ = os.RemoveAll(s.dir)
+	}
+}

@@ -1,0 +1,295 @@
+// Package speaker is the embedded GoBGP, and the only importer of it. It runs
+// the BGP server with gobgpd's own configuration, turns its best paths into
+// rib.Paths, puts them into the feeds of the VRFs that import them, and
+// announces what VRFs import from their kernel tables.
+//
+// Nothing outside may assume that GoBGP runs in this process.
+package speaker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/osrg/gobgp/v3/pkg/config"
+	"github.com/osrg/gobgp/v3/pkg/server"
+	"google.golang.org/grpc"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// Default is the name under which the global table has a feed.
+const Default = "default"
+
+// VRF is a VRF of GoBGP's configuration. Its RTs are sorted and unique.
+type VRF struct {
+	Name                 string
+	RD                   rib.RD
+	ImportRTs, ExportRTs []rib.RT
+}
+
+// Options are the parameters of New.
+type Options struct {
+	// Config is GoBGP's part of the configuration file as JSON, with GoBGP's
+	// own kebab-case keys.
+	Config []byte
+	// Listen are the gRPC addresses for users: "unix:///path" or "host:port"
+	// with a loopback host.
+	Listen []string
+	// Services answers the methods that GoBGP does not know
+	// (grpc.UnknownServiceHandler); nil: none.
+	Services grpc.StreamHandler
+	// GracefulRestart starts as `gobgpd -r`: neighbours with graceful restart
+	// are told that we restart, and keep their routes to us meanwhile.
+	GracefulRestart bool
+	Logger          *slog.Logger // nil: none
+}
+
+// Speaker is one embedded BGP server. A process may run one at a time: GoBGP
+// keeps its path selection options in package variables. Its methods are safe
+// for concurrent use.
+type Speaker struct {
+	options Options
+	log     *logger
+	started chan struct{}
+	stop    chan struct{} // closed by Stop
+	once    sync.Once
+
+	reloading sync.Mutex // held for the whole of a Reload; taken before mu
+
+	mu    sync.Mutex
+	conf  *conf                // guarded by mu; what is in force
+	feeds map[string]*rib.Feed // guarded by mu
+	watch *watch               // guarded by mu; nil before Run, and once fenced
+	ended bool                 // guarded by mu; fenced for good
+	bgp   *server.BgpServer    // guarded by mu; nil before Run
+
+	eors      *eors
+	announcer *announcer
+}
+
+// New makes a speaker and starts nothing. Its error is that of the
+// configuration or of a listen address.
+func New(o Options) (*Speaker, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if err := Check(o.Config); err != nil {
+		return nil, err
+	}
+	c, err := readConf(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range o.Listen {
+		if err := checkListen(l); err != nil {
+			return nil, err
+		}
+	}
+	s := &Speaker{
+		options:   o,
+		log:       newLogger(o.Logger),
+		started:   make(chan struct{}),
+		stop:      make(chan struct{}),
+		conf:      c,
+		feeds:     map[string]*rib.Feed{Default: rib.NewFeed()},
+		eors:      newEORs(),
+		announcer: newAnnouncer(),
+	}
+	for _, v := range c.vrfs {
+		s.feeds[v.Name] = rib.NewFeed()
+	}
+	return s, nil
+}
+
+// Run starts BGP and serves until ctx ends or Stop is called, and then returns
+// nil. It is called once. When it returns the watch has ended and no feed
+// changes any more, but the BGP sessions are as they were: a process that exits
+// now leaves its neighbours to graceful restart, and its kernel routes in
+// place. Call Stop for anything else.
+//
+// GoBGP's server loop is the one goroutine that nobody can join: it has no end.
+func (s *Speaker) Run(ctx context.Context) error {
+	sockets, err := openSockets(s.options.Listen)
+	if err != nil {
+		return err
+	}
+	defer sockets.close()
+
+	opts := []grpc.ServerOption{}
+	if s.options.Services != nil {
+		opts = append(opts, grpc.UnknownServiceHandler(s.options.Services))
+	}
+	bgp := server.NewBgpServer(
+		server.GrpcListenAddress(sockets.addresses()),
+		server.GrpcOption(opts),
+		server.LoggerOption(s.log))
+	go bgp.Serve()
+	s.mu.Lock()
+	s.bgp = bgp
+	s.mu.Unlock()
+	defer s.announcer.close()
+	defer s.fence()
+
+	if err := s.start(ctx, bgp, sockets); err != nil {
+		if ctx.Err() != nil || errors.Is(err, errStopped) {
+			return nil
+		}
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.stop:
+		return nil
+	case <-s.log.fatal:
+		return s.log.err()
+	}
+}
+
+// start brings everything up in the order in which one needs the other.
+func (s *Speaker) start(ctx context.Context, bgp *server.BgpServer, sockets *sockets) error {
+	ctx, done := s.untilFatal(ctx)
+	defer done()
+	if err := s.announcer.connect(ctx, sockets.private); err != nil {
+		return fmt.Errorf("start the BGP API: %w", err)
+	}
+	s.mu.Lock()
+	c := s.conf
+	s.mu.Unlock()
+	err := s.log.guard(func() error {
+		_, err := config.InitialConfig(ctx, bgp, c.copySet(), s.options.GracefulRestart)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("start BGP: %w", err)
+	}
+	if err := checkPolicies(ctx, bgp, &c.set); err != nil {
+		return fmt.Errorf("start BGP: %w", err)
+	}
+	if err := s.rewatch(ctx); err != nil {
+		return err
+	}
+	if err := sockets.publish(); err != nil {
+		return err
+	}
+	close(s.started)
+	return nil
+}
+
+// untilFatal returns a context that also ends when GoBGP gives up, or Stop is
+// called, and the function that ends it.
+func (s *Speaker) untilFatal(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-s.log.fatal:
+			cancel(s.log.err())
+		case <-s.stop:
+			cancel(errStopped)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil); <-ended }
+}
+
+var errStopped = errors.New("BGP has stopped")
+
+// Started is closed when BGP runs, the API listens and the watch is on.
+func (s *Speaker) Started() <-chan struct{} { return s.started }
+
+// fence ends the watch for good: from its return on no feed changes. It comes
+// before everything else at the end, because GoBGP announces the withdrawal of
+// every route when it stops, and the kernel routes are to outlive it.
+func (s *Speaker) fence() {
+	s.mu.Lock()
+	w := s.watch
+	s.watch, s.ended = nil, true
+	s.mu.Unlock()
+	if w != nil {
+		w.end()
+	}
+}
+
+// Stop fences the feeds, makes Run return, and ends BGP. With graceful it
+// leaves the sessions alone, so that the end of the process cuts them and
+// neighbours with graceful restart keep our routes. Without, every neighbour
+// gets a CEASE notification and forgets our routes at once, and the API stops.
+// It may be called before, during and after Run, and more than once.
+func (s *Speaker) Stop(ctx context.Context, graceful bool) error {
+	s.fence()
+	s.once.Do(func() { close(s.stop) })
+	s.mu.Lock()
+	bgp := s.bgp
+	s.mu.Unlock()
+	if graceful || bgp == nil {
+		return nil
+	}
+	done := make(chan struct{})
+	go func() { // GoBGP's Stop takes no context; the process ends soon
+		defer close(done)
+		bgp.Stop()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stop BGP: the sessions did not end in time: %w", ctx.Err())
+	}
+}
+
+// Feed returns the mailbox of a VRF: for "default" the global table's IPv4 and
+// IPv6 unicast, for a VRF the VPN routes that meet its import RTs. It is the
+// same one as long as the VRF is configured.
+func (s *Speaker) Feed(vrf string) (*rib.Feed, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.feeds[vrf]; f != nil {
+		return f, nil
+	}
+	return nil, unknownVRF(vrf)
+}
+
+// VRFs returns the configured VRFs by name, without the default one.
+func (s *Speaker) VRFs() []VRF {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	vrfs := slices.Clone(s.conf.vrfs)
+	for i, v := range vrfs {
+		vrfs[i].ImportRTs, vrfs[i].ExportRTs = slices.Clone(v.ImportRTs), slices.Clone(v.ExportRTs)
+	}
+	return vrfs
+}
+
+func (s *Speaker) server() *server.BgpServer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bgp
+}
+
+// waitStarted waits until the speaker is up.
+func (s *Speaker) waitStarted(ctx context.Context) error {
+	select {
+	case <-s.started:
+		return nil
+	case <-s.stop:
+		return errStopped
+	case <-ctx.Done():
+		return fmt.Errorf("BGP is not up yet: %w", ctx.Err())
+	}
+}
+
+func unknownVRF(name string) error {
+	return fmt.Errorf("VRF %q is not in GoBGP's configuration: add a [[vrfs]] section for it", name)
+}
+
+// patience is how long one message to the embedded server may take before the
+// server counts as stuck.
+const patience = time.Minute

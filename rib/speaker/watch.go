@@ -1,0 +1,263 @@
+package speaker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"sync"
+
+	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// batchSize is GoBGP's BatchSize of the watch. GoBGP sends one more than it an
+// event, and what is left in a last event with fewer, none perhaps. So an event
+// with batchSize paths or less ends what belongs together: the snapshot at the
+// start, which is not in memory at once then, or the paths of one prefix. It is
+// small because GoBGP allocates it with every event.
+const batchSize = 15
+
+// watch takes GoBGP's best paths and End-of-RIB markers, in their one order,
+// into the feeds. GoBGP calls event on its goroutine and queues behind it
+// without bound, so nothing in here waits.
+type watch struct {
+	log    *slog.Logger
+	cancel context.CancelFunc
+	eors   *eors
+
+	mu      sync.Mutex // guards all below
+	ended   bool
+	decoder *decoder
+	index   *index
+	awaited map[*rib.Feed][]eor // of the feeds that are not converged yet
+	feeds   []*rib.Feed
+
+	// The paths of one destination, gathered until another one, or the end of
+	// what belongs together, comes.
+	pending []candidate
+	at      key
+	open    bool
+
+	synced   bool                // the snapshot is complete
+	replaces bool                // there was a watch before: feeds may hold more than there is
+	global   map[key]struct{}    // during the snapshot, where replaces: the index has no global paths
+	failed   map[string]struct{} // decoding errors that were logged
+}
+
+// rewatch starts a watch with a snapshot, in place of the one that runs. When
+// the snapshot is in, feeds hold what it had and nothing else. Its callers take
+// turns: the start, and then one Reload at a time.
+func (s *Speaker) rewatch(ctx context.Context) error {
+	s.mu.Lock()
+	old, ended, bgp := s.watch, s.ended, s.bgp
+	w := newWatch(s.conf, s.feeds, s.eors, s.log.slog)
+	s.mu.Unlock()
+	if ended {
+		return nil
+	}
+	if old != nil {
+		old.end()
+		w.replaces = true
+	}
+	// The watch outlives the call that starts it.
+	wctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	w.cancel = cancel
+	err := bgp.WatchEvent(wctx, &api.WatchEventRequest{
+		Table: &api.WatchEventRequest_Table{Filters: []*api.WatchEventRequest_Table_Filter{
+			{Type: api.WatchEventRequest_Table_Filter_BEST, Init: true},
+			{Type: api.WatchEventRequest_Table_Filter_EOR, Init: true},
+		}},
+		BatchSize: batchSize,
+	}, w.event)
+	if err != nil {
+		cancel()
+		return fmt.Errorf("watch BGP's best paths: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended { // fenced meanwhile
+		w.end()
+	}
+	s.watch = w
+	return nil
+}
+
+func newWatch(c *conf, feeds map[string]*rib.Feed, eors *eors, log *slog.Logger) *watch {
+	w := &watch{
+		log:     log,
+		eors:    eors,
+		decoder: newDecoder(c),
+		index:   newIndex(c.vrfs, feeds),
+		awaited: c.awaited(feeds),
+		global:  make(map[key]struct{}),
+		failed:  make(map[string]struct{}),
+	}
+	for f := range w.awaited {
+		w.feeds = append(w.feeds, f)
+	}
+	return w
+}
+
+// end ends the watch. When it returns, event changes nothing any more: GoBGP
+// may call it for a while after the context has ended.
+func (w *watch) end() {
+	w.cancel()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = true
+}
+
+func (w *watch) event(r *api.WatchEventResponse) {
+	table := r.GetTable()
+	if table == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended {
+		return
+	}
+	if len(table.Paths) == 1 && table.Paths[0].Nlri == nil {
+		w.endOfRIB(table.Paths[0])
+		return
+	}
+	for _, p := range table.Paths {
+		if considered(p.Family) {
+			w.take(p)
+		}
+	}
+	if len(table.Paths) > batchSize {
+		return // more of the same follows
+	}
+	w.flush()
+	if !w.synced {
+		w.sync()
+	}
+}
+
+// take adds a path to what is pending.
+func (w *watch) take(p *api.Path) {
+	k, label, err := w.decoder.destination(p)
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	if w.open && k != w.at {
+		w.flush()
+	}
+	w.open, w.at = true, k
+	if p.IsWithdraw {
+		return // it stands alone: the destination has no path left
+	}
+	path, entry, err := w.decoder.path(p, k, label)
+	if err != nil {
+		w.fail(err)
+		return // a path that we do not understand is none
+	}
+	if k.rd != 0 && entry.importers == nil {
+		entry.importers = w.index.match(entry.attrs.RTs)
+	}
+	w.pending = append(w.pending, candidate{path, entry.importers})
+}
+
+// flush hands what is pending to the feeds.
+func (w *watch) flush() {
+	if !w.open {
+		return
+	}
+	tellApart(w.pending)
+	set := setter(func(f *rib.Feed, k key, paths []rib.Path) { f.Set(k.prefix, k.rd, paths) })
+	if w.replaces && !w.synced {
+		set = setChanged
+		if w.at.rd == 0 {
+			w.global[w.at] = struct{}{}
+		}
+	}
+	w.index.put(w.at, w.pending, set)
+	clear(w.pending)
+	w.pending, w.open = w.pending[:0], false
+}
+
+// tellApart makes the ids of a destination's paths distinct. GoBGP's local
+// identifiers are, and stay with a path; where there is none the position has
+// to do.
+func tellApart(paths []candidate) {
+	for i := range paths {
+		for j := range i {
+			if paths[j].path.ID == paths[i].path.ID {
+				for n := range paths {
+					paths[n].path.ID = uint32(n + 1)
+				}
+				return
+			}
+		}
+	}
+}
+
+// setChanged leaves a feed alone that says the same already, so that a reload
+// does not set every worker to work.
+func setChanged(f *rib.Feed, k key, paths []rib.Path) {
+	var have []rib.Path
+	for _, p := range f.Lookup(k.prefix) {
+		if p.RD == k.rd {
+			have = append(have, p)
+		}
+	}
+	if !slices.EqualFunc(have, paths, func(a, b rib.Path) bool { return reflect.DeepEqual(a, b) }) {
+		f.Set(k.prefix, k.rd, paths)
+	}
+}
+
+// sync is called once the snapshot is in. It sweeps what was in the feeds and
+// is not in it.
+func (w *watch) sync() {
+	w.synced = true
+	if w.replaces {
+		w.index.global.Retain(func(p rib.Path) bool {
+			_, there := w.global[key{p.RD, p.Prefix}]
+			return there
+		})
+		for _, f := range w.feeds {
+			if f != w.index.global {
+				f.Retain(func(p rib.Path) bool { return w.index.at[key{p.RD, p.Prefix}].feeds(f) })
+			}
+		}
+	}
+	w.global = nil
+	w.converge()
+}
+
+func (s *importers) feeds(f *rib.Feed) bool {
+	return s != nil && slices.ContainsFunc(s.list, func(m importer) bool { return m.feed == f })
+}
+
+func (w *watch) endOfRIB(p *api.Path) {
+	w.eors.add(eor{p.NeighborIp, bgp.AfiSafiToRouteFamily(uint16(p.Family.GetAfi()), uint8(p.Family.GetSafi()))})
+	if w.synced {
+		w.converge()
+	}
+}
+
+// converge tells the feeds for which everything awaited has come.
+func (w *watch) converge() {
+	for f, list := range w.awaited {
+		if w.eors.all(list) {
+			f.SetConverged(true)
+			delete(w.awaited, f)
+		}
+	}
+}
+
+// fail logs an error of decoding, each kind once: there is no log line a route.
+func (w *watch) fail(err error) {
+	text := err.Error()
+	if _, known := w.failed[text]; known || len(w.failed) >= 100 {
+		return
+	}
+	w.failed[text] = struct{}{}
+	w.log.Error("A BGP path cannot be decoded and is ignored.", "error", err)
+}
