@@ -40,38 +40,41 @@ func runNested() (int, error) {
 	return 0, err
 }
 
+// nobody starts a program as a user without any right. Only root may do that;
+// another user has no more rights already.
+func nobody() *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Setpgid: true}
+	if os.Geteuid() == 0 && os.Getenv(nestedEnv) == "" {
+		attr.Credential = &syscall.Credential{Uid: 65534, Gid: 65534}
+	}
+	return attr
+}
+
+// needUserNamespaces skips the test where a plain user gets no namespaces.
+func needUserNamespaces(t *testing.T) {
+	t.Helper()
+	if os.Getenv(nestedEnv) != "" {
+		t.Skip("this is the suite in a user namespace already")
+	}
+	probe := exec.Command("unshare", "-Urnm", "true")
+	probe.SysProcAttr = nobody()
+	if out, err := probe.CombinedOutput(); err != nil {
+		t.Skipf("this kernel gives a plain user no user namespace: %v: %s", err, strings.TrimSpace(string(out)))
+	}
+}
+
 // TestRootless runs a part of this suite as a user without any right, in a user
 // namespace.
 func TestRootless(t *testing.T) {
 	newLab(t, "unshare", "mount", frr, bird)
-	if os.Getenv(nestedEnv) != "" {
-		t.Skip("this is the suite in a user namespace already")
-	}
-	nobody := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, Setpgid: true}
-	probe := exec.Command("unshare", "-Urnm", "true")
-	probe.SysProcAttr = nobody
-	if out, err := probe.CombinedOutput(); err != nil {
-		t.Skipf("this kernel gives a plain user no user namespace: %v: %s", err, strings.TrimSpace(string(out)))
-	}
-	// The binary lies in a directory of go's that only root enters.
-	dir := t.TempDir()
-	for d := dir; d != os.TempDir(); d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	self, err := os.ReadFile(os.Args[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	needUserNamespaces(t)
+	dir := openDir(t)
 	binary := filepath.Join(dir, "netns.test")
-	if err := os.WriteFile(binary, self, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	copyFile(t, os.Args[0], binary)
 	argv := inUserNamespace(binary, "-test.v", "-test.timeout=3m",
 		"-test.run=^(TestImportsOfTwoTenants|TestForeignRouteIsLeftAlone|TestNamespaceComesBack)$")
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.SysProcAttr = nobody
+	cmd.SysProcAttr = nobody()
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), nestedEnv+"=1", daemonEnv+"="+run.Daemon, "HOME="+dir)
 	start := time.Now()

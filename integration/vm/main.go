@@ -1,0 +1,98 @@
+// Vmrun runs one command, usually a Go test binary, on a kernel that has VRF
+// devices: Debian's, in a virtual machine that sees the host's files.
+//
+//	vmrun -prepare                                  install QEMU, fetch the kernel
+//	go test -exec "$PWD/.cache/vm/vmrun" ./...      run tests in it
+//	vmrun ip link add red type vrf table 10         run anything in it
+//
+// The host's files are there as they are on the host, and nothing that the
+// command writes reaches them: changes are kept in memory and go with the
+// machine. Only the folders that coverage and profiles are written to are
+// shared. The command's environment and working folder are the caller's, its
+// standard input is empty, and there is no network but its own loopback.
+// VRFREDIST_REQUIRE_VRF=1 is set, so that no test is skipped there for want of
+// a VRF device.
+//
+// The exit status is the command's, 128 and the signal's number where a signal
+// ended it, 124 where the time limit did, and 125 where there is no result: the
+// machine did not start, or ended before the command. With 125 the machine's
+// console is shown.
+//
+// The processor is emulated, which is slow and works everywhere. VM_ACCEL=kvm
+// uses KVM instead; the mere presence of /dev/kvm does not, because there are
+// hosts where it is there and hangs.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+)
+
+// What vmrun itself ends with; everything else is the command's.
+const (
+	exitUsage    = 2
+	exitTimeout  = 124
+	exitNoResult = 125
+)
+
+type options struct {
+	prepare bool
+	verbose bool
+	cache   string
+	accel   string
+	timeout time.Duration // 0: by the test's own
+}
+
+func main() {
+	// The signal that ends QEMU with its parent follows the thread that started
+	// it: this one lasts as long as the process.
+	runtime.LockOSThread()
+	if os.Args[0] == initPath && os.Getpid() == 1 {
+		guest()
+	}
+	code, err := host(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "vmrun:", err)
+	}
+	os.Exit(code)
+}
+
+func host(args []string) (int, error) {
+	o := options{accel: os.Getenv("VM_ACCEL")}
+	flags := flag.NewFlagSet("vmrun", flag.ContinueOnError)
+	flags.Usage = func() {
+		fmt.Fprintln(flags.Output(), "usage: vmrun -prepare | vmrun [-v] [-timeout LIMIT] COMMAND [ARGUMENT…]")
+		flags.PrintDefaults()
+	}
+	flags.BoolVar(&o.prepare, "prepare", false, "install QEMU and fetch the kernel where they are missing")
+	flags.BoolVar(&o.verbose, "v", false, "show the machine's console and how long things take")
+	flags.StringVar(&o.cache, "cache", "", "folder of the kernel (default .cache/vm of the Go module that it is called in)")
+	flags.DurationVar(&o.timeout, "timeout", 0, "hard limit for the machine (default: the -test.timeout of a test and 55s, else 11m)")
+	if err := flags.Parse(args); err != nil {
+		return exitUsage, nil // flags has said why
+	}
+	if o.prepare == (flags.NArg() > 0) {
+		flags.Usage()
+		return exitUsage, nil
+	}
+	if os.Geteuid() != 0 {
+		return exitNoResult, fmt.Errorf("this needs root, for packages and for reading the host's files as root in the machine: run it as root, for example by sudo")
+	}
+	if o.cache == "" {
+		cache, err := defaultCache()
+		if err != nil {
+			return exitNoResult, err
+		}
+		o.cache = cache
+	}
+	if o.prepare {
+		if err := prepare(o.cache, os.Stdout); err != nil {
+			return exitNoResult, err
+		}
+		return 0, nil
+	}
+	return run(o, flags.Args())
+}
