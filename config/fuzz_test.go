@@ -32,7 +32,7 @@ func FuzzParse(f *testing.F) {
 		c, err := Parse(file, []byte(data), bgp)
 		if err != nil {
 			for _, m := range messages(t, err, file) {
-				if strings.Contains(m, "%!") || strings.HasSuffix(m, ": ") {
+				if strings.HasSuffix(m, ": ") || strings.Contains(m, "%!") && !strings.Contains(data, "%") {
 					t.Errorf("an error without its words: %q", m)
 				}
 			}
