@@ -1,0 +1,119 @@
+// Package api serves vrfredist's gRPC services (api/v1) over the daemon, beside
+// GoBGP's own services on the same address.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// ErrUnknownVRF is matched by the error of a Backend that does not know the VRF.
+var ErrUnknownVRF = vrf.ErrUnknown
+
+// Backend is the daemon as the API needs it. It is safe for concurrent use.
+type Backend interface {
+	// List returns the VRFs that run, ordered by name.
+	List() []vrf.Status
+	// Get returns a configured VRF. The State of one that does not run, because
+	// nothing is redistributed for it, is "".
+	Get(name string) (vrf.Status, bool)
+	// Redistribute applies change to one direction of the VRF's spec, keeps the
+	// result for the next start, and brings it into force.
+	Redistribute(ctx context.Context, name string, d vrf.Direction, change func(*vrf.Spec)) error
+	// Routes calls yield with each route of one direction, ordered by prefix,
+	// until it returns false.
+	Routes(ctx context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error
+	// Reload applies the configuration file as it is now, and returns what
+	// changed, a line each. After an error nothing has.
+	Reload(ctx context.Context) ([]string, error)
+}
+
+// Server implements the Redistribution service. It is safe for concurrent use.
+type Server struct {
+	vrfredistv1.UnimplementedRedistributionServer
+	backend Backend
+}
+
+// New returns a server over b.
+func New(b Backend) *Server { return &Server{backend: b} }
+
+// Handler returns what serves the Redistribution service as the handler of a
+// server's unknown services (grpc.UnknownServiceHandler). GoBGP makes its gRPC
+// server itself and registers its own services only; this is the door it leaves.
+// Any other method is Unimplemented, in grpc's own words.
+func (s *Server) Handler() grpc.StreamHandler {
+	desc := vrfredistv1.Redistribution_ServiceDesc
+	serve := make(map[string]grpc.StreamHandler)
+	for _, m := range desc.Methods {
+		serve["/"+desc.ServiceName+"/"+m.MethodName] = unary(s, m)
+	}
+	for _, m := range desc.Streams {
+		serve["/"+desc.ServiceName+"/"+m.StreamName] = func(_ any, stream grpc.ServerStream) error {
+			return m.Handler(s, stream)
+		}
+	}
+	return func(srv any, stream grpc.ServerStream) (err error) {
+		method, _ := grpc.MethodFromServerStream(stream)
+		handle, known := serve[method]
+		if !known {
+			return unimplemented(desc.ServiceName, method)
+		}
+		// A panic here would end BGP for every tenant.
+		defer func() {
+			if v := recover(); v != nil {
+				err = panicked(method, v, debug.Stack())
+			}
+		}()
+		return handle(srv, stream)
+	}
+}
+
+// unary lets a unary method answer on the stream that grpc makes of a call to an
+// unknown service.
+func unary(s *Server, m grpc.MethodDesc) grpc.StreamHandler {
+	return func(_ any, stream grpc.ServerStream) error {
+		receive := func(request any) error {
+			err := stream.RecvMsg(request)
+			if errors.Is(err, io.EOF) {
+				return status.Error(codes.InvalidArgument, "the call has no request message: send one, an empty one where there is nothing to say")
+			}
+			return err
+		}
+		reply, err := m.Handler(s, stream.Context(), receive, nil)
+		if err != nil {
+			return err
+		}
+		return stream.SendMsg(reply)
+	}
+}
+
+func unimplemented(ours, method string) error {
+	service, name, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
+	if service == ours {
+		return status.Errorf(codes.Unimplemented, "unknown method %v for service %v", name, service)
+	}
+	return status.Errorf(codes.Unimplemented, "unknown service %v", service)
+}
+
+// panicked reports a panic with its stack where a developer finds it, in the
+// details, and a person does not have to read it.
+func panicked(method string, v any, stack []byte) error {
+	st := status.New(codes.Internal, fmt.Sprintf("%s failed by a fault of vrfredist: panic: %v; the daemon goes on", method, v))
+	if with, err := st.WithDetails(&errdetails.DebugInfo{StackEntries: strings.Split(string(stack), "\n")}); err == nil {
+		st = with
+	}
+	return st.Err()
+}

@@ -1,0 +1,535 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	v1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// fake is a Backend over a map.
+type fake struct {
+	mu     sync.Mutex
+	vrfs   map[string]vrf.Status
+	idle   map[string]bool // configured, and not running
+	routes func(ctx context.Context, d vrf.Direction, yield func(rib.RouteStatus) bool) error
+	reload func() ([]string, error)
+	trip   error // what Redistribute fails with
+}
+
+func (f *fake) List() []vrf.Status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var list []vrf.Status
+	for name, st := range f.vrfs {
+		if !f.idle[name] {
+			list = append(list, st)
+		}
+	}
+	slices.SortFunc(list, func(a, b vrf.Status) int { return strings.Compare(a.Spec.Name, b.Spec.Name) })
+	return list
+}
+
+func (f *fake) Get(name string) (vrf.Status, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	st, ok := f.vrfs[name]
+	return st, ok
+}
+
+func (f *fake) Redistribute(_ context.Context, name string, _ vrf.Direction, change func(*vrf.Spec)) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	st, ok := f.vrfs[name]
+	if !ok {
+		return fmt.Errorf("VRF %q: %w", name, ErrUnknownVRF)
+	}
+	if f.trip != nil {
+		return f.trip
+	}
+	change(&st.Spec)
+	f.vrfs[name] = st
+	return nil
+}
+
+func (f *fake) Routes(ctx context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error {
+	if f.idle[name] {
+		return fmt.Errorf("VRF %q: %w", name, ErrUnknownVRF)
+	}
+	return f.routes(ctx, d, yield)
+}
+
+func (f *fake) Reload(context.Context) ([]string, error) { return f.reload() }
+
+func newFake() *fake {
+	med := uint32(7)
+	return &fake{
+		idle: map[string]bool{"vrf-idle": true},
+		vrfs: map[string]vrf.Status{
+			"default":  {State: vrf.Ready, Spec: vrf.Spec{Name: "default"}},
+			"vrf-idle": {Spec: vrf.Spec{Name: "vrf-idle"}},
+			"vrf-red": {
+				State: vrf.Degraded, Reason: "1 route is unresolved", Since: time.Unix(1000, 0),
+				Table: 1001, Restarts: 2, Counts: vrf.Counts{Paths: 3, Installed: 2, Unresolved: 1},
+				Spec: vrf.Spec{
+					Name: "vrf-red", RD: must(rib.ParseRD("65000:10")),
+					ImportRTs: []rib.RT{must(rib.ParseRT("65000:10"))}, ExportRTs: []rib.RT{must(rib.ParseRT("65000:11"))},
+					Binding: rib.Binding{Netns: "red", Table: 1001},
+					Import:  rib.ImportPolicy{Protocols: []uint8{4}, MED: &med},
+					Export:  rib.ExportPolicy{Metric: 20, MaxPaths: 4, Community: []rib.Community{1}},
+				},
+			},
+		},
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// serve runs a grpc server as GoBGP does: services of its own, and ours as the
+// unknown ones, on a unix socket.
+func serve(t *testing.T, b Backend) *grpc.ClientConn {
+	t.Helper()
+	socket := filepath.Join(t.TempDir(), "s")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(grpc.UnknownServiceHandler(New(b).Handler()))
+	healthpb.RegisterHealthServer(server, health.NewServer())
+	ended := make(chan error)
+	go func() { ended <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		server.Stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	conn, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func wantCode(t *testing.T, err error, code codes.Code, words ...string) {
+	t.Helper()
+	if got := status.Code(err); got != code {
+		t.Errorf("code %v, want %v: %v", got, code, err)
+	}
+	for _, w := range words {
+		if !strings.Contains(status.Convert(err).Message(), w) {
+			t.Errorf("%q does not say %q", status.Convert(err).Message(), w)
+		}
+	}
+}
+
+func TestOurServiceLivesBesideAnother(t *testing.T) {
+	conn := serve(t, newFake())
+	ctx := t.Context()
+	if _, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{}); err != nil {
+		t.Errorf("the known service: %v", err)
+	}
+	if _, err := v1.NewRedistributionClient(conn).ListVrfs(ctx, &v1.ListVrfsRequest{}); err != nil {
+		t.Errorf("ours: %v", err)
+	}
+	for method, words := range map[string]string{
+		"/vrfredist.v1.Redistribution/Nonsense": "unknown method Nonsense for service vrfredist.v1.Redistribution",
+		"/nobody.v1.Nothing/Do":                 "unknown service nobody.v1.Nothing",
+	} {
+		err := conn.Invoke(ctx, method, &emptypb.Empty{}, &emptypb.Empty{})
+		wantCode(t, err, codes.Unimplemented, words)
+	}
+}
+
+func TestACallWithoutAMessage(t *testing.T) {
+	conn := serve(t, newFake())
+	stream, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true}, v1.Redistribution_GetVrf_FullMethodName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, stream.RecvMsg(&v1.GetVrfResponse{}), codes.InvalidArgument, "no request message")
+}
+
+func TestAPanicIsAnErrorOfThatCall(t *testing.T) {
+	f := newFake()
+	f.reload = func() ([]string, error) { panic("boom") }
+	client := v1.NewRedistributionClient(serve(t, f))
+	_, err := client.Reload(t.Context(), &v1.ReloadRequest{})
+	wantCode(t, err, codes.Internal, "boom")
+	if _, ok := status.Convert(err).Details()[0].(*errdetails.DebugInfo); !ok {
+		t.Error("the stack is lost")
+	}
+	if _, err := client.ListVrfs(t.Context(), &v1.ListVrfsRequest{}); err != nil {
+		t.Errorf("the next call: %v", err)
+	}
+}
+
+func TestEnable(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		request *v1.EnableRedistributionRequest
+		want    *v1.GetRedistributionResponse
+	}{
+		{
+			"import, default VRF",
+			&v1.EnableRedistributionRequest{Interfaces: []string{"eth0", "vlan*"}},
+			&v1.GetRedistributionResponse{
+				Import: &v1.RedistributionInfo{Enabled: true, Vrf: "default", Interfaces: []string{"eth0", "vlan*"}},
+				Export: &v1.RedistributionInfo{Vrf: "default"},
+			},
+		},
+		{
+			"export of everything replaces the filter",
+			&v1.EnableRedistributionRequest{Vrf: "vrf-red"},
+			&v1.GetRedistributionResponse{
+				Import: &v1.RedistributionInfo{Vrf: "vrf-red"},
+				Export: &v1.RedistributionInfo{Enabled: true, Vrf: "vrf-red"},
+			},
+		},
+		{
+			"export with each kind of community",
+			&v1.EnableRedistributionRequest{
+				Vrf: "vrf-red", CommunityName: "65001:100", CommunityList: []string{"65001:200", "NO_EXPORT", "65001"},
+				LargeCommunityList: []string{"65001:1:100"},
+			},
+			&v1.GetRedistributionResponse{
+				Import: &v1.RedistributionInfo{Vrf: "vrf-red"},
+				Export: &v1.RedistributionInfo{
+					Enabled: true, Vrf: "vrf-red", CommunityName: "65001:100",
+					CommunityList: []string{"65001:200", "no-export", "0:65001"}, LargeCommunityList: []string{"65001:1:100"},
+				},
+			},
+		},
+		{
+			"a VRF that is configured and idle",
+			&v1.EnableRedistributionRequest{Vrf: "vrf-idle", Interfaces: []string{"*"}},
+			&v1.GetRedistributionResponse{
+				Import: &v1.RedistributionInfo{Enabled: true, Vrf: "vrf-idle", Interfaces: []string{"*"}},
+				Export: &v1.RedistributionInfo{Vrf: "vrf-idle"},
+			},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			client := v1.NewRedistributionClient(serve(t, newFake()))
+			if _, err := client.EnableRedistribution(t.Context(), tc.request); err != nil {
+				t.Fatal(err)
+			}
+			got, err := client.GetRedistribution(t.Context(), &v1.GetRedistributionRequest{Vrf: tc.request.GetVrf()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, got, protocmp.Transform()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestEnableKeepsWhatItHasNoFieldFor(t *testing.T) {
+	f := newFake()
+	client := v1.NewRedistributionClient(serve(t, f))
+	for _, r := range []*v1.EnableRedistributionRequest{
+		{Vrf: "vrf-red", Interfaces: []string{"eth0"}},
+		{Vrf: "vrf-red", CommunityName: "65001:100"},
+	} {
+		if _, err := client.EnableRedistribution(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	st, _ := f.Get("vrf-red")
+	if st.Spec.Export.Metric != 20 || st.Spec.Export.MaxPaths != 4 || *st.Spec.Import.MED != 7 || len(st.Spec.Import.Protocols) != 1 {
+		t.Errorf("lost on the way: %+v", st.Spec)
+	}
+}
+
+func TestDisable(t *testing.T) {
+	f := newFake()
+	client := v1.NewRedistributionClient(serve(t, f))
+	for _, r := range []*v1.EnableRedistributionRequest{
+		{Vrf: "vrf-red", Interfaces: []string{"eth0"}},
+		{Vrf: "vrf-red", CommunityName: "65001:100"},
+	} {
+		if _, err := client.EnableRedistribution(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct {
+		d                v1.Direction
+		imports, exports bool
+	}{
+		{v1.Direction_DIRECTION_EXPORT, true, false},
+		{v1.Direction_DIRECTION_IMPORT, false, false},
+	} {
+		if _, err := client.DisableRedistribution(t.Context(), &v1.DisableRedistributionRequest{Vrf: "vrf-red", Direction: tc.d}); err != nil {
+			t.Fatal(err)
+		}
+		st, _ := f.Get("vrf-red")
+		if st.Spec.Import.Enabled != tc.imports || st.Spec.Export.Enabled != tc.exports {
+			t.Errorf("after %v: import %v, export %v", tc.d, st.Spec.Import.Enabled, st.Spec.Export.Enabled)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	f := newFake()
+	client := v1.NewRedistributionClient(serve(t, f))
+	enable := func(r *v1.EnableRedistributionRequest) error {
+		_, err := client.EnableRedistribution(t.Context(), r)
+		return err
+	}
+	list := func(r *v1.ListRoutesRequest) error {
+		stream, err := client.ListRoutes(t.Context(), r)
+		if err != nil {
+			return err
+		}
+		_, err = stream.Recv()
+		return err
+	}
+	_, unknownGet := client.GetVrf(t.Context(), &v1.GetVrfRequest{Vrf: "vrf-rde"})
+	_, unknownRedistribution := client.GetRedistribution(t.Context(), &v1.GetRedistributionRequest{Vrf: "blue"})
+	_, noDirection := client.DisableRedistribution(t.Context(), &v1.DisableRedistributionRequest{})
+	_, badDirection := client.DisableRedistribution(t.Context(), &v1.DisableRedistributionRequest{Direction: 9})
+	for _, tc := range []struct {
+		name  string
+		err   error
+		code  codes.Code
+		words []string
+	}{
+		{"bad glob", enable(&v1.EnableRedistributionRequest{Interfaces: []string{"eth0", "eth[0"}}), codes.InvalidArgument, []string{"interfaces", `"eth[0"`, "eth[0-3]"}},
+		{"empty glob", enable(&v1.EnableRedistributionRequest{Interfaces: []string{""}}), codes.InvalidArgument, []string{"interfaces", "eth*"}},
+		{"two in one", enable(&v1.EnableRedistributionRequest{Interfaces: []string{"eth0 eth1"}}), codes.InvalidArgument, []string{"interfaces", "white space"}},
+		{"bad community", enable(&v1.EnableRedistributionRequest{CommunityName: "70000:1"}), codes.InvalidArgument, []string{"community_name", "70000:1", "65535"}},
+		{"bad list", enable(&v1.EnableRedistributionRequest{CommunityList: []string{"65001:1", "a:b"}}), codes.InvalidArgument, []string{"community_list", "a:b", "65001:100"}},
+		{"bad large", enable(&v1.EnableRedistributionRequest{LargeCommunityList: []string{"65001:1"}}), codes.InvalidArgument, []string{"large_community_list", "65001:1", "65001:1:100"}},
+		{"both ways", enable(&v1.EnableRedistributionRequest{Interfaces: []string{"eth0"}, CommunityName: "65001:1"}), codes.InvalidArgument, []string{"interfaces", "one request"}},
+		{"unknown VRF", enable(&v1.EnableRedistributionRequest{Vrf: "vrf-redd"}), codes.NotFound, []string{`"vrf-redd"`, "did you mean vrf-red?"}},
+		{"unknown VRF, get", unknownGet, codes.NotFound, []string{"vrf-red"}},
+		{"unknown VRF, far from any", unknownRedistribution, codes.NotFound, []string{"there are default, vrf-red"}},
+		{"unknown VRF, routes", list(&v1.ListRoutesRequest{Vrf: "nope", Direction: v1.Direction_DIRECTION_EXPORT}), codes.NotFound, []string{"nope"}},
+		{"idle VRF, routes", list(&v1.ListRoutesRequest{Vrf: "vrf-idle", Direction: v1.Direction_DIRECTION_EXPORT}), codes.FailedPrecondition, []string{"vrf-idle", "enable"}},
+		{"no direction", noDirection, codes.InvalidArgument, []string{"direction", "DIRECTION_IMPORT"}},
+		{"no direction, routes", list(&v1.ListRoutesRequest{}), codes.InvalidArgument, []string{"direction"}},
+		{"no such direction", badDirection, codes.InvalidArgument, []string{"direction", "9"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			wantCode(t, tc.err, tc.code, tc.words...)
+			if tc.code != codes.InvalidArgument {
+				return
+			}
+			violation := status.Convert(tc.err).Details()[0].(*errdetails.BadRequest).GetFieldViolations()[0]
+			if violation.GetField() != tc.words[0] {
+				t.Errorf("the details blame %q", violation.GetField())
+			}
+		})
+	}
+	if st, _ := f.Get("default"); st.Spec.Import.Enabled || st.Spec.Export.Enabled {
+		t.Error("a refused request changed something")
+	}
+}
+
+func TestFailuresOfTheBackend(t *testing.T) {
+	f := newFake()
+	client := v1.NewRedistributionClient(serve(t, f))
+	for _, tc := range []struct {
+		err  error
+		code codes.Code
+	}{
+		{errors.New("write state: no space left on device"), codes.Internal},
+		{vrf.ErrStopped, codes.Unavailable},
+		{fmt.Errorf("apply: %w", context.DeadlineExceeded), codes.DeadlineExceeded},
+		{status.Error(codes.PermissionDenied, "no"), codes.PermissionDenied},
+	} {
+		f.trip = tc.err
+		_, err := client.EnableRedistribution(t.Context(), &v1.EnableRedistributionRequest{})
+		wantCode(t, err, tc.code)
+	}
+}
+
+func TestReload(t *testing.T) {
+	f := newFake()
+	client := v1.NewRedistributionClient(serve(t, f))
+	f.reload = func() ([]string, error) { return []string{`VRF "a": added`}, nil }
+	got, err := client.Reload(t.Context(), &v1.ReloadRequest{})
+	if err != nil || !slices.Equal(got.GetChanges(), []string{`VRF "a": added`}) {
+		t.Errorf("%v, %v", got, err)
+	}
+	f.reload = func() ([]string, error) { return nil, errors.New("f.toml:3: one\nf.toml:9: two") }
+	_, err = client.Reload(t.Context(), &v1.ReloadRequest{})
+	wantCode(t, err, codes.FailedPrecondition, "f.toml:3: one\nf.toml:9: two")
+}
+
+func TestVRFMessages(t *testing.T) {
+	client := v1.NewRedistributionClient(serve(t, newFake()))
+	list, err := client.ListVrfs(t.Context(), &v1.ListVrfsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := client.GetVrf(t.Context(), &v1.GetVrfRequest{Vrf: "vrf-red"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	red := &v1.Vrf{
+		Name: "vrf-red", State: "degraded", Reason: "1 route is unresolved", SinceUnix: 1000, Restarts: 2,
+		Rd: "65000:10", ImportRts: []string{"65000:10"}, ExportRts: []string{"65000:11"},
+		Netns: "red", Table: 1001,
+		Import: &v1.RedistributionInfo{Vrf: "vrf-red"}, Export: &v1.RedistributionInfo{Vrf: "vrf-red"},
+		Counts: &v1.Counts{Paths: 3, Installed: 2, Unresolved: 1},
+	}
+	none := &v1.Vrf{
+		Name: "default", State: "ready", Counts: &v1.Counts{},
+		Import: &v1.RedistributionInfo{Vrf: "default"}, Export: &v1.RedistributionInfo{Vrf: "default"},
+	}
+	if diff := cmp.Diff([]*v1.Vrf{none, red}, list.GetVrfs(), protocmp.Transform()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(red, one.GetVrf(), protocmp.Transform()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRouteMessages(t *testing.T) {
+	addr := netip.MustParseAddr
+	exported := rib.RouteStatus{
+		Prefix: netip.MustParsePrefix("10.1.0.0/24"), State: rib.Unresolved, Reason: "192.0.2.9 has no route in this VRF",
+		Best: rib.Path{
+			RD: must(rib.ParseRD("65000:10")), Label: 100,
+			Attrs: &rib.Attrs{
+				Nexthop: addr("2001:db8::1"), LinkLocal: addr("fe80::1"), Peer: addr("192.0.2.1"), Source: "vrf-blue",
+				LocalPref: 200, MED: 5, ASPath: []uint32{65001, 65002},
+				Communities: []rib.Community{must(rib.ParseCommunity("65001:1"))},
+				Large:       []rib.LargeCommunity{{Global: 1, Local1: 2, Local2: 3}},
+			},
+		},
+		Route: rib.Route{
+			Metric: 20, Kind: rib.KindUnicast,
+			Hops: []rib.Hop{{Gateway: addr("192.0.2.9"), Ifindex: 2, Weight: 3}, {Ifindex: 3}},
+		},
+		Devices: []string{"eth0", "eth1"},
+	}
+	stale := rib.RouteStatus{Prefix: netip.MustParsePrefix("10.2.0.0/24"), State: rib.Stale, Reason: "not heard of yet"}
+	imported := rib.RouteStatus{
+		Prefix: netip.MustParsePrefix("10.3.0.0/24"), State: rib.Installed, MED: 9, Comms: []string{"65001:1", "1:2:3"},
+		Route: rib.Route{Protocol: rib.ProtoStatic, Metric: 9, Kind: rib.KindUnicast},
+	}
+	f := newFake()
+	f.routes = func(_ context.Context, d vrf.Direction, yield func(rib.RouteStatus) bool) error {
+		if d == vrf.Import {
+			yield(imported)
+			return nil
+		}
+		yield(exported)
+		yield(stale)
+		return nil
+	}
+	client := v1.NewRedistributionClient(serve(t, f))
+	for _, tc := range []struct {
+		d    v1.Direction
+		want []*v1.Route
+	}{
+		{v1.Direction_DIRECTION_EXPORT, []*v1.Route{
+			{
+				Prefix: "10.1.0.0/24", State: "unresolved", Reason: "192.0.2.9 has no route in this VRF",
+				Hops:   []*v1.Hop{{Gateway: "192.0.2.9", Device: "eth0", Weight: 3}, {Device: "eth1", Weight: 1}},
+				Metric: 20, Kind: "unicast", Rd: "65000:10", Nexthops: []string{"2001:db8::1", "fe80::1"},
+				Peer: "192.0.2.1", AsPath: []uint32{65001, 65002}, LocalPref: 200, Med: 5,
+				Communities: []string{"65001:1"}, LargeCommunities: []string{"1:2:3"}, Source: "vrf-blue", Label: 100,
+			},
+			{Prefix: "10.2.0.0/24", State: "stale", Reason: "not heard of yet"},
+		}},
+		{v1.Direction_DIRECTION_IMPORT, []*v1.Route{{
+			Prefix: "10.3.0.0/24", State: "installed", Metric: 9, Protocol: "static", Kind: "unicast", Med: 9,
+			Communities: []string{"65001:1"}, LargeCommunities: []string{"1:2:3"},
+		}}},
+	} {
+		stream, err := client.ListRoutes(t.Context(), &v1.ListRoutesRequest{Vrf: "vrf-red", Direction: tc.d})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []*v1.Route
+		for {
+			r, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, r)
+		}
+		if diff := cmp.Diff(tc.want, got, protocmp.Transform()); diff != "" {
+			t.Errorf("%v: %s", tc.d, diff)
+		}
+	}
+}
+
+func TestListRoutesEndsWithItsCaller(t *testing.T) {
+	f := newFake()
+	ended := make(chan struct{})
+	f.routes = func(ctx context.Context, _ vrf.Direction, yield func(rib.RouteStatus) bool) error {
+		defer close(ended)
+		for yield(rib.RouteStatus{Prefix: netip.MustParsePrefix("10.0.0.0/8"), State: rib.Installed}) {
+		}
+		return ctx.Err()
+	}
+	client := v1.NewRedistributionClient(serve(t, f))
+	ctx, cancel := context.WithCancel(t.Context())
+	stream, err := client.ListRoutes(ctx, &v1.ListRoutesRequest{Direction: v1.Direction_DIRECTION_EXPORT})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Error("the listing goes on without a listener")
+	}
+}
+
+func TestNearest(t *testing.T) {
+	known := []string{"default", "vrf-red", "vrf-blue", "tenant-1", "tenant-2"}
+	for name, want := range map[string][]string{
+		"vrf-rde":  {"vrf-red"},
+		"VRF-BLUE": {"vrf-blue"},
+		"tenant-3": {"tenant-1", "tenant-2"},
+		"zzzzz":    nil,
+	} {
+		if got := nearest(name, known); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}

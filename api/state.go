@@ -1,0 +1,166 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// ListVrfs returns the state of every VRF that runs.
+func (s *Server) ListVrfs(context.Context, *vrfredistv1.ListVrfsRequest) (*vrfredistv1.ListVrfsResponse, error) {
+	list := s.backend.List()
+	out := &vrfredistv1.ListVrfsResponse{Vrfs: make([]*vrfredistv1.Vrf, 0, len(list))}
+	for _, st := range list {
+		out.Vrfs = append(out.Vrfs, vrfMessage(st))
+	}
+	return out, nil
+}
+
+// GetVrf returns the state of one VRF.
+func (s *Server) GetVrf(_ context.Context, r *vrfredistv1.GetVrfRequest) (*vrfredistv1.GetVrfResponse, error) {
+	name := vrfName(r.GetVrf())
+	st, ok := s.backend.Get(name)
+	if !ok {
+		return nil, s.notFound(name)
+	}
+	return &vrfredistv1.GetVrfResponse{Vrf: vrfMessage(st)}, nil
+}
+
+// ListRoutes streams the routes of one direction of a VRF.
+func (s *Server) ListRoutes(r *vrfredistv1.ListRoutesRequest, stream grpc.ServerStreamingServer[vrfredistv1.Route]) error {
+	d, err := direction(r.GetDirection())
+	if err != nil {
+		return err
+	}
+	name := vrfName(r.GetVrf())
+	if _, ok := s.backend.Get(name); !ok {
+		return s.notFound(name)
+	}
+	ctx := stream.Context()
+	var sending error
+	err = s.backend.Routes(ctx, name, d, func(route rib.RouteStatus) bool {
+		if sending = ctx.Err(); sending == nil {
+			sending = stream.Send(routeMessage(name, d, route))
+		}
+		return sending == nil
+	})
+	switch {
+	case sending != nil:
+		return s.failed(name, sending)
+	case errors.Is(err, ErrUnknownVRF):
+		return status.Errorf(codes.FailedPrecondition,
+			"VRF %q is configured, and nothing is redistributed for it: it has no routes to list; enable import or export for it", name)
+	}
+	return s.failed(name, err)
+}
+
+// Reload applies the configuration file anew.
+func (s *Server) Reload(ctx context.Context, _ *vrfredistv1.ReloadRequest) (*vrfredistv1.ReloadResponse, error) {
+	changes, err := s.backend.Reload(ctx)
+	switch {
+	case err == nil:
+		return &vrfredistv1.ReloadResponse{Changes: changes}, nil
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, vrf.ErrStopped):
+		return nil, s.failed("", err)
+	}
+	return nil, status.Error(codes.FailedPrecondition, err.Error())
+}
+
+func vrfMessage(st vrf.Status) *vrfredistv1.Vrf {
+	c := st.Counts
+	m := &vrfredistv1.Vrf{
+		Name: st.Spec.Name, State: string(st.State), Reason: st.Reason,
+		SinceUnix: unix(st.Since), RetryUnix: unix(st.Retry), Restarts: int32(st.Restarts),
+		ImportRts: texts(st.Spec.ImportRTs), ExportRts: texts(st.Spec.ExportRTs),
+		Netns: st.Spec.Binding.Netns, Device: st.Spec.Binding.Device, Table: st.Table,
+		Import: importInfo(st.Spec), Export: exportInfo(st.Spec),
+		Counts: &vrfredistv1.Counts{
+			Paths: int64(c.Paths), Imported: int64(c.Imported), Installed: int64(c.Installed),
+			Filtered: int64(c.Filtered), Unresolved: int64(c.Unresolved), Conflict: int64(c.Conflict),
+			OverQuota: int64(c.OverQuota), Failed: int64(c.Failed), Stale: int64(c.Stale), Foreign: int64(c.Foreign),
+		},
+	}
+	if st.Spec.RD != 0 {
+		m.Rd = st.Spec.RD.String()
+	}
+	return m
+}
+
+func unix(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
+func routeMessage(name string, d vrf.Direction, r rib.RouteStatus) *vrfredistv1.Route {
+	m := &vrfredistv1.Route{
+		Prefix: r.Prefix.String(), State: r.State.String(), Reason: r.Reason,
+		Metric: r.Route.Metric,
+	}
+	if r.Route.Kind != 0 {
+		m.Kind = r.Route.Kind.String()
+	}
+	for i, hop := range r.Route.Hops {
+		h := &vrfredistv1.Hop{Gateway: address(hop.Gateway), Weight: uint32(max(1, hop.Weight))}
+		if i < len(r.Devices) {
+			h.Device = r.Devices[i]
+		}
+		m.Hops = append(m.Hops, h)
+	}
+	if d == vrf.Import {
+		m.Protocol = rib.ProtocolName(r.Route.Protocol)
+		m.Med = r.MED
+		for _, c := range r.Comms {
+			if strings.Count(c, ":") == 2 {
+				m.LargeCommunities = append(m.LargeCommunities, c)
+			} else {
+				m.Communities = append(m.Communities, c)
+			}
+		}
+		return m
+	}
+	addPath(m, name, r.Best)
+	return m
+}
+
+// addPath says where an exported route comes from. A stale one does not know.
+func addPath(m *vrfredistv1.Route, name string, best rib.Path) {
+	if best.RD != 0 {
+		m.Rd = best.RD.String()
+	}
+	m.Label = best.Label
+	a := best.Attrs
+	if a == nil {
+		return
+	}
+	for _, nexthop := range []netip.Addr{a.Nexthop, a.LinkLocal} {
+		if nexthop.IsValid() {
+			m.Nexthops = append(m.Nexthops, nexthop.String())
+		}
+	}
+	m.Peer = address(a.Peer)
+	m.AsPath = a.ASPath
+	m.LocalPref, m.Med = a.LocalPref, a.MED
+	m.Communities, m.LargeCommunities = texts(a.Communities), texts(a.Large)
+	if a.Source != name {
+		m.Source = a.Source
+	}
+}
+
+func address(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
