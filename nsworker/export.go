@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -63,7 +64,7 @@ func (s *session) choose(prefix netip.Prefix, paths []rib.Path) {
 	case best.Imported && best.Source == s.name:
 		s.aim(prefix, e, nil, rib.Filtered, "the best path is this VRF's own import from the kernel")
 	case !s.spec.Export.Match(best):
-		s.aim(prefix, e, nil, rib.Filtered, "the best path carries none of the communities that export asks for")
+		s.aim(prefix, e, nil, rib.Filtered, s.filtered)
 	default:
 		s.aim(prefix, e, s.targetOf(prefix, best, s.pathBuf), 0, "")
 	}
@@ -72,7 +73,7 @@ func (s *session) choose(prefix netip.Prefix, paths []rib.Path) {
 // targetOf returns the target of the chosen paths, resolved.
 func (s *session) targetOf(prefix netip.Prefix, best *rib.Attrs, paths []rib.Path) *target {
 	v6 := prefix.Addr().Is6()
-	if s.spec.Export.AcceptBlackhole && hasBlackhole(best) {
+	if s.spec.Export.AcceptBlackhole && slices.Contains(best.Communities, rib.CommunityBlackhole) {
 		return s.resolved(s.targets.get(v6, true, nil))
 	}
 	hops := make([]nexthop, 0, 4)
@@ -90,18 +91,6 @@ func (s *session) targetOf(prefix netip.Prefix, best *rib.Attrs, paths []rib.Pat
 		hops = append(hops, n)
 	}
 	return s.resolved(s.targets.get(v6, false, hops))
-}
-
-// communityBlackhole is BLACKHOLE of RFC 7999.
-const communityBlackhole rib.Community = 65535<<16 | 666
-
-func hasBlackhole(a *rib.Attrs) bool {
-	for _, c := range a.Communities {
-		if c == communityBlackhole {
-			return true
-		}
-	}
-	return false
 }
 
 // nexthopOf prefers the global address: it says which link it is on by itself.

@@ -128,7 +128,7 @@ func TestReplaceNeverDeletesFirst(t *testing.T) {
 			l.hear("red", bgpPath(p, hop[0]))
 			l.hear("red", bgpPath(p, hop[1]))
 			l.hear("red", bgpPath(p, hop[0]), bgpPath(p, hop[1], id(1)))
-			l.hear("red", bgpPath(p, hop[0], community(communityBlackhole)))
+			l.hear("red", bgpPath(p, hop[0], community(rib.CommunityBlackhole)))
 			l.hear("red", bgpPath(p, hop[0]))
 		}
 		for _, w := range l.kernel.writes {

@@ -122,7 +122,7 @@ var scenarios = []scenario{
 			"10.2.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
 	}},
 	{"BLACKHOLE becomes a blackhole route", func(l *lab, t *fakeTable) {
-		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9", community(communityBlackhole)))
+		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9", community(rib.CommunityBlackhole)))
 	}, func(l *lab) {
 		l.table(red, "blackhole 10.1.0.0/16 proto vrfredist metric 20")
 	}},

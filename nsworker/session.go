@@ -28,6 +28,7 @@ type session struct {
 
 	announced map[netip.Prefix]rib.Announcement
 	importDue map[netip.Prefix]struct{}
+	filtered  string         // why a path that the export policy leaves out is left out
 	follows   map[string]int // VRFs that leak here, by number of targets
 
 	synced bool // the table was read, and the feed taken once
@@ -83,6 +84,7 @@ func newSession(w *Worker, table Table) *session {
 	}
 	s.resolver = resolver{vrf: w.name, board: w.deps.Board, policy: w.spec.Export}
 	s.resolver.view.Where = table.Where()
+	s.filtered = leftOutBy(w.spec.Export)
 	return s
 }
 
@@ -221,6 +223,7 @@ func (s *session) doubt(reason string) {
 func (s *session) reconfigure(spec vrf.Spec) {
 	s.spec = spec
 	s.resolver.policy = spec.Export
+	s.filtered = leftOutBy(spec.Export)
 	s.resolveAll()
 	s.askAnnounced() // another RD or RT made BGP forget them
 	s.feed.Rewind()
@@ -314,3 +317,7 @@ func (c *schedule) passed(now time.Time) bool {
 }
 
 func (c *schedule) done() { c.last, c.failures = time.Now(), 0 }
+
+func leftOutBy(p rib.ExportPolicy) string {
+	return "the best path does not carry what export asks for: " + p.Wants()
+}
