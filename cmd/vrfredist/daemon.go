@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/vrfredist/vrfredist/api"
 	"github.com/vrfredist/vrfredist/config"
@@ -26,6 +27,21 @@ type daemon struct {
 
 	mu  sync.Mutex     // held for the whole of a change
 	cfg *config.Config // guarded by mu
+}
+
+// endTime bounds how long BGP may take to say goodbye.
+const endTime = 5 * time.Second
+
+// endBGP ends the speaker after the workers. Where routes stay in the kernel the
+// sessions are left to graceful restart; a neighbour that is told of our end
+// would take its traffic elsewhere at once.
+func (d *daemon) endBGP() error {
+	d.mu.Lock()
+	keep := slices.ContainsFunc(d.specs(), func(s vrf.Spec) bool { return s.OnExit == vrf.Keep })
+	d.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), endTime)
+	defer cancel()
+	return d.speaker.Stop(ctx, keep)
 }
 
 func loadConfig(path string) (*config.Config, error) {
@@ -74,16 +90,16 @@ func (d *daemon) Redistribute(ctx context.Context, name string, dir vrf.Directio
 
 // keep writes one direction of spec to the state directory.
 func (d *daemon) keep(spec vrf.Spec, dir vrf.Direction) error {
-	var err error
-	if dir == vrf.Import {
-		err = d.overlay.SetImport(spec.Name, spec.Import)
-	} else {
-		err = d.overlay.SetExport(spec.Name, spec.Export)
+	r := config.Redistribution{Enabled: spec.Import.Enabled, Interfaces: spec.Import.Interfaces}
+	if dir == vrf.Export {
+		r = config.Redistribution{
+			Enabled:          spec.Export.Enabled,
+			Community:        spec.Export.Community,
+			CommunityList:    spec.Export.CommunityList,
+			LargeCommunities: spec.Export.LargeCommunities,
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("keep the change for the next start: %w", err)
-	}
-	return nil
+	return d.overlay.Set(spec.Name, dir, r)
 }
 
 // specs are the VRFs to run now. It is called with mu held.

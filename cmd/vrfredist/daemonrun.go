@@ -97,7 +97,8 @@ func (d *daemon) run(ctx context.Context, host *kernel.Host) error {
 		err := d.serve(ctx, stop)
 		stop(err)
 		err = errors.Join(err, <-workers)
-		stopBelow()
+		stopBelow() // before BGP ends, so that its end is not a failure
+		err = errors.Join(err, d.endBGP())
 		return errors.Join(err, parts.Wait())
 	case <-ctx.Done():
 		stopBelow()
