@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -271,12 +272,8 @@ func (s *session) removeOwn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var changes []rib.Change
-	for _, r := range t.Routes {
-		if s.own(r) {
-			changes = append(changes, rib.Change{Op: rib.OpDelete, Route: r})
-		}
-	}
+	mine := slices.DeleteFunc(t.Routes, func(r rib.Route) bool { return !s.own(r) })
+	changes := rib.Diff(nil, mine, nil)
 	for len(changes) > 0 {
 		n := min(len(changes), writeBatch)
 		errs, err := s.table.Apply(ctx, changes[:n])

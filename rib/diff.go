@@ -27,17 +27,17 @@ func Diff(buf []Change, have, want []Route) []Change {
 		}
 		at[w.Key()] = done
 		if !found {
-			changes = append(changes, Change{OpAdd, w})
+			changes = append(changes, Change{Op: OpAdd, Route: w})
 			continue
 		}
 		stays[i] = true
 		if have[i].Protocol != w.Protocol || !SameForwarding(have[i], w) {
-			changes = append(changes, Change{OpReplace, w})
+			changes = append(changes, Change{Op: OpReplace, Route: w})
 		}
 	}
 	for i := range have {
 		if !stays[i] {
-			changes = append(changes, Change{OpDelete, have[i]})
+			changes = append(changes, Change{Op: OpDelete, Route: have[i]})
 		}
 	}
 	return changes

@@ -17,6 +17,9 @@ type KernelEvents struct {
 	// "address", "nexthop", "overflow", "backlog".
 	Resync bool
 	Reason string
+	// Links, where it is not nil, is what the interfaces are now: known at
+	// once, while reading a large table takes its time.
+	Links Links
 	// Gone says that the binding no longer holds (the namespace's name was
 	// removed or given to another, the VRF device is gone or has another
 	// table). The table must be closed; nothing else in the event counts.

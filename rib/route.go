@@ -66,7 +66,7 @@ type Route struct {
 	Scope     uint8      // as read; the writer derives it from the hops
 	Hops      []Hop      // none for blackhole, unreachable, prohibit and throw
 	PrefSrc   netip.Addr // invalid: none
-	NexthopID uint32     // RTA_NH_ID, as read; Hops hold what it stands for, when known
+	NexthopID uint32     // RTA_NH_ID. As read, Hops hold what it stands for; written, Hops are left out
 }
 
 // Key returns the kernel's key of r.
@@ -103,6 +103,10 @@ func (l Links) ByName(name string) (Link, bool) {
 type Table struct {
 	Links  Links
 	Routes []Route // all of them, own and foreign, both families, TOS 0 only
+	// Objects says that the kernel has nexthop objects, and Nexthops are those
+	// of the namespace that have our protocol: of this VRF and of others.
+	Objects  bool
+	Nexthops []Nexthop
 }
 
 // Op is what a Change does.
@@ -113,6 +117,10 @@ const (
 	OpAdd     Op = iota + 1 // exclusive: fails with ErrExists where the key is taken
 	OpReplace               // in place, of a route that is ours
 	OpDelete                // of a route that is ours; one that is gone already is no error
+
+	OpAddNexthop     // exclusive: fails with ErrExists where the id is taken
+	OpReplaceNexthop // in place, of an object that is ours: all routes that use it follow
+	OpDeleteNexthop  // of an object that is ours; the kernel deletes the routes that use it, silently
 )
 
 func (o Op) String() string {
@@ -123,15 +131,23 @@ func (o Op) String() string {
 		return "replace"
 	case OpDelete:
 		return "delete"
+	case OpAddNexthop:
+		return "add nexthop"
+	case OpReplaceNexthop:
+		return "replace nexthop"
+	case OpDeleteNexthop:
+		return "delete nexthop"
 	}
 	return "unknown"
 }
 
-// Change is one change to a VRF's table. For OpDelete the key, protocol and
-// kind of Route say which.
+// Change is one change to a VRF's table, or to a nexthop object of its
+// namespace. For OpDelete the key, protocol and kind of Route say which, for
+// OpDeleteNexthop the id of Nexthop.
 type Change struct {
-	Op    Op
-	Route Route
+	Op      Op
+	Route   Route
+	Nexthop Nexthop // of the operations on nexthop objects
 }
 
 // Where is the identity of a table while it is open: the namespace's inode, not

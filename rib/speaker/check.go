@@ -131,6 +131,8 @@ func (s section) texts(key string) []string {
 // enumeration.
 func (c *checker) types(v any, t reflect.Type, path string) {
 	switch {
+	case v == nil && (t.Kind() == reflect.Struct || t.Kind() == reflect.Slice):
+		// An empty section of a YAML file.
 	case v == nil:
 		c.fail(path, "has no value")
 	case t.Kind() == reflect.Struct:
