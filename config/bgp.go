@@ -189,11 +189,15 @@ func checkBGP(p *problems, bgp BGP, conf []byte, index map[string]*node) {
 	said := slices.ContainsFunc(p.list, func(e Error) bool { return !strings.HasPrefix(e.Key, "netlink") })
 	for _, err := range leaves(bgp.Check(conf)) {
 		key, n := locate(err.Error(), index)
+		about, direct := strings.CutPrefix(err.Error(), key+": ")
 		switch {
 		case n == nil && !said:
 			p.add(0, "", "GoBGP refuses it: %v", err)
-		case n != nil && !p.blamed(n.line):
-			p.add(n.line, key, "GoBGP refuses it: %s", strings.TrimPrefix(err.Error(), key+": "))
+		case n != nil && p.blamed(n.line):
+		case n != nil && direct:
+			p.add(n.line, key, "%s", about)
+		case n != nil:
+			p.add(n.line, key, "GoBGP refuses it: %v", err)
 		}
 	}
 }

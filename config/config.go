@@ -96,8 +96,8 @@ func Parse(path string, data []byte, bgp BGP) (*Config, error) {
 func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error) {
 	p := &problems{file: path}
 	root := readTree(p, path, data)
-	if len(p.list) > 0 && len(root.fields) == 0 {
-		return nil, p.err() // what is missing says nothing where nothing could be read
+	if root == nil {
+		return nil, p.err() // what is missing says nothing where the rest could not be read
 	}
 	index := make(map[string]*node)
 	root.label("", "", index)
@@ -121,6 +121,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	return c, nil
 }
 
+// readTree returns nil where the file does not have the syntax of its format.
 func readTree(p *problems, path string, data []byte) *node {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".yaml", ".yml":

@@ -50,13 +50,32 @@ func messages(t *testing.T, err error, file string) []string {
 	return all
 }
 
-func TestErrors(t *testing.T) {
-	const communityExample = "; write AS:NUMBER, as in 65001:100"
-	tests := []struct {
-		name, data string
-		want       []string
-	}{
-		// Keys.
+// errorCase is a TOML file and the messages, without the file's name, that it
+// gets.
+type errorCase struct {
+	name, data string
+	want       []string
+}
+
+func testErrors(t *testing.T, tests []errorCase) {
+	t.Helper()
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c, err := Parse("f.toml", []byte(test.data), fakeBGP())
+			if diff := cmp.Diff(test.want, messages(t, err, "f.toml")); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if c != nil {
+				t.Error("a configuration came with the errors")
+			}
+		})
+	}
+}
+
+const communityExample = "; write AS:NUMBER, as in 65001:100"
+
+func TestErrorsOfKeys(t *testing.T) {
+	testErrors(t, []errorCase{
 		{"unknown key, near", inNetlink("metrik = 5"), []string{":12: netlink.metrik: unknown key; did you mean metric?"}},
 		{"unknown key, kebab-case", inNetlink("on-exitt = 5"), []string{":12: netlink.on-exitt: unknown key; did you mean on_exit?"}},
 		{"unknown key, in the wrong section", inNetlink(`interface_list = ["*"]`),
@@ -82,8 +101,11 @@ func TestErrors(t *testing.T) {
 		{"a value where a section is", inNetlink("import = true"), []string{":12: netlink.import: is true; write a section with keys of its own"}},
 		{"a value where a list is", inNetlink("vrfs = \"a\""), []string{":12: netlink.vrfs: is \"a\"; write a list of sections"}},
 		{"a value where a list of sections is", inNetlink("vrfs = [1]"), []string{":12: netlink.vrfs[0]: is 1; write a section with keys of its own"}},
+	})
+}
 
-		// [netlink].
+func TestErrorsOfNetlink(t *testing.T) {
+	testErrors(t, []errorCase{
 		{"route protocol too low", inNetlink("route_protocol = 4"),
 			[]string{":12: netlink.route_protocol: 4 is out of range: below 5 are the kernel's own and static; write a number from 5 to 255"}},
 		{"route protocol too high", inNetlink("route_protocol = 256"),
@@ -105,8 +127,11 @@ func TestErrors(t *testing.T) {
 		{"duration negative", inNetlink("sweep_delay = \"-1s\""), []string{":12: netlink.sweep_delay: -1s is out of range; write a duration from 0s to 24h0m0s"}},
 		{"duration absurd", inNetlink("resync_interval = \"0s\""), []string{":12: netlink.resync_interval: 0s is out of range; write a duration from 1s to 24h0m0s"}},
 		{"on_exit", inNetlink(`on_exit = "delete"`), []string{`:12: netlink.on_exit: "delete" is neither "keep" nor "remove"; write one of them`}},
+	})
+}
 
-		// [netlink.api].
+func TestErrorsOfAPI(t *testing.T) {
+	testErrors(t, []errorCase{
 		{"listen beyond loopback", head + "[netlink.api]\nlisten = [\n\"[::1]:50051\",\n\"0.0.0.0:50051\"]",
 			[]string{`:14: netlink.api.listen[1]: "0.0.0.0:50051" can be reached from other hosts, which needs mutual TLS, and that is not there yet; write "unix:///run/vrfredist/vrfredist.sock" or "127.0.0.1:50051"`}},
 		{"listen on all", head + "[netlink.api]\nlisten = [\":50051\"]",
@@ -118,8 +143,11 @@ func TestErrors(t *testing.T) {
 		{"listen nowhere", head + "[netlink.api]\nlisten = []",
 			[]string{":12: netlink.api.listen: is empty; write an address, or leave the key out for unix:///run/vrfredist/vrfredist.sock"}},
 		{"listen twice", head + "[netlink.api]\nlisten = [\"localhost:1\", \"localhost:1\"]", []string{`:12: netlink.api.listen: "localhost:1" is listed twice; remove one`}},
+	})
+}
 
-		// Which VRF, which table.
+func TestErrorsOfBindings(t *testing.T) {
+	testErrors(t, []errorCase{
 		{"unknown VRF, near", head + "[[netlink.vrfs]]\nname = \"defualt\"", []string{`:12: netlink.vrfs[0].name: there is no VRF "defualt"; did you mean "default"?`}},
 		{"unknown VRF", head + "[[netlink.vrfs]]\nname = \"tenant-17\"", []string{`:12: netlink.vrfs[0].name: there is no VRF "tenant-17"; add it under [[vrfs]]`}},
 		{"unknown VRF, short form", inImport("vrf = \"tenant-17\""), []string{`:14: netlink.import.vrf: there is no VRF "tenant-17"; add it under [[vrfs]]`}},
@@ -178,8 +206,11 @@ func TestErrors(t *testing.T) {
 				`:12: netlink.vrfs[0].name: there is no VRF "a"; did you mean "b"?`,
 				`:14: netlink.vrfs[1].name: VRF "a-long-tenant-name" has no netns, device or table, and its name cannot be that of a device; write one of them`,
 			}},
+	})
+}
 
-		// Import.
+func TestErrorsOfImport(t *testing.T) {
+	testErrors(t, []errorCase{
 		{"bad glob", inImport("[netlink.export]\nenabled = false\n[[netlink.vrfs]]\nname = \"a\"\n[netlink.vrfs.import]\nenabled = false\ninterface_list = [\n\"eth*\",\n\"eth[0-\"]"),
 			[]string{`:22: netlink.vrfs[0].import.interface_list[1]: "eth[0-" is not a pattern; write an interface name with *, ? or a closed [a-z], such as "eth[0-3]"`}},
 		{"glob empty", head + "[netlink.import]\nenabled = true\ninterface_list = [\"\"]",
@@ -203,8 +234,11 @@ func TestErrors(t *testing.T) {
 		{"med negative", inImport("med = -1"), []string{":14: netlink.import.med: -1 is out of range; write a number from 0 to 4294967295"}},
 		{"import communities", inImport("communities = [\"70000:1\"]"),
 			[]string{`:14: netlink.import.communities[0]: community "70000:1": 70000 is over 65535, the most that either part can hold; a 4-byte AS needs a large community, as in 70000:0:1`}},
+	})
+}
 
-		// Export.
+func TestErrorsOfExport(t *testing.T) {
+	testErrors(t, []errorCase{
 		{"community 65001:", inExport(`community = "65001:"`),
 			[]string{`:14: netlink.export.community: community "65001:": there is no number after the colon` + communityExample}},
 		{"community a:b", inExport(`community_list = ["a:b"]`),
@@ -219,8 +253,11 @@ func TestErrors(t *testing.T) {
 		{"prefsrc two of a family", inExport(`prefsrc = ["192.0.2.1", "192.0.2.2"]`),
 			[]string{":14: netlink.export.prefsrc: names 192.0.2.1 and 192.0.2.2; write one address of each family"}},
 		{"prefsrc unspecified", inExport(`prefsrc = "::"`), []string{`:14: netlink.export.prefsrc: "::" cannot be a source; write an address of the VRF`}},
+	})
+}
 
-		// GoBGP's part.
+func TestErrorsOfGoBGP(t *testing.T) {
+	testErrors(t, []errorCase{
 		{"empty file", "", []string{
 			": global.config.as: is missing; write the AS number of this router",
 			": global.config.router-id: is missing; write an IPv4 address of this router",
@@ -259,9 +296,14 @@ func TestErrors(t *testing.T) {
 			[]string{`:14: neighbors[1].config.neighbor-address: "192.0.2.2" is the neighbour of line 12 too; GoBGP tells neighbours apart by their addresses alone, remove one`}},
 		{"secret too long", head + "[[neighbors]]\nconfig = {auth-password = \"" + strings.Repeat("s", 81) + "\"}",
 			[]string{":12: neighbors[0].config.auth-password: is 81 bytes long; the kernel takes at most 80, write a shorter secret"}},
+	})
+}
 
-		// What is no TOML.
+func TestErrorsOfTOML(t *testing.T) {
+	testErrors(t, []errorCase{
 		{"no TOML", head + "[netlink\nmetric = 5", []string{":11: is not TOML: expected ']' to close table name"}},
+		{"no TOML before what is needed", "[netlink\nmetric = 0\n[global.config]\nas = 0", []string{":1: is not TOML: expected ']' to close table name"}},
+		{"no TOML after another error", "[global.config]\nas = 0\nrouter-id", []string{":3: is not TOML: expected '=' after key"}},
 		{"no TOML, a number", inNetlink("metric = 020"), []string{":12: is not TOML: integers cannot have leading zeroes"}},
 		{"no number", inNetlink("metric = nan"), []string{":12: netlink.metric: nan is not a number that can be used; write a finite one"}},
 
@@ -273,18 +315,7 @@ func TestErrors(t *testing.T) {
 			`:7: netlink.vrfs[0].name: there is no VRF "z"; add it under [[vrfs]]`,
 			":8: netlink.vrfs[0].table: 255 is reserved for the local table; write a table from 1 to 252 or above 255",
 		}},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			c, err := Parse("f.toml", []byte(test.data), fakeBGP())
-			if diff := cmp.Diff(test.want, messages(t, err, "f.toml")); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-			if c != nil {
-				t.Error("a configuration came with the errors")
-			}
-		})
-	}
+	})
 }
 
 func TestErrorsOfYAMLAndJSON(t *testing.T) {
@@ -375,9 +406,9 @@ func TestCheckOfGoBGP(t *testing.T) {
 	_, err := Parse("f.toml", []byte(data), bgp)
 	want := []string{
 		": GoBGP refuses it: it does not like it",
-		":11: neighbors[0].timers.config.hold-time: GoBGP refuses it: must be 3 or more",
+		":11: neighbors[0].timers.config.hold-time: must be 3 or more",
 		":14: neighbors[0].config.peer-as: GoBGP refuses it: decoding: cannot parse 'neighbors[0].config.peer-as' as uint",
-		":15: neighbors[0].config.description: GoBGP refuses it: expected a string",
+		":15: neighbors[0].config.description: expected a string",
 		":17: netlink.metrik: unknown key; did you mean metric?",
 	}
 	if diff := cmp.Diff(want, messages(t, err, "f.toml")); diff != "" {

@@ -27,6 +27,7 @@ func readJSON(p *problems, data []byte) *node {
 	if err == nil {
 		if _, more := r.decoder.Token(); !errors.Is(more, io.EOF) {
 			p.add(r.line(), "", "is not JSON: something follows the end of the configuration")
+			return nil
 		}
 	}
 	var syntax *json.SyntaxError
@@ -43,7 +44,7 @@ func readJSON(p *problems, data []byte) *node {
 	default:
 		p.add(r.line(), "", "is not JSON: %v", err)
 	}
-	return &node{kind: kindSection}
+	return nil
 }
 
 // line is where the token just read ends, which no token of JSON spans.

@@ -227,7 +227,7 @@ func TestOverlayConcurrent(t *testing.T) {
 			if err := o.Set(name, vrf.Export, Redistribution{Enabled: true}); err != nil {
 				t.Error(err)
 			}
-			o.Apply(nil, others[:1:1])
+			o.Apply(nil, []vrf.Spec{{Name: name}})
 		})
 	}
 	all.Wait()

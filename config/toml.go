@@ -43,26 +43,31 @@ func readTOML(p *problems, data []byte) *node {
 	var bad *unstable.ParserError
 	if err := r.parser.Error(); errors.As(err, &bad) {
 		p.add(r.line(r.parser.Range(bad.Highlight)), "", "is not TOML: %s", bad.Message)
+		return nil
 	} else if err != nil {
 		p.add(0, "", "is not TOML: %v", err)
+		return nil
 	}
-	if len(p.list) == before {
-		r.validate(data)
+	if len(p.list) == before && !r.validate(data) {
+		return nil
 	}
 	return r.root
 }
 
 // validate lets go-toml itself judge what the syntax tree leaves open: leading
 // zeros, dates that are none, the finer rules on redefined tables.
-func (r *tomlReader) validate(data []byte) {
+func (r *tomlReader) validate(data []byte) bool {
 	var discard map[string]any
+	err := toml.Unmarshal(data, &discard)
 	var bad *toml.DecodeError
-	if err := toml.Unmarshal(data, &discard); errors.As(err, &bad) {
+	switch {
+	case errors.As(err, &bad):
 		line, _ := bad.Position()
 		r.add(line, "", "is not TOML: %s", strings.TrimPrefix(bad.Error(), "toml: "))
-	} else if err != nil {
+	case err != nil:
 		r.add(0, "", "is not TOML: %v", err)
 	}
+	return err == nil
 }
 
 func (r *tomlReader) line(at unstable.Range) int {

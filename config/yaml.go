@@ -24,32 +24,34 @@ type yamlReader struct {
 var yamlLine = regexp.MustCompile(`^yaml: line (\d+): `)
 
 func readYAML(p *problems, data []byte) *node {
-	empty := &node{kind: kindSection}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
 	err := decoder.Decode(&doc)
 	if errors.Is(err, io.EOF) {
-		return empty
+		return &node{kind: kindSection}
 	}
 	if err != nil {
 		p.notYAML(err)
-		return empty
+		return nil
 	}
 	if err := decoder.Decode(&second); err == nil {
 		p.add(second.Line, "", "is a second YAML document; write one file with one document")
 	} else if !errors.Is(err, io.EOF) {
 		p.notYAML(err)
+		return nil
 	}
 	r := &yamlReader{problems: p}
 	root := r.node(doc.Content[0], doc.Content[0].Line, "", 0)
 	switch root.kind {
 	case kindSection:
 		return root
-	case kindNull, kindBad:
+	case kindNull:
+		return &node{kind: kindSection}
+	case kindBad:
 	default:
 		p.add(root.line, "", "is %s; write a configuration with sections, such as global", root.show())
 	}
-	return empty
+	return nil
 }
 
 func (p *problems) notYAML(err error) {
