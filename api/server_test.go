@@ -403,12 +403,12 @@ func TestVRFMessages(t *testing.T) {
 	red := &v1.Vrf{
 		Name: "vrf-red", State: "degraded", Reason: "1 route is unresolved", SinceUnix: 1000, Restarts: 2,
 		Rd: "65000:10", ImportRts: []string{"65000:10"}, ExportRts: []string{"65000:11"},
-		Netns: "red", Table: 1001,
+		Netns: "red", Table: 1001, Binding: "netns red, table 1001",
 		Import: &v1.RedistributionInfo{Vrf: "vrf-red"}, Export: &v1.RedistributionInfo{Vrf: "vrf-red"},
 		Counts: &v1.Counts{Paths: 3, Installed: 2, Unresolved: 1},
 	}
 	none := &v1.Vrf{
-		Name: "default", State: "ready", Counts: &v1.Counts{},
+		Name: "default", State: "ready", Binding: "main", Counts: &v1.Counts{},
 		Import: &v1.RedistributionInfo{Vrf: "default"}, Export: &v1.RedistributionInfo{Vrf: "default"},
 	}
 	if diff := cmp.Diff([]*v1.Vrf{none, red}, list.GetVrfs(), protocmp.Transform()); diff != "" {

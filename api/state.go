@@ -83,11 +83,12 @@ func vrfMessage(st vrf.Status) *vrfredistv1.Vrf {
 		SinceUnix: unix(st.Since), RetryUnix: unix(st.Retry), Restarts: int32(st.Restarts),
 		ImportRts: texts(st.Spec.ImportRTs), ExportRts: texts(st.Spec.ExportRTs),
 		Netns: st.Spec.Binding.Netns, Device: st.Spec.Binding.Device, Table: st.Table,
-		Import: importInfo(st.Spec), Export: exportInfo(st.Spec),
+		Binding: st.Spec.Binding.String(),
+		Import:  importInfo(st.Spec), Export: exportInfo(st.Spec),
 		Counts: &vrfredistv1.Counts{
-			Paths: int64(c.Paths), Imported: int64(c.Imported), Installed: int64(c.Installed),
-			Filtered: int64(c.Filtered), Unresolved: int64(c.Unresolved), Conflict: int64(c.Conflict),
-			OverQuota: int64(c.OverQuota), Failed: int64(c.Failed), Stale: int64(c.Stale), Foreign: int64(c.Foreign),
+			Paths: uint32(c.Paths), Imported: uint32(c.Imported), Installed: uint32(c.Installed),
+			Filtered: uint32(c.Filtered), Unresolved: uint32(c.Unresolved), Conflict: uint32(c.Conflict),
+			OverQuota: uint32(c.OverQuota), Failed: uint32(c.Failed), Stale: uint32(c.Stale), Foreign: uint32(c.Foreign),
 		},
 	}
 	if st.Spec.RD != 0 {

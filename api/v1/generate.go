@@ -1,4 +1,4 @@
 // Package vrfredistv1 is the generated code of vrfredist.proto.
 package vrfredistv1
 
-//go:generate sh generate.sh
+//go:generate bash ../../scripts/generate.sh

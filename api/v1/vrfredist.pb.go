@@ -639,6 +639,7 @@ type Vrf struct {
 	Export        *RedistributionInfo    `protobuf:"bytes,13,opt,name=export,proto3" json:"export,omitempty"`
 	Counts        *Counts                `protobuf:"bytes,14,opt,name=counts,proto3" json:"counts,omitempty"`
 	Restarts      int32                  `protobuf:"varint,15,opt,name=restarts,proto3" json:"restarts,omitempty"`
+	Binding       string                 `protobuf:"bytes,16,opt,name=binding,proto3" json:"binding,omitempty"` // as configured: "main", "device vrf-red", "netns tenant-a, table 1001"
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -778,18 +779,25 @@ func (x *Vrf) GetRestarts() int32 {
 	return 0
 }
 
+func (x *Vrf) GetBinding() string {
+	if x != nil {
+		return x.Binding
+	}
+	return ""
+}
+
 type Counts struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Paths         int64                  `protobuf:"varint,1,opt,name=paths,proto3" json:"paths,omitempty"`       // prefixes that BGP has for the VRF
-	Imported      int64                  `protobuf:"varint,2,opt,name=imported,proto3" json:"imported,omitempty"` // kernel routes announced to BGP
-	Installed     int64                  `protobuf:"varint,3,opt,name=installed,proto3" json:"installed,omitempty"`
-	Filtered      int64                  `protobuf:"varint,4,opt,name=filtered,proto3" json:"filtered,omitempty"`
-	Unresolved    int64                  `protobuf:"varint,5,opt,name=unresolved,proto3" json:"unresolved,omitempty"`
-	Conflict      int64                  `protobuf:"varint,6,opt,name=conflict,proto3" json:"conflict,omitempty"`
-	OverQuota     int64                  `protobuf:"varint,7,opt,name=over_quota,json=overQuota,proto3" json:"over_quota,omitempty"`
-	Failed        int64                  `protobuf:"varint,8,opt,name=failed,proto3" json:"failed,omitempty"`
-	Stale         int64                  `protobuf:"varint,9,opt,name=stale,proto3" json:"stale,omitempty"`
-	Foreign       int64                  `protobuf:"varint,10,opt,name=foreign,proto3" json:"foreign,omitempty"` // other programs' routes in the table
+	Paths         uint32                 `protobuf:"varint,1,opt,name=paths,proto3" json:"paths,omitempty"`       // prefixes that BGP has for the VRF
+	Imported      uint32                 `protobuf:"varint,2,opt,name=imported,proto3" json:"imported,omitempty"` // kernel routes announced to BGP
+	Installed     uint32                 `protobuf:"varint,3,opt,name=installed,proto3" json:"installed,omitempty"`
+	Filtered      uint32                 `protobuf:"varint,4,opt,name=filtered,proto3" json:"filtered,omitempty"`
+	Unresolved    uint32                 `protobuf:"varint,5,opt,name=unresolved,proto3" json:"unresolved,omitempty"`
+	Conflict      uint32                 `protobuf:"varint,6,opt,name=conflict,proto3" json:"conflict,omitempty"`
+	OverQuota     uint32                 `protobuf:"varint,7,opt,name=over_quota,json=overQuota,proto3" json:"over_quota,omitempty"`
+	Failed        uint32                 `protobuf:"varint,8,opt,name=failed,proto3" json:"failed,omitempty"`
+	Stale         uint32                 `protobuf:"varint,9,opt,name=stale,proto3" json:"stale,omitempty"`
+	Foreign       uint32                 `protobuf:"varint,10,opt,name=foreign,proto3" json:"foreign,omitempty"` // other programs' routes in the table
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -824,70 +832,70 @@ func (*Counts) Descriptor() ([]byte, []int) {
 	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{12}
 }
 
-func (x *Counts) GetPaths() int64 {
+func (x *Counts) GetPaths() uint32 {
 	if x != nil {
 		return x.Paths
 	}
 	return 0
 }
 
-func (x *Counts) GetImported() int64 {
+func (x *Counts) GetImported() uint32 {
 	if x != nil {
 		return x.Imported
 	}
 	return 0
 }
 
-func (x *Counts) GetInstalled() int64 {
+func (x *Counts) GetInstalled() uint32 {
 	if x != nil {
 		return x.Installed
 	}
 	return 0
 }
 
-func (x *Counts) GetFiltered() int64 {
+func (x *Counts) GetFiltered() uint32 {
 	if x != nil {
 		return x.Filtered
 	}
 	return 0
 }
 
-func (x *Counts) GetUnresolved() int64 {
+func (x *Counts) GetUnresolved() uint32 {
 	if x != nil {
 		return x.Unresolved
 	}
 	return 0
 }
 
-func (x *Counts) GetConflict() int64 {
+func (x *Counts) GetConflict() uint32 {
 	if x != nil {
 		return x.Conflict
 	}
 	return 0
 }
 
-func (x *Counts) GetOverQuota() int64 {
+func (x *Counts) GetOverQuota() uint32 {
 	if x != nil {
 		return x.OverQuota
 	}
 	return 0
 }
 
-func (x *Counts) GetFailed() int64 {
+func (x *Counts) GetFailed() uint32 {
 	if x != nil {
 		return x.Failed
 	}
 	return 0
 }
 
-func (x *Counts) GetStale() int64 {
+func (x *Counts) GetStale() uint32 {
 	if x != nil {
 		return x.Stale
 	}
 	return 0
 }
 
-func (x *Counts) GetForeign() int64 {
+func (x *Counts) GetForeign() uint32 {
 	if x != nil {
 		return x.Foreign
 	}
@@ -1297,7 +1305,7 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\rGetVrfRequest\x12\x10\n" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\"5\n" +
 	"\x0eGetVrfResponse\x12#\n" +
-	"\x03vrf\x18\x01 \x01(\v2\x11.vrfredist.v1.VrfR\x03vrf\"\xd5\x03\n" +
+	"\x03vrf\x18\x01 \x01(\v2\x11.vrfredist.v1.VrfR\x03vrf\"\xef\x03\n" +
 	"\x03Vrf\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
@@ -1318,22 +1326,23 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x06import\x18\f \x01(\v2 .vrfredist.v1.RedistributionInfoR\x06import\x128\n" +
 	"\x06export\x18\r \x01(\v2 .vrfredist.v1.RedistributionInfoR\x06export\x12,\n" +
 	"\x06counts\x18\x0e \x01(\v2\x14.vrfredist.v1.CountsR\x06counts\x12\x1a\n" +
-	"\brestarts\x18\x0f \x01(\x05R\brestarts\"\x97\x02\n" +
+	"\brestarts\x18\x0f \x01(\x05R\brestarts\x12\x18\n" +
+	"\abinding\x18\x10 \x01(\tR\abinding\"\x97\x02\n" +
 	"\x06Counts\x12\x14\n" +
-	"\x05paths\x18\x01 \x01(\x03R\x05paths\x12\x1a\n" +
-	"\bimported\x18\x02 \x01(\x03R\bimported\x12\x1c\n" +
-	"\tinstalled\x18\x03 \x01(\x03R\tinstalled\x12\x1a\n" +
-	"\bfiltered\x18\x04 \x01(\x03R\bfiltered\x12\x1e\n" +
+	"\x05paths\x18\x01 \x01(\rR\x05paths\x12\x1a\n" +
+	"\bimported\x18\x02 \x01(\rR\bimported\x12\x1c\n" +
+	"\tinstalled\x18\x03 \x01(\rR\tinstalled\x12\x1a\n" +
+	"\bfiltered\x18\x04 \x01(\rR\bfiltered\x12\x1e\n" +
 	"\n" +
-	"unresolved\x18\x05 \x01(\x03R\n" +
+	"unresolved\x18\x05 \x01(\rR\n" +
 	"unresolved\x12\x1a\n" +
-	"\bconflict\x18\x06 \x01(\x03R\bconflict\x12\x1d\n" +
+	"\bconflict\x18\x06 \x01(\rR\bconflict\x12\x1d\n" +
 	"\n" +
-	"over_quota\x18\a \x01(\x03R\toverQuota\x12\x16\n" +
-	"\x06failed\x18\b \x01(\x03R\x06failed\x12\x14\n" +
-	"\x05stale\x18\t \x01(\x03R\x05stale\x12\x18\n" +
+	"over_quota\x18\a \x01(\rR\toverQuota\x12\x16\n" +
+	"\x06failed\x18\b \x01(\rR\x06failed\x12\x14\n" +
+	"\x05stale\x18\t \x01(\rR\x05stale\x12\x18\n" +
 	"\aforeign\x18\n" +
-	" \x01(\x03R\aforeign\"\\\n" +
+	" \x01(\rR\aforeign\"\\\n" +
 	"\x11ListRoutesRequest\x12\x10\n" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x125\n" +
 	"\tdirection\x18\x02 \x01(\x0e2\x17.vrfredist.v1.DirectionR\tdirection\"\xc3\x03\n" +
