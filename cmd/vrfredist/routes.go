@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+func (c *cli) routeCommand() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "route",
+		Short: "List the routes of a VRF, and what became of each",
+	},
+		c.routesOf("import", "List the kernel routes of a VRF, and whether they are announced", vrfredistv1.Direction_DIRECTION_IMPORT, `A route is
+  announced   in BGP
+  filtered    left out, for the reason given`),
+		c.routesOf("export", "List the BGP routes of a VRF, and whether they are in the kernel", vrfredistv1.Direction_DIRECTION_EXPORT, `A route is
+  installed   in the kernel
+  filtered    left out by the export's communities
+  unresolved  its nexthop cannot be reached inside the VRF
+  conflict    another program has a route with its prefix and metric
+  over-quota  max_routes is reached
+  failed      the kernel refused it
+  stale       left by an earlier run, and not heard of since`))
+}
+
+func (c *cli) routesOf(word, short string, d vrfredistv1.Direction, states string) *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:                   word + " [--vrf V] [--json]",
+		Short:                 short,
+		Long:                  short + ". " + states + "\nWith --json, each route is an object on a line of its own.",
+		DisableFlagsInUseLine: true,
+		Args:                  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.ask(cmd, func(ctx context.Context, client vrfredistv1.RedistributionClient) error {
+				ctx, cancel := context.WithCancel(ctx)
+				defer cancel()
+				stream, err := client.ListRoutes(ctx, &vrfredistv1.ListRoutesRequest{Vrf: name, Direction: d})
+				if err != nil {
+					return err
+				}
+				if c.json {
+					return printRouteLines(c.out, stream.Recv)
+				}
+				return printRoutes(c.out, d, stream.Recv)
+			})
+		},
+	}
+	c.takesVRF(cmd, &name)
+	c.printsJSON(cmd)
+	return cmd
+}
+
+// printRouteLines prints each route as JSON on a line of its own.
+func printRouteLines(out io.Writer, next func() (*vrfredistv1.Route, error)) error {
+	w := bufio.NewWriter(out)
+	for {
+		r, err := next()
+		if err != nil {
+			return errors.Join(ended(err), w.Flush())
+		}
+		raw, err := marshal(r)
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(append(raw, '\n')); err != nil {
+			return err
+		}
+	}
+}
+
+// ended returns nil where a stream is at its end.
+func ended(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+func printRoutes(out io.Writer, d vrfredistv1.Direction, next func() (*vrfredistv1.Route, error)) error {
+	heading, rows := exportHeading(), exportRows
+	if d == vrfredistv1.Direction_DIRECTION_IMPORT {
+		heading, rows = importHeading(), importRows
+	}
+	t := newTable(out, heading...)
+	n, states := 0, make(map[string]int)
+	for {
+		r, err := next()
+		if err != nil {
+			if err := errors.Join(ended(err), t.flush()); err != nil {
+				return err
+			}
+			break
+		}
+		n++
+		cells := rows(r)
+		states[cells[0][1]]++
+		for _, row := range cells {
+			if err := t.row(row...); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := fmt.Fprintln(out, total(n, "route", states, []string{announced, rib.Installed.String(), rib.Stale.String()}))
+	return err
+}
+
+func exportHeading() []string { return []string{"PREFIX", "STATE", "VIA", "FROM", "RD", "WHY"} }
+
+// exportRows gives a route of several hops a row for each.
+func exportRows(r *vrfredistv1.Route) [][]string {
+	from := cell(r.GetPeer())
+	switch {
+	case r.GetSource() != "":
+		from = "VRF " + r.GetSource()
+	case r.GetPeer() == "" && r.GetState() != rib.Stale.String():
+		from = "local"
+	}
+	ways := via(r)
+	rows := [][]string{{r.GetPrefix(), r.GetState(), ways[0], from, cell(r.GetRd()), r.GetReason()}}
+	for _, way := range ways[1:] {
+		rows = append(rows, []string{"", "", way, "", "", ""})
+	}
+	return rows
+}
+
+// via says which way a route goes: what is in the kernel, or else the nexthop
+// that BGP has for it.
+func via(r *vrfredistv1.Route) []string {
+	if len(r.GetHops()) > 0 {
+		weighted := false
+		for _, hop := range r.GetHops() {
+			weighted = weighted || hop.GetWeight() > 1
+		}
+		var ways []string
+		for _, hop := range r.GetHops() {
+			words := make([]string, 0, 4)
+			for _, w := range []string{hop.GetGateway(), hop.GetDevice()} {
+				if w != "" {
+					words = append(words, w)
+				}
+			}
+			if weighted {
+				words = append(words, "weight", number(hop.GetWeight()))
+			}
+			ways = append(ways, cell(strings.Join(words, " ")))
+		}
+		return ways
+	}
+	if kind := r.GetKind(); kind != "" && kind != rib.KindUnicast.String() {
+		return []string{kind}
+	}
+	return []string{cell(strings.Join(r.GetNexthops(), " "))}
+}
+
+// announced is what a person reads for an imported route that the API calls
+// installed: it is BGP that it was put into.
+const announced = "announced"
+
+func importHeading() []string { return []string{"PREFIX", "STATE", "DEV", "PROTOCOL", "MED>", "WHY"} }
+
+func importRows(r *vrfredistv1.Route) [][]string {
+	state, med := r.GetState(), ""
+	if state == rib.Installed.String() {
+		state, med = announced, number(r.GetMed())
+	}
+	var devices []string
+	for _, hop := range r.GetHops() {
+		devices = append(devices, cell(hop.GetDevice()))
+	}
+	return [][]string{{r.GetPrefix(), state, cell(strings.Join(devices, ", ")), cell(r.GetProtocol()), cell(med), r.GetReason()}}
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vrfredist/vrfredist/config"
+)
+
+// runOptions are the flags of `vrfredist run`.
+type runOptions struct {
+	File            string
+	StateDir        string
+	Listen          []string // none: what the file says
+	GracefulRestart bool
+	LogLevel        string // debug, info, warn, error
+	LogFormat       string // text, json
+}
+
+func (c *cli) runCommand() *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run -f FILE [flags]",
+		Short: "Run the daemon",
+		Long: `Runs the daemon in the foreground until SIGTERM or SIGINT. SIGHUP reads the
+configuration file again, as "vrfredist reload" does.`,
+		Example:               "  vrfredist run -f /etc/vrfredist/vrfredist.toml",
+		DisableFlagsInUseLine: true,
+		Args:                  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(cmd); err != nil {
+				return err
+			}
+			return runDaemon(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.File, "file", "f", "", "configuration file: TOML, YAML or JSON")
+	f.StringVar(&o.StateDir, "state-dir", "/var/lib/vrfredist", "directory that keeps what is enabled and disabled at run time")
+	f.StringSliceVar(&o.Listen, "api-listen", nil, "addresses to serve the API on, instead of the file's: unix:///PATH or HOST:PORT")
+	f.BoolVarP(&o.GracefulRestart, "graceful-restart", "r", false, "tell the neighbours that this is a graceful restart")
+	f.StringVar(&o.LogLevel, "log-level", "info", "least level that is logged: debug, info, warn or error")
+	f.StringVar(&o.LogFormat, "log-format", "text", "text or json")
+	return cmd
+}
+
+func (o runOptions) check(cmd *cobra.Command) error {
+	if o.File == "" {
+		return misused(cmd, "the configuration file is missing: name it with -f FILE")
+	}
+	for _, f := range []struct {
+		flag, value string
+		allowed     []string
+	}{
+		{"--log-level", o.LogLevel, []string{"debug", "info", "warn", "error"}},
+		{"--log-format", o.LogFormat, []string{"text", "json"}},
+	} {
+		if !slices.Contains(f.allowed, f.value) {
+			return misused(cmd, "%s %q: write %s", f.flag, f.value, list(f.allowed, "or"))
+		}
+	}
+	if o.StateDir == "" {
+		return misused(cmd, "--state-dir is empty: name a directory")
+	}
+	return nil
+}
+
+func (c *cli) checkCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "check -f FILE [--json]",
+		Short: "Say everything that is wrong with a configuration file",
+		Long: `Reads a configuration file as "vrfredist run" does, and starts nothing. Every
+error is printed, a line each. The exit status is 0 where there is none.`,
+		DisableFlagsInUseLine: true,
+		Args:                  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" {
+				return misused(cmd, "the configuration file is missing: name it with -f FILE")
+			}
+			cfg, err := loadConfig(file)
+			if c.json {
+				return errors.Join(c.printCheck(file, cfg, err), err)
+			}
+			if err != nil {
+				return summed(file, err)
+			}
+			_, err = fmt.Fprintf(c.out, "%s: fine: %s, %s\n", file,
+				count(len(cfg.VRFs), "VRF"), count(neighbours(cfg), "neighbour"))
+			return err
+		},
+	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "configuration file: TOML, YAML or JSON")
+	c.printsJSON(cmd)
+	return cmd
+}
+
+// summed adds the number of errors to more than one.
+func summed(file string, err error) error {
+	var all config.Errors
+	if errors.As(err, &all) && len(all) > 1 {
+		return fmt.Errorf("%w\n%s: %s", err, file, count(len(all), "error"))
+	}
+	return err
+}
+
+// checked is what `check --json` prints.
+type checked struct {
+	File       string         `json:"file"`
+	Fine       bool           `json:"fine"`
+	VRFs       int            `json:"vrfs"`
+	Neighbours int            `json:"neighbours"`
+	Errors     []checkedError `json:"errors"`
+}
+
+type checkedError struct {
+	Line    int    `json:"line"` // 0: of no line
+	Key     string `json:"key"`
+	Message string `json:"message"`
+}
+
+func (c *cli) printCheck(file string, cfg *config.Config, err error) error {
+	doc := checked{File: file, Fine: err == nil, Errors: []checkedError{}}
+	var all config.Errors
+	switch {
+	case err == nil:
+		doc.VRFs, doc.Neighbours = len(cfg.VRFs), neighbours(cfg)
+	case errors.As(err, &all):
+		for _, e := range all {
+			doc.Errors = append(doc.Errors, checkedError{e.Line, e.Key, e.Message})
+		}
+	default:
+		doc.Errors = append(doc.Errors, checkedError{Message: err.Error()})
+	}
+	return printJSON(c.out, doc)
+}
+
+// neighbours counts them in GoBGP's part of the file, which is JSON by now.
+func neighbours(cfg *config.Config) int {
+	var bgp struct {
+		Neighbors []json.RawMessage `json:"neighbors"`
+	}
+	if err := json.Unmarshal(cfg.BGP, &bgp); err != nil {
+		return 0 // config made it
+	}
+	return len(bgp.Neighbors)
+}
+
+// count renders a number of things: "no VRFs", "1 VRF", "3 prefixes".
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	if strings.HasSuffix(thing, "x") {
+		thing += "e"
+	}
+	if n == 0 {
+		return "no " + thing + "s"
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// list joins words as a person does: "a, b or c".
+func list(words []string, last string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	n := len(words) - 1
+	return strings.Join(words[:n], ", ") + " " + last + " " + words[n]
+}

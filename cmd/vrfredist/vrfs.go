@@ -1,0 +1,226 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+func (c *cli) vrfCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "vrf [NAME] [--json]",
+		Short: "Show how the VRFs fare, or all about one",
+		Long: `Shows a line for each VRF that runs, or everything about one. A VRF is
+  pending   its namespace, device or table is not there
+  syncing   taking in the kernel's and BGP's routes for the first time
+  ready     BGP and the kernel agree
+  degraded  they agree but for some routes
+  failed    it could not go on, and is tried again`,
+		DisableFlagsInUseLine: true,
+		ValidArgsFunction:     c.completeVRF,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return misused(cmd, "%q is too much: name one VRF, or none for all", args[1])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.ask(cmd, func(ctx context.Context, client vrfredistv1.RedistributionClient) error {
+				ctx, cancel := once(ctx)
+				defer cancel()
+				if len(args) == 1 {
+					return c.showVRF(ctx, client, args[0])
+				}
+				return c.listVRFs(ctx, client)
+			})
+		},
+	}
+	c.printsJSON(cmd)
+	return cmd
+}
+
+func (c *cli) listVRFs(ctx context.Context, client vrfredistv1.RedistributionClient) error {
+	list, err := client.ListVrfs(ctx, &vrfredistv1.ListVrfsRequest{})
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.printMessage(list)
+	}
+	t := newTable(c.out, "NAME", "STATE", "TABLE", "IMPORTED>", "INSTALLED>", "PROBLEMS")
+	states := make(map[string]int)
+	for _, v := range list.GetVrfs() {
+		states[v.GetState()]++
+		n := v.GetCounts()
+		if err := t.row(v.GetName(), cell(v.GetState()), place(v), number(n.GetImported()), number(n.GetInstalled()), c.problems(v)); err != nil {
+			return err
+		}
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(c.out, total(len(list.GetVrfs()), "VRF", states, []string{
+		string(vrf.Ready), string(vrf.Syncing), string(vrf.Pending), string(vrf.Degraded), string(vrf.Failed),
+	}))
+	return err
+}
+
+// place says where a VRF's routes are: its binding, and the table of a device.
+func place(v *vrfredistv1.Vrf) string {
+	if v.GetDevice() != "" && v.GetTable() != 0 {
+		return fmt.Sprintf("%s (table %d)", v.GetBinding(), v.GetTable())
+	}
+	return v.GetBinding()
+}
+
+// problems says in a few words what keeps a VRF from being ready.
+func (c *cli) problems(v *vrfredistv1.Vrf) string {
+	reason := v.GetReason()
+	if at := v.GetRetryUnix(); at != 0 {
+		reason += "; next start " + in(time.Unix(at, 0).Sub(c.now()))
+	}
+	if reason != "" {
+		return reason
+	}
+	var some []string
+	for _, n := range routeCounts(v.GetCounts()) {
+		if n.bad && n.value > 0 {
+			some = append(some, fmt.Sprintf("%d %s", n.value, n.name))
+		}
+	}
+	return cell(strings.Join(some, ", "))
+}
+
+type routeCount struct {
+	name  string
+	value uint32
+	bad   bool
+}
+
+func routeCounts(n *vrfredistv1.Counts) []routeCount {
+	return []routeCount{
+		{"installed", n.GetInstalled(), false},
+		{"filtered", n.GetFiltered(), false},
+		{"unresolved", n.GetUnresolved(), true},
+		{"conflict", n.GetConflict(), true},
+		{"over-quota", n.GetOverQuota(), true},
+		{"failed", n.GetFailed(), true},
+		{"stale", n.GetStale(), true},
+	}
+}
+
+func (c *cli) showVRF(ctx context.Context, client vrfredistv1.RedistributionClient, name string) error {
+	r, err := client.GetVrf(ctx, &vrfredistv1.GetVrfRequest{Vrf: name})
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.printMessage(r.GetVrf())
+	}
+	return c.printVRF(c.out, r.GetVrf())
+}
+
+func (c *cli) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	line := func(key, value string) {
+		// A tabwriter keeps its first error for Flush.
+		_, _ = fmt.Fprintf(w, "%s\t%s\n", key, value)
+	}
+	line("Name", v.GetName())
+	line("State", c.state(v))
+	if v.GetReason() != "" {
+		line("Reason", v.GetReason())
+	}
+	if at := v.GetRetryUnix(); at != 0 {
+		line("Next start", in(time.Unix(at, 0).Sub(c.now())))
+	}
+	line("Restarts", strconv.Itoa(int(v.GetRestarts())))
+	line("Table", place(v))
+	line("RD", cell(v.GetRd()))
+	line("Import RTs", cell(strings.Join(v.GetImportRts(), ", ")))
+	line("Export RTs", cell(strings.Join(v.GetExportRts(), ", ")))
+	line("Import from", imports(v.GetImport()))
+	line("Export of", exports(v.GetExport()))
+	n := v.GetCounts()
+	line("To BGP", count(int(n.GetImported()), "route")+" announced")
+	line("From BGP", count(int(n.GetPaths()), "prefix"))
+	for _, r := range routeCounts(n) {
+		if r.value > 0 || r.name == "installed" {
+			line("  "+r.name, number(r.value))
+		}
+	}
+	line("In the table", count(int(n.GetForeign()), "route")+" of other programs")
+	return w.Flush()
+}
+
+func (c *cli) state(v *vrfredistv1.Vrf) string {
+	if v.GetState() == "" {
+		return "not running: nothing is redistributed for it"
+	}
+	if v.GetSinceUnix() == 0 {
+		return v.GetState()
+	}
+	since := time.Unix(v.GetSinceUnix(), 0).UTC()
+	return fmt.Sprintf("%s since %s (%s)", v.GetState(), since.Format(time.RFC3339), span(c.now().Sub(since)))
+}
+
+// total is the line under a list: "3 VRFs: 2 ready, 1 failed".
+func total(n int, thing string, states map[string]int, order []string) string {
+	s := count(n, thing)
+	var parts []string
+	rank := func(state string) int {
+		if i := slices.Index(order, state); i >= 0 {
+			return i
+		}
+		return len(order)
+	}
+	names := make([]string, 0, len(states))
+	for state := range states {
+		names = append(names, state)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a, b))
+	})
+	for _, state := range names {
+		parts = append(parts, fmt.Sprintf("%d %s", states[state], state))
+	}
+	if len(parts) > 0 {
+		s += ": " + strings.Join(parts, ", ")
+	}
+	return s
+}
+
+func number(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
+
+// in says when something is due.
+func in(d time.Duration) string {
+	if d <= 0 {
+		return "now"
+	}
+	return "in " + span(d)
+}
+
+// span renders a duration in its two greatest units: "3d4h", "2m5s".
+func span(d time.Duration) string {
+	s := int64(max(0, d.Round(time.Second)).Seconds())
+	switch {
+	case s < 60:
+		return fmt.Sprintf("%ds", s)
+	case s < 3600:
+		return fmt.Sprintf("%dm%ds", s/60, s%60)
+	case s < 86400:
+		return fmt.Sprintf("%dh%dm", s/3600, s/60%60)
+	}
+	return fmt.Sprintf("%dd%dh", s/86400, s/3600%24)
+}
