@@ -43,13 +43,15 @@ const (
 // route.
 func (n *tenants) vpn(no, rd string, i int, policy string) {
 	n.T.Helper()
+	network := func(prefix, policy string) string {
+		if no != "" {
+			return fmt.Sprintf("no network %s rd %s label 100", prefix, rd)
+		}
+		return fmt.Sprintf("network %s rd %s label 100 route-map %s", prefix, rd, policy)
+	}
 	n.peer.Configure("router bgp 65100",
-		"address-family ipv4 vpn",
-		fmt.Sprintf("%s network %s rd %s label 100 route-map %s4", no, vpn4(i), rd, policy),
-		"exit-address-family",
-		"address-family ipv6 vpn",
-		fmt.Sprintf("%s network %s rd %s label 100 route-map %s6", no, vpn6(i), rd, policy),
-		"exit-address-family")
+		"address-family ipv4 vpn", network(vpn4(i), policy+"4"), "exit-address-family",
+		"address-family ipv6 vpn", network(vpn6(i), policy+"6"), "exit-address-family")
 }
 
 func vpn4(i int) string { return fmt.Sprintf("172.20.%d.0/24", i) }
@@ -126,16 +128,26 @@ func TestExportByRouteTarget(t *testing.T) {
 	n.b.WaitOwn(lab.Main, lines(over(0, 1, 2, 3), over(1, 9))...)
 
 	t.Log("the same without a withdraw between: an implicit one")
-	n.peer.Configure("bgp route-map delay-timer 1")
-	n.policies(policy{name: "AB", rts: rdA, hop4: via0v4, hop6: via0v6})
-	n.a.WaitOwn(lab.Main, over(0, 3, 9)...)
-	n.b.WaitOwn(lab.Main, lines(over(0, 1, 2), over(1, 9))...)
+	// FRR adds what a neighbour's route map sets to what a path has.
+	n.vpn("", "65100:1", 5, "A")
+	n.a.WaitOwn(lab.Main, over(0, 3, 5, 9)...)
+	mark := n.a.Mark()
+	n.peer.Configure(
+		"ip prefix-list FIVE permit "+vpn4(5), "ipv6 prefix-list FIVE permit "+vpn6(5),
+		"route-map OUT permit 4", "match ip address prefix-list FIVE", "set extcommunity rt "+rdB,
+		"route-map OUT permit 6", "match ipv6 address prefix-list FIVE", "set extcommunity rt "+rdB)
+	n.b.WaitOwn(lab.Main, lines(over(0, 1, 2, 3, 5), over(1, 9))...)
+	n.peer.Configure("no route-map OUT permit 4", "no route-map OUT permit 6")
+	n.b.WaitOwn(lab.Main, lines(over(0, 1, 2, 3), over(1, 9))...)
+	n.a.WaitOwn(lab.Main, over(0, 3, 5, 9)...)
+	lab.Equal(t, "what happened to the routes of the tenant that kept its route target", 0, len(n.a.Since(mark)))
 	n.onlyTenants()
 
 	t.Log("all are withdrawn")
 	n.vpn("no", "65100:1", 1, "B")
 	n.vpn("no", "65100:2", 2, "B")
 	n.vpn("no", "65100:3", 3, "AB")
+	n.vpn("no", "65100:1", 5, "A")
 	n.vpn("no", "65100:1", 9, "A")
 	n.vpn("no", "65100:2", 9, "B1")
 	n.a.WaitOwn(lab.Main)

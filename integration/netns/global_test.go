@@ -35,19 +35,19 @@ router id 10.0.0.2;
 log stderr all;
 protocol device {}
 ` + routes + `
-template bgp router {
+template bgp peering {
   local as 65100;
   connect retry time 1;
   error wait time 1, 2;
   hold time 9;
   startup hold time 9;
 }
-protocol bgp v4 from router {
+protocol bgp v4 from peering {
   neighbor 10.0.0.1 as 65000;
   source address 10.0.0.2;
   ipv4 { import all; export where proto = "four"; next hop keep; };
 }
-protocol bgp v6 from router {
+protocol bgp v6 from peering {
   neighbor 2001:db8::1 as 65000;
   source address 2001:db8::2;
   ipv6 { import all; export where proto = "six"; next hop keep; };
@@ -196,4 +196,16 @@ func TestGlobalRIBImport(t *testing.T) {
 	received([]string{"192.0.2.0/24"}, []string{"2001:db8:a::/64"})
 	n.rtr.IP("link", "set", "lan0", "down")
 	received([]string{}, []string{})
+}
+
+// An IPv4 prefix whose nexthop is an IPv6 address (RFC 8950).
+func TestIPv4OverIPv6Nexthop(t *testing.T) {
+	t.Parallel()
+	n := newUpstream(t, "protocol static four { ipv4; route 172.16.1.0/24 via 10.0.0.2 { bgp_next_hop = 2001:db8::2; }; }\n")
+	config := strings.Replace(birdConfig("protocol static four { ipv4; route 172.16.1.0/24 via 10.0.0.2 { bgp_next_hop = 2001:db8::2; }; }\n"),
+		"ipv6 { import all;", "ipv4 { extended next hop on; import none; export where proto = \"four\"; next hop keep; };\n  ipv6 { import all;", 1)
+	n.bird.Reconfigure(config)
+	n.daemon = n.rtr.Daemon(strings.Replace(exportWhere(), `afi-safi-name = "ipv6-unicast"`,
+		"afi-safi-name = \"ipv6-unicast\"\n  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = \"ipv4-unicast\"", 1))
+	n.rtr.WaitOwn(lab.Main, "172.16.1.0/24 via 2001:db8::2 dev eth0 metric 20")
 }

@@ -43,16 +43,6 @@ func TestLeaks(t *testing.T) {
 	lab.Equal(t, "routes of the daemon in b", []string{}, n.b.OwnEverywhere())
 }
 
-// An IPv4 prefix whose nexthop is an IPv6 address (RFC 8950).
-func TestIPv4OverIPv6Nexthop(t *testing.T) {
-	t.Parallel()
-	n := newTenants(t)
-	n.start(n.both())
-	n.peer.Configure("route-map MIXED permit 10", "set extcommunity rt "+rdA, "set ipv6 vpn next-hop "+via0v6)
-	n.peer.Configure("router bgp 65100", "address-family ipv4 vpn", "network "+vpn4(1)+" rd 65100:1 label 100 route-map MIXED")
-	n.a.WaitOwn(lab.Main, vpn4(1)+" via "+via0v6+" dev eth0 metric 20")
-}
-
 // A VRF takes no more routes than its quota, keeps those it has, and says so;
 // the other tenant and the session notice nothing.
 func TestQuota(t *testing.T) {

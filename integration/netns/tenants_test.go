@@ -80,6 +80,8 @@ func (n *tenants) waitSession() {
 const upstreamConfig = `
 frr defaults traditional
 hostname up
+bgp route-map delay-timer 1
+route-map OUT permit 100
 router bgp 65100
  bgp router-id 10.0.0.2
  no bgp ebgp-requires-policy
@@ -89,10 +91,12 @@ router bgp 65100
  neighbor 10.0.0.1 timers connect 1
  address-family ipv4 vpn
   neighbor 10.0.0.1 activate
+  neighbor 10.0.0.1 route-map OUT out
   neighbor 10.0.0.1 attribute-unchanged next-hop
  exit-address-family
  address-family ipv6 vpn
   neighbor 10.0.0.1 activate
+  neighbor 10.0.0.1 route-map OUT out
   neighbor 10.0.0.1 attribute-unchanged next-hop
  exit-address-family
 `

@@ -81,6 +81,11 @@ func host(args []string) (int, error) {
 	if os.Geteuid() != 0 {
 		return exitNoResult, fmt.Errorf("this needs root, for packages and for reading the host's files as root in the machine: run it as root, for example by sudo")
 	}
+	// Where ip, depmod and the routing daemons are, which is not in every
+	// caller's path. The command inherits it.
+	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin"); err != nil {
+		return exitNoResult, err
+	}
 	if o.cache == "" {
 		cache, err := defaultCache()
 		if err != nil {

@@ -19,6 +19,10 @@ var netModules = []string{
 	"tcp_diag", "udp_diag", "unix_diag", "netlink_diag", "raw_diag",
 }
 
+// moduleOptions are what a module is loaded with. Without it dummy makes an
+// interface that nobody asked for.
+var moduleOptions = map[string]string{"dummy": "numdummies=0"}
+
 // moduleFiles returns the files of modules, relative to the folder of a
 // kernel's modules, each after those that it needs. What is built into the
 // kernel has no file.
@@ -58,10 +62,10 @@ func orderModules(dep, builtin string, names []string) ([]string, error) {
 		if !ok {
 			return nil, fmt.Errorf("the kernel has no module %s", name)
 		}
-		// depmod lists all that a module needs, directly or not, and what must
-		// be loaded first comes last.
-		slices.Reverse(m.needs)
-		for _, file := range append(m.needs, m.file) {
+		// depmod lists all that a module needs, directly or not; what must be
+		// loaded first comes last.
+		files := append([]string{m.file}, m.needs...)
+		for _, file := range slices.Backward(files) {
 			if !slices.Contains(order, file) {
 				order = append(order, file)
 			}

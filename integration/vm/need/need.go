@@ -1,0 +1,41 @@
+// Package need says what a test needs of the kernel that it runs on.
+package need
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// RequireVRF is the environment variable that, set to 1, makes a missing VRF
+// device a failure: it is set where the kernel is known to have them, and in
+// the virtual machine of integration/vm.
+const RequireVRF = "VRFREDIST_REQUIRE_VRF"
+
+// VRF skips a test on a kernel that has no VRF devices and says where it runs
+// instead. Where RequireVRF is set, the test fails.
+func VRF(t testing.TB) {
+	t.Helper()
+	err := makeVRF()
+	switch {
+	case err == nil:
+	case os.Getenv(RequireVRF) == "1":
+		t.Fatalf("no VRF device can be made here, and %s=1 says that it must: %v", RequireVRF, err)
+	default:
+		t.Skipf("this kernel has no VRF device: `make test-vm` runs this test (%v)", err)
+	}
+}
+
+// makeVRF makes a VRF device in a namespace that ends with the process that
+// makes it.
+func makeVRF() error {
+	cmd := exec.Command("ip", "link", "add", "probe", "type", "vrf", "table", "10")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("ip link add type vrf: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// run runs a command in a machine, passes its output on, and returns its exit
+// status. The machine is gone when run returns.
+func run(o options, argv []string) (int, error) {
+	t, limit, err := newTask(argv)
+	if err != nil {
+		return exitNoResult, err
+	}
+	if o.timeout > 0 {
+		limit = o.timeout
+	}
+	k, err := openKernel(o.cache)
+	if err != nil {
+		return exitNoResult, err
+	}
+	initramfs, err := newInitramfs(k, &t)
+	if err != nil {
+		return exitNoResult, err
+	}
+	defer initramfs.Close()
+	// Before the machine starts: a signal from here on ends it with us.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP)
+	m, err := start(o, k, initramfs, t.Shares)
+	if err != nil {
+		return exitNoResult, err
+	}
+	code, err := m.wait(limit, signals)
+	m.kill()
+	if err != nil {
+		return code, fmt.Errorf("%w%s", err, m.lastWords())
+	}
+	m.note("exit status %d", code)
+	return code, nil
+}
+
+func newTask(argv []string) (task, time.Duration, error) {
+	program, err := exec.LookPath(argv[0])
+	if err != nil {
+		return task{}, 0, fmt.Errorf("find the command: %w", err)
+	}
+	if program, err = filepath.Abs(program); err != nil {
+		return task{}, 0, fmt.Errorf("find the command: %w", err)
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return task{}, 0, fmt.Errorf("find the working folder: %w", err)
+	}
+	limit, shares := testFlags(argv[1:], dir)
+	t := task{
+		Args: append([]string{program}, argv[1:]...),
+		Env:  append(os.Environ(), "VRFREDIST_REQUIRE_VRF=1"),
+		Dir:  dir,
+		// Programs built with -cover write there when they end.
+		Shares: share(shares, dir, os.Getenv("GOCOVERDIR")),
+		Seed:   make([]byte, 64),
+	}
+	if _, err := rand.Read(t.Seed); err != nil {
+		return task{}, 0, fmt.Errorf("make a seed: %w", err)
+	}
+	return t, limit, nil
+}
+
+// machine is a running virtual machine.
+type machine struct {
+	began   time.Time
+	verbose bool
+	qemu    *exec.Cmd
+	frames  *os.File
+	console tail
+}
+
+func start(o options, k kernel, initramfs *os.File, shares []string) (*machine, error) {
+	program, err := exec.LookPath(qemuProgram)
+	if err != nil {
+		return nil, fmt.Errorf("%w; `vmrun -prepare` installs it", err)
+	}
+	args, err := qemuArgs(o, k, shares)
+	if err != nil {
+		return nil, err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	defer w.Close() // QEMU has its own; the pipe ends with it
+	m := &machine{began: time.Now(), verbose: o.verbose, frames: r, qemu: exec.Command(program, args...)}
+	var console io.Writer = &m.console
+	if o.verbose {
+		console = os.Stderr
+	}
+	m.qemu.Stdout, m.qemu.Stderr = console, console
+	m.qemu.ExtraFiles = []*os.File{framesFD - 3: w, initramfsFD - 3: initramfs}
+	// Nothing that QEMU starts outlives it, for it is process 1 of a namespace;
+	// and it does not outlive this process, however that ends. In a process
+	// group of its own it sees no ctrl-C: this process does, and kills it.
+	m.qemu.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	if err := m.qemu.Start(); err != nil {
+		r.Close()
+		return nil, fmt.Errorf("start QEMU: %w", err)
+	}
+	return m, nil
+}
+
+// wait returns the command's exit status, or the one that stands for what
+// happened instead, and what that was.
+func (m *machine) wait(limit time.Duration, signals <-chan os.Signal) (int, error) {
+	type answer struct {
+		result
+		err error
+	}
+	answered := make(chan answer, 1)
+	// Not joined: where nobody reads this process's output, it would wait for
+	// ever. It ends with the machine, or with the process, which comes next.
+	go func() {
+		r, err := receive(m.frames, func() { m.note("the command starts") }, os.Stdout, os.Stderr)
+		answered <- answer{r, err}
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case a := <-answered:
+		switch {
+		case a.err != nil:
+			return exitNoResult, a.err
+		case a.Error != "":
+			return exitNoResult, fmt.Errorf("the machine could not run the command: %s", a.Error)
+		case a.Signal != "":
+			fmt.Fprintln(os.Stderr, "vmrun: a signal ended the command:", a.Signal)
+		}
+		return a.Exit, nil
+	case <-timer.C:
+		return exitTimeout, fmt.Errorf("no result within %v: the machine was killed", limit)
+	case s := <-signals:
+		number, ok := s.(syscall.Signal)
+		if !ok {
+			return exitNoResult, fmt.Errorf("the machine was killed on %v", s)
+		}
+		return 128 + int(number), fmt.Errorf("the machine was killed on the signal %q", s)
+	}
+}
+
+// kill ends the machine and waits until it is gone.
+func (m *machine) kill() {
+	// Both fail only where QEMU has ended already, or by this very kill.
+	_ = m.qemu.Process.Kill()
+	_ = m.qemu.Wait()
+	m.frames.Close()
+}
+
+// lastWords is what the console showed last; only once the machine is gone.
+func (m *machine) lastWords() string {
+	if text := bytes.TrimSpace(m.console.text); len(text) > 0 {
+		return "\nThe machine's console:\n" + string(text)
+	}
+	return ""
+}
+
+func (m *machine) note(format string, args ...any) {
+	if m.verbose {
+		fmt.Fprintf(os.Stderr, "vmrun: %.1f s: %s\n", time.Since(m.began).Seconds(), fmt.Sprintf(format, args...))
+	}
+}
+
+// tail keeps the end of what is written to it. One goroutine may write.
+type tail struct{ text []byte }
+
+const tailSize = 32 << 10
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.text = append(t.text, b...)
+	if over := len(t.text) - tailSize; over > 0 {
+		t.text = append(t.text[:0], t.text[over:]...)
+	}
+	return len(b), nil
+}

@@ -1,0 +1,28 @@
+# Tests on a kernel that has VRF devices, where the running one has none.
+#
+#   include integration/vm/vm.mk
+
+VMRUN := $(CURDIR)/.cache/vm/vmrun
+VM_DAEMON := $(CURDIR)/.cache/vm/vrfredist
+# The packages whose tests call need.VRF; each is run in a machine of its own.
+VM_PACKAGES ?= $(shell go list -test -f '{{if .ForTest}}{{.ForTest}} {{join .Imports " "}}{{end}}' ./integration/... | awk '/integration\/vm\/need/ { print $$1 }' | sort -u)
+
+.PHONY: vmrun test-vm test-vm-if-needed
+
+# Static, because it is the machine's first process too.
+vmrun:
+	@mkdir -p $(dir $(VMRUN))
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(VMRUN) ./integration/vm
+
+test-vm: vmrun ## Run the tests that need VRF devices on Debian's kernel, in a virtual machine
+	$(VMRUN) -prepare
+	go build -race -o $(VM_DAEMON) ./cmd/vrfredist
+	VRFREDIST_TEST_DAEMON=$(VM_DAEMON) go run ./integration/summary -race -count=1 -p 1 -timeout 20m -exec $(VMRUN) $(VM_PACKAGES)
+
+# Where the running kernel has VRF devices, `make test` ran these tests.
+test-vm-if-needed:
+	@if unshare -n ip link add probe type vrf table 10 2>/dev/null; then \
+		echo "This kernel has VRF devices: the tests that need them ran on it."; \
+	else \
+		$(MAKE) --no-print-directory test-vm; \
+	fi
