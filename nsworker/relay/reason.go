@@ -1,0 +1,74 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// dialError says why a peer was not reached and what to look at.
+func dialError(n Neighbor, err error) error {
+	return &reason{fmt.Sprintf("no session with %v: %s", n, dialWords(n, err)), err}
+}
+
+func dialWords(n Neighbor, err error) string {
+	switch {
+	case errors.Is(err, unix.ETIMEDOUT) && n.Password != "":
+		return "the connection timed out; is the password the same on both sides?"
+	case errors.Is(err, unix.ETIMEDOUT) && n.TTLSecurity != 0:
+		return "the connection timed out; is the peer up, and does it have TTL security too?"
+	case errors.Is(err, unix.ETIMEDOUT):
+		return "the connection timed out; is the peer up, and does it want a password?"
+	case errors.Is(err, unix.ECONNREFUSED):
+		return fmt.Sprintf("it refuses connections on port %d; does BGP run there, and does it expect us as %v?", n.port(), n.Local)
+	case errors.Is(err, unix.ECONNRESET):
+		return fmt.Sprintf("it reset the connection; does it expect us as %v?", n.Local)
+	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH):
+		return "there is no way to it; look at the routes and links in that namespace"
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return fmt.Sprintf("our address %v is on no interface there; add it, or change local-address", n.Local)
+	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
+		return fmt.Sprintf("an interface that it needs is not there: %v", err)
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return fmt.Sprintf("%v; run with CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE and CAP_SYS_ADMIN", err)
+	}
+	return err.Error()
+}
+
+// listenError says why we do not listen.
+func listenError(netns string, k listenKey, err error) error {
+	words := err.Error()
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		words = "another program listens there; end it, or change the port"
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		words = fmt.Sprintf("%v; run with CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE and CAP_SYS_ADMIN", err)
+	}
+	return &reason{fmt.Sprintf("cannot listen on %v port %d in %s: %s", k.local, k.port, netnsText(netns), words), err}
+}
+
+// endWords says why a connection ended: copying from src ended with err.
+func endWords(src side, err error) string {
+	switch {
+	case err == nil:
+		return fmt.Sprintf("%v closed the connection", src)
+	case errors.Is(err, unix.EPIPE), errors.Is(err, os.ErrClosed):
+		return fmt.Sprintf("%v closed the connection", src.other())
+	case errors.Is(err, unix.ECONNRESET):
+		return fmt.Sprintf("%v reset the connection", src)
+	case errors.Is(err, unix.ETIMEDOUT), errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.ENETUNREACH):
+		return fmt.Sprintf("%v does not answer any more", src)
+	}
+	return fmt.Sprintf("reading from %v: %v", src, err)
+}
+
+// reason is an error in plain words that still is what caused it.
+type reason struct {
+	text  string
+	cause error
+}
+
+func (r *reason) Error() string { return r.text }
+func (r *reason) Unwrap() error { return r.cause }

@@ -1,0 +1,176 @@
+// Package relay gives GoBGP sessions inside other network namespaces.
+//
+// GoBGP dials and listens in one namespace, and knows its neighbours by their
+// address alone. The relay has sockets of its own in each tenant's namespace:
+// it listens on the tenant's address and dials the peer, and joins each
+// connection to GoBGP's listener by a second one, which comes from an alias of
+// its own in 127.0.0.0/8. GoBGP sees a passive neighbour with the alias for an
+// address; so two tenants may have peers of the same address. What only the
+// outer socket can do is done here: TCP MD5 (RFC 2385), the TTL of eBGP and
+// TTL security (RFC 5082).
+//
+// One connection of a neighbour lives at a time, as in GoBGP itself, which has
+// no collision detection (RFC 4271, section 6.8): the first wins. One that the
+// peer opens while ours is being dialled ends the dialling; one that comes while
+// another lives is refused. Where two speakers refuse each other at the same
+// moment, both try again after delays that differ.
+package relay
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Sockets enters network namespaces.
+type Sockets interface {
+	// InNetns runs f on a thread that is inside a namespace, so that sockets
+	// which f makes belong to it. f does not block. A netns is a name below
+	// /run/netns or an absolute path. Where it is not there, the error matches
+	// rib.ErrAbsent; an error of f is returned so that errors.Is finds it. It is
+	// called by several goroutines at once.
+	InNetns(netns string, f func() error) error
+}
+
+// Relay carries the sessions of a set of neighbours. All methods but Run may be
+// called at any time, by several goroutines.
+type Relay struct {
+	server  netip.AddrPort
+	sockets Sockets
+	log     *slog.Logger
+	changed chan struct{} // signalled when entries changed
+
+	mu      sync.Mutex          // guards what follows
+	entries map[Neighbor]*entry // the set that is wanted
+	spaces  map[string]*space   // those that run, by namespace; Run's to change
+}
+
+// New returns a relay to the BGP server that listens on server, in the daemon's
+// own namespace: a loopback address, which an alias reaches.
+func New(server netip.AddrPort, s Sockets, log *slog.Logger) *Relay {
+	return &Relay{
+		server:  server,
+		sockets: s,
+		log:     log,
+		changed: make(chan struct{}, 1),
+		entries: make(map[Neighbor]*entry),
+		spaces:  make(map[string]*space),
+	}
+}
+
+// Set brings the neighbours to these. The sessions of those that are unchanged
+// in every field stay; a changed one loses its session and gets a new one. A
+// contradiction between neighbours is an error, and then nothing changes. Set
+// does not wait until it is done.
+func (r *Relay) Set(neighbors []Neighbor) error {
+	if err := check(neighbors); err != nil {
+		return fmt.Errorf("set the neighbours in namespaces: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next := make(map[Neighbor]*entry, len(neighbors))
+	for _, n := range neighbors {
+		e := r.entries[n]
+		if e == nil {
+			e = newEntry(n, r.log)
+		}
+		next[n] = e
+	}
+	r.entries = next
+	signal(r.changed)
+	return nil
+}
+
+// Retry looks at a namespace at once: whether it is there, is still the same
+// one, and whether its peers can be reached now. It is for whoever learns that
+// a namespace came, went or had its links changed.
+func (r *Relay) Retry(netns string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.spaces[netns]; s != nil {
+		signal(s.retry)
+	}
+}
+
+// Status returns what is known of each neighbour, in the order of namespace,
+// VRF and address.
+func (r *Relay) Status() []Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]Status, 0, len(r.entries))
+	for _, e := range r.entries {
+		all = append(all, e.status())
+	}
+	slices.SortFunc(all, func(a, b Status) int {
+		if c := strings.Compare(a.Netns, b.Netns); c != 0 {
+			return c
+		}
+		if c := strings.Compare(a.VRF, b.VRF); c != 0 {
+			return c
+		}
+		return a.Peer.Compare(b.Peer)
+	})
+	return all
+}
+
+// Run carries the sessions until ctx ends, then closes them all and joins
+// whatever it started. The end of ctx is no error. It is called once.
+func (r *Relay) Run(ctx context.Context) error {
+	for {
+		r.arrange(ctx)
+		select {
+		case <-ctx.Done():
+			r.mu.Lock()
+			running := r.spaces
+			r.spaces = make(map[string]*space)
+			r.mu.Unlock()
+			for _, s := range running {
+				s.stop()
+			}
+			return nil
+		case <-r.changed:
+		}
+	}
+}
+
+// arrange starts and stops namespaces, and tells each what it is to have.
+func (r *Relay) arrange(ctx context.Context) {
+	r.mu.Lock()
+	wanted := make(map[string][]*entry)
+	for n, e := range r.entries {
+		wanted[n.Netns] = append(wanted[n.Netns], e)
+	}
+	var gone []*space
+	for name, s := range r.spaces {
+		if wanted[name] == nil {
+			delete(r.spaces, name)
+			gone = append(gone, s)
+		}
+	}
+	for name, entries := range wanted {
+		s := r.spaces[name]
+		if s == nil {
+			s = newSpace(r, name)
+			r.spaces[name] = s
+			s.want(entries)
+			s.start(ctx)
+			continue
+		}
+		s.want(entries)
+	}
+	r.mu.Unlock()
+	for _, s := range gone {
+		s.stop()
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,191 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// farewell is how long the second side of a connection may go on after the
+	// first has ended it: for a NOTIFICATION that is under way.
+	farewell = 2 * time.Second
+	// greeting is how long the BGP server may take to send its OPEN. One that
+	// takes longer is busy, and not one that refuses.
+	greeting = 5 * time.Second
+	// knocking is how often and for how long a BGP server that refuses is asked
+	// again. GoBGP closes what comes while its neighbour is idle: for 5 s in the
+	// beginning, for idle-hold-time-after-reset (30 s) after a session.
+	knockAgain = 500 * time.Millisecond
+	knockLimit = 45 * time.Second
+)
+
+// side is one of the two ends that are joined.
+type side bool
+
+const (
+	thePeer   side = false
+	theServer side = true
+)
+
+func (s side) other() side { return !s }
+
+func (s side) String() string {
+	if s == theServer {
+		return "the BGP server"
+	}
+	return "the peer"
+}
+
+// knock opens the neighbour's connection to the BGP server, and asks again for
+// a while where that does not take it. The peer's connection is held meanwhile:
+// closing it at once would make the peer wait for its own retry timer.
+func knock(ctx context.Context, r *Relay, n Neighbor, peer *net.TCPConn) (*net.TCPConn, error) {
+	limit := time.NewTimer(knockLimit)
+	defer limit.Stop()
+	for {
+		server, err := dialServer(ctx, r, n)
+		if err == nil {
+			return server, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if !alive(peer) {
+			return nil, fmt.Errorf("the peer closed the connection before the BGP server took it: %w", err)
+		}
+		again := time.NewTimer(knockAgain)
+		select {
+		case <-ctx.Done():
+		case <-limit.C:
+			again.Stop()
+			return nil, err
+		case <-again.C:
+		}
+		again.Stop()
+	}
+}
+
+// dialServer connects to the BGP server from the alias, and waits until it
+// shows that it takes the connection by sending something.
+func dialServer(ctx context.Context, r *Relay, n Neighbor) (*net.TCPConn, error) {
+	d := net.Dialer{
+		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(n.Alias, 0)),
+		Timeout:   greeting,
+		Control: func(_, _ string, c syscall.RawConn) error {
+			var failed error
+			err := c.Control(func(fd uintptr) {
+				// GoBGP takes TTL security for its side too, if it is told to.
+				failed = setTTL(int(fd), false, 255, 0)
+				if failed == nil && n.Secret != "" {
+					failed = setMD5(int(fd), r.server.Addr(), n.Secret)
+				}
+			})
+			return errors.Join(err, failed)
+		},
+	}
+	c, err := d.DialContext(ctx, "tcp4", r.server.String())
+	if err != nil {
+		return nil, fmt.Errorf("the BGP server does not answer on %v: %w", r.server, err)
+	}
+	server := c.(*net.TCPConn)
+	if err := greeted(ctx, server); err != nil {
+		server.Close() // the error that counts is the first
+		return nil, fmt.Errorf("the BGP server does not take neighbour %v: it is idle, shut down or not configured there: %w", n.Alias, err)
+	}
+	return server, nil
+}
+
+// greeted waits for the first byte, and leaves it there.
+func greeted(ctx context.Context, c *net.TCPConn) error {
+	if err := c.SetReadDeadline(time.Now().Add(greeting)); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Unix(1, 0)) })
+	raw, err := c.SyscallConn()
+	if err != nil {
+		stop()
+		return err
+	}
+	var n int
+	var failed error
+	err = raw.Read(func(fd uintptr) bool {
+		n, _, failed = unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK)
+		return !errors.Is(failed, unix.EAGAIN) && !errors.Is(failed, unix.EINTR)
+	})
+	if !stop() {
+		return ctx.Err()
+	}
+	var slow net.Error
+	switch {
+	case errors.As(err, &slow) && slow.Timeout():
+		// Still open: it is only slow.
+	case err != nil:
+		return err
+	case failed != nil:
+		return failed
+	case n == 0:
+		return io.EOF
+	}
+	return c.SetReadDeadline(time.Time{})
+}
+
+// alive tells whether the connection is established, without reading from it.
+func alive(c *net.TCPConn) bool {
+	const established = 1 // TCP_ESTABLISHED
+	var info *unix.TCPInfo
+	err := control(c, func(fd int) (err error) {
+		info, err = unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		return err
+	})
+	return err == nil && info.State == established
+}
+
+// join carries bytes both ways until one side ends, then ends the other, and
+// says why. It owns both connections. The kernel moves the bytes (splice), with
+// a pipe's bounded buffer for each direction.
+func join(ctx context.Context, peer, server *net.TCPConn) string {
+	type end struct {
+		src side
+		err error
+	}
+	ends := make(chan end, 2)
+	carry := func(dst, src *net.TCPConn, from side) {
+		_, err := io.Copy(dst, src)
+		ends <- end{from, err}
+	}
+	go carry(server, peer, thePeer)
+	go carry(peer, server, theServer)
+
+	stop := context.AfterFunc(ctx, func() {
+		peer.Close()
+		server.Close()
+	})
+	defer stop()
+	first := <-ends
+	// Not closed outright: unread bytes would make that a reset, which can
+	// overtake a NOTIFICATION. The deadline ends what the other side leaves
+	// open. Failures here say that a connection is gone already.
+	limit := time.Now().Add(farewell)
+	_ = peer.SetDeadline(limit)
+	_ = server.SetDeadline(limit)
+	if first.src == thePeer {
+		_ = server.CloseWrite()
+	} else {
+		_ = peer.CloseWrite()
+	}
+	<-ends
+	peer.Close()
+	server.Close()
+	if ctx.Err() != nil {
+		return "the relay was stopped"
+	}
+	return endWords(first.src, first.err)
+}

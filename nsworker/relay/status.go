@@ -1,0 +1,154 @@
+package relay
+
+import (
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// State is what the relay does for a neighbour.
+type State string
+
+// The states of a neighbour.
+const (
+	StateAbsent     State = "absent"     // its namespace is not there
+	StateListening  State = "listening"  // the peer is to dial
+	StateConnecting State = "connecting" // we dial, and listen
+	StateWaiting    State = "waiting"    // connected to the peer; the BGP server does not take it yet
+	StateConnected  State = "connected"  // joined to the BGP server
+)
+
+// Status is what is known of a neighbour. It has no secrets.
+type Status struct {
+	VRF, Netns, Device string
+	Peer, Local, Alias netip.Addr
+	State              State
+	Since              time.Time // of State
+	// Accepted tells that the peer opened the connection that there is now.
+	Accepted bool
+	// Error is why there is no session, in plain words, or why the last one
+	// ended. "" with a connection that is well.
+	Error string
+	// ListenError is why we cannot listen; dialling goes on. "": we listen.
+	ListenError string
+}
+
+// entry is a wanted neighbour and what is known of it. It outlives restarts of
+// the neighbour's namespace.
+type entry struct {
+	n   Neighbor
+	log *slog.Logger
+
+	mu     sync.Mutex // guards what follows
+	s      Status
+	warned map[string]struct{} // reasons logged since the last connection
+}
+
+func newEntry(n Neighbor, log *slog.Logger) *entry {
+	state := StateConnecting
+	if n.PassiveOnly {
+		state = StateListening
+	}
+	return &entry{
+		n: n,
+		log: log.With("vrf", n.VRF, "netns", n.Netns,
+			"peer", n.Peer.String(), "alias", n.Alias.String()),
+		s: Status{
+			VRF: n.VRF, Netns: n.Netns, Device: n.Device,
+			Peer: n.Peer, Local: n.Local, Alias: n.Alias,
+			State: state, Since: time.Now(),
+		},
+		warned: make(map[string]struct{}),
+	}
+}
+
+func (e *entry) status() Status {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.s
+}
+
+func (e *entry) set(state State) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.enter(state)
+}
+
+// begin starts anew, in a namespace that is there.
+func (e *entry) begin() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.enter(e.idle())
+	e.s.Accepted, e.s.Error = false, ""
+}
+
+// enter needs e.mu.
+func (e *entry) enter(state State) {
+	if e.s.State != state {
+		e.s.State, e.s.Since = state, time.Now()
+	}
+}
+
+// idle is the state without a connection.
+func (e *entry) idle() State {
+	if e.n.PassiveOnly {
+		return StateListening
+	}
+	return StateConnecting
+}
+
+// fail notes why there is no session, and logs each reason once: the attempts
+// go on and would fill the log.
+func (e *entry) fail(state State, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.enter(state)
+	e.s.Accepted = false
+	e.s.Error = err.Error()
+	e.warn(err)
+}
+
+// listenFail notes whether we can listen.
+func (e *entry) listenFail(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err == nil {
+		e.s.ListenError = ""
+		return
+	}
+	e.s.ListenError = err.Error()
+	e.warn(err)
+}
+
+// warn needs e.mu.
+func (e *entry) warn(err error) {
+	if _, done := e.warned[err.Error()]; done {
+		return
+	}
+	e.warned[err.Error()] = struct{}{}
+	e.log.Warn(err.Error())
+}
+
+// connected notes that the session's bytes flow.
+func (e *entry) connected(accepted bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.enter(StateConnected)
+	e.s.Accepted, e.s.Error = accepted, ""
+	clear(e.warned)
+	opened := "us"
+	if accepted {
+		opened = "the peer"
+	}
+	e.log.Info("connected a neighbour with the BGP server", "opened_by", opened)
+}
+
+// ended notes that a connection is over.
+func (e *entry) ended(why string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.enter(e.idle())
+	e.s.Accepted, e.s.Error = false, why
+	e.log.Info("a neighbour's connection has ended", "reason", why)
+}
