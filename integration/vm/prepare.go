@@ -2,13 +2,16 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,13 +48,16 @@ func prepare(cache string, out io.Writer) error {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
 		return fmt.Errorf("lock the folder of the kernel: %w", err)
 	}
+	// Interrupted, it still takes back what it did to the host for a while.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
 	p := &preparer{cache: cache, out: out}
-	if err := p.installTools(); err != nil {
+	if err := p.installTools(ctx); err != nil {
 		return err
 	}
 	k, err := openKernel(cache)
 	if errors.Is(err, os.ErrNotExist) {
-		if err := p.fetchKernel(); err != nil {
+		if err := p.fetchKernel(ctx); err != nil {
 			return err
 		}
 		k, err = openKernel(cache)
@@ -65,7 +71,7 @@ func prepare(cache string, out io.Writer) error {
 
 func (p *preparer) say(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
 
-func (p *preparer) installTools() error {
+func (p *preparer) installTools(ctx context.Context) error {
 	var missing []string
 	for _, t := range tools {
 		if _, err := exec.LookPath(t.program); err != nil {
@@ -76,7 +82,7 @@ func (p *preparer) installTools() error {
 		return nil
 	}
 	p.say("Installing %s, without starting any service.", strings.Join(missing, ", "))
-	if err := p.update(); err != nil {
+	if err := p.update(ctx); err != nil {
 		return err
 	}
 	allow, err := refuseServices(policyPath)
@@ -84,7 +90,7 @@ func (p *preparer) installTools() error {
 		return err
 	}
 	install := append([]string{"install", "-q", "-y", "--no-install-recommends"}, missing...)
-	return errors.Join(p.command("", "apt-get", install...), allow())
+	return errors.Join(p.command(ctx, "", "apt-get", install...), allow())
 }
 
 // policyPath is the program that a package's scripts ask whether they may start
@@ -112,21 +118,21 @@ func refuseServices(policy string) (allow func() error, err error) {
 	return allow, nil
 }
 
-func (p *preparer) update() error {
+func (p *preparer) update(ctx context.Context) error {
 	if p.updated {
 		return nil
 	}
 	p.updated = true
-	return p.command("", "apt-get", "update", "-q")
+	return p.command(ctx, "", "apt-get", "update", "-q")
 }
 
 // fetchKernel fills the cache's kernel folder. A half filled one never has its
 // name.
-func (p *preparer) fetchKernel() error {
-	if err := p.update(); err != nil {
+func (p *preparer) fetchKernel(ctx context.Context) error {
+	if err := p.update(ctx); err != nil {
 		return err
 	}
-	about, err := exec.Command("apt-cache", "show", "--no-all-versions", kernelPackage).Output()
+	about, err := exec.CommandContext(ctx, "apt-cache", "show", "--no-all-versions", kernelPackage).Output()
 	if err != nil {
 		return fmt.Errorf("look up the package %s, which Debian has for amd64: %w", kernelPackage, err)
 	}
@@ -140,7 +146,7 @@ func (p *preparer) fetchKernel() error {
 	}
 	defer os.RemoveAll(work)
 	p.say("Fetching the package %s and unpacking it into %s. Nothing of it is installed.", image, p.cache)
-	if err := p.command(work, "apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", image); err != nil {
+	if err := p.command(ctx, work, "apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", image); err != nil {
 		return err
 	}
 	debs, err := filepath.Glob(filepath.Join(work, "*.deb"))
@@ -148,10 +154,10 @@ func (p *preparer) fetchKernel() error {
 		return fmt.Errorf("apt-get download left %d packages, not one", len(debs))
 	}
 	tree := filepath.Join(work, "tree")
-	if err := p.command("", "dpkg-deb", "-x", debs[0], tree); err != nil {
+	if err := p.command(ctx, "", "dpkg-deb", "-x", debs[0], tree); err != nil {
 		return err
 	}
-	ready, err := p.unpackKernel(tree, filepath.Join(work, "kernel"), strings.TrimPrefix(image, "linux-image-"))
+	ready, err := p.unpackKernel(ctx, tree, filepath.Join(work, "kernel"), strings.TrimPrefix(image, "linux-image-"))
 	if err != nil {
 		return err
 	}
@@ -159,7 +165,7 @@ func (p *preparer) fetchKernel() error {
 }
 
 // unpackKernel makes of a package's files the folder that openKernel expects.
-func (p *preparer) unpackKernel(tree, into, release string) (string, error) {
+func (p *preparer) unpackKernel(ctx context.Context, tree, into, release string) (string, error) {
 	modules := filepath.Join(tree, "lib/modules")
 	if _, err := os.Stat(modules); err != nil {
 		modules = filepath.Join(tree, "usr/lib/modules") // Debian 13
@@ -170,10 +176,10 @@ func (p *preparer) unpackKernel(tree, into, release string) (string, error) {
 	if err := os.Rename(modules, filepath.Join(into, "lib/modules")); err != nil {
 		return "", fmt.Errorf("find the kernel's modules in its package: %w", err)
 	}
-	if err := p.unpackModules(filepath.Join(into, "lib/modules")); err != nil {
+	if err := p.unpackModules(ctx, filepath.Join(into, "lib/modules")); err != nil {
 		return "", err
 	}
-	if err := p.command("", "depmod", "-b", into, release); err != nil {
+	if err := p.command(ctx, "", "depmod", "-b", into, release); err != nil {
 		return "", err
 	}
 	image, err := os.ReadFile(filepath.Join(tree, "boot", "vmlinuz-"+release))
@@ -189,7 +195,7 @@ func (p *preparer) unpackKernel(tree, into, release string) (string, error) {
 
 // unpackModules unpacks those that are compressed, as Debian 13 has them: the
 // guest's init hands them to the kernel as they are.
-func (p *preparer) unpackModules(dir string) error {
+func (p *preparer) unpackModules(ctx context.Context, dir string) error {
 	var packed []string
 	if err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
 		if strings.HasSuffix(path, ".ko.xz") {
@@ -202,7 +208,7 @@ func (p *preparer) unpackModules(dir string) error {
 	if len(packed) == 0 {
 		return nil
 	}
-	return p.command("", "xz", append([]string{"-d", "--"}, packed...)...)
+	return p.command(ctx, "", "xz", append([]string{"-d", "--"}, packed...)...)
 }
 
 // dependency finds a package whose name starts with prefix in the Depends field
@@ -223,8 +229,10 @@ func dependency(about, prefix string) (string, error) {
 }
 
 // command runs a program, and shows what it printed only where it fails.
-func (p *preparer) command(dir, name string, args ...string) error {
-	cmd := exec.Command(name, args...)
+func (p *preparer) command(ctx context.Context, dir, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	// A package manager is to end in order.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	var output bytes.Buffer
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &output, &output
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C")

@@ -4,8 +4,8 @@
 
 VMRUN := $(CURDIR)/.cache/vm/vmrun
 VM_DAEMON := $(CURDIR)/.cache/vm/vrfredist
-# The packages whose tests call need.VRF; each is run in a machine of its own.
-VM_PACKAGES ?= $(shell go list -test -f '{{if .ForTest}}{{.ForTest}} {{join .Imports " "}}{{end}}' ./integration/... | awk '/integration\/vm\/need/ { print $$1 }' | sort -u)
+# The packages whose tests import need; each is run in a machine of its own.
+VM_PACKAGES ?= $(shell go list -test -f '{{if .ForTest}}{{.ForTest}} {{join .Imports " "}}{{end}}' ./integration/... | awk '{ p = $$1; $$1 = "" } /integration\/vm\/need/ { print p }' | sort -u)
 
 .PHONY: vmrun test-vm test-vm-if-needed
 

@@ -117,13 +117,13 @@ func TestTenantsKeepTheSamePrefixApart(t *testing.T) {
 func TestPacketsFlowInAVRF(t *testing.T) {
 	need.VRF(t)
 	rtr, host := namespace(t, "rtr"), namespace(t, "host")
-	ip(t, "link", "add", "lan", "netns", rtr, "type", "veth", "peer", "name", "up", "netns", host)
+	ip(t, "link", "add", "lan", "netns", rtr, "type", "veth", "peer", "name", "eth0", "netns", host)
 	ip(t, "-n", rtr, "link", "add", "red", "type", "vrf", "table", "300")
 	ip(t, "-n", rtr, "link", "set", "red", "up")
 	ip(t, "-n", rtr, "link", "set", "lan", "master", "red", "up")
 	ip(t, "-n", rtr, "addr", "add", "192.0.2.1/24", "dev", "lan")
-	ip(t, "-n", host, "link", "set", "up", "up")
-	ip(t, "-n", host, "addr", "add", "192.0.2.2/24", "dev", "up")
+	ip(t, "-n", host, "link", "set", "eth0", "up")
+	ip(t, "-n", host, "addr", "add", "192.0.2.2/24", "dev", "eth0")
 
 	listener := inside(t, host, func() (net.Listener, error) { return net.Listen("tcp", "192.0.2.2:0") })
 	defer listener.Close()
@@ -180,18 +180,18 @@ func TestKernelHasTheRest(t *testing.T) {
 	need.VRF(t)
 	ns := namespace(t, "rest")
 	for _, args := range [][]string{
-		{"dum", "type", "dummy"},
-		{"br", "type", "bridge"},
-		{"vx", "type", "vxlan", "id", "7", "dstport", "4789"},
+		{"dum0", "type", "dummy"},
+		{"br0", "type", "bridge"},
+		{"vx0", "type", "vxlan", "id", "7", "dstport", "4789"},
 		{"va", "type", "veth", "peer", "name", "vb"},
 		{"vlan7", "link", "va", "type", "vlan", "id", "7"},
-		{"mac", "link", "va", "type", "macvlan"},
+		{"mac0", "link", "va", "type", "macvlan"},
 	} {
 		ip(t, append([]string{"-n", ns, "link", "add"}, args...)...)
 	}
-	ip(t, "-n", ns, "link", "set", "dum", "up")
-	ip(t, "-n", ns, "addr", "add", "192.0.2.1/24", "dev", "dum")
-	ip(t, "-n", ns, "nexthop", "add", "id", "9", "via", "192.0.2.9", "dev", "dum")
+	ip(t, "-n", ns, "link", "set", "dum0", "up")
+	ip(t, "-n", ns, "addr", "add", "192.0.2.1/24", "dev", "dum0")
+	ip(t, "-n", ns, "nexthop", "add", "id", "9", "via", "192.0.2.9", "dev", "dum0")
 	ip(t, "-n", ns, "route", "add", "198.51.100.0/24", "nhid", "9")
 	ip(t, "-n", ns, "route", "add", "203.0.113.0/24", "encap", "mpls", "100", "via", "192.0.2.9")
 	if got := find(t, routes(t, ns), "203.0.113.0/24"); got.Encap != "mpls" {
