@@ -10,6 +10,8 @@ import (
 // adopt takes in a whole reading of the table: what is ours there, what is
 // foreign, and the links. Everything that differs afterwards is due.
 func (s *session) adopt(t rib.Table) {
+	s.objects.on = t.Objects && s.spec.NexthopObjects
+	s.objects.load(t.Nexthops)
 	foreign, mine := s.sort(t.Routes)
 	for _, r := range mine {
 		s.found(r)
@@ -17,10 +19,13 @@ func (s *session) adopt(t rib.Table) {
 	s.resolver.view.Links = t.Links
 	s.resolver.view.FIB = rib.NewFIB(foreign)
 	s.publish()
+	for _, tg := range s.targets.byKey {
+		tg.inline = false // what refused an object may have changed
+	}
 	s.reresolve()
 	for prefix, e := range s.entries {
 		if _, there := mine[prefix]; !there {
-			e.have = nil
+			s.hold(e, nil)
 			if e.state == rib.Stale {
 				s.set(prefix, e, 0, "")
 			}
@@ -64,7 +69,7 @@ func (s *session) found(r rib.Route) {
 		}
 	}
 	if have := forwardingOf(r); !e.have.same(have) {
-		e.have = have
+		s.hold(e, have)
 	}
 }
 
@@ -105,6 +110,15 @@ func (s *session) sweepStale() {
 	if n > 0 {
 		s.log.Info("routes of an earlier run that BGP has no more are removed", "routes", n)
 	}
+}
+
+// heedLinks takes in what the interfaces are now, ahead of the reading of the
+// table that will follow: a nexthop that has another way out takes it at once.
+func (s *session) heedLinks(links rib.Links) {
+	s.resolver.view.Links = links
+	s.publish()
+	s.resolveAll()
+	s.importAll()
 }
 
 // heedRoutes takes in single changes that others made in the table.
@@ -152,21 +166,22 @@ func (s *session) heedOwn(ev rib.RouteEvent) {
 	case e == nil && ev.Deleted:
 		return
 	case e == nil:
-		e = &entry{have: forwardingOf(ev.Route)}
+		e = &entry{}
 		s.entries[prefix] = e
+		s.hold(e, forwardingOf(ev.Route))
 	case e.have != nil && e.have.metric != ev.Route.Metric:
 		if !ev.Deleted {
 			s.extra = append(s.extra, ev.Route)
 		}
 		return
 	case ev.Deleted:
-		e.have = nil
+		s.hold(e, nil)
 		if e.state == rib.Stale {
 			s.set(prefix, e, 0, "")
 		}
 	default:
 		if have := forwardingOf(ev.Route); !e.have.same(have) {
-			e.have = have
+			s.hold(e, have)
 		}
 	}
 	s.settle(prefix, e)

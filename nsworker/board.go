@@ -6,10 +6,13 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// Board shows every worker what the others' VRFs look like, so that a leak can
-// be resolved through the VRF it came from. Each worker publishes its own view;
+// Board is what the workers of a daemon know of each other: which ids of nexthop
+// objects are taken, and what the others' VRFs look like, so that a leak can be
+// resolved through the VRF it came from. Each worker publishes its own view;
 // a view is immutable. It is safe for concurrent use.
 type Board struct {
+	ids *idSpace
+
 	mu        sync.Mutex
 	views     map[string]boardView             // guarded by mu
 	followers map[string]map[chan struct{}]int // guarded by mu: by the VRF they follow
@@ -23,6 +26,7 @@ type boardView struct {
 // NewBoard returns an empty board.
 func NewBoard() *Board {
 	return &Board{
+		ids:       &idSpace{taken: make(map[idKey]*Worker)},
 		views:     make(map[string]boardView),
 		followers: make(map[string]map[chan struct{}]int),
 	}

@@ -129,6 +129,7 @@ func (s *session) aim(prefix netip.Prefix, e *entry, tg *target, state rib.State
 func (s *session) drop(tg *target) {
 	if tg != nil && s.targets.put(tg) {
 		s.followAll(tg, -1)
+		s.objects.drop(tg)
 	}
 }
 
@@ -151,7 +152,9 @@ func (s *session) settle(prefix netip.Prefix, e *entry) {
 			s.forget(prefix, e)
 		}
 	case e.have.same(want):
-		e.have = want // the shared one, so that the next comparison is of pointers
+		if want != e.have {
+			s.hold(e, want) // the shared one, so that the next comparison is of pointers
+		}
 		s.set(prefix, e, rib.Installed, "")
 		delete(s.due, prefix)
 	default:
@@ -228,22 +231,27 @@ func (s *session) write(ctx context.Context) error {
 	}
 	errs, err := s.table.Apply(ctx, changes)
 	if err != nil {
-		if ctx.Err() != nil {
-			return err
-		}
-		// What the kernel did of the batch is not known: read before deciding.
-		s.log.Warn("a batch of routes was not confirmed; the table is read again", "err", err)
-		if s.unconfirmed++; s.unconfirmed >= readFailures {
-			return fmt.Errorf("write routes, %d times in a row: %w", s.unconfirmed, err)
-		}
-		s.doubt("write")
-		s.read = false
-		return nil
+		return s.unknown(ctx, err)
 	}
 	s.unconfirmed = 0
 	for i, c := range changes {
 		s.wrote(prefixes[i], c, errs[i])
 	}
+	return nil
+}
+
+// unknown heeds a batch of which it is not known what the kernel did: the table
+// is read before anything else is decided.
+func (s *session) unknown(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	s.log.Warn("a batch of changes was not confirmed; the table is read again", "err", err)
+	if s.unconfirmed++; s.unconfirmed >= readFailures {
+		return fmt.Errorf("write routes, %d times in a row: %w", s.unconfirmed, err)
+	}
+	s.doubt("write")
+	s.read = false
 	return nil
 }
 
@@ -281,7 +289,7 @@ func (s *session) changes() ([]rib.Change, []netip.Prefix) {
 		default:
 			if e.have != nil {
 				s.extra = append(s.extra, e.have.route(prefix, s.spec.Protocol))
-				e.have = nil
+				s.hold(e, nil)
 			}
 			add(prefix, rib.OpAdd, want)
 		}
@@ -322,10 +330,10 @@ func (s *session) wrote(prefix netip.Prefix, c rib.Change, err error) {
 	}
 	switch {
 	case err == nil && c.Op == rib.OpDelete:
-		e.have = nil
+		s.hold(e, nil)
 		s.settle(prefix, e)
 	case err == nil:
-		e.have = e.want()
+		s.hold(e, e.want())
 		s.settle(prefix, e)
 	case errors.Is(err, rib.ErrExists):
 		s.conflict(prefix, e)

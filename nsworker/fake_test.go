@@ -23,7 +23,14 @@ type fakeKernel struct {
 	tables  map[rib.Binding]*fakeTable
 	waiters map[chan struct{}]bool
 	fail    map[string]int // operation -> how many more of them fail; -1: all
-	writes  []string       // every change that was confirmed, oldest first
+	writes  []string       // every change of a route that was confirmed, oldest first
+	// objectWrites are those of nexthop objects.
+	objectWrites []string
+	// nexthops are those of our protocol, by namespace; alien are ids that
+	// another program has.
+	nexthops map[uint64]map[uint32]rib.Nexthop
+	alien    map[uint32]bool
+	noObject bool // the kernel has no nexthop objects
 }
 
 type fakeTable struct {
@@ -41,6 +48,7 @@ var errInjected = errors.New("injected failure")
 
 func newFakeKernel() *fakeKernel {
 	return &fakeKernel{
+		nexthops: make(map[uint64]map[uint32]rib.Nexthop), alien: make(map[uint32]bool),
 		tables: make(map[rib.Binding]*fakeTable), waiters: make(map[chan struct{}]bool), fail: make(map[string]int),
 	}
 }
@@ -74,6 +82,9 @@ func (k *fakeKernel) add(b rib.Binding, inode uint64) *fakeTable {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.tables[b] = t
+	if k.nexthops[inode] == nil {
+		k.nexthops[inode] = make(map[uint32]rib.Nexthop)
+	}
 	k.wakeWaiters()
 	return t
 }
@@ -136,7 +147,11 @@ func (t *fakeTable) Read(context.Context) (rib.Table, error) {
 	if t.k.failing("read") {
 		return rib.Table{}, fmt.Errorf("the dump was interrupted: %w", errInjected)
 	}
-	return rib.Table{Links: maps.Clone(t.links), Routes: slices.Collect(maps.Values(t.routes))}, nil
+	out := rib.Table{Links: maps.Clone(t.links), Objects: !t.k.noObject, Nexthops: slices.Collect(maps.Values(t.objects()))}
+	for _, r := range t.routes {
+		out.Routes = append(out.Routes, t.resolved(r))
+	}
+	return out, nil
 }
 
 func (t *fakeTable) Events() rib.KernelEvents {
@@ -156,8 +171,13 @@ func (t *fakeTable) Apply(_ context.Context, changes []rib.Change) ([]error, err
 	}
 	errs := make([]error, len(changes))
 	for i, c := range changes {
-		if errs[i] = t.apply(c); errs[i] == nil {
-			t.k.writes = append(t.k.writes, c.Op.String()+" "+c.Route.Format(t.links))
+		if errs[i] = t.apply(c); errs[i] != nil {
+			continue
+		}
+		if c.Op >= rib.OpAddNexthop {
+			t.k.objectWrites = append(t.k.objectWrites, c.Op.String())
+		} else {
+			t.k.writes = append(t.k.writes, c.Op.String()+" "+t.line(c.Route))
 		}
 	}
 	if t.k.failing("ack") {
@@ -176,6 +196,12 @@ func (t *fakeTable) apply(c rib.Change) error {
 	}
 	if err := t.refuse[c.Route.Prefix]; err != nil && c.Op != rib.OpDelete {
 		return err
+	}
+	if c.Op >= rib.OpAddNexthop {
+		return t.applyNexthop(c.Op, c.Nexthop)
+	}
+	if n, ok := t.objects()[c.Route.NexthopID]; c.Op != rib.OpDelete && c.Route.NexthopID != 0 && (!ok || !n.Group()) {
+		return fmt.Errorf("nexthop id %d does not exist: %w", c.Route.NexthopID, syscall.EINVAL)
 	}
 	switch c.Op {
 	case rib.OpAdd:
@@ -237,6 +263,11 @@ func (t *fakeTable) link(index int, up bool) {
 		maps.DeleteFunc(t.routes, func(_ rib.Key, r rib.Route) bool {
 			return slices.ContainsFunc(r.Hops, func(h rib.Hop) bool { return h.Ifindex == index })
 		})
+		for id, n := range t.objects() {
+			if !n.Group() && n.Hop.Ifindex == index {
+				t.dropNexthop(id)
+			}
+		}
 	} else {
 		for _, p := range l.Addrs {
 			metric := uint32(0)
@@ -247,7 +278,7 @@ func (t *fakeTable) link(index int, up bool) {
 			t.routes[r.Key()] = r
 		}
 	}
-	t.emit(rib.KernelEvents{Resync: true, Reason: "link"})
+	t.emit(rib.KernelEvents{Resync: true, Reason: "link", Links: maps.Clone(t.links)})
 }
 
 // String prints the table as `ip route` would, without connected routes.
@@ -257,7 +288,7 @@ func (t *fakeTable) String() string {
 	var lines []string
 	for _, r := range t.routes {
 		if r.Protocol != rib.ProtoKernel {
-			lines = append(lines, r.Format(t.links))
+			lines = append(lines, t.line(r))
 		}
 	}
 	slices.Sort(lines)

@@ -40,6 +40,8 @@ func newLab(t *testing.T) *lab {
 	return l
 }
 
+func (l *lab) log() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
 func binding(name string) rib.Binding {
 	if name == vrf.Default {
 		return rib.Binding{}
@@ -50,8 +52,9 @@ func binding(name string) rib.Binding {
 func spec(name string) vrf.Spec {
 	return vrf.Spec{
 		Name: name, Binding: binding(name), Protocol: rib.ProtoOwn, SweepDelay: time.Minute, ResyncInterval: 5 * time.Minute,
-		Import: rib.ImportPolicy{Enabled: true, Interfaces: []string{"eth*"}},
-		Export: rib.ExportPolicy{Enabled: true, Metric: 20, MaxPaths: 4, AcceptBlackhole: true},
+		NexthopObjects: true,
+		Import:         rib.ImportPolicy{Enabled: true, Interfaces: []string{"eth*"}},
+		Export:         rib.ExportPolicy{Enabled: true, Metric: 20, MaxPaths: 4, AcceptBlackhole: true},
 	}
 }
 
@@ -65,7 +68,7 @@ func (l *lab) start(s vrf.Spec) {
 	l.done.Go(func() {
 		for ctx.Err() == nil {
 			l.mu.Lock()
-			w := New(Deps{l.kernel, l.bgp, l.board, slog.New(slog.DiscardHandler)}, l.specs[s.Name], func(st vrf.Status) {
+			w := New(Deps{l.kernel, l.bgp, l.board, l.log()}, l.specs[s.Name], func(st vrf.Status) {
 				l.mu.Lock()
 				defer l.mu.Unlock()
 				l.status[s.Name] = st

@@ -29,14 +29,17 @@ func left(prefix string) rib.Route { return via(prefix, "192.0.2.9", 2, rib.Prot
 func TestRestartWritesNothingThatStands(t *testing.T) {
 	story(t, func(l *lab, table *fakeTable) {
 		for i := range 3 {
-			table.routes[left(fmt.Sprintf("10.%d.0.0/16", i)).Key()] = left(fmt.Sprintf("10.%d.0.0/16", i))
-			l.hear("red", bgpPath(fmt.Sprintf("10.%d.0.0/16", i), "192.0.2.9"))
+			l.hear("red", bgpPath(fmt.Sprintf("10.%d.0.0/16", i), "192.0.2.9"), bgpPath(fmt.Sprintf("10.%d.0.0/16", i), fmt.Sprintf("192.0.2.%d", i), id(1)))
 		}
 		l.feed("red").SetConverged(true)
 		l.start(spec("red"))
 		l.settle()
-		if len(l.kernel.writes) != 0 {
-			t.Errorf("routes that stood were written:\n%s", strings.Join(l.kernel.writes, "\n"))
+		l.stop("red", vrf.ErrExit)
+		l.kernel.writes, l.kernel.objectWrites = nil, nil
+		l.start(spec("red"))
+		l.settle()
+		if len(l.kernel.writes)+len(l.kernel.objectWrites) != 0 {
+			t.Errorf("what stood was written:\n%s\n%s", strings.Join(l.kernel.writes, "\n"), strings.Join(l.kernel.objectWrites, "\n"))
 		}
 		if got := l.state("red").Counts.Installed; got != 3 {
 			t.Errorf("%d routes count as installed, want 3", got)

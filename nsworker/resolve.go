@@ -63,8 +63,13 @@ func (s *session) resolveSome(which func(*target) bool) {
 	if len(changed) == 0 {
 		return
 	}
+	s.settleUsers(changed)
+}
+
+// settleUsers settles the entries of some targets.
+func (s *session) settleUsers(of map[*target]struct{}) {
 	for prefix, e := range s.entries {
-		if _, hit := changed[e.target]; hit && e.target != nil {
+		if _, hit := of[e.target]; hit && e.target != nil {
 			s.settle(prefix, e)
 		}
 	}

@@ -19,6 +19,7 @@ type session struct {
 	table    Table
 	resolver resolver
 	targets  targets
+	objects  objects
 	entries  map[netip.Prefix]*entry // what BGP has for this VRF, and what the kernel has of ours
 	extra    []rib.Route             // own routes under keys that we do not use: to be deleted
 	due      map[netip.Prefix]struct{}
@@ -83,7 +84,8 @@ func newSession(w *Worker, table Table) *session {
 
 		sweepDeadline: time.Now().Add(w.spec.SweepDelay),
 	}
-	s.resolver = resolver{vrf: w.name, board: w.deps.Board, policy: w.spec.Export}
+	s.objects = newObjects(w, table.Where())
+	s.resolver = resolver{board: w.deps.Board, policy: w.spec.Export, objects: &s.objects}
 	s.resolver.view.Where = table.Where()
 	s.filtered = leftOutBy(w.spec.Export)
 	return s
@@ -130,7 +132,7 @@ func (s *session) run(ctx context.Context) error {
 // nextTimer is how long the loop may wait: not at all while there is work that
 // the last turn left.
 func (s *session) nextTimer() time.Duration {
-	if s.read && (len(s.due) > 0 || len(s.extra) > 0) {
+	if s.read && (len(s.due) > 0 || len(s.extra) > 0 || len(s.objects.due) > 0) {
 		return 0
 	}
 	next := time.Hour
@@ -165,7 +167,13 @@ func (s *session) work(ctx context.Context) error {
 	if s.sweepDue(now) {
 		s.sweepStale()
 	}
-	if err := s.write(ctx); err != nil {
+	if err := s.writeObjects(ctx); err != nil || !s.read {
+		return err
+	}
+	if err := s.write(ctx); err != nil || !s.read {
+		return err
+	}
+	if err := s.tidy(ctx); err != nil {
 		return err
 	}
 	return s.announce(ctx)
@@ -201,6 +209,9 @@ func (s *session) reconcile(ctx context.Context) error {
 // heed takes in what the kernel says.
 func (s *session) heed(ev rib.KernelEvents) {
 	if ev.Resync {
+		if ev.Links != nil && s.read {
+			s.heedLinks(ev.Links)
+		}
 		s.doubt(ev.Reason)
 		return
 	}
@@ -222,6 +233,9 @@ func (s *session) doubt(reason string) {
 // reconfigure takes over a changed Spec. The feed is rewound, so that every
 // route passes the new policy; one that both allow stays as it is.
 func (s *session) reconfigure(spec vrf.Spec) {
+	if s.spec.NexthopObjects != spec.NexthopObjects {
+		s.doubt("nexthop_objects changed")
+	}
 	s.spec = spec
 	s.resolver.policy = spec.Export
 	s.filtered = leftOutBy(spec.Export)
@@ -273,7 +287,7 @@ func (s *session) removeOwn(ctx context.Context) error {
 		return err
 	}
 	mine := slices.DeleteFunc(t.Routes, func(r rib.Route) bool { return !s.own(r) })
-	changes := rib.Diff(nil, mine, nil)
+	changes := append(rib.Diff(nil, mine, nil), s.objects.removal(t.Nexthops)...)
 	for len(changes) > 0 {
 		n := min(len(changes), writeBatch)
 		errs, err := s.table.Apply(ctx, changes[:n])

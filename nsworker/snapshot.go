@@ -27,6 +27,7 @@ type row struct {
 	state  rib.State
 	reason string
 	fwd    *forwarding // in the table, or wanted there; nil: neither
+	hops   []rib.Hop
 }
 
 func (s *session) snapshot(d vrf.Direction) snapshot {
@@ -39,9 +40,15 @@ func (s *session) snapshot(d vrf.Direction) snapshot {
 	}
 	out.rows = make([]row, 0, len(s.entries))
 	for prefix, e := range s.entries {
-		r := row{prefix, e.state, e.reason, e.have}
+		r := row{prefix: prefix, state: e.state, reason: e.reason, fwd: e.have}
 		if r.fwd == nil {
 			r.fwd = e.want()
+		}
+		if r.fwd != nil {
+			r.hops = r.fwd.hops
+			if e.target != nil && r.fwd.group != 0 && r.fwd.group == e.target.group {
+				r.hops = e.target.hops
+			}
 		}
 		switch e.state {
 		case rib.Unresolved:
@@ -70,7 +77,8 @@ func (s snapshot) each(feed *rib.Feed, d vrf.Direction, yield func(rib.RouteStat
 		st := rib.RouteStatus{Prefix: r.prefix, State: r.state, Reason: r.reason}
 		if r.fwd != nil {
 			st.Route = r.fwd.route(r.prefix, s.protocol)
-			st.Devices = s.devices(r.fwd.hops)
+			st.Route.Hops = r.hops
+			st.Devices = s.devices(r.hops)
 		} else {
 			st.Route = rib.Route{Prefix: r.prefix, Metric: s.metric, Protocol: s.protocol, Kind: rib.KindUnicast}
 		}

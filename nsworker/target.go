@@ -12,18 +12,19 @@ import (
 type forwarding struct {
 	metric  uint32
 	kind    rib.Kind
-	hops    []rib.Hop
+	group   uint32    // the nexthop object it hangs on; 0: none
+	hops    []rib.Hop // with a group, what it was when the route was read
 	prefSrc netip.Addr
 }
 
 func forwardingOf(r rib.Route) *forwarding {
-	return &forwarding{r.Metric, r.Kind, r.Hops, r.PrefSrc}
+	return &forwarding{r.Metric, r.Kind, r.NexthopID, r.Hops, r.PrefSrc}
 }
 
 func (f *forwarding) route(prefix netip.Prefix, protocol uint8) rib.Route {
 	return rib.Route{
 		Prefix: prefix, Metric: f.metric, Protocol: protocol,
-		Kind: f.kind, Hops: f.hops, PrefSrc: f.prefSrc,
+		Kind: f.kind, Hops: f.hops, PrefSrc: f.prefSrc, NexthopID: f.group,
 	}
 }
 
@@ -32,8 +33,11 @@ func (f *forwarding) same(o *forwarding) bool {
 	if f == o {
 		return true
 	}
-	if f == nil || o == nil || f.metric != o.metric {
+	if f == nil || o == nil || f.metric != o.metric || f.group != o.group {
 		return false
+	}
+	if f.group != 0 { // what it stands for is the group's business
+		return f.kind == o.kind && f.prefSrc == o.prefSrc
 	}
 	var any netip.Prefix
 	return rib.SameForwarding(f.route(any, 0), o.route(any, 0))
@@ -50,6 +54,9 @@ type target struct {
 	users     int // entries that point here
 
 	want   *forwarding // nil: unresolved
+	hops   []rib.Hop   // what the nexthops resolve to
+	group  uint32      // the id of its nexthop object; 0: none yet
+	inline bool        // no object can be had: routes carry the hops themselves
 	reason string      // why, for a person
 }
 
@@ -116,20 +123,29 @@ func (t *targets) put(tg *target) (last bool) {
 	return true
 }
 
+// lostGroup is told that the group with this id is gone and its id with it.
+func (t *targets) lostGroup(id uint32) {
+	for _, tg := range t.byKey {
+		if tg.group == id {
+			tg.group = 0
+		}
+	}
+}
+
 // resolver turns targets into forwarding, with the view of the VRF itself and
 // those of the VRFs that leak into it.
 type resolver struct {
-	vrf    string
-	view   rib.View
-	board  *Board
-	policy rib.ExportPolicy
+	view    rib.View
+	board   *Board
+	policy  rib.ExportPolicy
+	objects *objects
 }
 
 // resolve sets tg.want or tg.reason, and tells whether want changed. Of several
 // nexthops those that resolve are used; where none does, nothing is installed.
 func (r *resolver) resolve(tg *target) (changed bool) {
 	old := tg.want
-	tg.want, tg.reason = nil, ""
+	tg.want, tg.hops, tg.reason = nil, nil, ""
 	src := r.policy.PrefSrc4
 	if tg.ipv6 {
 		src = r.policy.PrefSrc6
@@ -150,14 +166,16 @@ func (r *resolver) resolve(tg *target) (changed bool) {
 		}
 		if len(hops) > 0 {
 			tg.reason = ""
-			tg.want = &forwarding{r.policy.Metric, rib.KindUnicast, hops, src}
+			tg.hops = hops
+			tg.want = r.objects.forwarding(tg, forwarding{metric: r.policy.Metric, kind: rib.KindUnicast, hops: hops, prefSrc: src})
 		}
 	}
-	if old.same(tg.want) {
+	changed = !old.same(tg.want)
+	if !changed {
 		tg.want = old
-		return false
 	}
-	return true
+	r.objects.aim(tg)
+	return changed
 }
 
 // mergeHops adds hops that are not there yet. One member of a group that is

@@ -105,6 +105,7 @@ func (w *Worker) serve(ctx context.Context, table Table) (err error) {
 			err = fmt.Errorf("close the table: %w", cerr)
 		}
 		s.unfollowAll()
+		s.objects.close()
 	}()
 	return s.run(ctx)
 }
@@ -198,6 +199,7 @@ func (w *Worker) leaveUnopened(ctx context.Context) error {
 		return fmt.Errorf("open %s to remove its routes: %w", w.spec.Binding, err)
 	default:
 		s := newSession(w, table)
+		defer s.objects.close()
 		if err := errors.Join(s.removeOwn(ctx), table.Close()); err != nil {
 			return fmt.Errorf("remove the routes of a VRF that ends: %w", err)
 		}

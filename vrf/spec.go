@@ -33,6 +33,7 @@ type Spec struct {
 	Export    rib.ExportPolicy
 
 	Protocol       uint8         // of our routes: 5 to 255
+	NexthopObjects bool          // hang routes on nexthop objects, where the kernel has them
 	ResyncInterval time.Duration // of the slow reconcile
 	SweepDelay     time.Duration // how long an adopted route may stay unheard of
 	OnExit         OnExit

@@ -1,0 +1,95 @@
+package nsworker
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+	"sync"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// The ids of our nexthop objects say what they are and for which table, so that
+// a restarted worker finds each at the id that it would choose again, and two
+// VRFs of one namespace keep out of each other's way:
+//
+//	0x40000000 or 0x50000000   a group, or a single nexthop
+//	bits 16 to 27              the table (its number, or a hash above 4095)
+//	bits 0 to 15               a hash of what it stands for
+const (
+	groupBase  uint32 = 0x40000000
+	singleBase uint32 = 0x50000000
+	baseMask   uint32 = 0xf0000000
+	tagMask    uint32 = 0x0fff0000
+	hashMask   uint32 = 0x0000ffff
+	// idTries is how many ids are tried from the natural one on.
+	idTries = 64
+)
+
+// idSpace knows which ids the workers of this daemon use, by namespace. It is
+// safe for concurrent use.
+type idSpace struct {
+	mu    sync.Mutex
+	taken map[idKey]*Worker
+}
+
+type idKey struct {
+	dev, inode uint64
+	id         uint32
+}
+
+func key(w rib.Where, id uint32) idKey { return idKey{w.Dev, w.Inode, id} }
+
+// claim takes an id for a worker. It is refused where somebody has it already,
+// the worker itself included.
+func (s *idSpace) claim(where rib.Where, id uint32, w *Worker) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := key(where, id)
+	if s.taken[k] != nil {
+		return false
+	}
+	s.taken[k] = w
+	return true
+}
+
+func (s *idSpace) release(where rib.Where, id uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.taken, key(where, id))
+}
+
+func (s *idSpace) owner(where rib.Where, id uint32) *Worker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.taken[key(where, id)]
+}
+
+// tableTag is the part of an id that says for which table it is.
+func tableTag(table uint32) uint32 {
+	if table < 4096 {
+		return table << 16
+	}
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], table)
+	return hash32(b[:]) << 16 & tagMask
+}
+
+func hash32(b []byte) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write(b) // a hash.Hash never fails
+	s := h.Sum32()
+	return s ^ s>>16
+}
+
+// appendHop appends what makes two single nexthops different.
+func appendHop(b []byte, h rib.Hop, ipv6 bool) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(h.Ifindex))
+	b = h.Gateway.AppendTo(b)
+	if ipv6 {
+		b = append(b, '6')
+	}
+	if h.OnLink {
+		b = append(b, 'o')
+	}
+	return b
+}

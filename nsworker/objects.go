@@ -1,0 +1,350 @@
+package nsworker
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// objects keeps the nexthop objects of one VRF as its targets want them: one
+// group for each target, so that a changed resolution is one replace however
+// many routes hang on it, and one single nexthop for each hop. A route always
+// hangs on a group, of one member too: the kernel refuses to make a group of a
+// single nexthop later.
+//
+// Where an id cannot be had, or the kernel refuses an object, the target falls
+// back to routes with their hops inside.
+type objects struct {
+	ids    *idSpace
+	worker *Worker
+	where  rib.Where
+	on     bool // the kernel has nexthop objects, and the Spec wants them
+
+	known   map[uint32]rib.Nexthop // ours, as the kernel confirmed or showed them
+	claimed map[uint32]struct{}
+	groups  map[string]uint32 // ids of groups by target key
+	singles map[string]uint32 // ids of single nexthops by appendHop
+	refs    map[uint32]int    // routes in the table, by the group they hang on
+	due     map[*target]struct{}
+	litter  bool // something may be unused
+	buf     []byte
+}
+
+func newObjects(w *Worker, where rib.Where) objects {
+	return objects{
+		ids: w.deps.Board.ids, worker: w, where: where,
+		known: make(map[uint32]rib.Nexthop), claimed: make(map[uint32]struct{}),
+		groups: make(map[string]uint32), singles: make(map[string]uint32), refs: make(map[uint32]int), due: make(map[*target]struct{}),
+	}
+}
+
+// claim returns a free id, the natural one where possible; 0: none is free.
+func (o *objects) claim(base uint32, what []byte) uint32 {
+	natural := hash32(what)
+	for try := range uint32(idTries) {
+		id := base | tableTag(o.where.Table) | (natural+try)&hashMask
+		if o.ids.claim(o.where, id, o.worker) {
+			o.claimed[id] = struct{}{}
+			return id
+		}
+	}
+	return 0
+}
+
+func (o *objects) release(id uint32) {
+	same := func(_ string, other uint32) bool { return other == id }
+	maps.DeleteFunc(o.groups, same)
+	maps.DeleteFunc(o.singles, same)
+	delete(o.claimed, id)
+	o.ids.release(o.where, id)
+}
+
+// close gives every id back.
+func (o *objects) close() {
+	for id := range o.claimed {
+		o.ids.release(o.where, id)
+	}
+	clear(o.claimed)
+}
+
+// forwarding returns what routes to tg carry: its group, or the hops themselves.
+func (o *objects) forwarding(tg *target, f forwarding) *forwarding {
+	if !o.on || tg.inline {
+		return &f
+	}
+	if tg.group == 0 {
+		tg.group = o.groups[tg.key]
+	}
+	if tg.group == 0 {
+		o.buf = append(o.buf[:0], tg.key...)
+		if tg.group = o.claim(groupBase, o.buf); tg.group == 0 {
+			tg.inline = true
+			return &f
+		}
+		o.groups[tg.key] = tg.group
+	}
+	f.group, f.hops = tg.group, nil
+	return &f
+}
+
+// dissolveFrom is from how many routes on it is cheaper to delete a group, and
+// its routes with it, than the routes one by one.
+const dissolveFrom = 1000
+
+// aim makes tg's group due where it is not what the target resolves to.
+func (o *objects) aim(tg *target) {
+	delete(o.due, tg)
+	if tg.group == 0 || tg.inline || !o.on {
+		return
+	}
+	_, made := o.known[tg.group]
+	switch {
+	case tg.want == nil && made && o.refs[tg.group] >= dissolveFrom, tg.want != nil && !o.stands(tg):
+		o.due[tg] = struct{}{}
+	}
+}
+
+// drop is told that tg has no users any more.
+func (o *objects) drop(tg *target) {
+	delete(o.due, tg)
+	o.litter = true
+}
+
+// stands tells whether tg's group is in the kernel as tg wants it.
+func (o *objects) stands(tg *target) bool {
+	n, ok := o.known[tg.group]
+	return ok && slices.Equal(n.Members, o.members(tg))
+}
+
+// members returns the members of tg's group, in the order in which the kernel
+// shows them: as given. Singles are claimed on the way; one for which there is
+// no id is left out, and makes the group differ from what is wanted for ever:
+// see change.
+func (o *objects) members(tg *target) []rib.NexthopMember {
+	out := make([]rib.NexthopMember, 0, len(tg.hops))
+	for _, h := range tg.hops {
+		out = append(out, rib.NexthopMember{ID: o.single(h, tg.ipv6), Weight: max(h.Weight, 1)})
+	}
+	return out
+}
+
+// single returns the id of the object for one hop; 0: none can be had.
+func (o *objects) single(h rib.Hop, ipv6 bool) uint32 {
+	h.Weight = 0
+	o.buf = appendHop(o.buf[:0], h, ipv6 && !h.Gateway.IsValid())
+	if id, ok := o.singles[string(o.buf)]; ok {
+		return id
+	}
+	what := string(o.buf)
+	id := o.claim(singleBase, o.buf)
+	if id != 0 {
+		o.singles[what] = id
+	}
+	return id
+}
+
+// load takes in a reading of the namespace's objects: those that this VRF uses,
+// or would use, and that no other VRF has claimed.
+func (o *objects) load(all []rib.Nexthop) {
+	clear(o.known)
+	for _, n := range all {
+		if n.ID&tagMask != tableTag(o.where.Table) {
+			continue
+		}
+		if b := n.ID & baseMask; b != groupBase && b != singleBase {
+			continue
+		}
+		if w := o.ids.owner(o.where, n.ID); w == nil || w == o.worker {
+			o.known[n.ID] = n
+		}
+	}
+	o.litter = true
+}
+
+// removal deletes every object of this VRF: groups first, because a single that
+// goes takes its place in them along.
+func (o *objects) removal(all []rib.Nexthop) (changes []rib.Change) {
+	o.load(all)
+	for _, base := range []uint32{groupBase, singleBase} {
+		for id := range o.known {
+			if id&baseMask == base {
+				changes = append(changes, rib.Change{Op: rib.OpDeleteNexthop, Nexthop: rib.Nexthop{ID: id}})
+			}
+		}
+	}
+	return changes
+}
+
+// change builds what one due target needs: the singles that are missing, and
+// its group. Without a group to be, the group goes, and its routes with it.
+func (o *objects) change(buf []rib.Change, tg *target) (changes []rib.Change, ok bool) {
+	if tg.want == nil {
+		return append(buf, rib.Change{Op: rib.OpDeleteNexthop, Nexthop: rib.Nexthop{ID: tg.group}}), true
+	}
+	group := rib.Nexthop{ID: tg.group, Members: o.members(tg)}
+	for i, m := range group.Members {
+		if m.ID == 0 {
+			return buf, false
+		}
+		h := tg.hops[i]
+		h.Weight = 0
+		single := rib.Nexthop{ID: m.ID, IPv6: tg.ipv6 && !h.Gateway.IsValid(), Hop: h}
+		now, there := o.known[m.ID]
+		switch {
+		case !there:
+			buf = append(buf, rib.Change{Op: rib.OpAddNexthop, Nexthop: single})
+		case !sameSingle(now, single): // somebody changed it
+			buf = append(buf, rib.Change{Op: rib.OpReplaceNexthop, Nexthop: single})
+		}
+	}
+	op := rib.OpAddNexthop
+	if _, there := o.known[tg.group]; there {
+		op = rib.OpReplaceNexthop
+	}
+	return append(buf, rib.Change{Op: op, Nexthop: group}), true
+}
+
+func sameSingle(a, b rib.Nexthop) bool {
+	x, y := a.Hop, b.Hop
+	x.Weight, y.Weight, x.Dead, y.Dead = 0, 0, false, false
+	return !a.Group() && x == y
+}
+
+// confirm takes in that the kernel made a change.
+func (o *objects) confirm(c rib.Change) {
+	if c.Op == rib.OpDeleteNexthop {
+		delete(o.known, c.Nexthop.ID)
+	} else {
+		o.known[c.Nexthop.ID] = c.Nexthop
+	}
+	o.litter = true
+}
+
+// writeObjects brings the groups of the due targets about, before any route
+// that is to hang on them.
+func (s *session) writeObjects(ctx context.Context) error {
+	o := &s.objects
+	for tg := range o.due {
+		delete(o.due, tg)
+		changes, ok := o.change(nil, tg)
+		if !ok {
+			s.fallBack(tg)
+			continue
+		}
+		errs, err := s.table.Apply(ctx, changes)
+		if err != nil {
+			return s.unknown(ctx, err)
+		}
+		for i, c := range changes {
+			if errs[i] == nil {
+				o.confirm(c)
+			}
+		}
+		switch err := errors.Join(errs...); {
+		case err != nil:
+			s.log.Debug("nexthop objects were refused; the routes carry their nexthops themselves", "err", err)
+			s.fallBack(tg)
+		case tg.want == nil:
+			s.lostGroup(tg.group)
+		}
+	}
+	return nil
+}
+
+// fallBack makes the routes of tg carry their hops themselves, until the table
+// is read the next time.
+func (s *session) fallBack(tg *target) {
+	tg.inline = true
+	s.resolver.resolve(tg)
+	s.settleUsers(map[*target]struct{}{tg: {}})
+}
+
+// lostGroup takes in that a group is gone: the kernel deleted its routes with
+// it, without a word about the IPv4 ones.
+func (s *session) lostGroup(id uint32) {
+	for prefix, e := range s.entries {
+		if e.have != nil && e.have.group == id {
+			s.hold(e, nil)
+			s.settle(prefix, e)
+		}
+	}
+}
+
+// hold notes what the kernel has of an entry, and which group that hangs on.
+func (s *session) hold(e *entry, f *forwarding) {
+	if e.have != nil && e.have.group != 0 {
+		if s.objects.refs[e.have.group]--; s.objects.refs[e.have.group] == 0 {
+			delete(s.objects.refs, e.have.group)
+			s.objects.litter = true
+		}
+	}
+	if f != nil && f.group != 0 {
+		s.objects.refs[f.group]++
+	}
+	e.have = f
+}
+
+// tidy deletes objects that nothing uses: groups without a target and without a
+// route, then singles without a group. It runs when no route is due, because a
+// route that is still to be moved hangs on its old group.
+func (s *session) tidy(ctx context.Context) error {
+	o := &s.objects
+	if !o.litter || !s.swept || len(s.due) > 0 || len(o.due) > 0 || len(s.extra) > 0 {
+		return nil
+	}
+	o.litter = false
+	wanted := make(map[uint32]bool)
+	for _, tg := range s.targets.byKey {
+		if tg.want != nil {
+			wanted[tg.want.group] = true
+		}
+	}
+	for id := range o.refs {
+		wanted[id] = true
+	}
+	var groups, singles []rib.Change
+	for id, n := range o.known {
+		if id&baseMask != groupBase {
+			continue
+		}
+		if !wanted[id] {
+			groups = append(groups, rib.Change{Op: rib.OpDeleteNexthop, Nexthop: rib.Nexthop{ID: id}})
+			continue
+		}
+		for _, m := range n.Members {
+			wanted[m.ID] = true
+		}
+	}
+	for id := range o.known {
+		if id&baseMask == singleBase && !wanted[id] {
+			singles = append(singles, rib.Change{Op: rib.OpDeleteNexthop, Nexthop: rib.Nexthop{ID: id}})
+		}
+	}
+	return s.discard(ctx, append(groups, singles...))
+}
+
+func (s *session) discard(ctx context.Context, changes []rib.Change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	errs, err := s.table.Apply(ctx, changes)
+	if err != nil {
+		return s.unknown(ctx, err)
+	}
+	o := &s.objects
+	for i, c := range changes {
+		if errs[i] != nil {
+			s.doubt("nexthop refused")
+			continue
+		}
+		id := c.Nexthop.ID
+		o.confirm(c)
+		o.release(id)
+		s.targets.lostGroup(id)
+	}
+	o.litter = false
+	return nil
+}

@@ -1,0 +1,102 @@
+package nsworker
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// TestFailoverIsOneReplace moves the covering route of a nexthop under many
+// routes: none of them is written.
+func TestFailoverIsOneReplace(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		table.set(via("203.0.113.0/24", "192.0.2.7", 2, rib.ProtoStatic, 0))
+		l.start(spec("red"))
+		l.feed("red").SetConverged(true)
+		for i := range 100 {
+			l.hear("red", bgpPath(fmt.Sprintf("10.%d.0.0/16", i), "203.0.113.1"))
+		}
+		l.kernel.writes, l.kernel.objectWrites = nil, nil
+		table.set(via("203.0.113.0/24", "198.51.100.7", 3, rib.ProtoStatic, 0))
+		synctest.Wait()
+		if len(l.kernel.writes) != 0 {
+			t.Errorf("%d routes were written for a changed nexthop", len(l.kernel.writes))
+		}
+		want := []string{"add nexthop", "replace nexthop", "delete nexthop"}
+		if !slices.Equal(l.kernel.objectWrites, want) {
+			t.Errorf("objects were written %q, want %q", l.kernel.objectWrites, want)
+		}
+		for _, line := range strings.Split(table.String(), "\n") {
+			if !strings.Contains(line, "via 198.51.100.7 dev eth1") {
+				t.Errorf("%s does not follow", line)
+			}
+		}
+	})
+}
+
+// TestLostNexthopTakesItsRoutesAtOnce checks that a group of many routes goes by
+// one message, and that what is counted follows.
+func TestLostNexthopTakesItsRoutesAtOnce(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		table.set(via("203.0.113.0/24", "192.0.2.7", 2, rib.ProtoStatic, 0))
+		l.start(spec("red"))
+		for i := range dissolveFrom {
+			l.hear("red", bgpPath(fmt.Sprintf("10.%d.%d.0/24", i/256, i%256), "203.0.113.1"))
+		}
+		l.kernel.writes = nil
+		table.del(rib.Key{Prefix: netip.MustParsePrefix("203.0.113.0/24")})
+		synctest.Wait()
+		l.table(red)
+		if len(l.kernel.writes) != 0 {
+			t.Errorf("%d routes were deleted one by one", len(l.kernel.writes))
+		}
+		if c := l.state("red").Counts; c.Unresolved != dissolveFrom || c.Installed != 0 {
+			t.Errorf("%d routes are unresolved and %d installed", c.Unresolved, c.Installed)
+		}
+	})
+}
+
+// TestForeignNexthopIsLeftAlone takes every id that the target would choose
+// first: another program has it.
+func TestForeignNexthopIsLeftAlone(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		tg := target{key: "4|192.0.2.9"}
+		o := newObjects(New(Deps{Board: NewBoard(), Log: l.log()}, spec("red"), nil), table.where)
+		l.kernel.alien[o.claim(groupBase, []byte(tg.key))] = true
+		l.start(spec("red"))
+		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
+		l.settle()
+		l.table(red, "10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+		if id := table.routes[rib.Key{Prefix: netip.MustParsePrefix("10.1.0.0/16"), Metric: 20}].NexthopID; id != 0 {
+			t.Errorf("the route hangs on the nexthop %d of another program", id)
+		}
+		l.exported("red", "10.1.0.0/16", rib.Installed, "")
+	})
+}
+
+// TestTwoVRFsOfOneNamespaceShareNoID gives two tables that hash alike the same
+// nexthops.
+func TestTwoVRFsOfOneNamespaceShareNoID(t *testing.T) {
+	b := NewBoard()
+	w1, w2 := &Worker{deps: Deps{Board: b}}, &Worker{deps: Deps{Board: b}}
+	where := rib.Where{Dev: 1, Inode: 2, Table: 7}
+	o1, o2 := newObjects(w1, where), newObjects(w2, where)
+	a, c := o1.claim(groupBase, []byte("x")), o2.claim(groupBase, []byte("x"))
+	if a == 0 || c == 0 || a == c {
+		t.Errorf("ids %d and %d", a, c)
+	}
+	o1.load([]rib.Nexthop{{ID: a}, {ID: c}})
+	if _, mine := o1.known[c]; mine || len(o1.known) != 1 {
+		t.Errorf("one VRF takes another's object for its own: %v", o1.known)
+	}
+	o1.close()
+	o3 := newObjects(w2, where)
+	if again := o3.claim(groupBase, []byte("x")); again != a {
+		t.Errorf("an id that was given back is %d now, was %d", again, a)
+	}
+}

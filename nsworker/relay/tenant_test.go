@@ -1,0 +1,357 @@
+package relay_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
+	"github.com/vrfredist/vrfredist/nsworker/relay"
+)
+
+// tenant is a namespace with our address, and a namespace with the peer's.
+type tenant struct {
+	ours, theirs *lab.Namespace
+}
+
+// The same addresses in every tenant.
+var (
+	local4 = netip.MustParseAddr("10.0.0.1")
+	peer4  = netip.MustParseAddr("10.0.0.2")
+	local6 = netip.MustParseAddr("2001:db8::1")
+	peer6  = netip.MustParseAddr("2001:db8::2")
+	localL = netip.MustParseAddr("fe80::a:1")
+	peerL  = netip.MustParseAddr("fe80::a:2")
+)
+
+func newTenant(l *lab.Lab, name string) tenant {
+	l.T.Helper()
+	c := tenant{l.Namespace(name), l.Namespace(name + "-peer")}
+	c.connect(l)
+	return c
+}
+
+func (c tenant) connect(l *lab.Lab) {
+	l.T.Helper()
+	l.Link(c.ours, "eth0", c.theirs, "eth0")
+	c.ours.Address("eth0", "10.0.0.1/24", "2001:db8::1/64", "fe80::a:1/64")
+	c.theirs.Address("eth0", "10.0.0.2/24", "10.0.0.3/24", "2001:db8::2/64", "fe80::a:2/64")
+}
+
+// neighbor is the peer of a tenant.
+func (c tenant) neighbor(alias string) relay.Neighbor {
+	return relay.Neighbor{
+		VRF: c.ours.Role, Netns: c.ours.Name, Peer: peer4, Local: local4,
+		Alias: netip.MustParseAddr(alias), TTL: 1, ConnectRetry: 2 * time.Second,
+	}
+}
+
+func (c tenant) neighbor6(alias string) relay.Neighbor {
+	n := c.neighbor(alias)
+	n.Peer, n.Local = peer6, local6
+	return n
+}
+
+func (c tenant) neighborL(alias string) relay.Neighbor {
+	n := c.neighbor(alias)
+	n.Peer, n.Local = peerL.WithZone("eth0"), localL
+	return n
+}
+
+// started is a relay that runs until the test ends.
+type started struct {
+	*relay.Relay
+	t    testing.TB
+	log  *logBuffer
+	stop func()
+}
+
+func startRelay(t testing.TB, server netip.AddrPort) started {
+	t.Helper()
+	log := new(logBuffer)
+	r := relay.New(server, sockets{}, slog.New(slog.NewTextHandler(log, nil)))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	stop := sync.OnceFunc(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("the relay ended with %v", err)
+			}
+		case <-time.After(lab.Patience):
+			t.Error("the relay does not end")
+		}
+		if t.Failed() {
+			t.Logf("the relay logged:\n%s", log.String())
+		}
+	})
+	t.Cleanup(stop)
+	return started{r, t, log, stop}
+}
+
+func (s started) set(neighbors ...relay.Neighbor) {
+	s.t.Helper()
+	if err := s.Set(neighbors); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// status returns that of the neighbour with an alias.
+func (s started) status(alias string) relay.Status {
+	for _, st := range s.Status() {
+		if st.Alias.String() == alias {
+			return st
+		}
+	}
+	return relay.Status{}
+}
+
+// waitState waits until the neighbour with an alias is in a state.
+func (s started) waitState(alias string, want relay.State) {
+	s.t.Helper()
+	lab.WaitFor(s.t, fmt.Sprintf("%s is %s", alias, want), lab.Patience, func() string {
+		if st := s.status(alias); st.State != want {
+			return fmt.Sprintf("%+v", st)
+		}
+		return ""
+	})
+}
+
+// waitError waits until the neighbour with an alias has an error with text in it.
+func (s started) waitError(alias, text string) {
+	s.t.Helper()
+	lab.WaitFor(s.t, fmt.Sprintf("%s says %q", alias, text), 2*lab.Patience, func() string {
+		if st := s.status(alias); !strings.Contains(st.Error, text) && !strings.Contains(st.ListenError, text) {
+			return fmt.Sprintf("%+v", st)
+		}
+		return ""
+	})
+}
+
+// server stands for the BGP server: it sends its greeting with whom it sees,
+// then echoes.
+type server struct {
+	addr   netip.AddrPort
+	mu     sync.Mutex
+	seen   []string                // the addresses that connected, in order
+	open   map[string]*net.TCPConn // the last of each
+	refuse map[string]bool         // closed at once, as GoBGP does while idle
+}
+
+func startServer(t testing.TB) *server {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{
+		addr: netip.MustParseAddrPort(l.Addr().String()),
+		open: make(map[string]*net.TCPConn), refuse: make(map[string]bool),
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() { s.serve(c.(*net.TCPConn)) })
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		s.mu.Lock()
+		for _, c := range s.open {
+			c.Close()
+		}
+		s.mu.Unlock()
+		wg.Wait()
+	})
+	return s
+}
+
+func (s *server) serve(c *net.TCPConn) {
+	defer c.Close()
+	alias := c.RemoteAddr().(*net.TCPAddr).IP.String()
+	s.mu.Lock()
+	s.seen = append(s.seen, alias)
+	s.open[alias] = c
+	refuse := s.refuse[alias]
+	s.mu.Unlock()
+	if refuse {
+		return
+	}
+	fmt.Fprintf(c, "%s\n", alias)
+	io.Copy(c, c)
+}
+
+func (s *server) setRefuse(alias string, yes bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuse[alias] = yes
+}
+
+func (s *server) connections(alias string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, a := range s.seen {
+		if a == alias {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *server) conn(alias string) *net.TCPConn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open[alias]
+}
+
+// listen opens a listening socket in a namespace.
+func listen(t testing.TB, n *lab.Namespace, addr string, control func(fd int) error) *net.TCPListener {
+	t.Helper()
+	var l net.Listener
+	err := n.Enter(func() (err error) {
+		l, err = (&net.ListenConfig{Control: controlled(control)}).Listen(context.Background(), "tcp", addr)
+		return err
+	})
+	if err != nil {
+		t.Fatalf("listen on %s in %s: %v", addr, n.Role, err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.(*net.TCPListener)
+}
+
+// dial connects from a namespace; it holds a thread while it does.
+func dial(n *lab.Namespace, from, to string, control func(fd int) error) (*net.TCPConn, error) {
+	var c net.Conn
+	err := n.Enter(func() (err error) {
+		d := net.Dialer{Timeout: 3 * time.Second, Control: controlled(control)}
+		if from != "" {
+			d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
+		}
+		c, err = d.Dial("tcp", to)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.TCPConn), nil
+}
+
+func controlled(f func(fd int) error) func(string, string, syscall.RawConn) error {
+	return func(_, _ string, c syscall.RawConn) error {
+		if f == nil {
+			return nil
+		}
+		var failed error
+		return errors.Join(c.Control(func(fd uintptr) { failed = f(int(fd)) }), failed)
+	}
+}
+
+// accept waits for a connection.
+func accept(t testing.TB, l *net.TCPListener) *net.TCPConn {
+	t.Helper()
+	if err := l.SetDeadline(time.Now().Add(lab.Patience)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := l.AcceptTCP()
+	if err != nil {
+		t.Fatalf("no connection came: %v", err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// expect reads exactly want.
+func expect(t testing.TB, c net.Conn, want string) {
+	t.Helper()
+	if err := c.SetReadDeadline(time.Now().Add(lab.Patience)); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(want))
+	if n, err := io.ReadFull(c, got); err != nil || string(got) != want {
+		t.Fatalf("read %q and %v, want %q", got[:n], err, want)
+	}
+}
+
+// echoes proves that bytes flow both ways between a peer and the server.
+func echoes(t testing.TB, c net.Conn, alias string) {
+	t.Helper()
+	expect(t, c, alias+"\n")
+	if _, err := io.WriteString(c, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, c, "hello")
+}
+
+// ends waits for the end of a connection and returns how it ended.
+func ends(t testing.TB, c *net.TCPConn) error {
+	t.Helper()
+	if err := c.SetReadDeadline(time.Now().Add(lab.Patience)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := io.Copy(io.Discard, c)
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		t.Fatal("the connection stays open")
+	}
+	return err
+}
+
+// md5 returns a control that sets a key for a peer.
+func md5(peer netip.Addr, key string) func(int) error {
+	return func(fd int) error {
+		sig := unix.TCPMD5Sig{Keylen: uint16(len(key))}
+		copy(sig.Key[:], key)
+		if peer.Is4() {
+			sig.Addr.Family = unix.AF_INET
+			copy(sig.Addr.Data[2:], peer.AsSlice())
+		} else {
+			sig.Addr.Family = unix.AF_INET6
+			copy(sig.Addr.Data[6:], peer.AsSlice())
+		}
+		return unix.SetsockoptTCPMD5Sig(fd, unix.IPPROTO_TCP, unix.TCP_MD5SIG, &sig)
+	}
+}
+
+// ttl returns a control that sets the TTL that a socket sends.
+func ttl(n int) func(int) error {
+	return func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_TTL, n)
+	}
+}
+
+// logBuffer is a log that is read while it is written.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
