@@ -1,0 +1,400 @@
+package speaker
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	api "github.com/osrg/gobgp/v3/api"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// harness is a watch without a server: tests call its event.
+type harness struct {
+	*watch
+	feeds map[string]*rib.Feed
+}
+
+func newHarness(t testing.TB, conf obj) *harness {
+	t.Helper()
+	c, err := readConf(toJSON(t, conf))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &harness{feeds: map[string]*rib.Feed{Default: rib.NewFeed()}}
+	for _, v := range c.vrfs {
+		h.feeds[v.Name] = rib.NewFeed()
+	}
+	h.watch = newWatch(c, h.feeds, newEORs(), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	h.cancel = func() {}
+	return h
+}
+
+func (h *harness) send(paths ...*api.Path) {
+	h.event(&api.WatchEventResponse{Event: &api.WatchEventResponse_Table{Table: &api.WatchEventResponse_TableEvent{Paths: paths}}})
+}
+
+func (h *harness) len(vrf string) int {
+	n, _ := h.feeds[vrf].Len()
+	return n
+}
+
+// from makes a peer's path one of an event.
+func from(t testing.TB, s spec) *api.Path {
+	p := (&peer{t: t}).path(s)
+	p.NeighborIp, p.SourceId, p.SourceAsn = "127.0.0.2", "127.0.0.2", 65001
+	p.LocalIdentifier = max(s.id, 1)
+	p.Age = timestamppb.New(timestamppb.Now().AsTime())
+	return p
+}
+
+func gone(t testing.TB, s spec) *api.Path {
+	p := from(t, s)
+	p.IsWithdraw = true
+	return p
+}
+
+func eorOf(neighbor, fam string) *api.Path {
+	return &api.Path{NeighborIp: neighbor, Family: family(fam)}
+}
+
+func twoVRFs() obj {
+	return baseConf([]any{
+		vrfConf("blue", "65000:2", []string{"65000:2"}, nil),
+		vrfConf("red", "65000:1", []string{"65000:1"}, nil),
+	}, nil)
+}
+
+// TestBatches: events with more than batchSize paths belong together with those
+// that follow, the paths of one prefix too.
+func TestBatches(t *testing.T) {
+	h := newHarness(t, twoVRFs())
+	var paths []*api.Path
+	for i := range 2 * (batchSize + 1) {
+		// Three paths a prefix, so that one prefix lies across two events.
+		paths = append(paths, from(t, spec{prefix: fmt.Sprintf("10.%d.0.0/16", i/3), id: uint32(i + 1)}))
+	}
+	h.send(paths[:batchSize+1]...)
+	if h.synced {
+		t.Error("the snapshot is complete in the middle")
+	}
+	h.send(paths[batchSize+1:]...)
+	if h.synced || h.feeds[Default].Converged() {
+		t.Error("the snapshot is complete before its last event")
+	}
+	h.send()
+	if !h.synced || !h.feeds[Default].Converged() {
+		t.Error("the snapshot is not complete")
+	}
+	split := (batchSize + 1) / 3
+	if got := len(h.feeds[Default].Lookup(prefix(fmt.Sprintf("10.%d.0.0/16", split)))); got != 3 {
+		t.Errorf("%d paths of the prefix that lay across two events", got)
+	}
+	h.send() // a change that is none of a best path
+	if got := h.len(Default); got != 11 {
+		t.Errorf("%d prefixes", got)
+	}
+}
+
+// TestMixedTargets: of the paths of one destination each VRF gets its own.
+func TestMixedTargets(t *testing.T) {
+	h := newHarness(t, twoVRFs())
+	h.send()
+	k := spec{prefix: "10.1.0.0/16", rd: 5}
+	with := func(id uint32, rts ...uint32) *api.Path { s := k; s.id, s.rts = id, rts; return from(t, s) }
+	ids := func(vrf string) (out []uint32) {
+		for _, p := range h.feeds[vrf].Lookup(prefix(k.prefix)) {
+			out = append(out, p.ID)
+		}
+		return out
+	}
+	h.send(with(1, 1), with(2, 2), with(3, 1, 2))
+	if !slices.Equal(ids("red"), []uint32{1, 3}) || !slices.Equal(ids("blue"), []uint32{2, 3}) {
+		t.Errorf("red %v, blue %v", ids("red"), ids("blue"))
+	}
+	h.send(with(1, 1))
+	if !slices.Equal(ids("red"), []uint32{1}) || len(ids("blue")) != 0 {
+		t.Errorf("red %v, blue %v", ids("red"), ids("blue"))
+	}
+	h.send(with(7, 1), with(7, 1)) // one id twice
+	if !slices.Equal(ids("red"), []uint32{1, 2}) {
+		t.Errorf("red %v", ids("red"))
+	}
+	h.send(gone(t, k)) // without RTs
+	if len(ids("red")) != 0 || len(h.index.at) != 0 {
+		t.Errorf("red %v, index %v", ids("red"), h.index.at)
+	}
+}
+
+// TestIgnored: nothing but IPv4 and IPv6 routes gets in, and a path that cannot
+// be decoded takes its destination's old path away.
+func TestIgnored(t *testing.T) {
+	h := newHarness(t, twoVRFs())
+	h.send()
+	evpn := from(t, spec{prefix: "10.1.0.0/16"})
+	evpn.Family = &api.Family{Afi: api.Family_AFI_L2VPN, Safi: api.Family_SAFI_EVPN}
+	flow := from(t, spec{prefix: "10.1.0.0/16"})
+	flow.Family = &api.Family{Afi: api.Family_AFI_IP, Safi: api.Family_SAFI_FLOW_SPEC_UNICAST}
+	zero := from(t, spec{prefix: "10.1.0.0/16", rd: 5, rts: []uint32{1}})
+	zero.Nlri = any_(t, &api.LabeledVPNIPAddressPrefix{PrefixLen: 16, Prefix: "10.1.0.0", Rd: any_(t, &api.RouteDistinguisherTwoOctetASN{})})
+	broken := from(t, spec{prefix: "10.1.0.0/16"})
+	broken.Nlri = &anypb.Any{TypeUrl: broken.Nlri.TypeUrl, Value: []byte{0xff}}
+	h.send(evpn, flow, zero, broken)
+	if h.len(Default)+h.len("red")+h.len("blue") != 0 {
+		t.Error("a path of another family, with RD 0:0, or broken got in")
+	}
+	h.send(from(t, spec{prefix: "10.1.0.0/16"}))
+	bad := from(t, spec{prefix: "10.1.0.0/16", attrs: []proto.Message{&api.OriginatorIdAttribute{Id: "x"}}})
+	h.send(bad)
+	if h.len(Default) != 0 {
+		t.Error("the old path stands for one that cannot be decoded")
+	}
+	h.end()
+	h.send(from(t, spec{prefix: "10.1.0.0/16"}))
+	if h.len(Default) != 0 {
+		t.Error("an event after the end got in")
+	}
+}
+
+// TestResnapshot: a watch in place of another leaves what is the same alone, and
+// sweeps what is not there any more.
+func TestResnapshot(t *testing.T) {
+	h := newHarness(t, twoVRFs())
+	keep, lose := spec{prefix: "10.1.0.0/16"}, spec{prefix: "10.2.0.0/16"}
+	vpnKeep, vpnLose := spec{prefix: "10.1.0.0/16", rd: 5, rts: []uint32{1}}, spec{prefix: "10.2.0.0/16", rd: 5, rts: []uint32{1}}
+	now := timestamppb.Now()
+	at := func(s spec) *api.Path { p := from(t, s); p.Age = now; return p }
+	h.send(at(keep), at(lose), at(vpnKeep), at(vpnLose))
+	for _, f := range h.feeds {
+		drain(f)
+	}
+	c, err := readConf(toJSON(t, twoVRFs()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.watch = newWatch(c, h.feeds, h.eors, h.log)
+	h.replaces = true
+	h.send(at(keep), at(vpnKeep))
+	for _, vrf := range []string{Default, "red"} {
+		changed := h.feeds[vrf].Take(nil, 10)
+		if len(changed) != 1 || changed[0].Prefix != prefix("10.2.0.0/16") || len(changed[0].Paths) != 0 {
+			t.Errorf("VRF %s: changed %+v, want 10.2.0.0/16 to go and no more", vrf, changed)
+		}
+	}
+}
+
+func TestConvergence(t *testing.T) {
+	down := neighborConf("127.0.0.5", 65001, 179, "l3vpn-ipv4-unicast")
+	down["config"].(obj)["admin-down"] = true
+	ce := neighborConf("127.0.0.4", 65001, 179, "ipv4-unicast")
+	ce["config"].(obj)["vrf"] = "blue"
+	conf := baseConf([]any{
+		vrfConf("blue", "65000:2", []string{"65000:2"}, []string{"65000:1"}),
+		vrfConf("red", "65000:1", []string{"65000:1"}, nil),
+	}, []any{
+		neighborConf("127.0.0.2", 65001, 179, "ipv4-unicast", "l3vpn-ipv4-unicast"),
+		neighborConf("127.0.0.3", 65001, 179, "ipv6-unicast"),
+		ce, down,
+	})
+	h := newHarness(t, conf)
+	h.send(eorOf("127.0.0.2", "ipv4-unicast")) // before the snapshot is complete
+	h.send()
+	state := func() string {
+		s := ""
+		for _, vrf := range []string{Default, "blue", "red"} {
+			if h.feeds[vrf].Converged() {
+				s += vrf + " "
+			}
+		}
+		return s
+	}
+	for _, step := range []struct {
+		eor  *api.Path
+		want string
+	}{
+		{eorOf("127.0.0.9", "ipv6-unicast"), ""},
+		{eorOf("127.0.0.3", "ipv6-unicast"), "default "},
+		{eorOf("127.0.0.2", "l3vpn-ipv4-unicast"), "default blue "},
+		{eorOf("127.0.0.4", "ipv4-unicast"), "default blue red "}, // red imports what blue exports
+	} {
+		h.send(step.eor)
+		if state() != step.want {
+			t.Errorf("after %v: converged %q, want %q", step.eor, state(), step.want)
+		}
+	}
+}
+
+func TestDecodeAttributes(t *testing.T) {
+	link := neighborConf("127.0.0.2", 65001, 179, "ipv4-unicast")
+	link["transport"].(obj)["config"].(obj)["bind-interface"] = "eth7"
+	other := neighborConf("127.0.0.3", 64512, 179, "ipv4-unicast")
+	other["config"].(obj)["local-as"] = 64512
+	h := newHarness(t, baseConf(nil, []any{link, other}))
+	h.send()
+	four := any_(t, &api.FourOctetAsSpecificExtended{IsTransitive: true, SubType: 2, Asn: 70000, LocalAdmin: 3})
+	comms := &api.ExtendedCommunitiesAttribute{Communities: []*anypb.Any{
+		any_(t, &api.TwoOctetAsSpecificExtended{IsTransitive: true, SubType: 2, Asn: 65000, LocalAdmin: 1}),
+		any_(t, &api.IPv4AddressSpecificExtended{IsTransitive: true, SubType: 2, Address: "192.0.2.1", LocalAdmin: 2}),
+		four,
+		any_(t, &api.TwoOctetAsSpecificExtended{IsTransitive: true, SubType: 3, Asn: 65000, LocalAdmin: 9}),  // site of origin
+		any_(t, &api.TwoOctetAsSpecificExtended{IsTransitive: false, SubType: 2, Asn: 65000, LocalAdmin: 9}), // type 0x40
+		any_(t, &api.ColorExtended{Color: 5}),
+	}}
+	p := from(t, spec{prefix: "2001:db8:1::/48", nexthop: "fe80::1", attrs: []proto.Message{
+		comms,
+		&api.CommunitiesAttribute{Communities: []uint32{uint32(llgrStale)}},
+		&api.AsPathAttribute{Segments: []*api.AsSegment{
+			{Type: api.AsSegment_AS_CONFED_SEQUENCE, Numbers: []uint32{64601, 64602}},
+			{Type: api.AsSegment_AS_SEQUENCE, Numbers: []uint32{65001, 65002}},
+		}},
+		&api.OriginatorIdAttribute{Id: "192.0.2.9"},
+		&api.ClusterListAttribute{Ids: []string{"192.0.2.3", "192.0.2.4"}},
+		&api.LocalPrefAttribute{LocalPref: 7},
+		&api.AggregatorAttribute{Asn: 1, Address: "192.0.2.1"},
+	}})
+	h.send(p)
+	got := h.feeds[Default].Lookup(prefix("2001:db8:1::/48"))[0].Attrs
+	want := &rib.Attrs{
+		Nexthop: netip.MustParseAddr("fe80::1%eth7"), Peer: netip.MustParseAddr("127.0.0.2"),
+		RouterID: netip.MustParseAddr("127.0.0.2"), PeerAS: 65001, LocalPref: 7, Stale: true,
+		ASPath: []uint32{65001, 65002}, ASPathLen: 2, OriginatorID: netip.MustParseAddr("192.0.2.9"), ClusterLen: 2,
+		RTs:         []rib.RT{rt(t, "65000:1"), rt(t, "192.0.2.1:2"), rt(t, "1.4464:3")},
+		Communities: []rib.Community{llgrStale},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("attributes\n%+v, want\n%+v", got, want)
+	}
+
+	// Two nexthops, of which GoBGP passes on the second where it has it.
+	two := from(t, spec{prefix: "2001:db8:2::/48"})
+	two.Pattrs[1] = any_(t, &api.MpReachNLRIAttribute{NextHops: []string{"2001:db8::1", "fe80::1"}})
+	h.send(two)
+	a := h.feeds[Default].Lookup(prefix("2001:db8:2::/48"))[0].Attrs
+	if a.Nexthop != netip.MustParseAddr("2001:db8::1") || a.LinkLocal != netip.MustParseAddr("fe80::1%eth7") {
+		t.Errorf("nexthops %s and %s", a.Nexthop, a.LinkLocal)
+	}
+	// The AS of the session's own side decides what is internal.
+	ibgp := from(t, spec{prefix: "10.3.0.0/16"})
+	ibgp.NeighborIp, ibgp.SourceAsn = "127.0.0.3", 64512
+	h.send(ibgp)
+	if a := h.feeds[Default].Lookup(prefix("10.3.0.0/16"))[0].Attrs; !a.IBGP {
+		t.Errorf("attributes %+v: want iBGP", a)
+	}
+	// GoBGP prints an IPv4-mapped prefix as an IPv4 one.
+	mapped := from(t, spec{prefix: "2001:db8:4::/48"})
+	mapped.Nlri = any_(t, &api.IPAddressPrefix{PrefixLen: 120, Prefix: "192.0.2.0"})
+	h.send(mapped)
+	if len(h.feeds[Default].Lookup(netip.MustParsePrefix("::ffff:192.0.2.0/120"))) != 1 {
+		t.Error("an IPv4-mapped prefix is not an IPv6 one")
+	}
+}
+
+// TestRDs: all types of RD, and a sender of too many of them.
+func TestRDs(t *testing.T) {
+	d := newDecoder(&conf{})
+	for text, m := range map[string]proto.Message{
+		"65000:70000": &api.RouteDistinguisherTwoOctetASN{Admin: 65000, Assigned: 70000},
+		"192.0.2.1:7": &api.RouteDistinguisherIPAddress{Admin: "192.0.2.1", Assigned: 7},
+		"1.4464:9":    &api.RouteDistinguisherFourOctetASN{Admin: 70000, Assigned: 9},
+	} {
+		for range 2 {
+			if got, err := d.rd(any_(t, m)); err != nil || got != rd(t, text) {
+				t.Errorf("%s: %x, %v", text, got, err)
+			}
+		}
+	}
+	if _, err := d.rd(any_(t, &api.OriginAttribute{})); err == nil {
+		t.Error("an origin is an RD")
+	}
+	for i := range 1<<16 + 10 {
+		if _, err := d.rd(any_(t, &api.RouteDistinguisherTwoOctetASN{Admin: 1, Assigned: uint32(i)})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(d.rds) > 1<<16 {
+		t.Errorf("%d RDs are remembered", len(d.rds))
+	}
+}
+
+func TestAttrCacheIsBounded(t *testing.T) {
+	var c attrCache
+	hot := &attrEntry{}
+	c.put([]byte("hot"), hot)
+	for i := range 5 * attrCacheSize {
+		c.put(fmt.Append(nil, i), &attrEntry{})
+		if i%100 == 0 && c.get([]byte("hot")) != hot {
+			t.Fatal("what is used is forgotten")
+		}
+	}
+	if n := len(c.young) + len(c.old); n > 2*attrCacheSize {
+		t.Errorf("%d entries", n)
+	}
+	if c.get([]byte("1")) != nil {
+		t.Error("what is not used stays")
+	}
+}
+
+// TestFailLogsOnce: an error that every route brings is one log line.
+func TestFailLogsOnce(t *testing.T) {
+	h := newHarness(t, twoVRFs())
+	var log strings.Builder
+	h.log = slog.New(slog.NewTextHandler(&log, nil))
+	for range 1000 {
+		h.fail(fmt.Errorf("the same"))
+	}
+	if n := strings.Count(log.String(), "\n"); n != 1 {
+		t.Errorf("%d lines", n)
+	}
+}
+
+func BenchmarkEvent(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		spec spec
+		vrfs int
+	}{
+		{"ipv4", spec{prefix: "10.1.0.0/16"}, 0},
+		{"ipv6", spec{prefix: "2001:db8:1::/48"}, 0},
+		{"vpnv4/2 VRFs", spec{prefix: "10.1.0.0/16", rd: 5, rts: []uint32{1}}, 2},
+		{"vpnv4/1000 VRFs", spec{prefix: "10.1.0.0/16", rd: 5, rts: []uint32{1}}, 1000},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			var vrfs []any
+			for i := range c.vrfs {
+				vrfs = append(vrfs, vrfConf(fmt.Sprint(i), fmt.Sprintf("65000:%d", i+1), []string{fmt.Sprintf("65000:%d", i+1)}, nil))
+			}
+			h := newHarness(b, baseConf(vrfs, nil))
+			h.send()
+			c.spec.attrs = []proto.Message{
+				&api.AsPathAttribute{Segments: []*api.AsSegment{{Type: api.AsSegment_AS_SEQUENCE, Numbers: []uint32{65001, 65002, 65003}}}},
+				&api.CommunitiesAttribute{Communities: []uint32{1, 2, 3}},
+			}
+			// A hundred prefixes, so that the feed's queue is bounded as a
+			// worker bounds it.
+			var events []*api.WatchEventResponse
+			for i := range 100 {
+				s := c.spec
+				if strings.HasPrefix(s.prefix, "10.") {
+					s.prefix = fmt.Sprintf("10.%d.0.0/16", i)
+				} else {
+					s.prefix = fmt.Sprintf("2001:db8:%d::/48", i+1)
+				}
+				events = append(events, &api.WatchEventResponse{Event: &api.WatchEventResponse_Table{
+					Table: &api.WatchEventResponse_TableEvent{Paths: []*api.Path{from(b, s)}}}})
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				h.event(events[i%len(events)])
+			}
+		})
+	}
+}
