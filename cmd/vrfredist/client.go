@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -35,6 +37,7 @@ const answerTimeout = time.Minute
 // ask connects to the daemon, has call ask it, and puts what goes wrong into
 // words that say what to do.
 func (c *cli) ask(cmd *cobra.Command, call func(context.Context, vrfredistv1.RedistributionClient) error) error {
+	c.api = cmp.Or(c.api, os.Getenv("VRFREDIST_API"), defaultAPI)
 	network, address, err := parseAPI(c.api)
 	if err != nil {
 		return &usageError{cmd, err}
@@ -99,10 +102,12 @@ func (c *cli) explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	st, ok := status.FromError(err)
-	if !ok {
+	// Not status.FromError: of a wrapped error it makes grpc's own text.
+	var carrier interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &carrier) {
 		return err
 	}
+	st := carrier.GRPCStatus()
 	switch st.Code() {
 	case codes.Unimplemented:
 		return fmt.Errorf("what answers at %s is another program, or a vrfredist of another version: %s", c.api, st.Message())

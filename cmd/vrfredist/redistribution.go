@@ -45,7 +45,7 @@ one. Import takes kernel routes into BGP, export puts BGP routes into the kernel
 	}
 	c.takesVRF(cmd, &name)
 	cmd.Flags().Lookup("vrf").DefValue = "" // none: all of them
-	cmd.Flags().Lookup("vrf").Usage = "only this VRF, which need not run"
+	cmd.Flags().Lookup("vrf").Usage = "only this `VRF`, which need not run"
 	c.printsJSON(cmd)
 	return cmd
 }
@@ -175,9 +175,9 @@ without, every route does. They replace those that were set before.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&r.CommunityName, "community", "", "a community: 65001:100, a number, or a name such as no-export")
-	f.StringSliceVar(&r.CommunityList, "community-list", nil, "more communities, separated by commas")
-	f.StringSliceVar(&r.LargeCommunityList, "large-community-list", nil, "large communities, separated by commas: 65001:1:100")
+	f.StringVar(&r.CommunityName, "community", "", "`COMMUNITY`: 65001:100, a number, or a name such as no-export")
+	f.StringSliceVar(&r.CommunityList, "community-list", nil, "more `COMMUNITIES`, separated by commas")
+	f.StringSliceVar(&r.LargeCommunityList, "large-community-list", nil, "large `COMMUNITIES`, separated by commas: 65001:1:100")
 	c.takesVRF(cmd, &r.Vrf)
 	c.printsJSON(cmd)
 	return cmd

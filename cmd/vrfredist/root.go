@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -60,7 +59,7 @@ func (c *cli) execute(ctx context.Context, args []string, stderr io.Writer) int 
 	}
 	var usage *usageError
 	if !errors.As(err, &usage) && !c.started {
-		usage = &usageError{cmd, err} // of a command that cobra made: completion, help
+		usage = &usageError{cmd, err} // of a command that cobra made
 	}
 	if usage == nil {
 		fmt.Fprintln(stderr, err)
@@ -96,7 +95,8 @@ func newRoot(c *cli) *cobra.Command {
 		Short: "Redistribute routes between a host's VRFs and BGP",
 		Long: `vrfredist redistributes routes between the kernel tables of a host's VRFs and
 network namespaces, and BGP. "vrfredist run" is the daemon, with GoBGP inside;
-the other commands ask it and change it while it runs.`,
+the other commands ask it and change it while it runs, at the address of --api
+or of the environment's VRFREDIST_API.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRun: func(*cobra.Command, []string) {
@@ -106,13 +106,59 @@ the other commands ask it and change it while it runs.`,
 		c.runCommand(), c.checkCommand(), c.reloadCommand(),
 		c.redistributionCommand(), c.vrfCommand(), c.routeCommand(), c.versionCommand())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, err} })
-	address := os.Getenv("VRFREDIST_API")
-	if address == "" {
-		address = defaultAPI
+	root.SetUsageTemplate(usageTemplate)
+	root.PersistentFlags().StringVar(&c.api, "api", "",
+		"`ADDRESS` of the daemon: unix:///PATH or HOST:PORT (default "+defaultAPI+")")
+	root.SetHelpCommand(helpCommand())
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		group(completion)
 	}
-	root.PersistentFlags().StringVar(&c.api, "api", address, "address of the running daemon: unix:///PATH or HOST:PORT (environment: VRFREDIST_API)")
-	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	return root
+}
+
+// usageTemplate is cobra's without its second line of usage, which says of a
+// group what the first one said.
+const usageTemplate = `Usage:
+  {{.UseLine}}
+{{- if .HasExample}}
+
+Examples:
+{{.Example}}
+{{- end}}
+{{- if .HasAvailableSubCommands}}
+
+Commands:
+{{- range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}}  {{.Short}}{{end}}{{end}}
+{{- end}}
+{{- if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
+{{- end}}
+{{- if .HasAvailableInheritedFlags}}
+
+Global flags:
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}
+{{- end}}
+`
+
+// helpCommand is cobra's, with an error for a command that there is not.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:                   "help [COMMAND]",
+		Short:                 "Say what a command does",
+		DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return misused(cmd, "there is no command %q", strings.Join(args, " "))
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
 }
 
 // group makes cmd one that only has subcommands.
@@ -136,7 +182,6 @@ func group(cmd *cobra.Command, subs ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// noArgs and exactly check a command's arguments; what says what they are.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return misused(cmd, "%q is too much: the command takes no arguments", args[0])
@@ -151,7 +196,7 @@ func (c *cli) printsJSON(cmd *cobra.Command) {
 
 // takesVRF gives a command the --vrf flag.
 func (c *cli) takesVRF(cmd *cobra.Command, name *string) {
-	cmd.Flags().StringVar(name, "vrf", "default", "the VRF")
+	cmd.Flags().StringVar(name, "vrf", "default", "the `VRF`")
 	// The error would be of a flag that does not exist.
 	_ = cmd.RegisterFlagCompletionFunc("vrf", c.completeVRF)
 }

@@ -95,8 +95,11 @@ func printRoutes(out io.Writer, d vrfredistv1.Direction, next func() (*vrfredist
 	n, states := 0, make(map[string]int)
 	for {
 		r, err := next()
-		if err != nil {
-			if err := errors.Join(ended(err), t.flush()); err != nil {
+		if err = ended(err); err != nil && n == 0 {
+			return err
+		}
+		if err != nil || r == nil {
+			if err := errors.Join(err, t.flush()); err != nil {
 				return err
 			}
 			break
@@ -110,7 +113,7 @@ func printRoutes(out io.Writer, d vrfredistv1.Direction, next func() (*vrfredist
 			}
 		}
 	}
-	_, err := fmt.Fprintln(out, total(n, "route", states, []string{announced, rib.Installed.String(), rib.Stale.String()}))
+	_, err := fmt.Fprintln(out, total(n, "route", states, stateOrder()))
 	return err
 }
 
@@ -165,6 +168,15 @@ func via(r *vrfredistv1.Route) []string {
 // announced is what a person reads for an imported route that the API calls
 // installed: it is BGP that it was put into.
 const announced = "announced"
+
+// stateOrder is how the line under a list names the states: good ones first.
+func stateOrder() []string {
+	order := []string{announced}
+	for state := rib.Installed; state <= rib.Stale; state++ {
+		order = append(order, state.String())
+	}
+	return order
+}
 
 func importHeading() []string { return []string{"PREFIX", "STATE", "DEV", "PROTOCOL", "MED>", "WHY"} }
 

@@ -25,7 +25,7 @@ type runOptions struct {
 func (c *cli) runCommand() *cobra.Command {
 	var o runOptions
 	cmd := &cobra.Command{
-		Use:   "run -f FILE [flags]",
+		Use:   "run -f FILE [FLAG...]",
 		Short: "Run the daemon",
 		Long: `Runs the daemon in the foreground until SIGTERM or SIGINT. SIGHUP reads the
 configuration file again, as "vrfredist reload" does.`,
@@ -40,12 +40,12 @@ configuration file again, as "vrfredist reload" does.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.File, "file", "f", "", "configuration file: TOML, YAML or JSON")
-	f.StringVar(&o.StateDir, "state-dir", "/var/lib/vrfredist", "directory that keeps what is enabled and disabled at run time")
-	f.StringSliceVar(&o.Listen, "api-listen", nil, "addresses to serve the API on, instead of the file's: unix:///PATH or HOST:PORT")
+	f.StringVarP(&o.File, "file", "f", "", "configuration `FILE`: TOML, YAML or JSON")
+	f.StringVar(&o.StateDir, "state-dir", "/var/lib/vrfredist", "`DIRECTORY` that keeps what is enabled and disabled at run time")
+	f.StringSliceVar(&o.Listen, "api-listen", nil, "`ADDRESS` to serve the API on, instead of the file's: unix:///PATH or HOST:PORT")
 	f.BoolVarP(&o.GracefulRestart, "graceful-restart", "r", false, "tell the neighbours that this is a graceful restart")
-	f.StringVar(&o.LogLevel, "log-level", "info", "least level that is logged: debug, info, warn or error")
-	f.StringVar(&o.LogFormat, "log-format", "text", "text or json")
+	f.StringVar(&o.LogLevel, "log-level", "info", "least `LEVEL` that is logged: debug, info, warn or error")
+	f.StringVar(&o.LogFormat, "log-format", "text", "`FORMAT` of the log: text or json")
 	return cmd
 }
 
@@ -95,7 +95,7 @@ error is printed, a line each. The exit status is 0 where there is none.`,
 			return err
 		},
 	}
-	cmd.Flags().StringVarP(&file, "file", "f", "", "configuration file: TOML, YAML or JSON")
+	cmd.Flags().StringVarP(&file, "file", "f", "", "configuration `FILE`: TOML, YAML or JSON")
 	c.printsJSON(cmd)
 	return cmd
 }

@@ -1,0 +1,425 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
+
+	"github.com/vrfredist/vrfredist/api"
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+var update = flag.Bool("update", false, "write what is printed now as what is wanted")
+
+// now is the time of the sessions.
+var now = time.Date(2026, 11, 23, 6, 0, 0, 0, time.UTC)
+
+// fakeDaemon is an api.Backend with some VRFs in every state.
+type fakeDaemon struct {
+	mu      sync.Mutex
+	vrfs    []vrf.Status // the last one is configured, and does not run
+	reloads int
+}
+
+func newFakeDaemon(t *testing.T) *fakeDaemon {
+	t.Helper()
+	return &fakeDaemon{vrfs: []vrf.Status{
+		{
+			State: vrf.Ready, Since: now.Add(-50 * time.Hour), Table: 254,
+			Counts: vrf.Counts{Paths: 990, Imported: 12, Installed: 980, Filtered: 10},
+			Spec:   vrf.Spec{Name: "default", Export: rib.ExportPolicy{Enabled: true}},
+		},
+		{
+			State: vrf.Pending, Reason: "waits for the namespace tenant-a, which is not there", Since: now.Add(-5 * time.Second),
+			Spec: vrf.Spec{Name: "tenant-a", RD: parsed(t, rib.ParseRD, "65000:20"), Binding: rib.Binding{Netns: "tenant-a", Table: 1001}},
+		},
+		{
+			State: vrf.Failed, Reason: "read the table: operation not permitted; run vrfredist as root, or give it CAP_NET_ADMIN in the user namespace that owns the network namespace",
+			Since: now.Add(-time.Minute), Retry: now.Add(32 * time.Second), Restarts: 7,
+			Spec: vrf.Spec{Name: "tenant-b", RD: parsed(t, rib.ParseRD, "65000:30"), Binding: rib.Binding{Netns: "tenant-b"}},
+		},
+		{
+			State: vrf.Degraded, Reason: "2 routes are unresolved, 1 is in conflict", Since: now.Add(-125 * time.Second), Table: 1010,
+			Counts: vrf.Counts{Paths: 1005, Imported: 3, Installed: 1002, Unresolved: 2, Conflict: 1, Foreign: 5},
+			Spec: vrf.Spec{
+				Name: "vrf-red", RD: parsed(t, rib.ParseRD, "65000:10"),
+				ImportRTs: []rib.RT{parsed(t, rib.ParseRT, "65000:10"), parsed(t, rib.ParseRT, "65000:99")},
+				ExportRTs: []rib.RT{parsed(t, rib.ParseRT, "65000:10")},
+				Binding:   rib.Binding{Device: "vrf-red"},
+				Import:    rib.ImportPolicy{Enabled: true, Interfaces: []string{"eth0", "vlan*"}},
+				Export:    rib.ExportPolicy{Enabled: true, Community: []rib.Community{parsed(t, rib.ParseCommunity, "65001:100")}},
+			},
+		},
+		{Spec: vrf.Spec{Name: "vrf-blue", RD: parsed(t, rib.ParseRD, "65000:40"), Binding: rib.Binding{Device: "vrf-blue"}}},
+	}}
+}
+
+func parsed[T any](t *testing.T, parse func(string) (T, error), s string) T {
+	t.Helper()
+	v, err := parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func (f *fakeDaemon) List() []vrf.Status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.vrfs[:len(f.vrfs)-1])
+}
+
+func (f *fakeDaemon) Get(name string) (vrf.Status, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, st := range f.vrfs {
+		if st.Spec.Name == name {
+			return st, true
+		}
+	}
+	return vrf.Status{}, false
+}
+
+func (f *fakeDaemon) Redistribute(_ context.Context, name string, _ vrf.Direction, change func(*vrf.Spec)) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.vrfs {
+		if f.vrfs[i].Spec.Name == name {
+			change(&f.vrfs[i].Spec)
+			return nil
+		}
+	}
+	return api.ErrUnknownVRF
+}
+
+func (f *fakeDaemon) Reload(context.Context) ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reloads++
+	switch f.reloads {
+	case 1:
+		return []string{`VRF "tenant-c": redistribution starts (netns tenant-c)`, "neighbour 192.0.2.1: added"}, nil
+	case 2, 3:
+		return nil, nil
+	}
+	return nil, errors.New("f.toml:3: netlink.metric: 0 is too small\nf.toml:9: netlink.vrfs[0].name: there is no VRF \"x\"")
+}
+
+func (f *fakeDaemon) Routes(_ context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error {
+	switch {
+	case name == "default":
+		return nil
+	case name != "vrf-red":
+		return fmt.Errorf("VRF %q: %w: it is pending", name, vrf.ErrNotRunning)
+	}
+	routes := exportedRoutes()
+	if d == vrf.Import {
+		routes = importedRoutes()
+	}
+	for _, r := range routes {
+		if !yield(r) {
+			return nil
+		}
+	}
+	return nil
+}
+
+func exportedRoutes() []rib.RouteStatus {
+	addr, prefix := netip.MustParseAddr, netip.MustParsePrefix
+	via := func(gateway string, weight uint16) rib.Hop { return rib.Hop{Gateway: addr(gateway), Weight: weight} }
+	unicast := func(hops ...rib.Hop) rib.Route { return rib.Route{Kind: rib.KindUnicast, Metric: 20, Hops: hops} }
+	path := func(peer, nexthop string) rib.Path {
+		a := &rib.Attrs{Nexthop: addr(nexthop), LocalPref: 100, ASPath: []uint32{65001}}
+		if peer != "" {
+			a.Peer = addr(peer)
+		}
+		return rib.Path{RD: 0x0000_fde8_0000_000a, Attrs: a}
+	}
+	leak := path("", "0.0.0.0")
+	leak.Attrs.Source = "vrf-green"
+	return []rib.RouteStatus{
+		{Prefix: prefix("10.0.0.0/8"), State: rib.Installed, Best: path("192.0.2.1", "198.51.100.1"), Route: unicast(via("198.51.100.1", 1)), Devices: []string{"eth0"}},
+		{Prefix: prefix("10.1.0.0/16"), State: rib.Installed, Best: path("192.0.2.1", "198.51.100.1"), Route: unicast(via("198.51.100.1", 2), via("198.51.100.5", 1)), Devices: []string{"eth0", "eth1"}},
+		{Prefix: prefix("10.2.0.0/16"), State: rib.Installed, Best: leak, Route: unicast(rib.Hop{Ifindex: 3}), Devices: []string{"green0"}},
+		{Prefix: prefix("10.3.0.0/16"), State: rib.Unresolved, Best: path("192.0.2.1", "203.0.113.9"), Reason: "no route in this VRF leads to 203.0.113.9, which is what the nexthop of the best path needs; add a connected or static route to it"},
+		{Prefix: prefix("10.4.0.0/16"), State: rib.Conflict, Best: path("192.0.2.1", "198.51.100.1"), Route: unicast(via("198.51.100.1", 1)), Devices: []string{"eth0"}, Reason: "a static route has this prefix and metric"},
+		{Prefix: prefix("192.0.2.66/32"), State: rib.Installed, Best: path("192.0.2.1", "198.51.100.1"), Route: rib.Route{Kind: rib.KindBlackhole, Metric: 20}},
+		{Prefix: prefix("2001:db8:1::/48"), State: rib.Stale, Route: unicast(via("2001:db8::1", 1)), Devices: []string{"eth0"}, Reason: "left by an earlier run; no neighbour has sent it yet"},
+	}
+}
+
+func importedRoutes() []rib.RouteStatus {
+	prefix := netip.MustParsePrefix
+	hop := []rib.Hop{{Ifindex: 2}}
+	return []rib.RouteStatus{
+		{Prefix: prefix("192.0.2.0/24"), State: rib.Installed, MED: 0, Route: rib.Route{Kind: rib.KindUnicast, Protocol: rib.ProtoKernel, Hops: hop}, Devices: []string{"eth0"}},
+		{Prefix: prefix("198.51.100.0/24"), State: rib.Installed, MED: 1500, Route: rib.Route{Kind: rib.KindUnicast, Protocol: rib.ProtoStatic, Metric: 1500, Hops: hop}, Devices: []string{"vlan12"}, Comms: []string{"65001:7", "65001:1:7"}},
+		{Prefix: prefix("0.0.0.0/0"), State: rib.Filtered, Reason: "it is the default route, and allow_default is off", Route: rib.Route{Kind: rib.KindUnicast, Protocol: rib.ProtoDHCP, Hops: hop}, Devices: []string{"eth0"}},
+	}
+}
+
+// serveFake serves a fake daemon at ./s, and makes that the address that every
+// command uses.
+func serveFake(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	t.Setenv("VRFREDIST_API", "unix:s")
+	listener, err := net.Listen("unix", "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(grpc.UnknownServiceHandler(api.New(newFakeDaemon(t)).Handler()))
+	ended := make(chan error)
+	go func() { ended <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		server.Stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// session runs command lines and writes down what a terminal would show.
+func session(t *testing.T, lines ...string) string {
+	t.Helper()
+	var b strings.Builder
+	for _, line := range lines {
+		c := &cli{out: &b, now: func() time.Time { return now }}
+		var stderr bytes.Buffer
+		fmt.Fprintf(&b, "$ vrfredist %s\n", line)
+		status := c.execute(t.Context(), split(line), &stderr)
+		b.Write(stderr.Bytes())
+		if status != 0 {
+			fmt.Fprintf(&b, "[status %d]\n", status)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// split splits at blanks; a pair of single quotes is an empty argument.
+func split(line string) []string {
+	args := strings.Fields(line)
+	for i := range args {
+		args[i] = strings.ReplaceAll(args[i], "''", "")
+	}
+	return args
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got), or run the tests with -update:\n%s", file, diff)
+	}
+}
+
+func TestSessions(t *testing.T) {
+	here, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, lines := range map[string][]string{
+		"vrf": {
+			"vrf", "vrf vrf-red", "vrf tenant-b", "vrf vrf-blue", "vrf vrf-rde", "vrf vrf-red --json",
+		},
+		"route": {
+			"route export -vrf vrf-red", "route import --vrf=vrf-red", "route export", "route import -vrf=tenant-a",
+			"route export --vrf vrf-red --json", "route import --vrf vrf-red --json",
+		},
+		"redistribution": {
+			"redistribution",
+			"redistribution enable import eth0 eth1 -vrf vrf-red",
+			"redistribution enable import eth*",
+			"redistribution enable export --community 65001:100",
+			"redistribution enable export -vrf vrf-blue --community-list 65001:100,65001:200 --large-community-list 65001:1:100",
+			"redistribution enable export --vrf tenant-a",
+			"redistribution",
+			"redistribution --vrf vrf-blue",
+			"redistribution --vrf vrf-blue --json",
+			"redistribution disable export --vrf vrf-blue",
+			"redistribution disable import --vrf vrf-red --json",
+			"redistribution enable import eth[0",
+			"redistribution enable export --community 70000:1",
+			"redistribution enable export --community-list 65001:1,a:b",
+			"redistribution enable export --large-community-list 65001:1",
+			"redistribution enable export --vrf nobody",
+		},
+		"reload": {"reload", "reload", "reload --json", "reload"},
+		"usage": {
+			"", "rout", "route", "route import x", "route import --foo", "vrf a b", "vrf --api nonsense", "vrf --api unix://",
+			"run", "run -f f --log-level loud", "run -f f --log-format xml", "run -f f --state-dir ''", "check",
+			"redistribution enabel", "redistribution enable", "redistribution enable import", "redistribution enable import eth0 -vrf",
+			"redistribution enable export --community ''", "redistribution enable export --community-list=", "redistribution enable export eth0",
+			"redistribution disable export eth0", "reload now", "version 2", "completion fnord", "completion bash zsh", "help fnord",
+		},
+		"help": {
+			"--help", "run --help", "check --help", "reload --help", "redistribution --help", "redistribution enable --help",
+			"redistribution enable import --help", "redistribution enable export --help", "redistribution disable --help",
+			"redistribution disable import --help", "vrf --help", "help route", "route import --help", "route export --help", "version --help",
+		},
+		"check":  {"check -f fine.toml", "check -f fine.toml --json", "check -f bad.toml", "check -f bad.toml --json", "check -f absent.toml"},
+		"nobody": {"vrf --api unix:nobody", "reload --api 127.0.0.1:1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			serveFake(t)
+			writeConfigs(t)
+			golden(t, filepath.Join(here, name+".golden"), session(t, lines...))
+		})
+	}
+}
+
+// writeConfigs writes a file that is fine, and one with two errors.
+func writeConfigs(t *testing.T) {
+	t.Helper()
+	const global = "[global.config]\n  as = 65000\n  router-id = \"192.0.2.1\"\n"
+	for name, text := range map[string]string{
+		"fine.toml": global + "[[neighbors]]\n  [neighbors.config]\n    neighbor-address = \"192.0.2.2\"\n    peer-as = 65001\n" +
+			"[netlink.import]\n  enabled = true\n  interface_list = [\"eth*\"]\n",
+		"bad.toml": global + "[netlink]\n  metric = 0\n[netlink.import]\n  enabled = true\n  interface_list = [\"eth[\"]\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The help must be of the same width as the terminals that it is read on, but
+// for usage lines and flags, which are not broken.
+func TestHelpFitsIntoATerminal(t *testing.T) {
+	for _, line := range strings.Split(session(t, "--help", "route export --help", "redistribution enable import --help"), "\n") {
+		if len(line) > 80 && !strings.Contains(line, "--") {
+			t.Errorf("%d columns: %s", len(line), line)
+		}
+	}
+}
+
+func TestLongVRF(t *testing.T) {
+	for in, want := range map[string]string{
+		"a -vrf red":       "a --vrf red",
+		"a -vrf=red":       "a --vrf=red",
+		"a --vrf red":      "a --vrf red",
+		"a -vrfs red":      "a -vrfs red",
+		"a -- -vrf red":    "a -- -vrf red",
+		"-vrf red -- -vrf": "--vrf red -- -vrf",
+		"a -v -r -f vrf":   "a -v -r -f vrf",
+	} {
+		if got := strings.Join(longVRF(strings.Fields(in)), " "); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestCompletionOffersVRFs(t *testing.T) {
+	serveFake(t)
+	for _, line := range []string{"__complete vrf ''", "__complete route export --vrf ''"} {
+		got := session(t, line)
+		for _, name := range []string{"default", "tenant-a", "vrf-red"} {
+			if !strings.Contains(got, "\n"+name+"\n") {
+				t.Errorf("%s: %s is not offered:\n%s", line, name, got)
+			}
+		}
+	}
+}
+
+func TestATableIsAlignedInChunks(t *testing.T) {
+	var b bytes.Buffer
+	table := newTable(&b, "NAME", "N>", "WHY")
+	for i := range 2*tableChunk + 10 {
+		if err := table.row("route", fmt.Sprint(i), "because of it"); err != nil {
+			t.Fatal(err)
+		}
+		if len(table.rows) > tableChunk {
+			t.Fatalf("%d rows are held", len(table.rows))
+		}
+	}
+	if err := table.flush(); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	if len(lines) != 2*tableChunk+11 || lines[0] != "NAME     N  WHY" || lines[1] != "route    0  because of it" {
+		t.Errorf("%d lines, first %q, %q", len(lines), lines[0], lines[1])
+	}
+	if last := lines[len(lines)-1]; last != "route  2009  because of it" {
+		t.Errorf("last %q", last)
+	}
+}
+
+// The statuses are those of the process, and nothing but a message comes with
+// them.
+func TestExitStatuses(t *testing.T) {
+	module := source(t)
+	serveFake(t)
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "vrfredist")
+	build := exec.Command("go", "build", "-o", program, "-ldflags", "-X main.version=v9.8.7", "github.com/vrfredist/vrfredist/cmd/vrfredist")
+	build.Dir = module
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, tc := range []struct {
+		line   string
+		status int
+		says   string
+	}{
+		{"version", 0, "vrfredist v9.8.7"},
+		{"version", 0, "GoBGP v3.37.0"},
+		{"vrf", 0, "4 VRFs"},
+		{"redistribution enable import eth0 eth1 -vrf vrf-red", 0, "VRF vrf-red: import: routes of eth0, eth1"},
+		{"vrf nobody", 1, "there is no VRF"},
+		{"vrf --api unix:nobody", 1, "is not running"},
+		{"check -f absent.toml", 1, "absent.toml: "},
+		{"run -f absent.toml", 1, "absent.toml: "},
+		{"nonsense", 2, "usage: "},
+		{"vrf --nonsense", 2, "usage: "},
+		{"run", 2, "-f FILE"},
+	} {
+		out, err := exec.Command(program, strings.Fields(tc.line)...).CombinedOutput()
+		status := 0
+		if exit := new(exec.ExitError); errors.As(err, &exit) {
+			status = exit.ExitCode()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if status != tc.status || !strings.Contains(string(out), tc.says) || strings.Contains(string(out), "goroutine") {
+			t.Errorf("%s: status %d, want %d:\n%s", tc.line, status, tc.status, out)
+		}
+	}
+}
+
+// source is the folder of the module, for who stands in it still.
+func source(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Dir(strings.TrimSpace(string(out)))
+}
