@@ -179,7 +179,7 @@ func (c *Conn) routeChanged(e rib.RouteEvent, flags uint16) {
 	}
 	key := e.Route.Key()
 	if _, shared := c.shared[key]; shared && e.Deleted {
-		c.resyncLocked("nexthop")
+		c.resyncLocked("nexthop", nil)
 		return
 	}
 	if !e.Deleted && addsToKey(e.Route, flags) {
@@ -189,7 +189,7 @@ func (c *Conn) routeChanged(e rib.RouteEvent, flags uint16) {
 		return
 	}
 	if len(c.events.Routes) >= backlog {
-		c.resyncLocked("backlog")
+		c.resyncLocked("backlog", nil)
 		return
 	}
 	c.events.Routes = append(c.events.Routes, e)
@@ -205,18 +205,25 @@ func addsToKey(r rib.Route, flags uint16) bool {
 	return len(r.Hops) > 1 || flags&(unix.NLM_F_EXCL|unix.NLM_F_REPLACE) == 0
 }
 
-// resync asks for a reading of the whole table.
-func (c *Conn) resync(reason string) {
+// resync asks for a reading of the whole table. links is what the interfaces
+// are now, nil where they are as they were.
+func (c *Conn) resync(reason string, links rib.Links) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.resyncLocked(reason)
+	c.resyncLocked(reason, links)
 }
 
-func (c *Conn) resyncLocked(reason string) {
-	if c.events.Gone || c.events.Resync {
+func (c *Conn) resyncLocked(reason string, links rib.Links) {
+	if c.events.Gone {
 		return
 	}
-	c.events = rib.KernelEvents{Resync: true, Reason: reason}
+	if links == nil {
+		links = c.events.Links
+	}
+	if c.events.Resync {
+		reason = c.events.Reason // the first
+	}
+	c.events = rib.KernelEvents{Resync: true, Reason: reason, Links: links}
 	c.wake()
 }
 

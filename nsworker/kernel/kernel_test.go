@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -60,6 +59,10 @@ func lab(t testing.TB) string {
 	ip(t, ns, "link set lo up")
 	for i, v := range []string{"v", "w"} {
 		ip(t, ns, fmt.Sprintf("link add %s0 type veth peer name %s1", v, v))
+		for _, end := range []string{"0", "1"} {
+			// Link-local addresses would come when duplicate detection is done.
+			ip(t, ns, fmt.Sprintf("link set %s%s addrgenmode none", v, end))
+		}
 		ip(t, ns, fmt.Sprintf("link set %s0 up", v))
 		ip(t, ns, fmt.Sprintf("link set %s1 up", v))
 		ip(t, ns, fmt.Sprintf("addr add %s dev %s0", []string{"192.0.2.1/24", "198.51.100.1/24"}[i], v))
@@ -144,10 +147,12 @@ func wantRoutes(t testing.TB, ns, family string, table int, want ...string) {
 	}
 }
 
+var quietLog = slog.New(slog.DiscardHandler)
+
 // startHost returns a running Host, which is stopped and joined at the end.
 func startHost(t testing.TB) *Host {
 	t.Helper()
-	h := NewHost(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	h := NewHost(quietLog)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- h.Run(ctx) }()

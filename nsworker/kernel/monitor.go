@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +27,7 @@ type monitor struct {
 	start  sync.Once // dials, reads the links, starts run
 	failed error     // of start
 	done   chan struct{}
+	closed atomic.Bool
 
 	sock  *sock // the subscription
 	query *sock // to read the links again after an overflow
@@ -109,6 +111,7 @@ func (m *monitor) refresh(ctx context.Context) error {
 
 // close ends run and frees the descriptors. It may be called more than once.
 func (m *monitor) close() {
+	m.closed.Store(true)
 	for _, s := range []*sock{m.sock, m.query} {
 		if s != nil {
 			// Nothing can be done about a close that fails: the descriptor is
@@ -123,16 +126,13 @@ func (m *monitor) close() {
 func (m *monitor) run() error {
 	for {
 		err := m.sock.receive(m.take)
-		if err == nil {
-			continue
+		if err != nil && !m.closed.Load() {
+			err = m.repair(err)
 		}
-		if isClosed(err) {
+		switch {
+		case m.closed.Load():
 			return nil
-		}
-		if err := m.repair(err); err != nil {
-			if isClosed(err) {
-				return nil
-			}
+		case err != nil:
 			return err
 		}
 	}
@@ -191,7 +191,7 @@ func (m *monitor) event(msg message) error {
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 		changed, err := m.links.address(msg)
 		if changed {
-			m.resync("address")
+			m.linksChanged("address")
 		}
 		return err
 	case unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
@@ -236,19 +236,24 @@ func (m *monitor) route(msg message) error {
 func (m *monitor) resync(reason string) {
 	for _, conns := range m.conns {
 		for _, c := range conns {
-			c.resync(reason)
+			c.resync(reason, nil)
 		}
 	}
 }
 
-// linksChanged follows what a changed link means for bindings and for routes.
+// linksChanged follows what a changed link or address means for bindings and
+// for routes.
 func (m *monitor) linksChanged(reason string) {
+	var links rib.Links
+	if len(m.conns) > 0 {
+		links = m.links.links()
+	}
 	for _, conns := range m.conns {
 		for _, c := range conns {
 			if by := m.lost(c); by != "" {
 				c.gone(by)
 			} else {
-				c.resync(reason)
+				c.resync(reason, links)
 			}
 		}
 	}

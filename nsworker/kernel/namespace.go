@@ -25,6 +25,9 @@ type namespace struct {
 	id   identity
 	name string // as configured; "" is the daemon's own
 	own  bool
+	// pathless: file does not hold the mount that it was opened at. The first
+	// socket makes it so, while the namespace has one user.
+	pathless bool
 }
 
 func (n *namespace) String() string { return netnsText(n.name) }
@@ -128,6 +131,30 @@ func ownNamespace() (*namespace, error) {
 	}
 	n.own = true
 	return n, nil
+}
+
+// namespaceOf opens the namespace that the socket s is in, through no path: a
+// file that was opened at its mount would keep that mount busy.
+func (s *sock) namespaceOf() (*os.File, identity, error) {
+	var fd int
+	var ioctl error
+	rc, err := s.c.SyscallConn()
+	if err == nil {
+		err = rc.Control(func(sock uintptr) { fd, ioctl = unix.IoctlRetInt(int(sock), unix.SIOCGSKNS) })
+	}
+	if err == nil {
+		err = ioctl
+	}
+	if err != nil {
+		return nil, identity{}, err
+	}
+	f := os.NewFile(uintptr(fd), "netns")
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		_ = f.Close() // only looked at: nothing can be lost
+		return nil, identity{}, err
+	}
+	return f, identity{uint64(st.Dev), st.Ino}, nil
 }
 
 // identify returns the identity of what is at path now, zero where nothing is.

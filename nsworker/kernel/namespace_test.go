@@ -1,9 +1,11 @@
 package kernel
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -221,7 +223,7 @@ func TestAwaitMountOnExistingFile(t *testing.T) {
 	c := open(t, h, b)
 	run(t, "umount", file)
 	mounted = false
-	awaitGone(t, c, "netns "+file+" is another namespace now")
+	awaitGone(t, c, "netns "+file+" was removed")
 }
 
 func TestAwaitBelowDirectoriesThatAreAbsent(t *testing.T) {
@@ -364,11 +366,11 @@ func TestThreadsStayInTheirNamespace(t *testing.T) {
 // TestOpenWithoutCapability runs this test's own program without CAP_NET_ADMIN.
 func TestOpenWithoutCapability(t *testing.T) {
 	if os.Getenv("VRT_WITHOUT_CAPABILITY") != "" {
-		_, err := NewHost(nil).Open(t.Context(), rib.Binding{}, rib.ProtoOwn)
+		_, err := NewHost(quietLog).Open(t.Context(), rib.Binding{}, rib.ProtoOwn)
 		if err == nil || !strings.Contains(err.Error(), "run with CAP_NET_ADMIN") {
 			t.Fatalf("own namespace: %v", err)
 		}
-		_, err = NewHost(nil).Open(t.Context(), rib.Binding{Netns: os.Getenv("VRT_NETNS")}, rib.ProtoOwn)
+		_, err = NewHost(quietLog).Open(t.Context(), rib.Binding{Netns: os.Getenv("VRT_NETNS")}, rib.ProtoOwn)
 		if err == nil || !strings.Contains(err.Error(), "run with CAP_SYS_ADMIN") {
 			t.Fatalf("another namespace: %v", err)
 		}
@@ -389,7 +391,8 @@ func TestOpenWithoutCapability(t *testing.T) {
 
 func TestHostThatStopped(t *testing.T) {
 	ns := lab(t)
-	h := NewHost(nil)
+	var log bytes.Buffer
+	h := NewHost(slog.New(slog.NewTextHandler(&log, nil)))
 	c, err := h.Open(t.Context(), rib.Binding{Netns: ns, Table: table}, rib.ProtoOwn) // before Run
 	if err != nil {
 		t.Fatal(err)
@@ -411,5 +414,8 @@ func TestHostThatStopped(t *testing.T) {
 	}
 	if err := c.Close(); err != nil {
 		t.Error(err)
+	}
+	if log.Len() > 0 {
+		t.Errorf("an orderly end is logged as trouble: %s", &log)
 	}
 }

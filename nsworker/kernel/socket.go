@@ -59,11 +59,37 @@ func dial(ns *namespace, bufs *buffers, receive int) (*sock, error) {
 		return nil, fmt.Errorf("open a netlink socket in %v: %w", ns, err)
 	}
 	s := &sock{c: c, bufs: bufs}
-	if err := s.configure(receive); err != nil {
+	err = s.configure(receive)
+	if err == nil {
+		err = s.settled(ns)
+	}
+	if err != nil {
 		c.Close() // the error that counts is the first
 		return nil, fmt.Errorf("set up a netlink socket in %v: %w", ns, err)
 	}
 	return s, nil
+}
+
+// settled makes sure that the socket is in ns, because everything that keeps
+// tenants apart rests on it, and lets ns stay open without its mount.
+func (s *sock) settled(ns *namespace) error {
+	f, id, err := s.namespaceOf()
+	if errors.Is(err, unix.EPERM) {
+		return nil // the probe says which capability is missing
+	}
+	if err != nil {
+		return fmt.Errorf("ask for its namespace: %w", err)
+	}
+	if id != ns.id {
+		_ = f.Close() // only looked at: nothing can be lost
+		return fmt.Errorf("it is in another namespace: %v, not %v", id, ns.id)
+	}
+	if ns.own || ns.pathless {
+		return f.Close()
+	}
+	old := ns.file
+	ns.file, ns.pathless = f, true
+	return old.Close()
 }
 
 func (s *sock) configure(receive int) error {
@@ -94,11 +120,6 @@ func (s *sock) configure(receive int) error {
 }
 
 func (s *sock) close() error { return s.c.Close() }
-
-// isClosed tells whether err only says that the socket was closed under it.
-func isClosed(err error) bool {
-	return errors.Is(err, unix.EBADF) || errors.Is(err, os.ErrClosed)
-}
 
 // within ties the waiting of the socket to ctx until the returned function is
 // called.

@@ -196,7 +196,9 @@ func (h *Host) look(path string) {
 		for c := range p.conns {
 			switch {
 			case now == identity{c.where.Dev, c.where.Inode}:
-			case now == identity{}:
+			case now.dev != c.where.Dev:
+				// Nothing, or the file that the namespace was mounted on:
+				// namespaces are all on one device.
 				c.gone(netnsText(c.binding.Netns) + " was removed")
 			default:
 				c.gone(netnsText(c.binding.Netns) + " is another namespace now")
