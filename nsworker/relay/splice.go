@@ -20,10 +20,12 @@ const (
 	// greeting is how long the BGP server may take to send its OPEN. One that
 	// takes longer is busy, and not one that refuses.
 	greeting = 5 * time.Second
-	// knocking is how often and for how long a BGP server that refuses is asked
-	// again. GoBGP closes what comes while its neighbour is idle: for 5 s in the
-	// beginning, for idle-hold-time-after-reset (30 s) after a session.
-	knockAgain = 500 * time.Millisecond
+	// A BGP server that refuses is asked again after knockFirst, then after twice
+	// as long each time up to knockMost, for knockLimit in all. GoBGP closes what
+	// comes while its neighbour is idle, with a line in its log: for 5 s after a
+	// failure, for idle-hold-time-after-reset (30 s) after a session.
+	knockFirst = 500 * time.Millisecond
+	knockMost  = 4 * time.Second
 	knockLimit = 45 * time.Second
 )
 
@@ -50,7 +52,7 @@ func (s side) String() string {
 func knock(ctx context.Context, r *Relay, n Neighbor, peer *net.TCPConn) (*net.TCPConn, error) {
 	limit := time.NewTimer(knockLimit)
 	defer limit.Stop()
-	for {
+	for delay := knockFirst; ; delay = min(2*delay, knockMost) {
 		server, err := dialServer(ctx, r, n)
 		if err == nil {
 			return server, nil
@@ -61,7 +63,7 @@ func knock(ctx context.Context, r *Relay, n Neighbor, peer *net.TCPConn) (*net.T
 		if !alive(peer) {
 			return nil, fmt.Errorf("the peer closed the connection before the BGP server took it: %w", err)
 		}
-		again := time.NewTimer(knockAgain)
+		again := time.NewTimer(delay)
 		select {
 		case <-ctx.Done():
 		case <-limit.C:

@@ -1,0 +1,300 @@
+package relay_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
+	"github.com/vrfredist/vrfredist/nsworker/relay"
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+)
+
+type obj = map[string]any
+
+const (
+	secret   = "a-secret-of-this-run-for-the-alias-only"
+	password = "the-customers-password"
+)
+
+// aliasConf is what GoBGP needs for a neighbour behind the relay.
+func aliasConf(n relay.Neighbor, families ...string) obj {
+	var afs []any
+	for _, f := range families {
+		afs = append(afs, obj{"config": obj{"afi-safi-name": f}})
+	}
+	return obj{
+		"config": obj{
+			"neighbor-address": n.Alias.String(), "peer-as": 65001, "vrf": n.VRF,
+			"auth-password": n.Secret,
+		},
+		"transport": obj{"config": obj{
+			"passive-mode": true, "local-address": n.Local.String(), "bind-interface": "lo",
+		}},
+		"timers":    obj{"config": obj{"hold-time": 9, "keepalive-interval": 3, "idle-hold-time-after-reset": 5}},
+		"afi-safis": afs,
+	}
+}
+
+func vrfConf(name string, number int) obj {
+	rt := fmt.Sprintf("65000:%d", number)
+	return obj{"config": obj{"name": name, "rd": rt, "both-rt-list": []any{rt}}}
+}
+
+// gobgp is the embedded GoBGP as the daemon has it.
+type gobgp struct {
+	*speaker.Speaker
+	t      testing.TB
+	socket string
+}
+
+func startGoBGP(t testing.TB, dir string, vrfs, neighbors []any) gobgp {
+	t.Helper()
+	text, err := json.Marshal(obj{
+		"global": obj{"config": obj{
+			"as": 65000, "router-id": "192.0.2.1", "port": 179, "local-address-list": []any{"127.0.0.1"},
+		}},
+		"vrfs": vrfs, "neighbors": neighbors,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := new(logBuffer)
+	g := gobgp{t: t, socket: filepath.Join(dir, "gobgp.sock")}
+	g.Speaker, err = speaker.New(speaker.Options{
+		Config: text, Listen: []string{"unix://" + g.socket}, Logger: slog.New(slog.NewTextHandler(log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("GoBGP ended with %v", err)
+		}
+		last, cancel := context.WithTimeout(context.Background(), lab.Patience)
+		defer cancel()
+		if err := g.Stop(last, false); err != nil {
+			t.Errorf("stop GoBGP: %v", err)
+		}
+		if t.Failed() {
+			t.Logf("GoBGP logged:\n%s", log.String())
+		}
+	})
+	select {
+	case <-g.Started():
+	case <-time.After(lab.Patience):
+		t.Fatal("GoBGP does not start")
+	}
+	return g
+}
+
+// paths returns the nexthops of what a VRF has for a prefix.
+func (g gobgp) paths(vrf, prefix string) []string {
+	g.t.Helper()
+	f, err := g.Feed(vrf)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	hops := []string{}
+	for _, p := range f.Lookup(netip.MustParsePrefix(prefix)) {
+		hops = append(hops, p.Attrs.Nexthop.String())
+	}
+	return hops
+}
+
+// bgpd is a customer's FRR.
+type bgpd struct {
+	*lab.FRR
+	t   testing.TB
+	dir string
+}
+
+func startFRR(l *lab.Lab, n *lab.Namespace, config string) bgpd {
+	l.T.Helper()
+	return bgpd{n.FRR(config), l.T, filepath.Join(l.Dir, "frr-"+n.Role)}
+}
+
+func (b bgpd) show(command string) string {
+	b.t.Helper()
+	out, err := exec.Command("vtysh", "--vty_socket", b.dir, "-c", command).CombinedOutput()
+	if err != nil {
+		b.t.Fatalf("%s: %v: %s", command, err, out)
+	}
+	return string(out)
+}
+
+// frrConf is a customer with a neighbour statement for each of our addresses.
+func frrConf(router, prefix4, prefix6 string, more ...string) string {
+	return strings.Join(append([]string{
+		"router bgp 65001",
+		" bgp router-id " + router,
+		" no bgp default ipv4-unicast",
+		" no bgp ebgp-requires-policy",
+		" no bgp network import-check",
+		" neighbor 10.0.0.1 remote-as 65000",
+		" neighbor 10.0.0.1 timers 3 9",
+		" neighbor 10.0.0.1 timers connect 1",
+		" neighbor 2001:db8::1 remote-as 65000",
+		" neighbor 2001:db8::1 timers 3 9",
+		" neighbor 2001:db8::1 timers connect 1",
+		" address-family ipv4 unicast",
+		"  network " + prefix4,
+		"  neighbor 10.0.0.1 activate",
+		" exit-address-family",
+		" address-family ipv6 unicast",
+		"  network " + prefix6,
+		"  neighbor 2001:db8::1 activate",
+		" exit-address-family",
+	}, more...), "\n") + "\n"
+}
+
+// TestSessionsWithFRR: two customers with the same addresses and prefixes, the
+// one with MD5 and dialled, the other with TTL security and dialling, over IPv4
+// and IPv6.
+func TestSessionsWithFRR(t *testing.T) {
+	l := lab.New(t, run)
+	a, b := newTenant(l, "a"), newTenant(l, "b")
+	a4, a6 := a.neighbor("127.1.0.1"), a.neighbor6("127.1.0.2")
+	b4, b6 := b.neighbor("127.1.0.3"), b.neighbor6("127.1.0.4")
+	for _, n := range []*relay.Neighbor{&a4, &a6, &b4, &b6} {
+		n.Secret = secret
+	}
+	a4.Password, a6.Password = password, password
+	b4.TTLSecurity, b6.TTLSecurity = 255, 255
+	b4.PassiveOnly, b6.PassiveOnly = true, true
+	for _, n := range []*relay.Neighbor{&b4, &b6} {
+		n.TTL = 0
+	}
+
+	g := startGoBGP(t, l.Dir, []any{vrfConf("a", 1), vrfConf("b", 2)}, []any{
+		aliasConf(a4, "ipv4-unicast"), aliasConf(a6, "ipv6-unicast"),
+		aliasConf(b4, "ipv4-unicast"), aliasConf(b6, "ipv6-unicast"),
+	})
+	r := startRelay(t, netip.MustParseAddrPort("127.0.0.1:179"))
+	r.set(a4, a6, b4, b6)
+
+	frrA := startFRR(l, a.theirs, frrConf("10.0.0.2", "203.0.113.0/24", "2001:db8:a::/48",
+		" neighbor 10.0.0.1 password "+password, " neighbor 10.0.0.1 passive",
+		" neighbor 2001:db8::1 password "+password, " neighbor 2001:db8::1 passive"))
+	frrB := startFRR(l, b.theirs, frrConf("10.0.0.2", "203.0.113.0/24", "2001:db8:b::/48",
+		" neighbor 10.0.0.1 ttl-security hops 1", " neighbor 2001:db8::1 ttl-security hops 1"))
+
+	for _, f := range []bgpd{frrA, frrB} {
+		for _, ours := range []string{"10.0.0.1", "2001:db8::1"} {
+			lab.WaitFor(t, "a session", 2*lab.Patience, func() string {
+				if !f.Established(ours) {
+					return fmt.Sprintf("%s: %+v", f.dir, r.Status())
+				}
+				return ""
+			})
+		}
+	}
+	for alias, accepted := range map[string]bool{"127.1.0.1": false, "127.1.0.2": false, "127.1.0.3": true, "127.1.0.4": true} {
+		if st := r.status(alias); st.State != relay.StateConnected || st.Accepted != accepted {
+			t.Errorf("the status of %s is %+v", alias, st)
+		}
+	}
+
+	// From the customers: each into its own VRF, with the customer's nexthop.
+	wait := func(vrf, prefix string, want ...string) {
+		t.Helper()
+		lab.WaitEqual(t, vrf+" "+prefix, append([]string{}, want...), func() []string { return g.paths(vrf, prefix) })
+	}
+	wait("a", "203.0.113.0/24", "10.0.0.2")
+	wait("b", "203.0.113.0/24", "10.0.0.2")
+	wait("a", "2001:db8:a::/48", "2001:db8::2")
+	wait("b", "2001:db8:b::/48", "2001:db8::2")
+	if got := g.paths("a", "2001:db8:b::/48"); len(got) != 0 {
+		t.Errorf("VRF a has b's prefix through %v", got)
+	}
+
+	// To the customers: ours is the nexthop.
+	announce(t, g, "a", "198.51.100.0/24", "2001:db8:100::/48")
+	announce(t, g, "b", "198.51.100.0/24", "2001:db8:200::/48")
+	for _, want := range []struct {
+		f               bgpd
+		family, prefix  string
+		nexthop, absent string
+	}{
+		{frrA, "ipv4", "198.51.100.0/24", "10.0.0.1", ""},
+		{frrB, "ipv4", "198.51.100.0/24", "10.0.0.1", ""},
+		{frrA, "ipv6", "2001:db8:100::/48", "2001:db8::1", "2001:db8:200::/48"},
+		{frrB, "ipv6", "2001:db8:200::/48", "2001:db8::1", "2001:db8:100::/48"},
+	} {
+		want.f.waitNexthop(want.family, want.prefix, want.nexthop)
+		if want.absent != "" {
+			if got := want.f.nexthop(want.family, want.absent); got != "" {
+				t.Errorf("a customer has the other's prefix %s through %s", want.absent, got)
+			}
+		}
+	}
+	out, err := exec.Command("gobgp", "--target", "unix://"+g.socket, "neighbor").CombinedOutput()
+	t.Logf("gobgp neighbor: %v\n%s", err, out)
+
+	// A customer that restarts comes back, dialled and dialling.
+	frrA.show("clear bgp *")
+	frrB.show("clear bgp *")
+	for _, f := range []bgpd{frrA, frrB} {
+		f.waitNexthop("ipv4", "198.51.100.0/24", "10.0.0.1")
+	}
+}
+
+func announce(t testing.TB, g gobgp, vrf string, prefixes ...string) {
+	t.Helper()
+	var changes []rib.AnnounceChange
+	for _, p := range prefixes {
+		changes = append(changes, rib.AnnounceChange{Announcement: rib.Announcement{Prefix: netip.MustParsePrefix(p)}})
+	}
+	if err := g.Announce(context.Background(), vrf, changes); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// nexthop returns the nexthops that FRR has for a prefix, "" where it has none.
+func (b bgpd) nexthop(family, prefix string) string {
+	b.t.Helper()
+	var view struct {
+		Paths []struct {
+			Nexthops []struct {
+				IP    string `json:"ip"`
+				Scope string `json:"scope"`
+			} `json:"nexthops"`
+		} `json:"paths"`
+	}
+	out := b.show(fmt.Sprintf("show bgp %s unicast %s json", family, prefix))
+	if strings.TrimSpace(out) == "" {
+		return ""
+	}
+	if err := json.Unmarshal([]byte(out), &view); err != nil {
+		b.t.Fatalf("read what bgpd has for %s: %v: %s", prefix, err, out)
+	}
+	var hops []string
+	for _, p := range view.Paths {
+		for _, h := range p.Nexthops {
+			hops = append(hops, h.IP)
+		}
+	}
+	return strings.Join(hops, " ")
+}
+
+func (b bgpd) waitNexthop(family, prefix, want string) {
+	b.t.Helper()
+	lab.WaitFor(b.t, family+" "+prefix+" at the customer", 2*lab.Patience, func() string {
+		if got := b.nexthop(family, prefix); got != want {
+			return fmt.Sprintf("its nexthop is %q, want %q", got, want)
+		}
+		return ""
+	})
+}
