@@ -96,7 +96,7 @@ func (d *decoder) route(body []byte) (tableRoute, error) {
 		}
 	}
 	prefix, err := dst.Prefix(bits)
-	if err != nil || a.bad || dst.Is4() != (r.family == unix.AF_INET) {
+	if err != nil || a.bad || !dst.IsValid() || dst.Is4() != (r.family == unix.AF_INET) {
 		return tableRoute{}, fmt.Errorf("route message for %v/%d, family %d, is malformed", dst, bits, r.family)
 	}
 	r.Prefix = prefix

@@ -1,0 +1,244 @@
+package kernel
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// FuzzDecodeRoute: nothing that comes from a socket may panic, and whatever is
+// decoded and can be written says the same when it is decoded again.
+func FuzzDecodeRoute(f *testing.F) {
+	seeds := []rib.Route{
+		route("10.0.0.0/8", via("192.0.2.1")),
+		route("10.0.0.0/8", via("2001:db8::1")),
+		route("2001:db8::/32", via("2001:db8::1"), rib.Hop{Gateway: netip.MustParseAddr("fe80::1"), Ifindex: 4, Weight: 256, OnLink: true}),
+		route("0.0.0.0/0", rib.Hop{Ifindex: 3}),
+		route("::/0"),
+	}
+	for _, r := range seeds {
+		f.Add(appendRoute(nil, r, 70000, false))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var d decoder
+		r, err := d.route(b)
+		if err != nil {
+			return
+		}
+		if !r.other && (!r.Prefix.IsValid() || r.Prefix != r.Prefix.Masked() || r.Prefix.Addr().Is4() != (r.family == unix.AF_INET)) {
+			t.Fatalf("decoded %+v", r)
+		}
+		if tableOf(b) != r.table && !malformedTable(b) && !r.other {
+			t.Fatalf("the table is %d, and %d at a glance", r.table, tableOf(b))
+		}
+		again, ok := encoded(r)
+		if !ok {
+			return
+		}
+		r2, err := d.route(again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.NexthopID = 0 // is read only
+		r.Scope, r2.Scope = 0, 0
+		if !r.PrefSrc.IsValid() {
+			r.PrefSrc = netip.Addr{}
+		}
+		for i := range r.Hops {
+			r.Hops[i].Dead = false // is read only
+		}
+		if diff := cmp.Diff(r.Route, r2.Route, sameRoute); diff != "" || r2.table != r.table {
+			t.Fatalf("written and read again, table %d: %s", r2.table, diff)
+		}
+	})
+}
+
+// malformedTable: more than one RTA_TABLE, or one that is too short.
+func malformedTable(b []byte) bool {
+	n := 0
+	a := attrs{b: b[unix.SizeofRtMsg:]}
+	for typ, v, ok := a.next(); ok; typ, v, ok = a.next() {
+		if typ == unix.RTA_TABLE {
+			n++
+			if len(v) < 4 {
+				return true
+			}
+		}
+	}
+	return n > 1
+}
+
+// encoded writes r as Apply would, where it may be written.
+func encoded(r tableRoute) ([]byte, bool) {
+	if r.other {
+		return nil, false
+	}
+	b, err := appendChange(nil, rib.Change{Op: rib.OpAdd, Route: r.Route}, r.table, 1)
+	if err != nil {
+		return nil, false
+	}
+	return b[unix.NLMSG_HDRLEN:], true
+}
+
+func FuzzMessages(f *testing.F) {
+	f.Add(endMessage(append(beginMessage(nil, unix.NLMSG_ERROR, unix.NLM_F_CAPPED|unix.NLM_F_ACK_TLVS, 1), make([]byte, 40)...), 0))
+	f.Add(endMessage(append(beginMessage(nil, unix.RTM_NEWLINK, 0, 1), linkMessage(unix.RTM_NEWLINK, 0, 5, up, attr(unix.IFLA_IFNAME, "x"), vrfInfo(7)).body...), 0))
+	f.Add(endMessage(append(beginMessage(nil, unix.RTM_NEWNEXTHOP, 0, 1), make([]byte, 30)...), 0))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m := newMonitor(&namespace{}, newBuffers())
+		m.links, m.nexthops = linkCache{}, nexthops{}
+		m.conns[254] = []*Conn{fakeConn(m, rib.Binding{})}
+		_ = m.take(b)
+		for len(b) > 0 {
+			msg, rest, err := nextMessage(b)
+			if err != nil {
+				return
+			}
+			if len(rest) >= len(b) {
+				t.Fatal("no progress")
+			}
+			if _, _, err := msg.status(); err == nil && len(msg.body) < 4 && msg.typ != unix.NLMSG_DONE {
+				t.Fatal("a status without an errno")
+			}
+			b = rest
+		}
+	})
+}
+
+func TestDecodeLeavesOut(t *testing.T) {
+	good := appendRoute(nil, route("10.0.0.0/8", via("192.0.2.1")), 7, false)
+	edit := func(f func(b []byte)) []byte {
+		b := append([]byte(nil), good...)
+		f(b)
+		return b
+	}
+	tests := []struct {
+		name string
+		b    []byte
+	}{
+		{"TOS", edit(func(b []byte) { b[3] = 8 })},
+		{"a source prefix", edit(func(b []byte) { b[2] = 8 })},
+		{"a cached clone", edit(func(b []byte) { native.PutUint32(b[8:], unix.RTM_F_CLONED) })},
+		{"another family", edit(func(b []byte) { b[0] = unix.AF_MPLS })},
+	}
+	for _, tt := range tests {
+		var d decoder
+		if r, err := d.route(tt.b); err != nil || !r.other {
+			t.Errorf("%s: %+v, %v", tt.name, r, err)
+		}
+	}
+	for name, b := range map[string][]byte{
+		"short":                 good[:8],
+		"a cut attribute":       good[:len(good)-2],
+		"an over-long mask":     edit(func(b []byte) { b[1] = 33 }),
+		"the family of another": edit(func(b []byte) { b[0] = unix.AF_INET6 }),
+	} {
+		var d decoder
+		if r, err := d.route(b); err == nil {
+			t.Errorf("%s: decoded as %+v", name, r)
+		}
+	}
+}
+
+func TestDecoderSharesHops(t *testing.T) {
+	var d decoder
+	decode := func(r rib.Route) []rib.Hop {
+		got, err := d.route(appendRoute(nil, r, 7, false))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.Hops
+	}
+	a, b := decode(route("10.0.0.0/8", via("192.0.2.1"))), decode(route("10.1.0.0/16", via("192.0.2.1")))
+	if &a[0] != &b[0] {
+		t.Error("two slices of one hop")
+	}
+	c := decode(route("10.2.0.0/16", via("192.0.2.1"), via("192.0.2.2")))
+	e := decode(route("10.3.0.0/16", via("192.0.2.1"), via("192.0.2.2")))
+	if &c[0] != &e[0] {
+		t.Error("two slices of equal hops")
+	}
+	if decode(route("10.4.0.0/16", via("192.0.2.3"), via("192.0.2.2"))); c[0] != a[0] {
+		t.Error("a shared slice was written to")
+	}
+}
+
+func TestEncodeRefuses(t *testing.T) {
+	change := func(f func(*rib.Change)) rib.Change {
+		c := rib.Change{Op: rib.OpAdd, Route: route("10.0.0.0/8", via("192.0.2.1"))}
+		f(&c)
+		return c
+	}
+	many := make([]rib.Hop, 3000)
+	for i := range many {
+		many[i] = via("192.0.2.1")
+	}
+	for want, c := range map[string]rib.Change{
+		"no such operation":         change(func(c *rib.Change) { c.Op = 99 }),
+		"host bits":                 change(func(c *rib.Change) { c.Route.Prefix = netip.MustParsePrefix("10.1.0.0/8") }),
+		"or is none":                change(func(c *rib.Change) { c.Route.Prefix = netip.Prefix{} }),
+		"the metric is 0":           change(func(c *rib.Change) { c.Route.Metric = 0 }),
+		"the route type 2":          change(func(c *rib.Change) { c.Route.Kind = rib.KindLocal }),
+		"the route type 11":         change(func(c *rib.Change) { c.Route.Kind = 11 }),
+		"no nexthop":                change(func(c *rib.Change) { c.Route.Hops = nil }),
+		"more than a message holds": change(func(c *rib.Change) { c.Route.Hops = many }),
+		"over 256":                  change(func(c *rib.Change) { c.Route.Hops = []rib.Hop{{Ifindex: 1, Weight: 257}} }),
+		"neither an interface nor":  change(func(c *rib.Change) { c.Route.Hops = []rib.Hop{{}} }),
+		"IPv6 route cannot go":      change(func(c *rib.Change) { c.Route = route("::/0", via("192.0.2.1")) }),
+		"needs a gateway in each":   change(func(c *rib.Change) { c.Route = route("::/0", via("fe80::1"), rib.Hop{Ifindex: 1}) }),
+	} {
+		b, err := appendChange([]byte{1}, c, 7, 1)
+		if err == nil || !strings.Contains(err.Error(), want) || len(b) != 1 {
+			t.Errorf("%v (%d bytes left)\nwant: %s", err, len(b), want)
+		}
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	e := &Error{Op: rib.OpAdd, Route: route("10.0.0.0/24"), Errno: unix.ENETUNREACH, Text: "Nexthop has invalid gateway"}
+	const want = `the kernel refused 10.0.0.0/24: network is unreachable ("Nexthop has invalid gateway")`
+	if e.Error() != want {
+		t.Errorf("%v\nwant: %s", e, want)
+	}
+	for _, tt := range []struct {
+		op     rib.Op
+		errno  unix.Errno
+		exists bool
+	}{
+		{rib.OpAdd, unix.EEXIST, true}, {rib.OpReplace, unix.EEXIST, false}, {rib.OpAdd, unix.EINVAL, false},
+	} {
+		if got := errors.Is(&Error{Op: tt.op, Errno: tt.errno}, rib.ErrExists); got != tt.exists {
+			t.Errorf("%v %v matches ErrExists: %v", tt.op, tt.errno, got)
+		}
+	}
+}
+
+func TestInterruptedAndFailedDumps(t *testing.T) {
+	// interrupted gives up after a bounded number of tries, and stops at once
+	// for anything else.
+	n := 0
+	err := complete(t.Context(), "routes", func() error { n++; return errInterrupted })
+	if !errors.Is(err, errInterrupted) || n != dumpTries {
+		t.Errorf("%v after %d tries", err, n)
+	}
+	n = 0
+	err = complete(t.Context(), "routes", func() error {
+		if n++; n < 3 {
+			return errInterrupted
+		}
+		return nil
+	})
+	if err != nil || n != 3 {
+		t.Errorf("%v after %d tries", err, n)
+	}
+	n = 0
+	if err = complete(t.Context(), "routes", func() error { n++; return unix.EIO }); !errors.Is(err, unix.EIO) || n != 1 {
+		t.Errorf("%v after %d tries", err, n)
+	}
+}
