@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // set puts v at a path of keys, in the first section of a list.
@@ -177,5 +179,26 @@ func TestSchema(t *testing.T) {
 	}
 	if v, ok := s["vrfs"].([]any)[0].(map[string]any)["config"].(map[string]any)["import-rt-list"]; !ok || v != nil {
 		t.Errorf("vrfs.config.import-rt-list is %v, %v: want a value's nil", v, ok)
+	}
+}
+
+// TestReadConf: what the file says, and what GoBGP must not get of it.
+func TestReadConf(t *testing.T) {
+	c, err := readConf(toJSON(t, goodConf()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range c.set.Vrfs {
+		if v.Config.Id != 0 {
+			t.Errorf("VRF %s has the Id %d", v.Config.Name, v.Config.Id)
+		}
+	}
+	red, _ := c.vrf("red")
+	if red.RD != 0x0000_fde8_0000_0001 || !slices.Equal(red.ImportRTs, []rib.RT{0x0002_fde8_0000_0001}) {
+		t.Errorf("VRF red: %+v", red)
+	}
+	blue, _ := c.vrf("blue")
+	if blue.RD != 0x0001_c000_0201_0002 || !slices.Equal(blue.ImportRTs, []rib.RT{0x0202_0001_0000_0002}) || len(blue.ExportRTs) != 0 {
+		t.Errorf("VRF blue: %+v", blue)
 	}
 }
