@@ -5,12 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
-	"path/filepath"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,8 +14,6 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -29,128 +23,6 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
-
-// fake is a Backend over a map.
-type fake struct {
-	mu     sync.Mutex
-	vrfs   map[string]vrf.Status
-	idle   map[string]bool // configured, and not running
-	routes func(ctx context.Context, d vrf.Direction, yield func(rib.RouteStatus) bool) error
-	reload func() ([]string, error)
-	trip   error // what Redistribute fails with
-}
-
-func (f *fake) List() []vrf.Status {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var list []vrf.Status
-	for name, st := range f.vrfs {
-		if !f.idle[name] {
-			list = append(list, st)
-		}
-	}
-	slices.SortFunc(list, func(a, b vrf.Status) int { return strings.Compare(a.Spec.Name, b.Spec.Name) })
-	return list
-}
-
-func (f *fake) Get(name string) (vrf.Status, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	st, ok := f.vrfs[name]
-	return st, ok
-}
-
-func (f *fake) Redistribute(_ context.Context, name string, _ vrf.Direction, change func(*vrf.Spec)) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	st, ok := f.vrfs[name]
-	if !ok {
-		return fmt.Errorf("VRF %q: %w", name, ErrUnknownVRF)
-	}
-	if f.trip != nil {
-		return f.trip
-	}
-	change(&st.Spec)
-	f.vrfs[name] = st
-	return nil
-}
-
-func (f *fake) Routes(ctx context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error {
-	if f.idle[name] {
-		return fmt.Errorf("VRF %q: %w", name, ErrUnknownVRF)
-	}
-	return f.routes(ctx, d, yield)
-}
-
-func (f *fake) Reload(context.Context) ([]string, error) { return f.reload() }
-
-func newFake() *fake {
-	med := uint32(7)
-	return &fake{
-		idle: map[string]bool{"vrf-idle": true},
-		vrfs: map[string]vrf.Status{
-			"default":  {State: vrf.Ready, Spec: vrf.Spec{Name: "default"}},
-			"vrf-idle": {Spec: vrf.Spec{Name: "vrf-idle"}},
-			"vrf-red": {
-				State: vrf.Degraded, Reason: "1 route is unresolved", Since: time.Unix(1000, 0),
-				Table: 1001, Restarts: 2, Counts: vrf.Counts{Paths: 3, Installed: 2, Unresolved: 1},
-				Spec: vrf.Spec{
-					Name: "vrf-red", RD: must(rib.ParseRD("65000:10")),
-					ImportRTs: []rib.RT{must(rib.ParseRT("65000:10"))}, ExportRTs: []rib.RT{must(rib.ParseRT("65000:11"))},
-					Binding: rib.Binding{Netns: "red", Table: 1001},
-					Import:  rib.ImportPolicy{Protocols: []uint8{4}, MED: &med},
-					Export:  rib.ExportPolicy{Metric: 20, MaxPaths: 4, Community: []rib.Community{1}},
-				},
-			},
-		},
-	}
-}
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
-
-// serve runs a grpc server as GoBGP does: services of its own, and ours as the
-// unknown ones, on a unix socket.
-func serve(t *testing.T, b Backend) *grpc.ClientConn {
-	t.Helper()
-	socket := filepath.Join(t.TempDir(), "s")
-	listener, err := net.Listen("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer(grpc.UnknownServiceHandler(New(b).Handler()))
-	healthpb.RegisterHealthServer(server, health.NewServer())
-	ended := make(chan error)
-	go func() { ended <- server.Serve(listener) }()
-	t.Cleanup(func() {
-		server.Stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	conn, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return conn
-}
-
-func wantCode(t *testing.T, err error, code codes.Code, words ...string) {
-	t.Helper()
-	if got := status.Code(err); got != code {
-		t.Errorf("code %v, want %v: %v", got, code, err)
-	}
-	for _, w := range words {
-		if !strings.Contains(status.Convert(err).Message(), w) {
-			t.Errorf("%q does not say %q", status.Convert(err).Message(), w)
-		}
-	}
-}
 
 func TestOurServiceLivesBesideAnother(t *testing.T) {
 	conn := serve(t, newFake())
