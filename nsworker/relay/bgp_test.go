@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os/exec"
 	"path/filepath"
@@ -116,23 +117,57 @@ func (g gobgp) paths(vrf, prefix string) []string {
 
 // bgpd is a customer's FRR.
 type bgpd struct {
-	*lab.FRR
 	t   testing.TB
-	dir string
+	dir string // of its socket
 }
 
 func startFRR(l *lab.Lab, n *lab.Namespace, config string) bgpd {
 	l.T.Helper()
-	return bgpd{n.FRR(config), l.T, filepath.Join(l.Dir, "frr-"+n.Role)}
+	n.FRR(config)
+	return bgpd{l.T, filepath.Join(l.Dir, "frr-"+n.Role)}
 }
 
-func (b bgpd) show(command string) string {
+func (b bgpd) show(commands ...string) string {
 	b.t.Helper()
-	out, err := exec.Command("vtysh", "--vty_socket", b.dir, "-c", command).CombinedOutput()
-	if err != nil {
-		b.t.Fatalf("%s: %v: %s", command, err, out)
+	args := []string{"--vty_socket", b.dir}
+	for _, c := range commands {
+		args = append(args, "-c", c)
 	}
+	var out []byte
+	// bgpd that is busy makes vtysh give up at once.
+	lab.WaitFor(b.t, strings.Join(commands, "; "), lab.Patience, func() string {
+		var err error
+		if out, err = exec.Command("vtysh", args...).CombinedOutput(); err != nil {
+			return fmt.Sprintf("%v: %s", err, out)
+		}
+		return ""
+	})
 	return string(out)
+}
+
+// state is what FRR has of a neighbour: Established, Active, …
+func (b bgpd) state(neighbor string) string {
+	b.t.Helper()
+	var peers map[string]struct {
+		State string `json:"bgpState"`
+	}
+	out := b.show("show bgp neighbors " + neighbor + " json")
+	if err := json.Unmarshal([]byte(out), &peers); err != nil {
+		b.t.Fatalf("read what bgpd has of %s: %v: %s", neighbor, err, out)
+	}
+	return peers[neighbor].State
+}
+
+func (b bgpd) waitUp(r started, neighbors ...string) {
+	b.t.Helper()
+	for _, n := range neighbors {
+		lab.WaitFor(b.t, "a session with "+n, 2*lab.Patience, func() string {
+			if state := b.state(n); state != "Established" {
+				return fmt.Sprintf("it is %s; %+v", state, r.Status())
+			}
+			return ""
+		})
+	}
 }
 
 // frrConf is a customer with a neighbour statement for each of our addresses.
@@ -191,16 +226,8 @@ func TestSessionsWithFRR(t *testing.T) {
 	frrB := startFRR(l, b.theirs, frrConf("10.0.0.2", "203.0.113.0/24", "2001:db8:b::/48",
 		" neighbor 10.0.0.1 ttl-security hops 1", " neighbor 2001:db8::1 ttl-security hops 1"))
 
-	for _, f := range []bgpd{frrA, frrB} {
-		for _, ours := range []string{"10.0.0.1", "2001:db8::1"} {
-			lab.WaitFor(t, "a session", 2*lab.Patience, func() string {
-				if !f.Established(ours) {
-					return fmt.Sprintf("%s: %+v", f.dir, r.Status())
-				}
-				return ""
-			})
-		}
-	}
+	frrA.waitUp(r, "10.0.0.1", "2001:db8::1")
+	frrB.waitUp(r, "10.0.0.1", "2001:db8::1")
 	for alias, accepted := range map[string]bool{"127.1.0.1": false, "127.1.0.2": false, "127.1.0.3": true, "127.1.0.4": true} {
 		if st := r.status(alias); st.State != relay.StateConnected || st.Accepted != accepted {
 			t.Errorf("the status of %s is %+v", alias, st)
@@ -240,9 +267,6 @@ func TestSessionsWithFRR(t *testing.T) {
 			}
 		}
 	}
-	out, err := exec.Command("gobgp", "--target", "unix://"+g.socket, "neighbor").CombinedOutput()
-	t.Logf("gobgp neighbor: %v\n%s", err, out)
-
 	// A customer that restarts comes back, dialled and dialling.
 	frrA.show("clear bgp *")
 	frrB.show("clear bgp *")
@@ -297,4 +321,99 @@ func (b bgpd) waitNexthop(family, prefix, want string) {
 		}
 		return ""
 	})
+}
+
+// TestFamiliesOfTheOtherKind pins what GoBGP sends where a session carries the
+// family that its addresses are not of; the alias is IPv4 in each case.
+func TestFamiliesOfTheOtherKind(t *testing.T) {
+	l := lab.New(t, run)
+	c := newTenant(l, "c")
+	c4, c6 := c.neighbor("127.1.0.1"), c.neighbor6("127.1.0.2")
+	g := startGoBGP(t, l.Dir, []any{vrfConf("c", 1)}, []any{
+		aliasConf(c4, "ipv4-unicast", "ipv6-unicast"), aliasConf(c6, "ipv4-unicast", "ipv6-unicast"),
+	})
+	r := startRelay(t, netip.MustParseAddrPort("127.0.0.1:179"))
+	r.set(c4)
+	frr := startFRR(l, c.theirs, frrConf("10.0.0.2", "203.0.113.0/24", "2001:db8:c::/48",
+		" neighbor 2001:db8::1 capability extended-nexthop",
+		" address-family ipv6 unicast", "  neighbor 10.0.0.1 activate", " exit-address-family",
+		" address-family ipv4 unicast", "  neighbor 2001:db8::1 activate", " exit-address-family"))
+	frr.waitUp(r, "10.0.0.1")
+	announce(t, g, "c", "198.51.100.0/24", "2001:db8:100::/48")
+	frr.waitNexthop("ipv4", "198.51.100.0/24", "10.0.0.1")
+	frr.waitNexthop("ipv6", "2001:db8:100::/48", "::ffff:a00:1")
+
+	r.set(c6)
+	frr.waitUp(r, "2001:db8::1")
+	frr.waitNexthop("ipv6", "2001:db8:100::/48", "2001:db8::1")
+	frr.waitNexthop("ipv4", "198.51.100.0/24", "2001:db8::1")
+	lab.WaitEqual(t, "RFC 8950 from the customer", []string{"2001:db8::2"}, func() []string { return g.paths("c", "203.0.113.0/24") })
+}
+
+// TestLinkLocalSession: GoBGP's local-address has no zone.
+func TestLinkLocalSession(t *testing.T) {
+	l := lab.New(t, run)
+	c := newTenant(l, "ll")
+	n := c.neighborL("127.1.0.1")
+	g := startGoBGP(t, l.Dir, []any{vrfConf("ll", 1)}, []any{aliasConf(n, "ipv6-unicast")})
+	r := startRelay(t, netip.MustParseAddrPort("127.0.0.1:179"))
+	r.set(n)
+	frr := startFRR(l, c.theirs, frrConf("10.0.0.2", "203.0.113.0/24", "2001:db8:c::/48",
+		" neighbor fe80::a:1 remote-as 65000", " neighbor fe80::a:1 interface eth0",
+		" neighbor fe80::a:1 timers connect 1",
+		" address-family ipv6 unicast", "  neighbor fe80::a:1 activate", " exit-address-family"))
+	frr.waitUp(r, "fe80::a:1")
+	lab.WaitFor(t, "the customer's route", lab.Patience, func() string {
+		if got := g.paths("ll", "2001:db8:c::/48"); len(got) != 1 {
+			return fmt.Sprint(got)
+		}
+		return ""
+	})
+	t.Log(g.paths("ll", "2001:db8:c::/48"))
+	announce(t, g, "ll", "2001:db8:100::/48")
+	frr.waitNexthop("ipv6", "2001:db8:100::/48", "fe80::a:1")
+}
+
+// TestWrongPasswordWithFRR: nothing comes up, the log says why once, and the
+// right password is the end of it.
+func TestWrongPasswordWithFRR(t *testing.T) {
+	l := lab.New(t, run)
+	c := newTenant(l, "c")
+	n := c.neighbor("127.1.0.1")
+	n.Password, n.Secret = password, secret
+	g := startGoBGP(t, l.Dir, []any{vrfConf("c", 1)}, []any{aliasConf(n, "ipv4-unicast")})
+	r := startRelay(t, netip.MustParseAddrPort("127.0.0.1:179"))
+	r.set(n)
+	frr := startFRR(l, c.theirs, frrConf("10.0.0.2", "203.0.113.0/24", "2001:db8:c::/48", " neighbor 10.0.0.1 password wrong"))
+	r.waitError("127.1.0.1", "is the password the same on both sides?")
+	lab.WaitFor(t, "three more attempts", 2*lab.Patience, func() string {
+		if got := r.status("127.1.0.1").Attempts; got < 4 {
+			return fmt.Sprintf("%d so far", got)
+		}
+		return ""
+	})
+	if state := frr.state("10.0.0.1"); state == "Established" {
+		t.Error("the session is up")
+	}
+	if got := strings.Count(r.log.String(), "level=WARN"); got != 1 {
+		t.Errorf("the log has %d warnings:\n%s", got, r.log.String())
+	}
+	frr.show("configure terminal", "router bgp 65001", "neighbor 10.0.0.1 password "+password)
+	frr.waitUp(r, "10.0.0.1")
+	lab.WaitEqual(t, "the customer's route", []string{"10.0.0.2"}, func() []string { return g.paths("c", "203.0.113.0/24") })
+}
+
+// TestNobodyElsePassesForTheAlias: with the secret on both sides, a program in
+// the daemon's namespace cannot speak as a neighbour.
+func TestNobodyElsePassesForTheAlias(t *testing.T) {
+	l := lab.New(t, run)
+	c := newTenant(l, "c")
+	n := c.neighbor("127.1.0.1")
+	n.Secret = secret
+	startGoBGP(t, l.Dir, []any{vrfConf("c", 1)}, []any{aliasConf(n, "ipv4-unicast")})
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: n.Alias.AsSlice()}, Timeout: 2 * time.Second}
+	if conn, err := d.Dial("tcp4", "127.0.0.1:179"); err == nil {
+		conn.Close()
+		t.Error("a connection without the secret came up")
+	}
 }

@@ -75,15 +75,23 @@ func (sockets) InNetns(netns string, f func() error) error {
 		return err
 	}
 	defer there.Close()
-	result := make(chan error, 1)
-	go func() {
-		// Locked and never unlocked: the thread ends with the goroutine.
-		runtime.LockOSThread()
-		if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
-			result <- fmt.Errorf("enter netns %s: %w", netns, err)
-			return
-		}
-		result <- f()
-	}()
-	return <-result
+	// The thread is to live on: programs that the lab started from it are killed
+	// when it ends.
+	runtime.LockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		runtime.UnlockOSThread()
+		return err
+	}
+	defer home.Close()
+	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("enter netns %s: %w", netns, err)
+	}
+	failed := f()
+	if err := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); err != nil {
+		panic(err) // locked for ever, in another's namespace
+	}
+	runtime.UnlockOSThread()
+	return failed
 }

@@ -166,6 +166,7 @@ func (p *peer) connection(ctx context.Context, retry *backoff) (c *net.TCPConn, 
 // dial makes one attempt to reach the peer. It returns nil where that fails,
 // and notes why.
 func (p *peer) dial(ctx context.Context) *net.TCPConn {
+	p.attempt()
 	fd := -1
 	err := p.space.inside(p.id, func() (err error) {
 		fd, err = startDial(p.n)

@@ -27,6 +27,8 @@ type Status struct {
 	Since              time.Time // of State
 	// Accepted tells that the peer opened the connection that there is now.
 	Accepted bool
+	// Attempts counts our attempts to dial since the last connection.
+	Attempts int
 	// Error is why there is no session, in plain words, or why the last one
 	// ended. "" with a connection that is well.
 	Error string
@@ -98,6 +100,13 @@ func (e *entry) idle() State {
 	return StateConnecting
 }
 
+// attempt counts one.
+func (e *entry) attempt() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.s.Attempts++
+}
+
 // fail notes why there is no session, and logs each reason once: the attempts
 // go on and would fill the log.
 func (e *entry) fail(state State, err error) {
@@ -135,7 +144,7 @@ func (e *entry) connected(accepted bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.enter(StateConnected)
-	e.s.Accepted, e.s.Error = accepted, ""
+	e.s.Accepted, e.s.Attempts, e.s.Error = accepted, 0, ""
 	clear(e.warned)
 	opened := "us"
 	if accepted {
