@@ -34,6 +34,7 @@ fi
 
 # From here on this is process 1 of the demo's own world.
 mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /var/tmp # where bgpd keeps what it knows of a crash
 program=${VRFREDIST:-bin/vrfredist}
 bold='' plain=''
 if [ -t 1 ]; then
@@ -50,7 +51,7 @@ run() {
 # until_prints waits until the command prints (or, with "not", does not print)
 # the words.
 until_prints() {
-	local no=false words
+	local no=false words printed
 	if [ "$1" = not ]; then
 		no=true
 		shift
@@ -59,15 +60,20 @@ until_prints() {
 	shift
 	local tries=200
 	while true; do
-		if "$@" 2>/dev/null | grep -qF -- "$words"; then
-			$no || return 0
-		elif $no; then
-			return 0
-		fi
+		# Into a variable: grep -q would end the pipe early, and pipefail call
+		# that a failure.
+		printed=$("$@" 2>/dev/null) || true
+		case $printed in
+		*"$words"*) $no || return 0 ;;
+		*) if $no; then return 0; fi ;;
+		esac
 		tries=$((tries - 1))
 		if [ "$tries" -eq 0 ]; then
 			echo "The demo waited in vain for \"$words\" from: $*" >&2
 			cat /run/demo/*.log >&2
+			vrfredist vrf >&2 || true
+			vrfredist route export --vrf red >&2 || true
+			upstream show bgp ipv4 vpn >&2 || true
 			exit 1
 		fi
 		sleep 0.1
@@ -84,7 +90,7 @@ show_received() {
 	printf '%s$ vtysh -c "show bgp %s vpn"%s   (what came from AS 65000)\n' "$bold" "$1" "$plain"
 	received "$1"
 }
-vrfredist() { "$program" "$@"; }
+vrfredist() { "$program" "$@"; } # so that run shows it by its name
 
 step "The network: a router, an upstream router, and two tenants with the same addresses"
 cat <<'PICTURE'
@@ -124,7 +130,7 @@ run ip -n blue route
 
 step "vrfredist starts, with the configuration examples/demo/vrfredist.toml"
 printf '%s$ vrfredist run -f examples/demo/vrfredist.toml &%s\n' "$bold" "$plain"
-vrfredist run -f examples/demo/vrfredist.toml --state-dir /run/demo/state >/run/demo/vrfredist.log 2>&1 &
+"$program" run -f examples/demo/vrfredist.toml --state-dir /run/demo/state >/run/demo/vrfredist.log 2>&1 &
 daemon=$!
 until_prints 172.16.0.0 ip -n red route
 until_prints 172.16.0.0 ip -n blue route

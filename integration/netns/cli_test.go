@@ -3,6 +3,7 @@ package netns_test
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"os/exec"
 	"strings"
 	"testing"
@@ -38,36 +39,38 @@ type redistribution struct {
 	LargeCommunityList []string `json:"large_community_list"`
 }
 
+// redistributions asks what is redistributed for one VRF.
+func redistributions(t *testing.T, d *lab.Daemon, vrf string) (imports, exports redistribution) {
+	t.Helper()
+	var all struct {
+		Redistributions []struct{ Import, Export redistribution }
+	}
+	d.JSON(&all, "redistribution", "-vrf", vrf)
+	if len(all.Redistributions) != 1 {
+		t.Fatalf("redistribution -vrf %s: %d answers, want 1", vrf, len(all.Redistributions))
+	}
+	return all.Redistributions[0].Import, all.Redistributions[0].Export
+}
+
 // The four command lines of the contract, as they stand.
 func TestCommandLines(t *testing.T) {
 	t.Parallel()
 	n := newUpstream(t, twoRoutes())
 	n.daemon = n.rtr.Daemon(twoVRFs)
-	get := func(vrf string) (imports, exports redistribution) {
-		t.Helper()
-		args := []string{"redistribution"}
-		if vrf != "" {
-			args = append(args, "-vrf", vrf)
-		}
-		var both struct{ Import, Export redistribution }
-		n.daemon.JSON(&both, args...)
-		return both.Import, both.Export
-	}
-
 	n.daemon.Do(strings.Fields("redistribution enable import eth0 eth1 -vrf vrf-red")...)
-	imports, _ := get("vrf-red")
+	imports, _ := redistributions(t, n.daemon, "vrf-red")
 	lab.Equal(t, "import of vrf-red", redistribution{Enabled: true, Vrf: "vrf-red", Interfaces: []string{"eth0", "eth1"}}, imports)
 
 	n.daemon.Do(strings.Fields("redistribution enable import eth*")...)
-	imports, _ = get("")
+	imports, _ = redistributions(t, n.daemon, "default")
 	lab.Equal(t, "import of default", redistribution{Enabled: true, Vrf: "default", Interfaces: []string{"eth*"}}, imports)
 
 	n.daemon.Do(strings.Fields("redistribution enable export --community 65001:100")...)
-	_, exports := get("")
+	_, exports := redistributions(t, n.daemon, "default")
 	lab.Equal(t, "export of default", redistribution{Enabled: true, Vrf: "default", CommunityName: "65001:100"}, exports)
 
 	n.daemon.Do(strings.Fields("redistribution enable export -vrf vrf-blue --community-list 65001:100,65001:200 --large-community-list 65001:1:100")...)
-	_, exports = get("vrf-blue")
+	_, exports = redistributions(t, n.daemon, "vrf-blue")
 	lab.Equal(t, "export of vrf-blue", redistribution{Enabled: true, Vrf: "vrf-blue",
 		CommunityList: []string{"65001:100", "65001:200"}, LargeCommunityList: []string{"65001:1:100"}}, exports)
 
@@ -120,8 +123,14 @@ func TestEveryCommandPrintsJSON(t *testing.T) {
 	n.rtr.WaitOwn(lab.Main, shown4(1), shown4(2), shown6(1), shown6(2))
 	for _, line := range []string{"vrf", "vrf default", "redistribution", "route import", "route export", "reload", "version"} {
 		out := n.daemon.Do(append(strings.Fields(line), "--json")...)
-		if !json.Valid([]byte(out)) {
-			t.Errorf("vrfredist %s --json printed:\n%s", line, out)
+		// Routes are a document each.
+		for dec := json.NewDecoder(strings.NewReader(out)); ; {
+			var document any
+			if err := dec.Decode(&document); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatalf("vrfredist %s --json: %v:\n%s", line, err, out)
+			}
 		}
 	}
 	for line, want := range map[string]string{

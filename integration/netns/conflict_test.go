@@ -9,9 +9,7 @@ import (
 
 // routeState is how the daemon calls what became of one route of the global RIB.
 func routeState(d *lab.Daemon, prefix string) (state, reason string) {
-	var routes []struct{ Prefix, State, Reason string }
-	d.JSON(&routes, "route", "export")
-	for _, r := range routes {
+	for _, r := range d.RouteStates("export") {
 		if r.Prefix == prefix {
 			return r.State, r.Reason
 		}

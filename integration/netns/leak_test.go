@@ -26,10 +26,8 @@ func TestLeaks(t *testing.T) {
 	t.Log("the second VRF moves to another namespace")
 	n.daemon.Reload(vrfs + tableA + bind("vrf-b", n.b, exportAll))
 	lab.WaitEqual(t, "routes of the daemon in rtr", []string{}, n.rtr.OwnEverywhere)
-	var routes []struct{ Prefix, State, Reason string }
 	lab.WaitFor(t, "the leak is unresolved", lab.Patience, func() string {
-		routes = nil
-		n.daemon.JSON(&routes, "route", "export", "--vrf", "vrf-b")
+		routes := n.daemon.RouteStates("export", "--vrf", "vrf-b")
 		for _, r := range routes {
 			if r.State != "unresolved" || !strings.Contains(r.Reason, "namespace") {
 				return r.Prefix + " is " + r.State + ": " + r.Reason

@@ -17,9 +17,9 @@ type vrfStatus struct {
 func (n *tenants) waitVRF(name, state string) (reason string) {
 	n.T.Helper()
 	lab.WaitEqual(n.T, "the state of "+name, state, func() string {
-		var all []vrfStatus
+		var all struct{ Vrfs []vrfStatus }
 		n.daemon.JSON(&all, "vrf")
-		for _, v := range all {
+		for _, v := range all.Vrfs {
 			if v.Name == name {
 				reason = v.Reason
 				return v.State

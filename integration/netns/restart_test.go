@@ -31,10 +31,8 @@ func TestCrashKeepsRoutes(t *testing.T) {
 	n.daemon.Start()
 	waitState(t, n.daemon, "172.16.0.0/24", "installed")
 	lab.WaitFor(t, "every route is BGP's again", 2*lab.Patience, func() string {
-		var routes []struct{ State string }
-		n.daemon.JSON(&routes, "route", "export")
 		installed := 0
-		for _, r := range routes {
+		for _, r := range n.daemon.RouteStates("export") {
 			if r.State == "installed" {
 				installed++
 			}
@@ -138,11 +136,8 @@ func TestRunTimeChangesAreKept(t *testing.T) {
 	n.daemon.Stop()
 	n.daemon.Write(exportWhere())
 	n.daemon.Start()
-	var info struct {
-		Export struct{ Enabled bool }
-	}
-	n.daemon.JSON(&info, "redistribution")
-	lab.Equal(t, "export, disabled before the restart and enabled in the file", false, info.Export.Enabled)
+	_, exports := redistributions(t, n.daemon, "default")
+	lab.Equal(t, "export, disabled before the restart and enabled in the file", false, exports.Enabled)
 	n.rtr.WaitOwn(lab.Main)
 
 	entries, err := os.ReadDir(n.Dir + "/state")

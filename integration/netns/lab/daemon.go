@@ -2,7 +2,9 @@ package lab
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,7 +77,7 @@ func (d *Daemon) Stop() {
 // Try runs the vrfredist program as a client of the daemon and returns what it
 // prints, on both outputs.
 func (d *Daemon) Try(args ...string) (string, error) {
-	cmd := exec.Command(d.ns.lab.Run.Daemon, append([]string{"--target", d.Target()}, args...)...)
+	cmd := exec.Command(d.ns.lab.Run.Daemon, append([]string{"--api", d.Target()}, args...)...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -96,6 +98,26 @@ func (d *Daemon) JSON(into any, args ...string) {
 	out := d.Do(append(args, "--json")...)
 	if err := json.Unmarshal([]byte(out), into); err != nil {
 		d.ns.lab.T.Fatalf("vrfredist %s --json: %v: %s", strings.Join(args, " "), err, out)
+	}
+}
+
+// RouteState is what `route --json` says of one route, as far as tests ask.
+type RouteState struct{ Prefix, State, Reason string }
+
+// RouteStates returns what `route import|export --json` prints: a JSON document
+// for each route.
+func (d *Daemon) RouteStates(args ...string) []RouteState {
+	d.ns.lab.T.Helper()
+	out := d.Do(append(append([]string{"route"}, args...), "--json")...)
+	var routes []RouteState
+	for dec := json.NewDecoder(strings.NewReader(out)); ; {
+		var r RouteState
+		if err := dec.Decode(&r); errors.Is(err, io.EOF) {
+			return routes
+		} else if err != nil {
+			d.ns.lab.T.Fatalf("vrfredist route %v --json: %v: %s", args, err, out)
+		}
+		routes = append(routes, r)
 	}
 }
 

@@ -34,6 +34,15 @@ func (n *Namespace) FRR(config string) *FRR {
 	// telnet port, -S from changing its user.
 	p := n.Start("bgpd in "+n.Role, bgpd, "-n", "-Z", "-S", "-P", "0", "-f", file,
 		"--vty_socket", dir, "-i", filepath.Join(dir, "pid"), "--log", "stdout")
+	// bgpd prepares a directory for the story of its crash, and leaves it where
+	// it is killed.
+	crash := filepath.Join("/var/tmp/frr", fmt.Sprintf("bgpd.%d", p.PID()))
+	n.lab.T.Cleanup(func() {
+		p.Kill()
+		if err := os.RemoveAll(crash); err != nil {
+			n.lab.T.Errorf("clean up after bgpd: %v", err)
+		}
+	})
 	f := &FRR{Process: p, lab: n.lab, socket: dir}
 	WaitFor(n.lab.T, "bgpd takes commands", Patience, func() string {
 		if out, err := f.run("show version"); err != nil {
