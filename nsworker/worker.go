@@ -134,9 +134,10 @@ func (w *Worker) open(ctx context.Context) (Table, error) {
 			}
 			return nil, fmt.Errorf("open %s: %w", w.spec.Binding, err)
 		}
-		w.report(vrf.Status{State: vrf.Pending, Reason: err.Error()})
+		reason := absence(err)
+		w.report(vrf.Status{State: vrf.Pending, Reason: reason})
 		if first {
-			w.log.Info("waiting for the VRF's table", "reason", err)
+			w.log.Info("waiting for the VRF's table", "reason", reason)
 			// Interfaces that are gone announce nothing.
 			if err := w.withdrawAll(ctx); err != nil {
 				return nil, err
@@ -145,6 +146,17 @@ func (w *Worker) open(ctx context.Context) (Table, error) {
 		if !w.await(ctx, changed) {
 			return nil, nil
 		}
+	}
+}
+
+// absence is what is not there, without the operation that found it out.
+func absence(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil || !errors.Is(inner, rib.ErrAbsent) {
+			return err.Error()
+		}
+		err = inner
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vrfredist/vrfredist/api"
@@ -20,13 +21,14 @@ import (
 // api.Backend.
 type daemon struct {
 	file       string
+	listen     []string // --api-listen: takes the place of the file's addresses
 	log        *slog.Logger
 	overlay    *config.Overlay
 	speaker    *speaker.Speaker
 	supervisor *vrf.Supervisor
 
-	mu  sync.Mutex     // held for the whole of a change
-	cfg *config.Config // guarded by mu
+	mu  sync.Mutex // held for the whole of a change
+	cfg atomic.Pointer[config.Config]
 }
 
 // endTime bounds how long BGP may take to say goodbye.
@@ -36,9 +38,7 @@ const endTime = 5 * time.Second
 // sessions are left to graceful restart; a neighbour that is told of our end
 // would take its traffic elsewhere at once.
 func (d *daemon) endBGP() error {
-	d.mu.Lock()
 	keep := slices.ContainsFunc(d.specs(), func(s vrf.Spec) bool { return s.OnExit == vrf.Keep })
-	d.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), endTime)
 	defer cancel()
 	return d.speaker.Stop(ctx, keep)
@@ -57,14 +57,8 @@ func (d *daemon) Get(name string) (vrf.Status, bool) {
 	if st, ok := d.supervisor.Get(name); ok {
 		return st, true
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, s := range d.cfg.Others {
-		if s.Name == name {
-			return vrf.Status{Spec: s}, true
-		}
-	}
-	return vrf.Status{}, false
+	s, ok := d.spec(name)
+	return vrf.Status{Spec: s}, ok
 }
 
 // Routes implements api.Backend.
@@ -102,13 +96,16 @@ func (d *daemon) keep(spec vrf.Spec, dir vrf.Direction) error {
 	return d.overlay.Set(spec.Name, dir, r)
 }
 
-// specs are the VRFs to run now. It is called with mu held.
-func (d *daemon) specs() []vrf.Spec { return d.overlay.Apply(d.cfg.VRFs, d.cfg.Others) }
+// specs are the VRFs to run now.
+func (d *daemon) specs() []vrf.Spec {
+	cfg := d.cfg.Load()
+	return d.overlay.Apply(cfg.VRFs, cfg.Others)
+}
 
 // spec returns what is configured for one VRF, with what was changed at run
-// time laid over it. It is called with mu held.
+// time laid over it.
 func (d *daemon) spec(name string) (vrf.Spec, bool) {
-	for _, list := range [][]vrf.Spec{d.specs(), d.cfg.Others} {
+	for _, list := range [][]vrf.Spec{d.specs(), d.cfg.Load().Others} {
 		if i := slices.IndexFunc(list, func(s vrf.Spec) bool { return s.Name == name }); i >= 0 {
 			return list[i], true
 		}
@@ -124,23 +121,21 @@ func (d *daemon) Reload(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	before, old := d.specs(), d.cfg
-	// Workers of VRFs that go must be done with BGP before BGP forgets them.
-	d.cfg = cfg
+	before, old := d.specs(), d.cfg.Load()
+	d.cfg.Store(cfg)
 	after := d.specs()
+	// Workers of VRFs that go must be done with BGP before BGP forgets them.
 	if err := d.supervisor.Apply(ctx, common(before, after)); err != nil {
-		d.cfg = old
-		return nil, fmt.Errorf("end the VRFs that left the file: %w", err)
+		return nil, d.restore(ctx, before, old, fmt.Errorf("end the VRFs that left the file: %w", err))
 	}
 	changes, err := d.speaker.Reload(ctx, cfg.BGP)
 	if err != nil {
-		d.cfg = old
-		return nil, d.restore(ctx, before, old, err)
+		return nil, d.restore(ctx, before, old, fmt.Errorf("apply the file to BGP: %w", err))
 	}
 	if err := d.supervisor.Apply(ctx, after); err != nil {
-		return nil, fmt.Errorf("apply the VRFs of the file: %w", err)
+		return nil, fmt.Errorf("the file is in force, but not all went well: %w", err)
 	}
-	if !slices.Equal(old.API.Listen, cfg.API.Listen) {
+	if d.listen == nil && !slices.Equal(old.API.Listen, cfg.API.Listen) {
 		changes = append(changes, "netlink.api.listen changed: it takes effect at the next start")
 	}
 	changes = append(changes, specChanges(before, after)...)
@@ -151,7 +146,8 @@ func (d *daemon) Reload(ctx context.Context) ([]string, error) {
 // restore puts the old configuration wholly in force again after a reload that
 // failed half way.
 func (d *daemon) restore(ctx context.Context, specs []vrf.Spec, old *config.Config, why error) error {
-	why = fmt.Errorf("apply the file to BGP: %w; the old configuration is in force again", why)
+	d.cfg.Store(old)
+	why = fmt.Errorf("%w; the old configuration is in force again", why)
 	if _, err := d.speaker.Reload(ctx, old.BGP); err != nil {
 		return fmt.Errorf("%w, except that BGP refused a part of it: %w; restart vrfredist", why, err)
 	}

@@ -47,12 +47,10 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	if err != nil {
 		return err
 	}
-	if len(opts.Listen) > 0 {
-		cfg.API.Listen = opts.Listen
-	}
-	d := &daemon{file: opts.File, log: log, overlay: overlay, cfg: cfg}
+	d := &daemon{file: opts.File, listen: opts.Listen, log: log, overlay: overlay}
+	d.cfg.Store(cfg)
 	d.speaker, err = speaker.New(speaker.Options{
-		Config: cfg.BGP, Listen: cfg.API.Listen, Services: api.New(d).Handler(),
+		Config: cfg.BGP, Listen: d.addresses(), Services: api.New(d).Handler(),
 		GracefulRestart: opts.GracefulRestart, Logger: log,
 	})
 	if err != nil {
@@ -119,7 +117,11 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error 
 	if err != nil {
 		return err
 	}
-	d.log.Info("vrfredist is running", "vrfs", len(specs), "api", d.cfg.API.Listen)
+	cfg := d.cfg.Load()
+	for _, name := range d.overlay.Orphans(cfg.VRFs, cfg.Others) {
+		d.log.Warn("redistribution was changed at run time for a VRF that is not configured any more; it is kept for when the VRF is back", "vrf", name)
+	}
+	d.log.Info("vrfredist is running", "vrfs", len(specs), "api", d.addresses())
 	for {
 		select {
 		case <-ctx.Done():
@@ -136,6 +138,14 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error 
 			return nil
 		}
 	}
+}
+
+// addresses are where the API is served.
+func (d *daemon) addresses() []string {
+	if len(d.listen) > 0 {
+		return d.listen
+	}
+	return d.cfg.Load().API.Listen
 }
 
 // specChanges says in a line each what differs between two sets of VRFs.
