@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -92,6 +93,7 @@ func TestHowMachinesEnd(t *testing.T) {
 			}
 			if left := machinesOf(t, cmd.Process.Pid); len(left) > 0 {
 				t.Errorf("left the processes %v", left)
+				endMachines(t, cmd.Process.Pid)
 			}
 		})
 	}
@@ -186,6 +188,7 @@ func TestNothingOutlivesARunner(t *testing.T) {
 				defer close(ended)
 				_ = cmd.Wait() // its status is looked at below
 			}()
+			t.Cleanup(func() { endMachines(t, pid) })
 			waitFor(t, "QEMU to run", func() bool { return len(machinesOf(t, pid)) > 0 })
 			if err := cmd.Process.Signal(c.signal); err != nil {
 				t.Fatal(err)
@@ -214,6 +217,20 @@ func machinesOf(t *testing.T, vmrun int) []string {
 		}
 	}
 	return found
+}
+
+// endMachines ends what a vmrun left that fails its test.
+func endMachines(t *testing.T, vmrun int) {
+	t.Helper()
+	for _, process := range machinesOf(t, vmrun) {
+		pid, err := strconv.Atoi(filepath.Base(process))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Errorf("end the process %d: %v", pid, err)
+		}
+	}
 }
 
 func waitFor(t *testing.T, what string, is func() bool) {

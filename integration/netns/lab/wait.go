@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // Patience is how long a test waits for what should happen at once: long enough
@@ -35,7 +36,7 @@ func WaitFor(t testing.TB, what string, limit time.Duration, check func() string
 func WaitEqual[T any](t testing.TB, what string, want T, get func() T) {
 	t.Helper()
 	WaitFor(t, what, Patience, func() string {
-		if d := cmp.Diff(want, get()); d != "" {
+		if d := cmp.Diff(want, get(), cmpopts.EquateEmpty()); d != "" {
 			return "(-want +got)\n" + d
 		}
 		return ""
@@ -45,7 +46,7 @@ func WaitEqual[T any](t testing.TB, what string, want T, get func() T) {
 // Equal fails the test with the difference where got is not want.
 func Equal[T any](t testing.TB, what string, want, got T) {
 	t.Helper()
-	if d := cmp.Diff(want, got); d != "" {
+	if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
 		t.Errorf("%s (-want +got)\n%s", what, d)
 	}
 }
