@@ -69,10 +69,12 @@ func runGuest() (*sender, error) {
 	if err := s.send(frameStarted, nil); err != nil {
 		return s, fmt.Errorf("tell the host: %w", err)
 	}
+	began := time.Now()
 	r, err := command(t, s)
 	if err != nil {
 		return s, err
 	}
+	r.Took = time.Since(began)
 	for _, folder := range t.Shares {
 		// What was written there must be on the host before the result is.
 		if err := unix.Unmount(folder, 0); err != nil {

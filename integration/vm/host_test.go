@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAcceleratorIsNeverGuessed(t *testing.T) {
@@ -54,6 +55,22 @@ func TestConsoleKeepsItsEnd(t *testing.T) {
 	}
 	if len(c.text) != tailSize || !bytes.HasSuffix(c.text, []byte("aaapanic")) {
 		t.Errorf("%d bytes are kept that end in %q", len(c.text), c.text[len(c.text)-8:])
+	}
+}
+
+func TestWrongClockIsNoticed(t *testing.T) {
+	const s = time.Second
+	for _, c := range []struct {
+		guest, host time.Duration
+		wrong       bool
+	}{
+		{0, s, false}, {s, s, false}, {3 * s, s, true},
+		{95 * s, 100 * s, false}, {100 * s, 95 * s, false},
+		{120 * s, 40 * s, true}, {40 * s, 120 * s, true},
+	} {
+		if got := clockWrong(c.guest, c.host); got != c.wrong {
+			t.Errorf("%v by the guest's clock and %v by the host's: wrong is %v", c.guest, c.host, got)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 )
 
 // task is what the guest's init is told to do. It travels in the initramfs.
@@ -25,6 +26,8 @@ type result struct {
 	Exit   int    `json:"exit"`
 	Signal string `json:"signal,omitempty"`
 	Error  string `json:"error,omitempty"`
+	// Took is how long the command ran, by the guest's clock.
+	Took time.Duration `json:"took"`
 }
 
 // Everything that the guest says travels as frames through one port, so that

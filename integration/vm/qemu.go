@@ -49,7 +49,7 @@ func qemuArgs(o options, k kernel, shares []string) ([]string, error) {
 	default:
 		return nil, fmt.Errorf("VM_ACCEL=%s: it may be tcg, which is the default, or kvm", o.accel)
 	}
-	cmdline := kernelArgs
+	cmdline := fmt.Sprintf("%s tsc_early_khz=%d", kernelArgs, counterKHz())
 	if !o.verbose {
 		cmdline += " quiet"
 	}

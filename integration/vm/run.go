@@ -123,14 +123,20 @@ func start(o options, k kernel, initramfs *os.File, shares []string) (*machine, 
 func (m *machine) wait(limit time.Duration, signals <-chan os.Signal) (int, error) {
 	type answer struct {
 		result
-		err error
+		took time.Duration // by the host's clock
+		err  error
 	}
 	answered := make(chan answer, 1)
 	// Not joined: where nobody reads this process's output, it would wait for
 	// ever. It ends with the machine, or with the process, which comes next.
 	go func() {
-		r, err := receive(m.frames, func() { m.note("the command starts") }, os.Stdout, os.Stderr)
-		answered <- answer{r, err}
+		var began time.Time
+		started := func() {
+			began = time.Now()
+			m.note("the command starts")
+		}
+		r, err := receive(m.frames, started, os.Stdout, os.Stderr)
+		answered <- answer{r, time.Since(began), err}
 	}()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -144,6 +150,10 @@ func (m *machine) wait(limit time.Duration, signals <-chan os.Signal) (int, erro
 		case a.Signal != "":
 			fmt.Fprintln(os.Stderr, "vmrun: a signal ended the command:", a.Signal)
 		}
+		m.note("the command took %.1f s by the machine's clock", a.Took.Seconds())
+		if clockWrong(a.Took, a.took) {
+			fmt.Fprintf(os.Stderr, "vmrun: time limits in the machine are not to be trusted: the command took %.1f s by its clock, and %.1f s by the host's\n", a.Took.Seconds(), a.took.Seconds())
+		}
 		return a.Exit, nil
 	case <-timer.C:
 		return exitTimeout, fmt.Errorf("no result within %v: the machine was killed", limit)
@@ -154,6 +164,13 @@ func (m *machine) wait(limit time.Duration, signals <-chan os.Signal) (int, erro
 		}
 		return 128 + int(number), fmt.Errorf("the machine was killed on the signal %q", s)
 	}
+}
+
+// clockWrong says whether a machine's clock was further off than what it takes
+// to send a result on a busy host.
+func clockWrong(guest, host time.Duration) bool {
+	const slack = 2 * time.Second
+	return (guest - host).Abs() > slack+host/10
 }
 
 // kill ends the machine and waits until it is gone.

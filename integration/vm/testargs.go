@@ -49,7 +49,8 @@ func testFlags(args []string, dir string) (limit time.Duration, shares []string)
 	return limit + bootTime, shares
 }
 
-// share adds a folder, where it is there, to those that are shared.
+// share adds a folder, where it is there, to those that are shared. None of them
+// is inside another: whichever were mounted first would be hidden.
 func share(shares []string, dir, folder string) []string {
 	if folder == "" {
 		return shares
@@ -58,8 +59,20 @@ func share(shares []string, dir, folder string) []string {
 		folder = filepath.Join(dir, folder)
 	}
 	folder = filepath.Clean(folder)
-	if st, err := os.Stat(folder); err != nil || !st.IsDir() || slices.Contains(shares, folder) {
+	if st, err := os.Stat(folder); err != nil || !st.IsDir() {
 		return shares
 	}
+	for _, have := range shares {
+		if within(have, folder) {
+			return shares
+		}
+	}
+	shares = slices.DeleteFunc(shares, func(have string) bool { return within(folder, have) })
 	return append(shares, folder)
+}
+
+// within says whether path is folder or below it.
+func within(folder, path string) bool {
+	rel, err := filepath.Rel(folder, path)
+	return err == nil && filepath.IsLocal(rel)
 }

@@ -34,6 +34,8 @@ func TestArgumentsOfATestBinary(t *testing.T) {
 		"relative":         {[]string{"-test.cpuprofile=out/cpu"}, testTimeout, []string{out}},
 		"here":             {[]string{"-test.outputdir=."}, testTimeout, []string{dir}},
 		"once":             {[]string{"-test.trace=out/t", "-test.memprofile=out/m", "-test.outputdir=out/"}, testTimeout, []string{out}},
+		"inside":           {[]string{"-test.trace=t", "-test.gocoverdir=cover"}, testTimeout, []string{dir}},
+		"around":           {[]string{"-test.gocoverdir=cover", "-test.trace=out/t", "-test.coverprofile=c.out"}, testTimeout, []string{dir}},
 		"no such folder":   {[]string{"-test.outputdir=nonesuch"}, testTimeout, nil},
 		"no folder":        {[]string{"-test.outputdir="}, testTimeout, nil},
 		"plain words skip": {[]string{"test.timeout=1s"}, testTimeout, nil},
