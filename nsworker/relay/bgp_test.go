@@ -1,12 +1,9 @@
 package relay_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net"
-	"net/netip"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -15,8 +12,6 @@ import (
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
-	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 type obj = map[string]any
@@ -48,71 +43,6 @@ func aliasConf(n relay.Neighbor, families ...string) obj {
 func vrfConf(name string, number int) obj {
 	rt := fmt.Sprintf("65000:%d", number)
 	return obj{"config": obj{"name": name, "rd": rt, "both-rt-list": []any{rt}}}
-}
-
-// gobgp is the embedded GoBGP as the daemon has it.
-type gobgp struct {
-	*speaker.Speaker
-	t      testing.TB
-	socket string
-}
-
-func startGoBGP(t testing.TB, dir string, vrfs, neighbors []any) gobgp {
-	t.Helper()
-	text, err := json.Marshal(obj{
-		"global": obj{"config": obj{
-			"as": 65000, "router-id": "192.0.2.1", "port": 179, "local-address-list": []any{"127.0.0.1"},
-		}},
-		"vrfs": vrfs, "neighbors": neighbors,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := new(logBuffer)
-	g := gobgp{t: t, socket: filepath.Join(dir, "gobgp.sock")}
-	g.Speaker, err = speaker.New(speaker.Options{
-		Config: text, Listen: []string{"unix://" + g.socket}, Logger: slog.New(slog.NewTextHandler(log, nil)),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- g.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("GoBGP ended with %v", err)
-		}
-		last, cancel := context.WithTimeout(context.Background(), lab.Patience)
-		defer cancel()
-		if err := g.Stop(last, false); err != nil {
-			t.Errorf("stop GoBGP: %v", err)
-		}
-		if t.Failed() {
-			t.Logf("GoBGP logged:\n%s", log.String())
-		}
-	})
-	select {
-	case <-g.Started():
-	case <-time.After(lab.Patience):
-		t.Fatal("GoBGP does not start")
-	}
-	return g
-}
-
-// paths returns the nexthops of what a VRF has for a prefix.
-func (g gobgp) paths(vrf, prefix string) []string {
-	g.t.Helper()
-	f, err := g.Feed(vrf)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	hops := []string{}
-	for _, p := range f.Lookup(netip.MustParsePrefix(prefix)) {
-		hops = append(hops, p.Attrs.Nexthop.String())
-	}
-	return hops
 }
 
 // bgpd is a customer's FRR.
@@ -199,8 +129,9 @@ func frrConf(router, prefix4, prefix6 string, more ...string) string {
 // one with MD5 and dialled, the other with TTL security and dialling, over IPv4
 // and IPv6.
 func TestSessionsWithFRR(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, run)
-	a, b := newTenant(l, "a"), newTenant(l, "b")
+	a, b := newTenant(l, "red"), newTenant(l, "blue")
 	a4, a6 := a.neighbor("127.1.0.1"), a.neighbor6("127.1.0.2")
 	b4, b6 := b.neighbor("127.1.0.3"), b.neighbor6("127.1.0.4")
 	for _, n := range []*relay.Neighbor{&a4, &a6, &b4, &b6} {
@@ -213,11 +144,11 @@ func TestSessionsWithFRR(t *testing.T) {
 		n.TTL = 0
 	}
 
-	g := startGoBGP(t, l.Dir, []any{vrfConf("a", 1), vrfConf("b", 2)}, []any{
+	g := startGoBGP(l, []any{vrfConf("red", 1), vrfConf("blue", 2)}, []any{
 		aliasConf(a4, "ipv4-unicast"), aliasConf(a6, "ipv6-unicast"),
 		aliasConf(b4, "ipv4-unicast"), aliasConf(b6, "ipv6-unicast"),
 	})
-	r := startRelay(t, netip.MustParseAddrPort("127.0.0.1:179"))
+	r := startRelay(t, g.addr)
 	r.set(a4, a6, b4, b6)
 
 	frrA := startFRR(l, a.theirs, frrConf("10.0.0.2", "203.0.113.0/24", "2001:db8:a::/48",
@@ -239,17 +170,17 @@ func TestSessionsWithFRR(t *testing.T) {
 		t.Helper()
 		lab.WaitEqual(t, vrf+" "+prefix, append([]string{}, want...), func() []string { return g.paths(vrf, prefix) })
 	}
-	wait("a", "203.0.113.0/24", "10.0.0.2")
-	wait("b", "203.0.113.0/24", "10.0.0.2")
-	wait("a", "2001:db8:a::/48", "2001:db8::2")
-	wait("b", "2001:db8:b::/48", "2001:db8::2")
-	if got := g.paths("a", "2001:db8:b::/48"); len(got) != 0 {
-		t.Errorf("VRF a has b's prefix through %v", got)
+	wait("red", "203.0.113.0/24", "10.0.0.2")
+	wait("blue", "203.0.113.0/24", "10.0.0.2")
+	wait("red", "2001:db8:a::/48", "2001:db8::2")
+	wait("blue", "2001:db8:b::/48", "2001:db8::2")
+	if got := g.paths("red", "2001:db8:b::/48"); len(got) != 0 {
+		t.Errorf("VRF red has blue's prefix through %v", got)
 	}
 
 	// To the customers: ours is the nexthop.
-	announce(t, g, "a", "198.51.100.0/24", "2001:db8:100::/48")
-	announce(t, g, "b", "198.51.100.0/24", "2001:db8:200::/48")
+	g.announce("red", "198.51.100.0/24", "2001:db8:100::/48")
+	g.announce("blue", "198.51.100.0/24", "2001:db8:200::/48")
 	for _, want := range []struct {
 		f               bgpd
 		family, prefix  string
@@ -267,22 +198,12 @@ func TestSessionsWithFRR(t *testing.T) {
 			}
 		}
 	}
+	t.Log(r.log.String())
 	// A customer that restarts comes back, dialled and dialling.
 	frrA.show("clear bgp *")
 	frrB.show("clear bgp *")
 	for _, f := range []bgpd{frrA, frrB} {
 		f.waitNexthop("ipv4", "198.51.100.0/24", "10.0.0.1")
-	}
-}
-
-func announce(t testing.TB, g gobgp, vrf string, prefixes ...string) {
-	t.Helper()
-	var changes []rib.AnnounceChange
-	for _, p := range prefixes {
-		changes = append(changes, rib.AnnounceChange{Announcement: rib.Announcement{Prefix: netip.MustParsePrefix(p)}})
-	}
-	if err := g.Announce(context.Background(), vrf, changes); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -326,20 +247,21 @@ func (b bgpd) waitNexthop(family, prefix, want string) {
 // TestFamiliesOfTheOtherKind pins what GoBGP sends where a session carries the
 // family that its addresses are not of; the alias is IPv4 in each case.
 func TestFamiliesOfTheOtherKind(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, run)
 	c := newTenant(l, "c")
 	c4, c6 := c.neighbor("127.1.0.1"), c.neighbor6("127.1.0.2")
-	g := startGoBGP(t, l.Dir, []any{vrfConf("c", 1)}, []any{
+	g := startGoBGP(l, []any{vrfConf("c", 1)}, []any{
 		aliasConf(c4, "ipv4-unicast", "ipv6-unicast"), aliasConf(c6, "ipv4-unicast", "ipv6-unicast"),
 	})
-	r := startRelay(t, netip.MustParseAddrPort("127.0.0.1:179"))
+	r := startRelay(t, g.addr)
 	r.set(c4)
 	frr := startFRR(l, c.theirs, frrConf("10.0.0.2", "203.0.113.0/24", "2001:db8:c::/48",
 		" neighbor 2001:db8::1 capability extended-nexthop",
 		" address-family ipv6 unicast", "  neighbor 10.0.0.1 activate", " exit-address-family",
 		" address-family ipv4 unicast", "  neighbor 2001:db8::1 activate", " exit-address-family"))
 	frr.waitUp(r, "10.0.0.1")
-	announce(t, g, "c", "198.51.100.0/24", "2001:db8:100::/48")
+	g.announce("c", "198.51.100.0/24", "2001:db8:100::/48")
 	frr.waitNexthop("ipv4", "198.51.100.0/24", "10.0.0.1")
 	frr.waitNexthop("ipv6", "2001:db8:100::/48", "::ffff:a00:1")
 
@@ -352,37 +274,47 @@ func TestFamiliesOfTheOtherKind(t *testing.T) {
 
 // TestLinkLocalSession: GoBGP's local-address has no zone.
 func TestLinkLocalSession(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, run)
 	c := newTenant(l, "ll")
 	n := c.neighborL("127.1.0.1")
-	g := startGoBGP(t, l.Dir, []any{vrfConf("ll", 1)}, []any{aliasConf(n, "ipv6-unicast")})
-	r := startRelay(t, netip.MustParseAddrPort("127.0.0.1:179"))
+	g := startGoBGP(l, []any{vrfConf("ll", 1)}, []any{aliasConf(n, "ipv6-unicast")})
+	r := startRelay(t, g.addr)
 	r.set(n)
-	frr := startFRR(l, c.theirs, frrConf("10.0.0.2", "203.0.113.0/24", "2001:db8:c::/48",
-		" neighbor fe80::a:1 remote-as 65000", " neighbor fe80::a:1 interface eth0",
-		" neighbor fe80::a:1 timers connect 1",
-		" address-family ipv6 unicast", "  neighbor fe80::a:1 activate", " exit-address-family"))
-	frr.waitUp(r, "fe80::a:1")
-	lab.WaitFor(t, "the customer's route", lab.Patience, func() string {
-		if got := g.paths("ll", "2001:db8:c::/48"); len(got) != 1 {
-			return fmt.Sprint(got)
+	// BIRD: FRR knows no interface without zebra.
+	bird := c.theirs.BIRD(`
+router id 10.0.0.2;
+protocol device {}
+protocol static { ipv6; route 2001:db8:c::/48 unreachable; }
+protocol bgp up {
+	local fe80::a:2%eth0 as 65001;
+	neighbor fe80::a:1%eth0 as 65000;
+	connect retry time 1;
+	ipv6 { import all; export all; };
+}
+`)
+	// BIRD sends :: and its link-local address, and the command line shows the
+	// first alone.
+	lab.WaitEqual(t, "the customer's route", []string{"::"}, func() []string { return g.paths("ll", "2001:db8:c::/48") })
+	g.announce("ll", "2001:db8:100::/48")
+	lab.WaitFor(t, "our route at the customer", lab.Patience, func() string {
+		if out := bird.Show("show route for 2001:db8:100::/48 all"); !strings.Contains(out, "BGP.next_hop: :: fe80::a:1") && !strings.Contains(out, "BGP.next_hop: fe80::a:1") {
+			return out
 		}
 		return ""
 	})
-	t.Log(g.paths("ll", "2001:db8:c::/48"))
-	announce(t, g, "ll", "2001:db8:100::/48")
-	frr.waitNexthop("ipv6", "2001:db8:100::/48", "fe80::a:1")
 }
 
 // TestWrongPasswordWithFRR: nothing comes up, the log says why once, and the
 // right password is the end of it.
 func TestWrongPasswordWithFRR(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, run)
 	c := newTenant(l, "c")
 	n := c.neighbor("127.1.0.1")
 	n.Password, n.Secret = password, secret
-	g := startGoBGP(t, l.Dir, []any{vrfConf("c", 1)}, []any{aliasConf(n, "ipv4-unicast")})
-	r := startRelay(t, netip.MustParseAddrPort("127.0.0.1:179"))
+	g := startGoBGP(l, []any{vrfConf("c", 1)}, []any{aliasConf(n, "ipv4-unicast")})
+	r := startRelay(t, g.addr)
 	r.set(n)
 	frr := startFRR(l, c.theirs, frrConf("10.0.0.2", "203.0.113.0/24", "2001:db8:c::/48", " neighbor 10.0.0.1 password wrong"))
 	r.waitError("127.1.0.1", "is the password the same on both sides?")
@@ -406,13 +338,14 @@ func TestWrongPasswordWithFRR(t *testing.T) {
 // TestNobodyElsePassesForTheAlias: with the secret on both sides, a program in
 // the daemon's namespace cannot speak as a neighbour.
 func TestNobodyElsePassesForTheAlias(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, run)
 	c := newTenant(l, "c")
 	n := c.neighbor("127.1.0.1")
 	n.Secret = secret
-	startGoBGP(t, l.Dir, []any{vrfConf("c", 1)}, []any{aliasConf(n, "ipv4-unicast")})
+	g := startGoBGP(l, []any{vrfConf("c", 1)}, []any{aliasConf(n, "ipv4-unicast")})
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: n.Alias.AsSlice()}, Timeout: 2 * time.Second}
-	if conn, err := d.Dial("tcp4", "127.0.0.1:179"); err == nil {
+	if conn, err := d.Dial("tcp4", g.addr.String()); err == nil {
 		conn.Close()
 		t.Error("a connection without the secret came up")
 	}

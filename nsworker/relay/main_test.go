@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(inside) == "" {
 		os.Exit(again())
 	}
+	if file := os.Getenv(serveGoBGP); file != "" {
+		os.Exit(serve(file))
+	}
 	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "bring the loopback up: %v: %s\n", err, out)
 		os.Exit(1)

@@ -185,9 +185,6 @@ func TestTheEndOfOneSideIsTheEndOfTheOther(t *testing.T) {
 				// Neither a descriptor nor a half-open connection is left: the
 				// next one is taken.
 				echoes(t, connect(t, c.theirs, "10.0.0.2", "10.0.0.1:179", nil), "127.1.0.1")
-				if out := c.ours.IP("-s", "link"); out == "" {
-					t.Error("no links")
-				}
 			})
 		}
 	}
@@ -271,9 +268,9 @@ func TestPassword(t *testing.T) {
 				}
 			}
 			r.Retry(c.ours.Name)
-			lab.WaitFor(t, "more attempts", lab.Patience, func() string {
-				if out := c.theirs.IP("-s", "link", "show", "eth0"); out == "" {
-					return "no output"
+			lab.WaitFor(t, "another attempt", lab.Patience, func() string {
+				if got := r.status("127.1.0.1").Attempts; got < 3 {
+					return fmt.Sprintf("%d so far", got)
 				}
 				return ""
 			})

@@ -331,13 +331,6 @@ func md5(peer netip.Addr, key string) func(int) error {
 	}
 }
 
-// ttl returns a control that sets the TTL that a socket sends.
-func ttl(n int) func(int) error {
-	return func(fd int) error {
-		return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_TTL, n)
-	}
-}
-
 // logBuffer is a log that is read while it is written.
 type logBuffer struct {
 	mu  sync.Mutex
