@@ -81,8 +81,8 @@ func goodVRFs(t *testing.T) (run, others []vrf.Spec) {
 		Export:         rib.ExportPolicy{Metric: 30, MaxRoutes: rib.DefaultMaxRoutes, MaxPaths: 1},
 		Protocol:       180,
 		ResyncInterval: 2 * time.Minute,
-		SweepDelay:     30 * time.Second,
-		OnExit:         vrf.Remove,
+		SweepDelay:     30 * time.Second, NexthopObjects: true,
+		OnExit: vrf.Remove,
 	}
 	tenant, blue, red, dflt, idle := base, base, base, base, base
 
@@ -173,8 +173,8 @@ func TestDefaults(t *testing.T) {
 			Export:         rib.ExportPolicy{Metric: 20, MaxRoutes: 4_000_000, MaxPaths: 1},
 			Protocol:       179,
 			ResyncInterval: 5 * time.Minute,
-			SweepDelay:     time.Minute,
-			OnExit:         vrf.Keep,
+			SweepDelay:     time.Minute, NexthopObjects: true,
+			OnExit: vrf.Keep,
 		}},
 	}
 	for file, data := range map[string]string{

@@ -16,6 +16,7 @@ type settings struct {
 	resync   time.Duration
 	sweep    time.Duration
 	onExit   vrf.OnExit
+	objects  bool
 	listen   []string
 }
 
@@ -27,6 +28,7 @@ func defaults() settings {
 		resync:   5 * time.Minute,
 		sweep:    time.Minute,
 		onExit:   vrf.Keep,
+		objects:  true,
 	}
 }
 
@@ -51,6 +53,7 @@ var netlinkKeys = keys[settings]{
 	"resync-interval": one(duration(time.Second, day), func(s *settings) *time.Duration { return &s.resync }),
 	"sweep-delay":     one(duration(0, day), func(s *settings) *time.Duration { return &s.sweep }),
 	"on-exit":         one(onExit, func(s *settings) *vrf.OnExit { return &s.onExit }),
+	"nexthop-objects": one(boolean, func(s *settings) *bool { return &s.objects }),
 }
 
 var apiKeys = keys[settings]{
@@ -249,6 +252,7 @@ func sections(n *node) []*node {
 func (s settings) spec(e *entry, of vrf.Spec) vrf.Spec {
 	of.Binding, of.Import, of.Export = e.binding, e.imp, e.exp
 	of.Protocol, of.ResyncInterval, of.SweepDelay, of.OnExit = s.protocol, s.resync, s.sweep, s.onExit
+	of.NexthopObjects = s.objects
 	if e.binding == (rib.Binding{}) {
 		of.Binding = ownBinding(of.Name)
 	}

@@ -58,9 +58,7 @@ func (c *Conn) encode(changes []rib.Change, next int, errs []error) int {
 	b := &c.batch
 	b.changes, b.bytes = b.changes[:0], b.bytes[:0]
 	for ; next < len(changes) && len(b.changes) < batchSize; next++ {
-		if p := changes[next].Route.Protocol; p != c.protocol {
-			errs[next] = fmt.Errorf("cannot %v %v: it has the route protocol %d and ours is %d",
-				changes[next].Op, changes[next].Route.Prefix, p, c.protocol)
+		if errs[next] = c.mayChange(changes[next]); errs[next] != nil {
 			continue
 		}
 		seq := c.sock.next()
@@ -68,7 +66,7 @@ func (c *Conn) encode(changes []rib.Change, next int, errs []error) int {
 			b.first = seq
 		}
 		before := len(b.bytes)
-		b.bytes, errs[next] = appendChange(b.bytes, changes[next], c.where.Table, seq)
+		b.bytes, errs[next] = appendChange(b.bytes, changes[next], c.where.Table, c.protocol, seq)
 		if errs[next] != nil {
 			c.sock.seq-- // the numbers of a batch have no gap
 			continue
@@ -81,6 +79,24 @@ func (c *Conn) encode(changes []rib.Change, next int, errs []error) int {
 		b.changes = append(b.changes, next)
 	}
 	return next
+}
+
+// mayChange refuses a change of what is not ours.
+func (c *Conn) mayChange(ch rib.Change) error {
+	if isNexthop(ch.Op) {
+		if ch.Op != rib.OpAddNexthop && c.mon.othersNexthop(ch.Nexthop.ID, c.protocol) {
+			return fmt.Errorf("cannot %v %d: another program has a nexthop object with this id", ch.Op, ch.Nexthop.ID)
+		}
+		return nil
+	}
+	if p := ch.Route.Protocol; p != c.protocol {
+		return fmt.Errorf("cannot %v %v: it has the route protocol %d and ours is %d", ch.Op, ch.Route.Prefix, p, c.protocol)
+	}
+	return nil
+}
+
+func isNexthop(op rib.Op) bool {
+	return op == rib.OpAddNexthop || op == rib.OpReplaceNexthop || op == rib.OpDeleteNexthop
 }
 
 // commit sends the batch and takes in the acknowledgement of each message.
@@ -126,10 +142,10 @@ func verdict(m message, c rib.Change) (refused, failed error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case errno == 0, c.Op == rib.OpDelete && errno == unix.ESRCH:
+	case errno == 0, c.Op == rib.OpDelete && errno == unix.ESRCH, c.Op == rib.OpDeleteNexthop && errno == unix.ENOENT:
 		return nil, nil
 	}
-	return &Error{Op: c.Op, Route: c.Route, Errno: errno, Text: text}, nil
+	return &Error{Op: c.Op, Route: c.Route, Nexthop: c.Nexthop.ID, Errno: errno, Text: text}, nil
 }
 
 // probe finds out whether we may write, with a delete of a route type that does

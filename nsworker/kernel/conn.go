@@ -106,36 +106,35 @@ func (c *Conn) read(ctx context.Context) (t rib.Table, known bool, err error) {
 			return t, false, err
 		}
 	}
-	known, err = c.resolve(ctx, t.Routes)
-	return t, known, err
+	objects, err := c.sock.dumpNexthops(ctx)
+	if err != nil {
+		return t, false, err
+	}
+	t.Objects, t.Nexthops = objects != nil, objects.own(c.protocol)
+	return t, resolveHops(objects, t.Routes), nil
 }
 
-// resolve fills in the hops of routes that came with the id of a nexthop object
-// alone, as they do with net.ipv4.nexthop_compat_mode=0.
-func (c *Conn) resolve(ctx context.Context, routes []rib.Route) (known bool, err error) {
-	var objects nexthops
+// resolveHops fills in the hops of routes that came with the id of a nexthop
+// object alone, as they do with net.ipv4.nexthop_compat_mode=0. It is false
+// where an object is not known.
+func resolveHops(objects nexthops, routes []rib.Route) bool {
 	hops := make(map[uint32][]rib.Hop)
 	for i := range routes {
 		r := &routes[i]
 		if !needsResolving(r) {
 			continue
 		}
-		if objects == nil {
-			if objects, err = c.sock.dumpNexthops(ctx); err != nil {
-				return false, err
-			}
-		}
 		h, seen := hops[r.NexthopID]
 		if !seen {
 			var ok bool
 			if h, ok = objects.resolve(r.NexthopID); !ok {
-				return false, nil
+				return false
 			}
 			hops[r.NexthopID] = h
 		}
 		r.Hops = h
 	}
-	return true, nil
+	return true
 }
 
 func needsResolving(r *rib.Route) bool {
@@ -164,7 +163,7 @@ func (c *Conn) expect(changes []rib.Change) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, ch := range changes {
-		if ch.Op != rib.OpDelete && len(ch.Route.Hops) > 1 && ch.Route.Prefix.Addr().Is6() {
+		if ch.Op != rib.OpDelete && ch.Route.NexthopID == 0 && len(ch.Route.Hops) > 1 && ch.Route.Prefix.Addr().Is6() {
 			c.shared[ch.Route.Key()] = struct{}{}
 		}
 	}

@@ -79,7 +79,7 @@ func encoded(r tableRoute) ([]byte, bool) {
 	if r.other {
 		return nil, false
 	}
-	b, err := appendChange(nil, rib.Change{Op: rib.OpAdd, Route: r.Route}, r.table, 1)
+	b, err := appendChange(nil, rib.Change{Op: rib.OpAdd, Route: r.Route}, r.table, 179, 1)
 	if err != nil {
 		return nil, false
 	}
@@ -193,7 +193,7 @@ func TestEncodeRefuses(t *testing.T) {
 		"IPv6 route cannot go":      change(func(c *rib.Change) { c.Route = route("::/0", via("192.0.2.1")) }),
 		"needs a gateway in each":   change(func(c *rib.Change) { c.Route = route("::/0", via("fe80::1"), rib.Hop{Ifindex: 1}) }),
 	} {
-		b, err := appendChange([]byte{1}, c, 7, 1)
+		b, err := appendChange([]byte{1}, c, 7, 179, 1)
 		if err == nil || !strings.Contains(err.Error(), want) || len(b) != 1 {
 			t.Errorf("%v (%d bytes left)\nwant: %s", err, len(b), want)
 		}

@@ -151,7 +151,7 @@ func absentFamily(family byte, err error) error {
 	return err
 }
 
-// dumpNexthops reads the nexthop objects. A kernel older than 5.3 has none.
+// dumpNexthops reads the nexthop objects. A kernel older than 5.3 has none: nil.
 func (s *sock) dumpNexthops(ctx context.Context) (nexthops, error) {
 	var all nexthops
 	err := complete(ctx, "nexthop objects", func() error {
@@ -161,6 +161,7 @@ func (s *sock) dumpNexthops(ctx context.Context) (nexthops, error) {
 			return err
 		})
 		if errors.Is(err, unix.EOPNOTSUPP) {
+			all = nil
 			return nil
 		}
 		return err

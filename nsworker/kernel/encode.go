@@ -11,7 +11,10 @@ import (
 
 // appendChange appends the message that makes change c in table. Where c cannot
 // be said to the kernel, b comes back as it was.
-func appendChange(b []byte, c rib.Change, table, seq uint32) ([]byte, error) {
+func appendChange(b []byte, c rib.Change, table uint32, protocol uint8, seq uint32) ([]byte, error) {
+	if isNexthop(c.Op) {
+		return appendNexthopChange(b, c, protocol, seq)
+	}
 	if err := check(c); err != nil {
 		return b, err
 	}
@@ -44,7 +47,7 @@ func check(c rib.Change) error {
 		return refuse("the metric is 0")
 	case r.Kind != rib.KindUnicast && (forwards(r.Kind) || r.Kind > rib.KindThrow):
 		return refuse(fmt.Sprintf("the route type %d is not for a daemon to write", r.Kind))
-	case c.Op == rib.OpDelete:
+	case c.Op == rib.OpDelete, r.NexthopID != 0:
 		return nil
 	case r.Kind == rib.KindUnicast && len(r.Hops) == 0:
 		return refuse("it has no nexthop")
@@ -83,7 +86,7 @@ func appendRoute(b []byte, r rib.Route, table uint32, del bool) []byte {
 		scope = scopeOf(r)
 	}
 	flags := uint32(0)
-	if !del && len(r.Hops) == 1 && forwards(r.Kind) && r.Hops[0].OnLink {
+	if !del && r.NexthopID == 0 && len(r.Hops) == 1 && forwards(r.Kind) && r.Hops[0].OnLink {
 		flags = unix.RTNH_F_ONLINK
 	}
 	b = append(b, family, byte(r.Prefix.Bits()), 0, 0, header, r.Protocol, scope, byte(r.Kind))
@@ -99,6 +102,8 @@ func appendRoute(b []byte, r rib.Route, table uint32, del bool) []byte {
 	}
 	switch {
 	case !forwards(r.Kind):
+	case r.NexthopID != 0:
+		b = appendAttrU32(b, rtaNexthopID, r.NexthopID)
 	case len(r.Hops) == 1:
 		if i := r.Hops[0].Ifindex; i > 0 {
 			b = appendAttrU32(b, unix.RTA_OIF, uint32(i))
@@ -112,7 +117,7 @@ func appendRoute(b []byte, r rib.Route, table uint32, del bool) []byte {
 
 // scopeOf is the scope that `ip route` would give r. IPv6 has none.
 func scopeOf(r rib.Route) byte {
-	if r.Prefix.Addr().Is6() || !forwards(r.Kind) {
+	if r.Prefix.Addr().Is6() || !forwards(r.Kind) || r.NexthopID != 0 {
 		return unix.RT_SCOPE_UNIVERSE
 	}
 	for _, h := range r.Hops {

@@ -13,15 +13,18 @@ import (
 // Error is the kernel's refusal of one change. It unwraps to its Errno, and
 // matches rib.ErrExists where an exclusive add met a route with the same key.
 type Error struct {
-	Op    rib.Op
-	Route rib.Route
-	Errno syscall.Errno
-	Text  string // the kernel's own words, "" where it has none
+	Op      rib.Op
+	Route   rib.Route
+	Nexthop uint32 // of a change of a nexthop object: its id
+	Errno   syscall.Errno
+	Text    string // the kernel's own words, "" where it has none
 }
 
 func (e *Error) Error() string {
 	var s string
-	if e.Op == rib.OpDelete {
+	if isNexthop(e.Op) {
+		s = fmt.Sprintf("the kernel refused to %v %d: %v", e.Op, e.Nexthop, e.Errno)
+	} else if e.Op == rib.OpDelete {
 		s = fmt.Sprintf("the kernel refused to delete %v: %v", e.Route.Prefix, e.Errno)
 	} else {
 		s = fmt.Sprintf("the kernel refused %v: %v", e.Route.Prefix, e.Errno)
@@ -37,7 +40,7 @@ func (e *Error) Unwrap() error { return e.Errno }
 
 // Is matches rib.ErrExists.
 func (e *Error) Is(target error) bool {
-	return target == rib.ErrExists && e.Op == rib.OpAdd && e.Errno == unix.EEXIST
+	return target == rib.ErrExists && (e.Op == rib.OpAdd || e.Op == rib.OpAddNexthop) && e.Errno == unix.EEXIST
 }
 
 // requestError is the kernel's refusal of a request that is not about one

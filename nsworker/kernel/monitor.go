@@ -37,6 +37,7 @@ type monitor struct {
 	links    linkCache
 	nexthops nexthops
 	conns    map[uint32][]*Conn // by table
+	ports    map[uint32]*Conn   // by the port of the socket that writes
 	awaits   map[*await]struct{}
 	broken   error // why it ended by itself
 }
@@ -47,6 +48,7 @@ func newMonitor(ns *namespace, bufs *buffers) *monitor {
 		bufs:   bufs,
 		done:   make(chan struct{}),
 		conns:  make(map[uint32][]*Conn),
+		ports:  make(map[uint32]*Conn),
 		awaits: make(map[*await]struct{}),
 	}
 }
@@ -106,6 +108,9 @@ func (m *monitor) refresh(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.links, m.nexthops = links, objects
+	if objects == nil {
+		m.nexthops = nexthops{}
+	}
 	return nil
 }
 
@@ -196,7 +201,7 @@ func (m *monitor) event(msg message) error {
 		return err
 	case unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
 		changed, err := m.nexthops.update(msg)
-		if changed {
+		if changed && m.ports[msg.port] == nil {
 			m.resync("nexthop")
 		}
 		return err
@@ -208,7 +213,7 @@ func (m *monitor) event(msg message) error {
 // caused it.
 func (m *monitor) route(msg message) error {
 	conns := m.conns[tableOf(msg.body)]
-	if len(conns) == 0 {
+	if len(conns) == 0 || len(conns) == 1 && conns[0].caused(msg) {
 		return nil
 	}
 	r, err := m.dec.route(msg.body)
@@ -224,12 +229,18 @@ func (m *monitor) route(msg message) error {
 		r.Hops = hops
 	}
 	for _, c := range conns {
-		if msg.port == c.sock.port && r.Protocol == c.protocol {
-			continue // an echo
+		if c.caused(msg) {
+			continue
 		}
 		c.routeChanged(rib.RouteEvent{Route: r.Route, Deleted: msg.typ == unix.RTM_DELROUTE}, msg.flags)
 	}
 	return nil
+}
+
+// caused tells whether a route event is the echo of what c wrote itself.
+func (c *Conn) caused(msg message) bool {
+	const protocol = 5 // its place in struct rtmsg
+	return msg.port == c.sock.port && len(msg.body) > protocol && msg.body[protocol] == c.protocol
 }
 
 // resync asks every Conn to read its table again.
@@ -311,6 +322,7 @@ func (m *monitor) bind(c *Conn) error {
 		c.where.Table = c.binding.Table
 	}
 	m.conns[c.where.Table] = append(m.conns[c.where.Table], c)
+	m.ports[c.sock.port] = c
 	return nil
 }
 
@@ -318,6 +330,7 @@ func (m *monitor) bind(c *Conn) error {
 func (m *monitor) remove(c *Conn) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	delete(m.ports, c.sock.port)
 	conns := slices.DeleteFunc(m.conns[c.where.Table], func(o *Conn) bool { return o == c })
 	if len(conns) == 0 {
 		delete(m.conns, c.where.Table)

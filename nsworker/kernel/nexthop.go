@@ -15,8 +15,11 @@ const (
 
 // nexthop is a nexthop object: one hop, a group of others, or a blackhole.
 type nexthop struct {
-	hop   rib.Hop
-	group []member
+	hop       rib.Hop
+	group     []member
+	family    byte
+	protocol  uint8
+	blackhole bool
 }
 
 type member struct {
@@ -63,13 +66,15 @@ func decodeNexthop(body []byte) (uint32, nexthop, error) {
 		return 0, nexthop{}, fmt.Errorf("nexthop message of %d bytes is too short", len(body))
 	}
 	var id uint32
-	n := nexthop{hop: rib.Hop{Weight: 1}}
+	n := nexthop{hop: rib.Hop{Weight: 1}, family: body[0], protocol: body[2]}
 	setFlags(&n.hop, native.Uint32(body[4:]))
 	a := attrs{b: body[sizeofNhmsg:]}
 	for typ, v, ok := a.next(); ok; typ, v, ok = a.next() {
 		switch typ {
 		case unix.NHA_ID:
 			id = attrU32(v)
+		case unix.NHA_BLACKHOLE:
+			n.blackhole = true
 		case unix.NHA_OIF:
 			n.hop.Ifindex = int(attrU32(v))
 		case unix.NHA_GATEWAY:
