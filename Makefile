@@ -33,3 +33,5 @@ deps: ## Install what the tests need (as root; no service is started)
 
 clean: ## Remove what was built
 	rm -rf bin .cache
+
+include integration/vm/vm.mk
