@@ -198,13 +198,15 @@ func TestSessionsWithFRR(t *testing.T) {
 			}
 		}
 	}
-	t.Log(r.log.String())
 	// A customer that restarts comes back, dialled and dialling.
 	frrA.show("clear bgp *")
 	frrB.show("clear bgp *")
+	frrA.waitUp(r, "10.0.0.1", "2001:db8::1")
+	frrB.waitUp(r, "10.0.0.1", "2001:db8::1")
 	for _, f := range []bgpd{frrA, frrB} {
 		f.waitNexthop("ipv4", "198.51.100.0/24", "10.0.0.1")
 	}
+	t.Log(r.log.String())
 }
 
 // nexthop returns the nexthops that FRR has for a prefix, "" where it has none.

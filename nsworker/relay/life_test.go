@@ -307,6 +307,8 @@ func TestReasonsInPlainWords(t *testing.T) {
 	refused := c.neighbor("127.1.0.1")
 	noAddress := c.neighbor("127.1.0.2")
 	noAddress.Local = netip.MustParseAddr("10.0.0.77")
+	noAddress6 := c.neighbor6("127.1.0.6")
+	noAddress6.Local = netip.MustParseAddr("2001:db8::77")
 	noRoute := c.neighbor("127.1.0.3")
 	noRoute.Peer = netip.MustParseAddr("192.0.2.9")
 	noDevice := c.neighbor("127.1.0.4")
@@ -315,15 +317,22 @@ func TestReasonsInPlainWords(t *testing.T) {
 	taken.ListenPort, taken.Port = 1790, 1790
 	listen(t, c.ours, "10.0.0.1:1790", nil)
 	listen(t, c.theirs, "10.0.0.2:1790", nil)
-	r.set(refused, noAddress, noRoute, noDevice, taken)
+	r.set(refused, noAddress, noAddress6, noRoute, noDevice, taken)
 	for alias, want := range map[string]string{
 		"127.1.0.1": "no session with 10.0.0.2 in netns " + c.ours.Name + ": it refuses connections on port 179; does BGP run there, and does it expect us as 10.0.0.1?",
 		"127.1.0.2": "our address 10.0.0.77 is on no interface there",
+		"127.1.0.6": "our address 2001:db8::77 is on no interface there",
 		"127.1.0.3": "there is no way to it",
 		"127.1.0.4": "an interface that it needs is not there: interface vrf-x",
 		"127.1.0.5": "cannot listen on 10.0.0.1 port 1790 in netns " + c.ours.Name + ": another program listens there; end it, or change the port",
 	} {
 		r.waitError(alias, want)
+	}
+	// We listen on an address that is yet to come.
+	for _, alias := range []string{"127.1.0.2", "127.1.0.6"} {
+		if st := r.status(alias); st.ListenError != "" {
+			t.Errorf("the status of %s is %+v", alias, st)
+		}
 	}
 	// We cannot listen, and dial all the same.
 	r.waitState("127.1.0.5", relay.StateConnected)

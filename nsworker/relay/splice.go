@@ -25,7 +25,7 @@ const (
 	// comes while its neighbour is idle, with a line in its log: for 5 s after a
 	// failure, for idle-hold-time-after-reset (30 s) after a session.
 	knockFirst = 500 * time.Millisecond
-	knockMost  = 4 * time.Second
+	knockMost  = 2 * time.Second
 	knockLimit = 45 * time.Second
 )
 
