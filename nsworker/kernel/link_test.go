@@ -299,8 +299,10 @@ func TestEnslavedInterfaceLeavesItsTable(t *testing.T) {
 	ip(t, ns, "link add vrf-red type vrf table 1001")
 	ip(t, ns, "link set vrf-red up")
 	ip(t, ns, "link add v0 type veth peer name v1")
-	ip(t, ns, "link set v0 up")
-	ip(t, ns, "link set v1 up")
+	for _, v := range []string{"v0", "v1"} {
+		ip(t, ns, "link set "+v+" addrgenmode none") // no link-local routes
+		ip(t, ns, "link set "+v+" up")
+	}
 	ip(t, ns, "addr add 192.0.2.1/24 dev v0")
 	main := open(t, h, rib.Binding{Netns: ns})
 	red := open(t, h, rib.Binding{Netns: ns, Device: "vrf-red"})

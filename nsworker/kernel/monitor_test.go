@@ -121,8 +121,8 @@ func TestReadAfterLinkDownWaitsForTheKernel(t *testing.T) {
 	ns := lab(t)
 	c := open(t, startHost(t), rib.Binding{Netns: ns, Table: table})
 	var changes []rib.Change
-	for i := range 20000 {
-		changes = append(changes, rib.Change{Op: rib.OpAdd, Route: route(fmt.Sprintf("10.%d.%d.0/24", i/256, i%256), via("192.0.2.2"))})
+	for i := range 100000 {
+		changes = append(changes, rib.Change{Op: rib.OpAdd, Route: route(fmt.Sprintf("%d.%d.%d.0/24", 10+i/65536, i/256%256, i%256), via("192.0.2.2"))})
 	}
 	apply(t, c, changes...)
 	cmd := exec.Command("ip", "-n", ns, "link", "set", "v0", "down")

@@ -251,6 +251,24 @@ func TestAwaitBelowDirectoriesThatAreAbsent(t *testing.T) {
 	}
 }
 
+// TestDirectoryMovedAway: the file's own directory does not notice.
+func TestDirectoryMovedAway(t *testing.T) {
+	source := netns(t)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a", "b", "tenant")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(netnsDir+"/"+source, path); err != nil {
+		t.Fatal(err)
+	}
+	c := open(t, startHost(t), rib.Binding{Netns: path})
+	if err := os.Rename(filepath.Join(dir, "a"), filepath.Join(dir, "z")); err != nil {
+		t.Fatal(err)
+	}
+	awaitGone(t, c, "netns "+path+" was removed")
+}
+
 func TestAwaitSignalsAtOnceWhatIsThere(t *testing.T) {
 	ns := netns(t)
 	h := startHost(t)

@@ -28,7 +28,7 @@ func newWatch() (_ *watch, err error) {
 		}
 	}()
 	if w.inotify, err = unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK); err != nil {
-		return nil, fmt.Errorf("watch for namespaces: inotify: %w: see fs.inotify.max_user_instances", err)
+		return nil, fmt.Errorf("watch for namespaces: inotify: %w: raise fs.inotify.max_user_instances", err)
 	}
 	if w.mounts, err = unix.Open("/proc/self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
 		return nil, fmt.Errorf("watch for namespaces: open /proc/self/mountinfo: %w", err)
@@ -64,21 +64,24 @@ func (w *watch) close() {
 	}
 }
 
-// cover watches the directories of paths, or the nearest one above that is
-// there, and no others.
+// In place of a watch descriptor.
+const (
+	absent     = -1
+	unreadable = -2
+)
+
+// cover watches the directories of paths as far as they are there, with all
+// above them, and no others. The ones above are watched because a directory
+// that is moved, or removed on an overlay filesystem, does not say so itself.
 func (w *watch) cover(paths []string) error {
-	seen := make(map[string]struct{})
-	dirs := make(map[int]struct{})
+	watches := make(map[string]int) // descriptor by directory
 	for _, path := range paths {
-		dir := filepath.Dir(path)
-		if _, done := seen[dir]; done {
-			continue
-		}
-		seen[dir] = struct{}{}
-		wd, err := w.add(dir)
-		if err != nil {
+		if _, err := w.add(filepath.Dir(path), watches); err != nil {
 			return err
 		}
+	}
+	dirs := make(map[int]struct{}, len(watches))
+	for _, wd := range watches {
 		dirs[wd] = struct{}{}
 	}
 	for wd := range w.dirs {
@@ -87,30 +90,40 @@ func (w *watch) cover(paths []string) error {
 			_, _ = unix.InotifyRmWatch(w.inotify, uint32(wd))
 		}
 	}
+	delete(dirs, absent)
+	delete(dirs, unreadable)
 	w.dirs = dirs
 	return nil
 }
 
-// add watches dir or the nearest directory above.
-func (w *watch) add(dir string) (int, error) {
+// add watches what is above dir and then dir, in this order, so that one that
+// is absent cannot come unseen. It tells whether dir is there.
+func (w *watch) add(dir string, watches map[string]int) (bool, error) {
 	const mask = unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO |
 		unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR
-	for {
-		below := ""
-		for d := dir; ; d = filepath.Dir(d) {
-			wd, err := unix.InotifyAddWatch(w.inotify, d, mask)
-			if err == nil {
-				if below != "" && identify(below) != (identity{}) {
-					break // it came while we went up
-				}
-				return wd, nil
-			}
-			if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR) || d == filepath.Dir(d) {
-				return 0, fmt.Errorf("watch %s for namespaces: %w: see fs.inotify.max_user_watches", d, err)
-			}
-			below = d
+	if wd, done := watches[dir]; done {
+		return wd != absent, nil
+	}
+	watches[dir] = absent
+	if above := filepath.Dir(dir); above != dir {
+		if there, err := w.add(above, watches); err != nil || !there {
+			return false, err
 		}
 	}
+	wd, err := unix.InotifyAddWatch(w.inotify, dir, mask)
+	switch {
+	case err == nil:
+		watches[dir] = wd
+		return true, nil
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
+		return false, nil
+	case errors.Is(err, unix.EACCES):
+		watches[dir] = unreadable // and yet there may be one below that is not
+		return true, nil
+	case errors.Is(err, unix.ENOSPC):
+		return false, fmt.Errorf("watch %s for namespaces: %w: raise fs.inotify.max_user_watches", dir, err)
+	}
+	return false, fmt.Errorf("watch %s for namespaces: %w", dir, err)
 }
 
 // wait returns when a directory or the mounts changed, or after wake.
