@@ -1,0 +1,76 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// InNetns runs f on a thread that is inside the namespace that a binding would
+// call netns ("": the daemon's own), so that sockets which f makes, and files of
+// /proc/sys/net that it opens, belong to it. f does not block. Where the
+// namespace is not there the error matches rib.ErrAbsent; an error of f is
+// returned as it is. It may be called by several goroutines at once.
+func (h *Host) InNetns(netns string, f func() error) error {
+	ns, err := h.namespace(netns)
+	if err != nil {
+		return err
+	}
+	defer ns.close()
+	if ns.own {
+		return f()
+	}
+	done := make(chan error, 1)
+	go func() {
+		// Never unlocked: the thread has entered another namespace and must end
+		// with this goroutine, not serve another.
+		runtime.LockOSThread()
+		if err := unix.Setns(int(ns.file.Fd()), unix.CLONE_NEWNET); err != nil {
+			done <- fmt.Errorf("enter %v: %w: run with CAP_SYS_ADMIN, which entering a network namespace needs", ns, err)
+			return
+		}
+		done <- f()
+	}()
+	return <-done
+}
+
+// Sysctl returns a setting of one namespace, by its name below net:
+// "ipv4.tcp_l3mdev_accept". A setting that this kernel does not have is an error
+// that matches fs.ErrNotExist.
+func (h *Host) Sysctl(netns, name string) (value string, err error) {
+	err = h.InNetns(netns, func() error {
+		b, err := os.ReadFile(sysctlPath(name))
+		value = strings.TrimSpace(string(b))
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("read net.%s in %s: %w", name, netnsText(netns), err)
+	}
+	return value, nil
+}
+
+// SetSysctl changes a setting of one namespace.
+func (h *Host) SetSysctl(netns, name, value string) error {
+	err := h.InNetns(netns, func() error {
+		f, err := os.OpenFile(sysctlPath(name), os.O_WRONLY|os.O_TRUNC, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteString(value)
+		return errors.Join(err, f.Close())
+	})
+	if err != nil {
+		return fmt.Errorf("set net.%s to %s in %s: %w", name, value, netnsText(netns), err)
+	}
+	return nil
+}
+
+// sysctlPath is where a setting is: /proc/sys/net shows the namespace of the
+// thread that opens it.
+func sysctlPath(name string) string {
+	return "/proc/sys/net/" + strings.ReplaceAll(name, ".", "/")
+}
