@@ -144,9 +144,12 @@ func TestSessionsWithFRR(t *testing.T) {
 		n.TTL = 0
 	}
 
+	// TTL security may stay on in GoBGP's part, where it shows.
+	inB := aliasConf(b4, "ipv4-unicast")
+	inB["ttl-security"] = obj{"config": obj{"enabled": true, "ttl-min": 255}}
 	g := startGoBGP(l, []any{vrfConf("red", 1), vrfConf("blue", 2)}, []any{
 		aliasConf(a4, "ipv4-unicast"), aliasConf(a6, "ipv6-unicast"),
-		aliasConf(b4, "ipv4-unicast"), aliasConf(b6, "ipv6-unicast"),
+		inB, aliasConf(b6, "ipv6-unicast"),
 	})
 	r := startRelay(t, g.addr)
 	r.set(a4, a6, b4, b6)
@@ -206,7 +209,6 @@ func TestSessionsWithFRR(t *testing.T) {
 	for _, f := range []bgpd{frrA, frrB} {
 		f.waitNexthop("ipv4", "198.51.100.0/24", "10.0.0.1")
 	}
-	t.Log(r.log.String())
 }
 
 // nexthop returns the nexthops that FRR has for a prefix, "" where it has none.

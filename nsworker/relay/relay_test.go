@@ -48,7 +48,7 @@ func TestDialsAndAcceptsInEachFamily(t *testing.T) {
 			n := family.neighbor(c, "127.1.0.1")
 			n.PassiveOnly = true
 			r.set(n)
-			echoes(t, connect(t, c.theirs, "", family.ours, nil), "127.1.0.1")
+			session(t, c.theirs, "", family.ours, nil, "127.1.0.1")
 			r.waitState("127.1.0.1", relay.StateConnected)
 			if !r.status("127.1.0.1").Accepted {
 				t.Error("the status says that we opened the connection")
@@ -132,8 +132,7 @@ func TestOnlyThePeerIsAccepted(t *testing.T) {
 	if got := s.connections("127.1.0.1"); got != 0 {
 		t.Errorf("%d connections of strangers reached the server", got)
 	}
-	peer := connect(t, c.theirs, "10.0.0.2", "10.0.0.1:179", nil)
-	echoes(t, peer, "127.1.0.1")
+	peer := session(t, c.theirs, "10.0.0.2", "10.0.0.1:179", nil, "127.1.0.1")
 
 	// A second one while the first lives is refused, and the first stays.
 	second := connect(t, c.theirs, "10.0.0.2", "10.0.0.1:179", nil)
@@ -159,8 +158,7 @@ func TestTheEndOfOneSideIsTheEndOfTheOther(t *testing.T) {
 				n := c.neighbor("127.1.0.1")
 				n.PassiveOnly = true
 				r.set(n)
-				peer := connect(t, c.theirs, "10.0.0.2", "10.0.0.1:179", nil)
-				echoes(t, peer, "127.1.0.1")
+				peer := session(t, c.theirs, "10.0.0.2", "10.0.0.1:179", nil, "127.1.0.1")
 				ending, other, who := peer, s.conn("127.1.0.1"), "the peer"
 				if byServer {
 					ending, other, who = other, peer, "the BGP server"
@@ -184,7 +182,7 @@ func TestTheEndOfOneSideIsTheEndOfTheOther(t *testing.T) {
 				r.waitError("127.1.0.1", who+" "+what+" the connection")
 				// Neither a descriptor nor a half-open connection is left: the
 				// next one is taken.
-				echoes(t, connect(t, c.theirs, "10.0.0.2", "10.0.0.1:179", nil), "127.1.0.1")
+				session(t, c.theirs, "10.0.0.2", "10.0.0.1:179", nil, "127.1.0.1")
 			})
 		}
 	}
@@ -200,8 +198,7 @@ func TestTheLastWordArrives(t *testing.T) {
 	n := c.neighbor("127.1.0.1")
 	n.PassiveOnly = true
 	r.set(n)
-	peer := connect(t, c.theirs, "10.0.0.2", "10.0.0.1:179", nil)
-	echoes(t, peer, "127.1.0.1")
+	peer := session(t, c.theirs, "10.0.0.2", "10.0.0.1:179", nil, "127.1.0.1")
 	last := strings.Repeat("bye", 20000)
 	server := s.conn("127.1.0.1")
 	if _, err := io.WriteString(server, last); err != nil {
@@ -283,7 +280,7 @@ func TestPassword(t *testing.T) {
 
 			n.PassiveOnly = true
 			r.set(n)
-			echoes(t, connect(t, c.theirs, "", family.ours, good), "127.1.0.1")
+			session(t, c.theirs, "", family.ours, good, "127.1.0.1")
 		})
 	}
 }

@@ -228,7 +228,7 @@ func listen(t testing.TB, n *lab.Namespace, addr string, control func(fd int) er
 	t.Helper()
 	var l net.Listener
 	err := n.Enter(func() (err error) {
-		l, err = (&net.ListenConfig{Control: controlled(control)}).Listen(context.Background(), "tcp", addr)
+		l, err = (&net.ListenConfig{Control: controlled(control)}).Listen(context.Background(), "tcp", zoned(addr))
 		return err
 	})
 	if err != nil {
@@ -246,13 +246,26 @@ func dial(n *lab.Namespace, from, to string, control func(fd int) error) (*net.T
 		if from != "" {
 			d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
 		}
-		c, err = d.Dial("tcp", to)
+		c, err = d.Dial("tcp", zoned(to))
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return c.(*net.TCPConn), nil
+}
+
+// zoned puts the index for the zone eth0: the net package has one cache of names
+// for all namespaces.
+func zoned(addr string) string {
+	if !strings.Contains(addr, "%eth0") {
+		return addr
+	}
+	link, err := net.InterfaceByName("eth0")
+	if err != nil {
+		return addr // its use fails, and says so
+	}
+	return strings.Replace(addr, "%eth0", fmt.Sprintf("%%%d", link.Index), 1)
 }
 
 func controlled(f func(fd int) error) func(string, string, syscall.RawConn) error {
@@ -299,6 +312,46 @@ func echoes(t testing.TB, c net.Conn, alias string) {
 		t.Fatal(err)
 	}
 	expect(t, c, "hello")
+}
+
+// session dials from a namespace until the server's greeting comes, and proves
+// that bytes flow. A connection is refused while the neighbour changes or still
+// has another, as by any BGP speaker.
+func session(t testing.TB, n *lab.Namespace, from, to string, control func(int) error, alias string) *net.TCPConn {
+	t.Helper()
+	var c *net.TCPConn
+	lab.WaitFor(t, "a session with "+to, lab.Patience, func() string {
+		var err error
+		if c, err = dial(n, from, to, control); err != nil {
+			return err.Error()
+		}
+		if err := greeted(c, alias); err != nil {
+			c.Close()
+			return err.Error()
+		}
+		return ""
+	})
+	t.Cleanup(func() { c.Close() })
+	if _, err := io.WriteString(c, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, c, "hello")
+	return c
+}
+
+// greeted waits for the server's greeting.
+func greeted(c net.Conn, alias string) error {
+	if err := c.SetReadDeadline(time.Now().Add(3 * time.Second)); err != nil {
+		return err
+	}
+	got := make([]byte, len(alias)+1)
+	if _, err := io.ReadFull(c, got); err != nil {
+		return err
+	}
+	if string(got) != alias+"\n" {
+		return fmt.Errorf("the greeting is %q", got)
+	}
+	return nil
 }
 
 // ends waits for the end of a connection and returns how it ended.

@@ -38,8 +38,8 @@ func TestTwoVRFDevicesOfOneNamespace(t *testing.T) {
 	r.set(a4, b4, a6, b6)
 	echoes(t, accept(t, atA), "127.1.0.1")
 	echoes(t, accept(t, atB), "127.1.0.2")
-	echoes(t, connect(t, tenants[0].theirs, "", "[2001:db8::1]:179", nil), "127.1.0.3")
-	echoes(t, connect(t, tenants[1].theirs, "", "[2001:db8::1]:179", nil), "127.1.0.4")
+	session(t, tenants[0].theirs, "", "[2001:db8::1]:179", nil, "127.1.0.3")
+	session(t, tenants[1].theirs, "", "[2001:db8::1]:179", nil, "127.1.0.4")
 	for _, alias := range []string{"127.1.0.1", "127.1.0.2", "127.1.0.3", "127.1.0.4"} {
 		r.waitState(alias, relay.StateConnected)
 	}
