@@ -142,9 +142,10 @@ step "Import: the upstream router has both tenants' prefixes, each under its own
 show_received ipv4
 show_received ipv6
 
-step "Export: the tenants' routes after, by route target"
+step "Export: the tenants' routes after, by route target; each nexthop is one object (nhid)"
 run ip -n red route
 run ip -n red -6 route show proto 179
+run ip -n red nexthop
 run ip -n blue route
 
 step "Blue exports only what carries community 65001:100, so 172.20.0.0/16 stays out"

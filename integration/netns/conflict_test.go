@@ -87,10 +87,16 @@ func TestKernelIsRepaired(t *testing.T) {
 	n.rtr.IP("-6", "route", "del", "2001:db8:1001::/48")
 	n.rtr.WaitOwn(lab.Main, all...)
 
-	n.rtr.IP("route", "flush", "table", "main", "proto", "179")
-	n.rtr.IP("-6", "route", "flush", "table", "main", "proto", "179")
+	t.Log("all at once, with what they hang on")
+	n.rtr.Batch("route del 172.16.1.0/24", "route del 172.16.2.0/24", "route del 2001:db8:1001::/48", "route del 2001:db8:1002::/48")
+	n.rtr.IP("nexthop", "flush")
 	n.rtr.WaitOwn(lab.Main, all...)
 
+	t.Log("the nexthop objects alone: the kernel takes the routes with them")
+	n.rtr.IP("nexthop", "flush")
+	n.rtr.WaitOwn(lab.Main, all...)
+
+	t.Log("someone adds a route under our protocol")
 	n.rtr.IP("route", "add", "198.51.100.0/24", "via", "10.0.0.9", "metric", "20", "proto", "179")
 	n.rtr.WaitOwn(lab.Main, all...)
 
