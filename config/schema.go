@@ -49,7 +49,7 @@ func (w walker) value(n *node, sub any, where string) {
 		item, _ := sub[0].(schema)
 		w.asList(n, item, where)
 	default:
-		w.asValue(n, where)
+		w.asValue(n)
 	}
 }
 
@@ -86,7 +86,7 @@ func (w walker) asList(n *node, known schema, where string) {
 	}
 }
 
-func (w walker) asValue(n *node, where string) {
+func (w walker) asValue(n *node) {
 	switch n.kind {
 	case kindNull:
 		w.bad(n, "has no value; write one, or remove the key")
@@ -94,7 +94,7 @@ func (w walker) asValue(n *node, where string) {
 		w.bad(n, "is a section; write a value")
 	case kindList:
 		for _, item := range n.items {
-			w.asValue(item, where)
+			w.asValue(item)
 		}
 	}
 }

@@ -72,7 +72,7 @@ func host(args []string) (int, error) {
 	flags.StringVar(&o.cache, "cache", "", "folder of the kernel (default .cache/vm of the Go module that it is called in)")
 	flags.DurationVar(&o.timeout, "timeout", 0, "hard limit for the machine (default: the -test.timeout of a test and 55s, else 11m)")
 	if err := flags.Parse(args); err != nil {
-		return exitUsage, nil // flags has said why
+		return exitUsage, nil //nolint:nilerr // flags has said why
 	}
 	if o.prepare == (flags.NArg() > 0) {
 		flags.Usage()

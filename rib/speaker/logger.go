@@ -50,7 +50,7 @@ func (e *fatalError) Error() string { return e.text }
 // guard calls fn and returns its error, or that of a Fatal below it. One guard
 // runs at a time.
 func (l *logger) guard(fn func() error) (err error) {
-	l.takeConfig()
+	_ = l.takeConfig() // of whoever called before: not this call's
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
