@@ -140,9 +140,7 @@ func TestSessionsWithFRR(t *testing.T) {
 	a4.Password, a6.Password = password, password
 	b4.TTLSecurity, b6.TTLSecurity = 255, 255
 	b4.PassiveOnly, b6.PassiveOnly = true, true
-	for _, n := range []*relay.Neighbor{&b4, &b6} {
-		n.TTL = 0
-	}
+	b4.TTL, b6.TTL = 0, 0
 
 	// TTL security may stay on in GoBGP's part, where it shows.
 	inB := aliasConf(b4, "ipv4-unicast")
