@@ -179,7 +179,22 @@ func TestSessionsWithFRR(t *testing.T) {
 		t.Errorf("VRF red has blue's prefix through %v", got)
 	}
 
-	// To the customers: ours is the nexthop.
+	toCustomers(g, frrA, frrB)
+
+	// A customer that restarts comes back, dialled and dialling.
+	frrA.show("clear bgp *")
+	frrB.show("clear bgp *")
+	frrA.waitUp(r, "10.0.0.1", "2001:db8::1")
+	frrB.waitUp(r, "10.0.0.1", "2001:db8::1")
+	for _, f := range []bgpd{frrA, frrB} {
+		f.waitNexthop("ipv4", "198.51.100.0/24", "10.0.0.1")
+	}
+}
+
+// toCustomers proves that our nexthop is our address in the customer's
+// namespace, and that a customer has nothing of the other's VRF.
+func toCustomers(g gobgp, frrA, frrB bgpd) {
+	g.t.Helper()
 	g.announce("red", "198.51.100.0/24", "2001:db8:100::/48")
 	g.announce("blue", "198.51.100.0/24", "2001:db8:200::/48")
 	for _, want := range []struct {
@@ -195,17 +210,9 @@ func TestSessionsWithFRR(t *testing.T) {
 		want.f.waitNexthop(want.family, want.prefix, want.nexthop)
 		if want.absent != "" {
 			if got := want.f.nexthop(want.family, want.absent); got != "" {
-				t.Errorf("a customer has the other's prefix %s through %s", want.absent, got)
+				g.t.Errorf("a customer has the other's prefix %s through %s", want.absent, got)
 			}
 		}
-	}
-	// A customer that restarts comes back, dialled and dialling.
-	frrA.show("clear bgp *")
-	frrB.show("clear bgp *")
-	frrA.waitUp(r, "10.0.0.1", "2001:db8::1")
-	frrB.waitUp(r, "10.0.0.1", "2001:db8::1")
-	for _, f := range []bgpd{frrA, frrB} {
-		f.waitNexthop("ipv4", "198.51.100.0/24", "10.0.0.1")
 	}
 }
 

@@ -43,6 +43,7 @@ type Relay struct {
 	sockets Sockets
 	log     *slog.Logger
 	changed chan struct{} // signalled when entries changed
+	door    chan struct{} // held by whoever is in a namespace
 
 	mu      sync.Mutex          // guards what follows
 	entries map[Neighbor]*entry // the set that is wanted
@@ -57,6 +58,7 @@ func New(server netip.AddrPort, s Sockets, log *slog.Logger) *Relay {
 		sockets: s,
 		log:     log,
 		changed: make(chan struct{}, 1),
+		door:    make(chan struct{}, doors),
 		entries: make(map[Neighbor]*entry),
 		spaces:  make(map[string]*space),
 	}
@@ -166,6 +168,17 @@ func (r *Relay) arrange(ctx context.Context) {
 	for _, s := range gone {
 		s.stop()
 	}
+}
+
+// doors is how many threads are inside namespaces at once. Go keeps every
+// thread that it had to make, and a thousand neighbours may dial at once.
+const doors = 4
+
+// inNetns runs f inside a namespace.
+func (r *Relay) inNetns(netns string, f func() error) error {
+	r.door <- struct{}{}
+	defer func() { <-r.door }()
+	return r.sockets.InNetns(netns, f)
 }
 
 func signal(c chan struct{}) {

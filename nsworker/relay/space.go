@@ -65,7 +65,7 @@ func (s *space) entries() []*entry {
 
 // inside runs f on a thread in the namespace, if that is still the one of id.
 func (s *space) inside(id identity, f func() error) error {
-	err := s.relay.sockets.InNetns(s.name, func() error {
+	err := s.relay.inNetns(s.name, func() error {
 		at, err := here()
 		if err != nil {
 			return err
@@ -86,7 +86,7 @@ func (s *space) run(ctx context.Context) {
 	retry := backoff{most: lookAgain}
 	for {
 		var id identity
-		err := s.relay.sockets.InNetns(s.name, func() (err error) {
+		err := s.relay.inNetns(s.name, func() (err error) {
 			id, err = here()
 			return err
 		})
