@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -62,11 +63,12 @@ func (c *Conn) Events() rib.KernelEvents {
 func (c *Conn) Close() error {
 	c.host.unwatch(c)
 	c.mon.remove(c)
+	filter := c.host.filterEchoes(c.mon)
 	c.host.release(c.mon)
 	if err := c.sock.close(); err != nil {
-		return fmt.Errorf("close the socket of %s: %w", c.text, err)
+		return fmt.Errorf("close the socket of %s: %w", c.text, errors.Join(err, filter))
 	}
-	return nil
+	return filter
 }
 
 // Read reads the table and the interfaces of its namespace. What changes

@@ -16,6 +16,7 @@ type Host struct {
 	own    *namespace // the daemon's
 	ownErr error      // why own is nil
 	bufs   *buffers
+	ports  *ports
 	wg     sync.WaitGroup // the monitors' goroutines
 
 	mu       sync.Mutex // guards what follows; may be held while a monitor's is taken, not the reverse
@@ -37,6 +38,7 @@ func NewHost(log *slog.Logger) *Host {
 	h := &Host{
 		log:      log,
 		bufs:     newBuffers(),
+		ports:    newPorts(),
 		monitors: make(map[identity]*monitor),
 		paths:    make(map[string]*watched),
 	}
@@ -111,11 +113,16 @@ func (h *Host) open(ctx context.Context, m *monitor, b rib.Binding, protocol uin
 			return nil, err
 		}
 	}
-	if c.sock, err = dial(m.ns, h.bufs, replyBuffer); err != nil {
+	if c.sock, err = dial(m.ns, h.bufs, replyBuffer, h.ports); err != nil {
 		return nil, err
 	}
 	if err = c.sock.probe(ctx, m.ns); err == nil {
 		err = m.bind(c)
+	}
+	if err == nil {
+		if err = h.filterEchoes(m); err != nil {
+			m.remove(c)
+		}
 	}
 	if err != nil {
 		c.sock.close() // the error that counts is the first

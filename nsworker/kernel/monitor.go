@@ -40,6 +40,10 @@ type monitor struct {
 	ports    map[uint32]*Conn   // by the port of the socket that writes
 	awaits   map[*await]struct{}
 	broken   error // why it ended by itself
+	// filtering: the kernel drops the echoes of our own changes, which have the
+	// protocol filtered.
+	filtering bool
+	filtered  uint8
 }
 
 func newMonitor(ns *namespace, bufs *buffers) *monitor {
@@ -71,10 +75,10 @@ func (m *monitor) open(ctx context.Context) error {
 }
 
 func (m *monitor) dial() (err error) {
-	if m.sock, err = dial(m.ns, m.bufs, eventBuffer); err != nil {
+	if m.sock, err = dial(m.ns, m.bufs, eventBuffer, nil); err != nil {
 		return err
 	}
-	m.query, err = dial(m.ns, m.bufs, replyBuffer)
+	m.query, err = dial(m.ns, m.bufs, replyBuffer, nil)
 	return err
 }
 

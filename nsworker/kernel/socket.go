@@ -43,8 +43,9 @@ type sock struct {
 	dumping uint32 // sequence number of a dump that was not read to its end
 }
 
-// dial makes a socket in ns.
-func dial(ns *namespace, bufs *buffers, receive int) (*sock, error) {
+// dial makes a socket in ns, with a port id of ports, or of the kernel's choice
+// where that is nil.
+func dial(ns *namespace, bufs *buffers, receive int, ports *ports) (*sock, error) {
 	cfg := &socket.Config{}
 	if !ns.own {
 		// Entering a namespace takes CAP_SYS_ADMIN even where we are in it
@@ -59,7 +60,7 @@ func dial(ns *namespace, bufs *buffers, receive int) (*sock, error) {
 		return nil, fmt.Errorf("open a netlink socket in %v: %w", ns, err)
 	}
 	s := &sock{c: c, bufs: bufs}
-	err = s.configure(receive)
+	err = s.configure(receive, ports)
 	if err == nil {
 		err = s.settled(ns)
 	}
@@ -92,7 +93,7 @@ func (s *sock) settled(ns *namespace) error {
 	return old.Close()
 }
 
-func (s *sock) configure(receive int) error {
+func (s *sock) configure(receive int, ports *ports) error {
 	// SO_RCVBUFFORCE needs CAP_NET_ADMIN in the first user namespace, which a
 	// rootless run lacks: then what net.core.rmem_max allows must do.
 	if err := s.c.SetReadBuffer(receive); err != nil {
@@ -104,7 +105,11 @@ func (s *sock) configure(receive int) error {
 			return err
 		}
 	}
-	if err := s.c.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	bind := func(c *socket.Conn) error { return c.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK}) }
+	if ports != nil {
+		bind = ports.bind
+	}
+	if err := bind(s.c); err != nil {
 		return err
 	}
 	name, err := s.c.Getsockname()
