@@ -26,9 +26,9 @@ var globalKeys = keys[global]{
 
 // peer is a neighbour, a peer-group or a dynamic neighbour.
 type peer struct {
-	address, group, groupName, vrf string
-	peerAS, localAS                uint32
-	secret                         string
+	address, group, groupName, vrf, netns string
+	peerAS, localAS                       uint32
+	secret                                string
 }
 
 var peerKeys = keys[peer]{
@@ -36,6 +36,7 @@ var peerKeys = keys[peer]{
 	"peer-group":       one(text, func(n *peer) *string { return &n.group }),
 	"peer-group-name":  one(text, func(n *peer) *string { return &n.groupName }),
 	"vrf":              one(text, func(n *peer) *string { return &n.vrf }),
+	"netns":            one(text, func(n *peer) *string { return &n.netns }),
 	"peer-as":          one(asNumber, func(n *peer) *uint32 { return &n.peerAS }),
 	"local-as":         one(asNumber, func(n *peer) *uint32 { return &n.localAS }),
 	"auth-password":    one(secret, func(n *peer) *string { return &n.secret }),
@@ -154,10 +155,11 @@ func readPeers(p *problems, root *node, vrfs []vrf.Spec) (secret *node) {
 		if n.vrf != "" && !slices.Contains(names, n.vrf) {
 			p.at(config.get("vrf"), "there is no VRF %q; %s", n.vrf, suggest(n.vrf, names, "add it under [[vrfs]]"))
 		}
-		if first, taken := addresses[n.address]; taken && n.address != "" {
+		who := n.address + "|" + n.netns // the relay gives each an address of its own
+		if first, taken := addresses[who]; taken && n.address != "" {
 			p.at(config.get("neighbor-address"), "%q is the neighbour of line %d too; GoBGP tells neighbours apart by their addresses alone, remove one", n.address, first)
 		} else if n.address != "" {
-			addresses[n.address] = config.get("neighbor-address").line
+			addresses[who] = config.get("neighbor-address").line
 		}
 	}
 	for _, config := range configs {
@@ -231,9 +233,14 @@ func locate(message string, index map[string]*node) (string, *node) {
 	return "", nil
 }
 
-// encode returns GoBGP's part as JSON.
-func encode(root *node) ([]byte, error) {
+// encode returns GoBGP's part as JSON, with the aliases of neighbours that are
+// relayed.
+func encode(root *node, relayed map[int]vrf.Neighbor) ([]byte, error) {
 	all, _ := root.plain().(map[string]any)
 	delete(all, "netlink")
+	if len(relayed) > 0 {
+		rewrite(all, relayed)
+		listenHere(all)
+	}
 	return json.Marshal(all)
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,6 +31,9 @@ type BGP struct {
 	// be joined (errors.Join), and each may name the key that it is about:
 	// neighbors[1].config.peer-group.
 	Check func(conf []byte) error
+	// Secret makes the MD5 keys between the relay and GoBGP: random bytes, the
+	// same for every Load of a process. None: no keys.
+	Secret []byte
 }
 
 // Config is a validated configuration. It is a value that nobody changes.
@@ -43,6 +47,15 @@ type Config struct {
 	// and both directions off. One that is enabled at run time joins.
 	Others []vrf.Spec
 	API    API
+	// Neighbors are those with `netns`: the relay carries their sessions. In
+	// BGP they are neighbours on the loopback.
+	Neighbors []vrf.Neighbor
+	BGPPort   uint16 // where GoBGP listens; 0: nowhere
+	// Bound are the neighbours of GoBGP's own that are in a VRF and bound to an
+	// interface: "192.0.2.1 in VRF a (vrf-a)".
+	Bound []string
+	// ManageSysctls lets the daemon set what it needs, where it is not set.
+	ManageSysctls bool
 }
 
 // API says where the gRPC services listen.
@@ -101,19 +114,28 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	}
 	index := make(map[string]*node)
 	root.label("", "", index)
-	walker{p, bgp.Schema, netlinkSchema()}.file(root)
+	walker{p, withNetns(bgp.Schema), netlinkSchema()}.file(root)
 
 	vrfs, secret := readBGP(p, root)
 	if secret != nil && mode&0o004 != 0 {
 		p.at(secret, "every user can read this file (mode %04o), and it holds a secret; run: chmod 0640 %s", mode.Perm(), path)
 	}
-	conf, err := encode(root)
+	relayed := readNeighbors(p, root, bgp.Secret)
+	port := listenPort(root)
+	conf, err := encode(root, relayed)
 	if err != nil {
 		p.add(0, "", "cannot be handed to GoBGP: %v", err)
 	}
+	if len(relayed) > 0 && port == 0 {
+		p.at(root.get("global").get("config").get("port"), "leaves GoBGP without a listener, which neighbours with netns need; write a port, or remove the key for 179")
+	}
 	checkBGP(p, bgp, conf, index)
 	settings, entries := readNetlink(p, root.get("netlink"))
-	c := &Config{BGP: conf, API: API{settings.listen}}
+	c := &Config{BGP: conf, API: API{settings.listen}, BGPPort: port, ManageSysctls: settings.sysctls}
+	for _, i := range slices.Sorted(maps.Keys(relayed)) {
+		c.Neighbors = append(c.Neighbors, relayed[i])
+	}
+	c.Bound = readBound(root)
 	c.VRFs, c.Others = assemble(p, settings, entries, vrfs)
 	if err := p.err(); err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ type settings struct {
 	sweep    time.Duration
 	onExit   vrf.OnExit
 	objects  bool
+	sysctls  bool
 	listen   []string
 }
 
@@ -53,6 +54,7 @@ var netlinkKeys = keys[settings]{
 	"resync-interval": one(duration(time.Second, day), func(s *settings) *time.Duration { return &s.resync }),
 	"sweep-delay":     one(duration(0, day), func(s *settings) *time.Duration { return &s.sweep }),
 	"on-exit":         one(onExit, func(s *settings) *vrf.OnExit { return &s.onExit }),
+	"manage-sysctls":  one(boolean, func(s *settings) *bool { return &s.sysctls }),
 	"nexthop-objects": one(boolean, func(s *settings) *bool { return &s.objects }),
 }
 

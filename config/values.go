@@ -32,7 +32,7 @@ func text(n *node) (string, error) {
 
 // whole returns a parser of whole numbers from least to most. why is what a
 // number outside runs into.
-func whole[T uint8 | uint32 | int](least, most int64, why string) func(*node) (T, error) {
+func whole[T uint8 | uint16 | uint32 | int](least, most int64, why string) func(*node) (T, error) {
 	return func(n *node) (T, error) {
 		if n.kind != kindWhole {
 			return 0, fmt.Errorf("%s is not a whole number; write one from %d to %d, without quotes", n.show(), least, most)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/vrfredist/vrfredist/api"
 	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/nsworker/kernel"
+	"github.com/vrfredist/vrfredist/nsworker/relay"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -26,6 +28,9 @@ type daemon struct {
 	overlay    *config.Overlay
 	speaker    *speaker.Speaker
 	supervisor *vrf.Supervisor
+	host       *kernel.Host
+	relay      *relay.Relay
+	secret     []byte // between the relay and GoBGP
 
 	mu  sync.Mutex // held for the whole of a change
 	cfg atomic.Pointer[config.Config]
@@ -44,8 +49,9 @@ func (d *daemon) endBGP() error {
 	return d.speaker.Stop(ctx, keep)
 }
 
-func loadConfig(path string) (*config.Config, error) {
-	return config.Load(path, config.BGP{Schema: speaker.Schema(), Check: speaker.Check})
+// loadConfig reads a file. secret may be nil where nothing is started from it.
+func loadConfig(path string, secret []byte) (*config.Config, error) {
+	return config.Load(path, config.BGP{Schema: speaker.Schema(), Check: speaker.Check, Secret: secret})
 }
 
 // List implements api.Backend.
@@ -117,7 +123,7 @@ func (d *daemon) spec(name string) (vrf.Spec, bool) {
 func (d *daemon) Reload(ctx context.Context) ([]string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	cfg, err := loadConfig(d.file)
+	cfg, err := loadConfig(d.file, d.secret)
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +138,10 @@ func (d *daemon) Reload(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, d.restore(ctx, before, old, fmt.Errorf("apply the file to BGP: %w", err))
 	}
+	if err := d.setNeighbors(cfg.Neighbors); err != nil {
+		return nil, d.restore(ctx, before, old, err)
+	}
+	d.checkSysctls(cfg)
 	if err := d.supervisor.Apply(ctx, after); err != nil {
 		return nil, fmt.Errorf("the file is in force, but not all went well: %w", err)
 	}
@@ -150,6 +160,9 @@ func (d *daemon) restore(ctx context.Context, specs []vrf.Spec, old *config.Conf
 	why = fmt.Errorf("%w; the old configuration is in force again", why)
 	if _, err := d.speaker.Reload(ctx, old.BGP); err != nil {
 		return fmt.Errorf("%w, except that BGP refused a part of it: %w; restart vrfredist", why, err)
+	}
+	if err := d.setNeighbors(old.Neighbors); err != nil {
+		return fmt.Errorf("%w, except for the neighbours inside namespaces: %w; restart vrfredist", why, err)
 	}
 	if err := d.supervisor.Apply(ctx, specs); err != nil {
 		return fmt.Errorf("%w, except that VRFs could not be started: %w; restart vrfredist", why, err)

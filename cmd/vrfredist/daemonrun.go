@@ -16,6 +16,7 @@ import (
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/nsworker"
 	"github.com/vrfredist/vrfredist/nsworker/kernel"
+	"github.com/vrfredist/vrfredist/nsworker/relay"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -39,7 +40,8 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := loadConfig(opts.File)
+	secret := newSecret()
+	cfg, err := loadConfig(opts.File, secret)
 	if err != nil {
 		return err
 	}
@@ -47,7 +49,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	if err != nil {
 		return err
 	}
-	d := &daemon{file: opts.File, listen: opts.Listen, log: log, overlay: overlay}
+	d := &daemon{file: opts.File, listen: opts.Listen, log: log, overlay: overlay, secret: secret}
 	d.cfg.Store(cfg)
 	d.speaker, err = speaker.New(speaker.Options{
 		Config: cfg.BGP, Listen: d.addresses(), Services: api.New(d).Handler(),
@@ -56,16 +58,17 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	if err != nil {
 		return err
 	}
-	host := kernel.NewHost(log)
-	deps := nsworker.Deps{Kernel: hostKernel{host}, BGP: d.speaker, Board: nsworker.NewBoard(), Log: log}
+	d.host = kernel.NewHost(log)
+	d.relay = relay.New(bgpAddress(cfg), d.host, log)
+	deps := nsworker.Deps{Kernel: hostKernel{d.host}, BGP: d.speaker, Board: nsworker.NewBoard(), Log: log}
 	d.supervisor = vrf.NewSupervisor(func(s vrf.Spec, r vrf.Report) vrf.Worker { return nsworker.New(deps, s, r) }, log)
-	return d.run(ctx, host)
+	return d.run(ctx)
 }
 
 // run owns the daemon's parts and joins them. They end in the order in which
 // they need each other: workers first, so that nothing that BGP takes back
 // while it ends reaches a kernel table.
-func (d *daemon) run(ctx context.Context, host *kernel.Host) error {
+func (d *daemon) run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	below, stopBelow := context.WithCancel(context.WithoutCancel(ctx))
@@ -85,8 +88,9 @@ func (d *daemon) run(ctx context.Context, host *kernel.Host) error {
 			return err
 		})
 	}
-	part("netlink", host.Run)
+	part("netlink", d.host.Run)
 	part("BGP", d.speaker.Run)
+	part("sessions in namespaces", d.relay.Run)
 
 	select {
 	case <-d.speaker.Started():
@@ -118,6 +122,10 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error 
 		return err
 	}
 	cfg := d.cfg.Load()
+	if err := d.setNeighbors(cfg.Neighbors); err != nil {
+		return err
+	}
+	d.checkSysctls(cfg)
 	for _, name := range d.overlay.Orphans(cfg.VRFs, cfg.Others) {
 		d.log.Warn("redistribution was changed at run time for a VRF that is not configured any more; it is kept for when the VRF is back", "vrf", name)
 	}

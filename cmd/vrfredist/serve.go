@@ -83,7 +83,7 @@ error is printed, a line each. The exit status is 0 where there is none.`,
 			if file == "" {
 				return misused(cmd, "the configuration file is missing: name it with -f FILE")
 			}
-			cfg, err := loadConfig(file)
+			cfg, err := loadConfig(file, nil)
 			if c.json {
 				return errors.Join(c.printCheck(file, cfg, err), err)
 			}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/netip"
+
+	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/nsworker/relay"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// newSecret makes the key between the relay and GoBGP. It lives as long as the
+// process: both ends of those connections are in it.
+func newSecret() []byte {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails, since Go 1.24
+	return key
+}
+
+// setNeighbors hands the relay the neighbours of the configuration.
+func (d *daemon) setNeighbors(neighbors []vrf.Neighbor) error {
+	out := make([]relay.Neighbor, len(neighbors))
+	for i, n := range neighbors {
+		out[i] = relay.Neighbor{
+			VRF: n.VRF, Netns: n.Netns, Device: n.Device, Peer: n.Peer, Local: n.Local,
+			Port: n.Port, Alias: n.Alias, Secret: n.Secret, Password: n.Password,
+			TTLSecurity: n.TTLSecurity, TTL: n.TTL, PassiveOnly: n.PassiveOnly,
+			ConnectRetry: n.ConnectRetry, HoldTime: n.HoldTime,
+		}
+	}
+	return d.relay.Set(out)
+}
+
+// bgpAddress is where the relay reaches GoBGP.
+func bgpAddress(cfg *config.Config) netip.AddrPort {
+	return netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), cfg.BGPPort)
+}
+
+// sysctlL3mdev lets a listener that is bound to no VRF device take sessions from
+// inside VRFs (Documentation/networking/vrf.rst).
+const sysctlL3mdev = "ipv4.tcp_l3mdev_accept"
+
+// checkSysctls says which settings of the kernel stand in the way of the
+// configuration, or sets them where it may.
+func (d *daemon) checkSysctls(cfg *config.Config) {
+	if len(cfg.Bound) == 0 {
+		return
+	}
+	value, err := d.host.Sysctl("", sysctlL3mdev)
+	if err != nil {
+		d.log.Warn("cannot tell whether sessions from inside VRF devices are taken", "err", err)
+		return
+	}
+	if value != "0" {
+		return
+	}
+	if !cfg.ManageSysctls {
+		d.log.Warn("neighbours are bound to an interface in a VRF, and the kernel refuses the sessions that they open: "+
+			"run `sysctl -w net.ipv4.tcp_l3mdev_accept=1`, or write manage_sysctls = true under [netlink]",
+			"neighbors", fmt.Sprint(cfg.Bound))
+		return
+	}
+	if err := d.host.SetSysctl("", sysctlL3mdev, "1"); err != nil {
+		d.log.Error("a setting that sessions inside VRF devices need could not be set", "err", err)
+		return
+	}
+	d.log.Info("set net.ipv4.tcp_l3mdev_accept=1: neighbours are bound to an interface in a VRF", "neighbors", fmt.Sprint(cfg.Bound))
+}
