@@ -131,7 +131,8 @@ func TestFormatsAndSpellingsSayTheSame(t *testing.T) {
 				c := mustParse(t, path, text)
 				want := &Config{
 					BGP: c.BGP, VRFs: run, Others: others,
-					API: API{[]string{"unix:///run/vrfredist/a.sock", "127.0.0.1:50051"}},
+					BGPPort: 179,
+					API:     API{[]string{"unix:///run/vrfredist/a.sock", "127.0.0.1:50051"}},
 				}
 				if diff := cmp.Diff(want, c, compareAddrs); diff != "" {
 					t.Errorf("%s (-want +got):\n%s", spelling, diff)
@@ -166,8 +167,9 @@ const bgpHead = "[global.config]\nas = 65000\nrouter-id = \"192.0.2.1\"\n"
 
 func TestDefaults(t *testing.T) {
 	want := &Config{
-		BGP: []byte(`{"global":{"config":{"as":65000,"router-id":"192.0.2.1"}}}`),
-		API: API{[]string{"unix:///run/vrfredist/vrfredist.sock"}},
+		BGP:     []byte(`{"global":{"config":{"as":65000,"router-id":"192.0.2.1"}}}`),
+		BGPPort: 179,
+		API:     API{[]string{"unix:///run/vrfredist/vrfredist.sock"}},
 		Others: []vrf.Spec{{
 			Name:           "default",
 			Export:         rib.ExportPolicy{Metric: 20, MaxRoutes: 4_000_000, MaxPaths: 1},

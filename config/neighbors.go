@@ -150,6 +150,8 @@ func readNeighbor(p *problems, item *node, groups map[string]*node, as uint32) (
 	readRelayed(p, item, &r)
 	transport := item.get("transport").get("config")
 	switch {
+	case config.get("neighbor-interface") != nil:
+		p.at(config.get("neighbor-interface"), "cannot stand beside netns; write the neighbour's address instead, a link-local one with its interface: fe80::1%%eth0")
 	case config.get("vrf") == nil:
 		p.at(config.get("netns"), "needs vrf beside it; a session inside a namespace belongs to a VRF")
 	case !r.local.IsValid() && transport.get("local-address") == nil:
@@ -237,9 +239,13 @@ func rewrite(all map[string]any, relayed map[int]vrf.Neighbor) {
 		}
 		transport := under(section, "transport", "config")
 		delete(transport, "remote-port")
-		transport["local-address"] = n.Local.String()
+		transport["local-address"] = n.Local.WithZone("").String() // GoBGP takes a zone for no address
 		transport["passive-mode"] = true
 		transport["bind-interface"] = "lo"
+		if _, named := section["afi-safis"]; !named && n.Peer.Is6() {
+			// Or GoBGP would choose IPv4, after the alias.
+			section["afi-safis"] = []any{map[string]any{"config": map[string]any{"afi-safi-name": "ipv6-unicast"}}}
+		}
 		under(section, "ttl-security", "config")["enabled"] = false
 		under(section, "ebgp-multihop", "config")["enabled"] = false
 	}

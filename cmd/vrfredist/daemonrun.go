@@ -61,7 +61,9 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	d.host = kernel.NewHost(log)
 	d.relay = relay.New(bgpAddress(cfg), d.host, log)
 	deps := nsworker.Deps{Kernel: hostKernel{d.host}, BGP: d.speaker, Board: nsworker.NewBoard(), Log: log}
-	d.supervisor = vrf.NewSupervisor(func(s vrf.Spec, r vrf.Report) vrf.Worker { return nsworker.New(deps, s, r) }, log)
+	d.supervisor = vrf.NewSupervisor(func(s vrf.Spec, r vrf.Report) vrf.Worker {
+		return nsworker.New(deps, s, d.tellRelay(s.Binding.Netns, r))
+	}, log)
 	return d.run(ctx)
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
@@ -30,6 +31,18 @@ func (d *daemon) setNeighbors(neighbors []vrf.Neighbor) error {
 		}
 	}
 	return d.relay.Set(out)
+}
+
+// tellRelay makes the relay look at a namespace whenever a worker sees it come
+// or go; by itself it looks now and then.
+func (d *daemon) tellRelay(netns string, report vrf.Report) vrf.Report {
+	var pending atomic.Bool
+	return func(st vrf.Status) {
+		if now := st.State == vrf.Pending; pending.Swap(now) != now {
+			d.relay.Retry(netns)
+		}
+		report(st)
+	}
 }
 
 // bgpAddress is where the relay reaches GoBGP.
