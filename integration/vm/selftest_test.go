@@ -72,7 +72,7 @@ func TestHowMachinesEnd(t *testing.T) {
 		"exit status 7": {args: []string{"sh", "-c", "echo out; echo err >&2; exit 7"}, code: 7, stdout: "out\n", stderr: "err\n"},
 		"panic":         {args: []string{self}, env: actEnv + "=panic", code: 2, stderr: "panic: as it was told"},
 		"killed":        {args: []string{"sh", "-c", "kill -9 $$"}, code: 137, stderr: "a signal ended the command: killed"},
-		"out of memory": {args: []string{self}, env: actEnv + "=eat", code: 137, stdout: "10\n", stderr: "a signal ended the command: killed"},
+		"out of memory": {args: []string{self}, env: actEnv + "=eat", code: 137, stdout: "1\n", stderr: "a signal ended the command: killed"},
 		"hang":          {args: []string{"-timeout", "45s", "sh", "-c", "echo begun; sleep 1000"}, code: exitTimeout, stdout: "begun\n", stderr: "no result within 45s"},
 		"kernel crash":  {args: []string{"sh", "-c", "echo c >/proc/sysrq-trigger"}, code: exitNoResult, stderr: "sysrq triggered crash"},
 		"no program":    {args: []string{"/etc/passwd"}, code: exitNoResult, stderr: "/etc/passwd"},
