@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -65,6 +66,13 @@ func (f *fake) Redistribute(_ context.Context, name string, _ vrf.Direction, cha
 	change(&st.Spec)
 	f.vrfs[name] = st
 	return nil
+}
+
+func (f *fake) Sessions(_ context.Context, name string) ([]vrf.Session, error) {
+	return []vrf.Session{{
+		Peer: netip.MustParseAddr("10.0.0.2"), PeerAS: 65001, Alias: netip.MustParseAddr("127.1.0.5"),
+		Netns: name, State: "established", Since: time.Unix(7, 0),
+	}}, nil
 }
 
 func (f *fake) Routes(ctx context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error {

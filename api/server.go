@@ -30,6 +30,8 @@ type Backend interface {
 	// Get returns a configured VRF. The State of one that does not run, because
 	// nothing is redistributed for it, is "".
 	Get(name string) (vrf.Status, bool)
+	// Sessions returns the BGP neighbours of a VRF, "default" those of none.
+	Sessions(ctx context.Context, name string) ([]vrf.Session, error)
 	// Redistribute applies change to one direction of the VRF's spec, keeps the
 	// result for the next start, and brings it into force.
 	Redistribute(ctx context.Context, name string, d vrf.Direction, change func(*vrf.Spec)) error

@@ -27,13 +27,24 @@ func (s *Server) ListVrfs(context.Context, *vrfredistv1.ListVrfsRequest) (*vrfre
 }
 
 // GetVrf returns the state of one VRF.
-func (s *Server) GetVrf(_ context.Context, r *vrfredistv1.GetVrfRequest) (*vrfredistv1.GetVrfResponse, error) {
+func (s *Server) GetVrf(ctx context.Context, r *vrfredistv1.GetVrfRequest) (*vrfredistv1.GetVrfResponse, error) {
 	name := vrfName(r.GetVrf())
 	st, ok := s.backend.Get(name)
 	if !ok {
 		return nil, s.notFound(name)
 	}
-	return &vrfredistv1.GetVrfResponse{Vrf: vrfMessage(st)}, nil
+	sessions, err := s.backend.Sessions(ctx, name)
+	if err != nil {
+		return nil, s.failed(name, err)
+	}
+	m := vrfMessage(st)
+	for _, n := range sessions {
+		m.Neighbors = append(m.Neighbors, &vrfredistv1.Neighbor{
+			Address: address(n.Peer), PeerAs: n.PeerAS, Alias: address(n.Alias), Netns: n.Netns,
+			State: n.State, SinceUnix: unix(n.Since), Reason: n.Reason,
+		})
+	}
+	return &vrfredistv1.GetVrfResponse{Vrf: m}, nil
 }
 
 // ListRoutes streams the routes of one direction of a VRF.

@@ -197,7 +197,7 @@ func (r *resolver) hops(n nexthop) ([]rib.Hop, error) {
 	if n.source == "" {
 		hops, _, err := r.view.Resolve(n.addr)
 		if err != nil && n.label != 0 {
-			return nil, fmt.Errorf("%w (the path has MPLS label %d; labelled forwarding is not supported)", err, n.label)
+			return nil, fmt.Errorf("%w, and forwarding by its MPLS label, %d, is not supported", err, n.label)
 		}
 		return hops, err
 	}

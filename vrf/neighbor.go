@@ -30,3 +30,14 @@ func (n Neighbor) String() string { return n.Peer.String() + " in netns " + n.Ne
 
 // GoString does the same for %#v.
 func (n Neighbor) GoString() string { return n.String() }
+
+// Session is how a BGP neighbour of a VRF fares: a snapshot.
+type Session struct {
+	Peer   netip.Addr
+	PeerAS uint32
+	Alias  netip.Addr // what GoBGP knows it by, where that is another address
+	Netns  string     // where the session runs; "": the daemon's own
+	State  string     // as RFC 4271 names it: idle, active, …, established
+	Since  time.Time  // when it was established; zero: it is not
+	Reason string     // why there is none, in plain words, where that is known
+}

@@ -121,6 +121,19 @@ func (f *fakeDaemon) Reload(context.Context) ([]string, error) {
 	return nil, errors.New("f.toml:3: netlink.metric: 0 is too small\nf.toml:9: netlink.vrfs[0].name: there is no VRF \"x\"")
 }
 
+func (f *fakeDaemon) Sessions(_ context.Context, name string) ([]vrf.Session, error) {
+	if name != "vrf-red" {
+		return nil, nil
+	}
+	return []vrf.Session{
+		{Peer: netip.MustParseAddr("192.0.2.2"), PeerAS: 65001, State: "established", Since: now.Add(-time.Hour)},
+		{
+			Peer: netip.MustParseAddr("10.0.0.2"), PeerAS: 65002, Alias: netip.MustParseAddr("127.1.7.5"), Netns: "tenant-a",
+			State: "active", Reason: "the peer does not answer",
+		},
+	}, nil
+}
+
 func (f *fakeDaemon) Routes(_ context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error {
 	switch {
 	case name == "default":

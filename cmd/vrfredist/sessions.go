@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"crypto/rand"
 	"fmt"
 	"net/netip"
@@ -31,6 +33,32 @@ func (d *daemon) setNeighbors(neighbors []vrf.Neighbor) error {
 		}
 	}
 	return d.relay.Set(out)
+}
+
+// Sessions implements api.Backend. A neighbour inside a namespace has its own
+// address here, and the relay's word on why it has no session.
+func (d *daemon) Sessions(ctx context.Context, name string) ([]vrf.Session, error) {
+	inside := make(map[netip.Addr]relay.Status)
+	for _, st := range d.relay.Status() {
+		inside[st.Alias] = st
+	}
+	all, err := d.speaker.Sessions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []vrf.Session
+	for _, s := range all {
+		if cmp.Or(s.VRF, vrf.Default) != name {
+			continue
+		}
+		session := vrf.Session{Peer: s.Address, PeerAS: s.PeerAS, State: s.State, Since: s.Since}
+		if st, ok := inside[s.Address]; ok {
+			session.Peer, session.Alias, session.Netns = st.Peer, st.Alias, st.Netns
+			session.Reason = cmp.Or(st.Error, st.ListenError)
+		}
+		out = append(out, session)
+	}
+	return out, nil
 }
 
 // tellRelay makes the relay look at a namespace whenever a worker sees it come

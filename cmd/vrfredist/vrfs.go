@@ -161,7 +161,28 @@ func (c *cli) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
 		}
 	}
 	line("In the table", count(int(n.GetForeign()), "route")+" of other programs")
+	for _, n := range v.GetNeighbors() {
+		line("Neighbor", c.neighbor(n))
+	}
 	return w.Flush()
+}
+
+// neighbor says who a neighbour is, how it fares, and what GoBGP calls it.
+func (c *cli) neighbor(n *vrfredistv1.Neighbor) string {
+	s := fmt.Sprintf("%s AS %d: %s", n.GetAddress(), n.GetPeerAs(), n.GetState())
+	if at := n.GetSinceUnix(); at != 0 {
+		s += " for " + span(c.now().Sub(time.Unix(at, 0)))
+	}
+	if n.GetReason() != "" {
+		s += " (" + n.GetReason() + ")"
+	}
+	if n.GetNetns() != "" {
+		s += ", in netns " + n.GetNetns()
+	}
+	if n.GetAlias() != "" {
+		s += ", in the gobgp command line " + n.GetAlias()
+	}
+	return s
 }
 
 func (c *cli) state(v *vrfredistv1.Vrf) string {
