@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -80,11 +79,15 @@ func TestReadMarksDeadHops(t *testing.T) {
 	ns := lab(t)
 	c := open(t, startHost(t), rib.Binding{Netns: ns})
 	ip(t, ns, "route add 10.0.0.0/8 via 192.0.2.2")
-	ip(t, ns, "link set v1 down") // takes v0's carrier
-	awaitResync(t, c, "link")
-	tb := read(t, c)
-	if k, _ := tb.Links.ByName("v0"); k.Up || !k.Admin {
-		t.Errorf("v0 is %+v", k)
+	ip(t, ns, "link set v1 down") // takes v0's carrier, which the kernel says some time after it says that v1 is down
+	var tb rib.Table
+	for up := true; up; {
+		awaitResync(t, c, "link")
+		tb = read(t, c)
+		k, _ := tb.Links.ByName("v0")
+		if up = k.Up; !k.Admin {
+			t.Fatalf("v0 is %+v", k)
+		}
 	}
 	dead := 0
 	for _, r := range tb.Routes {
@@ -385,27 +388,5 @@ func TestDumpGivenUpLeavesTheSocketUsable(t *testing.T) {
 	}
 	if got := len(read(t, c).Routes); got != 5000 {
 		t.Errorf("%d routes, want 5000", got)
-	}
-}
-
-func TestLostAckIsAFailureOfTheBatch(t *testing.T) {
-	ns := lab(t)
-	c := open(t, startHost(t), rib.Binding{Netns: ns, Table: table})
-	// The smallest buffer has no room for the acknowledgements of a batch.
-	if err := c.sock.c.SetsockoptInt(unix.SOL_SOCKET, unix.SO_RCVBUF, 1); err != nil {
-		t.Fatal(err)
-	}
-	var changes []rib.Change
-	for i := range 100 {
-		changes = append(changes, rib.Change{Op: rib.OpAdd, Route: route(fmt.Sprintf("10.0.%d.0/24", i), via("192.0.2.2"))})
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	errs, err := c.Apply(ctx, changes)
-	if err == nil || errs != nil {
-		t.Fatalf("Apply: %v, %v", errs, err)
-	}
-	if got := len(ipRoutes(t, ns, "-4", table)); got != 100 {
-		t.Errorf("%d routes are in the table", got)
 	}
 }
