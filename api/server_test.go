@@ -286,6 +286,9 @@ func TestVRFMessages(t *testing.T) {
 	if diff := cmp.Diff([]*v1.Vrf{none, red}, list.GetVrfs(), protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
+	red.Neighbors = []*v1.Neighbor{{
+		Address: "10.0.0.2", PeerAs: 65001, Alias: "127.1.0.5", Netns: "vrf-red", State: "established", SinceUnix: 7,
+	}}
 	if diff := cmp.Diff(red, one.GetVrf(), protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
