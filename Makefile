@@ -15,6 +15,7 @@ build: ## Build bin/vrfredist
 test: ## Install what is missing, run every test with the race detector, and sum up
 	@scripts/install-deps.sh test
 	go run ./integration/summary -race -count=1 -timeout 20m ./...
+	@$(MAKE) --no-print-directory test-vm-if-needed
 
 demo: ## Show two tenants with the same prefixes, in network namespaces of its own
 	@scripts/demo.sh
