@@ -7,7 +7,7 @@ import (
 	"runtime"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"github.com/vishvananda/netns"
 )
 
 // InNetns runs f on a thread that is inside the namespace that a binding would
@@ -24,18 +24,28 @@ func (h *Host) InNetns(netns string, f func() error) error {
 	if ns.own {
 		return f()
 	}
+	if h.own == nil {
+		return h.ownErr
+	}
 	done := make(chan error, 1)
-	go func() {
-		// Never unlocked: the thread has entered another namespace and must end
-		// with this goroutine, not serve another.
-		runtime.LockOSThread()
-		if err := unix.Setns(int(ns.file.Fd()), unix.CLONE_NEWNET); err != nil {
-			done <- fmt.Errorf("enter %v: %w: run with CAP_SYS_ADMIN, which entering a network namespace needs", ns, err)
-			return
-		}
-		done <- f()
-	}()
+	go func() { done <- inside(ns, h.own, f) }()
 	return <-done
+}
+
+// inside runs f in ns on the calling goroutine's thread, and brings that back to
+// own. A thread that cannot be brought back ends with the goroutine, because it
+// must not serve another.
+func inside(ns, own *namespace, f func() error) error {
+	runtime.LockOSThread()
+	if err := netns.Set(netns.NsHandle(ns.file.Fd())); err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("enter %v: %w: run with CAP_SYS_ADMIN, which entering a network namespace needs", ns, err)
+	}
+	err := f()
+	if netns.Set(netns.NsHandle(own.file.Fd())) == nil {
+		runtime.UnlockOSThread()
+	}
+	return err
 }
 
 // Sysctl returns a setting of one namespace, by its name below net:
