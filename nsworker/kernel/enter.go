@@ -7,7 +7,7 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/vishvananda/netns"
+	netnslib "github.com/vishvananda/netns"
 )
 
 // InNetns runs f on a thread that is inside the namespace that a binding would
@@ -37,12 +37,12 @@ func (h *Host) InNetns(netns string, f func() error) error {
 // must not serve another.
 func inside(ns, own *namespace, f func() error) error {
 	runtime.LockOSThread()
-	if err := netns.Set(netns.NsHandle(ns.file.Fd())); err != nil {
+	if err := netnslib.Set(netnslib.NsHandle(ns.file.Fd())); err != nil {
 		runtime.UnlockOSThread()
 		return fmt.Errorf("enter %v: %w: run with CAP_SYS_ADMIN, which entering a network namespace needs", ns, err)
 	}
 	err := f()
-	if netns.Set(netns.NsHandle(own.file.Fd())) == nil {
+	if netnslib.Set(netnslib.NsHandle(own.file.Fd())) == nil {
 		runtime.UnlockOSThread()
 	}
 	return err
