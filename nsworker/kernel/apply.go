@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// batchSize is how many messages go into one system call. Their
-	// acknowledgements must fit into replyBuffer together.
+	// batchSize is how many messages go into one system call. The refusals of
+	// all of them must fit into replyBuffer together.
 	batchSize  = 128
 	batchBytes = 128 << 10 // the kernel takes what fits the send buffer, 208 KiB by default
 )
@@ -22,6 +22,7 @@ type batch struct {
 	first   uint32
 	changes []int // indexes
 	bytes   []byte
+	last    int // where in bytes the last message begins
 }
 
 // Apply makes changes in their order, and goes on after one that fails. The
@@ -57,8 +58,10 @@ func (c *Conn) Apply(ctx context.Context, changes []rib.Change) ([]error, error)
 func (c *Conn) encode(changes []rib.Change, next int, errs []error) int {
 	b := &c.batch
 	b.changes, b.bytes = b.changes[:0], b.bytes[:0]
+	c.sock.reserve(batchSize)
 	for ; next < len(changes) && len(b.changes) < batchSize; next++ {
-		if errs[next] = c.mayChange(changes[next]); errs[next] != nil {
+		ch := &changes[next]
+		if errs[next] = c.mayChange(ch); errs[next] != nil {
 			continue
 		}
 		seq := c.sock.next()
@@ -66,7 +69,7 @@ func (c *Conn) encode(changes []rib.Change, next int, errs []error) int {
 			b.first = seq
 		}
 		before := len(b.bytes)
-		b.bytes, errs[next] = appendChange(b.bytes, changes[next], c.where.Table, c.protocol, seq)
+		b.bytes, errs[next] = appendChange(b.bytes, ch, c.where.Table, c.protocol, seq)
 		if errs[next] != nil {
 			c.sock.seq-- // the numbers of a batch have no gap
 			continue
@@ -76,13 +79,16 @@ func (c *Conn) encode(changes []rib.Change, next int, errs []error) int {
 			c.sock.seq--
 			break
 		}
-		b.changes = append(b.changes, next)
+		b.changes, b.last = append(b.changes, next), before
+	}
+	if len(b.changes) > 0 {
+		askAck(b.bytes[b.last:])
 	}
 	return next
 }
 
 // mayChange refuses a change of what is not ours.
-func (c *Conn) mayChange(ch rib.Change) error {
+func (c *Conn) mayChange(ch *rib.Change) error {
 	if isNexthop(ch.Op) {
 		if ch.Op != rib.OpAddNexthop && c.mon.othersNexthop(ch.Nexthop.ID, c.protocol) {
 			return fmt.Errorf("cannot %v %d: another program has a nexthop object with this id", ch.Op, ch.Nexthop.ID)
@@ -99,7 +105,11 @@ func isNexthop(op rib.Op) bool {
 	return op == rib.OpAddNexthop || op == rib.OpReplaceNexthop || op == rib.OpDeleteNexthop
 }
 
-// commit sends the batch and takes in the acknowledgement of each message.
+// commit sends the batch and takes in the answer. The kernel works through the
+// messages in their order, says each refusal, and acknowledges the last, which
+// alone asked for it: what is not refused by then is done. It cannot lose a
+// refusal in silence, because a full receive buffer is an ENOBUFS at the next
+// receive, before anything that did fit.
 func (c *Conn) commit(changes []rib.Change, errs []error) error {
 	b := &c.batch
 	if len(b.changes) == 0 {
@@ -108,7 +118,7 @@ func (c *Conn) commit(changes []rib.Change, errs []error) error {
 	if err := c.sock.send(b.bytes); err != nil {
 		return err
 	}
-	for left := len(b.changes); left > 0; {
+	for answered := false; !answered; {
 		err := c.sock.receive(func(reply []byte) error {
 			for len(reply) > 0 {
 				m, rest, err := nextMessage(reply)
@@ -122,10 +132,10 @@ func (c *Conn) commit(changes []rib.Change, errs []error) error {
 					continue
 				}
 				i := b.changes[n]
-				if errs[i], err = verdict(m, changes[i]); err != nil {
+				if errs[i], err = verdict(m, &changes[i]); err != nil {
 					return err
 				}
-				left--
+				answered = n == uint32(len(b.changes))-1
 			}
 			return nil
 		})
@@ -137,7 +147,7 @@ func (c *Conn) commit(changes []rib.Change, errs []error) error {
 }
 
 // verdict is what an acknowledgement says of one change.
-func verdict(m message, c rib.Change) (refused, failed error) {
+func verdict(m message, c *rib.Change) (refused, failed error) {
 	errno, text, err := m.status()
 	switch {
 	case err != nil:

@@ -54,11 +54,12 @@ func inline(r *rib.Route, _ int) {
 
 // alternating gives neighbours different sets of several hops.
 func alternating(r *rib.Route, n int) {
-	if n%2 == 0 {
-		r.Hops = []rib.Hop{via("192.0.2.2"), via("198.51.100.2")}
-	} else {
-		r.Hops = []rib.Hop{via("192.0.2.3"), via("198.51.100.2")}
+	first := []string{"192.0.2.2", "192.0.2.3"}
+	second := "198.51.100.2"
+	if r.Prefix.Addr().Is6() {
+		first, second = []string{"2001:db8::2", "2001:db8::3"}, "2001:db8:1::2"
 	}
+	r.Hops = []rib.Hop{via(first[n%2]), via(second)}
 }
 
 func objects(r *rib.Route, _ int) { r.NexthopID = objectID(r.Prefix.Addr().Is6()) }

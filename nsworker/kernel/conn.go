@@ -164,7 +164,8 @@ func (c *Conn) learnShared(routes []rib.Route) {
 func (c *Conn) expect(changes []rib.Change) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, ch := range changes {
+	for i := range changes {
+		ch := &changes[i]
 		if ch.Op != rib.OpDelete && ch.Route.NexthopID == 0 && len(ch.Route.Hops) > 1 && ch.Route.Prefix.Addr().Is6() {
 			c.shared[ch.Route.Key()] = struct{}{}
 		}

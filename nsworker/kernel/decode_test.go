@@ -23,7 +23,7 @@ func FuzzDecodeRoute(f *testing.F) {
 		route("::/0"),
 	}
 	for _, r := range seeds {
-		f.Add(appendRoute(nil, r, 70000, false))
+		f.Add(appendRoute(nil, &r, 70000, false))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var d decoder
@@ -79,7 +79,7 @@ func encoded(r tableRoute) ([]byte, bool) {
 	if r.other {
 		return nil, false
 	}
-	b, err := appendChange(nil, rib.Change{Op: rib.OpAdd, Route: r.Route}, r.table, 179, 1)
+	b, err := appendChange(nil, &rib.Change{Op: rib.OpAdd, Route: r.Route}, r.table, 179, 1)
 	if err != nil {
 		return nil, false
 	}
@@ -112,7 +112,8 @@ func FuzzMessages(f *testing.F) {
 }
 
 func TestDecodeLeavesOut(t *testing.T) {
-	good := appendRoute(nil, route("10.0.0.0/8", via("192.0.2.1")), 7, false)
+	r := route("10.0.0.0/8", via("192.0.2.1"))
+	good := appendRoute(nil, &r, 7, false)
 	edit := func(f func(b []byte)) []byte {
 		b := append([]byte(nil), good...)
 		f(b)
@@ -149,7 +150,7 @@ func TestDecodeLeavesOut(t *testing.T) {
 func TestDecoderSharesHops(t *testing.T) {
 	var d decoder
 	decode := func(r rib.Route) []rib.Hop {
-		got, err := d.route(appendRoute(nil, r, 7, false))
+		got, err := d.route(appendRoute(nil, &r, 7, false))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,7 +194,7 @@ func TestEncodeRefuses(t *testing.T) {
 		"IPv6 route cannot go":      change(func(c *rib.Change) { c.Route = route("::/0", via("192.0.2.1")) }),
 		"needs a gateway in each":   change(func(c *rib.Change) { c.Route = route("::/0", via("fe80::1"), rib.Hop{Ifindex: 1}) }),
 	} {
-		b, err := appendChange([]byte{1}, c, 7, 179, 1)
+		b, err := appendChange([]byte{1}, &c, 7, 179, 1)
 		if err == nil || !strings.Contains(err.Error(), want) || len(b) != 1 {
 			t.Errorf("%v (%d bytes left)\nwant: %s", err, len(b), want)
 		}

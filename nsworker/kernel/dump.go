@@ -80,9 +80,17 @@ func (s *sock) answer(seq uint32, each func(message) error) error {
 	return failed
 }
 
-// settle reads on to the end of a dump whose reader gave up: until then the
-// kernel refuses the next one with EBUSY.
+// settle makes the socket fit for a request. It reads on to the end of a dump
+// whose reader gave up: until then the kernel refuses the next one with EBUSY.
+// After an ENOBUFS it empties the queue: until then the kernel drops further
+// acknowledgements, and without another word.
 func (s *sock) settle() error {
+	if s.lost {
+		if err := s.drain(); err != nil {
+			return err
+		}
+		s.lost, s.dumping = false, 0
+	}
 	if s.dumping == 0 {
 		return nil
 	}

@@ -9,33 +9,34 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// appendChange appends the message that makes change c in table. Where c cannot
-// be said to the kernel, b comes back as it was.
-func appendChange(b []byte, c rib.Change, table uint32, protocol uint8, seq uint32) ([]byte, error) {
+// appendChange appends the message that makes change c in table, and asks for
+// no acknowledgement. Where c cannot be said to the kernel, b comes back as it
+// was.
+func appendChange(b []byte, c *rib.Change, table uint32, protocol uint8, seq uint32) ([]byte, error) {
 	if isNexthop(c.Op) {
 		return appendNexthopChange(b, c, protocol, seq)
 	}
 	if err := check(c); err != nil {
 		return b, err
 	}
-	typ, flags := uint16(unix.RTM_NEWROUTE), uint16(unix.NLM_F_REQUEST|unix.NLM_F_ACK|unix.NLM_F_CREATE)
+	typ, flags := uint16(unix.RTM_NEWROUTE), uint16(unix.NLM_F_REQUEST|unix.NLM_F_CREATE)
 	switch c.Op {
 	case rib.OpAdd:
 		flags |= unix.NLM_F_EXCL
 	case rib.OpReplace:
 		flags |= unix.NLM_F_REPLACE
 	case rib.OpDelete:
-		typ, flags = unix.RTM_DELROUTE, unix.NLM_F_REQUEST|unix.NLM_F_ACK
+		typ, flags = unix.RTM_DELROUTE, unix.NLM_F_REQUEST
 	}
 	start := len(b)
 	b = beginMessage(b, typ, flags, seq)
-	b = appendRoute(b, c.Route, table, c.Op == rib.OpDelete)
+	b = appendRoute(b, &c.Route, table, c.Op == rib.OpDelete)
 	return endMessage(b, start), nil
 }
 
 // check refuses what the kernel would take for something else than was meant.
-func check(c rib.Change) error {
-	r := c.Route
+func check(c *rib.Change) error {
+	r := &c.Route
 	refuse := func(why string) error { return fmt.Errorf("cannot %v %v: %s", c.Op, r.Prefix, why) }
 	switch {
 	case c.Op != rib.OpAdd && c.Op != rib.OpReplace && c.Op != rib.OpDelete:
@@ -72,7 +73,7 @@ func check(c rib.Change) error {
 
 // appendRoute appends struct rtmsg and the attributes of r. A delete names what
 // makes the route ours and no nexthop: IPv6 would take out that leg alone.
-func appendRoute(b []byte, r rib.Route, table uint32, del bool) []byte {
+func appendRoute(b []byte, r *rib.Route, table uint32, del bool) []byte {
 	family := byte(unix.AF_INET)
 	if r.Prefix.Addr().Is6() {
 		family = unix.AF_INET6
@@ -116,7 +117,7 @@ func appendRoute(b []byte, r rib.Route, table uint32, del bool) []byte {
 }
 
 // scopeOf is the scope that `ip route` would give r. IPv6 has none.
-func scopeOf(r rib.Route) byte {
+func scopeOf(r *rib.Route) byte {
 	if r.Prefix.Addr().Is6() || !forwards(r.Kind) || r.NexthopID != 0 {
 		return unix.RT_SCOPE_UNIVERSE
 	}

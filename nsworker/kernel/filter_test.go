@@ -25,7 +25,7 @@ func TestEchoFilterProgram(t *testing.T) {
 		native.PutUint32(b[12:], port)
 		r := route("10.0.0.0/8", via("192.0.2.1"))
 		r.Protocol = protocol
-		return endMessage(appendRoute(b, r, 70000, false), 0)
+		return endMessage(appendRoute(b, &r, 70000, false), 0)
 	}
 	tests := []struct {
 		name string

@@ -80,6 +80,12 @@ func beginMessage(b []byte, typ, flags uint16, seq uint32) []byte {
 	return native.AppendUint32(b, 0) // the kernel knows our port
 }
 
+// askAck makes the message that b begins with ask for an acknowledgement also
+// where it succeeds.
+func askAck(b []byte) {
+	native.PutUint16(b[6:], native.Uint16(b[6:])|unix.NLM_F_ACK)
+}
+
 func endMessage(b []byte, start int) []byte {
 	b = pad(b)
 	native.PutUint32(b[start:], uint32(len(b)-start))

@@ -268,6 +268,9 @@ func TestOverflowMeansReadAgain(t *testing.T) {
 	stalled(c.mon, func() {
 		flood(t, ns, 1000)
 		ip(t, ns, "link add d0 type veth peer name d1") // is lost too
+		if err := c.mon.sock.c.SetReadBuffer(eventBuffer); err != nil {
+			t.Fatal(err) // or the next few events overflow again
+		}
 	})
 	awaitResync(t, c, "overflow")
 	tb := read(t, c)

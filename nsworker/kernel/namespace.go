@@ -138,10 +138,7 @@ func ownNamespace() (*namespace, error) {
 func (s *sock) namespaceOf() (*os.File, identity, error) {
 	var fd int
 	var ioctl error
-	rc, err := s.c.SyscallConn()
-	if err == nil {
-		err = rc.Control(func(sock uintptr) { fd, ioctl = unix.IoctlRetInt(int(sock), unix.SIOCGSKNS) })
-	}
+	err := s.raw.Control(func(sock uintptr) { fd, ioctl = unix.IoctlRetInt(int(sock), unix.SIOCGSKNS) })
 	if err == nil {
 		err = ioctl
 	}

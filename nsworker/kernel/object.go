@@ -10,18 +10,18 @@ import (
 
 // appendNexthopChange appends the message that makes change c of a nexthop
 // object, under our protocol. Where c cannot be said, b comes back as it was.
-func appendNexthopChange(b []byte, c rib.Change, protocol uint8, seq uint32) ([]byte, error) {
+func appendNexthopChange(b []byte, c *rib.Change, protocol uint8, seq uint32) ([]byte, error) {
 	if err := checkNexthop(c); err != nil {
 		return b, err
 	}
 	start := len(b)
-	n := c.Nexthop
+	n := &c.Nexthop
 	if c.Op == rib.OpDeleteNexthop {
-		b = beginMessage(b, unix.RTM_DELNEXTHOP, unix.NLM_F_REQUEST|unix.NLM_F_ACK, seq)
+		b = beginMessage(b, unix.RTM_DELNEXTHOP, unix.NLM_F_REQUEST, seq)
 		b = append(b, make([]byte, sizeofNhmsg)...)
 		return endMessage(appendAttrU32(b, unix.NHA_ID, n.ID), start), nil
 	}
-	flags := uint16(unix.NLM_F_REQUEST | unix.NLM_F_ACK | unix.NLM_F_CREATE)
+	flags := uint16(unix.NLM_F_REQUEST | unix.NLM_F_CREATE)
 	if c.Op == rib.OpAddNexthop {
 		flags |= unix.NLM_F_EXCL
 	} else {
@@ -33,8 +33,8 @@ func appendNexthopChange(b []byte, c rib.Change, protocol uint8, seq uint32) ([]
 }
 
 // checkNexthop refuses what the kernel would take for something else.
-func checkNexthop(c rib.Change) error {
-	n := c.Nexthop
+func checkNexthop(c *rib.Change) error {
+	n := &c.Nexthop
 	refuse := func(why string) error { return fmt.Errorf("cannot %v %d: %s", c.Op, n.ID, why) }
 	switch {
 	case n.ID == 0:
@@ -57,7 +57,7 @@ func checkNexthop(c rib.Change) error {
 }
 
 // appendNexthop appends struct nhmsg and the attributes of n.
-func appendNexthop(b []byte, n rib.Nexthop, protocol uint8) []byte {
+func appendNexthop(b []byte, n *rib.Nexthop, protocol uint8) []byte {
 	family, flags := byte(unix.AF_INET), uint32(0)
 	switch {
 	case n.Group():

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/mdlayher/socket"
@@ -37,10 +39,25 @@ func (b *buffers) put(p *[datagram]byte) { b.pool.Put(p) }
 // only close may be called beside it.
 type sock struct {
 	c       *socket.Conn
+	raw     syscall.RawConn // of c, whose own functions allocate at every call
 	bufs    *buffers
 	port    uint32 // its netlink port id, which the kernel puts on what we cause
 	seq     uint32
 	dumping uint32 // sequence number of a dump that was not read to its end
+	lost    bool   // the kernel had no room for something that it had to tell us
+
+	in struct { // what receive and recv share
+		read func(fd uintptr) bool
+		buf  *[datagram]byte
+		n    int
+		err  error
+	}
+	out struct { // what send and trySend share
+		write func(fd uintptr) bool
+		b     []byte
+		to    unix.SockaddrNetlink
+		err   error
+	}
 }
 
 // dial makes a socket in ns, with a port id of ports, or of the kernel's choice
@@ -60,7 +77,11 @@ func dial(ns *namespace, bufs *buffers, receive int, ports *ports) (*sock, error
 		return nil, fmt.Errorf("open a netlink socket in %v: %w", ns, err)
 	}
 	s := &sock{c: c, bufs: bufs}
-	err = s.configure(receive, ports)
+	s.in.read, s.out.write = s.recv, s.trySend
+	s.out.to.Family = unix.AF_NETLINK
+	if s.raw, err = c.SyscallConn(); err == nil {
+		err = s.configure(receive, ports)
+	}
 	if err == nil {
 		err = s.settled(ns)
 	}
@@ -166,32 +187,42 @@ func lapse(ctx context.Context, err error) error {
 // receive waits for one datagram from the kernel and calls use with it. The
 // bytes belong to the socket again when use returns.
 func (s *sock) receive(use func([]byte) error) error {
-	var buf *[datagram]byte
-	var n int
-	err := s.c.ReadFunc(context.Background(), "recvfrom", func(fd int) error {
-		buf = s.bufs.get()
-		var err error
-		var from unix.Sockaddr
-		n, from, err = unix.Recvfrom(fd, buf[:], unix.MSG_TRUNC)
-		if err == nil {
-			if a, ok := from.(*unix.SockaddrNetlink); !ok || a.Pid != 0 {
-				err = unix.EAGAIN // another program wrote to our port; wait on
-			}
-		}
-		if err != nil {
-			s.bufs.put(buf)
-			buf = nil
-		}
+	if err := s.raw.Read(s.in.read); err != nil {
 		return err
-	})
+	}
+	buf, n, err := s.in.buf, s.in.n, s.in.err
+	s.in.buf = nil
 	if err != nil {
-		return err
+		s.lost = s.lost || errors.Is(err, unix.ENOBUFS)
+		return os.NewSyscallError("recvfrom", err)
 	}
 	defer s.bufs.put(buf)
 	if n > len(buf) {
 		return errTruncated
 	}
 	return use(buf[:n])
+}
+
+// recv is one attempt of receive, and tells whether that is over.
+func (s *sock) recv(fd uintptr) bool {
+	buf := s.bufs.get()
+	n, from, err := unix.Recvfrom(int(fd), buf[:], unix.MSG_TRUNC)
+	for err == nil && !fromKernel(from) {
+		// Another program wrote to our port. Go's poller would not wake us
+		// again for what is queued already.
+		n, from, err = unix.Recvfrom(int(fd), buf[:], unix.MSG_TRUNC)
+	}
+	if err != nil {
+		s.bufs.put(buf)
+		buf = nil
+	}
+	s.in.buf, s.in.n, s.in.err = buf, n, err
+	return err != unix.EAGAIN && err != unix.EINTR
+}
+
+func fromKernel(a unix.Sockaddr) bool {
+	n, ok := a.(*unix.SockaddrNetlink)
+	return ok && n.Pid == 0
 }
 
 // drain throws away what is queued, until the queue is empty.
@@ -213,7 +244,26 @@ func (s *sock) drain() error {
 
 // send hands b to the kernel, which works through it before this returns.
 func (s *sock) send(b []byte) error {
-	return s.c.Sendto(context.Background(), b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+	s.out.b = b
+	err := s.raw.Write(s.out.write)
+	s.out.b = nil
+	if err != nil {
+		return err
+	}
+	return os.NewSyscallError("sendto", s.out.err)
+}
+
+// trySend is one attempt of send, and tells whether that is over.
+func (s *sock) trySend(fd uintptr) bool {
+	s.out.err = unix.Sendto(int(fd), s.out.b, 0, &s.out.to)
+	return s.out.err != unix.EAGAIN && s.out.err != unix.EINTR
+}
+
+// reserve makes the next n sequence numbers follow each other without a gap.
+func (s *sock) reserve(n uint32) {
+	if s.seq > math.MaxUint32-n {
+		s.seq = 0
+	}
 }
 
 // next returns a sequence number. 0 is what the kernel puts on its own events.
