@@ -69,20 +69,34 @@ func (n *Namespace) Routes() []Route {
 	n.lab.T.Helper()
 	var all []Route
 	for _, family := range []string{"-4", "-6"} {
-		out := n.IP(family, "-json", "-details", "-N", "route", "show", "table", "all")
-		var routes []Route
-		if strings.TrimSpace(out) != "" {
-			if err := json.Unmarshal([]byte(out), &routes); err != nil {
-				n.lab.T.Fatalf("read the routes of %s: %v", n.Role, err)
-			}
-		}
-		for _, r := range routes {
+		for _, r := range n.dump(family) {
 			if _, wanted := typeNames[r.Type]; wanted && r.Table != "255" {
 				all = append(all, r)
 			}
 		}
 	}
 	return all
+}
+
+// dump reads the routes of one family. With -details iproute2 asks the kernel for
+// each route's nexthop object by itself, and where that went meanwhile it puts an
+// error message into the JSON: then the dump is repeated, a few times.
+func (n *Namespace) dump(family string) (routes []Route) {
+	n.lab.T.Helper()
+	const tries = 20
+	var err error
+	for range tries {
+		out := n.IP(family, "-json", "-details", "-N", "route", "show", "table", "all")
+		if strings.TrimSpace(out) == "" {
+			return nil
+		}
+		routes = nil
+		if err = json.Unmarshal([]byte(out), &routes); err == nil {
+			return routes
+		}
+	}
+	n.lab.T.Fatalf("read the routes of %s, %d times: %v", n.Role, tries, err)
+	return nil
 }
 
 // Main is the number of the main table.
