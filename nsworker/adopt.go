@@ -115,9 +115,14 @@ func (s *session) sweepStale() {
 // heedLinks takes in what the interfaces are now, ahead of the reading of the
 // table that will follow: a nexthop that has another way out takes it at once.
 func (s *session) heedLinks(links rib.Links) {
+	before := s.resolver.view.Links
+	changed := rib.ChangedLinks(before, links)
+	if len(changed) == 0 {
+		return
+	}
 	s.resolver.view.Links = links
 	s.publish()
-	s.resolveAll()
+	s.resolveOn(changed, before, links)
 	s.importAll()
 }
 
@@ -142,7 +147,7 @@ func (s *session) heedRoutes(events []rib.RouteEvent) {
 	}
 	s.resolver.view.FIB = fib
 	s.publish()
-	s.reresolveCovered(changed)
+	s.resolveCovered(changed)
 	for _, prefix := range changed {
 		s.importDue[prefix] = struct{}{}
 		e := s.entries[prefix]

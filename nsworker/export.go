@@ -107,7 +107,8 @@ func nexthopOf(a *rib.Attrs) netip.Addr {
 
 func (s *session) resolved(tg *target, fresh bool) *target {
 	if fresh {
-		s.resolver.resolve(tg)
+		s.tracker.watch(tg)
+		s.resolve(tg)
 		s.followAll(tg, +1)
 	}
 	return tg
@@ -130,6 +131,7 @@ func (s *session) drop(tg *target) {
 	if tg != nil && s.targets.put(tg) {
 		s.followAll(tg, -1)
 		s.objects.drop(tg)
+		s.tracker.forget(tg)
 	}
 }
 

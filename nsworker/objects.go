@@ -258,7 +258,7 @@ func (s *session) writeObjects(ctx context.Context) error {
 // is read the next time.
 func (s *session) fallBack(tg *target) {
 	tg.inline = true
-	s.resolver.resolve(tg)
+	s.resolve(tg)
 	s.settleUsers(map[*target]struct{}{tg: {}})
 }
 

@@ -2,6 +2,7 @@ package nsworker
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // TestFailoverIsOneReplace moves the covering route of a nexthop under many
@@ -99,4 +101,48 @@ func TestTwoVRFsOfOneNamespaceShareNoID(t *testing.T) {
 	if again := o3.claim(groupBase, []byte("x")); again != a {
 		t.Errorf("an id that was given back is %d now, was %d", again, a)
 	}
+}
+
+// TestFlappingLinkCostsItsOwnNexthops lets one of two links flap, with a thousand
+// nexthops on the other.
+func TestFlappingLinkCostsItsOwnNexthops(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		for i := range 1000 {
+			l.hear("red", bgpPath(fmt.Sprintf("10.%d.%d.0/24", i/256, i%256), fmt.Sprintf("192.0.2.%d", 2+i%250)))
+		}
+		l.hear("red", bgpPath("10.200.0.0/16", "198.51.100.9"))
+		s := newSession(New(Deps{l.kernel, l.bgp, l.board, l.log()}, spec("red"), func(vrf.Status) {}), table)
+		s.feed = l.feed("red")
+		read, err := table.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.read = true
+		s.adopt(read)
+		s.feed.Rewind()
+		s.takeFeed()
+		if got := len(s.targets.byKey); got != 251 {
+			t.Fatalf("%d targets", got)
+		}
+		for _, up := range []bool{false, true} {
+			links := maps.Clone(read.Links)
+			k := links[3]
+			k.Up = up
+			links[3] = k
+			s.tracker.resolved = 0
+			s.heedLinks(links)
+			if s.tracker.resolved != 1 {
+				t.Errorf("a flap of eth1 cost %d resolutions, want 1", s.tracker.resolved)
+			}
+		}
+		s.tracker.resolved = 0
+		s.heedRoutes([]rib.RouteEvent{{Route: via("198.51.100.8/29", "192.0.2.7", 2, rib.ProtoStatic, 0)}})
+		if s.tracker.resolved != 1 {
+			t.Errorf("a route over one nexthop cost %d resolutions, want 1", s.tracker.resolved)
+		}
+		if e := s.entries[netip.MustParsePrefix("10.200.0.0/16")]; e.target.hops[0].Gateway.String() != "192.0.2.7" {
+			t.Errorf("the nexthop goes through %v", e.target.hops)
+		}
+		s.objects.close()
+	})
 }

@@ -1,7 +1,10 @@
 package nsworker
 
 import (
+	"iter"
+	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -9,61 +12,74 @@ import (
 // reresolve resolves every target again. Entries are settled by the caller.
 func (s *session) reresolve() {
 	for _, tg := range s.targets.byKey {
-		s.resolver.resolve(tg)
+		s.resolve(tg)
 	}
 }
 
 // resolveAll resolves every target again and settles the entries of those that
 // changed.
 func (s *session) resolveAll() {
-	s.resolveSome(func(*target) bool { return true })
+	s.resolveSome(maps.Values(s.targets.byKey))
 }
 
 // resolveLeaks resolves the targets that other VRFs leak here.
 func (s *session) resolveLeaks() {
-	s.resolveSome(func(tg *target) bool {
-		for _, n := range tg.nexthops {
-			if n.source != "" {
-				return true
-			}
-		}
-		return false
-	})
+	s.resolveSome(maps.Keys(s.tracker.leaks))
 }
 
-// reresolveCovered resolves the targets that have a nexthop inside one of the
+// resolveCovered resolves the targets that have a nexthop inside one of the
 // prefixes whose routes changed.
-func (s *session) reresolveCovered(changed []netip.Prefix) {
-	s.resolveSome(func(tg *target) bool {
-		for _, n := range tg.nexthops {
-			if n.source != "" {
-				continue
-			}
-			for _, p := range changed {
-				if p.Contains(n.addr.WithZone("")) {
-					return true
+func (s *session) resolveCovered(changed []netip.Prefix) {
+	s.resolveSome(func(yield func(*target) bool) {
+		for _, p := range changed {
+			for tg := range s.tracker.nexthops.Under(p) {
+				if !yield(tg) {
+					return
 				}
 			}
 		}
-		return false
 	})
 }
 
-func (s *session) resolveSome(which func(*target) bool) {
-	changed := make(map[*target]struct{})
-	for _, tg := range s.targets.byKey {
-		if !which(tg) {
-			continue
+// resolveOn resolves the targets that a change of these links can touch: those
+// whose resolution rests on one, and those that name an address of one.
+func (s *session) resolveOn(changed []int, before, now rib.Links) {
+	s.resolveSome(func(yield func(*target) bool) {
+		for _, i := range append(changed, 0) {
+			for tg := range s.tracker.onLink[i] {
+				if !yield(tg) {
+					return
+				}
+			}
+			for _, p := range append(slices.Clone(before[i].Addrs), now[i].Addrs...) {
+				for tg := range s.tracker.nexthops.Of(p.Addr()) {
+					if !yield(tg) {
+						return
+					}
+				}
+			}
 		}
+	})
+}
+
+// resolveSome resolves each target once, however often which yields it, and
+// settles the entries of those that changed.
+func (s *session) resolveSome(which iter.Seq[*target]) {
+	// Resolving changes what is being iterated over.
+	all := make(map[*target]struct{})
+	for tg := range which {
+		all[tg] = struct{}{}
+	}
+	changed := make(map[*target]struct{})
+	for tg := range all {
 		reason := tg.reason
-		if s.resolver.resolve(tg) || tg.reason != reason {
+		if s.resolve(tg) || tg.reason != reason {
 			changed[tg] = struct{}{}
 		}
 	}
-	if len(changed) == 0 {
-		return
+	if len(changed) > 0 {
+		s.settleUsers(changed)
 	}
-	s.settleUsers(changed)
 }
 
 // settleUsers settles the entries of some targets.

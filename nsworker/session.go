@@ -20,6 +20,7 @@ type session struct {
 	resolver resolver
 	targets  targets
 	objects  objects
+	tracker  tracker
 	entries  map[netip.Prefix]*entry // what BGP has for this VRF, and what the kernel has of ours
 	extra    []rib.Route             // own routes under keys that we do not use: to be deleted
 	due      map[netip.Prefix]struct{}
@@ -85,6 +86,7 @@ func newSession(w *Worker, table Table) *session {
 		sweepDeadline: time.Now().Add(w.spec.SweepDelay),
 	}
 	s.objects = newObjects(w, table.Where())
+	s.tracker = newTracker()
 	s.resolver = resolver{board: w.deps.Board, policy: w.spec.Export, objects: &s.objects}
 	s.resolver.view.Where = table.Where()
 	s.filtered = leftOutBy(w.spec.Export)

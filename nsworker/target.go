@@ -56,6 +56,7 @@ type target struct {
 	want   *forwarding // nil: unresolved
 	hops   []rib.Hop   // what the nexthops resolve to
 	group  uint32      // the id of its nexthop object; 0: none yet
+	links  []int       // the interfaces that rests on
 	inline bool        // no object can be had: routes carry the hops themselves
 	reason string      // why, for a person
 }

@@ -1,0 +1,101 @@
+package rib
+
+import (
+	"iter"
+	"net/netip"
+	"slices"
+
+	"github.com/gaissmai/bart"
+)
+
+// NexthopIndex finds, by a prefix whose routes changed, who uses a nexthop inside
+// it. The zero value is empty and ready to use. It has one owner.
+type NexthopIndex[T comparable] struct {
+	users bart.Table[[]T]
+}
+
+// Add notes that user uses nh. It may be told several times.
+func (x *NexthopIndex[T]) Add(nh netip.Addr, user T) {
+	p := hostPrefix(nh)
+	users, _ := x.users.Get(p)
+	x.users.Insert(p, append(users, user))
+}
+
+// Remove takes back one Add.
+func (x *NexthopIndex[T]) Remove(nh netip.Addr, user T) {
+	p := hostPrefix(nh)
+	users, _ := x.users.Get(p)
+	i := slices.Index(users, user)
+	switch {
+	case i < 0:
+	case len(users) == 1:
+		x.users.Delete(p)
+	default:
+		x.users.Insert(p, slices.Delete(users, i, i+1))
+	}
+}
+
+// Under yields the users of nexthops inside prefix, one as often as it was added.
+func (x *NexthopIndex[T]) Under(prefix netip.Prefix) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for _, users := range x.users.Subnets(prefix) {
+			for _, u := range users {
+				if !yield(u) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Of yields the users of one nexthop.
+func (x *NexthopIndex[T]) Of(nh netip.Addr) iter.Seq[T] { return x.Under(hostPrefix(nh)) }
+
+func hostPrefix(nh netip.Addr) netip.Prefix {
+	nh = nh.WithZone("")
+	return netip.PrefixFrom(nh, nh.BitLen())
+}
+
+// Leans yields the interfaces that the resolution of nh rests on: those of every
+// route that covers it, dead ones too. One may come several times. 0 stands for
+// all: of a link-local nexthop the interface may come under another index, and a
+// gateway without one is looked up further.
+func (v View) Leans(nh netip.Addr) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		if zoned(nh) {
+			yield(0)
+			return
+		}
+		for _, routes := range v.FIB.covering(nh.WithZone("")) {
+			for _, r := range routes {
+				for _, h := range r.Hops {
+					if !yield(h.Ifindex) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// ChangedLinks returns the indexes of the interfaces that are not the same in a
+// and b.
+func ChangedLinks(a, b Links) []int {
+	var changed []int
+	for i, l := range a {
+		if o, ok := b[i]; !ok || !sameLink(l, o) {
+			changed = append(changed, i)
+		}
+	}
+	for i := range b {
+		if _, ok := a[i]; !ok {
+			changed = append(changed, i)
+		}
+	}
+	return changed
+}
+
+func sameLink(a, b Link) bool {
+	return a.Name == b.Name && a.Master == b.Master && a.VRFTable == b.VRFTable &&
+		a.Up == b.Up && a.Admin == b.Admin && slices.Equal(a.Addrs, b.Addrs)
+}
