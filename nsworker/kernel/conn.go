@@ -31,8 +31,8 @@ type Conn struct {
 	path     string // of the namespace's file; "": the daemon's own
 	text     string // what this is, for a person
 	protocol uint8
-	dec      decoder
 	batch    batch
+	size     int // routes of the last reading
 	ready    chan struct{}
 
 	mu     sync.Mutex
@@ -102,12 +102,17 @@ func (c *Conn) read(ctx context.Context) (t rib.Table, known bool, err error) {
 		return t, false, err
 	}
 	t.Links = links.links()
+	if c.size > 0 {
+		t.Routes = make([]rib.Route, 0, c.size+c.size/16)
+	}
+	var dec decoder
 	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
-		t.Routes, err = c.sock.dumpRoutes(ctx, &c.dec, family, c.where.Table, t.Routes)
+		t.Routes, err = c.sock.dumpRoutes(ctx, &dec, family, c.where.Table, t.Routes)
 		if err != nil {
 			return t, false, err
 		}
 	}
+	c.size = len(t.Routes)
 	objects, err := c.sock.dumpNexthops(ctx)
 	if err != nil {
 		return t, false, err
@@ -121,18 +126,22 @@ func (c *Conn) read(ctx context.Context) (t rib.Table, known bool, err error) {
 // where an object is not known.
 func resolveHops(objects nexthops, routes []rib.Route) bool {
 	hops := make(map[uint32][]rib.Hop)
+	var last uint32 // neighbours often have the same object
+	var h []rib.Hop
 	for i := range routes {
 		r := &routes[i]
 		if !needsResolving(r) {
 			continue
 		}
-		h, seen := hops[r.NexthopID]
-		if !seen {
-			var ok bool
-			if h, ok = objects.resolve(r.NexthopID); !ok {
-				return false
+		if r.NexthopID != last {
+			var known bool
+			if h, known = hops[r.NexthopID]; !known {
+				if h, known = objects.resolve(r.NexthopID); !known {
+					return false
+				}
+				hops[r.NexthopID] = h
 			}
-			hops[r.NexthopID] = h
+			last = r.NexthopID
 		}
 		r.Hops = h
 	}
@@ -147,12 +156,18 @@ func needsResolving(r *rib.Route) bool {
 func (c *Conn) learnShared(routes []rib.Route) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, r := range routes {
+	metrics := make(map[uint32]struct{}) // of the prefix that r has in common with those before
+	for i := range routes {
+		r := &routes[i]
+		legs := len(r.Hops) > 1 && r.Prefix.Addr().Is6()
 		// Both families come ordered by prefix, so that equal keys are
 		// neighbours, or nearly: only metrics stand between.
-		legs := len(r.Hops) > 1 && r.Prefix.Addr().Is6()
-		for j := i - 1; j >= 0 && !legs && routes[j].Prefix == r.Prefix; j-- {
-			legs = routes[j].Metric == r.Metric
+		if i > 0 && routes[i-1].Prefix == r.Prefix {
+			metrics[routes[i-1].Metric] = struct{}{}
+			_, taken := metrics[r.Metric]
+			legs = legs || taken
+		} else {
+			clear(metrics)
 		}
 		if legs {
 			c.shared[r.Key()] = struct{}{}

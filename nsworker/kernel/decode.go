@@ -9,25 +9,36 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// tableRoute is a route with the table it is in.
-type tableRoute struct {
-	rib.Route
+// routeHead is what a route message says beside the route.
+type routeHead struct {
 	table  uint32
 	family byte
 	// other: a cached clone, or a route with a TOS, which is none of ours.
 	other bool
 }
 
+// tableRoute is a route with the table it is in.
+type tableRoute struct {
+	rib.Route
+	routeHead
+}
+
 // decoder turns route messages into routes. Routes with equal hops share one
-// slice, which is most of the memory of a big table. One goroutine uses it.
+// slice, which would be most of the memory of a big table. One goroutine uses
+// it.
 type decoder struct {
 	scratch []rib.Hop
 	single  map[rib.Hop][]rib.Hop
-	last    []rib.Hop // of the last route with several
+	last    []rib.Hop            // of single: neighbours have much in common
+	several map[string][]rib.Hop // by the bytes of their RTA_MULTIPATH
+	keyed   int                  // bytes of all keys of several
 }
 
-// maxShared bounds what a decoder remembers of single hops.
-const maxShared = 4096
+// What a decoder remembers is bounded.
+const (
+	maxShared = 4096
+	maxKeyed  = 256 << 10
+)
 
 // tableOf returns the table of a route message without decoding the rest.
 func tableOf(body []byte) uint32 {
@@ -47,36 +58,45 @@ func tableOf(body []byte) uint32 {
 // route decodes the body of an RTM_NEWROUTE or RTM_DELROUTE: struct rtmsg and
 // attributes. Nothing of the result points into body.
 func (d *decoder) route(body []byte) (tableRoute, error) {
+	var r tableRoute
+	var err error
+	r.routeHead, err = d.routeInto(&r.Route, body)
+	return r, err
+}
+
+// routeInto is route for an r that is zero. What it makes of r counts only
+// where it returns no error, and no other.
+func (d *decoder) routeInto(r *rib.Route, body []byte) (routeHead, error) {
 	if len(body) < unix.SizeofRtMsg {
-		return tableRoute{}, fmt.Errorf("route message of %d bytes is too short", len(body))
+		return routeHead{}, fmt.Errorf("route message of %d bytes is too short", len(body))
 	}
-	r := tableRoute{family: body[0], table: uint32(body[4])}
+	head := routeHead{family: body[0], table: uint32(body[4])}
 	flags := native.Uint32(body[8:])
 	bits := int(body[1])
 	r.Protocol, r.Scope, r.Kind = body[5], body[6], rib.Kind(body[7])
 	var dst netip.Addr
-	switch r.family {
+	switch head.family {
 	case unix.AF_INET:
 		dst = netip.IPv4Unspecified()
 	case unix.AF_INET6:
 		dst = netip.IPv6Unspecified()
 	default:
-		r.other = true // multicast and MPLS tables of other families
-		return r, nil
+		head.other = true // multicast and MPLS tables of other families
+		return head, nil
 	}
 	if body[3] != 0 || flags&unix.RTM_F_CLONED != 0 || body[2] != 0 {
-		r.other = true // a TOS, a cached clone, or a source-specific IPv6 route
+		head.other = true // a TOS, a cached clone, or a source-specific IPv6 route
 	}
 	only := rib.Hop{Weight: 1}
 	setFlags(&only, flags)
-	d.scratch = d.scratch[:0]
+	var several []rib.Hop
 	a := attrs{b: body[unix.SizeofRtMsg:]}
 	for typ, v, ok := a.next(); ok; typ, v, ok = a.next() {
 		switch typ {
 		case unix.RTA_DST:
 			dst = attrAddr(v)
 		case unix.RTA_TABLE:
-			r.table = attrU32(v)
+			head.table = attrU32(v)
 		case unix.RTA_PRIORITY:
 			r.Metric = attrU32(v)
 		case unix.RTA_PREFSRC:
@@ -90,25 +110,27 @@ func (d *decoder) route(body []byte) (tableRoute, error) {
 		case unix.RTA_VIA:
 			only.Gateway = attrVia(v)
 		case unix.RTA_MULTIPATH:
-			if err := d.multipath(v); err != nil {
-				return tableRoute{}, err
+			var err error
+			if several, err = d.shareSeveral(v); err != nil {
+				return routeHead{}, err
 			}
 		}
 	}
 	prefix, err := dst.Prefix(bits)
-	if err != nil || a.bad || !dst.IsValid() || dst.Is4() != (r.family == unix.AF_INET) {
-		return tableRoute{}, fmt.Errorf("route message for %v/%d, family %d, is malformed", dst, bits, r.family)
+	if err != nil || a.bad || !dst.IsValid() || dst.Is4() != (head.family == unix.AF_INET) {
+		return routeHead{}, fmt.Errorf("route message for %v/%d, family %d, is malformed", dst, bits, head.family)
 	}
 	r.Prefix = prefix
 	// A reject route of IPv6 comes back with the loopback interface, which
 	// nobody gave it.
-	if forwards(r.Kind) {
-		if len(d.scratch) == 0 && (only.Ifindex != 0 || only.Gateway.IsValid()) {
-			d.scratch = append(d.scratch, only)
-		}
-		r.Hops = d.share()
+	switch {
+	case !forwards(r.Kind):
+	case len(several) > 0:
+		r.Hops = several
+	case only.Ifindex != 0 || only.Gateway.IsValid():
+		r.Hops = d.share(only)
 	}
-	return r, nil
+	return head, nil
 }
 
 // forwards tells whether routes of kind k have hops.
@@ -117,6 +139,24 @@ func forwards(k rib.Kind) bool { return k < rib.KindBlackhole }
 func setFlags(h *rib.Hop, flags uint32) {
 	h.OnLink = flags&unix.RTNH_F_ONLINK != 0
 	h.Dead = flags&(unix.RTNH_F_DEAD|unix.RTNH_F_LINKDOWN) != 0
+}
+
+// shareSeveral returns the hops of an RTA_MULTIPATH, which an earlier route may
+// have too.
+func (d *decoder) shareSeveral(b []byte) ([]rib.Hop, error) {
+	if hops, ok := d.several[string(b)]; ok {
+		return hops, nil
+	}
+	d.scratch = d.scratch[:0]
+	if err := d.multipath(b); err != nil {
+		return nil, err
+	}
+	if d.keyed += len(b); d.several == nil || d.keyed > maxKeyed {
+		d.several, d.keyed = make(map[string][]rib.Hop), len(b)
+	}
+	hops := append([]rib.Hop(nil), d.scratch...)
+	d.several[string(b)] = hops
+	return hops, nil
 }
 
 // multipath decodes an array of struct rtnexthop, each with attributes, into
@@ -147,37 +187,19 @@ func (d *decoder) multipath(b []byte) error {
 	return nil
 }
 
-// share returns d.scratch as a slice that an earlier route may have too.
-func (d *decoder) share() []rib.Hop {
-	switch len(d.scratch) {
-	case 0:
-		return nil
-	case 1:
-		h := d.scratch[0]
-		if s, ok := d.single[h]; ok {
-			return s
-		}
+// share returns a slice of h alone, which an earlier route may have too.
+func (d *decoder) share(h rib.Hop) []rib.Hop {
+	if len(d.last) == 1 && d.last[0] == h {
+		return d.last
+	}
+	s, ok := d.single[h]
+	if !ok {
 		if d.single == nil || len(d.single) >= maxShared {
 			d.single = make(map[rib.Hop][]rib.Hop)
 		}
-		s := []rib.Hop{h}
+		s = []rib.Hop{h}
 		d.single[h] = s
-		return s
 	}
-	if !equalHops(d.last, d.scratch) {
-		d.last = append([]rib.Hop(nil), d.scratch...)
-	}
-	return d.last
-}
-
-func equalHops(a, b []rib.Hop) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
+	d.last = s
+	return s
 }

@@ -41,7 +41,8 @@ func FuzzDecodeRoute(f *testing.F) {
 		if !ok {
 			return
 		}
-		r2, err := d.route(again)
+		var d2 decoder // or it could remember
+		r2, err := d2.route(again)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,6 +169,23 @@ func TestDecoderSharesHops(t *testing.T) {
 	if decode(route("10.4.0.0/16", via("192.0.2.3"), via("192.0.2.2"))); c[0] != a[0] {
 		t.Error("a shared slice was written to")
 	}
+	f, g := decode(route("10.5.0.0/16", via("192.0.2.1"), via("192.0.2.2"))), decode(route("10.6.0.0/16", via("192.0.2.1")))
+	if &f[0] != &c[0] || &g[0] != &a[0] {
+		t.Error("what stood between made a second slice")
+	}
+	// What is remembered does not grow without end.
+	for i := range 20_000 {
+		gateway := func(n int) rib.Hop {
+			return rib.Hop{Gateway: netip.AddrFrom4([4]byte{10, byte(n), byte(i >> 8), byte(i)})}
+		}
+		decode(route("10.7.0.0/16", gateway(0)))
+		if got := decode(route("10.7.0.0/16", gateway(0), gateway(1))); got[1].Gateway != gateway(1).Gateway {
+			t.Fatalf("%v, after %d others", got, i)
+		}
+	}
+	if len(d.single) > maxShared || len(d.several)*16 > maxKeyed {
+		t.Errorf("%d single hops and %d sets of several are remembered", len(d.single), len(d.several))
+	}
 }
 
 func TestEncodeRefuses(t *testing.T) {
@@ -241,5 +259,59 @@ func TestInterruptedAndFailedDumps(t *testing.T) {
 	n = 0
 	if err = complete(t.Context(), "routes", func() error { n++; return unix.EIO }); !errors.Is(err, unix.EIO) || n != 1 {
 		t.Errorf("%v after %d tries", err, n)
+	}
+}
+
+// TestReadingAllocatesNothingPerRoute decodes the answer to a dump, of own
+// routes in every shape, into a slice that has room.
+func TestReadingAllocatesNothingPerRoute(t *testing.T) {
+	var bodies [][]byte
+	for _, ipv6 := range []bool{false, true} {
+		for _, way := range []shape{inline, alternating, objects} {
+			for _, ch := range manyChanges(rib.OpAdd, 100, ipv6, way) {
+				bodies = append(bodies, appendRoute(nil, &ch.Route, 70000, false))
+			}
+		}
+	}
+	var d decoder
+	routes := make([]rib.Route, 0, len(bodies))
+	n := testing.AllocsPerRun(100, func() {
+		routes = routes[:0]
+		for _, b := range bodies {
+			routes = append(routes, rib.Route{})
+			if _, err := d.routeInto(&routes[len(routes)-1], b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !resolveHops(nexthops{objectID(false): {hop: rib.Hop{Ifindex: 2}}, objectID(true): {hop: rib.Hop{Ifindex: 3}}}, routes) {
+			t.Fatal("an object is not known")
+		}
+	})
+	if n > 8 { // resolveHops makes a map
+		t.Errorf("%v allocations for %d routes", n, len(bodies))
+	}
+}
+
+// TestSharedKeysAreFound: whatever else stands between equal keys of one
+// prefix, in linear time.
+func TestSharedKeysAreFound(t *testing.T) {
+	r := func(prefix string, metric uint32) rib.Route {
+		r := route(prefix, via("192.0.2.1"))
+		r.Metric = metric
+		return r
+	}
+	routes := []rib.Route{
+		r("10.0.0.0/8", 1), r("10.0.0.0/8", 2), r("10.0.0.0/8", 1), r("10.0.0.0/8", 3),
+		r("10.1.0.0/16", 3), r("10.1.0.0/16", 2), r("10.2.0.0/16", 2),
+		route("2001:db8::/32", via("2001:db8::1"), via("2001:db8::2")), route("10.3.0.0/16", via("192.0.2.1"), via("192.0.2.2")),
+	}
+	for i := range 200_000 {
+		routes = append(routes, r("10.4.0.0/16", uint32(i+1)))
+	}
+	c := fakeConn(fakeMonitor(t), rib.Binding{})
+	c.learnShared(routes)
+	want := map[rib.Key]struct{}{routes[0].Key(): {}, routes[7].Key(): {}}
+	if d := cmp.Diff(want, c.shared, sameRoute); d != "" {
+		t.Error(d)
 	}
 }

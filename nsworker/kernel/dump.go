@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -177,6 +178,15 @@ func (s *sock) dumpNexthops(ctx context.Context) (nexthops, error) {
 	return all, err
 }
 
+// spare returns routes with room for another. It doubles what it needs, because
+// append grows large slices by a quarter, and copies a large table five times.
+func spare(routes []rib.Route) []rib.Route {
+	if len(routes) == cap(routes) {
+		return slices.Grow(routes, max(len(routes), 256))
+	}
+	return routes
+}
+
 // dumpRoutes appends the routes of one table and family to routes.
 func (s *sock) dumpRoutes(ctx context.Context, d *decoder, family byte, table uint32, routes []rib.Route) ([]rib.Route, error) {
 	request := make([]byte, unix.SizeofRtMsg)
@@ -189,16 +199,14 @@ func (s *sock) dumpRoutes(ctx context.Context, d *decoder, family byte, table ui
 			if m.typ != unix.RTM_NEWROUTE {
 				return nil
 			}
-			r, err := d.route(m.body)
-			if err != nil {
-				return err
-			}
+			routes = append(spare(routes), rib.Route{})
+			head, err := d.routeInto(&routes[len(routes)-1], m.body)
 			// Without strict checking the kernel sends every table, and
 			// without IPv6 the IPv4 routes instead.
-			if r.table == table && r.family == family && !r.other {
-				routes = append(routes, r.Route)
+			if err != nil || head.other || head.table != table || head.family != family {
+				routes = routes[:len(routes)-1]
 			}
-			return nil
+			return err
 		})
 		if errors.Is(err, unix.ENOENT) {
 			return nil // the kernel makes a table with its first route
