@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
@@ -19,13 +18,8 @@ var run = &lab.Run{Protocol: 179}
 // missing says why no namespace can be made here; "" where one can.
 var missing string
 
-const (
-	// daemonEnv hands a program that is built already to a test binary that
-	// this one starts.
-	daemonEnv = "VRFREDIST_TEST_DAEMON"
-	// nestedEnv marks a test binary that runs in a user namespace of its own.
-	nestedEnv = "VRFREDIST_TEST_NESTED"
-)
+// nestedEnv marks a test binary that runs in a user namespace of its own.
+const nestedEnv = "VRFREDIST_TEST_NESTED"
 
 func TestMain(m *testing.M) {
 	code, err := runAll(m)
@@ -49,7 +43,7 @@ func runAll(m *testing.M) (code int, err error) {
 		return 0, fmt.Errorf("make a directory for the program under test: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := buildDaemon(dir); err != nil {
+	if err := run.Build(dir); err != nil {
 		return 0, err
 	}
 	if missing == "" {
@@ -58,36 +52,7 @@ func runAll(m *testing.M) (code int, err error) {
 		}
 	}
 	code = m.Run()
-	return code, judge()
-}
-
-// buildDaemon builds the program under test with the race detector.
-func buildDaemon(dir string) error {
-	if built := os.Getenv(daemonEnv); built != "" {
-		run.Daemon = built
-		return nil
-	}
-	run.Daemon = filepath.Join(dir, "vrfredist")
-	build := exec.Command("go", "build", "-race", "-o", run.Daemon, "github.com/vrfredist/vrfredist/cmd/vrfredist")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build vrfredist: %w\n%s", err, out)
-	}
-	// Others than root run it too, in the rootless test.
-	return os.Chmod(dir, 0o755)
-}
-
-// judge is the assertion over the whole run: whatever the tests did, the daemon
-// changed no foreign route.
-func judge() error {
-	events, violations := run.Summary()
-	fmt.Printf("watched %d route messages in all namespaces; foreign routes that were changed: %d\n", events, len(violations))
-	for _, v := range violations {
-		fmt.Println("  " + v)
-	}
-	if len(violations) > 0 {
-		return fmt.Errorf("%d foreign routes were changed", len(violations))
-	}
-	return nil
+	return code, run.Judge()
 }
 
 // newLab returns a lab for a test that needs these programs besides ip.

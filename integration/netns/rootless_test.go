@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
 
 // inUserNamespace is the command line that runs another as root of a user
@@ -76,7 +78,7 @@ func TestRootless(t *testing.T) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.SysProcAttr = nobody()
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), nestedEnv+"=1", daemonEnv+"="+run.Daemon, "HOME="+dir)
+	cmd.Env = append(os.Environ(), nestedEnv+"=1", lab.DaemonEnv+"="+run.Daemon, "HOME="+dir)
 	start := time.Now()
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -26,17 +26,31 @@ type Daemon struct {
 // none.
 func (n *Namespace) Daemon(config string) *Daemon {
 	n.lab.T.Helper()
+	d := n.daemon(filepath.Join(n.lab.Dir, "vrfredist.toml"))
+	d.Write(config)
+	d.Start()
+	return d
+}
+
+// DaemonOf is Daemon with a file as it lies there.
+func (n *Namespace) DaemonOf(file string) *Daemon {
+	n.lab.T.Helper()
+	d := n.daemon(file)
+	d.Start("--api-listen", d.Target())
+	return d
+}
+
+func (n *Namespace) daemon(config string) *Daemon {
+	n.lab.T.Helper()
 	d := &Daemon{
 		ns:     n,
-		config: filepath.Join(n.lab.Dir, "vrfredist.toml"),
+		config: config,
 		state:  filepath.Join(n.lab.Dir, "state"),
 		socket: filepath.Join(n.lab.Dir, "api.sock"),
 	}
 	if err := os.MkdirAll(d.state, 0o755); err != nil {
 		n.lab.T.Fatalf("make the state directory: %v", err)
 	}
-	d.Write(config)
-	d.Start()
 	return d
 }
 
@@ -50,10 +64,11 @@ func (d *Daemon) Write(config string) {
 func (d *Daemon) Target() string { return "unix://" + d.socket }
 
 // Start starts the daemon, again where it has ended, and waits until it
-// answers.
-func (d *Daemon) Start() {
+// answers. More of its command line may follow.
+func (d *Daemon) Start(more ...string) {
 	d.ns.lab.T.Helper()
-	d.Process = d.ns.Start("vrfredist", d.ns.lab.Run.Daemon, "run", "-f", d.config, "--state-dir", d.state)
+	argv := append([]string{d.ns.lab.Run.Daemon, "run", "-f", d.config, "--state-dir", d.state}, more...)
+	d.Process = d.ns.Start("vrfredist", argv...)
 	WaitFor(d.ns.lab.T, "vrfredist answers", Patience, func() string {
 		if !d.Running() {
 			d.ns.lab.T.Fatalf("vrfredist ended: %v", d.Wait(Patience))
@@ -102,7 +117,11 @@ func (d *Daemon) JSON(into any, args ...string) {
 }
 
 // RouteState is what `route --json` says of one route, as far as tests ask.
-type RouteState struct{ Prefix, State, Reason string }
+type RouteState struct {
+	Prefix, State, Reason string
+	RD, Source            string
+	Label                 int
+}
 
 // RouteStates returns what `route import|export --json` prints: a JSON document
 // for each route.

@@ -13,42 +13,47 @@ import (
 	"strings"
 )
 
-// bgpd is where Debian's and Ubuntu's frr package has the program.
-const bgpd = "/usr/lib/frr/bgpd"
+// frrPrograms is where Debian's and Ubuntu's frr package has them.
+const frrPrograms = "/usr/lib/frr"
 
-// FRR is FRR's bgpd in a namespace, without zebra: it speaks BGP, VPN families
-// too, and touches no kernel table.
+// FRR is FRR's bgpd in a namespace: it speaks BGP, VPN families too.
 type FRR struct {
 	*Process
 	lab    *Lab
 	socket string
 }
 
-// FRR starts bgpd with a configuration, and waits until it takes commands.
+// FRR starts bgpd with a configuration, and waits until it takes commands. It
+// is without zebra, and touches no kernel table.
 func (n *Namespace) FRR(config string) *FRR {
 	n.lab.T.Helper()
+	// -n and -Z keep it from the kernel and from zebra.
+	return n.bgpd(config, "-n", "-Z")
+}
+
+// Router starts zebra and bgpd with a configuration: FRR with the kernel's
+// tables. VRF devices are there before it.
+func (n *Namespace) Router(config string) *FRR {
+	n.lab.T.Helper()
+	n.Trust()
 	dir := filepath.Join(n.lab.Dir, "frr-"+n.Role)
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		n.lab.T.Fatalf("make a directory for bgpd: %v", err)
-	}
-	file := n.lab.File("frr-"+n.Role+"/bgpd.conf", config)
-	// -n and -Z keep it from the kernel and from zebra, -P 0 from opening a
-	// telnet port, -S from changing its user.
-	p := n.Start("bgpd in "+n.Role, bgpd, "-n", "-Z", "-S", "-P", "0", "-f", file,
-		"--vty_socket", dir, "-i", filepath.Join(dir, "pid"), "--log", "stdout")
-	// bgpd prepares a directory for the story of its crash, and leaves it where
-	// it is killed.
-	crash := filepath.Join("/var/tmp/frr", fmt.Sprintf("bgpd.%d", p.PID()))
-	n.lab.T.Cleanup(func() {
-		p.Kill()
-		// Who may not look there cannot have made it either.
-		if err := os.RemoveAll(crash); err != nil && !errors.Is(err, fs.ErrPermission) {
-			n.lab.T.Errorf("clean up after bgpd: %v", err)
+	server := filepath.Join(dir, "zserv.api")
+	n.frr("zebra", "", "-z", server)
+	WaitFor(n.lab.T, "zebra takes clients", Patience, func() string {
+		if _, err := os.Stat(server); err != nil {
+			return err.Error()
 		}
+		return ""
 	})
+	return n.bgpd(config, "-z", server)
+}
+
+func (n *Namespace) bgpd(config string, args ...string) *FRR {
+	n.lab.T.Helper()
+	p, dir := n.frr("bgpd", config, args...)
 	f := &FRR{Process: p, lab: n.lab, socket: dir}
 	WaitFor(n.lab.T, "bgpd takes commands", Patience, func() string {
-		if out, err := f.run("show version"); err != nil {
+		if out, err := f.run("show bgp summary"); err != nil {
 			return err.Error() + ": " + out
 		}
 		return ""
@@ -56,8 +61,34 @@ func (n *Namespace) FRR(config string) *FRR {
 	return f
 }
 
+// frr starts one of FRR's daemons, with a directory for all those of the
+// namespace.
+func (n *Namespace) frr(program, config string, args ...string) (*Process, string) {
+	n.lab.T.Helper()
+	dir := filepath.Join(n.lab.Dir, "frr-"+n.Role)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		n.lab.T.Fatalf("make a directory for %s: %v", program, err)
+	}
+	file := n.lab.File("frr-"+n.Role+"/"+program+".conf", config)
+	// -P 0 keeps it from opening a telnet port, -S from changing its user.
+	argv := append([]string{filepath.Join(frrPrograms, program), "-S", "-P", "0", "-f", file,
+		"--vty_socket", dir, "-i", filepath.Join(dir, program+".pid"), "--log", "stdout"}, args...)
+	p := n.Start(program+" in "+n.Role, argv...)
+	// It prepares a directory for the story of its crash, and leaves it where it
+	// is killed.
+	crash := filepath.Join("/var/tmp/frr", fmt.Sprintf("%s.%d", program, p.PID()))
+	n.lab.T.Cleanup(func() {
+		p.Kill()
+		// Who may not look there cannot have made it either.
+		if err := os.RemoveAll(crash); err != nil && !errors.Is(err, fs.ErrPermission) {
+			n.lab.T.Errorf("clean up after %s: %v", program, err)
+		}
+	})
+	return p, dir
+}
+
 func (f *FRR) run(commands ...string) (string, error) {
-	args := []string{"--vty_socket", f.socket}
+	args := []string{"--vty_socket", f.socket, "-d", "bgpd"}
 	for _, c := range commands {
 		args = append(args, "-c", c)
 	}
@@ -139,6 +170,39 @@ func (f *FRR) show(command string, into any) {
 	if err := json.Unmarshal([]byte(out), into); err != nil {
 		f.lab.T.Fatalf("%s: %v: %s", command, err, out)
 	}
+}
+
+// Unicast returns the prefixes of a family ("ipv4" or "ipv6") that a neighbour
+// sent, sorted.
+func (f *FRR) Unicast(family, neighbor string) []string {
+	f.lab.T.Helper()
+	var table struct {
+		Routes map[string][]struct {
+			PeerID string `json:"peerId"`
+		} `json:"routes"`
+	}
+	f.show("show bgp "+family+" unicast json", &table)
+	prefixes := []string{}
+	for prefix, paths := range table.Routes {
+		for _, p := range paths {
+			if p.PeerID == neighbor {
+				prefixes = append(prefixes, prefix)
+			}
+		}
+	}
+	sort.Strings(prefixes)
+	return prefixes
+}
+
+// WaitEstablished waits until the session with neighbor is up.
+func (f *FRR) WaitEstablished(neighbor string) {
+	f.lab.T.Helper()
+	WaitFor(f.lab.T, "the session with "+neighbor, 2*Patience, func() string {
+		if !f.Established(neighbor) {
+			return "not established"
+		}
+		return ""
+	})
 }
 
 // Established tells whether the session with neighbor is up.

@@ -121,11 +121,19 @@ func (l *Lab) File(name, content string) string {
 // test has not done so.
 func (l *Lab) Namespace(role string) *Namespace {
 	l.T.Helper()
-	n := &Namespace{
-		lab:  l,
-		Role: role,
-		Name: fmt.Sprintf("%s%d-%d-%s", namePrefix, os.Getpid(), l.Run.namespaces.Add(1), role),
-	}
+	return l.named(role, fmt.Sprintf("%s%d-%d-%s", namePrefix, os.Getpid(), l.Run.namespaces.Add(1), role))
+}
+
+// Called makes a namespace with exactly this name, for a configuration that
+// names it. The test must have a /run of its own.
+func (l *Lab) Called(name string) *Namespace {
+	l.T.Helper()
+	return l.named(name, name)
+}
+
+func (l *Lab) named(role, name string) *Namespace {
+	l.T.Helper()
+	n := &Namespace{lab: l, Role: role, Name: name}
 	l.T.Cleanup(n.cleanup)
 	n.Make()
 	return n

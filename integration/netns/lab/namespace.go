@@ -102,6 +102,35 @@ func (n *Namespace) Address(dev string, addrs ...string) {
 	}
 }
 
+// VRF makes a VRF device and brings it up.
+func (n *Namespace) VRF(name string, table int) {
+	n.lab.T.Helper()
+	n.Batch(fmt.Sprintf("link add %s type vrf table %d", name, table), "link set "+name+" up")
+}
+
+// Sysctl sets a setting of the namespace: "ipv4.ip_forward".
+func (n *Namespace) Sysctl(name, value string) {
+	n.lab.T.Helper()
+	path := filepath.Join("/proc/sys/net", strings.ReplaceAll(name, ".", "/"))
+	if err := n.Enter(func() error { return os.WriteFile(path, []byte(value), 0o644) }); err != nil {
+		n.lab.T.Fatalf("set net.%s=%s in %s: %v", name, value, n.Role, err)
+	}
+}
+
+// SysctlValue reads a setting of the namespace.
+func (n *Namespace) SysctlValue(name string) string {
+	n.lab.T.Helper()
+	var value []byte
+	err := n.Enter(func() (err error) {
+		value, err = os.ReadFile(filepath.Join("/proc/sys/net", strings.ReplaceAll(name, ".", "/")))
+		return err
+	})
+	if err != nil {
+		n.lab.T.Fatalf("read net.%s in %s: %v", name, n.Role, err)
+	}
+	return strings.TrimSpace(string(value))
+}
+
 // Enter runs do in a thread that is in the namespace. What do starts is in it
 // too; sockets that it opens stay there.
 func (n *Namespace) Enter(do func() error) error {

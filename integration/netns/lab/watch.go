@@ -24,6 +24,8 @@ type Watch struct {
 	found   []string           // violations here
 	events  []Event            // of the daemon's routes
 	blind   bool               // a message was lost: what came before it proves nothing
+	devices map[int32]device   // the VRF devices there are, by index
+	trusted bool               // a peer that writes routes is here, and no daemon
 }
 
 // Event is a change of one of the daemon's routes.
@@ -31,6 +33,8 @@ type Event struct {
 	Deleted bool
 	Prefix  netip.Prefix
 	Table   uint32
+	// Device is the VRF device that had the table at that moment; "": none.
+	Device string
 }
 
 type routeKey struct {
@@ -40,7 +44,7 @@ type routeKey struct {
 }
 
 func startWatch(run *Run, n *Namespace) (*Watch, error) {
-	w := &Watch{run: run, role: n.Role, done: make(chan struct{}), holders: make(map[routeKey]uint8)}
+	w := &Watch{run: run, role: n.Role, done: make(chan struct{}), holders: make(map[routeKey]uint8), devices: make(map[int32]device)}
 	err := n.Enter(func() error {
 		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 		if err != nil {
@@ -53,7 +57,7 @@ func startWatch(run *Run, n *Namespace) (*Watch, error) {
 				return errors.Join(fmt.Errorf("make room for messages: %w", err), unix.Close(fd))
 			}
 		}
-		groups := uint32(1<<(unix.RTNLGRP_IPV4_ROUTE-1) | 1<<(unix.RTNLGRP_IPV6_ROUTE-1))
+		groups := uint32(1<<(unix.RTNLGRP_LINK-1) | 1<<(unix.RTNLGRP_IPV4_ROUTE-1) | 1<<(unix.RTNLGRP_IPV6_ROUTE-1))
 		if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
 			return errors.Join(fmt.Errorf("subscribe to routes: %w", err), unix.Close(fd))
 		}
@@ -104,7 +108,12 @@ func (w *Watch) read() {
 
 // take judges one message. The caller holds run.mu.
 func (w *Watch) take(m syscall.NetlinkMessage) {
-	if m.Header.Type != unix.RTM_NEWROUTE && m.Header.Type != unix.RTM_DELROUTE {
+	switch m.Header.Type {
+	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+		w.takeLink(m)
+		return
+	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
+	default:
 		return
 	}
 	w.run.events++
@@ -115,7 +124,7 @@ func (w *Watch) take(m syscall.NetlinkMessage) {
 	own := int(protocol) == w.run.Protocol
 	deleted := m.Header.Type == unix.RTM_DELROUTE
 	if own {
-		w.events = append(w.events, Event{Deleted: deleted, Prefix: key.prefix, Table: key.table})
+		w.events = append(w.events, Event{Deleted: deleted, Prefix: key.prefix, Table: key.table, Device: w.deviceOf(key.table)})
 	}
 	if w.suspect(int(int32(m.Header.Pid))) {
 		holder, held := w.holders[key]
@@ -140,7 +149,7 @@ func (w *Watch) take(m syscall.NetlinkMessage) {
 // the program's process id for its port, and `ip` has one socket only.
 func (w *Watch) suspect(port int) bool {
 	_, tool := w.run.tools[port]
-	return port != 0 && !tool
+	return port != 0 && !tool && !w.trusted
 }
 
 func (w *Watch) violate(what string) {
