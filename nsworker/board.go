@@ -1,6 +1,7 @@
 package nsworker
 
 import (
+	"fmt"
 	"sync"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -14,6 +15,7 @@ type Board struct {
 	ids *idSpace
 
 	mu        sync.Mutex
+	tables    map[tableKey]string              // guarded by mu: the VRF that has a table open
 	views     map[string]boardView             // guarded by mu
 	followers map[string]map[chan struct{}]int // guarded by mu: by the VRF they follow
 }
@@ -27,9 +29,35 @@ type boardView struct {
 func NewBoard() *Board {
 	return &Board{
 		ids:       &idSpace{taken: make(map[idKey]*Worker)},
+		tables:    make(map[tableKey]string),
 		views:     make(map[string]boardView),
 		followers: make(map[string]map[chan struct{}]int),
 	}
+}
+
+type tableKey struct {
+	dev, inode uint64
+	table      uint32
+}
+
+// take gives a table to a VRF. It fails where another VRF has it: each would
+// take the other's routes for its own. The configuration refuses what it can
+// see; which table a VRF device has shows only here.
+func (b *Board) take(where rib.Where, vrf string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	k := tableKey{where.Dev, where.Inode, where.Table}
+	if other, taken := b.tables[k]; taken && other != vrf {
+		return fmt.Errorf("VRF %q has table %d of this namespace already, and %q must not share it; give each VRF a table of its own", other, where.Table, vrf)
+	}
+	b.tables[k] = vrf
+	return nil
+}
+
+func (b *Board) leave(where rib.Where) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.tables, tableKey{where.Dev, where.Inode, where.Table})
 }
 
 func (b *Board) publish(vrf string, v boardView) {

@@ -218,3 +218,28 @@ func TestFloodIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// TestTwoVRFsOnOneTable lets two VRFs find the same table, as two VRF devices
+// may: the second is refused, both are named, and it comes in when the first goes.
+func TestTwoVRFsOnOneTable(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		other := l.kernel.add(blue, table.where.Inode)
+		l.start(spec("red"))
+		b := spec("blue")
+		l.start(b)
+		l.hear("blue", bgpPath("10.1.0.0/16", "192.0.2.9"))
+		if l.fails == 0 {
+			t.Error("the second VRF was not refused")
+		}
+		if got := other.String(); got != "" {
+			t.Errorf("it wrote %s", got)
+		}
+		err := l.board.take(table.where, "blue")
+		if err == nil || !strings.Contains(err.Error(), `"red"`) || !strings.Contains(err.Error(), `"blue"`) {
+			t.Errorf("the refusal reads %v", err)
+		}
+		l.stop("red", vrf.ErrRemoved)
+		l.settle()
+		l.table(blue, "10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+	})
+}

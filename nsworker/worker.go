@@ -99,8 +99,12 @@ func (w *Worker) Run(ctx context.Context) error {
 // serve works on one open table until ctx ends (nil), the binding goes
 // (errGone) or something fails. It closes the table.
 func (w *Worker) serve(ctx context.Context, table Table) (err error) {
+	if err := w.deps.Board.take(table.Where(), w.name); err != nil {
+		return errors.Join(err, table.Close())
+	}
 	s := newSession(w, table)
 	defer func() {
+		w.deps.Board.leave(table.Where())
 		if cerr := table.Close(); cerr != nil && err == nil {
 			err = fmt.Errorf("close the table: %w", cerr)
 		}

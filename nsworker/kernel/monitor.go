@@ -36,6 +36,7 @@ type monitor struct {
 	mu       sync.Mutex // guards what follows
 	links    linkCache
 	nexthops nexthops
+	stale    bool               // the kernel may have deleted some of nexthops without a word
 	conns    map[uint32][]*Conn // by table
 	ports    map[uint32]*Conn   // by the port of the socket that writes
 	awaits   map[*await]struct{}
@@ -105,17 +106,39 @@ func (m *monitor) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	m.mu.Lock()
+	m.links = links
+	m.mu.Unlock()
+	return m.refreshNexthops(ctx)
+}
+
+// refreshNexthops reads the nexthop objects anew. Events that wait in the queue
+// repeat some of what it reads, in the end truly.
+func (m *monitor) refreshNexthops(ctx context.Context) error {
 	objects, err := m.query.dumpNexthops(ctx)
 	if err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.links, m.nexthops = links, objects
+	m.nexthops, m.stale = objects, false
 	if objects == nil {
 		m.nexthops = nexthops{}
 	}
 	return nil
+}
+
+// freshen reads the nexthop objects anew where a link went that some of them
+// use: the kernel deletes these in silence, while it holds the RTNL lock that
+// the dump then waits for.
+func (m *monitor) freshen() error {
+	m.mu.Lock()
+	stale := m.stale
+	m.mu.Unlock()
+	if !stale {
+		return nil
+	}
+	return m.refreshNexthops(context.Background())
 }
 
 // close ends run and frees the descriptors. It may be called more than once.
@@ -137,6 +160,9 @@ func (m *monitor) run() error {
 		err := m.sock.receive(m.take)
 		if err != nil && !m.closed.Load() {
 			err = m.repair(err)
+		}
+		if err == nil && !m.closed.Load() {
+			err = m.freshen()
 		}
 		switch {
 		case m.closed.Load():
@@ -192,8 +218,10 @@ func (m *monitor) event(msg message) error {
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 		return m.route(msg)
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
-		changed, err := m.links.link(msg)
+		index, changed, err := m.links.link(msg)
 		if changed {
+			k := m.links[index]
+			m.stale = m.stale || (k == nil || !k.Up) && m.nexthops.over(index)
 			m.linksChanged("link")
 		}
 		return err
@@ -325,8 +353,27 @@ func (m *monitor) bind(c *Conn) error {
 	case c.binding.Table != 0:
 		c.where.Table = c.binding.Table
 	}
+	if err := m.sharedDevice(c); err != nil {
+		return err
+	}
 	m.conns[c.where.Table] = append(m.conns[c.where.Table], c)
 	m.ports[c.sock.port] = c
+	return nil
+}
+
+// sharedDevice refuses a VRF device whose table another VRF device has too: each
+// forwards by the other's routes. The kernel allows it unless
+// net.vrf.strict_mode is set.
+func (m *monitor) sharedDevice(c *Conn) error {
+	if c.where.Device == 0 {
+		return nil
+	}
+	for i, k := range m.links {
+		if k.vrf && k.VRFTable == c.where.Table && i != c.where.Device {
+			return fmt.Errorf("VRF devices %s and %s in %s share the table %d: give each a table of its own, and set net.vrf.strict_mode=1 so that the kernel sees to it",
+				c.binding.Device, k.Name, netnsText(c.binding.Netns), c.where.Table)
+		}
+	}
 	return nil
 }
 
