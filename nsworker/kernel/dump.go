@@ -127,7 +127,7 @@ func (s *sock) dumpLinks(ctx context.Context) (linkCache, error) {
 	err := complete(ctx, "interfaces", func() error {
 		links = linkCache{}
 		return s.dump(ctx, unix.RTM_GETLINK, request, func(m message) error {
-			_, err := links.link(m)
+			_, _, err := links.link(m)
 			return err
 		})
 	})

@@ -76,10 +76,10 @@ func TestLinkCache(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := linkCache{}
-			if changed, err := c.link(first); err != nil || !changed {
+			if _, changed, err := c.link(first); err != nil || !changed {
 				t.Fatal(changed, err)
 			}
-			changed, err := c.link(tt.m)
+			_, changed, err := c.link(tt.m)
 			if err != nil || changed != tt.changed {
 				t.Errorf("changed %v, %v", changed, err)
 			}
@@ -89,7 +89,7 @@ func TestLinkCache(t *testing.T) {
 			}
 		})
 	}
-	if _, err := (linkCache{}).link(message{typ: unix.RTM_NEWLINK, body: []byte{1, 2}}); err == nil {
+	if _, _, err := (linkCache{}).link(message{typ: unix.RTM_NEWLINK, body: []byte{1, 2}}); err == nil {
 		t.Error("a short message is taken")
 	}
 }
@@ -100,7 +100,7 @@ func fakeMonitor(t *testing.T, messages ...message) *monitor {
 	m := newMonitor(&namespace{name: "x"}, newBuffers())
 	m.links = linkCache{}
 	for _, msg := range messages {
-		if _, err := m.links.link(msg); err != nil {
+		if _, _, err := m.links.link(msg); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -199,7 +199,7 @@ func TestAddresses(t *testing.T) {
 		return message{typ: typ, body: appendAttrU32(b, unix.IFA_FLAGS, flags)}
 	}
 	c := linkCache{}
-	if _, err := c.link(linkMessage(unix.RTM_NEWLINK, 0, 5, up, attr(unix.IFLA_IFNAME, "eth0"))); err != nil {
+	if _, _, err := c.link(linkMessage(unix.RTM_NEWLINK, 0, 5, up, attr(unix.IFLA_IFNAME, "eth0"))); err != nil {
 		t.Fatal(err)
 	}
 	steps := []struct {

@@ -23,38 +23,38 @@ type linkState struct {
 type linkCache map[int]*linkState
 
 // link takes in an RTM_NEWLINK or RTM_DELLINK, and tells whether something
-// changed that routes depend on.
-func (c linkCache) link(m message) (bool, error) {
+// changed that routes depend on, and of which link.
+func (c linkCache) link(m message) (index int, changed bool, err error) {
 	if len(m.body) < unix.SizeofIfInfomsg {
-		return false, fmt.Errorf("interface message of %d bytes is too short", len(m.body))
+		return 0, false, fmt.Errorf("interface message of %d bytes is too short", len(m.body))
 	}
 	// Bridges send messages of their own family for their ports.
 	if m.body[0] != unix.AF_UNSPEC {
-		return false, nil
+		return 0, false, nil
 	}
-	index := int(int32(native.Uint32(m.body[4:])))
+	index = int(int32(native.Uint32(m.body[4:])))
 	old := c[index]
 	if m.typ == unix.RTM_DELLINK {
 		delete(c, index)
-		return old != nil, nil
+		return index, old != nil, nil
 	}
 	if m.typ != unix.RTM_NEWLINK {
-		return false, nil
+		return index, false, nil
 	}
 	k, whole, err := decodeLink(m.body)
 	if err != nil || !whole {
-		return false, err
+		return index, false, err
 	}
 	if old != nil {
 		k.addresses = old.addresses
 		same := old.Name == k.Name && old.Master == k.Master && old.VRFTable == k.VRFTable && old.vrf == k.vrf &&
 			old.Up == k.Up && old.Admin == k.Admin && old.Loopback == k.Loopback && old.mtu == k.mtu
 		if same {
-			return false, nil
+			return index, false, nil
 		}
 	}
 	c[index] = k
-	return true, nil
+	return index, true, nil
 }
 
 // decodeLink decodes struct ifinfomsg and its attributes. The message is not

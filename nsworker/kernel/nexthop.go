@@ -61,6 +61,16 @@ func (n nexthops) update(m message) (changed bool, err error) {
 	return known && !old.equal(nh), nil
 }
 
+// over tells whether one of the objects goes out through the link index.
+func (n nexthops) over(index int) bool {
+	for _, nh := range n {
+		if nh.hop.Ifindex == index {
+			return true
+		}
+	}
+	return false
+}
+
 func decodeNexthop(body []byte) (uint32, nexthop, error) {
 	if len(body) < sizeofNhmsg {
 		return 0, nexthop{}, fmt.Errorf("nexthop message of %d bytes is too short", len(body))

@@ -2,8 +2,13 @@ package kernel
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -68,6 +73,73 @@ func TestNexthopObjectsRoundTrip(t *testing.T) {
 	for _, r := range read(t, c).Routes {
 		if r.Prefix.String() == "10.1.0.0/16" {
 			t.Errorf("%v outlived its group", r)
+		}
+	}
+}
+
+// TestNexthopsGoneWithTheirLink: the kernel says nothing when it deletes objects
+// with a link, and the monitor knows it all the same.
+func TestNexthopsGoneWithTheirLink(t *testing.T) {
+	for _, line := range []string{"link set v0 down", "link del v0"} {
+		t.Run(line, func(t *testing.T) {
+			ns := lab(t)
+			c := open(t, startHost(t), rib.Binding{Netns: ns, Table: table})
+			for _, object := range []string{
+				"id 71 via 192.0.2.2 dev v0", "id 72 via 198.51.100.2 dev w0", "id 73 group 71", "id 74 group 71/72",
+				"id 75 via 2001:db8::2 dev v0",
+			} {
+				ip(t, ns, "nexthop add "+object)
+			}
+			known := func(want ...uint32) {
+				t.Helper()
+				var got []uint32
+				for deadline := time.Now().Add(soon); !slices.Equal(got, want); {
+					if time.Now().After(deadline) {
+						t.Fatalf("the monitor knows the objects %v, want %v", got, want)
+					}
+					c.mon.mu.Lock()
+					got = slices.Sorted(maps.Keys(c.mon.nexthops))
+					c.mon.mu.Unlock()
+				}
+			}
+			known(71, 72, 73, 74, 75)
+			ip(t, ns, line)
+			known(72, 74)
+			// Its id is anybody's again.
+			w0 := ifindex(t, read(t, c), "w0")
+			ours := rib.Nexthop{ID: 71, Hop: rib.Hop{Gateway: netip.MustParseAddr("198.51.100.3"), Ifindex: w0}}
+			apply(t, c, rib.Change{Op: rib.OpAddNexthop, Nexthop: ours}, rib.Change{Op: rib.OpReplaceNexthop, Nexthop: ours})
+			known(71, 72, 74)
+		})
+	}
+}
+
+// TestLinkNewsWithoutNexthops: a link that no object uses, or that came up,
+// costs no reading.
+func TestLinkNewsWithoutNexthops(t *testing.T) {
+	link := func(index int32, flags uint32) message {
+		return linkMessage(unix.RTM_NEWLINK, 0, index, flags, attr(unix.IFLA_IFNAME, fmt.Sprint("v", index)))
+	}
+	for _, tt := range []struct {
+		name  string
+		m     message
+		stale bool
+	}{
+		{"another link goes down", link(4, 0), false},
+		{"it stays as it is", link(5, up), false},
+		{"another one comes", link(6, up), false},
+		{"it goes down", link(5, 0), true},
+		{"it loses its carrier", link(5, unix.IFF_UP), true},
+		{"it is deleted", linkMessage(unix.RTM_DELLINK, 0, 5, 0), true},
+	} {
+		m := fakeMonitor(t, link(4, up), link(5, up))
+		m.nexthops = nexthops{7: {hop: rib.Hop{Ifindex: 5}}, 8: {group: []member{{id: 7, weight: 1}}}}
+		if err := m.event(tt.m); err != nil || m.stale != tt.stale {
+			t.Errorf("%s: stale %v, %v", tt.name, m.stale, err)
+		}
+		m.nexthops, m.stale = nexthops{}, false
+		if err := m.event(linkMessage(unix.RTM_DELLINK, 0, 5, 0)); err != nil || m.stale {
+			t.Errorf("without objects: stale %v, %v", m.stale, err)
 		}
 	}
 }
