@@ -2,9 +2,13 @@ package kernel
 
 import (
 	"encoding/binary"
+	"net"
 	"net/netip"
 	"runtime"
 	"testing"
+
+	"github.com/vishvananda/netlink"
+	netnslib "github.com/vishvananda/netns"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -116,4 +120,101 @@ func BenchmarkRead(b *testing.B) {
 			b.ReportMetric(float64(after.Mallocs-before.Mallocs)/perRoute, "allocs/route")
 		})
 	}
+}
+
+// BenchmarkWrite fills an empty table with 100,000 routes: one by one with the
+// netlink library, where nobody listens, and as a Conn does it, under its
+// monitor. Heard is the same without the filter of our own echoes.
+func BenchmarkWrite(b *testing.B) {
+	const n = 100_000
+	for _, family := range []struct {
+		name string
+		ipv6 bool
+	}{{"IPv4", false}, {"IPv6", true}} {
+		b.Run(family.name+"/library", func(b *testing.B) { writeByLibrary(b, n, family.ipv6) })
+		for _, bench := range []struct {
+			name  string
+			way   shape
+			heard bool
+		}{{"inline", inline, false}, {"objects", objects, false}, {"objects,heard", objects, true}} {
+			b.Run(family.name+"/"+bench.name, func(b *testing.B) {
+				writeByConn(b, manyChanges(rib.OpAdd, n, family.ipv6, bench.way), bench.heard)
+			})
+		}
+	}
+}
+
+func writeByConn(b *testing.B, changes []rib.Change, heard bool) {
+	ns := lab(b)
+	run(b, "ip", "netns", "exec", ns, "sysctl", "-qw", "net.ipv4.nexthop_compat_mode=0")
+	h := startHost(b)
+	c := open(b, h, rib.Binding{Netns: ns, Table: table})
+	if heard {
+		open(b, h, rib.Binding{Netns: ns, Table: table})
+	}
+	addObjects(b, c)
+	rounds := 0
+	for b.Loop() {
+		apply(b, c, changes...)
+		rounds++
+		b.StopTimer()
+		apply(b, c, deletions(changes)...)
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(rounds*len(changes))/b.Elapsed().Seconds(), "routes/s")
+}
+
+func deletions(changes []rib.Change) []rib.Change {
+	del := make([]rib.Change, len(changes))
+	for i, ch := range changes {
+		del[i] = rib.Change{Op: rib.OpDelete, Route: ch.Route}
+	}
+	return del
+}
+
+func writeByLibrary(b *testing.B, n int, ipv6 bool) {
+	ns := lab(b)
+	changes := manyChanges(rib.OpAdd, n, ipv6, inline)
+	routes := make([]netlink.Route, n)
+	for i, ch := range changes {
+		r := ch.Route
+		routes[i] = netlink.Route{
+			Dst:      &net.IPNet{IP: r.Prefix.Addr().AsSlice(), Mask: net.CIDRMask(r.Prefix.Bits(), r.Prefix.Addr().BitLen())},
+			Gw:       r.Hops[0].Gateway.AsSlice(),
+			Table:    table,
+			Priority: int(r.Metric),
+			Protocol: netlink.RouteProtocol(r.Protocol),
+		}
+	}
+	in, err := netnslib.GetFromName(ns)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer in.Close()
+	handle, err := netlink.NewHandleAt(in)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer handle.Close()
+	h := startHost(b)
+	rounds := 0
+	for b.Loop() {
+		for i := range routes {
+			if err := handle.RouteReplace(&routes[i]); err != nil {
+				b.Fatal(err)
+			}
+		}
+		rounds++
+		b.StopTimer()
+		c, err := h.Open(b.Context(), rib.Binding{Netns: ns, Table: table}, rib.ProtoOwn)
+		if err != nil {
+			b.Fatal(err)
+		}
+		apply(b, c, deletions(changes)...)
+		if err := c.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(rounds*n)/b.Elapsed().Seconds(), "routes/s")
 }
