@@ -23,13 +23,17 @@ import (
 )
 
 // hostKernel gives the workers a kernel.Host as the interface they declare.
-type hostKernel struct{ *kernel.Host }
+type hostKernel struct {
+	*kernel.Host
+	prepare func(netns string) // is told of each namespace in which a table was opened
+}
 
 func (h hostKernel) Open(ctx context.Context, b rib.Binding, protocol uint8) (nsworker.Table, error) {
 	c, err := h.Host.Open(ctx, b, protocol)
 	if err != nil {
 		return nil, err // a nil *Conn in the interface would not be nil
 	}
+	h.prepare(b.Netns)
 	return c, nil
 }
 
@@ -60,7 +64,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	}
 	d.host = kernel.NewHost(log)
 	d.relay = relay.New(bgpAddress(cfg), d.host, log)
-	deps := nsworker.Deps{Kernel: hostKernel{d.host}, BGP: d.speaker, Board: nsworker.NewBoard(), Log: log}
+	deps := nsworker.Deps{Kernel: hostKernel{d.host, d.prepareNetns}, BGP: d.speaker, Board: nsworker.NewBoard(), Log: log}
 	d.supervisor = vrf.NewSupervisor(func(s vrf.Spec, r vrf.Report) vrf.Worker {
 		return nsworker.New(deps, s, d.tellRelay(s.Binding.Netns, r))
 	}, log)

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"sync/atomic"
 
@@ -76,6 +78,30 @@ func (d *daemon) tellRelay(netns string, report vrf.Report) vrf.Report {
 // bgpAddress is where the relay reaches GoBGP.
 func bgpAddress(cfg *config.Config) netip.AddrPort {
 	return netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), cfg.BGPPort)
+}
+
+// sysctlCompat makes the kernel announce every route that follows a replaced
+// nexthop object, which takes it 0.75 s for a million routes instead of 2 ms
+// (Documentation/networking/ip-sysctl.rst, nexthop_compat_mode).
+const sysctlCompat = "ipv4.nexthop_compat_mode"
+
+// prepareNetns turns nexthop_compat_mode off in a namespace, where it may.
+func (d *daemon) prepareNetns(netns string) {
+	if !d.cfg.Load().ManageSysctls {
+		return
+	}
+	value, err := d.host.Sysctl(netns, sysctlCompat)
+	if errors.Is(err, fs.ErrNotExist) || value == "0" {
+		return
+	}
+	if err == nil {
+		err = d.host.SetSysctl(netns, sysctlCompat, "0")
+	}
+	if err != nil {
+		d.log.Warn("a failover will take longer than it could: the kernel announces every route of a replaced nexthop", "netns", netns, "err", err)
+		return
+	}
+	d.log.Info("set net.ipv4.nexthop_compat_mode=0, so that a replaced nexthop is one message", "netns", netns)
 }
 
 // sysctlL3mdev lets a listener that is bound to no VRF device take sessions from
