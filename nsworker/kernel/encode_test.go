@@ -1,0 +1,201 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// FuzzEncodeRoute: what is encoded, the netlink library decodes to the same
+// route.
+func FuzzEncodeRoute(f *testing.F) {
+	f.Add(uint8(rib.OpAdd), false, []byte{10, 1}, uint8(16), uint32(254), uint32(20), uint8(1), uint32(0), []byte{0, 7, 1, 192, 0, 2, 1})
+	f.Add(uint8(rib.OpReplace), false, []byte{10}, uint8(8), uint32(70000), uint32(7), uint8(1), uint32(0), []byte("\x00\x07\x01abcd\x02\x08\xffefgh\x01\x09\x03ijkl"))
+	f.Add(uint8(rib.OpAdd), true, []byte("\x20\x01\x0d\xb8"), uint8(32), uint32(70000), uint32(1<<31), uint8(1), uint32(0x40000001), []byte{})
+	f.Add(uint8(rib.OpAdd), true, []byte("\x20\x01\x0d\xb8"), uint8(128), uint32(255), uint32(20), uint8(6), uint32(0), []byte{})
+	f.Add(uint8(rib.OpReplace), true, []byte{}, uint8(0), uint32(256), uint32(20), uint8(1), uint32(0), []byte("\x01\x07\x01abcd\x01\x08\xffefgh"))
+	f.Add(uint8(rib.OpDelete), false, []byte{}, uint8(0), uint32(1<<32-1), uint32(20), uint8(7), uint32(0), []byte("\x03\x07\x01abcd"))
+	f.Fuzz(func(t *testing.T, op uint8, ipv6 bool, addr []byte, bits uint8, table, metric uint32, kind uint8, object uint32, hops []byte) {
+		c := rib.Change{Op: rib.Op(op), Route: rib.Route{
+			Prefix: fuzzedAddr(ipv6, addr).prefix(bits), Metric: metric, Protocol: 179, Kind: rib.Kind(kind), NexthopID: object,
+		}}
+		for ; len(hops) >= 7; hops = hops[7:] {
+			h := rib.Hop{Ifindex: int(hops[1]), Weight: uint16(hops[2]) + 1, OnLink: hops[0]&4 != 0}
+			if hops[0]&2 == 0 {
+				h.Gateway = netip.Addr(fuzzedAddr(hops[0]&1 != 0, hops[3:7]))
+			}
+			c.Route.Hops = append(c.Route.Hops, h)
+		}
+		if len(addr) > 16 && !ipv6 {
+			c.Route.PrefSrc = netip.Addr(fuzzedAddr(false, addr[4:]))
+		}
+		b, err := appendChange([]byte("messages"), &c, table, 179, 7)
+		if err != nil {
+			if string(b) != "messages" {
+				t.Fatalf("%v, and %d bytes are left", err, len(b))
+			}
+			return
+		}
+		messages, err := syscall.ParseNetlinkMessage(b[len("messages"):])
+		if err != nil || len(messages) != 1 || messages[0].Header.Seq != 7 {
+			t.Fatalf("%+v, %v", messages, err)
+		}
+		checkFlags(t, c.Op, messages[0].Header)
+		want := c.Route
+		want.Hops = writtenHops(c)
+		if c.Op == rib.OpDelete {
+			want.NexthopID, want.PrefSrc = 0, netip.Addr{}
+		}
+		got, gotTable := libraryRoute(t, messages[0].Data)
+		if !forwards(want.Kind) {
+			want.NexthopID = 0
+		}
+		if d := cmp.Diff(want, got, sameRoute); d != "" || gotTable != table {
+			t.Fatalf("in table %d, want %d: %s", gotTable, table, d)
+		}
+	})
+}
+
+type fuzzed netip.Addr
+
+// fuzzedAddr is an address that begins with b.
+func fuzzedAddr(ipv6 bool, b []byte) fuzzed {
+	if ipv6 {
+		var a [16]byte
+		copy(a[:], b)
+		return fuzzed(netip.AddrFrom16(a))
+	}
+	var a [4]byte
+	copy(a[:], b)
+	return fuzzed(netip.AddrFrom4(a))
+}
+
+func (a fuzzed) prefix(bits uint8) netip.Prefix {
+	p, err := netip.Addr(a).Prefix(int(bits))
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
+}
+
+// writtenHops is what of the hops of c goes into its message.
+func writtenHops(c rib.Change) []rib.Hop {
+	r := c.Route
+	if c.Op == rib.OpDelete || !forwards(r.Kind) || r.NexthopID != 0 {
+		return nil
+	}
+	if len(r.Hops) == 1 {
+		h := r.Hops[0]
+		h.Weight = 1 // a single hop has none
+		return []rib.Hop{h}
+	}
+	return r.Hops
+}
+
+func checkFlags(t *testing.T, op rib.Op, h syscall.NlMsghdr) {
+	t.Helper()
+	want := map[rib.Op]struct{ typ, flags uint16 }{
+		rib.OpAdd:     {unix.RTM_NEWROUTE, unix.NLM_F_REQUEST | unix.NLM_F_CREATE | unix.NLM_F_EXCL},
+		rib.OpReplace: {unix.RTM_NEWROUTE, unix.NLM_F_REQUEST | unix.NLM_F_CREATE | unix.NLM_F_REPLACE},
+		rib.OpDelete:  {unix.RTM_DELROUTE, unix.NLM_F_REQUEST},
+	}[op]
+	if h.Type != want.typ || h.Flags != want.flags {
+		t.Fatalf("%v has the type %d and the flags %#x", op, h.Type, h.Flags)
+	}
+}
+
+// libraryRoute decodes a route message with the netlink library alone.
+func libraryRoute(t *testing.T, b []byte) (rib.Route, uint32) {
+	t.Helper()
+	msg := nl.DeserializeRtMsg(b)
+	r := rib.Route{Protocol: msg.Protocol, Kind: rib.Kind(msg.Type)}
+	table := uint32(msg.Table)
+	only := rib.Hop{Weight: 1, OnLink: msg.Flags&unix.RTNH_F_ONLINK != 0}
+	var dst netip.Addr
+	for _, a := range libraryAttrs(t, b[unix.SizeofRtMsg:]) {
+		switch a.Attr.Type {
+		case unix.RTA_DST:
+			dst = libraryAddr(t, a.Value)
+		case unix.RTA_TABLE:
+			table = binary.NativeEndian.Uint32(a.Value)
+		case unix.RTA_PRIORITY:
+			r.Metric = binary.NativeEndian.Uint32(a.Value)
+		case unix.RTA_PREFSRC:
+			r.PrefSrc = libraryAddr(t, a.Value)
+		case 30: // RTA_NH_ID, which the library does not know
+			r.NexthopID = binary.NativeEndian.Uint32(a.Value)
+		case unix.RTA_OIF:
+			only.Ifindex = int(binary.NativeEndian.Uint32(a.Value))
+		case unix.RTA_GATEWAY, unix.RTA_VIA:
+			only.Gateway = libraryGateway(t, a)
+		case unix.RTA_MULTIPATH:
+			r.Hops = libraryHops(t, a.Value)
+		default:
+			t.Fatalf("the attribute %d is not for us to write", a.Attr.Type)
+		}
+	}
+	if only.Ifindex != 0 || only.Gateway.IsValid() {
+		r.Hops = append(r.Hops, only)
+	}
+	r.Prefix = netip.PrefixFrom(dst, int(msg.Dst_len))
+	if family := nl.GetIPFamily(dst.AsSlice()); int(msg.Family) != family {
+		t.Fatalf("the family is %d, and %d by its prefix", msg.Family, family)
+	}
+	return r, table
+}
+
+func libraryAttrs(t *testing.T, b []byte) []syscall.NetlinkRouteAttr {
+	t.Helper()
+	attrs, err := nl.ParseRouteAttr(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return attrs
+}
+
+func libraryAddr(t *testing.T, b []byte) netip.Addr {
+	t.Helper()
+	a, ok := netip.AddrFromSlice(b)
+	if !ok {
+		t.Fatalf("an address of %d bytes", len(b))
+	}
+	return a
+}
+
+func libraryGateway(t *testing.T, a syscall.NetlinkRouteAttr) netip.Addr {
+	t.Helper()
+	if a.Attr.Type == unix.RTA_GATEWAY {
+		return libraryAddr(t, a.Value)
+	}
+	var via netlink.Via
+	if err := via.Decode(a.Value); err != nil || via.AddrFamily != unix.AF_INET6 {
+		t.Fatalf("%+v, %v", via, err)
+	}
+	return libraryAddr(t, via.Addr)
+}
+
+func libraryHops(t *testing.T, b []byte) (hops []rib.Hop) {
+	t.Helper()
+	for len(b) > 0 {
+		n := nl.DeserializeRtNexthop(b)
+		h := rib.Hop{
+			Ifindex: int(n.RtNexthop.Ifindex), Weight: uint16(n.RtNexthop.Hops) + 1,
+			OnLink: n.RtNexthop.Flags&unix.RTNH_F_ONLINK != 0,
+		}
+		size := int(n.RtNexthop.Len)
+		for _, a := range libraryAttrs(t, b[unix.SizeofRtNexthop:size]) {
+			h.Gateway = libraryGateway(t, a)
+		}
+		hops = append(hops, h)
+		b = b[size:]
+	}
+	return hops
+}
