@@ -246,8 +246,11 @@ func rewrite(all map[string]any, relayed map[int]vrf.Neighbor) {
 			// Or GoBGP would choose IPv4, after the alias.
 			section["afi-safis"] = []any{map[string]any{"config": map[string]any{"afi-safi-name": "ipv6-unicast"}}}
 		}
-		under(section, "ttl-security", "config")["enabled"] = false
-		under(section, "ebgp-multihop", "config")["enabled"] = false
+		// Whole, so that what the relay alone is to heed is no change to GoBGP,
+		// which would set it on its connection from the alias.
+		for _, key := range []string{"ttl-security", "ebgp-multihop"} {
+			section[key] = map[string]any{"config": map[string]any{"enabled": false}}
+		}
 	}
 }
 

@@ -125,6 +125,27 @@ func TestNeighborsInNamespaces(t *testing.T) {
 	}
 }
 
+// What the relay alone is to heed is no change to GoBGP, which would set it on a
+// connection of its own.
+func TestRelaysTTLIsNoChangeToGoBGP(t *testing.T) {
+	before, err := Parse("f.toml", []byte(relayedFile), sessionsBGP())
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure := strings.Replace(relayedFile, "  [neighbors.timers.config]",
+		"  [neighbors.ttl-security.config]\n    enabled = true\n    ttl-min = 255\n  [neighbors.timers.config]", 1)
+	after, err := Parse("f.toml", []byte(secure), sessionsBGP())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.Neighbors[0].TTLSecurity != 255 {
+		t.Errorf("the relay is told %d", after.Neighbors[0].TTLSecurity)
+	}
+	if diff := cmp.Diff(string(before.BGP), string(after.BGP)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestNeighborsInNamespacesErrors(t *testing.T) {
 	for _, tt := range []struct{ old, new, want string }{
 		{"    local-address = \"10.0.0.1\"\n    remote-port", "    remote-port", "f.toml:28: neighbors[0].config.netns: needs transport.config.local-address: write this router's address towards the neighbour inside the namespace"},
