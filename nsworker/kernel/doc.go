@@ -8,6 +8,10 @@
 // is put back or thrown away, and wait in Go's poller, so that a thousand
 // namespaces hold no thread.
 //
+// A monitor hears nothing of what its Conns write: a socket filter in the kernel
+// knows them by the range of their port ids. Conns write in batches with one
+// acknowledgement each, and share what routes have in common when they read.
+//
 // The namespace of a VRF is known by device and inode, not by name, and is
 // watched by inotify on the directory of its file and by poll on
 // /proc/self/mountinfo: a bind mount on a file that exists already gives no
