@@ -81,7 +81,7 @@ func (s *session) targetOf(prefix netip.Prefix, best *rib.Attrs, paths []rib.Pat
 		if !s.spec.Export.Match(p.Attrs) {
 			continue // an equal path that the policy leaves out forwards nothing
 		}
-		n := nexthop{addr: nexthopOf(p.Attrs), label: p.Label}
+		n := nexthop{addr: nexthopOf(p.Attrs)}
 		if p.Attrs.Source != "" && p.Attrs.Source != s.name {
 			n.source = p.Attrs.Source
 			if p.Attrs.Imported {

@@ -2,6 +2,7 @@ package nsworker
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -85,6 +86,10 @@ func (s snapshot) each(feed *rib.Feed, d vrf.Direction, yield func(rib.RouteStat
 		if paths := feed.Lookup(r.prefix); len(paths) > 0 {
 			buf = rib.Select(buf[:0], paths, s.maxPaths)
 			st.Best, st.Paths = buf[0], len(buf)
+			if r.state == rib.Unresolved && st.Best.Label != 0 && st.Best.Attrs.Source == "" {
+				// Not of the target's: it is shared by paths with other labels.
+				st.Reason = fmt.Sprintf("%s, and forwarding by its MPLS label, %d, is not supported", r.reason, st.Best.Label)
+			}
 		}
 		if !yield(st) {
 			return

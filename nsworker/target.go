@@ -66,7 +66,6 @@ type nexthop struct {
 	addr   netip.Addr
 	source string       // a leak: the VRF in whose table it is resolved
 	prefix netip.Prefix // a leak of an import: that VRF's own route for prefix
-	label  uint32
 }
 
 // appendKey appends what makes two targets different.
@@ -197,9 +196,6 @@ next:
 func (r *resolver) hops(n nexthop) ([]rib.Hop, error) {
 	if n.source == "" {
 		hops, _, err := r.view.Resolve(n.addr)
-		if err != nil && n.label != 0 {
-			return nil, fmt.Errorf("%w, and forwarding by its MPLS label, %d, is not supported", err, n.label)
-		}
 		return hops, err
 	}
 	from, ok := r.board.view(n.source)

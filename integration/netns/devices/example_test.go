@@ -36,14 +36,14 @@ func newTenants(t *testing.T) *tenants {
 	n.rtr.Sysctl("ipv6.conf.all.forwarding", "1")
 	n.rtr.Sysctl("ipv4.conf.all.rp_filter", "0")
 	n.rtr.Sysctl("ipv4.conf.default.rp_filter", "0")
-	n.red = n.customer("red", 1, 1000, "neighbor 192.168.1.1 passive")
-	n.blue = n.customer("blue", 2, 70000)
+	n.red = n.customer("red", "red", 1, 1000, "neighbor 192.168.1.1 passive")
+	n.blue = n.customer("blue", "blue", 2, 70000)
 	return n
 }
 
 // customer makes the VRF device of a tenant, and the customer behind it.
-func (n *tenants) customer(name string, number, table int, more ...string) *customer {
-	c := &customer{name: name, home: n.Namespace(name), number: number, table: table}
+func (n *tenants) customer(name, role string, number, table int, more ...string) *customer {
+	c := &customer{name: name, home: n.Namespace(role), number: number, table: table}
 	n.rtr.VRF(name, table)
 	n.Link(n.rtr, "lan-"+name, c.home, "eth0")
 	n.rtr.Batch(fmt.Sprintf("link set lan-%s master %s", name, name),

@@ -28,7 +28,7 @@ type FRR struct {
 func (n *Namespace) FRR(config string) *FRR {
 	n.lab.T.Helper()
 	// -n and -Z keep it from the kernel and from zebra.
-	return n.bgpd(config, "-n", "-Z")
+	return n.bgpd(config, "-n", "-Z", "-S")
 }
 
 // Router starts zebra and bgpd with a configuration: FRR with the kernel's
@@ -45,7 +45,7 @@ func (n *Namespace) Router(config string) *FRR {
 		}
 		return ""
 	})
-	return n.bgpd(config, "-z", server)
+	return n.bgpd(config, "-S", "-z", server)
 }
 
 func (n *Namespace) bgpd(config string, args ...string) *FRR {
@@ -69,9 +69,16 @@ func (n *Namespace) frr(program, config string, args ...string) (*Process, strin
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		n.lab.T.Fatalf("make a directory for %s: %v", program, err)
 	}
-	file := n.lab.File("frr-"+n.Role+"/"+program+".conf", config)
-	// -P 0 keeps it from opening a telnet port, -S from changing its user.
-	argv := append([]string{filepath.Join(frrPrograms, program), "-S", "-P", "0", "-f", file,
+	// zebra, other than bgpd, insists on being FRR's own user.
+	if err := os.Chmod(dir, 0o777); err != nil {
+		n.lab.T.Fatalf("open the directory of %s: %v", program, err)
+	}
+	file := os.DevNull
+	if config != "" {
+		file = n.lab.File("frr-"+n.Role+"/"+program+".conf", config)
+	}
+	// -P 0 keeps it from opening a telnet port.
+	argv := append([]string{filepath.Join(frrPrograms, program), "-P", "0", "-f", file,
 		"--vty_socket", dir, "-i", filepath.Join(dir, program+".pid"), "--log", "stdout"}, args...)
 	p := n.Start(program+" in "+n.Role, argv...)
 	// It prepares a directory for the story of its crash, and leaves it where it
@@ -88,7 +95,7 @@ func (n *Namespace) frr(program, config string, args ...string) (*Process, strin
 }
 
 func (f *FRR) run(commands ...string) (string, error) {
-	args := []string{"--vty_socket", f.socket, "-d", "bgpd"}
+	args := []string{"--vty_socket", f.socket}
 	for _, c := range commands {
 		args = append(args, "-c", c)
 	}
@@ -102,6 +109,16 @@ func (f *FRR) run(commands ...string) (string, error) {
 		err = fmt.Errorf("vtysh: %w: %s", err, &complaint)
 	}
 	return string(out), err
+}
+
+// Ask runs a command of vtysh and returns what it prints.
+func (f *FRR) Ask(command string) string {
+	f.lab.T.Helper()
+	out, err := f.run(command)
+	if err != nil {
+		f.lab.T.Fatalf("%s: %v: %s", command, err, out)
+	}
+	return out
 }
 
 // Configure runs commands in configuration mode, a line each.
@@ -160,10 +177,7 @@ func (f *FRR) RouteTargets(family, rd, prefix string) string {
 
 func (f *FRR) show(command string, into any) {
 	f.lab.T.Helper()
-	out, err := f.run(command)
-	if err != nil {
-		f.lab.T.Fatalf("%s: %v: %s", command, err, out)
-	}
+	out := f.Ask(command)
 	if strings.TrimSpace(out) == "" {
 		return // FRR prints nothing at all where there is no such prefix
 	}

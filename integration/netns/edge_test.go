@@ -1,0 +1,68 @@
+package netns_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
+)
+
+// A VPN path's label is shown, and kept. One whose nexthop is in the VRF is
+// forwarded as plain IP; one that needs its label, because the nexthop is in the
+// provider's network, is unresolved and says so, and is no kernel route.
+func TestLabels(t *testing.T) {
+	t.Parallel()
+	n := newTenants(t)
+	n.start(n.both())
+	n.policies(
+		policy{name: "A", rts: rdA, hop4: via0v4, hop6: via0v6},
+		policy{name: "FAR", rts: rdA, hop4: upAddr, hop6: "2001:db8::2"},
+	)
+	network := func(no string, i, label int, policy string) {
+		n.peer.Configure("router bgp 65100",
+			"address-family ipv4 vpn", fmt.Sprintf("%snetwork %s rd 65100:1 label %d %s", no, vpn4(i), label, policy4(policy, "4")), "exit-address-family",
+			"address-family ipv6 vpn", fmt.Sprintf("%snetwork %s rd 65100:1 label %d %s", no, vpn6(i), label, policy4(policy, "6")), "exit-address-family")
+	}
+	network("", 1, 101, "A")
+	network("", 2, 102, "FAR")
+	network("", 3, 103, "FAR") // the same nexthop, another label
+	n.a.WaitOwn(lab.Main, over(0, 1)...)
+	states := func() []string {
+		var lines []string
+		for _, r := range n.daemon.RouteStates("export", "--vrf", "vrf-a") {
+			why := ""
+			if strings.Contains(r.Reason, "MPLS") && strings.Contains(r.Reason, fmt.Sprint(r.Label)) {
+				why = ", and says which label it needs"
+			}
+			if r.Label == 0 {
+				continue // the VRF's own imports
+			}
+			lines = append(lines, fmt.Sprintf("%s label %d %s%s", r.Prefix, r.Label, r.State, why))
+		}
+		return lines
+	}
+	lab.WaitEqual(t, "the routes of vrf-a", []string{
+		vpn4(1) + " label 101 installed",
+		vpn4(2) + " label 102 unresolved, and says which label it needs",
+		vpn4(3) + " label 103 unresolved, and says which label it needs",
+		vpn6(1) + " label 101 installed",
+		vpn6(2) + " label 102 unresolved, and says which label it needs",
+		vpn6(3) + " label 103 unresolved, and says which label it needs",
+	}, states)
+	lab.Equal(t, "routes of the daemon in a", 2, len(n.a.OwnEverywhere()))
+	n.onlyTenants()
+
+	t.Log("one that needs its label takes the place of one that does not")
+	network("no ", 1, 101, "")
+	network("", 1, 111, "FAR")
+	n.a.WaitOwn(lab.Main)
+	n.onlyTenants()
+}
+
+func policy4(name, family string) string {
+	if name == "" {
+		return ""
+	}
+	return "route-map " + name + family
+}
