@@ -120,24 +120,28 @@ func prefix4(i int) string { return fmt.Sprintf("%d.%d.%d.0/24", 20+i>>16, i>>8&
 func prefix6(i int) string { return fmt.Sprintf("2001:db8:%x::/48", 0x1000+i) }
 
 // send writes the routes that BIRD sends from its next start or configuration on.
-func (w *network) send(four, six []int, attributes ...string) {
+func (w *network) send(four, six []int) {
 	w.T.Helper()
-	var b4, b6 strings.Builder
-	more := strings.Join(attributes, " ")
-	for _, i := range four {
-		fmt.Fprintf(&b4, "route %s via 10.0.0.2 { bgp_next_hop = 10.0.1.2; %s };\n", prefix4(i), more)
-	}
+	var six6 strings.Builder
 	for _, i := range six {
-		fmt.Fprintf(&b6, "route %s via 2001:db8::2 { bgp_next_hop = 2001:db8:1::2; %s };\n", prefix6(i), more)
+		fmt.Fprintf(&six6, "route %s via 2001:db8::2 { bgp_next_hop = 2001:db8:1::2; };\n", prefix6(i))
 	}
-	w.File("four.conf", b4.String())
-	w.File("six.conf", b6.String())
+	w.File("four.conf", birdRoutes4(four))
+	w.File("six.conf", six6.String())
+}
+
+func birdRoutes4(four []int) string {
+	var b strings.Builder
+	for _, i := range four {
+		fmt.Fprintf(&b, "route %s via 10.0.0.2 { bgp_next_hop = 10.0.1.2; };\n", prefix4(i))
+	}
+	return b.String()
 }
 
 // resend has BIRD send these routes instead of what it sends.
-func (w *network) resend(four, six []int, attributes ...string) {
+func (w *network) resend(four, six []int) {
 	w.T.Helper()
-	w.send(four, six, attributes...)
+	w.send(four, six)
 	w.bird.Reconfigure(birdConfig)
 }
 

@@ -46,8 +46,9 @@ func TestFault02SweepAfterEndOfRIB(t *testing.T) {
 	}
 	began := time.Now()
 	w.bird.Show("enable v4")
-	w.wait(all(routes)[gone:], all(routes6)[gone:])
+	w.oracle.Wait(lab.Main, model(all(routes)[gone:], all(routes6)[gone:]), limit())
 	took := time.Since(began)
+	w.atRest(routes + routes6 - 2*gone)
 	deleted := 0
 	for _, e := range w.rtr.Since(mark) {
 		if !e.Deleted {
