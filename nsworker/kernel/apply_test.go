@@ -21,7 +21,7 @@ import (
 type outcome struct {
 	name string
 	// make returns the change with number n and what must come of it.
-	make func(n int) (c rib.Change, want error, text string)
+	make func(n int) (c rib.Change, text string, want error)
 }
 
 var errLocal = errors.New("refused before the kernel is asked")
@@ -32,34 +32,34 @@ func outcomes() []outcome {
 	prefix := func(n int) string { return nthPrefix(n, n%2 == 1).String() }
 	gateway := func(n int) rib.Hop { return via([]string{"192.0.2.2", "2001:db8::2"}[n%2]) }
 	return []outcome{
-		{"done", func(n int) (rib.Change, error, string) { return add(route(prefix(n), gateway(n))), nil, "" }},
-		{"bad gateway", func(n int) (rib.Change, error, string) {
+		{"done", func(n int) (rib.Change, string, error) { return add(route(prefix(n), gateway(n))), "", nil }},
+		{"bad gateway", func(n int) (rib.Change, string, error) {
 			if n%2 == 1 {
-				return add(route(prefix(n), via("2001:dead::1"))), unix.EHOSTUNREACH, ""
+				return add(route(prefix(n), via("2001:dead::1"))), "", unix.EHOSTUNREACH
 			}
-			return add(route(prefix(n), via("203.0.113.9"))), unix.ENETUNREACH, "Nexthop has invalid gateway"
+			return add(route(prefix(n), via("203.0.113.9"))), "Nexthop has invalid gateway", unix.ENETUNREACH
 		}},
-		{"taken", func(n int) (rib.Change, error, string) { return add(route("10.99.0.0/16")), rib.ErrExists, "" }},
-		{"no such object", func(n int) (rib.Change, error, string) {
+		{"taken", func(n int) (rib.Change, string, error) { return add(route("10.99.0.0/16")), "", rib.ErrExists }},
+		{"no such object", func(n int) (rib.Change, string, error) {
 			r := route(prefix(n))
 			r.Kind, r.NexthopID = rib.KindUnicast, 0x4fffffff
-			return add(r), unix.EINVAL, "Nexthop id does not exist"
+			return add(r), "Nexthop id does not exist", unix.EINVAL
 		}},
-		{"gone already", func(n int) (rib.Change, error, string) {
-			return rib.Change{Op: rib.OpDelete, Route: route(prefix(n))}, nil, ""
+		{"gone already", func(n int) (rib.Change, string, error) {
+			return rib.Change{Op: rib.OpDelete, Route: route(prefix(n))}, "", nil
 		}},
-		{"no metric", func(n int) (rib.Change, error, string) {
+		{"no metric", func(n int) (rib.Change, string, error) {
 			r := route(prefix(n))
 			r.Metric = 0
-			return add(r), errLocal, "the metric is 0"
+			return add(r), "the metric is 0", errLocal
 		}},
-		{"many hops", func(n int) (rib.Change, error, string) {
+		{"many hops", func(n int) (rib.Change, string, error) {
 			r := route(nthPrefix(n, false).String())
 			r.Kind = rib.KindUnicast
 			for i := range 200 { // 3 KiB: a batch of these is split by its size
 				r.Hops = append(r.Hops, via(fmt.Sprintf("192.0.2.%d", 2+i)))
 			}
-			return add(r), nil, ""
+			return add(r), "", nil
 		}},
 	}
 }
@@ -72,7 +72,7 @@ func checkBatch(t *testing.T, c *Conn, ns string, all []outcome, picked []int) {
 	texts := make([]string, len(picked))
 	var in []rib.Change
 	for n, k := range picked {
-		changes[n], wants[n], texts[n] = all[k].make(n)
+		changes[n], texts[n], wants[n] = all[k].make(n)
 		if changes[n].Op == rib.OpAdd && wants[n] == nil {
 			in = append(in, rib.Change{Op: rib.OpDelete, Route: changes[n].Route})
 		}
@@ -86,7 +86,7 @@ func checkBatch(t *testing.T, c *Conn, ns string, all []outcome, picked []int) {
 		bad := (got == nil) != (wants[n] == nil)
 		if !bad && got != nil {
 			fromKernel := errors.As(got, &e)
-			bad = fromKernel == (wants[n] == errLocal) || fromKernel && !errors.Is(got, wants[n]) ||
+			bad = fromKernel == errors.Is(wants[n], errLocal) || fromKernel && !errors.Is(got, wants[n]) ||
 				fromKernel && e.Route.Prefix != changes[n].Route.Prefix || !strings.Contains(got.Error(), texts[n])
 		}
 		if bad {

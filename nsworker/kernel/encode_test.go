@@ -187,8 +187,8 @@ func libraryHops(t *testing.T, b []byte) (hops []rib.Hop) {
 	for len(b) > 0 {
 		n := nl.DeserializeRtNexthop(b)
 		h := rib.Hop{
-			Ifindex: int(n.RtNexthop.Ifindex), Weight: uint16(n.RtNexthop.Hops) + 1,
-			OnLink: n.RtNexthop.Flags&unix.RTNH_F_ONLINK != 0,
+			Ifindex: int(n.Ifindex), Weight: uint16(n.Hops) + 1,
+			OnLink: n.Flags&unix.RTNH_F_ONLINK != 0,
 		}
 		size := int(n.RtNexthop.Len)
 		for _, a := range libraryAttrs(t, b[unix.SizeofRtNexthop:size]) {

@@ -217,7 +217,7 @@ func (s *sock) recv(fd uintptr) bool {
 		buf = nil
 	}
 	s.in.buf, s.in.n, s.in.err = buf, n, err
-	return err != unix.EAGAIN && err != unix.EINTR
+	return !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR)
 }
 
 func fromKernel(a unix.Sockaddr) bool {
@@ -256,7 +256,7 @@ func (s *sock) send(b []byte) error {
 // trySend is one attempt of send, and tells whether that is over.
 func (s *sock) trySend(fd uintptr) bool {
 	s.out.err = unix.Sendto(int(fd), s.out.b, 0, &s.out.to)
-	return s.out.err != unix.EAGAIN && s.out.err != unix.EINTR
+	return !errors.Is(s.out.err, unix.EAGAIN) && !errors.Is(s.out.err, unix.EINTR)
 }
 
 // reserve makes the next n sequence numbers follow each other without a gap.
