@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // adopt takes in a whole reading of the table: what is ours there, what is
@@ -25,12 +26,16 @@ func (s *session) adopt(t rib.Table) {
 	s.reresolve()
 	for prefix, e := range s.entries {
 		if _, there := mine[prefix]; !there {
+			if e.have != nil {
+				s.seen(e, vrf.Missing)
+			}
 			s.hold(e, nil)
 			if e.state == rib.Stale {
 				s.set(prefix, e, 0, "")
 			}
 		}
 		s.settle(prefix, e)
+		s.drift(prefix, e)
 	}
 	s.importAll()
 }
@@ -40,6 +45,7 @@ func (s *session) adopt(t rib.Table) {
 // metric in use counts and the other is extra.
 func (s *session) sort(routes []rib.Route) (foreign []rib.Route, mine map[netip.Prefix]rib.Route) {
 	mine = make(map[netip.Prefix]rib.Route, len(s.entries))
+	known := len(s.extra)
 	s.extra = s.extra[:0]
 	for _, r := range routes {
 		if !s.own(r) {
@@ -54,6 +60,7 @@ func (s *session) sort(routes []rib.Route) (foreign []rib.Route, mine map[netip.
 		}
 		mine[r.Prefix] = r
 	}
+	s.strangers(max(0, len(s.extra)-known))
 	return foreign, mine
 }
 
@@ -69,7 +76,17 @@ func (s *session) found(r rib.Route) {
 		}
 	}
 	if have := forwardingOf(r); !e.have.same(have) {
+		s.differs(e)
 		s.hold(e, have)
+	}
+}
+
+// differs notes that the table has another route of ours than it should.
+func (s *session) differs(e *entry) {
+	if e.have == nil {
+		s.seen(e, vrf.Strange)
+	} else {
+		s.seen(e, vrf.Altered)
 	}
 }
 
@@ -173,23 +190,30 @@ func (s *session) heedOwn(ev rib.RouteEvent) {
 	case e == nil:
 		e = &entry{}
 		s.entries[prefix] = e
+		s.differs(e)
 		s.hold(e, forwardingOf(ev.Route))
 	case e.have != nil && e.have.metric != ev.Route.Metric:
 		if !ev.Deleted {
 			s.extra = append(s.extra, ev.Route)
+			s.strangers(1)
 		}
 		return
 	case ev.Deleted:
+		if e.have != nil {
+			s.seen(e, vrf.Missing)
+		}
 		s.hold(e, nil)
 		if e.state == rib.Stale {
 			s.set(prefix, e, 0, "")
 		}
 	default:
 		if have := forwardingOf(ev.Route); !e.have.same(have) {
+			s.differs(e)
 			s.hold(e, have)
 		}
 	}
 	s.settle(prefix, e)
+	s.drift(prefix, e)
 }
 
 // publish shows the VRF's view to those it leaks into.

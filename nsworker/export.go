@@ -18,6 +18,8 @@ type entry struct {
 	state  rib.State
 	reason string // of Filtered, Conflict, OverQuota and Failed
 	counts bool   // holds a place in the quota
+	seen   uint8  // 1 + the vrf.Drift that a reading showed just now; 0: none
+	drift  uint8  // the same, counted and not mended yet
 }
 
 // want is what should be in the kernel.
@@ -150,6 +152,7 @@ func (s *session) settle(prefix netip.Prefix, e *entry) {
 	switch {
 	case want == nil && e.have == nil:
 		delete(s.due, prefix)
+		s.mended(e)
 		if tg == nil && (e.state == 0 || e.state == rib.Stale) {
 			s.forget(prefix, e)
 		}
@@ -159,6 +162,7 @@ func (s *session) settle(prefix netip.Prefix, e *entry) {
 		}
 		s.set(prefix, e, rib.Installed, "")
 		delete(s.due, prefix)
+		s.mended(e)
 	default:
 		s.due[prefix] = struct{}{}
 	}
@@ -237,7 +241,11 @@ func (s *session) write(ctx context.Context) error {
 	}
 	s.unconfirmed = 0
 	for i, c := range changes {
+		s.tally(c.Op, errs[i])
 		s.wrote(prefixes[i], c, errs[i])
+	}
+	if len(s.extra) == 0 {
+		s.strangersGone()
 	}
 	return nil
 }
@@ -253,7 +261,8 @@ func (s *session) unknown(ctx context.Context, err error) error {
 		return fmt.Errorf("write routes, %d times in a row: %w", s.unconfirmed, err)
 	}
 	s.doubt("write")
-	s.read = false
+	s.totals.Unconfirmed++
+	s.read, s.trusted = false, false
 	return nil
 }
 
@@ -326,7 +335,7 @@ func (s *session) wrote(prefix netip.Prefix, c rib.Change, err error) {
 	e := s.entries[prefix]
 	if e == nil { // an extra route
 		if err != nil {
-			s.doubt("delete refused")
+			s.doubt("refused")
 		}
 		return
 	}

@@ -46,8 +46,10 @@ func (s *session) announce(ctx context.Context) error {
 	s.announceFailures = 0
 	for _, c := range changes {
 		if c.Withdraw {
+			s.totals.Withdrawn++
 			delete(s.announced, c.Prefix)
 		} else {
+			s.totals.Announced++
 			s.announced[c.Prefix] = c.Announcement
 		}
 	}

@@ -221,6 +221,7 @@ func (o *objects) confirm(c rib.Change) {
 		o.known[c.Nexthop.ID] = c.Nexthop
 	}
 	o.litter = true
+	o.worker.totals.Objects++
 }
 
 // writeObjects brings the groups of the due targets about, before any route
@@ -337,7 +338,7 @@ func (s *session) discard(ctx context.Context, changes []rib.Change) error {
 	o := &s.objects
 	for i, c := range changes {
 		if errs[i] != nil {
-			s.doubt("nexthop refused")
+			s.doubt("refused")
 			continue
 		}
 		id := c.Nexthop.ID

@@ -1,8 +1,8 @@
 package nsworker
 
 import (
+	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -12,7 +12,7 @@ import (
 // tell reports the VRF's state where it differs from what was told last.
 func (s *session) tell() {
 	st := s.status()
-	if reflect.DeepEqual(st, s.told) {
+	if t := s.told; st.State == t.State && st.Reason == t.Reason && st.Table == t.Table && st.Counts == t.Counts && st.Totals == t.Totals {
 		return
 	}
 	s.told = st
@@ -21,7 +21,7 @@ func (s *session) tell() {
 
 func (s *session) status() vrf.Status {
 	prefixes, waiting := s.feed.Len()
-	st := vrf.Status{Table: s.resolver.view.Where.Table, State: vrf.Syncing, Counts: vrf.Counts{
+	st := vrf.Status{Table: s.resolver.view.Where.Table, State: vrf.Syncing, Totals: s.totals, Counts: vrf.Counts{
 		Paths:      prefixes,
 		Imported:   len(s.announced),
 		Installed:  s.counts[rib.Installed],
@@ -61,4 +61,20 @@ func (s *session) trouble() string {
 		parts = append(parts, "announcements are not taken by BGP")
 	}
 	return strings.Join(parts, ", ")
+}
+
+// tally counts the kernel's answer to one change of a route.
+func (s *session) tally(op rib.Op, err error) {
+	switch {
+	case errors.Is(err, rib.ErrExists):
+		s.totals.Conflicts++
+	case err != nil:
+		s.totals.Refused++
+	case op == rib.OpAdd:
+		s.totals.Added++
+	case op == rib.OpReplace:
+		s.totals.Replaced++
+	case op == rib.OpDelete:
+		s.totals.Deleted++
+	}
 }

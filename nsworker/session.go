@@ -47,6 +47,11 @@ type session struct {
 	slow   schedule
 	told   vrf.Status // what was reported last
 
+	trusted  bool // what is known to be in the table was read, or confirmed
+	drifting int  // entries whose drift is not mended yet
+	strange  int  // routes of extra that nobody here wrote
+	askings  []*asking
+
 	unconfirmed      int // batches in a row whose outcome is not known
 	announceFailures int // Announce calls in a row that failed
 	announceRetry    time.Time
@@ -118,7 +123,7 @@ func (s *session) run(ctx context.Context) error {
 		case spec := <-s.specs:
 			s.reconfigure(spec)
 		case q := <-s.queries:
-			q.answer <- s.snapshot(q.direction)
+			q(s)
 		case <-timer.C:
 		}
 		if err := s.work(ctx); err != nil {
@@ -128,6 +133,7 @@ func (s *session) run(ctx context.Context) error {
 			return err
 		}
 		s.tell()
+		s.answer()
 	}
 }
 
@@ -186,11 +192,13 @@ func (s *session) work(ctx context.Context) error {
 // known stays, and it is tried again.
 func (s *session) reconcile(ctx context.Context) error {
 	reason := s.resync.reason
+	s.totals.Resyncs[vrf.ResyncOf(reason)]++
 	t, err := s.table.Read(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
 			return err
 		}
+		s.totals.ReadFailures++
 		s.resync.failures++
 		if s.resync.failures >= readFailures {
 			return fmt.Errorf("read the table (%s), %d times in a row: %w", reason, s.resync.failures, err)
@@ -201,7 +209,10 @@ func (s *session) reconcile(ctx context.Context) error {
 	}
 	s.resync.done()
 	s.read = true
+	before := s.count()
 	s.adopt(t)
+	s.readFor(before)
+	s.trusted = true
 	if s.spec.ResyncInterval > 0 {
 		s.slow.when = time.Now().Add(s.spec.ResyncInterval)
 	}
@@ -255,7 +266,7 @@ func (s *session) reconfigure(spec vrf.Spec) {
 // table leaves its old one behind, and nobody else would clean it.
 func (s *session) gone(ctx context.Context, what string) error {
 	s.log.Info("the VRF's table is gone", "what", what)
-	s.report(vrf.Status{State: vrf.Pending, Reason: what + " is gone"})
+	s.report(vrf.Status{State: vrf.Pending, Reason: what + " is gone", Totals: s.totals})
 	if err := s.removeOwn(ctx); err != nil {
 		s.log.Info("routes in the old table could not be removed", "err", err)
 	}

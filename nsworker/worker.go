@@ -26,19 +26,16 @@ type Worker struct {
 	log     *slog.Logger
 	report  vrf.Report
 	name    string
-	specs   chan vrf.Spec // holds the newest one that the loop has not taken yet
-	queries chan query
-	wakes   chan struct{} // the board's: a VRF that leaks into this one changed
+	specs   chan vrf.Spec       // holds the newest one that the loop has not taken yet
+	queries chan func(*session) // run by the loop's goroutine; nil: there is no table
+	ended   chan struct{}       // closed when Run returns
+	wakes   chan struct{}       // the board's: a VRF that leaks into this one changed
 
 	// What follows belongs to the goroutine of Run.
-	spec vrf.Spec
-	feed *rib.Feed
-}
-
-// query asks the loop's goroutine for a snapshot of the routes.
-type query struct {
-	direction vrf.Direction
-	answer    chan<- snapshot
+	spec   vrf.Spec
+	feed   *rib.Feed
+	absent string // what the VRF waits for while it has no table
+	totals vrf.Totals
 }
 
 var errGone = errors.New("the binding is gone")
@@ -51,7 +48,8 @@ func New(d Deps, spec vrf.Spec, report vrf.Report) *Worker {
 		report:  report,
 		name:    spec.Name,
 		specs:   make(chan vrf.Spec, 1),
-		queries: make(chan query),
+		queries: make(chan func(*session)),
+		ended:   make(chan struct{}),
 		wakes:   make(chan struct{}, 1),
 		spec:    spec,
 	}
@@ -74,6 +72,7 @@ func (w *Worker) Reconfigure(spec vrf.Spec) {
 
 // Run implements vrf.Worker.
 func (w *Worker) Run(ctx context.Context) error {
+	defer close(w.ended)
 	feed, err := w.deps.BGP.Feed(w.name)
 	if err != nil {
 		return fmt.Errorf("subscribe to BGP: %w", err)
@@ -110,6 +109,7 @@ func (w *Worker) serve(ctx context.Context, table Table) (err error) {
 		}
 		s.unfollowAll()
 		s.objects.close()
+		s.abandon()
 	}()
 	return s.run(ctx)
 }
@@ -139,7 +139,8 @@ func (w *Worker) open(ctx context.Context) (Table, error) {
 			return nil, fmt.Errorf("open %s: %w", w.spec.Binding, err)
 		}
 		reason := absence(err)
-		w.report(vrf.Status{State: vrf.Pending, Reason: reason})
+		w.absent = reason
+		w.report(vrf.Status{State: vrf.Pending, Reason: reason, Totals: w.totals})
 		if first {
 			w.log.Info("waiting for the VRF's table", "reason", reason)
 			// Interfaces that are gone announce nothing.
@@ -175,7 +176,7 @@ func (w *Worker) await(ctx context.Context, changed <-chan struct{}) bool {
 			return true
 		case w.spec = <-w.specs:
 		case q := <-w.queries:
-			q.answer <- snapshot{}
+			q(nil)
 		}
 	}
 }
@@ -235,17 +236,34 @@ func (w *Worker) takesRoutesOut(ctx context.Context) bool {
 
 // Routes implements vrf.Worker.
 func (w *Worker) Routes(ctx context.Context, d vrf.Direction, yield func(rib.RouteStatus) bool) error {
-	answer := make(chan snapshot, 1)
-	select {
-	case w.queries <- query{d, answer}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	var snap snapshot
+	if err := w.ask(ctx, func(s *session) {
+		if s != nil {
+			snap = s.snapshot(d)
+		}
+	}); err != nil {
+		return err
 	}
-	select {
-	case s := <-answer:
-		s.each(w.feed, d, yield)
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	snap.each(w.feed, d, yield)
+	return nil
 }
+
+// ask has the loop's goroutine run f between two of its turns, and waits for
+// that. f is given nil while the VRF has no table.
+func (w *Worker) ask(ctx context.Context, f func(*session)) error {
+	ran := make(chan struct{})
+	q := func(s *session) { defer close(ran); f(s) }
+	select {
+	case w.queries <- q:
+	case <-w.ended:
+		return errEnded
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	<-ran // the loop took it, and does nothing else meanwhile
+	return nil
+}
+
+// pending is the error of asking for a table that is not there. It is called by
+// the loop's goroutine.
+func (w *Worker) pending() error { return fmt.Errorf("%w: %s", vrf.ErrPending, w.absent) }

@@ -43,6 +43,7 @@ type keeper struct {
 	worker    Worker // nil while none runs
 	life      int    // of the worker: a report of an earlier one is void
 	status    Status
+	past      Totals // of the workers before the one that runs
 }
 
 func newKeeper(s *Supervisor, spec Spec, restarts int, after []*keeper) *keeper {
@@ -196,6 +197,7 @@ func (k *keeper) work(ctx context.Context) error {
 	k.mu.Lock()
 	k.life++
 	life, spec := k.life, k.spec
+	k.past = k.status.Totals
 	k.mu.Unlock()
 	k.set(func(st *Status) {
 		st.State, st.Reason, st.Retry = Syncing, "", time.Time{}
@@ -246,11 +248,13 @@ func (k *keeper) reconfigure(spec Spec) {
 // report takes in what a worker says of itself.
 func (k *keeper) report(life int, said Status) {
 	k.update(func(st *Status) bool {
-		same := said.State == st.State && said.Reason == st.Reason && said.Table == st.Table && said.Counts == st.Counts
+		totals := k.past.Plus(said.Totals)
+		same := said.State == st.State && said.Reason == st.Reason && said.Table == st.Table &&
+			said.Counts == st.Counts && totals == st.Totals
 		if life != k.life || same {
 			return false
 		}
-		st.State, st.Reason, st.Table, st.Counts = said.State, said.Reason, said.Table, said.Counts
+		st.State, st.Reason, st.Table, st.Counts, st.Totals = said.State, said.Reason, said.Table, said.Counts, totals
 		return true
 	})
 }

@@ -75,4 +75,5 @@ type Status struct {
 	Restarts int       // of the worker, since the VRF was configured
 	Table    uint32    // the table in use; 0 while there is none
 	Counts   Counts
+	Totals   Totals
 }

@@ -93,6 +93,13 @@ func (a *actor) Routes(ctx context.Context, d Direction, yield func(rib.RouteSta
 	return nil
 }
 
+func (a *actor) Resync(context.Context) (Repair, error) {
+	if a.spec.Binding.Netns != "" {
+		return Repair{}, ErrPending
+	}
+	return Repair{Own: 1, Found: Drifts{Missing: 2}}, nil
+}
+
 // play runs a supervisor inside a bubble of fake time while act acts, then ends
 // it with cause, and returns what Run returned and what was logged.
 func play(t *testing.T, s *stage, cause error, act func(*testing.T, *Supervisor)) (log string, err error) {

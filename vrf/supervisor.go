@@ -21,6 +21,10 @@ var ErrUnknown = errors.New("no such VRF")
 // there is none: it failed and waits for its next start, or has not started.
 var ErrNotRunning = errors.New("its worker does not run")
 
+// ErrPending is matched by the error of asking for a table while the VRF has
+// none.
+var ErrPending = errors.New("it has no table now")
+
 // ErrStopped is returned by Apply once Run has ended.
 var ErrStopped = errors.New("the supervisor has ended")
 
@@ -219,6 +223,22 @@ func (s *Supervisor) Changed() <-chan struct{} {
 // prefix, until it returns false. The error matches ErrUnknown or ErrNotRunning
 // where there is no worker to ask.
 func (s *Supervisor) Routes(ctx context.Context, name string, d Direction, yield func(rib.RouteStatus) bool) error {
+	return s.ask(name, "list routes", func(w Worker) error { return w.Routes(ctx, d, yield) })
+}
+
+// Resync has the worker of a VRF read its table again now, and waits until what
+// differed is put right. Its errors match as those of Routes, and ErrPending
+// where the VRF has no table.
+func (s *Supervisor) Resync(ctx context.Context, name string) (r Repair, err error) {
+	err = s.ask(name, "resync", func(w Worker) (err error) {
+		r, err = w.Resync(ctx)
+		return err
+	})
+	return r, err
+}
+
+// ask calls f with the worker of a VRF.
+func (s *Supervisor) ask(name, what string, f func(Worker) error) error {
 	k := s.find(name)
 	if k == nil {
 		return fmt.Errorf("VRF %q: %w", name, ErrUnknown)
@@ -227,8 +247,8 @@ func (s *Supervisor) Routes(ctx context.Context, name string, d Direction, yield
 	if w == nil {
 		return fmt.Errorf("VRF %q: %w: %s", name, ErrNotRunning, k.snapshot().Reason)
 	}
-	if err := guard(func() error { return w.Routes(ctx, d, yield) }); err != nil {
-		return fmt.Errorf("VRF %q: list routes: %w", name, err)
+	if err := guard(func() error { return f(w) }); err != nil {
+		return fmt.Errorf("VRF %q: %s: %w", name, what, err)
 	}
 	return nil
 }

@@ -335,3 +335,50 @@ func TestMayShareTable(t *testing.T) {
 		}
 	}
 }
+
+func TestResync(t *testing.T) {
+	s := newStage()
+	_, err := play(t, s, ErrExit, func(t *testing.T, sup *Supervisor) {
+		apply(t, sup, red, blue)
+		if got, err := sup.Resync(t.Context(), "red"); err != nil || got.Found.Sum() != 2 {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if _, err := sup.Resync(t.Context(), "blue"); !errors.Is(err, ErrPending) || !strings.Contains(err.Error(), `"blue"`) {
+			t.Errorf("without a table: %v", err)
+		}
+		if _, err := sup.Resync(t.Context(), "green"); !errors.Is(err, ErrUnknown) {
+			t.Errorf("unknown: %v", err)
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// What a worker did is added to what those before it did.
+func TestTotalsOutliveAWorker(t *testing.T) {
+	s := newStage()
+	s.play("red", func(ctx context.Context, start int, report Report) error {
+		did := Totals{Added: 2, Found: Drifts{Altered: 1}}
+		did.Resyncs[ResyncOf("link")]++
+		did.Latency.Observe(3*time.Millisecond, 2)
+		report(Status{State: Ready, Totals: did})
+		if start < 3 {
+			return errors.New("trouble")
+		}
+		<-ctx.Done()
+		return nil
+	})
+	_, err := play(t, s, ErrExit, func(t *testing.T, sup *Supervisor) {
+		apply(t, sup, red)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		got := get(t, sup, "red").Totals
+		if got.Added != 6 || got.Found.Sum() != 3 || got.Resyncs[ResyncLink] != 3 || got.Latency.Counts[2] != 6 || got.Latency.Sum != 18*time.Millisecond {
+			t.Errorf("%+v", got)
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -32,11 +32,15 @@ type Worker interface {
 	// until it returns false. It reads a snapshot, and may be called from any
 	// goroutine while Run runs; it ends with ctx.
 	Routes(ctx context.Context, d Direction, yield func(rib.RouteStatus) bool) error
+	// Resync reads the table again now, puts right what differs, and returns
+	// when that is done. It may be called as Routes may. Where the VRF has no
+	// table the error matches ErrPending.
+	Resync(ctx context.Context) (Repair, error)
 }
 
 // Report tells the supervisor how a worker fares. It may be called from any
-// goroutine and does not block. Of the Status only State, Reason, Table and
-// Counts are read; the supervisor keeps the rest.
+// goroutine and does not block. Of the Status only State, Reason, Table, Counts
+// and Totals (this worker's) are read; the supervisor keeps the rest.
 type Report func(Status)
 
 // Factory makes a worker for one start of a VRF.

@@ -1,0 +1,114 @@
+package vrf
+
+// Drift is how an own route of the table differs from what the worker knows to
+// have written.
+type Drift uint8
+
+// The kinds of drift.
+const (
+	Missing Drift = iota // it is gone: written again
+	Altered              // it is other than written: put right
+	Strange              // it has our protocol, and we did not write it: deleted
+	drifts
+)
+
+func (d Drift) String() string {
+	return [...]string{"missing", "altered", "strange"}[d]
+}
+
+// Drifts counts by Drift.
+type Drifts [drifts]uint64
+
+// Sum is the number of all kinds together.
+func (d Drifts) Sum() (n uint64) {
+	for _, v := range d {
+		n += v
+	}
+	return n
+}
+
+// Repair is what a reading of a VRF's table found, and what became of it.
+type Repair struct {
+	Own, Foreign int // routes of the table that are ours, and others, afterwards
+	Found        Drifts
+	Unmended     int // of Found: what could not be put right, a conflict for example
+	Objects      int // nexthop objects that were written or deleted
+	Announced    int // announcements to BGP that were made or taken back
+}
+
+// Resync is why a table was read again.
+type Resync uint8
+
+// The reasons for a reading. What the kernel's side or the worker says of its
+// own is one of them, and ResyncOther where it is a new one.
+const (
+	ResyncStart Resync = iota
+	ResyncTimer
+	ResyncAsked
+	ResyncLink
+	ResyncAddress
+	ResyncNexthop
+	ResyncOverflow
+	ResyncBacklog
+	ResyncWrite
+	ResyncConflict
+	ResyncOverwritten
+	ResyncRefused
+	ResyncOther
+	resyncs
+)
+
+func resyncNames() [resyncs]string {
+	return [resyncs]string{
+		"start", "timer", "asked", "link", "address", "nexthop", "overflow", "backlog",
+		"write", "conflict", "overwritten", "refused", "other",
+	}
+}
+
+func (r Resync) String() string { return resyncNames()[r] }
+
+// ResyncOf returns the reason that is called so.
+func ResyncOf(reason string) Resync {
+	for i, name := range resyncNames() {
+		if name == reason {
+			return Resync(i)
+		}
+	}
+	return ResyncOther
+}
+
+// Resyncs counts readings by their reason.
+type Resyncs [resyncs]uint64
+
+// Totals count what the workers of a VRF did since it was configured. They are
+// a snapshot, and never go down.
+type Totals struct {
+	Added, Replaced, Deleted uint64 // routes, as the kernel confirmed them
+	Refused                  uint64 // changes of routes that the kernel refused
+	Conflicts                uint64 // routes that met a foreign one with their key
+	Announced, Withdrawn     uint64 // routes, as BGP confirmed them
+	Objects                  uint64 // confirmed changes of nexthop objects
+	Unconfirmed              uint64 // batches of changes that nobody answered
+	ReadFailures             uint64 // readings of the table that failed
+	Resyncs                  Resyncs
+	Found                    Drifts  // what was found to differ from what was written
+	Mended                   Drifts  // what of it is as it should be again
+	Latency                  Latency // from BGP's event to the kernel's confirmation
+}
+
+// Plus adds what a worker did to what those before it did.
+func (t Totals) Plus(o Totals) Totals {
+	t.Added, t.Replaced, t.Deleted = t.Added+o.Added, t.Replaced+o.Replaced, t.Deleted+o.Deleted
+	t.Refused, t.Conflicts = t.Refused+o.Refused, t.Conflicts+o.Conflicts
+	t.Announced, t.Withdrawn = t.Announced+o.Announced, t.Withdrawn+o.Withdrawn
+	t.Objects, t.Unconfirmed, t.ReadFailures = t.Objects+o.Objects, t.Unconfirmed+o.Unconfirmed, t.ReadFailures+o.ReadFailures
+	for i := range t.Resyncs {
+		t.Resyncs[i] += o.Resyncs[i]
+	}
+	for i := range t.Found {
+		t.Found[i] += o.Found[i]
+		t.Mended[i] += o.Mended[i]
+	}
+	t.Latency = t.Latency.plus(o.Latency)
+	return t
+}
