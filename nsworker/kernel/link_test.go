@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/vrfredist/vrfredist/integration/vm/need"
 	"github.com/vrfredist/vrfredist/rib"
 )
 
@@ -229,15 +229,12 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// needVRF skips where the kernel has no VRF devices.
+// needVRF makes a namespace on a kernel that has VRF devices.
 func needVRF(t *testing.T) string {
 	t.Helper()
-	ns := netns(t)
-	if exec.Command("ip", "-n", ns, "link", "add", "probe", "type", "vrf", "table", "99").Run() != nil {
-		t.Skip("this kernel has no VRF device: run in the VM")
-	}
-	ip(t, ns, "link del probe")
-	return ns
+	needRoot(t)
+	need.VRF(t)
+	return netns(t)
 }
 
 func TestVRFDeviceComesAndGoes(t *testing.T) {
