@@ -82,6 +82,16 @@ func (f *fake) Routes(ctx context.Context, name string, d vrf.Direction, yield f
 	return f.routes(ctx, d, yield)
 }
 
+func (f *fake) Resync(ctx context.Context, name string) (vrf.Repair, error) {
+	switch {
+	case f.idle[name]:
+		return vrf.Repair{}, fmt.Errorf("VRF %q: %w", name, ErrUnknownVRF)
+	case name == "default":
+		return vrf.Repair{}, fmt.Errorf("VRF %q: resync: %w: waiting for table 7", name, vrf.ErrPending)
+	}
+	return vrf.Repair{Own: 9, Foreign: 8, Found: vrf.Drifts{1, 2, 3}, Unmended: 4, Objects: 5, Announced: 6}, ctx.Err()
+}
+
 func (f *fake) Reload(context.Context) ([]string, error) { return f.reload() }
 
 func newFake() *fake {

@@ -36,7 +36,7 @@ func (s *Server) failed(name string, err error) error {
 		return s.notFound(name)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return status.FromContextError(err).Err()
-	case errors.Is(err, vrf.ErrNotRunning):
+	case errors.Is(err, vrf.ErrNotRunning), errors.Is(err, vrf.ErrPending):
 		return status.Error(codes.FailedPrecondition, err.Error())
 	case errors.Is(err, vrf.ErrStopped):
 		return status.Error(codes.Unavailable, "vrfredist is ending; try again when it has started anew")

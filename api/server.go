@@ -38,6 +38,9 @@ type Backend interface {
 	// Routes calls yield with each route of one direction, ordered by prefix,
 	// until it returns false.
 	Routes(ctx context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error
+	// Resync has a VRF's table read again now, and waits until what differed is
+	// put right.
+	Resync(ctx context.Context, name string) (vrf.Repair, error)
 	// Reload applies the configuration file as it is now, and returns what
 	// changed, a line each. After an error nothing has.
 	Reload(ctx context.Context) ([]string, error)

@@ -69,8 +69,7 @@ func (s *Server) ListRoutes(r *vrfredistv1.ListRoutesRequest, stream grpc.Server
 	case sending != nil:
 		return s.failed(name, sending)
 	case errors.Is(err, ErrUnknownVRF):
-		return status.Errorf(codes.FailedPrecondition,
-			"VRF %q is configured, and nothing is redistributed for it: it has no routes to list; enable import or export for it", name)
+		return idle(name, "it has no routes to list")
 	}
 	return s.failed(name, err)
 }

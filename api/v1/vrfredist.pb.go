@@ -1368,6 +1368,210 @@ func (x *ReloadResponse) GetChanges() []string {
 	return nil
 }
 
+type ResyncRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResyncRequest) Reset() {
+	*x = ResyncRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResyncRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResyncRequest) ProtoMessage() {}
+
+func (x *ResyncRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResyncRequest.ProtoReflect.Descriptor instead.
+func (*ResyncRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ResyncRequest) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+type ResyncResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Repairs       []*Repair              `protobuf:"bytes,1,rep,name=repairs,proto3" json:"repairs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResyncResponse) Reset() {
+	*x = ResyncResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResyncResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResyncResponse) ProtoMessage() {}
+
+func (x *ResyncResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResyncResponse.ProtoReflect.Descriptor instead.
+func (*ResyncResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ResyncResponse) GetRepairs() []*Repair {
+	if x != nil {
+		return x.Repairs
+	}
+	return nil
+}
+
+type Repair struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`
+	Own           uint32                 `protobuf:"varint,2,opt,name=own,proto3" json:"own,omitempty"`                     // our routes in the table, afterwards
+	Foreign       uint32                 `protobuf:"varint,3,opt,name=foreign,proto3" json:"foreign,omitempty"`             // other programs' routes there
+	Missing       uint32                 `protobuf:"varint,4,opt,name=missing,proto3" json:"missing,omitempty"`             // of ours that were gone
+	Altered       uint32                 `protobuf:"varint,5,opt,name=altered,proto3" json:"altered,omitempty"`             // of ours that were other than written
+	Strange       uint32                 `protobuf:"varint,6,opt,name=strange,proto3" json:"strange,omitempty"`             // under our protocol, and not written by us
+	Unmended      uint32                 `protobuf:"varint,7,opt,name=unmended,proto3" json:"unmended,omitempty"`           // of these three: what could not be put right
+	Objects       uint32                 `protobuf:"varint,8,opt,name=objects,proto3" json:"objects,omitempty"`             // nexthop objects that were written or deleted
+	Announcements uint32                 `protobuf:"varint,9,opt,name=announcements,proto3" json:"announcements,omitempty"` // changes of what BGP has of the table
+	Error         string                 `protobuf:"bytes,10,opt,name=error,proto3" json:"error,omitempty"`                 // why there was no resync, where every VRF was asked
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Repair) Reset() {
+	*x = Repair{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Repair) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Repair) ProtoMessage() {}
+
+func (x *Repair) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Repair.ProtoReflect.Descriptor instead.
+func (*Repair) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Repair) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *Repair) GetOwn() uint32 {
+	if x != nil {
+		return x.Own
+	}
+	return 0
+}
+
+func (x *Repair) GetForeign() uint32 {
+	if x != nil {
+		return x.Foreign
+	}
+	return 0
+}
+
+func (x *Repair) GetMissing() uint32 {
+	if x != nil {
+		return x.Missing
+	}
+	return 0
+}
+
+func (x *Repair) GetAltered() uint32 {
+	if x != nil {
+		return x.Altered
+	}
+	return 0
+}
+
+func (x *Repair) GetStrange() uint32 {
+	if x != nil {
+		return x.Strange
+	}
+	return 0
+}
+
+func (x *Repair) GetUnmended() uint32 {
+	if x != nil {
+		return x.Unmended
+	}
+	return 0
+}
+
+func (x *Repair) GetObjects() uint32 {
+	if x != nil {
+		return x.Objects
+	}
+	return 0
+}
+
+func (x *Repair) GetAnnouncements() uint32 {
+	if x != nil {
+		return x.Announcements
+	}
+	return 0
+}
+
+func (x *Repair) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 var File_api_v1_vrfredist_proto protoreflect.FileDescriptor
 
 const file_api_v1_vrfredist_proto_rawDesc = "" +
@@ -1483,11 +1687,27 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x06weight\x18\x03 \x01(\rR\x06weight\"\x0f\n" +
 	"\rReloadRequest\"*\n" +
 	"\x0eReloadResponse\x12\x18\n" +
-	"\achanges\x18\x01 \x03(\tR\achanges*R\n" +
+	"\achanges\x18\x01 \x03(\tR\achanges\"!\n" +
+	"\rResyncRequest\x12\x10\n" +
+	"\x03vrf\x18\x01 \x01(\tR\x03vrf\"@\n" +
+	"\x0eResyncResponse\x12.\n" +
+	"\arepairs\x18\x01 \x03(\v2\x14.vrfredist.v1.RepairR\arepairs\"\x86\x02\n" +
+	"\x06Repair\x12\x10\n" +
+	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x10\n" +
+	"\x03own\x18\x02 \x01(\rR\x03own\x12\x18\n" +
+	"\aforeign\x18\x03 \x01(\rR\aforeign\x12\x18\n" +
+	"\amissing\x18\x04 \x01(\rR\amissing\x12\x18\n" +
+	"\aaltered\x18\x05 \x01(\rR\aaltered\x12\x18\n" +
+	"\astrange\x18\x06 \x01(\rR\astrange\x12\x1a\n" +
+	"\bunmended\x18\a \x01(\rR\bunmended\x12\x18\n" +
+	"\aobjects\x18\b \x01(\rR\aobjects\x12$\n" +
+	"\rannouncements\x18\t \x01(\rR\rannouncements\x12\x14\n" +
+	"\x05error\x18\n" +
+	" \x01(\tR\x05error*R\n" +
 	"\tDirection\x12\x19\n" +
 	"\x15DIRECTION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DIRECTION_IMPORT\x10\x01\x12\x14\n" +
-	"\x10DIRECTION_EXPORT\x10\x022\xf2\x04\n" +
+	"\x10DIRECTION_EXPORT\x10\x022\xb7\x05\n" +
 	"\x0eRedistribution\x12m\n" +
 	"\x14EnableRedistribution\x12).vrfredist.v1.EnableRedistributionRequest\x1a*.vrfredist.v1.EnableRedistributionResponse\x12p\n" +
 	"\x15DisableRedistribution\x12*.vrfredist.v1.DisableRedistributionRequest\x1a+.vrfredist.v1.DisableRedistributionResponse\x12d\n" +
@@ -1496,7 +1716,8 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x06GetVrf\x12\x1b.vrfredist.v1.GetVrfRequest\x1a\x1c.vrfredist.v1.GetVrfResponse\x12D\n" +
 	"\n" +
 	"ListRoutes\x12\x1f.vrfredist.v1.ListRoutesRequest\x1a\x13.vrfredist.v1.Route0\x01\x12C\n" +
-	"\x06Reload\x12\x1b.vrfredist.v1.ReloadRequest\x1a\x1c.vrfredist.v1.ReloadResponseB3Z1github.com/vrfredist/vrfredist/api/v1;vrfredistv1b\x06proto3"
+	"\x06Reload\x12\x1b.vrfredist.v1.ReloadRequest\x1a\x1c.vrfredist.v1.ReloadResponse\x12C\n" +
+	"\x06Resync\x12\x1b.vrfredist.v1.ResyncRequest\x1a\x1c.vrfredist.v1.ResyncResponseB3Z1github.com/vrfredist/vrfredist/api/v1;vrfredistv1b\x06proto3"
 
 var (
 	file_api_v1_vrfredist_proto_rawDescOnce sync.Once
@@ -1511,7 +1732,7 @@ func file_api_v1_vrfredist_proto_rawDescGZIP() []byte {
 }
 
 var file_api_v1_vrfredist_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_api_v1_vrfredist_proto_goTypes = []any{
 	(Direction)(0),                        // 0: vrfredist.v1.Direction
 	(*EnableRedistributionRequest)(nil),   // 1: vrfredist.v1.EnableRedistributionRequest
@@ -1533,6 +1754,9 @@ var file_api_v1_vrfredist_proto_goTypes = []any{
 	(*Hop)(nil),                           // 17: vrfredist.v1.Hop
 	(*ReloadRequest)(nil),                 // 18: vrfredist.v1.ReloadRequest
 	(*ReloadResponse)(nil),                // 19: vrfredist.v1.ReloadResponse
+	(*ResyncRequest)(nil),                 // 20: vrfredist.v1.ResyncRequest
+	(*ResyncResponse)(nil),                // 21: vrfredist.v1.ResyncResponse
+	(*Repair)(nil),                        // 22: vrfredist.v1.Repair
 }
 var file_api_v1_vrfredist_proto_depIdxs = []int32{
 	0,  // 0: vrfredist.v1.DisableRedistributionRequest.direction:type_name -> vrfredist.v1.Direction
@@ -1546,25 +1770,28 @@ var file_api_v1_vrfredist_proto_depIdxs = []int32{
 	13, // 8: vrfredist.v1.Vrf.neighbors:type_name -> vrfredist.v1.Neighbor
 	0,  // 9: vrfredist.v1.ListRoutesRequest.direction:type_name -> vrfredist.v1.Direction
 	17, // 10: vrfredist.v1.Route.hops:type_name -> vrfredist.v1.Hop
-	1,  // 11: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
-	3,  // 12: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
-	5,  // 13: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
-	8,  // 14: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
-	10, // 15: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
-	15, // 16: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
-	18, // 17: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
-	2,  // 18: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
-	4,  // 19: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
-	6,  // 20: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
-	9,  // 21: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
-	11, // 22: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
-	16, // 23: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
-	19, // 24: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
-	18, // [18:25] is the sub-list for method output_type
-	11, // [11:18] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	22, // 11: vrfredist.v1.ResyncResponse.repairs:type_name -> vrfredist.v1.Repair
+	1,  // 12: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
+	3,  // 13: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
+	5,  // 14: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
+	8,  // 15: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
+	10, // 16: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
+	15, // 17: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
+	18, // 18: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
+	20, // 19: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
+	2,  // 20: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
+	4,  // 21: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
+	6,  // 22: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
+	9,  // 23: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
+	11, // 24: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
+	16, // 25: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
+	19, // 26: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
+	21, // 27: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
+	20, // [20:28] is the sub-list for method output_type
+	12, // [12:20] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_vrfredist_proto_init() }
@@ -1578,7 +1805,7 @@ func file_api_v1_vrfredist_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_vrfredist_proto_rawDesc), len(file_api_v1_vrfredist_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

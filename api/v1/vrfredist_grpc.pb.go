@@ -30,6 +30,7 @@ const (
 	Redistribution_GetVrf_FullMethodName                = "/vrfredist.v1.Redistribution/GetVrf"
 	Redistribution_ListRoutes_FullMethodName            = "/vrfredist.v1.Redistribution/ListRoutes"
 	Redistribution_Reload_FullMethodName                = "/vrfredist.v1.Redistribution/Reload"
+	Redistribution_Resync_FullMethodName                = "/vrfredist.v1.Redistribution/Resync"
 )
 
 // RedistributionClient is the client API for Redistribution service.
@@ -54,6 +55,9 @@ type RedistributionClient interface {
 	// Reads the configuration file again and applies what changed. A file with an
 	// error changes nothing.
 	Reload(ctx context.Context, in *ReloadRequest, opts ...grpc.CallOption) (*ReloadResponse, error)
+	// Reads the table of a VRF, or of every VRF, again now, and answers when what
+	// differed is put right.
+	Resync(ctx context.Context, in *ResyncRequest, opts ...grpc.CallOption) (*ResyncResponse, error)
 }
 
 type redistributionClient struct {
@@ -143,6 +147,16 @@ func (c *redistributionClient) Reload(ctx context.Context, in *ReloadRequest, op
 	return out, nil
 }
 
+func (c *redistributionClient) Resync(ctx context.Context, in *ResyncRequest, opts ...grpc.CallOption) (*ResyncResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResyncResponse)
+	err := c.cc.Invoke(ctx, Redistribution_Resync_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RedistributionServer is the server API for Redistribution service.
 // All implementations must embed UnimplementedRedistributionServer
 // for forward compatibility.
@@ -165,6 +179,9 @@ type RedistributionServer interface {
 	// Reads the configuration file again and applies what changed. A file with an
 	// error changes nothing.
 	Reload(context.Context, *ReloadRequest) (*ReloadResponse, error)
+	// Reads the table of a VRF, or of every VRF, again now, and answers when what
+	// differed is put right.
+	Resync(context.Context, *ResyncRequest) (*ResyncResponse, error)
 	mustEmbedUnimplementedRedistributionServer()
 }
 
@@ -195,6 +212,9 @@ func (UnimplementedRedistributionServer) ListRoutes(*ListRoutesRequest, grpc.Ser
 }
 func (UnimplementedRedistributionServer) Reload(context.Context, *ReloadRequest) (*ReloadResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Reload not implemented")
+}
+func (UnimplementedRedistributionServer) Resync(context.Context, *ResyncRequest) (*ResyncResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Resync not implemented")
 }
 func (UnimplementedRedistributionServer) mustEmbedUnimplementedRedistributionServer() {}
 func (UnimplementedRedistributionServer) testEmbeddedByValue()                        {}
@@ -336,6 +356,24 @@ func _Redistribution_Reload_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Redistribution_Resync_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResyncRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RedistributionServer).Resync(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Redistribution_Resync_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RedistributionServer).Resync(ctx, req.(*ResyncRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Redistribution_ServiceDesc is the grpc.ServiceDesc for Redistribution service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -366,6 +404,10 @@ var Redistribution_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Reload",
 			Handler:    _Redistribution_Reload_Handler,
+		},
+		{
+			MethodName: "Resync",
+			Handler:    _Redistribution_Resync_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -134,6 +134,16 @@ func (f *fakeDaemon) Sessions(_ context.Context, name string) ([]vrf.Session, er
 	}, nil
 }
 
+func (f *fakeDaemon) Resync(_ context.Context, name string) (vrf.Repair, error) {
+	switch name {
+	case "default":
+		return vrf.Repair{Own: 980, Foreign: 12}, nil
+	case "vrf-red":
+		return vrf.Repair{Own: 1002, Foreign: 5, Found: vrf.Drifts{1, 0, 2}, Unmended: 1, Objects: 1, Announced: 3}, nil
+	}
+	return vrf.Repair{}, fmt.Errorf("VRF %q: resync: %w: waiting for netns %s", name, vrf.ErrPending, name)
+}
+
 func (f *fakeDaemon) Routes(_ context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error {
 	switch {
 	case name == "default":
@@ -283,6 +293,7 @@ func TestSessions(t *testing.T) {
 			"redistribution enable export --vrf nobody",
 		},
 		"reload": {"reload", "reload", "reload --json", "reload"},
+		"resync": {"resync", "resync --vrf vrf-red", "resync --vrf=default --json", "resync -vrf tenant-a", "resync -vrf nobody", "resync x"},
 		"usage": {
 			"", "rout", "route", "route import x", "route import --foo", "vrf a b", "vrf --api nonsense", "vrf --api unix://",
 			"run", "run -f f --log-level loud", "run -f f --log-format xml", "run -f f --state-dir ''", "check",
@@ -291,7 +302,7 @@ func TestSessions(t *testing.T) {
 			"redistribution disable export eth0", "reload now", "version 2", "completion fnord", "completion bash zsh", "help fnord",
 		},
 		"help": {
-			"--help", "run --help", "check --help", "reload --help", "redistribution --help", "redistribution enable --help",
+			"--help", "run --help", "check --help", "reload --help", "resync --help", "redistribution --help", "redistribution enable --help",
 			"redistribution enable import --help", "redistribution enable export --help", "redistribution disable --help",
 			"redistribution disable import --help", "vrf --help", "help route", "route import --help", "route export --help", "version --help",
 		},

@@ -72,6 +72,11 @@ func (d *daemon) Routes(ctx context.Context, name string, dir vrf.Direction, yie
 	return d.supervisor.Routes(ctx, name, dir, yield)
 }
 
+// Resync implements api.Backend.
+func (d *daemon) Resync(ctx context.Context, name string) (vrf.Repair, error) {
+	return d.supervisor.Resync(ctx, name)
+}
+
 // Redistribute implements api.Backend: it changes one direction of a VRF, keeps
 // the change for the next start, and applies it.
 func (d *daemon) Redistribute(ctx context.Context, name string, dir vrf.Direction, change func(*vrf.Spec)) error {

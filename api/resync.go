@@ -1,0 +1,68 @@
+package api
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// resyncsAtOnce bounds how many tables are read at the same time where every
+// VRF is asked: each reading may be a million routes long.
+const resyncsAtOnce = 4
+
+// Resync has tables read again now.
+func (s *Server) Resync(ctx context.Context, r *vrfredistv1.ResyncRequest) (*vrfredistv1.ResyncResponse, error) {
+	if name := r.GetVrf(); name != "" {
+		if _, ok := s.backend.Get(name); !ok {
+			return nil, s.notFound(name)
+		}
+		repair, err := s.backend.Resync(ctx, name)
+		if errors.Is(err, ErrUnknownVRF) {
+			return nil, idle(name, "it has no table to read")
+		}
+		if err != nil {
+			return nil, s.failed(name, err)
+		}
+		return &vrfredistv1.ResyncResponse{Repairs: []*vrfredistv1.Repair{repairMessage(name, repair)}}, nil
+	}
+	list := s.backend.List()
+	out := &vrfredistv1.ResyncResponse{Repairs: make([]*vrfredistv1.Repair, len(list))}
+	var all errgroup.Group
+	all.SetLimit(resyncsAtOnce)
+	for i, st := range list {
+		name := st.Spec.Name
+		all.Go(func() error {
+			repair, err := s.backend.Resync(ctx, name)
+			out.Repairs[i] = repairMessage(name, repair)
+			if err != nil { // of this VRF alone: the others go on
+				out.Repairs[i].Error = err.Error()
+			}
+			return nil
+		})
+	}
+	_ = all.Wait() // its functions return none
+	if err := ctx.Err(); err != nil {
+		return nil, s.failed("", err)
+	}
+	return out, nil
+}
+
+// idle is the error of asking a VRF that is configured and does not run.
+func idle(name, why string) error {
+	return status.Errorf(codes.FailedPrecondition,
+		"VRF %q is configured, and nothing is redistributed for it: %s; enable import or export for it", name, why)
+}
+
+func repairMessage(name string, r vrf.Repair) *vrfredistv1.Repair {
+	return &vrfredistv1.Repair{
+		Vrf: name, Own: uint32(r.Own), Foreign: uint32(r.Foreign),
+		Missing: uint32(r.Found[vrf.Missing]), Altered: uint32(r.Found[vrf.Altered]), Strange: uint32(r.Found[vrf.Strange]),
+		Unmended: uint32(r.Unmended), Objects: uint32(r.Objects), Announcements: uint32(r.Announced),
+	}
+}
