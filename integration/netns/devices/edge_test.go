@@ -2,6 +2,8 @@ package devices_test
 
 import (
 	"fmt"
+	"sort"
+	"strings"
 	"testing"
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
@@ -64,19 +66,82 @@ func TestProviderEdge(t *testing.T) {
 	peer := pe.Router(edgeFRR + edgeVRF("red", 1) + edgeVRF("blue", 2))
 	d := rtr.Daemon(edgeConfig)
 	peer.WaitEstablished("10.0.0.1")
+	e := &edge{rtr, pe, peer, d}
 	for i, vrf := range []string{"red", "blue"} {
-		_ = i
-		t.Log(peer.Ask("show bgp vrf " + vrf + " ipv4 unicast"))
-		t.Log(peer.Ask("show ip route vrf " + vrf))
-		t.Log(peer.Ask("show ipv6 route vrf " + vrf))
-		t.Log(pe.IP("route", "show", "table", fmt.Sprint(1000+i)))
-		t.Log(d.Do("route", "export", "--vrf", vrf))
-		t.Log(d.Do("route", "export", "--vrf", vrf, "--json"))
+		e.compare(t, vrf, i, true)
+		// What FRR's zebra made of it, in the kernel on the other side.
+		for _, prefix := range []string{"192.168.1.0/24", fmt.Sprintf("172.16.%d.0/24", i)} {
+			if out := pe.IP("route", "show", "table", fmt.Sprint(1000+i), "proto", "bgp", prefix); !strings.Contains(out, "via 10.0.0.1") {
+				t.Errorf("%s is not in FRR's table of %s: %q", prefix, vrf, out)
+			}
+		}
 	}
-	t.Log(peer.Ask("show bgp ipv4 vpn json"))
-	t.Log(peer.Ask("show bgp ipv4 vpn 192.168.11.0/24 json"))
-	t.Log(peer.Ask("show bgp ipv6 vpn"))
-	t.Fatal("look")
+
+	t.Log("a prefix that both VRFs have goes in one, on each side")
+	for side, ns := range []*lab.Namespace{rtr, pe} {
+		ns.Batch(fmt.Sprintf("addr del 192.168.%d.1/24 dev lan-red", 10*side+1), fmt.Sprintf("addr del 2001:db8:%x:1::1/64 dev lan-red", side+1))
+	}
+	e.compare(t, "red", 0, false)
+	e.compare(t, "blue", 1, true)
+}
+
+// edge is the two provider edges.
+type edge struct {
+	rtr, pe *lab.Namespace
+	peer    *lab.FRR
+	daemon  *lab.Daemon
+}
+
+// compare waits until both sides have the same routes in a VRF: what this side
+// imports is what vtysh shows with this side's AS, and what FRR has of its own is
+// what this side received, with its labels. Nothing of it is a kernel route here,
+// because it is FRR's labels that lead to FRR.
+func (e *edge) compare(t *testing.T, vrf string, i int, shared bool) {
+	t.Helper()
+	ours := map[string][]string{"ipv4": {fmt.Sprintf("172.16.%d.0/24", i)}, "ipv6": {fmt.Sprintf("2001:db8:1:%x::/64", 16+i)}}
+	theirs := map[string][]string{"ipv4": {fmt.Sprintf("172.16.%d.0/24", 10+i)}, "ipv6": {fmt.Sprintf("2001:db8:2:%x::/64", 16+i)}}
+	if shared {
+		ours = map[string][]string{"ipv4": append(ours["ipv4"], "192.168.1.0/24"), "ipv6": append(ours["ipv6"], "2001:db8:1:1::/64")}
+		theirs = map[string][]string{"ipv4": append(theirs["ipv4"], "192.168.11.0/24"), "ipv6": append(theirs["ipv6"], "2001:db8:2:1::/64")}
+	}
+	var received []string
+	for _, family := range []string{"ipv4", "ipv6"} {
+		want := append([]string{}, theirs[family]...)
+		for _, prefix := range ours[family] {
+			want = append(want, prefix+" 65000")
+		}
+		sort.Strings(want)
+		lab.WaitEqual(t, "FRR's "+family+" table of "+vrf, want, func() []string { return e.peer.VRF(vrf, family) })
+		for _, prefix := range theirs[family] {
+			label := e.peer.Label(family, fmt.Sprintf("65100:%d0", i+1), prefix)
+			if label < 16 {
+				t.Errorf("FRR has the label %d for %s of %s", label, prefix, vrf)
+			}
+			received = append(received, fmt.Sprintf("%s label %d unresolved", prefix, label))
+		}
+	}
+	sort.Strings(received)
+	lab.WaitEqual(t, "what "+vrf+" has of FRR, and with which label", received, func() (lines []string) {
+		for _, r := range e.daemon.RouteStates("export", "--vrf", vrf) {
+			if r.Source == "" && r.State != "filtered" {
+				lines = append(lines, fmt.Sprintf("%s label %d %s", r.Prefix, r.Label, r.State))
+			}
+			if r.State == "unresolved" && !strings.Contains(r.Reason, fmt.Sprintf("MPLS label, %d,", r.Label)) {
+				lines = append(lines, r.Prefix+" does not say that it needs its label: "+r.Reason)
+			}
+		}
+		sort.Strings(lines)
+		return lines
+	})
+	lab.WaitEqual(t, "what "+vrf+" imports", len(ours["ipv4"])+len(ours["ipv6"]), func() (n int) {
+		for _, r := range e.daemon.RouteStates("import", "--vrf", vrf) {
+			if r.State == "installed" {
+				n++
+			}
+		}
+		return n
+	})
+	lab.Equal(t, "routes of the daemon in the kernel", []string{}, e.rtr.OwnEverywhere())
 }
 
 const edgeConfig = `

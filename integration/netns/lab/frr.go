@@ -208,6 +208,42 @@ func (f *FRR) Unicast(family, neighbor string) []string {
 	return prefixes
 }
 
+// VRF returns what bgpd has of a family ("ipv4" or "ipv6") in one of its VRFs, a
+// line each, sorted: the prefix and the AS path, "10.1.0.0/24 65000".
+func (f *FRR) VRF(vrf, family string) []string {
+	f.lab.T.Helper()
+	var table struct {
+		Routes map[string][]struct {
+			Path string `json:"path"`
+		} `json:"routes"`
+	}
+	f.show("show bgp vrf "+vrf+" "+family+" unicast json", &table)
+	lines := []string{}
+	for prefix, paths := range table.Routes {
+		for _, p := range paths {
+			lines = append(lines, strings.TrimSpace(prefix+" "+p.Path))
+		}
+	}
+	sort.Strings(lines)
+	return lines
+}
+
+// Label returns the label with which bgpd sends a VPN route of its own; 0 where
+// there is no such route.
+func (f *FRR) Label(family, rd, prefix string) int {
+	f.lab.T.Helper()
+	var view map[string]struct {
+		Paths []struct {
+			Label int `json:"remoteLabel"`
+		} `json:"paths"`
+	}
+	f.show(fmt.Sprintf("show bgp %s vpn %s json", family, prefix), &view)
+	for _, p := range view[rd].Paths {
+		return p.Label
+	}
+	return 0
+}
+
 // WaitEstablished waits until the session with neighbor is up.
 func (f *FRR) WaitEstablished(neighbor string) {
 	f.lab.T.Helper()
