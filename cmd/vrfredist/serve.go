@@ -20,6 +20,7 @@ type runOptions struct {
 	GracefulRestart bool
 	LogLevel        string // debug, info, warn, error
 	LogFormat       string // text, json
+	CPUProfile      string // "": none
 }
 
 func (c *cli) runCommand() *cobra.Command {
@@ -36,7 +37,7 @@ configuration file again, as "vrfredist reload" does.`,
 			if err := o.check(cmd); err != nil {
 				return err
 			}
-			return runDaemon(cmd.Context(), o)
+			return profiled(o.CPUProfile, func() error { return runDaemon(cmd.Context(), o) })
 		},
 	}
 	f := cmd.Flags()
@@ -46,6 +47,10 @@ configuration file again, as "vrfredist reload" does.`,
 	f.BoolVarP(&o.GracefulRestart, "graceful-restart", "r", false, "tell the neighbours that this is a graceful restart")
 	f.StringVar(&o.LogLevel, "log-level", "info", "least `LEVEL` that is logged: debug, info, warn or error")
 	f.StringVar(&o.LogFormat, "log-format", "text", "`FORMAT` of the log: text or json")
+	f.StringVar(&o.CPUProfile, "cpuprofile", "", "`FILE` for a CPU profile of the whole run")
+	if err := f.MarkHidden("cpuprofile"); err != nil {
+		panic(err) // the flag is there: it was made the line before
+	}
 	return cmd
 }
 

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+)
+
+// api is a client of vrfredist's API and of GoBGP's. Messages of the latter are
+// written by hand, field by field: only rib/speaker may import GoBGP.
+type api struct {
+	vrfredistv1.RedistributionClient
+	conn *grpc.ClientConn
+}
+
+const apiPatience = 30 * time.Second
+
+func newAPI(t *stage, socket string) *api {
+	conn, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
+	t.must(err)
+	t.Cleanup(func() { t.must(conn.Close()) })
+	return &api{vrfredistv1.NewRedistributionClient(conn), conn}
+}
+
+// await waits until GoBGP answers.
+func (a *api) await(t *stage) {
+	t.until("the API answers", apiPatience, 20*time.Millisecond, func() bool {
+		_, err := a.table()
+		return err == nil
+	})
+}
+
+// raw passes messages on as bytes.
+type raw struct{}
+
+func (raw) Name() string { return "proto" }
+
+func (raw) Marshal(v any) ([]byte, error) { return v.([]byte), nil }
+
+func (raw) Unmarshal(b []byte, v any) error {
+	*v.(*[]byte) = b
+	return nil
+}
+
+const gobgp = "/apipb.GobgpApi/"
+
+// unicast4 is a Family: afi 1, safi 1.
+var unicast4 = []byte{1<<3 | 0, 1, 2<<3 | 0, 1}
+
+// table returns how many IPv4 paths the global table holds. GoBGP walks it for
+// that, and does nothing else meanwhile.
+func (a *api) table() (int, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), apiPatience)
+	defer cancel()
+	var answer []byte
+	request := protowire.AppendBytes(protowire.AppendTag(nil, 2, protowire.BytesType), unicast4)
+	if err := a.conn.Invoke(ctx, gobgp+"GetTable", request, &answer, grpc.ForceCodec(raw{})); err != nil {
+		return 0, fmt.Errorf("ask GoBGP for the size of its table: %w", err)
+	}
+	for len(answer) > 0 {
+		field, kind, n := protowire.ConsumeTag(answer)
+		if n < 0 {
+			return 0, protowire.ParseError(n)
+		}
+		answer = answer[n:]
+		if field == 2 && kind == protowire.VarintType { // num_path
+			v, n := protowire.ConsumeVarint(answer)
+			return int(v), protowire.ParseError(min(n, 0))
+		}
+		if n = protowire.ConsumeFieldValue(field, kind, answer); n < 0 {
+			return 0, protowire.ParseError(n)
+		}
+		answer = answer[n:]
+	}
+	return 0, nil
+}
+
+// has returns a function that tells whether GoBGP holds a path for a prefix: a
+// look-up of one destination.
+func (a *api) has(t *stage) func(netip.Prefix) bool {
+	return func(p netip.Prefix) bool {
+		ctx, cancel := context.WithTimeout(context.Background(), apiPatience)
+		defer cancel()
+		family := unicast4
+		if p.Addr().Is6() {
+			family = []byte{1<<3 | 0, 2, 2<<3 | 0, 1}
+		}
+		lookup := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), p.String())
+		request := protowire.AppendBytes(protowire.AppendTag(nil, 3, protowire.BytesType), family)
+		request = protowire.AppendBytes(protowire.AppendTag(request, 4, protowire.BytesType), lookup)
+		stream, err := a.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, gobgp+"ListPath", grpc.ForceCodec(raw{}))
+		t.must(err)
+		t.must(stream.SendMsg(request))
+		t.must(stream.CloseSend())
+		found := false
+		for {
+			var answer []byte
+			err := stream.RecvMsg(&answer)
+			if errors.Is(err, io.EOF) {
+				return found
+			}
+			if err != nil && strings.Contains(err.Error(), "not in table") {
+				return false
+			}
+			t.must(err)
+			found = found || len(answer) > 0
+		}
+	}
+}
+
+// vrf returns the state of one VRF of vrfredist.
+func (a *api) vrf(t *stage, name string) *vrfredistv1.Vrf {
+	ctx, cancel := context.WithTimeout(t.ctx, apiPatience)
+	defer cancel()
+	r, err := a.GetVrf(ctx, &vrfredistv1.GetVrfRequest{Vrf: name})
+	t.must(err)
+	return r.GetVrf()
+}

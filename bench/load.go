@@ -1,0 +1,251 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/vrfredist/vrfredist/bench/probe"
+)
+
+// load is a receiver's time with a full table: the session that fills it, and
+// what happens on it afterwards.
+func (w *work) load(t *stage, s *sender, name string) {
+	r := w.receive(newRouter(t, w, s.ns), name, options{export: true, args: w.profile(name)})
+	w.session(r, s, false)
+	w.settle(t)
+	w.note("session", name, "RSS after it, MB", status(t, r.pids(), "VmRSS")/1e6)
+	if name == alone || name == exportOff {
+		return
+	}
+	w.oneRoute(r)
+	w.failover(r)
+	if name == ours {
+		w.writing(r)
+		w.restart(r, s)
+	}
+	r.stop()
+}
+
+// settle gives everybody time to finish what nobody waits for.
+func (w *work) settle(t *stage) {
+	select {
+	case <-t.ctx.Done():
+	case <-time.After(2 * time.Second):
+	}
+}
+
+// session turns the sender's session on and measures from the first kilobytes
+// that arrive until the last prefix is at the receiver's end: the kernel, or
+// GoBGP's table.
+func (w *work) session(r *receiver, s *sender, ipv6 bool) {
+	t, table, session, scenario := r.t, w.v4, "full4", "session"
+	if ipv6 {
+		table, session, scenario = w.v6, "full6", "session-ipv6"
+	}
+	inKernel := r.api == nil || r.name == ours
+	before := 0
+	if inKernel {
+		before = routes(t, r.pid(), ipv6)
+	}
+	sample := sampled(table, samples)
+	cpu, bytes := cpuTime(t, r.pids()), received(t, r.pid(), "eth0")
+	s.feed(session, true)
+	t.Cleanup(func() { s.feed(session, false) })
+	// An OPEN and what TCP needs are some hundred bytes.
+	begin := t.until("the first routes arrive", 30*time.Second, time.Millisecond, func() bool {
+		return received(t, r.pid(), "eth0") > bytes+4096
+	})
+	end := arrival(r, sample)
+	if inKernel {
+		end = later(end, t.until("the last route arrives", w.limit, 10*time.Millisecond, func() bool {
+			return routes(t, r.pid(), ipv6) >= before+len(table)
+		}))
+	} else if !ipv6 {
+		end = later(end, t.until("the last route arrives", w.limit, 50*time.Millisecond, func() bool {
+			n, err := r.api.table()
+			t.must(err)
+			return n >= len(table)
+		}))
+	}
+	took := end.Sub(begin).Seconds()
+	w.note(scenario, r.name, "s", took)
+	w.note(scenario, r.name, "CPU s", (cpuTime(t, r.pids()) - cpu).Seconds())
+	w.note(scenario, r.name, "routes/s", float64(len(table))/took)
+}
+
+// samples is how many prefixes stand for a table while it fills: when all of
+// them are there, about one in samples of the table is still to come.
+const samples = 1000
+
+// sampled returns n prefixes of a table of which the kernel, asked for their
+// first address, must answer with themselves: no longer one lies there.
+func sampled(table []netip.Prefix, n int) []netip.Prefix {
+	there := make(map[netip.Prefix]struct{}, len(table))
+	for _, p := range table {
+		there[p] = struct{}{}
+	}
+	hidden := func(p netip.Prefix) bool {
+		for bits := p.Bits() + 1; bits <= p.Addr().BitLen(); bits++ {
+			if _, longer := there[netip.PrefixFrom(p.Addr(), bits)]; longer {
+				return true
+			}
+		}
+		return false
+	}
+	return slices.DeleteFunc(pick(table, n), hidden)
+}
+
+// pick returns n prefixes of a table, evenly spread over its random order.
+func pick(table []netip.Prefix, n int) []netip.Prefix {
+	n = min(n, len(table))
+	out := make([]netip.Prefix, n)
+	for i := range out {
+		out[i] = table[i*len(table)/n]
+	}
+	return out
+}
+
+// arrival waits until every one of the sample is there, each asked for until it
+// is.
+func arrival(r *receiver, sample []netip.Prefix) (end time.Time) {
+	pause := time.Millisecond
+	if r.api != nil && r.name != ours {
+		// GoBGP stops its work to answer, and each answer takes a while.
+		sample, pause = pick(sample, 100), 10*time.Millisecond
+	}
+	for _, p := range sample {
+		end = r.t.until(fmt.Sprintf("%v arrives", p), 5*time.Minute, pause, func() bool { return r.has(p) })
+	}
+	return end
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// oneRoute times single routes from the peer's write to the kernel's table.
+func (w *work) oneRoute(r *receiver) {
+	t, p := r.t, r.dial(false)
+	took := make([]float64, 0, w.singles)
+	for i := range w.singles {
+		prefix := single(i)
+		begin := time.Now()
+		t.must(p.Announce(prefix, nexthop))
+		end := t.until("a single route arrives", time.Minute, 20*time.Microsecond, func() bool { return r.has(prefix) })
+		took = append(took, float64(end.Sub(begin).Microseconds())/1000)
+		time.Sleep(time.Duration(3+i%7) * time.Millisecond) // not in step with anybody's timer
+	}
+	for i := range w.singles {
+		t.must(p.Withdraw(single(i)))
+	}
+	t.until("the single routes go", time.Minute, 10*time.Millisecond, func() bool { return !r.has(single(w.singles - 1)) })
+	w.note("one route", r.name, "p50 ms", percentile(took, 50))
+	w.note("one route", r.name, "p99 ms", percentile(took, 99))
+	t.must(p.Close())
+}
+
+// single is one of the prefixes that no table has.
+func single(i int) netip.Prefix {
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), 32)
+}
+
+// failover moves the static route of the nexthop to the other link, and measures
+// until the kernel would send packets for every prefix of a sample there. The
+// last look at the last of the sample counts, so the figure errs upwards.
+func (w *work) failover(r *receiver) {
+	const flips = 5
+	t, sample := r.t, pick(w.v4, 256)
+	var took []float64
+	for i := range flips {
+		to := (i + 1) % 2
+		begin := time.Now()
+		t.must(r.sock.Route(probe.Change{Prefix: covering, Via: gateways[to], Device: r.eth[to], Protocol: 4, Replace: true}))
+		var end time.Time
+		for _, p := range sample {
+			end = t.until(fmt.Sprintf("%v moves", p), w.limit, 50*time.Microsecond, func() bool {
+				device, err := r.sock.Device(p.Addr())
+				t.must(err)
+				return device == r.eth[to]
+			})
+		}
+		end = later(end, time.Now())
+		took = append(took, float64(end.Sub(begin).Microseconds())/1000)
+		w.settle(t)
+	}
+	w.note("failover", r.name, "ms", median(took))
+	w.note("failover", r.name, "slowest ms", slices.Max(took))
+}
+
+// writing takes every route out of the kernel and has vrfredist write them all
+// anew from what it holds.
+func (w *work) writing(r *receiver) {
+	t := r.t
+	full := routes(t, r.pid(), false)
+	r.api.export(t, false)
+	t.until("the table is empty", w.limit, 50*time.Millisecond, func() bool {
+		return routes(t, r.pid(), false) <= full-len(w.v4)
+	})
+	sample := sampled(w.v4, samples)
+	w.settle(t)
+	cpu, begin := cpuTime(t, r.pids()), time.Now()
+	r.api.export(t, true)
+	end := arrival(r, sample)
+	end = later(end, t.until("the last route is written", w.limit, 10*time.Millisecond, func() bool {
+		return routes(t, r.pid(), false) >= full
+	}))
+	took := end.Sub(begin).Seconds()
+	w.note("writing", r.name, "s", took)
+	w.note("writing", r.name, "routes/s", float64(len(w.v4))/took)
+	w.note("writing", r.name, "CPU s", (cpuTime(t, r.pids()) - cpu).Seconds())
+}
+
+// protocol is vrfredist's route protocol.
+const protocol = 179
+
+// restart kills vrfredist and starts it over its own routes. The session begins
+// anew meanwhile, as it does after every restart.
+func (w *work) restart(r *receiver, s *sender) {
+	t := r.t
+	r.stop()
+	s.feed("full4", false)
+	full := w.fullCount(r)
+	events, err := probe.Listen(r.ns.Enter, protocol)
+	t.must(err)
+	started := time.Now()
+	w.startOurs(r, options{export: true})
+	bytes := int64(-1)
+	s.feed("full4", true)
+	begin := t.until("the first routes arrive again", 30*time.Second, time.Millisecond, func() bool {
+		now := received(t, r.pid(), "eth0")
+		if bytes < 0 {
+			bytes = now
+		}
+		return now > bytes+4096
+	})
+	r.awaitBGP()
+	r.api.await(t)
+	end := t.until("vrfredist is in sync", w.limit, 50*time.Millisecond, func() bool {
+		v := r.api.vrf(t, "")
+		return v.GetState() == "ready" && int(v.GetCounts().GetInstalled()) >= len(w.v4) && v.GetCounts().GetStale() == 0
+	})
+	writes, err := events.Close()
+	t.must(err)
+	if now := w.fullCount(r); now != full {
+		t.Errorf("after the restart the table holds %d routes, before it %d", now, full)
+	}
+	w.note("restart", r.name, "s from the session", end.Sub(begin).Seconds())
+	w.note("restart", r.name, "s from the start", end.Sub(started).Seconds())
+	w.note("restart", r.name, "routes written", float64(writes))
+}
+
+// fullCount counts the router's IPv4 routes, whether or not a receiver runs.
+func (w *work) fullCount(r *receiver) (n int) {
+	p := r.ns.Start("a process to look through", "sleep", "60")
+	defer p.Kill()
+	return routes(r.t, p.PID(), false)
+}

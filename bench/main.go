@@ -1,0 +1,215 @@
+// Command bench runs vrfredist, BIRD and FRR on the same input in the same run,
+// in network namespaces of its own, and writes what it measured to results.json
+// and, rendered from that, to RESULTS.md and a chart.
+//
+//	make bench          the whole of it, some half an hour
+//	make bench-quick    small and once, to see that all of it works
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"time"
+
+	"github.com/vrfredist/vrfredist/bench/prefixes"
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
+)
+
+// The sizes at scale 1.
+const (
+	size4, size6 = 1_000_000, 200_000
+	importSize   = 200_000
+	batchSize    = 50_000
+	namespaces   = 200
+	shared       = 200 // VRFs in one namespace
+)
+
+// work is one run of the benchmarks.
+type work struct {
+	results
+	daemon, gobgpd string
+	cpuProfile     string
+	seed           uint64
+	run            *lab.Run
+	links          int
+
+	v4, v6      []netip.Prefix
+	importSize  int
+	batchSize   int
+	namespaces  int
+	shared      int
+	singles     int // single routes to time
+	idleSettles int
+	limit       time.Duration // for one thing to happen
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := bench(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func bench(ctx context.Context) error {
+	w := &work{run: &lab.Run{Protocol: protocol}}
+	out := flag.String("out", "bench", "`DIRECTORY` for results.json, RESULTS.md and the chart")
+	flag.StringVar(&w.daemon, "daemon", "bin/vrfredist", "the vrfredist `PROGRAM`")
+	flag.StringVar(&w.gobgpd, "gobgpd", "bin/gobgpd", "the gobgpd `PROGRAM` to compare with")
+	flag.Float64Var(&w.Scale, "scale", 1, "`FACTOR` for the sizes of everything")
+	flag.IntVar(&w.Runs, "runs", 3, "how often everything is measured; medians count")
+	flag.Uint64Var(&w.seed, "seed", 1, "of the generated tables")
+	only := flag.String("only", "", "`REGEXP` of the scenarios to run, as -list names them")
+	list := flag.Bool("list", false, "name the scenarios")
+	render := flag.Bool("render", false, "render RESULTS.md and the chart from results.json, and measure nothing")
+	flag.StringVar(&w.cpuProfile, "cpuprofile", "", "`FILE` for a CPU profile of vrfredist over the session scenario")
+	limit := flag.Duration("limit", 40*time.Minute, "for the whole run")
+	announce := flag.String("announce", "", "internal: announce with GoBGP's configuration in `FILE`")
+	count := flag.Int("prefixes", 0, "internal: how many to announce")
+	flag.Parse()
+	if *announce != "" {
+		return announceAlone(ctx, *announce, *count, w.seed)
+	}
+	if *render {
+		return render1(*out)
+	}
+	chosen, err := regexp.Compile(*only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
+	if *list {
+		for _, s := range w.scenarios() {
+			fmt.Println(s.name)
+		}
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, *limit, fmt.Errorf("the run took longer than -limit, %v", *limit))
+	defer cancel()
+	if err := w.prepare(); err != nil {
+		return err
+	}
+	err = w.measure(ctx, chosen)
+	return errors.Join(err, w.write(*out))
+}
+
+// render1 renders what an earlier run measured.
+func render1(dir string) error {
+	r, err := readResults(dir)
+	if err != nil {
+		return err
+	}
+	return r.render(dir)
+}
+
+func (w *work) prepare() error {
+	if os.Geteuid() != 0 {
+		return errors.New("run the benchmarks as root: they make network namespaces")
+	}
+	if err := lab.SweepLeftovers(); err != nil {
+		return err
+	}
+	for _, program := range []*string{&w.daemon, &w.gobgpd} {
+		path, err := filepath.Abs(*program) // what runs in a lab has the lab's directory
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("%w: build it first, as `make bench` does", err)
+		}
+		*program = path
+	}
+	scaled := func(n, least int) int { return max(least, int(float64(n)*w.Scale)) }
+	w.v4 = prefixes.IPv4(scaled(size4, 2000), w.seed)
+	w.v6 = prefixes.IPv6(scaled(size6, 1000), w.seed)
+	w.importSize, w.batchSize = scaled(importSize, 1000), scaled(batchSize, 1000)
+	w.namespaces, w.shared = scaled(namespaces, 2), scaled(shared, 5)
+	w.singles, w.idleSettles, w.limit = 300, 5, 4*time.Minute
+	if w.Scale < 0.5 {
+		w.singles, w.idleSettles, w.limit = 100, 1, time.Minute
+	}
+	w.IPv4, w.IPv6 = len(w.v4), len(w.v6)
+	return w.describe()
+}
+
+// scenario is one thing to run, as often as there are runs.
+type scenario struct {
+	name string
+	play func(*stage, *sender)
+	// sender tells whether it needs the sender with its whole table.
+	sender bool
+}
+
+func (w *work) scenarios() (list []scenario) {
+	// In turn, so that what the machine does meanwhile hits all alike.
+	for _, name := range []string{alone, ours, bird, frr, exportOff} {
+		list = append(list, scenario{"load: " + name, func(t *stage, s *sender) { w.load(t, s, name) }, true})
+	}
+	for _, name := range []string{ours, bird, frr, alone} {
+		list = append(list, scenario{"session of IPv6: " + name, func(t *stage, s *sender) {
+			r := w.receive(newRouter(t, w, s.ns), name, options{export: true})
+			w.session(r, s, true)
+			r.stop()
+		}, true})
+	}
+	list = append(list, scenario{"memory", w.memory, true})
+	for _, name := range []string{pathStream, ours, bird, frr} {
+		list = append(list, scenario{"import: " + name, func(t *stage, _ *sender) { w.imports(t, name) }, false})
+	}
+	for _, n := range []int{0, 1, w.shared} {
+		list = append(list, scenario{fmt.Sprintf("ip -batch beside %d VRFs", n), func(t *stage, _ *sender) { w.tenants(t, n) }, false})
+	}
+	return append(list, scenario{"VRFs", func(t *stage, _ *sender) { w.manyVRFs(t) }, false})
+}
+
+// measure plays every scenario as often as asked. One that fails is noted, and
+// the others are played.
+func (w *work) measure(ctx context.Context, chosen *regexp.Regexp) error {
+	var failures []error
+	for round := range w.Runs {
+		err := run(ctx, func(t *stage) {
+			var s *sender
+			for _, sc := range w.scenarios() {
+				if !chosen.MatchString(sc.name) || ctx.Err() != nil {
+					continue
+				}
+				if sc.sender && s == nil {
+					progress("run %d: the sender loads %d and %d prefixes", round+1, len(w.v4), len(w.v6))
+					s = newSender(t, w)
+				}
+				progress("run %d: %s", round+1, sc.name)
+				if err := run(ctx, func(t *stage) { sc.play(t, s) }); err != nil {
+					progress("failed: %v", err)
+					failures = append(failures, fmt.Errorf("run %d: %s: %w", round+1, sc.name, err))
+				}
+			}
+		})
+		failures = append(failures, err)
+	}
+	if ctx.Err() != nil {
+		failures = append(failures, context.Cause(ctx))
+	}
+	return errors.Join(failures...)
+}
+
+// profile are the arguments that have vrfredist write a CPU profile.
+func (w *work) profile(name string) []string {
+	if w.cpuProfile == "" || name != ours {
+		return nil
+	}
+	return []string{"--cpuprofile", w.cpuProfile}
+}
+
+var started = time.Now()
+
+func progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "%6.1fs  %s\n", time.Since(started).Seconds(), fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,55 @@
+package prefixes
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+)
+
+func TestTables(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		make func(int, uint64) []netip.Prefix
+		mix  []share
+	}{"IPv4": {IPv4, mix4}, "IPv6": {IPv6, mix6}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			total := 0
+			for _, s := range tc.mix {
+				total += s.permille
+			}
+			if total != 1000 {
+				t.Errorf("the shares sum up to %d thousandths", total)
+			}
+			const n = 20_000
+			table := tc.make(n, 1)
+			if !slices.Equal(table, tc.make(n, 1)) {
+				t.Error("the same seed made another table")
+			}
+			if slices.Equal(table, tc.make(n, 2)) {
+				t.Error("another seed made the same table")
+			}
+			lengths, seen := map[int]int{}, map[netip.Prefix]bool{}
+			for _, p := range table {
+				if p != p.Masked() || seen[p] {
+					t.Fatalf("%v has host bits, or is there twice", p)
+				}
+				seen[p] = true
+				lengths[p.Bits()]++
+				for _, no := range reserved {
+					if p.Overlaps(no) {
+						t.Fatalf("%v overlaps %v", p, no)
+					}
+				}
+			}
+			if len(seen) != n {
+				t.Errorf("%d prefixes, want %d", len(seen), n)
+			}
+			for _, s := range tc.mix[1:] {
+				if lengths[s.bits] != n*s.permille/1000 {
+					t.Errorf("%d prefixes of /%d, want %d thousandths of %d", lengths[s.bits], s.bits, s.permille, n)
+				}
+			}
+		})
+	}
+}

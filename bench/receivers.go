@@ -1,0 +1,210 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
+)
+
+// Names of what is measured.
+const (
+	ours      = "vrfredist"
+	exportOff = "vrfredist, export off"
+	alone     = "GoBGP alone"
+	bird      = "BIRD"
+	frr       = "FRR"
+)
+
+// receiver is a routing daemon that runs in a router.
+type receiver struct {
+	*router
+	name  string
+	procs []*lab.Process
+	api   *api                    // of GoBGP's; nil: it has none
+	vty   func(string)            // FRR's vtysh, in configuration mode
+	birdc func(string)            // BIRD's
+	has   func(netip.Prefix) bool // whether a prefix has arrived at the receiver's end
+}
+
+func (r *receiver) pids() (pids []int) {
+	for _, p := range r.procs {
+		pids = append(pids, p.PID())
+	}
+	return pids
+}
+
+func (r *receiver) pid() int { return r.procs[0].PID() }
+
+// start starts a process of the receiver.
+func (r *receiver) start(name string, argv ...string) {
+	r.procs = append(r.procs, r.ns.Start(name, argv...))
+}
+
+// stop kills the receiver, so that nothing of its end is measured.
+func (r *receiver) stop() {
+	for _, p := range r.procs {
+		p.Kill()
+	}
+	r.procs = nil
+}
+
+// awaitBGP waits until the receiver takes sessions.
+func (r *receiver) awaitBGP() {
+	r.t.until(r.name+" listens for BGP", 30*time.Second, 5*time.Millisecond, func() bool {
+		for _, p := range r.procs {
+			if !p.Running() {
+				r.t.Fatalf("%s ended", r.name)
+			}
+		}
+		return listens(r.pid())
+	})
+}
+
+// receive starts a receiver by its name.
+func (w *work) receive(r *router, name string, o options) *receiver {
+	v := &receiver{router: r, name: name, has: func(p netip.Prefix) bool {
+		there, err := r.sock.Has(p)
+		r.t.must(err)
+		return there
+	}}
+	switch name {
+	case ours, exportOff:
+		o.export = o.export && name == ours
+		w.startOurs(v, o)
+	case alone:
+		w.startAlone(v, o)
+	case bird:
+		w.startBIRD(v, o)
+	case frr:
+		w.startFRR(v, o)
+	}
+	v.awaitBGP()
+	if v.api != nil {
+		v.api.await(r.t)
+	}
+	return v
+}
+
+// options are what scenarios want of a receiver.
+type options struct {
+	export bool     // routes into the kernel (FRR and BIRD always do)
+	env    []string // of the process: GOGC=…
+	args   []string // more arguments of vrfredist
+	config string   // more configuration of vrfredist
+	keep   bool     // a state directory of the receiver before this one
+}
+
+// gobgpConfig is the part that vrfredist and gobgpd share.
+func gobgpConfig(families ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "[global.config]\n  as = %d\n  router-id = %q\n", as, routerAddr)
+	for _, addr := range []string{"10.0.0.2", peerAddr.String(), "fd00::2"} {
+		fmt.Fprintf(&b, "[[neighbors]]\n  [neighbors.config]\n    neighbor-address = %q\n    peer-as = %d\n"+
+			"  [neighbors.transport.config]\n    passive-mode = true\n", addr, as)
+		for _, family := range families {
+			fmt.Fprintf(&b, "  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = %q\n", family)
+		}
+	}
+	return b.String()
+}
+
+func (w *work) startOurs(r *receiver, o options) {
+	socket := filepath.Join(r.lab.Dir, "api.sock")
+	text := gobgpConfig("ipv4-unicast", "ipv6-unicast")
+	if o.config != "" {
+		text = o.config
+	} else {
+		text += fmt.Sprintf("[netlink.export]\n  enabled = %v\n", o.export)
+	}
+	file := r.lab.File("vrfredist.toml", text+fmt.Sprintf("[netlink.api]\n  listen = [%q]\n", "unix://"+socket))
+	state := filepath.Join(r.lab.Dir, "state")
+	r.t.must(os.MkdirAll(state, 0o755))
+	argv := append([]string{"env"}, append(o.env, w.daemon, "run", "-f", file, "--state-dir", state, "--log-level", "warn")...)
+	r.start(r.name, append(argv, o.args...)...)
+	r.api = newAPI(r.t, socket)
+	if !o.export {
+		r.has = r.api.has(r.t)
+	}
+}
+
+func (w *work) startAlone(r *receiver, o options) {
+	file := r.lab.File("gobgpd.toml", gobgpConfig("ipv4-unicast", "ipv6-unicast"))
+	socket := filepath.Join(r.lab.Dir, "gobgpd.sock")
+	argv := append([]string{"env"}, append(o.env, w.gobgpd, "-f", file, "-t", "toml", "--api-hosts", "unix://"+socket, "--pprof-disable", "-l", "warn")...)
+	r.start(r.name, argv...)
+	r.api = newAPI(r.t, socket)
+	r.has = r.api.has(r.t)
+}
+
+func (w *work) startBIRD(r *receiver, _ options) {
+	b := r.ns.BIRD(fmt.Sprintf(`router id 10.0.0.1;
+protocol device { }
+protocol direct { ipv4; ipv6; }
+protocol kernel kernel4 { learn; ipv4 { import all; export where source = RTS_BGP; }; }
+protocol kernel kernel6 { learn; ipv6 { import all; export where source = RTS_BGP; }; }
+template bgp neighbour { local 10.0.0.1 as %[1]d; passive; ipv4 { import all; export where source = RTS_INHERIT; next hop self; }; }
+protocol bgp full4 from neighbour { neighbor 10.0.0.2 as %[1]d; }
+protocol bgp exact from neighbour { neighbor 10.0.0.3 as %[1]d; }
+protocol bgp full6 { local fd00::1 as %[1]d; neighbor fd00::2 as %[1]d; passive; ipv6 { import all; export none; }; }
+`, as))
+	r.procs = append(r.procs, b.Process)
+	r.birdc = func(command string) { b.Show(command) }
+}
+
+func (w *work) startFRR(r *receiver, _ options) {
+	dir := filepath.Join(r.lab.Dir, "frr")
+	r.t.must(os.Mkdir(dir, 0o755))
+	r.t.must(os.Chmod(dir, 0o777)) // both give up root for a user of their own
+	zebra := r.lab.File("frr/zebra.conf", "no ipv6 forwarding\n")
+	bgpd := r.lab.File("frr/bgpd.conf", fmt.Sprintf(`router bgp %[1]d
+ bgp router-id 10.0.0.1
+ neighbor 10.0.0.2 remote-as %[1]d
+ neighbor 10.0.0.2 passive
+ neighbor 10.0.0.3 remote-as %[1]d
+ neighbor 10.0.0.3 passive
+ neighbor fd00::2 remote-as %[1]d
+ neighbor fd00::2 passive
+ address-family ipv6 unicast
+  neighbor fd00::2 activate
+ exit-address-family
+`, as))
+	common := func(name string) []string {
+		return []string{"-P", "0", "--vty_socket", dir, "-i", filepath.Join(dir, name+".pid"),
+			"-z", filepath.Join(dir, "zserv.api"), "--log", "file:/dev/null"}
+	}
+	r.t.must(errors.Join(os.Chmod(zebra, 0o644), os.Chmod(bgpd, 0o644)))
+	const programs = "/usr/lib/frr/"
+	r.start("zebra", append([]string{programs + "zebra", "-f", zebra}, common("zebra")...)...)
+	r.t.until("zebra serves", 20*time.Second, 10*time.Millisecond, func() bool {
+		_, err := os.Stat(filepath.Join(dir, "zserv.api"))
+		return err == nil
+	})
+	r.start("bgpd", append([]string{programs + "bgpd", "-f", bgpd}, common("bgpd")...)...)
+	// Both prepare a directory for the story of a crash, and leave it where they
+	// are killed.
+	for _, p := range r.procs {
+		r.t.Cleanup(func() {
+			p.Kill()
+			crashes, _ := filepath.Glob(fmt.Sprintf("/var/tmp/frr/*.%d", p.PID()))
+			for _, c := range crashes {
+				r.t.must(os.RemoveAll(c))
+			}
+		})
+	}
+	r.vty = func(lines string) {
+		args := []string{"--vty_socket", dir, "-c", "configure terminal"}
+		for _, line := range strings.Split(lines, "\n") {
+			args = append(args, "-c", line)
+		}
+		if out, err := exec.Command("vtysh", args...).CombinedOutput(); err != nil || strings.Contains(string(out), "%") {
+			r.t.Fatalf("vtysh: %v: %s", err, out)
+		}
+	}
+}

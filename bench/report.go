@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// about says what each scenario measures.
+var about = []struct{ scenario, title, text string }{
+	{"session", "From a BGP session to the kernel", "BIRD sends the IPv4 table over iBGP. From the first routes that arrive at the receiver until the last one is in the kernel's table, or, for GoBGP alone and with export off, in GoBGP's."},
+	{"session-ipv6", "The same for IPv6", "The IPv6 table, over a session of its own."},
+	{"writing", "Writing", "The RIB is full, the kernel's table empty: export is disabled, which takes all routes out, and enabled again. From that call until the last route is in the kernel."},
+	{"failover", "Failover", "The static route that covers the nexthop of all routes moves to another link. From just before that change until the kernel sends packets for every one of 256 prefixes by the new link. The median and the slowest of five moves, in each run."},
+	{"one route", "One route, from peer to kernel", "On the loaded table, a second peer sends single routes. From its write to the session until the route is in the kernel."},
+	{"restart", "Restart over adopted routes", "vrfredist is killed, its routes stay, and it starts again. Until its VRF is ready with every route adopted; and how many route messages of its protocol the kernel sent meanwhile."},
+	{"import", "Import", "Static kernel routes go to a BGP peer. From the command that enables the import until the peer has the last one. AddPathStream alone is GoBGP given the same number of routes from memory."},
+	{"import one", "One changed kernel route, to the peer", "From the change in the kernel until the peer reads the route from its session."},
+	{"memory", "Memory", "Resident memory with the full IPv4 table and GOGC=10, with which it is near to what is alive."},
+	{"VRFs", "Many VRFs", "Five VRFs, each bound to a table, in each of many namespaces; 100 routes each from one VPN-IPv4 session."},
+	{"ip -batch", "Another program beside many VRFs", "`ip -batch` adds routes in a namespace in which vrfredist has so many VRFs."},
+}
+
+// aim is one ratio to reach.
+type aim struct {
+	text  string
+	limit float64
+	least bool // the limit is a lower one
+	get   func(*results) (float64, bool)
+}
+
+func only(scenario, subject, quantity string) func(*results) (float64, bool) {
+	return func(r *results) (float64, bool) { return r.value(scenario, subject, quantity) }
+}
+
+func over(s1, subject1, q1, s2, subject2, q2 string) func(*results) (float64, bool) {
+	return func(r *results) (float64, bool) {
+		a, ok1 := r.value(s1, subject1, q1)
+		b, ok2 := r.value(s2, subject2, q2)
+		return a / b, ok1 && ok2 && b != 0
+	}
+}
+
+func (r *results) aims() []aim {
+	many := fmt.Sprintf("%d VRFs", max(5, int(shared*r.Scale)))
+	return []aim{
+		{"writing, routes/s", 200_000, true, only("writing", ours, "routes/s")},
+		{"writing, ours ÷ BIRD's session", 1.3, true, over("writing", ours, "routes/s", "session", bird, "routes/s")},
+		{"writing, ours ÷ FRR's session", 6, true, over("writing", ours, "routes/s", "session", frr, "routes/s")},
+		{"session, time ÷ GoBGP alone", 1.15, false, over("session", ours, "s", "session", alone, "s")},
+		{"session, time ÷ BIRD", 1.5, false, over("session", ours, "s", "session", bird, "s")},
+		{"session, FRR's time ÷ ours", 2, true, over("session", frr, "s", "session", ours, "s")},
+		{"failover, ms", 10, false, only("failover", ours, "ms")},
+		{"one route peer to kernel, p99 ms", 10, false, only("one route", ours, "p99 ms")},
+		{"import, time ÷ AddPathStream alone", 1.2, false, over("import", ours, "s", "import", pathStream, "s")},
+		{"one changed route to the peer, p99 ms", 20, false, only("import one", ours, "p99 ms")},
+		{"restart, routes written", 0, false, only("restart", ours, "routes written")},
+		{"restart, in sync ÷ GoBGP's own reload", 1.5, false, over("restart", ours, "s from the session", "session", alone, "s")},
+		{"memory, bytes a route beyond GoBGP", 150, false, only("memory", ours, "bytes a route beyond GoBGP")},
+		{"VRFs, s from the start to all ready", 30, false, only("VRFs", ours, "s from the start to all ready, with routes")},
+		{"VRFs, KiB a VRF beyond routes", 150, false, only("VRFs", ours, "KiB a VRF, without routes")},
+		{"VRFs, idle CPU in % of a core", 1, false, only("VRFs", ours, "idle CPU with routes, % of a core")},
+		{"ip -batch beside many VRFs ÷ beside one", 1.1, false, over("ip -batch", many, "s", "ip -batch", "1 VRFs", "s")},
+	}
+}
+
+// render writes RESULTS.md and the chart.
+func (r *results) render(dir string) error {
+	var b strings.Builder
+	b.WriteString("# Benchmark results\n\n<!-- Made by `make bench` from results.json; do not edit. -->\n\n")
+	fmt.Fprintf(&b, "Measured on %s, on %s. %s\n\n", r.Date, r.Machine, r.with())
+	fmt.Fprintf(&b, "%s IPv4 and %s IPv6 prefixes; medians of %d runs, all programs in every run.", thousands(float64(r.IPv4)), thousands(float64(r.IPv6)), r.Runs)
+	if r.Scale != 1 || r.Runs < 3 {
+		b.WriteString(" **This is a small run: its ratios say little of the real sizes.**")
+	}
+	b.WriteString(" [How it is measured](README.md).\n\n![Session to kernel, and failover](chart.svg)\n\n")
+	b.WriteString("## Against the aims\n\n| aim | wanted | measured | met |\n|---|---|---|---|\n")
+	for _, a := range r.aims() {
+		sign, measured, met := "at most", "–", "not measured"
+		if a.least {
+			sign = "at least"
+		}
+		if v, ok := a.get(r); ok {
+			measured, met = format(v), "**no**"
+			if v == a.limit || v > a.limit == a.least {
+				met = "yes"
+			}
+		}
+		fmt.Fprintf(&b, "| %s | %s %s | %s | %s |\n", a.text, sign, format(a.limit), measured, met)
+	}
+	for _, s := range about {
+		r.renderScenario(&b, s.scenario, s.title, s.text)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "RESULTS.md"), []byte(b.String()), 0o644); err != nil {
+		return err
+	}
+	return r.chart(filepath.Join(dir, "chart.svg"))
+}
+
+// with lists the versions.
+func (r *results) with() string {
+	names := make([]string, 0, len(r.Versions))
+	for name, version := range r.Versions {
+		names = append(names, name+" "+strings.TrimSpace(strings.NewReplacer("BIRD version ", "", "zebra version ", "").Replace(version)))
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ") + "."
+}
+
+// renderScenario writes a table with a line for each subject.
+func (r *results) renderScenario(b *strings.Builder, scenario, title, text string) {
+	var subjects, quantities []string
+	for _, f := range r.Figures {
+		if f.Scenario != scenario {
+			continue
+		}
+		if !slices.Contains(subjects, f.Subject) {
+			subjects = append(subjects, f.Subject)
+		}
+		if !slices.Contains(quantities, f.Quantity) {
+			quantities = append(quantities, f.Quantity)
+		}
+	}
+	if len(subjects) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n## %s\n\n%s\n\n| | %s |\n|%s\n", title, text, strings.Join(quantities, " | "), strings.Repeat("---|", len(quantities)+1))
+	for _, subject := range subjects {
+		fmt.Fprintf(b, "| %s |", subject)
+		for _, q := range quantities {
+			f := r.find(scenario, subject, q)
+			if f == nil {
+				b.WriteString(" – |")
+				continue
+			}
+			fmt.Fprintf(b, " %s%s |", format(f.Median), spread(f.Values))
+		}
+		b.WriteString("\n")
+	}
+}
+
+// spread shows the least and the most of several runs.
+func spread(values []float64) string {
+	if len(values) < 2 || slices.Min(values) == slices.Max(values) {
+		return ""
+	}
+	return fmt.Sprintf(" (%s–%s)", format(slices.Min(values)), format(slices.Max(values)))
+}
+
+// format gives a number three digits that count.
+func format(v float64) string {
+	a := math.Abs(v)
+	switch {
+	case v == math.Trunc(v) && a < 10_000:
+		return fmt.Sprintf("%.0f", v)
+	case a >= 100:
+		return thousands(v)
+	case a >= 10:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}
+
+// thousands separates them, and rounds above ten thousand.
+func thousands(v float64) string {
+	if math.Abs(v) >= 10_000 {
+		v = math.Round(v/100) * 100
+	}
+	s := fmt.Sprintf("%.0f", v)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
