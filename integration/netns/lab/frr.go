@@ -95,7 +95,7 @@ func (n *Namespace) frr(program, config string, args ...string) (*Process, strin
 }
 
 func (f *FRR) run(commands ...string) (string, error) {
-	args := []string{"--vty_socket", f.socket}
+	args := []string{"--vty_socket", f.socket, "-d", "bgpd"} // it would look for twenty
 	for _, c := range commands {
 		args = append(args, "-c", c)
 	}
