@@ -18,6 +18,8 @@ type Route struct {
 	Protocol string `json:"protocol"`
 	Metric   int64  `json:"metric"`
 	NextHops []hop  `json:"nexthops"`
+	// NHID is the nexthop object that the route hangs on.
+	NHID int `json:"nhid"`
 	// Prefsrc is the source address that the route prefers.
 	Prefsrc string `json:"prefsrc"`
 }
