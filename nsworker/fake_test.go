@@ -321,8 +321,9 @@ type fakeBGP struct {
 	mu        sync.Mutex
 	feeds     map[string]*rib.Feed
 	announced map[string]map[netip.Prefix]rib.Announcement
-	fail      int // how many more Announce calls fail
-	lost      int // how many more take effect and fail all the same
+	fail      int        // how many more Announce calls fail
+	unmatched []rib.Path // what Candidates returns beside the feeds' paths
+	lost      int        // how many more take effect and fail all the same
 }
 
 func newFakeBGP() *fakeBGP {
@@ -366,6 +367,13 @@ func (b *fakeBGP) Announce(_ context.Context, vrf string, changes []rib.Announce
 		return errInjected
 	}
 	return nil
+}
+
+func (b *fakeBGP) Candidates(_ context.Context, vrf string, prefix netip.Prefix) ([]rib.Path, error) {
+	f, _ := b.Feed(vrf)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append(slices.Clone(f.Lookup(prefix)), b.unmatched...), nil
 }
 
 // announcements prints what a VRF announces, a line each.

@@ -5,6 +5,7 @@ package nsworker
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -53,4 +54,8 @@ type BGP interface {
 	// Announce makes changes to what is announced. After an error nothing is
 	// known of any of them: ask Announced.
 	Announce(ctx context.Context, vrf string, changes []rib.AnnounceChange) error
+	// Candidates returns every path that BGP has for a prefix of the VRF's
+	// table, with whatever route targets. It is for a person who asks, not for
+	// the loop.
+	Candidates(ctx context.Context, vrf string, prefix netip.Prefix) ([]rib.Path, error)
 }

@@ -100,6 +100,10 @@ func (a *actor) Resync(context.Context) (Repair, error) {
 	return Repair{Own: 1, Found: Drifts{Missing: 2}}, nil
 }
 
+func (a *actor) Explain(_ context.Context, prefix netip.Prefix, _ bool) (rib.Explanation, error) {
+	return rib.Explanation{Prefix: prefix, StoppedBy: a.spec.Name}, nil
+}
+
 // play runs a supervisor inside a bubble of fake time while act acts, then ends
 // it with cause, and returns what Run returned and what was logged.
 func play(t *testing.T, s *stage, cause error, act func(*testing.T, *Supervisor)) (log string, err error) {

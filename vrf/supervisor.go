@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -235,6 +236,16 @@ func (s *Supervisor) Resync(ctx context.Context, name string) (r Repair, err err
 		return err
 	})
 	return r, err
+}
+
+// Explain says why a prefix is, or is not, in the table of a VRF and in BGP; see
+// Worker.Explain. Its errors match as those of Routes.
+func (s *Supervisor) Explain(ctx context.Context, name string, prefix netip.Prefix, longest bool) (x rib.Explanation, err error) {
+	err = s.ask(name, "explain "+prefix.String(), func(w Worker) (err error) {
+		x, err = w.Explain(ctx, prefix, longest)
+		return err
+	})
+	return x, err
 }
 
 // ask calls f with the worker of a VRF.

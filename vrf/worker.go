@@ -2,6 +2,7 @@ package vrf
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -36,6 +37,10 @@ type Worker interface {
 	// when that is done. It may be called as Routes may. Where the VRF has no
 	// table the error matches ErrPending.
 	Resync(ctx context.Context) (Repair, error)
+	// Explain says why prefix is, or is not, in the VRF's table and in BGP; with
+	// longest the longest known prefix that covers prefix, which is a host's. It
+	// may be called as Routes may, also where there is no table.
+	Explain(ctx context.Context, prefix netip.Prefix, longest bool) (rib.Explanation, error)
 }
 
 // Report tells the supervisor how a worker fares. It may be called from any

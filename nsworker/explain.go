@@ -1,0 +1,125 @@
+package nsworker
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// facts are what a worker knows of one prefix, taken out of its loop: everything
+// in it is immutable, or a copy.
+type facts struct {
+	name   string
+	prefix netip.Prefix
+	spec   vrf.Spec
+	absent string // why there is no table; "": there is one
+	read   bool
+
+	candidates []rib.Path // in BGP, with whatever route targets
+	paths      []rib.Path // in the feed
+	waiting    int        // prefixes that wait in the feed
+
+	entry   entry
+	known   bool // there is an entry
+	target  target
+	due     bool
+	changes int // routes that are due
+	wanted  int // places of the quota that are taken
+
+	view         rib.View
+	board        *Board
+	member       func(rib.Link) bool
+	announced    rib.Announcement
+	isAnnounced  bool
+	announcesDue bool
+}
+
+// Explain implements vrf.Worker.
+func (w *Worker) Explain(ctx context.Context, prefix netip.Prefix, longest bool) (rib.Explanation, error) {
+	var f facts
+	if err := w.ask(ctx, func(s *session) { f = w.facts(s, prefix, longest) }); err != nil {
+		return rib.Explanation{}, err
+	}
+	var err error
+	if f.candidates, err = w.deps.BGP.Candidates(ctx, w.name, f.prefix); err != nil {
+		return rib.Explanation{}, err
+	}
+	return f.explain(), nil
+}
+
+// facts is called by the loop's goroutine; s is nil while there is no table.
+func (w *Worker) facts(s *session, prefix netip.Prefix, longest bool) facts {
+	if longest {
+		prefix, _ = rib.Longest(prefix.Addr(), func(p netip.Prefix) bool {
+			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.entries[p] != nil || len(s.resolver.view.FIB.Get(p)) > 0)
+		})
+	}
+	f := facts{name: w.name, prefix: prefix, spec: w.spec, board: w.deps.Board, paths: w.feed.Lookup(prefix)}
+	_, f.waiting = w.feed.Len()
+	if s == nil {
+		f.absent = w.absent
+		return f
+	}
+	f.read, f.changes, f.wanted = s.read, len(s.due), s.wanted
+	f.view, f.member = s.resolver.view, s.member()
+	if e := s.entries[prefix]; e != nil {
+		f.entry, f.known = *e, true
+		if e.target != nil {
+			f.target = *e.target
+		}
+	}
+	_, f.due = s.due[prefix]
+	f.announced, f.isAnnounced = s.announced[prefix]
+	_, f.announcesDue = s.importDue[prefix]
+	return f
+}
+
+func (f *facts) explain() rib.Explanation {
+	x := rib.Explanation{Prefix: f.prefix}
+	if f.absent != "" {
+		for _, w := range []*rib.Walk{&x.Export, &x.Import} {
+			w.Add("binding", rib.Stopped, "the VRF has no table now: "+f.absent)
+		}
+	}
+	f.explainExport(&x.Export)
+	f.explainImport(&x.Import)
+	f.conclude(&x)
+	return x
+}
+
+// conclude words the verdicts, and finds the direction that the question is
+// about: the one that got through, or else the one that has something.
+func (f *facts) conclude(x *rib.Explanation) {
+	x.Export.Verdict = verdict(x.Export, "its BGP route is in the kernel table")
+	x.Import.Verdict = verdict(x.Import, "its kernel route is announced to BGP")
+	matters := x.Export
+	switch foreign := len(f.view.FIB.Get(f.prefix)) > 0; {
+	case x.Export.StoppedBy == "":
+	case x.Import.StoppedBy == "", foreign && len(f.candidates) == 0 && f.spec.Import.Enabled:
+		matters = x.Import
+	case !foreign && len(f.candidates) == 0 && !f.known && f.absent == "":
+		x.StoppedBy, x.Verdict = x.Export.StoppedBy, "neither BGP nor the kernel table of this VRF has a route for it"
+		return
+	}
+	x.StoppedBy, x.Verdict = matters.StoppedBy, matters.Verdict
+}
+
+func verdict(w rib.Walk, through string) string {
+	for _, s := range w.Steps {
+		if s.Outcome == rib.Stopped {
+			return fmt.Sprintf("stopped at %s: %s", s.Name, s.Text)
+		}
+	}
+	return through
+}
+
+// plural renders a number of things.
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

@@ -1,0 +1,153 @@
+package rib
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Outcome is what one step of an Explanation came to.
+type Outcome uint8
+
+// The outcomes of a step.
+const (
+	Passed  Outcome = iota + 1
+	Stopped         // the route goes no further: one step at most
+	Noted           // told for completeness: nothing is decided here
+)
+
+func (o Outcome) String() string {
+	switch o {
+	case Passed:
+		return "passed"
+	case Stopped:
+		return "stopped"
+	case Noted:
+		return "noted"
+	}
+	return "unknown"
+}
+
+// Step is one thing that decides about a route.
+type Step struct {
+	Name    string
+	Outcome Outcome
+	Text    string   // one sentence, without a full stop
+	Details []string // a line each
+}
+
+// Walk is a route's way in one direction, in the order of its steps.
+type Walk struct {
+	Steps []Step
+	// StoppedBy is the name of the one step that stopped the route; "": it is
+	// where it should be.
+	StoppedBy string
+	Verdict   string // one sentence
+}
+
+// Add appends a step. The first one that stops decides the walk; later ones that
+// would stop too are noted.
+func (w *Walk) Add(name string, o Outcome, text string, details ...string) {
+	if o == Stopped {
+		if w.StoppedBy == "" {
+			w.StoppedBy = name
+		} else {
+			o = Noted
+		}
+	}
+	w.Steps = append(w.Steps, Step{name, o, text, details})
+}
+
+// Explanation says why a prefix is, or is not, in the kernel table of a VRF, and
+// in BGP from there.
+type Explanation struct {
+	Prefix    netip.Prefix
+	Export    Walk // BGP to kernel
+	Import    Walk // kernel to BGP
+	StoppedBy string
+	Verdict   string // of the direction that matters for this prefix
+}
+
+// Worse names the step of the decision process by which best, which Select chose
+// among all, leaves other behind: "" where nothing tells them apart.
+func Worse(best, other Path, all []Path) string {
+	if c, step := beforeMED(&best, &other); c != 0 {
+		return step
+	}
+	for i := range all {
+		if c, _ := beforeMED(&best, &all[i]); c == 0 && lower(&other, all[i:i+1]) {
+			return "MED"
+		}
+	}
+	if c, step := external(&best, &other); c != 0 {
+		return step
+	}
+	_, step := tieBreak(&best, &other)
+	return step
+}
+
+// String says who sent a path and what of it decides, in one line.
+func (p Path) String() string {
+	var b strings.Builder
+	if p.RD != 0 {
+		fmt.Fprintf(&b, "RD %s ", p.RD)
+	}
+	a := p.Attrs
+	switch {
+	case a == nil:
+		b.WriteString("unknown")
+		return b.String()
+	case a.Imported:
+		fmt.Fprintf(&b, "imported from the kernel table of VRF %s", a.Source)
+		return b.String()
+	case a.local():
+		b.WriteString("originated here")
+	default:
+		fmt.Fprintf(&b, "from %s (AS %d)", a.Peer, a.PeerAS)
+	}
+	if a.Nexthop.IsValid() {
+		fmt.Fprintf(&b, ", nexthop %s", a.Nexthop)
+	}
+	if a.LinkLocal.IsValid() {
+		fmt.Fprintf(&b, " and %s", a.LinkLocal)
+	}
+	if p.Label != 0 {
+		fmt.Fprintf(&b, ", label %d", p.Label)
+	}
+	fmt.Fprintf(&b, ", local preference %d, MED %d", a.LocalPref, a.MED)
+	if len(a.ASPath) > 0 {
+		fmt.Fprintf(&b, ", AS path %s", strings.Trim(fmt.Sprint(a.ASPath), "[]"))
+	}
+	if a.Stale {
+		b.WriteString(", LLGR-stale")
+	}
+	return b.String()
+}
+
+// CommonRTs returns those of a that b has too.
+func CommonRTs(a, b []RT) []RT {
+	var both []RT
+	for _, rt := range a {
+		if slices.Contains(b, rt) {
+			both = append(both, rt)
+		}
+	}
+	return both
+}
+
+// RejectFor is Reject with the interfaces that belong to the VRF: see ImportSet.
+func (p ImportPolicy) RejectFor(r Route, links Links, own uint8, member func(Link) bool) string {
+	return p.sentence(r, p.judge(r, links, own, member))
+}
+
+// Longest returns the longest prefix that covers addr and of which has tells
+// that it is known; addr itself as a prefix where there is none.
+func Longest(addr netip.Addr, has func(netip.Prefix) bool) (netip.Prefix, bool) {
+	for bits := addr.BitLen(); bits >= 0; bits-- {
+		if p := netip.PrefixFrom(addr, bits).Masked(); has(p) {
+			return p, true
+		}
+	}
+	return netip.PrefixFrom(addr, addr.BitLen()), false
+}
