@@ -92,6 +92,16 @@ func (f *fake) Resync(ctx context.Context, name string) (vrf.Repair, error) {
 	return vrf.Repair{Own: 9, Foreign: 8, Found: vrf.Drifts{1, 2, 3}, Unmended: 4, Objects: 5, Announced: 6}, ctx.Err()
 }
 
+func (f *fake) Explain(_ context.Context, name string, prefix netip.Prefix, longest bool) (rib.Explanation, error) {
+	if f.idle[name] {
+		return rib.Explanation{}, fmt.Errorf("VRF %q: %w", name, ErrUnknownVRF)
+	}
+	x := rib.Explanation{Prefix: prefix, StoppedBy: "nexthop", Verdict: fmt.Sprint("longest ", longest)}
+	x.Export.Add("filter", rib.Passed, "yes", "a", "b")
+	x.Export.Add("nexthop", rib.Stopped, "no")
+	return x, nil
+}
+
 func (f *fake) Reload(context.Context) ([]string, error) { return f.reload() }
 
 func newFake() *fake {

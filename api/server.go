@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 
@@ -41,6 +42,9 @@ type Backend interface {
 	// Resync has a VRF's table read again now, and waits until what differed is
 	// put right.
 	Resync(ctx context.Context, name string) (vrf.Repair, error)
+	// Explain says why a prefix is, or is not, in a VRF's table and in BGP; with
+	// longest the longest known prefix that covers a host's.
+	Explain(ctx context.Context, name string, prefix netip.Prefix, longest bool) (rib.Explanation, error)
 	// Reload applies the configuration file as it is now, and returns what
 	// changed, a line each. After an error nothing has.
 	Reload(ctx context.Context) ([]string, error)

@@ -1572,6 +1572,270 @@ func (x *Repair) GetError() string {
 	return ""
 }
 
+type ExplainRouteRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`       // "" is default
+	Target        string                 `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"` // a prefix, or an address: then its longest match is explained
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainRouteRequest) Reset() {
+	*x = ExplainRouteRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainRouteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainRouteRequest) ProtoMessage() {}
+
+func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainRouteRequest.ProtoReflect.Descriptor instead.
+func (*ExplainRouteRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ExplainRouteRequest) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *ExplainRouteRequest) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+type ExplainRouteResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`
+	Prefix        string                 `protobuf:"bytes,2,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	Export        *Walk                  `protobuf:"bytes,3,opt,name=export,proto3" json:"export,omitempty"`
+	Import        *Walk                  `protobuf:"bytes,4,opt,name=import,proto3" json:"import,omitempty"`
+	StoppedBy     string                 `protobuf:"bytes,5,opt,name=stopped_by,json=stoppedBy,proto3" json:"stopped_by,omitempty"` // of the direction that matters for this prefix
+	Verdict       string                 `protobuf:"bytes,6,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainRouteResponse) Reset() {
+	*x = ExplainRouteResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainRouteResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainRouteResponse) ProtoMessage() {}
+
+func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainRouteResponse.ProtoReflect.Descriptor instead.
+func (*ExplainRouteResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ExplainRouteResponse) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *ExplainRouteResponse) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *ExplainRouteResponse) GetExport() *Walk {
+	if x != nil {
+		return x.Export
+	}
+	return nil
+}
+
+func (x *ExplainRouteResponse) GetImport() *Walk {
+	if x != nil {
+		return x.Import
+	}
+	return nil
+}
+
+func (x *ExplainRouteResponse) GetStoppedBy() string {
+	if x != nil {
+		return x.StoppedBy
+	}
+	return ""
+}
+
+func (x *ExplainRouteResponse) GetVerdict() string {
+	if x != nil {
+		return x.Verdict
+	}
+	return ""
+}
+
+type Walk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Steps         []*Step                `protobuf:"bytes,1,rep,name=steps,proto3" json:"steps,omitempty"`
+	StoppedBy     string                 `protobuf:"bytes,2,opt,name=stopped_by,json=stoppedBy,proto3" json:"stopped_by,omitempty"` // the name of the one step that stopped it; "": none
+	Verdict       string                 `protobuf:"bytes,3,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Walk) Reset() {
+	*x = Walk{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Walk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Walk) ProtoMessage() {}
+
+func (x *Walk) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Walk.ProtoReflect.Descriptor instead.
+func (*Walk) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Walk) GetSteps() []*Step {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+func (x *Walk) GetStoppedBy() string {
+	if x != nil {
+		return x.StoppedBy
+	}
+	return ""
+}
+
+func (x *Walk) GetVerdict() string {
+	if x != nil {
+		return x.Verdict
+	}
+	return ""
+}
+
+type Step struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Outcome       string                 `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"` // passed, stopped (one at most), noted
+	Text          string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	Details       []string               `protobuf:"bytes,4,rep,name=details,proto3" json:"details,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Step) Reset() {
+	*x = Step{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Step) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Step) ProtoMessage() {}
+
+func (x *Step) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Step.ProtoReflect.Descriptor instead.
+func (*Step) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Step) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Step) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *Step) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Step) GetDetails() []string {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
 var File_api_v1_vrfredist_proto protoreflect.FileDescriptor
 
 const file_api_v1_vrfredist_proto_rawDesc = "" +
@@ -1703,11 +1967,32 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\aobjects\x18\b \x01(\rR\aobjects\x12$\n" +
 	"\rannouncements\x18\t \x01(\rR\rannouncements\x12\x14\n" +
 	"\x05error\x18\n" +
-	" \x01(\tR\x05error*R\n" +
+	" \x01(\tR\x05error\"?\n" +
+	"\x13ExplainRouteRequest\x12\x10\n" +
+	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\"\xd1\x01\n" +
+	"\x14ExplainRouteResponse\x12\x10\n" +
+	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x16\n" +
+	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12*\n" +
+	"\x06export\x18\x03 \x01(\v2\x12.vrfredist.v1.WalkR\x06export\x12*\n" +
+	"\x06import\x18\x04 \x01(\v2\x12.vrfredist.v1.WalkR\x06import\x12\x1d\n" +
+	"\n" +
+	"stopped_by\x18\x05 \x01(\tR\tstoppedBy\x12\x18\n" +
+	"\averdict\x18\x06 \x01(\tR\averdict\"i\n" +
+	"\x04Walk\x12(\n" +
+	"\x05steps\x18\x01 \x03(\v2\x12.vrfredist.v1.StepR\x05steps\x12\x1d\n" +
+	"\n" +
+	"stopped_by\x18\x02 \x01(\tR\tstoppedBy\x12\x18\n" +
+	"\averdict\x18\x03 \x01(\tR\averdict\"b\n" +
+	"\x04Step\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x12\x18\n" +
+	"\adetails\x18\x04 \x03(\tR\adetails*R\n" +
 	"\tDirection\x12\x19\n" +
 	"\x15DIRECTION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DIRECTION_IMPORT\x10\x01\x12\x14\n" +
-	"\x10DIRECTION_EXPORT\x10\x022\xb7\x05\n" +
+	"\x10DIRECTION_EXPORT\x10\x022\x8e\x06\n" +
 	"\x0eRedistribution\x12m\n" +
 	"\x14EnableRedistribution\x12).vrfredist.v1.EnableRedistributionRequest\x1a*.vrfredist.v1.EnableRedistributionResponse\x12p\n" +
 	"\x15DisableRedistribution\x12*.vrfredist.v1.DisableRedistributionRequest\x1a+.vrfredist.v1.DisableRedistributionResponse\x12d\n" +
@@ -1717,7 +2002,8 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\n" +
 	"ListRoutes\x12\x1f.vrfredist.v1.ListRoutesRequest\x1a\x13.vrfredist.v1.Route0\x01\x12C\n" +
 	"\x06Reload\x12\x1b.vrfredist.v1.ReloadRequest\x1a\x1c.vrfredist.v1.ReloadResponse\x12C\n" +
-	"\x06Resync\x12\x1b.vrfredist.v1.ResyncRequest\x1a\x1c.vrfredist.v1.ResyncResponseB3Z1github.com/vrfredist/vrfredist/api/v1;vrfredistv1b\x06proto3"
+	"\x06Resync\x12\x1b.vrfredist.v1.ResyncRequest\x1a\x1c.vrfredist.v1.ResyncResponse\x12U\n" +
+	"\fExplainRoute\x12!.vrfredist.v1.ExplainRouteRequest\x1a\".vrfredist.v1.ExplainRouteResponseB3Z1github.com/vrfredist/vrfredist/api/v1;vrfredistv1b\x06proto3"
 
 var (
 	file_api_v1_vrfredist_proto_rawDescOnce sync.Once
@@ -1732,7 +2018,7 @@ func file_api_v1_vrfredist_proto_rawDescGZIP() []byte {
 }
 
 var file_api_v1_vrfredist_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_api_v1_vrfredist_proto_goTypes = []any{
 	(Direction)(0),                        // 0: vrfredist.v1.Direction
 	(*EnableRedistributionRequest)(nil),   // 1: vrfredist.v1.EnableRedistributionRequest
@@ -1757,6 +2043,10 @@ var file_api_v1_vrfredist_proto_goTypes = []any{
 	(*ResyncRequest)(nil),                 // 20: vrfredist.v1.ResyncRequest
 	(*ResyncResponse)(nil),                // 21: vrfredist.v1.ResyncResponse
 	(*Repair)(nil),                        // 22: vrfredist.v1.Repair
+	(*ExplainRouteRequest)(nil),           // 23: vrfredist.v1.ExplainRouteRequest
+	(*ExplainRouteResponse)(nil),          // 24: vrfredist.v1.ExplainRouteResponse
+	(*Walk)(nil),                          // 25: vrfredist.v1.Walk
+	(*Step)(nil),                          // 26: vrfredist.v1.Step
 }
 var file_api_v1_vrfredist_proto_depIdxs = []int32{
 	0,  // 0: vrfredist.v1.DisableRedistributionRequest.direction:type_name -> vrfredist.v1.Direction
@@ -1771,27 +2061,32 @@ var file_api_v1_vrfredist_proto_depIdxs = []int32{
 	0,  // 9: vrfredist.v1.ListRoutesRequest.direction:type_name -> vrfredist.v1.Direction
 	17, // 10: vrfredist.v1.Route.hops:type_name -> vrfredist.v1.Hop
 	22, // 11: vrfredist.v1.ResyncResponse.repairs:type_name -> vrfredist.v1.Repair
-	1,  // 12: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
-	3,  // 13: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
-	5,  // 14: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
-	8,  // 15: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
-	10, // 16: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
-	15, // 17: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
-	18, // 18: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
-	20, // 19: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
-	2,  // 20: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
-	4,  // 21: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
-	6,  // 22: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
-	9,  // 23: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
-	11, // 24: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
-	16, // 25: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
-	19, // 26: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
-	21, // 27: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
-	20, // [20:28] is the sub-list for method output_type
-	12, // [12:20] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	25, // 12: vrfredist.v1.ExplainRouteResponse.export:type_name -> vrfredist.v1.Walk
+	25, // 13: vrfredist.v1.ExplainRouteResponse.import:type_name -> vrfredist.v1.Walk
+	26, // 14: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
+	1,  // 15: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
+	3,  // 16: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
+	5,  // 17: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
+	8,  // 18: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
+	10, // 19: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
+	15, // 20: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
+	18, // 21: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
+	20, // 22: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
+	23, // 23: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
+	2,  // 24: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
+	4,  // 25: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
+	6,  // 26: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
+	9,  // 27: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
+	11, // 28: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
+	16, // 29: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
+	19, // 30: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
+	21, // 31: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
+	24, // 32: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
+	24, // [24:33] is the sub-list for method output_type
+	15, // [15:24] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_vrfredist_proto_init() }
@@ -1805,7 +2100,7 @@ func file_api_v1_vrfredist_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_vrfredist_proto_rawDesc), len(file_api_v1_vrfredist_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,6 +31,7 @@ const (
 	Redistribution_ListRoutes_FullMethodName            = "/vrfredist.v1.Redistribution/ListRoutes"
 	Redistribution_Reload_FullMethodName                = "/vrfredist.v1.Redistribution/Reload"
 	Redistribution_Resync_FullMethodName                = "/vrfredist.v1.Redistribution/Resync"
+	Redistribution_ExplainRoute_FullMethodName          = "/vrfredist.v1.Redistribution/ExplainRoute"
 )
 
 // RedistributionClient is the client API for Redistribution service.
@@ -58,6 +59,9 @@ type RedistributionClient interface {
 	// Reads the table of a VRF, or of every VRF, again now, and answers when what
 	// differed is put right.
 	Resync(ctx context.Context, in *ResyncRequest, opts ...grpc.CallOption) (*ResyncResponse, error)
+	// Walks a prefix through every step from BGP to the kernel, and back, and names
+	// the one that stopped it. Of a prefix that nobody has, it says so.
+	ExplainRoute(ctx context.Context, in *ExplainRouteRequest, opts ...grpc.CallOption) (*ExplainRouteResponse, error)
 }
 
 type redistributionClient struct {
@@ -157,6 +161,16 @@ func (c *redistributionClient) Resync(ctx context.Context, in *ResyncRequest, op
 	return out, nil
 }
 
+func (c *redistributionClient) ExplainRoute(ctx context.Context, in *ExplainRouteRequest, opts ...grpc.CallOption) (*ExplainRouteResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainRouteResponse)
+	err := c.cc.Invoke(ctx, Redistribution_ExplainRoute_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RedistributionServer is the server API for Redistribution service.
 // All implementations must embed UnimplementedRedistributionServer
 // for forward compatibility.
@@ -182,6 +196,9 @@ type RedistributionServer interface {
 	// Reads the table of a VRF, or of every VRF, again now, and answers when what
 	// differed is put right.
 	Resync(context.Context, *ResyncRequest) (*ResyncResponse, error)
+	// Walks a prefix through every step from BGP to the kernel, and back, and names
+	// the one that stopped it. Of a prefix that nobody has, it says so.
+	ExplainRoute(context.Context, *ExplainRouteRequest) (*ExplainRouteResponse, error)
 	mustEmbedUnimplementedRedistributionServer()
 }
 
@@ -215,6 +232,9 @@ func (UnimplementedRedistributionServer) Reload(context.Context, *ReloadRequest)
 }
 func (UnimplementedRedistributionServer) Resync(context.Context, *ResyncRequest) (*ResyncResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Resync not implemented")
+}
+func (UnimplementedRedistributionServer) ExplainRoute(context.Context, *ExplainRouteRequest) (*ExplainRouteResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainRoute not implemented")
 }
 func (UnimplementedRedistributionServer) mustEmbedUnimplementedRedistributionServer() {}
 func (UnimplementedRedistributionServer) testEmbeddedByValue()                        {}
@@ -374,6 +394,24 @@ func _Redistribution_Resync_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Redistribution_ExplainRoute_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainRouteRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RedistributionServer).ExplainRoute(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Redistribution_ExplainRoute_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RedistributionServer).ExplainRoute(ctx, req.(*ExplainRouteRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Redistribution_ServiceDesc is the grpc.ServiceDesc for Redistribution service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -408,6 +446,10 @@ var Redistribution_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Resync",
 			Handler:    _Redistribution_Resync_Handler,
+		},
+		{
+			MethodName: "ExplainRoute",
+			Handler:    _Redistribution_ExplainRoute_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

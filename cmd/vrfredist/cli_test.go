@@ -144,6 +144,22 @@ func (f *fakeDaemon) Resync(_ context.Context, name string) (vrf.Repair, error) 
 	return vrf.Repair{}, fmt.Errorf("VRF %q: resync: %w: waiting for netns %s", name, vrf.ErrPending, name)
 }
 
+func (f *fakeDaemon) Explain(_ context.Context, name string, prefix netip.Prefix, _ bool) (rib.Explanation, error) {
+	if name != "vrf-red" {
+		return rib.Explanation{}, fmt.Errorf("VRF %q: %w: it is failed", name, vrf.ErrNotRunning)
+	}
+	x := rib.Explanation{Prefix: prefix, StoppedBy: "nexthop", Verdict: "stopped at nexthop: nexthop 203.0.113.9 is unresolved: no route in this VRF covers it"}
+	w := &x.Export
+	w.Add("candidates", rib.Passed, "BGP has 2 paths",
+		"RD 65000:10 from 192.0.2.1 (AS 65001), nexthop 203.0.113.9, local preference 100, MED 0, AS path 65001 65002 65003 65004",
+		"RD 65000:11 from 192.0.2.2 (AS 65002), nexthop 198.51.100.1, local preference 50, MED 0, AS path 65002")
+	w.Add("nexthop", rib.Stopped, "nexthop 203.0.113.9 is unresolved: no route in this VRF covers it")
+	w.Add("kernel", rib.Noted, "the kernel was not asked for it")
+	w.Add("table", rib.Noted, "the table has one route for it", "10.3.0.0/16 via 198.51.100.7 dev eth1 proto static (another program's: proto static)")
+	x.Import.Add("import", rib.Stopped, "import is off for this VRF; turn it on with `vrfredist redistribution enable import IFACE --vrf vrf-red`")
+	return x, nil
+}
+
 func (f *fakeDaemon) Routes(_ context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error {
 	switch {
 	case name == "default":
@@ -292,8 +308,9 @@ func TestSessions(t *testing.T) {
 			"redistribution enable export --large-community-list 65001:1",
 			"redistribution enable export --vrf nobody",
 		},
-		"reload": {"reload", "reload", "reload --json", "reload"},
-		"resync": {"resync", "resync --vrf vrf-red", "resync --vrf=default --json", "resync -vrf tenant-a", "resync -vrf nobody", "resync x"},
+		"reload":  {"reload", "reload", "reload --json", "reload"},
+		"explain": {"explain 10.3.0.0/16 -vrf vrf-red", "explain 10.3.0.0/16 -vrf vrf-red --json", "explain 10.3.0.1/16", "explain ten", "explain", "explain 10.0.0.0/8 --vrf tenant-b"},
+		"resync":  {"resync", "resync --vrf vrf-red", "resync --vrf=default --json", "resync -vrf tenant-a", "resync -vrf nobody", "resync x"},
 		"usage": {
 			"", "rout", "route", "route import x", "route import --foo", "vrf a b", "vrf --api nonsense", "vrf --api unix://",
 			"run", "run -f f --log-level loud", "run -f f --log-format xml", "run -f f --state-dir ''", "check",
@@ -302,7 +319,7 @@ func TestSessions(t *testing.T) {
 			"redistribution disable export eth0", "reload now", "version 2", "completion fnord", "completion bash zsh", "help fnord",
 		},
 		"help": {
-			"--help", "run --help", "check --help", "reload --help", "resync --help", "redistribution --help", "redistribution enable --help",
+			"--help", "run --help", "check --help", "reload --help", "explain --help", "resync --help", "redistribution --help", "redistribution enable --help",
 			"redistribution enable import --help", "redistribution enable export --help", "redistribution disable --help",
 			"redistribution disable import --help", "vrf --help", "help route", "route import --help", "route export --help", "version --help",
 		},

@@ -135,6 +135,8 @@ func flagOf(field string) string {
 		return "--community-list"
 	case "large_community_list":
 		return "--large-community-list"
+	case "target":
+		return "PREFIX"
 	}
 	return field
 }

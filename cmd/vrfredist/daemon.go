@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -75,6 +76,11 @@ func (d *daemon) Routes(ctx context.Context, name string, dir vrf.Direction, yie
 // Resync implements api.Backend.
 func (d *daemon) Resync(ctx context.Context, name string) (vrf.Repair, error) {
 	return d.supervisor.Resync(ctx, name)
+}
+
+// Explain implements api.Backend.
+func (d *daemon) Explain(ctx context.Context, name string, prefix netip.Prefix, longest bool) (rib.Explanation, error) {
+	return d.supervisor.Explain(ctx, name, prefix, longest)
 }
 
 // Redistribute implements api.Backend: it changes one direction of a VRF, keeps
