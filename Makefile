@@ -36,3 +36,17 @@ clean: ## Remove what was built
 	rm -rf bin .cache
 
 include integration/vm/vm.mk
+
+# GoBGP alone is what the benchmarks compare with: the version that go.mod names,
+# from a module of its own with the dependencies that gobgpd asks for.
+.PHONY: bench bench-quick bench-programs
+bench-programs: build
+	@scripts/install-deps.sh test
+	cd bench/gobgpd && go build -trimpath -o $(CURDIR)/bin/gobgpd github.com/osrg/gobgp/v3/cmd/gobgpd
+	go build -trimpath -o bin/bench ./bench
+
+bench: bench-programs ## Measure against BIRD and FRR (as root, half an hour), and write bench/RESULTS.md
+	bin/bench
+
+bench-quick: bench-programs ## The same, small and once, in two minutes, into .cache/bench
+	bin/bench -scale 0.05 -runs 1 -out .cache/bench

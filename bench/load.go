@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/vrfredist/vrfredist/bench/probe"
@@ -19,6 +20,11 @@ func (w *work) load(t *stage, s *sender, name string) {
 	if name == alone || name == exportOff {
 		return
 	}
+	if w.cpuProfile != "" && name == ours { // of the session alone; written at the end
+		r.procs[0].Signal(syscall.SIGTERM)
+		t.must(r.procs[0].Wait(time.Minute))
+		return
+	}
 	w.oneRoute(r)
 	w.failover(r)
 	if name == ours {
@@ -32,7 +38,7 @@ func (w *work) load(t *stage, s *sender, name string) {
 func (w *work) settle(t *stage) {
 	select {
 	case <-t.ctx.Done():
-	case <-time.After(2 * time.Second):
+	case <-time.After(w.pause):
 	}
 }
 
@@ -158,7 +164,7 @@ func single(i int) netip.Prefix {
 // until the kernel would send packets for every prefix of a sample there. The
 // last look at the last of the sample counts, so the figure errs upwards.
 func (w *work) failover(r *receiver) {
-	const flips = 5
+	const flips = 3
 	t, sample := r.t, pick(w.v4, 256)
 	var took []float64
 	for i := range flips {

@@ -48,10 +48,12 @@ type work struct {
 	shared      int
 	singles     int // single routes to time
 	idleSettles int
+	pause       time.Duration // for what nobody waits for
 	limit       time.Duration // for one thing to happen
 }
 
 func main() {
+	// On a signal the scenario that plays is broken off, and cleaned up.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := bench(ctx); err != nil {
@@ -72,7 +74,7 @@ func bench(ctx context.Context) error {
 	list := flag.Bool("list", false, "name the scenarios")
 	render := flag.Bool("render", false, "render RESULTS.md and the chart from results.json, and measure nothing")
 	flag.StringVar(&w.cpuProfile, "cpuprofile", "", "`FILE` for a CPU profile of vrfredist over the session scenario")
-	limit := flag.Duration("limit", 40*time.Minute, "for the whole run")
+	limit := flag.Duration("limit", 45*time.Minute, "for the whole run")
 	announce := flag.String("announce", "", "internal: announce with GoBGP's configuration in `FILE`")
 	count := flag.Int("prefixes", 0, "internal: how many to announce")
 	flag.Parse()
@@ -98,6 +100,9 @@ func bench(ctx context.Context) error {
 		return err
 	}
 	err = w.measure(ctx, chosen)
+	if errors.Is(context.Cause(ctx), context.Canceled) {
+		return err // interrupted: the results of before stay
+	}
 	return errors.Join(err, w.write(*out))
 }
 
@@ -132,9 +137,9 @@ func (w *work) prepare() error {
 	w.v6 = prefixes.IPv6(scaled(size6, 1000), w.seed)
 	w.importSize, w.batchSize = scaled(importSize, 1000), scaled(batchSize, 1000)
 	w.namespaces, w.shared = scaled(namespaces, 2), scaled(shared, 5)
-	w.singles, w.idleSettles, w.limit = 300, 5, 4*time.Minute
+	w.singles, w.idleSettles, w.pause, w.limit = 300, 5, 2*time.Second, 4*time.Minute
 	if w.Scale < 0.5 {
-		w.singles, w.idleSettles, w.limit = 100, 1, time.Minute
+		w.singles, w.idleSettles, w.pause, w.limit = 50, 4, 500*time.Millisecond, time.Minute
 	}
 	w.IPv4, w.IPv6 = len(w.v4), len(w.v6)
 	return w.describe()
@@ -146,28 +151,29 @@ type scenario struct {
 	play func(*stage, *sender)
 	// sender tells whether it needs the sender with its whole table.
 	sender bool
+	once   bool // in the first run alone
 }
 
 func (w *work) scenarios() (list []scenario) {
 	// In turn, so that what the machine does meanwhile hits all alike.
 	for _, name := range []string{alone, ours, bird, frr, exportOff} {
-		list = append(list, scenario{"load: " + name, func(t *stage, s *sender) { w.load(t, s, name) }, true})
+		list = append(list, scenario{name: "load: " + name, play: func(t *stage, s *sender) { w.load(t, s, name) }, sender: true})
 	}
 	for _, name := range []string{ours, bird, frr, alone} {
-		list = append(list, scenario{"session of IPv6: " + name, func(t *stage, s *sender) {
+		list = append(list, scenario{name: "session of IPv6: " + name, play: func(t *stage, s *sender) {
 			r := w.receive(newRouter(t, w, s.ns), name, options{export: true})
 			w.session(r, s, true)
 			r.stop()
-		}, true})
+		}, sender: true})
 	}
-	list = append(list, scenario{"memory", w.memory, true})
+	list = append(list, scenario{name: "memory", play: w.memory, sender: true, once: true})
 	for _, name := range []string{pathStream, ours, bird, frr} {
-		list = append(list, scenario{"import: " + name, func(t *stage, _ *sender) { w.imports(t, name) }, false})
+		list = append(list, scenario{name: "import: " + name, play: func(t *stage, _ *sender) { w.imports(t, name) }})
 	}
 	for _, n := range []int{0, 1, w.shared} {
-		list = append(list, scenario{fmt.Sprintf("ip -batch beside %d VRFs", n), func(t *stage, _ *sender) { w.tenants(t, n) }, false})
+		list = append(list, scenario{name: fmt.Sprintf("ip -batch beside %d VRFs", n), play: func(t *stage, _ *sender) { w.tenants(t, n) }})
 	}
-	return append(list, scenario{"VRFs", func(t *stage, _ *sender) { w.manyVRFs(t) }, false})
+	return append(list, scenario{name: "VRFs", play: func(t *stage, _ *sender) { w.manyVRFs(t) }})
 }
 
 // measure plays every scenario as often as asked. One that fails is noted, and
@@ -178,7 +184,7 @@ func (w *work) measure(ctx context.Context, chosen *regexp.Regexp) error {
 		err := run(ctx, func(t *stage) {
 			var s *sender
 			for _, sc := range w.scenarios() {
-				if !chosen.MatchString(sc.name) || ctx.Err() != nil {
+				if !chosen.MatchString(sc.name) || ctx.Err() != nil || sc.once && round > 0 {
 					continue
 				}
 				if sc.sender && s == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -51,32 +52,66 @@ func (e *Events) read() {
 	buf := make([]byte, 1<<16)
 	for {
 		n, err := e.file.Read(buf)
-		if errors.Is(err, unix.ENOBUFS) {
-			e.lost.Store(true)
-			continue
-		}
-		if err != nil {
-			return // closed
-		}
-		for b := buf[:n]; len(b) >= unix.SizeofNlMsghdr+unix.SizeofRtMsg; {
-			size := int(binary.NativeEndian.Uint32(b))
-			if size < unix.SizeofNlMsghdr || size > len(b) {
-				break
-			}
-			if b[unix.SizeofNlMsghdr+5] == e.protocol { // rtm_protocol
-				e.count.Add(1)
-			}
-			b = b[min(len(b), align(size)):]
+		if err := e.take(buf[:max(n, 0)], err); err != nil {
+			return
 		}
 	}
 }
 
-// Close ends the count and returns it. Lost messages are an error.
+// take counts what one read brought, and returns the error that ends reading.
+func (e *Events) take(b []byte, err error) error {
+	if errors.Is(err, unix.ENOBUFS) {
+		e.lost.Store(true)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for len(b) >= unix.SizeofNlMsghdr+unix.SizeofRtMsg {
+		size := int(binary.NativeEndian.Uint32(b))
+		if size < unix.SizeofNlMsghdr || size > len(b) {
+			break
+		}
+		if b[unix.SizeofNlMsghdr+5] == e.protocol { // rtm_protocol
+			e.count.Add(1)
+		}
+		b = b[min(len(b), align(size)):]
+	}
+	return nil
+}
+
+// Close counts what the kernel has told so far, ends the count and returns it.
+// Lost messages are an error.
 func (e *Events) Close() (int, error) {
-	err := e.file.Close()
+	// A deadline ends the reader; what it left in the socket is read here.
+	err := e.file.SetReadDeadline(time.Now())
 	<-e.done
+	err = errors.Join(err, e.file.SetReadDeadline(time.Time{}), e.drain(), e.file.Close())
 	if e.lost.Load() {
 		err = errors.Join(err, errors.New("route messages were lost: there were too many to count"))
 	}
 	return int(e.count.Load()), err
+}
+
+func (e *Events) drain() error {
+	raw, err := e.file.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("read the rest of the route messages: %w", err)
+	}
+	buf := make([]byte, 1<<16)
+	var last error
+	err = raw.Read(func(fd uintptr) bool {
+		for last == nil {
+			n, err := unix.Read(int(fd), buf)
+			last = e.take(buf[:max(n, 0)], err)
+		}
+		return true
+	})
+	if errors.Is(last, unix.EAGAIN) {
+		last = nil // nothing is left
+	}
+	if err = errors.Join(err, last); err != nil {
+		return fmt.Errorf("read the rest of the route messages: %w", err)
+	}
+	return nil
 }

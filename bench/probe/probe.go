@@ -41,8 +41,14 @@ func Open(enter func(func() error) error) (*Socket, error) {
 func (s *Socket) Close() error { return unix.Close(s.fd) }
 
 // Has tells whether a table of the namespace that a lookup reaches has exactly
-// this prefix.
+// this prefix; of IPv6, whether it has a way to its first address: asked for the
+// route itself, the kernel names the one for which it first used a nexthop
+// object, whichever route of that object it is asked for (Linux 6.18).
 func (s *Socket) Has(p netip.Prefix) (bool, error) {
+	if p.Addr().Is6() {
+		device, err := s.Device(p.Addr())
+		return device != 0, err
+	}
 	m, err := s.lookup(p.Addr(), unix.RTM_F_FIB_MATCH)
 	if unreachable(err) {
 		return false, nil

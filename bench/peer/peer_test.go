@@ -1,0 +1,69 @@
+package peer
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// What Announce writes, update reads; the session's end is told.
+func TestRoutesThroughASession(t *testing.T) {
+	t.Parallel()
+	here, there := net.Pipe()
+	from := &Peer{conn: here}
+	to := &Peer{conn: there, done: make(chan struct{}), heard: make(map[netip.Prefix]time.Time)}
+	to.parts.Add(1)
+	go to.read()
+	table := []netip.Prefix{
+		netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("20.0.0.0/8"),
+		netip.MustParsePrefix("20.1.128.0/17"), netip.MustParsePrefix("20.1.2.3/32"),
+	}
+	begin := time.Now()
+	for _, p := range table {
+		if err := from.Announce(p, netip.MustParseAddr("192.0.2.1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := from.Withdraw(table[1]); err != nil {
+		t.Fatal(err)
+	}
+	if err := from.EndOfRIB(false); err != nil { // read whole, so all before it is taken in
+		t.Fatal(err)
+	}
+	if err := here.Close(); err != nil {
+		t.Fatal(err)
+	}
+	to.parts.Wait()
+	if n, err := to.Heard(); n != 3 || err == nil {
+		t.Errorf("%d prefixes, error %v; want 3, and the end of the session", n, err)
+	}
+	for i, p := range table {
+		if when := to.When(p); (i == 1) != when.IsZero() || i != 1 && when.Before(begin) {
+			t.Errorf("%v was heard at %v", p, when)
+		}
+	}
+}
+
+func TestUpdatesThatAreCutOff(t *testing.T) {
+	t.Parallel()
+	whole := []byte{0, 0, 0, 7, 0x90, attrMPReach, 0, 3, 0, 1, 1}
+	for n := range whole {
+		p := &Peer{heard: make(map[netip.Prefix]time.Time)}
+		if err := p.update(whole[:n], time.Now()); err == nil {
+			t.Errorf("%d bytes of an UPDATE pass for a whole one", n)
+		}
+	}
+}
+
+// FuzzUpdate: nothing that a neighbour sends makes it panic.
+func FuzzUpdate(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 0, 24, 20, 0, 0})
+	f.Add([]byte{0, 0, 0, 13, 0x80, attrMPReach, 10, 0, 1, 1, 4, 192, 0, 2, 1, 0, 8, 20})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p := &Peer{heard: make(map[netip.Prefix]time.Time)}
+		if err := p.update(b, time.Now()); err == nil && len(b) < 4 {
+			t.Errorf("%x passes for an UPDATE", b)
+		}
+	})
+}

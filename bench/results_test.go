@@ -1,0 +1,95 @@
+package main
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestRanks(t *testing.T) {
+	t.Parallel()
+	values := []float64{5, 1, 4, 2, 3}
+	for p, want := range map[int]float64{0: 1, 1: 1, 50: 3, 99: 5, 100: 5} {
+		if got := percentile(values, p); got != want {
+			t.Errorf("percentile %d: %v, want %v", p, got, want)
+		}
+	}
+	if got := median(values); got != 3 {
+		t.Errorf("median %v, want 3", got)
+	}
+	if got := median(values[:4]); got != 3 {
+		t.Errorf("median of four %v, want 3", got)
+	}
+}
+
+func TestFormat(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[float64]string{0: "0", 0.123: "0.12", 12.34: "12.3", 123.4: "123", 1234: "1234", 246_789: "246,800", 1_000_000: "1,000,000"} {
+		if got := format(in); got != want {
+			t.Errorf("%v became %s, want %s", in, got, want)
+		}
+	}
+}
+
+// What is rendered must hold what was measured, say which aims are met, and
+// stand without what was not.
+func TestRender(t *testing.T) {
+	t.Parallel()
+	r := &results{Scale: 1, Runs: 3, IPv4: 1_000_000, IPv6: 200_000, Versions: map[string]string{"BIRD": "BIRD version 2.0.12"}}
+	for _, s := range []float64{12, 10, 11} {
+		r.note("session", ours, "s", s)
+		r.note("session", bird, "s", s-1)
+		r.note("session", frr, "s", s)
+	}
+	r.note("failover", ours, "ms", 4)
+	dir := t.TempDir()
+	if err := r.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "RESULTS.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"| vrfredist | 11 (10–12) |",
+		"| session, time ÷ BIRD | at most 1.50 | 1.10 | yes |",
+		"| session, FRR's time ÷ ours | at least 2 | 1 | **no** |",
+		"| restart, routes written | at most 0 | – | not measured |",
+		"BIRD 2.0.12.",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+	chart, err := os.ReadFile(filepath.Join(dir, "chart.svg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(string(chart), "<?xml") || !strings.Contains(string(chart), "BIRD") {
+		t.Errorf("the chart is none: %.80s", chart)
+	}
+	again, err := readResults(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, ok := again.value("session", ours, "s"); !ok || v != 11 {
+		t.Errorf("read back %v, %v", v, ok)
+	}
+}
+
+func TestASampleIsFoundByItsAddress(t *testing.T) {
+	t.Parallel()
+	var table []netip.Prefix
+	for _, p := range []string{"20.0.0.0/16", "20.0.0.0/24", "20.1.0.0/16", "20.1.1.0/24", "2001:db8::/32", "2001:db8::/48"} {
+		table = append(table, netip.MustParsePrefix(p))
+	}
+	got := ""
+	for _, p := range sampled(table, len(table)) {
+		got += p.String() + " "
+	}
+	if want := "20.0.0.0/24 20.1.0.0/16 20.1.1.0/24 2001:db8::/48 "; got != want {
+		t.Errorf("sampled %s, want %s", got, want)
+	}
+}
