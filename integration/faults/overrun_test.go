@@ -1,0 +1,132 @@
+package faults_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
+)
+
+// dropped is how many messages the kernel had no room for in the daemon's netlink
+// sockets (/proc/net/netlink).
+func (w *network) dropped() int {
+	w.T.Helper()
+	sockets := map[string]bool{}
+	dir := fmt.Sprintf("/proc/%d/fd", w.daemon.PID())
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		w.T.Fatalf("list the daemon's descriptors: %v", err)
+	}
+	for _, e := range entries {
+		link, err := os.Readlink(filepath.Join(dir, e.Name()))
+		if inode, ok := strings.CutPrefix(link, "socket:["); err == nil && ok {
+			sockets[strings.TrimSuffix(inode, "]")] = true
+		}
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/netlink", w.daemon.PID()))
+	if err != nil {
+		w.T.Fatalf("read /proc/net/netlink: %v", err)
+	}
+	sum := 0
+	for _, line := range strings.Split(string(text), "\n")[1:] {
+		// sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode
+		f := strings.Fields(line)
+		if len(f) < 10 || !sockets[f[9]] {
+			continue
+		}
+		n, err := strconv.Atoi(f[8])
+		if err != nil {
+			w.T.Fatalf("/proc/net/netlink: %q", line)
+		}
+		sum += n
+	}
+	return sum
+}
+
+// memory is the daemon's resident memory in bytes.
+func (w *network) memory() int {
+	w.T.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", w.daemon.PID()))
+	if err != nil {
+		w.T.Fatalf("read the daemon's memory: %v", err)
+	}
+	pages, err := strconv.Atoi(strings.Fields(string(text))[1])
+	if err != nil {
+		w.T.Fatalf("read the daemon's memory: %q", text)
+	}
+	return pages * os.Getpagesize()
+}
+
+// flood are foreign routes that come, and those that go again.
+func flood(n int) (come, leave []string) {
+	for i := range n {
+		prefix := fmt.Sprintf("100.%d.%d.0/24", 64+i>>8&63, i&255) + fmt.Sprintf(" metric %d", 1+i>>14)
+		come = append(come, "route add "+prefix+" via 10.0.0.9 dev eth0 proto static")
+		leave = append(leave, "route del "+prefix+" proto static")
+	}
+	return come, leave
+}
+
+// The daemon is stopped while more changes happen than the kernel can hold for it.
+func TestFault10Overrun(t *testing.T) {
+	const gone, noise = 1000, 30_000
+	w := installed(t, routes)
+	pid := w.daemon.PID()
+	come, leave := flood(noise)
+	lines := append(come, leave...)
+	for i := range gone {
+		lines = append(lines, "route del "+prefix4(i)+" proto 179")
+	}
+	w.daemon.Signal(syscall.SIGSTOP)
+	w.rtr.Batch(lines...)
+	lab.Equal(t, "routes while it was stopped", routes+routes6-gone, w.oracle.Count())
+	drops := w.dropped()
+	if drops == 0 {
+		t.Fatalf("no message was lost in %d changes: this proves nothing", len(lines))
+	}
+	began := time.Now()
+	w.daemon.Signal(syscall.SIGCONT)
+	w.oracle.Wait(lab.Main, model(all(routes), all(routes6)), limit())
+	promised(t, fmt.Sprintf("%d deleted, %d changes in all, %d messages lost: exact", gone, len(lines), drops), time.Since(began), 2*time.Second)
+	w.atRest(routes + routes6)
+	if !w.daemon.Running() || w.daemon.PID() != pid {
+		t.Error("the daemon did not live through it")
+	}
+}
+
+// Another program floods the table without end: our routes stay, memory is bounded,
+// and afterwards all is exact.
+func TestFault11Flood(t *testing.T) {
+	w := installed(t, routes)
+	length := scaled(5*time.Second, 30*time.Second)
+	mark, s := w.rtr.Mark(), w.sample()
+	before := w.memory()
+	most, changes := before, 0
+	come, leave := flood(20_000)
+	for began := time.Now(); time.Since(began) < length; {
+		w.rtr.Batch(come...)
+		most = max(most, w.memory())
+		w.rtr.Batch(leave...)
+		most = max(most, w.memory())
+		changes += len(come) + len(leave)
+	}
+	began := time.Now()
+	w.wait(all(routes), all(routes6))
+	quiet := time.Since(began)
+	s.finish()
+	lab.Equal(t, "the fewest routes that any sample saw", routes+routes6, s.least)
+	lab.Equal(t, "what happened to our routes meanwhile", 0, len(w.rtr.Since(mark)))
+	// 20,000 foreign routes take some memory, and an endless queue far more.
+	const bound = 256 << 20
+	if most > 2*before+bound {
+		t.Errorf("the daemon grew from %d to %d MiB", before>>20, most>>20)
+	}
+	measured(t, "%d changes in %s: none of ours touched, memory %d MiB before, %d at most; at rest %s after the end",
+		changes, round(length), before>>20, most>>20, round(quiet))
+}

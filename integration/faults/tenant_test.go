@@ -1,0 +1,414 @@
+package faults_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/integration/faults/oracle"
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
+)
+
+// tenancy is a router with tenants in namespaces of their own, and a BIRD that sends
+// VPN routes. Every tenant has the same addresses, on both ends of two veth pairs.
+type tenancy struct {
+	*lab.Lab
+	rtr, up *lab.Namespace
+	bird    *lab.BIRD
+	daemon  *lab.Daemon
+	tenants []*tenant
+}
+
+type tenant struct {
+	ns     *lab.Namespace
+	number int
+}
+
+func (n *tenant) name() string { return fmt.Sprintf("tenant-%d", n.number) }
+
+// newTenancy builds the network; with BIRD sending nothing yet.
+func newTenancy(t *testing.T, tenants int) *tenancy {
+	t.Helper()
+	l := newLab(t, "bird", "birdc")
+	y := &tenancy{Lab: l, rtr: l.Namespace("rtr"), up: l.Namespace("up")}
+	l.Link(y.rtr, "eth0", y.up, "eth0")
+	y.rtr.Address("eth0", "10.0.0.1/24")
+	y.up.Address("eth0", "10.0.0.2/24")
+	for i := range tenants {
+		n := &tenant{ns: l.Namespace(fmt.Sprintf("tenant-%d", i)), number: i}
+		y.tenants = append(y.tenants, n)
+		n.wire()
+	}
+	y.up.Address("eth0", "10.0.0.3/24")
+	y.bird = y.up.BIRD(vpnConfig(""))
+	return y
+}
+
+// wire gives a tenant its links and a foreign route.
+func (n *tenant) wire() {
+	n.ns.Batch("link add eth1 type veth peer name far1", "link add eth2 type veth peer name far2",
+		"link set eth1 up", "link set far1 up", "link set eth2 up", "link set far2 up",
+		"addr add 192.168.1.1/24 dev eth1", "addr add 192.168.2.1/24 dev eth2",
+		"route add blackhole 198.18.0.0/15 proto static metric 4000",
+		"route add 203.0.113.0/24 via 192.168.1.9 proto bird metric 20")
+}
+
+// vpnConfig is the first BIRD, which sends what these static protocols hold.
+func vpnConfig(protocols string) string { return vpnSpeaker(2, "192.168.1.2", protocols) }
+
+// vpnSpeaker is a BIRD at 10.0.0.<number> that sends one nexthop with everything: of
+// VPN routes it labels only those whose nexthop it sets itself.
+func vpnSpeaker(number int, nexthop, protocols string) string {
+	return fmt.Sprintf(`
+router id 10.0.0.%[1]d;
+log stderr all;
+vpn4 table vpntab4;
+protocol device {}
+%[3]s
+protocol bgp up {
+  local as 65100;
+  neighbor 10.0.0.1 as 65000;
+  source address 10.0.0.%[1]d;
+  strict bind on;
+  connect retry time 1;
+  error wait time 1, 2;
+  hold time 30;
+  vpn4 mpls { import none; export all; next hop address %[2]s; };
+}
+`, number, nexthop, protocols)
+}
+
+// second starts the second BIRD beside the first one, and returns its control socket.
+func (y *tenancy) second(config string) (socket string) {
+	y.T.Helper()
+	socket = filepath.Join(y.Dir, "second.ctl")
+	y.up.Start("the second bird", "bird", "-f", "-c", y.File("second.conf", config), "-s", socket)
+	return socket
+}
+
+// vpnRoutes is a static protocol of BIRD with VPN routes for one tenant.
+func vpnRoutes(protocol, rd string, tenant int, prefixes ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "protocol static %s { vpn4;\n", protocol)
+	for _, p := range prefixes {
+		fmt.Fprintf(&b, "route %s %s unreachable { bgp_ext_community.add((rt, 65000, %d)); };\n", rd, p, 10+tenant)
+	}
+	return b.String() + "}\n"
+}
+
+// start starts the daemon with all tenants, and with more lines of each VRF.
+func (y *tenancy) start(lines ...string) {
+	y.T.Helper()
+	y.daemon = y.rtr.Daemon(y.config(lines...))
+	lab.WaitFor(y.T, "the BGP session", limit(), func() string {
+		if out := y.bird.Show("show protocols up"); !strings.Contains(out, "Established") {
+			return out
+		}
+		return ""
+	})
+}
+
+func (y *tenancy) config(lines ...string) string {
+	var b strings.Builder
+	b.WriteString("[global.config]\n  as = 65000\n  router-id = \"10.0.0.1\"\n")
+	for _, peer := range []string{"10.0.0.2", "10.0.0.3"} {
+		fmt.Fprintf(&b, `
+[[neighbors]]
+  [neighbors.config]
+    neighbor-address = %q
+    peer-as = 65100
+  [neighbors.timers.config]
+    connect-retry = 1
+    hold-time = 30
+  [[neighbors.afi-safis]]
+    [neighbors.afi-safis.config]
+      afi-safi-name = "l3vpn-ipv4-unicast"
+`, peer)
+	}
+	for _, n := range y.tenants {
+		fmt.Fprintf(&b, "[[vrfs]]\n  [vrfs.config]\n    name = %q\n    rd = \"65000:%d\"\n    both-rt-list = [\"65000:%d\"]\n", n.name(), 10+n.number, 10+n.number)
+		fmt.Fprintf(&b, "[[netlink.vrfs]]\n  name = %q\n  netns = %q\n  [netlink.vrfs.import]\n    enabled = true\n    interface_list = [\"eth*\"]\n"+
+			"  [netlink.vrfs.export]\n    enabled = true\n    max_paths = 4\n    %s\n", n.name(), n.ns.Name, strings.Join(lines, "\n    "))
+	}
+	return b.String()
+}
+
+func (y *tenancy) waitVRF(n *tenant, what string, ok func(*vrfredistv1.Vrf) bool) time.Duration {
+	y.T.Helper()
+	began := time.Now()
+	lab.WaitFor(y.T, n.name()+": "+what, limit(), func() string {
+		v, err := statusOf(y.daemon, n.name())
+		if err != nil {
+			return err.Error()
+		}
+		if !ok(v) {
+			return fmt.Sprintf("it is %s (%s): %v", v.GetState(), v.GetReason(), v.GetCounts())
+		}
+		return ""
+	})
+	return time.Since(began)
+}
+
+func inState(state string) func(*vrfredistv1.Vrf) bool {
+	return func(v *vrfredistv1.Vrf) bool { return v.GetState() == state }
+}
+
+// onlyAtHome fails the test where the daemon has routes in its own namespace or in
+// that of its peer.
+func (y *tenancy) onlyAtHome() {
+	y.T.Helper()
+	for _, ns := range []*lab.Namespace{y.rtr, y.up} {
+		lab.Equal(y.T, "routes of the daemon in "+ns.Role, 0, oracle.New(y.T, ns, run.Protocol).Count())
+	}
+}
+
+func prefixes4(n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = prefix4(i)
+	}
+	return list
+}
+
+func by(prefixes []string, legs string) []string {
+	list := make([]string, len(prefixes))
+	for i, p := range prefixes {
+		list[i] = p + " " + legs + " metric 20"
+	}
+	return list
+}
+
+const (
+	leg1 = "via 192.168.1.2 dev eth1"
+	leg2 = "via 192.168.2.2 dev eth2"
+)
+
+// The device of one ECMP leg is deleted, which takes whole IPv4 routes away without
+// a word: the rest of them comes back.
+func TestFault18LegDeviceDeleted(t *testing.T) {
+	for _, objects := range []bool{true, false} {
+		t.Run(fmt.Sprintf("nexthop_objects=%v", objects), func(t *testing.T) {
+			n := min(routes, 20_000)
+			y := newTenancy(t, 1)
+			home, o := y.tenants[0].ns, oracle.New(t, y.tenants[0].ns, run.Protocol)
+			y.daemon = y.rtr.Daemon(y.config() + fmt.Sprintf("\n[netlink]\n  nexthop_objects = %v\n", objects))
+			y.bird.Reconfigure(vpnConfig(vpnRoutes("one", "65100:1", 0, prefixes4(n)...)))
+			y.second(vpnSpeaker(3, "192.168.2.2", vpnRoutes("two", "65100:2", 0, prefixes4(n)...)))
+			o.Wait(lab.Main, by(prefixes4(n), leg1+" + "+leg2), limit())
+			began := time.Now()
+			home.IP("link", "del", "eth2")
+			o.Wait(lab.Main, by(prefixes4(n), leg1), limit())
+			promised(t, fmt.Sprintf("nexthop_objects = %v: the rest of %d routes", objects, n), time.Since(began), 200*time.Millisecond)
+			y.waitVRF(y.tenants[0], "every route in force", func(v *vrfredistv1.Vrf) bool { return int(v.GetCounts().GetInstalled()) == n })
+			// Exact at rest too, and what hangs on the other link is what it was.
+			o.Wait(lab.Main, by(prefixes4(n), leg1), limit())
+			y.onlyAtHome()
+		})
+	}
+}
+
+// descriptors and threads of the daemon.
+func (y *tenancy) open() (descriptors, threads int) {
+	y.T.Helper()
+	for dir, n := range map[string]*int{"fd": &descriptors, "task": &threads} {
+		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/%s", y.daemon.PID(), dir))
+		if err != nil {
+			y.T.Fatalf("count what the daemon has open: %v", err)
+		}
+		*n = len(entries)
+	}
+	return descriptors, threads
+}
+
+// waitClosed waits until the daemon has no more descriptors than before, but for
+// those of a client that asks it just now.
+func (y *tenancy) waitClosed(before int) {
+	y.T.Helper()
+	lab.WaitFor(y.T, "descriptors are given back", limit(), func() string {
+		if now, _ := y.open(); now > before+2 {
+			return fmt.Sprintf("%d before, %d now", before, now)
+		}
+		return ""
+	})
+}
+
+// A namespace is deleted while its worker runs.
+func TestFault28NamespaceDeleted(t *testing.T) {
+	n := 1000
+	y := newTenancy(t, 2)
+	gone, stays := y.tenants[0], y.tenants[1]
+	gone.ns.Delete()
+	y.start()
+	y.waitVRF(gone, "pending", inState("pending"))
+	before, _ := y.open()
+	gone.ns.Make()
+	gone.wire()
+	y.bird.Reconfigure(vpnConfig(vpnRoutes("t0", "65100:1", 0, prefixes4(n)...) +
+		vpnRoutes("one", "65100:2", 1, prefixes4(n)...)))
+	oracle.New(t, gone.ns, run.Protocol).Wait(lab.Main, by(prefixes4(n), leg1), limit())
+	there := oracle.New(t, stays.ns, run.Protocol)
+	there.Wait(lab.Main, by(prefixes4(n), leg1), limit())
+	foreign, mark := there.Foreign(), stays.ns.Mark()
+
+	began := time.Now()
+	gone.ns.Delete()
+	y.waitVRF(gone, "pending", func(v *vrfredistv1.Vrf) bool {
+		return v.GetState() == "pending" && strings.Contains(v.GetReason(), gone.ns.Name)
+	})
+	promised(t, "seen, and said", time.Since(began), time.Second)
+	y.waitClosed(before)
+	lab.Equal(t, "what happened to the other tenant's routes", 0, len(stays.ns.Since(mark)))
+	there.WaitForeign(foreign)
+	y.onlyAtHome()
+	now, _ := y.open()
+	measured(t, "%d descriptors before the namespace came, %d after it went", before, now)
+}
+
+// The same name is given to another namespace: a fresh worker, and nothing of the
+// old one.
+func TestFault29SameNameAnotherNamespace(t *testing.T) {
+	n := 1000
+	y := newTenancy(t, 1)
+	home := y.tenants[0]
+	y.bird.Reconfigure(vpnConfig(vpnRoutes("t0", "65100:1", 0, prefixes4(n)...)))
+	y.start()
+	old := oracle.New(t, home.ns, run.Protocol) // it keeps the namespace alive without its name
+	old.Wait(lab.Main, by(prefixes4(n), leg1), limit())
+	foreign := old.Foreign()
+
+	home.ns.Delete()
+	home.ns.Make()
+	// Other addresses: the nexthop is on another link here.
+	home.ns.Batch("link add eth5 type veth peer name far5", "link set eth5 up", "link set far5 up", "addr add 192.168.1.1/24 dev eth5")
+	began := time.Now()
+	fresh := oracle.New(t, home.ns, run.Protocol)
+	fresh.Wait(lab.Main, by(prefixes4(n), "via 192.168.1.2 dev eth5"), limit())
+	measured(t, "%d routes in the new namespace %s after it was made", n, round(time.Since(began)))
+	y.waitVRF(home, "ready", inState("ready"))
+	old.WaitCount(0, limit())
+	old.WaitForeign(foreign)
+	y.onlyAtHome()
+}
+
+// Namespaces come and go, many times over, under the same names.
+func TestFault30NamespacesComeAndGo(t *testing.T) {
+	const tenants = 10
+	rounds := scaled(4, 50)
+	y := newTenancy(t, tenants)
+	var protocols strings.Builder
+	for i := range tenants {
+		protocols.WriteString(vpnRoutes(fmt.Sprintf("t%d", i), fmt.Sprintf("65100:%d", i), i, fmt.Sprintf("20.%d.0.0/16", i), "20.99.0.0/16"))
+	}
+	y.bird.Reconfigure(vpnConfig(protocols.String()))
+	for _, n := range y.tenants {
+		n.ns.Delete()
+	}
+	y.start()
+	for _, n := range y.tenants {
+		y.waitVRF(n, "pending", inState("pending"))
+	}
+	before, threads := y.open()
+	began := time.Now()
+	for range rounds {
+		for _, n := range y.tenants {
+			n.ns.Make()
+			n.wire()
+		}
+		for _, n := range y.tenants {
+			n.ns.WaitOwn(lab.Main, fmt.Sprintf("20.%d.0.0/16 %s metric 20", n.number, leg1), "20.99.0.0/16 "+leg1+" metric 20")
+			lab.Equal(t, "all of the daemon's routes in "+n.name(), 2, len(n.ns.OwnEverywhere()))
+		}
+		for _, n := range y.tenants {
+			n.ns.Delete()
+		}
+	}
+	for _, n := range y.tenants {
+		y.waitVRF(n, "pending", inState("pending"))
+	}
+	y.waitClosed(before)
+	after, threadsAfter := y.open()
+	// A thread that is idle is no leak, one for each namespace would be.
+	if threadsAfter > threads+tenants {
+		t.Errorf("%d threads before, %d after", threads, threadsAfter)
+	}
+	y.onlyAtHome()
+	measured(t, "%d namespaces in %s: %d descriptors before, %d after; %d threads before, %d after; no route in a wrong one",
+		rounds*tenants, round(time.Since(began)), before, after, threads, threadsAfter)
+}
+
+// One tenant's 50,000 routes flap without end. Another tenant's route comes and goes
+// beside them, from the word to BIRD until the kernel has it.
+func TestFault40OneTenantFlaps(t *testing.T) {
+	flapping := scaled(5_000, 50_000)
+	samples := scaled(60, 300)
+	y := newTenancy(t, 2)
+	noisy, quiet := y.tenants[0], y.tenants[1]
+	y.bird.Reconfigure(vpnConfig(vpnRoutes("flap", "65100:1", 0, prefixes4(flapping)...)))
+	y.start()
+	ctl := dialBIRD(t, y.second(vpnSpeaker(3, "192.168.1.2", vpnRoutes("steady", "65100:2", 1, "30.0.0.0/24"))))
+	oracle.New(t, noisy.ns, run.Protocol).Wait(lab.Main, by(prefixes4(flapping), leg1), limit())
+	there := oracle.New(t, quiet.ns, run.Protocol)
+	there.Wait(lab.Main, by([]string{"30.0.0.0/24"}, leg1), limit())
+	foreign := there.Foreign()
+
+	calm := latencies(t, ctl, there, samples)
+	stop, flaps := y.flap(noisy, flapping)
+	busy := latencies(t, ctl, there, samples)
+	stop()
+	if *flaps < 2 {
+		t.Fatalf("only %d flaps meanwhile: this proves nothing", *flaps)
+	}
+	oracle.New(t, noisy.ns, run.Protocol).Wait(lab.Main, by(prefixes4(flapping), leg1), limit())
+	there.Wait(lab.Main, by([]string{"30.0.0.0/24"}, leg1), limit())
+	there.WaitForeign(foreign)
+	measured(t, "without the flapping: median %s, 99th percentile %s", round(at(calm, 50)), round(at(calm, 99)))
+	measured(t, "with it: median %s; %d changes of %d routes in all", round(at(busy, 50)), *flaps, flapping)
+	promised(t, fmt.Sprintf("99th percentile of %d changes of another tenant", len(busy)), at(busy, 99), 50*time.Millisecond)
+}
+
+func at(sorted []time.Duration, percent int) time.Duration {
+	sort.Slice(sorted, func(i, j int) bool { return sorted[i] < sorted[j] })
+	return sorted[min(len(sorted)-1, len(sorted)*percent/100)]
+}
+
+// flap turns the first bird's routes off and on until stop, as fast as most of them
+// leave a tenant's table and come back: faster, BIRD would send none of it.
+func (y *tenancy) flap(n *tenant, routes int) (stop func(), flaps *int) {
+	y.T.Helper()
+	quit, done := make(chan struct{}), make(chan struct{})
+	flaps = new(int)
+	ctl, o := dialBIRD(y.T, y.Dir+"/bird-up.ctl"), oracle.New(y.T, n.ns, run.Protocol)
+	most := func(there bool) {
+		for (o.Count() > routes/2) != there {
+			select {
+			case <-quit:
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}
+	go func() {
+		defer close(done)
+		for {
+			ctl.do("disable flap")
+			most(false)
+			ctl.do("enable flap")
+			most(true)
+			*flaps += 2
+			select {
+			case <-quit:
+				return
+			default:
+			}
+		}
+	}()
+	stop = sync.OnceFunc(func() { close(quit); <-done })
+	y.T.Cleanup(stop)
+	return stop, flaps
+}
