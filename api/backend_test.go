@@ -25,12 +25,13 @@ import (
 
 // fake is a Backend over a map.
 type fake struct {
-	mu     sync.Mutex
-	vrfs   map[string]vrf.Status
-	idle   map[string]bool // configured, and not running
-	routes func(ctx context.Context, d vrf.Direction, yield func(rib.RouteStatus) bool) error
-	reload func() ([]string, error)
-	trip   error // what Redistribute fails with
+	mu      sync.Mutex
+	vrfs    map[string]vrf.Status
+	idle    map[string]bool // configured, and not running
+	routes  func(ctx context.Context, d vrf.Direction, yield func(rib.RouteStatus) bool) error
+	reload  func() ([]string, error)
+	changed chan struct{}
+	trip    error // what Redistribute fails with
 }
 
 func (f *fake) List() []vrf.Status {
@@ -44,6 +45,33 @@ func (f *fake) List() []vrf.Status {
 	}
 	slices.SortFunc(list, func(a, b vrf.Status) int { return strings.Compare(a.Spec.Name, b.Spec.Name) })
 	return list
+}
+
+func (f *fake) Changed() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.changed == nil {
+		f.changed = make(chan struct{})
+	}
+	return f.changed
+}
+
+// set changes, or with a nil change removes, a VRF, and says so.
+func (f *fake) set(name string, change func(*vrf.Status)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	st := f.vrfs[name]
+	st.Spec.Name = name
+	if change == nil {
+		delete(f.vrfs, name)
+	} else {
+		change(&st)
+		f.vrfs[name] = st
+	}
+	if f.changed != nil {
+		close(f.changed)
+		f.changed = nil
+	}
 }
 
 func (f *fake) Get(name string) (vrf.Status, bool) {
@@ -137,12 +165,17 @@ func must[T any](v T, err error) T {
 // unknown ones, on a unix socket.
 func serve(t *testing.T, b Backend) *grpc.ClientConn {
 	t.Helper()
+	return serveHandler(t, New(b).Handler())
+}
+
+func serveHandler(t *testing.T, h grpc.StreamHandler) *grpc.ClientConn {
+	t.Helper()
 	socket := filepath.Join(t.TempDir(), "s")
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer(grpc.UnknownServiceHandler(New(b).Handler()))
+	server := grpc.NewServer(grpc.UnknownServiceHandler(h))
 	healthpb.RegisterHealthServer(server, health.NewServer())
 	ended := make(chan error)
 	go func() { ended <- server.Serve(listener) }()

@@ -31,6 +31,9 @@ type Backend interface {
 	// Get returns a configured VRF. The State of one that does not run, because
 	// nothing is redistributed for it, is "".
 	Get(name string) (vrf.Status, bool)
+	// Changed returns a channel that is closed when a status that List returns
+	// changes after the call.
+	Changed() <-chan struct{}
 	// Sessions returns the BGP neighbours of a VRF, "default" those of none.
 	Sessions(ctx context.Context, name string) ([]vrf.Session, error)
 	// Redistribute applies change to one direction of the VRF's spec, keeps the
@@ -54,10 +57,11 @@ type Backend interface {
 type Server struct {
 	vrfredistv1.UnimplementedRedistributionServer
 	backend Backend
+	pace    pace
 }
 
 // New returns a server over b.
-func New(b Backend) *Server { return &Server{backend: b} }
+func New(b Backend) *Server { return &Server{backend: b, pace: usualPace()} }
 
 // Handler returns what serves the Redistribution service as the handler of a
 // server's unknown services (grpc.UnknownServiceHandler). GoBGP makes its gRPC

@@ -1836,6 +1836,251 @@ func (x *Step) GetDetails() []string {
 	return nil
 }
 
+type WatchVrfsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchVrfsRequest) Reset() {
+	*x = WatchVrfsRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchVrfsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchVrfsRequest) ProtoMessage() {}
+
+func (x *WatchVrfsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchVrfsRequest.ProtoReflect.Descriptor instead.
+func (*WatchVrfsRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *WatchVrfsRequest) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+type WatchVrfsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TimeUnixNano  int64                  `protobuf:"varint,1,opt,name=time_unix_nano,json=timeUnixNano,proto3" json:"time_unix_nano,omitempty"`
+	Vrf           *Vrf                   `protobuf:"bytes,2,opt,name=vrf,proto3" json:"vrf,omitempty"`
+	Changed       bool                   `protobuf:"varint,3,opt,name=changed,proto3" json:"changed,omitempty"`  // its state or reason is new; true of the first message about a VRF
+	Gone          bool                   `protobuf:"varint,4,opt,name=gone,proto3" json:"gone,omitempty"`        // it does not run any more; of vrf the name counts
+	Was           string                 `protobuf:"bytes,5,opt,name=was,proto3" json:"was,omitempty"`           // the state before; "" in the first message
+	Activity      *Activity              `protobuf:"bytes,6,opt,name=activity,proto3" json:"activity,omitempty"` // since the last message about this VRF; none: nothing was done
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchVrfsResponse) Reset() {
+	*x = WatchVrfsResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchVrfsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchVrfsResponse) ProtoMessage() {}
+
+func (x *WatchVrfsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchVrfsResponse.ProtoReflect.Descriptor instead.
+func (*WatchVrfsResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *WatchVrfsResponse) GetTimeUnixNano() int64 {
+	if x != nil {
+		return x.TimeUnixNano
+	}
+	return 0
+}
+
+func (x *WatchVrfsResponse) GetVrf() *Vrf {
+	if x != nil {
+		return x.Vrf
+	}
+	return nil
+}
+
+func (x *WatchVrfsResponse) GetChanged() bool {
+	if x != nil {
+		return x.Changed
+	}
+	return false
+}
+
+func (x *WatchVrfsResponse) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
+func (x *WatchVrfsResponse) GetWas() string {
+	if x != nil {
+		return x.Was
+	}
+	return ""
+}
+
+func (x *WatchVrfsResponse) GetActivity() *Activity {
+	if x != nil {
+		return x.Activity
+	}
+	return nil
+}
+
+// What a VRF's worker did.
+type Activity struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Added         uint64                 `protobuf:"varint,1,opt,name=added,proto3" json:"added,omitempty"` // routes in the kernel
+	Replaced      uint64                 `protobuf:"varint,2,opt,name=replaced,proto3" json:"replaced,omitempty"`
+	Deleted       uint64                 `protobuf:"varint,3,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	Refused       uint64                 `protobuf:"varint,4,opt,name=refused,proto3" json:"refused,omitempty"`     // by the kernel
+	Conflicts     uint64                 `protobuf:"varint,5,opt,name=conflicts,proto3" json:"conflicts,omitempty"` // with routes of other programs
+	Announced     uint64                 `protobuf:"varint,6,opt,name=announced,proto3" json:"announced,omitempty"` // to BGP
+	Withdrawn     uint64                 `protobuf:"varint,7,opt,name=withdrawn,proto3" json:"withdrawn,omitempty"`
+	Resyncs       uint64                 `protobuf:"varint,8,opt,name=resyncs,proto3" json:"resyncs,omitempty"` // readings of the table
+	Found         uint64                 `protobuf:"varint,9,opt,name=found,proto3" json:"found,omitempty"`     // own routes that were not as written
+	Mended        uint64                 `protobuf:"varint,10,opt,name=mended,proto3" json:"mended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Activity) Reset() {
+	*x = Activity{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Activity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Activity) ProtoMessage() {}
+
+func (x *Activity) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Activity.ProtoReflect.Descriptor instead.
+func (*Activity) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Activity) GetAdded() uint64 {
+	if x != nil {
+		return x.Added
+	}
+	return 0
+}
+
+func (x *Activity) GetReplaced() uint64 {
+	if x != nil {
+		return x.Replaced
+	}
+	return 0
+}
+
+func (x *Activity) GetDeleted() uint64 {
+	if x != nil {
+		return x.Deleted
+	}
+	return 0
+}
+
+func (x *Activity) GetRefused() uint64 {
+	if x != nil {
+		return x.Refused
+	}
+	return 0
+}
+
+func (x *Activity) GetConflicts() uint64 {
+	if x != nil {
+		return x.Conflicts
+	}
+	return 0
+}
+
+func (x *Activity) GetAnnounced() uint64 {
+	if x != nil {
+		return x.Announced
+	}
+	return 0
+}
+
+func (x *Activity) GetWithdrawn() uint64 {
+	if x != nil {
+		return x.Withdrawn
+	}
+	return 0
+}
+
+func (x *Activity) GetResyncs() uint64 {
+	if x != nil {
+		return x.Resyncs
+	}
+	return 0
+}
+
+func (x *Activity) GetFound() uint64 {
+	if x != nil {
+		return x.Found
+	}
+	return 0
+}
+
+func (x *Activity) GetMended() uint64 {
+	if x != nil {
+		return x.Mended
+	}
+	return 0
+}
+
 var File_api_v1_vrfredist_proto protoreflect.FileDescriptor
 
 const file_api_v1_vrfredist_proto_rawDesc = "" +
@@ -1988,17 +2233,39 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x12\n" +
 	"\x04text\x18\x03 \x01(\tR\x04text\x12\x18\n" +
-	"\adetails\x18\x04 \x03(\tR\adetails*R\n" +
+	"\adetails\x18\x04 \x03(\tR\adetails\"$\n" +
+	"\x10WatchVrfsRequest\x12\x10\n" +
+	"\x03vrf\x18\x01 \x01(\tR\x03vrf\"\xd2\x01\n" +
+	"\x11WatchVrfsResponse\x12$\n" +
+	"\x0etime_unix_nano\x18\x01 \x01(\x03R\ftimeUnixNano\x12#\n" +
+	"\x03vrf\x18\x02 \x01(\v2\x11.vrfredist.v1.VrfR\x03vrf\x12\x18\n" +
+	"\achanged\x18\x03 \x01(\bR\achanged\x12\x12\n" +
+	"\x04gone\x18\x04 \x01(\bR\x04gone\x12\x10\n" +
+	"\x03was\x18\x05 \x01(\tR\x03was\x122\n" +
+	"\bactivity\x18\x06 \x01(\v2\x16.vrfredist.v1.ActivityR\bactivity\"\x92\x02\n" +
+	"\bActivity\x12\x14\n" +
+	"\x05added\x18\x01 \x01(\x04R\x05added\x12\x1a\n" +
+	"\breplaced\x18\x02 \x01(\x04R\breplaced\x12\x18\n" +
+	"\adeleted\x18\x03 \x01(\x04R\adeleted\x12\x18\n" +
+	"\arefused\x18\x04 \x01(\x04R\arefused\x12\x1c\n" +
+	"\tconflicts\x18\x05 \x01(\x04R\tconflicts\x12\x1c\n" +
+	"\tannounced\x18\x06 \x01(\x04R\tannounced\x12\x1c\n" +
+	"\twithdrawn\x18\a \x01(\x04R\twithdrawn\x12\x18\n" +
+	"\aresyncs\x18\b \x01(\x04R\aresyncs\x12\x14\n" +
+	"\x05found\x18\t \x01(\x04R\x05found\x12\x16\n" +
+	"\x06mended\x18\n" +
+	" \x01(\x04R\x06mended*R\n" +
 	"\tDirection\x12\x19\n" +
 	"\x15DIRECTION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DIRECTION_IMPORT\x10\x01\x12\x14\n" +
-	"\x10DIRECTION_EXPORT\x10\x022\x8e\x06\n" +
+	"\x10DIRECTION_EXPORT\x10\x022\xde\x06\n" +
 	"\x0eRedistribution\x12m\n" +
 	"\x14EnableRedistribution\x12).vrfredist.v1.EnableRedistributionRequest\x1a*.vrfredist.v1.EnableRedistributionResponse\x12p\n" +
 	"\x15DisableRedistribution\x12*.vrfredist.v1.DisableRedistributionRequest\x1a+.vrfredist.v1.DisableRedistributionResponse\x12d\n" +
 	"\x11GetRedistribution\x12&.vrfredist.v1.GetRedistributionRequest\x1a'.vrfredist.v1.GetRedistributionResponse\x12I\n" +
 	"\bListVrfs\x12\x1d.vrfredist.v1.ListVrfsRequest\x1a\x1e.vrfredist.v1.ListVrfsResponse\x12C\n" +
-	"\x06GetVrf\x12\x1b.vrfredist.v1.GetVrfRequest\x1a\x1c.vrfredist.v1.GetVrfResponse\x12D\n" +
+	"\x06GetVrf\x12\x1b.vrfredist.v1.GetVrfRequest\x1a\x1c.vrfredist.v1.GetVrfResponse\x12N\n" +
+	"\tWatchVrfs\x12\x1e.vrfredist.v1.WatchVrfsRequest\x1a\x1f.vrfredist.v1.WatchVrfsResponse0\x01\x12D\n" +
 	"\n" +
 	"ListRoutes\x12\x1f.vrfredist.v1.ListRoutesRequest\x1a\x13.vrfredist.v1.Route0\x01\x12C\n" +
 	"\x06Reload\x12\x1b.vrfredist.v1.ReloadRequest\x1a\x1c.vrfredist.v1.ReloadResponse\x12C\n" +
@@ -2018,7 +2285,7 @@ func file_api_v1_vrfredist_proto_rawDescGZIP() []byte {
 }
 
 var file_api_v1_vrfredist_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_api_v1_vrfredist_proto_goTypes = []any{
 	(Direction)(0),                        // 0: vrfredist.v1.Direction
 	(*EnableRedistributionRequest)(nil),   // 1: vrfredist.v1.EnableRedistributionRequest
@@ -2047,6 +2314,9 @@ var file_api_v1_vrfredist_proto_goTypes = []any{
 	(*ExplainRouteResponse)(nil),          // 24: vrfredist.v1.ExplainRouteResponse
 	(*Walk)(nil),                          // 25: vrfredist.v1.Walk
 	(*Step)(nil),                          // 26: vrfredist.v1.Step
+	(*WatchVrfsRequest)(nil),              // 27: vrfredist.v1.WatchVrfsRequest
+	(*WatchVrfsResponse)(nil),             // 28: vrfredist.v1.WatchVrfsResponse
+	(*Activity)(nil),                      // 29: vrfredist.v1.Activity
 }
 var file_api_v1_vrfredist_proto_depIdxs = []int32{
 	0,  // 0: vrfredist.v1.DisableRedistributionRequest.direction:type_name -> vrfredist.v1.Direction
@@ -2064,29 +2334,33 @@ var file_api_v1_vrfredist_proto_depIdxs = []int32{
 	25, // 12: vrfredist.v1.ExplainRouteResponse.export:type_name -> vrfredist.v1.Walk
 	25, // 13: vrfredist.v1.ExplainRouteResponse.import:type_name -> vrfredist.v1.Walk
 	26, // 14: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
-	1,  // 15: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
-	3,  // 16: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
-	5,  // 17: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
-	8,  // 18: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
-	10, // 19: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
-	15, // 20: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
-	18, // 21: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
-	20, // 22: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
-	23, // 23: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
-	2,  // 24: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
-	4,  // 25: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
-	6,  // 26: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
-	9,  // 27: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
-	11, // 28: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
-	16, // 29: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
-	19, // 30: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
-	21, // 31: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
-	24, // 32: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
-	24, // [24:33] is the sub-list for method output_type
-	15, // [15:24] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	12, // 15: vrfredist.v1.WatchVrfsResponse.vrf:type_name -> vrfredist.v1.Vrf
+	29, // 16: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
+	1,  // 17: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
+	3,  // 18: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
+	5,  // 19: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
+	8,  // 20: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
+	10, // 21: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
+	27, // 22: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
+	15, // 23: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
+	18, // 24: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
+	20, // 25: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
+	23, // 26: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
+	2,  // 27: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
+	4,  // 28: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
+	6,  // 29: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
+	9,  // 30: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
+	11, // 31: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
+	28, // 32: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
+	16, // 33: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
+	19, // 34: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
+	21, // 35: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
+	24, // 36: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
+	27, // [27:37] is the sub-list for method output_type
+	17, // [17:27] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_vrfredist_proto_init() }
@@ -2100,7 +2374,7 @@ func file_api_v1_vrfredist_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_vrfredist_proto_rawDesc), len(file_api_v1_vrfredist_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   26,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,6 +28,7 @@ const (
 	Redistribution_GetRedistribution_FullMethodName     = "/vrfredist.v1.Redistribution/GetRedistribution"
 	Redistribution_ListVrfs_FullMethodName              = "/vrfredist.v1.Redistribution/ListVrfs"
 	Redistribution_GetVrf_FullMethodName                = "/vrfredist.v1.Redistribution/GetVrf"
+	Redistribution_WatchVrfs_FullMethodName             = "/vrfredist.v1.Redistribution/WatchVrfs"
 	Redistribution_ListRoutes_FullMethodName            = "/vrfredist.v1.Redistribution/ListRoutes"
 	Redistribution_Reload_FullMethodName                = "/vrfredist.v1.Redistribution/Reload"
 	Redistribution_Resync_FullMethodName                = "/vrfredist.v1.Redistribution/Resync"
@@ -51,6 +52,11 @@ type RedistributionClient interface {
 	ListVrfs(ctx context.Context, in *ListVrfsRequest, opts ...grpc.CallOption) (*ListVrfsResponse, error)
 	// The state of one VRF.
 	GetVrf(ctx context.Context, in *GetVrfRequest, opts ...grpc.CallOption) (*GetVrfResponse, error)
+	// The state of every VRF, or of one: first as it is, then whenever it changes,
+	// and what its worker did, once a second at most. Of changes that follow each
+	// other at once only the last one is sent. A client that does not read loses
+	// the stream (RESOURCE_EXHAUSTED).
+	WatchVrfs(ctx context.Context, in *WatchVrfsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchVrfsResponse], error)
 	// The routes of one direction of a VRF, ordered by prefix: IPv4 first.
 	ListRoutes(ctx context.Context, in *ListRoutesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Route], error)
 	// Reads the configuration file again and applies what changed. A file with an
@@ -122,9 +128,28 @@ func (c *redistributionClient) GetVrf(ctx context.Context, in *GetVrfRequest, op
 	return out, nil
 }
 
+func (c *redistributionClient) WatchVrfs(ctx context.Context, in *WatchVrfsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchVrfsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Redistribution_ServiceDesc.Streams[0], Redistribution_WatchVrfs_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchVrfsRequest, WatchVrfsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Redistribution_WatchVrfsClient = grpc.ServerStreamingClient[WatchVrfsResponse]
+
 func (c *redistributionClient) ListRoutes(ctx context.Context, in *ListRoutesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Route], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Redistribution_ServiceDesc.Streams[0], Redistribution_ListRoutes_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Redistribution_ServiceDesc.Streams[1], Redistribution_ListRoutes_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -188,6 +213,11 @@ type RedistributionServer interface {
 	ListVrfs(context.Context, *ListVrfsRequest) (*ListVrfsResponse, error)
 	// The state of one VRF.
 	GetVrf(context.Context, *GetVrfRequest) (*GetVrfResponse, error)
+	// The state of every VRF, or of one: first as it is, then whenever it changes,
+	// and what its worker did, once a second at most. Of changes that follow each
+	// other at once only the last one is sent. A client that does not read loses
+	// the stream (RESOURCE_EXHAUSTED).
+	WatchVrfs(*WatchVrfsRequest, grpc.ServerStreamingServer[WatchVrfsResponse]) error
 	// The routes of one direction of a VRF, ordered by prefix: IPv4 first.
 	ListRoutes(*ListRoutesRequest, grpc.ServerStreamingServer[Route]) error
 	// Reads the configuration file again and applies what changed. A file with an
@@ -223,6 +253,9 @@ func (UnimplementedRedistributionServer) ListVrfs(context.Context, *ListVrfsRequ
 }
 func (UnimplementedRedistributionServer) GetVrf(context.Context, *GetVrfRequest) (*GetVrfResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetVrf not implemented")
+}
+func (UnimplementedRedistributionServer) WatchVrfs(*WatchVrfsRequest, grpc.ServerStreamingServer[WatchVrfsResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchVrfs not implemented")
 }
 func (UnimplementedRedistributionServer) ListRoutes(*ListRoutesRequest, grpc.ServerStreamingServer[Route]) error {
 	return status.Error(codes.Unimplemented, "method ListRoutes not implemented")
@@ -347,6 +380,17 @@ func _Redistribution_GetVrf_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Redistribution_WatchVrfs_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchVrfsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(RedistributionServer).WatchVrfs(m, &grpc.GenericServerStream[WatchVrfsRequest, WatchVrfsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Redistribution_WatchVrfsServer = grpc.ServerStreamingServer[WatchVrfsResponse]
+
 func _Redistribution_ListRoutes_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(ListRoutesRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -453,6 +497,11 @@ var Redistribution_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchVrfs",
+			Handler:       _Redistribution_WatchVrfs_Handler,
+			ServerStreams: true,
+		},
 		{
 			StreamName:    "ListRoutes",
 			Handler:       _Redistribution_ListRoutes_Handler,

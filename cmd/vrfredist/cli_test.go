@@ -85,6 +85,9 @@ func (f *fakeDaemon) List() []vrf.Status {
 	return slices.Clone(f.vrfs[:len(f.vrfs)-1])
 }
 
+// Changed never fires: the session ends with the VRFs as they are.
+func (f *fakeDaemon) Changed() <-chan struct{} { return nil }
+
 func (f *fakeDaemon) Get(name string) (vrf.Status, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -321,7 +324,7 @@ func TestSessions(t *testing.T) {
 		"help": {
 			"--help", "run --help", "check --help", "reload --help", "explain --help", "resync --help", "redistribution --help", "redistribution enable --help",
 			"redistribution enable import --help", "redistribution enable export --help", "redistribution disable --help",
-			"redistribution disable import --help", "vrf --help", "help route", "route import --help", "route export --help", "version --help",
+			"redistribution disable import --help", "vrf --help", "monitor --help", "help route", "route import --help", "route export --help", "version --help",
 		},
 		"check":  {"check -f fine.toml", "check -f fine.toml --json", "check -f bad.toml", "check -f bad.toml --json", "check -f absent.toml"},
 		"nobody": {"vrf --api unix:nobody", "reload --api 127.0.0.1:1"},

@@ -58,6 +58,9 @@ func loadConfig(path string, secret []byte) (*config.Config, error) {
 // List implements api.Backend.
 func (d *daemon) List() []vrf.Status { return d.supervisor.List() }
 
+// Changed implements api.Backend.
+func (d *daemon) Changed() <-chan struct{} { return d.supervisor.Changed() }
+
 // Get implements api.Backend. A VRF that nothing was enabled for has a status
 // too: it is configured, and nothing runs for it.
 func (d *daemon) Get(name string) (vrf.Status, bool) {

@@ -1,0 +1,167 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// pace bounds what a watcher costs.
+type pace struct {
+	look     time.Duration // least time between two looks at the states
+	activity time.Duration // least time between two messages about a VRF in the same state
+	patience time.Duration // how long a client may take to read
+}
+
+func usualPace() pace {
+	return pace{look: 50 * time.Millisecond, activity: time.Second, patience: 10 * time.Second}
+}
+
+// WatchVrfs streams how the VRFs fare. Each watcher looks by itself at what
+// everybody may look at: nobody ever waits for one.
+func (s *Server) WatchVrfs(r *vrfredistv1.WatchVrfsRequest, stream grpc.ServerStreamingServer[vrfredistv1.WatchVrfsResponse]) error {
+	name := r.GetVrf()
+	if name != "" {
+		if _, ok := s.backend.Get(name); !ok {
+			return s.notFound(name)
+		}
+	}
+	ctx := stream.Context()
+	w := watcher{name: name, every: s.pace.activity, seen: make(map[string]sight)}
+	for {
+		changed := s.backend.Changed()
+		messages, again := w.look(s.backend.List(), time.Now())
+		if err := s.deliver(stream, messages); err != nil {
+			return err
+		}
+		if err := rest(ctx, s.pace.look, nil); err != nil {
+			return err
+		}
+		if err := rest(ctx, again, changed); err != nil {
+			return err
+		}
+	}
+}
+
+// rest waits until d has passed (0: for ever), or changed is closed.
+func rest(ctx context.Context, d time.Duration, changed <-chan struct{}) error {
+	var passed <-chan time.Time
+	if d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		passed = t.C
+	}
+	select {
+	case <-passed:
+	case <-changed:
+	case <-ctx.Done():
+		return status.FromContextError(ctx.Err()).Err()
+	}
+	return nil
+}
+
+// deliver sends messages, and gives a client up that does not read them.
+func (s *Server) deliver(stream grpc.ServerStreamingServer[vrfredistv1.WatchVrfsResponse], messages []*vrfredistv1.WatchVrfsResponse) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	// Send takes no deadline. Where it hangs, the return of our caller ends the
+	// stream, and that ends Send.
+	sent := make(chan error, 1)
+	go func() {
+		for _, m := range messages {
+			if err := stream.Send(m); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- nil
+	}()
+	slow := time.NewTimer(s.pace.patience)
+	defer slow.Stop()
+	select {
+	case err := <-sent:
+		return err
+	case <-slow.C:
+		return status.Errorf(codes.ResourceExhausted, "the watcher did not read for %v, and is dropped; watch again, and read faster", s.pace.patience)
+	}
+}
+
+// watcher knows what one client was told.
+type watcher struct {
+	name  string // "": all
+	every time.Duration
+	seen  map[string]sight
+}
+
+// sight is what was told of one VRF.
+type sight struct {
+	state  vrf.State
+	reason string
+	totals vrf.Totals
+	at     time.Time
+}
+
+// look returns what is new, and when there will be something to tell of that is
+// held back now; 0: nothing is.
+func (w *watcher) look(list []vrf.Status, now time.Time) (messages []*vrfredistv1.WatchVrfsResponse, again time.Duration) {
+	there := make(map[string]bool, len(list))
+	for _, st := range list {
+		name := st.Spec.Name
+		if w.name != "" && name != w.name {
+			continue
+		}
+		there[name] = true
+		was, known := w.seen[name]
+		changed := !known || was.state != st.State || was.reason != st.Reason
+		busy := known && was.totals != st.Totals
+		if wait := was.at.Add(w.every).Sub(now); busy && !changed && wait > 0 {
+			if again == 0 || wait < again {
+				again = wait
+			}
+			continue
+		}
+		if !changed && !busy {
+			continue
+		}
+		m := &vrfredistv1.WatchVrfsResponse{TimeUnixNano: now.UnixNano(), Vrf: vrfMessage(st), Changed: changed, Was: string(was.state)}
+		if busy {
+			m.Activity = activity(was.totals, st.Totals)
+		}
+		messages = append(messages, m)
+		w.seen[name] = sight{st.State, st.Reason, st.Totals, now}
+	}
+	for name, was := range w.seen {
+		if !there[name] {
+			delete(w.seen, name)
+			messages = append(messages, &vrfredistv1.WatchVrfsResponse{
+				TimeUnixNano: now.UnixNano(), Vrf: &vrfredistv1.Vrf{Name: name}, Changed: true, Gone: true, Was: string(was.state),
+			})
+		}
+	}
+	return messages, again
+}
+
+// activity is the difference of two totals; nil where it has nothing that a
+// person would hear of. A VRF that moved counts from zero again.
+func activity(was, now vrf.Totals) *vrfredistv1.Activity {
+	if now.Added < was.Added || now.Announced < was.Announced {
+		was = vrf.Totals{}
+	}
+	a := &vrfredistv1.Activity{
+		Added: now.Added - was.Added, Replaced: now.Replaced - was.Replaced, Deleted: now.Deleted - was.Deleted,
+		Refused: now.Refused - was.Refused, Conflicts: now.Conflicts - was.Conflicts,
+		Announced: now.Announced - was.Announced, Withdrawn: now.Withdrawn - was.Withdrawn,
+		Found: now.Found.Sum() - was.Found.Sum(), Mended: now.Mended.Sum() - was.Mended.Sum(),
+	}
+	for i := range now.Resyncs {
+		a.Resyncs += now.Resyncs[i] - was.Resyncs[i]
+	}
+	return a
+}
