@@ -13,10 +13,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	channelz "google.golang.org/grpc/channelz/service"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/health"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -176,7 +175,7 @@ func serveHandler(t *testing.T, h grpc.StreamHandler) *grpc.ClientConn {
 		t.Fatal(err)
 	}
 	server := grpc.NewServer(grpc.UnknownServiceHandler(h))
-	healthpb.RegisterHealthServer(server, health.NewServer())
+	channelz.RegisterChannelzServiceToServer(server)
 	ended := make(chan error)
 	go func() { ended <- server.Serve(listener) }()
 	t.Cleanup(func() {

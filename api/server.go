@@ -14,6 +14,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
@@ -63,26 +64,20 @@ type Server struct {
 // New returns a server over b.
 func New(b Backend) *Server { return &Server{backend: b, pace: usualPace()} }
 
-// Handler returns what serves the Redistribution service as the handler of a
-// server's unknown services (grpc.UnknownServiceHandler). GoBGP makes its gRPC
-// server itself and registers its own services only; this is the door it leaves.
-// Any other method is Unimplemented, in grpc's own words.
+// Handler returns what serves the Redistribution service, and the standard
+// health service, as the handler of a server's unknown services
+// (grpc.UnknownServiceHandler). GoBGP makes its gRPC server itself and registers
+// its own services only; this is the door it leaves. Any other method is
+// Unimplemented, in grpc's own words.
 func (s *Server) Handler() grpc.StreamHandler {
-	desc := vrfredistv1.Redistribution_ServiceDesc
 	serve := make(map[string]grpc.StreamHandler)
-	for _, m := range desc.Methods {
-		serve["/"+desc.ServiceName+"/"+m.MethodName] = unary(s, m)
-	}
-	for _, m := range desc.Streams {
-		serve["/"+desc.ServiceName+"/"+m.StreamName] = func(_ any, stream grpc.ServerStream) error {
-			return m.Handler(s, stream)
-		}
-	}
+	register(serve, vrfredistv1.Redistribution_ServiceDesc, s)
+	register(serve, healthpb.Health_ServiceDesc, &health{server: s})
 	return func(srv any, stream grpc.ServerStream) (err error) {
 		method, _ := grpc.MethodFromServerStream(stream)
 		handle, known := serve[method]
 		if !known {
-			return unimplemented(desc.ServiceName, method)
+			return unimplemented(method)
 		}
 		// A panic here would end BGP for every tenant.
 		defer func() {
@@ -94,9 +89,21 @@ func (s *Server) Handler() grpc.StreamHandler {
 	}
 }
 
+// register adds the methods of a service that implementation serves.
+func register(serve map[string]grpc.StreamHandler, desc grpc.ServiceDesc, implementation any) {
+	for _, m := range desc.Methods {
+		serve["/"+desc.ServiceName+"/"+m.MethodName] = unary(implementation, m)
+	}
+	for _, m := range desc.Streams {
+		serve["/"+desc.ServiceName+"/"+m.StreamName] = func(_ any, stream grpc.ServerStream) error {
+			return m.Handler(implementation, stream)
+		}
+	}
+}
+
 // unary lets a unary method answer on the stream that grpc makes of a call to an
 // unknown service.
-func unary(s *Server, m grpc.MethodDesc) grpc.StreamHandler {
+func unary(implementation any, m grpc.MethodDesc) grpc.StreamHandler {
 	return func(_ any, stream grpc.ServerStream) error {
 		receive := func(request any) error {
 			err := stream.RecvMsg(request)
@@ -105,7 +112,7 @@ func unary(s *Server, m grpc.MethodDesc) grpc.StreamHandler {
 			}
 			return err
 		}
-		reply, err := m.Handler(s, stream.Context(), receive, nil)
+		reply, err := m.Handler(implementation, stream.Context(), receive, nil)
 		if err != nil {
 			return err
 		}
@@ -113,9 +120,9 @@ func unary(s *Server, m grpc.MethodDesc) grpc.StreamHandler {
 	}
 }
 
-func unimplemented(ours, method string) error {
+func unimplemented(method string) error {
 	service, name, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
-	if service == ours {
+	if service == vrfredistv1.Redistribution_ServiceDesc.ServiceName || service == healthpb.Health_ServiceDesc.ServiceName {
 		return status.Errorf(codes.Unimplemented, "unknown method %v for service %v", name, service)
 	}
 	return status.Errorf(codes.Unimplemented, "unknown service %v", service)

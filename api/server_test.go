@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	channelzpb "google.golang.org/grpc/channelz/grpc_channelz_v1"
 	"google.golang.org/grpc/codes"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -27,7 +27,7 @@ import (
 func TestOurServiceLivesBesideAnother(t *testing.T) {
 	conn := serve(t, newFake())
 	ctx := t.Context()
-	if _, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{}); err != nil {
+	if _, err := channelzpb.NewChannelzClient(conn).GetServers(ctx, &channelzpb.GetServersRequest{}); err != nil {
 		t.Errorf("the known service: %v", err)
 	}
 	if _, err := v1.NewRedistributionClient(conn).ListVrfs(ctx, &v1.ListVrfsRequest{}); err != nil {
@@ -35,6 +35,7 @@ func TestOurServiceLivesBesideAnother(t *testing.T) {
 	}
 	for method, words := range map[string]string{
 		"/vrfredist.v1.Redistribution/Nonsense": "unknown method Nonsense for service vrfredist.v1.Redistribution",
+		"/grpc.health.v1.Health/Nonsense":       "unknown method Nonsense for service grpc.health.v1.Health",
 		"/nobody.v1.Nothing/Do":                 "unknown service nobody.v1.Nothing",
 	} {
 		err := conn.Invoke(ctx, method, &emptypb.Empty{}, &emptypb.Empty{})

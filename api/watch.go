@@ -37,7 +37,7 @@ func (s *Server) WatchVrfs(r *vrfredistv1.WatchVrfsRequest, stream grpc.ServerSt
 	for {
 		changed := s.backend.Changed()
 		messages, again := w.look(s.backend.List(), time.Now())
-		if err := s.deliver(stream, messages); err != nil {
+		if err := sendWithin(stream, s.pace.patience, messages...); err != nil {
 			return err
 		}
 		if err := rest(ctx, s.pace.look, nil); err != nil {
@@ -66,8 +66,9 @@ func rest(ctx context.Context, d time.Duration, changed <-chan struct{}) error {
 	return nil
 }
 
-// deliver sends messages, and gives a client up that does not read them.
-func (s *Server) deliver(stream grpc.ServerStreamingServer[vrfredistv1.WatchVrfsResponse], messages []*vrfredistv1.WatchVrfsResponse) error {
+// sendWithin sends messages, and gives a client up that does not read them in
+// time.
+func sendWithin[M any](stream grpc.ServerStreamingServer[M], patience time.Duration, messages ...*M) error {
 	if len(messages) == 0 {
 		return nil
 	}
@@ -83,13 +84,13 @@ func (s *Server) deliver(stream grpc.ServerStreamingServer[vrfredistv1.WatchVrfs
 		}
 		sent <- nil
 	}()
-	slow := time.NewTimer(s.pace.patience)
+	slow := time.NewTimer(patience)
 	defer slow.Stop()
 	select {
 	case err := <-sent:
 		return err
 	case <-slow.C:
-		return status.Errorf(codes.ResourceExhausted, "the watcher did not read for %v, and is dropped; watch again, and read faster", s.pace.patience)
+		return status.Errorf(codes.ResourceExhausted, "the watcher did not read for %v, and is dropped; watch again, and read faster", patience)
 	}
 }
 
