@@ -77,7 +77,64 @@ func (n *Namespace) Routes() []Route {
 			}
 		}
 	}
+	n.fillHops(all)
 	return all
+}
+
+// fillHops writes the nexthops into routes that the kernel shows by their object
+// alone, as it does with net.ipv4.nexthop_compat_mode=0.
+func (n *Namespace) fillHops(routes []Route) {
+	n.lab.T.Helper()
+	var byID map[int]object
+	for i := range routes {
+		r := &routes[i]
+		if r.NHID == 0 || r.Dev != "" || len(r.NextHops) > 0 {
+			continue
+		}
+		if byID == nil {
+			byID = n.objects()
+		}
+		for _, m := range byID[r.NHID].members() {
+			leg := byID[m.ID]
+			r.NextHops = append(r.NextHops, hop{Gateway: leg.Gateway, Via: leg.Via, Dev: leg.Dev, Weight: m.Weight})
+		}
+	}
+}
+
+// object is a nexthop object as `ip -json nexthop` prints it.
+type object struct {
+	ID      int      `json:"id"`
+	Gateway string   `json:"gateway"`
+	Via     *via     `json:"via"`
+	Dev     string   `json:"dev"`
+	Group   []member `json:"group"`
+}
+
+type member struct {
+	ID     int `json:"id"`
+	Weight int `json:"weight"`
+}
+
+func (o object) members() []member {
+	if len(o.Group) == 0 && o.ID != 0 {
+		return []member{{ID: o.ID}}
+	}
+	return o.Group
+}
+
+func (n *Namespace) objects() map[int]object {
+	n.lab.T.Helper()
+	var list []object
+	if out := n.IP("-json", "-N", "nexthop"); strings.TrimSpace(out) != "" {
+		if err := json.Unmarshal([]byte(out), &list); err != nil {
+			n.lab.T.Fatalf("read the nexthop objects of %s: %v", n.Role, err)
+		}
+	}
+	byID := make(map[int]object, len(list))
+	for _, o := range list {
+		byID[o.ID] = o
+	}
+	return byID
 }
 
 // dump reads the routes of one family. With -details iproute2 asks the kernel for
