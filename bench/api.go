@@ -55,8 +55,8 @@ func (raw) Unmarshal(b []byte, v any) error {
 
 const gobgp = "/apipb.GobgpApi/"
 
-// unicast4 is a Family: afi 1, safi 1.
-var unicast4 = []byte{1<<3 | 0, 1, 2<<3 | 0, 1}
+// family is a Family message: an AFI, and unicast.
+func family(afi byte) []byte { return []byte{1 << 3, afi, 2 << 3, 1} }
 
 // table returns how many IPv4 paths the global table holds. GoBGP walks it for
 // that, and does nothing else meanwhile.
@@ -64,7 +64,7 @@ func (a *api) table() (int, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), apiPatience)
 	defer cancel()
 	var answer []byte
-	request := protowire.AppendBytes(protowire.AppendTag(nil, 2, protowire.BytesType), unicast4)
+	request := protowire.AppendBytes(protowire.AppendTag(nil, 2, protowire.BytesType), family(1))
 	if err := a.conn.Invoke(ctx, gobgp+"GetTable", request, &answer, grpc.ForceCodec(raw{})); err != nil {
 		return 0, fmt.Errorf("ask GoBGP for the size of its table: %w", err)
 	}
@@ -92,12 +92,12 @@ func (a *api) has(t *stage) func(netip.Prefix) bool {
 	return func(p netip.Prefix) bool {
 		ctx, cancel := context.WithTimeout(context.Background(), apiPatience)
 		defer cancel()
-		family := unicast4
+		afi := byte(1)
 		if p.Addr().Is6() {
-			family = []byte{1<<3 | 0, 2, 2<<3 | 0, 1}
+			afi = 2
 		}
 		lookup := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), p.String())
-		request := protowire.AppendBytes(protowire.AppendTag(nil, 3, protowire.BytesType), family)
+		request := protowire.AppendBytes(protowire.AppendTag(nil, 3, protowire.BytesType), family(afi))
 		request = protowire.AppendBytes(protowire.AppendTag(request, 4, protowire.BytesType), lookup)
 		stream, err := a.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, gobgp+"ListPath", grpc.ForceCodec(raw{}))
 		t.must(err)

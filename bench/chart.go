@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -20,6 +21,8 @@ var (
 // chart draws two panels of bars: the session to the kernel, and the failover on
 // a logarithmic axis.
 func (r *results) chart(path string) error {
+	plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"}
+	plotter.DefaultFont = plot.DefaultFont
 	canvas := vgsvg.New(24*vg.Centimeter, 9*vg.Centimeter)
 	whole := draw.New(canvas)
 	panels := []struct {
@@ -74,7 +77,7 @@ func (r *results) bars(title, scenario, quantity string, subjects []string, loga
 		if err != nil {
 			return nil, fmt.Errorf("draw %s: %w", subject, err)
 		}
-		bar.LineStyle.Width, bar.Color = 0, grey
+		bar.Width, bar.Color = 0, grey
 		if subject == ours {
 			bar.Color = green
 		}

@@ -55,8 +55,9 @@ type work struct {
 func main() {
 	// On a signal the scenario that plays is broken off, and cleaned up.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := bench(ctx); err != nil {
+	err := bench(ctx)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -82,7 +83,7 @@ func bench(ctx context.Context) error {
 		return announceAlone(ctx, *announce, *count, w.seed)
 	}
 	if *render {
-		return render1(*out)
+		return renderAgain(*out)
 	}
 	chosen, err := regexp.Compile(*only)
 	if err != nil {
@@ -106,8 +107,8 @@ func bench(ctx context.Context) error {
 	return errors.Join(err, w.write(*out))
 }
 
-// render1 renders what an earlier run measured.
-func render1(dir string) error {
+// renderAgain renders what an earlier run measured.
+func renderAgain(dir string) error {
 	r, err := readResults(dir)
 	if err != nil {
 		return err

@@ -50,7 +50,6 @@ type sender struct {
 	lab  *lab.Lab
 	ns   *lab.Namespace
 	bird *lab.BIRD
-	uses int
 }
 
 func newSender(t *stage, w *work) *sender {

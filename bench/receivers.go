@@ -98,7 +98,6 @@ type options struct {
 	env    []string // of the process: GOGC=…
 	args   []string // more arguments of vrfredist
 	config string   // more configuration of vrfredist
-	keep   bool     // a state directory of the receiver before this one
 }
 
 // gobgpConfig is the part that vrfredist and gobgpd share.

@@ -32,8 +32,8 @@ type aim struct {
 	get   func(*results) (float64, bool)
 }
 
-func only(scenario, subject, quantity string) func(*results) (float64, bool) {
-	return func(r *results) (float64, bool) { return r.value(scenario, subject, quantity) }
+func figureOf(scenario, quantity string) func(*results) (float64, bool) {
+	return func(r *results) (float64, bool) { return r.value(scenario, ours, quantity) }
 }
 
 func over(s1, subject1, q1, s2, subject2, q2 string) func(*results) (float64, bool) {
@@ -47,22 +47,22 @@ func over(s1, subject1, q1, s2, subject2, q2 string) func(*results) (float64, bo
 func (r *results) aims() []aim {
 	many := fmt.Sprintf("%d VRFs", max(5, int(shared*r.Scale)))
 	return []aim{
-		{"writing, routes/s", 200_000, true, only("writing", ours, "routes/s")},
+		{"writing, routes/s", 200_000, true, figureOf("writing", "routes/s")},
 		{"writing, ours ÷ BIRD's session", 1.3, true, over("writing", ours, "routes/s", "session", bird, "routes/s")},
 		{"writing, ours ÷ FRR's session", 6, true, over("writing", ours, "routes/s", "session", frr, "routes/s")},
 		{"session, time ÷ GoBGP alone", 1.15, false, over("session", ours, "s", "session", alone, "s")},
 		{"session, time ÷ BIRD", 1.5, false, over("session", ours, "s", "session", bird, "s")},
 		{"session, FRR's time ÷ ours", 2, true, over("session", frr, "s", "session", ours, "s")},
-		{"failover, ms", 10, false, only("failover", ours, "ms")},
-		{"one route peer to kernel, p99 ms", 10, false, only("one route", ours, "p99 ms")},
+		{"failover, ms", 10, false, figureOf("failover", "ms")},
+		{"one route peer to kernel, p99 ms", 10, false, figureOf("one route", "p99 ms")},
 		{"import, time ÷ AddPathStream alone", 1.2, false, over("import", ours, "s", "import", pathStream, "s")},
-		{"one changed route to the peer, p99 ms", 20, false, only("import one", ours, "p99 ms")},
-		{"restart, routes written", 0, false, only("restart", ours, "routes written")},
+		{"one changed route to the peer, p99 ms", 20, false, figureOf("import one", "p99 ms")},
+		{"restart, routes written", 0, false, figureOf("restart", "routes written")},
 		{"restart, in sync ÷ GoBGP's own reload", 1.5, false, over("restart", ours, "s from the session", "session", alone, "s")},
-		{"memory, bytes a route beyond GoBGP", 150, false, only("memory", ours, "bytes a route beyond GoBGP")},
-		{"VRFs, s from the start to all ready", 30, false, only("VRFs", ours, "s from the start to all ready, with routes")},
-		{"VRFs, KiB a VRF beyond routes", 150, false, only("VRFs", ours, "KiB a VRF, without routes")},
-		{"VRFs, idle CPU in % of a core", 1, false, only("VRFs", ours, "idle CPU with routes, % of a core")},
+		{"memory, bytes a route beyond GoBGP", 150, false, figureOf("memory", "bytes a route beyond GoBGP")},
+		{"VRFs, s from the start to all ready", 30, false, figureOf("VRFs", "s from the start to all ready, with routes")},
+		{"VRFs, KiB a VRF beyond routes", 150, false, figureOf("VRFs", "KiB a VRF, without routes")},
+		{"VRFs, idle CPU in % of a core", 1, false, figureOf("VRFs", "idle CPU with routes, % of a core")},
 		{"ip -batch beside many VRFs ÷ beside one", 1.1, false, over("ip -batch", many, "s", "ip -batch", "1 VRFs", "s")},
 	}
 }
