@@ -33,9 +33,11 @@ func (e *entry) want() *forwarding {
 // takeFeed takes in what changed in BGP, a bounded part of it.
 func (s *session) takeFeed() {
 	s.entryBuf = s.feed.Take(s.entryBuf[:0], feedBatch)
+	due := len(s.due)
 	for _, in := range s.entryBuf {
 		s.choose(in.Prefix, in.Paths)
 	}
+	s.ages.took(s.feed.Since(), len(s.due)-due)
 	clear(s.entryBuf)
 }
 
@@ -240,9 +242,17 @@ func (s *session) write(ctx context.Context) error {
 		return s.unknown(ctx, err)
 	}
 	s.unconfirmed = 0
+	confirmed := 0
 	for i, c := range changes {
 		s.tally(c.Op, errs[i])
 		s.wrote(prefixes[i], c, errs[i])
+		if errs[i] == nil {
+			confirmed++
+		}
+	}
+	s.ages.wrote(confirmed, time.Now(), &s.totals.Latency)
+	if len(s.due) == 0 {
+		s.ages.clear()
 	}
 	if len(s.extra) == 0 {
 		s.strangersGone()

@@ -51,6 +51,7 @@ type session struct {
 	drifting int  // entries whose drift is not mended yet
 	strange  int  // routes of extra that nobody here wrote
 	askings  []*asking
+	ages     ages
 
 	unconfirmed      int // batches in a row whose outcome is not known
 	announceFailures int // Announce calls in a row that failed

@@ -3,6 +3,7 @@ package rib
 import (
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // Entry is the newest word on one prefix of a VRF: all its candidate paths,
@@ -27,6 +28,8 @@ type Feed struct {
 	dirty     map[netip.Prefix]uint64 // what waits, and its place: queue[place-head]
 	queue     []netip.Prefix          // changed prefixes, oldest first; one that dirty does not place here is void
 	head      uint64
+	stamps    []stamp   // when places of the queue were given, oldest first: not each of them
+	since     time.Time // of the oldest change that the last Take returned
 	converged bool
 	ready     chan struct{}
 }
@@ -37,6 +40,16 @@ type cell struct {
 	paths []Path // copied on write
 	told  bool
 }
+
+// stamp is when a place of the queue was given, and those up to the next stamp.
+type stamp struct {
+	place uint64
+	at    time.Time
+}
+
+// stampEvery is how many places share a stamp at most: the clock is not read for
+// every route.
+const stampEvery = 512
 
 // voidQueue is how many void places the queue may hold, beside one for each that
 // is not, before it is packed.
@@ -118,6 +131,7 @@ func (f *Feed) Ready() <-chan struct{} { return f.ready }
 func (f *Feed) Take(buf []Entry, max int) []Entry {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.since = f.stampOf(f.head)
 	for len(f.queue) > 0 && max > 0 {
 		prefix := f.queue[0]
 		place, waits := f.dirty[prefix]
@@ -135,6 +149,14 @@ func (f *Feed) Take(buf []Entry, max int) []Entry {
 		f.drop() // the array behind it may be a whole table long
 	}
 	return buf
+}
+
+// Since returns about when the oldest change came that the last Take returned:
+// the zero time where it returned none. It is for the reader.
+func (f *Feed) Since() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.since
 }
 
 // Rewind marks every prefix as changed, for a reader that starts afresh.
@@ -196,9 +218,24 @@ func (f *Feed) tell(prefix netip.Prefix) Entry {
 
 func (f *Feed) mark(prefix netip.Prefix) {
 	if _, waits := f.dirty[prefix]; !waits {
-		f.dirty[prefix] = f.head + uint64(len(f.queue))
+		place := f.head + uint64(len(f.queue))
+		if n := len(f.stamps); len(f.dirty) == 0 || n == 0 || place-f.stamps[n-1].place >= stampEvery {
+			f.stamps = append(f.stamps, stamp{place, time.Now()})
+		}
+		f.dirty[prefix] = place
 		f.queue = append(f.queue, prefix)
 	}
+}
+
+// stampOf returns when place was given, and forgets the stamps before it.
+func (f *Feed) stampOf(place uint64) time.Time {
+	for len(f.stamps) > 1 && f.stamps[1].place <= place {
+		f.stamps = f.stamps[1:]
+	}
+	if len(f.stamps) == 0 || len(f.dirty) == 0 {
+		return time.Time{}
+	}
+	return f.stamps[0].at
 }
 
 // pack takes the void places out of the queue when they are the most of it.
@@ -212,13 +249,16 @@ func (f *Feed) pack() {
 			packed = append(packed, prefix)
 		}
 	}
+	if len(f.stamps) > 0 { // the places are others now: all as old as the oldest
+		f.stamps = []stamp{{0, f.stamps[0].at}}
+	}
 	f.queue, f.head = packed, 0
 	for i, prefix := range packed {
 		f.dirty[prefix] = uint64(i)
 	}
 }
 
-func (f *Feed) drop() { f.queue, f.head = nil, 0 }
+func (f *Feed) drop() { f.queue, f.head, f.stamps = nil, 0, nil }
 
 func (f *Feed) wake() {
 	select {
