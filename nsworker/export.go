@@ -37,7 +37,9 @@ func (s *session) takeFeed() {
 	for _, in := range s.entryBuf {
 		s.choose(in.Prefix, in.Paths)
 	}
-	s.ages.took(s.feed.Since(), len(s.due)-due)
+	if s.synced { // before, BGP's routes waited for the worker, and not for the kernel
+		s.ages.took(s.feed.Since(), len(s.due)-due)
+	}
 	clear(s.entryBuf)
 }
 
