@@ -58,12 +58,15 @@ func (c *birdctl) answer() {
 	}
 }
 
-// latencies takes a route away and brings it back, n times in all, and returns how
-// long each took to be seen in the kernel.
-func latencies(t testing.TB, ctl *birdctl, o *oracle.Oracle, n int) []time.Duration {
+// latencies takes a route away and brings it back for a while, and returns how long
+// each change took to be seen in the kernel.
+func latencies(t testing.TB, ctl *birdctl, o *oracle.Oracle, while time.Duration) []time.Duration {
 	t.Helper()
 	var all []time.Duration
-	for i := range n {
+	pause := time.NewTicker(20 * time.Millisecond)
+	defer pause.Stop()
+	for i, end := 0, time.Now().Add(while); time.Now().Before(end) || i%2 == 1; i++ {
+		<-pause.C
 		command, want := "disable steady", 0
 		if i%2 == 1 {
 			command, want = "enable steady", 1

@@ -107,6 +107,9 @@ func promised(t testing.TB, what string, took, promise time.Duration) {
 }
 
 func round(d time.Duration) string {
+	if d < 10*time.Millisecond {
+		return d.Round(100 * time.Microsecond).String()
+	}
 	if d < time.Second {
 		return d.Round(time.Millisecond).String()
 	}
