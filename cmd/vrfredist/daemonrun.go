@@ -44,6 +44,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	if err != nil {
 		return err
 	}
+	tuneGC()
 	secret := newSecret()
 	cfg, err := loadConfig(opts.File, secret)
 	if err != nil {
@@ -68,6 +69,9 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	d.supervisor = vrf.NewSupervisor(func(s vrf.Spec, r vrf.Report) vrf.Worker {
 		return nsworker.New(deps, s, d.tellRelay(s.Binding.Netns, r))
 	}, log)
+	if d.metrics, err = newMetrics(d, cfg.Metrics, log); err != nil {
+		return err
+	}
 	return d.run(ctx)
 }
 
@@ -97,6 +101,9 @@ func (d *daemon) run(ctx context.Context) error {
 	part("netlink", d.host.Run)
 	part("BGP", d.speaker.Run)
 	part("sessions in namespaces", d.relay.Run)
+	if d.metrics != nil {
+		part("metrics", d.metrics.Run)
+	}
 
 	select {
 	case <-d.speaker.Started():
