@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 
-.PHONY: help build test demo lint generate generate-check deps clean
+.PHONY: help build test faults demo lint generate generate-check deps clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,14 @@ generate-check: ## Fail where the generated code is not fresh
 
 deps: ## Install what the tests need (as root; no service is started)
 	@scripts/install-deps.sh test
+
+faults: vmrun ## Run the whole fault matrix at full size, print it, and write it to docs/RELIABILITY.md
+	@scripts/install-deps.sh test
+	@mkdir -p .cache/faults
+	go build -o .cache/faults/vrfredist ./cmd/vrfredist
+	@vm=""; unshare -n ip link add probe type vrf table 10 2>/dev/null || { $(VMRUN) -prepare && vm=$(VMRUN); }; \
+	VRFREDIST_FAULT_ROUTES=100000 VRFREDIST_TEST_DAEMON=$(CURDIR)/.cache/faults/vrfredist \
+		go run ./integration/faults/matrix -o docs/RELIABILITY.md -vm "$$vm"
 
 clean: ## Remove what was built
 	rm -rf bin .cache

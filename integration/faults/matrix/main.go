@@ -18,17 +18,16 @@ import (
 // packages have rows that run on any machine; inVM those that need VRF devices, or
 // a machine of their own.
 var (
-	packages = []string{"./integration/faults", "./nsworker", "./api"}
+	packages = []string{"./integration/faults", "./nsworker"}
 	inVM     = []string{"./integration/faults/devices"}
 )
 
 func main() {
 	page := flag.String("o", "", "`FILE` to write the table into, between its two marks")
 	runner := flag.String("vm", "", "`PROGRAM` that runs a test in the virtual machine; none: rows V run here")
-	daemon := flag.String("vm-daemon", "", "`FILE` of the daemon that rows V run")
 	only := flag.String("run", "", "rows to run, as a regular expression on their numbers: 0[1-4]; all others are not judged")
 	flag.Parse()
-	ok, err := run(*page, *runner, *daemon, *only)
+	ok, err := run(*page, *runner, *only)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "matrix:", err)
 	}
@@ -37,20 +36,16 @@ func main() {
 	}
 }
 
-func run(page, runner, daemon, only string) (bool, error) {
+func run(page, runner, only string) (bool, error) {
 	results := newResults(os.Stdout)
 	args := []string{"-run", "^TestFault(" + only + ")"}
-	if err := test(results, nil, append(args, packages...)); err != nil {
+	if err := test(results, append(args, packages...)); err != nil {
 		return false, err
 	}
-	var env []string
 	if runner != "" {
 		args = append(args, "-exec", runner)
 	}
-	if daemon != "" {
-		env = append(env, "VRFREDIST_TEST_DAEMON="+daemon)
-	}
-	if err := test(results, env, append(args, inVM...)); err != nil {
+	if err := test(results, append(args, inVM...)); err != nil {
 		return false, err
 	}
 	table, ok := results.table(only != "")
@@ -63,10 +58,9 @@ func run(page, runner, daemon, only string) (bool, error) {
 	return ok, nil
 }
 
-func test(results *results, env, args []string) error {
+func test(results *results, args []string) error {
 	// One package after the other: they measure time.
 	cmd := exec.Command("go", append([]string{"test", "-json", "-count=1", "-p", "1", "-timeout", "20m"}, args...)...)
-	cmd.Env = append(os.Environ(), env...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
