@@ -65,6 +65,10 @@ var house = map[string]room{
 		may:    []string{"api/v1", "vrf", "rib"},
 		reason: "the API is one more view of the supervisor",
 	},
+	"metrics": {
+		may:    []string{"vrf", "rib"},
+		reason: "metrics are one more view of the supervisor",
+	},
 	"api/v1": {reason: "generated code stands alone"},
 }
 

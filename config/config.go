@@ -47,6 +47,8 @@ type Config struct {
 	// and both directions off. One that is enabled at run time joins.
 	Others []vrf.Spec
 	API    API
+	// Metrics are off unless the file names an address.
+	Metrics Metrics
 	// Neighbors are those with `netns`: the relay carries their sessions. In
 	// BGP they are neighbours on the loopback.
 	Neighbors []vrf.Neighbor
@@ -62,6 +64,14 @@ type Config struct {
 type API struct {
 	// Listen holds addresses: unix:///absolute/path, or a loopback host:port.
 	Listen []string
+}
+
+// Metrics says where Prometheus may ask.
+type Metrics struct {
+	// Listen is an address with a port; "": nowhere.
+	Listen string
+	// GoBGP adds GoBGP's own metrics, which cost it much with large tables.
+	GoBGP bool
 }
 
 const defaultListen = "unix:///run/vrfredist/vrfredist.sock"
@@ -131,7 +141,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	}
 	checkBGP(p, bgp, conf, index)
 	settings, entries := readNetlink(p, root.get("netlink"))
-	c := &Config{BGP: conf, API: API{settings.listen}, BGPPort: port, ManageSysctls: settings.sysctls}
+	c := &Config{BGP: conf, API: API{settings.listen}, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls}
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
 	}

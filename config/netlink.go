@@ -19,6 +19,7 @@ type settings struct {
 	objects  bool
 	sysctls  bool
 	listen   []string
+	metrics  Metrics
 }
 
 // defaults are what holds where a file says nothing.
@@ -62,6 +63,11 @@ var apiKeys = keys[settings]{
 	"listen": many(listen, func(s *settings) *[]string { return &s.listen }),
 }
 
+var metricsKeys = keys[settings]{
+	"listen": one(metricsListen, func(s *settings) *string { return &s.metrics.Listen }),
+	"gobgp":  one(boolean, func(s *settings) *bool { return &s.metrics.GoBGP }),
+}
+
 var entryKeys = keys[entry]{
 	"name":   one(text, func(e *entry) *string { return &e.name }),
 	"netns":  one(namespace, func(e *entry) *string { return &e.binding.Netns }),
@@ -98,9 +104,10 @@ var shortKeys = keys[entry]{
 
 func netlinkSchema() schema {
 	return netlinkKeys.schema(schema{
-		"import": with(importKeys, shortKeys).schema(nil),
-		"export": with(exportKeys, shortKeys).schema(nil),
-		"api":    apiKeys.schema(nil),
+		"import":  with(importKeys, shortKeys).schema(nil),
+		"export":  with(exportKeys, shortKeys).schema(nil),
+		"api":     apiKeys.schema(nil),
+		"metrics": metricsKeys.schema(nil),
 		"vrfs": []any{entryKeys.schema(schema{
 			"import": importKeys.schema(nil),
 			"export": exportKeys.schema(nil),
@@ -138,6 +145,7 @@ func readNetlink(p *problems, n *node) (settings, []*entry) {
 	s := defaults()
 	read(p, n, netlinkKeys, &s)
 	readAPI(p, n.get("api"), &s)
+	readMetrics(p, n.get("metrics"), &s)
 	var entries []*entry
 	for _, item := range sections(n.get("vrfs")) {
 		e := s.entry(item)
@@ -231,6 +239,13 @@ func readAPI(p *problems, n *node, s *settings) {
 	}
 	if len(s.listen) == 0 {
 		s.listen = []string{defaultListen}
+	}
+}
+
+func readMetrics(p *problems, n *node, s *settings) {
+	read(p, n, metricsKeys, s)
+	if present(n) && n.get("listen") == nil {
+		p.add(n.line, join(n.path, "listen"), `is missing; write for example listen = "127.0.0.1:9179"`)
 	}
 }
 

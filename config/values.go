@@ -259,6 +259,26 @@ func listen(n *node) (string, error) {
 	return "", fmt.Errorf("%s can be reached from other hosts, which needs mutual TLS, and that is not there yet; %s", n.show(), write)
 }
 
+// metricsListen reads where metrics are served. They can be read by whoever
+// reaches the address, and change nothing: one without a host is for this host,
+// and another is taken as it is written.
+func metricsListen(n *node) (string, error) {
+	s, err := text(n)
+	if err != nil {
+		return "", err
+	}
+	host, port, err := net.SplitHostPort(s)
+	number, bad := strconv.ParseUint(port, 10, 16)
+	_, odd := netip.ParseAddr(host)
+	if err != nil || bad != nil || number == 0 || host != "" && host != "localhost" && odd != nil {
+		return "", fmt.Errorf(`%s is no address and port; write "127.0.0.1:9179", or for other hosts the address that they reach`, n.show())
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
 // asNumber reads an AS. GoBGP takes digits in quotes too.
 func asNumber(n *node) (uint32, error) {
 	s, ok := word(n)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vrfredist/vrfredist/api"
 	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/metrics"
 	"github.com/vrfredist/vrfredist/nsworker/kernel"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
 	"github.com/vrfredist/vrfredist/rib"
@@ -31,7 +32,8 @@ type daemon struct {
 	supervisor *vrf.Supervisor
 	host       *kernel.Host
 	relay      *relay.Relay
-	secret     []byte // between the relay and GoBGP
+	secret     []byte          // between the relay and GoBGP
+	metrics    *metrics.Server // nil: none
 
 	mu  sync.Mutex // held for the whole of a change
 	cfg atomic.Pointer[config.Config]
@@ -161,6 +163,9 @@ func (d *daemon) Reload(ctx context.Context) ([]string, error) {
 	}
 	if d.listen == nil && !slices.Equal(old.API.Listen, cfg.API.Listen) {
 		changes = append(changes, "netlink.api.listen changed: it takes effect at the next start")
+	}
+	if old.Metrics != cfg.Metrics {
+		changes = append(changes, "netlink.metrics changed: it takes effect at the next start")
 	}
 	changes = append(changes, specChanges(before, after)...)
 	d.log.Info("the configuration was reloaded", "file", d.file, "changes", len(changes))

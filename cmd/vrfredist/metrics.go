@@ -1,0 +1,57 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/metrics"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// newMetrics returns the server of the metrics, which has its address already;
+// nil where the configuration wants none.
+func newMetrics(d *daemon, cfg config.Metrics, log *slog.Logger) (*metrics.Server, error) {
+	if cfg.Listen == "" {
+		return nil, nil
+	}
+	collectors := []prometheus.Collector{metrics.NewCollector(d, log)}
+	if cfg.GoBGP {
+		collectors = append(collectors, d.speaker.Collector())
+	}
+	s, err := metrics.NewServer(cfg.Listen, log, collectors...)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.Listen()
+}
+
+// Waiting implements metrics.Source.
+func (d *daemon) Waiting(name string) int {
+	feed, err := d.speaker.Feed(name)
+	if err != nil {
+		return 0 // the VRF is on its way out
+	}
+	_, waiting := feed.Len()
+	return waiting
+}
+
+// SessionStates implements metrics.Source.
+func (d *daemon) SessionStates(ctx context.Context) (map[string]map[string]int, error) {
+	all, err := d.speaker.Sessions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	states := make(map[string]map[string]int)
+	for _, s := range all {
+		name := cmp.Or(s.VRF, vrf.Default)
+		if states[name] == nil {
+			states[name] = make(map[string]int)
+		}
+		states[name][s.State]++
+	}
+	return states, nil
+}

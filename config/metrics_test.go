@@ -1,0 +1,34 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestMetrics(t *testing.T) {
+	const global = "[global.config]\n  as = 65000\n  router-id = \"192.0.2.1\"\n"
+	for text, want := range map[string]Metrics{
+		"": {},
+		"[netlink.metrics]\n  listen = \"127.0.0.1:9179\"\n":                {Listen: "127.0.0.1:9179"},
+		"[netlink.metrics]\n  listen = \":9179\"\n  gobgp = true\n":         {Listen: "127.0.0.1:9179", GoBGP: true},
+		"[netlink.metrics]\n  listen = \"[::1]:9179\"\n":                    {Listen: "[::1]:9179"},
+		"[netlink.metrics]\n  listen = \"0.0.0.0:9179\"\n  gobgp = false\n": {Listen: "0.0.0.0:9179"},
+	} {
+		c, err := Parse("f.toml", []byte(global+text), fakeBGP())
+		if err != nil || c.Metrics != want {
+			t.Errorf("%q: %+v, %v, want %+v", text, c, err, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"[netlink.metrics]\n  gobgp = true\n":                      "f.toml:4: netlink.metrics.listen: is missing",
+		"[netlink.metrics]\n  listen = \"9179\"\n":                 "f.toml:5: netlink.metrics.listen: \"9179\" is no address and port",
+		"[netlink.metrics]\n  listen = \"example.org:9179\"\n":     "is no address and port",
+		"[netlink.metrics]\n  listen = \"127.0.0.1:0\"\n":          "is no address and port",
+		"[netlink.metrics]\n  listen = 9179\n":                     "is not text",
+		"[netlink.metrics]\n  listen = \":9179\"\n  port = 9179\n": "unknown key",
+	} {
+		if _, err := Parse("f.toml", []byte(global+text), fakeBGP()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}

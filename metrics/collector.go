@@ -1,0 +1,160 @@
+// Package metrics shows how the VRFs fare to Prometheus. Everything is read when
+// it is asked for: between two questions it costs nothing.
+package metrics
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// Source is the daemon as the metrics need it. It is safe for concurrent use.
+type Source interface {
+	// List returns the VRFs that run.
+	List() []vrf.Status
+	// Waiting returns how many prefixes wait in a VRF's mailbox.
+	Waiting(name string) int
+	// SessionStates counts the neighbours of each VRF by the state of their
+	// session.
+	SessionStates(ctx context.Context) (map[string]map[string]int, error)
+}
+
+// sessionTime bounds how long BGP may take to answer.
+const sessionTime = 5 * time.Second
+
+// Collector is a prometheus.Collector over a Source. The number of its series
+// grows with the VRFs that are configured, never with routes or neighbours.
+type Collector struct {
+	source Source
+	log    *slog.Logger
+	descs  map[string]*prometheus.Desc
+}
+
+// NewCollector returns a collector of source.
+func NewCollector(source Source, log *slog.Logger) *Collector {
+	c := &Collector{source: source, log: log, descs: make(map[string]*prometheus.Desc)}
+	for _, f := range families() {
+		c.descs[f.name] = prometheus.NewDesc(f.name, f.help, append([]string{"vrf", "netns"}, f.labels...), nil)
+	}
+	return c
+}
+
+// Describe implements prometheus.Collector.
+func (c *Collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector. A panic in it would end the daemon
+// for a question, so it is logged instead.
+func (c *Collector) Collect(out chan<- prometheus.Metric) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.log.Error("metrics could not be collected", "panic", v)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), sessionTime)
+	defer cancel()
+	sessions, err := c.source.SessionStates(ctx)
+	if err != nil {
+		c.log.Warn("the states of the sessions are missing in the metrics", "err", err)
+	}
+	for _, st := range c.source.List() {
+		s := series{c, out, st.Spec.Name, st.Spec.Binding.Netns}
+		s.states(st)
+		s.work(st.Totals)
+		s.repairs(st.Totals)
+		s.latency(st.Totals.Latency)
+		s.gauge(mailboxDepth, float64(c.source.Waiting(st.Spec.Name)))
+		for _, state := range slices.Sorted(maps.Keys(sessions[st.Spec.Name])) {
+			s.gauge(sessionCount, float64(sessions[st.Spec.Name][state]), state)
+		}
+	}
+}
+
+// series are those of one VRF.
+type series struct {
+	*Collector
+	out        chan<- prometheus.Metric
+	vrf, netns string
+}
+
+func (s series) send(name string, kind prometheus.ValueType, value float64, labels ...string) {
+	s.out <- prometheus.MustNewConstMetric(s.descs[name], kind, value, append([]string{s.vrf, s.netns}, labels...)...)
+}
+
+func (s series) gauge(name string, value float64, labels ...string) {
+	s.send(name, prometheus.GaugeValue, value, labels...)
+}
+
+func (s series) counter(name string, value uint64, labels ...string) {
+	s.send(name, prometheus.CounterValue, float64(value), labels...)
+}
+
+func (s series) states(st vrf.Status) {
+	for _, state := range []vrf.State{vrf.Pending, vrf.Syncing, vrf.Ready, vrf.Degraded, vrf.Failed} {
+		is := 0.0
+		if st.State == state {
+			is = 1
+		}
+		s.gauge(vrfState, is, string(state))
+	}
+	n := st.Counts
+	for state, count := range map[rib.State]int{
+		rib.Installed: n.Installed, rib.Filtered: n.Filtered, rib.Unresolved: n.Unresolved, rib.Conflict: n.Conflict,
+		rib.OverQuota: n.OverQuota, rib.Failed: n.Failed, rib.Stale: n.Stale,
+	} {
+		s.gauge(routes, float64(count), "export", state.String())
+	}
+	s.gauge(routes, float64(n.Imported), "import", "announced")
+	s.gauge(bgpPrefixes, float64(n.Paths))
+	s.gauge(foreignRoutes, float64(n.Foreign))
+	s.counter(restarts, uint64(max(0, st.Restarts)))
+}
+
+func (s series) work(t vrf.Totals) {
+	s.counter(writes, t.Added, "add")
+	s.counter(writes, t.Replaced, "replace")
+	s.counter(writes, t.Deleted, "delete")
+	s.counter(writeErrors, t.Refused, "refused")
+	s.counter(writeErrors, t.Conflicts, "conflict")
+	s.counter(unconfirmed, t.Unconfirmed)
+	s.counter(objectWrites, t.Objects)
+	s.counter(announcements, t.Announced, "announce")
+	s.counter(announcements, t.Withdrawn, "withdraw")
+}
+
+func (s series) repairs(t vrf.Totals) {
+	for reason, n := range t.Resyncs {
+		s.counter(resyncs, n, vrf.Resync(reason).String())
+	}
+	s.counter(readFailures, t.ReadFailures)
+	for kind := range t.Found {
+		s.counter(driftFound, t.Found[kind], vrf.Drift(kind).String())
+		s.counter(driftRepaired, t.Mended[kind], vrf.Drift(kind).String())
+	}
+}
+
+func (s series) latency(l vrf.Latency) {
+	buckets := make(map[float64]uint64)
+	var below uint64
+	for i, bound := range vrf.LatencyBounds() {
+		below += l.Counts[i]
+		buckets[bound.Seconds()] = below
+	}
+	all := below + l.Counts[len(l.Counts)-1]
+	m, err := prometheus.NewConstHistogram(s.descs[exportLatency], all, l.Sum.Seconds(), buckets, s.vrf, s.netns)
+	if err != nil {
+		m = prometheus.NewInvalidMetric(s.descs[exportLatency], fmt.Errorf("VRF %q: %w", s.vrf, err))
+	}
+	s.out <- m
+}

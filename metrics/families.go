@@ -1,0 +1,54 @@
+package metrics
+
+// family is one metric by its name. Each has the labels vrf and netns besides
+// its own.
+type family struct {
+	name   string
+	kind   string // as Prometheus has it
+	labels []string
+	help   string
+}
+
+const (
+	vrfState      = "vrfredist_vrf_state"
+	routes        = "vrfredist_routes"
+	bgpPrefixes   = "vrfredist_bgp_prefixes"
+	foreignRoutes = "vrfredist_foreign_routes"
+	mailboxDepth  = "vrfredist_mailbox_depth"
+	sessionCount  = "vrfredist_sessions"
+	restarts      = "vrfredist_worker_restarts_total"
+	writes        = "vrfredist_route_writes_total"
+	writeErrors   = "vrfredist_route_write_errors_total"
+	unconfirmed   = "vrfredist_unconfirmed_batches_total"
+	objectWrites  = "vrfredist_nexthop_writes_total"
+	announcements = "vrfredist_announcements_total"
+	resyncs       = "vrfredist_resyncs_total"
+	readFailures  = "vrfredist_table_read_failures_total"
+	driftFound    = "vrfredist_drift_found_total"
+	driftRepaired = "vrfredist_drift_repaired_total"
+	exportLatency = "vrfredist_export_latency_seconds"
+)
+
+// families are all of them, in the order of docs/METRICS.md, which has the same
+// names, types, labels and sentences.
+func families() []family {
+	return []family{
+		{vrfState, "gauge", []string{"state"}, "1 for the state that the VRF is in, 0 for the others."},
+		{routes, "gauge", []string{"direction", "state"}, "Routes by what became of them."},
+		{bgpPrefixes, "gauge", nil, "Prefixes that BGP has for the VRF."},
+		{foreignRoutes, "gauge", nil, "Routes of other programs in the VRF's table."},
+		{mailboxDepth, "gauge", nil, "Prefixes that changed in BGP and that the worker has not taken yet."},
+		{sessionCount, "gauge", []string{"state"}, "BGP neighbours of the VRF by the state of their session; states that none is in are absent."},
+		{restarts, "counter", nil, "Restarts of the VRF's worker after a failure."},
+		{writes, "counter", []string{"operation"}, "Changes of routes that the kernel confirmed."},
+		{writeErrors, "counter", []string{"reason"}, "Changes of routes that did not succeed."},
+		{unconfirmed, "counter", nil, "Batches of changes that got no answer, so that the table was read again."},
+		{objectWrites, "counter", nil, "Changes of nexthop objects that the kernel confirmed."},
+		{announcements, "counter", []string{"operation"}, "Changes of what the VRF announces that BGP confirmed."},
+		{resyncs, "counter", []string{"reason"}, "Readings of the whole table by their reason."},
+		{readFailures, "counter", nil, "Readings of the table that failed and were repeated."},
+		{driftFound, "counter", []string{"kind"}, "Own routes that were found other than written and had to be put right."},
+		{driftRepaired, "counter", []string{"kind"}, "Own routes of those that are as they should be again."},
+		{exportLatency, "histogram", nil, "Time from BGP's event to the kernel's confirmation, for each route that was written."},
+	}
+}

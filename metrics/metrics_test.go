@@ -1,0 +1,292 @@
+package metrics
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+type fakeSource struct {
+	list     []vrf.Status
+	sessions func() (map[string]map[string]int, error)
+}
+
+func (f *fakeSource) List() []vrf.Status      { return f.list }
+func (f *fakeSource) Waiting(name string) int { return len(name) }
+func (f *fakeSource) SessionStates(context.Context) (map[string]map[string]int, error) {
+	return f.sessions()
+}
+
+func newSource() *fakeSource {
+	t := vrf.Totals{Added: 10, Replaced: 2, Deleted: 3, Refused: 4, Conflicts: 5, Announced: 6, Withdrawn: 7, Objects: 8, Unconfirmed: 9, ReadFailures: 1}
+	t.Resyncs[vrf.ResyncLink] = 3
+	t.Found[vrf.Missing], t.Mended[vrf.Missing] = 5, 4
+	t.Latency.Observe(3*time.Millisecond, 7)
+	t.Latency.Observe(time.Minute, 1)
+	return &fakeSource{
+		list: []vrf.Status{{
+			State: vrf.Degraded, Restarts: 2, Totals: t, Spec: vrf.Spec{Name: "red", Binding: rib.Binding{Netns: "tenant"}},
+			Counts: vrf.Counts{Paths: 11, Imported: 12, Installed: 13, Unresolved: 14, Foreign: 15},
+		}, {State: vrf.Ready, Spec: vrf.Spec{Name: "default"}}},
+		sessions: func() (map[string]map[string]int, error) {
+			return map[string]map[string]int{"red": {"established": 2, "idle": 1}}, nil
+		},
+	}
+}
+
+func gather(t *testing.T, s Source) string {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(NewCollector(s, slog.New(slog.DiscardHandler)))
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			fmt.Fprintf(&b, "%s %v\n", f.GetName(), m)
+		}
+	}
+	return b.String()
+}
+
+func TestCollector(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	collector := NewCollector(newSource(), slog.New(slog.DiscardHandler))
+	registry.MustRegister(collector)
+	problems, err := testutil.GatherAndLint(registry)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("lint: %v, %v", problems, err)
+	}
+	const red = `netns="tenant"`
+	text := expose(t, registry)
+	for _, line := range []string{
+		`vrfredist_vrf_state{` + red + `,state="degraded",vrf="red"} 1`,
+		`vrfredist_vrf_state{` + red + `,state="ready",vrf="red"} 0`,
+		`vrfredist_vrf_state{netns="",state="ready",vrf="default"} 1`,
+		`vrfredist_routes{direction="export",` + red + `,state="installed",vrf="red"} 13`,
+		`vrfredist_routes{direction="export",` + red + `,state="unresolved",vrf="red"} 14`,
+		`vrfredist_routes{direction="import",` + red + `,state="announced",vrf="red"} 12`,
+		`vrfredist_bgp_prefixes{` + red + `,vrf="red"} 11`,
+		`vrfredist_foreign_routes{` + red + `,vrf="red"} 15`,
+		`vrfredist_mailbox_depth{` + red + `,vrf="red"} 3`,
+		`vrfredist_sessions{` + red + `,state="established",vrf="red"} 2`,
+		`vrfredist_worker_restarts_total{` + red + `,vrf="red"} 2`,
+		`vrfredist_route_writes_total{` + red + `,operation="add",vrf="red"} 10`,
+		`vrfredist_route_write_errors_total{` + red + `,reason="conflict",vrf="red"} 5`,
+		`vrfredist_announcements_total{` + red + `,operation="withdraw",vrf="red"} 7`,
+		`vrfredist_resyncs_total{` + red + `,reason="link",vrf="red"} 3`,
+		`vrfredist_drift_found_total{kind="missing",` + red + `,vrf="red"} 5`,
+		`vrfredist_drift_repaired_total{kind="missing",` + red + `,vrf="red"} 4`,
+		`vrfredist_export_latency_seconds_bucket{` + red + `,vrf="red",le="0.002"} 0`,
+		`vrfredist_export_latency_seconds_bucket{` + red + `,vrf="red",le="0.005"} 7`,
+		`vrfredist_export_latency_seconds_bucket{` + red + `,vrf="red",le="30"} 7`,
+		`vrfredist_export_latency_seconds_bucket{` + red + `,vrf="red",le="+Inf"} 8`,
+		`vrfredist_export_latency_seconds_sum{` + red + `,vrf="red"} 60.021`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("missing: %s", line)
+		}
+	}
+	if t.Failed() {
+		t.Log(text)
+	}
+}
+
+// expose renders what a registry has as Prometheus reads it.
+func expose(t *testing.T, g prometheus.Gatherer) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "metrics")
+	if err := prometheus.WriteToTextfile(path, g); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// What goes wrong in a source costs its own part at most.
+func TestASourceThatFails(t *testing.T) {
+	s := newSource()
+	s.sessions = func() (map[string]map[string]int, error) { return nil, errors.New("BGP does not answer") }
+	if text := gather(t, s); !strings.Contains(text, routes) || strings.Contains(text, sessionCount) {
+		t.Errorf("without sessions:\n%s", text)
+	}
+	s.sessions = func() (map[string]map[string]int, error) { panic("boom") }
+	gather(t, s)
+}
+
+// The series of a VRF are as many whatever it holds.
+func TestCardinalityIsBounded(t *testing.T) {
+	s := newSource()
+	s.list = nil
+	for i := range 100 {
+		s.list = append(s.list, vrf.Status{State: vrf.Ready, Spec: vrf.Spec{Name: fmt.Sprint("vrf-", i)}})
+	}
+	few := testutil.CollectAndCount(NewCollector(s, slog.New(slog.DiscardHandler)))
+	if few > 100*80 {
+		t.Errorf("%d series of 100 VRFs", few)
+	}
+	for i := range s.list {
+		s.list[i].Counts = vrf.Counts{Paths: 1e6, Installed: 1e6}
+		s.list[i].Totals.Added = 1e9
+	}
+	if many := testutil.CollectAndCount(NewCollector(s, slog.New(slog.DiscardHandler))); many != few {
+		t.Errorf("%d series of full VRFs, %d of empty ones", many, few)
+	}
+}
+
+// rows is the table of docs/METRICS.md, made of what is exported.
+func rows() string {
+	var b strings.Builder
+	for _, f := range families() {
+		labels := make([]string, len(f.labels))
+		for i, l := range f.labels {
+			labels[i] = "`" + l + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.name, f.kind, strings.Join(labels, ", "), f.help)
+	}
+	return b.String()
+}
+
+func TestTheDocumentationIsRight(t *testing.T) {
+	doc, err := os.ReadFile("../docs/METRICS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(doc), rows()) {
+		t.Errorf("docs/METRICS.md lacks a row, or has another; its table is\n%s", rows())
+	}
+	for _, state := range []rib.State{rib.Installed, rib.Filtered, rib.Unresolved, rib.Conflict, rib.OverQuota, rib.Failed, rib.Stale} {
+		if !strings.Contains(string(doc), "`"+state.String()+"`") {
+			t.Errorf("docs/METRICS.md does not name the state %s", state)
+		}
+	}
+	for i := range (vrf.Resyncs{}) {
+		if name := vrf.Resync(i).String(); !strings.Contains(string(doc), "`"+name+"`") {
+			t.Errorf("docs/METRICS.md does not name the reason %s", name)
+		}
+	}
+}
+
+// What is exported is what families says, by type too.
+func TestFamiliesAreWhatIsExported(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(NewCollector(newSource(), slog.New(slog.DiscardHandler)))
+	got, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var exported, said []string
+	for _, f := range got {
+		exported = append(exported, f.GetName()+" "+strings.ToLower(f.GetType().String()))
+	}
+	for _, f := range families() {
+		said = append(said, f.name+" "+f.kind)
+	}
+	slices.Sort(said)
+	if !slices.Equal(exported, said) {
+		t.Errorf("exported\n%v\nsaid\n%v", exported, said)
+	}
+}
+
+// Rules and dashboard name no metric that there is not.
+func TestContribUsesWhatIsThere(t *testing.T) {
+	known := map[string]bool{}
+	for _, f := range families() {
+		known[f.name] = true
+		if f.kind == "histogram" {
+			for _, end := range []string{"_bucket", "_sum", "_count"} {
+				known[f.name+end] = true
+			}
+		}
+	}
+	for _, file := range []string{"../contrib/prometheus/vrfredist.rules.yml", "../contrib/grafana/vrfredist.json"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		used := regexp.MustCompile(`vrfredist_[a-z_]+`).FindAllString(string(text), -1)
+		if len(used) < 5 {
+			t.Errorf("%s uses %d metrics", file, len(used))
+		}
+		for _, name := range used {
+			if !known[name] {
+				t.Errorf("%s uses %s, which is not exported", file, name)
+			}
+		}
+	}
+}
+
+func TestPromtoolAcceptsTheRules(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("promtool is not installed: it is in Debian's package prometheus")
+	}
+	for _, args := range [][]string{{"check", "rules", "vrfredist.rules.yml"}, {"test", "rules", "vrfredist.test.yml"}} {
+		cmd := exec.Command(promtool, args...)
+		cmd.Dir = "../contrib/prometheus"
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("promtool %v: %v\n%s", args, err, out)
+		}
+	}
+}
+
+func TestServer(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	s, err := NewServer("127.0.0.1:0", log, NewCollector(newSource(), log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	other, err := NewServer(s.Addr().String(), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Listen(); err == nil || !strings.Contains(err.Error(), "netlink.metrics") {
+		t.Errorf("an address that is taken: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	for path, want := range map[string]int{"/metrics": http.StatusOK, "/": http.StatusNotFound, "/debug/pprof/": http.StatusNotFound} {
+		r, err := http.Get("http://" + s.Addr().String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(r.Body)
+		if err := errors.Join(err, r.Body.Close()); err != nil || r.StatusCode != want {
+			t.Errorf("%s: %s, %v", path, r.Status, err)
+		}
+		if want == http.StatusOK && !strings.Contains(string(body), `vrfredist_vrf_state{netns="tenant",state="degraded",vrf="red"} 1`) {
+			t.Errorf("%s: %s", path, body)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,92 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Limits of the HTTP server: whoever reaches it may cost the daemon no more.
+const (
+	questionsAtOnce = 2
+	questionTime    = 20 * time.Second
+	headerTime      = 5 * time.Second
+	headerBytes     = 16 << 10
+	goodbyeTime     = 2 * time.Second
+)
+
+// Server serves /metrics over HTTP.
+type Server struct {
+	addr string
+	http http.Server
+	log  *slog.Logger
+	at   net.Listener
+}
+
+// NewServer returns a server for addr, host:port, that shows what the collectors
+// have. It listens when Listen is called.
+func NewServer(addr string, log *slog.Logger, collectors ...prometheus.Collector) (*Server, error) {
+	registry := prometheus.NewPedanticRegistry()
+	for _, c := range collectors {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("metrics: %w", err)
+		}
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		ErrorLog: logged{log}, ErrorHandling: promhttp.ContinueOnError,
+		MaxRequestsInFlight: questionsAtOnce, Timeout: questionTime,
+	}))
+	return &Server{addr: addr, log: log, http: http.Server{
+		Handler: mux, ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, WriteTimeout: questionTime + headerTime,
+		IdleTimeout: time.Minute, MaxHeaderBytes: headerBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}}, nil
+}
+
+// logged gives promhttp the daemon's log.
+type logged struct{ log *slog.Logger }
+
+func (l logged) Println(v ...any) {
+	l.log.Warn("a part of the metrics could not be collected", "err", fmt.Sprint(v...))
+}
+
+// Listen takes the address, so that one that cannot be had is an error at start.
+func (s *Server) Listen() error {
+	at, err := net.Listen("tcp", s.addr)
+	if err != nil {
+		return fmt.Errorf("metrics: listen on %s: %w; write another address in [netlink.metrics]", s.addr, err)
+	}
+	s.at = at
+	return nil
+}
+
+// Addr is the address that Listen took.
+func (s *Server) Addr() net.Addr { return s.at.Addr() }
+
+// Run serves until ctx ends, and then returns nil. Listen was called before.
+func (s *Server) Run(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() { ended <- s.http.Serve(s.at) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve metrics on %s: %w", s.addr, err)
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTime)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.http.Close() // a client that does not read
+	}
+	if serve := <-ended; !errors.Is(serve, http.ErrServerClosed) {
+		err = errors.Join(err, serve)
+	}
+	return err
+}
