@@ -1,9 +1,14 @@
 package faults_test
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -49,6 +54,44 @@ func (w *network) dropped() int {
 	return sum
 }
 
+// metered is the line of a configuration that resyncs needs.
+const metered = "\n[netlink.metrics]\n  listen = \"127.0.0.1:9179\"\n"
+
+// resyncs are how often the daemon has read the whole table, by reason.
+func (w *network) resyncs() map[string]int {
+	w.T.Helper()
+	client := http.Client{Timeout: lab.Patience, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(_ context.Context, network, address string) (conn net.Conn, err error) {
+			err = w.rtr.Enter(func() (err error) { conn, err = net.Dial(network, address); return err })
+			return conn, err
+		},
+	}}
+	answer, err := client.Get("http://127.0.0.1:9179/metrics")
+	if err != nil {
+		w.T.Fatalf("ask for the metrics: %v", err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		w.T.Fatalf("read the metrics: %v", err)
+	}
+	found := map[string]int{}
+	for _, m := range resyncLine.FindAllStringSubmatch(string(text), -1) {
+		n, err := strconv.Atoi(m[2])
+		if err != nil {
+			w.T.Fatalf("metrics: %q", m[0])
+		}
+		found[m[1]] = n
+	}
+	if len(found) == 0 {
+		w.T.Fatalf("the metrics count no resync:\n%s", text)
+	}
+	return found
+}
+
+var resyncLine = regexp.MustCompile(`(?m)^vrfredist_resyncs_total\{.*reason="(\w+)".*\} (\d+)$`)
+
 // memory is the daemon's resident memory in bytes.
 func (w *network) memory() int {
 	w.T.Helper()
@@ -76,7 +119,10 @@ func flood(n int) (come, leave []string) {
 // The daemon is stopped while more changes happen than the kernel can hold for it.
 func TestFault10Overrun(t *testing.T) {
 	const gone, noise = 1000, 30_000
-	w := installed(t, routes)
+	w := newNetwork(t, routes)
+	w.daemon = w.rtr.Daemon(exporting() + metered)
+	w.wait(all(routes), all(routes6))
+	counted := w.resyncs()["overflow"]
 	pid := w.daemon.PID()
 	come, leave := flood(noise)
 	lines := append(come, leave...)
@@ -98,18 +144,26 @@ func TestFault10Overrun(t *testing.T) {
 	if !w.daemon.Running() || w.daemon.PID() != pid {
 		t.Error("the daemon did not live through it")
 	}
+	counted = w.resyncs()["overflow"] - counted
+	if counted < 1 {
+		t.Error("the overrun was not counted")
+	}
+	measured(t, "counted %d times as overflow, no exit", counted)
 }
 
 // Another program floods the table without end: our routes stay, memory is bounded,
 // and afterwards all is exact.
 func TestFault11Flood(t *testing.T) {
-	w := installed(t, routes)
+	w := newNetwork(t, routes)
+	w.daemon = w.rtr.Daemon(exporting() + metered)
+	w.wait(all(routes), all(routes6))
 	length := scaled(5*time.Second, 30*time.Second)
 	mark, s := w.rtr.Mark(), w.sample()
 	before := w.memory()
 	most, changes := before, 0
 	come, leave := flood(20_000)
-	for began := time.Now(); time.Since(began) < length; {
+	resyncs, start := sum(w.resyncs()), time.Now()
+	for time.Since(start) < length {
 		w.rtr.Batch(come...)
 		most = max(most, w.memory())
 		w.rtr.Batch(leave...)
@@ -119,6 +173,11 @@ func TestFault11Flood(t *testing.T) {
 	began := time.Now()
 	w.wait(all(routes), all(routes6))
 	quiet := time.Since(began)
+	resyncs = sum(w.resyncs()) - resyncs
+	// One in 100 ms, and what was left over.
+	if most := int(time.Since(start)/(100*time.Millisecond)) + 2; resyncs > most {
+		t.Errorf("%d resyncs, want %d at most", resyncs, most)
+	}
 	s.finish()
 	lab.Equal(t, "the fewest routes that any sample saw", routes+routes6, s.least)
 	lab.Equal(t, "what happened to our routes meanwhile", 0, len(w.rtr.Since(mark)))
@@ -127,6 +186,13 @@ func TestFault11Flood(t *testing.T) {
 	if most > 2*before+bound {
 		t.Errorf("the daemon grew from %d to %d MiB", before>>20, most>>20)
 	}
-	measured(t, "%d changes in %s: none of ours touched, memory %d MiB before, %d at most; at rest %s after the end",
-		changes, round(length), before>>20, most>>20, round(quiet))
+	measured(t, "%d changes in %s: none of ours touched, %d resyncs, memory %d MiB before, %d at most; at rest %s after the end",
+		changes, round(length), resyncs, before>>20, most>>20, round(quiet))
+}
+
+func sum(counts map[string]int) (n int) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
 }
