@@ -305,3 +305,28 @@ func TestFault14AcknowledgementLost(t *testing.T) {
 		t.Logf("measured: %d lost, each followed by a reading; %d writes for 10 routes", unknown, writes)
 	})
 }
+
+// A VRF whose table has own routes of an earlier time is not ready before they are
+// swept: they may be another tenant's.
+func TestFault25NotReadyWithOldRoutes(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		foreign := foreignOf(table)
+		table.routes[left("10.1.0.0/16").Key()] = left("10.1.0.0/16")
+		l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9"))
+		l.start(spec("red"))
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		if st := l.state("red"); st.State != vrf.Syncing || st.Counts.Stale != 1 {
+			t.Errorf("with a route of an earlier time red is %s (%+v)", st.State, st.Counts)
+		}
+		l.feed("red").SetConverged(true)
+		synctest.Wait()
+		if st := l.state("red"); st.State != vrf.Ready || st.Counts.Stale != 0 {
+			t.Errorf("once it is swept red is %s (%+v)", st.State, st.Counts)
+		}
+		l.table(red, "10.2.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+		if got := foreignOf(table); !strings.Contains(got, foreign) {
+			t.Errorf("foreign routes were\n%s\nand are\n%s", foreign, got)
+		}
+	})
+}

@@ -33,10 +33,12 @@ func (s *session) status() vrf.Status {
 		Stale:      s.counts[rib.Stale],
 		Foreign:    s.resolver.view.FIB.Len(),
 	}}
-	if s.read && waiting == 0 && len(s.due) == 0 && len(s.importDue) == 0 {
+	if s.read && waiting == 0 && len(s.due) == 0 && len(s.extra) == 0 && len(s.importDue) == 0 {
 		s.synced = true
 	}
-	if !s.synced {
+	// A route that nobody spoke of since the start may be an earlier tenant's: with
+	// one of them the VRF is not ready.
+	if !s.synced || s.counts[rib.Stale] > 0 {
 		return st
 	}
 	st.State = vrf.Ready
