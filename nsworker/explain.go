@@ -19,6 +19,7 @@ type facts struct {
 	read   bool
 
 	candidates []rib.Path // in BGP, with whatever route targets
+	unasked    error      // why BGP did not say which
 	paths      []rib.Path // in the feed
 	waiting    int        // prefixes that wait in the feed
 
@@ -43,10 +44,7 @@ func (w *Worker) Explain(ctx context.Context, prefix netip.Prefix, longest bool)
 	if err := w.ask(ctx, func(s *session) { f = w.facts(s, prefix, longest) }); err != nil {
 		return rib.Explanation{}, err
 	}
-	var err error
-	if f.candidates, err = w.deps.BGP.Candidates(ctx, w.name, f.prefix); err != nil {
-		return rib.Explanation{}, err
-	}
+	f.candidates, f.unasked = w.deps.BGP.Candidates(ctx, w.name, f.prefix)
 	return f.explain(), nil
 }
 

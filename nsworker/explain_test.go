@@ -168,6 +168,21 @@ var explainCases = []explainCase{
 		nil, []string{"stopped rules: interface eth0 matches nothing in interface_list (eth1)", "noted announcement"},
 	},
 	{
+		"BGP does not answer, and the VRF has a path",
+		func(l *lab, t *fakeTable) {
+			l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
+			l.bgp.mute = errInjected
+		},
+		"10.1.0.0/16", "",
+		[]string{"passed candidates: BGP has 1 path", "passed best path"}, nil,
+	},
+	{
+		"BGP does not answer, and the VRF has none",
+		func(l *lab, t *fakeTable) { l.bgp.mute = errInjected },
+		"10.1.0.0/16", "candidates",
+		[]string{"BGP could not be asked for others: injected failure"}, nil,
+	},
+	{
 		"a leak",
 		func(l *lab, t *fakeTable) {
 			s := spec("leaky")

@@ -37,6 +37,8 @@ func (f *facts) explainCandidates(w *rib.Walk) {
 		w.Add("candidates", rib.Passed, "BGP has "+plural(n, "path"), lines(f.candidates, rib.Path.String)...)
 	case len(f.paths) > 0: // it came since
 		w.Add("candidates", rib.Passed, "BGP has "+plural(len(f.paths), "path"))
+	case f.unasked != nil:
+		w.Add("candidates", rib.Stopped, "the VRF was given no path, and BGP could not be asked for others: "+f.unasked.Error())
 	case f.entry.state == rib.Stale:
 		w.Add("candidates", rib.Stopped, "BGP has no path; the route in the table is of an earlier run, and goes when every neighbour has sent its routes, or after sweep_delay")
 	default:

@@ -322,6 +322,7 @@ type fakeBGP struct {
 	feeds     map[string]*rib.Feed
 	announced map[string]map[netip.Prefix]rib.Announcement
 	fail      int        // how many more Announce calls fail
+	mute      error      // what Candidates fails with
 	unmatched []rib.Path // what Candidates returns beside the feeds' paths
 	lost      int        // how many more take effect and fail all the same
 }
@@ -373,6 +374,9 @@ func (b *fakeBGP) Candidates(_ context.Context, vrf string, prefix netip.Prefix)
 	f, _ := b.Feed(vrf)
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.mute != nil {
+		return nil, b.mute
+	}
 	return append(slices.Clone(f.Lookup(prefix)), b.unmatched...), nil
 }
 
