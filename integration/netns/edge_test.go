@@ -21,8 +21,8 @@ func TestLabels(t *testing.T) {
 	)
 	network := func(no string, i, label int, policy string) {
 		n.peer.Configure("router bgp 65100",
-			"address-family ipv4 vpn", fmt.Sprintf("%snetwork %s rd 65100:1 label %d %s", no, vpn4(i), label, policy4(policy, "4")), "exit-address-family",
-			"address-family ipv6 vpn", fmt.Sprintf("%snetwork %s rd 65100:1 label %d %s", no, vpn6(i), label, policy4(policy, "6")), "exit-address-family")
+			"address-family ipv4 vpn", fmt.Sprintf("%snetwork %s rd 65100:1 label %d %s", no, vpn4(i), label, routeMap(policy, "4")), "exit-address-family",
+			"address-family ipv6 vpn", fmt.Sprintf("%snetwork %s rd 65100:1 label %d %s", no, vpn6(i), label, routeMap(policy, "6")), "exit-address-family")
 	}
 	network("", 1, 101, "A")
 	network("", 2, 102, "FAR")
@@ -60,7 +60,7 @@ func TestLabels(t *testing.T) {
 	n.onlyTenants()
 }
 
-func policy4(name, family string) string {
+func routeMap(name, family string) string {
 	if name == "" {
 		return ""
 	}
