@@ -4,7 +4,8 @@
 
 VMRUN := $(CURDIR)/.cache/vm/vmrun
 VM_DAEMON := $(CURDIR)/.cache/vm/vrfredist
-# The packages whose tests import need; each is run in a machine of its own.
+# The packages whose tests import need; each is run in a machine of its own. Of
+# those outside integration only the tests that need VRF devices are.
 VM_PACKAGES ?= $(shell go list -test -f '{{if .ForTest}}{{.ForTest}} {{join .Imports " "}}{{end}}' ./integration/... | awk '{ p = $$1; $$1 = "" } /integration\/vm\/need/ { print p }' | sort -u)
 
 .PHONY: vmrun test-vm test-vm-if-needed
@@ -19,6 +20,7 @@ vmrun:
 test-vm: vmrun ## Run the tests that need VRF devices on Debian's kernel, in a virtual machine
 	$(VMRUN) -prepare
 	go build -o $(VM_DAEMON) ./cmd/vrfredist
+	go run ./integration/summary -count=1 -p 1 -timeout 10m -exec $(VMRUN) -run 'VRF|Enslaved' ./nsworker/kernel ./nsworker/relay
 	VRFREDIST_TEST_DAEMON=$(VM_DAEMON) go run ./integration/summary -count=1 -p 1 -timeout 20m -exec $(VMRUN) $(VM_PACKAGES)
 
 # Where the running kernel has VRF devices, `make test` ran these tests.
