@@ -31,8 +31,8 @@ func TestFault02SweepAfterEndOfRIB(t *testing.T) {
 	w := installed(t, routes)
 	gone := 100
 	w.daemon.Kill()
-	w.bird.Show("disable v4")
 	w.resend(all(routes)[gone:], all(routes6)[gone:])
+	w.bird.Show("disable v4") // after that: BIRD enables what it configures anew
 	mark := w.rtr.Mark()
 	w.daemon.Start()
 	// IPv6 says its End-of-RIB, IPv4 has no session: nobody may be swept for it.
