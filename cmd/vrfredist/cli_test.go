@@ -191,7 +191,7 @@ func exportedRoutes() []rib.RouteStatus {
 		if peer != "" {
 			a.Peer = addr(peer)
 		}
-		return rib.Path{RD: 0x0000_fde8_0000_000a, Attrs: a}
+		return rib.Path{RD: 0x0000_fde8_0000_000a, Label: 100, Attrs: a}
 	}
 	leak := path("", "0.0.0.0")
 	leak.Attrs.Source = "vrf-green"

@@ -129,7 +129,11 @@ func exportRows(r *vrfredistv1.Route) [][]string {
 		from = "local"
 	}
 	ways := via(r)
-	rows := [][]string{{r.GetPrefix(), r.GetState(), ways[0], from, cell(r.GetRd()), r.GetReason()}}
+	rd := cell(r.GetRd())
+	if r.GetLabel() != 0 {
+		rd += " label " + number(r.GetLabel())
+	}
+	rows := [][]string{{r.GetPrefix(), r.GetState(), ways[0], from, rd, r.GetReason()}}
 	for _, way := range ways[1:] {
 		rows = append(rows, []string{"", "", way, "", "", ""})
 	}
