@@ -6,7 +6,7 @@ VMRUN := $(CURDIR)/.cache/vm/vmrun
 VM_DAEMON := $(CURDIR)/.cache/vm/vrfredist
 # The packages whose tests import need; each is run in a machine of its own. Of
 # those outside integration only the tests that need VRF devices are.
-VM_PACKAGES ?= $(shell go list -test -f '{{if .ForTest}}{{.ForTest}} {{join .Imports " "}}{{end}}' ./integration/... | awk '{ p = $$1; $$1 = "" } /integration\/vm\/need/ { print p }' | sort -u)
+VM_PACKAGES ?= $(shell go list -test -f '{{if .ForTest}}{{.ForTest}} {{join .Imports " "}}{{end}}' ./integration/... | awk '{ p = $$1; $$1 = "" } /integration\/vm\/need/ { print p }' | grep -v /integration/faults/ | sort -u)
 
 .PHONY: vmrun test-vm test-vm-if-needed
 
