@@ -113,13 +113,22 @@ func nexthopOf(m []byte) (protocol uint8, id uint32) {
 
 // dump asks for a dump and returns the messages without their headers. One that
 // the kernel says was interrupted is made again.
-func (o *Oracle) dump(r request) [][]byte {
+func (o *Oracle) dump(r request) (all [][]byte) {
+	o.t.Helper()
+	o.scan(r, func() { all = nil }, func(body []byte) { all = append(all, append([]byte(nil), body...)) })
+	return all
+}
+
+// scan is dump for who looks at each message once: the next one overwrites it. begin
+// is called before the first message, again where the dump is.
+func (o *Oracle) scan(r request, begin func(), take func(body []byte)) {
 	o.t.Helper()
 	const limit = 20 * time.Second
 	for deadline := time.Now().Add(limit); ; {
-		all, err := o.tryDump(r)
+		begin()
+		err := o.tryDump(r, take)
 		if err == nil {
-			return all
+			return
 		}
 		if !errors.Is(err, errInterrupted) || time.Now().After(deadline) {
 			o.t.Fatalf("dump %d of %s: %v", r.kind, o.role, err)
@@ -127,7 +136,7 @@ func (o *Oracle) dump(r request) [][]byte {
 	}
 }
 
-func (o *Oracle) tryDump(r request) ([][]byte, error) {
+func (o *Oracle) tryDump(r request, take func(body []byte)) error {
 	o.seq++
 	req := make([]byte, unix.SizeofNlMsghdr, unix.SizeofNlMsghdr+len(r.body))
 	binary.NativeEndian.PutUint32(req, uint32(unix.SizeofNlMsghdr+len(r.body)))
@@ -135,36 +144,33 @@ func (o *Oracle) tryDump(r request) ([][]byte, error) {
 	binary.NativeEndian.PutUint16(req[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
 	binary.NativeEndian.PutUint32(req[8:], o.seq)
 	if err := unix.Sendto(o.fd, append(req, r.body...), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return nil, err
+		return err
 	}
-	var all [][]byte
 	var interrupted bool
 	for {
 		n, _, err := unix.Recvfrom(o.fd, o.buf, 0)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		// What is kept must not be written over by the next datagram.
-		chunk := append([]byte(nil), o.buf[:n]...)
-		for len(chunk) >= unix.SizeofNlMsghdr {
+		for chunk := o.buf[:n]; len(chunk) >= unix.SizeofNlMsghdr; {
 			length := int(binary.NativeEndian.Uint32(chunk))
 			kind, flags := binary.NativeEndian.Uint16(chunk[4:]), binary.NativeEndian.Uint16(chunk[6:])
 			if length < unix.SizeofNlMsghdr || length > len(chunk) {
-				return nil, fmt.Errorf("a message of %d bytes in %d", length, len(chunk))
+				return fmt.Errorf("a message of %d bytes in %d", length, len(chunk))
 			}
 			body := chunk[unix.SizeofNlMsghdr:length:length]
 			interrupted = interrupted || flags&unix.NLM_F_DUMP_INTR != 0
 			switch kind {
 			case unix.NLMSG_DONE, unix.NLMSG_ERROR:
 				if errno := -int32(binary.NativeEndian.Uint32(body)); errno != 0 {
-					return nil, unix.Errno(errno)
+					return unix.Errno(errno)
 				}
 				if interrupted {
-					return nil, errInterrupted
+					return errInterrupted
 				}
-				return all, nil
+				return nil
 			}
-			all = append(all, body)
+			take(body)
 			chunk = chunk[min((length+3)&^3, len(chunk)):]
 		}
 	}
