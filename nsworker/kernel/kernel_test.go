@@ -68,6 +68,14 @@ func lab(t testing.TB) string {
 		ip(t, ns, fmt.Sprintf("addr add %s dev %s0", []string{"192.0.2.1/24", "198.51.100.1/24"}[i], v))
 		ip(t, ns, fmt.Sprintf("addr add %s dev %s0 nodad", []string{"2001:db8::1/64", "2001:db8:1::1/64"}[i], v))
 	}
+	// The kernel says that a link has carrier some time after it has: a test that
+	// begins before would take that for its own doing.
+	deadline := time.Now().Add(soon)
+	for strings.Count(ip(t, ns, "-o link show"), "state UP") < 4 {
+		if time.Now().After(deadline) {
+			t.Fatalf("the links of %s are not up:\n%s", ns, ip(t, ns, "-o link show"))
+		}
+	}
 	return ns
 }
 
