@@ -262,7 +262,7 @@ func TestFault27DeviceRenamedOrMoved(t *testing.T) {
 func TestFault35ClockSet(t *testing.T) {
 	w := newNetwork(t)
 	if os.Getenv("VRFREDIST_REQUIRE_VRF") != "1" {
-		t.Skip("this machine's clock is not for a test to set: `make test-vm` runs this")
+		t.Skip("this machine's clock is not for a test to set: `make faults` runs this")
 	}
 	const delay = 20 * time.Second
 	w.daemon = w.rtr.Daemon(config(delay.String()))
