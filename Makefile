@@ -15,7 +15,7 @@ build: ## Build bin/vrfredist
 test: ## Install what is missing, run every test with the race detector, and sum up
 	@scripts/install-deps.sh test
 	@echo "The fault matrix (integration/faults) breaks things for minutes and has a target of its own: make faults."
-	go run ./integration/summary -race -count=1 -timeout 20m $$(go list ./... | grep -vE "/integration/faults(/devices)?$$$$")
+	go run ./integration/summary -race -count=1 -timeout 20m $$(go list ./... | grep -vE '/integration/faults(/devices)?$$')
 	@$(MAKE) --no-print-directory test-vm-if-needed
 
 demo: ## Show two tenants with the same prefixes, in network namespaces of its own
