@@ -103,7 +103,7 @@ func TestActivityIsSummedUp(t *testing.T) {
 	if len(messages) != 1 || messages[0].GetActivity().GetAdded() != 9 || messages[0].GetActivity().GetResyncs() != 9 || messages[0].GetChanged() || again != 0 {
 		t.Errorf("%v, again in %v", messages, again)
 	}
-	st.Totals = vrf.Totals{Added: 2}
+	st.Totals = vrf.Totals{Writes: vrf.Writes{Added: 2}}
 	messages, _ = w.look([]vrf.Status{st}, start.Add(3*time.Second))
 	if messages[0].GetActivity().GetAdded() != 2 {
 		t.Errorf("counted from zero again: %v", messages)

@@ -108,29 +108,34 @@ func (s series) states(st vrf.Status) {
 		}
 		s.gauge(vrfState, is, string(state))
 	}
-	n := st.Counts
-	for state, count := range map[rib.State]int{
-		rib.Installed: n.Installed, rib.Filtered: n.Filtered, rib.Unresolved: n.Unresolved, rib.Conflict: n.Conflict,
-		rib.OverQuota: n.OverQuota, rib.Failed: n.Failed, rib.Stale: n.Stale,
-	} {
-		s.gauge(routes, float64(count), "export", state.String())
+	for f := range rib.Families {
+		n, family := st.Counts.Of(f), f.String()
+		for state, count := range map[rib.State]int{
+			rib.Installed: n.Installed, rib.Filtered: n.Filtered, rib.Unresolved: n.Unresolved, rib.Conflict: n.Conflict,
+			rib.OverQuota: n.OverQuota, rib.Failed: n.Failed, rib.Stale: n.Stale,
+		} {
+			s.gauge(routes, float64(count), family, "export", state.String())
+		}
+		s.gauge(routes, float64(n.Imported), family, "import", "announced")
+		s.gauge(foreignRoutes, float64(n.Foreign), family)
 	}
-	s.gauge(routes, float64(n.Imported), "import", "announced")
-	s.gauge(bgpPrefixes, float64(n.Paths))
-	s.gauge(foreignRoutes, float64(n.Foreign))
+	s.gauge(bgpPrefixes, float64(st.Counts.Paths))
 	s.counter(restarts, uint64(max(0, st.Restarts)))
 }
 
 func (s series) work(t vrf.Totals) {
-	s.counter(writes, t.Added, "add")
-	s.counter(writes, t.Replaced, "replace")
-	s.counter(writes, t.Deleted, "delete")
-	s.counter(writeErrors, t.Refused, "refused")
-	s.counter(writeErrors, t.Conflicts, "conflict")
+	for f := range rib.Families {
+		n, family := t.Of(f), f.String()
+		s.counter(writes, n.Added, family, "add")
+		s.counter(writes, n.Replaced, family, "replace")
+		s.counter(writes, n.Deleted, family, "delete")
+		s.counter(writeErrors, n.Refused, family, "refused")
+		s.counter(writeErrors, n.Conflicts, family, "conflict")
+		s.counter(announcements, n.Announced, family, "announce")
+		s.counter(announcements, n.Withdrawn, family, "withdraw")
+	}
 	s.counter(unconfirmed, t.Unconfirmed)
 	s.counter(objectWrites, t.Objects)
-	s.counter(announcements, t.Announced, "announce")
-	s.counter(announcements, t.Withdrawn, "withdraw")
 }
 
 func (s series) repairs(t vrf.Totals) {

@@ -219,8 +219,9 @@ func (s *session) forget(prefix netip.Prefix, e *entry) {
 // set moves an entry to a state, and keeps the counts.
 func (s *session) set(prefix netip.Prefix, e *entry, state rib.State, reason string) {
 	if e.state != state {
-		s.counts[e.state]--
-		s.counts[state]++
+		counts := &s.counts[rib.FamilyOf(prefix)]
+		counts[e.state]--
+		counts[state]++
 		if e.state == rib.Failed {
 			delete(s.failed, prefix)
 		}
@@ -246,7 +247,7 @@ func (s *session) write(ctx context.Context) error {
 	s.unconfirmed = 0
 	confirmed := 0
 	for i, c := range changes {
-		s.tally(c.Op, errs[i])
+		s.tally(c, errs[i])
 		s.wrote(prefixes[i], c, errs[i])
 		if errs[i] == nil {
 			confirmed++

@@ -45,15 +45,27 @@ func (s *session) announce(ctx context.Context) error {
 	}
 	s.announceFailures = 0
 	for _, c := range changes {
-		if c.Withdraw {
-			s.totals.Withdrawn++
-			delete(s.announced, c.Prefix)
-		} else {
-			s.totals.Announced++
-			s.announced[c.Prefix] = c.Announcement
+		s.totals.Told(c.Withdraw)
+		if rib.FamilyOf(c.Prefix) == rib.IPv6 {
+			s.totals.IPv6.Told(c.Withdraw)
 		}
+		s.told6(c.Prefix, -1)
+		if c.Withdraw {
+			delete(s.announced, c.Prefix)
+			continue
+		}
+		s.announced[c.Prefix] = c.Announcement
+		s.told6(c.Prefix, +1)
 	}
 	return nil
+}
+
+// told6 counts the IPv6 prefixes that are announced: it is called before one is
+// taken out of announced, and after one was put into it.
+func (s *session) told6(prefix netip.Prefix, by int) {
+	if _, is := s.announced[prefix]; is && rib.FamilyOf(prefix) == rib.IPv6 {
+		s.announced6 += by
+	}
 }
 
 func (s *session) announceChanges() []rib.AnnounceChange {
@@ -96,8 +108,10 @@ func (s *session) announceFailed(ctx context.Context, changes []rib.AnnounceChan
 // askAnnounced makes what BGP says is announced the truth.
 func (s *session) askAnnounced() {
 	clear(s.announced)
+	s.announced6 = 0
 	for _, a := range s.deps.BGP.Announced(s.name) {
 		s.announced[a.Prefix] = a
+		s.told6(a.Prefix, +1)
 	}
 }
 

@@ -1,7 +1,6 @@
 package nsworker
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -24,21 +23,22 @@ func (s *session) status() vrf.Status {
 	st := vrf.Status{Table: s.resolver.view.Where.Table, State: vrf.Syncing, Totals: s.totals, Counts: vrf.Counts{
 		Paths:      prefixes,
 		Imported:   len(s.announced),
-		Installed:  s.counts[rib.Installed],
-		Filtered:   s.counts[rib.Filtered],
-		Unresolved: s.counts[rib.Unresolved],
-		Conflict:   s.counts[rib.Conflict],
-		OverQuota:  s.counts[rib.OverQuota],
-		Failed:     s.counts[rib.Failed],
-		Stale:      s.counts[rib.Stale],
+		Installed:  s.inState(rib.Installed),
+		Filtered:   s.inState(rib.Filtered),
+		Unresolved: s.inState(rib.Unresolved),
+		Conflict:   s.inState(rib.Conflict),
+		OverQuota:  s.inState(rib.OverQuota),
+		Failed:     s.inState(rib.Failed),
+		Stale:      s.inState(rib.Stale),
 		Foreign:    s.resolver.view.FIB.Len(),
+		IPv6:       s.countIPv6(),
 	}}
 	if s.read && waiting == 0 && len(s.due) == 0 && len(s.extra) == 0 && len(s.importDue) == 0 {
 		s.synced = true
 	}
 	// A route that nobody spoke of since the start may be an earlier tenant's: with
 	// one of them the VRF is not ready.
-	if !s.synced || s.counts[rib.Stale] > 0 {
+	if !s.synced || s.inState(rib.Stale) > 0 {
 		return st
 	}
 	st.State = vrf.Ready
@@ -52,7 +52,7 @@ func (s *session) status() vrf.Status {
 func (s *session) trouble() string {
 	var parts []string
 	for _, state := range []rib.State{rib.Failed, rib.Conflict, rib.OverQuota, rib.Unresolved} {
-		if n := s.counts[state]; n > 0 {
+		if n := s.inState(state); n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}
 	}
@@ -65,18 +65,24 @@ func (s *session) trouble() string {
 	return strings.Join(parts, ", ")
 }
 
+// inState counts the entries of both families that are in a state.
+func (s *session) inState(state rib.State) int {
+	return s.counts[rib.IPv4][state] + s.counts[rib.IPv6][state]
+}
+
+func (s *session) countIPv6() vrf.FamilyCounts {
+	n := &s.counts[rib.IPv6]
+	return vrf.FamilyCounts{
+		Imported: s.announced6, Installed: n[rib.Installed], Filtered: n[rib.Filtered], Unresolved: n[rib.Unresolved],
+		Conflict: n[rib.Conflict], OverQuota: n[rib.OverQuota], Failed: n[rib.Failed], Stale: n[rib.Stale],
+		Foreign: s.resolver.view.FIB.Count(rib.IPv6),
+	}
+}
+
 // tally counts the kernel's answer to one change of a route.
-func (s *session) tally(op rib.Op, err error) {
-	switch {
-	case errors.Is(err, rib.ErrExists):
-		s.totals.Conflicts++
-	case err != nil:
-		s.totals.Refused++
-	case op == rib.OpAdd:
-		s.totals.Added++
-	case op == rib.OpReplace:
-		s.totals.Replaced++
-	case op == rib.OpDelete:
-		s.totals.Deleted++
+func (s *session) tally(c rib.Change, err error) {
+	s.totals.Wrote(c.Op, err)
+	if rib.FamilyOf(c.Route.Prefix) == rib.IPv6 {
+		s.totals.IPv6.Wrote(c.Op, err)
 	}
 }

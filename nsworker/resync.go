@@ -87,7 +87,7 @@ func (s *session) answer() {
 			continue
 		}
 		r := a.repair
-		r.Own = s.counts[rib.Installed] + s.counts[rib.Stale]
+		r.Own = s.inState(rib.Installed) + s.inState(rib.Stale)
 		r.Foreign = s.resolver.view.FIB.Len()
 		r.Unmended = s.drifting
 		r.Objects = int(s.totals.Objects - a.objects)

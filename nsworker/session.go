@@ -26,13 +26,14 @@ type session struct {
 	due      map[netip.Prefix]struct{}
 	failed   map[netip.Prefix]struct{} // refused by the kernel: tried again
 	over     map[netip.Prefix]struct{} // refused by the quota: tried again when there is room
-	counts   [rib.Stale + 1]int        // entries by state
+	counts   [rib.Families]byState     // entries by family and state
 	wanted   int                       // entries that are in the kernel or due to be: what the quota counts
 
-	announced map[netip.Prefix]rib.Announcement
-	importDue map[netip.Prefix]struct{}
-	filtered  string         // why a path that the export policy leaves out is left out
-	follows   map[string]int // VRFs that leak here, by number of targets
+	announced  map[netip.Prefix]rib.Announcement
+	announced6 int // what of it is IPv6
+	importDue  map[netip.Prefix]struct{}
+	filtered   string         // why a path that the export policy leaves out is left out
+	follows    map[string]int // VRFs that leak here, by number of targets
 
 	synced bool // the table was read, and the feed taken once
 	read   bool // the table is known; nothing is written while it is not
@@ -60,6 +61,9 @@ type session struct {
 	entryBuf []rib.Entry
 	pathBuf  []rib.Path
 }
+
+// byState counts entries by their state.
+type byState [rib.Stale + 1]int
 
 const (
 	// feedBatch bounds how many prefixes one turn of the loop takes, so that a

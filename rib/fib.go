@@ -14,19 +14,19 @@ import (
 // empty one.
 type FIB struct {
 	table  *bart.Table[[]Route] // by masked prefix; slices are never modified
-	routes int
+	routes [Families]int
 }
 
 // NewFIB returns a FIB of routes, in the order in which the kernel dumped them.
 // Of routes with the same key all are kept: IPv4 holds several after an append.
 func NewFIB(routes []Route) *FIB {
 	table := new(bart.Table[[]Route])
-	n := 0
+	var n [Families]int
 	for _, r := range routes {
 		if !r.Prefix.IsValid() {
 			continue
 		}
-		n++
+		n[FamilyOf(r.Prefix)]++
 		table.Modify(r.Prefix, func(old []Route, _ bool) ([]Route, bool) {
 			// Nobody else sees this slice yet, so it may grow in place.
 			return slices.Insert(old, after(old, r.Metric), r), false
@@ -43,14 +43,14 @@ func (f *FIB) With(r Route) *FIB {
 	if !r.Prefix.IsValid() {
 		return f
 	}
-	n := f.Len()
+	n := f.count()
 	table := f.persist().ModifyPersist(r.Prefix, func(old []Route, _ bool) ([]Route, bool) {
 		if i := find(old, r); i >= 0 {
 			next := slices.Clone(old)
 			next[i] = r
 			return next, false
 		}
-		n++
+		n[FamilyOf(r.Prefix)]++
 		at := after(old, r.Metric)
 		next := make([]Route, 0, len(old)+1)
 		next = append(append(next, old[:at]...), r)
@@ -67,14 +67,14 @@ func (f *FIB) Without(r Route) *FIB {
 	if i < 0 {
 		return f
 	}
-	n := f.Len()
+	n := f.count()
 	table := f.persist().ModifyPersist(r.Prefix, func(old []Route, _ bool) ([]Route, bool) {
 		next := slices.Clone(old)
 		if rest := remaining(old[i], r); len(rest) > 0 {
 			next[i].Hops = rest
 			return next, false
 		}
-		n--
+		n[FamilyOf(r.Prefix)]--
 		next = slices.Delete(next, i, i+1)
 		return next, len(next) == 0
 	})
@@ -102,10 +102,21 @@ func (f *FIB) All() iter.Seq2[netip.Prefix, []Route] {
 
 // Len is the number of routes.
 func (f *FIB) Len() int {
-	if f == nil {
-		return 0
+	n := f.count()
+	return n[IPv4] + n[IPv6]
+}
+
+// Count is the number of routes of one family.
+func (f *FIB) Count(of Family) int {
+	n := f.count()
+	return n[of]
+}
+
+func (f *FIB) count() (n [Families]int) {
+	if f != nil {
+		n = f.routes
 	}
-	return f.routes
+	return n
 }
 
 // covering yields the prefixes that hold addr and their routes, longest first.

@@ -63,6 +63,25 @@ type Counts struct {
 	Failed     int
 	Stale      int
 	Foreign    int // foreign routes in the table
+	IPv6       FamilyCounts
+}
+
+// FamilyCounts are the numbers of Counts that are told by family.
+type FamilyCounts struct {
+	Imported, Installed, Filtered, Unresolved, Conflict, OverQuota, Failed, Stale, Foreign int
+}
+
+// Of returns the numbers of one family.
+func (c Counts) Of(f rib.Family) FamilyCounts {
+	six := c.IPv6
+	if f == rib.IPv6 {
+		return six
+	}
+	return FamilyCounts{
+		Imported: c.Imported - six.Imported, Installed: c.Installed - six.Installed, Filtered: c.Filtered - six.Filtered,
+		Unresolved: c.Unresolved - six.Unresolved, Conflict: c.Conflict - six.Conflict, OverQuota: c.OverQuota - six.OverQuota,
+		Failed: c.Failed - six.Failed, Stale: c.Stale - six.Stale, Foreign: c.Foreign - six.Foreign,
+	}
 }
 
 // Status is how a VRF fares: an immutable snapshot.

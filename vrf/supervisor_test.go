@@ -359,7 +359,7 @@ func TestResync(t *testing.T) {
 func TestTotalsOutliveAWorker(t *testing.T) {
 	s := newStage()
 	s.play("red", func(ctx context.Context, start int, report Report) error {
-		did := Totals{Added: 2, Found: Drifts{Altered: 1}}
+		did := Totals{Writes: Writes{Added: 2}, Found: Drifts{Altered: 1}}
 		did.Resyncs[ResyncOf("link")]++
 		did.Latency.Observe(3*time.Millisecond, 2)
 		report(Status{State: Ready, Totals: did})

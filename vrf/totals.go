@@ -1,5 +1,11 @@
 package vrf
 
+import (
+	"errors"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
 // Drift is how an own route of the table differs from what the worker knows to
 // have written.
 type Drift uint8
@@ -83,24 +89,77 @@ type Resyncs [resyncs]uint64
 // Totals count what the workers of a VRF did since it was configured. They are
 // a snapshot, and never go down.
 type Totals struct {
-	Added, Replaced, Deleted uint64 // routes, as the kernel confirmed them
-	Refused                  uint64 // changes of routes that the kernel refused
-	Conflicts                uint64 // routes that met a foreign one with their key
-	Announced, Withdrawn     uint64 // routes, as BGP confirmed them
-	Objects                  uint64 // confirmed changes of nexthop objects
-	Unconfirmed              uint64 // batches of changes that nobody answered
-	ReadFailures             uint64 // readings of the table that failed
-	Resyncs                  Resyncs
-	Found                    Drifts  // what was found to differ from what was written
-	Mended                   Drifts  // what of it is as it should be again
-	Latency                  Latency // from BGP's event to the kernel's confirmation
+	Writes              // of both families
+	IPv6         Writes // what of them is IPv6
+	Objects      uint64 // confirmed changes of nexthop objects
+	Unconfirmed  uint64 // batches of changes that nobody answered
+	ReadFailures uint64 // readings of the table that failed
+	Resyncs      Resyncs
+	Found        Drifts  // what was found to differ from what was written
+	Mended       Drifts  // what of it is as it should be again
+	Latency      Latency // from BGP's event to the kernel's confirmation
+}
+
+// Writes count changes of single routes.
+type Writes struct {
+	Added, Replaced, Deleted uint64 // in the kernel, as it confirmed them
+	Refused                  uint64 // by the kernel
+	Conflicts                uint64 // met a foreign route with their key
+	Announced, Withdrawn     uint64 // in BGP, as it confirmed them
+}
+
+// Plus adds two counts.
+func (w Writes) Plus(o Writes) Writes {
+	return Writes{
+		w.Added + o.Added, w.Replaced + o.Replaced, w.Deleted + o.Deleted,
+		w.Refused + o.Refused, w.Conflicts + o.Conflicts, w.Announced + o.Announced, w.Withdrawn + o.Withdrawn,
+	}
+}
+
+// Less takes o, a part of w, away.
+func (w Writes) Less(o Writes) Writes {
+	return Writes{
+		w.Added - o.Added, w.Replaced - o.Replaced, w.Deleted - o.Deleted,
+		w.Refused - o.Refused, w.Conflicts - o.Conflicts, w.Announced - o.Announced, w.Withdrawn - o.Withdrawn,
+	}
+}
+
+// Wrote counts the kernel's answer to one change.
+func (w *Writes) Wrote(op rib.Op, err error) {
+	switch {
+	case errors.Is(err, rib.ErrExists):
+		w.Conflicts++
+	case err != nil:
+		w.Refused++
+	case op == rib.OpAdd:
+		w.Added++
+	case op == rib.OpReplace:
+		w.Replaced++
+	case op == rib.OpDelete:
+		w.Deleted++
+	}
+}
+
+// Told counts one change that BGP confirmed.
+func (w *Writes) Told(withdraw bool) {
+	if withdraw {
+		w.Withdrawn++
+	} else {
+		w.Announced++
+	}
+}
+
+// Of returns the changes of one family.
+func (t Totals) Of(f rib.Family) Writes {
+	if f == rib.IPv6 {
+		return t.IPv6
+	}
+	return t.Less(t.IPv6)
 }
 
 // Plus adds what a worker did to what those before it did.
 func (t Totals) Plus(o Totals) Totals {
-	t.Added, t.Replaced, t.Deleted = t.Added+o.Added, t.Replaced+o.Replaced, t.Deleted+o.Deleted
-	t.Refused, t.Conflicts = t.Refused+o.Refused, t.Conflicts+o.Conflicts
-	t.Announced, t.Withdrawn = t.Announced+o.Announced, t.Withdrawn+o.Withdrawn
+	t.Writes, t.IPv6 = t.Writes.Plus(o.Writes), t.IPv6.Plus(o.IPv6)
 	t.Objects, t.Unconfirmed, t.ReadFailures = t.Objects+o.Objects, t.Unconfirmed+o.Unconfirmed, t.ReadFailures+o.ReadFailures
 	for i := range t.Resyncs {
 		t.Resyncs[i] += o.Resyncs[i]

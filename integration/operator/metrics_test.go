@@ -62,9 +62,9 @@ func TestMetrics(t *testing.T) {
 	want(
 		`vrfredist_vrf_state{`+red+`,state="degraded",vrf="red"} 1`,
 		`vrfredist_vrf_state{netns="not-there",state="pending",vrf="blue"} 1`,
-		`vrfredist_routes{direction="export",`+red+`,state="installed",vrf="red"} 1`,
-		`vrfredist_routes{direction="export",`+red+`,state="unresolved",vrf="red"} 1`,
-		`vrfredist_route_writes_total{`+red+`,operation="add",vrf="red"} 1`,
+		`vrfredist_routes{direction="export",family="ipv4",`+red+`,state="installed",vrf="red"} 1`,
+		`vrfredist_routes{direction="export",family="ipv4",`+red+`,state="unresolved",vrf="red"} 1`,
+		`vrfredist_route_writes_total{family="ipv4",`+red+`,operation="add",vrf="red"} 1`,
 		`vrfredist_resyncs_total{`+red+`,reason="start",vrf="red"} 1`,
 		`vrfredist_export_latency_seconds_count{`+red+`,vrf="red"} 1`,
 		`bgp_peer_state{admin_state="UP",peer="10.9.9.9",session_state="`, // GoBGP's own
