@@ -44,7 +44,7 @@ func (w *Worker) Explain(ctx context.Context, prefix netip.Prefix, longest bool)
 	if err := w.ask(ctx, func(s *session) { f = w.facts(s, prefix, longest) }); err != nil {
 		return rib.Explanation{}, err
 	}
-	f.candidates, f.unasked = w.deps.BGP.Candidates(ctx, w.name, f.prefix)
+	f.candidates, f.unasked = w.deps.BGP.Candidates(ctx, f.spec.Of(), f.prefix)
 	return f.explain(), nil
 }
 

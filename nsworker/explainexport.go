@@ -49,7 +49,7 @@ func (f *facts) explainCandidates(w *rib.Walk) {
 // explainTargets says which candidates the VRF takes by its route targets. The
 // global table takes them all.
 func (f *facts) explainTargets(w *rib.Walk) {
-	if f.name == vrf.Default || len(f.candidates) == 0 {
+	if f.spec.Of() == vrf.Default || len(f.candidates) == 0 {
 		return
 	}
 	wants := strings.Join(lines(f.spec.ImportRTs, rib.RT.String), ", ")
@@ -109,7 +109,7 @@ func (f *facts) explainBest(w *rib.Walk) rib.Path {
 
 func (f *facts) explainPolicy(w *rib.Walk, best rib.Path) {
 	a := best.Attrs
-	if a.Imported && a.Source == f.name {
+	if a.Imported && a.Source == f.spec.Of() {
 		w.Add("own import", rib.Stopped, "the best path is this VRF's own import from the kernel: its table has the route already")
 	} else {
 		w.Add("own import", rib.Passed, "the best path is not what this VRF imported itself")
@@ -160,16 +160,22 @@ func (f *facts) explainNexthop(w *rib.Walk) {
 
 // way says by which route and interface a nexthop is reached, or what is missing.
 func (f *facts) way(n nexthop) string {
-	r := resolver{view: f.view, board: f.board}
+	r := resolver{view: f.view, board: f.board, home: f.spec.VRF}
 	hops, err := r.hops(n)
 	if err != nil {
 		return err.Error()
 	}
 	in, links, what := f.view, f.view.Links, n.addr.String()
-	if n.source != "" {
-		from, _ := f.board.view(n.source)
+	source := n.source
+	if source == "" && f.spec.VRF != "" {
+		if _, _, err := in.Resolve(n.addr); err != nil {
+			source = f.spec.VRF
+		}
+	}
+	if source != "" {
+		from, _ := f.board.view(source)
 		in, links = from.View, from.Links
-		what += " in VRF " + n.source
+		what += " in VRF " + source
 	}
 	var by rib.Route
 	if n.prefix.IsValid() {

@@ -67,7 +67,7 @@ func (s *session) choose(prefix netip.Prefix, paths []rib.Path) {
 	s.pathBuf = rib.Select(s.pathBuf[:0], paths, s.spec.Export.MaxPaths)
 	best := s.pathBuf[0].Attrs
 	switch {
-	case best.Imported && best.Source == s.name:
+	case best.Imported && best.Source == s.spec.Of():
 		s.aim(prefix, e, nil, rib.Filtered, "the best path is this VRF's own import from the kernel")
 	case !s.spec.Export.Match(best):
 		s.aim(prefix, e, nil, rib.Filtered, s.filtered)
@@ -88,7 +88,7 @@ func (s *session) targetOf(prefix netip.Prefix, best *rib.Attrs, paths []rib.Pat
 			continue // an equal path that the policy leaves out forwards nothing
 		}
 		n := nexthop{addr: nexthopOf(p.Attrs)}
-		if p.Attrs.Source != "" && p.Attrs.Source != s.name {
+		if p.Attrs.Source != "" && p.Attrs.Source != s.spec.Of() {
 			n.source = p.Attrs.Source
 			if p.Attrs.Imported {
 				n.prefix, n.addr = prefix, netip.Addr{}

@@ -22,8 +22,13 @@ func (s *session) resolveAll() {
 	s.resolveSome(maps.Values(s.targets.byKey))
 }
 
-// resolveLeaks resolves the targets that other VRFs leak here.
+// resolveLeaks resolves the targets that other VRFs leak here, and all where
+// another VRF's table may hold any nexthop.
 func (s *session) resolveLeaks() {
+	if s.resolver.home != "" {
+		s.resolveAll()
+		return
+	}
 	s.resolveSome(maps.Keys(s.tracker.leaks))
 }
 
@@ -113,6 +118,15 @@ func (s *session) followAll(tg *target, by int) {
 			delete(s.follows, n.source)
 		}
 	}
+}
+
+// followHome makes a further table of a VRF hear of the VRF's own.
+func (s *session) followHome() {
+	if s.resolver.home == "" {
+		return
+	}
+	s.follows[s.resolver.home]++
+	s.deps.Board.follow(s.resolver.home, s.wakes)
 }
 
 func (s *session) unfollowAll() {

@@ -97,13 +97,14 @@ func newSession(w *Worker, table Table) *session {
 	}
 	s.objects = newObjects(w, table.Where())
 	s.tracker = newTracker()
-	s.resolver = resolver{board: w.deps.Board, policy: w.spec.Export, objects: &s.objects}
+	s.resolver = resolver{board: w.deps.Board, home: w.spec.VRF, policy: w.spec.Export, objects: &s.objects}
 	s.resolver.view.Where = table.Where()
 	s.filtered = leftOutBy(w.spec.Export)
 	return s
 }
 
 func (s *session) run(ctx context.Context) error {
+	s.followHome()
 	s.askAnnounced()
 	s.feed.Rewind()
 	s.resync.at(time.Now(), "start")

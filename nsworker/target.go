@@ -137,6 +137,7 @@ func (t *targets) lostGroup(id uint32) {
 type resolver struct {
 	view    rib.View
 	board   *Board
+	home    string // the VRF in whose table nexthops are looked up after this one: vrf.Spec.VRF; "": none
 	policy  rib.ExportPolicy
 	objects *objects
 }
@@ -196,7 +197,10 @@ next:
 func (r *resolver) hops(n nexthop) ([]rib.Hop, error) {
 	if n.source == "" {
 		hops, _, err := r.view.Resolve(n.addr)
-		return hops, err
+		if err == nil || r.home == "" {
+			return hops, err
+		}
+		return r.atHome(n, err)
 	}
 	from, ok := r.board.view(n.source)
 	if !ok {
@@ -208,6 +212,20 @@ func (r *resolver) hops(n nexthop) ([]rib.Hop, error) {
 	hops, err := leakedHops(from.View, n)
 	if err != nil {
 		return nil, fmt.Errorf("leaked from VRF %q: %w", n.source, err)
+	}
+	return hops, nil
+}
+
+// atHome resolves n in the VRF's own table, after this further one had nothing
+// for it.
+func (r *resolver) atHome(n nexthop, nothing error) ([]rib.Hop, error) {
+	from, ok := r.board.view(r.home)
+	if !ok || !from.Where.SameNamespace(r.view.Where) {
+		return nil, fmt.Errorf("%w; and VRF %q has no table in this network namespace now", nothing, r.home)
+	}
+	hops, err := leakedHops(from.View, n)
+	if err != nil {
+		return nil, fmt.Errorf("%w; nor is it found in VRF %q: %w", nothing, r.home, err)
 	}
 	return hops, nil
 }

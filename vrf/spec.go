@@ -4,6 +4,7 @@
 package vrf
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -24,7 +25,12 @@ const (
 // Spec is the validated configuration of one VRF. It is a value: nobody changes
 // one that was handed on, nor the slices in it.
 type Spec struct {
-	Name      string
+	Name string
+	// VRF is the VRF of GoBGP whose routes these are, where it is not Name: the
+	// routes of one VRF can go to further tables than its own. Such a Spec
+	// imports nothing, and its nexthops are resolved in its own table, or else in
+	// that of the VRF. "" is Name.
+	VRF       string
 	RD        rib.RD // zero for Default
 	ImportRTs []rib.RT
 	ExportRTs []rib.RT
@@ -38,6 +44,9 @@ type Spec struct {
 	SweepDelay     time.Duration // how long an adopted route may stay unheard of
 	OnExit         OnExit
 }
+
+// Of is the VRF of GoBGP whose routes these are.
+func (s Spec) Of() string { return cmp.Or(s.VRF, s.Name) }
 
 // State is the state of a VRF.
 type State string

@@ -154,6 +154,9 @@ func (d *daemon) Reload(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, d.restore(ctx, before, old, fmt.Errorf("apply the file to BGP: %w", err))
 	}
+	if err := d.speaker.Mirror(ctx, mirrors(cfg)); err != nil {
+		return nil, d.restore(ctx, before, old, err)
+	}
 	if err := d.setNeighbors(cfg.Neighbors); err != nil {
 		return nil, d.restore(ctx, before, old, err)
 	}
@@ -180,6 +183,9 @@ func (d *daemon) restore(ctx context.Context, specs []vrf.Spec, old *config.Conf
 	if _, err := d.speaker.Reload(ctx, old.BGP); err != nil {
 		return fmt.Errorf("%w, except that BGP refused a part of it: %w; restart vrfredist", why, err)
 	}
+	if err := d.speaker.Mirror(ctx, mirrors(old)); err != nil {
+		return fmt.Errorf("%w, except for what goes to further tables of a VRF: %w; restart vrfredist", why, err)
+	}
 	if err := d.setNeighbors(old.Neighbors); err != nil {
 		return fmt.Errorf("%w, except for the neighbours inside namespaces: %w; restart vrfredist", why, err)
 	}
@@ -187,6 +193,17 @@ func (d *daemon) restore(ctx context.Context, specs []vrf.Spec, old *config.Conf
 		return fmt.Errorf("%w, except that VRFs could not be started: %w; restart vrfredist", why, err)
 	}
 	return why
+}
+
+// mirrors are the workers that need a copy of another VRF's feed.
+func mirrors(cfg *config.Config) map[string]string {
+	of := make(map[string]string)
+	for _, s := range cfg.VRFs {
+		if s.VRF != "" {
+			of[s.Name] = s.VRF
+		}
+	}
+	return of
 }
 
 // common returns those of before that after has too.

@@ -63,6 +63,9 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := d.speaker.Mirror(ctx, mirrors(cfg)); err != nil {
+		return err
+	}
 	d.host = kernel.NewHost(log)
 	d.relay = relay.New(bgpAddress(cfg), d.host, log)
 	deps := nsworker.Deps{Kernel: hostKernel{d.host, d.prepareNetns}, BGP: d.speaker, Board: nsworker.NewBoard(), Log: log}

@@ -48,10 +48,16 @@ func (e *eors) all(list []eor) bool {
 // that never sends the marker, or does not come up, leaves the feed unconverged,
 // and the worker to its timer: GoBGP itself, for one, sends it only where
 // graceful restart was negotiated.
-func (c *conf) awaited(feeds map[string]*rib.Feed) map[*rib.Feed][]eor {
-	m := map[*rib.Feed][]eor{feeds[Default]: nil}
+func (c *conf) awaited(feeds sinks) map[*rib.Feed][]eor {
+	m := make(map[*rib.Feed][]eor)
+	add := func(vrf string, markers ...eor) {
+		for _, f := range feeds[vrf] {
+			m[f] = append(m[f], markers...)
+		}
+	}
+	add(Default)
 	for _, v := range c.vrfs {
-		m[feeds[v.Name]] = nil
+		add(v.Name)
 	}
 	for addr, n := range c.neighbours() {
 		if n.down {
@@ -62,18 +68,18 @@ func (c *conf) awaited(feeds map[string]*rib.Feed) map[*rib.Feed][]eor {
 			switch f {
 			case bgp.RF_IPv4_UC, bgp.RF_IPv6_UC:
 				if n.vrf == "" {
-					m[feeds[Default]] = append(m[feeds[Default]], marker)
+					add(Default, marker)
 					continue
 				}
 				from, _ := c.vrf(n.vrf)
 				for _, v := range c.vrfs {
 					if meet(from.ExportRTs, v.ImportRTs) {
-						m[feeds[v.Name]] = append(m[feeds[v.Name]], marker)
+						add(v.Name, marker)
 					}
 				}
 			case bgp.RF_IPv4_VPN, bgp.RF_IPv6_VPN:
 				for _, v := range c.vrfs {
-					m[feeds[v.Name]] = append(m[feeds[v.Name]], marker)
+					add(v.Name, marker)
 				}
 			}
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// importer is a VRF that takes VPN paths, and its feed.
+// importer is a feed that takes VPN paths: a VRF's, or a mirror of it.
 type importer struct {
 	id   uint32
 	feed *rib.Feed
@@ -28,7 +28,7 @@ type candidate struct {
 // number of VRFs, but with the number of those that import it. It has one user
 // at a time, and is made anew when VRFs or their RTs change.
 type index struct {
-	global *rib.Feed
+	global []*rib.Feed
 	byRT   map[rib.RT][]importer
 	sets   map[string]*importers // by the ids in them
 	none   *importers
@@ -38,7 +38,7 @@ type index struct {
 	at map[key]*importers
 }
 
-func newIndex(vrfs []VRF, feeds map[string]*rib.Feed) *index {
+func newIndex(vrfs []VRF, feeds sinks) *index {
 	x := &index{
 		global: feeds[Default],
 		byRT:   make(map[rib.RT][]importer),
@@ -46,9 +46,13 @@ func newIndex(vrfs []VRF, feeds map[string]*rib.Feed) *index {
 		none:   &importers{},
 		at:     make(map[key]*importers),
 	}
-	for i, v := range vrfs {
-		for _, rt := range v.ImportRTs {
-			x.byRT[rt] = append(x.byRT[rt], importer{uint32(i), feeds[v.Name]})
+	id := uint32(0)
+	for _, v := range vrfs {
+		for _, f := range feeds[v.Name] {
+			for _, rt := range v.ImportRTs {
+				x.byRT[rt] = append(x.byRT[rt], importer{id, f})
+			}
+			id++
 		}
 	}
 	return x
@@ -89,7 +93,9 @@ type setter func(f *rib.Feed, k key, paths []rib.Path)
 // put makes paths all that there is of destination k; none takes it away.
 func (x *index) put(k key, paths []candidate, set setter) {
 	if k.rd == 0 {
-		set(x.global, k, pathsOf(paths, nil))
+		for _, f := range x.global {
+			set(f, k, pathsOf(paths, nil))
+		}
 		return
 	}
 	now := x.union(paths)

@@ -67,7 +67,7 @@ func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
 	s.conf = c
 	var gone []*rib.Feed
 	for name, f := range s.feeds {
-		if _, kept := c.vrf(name); !kept && name != Default {
+		if _, kept := c.vrf(name); !kept && name != Default && s.mirrors[name] == "" {
 			gone = append(gone, f)
 			delete(s.feeds, name)
 		}

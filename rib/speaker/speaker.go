@@ -62,12 +62,13 @@ type Speaker struct {
 
 	reloading sync.Mutex // held for the whole of a Reload; taken before mu
 
-	mu    sync.Mutex
-	conf  *conf                // guarded by mu; what is in force
-	feeds map[string]*rib.Feed // guarded by mu
-	watch *watch               // guarded by mu; nil before Run, and once fenced
-	ended bool                 // guarded by mu; fenced for good
-	bgp   *server.BgpServer    // guarded by mu; nil before Run
+	mu      sync.Mutex
+	conf    *conf                // guarded by mu; what is in force
+	feeds   map[string]*rib.Feed // guarded by mu; of VRFs and of mirrors
+	mirrors map[string]string    // guarded by mu, never modified: see Mirror
+	watch   *watch               // guarded by mu; nil before Run, and once fenced
+	ended   bool                 // guarded by mu; fenced for good
+	bgp     *server.BgpServer    // guarded by mu; nil before Run
 
 	eors      *eors
 	announcer *announcer

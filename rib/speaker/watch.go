@@ -54,7 +54,7 @@ type watch struct {
 func (s *Speaker) rewatch(ctx context.Context) error {
 	s.mu.Lock()
 	old, ended, bgp := s.watch, s.ended, s.bgp
-	w := newWatch(s.conf, s.feeds, s.eors, s.log.slog)
+	w := newWatch(s.conf, s.sinks(), s.eors, s.log.slog)
 	s.mu.Unlock()
 	if ended {
 		return nil
@@ -86,7 +86,7 @@ func (s *Speaker) rewatch(ctx context.Context) error {
 	return nil
 }
 
-func newWatch(c *conf, feeds map[string]*rib.Feed, eors *eors, log *slog.Logger) *watch {
+func newWatch(c *conf, feeds sinks, eors *eors, log *slog.Logger) *watch {
 	w := &watch{
 		log:     log,
 		eors:    eors,
@@ -217,12 +217,14 @@ func setChanged(f *rib.Feed, k key, paths []rib.Path) {
 func (w *watch) sync() {
 	w.synced = true
 	if w.replaces {
-		w.index.global.Retain(func(p rib.Path) bool {
-			_, there := w.global[key{p.RD, p.Prefix}]
-			return there
-		})
+		for _, f := range w.index.global {
+			f.Retain(func(p rib.Path) bool {
+				_, there := w.global[key{p.RD, p.Prefix}]
+				return there
+			})
+		}
 		for _, f := range w.feeds {
-			if f != w.index.global {
+			if !slices.Contains(w.index.global, f) {
 				f.Retain(func(p rib.Path) bool { return w.index.at[key{p.RD, p.Prefix}].feeds(f) })
 			}
 		}
