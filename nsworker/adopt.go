@@ -14,8 +14,10 @@ func (s *session) adopt(t rib.Table) {
 	s.objects.on = t.Objects && s.spec.NexthopObjects
 	s.objects.load(t.Nexthops)
 	foreign, mine := s.sort(t.Routes)
-	for _, r := range mine {
-		s.found(r)
+	for slot, i := range mine.All {
+		if *i != 0 {
+			s.found(slot, t.Routes[*i-1])
+		}
 	}
 	s.resolver.view.Links = t.Links
 	s.resolver.view.FIB = rib.NewFIB(foreign)
@@ -24,61 +26,79 @@ func (s *session) adopt(t rib.Table) {
 		tg.inline = false // what refused an object may have changed
 	}
 	s.reresolve()
-	for prefix, e := range s.entries {
-		if _, there := mine[prefix]; !there {
+	for slot, e := range s.entries.All {
+		if !e.used() {
+			continue
+		}
+		if *mine.At(slot) == 0 {
 			if e.have != nil {
 				s.seen(e, vrf.Missing)
 			}
 			s.hold(e, nil)
 			if e.state == rib.Stale {
-				s.set(prefix, e, 0, "")
+				s.set(slot, e, 0)
 			}
 		}
-		s.settle(prefix, e)
-		s.drift(prefix, e)
+		s.settle(slot, e)
+		s.drift(e)
 	}
 	s.importAll()
 }
 
-// sort divides a reading into foreign routes and ours, one a prefix. Where
-// there are two of ours, from a time with another metric, the one under the
-// metric in use counts and the other is extra.
-func (s *session) sort(routes []rib.Route) (foreign []rib.Route, mine map[netip.Prefix]rib.Route) {
-	mine = make(map[netip.Prefix]rib.Route, len(s.entries))
+// sort divides a reading into foreign routes and ours, one a prefix: mine has one
+// more than the index of the route, 0 where there is none. Where there are two of
+// ours, from a time with another metric, the one under the metric in use counts
+// and the other is extra.
+func (s *session) sort(routes []rib.Route) (foreign []rib.Route, mine rib.Slots[int32]) {
 	known := len(s.extra)
 	s.extra = s.extra[:0]
-	for _, r := range routes {
+	for i, r := range routes {
 		if !s.own(r) {
 			foreign = append(foreign, r)
 			continue
 		}
-		if other, twice := mine[r.Prefix]; twice {
-			if r.Metric != s.spec.Export.Metric {
-				r, other = other, r
-			}
-			s.extra = append(s.extra, other)
+		at := mine.At(s.feed.Hold(r.Prefix))
+		switch {
+		case *at == 0:
+			*at = int32(i + 1)
+		case r.Metric == s.spec.Export.Metric:
+			s.extra = append(s.extra, routes[*at-1])
+			*at = int32(i + 1)
+		default:
+			s.extra = append(s.extra, r)
 		}
-		mine[r.Prefix] = r
 	}
 	s.strangers(max(0, len(s.extra)-known))
 	return foreign, mine
 }
 
 // found takes in one own route of the table.
-func (s *session) found(r rib.Route) {
-	e := s.entries[r.Prefix]
-	if e == nil {
-		e = &entry{}
-		s.entries[r.Prefix] = e
+func (s *session) found(slot rib.Slot, r rib.Route) {
+	e := s.entries.At(slot)
+	if !e.used() {
+		e.begin(r.Prefix)
 		if s.spec.Export.Enabled && !s.swept {
 			// BGP may not have come to it yet.
-			s.set(r.Prefix, e, rib.Stale, "")
+			s.set(slot, e, rib.Stale)
 		}
 	}
-	if have := forwardingOf(r); !e.have.same(have) {
+	if have := forwardingOf(r); !e.have.same(&have) {
 		s.differs(e)
-		s.hold(e, have)
+		s.hold(e, s.shared(have))
 	}
+}
+
+// shared returns one forwarding for all routes that hang on the same group: what
+// a whole table is read with need not be there a million times.
+func (s *session) shared(f forwarding) *forwarding {
+	if f.group == 0 {
+		return &f
+	}
+	if last := s.lastShared; last != nil && last.same(&f) {
+		return last
+	}
+	s.lastShared = &f
+	return &f
 }
 
 // differs notes that the table has another route of ours than it should.
@@ -117,11 +137,11 @@ func (s *session) sweepDue(now time.Time) bool {
 func (s *session) sweepStale() {
 	s.swept = true
 	n := 0
-	for prefix, e := range s.entries {
+	for slot, e := range s.entries.All {
 		if e.state == rib.Stale {
 			n++
-			s.set(prefix, e, 0, "")
-			s.settle(prefix, e)
+			s.set(slot, e, 0)
+			s.settle(slot, e)
 		}
 	}
 	if n > 0 {
@@ -167,7 +187,7 @@ func (s *session) heedRoutes(events []rib.RouteEvent) {
 	s.resolveCovered(changed)
 	for _, prefix := range changed {
 		s.importDue[prefix] = struct{}{}
-		e := s.entries[prefix]
+		slot, e := s.entryOf(prefix)
 		if e == nil {
 			continue
 		}
@@ -175,23 +195,34 @@ func (s *session) heedRoutes(events []rib.RouteEvent) {
 			// It stands beside ours, or took its place without a word.
 			s.doubt("overwritten")
 		}
-		s.settle(prefix, e)
+		s.settle(slot, e)
 	}
+}
+
+// entryOf returns the entry of a prefix, nil where there is none.
+func (s *session) entryOf(prefix netip.Prefix) (rib.Slot, *entry) {
+	if slot, held := s.feed.Find(prefix); held {
+		if e := s.entries.At(slot); e.used() {
+			return slot, e
+		}
+	}
+	return noSlot, nil
 }
 
 // heedOwn takes in a change of an own route that was not ours: deleted, it is
 // put back; added or changed, it is put right.
 func (s *session) heedOwn(ev rib.RouteEvent) {
-	prefix := ev.Route.Prefix
-	e := s.entries[prefix]
+	slot, e := s.entryOf(ev.Route.Prefix)
+	have := forwardingOf(ev.Route)
 	switch {
 	case e == nil && ev.Deleted:
 		return
 	case e == nil:
-		e = &entry{}
-		s.entries[prefix] = e
+		slot = s.feed.Hold(ev.Route.Prefix)
+		e = s.entries.At(slot)
+		e.begin(ev.Route.Prefix)
 		s.differs(e)
-		s.hold(e, forwardingOf(ev.Route))
+		s.hold(e, &have)
 	case e.have != nil && e.have.metric != ev.Route.Metric:
 		if !ev.Deleted {
 			s.extra = append(s.extra, ev.Route)
@@ -204,16 +235,14 @@ func (s *session) heedOwn(ev rib.RouteEvent) {
 		}
 		s.hold(e, nil)
 		if e.state == rib.Stale {
-			s.set(prefix, e, 0, "")
+			s.set(slot, e, 0)
 		}
-	default:
-		if have := forwardingOf(ev.Route); !e.have.same(have) {
-			s.differs(e)
-			s.hold(e, have)
-		}
+	case !e.have.same(&have):
+		s.differs(e)
+		s.hold(e, &have)
 	}
-	s.settle(prefix, e)
-	s.drift(prefix, e)
+	s.settle(slot, e)
+	s.drift(e)
 }
 
 // publish shows the VRF's view to those it leaks into.

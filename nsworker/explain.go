@@ -25,6 +25,7 @@ type facts struct {
 
 	entry   entry
 	known   bool // there is an entry
+	reason  string
 	target  target
 	due     bool
 	changes int // routes that are due
@@ -52,7 +53,7 @@ func (w *Worker) Explain(ctx context.Context, prefix netip.Prefix, longest bool)
 func (w *Worker) facts(s *session, prefix netip.Prefix, longest bool) facts {
 	if longest {
 		prefix, _ = rib.Longest(prefix.Addr(), func(p netip.Prefix) bool {
-			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.entries[p] != nil || len(s.resolver.view.FIB.Get(p)) > 0)
+			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.knows(p) || len(s.resolver.view.FIB.Get(p)) > 0)
 		})
 	}
 	f := facts{name: w.name, prefix: prefix, spec: w.spec, board: w.deps.Board, paths: w.feed.Lookup(prefix)}
@@ -61,18 +62,22 @@ func (w *Worker) facts(s *session, prefix netip.Prefix, longest bool) facts {
 		f.absent = w.absent
 		return f
 	}
-	f.read, f.changes, f.wanted = s.read, len(s.due), s.wanted
+	f.read, f.changes, f.wanted = s.read, s.due.waiting, s.wanted
 	f.view, f.member = s.resolver.view, s.member()
-	if e := s.entries[prefix]; e != nil {
-		f.entry, f.known = *e, true
+	if slot, e := s.entryOf(prefix); e != nil {
+		f.entry, f.known, f.reason, f.due = *e, true, s.reason(slot, e), e.due
 		if e.target != nil {
 			f.target = *e.target
 		}
 	}
-	_, f.due = s.due[prefix]
 	f.announced, f.isAnnounced = s.announced[prefix]
 	_, f.announcesDue = s.importDue[prefix]
 	return f
+}
+
+func (s *session) knows(prefix netip.Prefix) bool {
+	_, e := s.entryOf(prefix)
+	return e != nil
 }
 
 func (f *facts) explain() rib.Explanation {

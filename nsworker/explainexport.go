@@ -139,7 +139,7 @@ func (f *facts) explainQuota(w *rib.Walk) {
 		most = rib.DefaultMaxRoutes
 	}
 	if f.entry.state == rib.OverQuota {
-		w.Add("quota", rib.Stopped, f.entry.reason)
+		w.Add("quota", rib.Stopped, f.reason)
 		return
 	}
 	w.Add("quota", rib.Passed, fmt.Sprintf("%d of %d places (max_routes) are taken", f.wanted, most))
@@ -208,9 +208,9 @@ func (f *facts) explainKernel(w *rib.Walk) {
 	case e.state == rib.Installed:
 		w.Add("kernel", rib.Passed, "the kernel confirmed the route")
 	case e.state == rib.Failed:
-		w.Add("kernel", rib.Stopped, e.reason+"; it is tried again")
+		w.Add("kernel", rib.Stopped, f.reason+"; it is tried again")
 	case e.state == rib.Conflict:
-		w.Add("kernel", rib.Stopped, e.reason)
+		w.Add("kernel", rib.Stopped, f.reason)
 	case f.due:
 		w.Add("kernel", rib.Stopped, fmt.Sprintf("it is not written yet; %s due", plural(f.changes, "change")))
 	case !f.known && len(f.paths) > 0 && f.spec.Export.Enabled:

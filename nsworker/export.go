@@ -11,69 +11,42 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// entry is one prefix on its way from BGP to the kernel.
-type entry struct {
-	target *target     // what the best paths come down to; nil: nothing is to be installed
-	have   *forwarding // what the kernel confirmed, or showed, of ours; nil: nothing
-	state  rib.State
-	reason string // of Filtered, Conflict, OverQuota and Failed
-	counts bool   // holds a place in the quota
-	seen   uint8  // 1 + the vrf.Drift that a reading showed just now; 0: none
-	drift  uint8  // the same, counted and not mended yet
-}
-
-// want is what should be in the kernel.
-func (e *entry) want() *forwarding {
-	if e.target == nil || e.state == rib.OverQuota {
-		return nil
-	}
-	return e.target.want
-}
-
 // takeFeed takes in what changed in BGP, a bounded part of it.
 func (s *session) takeFeed() {
 	s.entryBuf = s.feed.Take(s.entryBuf[:0], feedBatch)
-	due := len(s.due)
+	due := s.due.waiting
 	for _, in := range s.entryBuf {
-		s.choose(in.Prefix, in.Paths)
+		s.choose(in.Slot, in.Prefix, in.Paths)
 	}
 	if s.synced { // before, BGP's routes waited for the worker, and not for the kernel
-		s.ages.took(s.feed.Since(), len(s.due)-due)
+		s.ages.took(s.feed.Since(), s.due.waiting-due)
 	}
 	clear(s.entryBuf)
 }
 
-// reconsider chooses anew for one prefix, from what the feed has now.
-func (s *session) reconsider(prefix netip.Prefix) { s.choose(prefix, s.feed.Lookup(prefix)) }
-
 // choose decides what one prefix should be in the kernel, given its candidates.
-func (s *session) choose(prefix netip.Prefix, paths []rib.Path) {
-	e := s.entries[prefix]
-	if e == nil {
-		if len(paths) == 0 || !s.spec.Export.Enabled {
-			return
-		}
-		e = &entry{}
-		s.entries[prefix] = e
-	}
+func (s *session) choose(slot rib.Slot, prefix netip.Prefix, paths []rib.Path) {
+	e := s.entries.At(slot)
 	if len(paths) == 0 || !s.spec.Export.Enabled {
-		// A stale route keeps its state until the sweep decides.
-		if e.state == rib.Stale && s.spec.Export.Enabled {
-			return
+		switch {
+		case !e.used():
+			s.feed.Release(slot)
+		case e.state == rib.Stale && s.spec.Export.Enabled:
+			// A stale route keeps its state until the sweep decides.
+		default:
+			s.aim(slot, e, nil, 0)
 		}
-		s.aim(prefix, e, nil, 0, "")
 		return
 	}
+	e.begin(prefix)
 	s.pathBuf = rib.Select(s.pathBuf[:0], paths, s.spec.Export.MaxPaths)
 	best := s.pathBuf[0].Attrs
-	switch {
-	case best.Imported && best.Source == s.spec.Of():
-		s.aim(prefix, e, nil, rib.Filtered, "the best path is this VRF's own import from the kernel")
-	case !s.spec.Export.Match(best):
-		s.aim(prefix, e, nil, rib.Filtered, s.filtered)
-	default:
-		s.aim(prefix, e, s.targetOf(prefix, best, s.pathBuf), 0, "")
+	e.itself = best.Imported && best.Source == s.spec.Of()
+	if e.itself || !s.spec.Export.Match(best) {
+		s.aim(slot, e, nil, rib.Filtered)
+		return
 	}
+	s.aim(slot, e, s.targetOf(prefix, best, s.pathBuf), 0)
 }
 
 // targetOf returns the target of the chosen paths, resolved.
@@ -122,14 +95,14 @@ func (s *session) resolved(tg *target, fresh bool) *target {
 
 // aim points an entry at a target (nil: nothing), with the use of it, and says
 // what became of it when there is none.
-func (s *session) aim(prefix netip.Prefix, e *entry, tg *target, state rib.State, reason string) {
+func (s *session) aim(slot rib.Slot, e *entry, tg *target, state rib.State) {
 	old := e.target
 	e.target = tg
 	s.drop(old)
 	if tg == nil {
-		s.set(prefix, e, state, reason)
+		s.set(slot, e, state)
 	}
-	s.settle(prefix, e)
+	s.settle(slot, e)
 }
 
 // drop gives back one use of a target.
@@ -143,46 +116,42 @@ func (s *session) drop(tg *target) {
 
 // settle compares what a prefix should be with what it is, and puts it on the
 // due list where they differ. It is the only way onto that list.
-func (s *session) settle(prefix netip.Prefix, e *entry) {
+func (s *session) settle(slot rib.Slot, e *entry) {
 	tg := e.target
 	if tg == nil && e.state == rib.Stale && e.have != nil {
 		return // until the sweep decides
 	}
 	if tg != nil && tg.want == nil {
-		s.set(prefix, e, rib.Unresolved, "")
+		s.set(slot, e, rib.Unresolved)
 	}
-	s.quota(prefix, e, tg != nil && tg.want != nil)
+	s.quota(slot, e, tg != nil && tg.want != nil)
 	want := e.want()
 	switch {
 	case want == nil && e.have == nil:
-		delete(s.due, prefix)
+		s.due.remove(e)
 		s.mended(e)
 		if tg == nil && (e.state == 0 || e.state == rib.Stale) {
-			s.forget(prefix, e)
+			s.forget(slot, e)
 		}
 	case e.have.same(want):
 		if want != e.have {
 			s.hold(e, want) // the shared one, so that the next comparison is of pointers
 		}
-		s.set(prefix, e, rib.Installed, "")
-		delete(s.due, prefix)
+		s.set(slot, e, rib.Installed)
+		s.due.remove(e)
 		s.mended(e)
 	default:
-		s.due[prefix] = struct{}{}
+		s.due.add(slot, e)
 	}
 }
 
 // quota gives an entry that is wanted a place, or marks it over the quota; one
 // that is wanted no longer gives its place to another.
-func (s *session) quota(prefix netip.Prefix, e *entry, wanted bool) {
-	most := s.spec.Export.MaxRoutes
-	if most == 0 {
-		most = rib.DefaultMaxRoutes
-	}
+func (s *session) quota(slot rib.Slot, e *entry, wanted bool) {
 	switch {
-	case wanted && !e.counts && s.wanted >= most && e.have == nil: // those there stay
-		s.set(prefix, e, rib.OverQuota, fmt.Sprintf("the VRF has its max_routes, %d; raise it, or send fewer routes", most))
-		s.over[prefix] = struct{}{}
+	case wanted && !e.counts && s.wanted >= s.mostRoutes() && e.have == nil: // those there stay
+		s.set(slot, e, rib.OverQuota)
+		s.over[slot] = struct{}{}
 		return
 	case wanted && !e.counts:
 		e.counts = true
@@ -192,51 +161,84 @@ func (s *session) quota(prefix netip.Prefix, e *entry, wanted bool) {
 		s.wanted--
 		s.admit()
 	}
-	delete(s.over, prefix)
 	if e.state == rib.OverQuota {
-		s.set(prefix, e, 0, "")
+		s.set(slot, e, 0)
 	}
+}
+
+// mostRoutes is the VRF's quota.
+func (s *session) mostRoutes() int {
+	if n := s.spec.Export.MaxRoutes; n != 0 {
+		return n
+	}
+	return rib.DefaultMaxRoutes
 }
 
 // admit makes one prefix that the quota kept out due again.
 func (s *session) admit() {
-	for prefix := range s.over {
-		delete(s.over, prefix)
-		if e := s.entries[prefix]; e != nil && e.state == rib.OverQuota {
-			s.set(prefix, e, 0, "")
-			s.settle(prefix, e)
-			return
-		}
+	for slot := range s.over {
+		e := s.entries.At(slot)
+		s.set(slot, e, 0)
+		s.settle(slot, e)
+		return
 	}
 }
 
 // forget drops an entry that is nothing and has nothing.
-func (s *session) forget(prefix netip.Prefix, e *entry) {
-	s.set(prefix, e, 0, "")
-	delete(s.entries, prefix)
+func (s *session) forget(slot rib.Slot, e *entry) {
+	s.set(slot, e, 0)
+	*e = entry{queued: e.queued}
+	s.feed.Release(slot)
 }
 
 // set moves an entry to a state, and keeps the counts.
-func (s *session) set(prefix netip.Prefix, e *entry, state rib.State, reason string) {
-	if e.state != state {
-		counts := &s.counts[rib.FamilyOf(prefix)]
-		counts[e.state]--
-		counts[state]++
-		if e.state == rib.Failed {
-			delete(s.failed, prefix)
+func (s *session) set(slot rib.Slot, e *entry, state rib.State) {
+	if e.state == state {
+		return
+	}
+	switch e.state {
+	case rib.Failed:
+		delete(s.failed, slot)
+		if len(s.failed) == 0 {
+			s.retry.failures = 0
 		}
+	case rib.OverQuota:
+		delete(s.over, slot)
 	}
-	e.state, e.reason = state, reason
-	if state == rib.Failed {
-		s.failed[prefix] = struct{}{}
-	} else if len(s.failed) == 0 {
-		s.retry.failures = 0
+	counts := &s.counts[e.family-1]
+	counts[e.state]--
+	counts[state]++
+	e.state = state
+}
+
+// fail marks an entry as refused by the kernel: it is tried again.
+func (s *session) fail(slot rib.Slot, e *entry, why error) {
+	s.set(slot, e, rib.Failed)
+	s.failed[slot] = why.Error()
+	s.retryLater()
+}
+
+// reason says, for a person, why an entry's state is what it is.
+func (s *session) reason(slot rib.Slot, e *entry) string {
+	switch e.state {
+	case rib.Filtered:
+		if e.itself {
+			return "the best path is this VRF's own import from the kernel"
+		}
+		return s.filtered
+	case rib.Conflict:
+		return "another program's route has this prefix and metric; ours comes in when that one goes, or with another metric for this VRF"
+	case rib.OverQuota:
+		return fmt.Sprintf("the VRF has its max_routes, %d; raise it, or send fewer routes", s.mostRoutes())
+	case rib.Failed:
+		return s.failed[slot]
 	}
+	return ""
 }
 
 // write makes one batch of the due changes.
 func (s *session) write(ctx context.Context) error {
-	changes, prefixes := s.changes()
+	changes, slots := s.changes()
 	if len(changes) == 0 {
 		return nil
 	}
@@ -248,13 +250,13 @@ func (s *session) write(ctx context.Context) error {
 	confirmed := 0
 	for i, c := range changes {
 		s.tally(c, errs[i])
-		s.wrote(prefixes[i], c, errs[i])
+		s.wrote(slots[i], c, errs[i])
 		if errs[i] == nil {
 			confirmed++
 		}
 	}
 	s.ages.wrote(confirmed, time.Now(), &s.totals.Latency)
-	if len(s.due) == 0 {
+	if s.due.waiting == 0 {
 		s.ages.clear()
 	}
 	if len(s.extra) == 0 {
@@ -279,52 +281,65 @@ func (s *session) unknown(ctx context.Context, err error) error {
 	return nil
 }
 
+// noSlot stands, beside a change, for no entry: it is of an extra route.
+const noSlot = ^rib.Slot(0)
+
 // changes builds the next batch. A route whose key changes is added under the
-// new key before it is deleted under the old one.
-func (s *session) changes() ([]rib.Change, []netip.Prefix) {
-	var out []rib.Change
-	var prefixes []netip.Prefix
-	add := func(p netip.Prefix, op rib.Op, f *forwarding) {
-		out = append(out, rib.Change{Op: op, Route: f.route(p, s.spec.Protocol)})
-		prefixes = append(prefixes, p)
+// new key before it is deleted under the old one. What it returns is good until
+// the next call.
+func (s *session) changes() ([]rib.Change, []rib.Slot) {
+	out, slots := s.changeBuf[:0], s.slotBuf[:0]
+	add := func(slot rib.Slot, op rib.Op, r rib.Route) {
+		out = append(out, rib.Change{Op: op, Route: r})
+		slots = append(slots, slot)
 	}
-	for prefix := range s.due {
-		if len(out) >= writeBatch {
+	for len(out) < writeBatch {
+		batch := s.due.next(writeBatch - len(out))
+		if len(batch) == 0 {
 			break
 		}
-		delete(s.due, prefix)
-		e := s.entries[prefix]
-		if e == nil {
-			continue
-		}
-		want := e.want()
-		switch {
-		case want == nil && e.have == nil, e.have.same(want):
-			s.settle(prefix, e)
-		case want == nil:
-			add(prefix, rib.OpDelete, e.have)
-		case s.foreignAt(prefix, want.metric):
-			s.conflict(prefix, e)
-			if e.have != nil { // beside the foreign one, and out of date
-				add(prefix, rib.OpDelete, e.have)
-			}
-		case e.have != nil && e.have.metric == want.metric:
-			add(prefix, rib.OpReplace, want)
-		default:
-			if e.have != nil {
-				s.extra = append(s.extra, e.have.route(prefix, s.spec.Protocol))
-				s.hold(e, nil)
-			}
-			add(prefix, rib.OpAdd, want)
+		s.prefixBuf = s.feed.Prefixes(s.prefixBuf[:0], batch)
+		for i, slot := range batch {
+			s.change(slot, s.prefixBuf[i], add)
 		}
 	}
-	for len(s.extra) > 0 && len(out) < writeBatch && len(s.due) == 0 {
+	for len(s.extra) > 0 && len(out) < writeBatch && s.due.waiting == 0 {
 		r := s.extra[len(s.extra)-1]
 		s.extra = s.extra[:len(s.extra)-1]
-		out = append(out, rib.Change{Op: rib.OpDelete, Route: r})
-		prefixes = append(prefixes, netip.Prefix{})
+		add(noSlot, rib.OpDelete, r)
 	}
-	return out, prefixes
+	s.changeBuf, s.slotBuf = out, slots
+	return out, slots
+}
+
+// change adds what brings one due entry to what it should be.
+func (s *session) change(slot rib.Slot, prefix netip.Prefix, add func(rib.Slot, rib.Op, rib.Route)) {
+	e := s.entries.At(slot)
+	e.queued = false
+	if !e.due {
+		return
+	}
+	s.due.remove(e)
+	want := e.want()
+	switch {
+	case want == nil && e.have == nil, e.have.same(want):
+		s.settle(slot, e)
+	case want == nil:
+		add(slot, rib.OpDelete, e.have.route(prefix, s.spec.Protocol))
+	case s.foreignAt(prefix, want.metric):
+		s.set(slot, e, rib.Conflict)
+		if e.have != nil { // beside the foreign one, and out of date
+			add(slot, rib.OpDelete, e.have.route(prefix, s.spec.Protocol))
+		}
+	case e.have != nil && e.have.metric == want.metric:
+		add(slot, rib.OpReplace, want.route(prefix, s.spec.Protocol))
+	default:
+		if e.have != nil {
+			s.extra = append(s.extra, e.have.route(prefix, s.spec.Protocol))
+			s.hold(e, nil)
+		}
+		add(slot, rib.OpAdd, want.route(prefix, s.spec.Protocol))
+	}
 }
 
 // foreignAt tells whether a foreign route has this key.
@@ -337,36 +352,31 @@ func (s *session) foreignAt(prefix netip.Prefix, metric uint32) bool {
 	return false
 }
 
-// conflict leaves a foreign route with our key as it is. Whatever we had there
-// is gone or shadowed: it is not ours to touch until the foreign one leaves.
-func (s *session) conflict(prefix netip.Prefix, e *entry) {
-	s.set(prefix, e, rib.Conflict, "another program's route has this prefix and metric; ours comes in when that one goes, or with another metric for this VRF")
-}
-
 // wrote takes in the kernel's answer to one change.
-func (s *session) wrote(prefix netip.Prefix, c rib.Change, err error) {
-	e := s.entries[prefix]
-	if e == nil { // an extra route
+func (s *session) wrote(slot rib.Slot, c rib.Change, err error) {
+	if slot == noSlot {
 		if err != nil {
 			s.doubt("refused")
 		}
 		return
 	}
+	e := s.entries.At(slot)
 	switch {
 	case err == nil && c.Op == rib.OpDelete:
 		s.hold(e, nil)
-		s.settle(prefix, e)
+		s.settle(slot, e)
 	case err == nil:
 		s.hold(e, e.want())
-		s.settle(prefix, e)
+		s.settle(slot, e)
 	case errors.Is(err, rib.ErrExists):
-		s.conflict(prefix, e)
-		if !s.foreignAt(prefix, c.Route.Metric) {
+		// A foreign route has our key. Whatever we had there is gone or shadowed:
+		// it is not ours to touch until the foreign one leaves.
+		s.set(slot, e, rib.Conflict)
+		if !s.foreignAt(c.Route.Prefix, c.Route.Metric) {
 			s.doubt("conflict") // whose it is, the table says
 		}
 	default:
-		s.set(prefix, e, rib.Failed, err.Error())
-		s.retryLater()
+		s.fail(slot, e, err)
 	}
 }
 
@@ -382,9 +392,7 @@ func (s *session) retryLater() {
 
 // retryFailed makes what the kernel refused due again.
 func (s *session) retryFailed() {
-	for prefix := range s.failed {
-		if e := s.entries[prefix]; e != nil {
-			s.settle(prefix, e)
-		}
+	for slot := range s.failed {
+		s.settle(slot, s.entries.At(slot))
 	}
 }

@@ -182,8 +182,10 @@ func (l *lab) exported(name, prefix string, state rib.State, reason string) {
 // bgpPath is a path from a peer.
 func bgpPath(prefix, nexthop string, change ...func(*rib.Path)) rib.Path {
 	p := rib.Path{Prefix: netip.MustParsePrefix(prefix), Attrs: &rib.Attrs{
-		Nexthop: netip.MustParseAddr(nexthop), Peer: netip.MustParseAddr("192.0.2.254"),
-		RouterID: netip.MustParseAddr("192.0.2.254"), PeerAS: 65001, LocalPref: 100, ASPath: []uint32{65001}, ASPathLen: 1,
+		Via: &rib.Via{
+			Nexthop: netip.MustParseAddr(nexthop), Peer: netip.MustParseAddr("192.0.2.254"),
+			RouterID: netip.MustParseAddr("192.0.2.254"), PeerAS: 65001,
+		}, LocalPref: 100, ASPath: []uint32{65001}, ASPathLen: 1,
 	}}
 	for _, c := range change {
 		c(&p)

@@ -266,10 +266,10 @@ func (s *session) fallBack(tg *target) {
 // lostGroup takes in that a group is gone: the kernel deleted its routes with
 // it, without a word about the IPv4 ones.
 func (s *session) lostGroup(id uint32) {
-	for prefix, e := range s.entries {
+	for slot, e := range s.entries.All {
 		if e.have != nil && e.have.group == id {
 			s.hold(e, nil)
-			s.settle(prefix, e)
+			s.settle(slot, e)
 		}
 	}
 }
@@ -293,7 +293,7 @@ func (s *session) hold(e *entry, f *forwarding) {
 // route that is still to be moved hangs on its old group.
 func (s *session) tidy(ctx context.Context) error {
 	o := &s.objects
-	if !o.litter || !s.swept || len(s.due) > 0 || len(o.due) > 0 || len(s.extra) > 0 {
+	if !o.litter || !s.swept || s.due.waiting > 0 || len(o.due) > 0 || len(s.extra) > 0 {
 		return nil
 	}
 	o.litter = false

@@ -140,7 +140,7 @@ func TestFlappingLinkCostsItsOwnNexthops(t *testing.T) {
 		if s.tracker.resolved != 1 {
 			t.Errorf("a route over one nexthop cost %d resolutions, want 1", s.tracker.resolved)
 		}
-		if e := s.entries[netip.MustParsePrefix("10.200.0.0/16")]; e.target.hops[0].Gateway.String() != "192.0.2.7" {
+		if _, e := s.entryOf(netip.MustParsePrefix("10.200.0.0/16")); e.target.hops[0].Gateway.String() != "192.0.2.7" {
 			t.Errorf("the nexthop goes through %v", e.target.hops)
 		}
 		s.objects.close()

@@ -33,7 +33,7 @@ func (s *session) status() vrf.Status {
 		Foreign:    s.resolver.view.FIB.Len(),
 		IPv6:       s.countIPv6(),
 	}}
-	if s.read && waiting == 0 && len(s.due) == 0 && len(s.extra) == 0 && len(s.importDue) == 0 {
+	if s.read && waiting == 0 && s.due.waiting == 0 && len(s.extra) == 0 && len(s.importDue) == 0 {
 		s.synced = true
 	}
 	// A route that nobody spoke of since the start may be an earlier tenant's: with

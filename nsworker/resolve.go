@@ -89,9 +89,12 @@ func (s *session) resolveSome(which iter.Seq[*target]) {
 
 // settleUsers settles the entries of some targets.
 func (s *session) settleUsers(of map[*target]struct{}) {
-	for prefix, e := range s.entries {
-		if _, hit := of[e.target]; hit && e.target != nil {
-			s.settle(prefix, e)
+	for slot, e := range s.entries.All {
+		if e.target == nil {
+			continue
+		}
+		if _, hit := of[e.target]; hit {
+			s.settle(slot, e)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package nsworker
 import (
 	"context"
 	"errors"
-	"net/netip"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -72,7 +71,7 @@ func (s *session) readFor(before counted) {
 
 // settled tells whether everything that is due has been tried.
 func (s *session) settled() bool {
-	return s.read && len(s.due) == 0 && len(s.extra) == 0 && len(s.objects.due) == 0 && len(s.importDue) == 0
+	return s.read && s.due.waiting == 0 && len(s.extra) == 0 && len(s.objects.due) == 0 && len(s.importDue) == 0
 }
 
 // answer tells those who asked for a resync, once all that it made due is done.
@@ -116,10 +115,10 @@ func (s *session) seen(e *entry, d vrf.Drift) {
 
 // drift counts what was seen of an entry, where something is to be done about
 // it: a route that went with its link, and is not wanted without, is no drift.
-func (s *session) drift(prefix netip.Prefix, e *entry) {
+func (s *session) drift(e *entry) {
 	seen := e.seen
 	e.seen = 0
-	if _, due := s.due[prefix]; seen == 0 || !due || e.drift != 0 {
+	if seen == 0 || !e.due || e.drift != 0 {
 		return
 	}
 	e.drift = seen

@@ -21,13 +21,13 @@ type session struct {
 	targets  targets
 	objects  objects
 	tracker  tracker
-	entries  map[netip.Prefix]*entry // what BGP has for this VRF, and what the kernel has of ours
-	extra    []rib.Route             // own routes under keys that we do not use: to be deleted
-	due      map[netip.Prefix]struct{}
-	failed   map[netip.Prefix]struct{} // refused by the kernel: tried again
-	over     map[netip.Prefix]struct{} // refused by the quota: tried again when there is room
-	counts   [rib.Families]byState     // entries by family and state
-	wanted   int                       // entries that are in the kernel or due to be: what the quota counts
+	entries  rib.Slots[entry] // what BGP has for this VRF, and what the kernel has of ours
+	extra    []rib.Route      // own routes under keys that we do not use: to be deleted
+	due      dueList
+	failed   map[rib.Slot]string   // refused by the kernel, and why: tried again
+	over     map[rib.Slot]struct{} // refused by the quota: tried again when there is room
+	counts   [rib.Families]byState // entries by family and state
+	wanted   int                   // entries that are in the kernel or due to be: what the quota counts
 
 	announced  map[netip.Prefix]rib.Announcement
 	announced6 int // what of it is IPv6
@@ -58,8 +58,13 @@ type session struct {
 	announceFailures int // Announce calls in a row that failed
 	announceRetry    time.Time
 
-	entryBuf []rib.Entry
-	pathBuf  []rib.Path
+	lastShared *forwarding // what shared returned last
+
+	entryBuf  []rib.Entry // reused
+	pathBuf   []rib.Path
+	changeBuf []rib.Change
+	slotBuf   []rib.Slot
+	prefixBuf []netip.Prefix
 }
 
 // byState counts entries by their state.
@@ -85,10 +90,8 @@ func newSession(w *Worker, table Table) *session {
 		Worker:    w,
 		table:     table,
 		targets:   targets{byKey: make(map[string]*target)},
-		entries:   make(map[netip.Prefix]*entry),
-		due:       make(map[netip.Prefix]struct{}),
-		failed:    make(map[netip.Prefix]struct{}),
-		over:      make(map[netip.Prefix]struct{}),
+		failed:    make(map[rib.Slot]string),
+		over:      make(map[rib.Slot]struct{}),
 		announced: make(map[netip.Prefix]rib.Announcement),
 		importDue: make(map[netip.Prefix]struct{}),
 		follows:   make(map[string]int),
@@ -106,7 +109,7 @@ func newSession(w *Worker, table Table) *session {
 func (s *session) run(ctx context.Context) error {
 	s.followHome()
 	s.askAnnounced()
-	s.feed.Rewind()
+	s.feed.Restart()
 	s.resync.at(time.Now(), "start")
 	s.tell()
 	timer := time.NewTimer(0)
@@ -146,7 +149,7 @@ func (s *session) run(ctx context.Context) error {
 // nextTimer is how long the loop may wait: not at all while there is work that
 // the last turn left.
 func (s *session) nextTimer() time.Duration {
-	if s.read && (len(s.due) > 0 || len(s.extra) > 0 || len(s.objects.due) > 0) {
+	if s.read && (s.due.waiting > 0 || len(s.extra) > 0 || len(s.objects.due) > 0) {
 		return 0
 	}
 	next := time.Hour
@@ -261,8 +264,10 @@ func (s *session) reconfigure(spec vrf.Spec) {
 	s.resolveAll()
 	s.askAnnounced() // another RD or RT made BGP forget them
 	s.feed.Rewind()
-	for prefix := range s.entries { // a route that is gone from the feed is not rewound
-		s.reconsider(prefix)
+	for slot, e := range s.entries.All { // a route that is gone from the feed is not rewound
+		if e.used() {
+			s.choose(slot, s.feed.Prefix(slot), s.feed.Paths(nil, slot))
+		}
 	}
 	s.importAll()
 }

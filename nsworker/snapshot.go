@@ -39,9 +39,11 @@ func (s *session) snapshot(d vrf.Direction) snapshot {
 	if d != vrf.Export {
 		return out
 	}
-	out.rows = make([]row, 0, len(s.entries))
-	for prefix, e := range s.entries {
-		r := row{prefix: prefix, state: e.state, reason: e.reason, fwd: e.have}
+	for slot, e := range s.entries.All {
+		if !e.used() {
+			continue
+		}
+		r := row{prefix: s.feed.Prefix(slot), state: e.state, reason: s.reason(slot, e), fwd: e.have}
 		if r.fwd == nil {
 			r.fwd = e.want()
 		}

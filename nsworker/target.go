@@ -17,8 +17,8 @@ type forwarding struct {
 	prefSrc netip.Addr
 }
 
-func forwardingOf(r rib.Route) *forwarding {
-	return &forwarding{r.Metric, r.Kind, r.NexthopID, r.Hops, r.PrefSrc}
+func forwardingOf(r rib.Route) forwarding {
+	return forwarding{r.Metric, r.Kind, r.NexthopID, r.Hops, r.PrefSrc}
 }
 
 func (f *forwarding) route(prefix netip.Prefix, protocol uint8) rib.Route {

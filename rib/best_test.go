@@ -11,7 +11,7 @@ import (
 // external1 is an eBGP path of AS 65001 that the cases below change.
 func external1(change func(*Path, *Attrs)) Path {
 	a := &Attrs{
-		Nexthop: addr("192.0.2.1"), Peer: addr("192.0.2.1"), RouterID: addr("10.0.0.1"), PeerAS: 65001,
+		Via:       &Via{Nexthop: addr("192.0.2.1"), Peer: addr("192.0.2.1"), RouterID: addr("10.0.0.1"), PeerAS: 65001},
 		LocalPref: 100, MED: 50, ASPath: []uint32{65001, 65100}, ASPathLen: 2,
 	}
 	p := Path{Prefix: prefix("10.0.0.0/24"), RD: 1, ID: 1, Age: 1000, Attrs: a}
@@ -152,7 +152,7 @@ func randomPaths(r *rand.Rand, n int) []Path {
 			a.Stale = few(9) == 0
 			a.LocalPref = 100 + few(8)/7
 			a.ASPath = []uint32{as, 65100}
-			a.ASPathLen = 2 + int(few(8)/7)
+			a.ASPathLen = 2 + int32(few(8)/7)
 			a.Origin = uint8(few(8) / 7)
 			a.MED = few(3)
 			a.IBGP = few(3) == 0

@@ -20,8 +20,9 @@ func TestTheFirstStepThatStopsDecides(t *testing.T) {
 // candidate is a path for the tests of the decision process's words.
 func candidate(change func(*Path)) Path {
 	p := Path{RD: 1, Age: 100, Attrs: &Attrs{
-		Nexthop: netip.MustParseAddr("192.0.2.9"), Peer: netip.MustParseAddr("192.0.2.1"), RouterID: netip.MustParseAddr("192.0.2.1"),
-		PeerAS: 65001, LocalPref: 100, ASPath: []uint32{65001, 65002}, ASPathLen: 2,
+		Via: &Via{
+			Nexthop: netip.MustParseAddr("192.0.2.9"), Peer: netip.MustParseAddr("192.0.2.1"), RouterID: netip.MustParseAddr("192.0.2.1"), PeerAS: 65001,
+		}, LocalPref: 100, ASPath: []uint32{65001, 65002}, ASPathLen: 2,
 	}}
 	change(&p)
 	return p

@@ -7,79 +7,81 @@ import (
 )
 
 // Entry is the newest word on one prefix of a VRF: all its candidate paths,
-// none where the last one went. Paths is immutable.
+// none where the last one went. Paths is good until the next Take.
 type Entry struct {
+	Slot   Slot
 	Prefix netip.Prefix
 	Paths  []Path
 }
 
 // Feed is the mailbox of one VRF: the candidate paths that BGP has for it, and
 // which prefixes changed since the reader last took them. Memory is bounded by
-// the number of prefixes that have a path or that the reader was told of, not by
+// the number of prefixes that have a path or that the reader holds, not by
 // events: a prefix that comes and goes untaken leaves nothing. The writer never
 // waits for the reader.
 //
 // One goroutine writes (the speaker), one reads (the VRF's worker); any may
-// look. It outlives a worker: a restarted one rewinds it.
+// look. It outlives a worker: a new one begins with Restart.
 type Feed struct {
 	mu        sync.Mutex
-	cells     map[netip.Prefix]cell   // guarded by mu, as is all below
-	withPaths int                     // how many cells have a path
-	dirty     map[netip.Prefix]uint64 // what waits, and its place: queue[place-head]
-	queue     []netip.Prefix          // changed prefixes, oldest first; one that dirty does not place here is void
-	head      uint64
-	stamps    []stamp   // when places of the queue were given, oldest first: not each of them
+	cells     Slots[feedCell] // guarded by mu, as is all below
+	index     slotIndex
+	free      []Slot
+	size      Slot // how many slots were ever in use
+	withPaths int  // how many cells have a path
+	waiting   int  // how many are in the queue
+
+	first, last Slot // of the queue, oldest first; one more than the slot, 0: none
+	began       time.Time
+	now         uint32 // milliseconds since began, as of the last look at the clock
+	unlooked    int    // how many were queued since then
+
 	since     time.Time // of the oldest change that the last Take returned
+	taken     []Path    // what the last Take returned
 	converged bool
 	ready     chan struct{}
 }
 
-// cell is what a feed holds of a prefix. One without paths is there only until
-// the reader, who was told of some, is told that they are gone.
-type cell struct {
-	paths []Path // copied on write
-	told  bool
-}
-
-// stamp is when a place of the queue was given, and those up to the next stamp.
-type stamp struct {
-	place uint64
-	at    time.Time
-}
-
-// stampEvery is how many places share a stamp at most: the clock is not read for
-// every route.
-const stampEvery = 512
-
-// voidQueue is how many void places the queue may hold, beside one for each that
-// is not, before it is packed.
-const voidQueue = 1024
+// clockEvery is how many changes share a look at the clock.
+const clockEvery = 64
 
 // NewFeed returns an empty feed.
 func NewFeed() *Feed {
-	return &Feed{
-		cells: make(map[netip.Prefix]cell),
-		dirty: make(map[netip.Prefix]uint64),
-		ready: make(chan struct{}, 1),
-	}
+	f := &Feed{began: time.Now(), ready: make(chan struct{}, 1)}
+	f.index = newSlotIndex(func(s Slot) packed { return f.cells.At(s).key() })
+	return f
 }
 
-// Set replaces all paths of rd and prefix by paths: none takes them away. The
-// feed owns paths from then on.
+// Set replaces all paths of rd and prefix by paths, which it copies: none takes
+// them away.
 func (f *Feed) Set(prefix netip.Prefix, rd RD, paths []Path) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	old := f.cells[prefix].paths
-	next := make([]Path, 0, len(old)+len(paths))
-	for _, p := range old {
-		if p.RD != rd {
-			next = append(next, p)
+	k := pack(prefix)
+	slot, found := f.index.find(k)
+	if !found {
+		if len(paths) == 0 {
+			return
 		}
+		slot = f.alloc(k)
 	}
-	if len(next) == len(old) && len(paths) == 0 {
+	c := f.cells.At(slot)
+	if !c.onlyOf(rd) {
+		old := c.paths(nil)
+		next := make([]Path, 0, len(old)+len(paths))
+		for _, p := range old {
+			if p.RD != rd {
+				next = append(next, p)
+			}
+		}
+		if len(next) == len(old) && len(paths) == 0 {
+			return
+		}
+		paths = append(next, paths...)
+	} else if c.empty() && len(paths) == 0 {
 		return
 	}
-	f.put(prefix, append(next, paths...))
+	f.put(slot, c, paths)
 	f.wake()
 }
 
@@ -88,18 +90,22 @@ func (f *Feed) Set(prefix netip.Prefix, rd RD, paths []Path) {
 func (f *Feed) Retain(keep func(Path) bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for prefix, c := range f.cells {
-		kept := make([]Path, 0, len(c.paths))
-		for _, p := range c.paths {
+	var paths, kept []Path
+	for slot, c := range f.cells.All {
+		if c.empty() {
+			continue
+		}
+		paths, kept = c.paths(paths[:0]), kept[:0]
+		for _, p := range paths {
 			if keep(p) {
 				kept = append(kept, p)
 			}
 		}
-		if len(kept) != len(c.paths) {
-			f.put(prefix, kept)
+		if len(kept) != len(paths) {
+			f.put(slot, c, kept)
 		}
 	}
-	if len(f.dirty) > 0 {
+	if f.waiting > 0 {
 		f.wake()
 	}
 }
@@ -127,26 +133,30 @@ func (f *Feed) Converged() bool {
 func (f *Feed) Ready() <-chan struct{} { return f.ready }
 
 // Take appends at most max changed prefixes to buf and returns it. Where more
-// are left, Ready is signalled again.
+// are left, Ready is signalled again. The reader holds the slots of what it took
+// until it releases them. It is for the reader.
 func (f *Feed) Take(buf []Entry, max int) []Entry {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.since = f.stampOf(f.head)
-	for len(f.queue) > 0 && max > 0 {
-		prefix := f.queue[0]
-		place, waits := f.dirty[prefix]
-		if waits && place == f.head {
-			delete(f.dirty, prefix)
-			buf = append(buf, f.tell(prefix))
-			max--
-		}
-		f.queue = f.queue[1:]
-		f.head++
+	f.since = time.Time{}
+	if f.first != 0 {
+		now := time.Now() // the difference is right when the milliseconds have wrapped too
+		f.since = now.Add(-time.Duration(f.clock(now)-f.cells.At(f.first-1).at) * time.Millisecond)
 	}
-	if len(f.dirty) > 0 {
+	clear(f.taken)
+	f.taken = f.taken[:0]
+	for f.first != 0 && max > 0 {
+		slot := f.first - 1
+		c := f.cells.At(slot)
+		f.unqueue(c)
+		c.set(metaHeld, true)
+		from := len(f.taken)
+		f.taken = c.paths(f.taken)
+		buf = append(buf, Entry{slot, c.key().prefix(), f.taken[from:len(f.taken):len(f.taken)]})
+		max--
+	}
+	if f.waiting > 0 {
 		f.wake()
-	} else {
-		f.drop() // the array behind it may be a whole table long
 	}
 	return buf
 }
@@ -159,110 +169,106 @@ func (f *Feed) Since() time.Time {
 	return f.since
 }
 
-// Rewind marks every prefix as changed, for a reader that starts afresh.
+// Restart is for a reader that starts afresh: it holds nothing, and every prefix
+// with a path is marked as changed.
+func (f *Feed) Restart() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for slot, c := range f.cells.All {
+		if c.is(metaUsed) {
+			c.set(metaHeld, false)
+			f.settle(slot, c)
+		}
+	}
+	f.rewind()
+}
+
+// Rewind marks every prefix with a path as changed.
 func (f *Feed) Rewind() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for prefix := range f.cells {
-		f.mark(prefix)
+	f.rewind()
+}
+
+func (f *Feed) rewind() {
+	for slot, c := range f.cells.All {
+		if !c.empty() {
+			f.queue(slot, c)
+		}
 	}
 	f.wake()
 }
 
-// Lookup returns the paths of one prefix. They are immutable.
+// Hold returns the slot of a prefix, which may have no path, and keeps it for the
+// reader until it releases it.
+func (f *Feed) Hold(prefix netip.Prefix) Slot {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k := pack(prefix)
+	slot, found := f.index.find(k)
+	if !found {
+		slot = f.alloc(k)
+	}
+	f.cells.At(slot).set(metaHeld, true)
+	return slot
+}
+
+// Release gives a slot back that the reader took or held. Where BGP has paths
+// for the prefix, the slot stays what it is.
+func (f *Feed) Release(slot Slot) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := f.cells.At(slot)
+	c.set(metaHeld, false)
+	f.settle(slot, c)
+}
+
+// Find returns the slot of a prefix, where the reader holds it.
+func (f *Feed) Find(prefix netip.Prefix) (Slot, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	slot, found := f.index.find(pack(prefix))
+	return slot, found && f.cells.At(slot).is(metaHeld)
+}
+
+// Prefix returns the prefix of a slot that the reader holds.
+func (f *Feed) Prefix(slot Slot) netip.Prefix {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.cells.At(slot).key().prefix()
+}
+
+// Prefixes appends the prefixes of slots that the reader holds.
+func (f *Feed) Prefixes(buf []netip.Prefix, slots []Slot) []netip.Prefix {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range slots {
+		buf = append(buf, f.cells.At(s).key().prefix())
+	}
+	return buf
+}
+
+// Paths appends the paths of a slot that the reader holds.
+func (f *Feed) Paths(buf []Path, slot Slot) []Path {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.cells.At(slot).paths(buf)
+}
+
+// Lookup returns the paths of one prefix. They are the caller's.
 func (f *Feed) Lookup(prefix netip.Prefix) []Path {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.cells[prefix].paths
+	slot, found := f.index.find(pack(prefix))
+	if !found {
+		return nil
+	}
+	return f.cells.At(slot).paths(nil)
 }
 
 // Len returns how many prefixes have a path, and how many wait to be taken.
 func (f *Feed) Len() (prefixes, waiting int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.withPaths, len(f.dirty)
-}
-
-// put makes paths the newest word on prefix.
-func (f *Feed) put(prefix netip.Prefix, paths []Path) {
-	c := f.cells[prefix]
-	if len(c.paths) > 0 {
-		f.withPaths--
-	}
-	if len(paths) > 0 {
-		f.withPaths++
-		f.cells[prefix] = cell{paths, c.told}
-		f.mark(prefix)
-		return
-	}
-	if c.told {
-		f.cells[prefix] = cell{nil, true}
-		f.mark(prefix)
-		return
-	}
-	delete(f.cells, prefix)
-	delete(f.dirty, prefix)
-	f.pack()
-}
-
-// tell hands out the newest word on prefix.
-func (f *Feed) tell(prefix netip.Prefix) Entry {
-	c := f.cells[prefix]
-	if len(c.paths) == 0 {
-		delete(f.cells, prefix)
-	} else {
-		f.cells[prefix] = cell{c.paths, true}
-	}
-	return Entry{prefix, c.paths}
-}
-
-func (f *Feed) mark(prefix netip.Prefix) {
-	if _, waits := f.dirty[prefix]; !waits {
-		place := f.head + uint64(len(f.queue))
-		if n := len(f.stamps); len(f.dirty) == 0 || n == 0 || place-f.stamps[n-1].place >= stampEvery {
-			f.stamps = append(f.stamps, stamp{place, time.Now()})
-		}
-		f.dirty[prefix] = place
-		f.queue = append(f.queue, prefix)
-	}
-}
-
-// stampOf returns when place was given, and forgets the stamps before it.
-func (f *Feed) stampOf(place uint64) time.Time {
-	for len(f.stamps) > 1 && f.stamps[1].place <= place {
-		f.stamps = f.stamps[1:]
-	}
-	if len(f.stamps) == 0 || len(f.dirty) == 0 {
-		return time.Time{}
-	}
-	return f.stamps[0].at
-}
-
-// pack takes the void places out of the queue when they are the most of it.
-func (f *Feed) pack() {
-	if len(f.queue) <= 2*len(f.dirty)+voidQueue {
-		return
-	}
-	packed := make([]netip.Prefix, 0, len(f.dirty))
-	for i, prefix := range f.queue {
-		if place, waits := f.dirty[prefix]; waits && place == f.head+uint64(i) {
-			packed = append(packed, prefix)
-		}
-	}
-	if len(f.stamps) > 0 { // the places are others now: all as old as the oldest
-		f.stamps = []stamp{{0, f.stamps[0].at}}
-	}
-	f.queue, f.head = packed, 0
-	for i, prefix := range packed {
-		f.dirty[prefix] = uint64(i)
-	}
-}
-
-func (f *Feed) drop() { f.queue, f.head, f.stamps = nil, 0, nil }
-
-func (f *Feed) wake() {
-	select {
-	case f.ready <- struct{}{}:
-	default:
-	}
+	return f.withPaths, f.waiting
 }

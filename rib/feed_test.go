@@ -67,13 +67,21 @@ func TestFeedSetAndTake(t *testing.T) {
 	if len(got) != 1 || got[0].Prefix != host(1) || len(got[0].Paths) != 0 {
 		t.Fatalf("after the last path went: %v", got)
 	}
+	if slot, held := f.Find(host(1)); !held || slot != got[0].Slot || f.Prefix(slot) != host(1) {
+		t.Fatal("the slot went before the reader released it")
+	}
+	f.Release(got[0].Slot)
+	if _, held := f.Find(host(1)); held {
+		t.Fatal("a released slot without paths is still there")
+	}
 	if n, waiting := f.Len(); n != 1 || waiting != 0 {
 		t.Fatalf("%d prefixes, %d waiting", n, waiting)
 	}
 }
 
-// TestFeedHandsOutImmutablePaths: what a reader holds stays what it was.
-func TestFeedHandsOutImmutablePaths(t *testing.T) {
+// TestFeedHandsOutWhatWas: what a reader took stays what it was until the next
+// Take.
+func TestFeedHandsOutWhatWas(t *testing.T) {
 	f := NewFeed()
 	f.Set(host(1), 1, []Path{onePath(1, 1, 1)})
 	f.Set(host(1), 2, []Path{onePath(1, 2, 1)})
@@ -119,12 +127,24 @@ func TestFeedRewind(t *testing.T) {
 	}
 	f.Take(nil, 2)
 	f.Set(host(0), 1, nil) // an earlier reader knew it
-	f.Rewind()
+	f.Restart()
 	seen := map[netip.Prefix]int{}
 	for _, e := range f.Take(nil, 99) {
 		seen[e.Prefix] = len(e.Paths)
 	}
-	if len(seen) != 3 || seen[host(0)] != 0 || seen[host(1)] != 1 || seen[host(2)] != 1 {
+	if len(seen) != 2 || seen[host(1)] != 1 || seen[host(2)] != 1 {
+		t.Errorf("after a restart: %v", seen)
+	}
+	if _, there := f.index.find(pack(host(0))); there {
+		t.Error("what only an earlier reader knew is still there")
+	}
+	f.Set(host(1), 1, nil)
+	f.Rewind()
+	clear(seen)
+	for _, e := range f.Take(nil, 99) {
+		seen[e.Prefix] = len(e.Paths)
+	}
+	if n, there := seen[host(1)]; len(seen) != 2 || n != 0 || !there || seen[host(2)] != 1 {
 		t.Errorf("after a rewind: %v", seen)
 	}
 }
@@ -165,15 +185,21 @@ func TestFeedIsBounded(t *testing.T) {
 	if n != held || waiting != held {
 		t.Errorf("%d prefixes and %d waiting, want %d and %d", n, waiting, held, held)
 	}
-	if len(f.cells) != held || cap(f.queue) > 4*(2*held+voidQueue) {
-		t.Errorf("%d cells and room for %d in the queue after %d events on %d prefixes", len(f.cells), cap(f.queue), events, held)
+	if f.size > held+1 || f.index.used != held || len(f.index.places) > 1024 {
+		t.Errorf("room for %d cells, %d in use and %d places after %d events on %d prefixes", f.size, f.index.used, len(f.index.places), events, held)
 	}
 	for i := range held {
 		f.Set(host(i), 1, nil)
 	}
 	taken := f.Take(nil, events)
-	if n, waiting := f.Len(); n != 0 || waiting != 0 || len(f.cells) != 0 || f.queue != nil {
-		t.Errorf("emptied, and %d prefixes, %d waiting, %d cells, %d in the queue are left", n, waiting, len(f.cells), len(f.queue))
+	if n, waiting := f.Len(); n != 0 || waiting != 0 || f.index.used != held/2 {
+		t.Errorf("emptied, and %d prefixes, %d waiting, %d cells are left", n, waiting, f.index.used)
+	}
+	for _, e := range taken {
+		f.Release(e.Slot)
+	}
+	if f.index.used != 0 || f.cells.chunks != nil {
+		t.Errorf("released, and %d cells and %d chunks are left", f.index.used, len(f.cells.chunks))
 	}
 	if len(taken) != held/2 {
 		t.Errorf("told of %d that went, want the %d that were taken", len(taken), held/2)
@@ -215,10 +241,14 @@ func TestFeedTellsTheTruth(t *testing.T) {
 		converged := f.Converged()
 		buf = f.Take(buf[:0], 64)
 		for _, e := range buf {
+			if f.Prefix(e.Slot) != e.Prefix {
+				t.Errorf("slot %d is of %s, not of %s", e.Slot, f.Prefix(e.Slot), e.Prefix)
+			}
 			if len(e.Paths) == 0 {
 				delete(knows, e.Prefix)
+				f.Release(e.Slot)
 			} else {
-				knows[e.Prefix] = e.Paths
+				knows[e.Prefix] = slices.Clone(e.Paths)
 			}
 		}
 		_, waiting := f.Len()

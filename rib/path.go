@@ -25,15 +25,18 @@ const (
 	OriginIncomplete uint8 = 2
 )
 
-// Attrs are the attributes of a path that vrfredist needs. They are shared by
-// many paths and immutable once handed on.
-type Attrs struct {
+// Via is whom a path came from and which way it goes. The paths of a neighbour
+// share it, however many attributes they have; it is immutable once handed on.
+type Via struct {
 	Nexthop   netip.Addr // a link-local one carries its interface as zone, where it is known
 	LinkLocal netip.Addr // the second nexthop of RFC 2545; invalid: none
 
-	Peer     netip.Addr // the neighbour that sent it; invalid: originated here
-	RouterID netip.Addr // of that neighbour
-	PeerAS   uint32
+	Peer         netip.Addr // the neighbour that sent it; invalid: originated here
+	RouterID     netip.Addr // of that neighbour
+	PeerAS       uint32
+	IBGP         bool
+	OriginatorID netip.Addr
+	ClusterLen   int
 
 	// Source is the VRF in which this server learned or originated the path:
 	// "" for the global table and for VPN paths from other PEs.
@@ -41,16 +44,20 @@ type Attrs struct {
 	// Imported marks a path that a worker of this daemon announced, from the
 	// kernel table of Source ("default" for the global table).
 	Imported bool
+}
 
-	LocalPref    uint32 // 100 where the path has none
-	MED          uint32 // 0 where the path has none
-	Origin       uint8
-	IBGP         bool
-	Stale        bool // LLGR-stale (RFC 9494)
-	ASPath       []uint32
-	ASPathLen    int // as RFC 4271 9.1.2.2 counts: a set is 1, confederations 0
-	OriginatorID netip.Addr
-	ClusterLen   int
+// Attrs are the attributes of a path that vrfredist needs. They are shared by
+// many paths and immutable once handed on. In a full table there is one for
+// every few prefixes, so its size counts.
+type Attrs struct {
+	*Via // never nil in a path
+
+	LocalPref uint32 // 100 where the path has none
+	MED       uint32 // 0 where the path has none
+	ASPathLen int32  // as RFC 4271 9.1.2.2 counts: a set is 1, confederations 0
+	Origin    uint8
+	Stale     bool // LLGR-stale (RFC 9494)
+	ASPath    []uint32
 
 	RTs         []RT
 	Communities []Community

@@ -16,6 +16,21 @@ type attrCache struct {
 	young, old map[string]*attrEntry
 }
 
+// sharedVias bounds the table of Vias: one for each neighbour and nexthop.
+const sharedVias = 8192
+
+// shared returns the one Via that says what v says.
+func (d *decoder) shared(v rib.Via) *rib.Via {
+	if s := d.vias[v]; s != nil {
+		return s
+	}
+	if len(d.vias) >= sharedVias {
+		clear(d.vias) // those in use stay so; the next ones are shared anew
+	}
+	d.vias[v] = &v
+	return &v
+}
+
 const attrCacheSize = 8192
 
 func (c *attrCache) get(key []byte) *attrEntry {

@@ -83,7 +83,7 @@ func appendSized[T string | []byte](b []byte, v T) []byte {
 }
 
 func (d *decoder) decodeAttrs(p *api.Path, rd rib.RD, imported bool) (*rib.Attrs, error) {
-	a := &rib.Attrs{LocalPref: defaultLocalPref, Imported: imported}
+	a := &rib.Attrs{Via: &rib.Via{Imported: imported}, LocalPref: defaultLocalPref}
 	zone := ""
 	if peer, err := netip.ParseAddr(p.NeighborIp); err == nil {
 		n, configured := d.neighbours[p.NeighborIp]
@@ -117,6 +117,7 @@ func (d *decoder) decodeAttrs(p *api.Path, rd rib.RD, imported bool) (*rib.Attrs
 			*nh = nh.WithZone(zone)
 		}
 	}
+	a.Via = d.shared(*a.Via)
 	return a, nil
 }
 
@@ -185,7 +186,7 @@ func decodeASPath(a *rib.Attrs, segments []*api.AsSegment) {
 		case api.AsSegment_AS_SET:
 			a.ASPathLen++
 		case api.AsSegment_AS_SEQUENCE:
-			a.ASPathLen += len(s.Numbers)
+			a.ASPathLen += int32(len(s.Numbers))
 		default:
 			continue
 		}

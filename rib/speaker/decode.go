@@ -28,6 +28,7 @@ type decoder struct {
 	neighbours map[string]neighbour
 	vrfs       map[rib.RD]string // of the configuration
 	cache      attrCache
+	vias       map[rib.Via]*rib.Via
 
 	// Reused: unmarshalling resets them.
 	v4      api.IPAddressPrefix
@@ -42,6 +43,7 @@ func newDecoder(c *conf) *decoder {
 		neighbours: c.neighbours(),
 		vrfs:       make(map[rib.RD]string, len(c.vrfs)),
 		rds:        make(map[string]rib.RD),
+		vias:       make(map[rib.Via]*rib.Via),
 	}
 	for _, v := range c.vrfs {
 		d.vrfs[v.RD] = v.Name

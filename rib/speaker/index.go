@@ -35,7 +35,8 @@ type index struct {
 	// at says which VRFs have paths of a destination now: an update with other
 	// RTs must leave the VRFs that it no longer meets, and a withdrawal does
 	// not repeat the RTs of everything it takes away.
-	at map[key]*importers
+	at  map[key]*importers
+	buf []rib.Path // what a feed is given, and copies
 }
 
 func newIndex(vrfs []VRF, feeds sinks) *index {
@@ -87,14 +88,14 @@ func (x *index) intern(list []importer) *importers {
 }
 
 // setter writes one destination's paths into a feed: Feed.Set, or something
-// that leaves out what is there already.
+// that leaves out what is there already. Neither keeps paths.
 type setter func(f *rib.Feed, k key, paths []rib.Path)
 
 // put makes paths all that there is of destination k; none takes it away.
 func (x *index) put(k key, paths []candidate, set setter) {
 	if k.rd == 0 {
 		for _, f := range x.global {
-			set(f, k, pathsOf(paths, nil))
+			set(f, k, x.pathsOf(paths, nil))
 		}
 		return
 	}
@@ -108,7 +109,7 @@ func (x *index) put(k key, paths []candidate, set setter) {
 		}
 	}
 	for _, m := range now.list {
-		set(m.feed, k, pathsOf(paths, &m))
+		set(m.feed, k, x.pathsOf(paths, &m))
 	}
 	if len(now.list) == 0 {
 		delete(x.at, k)
@@ -136,18 +137,17 @@ func (x *index) union(paths []candidate) *importers {
 	return x.intern(list)
 }
 
-// pathsOf returns the paths that m takes, all where m is nil.
-func pathsOf(paths []candidate, m *importer) []rib.Path {
-	if len(paths) == 0 {
-		return nil
-	}
-	out := make([]rib.Path, 0, len(paths))
+// pathsOf returns the paths that m takes, all where m is nil, until the next
+// call.
+func (x *index) pathsOf(paths []candidate, m *importer) []rib.Path {
+	clear(x.buf)
+	x.buf = x.buf[:0]
 	for _, c := range paths {
 		if m == nil || c.to.has(m.id) {
-			out = append(out, c.path)
+			x.buf = append(x.buf, c.path)
 		}
 	}
-	return out
+	return x.buf
 }
 
 func (s *importers) has(id uint32) bool {

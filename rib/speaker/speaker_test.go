@@ -34,8 +34,10 @@ func TestGlobalRoutes(t *testing.T) {
 		t.Errorf("path %+v: want RD 0, an id and an age", got)
 	}
 	want := &rib.Attrs{
-		Nexthop: netip.MustParseAddr("192.0.2.7"), Peer: netip.MustParseAddr("127.0.0.2"),
-		RouterID: netip.MustParseAddr("127.0.0.2"), PeerAS: 65001,
+		Via: &rib.Via{
+			Nexthop: netip.MustParseAddr("192.0.2.7"), Peer: netip.MustParseAddr("127.0.0.2"),
+			RouterID: netip.MustParseAddr("127.0.0.2"), PeerAS: 65001,
+		},
 		LocalPref: 100, MED: 77,
 		ASPath: []uint32{65001, 64999, 1, 2, 3}, ASPathLen: 3,
 		Communities: []rib.Community{65001<<16 | 100},

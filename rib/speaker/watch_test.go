@@ -273,9 +273,12 @@ func TestDecodeAttributes(t *testing.T) {
 	h.send(p)
 	got := h.feeds[Default].Lookup(prefix("2001:db8:1::/48"))[0].Attrs
 	want := &rib.Attrs{
-		Nexthop: netip.MustParseAddr("fe80::1%eth7"), Peer: netip.MustParseAddr("127.0.0.2"),
-		RouterID: netip.MustParseAddr("127.0.0.2"), PeerAS: 65001, LocalPref: 7, Stale: true,
-		ASPath: []uint32{65001, 65002}, ASPathLen: 2, OriginatorID: netip.MustParseAddr("192.0.2.9"), ClusterLen: 2,
+		Via: &rib.Via{
+			Nexthop: netip.MustParseAddr("fe80::1%eth7"), Peer: netip.MustParseAddr("127.0.0.2"),
+			RouterID: netip.MustParseAddr("127.0.0.2"), PeerAS: 65001,
+			OriginatorID: netip.MustParseAddr("192.0.2.9"), ClusterLen: 2,
+		}, LocalPref: 7, Stale: true,
+		ASPath: []uint32{65001, 65002}, ASPathLen: 2,
 		RTs:         []rib.RT{rt(t, "65000:1"), rt(t, "192.0.2.1:2"), rt(t, "1.4464:3")},
 		Communities: []rib.Community{llgrStale},
 	}
