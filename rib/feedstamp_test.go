@@ -17,14 +17,14 @@ func TestFeedSince(t *testing.T) {
 		start := time.Now()
 		for i := range 2 * (8 * clockEvery) {
 			set(i)
-			if i == (8 * clockEvery)-1 {
+			if i == (8*clockEvery)-1 {
 				time.Sleep(time.Second)
 			}
 		}
 		time.Sleep(time.Second)
 		set(1) // waits already: it is as old as it was
 		for i, want := range []time.Duration{0, 0, time.Second, time.Second} {
-			if n := len(f.Take(nil, (8 * clockEvery)/2)); n != (8 * clockEvery)/2 || f.Since().Sub(start) != want {
+			if n := len(f.Take(nil, (8*clockEvery)/2)); n != (8*clockEvery)/2 || f.Since().Sub(start) != want {
 				t.Errorf("take %d: %d entries, since %v, want %v", i, n, f.Since().Sub(start), want)
 			}
 		}

@@ -162,6 +162,7 @@ func TestStartFails(t *testing.T) {
 // session nor that of BGP.
 func TestFence(t *testing.T) {
 	p := newPeer(t, "127.0.0.2", 65001, "ipv4-unicast")
+	p.announce(spec{prefix: "10.1.0.0/16"}) // before the other server starts: the two share GoBGP's globals
 	s, err := New(Options{Config: toJSON(t, baseConf(nil, []any{neighborConf(p.addr, 65001, p.port, "ipv4-unicast")}))})
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +171,6 @@ func TestFence(t *testing.T) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	p.announce(spec{prefix: "10.1.0.0/16"})
 	f, err := s.Feed(Default)
 	if err != nil {
 		t.Fatal(err)
