@@ -62,12 +62,16 @@ var house = map[string]room{
 		reason: "nothing outside may assume that GoBGP runs in this process: a second speaker, over gRPC, is to come",
 	},
 	"api": {
-		may:    []string{"api/v1", "vrf", "rib"},
-		reason: "the API is one more view of the supervisor",
+		may:    []string{"api/v1", "doctor", "vrf", "rib"},
+		reason: "the API is one more view of the supervisor, and of what the doctor finds",
 	},
 	"metrics": {
 		may:    []string{"vrf", "rib"},
 		reason: "metrics are one more view of the supervisor",
+	},
+	"doctor": {
+		may:    []string{"vrf", "rib"},
+		reason: "the doctor judges facts that others read: pure, so that each finding is a row of a table in its test",
 	},
 	"api/v1": {reason: "generated code stands alone"},
 }

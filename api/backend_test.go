@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
+	"github.com/vrfredist/vrfredist/doctor"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -202,4 +203,13 @@ func wantCode(t *testing.T, err error, code codes.Code, words ...string) {
 			t.Errorf("%q does not say %q", status.Convert(err).Message(), w)
 		}
 	}
+}
+
+// Diagnose finds one thing of each level.
+func (f *fake) Diagnose(context.Context) ([]doctor.Finding, error) {
+	return []doctor.Finding{
+		{Level: doctor.Broken, Check: "capabilities", Subject: "CAP_SYS_ADMIN", What: "The daemon lacks CAP_SYS_ADMIN.", Why: "It needs it.", Mend: "mend it"},
+		{Level: doctor.Risk, Check: "rp-filter", Subject: "tenant-a", What: "A risk.", Why: "A reason.", Mend: "sysctl -w net.ipv4.conf.all.rp_filter=2"},
+		{Level: doctor.Advice, Check: "kernel", What: "Advice.", Why: "Another reason."},
+	}, nil
 }

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/doctor"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -49,6 +50,8 @@ type Backend interface {
 	// Explain says why a prefix is, or is not, in a VRF's table and in BGP; with
 	// longest the longest known prefix that covers a host's.
 	Explain(ctx context.Context, name string, prefix netip.Prefix, longest bool) (rib.Explanation, error)
+	// Diagnose says what stands in the way of the daemon on its host.
+	Diagnose(ctx context.Context) ([]doctor.Finding, error)
 	// Reload applies the configuration file as it is now, and returns what
 	// changed, a line each. After an error nothing has.
 	Reload(ctx context.Context) ([]string, error)

@@ -2081,6 +2081,170 @@ func (x *Activity) GetMended() uint64 {
 	return 0
 }
 
+type DiagnoseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiagnoseRequest) Reset() {
+	*x = DiagnoseRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiagnoseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiagnoseRequest) ProtoMessage() {}
+
+func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiagnoseRequest.ProtoReflect.Descriptor instead.
+func (*DiagnoseRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{29}
+}
+
+type DiagnoseResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Findings      []*Finding             `protobuf:"bytes,1,rep,name=findings,proto3" json:"findings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiagnoseResponse) Reset() {
+	*x = DiagnoseResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiagnoseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiagnoseResponse) ProtoMessage() {}
+
+func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiagnoseResponse.ProtoReflect.Descriptor instead.
+func (*DiagnoseResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *DiagnoseResponse) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+type Finding struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Level         string                 `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"`     // broken, risk, advice
+	Check         string                 `protobuf:"bytes,2,opt,name=check,proto3" json:"check,omitempty"`     // which check found it: "capabilities", "rp-filter"
+	Subject       string                 `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"` // what it is about: a VRF, a namespace; "": the host
+	What          string                 `protobuf:"bytes,4,opt,name=what,proto3" json:"what,omitempty"`
+	Why           string                 `protobuf:"bytes,5,opt,name=why,proto3" json:"why,omitempty"`
+	Mend          string                 `protobuf:"bytes,6,opt,name=mend,proto3" json:"mend,omitempty"` // a shell command after which it is gone; "": what says what to do
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Finding) Reset() {
+	*x = Finding{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Finding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Finding) ProtoMessage() {}
+
+func (x *Finding) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Finding.ProtoReflect.Descriptor instead.
+func (*Finding) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *Finding) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+func (x *Finding) GetCheck() string {
+	if x != nil {
+		return x.Check
+	}
+	return ""
+}
+
+func (x *Finding) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *Finding) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *Finding) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Finding) GetMend() string {
+	if x != nil {
+		return x.Mend
+	}
+	return ""
+}
+
 var File_api_v1_vrfredist_proto protoreflect.FileDescriptor
 
 const file_api_v1_vrfredist_proto_rawDesc = "" +
@@ -2254,11 +2418,21 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\aresyncs\x18\b \x01(\x04R\aresyncs\x12\x14\n" +
 	"\x05found\x18\t \x01(\x04R\x05found\x12\x16\n" +
 	"\x06mended\x18\n" +
-	" \x01(\x04R\x06mended*R\n" +
+	" \x01(\x04R\x06mended\"\x11\n" +
+	"\x0fDiagnoseRequest\"E\n" +
+	"\x10DiagnoseResponse\x121\n" +
+	"\bfindings\x18\x01 \x03(\v2\x15.vrfredist.v1.FindingR\bfindings\"\x89\x01\n" +
+	"\aFinding\x12\x14\n" +
+	"\x05level\x18\x01 \x01(\tR\x05level\x12\x14\n" +
+	"\x05check\x18\x02 \x01(\tR\x05check\x12\x18\n" +
+	"\asubject\x18\x03 \x01(\tR\asubject\x12\x12\n" +
+	"\x04what\x18\x04 \x01(\tR\x04what\x12\x10\n" +
+	"\x03why\x18\x05 \x01(\tR\x03why\x12\x12\n" +
+	"\x04mend\x18\x06 \x01(\tR\x04mend*R\n" +
 	"\tDirection\x12\x19\n" +
 	"\x15DIRECTION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DIRECTION_IMPORT\x10\x01\x12\x14\n" +
-	"\x10DIRECTION_EXPORT\x10\x022\xde\x06\n" +
+	"\x10DIRECTION_EXPORT\x10\x022\xa9\a\n" +
 	"\x0eRedistribution\x12m\n" +
 	"\x14EnableRedistribution\x12).vrfredist.v1.EnableRedistributionRequest\x1a*.vrfredist.v1.EnableRedistributionResponse\x12p\n" +
 	"\x15DisableRedistribution\x12*.vrfredist.v1.DisableRedistributionRequest\x1a+.vrfredist.v1.DisableRedistributionResponse\x12d\n" +
@@ -2270,7 +2444,8 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"ListRoutes\x12\x1f.vrfredist.v1.ListRoutesRequest\x1a\x13.vrfredist.v1.Route0\x01\x12C\n" +
 	"\x06Reload\x12\x1b.vrfredist.v1.ReloadRequest\x1a\x1c.vrfredist.v1.ReloadResponse\x12C\n" +
 	"\x06Resync\x12\x1b.vrfredist.v1.ResyncRequest\x1a\x1c.vrfredist.v1.ResyncResponse\x12U\n" +
-	"\fExplainRoute\x12!.vrfredist.v1.ExplainRouteRequest\x1a\".vrfredist.v1.ExplainRouteResponseB3Z1github.com/vrfredist/vrfredist/api/v1;vrfredistv1b\x06proto3"
+	"\fExplainRoute\x12!.vrfredist.v1.ExplainRouteRequest\x1a\".vrfredist.v1.ExplainRouteResponse\x12I\n" +
+	"\bDiagnose\x12\x1d.vrfredist.v1.DiagnoseRequest\x1a\x1e.vrfredist.v1.DiagnoseResponseB3Z1github.com/vrfredist/vrfredist/api/v1;vrfredistv1b\x06proto3"
 
 var (
 	file_api_v1_vrfredist_proto_rawDescOnce sync.Once
@@ -2285,7 +2460,7 @@ func file_api_v1_vrfredist_proto_rawDescGZIP() []byte {
 }
 
 var file_api_v1_vrfredist_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_api_v1_vrfredist_proto_goTypes = []any{
 	(Direction)(0),                        // 0: vrfredist.v1.Direction
 	(*EnableRedistributionRequest)(nil),   // 1: vrfredist.v1.EnableRedistributionRequest
@@ -2317,6 +2492,9 @@ var file_api_v1_vrfredist_proto_goTypes = []any{
 	(*WatchVrfsRequest)(nil),              // 27: vrfredist.v1.WatchVrfsRequest
 	(*WatchVrfsResponse)(nil),             // 28: vrfredist.v1.WatchVrfsResponse
 	(*Activity)(nil),                      // 29: vrfredist.v1.Activity
+	(*DiagnoseRequest)(nil),               // 30: vrfredist.v1.DiagnoseRequest
+	(*DiagnoseResponse)(nil),              // 31: vrfredist.v1.DiagnoseResponse
+	(*Finding)(nil),                       // 32: vrfredist.v1.Finding
 }
 var file_api_v1_vrfredist_proto_depIdxs = []int32{
 	0,  // 0: vrfredist.v1.DisableRedistributionRequest.direction:type_name -> vrfredist.v1.Direction
@@ -2336,31 +2514,34 @@ var file_api_v1_vrfredist_proto_depIdxs = []int32{
 	26, // 14: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
 	12, // 15: vrfredist.v1.WatchVrfsResponse.vrf:type_name -> vrfredist.v1.Vrf
 	29, // 16: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
-	1,  // 17: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
-	3,  // 18: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
-	5,  // 19: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
-	8,  // 20: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
-	10, // 21: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
-	27, // 22: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
-	15, // 23: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
-	18, // 24: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
-	20, // 25: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
-	23, // 26: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
-	2,  // 27: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
-	4,  // 28: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
-	6,  // 29: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
-	9,  // 30: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
-	11, // 31: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
-	28, // 32: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
-	16, // 33: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
-	19, // 34: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
-	21, // 35: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
-	24, // 36: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
-	27, // [27:37] is the sub-list for method output_type
-	17, // [17:27] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	32, // 17: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
+	1,  // 18: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
+	3,  // 19: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
+	5,  // 20: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
+	8,  // 21: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
+	10, // 22: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
+	27, // 23: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
+	15, // 24: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
+	18, // 25: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
+	20, // 26: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
+	23, // 27: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
+	30, // 28: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
+	2,  // 29: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
+	4,  // 30: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
+	6,  // 31: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
+	9,  // 32: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
+	11, // 33: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
+	28, // 34: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
+	16, // 35: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
+	19, // 36: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
+	21, // 37: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
+	24, // 38: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
+	31, // 39: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
+	29, // [29:40] is the sub-list for method output_type
+	18, // [18:29] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_vrfredist_proto_init() }
@@ -2374,7 +2555,7 @@ func file_api_v1_vrfredist_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_vrfredist_proto_rawDesc), len(file_api_v1_vrfredist_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   29,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

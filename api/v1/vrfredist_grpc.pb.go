@@ -33,6 +33,7 @@ const (
 	Redistribution_Reload_FullMethodName                = "/vrfredist.v1.Redistribution/Reload"
 	Redistribution_Resync_FullMethodName                = "/vrfredist.v1.Redistribution/Resync"
 	Redistribution_ExplainRoute_FullMethodName          = "/vrfredist.v1.Redistribution/ExplainRoute"
+	Redistribution_Diagnose_FullMethodName              = "/vrfredist.v1.Redistribution/Diagnose"
 )
 
 // RedistributionClient is the client API for Redistribution service.
@@ -68,6 +69,9 @@ type RedistributionClient interface {
 	// Walks a prefix through every step from BGP to the kernel, and back, and names
 	// the one that stopped it. Of a prefix that nobody has, it says so.
 	ExplainRoute(ctx context.Context, in *ExplainRouteRequest, opts ...grpc.CallOption) (*ExplainRouteResponse, error)
+	// What stands in the way of the daemon on its host: capabilities, the kernel's
+	// abilities and settings, other programs. Nothing is changed.
+	Diagnose(ctx context.Context, in *DiagnoseRequest, opts ...grpc.CallOption) (*DiagnoseResponse, error)
 }
 
 type redistributionClient struct {
@@ -196,6 +200,16 @@ func (c *redistributionClient) ExplainRoute(ctx context.Context, in *ExplainRout
 	return out, nil
 }
 
+func (c *redistributionClient) Diagnose(ctx context.Context, in *DiagnoseRequest, opts ...grpc.CallOption) (*DiagnoseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DiagnoseResponse)
+	err := c.cc.Invoke(ctx, Redistribution_Diagnose_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RedistributionServer is the server API for Redistribution service.
 // All implementations must embed UnimplementedRedistributionServer
 // for forward compatibility.
@@ -229,6 +243,9 @@ type RedistributionServer interface {
 	// Walks a prefix through every step from BGP to the kernel, and back, and names
 	// the one that stopped it. Of a prefix that nobody has, it says so.
 	ExplainRoute(context.Context, *ExplainRouteRequest) (*ExplainRouteResponse, error)
+	// What stands in the way of the daemon on its host: capabilities, the kernel's
+	// abilities and settings, other programs. Nothing is changed.
+	Diagnose(context.Context, *DiagnoseRequest) (*DiagnoseResponse, error)
 	mustEmbedUnimplementedRedistributionServer()
 }
 
@@ -268,6 +285,9 @@ func (UnimplementedRedistributionServer) Resync(context.Context, *ResyncRequest)
 }
 func (UnimplementedRedistributionServer) ExplainRoute(context.Context, *ExplainRouteRequest) (*ExplainRouteResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExplainRoute not implemented")
+}
+func (UnimplementedRedistributionServer) Diagnose(context.Context, *DiagnoseRequest) (*DiagnoseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Diagnose not implemented")
 }
 func (UnimplementedRedistributionServer) mustEmbedUnimplementedRedistributionServer() {}
 func (UnimplementedRedistributionServer) testEmbeddedByValue()                        {}
@@ -456,6 +476,24 @@ func _Redistribution_ExplainRoute_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Redistribution_Diagnose_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DiagnoseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RedistributionServer).Diagnose(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Redistribution_Diagnose_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RedistributionServer).Diagnose(ctx, req.(*DiagnoseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Redistribution_ServiceDesc is the grpc.ServiceDesc for Redistribution service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -494,6 +532,10 @@ var Redistribution_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ExplainRoute",
 			Handler:    _Redistribution_ExplainRoute_Handler,
+		},
+		{
+			MethodName: "Diagnose",
+			Handler:    _Redistribution_Diagnose_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

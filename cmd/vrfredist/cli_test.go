@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/vrfredist/vrfredist/api"
+	"github.com/vrfredist/vrfredist/doctor"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -314,6 +315,7 @@ func TestSessions(t *testing.T) {
 		"reload":  {"reload", "reload", "reload --json", "reload"},
 		"explain": {"explain 10.3.0.0/16 -vrf vrf-red", "explain 10.3.0.0/16 -vrf vrf-red --json", "explain 10.3.0.1/16", "explain ten", "explain", "explain 10.0.0.0/8 --vrf tenant-b"},
 		"resync":  {"resync", "resync --vrf vrf-red", "resync --vrf=default --json", "resync -vrf tenant-a", "resync -vrf nobody", "resync x"},
+		"doctor":  {"doctor", "doctor --json", "doctor -f absent.toml", "doctor x"},
 		"usage": {
 			"", "rout", "route", "route import x", "route import --foo", "vrf a b", "vrf --api nonsense", "vrf --api unix://",
 			"run", "run -f f --log-level loud", "run -f f --log-format xml", "run -f f --state-dir ''", "check",
@@ -322,7 +324,7 @@ func TestSessions(t *testing.T) {
 			"redistribution disable export eth0", "reload now", "version 2", "completion fnord", "completion bash zsh", "help fnord",
 		},
 		"help": {
-			"--help", "run --help", "check --help", "reload --help", "explain --help", "resync --help", "redistribution --help", "redistribution enable --help",
+			"--help", "run --help", "check --help", "reload --help", "explain --help", "resync --help", "doctor --help", "redistribution --help", "redistribution enable --help",
 			"redistribution enable import --help", "redistribution enable export --help", "redistribution disable --help",
 			"redistribution disable import --help", "vrf --help", "monitor --help", "help route", "route import --help", "route export --help", "version --help",
 		},
@@ -466,4 +468,13 @@ func source(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return filepath.Dir(strings.TrimSpace(string(out)))
+}
+
+// Diagnose finds one thing of each level.
+func (f *fakeDaemon) Diagnose(context.Context) ([]doctor.Finding, error) {
+	return []doctor.Finding{
+		{Level: doctor.Broken, Check: "capabilities", Subject: "CAP_SYS_ADMIN", What: "The daemon lacks CAP_SYS_ADMIN.", Why: "It needs it.", Mend: "mend it"},
+		{Level: doctor.Risk, Check: "rp-filter", Subject: "tenant-a", What: "A risk.", Why: "A reason.", Mend: "sysctl -w net.ipv4.conf.all.rp_filter=2"},
+		{Level: doctor.Advice, Check: "kernel", What: "Advice.", Why: "Another reason."},
+	}, nil
 }

@@ -86,10 +86,17 @@ func parseAPI(s string) (network, address string, err error) {
 	return "tcp", s, nil
 }
 
+// notRunningError says that nobody answers at an address.
+type notRunningError struct{ api string }
+
+func (e notRunningError) Error() string {
+	return fmt.Sprintf("vrfredist is not running at %s: start it with `vrfredist run -f FILE`, or name its address with --api", e.api)
+}
+
 func unreachable(api string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("vrfredist is not running at %s: start it with `vrfredist run -f FILE`, or name its address with --api", api)
+		return notRunningError{api}
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("this user may not speak to vrfredist at %s: use sudo, or join the group that owns the socket", api)
 	}

@@ -85,6 +85,13 @@ const siteConfig = `
 
 func newSite(t *testing.T, more string) *site {
 	t.Helper()
+	s := newSiteWithoutDaemon(t)
+	s.daemon = s.rtr.Daemon(strings.ReplaceAll(siteConfig, "RED", s.red.Name) + more)
+	return s
+}
+
+func newSiteWithoutDaemon(t *testing.T) *site {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("not root: network namespaces need it")
 	}
@@ -98,7 +105,6 @@ func newSite(t *testing.T, more string) *site {
 	l.Link(s.red, "lan0", s.host, "eth0")
 	s.red.Address("lan0", "192.168.1.1/24", "2001:db8:1::1/64")
 	s.host.Address("eth0", "192.168.1.2/24", "2001:db8:1::2/64")
-	s.daemon = s.rtr.Daemon(strings.ReplaceAll(siteConfig, "RED", s.red.Name) + more)
 	return s
 }
 

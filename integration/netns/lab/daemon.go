@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -15,10 +16,11 @@ import (
 // Daemon is vrfredist, running in a namespace.
 type Daemon struct {
 	*Process
-	ns     *Namespace
-	config string // the path of its configuration
-	state  string // its state directory
-	socket string
+	ns      *Namespace
+	config  string // the path of its configuration
+	state   string // its state directory
+	socket  string
+	starter []string // a command line before the daemon's own; none: it is started itself
 }
 
 // Daemon starts vrfredist in the namespace, and waits until it answers. The
@@ -27,6 +29,16 @@ type Daemon struct {
 func (n *Namespace) Daemon(config string) *Daemon {
 	n.lab.T.Helper()
 	d := n.daemon(filepath.Join(n.lab.Dir, "vrfredist.toml"))
+	d.Write(config)
+	d.Start()
+	return d
+}
+
+// DaemonAs is Daemon, started by another program: what sets its rights, say.
+func (n *Namespace) DaemonAs(starter []string, config string) *Daemon {
+	n.lab.T.Helper()
+	d := n.daemon(filepath.Join(n.lab.Dir, "vrfredist.toml"))
+	d.starter = starter
 	d.Write(config)
 	d.Start()
 	return d
@@ -67,7 +79,8 @@ func (d *Daemon) Target() string { return "unix://" + d.socket }
 // answers. More of its command line may follow.
 func (d *Daemon) Start(more ...string) {
 	d.ns.lab.T.Helper()
-	argv := append([]string{d.ns.lab.Run.Daemon, "run", "-f", d.config, "--state-dir", d.state}, more...)
+	argv := append(slices.Clone(d.starter), d.ns.lab.Run.Daemon, "run", "-f", d.config, "--state-dir", d.state)
+	argv = append(argv, more...)
 	d.Process = d.ns.Start("vrfredist", argv...)
 	WaitFor(d.ns.lab.T, "vrfredist answers", Patience, func() string {
 		if !d.Running() {

@@ -1,0 +1,144 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// capability is one of linux/capability.h.
+type capability struct {
+	bit  uint
+	name string
+	why  string
+}
+
+func (f Facts) needs() []capability {
+	needs := []capability{{12, "CAP_NET_ADMIN", "without it the kernel refuses every route that is written"}}
+	if f.BGPPort > 0 && f.BGPPort < 1024 {
+		needs = append(needs, capability{10, "CAP_NET_BIND_SERVICE", fmt.Sprintf("without it BGP cannot listen on port %d", f.BGPPort)})
+	}
+	if f.usesNetns() {
+		needs = append(needs, capability{21, "CAP_SYS_ADMIN", "without it no other network namespace can be entered, and the configuration names some"})
+	}
+	return needs
+}
+
+func (f Facts) usesNetns() bool {
+	return slices.ContainsFunc(f.Specs, func(s vrf.Spec) bool { return s.Binding.Netns != "" }) ||
+		slices.ContainsFunc(f.Neighbors, func(n vrf.Neighbor) bool { return n.Netns != "" })
+}
+
+func capabilities(f Facts) []Finding {
+	if f.File == "" {
+		return nil
+	}
+	var out []Finding
+	for _, c := range f.needs() {
+		if f.Capabilities&(1<<c.bit) != 0 {
+			continue
+		}
+		who := "This process"
+		if f.Running {
+			who = "The daemon"
+		}
+		find := Finding{
+			Level: Broken, Check: "capabilities", Subject: c.name,
+			What: fmt.Sprintf("%s lacks %s.", who, c.name),
+			Why:  c.why + ".",
+			Mend: "sudo vrfredist run -f " + quote(f.File),
+		}
+		if f.Running && f.Host.Unit.Installed && c.name == "CAP_SYS_ADMIN" {
+			find.Mend = all("install -D -m 0644 /usr/share/vrfredist/netns.conf /etc/systemd/system/vrfredist.service.d/netns.conf",
+				"systemctl daemon-reload", "systemctl restart vrfredist")
+		}
+		out = append(out, find)
+	}
+	return out
+}
+
+func features(f Facts) []Finding {
+	var out []Finding
+	devices := slices.ContainsFunc(f.Specs, func(s vrf.Spec) bool { return s.Binding.Device != "" })
+	objects := slices.ContainsFunc(f.Specs, func(s vrf.Spec) bool { return s.NexthopObjects })
+	if devices && f.Features.VRFDevices == rib.No {
+		out = append(out, Finding{
+			Level: Broken, Check: "kernel", Subject: "VRF devices",
+			What: "This kernel makes no VRF devices, and the configuration names some.",
+			Why:  "It was built without CONFIG_NET_VRF, or its module vrf is not installed: those VRFs stay pending.",
+			Mend: "modprobe vrf || apt-get install linux-modules-extra-$(uname -r)",
+		})
+	}
+	if objects && f.Features.NexthopObjects == rib.No {
+		out = append(out, Finding{
+			Level: Advice, Check: "kernel", Subject: "nexthop objects",
+			What: "This kernel has no nexthop objects: it is older than 5.3.",
+			Why:  "Routes then carry their nexthops themselves, and a failover rewrites each of them. A newer kernel is the remedy.",
+		})
+	}
+	if f.Features.StrictChecking == rib.No {
+		out = append(out, Finding{
+			Level: Advice, Check: "kernel", Subject: "strict checking",
+			What: "This kernel does not check requests strictly: it is older than 4.20.",
+			Why:  "To read one table it sends those of all tenants, each time. A newer kernel is the remedy.",
+		})
+	}
+	return out
+}
+
+// states are what a running daemon says of its VRFs.
+func states(f Facts) []Finding {
+	var out []Finding
+	for _, st := range f.States {
+		find := Finding{Check: "vrf-state", Subject: st.Spec.Name, Why: sentence(st.Reason)}
+		switch st.State {
+		case vrf.Failed:
+			find.Level = Broken
+			find.What = fmt.Sprintf("VRF %q has failed; it is tried again by itself.", st.Spec.Name)
+		case vrf.Degraded:
+			find.Level = Risk
+			find.What = fmt.Sprintf("VRF %q is degraded; `vrfredist route export --vrf %s` says of each route why it is not there.", st.Spec.Name, quote(st.Spec.Name))
+		default:
+			continue // one that is pending is found by what it waits for
+		}
+		out = append(out, find)
+	}
+	return out
+}
+
+// sentence begins with a capital letter and ends in a full stop.
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	s = strings.ToUpper(s[:1]) + s[1:]
+	if !strings.HasSuffix(s, ".") {
+		s += "."
+	}
+	return s
+}
+
+// crash is about CVE-2026-41643: an UPDATE with AS4_PATH before AS_PATH panics
+// GoBGP v3 on a goroutine of its own, where nobody can recover it. It is mended
+// in v4 alone, so that a restart must do.
+func crash(f Facts) []Finding {
+	if !strings.HasPrefix(f.GoBGP, "v3.") {
+		return nil
+	}
+	find := Finding{
+		Level: Advice, Check: "gobgp", Subject: "CVE-2026-41643",
+		What: fmt.Sprintf("GoBGP %s ends when a neighbour sends a certain malformed UPDATE (CVE-2026-41643).", f.GoBGP),
+		Why: "The kernel's routes stay, and the next start adopts them, so that a restart is the remedy; the service manager does it here. " +
+			"Give neighbours graceful-restart, so that they keep their routes to this router meanwhile, and auth-password or ttl-security, so that nobody else can send one.",
+	}
+	if !f.Host.supervised(f.Running) {
+		find.Level = Risk
+		find.Why = "The kernel's routes stay, and the next start adopts them, but nothing starts vrfredist again here: routes go stale until somebody does. " +
+			"Run it as the service that its package brings, or under another manager that restarts it."
+		find.Mend = "systemctl enable --now vrfredist"
+	}
+	return []Finding{find}
+}

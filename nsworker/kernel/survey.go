@@ -1,0 +1,136 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// Survey looks at one namespace and changes nothing. settings are paths below
+// /proc/sys/net, in which * stands for every interface. protocol is that of our
+// routes. It needs no more rights than to enter the namespace, and works
+// without Run.
+func (h *Host) Survey(ctx context.Context, netns string, protocol uint8, settings []string) (rib.Survey, error) {
+	ns, err := h.namespace(netns)
+	if err != nil {
+		return rib.Survey{}, err
+	}
+	defer ns.close()
+	sv := rib.Survey{
+		Dev: ns.id.dev, Inode: ns.id.inode,
+		Settings: make(map[string]string), Own: make(map[uint32]int), Guarded: make(map[uint32]rib.Families),
+	}
+	s, err := dial(ns, h.bufs, replyBuffer, nil)
+	if err != nil {
+		return rib.Survey{}, err
+	}
+	defer s.close()
+	links, err := s.dumpLinks(ctx)
+	if err != nil {
+		return rib.Survey{}, fmt.Errorf("look at %v: %w", ns, err)
+	}
+	sv.Links = links.links()
+	if err := s.surveyRoutes(ctx, protocol, &sv); err != nil {
+		return rib.Survey{}, fmt.Errorf("look at %v: %w", ns, err)
+	}
+	err = h.InNetns(netns, func() error { return readSettings(sv.Settings, settings, sv.Links) })
+	if err != nil {
+		return rib.Survey{}, fmt.Errorf("look at the settings of %v: %w", ns, err)
+	}
+	return sv, nil
+}
+
+// readSettings reads files of /proc/sys/net as the calling thread's namespace
+// has them.
+func readSettings(into map[string]string, settings []string, links rib.Links) error {
+	read := func(path string) error {
+		b, err := os.ReadFile("/proc/sys/net/" + path)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		into[path] = strings.TrimSpace(string(b))
+		return nil
+	}
+	for _, path := range settings {
+		before, after, each := strings.Cut(path, "*")
+		if !each {
+			if err := read(path); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, k := range links {
+			if err := read(before + k.Name + after); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// surveyRoutes counts our routes, and finds the tables that a default route
+// closes. The kernel picks them where it checks strictly; what it sends besides
+// is left out here.
+func (s *sock) surveyRoutes(ctx context.Context, protocol uint8, sv *rib.Survey) error {
+	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+		counts := make(map[uint32]int)
+		err := s.pickRoutes(ctx, family, protocol, 0, func() { clear(counts) }, func(table uint32, _ rib.Route) { counts[table]++ })
+		if err != nil {
+			return err
+		}
+		for table, n := range counts {
+			sv.Own[table] += n
+		}
+		for _, kind := range []rib.Kind{rib.KindUnreachable, rib.KindBlackhole, rib.KindProhibit} {
+			err := s.pickRoutes(ctx, family, 0, kind, func() {}, func(table uint32, r rib.Route) {
+				if r.Prefix.Bits() != 0 {
+					return
+				}
+				g := sv.Guarded[table]
+				if family == unix.AF_INET {
+					g.V4 = true
+				} else {
+					g.V6 = true
+				}
+				sv.Guarded[table] = g
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// pickRoutes calls each with the routes of all tables that have a protocol and
+// a kind, 0 standing for any. begin is called before each reading.
+func (s *sock) pickRoutes(ctx context.Context, family, protocol byte, kind rib.Kind, begin func(), each func(uint32, rib.Route)) error {
+	request := make([]byte, unix.SizeofRtMsg)
+	request[0], request[5], request[7] = family, protocol, byte(kind)
+	var d decoder
+	err := complete(ctx, "routes", func() error {
+		begin()
+		return s.dump(ctx, unix.RTM_GETROUTE, request, func(m message) error {
+			if m.typ != unix.RTM_NEWROUTE {
+				return nil
+			}
+			var r rib.Route
+			head, err := d.routeInto(&r, m.body)
+			if err == nil && !head.other && head.family == family &&
+				(protocol == 0 || r.Protocol == protocol) && (kind == 0 || r.Kind == kind) {
+				each(head.table, r)
+			}
+			return err
+		})
+	})
+	return absentFamily(family, err)
+}

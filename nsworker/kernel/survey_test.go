@@ -1,0 +1,117 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+func TestSurveyOfANamespace(t *testing.T) {
+	ns := lab(t)
+	run(t, "ip", "netns", "exec", ns, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.v0.rp_filter=2")
+	ip(t, ns, "route add 10.1.0.0/16 via 192.0.2.2 proto 179 metric 20")
+	ip(t, ns, "route add 10.2.0.0/16 via 192.0.2.2 proto 179 metric 20 table 77")
+	ip(t, ns, "nexthop add id 5 via 192.0.2.2 dev v0")
+	ip(t, ns, "route add 10.3.0.0/16 nhid 5 proto 179 metric 20 table 77")
+	ip(t, ns, "-6 route add 2001:db8:a::/48 via 2001:db8::2 proto 179 metric 20 table 77")
+	ip(t, ns, "route add 10.4.0.0/16 via 192.0.2.2 proto static table 78")
+	ip(t, ns, "route add unreachable default metric 4278198272 table 1001")
+	ip(t, ns, "-6 route add blackhole default metric 4278198272 table 1002")
+	ip(t, ns, "route add default via 192.0.2.2 table 1003")
+	before := everything(t, ns)
+
+	sv, err := startHost(t).Survey(t.Context(), ns, rib.ProtoOwn, []string{"ipv4/ip_forward", "ipv4/conf/*/rp_filter", "ipv4/not_there"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := map[uint32]int{254: 1, 77: 3}; !maps.Equal(sv.Own, want) {
+		t.Errorf("our routes are %v, want %v", sv.Own, want)
+	}
+	if want := map[uint32]rib.Families{1001: {V4: true}, 1002: {V6: true}}; !maps.Equal(sv.Guarded, want) {
+		t.Errorf("guarded are %v, want %v", sv.Guarded, want)
+	}
+	if v, there := sv.Settings["ipv4/not_there"]; there || sv.Settings["ipv4/ip_forward"] != "1" || sv.Settings["ipv4/conf/v0/rp_filter"] != "2" {
+		t.Errorf("the settings are %v (%q)", sv.Settings, v)
+	}
+	if k, ok := sv.Links.ByName("v0"); !ok || len(k.Addrs) != 2 {
+		t.Errorf("the links are %v", sv.Links)
+	}
+	if id := identify(netnsDir + "/" + ns); sv.Dev != id.dev || sv.Inode != id.inode {
+		t.Errorf("the namespace is %d:%d, want %v", sv.Dev, sv.Inode, id)
+	}
+	if after := everything(t, ns); after != before {
+		t.Errorf("it was\n%s\nand is\n%s", before, after)
+	}
+	if _, err := startHost(t).Survey(t.Context(), "vr-not-there", rib.ProtoOwn, nil); !errors.Is(err, rib.ErrAbsent) {
+		t.Errorf("a namespace that is not there: %v", err)
+	}
+}
+
+// everything is what a namespace holds, as `ip` shows it.
+func everything(t *testing.T, ns string) string {
+	t.Helper()
+	return ip(t, ns, "route show table all") + ip(t, ns, "-6 route show table all") + ip(t, ns, "nexthop") + ip(t, ns, "link") + ip(t, ns, "rule")
+}
+
+// TestFeatures holds what is found against what `ip` can do.
+func TestFeatures(t *testing.T) {
+	ns := netns(t)
+	ip(t, ns, "link set lo up")
+	h := startHost(t)
+	links := func() string { return run(t, "ip", "-o", "link") + run(t, "ip", "nexthop") }
+	before := links()
+	f, err := h.Features(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	can := func(words string) rib.Answer {
+		return answer(exec.Command("ip", append([]string{"-n", ns}, strings.Fields(words)...)...).Run() == nil)
+	}
+	want := rib.Features{
+		VRFDevices:     can("link add v type vrf table 10"),
+		NexthopObjects: can("nexthop add id 1 blackhole"),
+		StrictChecking: rib.Yes, // every kernel since 4.20
+	}
+	if f != want {
+		t.Errorf("found %+v, want %+v", f, want)
+	}
+	if after := links(); after != before {
+		t.Errorf("the host had\n%s\nand has\n%s", before, after)
+	}
+	var here, own unix.Stat_t
+	if err := errors.Join(unix.Stat("/proc/self/ns/net", &here), unix.Fstat(int(h.own.file.Fd()), &own)); err != nil || here.Ino != own.Ino {
+		t.Errorf("the process is in another namespace now: %d, was %d (%v)", here.Ino, own.Ino, err)
+	}
+}
+
+// TestFeaturesWithoutRights looks as a user without any right does.
+func TestFeaturesWithoutRights(t *testing.T) {
+	if os.Getenv("VRFREDIST_TEST_NOBODY") != "" {
+		f, err := NewHost(quietLog).Features(t.Context())
+		fmt.Println("found", f.NexthopObjects, f.StrictChecking, f.ThrowAwayFailed != nil, err)
+		caps, err := Capabilities()
+		fmt.Println("capabilities", caps, err)
+		return
+	}
+	needRoot(t)
+	cmd := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "/proc/self/fd/3", "-test.run=^TestFeaturesWithoutRights$")
+	binary, err := os.Open(os.Args[0]) // its folder is root's alone
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer binary.Close()
+	cmd.ExtraFiles, cmd.Env, cmd.Dir = []*os.File{binary}, append(os.Environ(), "VRFREDIST_TEST_NOBODY=1"), "/"
+	out, err := cmd.CombinedOutput()
+	want := fmt.Sprintf("found %d %d true <nil>\ncapabilities 0 <nil>\n", rib.Yes, rib.Yes)
+	if err != nil || !strings.Contains(string(out), want) {
+		t.Errorf("%v: %s\nwant %s", err, out, want)
+	}
+}
