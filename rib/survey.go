@@ -13,11 +13,11 @@ type Survey struct {
 	Own map[uint32]int
 	// Guarded are the tables that end in an unreachable, blackhole or prohibit
 	// default route, so that no lookup goes on to the next rule.
-	Guarded map[uint32]Families
+	Guarded map[uint32]Guard
 }
 
-// Families are address families.
-type Families struct{ V4, V6 bool }
+// Guard says for which families a table ends in such a route.
+type Guard struct{ V4, V6 bool }
 
 // Answer is whether something is so, as far as that could be found out.
 type Answer uint8

@@ -24,7 +24,7 @@ func (h *Host) Survey(ctx context.Context, netns string, protocol uint8, setting
 	defer ns.close()
 	sv := rib.Survey{
 		Dev: ns.id.dev, Inode: ns.id.inode,
-		Settings: make(map[string]string), Own: make(map[uint32]int), Guarded: make(map[uint32]rib.Families),
+		Settings: make(map[string]string), Own: make(map[uint32]int), Guarded: make(map[uint32]rib.Guard),
 	}
 	s, err := dial(ns, h.bufs, replyBuffer, nil)
 	if err != nil {
