@@ -71,122 +71,125 @@ func (f Facts) link(index int, change func(*rib.Link)) {
 
 const gobgpAdvice = "advice gobgp CVE-2026-41643"
 
+// judgements are healthy hosts with a change each, and what is found then.
+var judgements = []struct {
+	name   string
+	change func(*Facts)
+	want   []string // "level check subject: command", besides gobgpAdvice
+}{
+	{"healthy", func(*Facts) {}, nil},
+	{"no capability", func(f *Facts) { f.Capabilities = 0 }, []string{
+		"broken capabilities CAP_NET_ADMIN: sudo vrfredist run -f /etc/vrfredist/vrfredist.toml",
+		"broken capabilities CAP_NET_BIND_SERVICE: sudo vrfredist run -f /etc/vrfredist/vrfredist.toml",
+		"broken capabilities CAP_SYS_ADMIN: install -D -m 0644 /usr/share/vrfredist/netns.conf /etc/systemd/system/vrfredist.service.d/netns.conf && systemctl daemon-reload && systemctl restart vrfredist",
+	}},
+	{"none needed", func(f *Facts) {
+		f.Capabilities, f.BGPPort, f.Specs = 1<<12, 1179, f.Specs[:2]
+	}, nil},
+	{"a neighbour in a namespace", func(f *Facts) {
+		f.Capabilities, f.BGPPort, f.Specs = 1<<12, 0, f.Specs[:2]
+		f.Neighbors, f.Host.Unit.Installed = []vrf.Neighbor{{Netns: "green"}}, false
+	}, []string{"broken capabilities CAP_SYS_ADMIN: sudo vrfredist run -f /etc/vrfredist/vrfredist.toml"}},
+	{"no VRF devices", func(f *Facts) { f.Features.VRFDevices = rib.No }, []string{
+		"broken kernel VRF devices: modprobe vrf || apt-get install linux-modules-extra-$(uname -r)"}},
+	{"an old kernel", func(f *Facts) { f.Features.NexthopObjects, f.Features.StrictChecking = rib.No, rib.No }, []string{
+		"advice kernel nexthop objects", "advice kernel strict checking"}},
+	{"nothing known of the kernel", func(f *Facts) { f.Features = rib.Features{} }, nil},
+	{"no namespace", func(f *Facts) { f.Spaces["blue"] = Space{Err: rib.Absent("netns blue is not there")} }, []string{
+		"risk namespace blue: ip netns add blue"}},
+	{"a namespace that may not be entered", func(f *Facts) { f.Spaces["blue"] = Space{Err: errors.New("operation not permitted")} }, []string{
+		"broken namespace blue: sudo vrfredist doctor"}},
+	{"no device", func(f *Facts) {
+		delete(f.Spaces[""].Links, 3)
+		delete(f.Spaces[""].Links, 4)
+		delete(f.Spaces[""].Own, 1010)
+	}, []string{
+		"risk device red: ip link add red type vrf table 1001 && ip link set red up"}},
+	{"no VRF device", func(f *Facts) { f.link(3, func(k *rib.Link) { k.VRFTable = 0 }); delete(f.Spaces[""].Own, 1010) }, []string{"broken device red"}},
+	{"a device that is down", func(f *Facts) { f.link(3, func(k *rib.Link) { k.Admin = false }) }, []string{
+		"broken device red: ip link set red up"}},
+	{"a VRF that failed, one that is degraded, one that waits", func(f *Facts) {
+		f.States = []vrf.Status{
+			{Spec: f.Specs[0], State: vrf.Failed, Reason: "read the table: it broke"},
+			{Spec: f.Specs[1], State: vrf.Degraded, Reason: "1 route failed"},
+			{Spec: f.Specs[2], State: vrf.Pending},
+		}
+	}, []string{"broken vrf-state default", "risk vrf-state red"}},
+	{"two devices, one table", func(f *Facts) {
+		f.Spaces[""].Links[6] = rib.Link{Index: 6, Name: "green", VRFTable: 1010, Admin: true}
+		f.Spaces[""].Links[7] = rib.Link{Index: 7, Name: "eth2", Master: 6}
+		f.Specs = append(f.Specs, vrf.Spec{Name: "green", Binding: rib.Binding{Device: "green"}, Protocol: rib.ProtoOwn})
+	}, []string{"broken shared-table 1010: ip link del green && ip link add green type vrf table 1001 && ip link set green up && ip link set eth2 master green"}},
+	{"one namespace by two names", func(f *Facts) {
+		f.Specs = append(f.Specs, vrf.Spec{Name: "azure", Binding: rib.Binding{Netns: "/run/blue"}, Protocol: rib.ProtoOwn})
+		f.Spaces["/run/blue"] = f.Spaces["blue"]
+	}, []string{"broken shared-table 254"}},
+	{"no default behind a device", func(f *Facts) { delete(f.Spaces[""].Guarded, 1010) }, []string{
+		"risk vrf-default red: ip route add table 1010 unreachable default metric 4278198272 && ip -6 route add table 1010 unreachable default metric 4278198272"}},
+	{"no IPv6 default, and no IPv6", func(f *Facts) {
+		f.Spaces[""].Guarded[1010] = rib.Guard{V4: true}
+		f.setting("", "ipv6/conf/all/disable_ipv6", "1")
+	}, nil},
+	{"routes in another table", func(f *Facts) { f.Spaces["blue"].Own[77] = 2 }, []string{
+		`risk protocol-routes blue, table 77: for f in -4 -6; do ip -n blue $f -o route show table 77 proto 179 | awk '{p=($1~/[.:]|^default$/)?$1:$1" "$2;m="";for(i=1;i<NF;i++)if($i=="metric")m=" metric "$(i+1);print "route del "p m" table 77 proto 179"}' | ip -n blue $f -batch -; done`}},
+	{"FRR's number", func(f *Facts) { f.Specs[0].Protocol = 186 }, []string{
+		`risk protocol-number 186: sed -i -E 's/^([[:space:]]*route[_-]protocol[[:space:]]*=[[:space:]]*).*/\1179/' /etc/vrfredist/vrfredist.toml && vrfredist reload`}},
+	{"BIRD's number, and BIRD", func(f *Facts) {
+		f.Specs[0].Protocol, f.Host.Processes, f.Running, f.File = 12, map[string]int{"bird": 7}, false, "a.yaml"
+	}, []string{"broken protocol-number 12"}},
+	{"somebody's number", func(f *Facts) { f.Host.Protocols = map[uint8]string{179: "acme"} }, []string{"risk protocol-number 179"}},
+	{"our own name", func(f *Facts) { f.Host.Protocols = map[uint8]string{179: "vrfredist"} }, nil},
+	{"networkd", func(f *Facts) { f.Host.Networkd = Networkd{Enabled: true, KeepsRoutes: true, DropIns: "/etc/d"} }, []string{
+		`risk networkd systemd-networkd: mkdir -p /etc/d && printf '[Network]\nManageForeignRoutes=no\nManageForeignNextHops=no\n' >/etc/d/vrfredist.conf && systemctl try-restart systemd-networkd`}},
+	{"no networkd", func(f *Facts) { f.Host.Networkd = Networkd{} }, nil},
+	{"sessions refused", func(f *Facts) { f.setting("", "ipv4/tcp_l3mdev_accept", "0") }, []string{
+		"broken tcp-l3mdev-accept : sysctl -w net.ipv4.tcp_l3mdev_accept=1"}},
+	{"sessions that nobody opens", func(f *Facts) { f.setting("", "ipv4/tcp_l3mdev_accept", "0"); f.Bound = nil }, nil},
+	{"what the daemon will set", func(f *Facts) {
+		f.Running, f.ManageSysctls = false, true
+		f.setting("", "ipv4/tcp_l3mdev_accept", "0")
+		f.setting("blue", "ipv4/nexthop_compat_mode", "1")
+	}, nil},
+	{"forwarding", func(f *Facts) {
+		f.setting("", "ipv4/conf/eth1.7/forwarding", "0")
+		f.setting("", "ipv6/conf/all/forwarding", "0")
+		f.setting("blue", "ipv4/ip_forward", "0")
+		f.setting("blue", "ipv6/conf/all/forwarding", "0") // has no IPv6 address
+	}, []string{
+		"risk forwarding : sysctl -w net/ipv4/conf/eth1.7/forwarding=1",
+		"risk forwarding blue: ip netns exec blue sysctl -w net.ipv4.ip_forward=1",
+		"risk forwarding-ipv6 : sysctl -w net.ipv6.conf.all.forwarding=1",
+	}},
+	{"forwarding where nothing is exported", func(f *Facts) {
+		f.setting("blue", "ipv4/ip_forward", "0")
+		f.Specs[2].Export.Enabled = false
+	}, nil},
+	{"strict reverse path", func(f *Facts) {
+		f.setting("", "ipv4/conf/eth1.7/rp_filter", "1")
+		f.setting("blue", "ipv4/conf/lan0/rp_filter", "1")
+	}, []string{
+		"risk rp-filter : sysctl -w net.ipv4.conf.all.rp_filter=2",
+		"risk rp-filter blue: ip netns exec blue sysctl -w net.ipv4.conf.all.rp_filter=2",
+	}},
+	{"strict for all, loose for one", func(f *Facts) { f.setting("", "ipv4/conf/all/rp_filter", "1") }, []string{
+		"risk rp-filter : sysctl -w net.ipv4.conf.all.rp_filter=2"}}, // eth1.7; that of eth0 is higher
+	{"kernel's modes", func(f *Facts) {
+		f.setting("", "vrf/strict_mode", "0")
+		f.setting("blue", "vrf/strict_mode", "0") // has no device
+		f.setting("blue", "ipv4/nexthop_compat_mode", "1")
+		f.setting("blue", "ipv6/route/skip_notify_on_dev_down", "1")
+		f.setting("blue", "ipv4/route/skip_notify_on_dev_down", "1")
+	}, []string{
+		"advice nexthop-compat-mode blue: ip netns exec blue sysctl -w net.ipv4.nexthop_compat_mode=0",
+		"advice skip-notify-ipv4 blue: ip netns exec blue sysctl -w net.ipv4.route.skip_notify_on_dev_down=0",
+		"advice skip-notify-ipv6 blue: ip netns exec blue sysctl -w net.ipv6.route.skip_notify_on_dev_down=0",
+		"advice vrf-strict-mode : sysctl -w net.vrf.strict_mode=1",
+	}},
+	{"nothing but the host", func(f *Facts) { *f = Facts{GoBGP: "v4.1.0", Spaces: map[string]Space{"": f.Spaces[""]}} }, nil},
+}
+
 func TestJudge(t *testing.T) {
-	for _, tc := range []struct {
-		name   string
-		change func(*Facts)
-		want   []string // "level check subject: command", besides gobgpAdvice
-	}{
-		{"healthy", func(*Facts) {}, nil},
-		{"no capability", func(f *Facts) { f.Capabilities = 0 }, []string{
-			"broken capabilities CAP_NET_ADMIN: sudo vrfredist run -f /etc/vrfredist/vrfredist.toml",
-			"broken capabilities CAP_NET_BIND_SERVICE: sudo vrfredist run -f /etc/vrfredist/vrfredist.toml",
-			"broken capabilities CAP_SYS_ADMIN: install -D -m 0644 /usr/share/vrfredist/netns.conf /etc/systemd/system/vrfredist.service.d/netns.conf && systemctl daemon-reload && systemctl restart vrfredist",
-		}},
-		{"none needed", func(f *Facts) {
-			f.Capabilities, f.BGPPort, f.Specs = 1<<12, 1179, f.Specs[:2]
-		}, nil},
-		{"a neighbour in a namespace", func(f *Facts) {
-			f.Capabilities, f.BGPPort, f.Specs = 1<<12, 0, f.Specs[:2]
-			f.Neighbors, f.Host.Unit.Installed = []vrf.Neighbor{{Netns: "green"}}, false
-		}, []string{"broken capabilities CAP_SYS_ADMIN: sudo vrfredist run -f /etc/vrfredist/vrfredist.toml"}},
-		{"no VRF devices", func(f *Facts) { f.Features.VRFDevices = rib.No }, []string{
-			"broken kernel VRF devices: modprobe vrf || apt-get install linux-modules-extra-$(uname -r)"}},
-		{"an old kernel", func(f *Facts) { f.Features.NexthopObjects, f.Features.StrictChecking = rib.No, rib.No }, []string{
-			"advice kernel nexthop objects", "advice kernel strict checking"}},
-		{"nothing known of the kernel", func(f *Facts) { f.Features = rib.Features{} }, nil},
-		{"no namespace", func(f *Facts) { f.Spaces["blue"] = Space{Err: rib.Absent("netns blue is not there")} }, []string{
-			"risk namespace blue: ip netns add blue"}},
-		{"a namespace that may not be entered", func(f *Facts) { f.Spaces["blue"] = Space{Err: errors.New("operation not permitted")} }, []string{
-			"broken namespace blue: sudo vrfredist doctor"}},
-		{"no device", func(f *Facts) {
-			delete(f.Spaces[""].Links, 3)
-			delete(f.Spaces[""].Links, 4)
-			delete(f.Spaces[""].Own, 1010)
-		}, []string{
-			"risk device red: ip link add red type vrf table 1001 && ip link set red up"}},
-		{"no VRF device", func(f *Facts) { f.link(3, func(k *rib.Link) { k.VRFTable = 0 }); delete(f.Spaces[""].Own, 1010) }, []string{"broken device red"}},
-		{"a device that is down", func(f *Facts) { f.link(3, func(k *rib.Link) { k.Admin = false }) }, []string{
-			"broken device red: ip link set red up"}},
-		{"a VRF that failed, one that is degraded, one that waits", func(f *Facts) {
-			f.States = []vrf.Status{
-				{Spec: f.Specs[0], State: vrf.Failed, Reason: "read the table: it broke"},
-				{Spec: f.Specs[1], State: vrf.Degraded, Reason: "1 route failed"},
-				{Spec: f.Specs[2], State: vrf.Pending},
-			}
-		}, []string{"broken vrf-state default", "risk vrf-state red"}},
-		{"two devices, one table", func(f *Facts) {
-			f.Spaces[""].Links[6] = rib.Link{Index: 6, Name: "green", VRFTable: 1010, Admin: true}
-			f.Spaces[""].Links[7] = rib.Link{Index: 7, Name: "eth2", Master: 6}
-			f.Specs = append(f.Specs, vrf.Spec{Name: "green", Binding: rib.Binding{Device: "green"}, Protocol: rib.ProtoOwn})
-		}, []string{"broken shared-table 1010: ip link del green && ip link add green type vrf table 1001 && ip link set green up && ip link set eth2 master green"}},
-		{"one namespace by two names", func(f *Facts) {
-			f.Specs = append(f.Specs, vrf.Spec{Name: "azure", Binding: rib.Binding{Netns: "/run/blue"}, Protocol: rib.ProtoOwn})
-			f.Spaces["/run/blue"] = f.Spaces["blue"]
-		}, []string{"broken shared-table 254"}},
-		{"no default behind a device", func(f *Facts) { delete(f.Spaces[""].Guarded, 1010) }, []string{
-			"risk vrf-default red: ip route add table 1010 unreachable default metric 4278198272 && ip -6 route add table 1010 unreachable default metric 4278198272"}},
-		{"no IPv6 default, and no IPv6", func(f *Facts) {
-			f.Spaces[""].Guarded[1010] = rib.Guard{V4: true}
-			f.setting("", "ipv6/conf/all/disable_ipv6", "1")
-		}, nil},
-		{"routes in another table", func(f *Facts) { f.Spaces["blue"].Own[77] = 2 }, []string{
-			`risk protocol-routes blue, table 77: for f in -4 -6; do ip -n blue $f -o route show table 77 proto 179 | awk '{p=($1~/[.:]|^default$/)?$1:$1" "$2;m="";for(i=1;i<NF;i++)if($i=="metric")m=" metric "$(i+1);print "route del "p m" table 77 proto 179"}' | ip -n blue $f -batch -; done`}},
-		{"FRR's number", func(f *Facts) { f.Specs[0].Protocol = 186 }, []string{
-			`risk protocol-number 186: sed -i -E 's/^([[:space:]]*route[_-]protocol[[:space:]]*=[[:space:]]*).*/\1179/' /etc/vrfredist/vrfredist.toml && vrfredist reload`}},
-		{"BIRD's number, and BIRD", func(f *Facts) {
-			f.Specs[0].Protocol, f.Host.Processes, f.Running, f.File = 12, map[string]int{"bird": 7}, false, "a.yaml"
-		}, []string{"broken protocol-number 12"}},
-		{"somebody's number", func(f *Facts) { f.Host.Protocols = map[uint8]string{179: "acme"} }, []string{"risk protocol-number 179"}},
-		{"our own name", func(f *Facts) { f.Host.Protocols = map[uint8]string{179: "vrfredist"} }, nil},
-		{"networkd", func(f *Facts) { f.Host.Networkd = Networkd{Enabled: true, KeepsRoutes: true, DropIns: "/etc/d"} }, []string{
-			`risk networkd systemd-networkd: mkdir -p /etc/d && printf '[Network]\nManageForeignRoutes=no\nManageForeignNextHops=no\n' >/etc/d/vrfredist.conf && systemctl try-restart systemd-networkd`}},
-		{"no networkd", func(f *Facts) { f.Host.Networkd = Networkd{} }, nil},
-		{"sessions refused", func(f *Facts) { f.setting("", "ipv4/tcp_l3mdev_accept", "0") }, []string{
-			"broken tcp-l3mdev-accept : sysctl -w net.ipv4.tcp_l3mdev_accept=1"}},
-		{"sessions that nobody opens", func(f *Facts) { f.setting("", "ipv4/tcp_l3mdev_accept", "0"); f.Bound = nil }, nil},
-		{"what the daemon will set", func(f *Facts) {
-			f.Running, f.ManageSysctls = false, true
-			f.setting("", "ipv4/tcp_l3mdev_accept", "0")
-			f.setting("blue", "ipv4/nexthop_compat_mode", "1")
-		}, nil},
-		{"forwarding", func(f *Facts) {
-			f.setting("", "ipv4/conf/eth1.7/forwarding", "0")
-			f.setting("", "ipv6/conf/all/forwarding", "0")
-			f.setting("blue", "ipv4/ip_forward", "0")
-			f.setting("blue", "ipv6/conf/all/forwarding", "0") // has no IPv6 address
-		}, []string{
-			"risk forwarding : sysctl -w net/ipv4/conf/eth1.7/forwarding=1",
-			"risk forwarding blue: ip netns exec blue sysctl -w net.ipv4.ip_forward=1",
-			"risk forwarding-ipv6 : sysctl -w net.ipv6.conf.all.forwarding=1",
-		}},
-		{"forwarding where nothing is exported", func(f *Facts) {
-			f.setting("blue", "ipv4/ip_forward", "0")
-			f.Specs[2].Export.Enabled = false
-		}, nil},
-		{"strict reverse path", func(f *Facts) {
-			f.setting("", "ipv4/conf/eth1.7/rp_filter", "1")
-			f.setting("blue", "ipv4/conf/lan0/rp_filter", "1")
-		}, []string{
-			"risk rp-filter : sysctl -w net.ipv4.conf.all.rp_filter=2",
-			"risk rp-filter blue: ip netns exec blue sysctl -w net.ipv4.conf.all.rp_filter=2",
-		}},
-		{"strict for all, loose for one", func(f *Facts) { f.setting("", "ipv4/conf/all/rp_filter", "1") }, []string{
-			"risk rp-filter : sysctl -w net.ipv4.conf.all.rp_filter=2"}}, // eth1.7; that of eth0 is higher
-		{"kernel's modes", func(f *Facts) {
-			f.setting("", "vrf/strict_mode", "0")
-			f.setting("blue", "vrf/strict_mode", "0") // has no device
-			f.setting("blue", "ipv4/nexthop_compat_mode", "1")
-			f.setting("blue", "ipv6/route/skip_notify_on_dev_down", "1")
-			f.setting("blue", "ipv4/route/skip_notify_on_dev_down", "1")
-		}, []string{
-			"advice nexthop-compat-mode blue: ip netns exec blue sysctl -w net.ipv4.nexthop_compat_mode=0",
-			"advice skip-notify-ipv4 blue: ip netns exec blue sysctl -w net.ipv4.route.skip_notify_on_dev_down=0",
-			"advice skip-notify-ipv6 blue: ip netns exec blue sysctl -w net.ipv6.route.skip_notify_on_dev_down=0",
-			"advice vrf-strict-mode : sysctl -w net.vrf.strict_mode=1",
-		}},
-		{"nothing but the host", func(f *Facts) { *f = Facts{GoBGP: "v4.1.0", Spaces: map[string]Space{"": f.Spaces[""]}} }, nil},
-	} {
+	for _, tc := range judgements {
 		t.Run(tc.name, func(t *testing.T) {
 			f := healthy()
 			tc.change(&f)
