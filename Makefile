@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 
-.PHONY: help build test faults demo lint generate generate-check deps clean
+.PHONY: help build test faults walk demo lint generate generate-check deps clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,11 @@ faults: vmrun ## Run the whole fault matrix at full size, print it, and write it
 	@vm=""; unshare -n ip link add probe type vrf table 10 2>/dev/null || { $(VMRUN) -prepare && vm=$(VMRUN); }; \
 	VRFREDIST_FAULT_ROUTES=100000 VRFREDIST_TEST_DAEMON=$(CURDIR)/.cache/faults/vrfredist \
 		go run ./integration/faults/matrix -o docs/RELIABILITY.md -vm "$$vm"
+
+FOR ?= 10m
+walk: ## Walk at random on the real kernel (as root; FOR=1h is how long, SEED=7 STEPS=100 walks one seed again)
+	@scripts/install-deps.sh test
+	go test -count=1 -v -timeout 0 ./integration/walk -run TestWalk $(if $(SEED),-walk.seed $(SEED),-walk.for $(FOR)) $(if $(STEPS),-walk.steps $(STEPS))
 
 clean: ## Remove what was built
 	rm -rf bin .cache

@@ -113,10 +113,19 @@ func (o *objects) drop(tg *target) {
 	o.litter = true
 }
 
-// stands tells whether tg's group is in the kernel as tg wants it.
+// stands tells whether tg's group is in the kernel as tg wants it, and each of its
+// members too: another program may have changed one of them under our protocol.
 func (o *objects) stands(tg *target) bool {
 	n, ok := o.known[tg.group]
-	return ok && slices.Equal(n.Members, o.members(tg))
+	if !ok || !slices.Equal(n.Members, o.members(tg)) {
+		return false
+	}
+	for i, m := range n.Members {
+		if now, there := o.known[m.ID]; !there || !sameSingle(now, tg.single(i, m.ID)) {
+			return false
+		}
+	}
+	return true
 }
 
 // members returns the members of tg's group, in the order in which the kernel
@@ -189,9 +198,7 @@ func (o *objects) change(buf []rib.Change, tg *target) (changes []rib.Change, ok
 		if m.ID == 0 {
 			return buf, false
 		}
-		h := tg.hops[i]
-		h.Weight = 0
-		single := rib.Nexthop{ID: m.ID, IPv6: tg.ipv6 && !h.Gateway.IsValid(), Hop: h}
+		single := tg.single(i, m.ID)
 		now, there := o.known[m.ID]
 		switch {
 		case !there:
@@ -205,6 +212,13 @@ func (o *objects) change(buf []rib.Change, tg *target) (changes []rib.Change, ok
 		op = rib.OpReplaceNexthop
 	}
 	return append(buf, rib.Change{Op: op, Nexthop: group}), true
+}
+
+// single is the object of tg's hop i, whose id is id.
+func (tg *target) single(i int, id uint32) rib.Nexthop {
+	h := tg.hops[i]
+	h.Weight = 0
+	return rib.Nexthop{ID: id, IPv6: tg.ipv6 && !h.Gateway.IsValid(), Hop: h}
 }
 
 func sameSingle(a, b rib.Nexthop) bool {

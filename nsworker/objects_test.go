@@ -81,6 +81,34 @@ func TestForeignNexthopIsLeftAlone(t *testing.T) {
 	})
 }
 
+// TestChangedNexthopIsPutRight has another program point one of our single nexthops
+// elsewhere: every group that it is in looks as it should.
+func TestChangedNexthopIsPutRight(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.start(spec("red"))
+		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
+		l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9"), bgpPath("10.2.0.0/16", "198.51.100.9", id(1)))
+		l.settle()
+		l.kernel.mu.Lock()
+		l.kernel.writes = nil
+		for id, n := range table.objects() {
+			if !n.Group() && n.Hop.Gateway.String() == "192.0.2.9" {
+				n.Hop.Gateway = netip.MustParseAddr("192.0.2.77")
+				table.objects()[id] = n
+			}
+		}
+		table.emit(rib.KernelEvents{Resync: true, Reason: "nexthop"})
+		l.kernel.mu.Unlock()
+		l.settle()
+		l.table(red,
+			"10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20",
+			"10.2.0.0/16 proto vrfredist metric 20\n\tnexthop via 192.0.2.9 dev eth0 weight 1\n\tnexthop via 198.51.100.9 dev eth1 weight 1")
+		if len(l.kernel.writes) != 0 {
+			t.Errorf("routes were written for a changed nexthop: %q", l.kernel.writes)
+		}
+	})
+}
+
 // TestTwoVRFsOfOneNamespaceShareNoID gives two tables that hash alike the same
 // nexthops.
 func TestTwoVRFsOfOneNamespaceShareNoID(t *testing.T) {

@@ -18,8 +18,8 @@ import (
 const (
 	msgOpen, msgUpdate, msgNotification, msgKeepalive = 1, 2, 3, 4
 
-	attrOrigin, attrASPath, attrNexthop, attrLocalPref = 1, 2, 3, 5
-	attrMPReach, attrExtCommunities                    = 14, 16
+	attrOrigin, attrASPath, attrNexthop, attrMED, attrLocalPref     = 1, 2, 3, 4, 5
+	attrCommunities, attrMPReach, attrMPUnreach, attrExtCommunities = 8, 14, 15, 16
 
 	headerSize = 19
 
@@ -29,6 +29,7 @@ const (
 // Peer is one established session.
 type Peer struct {
 	conn  net.Conn
+	as    uint16
 	parts sync.WaitGroup
 	done  chan struct{} // closed when the session has ended
 
@@ -42,12 +43,13 @@ type Config struct {
 	Local, Remote netip.Addr
 	AS            uint16
 	VPN           bool // VPN-IPv4 instead of IPv4
+	All           bool // IPv4, IPv6, VPN-IPv4 and VPN-IPv6, whatever VPN says
 }
 
 // Dial opens a session in the namespace that enter enters, and returns when it
 // is established.
 func Dial(enter func(func() error) error, c Config) (*Peer, error) {
-	p := &Peer{done: make(chan struct{}), heard: make(map[netip.Prefix]time.Time)}
+	p := &Peer{as: c.AS, done: make(chan struct{}), heard: make(map[netip.Prefix]time.Time)}
 	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(c.Local, 0)), Timeout: 5 * time.Second}
 	err := enter(func() (err error) {
 		p.conn, err = d.Dial("tcp", netip.AddrPortFrom(c.Remote, 179).String())
@@ -88,17 +90,16 @@ func (p *Peer) keepAlive() {
 }
 
 func (p *Peer) open(c Config) error {
-	safi := byte(1)
-	if c.VPN {
-		safi = 128
-	}
 	body := []byte{4}
 	body = binary.BigEndian.AppendUint16(body, c.AS)
 	// Not 0, which would spare us the keepalives: GoBGP takes it for the time
 	// that a write may last, and ends the session at its first one.
 	body = binary.BigEndian.AppendUint16(body, uint16(holdTime/time.Second))
 	body = append(body, c.Local.AsSlice()...)
-	capabilities := []byte{1, 4, 0, 1, 0, safi, 65, 4, 0, 0, byte(c.AS >> 8), byte(c.AS)}
+	capabilities := []byte{65, 4, 0, 0, byte(c.AS >> 8), byte(c.AS)}
+	for _, f := range c.families() {
+		capabilities = append(capabilities, 1, 4, 0, f.afi, 0, f.safi)
+	}
 	body = append(body, byte(len(capabilities)+2), 2, byte(len(capabilities)))
 	body = append(body, capabilities...)
 	if err := p.send(msgOpen, body); err != nil {

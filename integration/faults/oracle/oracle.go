@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ type Oracle struct {
 	fd       int
 	seq      uint32
 	buf      []byte
+	close    sync.Once
 }
 
 // New returns an oracle for the namespace as it is now: one that is deleted and
@@ -41,12 +43,18 @@ func New(t testing.TB, n *lab.Namespace, protocol int) *Oracle {
 	if err != nil {
 		t.Fatalf("open an oracle for %s: %v", n.Role, err)
 	}
-	t.Cleanup(func() {
+	t.Cleanup(o.Close)
+	return o
+}
+
+// Close ends the use of the oracle before its test ends: its socket keeps a deleted
+// namespace alive.
+func (o *Oracle) Close() {
+	o.close.Do(func() {
 		if err := unix.Close(o.fd); err != nil {
-			t.Errorf("close the oracle for %s: %v", n.Role, err)
+			o.t.Errorf("close the oracle for %s: %v", o.role, err)
 		}
 	})
-	return o
 }
 
 // Count returns how many routes of the daemon there are, in all tables.

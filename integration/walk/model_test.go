@@ -1,0 +1,170 @@
+package walk_test
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/vrfredist/vrfredist/bench/peer"
+	"github.com/vrfredist/vrfredist/integration/faults/oracle"
+)
+
+// model is what a VRF's table should have of the daemon: by what the peers said, and
+// by the foreign routes of the twin. It shares no code with the daemon.
+type model struct {
+	lines     []string
+	conflicts int
+	// What may have a nexthop object: distinct sets of nexthops, and distinct legs.
+	groups, singles map[string]bool
+}
+
+const blackholeCommunity = 65535<<16 | 666
+
+func (s *state) model(at *site, v vrfOf, foreign []oracle.Entry) model {
+	m := model{lines: []string{}, groups: map[string]bool{}, singles: map[string]bool{}}
+	if !s.exports(v) {
+		return m
+	}
+	taken := map[string]bool{}
+	for _, e := range foreign {
+		taken[fmt.Sprint(e.Prefix, e.Metric)] = true
+	}
+	for _, prefix := range s.prefixes(v) {
+		kind, nexthops, legs := s.forwarding(at, v, prefix, foreign)
+		if kind == "" && len(legs) == 0 {
+			continue
+		}
+		if kind == "" {
+			m.groups[nexthops] = true
+		}
+		for _, l := range legs {
+			m.singles[l] = true
+		}
+		if taken[fmt.Sprint(prefix, s.policy.metric)] {
+			m.conflicts++
+			continue
+		}
+		m.lines = append(m.lines, fmt.Sprintf("%s%s%s metric %d", kind, prefix, strings.Join(legs, " +"), s.policy.metric))
+	}
+	sort.Strings(m.lines)
+	return m
+}
+
+// prefixes are those that any peer sends to a VRF.
+func (s *state) prefixes(v vrfOf) (list []netip.Prefix) {
+	for _, p := range s.peers {
+		for id := range p.rib {
+			if id.vpn == (v.target != 0) && !slices.Contains(list, id.prefix) {
+				list = append(list, id.prefix)
+			}
+		}
+	}
+	return list
+}
+
+// forwarding is what a prefix comes down to in a VRF: "blackhole ", or the legs by
+// which these nexthops are reached.
+func (s *state) forwarding(at *site, v vrfOf, prefix netip.Prefix, foreign []oracle.Entry) (kind, nexthops string, legs []string) {
+	paths := s.best(v, prefix)
+	if len(paths) == 0 || !s.passes(paths[0]) {
+		return "", "", nil
+	}
+	if s.policy.blackhole && slices.Contains(paths[0].Communities, blackholeCommunity) {
+		return "blackhole ", "", nil
+	}
+	for _, p := range paths {
+		if !s.passes(p) {
+			continue
+		}
+		nexthops += " " + p.Nexthop.String()
+		for _, leg := range ways(at, p.Nexthop, foreign) {
+			if !slices.Contains(legs, leg) {
+				legs = append(legs, leg)
+			}
+		}
+	}
+	sort.Strings(legs)
+	return "", nexthops, legs
+}
+
+// best are the equally good paths to a prefix (RFC 4271, 9.1.2, as far as what these
+// peers send can differ: they are internal, and their AS paths are empty).
+func (s *state) best(v vrfOf, prefix netip.Prefix) (paths []peer.Route) {
+	for _, p := range s.peers { // in the order of their router IDs
+		r, there := p.rib[routeID{v.target != 0, prefix}]
+		if there && p.up && (v.target == 0 || slices.Contains(r.Targets, v.target)) {
+			paths = append(paths, r)
+		}
+	}
+	if len(paths) < 2 {
+		return paths
+	}
+	a, b := paths[0], paths[1]
+	switch {
+	case a.LocalPref > b.LocalPref, a.LocalPref == b.LocalPref && a.MED < b.MED:
+		return paths[:1]
+	case a.LocalPref < b.LocalPref, a.MED > b.MED:
+		return paths[1:]
+	case s.policy.maxPaths < 2, a.Nexthop == b.Nexthop:
+		return paths[:1]
+	}
+	return paths
+}
+
+// passes tells whether a path carries what the export asks for.
+func (s *state) passes(r peer.Route) bool {
+	if len(s.policy.communities) == 0 {
+		return true
+	}
+	for _, text := range s.policy.communities {
+		high, low, _ := strings.Cut(text, ":")
+		h, _ := strconv.Atoi(high)
+		l, _ := strconv.Atoi(low)
+		if slices.Contains(r.Communities, uint32(h<<16|l)) {
+			return true
+		}
+	}
+	return false
+}
+
+// ways are the legs by which a nexthop is reached: the longest foreign prefix that
+// covers it, then the lowest metric; what has no usable link is passed over; a route
+// that discards ends it, and the default route is not asked.
+func ways(at *site, nexthop netip.Addr, foreign []oracle.Entry) (legs []string) {
+	if at.own(nexthop) {
+		return nil
+	}
+	cover := slices.DeleteFunc(slices.Clone(foreign), func(e oracle.Entry) bool {
+		return e.Prefix.Bits() == 0 || !e.Prefix.Contains(nexthop)
+	})
+	sort.SliceStable(cover, func(i, j int) bool {
+		a, b := cover[i], cover[j]
+		if a.Prefix.Bits() != b.Prefix.Bits() {
+			return a.Prefix.Bits() > b.Prefix.Bits()
+		}
+		return a.Metric < b.Metric
+	})
+	for _, e := range cover {
+		if e.Discards {
+			return nil
+		}
+		for _, w := range e.Ways {
+			l := at.link(w.Dev)
+			if l == nil || !l.usable() {
+				continue
+			}
+			gateway := nexthop
+			if w.Gateway.IsValid() {
+				gateway = w.Gateway
+			}
+			legs = append(legs, fmt.Sprintf(" via %s dev %s", gateway, w.Dev))
+		}
+		if len(legs) > 0 {
+			return legs
+		}
+	}
+	return nil
+}

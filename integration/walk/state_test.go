@@ -1,0 +1,160 @@
+package walk_test
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/vrfredist/vrfredist/bench/peer"
+)
+
+// state is what the steps have made of the world, as far as the test alone decides
+// it: neither the kernel nor the daemon has a say in it, or a seed would not replay.
+type state struct {
+	peers  [2]speaker
+	policy policy
+	sites  []*site
+	dead   bool // the daemon does not run
+}
+
+// speaker is what one BGP peer says.
+type speaker struct {
+	up  bool
+	rib map[routeID]peer.Route
+}
+
+type routeID struct {
+	vpn    bool
+	prefix netip.Prefix
+}
+
+// policy is the part of the configuration that a reload changes.
+type policy struct {
+	metric      int
+	maxPaths    int
+	communities []string
+	objects     bool
+	blackhole   bool
+	table       bool // the VRF of the plain table exports
+}
+
+// site is a namespace of the daemon's, and its twin.
+type site struct {
+	name  string
+	there bool
+	links []*link
+	// foreign are the routes that another program added there; some may have gone
+	// with a link since.
+	foreign []string
+	vrfs    []vrfOf
+}
+
+// vrfOf is a VRF of a site. Target is its route target; 0: the global RIB.
+type vrfOf struct {
+	name   string
+	table  int
+	target uint16
+}
+
+type link struct {
+	number               int
+	made, admin, carrier bool
+	four, six            bool // has its addresses
+}
+
+func (l *link) name() string  { return fmt.Sprintf("eth%d", l.number) }
+func (l *link) far() string   { return fmt.Sprintf("far%d", l.number) }
+func (l *link) addr4() string { return fmt.Sprintf("10.0.%d.1", l.number) }
+func (l *link) addr6() string { return fmt.Sprintf("2001:db8:%x::1", l.number) }
+
+// usable tells whether routes by the link lead anywhere.
+func (l *link) usable() bool { return l.made && l.admin && l.carrier }
+
+const (
+	mainTable  = 254
+	plainTable = 1001
+	as         = 65000
+)
+
+func newState() *state {
+	s := &state{
+		policy: policy{metric: 20, maxPaths: 4, objects: true, blackhole: true, table: true},
+		sites: []*site{
+			newSite("rtr", 4, vrfOf{"default", mainTable, 0}, vrfOf{"plain", plainTable, 12}),
+			newSite("t0", 3, vrfOf{"t0", mainTable, 10}),
+			newSite("t1", 3, vrfOf{"t1", mainTable, 11}),
+		},
+	}
+	for i := range s.peers {
+		s.peers[i] = speaker{up: true, rib: make(map[routeID]peer.Route)}
+	}
+	return s
+}
+
+func newSite(name string, links int, vrfs ...vrfOf) *site {
+	s := &site{name: name, there: true, vrfs: vrfs}
+	for n := range links {
+		s.links = append(s.links, newLink(n))
+	}
+	return s
+}
+
+func newLink(n int) *link {
+	return &link{number: n, made: true, admin: true, carrier: true, four: true, six: true}
+}
+
+func (s *site) link(name string) *link {
+	for _, l := range s.links {
+		if l.name() == name {
+			return l
+		}
+	}
+	return nil
+}
+
+// own tells whether an address is one of the site's.
+func (s *site) own(a netip.Addr) bool {
+	for _, l := range s.links {
+		if l.made && (l.four && l.addr4() == a.String() || l.six && netip.MustParseAddr(l.addr6()) == a) {
+			return true
+		}
+	}
+	return false
+}
+
+// config is the daemon's configuration file.
+func (s *state) config(netnsOf func(site string) string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "[global.config]\n  as = %d\n  router-id = \"10.0.0.1\"\n[global.use-multiple-paths.config]\n  enabled = true\n", as)
+	for i := range s.peers {
+		fmt.Fprintf(&b, "[[neighbors]]\n  [neighbors.config]\n    neighbor-address = %q\n    peer-as = %d\n  [neighbors.transport.config]\n    passive-mode = true\n", peerAddr(i), as)
+		for _, f := range []string{"ipv4-unicast", "ipv6-unicast", "l3vpn-ipv4-unicast", "l3vpn-ipv6-unicast"} {
+			fmt.Fprintf(&b, "  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = %q\n", f)
+		}
+	}
+	fmt.Fprintf(&b, "[netlink]\n  metric = %d\n  sweep_delay = \"5s\"\n  nexthop_objects = %v\n", s.policy.metric, s.policy.objects)
+	for _, site := range s.sites {
+		for _, v := range site.vrfs {
+			if v.target != 0 {
+				fmt.Fprintf(&b, "[[vrfs]]\n  [vrfs.config]\n    name = %q\n    rd = \"%d:%d\"\n    both-rt-list = [\"%d:%d\"]\n", v.name, as, v.target, as, v.target)
+			}
+			fmt.Fprintf(&b, "[[netlink.vrfs]]\n  name = %q\n", v.name)
+			if site.name != "rtr" {
+				fmt.Fprintf(&b, "  netns = %q\n", netnsOf(site.name))
+			}
+			if v.table != mainTable {
+				fmt.Fprintf(&b, "  table = %d\n", v.table)
+			}
+			fmt.Fprintf(&b, "  [netlink.vrfs.export]\n    enabled = %v\n    max_paths = %d\n    accept_blackhole = %v\n",
+				s.exports(v), s.policy.maxPaths, s.policy.blackhole)
+			if len(s.policy.communities) > 0 {
+				fmt.Fprintf(&b, "    community_list = [\"%s\"]\n", strings.Join(s.policy.communities, `", "`))
+			}
+		}
+	}
+	return b.String()
+}
+
+func (s *state) exports(v vrfOf) bool { return v.table == mainTable || s.policy.table }
+
+func peerAddr(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(2 + i)}) }
