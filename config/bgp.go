@@ -238,6 +238,7 @@ func locate(message string, index map[string]*node) (string, *node) {
 func encode(root *node, relayed map[int]vrf.Neighbor) ([]byte, error) {
 	all, _ := root.plain().(map[string]any)
 	delete(all, "netlink")
+	withoutTenantKeys(all)
 	if len(relayed) > 0 {
 		rewrite(all, relayed)
 		listenHere(all)

@@ -56,6 +56,9 @@ type Config struct {
 	// Bound are the neighbours of GoBGP's own that are in a VRF and bound to an
 	// interface: "192.0.2.1 in VRF a (vrf-a)".
 	Bound []string
+	// Notes are what the keys of gobgp-netlink mean here, where that is something
+	// else, ordered by line.
+	Notes Errors
 	// ManageSysctls lets the daemon set what it needs, where it is not set.
 	ManageSysctls bool
 }
@@ -124,7 +127,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	}
 	index := make(map[string]*node)
 	root.label("", "", index)
-	walker{p, withNetns(bgp.Schema), netlinkSchema()}.file(root)
+	walker{p, withTenantKeys(withNetns(bgp.Schema)), netlinkSchema()}.file(root)
 
 	vrfs, secret := readBGP(p, root)
 	if secret != nil && mode&0o004 != 0 {
@@ -140,7 +143,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 		p.at(root.get("global").get("config").get("port"), "leaves GoBGP without a listener, which neighbours with netns need; write a port, or remove the key for 179")
 	}
 	checkBGP(p, bgp, conf, index)
-	settings, entries := readNetlink(p, root.get("netlink"))
+	settings, entries := readNetlink(p, root)
 	c := &Config{BGP: conf, API: API{settings.listen}, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls}
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
@@ -150,6 +153,8 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
+	slices.SortStableFunc(p.notes, func(a, b Error) int { return a.Line - b.Line })
+	c.Notes = p.notes
 	return c, nil
 }
 
@@ -175,8 +180,12 @@ func assemble(p *problems, s settings, entries []*entry, known []vrf.Spec) (run,
 	tables := make(map[rib.Binding]*entry)
 	for _, e := range entries {
 		at := e.where()
-		of, exists := byName[e.name]
+		of, exists := byName[cmp.Or(e.of, e.name)]
 		first := named[e.name]
+		if _, taken := byName[e.name]; taken && e.of != "" {
+			p.at(at, "VRF %q is that of [[vrfs]], and a further table of VRF %q would be called the same; rename the former", e.name, e.of)
+			continue
+		}
 		switch {
 		case e.name == "" && (at == e.node || at.kind != kindText):
 			continue // missing or no text, and said so

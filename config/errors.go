@@ -52,8 +52,9 @@ func (e *Errors) As(target any) bool {
 
 // problems collects what is wrong while a file is read.
 type problems struct {
-	file string
-	list Errors
+	file  string
+	list  Errors
+	notes Errors
 }
 
 func (p *problems) add(line int, key, format string, args ...any) {
@@ -63,6 +64,11 @@ func (p *problems) add(line int, key, format string, args ...any) {
 // at blames one key of the file.
 func (p *problems) at(n *node, format string, args ...any) {
 	p.add(n.line, n.path, format, args...)
+}
+
+// note says of a key that is fine what it means here.
+func (p *problems) note(n *node, format string, args ...any) {
+	p.notes = append(p.notes, Error{p.file, n.line, n.path, fmt.Sprintf(format, args...)})
 }
 
 // blamed tells whether something on a line is wrong already.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"math"
 	"net/netip"
 	"time"
@@ -39,6 +40,8 @@ func defaults() settings {
 type entry struct {
 	node    *node // that says it
 	name    string
+	long    bool   // from [[netlink.vrfs]]
+	of      string // the VRF whose routes these are, where it is not name: vrf.Spec.VRF
 	binding rib.Binding
 	imp     rib.ImportPolicy
 	exp     rib.ExportPolicy
@@ -104,8 +107,10 @@ var shortKeys = keys[entry]{
 
 func netlinkSchema() schema {
 	return netlinkKeys.schema(schema{
-		"import":  with(importKeys, shortKeys).schema(nil),
-		"export":  with(exportKeys, shortKeys).schema(nil),
+		"import": with(importKeys, shortKeys).schema(nil),
+		"export": with(exportKeys, shortKeys).schema(forkExportKeys.schema(schema{
+			"rules": []any{globalRuleKeys.schema(nil)},
+		})),
 		"api":     apiKeys.schema(nil),
 		"metrics": metricsKeys.schema(nil),
 		"vrfs": []any{entryKeys.schema(schema{
@@ -141,14 +146,17 @@ func sources(p *problems, n *node, e *entry) {
 
 // readNetlink reads [netlink]: its settings, and its VRFs in the order of the
 // file, the short form last.
-func readNetlink(p *problems, n *node) (settings, []*entry) {
+func readNetlink(p *problems, root *node) (settings, []*entry) {
+	n := root.get("netlink")
 	s := defaults()
+	read(p, n.get("export"), forkExportKeys, &s)
 	read(p, n, netlinkKeys, &s)
 	readAPI(p, n.get("api"), &s)
 	readMetrics(p, n.get("metrics"), &s)
 	var entries []*entry
 	for _, item := range sections(n.get("vrfs")) {
 		e := s.entry(item)
+		e.long = true
 		read(p, item, entryKeys, e)
 		if item.get("name") == nil {
 			p.add(item.line, join(item.path, "name"), `is missing; name a VRF of [[vrfs]], or "default"`)
@@ -159,22 +167,33 @@ func readNetlink(p *problems, n *node) (settings, []*entry) {
 		}
 		entries = append(entries, e)
 	}
-	return s, append(entries, readShort(p, n, s)...)
+	short := readShort(p, n, s, isFork(root))
+	return s, readFork(p, root, s, append(entries, short...))
 }
 
 // readShort reads [netlink.import] and [netlink.export]. They may name the same
-// VRF, which then is one entry.
-func readShort(p *problems, n *node, s settings) []*entry {
+// VRF, which then is one entry. In a file of gobgp-netlink the latter is only
+// what stands around its rules.
+func readShort(p *problems, n *node, s settings, fork bool) []*entry {
 	var entries []*entry
 	imp, exp := n.get("import"), n.get("export")
+	switch rules := exp.get("rules"); {
+	case fork && !isShort(exp):
+		exp = nil
+	case rules != nil:
+		p.at(rules, "and the other keys of %s exclude each other; write them into the rules, or the rules as [[netlink.vrfs]]", exp.path)
+		exp = nil
+	}
 	if present(imp) {
-		e := s.shortEntry(imp)
+		e := s.entry(imp)
 		readDirections(p, e, imp, nil, shortKeys)
+		e.name = cmp.Or(e.name, vrf.Default)
 		entries = append(entries, e)
 	}
 	if present(exp) {
-		e := s.shortEntry(exp)
+		e := s.entry(exp)
 		readDirections(p, e, nil, exp, shortKeys)
+		e.name = cmp.Or(e.name, vrf.Default)
 		if len(entries) == 1 && entries[0].name == e.name {
 			entries[0].exp = e.exp
 		} else {
@@ -187,16 +206,6 @@ func readShort(p *problems, n *node, s settings) []*entry {
 // entry returns what holds for a VRF of which nothing is said.
 func (s settings) entry(n *node) *entry {
 	return &entry{node: n, exp: rib.ExportPolicy{Metric: s.metric, MaxRoutes: rib.DefaultMaxRoutes, MaxPaths: 1}}
-}
-
-// shortEntry is the entry of the short form, which names the default VRF where
-// it names none.
-func (s settings) shortEntry(n *node) *entry {
-	e := s.entry(n)
-	if n.get("vrf") == nil {
-		e.name = vrf.Default
-	}
-	return e
 }
 
 func readDirections(p *problems, e *entry, imp, exp *node, more keys[entry]) {
@@ -272,6 +281,9 @@ func (s settings) spec(e *entry, of vrf.Spec) vrf.Spec {
 	of.NexthopObjects = s.objects
 	if e.binding == (rib.Binding{}) {
 		of.Binding = ownBinding(of.Name)
+	}
+	if e.of != "" {
+		of.Name, of.VRF = e.name, e.of
 	}
 	return of
 }

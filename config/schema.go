@@ -146,6 +146,9 @@ func (w walker) elsewhere(key string, in schema, where string) string {
 			homes = append(homes, "["+at+"]")
 		}
 		for _, name := range slices.Sorted(maps.Keys(s)) {
+			if name == "rules" || strings.HasPrefix(name, "netlink-") {
+				continue // gobgp-netlink's: taken, and not recommended
+			}
 			switch sub := s[name].(type) {
 			case schema:
 				search(sub, join(at, name))

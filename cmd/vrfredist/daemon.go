@@ -98,6 +98,9 @@ func (d *daemon) Redistribute(ctx context.Context, name string, dir vrf.Directio
 		return api.ErrUnknownVRF
 	}
 	change(&spec)
+	if spec.VRF != "" && spec.Import.Enabled {
+		return fmt.Errorf("%q is a further table of VRF %q, which takes routes and gives none; enable import for VRF %q", name, spec.VRF, spec.VRF)
+	}
 	if err := d.keep(spec, dir); err != nil {
 		return err
 	}
@@ -171,6 +174,7 @@ func (d *daemon) Reload(ctx context.Context) ([]string, error) {
 		changes = append(changes, "netlink.metrics changed: it takes effect at the next start")
 	}
 	changes = append(changes, specChanges(before, after)...)
+	logNotes(d.log, cfg)
 	d.log.Info("the configuration was reloaded", "file", d.file, "changes", len(changes))
 	return changes, nil
 }

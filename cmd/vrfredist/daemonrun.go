@@ -50,6 +50,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	if err != nil {
 		return err
 	}
+	logNotes(log, cfg)
 	overlay, err := config.OpenOverlay(opts.StateDir)
 	if err != nil {
 		return err
@@ -170,6 +171,14 @@ func (d *daemon) addresses() []string {
 		return d.listen
 	}
 	return d.cfg.Load().API.Listen
+}
+
+// logNotes says which keys of the file mean something else here than in the
+// program that it was written for.
+func logNotes(log *slog.Logger, cfg *config.Config) {
+	for _, n := range cfg.Notes {
+		log.Warn(n.Key+": "+n.Message, "file", n.File, "line", n.Line)
+	}
 }
 
 // specChanges says in a line each what differs between two sets of VRFs.

@@ -95,14 +95,27 @@ error is printed, a line each. The exit status is 0 where there is none.`,
 			if err != nil {
 				return summed(file, err)
 			}
-			_, err = fmt.Fprintf(c.out, "%s: fine: %s, %s\n", file,
-				count(len(cfg.VRFs), "VRF"), count(neighbours(cfg), "neighbour"))
-			return err
+			return c.printFine(file, cfg)
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "configuration `FILE`: TOML, YAML or JSON")
 	c.printsJSON(cmd)
 	return cmd
+}
+
+// printFine prints what the keys of another program mean here, a line each, and
+// what the file holds.
+func (c *cli) printFine(file string, cfg *config.Config) error {
+	var b strings.Builder
+	for _, n := range cfg.Notes {
+		fmt.Fprintf(&b, "%s:%d: note: %s: %s\n", n.File, n.Line, n.Key, n.Message)
+	}
+	fmt.Fprintf(&b, "%s: fine: %s, %s", file, count(len(cfg.VRFs), "VRF"), count(neighbours(cfg), "neighbour"))
+	if len(cfg.Notes) > 0 {
+		fmt.Fprintf(&b, ", %s", count(len(cfg.Notes), "note"))
+	}
+	_, err := fmt.Fprintln(c.out, b.String())
+	return err
 }
 
 // summed adds the number of errors to more than one.
@@ -121,6 +134,7 @@ type checked struct {
 	VRFs       int            `json:"vrfs"`
 	Neighbours int            `json:"neighbours"`
 	Errors     []checkedError `json:"errors"`
+	Notes      []checkedError `json:"notes"` // keys that are fine, and mean something else here
 }
 
 type checkedError struct {
@@ -130,11 +144,14 @@ type checkedError struct {
 }
 
 func (c *cli) printCheck(file string, cfg *config.Config, err error) error {
-	doc := checked{File: file, Fine: err == nil, Errors: []checkedError{}}
+	doc := checked{File: file, Fine: err == nil, Errors: []checkedError{}, Notes: []checkedError{}}
 	var all config.Errors
 	switch {
 	case err == nil:
 		doc.VRFs, doc.Neighbours = len(cfg.VRFs), neighbours(cfg)
+		for _, n := range cfg.Notes {
+			doc.Notes = append(doc.Notes, checkedError{n.Line, n.Key, n.Message})
+		}
 	case errors.As(err, &all):
 		for _, e := range all {
 			doc.Errors = append(doc.Errors, checkedError{e.Line, e.Key, e.Message})

@@ -1,0 +1,161 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// told is a configuration in a few words: a line for each VRF.
+func told(c *Config) string {
+	var b strings.Builder
+	for _, s := range c.VRFs {
+		fmt.Fprintf(&b, "%s of %s in %s:", s.Name, s.Of(), s.Binding)
+		if s.Import.Enabled {
+			fmt.Fprintf(&b, " import %v", s.Import.Interfaces)
+		}
+		if s.Export.Enabled {
+			fmt.Fprintf(&b, " export %v %v metric %d", s.Export.CommunityList, s.Export.LargeCommunities, s.Export.Metric)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+const forkBase = `[global.config]
+  as = 65000
+  router-id = "192.0.2.1"
+[[vrfs]]
+  [vrfs.config]
+    name = "red"
+    rd = "65000:1"
+    both-rt-list = ["65000:1"]
+`
+
+// What gobgp-netlink's keys come to, and the notes that go with them.
+func TestFork(t *testing.T) {
+	for name, tc := range map[string]struct {
+		file, want string
+		notes      []string // a part of each, in order
+	}{
+		"several rules of one VRF": {`
+[netlink.export]
+  enabled = true
+  [[netlink.export.rules]]
+    name = "first"
+    vrf = "red"
+    table-id = 1001
+    community-list = ["65000:1"]
+  [[netlink.export.rules]]
+    name = "second"
+    vrf = "red"
+    table-id = 1002
+    metric = 30
+    large-community-list = ["65000:1:2"]
+`, "red of red in table 1001: export [65000:1] [] metric 20\nred/1002 of red in table 1002: export [] [65000:1:2] metric 30\n",
+			[]string{"14: vrf: takes the routes of this VRF", "15: table-id: the table is taken by its number", "19: vrf: takes", `20: table-id: is a further table of VRF "red": commands and metrics call it "red/1002"`}},
+		"one table, two rules": {`
+[netlink.export]
+  enabled = true
+  [[netlink.export.rules]]
+    community-list = ["65000:1"]
+  [[netlink.export.rules]]
+    community-list = ["65000:2"]
+    table-id = 254
+    metric = 30
+`, "default of default in main: export [65000:1 65000:2] [] metric 20\n", []string{"17: metric: a table of a VRF has one metric here: 20"}},
+		"the global table elsewhere": {`
+[netlink.export]
+  enabled = true
+  [[netlink.export.rules]]
+    table-id = 300
+  [[netlink.export.rules]]
+    vrf = "customer"
+    skip-nexthop-validation = true
+`, "default of default in main:\ndefault/300 of default in table 300: export [] [] metric 20\ndefault/customer of default in device customer: export [] [] metric 20\n",
+			[]string{`13: table-id: is a further table of VRF "default"`, `15: vrf: is no VRF of [[vrfs]]: routes of the global table go into the table of the VRF device "customer"`, `15: vrf: is a further table`, "16: skip-nexthop-validation: is ignored"}},
+		"sections of a VRF": {`  [vrfs.netlink-import]
+    enabled = true
+    interface-list = ["eth2"]
+  [vrfs.netlink-export]
+    enabled = true
+    linux-vrf = "vrf-red"
+    metric = 0
+[netlink.export]
+  enabled = true
+  route-protocol = 201
+  dampening-interval = 100
+`, "red of red in device vrf-red: import [eth2] export [] [] metric 20\n",
+			[]string{"11: interface-list: takes every route", "15: metric: 0 is another metric", "17: enabled: exports nothing of the global table", "18: route-protocol: is the protocol of all VRFs", "19: dampening-interval: is ignored"}},
+		"both ways of a VRF, and a rule": {`  [vrfs.netlink-export]
+    enabled = true
+[netlink.import]
+  enabled = true
+  vrf = "red"
+  interface-list = ["eth2"]
+[netlink.export]
+  enabled = true
+  [[netlink.export.rules]]
+    vrf = "red"
+    table-id = 7
+`, "red of red in device red: import [eth2] export [] [] metric 20\nred/7 of red in table 7: export [] [] metric 20\n",
+			[]string{"14: interface-list", "18: vrf", "19: table-id: is a further table of VRF \"red\": commands and metrics call it \"red/7\"; if it is the table of the VRF device, write linux-table-id = 7"}},
+		"off": {`  [vrfs.netlink-import]
+    interface-list = ["eth2"]
+  [vrfs.netlink-export]
+    enabled = false
+[netlink.import]
+  enabled = true
+  vrf = ""
+  interface-list = ["eth*"]
+[netlink.export]
+  enabled = false
+  [[netlink.export.rules]]
+    table-id = 300
+`, "default of default in main: import [eth*]\nred of red in device red:\n",
+			[]string{"9: netlink-import: is off", "10: interface-list", "16: interface-list"}},
+		"a file of our own": {"[netlink.import]\n  enabled = true\n  interface-list = [\"*\"]\n[netlink.export]\n  enabled = true\n",
+			"default of default in main: import [*] export [] [] metric 20\n", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := Parse("f.toml", []byte(forkBase+tc.file), fakeBGP())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := told(c); got != tc.want {
+				t.Errorf("got\n%swant\n%s", got, tc.want)
+			}
+			var notes []string
+			for _, n := range c.Notes {
+				notes = append(notes, fmt.Sprintf("%d: %s: %s", n.Line, n.Key[strings.LastIndexByte(n.Key, '.')+1:], n.Message))
+			}
+			if len(notes) != len(tc.notes) {
+				t.Fatalf("notes\n%s\nwant %d of them", strings.Join(notes, "\n"), len(tc.notes))
+			}
+			for i, want := range tc.notes {
+				if !strings.HasPrefix(notes[i], want) {
+					t.Errorf("note %q, want %q", notes[i], want)
+				}
+			}
+			if strings.Contains(string(c.BGP), "netlink") {
+				t.Errorf("GoBGP is given keys that it does not know: %s", c.BGP)
+			}
+		})
+	}
+}
+
+func TestForkErrors(t *testing.T) {
+	for text, want := range map[string]string{
+		"[netlink.export]\n  enabled = true\n  vrf = \"red\"\n  [[netlink.export.rules]]\n    table-id = 3\n":                                 "netlink.export.rules: and the other keys of netlink.export exclude each other",
+		"  [vrfs.netlink-export]\n    enabled = true\n[[netlink.vrfs]]\n  name = \"red\"\n":                                                   `VRF "red" is in [[netlink.vrfs]] already, on line 12`,
+		"[netlink.export]\n  enabled = true\n  [[netlink.export.rules]]\n    table-id = 255\n":                                                "255 is reserved",
+		"[netlink.export]\n  enabled = true\n  [[netlink.export.rules]]\n    tables-id = 5\n":                                                 "did you mean table_id?",
+		"[netlink.export]\n  enabled = true\n  [[netlink.export.rules]]\n    community-list = [\"65000:x\"]\n":                                "community_list",
+		"[[netlink.vrfs]]\n  name = \"red\"\n  table = 9\n[netlink.export]\n  enabled = true\n  [[netlink.export.rules]]\n    table-id = 9\n": `would use the table of VRF "red"`,
+	} {
+		_, err := Parse("f.toml", []byte(forkBase+text), fakeBGP())
+		if err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), "-list", "_list"), want) {
+			t.Errorf("%s\n%v, want %s", text, err, want)
+		}
+	}
+}
