@@ -32,13 +32,13 @@ const forkBase = `[global.config]
     both-rt-list = ["65000:1"]
 `
 
-// What gobgp-netlink's keys come to, and the notes that go with them.
-func TestFork(t *testing.T) {
-	for name, tc := range map[string]struct {
-		file, want string
-		notes      []string // a part of each, in order
-	}{
-		"several rules of one VRF": {`
+// forked are files of gobgp-netlink, what their keys come to, and a part of each
+// note that goes with them, in order.
+var forked = map[string]struct {
+	file, want string
+	notes      []string // a part of each, in order
+}{
+	"several rules of one VRF": {`
 [netlink.export]
   enabled = true
   [[netlink.export.rules]]
@@ -53,8 +53,8 @@ func TestFork(t *testing.T) {
     metric = 30
     large-community-list = ["65000:1:2"]
 `, "red of red in table 1001: export [65000:1] [] metric 20\nred/1002 of red in table 1002: export [] [65000:1:2] metric 30\n",
-			[]string{"14: vrf: takes the routes of this VRF", "15: table-id: the table is taken by its number", "19: vrf: takes", `20: table-id: is a further table of VRF "red": commands and metrics call it "red/1002"`}},
-		"one table, two rules": {`
+		[]string{"14: vrf: takes the routes of this VRF", "15: table-id: the table is taken by its number", "19: vrf: takes", `20: table-id: is a further table of VRF "red": commands and metrics call it "red/1002"`}},
+	"one table, two rules": {`
 [netlink.export]
   enabled = true
   [[netlink.export.rules]]
@@ -64,7 +64,7 @@ func TestFork(t *testing.T) {
     table-id = 254
     metric = 30
 `, "default of default in main: export [65000:1 65000:2] [] metric 20\n", []string{"17: metric: a table of a VRF has one metric here: 20"}},
-		"the global table elsewhere": {`
+	"the global table elsewhere": {`
 [netlink.export]
   enabled = true
   [[netlink.export.rules]]
@@ -73,8 +73,8 @@ func TestFork(t *testing.T) {
     vrf = "customer"
     skip-nexthop-validation = true
 `, "default of default in main:\ndefault/300 of default in table 300: export [] [] metric 20\ndefault/customer of default in device customer: export [] [] metric 20\n",
-			[]string{`13: table-id: is a further table of VRF "default"`, `15: vrf: is no VRF of [[vrfs]]: routes of the global table go into the table of the VRF device "customer"`, `15: vrf: is a further table`, "16: skip-nexthop-validation: is ignored"}},
-		"sections of a VRF": {`  [vrfs.netlink-import]
+		[]string{`13: table-id: is a further table of VRF "default"`, `15: vrf: is no VRF of [[vrfs]]: routes of the global table go into the table of the VRF device "customer"`, `15: vrf: is a further table`, "16: skip-nexthop-validation: is ignored"}},
+	"sections of a VRF": {`  [vrfs.netlink-import]
     enabled = true
     interface-list = ["eth2"]
   [vrfs.netlink-export]
@@ -86,8 +86,8 @@ func TestFork(t *testing.T) {
   route-protocol = 201
   dampening-interval = 100
 `, "red of red in device vrf-red: import [eth2] export [] [] metric 20\n",
-			[]string{"11: interface-list: takes every route", "15: metric: 0 is another metric", "17: enabled: exports nothing of the global table", "18: route-protocol: is the protocol of all VRFs", "19: dampening-interval: is ignored"}},
-		"both ways of a VRF, and a rule": {`  [vrfs.netlink-export]
+		[]string{"11: interface-list: takes every route", "15: metric: 0 is another metric", "17: enabled: exports nothing of the global table", "18: route-protocol: is the protocol of all VRFs", "19: dampening-interval: is ignored"}},
+	"both ways of a VRF, and a rule": {`  [vrfs.netlink-export]
     enabled = true
 [netlink.import]
   enabled = true
@@ -99,8 +99,8 @@ func TestFork(t *testing.T) {
     vrf = "red"
     table-id = 7
 `, "red of red in device red: import [eth2] export [] [] metric 20\nred/7 of red in table 7: export [] [] metric 20\n",
-			[]string{"14: interface-list", "18: vrf", "19: table-id: is a further table of VRF \"red\": commands and metrics call it \"red/7\"; if it is the table of the VRF device, write linux-table-id = 7"}},
-		"off": {`  [vrfs.netlink-import]
+		[]string{"14: interface-list", "18: vrf", "19: table-id: is a further table of VRF \"red\": commands and metrics call it \"red/7\"; if it is the table of the VRF device, write linux-table-id = 7"}},
+	"off": {`  [vrfs.netlink-import]
     interface-list = ["eth2"]
   [vrfs.netlink-export]
     enabled = false
@@ -113,10 +113,13 @@ func TestFork(t *testing.T) {
   [[netlink.export.rules]]
     table-id = 300
 `, "default of default in main: import [eth*]\nred of red in device red:\n",
-			[]string{"9: netlink-import: is off", "10: interface-list", "16: interface-list"}},
-		"a file of our own": {"[netlink.import]\n  enabled = true\n  interface-list = [\"*\"]\n[netlink.export]\n  enabled = true\n",
-			"default of default in main: import [*] export [] [] metric 20\n", nil},
-	} {
+		[]string{"9: netlink-import: is off", "10: interface-list", "16: interface-list"}},
+	"a file of our own": {"[netlink.import]\n  enabled = true\n  interface-list = [\"*\"]\n[netlink.export]\n  enabled = true\n",
+		"default of default in main: import [*] export [] [] metric 20\n", nil},
+}
+
+func TestFork(t *testing.T) {
+	for name, tc := range forked {
 		t.Run(name, func(t *testing.T) {
 			c, err := Parse("f.toml", []byte(forkBase+tc.file), fakeBGP())
 			if err != nil {
