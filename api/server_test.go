@@ -304,8 +304,10 @@ func TestRouteMessages(t *testing.T) {
 			Attrs: &rib.Attrs{
 				Via:       &rib.Via{Nexthop: addr("2001:db8::1"), LinkLocal: addr("fe80::1"), Peer: addr("192.0.2.1"), Source: "vrf-blue"},
 				LocalPref: 200, MED: 5, ASPath: []uint32{65001, 65002},
-				Communities: []rib.Community{must(rib.ParseCommunity("65001:1"))},
-				Large:       []rib.LargeCommunity{{Global: 1, Local1: 2, Local2: 3}},
+				Tags: &rib.Tags{
+					Communities: []rib.Community{must(rib.ParseCommunity("65001:1"))},
+					Large:       []rib.LargeCommunity{{Global: 1, Local1: 2, Local2: 3}},
+				},
 			},
 		},
 		Route: rib.Route{

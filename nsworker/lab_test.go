@@ -185,7 +185,7 @@ func bgpPath(prefix, nexthop string, change ...func(*rib.Path)) rib.Path {
 		Via: &rib.Via{
 			Nexthop: netip.MustParseAddr(nexthop), Peer: netip.MustParseAddr("192.0.2.254"),
 			RouterID: netip.MustParseAddr("192.0.2.254"), PeerAS: 65001,
-		}, LocalPref: 100, ASPath: []uint32{65001}, ASPathLen: 1,
+		}, Tags: &rib.Tags{}, LocalPref: 100, ASPath: []uint32{65001}, ASPathLen: 1,
 	}}
 	for _, c := range change {
 		c(&p)

@@ -22,7 +22,7 @@ func candidate(change func(*Path)) Path {
 	p := Path{RD: 1, Age: 100, Attrs: &Attrs{
 		Via: &Via{
 			Nexthop: netip.MustParseAddr("192.0.2.9"), Peer: netip.MustParseAddr("192.0.2.1"), RouterID: netip.MustParseAddr("192.0.2.1"), PeerAS: 65001,
-		}, LocalPref: 100, ASPath: []uint32{65001, 65002}, ASPathLen: 2,
+		}, Tags: &Tags{}, LocalPref: 100, ASPath: []uint32{65001, 65002}, ASPathLen: 2,
 	}}
 	change(&p)
 	return p

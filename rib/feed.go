@@ -24,12 +24,14 @@ type Entry struct {
 // look. It outlives a worker: a new one begins with Restart.
 type Feed struct {
 	mu        sync.Mutex
-	cells     Slots[feedCell] // guarded by mu, as is all below
+	cells     Slots[feedCell]  // guarded by mu, as is all below
+	high      Slots[[3]uint32] // the first 12 bytes of IPv6 prefixes
+	lists     map[Slot][]Path  // several paths of a prefix
 	index     slotIndex
-	free      []Slot
-	size      Slot // how many slots were ever in use
-	withPaths int  // how many cells have a path
-	waiting   int  // how many are in the queue
+	free      [Families][]Slot // the slots of a chunk are of one family
+	chunks    Slot             // how many were ever in use
+	withPaths int              // how many cells have a path
+	waiting   int              // how many are in the queue
 
 	first, last Slot // of the queue, oldest first; one more than the slot, 0: none
 	began       time.Time
@@ -47,8 +49,8 @@ const clockEvery = 64
 
 // NewFeed returns an empty feed.
 func NewFeed() *Feed {
-	f := &Feed{began: time.Now(), ready: make(chan struct{}, 1)}
-	f.index = newSlotIndex(func(s Slot) packed { return f.cells.At(s).key() })
+	f := &Feed{lists: make(map[Slot][]Path), began: time.Now(), ready: make(chan struct{}, 1)}
+	f.index = newSlotIndex(f.key)
 	return f
 }
 
@@ -67,7 +69,7 @@ func (f *Feed) Set(prefix netip.Prefix, rd RD, paths []Path) {
 	}
 	c := f.cells.At(slot)
 	if !c.onlyOf(rd) {
-		old := c.paths(nil)
+		old := f.paths(nil, slot, c)
 		next := make([]Path, 0, len(old)+len(paths))
 		for _, p := range old {
 			if p.RD != rd {
@@ -95,7 +97,7 @@ func (f *Feed) Retain(keep func(Path) bool) {
 		if c.empty() {
 			continue
 		}
-		paths, kept = c.paths(paths[:0]), kept[:0]
+		paths, kept = f.paths(paths[:0], slot, c), kept[:0]
 		for _, p := range paths {
 			if keep(p) {
 				kept = append(kept, p)
@@ -151,8 +153,8 @@ func (f *Feed) Take(buf []Entry, max int) []Entry {
 		f.unqueue(c)
 		c.set(metaHeld, true)
 		from := len(f.taken)
-		f.taken = c.paths(f.taken)
-		buf = append(buf, Entry{slot, c.key().prefix(), f.taken[from:len(f.taken):len(f.taken)]})
+		f.taken = f.paths(f.taken, slot, c)
+		buf = append(buf, Entry{slot, f.key(slot).prefix(), f.taken[from:len(f.taken):len(f.taken)]})
 		max--
 	}
 	if f.waiting > 0 {
@@ -175,7 +177,7 @@ func (f *Feed) Restart() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for slot, c := range f.cells.All {
-		if c.is(metaUsed) {
+		if c.is(metaHeld) {
 			c.set(metaHeld, false)
 			f.settle(slot, c)
 		}
@@ -235,7 +237,7 @@ func (f *Feed) Find(prefix netip.Prefix) (Slot, bool) {
 func (f *Feed) Prefix(slot Slot) netip.Prefix {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.cells.At(slot).key().prefix()
+	return f.key(slot).prefix()
 }
 
 // Prefixes appends the prefixes of slots that the reader holds.
@@ -243,7 +245,7 @@ func (f *Feed) Prefixes(buf []netip.Prefix, slots []Slot) []netip.Prefix {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, s := range slots {
-		buf = append(buf, f.cells.At(s).key().prefix())
+		buf = append(buf, f.key(s).prefix())
 	}
 	return buf
 }
@@ -252,7 +254,7 @@ func (f *Feed) Prefixes(buf []netip.Prefix, slots []Slot) []netip.Prefix {
 func (f *Feed) Paths(buf []Path, slot Slot) []Path {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.cells.At(slot).paths(buf)
+	return f.paths(buf, slot, f.cells.At(slot))
 }
 
 // Lookup returns the paths of one prefix. They are the caller's.
@@ -263,7 +265,7 @@ func (f *Feed) Lookup(prefix netip.Prefix) []Path {
 	if !found {
 		return nil
 	}
-	return f.cells.At(slot).paths(nil)
+	return f.paths(nil, slot, f.cells.At(slot))
 }
 
 // Len returns how many prefixes have a path, and how many wait to be taken.

@@ -185,8 +185,8 @@ func TestFeedIsBounded(t *testing.T) {
 	if n != held || waiting != held {
 		t.Errorf("%d prefixes and %d waiting, want %d and %d", n, waiting, held, held)
 	}
-	if f.size > held+1 || f.index.used != held || len(f.index.places) > 1024 {
-		t.Errorf("room for %d cells, %d in use and %d places after %d events on %d prefixes", f.size, f.index.used, len(f.index.places), events, held)
+	if f.chunks > held/slotChunk+1 || f.index.used != held || len(f.index.places) > 1024 {
+		t.Errorf("room for %d chunks, %d in use and %d places after %d events on %d prefixes", f.chunks, f.index.used, len(f.index.places), events, held)
 	}
 	for i := range held {
 		f.Set(host(i), 1, nil)

@@ -2,14 +2,14 @@ package rib
 
 import "math"
 
-// feedCell is what a feed holds of one prefix, in 64 bytes: a full table has a
-// million of them. A single path is in the cell itself; several, and one that
-// does not fit, are a list beside it.
+// feedCell is what a feed holds of one prefix, in 48 bytes: a full table has a
+// million of them. A single path is in the cell itself. Several, and one that
+// does not fit, are a list beside it, and so are the first 12 bytes of an IPv6
+// prefix: see Feed.
 type feedCell struct {
-	hi, lo     uint64  // the prefix's address, as in packed
-	attrs      *Attrs  // of the single path; nil: there is none
-	list       *[]Path // instead of the single path; nil: none
+	attrs      *Attrs // of the single path; nil: there is none, or a list
 	rd         RD
+	addr       uint32 // the last 4 bytes of the prefix's address
 	age        uint32
 	id         uint32
 	next, prev Slot   // in the queue, each one more than the slot; 0: none
@@ -22,7 +22,7 @@ const (
 	metaV4    = 1 << 8
 	metaDirty = 1 << 9  // a change waits: it is in the queue
 	metaHeld  = 1 << 10 // the reader knows the slot
-	metaUsed  = 1 << 11 // it is a prefix's
+	metaList  = 1 << 11 // the paths are in Feed.lists
 	metaLabel = 12      // the lowest bit of the label
 	mostLabel = math.MaxUint32 >> metaLabel
 )
@@ -36,36 +36,53 @@ func (c *feedCell) set(flag uint32, v bool) {
 	}
 }
 
-func (c *feedCell) name(k packed) {
-	c.hi, c.lo, c.meta = k.hi, k.lo, metaUsed|uint32(k.bits)
+func (c *feedCell) empty() bool { return c.attrs == nil && !c.is(metaList) }
+
+// name makes a cell that of a prefix.
+func (f *Feed) name(slot Slot, k packed) {
+	c := f.cells.At(slot)
+	c.addr, c.meta = uint32(k.lo), uint32(k.bits)
 	c.set(metaV4, k.v4)
-}
-
-func (c *feedCell) key() packed { return packed{c.hi, c.lo, uint8(c.meta & metaBits), c.is(metaV4)} }
-
-func (c *feedCell) empty() bool { return c.attrs == nil && c.list == nil }
-
-// onlyOf tells whether no path has another RD.
-func (c *feedCell) onlyOf(rd RD) bool {
-	return c.list == nil && (c.attrs == nil || c.rd == rd)
-}
-
-// paths appends the cell's paths.
-func (c *feedCell) paths(buf []Path) []Path {
-	if c.list != nil {
-		return append(buf, *c.list...)
+	if !k.v4 {
+		*f.high.At(slot) = [3]uint32{uint32(k.hi >> 32), uint32(k.hi), uint32(k.lo >> 32)}
 	}
-	if c.attrs == nil {
+}
+
+// key returns the prefix of a cell.
+func (f *Feed) key(slot Slot) packed {
+	c := f.cells.At(slot)
+	if c.is(metaV4) {
+		return packed{0, mapped | uint64(c.addr), uint8(c.meta & metaBits), true}
+	}
+	h := f.high.At(slot)
+	return packed{uint64(h[0])<<32 | uint64(h[1]), uint64(h[2])<<32 | uint64(c.addr), uint8(c.meta & metaBits), false}
+}
+
+// onlyOf tells whether no path of a cell has another RD.
+func (c *feedCell) onlyOf(rd RD) bool {
+	return !c.is(metaList) && (c.attrs == nil || c.rd == rd)
+}
+
+// paths appends a cell's paths.
+func (f *Feed) paths(buf []Path, slot Slot, c *feedCell) []Path {
+	switch {
+	case c.is(metaList):
+		return append(buf, f.lists[slot]...)
+	case c.attrs == nil:
 		return buf
 	}
 	return append(buf, Path{
-		Prefix: c.key().prefix(), RD: c.rd, ID: c.id, Label: c.meta >> metaLabel, Age: int64(c.age), Attrs: c.attrs,
+		Prefix: f.key(slot).prefix(), RD: c.rd, ID: c.id, Label: c.meta >> metaLabel, Age: int64(c.age), Attrs: c.attrs,
 	})
 }
 
-// put makes paths, which are copied, all that the cell has.
-func (c *feedCell) put(paths []Path) {
-	c.attrs, c.list = nil, nil
+// fill makes paths, which are copied, all that a cell has.
+func (f *Feed) fill(slot Slot, c *feedCell, paths []Path) {
+	if c.is(metaList) {
+		delete(f.lists, slot)
+		c.set(metaList, false)
+	}
+	c.attrs = nil
 	switch {
 	case len(paths) == 0:
 	case len(paths) == 1 && fits(&paths[0]):
@@ -73,8 +90,8 @@ func (c *feedCell) put(paths []Path) {
 		c.attrs, c.rd, c.id, c.age = p.Attrs, p.RD, p.ID, uint32(p.Age)
 		c.meta = c.meta&(1<<metaLabel-1) | p.Label<<metaLabel
 	default:
-		list := append([]Path(nil), paths...)
-		c.list = &list
+		f.lists[slot] = append([]Path(nil), paths...)
+		c.set(metaList, true)
 	}
 }
 

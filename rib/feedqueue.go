@@ -9,7 +9,7 @@ func (f *Feed) put(slot Slot, c *feedCell, paths []Path) {
 	if !c.empty() {
 		f.withPaths--
 	}
-	c.put(paths)
+	f.fill(slot, c, paths)
 	if !c.empty() {
 		f.withPaths++
 	}
@@ -29,21 +29,26 @@ func (f *Feed) settle(slot Slot, c *feedCell) {
 	}
 	f.unqueue(c)
 	f.index.remove(slot)
+	family := f.key(slot).family()
 	*c = feedCell{}
-	f.free = append(f.free, slot)
+	f.free[family] = append(f.free[family], slot)
 	if f.index.used == 0 { // a table that was there once leaves nothing
-		f.cells, f.free, f.size, f.taken = Slots[feedCell]{}, nil, 0, nil
+		f.cells, f.high, f.free, f.chunks, f.taken = Slots[feedCell]{}, Slots[[3]uint32]{}, [Families][]Slot{}, 0, nil
 	}
 }
 
 func (f *Feed) alloc(k packed) Slot {
-	slot := f.size
-	if n := len(f.free); n > 0 {
-		slot, f.free = f.free[n-1], f.free[:n-1]
-	} else {
-		f.size++
+	free := &f.free[k.family()]
+	if len(*free) == 0 {
+		for i := Slot(slotChunk); i > 0; i-- {
+			*free = append(*free, f.chunks*slotChunk+i-1)
+		}
+		f.chunks++
 	}
-	f.cells.At(slot).name(k)
+	last := len(*free) - 1
+	slot := (*free)[last]
+	*free = (*free)[:last]
+	f.name(slot, k)
 	f.index.add(slot)
 	return slot
 }

@@ -59,6 +59,12 @@ type Attrs struct {
 	Stale     bool // LLGR-stale (RFC 9494)
 	ASPath    []uint32
 
+	*Tags // never nil in a path
+}
+
+// Tags are the communities of a path, which many paths do not have. They are
+// immutable once handed on.
+type Tags struct {
 	RTs         []RT
 	Communities []Community
 	Large       []LargeCommunity

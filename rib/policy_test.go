@@ -10,7 +10,7 @@ import (
 
 func TestExportMatch(t *testing.T) {
 	c := func(n ...Community) []Community { return n }
-	attrs := &Attrs{Communities: c(1, 2), Large: []LargeCommunity{{1, 2, 3}}}
+	attrs := &Attrs{Tags: &Tags{Communities: c(1, 2), Large: []LargeCommunity{{1, 2, 3}}}}
 	for _, tc := range []struct {
 		name   string
 		policy ExportPolicy

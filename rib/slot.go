@@ -11,9 +11,9 @@ import (
 // keeps something for each prefix keeps it in a Slots, and hashes no prefix.
 type Slot uint32
 
-// Slots holds a T for each Slot, the zero T where nothing was put. It grows by
-// small pieces that never move, so a pointer into it stays good. It has one user
-// at a time.
+// Slots holds a T for each Slot, the zero T where nothing was put. It is made of
+// small pieces that never move, so a pointer into it stays good, and there are
+// only those that were asked for. It has one user at a time.
 type Slots[T any] struct{ chunks []*[slotChunk]T }
 
 // slotChunk is how many slots are allocated together: few, because most of a
@@ -23,14 +23,21 @@ const slotChunk = 64
 // At returns the T of a slot.
 func (s *Slots[T]) At(i Slot) *T {
 	for int(i/slotChunk) >= len(s.chunks) {
-		s.chunks = append(s.chunks, new([slotChunk]T))
+		s.chunks = append(s.chunks, nil)
 	}
-	return &s.chunks[i/slotChunk][i%slotChunk]
+	c := &s.chunks[i/slotChunk]
+	if *c == nil {
+		*c = new([slotChunk]T)
+	}
+	return &(*c)[i%slotChunk]
 }
 
 // All yields every slot for which there is room, and its T.
 func (s *Slots[T]) All(yield func(Slot, *T) bool) {
 	for n, c := range s.chunks {
+		if c == nil {
+			continue
+		}
 		for i := range c {
 			if !yield(Slot(n*slotChunk+i), &c[i]) {
 				return
@@ -47,12 +54,22 @@ type packed struct {
 	v4     bool
 }
 
+// mapped is what is before an IPv4 address in the lower half of its IPv6 form.
+const mapped = 0xffff << 32
+
 func pack(p netip.Prefix) packed {
 	b := p.Addr().As16()
 	return packed{
 		binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:]),
 		uint8(p.Bits()), p.Addr().Is4(),
 	}
+}
+
+func (k packed) family() Family {
+	if k.v4 {
+		return IPv4
+	}
+	return IPv6
 }
 
 func (k packed) prefix() netip.Prefix {

@@ -9,7 +9,7 @@ import (
 
 // TestFeedCellSize: a full table has a million of them.
 func TestFeedCellSize(t *testing.T) {
-	if n := unsafe.Sizeof(feedCell{}); n > 64 {
+	if n := unsafe.Sizeof(feedCell{}); n > 48 {
 		t.Errorf("a cell has %d bytes", n)
 	}
 }

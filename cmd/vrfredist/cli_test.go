@@ -188,7 +188,7 @@ func exportedRoutes() []rib.RouteStatus {
 	via := func(gateway string, weight uint16) rib.Hop { return rib.Hop{Gateway: addr(gateway), Weight: weight} }
 	unicast := func(hops ...rib.Hop) rib.Route { return rib.Route{Kind: rib.KindUnicast, Metric: 20, Hops: hops} }
 	path := func(peer, nexthop string) rib.Path {
-		a := &rib.Attrs{Via: &rib.Via{Nexthop: addr(nexthop)}, LocalPref: 100, ASPath: []uint32{65001}}
+		a := &rib.Attrs{Via: &rib.Via{Nexthop: addr(nexthop)}, Tags: &rib.Tags{}, LocalPref: 100, ASPath: []uint32{65001}}
 		if peer != "" {
 			a.Peer = addr(peer)
 		}

@@ -83,7 +83,7 @@ func appendSized[T string | []byte](b []byte, v T) []byte {
 }
 
 func (d *decoder) decodeAttrs(p *api.Path, rd rib.RD, imported bool) (*rib.Attrs, error) {
-	a := &rib.Attrs{Via: &rib.Via{Imported: imported}, LocalPref: defaultLocalPref}
+	a := &rib.Attrs{Via: &rib.Via{Imported: imported}, Tags: new(rib.Tags), LocalPref: defaultLocalPref}
 	zone := ""
 	if peer, err := netip.ParseAddr(p.NeighborIp); err == nil {
 		n, configured := d.neighbours[p.NeighborIp]
@@ -118,6 +118,9 @@ func (d *decoder) decodeAttrs(p *api.Path, rd rib.RD, imported bool) (*rib.Attrs
 		}
 	}
 	a.Via = d.shared(*a.Via)
+	if len(a.RTs)+len(a.Communities)+len(a.Large) == 0 {
+		a.Tags = d.noTags
+	}
 	return a, nil
 }
 

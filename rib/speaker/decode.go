@@ -29,6 +29,7 @@ type decoder struct {
 	vrfs       map[rib.RD]string // of the configuration
 	cache      attrCache
 	vias       map[rib.Via]*rib.Via
+	noTags     *rib.Tags // of all paths without communities
 
 	// Reused: unmarshalling resets them.
 	v4      api.IPAddressPrefix
@@ -44,6 +45,7 @@ func newDecoder(c *conf) *decoder {
 		vrfs:       make(map[rib.RD]string, len(c.vrfs)),
 		rds:        make(map[string]rib.RD),
 		vias:       make(map[rib.Via]*rib.Via),
+		noTags:     new(rib.Tags),
 	}
 	for _, v := range c.vrfs {
 		d.vrfs[v.RD] = v.Name

@@ -40,8 +40,10 @@ func TestGlobalRoutes(t *testing.T) {
 		},
 		LocalPref: 100, MED: 77,
 		ASPath: []uint32{65001, 64999, 1, 2, 3}, ASPathLen: 3,
-		Communities: []rib.Community{65001<<16 | 100},
-		Large:       []rib.LargeCommunity{{Global: 65001, Local1: 1, Local2: 100}},
+		Tags: &rib.Tags{
+			Communities: []rib.Community{65001<<16 | 100},
+			Large:       []rib.LargeCommunity{{Global: 65001, Local1: 1, Local2: 100}},
+		},
 	}
 	if !reflect.DeepEqual(got.Attrs, want) {
 		t.Errorf("attributes\n%+v, want\n%+v", got.Attrs, want)

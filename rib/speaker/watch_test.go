@@ -279,8 +279,10 @@ func TestDecodeAttributes(t *testing.T) {
 			OriginatorID: netip.MustParseAddr("192.0.2.9"), ClusterLen: 2,
 		}, LocalPref: 7, Stale: true,
 		ASPath: []uint32{65001, 65002}, ASPathLen: 2,
-		RTs:         []rib.RT{rt(t, "65000:1"), rt(t, "192.0.2.1:2"), rt(t, "1.4464:3")},
-		Communities: []rib.Community{llgrStale},
+		Tags: &rib.Tags{
+			RTs:         []rib.RT{rt(t, "65000:1"), rt(t, "192.0.2.1:2"), rt(t, "1.4464:3")},
+			Communities: []rib.Community{llgrStale},
+		},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("attributes\n%+v, want\n%+v", got, want)
