@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -131,6 +132,25 @@ func (f *fake) Explain(_ context.Context, name string, prefix netip.Prefix, long
 }
 
 func (f *fake) Reload(context.Context) ([]string, error) { return f.reload() }
+
+func (f *fake) Plan(_ context.Context, r vrf.PlanRequest, yield func(vrf.PlanItem) error) error {
+	switch r.File {
+	case "bad.toml":
+		return &FileError{Err: errors.New("bad.toml:3: no")}
+	case "busy.toml":
+		return ErrBusy
+	}
+	for _, i := range []vrf.PlanItem{
+		{Kind: vrf.PlanVRF, Op: vrf.PlanChange, VRF: "vrf-red", Text: "vrf-red (main)", Details: []string{"export.metric: 20 -> 30"}, Notes: []string{"n"}},
+		{Kind: vrf.PlanRoute, Op: vrf.PlanAdd, VRF: "vrf-red", Text: "10.0.0.0/8 dev eth0", Prefix: netip.MustParsePrefix("10.0.0.0/8"), Where: rib.Binding{Netns: "red"}},
+		{Kind: vrf.PlanSummary, Totals: &vrf.PlanTotals{PlanCounts: vrf.PlanCounts{Added: 1}, VRFs: 1}},
+	} {
+		if err := yield(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func newFake() *fake {
 	med := uint32(7)

@@ -55,6 +55,9 @@ type Backend interface {
 	// Reload applies the configuration file as it is now, and returns what
 	// changed, a line each. After an error nothing has.
 	Reload(ctx context.Context) ([]string, error)
+	// Plan yields what a Reload of a file would change, and changes nothing. It
+	// ends where yield fails. Its error may be a FileError or ErrBusy.
+	Plan(ctx context.Context, r vrf.PlanRequest, yield func(vrf.PlanItem) error) error
 }
 
 // Server implements the Redistribution service. It is safe for concurrent use.

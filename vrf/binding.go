@@ -7,10 +7,10 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// sameHome tells whether a running worker can be reconfigured from a to b. The
+// SameHome tells whether a running worker can be reconfigured from a to b. The
 // three are what its kernel routes and its announcements are known by: a worker
 // with new ones would not find what the old one left.
-func sameHome(a, b Spec) bool {
+func SameHome(a, b Spec) bool {
 	return a.Binding == b.Binding && a.Protocol == b.Protocol && a.RD == b.RD
 }
 

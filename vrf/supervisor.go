@@ -137,7 +137,7 @@ func (s *Supervisor) steer(want map[string]Spec) (gone []*keeper, err error) {
 	for name, k := range s.keepers {
 		spec, stays := want[name]
 		switch now := k.configured(); {
-		case stays && sameHome(now, spec):
+		case stays && SameHome(now, spec):
 			if !reflect.DeepEqual(now, spec) {
 				changes = append(changes, change{k, spec})
 			}

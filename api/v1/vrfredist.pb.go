@@ -493,6 +493,7 @@ func (*ListVrfsRequest) Descriptor() ([]byte, []int) {
 type ListVrfsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Vrfs          []*Vrf                 `protobuf:"bytes,1,rep,name=vrfs,proto3" json:"vrfs,omitempty"`
+	Unconfirmed   *Unconfirmed           `protobuf:"bytes,2,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"` // none: what is in force was confirmed, or needs no word
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -530,6 +531,13 @@ func (*ListVrfsResponse) Descriptor() ([]byte, []int) {
 func (x *ListVrfsResponse) GetVrfs() []*Vrf {
 	if x != nil {
 		return x.Vrfs
+	}
+	return nil
+}
+
+func (x *ListVrfsResponse) GetUnconfirmed() *Unconfirmed {
+	if x != nil {
+		return x.Unconfirmed
 	}
 	return nil
 }
@@ -641,6 +649,7 @@ type Vrf struct {
 	Restarts      int32                  `protobuf:"varint,15,opt,name=restarts,proto3" json:"restarts,omitempty"`
 	Binding       string                 `protobuf:"bytes,16,opt,name=binding,proto3" json:"binding,omitempty"`     // as configured: "main", "device vrf-red", "netns tenant-a, table 1001"
 	Neighbors     []*Neighbor            `protobuf:"bytes,17,rep,name=neighbors,proto3" json:"neighbors,omitempty"` // of GetVrf alone
+	Progress      *Progress              `protobuf:"bytes,18,opt,name=progress,proto3" json:"progress,omitempty"`   // none: there is no long work
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -794,6 +803,74 @@ func (x *Vrf) GetNeighbors() []*Neighbor {
 	return nil
 }
 
+func (x *Vrf) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+// How far long work is.
+type Progress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Phase         string                 `protobuf:"bytes,1,opt,name=phase,proto3" json:"phase,omitempty"` // what is done, in words: "reading the table"
+	Done          uint32                 `protobuf:"varint,2,opt,name=done,proto3" json:"done,omitempty"`
+	Total         uint32                 `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"` // 0: not known
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Progress) Reset() {
+	*x = Progress{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Progress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Progress) ProtoMessage() {}
+
+func (x *Progress) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
+func (*Progress) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Progress) GetPhase() string {
+	if x != nil {
+		return x.Phase
+	}
+	return ""
+}
+
+func (x *Progress) GetDone() uint32 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *Progress) GetTotal() uint32 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
 // A BGP neighbour of a VRF.
 type Neighbor struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -810,7 +887,7 @@ type Neighbor struct {
 
 func (x *Neighbor) Reset() {
 	*x = Neighbor{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[12]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -822,7 +899,7 @@ func (x *Neighbor) String() string {
 func (*Neighbor) ProtoMessage() {}
 
 func (x *Neighbor) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[12]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -835,7 +912,7 @@ func (x *Neighbor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Neighbor.ProtoReflect.Descriptor instead.
 func (*Neighbor) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{12}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Neighbor) GetAddress() string {
@@ -905,7 +982,7 @@ type Counts struct {
 
 func (x *Counts) Reset() {
 	*x = Counts{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +994,7 @@ func (x *Counts) String() string {
 func (*Counts) ProtoMessage() {}
 
 func (x *Counts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1007,7 @@ func (x *Counts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counts.ProtoReflect.Descriptor instead.
 func (*Counts) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{13}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Counts) GetPaths() uint32 {
@@ -1007,13 +1084,16 @@ type ListRoutesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`                                          // "" is default
 	Direction     Direction              `protobuf:"varint,2,opt,name=direction,proto3,enum=vrfredist.v1.Direction" json:"direction,omitempty"` // must be given
+	Prefix        string                 `protobuf:"bytes,3,opt,name=prefix,proto3" json:"prefix,omitempty"`                                    // only this prefix and those inside it; "": all
+	Exact         bool                   `protobuf:"varint,4,opt,name=exact,proto3" json:"exact,omitempty"`                                     // of prefix: only itself
+	States        []string               `protobuf:"bytes,5,rep,name=states,proto3" json:"states,omitempty"`                                    // only routes in one of them; none: all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListRoutesRequest) Reset() {
 	*x = ListRoutesRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1025,7 +1105,7 @@ func (x *ListRoutesRequest) String() string {
 func (*ListRoutesRequest) ProtoMessage() {}
 
 func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1038,7 +1118,7 @@ func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutesRequest.ProtoReflect.Descriptor instead.
 func (*ListRoutesRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{14}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListRoutesRequest) GetVrf() string {
@@ -1053,6 +1133,27 @@ func (x *ListRoutesRequest) GetDirection() Direction {
 		return x.Direction
 	}
 	return Direction_DIRECTION_UNSPECIFIED
+}
+
+func (x *ListRoutesRequest) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *ListRoutesRequest) GetExact() bool {
+	if x != nil {
+		return x.Exact
+	}
+	return false
+}
+
+func (x *ListRoutesRequest) GetStates() []string {
+	if x != nil {
+		return x.States
+	}
+	return nil
 }
 
 type Route struct {
@@ -1081,7 +1182,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1093,7 +1194,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1106,7 +1207,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{15}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Route) GetPrefix() string {
@@ -1239,7 +1340,7 @@ type Hop struct {
 
 func (x *Hop) Reset() {
 	*x = Hop{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +1352,7 @@ func (x *Hop) String() string {
 func (*Hop) ProtoMessage() {}
 
 func (x *Hop) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +1365,7 @@ func (x *Hop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hop.ProtoReflect.Descriptor instead.
 func (*Hop) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{16}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Hop) GetGateway() string {
@@ -1289,14 +1390,15 @@ func (x *Hop) GetWeight() uint32 {
 }
 
 type ReloadRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	ConfirmSeconds uint32                 `protobuf:"varint,1,opt,name=confirm_seconds,json=confirmSeconds,proto3" json:"confirm_seconds,omitempty"` // 0: what is applied stays
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1308,7 +1410,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1321,19 +1423,27 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{17}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ReloadRequest) GetConfirmSeconds() uint32 {
+	if x != nil {
+		return x.ConfirmSeconds
+	}
+	return 0
 }
 
 type ReloadResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Changes       []string               `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"` // a line each, none where the file says what is in force
+	Changes       []string               `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`                                // a line each, none where the file says what is in force
+	RollbackUnix  int64                  `protobuf:"varint,2,opt,name=rollback_unix,json=rollbackUnix,proto3" json:"rollback_unix,omitempty"` // when the configuration from before comes back; 0: never
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1345,7 +1455,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1358,7 +1468,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{18}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReloadResponse) GetChanges() []string {
@@ -1366,6 +1476,449 @@ func (x *ReloadResponse) GetChanges() []string {
 		return x.Changes
 	}
 	return nil
+}
+
+func (x *ReloadResponse) GetRollbackUnix() int64 {
+	if x != nil {
+		return x.RollbackUnix
+	}
+	return 0
+}
+
+type ConfirmRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmRequest) Reset() {
+	*x = ConfirmRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmRequest) ProtoMessage() {}
+
+func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{20}
+}
+
+type ConfirmResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmResponse) Reset() {
+	*x = ConfirmResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmResponse) ProtoMessage() {}
+
+func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{21}
+}
+
+// A reload that was not confirmed.
+type Unconfirmed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RollbackUnix  int64                  `protobuf:"varint,1,opt,name=rollback_unix,json=rollbackUnix,proto3" json:"rollback_unix,omitempty"` // when the configuration from before comes back; 0: it is back
+	LeftSeconds   uint32                 `protobuf:"varint,2,opt,name=left_seconds,json=leftSeconds,proto3" json:"left_seconds,omitempty"`
+	Text          string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"` // a sentence that says what is in force, and what to do
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Unconfirmed) Reset() {
+	*x = Unconfirmed{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Unconfirmed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Unconfirmed) ProtoMessage() {}
+
+func (x *Unconfirmed) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Unconfirmed.ProtoReflect.Descriptor instead.
+func (*Unconfirmed) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Unconfirmed) GetRollbackUnix() int64 {
+	if x != nil {
+		return x.RollbackUnix
+	}
+	return 0
+}
+
+func (x *Unconfirmed) GetLeftSeconds() uint32 {
+	if x != nil {
+		return x.LeftSeconds
+	}
+	return 0
+}
+
+func (x *Unconfirmed) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+type PlanRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	File          string                 `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`       // its name, for messages; the extension says the format
+	Content       []byte                 `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"` // of the file
+	Vrf           string                 `protobuf:"bytes,3,opt,name=vrf,proto3" json:"vrf,omitempty"`         // the routes of this VRF alone; "": of all
+	Lines         int32                  `protobuf:"varint,4,opt,name=lines,proto3" json:"lines,omitempty"`    // at most so many routes of a VRF are listed; 0: none, -1: all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanRequest) Reset() {
+	*x = PlanRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanRequest) ProtoMessage() {}
+
+func (x *PlanRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
+func (*PlanRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *PlanRequest) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *PlanRequest) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *PlanRequest) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *PlanRequest) GetLines() int32 {
+	if x != nil {
+		return x.Lines
+	}
+	return 0
+}
+
+// One thing that a file would change. Items come in this order: settings,
+// neighbours, and of each VRF the VRF itself, its routes and announcements, and
+// its counts.
+type PlanItem struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // setting, neighbor, vrf, route, announcement, counts, summary
+	Op            string                 `protobuf:"bytes,2,opt,name=op,proto3" json:"op,omitempty"`     // add, remove, change; "": nothing of the thing itself
+	Vrf           string                 `protobuf:"bytes,3,opt,name=vrf,proto3" json:"vrf,omitempty"`
+	Text          string                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`       // the thing in a line; of a route the line of `ip route`
+	Details       []string               `protobuf:"bytes,5,rep,name=details,proto3" json:"details,omitempty"` // what changes about it, a line each
+	Notes         []string               `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty"`     // what cannot be known before, or is worth knowing
+	Prefix        string                 `protobuf:"bytes,7,opt,name=prefix,proto3" json:"prefix,omitempty"`   // of a route or an announcement
+	Where         string                 `protobuf:"bytes,8,opt,name=where,proto3" json:"where,omitempty"`     // of a route: the binding of its table
+	Counts        *PlanCounts            `protobuf:"bytes,9,opt,name=counts,proto3" json:"counts,omitempty"`   // of counts and summary
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanItem) Reset() {
+	*x = PlanItem{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanItem) ProtoMessage() {}
+
+func (x *PlanItem) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanItem.ProtoReflect.Descriptor instead.
+func (*PlanItem) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *PlanItem) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *PlanItem) GetOp() string {
+	if x != nil {
+		return x.Op
+	}
+	return ""
+}
+
+func (x *PlanItem) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *PlanItem) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *PlanItem) GetDetails() []string {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+func (x *PlanItem) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+func (x *PlanItem) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *PlanItem) GetWhere() string {
+	if x != nil {
+		return x.Where
+	}
+	return ""
+}
+
+func (x *PlanItem) GetCounts() *PlanCounts {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+type PlanCounts struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Added         uint32                 `protobuf:"varint,1,opt,name=added,proto3" json:"added,omitempty"` // routes in the kernel table
+	Removed       uint32                 `protobuf:"varint,2,opt,name=removed,proto3" json:"removed,omitempty"`
+	Changed       uint32                 `protobuf:"varint,3,opt,name=changed,proto3" json:"changed,omitempty"`
+	Kept          uint32                 `protobuf:"varint,4,opt,name=kept,proto3" json:"kept,omitempty"`
+	Announced     uint32                 `protobuf:"varint,5,opt,name=announced,proto3" json:"announced,omitempty"` // to BGP
+	Withdrawn     uint32                 `protobuf:"varint,6,opt,name=withdrawn,proto3" json:"withdrawn,omitempty"`
+	Reannounced   uint32                 `protobuf:"varint,7,opt,name=reannounced,proto3" json:"reannounced,omitempty"` // with other attributes
+	Unlisted      uint32                 `protobuf:"varint,8,opt,name=unlisted,proto3" json:"unlisted,omitempty"`       // of all these: not sent, because of PlanRequest.lines
+	Vrfs          uint32                 `protobuf:"varint,9,opt,name=vrfs,proto3" json:"vrfs,omitempty"`               // of the summary: those with a change, in themselves or their routes
+	Neighbors     uint32                 `protobuf:"varint,10,opt,name=neighbors,proto3" json:"neighbors,omitempty"`
+	Settings      uint32                 `protobuf:"varint,11,opt,name=settings,proto3" json:"settings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanCounts) Reset() {
+	*x = PlanCounts{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanCounts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanCounts) ProtoMessage() {}
+
+func (x *PlanCounts) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanCounts.ProtoReflect.Descriptor instead.
+func (*PlanCounts) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *PlanCounts) GetAdded() uint32 {
+	if x != nil {
+		return x.Added
+	}
+	return 0
+}
+
+func (x *PlanCounts) GetRemoved() uint32 {
+	if x != nil {
+		return x.Removed
+	}
+	return 0
+}
+
+func (x *PlanCounts) GetChanged() uint32 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
+func (x *PlanCounts) GetKept() uint32 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
+func (x *PlanCounts) GetAnnounced() uint32 {
+	if x != nil {
+		return x.Announced
+	}
+	return 0
+}
+
+func (x *PlanCounts) GetWithdrawn() uint32 {
+	if x != nil {
+		return x.Withdrawn
+	}
+	return 0
+}
+
+func (x *PlanCounts) GetReannounced() uint32 {
+	if x != nil {
+		return x.Reannounced
+	}
+	return 0
+}
+
+func (x *PlanCounts) GetUnlisted() uint32 {
+	if x != nil {
+		return x.Unlisted
+	}
+	return 0
+}
+
+func (x *PlanCounts) GetVrfs() uint32 {
+	if x != nil {
+		return x.Vrfs
+	}
+	return 0
+}
+
+func (x *PlanCounts) GetNeighbors() uint32 {
+	if x != nil {
+		return x.Neighbors
+	}
+	return 0
+}
+
+func (x *PlanCounts) GetSettings() uint32 {
+	if x != nil {
+		return x.Settings
+	}
+	return 0
 }
 
 type ResyncRequest struct {
@@ -1377,7 +1930,7 @@ type ResyncRequest struct {
 
 func (x *ResyncRequest) Reset() {
 	*x = ResyncRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1389,7 +1942,7 @@ func (x *ResyncRequest) String() string {
 func (*ResyncRequest) ProtoMessage() {}
 
 func (x *ResyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1402,7 +1955,7 @@ func (x *ResyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResyncRequest.ProtoReflect.Descriptor instead.
 func (*ResyncRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{19}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ResyncRequest) GetVrf() string {
@@ -1421,7 +1974,7 @@ type ResyncResponse struct {
 
 func (x *ResyncResponse) Reset() {
 	*x = ResyncResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1986,7 @@ func (x *ResyncResponse) String() string {
 func (*ResyncResponse) ProtoMessage() {}
 
 func (x *ResyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1999,7 @@ func (x *ResyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResyncResponse.ProtoReflect.Descriptor instead.
 func (*ResyncResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{20}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ResyncResponse) GetRepairs() []*Repair {
@@ -1474,7 +2027,7 @@ type Repair struct {
 
 func (x *Repair) Reset() {
 	*x = Repair{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1486,7 +2039,7 @@ func (x *Repair) String() string {
 func (*Repair) ProtoMessage() {}
 
 func (x *Repair) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1499,7 +2052,7 @@ func (x *Repair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Repair.ProtoReflect.Descriptor instead.
 func (*Repair) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{21}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Repair) GetVrf() string {
@@ -1582,7 +2135,7 @@ type ExplainRouteRequest struct {
 
 func (x *ExplainRouteRequest) Reset() {
 	*x = ExplainRouteRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +2147,7 @@ func (x *ExplainRouteRequest) String() string {
 func (*ExplainRouteRequest) ProtoMessage() {}
 
 func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +2160,7 @@ func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRouteRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{22}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ExplainRouteRequest) GetVrf() string {
@@ -1638,7 +2191,7 @@ type ExplainRouteResponse struct {
 
 func (x *ExplainRouteResponse) Reset() {
 	*x = ExplainRouteResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1650,7 +2203,7 @@ func (x *ExplainRouteResponse) String() string {
 func (*ExplainRouteResponse) ProtoMessage() {}
 
 func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1663,7 +2216,7 @@ func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteResponse.ProtoReflect.Descriptor instead.
 func (*ExplainRouteResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{23}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ExplainRouteResponse) GetVrf() string {
@@ -1719,7 +2272,7 @@ type Walk struct {
 
 func (x *Walk) Reset() {
 	*x = Walk{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1731,7 +2284,7 @@ func (x *Walk) String() string {
 func (*Walk) ProtoMessage() {}
 
 func (x *Walk) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1744,7 +2297,7 @@ func (x *Walk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Walk.ProtoReflect.Descriptor instead.
 func (*Walk) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{24}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Walk) GetSteps() []*Step {
@@ -1780,7 +2333,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1792,7 +2345,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1805,7 +2358,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{25}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Step) GetName() string {
@@ -1838,14 +2391,16 @@ func (x *Step) GetDetails() []string {
 
 type WatchVrfsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`
+	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`        // "": every VRF
+	Routes        bool                   `protobuf:"varint,2,opt,name=routes,proto3" json:"routes,omitempty"` // single routes too, in WatchVrfsResponse.events
+	Prefix        string                 `protobuf:"bytes,3,opt,name=prefix,proto3" json:"prefix,omitempty"`  // of routes: only this prefix and those inside it; "": all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchVrfsRequest) Reset() {
 	*x = WatchVrfsRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1857,7 +2412,7 @@ func (x *WatchVrfsRequest) String() string {
 func (*WatchVrfsRequest) ProtoMessage() {}
 
 func (x *WatchVrfsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1870,7 +2425,7 @@ func (x *WatchVrfsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVrfsRequest.ProtoReflect.Descriptor instead.
 func (*WatchVrfsRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{26}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *WatchVrfsRequest) GetVrf() string {
@@ -1880,21 +2435,38 @@ func (x *WatchVrfsRequest) GetVrf() string {
 	return ""
 }
 
+func (x *WatchVrfsRequest) GetRoutes() bool {
+	if x != nil {
+		return x.Routes
+	}
+	return false
+}
+
+func (x *WatchVrfsRequest) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
 type WatchVrfsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TimeUnixNano  int64                  `protobuf:"varint,1,opt,name=time_unix_nano,json=timeUnixNano,proto3" json:"time_unix_nano,omitempty"`
 	Vrf           *Vrf                   `protobuf:"bytes,2,opt,name=vrf,proto3" json:"vrf,omitempty"`
-	Changed       bool                   `protobuf:"varint,3,opt,name=changed,proto3" json:"changed,omitempty"`  // its state or reason is new; true of the first message about a VRF
-	Gone          bool                   `protobuf:"varint,4,opt,name=gone,proto3" json:"gone,omitempty"`        // it does not run any more; of vrf the name counts
-	Was           string                 `protobuf:"bytes,5,opt,name=was,proto3" json:"was,omitempty"`           // the state before; "" in the first message
-	Activity      *Activity              `protobuf:"bytes,6,opt,name=activity,proto3" json:"activity,omitempty"` // since the last message about this VRF; none: nothing was done
+	Changed       bool                   `protobuf:"varint,3,opt,name=changed,proto3" json:"changed,omitempty"`        // its state or reason is new; true of the first message about a VRF
+	Gone          bool                   `protobuf:"varint,4,opt,name=gone,proto3" json:"gone,omitempty"`              // it does not run any more; of vrf the name counts
+	Was           string                 `protobuf:"bytes,5,opt,name=was,proto3" json:"was,omitempty"`                 // the state before; "" in the first message
+	Activity      *Activity              `protobuf:"bytes,6,opt,name=activity,proto3" json:"activity,omitempty"`       // since the last message about this VRF; none: nothing was done
+	Events        []*RouteEvent          `protobuf:"bytes,7,rep,name=events,proto3" json:"events,omitempty"`           // oldest first; of a message that has some, vrf has the name alone
+	Unlisted      uint64                 `protobuf:"varint,8,opt,name=unlisted,proto3" json:"unlisted,omitempty"`      // events that were too many to send, before those here
+	Unconfirmed   *Unconfirmed           `protobuf:"bytes,9,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"` // of a message of its own, without vrf: the wait began, or ended
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchVrfsResponse) Reset() {
 	*x = WatchVrfsResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1906,7 +2478,7 @@ func (x *WatchVrfsResponse) String() string {
 func (*WatchVrfsResponse) ProtoMessage() {}
 
 func (x *WatchVrfsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1919,7 +2491,7 @@ func (x *WatchVrfsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVrfsResponse.ProtoReflect.Descriptor instead.
 func (*WatchVrfsResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{27}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *WatchVrfsResponse) GetTimeUnixNano() int64 {
@@ -1964,6 +2536,104 @@ func (x *WatchVrfsResponse) GetActivity() *Activity {
 	return nil
 }
 
+func (x *WatchVrfsResponse) GetEvents() []*RouteEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *WatchVrfsResponse) GetUnlisted() uint64 {
+	if x != nil {
+		return x.Unlisted
+	}
+	return 0
+}
+
+func (x *WatchVrfsResponse) GetUnconfirmed() *Unconfirmed {
+	if x != nil {
+		return x.Unconfirmed
+	}
+	return nil
+}
+
+// What happened to one route.
+type RouteEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TimeUnixNano  int64                  `protobuf:"varint,1,opt,name=time_unix_nano,json=timeUnixNano,proto3" json:"time_unix_nano,omitempty"`
+	Prefix        string                 `protobuf:"bytes,2,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	What          string                 `protobuf:"bytes,3,opt,name=what,proto3" json:"what,omitempty"` // added, replaced, deleted, announced, withdrawn, conflict, unresolved, over-quota, filtered, refused, drift, resync
+	Text          string                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"` // the route as `ip route` prints it, where there is one
+	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RouteEvent) Reset() {
+	*x = RouteEvent{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RouteEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RouteEvent) ProtoMessage() {}
+
+func (x *RouteEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RouteEvent.ProtoReflect.Descriptor instead.
+func (*RouteEvent) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *RouteEvent) GetTimeUnixNano() int64 {
+	if x != nil {
+		return x.TimeUnixNano
+	}
+	return 0
+}
+
+func (x *RouteEvent) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *RouteEvent) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *RouteEvent) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *RouteEvent) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // What a VRF's worker did.
 type Activity struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1983,7 +2653,7 @@ type Activity struct {
 
 func (x *Activity) Reset() {
 	*x = Activity{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1995,7 +2665,7 @@ func (x *Activity) String() string {
 func (*Activity) ProtoMessage() {}
 
 func (x *Activity) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2008,7 +2678,7 @@ func (x *Activity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activity.ProtoReflect.Descriptor instead.
 func (*Activity) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{28}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Activity) GetAdded() uint64 {
@@ -2089,7 +2759,7 @@ type DiagnoseRequest struct {
 
 func (x *DiagnoseRequest) Reset() {
 	*x = DiagnoseRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2101,7 +2771,7 @@ func (x *DiagnoseRequest) String() string {
 func (*DiagnoseRequest) ProtoMessage() {}
 
 func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2114,7 +2784,7 @@ func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseRequest.ProtoReflect.Descriptor instead.
 func (*DiagnoseRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{29}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{37}
 }
 
 type DiagnoseResponse struct {
@@ -2126,7 +2796,7 @@ type DiagnoseResponse struct {
 
 func (x *DiagnoseResponse) Reset() {
 	*x = DiagnoseResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2138,7 +2808,7 @@ func (x *DiagnoseResponse) String() string {
 func (*DiagnoseResponse) ProtoMessage() {}
 
 func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2151,7 +2821,7 @@ func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseResponse.ProtoReflect.Descriptor instead.
 func (*DiagnoseResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{30}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *DiagnoseResponse) GetFindings() []*Finding {
@@ -2175,7 +2845,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2187,7 +2857,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2200,7 +2870,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{31}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Finding) GetLevel() string {
@@ -2277,13 +2947,14 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x0ecommunity_name\x18\x04 \x01(\tR\rcommunityName\x12%\n" +
 	"\x0ecommunity_list\x18\x05 \x03(\tR\rcommunityList\x120\n" +
 	"\x14large_community_list\x18\x06 \x03(\tR\x12largeCommunityList\"\x11\n" +
-	"\x0fListVrfsRequest\"9\n" +
+	"\x0fListVrfsRequest\"v\n" +
 	"\x10ListVrfsResponse\x12%\n" +
-	"\x04vrfs\x18\x01 \x03(\v2\x11.vrfredist.v1.VrfR\x04vrfs\"!\n" +
+	"\x04vrfs\x18\x01 \x03(\v2\x11.vrfredist.v1.VrfR\x04vrfs\x12;\n" +
+	"\vunconfirmed\x18\x02 \x01(\v2\x19.vrfredist.v1.UnconfirmedR\vunconfirmed\"!\n" +
 	"\rGetVrfRequest\x12\x10\n" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\"5\n" +
 	"\x0eGetVrfResponse\x12#\n" +
-	"\x03vrf\x18\x01 \x01(\v2\x11.vrfredist.v1.VrfR\x03vrf\"\xa5\x04\n" +
+	"\x03vrf\x18\x01 \x01(\v2\x11.vrfredist.v1.VrfR\x03vrf\"\xd9\x04\n" +
 	"\x03Vrf\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
@@ -2306,7 +2977,12 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x06counts\x18\x0e \x01(\v2\x14.vrfredist.v1.CountsR\x06counts\x12\x1a\n" +
 	"\brestarts\x18\x0f \x01(\x05R\brestarts\x12\x18\n" +
 	"\abinding\x18\x10 \x01(\tR\abinding\x124\n" +
-	"\tneighbors\x18\x11 \x03(\v2\x16.vrfredist.v1.NeighborR\tneighbors\"\xb6\x01\n" +
+	"\tneighbors\x18\x11 \x03(\v2\x16.vrfredist.v1.NeighborR\tneighbors\x122\n" +
+	"\bprogress\x18\x12 \x01(\v2\x16.vrfredist.v1.ProgressR\bprogress\"J\n" +
+	"\bProgress\x12\x14\n" +
+	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x12\n" +
+	"\x04done\x18\x02 \x01(\rR\x04done\x12\x14\n" +
+	"\x05total\x18\x03 \x01(\rR\x05total\"\xb6\x01\n" +
 	"\bNeighbor\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x17\n" +
 	"\apeer_as\x18\x02 \x01(\rR\x06peerAs\x12\x14\n" +
@@ -2330,10 +3006,13 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x06failed\x18\b \x01(\rR\x06failed\x12\x14\n" +
 	"\x05stale\x18\t \x01(\rR\x05stale\x12\x18\n" +
 	"\aforeign\x18\n" +
-	" \x01(\rR\aforeign\"\\\n" +
+	" \x01(\rR\aforeign\"\xa2\x01\n" +
 	"\x11ListRoutesRequest\x12\x10\n" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x125\n" +
-	"\tdirection\x18\x02 \x01(\x0e2\x17.vrfredist.v1.DirectionR\tdirection\"\xc3\x03\n" +
+	"\tdirection\x18\x02 \x01(\x0e2\x17.vrfredist.v1.DirectionR\tdirection\x12\x16\n" +
+	"\x06prefix\x18\x03 \x01(\tR\x06prefix\x12\x14\n" +
+	"\x05exact\x18\x04 \x01(\bR\x05exact\x12\x16\n" +
+	"\x06states\x18\x05 \x03(\tR\x06states\"\xc3\x03\n" +
 	"\x05Route\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
@@ -2357,10 +3036,47 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x03Hop\x12\x18\n" +
 	"\agateway\x18\x01 \x01(\tR\agateway\x12\x16\n" +
 	"\x06device\x18\x02 \x01(\tR\x06device\x12\x16\n" +
-	"\x06weight\x18\x03 \x01(\rR\x06weight\"\x0f\n" +
-	"\rReloadRequest\"*\n" +
+	"\x06weight\x18\x03 \x01(\rR\x06weight\"8\n" +
+	"\rReloadRequest\x12'\n" +
+	"\x0fconfirm_seconds\x18\x01 \x01(\rR\x0econfirmSeconds\"O\n" +
 	"\x0eReloadResponse\x12\x18\n" +
-	"\achanges\x18\x01 \x03(\tR\achanges\"!\n" +
+	"\achanges\x18\x01 \x03(\tR\achanges\x12#\n" +
+	"\rrollback_unix\x18\x02 \x01(\x03R\frollbackUnix\"\x10\n" +
+	"\x0eConfirmRequest\"\x11\n" +
+	"\x0fConfirmResponse\"i\n" +
+	"\vUnconfirmed\x12#\n" +
+	"\rrollback_unix\x18\x01 \x01(\x03R\frollbackUnix\x12!\n" +
+	"\fleft_seconds\x18\x02 \x01(\rR\vleftSeconds\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"c\n" +
+	"\vPlanRequest\x12\x12\n" +
+	"\x04file\x18\x01 \x01(\tR\x04file\x12\x18\n" +
+	"\acontent\x18\x02 \x01(\fR\acontent\x12\x10\n" +
+	"\x03vrf\x18\x03 \x01(\tR\x03vrf\x12\x14\n" +
+	"\x05lines\x18\x04 \x01(\x05R\x05lines\"\xe4\x01\n" +
+	"\bPlanItem\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n" +
+	"\x02op\x18\x02 \x01(\tR\x02op\x12\x10\n" +
+	"\x03vrf\x18\x03 \x01(\tR\x03vrf\x12\x12\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\x12\x18\n" +
+	"\adetails\x18\x05 \x03(\tR\adetails\x12\x14\n" +
+	"\x05notes\x18\x06 \x03(\tR\x05notes\x12\x16\n" +
+	"\x06prefix\x18\a \x01(\tR\x06prefix\x12\x14\n" +
+	"\x05where\x18\b \x01(\tR\x05where\x120\n" +
+	"\x06counts\x18\t \x01(\v2\x18.vrfredist.v1.PlanCountsR\x06counts\"\xb2\x02\n" +
+	"\n" +
+	"PlanCounts\x12\x14\n" +
+	"\x05added\x18\x01 \x01(\rR\x05added\x12\x18\n" +
+	"\aremoved\x18\x02 \x01(\rR\aremoved\x12\x18\n" +
+	"\achanged\x18\x03 \x01(\rR\achanged\x12\x12\n" +
+	"\x04kept\x18\x04 \x01(\rR\x04kept\x12\x1c\n" +
+	"\tannounced\x18\x05 \x01(\rR\tannounced\x12\x1c\n" +
+	"\twithdrawn\x18\x06 \x01(\rR\twithdrawn\x12 \n" +
+	"\vreannounced\x18\a \x01(\rR\vreannounced\x12\x1a\n" +
+	"\bunlisted\x18\b \x01(\rR\bunlisted\x12\x12\n" +
+	"\x04vrfs\x18\t \x01(\rR\x04vrfs\x12\x1c\n" +
+	"\tneighbors\x18\n" +
+	" \x01(\rR\tneighbors\x12\x1a\n" +
+	"\bsettings\x18\v \x01(\rR\bsettings\"!\n" +
 	"\rResyncRequest\x12\x10\n" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\"@\n" +
 	"\x0eResyncResponse\x12.\n" +
@@ -2397,16 +3113,28 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x12\n" +
 	"\x04text\x18\x03 \x01(\tR\x04text\x12\x18\n" +
-	"\adetails\x18\x04 \x03(\tR\adetails\"$\n" +
+	"\adetails\x18\x04 \x03(\tR\adetails\"T\n" +
 	"\x10WatchVrfsRequest\x12\x10\n" +
-	"\x03vrf\x18\x01 \x01(\tR\x03vrf\"\xd2\x01\n" +
+	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x16\n" +
+	"\x06routes\x18\x02 \x01(\bR\x06routes\x12\x16\n" +
+	"\x06prefix\x18\x03 \x01(\tR\x06prefix\"\xdd\x02\n" +
 	"\x11WatchVrfsResponse\x12$\n" +
 	"\x0etime_unix_nano\x18\x01 \x01(\x03R\ftimeUnixNano\x12#\n" +
 	"\x03vrf\x18\x02 \x01(\v2\x11.vrfredist.v1.VrfR\x03vrf\x12\x18\n" +
 	"\achanged\x18\x03 \x01(\bR\achanged\x12\x12\n" +
 	"\x04gone\x18\x04 \x01(\bR\x04gone\x12\x10\n" +
 	"\x03was\x18\x05 \x01(\tR\x03was\x122\n" +
-	"\bactivity\x18\x06 \x01(\v2\x16.vrfredist.v1.ActivityR\bactivity\"\x92\x02\n" +
+	"\bactivity\x18\x06 \x01(\v2\x16.vrfredist.v1.ActivityR\bactivity\x120\n" +
+	"\x06events\x18\a \x03(\v2\x18.vrfredist.v1.RouteEventR\x06events\x12\x1a\n" +
+	"\bunlisted\x18\b \x01(\x04R\bunlisted\x12;\n" +
+	"\vunconfirmed\x18\t \x01(\v2\x19.vrfredist.v1.UnconfirmedR\vunconfirmed\"\x8a\x01\n" +
+	"\n" +
+	"RouteEvent\x12$\n" +
+	"\x0etime_unix_nano\x18\x01 \x01(\x03R\ftimeUnixNano\x12\x16\n" +
+	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x12\n" +
+	"\x04what\x18\x03 \x01(\tR\x04what\x12\x12\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x92\x02\n" +
 	"\bActivity\x12\x14\n" +
 	"\x05added\x18\x01 \x01(\x04R\x05added\x12\x1a\n" +
 	"\breplaced\x18\x02 \x01(\x04R\breplaced\x12\x18\n" +
@@ -2432,7 +3160,7 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\tDirection\x12\x19\n" +
 	"\x15DIRECTION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DIRECTION_IMPORT\x10\x01\x12\x14\n" +
-	"\x10DIRECTION_EXPORT\x10\x022\xa9\a\n" +
+	"\x10DIRECTION_EXPORT\x10\x022\xae\b\n" +
 	"\x0eRedistribution\x12m\n" +
 	"\x14EnableRedistribution\x12).vrfredist.v1.EnableRedistributionRequest\x1a*.vrfredist.v1.EnableRedistributionResponse\x12p\n" +
 	"\x15DisableRedistribution\x12*.vrfredist.v1.DisableRedistributionRequest\x1a+.vrfredist.v1.DisableRedistributionResponse\x12d\n" +
@@ -2442,7 +3170,9 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\tWatchVrfs\x12\x1e.vrfredist.v1.WatchVrfsRequest\x1a\x1f.vrfredist.v1.WatchVrfsResponse0\x01\x12D\n" +
 	"\n" +
 	"ListRoutes\x12\x1f.vrfredist.v1.ListRoutesRequest\x1a\x13.vrfredist.v1.Route0\x01\x12C\n" +
-	"\x06Reload\x12\x1b.vrfredist.v1.ReloadRequest\x1a\x1c.vrfredist.v1.ReloadResponse\x12C\n" +
+	"\x06Reload\x12\x1b.vrfredist.v1.ReloadRequest\x1a\x1c.vrfredist.v1.ReloadResponse\x12F\n" +
+	"\aConfirm\x12\x1c.vrfredist.v1.ConfirmRequest\x1a\x1d.vrfredist.v1.ConfirmResponse\x12;\n" +
+	"\x04Plan\x12\x19.vrfredist.v1.PlanRequest\x1a\x16.vrfredist.v1.PlanItem0\x01\x12C\n" +
 	"\x06Resync\x12\x1b.vrfredist.v1.ResyncRequest\x1a\x1c.vrfredist.v1.ResyncResponse\x12U\n" +
 	"\fExplainRoute\x12!.vrfredist.v1.ExplainRouteRequest\x1a\".vrfredist.v1.ExplainRouteResponse\x12I\n" +
 	"\bDiagnose\x12\x1d.vrfredist.v1.DiagnoseRequest\x1a\x1e.vrfredist.v1.DiagnoseResponseB3Z1github.com/vrfredist/vrfredist/api/v1;vrfredistv1b\x06proto3"
@@ -2460,7 +3190,7 @@ func file_api_v1_vrfredist_proto_rawDescGZIP() []byte {
 }
 
 var file_api_v1_vrfredist_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_api_v1_vrfredist_proto_goTypes = []any{
 	(Direction)(0),                        // 0: vrfredist.v1.Direction
 	(*EnableRedistributionRequest)(nil),   // 1: vrfredist.v1.EnableRedistributionRequest
@@ -2475,73 +3205,90 @@ var file_api_v1_vrfredist_proto_goTypes = []any{
 	(*GetVrfRequest)(nil),                 // 10: vrfredist.v1.GetVrfRequest
 	(*GetVrfResponse)(nil),                // 11: vrfredist.v1.GetVrfResponse
 	(*Vrf)(nil),                           // 12: vrfredist.v1.Vrf
-	(*Neighbor)(nil),                      // 13: vrfredist.v1.Neighbor
-	(*Counts)(nil),                        // 14: vrfredist.v1.Counts
-	(*ListRoutesRequest)(nil),             // 15: vrfredist.v1.ListRoutesRequest
-	(*Route)(nil),                         // 16: vrfredist.v1.Route
-	(*Hop)(nil),                           // 17: vrfredist.v1.Hop
-	(*ReloadRequest)(nil),                 // 18: vrfredist.v1.ReloadRequest
-	(*ReloadResponse)(nil),                // 19: vrfredist.v1.ReloadResponse
-	(*ResyncRequest)(nil),                 // 20: vrfredist.v1.ResyncRequest
-	(*ResyncResponse)(nil),                // 21: vrfredist.v1.ResyncResponse
-	(*Repair)(nil),                        // 22: vrfredist.v1.Repair
-	(*ExplainRouteRequest)(nil),           // 23: vrfredist.v1.ExplainRouteRequest
-	(*ExplainRouteResponse)(nil),          // 24: vrfredist.v1.ExplainRouteResponse
-	(*Walk)(nil),                          // 25: vrfredist.v1.Walk
-	(*Step)(nil),                          // 26: vrfredist.v1.Step
-	(*WatchVrfsRequest)(nil),              // 27: vrfredist.v1.WatchVrfsRequest
-	(*WatchVrfsResponse)(nil),             // 28: vrfredist.v1.WatchVrfsResponse
-	(*Activity)(nil),                      // 29: vrfredist.v1.Activity
-	(*DiagnoseRequest)(nil),               // 30: vrfredist.v1.DiagnoseRequest
-	(*DiagnoseResponse)(nil),              // 31: vrfredist.v1.DiagnoseResponse
-	(*Finding)(nil),                       // 32: vrfredist.v1.Finding
+	(*Progress)(nil),                      // 13: vrfredist.v1.Progress
+	(*Neighbor)(nil),                      // 14: vrfredist.v1.Neighbor
+	(*Counts)(nil),                        // 15: vrfredist.v1.Counts
+	(*ListRoutesRequest)(nil),             // 16: vrfredist.v1.ListRoutesRequest
+	(*Route)(nil),                         // 17: vrfredist.v1.Route
+	(*Hop)(nil),                           // 18: vrfredist.v1.Hop
+	(*ReloadRequest)(nil),                 // 19: vrfredist.v1.ReloadRequest
+	(*ReloadResponse)(nil),                // 20: vrfredist.v1.ReloadResponse
+	(*ConfirmRequest)(nil),                // 21: vrfredist.v1.ConfirmRequest
+	(*ConfirmResponse)(nil),               // 22: vrfredist.v1.ConfirmResponse
+	(*Unconfirmed)(nil),                   // 23: vrfredist.v1.Unconfirmed
+	(*PlanRequest)(nil),                   // 24: vrfredist.v1.PlanRequest
+	(*PlanItem)(nil),                      // 25: vrfredist.v1.PlanItem
+	(*PlanCounts)(nil),                    // 26: vrfredist.v1.PlanCounts
+	(*ResyncRequest)(nil),                 // 27: vrfredist.v1.ResyncRequest
+	(*ResyncResponse)(nil),                // 28: vrfredist.v1.ResyncResponse
+	(*Repair)(nil),                        // 29: vrfredist.v1.Repair
+	(*ExplainRouteRequest)(nil),           // 30: vrfredist.v1.ExplainRouteRequest
+	(*ExplainRouteResponse)(nil),          // 31: vrfredist.v1.ExplainRouteResponse
+	(*Walk)(nil),                          // 32: vrfredist.v1.Walk
+	(*Step)(nil),                          // 33: vrfredist.v1.Step
+	(*WatchVrfsRequest)(nil),              // 34: vrfredist.v1.WatchVrfsRequest
+	(*WatchVrfsResponse)(nil),             // 35: vrfredist.v1.WatchVrfsResponse
+	(*RouteEvent)(nil),                    // 36: vrfredist.v1.RouteEvent
+	(*Activity)(nil),                      // 37: vrfredist.v1.Activity
+	(*DiagnoseRequest)(nil),               // 38: vrfredist.v1.DiagnoseRequest
+	(*DiagnoseResponse)(nil),              // 39: vrfredist.v1.DiagnoseResponse
+	(*Finding)(nil),                       // 40: vrfredist.v1.Finding
 }
 var file_api_v1_vrfredist_proto_depIdxs = []int32{
 	0,  // 0: vrfredist.v1.DisableRedistributionRequest.direction:type_name -> vrfredist.v1.Direction
 	7,  // 1: vrfredist.v1.GetRedistributionResponse.import:type_name -> vrfredist.v1.RedistributionInfo
 	7,  // 2: vrfredist.v1.GetRedistributionResponse.export:type_name -> vrfredist.v1.RedistributionInfo
 	12, // 3: vrfredist.v1.ListVrfsResponse.vrfs:type_name -> vrfredist.v1.Vrf
-	12, // 4: vrfredist.v1.GetVrfResponse.vrf:type_name -> vrfredist.v1.Vrf
-	7,  // 5: vrfredist.v1.Vrf.import:type_name -> vrfredist.v1.RedistributionInfo
-	7,  // 6: vrfredist.v1.Vrf.export:type_name -> vrfredist.v1.RedistributionInfo
-	14, // 7: vrfredist.v1.Vrf.counts:type_name -> vrfredist.v1.Counts
-	13, // 8: vrfredist.v1.Vrf.neighbors:type_name -> vrfredist.v1.Neighbor
-	0,  // 9: vrfredist.v1.ListRoutesRequest.direction:type_name -> vrfredist.v1.Direction
-	17, // 10: vrfredist.v1.Route.hops:type_name -> vrfredist.v1.Hop
-	22, // 11: vrfredist.v1.ResyncResponse.repairs:type_name -> vrfredist.v1.Repair
-	25, // 12: vrfredist.v1.ExplainRouteResponse.export:type_name -> vrfredist.v1.Walk
-	25, // 13: vrfredist.v1.ExplainRouteResponse.import:type_name -> vrfredist.v1.Walk
-	26, // 14: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
-	12, // 15: vrfredist.v1.WatchVrfsResponse.vrf:type_name -> vrfredist.v1.Vrf
-	29, // 16: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
-	32, // 17: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
-	1,  // 18: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
-	3,  // 19: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
-	5,  // 20: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
-	8,  // 21: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
-	10, // 22: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
-	27, // 23: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
-	15, // 24: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
-	18, // 25: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
-	20, // 26: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
-	23, // 27: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
-	30, // 28: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
-	2,  // 29: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
-	4,  // 30: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
-	6,  // 31: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
-	9,  // 32: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
-	11, // 33: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
-	28, // 34: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
-	16, // 35: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
-	19, // 36: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
-	21, // 37: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
-	24, // 38: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
-	31, // 39: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
-	29, // [29:40] is the sub-list for method output_type
-	18, // [18:29] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	23, // 4: vrfredist.v1.ListVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	12, // 5: vrfredist.v1.GetVrfResponse.vrf:type_name -> vrfredist.v1.Vrf
+	7,  // 6: vrfredist.v1.Vrf.import:type_name -> vrfredist.v1.RedistributionInfo
+	7,  // 7: vrfredist.v1.Vrf.export:type_name -> vrfredist.v1.RedistributionInfo
+	15, // 8: vrfredist.v1.Vrf.counts:type_name -> vrfredist.v1.Counts
+	14, // 9: vrfredist.v1.Vrf.neighbors:type_name -> vrfredist.v1.Neighbor
+	13, // 10: vrfredist.v1.Vrf.progress:type_name -> vrfredist.v1.Progress
+	0,  // 11: vrfredist.v1.ListRoutesRequest.direction:type_name -> vrfredist.v1.Direction
+	18, // 12: vrfredist.v1.Route.hops:type_name -> vrfredist.v1.Hop
+	26, // 13: vrfredist.v1.PlanItem.counts:type_name -> vrfredist.v1.PlanCounts
+	29, // 14: vrfredist.v1.ResyncResponse.repairs:type_name -> vrfredist.v1.Repair
+	32, // 15: vrfredist.v1.ExplainRouteResponse.export:type_name -> vrfredist.v1.Walk
+	32, // 16: vrfredist.v1.ExplainRouteResponse.import:type_name -> vrfredist.v1.Walk
+	33, // 17: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
+	12, // 18: vrfredist.v1.WatchVrfsResponse.vrf:type_name -> vrfredist.v1.Vrf
+	37, // 19: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
+	36, // 20: vrfredist.v1.WatchVrfsResponse.events:type_name -> vrfredist.v1.RouteEvent
+	23, // 21: vrfredist.v1.WatchVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	40, // 22: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
+	1,  // 23: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
+	3,  // 24: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
+	5,  // 25: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
+	8,  // 26: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
+	10, // 27: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
+	34, // 28: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
+	16, // 29: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
+	19, // 30: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
+	21, // 31: vrfredist.v1.Redistribution.Confirm:input_type -> vrfredist.v1.ConfirmRequest
+	24, // 32: vrfredist.v1.Redistribution.Plan:input_type -> vrfredist.v1.PlanRequest
+	27, // 33: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
+	30, // 34: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
+	38, // 35: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
+	2,  // 36: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
+	4,  // 37: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
+	6,  // 38: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
+	9,  // 39: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
+	11, // 40: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
+	35, // 41: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
+	17, // 42: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
+	20, // 43: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
+	22, // 44: vrfredist.v1.Redistribution.Confirm:output_type -> vrfredist.v1.ConfirmResponse
+	25, // 45: vrfredist.v1.Redistribution.Plan:output_type -> vrfredist.v1.PlanItem
+	28, // 46: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
+	31, // 47: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
+	39, // 48: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
+	36, // [36:49] is the sub-list for method output_type
+	23, // [23:36] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_vrfredist_proto_init() }
@@ -2555,7 +3302,7 @@ func file_api_v1_vrfredist_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_vrfredist_proto_rawDesc), len(file_api_v1_vrfredist_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   32,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,6 +31,8 @@ const (
 	Redistribution_WatchVrfs_FullMethodName             = "/vrfredist.v1.Redistribution/WatchVrfs"
 	Redistribution_ListRoutes_FullMethodName            = "/vrfredist.v1.Redistribution/ListRoutes"
 	Redistribution_Reload_FullMethodName                = "/vrfredist.v1.Redistribution/Reload"
+	Redistribution_Confirm_FullMethodName               = "/vrfredist.v1.Redistribution/Confirm"
+	Redistribution_Plan_FullMethodName                  = "/vrfredist.v1.Redistribution/Plan"
 	Redistribution_Resync_FullMethodName                = "/vrfredist.v1.Redistribution/Resync"
 	Redistribution_ExplainRoute_FullMethodName          = "/vrfredist.v1.Redistribution/ExplainRoute"
 	Redistribution_Diagnose_FullMethodName              = "/vrfredist.v1.Redistribution/Diagnose"
@@ -55,14 +57,21 @@ type RedistributionClient interface {
 	GetVrf(ctx context.Context, in *GetVrfRequest, opts ...grpc.CallOption) (*GetVrfResponse, error)
 	// The state of every VRF, or of one: first as it is, then whenever it changes,
 	// and what its worker did, once a second at most. Of changes that follow each
-	// other at once only the last one is sent. A client that does not read loses
-	// the stream (RESOURCE_EXHAUSTED).
+	// other at once only the last one is sent. With routes, what happens to single
+	// routes too; of a burst the first ones, and how many more there were. A client
+	// that does not read loses the stream (RESOURCE_EXHAUSTED).
 	WatchVrfs(ctx context.Context, in *WatchVrfsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchVrfsResponse], error)
 	// The routes of one direction of a VRF, ordered by prefix: IPv4 first.
 	ListRoutes(ctx context.Context, in *ListRoutesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Route], error)
 	// Reads the configuration file again and applies what changed. A file with an
-	// error changes nothing.
+	// error changes nothing. With confirm_seconds the configuration from before
+	// comes back by itself, unless Confirm is called in time.
 	Reload(ctx context.Context, in *ReloadRequest, opts ...grpc.CallOption) (*ReloadResponse, error)
+	// Keeps what a reload brought that waits to be confirmed.
+	Confirm(ctx context.Context, in *ConfirmRequest, opts ...grpc.CallOption) (*ConfirmResponse, error)
+	// What a Reload of a file would change in BGP and in the kernel tables. It
+	// changes nothing. The last message is the summary.
+	Plan(ctx context.Context, in *PlanRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PlanItem], error)
 	// Reads the table of a VRF, or of every VRF, again now, and answers when what
 	// differed is put right.
 	Resync(ctx context.Context, in *ResyncRequest, opts ...grpc.CallOption) (*ResyncResponse, error)
@@ -180,6 +189,35 @@ func (c *redistributionClient) Reload(ctx context.Context, in *ReloadRequest, op
 	return out, nil
 }
 
+func (c *redistributionClient) Confirm(ctx context.Context, in *ConfirmRequest, opts ...grpc.CallOption) (*ConfirmResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConfirmResponse)
+	err := c.cc.Invoke(ctx, Redistribution_Confirm_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *redistributionClient) Plan(ctx context.Context, in *PlanRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PlanItem], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Redistribution_ServiceDesc.Streams[2], Redistribution_Plan_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[PlanRequest, PlanItem]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Redistribution_PlanClient = grpc.ServerStreamingClient[PlanItem]
+
 func (c *redistributionClient) Resync(ctx context.Context, in *ResyncRequest, opts ...grpc.CallOption) (*ResyncResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ResyncResponse)
@@ -229,14 +267,21 @@ type RedistributionServer interface {
 	GetVrf(context.Context, *GetVrfRequest) (*GetVrfResponse, error)
 	// The state of every VRF, or of one: first as it is, then whenever it changes,
 	// and what its worker did, once a second at most. Of changes that follow each
-	// other at once only the last one is sent. A client that does not read loses
-	// the stream (RESOURCE_EXHAUSTED).
+	// other at once only the last one is sent. With routes, what happens to single
+	// routes too; of a burst the first ones, and how many more there were. A client
+	// that does not read loses the stream (RESOURCE_EXHAUSTED).
 	WatchVrfs(*WatchVrfsRequest, grpc.ServerStreamingServer[WatchVrfsResponse]) error
 	// The routes of one direction of a VRF, ordered by prefix: IPv4 first.
 	ListRoutes(*ListRoutesRequest, grpc.ServerStreamingServer[Route]) error
 	// Reads the configuration file again and applies what changed. A file with an
-	// error changes nothing.
+	// error changes nothing. With confirm_seconds the configuration from before
+	// comes back by itself, unless Confirm is called in time.
 	Reload(context.Context, *ReloadRequest) (*ReloadResponse, error)
+	// Keeps what a reload brought that waits to be confirmed.
+	Confirm(context.Context, *ConfirmRequest) (*ConfirmResponse, error)
+	// What a Reload of a file would change in BGP and in the kernel tables. It
+	// changes nothing. The last message is the summary.
+	Plan(*PlanRequest, grpc.ServerStreamingServer[PlanItem]) error
 	// Reads the table of a VRF, or of every VRF, again now, and answers when what
 	// differed is put right.
 	Resync(context.Context, *ResyncRequest) (*ResyncResponse, error)
@@ -279,6 +324,12 @@ func (UnimplementedRedistributionServer) ListRoutes(*ListRoutesRequest, grpc.Ser
 }
 func (UnimplementedRedistributionServer) Reload(context.Context, *ReloadRequest) (*ReloadResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Reload not implemented")
+}
+func (UnimplementedRedistributionServer) Confirm(context.Context, *ConfirmRequest) (*ConfirmResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Confirm not implemented")
+}
+func (UnimplementedRedistributionServer) Plan(*PlanRequest, grpc.ServerStreamingServer[PlanItem]) error {
+	return status.Error(codes.Unimplemented, "method Plan not implemented")
 }
 func (UnimplementedRedistributionServer) Resync(context.Context, *ResyncRequest) (*ResyncResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Resync not implemented")
@@ -440,6 +491,35 @@ func _Redistribution_Reload_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Redistribution_Confirm_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfirmRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RedistributionServer).Confirm(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Redistribution_Confirm_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RedistributionServer).Confirm(ctx, req.(*ConfirmRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Redistribution_Plan_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(PlanRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(RedistributionServer).Plan(m, &grpc.GenericServerStream[PlanRequest, PlanItem]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Redistribution_PlanServer = grpc.ServerStreamingServer[PlanItem]
+
 func _Redistribution_Resync_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ResyncRequest)
 	if err := dec(in); err != nil {
@@ -526,6 +606,10 @@ var Redistribution_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Redistribution_Reload_Handler,
 		},
 		{
+			MethodName: "Confirm",
+			Handler:    _Redistribution_Confirm_Handler,
+		},
+		{
 			MethodName: "Resync",
 			Handler:    _Redistribution_Resync_Handler,
 		},
@@ -547,6 +631,11 @@ var Redistribution_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "ListRoutes",
 			Handler:       _Redistribution_ListRoutes_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Plan",
+			Handler:       _Redistribution_Plan_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -312,6 +312,7 @@ func TestSessions(t *testing.T) {
 			"redistribution enable export --large-community-list 65001:1",
 			"redistribution enable export --vrf nobody",
 		},
+		"plan":    {"plan -f fine.toml", "plan -f fine.toml --vrf red", "plan -f fine.toml --summary --json", "plan", "plan -f fine.toml --all --summary", "plan -f bad.toml"},
 		"reload":  {"reload", "reload", "reload --json", "reload"},
 		"explain": {"explain 10.3.0.0/16 -vrf vrf-red", "explain 10.3.0.0/16 -vrf vrf-red --json", "explain 10.3.0.1/16", "explain ten", "explain", "explain 10.0.0.0/8 --vrf tenant-b"},
 		"resync":  {"resync", "resync --vrf vrf-red", "resync --vrf=default --json", "resync -vrf tenant-a", "resync -vrf nobody", "resync x"},
@@ -324,7 +325,7 @@ func TestSessions(t *testing.T) {
 			"redistribution disable export eth0", "reload now", "version 2", "completion fnord", "completion bash zsh", "help fnord",
 		},
 		"help": {
-			"--help", "run --help", "check --help", "reload --help", "explain --help", "resync --help", "doctor --help", "redistribution --help", "redistribution enable --help",
+			"--help", "run --help", "check --help", "plan --help", "reload --help", "explain --help", "resync --help", "doctor --help", "redistribution --help", "redistribution enable --help",
 			"redistribution enable import --help", "redistribution enable export --help", "redistribution disable --help",
 			"redistribution disable import --help", "vrf --help", "monitor --help", "help route", "route import --help", "route export --help", "version --help",
 		},

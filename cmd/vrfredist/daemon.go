@@ -13,6 +13,7 @@ import (
 	"github.com/vrfredist/vrfredist/api"
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/metrics"
+	"github.com/vrfredist/vrfredist/nsworker"
 	"github.com/vrfredist/vrfredist/nsworker/kernel"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
 	"github.com/vrfredist/vrfredist/rib"
@@ -34,9 +35,11 @@ type daemon struct {
 	relay      *relay.Relay
 	secret     []byte          // between the relay and GoBGP
 	metrics    *metrics.Server // nil: none
+	board      *nsworker.Board
 
-	mu  sync.Mutex // held for the whole of a change
-	cfg atomic.Pointer[config.Config]
+	planning sync.Mutex // held for the whole of a plan
+	mu       sync.Mutex // held for the whole of a change
+	cfg      atomic.Pointer[config.Config]
 }
 
 // endTime bounds how long BGP may take to say goodbye.
@@ -167,16 +170,21 @@ func (d *daemon) Reload(ctx context.Context) ([]string, error) {
 	if err := d.supervisor.Apply(ctx, after); err != nil {
 		return nil, fmt.Errorf("the file is in force, but not all went well: %w", err)
 	}
-	if d.listen == nil && !slices.Equal(old.API.Listen, cfg.API.Listen) {
-		changes = append(changes, "netlink.api.listen changed: it takes effect at the next start")
-	}
-	if old.Metrics != cfg.Metrics {
-		changes = append(changes, "netlink.metrics changed: it takes effect at the next start")
-	}
-	changes = append(changes, specChanges(before, after)...)
+	changes = append(append(changes, d.later(old, cfg)...), specChanges(before, after)...)
 	logNotes(d.log, cfg)
 	d.log.Info("the configuration was reloaded", "file", d.file, "changes", len(changes))
 	return changes, nil
+}
+
+// later says what of a changed configuration takes effect at the next start.
+func (d *daemon) later(old, next *config.Config) (changes []string) {
+	if d.listen == nil && !slices.Equal(old.API.Listen, next.API.Listen) {
+		changes = append(changes, "netlink.api.listen changed: it takes effect at the next start")
+	}
+	if old.Metrics != next.Metrics {
+		changes = append(changes, "netlink.metrics changed: it takes effect at the next start")
+	}
+	return changes
 }
 
 // restore puts the old configuration wholly in force again after a reload that

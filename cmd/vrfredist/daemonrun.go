@@ -67,9 +67,9 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	if err := d.speaker.Mirror(ctx, mirrors(cfg)); err != nil {
 		return err
 	}
-	d.host = kernel.NewHost(log)
+	d.host, d.board = kernel.NewHost(log), nsworker.NewBoard()
 	d.relay = relay.New(bgpAddress(cfg), d.host, log)
-	deps := nsworker.Deps{Kernel: hostKernel{d.host, d.prepareNetns}, BGP: d.speaker, Board: nsworker.NewBoard(), Log: log}
+	deps := nsworker.Deps{Kernel: hostKernel{d.host, d.prepareNetns}, BGP: d.speaker, Board: d.board, Log: log}
 	d.supervisor = vrf.NewSupervisor(func(s vrf.Spec, r vrf.Report) vrf.Worker {
 		return nsworker.New(deps, s, d.tellRelay(s.Binding.Netns, r))
 	}, log)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
 	"github.com/vrfredist/vrfredist/rib"
@@ -49,7 +50,7 @@ func (c *cli) routesOf(word, short string, d vrfredistv1.Direction, states strin
 					return err
 				}
 				if c.json {
-					return printRouteLines(c.out, stream.Recv)
+					return printLines(c.out, stream.Recv)
 				}
 				return printRoutes(c.out, d, stream.Recv)
 			})
@@ -60,8 +61,8 @@ func (c *cli) routesOf(word, short string, d vrfredistv1.Direction, states strin
 	return cmd
 }
 
-// printRouteLines prints each route as JSON on a line of its own.
-func printRouteLines(out io.Writer, next func() (*vrfredistv1.Route, error)) error {
+// printLines prints each message as JSON on a line of its own.
+func printLines[M proto.Message](out io.Writer, next func() (M, error)) error {
 	w := bufio.NewWriter(out)
 	for {
 		r, err := next()

@@ -1,0 +1,59 @@
+package api
+
+import (
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+)
+
+func TestPlan(t *testing.T) {
+	t.Parallel()
+	client := vrfredistv1.NewRedistributionClient(serve(t, newFake()))
+	ask := func(r *vrfredistv1.PlanRequest) (items []*vrfredistv1.PlanItem, err error) {
+		stream, err := client.Plan(t.Context(), r)
+		if err != nil {
+			return nil, err
+		}
+		for {
+			i, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				return items, nil
+			}
+			if err != nil {
+				return items, err
+			}
+			items = append(items, i)
+		}
+	}
+	items, err := ask(&vrfredistv1.PlanRequest{File: "good.toml", Content: []byte("x")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]*vrfredistv1.PlanItem{
+		{Kind: "vrf", Op: "change", Vrf: "vrf-red", Text: "vrf-red (main)", Details: []string{"export.metric: 20 -> 30"}, Notes: []string{"n"}},
+		{Kind: "route", Op: "add", Vrf: "vrf-red", Text: "10.0.0.0/8 dev eth0", Prefix: "10.0.0.0/8", Where: "netns red"},
+		{Kind: "summary", Counts: &vrfredistv1.PlanCounts{Added: 1, Vrfs: 1}},
+	}, items, protocmp.Transform()); d != "" {
+		t.Errorf("the plan (-want +got)\n%s", d)
+	}
+	for _, tc := range []struct {
+		request *vrfredistv1.PlanRequest
+		code    codes.Code
+		says    string
+	}{
+		{&vrfredistv1.PlanRequest{Content: []byte("x")}, codes.InvalidArgument, "file"},
+		{&vrfredistv1.PlanRequest{File: "a.toml"}, codes.InvalidArgument, "content"},
+		{&vrfredistv1.PlanRequest{File: "a.toml", Content: []byte("x"), Lines: -2}, codes.InvalidArgument, "lines"},
+		{&vrfredistv1.PlanRequest{File: "bad.toml", Content: []byte("x")}, codes.FailedPrecondition, "bad.toml:3: no"},
+		{&vrfredistv1.PlanRequest{File: "busy.toml", Content: []byte("x")}, codes.ResourceExhausted, "another plan"},
+	} {
+		_, err := ask(tc.request)
+		wantCode(t, err, tc.code, tc.says)
+	}
+}

@@ -1,0 +1,206 @@
+package netns_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
+)
+
+// planItem is a document of `plan --json`.
+type planItem struct {
+	Kind, Op, VRF, Text, Prefix, Where string
+	Details, Notes                     []string
+	Counts                             struct{ Added, Removed, Changed, Kept, Announced, Withdrawn, Vrfs, Neighbors, Settings int }
+}
+
+// plan asks what a configuration would change, and returns the items.
+func (n *tenants) plan(config string, args ...string) []planItem {
+	n.T.Helper()
+	file := n.File("planned.toml", config+fmt.Sprintf("\n[netlink.api]\n  listen = [%q]\n", n.daemon.Target()))
+	out := n.daemon.Do(append([]string{"plan", "-f", file, "--json"}, args...)...)
+	var items []planItem
+	for dec := json.NewDecoder(strings.NewReader(out)); ; {
+		var i planItem
+		if err := dec.Decode(&i); errors.Is(err, io.EOF) {
+			return items
+		} else if err != nil {
+			n.T.Fatalf("plan --json: %v:\n%s", err, out)
+		}
+		items = append(items, i)
+	}
+}
+
+// tables are the daemon's routes of every table, "WHERE: ROUTE" a line each.
+func (n *tenants) tables() []string {
+	n.T.Helper()
+	all := []string{}
+	for _, ns := range []*lab.Namespace{n.a, n.b} {
+		for _, r := range ns.Routes() {
+			if r.Protocol != "179" {
+				continue
+			}
+			where := "netns " + ns.Name
+			if r.Table != "254" {
+				where += ", table " + r.Table
+			}
+			all = append(all, where+": "+r.String())
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+var legs = regexp.MustCompile(` proto vrfredist metric (\d+)((?: nexthop via \S+ dev \S+ weight 1)*)$`)
+
+// plain is a line of a plan as lab.Route renders routes.
+func plain(text string) string {
+	return legs.ReplaceAllStringFunc(text, func(tail string) string {
+		m := legs.FindStringSubmatch(tail)
+		var ways []string
+		for _, leg := range strings.Split(m[2], " nexthop")[1:] {
+			ways = append(ways, strings.TrimSuffix(leg, " weight 1"))
+		}
+		slices.Sort(ways)
+		return strings.Join(ways, " +") + " metric " + m[1]
+	})
+}
+
+// applied is what a plan makes of the tables.
+func applied(t *testing.T, tables []string, items []planItem) []string {
+	t.Helper()
+	now := slices.Clone(tables)
+	for _, i := range items {
+		line := i.Where + ": " + plain(i.Text)
+		switch {
+		case i.Kind != "route":
+		case i.Op == "add":
+			now = append(now, line)
+		default:
+			at := slices.Index(now, line)
+			if at < 0 {
+				t.Errorf("the plan removes a route that is not there: %s", line)
+				continue
+			}
+			now = slices.Delete(now, at, at+1)
+		}
+	}
+	slices.Sort(now)
+	return now
+}
+
+// standing is everything that a plan must not change: the kernel's routes, rules
+// and nexthop objects, BGP's table, the session, and the state directory.
+func (n *tenants) standing() map[string]string {
+	n.T.Helper()
+	// Its answer comes when all is done that the reload before made due. One of a
+	// VRF without a table fails, which says nothing here.
+	_, _ = n.daemon.Try("resync")
+	all := make(map[string]string)
+	for _, ns := range []*lab.Namespace{n.rtr, n.a, n.b} {
+		for _, what := range []string{"-4 route show table all", "-6 route show table all", "rule", "nexthop", "link"} {
+			all[ns.Role+" "+what] = ns.IP(strings.Fields(what)...)
+		}
+	}
+	for _, family := range []string{"vpnv4", "vpnv6"} {
+		out, err := n.daemon.GoBGP("-j", "global", "rib", "-a", family)
+		if err != nil {
+			n.T.Fatalf("gobgp: %v: %s", err, out)
+		}
+		all[family] = out
+	}
+	var status struct {
+		Neighbors []struct{ Address, State, SinceUnix string }
+	}
+	n.daemon.JSON(&status, "vrf", "default")
+	all["sessions"] = fmt.Sprint(status.Neighbors)
+	all["vrfs"] = n.daemon.Do("redistribution")
+	state := filepath.Join(n.Dir, "state")
+	entries, err := os.ReadDir(state)
+	if err != nil {
+		n.T.Fatal(err)
+	}
+	for _, e := range entries {
+		text, err := os.ReadFile(filepath.Join(state, e.Name()))
+		if err != nil {
+			n.T.Fatal(err)
+		}
+		all["state "+e.Name()] = string(text)
+	}
+	return all
+}
+
+// A plan changes nothing, and the reload after it changes exactly what it said.
+func TestPlan(t *testing.T) {
+	t.Parallel()
+	n := newTenants(t)
+	both := n.both()
+	n.start(both)
+	n.policies(
+		policy{name: "A", rts: rdA, hop4: via0v4, hop6: via0v6, more: []string{"set community 65001:100"}},
+		policy{name: "A1", rts: rdA, hop4: via1v4, hop6: via1v6},
+		policy{name: "B", rts: rdB, hop4: via0v4, hop6: via0v6},
+		policy{name: "C", rts: "65000:30", hop4: via1v4, hop6: via1v6},
+	)
+	for i, p := range []string{"A", "A", "A1", "B", "C"} {
+		n.vpn("", fmt.Sprintf("65100:%d", i), i, p)
+	}
+	n.vpn("", "65100:9", 0, "A1")
+	n.a.WaitOwn(lab.Main, append(over(0, 0, 1), over(1, 2)...)...)
+	n.b.WaitOwn(lab.Main, over(0, 3)...)
+	n.daemon.Do(strings.Fields("redistribution enable import eth0 --vrf vrf-b")...)
+
+	export := func(keys ...string) string { return exportAll + "\n    " + strings.Join(keys, "\n    ") }
+	a := func(lines ...string) string {
+		return bind("vrf-a", n.a, lines...) + bind("vrf-b", n.b, importAll, exportAll)
+	}
+	third := "\n[[vrfs]]\n  [vrfs.config]\n    name = \"vrf-c\"\n    rd = \"65000:30\"\n    both-rt-list = [\"65000:30\"]\n"
+	rts := func(rts string) string {
+		return strings.Replace(routerConfig, `both-rt-list = ["65000:10"]`, `both-rt-list = [`+rts+`]`, 1)
+	}
+	n.b.IP("route", "add", "192.168.2.0/24", "dev", "eth1", "table", "1001")
+	n.b.IP("route", "add", "2001:db8:2::/64", "dev", "eth1", "table", "1001")
+	head, _, _ := strings.Cut(routerConfig, "[[neighbors]]")
+	_, tail, _ := strings.Cut(routerConfig, "[[vrfs]]")
+	noNeighbor := head + "[[vrfs]]" + tail
+	for _, step := range []struct{ name, config string }{
+		{"nothing", both},
+		{"metric", routerConfig + a(importAll, export("metric = 30"))},
+		{"a filter", routerConfig + a(importAll, export(`community = "65001:100"`))},
+		{"several paths", routerConfig + a(importAll, export("max_paths = 4"))},
+		{"another interface list", routerConfig + a(strings.Replace(importAll, "eth*", "eth1", 1), exportAll)},
+		{"import with a MED", routerConfig + a(importAll+"\n    med = 7", exportAll)},
+		{"other route targets", rts(`"65000:10", "65000:20"`) + a(importAll, exportAll)},
+		{"the route targets of another", rts(`"65000:30"`) + a(importAll, exportAll)},
+		{"a VRF more", routerConfig + third + a(importAll, exportAll) + bind("vrf-c", n.b, "table = 1001", exportAll)},
+		{"a VRF less", routerConfig + bind("vrf-a", n.a, importAll, exportAll)},
+		{"another table", routerConfig + a("table = 1001", importAll, exportAll)},
+		{"the namespace of the other", routerConfig + third + bind("vrf-a", n.a, importAll, exportAll) + bind("vrf-c", n.b, importAll, exportAll)},
+		{"a namespace that is not there", routerConfig + "\n[[netlink.vrfs]]\n  name = \"vrf-a\"\n  netns = \"not-there\"\n  " + exportAll + "\n" + bind("vrf-b", n.b, importAll, exportAll)},
+		{"all as before", both},
+		{"no neighbour", noNeighbor + a(importAll, exportAll)},
+	} {
+		before, tables := n.standing(), n.tables()
+		items := n.plan(step.config)
+		lab.Equal(t, step.name+": what stands after the plan", before, n.standing())
+		want := applied(t, tables, items)
+		last := items[len(items)-1]
+		t.Logf("%s: %s; routes: %+v", step.name, last.Text, last.Counts)
+		if changes := last.Counts.Added + last.Counts.Removed + last.Counts.Changed; changes == 0 && step.name != "nothing" && !strings.Contains(step.name, "import") && !strings.Contains(step.name, "interface") {
+			t.Errorf("%s: the plan has no route", step.name)
+		}
+		n.daemon.Reload(step.config)
+		lab.WaitEqual(t, step.name+": the tables after the reload", want, n.tables)
+		if step.name == "no neighbour" {
+			lab.WaitEqual(t, "the tables stay so", []string{}, n.tables)
+		}
+	}
+}

@@ -1,0 +1,294 @@
+package nsworker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// Candidates are the paths that BGP has for a VRF, or would have.
+type Candidates interface {
+	// WithPaths returns every prefix that has a path, in any order.
+	WithPaths() []netip.Prefix
+	// Lookup returns the paths of one prefix.
+	Lookup(prefix netip.Prefix) []rib.Path
+}
+
+// Rehearsal finds out what workers would do with other Specs and other
+// candidates, and does none of it: for each VRF the worker's own session runs on
+// a reading of the real table until nothing is due, and whatever it writes goes
+// nowhere. It has one user at a time.
+type Rehearsal struct {
+	deps    Deps // with a board of its own
+	before  map[string]vrf.Spec
+	after   map[string]vrf.Spec
+	leaving []leaving // tables that a worker of before empties
+}
+
+// leaving is a table from which a VRF's routes go.
+type leaving struct {
+	spec  vrf.Spec
+	where rib.Where
+	table rib.Table
+	err   error
+}
+
+// NewRehearsal rehearses the change from one set of Specs to another. deps are
+// those of the running workers: the kernel is read, BGP is asked what is
+// announced, and the board is looked at.
+func NewRehearsal(ctx context.Context, deps Deps, before, after []vrf.Spec) *Rehearsal {
+	r := &Rehearsal{before: byName(before), after: byName(after)}
+	r.deps = Deps{Kernel: deps.Kernel, BGP: deps.BGP, Board: deps.Board.rehearsal(), Log: slog.New(slog.DiscardHandler)}
+	for _, s := range before {
+		if !r.Moves(s.Name) {
+			continue
+		}
+		r.deps.Board.retract(s.Name)
+		l := leaving{spec: s}
+		l.where, l.table, l.err = r.read(ctx, s)
+		r.leaving = append(r.leaving, l)
+	}
+	for _, s := range after {
+		if _, runs := r.deps.Board.view(s.Name); runs {
+			continue
+		}
+		// Others may leak from it, whoever comes first.
+		where, t, err := r.read(ctx, s)
+		if err == nil {
+			foreign := slices.DeleteFunc(t.Routes, func(o rib.Route) bool { return o.Protocol == s.Protocol })
+			r.deps.Board.publish(s.Name, boardView{rib.View{Where: where, Links: t.Links, FIB: rib.NewFIB(foreign)}, s.Binding})
+		}
+	}
+	return r
+}
+
+func byName(specs []vrf.Spec) map[string]vrf.Spec {
+	m := make(map[string]vrf.Spec, len(specs))
+	for _, s := range specs {
+		m[s.Name] = s
+	}
+	return m
+}
+
+// Moves tells whether the worker that a VRF has now would be ended, and its
+// routes taken out.
+func (r *Rehearsal) Moves(name string) bool {
+	was, had := r.before[name]
+	is, has := r.after[name]
+	return had && (!has || !vrf.SameHome(was, is))
+}
+
+// read reads the table of a VRF as it is.
+func (r *Rehearsal) read(ctx context.Context, s vrf.Spec) (rib.Where, rib.Table, error) {
+	table, err := r.deps.Kernel.Open(ctx, s.Binding, s.Protocol)
+	if err != nil {
+		return rib.Where{}, rib.Table{}, err
+	}
+	t, err := table.Read(ctx)
+	return table.Where(), t, errors.Join(err, table.Close())
+}
+
+// Imports returns what a VRF of the new Specs would announce to BGP. A VRF that
+// would have no table announces nothing.
+func (r *Rehearsal) Imports(ctx context.Context, name string) ([]rib.Announcement, error) {
+	s, has := r.after[name]
+	if !has || !s.Import.Enabled {
+		return nil, nil
+	}
+	where, t, err := r.read(ctx, s)
+	if err != nil {
+		if errors.Is(err, rib.ErrAbsent) {
+			return nil, nil // said when its routes are rehearsed
+		}
+		return nil, fmt.Errorf("VRF %q: %w", name, err)
+	}
+	s.Export.Enabled = false
+	on, err := r.begin(ctx, s, where, t, true)
+	if err != nil {
+		return nil, err
+	}
+	defer on.close()
+	if err := on.play(ctx); err != nil {
+		return nil, fmt.Errorf("VRF %q: %w", name, err)
+	}
+	return on.announcements(), nil
+}
+
+// Table returns what would become of one VRF's routes. It is called once for
+// each VRF of which the Spec or the candidates change. stale says that routes of
+// an earlier run are still waited for: they stay then.
+func (r *Rehearsal) Table(ctx context.Context, name string, paths Candidates, stale bool) (vrf.PlannedTable, error) {
+	d := differ{}
+	for _, l := range r.leaving {
+		if l.spec.Name == name {
+			d.leave(l)
+		}
+	}
+	now := r.deps.BGP.Announced(name)
+	s, stays := r.after[name]
+	if !stays {
+		d.announcements(now, nil, false)
+		return d.out, nil
+	}
+	anew := r.Moves(name) || !slices.Equal(r.before[name].ExportRTs, s.ExportRTs)
+	where, t, err := r.read(ctx, s)
+	switch {
+	case errors.Is(err, rib.ErrAbsent):
+		d.announcements(now, nil, false)
+		d.note("it has no table now (%s), so it would be pending: its routes cannot be known before", absence(err))
+		return d.out, nil
+	case err != nil:
+		return d.out, fmt.Errorf("VRF %q: read its table: %w", name, err)
+	}
+	if r.Moves(name) {
+		stale = false // the sweep comes to an end
+	}
+	t.Routes = r.vacated(where, t.Routes)
+	on, err := r.begin(ctx, s, where, t, !stale)
+	if err != nil {
+		return d.out, err
+	}
+	defer on.close()
+	on.choose(t.Routes, paths)
+	if err := on.play(ctx); err != nil {
+		return d.out, fmt.Errorf("VRF %q: %w", name, err)
+	}
+	d.routes(on.session, t.Routes)
+	d.announcements(now, on.announcements(), anew)
+	d.remarks(on.session)
+	return d.out, nil
+}
+
+// vacated returns the routes of a table without those that a worker which ends
+// takes out of it first.
+func (r *Rehearsal) vacated(where rib.Where, routes []rib.Route) []rib.Route {
+	for _, l := range r.leaving {
+		if l.err == nil && l.where == where {
+			routes = slices.DeleteFunc(slices.Clone(routes), func(o rib.Route) bool { return o.Protocol == l.spec.Protocol })
+		}
+	}
+	return routes
+}
+
+// rehearsing is a session on a reading of a table.
+type rehearsing struct {
+	session *session
+	bgp     *prompter
+}
+
+// begin makes a session and has it take in the table.
+func (r *Rehearsal) begin(ctx context.Context, s vrf.Spec, where rib.Where, t rib.Table, swept bool) (*rehearsing, error) {
+	bgp := &prompter{announced: r.deps.BGP.Announced(s.Name)}
+	deps := r.deps
+	deps.BGP = bgp
+	w := New(deps, s, func(vrf.Status) {})
+	w.feed = rib.NewFeed() // of no paths: it gives out the slots
+	st := &rehearsing{newSession(w, scenery{where, t}), bgp}
+	st.session.swept = swept
+	st.session.sweepDeadline = time.Now().Add(24 * time.Hour)
+	st.session.askAnnounced()
+	if err := st.session.reconcile(ctx); err != nil {
+		st.close()
+		return nil, fmt.Errorf("VRF %q: %w", s.Name, err)
+	}
+	return st, nil
+}
+
+// choose has every prefix decided. Those that are in the table come first: a
+// running worker has their places in the quota taken already.
+func (st *rehearsing) choose(have []rib.Route, paths Candidates) {
+	s := st.session
+	first := make(map[netip.Prefix]struct{})
+	for _, r := range have {
+		if s.own(r) {
+			first[r.Prefix] = struct{}{}
+		}
+	}
+	for prefix := range first {
+		s.choose(s.feed.Hold(prefix), prefix, paths.Lookup(prefix))
+	}
+	for _, prefix := range paths.WithPaths() {
+		if _, done := first[prefix]; !done {
+			s.choose(s.feed.Hold(prefix), prefix, paths.Lookup(prefix))
+		}
+	}
+}
+
+// play works until nothing is due any more.
+func (st *rehearsing) play(ctx context.Context) error {
+	for !st.session.settled() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := st.session.work(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (st *rehearsing) announcements() []rib.Announcement { return st.bgp.Announced("") }
+
+func (st *rehearsing) close() {
+	st.session.unfollowAll()
+	st.session.objects.close()
+}
+
+// scenery is a table that takes every change and makes none.
+type scenery struct {
+	where rib.Where
+	table rib.Table
+}
+
+func (s scenery) Where() rib.Where                        { return s.where }
+func (s scenery) Read(context.Context) (rib.Table, error) { return s.table, nil }
+func (s scenery) Ready() <-chan struct{}                  { return nil }
+func (s scenery) Events() rib.KernelEvents                { return rib.KernelEvents{} }
+func (s scenery) Close() error                            { return nil }
+func (s scenery) Apply(_ context.Context, changes []rib.Change) ([]error, error) {
+	return make([]error, len(changes)), nil
+}
+
+// prompter is BGP as a rehearsal has it: what is announced goes nowhere.
+type prompter struct{ announced []rib.Announcement }
+
+func (p *prompter) Feed(string) (*rib.Feed, error) { return nil, errors.New("a rehearsal has no feed") }
+
+func (p *prompter) Candidates(context.Context, string, netip.Prefix) ([]rib.Path, error) {
+	return nil, nil
+}
+
+func (p *prompter) Announced(string) []rib.Announcement { return p.announced }
+
+func (p *prompter) Announce(_ context.Context, _ string, changes []rib.AnnounceChange) error {
+	at := make(map[netip.Prefix]rib.AnnounceChange, len(changes))
+	for _, c := range changes {
+		at[c.Prefix] = c
+	}
+	next := slices.DeleteFunc(slices.Clone(p.announced), func(a rib.Announcement) bool { _, changed := at[a.Prefix]; return changed })
+	for _, c := range changes {
+		if !c.Withdraw {
+			next = append(next, c.Announcement)
+		}
+	}
+	p.announced = next
+	return nil
+}
+
+// rehearsal returns a board of its own with the views that are on b now.
+func (b *Board) rehearsal() *Board {
+	own := NewBoard()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for name, v := range b.views {
+		own.views[name] = v
+	}
+	return own
+}

@@ -1,0 +1,147 @@
+package nsworker
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// differ gathers what a rehearsal came to.
+type differ struct{ out vrf.PlannedTable }
+
+func (d *differ) note(format string, args ...any) {
+	d.out.Notes = append(d.out.Notes, fmt.Sprintf(format, args...))
+}
+
+func (d *differ) add(op vrf.PlanOp, r rib.Route, links rib.Links, where rib.Binding) {
+	r.NexthopID = 0 // the route says where it leads by itself
+	d.out.Routes = append(d.out.Routes, vrf.PlannedRoute{Op: op, Prefix: r.Prefix, Text: flat(r.Format(links)), Where: where})
+}
+
+// leave takes out every route of a VRF that ends, or moves away.
+func (d *differ) leave(l leaving) {
+	if l.err != nil {
+		d.note("which of its routes go from %s cannot be known: %s", l.spec.Binding, absence(l.err))
+		return
+	}
+	for _, r := range l.table.Routes {
+		if r.Protocol == l.spec.Protocol {
+			d.out.Counts.Removed++
+			d.add(vrf.PlanRemove, r, l.table.Links, l.spec.Binding)
+		}
+	}
+	d.sort()
+}
+
+// routes compares what of ours is in the table with what would be.
+func (d *differ) routes(s *session, have []rib.Route) {
+	was := make(map[rib.Key]rib.Route)
+	for _, r := range have {
+		if s.own(r) {
+			was[r.Key()] = r
+		}
+	}
+	links, where := s.resolver.view.Links, s.spec.Binding
+	for _, row := range s.snapshot(vrf.Export).rows {
+		if row.state != rib.Installed && row.state != rib.Stale || row.fwd == nil {
+			continue
+		}
+		r := row.fwd.route(row.prefix, s.spec.Protocol)
+		r.Hops = row.hops
+		old, there := was[r.Key()]
+		delete(was, r.Key())
+		switch {
+		case !there:
+			d.out.Counts.Added++
+			d.add(vrf.PlanAdd, r, links, where)
+		case sameLook(old, r):
+			d.out.Counts.Kept++
+		default:
+			d.out.Counts.Changed++
+			d.add(vrf.PlanRemove, old, links, where)
+			d.add(vrf.PlanAdd, r, links, where)
+		}
+	}
+	for _, r := range was {
+		d.out.Counts.Removed++
+		d.add(vrf.PlanRemove, r, links, where)
+	}
+	d.sort()
+}
+
+func (d *differ) sort() {
+	slices.SortStableFunc(d.out.Routes, func(a, b vrf.PlannedRoute) int {
+		return cmp.Or(comparePrefixes(a.Prefix, b.Prefix), -cmp.Compare(a.Op, b.Op)) // what goes before what comes
+	})
+}
+
+// sameLook tells whether `ip route` would show the same. Whether a gateway is
+// onlink does not show of a nexthop object.
+func sameLook(a, b rib.Route) bool {
+	bare := func(r rib.Route) rib.Route {
+		r.Hops = slices.Clone(r.Hops)
+		for i := range r.Hops {
+			r.Hops[i].OnLink = false
+		}
+		return r
+	}
+	return a.Metric == b.Metric && rib.SameForwarding(bare(a), bare(b))
+}
+
+// announcements compares what is announced with what would be. anew says that
+// all of it would be withdrawn, and announced again.
+func (d *differ) announcements(have, want []rib.Announcement, anew bool) {
+	was := make(map[netip.Prefix]rib.Announcement, len(have))
+	for _, a := range have {
+		was[a.Prefix] = a
+	}
+	add := func(op vrf.PlanOp, a rib.Announcement) {
+		d.out.Announcements = append(d.out.Announcements, vrf.PlannedAnnouncement{Op: op, Announcement: a})
+	}
+	for _, a := range want {
+		old, there := was[a.Prefix]
+		delete(was, a.Prefix)
+		switch {
+		case !there:
+			d.out.Counts.Announced++
+			add(vrf.PlanAdd, a)
+		case anew || !sameAnnouncement(old, a):
+			d.out.Counts.Reannounced++
+			add(vrf.PlanChange, a)
+		}
+	}
+	for _, a := range was {
+		d.out.Counts.Withdrawn++
+		add(vrf.PlanRemove, a)
+	}
+	slices.SortFunc(d.out.Announcements, func(a, b vrf.PlannedAnnouncement) int {
+		return comparePrefixes(a.Announcement.Prefix, b.Announcement.Prefix)
+	})
+}
+
+// remarks says what would keep routes out, and what was a matter of chance.
+func (d *differ) remarks(s *session) {
+	for _, state := range []rib.State{rib.Filtered, rib.Unresolved, rib.Conflict, rib.OverQuota} {
+		n := s.inState(state)
+		if n == 0 {
+			continue
+		}
+		switch state {
+		case rib.Filtered:
+			d.note("%s of BGP would be filtered", plural(n, "route"))
+		case rib.Unresolved:
+			d.note("%s of BGP would be unresolved: the nexthop cannot be reached in this VRF", plural(n, "route"))
+		case rib.Conflict:
+			d.note("%s of BGP would be in conflict with another program's", plural(n, "route"))
+		case rib.OverQuota:
+			d.note("%s of BGP would be over the quota (max_routes); which ones are left out is decided by who comes first, and cannot be known before", plural(n, "route"))
+		}
+	}
+	if n := s.inState(rib.Stale); n > 0 {
+		d.note("%s of an earlier run stay until every neighbour has sent its routes, or for sweep_delay", plural(n, "route"))
+	}
+}

@@ -1,0 +1,110 @@
+package vrf
+
+import (
+	"net/netip"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// PlanOp is what becomes of a thing that a plan is about.
+type PlanOp uint8
+
+// The operations of a plan.
+const (
+	PlanNone PlanOp = iota // the thing itself stays as it is
+	PlanAdd
+	PlanRemove
+	PlanChange
+)
+
+func (o PlanOp) String() string {
+	return [...]string{"", "add", "remove", "change"}[o]
+}
+
+// PlannedRoute is one line of what changes in a kernel table: a route that is
+// replaced is a PlanRemove followed by a PlanAdd.
+type PlannedRoute struct {
+	Op     PlanOp
+	Prefix netip.Prefix
+	Text   string      // as `ip route` prints it, in one line
+	Where  rib.Binding // of its table
+}
+
+// PlannedAnnouncement is what changes in what a VRF announces to BGP.
+type PlannedAnnouncement struct {
+	Op           PlanOp // PlanChange: with other attributes
+	Announcement rib.Announcement
+}
+
+// PlanCounts count what a plan would change.
+type PlanCounts struct {
+	Added, Removed, Changed, Kept     int // routes of kernel tables
+	Announced, Withdrawn, Reannounced int // routes in BGP
+}
+
+// Changes is how many routes and announcements would change.
+func (c PlanCounts) Changes() int {
+	return c.Added + c.Removed + c.Changed + c.Announced + c.Withdrawn + c.Reannounced
+}
+
+// Plus adds the counts of another VRF.
+func (c PlanCounts) Plus(o PlanCounts) PlanCounts {
+	return PlanCounts{
+		c.Added + o.Added, c.Removed + o.Removed, c.Changed + o.Changed, c.Kept + o.Kept,
+		c.Announced + o.Announced, c.Withdrawn + o.Withdrawn, c.Reannounced + o.Reannounced,
+	}
+}
+
+// PlannedTable is what would become of one VRF's routes. It is a value that
+// nobody changes.
+type PlannedTable struct {
+	Routes        []PlannedRoute        // ordered by prefix
+	Announcements []PlannedAnnouncement // ordered by prefix
+	Counts        PlanCounts
+	Notes         []string // what is not known before, a sentence each
+}
+
+// PlanKind is what a PlanItem is about.
+type PlanKind string
+
+// The kinds of items, in the order in which they come. Those of a VRF follow each
+// other.
+const (
+	PlanSetting      PlanKind = "setting"
+	PlanNeighbor     PlanKind = "neighbor"
+	PlanVRF          PlanKind = "vrf"
+	PlanRoute        PlanKind = "route"
+	PlanAnnouncement PlanKind = "announcement"
+	PlanOfVRF        PlanKind = "counts"  // of one VRF, behind its routes
+	PlanSummary      PlanKind = "summary" // the last item
+)
+
+// PlanItem is one thing that a configuration would change.
+type PlanItem struct {
+	Kind    PlanKind
+	Op      PlanOp
+	VRF     string
+	Text    string   // the thing in a line
+	Details []string // what changes about it
+	Notes   []string // what is not known before, or worth knowing
+	Prefix  netip.Prefix
+	Where   rib.Binding // of a route
+	Totals  *PlanTotals // of PlanOfVRF and PlanSummary
+}
+
+// PlanTotals count the items of a VRF, or of a whole plan.
+type PlanTotals struct {
+	PlanCounts
+	Unlisted  int // routes and announcements that were not yielded
+	VRFs      int // of the summary, as what follows
+	Neighbors int
+	Settings  int
+}
+
+// PlanRequest asks what a configuration would change.
+type PlanRequest struct {
+	File    string // its name: the extension says the format
+	Content []byte
+	VRF     string // the routes of this VRF alone; "": of all
+	Lines   int    // at most so many routes and announcements of a VRF; -1: all
+}

@@ -1,0 +1,105 @@
+package vrf
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// Differences says in a line each what differs between two Specs of one VRF, by
+// the keys of the configuration: "export.metric: 20 -> 30".
+func (s Spec) Differences(next Spec) []string {
+	was, is := s.keys(), next.keys()
+	var out []string
+	for i, k := range was {
+		if k.value != is[i].value {
+			out = append(out, fmt.Sprintf("%s: %s -> %s", k.name, k.value, is[i].value))
+		}
+	}
+	return out
+}
+
+type specKey struct{ name, value string }
+
+func (s Spec) keys() []specKey {
+	imp, exp := s.Import, s.Export
+	med := "the route's metric"
+	if imp.MED != nil {
+		med = fmt.Sprint(*imp.MED)
+	}
+	onExit := "keep"
+	if s.OnExit == Remove {
+		onExit = "remove"
+	}
+	return []specKey{
+		{"vrf", cmp.Or(s.VRF, "its own")},
+		{"rd", s.RD.String()},
+		{"import route targets", words(s.ImportRTs)},
+		{"export route targets", words(s.ExportRTs)},
+		{"binding", s.Binding.String()},
+		{"import.enabled", fmt.Sprint(imp.Enabled)},
+		{"import.interface_list", listed(imp.Interfaces)},
+		{"import.protocols", protocols(imp.Protocols)},
+		{"import.allow_default", fmt.Sprint(imp.AllowDefault)},
+		{"import.med", med},
+		{"import.communities", words(imp.Communities)},
+		{"import.large_communities", words(imp.LargeCommunities)},
+		{"export.enabled", fmt.Sprint(exp.Enabled)},
+		{"export.community", words(exp.Community)},
+		{"export.community_list", words(exp.CommunityList)},
+		{"export.large_community_list", words(exp.LargeCommunities)},
+		{"export.metric", fmt.Sprint(exp.Metric)},
+		{"export.max_routes", quota(exp.MaxRoutes)},
+		{"export.max_paths", fmt.Sprint(max(1, exp.MaxPaths))},
+		{"export.accept_blackhole", fmt.Sprint(exp.AcceptBlackhole)},
+		{"export.prefsrc (IPv4)", source(exp.PrefSrc4.IsValid(), exp.PrefSrc4)},
+		{"export.prefsrc (IPv6)", source(exp.PrefSrc6.IsValid(), exp.PrefSrc6)},
+		{"route_protocol", fmt.Sprint(s.Protocol)},
+		{"nexthop_objects", fmt.Sprint(s.NexthopObjects)},
+		{"resync_interval", s.ResyncInterval.String()},
+		{"sweep_delay", s.SweepDelay.String()},
+		{"on_exit", onExit},
+	}
+}
+
+func words[T fmt.Stringer](list []T) string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = v.String()
+	}
+	return listed(out)
+}
+
+func listed(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
+}
+
+func protocols(list []uint8) string {
+	if len(list) == 0 {
+		return "all"
+	}
+	out := make([]string, len(list))
+	for i, p := range list {
+		out[i] = rib.ProtocolName(p)
+	}
+	return listed(out)
+}
+
+func quota(n int) string {
+	if n == 0 {
+		n = rib.DefaultMaxRoutes
+	}
+	return fmt.Sprint(n)
+}
+
+func source(given bool, addr fmt.Stringer) string {
+	if !given {
+		return "none"
+	}
+	return addr.String()
+}
