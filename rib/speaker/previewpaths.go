@@ -286,9 +286,10 @@ func (f *foresight) remade(path rib.Path) (rib.Path, bool) {
 	old, _ := f.old.vrf(name)
 	a := f.attrs[path.Attrs]
 	if a == nil {
-		next := *path.Attrs
-		next.RTs = slices.DeleteFunc(slices.Clone(next.RTs), func(rt rib.RT) bool { return slices.Contains(old.ExportRTs, rt) })
-		next.RTs = append(next.RTs, v.ExportRTs...)
+		next, tags := *path.Attrs, *path.Attrs.Tags // shared with other paths
+		tags.RTs = slices.DeleteFunc(slices.Clone(tags.RTs), func(rt rib.RT) bool { return slices.Contains(old.ExportRTs, rt) })
+		tags.RTs = append(tags.RTs, v.ExportRTs...)
+		next.Tags = &tags
 		a = &next
 		f.attrs[path.Attrs] = a
 	}
@@ -301,7 +302,7 @@ func (f *foresight) announced(name string, a rib.Announcement) rib.Path {
 	v := f.vrfs[name] // none for the global table
 	return rib.Path{Prefix: a.Prefix, RD: v.RD, Attrs: &rib.Attrs{
 		Via: &rib.Via{Source: name, Imported: true}, LocalPref: defaultLocalPref, MED: a.MED, Origin: rib.OriginIncomplete,
-		RTs: v.ExportRTs, Communities: a.Communities, Large: a.Large,
+		Tags: &rib.Tags{RTs: v.ExportRTs, Communities: a.Communities, Large: a.Large},
 	}}
 }
 
