@@ -41,7 +41,7 @@ var house = map[string]room{
 		reason: "vrf starts workers through a Factory; it must not know what they do, nor who configures it",
 	},
 	"config": {
-		may:    []string{"vrf", "rib"},
+		may:    []string{"api/access", "vrf", "rib"},
 		reason: "config turns a file into validated values; it runs nothing",
 	},
 	"nsworker": {
@@ -62,7 +62,7 @@ var house = map[string]room{
 		reason: "nothing outside may assume that GoBGP runs in this process: a second speaker, over gRPC, is to come",
 	},
 	"api": {
-		may:    []string{"api/v1", "doctor", "vrf", "rib"},
+		may:    []string{"api/v1", "api/access", "doctor", "vrf", "rib"},
 		reason: "the API is one more view of the supervisor, and of what the doctor finds",
 	},
 	"metrics": {
@@ -72,6 +72,10 @@ var house = map[string]room{
 	"doctor": {
 		may:    []string{"vrf", "rib"},
 		reason: "the doctor judges facts that others read: pure, so that each finding is a row of a table in its test",
+	},
+	"api/access": {
+		only:   []string{},
+		reason: "who may do what is decided by pure functions, so that every method can be tried as every role",
 	},
 	"api/v1": {reason: "generated code stands alone"},
 }

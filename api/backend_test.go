@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
+	"github.com/vrfredist/vrfredist/api/access"
 	"github.com/vrfredist/vrfredist/doctor"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -121,11 +122,11 @@ func (f *fake) Resync(ctx context.Context, name string) (vrf.Repair, error) {
 	return vrf.Repair{Own: 9, Foreign: 8, Found: vrf.Drifts{1, 2, 3}, Unmended: 4, Objects: 5, Announced: 6}, ctx.Err()
 }
 
-func (f *fake) Explain(_ context.Context, name string, prefix netip.Prefix, longest bool) (rib.Explanation, error) {
+func (f *fake) Explain(_ context.Context, name string, q rib.Question) (rib.Explanation, error) {
 	if f.idle[name] {
 		return rib.Explanation{}, fmt.Errorf("VRF %q: %w", name, ErrUnknownVRF)
 	}
-	x := rib.Explanation{Prefix: prefix, StoppedBy: "nexthop", Verdict: fmt.Sprint("longest ", longest)}
+	x := rib.Explanation{Prefix: q.Prefix, StoppedBy: "nexthop", Verdict: fmt.Sprint("longest ", q.Longest)}
 	x.Export.Add("filter", rib.Passed, "yes", "a", "b")
 	x.Export.Add("nexthop", rib.Stopped, "no")
 	return x, nil
@@ -195,7 +196,8 @@ func serveHandler(t *testing.T, h grpc.StreamHandler) *grpc.ClientConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer(grpc.UnknownServiceHandler(h))
+	door := NewDoor(access.DefaultLimits(), access.Policy{}, nil, nil)
+	server := grpc.NewServer(append(door.Options(), grpc.UnknownServiceHandler(h))...)
 	channelz.RegisterChannelzServiceToServer(server)
 	ended := make(chan error)
 	go func() { ended <- server.Serve(listener) }()

@@ -28,12 +28,12 @@ func invalid(field, format string, args ...any) error {
 }
 
 // failed gives an error of the backend the code that means it.
-func (s *Server) failed(name string, err error) error {
+func (v view) failed(name string, err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, ErrUnknownVRF):
-		return s.notFound(name)
+		return v.notFound(name)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return status.FromContextError(err).Err()
 	case errors.Is(err, vrf.ErrNotRunning), errors.Is(err, vrf.ErrPending):
@@ -49,9 +49,9 @@ func (s *Server) failed(name string, err error) error {
 
 // notFound says which VRFs there are: the nearest names first, and not more
 // than a person reads.
-func (s *Server) notFound(name string) error {
+func (v view) notFound(name string) error {
 	var known []string
-	for _, st := range s.backend.List() {
+	for _, st := range v.List() {
 		known = append(known, st.Spec.Name)
 	}
 	near := nearest(name, known)

@@ -17,15 +17,15 @@ func (s *Server) ExplainRoute(ctx context.Context, r *vrfredistv1.ExplainRouteRe
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := s.backend.Get(name); !ok {
-		return nil, s.notFound(name)
+	if _, ok := s.view(ctx).Get(name); !ok {
+		return nil, s.view(ctx).notFound(name)
 	}
-	x, err := s.backend.Explain(ctx, name, prefix, longest)
+	x, err := s.view(ctx).Explain(ctx, name, rib.Question{Prefix: prefix, Longest: longest})
 	if errors.Is(err, ErrUnknownVRF) {
 		return nil, idle(name, "no route is on its way")
 	}
 	if err != nil {
-		return nil, s.failed(name, err)
+		return nil, s.view(ctx).failed(name, err)
 	}
 	return &vrfredistv1.ExplainRouteResponse{
 		Vrf: name, Prefix: x.Prefix.String(), StoppedBy: x.StoppedBy, Verdict: x.Verdict,

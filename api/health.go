@@ -27,16 +27,16 @@ func judge(st vrf.Status) healthpb.HealthCheckResponse_ServingStatus {
 
 // of returns the health of a service: that of a VRF which is configured and has
 // nothing to do is SERVING. All serve where each does.
-func (h *health) of(service string) healthpb.HealthCheckResponse_ServingStatus {
+func (h *health) of(ctx context.Context, service string) healthpb.HealthCheckResponse_ServingStatus {
 	if service == "" {
-		for _, st := range h.server.backend.List() {
+		for _, st := range h.server.view(ctx).List() {
 			if judge(st) != healthpb.HealthCheckResponse_SERVING {
 				return healthpb.HealthCheckResponse_NOT_SERVING
 			}
 		}
 		return healthpb.HealthCheckResponse_SERVING
 	}
-	st, ok := h.server.backend.Get(service)
+	st, ok := h.server.view(ctx).Get(service)
 	switch {
 	case !ok:
 		return healthpb.HealthCheckResponse_SERVICE_UNKNOWN
@@ -47,18 +47,18 @@ func (h *health) of(service string) healthpb.HealthCheckResponse_ServingStatus {
 }
 
 // Check says how a service fares now.
-func (h *health) Check(_ context.Context, r *healthpb.HealthCheckRequest) (*healthpb.HealthCheckResponse, error) {
-	now := h.of(r.GetService())
+func (h *health) Check(ctx context.Context, r *healthpb.HealthCheckRequest) (*healthpb.HealthCheckResponse, error) {
+	now := h.of(ctx, r.GetService())
 	if now == healthpb.HealthCheckResponse_SERVICE_UNKNOWN {
-		return nil, h.server.notFound(r.GetService())
+		return nil, h.server.view(ctx).notFound(r.GetService())
 	}
 	return &healthpb.HealthCheckResponse{Status: now}, nil
 }
 
 // List says how every VRF that runs fares, and all together.
-func (h *health) List(context.Context, *healthpb.HealthListRequest) (*healthpb.HealthListResponse, error) {
-	all := map[string]*healthpb.HealthCheckResponse{"": {Status: h.of("")}}
-	for _, st := range h.server.backend.List() {
+func (h *health) List(ctx context.Context, _ *healthpb.HealthListRequest) (*healthpb.HealthListResponse, error) {
+	all := map[string]*healthpb.HealthCheckResponse{"": {Status: h.of(ctx, "")}}
+	for _, st := range h.server.view(ctx).List() {
 		all[st.Spec.Name] = &healthpb.HealthCheckResponse{Status: judge(st)}
 	}
 	return &healthpb.HealthListResponse{Statuses: all}, nil
@@ -67,20 +67,21 @@ func (h *health) List(context.Context, *healthpb.HealthListRequest) (*healthpb.H
 // Watch streams how a service fares: at first, and at each change. One that is
 // not configured is SERVICE_UNKNOWN until it is.
 func (h *health) Watch(r *healthpb.HealthCheckRequest, stream grpc.ServerStreamingServer[healthpb.HealthCheckResponse]) error {
+	ctx := stream.Context()
 	pace := h.server.pace
 	told := healthpb.HealthCheckResponse_UNKNOWN
 	for {
-		changed := h.server.backend.Changed()
-		if now := h.of(r.GetService()); now != told {
+		changed := h.server.all.Changed()
+		if now := h.of(ctx, r.GetService()); now != told {
 			told = now
 			if err := sendWithin(stream, pace.patience, &healthpb.HealthCheckResponse{Status: now}); err != nil {
 				return err
 			}
 		}
-		if err := rest(stream.Context(), pace.look, nil); err != nil {
+		if err := rest(ctx, pace.look, nil); err != nil {
 			return err
 		}
-		if err := rest(stream.Context(), 0, changed); err != nil {
+		if err := rest(ctx, 0, changed); err != nil {
 			return err
 		}
 	}

@@ -20,7 +20,7 @@ func (s *Server) EnableRedistribution(ctx context.Context, r *vrfredistv1.Enable
 		return nil, err
 	}
 	name := vrfName(r.GetVrf())
-	if err := s.failed(name, s.backend.Redistribute(ctx, name, d, change)); err != nil {
+	if err := s.view(ctx).failed(name, s.view(ctx).Redistribute(ctx, name, d, change)); err != nil {
 		return nil, err
 	}
 	return &vrfredistv1.EnableRedistributionResponse{}, nil
@@ -103,25 +103,25 @@ func (s *Server) DisableRedistribution(ctx context.Context, r *vrfredistv1.Disab
 		return nil, err
 	}
 	name := vrfName(r.GetVrf())
-	err = s.backend.Redistribute(ctx, name, d, func(spec *vrf.Spec) {
+	err = s.view(ctx).Redistribute(ctx, name, d, func(spec *vrf.Spec) {
 		if d == vrf.Import {
 			spec.Import.Enabled = false
 		} else {
 			spec.Export.Enabled = false
 		}
 	})
-	if err := s.failed(name, err); err != nil {
+	if err := s.view(ctx).failed(name, err); err != nil {
 		return nil, err
 	}
 	return &vrfredistv1.DisableRedistributionResponse{}, nil
 }
 
 // GetRedistribution says what is redistributed for a VRF.
-func (s *Server) GetRedistribution(_ context.Context, r *vrfredistv1.GetRedistributionRequest) (*vrfredistv1.GetRedistributionResponse, error) {
+func (s *Server) GetRedistribution(ctx context.Context, r *vrfredistv1.GetRedistributionRequest) (*vrfredistv1.GetRedistributionResponse, error) {
 	name := vrfName(r.GetVrf())
-	st, ok := s.backend.Get(name)
+	st, ok := s.view(ctx).Get(name)
 	if !ok {
-		return nil, s.notFound(name)
+		return nil, s.view(ctx).notFound(name)
 	}
 	return &vrfredistv1.GetRedistributionResponse{Import: importInfo(st.Spec), Export: exportInfo(st.Spec)}, nil
 }

@@ -19,26 +19,26 @@ const resyncsAtOnce = 4
 // Resync has tables read again now.
 func (s *Server) Resync(ctx context.Context, r *vrfredistv1.ResyncRequest) (*vrfredistv1.ResyncResponse, error) {
 	if name := r.GetVrf(); name != "" {
-		if _, ok := s.backend.Get(name); !ok {
-			return nil, s.notFound(name)
+		if _, ok := s.view(ctx).Get(name); !ok {
+			return nil, s.view(ctx).notFound(name)
 		}
-		repair, err := s.backend.Resync(ctx, name)
+		repair, err := s.view(ctx).Resync(ctx, name)
 		if errors.Is(err, ErrUnknownVRF) {
 			return nil, idle(name, "it has no table to read")
 		}
 		if err != nil {
-			return nil, s.failed(name, err)
+			return nil, s.view(ctx).failed(name, err)
 		}
 		return &vrfredistv1.ResyncResponse{Repairs: []*vrfredistv1.Repair{repairMessage(name, repair)}}, nil
 	}
-	list := s.backend.List()
+	list := s.view(ctx).changeable()
 	out := &vrfredistv1.ResyncResponse{Repairs: make([]*vrfredistv1.Repair, len(list))}
 	var all errgroup.Group
 	all.SetLimit(resyncsAtOnce)
 	for i, st := range list {
 		name := st.Spec.Name
 		all.Go(func() error {
-			repair, err := s.backend.Resync(ctx, name)
+			repair, err := s.view(ctx).Resync(ctx, name)
 			out.Repairs[i] = repairMessage(name, repair)
 			if err != nil { // of this VRF alone: the others go on
 				out.Repairs[i].Error = err.Error()
@@ -48,7 +48,7 @@ func (s *Server) Resync(ctx context.Context, r *vrfredistv1.ResyncRequest) (*vrf
 	}
 	_ = all.Wait() // its functions return none
 	if err := ctx.Err(); err != nil {
-		return nil, s.failed("", err)
+		return nil, s.view(ctx).failed("", err)
 	}
 	return out, nil
 }

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -47,9 +47,8 @@ type Backend interface {
 	// Resync has a VRF's table read again now, and waits until what differed is
 	// put right.
 	Resync(ctx context.Context, name string) (vrf.Repair, error)
-	// Explain says why a prefix is, or is not, in a VRF's table and in BGP; with
-	// longest the longest known prefix that covers a host's.
-	Explain(ctx context.Context, name string, prefix netip.Prefix, longest bool) (rib.Explanation, error)
+	// Explain says why a prefix is, or is not, in a VRF's table and in BGP.
+	Explain(ctx context.Context, name string, q rib.Question) (rib.Explanation, error)
 	// Diagnose says what stands in the way of the daemon on its host.
 	Diagnose(ctx context.Context) ([]doctor.Finding, error)
 	// Reload applies the configuration file as it is now, and returns what
@@ -63,16 +62,17 @@ type Backend interface {
 // Server implements the Redistribution service. It is safe for concurrent use.
 type Server struct {
 	vrfredistv1.UnimplementedRedistributionServer
-	backend Backend
-	pace    pace
+	all  Backend // a handler sees it through view
+	pace pace
 }
 
 // New returns a server over b.
-func New(b Backend) *Server { return &Server{backend: b, pace: usualPace()} }
+func New(b Backend) *Server { return &Server{all: b, pace: usualPace()} }
 
 // Handler returns what serves the Redistribution service, and the standard
 // health service, as the handler of a server's unknown services
-// (grpc.UnknownServiceHandler). GoBGP makes its gRPC server itself and registers
+// (grpc.UnknownServiceHandler). The server must stand behind a Door: a call that
+// came through none may see nothing. GoBGP makes its gRPC server itself and registers
 // its own services only; this is the door it leaves. Any other method is
 // Unimplemented, in grpc's own words.
 func (s *Server) Handler() grpc.StreamHandler {
@@ -124,6 +124,19 @@ func unary(implementation any, m grpc.MethodDesc) grpc.StreamHandler {
 		}
 		return stream.SendMsg(reply)
 	}
+}
+
+// served tells whether a method is one of ours.
+func served(method string) bool {
+	service, name, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
+	for _, desc := range []grpc.ServiceDesc{vrfredistv1.Redistribution_ServiceDesc, healthpb.Health_ServiceDesc} {
+		if desc.ServiceName != service {
+			continue
+		}
+		return slices.ContainsFunc(desc.Methods, func(m grpc.MethodDesc) bool { return m.MethodName == name }) ||
+			slices.ContainsFunc(desc.Streams, func(m grpc.StreamDesc) bool { return m.StreamName == name })
+	}
+	return false
 }
 
 func unimplemented(method string) error {

@@ -17,8 +17,8 @@ import (
 )
 
 // ListVrfs returns the state of every VRF that runs.
-func (s *Server) ListVrfs(context.Context, *vrfredistv1.ListVrfsRequest) (*vrfredistv1.ListVrfsResponse, error) {
-	list := s.backend.List()
+func (s *Server) ListVrfs(ctx context.Context, _ *vrfredistv1.ListVrfsRequest) (*vrfredistv1.ListVrfsResponse, error) {
+	list := s.view(ctx).List()
 	out := &vrfredistv1.ListVrfsResponse{Vrfs: make([]*vrfredistv1.Vrf, 0, len(list))}
 	for _, st := range list {
 		out.Vrfs = append(out.Vrfs, vrfMessage(st))
@@ -29,13 +29,13 @@ func (s *Server) ListVrfs(context.Context, *vrfredistv1.ListVrfsRequest) (*vrfre
 // GetVrf returns the state of one VRF.
 func (s *Server) GetVrf(ctx context.Context, r *vrfredistv1.GetVrfRequest) (*vrfredistv1.GetVrfResponse, error) {
 	name := vrfName(r.GetVrf())
-	st, ok := s.backend.Get(name)
+	st, ok := s.view(ctx).Get(name)
 	if !ok {
-		return nil, s.notFound(name)
+		return nil, s.view(ctx).notFound(name)
 	}
-	sessions, err := s.backend.Sessions(ctx, name)
+	sessions, err := s.view(ctx).Sessions(ctx, name)
 	if err != nil {
-		return nil, s.failed(name, err)
+		return nil, s.view(ctx).failed(name, err)
 	}
 	m := vrfMessage(st)
 	for _, n := range sessions {
@@ -54,12 +54,12 @@ func (s *Server) ListRoutes(r *vrfredistv1.ListRoutesRequest, stream grpc.Server
 		return err
 	}
 	name := vrfName(r.GetVrf())
-	if _, ok := s.backend.Get(name); !ok {
-		return s.notFound(name)
-	}
 	ctx := stream.Context()
+	if _, ok := s.view(ctx).Get(name); !ok {
+		return s.view(ctx).notFound(name)
+	}
 	var sending error
-	err = s.backend.Routes(ctx, name, d, func(route rib.RouteStatus) bool {
+	err = s.view(ctx).Routes(ctx, name, d, func(route rib.RouteStatus) bool {
 		if sending = ctx.Err(); sending == nil {
 			sending = stream.Send(routeMessage(name, d, route))
 		}
@@ -67,21 +67,21 @@ func (s *Server) ListRoutes(r *vrfredistv1.ListRoutesRequest, stream grpc.Server
 	})
 	switch {
 	case sending != nil:
-		return s.failed(name, sending)
+		return s.view(ctx).failed(name, sending)
 	case errors.Is(err, ErrUnknownVRF):
 		return idle(name, "it has no routes to list")
 	}
-	return s.failed(name, err)
+	return s.view(ctx).failed(name, err)
 }
 
 // Reload applies the configuration file anew.
 func (s *Server) Reload(ctx context.Context, _ *vrfredistv1.ReloadRequest) (*vrfredistv1.ReloadResponse, error) {
-	changes, err := s.backend.Reload(ctx)
+	changes, err := s.view(ctx).Reload(ctx)
 	switch {
 	case err == nil:
 		return &vrfredistv1.ReloadResponse{Changes: changes}, nil
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, vrf.ErrStopped):
-		return nil, s.failed("", err)
+		return nil, s.view(ctx).failed("", err)
 	}
 	return nil, status.Error(codes.FailedPrecondition, err.Error())
 }

@@ -26,17 +26,17 @@ func usualPace() pace {
 // WatchVrfs streams how the VRFs fare. Each watcher looks by itself at what
 // everybody may look at: nobody ever waits for one.
 func (s *Server) WatchVrfs(r *vrfredistv1.WatchVrfsRequest, stream grpc.ServerStreamingServer[vrfredistv1.WatchVrfsResponse]) error {
+	ctx := stream.Context()
 	name := r.GetVrf()
 	if name != "" {
-		if _, ok := s.backend.Get(name); !ok {
-			return s.notFound(name)
+		if _, ok := s.view(ctx).Get(name); !ok {
+			return s.view(ctx).notFound(name)
 		}
 	}
-	ctx := stream.Context()
 	w := watcher{name: name, every: s.pace.activity, seen: make(map[string]sight)}
 	for {
-		changed := s.backend.Changed()
-		messages, again := w.look(s.backend.List(), time.Now())
+		changed := s.all.Changed()
+		messages, again := w.look(s.view(ctx).List(), time.Now())
 		if err := sendWithin(stream, s.pace.patience, messages...); err != nil {
 			return err
 		}

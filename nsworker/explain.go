@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -14,9 +15,11 @@ import (
 type facts struct {
 	name   string
 	prefix netip.Prefix
-	spec   vrf.Spec
-	absent string // why there is no table; "": there is one
-	read   bool
+	// confined: what is of other VRFs is not to be told.
+	confined bool
+	spec     vrf.Spec
+	absent   string // why there is no table; "": there is one
+	read     bool
 
 	candidates []rib.Path // in BGP, with whatever route targets
 	unasked    error      // why BGP did not say which
@@ -40,23 +43,27 @@ type facts struct {
 }
 
 // Explain implements vrf.Worker.
-func (w *Worker) Explain(ctx context.Context, prefix netip.Prefix, longest bool) (rib.Explanation, error) {
+func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, error) {
 	var f facts
-	if err := w.ask(ctx, func(s *session) { f = w.facts(s, prefix, longest) }); err != nil {
+	if err := w.ask(ctx, func(s *session) { f = w.facts(s, q) }); err != nil {
 		return rib.Explanation{}, err
 	}
 	f.candidates, f.unasked = w.deps.BGP.Candidates(ctx, f.spec.Of(), f.prefix)
+	if f.confined && f.spec.Of() != vrf.Default {
+		f.candidates = slices.DeleteFunc(f.candidates, func(p rib.Path) bool { return len(rib.CommonRTs(p.Attrs.RTs, f.spec.ImportRTs)) == 0 })
+	}
 	return f.explain(), nil
 }
 
 // facts is called by the loop's goroutine; s is nil while there is no table.
-func (w *Worker) facts(s *session, prefix netip.Prefix, longest bool) facts {
-	if longest {
+func (w *Worker) facts(s *session, q rib.Question) facts {
+	prefix := q.Prefix
+	if q.Longest {
 		prefix, _ = rib.Longest(prefix.Addr(), func(p netip.Prefix) bool {
 			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.knows(p) || len(s.resolver.view.FIB.Get(p)) > 0)
 		})
 	}
-	f := facts{name: w.name, prefix: prefix, spec: w.spec, board: w.deps.Board, paths: w.feed.Lookup(prefix)}
+	f := facts{name: w.name, prefix: prefix, confined: q.Confined, spec: w.spec, board: w.deps.Board, paths: w.feed.Lookup(prefix)}
 	_, f.waiting = w.feed.Len()
 	if s == nil {
 		f.absent = w.absent

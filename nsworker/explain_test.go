@@ -20,7 +20,7 @@ func (l *lab) explained(name, what string) rib.Explanation {
 		addr := netip.MustParseAddr(what)
 		prefix = netip.PrefixFrom(addr, addr.BitLen())
 	}
-	x, err := l.worker(name).Explain(l.t.Context(), prefix, err != nil)
+	x, err := l.worker(name).Explain(l.t.Context(), rib.Question{Prefix: prefix, Longest: err != nil})
 	if err != nil {
 		l.t.Fatalf("explain %s: %v", what, err)
 	}
@@ -192,7 +192,7 @@ var explainCases = []explainCase{
 			l.hear("red", bgpPath("10.5.0.0/16", "192.0.2.9", from("leaky")))
 		},
 		"10.5.0.0/16", "",
-		[]string{"192.0.2.9 in VRF leaky is reached by 192.0.2.0/24 dev eth0"}, nil,
+		[]string{`192.0.2.9 in VRF "leaky" is reached by 192.0.2.0/24 dev eth0`}, nil,
 	},
 	{
 		"export is off",

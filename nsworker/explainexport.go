@@ -34,7 +34,7 @@ func (f *facts) explainExport(w *rib.Walk) {
 func (f *facts) explainCandidates(w *rib.Walk) {
 	switch n := len(f.candidates); {
 	case n > 0:
-		w.Add("candidates", rib.Passed, "BGP has "+plural(n, "path"), lines(f.candidates, rib.Path.String)...)
+		w.Add("candidates", rib.Passed, "BGP has "+plural(n, "path"), lines(f.candidates, f.show)...)
 	case len(f.paths) > 0: // it came since
 		w.Add("candidates", rib.Passed, "BGP has "+plural(len(f.paths), "path"))
 	case f.unasked != nil:
@@ -46,6 +46,14 @@ func (f *facts) explainCandidates(w *rib.Walk) {
 	}
 }
 
+// show renders a path as the one who asks may see it.
+func (f *facts) show(p rib.Path) string {
+	if f.confined {
+		p = p.Confined(f.spec.Of())
+	}
+	return p.String()
+}
+
 // explainTargets says which candidates the VRF takes by its route targets. The
 // global table takes them all.
 func (f *facts) explainTargets(w *rib.Walk) {
@@ -55,6 +63,10 @@ func (f *facts) explainTargets(w *rib.Walk) {
 	wants := strings.Join(lines(f.spec.ImportRTs, rib.RT.String), ", ")
 	match := 0
 	details := lines(f.candidates, func(p rib.Path) string {
+		if f.confined { // all that is left of them match
+			match++
+			return fmt.Sprintf("%s: matches", f.show(p))
+		}
 		verb := "does not match"
 		if len(rib.CommonRTs(p.Attrs.RTs, f.spec.ImportRTs)) > 0 {
 			match++
@@ -94,16 +106,16 @@ func (f *facts) explainBest(w *rib.Walk) rib.Path {
 		switch {
 		case same(best)(p):
 		case slices.ContainsFunc(chosen, same(p)):
-			details = append(details, "used as well: "+p.String())
+			details = append(details, "used as well: "+f.show(p))
 		default:
 			step := rib.Worse(best, p, f.paths)
 			if step == "" {
 				step = "nothing: it is the same"
 			}
-			details = append(details, fmt.Sprintf("behind by %s: %s", step, p))
+			details = append(details, fmt.Sprintf("behind by %s: %s", step, f.show(p)))
 		}
 	}
-	w.Add("best path", rib.Passed, best.String(), details...)
+	w.Add("best path", rib.Passed, f.show(best), details...)
 	return best
 }
 
@@ -152,14 +164,24 @@ func (f *facts) explainNexthop(w *rib.Walk) {
 	case f.target.blackhole:
 		w.Add("nexthop", rib.Passed, "the path says BLACKHOLE: it needs none")
 	case f.target.want == nil:
-		w.Add("nexthop", rib.Stopped, f.target.reason, lines(f.target.nexthops, f.way)...)
+		w.Add("nexthop", rib.Stopped, f.unresolved(), lines(f.target.nexthops, f.way)...)
 	default:
 		w.Add("nexthop", rib.Passed, "it resolves in this VRF", lines(f.target.nexthops, f.way)...)
 	}
 }
 
+func (f *facts) unresolved() string {
+	if f.confined && f.target.leaks() {
+		return "it is leaked from " + rib.Elsewhere + ", which has no way to it here now"
+	}
+	return f.target.reason
+}
+
 // way says by which route and interface a nexthop is reached, or what is missing.
 func (f *facts) way(n nexthop) string {
+	if f.confined && n.source != "" {
+		return "one is leaked from " + rib.Elsewhere
+	}
 	r := resolver{view: f.view, board: f.board, home: f.spec.VRF}
 	hops, err := r.hops(n)
 	if err != nil {
@@ -175,11 +197,11 @@ func (f *facts) way(n nexthop) string {
 	if source != "" {
 		from, _ := f.board.view(source)
 		in, links = from.View, from.Links
-		what += " in VRF " + source
+		what += fmt.Sprintf(" in VRF %q", source)
 	}
 	var by rib.Route
 	if n.prefix.IsValid() {
-		what = "what VRF " + n.source + " has"
+		what = fmt.Sprintf("what VRF %q has", n.source)
 		_, by, err = in.ResolvePrefix(n.prefix)
 	} else {
 		_, by, err = in.Resolve(n.addr)
@@ -231,7 +253,12 @@ func (f *facts) explainTable(w *rib.Walk) {
 		routes = append(routes, r)
 	}
 	slices.SortStableFunc(routes, func(a, b rib.Route) int { return cmp.Compare(a.Metric, b.Metric) })
-	details := lines(routes, func(r rib.Route) string { return flat(r.Format(f.view.Links)) + " (" + f.owner(r) + ")" })
+	details := lines(routes, func(r rib.Route) string {
+		if f.confined && r.Protocol == f.spec.Protocol && (f.target.leaks() || f.entry.state == rib.Stale) {
+			return fmt.Sprintf("%s metric %d (ours)", r.Prefix, r.Metric) // its way may be another VRF's
+		}
+		return flat(r.Format(f.view.Links)) + " (" + f.owner(r) + ")"
+	})
 	switch len(routes) {
 	case 0:
 		w.Add("table", rib.Noted, "the table has no route for it")

@@ -13,6 +13,7 @@ import (
 // snapshot is what a query takes with it out of the loop: everything in it is
 // immutable, so that a long list is printed while the worker goes on.
 type snapshot struct {
+	name     string // of the VRF in BGP
 	view     rib.View
 	policy   rib.ImportPolicy
 	protocol uint8
@@ -29,11 +30,12 @@ type row struct {
 	reason string
 	fwd    *forwarding // in the table, or wanted there; nil: neither
 	hops   []rib.Hop
+	leaked bool // through another VRF
 }
 
 func (s *session) snapshot(d vrf.Direction) snapshot {
 	out := snapshot{
-		view: s.resolver.view, policy: s.spec.Import, protocol: s.spec.Protocol,
+		name: s.spec.Of(), view: s.resolver.view, policy: s.spec.Import, protocol: s.spec.Protocol,
 		metric: s.spec.Export.Metric, maxPaths: s.spec.Export.MaxPaths, member: s.member(),
 	}
 	if d != vrf.Export {
@@ -53,6 +55,7 @@ func (s *session) snapshot(d vrf.Direction) snapshot {
 				r.hops = e.target.hops
 			}
 		}
+		r.leaked = e.target.leaks() || slices.ContainsFunc(r.hops, func(h rib.Hop) bool { return h.OnLink })
 		switch e.state {
 		case rib.Unresolved:
 			r.reason = e.target.reason
@@ -77,7 +80,7 @@ func (s snapshot) each(feed *rib.Feed, d vrf.Direction, yield func(rib.RouteStat
 	slices.SortFunc(s.rows, func(a, b row) int { return comparePrefixes(a.prefix, b.prefix) })
 	var buf []rib.Path
 	for _, r := range s.rows {
-		st := rib.RouteStatus{Prefix: r.prefix, State: r.state, Reason: r.reason}
+		st := rib.RouteStatus{Prefix: r.prefix, State: r.state, Reason: r.reason, Leaked: r.leaked}
 		if r.fwd != nil {
 			st.Route = r.fwd.route(r.prefix, s.protocol)
 			st.Route.Hops = r.hops
@@ -88,6 +91,7 @@ func (s snapshot) each(feed *rib.Feed, d vrf.Direction, yield func(rib.RouteStat
 		if paths := feed.Lookup(r.prefix); len(paths) > 0 {
 			buf = rib.Select(buf[:0], paths, s.maxPaths)
 			st.Best, st.Paths = buf[0], len(buf)
+			st.Leaked = st.Leaked || slices.ContainsFunc(buf, func(p rib.Path) bool { return p.LeaksInto(s.name) })
 			if r.state == rib.Unresolved && st.Best.Label != 0 && st.Best.Attrs.Source == "" {
 				// Not of the target's: it is shared by paths with other labels.
 				st.Reason = fmt.Sprintf("%s, and forwarding by its MPLS label, %d, is not supported", r.reason, st.Best.Label)

@@ -3,6 +3,7 @@ package nsworker
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -192,6 +193,11 @@ next:
 		to = append(to, h)
 	}
 	return to
+}
+
+// leaks tells whether a target is reached through another VRF. A nil one is not.
+func (t *target) leaks() bool {
+	return t != nil && slices.ContainsFunc(t.nexthops, func(n nexthop) bool { return n.source != "" })
 }
 
 func (r *resolver) hops(n nexthop) ([]rib.Hop, error) {

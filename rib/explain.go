@@ -59,6 +59,18 @@ func (w *Walk) Add(name string, o Outcome, text string, details ...string) {
 	w.Steps = append(w.Steps, Step{name, o, text, details})
 }
 
+// Question is what an Explanation answers.
+type Question struct {
+	Prefix netip.Prefix
+	// Longest asks for the longest known prefix that covers Prefix, which is a
+	// host's.
+	Longest bool
+	// Confined is the question of someone who may know of the one VRF alone: the
+	// answer has no paths that the VRF does not import, and of those that another
+	// VRF leaks no more than that they are there.
+	Confined bool
+}
+
 // Explanation says why a prefix is, or is not, in the kernel table of a VRF, and
 // in BGP from there.
 type Explanation struct {
@@ -99,8 +111,10 @@ func (p Path) String() string {
 		b.WriteString("unknown")
 		return b.String()
 	case a.Imported:
-		fmt.Fprintf(&b, "imported from the kernel table of VRF %s", a.Source)
+		fmt.Fprintf(&b, "imported from the kernel table of %s", a.sourceText())
 		return b.String()
+	case a.Source == Elsewhere:
+		b.WriteString("of " + Elsewhere)
 	case a.local():
 		b.WriteString("originated here")
 	default:
@@ -123,6 +137,13 @@ func (p Path) String() string {
 		b.WriteString(", LLGR-stale")
 	}
 	return b.String()
+}
+
+func (a *Attrs) sourceText() string {
+	if a.Source == Elsewhere {
+		return Elsewhere
+	}
+	return fmt.Sprintf("VRF %q", a.Source)
 }
 
 // CommonRTs returns those of a that b has too.

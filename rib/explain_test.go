@@ -78,7 +78,7 @@ func TestPathString(t *testing.T) {
 		"RD 0:1 originated here, nexthop 192.0.2.9 and fe80::1, local preference 100, MED 0": candidate(func(p *Path) {
 			p.Attrs.Peer, p.Attrs.ASPath, p.Attrs.LinkLocal = netip.Addr{}, nil, netip.MustParseAddr("fe80::1")
 		}),
-		"RD 0:1 imported from the kernel table of VRF red": candidate(func(p *Path) { p.Attrs.Imported, p.Attrs.Source = true, "red" }),
+		`RD 0:1 imported from the kernel table of VRF "red"`: candidate(func(p *Path) { p.Attrs.Imported, p.Attrs.Source = true, "red" }),
 		"unknown": {},
 	} {
 		if got := p.String(); got != want {

@@ -94,3 +94,23 @@ type AnnounceChange struct {
 	Announcement
 	Withdraw bool
 }
+
+// LeaksInto tells whether a path belongs to another VRF than own, which imports
+// it.
+func (p Path) LeaksInto(own string) bool {
+	return p.Attrs != nil && p.Attrs.Source != "" && p.Attrs.Source != own
+}
+
+// Confined returns p without what it says of the other VRF, where it leaks into
+// own: its name, RD and label, its neighbour and its nexthops. What decides
+// between paths, and what BGP would announce to the VRF's own neighbours, stays.
+func (p Path) Confined(own string) Path {
+	if !p.LeaksInto(own) {
+		return p
+	}
+	a := *p.Attrs
+	a.Via = &Via{Source: Elsewhere, Imported: a.Imported, IBGP: a.IBGP} // the old one is shared
+	a.RTs = nil
+	p.RD, p.ID, p.Label, p.Attrs = 0, 0, 0, &a
+	return p
+}

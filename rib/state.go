@@ -51,6 +51,26 @@ type RouteStatus struct {
 	Devices []string // the names of the interfaces of Route.Hops, in their order
 	MED     uint32   // import: as announced
 	Comms   []string // import: communities as announced, as text
+	// Leaked: export: another VRF's routes, links and neighbours are in it.
+	Leaked bool
+}
+
+// Elsewhere stands for the name of a VRF that is not to be told.
+const Elsewhere = "another VRF"
+
+// Confined returns r as one may see it who may know of the VRF own alone: of what
+// another VRF leaks no more than that it is there. A stale route may be such a
+// leak; nobody can tell.
+func (r RouteStatus) Confined(own string) RouteStatus {
+	if !r.Leaked && r.State != Stale {
+		return r
+	}
+	r.Route.Hops, r.Devices = nil, nil
+	if r.Leaked && r.State == Unresolved {
+		r.Reason = "leaked from " + Elsewhere + ", which has no way to its nexthop here now"
+	}
+	r.Best = r.Best.Confined(own)
+	return r
 }
 
 // ErrExists is the kernel's EEXIST to an exclusive add: the key is taken.

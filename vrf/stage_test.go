@@ -100,8 +100,8 @@ func (a *actor) Resync(context.Context) (Repair, error) {
 	return Repair{Own: 1, Found: Drifts{Missing: 2}}, nil
 }
 
-func (a *actor) Explain(_ context.Context, prefix netip.Prefix, _ bool) (rib.Explanation, error) {
-	return rib.Explanation{Prefix: prefix, StoppedBy: a.spec.Name}, nil
+func (a *actor) Explain(_ context.Context, q rib.Question) (rib.Explanation, error) {
+	return rib.Explanation{Prefix: q.Prefix, StoppedBy: a.spec.Name}, nil
 }
 
 // play runs a supervisor inside a bubble of fake time while act acts, then ends

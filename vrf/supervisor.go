@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -240,9 +240,9 @@ func (s *Supervisor) Resync(ctx context.Context, name string) (r Repair, err err
 
 // Explain says why a prefix is, or is not, in the table of a VRF and in BGP; see
 // Worker.Explain. Its errors match as those of Routes.
-func (s *Supervisor) Explain(ctx context.Context, name string, prefix netip.Prefix, longest bool) (x rib.Explanation, err error) {
-	err = s.ask(name, "explain "+prefix.String(), func(w Worker) (err error) {
-		x, err = w.Explain(ctx, prefix, longest)
+func (s *Supervisor) Explain(ctx context.Context, name string, q rib.Question) (x rib.Explanation, err error) {
+	err = s.ask(name, "explain "+q.Prefix.String(), func(w Worker) (err error) {
+		x, err = w.Explain(ctx, q)
 		return err
 	})
 	return x, err
@@ -290,7 +290,7 @@ func join(ctx context.Context, keepers []*keeper) error {
 		case <-k.done:
 		case <-limit.Done():
 			if k.abandon() {
-				late = append(late, k.name)
+				late = append(late, strconv.Quote(k.name))
 				continue
 			}
 		}

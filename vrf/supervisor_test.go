@@ -160,7 +160,7 @@ func TestRunEndsInBoundedTimeAndNamesWhoDidNot(t *testing.T) {
 		began = time.Now()
 		cancel()
 		err := <-ended
-		if err == nil || !strings.Contains(err.Error(), "VRF red") || strings.Contains(err.Error(), "blue") {
+		if err == nil || !strings.Contains(err.Error(), `VRF "red"`) || strings.Contains(err.Error(), "blue") {
 			t.Errorf("Run: %v", err)
 		}
 		if d := time.Since(began); d != leaveTimeout {

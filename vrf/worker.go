@@ -2,7 +2,6 @@ package vrf
 
 import (
 	"context"
-	"net/netip"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -37,10 +36,9 @@ type Worker interface {
 	// when that is done. It may be called as Routes may. Where the VRF has no
 	// table the error matches ErrPending.
 	Resync(ctx context.Context) (Repair, error)
-	// Explain says why prefix is, or is not, in the VRF's table and in BGP; with
-	// longest the longest known prefix that covers prefix, which is a host's. It
+	// Explain says why a prefix is, or is not, in the VRF's table and in BGP. It
 	// may be called as Routes may, also where there is no table.
-	Explain(ctx context.Context, prefix netip.Prefix, longest bool) (rib.Explanation, error)
+	Explain(ctx context.Context, q rib.Question) (rib.Explanation, error)
 }
 
 // Report tells the supervisor how a worker fares. It may be called from any

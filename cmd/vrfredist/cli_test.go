@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/vrfredist/vrfredist/api"
+	"github.com/vrfredist/vrfredist/api/access"
 	"github.com/vrfredist/vrfredist/doctor"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -148,11 +149,11 @@ func (f *fakeDaemon) Resync(_ context.Context, name string) (vrf.Repair, error) 
 	return vrf.Repair{}, fmt.Errorf("VRF %q: resync: %w: waiting for netns %s", name, vrf.ErrPending, name)
 }
 
-func (f *fakeDaemon) Explain(_ context.Context, name string, prefix netip.Prefix, _ bool) (rib.Explanation, error) {
+func (f *fakeDaemon) Explain(_ context.Context, name string, q rib.Question) (rib.Explanation, error) {
 	if name != "vrf-red" {
 		return rib.Explanation{}, fmt.Errorf("VRF %q: %w: it is failed", name, vrf.ErrNotRunning)
 	}
-	x := rib.Explanation{Prefix: prefix, StoppedBy: "nexthop", Verdict: "stopped at nexthop: nexthop 203.0.113.9 is unresolved: no route in this VRF covers it"}
+	x := rib.Explanation{Prefix: q.Prefix, StoppedBy: "nexthop", Verdict: "stopped at nexthop: nexthop 203.0.113.9 is unresolved: no route in this VRF covers it"}
 	w := &x.Export
 	w.Add("candidates", rib.Passed, "BGP has 2 paths",
 		"RD 65000:10 from 192.0.2.1 (AS 65001), nexthop 203.0.113.9, local preference 100, MED 0, AS path 65001 65002 65003 65004",
@@ -227,7 +228,8 @@ func serveFake(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer(grpc.UnknownServiceHandler(api.New(newFakeDaemon(t)).Handler()))
+	door := api.NewDoor(access.DefaultLimits(), access.Policy{}, nil, nil)
+	server := grpc.NewServer(append(door.Options(), grpc.UnknownServiceHandler(api.New(newFakeDaemon(t)).Handler()))...)
 	ended := make(chan error)
 	go func() { ended <- server.Serve(listener) }()
 	t.Cleanup(func() {

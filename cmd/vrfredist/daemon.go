@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,6 +28,7 @@ type daemon struct {
 	listen     []string // --api-listen: takes the place of the file's addresses
 	log        *slog.Logger
 	overlay    *config.Overlay
+	door       *api.Door // before the API
 	speaker    *speaker.Speaker
 	supervisor *vrf.Supervisor
 	host       *kernel.Host
@@ -87,8 +87,8 @@ func (d *daemon) Resync(ctx context.Context, name string) (vrf.Repair, error) {
 }
 
 // Explain implements api.Backend.
-func (d *daemon) Explain(ctx context.Context, name string, prefix netip.Prefix, longest bool) (rib.Explanation, error) {
-	return d.supervisor.Explain(ctx, name, prefix, longest)
+func (d *daemon) Explain(ctx context.Context, name string, q rib.Question) (rib.Explanation, error) {
+	return d.supervisor.Explain(ctx, name, q)
 }
 
 // Redistribute implements api.Backend: it changes one direction of a VRF, keeps

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vrfredist/vrfredist/api"
+	"github.com/vrfredist/vrfredist/api/access"
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/nsworker"
 	"github.com/vrfredist/vrfredist/nsworker/kernel"
@@ -57,8 +58,9 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	}
 	d := &daemon{file: opts.File, listen: opts.Listen, log: log, overlay: overlay, secret: secret}
 	d.cfg.Store(cfg)
+	d.door = api.NewDoor(access.DefaultLimits(), access.Policy{}, nil, log)
 	d.speaker, err = speaker.New(speaker.Options{
-		Config: cfg.BGP, Listen: d.addresses(), Services: api.New(d).Handler(),
+		Config: cfg.BGP, Listen: d.addresses(), Services: api.New(d).Handler(), Server: d.door.Options(),
 		GracefulRestart: opts.GracefulRestart, Logger: log,
 	})
 	if err != nil {

@@ -124,6 +124,8 @@ func exportHeading() []string { return []string{"PREFIX", "STATE", "VIA", "FROM"
 func exportRows(r *vrfredistv1.Route) [][]string {
 	from := cell(r.GetPeer())
 	switch {
+	case r.GetSource() == rib.Elsewhere:
+		from = rib.Elsewhere
 	case r.GetSource() != "":
 		from = "VRF " + r.GetSource()
 	case r.GetPeer() == "" && r.GetState() != rib.Stale.String():

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,8 +22,9 @@ const unixScheme = "unix://"
 const maxSocketPath = 96
 
 // checkListen refuses an address that the API must not, or cannot, be served
-// on. GoBGP's API has no authentication, so TCP is for this host alone.
-func checkListen(addr string) error {
+// on. GoBGP's API has no authentication of its own: unless the server's options
+// bring one (secured), TCP is for this host alone.
+func checkListen(addr string, secured bool) error {
 	if path, ok := strings.CutPrefix(addr, unixScheme); ok {
 		if !filepath.IsAbs(path) || strings.Contains(path, ",") {
 			return fmt.Errorf("API address %q: write unix:// and an absolute path without a comma", addr)
@@ -36,18 +38,37 @@ func checkListen(addr string) error {
 	if err != nil {
 		return fmt.Errorf("API address %q: write unix:///path or host:port: %w", addr, err)
 	}
+	if secured {
+		return nil
+	}
 	ip, err := netip.ParseAddr(host)
 	if host != "localhost" && (err != nil || !ip.IsLoopback()) {
-		return fmt.Errorf("API address %q is not a loopback address: the API changes routing and has no authentication; use a unix socket, 127.0.0.1 or [::1]", addr)
+		return fmt.Errorf("API address %q is not a loopback address: other hosts need mutual TLS, so configure [netlink.api.tls], or use a unix socket, 127.0.0.1 or [::1]", addr)
 	}
 	return nil
 }
 
+// socketMode is that of a unix socket of the API from its first moment on.
+const socketMode = 0o660
+
+// umask is the process's while GoBGP makes its sockets. It is the only way to
+// give a socket its mode at birth (unix_bind in net/unix/af_unix.c). Nothing else
+// of the daemon makes files then, or where it does it asks for less.
+type umask struct {
+	once sync.Once
+	was  int
+}
+
+func narrowUmask() *umask { return &umask{was: unix.Umask(0o777 &^ socketMode)} }
+
+func (u *umask) restore() { u.once.Do(func() { unix.Umask(u.was) }) }
+
 // sockets are the addresses of the API. GoBGP listens on them itself, with a
 // mode that the umask decides. So it gets a name beside that of each unix
-// socket, and publish gives the socket its mode and then its name: nobody sees
+// socket, and publish gives the socket its group and then its name: nobody sees
 // it half made, and a stale one is replaced at once.
 type sockets struct {
+	group   *int              // the gid of the public ones; nil: the process's
 	dir     string            // of the private socket, mode 0700
 	private string            // the path that our own announcements take
 	listen  []string          // what GoBGP gets, the private one last
@@ -55,8 +76,8 @@ type sockets struct {
 	done    []string          // paths that were published
 }
 
-func openSockets(addrs []string) (_ *sockets, err error) {
-	s := &sockets{public: make(map[string]string)}
+func openSockets(addrs []string, group *int) (_ *sockets, err error) {
+	s := &sockets{group: group, public: make(map[string]string)}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -149,11 +170,22 @@ func pidOf(conn net.Conn) string {
 	return text
 }
 
-// publish gives the sockets mode 0660 and their names.
+// publish gives the sockets their group and their names. A mode that is not what
+// the umask made it comes of a default ACL, which the kernel prefers.
 func (s *sockets) publish() error {
 	for hidden, path := range s.public {
-		if err := os.Chmod(hidden, 0o660); err != nil {
+		info, err := os.Lstat(hidden)
+		if err != nil {
 			return fmt.Errorf("API socket: %w", err)
+		}
+		if mode := info.Mode().Perm(); mode != socketMode {
+			return fmt.Errorf("API socket: %s was made with mode %04o instead of %04o; remove the default ACL of its directory (setfacl -k %s), or use another path",
+				path, mode, socketMode, filepath.Dir(path))
+		}
+		if s.group != nil {
+			if err := os.Lchown(hidden, -1, *s.group); err != nil {
+				return fmt.Errorf("API socket: give it to group %d: %w; run vrfredist as a member of that group, or with CAP_CHOWN", *s.group, err)
+			}
 		}
 		if err := os.Rename(hidden, path); err != nil {
 			return fmt.Errorf("API socket: %w", err)

@@ -118,6 +118,9 @@ func TestListenErrors(t *testing.T) {
 			t.Errorf("New took the address %q", addr)
 		}
 	}
+	if _, err := New(Options{Config: conf, Listen: []string{"192.0.2.1:1"}, Secured: true}); err != nil {
+		t.Errorf("New with TLS: %v", err)
+	}
 	for _, addr := range []string{"unix://" + plain, l.Addr().String()} {
 		s, err := New(Options{Config: conf, Listen: []string{addr}})
 		if err != nil {

@@ -38,9 +38,15 @@ type Options struct {
 	// Config is GoBGP's part of the configuration file as JSON, with GoBGP's
 	// own kebab-case keys.
 	Config []byte
-	// Listen are the gRPC addresses for users: "unix:///path" or "host:port"
-	// with a loopback host.
+	// Listen are the gRPC addresses for users: "unix:///path" or "host:port",
+	// with a loopback host unless Secured.
 	Listen []string
+	// SocketGroup is the gid that the unix sockets get; nil: that of the process.
+	SocketGroup *int
+	// Server are options of the gRPC server: who may call it, and how much.
+	Server []grpc.ServerOption
+	// Secured says that Server has TCP clients prove who they are.
+	Secured bool
 	// Services answers the methods that GoBGP does not know
 	// (grpc.UnknownServiceHandler); nil: none.
 	Services grpc.StreamHandler
@@ -88,7 +94,7 @@ func New(o Options) (*Speaker, error) {
 		return nil, err
 	}
 	for _, l := range o.Listen {
-		if err := checkListen(l); err != nil {
+		if err := checkListen(l, o.Secured); err != nil {
 			return nil, err
 		}
 	}
@@ -116,16 +122,18 @@ func New(o Options) (*Speaker, error) {
 //
 // GoBGP's server loop is the one goroutine that nobody can join: it has no end.
 func (s *Speaker) Run(ctx context.Context) error {
-	sockets, err := openSockets(s.options.Listen)
+	sockets, err := openSockets(s.options.Listen, s.options.SocketGroup)
 	if err != nil {
 		return err
 	}
 	defer sockets.close()
 
-	opts := []grpc.ServerOption{}
+	opts := slices.Clone(s.options.Server)
 	if s.options.Services != nil {
 		opts = append(opts, grpc.UnknownServiceHandler(s.options.Services))
 	}
+	narrow := narrowUmask()
+	defer narrow.restore()
 	bgp := server.NewBgpServer(
 		server.GrpcListenAddress(sockets.addresses()),
 		server.GrpcOption(opts),
@@ -137,7 +145,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	defer s.announcer.close()
 	defer s.fence()
 
-	if err := s.start(ctx, bgp, sockets); err != nil {
+	if err := s.start(ctx, bgp, sockets, narrow); err != nil {
 		if ctx.Err() != nil || errors.Is(err, errStopped) {
 			return nil
 		}
@@ -154,12 +162,13 @@ func (s *Speaker) Run(ctx context.Context) error {
 }
 
 // start brings everything up in the order in which one needs the other.
-func (s *Speaker) start(ctx context.Context, bgp *server.BgpServer, sockets *sockets) error {
+func (s *Speaker) start(ctx context.Context, bgp *server.BgpServer, sockets *sockets, narrow *umask) error {
 	ctx, done := s.untilFatal(ctx)
 	defer done()
 	if err := s.announcer.connect(ctx, sockets.private); err != nil {
 		return fmt.Errorf("start the BGP API: %w", err)
 	}
+	narrow.restore() // the private socket is the last one that GoBGP makes
 	s.mu.Lock()
 	c := s.conf
 	s.mu.Unlock()

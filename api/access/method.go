@@ -1,0 +1,105 @@
+package access
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Rule is what a method needs of its caller.
+type Rule uint8
+
+// The rules. Of the four that are about some VRFs, One is for methods whose request
+// names one VRF, where "" is the default one; Some for those where "" stands for
+// all that the caller may see, or change, which is what they then must answer
+// about.
+const (
+	Denied     Rule = iota // nobody: the method has no rule
+	AdminOnly              //
+	ReadAll                // admin or read: the answer is about every VRF
+	ReadOne                //
+	ReadSome               //
+	ChangeOne              //
+	ChangeSome             //
+)
+
+// rules has every method that is served. One that is not in it is denied to
+// everyone: a new method needs its line here. What a role of a VRF may call must
+// answer of VRFs that the role covers alone.
+var rules = map[string]Rule{
+	"/vrfredist.v1.Redistribution/EnableRedistribution":  ChangeOne,
+	"/vrfredist.v1.Redistribution/DisableRedistribution": ChangeOne,
+	"/vrfredist.v1.Redistribution/GetRedistribution":     ReadOne,
+	"/vrfredist.v1.Redistribution/ListVrfs":              ReadSome,
+	"/vrfredist.v1.Redistribution/GetVrf":                ReadOne,
+	"/vrfredist.v1.Redistribution/WatchVrfs":             ReadSome,
+	"/vrfredist.v1.Redistribution/ListRoutes":            ReadOne,
+	"/vrfredist.v1.Redistribution/ExplainRoute":          ReadOne,
+	"/vrfredist.v1.Redistribution/Resync":                ChangeSome,
+	"/vrfredist.v1.Redistribution/Diagnose":              ReadAll,
+	"/vrfredist.v1.Redistribution/Reload":                AdminOnly, // of every VRF
+
+	"/grpc.health.v1.Health/Check": ReadSome,
+	"/grpc.health.v1.Health/List":  ReadSome,
+	"/grpc.health.v1.Health/Watch": ReadSome,
+}
+
+// services are those of which every method has the same rule, later ones too.
+var services = map[string]Rule{
+	"apipb.GobgpApi": AdminOnly, // GoBGP's own knows no VRFs: whoever may call it may do everything
+}
+
+// RuleOf returns the rule of a method, written /package.Service/Method.
+func RuleOf(method string) Rule {
+	if r, ok := rules[method]; ok {
+		return r
+	}
+	service, _, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
+	return services[service]
+}
+
+// Enter judges a call before its request is read. The error says why it is
+// refused.
+func (g Grant) Enter(c Caller, method string) error {
+	name := method[strings.LastIndexByte(method, '/')+1:]
+	rule := RuleOf(method)
+	switch {
+	case g.None():
+		return fmt.Errorf("%s has no role; an administrator can give it one under [[netlink.api.roles]] of the configuration file", c)
+	case rule == Denied:
+		return fmt.Errorf("nobody may call %s: it has no rule that says who may", name)
+	case rule == AdminOnly && !g.Admin():
+		return fmt.Errorf("%s has %s, and %s needs the role admin", c, g, name)
+	case rule == ReadAll && !g.SeesAll():
+		return fmt.Errorf("%s has %s, and %s, which is about every VRF, needs the role admin or read", c, g, name)
+	case (rule == ChangeOne || rule == ChangeSome) && !g.changesAny():
+		return fmt.Errorf("%s has %s, which changes nothing: %s needs the role admin, or that of the VRF", c, g, name)
+	}
+	return nil
+}
+
+// Ask judges a request that names a VRF, or with "" none. A VRF that the caller
+// may not see and one that does not exist get the same answer.
+func (g Grant) Ask(c Caller, method, vrf, byDefault string) error {
+	rule := RuleOf(method)
+	if vrf == "" {
+		if rule == ReadSome || rule == ChangeSome {
+			return nil
+		}
+		vrf = byDefault
+	}
+	var allowed bool
+	switch rule {
+	case ReadOne, ReadSome:
+		allowed = g.Sees(vrf)
+	case ChangeOne, ChangeSome:
+		allowed = g.Changes(vrf)
+	case ReadAll:
+		allowed = g.SeesAll()
+	case AdminOnly:
+		allowed = g.Admin()
+	}
+	if allowed {
+		return nil
+	}
+	return fmt.Errorf("%s has %s, which does not allow this for VRF %q", c, g, vrf)
+}

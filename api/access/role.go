@@ -1,0 +1,97 @@
+// Package access decides who may do what over the API: which roles the
+// configuration gives a caller, and which of them a method needs. It is pure: it
+// neither finds out who calls nor answers.
+package access
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Role is what the configuration may give a caller: "admin" does everything,
+// "read" sees everything, and "vrf:NAME" sees and changes one VRF.
+type Role string
+
+// The roles that are of no VRF.
+const (
+	Admin Role = "admin"
+	Read  Role = "read"
+)
+
+const vrfPrefix = "vrf:"
+
+// OfVRF is the role of one VRF.
+func OfVRF(name string) Role { return Role(vrfPrefix + name) }
+
+// VRF returns the VRF that a role is of, and whether it is of one.
+func (r Role) VRF() (string, bool) { return strings.CutPrefix(string(r), vrfPrefix) }
+
+// ParseRole reads a role. Whether there is the VRF it does not know.
+func ParseRole(text string) (Role, error) {
+	r := Role(text)
+	name, ofVRF := r.VRF()
+	switch {
+	case r == Admin, r == Read, ofVRF && name != "":
+		return r, nil
+	case ofVRF:
+		return "", errors.New(`"vrf:" names no VRF; write it behind the colon, as in "vrf:tenant-a"`)
+	}
+	return "", fmt.Errorf(`%q is no role; write "admin", "read", or "vrf:" and the name of a VRF`, text)
+}
+
+// Grant is what a caller may do: all of its roles together. The zero value may
+// do nothing.
+type Grant struct {
+	roles []Role // sorted, each once
+}
+
+// NewGrant joins roles.
+func NewGrant(roles ...Role) Grant {
+	roles = slices.Clone(roles)
+	slices.Sort(roles)
+	return Grant{slices.Compact(roles)}
+}
+
+func (g Grant) has(r Role) bool { return slices.Contains(g.roles, r) }
+
+// None tells whether there is no role at all.
+func (g Grant) None() bool { return len(g.roles) == 0 }
+
+// Admin tells whether everything is allowed.
+func (g Grant) Admin() bool { return g.has(Admin) }
+
+// SeesAll tells whether nothing has to be hidden from the caller.
+func (g Grant) SeesAll() bool { return g.has(Admin) || g.has(Read) }
+
+// Sees tells whether the caller may know of a VRF.
+func (g Grant) Sees(vrf string) bool { return g.SeesAll() || g.has(OfVRF(vrf)) }
+
+// Changes tells whether the caller may change a VRF.
+func (g Grant) Changes(vrf string) bool { return g.Admin() || g.has(OfVRF(vrf)) }
+
+// Equal tells whether two grants allow the same.
+func (g Grant) Equal(o Grant) bool { return slices.Equal(g.roles, o.roles) }
+
+// changesAny tells whether there is a VRF that the caller may change, be it one
+// that is not configured.
+func (g Grant) changesAny() bool {
+	return slices.ContainsFunc(g.roles, func(r Role) bool { _, of := r.VRF(); return r == Admin || of })
+}
+
+// String reads "no role", "the role read", "the roles vrf:a and vrf:b".
+func (g Grant) String() string {
+	switch n := len(g.roles); n {
+	case 0:
+		return "no role"
+	case 1:
+		return "the role " + string(g.roles[0])
+	default:
+		var s []string
+		for _, r := range g.roles[:n-1] {
+			s = append(s, string(r))
+		}
+		return "the roles " + strings.Join(s, ", ") + " and " + string(g.roles[n-1])
+	}
+}

@@ -1,0 +1,127 @@
+package api
+
+import (
+	"context"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/vrfredist/vrfredist/api/access"
+	"github.com/vrfredist/vrfredist/doctor"
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// view is the backend as one caller may see it: a VRF that its roles do not cover
+// is one that does not exist. The door judges each request before; who gets here
+// with more than it may have finds nothing all the same.
+type view struct {
+	Backend
+	grant access.Grant
+}
+
+// sees tells whether the caller may know of what runs: for a VRF, or for further
+// tables that its routes go to.
+func (v view) sees(s vrf.Spec) bool { return v.grant.Sees(s.Name) || v.grant.Sees(s.Of()) }
+
+// view returns the backend for the caller of ctx.
+func (s *Server) view(ctx context.Context) view { return view{s.all, grantOf(ctx)} }
+
+// List implements Backend.
+func (v view) List() []vrf.Status {
+	all := v.Backend.List()
+	if v.grant.SeesAll() {
+		return all
+	}
+	var list []vrf.Status
+	for _, st := range all {
+		if v.sees(st.Spec) {
+			list = append(list, st)
+		}
+	}
+	return list
+}
+
+// changeable is List of the VRFs that the caller may change.
+func (v view) changeable() []vrf.Status {
+	var list []vrf.Status
+	for _, st := range v.Backend.List() {
+		if v.grant.Changes(st.Spec.Name) {
+			list = append(list, st)
+		}
+	}
+	return list
+}
+
+// Get implements Backend.
+func (v view) Get(name string) (vrf.Status, bool) {
+	if !v.grant.Sees(name) {
+		return vrf.Status{}, false
+	}
+	return v.Backend.Get(name)
+}
+
+// Sessions implements Backend.
+func (v view) Sessions(ctx context.Context, name string) ([]vrf.Session, error) {
+	if !v.grant.Sees(name) {
+		return nil, ErrUnknownVRF
+	}
+	return v.Backend.Sessions(ctx, name)
+}
+
+// Redistribute implements Backend.
+func (v view) Redistribute(ctx context.Context, name string, d vrf.Direction, change func(*vrf.Spec)) error {
+	if !v.grant.Changes(name) {
+		return ErrUnknownVRF
+	}
+	return v.Backend.Redistribute(ctx, name, d, change)
+}
+
+// Routes implements Backend. What a route has from another VRF is for those who
+// may see that one.
+func (v view) Routes(ctx context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error {
+	if !v.grant.Sees(name) {
+		return ErrUnknownVRF
+	}
+	if v.grant.SeesAll() {
+		return v.Backend.Routes(ctx, name, d, yield)
+	}
+	st, ok := v.Backend.Get(name)
+	if !ok {
+		return ErrUnknownVRF
+	}
+	return v.Backend.Routes(ctx, name, d, func(r rib.RouteStatus) bool { return yield(r.Confined(st.Spec.Of())) })
+}
+
+// Resync implements Backend.
+func (v view) Resync(ctx context.Context, name string) (vrf.Repair, error) {
+	if !v.grant.Changes(name) {
+		return vrf.Repair{}, ErrUnknownVRF
+	}
+	return v.Backend.Resync(ctx, name)
+}
+
+// Explain implements Backend.
+func (v view) Explain(ctx context.Context, name string, q rib.Question) (rib.Explanation, error) {
+	if !v.grant.Sees(name) {
+		return rib.Explanation{}, ErrUnknownVRF
+	}
+	q.Confined = !v.grant.SeesAll()
+	return v.Backend.Explain(ctx, name, q)
+}
+
+// Reload implements Backend.
+func (v view) Reload(ctx context.Context) ([]string, error) {
+	if !v.grant.Admin() {
+		return nil, status.Error(codes.PermissionDenied, "a reload needs the role admin")
+	}
+	return v.Backend.Reload(ctx)
+}
+
+// Diagnose implements Backend.
+func (v view) Diagnose(ctx context.Context) ([]doctor.Finding, error) {
+	if !v.grant.SeesAll() {
+		return nil, status.Error(codes.PermissionDenied, "what is wrong on the host is about every VRF, and needs the role admin or read")
+	}
+	return v.Backend.Diagnose(ctx)
+}
