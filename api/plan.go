@@ -32,7 +32,7 @@ func (s *Server) Plan(r *vrfredistv1.PlanRequest, stream grpc.ServerStreamingSer
 		return invalid("lines", "%d is no number of lines; send -1 for all", r.GetLines())
 	}
 	request := vrf.PlanRequest{File: r.GetFile(), Content: r.GetContent(), VRF: r.GetVrf(), Lines: int(r.GetLines())}
-	err := s.backend.Plan(stream.Context(), request, func(item vrf.PlanItem) error {
+	err := s.view(stream.Context()).Plan(stream.Context(), request, func(item vrf.PlanItem) error {
 		return sendWithin(stream, s.pace.patience, planMessage(item))
 	})
 	var file *FileError
@@ -42,7 +42,7 @@ func (s *Server) Plan(r *vrfredistv1.PlanRequest, stream grpc.ServerStreamingSer
 	case errors.Is(err, ErrBusy):
 		return status.Error(codes.ResourceExhausted, err.Error())
 	}
-	return s.failed(r.GetVrf(), err)
+	return s.view(stream.Context()).failed(r.GetVrf(), err)
 }
 
 func planMessage(i vrf.PlanItem) *vrfredistv1.PlanItem {

@@ -125,3 +125,11 @@ func (v view) Diagnose(ctx context.Context) ([]doctor.Finding, error) {
 	}
 	return v.Backend.Diagnose(ctx)
 }
+
+// Plan implements Backend.
+func (v view) Plan(ctx context.Context, r vrf.PlanRequest, yield func(vrf.PlanItem) error) error {
+	if !v.grant.Admin() {
+		return status.Error(codes.PermissionDenied, "a plan is about every VRF, and needs the role admin")
+	}
+	return v.Backend.Plan(ctx, r, yield)
+}

@@ -36,7 +36,9 @@ var rules = map[string]Rule{
 	"/vrfredist.v1.Redistribution/ExplainRoute":          ReadOne,
 	"/vrfredist.v1.Redistribution/Resync":                ChangeSome,
 	"/vrfredist.v1.Redistribution/Diagnose":              ReadAll,
-	"/vrfredist.v1.Redistribution/Reload":                AdminOnly, // of every VRF
+	"/vrfredist.v1.Redistribution/Plan":                  AdminOnly, // of every VRF, as are the next two
+	"/vrfredist.v1.Redistribution/Reload":                AdminOnly,
+	"/vrfredist.v1.Redistribution/Confirm":               AdminOnly,
 
 	"/grpc.health.v1.Health/Check": ReadSome,
 	"/grpc.health.v1.Health/List":  ReadSome,

@@ -315,3 +315,7 @@ func (f *tenants) Reload(context.Context) ([]string, error) {
 func (f *tenants) Diagnose(context.Context) ([]doctor.Finding, error) {
 	return []doctor.Finding{{What: `VRF "alpha" and VRF "bravo"`}}, nil
 }
+
+func (f *tenants) Plan(_ context.Context, _ vrf.PlanRequest, yield func(vrf.PlanItem) error) error {
+	return yield(vrf.PlanItem{Text: `VRF "alpha" and VRF "bravo"`})
+}
