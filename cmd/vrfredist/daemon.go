@@ -36,6 +36,7 @@ type daemon struct {
 	secret     []byte          // between the relay and GoBGP
 	metrics    *metrics.Server // nil: none
 	board      *nsworker.Board
+	manager    *manager
 
 	planning sync.Mutex // held for the whole of a plan
 	mu       sync.Mutex // held for the whole of a change
@@ -145,6 +146,7 @@ func (d *daemon) spec(name string) (vrf.Spec, bool) {
 func (d *daemon) Reload(ctx context.Context) ([]string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	defer d.manager.reloading()()
 	cfg, err := loadConfig(d.file, d.secret)
 	if err != nil {
 		return nil, err

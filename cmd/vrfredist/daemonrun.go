@@ -56,7 +56,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	if err != nil {
 		return err
 	}
-	d := &daemon{file: opts.File, listen: opts.Listen, log: log, overlay: overlay, secret: secret}
+	d := &daemon{file: opts.File, listen: opts.Listen, log: log, overlay: overlay, secret: secret, manager: newManager(log)}
 	d.cfg.Store(cfg)
 	d.door = api.NewDoor(access.DefaultLimits(), access.Policy{}, nil, log)
 	d.speaker, err = speaker.New(speaker.Options{
@@ -133,6 +133,7 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error 
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
+	d.manager.starting()
 	d.mu.Lock()
 	specs := d.specs()
 	err := d.supervisor.Apply(ctx, specs)
@@ -149,10 +150,16 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error 
 		d.log.Warn("redistribution was changed at run time for a VRF that is not configured any more; it is kept for when the VRF is back", "vrf", name)
 	}
 	d.log.Info("vrfredist is running", "vrfs", len(specs), "api", d.addresses())
+	pings, telling := make(chan chan struct{}), make(chan struct{})
+	ctx, end := context.WithCancel(ctx)
+	go func() { defer close(telling); d.tellManager(ctx, pings) }()
+	defer func() { end(); <-telling; d.manager.stopping() }()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case answer := <-pings:
+			close(answer)
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
 				if _, err := d.Reload(ctx); err != nil {

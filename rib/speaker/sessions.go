@@ -41,6 +41,19 @@ func (s *Speaker) Sessions(ctx context.Context) ([]Session, error) {
 	return out, nil
 }
 
+// Answers returns when GoBGP's loop has answered: it is not stuck. GoBGP ignores
+// the end of ctx.
+func (s *Speaker) Answers(ctx context.Context) error {
+	bgp := s.server()
+	if bgp == nil {
+		return nil
+	}
+	if _, err := bgp.GetBgp(ctx, &api.GetBgpRequest{}); err != nil {
+		return fmt.Errorf("ask BGP how it fares: %w", err)
+	}
+	return nil
+}
+
 func stateName(s api.PeerState_SessionState) string {
 	switch s {
 	case api.PeerState_IDLE:
