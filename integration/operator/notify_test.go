@@ -113,7 +113,7 @@ func TestServiceManagerIsTold(t *testing.T) {
 	m.until("STATUS=2 VRFs: 2 ready")
 
 	d.Stop()
-	said = m.until("STOPPING=1")
+	m.until("STOPPING=1")
 	if message := m.hear(100 * time.Millisecond); message != nil {
 		t.Errorf("after its end it says %q", message)
 	}
