@@ -310,8 +310,13 @@ func (s *session) removeOwn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	mine := slices.DeleteFunc(t.Routes, func(r rib.Route) bool { return !s.own(r) })
-	changes := append(rib.Diff(nil, mine, nil), s.objects.removal(t.Nexthops)...)
+	// The groups first: the kernel takes the routes of one along at once.
+	changes := s.objects.removal(t.Nexthops)
+	mine := slices.DeleteFunc(t.Routes, func(r rib.Route) bool {
+		_, goes := s.objects.known[r.NexthopID]
+		return !s.own(r) || goes
+	})
+	changes = append(changes, rib.Diff(nil, mine, nil)...)
 	for len(changes) > 0 {
 		n := min(len(changes), writeBatch)
 		errs, err := s.table.Apply(ctx, changes[:n])
