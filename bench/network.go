@@ -170,11 +170,14 @@ func (r *router) index(device string) (index int) {
 }
 
 // dial opens a session of the exact peer with the receiver.
-func (r *router) dial(vpn bool) *peer.Peer {
+func (r *router) dial(vpn bool) *peer.Peer { return r.dialAs(peer.Config{VPN: vpn}) }
+
+func (r *router) dialAs(c peer.Config) *peer.Peer {
+	c.Local, c.Remote, c.AS = peerAddr, routerAddr, as
 	var p *peer.Peer
 	r.t.until("the exact peer's session is up", 30*time.Second, 100*time.Millisecond, func() bool {
 		var err error
-		p, err = peer.Dial(r.far.Enter, peer.Config{Local: peerAddr, Remote: routerAddr, AS: as, VPN: vpn})
+		p, err = peer.Dial(r.far.Enter, c)
 		return err == nil
 	})
 	r.t.Cleanup(func() { _ = p.Close() }) // the other side may have closed it

@@ -428,7 +428,7 @@ func TestExitStatuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "vrfredist")
-	build := exec.Command("go", "build", "-o", program, "-ldflags", "-X main.version=v9.8.7", "github.com/vrfredist/vrfredist/cmd/vrfredist")
+	build := exec.Command("go", "build", "-pgo=off", "-o", program, "-ldflags", "-X main.version=v9.8.7", "github.com/vrfredist/vrfredist/cmd/vrfredist")
 	build.Dir = module
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

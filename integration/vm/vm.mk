@@ -19,7 +19,7 @@ vmrun:
 # `make test` runs the same code with it, on the host.
 test-vm: vmrun ## Run the tests that need VRF devices on Debian's kernel, in a virtual machine
 	$(VMRUN) -prepare
-	go build -o $(VM_DAEMON) ./cmd/vrfredist
+	go build -pgo=off -o $(VM_DAEMON) ./cmd/vrfredist
 	go run ./integration/summary -count=1 -p 1 -timeout 10m -exec $(VMRUN) -run 'VRF|Enslaved' ./nsworker/kernel ./nsworker/relay
 	VRFREDIST_TEST_DAEMON=$(VM_DAEMON) go run ./integration/summary -count=1 -p 1 -timeout 20m -exec $(VMRUN) $(VM_PACKAGES)
 

@@ -18,7 +18,7 @@ func (r *Run) Build(dir string) error {
 		return nil
 	}
 	r.Daemon = filepath.Join(dir, "vrfredist")
-	build := exec.Command("go", "build", "-race", "-o", r.Daemon, "github.com/vrfredist/vrfredist/cmd/vrfredist")
+	build := exec.Command("go", "build", "-race", "-pgo=off", "-o", r.Daemon, "github.com/vrfredist/vrfredist/cmd/vrfredist")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build vrfredist: %w\n%s", err, out)
 	}
