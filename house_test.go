@@ -77,6 +77,10 @@ var house = map[string]room{
 		only:   []string{},
 		reason: "who may do what is decided by pure functions, so that every method can be tried as every role",
 	},
+	"status": {
+		may:    []string{"vrf", "rib"},
+		reason: "the status page is one more view of the supervisor; it reads, and changes nothing",
+	},
 	"api/v1": {reason: "generated code stands alone"},
 }
 

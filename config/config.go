@@ -75,6 +75,10 @@ type Metrics struct {
 	Listen string
 	// GoBGP adds GoBGP's own metrics, which cost it much with large tables.
 	GoBGP bool
+	// StatusPage serves the status page beside the metrics, under addresses,
+	// localhost and the names of StatusHosts, which are in lower case.
+	StatusPage  bool
+	StatusHosts []string
 }
 
 const defaultListen = "unix:///run/vrfredist/vrfredist.sock"

@@ -69,6 +69,9 @@ var apiKeys = keys[settings]{
 var metricsKeys = keys[settings]{
 	"listen": one(metricsListen, func(s *settings) *string { return &s.metrics.Listen }),
 	"gobgp":  one(boolean, func(s *settings) *bool { return &s.metrics.GoBGP }),
+
+	"status-page":  one(boolean, func(s *settings) *bool { return &s.metrics.StatusPage }),
+	"status-hosts": many(hostName, func(s *settings) *[]string { return &s.metrics.StatusHosts }),
 }
 
 var entryKeys = keys[entry]{
@@ -255,6 +258,9 @@ func readMetrics(p *problems, n *node, s *settings) {
 	read(p, n, metricsKeys, s)
 	if present(n) && n.get("listen") == nil {
 		p.add(n.line, join(n.path, "listen"), `is missing; write for example listen = "127.0.0.1:9179"`)
+	}
+	if hosts := n.get("status-hosts"); hosts != nil && !s.metrics.StatusPage {
+		p.at(hosts, "names hosts of the status page, which is off; write status_page = true")
 	}
 }
 

@@ -279,6 +279,22 @@ func metricsListen(n *node) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
+// hostName reads a name that the status page may be asked for by. A port does
+// not belong to it, and an address needs none.
+func hostName(n *node) (string, error) {
+	s, err := text(n)
+	if err != nil {
+		return "", err
+	}
+	name := strings.TrimSuffix(strings.ToLower(s), ".")
+	if name == "" || len(name) > 253 || strings.ContainsFunc(name, func(r rune) bool {
+		return r != '-' && r != '.' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z')
+	}) {
+		return "", fmt.Errorf(`%s is not the name of a host; write one such as "router1.example.net", without a port`, n.show())
+	}
+	return name, nil
+}
+
 // asNumber reads an AS. GoBGP takes digits in quotes too.
 func asNumber(n *node) (uint32, error) {
 	s, ok := word(n)

@@ -22,9 +22,10 @@ const (
 	goodbyeTime     = 2 * time.Second
 )
 
-// Server serves /metrics over HTTP.
+// Server serves /metrics over HTTP, and what Handle adds.
 type Server struct {
 	addr string
+	mux  *http.ServeMux
 	http http.Server
 	log  *slog.Logger
 	at   net.Listener
@@ -44,7 +45,7 @@ func NewServer(addr string, log *slog.Logger, collectors ...prometheus.Collector
 		ErrorLog: logged{log}, ErrorHandling: promhttp.ContinueOnError,
 		MaxRequestsInFlight: questionsAtOnce, Timeout: questionTime,
 	}))
-	return &Server{addr: addr, log: log, http: http.Server{
+	return &Server{addr: addr, mux: mux, log: log, http: http.Server{
 		Handler: mux, ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, WriteTimeout: questionTime + headerTime,
 		IdleTimeout: time.Minute, MaxHeaderBytes: headerBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}, nil
@@ -56,6 +57,9 @@ type logged struct{ log *slog.Logger }
 func (l logged) Println(v ...any) {
 	l.log.Warn("a part of the metrics could not be collected", "err", fmt.Sprint(v...))
 }
+
+// Handle adds another handler, before Run.
+func (s *Server) Handle(pattern string, h http.Handler) { s.mux.Handle(pattern, h) }
 
 // Listen takes the address, so that one that cannot be had is an error at start.
 func (s *Server) Listen() error {

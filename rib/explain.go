@@ -1,6 +1,7 @@
 package rib
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -160,6 +161,30 @@ func CommonRTs(a, b []RT) []RT {
 // RejectFor is Reject with the interfaces that belong to the VRF: see ImportSet.
 func (p ImportPolicy) RejectFor(r Route, links Links, own uint8, member func(Link) bool) string {
 	return p.sentence(r, p.judge(r, links, own, member))
+}
+
+// ParseTarget reads what is to be explained: a prefix, or an address, of which
+// the longest match is meant. The error says what to write instead.
+func ParseTarget(text string) (p netip.Prefix, longest bool, err error) {
+	if text == "" {
+		return p, false, errors.New("is empty; give a prefix or an address, as in 10.1.0.0/16")
+	}
+	if !strings.Contains(text, "/") {
+		addr, err := netip.ParseAddr(text)
+		if err != nil || addr.Zone() != "" {
+			return p, false, fmt.Errorf("%q is neither a prefix nor an address; write for example 10.1.0.0/16, or 10.1.2.3 for the route that covers it", text)
+		}
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), true, nil
+	}
+	p, err = netip.ParsePrefix(text)
+	switch {
+	case err != nil:
+		return p, false, fmt.Errorf("%q is no prefix; write for example 10.1.0.0/16", text)
+	case p != p.Masked():
+		return p, false, fmt.Errorf("%q has bits behind its length; write %s for the prefix, or %s for the route that covers this address", text, p.Masked(), p.Addr())
+	}
+	return p, false, nil
 }
 
 // Longest returns the longest prefix that covers addr and of which has tells

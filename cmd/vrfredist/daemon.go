@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"github.com/vrfredist/vrfredist/nsworker/relay"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/status"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -37,6 +39,7 @@ type daemon struct {
 	metrics    *metrics.Server // nil: none
 	board      *nsworker.Board
 	manager    *manager
+	page       *status.Page // nil: none
 
 	planning sync.Mutex // held for the whole of a plan
 	mu       sync.Mutex // held for the whole of a change
@@ -183,7 +186,7 @@ func (d *daemon) later(old, next *config.Config) (changes []string) {
 	if d.listen == nil && !slices.Equal(old.API.Listen, next.API.Listen) {
 		changes = append(changes, "netlink.api.listen changed: it takes effect at the next start")
 	}
-	if old.Metrics != next.Metrics {
+	if !reflect.DeepEqual(old.Metrics, next.Metrics) {
 		changes = append(changes, "netlink.metrics changed: it takes effect at the next start")
 	}
 	return changes

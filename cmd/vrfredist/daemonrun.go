@@ -110,6 +110,9 @@ func (d *daemon) run(ctx context.Context) error {
 	if d.metrics != nil {
 		part("metrics", d.metrics.Run)
 	}
+	if d.page != nil {
+		part("status page", d.page.Run)
+	}
 
 	select {
 	case <-d.speaker.Started():

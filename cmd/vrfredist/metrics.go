@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/metrics"
+	"github.com/vrfredist/vrfredist/status"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -25,6 +27,11 @@ func newMetrics(d *daemon, cfg config.Metrics, log *slog.Logger) (*metrics.Serve
 	s, err := metrics.NewServer(cfg.Listen, log, collectors...)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.StatusPage {
+		d.page = newStatus(d, cfg, log)
+		s.Handle(status.Prefix, d.page.Handler())
+		s.Handle("GET /{$}", http.RedirectHandler(status.Prefix, http.StatusSeeOther))
 	}
 	return s, s.Listen()
 }

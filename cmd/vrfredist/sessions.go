@@ -40,6 +40,12 @@ func (d *daemon) setNeighbors(neighbors []vrf.Neighbor) error {
 // Sessions implements api.Backend. A neighbour inside a namespace has its own
 // address here, and the relay's word on why it has no session.
 func (d *daemon) Sessions(ctx context.Context, name string) ([]vrf.Session, error) {
+	all, err := d.AllSessions(ctx)
+	return all[name], err
+}
+
+// AllSessions implements status.Source: the neighbours of each VRF.
+func (d *daemon) AllSessions(ctx context.Context) (map[string][]vrf.Session, error) {
 	inside := make(map[netip.Addr]relay.Status)
 	for _, st := range d.relay.Status() {
 		inside[st.Alias] = st
@@ -48,17 +54,15 @@ func (d *daemon) Sessions(ctx context.Context, name string) ([]vrf.Session, erro
 	if err != nil {
 		return nil, err
 	}
-	var out []vrf.Session
+	out := make(map[string][]vrf.Session)
 	for _, s := range all {
-		if cmp.Or(s.VRF, vrf.Default) != name {
-			continue
-		}
 		session := vrf.Session{Peer: s.Address, PeerAS: s.PeerAS, State: s.State, Since: s.Since}
 		if st, ok := inside[s.Address]; ok {
 			session.Peer, session.Alias, session.Netns = st.Peer, st.Alias, st.Netns
 			session.Reason = cmp.Or(st.Error, st.ListenError)
 		}
-		out = append(out, session)
+		name := cmp.Or(s.VRF, vrf.Default)
+		out[name] = append(out[name], session)
 	}
 	return out, nil
 }

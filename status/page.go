@@ -1,0 +1,182 @@
+// Package status is the page that shows a person how the VRFs fare: it is read
+// in a browser, changes by itself, and changes nothing.
+package status
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// Source is the daemon as the page needs it. It is safe for concurrent use.
+type Source interface {
+	// List returns the VRFs that run, ordered by name.
+	List() []vrf.Status
+	// Changed returns a channel that is closed when a status changes after the
+	// call.
+	Changed() <-chan struct{}
+	// Waiting returns how many prefixes wait in a VRF's mailbox.
+	Waiting(name string) int
+	// AllSessions returns the neighbours of each VRF.
+	AllSessions(ctx context.Context) (map[string][]vrf.Session, error)
+	// Routes yields the routes of one direction of a VRF, ordered by prefix.
+	Routes(ctx context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error
+	// Explain says why a prefix is, or is not, in a VRF's table and in BGP.
+	Explain(ctx context.Context, name string, q rib.Question) (rib.Explanation, error)
+}
+
+// Identity is what the page says of the daemon.
+type Identity struct {
+	Host    string `json:"host"`
+	Version string `json:"version"`
+}
+
+// Options are the parameters of New.
+type Options struct {
+	Identity Identity
+	// Hosts are the names under which the page may be asked for, beside
+	// addresses and localhost: see checkHost.
+	Hosts []string
+	Log   *slog.Logger
+}
+
+// What the page may cost, whoever asks for it.
+const (
+	clientsAtOnce  = 32 // event streams
+	explainsAtOnce = 4
+	sampleEvery    = 5 * time.Second
+	settleTime     = 300 * time.Millisecond // changes within it are one update
+	sessionTime    = 2 * time.Second        // that BGP may take to list neighbours
+)
+
+// Page keeps what the page shows up to date while somebody looks at it, and
+// samples rates always. Everything but the channels belongs to Run's goroutine.
+type Page struct {
+	source  Source
+	options Options
+	joins   chan *client
+	leaves  chan *client
+	done    chan struct{} // closed when Run has ended
+	asks    chan struct{} // holds one token for each explain that runs
+	trouble *troubles
+
+	clients  map[*client]struct{}
+	model    model
+	rings    rings
+	sessions map[string][]vrf.Session
+	listed   time.Time // when sessions were
+	now      func() time.Time
+}
+
+// New returns a page over source. It shows something while Run runs.
+func New(source Source, o Options) *Page {
+	return &Page{
+		source: source, options: o,
+		joins: make(chan *client), leaves: make(chan *client), done: make(chan struct{}),
+		asks:    make(chan struct{}, explainsAtOnce),
+		trouble: newTroubles(source),
+		clients: make(map[*client]struct{}),
+		model:   newModel(o.Identity),
+		rings:   make(rings),
+		now:     time.Now,
+	}
+}
+
+// Run samples and serves the event streams until ctx ends, and then returns
+// nil: the streams are over by then.
+func (p *Page) Run(ctx context.Context) error {
+	defer close(p.done)
+	defer func() {
+		for c := range p.clients {
+			close(c.events)
+		}
+	}()
+	tick := time.NewTicker(sampleEvery)
+	defer tick.Stop()
+	settle := time.NewTimer(0)
+	settle.Stop()
+	changed := p.source.Changed()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case c := <-p.joins:
+			p.join(ctx, c)
+		case c := <-p.leaves:
+			delete(p.clients, c)
+		case <-changed:
+			changed = nil // until what it says was looked at
+			settle.Reset(settleTime)
+		case <-settle.C:
+			changed = p.source.Changed()
+			p.refresh(ctx)
+		case <-tick.C:
+			p.sample(ctx)
+		}
+	}
+}
+
+// join lets a client in with everything there is, or refuses it.
+func (p *Page) join(ctx context.Context, c *client) {
+	if len(p.clients) >= clientsAtOnce {
+		close(c.events)
+		return
+	}
+	p.refresh(ctx)
+	if len(p.clients) == 0 {
+		p.look(ctx) // nobody looked: refresh did nothing
+	}
+	p.clients[c] = struct{}{}
+	c.events <- p.model.snapshot(p.rings)
+}
+
+// refresh tells the clients which VRFs changed. Without clients it does nothing.
+func (p *Page) refresh(ctx context.Context) {
+	if len(p.clients) > 0 {
+		p.publish(p.look(ctx))
+	}
+}
+
+// look brings the model up to date, and returns what changed as an event; nil
+// where nothing did.
+func (p *Page) look(ctx context.Context) []byte {
+	if now := p.now(); now.Sub(p.listed) >= sampleEvery {
+		ctx, cancel := context.WithTimeout(ctx, sessionTime)
+		defer cancel()
+		if all, err := p.source.AllSessions(ctx); err == nil {
+			p.sessions = all
+		} else {
+			p.options.Log.Warn("the status page shows sessions as they were", "err", err)
+		}
+		p.listed = now
+	}
+	return p.model.update(p.source, p.sessions)
+}
+
+// sample takes the newest rates, always, and tells the clients.
+func (p *Page) sample(ctx context.Context) {
+	event := p.rings.sample(p.source.List())
+	if len(p.clients) > 0 {
+		p.refresh(ctx)
+		p.publish(event)
+	}
+}
+
+// publish gives each client the same event. One that has not read the last ones
+// is dropped: its browser comes back by itself, and gets all anew.
+func (p *Page) publish(event []byte) {
+	if event == nil {
+		return
+	}
+	for c := range p.clients {
+		select {
+		case c.events <- event:
+		default:
+			delete(p.clients, c)
+			close(c.events)
+		}
+	}
+}
