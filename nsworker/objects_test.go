@@ -81,6 +81,30 @@ func TestForeignNexthopIsLeftAlone(t *testing.T) {
 	})
 }
 
+// TestNoIDLeft has another worker hold every id that a target would try: its
+// routes carry their nexthops themselves.
+func TestNoIDLeft(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		other := newObjects(&Worker{deps: Deps{Board: l.board}}, table.where)
+		for range idTries {
+			if other.claim(groupBase, []byte("4|192.0.2.9")) == 0 {
+				t.Fatal("the ids are used up already")
+			}
+		}
+		if id := other.claim(groupBase, []byte("4|192.0.2.9")); id != 0 {
+			t.Fatalf("one more than there are: %d", id)
+		}
+		l.start(spec("red"))
+		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
+		l.settle()
+		l.table(red, "10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+		if id := table.routes[rib.Key{Prefix: netip.MustParsePrefix("10.1.0.0/16"), Metric: 20}].NexthopID; id != 0 {
+			t.Errorf("the route hangs on the nexthop %d, which is another VRF's", id)
+		}
+		l.exported("red", "10.1.0.0/16", rib.Installed, "")
+	})
+}
+
 // TestChangedNexthopIsPutRight has another program point one of our single nexthops
 // elsewhere: every group that it is in looks as it should.
 func TestChangedNexthopIsPutRight(t *testing.T) {

@@ -198,14 +198,31 @@ func TestGlobalRIBImport(t *testing.T) {
 	received([]string{}, []string{})
 }
 
-// An IPv4 prefix whose nexthop is an IPv6 address (RFC 8950).
+// An IPv4 prefix whose nexthop is an IPv6 address (RFC 8950), with nexthop
+// objects, with those and the kernel's compatibility mode, and without.
 func TestIPv4OverIPv6Nexthop(t *testing.T) {
-	t.Parallel()
+	for name, mode := range map[string]struct{ objects, compat string }{
+		"objects": {"true", "0"}, "objects in compatibility mode": {"true", "1"}, "hops in the routes": {"false", "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			overIPv6Nexthop(t, mode.objects, mode.compat)
+		})
+	}
+}
+
+func overIPv6Nexthop(t *testing.T, objects, compat string) {
 	n := newUpstream(t, "protocol static four { ipv4; route 172.16.1.0/24 via 10.0.0.2 { bgp_next_hop = 2001:db8::2; }; }\n")
 	config := strings.Replace(birdConfig("protocol static four { ipv4; route 172.16.1.0/24 via 10.0.0.2 { bgp_next_hop = 2001:db8::2; }; }\n"),
 		"ipv6 { import all;", "ipv4 { extended next hop on; import none; export where proto = \"four\"; next hop keep; };\n  ipv6 { import all;", 1)
 	n.bird.Reconfigure(config)
+	n.rtr.Sysctl("ipv4.nexthop_compat_mode", compat)
 	n.daemon = n.rtr.Daemon(strings.Replace(exportWhere(), `afi-safi-name = "ipv6-unicast"`,
-		"afi-safi-name = \"ipv6-unicast\"\n  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = \"ipv4-unicast\"", 1))
+		"afi-safi-name = \"ipv6-unicast\"\n  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = \"ipv4-unicast\"", 1) +
+		"\n[netlink]\n  nexthop_objects = " + objects + "\n")
 	n.rtr.WaitOwn(lab.Main, "172.16.1.0/24 via 2001:db8::2 dev eth0 metric 20")
+	hangs := strings.Contains(n.rtr.IP("route", "show", "172.16.1.0/24"), "nhid")
+	if hangs != (objects == "true") {
+		t.Errorf("nexthop_objects = %s, and the route is %q", objects, n.rtr.IP("route", "show", "172.16.1.0/24"))
+	}
 }
