@@ -53,7 +53,7 @@ include integration/vm/vm.mk
 
 # GoBGP alone is what the benchmarks compare with: the version that go.mod names,
 # from a module of its own with the dependencies that gobgpd asks for.
-.PHONY: bench bench-quick bench-programs
+.PHONY: bench bench-quick bench-tuning bench-programs
 bench-programs: build
 	@scripts/install-deps.sh test
 	cd bench/gobgpd && go build -trimpath -o $(CURDIR)/bin/gobgpd github.com/osrg/gobgp/v3/cmd/gobgpd
@@ -68,6 +68,11 @@ bench: bench-programs ## Measure against BIRD and FRR (as root, half an hour), a
 pgo: bench-programs ## Profile the daemon at work, and keep that for go build (as root, a minute)
 	bin/bench -only 'load: vrfredist$$' -runs 1 -scale 0.2 -out .cache/bench -cpuprofile .cache/bench/session.pprof
 	go tool pprof -proto .cache/bench/session.pprof >cmd/vrfredist/default.pgo
+
+bench-tuning: bench-programs ## What each setting gives (as root, some minutes), into bench/tuning
+	go build -trimpath -pgo=off -o bin/vrfredist-plain ./cmd/vrfredist
+	@mkdir -p bench/tuning
+	bin/bench -tuning -scale 0.2 -out bench/tuning
 
 bench-quick: bench-programs ## The same, small and once, in two minutes, into .cache/bench
 	bin/bench -scale 0.05 -runs 1 -out .cache/bench

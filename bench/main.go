@@ -37,6 +37,7 @@ type work struct {
 	results
 	daemon, gobgpd string
 	cpuProfile     string
+	tunings        bool // compare settings, and nothing else
 	seed           uint64
 	run            *lab.Run
 	links          int
@@ -72,6 +73,7 @@ func bench(ctx context.Context) error {
 	flag.IntVar(&w.Runs, "runs", 3, "how often everything is measured; medians count")
 	flag.Uint64Var(&w.seed, "seed", 1, "of the generated tables")
 	only := flag.String("only", "", "`REGEXP` of the scenarios to run, as -list names them")
+	flag.BoolVar(&w.tunings, "tuning", false, "compare settings of vrfredist, and nothing else")
 	list := flag.Bool("list", false, "name the scenarios")
 	render := flag.Bool("render", false, "render RESULTS.md and the chart from results.json, and measure nothing")
 	flag.StringVar(&w.cpuProfile, "cpuprofile", "", "`FILE` for a CPU profile of vrfredist over the session scenario")
@@ -156,6 +158,12 @@ type scenario struct {
 }
 
 func (w *work) scenarios() (list []scenario) {
+	if w.tunings {
+		for _, by := range w.settings() {
+			list = append(list, scenario{name: "tuning: " + by.name, play: func(t *stage, s *sender) { w.tuning(t, s, by) }, sender: true})
+		}
+		return list
+	}
 	// In turn, so that what the machine does meanwhile hits all alike.
 	for _, name := range []string{alone, ours, bird, frr, exportOff} {
 		list = append(list, scenario{name: "load: " + name, play: func(t *stage, s *sender) { w.load(t, s, name) }, sender: true})

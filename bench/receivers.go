@@ -98,6 +98,7 @@ type options struct {
 	env    []string // of the process: GOGC=…
 	args   []string // more arguments of vrfredist
 	config string   // more configuration of vrfredist
+	daemon string   // another vrfredist than the one that is measured
 }
 
 // gobgpConfig is the part that vrfredist and gobgpd share.
@@ -125,7 +126,11 @@ func (w *work) startOurs(r *receiver, o options) {
 	file := r.lab.File("vrfredist.toml", text+fmt.Sprintf("[netlink.api]\n  listen = [%q]\n", "unix://"+socket))
 	state := filepath.Join(r.lab.Dir, "state")
 	r.t.must(os.MkdirAll(state, 0o755))
-	argv := append([]string{"env"}, append(o.env, w.daemon, "run", "-f", file, "--state-dir", state, "--log-level", "warn")...)
+	daemon := w.daemon
+	if o.daemon != "" {
+		daemon = o.daemon
+	}
+	argv := append([]string{"env"}, append(o.env, daemon, "run", "-f", file, "--state-dir", state, "--log-level", "warn")...)
 	r.start(r.name, append(argv, o.args...)...)
 	r.api = newAPI(r.t, socket)
 	if !o.export {

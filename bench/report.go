@@ -21,6 +21,7 @@ var about = []struct{ scenario, title, text string }{
 	{"import", "Import", "Static kernel routes go to a BGP peer. From the command that enables the import until the peer has the last one. AddPathStream alone is GoBGP given the same number of routes from memory."},
 	{"import one", "One changed kernel route, to the peer", "From the change in the kernel until the peer reads the route from its session."},
 	{"memory", "Memory", "Resident memory with the full IPv4 table and GOGC=10, with which it is near to what is alive."},
+	{"tuning", "What each setting gives", "vrfredist as it ships, and with one thing each as it would be untuned: the IPv4 table from a session to the kernel, the failover of all its routes, and writing them anew."},
 	{"VRFs", "Many VRFs", "Five VRFs, each bound to a table, in each of many namespaces; 100 routes each from one VPN-IPv4 session."},
 	{"ip -batch", "Another program beside many VRFs", "`ip -batch` adds routes in a namespace in which vrfredist has so many VRFs."},
 }
@@ -79,7 +80,14 @@ func (r *results) render(dir string) error {
 	if r.Scale != 1 || r.Runs < 3 {
 		b.WriteString(" **This is a small run: its ratios say little of the real sizes.**")
 	}
-	b.WriteString(" [How it is measured](README.md).\n\n![Session to kernel, and failover](chart.svg)\n\n")
+	b.WriteString("\n\n")
+	if r.find("tuning", "as it ships", "session, s") != nil {
+		for _, s := range about {
+			r.renderScenario(&b, s.scenario, s.title, s.text)
+		}
+		return os.WriteFile(filepath.Join(dir, "RESULTS.md"), []byte(b.String()), 0o644)
+	}
+	b.WriteString("[How it is measured](README.md). [What each setting gives](tuning/RESULTS.md).\n\n![Session to kernel, and failover](chart.svg)\n\n")
 	b.WriteString("## Against the aims\n\n| aim | wanted | measured | met |\n|---|---|---|---|\n")
 	for _, a := range r.aims() {
 		sign, measured, met := "at most", "–", "not measured"
