@@ -3,14 +3,16 @@
 
 SHELL := /bin/bash
 
-.PHONY: help build test faults walk demo lint generate generate-check deps clean
+.PHONY: help build deb test faults walk demo lint generate generate-check deps clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## Build bin/vrfredist
-	@mkdir -p bin
-	go build -trimpath -o bin/vrfredist ./cmd/vrfredist
+build: ## Build bin/vrfredist, static, with its version in it
+	@scripts/build.sh bin/vrfredist
+
+deb: ## Build the Debian package into bin
+	@scripts/deb.sh bin
 
 test: ## Install what is missing, run every test with the race detector, and sum up
 	@scripts/install-deps.sh test

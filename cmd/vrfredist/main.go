@@ -1,3 +1,5 @@
+//go:build !mangen
+
 // Command vrfredist redistributes routes between the kernel tables of a host's
 // VRFs and BGP. `vrfredist run` is the daemon; the other commands ask it.
 package main

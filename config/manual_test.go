@@ -1,0 +1,33 @@
+package config
+
+import (
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestManualHasEveryKey holds the manual page against the keys that are read.
+func TestManualHasEveryKey(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/man/vrfredist.conf.5.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections := map[string][]string{
+		"netlink": slices.Sorted(maps.Keys(netlinkKeys)),
+		"api":     slices.Sorted(maps.Keys(apiKeys)),
+		"metrics": slices.Sorted(maps.Keys(metricsKeys)),
+		"vrfs":    slices.Sorted(maps.Keys(entryKeys)),
+		"import":  slices.Sorted(maps.Keys(importKeys)),
+		"export":  slices.Sorted(maps.Keys(exportKeys)),
+	}
+	for section, keys := range sections {
+		for _, key := range keys {
+			if key = strings.ReplaceAll(key, "-", "_"); !strings.Contains(string(page), "**"+key+"**") {
+				t.Errorf("docs/man/vrfredist.conf.5.md does not have the key %s of [%s]", key, section)
+			}
+		}
+	}
+}

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Builds the program, static and the same byte for byte wherever that is done:
+#
+#   scripts/build.sh OUTPUT [VERSION]
+#
+# The version is that of scripts/version.sh unless given. GOARCH may be set.
+set -euo pipefail
+output=$(realpath -m "$1")
+cd "$(dirname "$0")/.."
+version=${2:-$(scripts/version.sh)}
+
+# Go's own stamp of the repository would tell a checkout from a tarball.
+CGO_ENABLED=0 GOFLAGS= go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$version" -o "$output" ./cmd/vrfredist
