@@ -71,14 +71,15 @@ func (w *walker) program(at *site, line string) step {
 // foreignLine is a route that leads to nexthops, or hides them, or lies beside ours.
 func (w *walker) foreignLine(at *site) string {
 	number, other := w.rng.IntN(4), 1+w.rng.IntN(len(at.links)-1)
+	hidden := max(1, number) // not the peers, who are on eth0
 	table := ""
 	if at.name == "rtr" && w.chance(50) {
 		table = fmt.Sprintf(" table %d", plainTable)
 	}
 	p := w.prefix()
-	gateway, net, host, behind := fmt.Sprintf("10.0.%d.9", other), fmt.Sprintf("10.0.%d.0/24", number), fmt.Sprintf("10.0.%d.2/32", number), fmt.Sprintf("172.20.%d.0/24", number)
+	gateway, net, host, behind := fmt.Sprintf("10.0.%d.9", other), fmt.Sprintf("10.0.%d.0/24", number), fmt.Sprintf("10.0.%d.2/32", hidden), fmt.Sprintf("172.20.%d.0/24", number)
 	if p.Addr().Is6() {
-		gateway, net, host, behind = fmt.Sprintf("2001:db8:%x::9", other), fmt.Sprintf("2001:db8:%x::/64", number), fmt.Sprintf("2001:db8:%x::2/128", number), fmt.Sprintf("2001:db8:20%d::/64", number)
+		gateway, net, host, behind = fmt.Sprintf("2001:db8:%x::9", other), fmt.Sprintf("2001:db8:%x::/64", number), fmt.Sprintf("2001:db8:%x::2/128", hidden), fmt.Sprintf("2001:db8:20%d::/64", number)
 	}
 	way := fmt.Sprintf("via %s dev eth%d", gateway, other)
 	switch w.rng.IntN(8) {
