@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/vrfredist/vrfredist/api/access"
 	v1 "github.com/vrfredist/vrfredist/api/v1"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -34,9 +35,9 @@ func methods() []string {
 	return list
 }
 
-// call is one call as the handler sees it: a method, and the bytes of its request.
+// oneCall is one call as the handler sees it: a method, and the bytes of its request.
 // The client hears one answer, and hangs up.
-type call struct {
+type oneCall struct {
 	method  string
 	request []byte
 	ctx     context.Context
@@ -45,16 +46,16 @@ type call struct {
 	answers int
 }
 
-func (c *call) Method() string {
+func (c *oneCall) Method() string {
 	return "/" + v1.Redistribution_ServiceDesc.ServiceName + "/" + c.method
 }
-func (c *call) Context() context.Context   { return c.ctx }
-func (*call) SetHeader(metadata.MD) error  { return nil }
-func (*call) SendHeader(metadata.MD) error { return nil }
-func (*call) SetTrailer(metadata.MD)       {}
-func (c *call) SendMsg(m any) error        { c.answers++; c.hangUp(); return nil }
+func (c *oneCall) Context() context.Context   { return c.ctx }
+func (*oneCall) SetHeader(metadata.MD) error  { return nil }
+func (*oneCall) SendHeader(metadata.MD) error { return nil }
+func (*oneCall) SetTrailer(metadata.MD)       {}
+func (c *oneCall) SendMsg(m any) error        { c.answers++; c.hangUp(); return nil }
 
-func (c *call) RecvMsg(m any) error {
+func (c *oneCall) RecvMsg(m any) error {
 	if c.read {
 		return io.EOF
 	}
@@ -69,7 +70,7 @@ func (c *call) RecvMsg(m any) error {
 var errMalformed = errors.New("malformed")
 
 // transport is a call where grpc looks for its method.
-type transport struct{ *call }
+type transport struct{ *oneCall }
 
 func (transport) SetTrailer(metadata.MD) error { return nil }
 
@@ -104,7 +105,7 @@ func FuzzRequests(f *testing.F) {
 			f.Add(uint8(i), b)
 		}
 	}
-	allowed := []codes.Code{codes.OK, codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.Canceled}
+	allowed := []codes.Code{codes.OK, codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.Canceled, codes.Unimplemented}
 	f.Fuzz(func(t *testing.T, method uint8, request []byte) {
 		b := newFake()
 		b.reload = func() ([]string, error) { return []string{"nothing"}, nil }
@@ -112,10 +113,12 @@ func FuzzRequests(f *testing.F) {
 			yield(rib.RouteStatus{Prefix: netip.MustParsePrefix("10.0.0.0/8")})
 			return nil
 		}
-		c := &call{method: all[int(method)%len(all)], request: request}
+		c := &oneCall{method: all[int(method)%len(all)], request: request}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		c.hangUp = cancel
+		// The caller is the superuser, who may ask for everything.
+		ctx = context.WithValue(ctx, grantKey{}, access.NewGrant(access.Admin))
 		c.ctx = grpc.NewContextWithServerTransportStream(ctx, transport{c})
 		err := New(impatient{b, cancel}).Handler()(nil, c)
 		if errors.Is(err, errMalformed) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -377,7 +378,18 @@ func (s *session) wrote(slot rib.Slot, c rib.Change, err error) {
 		}
 	default:
 		s.fail(slot, e, err)
+		if e.have != nil && !passing(err) {
+			// What stands there forwards to where BGP points no more.
+			s.extra = append(s.extra, e.have.route(c.Route.Prefix, s.spec.Protocol))
+			s.hold(e, nil)
+		}
 	}
+}
+
+// passing tells whether the kernel refused for want of room, which says nothing
+// about the route.
+func passing(err error) bool {
+	return errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.EAGAIN)
 }
 
 // retryLater schedules the next try of what the kernel refused.

@@ -228,6 +228,18 @@ var scenarios = []scenario{
 			l.t.Errorf("the VRF is %q (%s)", st.State, st.Reason)
 		}
 	}},
+	{"a nexthop that the kernel refuses takes the old route out", func(l *lab, t *fakeTable) {
+		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
+		l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9"))
+		l.settle()
+		l.kernel.mu.Lock()
+		t.refuse[netip.MustParsePrefix("10.1.0.0/16")] = syscall.EHOSTUNREACH
+		l.kernel.mu.Unlock()
+		l.hear("red", bgpPath("10.1.0.0/16", "198.51.100.9"))
+	}, func(l *lab) {
+		l.table(red, "10.2.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+		l.exported("red", "10.1.0.0/16", rib.Failed, syscall.EHOSTUNREACH.Error())
+	}},
 }
 
 // failures are what goes wrong underneath a scenario.
@@ -265,9 +277,9 @@ func TestScenarios(t *testing.T) {
 						sc.run(l, table)
 						l.settle()
 						sc.check(l)
-						// A route in conflict keeps its group at hand.
-						if n := l.kernel.litter(1); n > 0 && l.state("red").Counts.Conflict == 0 {
-							t.Errorf("%d nexthop objects are left that nothing uses", n)
+						// A route in conflict, or refused, keeps its group at hand.
+						if c := l.state("red").Counts; l.kernel.litter(1) > 0 && c.Conflict+c.Failed == 0 {
+							t.Errorf("%d nexthop objects are left that nothing uses", l.kernel.litter(1))
 						}
 					})
 				})

@@ -80,8 +80,11 @@ func (s *state) forwarding(at *site, v vrfOf, prefix netip.Prefix, foreign []ora
 			continue
 		}
 		nexthops += " " + p.Nexthop.String()
-		for _, leg := range ways(at, p.Nexthop, foreign) {
-			if !slices.Contains(legs, leg) {
+		for _, w := range ways(at, p.Nexthop, foreign) {
+			if !onLink(w, foreign) && !onLink(w, s.main) {
+				return "", "", nil // the kernel refuses the route
+			}
+			if leg := fmt.Sprintf(" via %s dev %s", w.Gateway, w.Dev); !slices.Contains(legs, leg) {
 				legs = append(legs, leg)
 			}
 		}
@@ -133,7 +136,7 @@ func (s *state) passes(r peer.Route) bool {
 // ways are the legs by which a nexthop is reached: the longest foreign prefix that
 // covers it, then the lowest metric; what has no usable link is passed over; a route
 // that discards ends it, and the default route is not asked.
-func ways(at *site, nexthop netip.Addr, foreign []oracle.Entry) (legs []string) {
+func ways(at *site, nexthop netip.Addr, foreign []oracle.Entry) (legs []oracle.Way) {
 	if at.own(nexthop) {
 		return nil
 	}
@@ -156,15 +159,22 @@ func ways(at *site, nexthop netip.Addr, foreign []oracle.Entry) (legs []string) 
 			if l == nil || !l.usable() {
 				continue
 			}
-			gateway := nexthop
-			if w.Gateway.IsValid() {
-				gateway = w.Gateway
+			if !w.Gateway.IsValid() {
+				w.Gateway = nexthop
 			}
-			legs = append(legs, fmt.Sprintf(" via %s dev %s", gateway, w.Dev))
+			legs = append(legs, w)
 		}
 		if len(legs) > 0 {
 			return legs
 		}
 	}
 	return nil
+}
+
+// onLink tells whether the kernel takes a gateway: some route of its link covers it.
+// Another program's route may point to one that was on the link when it came.
+func onLink(w oracle.Way, foreign []oracle.Entry) bool {
+	return slices.ContainsFunc(foreign, func(e oracle.Entry) bool {
+		return e.Prefix.Contains(w.Gateway) && slices.Contains(e.Ways, oracle.Way{Dev: w.Dev})
+	})
 }

@@ -86,6 +86,7 @@ func (w *world) judge(at *site) (wrong []string) {
 	}
 	say("what is not the daemon's", p.mind.Foreign().Differs(p.oracle.Foreign()))
 	objects, all := 0, []string{}
+	w.state.main = p.mind.Table(mainTable)
 	for _, v := range at.vrfs {
 		m := w.state.model(at, v, p.mind.Table(uint32(v.table)))
 		say("VRF "+v.name, oracle.Diff(m.lines, p.oracle.Own(uint32(v.table))))

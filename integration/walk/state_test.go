@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/vrfredist/vrfredist/bench/peer"
+	"github.com/vrfredist/vrfredist/integration/faults/oracle"
 )
 
 // state is what the steps have made of the world, as far as the test alone decides
@@ -15,6 +16,10 @@ type state struct {
 	policy policy
 	sites  []*site
 	dead   bool // the daemon does not run
+
+	// main is another program's routes in the main table of the site that is judged:
+	// there the kernel looks for a gateway too.
+	main []oracle.Entry
 }
 
 // speaker is what one BGP peer says.
