@@ -33,6 +33,7 @@ type fake struct {
 	routes  func(ctx context.Context, d vrf.Direction, yield func(rib.RouteStatus) bool) error
 	reload  func() ([]string, error)
 	changed chan struct{}
+	waits   *vrf.Unconfirmed
 	trip    error // what Redistribute fails with
 }
 
@@ -132,7 +133,29 @@ func (f *fake) Explain(_ context.Context, name string, q rib.Question) (rib.Expl
 	return x, nil
 }
 
-func (f *fake) Reload(context.Context) ([]string, error) { return f.reload() }
+func (f *fake) Reload(_ context.Context, confirm time.Duration) ([]string, time.Time, error) {
+	changes, err := f.reload()
+	if confirm > 0 && err == nil {
+		f.waits = &vrf.Unconfirmed{Until: time.Now().Add(confirm)}
+		return changes, f.waits.Until, nil
+	}
+	return changes, time.Time{}, err
+}
+
+func (f *fake) Confirm(context.Context) error {
+	if f.waits == nil {
+		return ErrNothingToConfirm
+	}
+	f.waits = nil
+	return nil
+}
+
+func (f *fake) Unconfirmed() (vrf.Unconfirmed, bool) {
+	if f.waits == nil {
+		return vrf.Unconfirmed{}, false
+	}
+	return *f.waits, true
+}
 
 func (f *fake) Plan(_ context.Context, r vrf.PlanRequest, yield func(vrf.PlanItem) error) error {
 	switch r.File {

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -52,8 +53,15 @@ type Backend interface {
 	// Diagnose says what stands in the way of the daemon on its host.
 	Diagnose(ctx context.Context) ([]doctor.Finding, error)
 	// Reload applies the configuration file as it is now, and returns what
-	// changed, a line each. After an error nothing has.
-	Reload(ctx context.Context) ([]string, error)
+	// changed, a line each. After an error nothing has, unless it says so. Where
+	// confirm is not 0, what was in force before comes back at until, unless
+	// Confirm is called.
+	Reload(ctx context.Context, confirm time.Duration) (changes []string, until time.Time, err error)
+	// Confirm keeps what the last Reload brought. Its error may match
+	// ErrNothingToConfirm.
+	Confirm(ctx context.Context) error
+	// Unconfirmed returns the last Reload where it was not confirmed.
+	Unconfirmed() (vrf.Unconfirmed, bool)
 	// Plan yields what a Reload of a file would change, and changes nothing. It
 	// ends where yield fails. Its error may be a FileError or ErrBusy.
 	Plan(ctx context.Context, r vrf.PlanRequest, yield func(vrf.PlanItem) error) error

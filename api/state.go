@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
 	"github.com/vrfredist/vrfredist/rib"
@@ -19,7 +17,7 @@ import (
 // ListVrfs returns the state of every VRF that runs.
 func (s *Server) ListVrfs(ctx context.Context, _ *vrfredistv1.ListVrfsRequest) (*vrfredistv1.ListVrfsResponse, error) {
 	list := s.view(ctx).List()
-	out := &vrfredistv1.ListVrfsResponse{Vrfs: make([]*vrfredistv1.Vrf, 0, len(list))}
+	out := &vrfredistv1.ListVrfsResponse{Vrfs: make([]*vrfredistv1.Vrf, 0, len(list)), Unconfirmed: s.unconfirmed()}
 	for _, st := range list {
 		out.Vrfs = append(out.Vrfs, vrfMessage(st))
 	}
@@ -44,7 +42,7 @@ func (s *Server) GetVrf(ctx context.Context, r *vrfredistv1.GetVrfRequest) (*vrf
 			State: n.State, SinceUnix: unix(n.Since), Reason: n.Reason,
 		})
 	}
-	return &vrfredistv1.GetVrfResponse{Vrf: m}, nil
+	return &vrfredistv1.GetVrfResponse{Vrf: m, Unconfirmed: s.unconfirmed()}, nil
 }
 
 // ListRoutes streams the routes of one direction of a VRF.
@@ -72,18 +70,6 @@ func (s *Server) ListRoutes(r *vrfredistv1.ListRoutesRequest, stream grpc.Server
 		return idle(name, "it has no routes to list")
 	}
 	return s.view(ctx).failed(name, err)
-}
-
-// Reload applies the configuration file anew.
-func (s *Server) Reload(ctx context.Context, _ *vrfredistv1.ReloadRequest) (*vrfredistv1.ReloadResponse, error) {
-	changes, err := s.view(ctx).Reload(ctx)
-	switch {
-	case err == nil:
-		return &vrfredistv1.ReloadResponse{Changes: changes}, nil
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, vrf.ErrStopped):
-		return nil, s.view(ctx).failed("", err)
-	}
-	return nil, status.Error(codes.FailedPrecondition, err.Error())
 }
 
 func vrfMessage(st vrf.Status) *vrfredistv1.Vrf {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -111,11 +112,19 @@ func (v view) Explain(ctx context.Context, name string, q rib.Question) (rib.Exp
 }
 
 // Reload implements Backend.
-func (v view) Reload(ctx context.Context) ([]string, error) {
+func (v view) Reload(ctx context.Context, confirm time.Duration) ([]string, time.Time, error) {
 	if !v.grant.Admin() {
-		return nil, status.Error(codes.PermissionDenied, "a reload needs the role admin")
+		return nil, time.Time{}, status.Error(codes.PermissionDenied, "a reload needs the role admin")
 	}
-	return v.Backend.Reload(ctx)
+	return v.Backend.Reload(ctx, confirm)
+}
+
+// Confirm implements Backend.
+func (v view) Confirm(ctx context.Context) error {
+	if !v.grant.Admin() {
+		return status.Error(codes.PermissionDenied, "to confirm a reload needs the role admin")
+	}
+	return v.Backend.Confirm(ctx)
 }
 
 // Diagnose implements Backend.

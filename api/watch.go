@@ -37,6 +37,7 @@ func (s *Server) WatchVrfs(r *vrfredistv1.WatchVrfsRequest, stream grpc.ServerSt
 	for {
 		changed := s.all.Changed()
 		messages, again := w.look(s.view(ctx).List(), time.Now())
+		messages = append(w.lookAtReload(s.unconfirmed(), time.Now()), messages...)
 		if err := sendWithin(stream, s.pace.patience, messages...); err != nil {
 			return err
 		}
@@ -99,6 +100,9 @@ type watcher struct {
 	name  string // "": all
 	every time.Duration
 	seen  map[string]sight
+
+	waited int64 // until when the reload was to be confirmed that was told of
+	undone bool  // it was told that a reload was undone
 }
 
 // sight is what was told of one VRF.
@@ -147,6 +151,19 @@ func (w *watcher) look(list []vrf.Status, now time.Time) (messages []*vrfredistv
 		}
 	}
 	return messages, again
+}
+
+// lookAtReload returns what is new of a reload that was not confirmed.
+func (w *watcher) lookAtReload(u *vrfredistv1.Unconfirmed, now time.Time) []*vrfredistv1.WatchVrfsResponse {
+	waits, undone := u.GetRollbackUnix(), u != nil && u.GetRollbackUnix() == 0
+	if waits == w.waited && undone == w.undone {
+		return nil
+	}
+	if u == nil {
+		u = &vrfredistv1.Unconfirmed{Text: "the last reload was confirmed, and stays"}
+	}
+	w.waited, w.undone = waits, undone
+	return []*vrfredistv1.WatchVrfsResponse{{TimeUnixNano: now.UnixNano(), Unconfirmed: u}}
 }
 
 // activity is the difference of two totals; nil where it has nothing that a

@@ -38,6 +38,8 @@ type BGP struct {
 
 // Config is a validated configuration. It is a value that nobody changes.
 type Config struct {
+	// Text is the file as Load read it.
+	Text []byte
 	// BGP is GoBGP's part as JSON with kebab-case keys, without [netlink].
 	BGP []byte
 	// VRFs are those that [netlink] names, ordered by name: the workers to run.
@@ -94,7 +96,11 @@ func Load(path string, bgp BGP) (*Config, error) {
 		}
 		return nil, &Errors{{File: path, Message: fmt.Sprintf("cannot be read: %v; give the path of a configuration file that this user may read", reason)}}
 	}
-	return parse(path, data, mode, bgp)
+	c, err := parse(path, data, mode, bgp)
+	if err == nil {
+		c.Text = data
+	}
+	return c, err
 }
 
 // readFile returns a file with the mode of just that file.

@@ -220,6 +220,14 @@ func (s *Supervisor) Changed() <-chan struct{} {
 	return s.changed
 }
 
+// Nudge closes what Changed returned, for who has something else to say to those
+// who wait.
+func (s *Supervisor) Nudge() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notify()
+}
+
 // Routes calls yield with the routes of one direction of a VRF, ordered by
 // prefix, until it returns false. The error matches ErrUnknown or ErrNotRunning
 // where there is no worker to ask.

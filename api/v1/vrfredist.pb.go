@@ -589,6 +589,7 @@ func (x *GetVrfRequest) GetVrf() string {
 type GetVrfResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Vrf           *Vrf                   `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`
+	Unconfirmed   *Unconfirmed           `protobuf:"bytes,2,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -626,6 +627,13 @@ func (*GetVrfResponse) Descriptor() ([]byte, []int) {
 func (x *GetVrfResponse) GetVrf() *Vrf {
 	if x != nil {
 		return x.Vrf
+	}
+	return nil
+}
+
+func (x *GetVrfResponse) GetUnconfirmed() *Unconfirmed {
+	if x != nil {
+		return x.Unconfirmed
 	}
 	return nil
 }
@@ -2952,9 +2960,10 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x04vrfs\x18\x01 \x03(\v2\x11.vrfredist.v1.VrfR\x04vrfs\x12;\n" +
 	"\vunconfirmed\x18\x02 \x01(\v2\x19.vrfredist.v1.UnconfirmedR\vunconfirmed\"!\n" +
 	"\rGetVrfRequest\x12\x10\n" +
-	"\x03vrf\x18\x01 \x01(\tR\x03vrf\"5\n" +
+	"\x03vrf\x18\x01 \x01(\tR\x03vrf\"r\n" +
 	"\x0eGetVrfResponse\x12#\n" +
-	"\x03vrf\x18\x01 \x01(\v2\x11.vrfredist.v1.VrfR\x03vrf\"\xd9\x04\n" +
+	"\x03vrf\x18\x01 \x01(\v2\x11.vrfredist.v1.VrfR\x03vrf\x12;\n" +
+	"\vunconfirmed\x18\x02 \x01(\v2\x19.vrfredist.v1.UnconfirmedR\vunconfirmed\"\xd9\x04\n" +
 	"\x03Vrf\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
@@ -3241,54 +3250,55 @@ var file_api_v1_vrfredist_proto_depIdxs = []int32{
 	12, // 3: vrfredist.v1.ListVrfsResponse.vrfs:type_name -> vrfredist.v1.Vrf
 	23, // 4: vrfredist.v1.ListVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
 	12, // 5: vrfredist.v1.GetVrfResponse.vrf:type_name -> vrfredist.v1.Vrf
-	7,  // 6: vrfredist.v1.Vrf.import:type_name -> vrfredist.v1.RedistributionInfo
-	7,  // 7: vrfredist.v1.Vrf.export:type_name -> vrfredist.v1.RedistributionInfo
-	15, // 8: vrfredist.v1.Vrf.counts:type_name -> vrfredist.v1.Counts
-	14, // 9: vrfredist.v1.Vrf.neighbors:type_name -> vrfredist.v1.Neighbor
-	13, // 10: vrfredist.v1.Vrf.progress:type_name -> vrfredist.v1.Progress
-	0,  // 11: vrfredist.v1.ListRoutesRequest.direction:type_name -> vrfredist.v1.Direction
-	18, // 12: vrfredist.v1.Route.hops:type_name -> vrfredist.v1.Hop
-	26, // 13: vrfredist.v1.PlanItem.counts:type_name -> vrfredist.v1.PlanCounts
-	29, // 14: vrfredist.v1.ResyncResponse.repairs:type_name -> vrfredist.v1.Repair
-	32, // 15: vrfredist.v1.ExplainRouteResponse.export:type_name -> vrfredist.v1.Walk
-	32, // 16: vrfredist.v1.ExplainRouteResponse.import:type_name -> vrfredist.v1.Walk
-	33, // 17: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
-	12, // 18: vrfredist.v1.WatchVrfsResponse.vrf:type_name -> vrfredist.v1.Vrf
-	37, // 19: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
-	36, // 20: vrfredist.v1.WatchVrfsResponse.events:type_name -> vrfredist.v1.RouteEvent
-	23, // 21: vrfredist.v1.WatchVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
-	40, // 22: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
-	1,  // 23: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
-	3,  // 24: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
-	5,  // 25: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
-	8,  // 26: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
-	10, // 27: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
-	34, // 28: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
-	16, // 29: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
-	19, // 30: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
-	21, // 31: vrfredist.v1.Redistribution.Confirm:input_type -> vrfredist.v1.ConfirmRequest
-	24, // 32: vrfredist.v1.Redistribution.Plan:input_type -> vrfredist.v1.PlanRequest
-	27, // 33: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
-	30, // 34: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
-	38, // 35: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
-	2,  // 36: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
-	4,  // 37: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
-	6,  // 38: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
-	9,  // 39: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
-	11, // 40: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
-	35, // 41: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
-	17, // 42: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
-	20, // 43: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
-	22, // 44: vrfredist.v1.Redistribution.Confirm:output_type -> vrfredist.v1.ConfirmResponse
-	25, // 45: vrfredist.v1.Redistribution.Plan:output_type -> vrfredist.v1.PlanItem
-	28, // 46: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
-	31, // 47: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
-	39, // 48: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
-	36, // [36:49] is the sub-list for method output_type
-	23, // [23:36] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	23, // 6: vrfredist.v1.GetVrfResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	7,  // 7: vrfredist.v1.Vrf.import:type_name -> vrfredist.v1.RedistributionInfo
+	7,  // 8: vrfredist.v1.Vrf.export:type_name -> vrfredist.v1.RedistributionInfo
+	15, // 9: vrfredist.v1.Vrf.counts:type_name -> vrfredist.v1.Counts
+	14, // 10: vrfredist.v1.Vrf.neighbors:type_name -> vrfredist.v1.Neighbor
+	13, // 11: vrfredist.v1.Vrf.progress:type_name -> vrfredist.v1.Progress
+	0,  // 12: vrfredist.v1.ListRoutesRequest.direction:type_name -> vrfredist.v1.Direction
+	18, // 13: vrfredist.v1.Route.hops:type_name -> vrfredist.v1.Hop
+	26, // 14: vrfredist.v1.PlanItem.counts:type_name -> vrfredist.v1.PlanCounts
+	29, // 15: vrfredist.v1.ResyncResponse.repairs:type_name -> vrfredist.v1.Repair
+	32, // 16: vrfredist.v1.ExplainRouteResponse.export:type_name -> vrfredist.v1.Walk
+	32, // 17: vrfredist.v1.ExplainRouteResponse.import:type_name -> vrfredist.v1.Walk
+	33, // 18: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
+	12, // 19: vrfredist.v1.WatchVrfsResponse.vrf:type_name -> vrfredist.v1.Vrf
+	37, // 20: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
+	36, // 21: vrfredist.v1.WatchVrfsResponse.events:type_name -> vrfredist.v1.RouteEvent
+	23, // 22: vrfredist.v1.WatchVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	40, // 23: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
+	1,  // 24: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
+	3,  // 25: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
+	5,  // 26: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
+	8,  // 27: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
+	10, // 28: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
+	34, // 29: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
+	16, // 30: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
+	19, // 31: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
+	21, // 32: vrfredist.v1.Redistribution.Confirm:input_type -> vrfredist.v1.ConfirmRequest
+	24, // 33: vrfredist.v1.Redistribution.Plan:input_type -> vrfredist.v1.PlanRequest
+	27, // 34: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
+	30, // 35: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
+	38, // 36: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
+	2,  // 37: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
+	4,  // 38: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
+	6,  // 39: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
+	9,  // 40: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
+	11, // 41: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
+	35, // 42: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
+	17, // 43: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
+	20, // 44: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
+	22, // 45: vrfredist.v1.Redistribution.Confirm:output_type -> vrfredist.v1.ConfirmResponse
+	25, // 46: vrfredist.v1.Redistribution.Plan:output_type -> vrfredist.v1.PlanItem
+	28, // 47: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
+	31, // 48: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
+	39, // 49: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
+	37, // [37:50] is the sub-list for method output_type
+	24, // [24:37] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_vrfredist_proto_init() }

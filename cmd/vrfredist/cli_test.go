@@ -37,6 +37,7 @@ type fakeDaemon struct {
 	mu      sync.Mutex
 	vrfs    []vrf.Status // the last one is configured, and does not run
 	reloads int
+	waits   bool // a reload was not confirmed
 }
 
 func newFakeDaemon(t *testing.T) *fakeDaemon {
@@ -113,7 +114,35 @@ func (f *fakeDaemon) Redistribute(_ context.Context, name string, _ vrf.Directio
 	return api.ErrUnknownVRF
 }
 
-func (f *fakeDaemon) Reload(context.Context) ([]string, error) {
+func (f *fakeDaemon) Reload(_ context.Context, confirm time.Duration) ([]string, time.Time, error) {
+	changes, err := f.changes()
+	if confirm == 0 || err != nil {
+		return changes, time.Time{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.waits = true
+	return changes, now.Add(confirm), nil
+}
+
+func (f *fakeDaemon) Confirm(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.waits {
+		return api.ErrNothingToConfirm
+	}
+	f.waits = false
+	return nil
+}
+
+func (f *fakeDaemon) Unconfirmed() (vrf.Unconfirmed, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return vrf.Unconfirmed{}, f.waits
+}
+
+// changes are those of the reloads of a session, in turn.
+func (f *fakeDaemon) changes() ([]string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.reloads++
@@ -315,7 +344,8 @@ func TestSessions(t *testing.T) {
 			"redistribution enable export --vrf nobody",
 		},
 		"plan":    {"plan -f fine.toml", "plan -f fine.toml --vrf red", "plan -f fine.toml --summary --json", "plan", "plan -f fine.toml --all --summary", "plan -f bad.toml"},
-		"reload":  {"reload", "reload", "reload --json", "reload"},
+		"reload":  {"reload", "reload", "reload --json", "reload", "confirm"},
+		"confirm": {"reload --confirm 2m", "vrf vrf-red", "vrf", "confirm", "confirm", "reload --confirm 2m --json", "confirm --json", "reload --confirm 0s", "reload --confirm soon", "reload --confirm 25h", "confirm it"},
 		"explain": {"explain 10.3.0.0/16 -vrf vrf-red", "explain 10.3.0.0/16 -vrf vrf-red --json", "explain 10.3.0.1/16", "explain ten", "explain", "explain 10.0.0.0/8 --vrf tenant-b"},
 		"resync":  {"resync", "resync --vrf vrf-red", "resync --vrf=default --json", "resync -vrf tenant-a", "resync -vrf nobody", "resync x"},
 		"doctor":  {"doctor", "doctor --json", "doctor -f absent.toml", "doctor x"},
@@ -327,7 +357,7 @@ func TestSessions(t *testing.T) {
 			"redistribution disable export eth0", "reload now", "version 2", "completion fnord", "completion bash zsh", "help fnord",
 		},
 		"help": {
-			"--help", "run --help", "check --help", "plan --help", "reload --help", "explain --help", "resync --help", "doctor --help", "redistribution --help", "redistribution enable --help",
+			"--help", "run --help", "check --help", "plan --help", "reload --help", "confirm --help", "explain --help", "resync --help", "doctor --help", "redistribution --help", "redistribution enable --help",
 			"redistribution enable import --help", "redistribution enable export --help", "redistribution disable --help",
 			"redistribution disable import --help", "vrf --help", "monitor --help", "help route", "route import --help", "route export --help", "version --help",
 		},

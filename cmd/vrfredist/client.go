@@ -142,6 +142,8 @@ func flagOf(field string) string {
 		return "--community-list"
 	case "large_community_list":
 		return "--large-community-list"
+	case "confirm_seconds":
+		return "--confirm"
 	case "target":
 		return "PREFIX"
 	}

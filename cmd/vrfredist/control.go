@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -10,22 +11,85 @@ import (
 )
 
 func (c *cli) reloadCommand() *cobra.Command {
+	var confirm time.Duration
 	cmd := &cobra.Command{
-		Use:   "reload [--json]",
+		Use:   "reload [--confirm TIME] [--json]",
 		Short: "Apply the configuration file as it is now",
 		Long: `Has the daemon read its configuration file again and apply what changed. What
-did not change is not disturbed. A file with an error changes nothing.`,
+did not change is not disturbed. A file with an error changes nothing.
+
+With --confirm, the configuration from before comes back by itself after that
+time, unless "vrfredist confirm" is run: also where the change has cut off who
+made it. It comes back exactly, with what was enabled and disabled at run time
+then. Until it is confirmed no other reload is taken, and a daemon that is
+restarted starts with the configuration from before. The file itself is left as
+it is.`,
+		Example: `  vrfredist plan -f /etc/vrfredist/vrfredist.toml
+  vrfredist reload --confirm 2m
+  vrfredist confirm`,
+		DisableFlagsInUseLine: true,
+		Args:                  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("confirm") && (confirm < time.Second || confirm%time.Second != 0) {
+				return misused(cmd, "--confirm %s: write whole seconds or minutes, as in 90s or 2m", confirm)
+			}
+			return c.ask(cmd, func(ctx context.Context, client vrfredistv1.RedistributionClient) error {
+				ctx, cancel := once(ctx)
+				defer cancel()
+				r, err := client.Reload(ctx, &vrfredistv1.ReloadRequest{ConfirmSeconds: uint32(confirm / time.Second)})
+				if err != nil {
+					return err
+				}
+				return c.printReload(r, confirm)
+			})
+		},
+	}
+	cmd.Flags().DurationVar(&confirm, "confirm", 0, "go back after `TIME` (90s, 2m) unless \"vrfredist confirm\" is run")
+	c.printsJSON(cmd)
+	return cmd
+}
+
+func (c *cli) printReload(r *vrfredistv1.ReloadResponse, confirm time.Duration) error {
+	if c.json {
+		return c.printMessage(r)
+	}
+	lines := r.GetChanges()
+	if len(lines) == 0 {
+		lines = []string{"Nothing changed: the file says what is in force."}
+	}
+	if at := r.GetRollbackUnix(); at != 0 {
+		lines = append(lines, fmt.Sprintf("The configuration from before comes back in %s, at %s, unless `vrfredist confirm` is run.",
+			span(confirm), time.Unix(at, 0).UTC().Format(time.RFC3339)))
+	}
+	for _, line := range lines {
+		if _, err := fmt.Fprintln(c.out, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *cli) confirmCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "confirm [--json]",
+		Short: "Keep what \"reload --confirm\" brought",
+		Long: `Keeps the configuration that "vrfredist reload --confirm" brought into force. It
+fails where no reload waits to be confirmed.`,
 		DisableFlagsInUseLine: true,
 		Args:                  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.ask(cmd, func(ctx context.Context, client vrfredistv1.RedistributionClient) error {
 				ctx, cancel := once(ctx)
 				defer cancel()
-				r, err := client.Reload(ctx, &vrfredistv1.ReloadRequest{})
+				r, err := client.Confirm(ctx, &vrfredistv1.ConfirmRequest{})
 				if err != nil {
 					return err
 				}
-				return c.printReload(r)
+				if c.json {
+					return c.printMessage(r)
+				}
+				_, err = fmt.Fprintln(c.out, "The reload is confirmed, and stays.")
+				return err
 			})
 		},
 	}
@@ -33,18 +97,11 @@ did not change is not disturbed. A file with an error changes nothing.`,
 	return cmd
 }
 
-func (c *cli) printReload(r *vrfredistv1.ReloadResponse) error {
-	if c.json {
-		return c.printMessage(r)
+// printUnconfirmed says how a reload stands that was not confirmed.
+func (c *cli) printUnconfirmed(u *vrfredistv1.Unconfirmed) error {
+	if u == nil {
+		return nil
 	}
-	changes := r.GetChanges()
-	if len(changes) == 0 {
-		changes = []string{"Nothing changed: the file says what is in force."}
-	}
-	for _, line := range changes {
-		if _, err := fmt.Fprintln(c.out, line); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := fmt.Fprintln(c.out, "Note: "+u.GetText()+".")
+	return err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -40,10 +39,13 @@ type daemon struct {
 	board      *nsworker.Board
 	manager    *manager
 	page       *status.Page // nil: none
+	stateDir   string
+	rollback   *time.Timer // of a reload that waits to be confirmed
 
 	planning sync.Mutex // held for the whole of a plan
 	mu       sync.Mutex // held for the whole of a change
 	cfg      atomic.Pointer[config.Config]
+	doubt    atomic.Pointer[doubt] // nil: what is in force was confirmed
 }
 
 // endTime bounds how long BGP may take to say goodbye.
@@ -108,14 +110,14 @@ func (d *daemon) Redistribute(ctx context.Context, name string, dir vrf.Directio
 	if spec.VRF != "" && spec.Import.Enabled {
 		return fmt.Errorf("%q is a further table of VRF %q, which takes routes and gives none; enable import for VRF %q", name, spec.VRF, spec.VRF)
 	}
-	if err := d.keep(spec, dir); err != nil {
+	if err := d.keepRedistribution(spec, dir); err != nil {
 		return err
 	}
 	return d.supervisor.Apply(ctx, d.specs())
 }
 
-// keep writes one direction of spec to the state directory.
-func (d *daemon) keep(spec vrf.Spec, dir vrf.Direction) error {
+// keepRedistribution writes one direction of spec to the state directory.
+func (d *daemon) keepRedistribution(spec vrf.Spec, dir vrf.Direction) error {
 	r := config.Redistribution{Enabled: spec.Import.Enabled, Interfaces: spec.Import.Interfaces}
 	if dir == vrf.Export {
 		r = config.Redistribution{
@@ -143,93 +145,4 @@ func (d *daemon) spec(name string) (vrf.Spec, bool) {
 		}
 	}
 	return vrf.Spec{}, false
-}
-
-// Reload implements api.Backend. A file with an error changes nothing.
-func (d *daemon) Reload(ctx context.Context) ([]string, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	defer d.manager.reloading()()
-	cfg, err := loadConfig(d.file, d.secret)
-	if err != nil {
-		return nil, err
-	}
-	before, old := d.specs(), d.cfg.Load()
-	d.cfg.Store(cfg)
-	after := d.specs()
-	// Workers of VRFs that go must be done with BGP before BGP forgets them.
-	if err := d.supervisor.Apply(ctx, common(before, after)); err != nil {
-		return nil, d.restore(ctx, before, old, fmt.Errorf("end the VRFs that left the file: %w", err))
-	}
-	changes, err := d.speaker.Reload(ctx, cfg.BGP)
-	if err != nil {
-		return nil, d.restore(ctx, before, old, fmt.Errorf("apply the file to BGP: %w", err))
-	}
-	if err := d.speaker.Mirror(ctx, mirrors(cfg)); err != nil {
-		return nil, d.restore(ctx, before, old, err)
-	}
-	if err := d.setNeighbors(cfg.Neighbors); err != nil {
-		return nil, d.restore(ctx, before, old, err)
-	}
-	d.checkSysctls(cfg)
-	if err := d.supervisor.Apply(ctx, after); err != nil {
-		return nil, fmt.Errorf("the file is in force, but not all went well: %w", err)
-	}
-	changes = append(append(changes, d.later(old, cfg)...), specChanges(before, after)...)
-	logNotes(d.log, cfg)
-	d.log.Info("the configuration was reloaded", "file", d.file, "changes", len(changes))
-	return changes, nil
-}
-
-// later says what of a changed configuration takes effect at the next start.
-func (d *daemon) later(old, next *config.Config) (changes []string) {
-	if d.listen == nil && !slices.Equal(old.API.Listen, next.API.Listen) {
-		changes = append(changes, "netlink.api.listen changed: it takes effect at the next start")
-	}
-	if !reflect.DeepEqual(old.Metrics, next.Metrics) {
-		changes = append(changes, "netlink.metrics changed: it takes effect at the next start")
-	}
-	return changes
-}
-
-// restore puts the old configuration wholly in force again after a reload that
-// failed half way.
-func (d *daemon) restore(ctx context.Context, specs []vrf.Spec, old *config.Config, why error) error {
-	d.cfg.Store(old)
-	why = fmt.Errorf("%w; the old configuration is in force again", why)
-	if _, err := d.speaker.Reload(ctx, old.BGP); err != nil {
-		return fmt.Errorf("%w, except that BGP refused a part of it: %w; restart vrfredist", why, err)
-	}
-	if err := d.speaker.Mirror(ctx, mirrors(old)); err != nil {
-		return fmt.Errorf("%w, except for what goes to further tables of a VRF: %w; restart vrfredist", why, err)
-	}
-	if err := d.setNeighbors(old.Neighbors); err != nil {
-		return fmt.Errorf("%w, except for the neighbours inside namespaces: %w; restart vrfredist", why, err)
-	}
-	if err := d.supervisor.Apply(ctx, specs); err != nil {
-		return fmt.Errorf("%w, except that VRFs could not be started: %w; restart vrfredist", why, err)
-	}
-	return why
-}
-
-// mirrors are the workers that need a copy of another VRF's feed.
-func mirrors(cfg *config.Config) map[string]string {
-	of := make(map[string]string)
-	for _, s := range cfg.VRFs {
-		if s.VRF != "" {
-			of[s.Name] = s.VRF
-		}
-	}
-	return of
-}
-
-// common returns those of before that after has too.
-func common(before, after []vrf.Spec) []vrf.Spec {
-	var out []vrf.Spec
-	for _, s := range before {
-		if slices.ContainsFunc(after, func(o vrf.Spec) bool { return o.Name == s.Name }) {
-			out = append(out, s)
-		}
-	}
-	return out
 }

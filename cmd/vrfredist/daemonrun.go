@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"reflect"
 	"syscall"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -47,17 +48,20 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	}
 	tuneGC()
 	secret := newSecret()
-	cfg, err := loadConfig(opts.File, secret)
-	if err != nil {
-		return err
-	}
-	logNotes(log, cfg)
 	overlay, err := config.OpenOverlay(opts.StateDir)
 	if err != nil {
 		return err
 	}
-	d := &daemon{file: opts.File, listen: opts.Listen, log: log, overlay: overlay, secret: secret, manager: newManager(log)}
+	cfg, unconfirmed, err := startConfig(opts, secret, overlay, log)
+	if err != nil {
+		return err
+	}
+	logNotes(log, cfg)
+	d := &daemon{file: opts.File, listen: opts.Listen, log: log, overlay: overlay, secret: secret, stateDir: opts.StateDir, manager: newManager(log)}
 	d.cfg.Store(cfg)
+	d.doubt.Store(unconfirmed)
+	d.rollback = time.NewTimer(time.Hour)
+	d.rollback.Stop()
 	d.door = api.NewDoor(access.DefaultLimits(), access.Policy{}, nil, log)
 	d.speaker, err = speaker.New(speaker.Options{
 		Config: cfg.BGP, Listen: d.addresses(), Services: api.New(d).Handler(), Server: d.door.Options(),
@@ -163,9 +167,11 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error 
 			return nil
 		case answer := <-pings:
 			close(answer)
+		case <-d.rollback.C:
+			d.rollBack(ctx)
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
-				if _, err := d.Reload(ctx); err != nil {
+				if _, _, err := d.Reload(ctx, 0); err != nil {
 					d.log.Error("the reload changed nothing", "err", err)
 				}
 				continue

@@ -62,6 +62,12 @@ func printWatch(out io.Writer, asJSON bool, next func() (*vrfredistv1.WatchVrfsR
 			continue
 		}
 		at := time.Unix(0, m.GetTimeUnixNano()).UTC().Format("2006-01-02T15:04:05.000Z")
+		if u := m.GetUnconfirmed(); u != nil {
+			if _, err := fmt.Fprintf(out, "%s configuration: %s\n", at, u.GetText()); err != nil {
+				return err
+			}
+			continue
+		}
 		for _, what := range happened(m) {
 			if _, err := fmt.Fprintf(out, "%s %s: %s\n", at, m.GetVrf().GetName(), what); err != nil {
 				return err

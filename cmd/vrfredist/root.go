@@ -103,7 +103,7 @@ or of the environment's VRFREDIST_API.`,
 			c.started = true
 		},
 	},
-		c.runCommand(), c.checkCommand(), c.planCommand(), c.reloadCommand(),
+		c.runCommand(), c.checkCommand(), c.planCommand(), c.reloadCommand(), c.confirmCommand(),
 		c.redistributionCommand(), c.vrfCommand(), c.monitorCommand(), c.routeCommand(), c.explainCommand(), c.resyncCommand(), c.doctorCommand(),
 		c.versionCommand())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, err} })

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -73,7 +74,7 @@ func (c *cli) listVRFs(ctx context.Context, client vrfredistv1.RedistributionCli
 	_, err = fmt.Fprintln(c.out, total(len(list.GetVrfs()), "VRF", states, []string{
 		string(vrf.Ready), string(vrf.Syncing), string(vrf.Pending), string(vrf.Degraded), string(vrf.Failed),
 	}))
-	return err
+	return errors.Join(err, c.printUnconfirmed(list.GetUnconfirmed()))
 }
 
 // place says where a VRF's routes are: its binding, and the table of a device.
@@ -128,7 +129,7 @@ func (c *cli) showVRF(ctx context.Context, client vrfredistv1.RedistributionClie
 	if c.json {
 		return c.printMessage(r.GetVrf())
 	}
-	return c.printVRF(c.out, r.GetVrf())
+	return errors.Join(c.printVRF(c.out, r.GetVrf()), c.printUnconfirmed(r.GetUnconfirmed()))
 }
 
 func (c *cli) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
