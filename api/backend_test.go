@@ -135,6 +135,8 @@ func (f *fake) Explain(_ context.Context, name string, q rib.Question) (rib.Expl
 
 func (f *fake) Reload(_ context.Context, confirm time.Duration) ([]string, time.Time, error) {
 	changes, err := f.reload()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if confirm > 0 && err == nil {
 		f.waits = &vrf.Unconfirmed{Until: time.Now().Add(confirm)}
 		return changes, f.waits.Until, nil
@@ -143,6 +145,8 @@ func (f *fake) Reload(_ context.Context, confirm time.Duration) ([]string, time.
 }
 
 func (f *fake) Confirm(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.waits == nil {
 		return ErrNothingToConfirm
 	}
@@ -151,6 +155,8 @@ func (f *fake) Confirm(context.Context) error {
 }
 
 func (f *fake) Unconfirmed() (vrf.Unconfirmed, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.waits == nil {
 		return vrf.Unconfirmed{}, false
 	}

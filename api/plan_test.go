@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 func TestPlan(t *testing.T) {
@@ -55,5 +56,51 @@ func TestPlan(t *testing.T) {
 	} {
 		_, err := ask(tc.request)
 		wantCode(t, err, tc.code, tc.says)
+	}
+}
+
+// A reload that waits to be confirmed is told of, until it is.
+func TestConfirm(t *testing.T) {
+	t.Parallel()
+	f := newFake()
+	f.reload = func() ([]string, error) { return []string{"one"}, nil }
+	client := vrfredistv1.NewRedistributionClient(serve(t, f))
+	_, err := client.Confirm(t.Context(), &vrfredistv1.ConfirmRequest{})
+	wantCode(t, err, codes.FailedPrecondition, "no reload waits")
+	_, err = client.Reload(t.Context(), &vrfredistv1.ReloadRequest{ConfirmSeconds: 1 << 31})
+	wantCode(t, err, codes.InvalidArgument, "confirm_seconds", "a day")
+	r, err := client.Reload(t.Context(), &vrfredistv1.ReloadRequest{ConfirmSeconds: 60})
+	if err != nil || r.GetRollbackUnix() == 0 || len(r.GetChanges()) != 1 {
+		t.Errorf("the reload: %v, %v", r, err)
+	}
+	list, err := client.ListVrfs(t.Context(), &vrfredistv1.ListVrfsRequest{})
+	if u := list.GetUnconfirmed(); err != nil || u.GetLeftSeconds() < 50 || u.GetLeftSeconds() > 60 || u.GetRollbackUnix() != r.GetRollbackUnix() {
+		t.Errorf("while it waits: %v, %v", u, err)
+	}
+	watch, err := client.WatchVrfs(t.Context(), &vrfredistv1.WatchVrfsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := watch.Recv(); err != nil || m.GetUnconfirmed().GetRollbackUnix() == 0 || m.GetVrf() != nil {
+		t.Errorf("the first word of a watch: %v, %v", m, err)
+	}
+	if _, err := client.Confirm(t.Context(), &vrfredistv1.ConfirmRequest{}); err != nil {
+		t.Error(err)
+	}
+	f.set("default", func(*vrf.Status) {}) // wakes the watch
+	for {
+		m, err := watch.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u := m.GetUnconfirmed(); u != nil {
+			if u.GetRollbackUnix() != 0 {
+				t.Errorf("after it was confirmed: %v", u)
+			}
+			break
+		}
+	}
+	if one, err := client.GetVrf(t.Context(), &vrfredistv1.GetVrfRequest{Vrf: "vrf-red"}); err != nil || one.GetUnconfirmed() != nil {
+		t.Errorf("after it was confirmed: %v, %v", one.GetUnconfirmed(), err)
 	}
 }

@@ -24,7 +24,7 @@ const longestWait = 24 * time.Hour
 func (s *Server) Reload(ctx context.Context, r *vrfredistv1.ReloadRequest) (*vrfredistv1.ReloadResponse, error) {
 	confirm := time.Duration(r.GetConfirmSeconds()) * time.Second
 	if confirm > longestWait {
-		return nil, invalid("confirm_seconds", "%d is too long; send %d, which is a day, at most", r.GetConfirmSeconds(), int(longestWait.Seconds()))
+		return nil, invalid("confirm_seconds", "%d seconds are too long; the most is a day, which is %d", r.GetConfirmSeconds(), int(longestWait.Seconds()))
 	}
 	changes, until, err := s.view(ctx).Reload(ctx, confirm)
 	switch {

@@ -308,9 +308,13 @@ func (f *tenants) Explain(_ context.Context, name string, q rib.Question) (rib.E
 	return x, nil
 }
 
-func (f *tenants) Reload(context.Context) ([]string, error) {
-	return []string{`VRF "alpha" and VRF "bravo"`}, nil
+func (f *tenants) Reload(context.Context, time.Duration) ([]string, time.Time, error) {
+	return []string{`VRF "alpha" and VRF "bravo"`}, time.Time{}, nil
 }
+
+func (f *tenants) Confirm(context.Context) error { return nil }
+
+func (f *tenants) Unconfirmed() (vrf.Unconfirmed, bool) { return vrf.Unconfirmed{}, false }
 
 func (f *tenants) Diagnose(context.Context) ([]doctor.Finding, error) {
 	return []doctor.Finding{{What: `VRF "alpha" and VRF "bravo"`}}, nil
