@@ -114,33 +114,6 @@ func (f *fakeDaemon) Redistribute(_ context.Context, name string, _ vrf.Directio
 	return api.ErrUnknownVRF
 }
 
-func (f *fakeDaemon) Reload(_ context.Context, confirm time.Duration) ([]string, time.Time, error) {
-	changes, err := f.changes()
-	if confirm == 0 || err != nil {
-		return changes, time.Time{}, err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.waits = true
-	return changes, now.Add(confirm), nil
-}
-
-func (f *fakeDaemon) Confirm(context.Context) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !f.waits {
-		return api.ErrNothingToConfirm
-	}
-	f.waits = false
-	return nil
-}
-
-func (f *fakeDaemon) Unconfirmed() (vrf.Unconfirmed, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return vrf.Unconfirmed{}, f.waits
-}
-
 // changes are those of the reloads of a session, in turn.
 func (f *fakeDaemon) changes() ([]string, error) {
 	f.mu.Lock()

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"net/netip"
+	"time"
 
+	"github.com/vrfredist/vrfredist/api"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -34,4 +36,31 @@ func (f *fakeDaemon) Plan(_ context.Context, r vrf.PlanRequest, yield func(vrf.P
 		}
 	}
 	return nil
+}
+
+func (f *fakeDaemon) Reload(_ context.Context, confirm time.Duration) ([]string, time.Time, error) {
+	changes, err := f.changes()
+	if confirm == 0 || err != nil {
+		return changes, time.Time{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.waits = true
+	return changes, now.Add(confirm), nil
+}
+
+func (f *fakeDaemon) Confirm(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.waits {
+		return api.ErrNothingToConfirm
+	}
+	f.waits = false
+	return nil
+}
+
+func (f *fakeDaemon) Unconfirmed() (vrf.Unconfirmed, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return vrf.Unconfirmed{}, f.waits
 }
