@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 
-.PHONY: help build deb test faults walk demo lint generate generate-check deps clean
+.PHONY: help build deb test faults walk demo lint generate generate-check docs deps clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ generate: ## Make the Go code of api/v1 from its .proto
 
 generate-check: ## Fail where the generated code is not fresh
 	@scripts/generate.sh --check
+
+docs: ## Write what of docs/ is made from the program: COMMANDS.md and API.md
+	go test ./cmd/vrfredist ./integration/docs -run '^Test(CommandReference|ReferenceOfTheAPI)$$' -update
 
 deps: ## Install what the tests need (as root; no service is started)
 	@scripts/install-deps.sh test
