@@ -74,7 +74,7 @@ function show(row) {
   say(s.state, d.state);
   mark(s.state, "state", d.state);
   say(s.title, d.name);
-  say(s.where, d.state === "ready" || !d.reason ? d.binding : `${d.binding}: ${d.reason}`);
+  say(s.where, !d.reason ? d.binding : d.reason.includes(d.binding) ? d.reason : `${d.binding}: ${d.reason}`);
   const [sessions, installed, back, announced] = s.cells;
   put(sessions, d.neighbors ? `${d.up}/${d.neighbors}` : "none", !d.neighbors, d.up < d.neighbors ? "warn" : "");
   put(installed, d.exports ? number(sum(d, "installed")) : "off", !sum(d, "installed"), "");

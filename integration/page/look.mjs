@@ -1,0 +1,211 @@
+// Looks at the status page as a person does, in a browser: with a window, a
+// keyboard, and no mouse where it says so. What it wants done outside it asks of
+// the Go test, a line each, and waits for the answer.
+//
+//   node look.mjs SCENARIO URL DIRECTORY-FOR-SCREENSHOTS
+import assert from "node:assert/strict";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const [scenario, url, shots] = process.argv.slice(2);
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+async function ask(what) {
+  console.log("want " + what);
+  const { value, done } = await answers.next();
+  assert.ok(!done && value === "done", `the test did not do ${what}: ${value}`);
+}
+
+// contrast returns the text that is harder to read than WCAG's AA allows.
+function contrast() {
+  const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgba = (css) => {
+    probe.clearRect(0, 0, 1, 1);
+    probe.fillStyle = css;
+    probe.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = probe.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  };
+  const over = (top, under) => [0, 1, 2].map((i) => top[i] * top[3] + under[i] * (1 - top[3])).concat(1);
+  const ground = (e) => {
+    const layers = [];
+    for (; e; e = e.parentElement) {
+      const c = rgba(getComputedStyle(e).backgroundColor);
+      if (c[3] > 0) layers.unshift(c);
+    }
+    return layers.reduce((under, top) => over(top, under), [255, 255, 255, 1]);
+  };
+  const light = (c) => c.slice(0, 3).map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4).reduce((n, v, i) => n + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const bad = [];
+  let looked = 0;
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let text; (text = walk.nextNode());) {
+    const e = text.parentElement;
+    if (!text.data.trim() || !e.checkVisibility({ opacityProperty: true, visibilityProperty: true }) || e.closest(".hidden, .skip, noscript, datalist")) continue;
+    looked++;
+    const under = ground(e), ink = over(rgba(getComputedStyle(e).color), under);
+    const [a, b] = [light(ink), light(under)].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) bad.push(`${ratio.toFixed(2)}: ${text.data.trim().slice(0, 40)} (${e.tagName} ${e.className})`);
+  }
+  return { bad, looked };
+}
+
+const browser = await chromium.launch({
+  executablePath: "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, colorScheme: "light" });
+const page = await context.newPage();
+page.setDefaultTimeout(20000);
+const wrong = [];
+let refused = false; // by the daemon, on purpose: the browser says so in its console
+page.on("console", (m) => { if (!refused && ["error", "warning"].includes(m.type())) wrong.push(m.text()); });
+page.on("pageerror", (e) => wrong.push(e.message));
+page.on("dialog", (d) => { wrong.push("a dialog: " + d.message()); d.dismiss(); });
+const origin = new URL(url).origin;
+page.on("request", (r) => { if (new URL(r.url()).origin !== origin) wrong.push("asked another origin: " + r.url()); });
+
+const vrf = (name) => page.locator("#list > li", { has: page.locator(".name b", { hasText: new RegExp("^" + name.replace(/[^\w]/g, "\\$&") + "$") }) });
+const value = (name, i) => vrf(name).locator(".num .value").nth(i);
+async function says(locator, text) {
+  await page.waitForFunction(([e, want]) => e.textContent.includes(want), [await locator.elementHandle(), text]);
+}
+const focused = () => page.evaluate(() => {
+  const e = document.activeElement, s = getComputedStyle(e), chip = e.matches(".chips input") ? getComputedStyle(e.nextElementSibling) : s;
+  return { id: e.id || e.value || e.textContent.trim(), ring: chip.outlineStyle !== "none" && parseFloat(chip.outlineWidth) >= 2 };
+});
+async function tab(want) {
+  await page.keyboard.press("Tab");
+  const at = await focused();
+  assert.ok(at.id.startsWith(want), `Tab went to ${at.id}, want ${want}`);
+  assert.ok(at.ring, `${want} has the focus, and nothing shows it`);
+}
+async function fits(width) {
+  await page.setViewportSize({ width, height: 720 });
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+  assert.ok(wide <= width, `the page is ${wide} wide in a window of ${width}`);
+}
+async function readable(when) {
+  const { bad, looked } = await page.evaluate(contrast);
+  assert.ok(looked > 40, `${when}: only ${looked} texts`);
+  assert.deepEqual(bad, [], when);
+}
+async function shot(name, whole = false) {
+  // Rows that are not in the window are not drawn, for speed: here they are.
+  await page.evaluate(() => document.querySelectorAll("#list > li").forEach((e) => { e.style.contentVisibility = "visible"; }));
+  await page.screenshot({ path: `${shots}/${name}.png`, fullPage: whole });
+}
+
+// tour: a daemon with one tenant that is degraded and one that is pending.
+async function tour() {
+  await page.goto(url);
+  await says(page.locator("#live"), "live");
+  for (const role of ["banner", "main", "contentinfo"]) assert.equal(await page.getByRole(role).count(), 1, role);
+  for (const name of ["Overview", "Explain a prefix", "Routes held back", "VRFs"]) await page.getByRole("region", { name }).waitFor();
+  await page.getByRole("searchbox", { name: /Filter/ }).waitFor();
+  assert.equal(await vrf("red").locator(".state").first().textContent(), "degraded");
+  assert.match(await vrf("blue").textContent(), /pending.*not-there/);
+  const names = await page.locator("#list .name b").allTextContents();
+  assert.deepEqual(names, ["red", "<script>alert(1)</script>", "blue", "default"], "problems first");
+
+  // What changes in the daemon shows here by itself.
+  await says(value("red", 1), "1");
+  await ask("route");
+  await says(value("red", 1), "2");
+  await says(page.locator("#written-most"), "/s");
+  await says(page.locator("#trouble-list"), "172.20.9.0/24");
+  await says(page.locator("#trouble-list"), "no route in this VRF covers it");
+  await says(page.locator("#trouble-list"), "conflict");
+  await page.setViewportSize({ width: 1080, height: 800 });
+  await shot("status");
+  await page.setViewportSize({ width: 1280, height: 860 });
+
+  // By keyboard alone, from the top.
+  await tab("Skip to the VRFs");
+  await tab("target");
+  await page.keyboard.type("172.20.9.0/24");
+  await tab("in");
+  await page.keyboard.type("red");
+  await page.keyboard.press("Enter");
+  const answer = page.locator("#answer[aria-live=polite]");
+  await says(answer, "172.20.9.0/24 in VRF red: stopped at nexthop");
+  assert.match(await answer.locator("[data-outcome=stopped]").first().textContent(), /stopped.*nexthop.*10\.99\.0\.1/s);
+  await tab("Explain");
+  await tab("172.20.8.0/24");
+  await tab("172.20.9.0/24");
+  await tab("filter");
+  await page.keyboard.type("not-there");
+  await vrf("red").waitFor({ state: "detached" });
+  await page.keyboard.press("Control+A");
+  await page.keyboard.press("Delete");
+  await vrf("red").waitFor();
+  await tab("degraded");
+  await page.keyboard.press("Space");
+  await vrf("blue").waitFor({ state: "detached" });
+  await page.keyboard.press("Space");
+  await vrf("blue").waitFor();
+  await tab("pending");
+  await tab("ready");
+  await tab("degradedred");
+  await page.keyboard.press("Enter");
+  const open = vrf("red").getByRole("button", { expanded: true });
+  await open.waitFor();
+  await says(vrf("red").locator(".detail"), "65000:10");
+  await ask("another route"); // the focus stays where it is while the page changes
+  await says(value("red", 1), "3");
+  assert.ok((await focused()).id.startsWith("degradedred"), "the focus went");
+
+  await readable("light");
+  await page.evaluate(() => scrollTo(0, 0));
+  await shot("wide", true);
+  await page.emulateMedia({ colorScheme: "dark" });
+  await readable("dark");
+  await shot("dark", true);
+  await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
+  assert.equal(await page.evaluate(() => getComputedStyle(document.querySelector(".sum"), "::before").transitionDuration), "0s");
+  await fits(320);
+  await readable("narrow");
+  await shot("narrow", true);
+  await fits(700);
+
+  refused = true;
+  // An error is told, and what was said before is gone.
+  await page.fill("#target", "10.1.0.1/16");
+  await page.press("#target", "Enter");
+  await says(page.getByRole("alert"), "write 10.1.0.0/16 for the prefix");
+  assert.equal(await answer.textContent(), "");
+
+  await ask("stop");
+  await says(page.locator("#live"), "no connection");
+  await ask("start");
+  await says(page.locator("#live"), "live");
+  await says(value("red", 1), "0"); // the routes were this daemon's own, and went with it
+}
+
+// many: a thousand VRFs of which all but one wait for their namespace.
+async function many() {
+  await page.goto(url);
+  await says(page.locator("#shown"), "1,000");
+  assert.equal(await page.locator("#list > li").count(), 200);
+  await page.getByRole("button", { name: /Show 200 more of 800/ }).click();
+  assert.equal(await page.locator("#list > li").count(), 400);
+  await shot("many");
+  const began = Date.now();
+  await page.fill("#filter", "tenant-777");
+  await says(page.locator("#shown"), "1 of 1,000");
+  assert.ok(Date.now() - began < 2000, "the filter is slow");
+  await page.fill("#filter", "");
+  await page.getByRole("checkbox", { name: /ready 1$/ }).check();
+  await says(page.locator("#shown"), "1 of 1,000");
+  await ask("route");
+  await says(value("default", 1), "1");
+  await fits(320);
+}
+
+try {
+  await { tour, many }[scenario]();
+  assert.deepEqual(wrong, [], "the browser complained");
+} finally {
+  await browser.close();
+}
+process.exit(0);

@@ -1,0 +1,176 @@
+// Package page_test looks at the status page of a real daemon in a real browser.
+package page_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
+)
+
+// run is shared by all labs of this binary; TestMain fills it.
+var run = &lab.Run{Protocol: 179}
+
+func TestMain(m *testing.M) {
+	code, err := runAll(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "integration/page:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runAll(m *testing.M) (code int, err error) {
+	if os.Geteuid() != 0 {
+		return m.Run(), nil // every test says why it does not run
+	}
+	dir, err := os.MkdirTemp("", "vrbin")
+	if err != nil {
+		return 0, fmt.Errorf("make a directory for the program under test: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := errors.Join(run.Build(dir), lab.SweepLeftovers()); err != nil {
+		return 0, err
+	}
+	code = m.Run()
+	return code, run.Judge()
+}
+
+// need skips a test where the browser, or what drives it, is not there.
+func need(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("not root: network namespaces need it")
+	}
+	for _, p := range []string{"ip", "gobgp", "node", "/usr/bin/chromium"} {
+		if _, err := exec.LookPath(p); err != nil {
+			t.Skipf("%s is not installed: run scripts/install-deps.sh as root", p)
+		}
+	}
+	if _, err := os.Stat("node_modules/playwright-core"); err != nil {
+		t.Skip("node_modules is not there: run scripts/install-deps.sh, or npm ci in integration/page")
+	}
+}
+
+const url = "http://127.0.0.1:9179/status/"
+
+// browserTime is what one scenario may take on a busy machine.
+const browserTime = 4 * time.Minute
+
+// look plays a scenario of look.mjs in a namespace; do does what it asks for.
+func look(t *testing.T, ns *lab.Namespace, scenario string, do map[string]func()) {
+	t.Helper()
+	shots := os.Getenv("VRFREDIST_SCREENSHOTS")
+	if shots == "" {
+		shots = t.TempDir()
+	}
+	cmd := exec.Command("ip", "netns", "exec", ns.Name, "node", "look.mjs", scenario, url, shots)
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	in, err1 := cmd.StdinPipe()
+	out, err2 := cmd.StdoutPipe()
+	if err := errors.Join(err1, err2, cmd.Start()); err != nil {
+		t.Fatal(err)
+	}
+	limit := time.AfterFunc(browserTime, func() { _ = cmd.Process.Kill() })
+	defer limit.Stop()
+	for scan := bufio.NewScanner(out); scan.Scan(); {
+		want, ok := strings.CutPrefix(scan.Text(), "want ")
+		if !ok || do[want] == nil {
+			t.Errorf("look.mjs said %q", scan.Text())
+			continue
+		}
+		do[want]()
+		fmt.Fprintln(in, "done")
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%s: %v\n%s", scenario, err, &errs)
+	}
+}
+
+const global = `
+[global.config]
+  as = 65000
+  router-id = "10.0.0.1"
+  port = -1
+[netlink.metrics]
+  listen = ":9179"
+  status_page = true
+`
+
+func tenant(name string, number int, netns, more string) string {
+	return fmt.Sprintf(`
+[[vrfs]]
+  [vrfs.config]
+    name = %q
+    rd = "65000:%d"
+    both-rt-list = ["65000:%d"]
+[[netlink.vrfs]]
+  name = %q
+  netns = %q
+  [netlink.vrfs.export]
+    enabled = true
+%s`, name, number, number, name, netns, more)
+}
+
+// TestPage is a visit: what is shown, what changes by itself, everything by
+// keyboard, a narrow window, dark and light, and a daemon that goes and returns.
+func TestPage(t *testing.T) {
+	need(t)
+	l := lab.New(t, run)
+	rtr, red, host := l.Namespace("rtr"), l.Namespace("red"), l.Namespace("host")
+	rtr.IP("link", "set", "lo", "up")
+	l.Link(red, "lan0", host, "eth0")
+	red.Address("lan0", "192.168.1.1/24", "2001:db8:1::1/64")
+	host.Address("eth0", "192.168.1.2/24", "2001:db8:1::2/64")
+	d := rtr.Daemon(global +
+		tenant("red", 10, red.Name, "  [netlink.vrfs.import]\n    enabled = true\n    interface_list = [\"lan*\"]\n") +
+		tenant("blue", 20, "not-there", "") + tenant("<script>alert(1)</script>", 30, "not-there-either", "") +
+		"[[netlink.vrfs]]\n  name = \"default\"\n  [netlink.vrfs.export]\n    enabled = true\n")
+	vpn := func(prefix, nexthop string) {
+		t.Helper()
+		if out, err := d.GoBGP("global", "rib", "add", prefix, "label", "100", "rd", "65100:1", "rt", "65000:10", "nexthop", nexthop, "-a", "vpnv4"); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	vpn("172.20.1.0/24", "192.168.1.2")
+	vpn("172.20.9.0/24", "10.99.0.1")
+	red.IP("route", "add", "172.20.8.0/24", "via", "192.168.1.9", "metric", "20")
+	vpn("172.20.8.0/24", "192.168.1.2")
+	red.WaitOwn(lab.Main, "172.20.1.0/24 via 192.168.1.2 dev lan0 metric 20")
+	look(t, rtr, "tour", map[string]func(){
+		"route":         func() { vpn("172.20.2.0/24", "192.168.1.2") },
+		"another route": func() { vpn("172.20.3.0/24", "192.168.1.2") },
+		"stop":          d.Stop,
+		"start":         func() { d.Start() },
+	})
+}
+
+// TestPageOfAThousand is the page at the size of a large edge.
+func TestPageOfAThousand(t *testing.T) {
+	need(t)
+	l := lab.New(t, run)
+	rtr, host := l.Namespace("rtr"), l.Namespace("host")
+	rtr.IP("link", "set", "lo", "up")
+	l.Link(rtr, "lan0", host, "eth0")
+	rtr.Address("lan0", "192.168.1.1/24")
+	var config strings.Builder
+	config.WriteString(global + "[[netlink.vrfs]]\n  name = \"default\"\n  [netlink.vrfs.export]\n    enabled = true\n")
+	for i := range 999 {
+		config.WriteString(tenant(fmt.Sprintf("tenant-%03d", i), i+1, fmt.Sprintf("vr-not-there-%03d", i), ""))
+	}
+	d := rtr.Daemon(config.String())
+	look(t, rtr, "many", map[string]func(){"route": func() {
+		if out, err := d.GoBGP("global", "rib", "add", "172.30.1.0/24", "nexthop", "192.168.1.2"); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}})
+}
