@@ -40,7 +40,7 @@ func (s *session) adopt(t rib.Table) {
 			}
 		}
 		s.settle(slot, e)
-		s.drift(e)
+		s.drift(slot, e)
 	}
 	s.importAll()
 }
@@ -242,7 +242,7 @@ func (s *session) heedOwn(ev rib.RouteEvent) {
 		s.hold(e, &have)
 	}
 	s.settle(slot, e)
-	s.drift(e)
+	s.drift(slot, e)
 }
 
 // publish shows the VRF's view to those it leaks into.

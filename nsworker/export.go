@@ -130,6 +130,7 @@ func (s *session) settle(slot rib.Slot, e *entry) {
 	switch {
 	case want == nil && e.have == nil:
 		s.due.remove(e)
+		s.fight.forget(slot)
 		s.mended(e)
 		if tg == nil && (e.state == 0 || e.state == rib.Stale) {
 			s.forget(slot, e)
@@ -140,7 +141,11 @@ func (s *session) settle(slot rib.Slot, e *entry) {
 		}
 		s.set(slot, e, rib.Installed)
 		s.due.remove(e)
+		s.fight.forget(slot)
 		s.mended(e)
+	case want != nil && s.leftAlone(slot):
+		s.set(slot, e, rib.Conflict)
+		s.due.remove(e)
 	default:
 		s.due.add(slot, e)
 	}
@@ -189,6 +194,8 @@ func (s *session) admit() {
 func (s *session) forget(slot rib.Slot, e *entry) {
 	s.set(slot, e, 0)
 	*e = entry{queued: e.queued}
+	s.fight.forget(slot)
+	delete(s.fight.changes, slot)
 	s.feed.Release(slot)
 }
 
@@ -228,6 +235,9 @@ func (s *session) reason(slot rib.Slot, e *entry) string {
 		}
 		return s.filtered
 	case rib.Conflict:
+		if s.leftAlone(slot) {
+			return s.fight.reason()
+		}
 		return "another program's route has this prefix and metric; ours comes in when that one goes, or with another metric for this VRF"
 	case rib.OverQuota:
 		return fmt.Sprintf("the VRF has its max_routes, %d; raise it, or send fewer routes", s.mostRoutes())

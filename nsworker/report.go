@@ -56,6 +56,9 @@ func (s *session) trouble() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}
 	}
+	if n := len(s.fight.held); n > 0 {
+		parts = append(parts, fmt.Sprintf("another program keeps changing %s of ours", plural(n, "route")))
+	}
 	if s.resync.failures > 0 {
 		parts = append(parts, "the table cannot be read")
 	}

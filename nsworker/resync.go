@@ -3,6 +3,7 @@ package nsworker
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -33,6 +34,9 @@ func (w *Worker) Resync(ctx context.Context) (vrf.Repair, error) {
 			return
 		}
 		s.askings = append(s.askings, &asking{answer: answer})
+		if len(s.fight.held) > 0 {
+			s.fight.again.at(time.Now(), "asked")
+		}
 		s.doubt("asked")
 	})
 	if err != nil {
@@ -115,7 +119,7 @@ func (s *session) seen(e *entry, d vrf.Drift) {
 
 // drift counts what was seen of an entry, where something is to be done about
 // it: a route that went with its link, and is not wanted without, is no drift.
-func (s *session) drift(e *entry) {
+func (s *session) drift(slot rib.Slot, e *entry) {
 	seen := e.seen
 	e.seen = 0
 	if seen == 0 || !e.due || e.drift != 0 {
@@ -124,6 +128,7 @@ func (s *session) drift(e *entry) {
 	e.drift = seen
 	s.drifting++
 	s.totals.Found[seen-1]++
+	s.challenged(slot, e)
 }
 
 // mended is told that an entry is in the kernel as it should be.

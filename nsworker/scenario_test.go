@@ -228,6 +228,18 @@ var scenarios = []scenario{
 			l.t.Errorf("the VRF is %q (%s)", st.State, st.Reason)
 		}
 	}},
+	{"another program keeps deleting ours, and stops", func(l *lab, t *fakeTable) {
+		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
+		l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9"))
+		for range 20 {
+			t.del(rib.Key{Prefix: netip.MustParsePrefix("10.1.0.0/16"), Metric: 20})
+			synctest.Wait()
+		}
+		l.unhear("red", "10.2.0.0/16", 0)
+	}, func(l *lab) {
+		l.table(red, "10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+		l.exported("red", "10.1.0.0/16", rib.Installed, "")
+	}},
 	{"a nexthop that the kernel refuses takes the old route out", func(l *lab, t *fakeTable) {
 		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
 		l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9"))

@@ -45,6 +45,7 @@ type session struct {
 
 	resync schedule
 	retry  schedule
+	fight  fight
 	slow   schedule
 	told   vrf.Status // what was reported last
 
@@ -99,6 +100,7 @@ func newSession(w *Worker, table Table) *session {
 		sweepDeadline: time.Now().Add(w.spec.SweepDelay),
 	}
 	s.objects = newObjects(w, table.Where())
+	s.fight = newFight()
 	s.tracker = newTracker()
 	s.resolver = resolver{board: w.deps.Board, home: w.spec.VRF, policy: w.spec.Export, objects: &s.objects}
 	s.resolver.view.Where = table.Where()
@@ -156,7 +158,7 @@ func (s *session) nextTimer() time.Duration {
 	if s.read && len(s.importDue) > 0 {
 		next = max(0, time.Until(s.announceRetry))
 	}
-	for _, t := range []time.Time{s.resync.when, s.retry.when, s.slow.when, s.sweepTime()} {
+	for _, t := range []time.Time{s.resync.when, s.retry.when, s.slow.when, s.sweepTime(), s.fight.again.when, s.fight.calmTime()} {
 		if !t.IsZero() {
 			next = min(next, max(0, time.Until(t)))
 		}
@@ -181,6 +183,7 @@ func (s *session) work(ctx context.Context) error {
 	if s.retry.passed(now) {
 		s.retryFailed()
 	}
+	s.makePeace(now)
 	if s.sweepDue(now) {
 		s.sweepStale()
 	}
@@ -232,6 +235,7 @@ func (s *session) reconcile(ctx context.Context) error {
 func (s *session) heed(ev rib.KernelEvents) {
 	if ev.Resync {
 		if ev.Links != nil && s.read {
+			s.fight.moved = time.Now()
 			s.heedLinks(ev.Links)
 		}
 		s.doubt(ev.Reason)

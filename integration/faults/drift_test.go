@@ -68,6 +68,34 @@ func TestFault32ForeignProgramOverwritesOurs(t *testing.T) {
 	writes := len(w.rtr.Since(mark))
 	lab.Equal(t, "our writes while another program kept overwriting", 0, writes)
 	measured(t, "overwritten %d times in both families: conflict, %d writes of ours", rounds+1, writes)
+	keepDeleting(t, w)
+}
+
+// keepDeleting has a program delete one of ours for as long as it comes back at once.
+// It is left alone for a while then, says so, and is back when nobody deletes it.
+func keepDeleting(t *testing.T, w *network) {
+	t.Helper()
+	mark, deletions := w.rtr.Mark(), 0
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); deletions++ {
+		_, _ = w.rtr.TryIP("route", "del", prefix4(8), "proto", "179") // it may not be there
+	}
+	written := 0
+	for _, e := range w.rtr.Since(mark) {
+		if !e.Deleted {
+			written++
+		}
+	}
+	if written < 2 || written > 10 {
+		t.Errorf("%d writes of ours in a fight of 3 s with %d deletions", written, deletions)
+	}
+	w.waitStatus("default", "a fight", func(v *vrfredistv1.Vrf) bool {
+		return v.GetState() == "degraded" && strings.Contains(v.GetReason(), "another program keeps changing 1 route of ours")
+	})
+	if state, reason := w.route(prefix4(8)); state != "conflict" || !strings.Contains(reason, "keeps deleting") {
+		t.Errorf("the route is %q (%s)", state, reason)
+	}
+	w.wait(but(all(100), 7), but(all(routes6), 7))
+	measured(t, "deleted %d times in 3 s: %d writes of ours, then left alone; back once nobody deletes it", deletions, written)
 }
 
 // Another program deletes 256 of ours.

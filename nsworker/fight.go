@@ -1,0 +1,100 @@
+package nsworker
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// fight keeps the worker out of a fight with a program that deletes, changes or
+// overwrites our routes again and again. A change is put right at once; of a route
+// that was changed too often without a pause the worker keeps its hands for a while,
+// each time for longer, and its state says so. Counts are by prefix, and the pause is
+// the VRF's: whoever fights over one route hardly fights over that one alone.
+type fight struct {
+	changes map[rib.Slot]uint8    // how often others changed a route, since the last calm
+	held    map[rib.Slot]struct{} // the routes that are left alone
+	again   schedule              // when those are written again; failures: how often they were
+	calm    time.Time             // when all is forgotten; zero: there is nothing to forget
+	moved   time.Time             // when a link or an address changed last
+}
+
+const (
+	fightTolerance = 4 // changes that are put right at once
+	fightCalm      = 10 * time.Second
+	fightFirst     = time.Second
+	fightMost      = time.Minute
+	// fightCounted bounds the routes that are counted. A program that changes more
+	// than these at once is slowed by resyncGap alone.
+	fightCounted = 1 << 16
+	// linkExcuse is how long what goes is put down to a link, not to a program.
+	linkExcuse = 2 * time.Second
+)
+
+func newFight() fight {
+	return fight{changes: make(map[rib.Slot]uint8), held: make(map[rib.Slot]struct{})}
+}
+
+// challenged notes that another program changed a route of ours that is to be put
+// right, and leaves the route alone where that is a fight.
+func (s *session) challenged(slot rib.Slot, e *entry) {
+	f, now := &s.fight, time.Now()
+	n, known := f.changes[slot]
+	if now.Sub(f.moved) < linkExcuse || !known && len(f.changes) >= fightCounted {
+		return
+	}
+	f.calm = now.Add(fightCalm)
+	if n < fightTolerance {
+		f.changes[slot] = n + 1
+		return
+	}
+	f.held[slot] = struct{}{}
+	if f.again.when.IsZero() {
+		f.again.at(now.Add(min(fightMost, fightFirst<<min(f.again.failures, 10))), "fight")
+	}
+	s.settle(slot, e)
+}
+
+// leftAlone tells whether a route is not to be written now.
+func (s *session) leftAlone(slot rib.Slot) bool {
+	_, held := s.fight.held[slot]
+	return held
+}
+
+// makePeace writes what was left alone again when its time has come, and forgets all
+// once nobody changed anything for a while.
+func (s *session) makePeace(now time.Time) {
+	f := &s.fight
+	if f.again.passed(now) {
+		f.again.failures++
+		f.calm = now.Add(fightCalm)
+		held := f.held
+		f.held = make(map[rib.Slot]struct{})
+		for slot := range held {
+			s.settle(slot, s.entries.At(slot))
+		}
+	}
+	if t := f.calmTime(); !t.IsZero() && !now.Before(t) {
+		moved := f.moved
+		*f = newFight()
+		f.moved = moved
+	}
+}
+
+// calmTime is when all is to be forgotten; zero: not now.
+func (f *fight) calmTime() time.Time {
+	if len(f.held) > 0 {
+		return time.Time{}
+	}
+	return f.calm
+}
+
+// forget drops what is known of a slot that is given back, or in order.
+func (f *fight) forget(slot rib.Slot) { delete(f.held, slot) }
+
+// reason says, for a person, why a route is left alone.
+func (f *fight) reason() string {
+	return fmt.Sprintf("another program keeps deleting or changing this route; it is written again in %v, and stays once that program leaves it alone",
+		max(0, time.Until(f.again.when)).Round(time.Second))
+}
