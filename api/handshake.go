@@ -28,6 +28,9 @@ func (h handshaker) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInf
 		caller, self, err = peerOf(socket)
 	} else if t := h.door.rules.Load().tls; t != nil {
 		conn, caller, err = h.door.greet(raw, t)
+	} else if local, ok := raw.LocalAddr().(*net.TCPAddr); !ok || !local.IP.IsLoopback() {
+		// A reload may take TLS away, and the listener stays.
+		err = errors.New("it came over TCP from beyond this host, and there is no TLS")
 	}
 	if err != nil {
 		h.door.log.Debug("a connection to the API was refused", "from", raw.RemoteAddr().String(), "err", err)

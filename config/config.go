@@ -65,12 +65,6 @@ type Config struct {
 	ManageSysctls bool
 }
 
-// API says where the gRPC services listen.
-type API struct {
-	// Listen holds addresses: unix:///absolute/path, or a loopback host:port.
-	Listen []string
-}
-
 // Metrics says where Prometheus may ask.
 type Metrics struct {
 	// Listen is an address with a port; "": nowhere.
@@ -154,12 +148,14 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	}
 	checkBGP(p, bgp, conf, index)
 	settings, entries := readNetlink(p, root)
-	c := &Config{BGP: conf, API: API{settings.listen}, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls}
+	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls}
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
 	}
 	c.Bound = readBound(root)
 	c.VRFs, c.Others = assemble(p, settings, entries, vrfs)
+	c.API = readAPI(p, root.get("netlink").get("api"), append(specNames(vrfs), vrf.Default))
+	withFurther(&c.API.Policy, c.VRFs)
 	if err := p.err(); err != nil {
 		return nil, err
 	}

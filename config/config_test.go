@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/vrfredist/vrfredist/api/access"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -132,7 +133,7 @@ func TestFormatsAndSpellingsSayTheSame(t *testing.T) {
 				want := &Config{
 					BGP: c.BGP, VRFs: run, Others: others,
 					BGPPort: 179,
-					API:     API{[]string{"unix:///run/vrfredist/a.sock", "127.0.0.1:50051"}},
+					API:     API{Listen: []string{"unix:///run/vrfredist/a.sock", "127.0.0.1:50051"}, Limits: access.DefaultLimits()},
 				}
 				if diff := cmp.Diff(want, c, compareAddrs); diff != "" {
 					t.Errorf("%s (-want +got):\n%s", spelling, diff)
@@ -169,7 +170,7 @@ func TestDefaults(t *testing.T) {
 	want := &Config{
 		BGP:     []byte(`{"global":{"config":{"as":65000,"router-id":"192.0.2.1"}}}`),
 		BGPPort: 179,
-		API:     API{[]string{"unix:///run/vrfredist/vrfredist.sock"}},
+		API:     API{Listen: []string{"unix:///run/vrfredist/vrfredist.sock"}, Limits: access.DefaultLimits()},
 		Others: []vrf.Spec{{
 			Name:           "default",
 			Export:         rib.ExportPolicy{Metric: 20, MaxRoutes: 4_000_000, MaxPaths: 1},

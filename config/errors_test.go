@@ -133,9 +133,9 @@ func TestErrorsOfNetlink(t *testing.T) {
 func TestErrorsOfAPI(t *testing.T) {
 	testErrors(t, []errorCase{
 		{"listen beyond loopback", head + "[netlink.api]\nlisten = [\n\"[::1]:50051\",\n\"0.0.0.0:50051\"]",
-			[]string{`:14: netlink.api.listen[1]: "0.0.0.0:50051" can be reached from other hosts, which needs mutual TLS, and that is not there yet; write "unix:///run/vrfredist/vrfredist.sock" or "127.0.0.1:50051"`}},
+			[]string{`:14: netlink.api.listen[1]: "0.0.0.0:50051" can be reached from other hosts, which needs mutual TLS; configure [netlink.api.tls], or write "unix:///run/vrfredist/vrfredist.sock" or "127.0.0.1:50051"`}},
 		{"listen on all", head + "[netlink.api]\nlisten = [\":50051\"]",
-			[]string{`:12: netlink.api.listen[0]: ":50051" can be reached from other hosts, which needs mutual TLS, and that is not there yet; write "unix:///run/vrfredist/vrfredist.sock" or "127.0.0.1:50051"`}},
+			[]string{`:12: netlink.api.listen[0]: ":50051" can be reached from other hosts, which needs mutual TLS; configure [netlink.api.tls], or write "unix:///run/vrfredist/vrfredist.sock" or "127.0.0.1:50051"`}},
 		{"listen on a relative path", head + "[netlink.api]\nlisten = [\"unix://x.sock\"]",
 			[]string{`:12: netlink.api.listen[0]: "unix://x.sock" is not a socket with an absolute path of at most 107 bytes; write "unix:///run/vrfredist/vrfredist.sock" or "127.0.0.1:50051"`}},
 		{"listen without port", head + "[netlink.api]\nlisten = [\"127.0.0.1\"]",

@@ -19,7 +19,6 @@ type settings struct {
 	onExit   vrf.OnExit
 	objects  bool
 	sysctls  bool
-	listen   []string
 	metrics  Metrics
 }
 
@@ -60,10 +59,6 @@ var netlinkKeys = keys[settings]{
 	"on-exit":         one(onExit, func(s *settings) *vrf.OnExit { return &s.onExit }),
 	"manage-sysctls":  one(boolean, func(s *settings) *bool { return &s.sysctls }),
 	"nexthop-objects": one(boolean, func(s *settings) *bool { return &s.objects }),
-}
-
-var apiKeys = keys[settings]{
-	"listen": many(listen, func(s *settings) *[]string { return &s.listen }),
 }
 
 var metricsKeys = keys[settings]{
@@ -114,7 +109,7 @@ func netlinkSchema() schema {
 		"export": with(exportKeys, shortKeys).schema(forkExportKeys.schema(schema{
 			"rules": []any{globalRuleKeys.schema(nil)},
 		})),
-		"api":     apiKeys.schema(nil),
+		"api":     apiSchema(),
 		"metrics": metricsKeys.schema(nil),
 		"vrfs": []any{entryKeys.schema(schema{
 			"import": importKeys.schema(nil),
@@ -154,7 +149,6 @@ func readNetlink(p *problems, root *node) (settings, []*entry) {
 	s := defaults()
 	read(p, n.get("export"), forkExportKeys, &s)
 	read(p, n, netlinkKeys, &s)
-	readAPI(p, n.get("api"), &s)
 	readMetrics(p, n.get("metrics"), &s)
 	var entries []*entry
 	for _, item := range sections(n.get("vrfs")) {
@@ -234,23 +228,6 @@ func readDirections(p *problems, e *entry, imp, exp *node, more keys[entry]) {
 func needEnabled(p *problems, n *node) {
 	if n.get("enabled") == nil {
 		p.add(n.line, join(n.path, "enabled"), "is missing; write enabled = true, or enabled = false to keep the section for later")
-	}
-}
-
-func readAPI(p *problems, n *node, s *settings) {
-	read(p, n, apiKeys, s)
-	if list := n.get("listen"); list != nil && list.kind == kindList && len(list.items) == 0 {
-		p.at(list, "is empty; write an address, or leave the key out for %s", defaultListen)
-	}
-	seen := make(map[string]bool)
-	for _, a := range s.listen {
-		if seen[a] {
-			p.at(n.get("listen"), "%q is listed twice; remove one", a)
-		}
-		seen[a] = true
-	}
-	if len(s.listen) == 0 {
-		s.listen = []string{defaultListen}
 	}
 }
 

@@ -235,30 +235,6 @@ func source(n *node) (netip.Addr, error) {
 	return a, nil
 }
 
-// listen reads an address of the API.
-func listen(n *node) (string, error) {
-	s, err := text(n)
-	if err != nil {
-		return "", err
-	}
-	const write = `write "unix:///run/vrfredist/vrfredist.sock" or "127.0.0.1:50051"`
-	if file, ok := strings.CutPrefix(s, "unix://"); ok {
-		const longest = 107 // sun_path holds one byte more, a zero
-		if !strings.HasPrefix(file, "/") || len(file) > longest || strings.ContainsFunc(file, unicode.IsControl) {
-			return "", fmt.Errorf("%s is not a socket with an absolute path of at most %d bytes; %s", n.show(), longest, write)
-		}
-		return s, nil
-	}
-	host, port, err := net.SplitHostPort(s)
-	if number, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || number == 0 {
-		return "", fmt.Errorf("%s is not an address to listen on; %s", n.show(), write)
-	}
-	if a, err := netip.ParseAddr(host); host == "localhost" || err == nil && a.IsLoopback() {
-		return s, nil
-	}
-	return "", fmt.Errorf("%s can be reached from other hosts, which needs mutual TLS, and that is not there yet; %s", n.show(), write)
-}
-
 // metricsListen reads where metrics are served. They can be read by whoever
 // reaches the address, and change nothing: one without a host is for this host,
 // and another is taken as it is written.

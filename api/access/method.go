@@ -103,5 +103,5 @@ func (g Grant) Ask(c Caller, method, vrf, byDefault string) error {
 	if allowed {
 		return nil
 	}
-	return fmt.Errorf("%s has %s, which does not allow this for VRF %q", c, g, vrf)
+	return fmt.Errorf("%s has %s, which does not cover the VRF that was asked for, %q", c, g, vrf)
 }

@@ -2,15 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
-	"math/big"
 	"net"
 	"net/netip"
 	"os"
@@ -28,6 +22,7 @@ import (
 	"github.com/vrfredist/vrfredist/api"
 	"github.com/vrfredist/vrfredist/api/access"
 	"github.com/vrfredist/vrfredist/doctor"
+	"github.com/vrfredist/vrfredist/integration/pki"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -68,8 +63,8 @@ func waysIn(t *testing.T) []wayIn {
 		n := numberOf(role)
 		policy.Entries = append(policy.Entries, access.Entry{Role: access.Role(role), UIDs: []uint32{n}, GIDs: []uint32{n + 100}, Names: []string{role + ".example"}})
 	}
-	ca := newAuthority(t)
-	door := api.NewDoor(access.DefaultLimits(), policy, api.ServerTLS(ca.issue(t, "server", "127.0.0.1"), ca.pool), nil)
+	ca, later := pki.New(t), time.Now().Add(time.Hour)
+	door := api.NewDoor(access.DefaultLimits(), policy, api.ServerTLS(ca.Issue(t, later, "server", "127.0.0.1"), ca.Pool), nil)
 	socket, tcp := serveBehind(t, door, newTenants())
 	unixDial := func(t *testing.T, uid uint32, groups ...uint32) *grpc.ClientConn {
 		return client(t, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
@@ -80,8 +75,8 @@ func waysIn(t *testing.T) []wayIn {
 		{"user", func(t *testing.T, role string) *grpc.ClientConn { return unixDial(t, numberOf(role)) }},
 		{"group", func(t *testing.T, role string) *grpc.ClientConn { return unixDial(t, 31900, numberOf(role)+100) }},
 		{"certificate", func(t *testing.T, role string) *grpc.ClientConn {
-			mine := ca.issue(t, role+".example")
-			creds := credentials.NewTLS(&tls.Config{RootCAs: ca.pool, Certificates: []tls.Certificate{mine}, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS13})
+			mine := ca.Issue(t, later, role+".example")
+			creds := credentials.NewTLS(&tls.Config{RootCAs: ca.Pool, Certificates: []tls.Certificate{mine}, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS13})
 			return client(t, grpc.WithTransportCredentials(creds), grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
 				return net.Dial("tcp", tcp)
 			}))
@@ -172,57 +167,6 @@ func dialAs(socket string, uid uint32, groups []uint32) (net.Conn, error) {
 	}()
 	d := <-out
 	return d.conn, d.err
-}
-
-// authority is a CA of the test's own.
-type authority struct {
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
-	pool        *x509.CertPool
-}
-
-func newAuthority(t *testing.T) authority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(certificate)
-	return authority{certificate, key, pool}
-}
-
-func (a authority) issue(t *testing.T, name string, addresses ...string) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-	}
-	for _, s := range addresses {
-		template.IPAddresses = append(template.IPAddresses, net.ParseIP(s))
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, &key.PublicKey, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 // tenants is a backend of two tenants, of whom everything says something of the

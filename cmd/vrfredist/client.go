@@ -20,7 +20,6 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -42,6 +41,10 @@ func (c *cli) ask(cmd *cobra.Command, call func(context.Context, vrfredistv1.Red
 	if err != nil {
 		return &usageError{cmd, err}
 	}
+	creds, err := c.tls.credentials(network, address)
+	if err != nil {
+		return &usageError{cmd, err}
+	}
 	// grpc turns the dialler's error into text, and the reason matters here.
 	var dialling atomic.Pointer[error]
 	dial := func(ctx context.Context, _ string) (net.Conn, error) {
@@ -53,13 +56,15 @@ func (c *cli) ask(cmd *cobra.Command, call func(context.Context, vrfredistv1.Red
 		return conn, err
 	}
 	conn, err := grpc.NewClient("passthrough:///vrfredist",
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(dial))
+		grpc.WithTransportCredentials(creds), grpc.WithContextDialer(dial))
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", c.api, err)
 	}
 	err = call(cmd.Context(), vrfredistv1.NewRedistributionClient(conn))
 	if why := dialling.Load(); why != nil && status.Code(err) == codes.Unavailable {
 		err = unreachable(c.api, *why)
+	} else if why := c.tlsFailure(err, creds); why != nil {
+		err = why
 	} else {
 		err = c.explain(err)
 	}

@@ -106,7 +106,7 @@ func (p *plan) settings() error {
 	for _, text := range p.bgp.Others {
 		add(text)
 	}
-	for _, text := range p.daemon.later(p.now, p.next) {
+	for _, text := range append(p.daemon.later(p.now, p.next), guardChanges(p.now.API, p.next.API)...) {
 		add(text)
 	}
 	if p.now.ManageSysctls != p.next.ManageSysctls {

@@ -74,6 +74,11 @@ func (d *daemon) change(ctx context.Context, old, cfg *config.Config, before, af
 	if err := d.setNeighbors(cfg.Neighbors); err != nil {
 		return nil, false, d.restore(ctx, before, old, err)
 	}
+	guarded, err := d.guard(old.API, cfg.API)
+	if err != nil {
+		return nil, false, d.restore(ctx, before, old, err)
+	}
+	changes = append(changes, guarded...)
 	d.checkSysctls(cfg)
 	if err := d.supervisor.Apply(ctx, after); err != nil {
 		return nil, true, fmt.Errorf("the file is in force, but not all went well: %w", err)
@@ -86,9 +91,7 @@ func (d *daemon) change(ctx context.Context, old, cfg *config.Config, before, af
 
 // later says what of a changed configuration takes effect at the next start.
 func (d *daemon) later(old, next *config.Config) (changes []string) {
-	if d.listen == nil && !slices.Equal(old.API.Listen, next.API.Listen) {
-		changes = append(changes, "netlink.api.listen changed: it takes effect at the next start")
-	}
+	changes = d.laterAPI(old.API, next.API)
 	if !reflect.DeepEqual(old.Metrics, next.Metrics) {
 		changes = append(changes, "netlink.metrics changed: it takes effect at the next start")
 	}

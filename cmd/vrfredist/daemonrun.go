@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vrfredist/vrfredist/api"
-	"github.com/vrfredist/vrfredist/api/access"
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/nsworker"
 	"github.com/vrfredist/vrfredist/nsworker/kernel"
@@ -62,9 +61,12 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	d.doubt.Store(unconfirmed)
 	d.rollback = time.NewTimer(time.Hour)
 	d.rollback.Stop()
-	d.door = api.NewDoor(access.DefaultLimits(), access.Policy{}, nil, log)
+	if d.door, err = d.newDoor(cfg.API); err != nil {
+		return err
+	}
 	d.speaker, err = speaker.New(speaker.Options{
-		Config: cfg.BGP, Listen: d.addresses(), Services: api.New(d).Handler(), Server: d.door.Options(),
+		Config: cfg.BGP, Listen: d.addresses(), SocketGroup: cfg.API.SocketGroup,
+		Services: api.New(d).Handler(), Server: d.door.Options(), Secured: cfg.API.TLS != nil,
 		GracefulRestart: opts.GracefulRestart, Logger: log,
 	})
 	if err != nil {

@@ -22,6 +22,7 @@ const (
 type cli struct {
 	out  io.Writer
 	api  string
+	tls  tlsOptions
 	json bool
 	now  func() time.Time
 
@@ -110,6 +111,7 @@ or of the environment's VRFREDIST_API.`,
 	root.SetUsageTemplate(usageTemplate)
 	root.PersistentFlags().StringVar(&c.api, "api", "",
 		"`ADDRESS` of the daemon: unix:///PATH or HOST:PORT (default "+defaultAPI+")")
+	c.tls.flags(root.PersistentFlags())
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {

@@ -1,0 +1,78 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/vrfredist/vrfredist/api/access"
+	v1 "github.com/vrfredist/vrfredist/api/v1"
+)
+
+func TestConceal(t *testing.T) {
+	a := access.NewGrant("vrf:a")
+	for text, want := range map[string]string{
+		`leaked from VRF "b", which has no table`: `leaked from another VRF, which has no table`,
+		`VRF "a" and VRF "b"`:                     `VRF "a" and another VRF`,
+		`not ended yet: VRF "b", "a"`:             `not ended yet: another VRF`,
+		`VRF "a \"b\" c" is odd`:                  `another VRF is odd`,
+		`VRF "a": no route`:                       `VRF "a": no route`,
+		`it is up to date`:                        `it is up to date`,
+		`VRF "b" has table 7, and "a" may not`:    `another VRF has table 7, and "a" may not`,
+	} {
+		if got := conceal(text, a); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+		if got := conceal(text, access.NewGrant(access.Read)); got != text {
+			t.Errorf("who sees all reads %s", got)
+		}
+	}
+}
+
+// FuzzConceal: no name of another VRF is left where a text names one as every
+// text of the program does.
+func FuzzConceal(f *testing.F) {
+	f.Add("b", "leaked from ", ", which")
+	f.Add(`"`, "", "")
+	f.Add("b\", \"a", `VRF "a`, `"`)
+	f.Fuzz(func(t *testing.T, name, before, after string) {
+		if name == "a" || strings.ContainsAny(before+after, `"\`) {
+			t.Skip()
+		}
+		const secret = "<<secret>>"
+		text := before + fmt.Sprintf("VRF %q", secret+name) + after
+		if got := conceal(text, access.NewGrant("vrf:a")); strings.Contains(got, secret) {
+			t.Errorf("%q becomes %q", text, got)
+		}
+	})
+}
+
+func TestAnswersToATenant(t *testing.T) {
+	tenant := func(err error) error {
+		d := NewDoor(access.DefaultLimits(), access.Policy{}, nil, nil)
+		c := &call{door: d, conn: &connection{}, grant: access.NewGrant("vrf:a")}
+		return c.answer(err)
+	}
+	wantCode(t, tenant(status.Error(codes.FailedPrecondition, `VRF "b" has it`)), codes.FailedPrecondition, "another VRF has it")
+	wantCode(t, tenant(fmt.Errorf("10.9.0.0/16 via 192.0.2.1")), codes.Unknown, "whose log says why")
+	inside := tenant(panicked("/x/Y", "10.9.0.0/16", []byte("stack")))
+	wantCode(t, inside, codes.Internal, "whose log says why")
+	if n := len(status.Convert(inside).Details()); n != 0 {
+		t.Errorf("%d details of a panic reach a tenant", n)
+	}
+	detailed := tenant(invalid("interfaces", `is of VRF "b"`))
+	wantCode(t, detailed, codes.InvalidArgument, "interfaces: is of another VRF")
+	if v := status.Convert(detailed).Details()[0].(*errdetails.BadRequest).GetFieldViolations()[0]; v.GetDescription() != "is of another VRF" {
+		t.Errorf("the details say %q", v.GetDescription())
+	}
+	// In lists, maps and messages inside messages alike.
+	m := &v1.GetVrfResponse{Vrf: &v1.Vrf{Reason: `VRF "b"`, ImportRts: []string{`VRF "b"`}, Neighbors: []*v1.Neighbor{{Reason: `VRF "b"`}}}}
+	concealIn(m.ProtoReflect(), access.NewGrant("vrf:a"))
+	if strings.Contains(m.String(), `"b"`) || strings.Contains(m.String(), `\"b\"`) {
+		t.Errorf("%v", m)
+	}
+}
