@@ -18,6 +18,9 @@ func TestManualHasEveryKey(t *testing.T) {
 	sections := map[string][]string{
 		"netlink": slices.Sorted(maps.Keys(netlinkKeys)),
 		"api":     slices.Sorted(maps.Keys(apiKeys)),
+		"tls":     slices.Sorted(maps.Keys(tlsKeys)),
+		"limits":  slices.Sorted(maps.Keys(limitKeys)),
+		"roles":   slices.Sorted(maps.Keys(roleKeys)),
 		"metrics": slices.Sorted(maps.Keys(metricsKeys)),
 		"vrfs":    slices.Sorted(maps.Keys(entryKeys)),
 		"import":  slices.Sorted(maps.Keys(importKeys)),
