@@ -64,10 +64,13 @@ type Facts struct {
 	Features     rib.Features
 	Spaces       map[string]Space // by the netns of a binding, "" for the daemon's own
 	Host         Host
+
+	tables *tables // Judge's
 }
 
 // Judge returns what there is to mend, the worst first.
 func Judge(f Facts) []Finding {
+	f.tables = newTables(f)
 	var all []Finding
 	for _, check := range []func(Facts) []Finding{
 		capabilities, features, places, states, sharedTables, guards, protocolRoutes, protocolNumber,

@@ -120,6 +120,14 @@ var judgements = []struct {
 		f.Spaces[""].Links[7] = rib.Link{Index: 7, Name: "eth2", Master: 6}
 		f.Specs = append(f.Specs, vrf.Spec{Name: "green", Binding: rib.Binding{Device: "green"}, Protocol: rib.ProtoOwn})
 	}, []string{"broken shared-table 1010: ip link del green && ip link add green type vrf table 1001 && ip link set green up && ip link set eth2 master green"}},
+	{"two devices, one table, and no third", func(f *Facts) {
+		f.Spaces[""].Links[6] = rib.Link{Index: 6, Name: "green", VRFTable: 1010, Admin: true}
+		f.Specs = append(f.Specs, vrf.Spec{Name: "green", Binding: rib.Binding{Device: "green"}, Protocol: rib.ProtoOwn},
+			vrf.Spec{Name: "gray", Binding: rib.Binding{Device: "gray"}}, vrf.Spec{Name: "plain", Binding: rib.Binding{Table: 1001}})
+	}, []string{
+		"broken shared-table 1010: ip link del green && ip link add green type vrf table 1003 && ip link set green up",
+		"risk device gray: ip link add gray type vrf table 1002 && ip link set gray up",
+	}},
 	{"one namespace by two names", func(f *Facts) {
 		f.Specs = append(f.Specs, vrf.Spec{Name: "azure", Binding: rib.Binding{Netns: "/run/blue"}, Protocol: rib.ProtoOwn})
 		f.Spaces["/run/blue"] = f.Spaces["blue"]

@@ -41,7 +41,7 @@ func places(f Facts) []Finding {
 			continue
 		}
 		for _, s := range n.specs {
-			if find, ok := device(n.netns, space, s); ok {
+			if find, ok := device(f, n.netns, space, s); ok {
 				out = append(out, find)
 			}
 		}
@@ -68,7 +68,7 @@ func unseen(n netnsVRFs, err error) Finding {
 }
 
 // device is about the VRF device of a binding.
-func device(netns string, space Space, s vrf.Spec) (Finding, bool) {
+func device(f Facts, netns string, space Space, s vrf.Spec) (Finding, bool) {
 	b := s.Binding
 	if b.Device == "" {
 		return Finding{}, false
@@ -79,7 +79,7 @@ func device(netns string, space Space, s vrf.Spec) (Finding, bool) {
 	case !there:
 		find.What = fmt.Sprintf("The VRF device %s is not there %s, which VRF %q needs.", b.Device, in(netns), s.Name)
 		find.Why = "The VRF is pending until it comes; nothing of it is routed meanwhile."
-		find.Mend = newDevice(netns, b.Device, freeTable(space, nil))
+		find.Mend = newDevice(netns, b.Device, f.tables.free(space))
 	case k.VRFTable == 0:
 		find.Level = Broken
 		find.What = fmt.Sprintf("The interface %s %s is no VRF device, and VRF %q takes it for one. Name another device in the configuration.", b.Device, in(netns), s.Name)
@@ -99,23 +99,37 @@ func newDevice(netns, name string, table uint32) string {
 	return all(ipIn(netns, fmt.Sprintf("link add %s type vrf table %d", quote(name), table)), ipIn(netns, "link set "+quote(name)+" up"))
 }
 
-// freeTable returns a table that no VRF device and no VRF has.
-func freeTable(space Space, specs []vrf.Spec) uint32 {
-	taken := make(map[uint32]bool)
-	for _, k := range space.Links {
-		taken[k.VRFTable] = true
+// tables gives out tables that nothing has, each once: the commands of several
+// findings may be pasted one after the other.
+type tables struct{ taken map[place]bool }
+
+func newTables(f Facts) *tables {
+	t := &tables{make(map[place]bool)}
+	for netns, space := range f.Spaces {
+		take := func(table uint32) { t.taken[place{space.Dev, space.Inode, table}] = true }
+		for _, k := range space.Links {
+			take(k.VRFTable)
+		}
+		for table := range space.Own {
+			take(table)
+		}
+		for _, s := range f.Specs {
+			if s.Binding.Netns == netns {
+				take(s.Binding.Table)
+			}
+		}
 	}
-	for _, s := range specs {
-		taken[s.Binding.Table] = true
+	return t
+}
+
+// free returns a table of a namespace that no VRF device and no VRF has.
+func (t *tables) free(s Space) uint32 {
+	at := place{s.Dev, s.Inode, 1001}
+	for t.taken[at] {
+		at.table++
 	}
-	for table := range space.Own {
-		taken[table] = true
-	}
-	table := uint32(1001)
-	for taken[table] {
-		table++
-	}
-	return table
+	t.taken[at] = true
+	return at.table
 }
 
 func vrfNames(specs []vrf.Spec) string {
@@ -168,7 +182,7 @@ func sharedTables(f Facts) []Finding {
 		// interfaces follow.
 		for _, s := range slices.Backward(specs) {
 			if s.Binding.Device != "" {
-				find.Mend = elsewhere(s.Binding, f.Spaces[s.Binding.Netns], f.Specs)
+				find.Mend = elsewhere(s.Binding, f.Spaces[s.Binding.Netns], f.tables)
 				break
 			}
 		}
@@ -178,11 +192,11 @@ func sharedTables(f Facts) []Finding {
 }
 
 // elsewhere makes a VRF device again on a table of its own.
-func elsewhere(b rib.Binding, space Space, specs []vrf.Spec) string {
+func elsewhere(b rib.Binding, space Space, t *tables) string {
 	k, _ := space.Links.ByName(b.Device)
 	commands := []string{
 		ipIn(b.Netns, "link del "+quote(b.Device)),
-		newDevice(b.Netns, b.Device, freeTable(space, specs)),
+		newDevice(b.Netns, b.Device, t.free(space)),
 	}
 	for _, index := range slices.Sorted(maps.Keys(space.Links)) {
 		if m := space.Links[index]; m.Master == k.Index {

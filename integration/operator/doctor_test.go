@@ -1,7 +1,6 @@
 package operator_test
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,49 +9,6 @@ import (
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
-
-// finding is what `doctor --json` says of one thing.
-type finding struct{ Level, Check, Subject, What, Why, Mend string }
-
-// examined is what it prints.
-type examined struct {
-	Daemon, Broken bool
-	Findings       []finding
-}
-
-func (e examined) find(check, subject string) (finding, bool) {
-	i := slices.IndexFunc(e.Findings, func(f finding) bool { return f.Check == check && f.Subject == subject })
-	if i < 0 {
-		return finding{}, false
-	}
-	return e.Findings[i], true
-}
-
-// doctor runs `vrfredist doctor` in a namespace, and holds its exit status
-// against what it prints.
-func doctor(t *testing.T, n *lab.Namespace, args ...string) examined {
-	t.Helper()
-	p := n.Start("doctor", append([]string{run.Daemon, "doctor", "--json"}, args...)...)
-	err := p.Wait(lab.Patience)
-	var e examined
-	if bad := json.NewDecoder(strings.NewReader(p.Output())).Decode(&e); bad != nil {
-		t.Fatalf("doctor %v: %v, %v: %s", args, err, bad, p.Output())
-	}
-	if (err != nil) != e.Broken {
-		t.Errorf("doctor %v: the exit status is %v, and broken is %v", args, err, e.Broken)
-	}
-	return e
-}
-
-// paste runs a command that the doctor gave, as root in a namespace, with a
-// systemctl that has nothing to do.
-func paste(t *testing.T, n *lab.Namespace, dir, command string) {
-	t.Helper()
-	p := n.Start("shell", "sh", "-ec", "PATH="+dir+":$PATH; "+command)
-	if err := p.Wait(lab.Patience); err != nil {
-		t.Errorf("%s: %v: %s", command, err, p.Output())
-	}
-}
 
 // TestDoctorsCommandsMend breaks much at once before the daemon runs, pastes
 // every command that doctor gives, and looks again.
@@ -96,7 +52,7 @@ func TestDoctorsCommandsMend(t *testing.T) {
 	config := strings.NewReplacer("RED", red.Name, "not-there", absent).Replace(siteConfig) + "[netlink]\n  route_protocol = 12\n"
 	args := []string{"-f", s.File("doctor.toml", config), "--root", root, "--api", "unix://" + filepath.Join(s.Dir, "none.sock")}
 
-	before := doctor(t, rtr, args...)
+	before := rtr.Doctor(args...)
 	wanted := []struct{ level, check, subject string }{
 		{"broken", "protocol-number", "12"},
 		{"risk", "protocol-routes", red.Name + ", table 77"},
@@ -109,27 +65,27 @@ func TestDoctorsCommandsMend(t *testing.T) {
 		{"advice", "skip-notify-ipv6", red.Name},
 	}
 	for _, w := range wanted {
-		f, ok := before.find(w.check, w.subject)
+		f, ok := before.Find(w.check, w.subject)
 		if !ok || f.Level != w.level || f.Mend == "" {
 			t.Errorf("%s %s %s: found %+v", w.level, w.check, w.subject, f)
 			continue
 		}
 		if w.check != "protocol-number" { // last: the others speak of the number that is configured
-			paste(t, rtr, bin, f.Mend)
+			rtr.Paste(f, bin)
 		}
 	}
 	if before.Daemon || !before.Broken {
 		t.Errorf("no daemon runs, and something is broken: %+v", before)
 	}
-	middle := doctor(t, rtr, args...)
+	middle := rtr.Doctor(args...)
 	for _, w := range wanted[1:] {
-		if f, ok := middle.find(w.check, w.subject); ok {
+		if f, ok := middle.Find(w.check, w.subject); ok {
 			t.Errorf("after its command there still is: %+v", f)
 		}
 	}
-	number, _ := middle.find("protocol-number", "12")
-	paste(t, rtr, bin, number.Mend)
-	if after := doctor(t, rtr, args...); after.Broken {
+	number, _ := middle.Find("protocol-number", "12")
+	rtr.Paste(number, bin)
+	if after := rtr.Doctor(args...); after.Broken {
 		t.Errorf("after all commands something is broken: %+v", after.Findings)
 	}
 	if left := red.IP("route", "show", "table", "77"); !strings.Contains(left, "10.9.0.0/16") || strings.Count(left, "\n") != 1 {
@@ -142,18 +98,18 @@ func TestDoctorsCommandsMend(t *testing.T) {
 func TestDoctorAsksTheDaemon(t *testing.T) {
 	s := newSite(t, "")
 	for _, args := range [][]string{{"--api", s.daemon.Target()}, {"--api", s.daemon.Target(), "-f", filepath.Join(s.Dir, "vrfredist.toml")}} {
-		e := doctor(t, s.host, args...) // another namespace than the daemon's
+		e := s.host.Doctor(args...) // another namespace than the daemon's
 		if !e.Daemon || e.Broken {
 			t.Errorf("%v: %+v", args, e)
 		}
-		if f, ok := e.find("namespace", "not-there"); !ok || f.Level != "risk" || !strings.Contains(f.What, `VRF "blue"`) {
+		if f, ok := e.Find("namespace", "not-there"); !ok || f.Level != "risk" || !strings.Contains(f.What, `VRF "blue"`) {
 			t.Errorf("%v: the namespace that is not there: %+v", args, f)
 		}
-		if f, ok := e.find("gobgp", "CVE-2026-41643"); !ok || f.Level != "risk" {
+		if f, ok := e.Find("gobgp", "CVE-2026-41643"); !ok || f.Level != "risk" {
 			t.Errorf("%v: nobody restarts the daemon: %+v", args, f)
 		}
 		for i, f := range e.Findings {
-			if slices.ContainsFunc(e.Findings[:i], func(o finding) bool { return o.Check == f.Check && o.Subject == f.Subject }) {
+			if slices.ContainsFunc(e.Findings[:i], func(o lab.Finding) bool { return o.Check == f.Check && o.Subject == f.Subject }) {
 				t.Errorf("%v: said twice: %+v", args, f)
 			}
 		}
@@ -165,12 +121,12 @@ func TestDoctorAsksTheDaemon(t *testing.T) {
 func TestDoctorOnADaemonWithoutRights(t *testing.T) {
 	s := newSiteWithoutDaemon(t)
 	d := s.rtr.DaemonAs([]string{"setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"}, strings.ReplaceAll(siteConfig, "RED", s.red.Name))
-	e := doctor(t, s.rtr, "--api", d.Target())
-	f, ok := e.find("capabilities", "CAP_SYS_ADMIN")
+	e := s.rtr.Doctor("--api", d.Target())
+	f, ok := e.Find("capabilities", "CAP_SYS_ADMIN")
 	if !ok || f.Level != "broken" || f.What != "The daemon lacks CAP_SYS_ADMIN." || !e.Broken {
 		t.Errorf("found %+v", e.Findings)
 	}
-	if f, ok := e.find("namespace", s.red.Name); !ok || f.Level != "broken" || !strings.Contains(f.Why, "CAP_SYS_ADMIN") {
+	if f, ok := e.Find("namespace", s.red.Name); !ok || f.Level != "broken" || !strings.Contains(f.Why, "CAP_SYS_ADMIN") {
 		t.Errorf("the namespace that it may not enter: %+v", f)
 	}
 }
