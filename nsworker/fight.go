@@ -56,6 +56,14 @@ func (s *session) challenged(slot rib.Slot, e *entry) {
 	s.settle(slot, e)
 }
 
+// excuse notes an event that takes routes away without a program's doing. A link that
+// went and came back meanwhile looks as it did: the event's reason says it then.
+func (f *fight) excuse(ev rib.KernelEvents, before rib.Links) {
+	if ev.Reason == "link" || ev.Reason == "address" || len(rib.ChangedLinks(before, ev.Links)) > 0 {
+		f.moved = time.Now()
+	}
+}
+
 // leftAlone tells whether a route is not to be written now.
 func (s *session) leftAlone(slot rib.Slot) bool {
 	_, held := s.fight.held[slot]

@@ -235,7 +235,7 @@ func (s *session) reconcile(ctx context.Context) error {
 func (s *session) heed(ev rib.KernelEvents) {
 	if ev.Resync {
 		if ev.Links != nil && s.read {
-			s.fight.moved = time.Now()
+			s.fight.excuse(ev, s.resolver.view.Links)
 			s.heedLinks(ev.Links)
 		}
 		s.doubt(ev.Reason)
