@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -182,7 +183,9 @@ func (s *sockets) publish() error {
 			return fmt.Errorf("API socket: %s was made with mode %04o instead of %04o; remove the default ACL of its directory (setfacl -k %s), or use another path",
 				path, mode, socketMode, filepath.Dir(path))
 		}
-		if s.group != nil {
+		// A service without the right to call chown at all can have the group that
+		// it runs in.
+		if stat, ok := info.Sys().(*syscall.Stat_t); s.group != nil && (!ok || int(stat.Gid) != *s.group) {
 			if err := os.Lchown(hidden, -1, *s.group); err != nil {
 				return fmt.Errorf("API socket: give it to group %d: %w; run vrfredist as a member of that group, or with CAP_CHOWN", *s.group, err)
 			}
