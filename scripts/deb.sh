@@ -5,7 +5,8 @@
 #
 # and prints its path. It needs dpkg-deb, and no root. The same tree gives the
 # same package, byte for byte. VRFREDIST_PROGRAM may name a program that is built
-# already, and GOARCH an architecture that is not this one.
+# already, GOARCH an architecture that is not this one, and
+# VRFREDIST_DEB_COMPRESSION another compression than xz.
 set -euo pipefail
 out=$(realpath -m "$1")
 cd "$(dirname "$0")/.."
@@ -86,5 +87,5 @@ find "$root" -type d ! -path '*/etc/vrfredist' -exec chmod 0755 {} +
 mkdir -p "$out"
 package=$out/vrfredist_${version}_$arch.deb
 find "$root" -newermt "@$SOURCE_DATE_EPOCH" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
-dpkg-deb --root-owner-group -Zxz --build "$root" "$package" >/dev/null
+dpkg-deb --root-owner-group "-Z${VRFREDIST_DEB_COMPRESSION:-xz}" --build "$root" "$package" >/dev/null
 echo "$package"

@@ -24,7 +24,7 @@ func makePackage(dir string) (string, error) {
 	}
 	cmd := exec.Command("scripts/deb.sh", dir, version)
 	cmd.Dir = "../.."
-	cmd.Env = append(os.Environ(), "VRFREDIST_PROGRAM="+path, "SOURCE_DATE_EPOCH=1790000000")
+	cmd.Env = append(os.Environ(), "VRFREDIST_PROGRAM="+path, "SOURCE_DATE_EPOCH=1790000000", "VRFREDIST_DEB_COMPRESSION=none")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
