@@ -34,6 +34,7 @@ type fake struct {
 	reload  func() ([]string, error)
 	changed chan struct{}
 	waits   *vrf.Unconfirmed
+	tap     vrf.Tap
 	trip    error // what Redistribute fails with
 }
 
@@ -162,6 +163,8 @@ func (f *fake) Unconfirmed() (vrf.Unconfirmed, bool) {
 	}
 	return *f.waits, true
 }
+
+func (f *fake) Listen(wants func(vrf.RouteEvent) bool) *vrf.Listener { return f.tap.Listen(wants) }
 
 func (f *fake) Plan(_ context.Context, r vrf.PlanRequest, yield func(vrf.PlanItem) error) error {
 	switch r.File {

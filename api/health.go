@@ -78,10 +78,10 @@ func (h *health) Watch(r *healthpb.HealthCheckRequest, stream grpc.ServerStreami
 				return err
 			}
 		}
-		if err := rest(ctx, pace.look, nil); err != nil {
+		if err := rest(ctx, pace.look, nil, nil); err != nil {
 			return err
 		}
-		if err := rest(ctx, 0, changed); err != nil {
+		if err := rest(ctx, 0, changed, nil); err != nil {
 			return err
 		}
 	}

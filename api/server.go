@@ -42,6 +42,9 @@ type Backend interface {
 	// Redistribute applies change to one direction of the VRF's spec, keeps the
 	// result for the next start, and brings it into force.
 	Redistribute(ctx context.Context, name string, d vrf.Direction, change func(*vrf.Spec)) error
+	// Listen hands on what happens to single routes, where wants returns true,
+	// until the listener is closed.
+	Listen(wants func(vrf.RouteEvent) bool) *vrf.Listener
 	// Routes calls yield with each route of one direction, ordered by prefix,
 	// until it returns false.
 	Routes(ctx context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error

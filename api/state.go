@@ -51,6 +51,10 @@ func (s *Server) ListRoutes(r *vrfredistv1.ListRoutesRequest, stream grpc.Server
 	if err != nil {
 		return err
 	}
+	wanted, err := routeFilter(r)
+	if err != nil {
+		return err
+	}
 	name := vrfName(r.GetVrf())
 	ctx := stream.Context()
 	if _, ok := s.view(ctx).Get(name); !ok {
@@ -58,7 +62,7 @@ func (s *Server) ListRoutes(r *vrfredistv1.ListRoutesRequest, stream grpc.Server
 	}
 	var sending error
 	err = s.view(ctx).Routes(ctx, name, d, func(route rib.RouteStatus) bool {
-		if sending = ctx.Err(); sending == nil {
+		if sending = ctx.Err(); sending == nil && wanted(route) {
 			sending = stream.Send(routeMessage(name, d, route))
 		}
 		return sending == nil
@@ -70,6 +74,28 @@ func (s *Server) ListRoutes(r *vrfredistv1.ListRoutesRequest, stream grpc.Server
 		return idle(name, "it has no routes to list")
 	}
 	return s.view(ctx).failed(name, err)
+}
+
+// routeFilter returns what tells whether a route is asked for.
+func routeFilter(r *vrfredistv1.ListRoutesRequest) (func(rib.RouteStatus) bool, error) {
+	within, err := prefixFilter(r.GetPrefix(), r.GetExact())
+	if err != nil {
+		return nil, err
+	}
+	states := make(map[rib.State]bool)
+	for _, text := range r.GetStates() {
+		state := rib.Installed
+		for state <= rib.Stale && state.String() != text {
+			state++
+		}
+		if state > rib.Stale {
+			return nil, invalid("states", "%q is no state; write installed, filtered, unresolved, conflict, over-quota, failed or stale", text)
+		}
+		states[state] = true
+	}
+	return func(route rib.RouteStatus) bool {
+		return (len(states) == 0 || states[route.State]) && within(route.Prefix)
+	}, nil
 }
 
 func vrfMessage(st vrf.Status) *vrfredistv1.Vrf {
@@ -86,6 +112,9 @@ func vrfMessage(st vrf.Status) *vrfredistv1.Vrf {
 			Filtered: uint32(c.Filtered), Unresolved: uint32(c.Unresolved), Conflict: uint32(c.Conflict),
 			OverQuota: uint32(c.OverQuota), Failed: uint32(c.Failed), Stale: uint32(c.Stale), Foreign: uint32(c.Foreign),
 		},
+	}
+	if p := st.Progress; p != (vrf.Progress{}) {
+		m.Progress = &vrfredistv1.Progress{Phase: p.Phase, Done: uint32(p.Done), Total: uint32(p.Total)}
 	}
 	if st.Spec.RD != 0 {
 		m.Rd = st.Spec.RD.String()

@@ -94,6 +94,13 @@ func (v view) Routes(ctx context.Context, name string, d vrf.Direction, yield fu
 	return v.Backend.Routes(ctx, name, d, func(r rib.RouteStatus) bool { return yield(r.Confined(st.Spec.Of())) })
 }
 
+// Listen implements Backend.
+func (v view) Listen(wants func(vrf.RouteEvent) bool) *vrf.Listener {
+	return v.Backend.Listen(func(e vrf.RouteEvent) bool {
+		return (v.grant.Sees(e.VRF) || v.grant.Sees(e.Of)) && wants(e)
+	})
+}
+
 // Resync implements Backend.
 func (v view) Resync(ctx context.Context, name string) (vrf.Repair, error) {
 	if !v.grant.Changes(name) {

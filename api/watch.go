@@ -33,25 +33,34 @@ func (s *Server) WatchVrfs(r *vrfredistv1.WatchVrfsRequest, stream grpc.ServerSt
 			return s.view(ctx).notFound(name)
 		}
 	}
+	listener, err := s.listen(ctx, r)
+	if err != nil {
+		return err
+	}
+	if listener != nil {
+		defer listener.Close()
+	}
 	w := watcher{name: name, every: s.pace.activity, seen: make(map[string]sight)}
 	for {
 		changed := s.all.Changed()
 		messages, again := w.look(s.view(ctx).List(), time.Now())
 		messages = append(w.lookAtReload(s.unconfirmed(), time.Now()), messages...)
+		messages = append(eventMessages(listener.Take()), messages...)
 		if err := sendWithin(stream, s.pace.patience, messages...); err != nil {
 			return err
 		}
-		if err := rest(ctx, s.pace.look, nil); err != nil {
+		if err := rest(ctx, s.pace.look, nil, nil); err != nil {
 			return err
 		}
-		if err := rest(ctx, again, changed); err != nil {
+		if err := rest(ctx, again, changed, listener.Ready()); err != nil {
 			return err
 		}
 	}
 }
 
-// rest waits until d has passed (0: for ever), or changed is closed.
-func rest(ctx context.Context, d time.Duration, changed <-chan struct{}) error {
+// rest waits until d has passed (0: for ever), changed is closed, or ready
+// signalled.
+func rest(ctx context.Context, d time.Duration, changed, ready <-chan struct{}) error {
 	var passed <-chan time.Time
 	if d > 0 {
 		t := time.NewTimer(d)
@@ -61,6 +70,7 @@ func rest(ctx context.Context, d time.Duration, changed <-chan struct{}) error {
 	select {
 	case <-passed:
 	case <-changed:
+	case <-ready:
 	case <-ctx.Done():
 		return status.FromContextError(ctx.Err()).Err()
 	}
@@ -111,6 +121,8 @@ type sight struct {
 	reason string
 	totals vrf.Totals
 	at     time.Time
+
+	progress vrf.Progress
 }
 
 // look returns what is new, and when there will be something to tell of that is
@@ -125,7 +137,7 @@ func (w *watcher) look(list []vrf.Status, now time.Time) (messages []*vrfredistv
 		there[name] = true
 		was, known := w.seen[name]
 		changed := !known || was.state != st.State || was.reason != st.Reason
-		busy := known && was.totals != st.Totals
+		busy := known && (was.totals != st.Totals || was.progress != st.Progress)
 		if wait := was.at.Add(w.every).Sub(now); busy && !changed && wait > 0 {
 			if again == 0 || wait < again {
 				again = wait
@@ -140,7 +152,7 @@ func (w *watcher) look(list []vrf.Status, now time.Time) (messages []*vrfredistv
 			m.Activity = activity(was.totals, st.Totals)
 		}
 		messages = append(messages, m)
-		w.seen[name] = sight{st.State, st.Reason, st.Totals, now}
+		w.seen[name] = sight{st.State, st.Reason, st.Totals, now, st.Progress}
 	}
 	for name, was := range w.seen {
 		if !there[name] {

@@ -14,6 +14,7 @@ import (
 
 // takeFeed takes in what changed in BGP, a bounded part of it.
 func (s *session) takeFeed() {
+	s.tap = s.deps.Tap.Open()
 	s.entryBuf = s.feed.Take(s.entryBuf[:0], feedBatch)
 	due := s.due.waiting
 	for _, in := range s.entryBuf {
@@ -217,6 +218,9 @@ func (s *session) set(slot rib.Slot, e *entry, state rib.State) {
 	counts[e.state]--
 	counts[state]++
 	e.state = state
+	if s.tap != nil {
+		s.tellState(slot, e)
+	}
 }
 
 // fail marks an entry as refused by the kernel: it is tried again.
@@ -261,6 +265,9 @@ func (s *session) write(ctx context.Context) error {
 	confirmed := 0
 	for i, c := range changes {
 		s.tally(c, errs[i])
+		if s.tap != nil {
+			s.tellWrite(slots[i], c, errs[i])
+		}
 		s.wrote(slots[i], c, errs[i])
 		if errs[i] == nil {
 			confirmed++

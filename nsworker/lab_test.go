@@ -22,6 +22,7 @@ type lab struct {
 	kernel *fakeKernel
 	bgp    *fakeBGP
 	board  *Board
+	tap    *vrf.Tap // nil: nobody listens
 	mu     sync.Mutex
 	status map[string]vrf.Status
 	ends   map[string]context.CancelCauseFunc
@@ -68,7 +69,7 @@ func (l *lab) start(s vrf.Spec) {
 	l.done.Go(func() {
 		for ctx.Err() == nil {
 			l.mu.Lock()
-			w := New(Deps{l.kernel, l.bgp, l.board, l.log()}, l.specs[s.Name], func(st vrf.Status) {
+			w := New(Deps{l.kernel, l.bgp, l.board, l.log(), l.tap}, l.specs[s.Name], func(st vrf.Status) {
 				l.mu.Lock()
 				defer l.mu.Unlock()
 				l.status[s.Name] = st

@@ -114,7 +114,7 @@ func TestCleanUpAfterAFailedWorker(t *testing.T) {
 		l.stop("red", errInjected)
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(vrf.ErrRemoved)
-		w := New(Deps{l.kernel, l.bgp, l.board, slog.New(slog.DiscardHandler)}, spec("red"), func(vrf.Status) {})
+		w := New(Deps{l.kernel, l.bgp, l.board, slog.New(slog.DiscardHandler), nil}, spec("red"), func(vrf.Status) {})
 		if err := w.Run(ctx); err != nil {
 			t.Fatal(err)
 		}

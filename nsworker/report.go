@@ -11,7 +11,7 @@ import (
 // tell reports the VRF's state where it differs from what was told last.
 func (s *session) tell() {
 	st := s.status()
-	if t := s.told; st.State == t.State && st.Reason == t.Reason && st.Table == t.Table && st.Counts == t.Counts && st.Totals == t.Totals {
+	if t := s.told; st.State == t.State && st.Reason == t.Reason && st.Table == t.Table && st.Counts == t.Counts && st.Totals == t.Totals && st.Progress == t.Progress {
 		return
 	}
 	s.told = st
@@ -36,6 +36,7 @@ func (s *session) status() vrf.Status {
 	if s.read && waiting == 0 && s.due.waiting == 0 && len(s.extra) == 0 && len(s.importDue) == 0 {
 		s.synced = true
 	}
+	st.Progress = s.progress(prefixes, waiting)
 	// A route that nobody spoke of since the start may be an earlier tenant's: with
 	// one of them the VRF is not ready.
 	if !s.synced || s.inState(rib.Stale) > 0 {

@@ -35,8 +35,10 @@ type session struct {
 	filtered   string         // why a path that the export policy leaves out is left out
 	follows    map[string]int // VRFs that leak here, by number of targets
 
-	synced bool // the table was read, and the feed taken once
-	read   bool // the table is known; nothing is written while it is not
+	synced  bool     // the table was read, and the feed taken once
+	reading bool     // the table is being read
+	tap     *vrf.Tap // nil: nobody listens
+	read    bool     // the table is known; nothing is written while it is not
 
 	// Own routes that BGP has not spoken of may only be late: a peer that
 	// restarts sends its table in its own time. They go when swept.
@@ -168,6 +170,7 @@ func (s *session) nextTimer() time.Duration {
 
 // work does what is due now, a bounded part of it.
 func (s *session) work(ctx context.Context) error {
+	s.tap = s.deps.Tap.Open()
 	now := time.Now()
 	if s.slow.passed(now) {
 		s.resync.at(now, "timer")
@@ -205,6 +208,7 @@ func (s *session) work(ctx context.Context) error {
 func (s *session) reconcile(ctx context.Context) error {
 	reason := s.resync.reason
 	s.totals.Resyncs[vrf.ResyncOf(reason)]++
+	s.tellReading()
 	t, err := s.table.Read(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -224,6 +228,9 @@ func (s *session) reconcile(ctx context.Context) error {
 	before := s.count()
 	s.adopt(t)
 	s.readFor(before)
+	if s.tap != nil {
+		s.event(netip.Prefix{}, vrf.TableRead, reason, nil)
+	}
 	s.trusted = true
 	if s.spec.ResyncInterval > 0 {
 		s.slow.when = time.Now().Add(s.spec.ResyncInterval)
@@ -233,6 +240,7 @@ func (s *session) reconcile(ctx context.Context) error {
 
 // heed takes in what the kernel says.
 func (s *session) heed(ev rib.KernelEvents) {
+	s.tap = s.deps.Tap.Open()
 	if ev.Resync {
 		if ev.Links != nil && s.read {
 			s.fight.excuse(ev, s.resolver.view.Links)

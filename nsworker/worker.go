@@ -18,6 +18,7 @@ type Deps struct {
 	BGP    BGP
 	Board  *Board
 	Log    *slog.Logger
+	Tap    *vrf.Tap // nil: nobody listens
 }
 
 // Worker keeps one VRF true. It satisfies vrf.Worker.

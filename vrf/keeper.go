@@ -173,7 +173,7 @@ func (k *keeper) fail(ctx context.Context, err error, delay time.Duration) {
 	k.set(func(st *Status) {
 		st.State, st.Reason = Failed, err.Error()
 		st.Retry = time.Now().Add(delay)
-		st.Table = 0
+		st.Table, st.Progress = 0, Progress{}
 	})
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
@@ -250,11 +250,12 @@ func (k *keeper) report(life int, said Status) {
 	k.update(func(st *Status) bool {
 		totals := k.past.Plus(said.Totals)
 		same := said.State == st.State && said.Reason == st.Reason && said.Table == st.Table &&
-			said.Counts == st.Counts && totals == st.Totals
+			said.Counts == st.Counts && totals == st.Totals && said.Progress == st.Progress
 		if life != k.life || same {
 			return false
 		}
 		st.State, st.Reason, st.Table, st.Counts, st.Totals = said.State, said.Reason, said.Table, said.Counts, totals
+		st.Progress = said.Progress
 		return true
 	})
 }

@@ -104,4 +104,12 @@ type Status struct {
 	Table    uint32    // the table in use; 0 while there is none
 	Counts   Counts
 	Totals   Totals
+	Progress Progress // of long work
+}
+
+// Progress is how far long work is, such as a first sync. The zero Progress:
+// there is none.
+type Progress struct {
+	Phase       string // "reading the table"
+	Done, Total int    // Total 0: not known
 }

@@ -256,6 +256,10 @@ func (f *tenants) Reload(context.Context, time.Duration) ([]string, time.Time, e
 	return []string{`VRF "alpha" and VRF "bravo"`}, time.Time{}, nil
 }
 
+func (f *tenants) Listen(wants func(vrf.RouteEvent) bool) *vrf.Listener {
+	return new(vrf.Tap).Listen(wants)
+}
+
 func (f *tenants) Confirm(context.Context) error { return nil }
 
 func (f *tenants) Unconfirmed() (vrf.Unconfirmed, bool) { return vrf.Unconfirmed{}, false }

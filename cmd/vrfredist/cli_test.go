@@ -292,10 +292,11 @@ func TestSessions(t *testing.T) {
 	}
 	for name, lines := range map[string][]string{
 		"vrf": {
-			"vrf", "vrf vrf-red", "vrf tenant-b", "vrf vrf-blue", "vrf vrf-rde", "vrf vrf-red --json",
+			"vrf", "vrf vrf-red", "vrf tenant-b", "vrf vrf-blue", "vrf vrf-rde", "vrf vrf-red --json", "vrf --state failed,pending", "vrf --state fine",
 		},
 		"route": {
 			"route export -vrf vrf-red", "route import --vrf=vrf-red", "route export", "route import -vrf=tenant-a",
+			"route export --vrf vrf-red --prefix 10.0.0.0/12", "route export --vrf vrf-red --prefix 10.0.0.0/8 --exact --no-pager", "route export --vrf vrf-red --state unresolved,stale", "route import --vrf vrf-red --state announced", "route export --state fine", "route export --prefix 10.0.0.1/8", "route export --exact",
 			"route export --vrf vrf-red --json", "route import --vrf vrf-red --json",
 		},
 		"redistribution": {

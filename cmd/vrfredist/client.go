@@ -56,7 +56,7 @@ func (c *cli) ask(cmd *cobra.Command, call func(context.Context, vrfredistv1.Red
 		return conn, err
 	}
 	conn, err := grpc.NewClient("passthrough:///vrfredist",
-		grpc.WithTransportCredentials(creds), grpc.WithContextDialer(dial))
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestAnswer)), grpc.WithTransportCredentials(creds), grpc.WithContextDialer(dial))
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", c.api, err)
 	}
@@ -70,6 +70,9 @@ func (c *cli) ask(cmd *cobra.Command, call func(context.Context, vrfredistv1.Red
 	}
 	return errors.Join(err, conn.Close())
 }
+
+// largestAnswer bounds one message of the daemon: of some ten thousand VRFs.
+const largestAnswer = 64 << 20
 
 // once is the context of a call that has one answer.
 func once(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -149,6 +152,10 @@ func flagOf(field string) string {
 		return "--large-community-list"
 	case "confirm_seconds":
 		return "--confirm"
+	case "prefix":
+		return "--prefix"
+	case "states":
+		return "--state"
 	case "target":
 		return "PREFIX"
 	}

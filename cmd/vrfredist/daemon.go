@@ -39,6 +39,7 @@ type daemon struct {
 	board      *nsworker.Board
 	manager    *manager
 	page       *status.Page // nil: none
+	tap        vrf.Tap
 	stateDir   string
 	rollback   *time.Timer // of a reload that waits to be confirmed
 
@@ -81,6 +82,9 @@ func (d *daemon) Get(name string) (vrf.Status, bool) {
 	s, ok := d.spec(name)
 	return vrf.Status{Spec: s}, ok
 }
+
+// Listen implements api.Backend.
+func (d *daemon) Listen(wants func(vrf.RouteEvent) bool) *vrf.Listener { return d.tap.Listen(wants) }
 
 // Routes implements api.Backend.
 func (d *daemon) Routes(ctx context.Context, name string, dir vrf.Direction, yield func(rib.RouteStatus) bool) error {

@@ -32,7 +32,7 @@ func TestMonitorOutput(t *testing.T) {
 		if asJSON {
 			out = &lines
 		}
-		err := printWatch(out, asJSON, func() (*vrfredistv1.WatchVrfsResponse, error) {
+		err := printWatch(out, asJSON, false, func() (*vrfredistv1.WatchVrfsResponse, error) {
 			if len(left) == 0 {
 				return nil, io.EOF
 			}

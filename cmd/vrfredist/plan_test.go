@@ -49,6 +49,10 @@ func (f *fakeDaemon) Reload(_ context.Context, confirm time.Duration) ([]string,
 	return changes, now.Add(confirm), nil
 }
 
+func (f *fakeDaemon) Listen(wants func(vrf.RouteEvent) bool) *vrf.Listener {
+	return new(vrf.Tap).Listen(wants)
+}
+
 func (f *fakeDaemon) Confirm(context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

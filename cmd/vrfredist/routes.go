@@ -35,17 +35,22 @@ func (c *cli) routeCommand() *cobra.Command {
 
 func (c *cli) routesOf(word, short string, d vrfredistv1.Direction, states string) *cobra.Command {
 	var name string
+	r := &vrfredistv1.ListRoutesRequest{Direction: d}
 	cmd := &cobra.Command{
-		Use:                   word + " [--vrf V] [--json]",
-		Short:                 short,
-		Long:                  short + ". " + states + "\nWith --json, each route is an object on a line of its own.",
+		Use:   word + " [--vrf V] [--prefix P [--exact]] [--state S,...] [--no-pager] [--json]",
+		Short: short,
+		Long: short + ". " + states + `
+With --prefix, only the routes of this prefix and of those inside it; with
+--exact, of this prefix alone. On a terminal the list is shown by $PAGER. With
+--json, each route is an object on a line of its own, as it comes.`,
 		DisableFlagsInUseLine: true,
 		Args:                  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.ask(cmd, func(ctx context.Context, client vrfredistv1.RedistributionClient) error {
 				ctx, cancel := context.WithCancel(ctx)
 				defer cancel()
-				stream, err := client.ListRoutes(ctx, &vrfredistv1.ListRoutesRequest{Vrf: name, Direction: d})
+				r.Vrf = name
+				stream, err := client.ListRoutes(ctx, r)
 				if err != nil {
 					return err
 				}
@@ -57,7 +62,23 @@ func (c *cli) routesOf(word, short string, d vrfredistv1.Direction, states strin
 		},
 	}
 	c.takesVRF(cmd, &name)
+	cmd.Flags().StringVar(&r.Prefix, "prefix", "", "only routes of this `PREFIX`, and of those inside it")
+	cmd.Flags().BoolVar(&r.Exact, "exact", false, "only routes of just that prefix")
+	cmd.Flags().StringSliceVar(&r.States, "state", nil, "only routes in these `STATES`, separated by commas")
 	c.printsJSON(cmd)
+	c.pages(cmd)
+	before := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if r.GetExact() && r.GetPrefix() == "" {
+			return misused(cmd, "--exact says how --prefix is meant: give --prefix too")
+		}
+		for i, state := range r.GetStates() {
+			if d == vrfredistv1.Direction_DIRECTION_IMPORT && state == announced {
+				r.States[i] = rib.Installed.String()
+			}
+		}
+		return before(cmd, args)
+	}
 	return cmd
 }
 

@@ -19,15 +19,18 @@ import (
 )
 
 func (c *cli) vrfCommand() *cobra.Command {
+	var states []string
 	cmd := &cobra.Command{
-		Use:   "vrf [NAME] [--json]",
+		Use:   "vrf [NAME] [--state S,...] [--no-pager] [--json]",
 		Short: "Show how the VRFs fare, or all about one",
 		Long: `Shows a line for each VRF that runs, or everything about one. A VRF is
   pending   its namespace, device or table is not there
   syncing   taking in the kernel's and BGP's routes for the first time
   ready     BGP and the kernel agree
   degraded  they agree but for some routes
-  failed    it could not go on, and is tried again`,
+  failed    it could not go on, and is tried again
+Long work, such as a first sync, is shown with how far it is. On a terminal the
+list is shown by $PAGER.`,
 		DisableFlagsInUseLine: true,
 		ValidArgsFunction:     c.completeVRF,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -37,24 +40,34 @@ func (c *cli) vrfCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, s := range states {
+				if !slices.Contains(vrfStates(), s) {
+					return misused(cmd, "--state %q: write %s", s, list(vrfStates(), "or"))
+				}
+			}
 			return c.ask(cmd, func(ctx context.Context, client vrfredistv1.RedistributionClient) error {
 				ctx, cancel := once(ctx)
 				defer cancel()
 				if len(args) == 1 {
 					return c.showVRF(ctx, client, args[0])
 				}
-				return c.listVRFs(ctx, client)
+				return c.listVRFs(ctx, client, states)
 			})
 		},
 	}
+	cmd.Flags().StringSliceVar(&states, "state", nil, "only VRFs in these `STATES`, separated by commas")
 	c.printsJSON(cmd)
+	c.pages(cmd)
 	return cmd
 }
 
-func (c *cli) listVRFs(ctx context.Context, client vrfredistv1.RedistributionClient) error {
+func (c *cli) listVRFs(ctx context.Context, client vrfredistv1.RedistributionClient, only []string) error {
 	list, err := client.ListVrfs(ctx, &vrfredistv1.ListVrfsRequest{})
 	if err != nil {
 		return err
+	}
+	if len(only) > 0 {
+		list.Vrfs = slices.DeleteFunc(list.Vrfs, func(v *vrfredistv1.Vrf) bool { return !slices.Contains(only, v.GetState()) })
 	}
 	if c.json {
 		return c.printMessage(list)
@@ -71,10 +84,13 @@ func (c *cli) listVRFs(ctx context.Context, client vrfredistv1.RedistributionCli
 	if err := t.flush(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(c.out, total(len(list.GetVrfs()), "VRF", states, []string{
-		string(vrf.Ready), string(vrf.Syncing), string(vrf.Pending), string(vrf.Degraded), string(vrf.Failed),
-	}))
+	_, err = fmt.Fprintln(c.out, total(len(list.GetVrfs()), "VRF", states, vrfStates()))
 	return errors.Join(err, c.printUnconfirmed(list.GetUnconfirmed()))
+}
+
+// vrfStates are the states of a VRF, good ones first.
+func vrfStates() []string {
+	return []string{string(vrf.Ready), string(vrf.Syncing), string(vrf.Pending), string(vrf.Degraded), string(vrf.Failed)}
 }
 
 // place says where a VRF's routes are: its binding, and the table of a device.
@@ -93,6 +109,9 @@ func (c *cli) problems(v *vrfredistv1.Vrf) string {
 	}
 	if reason != "" {
 		return reason
+	}
+	if p := v.GetProgress(); p != nil {
+		return progressText(p)
 	}
 	var some []string
 	for _, n := range routeCounts(v.GetCounts()) {
@@ -145,6 +164,9 @@ func (c *cli) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
 	}
 	if at := v.GetRetryUnix(); at != 0 {
 		line("Next start", in(time.Unix(at, 0).Sub(c.now())))
+	}
+	if p := v.GetProgress(); p != nil {
+		line("Progress", progressText(p))
 	}
 	line("Restarts", strconv.Itoa(int(v.GetRestarts())))
 	line("Table", place(v))

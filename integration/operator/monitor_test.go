@@ -15,7 +15,7 @@ import (
 func TestMonitor(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")
-	cmd := exec.Command(run.Daemon, "--api", s.daemon.Target(), "monitor", "--vrf", "red")
+	cmd := exec.Command(run.Daemon, "--api", s.daemon.Target(), "monitor", "--vrf", "red", "--prefix", "172.20.0.0/15")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -55,11 +55,12 @@ func TestMonitor(t *testing.T) {
 	}
 	says("red: ready")
 	s.vpn("add", "172.20.1.0/24", "65100:1", "65000:10", "192.168.1.2")
-	says("1 route in")
+	says("red: + 172.20.1.0/24 via 192.168.1.2 dev lan0 proto vrfredist metric 20")
 	s.vpn("add", "172.20.2.0/24", "65100:1", "65000:10", "10.99.0.1")
+	says("red: unresolved 172.20.2.0/24 (nexthop 10.99.0.1 is unresolved: no route in this VRF covers it)")
 	says("ready -> degraded (1 unresolved)")
 	s.vpn("del", "172.20.1.0/24", "65100:1", "65000:10", "192.168.1.2")
-	says("1 out")
+	says("red: - 172.20.1.0/24")
 	s.red.Delete()
 	says("degraded -> pending")
 }
