@@ -8,6 +8,25 @@ import (
 	"testing"
 )
 
+// TestMigratingPageHasEveryKey holds the page against the keys of gobgp-netlink.
+func TestMigratingPageHasEveryKey(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/MIGRATING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, keys := range [][]string{
+		slices.Collect(maps.Keys(globalRuleKeys)), slices.Collect(maps.Keys(tenantRuleKeys)),
+		slices.Collect(maps.Keys(tenantImportKeys)), slices.Collect(maps.Keys(forkExportKeys)),
+	} {
+		for _, key := range keys {
+			if !strings.Contains(string(page), "`"+key+"`") {
+				t.Errorf("docs/MIGRATING.md does not have the key %s", key)
+			}
+		}
+	}
+}
+
 // TestManualHasEveryKey holds the manual page against the keys that are read.
 func TestManualHasEveryKey(t *testing.T) {
 	t.Parallel()

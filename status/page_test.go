@@ -155,12 +155,15 @@ func TestClientsAreBounded(t *testing.T) {
 
 // Over HTTP, a client that does not read costs a write's time and no more.
 func TestStreamOverHTTP(t *testing.T) {
-	p := newPage(t, newFake(ready("red")))
+	const limit = 50 * time.Millisecond
+	f := newFake(ready("red"))
+	p := newPage(t, f)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()
 	server := httptest.NewUnstartedServer(p.Handler())
-	server.Config.WriteTimeout = 50 * time.Millisecond // a stream outlives it
+	// A stream outlives the limits of other answers.
+	server.Config.ReadHeaderTimeout, server.Config.ReadTimeout, server.Config.WriteTimeout = limit, limit, limit
 	server.Start()
 	defer server.Close()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
@@ -186,6 +189,13 @@ func TestStreamOverHTTP(t *testing.T) {
 	}
 	if len(got) != 3 || got[0] != "retry: 2000" || got[1] != "event: snapshot" {
 		t.Errorf("the stream begins with %q", got)
+	}
+	time.Sleep(3 * limit) // there is nothing to see of a limit that passes
+	f.set(ready("red"), ready("blue"))
+	for scan.Scan() && scan.Text() != "event: update" {
+	}
+	if err := scan.Err(); err != nil || scan.Text() != "event: update" {
+		t.Errorf("the stream ended with %q, %v, before it told of a change", scan.Text(), err)
 	}
 	cancel()
 	if err := <-ended; err != nil {

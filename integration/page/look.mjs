@@ -63,6 +63,8 @@ page.on("console", (m) => { if (!refused && ["error", "warning"].includes(m.type
 page.on("pageerror", (e) => wrong.push(e.message));
 page.on("dialog", (d) => { wrong.push("a dialog: " + d.message()); d.dismiss(); });
 const origin = new URL(url).origin;
+let streams = 0;
+page.on("request", (r) => { if (r.url().endsWith("/events")) streams++; });
 page.on("request", (r) => { if (new URL(r.url()).origin !== origin) wrong.push("asked another origin: " + r.url()); });
 
 const vrf = (name) => page.locator("#list > li", { has: page.locator(".name b", { hasText: new RegExp("^" + name.replace(/[^\w]/g, "\\$&") + "$") }) });
@@ -70,6 +72,7 @@ const value = (name, i) => vrf(name).locator(".num .value").nth(i);
 async function says(locator, text) {
   await page.waitForFunction(([e, want]) => e.textContent.includes(want), [await locator.elementHandle(), text]);
 }
+const listed = (n) => page.waitForFunction((n) => document.querySelectorAll("#list > li").length === n, n);
 const focused = () => page.evaluate(() => {
   const e = document.activeElement, s = getComputedStyle(e), chip = e.matches(".chips input") ? getComputedStyle(e.nextElementSibling) : s;
   return { id: e.id || e.value || e.textContent.trim(), ring: chip.outlineStyle !== "none" && parseFloat(chip.outlineWidth) >= 2 };
@@ -103,7 +106,7 @@ async function tour() {
   for (const role of ["banner", "main", "contentinfo"]) assert.equal(await page.getByRole(role).count(), 1, role);
   for (const name of ["Overview", "Explain a prefix", "Routes held back", "VRFs"]) await page.getByRole("region", { name }).waitFor();
   await page.getByRole("searchbox", { name: /Filter/ }).waitFor();
-  assert.equal(await vrf("red").locator(".state").first().textContent(), "degraded");
+  await says(vrf("red").locator(".state").first(), "degraded");
   assert.match(await vrf("blue").textContent(), /pending.*not-there/);
   const names = await page.locator("#list .name b").allTextContents();
   assert.deepEqual(names, ["red", "<script>alert(1)</script>", "blue", "default"], "problems first");
@@ -168,6 +171,7 @@ async function tour() {
   await shot("narrow", true);
   await fits(700);
 
+  assert.equal(streams, 1, "the stream was cut, and begun anew");
   refused = true;
   // An error is told, and what was said before is gone.
   await page.fill("#target", "10.1.0.1/16");
@@ -186,9 +190,9 @@ async function tour() {
 async function many() {
   await page.goto(url);
   await says(page.locator("#shown"), "1,000");
-  assert.equal(await page.locator("#list > li").count(), 200);
+  await listed(200);
   await page.getByRole("button", { name: /Show 200 more of 800/ }).click();
-  assert.equal(await page.locator("#list > li").count(), 400);
+  await listed(400);
   await shot("many");
   const began = Date.now();
   await page.fill("#filter", "tenant-777");
