@@ -107,11 +107,9 @@ func TestFault33RoutesDeleted(t *testing.T) {
 		lines = append(lines, "route del "+prefix4(i*3)+" proto 179")
 	}
 	mark := w.rtr.Mark()
-	began := time.Now()
+	want := model(all(routes), all(routes6))
 	w.rtr.Batch(lines...)
-	deleting := time.Since(began)
-	w.oracle.Wait(lab.Main, model(all(routes), all(routes6)), limit())
-	took := time.Since(began) - deleting
+	took := w.exact(time.Now(), want)
 	w.atRest(routes + routes6)
 	deleted := 0
 	for _, e := range w.rtr.Since(mark) {

@@ -32,10 +32,10 @@ func downAndUp(t *testing.T, what string, sysctls ...string) {
 		return int(v.GetCounts().GetUnresolved()) == routes+routes6
 	})
 	measured(t, "%s: all %d routes known to be gone %s later", what, routes+routes6, round(took))
+	want := model(all(routes), all(routes6))
 	began := time.Now()
 	w.rtr.IP("link", "set", "eth1", "up")
-	w.oracle.Wait(lab.Main, model(all(routes), all(routes6)), limit())
-	promised(t, "exact after the link came up", time.Since(began), time.Second)
+	promised(t, "exact after the link came up", w.exact(began, want), time.Second)
 	w.atRest(routes + routes6)
 	if !strings.Contains(w.bird.Show("show protocols v4"), "Established") {
 		t.Error("the session over another link did not live through it")
@@ -80,17 +80,17 @@ func TestFault19NexthopObjectDeleted(t *testing.T) {
 	if w.oracle.Objects() == 0 {
 		t.Fatal("no route hangs on a nexthop object: this proves nothing")
 	}
+	want := model(all(routes), all(routes6))
+	mark := w.rtr.Mark()
 	began := time.Now()
 	w.rtr.IP("nexthop", "flush", "proto", fmt.Sprint(run.Protocol))
-	lab.WaitFor(t, "the routes go with them", limit(), func() string {
-		if w.oracle.Count() == routes+routes6 && time.Since(began) < time.Second {
-			return "they stand"
-		}
-		return ""
-	})
-	w.oracle.Wait(lab.Main, model(all(routes), all(routes6)), limit())
-	promised(t, fmt.Sprintf("%d routes back", routes+routes6), time.Since(began), time.Second)
+	flushing := time.Since(began) // a message for each object
+	took := w.exact(began, want) - flushing
 	w.atRest(routes + routes6)
+	if n := len(w.rtr.Since(mark)); n < routes+routes6 {
+		t.Errorf("%d messages about our routes: they did not go with their objects", n)
+	}
+	promised(t, fmt.Sprintf("%d routes back", routes+routes6), took, time.Second)
 }
 
 // The carrier is lost. With ignore_routes_with_linkdown the kernel forwards nothing

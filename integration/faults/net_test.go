@@ -226,6 +226,15 @@ func (w *network) waitModel(want []string) time.Duration {
 	return took
 }
 
+// exact waits until the daemon's routes are the model, and returns how long after
+// began that was seen first: the look that saw it began then, and reading a whole table
+// takes its time.
+func (w *network) exact(began time.Time, want []string) time.Duration {
+	w.T.Helper()
+	so := time.Since(began)
+	return so + w.oracle.Wait(lab.Main, want, limit())
+}
+
 // atRest waits until the daemon says that it is where the kernel is, and holds
 // what is not the daemon's against what it was.
 func (w *network) atRest(n int) {

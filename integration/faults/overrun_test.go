@@ -136,10 +136,10 @@ func TestFault10Overrun(t *testing.T) {
 	if drops == 0 {
 		t.Fatalf("no message was lost in %d changes: this proves nothing", len(lines))
 	}
+	want := model(all(routes), all(routes6))
 	began := time.Now()
 	w.daemon.Signal(syscall.SIGCONT)
-	w.oracle.Wait(lab.Main, model(all(routes), all(routes6)), limit())
-	promised(t, fmt.Sprintf("%d deleted, %d changes in all, %d messages lost: exact", gone, len(lines), drops), time.Since(began), 2*time.Second)
+	promised(t, fmt.Sprintf("%d deleted, %d changes in all, %d messages lost: exact", gone, len(lines), drops), w.exact(began, want), 2*time.Second)
 	w.atRest(routes + routes6)
 	if !w.daemon.Running() || w.daemon.PID() != pid {
 		t.Error("the daemon did not live through it")

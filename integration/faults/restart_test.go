@@ -121,8 +121,8 @@ func TestFault08PeerKilled(t *testing.T) {
 	w := installed(t, routes)
 	began := time.Now()
 	w.bird.Kill()
-	w.oracle.WaitCount(0, limit())
-	promised(t, fmt.Sprintf("kernel empty of %d routes", routes+routes6), time.Since(began), 650*time.Millisecond)
+	killing := time.Since(began)
+	promised(t, fmt.Sprintf("kernel empty of %d routes", routes+routes6), killing+w.oracle.WaitCount(0, limit()), 650*time.Millisecond)
 	w.atRest(0)
 	lab.WaitFor(t, "nexthop objects go with their routes", lab.Patience, func() string {
 		if n := w.oracle.Objects(); n != 0 {

@@ -201,10 +201,11 @@ func TestFault18LegDeviceDeleted(t *testing.T) {
 			y.bird.Reconfigure(vpnConfig(vpnRoutes("one", "65100:1", 0, prefixes4(n)...)))
 			y.second(vpnSpeaker(3, "192.168.2.2", vpnRoutes("two", "65100:2", 0, prefixes4(n)...)))
 			o.Wait(lab.Main, by(prefixes4(n), leg1+" + "+leg2), limit())
+			want := by(prefixes4(n), leg1)
 			began := time.Now()
 			home.IP("link", "del", "eth2")
-			o.Wait(lab.Main, by(prefixes4(n), leg1), limit())
-			promised(t, fmt.Sprintf("nexthop_objects = %v: the rest of %d routes", objects, n), time.Since(began), 200*time.Millisecond)
+			deleting := time.Since(began)
+			promised(t, fmt.Sprintf("nexthop_objects = %v: the rest of %d routes", objects, n), deleting+o.Wait(lab.Main, want, limit()), 200*time.Millisecond)
 			y.waitVRF(y.tenants[0], "every route in force", func(v *vrfredistv1.Vrf) bool { return int(v.GetCounts().GetInstalled()) == n })
 			// Exact at rest too, and what hangs on the other link is what it was.
 			o.Wait(lab.Main, by(prefixes4(n), leg1), limit())
