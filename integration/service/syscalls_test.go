@@ -78,17 +78,23 @@ func TestSystemCallsOfTheUnit(t *testing.T) {
 // given are the words that the unit gives a key, over all its lines.
 func given(t *testing.T, key string) []string {
 	t.Helper()
+	return strings.Fields(strings.Join(lines(t, key), " "))
+}
+
+// lines are the values that the unit gives a key.
+func lines(t *testing.T, key string) []string {
+	t.Helper()
 	b, err := os.ReadFile(filepath.Join(systemdDir, "vrfredist.service"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var words []string
+	var values []string
 	for line := range strings.Lines(string(b)) {
 		if value, ok := strings.CutPrefix(strings.TrimSpace(line), key+"="); ok {
-			words = append(words, strings.Fields(value)...)
+			values = append(values, value)
 		}
 	}
-	return words
+	return values
 }
 
 // allowedCalls are the system calls that the unit's filter lets through. A word
@@ -116,15 +122,14 @@ func allowedCalls(t *testing.T) map[string]bool {
 			mark(w, yes)
 		}
 	}
-	minus := false
-	for _, word := range given(t, "SystemCallFilter") {
-		if rest, ok := strings.CutPrefix(word, "~"); ok {
-			minus, word = true, rest
+	for _, line := range lines(t, "SystemCallFilter") {
+		rest, minus := strings.CutPrefix(line, "~")
+		for _, word := range strings.Fields(rest) {
+			mark(word, !minus)
 		}
-		mark(word, !minus)
 	}
 	mark("@default", true) // systemd always allows them
-	if !allowed["setns"] || allowed["mount"] || allowed["chroot"] {
+	if !allowed["setns"] || !allowed["fchownat"] || allowed["mount"] || allowed["chroot"] {
 		t.Fatalf("the unit's filter is not read rightly: %v", allowed)
 	}
 	return allowed
