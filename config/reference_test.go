@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/vrfredist/vrfredist/integration/pki"
 )
 
 // documented is a row of a table of docs/CONFIGURATION.md.
@@ -125,10 +127,14 @@ var referenceFiles = map[string]string{
 	"netlink.export":       `{"netlink": {"export": {"enabled": true}}}`,
 	"netlink.export.rules": `{"netlink": {"export": {"enabled": true, "rules": [{}]}}}`,
 	"netlink.api":          `{"netlink": {"api": {}}}`,
-	"netlink.metrics":      `{"netlink": {"metrics": {"listen": "127.0.0.1:9179"}}}`,
-	"vrfs.netlink-import":  `{"vrfs": [{"netlink-import": {}}]}`,
-	"vrfs.netlink-export":  `{"vrfs": [{"netlink-export": {}}]}`,
-	"neighbors.config":     `{"neighbors": [{"config": {"vrf": "tenant-a"}}]}`,
+	"netlink.api.limits":   `{"netlink": {"api": {"limits": {}}}}`,
+	"netlink.api.roles":    `{"netlink": {"api": {"roles": [{"role": "read", "users": [31001]}]}}}`,
+	"netlink.api.tls": `{"netlink": {"api": {"roles": [{"role": "read", "certificates": ["noc"]}],
+		"tls": {"certificate": "DIR/server.pem", "key": "DIR/server.key", "client_ca": "DIR/server.pem"}}}}`,
+	"netlink.metrics":     `{"netlink": {"metrics": {"listen": "127.0.0.1:9179"}}}`,
+	"vrfs.netlink-import": `{"vrfs": [{"netlink-import": {}}]}`,
+	"vrfs.netlink-export": `{"vrfs": [{"netlink-export": {}}]}`,
+	"neighbors.config":    `{"neighbors": [{"config": {"vrf": "tenant-a"}}]}`,
 }
 
 // referenceNeeds are keys that a key needs beside it.
@@ -140,7 +146,13 @@ var referenceNeeds = map[string]map[string]any{
 func trial(t *testing.T, section string, change func(section map[string]any)) (*Config, error) {
 	t.Helper()
 	var file map[string]any
-	if err := json.Unmarshal([]byte(referenceFiles[section]), &file); err != nil {
+	least := referenceFiles[section]
+	if strings.Contains(least, "DIR") {
+		dir := t.TempDir()
+		pki.Files(t, dir, "server", pki.New(t).Issue(t, time.Now().Add(time.Hour), "server"))
+		least = strings.ReplaceAll(least, "DIR", dir)
+	}
+	if err := json.Unmarshal([]byte(least), &file); err != nil {
 		t.Fatalf("referenceFiles has no good file for [%s]: %v", section, err)
 	}
 	file["global"] = map[string]any{"config": map[string]any{"as": 65000, "router-id": "192.0.2.1"}}

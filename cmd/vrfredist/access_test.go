@@ -82,6 +82,13 @@ func TestEveryMethodHasARule(t *testing.T) {
 		if !known {
 			t.Errorf("%s has no line in this test: say what it is to need", m.FullName())
 		}
+		for i := range m.Input().Fields().Len() {
+			// The door judges by these two alone.
+			f := m.Input().Fields().Get(i)
+			if name := string(f.Name()); m.Parent().FullName() != gobgp && strings.Contains(name, "vrf") && (name != "vrf" || f.IsList()) {
+				t.Errorf("%s names VRFs in %s, which the door does not look at: call it vrf, and one VRF", m.FullName(), name)
+			}
+		}
 		if access.RuleOf(fullMethod(m)) == access.Denied {
 			t.Errorf("%s has no rule in api/access: everyone is denied", m.FullName())
 		}
