@@ -70,6 +70,9 @@ type plan struct {
 }
 
 func (p *plan) run(ctx context.Context) error {
+	if _, there := p.known()[p.request.VRF]; !there && p.request.VRF != "" {
+		return api.ErrUnknownVRF // in neither configuration
+	}
 	if p.request.VRF == "" {
 		if err := errors.Join(p.settings(), p.neighbors()); err != nil {
 			return err
