@@ -13,7 +13,7 @@ set -euo pipefail
 # What is needed, as the program that shows that it is there, and its package.
 demo=(ip:iproute2 unshare:util-linux /usr/lib/frr/bgpd:frr vtysh:frr)
 tests=("${demo[@]}" setpriv:util-linux sysctl:procps systemd-analyze:systemd dpkg-deb:dpkg groff:groff-base strace:strace bird:bird2 gobgp:gobgpd protoc:protobuf-compiler cpio:cpio gcc:gcc /usr/include/stdio.h:libc6-dev
-	/usr/bin/chromium:chromium node:nodejs npm:npm)
+	/usr/bin/chromium:chromium node:nodejs npm:npm promtool:prometheus)
 ci=("${tests[@]}" make:make git:git)
 
 case "${1:-test}" in
@@ -94,7 +94,7 @@ apt-get install -q -y --no-install-recommends "${missing[@]}" </dev/null
 for package in "${missing[@]}"; do
 	case $package in
 	bird2) service=bird ;;
-	frr | gobgpd) service=$package ;;
+	frr | gobgpd | prometheus) service=$package ;;
 	*) continue ;;
 	esac
 	if command -v systemctl >/dev/null; then

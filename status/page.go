@@ -68,6 +68,7 @@ type Page struct {
 	rings    rings
 	sessions map[string][]vrf.Session
 	listed   time.Time // when sessions were
+	mute     bool      // that they could not be was said
 	now      func() time.Time
 }
 
@@ -146,12 +147,13 @@ func (p *Page) look(ctx context.Context) []byte {
 	if now := p.now(); now.Sub(p.listed) >= sampleEvery {
 		ctx, cancel := context.WithTimeout(ctx, sessionTime)
 		defer cancel()
-		if all, err := p.source.AllSessions(ctx); err == nil {
+		all, err := p.source.AllSessions(ctx)
+		if err == nil {
 			p.sessions = all
-		} else {
+		} else if !p.mute {
 			p.options.Log.Warn("the status page shows sessions as they were", "err", err)
 		}
-		p.listed = now
+		p.listed, p.mute = now, err != nil // said once until it works again
 	}
 	return p.model.update(p.source, p.sessions)
 }

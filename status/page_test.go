@@ -21,7 +21,9 @@ func TestRing(t *testing.T) {
 	st := ready("red")
 	st.Totals.Added = 1000
 	list := []vrf.Status{st}
-	r.sample(list) // what came before is no rate
+	if text := string(r.sample(list)); !strings.Contains(text, `{"red":[1000,0]}`) {
+		t.Errorf("of a new VRF: %s", text)
+	}
 	for i := range uint64(samples + 5) {
 		list[0].Totals.Added += i
 		list[0].Totals.Announced++

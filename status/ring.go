@@ -35,10 +35,14 @@ func (r rings) sample(list []vrf.Status) []byte {
 		name, now := st.Spec.Name, st.Totals.Writes
 		one, known := r[name]
 		if !known {
-			if len(r) < maxRings {
-				r[name] = &ring{last: now} // what came before is no rate
+			if len(r) >= maxRings {
+				continue
 			}
-			continue
+			one = &ring{} // all that it did was since the last sample
+			if len(list) > maxRings {
+				one.last = now // or since long ago, without a ring
+			}
+			r[name] = one
 		}
 		written, told := since(one.last, now)
 		one.last = now

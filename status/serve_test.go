@@ -149,9 +149,12 @@ func TestTrouble(t *testing.T) {
 		}
 	}
 	p := newPage(t, f)
-	for range 5 {
+	for i := range 5 {
 		w := get(p, "GET", Prefix+"trouble?vrf=red")
 		body := w.Body.String()
+		if strings.Contains(body, `"old":true`) != (f.asked == 1 && i > 0) {
+			t.Errorf("answer %d: %s", i, body)
+		}
 		if w.Code != 200 || strings.Count(body, `"state":"conflict"`) != troubleShown || !strings.Contains(body, `"more":true`) || strings.Contains(body, "<b>") {
 			t.Fatalf("%d: %s", w.Code, body)
 		}

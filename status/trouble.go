@@ -11,7 +11,8 @@ import (
 
 const (
 	troubleShown = 50              // routes of one VRF
-	troubleKept  = 4 * time.Second // an answer is good for so long
+	troubleKept  = 4 * time.Second // an answer is good for so long, at least
+	troubleRest  = 50              // and for so many times what it took
 	troubleTime  = 10 * time.Second
 	troubleVRFs  = 64 // answers that are kept
 )
@@ -28,12 +29,13 @@ type trouble struct {
 	VRF    string     `json:"vrf"`
 	Routes []troubled `json:"routes"`
 	More   bool       `json:"more"` // there are more of them than these
-	at     time.Time
+	Old    bool       `json:"old"`  // somebody asked before: they may be others by now
+	until  time.Time
 }
 
 // troubles answers what is wrong in a VRF. To look through the routes of a VRF
 // costs its worker a copy of the list, so one question runs at a time, and its
-// answer serves all who ask soon after.
+// answer serves all who ask soon after: the longer, the more it cost.
 type troubles struct {
 	source Source
 	turn   chan struct{}
@@ -61,7 +63,7 @@ func (t *troubles) ask(ctx context.Context, name string) (trouble, error) {
 	if answer, ok := t.kept(name); ok { // of who was before
 		return answer, nil
 	}
-	answer := trouble{VRF: name, Routes: []troubled{}, at: time.Now()}
+	answer, began := trouble{VRF: name, Routes: []troubled{}}, time.Now()
 	err := t.source.Routes(ctx, name, vrf.Export, func(r rib.RouteStatus) bool {
 		switch r.State {
 		case rib.Installed, rib.Filtered:
@@ -80,6 +82,8 @@ func (t *troubles) ask(ctx context.Context, name string) (trouble, error) {
 	if err := ctx.Err(); err != nil {
 		return trouble{}, err
 	}
+	now := time.Now()
+	answer.until = now.Add(max(troubleKept, troubleRest*now.Sub(began)))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.known) >= troubleVRFs {
@@ -93,5 +97,6 @@ func (t *troubles) kept(name string) (trouble, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	answer, ok := t.known[name]
-	return answer, ok && time.Since(answer.at) < troubleKept
+	answer.Old = true
+	return answer, ok && time.Now().Before(answer.until)
 }

@@ -139,21 +139,25 @@ function wanted(d, text) {
   return !text || [d.name, d.binding, d.rd, d.reason, d.of].some((v) => v && v.toLowerCase().includes(text));
 }
 
+// place makes want the children of list. Moving an element takes the focus from
+// it: only those out of place move.
+function place(list, want) {
+  const keep = new Set(want);
+  for (const old of [...list.children]) if (!keep.has(old)) old.remove();
+  let at = list.firstElementChild;
+  for (const item of want) {
+    if (item === at) at = at.nextElementSibling;
+    else list.insertBefore(item, at);
+  }
+}
+
 function arrange() {
   const text = $("filter").value.trim().toLowerCase();
   const all = [...rows.values()].filter((r) => wanted(r.data, text));
   all.sort((a, b) => STATES.indexOf(a.data.state) - STATES.indexOf(b.data.state) || a.data.name.localeCompare(b.data.name, "en", { numeric: true }));
   const list = $("list");
   const want = all.slice(0, limit).map(show);
-  // Moving an element takes the focus from it: only those out of place move.
-  let at = list.firstElementChild;
-  const keep = new Set(want);
-  for (const old of [...list.children]) if (!keep.has(old)) { if (old === at) at = old.nextElementSibling; old.remove(); }
-  at = list.firstElementChild;
-  for (const item of want) {
-    if (item === at) at = at.nextElementSibling;
-    else list.insertBefore(item, at);
-  }
+  place(list, want);
   say($("shown"), all.length === rows.size ? number(rows.size) : `${number(all.length)} of ${number(rows.size)}`);
   $("none").hidden = all.length > 0 || rows.size === 0;
   $("more").hidden = all.length <= limit;
@@ -214,10 +218,26 @@ function rates() {
 // --- routes that are held back ----------------------------------------------
 
 const ASKED = 5; // VRFs
-let asking = false, due = false;
+
+// list_trouble keeps the elements of routes that stay: the focus may be on one.
+function list_trouble(shown) {
+  const list = $("trouble-list"), old = new Map([...list.children].map((e) => [e.dataset.key, e]));
+  const want = shown.map((t) => {
+    const key = JSON.stringify(t), had = old.get(key);
+    if (had) return had;
+    const ask = el("button", { type: "button", class: "link", title: "Explain it" }, t.prefix);
+    ask.addEventListener("click", () => { $("target").value = t.prefix; $("in").value = t.vrf; $("target").focus(); explain(); });
+    return el("li", { "data-key": key }, el("span", { class: "state", "data-state": t.state }, t.state), ask, el("span", {}, t.vrf), el("span", { class: "why" }, t.reason));
+  });
+  place(list, want);
+}
+let asking = false, due = false, asked = "";
 async function trouble() {
+  const wrong = [...rows.values()].filter((r) => held(r.data)).map((r) => [r.data.name, r.data.table, ...HELD.map((key) => sum(r.data, key))]).join();
+  if (wrong === asked && !due) return; // to look through the routes of a VRF is work for it
   if (asking) { due = true; return; }
   asking = true;
+  asked = wrong;
   try {
     const bad = [...rows.values()].map((r) => r.data).filter((d) => d.table && held(d) > 0);
     bad.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
@@ -225,25 +245,23 @@ async function trouble() {
     for (const d of bad.slice(0, ASKED)) {
       const r = await fetch("trouble?vrf=" + encodeURIComponent(d.name));
       if (!r.ok) continue;
-      for (const route of (await r.json()).routes) items.push({ vrf: d.name, ...route });
+      const answer = await r.json();
+      due ||= answer.old;
+      for (const route of answer.routes) items.push({ vrf: d.name, ...route });
     }
     const shown = items.slice(0, 50);
     const count = bad.reduce((n, d) => n + held(d), 0);
     $("trouble").hidden = count === 0;
     say($("trouble-count"), number(count));
-    $("trouble-list").replaceChildren(...shown.map((t) => {
-      const ask = el("button", { type: "button", class: "link", title: "Explain it" }, t.prefix);
-      ask.addEventListener("click", () => { $("target").value = t.prefix; $("in").value = t.vrf; $("target").focus(); explain(); });
-      return el("li", {}, el("span", { class: "state", "data-state": t.state }, t.state), ask, el("span", {}, t.vrf), el("span", { class: "why" }, t.reason));
-    }));
+    list_trouble(shown);
     const rest = count - shown.length;
     say($("trouble-more"), rest > 0 ? `and ${number(rest)} more: vrfredist route export --vrf VRF lists them` : "");
   } catch {
-    due = true; // the server is away: the stream says so
+    asked = null; // the server is away: the stream says so
   }
   await new Promise((done) => setTimeout(done, 5000));
   asking = false;
-  if (due) { due = false; trouble(); }
+  if (due || asked === null) { due = false; asked = null; trouble(); }
 }
 
 // --- explain -----------------------------------------------------------------
