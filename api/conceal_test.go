@@ -11,6 +11,8 @@ import (
 
 	"github.com/vrfredist/vrfredist/api/access"
 	v1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 func TestConceal(t *testing.T) {
@@ -74,5 +76,21 @@ func TestAnswersToATenant(t *testing.T) {
 	concealIn(m.ProtoReflect(), access.NewGrant("vrf:a"))
 	if strings.Contains(m.String(), `"b"`) || strings.Contains(m.String(), `\"b\"`) {
 		t.Errorf("%v", m)
+	}
+}
+
+func TestEventsToATenant(t *testing.T) {
+	events := func() []vrf.RouteEvent {
+		return []vrf.RouteEvent{
+			{What: rib.Unresolved.String(), Reason: `leaked from VRF "b": 192.0.2.9 is unresolved`},
+			{What: vrf.RouteAdded, Text: "10.0.0.0/8 via 192.0.2.9 dev b0"},
+			{What: vrf.RouteRefused, Reason: "no buffer space available"},
+		}
+	}
+	for role, tells := range map[access.Role]bool{access.Read: true, "vrf:a": false} {
+		got := fmt.Sprint(view{grant: access.NewGrant(role)}.confined(events()))
+		if strings.Contains(got, "192.0.2.9") != tells || !strings.Contains(got, "no buffer space") {
+			t.Errorf("%s reads %s", role, got)
+		}
 	}
 }

@@ -101,6 +101,22 @@ func (v view) Listen(wants func(vrf.RouteEvent) bool) *vrf.Listener {
 	})
 }
 
+// confined returns events as the caller may read them. Whether the way of a route
+// leads through another VRF is not known of an event; ListRoutes and ExplainRoute
+// tell it as far as it may be told.
+func (v view) confined(events []vrf.RouteEvent) []vrf.RouteEvent {
+	if v.grant.SeesAll() {
+		return events
+	}
+	for i := range events {
+		events[i].Text = ""
+		if events[i].What == rib.Unresolved.String() {
+			events[i].Reason = "it has no way to its nexthop; ask for an explanation of the prefix"
+		}
+	}
+	return events
+}
+
 // Resync implements Backend.
 func (v view) Resync(ctx context.Context, name string) (vrf.Repair, error) {
 	if !v.grant.Changes(name) {

@@ -45,7 +45,8 @@ func (s *Server) WatchVrfs(r *vrfredistv1.WatchVrfsRequest, stream grpc.ServerSt
 		changed := s.all.Changed()
 		messages, again := w.look(s.view(ctx).List(), time.Now())
 		messages = append(w.lookAtReload(s.unconfirmed(), time.Now()), messages...)
-		messages = append(eventMessages(listener.Take()), messages...)
+		events, skipped := listener.Take()
+		messages = append(eventMessages(s.view(ctx).confined(events), skipped), messages...)
 		if err := sendWithin(stream, s.pace.patience, messages...); err != nil {
 			return err
 		}
