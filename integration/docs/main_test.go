@@ -5,12 +5,40 @@
 package docs_test
 
 import (
+	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
+
+// run is shared by all labs of this binary.
+var run = &lab.Run{Protocol: 179}
+
+// build makes the program, once, and only where a guide is played.
+var build = sync.OnceValues(func() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "vrbin"); err != nil {
+		return "", fmt.Errorf("make a directory for the program: %w", err)
+	}
+	return dir, run.Build(dir)
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if run.Daemon != "" {
+		dir, err := build()
+		if err := errors.Join(err, os.RemoveAll(dir), run.Judge()); err != nil {
+			fmt.Fprintln(os.Stderr, "integration/docs:", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
 
 var update = flag.Bool("update", false, "write what is generated")
 
@@ -26,8 +54,8 @@ func pages(t *testing.T) map[string]string {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && strings.HasPrefix(name, ".") && path != root, d.IsDir() && name == "bin":
-			return filepath.SkipDir // what is built, and no part of the repository
+		case d.IsDir() && strings.HasPrefix(name, ".") && path != root, d.IsDir() && (name == "bin" || name == "node_modules"):
+			return filepath.SkipDir // what is built or installed, and no part of the repository
 		case d.IsDir() || filepath.Ext(name) != ".md":
 			return nil
 		}
