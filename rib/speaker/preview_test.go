@@ -35,9 +35,8 @@ func lines(l looked) string {
 // What a preview says that each VRF would have is what it has after the reload.
 func TestPreview(t *testing.T) {
 	r := newReloaded(t)
-	vrf := func(name, rd string, imports, exports []string) obj { return vrfConf(name, rd, imports, exports) }
 	both := []any{r.np, r.nq}
-	green := vrf("green", "65000:9", []string{"65000:1", "65000:2"}, []string{"65000:9"})
+	green := vrfConf("green", "65000:9", []string{"65000:1", "65000:2"}, []string{"65000:9"})
 	start := baseConf([]any{r.red, r.blue, green}, both)
 	r.reload(t, start)
 	eventually(t, "a session with the second router", func() bool { return r.established(t, r.q.addr) != 0 })
@@ -62,8 +61,8 @@ func TestPreview(t *testing.T) {
 		{"nothing", start, ""},
 		{"a hold time", baseConf([]any{r.red, r.blue, green}, []any{slow, r.nq}), "127.0.0.2 changed [timers.config.hold-time: 90 -> 30"},
 		{"without the first neighbour", baseConf([]any{r.red, r.blue, green}, []any{r.nq}), "127.0.0.2 removed"},
-		{"other route targets", baseConf([]any{vrf("red", "65000:1", []string{"65000:2"}, []string{"65000:2"}), r.blue, green}, []any{r.nq}), ""},
-		{"another RD, a VRF less", baseConf([]any{vrf("red", "65000:77", []string{"65000:2"}, []string{"65000:1"}), green}, []any{r.nq}), ""},
+		{"other route targets", baseConf([]any{vrfConf("red", "65000:1", []string{"65000:2"}, []string{"65000:2"}), r.blue, green}, []any{r.nq}), ""},
+		{"another RD, a VRF less", baseConf([]any{vrfConf("red", "65000:77", []string{"65000:2"}, []string{"65000:1"}), green}, []any{r.nq}), ""},
 		{"a VRF more", baseConf([]any{r.red, r.blue, green}, []any{r.nq}), ""},
 		{"no neighbour", baseConf([]any{r.red, r.blue, green}, nil), "127.0.0.3 removed"},
 	} {
