@@ -53,12 +53,12 @@ const burst = 500
 // Listener takes the events of a Tap that it wants. It is bounded, and whoever
 // emits never waits for it.
 type Listener struct {
-	tap    *Tap
-	wants  func(RouteEvent) bool
-	ready  chan struct{}
-	second time.Time // guarded by mu, as what follows: the one that told counts
+	tap   *Tap
+	wants func(RouteEvent) bool
+	ready chan struct{}
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows
+	second  time.Time  // when the second began that told counts in
 	told    int
 	events  []RouteEvent
 	skipped map[string]int // by VRF

@@ -142,8 +142,11 @@ func (n *tenants) standing() map[string]string {
 func TestPlan(t *testing.T) {
 	t.Parallel()
 	n := newTenants(t)
+	// Objects of an earlier time are tidied away after the sweep: at once, and not
+	// in the midst of a plan.
+	const swept = "[netlink]\n  sweep_delay = \"0s\"\n"
 	both := n.both()
-	n.start(both)
+	n.start(swept + both)
 	n.policies(
 		policy{name: "A", rts: rdA, hop4: via0v4, hop6: via0v6, more: []string{"set community 65001:100"}},
 		policy{name: "A1", rts: rdA, hop4: via1v4, hop6: via1v6},
@@ -189,7 +192,7 @@ func TestPlan(t *testing.T) {
 		{"no neighbour", noNeighbor + a(importAll, exportAll)},
 	} {
 		before, tables := n.standing(), n.tables()
-		items := n.plan(step.config)
+		items := n.plan(swept + step.config)
 		lab.Equal(t, step.name+": what stands after the plan", before, n.standing())
 		want := applied(t, tables, items)
 		last := items[len(items)-1]
@@ -197,7 +200,7 @@ func TestPlan(t *testing.T) {
 		if changes := last.Counts.Added + last.Counts.Removed + last.Counts.Changed; changes == 0 && step.name != "nothing" && !strings.Contains(step.name, "import") && !strings.Contains(step.name, "interface") {
 			t.Errorf("%s: the plan has no route", step.name)
 		}
-		n.daemon.Reload(step.config)
+		n.daemon.Reload(swept + step.config)
 		lab.WaitEqual(t, step.name+": the tables after the reload", want, n.tables)
 		if step.name == "no neighbour" {
 			lab.WaitEqual(t, "the tables stay so", []string{}, n.tables)
