@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 
 	"github.com/google/renameio/v2"
 
@@ -186,6 +187,20 @@ func (o *Overlay) write(vrfs map[string]overlaid) error {
 		return err
 	}
 	return syncDir(o.dir)
+}
+
+// Remove takes the overlay's file away, and its directory where nothing else is in it.
+func (o *Overlay) Remove() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := os.Remove(filepath.Join(o.dir, overlayName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing what was enabled at run time: %w", err)
+	}
+	clear(o.vrfs)
+	if err := os.Remove(o.dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
+		return fmt.Errorf("removing the state directory: %w", err)
+	}
+	return nil
 }
 
 // syncDir makes a rename last: renameio syncs the file, not its directory.

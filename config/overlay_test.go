@@ -235,3 +235,30 @@ func TestOverlayConcurrent(t *testing.T) {
 		t.Errorf("%d of %d entries were kept", len(got), len(others))
 	}
 }
+
+func TestOverlayIsRemoved(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	o := openOverlay(t, dir)
+	set(t, o, "a", vrf.Export, Redistribution{})
+	other := filepath.Join(dir, "other")
+	if err := os.WriteFile(other, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Errorf("what is not the overlay's went with it: %v", err)
+	}
+	if err := os.Remove(other); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time there is nothing
+		if err := o.Remove(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("the directory is left: %v", err)
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -60,6 +61,18 @@ func (d *daemon) endBGP() error {
 	ctx, cancel := context.WithTimeout(context.Background(), endTime)
 	defer cancel()
 	return d.speaker.Stop(ctx, keep)
+}
+
+// endState removes what the daemon keeps in its state directory where it was told to
+// end, and every VRF leaves nothing (on_exit = "remove"). A configuration that waits
+// for a confirmation keeps its state: the next start must go back to the old one.
+func (d *daemon) endState(why error) error {
+	specs := d.specs()
+	keeps := func(s vrf.Spec) bool { return s.OnExit == vrf.Keep }
+	if !errors.Is(why, vrf.ErrExit) || len(specs) == 0 || slices.ContainsFunc(specs, keeps) || d.doubt.Load() != nil {
+		return nil
+	}
+	return d.overlay.Remove()
 }
 
 // loadConfig reads a file. secret may be nil where nothing is started from it.

@@ -128,7 +128,7 @@ func (d *daemon) run(ctx context.Context) error {
 		stop(err)
 		err = errors.Join(err, <-workers)
 		stopBelow() // before BGP ends, so that its end is not a failure
-		err = errors.Join(err, d.endBGP())
+		err = errors.Join(err, d.endBGP(), d.endState(context.Cause(ctx)))
 		return errors.Join(err, parts.Wait())
 	case <-ctx.Done():
 		stopBelow()

@@ -100,6 +100,10 @@ func TestFault04EndKeepsOrRemoves(t *testing.T) {
 	w.daemon.Write(exporting(`on_exit = "remove"`))
 	w.daemon.Start()
 	w.atRest(routes + routes6)
+	w.daemon.Do("redistribution", "disable", "import") // which is kept in the state directory
+	if left, err := os.ReadDir(w.Dir + "/state"); err != nil || len(left) == 0 {
+		t.Fatalf("what was disabled at run time is not kept: %v: this proves nothing", err)
+	}
 	began = time.Now()
 	w.daemon.Signal(syscall.SIGTERM)
 	w.oracle.WaitCount(0, limit())
@@ -113,6 +117,9 @@ func TestFault04EndKeepsOrRemoves(t *testing.T) {
 	w.oracle.WaitForeign(w.foreign)
 	if _, err := os.Stat(w.Dir + "/api.sock"); !os.IsNotExist(err) {
 		t.Errorf("the API's socket is left: %v", err)
+	}
+	if _, err := os.Stat(w.Dir + "/state"); !os.IsNotExist(err) {
+		t.Errorf("the state directory is left: %v", err)
 	}
 }
 

@@ -25,7 +25,7 @@ func VRF(t testing.TB) {
 	case os.Getenv(RequireVRF) == "1":
 		t.Fatalf("no VRF device can be made here, and %s=1 says that it must: %v", RequireVRF, err)
 	default:
-		t.Skipf("this kernel has no VRF device: `make test-vm` runs this test (%v)", err)
+		t.Skipf("this kernel has no VRF device: `make test-vm`, or `make faults` for those of integration/faults, runs this test (%v)", err)
 	}
 }
 
