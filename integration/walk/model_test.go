@@ -19,7 +19,14 @@ type model struct {
 	conflicts int
 	// What may have a nexthop object: distinct sets of nexthops, and distinct legs.
 	groups, singles map[string]bool
+	// open are the prefixes whose gateway is not on its link any more. The kernel
+	// refuses such a gateway when it is written, and keeps one that it took before:
+	// both are right.
+	open []netip.Prefix
 }
+
+// eitherWay is the kind of forwarding of model.open.
+const eitherWay = "either way"
 
 const blackholeCommunity = 65535<<16 | 666
 
@@ -34,7 +41,11 @@ func (s *state) model(at *site, v vrfOf, foreign []oracle.Entry) model {
 	}
 	for _, prefix := range s.prefixes(v) {
 		kind, nexthops, legs := s.forwarding(at, v, prefix, foreign)
-		if kind == "" && len(legs) == 0 {
+		if kind == eitherWay {
+			m.open = append(m.open, prefix)
+			m.groups[nexthops] = true
+		}
+		if kind == eitherWay || kind == "" && len(legs) == 0 {
 			continue
 		}
 		if kind == "" {
@@ -82,7 +93,7 @@ func (s *state) forwarding(at *site, v vrfOf, prefix netip.Prefix, foreign []ora
 		nexthops += " " + p.Nexthop.String()
 		for _, w := range ways(at, p.Nexthop, foreign) {
 			if !onLink(w, foreign) && !onLink(w, s.main) {
-				return "", "", nil // the kernel refuses the route
+				return eitherWay, p.Nexthop.String(), nil
 			}
 			if leg := fmt.Sprintf(" via %s dev %s", w.Gateway, w.Dev); !slices.Contains(legs, leg) {
 				legs = append(legs, leg)
@@ -176,5 +187,12 @@ func ways(at *site, nexthop netip.Addr, foreign []oracle.Entry) (legs []oracle.W
 func onLink(w oracle.Way, foreign []oracle.Entry) bool {
 	return slices.ContainsFunc(foreign, func(e oracle.Entry) bool {
 		return e.Prefix.Contains(w.Gateway) && slices.Contains(e.Ways, oracle.Way{Dev: w.Dev})
+	})
+}
+
+// settled returns the lines of a table without those of the prefixes that are open.
+func (m model) settled(lines []string) []string {
+	return slices.DeleteFunc(lines, func(line string) bool {
+		return slices.ContainsFunc(m.open, func(p netip.Prefix) bool { return strings.HasPrefix(line, p.String()+" ") })
 	})
 }
