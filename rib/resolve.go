@@ -27,8 +27,8 @@ type View struct {
 // route without any other is passed over for the next metric and then for the
 // next shorter prefix. A route that discards ends the lookup. Unlike the
 // kernel, the default route is never used: nearly any nexthop would be
-// reachable by it. And unlike the kernel an interface without carrier counts as
-// down whatever ignore_routes_with_linkdown says.
+// reachable by it. An interface without carrier is used as the kernel does: unless
+// ignore_routes_with_linkdown made the kernel call the hop dead.
 //
 // A nexthop that is link-local in IPv6 needs its interface as zone, by name or
 // index. The error is one short sentence about the nexthop.
@@ -234,7 +234,7 @@ func (v View) live(r Route) (hops []Hop, why error) {
 		case !found:
 			why = fmt.Errorf("the interface of route %s is not there", destination(r))
 			continue
-		case !link.Up:
+		case !link.Admin:
 			why = fmt.Errorf("%s is down", link.Name)
 			continue
 		case h.Dead:

@@ -10,9 +10,10 @@ import (
 // default route.
 func tenant() View {
 	links := twoLinks()
-	links[4] = Link{Index: 4, Name: "eth2", Admin: true} // no carrier
-	links[5] = Link{Index: 5, Name: "vrf-b", Up: true, VRFTable: 1001}
-	links[6] = Link{Index: 6, Name: "eth3", Up: true, Master: 5, Addrs: []netip.Prefix{prefix("203.0.113.1/24")}}
+	links[4] = Link{Index: 4, Name: "eth2"}
+	links[5] = Link{Index: 5, Name: "vrf-b", Up: true, Admin: true, VRFTable: 1001}
+	links[7] = Link{Index: 7, Name: "eth4", Admin: true} // no carrier
+	links[6] = Link{Index: 6, Name: "eth3", Up: true, Admin: true, Master: 5, Addrs: []netip.Prefix{prefix("203.0.113.1/24")}}
 	uni := func(p string, metric uint32, hops ...Hop) Route {
 		return Route{Prefix: prefix(p), Metric: metric, Protocol: ProtoStatic, Kind: KindUnicast, Hops: hops}
 	}
@@ -33,6 +34,8 @@ func tenant() View {
 		uni("10.1.4.0/24", 0, Hop{Gateway: addr("192.0.2.1"), Ifindex: 2, Dead: true}), uni("10.1.4.0/24", 9, via("198.51.100.1", 3)),
 		uni("10.2.0.0/16", 0, via("10.255.0.1", 4)),
 		uni("10.3.0.0/16", 0, via("10.255.0.1", 99)),
+		uni("10.11.0.0/16", 0, via("10.255.0.1", 7)),
+		uni("10.12.0.0/16", 0, Hop{Gateway: addr("10.255.0.1"), Ifindex: 7, Dead: true}),
 		uni("10.4.0.0/16", 0, Hop{Gateway: addr("192.0.2.1"), Ifindex: 2, Dead: true}),
 		uni("10.5.0.0/16", 0),
 		none("10.6.0.0/16", KindBlackhole), uni("10.0.0.0/8", 0, via("192.0.2.9", 2)),
@@ -93,6 +96,8 @@ func TestResolve(t *testing.T) {
 		{nh: "fe80::2", err: "its interface is not known"},
 		{nh: "fe80::1%eth9", err: "interface eth9 is not there"},
 		{nh: "fe80::1%99", err: "interface 99 is not there"},
+		{nh: "10.11.0.1", hops: "via 10.255.0.1 dev eth4 weight 1", via: "10.11.0.0/16"}, // as the kernel does
+		{nh: "10.12.0.1", hops: "via 192.0.2.9 dev eth0 weight 1", via: "10.0.0.0/8"},
 		{nh: "fe80::1%eth2", err: "nexthop fe80::1%eth2 is unresolved: eth2 is down"},
 		{nh: "fe80::1%eth3", err: "interface eth3 does not belong to this VRF"},
 		{nh: "fe80::2%eth0", err: "nexthop fe80::2%eth0 is this router's own address"},

@@ -53,7 +53,7 @@ type Hop struct {
 	Ifindex int        // of the output interface, in the VRF's namespace
 	Weight  uint16     // 1 to 256; 0 is read as 1
 	OnLink  bool       // RTNH_F_ONLINK: the gateway need not be in a connected subnet
-	Dead    bool       // as read: RTNH_F_DEAD or RTNH_F_LINKDOWN; never written
+	Dead    bool       // as read: the kernel does not forward there (RTNH_F_DEAD); never written
 }
 
 // Route is a route of one kernel table, read from it or to be written to it.

@@ -94,8 +94,8 @@ func TestFault19NexthopObjectDeleted(t *testing.T) {
 }
 
 // The carrier is lost. With ignore_routes_with_linkdown the kernel forwards nothing
-// there any more; without, it goes on. The daemon takes its routes out in both cases:
-// an interface without carrier leads nowhere.
+// there any more, and the routes take their other way; without, it goes on, and they
+// stay.
 func TestFault20CarrierLost(t *testing.T) {
 	for _, ignore := range []string{"0", "1"} {
 		t.Run("ignore_routes_with_linkdown="+ignore, func(t *testing.T) {
@@ -110,6 +110,10 @@ func TestFault20CarrierLost(t *testing.T) {
 			before := w.foreign
 			began := time.Now()
 			w.up.IP("link", "set", "eth1", "down")
+			if ignore == "0" {
+				stayWithoutCarrier(t, w, n)
+				return
+			}
 			w.oracle.Wait(lab.Main, modelBy("2", "eth2", all(n), all(routes6)), limit())
 			measured(t, "ignore_routes_with_linkdown=%s: %d routes on their other way in %s", ignore, n+routes6, round(time.Since(began)))
 			began = time.Now()
@@ -119,6 +123,23 @@ func TestFault20CarrierLost(t *testing.T) {
 			measured(t, "and back in %s", round(time.Since(began)))
 		})
 	}
+}
+
+// stayWithoutCarrier holds that no route is written when eth1's carrier goes, and that
+// what comes meanwhile goes the same way.
+func stayWithoutCarrier(t *testing.T, w *network, n int) {
+	t.Helper()
+	mark := w.rtr.Mark()
+	lab.WaitFor(t, "the kernel sees that the carrier is lost", limit(), func() string {
+		if out := w.rtr.IP("-br", "link", "show", "eth1"); !strings.Contains(out, "NO-CARRIER") {
+			return out
+		}
+		return ""
+	})
+	w.resend(all(n+100), all(routes6))
+	w.oracle.Wait(lab.Main, model(all(n+100), all(routes6)), limit())
+	lab.Equal(t, "routes that were written or deleted, beside the new ones", 100, len(w.rtr.Since(mark)))
+	measured(t, "ignore_routes_with_linkdown=0: %d routes stay where they are, and 100 that come go the same way", n+routes6)
 }
 
 // An interface is renamed, and then made again with another index.

@@ -72,8 +72,9 @@ func (l *link) far() string   { return fmt.Sprintf("far%d", l.number) }
 func (l *link) addr4() string { return fmt.Sprintf("10.0.%d.1", l.number) }
 func (l *link) addr6() string { return fmt.Sprintf("2001:db8:%x::1", l.number) }
 
-// usable tells whether routes by the link lead anywhere.
-func (l *link) usable() bool { return l.made && l.admin && l.carrier }
+// usable tells whether the kernel forwards by the link. Without carrier it does: no
+// site has ignore_routes_with_linkdown.
+func (l *link) usable() bool { return l.made && l.admin }
 
 const (
 	mainTable  = 254

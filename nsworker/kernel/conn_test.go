@@ -75,8 +75,19 @@ func TestReadSeesTableAndLinks(t *testing.T) {
 
 func byText(a, b rib.Route) int { return strings.Compare(a.Prefix.String(), b.Prefix.String()) }
 
+// Of a link without carrier the kernel says, by its setting, whether it forwards there.
 func TestReadMarksDeadHops(t *testing.T) {
+	for _, ignore := range []bool{false, true} {
+		t.Run(fmt.Sprintf("ignore_routes_with_linkdown=%v", ignore), func(t *testing.T) { readWithoutCarrier(t, ignore) })
+	}
+}
+
+func readWithoutCarrier(t *testing.T, ignore bool) {
+	t.Helper()
 	ns := lab(t)
+	if ignore {
+		run(t, "ip", "netns", "exec", ns, "sysctl", "-qw", "net.ipv4.conf.v0.ignore_routes_with_linkdown=1")
+	}
 	c := open(t, startHost(t), rib.Binding{Netns: ns})
 	ip(t, ns, "route add 10.0.0.0/8 via 192.0.2.2")
 	ip(t, ns, "link set v1 down") // takes v0's carrier, which the kernel says some time after it says that v1 is down
@@ -89,19 +100,19 @@ func TestReadMarksDeadHops(t *testing.T) {
 			t.Fatalf("v0 is %+v", k)
 		}
 	}
-	dead := 0
+	over := 0
 	for _, r := range tb.Routes {
 		for _, h := range r.Hops {
 			if h.Ifindex == ifindex(t, tb, "v0") && r.Prefix.Addr().Is4() {
-				dead++
-				if !h.Dead {
-					t.Errorf("%v is not dead: %+v", r.Prefix, h)
+				over++
+				if h.Dead != ignore {
+					t.Errorf("%v: %+v", r.Prefix, h)
 				}
 			}
 		}
 	}
-	if dead != 2 {
-		t.Errorf("%d routes over v0, want the connected and the static one", dead)
+	if over != 2 {
+		t.Errorf("%d routes over v0, want the connected and the static one", over)
 	}
 }
 

@@ -136,9 +136,12 @@ func (d *decoder) routeInto(r *rib.Route, body []byte) (routeHead, error) {
 // forwards tells whether routes of kind k have hops.
 func forwards(k rib.Kind) bool { return k < rib.KindBlackhole }
 
+// setFlags: of a hop whose interface has no carrier (RTNH_F_LINKDOWN) the kernel says
+// RTNH_F_DEAD too where ignore_routes_with_linkdown keeps it from forwarding there
+// (fib_nexthop_info in net/ipv4/fib_semantics.c).
 func setFlags(h *rib.Hop, flags uint32) {
 	h.OnLink = flags&unix.RTNH_F_ONLINK != 0
-	h.Dead = flags&(unix.RTNH_F_DEAD|unix.RTNH_F_LINKDOWN) != 0
+	h.Dead = flags&unix.RTNH_F_DEAD != 0
 }
 
 // shareSeveral returns the hops of an RTA_MULTIPATH, which an earlier route may

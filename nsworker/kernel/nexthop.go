@@ -77,7 +77,11 @@ func decodeNexthop(body []byte) (uint32, nexthop, error) {
 	}
 	var id uint32
 	n := nexthop{hop: rib.Hop{Weight: 1}, family: body[0], protocol: body[2]}
-	setFlags(&n.hop, native.Uint32(body[4:]))
+	flags := native.Uint32(body[4:])
+	setFlags(&n.hop, flags)
+	if flags&unix.RTNH_F_LINKDOWN != 0 {
+		n.hop.Dead = true // an object does not say what the sysctl makes of that
+	}
 	a := attrs{b: body[sizeofNhmsg:]}
 	for typ, v, ok := a.next(); ok; typ, v, ok = a.next() {
 		switch typ {
