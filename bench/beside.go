@@ -2,10 +2,7 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -84,15 +81,8 @@ func (w *work) twoTenants(r *router) string {
 // fastestBucket is the least bound, in milliseconds, under which 99 % of a VRF's
 // routes went from BGP's word to the kernel's confirmation.
 func (r *receiver) fastestBucket(vrf string) float64 {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(_ context.Context, network, addr string) (c net.Conn, err error) {
-		err = r.ns.Enter(func() (err error) { c, err = net.Dial(network, addr); return err })
-		return c, err
-	}}}
-	answer, err := client.Get("http://" + metricsAddr + "/metrics")
-	r.t.must(err)
-	defer answer.Body.Close()
 	bounds, counts := []float64{}, []float64{}
-	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
+	for lines := bufio.NewScanner(strings.NewReader(r.get("http://" + metricsAddr + "/metrics"))); lines.Scan(); {
 		line := lines.Text()
 		if !strings.HasPrefix(line, "vrfredist_export_latency_seconds_bucket{") || !strings.Contains(line, fmt.Sprintf("vrf=%q", vrf)) {
 			continue

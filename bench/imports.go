@@ -165,31 +165,6 @@ func (a *api) export(t *stage, on bool) {
 	t.must(err)
 }
 
-// memory measures what vrfredist needs beside GoBGP, with the garbage collector
-// told to keep little beyond what is alive: with Go's usual setting the
-// difference of two processes is mostly luck.
-func (w *work) memory(t *stage, s *sender) {
-	rss := map[string]float64{}
-	for _, name := range []string{alone, exportOff, ours} {
-		if err := run(t.ctx, func(t *stage) {
-			r := w.receive(newRouter(t, w, s.ns), name, options{export: true, env: []string{"GOGC=10"}})
-			s.feed("full4", true)
-			t.Cleanup(func() { s.feed("full4", false) })
-			arrival(r, sampled(w.v4, samples))
-			w.settle(t)
-			w.settle(t)
-			rss[name] = status(t, r.pids(), "VmRSS")
-			r.stop()
-		}); err != nil {
-			t.Fatalf("%s: %w", name, err)
-		}
-		w.note("memory", name, "RSS, MB", rss[name]/1e6)
-		if name != alone {
-			w.note("memory", name, "bytes a route beyond GoBGP", (rss[name]-rss[alone])/float64(len(w.v4)))
-		}
-	}
-}
-
 // tenants is one namespace, with another program at work there and n VRFs of
 // ours.
 func (w *work) tenants(t *stage, n int) {

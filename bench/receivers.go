@@ -141,7 +141,7 @@ func (w *work) startOurs(r *receiver, o options) {
 func (w *work) startAlone(r *receiver, o options) {
 	file := r.lab.File("gobgpd.toml", gobgpConfig("ipv4-unicast", "ipv6-unicast"))
 	socket := filepath.Join(r.lab.Dir, "gobgpd.sock")
-	argv := append([]string{"env"}, append(o.env, w.gobgpd, "-f", file, "-t", "toml", "--api-hosts", "unix://"+socket, "--pprof-disable", "-l", "warn")...)
+	argv := append([]string{"env"}, append(o.env, w.gobgpd, "-f", file, "-t", "toml", "--api-hosts", "unix://"+socket, "--pprof-host", pprofAddr, "-l", "warn")...)
 	r.start(r.name, argv...)
 	r.api = newAPI(r.t, socket)
 	r.has = r.api.has(r.t)

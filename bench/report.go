@@ -20,7 +20,7 @@ var about = []struct{ scenario, title, text string }{
 	{"restart", "Restart over adopted routes", "vrfredist is killed, its routes stay, and it starts again. Until its VRF is ready with every route adopted; and how many route messages of its protocol the kernel sent meanwhile."},
 	{"import", "Import", "Static kernel routes go to a BGP peer. From the command that enables the import until the peer has the last one. AddPathStream alone is GoBGP given the same number of routes from memory."},
 	{"import one", "One changed kernel route, to the peer", "From the change in the kernel until the peer reads the route from its session."},
-	{"memory", "Memory", "Resident memory with the full IPv4 table and GOGC=10, with which it is near to what is alive."},
+	{"memory", "Memory", "What is alive on the heap with the full IPv4 table, after a collection; and the resident memory then, with the collector as each program sets it."},
 	{"tuning", "What each setting gives", "vrfredist as it ships, and with one thing each as it would be untuned: the IPv4 table from a session to the kernel, the failover of all its routes, and writing them anew."},
 	{"VRFs", "Many VRFs", "Five VRFs, each bound to a table, in each of many namespaces; 100 routes each from one VPN-IPv4 session."},
 	{"ip -batch", "Another program beside many VRFs", "`ip -batch` adds routes in a namespace in which vrfredist has so many VRFs."},

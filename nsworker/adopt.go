@@ -78,7 +78,9 @@ func (s *session) found(slot rib.Slot, r rib.Route) {
 	if !e.used() {
 		e.begin(r.Prefix)
 		if s.spec.Export.Enabled && !s.swept {
-			// BGP may not have come to it yet.
+			// BGP may not have come to it yet. Its place in the quota it has.
+			e.counts = true
+			s.wanted++
 			s.set(slot, e, rib.Stale)
 		}
 	}

@@ -47,6 +47,28 @@ func TestRestartWritesNothingThatStands(t *testing.T) {
 	})
 }
 
+// TestRestartKeepsTheQuota: what is in the table has its place before anything new
+// takes one, in whatever order BGP tells of them.
+func TestRestartKeepsTheQuota(t *testing.T) {
+	for _, there := range []string{"10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16"} {
+		story(t, func(l *lab, table *fakeTable) {
+			table.routes[left(there).Key()] = left(there)
+			for _, p := range []string{"10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16"} {
+				l.hear("red", bgpPath(p, "192.0.2.9"))
+			}
+			l.feed("red").SetConverged(true)
+			s := spec("red")
+			s.Export.MaxRoutes = 1
+			l.start(s)
+			l.settle()
+			l.table(red, there+" via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+			if c := l.state("red").Counts; c.Installed != 1 || c.OverQuota != 2 {
+				t.Errorf("%s was there: %d installed and %d over the quota", there, c.Installed, c.OverQuota)
+			}
+		})
+	}
+}
+
 func TestSweepWaitsForEndOfRIB(t *testing.T) {
 	story(t, func(l *lab, table *fakeTable) {
 		table.routes[left("10.1.0.0/16").Key()] = left("10.1.0.0/16")

@@ -129,7 +129,7 @@ func (s *session) run(ctx context.Context) error {
 			} else {
 				s.heed(ev)
 			}
-		case <-s.feed.Ready():
+		case <-s.news():
 			s.takeFeed()
 		case <-s.wakes:
 			s.resolveLeaks()
@@ -148,6 +148,15 @@ func (s *session) run(ctx context.Context) error {
 		s.tell()
 		s.answer()
 	}
+}
+
+// news is signalled when the feed has something, once the table is known: what is
+// in the table keeps its place in the quota before anything new takes one.
+func (s *session) news() <-chan struct{} {
+	if !s.read {
+		return nil
+	}
+	return s.feed.Ready()
 }
 
 // nextTimer is how long the loop may wait: not at all while there is work that

@@ -21,6 +21,7 @@ type runOptions struct {
 	LogLevel        string // debug, info, warn, error
 	LogFormat       string // text, json
 	CPUProfile      string // "": none
+	PProf           string
 }
 
 func (c *cli) runCommand() *cobra.Command {
@@ -37,7 +38,9 @@ configuration file again, as "vrfredist reload" does.`,
 			if err := o.check(cmd); err != nil {
 				return err
 			}
-			return profiled(o.CPUProfile, func() error { return runDaemon(cmd.Context(), o) })
+			return served(o.PProf, func() error {
+				return profiled(o.CPUProfile, func() error { return runDaemon(cmd.Context(), o) })
+			})
 		},
 	}
 	f := cmd.Flags()
@@ -48,8 +51,11 @@ configuration file again, as "vrfredist reload" does.`,
 	f.StringVar(&o.LogLevel, "log-level", "info", "least `LEVEL` that is logged: debug, info, warn or error")
 	f.StringVar(&o.LogFormat, "log-format", "text", "`FORMAT` of the log: text or json")
 	f.StringVar(&o.CPUProfile, "cpuprofile", "", "`FILE` for a CPU profile of the whole run")
-	if err := f.MarkHidden("cpuprofile"); err != nil {
-		panic(err) // the flag is there: it was made the line before
+	f.StringVar(&o.PProf, "pprof", "", "`ADDRESS` to serve Go's profiles on, by HTTP, to whoever reaches it")
+	for _, name := range []string{"cpuprofile", "pprof"} {
+		if err := f.MarkHidden(name); err != nil {
+			panic(err) // the flag is there: it was made a line before
+		}
 	}
 	return cmd
 }
