@@ -17,7 +17,7 @@ deb: ## Build the Debian package into bin
 test: ## Install what is missing, run every test with the race detector, and sum up
 	@scripts/install-deps.sh test
 	@echo "The fault matrix (integration/faults) breaks things for minutes and has targets of its own: make faults-quick, and make faults."
-	go run ./integration/summary -race -count=1 -timeout 20m $$(go list ./... | grep -vE '/integration/faults(/devices)?$$')
+	go run ./integration/summary -race -pgo=off -count=1 -timeout 20m $$(go list ./... | grep -vE '/integration/faults(/devices)?$$')
 	@$(MAKE) --no-print-directory test-vm-if-needed
 
 demo: ## Show two tenants with the same prefixes, in network namespaces of its own
@@ -82,7 +82,7 @@ bench: bench-programs ## Measure against BIRD and FRR (as root, half an hour), a
 .PHONY: pgo
 pgo: bench-programs ## Profile the daemon at work, and keep that for go build (as root, a minute)
 	bin/bench -only 'load: vrfredist$$' -runs 1 -scale 0.2 -out .cache/bench -cpuprofile .cache/bench/session.pprof
-	go tool pprof -proto .cache/bench/session.pprof >cmd/vrfredist/default.pgo
+	cp .cache/bench/session.pprof cmd/vrfredist/default.pgo
 
 bench-tuning: bench-programs ## What each setting gives (as root, some minutes), into bench/tuning
 	go build -trimpath -pgo=off -o bin/vrfredist-plain ./cmd/vrfredist

@@ -23,6 +23,7 @@ func (w *work) load(t *stage, s *sender, name string) {
 	if w.cpuProfile != "" && name == ours { // of the session alone; written at the end
 		r.procs[0].Signal(syscall.SIGTERM)
 		t.must(r.procs[0].Wait(time.Minute))
+		t.must(anonymous(w.cpuProfile))
 		return
 	}
 	w.oneRoute(r)
