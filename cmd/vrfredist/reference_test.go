@@ -27,6 +27,9 @@ func TestCommandReference(t *testing.T) {
 	}
 	root := newRoot(&cli{out: new(bytes.Buffer)})
 	var b strings.Builder
+	b.WriteString("| command | |\n|---|---|\n")
+	listCommands(&b, root)
+	b.WriteByte('\n')
 	describeCommand(&b, root)
 	want := "\n" + strings.TrimRight(b.String(), "\n") + "\n"
 	if *update {
@@ -37,6 +40,17 @@ func TestCommandReference(t *testing.T) {
 	}
 	if written != want {
 		t.Errorf("%s is not what the program says; run: make docs", file)
+	}
+}
+
+// listCommands writes a line for each command that does something, with a link
+// to what is said of it below.
+func listCommands(b *strings.Builder, cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		if path := sub.CommandPath(); !strings.HasSuffix(sub.UseLine(), " COMMAND") {
+			fmt.Fprintf(b, "| [`%s`](#%s) | %s |\n", strings.TrimPrefix(path, "vrfredist "), strings.ReplaceAll(path, " ", "-"), sub.Short)
+		}
+		listCommands(b, sub)
 	}
 }
 
