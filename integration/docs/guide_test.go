@@ -19,6 +19,7 @@ import (
 // run in their order, and what it says that they print they have to print.
 //
 //	```toml file=red.toml     is written as red.toml
+//	```sh                     has commands, a line each, whose output does not matter
 //	```console                has lines "# command", each followed by its output
 //
 // In an output, … stands for any text in its line, and a line of … for any lines.
@@ -102,6 +103,8 @@ func stepsOf(t *testing.T, name string) (steps []step) {
 		case !inside:
 		case file != "":
 			steps[len(steps)-1].content += line + "\n"
+		case kind == "sh":
+			steps = append(steps, step{line: i + 1, command: line})
 		case kind == "console" && strings.HasPrefix(line, "# "):
 			steps = append(steps, step{line: i + 1, command: line[2:]})
 		case kind == "console" && len(steps) > 0:
