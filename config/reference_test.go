@@ -116,6 +116,26 @@ func TestReferenceHasEveryKey(t *testing.T) {
 	}
 }
 
+// examples/reference has every key of [netlink] too, be it in a comment, but for
+// the short form and gobgp-netlink's.
+func TestReferenceExampleHasEveryKey(t *testing.T) {
+	t.Parallel()
+	example, err := os.ReadFile("../examples/reference/vrfredist.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for section, keys := range ours() {
+		if section == "netlink.import" || strings.HasPrefix(section, "netlink.export") || !strings.HasPrefix(section, "netlink") {
+			continue
+		}
+		for _, key := range keys {
+			if !regexp.MustCompile(`(?m)^[# ]*` + key + ` = `).Match(example) {
+				t.Errorf("examples/reference/vrfredist.toml lacks the key %s of [%s]: add it, in a comment where it does not go with the rest", key, section)
+			}
+		}
+	}
+}
+
 // referenceFiles are the least files that have each section: [netlink], the
 // VRF's own part, and the neighbour's.
 var referenceFiles = map[string]string{

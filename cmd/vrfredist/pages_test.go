@@ -57,6 +57,21 @@ func TestPagesHaveGoodConfigurations(t *testing.T) {
 	}
 }
 
+// Every example passes `check` as it lies there.
+func TestExamplesAreGood(t *testing.T) {
+	files, err := filepath.Glob("../../examples/*/*.toml")
+	if err != nil || len(files) < 4 {
+		t.Fatalf("the examples are %v: %v", files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkExample(t, file, string(text))
+	}
+}
+
 func checkExample(t *testing.T, page, example string) {
 	t.Helper()
 	whole := example
