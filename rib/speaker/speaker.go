@@ -78,6 +78,7 @@ type Speaker struct {
 
 	eors      *eors
 	announcer *announcer
+	pacer     *pacer
 }
 
 // New makes a speaker and starts nothing. Its error is that of the
@@ -107,6 +108,7 @@ func New(o Options) (*Speaker, error) {
 		feeds:     map[string]*rib.Feed{Default: rib.NewFeed()},
 		eors:      newEORs(),
 		announcer: newAnnouncer(),
+		pacer:     newPacer(),
 	}
 	for _, v := range c.vrfs {
 		s.feeds[v.Name] = rib.NewFeed()
@@ -137,7 +139,8 @@ func (s *Speaker) Run(ctx context.Context) error {
 	bgp := server.NewBgpServer(
 		server.GrpcListenAddress(sockets.addresses()),
 		server.GrpcOption(opts),
-		server.LoggerOption(s.log))
+		server.LoggerOption(s.log),
+		server.TimingHookOption(s.pacer))
 	go bgp.Serve()
 	s.mu.Lock()
 	s.bgp = bgp

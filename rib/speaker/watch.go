@@ -28,6 +28,7 @@ type watch struct {
 	log    *slog.Logger
 	cancel context.CancelFunc
 	eors   *eors
+	pacer  *pacer
 
 	mu      sync.Mutex // guards all below
 	ended   bool
@@ -54,7 +55,7 @@ type watch struct {
 func (s *Speaker) rewatch(ctx context.Context) error {
 	s.mu.Lock()
 	old, ended, bgp := s.watch, s.ended, s.bgp
-	w := newWatch(s.conf, s.sinks(), s.eors, s.log.slog)
+	w := newWatch(s.conf, s.sinks(), s.eors, s.pacer, s.log.slog)
 	s.mu.Unlock()
 	if ended {
 		return nil
@@ -86,10 +87,11 @@ func (s *Speaker) rewatch(ctx context.Context) error {
 	return nil
 }
 
-func newWatch(c *conf, feeds sinks, eors *eors, log *slog.Logger) *watch {
+func newWatch(c *conf, feeds sinks, eors *eors, pacer *pacer, log *slog.Logger) *watch {
 	w := &watch{
 		log:     log,
 		eors:    eors,
+		pacer:   pacer,
 		decoder: newDecoder(c),
 		index:   newIndex(c.vrfs, feeds),
 		awaited: c.awaited(feeds),
@@ -106,6 +108,7 @@ func newWatch(c *conf, feeds sinks, eors *eors, log *slog.Logger) *watch {
 // may call it for a while after the context has ended.
 func (w *watch) end() {
 	w.cancel()
+	w.pacer.active.Store(false)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ended = true
@@ -116,6 +119,8 @@ func (w *watch) event(r *api.WatchEventResponse) {
 	if table == nil {
 		return
 	}
+	w.pacer.begin()
+	defer w.pacer.end()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.ended {
@@ -230,6 +235,7 @@ func (w *watch) sync() {
 		}
 	}
 	w.global = nil
+	w.pacer.active.Store(true)
 	w.converge()
 }
 

@@ -34,7 +34,7 @@ func newHarness(t testing.TB, conf obj) *harness {
 	for _, v := range c.vrfs {
 		h.feeds[v.Name] = rib.NewFeed()
 	}
-	h.watch = newWatch(c, alone(h.feeds), newEORs(), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	h.watch = newWatch(c, alone(h.feeds), newEORs(), newPacer(), slog.New(slog.NewTextHandler(io.Discard, nil)))
 	h.cancel = func() {}
 	return h
 }
@@ -190,7 +190,7 @@ func TestResnapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.watch = newWatch(c, alone(h.feeds), h.eors, h.log)
+	h.watch = newWatch(c, alone(h.feeds), h.eors, newPacer(), h.log)
 	h.replaces = true
 	h.send(at(keep), at(vpnKeep))
 	for _, vrf := range []string{Default, "red"} {
