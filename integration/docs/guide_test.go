@@ -25,10 +25,15 @@ import (
 // In an output, … stands for any text in its line, and a line of … for any lines.
 // White space counts as one blank. A command with an output is asked until it
 // prints that; one without is run once; one that ends in & goes on.
+//
+// A session that its two ends open in turn may take some rounds of their timers on
+// a loaded machine, so more patience is had than with a single change.
 type guide struct {
 	*lab.Lab
 	rtr *lab.Namespace
 }
+
+const patience = 3 * lab.Patience
 
 var guidesPlayed = map[string][]string{
 	"namespace":     {"bird", "birdc"},
@@ -135,7 +140,7 @@ func (g guide) play(s step) {
 		return
 	}
 	want := pattern(s.want)
-	lab.WaitFor(g.T, fmt.Sprintf("line %d: %s", s.line, s.command), lab.Patience, func() string {
+	lab.WaitFor(g.T, fmt.Sprintf("line %d: %s", s.line, s.command), patience, func() string {
 		out, err := g.shell(s.command)
 		if want.MatchString(plain(out)) {
 			return ""
