@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -101,6 +102,13 @@ func (r *results) render(dir string) error {
 			}
 		}
 		fmt.Fprintf(&b, "| %s | %s %s | %s | %s |\n", a.text, sign, format(a.limit), measured, met)
+	}
+	reasons, err := os.ReadFile(filepath.Join(dir, "reasons.md"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if len(reasons) > 0 { // written by hand, with the figures before one's eyes
+		fmt.Fprintf(&b, "\n%s", reasons)
 	}
 	for _, s := range about {
 		r.renderScenario(&b, s.scenario, s.title, s.text)
