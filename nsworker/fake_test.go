@@ -148,8 +148,15 @@ func (t *fakeTable) Read(context.Context) (rib.Table, error) {
 		return rib.Table{}, fmt.Errorf("the dump was interrupted: %w", errInjected)
 	}
 	out := rib.Table{Links: maps.Clone(t.links), Objects: !t.k.noObject, Nexthops: slices.Collect(maps.Values(t.objects()))}
+	short := t.k.failing("short")
 	for _, r := range t.routes {
+		if short && len(out.Routes) > len(t.routes)/2 {
+			return out, fmt.Errorf("the dump broke off: %w", errInjected)
+		}
 		out.Routes = append(out.Routes, t.resolved(r))
+	}
+	if short {
+		return rib.Table{}, fmt.Errorf("the dump broke off: %w", errInjected)
 	}
 	return out, nil
 }
@@ -189,7 +196,7 @@ func (t *fakeTable) Apply(_ context.Context, changes []rib.Change) ([]error, err
 func (t *fakeTable) apply(c rib.Change) error {
 	key := c.Route.Key()
 	old, there := t.routes[key]
-	for _, errno := range []syscall.Errno{syscall.ENETUNREACH, syscall.EINVAL, syscall.ENOBUFS} {
+	for _, errno := range []syscall.Errno{syscall.ENETUNREACH, syscall.ENOENT, syscall.EINVAL, syscall.ENOBUFS} {
 		if c.Op != rib.OpDelete && t.k.failing(errno.Error()) {
 			return fmt.Errorf("the kernel refused %s: %w", c.Route.Prefix, errno)
 		}

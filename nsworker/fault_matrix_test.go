@@ -207,10 +207,13 @@ func TestFault07CrashLoop(t *testing.T) {
 
 // A dump that is interrupted, or fails, or fails until the worker gives up, is no
 // empty table: nothing is deleted or withdrawn for it, and it is repeated.
-func TestFault12DumpInterrupted(t *testing.T) { failedDump(t, 1) }
-func TestFault13DumpFails(t *testing.T)       { failedDump(t, readFailures+2) }
+func TestFault12DumpInterrupted(t *testing.T) { failedDump(t, "read", 1) }
+func TestFault13DumpFails(t *testing.T) {
+	failedDump(t, "read", readFailures+2)
+	failedDump(t, "short", readFailures+2) // each with half of the routes
+}
 
-func failedDump(t *testing.T, times int) {
+func failedDump(t *testing.T, how string, times int) {
 	t.Helper()
 	supervised(t, func(s *stage, table *fakeTable) {
 		table.set(via("10.9.0.0/16", "192.0.2.7", 2, rib.ProtoStatic, 0))
@@ -221,13 +224,13 @@ func failedDump(t *testing.T, times int) {
 		before, foreign, announced := table.String(), foreignOf(table), s.bgp.announcements("red")
 		s.kernel.mu.Lock()
 		s.kernel.writes = nil
-		s.kernel.fail["read"] = times
+		s.kernel.fail[how] = times
 		table.emit(rib.KernelEvents{Resync: true, Reason: "overflow"})
 		s.kernel.mu.Unlock()
 		s.faulty.take()
 		s.settle()
 		s.kernel.mu.Lock()
-		writes, left := slices.Clone(s.kernel.writes), s.kernel.fail["read"]
+		writes, left := slices.Clone(s.kernel.writes), s.kernel.fail[how]
 		s.kernel.mu.Unlock()
 		if left != 0 {
 			t.Fatalf("%d readings did not fail: this proves nothing", left)
