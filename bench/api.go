@@ -123,7 +123,15 @@ func (a *api) has(t *stage) func(netip.Prefix) bool {
 func (a *api) vrf(t *stage, name string) *vrfredistv1.Vrf {
 	ctx, cancel := context.WithTimeout(t.ctx, apiPatience)
 	defer cancel()
-	r, err := a.GetVrf(ctx, &vrfredistv1.GetVrfRequest{Vrf: name})
+	// Not GetVrf: that tells of the neighbours too, for which GoBGP counts their
+	// routes one by one, and does nothing else meanwhile.
+	r, err := a.ListVrfs(ctx, &vrfredistv1.ListVrfsRequest{})
 	t.must(err)
-	return r.GetVrf()
+	for _, v := range r.GetVrfs() {
+		if v.GetName() == name {
+			return v
+		}
+	}
+	t.Fatalf("vrfredist has no VRF %q", name)
+	return nil
 }

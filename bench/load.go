@@ -237,7 +237,7 @@ func (w *work) restart(r *receiver, s *sender) {
 	r.awaitBGP()
 	r.api.await(t)
 	end := t.until("vrfredist is in sync", w.limit, 50*time.Millisecond, func() bool {
-		v := r.api.vrf(t, "")
+		v := r.api.vrf(t, "default")
 		return v.GetState() == "ready" && int(v.GetCounts().GetInstalled()) >= len(w.v4) && v.GetCounts().GetStale() == 0
 	})
 	writes, err := events.Close()
