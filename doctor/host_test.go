@@ -47,9 +47,9 @@ func TestHostFiles(t *testing.T) {
 		"etc/iproute2/rt_protos.d/vrfredist.conf":  file("179 vrfredist\n"),
 		"usr/lib/systemd/system/vrfredist.service": file(""),
 		"etc/systemd/system/multi-user.target.wants/vrfredist.service": file(""),
-	}, "/root", true)
+	}, "/host", true)
 	want := Host{
-		Networkd:  Networkd{Runs: true, DropIns: "/root/etc/systemd/networkd.conf.d"},
+		Networkd:  Networkd{Runs: true, DropIns: "/host/etc/systemd/networkd.conf.d"},
 		Unit:      Unit{Installed: true, Enabled: true, Started: true},
 		Processes: map[string]int{"zebra": 7, "systemd-network": 300},
 		Protocols: map[uint8]string{186: "bgp", 179: "vrfredist"},
