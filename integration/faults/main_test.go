@@ -5,7 +5,6 @@
 package faults_test
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -44,35 +43,14 @@ func scaled[T any](plain, full T) T {
 func limit() time.Duration { return scaled(60*time.Second, 2*time.Minute) }
 
 func TestMain(m *testing.M) {
-	code, err := runAll(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "integration/faults:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func runAll(m *testing.M) (code int, err error) {
-	if s := os.Getenv(routesEnv); s != "" {
-		if routes, err = strconv.Atoi(s); err != nil || routes < 1000 {
-			return 0, fmt.Errorf("%s=%q: write a number, 1000 at least", routesEnv, s)
+	lab.Exit("integration/faults", func() (_ int, err error) {
+		if s := os.Getenv(routesEnv); s != "" {
+			if routes, err = strconv.Atoi(s); err != nil || routes < 1000 {
+				return 0, fmt.Errorf("%s=%q: write a number, 1000 at least", routesEnv, s)
+			}
 		}
-	}
-	dir, err := os.MkdirTemp("", "vrbin")
-	if err != nil {
-		return 0, fmt.Errorf("make a directory for the program under test: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := run.Build(dir); err != nil {
-		return 0, err
-	}
-	if os.Geteuid() == 0 {
-		if err := lab.SweepLeftovers(); err != nil {
-			return 0, err
-		}
-	}
-	code = m.Run()
-	return code, run.Judge()
+		return run.Play(m)
+	})
 }
 
 // newLab returns a lab for a test that needs these programs besides ip. The rows run

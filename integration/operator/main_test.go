@@ -3,8 +3,6 @@
 package operator_test
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -17,28 +15,7 @@ import (
 var run = &lab.Run{Protocol: 179}
 
 func TestMain(m *testing.M) {
-	code, err := runAll(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "integration/operator:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func runAll(m *testing.M) (code int, err error) {
-	if os.Geteuid() != 0 {
-		return m.Run(), nil // every test says why it does not run
-	}
-	dir, err := os.MkdirTemp("", "vrbin")
-	if err != nil {
-		return 0, fmt.Errorf("make a directory for the program under test: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := errors.Join(run.Build(dir), lab.SweepLeftovers()); err != nil {
-		return 0, err
-	}
-	code = m.Run()
-	return code, run.Judge()
+	lab.Exit("integration/operator", func() (int, error) { return run.Play(m) })
 }
 
 // site is a daemon in one namespace and the tenant `red` in another, which has

@@ -6,7 +6,6 @@
 package walk_test
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -27,30 +26,7 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	code, err := runAll(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "integration/walk:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func runAll(m *testing.M) (code int, err error) {
-	dir, err := os.MkdirTemp("", "vrbin")
-	if err != nil {
-		return 0, fmt.Errorf("make a directory for the program under test: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if os.Geteuid() == 0 {
-		if err := run.Build(dir); err != nil {
-			return 0, err
-		}
-		if err := lab.SweepLeftovers(); err != nil {
-			return 0, err
-		}
-	}
-	code = m.Run()
-	return code, run.Judge()
+	lab.Exit("integration/walk", func() (int, error) { return run.Play(m) })
 }
 
 // The walk of `make test`: these seeds and a fresh one, each of so many steps, or

@@ -3,11 +3,7 @@
 package devices_test
 
 import (
-	"errors"
-	"fmt"
-	"os"
 	"os/exec"
-	"sync"
 	"testing"
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
@@ -18,30 +14,11 @@ import (
 var run = &lab.Run{Protocol: 179}
 
 func TestMain(m *testing.M) {
-	code, err := runAll(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "integration/netns/devices:", err)
-		code = 1
-	}
-	os.Exit(code)
+	lab.Exit("integration/netns/devices", func() (int, error) { return program.Play(m) })
 }
 
-// build makes the program under test, once, and only where a test can run.
-var build = sync.OnceValues(func() (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "vrbin"); err != nil {
-		return "", fmt.Errorf("make a directory for the program under test: %w", err)
-	}
-	return dir, errors.Join(run.Build(dir), lab.SweepLeftovers())
-})
-
-func runAll(m *testing.M) (code int, err error) {
-	code = m.Run()
-	if run.Daemon != "" {
-		dir, _ := build() // its error has failed a test
-		err = os.RemoveAll(dir)
-	}
-	return code, errors.Join(err, run.Judge())
-}
+// program is built where a test can run.
+var program = run.Later()
 
 // newLab returns a lab on a kernel that has VRF devices.
 func newLab(t *testing.T) *lab.Lab {
@@ -52,7 +29,7 @@ func newLab(t *testing.T) *lab.Lab {
 			t.Skipf("%s is not installed: run scripts/install-deps.sh as root", p)
 		}
 	}
-	if _, err := build(); err != nil {
+	if err := program.Build(); err != nil {
 		t.Fatal(err)
 	}
 	return lab.New(t, run)
