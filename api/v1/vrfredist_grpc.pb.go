@@ -43,11 +43,11 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type RedistributionClient interface {
 	// Turns import (interfaces given) or export (else) on for a VRF, at once, and
-	// keeps it over restarts. What it sets replaces what was set before in that
+	// keeps it over restarts, unless on_exit is "remove". What it sets replaces what was set before in that
 	// direction.
 	EnableRedistribution(ctx context.Context, in *EnableRedistributionRequest, opts ...grpc.CallOption) (*EnableRedistributionResponse, error)
-	// Turns one direction off for a VRF, at once, and keeps it over restarts: the
-	// VRF's announcements, or its kernel routes, are taken out.
+	// Turns one direction off for a VRF, at once, and keeps it over restarts, unless
+	// on_exit is "remove": the VRF's announcements, or its kernel routes, are taken out.
 	DisableRedistribution(ctx context.Context, in *DisableRedistributionRequest, opts ...grpc.CallOption) (*DisableRedistributionResponse, error)
 	// What is redistributed for a VRF now.
 	GetRedistribution(ctx context.Context, in *GetRedistributionRequest, opts ...grpc.CallOption) (*GetRedistributionResponse, error)
@@ -253,11 +253,11 @@ func (c *redistributionClient) Diagnose(ctx context.Context, in *DiagnoseRequest
 // for forward compatibility.
 type RedistributionServer interface {
 	// Turns import (interfaces given) or export (else) on for a VRF, at once, and
-	// keeps it over restarts. What it sets replaces what was set before in that
+	// keeps it over restarts, unless on_exit is "remove". What it sets replaces what was set before in that
 	// direction.
 	EnableRedistribution(context.Context, *EnableRedistributionRequest) (*EnableRedistributionResponse, error)
-	// Turns one direction off for a VRF, at once, and keeps it over restarts: the
-	// VRF's announcements, or its kernel routes, are taken out.
+	// Turns one direction off for a VRF, at once, and keeps it over restarts, unless
+	// on_exit is "remove": the VRF's announcements, or its kernel routes, are taken out.
 	DisableRedistribution(context.Context, *DisableRedistributionRequest) (*DisableRedistributionResponse, error)
 	// What is redistributed for a VRF now.
 	GetRedistribution(context.Context, *GetRedistributionRequest) (*GetRedistributionResponse, error)
