@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/vrfredist/vrfredist/api"
+	"github.com/vrfredist/vrfredist/api/access"
+	"github.com/vrfredist/vrfredist/doctor"
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// fakeDaemon is an api.Backend with some VRFs in every state.
+type fakeDaemon struct {
+	mu      sync.Mutex
+	vrfs    []vrf.Status // the last one is configured, and does not run
+	reloads int
+	waits   bool // a reload was not confirmed
+}
+
+func newFakeDaemon(t *testing.T) *fakeDaemon {
+	t.Helper()
+	return &fakeDaemon{vrfs: []vrf.Status{
+		{
+			State: vrf.Ready, Since: now.Add(-50 * time.Hour), Table: 254,
+			Counts: vrf.Counts{Paths: 990, Imported: 12, Installed: 980, Filtered: 10},
+			Spec:   vrf.Spec{Name: "default", Export: rib.ExportPolicy{Enabled: true}},
+		},
+		{
+			State: vrf.Pending, Reason: "waits for the namespace tenant-a, which is not there", Since: now.Add(-5 * time.Second),
+			Spec: vrf.Spec{Name: "tenant-a", RD: parsed(t, rib.ParseRD, "65000:20"), Binding: rib.Binding{Netns: "tenant-a", Table: 1001}},
+		},
+		{
+			State: vrf.Failed, Reason: "read the table: operation not permitted; run vrfredist as root, or give it CAP_NET_ADMIN in the user namespace that owns the network namespace",
+			Since: now.Add(-time.Minute), Retry: now.Add(32 * time.Second), Restarts: 7,
+			Spec: vrf.Spec{Name: "tenant-b", RD: parsed(t, rib.ParseRD, "65000:30"), Binding: rib.Binding{Netns: "tenant-b"}},
+		},
+		{
+			State: vrf.Degraded, Reason: "2 routes are unresolved, 1 is in conflict", Since: now.Add(-125 * time.Second), Table: 1010,
+			Counts: vrf.Counts{Paths: 1005, Imported: 3, Installed: 1002, Unresolved: 2, Conflict: 1, Foreign: 5},
+			Spec: vrf.Spec{
+				Name: "vrf-red", RD: parsed(t, rib.ParseRD, "65000:10"),
+				ImportRTs: []rib.RT{parsed(t, rib.ParseRT, "65000:10"), parsed(t, rib.ParseRT, "65000:99")},
+				ExportRTs: []rib.RT{parsed(t, rib.ParseRT, "65000:10")},
+				Binding:   rib.Binding{Device: "vrf-red"},
+				Import:    rib.ImportPolicy{Enabled: true, Interfaces: []string{"eth0", "vlan*"}},
+				Export:    rib.ExportPolicy{Enabled: true, Community: []rib.Community{parsed(t, rib.ParseCommunity, "65001:100")}},
+			},
+		},
+		{Spec: vrf.Spec{Name: "vrf-blue", RD: parsed(t, rib.ParseRD, "65000:40"), Binding: rib.Binding{Device: "vrf-blue"}}},
+	}}
+}
+
+func parsed[T any](t *testing.T, parse func(string) (T, error), s string) T {
+	t.Helper()
+	v, err := parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func (f *fakeDaemon) List() []vrf.Status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.vrfs[:len(f.vrfs)-1])
+}
+
+// Changed never fires: the session ends with the VRFs as they are.
+func (f *fakeDaemon) Changed() <-chan struct{} { return nil }
+
+func (f *fakeDaemon) Get(name string) (vrf.Status, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, st := range f.vrfs {
+		if st.Spec.Name == name {
+			return st, true
+		}
+	}
+	return vrf.Status{}, false
+}
+
+func (f *fakeDaemon) Redistribute(_ context.Context, name string, _ vrf.Direction, change func(*vrf.Spec)) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.vrfs {
+		if f.vrfs[i].Spec.Name == name {
+			change(&f.vrfs[i].Spec)
+			return nil
+		}
+	}
+	return api.ErrUnknownVRF
+}
+
+// changes are those of the reloads of a session, in turn.
+func (f *fakeDaemon) changes() ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reloads++
+	switch f.reloads {
+	case 1:
+		return []string{`VRF "tenant-c": redistribution starts (netns tenant-c)`, "neighbour 192.0.2.1: added"}, nil
+	case 2, 3:
+		return nil, nil
+	}
+	return nil, errors.New("f.toml:3: netlink.metric: 0 is too small\nf.toml:9: netlink.vrfs[0].name: there is no VRF \"x\"")
+}
+
+func (f *fakeDaemon) Sessions(_ context.Context, name string) ([]vrf.Session, error) {
+	if name != "vrf-red" {
+		return nil, nil
+	}
+	return []vrf.Session{
+		{Peer: netip.MustParseAddr("192.0.2.2"), PeerAS: 65001, State: "established", Since: now.Add(-time.Hour)},
+		{
+			Peer: netip.MustParseAddr("10.0.0.2"), PeerAS: 65002, Alias: netip.MustParseAddr("127.1.7.5"), Netns: "tenant-a",
+			State: "active", Reason: "the peer does not answer",
+		},
+	}, nil
+}
+
+func (f *fakeDaemon) Resync(_ context.Context, name string) (vrf.Repair, error) {
+	switch name {
+	case "default":
+		return vrf.Repair{Own: 980, Foreign: 12}, nil
+	case "vrf-red":
+		return vrf.Repair{Own: 1002, Foreign: 5, Found: vrf.Drifts{1, 0, 2}, Unmended: 1, Objects: 1, Announced: 3}, nil
+	}
+	return vrf.Repair{}, fmt.Errorf("VRF %q: resync: %w: waiting for netns %s", name, vrf.ErrPending, name)
+}
+
+func (f *fakeDaemon) Explain(_ context.Context, name string, q rib.Question) (rib.Explanation, error) {
+	if name != "vrf-red" {
+		return rib.Explanation{}, fmt.Errorf("VRF %q: %w: it is failed", name, vrf.ErrNotRunning)
+	}
+	x := rib.Explanation{Prefix: q.Prefix, StoppedBy: "nexthop", Verdict: "stopped at nexthop: nexthop 203.0.113.9 is unresolved: no route in this VRF covers it"}
+	w := &x.Export
+	w.Add("candidates", rib.Passed, "BGP has 2 paths",
+		"RD 65000:10 from 192.0.2.1 (AS 65001), nexthop 203.0.113.9, local preference 100, MED 0, AS path 65001 65002 65003 65004",
+		"RD 65000:11 from 192.0.2.2 (AS 65002), nexthop 198.51.100.1, local preference 50, MED 0, AS path 65002")
+	w.Add("nexthop", rib.Stopped, "nexthop 203.0.113.9 is unresolved: no route in this VRF covers it")
+	w.Add("kernel", rib.Noted, "the kernel was not asked for it")
+	w.Add("table", rib.Noted, "the table has one route for it", "10.3.0.0/16 via 198.51.100.7 dev eth1 proto static (another program's: proto static)")
+	x.Import.Add("import", rib.Stopped, "import is off for this VRF; turn it on with `vrfredist redistribution enable import IFACE --vrf vrf-red`")
+	return x, nil
+}
+
+func (f *fakeDaemon) Routes(_ context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error {
+	switch {
+	case name == "default":
+		return nil
+	case name != "vrf-red":
+		return fmt.Errorf("VRF %q: %w: it is pending", name, vrf.ErrNotRunning)
+	}
+	routes := exportedRoutes()
+	if d == vrf.Import {
+		routes = importedRoutes()
+	}
+	for _, r := range routes {
+		if !yield(r) {
+			return nil
+		}
+	}
+	return nil
+}
+
+func exportedRoutes() []rib.RouteStatus {
+	addr, prefix := netip.MustParseAddr, netip.MustParsePrefix
+	via := func(gateway string, weight uint16) rib.Hop { return rib.Hop{Gateway: addr(gateway), Weight: weight} }
+	unicast := func(hops ...rib.Hop) rib.Route { return rib.Route{Kind: rib.KindUnicast, Metric: 20, Hops: hops} }
+	path := func(peer, nexthop string) rib.Path {
+		a := &rib.Attrs{Via: &rib.Via{Nexthop: addr(nexthop)}, Tags: &rib.Tags{}, LocalPref: 100, ASPath: []uint32{65001}}
+		if peer != "" {
+			a.Peer = addr(peer)
+		}
+		return rib.Path{RD: 0x0000_fde8_0000_000a, Label: 100, Attrs: a}
+	}
+	leak := path("", "0.0.0.0")
+	leak.Attrs.Source = "vrf-green"
+	return []rib.RouteStatus{
+		{Prefix: prefix("10.0.0.0/8"), State: rib.Installed, Best: path("192.0.2.1", "198.51.100.1"), Route: unicast(via("198.51.100.1", 1)), Devices: []string{"eth0"}},
+		{Prefix: prefix("10.1.0.0/16"), State: rib.Installed, Best: path("192.0.2.1", "198.51.100.1"), Route: unicast(via("198.51.100.1", 2), via("198.51.100.5", 1)), Devices: []string{"eth0", "eth1"}},
+		{Prefix: prefix("10.2.0.0/16"), State: rib.Installed, Best: leak, Route: unicast(rib.Hop{Ifindex: 3}), Devices: []string{"green0"}},
+		{Prefix: prefix("10.3.0.0/16"), State: rib.Unresolved, Best: path("192.0.2.1", "203.0.113.9"), Reason: "no route in this VRF leads to 203.0.113.9, which is what the nexthop of the best path needs; add a connected or static route to it"},
+		{Prefix: prefix("10.4.0.0/16"), State: rib.Conflict, Best: path("192.0.2.1", "198.51.100.1"), Route: unicast(via("198.51.100.1", 1)), Devices: []string{"eth0"}, Reason: "a static route has this prefix and metric"},
+		{Prefix: prefix("192.0.2.66/32"), State: rib.Installed, Best: path("192.0.2.1", "198.51.100.1"), Route: rib.Route{Kind: rib.KindBlackhole, Metric: 20}},
+		{Prefix: prefix("2001:db8:1::/48"), State: rib.Stale, Route: unicast(via("2001:db8::1", 1)), Devices: []string{"eth0"}, Reason: "left by an earlier run; no neighbour has sent it yet"},
+	}
+}
+
+func importedRoutes() []rib.RouteStatus {
+	prefix := netip.MustParsePrefix
+	hop := []rib.Hop{{Ifindex: 2}}
+	return []rib.RouteStatus{
+		{Prefix: prefix("192.0.2.0/24"), State: rib.Installed, MED: 0, Route: rib.Route{Kind: rib.KindUnicast, Protocol: rib.ProtoKernel, Hops: hop}, Devices: []string{"eth0"}},
+		{Prefix: prefix("198.51.100.0/24"), State: rib.Installed, MED: 1500, Route: rib.Route{Kind: rib.KindUnicast, Protocol: rib.ProtoStatic, Metric: 1500, Hops: hop}, Devices: []string{"vlan12"}, Comms: []string{"65001:7", "65001:1:7"}},
+		{Prefix: prefix("0.0.0.0/0"), State: rib.Filtered, Reason: "it is the default route, and allow_default is off", Route: rib.Route{Kind: rib.KindUnicast, Protocol: rib.ProtoDHCP, Hops: hop}, Devices: []string{"eth0"}},
+	}
+}
+
+// serveFake serves a fake daemon at ./s, and makes that the address that every
+// command uses.
+func serveFake(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	t.Setenv("VRFREDIST_API", "unix:s")
+	listener, err := net.Listen("unix", "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	door := api.NewDoor(access.DefaultLimits(), access.Policy{}, nil, nil)
+	server := grpc.NewServer(append(door.Options(), grpc.UnknownServiceHandler(api.New(newFakeDaemon(t)).Handler()))...)
+	ended := make(chan error)
+	go func() { ended <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		server.Stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Diagnose finds one thing of each level.
+func (f *fakeDaemon) Diagnose(context.Context) ([]doctor.Finding, error) {
+	return []doctor.Finding{
+		{Level: doctor.Broken, Check: "capabilities", Subject: "CAP_SYS_ADMIN", What: "The daemon lacks CAP_SYS_ADMIN.", Why: "It needs it.", Mend: "mend it"},
+		{Level: doctor.Risk, Check: "rp-filter", Subject: "tenant-a", What: "A risk.", Why: "A reason.", Mend: "sysctl -w net.ipv4.conf.all.rp_filter=2"},
+		{Level: doctor.Advice, Check: "kernel", What: "Advice.", Why: "Another reason."},
+	}, nil
+}
