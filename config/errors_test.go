@@ -10,7 +10,6 @@ import (
 
 // head is a good start of a file, of 10 lines: what a test adds begins on 11.
 const head = `[global.config]
-
 as = 65000
 router-id = "192.0.2.1"
 [[vrfs]]
@@ -25,9 +24,7 @@ config = {name = "b", rd = "65000:2"}
 // inNetlink, inVRF, inImport and inExport put text into a good file, on line 12
 // and following, or 14 and following.
 func inNetlink(text string) string { return head + "[netlink]\n" + text }
-
-func inVRF(text string) string { return head + "[[netlink.vrfs]]\nname = \"a\"\n" + text }
-
+func inVRF(text string) string     { return head + "[[netlink.vrfs]]\nname = \"a\"\n" + text }
 func inImport(text string) string {
 	return head + "[netlink.import]\nenabled = true\ninterface_list = [\"*\"]\n" + text
 }
