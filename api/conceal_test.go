@@ -43,7 +43,7 @@ func FuzzConceal(f *testing.F) {
 	f.Add("b\", \"a", `VRF "a`, `"`)
 	f.Fuzz(func(t *testing.T, name, before, after string) {
 		if name == "a" || strings.ContainsAny(before+after, `"\`) {
-			t.Skip()
+			return // no text of the program has those
 		}
 		const secret = "<<secret>>"
 		text := before + fmt.Sprintf("VRF %q", secret+name) + after
