@@ -13,11 +13,12 @@ import (
 // each time for longer, and its state says so. Counts are by prefix, and the pause is
 // the VRF's: whoever fights over one route hardly fights over that one alone.
 type fight struct {
-	changes map[rib.Slot]uint8    // how often others changed a route, since the last calm
+	changes map[rib.Slot]uint32   // how often others changed a route, since the last calm
 	held    map[rib.Slot]struct{} // the routes that are left alone
 	again   schedule              // when those are written again; failures: how often they were
 	calm    time.Time             // when all is forgotten; zero: there is nothing to forget
 	moved   time.Time             // when a link or an address changed last
+	excuses uint32                // how often that was, since the last calm
 }
 
 const (
@@ -28,12 +29,14 @@ const (
 	// fightCounted bounds the routes that are counted. A program that changes more
 	// than these at once is slowed by resyncGap alone.
 	fightCounted = 1 << 16
-	// linkExcuse is how long what goes is put down to a link, not to a program.
+	// linkExcuse is how long ago a link may have changed for what goes to be put
+	// down to it. Each such change excuses one change of a route, and no more: a
+	// fight that begins beside it is one all the same.
 	linkExcuse = 2 * time.Second
 )
 
 func newFight() fight {
-	return fight{changes: make(map[rib.Slot]uint8), held: make(map[rib.Slot]struct{})}
+	return fight{changes: make(map[rib.Slot]uint32), held: make(map[rib.Slot]struct{})}
 }
 
 // challenged notes that another program changed a route of ours that is to be put
@@ -41,11 +44,12 @@ func newFight() fight {
 func (s *session) challenged(slot rib.Slot, e *entry) {
 	f, now := &s.fight, time.Now()
 	n, known := f.changes[slot]
-	if now.Sub(f.moved) < linkExcuse || !known && len(f.changes) >= fightCounted {
+	if !known && len(f.changes) >= fightCounted {
 		return
 	}
+	f.outdate(now)
 	f.calm = now.Add(fightCalm)
-	if n < fightTolerance {
+	if n < fightTolerance+f.excuses {
 		f.changes[slot] = n + 1
 		return
 	}
@@ -60,7 +64,17 @@ func (s *session) challenged(slot rib.Slot, e *entry) {
 // went and came back meanwhile looks as it did: the event's reason says it then.
 func (f *fight) excuse(ev rib.KernelEvents, before rib.Links) {
 	if ev.Reason == "link" || ev.Reason == "address" || len(rib.ChangedLinks(before, ev.Links)) > 0 {
-		f.moved = time.Now()
+		now := time.Now()
+		f.outdate(now)
+		f.moved = now
+		f.excuses++
+	}
+}
+
+// outdate forgets link changes that are too old to have taken what goes now.
+func (f *fight) outdate(now time.Time) {
+	if len(f.changes) == 0 && now.Sub(f.moved) >= linkExcuse {
+		f.excuses = 0
 	}
 }
 
@@ -84,9 +98,10 @@ func (s *session) makePeace(now time.Time) {
 		}
 	}
 	if t := f.calmTime(); !t.IsZero() && !now.Before(t) {
-		moved := f.moved
+		moved, excuses := f.moved, f.excuses
 		*f = newFight()
-		f.moved = moved
+		f.moved, f.excuses = moved, excuses
+		f.outdate(now)
 	}
 }
 

@@ -115,6 +115,32 @@ func TestResyncEndsThePause(t *testing.T) {
 	})
 }
 
+// A link that changed just before excuses one more change, and not a whole fight.
+func TestALinkExcusesNoFight(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.start(spec("red"))
+		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
+		l.settle()
+		table.link(3, false)
+		table.link(3, true)
+		synctest.Wait()
+		l.kernel.mu.Lock()
+		l.kernel.writes = nil
+		l.kernel.mu.Unlock()
+		for range 15 {
+			table.del(fought)
+			time.Sleep(100 * time.Millisecond)
+			synctest.Wait()
+		}
+		l.kernel.mu.Lock()
+		writes := len(l.kernel.writes)
+		l.kernel.mu.Unlock()
+		if writes < fightTolerance || writes > fightTolerance+4 {
+			t.Errorf("%d writes for 15 deletions in 1.5 s after a link changed", writes)
+		}
+	})
+}
+
 // A link that flaps is no program that fights: its routes are back whenever it is.
 func TestFlappingLinkIsNoFight(t *testing.T) {
 	story(t, func(l *lab, table *fakeTable) {

@@ -75,8 +75,10 @@ func TestFault32ForeignProgramOverwritesOurs(t *testing.T) {
 // It is left alone for a while then, says so, and is back when nobody deletes it.
 func keepDeleting(t *testing.T, w *network) {
 	t.Helper()
+	// The pauses are 1, 2 and 4 seconds: this ends in the middle of the third.
+	const long = 5 * time.Second
 	mark, deletions := w.rtr.Mark(), 0
-	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); deletions++ {
+	for end := time.Now().Add(long); time.Now().Before(end); deletions++ {
 		_, _ = w.rtr.TryIP("route", "del", prefix4(8), "proto", "179") // it may not be there
 	}
 	written := 0
@@ -85,8 +87,8 @@ func keepDeleting(t *testing.T, w *network) {
 			written++
 		}
 	}
-	if written < 2 || written > 10 {
-		t.Errorf("%d writes of ours in a fight of 3 s with %d deletions", written, deletions)
+	if written < 2 || written > 30 { // each address that came lately excuses one
+		t.Errorf("%d writes of ours in a fight of %v with %d deletions", written, long, deletions)
 	}
 	w.waitStatus("default", "a fight", func(v *vrfredistv1.Vrf) bool {
 		return v.GetState() == "degraded" && strings.Contains(v.GetReason(), "another program keeps changing 1 route of ours")
@@ -95,7 +97,7 @@ func keepDeleting(t *testing.T, w *network) {
 		t.Errorf("the route is %q (%s)", state, reason)
 	}
 	w.wait(but(all(100), 7), but(all(routes6), 7))
-	measured(t, "deleted %d times in 3 s: %d writes of ours, then left alone; back once nobody deletes it", deletions, written)
+	measured(t, "deleted %d times in %v: %d writes of ours, then left alone; back once nobody deletes it", deletions, long, written)
 }
 
 // Another program deletes 256 of ours.
