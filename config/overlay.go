@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/google/renameio/v2"
 
@@ -57,6 +58,7 @@ type overlaid struct {
 // an empty overlay; one that cannot be understood is an error, because to start
 // without it would silently turn on what an operator turned off.
 func OpenOverlay(dir string) (*Overlay, error) {
+	sweepHalfWritten(dir)
 	o := &Overlay{dir: dir, vrfs: make(map[string]overlaid)}
 	file := filepath.Join(dir, overlayName)
 	data, err := os.ReadFile(file)
@@ -201,6 +203,26 @@ func (o *Overlay) Remove() error {
 		return fmt.Errorf("removing the state directory: %w", err)
 	}
 	return nil
+}
+
+// halfWrittenAge is how old a half-written file has to be to be nobody's.
+const halfWrittenAge = time.Minute
+
+// sweepHalfWritten removes what a crash left in the state directory in the middle of
+// a write: renameio writes to a file with a dot before the name and digits behind it.
+// What cannot be removed is tried at the next start.
+func sweepHalfWritten(dir string) {
+	for _, name := range []string{overlayName, keptName} {
+		left, err := filepath.Glob(filepath.Join(dir, "."+name+"[0-9]*"))
+		if err != nil {
+			continue // the directory's name is no pattern
+		}
+		for _, file := range left {
+			if info, err := os.Lstat(file); err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > halfWrittenAge {
+				_ = os.Remove(file)
+			}
+		}
+	}
 }
 
 // syncDir makes a rename last: renameio syncs the file, not its directory.

@@ -1,12 +1,14 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -260,5 +262,33 @@ func TestOverlayIsRemoved(t *testing.T) {
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("the directory is left: %v", err)
+	}
+}
+
+// A crash in the middle of a write leaves a file that nobody reads: the next start
+// removes it, unless it is so young that somebody may be writing it.
+func TestHalfWrittenFilesGo(t *testing.T) {
+	dir := t.TempDir()
+	long := time.Now().Add(-time.Hour)
+	for name, when := range map[string]time.Time{
+		"." + overlayName + "123": long, "." + keptName + "456": long,
+		"." + overlayName + "789": time.Now(), keptName + "5": long, ".other1": long,
+	} {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.WriteFile(file, []byte("{"), 0o600), os.Chtimes(file, when, when)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	openOverlay(t, dir)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if d := cmp.Diff([]string{".other1", "." + overlayName + "789", keptName + "5"}, left); d != "" {
+		t.Error(d)
 	}
 }

@@ -3,6 +3,7 @@ package faults_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -22,7 +23,23 @@ func TestFault01CrashKeepsEveryRoute(t *testing.T) {
 	writes := len(w.rtr.Since(mark))
 	lab.Equal(t, "the fewest routes that any sample saw", routes+routes6, s.least)
 	lab.Equal(t, "routes that were written or deleted", 0, writes)
+	w.noLitter()
 	measured(t, "%d of %d routes at the worst of %d samples, %d writes", s.least, routes+routes6, s.samples, writes)
+}
+
+// noLitter fails the test where a daemon that was killed has left more than the next
+// start replaces or removes: whatever stays is there again after every crash.
+func (w *network) noLitter() {
+	w.T.Helper()
+	temp, err := os.ReadDir(w.daemon.Temp)
+	if err != nil || len(temp) != 1 {
+		w.T.Errorf("a daemon that runs has one temporary directory, and these are there: %v, %v", temp, err)
+	}
+	for _, pattern := range []string{"api.sock.*", "state/.*"} {
+		if left, err := filepath.Glob(filepath.Join(w.Dir, pattern)); err != nil || len(left) > 0 {
+			w.T.Errorf("left by daemons that were killed: %v, %v", left, err)
+		}
+	}
 }
 
 // A prefix that is gone after a restart is swept after the family's End-of-RIB,
@@ -120,6 +137,9 @@ func TestFault04EndKeepsOrRemoves(t *testing.T) {
 	}
 	if _, err := os.Stat(w.Dir + "/state"); !os.IsNotExist(err) {
 		t.Errorf("the state directory is left: %v", err)
+	}
+	if temp, err := os.ReadDir(w.daemon.Temp); err != nil || len(temp) > 0 {
+		t.Errorf("left in the temporary directory: %v, %v", temp, err)
 	}
 }
 

@@ -20,6 +20,8 @@ type tenancy struct {
 	bird    *lab.BIRD
 	daemon  *lab.Daemon
 	tenants []*tenant
+	// profiled: the daemon's goroutines are to be counted.
+	profiled bool
 }
 
 type tenant struct {
@@ -102,7 +104,11 @@ func vpnRoutes(protocol, rd string, tenant int, prefixes ...string) string {
 // start starts the daemon with all tenants, and with more lines of each VRF.
 func (y *tenancy) start(lines ...string) {
 	y.T.Helper()
-	y.daemon = y.rtr.Daemon(y.config(lines...))
+	var more []string
+	if y.profiled {
+		more = lab.Profiled
+	}
+	y.daemon = y.rtr.Daemon(y.config(lines...), more...)
 	lab.WaitFor(y.T, "the BGP session", limit(), func() string {
 		if out := y.bird.Show("show protocols up"); !strings.Contains(out, "Established") {
 			return out

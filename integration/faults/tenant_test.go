@@ -75,9 +75,12 @@ func TestFault28NamespaceDeleted(t *testing.T) {
 	y := newTenancy(t, 2)
 	gone, stays := y.tenants[0], y.tenants[1]
 	gone.ns.Delete()
+	y.profiled = true
 	y.start()
 	y.waitVRF(gone, "pending", inState("pending"))
+	y.waitVRF(stays, "ready", inState("ready"))
 	before, _ := y.open()
+	goroutines := y.daemon.Goroutines()
 	gone.ns.Make()
 	gone.wire()
 	y.bird.Reconfigure(vpnConfig(vpnRoutes("t0", "65100:1", 0, prefixes4(n)...) +
@@ -86,6 +89,10 @@ func TestFault28NamespaceDeleted(t *testing.T) {
 	there := oracle.New(t, stays.ns, run.Protocol)
 	there.Wait(lab.Main, by(prefixes4(n), leg1), limit())
 	foreign, mark := there.Foreign(), stays.ns.Mark()
+	during := y.daemon.Goroutines()
+	if goroutines.Leaked(during) == "" {
+		t.Error("the namespace costs no goroutine: counting them proves nothing")
+	}
 
 	began := time.Now()
 	gone.ns.Delete()
@@ -94,11 +101,13 @@ func TestFault28NamespaceDeleted(t *testing.T) {
 	})
 	promised(t, "seen, and said", time.Since(began), time.Second)
 	y.waitClosed(before)
+	after := y.daemon.GoroutinesBack(goroutines, limit())
 	lab.Equal(t, "what happened to the other tenant's routes", 0, len(stays.ns.Since(mark)))
 	there.WaitForeign(foreign)
 	y.onlyAtHome()
 	now, _ := y.open()
-	measured(t, "%d descriptors before the namespace came, %d after it went", before, now)
+	measured(t, "%d descriptors before the namespace came, %d after it went; %d goroutines before, %d while it was there, %d after, in no function more than before",
+		before, now, goroutines.Total, during.Total, after.Total)
 }
 
 // The same name is given to another namespace: a fresh worker, and nothing of the
@@ -140,11 +149,13 @@ func TestFault30NamespacesComeAndGo(t *testing.T) {
 	for _, n := range y.tenants {
 		n.ns.Delete()
 	}
+	y.profiled = true
 	y.start()
 	for _, n := range y.tenants {
 		y.waitVRF(n, "pending", inState("pending"))
 	}
 	before, threads := y.open()
+	goroutines := y.daemon.Goroutines()
 	began := time.Now()
 	for range rounds {
 		for _, n := range y.tenants {
@@ -163,14 +174,15 @@ func TestFault30NamespacesComeAndGo(t *testing.T) {
 		y.waitVRF(n, "pending", inState("pending"))
 	}
 	y.waitClosed(before)
+	left := y.daemon.GoroutinesBack(goroutines, limit())
 	after, threadsAfter := y.open()
 	// A thread that is idle is no leak, one for each namespace would be.
 	if threadsAfter > threads+tenants {
 		t.Errorf("%d threads before, %d after", threads, threadsAfter)
 	}
 	y.onlyAtHome()
-	measured(t, "%d namespaces in %s: %d descriptors before, %d after; %d threads before, %d after; no route in a wrong one",
-		rounds*tenants, round(time.Since(began)), before, after, threads, threadsAfter)
+	measured(t, "%d namespaces in %s: %d descriptors before, %d after; %d threads before, %d after; %d goroutines before, %d after; no route in a wrong one",
+		rounds*tenants, round(time.Since(began)), before, after, threads, threadsAfter, goroutines.Total, left.Total)
 }
 
 // One tenant's 50,000 routes flap without end. Another tenant's route comes and goes

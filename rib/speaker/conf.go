@@ -2,10 +2,10 @@ package speaker
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +13,7 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/config"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+	"golang.org/x/sys/unix"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -31,15 +32,11 @@ var parsing sync.Mutex
 // parse reads a configuration as gobgpd does. A file is the only way in: the
 // functions behind it that take a struct lose what was set and what was not.
 func parse(text []byte) (set *oc.BgpConfigSet, err error) {
-	dir, err := os.MkdirTemp("", "vrfredist-config-")
+	file, err := memoryFile(text)
 	if err != nil {
 		return nil, fmt.Errorf("write GoBGP's configuration: %w", err)
 	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "gobgp.json")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		return nil, fmt.Errorf("write GoBGP's configuration: %w", err)
-	}
+	defer file.Close()
 	parsing.Lock()
 	defer parsing.Unlock()
 	defer func() { // it asserts types without a check in places
@@ -47,7 +44,25 @@ func parse(text []byte) (set *oc.BgpConfigSet, err error) {
 			err = fmt.Errorf("GoBGP cannot read it: %v", p)
 		}
 	}()
-	return config.ReadConfigFile(file, "json")
+	return config.ReadConfigFile(fmt.Sprintf("/proc/self/fd/%d", file.Fd()), "json")
+}
+
+// memoryFile returns a file that has a name in /proc alone: what it holds, which may
+// be secrets, is on no disk, and nothing is left of it however the process ends.
+func memoryFile(text []byte) (*os.File, error) {
+	const name = "gobgp.json"
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_NOEXEC_SEAL)
+	if errors.Is(err, unix.EINVAL) { // Linux before 6.3 does not know the seal
+		fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	}
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	file := os.NewFile(uintptr(fd), name)
+	if _, err := file.Write(text); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 // readConf reads a configuration that Check found good.

@@ -70,7 +70,8 @@ func (u *umask) restore() { u.once.Do(func() { unix.Umask(u.was) }) }
 // it half made, and a stale one is replaced at once.
 type sockets struct {
 	group   *int              // the gid of the public ones; nil: the process's
-	dir     string            // of the private socket, mode 0700
+	dir     string            // of the private socket
+	lock    *os.File          // on dir, as long as it is in use
 	private string            // the path that our own announcements take
 	listen  []string          // what GoBGP gets, the private one last
 	public  map[string]string // path by the name that it has before publish
@@ -96,17 +97,18 @@ func openSockets(addrs []string, group *int) (_ *sockets, err error) {
 		if err := makeRoom(path); err != nil {
 			return nil, err
 		}
-		hidden := fmt.Sprintf("%s.%d", path, os.Getpid())
+		sweepHidden(path)
+		hidden := hiddenName(path)
 		if err := os.Remove(hidden); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("API socket: %w", err)
 		}
 		s.public[hidden] = path
 		s.listen = append(s.listen, unixScheme+hidden)
 	}
-	if s.dir, err = os.MkdirTemp("", "vrfredist-"); err != nil { // mode 0700
+	if s.dir, s.lock, err = privateDir(); err != nil {
 		return nil, fmt.Errorf("private API socket: %w", err)
 	}
-	s.private = filepath.Join(s.dir, "bgp.sock")
+	s.private = filepath.Join(s.dir, privateSocket)
 	if len(s.private) > maxSocketPath {
 		return nil, fmt.Errorf("private API socket: %s is over %d bytes: set TMPDIR to a shorter path", s.private, maxSocketPath)
 	}
@@ -208,7 +210,8 @@ func (s *sockets) close() {
 	for _, path := range s.done {
 		_ = os.Remove(path)
 	}
-	if s.dir != "" {
+	if s.lock != nil {
 		_ = os.RemoveAll(s.dir)
+		_ = s.lock.Close()
 	}
 }

@@ -21,14 +21,19 @@ type Daemon struct {
 	state   string // its state directory
 	socket  string
 	starter []string // a command line before the daemon's own; none: it is started itself
+	// Temp is the daemon's temporary directory, and nobody else's.
+	Temp string
+	// More is what follows on its command line at each start from now on.
+	More []string
 }
 
 // Daemon starts vrfredist in the namespace, and waits until it answers. The
 // configuration gets a [netlink.api] section of the lab's own, so it must have
-// none.
-func (n *Namespace) Daemon(config string) *Daemon {
+// none. More of its command line may follow.
+func (n *Namespace) Daemon(config string, more ...string) *Daemon {
 	n.lab.T.Helper()
 	d := n.daemon(filepath.Join(n.lab.Dir, "vrfredist.toml"))
+	d.More = more
 	d.Write(config)
 	d.Start()
 	return d
@@ -59,9 +64,14 @@ func (n *Namespace) daemon(config string) *Daemon {
 		config: config,
 		state:  filepath.Join(n.lab.Dir, "state"),
 		socket: filepath.Join(n.lab.Dir, "api.sock"),
+		Temp:   filepath.Join(n.lab.Dir, "tmp"),
 	}
 	if err := os.MkdirAll(d.state, 0o755); err != nil {
 		n.lab.T.Fatalf("make the state directory: %v", err)
+	}
+	// Some tests have another user run it.
+	if err := errors.Join(os.MkdirAll(d.Temp, 0o700), os.Chmod(d.Temp, 0o777|os.ModeSticky)); err != nil {
+		n.lab.T.Fatalf("make the temporary directory: %v", err)
 	}
 	return d
 }
@@ -79,8 +89,9 @@ func (d *Daemon) Target() string { return "unix://" + d.socket }
 // answers. More of its command line may follow.
 func (d *Daemon) Start(more ...string) {
 	d.ns.lab.T.Helper()
-	argv := append(slices.Clone(d.starter), d.ns.lab.Run.Daemon, "run", "-f", d.config, "--state-dir", d.state)
-	argv = append(argv, more...)
+	argv := append([]string{"env", "TMPDIR=" + d.Temp}, d.starter...)
+	argv = append(argv, d.ns.lab.Run.Daemon, "run", "-f", d.config, "--state-dir", d.state)
+	argv = slices.Concat(argv, d.More, more)
 	d.Process = d.ns.Start("vrfredist", argv...)
 	WaitFor(d.ns.lab.T, "vrfredist answers", Patience, func() string {
 		if !d.Running() {
