@@ -123,8 +123,6 @@ func (a *api) has(t *stage) func(netip.Prefix) bool {
 func (a *api) vrf(t *stage, name string) *vrfredistv1.Vrf {
 	ctx, cancel := context.WithTimeout(t.ctx, apiPatience)
 	defer cancel()
-	// Not GetVrf: that tells of the neighbours too, for which GoBGP counts their
-	// routes one by one, and does nothing else meanwhile.
 	r, err := a.ListVrfs(ctx, &vrfredistv1.ListVrfsRequest{})
 	t.must(err)
 	for _, v := range r.GetVrfs() {

@@ -19,11 +19,14 @@ type fake struct {
 	mu      sync.Mutex
 	list    []vrf.Status
 	changed chan struct{}
+	down    int // neighbours of red that are
 	routes  func(yield func(rib.RouteStatus) bool)
 	asked   int // how often routes were listed
 }
 
-func newFake(list ...vrf.Status) *fake { return &fake{list: list, changed: make(chan struct{})} }
+func newFake(list ...vrf.Status) *fake {
+	return &fake{list: list, changed: make(chan struct{}), down: 1}
+}
 
 func (f *fake) List() []vrf.Status {
 	f.mu.Lock()
@@ -48,10 +51,12 @@ func (f *fake) Changed() <-chan struct{} {
 func (f *fake) Waiting(string) int { return 0 }
 
 func (f *fake) AllSessions(context.Context) (map[string][]vrf.Session, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	var many []vrf.Session
 	for i := range 20 {
 		s := vrf.Session{Peer: netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), PeerAS: 65001, State: "established"}
-		if i == 19 {
+		if i >= 20-f.down {
 			s.State, s.Reason = "idle", "<i>refused</i>"
 		}
 		many = append(many, s)

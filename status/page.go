@@ -20,7 +20,7 @@ type Source interface {
 	Changed() <-chan struct{}
 	// Waiting returns how many prefixes wait in a VRF's mailbox.
 	Waiting(name string) int
-	// AllSessions returns the neighbours of each VRF.
+	// AllSessions returns the neighbours of each VRF, at once.
 	AllSessions(ctx context.Context) (map[string][]vrf.Session, error)
 	// Routes yields the routes of one direction of a VRF, ordered by prefix.
 	Routes(ctx context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error
@@ -49,7 +49,7 @@ const (
 	explainsAtOnce = 4
 	sampleEvery    = 5 * time.Second
 	settleTime     = 300 * time.Millisecond // changes within it are one update
-	sessionTime    = 2 * time.Second        // that BGP may take to list neighbours
+	lookEvery      = time.Second            // sessions change without a word to the page
 )
 
 // Page keeps what the page shows up to date while somebody looks at it, and
@@ -67,9 +67,7 @@ type Page struct {
 	model    model
 	rings    rings
 	sessions map[string][]vrf.Session
-	listed   time.Time // when sessions were
-	mute     bool      // that they could not be was said
-	now      func() time.Time
+	mute     bool // that sessions could not be listed was said
 }
 
 // New returns a page over source. It shows something while Run runs.
@@ -82,7 +80,6 @@ func New(source Source, o Options) *Page {
 		clients: make(map[*client]struct{}),
 		model:   newModel(o.Identity),
 		rings:   make(rings),
-		now:     time.Now,
 	}
 }
 
@@ -97,6 +94,8 @@ func (p *Page) Run(ctx context.Context) error {
 	}()
 	tick := time.NewTicker(sampleEvery)
 	defer tick.Stop()
+	looks := time.NewTicker(lookEvery)
+	defer looks.Stop()
 	settle := time.NewTimer(0)
 	settle.Stop()
 	changed := p.source.Changed()
@@ -113,6 +112,8 @@ func (p *Page) Run(ctx context.Context) error {
 			settle.Reset(settleTime)
 		case <-settle.C:
 			changed = p.source.Changed()
+			p.refresh(ctx)
+		case <-looks.C:
 			p.refresh(ctx)
 		case <-tick.C:
 			p.sample(ctx)
@@ -144,17 +145,13 @@ func (p *Page) refresh(ctx context.Context) {
 // look brings the model up to date, and returns what changed as an event; nil
 // where nothing did.
 func (p *Page) look(ctx context.Context) []byte {
-	if now := p.now(); now.Sub(p.listed) >= sampleEvery {
-		ctx, cancel := context.WithTimeout(ctx, sessionTime)
-		defer cancel()
-		all, err := p.source.AllSessions(ctx)
-		if err == nil {
-			p.sessions = all
-		} else if !p.mute {
-			p.options.Log.Warn("the status page shows sessions as they were", "err", err)
-		}
-		p.listed, p.mute = now, err != nil // said once until it works again
+	all, err := p.source.AllSessions(ctx)
+	if err == nil {
+		p.sessions = all
+	} else if !p.mute {
+		p.options.Log.Warn("the status page shows sessions as they were", "err", err)
 	}
+	p.mute = err != nil // said once until it works again
 	return p.model.update(p.source, p.sessions)
 }
 

@@ -130,6 +130,23 @@ func TestStream(t *testing.T) {
 	})
 }
 
+// A session that goes is told within a second, though no VRF changes.
+func TestSessionsAreLive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(ready("blue"), ready("red"))
+		c := running(t, f).enter()
+		c.next(t)
+		f.mu.Lock()
+		f.down = 3
+		f.mu.Unlock()
+		began := time.Now()
+		name, data := c.next(t)
+		if took := time.Since(began); took > time.Second || name != "update" || !strings.Contains(data, `"up":17`) || strings.Contains(data, `"blue"`) {
+			t.Errorf("after %v %s: %s", took, name, data)
+		}
+	})
+}
+
 // A client that does not read is dropped; one too many is refused; all are ended
 // with the page.
 func TestClientsAreBounded(t *testing.T) {

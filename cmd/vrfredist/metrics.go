@@ -48,12 +48,8 @@ func (d *daemon) Waiting(name string) int {
 
 // SessionStates implements metrics.Source.
 func (d *daemon) SessionStates(ctx context.Context) (map[string]map[string]int, error) {
-	all, err := d.speaker.Sessions(ctx)
-	if err != nil {
-		return nil, err
-	}
 	states := make(map[string]map[string]int)
-	for _, s := range all {
+	for _, s := range d.speaker.Sessions() {
 		name := cmp.Or(s.VRF, vrf.Default)
 		if states[name] == nil {
 			states[name] = make(map[string]int)

@@ -50,12 +50,8 @@ func (d *daemon) AllSessions(ctx context.Context) (map[string][]vrf.Session, err
 	for _, st := range d.relay.Status() {
 		inside[st.Alias] = st
 	}
-	all, err := d.speaker.Sessions(ctx)
-	if err != nil {
-		return nil, err
-	}
 	out := make(map[string][]vrf.Session)
-	for _, s := range all {
+	for _, s := range d.speaker.Sessions() {
 		session := vrf.Session{Peer: s.Address, PeerAS: s.PeerAS, State: s.State, Since: s.Since}
 		if st, ok := inside[s.Address]; ok {
 			session.Peer, session.Alias, session.Netns = st.Peer, st.Alias, st.Netns

@@ -63,6 +63,7 @@ func (s *Speaker) Reload(ctx context.Context, text []byte) (changes []string, er
 
 // adopt makes c the configuration in force, once BGP has it.
 func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
+	s.sessions.configure(c)
 	s.mu.Lock()
 	s.conf = c
 	var gone []*rib.Feed

@@ -1,15 +1,20 @@
 package speaker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
+	"sync"
 	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/server"
+	"google.golang.org/grpc"
 )
 
-// Session is how a configured neighbour fares.
+// Session is how a neighbour fares.
 type Session struct {
 	VRF     string // "": the global table
 	Address netip.Addr
@@ -18,27 +23,199 @@ type Session struct {
 	Since   time.Time // when it was established; zero: it is not
 }
 
-// Sessions returns the configured neighbours, in GoBGP's order.
-func (s *Speaker) Sessions(ctx context.Context) ([]Session, error) {
-	bgp := s.server()
-	if bgp == nil {
-		return nil, nil
+// Sessions returns the neighbours by address: those that are configured, those
+// that a peer group let in, and those that were added through GoBGP's own API.
+// It asks GoBGP nothing, so it costs BGP nothing, and answers while BGP is busy.
+// Before Run there are none.
+func (s *Speaker) Sessions() []Session { return s.sessions.list() }
+
+// sessions is what GoBGP's events say of its neighbours. GoBGP's ListPeer is no
+// answer to a question that may come often: it counts the routes of every
+// neighbour one by one, and BGP stands still meanwhile.
+type sessions struct {
+	now func() time.Time
+
+	// asking is held from a question to GoBGP until its answer is noted, so that a
+	// later one is not overwritten; it is taken before mu.
+	asking sync.Mutex
+
+	mu    sync.Mutex
+	known map[string]*session // guarded by mu; by the address that GoBGP calls it by, which has its zone
+}
+
+type session struct {
+	Session
+	at         netip.Addr // the address without its zone, as in GoBGP's events
+	configured bool
+}
+
+func newSessions() *sessions {
+	return &sessions{now: time.Now, known: make(map[string]*session)}
+}
+
+func (s *sessions) list() []Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]Session, 0, len(s.known))
+	for _, n := range s.known {
+		out = append(out, n.Session)
 	}
-	var out []Session
-	err := bgp.ListPeer(ctx, &api.ListPeerRequest{}, func(p *api.Peer) {
-		session := Session{VRF: p.GetConf().GetVrf(), PeerAS: p.GetConf().GetPeerAsn(), State: stateName(p.GetState().GetSessionState())}
-		// One that cannot be parsed is a neighbour by interface whose address is
-		// not known yet.
-		session.Address, _ = netip.ParseAddr(p.GetConf().GetNeighborAddress())
-		if up := p.GetTimers().GetState().GetUptime(); session.State == "established" && up != nil {
-			session.Since = up.AsTime()
+	slices.SortFunc(out, func(a, b Session) int {
+		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.VRF, b.VRF))
+	})
+	return out
+}
+
+// configure takes in the neighbours of a configuration. Events are what says
+// how they fare, before it and after.
+func (s *sessions) configure(c *conf) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stay := make(map[string]bool, len(c.set.Neighbors))
+	for _, n := range c.set.Neighbors {
+		key := n.State.NeighborAddress
+		stay[key] = true
+		have := s.known[key]
+		if have == nil {
+			have = &session{Session: Session{State: stateName(api.PeerState_IDLE)}, at: zoneless(key)}
+			s.known[key] = have
 		}
-		out = append(out, session)
+		have.configured = true
+		have.VRF, have.PeerAS = n.Config.Vrf, n.Config.PeerAs
+		have.Address, _ = netip.ParseAddr(cmp.Or(n.Config.NeighborAddress, key)) // by interface: what it resolved to
+	}
+	for key, n := range s.known {
+		if n.configured && !stay[key] {
+			delete(s.known, key)
+		}
+	}
+}
+
+func zoneless(key string) netip.Addr {
+	addr, err := netip.ParseAddr(key)
+	if err != nil {
+		return netip.Addr{} // Check has refused it
+	}
+	return addr.WithZone("")
+}
+
+// watch follows the neighbours of bgp until ctx ends. It begins before there
+// are any, so it sees each from its first state on.
+func (s *sessions) watch(ctx context.Context, bgp *server.BgpServer) error {
+	request := &api.WatchEventRequest{Peer: &api.WatchEventRequest_Peer{}}
+	err := bgp.WatchEvent(ctx, request, func(r *api.WatchEventResponse) { s.event(ctx, bgp, r.GetPeer()) })
+	if err != nil {
+		return fmt.Errorf("watch BGP's neighbours: %w", err)
+	}
+	return nil
+}
+
+// event takes in what GoBGP says of a neighbour; it is called on the goroutine
+// of the watch, one at a time.
+func (s *sessions) event(ctx context.Context, bgp *server.BgpServer, e *api.WatchEventResponse_PeerEvent) {
+	switch e.GetType() {
+	case api.WatchEventResponse_PeerEvent_INIT, api.WatchEventResponse_PeerEvent_STATE:
+	default:
+		// The end of the first ones; or the last word on a neighbour that was taken
+		// out, which comes late: one of the same address may be in its place.
+		return
+	}
+	state := e.GetPeer().GetState()
+	addr, err := netip.ParseAddr(state.GetNeighborAddress())
+	if err != nil {
+		return
+	}
+	s.asking.Lock()
+	defer s.asking.Unlock()
+	if s.set(addr, state) {
+		return
+	}
+	// GoBGP has to be asked which one it is, or whether it is still there: a
+	// dynamic neighbour goes without a word of its own. That counts the routes of
+	// this one neighbour, once for each change of its state.
+	s.look(ctx, bgp, addr, e.GetPeer().GetConf().GetNeighborInterface())
+}
+
+// set notes the state of a neighbour that is configured, and tells whether it is
+// the only one with that address: events name no zone.
+func (s *sessions) set(addr netip.Addr, state *api.PeerState) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found *session
+	for _, n := range s.known {
+		if n.at != addr {
+			continue
+		}
+		if found != nil || !n.configured {
+			return false
+		}
+		found = n
+	}
+	if found == nil {
+		return false
+	}
+	if found.PeerAS == 0 {
+		found.PeerAS = state.GetPeerAsn() // peer-as is not said: the one that it came with
+	}
+	found.State = stateName(state.GetSessionState())
+	switch established := state.GetSessionState() == api.PeerState_ESTABLISHED; {
+	case !established:
+		found.Since = time.Time{}
+	case found.Since.IsZero():
+		found.Since = s.now()
+	}
+	return true
+}
+
+// look asks GoBGP for the neighbours with an address, whatever their zone, and
+// takes in that they are gone where they are. The caller holds asking.
+func (s *sessions) look(ctx context.Context, bgp *server.BgpServer, addr netip.Addr, byInterface string) {
+	request := &api.ListPeerRequest{Address: cmp.Or(byInterface, addr.String())}
+	if addr.IsLinkLocalUnicast() {
+		request.Address = "" // GoBGP's name for it has a zone, which is not known here
+	}
+	there := make(map[string]Session)
+	err := bgp.ListPeer(ctx, request, func(p *api.Peer) {
+		key := p.GetState().GetNeighborAddress()
+		n := Session{VRF: p.GetConf().GetVrf(), PeerAS: p.GetConf().GetPeerAsn(), State: stateName(p.GetState().GetSessionState())}
+		n.Address, _ = netip.ParseAddr(cmp.Or(p.GetConf().GetNeighborAddress(), key))
+		if up := p.GetTimers().GetState().GetUptime(); n.State == "established" && up != nil {
+			n.Since = up.AsTime()
+		}
+		there[key] = n
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list the neighbours: %w", err)
+		return // BGP has ended
 	}
-	return out, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, n := range s.known {
+		if _, stays := there[key]; !stays && n.at == addr {
+			delete(s.known, key)
+		}
+	}
+	for key, n := range there {
+		if have := s.known[key]; have != nil {
+			have.Session = n
+		} else {
+			s.known[key] = &session{Session: n, at: zoneless(key)}
+		}
+	}
+}
+
+// heedDelete is a part of the gRPC server: where somebody takes a neighbour out
+// through GoBGP's own API, GoBGP tells its watchers nothing.
+func (s *Speaker) heedDelete(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	answer, err := handler(ctx, request)
+	r, is := request.(*api.DeletePeerRequest)
+	if bgp := s.server(); is && err == nil && bgp != nil {
+		if addr, err := netip.ParseAddr(r.GetAddress()); err == nil {
+			s.sessions.asking.Lock()
+			defer s.sessions.asking.Unlock()
+			s.sessions.look(ctx, bgp, addr.WithZone(""), r.GetInterface())
+		}
+	}
+	return answer, err
 }
 
 // Answers returns when GoBGP's loop has answered: it is not stuck. GoBGP ignores

@@ -79,6 +79,7 @@ type Speaker struct {
 	eors      *eors
 	announcer *announcer
 	pacer     *pacer
+	sessions  *sessions
 }
 
 // New makes a speaker and starts nothing. Its error is that of the
@@ -109,6 +110,7 @@ func New(o Options) (*Speaker, error) {
 		eors:      newEORs(),
 		announcer: newAnnouncer(),
 		pacer:     newPacer(),
+		sessions:  newSessions(),
 	}
 	for _, v := range c.vrfs {
 		s.feeds[v.Name] = rib.NewFeed()
@@ -130,7 +132,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	}
 	defer sockets.close()
 
-	opts := slices.Clone(s.options.Server)
+	opts := append(slices.Clone(s.options.Server), grpc.ChainUnaryInterceptor(s.heedDelete))
 	if s.options.Services != nil {
 		opts = append(opts, grpc.UnknownServiceHandler(s.options.Services))
 	}
@@ -148,6 +150,8 @@ func (s *Speaker) Run(ctx context.Context) error {
 	defer s.announcer.close()
 	defer s.fence()
 
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	if err := s.start(ctx, bgp, sockets, narrow); err != nil {
 		if ctx.Err() != nil || errors.Is(err, errStopped) {
 			return nil
@@ -164,9 +168,10 @@ func (s *Speaker) Run(ctx context.Context) error {
 	}
 }
 
-// start brings everything up in the order in which one needs the other.
-func (s *Speaker) start(ctx context.Context, bgp *server.BgpServer, sockets *sockets, narrow *umask) error {
-	ctx, done := s.untilFatal(ctx)
+// start brings everything up in the order in which one needs the other. What it
+// leaves running ends with until.
+func (s *Speaker) start(until context.Context, bgp *server.BgpServer, sockets *sockets, narrow *umask) error {
+	ctx, done := s.untilFatal(until)
 	defer done()
 	if err := s.announcer.connect(ctx, sockets.private); err != nil {
 		return fmt.Errorf("start the BGP API: %w", err)
@@ -175,6 +180,10 @@ func (s *Speaker) start(ctx context.Context, bgp *server.BgpServer, sockets *soc
 	s.mu.Lock()
 	c := s.conf
 	s.mu.Unlock()
+	s.sessions.configure(c)
+	if err := s.sessions.watch(until, bgp); err != nil {
+		return err
+	}
 	err := s.log.guard(func() error {
 		_, err := config.InitialConfig(ctx, bgp, c.copySet(), s.options.GracefulRestart)
 		return err
