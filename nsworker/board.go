@@ -15,7 +15,7 @@ type Board struct {
 	ids *idSpace
 
 	mu        sync.Mutex
-	tables    map[tableKey]string              // guarded by mu: the VRF that has a table open
+	tables    map[tableKey]holder              // guarded by mu
 	views     map[string]boardView             // guarded by mu
 	followers map[string]map[chan struct{}]int // guarded by mu: by the VRF they follow
 }
@@ -25,11 +25,17 @@ type boardView struct {
 	binding rib.Binding
 }
 
+// holder is the VRF that has a table open, or whose worker failed over it.
+type holder struct {
+	vrf  string
+	open bool
+}
+
 // NewBoard returns an empty board.
 func NewBoard() *Board {
 	return &Board{
 		ids:       &idSpace{taken: make(map[idKey]*Worker)},
-		tables:    make(map[tableKey]string),
+		tables:    make(map[tableKey]holder),
 		views:     make(map[string]boardView),
 		followers: make(map[string]map[chan struct{}]int),
 	}
@@ -47,17 +53,33 @@ func (b *Board) take(where rib.Where, vrf string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	k := tableKey{where.Dev, where.Inode, where.Table}
-	if other, taken := b.tables[k]; taken && other != vrf {
-		return fmt.Errorf("VRF %q has table %d of this namespace already, and %q must not share it; give each VRF a table of its own", other, where.Table, vrf)
+	if other := b.tables[k]; other.open && other.vrf != vrf {
+		return fmt.Errorf("VRF %q has table %d of this namespace already, and %q must not share it; give each VRF a table of its own", other.vrf, where.Table, vrf)
 	}
-	b.tables[k] = vrf
+	b.tables[k] = holder{vrf, true}
 	return nil
 }
 
-func (b *Board) leave(where rib.Where) {
+// others tells whether a table is another VRF's: what is ours there was written
+// for that one.
+func (b *Board) others(where rib.Where, vrf string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.tables, tableKey{where.Dev, where.Inode, where.Table})
+	h, held := b.tables[tableKey{where.Dev, where.Inode, where.Table}]
+	return held && h.vrf != vrf
+}
+
+// leave gives a table back. Where the worker failed, its routes are in it still,
+// and wait for the next.
+func (b *Board) leave(where rib.Where, failed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	k := tableKey{where.Dev, where.Inode, where.Table}
+	if failed {
+		b.tables[k] = holder{vrf: b.tables[k].vrf}
+	} else {
+		delete(b.tables, k)
+	}
 }
 
 func (b *Board) publish(vrf string, v boardView) {

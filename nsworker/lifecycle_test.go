@@ -265,3 +265,38 @@ func TestTwoVRFsOnOneTable(t *testing.T) {
 		l.table(blue, "10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
 	})
 }
+
+// TestRemovedVRFLeavesTheTableOfAnother ends a VRF that was refused a table because
+// another VRF has it, while that one runs and while it waits for its next start.
+func TestRemovedVRFLeavesTheTableOfAnother(t *testing.T) {
+	for name, cause := range map[string]error{"runs": nil, "failed": errInjected} {
+		t.Run(name, func(t *testing.T) {
+			story(t, func(l *lab, table *fakeTable) {
+				l.kernel.add(blue, table.where.Inode).routes = table.routes
+				l.start(spec("red"))
+				l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
+				if cause != nil {
+					l.kernel.fail["batch"] = -1
+					l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9"))
+					for l.fails == 0 {
+						time.Sleep(time.Millisecond)
+						synctest.Wait()
+					}
+					l.stop("red", cause)
+					l.kernel.fail["batch"] = 0
+				}
+				l.kernel.writes, l.kernel.objectWrites = nil, nil
+				ctx, cancel := context.WithCancelCause(context.Background())
+				cancel(vrf.ErrRemoved)
+				w := New(Deps{l.kernel, l.bgp, l.board, l.log(), nil}, spec("blue"), func(vrf.Status) {})
+				if err := w.Run(ctx); err != nil {
+					t.Error(err)
+				}
+				l.table(red, "10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+				if n := len(l.kernel.writes) + len(l.kernel.objectWrites); n != 0 {
+					t.Errorf("%d writes to the table of another VRF", n)
+				}
+			})
+		})
+	}
+}

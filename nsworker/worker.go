@@ -103,8 +103,9 @@ func (w *Worker) serve(ctx context.Context, table Table) (err error) {
 		return errors.Join(err, table.Close())
 	}
 	s := newSession(w, table)
+	failed := true // also by a panic
 	defer func() {
-		w.deps.Board.leave(table.Where())
+		w.deps.Board.leave(table.Where(), failed)
 		if cerr := table.Close(); cerr != nil && err == nil {
 			err = fmt.Errorf("close the table: %w", cerr)
 		}
@@ -112,7 +113,9 @@ func (w *Worker) serve(ctx context.Context, table Table) (err error) {
 		s.objects.close()
 		s.abandon()
 	}()
-	return s.run(ctx)
+	err = s.run(ctx)
+	failed = err != nil && !errors.Is(err, errGone)
+	return err
 }
 
 // open waits until the binding is there. It returns no table and no error when
@@ -215,6 +218,10 @@ func (w *Worker) leaveUnopened(ctx context.Context) error {
 	case errors.Is(err, rib.ErrAbsent): // nor are there routes, then
 	case err != nil:
 		return fmt.Errorf("open %s to remove its routes: %w", w.spec.Binding, err)
+	case w.deps.Board.others(table.Where(), w.name): // the worker was refused that table
+		if err := table.Close(); err != nil {
+			return fmt.Errorf("close the table of another VRF: %w", err)
+		}
 	default:
 		s := newSession(w, table)
 		defer s.objects.close()
