@@ -129,6 +129,13 @@ func (l *lab) state(name string) vrf.Status {
 	return l.status[name]
 }
 
+// failed tells whether a worker ended in an error.
+func (l *lab) failed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fails > 0
+}
+
 func (l *lab) feed(name string) *rib.Feed {
 	f, _ := l.bgp.Feed(name)
 	return f

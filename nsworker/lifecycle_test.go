@@ -278,9 +278,8 @@ func TestRemovedVRFLeavesTheTableOfAnother(t *testing.T) {
 				if cause != nil {
 					l.kernel.fail["batch"] = -1
 					l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9"))
-					for l.fails == 0 {
+					for !l.failed() {
 						time.Sleep(time.Millisecond)
-						synctest.Wait()
 					}
 					l.stop("red", cause)
 					l.kernel.fail["batch"] = 0
