@@ -12,7 +12,7 @@ import (
 // foreign, and the links. Everything that differs afterwards is due.
 func (s *session) adopt(t rib.Table) {
 	s.objects.on = t.Objects && s.spec.NexthopObjects
-	s.objects.load(t.Nexthops)
+	s.objects.load(t.Nexthops, t.Routes)
 	foreign, mine := s.sort(t.Routes)
 	for slot, i := range mine.All {
 		if *i != 0 {

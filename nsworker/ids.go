@@ -13,13 +13,18 @@ import (
 // VRFs of one namespace keep out of each other's way:
 //
 //	0x40000000 or 0x50000000   a group, or a single nexthop
-//	bits 16 to 27              the table (its number, or a hash above 4095)
+//	bit 29                     the table's number is above 4095
+//	bits 16 to 27              the table: its number, or a hash of that
 //	bits 0 to 15               a hash of what it stands for
+//
+// Both hashes can be equal for two tables, and for two groups of one: what the
+// kernel has at an id is looked at before that is used.
 const (
 	groupBase  uint32 = 0x40000000
 	singleBase uint32 = 0x50000000
-	baseMask   uint32 = 0xf0000000
-	tagMask    uint32 = 0x0fff0000
+	baseMask   uint32 = 0xd0000000
+	hashedTag  uint32 = 0x20000000
+	tagMask    uint32 = 0x2fff0000
 	hashMask   uint32 = 0x0000ffff
 	// idTries is how many ids are tried from the natural one on.
 	idTries = 64
@@ -71,7 +76,7 @@ func tableTag(table uint32) uint32 {
 	}
 	var b [4]byte
 	binary.BigEndian.PutUint32(b[:], table)
-	return hash32(b[:]) << 16 & tagMask
+	return hashedTag | hash32(b[:])<<16&tagMask
 }
 
 func hash32(b []byte) uint32 {

@@ -24,6 +24,7 @@ type objects struct {
 	on     bool // the kernel has nexthop objects, and the Spec wants them
 
 	known   map[uint32]rib.Nexthop // ours, as the kernel confirmed or showed them
+	strange map[uint32]struct{}    // that may be of another table whose tag is the same
 	claimed map[uint32]struct{}
 	groups  map[string]uint32 // ids of groups by target key
 	singles map[string]uint32 // ids of single nexthops by appendHop
@@ -36,22 +37,34 @@ type objects struct {
 func newObjects(w *Worker, where rib.Where) objects {
 	return objects{
 		ids: w.deps.Board.ids, worker: w, where: where,
-		known: make(map[uint32]rib.Nexthop), claimed: make(map[uint32]struct{}),
+		known: make(map[uint32]rib.Nexthop), strange: make(map[uint32]struct{}), claimed: make(map[uint32]struct{}),
 		groups: make(map[string]uint32), singles: make(map[string]uint32), refs: make(map[uint32]int), due: make(map[*target]struct{}),
 	}
 }
 
-// claim returns a free id, the natural one where possible; 0: none is free.
-func (o *objects) claim(base uint32, what []byte) uint32 {
+// claim returns an id: that of an object which is there already as it should be
+// (fits), or else a free one, the natural one where possible; 0: there is none.
+// What another target's routes hang on since an earlier run is not free.
+func (o *objects) claim(base uint32, what []byte, fits func(rib.Nexthop) bool) uint32 {
 	natural := hash32(what)
-	for try := range uint32(idTries) {
-		id := base | tableTag(o.where.Table) | (natural+try)&hashMask
-		if o.ids.claim(o.where, id, o.worker) {
-			o.claimed[id] = struct{}{}
-			return id
+	first := func(suits func(id uint32) bool) uint32 {
+		for try := range uint32(idTries) {
+			id := base | tableTag(o.where.Table) | (natural+try)&hashMask
+			if suits(id) && o.ids.claim(o.where, id, o.worker) {
+				o.claimed[id] = struct{}{}
+				return id
+			}
 		}
+		return 0
 	}
-	return 0
+	if id := first(func(id uint32) bool { n, there := o.known[id]; return there && fits(n) }); id != 0 {
+		return id
+	}
+	return first(func(id uint32) bool {
+		_, there := o.known[id]
+		_, strange := o.strange[id]
+		return !strange && (!there || base == groupBase && o.refs[id] == 0)
+	})
 }
 
 func (o *objects) release(id uint32) {
@@ -80,7 +93,7 @@ func (o *objects) forwarding(tg *target, f forwarding) *forwarding {
 	}
 	if tg.group == 0 {
 		o.buf = append(o.buf[:0], tg.key...)
-		if tg.group = o.claim(groupBase, o.buf); tg.group == 0 {
+		if tg.group = o.claim(groupBase, o.buf, o.like(tg)); tg.group == 0 {
 			tg.inline = true
 			return &f
 		}
@@ -117,15 +130,23 @@ func (o *objects) drop(tg *target) {
 // members too: another program may have changed one of them under our protocol.
 func (o *objects) stands(tg *target) bool {
 	n, ok := o.known[tg.group]
-	if !ok || !slices.Equal(n.Members, o.members(tg)) {
-		return false
-	}
-	for i, m := range n.Members {
-		if now, there := o.known[m.ID]; !there || !sameSingle(now, tg.single(i, m.ID)) {
+	return ok && slices.Equal(n.Members, o.members(tg)) && o.like(tg)(n)
+}
+
+// like tells whether a group leads where tg does, whatever its members' ids.
+func (o *objects) like(tg *target) func(rib.Nexthop) bool {
+	return func(n rib.Nexthop) bool {
+		if len(n.Members) != len(tg.hops) {
 			return false
 		}
+		for i, m := range n.Members {
+			now, there := o.known[m.ID]
+			if !there || m.Weight != max(tg.hops[i].Weight, 1) || !sameSingle(now, tg.single(i, m.ID)) {
+				return false
+			}
+		}
+		return true
 	}
-	return true
 }
 
 // members returns the members of tg's group, in the order in which the kernel
@@ -143,12 +164,13 @@ func (o *objects) members(tg *target) []rib.NexthopMember {
 // single returns the id of the object for one hop; 0: none can be had.
 func (o *objects) single(h rib.Hop, ipv6 bool) uint32 {
 	h.Weight = 0
-	o.buf = appendHop(o.buf[:0], h, ipv6 && !h.Gateway.IsValid())
+	ipv6 = ipv6 && !h.Gateway.IsValid()
+	o.buf = appendHop(o.buf[:0], h, ipv6)
 	if id, ok := o.singles[string(o.buf)]; ok {
 		return id
 	}
 	what := string(o.buf)
-	id := o.claim(singleBase, o.buf)
+	id := o.claim(singleBase, o.buf, func(n rib.Nexthop) bool { return sameSingle(n, rib.Nexthop{IPv6: ipv6, Hop: h}) })
 	if id != 0 {
 		o.singles[what] = id
 	}
@@ -156,9 +178,17 @@ func (o *objects) single(h rib.Hop, ipv6 bool) uint32 {
 }
 
 // load takes in a reading of the namespace's objects: those that this VRF uses,
-// or would use, and that no other VRF has claimed.
-func (o *objects) load(all []rib.Nexthop) {
+// or would use, and that no other VRF has claimed. Where the tag is a hash, and so
+// perhaps that of a VRF whose worker does not run now, only those count that we
+// claimed, or that own routes of the table hang on.
+func (o *objects) load(all []rib.Nexthop, routes []rib.Route) {
 	clear(o.known)
+	clear(o.strange)
+	hashed := tableTag(o.where.Table)&hashedTag != 0
+	var used map[uint32]struct{}
+	if hashed {
+		used = o.used(all, routes)
+	}
 	for _, n := range all {
 		if n.ID&tagMask != tableTag(o.where.Table) {
 			continue
@@ -166,17 +196,39 @@ func (o *objects) load(all []rib.Nexthop) {
 		if b := n.ID & baseMask; b != groupBase && b != singleBase {
 			continue
 		}
-		if w := o.ids.owner(o.where, n.ID); w == nil || w == o.worker {
+		_, is := used[n.ID]
+		switch w := o.ids.owner(o.where, n.ID); {
+		case w == o.worker, w == nil && (is || !hashed):
 			o.known[n.ID] = n
+		case w == nil:
+			o.strange[n.ID] = struct{}{}
 		}
 	}
 	o.litter = true
 }
 
+// used returns the ids of the groups that own routes hang on, and of their members.
+func (o *objects) used(all []rib.Nexthop, routes []rib.Route) map[uint32]struct{} {
+	used := make(map[uint32]struct{})
+	for i := range routes {
+		if r := &routes[i]; r.NexthopID != 0 && r.Protocol == o.worker.spec.Protocol {
+			used[r.NexthopID] = struct{}{}
+		}
+	}
+	for _, n := range all {
+		if _, is := used[n.ID]; is {
+			for _, m := range n.Members {
+				used[m.ID] = struct{}{}
+			}
+		}
+	}
+	return used
+}
+
 // removal deletes every object of this VRF: groups first, because a single that
 // goes takes its place in them along.
-func (o *objects) removal(all []rib.Nexthop) (changes []rib.Change) {
-	o.load(all)
+func (o *objects) removal(t rib.Table) (changes []rib.Change) {
+	o.load(t.Nexthops, t.Routes)
 	for _, base := range []uint32{groupBase, singleBase} {
 		for id := range o.known {
 			if id&baseMask == base {
@@ -224,7 +276,7 @@ func (tg *target) single(i int, id uint32) rib.Nexthop {
 func sameSingle(a, b rib.Nexthop) bool {
 	x, y := a.Hop, b.Hop
 	x.Weight, y.Weight, x.Dead, y.Dead = 0, 0, false, false
-	return !a.Group() && x == y
+	return !a.Group() && a.IPv6 == b.IPv6 && x == y
 }
 
 // confirm takes in that the kernel made a change.

@@ -69,7 +69,7 @@ func TestForeignNexthopIsLeftAlone(t *testing.T) {
 	story(t, func(l *lab, table *fakeTable) {
 		tg := target{key: "4|192.0.2.9"}
 		o := newObjects(New(Deps{Board: NewBoard(), Log: l.log()}, spec("red"), nil), table.where)
-		l.kernel.alien[o.claim(groupBase, []byte(tg.key))] = true
+		l.kernel.alien[o.claim(groupBase, []byte(tg.key), anyObject)] = true
 		l.start(spec("red"))
 		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
 		l.settle()
@@ -87,11 +87,11 @@ func TestNoIDLeft(t *testing.T) {
 	story(t, func(l *lab, table *fakeTable) {
 		other := newObjects(&Worker{deps: Deps{Board: l.board}}, table.where)
 		for range idTries {
-			if other.claim(groupBase, []byte("4|192.0.2.9")) == 0 {
+			if other.claim(groupBase, []byte("4|192.0.2.9"), anyObject) == 0 {
 				t.Fatal("the ids are used up already")
 			}
 		}
-		if id := other.claim(groupBase, []byte("4|192.0.2.9")); id != 0 {
+		if id := other.claim(groupBase, []byte("4|192.0.2.9"), anyObject); id != 0 {
 			t.Fatalf("one more than there are: %d", id)
 		}
 		l.start(spec("red"))
@@ -140,17 +140,17 @@ func TestTwoVRFsOfOneNamespaceShareNoID(t *testing.T) {
 	w1, w2 := &Worker{deps: Deps{Board: b}}, &Worker{deps: Deps{Board: b}}
 	where := rib.Where{Dev: 1, Inode: 2, Table: 7}
 	o1, o2 := newObjects(w1, where), newObjects(w2, where)
-	a, c := o1.claim(groupBase, []byte("x")), o2.claim(groupBase, []byte("x"))
+	a, c := o1.claim(groupBase, []byte("x"), anyObject), o2.claim(groupBase, []byte("x"), anyObject)
 	if a == 0 || c == 0 || a == c {
 		t.Errorf("ids %d and %d", a, c)
 	}
-	o1.load([]rib.Nexthop{{ID: a}, {ID: c}})
+	o1.load([]rib.Nexthop{{ID: a}, {ID: c}}, nil)
 	if _, mine := o1.known[c]; mine || len(o1.known) != 1 {
 		t.Errorf("one VRF takes another's object for its own: %v", o1.known)
 	}
 	o1.close()
 	o3 := newObjects(w2, where)
-	if again := o3.claim(groupBase, []byte("x")); again != a {
+	if again := o3.claim(groupBase, []byte("x"), anyObject); again != a {
 		t.Errorf("an id that was given back is %d now, was %d", again, a)
 	}
 }

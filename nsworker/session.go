@@ -332,7 +332,7 @@ func (s *session) removeOwn(ctx context.Context) error {
 		return err
 	}
 	// The groups first: the kernel takes the routes of one along at once.
-	changes := s.objects.removal(t.Nexthops)
+	changes := s.objects.removal(t)
 	mine := slices.DeleteFunc(t.Routes, func(r rib.Route) bool {
 		_, goes := s.objects.known[r.NexthopID]
 		return !s.own(r) || goes
