@@ -1,19 +1,12 @@
 package faults_test
 
 import (
-	"context"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strings"
 	"testing"
 	"time"
-
-	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
@@ -118,51 +111,4 @@ func TestFault05LethalUpdate(t *testing.T) {
 	lab.Equal(t, "the fewest routes that any sample saw", routes+routes6, s.least)
 	lab.Equal(t, "routes that were written or deleted", 0, len(w.rtr.Since(mark)))
 	measured(t, "the daemon dies; %d of %d routes at the worst of %d samples; adopted, 0 writes", s.least, routes+routes6, s.samples)
-}
-
-// A client asks for all routes and never reads the answer: routing goes on, and so do
-// other clients.
-func TestFault37SlowWatcher(t *testing.T) {
-	w := installed(t, routes)
-	conn, err := grpc.NewClient(w.daemon.Target(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	before := w.memory()
-	const watchers = 20
-	var streams []grpc.ServerStreamingClient[vrfredistv1.Route]
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	for range watchers {
-		stream, err := vrfredistv1.NewRedistributionClient(conn).ListRoutes(ctx, &vrfredistv1.ListRoutesRequest{Direction: vrfredistv1.Direction_DIRECTION_EXPORT})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := stream.Recv(); err != nil { // it is under way
-			t.Fatal(err)
-		}
-		streams = append(streams, stream)
-	}
-	began := time.Now()
-	w.resend(all(routes)[100:], all(routes6))
-	w.oracle.Wait(lab.Main, model(all(routes)[100:], all(routes6)), limit())
-	took := time.Since(began)
-	w.atRest(routes + routes6 - 100)
-	grown := w.memory() - before
-	if grown > 1<<30 {
-		t.Errorf("the daemon grew by %d MiB", grown>>20)
-	}
-	// Each still gets its whole answer, when it reads at last.
-	for _, stream := range streams {
-		n := 1
-		for ; err == nil; n++ {
-			_, err = stream.Recv()
-		}
-		if n--; !errors.Is(err, io.EOF) || n < routes+routes6-100 {
-			t.Errorf("a client that read late got %d routes: %v", n, err)
-		}
-		err = nil
-	}
-	measured(t, "%d clients that do not read: 100 withdrawals in the kernel after %s, other clients served, memory %s", watchers, round(took), fmt.Sprintf("%+d MiB", grown>>20))
 }
