@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -117,6 +118,10 @@ func readTenants(p *problems, list *node) []vrf.Spec {
 			continue
 		case t.name == vrf.Default:
 			p.at(n, `"default" stands for the global routing table; give the VRF another name`)
+			continue
+		case strings.ContainsFunc(t.name, func(r rune) bool { return !unicode.IsPrint(r) }):
+			// It is printed on terminals as it is.
+			p.at(n, "%q has a character that is not printed; give the VRF another name", t.name)
 			continue
 		case taken:
 			p.at(n, "%q is the name of another VRF, on line %d; give each a name of its own", t.name, first)

@@ -281,6 +281,8 @@ func TestErrorsOfGoBGP(t *testing.T) {
 			[]string{`:9: vrfs[1].config.name: "default" stands for the global routing table; give the VRF another name`}},
 		{"VRF name twice", strings.Replace(head, `"b"`, `"a"`, 1),
 			[]string{`:9: vrfs[1].config.name: "a" is the name of another VRF, on line 6; give each a name of its own`}},
+		{"VRF name with an escape sequence", strings.Replace(head, `"b"`, `"b\u001b[31m"`, 1),
+			[]string{`:9: vrfs[1].config.name: "b\x1b[31m" has a character that is not printed; give the VRF another name`}},
 		{"VRF without name", head + "[[vrfs]]\n[vrfs.config]\nrd = \"65000:3\"", []string{":12: vrfs[2].config.name: is missing; name the VRF"}},
 		{"unknown peer-group", head + "[[peer-groups]]\nconfig = {peer-group-name = \"up\"}\n[[neighbors]]\n[neighbors.config]\nneighbor-address = \"192.0.2.2\"\npeer-group = \"upp\"",
 			[]string{`:16: neighbors[0].config.peer-group: there is no peer-group "upp"; did you mean "up"?`}},

@@ -66,7 +66,7 @@ func OpenOverlay(dir string) (*Overlay, error) {
 		return o, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading what was enabled at run time: %w", err)
+		return nil, fmt.Errorf("reading what was enabled at run time: %w; run vrfredist as the user that owns it, or keep the state elsewhere with --state-dir", err)
 	}
 	if o.vrfs, err = decodeOverlay(data); err != nil {
 		return nil, fmt.Errorf("%s, which holds what was enabled at run time, is damaged: %w; correct it, or remove it to go back to the configuration file", file, err)

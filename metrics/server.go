@@ -11,12 +11,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
 )
 
 // Limits of the HTTP server: whoever reaches it may cost the daemon no more.
 const (
 	questionsAtOnce = 2
 	questionTime    = 20 * time.Second
+	connections     = 256 // the page's streams among them
 	headerTime      = 5 * time.Second
 	headerBytes     = 16 << 10
 	goodbyeTime     = 2 * time.Second
@@ -65,9 +67,9 @@ func (s *Server) Handle(pattern string, h http.Handler) { s.mux.Handle(pattern, 
 func (s *Server) Listen() error {
 	at, err := net.Listen("tcp", s.addr)
 	if err != nil {
-		return fmt.Errorf("metrics: listen on %s: %w; write another address in [netlink.metrics]", s.addr, err)
+		return fmt.Errorf("metrics: listen on %s: %w; end what listens there, if that is another vrfredist, or write another address in [netlink.metrics]", s.addr, err)
 	}
-	s.at = at
+	s.at = netutil.LimitListener(at, connections) // they are descriptors of the process that serves the tables
 	return nil
 }
 

@@ -19,14 +19,19 @@ func (d *daemon) newDoor(cfg config.API) (*api.Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t == nil && len(cfg.Policy.Entries) == 0 {
-		for _, a := range d.addresses() {
-			if !strings.HasPrefix(a, "unix://") {
-				d.log.Warn("every user of this host may do everything over this address of the API, because TCP without TLS does not say who calls; use a unix socket, or give roles (docs/SECURITY.md)", "address", a)
-			}
+	return api.NewDoor(cfg.Limits, cfg.Policy, t, d.log), nil
+}
+
+// warnOfStrangers says where the API does not know who calls.
+func (d *daemon) warnOfStrangers(cfg config.API) {
+	if cfg.TLS != nil || len(cfg.Policy.Entries) > 0 {
+		return
+	}
+	for _, a := range d.addresses() {
+		if !strings.HasPrefix(a, "unix://") {
+			d.log.Warn("every user of this host may do everything over this address of the API, because TCP without TLS does not say who calls; use a unix socket, or give roles (docs/SECURITY.md)", "address", a)
 		}
 	}
-	return api.NewDoor(cfg.Limits, cfg.Policy, t, d.log), nil
 }
 
 // serverTLS is nil where there are no certificates.

@@ -97,7 +97,7 @@ func TestSessions(t *testing.T) {
 		},
 		"plan":    {"plan -f fine.toml", "plan -f fine.toml --vrf red", "plan -f fine.toml --summary --json", "plan", "plan -f fine.toml --all --summary", "plan -f bad.toml"},
 		"reload":  {"reload", "reload", "reload --json", "reload", "confirm"},
-		"confirm": {"reload --confirm 2m", "vrf vrf-red", "vrf", "confirm", "confirm", "reload --confirm 2m --json", "confirm --json", "reload --confirm 0s", "reload --confirm soon", "reload --confirm 25h", "confirm it"},
+		"confirm": {"reload --confirm 2m", "vrf vrf-red", "vrf", "confirm", "confirm", "reload --confirm 2m --json", "confirm --json", "reload --confirm 0s", "reload --confirm soon", "reload --confirm 25h", "reload --confirm 1193047h", "reload --confirm 10", "confirm it"},
 		"explain": {"explain 10.3.0.0/16 -vrf vrf-red", "explain 10.3.0.0/16 -vrf vrf-red --json", "explain 10.3.0.1/16", "explain ten", "explain", "explain 10.0.0.0/8 --vrf tenant-b"},
 		"resync":  {"resync", "resync --vrf vrf-red", "resync --vrf=default --json", "resync -vrf tenant-a", "resync -vrf nobody", "resync x"},
 		"doctor":  {"doctor", "doctor --json", "doctor -f absent.toml", "doctor x"},
@@ -121,6 +121,16 @@ func TestSessions(t *testing.T) {
 			writeConfigs(t)
 			golden(t, filepath.Join(here, name+".golden"), session(t, lines...))
 		})
+	}
+}
+
+func TestAWrongAddressIsSaidWithItsName(t *testing.T) {
+	t.Setenv("VRFREDIST_API", "nonsense")
+	if got := session(t, "vrf"); !strings.Contains(got, `VRFREDIST_API "nonsense": is no address`) {
+		t.Errorf("of the environment's: %s", got)
+	}
+	if got := session(t, "vrf --api fnord"); !strings.Contains(got, `--api "fnord": is no address`) {
+		t.Errorf("of the flag's: %s", got)
 	}
 }
 

@@ -36,10 +36,14 @@ const answerTimeout = time.Minute
 // ask connects to the daemon, has call ask it, and puts what goes wrong into
 // words that say what to do.
 func (c *cli) ask(cmd *cobra.Command, call func(context.Context, vrfredistv1.RedistributionClient) error) error {
+	named := "--api"
+	if c.api == "" {
+		named = "VRFREDIST_API"
+	}
 	c.api = cmp.Or(c.api, os.Getenv("VRFREDIST_API"), defaultAPI)
 	network, address, err := parseAPI(c.api)
 	if err != nil {
-		return &usageError{cmd, err}
+		return &usageError{cmd, fmt.Errorf("%s %w", named, err)}
 	}
 	creds, err := c.tls.credentials(network, address)
 	if err != nil {
@@ -84,12 +88,12 @@ func parseAPI(s string) (network, address string, err error) {
 	if path, unix := strings.CutPrefix(s, "unix:"); unix || strings.HasPrefix(s, "/") {
 		path = strings.TrimPrefix(path, "//")
 		if path == "" {
-			return "", "", fmt.Errorf("--api %q: the path is missing; write unix:///PATH", s)
+			return "", "", fmt.Errorf("%q: the path is missing; write unix:///PATH", s)
 		}
 		return "unix", path, nil
 	}
 	if _, _, err := net.SplitHostPort(s); err != nil {
-		return "", "", fmt.Errorf("--api %q: is no address; write unix:///PATH or HOST:PORT", s)
+		return "", "", fmt.Errorf("%q: is no address; write unix:///PATH or HOST:PORT", s)
 	}
 	return "tcp", s, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,7 +12,8 @@ import (
 )
 
 func (c *cli) reloadCommand() *cobra.Command {
-	var confirm time.Duration
+	var within string
+	var confirm time.Duration // within, where it is given
 	cmd := &cobra.Command{
 		Use:   "reload [--confirm TIME] [--json]",
 		Short: "Apply the configuration file as it is now",
@@ -30,13 +32,16 @@ it is.`,
 		DisableFlagsInUseLine: true,
 		Args:                  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cmd.Flags().Changed("confirm") && (confirm < time.Second || confirm%time.Second != 0) {
-				return misused(cmd, "--confirm %s: write whole seconds or minutes, as in 90s or 2m", confirm)
+			if cmd.Flags().Changed("confirm") {
+				var err error
+				if confirm, err = time.ParseDuration(within); err != nil || confirm < time.Second || confirm%time.Second != 0 {
+					return misused(cmd, "--confirm %q: write whole seconds or minutes, as in 90s or 2m", within)
+				}
 			}
 			return c.ask(cmd, func(ctx context.Context, client vrfredistv1.RedistributionClient) error {
 				ctx, cancel := once(ctx)
 				defer cancel()
-				r, err := client.Reload(ctx, &vrfredistv1.ReloadRequest{ConfirmSeconds: uint32(confirm / time.Second)})
+				r, err := client.Reload(ctx, &vrfredistv1.ReloadRequest{ConfirmSeconds: uint32(min(confirm/time.Second, math.MaxUint32))})
 				if err != nil {
 					return err
 				}
@@ -44,7 +49,7 @@ it is.`,
 			})
 		},
 	}
-	cmd.Flags().DurationVar(&confirm, "confirm", 0, "go back after `TIME` (90s, 2m) unless \"vrfredist confirm\" is run")
+	cmd.Flags().StringVar(&within, "confirm", "", "go back after `TIME` (90s, 2m) unless \"vrfredist confirm\" is run")
 	c.printsJSON(cmd)
 	return cmd
 }

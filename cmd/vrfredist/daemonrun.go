@@ -72,6 +72,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	if err != nil {
 		return err
 	}
+	d.warnOfStrangers(cfg.API)
 	if err := d.speaker.Mirror(ctx, mirrors(cfg)); err != nil {
 		return err
 	}

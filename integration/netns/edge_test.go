@@ -66,3 +66,33 @@ func routeMap(name, family string) string {
 	}
 	return "route-map " + name + family
 }
+
+// Who is root in a tenant's namespace names its interfaces, with any byte but a
+// blank, a slash and a colon: an escape sequence reaches nobody's terminal, and what
+// is no UTF-8 hinders no answer.
+func TestInterfaceNamesThatATenantChooses(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	rtr, a := l.Namespace("rtr"), l.Namespace("a")
+	const name = "lan\x1b[31m\xff"
+	a.IP("link", "add", name, "type", "veth", "peer", "name", "far")
+	for _, end := range []string{name, "far"} {
+		a.IP("link", "set", end, "up")
+	}
+	a.IP("addr", "add", "192.168.7.1/24", "dev", name)
+	d := rtr.Daemon(strings.ReplaceAll(routerConfig, upAddr, "10.0.0.9") +
+		bind("vrf-a", a, "[netlink.vrfs.import]\n    enabled = true\n    interface_list = [\"lan*\"]\n"))
+	lab.WaitFor(t, "the route to be announced", lab.Patience, func() string {
+		out, err := d.Try("route", "import", "--vrf", "vrf-a", "--prefix", "192.168.7.0/24")
+		if err != nil || !strings.Contains(out, "announced") || !strings.Contains(out, `lan\x1b[31m\xff`) {
+			return fmt.Sprint(out, err)
+		}
+		return ""
+	})
+	for _, ask := range []string{"explain 192.168.7.0/24 --vrf vrf-a", "route import --vrf vrf-a --json", "doctor"} {
+		out, err := d.Try(strings.Fields(ask)...)
+		if err != nil || strings.ContainsAny(out, "\x1b\xff") {
+			t.Errorf("%s: %q, %v", ask, out, err)
+		}
+	}
+}

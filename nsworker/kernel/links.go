@@ -5,6 +5,10 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -71,7 +75,7 @@ func decodeLink(body []byte) (k *linkState, whole bool, err error) {
 	for typ, v, ok := a.next(); ok; typ, v, ok = a.next() {
 		switch typ {
 		case unix.IFLA_IFNAME:
-			k.Name = attrString(v)
+			k.Name = printable(attrString(v))
 		case unix.IFLA_MASTER:
 			k.Master = int(attrU32(v))
 		case unix.IFLA_MTU:
@@ -86,6 +90,20 @@ func decodeLink(body []byte) (k *linkState, whole bool, err error) {
 		return nil, false, fmt.Errorf("interface message for index %d is malformed", k.Index)
 	}
 	return k, true, nil
+}
+
+// printable returns the name of an interface as it may be shown. The kernel takes
+// any byte but a blank, a slash and a colon (dev_valid_name), and who is root in a
+// tenant's namespace chooses: an escape sequence for an operator's terminal, or what
+// is no UTF-8, with which no message of the API can be sent. Such a name is written
+// as Go would quote it; every other one is its own.
+func printable(name string) string {
+	strange := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
+	if !strings.ContainsFunc(name, strange) {
+		return name
+	}
+	quoted := strconv.Quote(name)
+	return quoted[1 : len(quoted)-1]
 }
 
 // decodeVRF reads from an IFLA_LINKINFO whether the link is a VRF device, and
