@@ -107,11 +107,11 @@ func (f *fake) Sessions(_ context.Context, name string) ([]vrf.Session, error) {
 	}}, nil
 }
 
-func (f *fake) Routes(ctx context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error {
+func (f *fake) Routes(ctx context.Context, name string, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
 	if f.idle[name] {
 		return fmt.Errorf("VRF %q: %w", name, ErrUnknownVRF)
 	}
-	return f.routes(ctx, d, yield)
+	return f.routes(ctx, q.Direction, yield)
 }
 
 func (f *fake) Resync(ctx context.Context, name string) (vrf.Repair, error) {

@@ -45,9 +45,9 @@ type Backend interface {
 	// Listen hands on what happens to single routes, where wants returns true,
 	// until the listener is closed.
 	Listen(wants func(vrf.RouteEvent) bool) *vrf.Listener
-	// Routes calls yield with each route of one direction, ordered by prefix,
-	// until it returns false.
-	Routes(ctx context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error
+	// Routes calls yield with each route that q asks for, ordered by prefix, until
+	// it returns false; with more than those, where it cannot tell before.
+	Routes(ctx context.Context, name string, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error
 	// Resync has a VRF's table read again now, and waits until what differed is
 	// put right.
 	Resync(ctx context.Context, name string) (vrf.Repair, error)

@@ -51,7 +51,7 @@ func (s *Server) ListRoutes(r *vrfredistv1.ListRoutesRequest, stream grpc.Server
 	if err != nil {
 		return err
 	}
-	wanted, err := routeFilter(r)
+	q, err := routeQuery(d, r)
 	if err != nil {
 		return err
 	}
@@ -61,8 +61,8 @@ func (s *Server) ListRoutes(r *vrfredistv1.ListRoutesRequest, stream grpc.Server
 		return s.view(ctx).notFound(name)
 	}
 	var sending error
-	err = s.view(ctx).Routes(ctx, name, d, func(route rib.RouteStatus) bool {
-		if sending = ctx.Err(); sending == nil && wanted(route) {
+	err = s.view(ctx).Routes(ctx, name, q, func(route rib.RouteStatus) bool {
+		if sending = ctx.Err(); sending == nil && q.Wants(route.Prefix, route.State) {
 			sending = stream.Send(routeMessage(name, d, route))
 		}
 		return sending == nil
@@ -76,26 +76,24 @@ func (s *Server) ListRoutes(r *vrfredistv1.ListRoutesRequest, stream grpc.Server
 	return s.view(ctx).failed(name, err)
 }
 
-// routeFilter returns what tells whether a route is asked for.
-func routeFilter(r *vrfredistv1.ListRoutesRequest) (func(rib.RouteStatus) bool, error) {
-	within, err := prefixFilter(r.GetPrefix(), r.GetExact())
-	if err != nil {
-		return nil, err
+// routeQuery returns what is asked for. It is held against what comes again, so
+// that a worker which leaves nothing out is none the worse.
+func routeQuery(d vrf.Direction, r *vrfredistv1.ListRoutesRequest) (q vrf.RouteQuery, err error) {
+	q.Direction = d
+	if q.Within, err = prefixFilter(r.GetPrefix(), r.GetExact()); err != nil {
+		return q, err
 	}
-	states := make(map[rib.State]bool)
 	for _, text := range r.GetStates() {
 		state := rib.Installed
 		for state <= rib.Stale && state.String() != text {
 			state++
 		}
 		if state > rib.Stale {
-			return nil, invalid("states", "%q is no state; write installed, filtered, unresolved, conflict, over-quota, failed or stale", text)
+			return q, invalid("states", "%q is no state; write installed, filtered, unresolved, conflict, over-quota, failed or stale", text)
 		}
-		states[state] = true
+		q.States = append(q.States, state)
 	}
-	return func(route rib.RouteStatus) bool {
-		return (len(states) == 0 || states[route.State]) && within(route.Prefix)
-	}, nil
+	return q, nil
 }
 
 func vrfMessage(st vrf.Status) *vrfredistv1.Vrf {

@@ -80,18 +80,18 @@ func (v view) Redistribute(ctx context.Context, name string, d vrf.Direction, ch
 
 // Routes implements Backend. What a route has from another VRF is for those who
 // may see that one.
-func (v view) Routes(ctx context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error {
+func (v view) Routes(ctx context.Context, name string, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
 	if !v.grant.Sees(name) {
 		return ErrUnknownVRF
 	}
 	if v.grant.SeesAll() {
-		return v.Backend.Routes(ctx, name, d, yield)
+		return v.Backend.Routes(ctx, name, q, yield)
 	}
 	st, ok := v.Backend.Get(name)
 	if !ok {
 		return ErrUnknownVRF
 	}
-	return v.Backend.Routes(ctx, name, d, func(r rib.RouteStatus) bool { return yield(r.Confined(st.Spec.Of())) })
+	return v.Backend.Routes(ctx, name, q, func(r rib.RouteStatus) bool { return yield(r.Confined(st.Spec.Of())) })
 }
 
 // Listen implements Backend.

@@ -69,15 +69,15 @@ func TestRouteFilter(t *testing.T) {
 		{&vrfredistv1.ListRoutesRequest{States: []string{"failed", "over-quota"}}, route("10.0.0.0/8", rib.OverQuota), true},
 		{&vrfredistv1.ListRoutesRequest{States: []string{"failed"}}, route("10.0.0.0/8", rib.Installed), false},
 	} {
-		wanted, err := routeFilter(tc.request)
-		if err != nil || wanted(tc.route) != tc.want {
+		q, err := routeQuery(vrf.Export, tc.request)
+		if err != nil || q.Wants(tc.route.Prefix, tc.route.State) != tc.want {
 			t.Errorf("%v of %v: %v", tc.request, tc.route.Prefix, err)
 		}
 	}
 	for field, r := range map[string]*vrfredistv1.ListRoutesRequest{
 		"prefix": {Prefix: "10.0.0.1/8"}, "exact": {Exact: true}, "states": {States: []string{"fine"}},
 	} {
-		_, err := routeFilter(r)
+		_, err := routeQuery(vrf.Export, r)
 		wantCode(t, err, codes.InvalidArgument, field)
 	}
 }

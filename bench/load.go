@@ -47,9 +47,22 @@ func (w *work) settle(t *stage) {
 // that arrive until the last prefix is at the receiver's end: the kernel, or
 // GoBGP's table.
 func (w *work) session(r *receiver, s *sender, ipv6 bool) {
-	t, table, session, scenario := r.t, w.v4, "full4", "session"
+	t, table, scenario := r.t, w.v4, "session"
 	if ipv6 {
-		table, session, scenario = w.v6, "full6", "session-ipv6"
+		table, scenario = w.v6, "session-ipv6"
+	}
+	cpu := cpuTime(t, r.pids())
+	took := w.fill(r, s, ipv6).Seconds()
+	w.note(scenario, r.name, "s", took)
+	w.note(scenario, r.name, "CPU s", (cpuTime(t, r.pids()) - cpu).Seconds())
+	w.note(scenario, r.name, "routes/s", float64(len(table))/took)
+}
+
+// fill turns the sender's session on, and returns how long the table took.
+func (w *work) fill(r *receiver, s *sender, ipv6 bool) time.Duration {
+	t, table, session := r.t, w.v4, "full4"
+	if ipv6 {
+		table, session = w.v6, "full6"
 	}
 	inKernel := r.api == nil || r.name == ours
 	before := 0
@@ -57,7 +70,7 @@ func (w *work) session(r *receiver, s *sender, ipv6 bool) {
 		before = routes(t, r.pid(), ipv6)
 	}
 	sample := sampled(table, samples)
-	cpu, bytes := cpuTime(t, r.pids()), received(t, r.pid(), "eth0")
+	bytes := received(t, r.pid(), "eth0")
 	s.feed(session, true)
 	t.Cleanup(func() { s.feed(session, false) })
 	// An OPEN and what TCP needs are some hundred bytes.
@@ -76,10 +89,7 @@ func (w *work) session(r *receiver, s *sender, ipv6 bool) {
 			return n >= len(table)
 		}))
 	}
-	took := end.Sub(begin).Seconds()
-	w.note(scenario, r.name, "s", took)
-	w.note(scenario, r.name, "CPU s", (cpuTime(t, r.pids()) - cpu).Seconds())
-	w.note(scenario, r.name, "routes/s", float64(len(table))/took)
+	return end.Sub(begin)
 }
 
 // samples is how many prefixes stand for a table while it fills: when all of

@@ -22,6 +22,7 @@ var about = []struct{ scenario, title, text string }{
 	{"import", "Import", "Static kernel routes go to a BGP peer. From the command that enables the import until the peer has the last one. AddPathStream alone is GoBGP given the same number of routes from memory."},
 	{"import one", "One changed kernel route, to the peer", "From the change in the kernel until the peer reads the route from its session."},
 	{"memory", "Memory", "What is alive on the heap with the full IPv4 table, after a collection; and the resident memory then, with the collector as each program sets it."},
+	{"operator", "What an operator asks", "The full IPv4 table is in the kernel, and the command line asks for it: until its first line, until its end, the most memory that the command had, and how much more than before the daemon had meanwhile. The plans are of a file with another metric, which changes every route. And the session that fills the table, with nobody asking and with a hundred `GetVrf` a second."},
 	{"tuning", "What each setting gives", "vrfredist as it ships, and with one thing each as it would be untuned: the IPv4 table from a session to the kernel, the failover of all its routes, and writing them anew."},
 	{"VRFs", "Many VRFs", "Five VRFs, each bound to a table, in each of many namespaces; 100 routes each from one VPN-IPv4 session."},
 	{"ip -batch", "Another program beside many VRFs", "`ip -batch` adds routes in a namespace in which vrfredist has so many VRFs."},

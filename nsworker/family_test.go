@@ -19,7 +19,7 @@ func TestCountsByFamily(t *testing.T) {
 			for f := range rib.Families {
 				var installed, unresolved, imported int
 				count := func(d vrf.Direction, each func(rib.State)) {
-					if err := l.worker("red").Routes(context.Background(), d, func(r rib.RouteStatus) bool {
+					if err := l.worker("red").Routes(context.Background(), vrf.RouteQuery{Direction: d}, func(r rib.RouteStatus) bool {
 						if rib.FamilyOf(r.Prefix) == f {
 							each(r.State)
 						}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // importAll puts every prefix whose announcement may differ on the due list:
@@ -140,10 +141,12 @@ func importStatus(r rib.Route, in rib.Import, announced bool, reason string) rib
 
 // imports reports every foreign route of the table, with what keeps it out of
 // BGP where something does.
-func (s snapshot) imports(yield func(rib.RouteStatus) bool) {
+func (s snapshot) imports(q vrf.RouteQuery, yield func(rib.RouteStatus) bool) {
 	prefixes := make([]netip.Prefix, 0, 64)
 	for prefix := range s.view.FIB.All() {
-		prefixes = append(prefixes, prefix)
+		if q.Within == nil || q.Within(prefix) {
+			prefixes = append(prefixes, prefix)
+		}
 	}
 	slices.SortFunc(prefixes, comparePrefixes)
 	for _, prefix := range prefixes {
@@ -156,7 +159,7 @@ func (s snapshot) imports(yield func(rib.RouteStatus) bool) {
 			}
 			st := importStatus(r, in, taken, reason)
 			st.Devices = s.devices(r.Hops)
-			if !yield(st) {
+			if q.Wants(prefix, st.State) && !yield(st) {
 				return
 			}
 		}

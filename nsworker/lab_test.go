@@ -170,7 +170,7 @@ func (l *lab) routes(name string, d vrf.Direction) map[string]rib.RouteStatus {
 	out := make(map[string]rib.RouteStatus)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if err := l.worker(name).Routes(ctx, d, func(r rib.RouteStatus) bool {
+	if err := l.worker(name).Routes(ctx, vrf.RouteQuery{Direction: d}, func(r rib.RouteStatus) bool {
 		out[r.Prefix.String()+" "+rib.ProtocolName(r.Route.Protocol)] = r
 		return true
 	}); err != nil {

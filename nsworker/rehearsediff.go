@@ -46,7 +46,7 @@ func (d *differ) routes(s *session, have []rib.Route) {
 		}
 	}
 	links, where := s.resolver.view.Links, s.spec.Binding
-	for _, row := range s.snapshot(vrf.Export).rows {
+	for _, row := range s.snapshot(vrf.RouteQuery{Direction: vrf.Export}).rows {
 		if row.state != rib.Installed && row.state != rib.Stale || row.fwd == nil {
 			continue
 		}

@@ -33,19 +33,29 @@ type row struct {
 	leaked bool // through another VRF
 }
 
-func (s *session) snapshot(d vrf.Direction) snapshot {
+func (s *session) snapshot(q vrf.RouteQuery) snapshot {
 	out := snapshot{
 		name: s.spec.Of(), view: s.resolver.view, policy: s.spec.Import, protocol: s.spec.Protocol,
 		metric: s.spec.Export.Metric, maxPaths: s.spec.Export.MaxPaths, member: s.member(),
 	}
-	if d != vrf.Export {
+	if q.Direction != vrf.Export {
 		return out
 	}
 	for slot, e := range s.entries.All {
 		if !e.used() {
 			continue
 		}
-		r := row{prefix: s.feed.Prefix(slot), state: e.state, reason: s.reason(slot, e), fwd: e.have}
+		state, prefix := e.state, s.feed.Prefix(slot)
+		if state == 0 {
+			if e.have != nil && e.target == nil {
+				continue // on its way out
+			}
+			state = rib.Failed
+		}
+		if !q.Wants(prefix, state) {
+			continue
+		}
+		r := row{prefix: prefix, state: state, reason: s.reason(slot, e), fwd: e.have}
 		if r.fwd == nil {
 			r.fwd = e.want()
 		}
@@ -62,19 +72,16 @@ func (s *session) snapshot(d vrf.Direction) snapshot {
 		case rib.Stale:
 			r.reason = "from an earlier run; BGP has not spoken of it yet"
 		case 0:
-			if e.have != nil && e.target == nil {
-				continue // on its way out
-			}
-			r.state, r.reason = rib.Failed, "not written to the kernel yet"
+			r.reason = "not written to the kernel yet"
 		}
 		out.rows = append(out.rows, r)
 	}
 	return out
 }
 
-func (s snapshot) each(feed *rib.Feed, d vrf.Direction, yield func(rib.RouteStatus) bool) {
-	if d == vrf.Import {
-		s.imports(yield)
+func (s snapshot) each(feed *rib.Feed, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) {
+	if q.Direction == vrf.Import {
+		s.imports(q, yield)
 		return
 	}
 	slices.SortFunc(s.rows, func(a, b row) int { return comparePrefixes(a.prefix, b.prefix) })

@@ -243,16 +243,16 @@ func (w *Worker) takesRoutesOut(ctx context.Context) bool {
 }
 
 // Routes implements vrf.Worker.
-func (w *Worker) Routes(ctx context.Context, d vrf.Direction, yield func(rib.RouteStatus) bool) error {
+func (w *Worker) Routes(ctx context.Context, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
 	var snap snapshot
 	if err := w.ask(ctx, func(s *session) {
 		if s != nil {
-			snap = s.snapshot(d)
+			snap = s.snapshot(q)
 		}
 	}); err != nil {
 		return err
 	}
-	snap.each(w.feed, d, yield)
+	snap.each(w.feed, q, yield)
 	return nil
 }
 

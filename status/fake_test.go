@@ -64,7 +64,7 @@ func (f *fake) AllSessions(context.Context) (map[string][]vrf.Session, error) {
 	return map[string][]vrf.Session{"red": many}, nil
 }
 
-func (f *fake) Routes(_ context.Context, name string, _ vrf.Direction, yield func(rib.RouteStatus) bool) error {
+func (f *fake) Routes(_ context.Context, name string, _ vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
 	f.mu.Lock()
 	f.asked++
 	f.mu.Unlock()

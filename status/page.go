@@ -22,8 +22,8 @@ type Source interface {
 	Waiting(name string) int
 	// AllSessions returns the neighbours of each VRF, at once.
 	AllSessions(ctx context.Context) (map[string][]vrf.Session, error)
-	// Routes yields the routes of one direction of a VRF, ordered by prefix.
-	Routes(ctx context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error
+	// Routes yields the routes of a VRF that q asks for, ordered by prefix.
+	Routes(ctx context.Context, name string, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error
 	// Explain says why a prefix is, or is not, in a VRF's table and in BGP.
 	Explain(ctx context.Context, name string, q rib.Question) (rib.Explanation, error)
 }

@@ -64,7 +64,8 @@ func (t *troubles) ask(ctx context.Context, name string) (trouble, error) {
 		return answer, nil
 	}
 	answer, began := trouble{VRF: name, Routes: []troubled{}}, time.Now()
-	err := t.source.Routes(ctx, name, vrf.Export, func(r rib.RouteStatus) bool {
+	q := vrf.RouteQuery{Direction: vrf.Export, States: []rib.State{rib.Unresolved, rib.Conflict, rib.OverQuota, rib.Failed, rib.Stale}}
+	err := t.source.Routes(ctx, name, q, func(r rib.RouteStatus) bool {
 		switch r.State {
 		case rib.Installed, rib.Filtered:
 			return ctx.Err() == nil

@@ -42,7 +42,7 @@ func TestAPanicAndAnErrorAreRestartedWithBackoff(t *testing.T) {
 				if got := get(t, sup, "blue").State; got != Ready {
 					t.Errorf("blue is %s", got)
 				}
-				err := sup.Routes(t.Context(), "red", Export, func(rib.RouteStatus) bool { return true })
+				err := sup.Routes(t.Context(), "red", RouteQuery{Direction: Export}, func(rib.RouteStatus) bool { return true })
 				if !errors.Is(err, ErrNotRunning) || !strings.Contains(err.Error(), tc.reason) {
 					t.Errorf("routes of a failed VRF: %v", err)
 				}

@@ -85,8 +85,8 @@ func (a *actor) Reconfigure(spec Spec) {
 	a.stage.note("%s takes metric %d", spec.Name, spec.Export.Metric)
 }
 
-func (a *actor) Routes(ctx context.Context, d Direction, yield func(rib.RouteStatus) bool) error {
-	if d == Import {
+func (a *actor) Routes(ctx context.Context, q RouteQuery, yield func(rib.RouteStatus) bool) error {
+	if q.Direction == Import {
 		panic("no imports here")
 	}
 	yield(rib.RouteStatus{Prefix: netip.MustParsePrefix("192.0.2.0/24"), State: rib.Installed})

@@ -228,11 +228,11 @@ func (s *Supervisor) Nudge() {
 	s.notify()
 }
 
-// Routes calls yield with the routes of one direction of a VRF, ordered by
-// prefix, until it returns false. The error matches ErrUnknown or ErrNotRunning
+// Routes calls yield with the routes of a VRF that q asks for, ordered by prefix,
+// until it returns false. The error matches ErrUnknown or ErrNotRunning
 // where there is no worker to ask.
-func (s *Supervisor) Routes(ctx context.Context, name string, d Direction, yield func(rib.RouteStatus) bool) error {
-	return s.ask(name, "list routes", func(w Worker) error { return w.Routes(ctx, d, yield) })
+func (s *Supervisor) Routes(ctx context.Context, name string, q RouteQuery, yield func(rib.RouteStatus) bool) error {
+	return s.ask(name, "list routes", func(w Worker) error { return w.Routes(ctx, q, yield) })
 }
 
 // Resync has the worker of a VRF read its table again now, and waits until what

@@ -239,14 +239,14 @@ func TestRoutes(t *testing.T) {
 	_, _ = play(t, newStage(), ErrExit, func(t *testing.T, sup *Supervisor) {
 		apply(t, sup, red)
 		n := 0
-		err := sup.Routes(t.Context(), "red", Export, func(rib.RouteStatus) bool { n++; return true })
+		err := sup.Routes(t.Context(), "red", RouteQuery{Direction: Export}, func(rib.RouteStatus) bool { n++; return true })
 		if err != nil || n != 1 {
 			t.Errorf("%d routes, %v", n, err)
 		}
-		if err := sup.Routes(t.Context(), "green", Export, nil); !errors.Is(err, ErrUnknown) {
+		if err := sup.Routes(t.Context(), "green", RouteQuery{Direction: Export}, nil); !errors.Is(err, ErrUnknown) {
 			t.Errorf("an unknown VRF: %v", err)
 		}
-		if err := sup.Routes(t.Context(), "red", Import, nil); err == nil || !strings.Contains(err.Error(), "panic") {
+		if err := sup.Routes(t.Context(), "red", RouteQuery{Direction: Import}, nil); err == nil || !strings.Contains(err.Error(), "panic") {
 			t.Errorf("a panic inside Routes: %v", err)
 		}
 	})

@@ -2,6 +2,8 @@ package vrf
 
 import (
 	"context"
+	"net/netip"
+	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -14,6 +16,21 @@ const (
 	Import Direction = iota + 1
 	Export
 )
+
+// RouteQuery says which routes of a VRF are asked for.
+type RouteQuery struct {
+	Direction Direction
+	// Within tells whether a prefix is asked for; nil: all are. The worker calls it
+	// between two turns of its loop, for every prefix.
+	Within func(netip.Prefix) bool
+	// States are those asked for; none: all.
+	States []rib.State
+}
+
+// Wants tells whether a route is asked for.
+func (q RouteQuery) Wants(prefix netip.Prefix, state rib.State) bool {
+	return (len(q.States) == 0 || slices.Contains(q.States, state)) && (q.Within == nil || q.Within(prefix))
+}
 
 // Worker keeps one VRF true. The supervisor owns it: it calls Run once, in a
 // goroutine that it joins, and a new Worker is made for every start.
@@ -28,10 +45,10 @@ type Worker interface {
 	// Reconfigure hands over a changed Spec with the same Name and Binding. It
 	// does not wait. Routes that both allow stay untouched.
 	Reconfigure(Spec)
-	// Routes calls yield with each route of one direction, ordered by prefix,
-	// until it returns false. It reads a snapshot, and may be called from any
+	// Routes calls yield with each route that q asks for, ordered by prefix, until
+	// it returns false. It reads a snapshot, and may be called from any
 	// goroutine while Run runs; it ends with ctx.
-	Routes(ctx context.Context, d Direction, yield func(rib.RouteStatus) bool) error
+	Routes(ctx context.Context, q RouteQuery, yield func(rib.RouteStatus) bool) error
 	// Resync reads the table again now, puts right what differs, and returns
 	// when that is done. It may be called as Routes may. Where the VRF has no
 	// table the error matches ErrPending.

@@ -219,7 +219,7 @@ func (f *tenants) Redistribute(_ context.Context, name string, _ vrf.Direction, 
 	return fmt.Errorf("VRF %q: its worker ended badly, and routes may be left: %s via %s", x.other, x.otherPrefix, x.otherPeer)
 }
 
-func (f *tenants) Routes(_ context.Context, name string, _ vrf.Direction, yield func(rib.RouteStatus) bool) error {
+func (f *tenants) Routes(_ context.Context, name string, _ vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
 	x, ok := tenantFacts[name]
 	if !ok {
 		return nil

@@ -75,6 +75,7 @@ func TestSessions(t *testing.T) {
 		"route": {
 			"route export -vrf vrf-red", "route import --vrf=vrf-red", "route export", "route import -vrf=tenant-a",
 			"route export --vrf vrf-red --prefix 10.0.0.0/12", "route export --vrf vrf-red --prefix 10.0.0.0/8 --exact --no-pager", "route export --vrf vrf-red --state unresolved,stale", "route import --vrf vrf-red --state announced", "route export --state fine", "route export --prefix 10.0.0.1/8", "route export --exact",
+			"route export --vrf vrf-red --count", "route export --vrf vrf-red --count --json --state unresolved,stale", "route export --vrf vrf-red --count --prefix 10.0.0.0/12", "route export --count", "route export --count --state fine", "route export --count --vrf nobody", "route import --vrf vrf-red --count", "route import --vrf vrf-red --count --state announced --json",
 			"route export --vrf vrf-red --json", "route import --vrf vrf-red --json",
 		},
 		"redistribution": {

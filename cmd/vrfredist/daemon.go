@@ -100,8 +100,8 @@ func (d *daemon) Get(name string) (vrf.Status, bool) {
 func (d *daemon) Listen(wants func(vrf.RouteEvent) bool) *vrf.Listener { return d.tap.Listen(wants) }
 
 // Routes implements api.Backend.
-func (d *daemon) Routes(ctx context.Context, name string, dir vrf.Direction, yield func(rib.RouteStatus) bool) error {
-	return d.supervisor.Routes(ctx, name, dir, yield)
+func (d *daemon) Routes(ctx context.Context, name string, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
+	return d.supervisor.Routes(ctx, name, q, yield)
 }
 
 // Resync implements api.Backend.

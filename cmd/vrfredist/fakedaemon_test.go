@@ -155,7 +155,7 @@ func (f *fakeDaemon) Explain(_ context.Context, name string, q rib.Question) (ri
 	return x, nil
 }
 
-func (f *fakeDaemon) Routes(_ context.Context, name string, d vrf.Direction, yield func(rib.RouteStatus) bool) error {
+func (f *fakeDaemon) Routes(_ context.Context, name string, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
 	switch {
 	case name == "default":
 		return nil
@@ -163,7 +163,7 @@ func (f *fakeDaemon) Routes(_ context.Context, name string, d vrf.Direction, yie
 		return fmt.Errorf("VRF %q: %w: it is pending", name, vrf.ErrNotRunning)
 	}
 	routes := exportedRoutes()
-	if d == vrf.Import {
+	if q.Direction == vrf.Import {
 		routes = importedRoutes()
 	}
 	for _, r := range routes {

@@ -35,13 +35,15 @@ func (c *cli) routeCommand() *cobra.Command {
 
 func (c *cli) routesOf(word, short string, d vrfredistv1.Direction, states string) *cobra.Command {
 	var name string
+	var onlyCount bool
 	r := &vrfredistv1.ListRoutesRequest{Direction: d}
 	cmd := &cobra.Command{
-		Use:   word + " [--vrf V] [--prefix P [--exact]] [--state S,...] [--no-pager] [--json]",
+		Use:   word + " [--vrf V] [--prefix P [--exact]] [--state S,...] [--count] [--no-pager] [--json]",
 		Short: short,
 		Long: short + ". " + states + `
 With --prefix, only the routes of this prefix and of those inside it; with
---exact, of this prefix alone. On a terminal the list is shown by $PAGER. With
+--exact, of this prefix alone. With --count, how many there are in which state,
+and none of them. On a terminal the list is shown by $PAGER. With
 --json, each route is an object on a line of its own, as it comes.`,
 		DisableFlagsInUseLine: true,
 		Args:                  noArgs,
@@ -50,6 +52,9 @@ With --prefix, only the routes of this prefix and of those inside it; with
 				ctx, cancel := context.WithCancel(ctx)
 				defer cancel()
 				r.Vrf = name
+				if onlyCount {
+					return c.countRoutes(ctx, client, r)
+				}
 				stream, err := client.ListRoutes(ctx, r)
 				if err != nil {
 					return err
@@ -65,6 +70,7 @@ With --prefix, only the routes of this prefix and of those inside it; with
 	cmd.Flags().StringVar(&r.Prefix, "prefix", "", "only routes of this `PREFIX`, and of those inside it")
 	cmd.Flags().BoolVar(&r.Exact, "exact", false, "only routes of just that prefix")
 	cmd.Flags().StringSliceVar(&r.States, "state", nil, "only routes in these `STATES`, separated by commas")
+	cmd.Flags().BoolVar(&onlyCount, "count", false, "only how many there are")
 	c.printsJSON(cmd)
 	c.pages(cmd)
 	before := cmd.RunE
