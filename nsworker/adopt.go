@@ -171,14 +171,17 @@ func (s *session) heedRoutes(events []rib.RouteEvent) {
 	var changed []netip.Prefix
 	for _, ev := range events {
 		if s.own(ev.Route) {
+			if ev.Replaces && s.foreignAt(ev.Route.Prefix, ev.Route.Metric) {
+				s.doubt("overwritten") // a foreign one
+			}
 			s.heedOwn(ev)
 			continue
 		}
-		if ev.Deleted {
-			fib = fib.Without(ev.Route)
-		} else {
-			fib = fib.With(ev.Route)
+		next, sure := fib.After(ev)
+		if !sure {
+			s.doubt("overwritten")
 		}
+		fib = next
 		changed = append(changed, ev.Route.Prefix)
 	}
 	if len(changed) == 0 {

@@ -244,8 +244,9 @@ func (t *fakeTable) emit(ev rib.KernelEvents) {
 func (t *fakeTable) set(r rib.Route) {
 	t.k.mu.Lock()
 	defer t.k.mu.Unlock()
+	_, replaces := t.routes[r.Key()]
 	t.routes[r.Key()] = r
-	t.emit(rib.KernelEvents{Routes: []rib.RouteEvent{{Route: r}}})
+	t.emit(rib.KernelEvents{Routes: []rib.RouteEvent{{Route: r, Replaces: replaces}}})
 }
 
 func (t *fakeTable) del(key rib.Key) {

@@ -166,13 +166,18 @@ func sameIdentity(a, b Route) bool {
 	if a.Metric != b.Metric || a.Protocol != b.Protocol {
 		return false
 	}
-	if a.Prefix.Addr().Is4() || a.Protocol != ProtoKernel && a.Protocol != ProtoRA {
+	if !byDevice(a) {
 		return true
 	}
 	if len(a.Hops) == 0 || len(b.Hops) == 0 {
 		return true // whoever names no hop means the route, whichever it is
 	}
 	return a.Hops[0].Ifindex == b.Hops[0].Ifindex && a.Hops[0].Gateway == b.Hops[0].Gateway
+}
+
+// byDevice tells whether the kernel keeps routes like r side by side under one key.
+func byDevice(r Route) bool {
+	return r.Prefix.Addr().Is6() && (r.Protocol == ProtoKernel || r.Protocol == ProtoRA)
 }
 
 // remaining returns the hops of old that gone does not name, none where gone

@@ -5,6 +5,9 @@ package rib
 type RouteEvent struct {
 	Route   Route
 	Deleted bool
+	// Of a route that is not deleted, with neither it is the only one of its key.
+	Replaces bool // it took the place of another with its key, whosever that was
+	Beside   bool // others with its key may stand beside it
 }
 
 // KernelEvents is what happened in a namespace since it was last asked, as far

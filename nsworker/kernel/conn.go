@@ -188,7 +188,7 @@ func (c *Conn) expect(changes []rib.Change) {
 }
 
 // routeChanged queues what another did to a route.
-func (c *Conn) routeChanged(e rib.RouteEvent, flags uint16) {
+func (c *Conn) routeChanged(e rib.RouteEvent) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.events.Gone {
@@ -199,7 +199,7 @@ func (c *Conn) routeChanged(e rib.RouteEvent, flags uint16) {
 		c.resyncLocked("nexthop", nil)
 		return
 	}
-	if !e.Deleted && addsToKey(e.Route, flags) {
+	if e.Beside || !e.Deleted && len(e.Route.Hops) > 1 && e.Route.Prefix.Addr().Is6() {
 		c.shared[key] = struct{}{}
 	}
 	if c.events.Resync {
@@ -211,15 +211,6 @@ func (c *Conn) routeChanged(e rib.RouteEvent, flags uint16) {
 	}
 	c.events.Routes = append(c.events.Routes, e)
 	c.wake()
-}
-
-// addsToKey tells from the flags of an RTM_NEWROUTE whether others with the
-// same key may stand beside the route. IPv6 says EXCL for the first of a key.
-func addsToKey(r rib.Route, flags uint16) bool {
-	if r.Prefix.Addr().Is4() {
-		return flags&unix.NLM_F_APPEND != 0
-	}
-	return len(r.Hops) > 1 || flags&(unix.NLM_F_EXCL|unix.NLM_F_REPLACE) == 0
 }
 
 // resync asks for a reading of the whole table. links is what the interfaces

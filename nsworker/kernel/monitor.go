@@ -200,9 +200,19 @@ func (m *monitor) route(msg message) error {
 		if c.caused(msg) {
 			continue
 		}
-		c.routeChanged(rib.RouteEvent{Route: r.Route, Deleted: msg.typ == unix.RTM_DELROUTE}, msg.flags)
+		c.routeChanged(routeEvent(r.Route, msg))
 	}
 	return nil
+}
+
+// routeEvent reads from the flags of a message what became of others with the
+// route's key: EXCL is said of the first of a key alone.
+func routeEvent(r rib.Route, msg message) rib.RouteEvent {
+	if msg.typ == unix.RTM_DELROUTE {
+		return rib.RouteEvent{Route: r, Deleted: true}
+	}
+	replaces := msg.flags&unix.NLM_F_REPLACE != 0
+	return rib.RouteEvent{Route: r, Replaces: replaces, Beside: !replaces && msg.flags&unix.NLM_F_EXCL == 0}
 }
 
 // caused tells whether a route event is the echo of what c wrote itself.

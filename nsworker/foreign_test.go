@@ -1,0 +1,62 @@
+package nsworker
+
+import (
+	"net/netip"
+	"testing"
+	"testing/synctest"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// TestForeignRouteReplacedByAnother has one program replace the route of another,
+// as the kernel lets it, and take its own away: nothing remembers the first.
+func TestForeignRouteReplacedByAnother(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		connected := []string{"192.0.2.0/24 med 0", "198.51.100.0/24 med 0", "2001:db8::/64 med 256"}
+		table.set(via("203.0.113.0/24", "192.0.2.7", 2, rib.ProtoStatic, 0))
+		table.set(via("10.2.0.0/16", "192.0.2.7", 2, rib.ProtoStatic, 20))
+		l.start(spec("red"))
+		l.hear("red", bgpPath("10.1.0.0/16", "203.0.113.1"))
+		l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9"))
+		l.exported("red", "10.2.0.0/16", rib.Conflict, "")
+
+		table.set(via("203.0.113.0/24", "198.51.100.7", 3, rib.ProtoBoot, 0))
+		table.set(via("10.2.0.0/16", "198.51.100.7", 3, rib.ProtoBoot, 20))
+		synctest.Wait()
+		l.table(red,
+			"10.1.0.0/16 via 198.51.100.7 dev eth1 proto vrfredist metric 20",
+			"10.2.0.0/16 via 198.51.100.7 dev eth1 proto boot metric 20",
+			"203.0.113.0/24 via 198.51.100.7 dev eth1 proto boot")
+		l.announces("red", append([]string{"10.2.0.0/16 med 20"}, append(connected, "203.0.113.0/24 med 0")...)...)
+
+		table.del(rib.Key{Prefix: netip.MustParsePrefix("203.0.113.0/24")})
+		table.del(rib.Key{Prefix: netip.MustParsePrefix("10.2.0.0/16"), Metric: 20})
+		synctest.Wait()
+		l.table(red, "10.2.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+		l.exported("red", "10.1.0.0/16", rib.Unresolved, "203.0.113.1")
+		l.announces("red", connected...)
+	})
+}
+
+// TestForeignRouteBesideAnother adds a second route under the key of the first, which
+// of them the kernel uses only a reading can tell.
+func TestForeignRouteBesideAnother(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		table.set(via("203.0.113.0/24", "192.0.2.7", 2, rib.ProtoStatic, 0))
+		l.start(spec("red"))
+		l.kernel.mu.Lock()
+		table.emit(rib.KernelEvents{Routes: []rib.RouteEvent{
+			{Route: via("203.0.113.0/24", "198.51.100.7", 3, rib.ProtoBoot, 0), Beside: true},
+		}})
+		l.kernel.mu.Unlock()
+		l.settle()
+		if n := l.state("red").Totals.Resyncs[vrf.ResyncOverwritten]; n != 1 {
+			t.Errorf("the table was read %d times for it", n)
+		}
+		l.hear("red", bgpPath("10.1.0.0/16", "203.0.113.1"))
+		l.table(red,
+			"10.1.0.0/16 via 192.0.2.7 dev eth0 proto vrfredist metric 20",
+			"203.0.113.0/24 via 192.0.2.7 dev eth0 proto static")
+	})
+}
