@@ -1,6 +1,12 @@
 package speaker
 
-import "github.com/vrfredist/vrfredist/rib"
+import (
+	"net"
+
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
 
 // attrEntry is what paths with the same attributes share.
 type attrEntry struct {
@@ -8,10 +14,52 @@ type attrEntry struct {
 	importers *importers // of a VPN path, once the index has looked them up
 }
 
-// attrCache remembers the attributes of recent paths, so that the paths of one
-// UPDATE, and of many, point to one rib.Attrs. It holds two generations of at
-// most attrCacheSize entries: when the young one is full it becomes the old
-// one, and what is still used moves over.
+// sender says where a path comes from, as far as its attributes depend on it.
+type sender struct {
+	peer *bgpPeer
+	as   uint32
+	id   net.IP
+	ours bool
+	rd   rib.RD // of what originated here
+}
+
+func (s *sender) equal(o *sender) bool {
+	return s.peer == o.peer && s.as == o.as && s.ours == o.ours && s.rd == o.rd && s.id.Equal(o.id)
+}
+
+// recent knows the attributes of the last UPDATEs by identity, which is nearly free:
+// the paths of one UPDATE have the same ones. It refers to them, so that no other
+// comes to lie where they are. Paths of a few neighbours may alternate.
+type recent struct {
+	known [8]struct {
+		from  sender
+		list  []bgp.PathAttributeInterface
+		entry *attrEntry
+	}
+	next, last int
+}
+
+func (r *recent) get(s *sender, list []bgp.PathAttributeInterface) *attrEntry {
+	for i := range r.known {
+		at := (r.last + i) % len(r.known)
+		if k := &r.known[at]; k.entry != nil && k.from.equal(s) && sameAttrs(k.list, list) {
+			r.last = at
+			return k.entry
+		}
+	}
+	return nil
+}
+
+func (r *recent) put(s *sender, list []bgp.PathAttributeInterface, e *attrEntry) {
+	k := &r.known[r.next]
+	k.from, k.list, k.entry = *s, list, e
+	r.last, r.next = r.next, (r.next+1)%len(r.known)
+}
+
+// attrCache remembers the attributes of recent paths by value, so that the paths of
+// many UPDATEs point to one rib.Attrs. It holds two generations of at most
+// attrCacheSize entries: when the young one is full it becomes the old one, and what
+// is still used moves over.
 type attrCache struct {
 	young, old map[string]*attrEntry
 }

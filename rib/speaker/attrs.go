@@ -3,11 +3,10 @@ package speaker
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
 
-	api "github.com/osrg/gobgp/v3/api"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -18,81 +17,126 @@ const llgrStale rib.Community = 0xffff0006
 // defaultLocalPref is the preference of a path without LOCAL_PREF.
 const defaultLocalPref = 100
 
-// kindOf are the attributes that count, by the type of their message; the
-// number goes into the cache's key.
-var kindOf = map[string]byte{
-	"type.googleapis.com/apipb.OriginAttribute":              1,
-	"type.googleapis.com/apipb.AsPathAttribute":              2,
-	"type.googleapis.com/apipb.NextHopAttribute":             3,
-	"type.googleapis.com/apipb.MultiExitDiscAttribute":       4,
-	"type.googleapis.com/apipb.LocalPrefAttribute":           5,
-	"type.googleapis.com/apipb.CommunitiesAttribute":         8,
-	"type.googleapis.com/apipb.OriginatorIdAttribute":        9,
-	"type.googleapis.com/apipb.ClusterListAttribute":         10,
-	"type.googleapis.com/apipb.MpReachNLRIAttribute":         kindMPReach,
-	"type.googleapis.com/apipb.ExtendedCommunitiesAttribute": 16,
-	"type.googleapis.com/apipb.LargeCommunitiesAttribute":    32,
+// counts are the attributes that decodeAttr knows, by the type of their message in
+// the API.
+var counts = map[string]bool{
+	"type.googleapis.com/apipb.OriginAttribute":              true,
+	"type.googleapis.com/apipb.AsPathAttribute":              true,
+	"type.googleapis.com/apipb.NextHopAttribute":             true,
+	"type.googleapis.com/apipb.MultiExitDiscAttribute":       true,
+	"type.googleapis.com/apipb.LocalPrefAttribute":           true,
+	"type.googleapis.com/apipb.CommunitiesAttribute":         true,
+	"type.googleapis.com/apipb.OriginatorIdAttribute":        true,
+	"type.googleapis.com/apipb.ClusterListAttribute":         true,
+	"type.googleapis.com/apipb.MpReachNLRIAttribute":         true,
+	"type.googleapis.com/apipb.ExtendedCommunitiesAttribute": true,
+	"type.googleapis.com/apipb.LargeCommunitiesAttribute":    true,
 }
-
-const kindMPReach = 14
 
 // attrs returns the attributes of a path: those of an earlier one where all
 // that counts is the same.
-func (d *decoder) attrs(p *api.Path, rd rib.RD) (*attrEntry, error) {
-	b := d.scratch[:0]
-	b = appendSized(b, p.NeighborIp)
-	b = appendSized(b, p.SourceId)
-	b = binary.BigEndian.AppendUint32(b, p.SourceAsn)
-	imported := isOurs(p)
-	if imported {
-		b = append(b, 1)
+func (d *decoder) attrs(o *bgpOrigin, list []bgp.PathAttributeInterface, rd rib.RD) (*attrEntry, error) {
+	ours := isOurs(o)
+	// A session that comes up writes AS and ID into the source of the paths that it
+	// had: they are read once.
+	source := sender{o.source, o.source.AS, o.source.ID, ours, 0}
+	if len(o.source.Address) == 0 {
+		source.rd = rd // originated here: the RD says in which VRF
 	}
-	if p.NeighborIp == "" || p.NeighborIp[0] == '<' {
-		b = binary.BigEndian.AppendUint64(b, uint64(rd)) // originated here: the RD says in which VRF
-	}
-	for _, a := range p.Pattrs {
-		kind := kindOf[a.TypeUrl]
-		switch kind {
-		case 0:
-		case kindMPReach:
-			first, second, err := nexthops(a.Value)
-			if err != nil {
-				return nil, err
-			}
-			b = appendSized(append(b, kind), first)
-			b = appendSized(b, second)
-		default:
-			b = appendSized(append(b, kind), a.Value)
-		}
-	}
-	d.scratch = b
-	if e := d.cache.get(b); e != nil {
+	if e := d.recent.get(&source, list); e != nil {
 		return e, nil
 	}
-	attrs, err := d.decodeAttrs(p, rd, imported)
-	if err != nil {
-		return nil, err
+	b := appendSized(d.scratch[:0], source.peer.Address)
+	b = appendSized(b, source.id)
+	b = binary.BigEndian.AppendUint32(b, source.as)
+	b = binary.BigEndian.AppendUint64(b, uint64(source.rd))
+	if ours {
+		b = append(b, 1)
 	}
-	e := &attrEntry{attrs: attrs}
-	d.cache.put(b, e)
+	for _, a := range list {
+		b = appendAttr(b, a)
+	}
+	d.scratch = b
+	e := d.cache.get(b)
+	if e == nil {
+		attrs, err := d.decodeAttrs(&source, list, rd)
+		if err != nil {
+			return nil, err
+		}
+		e = &attrEntry{attrs: attrs}
+		d.cache.put(b, e)
+	}
+	d.recent.put(&source, list, e)
 	return e, nil
 }
 
-func appendSized[T string | []byte](b []byte, v T) []byte {
+func appendSized(b, v []byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(v))), v...)
 }
 
-func (d *decoder) decodeAttrs(p *api.Path, rd rib.RD, imported bool) (*rib.Attrs, error) {
-	a := &rib.Attrs{Via: &rib.Via{Imported: imported}, Tags: new(rib.Tags), LocalPref: defaultLocalPref}
+// appendAttr appends what decodeAttr reads of an attribute, under its type.
+func appendAttr(b []byte, attr bgp.PathAttributeInterface) []byte {
+	b = append(b, byte(attr.GetType()))
+	switch a := attr.(type) {
+	case *bgp.PathAttributeOrigin:
+		return append(b, a.Value)
+	case *bgp.PathAttributeAsPath:
+		b = binary.AppendUvarint(b, uint64(len(a.Value)))
+		for _, s := range a.Value {
+			numbers := s.GetAS()
+			b = binary.AppendUvarint(append(b, s.GetType()), uint64(len(numbers)))
+			for _, n := range numbers {
+				b = binary.BigEndian.AppendUint32(b, n)
+			}
+		}
+	case *bgp.PathAttributeNextHop:
+		return appendSized(b, a.Value)
+	case *bgp.PathAttributeMultiExitDisc:
+		return binary.BigEndian.AppendUint32(b, a.Value)
+	case *bgp.PathAttributeLocalPref:
+		return binary.BigEndian.AppendUint32(b, a.Value)
+	case *bgp.PathAttributeCommunities:
+		b = binary.AppendUvarint(b, uint64(len(a.Value)))
+		for _, c := range a.Value {
+			b = binary.BigEndian.AppendUint32(b, c)
+		}
+	case *bgp.PathAttributeOriginatorId:
+		return appendSized(b, a.Value)
+	case *bgp.PathAttributeClusterList:
+		return binary.AppendUvarint(b, uint64(len(a.Value)))
+	case *bgp.PathAttributeMpReachNLRI:
+		return appendSized(appendSized(b, a.Nexthop), a.LinkLocalNexthop)
+	case *bgp.PathAttributeExtendedCommunities:
+		for _, c := range a.Value {
+			if rt, is := decodeRT(c); is {
+				b = binary.BigEndian.AppendUint64(append(b, 1), uint64(rt))
+			}
+		}
+		return append(b, 0)
+	case *bgp.PathAttributeLargeCommunities:
+		b = binary.AppendUvarint(b, uint64(len(a.Values)))
+		for _, c := range a.Values {
+			b = binary.BigEndian.AppendUint32(b, c.ASN)
+			b = binary.BigEndian.AppendUint32(b, c.LocalData1)
+			b = binary.BigEndian.AppendUint32(b, c.LocalData2)
+		}
+	default:
+		return b[:len(b)-1]
+	}
+	return b
+}
+
+func (d *decoder) decodeAttrs(s *sender, list []bgp.PathAttributeInterface, rd rib.RD) (*rib.Attrs, error) {
+	a := &rib.Attrs{Via: &rib.Via{Imported: s.ours}, Tags: new(rib.Tags), LocalPref: defaultLocalPref}
 	zone := ""
-	if peer, err := netip.ParseAddr(p.NeighborIp); err == nil {
-		n, configured := d.neighbours[p.NeighborIp]
+	if peer, ok := addrOf(s.peer.Address); ok {
+		n, configured := d.neighbours[peer]
 		local := d.global
 		if configured && n.localAS != 0 {
 			local = n.localAS
 		}
-		a.Peer, a.PeerAS, a.IBGP = peer, p.SourceAsn, p.SourceAsn == local
-		a.RouterID, _ = netip.ParseAddr(p.SourceId) // "<nil>" before the OPEN
+		a.Peer, a.PeerAS, a.IBGP = peer, s.as, s.as == local
+		a.RouterID, _ = addrOf(s.id) // none before the OPEN
 		// A route of another PE with the RD of one of our VRFs is not of that
 		// VRF: the neighbour says where a path was learned.
 		a.Source, zone = n.vrf, n.zone
@@ -101,14 +145,11 @@ func (d *decoder) decodeAttrs(p *api.Path, rd rib.RD, imported bool) (*rib.Attrs
 		}
 	} else if rd != 0 {
 		a.Source = d.vrfs[rd]
-	} else if imported {
+	} else if s.ours {
 		a.Source = Default
 	}
-	for _, any := range p.Pattrs {
-		if kindOf[any.TypeUrl] == 0 {
-			continue
-		}
-		if err := decodeAttr(a, any); err != nil {
+	for _, attr := range list {
+		if err := decodeAttr(a, attr); err != nil {
 			return nil, err
 		}
 	}
@@ -124,58 +165,57 @@ func (d *decoder) decodeAttrs(p *api.Path, rd rib.RD, imported bool) (*rib.Attrs
 	return a, nil
 }
 
-func decodeAttr(a *rib.Attrs, any *anypb.Any) error {
-	if kindOf[any.TypeUrl] == kindMPReach {
-		first, second, err := nexthops(any.Value)
-		if err != nil {
-			return err
-		}
-		// In a path that a VRF announced the NLRI in here is still the unicast
-		// one; the nexthops are right.
-		a.Nexthop, err = netip.ParseAddr(string(first))
-		if err != nil {
-			return fmt.Errorf("nexthop: %w", err)
-		}
-		a.LinkLocal, _ = netip.ParseAddr(string(second)) // mostly none
-		return nil
-	}
-	m, err := any.UnmarshalNew()
-	if err != nil {
-		return err
-	}
-	return decodeMessage(a, m)
+// addrOf is an address as GoBGP prints it: ::ffff:192.0.2.1 as 192.0.2.1.
+func addrOf(ip net.IP) (netip.Addr, bool) {
+	addr, ok := netip.AddrFromSlice(ip)
+	return addr.Unmap(), ok
 }
 
-func decodeMessage(a *rib.Attrs, m proto.Message) (err error) {
-	switch m := m.(type) {
-	case *api.OriginAttribute:
-		a.Origin = uint8(m.Origin)
-	case *api.AsPathAttribute:
-		decodeASPath(a, m.Segments)
-	case *api.NextHopAttribute:
-		if a.Nexthop, err = netip.ParseAddr(m.NextHop); err != nil {
-			return fmt.Errorf("nexthop: %w", err)
+func decodeAttr(a *rib.Attrs, attr bgp.PathAttributeInterface) error {
+	var ok bool
+	switch attr := attr.(type) {
+	case *bgp.PathAttributeOrigin:
+		a.Origin = attr.Value
+	case *bgp.PathAttributeAsPath:
+		decodeASPath(a, attr.Value)
+	case *bgp.PathAttributeNextHop:
+		if a.Nexthop, ok = addrOf(attr.Value); !ok {
+			return fmt.Errorf("nexthop: it has %d bytes", len(attr.Value))
 		}
-	case *api.MultiExitDiscAttribute:
-		a.MED = m.Med
-	case *api.LocalPrefAttribute:
-		a.LocalPref = m.LocalPref
-	case *api.CommunitiesAttribute:
-		for _, c := range m.Communities {
+	case *bgp.PathAttributeMultiExitDisc:
+		a.MED = attr.Value
+	case *bgp.PathAttributeLocalPref:
+		a.LocalPref = attr.Value
+	case *bgp.PathAttributeCommunities:
+		for _, c := range attr.Value {
 			a.Communities = append(a.Communities, rib.Community(c))
 			a.Stale = a.Stale || rib.Community(c) == llgrStale
 		}
-	case *api.OriginatorIdAttribute:
-		if a.OriginatorID, err = netip.ParseAddr(m.Id); err != nil {
-			return fmt.Errorf("originator: %w", err)
+	case *bgp.PathAttributeOriginatorId:
+		if a.OriginatorID, ok = addrOf(attr.Value); !ok {
+			return fmt.Errorf("originator: it has %d bytes", len(attr.Value))
 		}
-	case *api.ClusterListAttribute:
-		a.ClusterLen = len(m.Ids)
-	case *api.ExtendedCommunitiesAttribute:
-		return decodeRTs(a, m.Communities)
-	case *api.LargeCommunitiesAttribute:
-		for _, c := range m.Communities {
-			a.Large = append(a.Large, rib.LargeCommunity{Global: c.GlobalAdmin, Local1: c.LocalData1, Local2: c.LocalData2})
+	case *bgp.PathAttributeClusterList:
+		a.ClusterLen = len(attr.Value)
+	case *bgp.PathAttributeMpReachNLRI:
+		// In a path that a VRF announced the NLRI in here is still the unicast
+		// one; the nexthops are right.
+		if a.Nexthop, ok = addrOf(attr.Nexthop); !ok {
+			return fmt.Errorf("nexthop: it has %d bytes", len(attr.Nexthop))
+		}
+		a.LinkLocal = netip.Addr{} // mostly none
+		if attr.LinkLocalNexthop.IsLinkLocalUnicast() {
+			a.LinkLocal, _ = addrOf(attr.LinkLocalNexthop)
+		}
+	case *bgp.PathAttributeExtendedCommunities:
+		for _, c := range attr.Value {
+			if rt, is := decodeRT(c); is {
+				a.RTs = append(a.RTs, rt)
+			}
+		}
+	case *bgp.PathAttributeLargeCommunities:
+		for _, c := range attr.Values {
+			a.Large = append(a.Large, rib.LargeCommunity{Global: c.ASN, Local1: c.LocalData1, Local2: c.LocalData2})
 		}
 	}
 	return nil
@@ -183,62 +223,69 @@ func decodeMessage(a *rib.Attrs, m proto.Message) (err error) {
 
 // decodeASPath leaves confederation segments out: they count nothing, and the
 // neighbouring AS is the first one outside of the confederation.
-func decodeASPath(a *rib.Attrs, segments []*api.AsSegment) {
+func decodeASPath(a *rib.Attrs, segments []bgp.AsPathParamInterface) {
 	for _, s := range segments {
-		switch s.Type {
-		case api.AsSegment_AS_SET:
+		numbers := s.GetAS()
+		switch s.GetType() {
+		case bgp.BGP_ASPATH_ATTR_TYPE_SET:
 			a.ASPathLen++
-		case api.AsSegment_AS_SEQUENCE:
-			a.ASPathLen += int32(len(s.Numbers))
+		case bgp.BGP_ASPATH_ATTR_TYPE_SEQ:
+			a.ASPathLen += int32(len(numbers))
 		default:
 			continue
 		}
-		a.ASPath = append(a.ASPath, s.Numbers...)
+		a.ASPath = append(a.ASPath, numbers...)
 	}
 }
 
-// rtSubType is the sub-type of a route target (RFC 4360 section 4).
-const rtSubType = 0x02
+// decodeRT decodes a route target of the types 0x00 to 0x02 (RFC 4360 section 4, RFC
+// 5668).
+func decodeRT(c bgp.ExtendedCommunityInterface) (rib.RT, bool) {
+	const rtSubType = bgp.EC_SUBTYPE_ROUTE_TARGET
+	b := [8]byte{1: byte(rtSubType)}
+	switch c := c.(type) {
+	case *bgp.TwoOctetAsSpecificExtended:
+		if c.SubType != rtSubType || !c.IsTransitive {
+			return 0, false
+		}
+		binary.BigEndian.PutUint16(b[2:], c.AS)
+		binary.BigEndian.PutUint32(b[4:], c.LocalAdmin)
+	case *bgp.IPv4AddressSpecificExtended:
+		addr := c.IPv4.To4()
+		if c.SubType != rtSubType || !c.IsTransitive || addr == nil {
+			return 0, false
+		}
+		b[0] = 0x01
+		copy(b[2:], addr)
+		binary.BigEndian.PutUint16(b[6:], c.LocalAdmin)
+	case *bgp.FourOctetAsSpecificExtended:
+		if c.SubType != rtSubType || !c.IsTransitive {
+			return 0, false
+		}
+		b[0] = 0x02
+		binary.BigEndian.PutUint32(b[2:], c.AS)
+		binary.BigEndian.PutUint16(b[6:], c.LocalAdmin)
+	default:
+		return 0, false
+	}
+	return rib.RT(binary.BigEndian.Uint64(b[:])), true
+}
 
-// decodeRTs keeps the route targets of types 0x00 to 0x02.
-func decodeRTs(a *rib.Attrs, communities []*anypb.Any) error {
-	for _, any := range communities {
-		switch any.TypeUrl {
-		case "type.googleapis.com/apipb.TwoOctetAsSpecificExtended",
-			"type.googleapis.com/apipb.IPv4AddressSpecificExtended",
-			"type.googleapis.com/apipb.FourOctetAsSpecificExtended":
-		default:
+// sameAttrs tells whether two lists are of one UPDATE: the same attributes, and of
+// MP_REACH_NLRI, which GoBGP makes anew for each prefix, the same nexthops.
+func sameAttrs(a, b []bgp.PathAttributeInterface) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] == b[i] {
 			continue
 		}
-		m, err := any.UnmarshalNew()
-		if err != nil {
-			return err
+		x, is := a[i].(*bgp.PathAttributeMpReachNLRI)
+		y, too := b[i].(*bgp.PathAttributeMpReachNLRI)
+		if !is || !too || !x.Nexthop.Equal(y.Nexthop) || !x.LinkLocalNexthop.Equal(y.LinkLocalNexthop) {
+			return false
 		}
-		b := [8]byte{1: rtSubType}
-		switch m := m.(type) {
-		case *api.TwoOctetAsSpecificExtended:
-			if m.SubType != rtSubType || !m.IsTransitive {
-				continue
-			}
-			binary.BigEndian.PutUint16(b[2:], uint16(m.Asn))
-			binary.BigEndian.PutUint32(b[4:], m.LocalAdmin)
-		case *api.IPv4AddressSpecificExtended:
-			addr, err := netip.ParseAddr(m.Address)
-			if m.SubType != rtSubType || !m.IsTransitive || err != nil || !addr.Is4() {
-				continue
-			}
-			b[0] = 0x01
-			copy(b[2:], addr.AsSlice())
-			binary.BigEndian.PutUint16(b[6:], uint16(m.LocalAdmin))
-		case *api.FourOctetAsSpecificExtended:
-			if m.SubType != rtSubType || !m.IsTransitive {
-				continue
-			}
-			b[0] = 0x02
-			binary.BigEndian.PutUint32(b[2:], m.Asn)
-			binary.BigEndian.PutUint16(b[6:], uint16(m.LocalAdmin))
-		}
-		a.RTs = append(a.RTs, rib.RT(binary.BigEndian.Uint64(b[:])))
 	}
-	return nil
+	return true
 }

@@ -62,22 +62,12 @@ func (s *Speaker) Candidates(ctx context.Context, vrf string, prefix netip.Prefi
 	return out, failed
 }
 
-// whole decodes a path with its destination.
-func (d *decoder) whole(p *api.Path) (rib.Path, error) {
-	k, label, err := d.destination(p)
-	if err != nil {
-		return rib.Path{}, err
-	}
-	path, _, err := d.path(p, k, label)
-	return path, err
-}
-
 // knownRDs are those that were decoded lately, and those of the VRFs.
 func (w *watch) knownRDs(c *conf) []rib.RD {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var list []rib.RD
-	for _, rd := range w.decoder.rds {
+	for rd := range w.decoder.rds {
 		list = append(list, rd)
 	}
 	for _, v := range c.vrfs {

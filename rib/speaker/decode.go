@@ -3,13 +3,12 @@ package speaker
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
 
 	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/apiutil"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
-	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -20,32 +19,33 @@ type key struct {
 	prefix netip.Prefix
 }
 
-// decoder turns GoBGP's paths into rib.Paths. Only messages that matter are
-// unmarshalled, and attributes once for all paths that have them in common. It
-// has one user at a time.
+// decoder turns GoBGP's paths into rib.Paths, and attributes once for all paths
+// that have them in common. It has one user at a time.
 type decoder struct {
 	global     uint32 // our AS
-	neighbours map[string]neighbour
+	neighbours map[netip.Addr]neighbour
 	vrfs       map[rib.RD]string // of the configuration
+	recent     recent
 	cache      attrCache
 	vias       map[rib.Via]*rib.Via
 	noTags     *rib.Tags // of all paths without communities
-
-	// Reused: unmarshalling resets them.
-	v4      api.IPAddressPrefix
-	vpn     api.LabeledVPNIPAddressPrefix
-	rds     map[string]rib.RD // by the message's type and bytes
-	scratch []byte
+	rds        map[rib.RD]struct{}
+	scratch    []byte
 }
 
 func newDecoder(c *conf) *decoder {
 	d := &decoder{
 		global:     c.set.Global.Config.As,
-		neighbours: c.neighbours(),
+		neighbours: make(map[netip.Addr]neighbour),
 		vrfs:       make(map[rib.RD]string, len(c.vrfs)),
-		rds:        make(map[string]rib.RD),
+		rds:        make(map[rib.RD]struct{}),
 		vias:       make(map[rib.Via]*rib.Via),
 		noTags:     new(rib.Tags),
+	}
+	for text, n := range c.neighbours() {
+		if addr, err := netip.ParseAddr(text); err == nil {
+			d.neighbours[addr] = n
+		}
 	}
 	for _, v := range c.vrfs {
 		d.vrfs[v.RD] = v.Name
@@ -53,139 +53,158 @@ func newDecoder(c *conf) *decoder {
 	return d
 }
 
-// considered tells whether paths of a family are routes for a kernel table.
-func considered(f *api.Family) bool {
-	return (f.GetAfi() == api.Family_AFI_IP || f.GetAfi() == api.Family_AFI_IP6) &&
-		(f.GetSafi() == api.Family_SAFI_UNICAST || f.GetSafi() == api.Family_SAFI_MPLS_VPN)
+// considered tells whether an NLRI is of a route for a kernel table.
+func considered(n bgp.AddrPrefixInterface) bool {
+	switch n.(type) {
+	case *bgp.IPAddrPrefix, *bgp.IPv6AddrPrefix, *bgp.LabeledVPNIPAddrPrefix, *bgp.LabeledVPNIPv6AddrPrefix:
+		return true
+	}
+	return false
 }
 
 // destination decodes a path's NLRI, and the label of a VPN one.
-func (d *decoder) destination(p *api.Path) (k key, label uint32, err error) {
-	var text string
-	var bits uint32
-	if p.Family.Safi == api.Family_SAFI_MPLS_VPN {
-		if err := proto.Unmarshal(p.Nlri.GetValue(), &d.vpn); err != nil {
-			return key{}, 0, fmt.Errorf("decode a VPN prefix: %w", err)
-		}
-		if k.rd, err = d.rd(d.vpn.Rd); err != nil {
-			return key{}, 0, err
-		}
-		if k.rd == 0 {
-			// It would pass for a route of the global table.
-			return key{}, 0, fmt.Errorf("VPN prefix %s/%d has the route distinguisher 0:0", d.vpn.Prefix, d.vpn.PrefixLen)
-		}
-		if len(d.vpn.Labels) > 0 {
-			label = d.vpn.Labels[0]
-		}
-		text, bits = d.vpn.Prefix, d.vpn.PrefixLen
-	} else {
-		if err := proto.Unmarshal(p.Nlri.GetValue(), &d.v4); err != nil {
-			return key{}, 0, fmt.Errorf("decode a prefix: %w", err)
-		}
-		text, bits = d.v4.Prefix, d.v4.PrefixLen
+func (d *decoder) destination(n bgp.AddrPrefixInterface) (k key, label uint32, err error) {
+	switch n := n.(type) {
+	case *bgp.IPAddrPrefix:
+		k.prefix, err = prefixOf(n.Prefix, n.Length, false)
+	case *bgp.IPv6AddrPrefix:
+		k.prefix, err = prefixOf(n.Prefix, n.Length, true)
+	case *bgp.LabeledVPNIPAddrPrefix:
+		return d.vpn(n, false)
+	case *bgp.LabeledVPNIPv6AddrPrefix:
+		return d.vpn(&n.LabeledVPNIPAddrPrefix, true)
+	default:
+		err = fmt.Errorf("decode a prefix: %T is none", n)
 	}
-	addr, err := netip.ParseAddr(text)
+	return k, 0, err
+}
+
+func (d *decoder) vpn(n *bgp.LabeledVPNIPAddrPrefix, six bool) (k key, label uint32, err error) {
+	if k.rd, err = decodeRD(n.RD); err != nil {
+		return key{}, 0, fmt.Errorf("decode a route distinguisher: %w", err)
+	}
+	if k.rd == 0 {
+		// It would pass for a route of the global table.
+		return key{}, 0, fmt.Errorf("VPN prefix %s/%d has the route distinguisher 0:0", n.Prefix, n.IPPrefixLen())
+	}
+	d.remember(k.rd)
+	if len(n.Labels.Labels) > 0 {
+		label = n.Labels.Labels[0]
+	}
+	k.prefix, err = prefixOf(n.Prefix, n.IPPrefixLen(), six)
+	return k, label, err
+}
+
+// remember keeps a route distinguisher for knownRDs. There are few of them; the map
+// is emptied when a neighbour sends more than anyone has.
+func (d *decoder) remember(rd rib.RD) {
+	if _, known := d.rds[rd]; known {
+		return
+	}
+	if len(d.rds) >= 1<<16 {
+		clear(d.rds)
+	}
+	d.rds[rd] = struct{}{}
+}
+
+func prefixOf(ip net.IP, bits uint8, six bool) (netip.Prefix, error) {
+	addr, ok := netip.AddrFromSlice(ip)
+	if !ok {
+		return netip.Prefix{}, fmt.Errorf("decode a prefix: an address has %d bytes", len(ip))
+	}
+	if !six {
+		addr = addr.Unmap()
+	} else if addr.Is4() {
+		addr = netip.AddrFrom16(addr.As16()) // of ::ffff:0:0/96
+	}
+	p, err := addr.Prefix(int(bits))
 	if err != nil {
-		return key{}, 0, fmt.Errorf("decode a prefix: %w", err)
+		return netip.Prefix{}, fmt.Errorf("decode a prefix: %w", err)
 	}
-	if p.Family.Afi == api.Family_AFI_IP6 && addr.Is4() {
-		// GoBGP prints ::ffff:192.0.2.1 as 192.0.2.1.
-		addr = netip.AddrFrom16(addr.As16())
-	}
-	if k.prefix, err = addr.Prefix(int(bits)); err != nil {
-		return key{}, 0, fmt.Errorf("decode a prefix: %w", err)
-	}
-	return k, label, nil
+	return p, nil
 }
 
 // path decodes a path that is not withdrawn.
-func (d *decoder) path(p *api.Path, k key, label uint32) (rib.Path, *attrEntry, error) {
-	entry, err := d.attrs(p, k.rd)
+func (d *decoder) path(p *bgpPath, k key, label uint32) (rib.Path, *attrEntry, error) {
+	o := p.origin()
+	entry, err := d.attrs(o, p.attributes(), k.rd)
 	if err != nil {
 		return rib.Path{}, nil, fmt.Errorf("decode the path to %s: %w", k.prefix, err)
 	}
 	return rib.Path{
 		Prefix: k.prefix,
 		RD:     k.rd,
-		ID:     p.LocalIdentifier,
+		ID:     o.nlri.PathLocalIdentifier(),
 		Label:  label,
-		Age:    p.Age.GetSeconds(),
+		Age:    o.timestamp,
 		Attrs:  entry.attrs,
 	}, entry, nil
 }
 
-// rd decodes a route distinguisher. There are few of them, and each comes with
-// every path; the map is emptied when a neighbour sends more than anyone has.
-func (d *decoder) rd(a *anypb.Any) (rib.RD, error) {
-	d.scratch = append(append(d.scratch[:0], a.GetTypeUrl()...), a.GetValue()...)
-	if rd, ok := d.rds[string(d.scratch)]; ok {
-		return rd, nil
-	}
-	rd, err := decodeRD(a)
-	if err != nil {
-		return 0, fmt.Errorf("decode a route distinguisher: %w", err)
-	}
-	if len(d.rds) >= 1<<16 {
-		clear(d.rds)
-	}
-	d.rds[string(d.scratch)] = rd
-	return rd, nil
-}
-
-func decodeRD(a *anypb.Any) (rib.RD, error) {
-	m, err := a.UnmarshalNew()
-	if err != nil {
-		return 0, err
-	}
+func decodeRD(rd bgp.RouteDistinguisherInterface) (rib.RD, error) {
 	var b [8]byte
-	switch m := m.(type) {
-	case *api.RouteDistinguisherTwoOctetASN:
-		binary.BigEndian.PutUint16(b[2:], uint16(m.Admin))
-		binary.BigEndian.PutUint32(b[4:], m.Assigned)
-	case *api.RouteDistinguisherIPAddress:
-		addr, err := netip.ParseAddr(m.Admin)
-		if err != nil || !addr.Is4() {
-			return 0, fmt.Errorf("%q is no IPv4 address", m.Admin)
+	switch rd := rd.(type) {
+	case *bgp.RouteDistinguisherTwoOctetAS:
+		binary.BigEndian.PutUint16(b[2:], rd.Admin)
+		binary.BigEndian.PutUint32(b[4:], rd.Assigned)
+	case *bgp.RouteDistinguisherIPAddressAS:
+		addr := rd.Admin.To4()
+		if addr == nil {
+			return 0, fmt.Errorf("%q is no IPv4 address", rd.Admin)
 		}
 		b[1] = byte(bgp.BGP_RD_IPV4_ADDRESS)
-		copy(b[2:], addr.AsSlice())
-		binary.BigEndian.PutUint16(b[6:], uint16(m.Assigned))
-	case *api.RouteDistinguisherFourOctetASN:
+		copy(b[2:], addr)
+		binary.BigEndian.PutUint16(b[6:], rd.Assigned)
+	case *bgp.RouteDistinguisherFourOctetAS:
 		b[1] = byte(bgp.BGP_RD_FOUR_OCTET_AS)
-		binary.BigEndian.PutUint32(b[2:], m.Admin)
-		binary.BigEndian.PutUint16(b[6:], uint16(m.Assigned))
+		binary.BigEndian.PutUint32(b[2:], rd.Admin)
+		binary.BigEndian.PutUint16(b[6:], rd.Assigned)
 	default:
-		return 0, fmt.Errorf("unknown type %q", a.GetTypeUrl())
+		return 0, fmt.Errorf("unknown type %T", rd)
 	}
 	return rib.RD(binary.BigEndian.Uint64(b[:])), nil
 }
 
-// nexthops reads field 2 of an encoded MpReachNLRIAttribute and skips the
-// NLRIs behind it, which are most of the message and in the path already.
-func nexthops(b []byte) (first, second []byte, err error) {
-	for len(b) > 0 {
-		num, typ, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return nil, nil, protowire.ParseError(n)
-		}
-		b = b[n:]
-		if num == 2 && typ == protowire.BytesType {
-			v, n := protowire.ConsumeBytes(b)
-			if n < 0 {
-				return nil, nil, protowire.ParseError(n)
-			}
-			if first == nil {
-				first = v
-			} else if second == nil {
-				second = v
-			}
-			b = b[n:]
+// whole decodes a path that ListPath rendered, with its destination.
+func (d *decoder) whole(p *api.Path) (rib.Path, error) {
+	native, err := nativePath(p)
+	if err != nil {
+		return rib.Path{}, err
+	}
+	k, label, err := d.destination(native.info.nlri)
+	if err != nil {
+		return rib.Path{}, err
+	}
+	path, _, err := d.path(native, k, label)
+	return path, err
+}
+
+// nativePath is what GoBGP rendered a message of, as far as it is decoded.
+func nativePath(p *api.Path) (*bgpPath, error) {
+	nlri, err := apiutil.GetNativeNlri(p)
+	if err != nil {
+		return nil, fmt.Errorf("decode a prefix: %w", err)
+	}
+	nlri.SetPathIdentifier(p.Identifier)
+	nlri.SetPathLocalIdentifier(p.LocalIdentifier)
+	native := &bgpPath{
+		info: &bgpOrigin{
+			nlri:           nlri,
+			source:         &bgpPeer{AS: p.SourceAsn, ID: net.ParseIP(p.SourceId), Address: net.ParseIP(p.NeighborIp)},
+			timestamp:      p.Age.GetSeconds(),
+			isFromExternal: p.IsFromExternal,
+		},
+		IsWithdraw: p.IsWithdraw,
+	}
+	for _, rendered := range p.Pattrs {
+		if !counts[rendered.TypeUrl] {
 			continue
 		}
-		if n = protowire.ConsumeFieldValue(num, typ, b); n < 0 {
-			return nil, nil, protowire.ParseError(n)
+		a, err := apiutil.UnmarshalAttribute(rendered)
+		if err != nil {
+			return nil, fmt.Errorf("decode the path to %s: %w", nlri, err)
 		}
-		b = b[n:]
+		native.pathAttrs = append(native.pathAttrs, a)
 	}
-	return first, second, nil
+	return native, nil
 }

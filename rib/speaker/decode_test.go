@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -61,7 +62,7 @@ func TestDecodeAttributes(t *testing.T) {
 
 	// Two nexthops, of which GoBGP passes on the second where it has it.
 	two := from(t, spec{prefix: "2001:db8:2::/48"})
-	two.Pattrs[1] = any_(t, &api.MpReachNLRIAttribute{NextHops: []string{"2001:db8::1", "fe80::1"}})
+	two.Pattrs[1] = any_(t, &api.MpReachNLRIAttribute{Family: two.Family, Nlris: []*anypb.Any{two.Nlri}, NextHops: []string{"2001:db8::1", "fe80::1"}})
 	h.send(two)
 	a := h.feeds[Default].Lookup(prefix("2001:db8:2::/48"))[0].Attrs
 	if a.Nexthop != netip.MustParseAddr("2001:db8::1") || a.LinkLocal != netip.MustParseAddr("fe80::1%eth7") {
@@ -85,27 +86,25 @@ func TestDecodeAttributes(t *testing.T) {
 
 // TestRDs: all types of RD, and a sender of too many of them.
 func TestRDs(t *testing.T) {
-	d := newDecoder(&conf{})
-	for text, m := range map[string]proto.Message{
-		"65000:70000": &api.RouteDistinguisherTwoOctetASN{Admin: 65000, Assigned: 70000},
-		"192.0.2.1:7": &api.RouteDistinguisherIPAddress{Admin: "192.0.2.1", Assigned: 7},
-		"1.4464:9":    &api.RouteDistinguisherFourOctetASN{Admin: 70000, Assigned: 9},
-	} {
-		for range 2 {
-			if got, err := d.rd(any_(t, m)); err != nil || got != rd(t, text) {
-				t.Errorf("%s: %x, %v", text, got, err)
-			}
-		}
-	}
-	if _, err := d.rd(any_(t, &api.OriginAttribute{})); err == nil {
-		t.Error("an origin is an RD")
-	}
-	for i := range 1<<16 + 10 {
-		if _, err := d.rd(any_(t, &api.RouteDistinguisherTwoOctetASN{Admin: 1, Assigned: uint32(i)})); err != nil {
+	for _, text := range []string{"65000:70000", "192.0.2.1:7", "1.4464:9"} {
+		native, err := bgp.ParseRouteDistinguisher(text)
+		if err != nil {
 			t.Fatal(err)
 		}
+		if got, err := decodeRD(native); err != nil || got != rd(t, text) {
+			t.Errorf("%s: %x, %v", text, got, err)
+		}
 	}
-	if len(d.rds) > 1<<16 {
+	for _, bad := range []bgp.RouteDistinguisherInterface{nil, &bgp.RouteDistinguisherUnknown{}, &bgp.RouteDistinguisherIPAddressAS{}} {
+		if _, err := decodeRD(bad); err == nil {
+			t.Errorf("%T %v is an RD", bad, bad)
+		}
+	}
+	d := newDecoder(&conf{})
+	for i := range 1<<16 + 10 {
+		d.remember(rib.RD(i + 1))
+	}
+	if len(d.rds) > 1<<16 || len(d.rds) == 0 {
 		t.Errorf("%d RDs are remembered", len(d.rds))
 	}
 }

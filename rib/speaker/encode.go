@@ -19,7 +19,9 @@ const ourIdentifier = 0x76726672
 // isOurs tells whether a path is one that we announced: our identifier, and
 // GoBGP's mark "from external", which no path of a neighbour has, and which
 // keeps it from GoBGP's own zebra client.
-func isOurs(p *api.Path) bool { return p.IsFromExternal && p.Identifier == ourIdentifier }
+func isOurs(o *bgpOrigin) bool {
+	return o.isFromExternal && o.nlri.PathIdentifier() == ourIdentifier
+}
 
 // encode turns a change into GoBGP's path, in wire format, which is cheaper than
 // messages for both sides. The family is a unicast one in a VRF too: GoBGP adds

@@ -105,12 +105,19 @@ func (l *logger) Fatal(msg string, fields log.Fields) {
 		l.mu.Unlock()
 		return
 	}
+	l.mu.Unlock()
+	l.giveUp(fmt.Errorf("GoBGP gave up: %w", err))
+	runtime.Goexit()
+}
+
+// giveUp makes err the error of Speaker.Run, unless there was one before.
+func (l *logger) giveUp(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.first == nil {
-		l.first = fmt.Errorf("GoBGP gave up: %w", err)
+		l.first = err
 		close(l.fatal)
 	}
-	l.mu.Unlock()
-	runtime.Goexit()
 }
 
 // err is the first Fatal on a goroutine of GoBGP's own.

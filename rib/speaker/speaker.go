@@ -88,6 +88,9 @@ func New(o Options) (*Speaker, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
+	if err := checkInternals(); err != nil {
+		return nil, err
+	}
 	if err := Check(o.Config); err != nil {
 		return nil, err
 	}

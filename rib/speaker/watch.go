@@ -2,36 +2,35 @@ package speaker
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"reflect"
 	"slices"
 	"sync"
 
-	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// batchSize is GoBGP's BatchSize of the watch. GoBGP sends one more than it an
-// event, and what is left in a last event with fewer, none perhaps. So an event
-// with batchSize paths or less ends what belongs together: the snapshot at the
-// start, which is not in memory at once then, or the paths of one prefix. It is
-// small because GoBGP allocates it with every event.
-const batchSize = 15
+// atOnce is after how many paths of one event, which may be those of the whole table,
+// whoever waits for the watch comes in between.
+const atOnce = 256
 
 // watch takes GoBGP's best paths and End-of-RIB markers, in their one order,
-// into the feeds. GoBGP calls event on its goroutine and queues behind it
-// without bound, so nothing in here waits.
+// into the feeds. GoBGP queues without bound what it has not taken, so nothing in
+// here waits.
 type watch struct {
 	log    *slog.Logger
+	giveUp func(error)
 	cancel context.CancelFunc
+	done   chan struct{} // closed when no event is read any more
 	eors   *eors
 	pacer  *pacer
+	queued func() int // how many events wait in GoBGP's queue
 
 	mu      sync.Mutex // guards all below
 	ended   bool
+	shapes  shapes
 	decoder *decoder
 	index   *index
 	awaited map[*rib.Feed][]eor // of the feeds that are not converged yet
@@ -43,6 +42,7 @@ type watch struct {
 	at      key
 	open    bool
 
+	taken    int                 // how many paths
 	synced   bool                // the snapshot is complete
 	replaces bool                // there was a watch before: feeds may hold more than there is
 	global   map[key]struct{}    // during the snapshot, where replaces: the index has no global paths
@@ -67,21 +67,13 @@ func (s *Speaker) rewatch(ctx context.Context) error {
 	// The watch outlives the call that starts it.
 	wctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	w.cancel = cancel
-	err := bgp.WatchEvent(wctx, &api.WatchEventRequest{
-		Table: &api.WatchEventRequest_Table{Filters: []*api.WatchEventRequest_Table_Filter{
-			{Type: api.WatchEventRequest_Table_Filter_BEST, Init: true},
-			{Type: api.WatchEventRequest_Table_Filter_EOR, Init: true},
-		}},
-		BatchSize: batchSize,
-	}, w.event)
-	if err != nil {
-		cancel()
-		return fmt.Errorf("watch BGP's best paths: %w", err)
-	}
+	w.giveUp = s.log.giveUp
+	go w.run(wctx, watchBest(bgp))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended { // fenced meanwhile
 		w.end()
+		return nil
 	}
 	s.watch = w
 	return nil
@@ -90,6 +82,7 @@ func (s *Speaker) rewatch(ctx context.Context) error {
 func newWatch(c *conf, feeds sinks, eors *eors, pacer *pacer, log *slog.Logger) *watch {
 	w := &watch{
 		log:     log,
+		done:    make(chan struct{}),
 		eors:    eors,
 		pacer:   pacer,
 		decoder: newDecoder(c),
@@ -104,39 +97,65 @@ func newWatch(c *conf, feeds sinks, eors *eors, pacer *pacer, log *slog.Logger) 
 	return w
 }
 
-// end ends the watch. When it returns, event changes nothing any more: GoBGP
-// may call it for a while after the context has ended.
-func (w *watch) end() {
-	w.cancel()
-	w.pacer.active.Store(false)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.ended = true
+// run reads events until ctx ends, and joins in when GoBGP's loop gets to take the
+// watch away, for which nobody else need wait.
+func (w *watch) run(ctx context.Context, b bestPaths) {
+	defer b.stop()
+	defer close(w.done)
+	w.queued = b.queue.Len
+	for {
+		select {
+		case ev := <-b.events:
+			w.event(ev)
+			for n := len(b.events); n > 0; n-- {
+				w.event(<-b.events)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
-func (w *watch) event(r *api.WatchEventResponse) {
-	table := r.GetTable()
-	if table == nil {
-		return
-	}
-	w.pacer.begin()
-	defer w.pacer.end()
+// end ends the watch. When it returns, no feed changes any more.
+func (w *watch) end() {
+	w.cancel()
+	w.pacer.follow(nil)
+	w.mu.Lock()
+	w.ended = true
+	w.mu.Unlock()
+	<-w.done
+}
+
+// event takes one of GoBGP's events in.
+func (w *watch) event(ev any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.ended {
 		return
 	}
-	if len(table.Paths) == 1 && table.Paths[0].Nlri == nil {
-		w.endOfRIB(table.Paths[0])
+	best, eor, err := w.shapes.read(ev)
+	switch {
+	case err != nil:
+		w.ended = true
+		w.giveUp(err)
+	case eor != nil:
+		w.endOfRIB(eor)
+	default:
+		w.best(best)
+	}
+}
+
+// best takes the best paths of a destination, or first of all those of the table.
+// An event of a change that is none of a best path is empty.
+func (w *watch) best(ev *bestEvent) {
+	if len(ev.MultiPathList) == 0 {
+		w.takeAll(ev.PathList)
+	}
+	for _, paths := range ev.MultiPathList {
+		w.takeAll(paths)
+	}
+	if w.ended {
 		return
-	}
-	for _, p := range table.Paths {
-		if considered(p.Family) {
-			w.take(p)
-		}
-	}
-	if len(table.Paths) > batchSize {
-		return // more of the same follows
 	}
 	w.flush()
 	if !w.synced {
@@ -144,9 +163,24 @@ func (w *watch) event(r *api.WatchEventResponse) {
 	}
 }
 
+func (w *watch) takeAll(paths []*bgpPath) {
+	for _, p := range paths {
+		if w.ended {
+			return
+		}
+		if nlri := p.origin().nlri; considered(nlri) {
+			w.take(p, nlri)
+		}
+		if w.taken++; w.taken%atOnce == 0 {
+			w.mu.Unlock()
+			w.mu.Lock()
+		}
+	}
+}
+
 // take adds a path to what is pending.
-func (w *watch) take(p *api.Path) {
-	k, label, err := w.decoder.destination(p)
+func (w *watch) take(p *bgpPath, nlri bgp.AddrPrefixInterface) {
+	k, label, err := w.decoder.destination(nlri)
 	if err != nil {
 		w.fail(err)
 		return
@@ -235,7 +269,7 @@ func (w *watch) sync() {
 		}
 	}
 	w.global = nil
-	w.pacer.active.Store(true)
+	w.pacer.follow(w.queued)
 	w.converge()
 }
 
@@ -243,8 +277,8 @@ func (s *importers) feeds(f *rib.Feed) bool {
 	return s != nil && slices.ContainsFunc(s.list, func(m importer) bool { return m.feed == f })
 }
 
-func (w *watch) endOfRIB(p *api.Path) {
-	w.eors.add(eor{p.NeighborIp, bgp.AfiSafiToRouteFamily(uint16(p.Family.GetAfi()), uint8(p.Family.GetSafi()))})
+func (w *watch) endOfRIB(e *eorEvent) {
+	w.eors.add(eor{e.PeerInfo.Address.String(), e.Family})
 	if w.synced {
 		w.converge()
 	}

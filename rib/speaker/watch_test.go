@@ -4,21 +4,24 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// harness is a watch without a server: tests call its event.
+// harness is a watch without a server: tests call its best.
 type harness struct {
 	*watch
+	t     testing.TB
 	feeds map[string]*rib.Feed
 }
 
@@ -28,12 +31,12 @@ func newHarness(t testing.TB, conf obj) *harness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &harness{feeds: map[string]*rib.Feed{Default: rib.NewFeed()}}
+	h := &harness{t: t, feeds: map[string]*rib.Feed{Default: rib.NewFeed()}}
 	for _, v := range c.vrfs {
 		h.feeds[v.Name] = rib.NewFeed()
 	}
 	h.watch = newWatch(c, alone(h.feeds), newEORs(), newPacer(), slog.New(slog.NewTextHandler(io.Discard, nil)))
-	h.cancel = func() {}
+	h.alone()
 	return h
 }
 
@@ -46,8 +49,36 @@ func alone(feeds map[string]*rib.Feed) sinks {
 	return all
 }
 
+// alone makes a watch one that nobody runs.
+func (h *harness) alone() {
+	h.cancel = func() {}
+	close(h.done)
+}
+
+// send sends an event with paths as GoBGP renders them.
 func (h *harness) send(paths ...*api.Path) {
-	h.event(&api.WatchEventResponse{Event: &api.WatchEventResponse_Table{Table: &api.WatchEventResponse_TableEvent{Paths: paths}}})
+	var ev bestEvent
+	for _, p := range paths {
+		ev.PathList = append(ev.PathList, native(h.t, p))
+	}
+	h.sendEvent(&ev)
+}
+
+func (h *harness) sendEvent(ev *bestEvent) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.ended {
+		h.best(ev)
+	}
+}
+
+func native(t testing.TB, p *api.Path) *bgpPath {
+	t.Helper()
+	n, err := nativePath(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func (h *harness) len(vrf string) int {
@@ -70,8 +101,9 @@ func gone(t testing.TB, s spec) *api.Path {
 	return p
 }
 
-func eorOf(neighbor, fam string) *api.Path {
-	return &api.Path{NeighborIp: neighbor, Family: family(fam)}
+func eorOf(neighbor, fam string) *eorEvent {
+	f := family(fam)
+	return &eorEvent{Family: bgp.AfiSafiToRouteFamily(uint16(f.Afi), uint8(f.Safi)), PeerInfo: &bgpPeer{Address: net.ParseIP(neighbor)}}
 }
 
 func twoVRFs() obj {
@@ -81,34 +113,53 @@ func twoVRFs() obj {
 	}, nil)
 }
 
-// TestBatches: events with more than batchSize paths belong together with those
-// that follow, the paths of one prefix too.
-func TestBatches(t *testing.T) {
+// TestSnapshot: the first event is the whole table, in however many parts it is
+// taken, and one of them may end amid the paths of a prefix.
+func TestSnapshot(t *testing.T) {
+	for _, multipath := range []bool{false, true} {
+		h := newHarness(t, twoVRFs())
+		var snapshot bestEvent
+		for i := range 2 * atOnce {
+			// Three paths a prefix.
+			snapshot.PathList = append(snapshot.PathList, native(t, from(t, spec{prefix: fmt.Sprintf("10.%d.%d.0/24", i/3/256, i/3%256), id: uint32(i + 1)})))
+		}
+		if multipath {
+			snapshot.MultiPathList = slices.Collect(slices.Chunk(snapshot.PathList, 3))
+			snapshot.PathList = snapshot.PathList[:1] // not looked at
+		}
+		if h.synced || h.feeds[Default].Converged() {
+			t.Error("the snapshot is complete before it came")
+		}
+		h.sendEvent(&snapshot)
+		if !h.synced || !h.feeds[Default].Converged() {
+			t.Error("the snapshot is not complete")
+		}
+		for _, i := range []int{0, atOnce / 3, atOnce/3 + 1} {
+			if got := len(h.feeds[Default].Lookup(prefix(fmt.Sprintf("10.0.%d.0/24", i)))); got != 3 {
+				t.Errorf("%d paths of prefix %d", got, i)
+			}
+		}
+		h.send() // a change that is none of a best path
+		if got, want := h.len(Default), (2*atOnce+2)/3; got != want {
+			t.Errorf("%d prefixes, want %d", got, want)
+		}
+	}
+}
+
+// TestEndWhileTaking: a watch that is ended amid a snapshot takes no more of it, and
+// does not count it as complete.
+func TestEndWhileTaking(t *testing.T) {
 	h := newHarness(t, twoVRFs())
-	var paths []*api.Path
-	for i := range 2 * (batchSize + 1) {
-		// Three paths a prefix, so that one prefix lies across two events.
-		paths = append(paths, from(t, spec{prefix: fmt.Sprintf("10.%d.0.0/16", i/3), id: uint32(i + 1)}))
-	}
-	h.send(paths[:batchSize+1]...)
-	if h.synced {
-		t.Error("the snapshot is complete in the middle")
-	}
-	h.send(paths[batchSize+1:]...)
-	if h.synced || h.feeds[Default].Converged() {
-		t.Error("the snapshot is complete before its last event")
-	}
-	h.send()
-	if !h.synced || !h.feeds[Default].Converged() {
-		t.Error("the snapshot is not complete")
-	}
-	split := (batchSize + 1) / 3
-	if got := len(h.feeds[Default].Lookup(prefix(fmt.Sprintf("10.%d.0.0/16", split)))); got != 3 {
-		t.Errorf("%d paths of the prefix that lay across two events", got)
-	}
-	h.send() // a change that is none of a best path
-	if got := h.len(Default); got != 11 {
-		t.Errorf("%d prefixes", got)
+	p := native(t, from(t, spec{prefix: "10.1.0.0/16"}))
+	ev := bestEvent{PathList: slices.Repeat([]*bgpPath{p}, 1000*atOnce)}
+	h.mu.Lock()
+	var ended sync.WaitGroup
+	ended.Go(h.end) // gets its turn after some part
+	h.best(&ev)
+	h.mu.Unlock()
+	ended.Wait()
+	if h.synced || h.taken == len(ev.PathList) {
+		t.Errorf("%d paths were taken, in sync: %v", h.taken, h.synced)
 	}
 }
 
@@ -147,21 +198,26 @@ func TestMixedTargets(t *testing.T) {
 func TestIgnored(t *testing.T) {
 	h := newHarness(t, twoVRFs())
 	h.send()
-	evpn := from(t, spec{prefix: "10.1.0.0/16"})
-	evpn.Family = &api.Family{Afi: api.Family_AFI_L2VPN, Safi: api.Family_SAFI_EVPN}
-	flow := from(t, spec{prefix: "10.1.0.0/16"})
-	flow.Family = &api.Family{Afi: api.Family_AFI_IP, Safi: api.Family_SAFI_FLOW_SPEC_UNICAST}
-	zero := from(t, spec{prefix: "10.1.0.0/16", rd: 5, rts: []uint32{1}})
-	zero.Nlri = any_(t, &api.LabeledVPNIPAddressPrefix{PrefixLen: 16, Prefix: "10.1.0.0", Rd: any_(t, &api.RouteDistinguisherTwoOctetASN{})})
-	broken := from(t, spec{prefix: "10.1.0.0/16"})
-	broken.Nlri = &anypb.Any{TypeUrl: broken.Nlri.TypeUrl, Value: []byte{0xff}}
-	h.send(evpn, flow, zero, broken)
+	evpn := native(t, from(t, spec{prefix: "10.1.0.0/16"}))
+	evpn.info.nlri = &bgp.EVPNNLRI{}
+	labelled := native(t, from(t, spec{prefix: "10.1.0.0/16"}))
+	labelled.info.nlri = &bgp.LabeledIPAddrPrefix{}
+	zero := native(t, from(t, spec{prefix: "10.1.0.0/16", rd: 5, rts: []uint32{1}}))
+	zero.info.nlri.(*bgp.LabeledVPNIPAddrPrefix).RD = &bgp.RouteDistinguisherTwoOctetAS{}
+	unknown := native(t, from(t, spec{prefix: "10.1.0.0/16", rd: 5, rts: []uint32{1}}))
+	unknown.info.nlri.(*bgp.LabeledVPNIPAddrPrefix).RD = &bgp.RouteDistinguisherUnknown{}
+	broken := native(t, from(t, spec{prefix: "10.1.0.0/16"}))
+	broken.info.nlri.(*bgp.IPAddrPrefix).Prefix = nil
+	long := native(t, from(t, spec{prefix: "10.1.0.0/16"}))
+	long.info.nlri.(*bgp.IPAddrPrefix).Length = 33
+	h.sendEvent(&bestEvent{PathList: []*bgpPath{evpn, labelled, zero, unknown, broken, long}})
 	if h.len(Default)+h.len("red")+h.len("blue") != 0 {
-		t.Error("a path of another family, with RD 0:0, or broken got in")
+		t.Error("a path of another family, with RD 0:0 or an unknown one, or broken got in")
 	}
 	h.send(from(t, spec{prefix: "10.1.0.0/16"}))
-	bad := from(t, spec{prefix: "10.1.0.0/16", attrs: []proto.Message{&api.OriginatorIdAttribute{Id: "x"}}})
-	h.send(bad)
+	bad := native(t, from(t, spec{prefix: "10.1.0.0/16"}))
+	bad.pathAttrs = append(slices.Clone(bad.pathAttrs), &bgp.PathAttributeOriginatorId{})
+	h.sendEvent(&bestEvent{PathList: []*bgpPath{bad}})
 	if h.len(Default) != 0 {
 		t.Error("the old path stands for one that cannot be decoded")
 	}
@@ -189,6 +245,7 @@ func TestResnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.watch = newWatch(c, alone(h.feeds), h.eors, newPacer(), h.log)
+	h.alone()
 	h.replaces = true
 	h.send(at(keep), at(vpnKeep))
 	for _, vrf := range []string{Default, "red"} {
@@ -213,7 +270,7 @@ func TestConvergence(t *testing.T) {
 		ce, down,
 	})
 	h := newHarness(t, conf)
-	h.send(eorOf("127.0.0.2", "ipv4-unicast")) // before the snapshot is complete
+	h.endOfRIB(eorOf("127.0.0.2", "ipv4-unicast")) // before the snapshot is complete
 	h.send()
 	state := func() string {
 		s := ""
@@ -225,7 +282,7 @@ func TestConvergence(t *testing.T) {
 		return s
 	}
 	for _, step := range []struct {
-		eor  *api.Path
+		eor  *eorEvent
 		want string
 	}{
 		{eorOf("127.0.0.9", "ipv6-unicast"), ""},
@@ -233,7 +290,7 @@ func TestConvergence(t *testing.T) {
 		{eorOf("127.0.0.2", "l3vpn-ipv4-unicast"), "default blue "},
 		{eorOf("127.0.0.4", "ipv4-unicast"), "default blue red "}, // red imports what blue exports
 	} {
-		h.send(step.eor)
+		h.endOfRIB(step.eor)
 		if state() != step.want {
 			t.Errorf("after %v: converged %q, want %q", step.eor, state(), step.want)
 		}
@@ -277,7 +334,7 @@ func BenchmarkEvent(b *testing.B) {
 			}
 			// A hundred prefixes, so that the feed's queue is bounded as a
 			// worker bounds it.
-			var events []*api.WatchEventResponse
+			var events []*bestEvent
 			for i := range 100 {
 				s := c.spec
 				if strings.HasPrefix(s.prefix, "10.") {
@@ -285,12 +342,11 @@ func BenchmarkEvent(b *testing.B) {
 				} else {
 					s.prefix = fmt.Sprintf("2001:db8:%d::/48", i+1)
 				}
-				events = append(events, &api.WatchEventResponse{Event: &api.WatchEventResponse_Table{
-					Table: &api.WatchEventResponse_TableEvent{Paths: []*api.Path{from(b, s)}}}})
+				events = append(events, &bestEvent{PathList: []*bgpPath{native(b, from(b, s))}})
 			}
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				h.event(events[i%len(events)])
+				h.sendEvent(events[i%len(events)])
 			}
 		})
 	}
