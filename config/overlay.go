@@ -128,6 +128,32 @@ func (o *Overlay) Orphans(vrfs, others []vrf.Spec) []string {
 	})
 }
 
+// Hidden says, in a line each, which directions of a file's VRFs are not as the
+// file has them because they were set at run time.
+func (o *Overlay) Hidden(vrfs, others []vrf.Spec) []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var lines []string
+	say := func(s vrf.Spec, direction string) {
+		lines = append(lines, fmt.Sprintf("VRF %q: its %s is as it was set at run time, and not as the file has it; `vrfredist redistribution` shows and changes that", s.Name, direction))
+	}
+	for _, s := range slices.Concat(vrfs, others) {
+		is := o.vrfs[s.Name].over(s)
+		if is.Import.Enabled != s.Import.Enabled || is.Import.Enabled && !slices.Equal(is.Import.Interfaces, s.Import.Interfaces) {
+			say(s, "import")
+		}
+		if is.Export.Enabled != s.Export.Enabled || is.Export.Enabled && !sameFilter(is.Export, s.Export) {
+			say(s, "export")
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func sameFilter(a, b rib.ExportPolicy) bool {
+	return slices.Equal(a.Community, b.Community) && slices.Equal(a.CommunityList, b.CommunityList) && slices.Equal(a.LargeCommunities, b.LargeCommunities)
+}
+
 func (v overlaid) over(s vrf.Spec) vrf.Spec {
 	if r := v.imp; r != nil {
 		s.Import.Enabled = r.Enabled

@@ -81,6 +81,16 @@ func TestOverlayRoundTrip(t *testing.T) {
 			t.Errorf("%s, orphans (-want +got):\n%s", name, diff)
 		}
 	}
+	line := func(vrf, direction string) string {
+		return fmt.Sprintf("VRF %q: its %s is as it was set at run time, and not as the file has it; `vrfredist redistribution` shows and changes that", vrf, direction)
+	}
+	hidden := []string{line("a", "export"), line("a", "import"), line("b", "export"), line("c", "export"), line("c", "import")}
+	if diff := cmp.Diff(hidden, o.Hidden(run, others)); diff != "" {
+		t.Errorf("what of the file is hidden (-want +got):\n%s", diff)
+	}
+	if got := o.Hidden(want, nil); len(got) > 0 {
+		t.Errorf("of a file that says the same, %v is hidden", got)
+	}
 	unchangedRun, unchangedOthers := overlaySpecs()
 	if diff := cmp.Diff([][]vrf.Spec{unchangedRun, unchangedOthers}, [][]vrf.Spec{run, others}, compareAddrs); diff != "" {
 		t.Errorf("Apply changed its arguments (-want +got):\n%s", diff)

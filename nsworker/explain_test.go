@@ -155,7 +155,7 @@ var explainCases = []explainCase{
 		},
 		"192.0.2.0/24", "",
 		[]string{"stopped own import: the best path is this VRF's own import"},
-		[]string{"192.0.2.0/24 dev eth0 proto kernel scope link: taken"},
+		[]string{"passed kernel route: the table has 1 route other than ours", "192.0.2.0/24 dev eth0 proto kernel scope link: taken"},
 	},
 	{
 		"import leaves out an interface",

@@ -20,7 +20,7 @@ func (f *facts) explainImport(w *rib.Walk) {
 	routes := f.view.FIB.Get(f.prefix)
 	switch {
 	case len(routes) > 0:
-		w.Add("kernel route", rib.Passed, "the table has "+plural(len(routes), "route")+" that is not ours",
+		w.Add("kernel route", rib.Passed, "the table has "+plural(len(routes), "route")+" other than ours",
 			lines(routes, func(r rib.Route) string { return flat(r.Format(f.view.Links)) + " (" + f.owner(r) + ")" })...)
 	case f.entry.have != nil:
 		w.Add("kernel route", rib.Stopped, "the table has only our own route for it, which came from BGP")

@@ -118,6 +118,9 @@ func (p *plan) settings() error {
 	if len(p.bgp.Notes) > 0 {
 		items = append(items, vrf.PlanItem{Kind: vrf.PlanSetting, Notes: p.bgp.Notes, Text: "BGP"})
 	}
+	if hidden := p.daemon.hidden(p.next); len(hidden) > 0 {
+		items = append(items, vrf.PlanItem{Kind: vrf.PlanSetting, Notes: hidden, Text: "Set at run time"})
+	}
 	for _, item := range items {
 		if item.Op != vrf.PlanNone {
 			p.totals.Settings++
@@ -333,6 +336,9 @@ func announcementText(a rib.Announcement) string {
 
 func (p *plan) summary() string {
 	if p.totals.VRFs+p.totals.Neighbors+p.totals.Settings == 0 {
+		if len(p.daemon.hidden(p.next)) > 0 {
+			return "Nothing would change."
+		}
 		return "Nothing would change: the file says what is in force."
 	}
 	var parts []string

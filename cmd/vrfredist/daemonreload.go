@@ -86,8 +86,11 @@ func (d *daemon) change(ctx context.Context, old, cfg *config.Config, before, af
 	changes = append(append(changes, d.later(old, cfg)...), specChanges(before, after)...)
 	logNotes(d.log, cfg)
 	d.log.Info("the configuration was reloaded", "file", d.file, "changes", len(changes))
-	return changes, true, nil
+	return append(changes, d.hidden(cfg)...), true, nil
 }
+
+// hidden says what of a file is not in force for what was set at run time.
+func (d *daemon) hidden(cfg *config.Config) []string { return d.overlay.Hidden(cfg.VRFs, cfg.Others) }
 
 // later says what of a changed configuration takes effect at the next start.
 func (d *daemon) later(old, next *config.Config) (changes []string) {

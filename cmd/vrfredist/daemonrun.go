@@ -159,6 +159,9 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error 
 	for _, name := range d.overlay.Orphans(cfg.VRFs, cfg.Others) {
 		d.log.Warn("redistribution was changed at run time for a VRF that is not configured any more; it is kept for when the VRF is back", "vrf", name)
 	}
+	for _, line := range d.hidden(cfg) {
+		d.log.Info(line)
+	}
 	d.log.Info("vrfredist is running", "vrfs", len(specs), "api", d.addresses())
 	pings, telling := make(chan chan struct{}), make(chan struct{})
 	ctx, end := context.WithCancel(ctx)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
@@ -91,7 +92,7 @@ func TestInterfaceNamesThatATenantChooses(t *testing.T) {
 	})
 	for _, ask := range []string{"explain 192.168.7.0/24 --vrf vrf-a", "route import --vrf vrf-a --json", "doctor"} {
 		out, err := d.Try(strings.Fields(ask)...)
-		if err != nil || strings.ContainsAny(out, "\x1b\xff") {
+		if err != nil || strings.Contains(out, "\x1b") || !utf8.ValidString(out) {
 			t.Errorf("%s: %q, %v", ask, out, err)
 		}
 	}

@@ -207,3 +207,32 @@ func TestPlan(t *testing.T) {
 		}
 	}
 }
+
+// What was set at run time lies over the file: a plan and a reload say what of the
+// file is not in force for it, until the two say the same.
+func TestWhatTheFileSaysInVain(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	rtr, a := l.Namespace("rtr"), l.Namespace("a")
+	config := func(community string) string {
+		return strings.ReplaceAll(routerConfig, upAddr, "10.0.0.9") +
+			bind("vrf-a", a, "[netlink.vrfs.export]\n    enabled = true\n    community = \""+community+"\"\n")
+	}
+	d := rtr.Daemon(config("65001:100"))
+	const nothing, hidden = "the file says what is in force", `VRF "vrf-a": its export is as it was set at run time`
+	says := func(where, out, want, not string) {
+		t.Helper()
+		if out = strings.Join(strings.Fields(out), " "); !strings.Contains(out, want) || strings.Contains(out, not) {
+			t.Errorf("%s: %s", where, out)
+		}
+	}
+	says("before", d.Reload(config("65001:100")), nothing, hidden)
+	d.Do("redistribution", "enable", "export", "--vrf", "vrf-a", "--community", "65001:200")
+	d.Write(config("65001:300"))
+	file := filepath.Join(l.Dir, "vrfredist.toml")
+	says("plan", d.Do("plan", "-f", file), hidden, nothing)
+	says("reload", d.Reload(config("65001:300")), hidden, nothing)
+	d.Do("redistribution", "enable", "export", "--vrf", "vrf-a", "--community", "65001:300")
+	says("plan of the same", d.Do("plan", "-f", file), nothing, hidden)
+	says("reload of the same", d.Reload(config("65001:300")), nothing, hidden)
+}

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 )
@@ -205,8 +207,55 @@ func (c *checker) word(v any, t reflect.Type, path string) {
 		return
 	}
 	if err := enum.Validate(); err != nil {
-		c.fail(path, "%q is none of the values that GoBGP knows", s)
+		c.fail(path, "%q is none of the values that GoBGP knows%s", s, choices(enum))
 	}
+}
+
+// choices lists the values of an enumeration of GoBGP.
+func choices(enum any) string {
+	var words []string
+	switch enum.(type) {
+	case oc.AfiSafiType:
+		words = wordsOf(oc.AfiSafiTypeToIntMap)
+	case oc.AttributeComparison:
+		words = wordsOf(oc.AttributeComparisonToIntMap)
+	case oc.BgpOriginAttrType:
+		words = wordsOf(oc.BgpOriginAttrTypeToIntMap)
+	case oc.BgpSetCommunityOptionType:
+		words = wordsOf(oc.BgpSetCommunityOptionTypeToIntMap)
+	case oc.BmpRouteMonitoringPolicyType:
+		words = wordsOf(oc.BmpRouteMonitoringPolicyTypeToIntMap)
+	case oc.DefaultPolicyType:
+		words = wordsOf(oc.DefaultPolicyTypeToIntMap)
+	case oc.MatchSetOptionsRestrictedType:
+		words = wordsOf(oc.MatchSetOptionsRestrictedTypeToIntMap)
+	case oc.MatchSetOptionsType:
+		words = wordsOf(oc.MatchSetOptionsTypeToIntMap)
+	case oc.MrtType:
+		words = wordsOf(oc.MrtTypeToIntMap)
+	case oc.PeerType:
+		words = wordsOf(oc.PeerTypeToIntMap)
+	case oc.RemovePrivateAsOption:
+		words = wordsOf(oc.RemovePrivateAsOptionToIntMap)
+	case oc.RouteDisposition:
+		words = wordsOf(oc.RouteDispositionToIntMap)
+	case oc.RouteType:
+		words = wordsOf(oc.RouteTypeToIntMap)
+	case oc.RpkiValidationResultType:
+		words = wordsOf(oc.RpkiValidationResultTypeToIntMap)
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return "; write one of " + strings.Join(words, ", ")
+}
+
+func wordsOf[T ~string](values map[T]int) []string {
+	var words []string
+	for _, v := range slices.Sorted(maps.Keys(values)) {
+		words = append(words, string(v))
+	}
+	return words
 }
 
 func (c *checker) numeric(v any, t reflect.Type, path string) {

@@ -66,6 +66,8 @@ func TestCheckErrors(t *testing.T) {
 	}{
 		{"unknown section", func(c obj) { set(c, obj{}, "netlink") }, "netlink: unknown key"},
 		{"unknown key", func(c obj) { set(c, 1, "neighbors", "config", "peer-ass") }, "neighbors[0].config.peer-ass: unknown key"},
+		{"a value of an enumeration", func(c obj) { set(c, "reject", "policy-definitions", "statements", "actions", "route-disposition") },
+			`policy-definitions[0].statements[0].actions.route-disposition: "reject" is none of the values that GoBGP knows; write one of accept-route, none, reject-route`},
 		{"not a section", func(c obj) { set(c, 1, "global") }, "global: must be a section"},
 		{"not a list", func(c obj) { set(c, obj{}, "neighbors") }, "neighbors: must be a list"},
 		{"not a bool", func(c obj) { set(c, "yes", "neighbors", "config", "admin-down") }, "neighbors[0].config.admin-down: yes is neither"},

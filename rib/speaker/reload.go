@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -127,7 +128,13 @@ func unchangeable(old, next *conf) error {
 	ga.ApplyPolicy, gb.ApplyPolicy = oc.ApplyPolicy{}, oc.ApplyPolicy{}
 	sortFamilies(&ga)
 	sortFamilies(&gb)
-	differ("global", ga.Equal(&gb))
+	if !ga.Equal(&gb) {
+		name := "global"
+		if keys := differences("", reflect.ValueOf(ga), reflect.ValueOf(gb)); len(keys) > 0 {
+			name += " (" + strings.Join(keys, ", ") + ")"
+		}
+		sections = append(sections, name)
+	}
 	differ("zebra", a.Zebra.Equal(&b.Zebra))
 	differ("rpki-servers", equalLists(a.RpkiServers, b.RpkiServers, (*oc.RpkiServer).Equal))
 	differ("bmp-servers", equalLists(a.BmpServers, b.BmpServers, (*oc.BmpServer).Equal))
@@ -135,7 +142,7 @@ func unchangeable(old, next *conf) error {
 	if len(sections) == 0 {
 		return nil
 	}
-	return fmt.Errorf("the sections %s changed, which GoBGP cannot change while it runs: restart the daemon, or take the change back; nothing was applied",
+	return fmt.Errorf("of the file's sections, %s changed, which GoBGP cannot change while it runs: restart the daemon, or take the change back; nothing was applied",
 		strings.Join(sections, ", "))
 }
 

@@ -260,7 +260,7 @@ func TestReloadRefused(t *testing.T) {
 		"another AS": {obj{
 			"global": obj{"config": obj{"as": 65009, "router-id": "192.0.2.1", "port": -1}},
 			"vrfs":   []any{red, vrfConf("x", "65000:9", nil, nil)},
-		}, "global"},
+		}, "global (config.as: 65000 -> 65009) changed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := s.Reload(context.Background(), toJSON(t, c.conf))
