@@ -73,6 +73,9 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 		s.states(st)
 		s.work(st.Totals)
 		s.repairs(st.Totals)
+		s.gauge(contested, float64(st.Fights.Routes), "route")
+		s.gauge(contested, float64(st.Fights.Strangers), "stranger")
+		s.gauge(contested, float64(st.Fights.Nexthops), "nexthop")
 		s.latency(st.Totals.Latency)
 		s.gauge(mailboxDepth, float64(c.source.Waiting(st.Spec.Name)))
 		for _, state := range slices.Sorted(maps.Keys(sessions[st.Spec.Name])) {

@@ -26,6 +26,7 @@ const (
 	readFailures  = "vrfredist_table_read_failures_total"
 	driftFound    = "vrfredist_drift_found_total"
 	driftRepaired = "vrfredist_drift_repaired_total"
+	contested     = "vrfredist_contested"
 	exportLatency = "vrfredist_export_latency_seconds"
 )
 
@@ -49,6 +50,7 @@ func families() []family {
 		{readFailures, "counter", nil, "Readings of the table that failed and were repeated."},
 		{driftFound, "counter", []string{"kind"}, "Own routes that were found other than written and had to be put right."},
 		{driftRepaired, "counter", []string{"kind"}, "Own routes of those that are as they should be again."},
+		{contested, "gauge", []string{"kind"}, "What is left alone for a while, because another program keeps changing it."},
 		{exportLatency, "histogram", nil, "Time from BGP's event to the kernel's confirmation, for each route that was written."},
 	}
 }

@@ -46,7 +46,7 @@ func newSource() *fakeSource {
 	t.Latency.Observe(time.Minute, 1)
 	return &fakeSource{
 		list: []vrf.Status{{
-			State: vrf.Degraded, Restarts: 2, Totals: t, Spec: vrf.Spec{Name: "red", Binding: rib.Binding{Netns: "tenant"}},
+			State: vrf.Degraded, Restarts: 2, Totals: t, Fights: vrf.Fights{Routes: 6, Strangers: 5, Nexthops: 4}, Spec: vrf.Spec{Name: "red", Binding: rib.Binding{Netns: "tenant"}},
 			Counts: vrf.Counts{Paths: 11, Imported: 12, Installed: 13, Unresolved: 14, Foreign: 15,
 				IPv6: vrf.FamilyCounts{Installed: 3, Imported: 2, Foreign: 1}},
 		}, {State: vrf.Ready, Spec: vrf.Spec{Name: "default"}}},
@@ -103,6 +103,9 @@ func TestCollector(t *testing.T) {
 		`vrfredist_resyncs_total{` + red + `,reason="link",vrf="red"} 3`,
 		`vrfredist_drift_found_total{kind="missing",` + red + `,vrf="red"} 5`,
 		`vrfredist_drift_repaired_total{kind="missing",` + red + `,vrf="red"} 4`,
+		`vrfredist_contested{kind="nexthop",` + red + `,vrf="red"} 4`,
+		`vrfredist_contested{kind="route",` + red + `,vrf="red"} 6`,
+		`vrfredist_contested{kind="stranger",` + red + `,vrf="red"} 5`,
 		`vrfredist_export_latency_seconds_bucket{` + red + `,vrf="red",le="0.002"} 0`,
 		`vrfredist_export_latency_seconds_bucket{` + red + `,vrf="red",le="0.005"} 7`,
 		`vrfredist_export_latency_seconds_bucket{` + red + `,vrf="red",le="30"} 7`,

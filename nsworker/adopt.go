@@ -12,7 +12,7 @@ import (
 // foreign, and the links. Everything that differs afterwards is due.
 func (s *session) adopt(t rib.Table) {
 	s.objects.on = t.Objects && s.spec.NexthopObjects
-	s.objects.load(t.Nexthops, t.Routes)
+	s.loadObjects(t)
 	foreign, mine := s.sort(t.Routes)
 	for slot, i := range mine.All {
 		if *i != 0 {
@@ -52,9 +52,13 @@ func (s *session) adopt(t rib.Table) {
 func (s *session) sort(routes []rib.Route) (foreign []rib.Route, mine rib.Slots[int32]) {
 	known := len(s.extra)
 	s.extra = s.extra[:0]
+	clear(s.fight.spared)
 	for i, r := range routes {
 		if !s.own(r) {
 			foreign = append(foreign, r)
+			continue
+		}
+		if s.spares(r) {
 			continue
 		}
 		at := mine.At(s.feed.Hold(r.Prefix))
@@ -217,6 +221,11 @@ func (s *session) entryOf(prefix netip.Prefix) (rib.Slot, *entry) {
 // heedOwn takes in a change of an own route that was not ours: deleted, it is
 // put back; added or changed, it is put right.
 func (s *session) heedOwn(ev rib.RouteEvent) {
+	if ev.Deleted {
+		delete(s.fight.spared, ev.Route.Key())
+	} else if s.spares(ev.Route) {
+		return
+	}
 	slot, e := s.entryOf(ev.Route.Prefix)
 	have := forwardingOf(ev.Route)
 	switch {

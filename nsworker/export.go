@@ -135,7 +135,11 @@ func (s *session) settle(slot rib.Slot, e *entry) {
 		if want != e.have {
 			s.hold(e, want) // the shared one, so that the next comparison is of pointers
 		}
-		s.set(slot, e, rib.Installed)
+		if tg != nil && tg.fought {
+			s.set(slot, e, rib.Conflict) // it leads where another program likes
+		} else {
+			s.set(slot, e, rib.Installed)
+		}
 		s.due.remove(e)
 		s.fight.forget(slot)
 		s.mended(e)

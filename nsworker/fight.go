@@ -5,20 +5,29 @@ import (
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // fight keeps the worker out of a fight with a program that deletes, changes or
-// overwrites our routes again and again. A change is put right at once; of a route
-// that was changed too often without a pause the worker keeps its hands for a while,
-// each time for longer, and its state says so. Counts are by prefix, and the pause is
-// the VRF's: whoever fights over one route hardly fights over that one alone.
+// overwrites our routes again and again, adds some under our protocol, or changes our
+// nexthop objects. A change is put right at once; from what was changed too often
+// without a pause the worker keeps its hands for a while, each time for longer, and
+// its state says so. Counts are by prefix, and the pause is the VRF's: whoever fights
+// over one route hardly fights over that one alone.
 type fight struct {
 	changes map[rib.Slot]uint32   // how often others changed a route, since the last calm
 	held    map[rib.Slot]struct{} // the routes that are left alone
-	again   schedule              // when those are written again; failures: how often they were
-	calm    time.Time             // when all is forgotten; zero: there is nothing to forget
-	moved   time.Time             // when a link or an address changed last
-	excuses uint32                // how often that was, since the last calm
+
+	strangers map[rib.Key]uint32    // how often routes that nobody here wrote were deleted, since then
+	spared    map[rib.Key]rib.Route // those that are left alone
+
+	objects map[uint32]uint32   // how often others changed a nexthop object, since then
+	left    map[uint32]struct{} // those that are left alone
+
+	again   schedule  // when all that is done again; failures: how often it was
+	calm    time.Time // when all is forgotten; zero: there is nothing to forget
+	moved   time.Time // when a link or an address changed last
+	excuses uint32    // how often that was, since the last calm
 }
 
 const (
@@ -36,12 +45,20 @@ const (
 )
 
 func newFight() fight {
-	return fight{changes: make(map[rib.Slot]uint32), held: make(map[rib.Slot]struct{})}
+	return fight{
+		changes: make(map[rib.Slot]uint32), held: make(map[rib.Slot]struct{}),
+		strangers: make(map[rib.Key]uint32), spared: make(map[rib.Key]rib.Route),
+		objects: make(map[uint32]uint32), left: make(map[uint32]struct{}),
+	}
 }
 
 // challenged notes that another program changed a route of ours that is to be put
-// right, and leaves the route alone where that is a fight.
+// right, and leaves the route alone where that is a fight. What is not wanted at all
+// is a stranger: see spares.
 func (s *session) challenged(slot rib.Slot, e *entry) {
+	if e.want() == nil {
+		return
+	}
 	f, now := &s.fight, time.Now()
 	n, known := f.changes[slot]
 	if !known && len(f.changes) >= fightCounted {
@@ -54,11 +71,19 @@ func (s *session) challenged(slot rib.Slot, e *entry) {
 		return
 	}
 	f.held[slot] = struct{}{}
+	f.pause(now)
+	s.settle(slot, e)
+}
+
+// pause begins the time in which things are left alone, unless it has begun.
+func (f *fight) pause(now time.Time) {
 	if f.again.when.IsZero() {
 		f.again.at(now.Add(min(fightMost, fightFirst<<min(f.again.failures, 10))), "fight")
 	}
-	s.settle(slot, e)
 }
+
+// paused tells whether anything is left alone now.
+func (f *fight) paused() bool { return len(f.held)+len(f.spared)+len(f.left) > 0 }
 
 // excuse notes an event that takes routes away without a program's doing. A link that
 // went and came back meanwhile looks as it did: the event's reason says it then.
@@ -73,7 +98,7 @@ func (f *fight) excuse(ev rib.KernelEvents, before rib.Links) {
 
 // outdate forgets link changes that are too old to have taken what goes now.
 func (f *fight) outdate(now time.Time) {
-	if len(f.changes) == 0 && now.Sub(f.moved) >= linkExcuse {
+	if len(f.changes)+len(f.objects) == 0 && now.Sub(f.moved) >= linkExcuse {
 		f.excuses = 0
 	}
 }
@@ -96,6 +121,8 @@ func (s *session) makePeace(now time.Time) {
 		for slot := range held {
 			s.settle(slot, s.entries.At(slot))
 		}
+		s.meetStrangers()
+		s.takeBackObjects()
 	}
 	if t := f.calmTime(); !t.IsZero() && !now.Before(t) {
 		moved, excuses := f.moved, f.excuses
@@ -107,7 +134,7 @@ func (s *session) makePeace(now time.Time) {
 
 // calmTime is when all is to be forgotten; zero: not now.
 func (f *fight) calmTime() time.Time {
-	if len(f.held) > 0 {
+	if f.paused() {
 		return time.Time{}
 	}
 	return f.calm
@@ -116,8 +143,13 @@ func (f *fight) calmTime() time.Time {
 // forget drops what is known of a slot that is given back, or in order.
 func (f *fight) forget(slot rib.Slot) { delete(f.held, slot) }
 
-// reason says, for a person, why a route is left alone.
-func (f *fight) reason() string {
-	return fmt.Sprintf("another program keeps deleting or changing this route; it is written again in %v, and stays once that program leaves it alone",
-		max(0, time.Until(f.again.when)).Round(time.Second))
+// reason says, for a person, why what (this route) is left alone.
+func (f *fight) reason(what string) string {
+	return fmt.Sprintf("another program keeps deleting or changing %s; it is written again in %v, and stays once that program leaves it alone",
+		what, max(0, time.Until(f.again.when)).Round(time.Second))
+}
+
+// fights counts what is left alone.
+func (f *fight) fights() vrf.Fights {
+	return vrf.Fights{Routes: len(f.held), Strangers: len(f.spared), Nexthops: len(f.left)}
 }

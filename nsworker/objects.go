@@ -29,6 +29,7 @@ type objects struct {
 	groups  map[string]uint32 // ids of groups by target key
 	singles map[string]uint32 // ids of single nexthops by appendHop
 	refs    map[uint32]int    // routes in the table, by the group they hang on
+	fight   *fight            // the session's
 	due     map[*target]struct{}
 	litter  bool // something may be unused
 	buf     []byte
@@ -110,11 +111,14 @@ const dissolveFrom = 1000
 // aim makes tg's group due where it is not what the target resolves to.
 func (o *objects) aim(tg *target) {
 	delete(o.due, tg)
+	tg.fought = false
 	if tg.group == 0 || tg.inline || !o.on {
 		return
 	}
 	_, made := o.known[tg.group]
+	tg.fought = tg.want != nil && o.fought(tg)
 	switch {
+	case tg.fought:
 	case tg.want == nil && made && o.refs[tg.group] >= dissolveFrom, tg.want != nil && !o.stands(tg):
 		o.due[tg] = struct{}{}
 	}
@@ -370,6 +374,9 @@ func (s *session) tidy(ctx context.Context) error {
 		}
 	}
 	for id := range o.refs {
+		wanted[id] = true
+	}
+	for id := range o.fight.left {
 		wanted[id] = true
 	}
 	var groups, singles []rib.Change

@@ -11,7 +11,7 @@ import (
 // tell reports the VRF's state where it differs from what was told last.
 func (s *session) tell() {
 	st := s.status()
-	if t := s.told; st.State == t.State && st.Reason == t.Reason && st.Table == t.Table && st.Counts == t.Counts && st.Totals == t.Totals && st.Progress == t.Progress {
+	if t := s.told; st.State == t.State && st.Reason == t.Reason && st.Table == t.Table && st.Counts == t.Counts && st.Totals == t.Totals && st.Fights == t.Fights && st.Progress == t.Progress {
 		return
 	}
 	s.told = st
@@ -20,7 +20,7 @@ func (s *session) tell() {
 
 func (s *session) status() vrf.Status {
 	prefixes, waiting := s.feed.Len()
-	st := vrf.Status{Table: s.resolver.view.Where.Table, State: vrf.Syncing, Totals: s.totals, Counts: vrf.Counts{
+	st := vrf.Status{Table: s.resolver.view.Where.Table, State: vrf.Syncing, Totals: s.totals, Fights: s.fight.fights(), Counts: vrf.Counts{
 		Paths:      prefixes,
 		Imported:   len(s.announced),
 		Installed:  s.inState(rib.Installed),
@@ -57,8 +57,15 @@ func (s *session) trouble() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}
 	}
-	if n := len(s.fight.held); n > 0 {
+	fights := s.fight.fights()
+	if n := fights.Routes; n > 0 {
 		parts = append(parts, fmt.Sprintf("another program keeps changing %s of ours", plural(n, "route")))
+	}
+	if n := fights.Nexthops; n > 0 {
+		parts = append(parts, fmt.Sprintf("another program keeps changing %s of ours", plural(n, "nexthop object")))
+	}
+	if n := fights.Strangers; n > 0 {
+		parts = append(parts, fmt.Sprintf("another program keeps adding %s under our protocol", plural(n, "route")))
 	}
 	if s.resync.failures > 0 {
 		parts = append(parts, "the table cannot be read")

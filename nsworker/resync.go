@@ -34,7 +34,7 @@ func (w *Worker) Resync(ctx context.Context) (vrf.Repair, error) {
 			return
 		}
 		s.askings = append(s.askings, &asking{answer: answer})
-		if len(s.fight.held) > 0 {
+		if s.fight.paused() {
 			s.fight.again.at(time.Now(), "asked")
 		}
 		s.doubt("asked")

@@ -103,6 +103,7 @@ func newSession(w *Worker, table Table) *session {
 	}
 	s.objects = newObjects(w, table.Where())
 	s.fight = newFight()
+	s.objects.fight = &s.fight
 	s.tracker = newTracker()
 	s.resolver = resolver{board: w.deps.Board, home: w.spec.VRF, policy: w.spec.Export, objects: &s.objects}
 	s.resolver.view.Where = table.Where()

@@ -94,7 +94,10 @@ func (s *session) reason(slot rib.Slot, e *entry) string {
 		return s.filtered
 	case rib.Conflict:
 		if s.leftAlone(slot) {
-			return s.fight.reason()
+			return s.fight.reason("this route")
+		}
+		if e.target != nil && e.target.fought {
+			return s.fight.reason("the nexthop object of this route")
 		}
 		return "another program's route has this prefix and metric; ours comes in when that one goes, or with another metric for this VRF"
 	case rib.OverQuota:

@@ -59,6 +59,7 @@ type target struct {
 	group  uint32      // the id of its nexthop object; 0: none yet
 	links  []int       // the interfaces that rests on
 	inline bool        // no object can be had: routes carry the hops themselves
+	fought bool        // another program keeps changing its objects, which are left alone
 	reason string      // why, for a person
 }
 
@@ -143,10 +144,11 @@ type resolver struct {
 	objects *objects
 }
 
-// resolve sets tg.want or tg.reason, and tells whether want changed. Of several
-// nexthops those that resolve are used; where none does, nothing is installed.
+// resolve sets tg.want or tg.reason, and tells whether want changed, or whether tg's
+// objects are fought over. Of several nexthops those that resolve are used; where none
+// does, nothing is installed.
 func (r *resolver) resolve(tg *target) (changed bool) {
-	old := tg.want
+	old, fought := tg.want, tg.fought
 	tg.want, tg.hops, tg.reason = nil, nil, ""
 	src := r.policy.PrefSrc4
 	if tg.ipv6 {
@@ -177,7 +179,7 @@ func (r *resolver) resolve(tg *target) (changed bool) {
 		tg.want = old
 	}
 	r.objects.aim(tg)
-	return changed
+	return changed || tg.fought != fought
 }
 
 // mergeHops adds hops that are not there yet. One member of a group that is

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // write makes one batch of the due changes.
@@ -135,12 +136,17 @@ func (s *session) wrote(slot rib.Slot, c rib.Change, err error) {
 	if slot == noSlot {
 		if err != nil {
 			s.doubt("refused")
+		} else {
+			s.fight.deletedStranger(c.Route.Key())
 		}
 		return
 	}
 	e := s.entries.At(slot)
 	switch {
 	case err == nil && c.Op == rib.OpDelete:
+		if e.drift == 1+uint8(vrf.Strange) {
+			s.fight.deletedStranger(c.Route.Key())
+		}
 		s.hold(e, nil)
 		s.settle(slot, e)
 	case err == nil:

@@ -104,7 +104,16 @@ type Status struct {
 	Table    uint32    // the table in use; 0 while there is none
 	Counts   Counts
 	Totals   Totals
+	Fights   Fights
 	Progress Progress // of long work
+}
+
+// Fights count what is left alone for a while, because another program keeps
+// changing it.
+type Fights struct {
+	Routes    int // of ours
+	Strangers int // routes that the other program adds under our protocol
+	Nexthops  int // nexthop objects of ours
 }
 
 // Progress is how far long work is, such as a first sync. The zero Progress:
