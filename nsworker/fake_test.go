@@ -42,6 +42,7 @@ type fakeTable struct {
 	ready  chan struct{}
 	events rib.KernelEvents
 	refuse map[netip.Prefix]error // what the kernel refuses to write
+	rivals []rib.Route            // another program's, which come just before the next write
 }
 
 var errInjected = errors.New("injected failure")
@@ -176,6 +177,10 @@ func (t *fakeTable) Apply(_ context.Context, changes []rib.Change) ([]error, err
 	if t.k.failing("batch") {
 		return nil, fmt.Errorf("nothing was sent: %w", errInjected)
 	}
+	for _, r := range t.rivals {
+		t.routes[r.Key()] = r
+	}
+	t.rivals = nil
 	errs := make([]error, len(changes))
 	for i, c := range changes {
 		if errs[i] = t.apply(c); errs[i] != nil {

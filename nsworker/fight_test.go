@@ -155,3 +155,30 @@ func TestFlappingLinkIsNoFight(t *testing.T) {
 		}
 	})
 }
+
+// A foreign route that comes between the look at the table and the write keeps its
+// place: what is installed first is added, and replaces nothing.
+func TestForeignRouteComesFirst(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.start(spec("red"))
+		l.settle()
+		for _, r := range []rib.Route{
+			via("10.1.0.0/16", "198.51.100.66", 3, rib.ProtoStatic, 20), via("2001:db8:1::/48", "2001:db8::66", 2, rib.ProtoStatic, 20),
+		} {
+			l.kernel.mu.Lock()
+			table.rivals = append(table.rivals, r)
+			l.kernel.mu.Unlock()
+			nexthop := "192.0.2.9"
+			if r.Prefix.Addr().Is6() {
+				nexthop = "2001:db8::9"
+			}
+			l.hear("red", bgpPath(r.Prefix.String(), nexthop))
+			l.settle()
+			l.exported("red", r.Prefix.String(), rib.Conflict, "another program's route has this prefix and metric")
+		}
+		l.table(red, "10.1.0.0/16 via 198.51.100.66 dev eth1 proto static metric 20", "2001:db8:1::/48 via 2001:db8::66 dev eth0 proto static metric 20")
+		table.del(fought)
+		l.settle()
+		l.table(red, oneRoute, "2001:db8:1::/48 via 2001:db8::66 dev eth0 proto static metric 20")
+	})
+}

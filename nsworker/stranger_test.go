@@ -39,44 +39,47 @@ const (
 	changed1  = "another program keeps changing 1 nexthop object of ours"
 )
 
+// notOurs are what a program can do again and again beside our routes.
+var notOurs = []struct {
+	name, reason string
+	fights       vrf.Fights
+	once         func(t *fakeTable)
+}{
+	{"adds a route", addedOne, vrf.Fights{Strangers: 1}, func(t *fakeTable) {
+		t.set(via("10.9.0.0/16", "198.51.100.66", 3, rib.ProtoOwn, 20))
+	}},
+	{"adds a route beside ours", addedOne, vrf.Fights{Strangers: 1}, func(t *fakeTable) {
+		t.set(via("10.1.0.0/16", "198.51.100.66", 3, rib.ProtoOwn, 77))
+	}},
+	{"adds a route where ours is unresolved", addedOne, vrf.Fights{Strangers: 1}, func(t *fakeTable) {
+		t.set(via("10.3.0.0/16", "198.51.100.66", 3, rib.ProtoOwn, 20))
+	}},
+	{"adds a route without a word", addedOne, vrf.Fights{Strangers: 1}, func(t *fakeTable) {
+		quietly(t, via("10.9.0.0/16", "198.51.100.66", 3, rib.ProtoOwn, 20))
+	}},
+	{"adds one without a word beside ours", addedOne, vrf.Fights{Strangers: 1}, func(t *fakeTable) {
+		quietly(t, via("10.1.0.0/16", "198.51.100.66", 3, rib.ProtoOwn, 77))
+	}},
+	{"changes a nexthop object", changed1, vrf.Fights{Nexthops: 1}, func(t *fakeTable) {
+		object(t, false, func(n *rib.Nexthop) { n.Hop.Gateway = netip.MustParseAddr("192.0.2.66") })
+	}},
+	{"changes groups", "another program keeps changing 2 nexthop objects of ours", vrf.Fights{Nexthops: 2}, func(t *fakeTable) {
+		object(t, true, func(n *rib.Nexthop) { n.Members = []rib.NexthopMember{{ID: n.Members[0].ID, Weight: 7}} })
+	}},
+	{"adds a nexthop object", changed1, vrf.Fights{Nexthops: 1}, func(t *fakeTable) {
+		t.k.mu.Lock()
+		defer t.k.mu.Unlock()
+		id := singleBase | tableTag(t.where.Table) | 4711
+		t.objects()[id] = rib.Nexthop{ID: id, Hop: rib.Hop{Ifindex: 3}}
+		t.emit(rib.KernelEvents{Resync: true, Reason: "nexthop"})
+	}},
+}
+
 // A program that adds routes under our protocol again and again, or changes our
 // nexthop objects, ten times a second for five minutes, meets the same backoff as one
 // that changes our routes; in the end all is as it should be.
 func TestFightOverWhatIsNotOurs(t *testing.T) {
-	for _, f := range []struct {
-		name, reason string
-		fights       vrf.Fights
-		once         func(t *fakeTable)
-	}{
-		{"adds a route", addedOne, vrf.Fights{Strangers: 1}, func(t *fakeTable) {
-			t.set(via("10.9.0.0/16", "198.51.100.66", 3, rib.ProtoOwn, 20))
-		}},
-		{"adds a route beside ours", addedOne, vrf.Fights{Strangers: 1}, func(t *fakeTable) {
-			t.set(via("10.1.0.0/16", "198.51.100.66", 3, rib.ProtoOwn, 77))
-		}},
-		{"adds a route where ours is unresolved", addedOne, vrf.Fights{Strangers: 1}, func(t *fakeTable) {
-			t.set(via("10.3.0.0/16", "198.51.100.66", 3, rib.ProtoOwn, 20))
-		}},
-		{"adds a route without a word", addedOne, vrf.Fights{Strangers: 1}, func(t *fakeTable) {
-			quietly(t, via("10.9.0.0/16", "198.51.100.66", 3, rib.ProtoOwn, 20))
-		}},
-		{"adds one without a word beside ours", addedOne, vrf.Fights{Strangers: 1}, func(t *fakeTable) {
-			quietly(t, via("10.1.0.0/16", "198.51.100.66", 3, rib.ProtoOwn, 77))
-		}},
-		{"changes a nexthop object", changed1, vrf.Fights{Nexthops: 1}, func(t *fakeTable) {
-			object(t, false, func(n *rib.Nexthop) { n.Hop.Gateway = netip.MustParseAddr("192.0.2.66") })
-		}},
-		{"changes groups", "another program keeps changing 2 nexthop objects of ours", vrf.Fights{Nexthops: 2}, func(t *fakeTable) {
-			object(t, true, func(n *rib.Nexthop) { n.Members = []rib.NexthopMember{{ID: n.Members[0].ID, Weight: 7}} })
-		}},
-		{"adds a nexthop object", changed1, vrf.Fights{Nexthops: 1}, func(t *fakeTable) {
-			t.k.mu.Lock()
-			defer t.k.mu.Unlock()
-			id := singleBase | tableTag(t.where.Table) | 4711
-			t.objects()[id] = rib.Nexthop{ID: id, Hop: rib.Hop{Ifindex: 3}}
-			t.emit(rib.KernelEvents{Resync: true, Reason: "nexthop"})
-		}},
-	} {
+	for _, f := range notOurs {
 		t.Run(f.name, func(t *testing.T) {
 			story(t, func(l *lab, table *fakeTable) {
 				l.start(spec("red"))
