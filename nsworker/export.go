@@ -128,7 +128,11 @@ func (s *session) settle(slot rib.Slot, e *entry) {
 		s.due.remove(e)
 		s.fight.forget(slot)
 		s.mended(e)
-		if tg == nil && (e.state == 0 || e.state == rib.Stale) {
+		switch {
+		case tg == nil && e.state == rib.Failed: // to be deleted, which the kernel refused, and gone now
+			s.set(slot, e, 0)
+			s.choose(slot, s.feed.Prefix(slot), s.feed.Paths(nil, slot))
+		case tg == nil && (e.state == 0 || e.state == rib.Stale):
 			s.forget(slot, e)
 		}
 	case e.have.same(want):

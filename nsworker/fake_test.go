@@ -43,6 +43,7 @@ type fakeTable struct {
 	events rib.KernelEvents
 	refuse map[netip.Prefix]error // what the kernel refuses to write
 	rivals []rib.Route            // another program's, which come just before the next write
+	wrote  func()                 // called once, after the next batch
 }
 
 var errInjected = errors.New("injected failure")
@@ -192,6 +193,10 @@ func (t *fakeTable) Apply(_ context.Context, changes []rib.Change) ([]error, err
 			t.k.writes = append(t.k.writes, c.Op.String()+" "+t.line(c.Route))
 		}
 	}
+	if f := t.wrote; f != nil {
+		t.wrote = nil
+		f()
+	}
 	if t.k.failing("ack") {
 		return nil, fmt.Errorf("no acknowledgement came: %w", errInjected)
 	}
@@ -208,6 +213,9 @@ func (t *fakeTable) apply(c rib.Change) error {
 	}
 	if err := t.refuse[c.Route.Prefix]; err != nil && c.Op != rib.OpDelete {
 		return err
+	}
+	if c.Op == rib.OpDelete && t.k.failing("delete") {
+		return fmt.Errorf("the kernel refused to delete %s: %w", c.Route.Prefix, syscall.EIO)
 	}
 	if c.Op >= rib.OpAddNexthop {
 		return t.applyNexthop(c.Op, c.Nexthop)

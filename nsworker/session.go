@@ -1,6 +1,7 @@
 package nsworker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -163,7 +164,7 @@ func (s *session) news() <-chan struct{} {
 // nextTimer is how long the loop may wait: not at all while there is work that
 // the last turn left.
 func (s *session) nextTimer() time.Duration {
-	if s.read && (s.due.waiting > 0 || len(s.extra) > 0 || len(s.objects.due) > 0) {
+	if s.read && (s.due.waiting > 0 || len(s.extra) > 0 && s.resync.when.IsZero() || len(s.objects.due) > 0) {
 		return 0
 	}
 	next := time.Hour
@@ -326,7 +327,8 @@ func (s *session) leave(ctx context.Context) error {
 	return nil
 }
 
-// removeOwn deletes every own route of the table.
+// removeOwn deletes every own route of the table. One that the kernel does not let
+// go keeps no other.
 func (s *session) removeOwn(ctx context.Context) error {
 	t, err := s.table.Read(ctx)
 	if err != nil {
@@ -339,15 +341,19 @@ func (s *session) removeOwn(ctx context.Context) error {
 		return !s.own(r) || goes
 	})
 	changes = append(changes, rib.Diff(nil, mine, nil)...)
+	var refused error // the first
 	for len(changes) > 0 {
 		n := min(len(changes), writeBatch)
 		errs, err := s.table.Apply(ctx, changes[:n])
-		if err := errors.Join(append(errs, err)...); err != nil {
+		if err != nil {
 			return err
+		}
+		for _, err := range errs {
+			refused = cmp.Or(refused, err)
 		}
 		changes = changes[n:]
 	}
-	return nil
+	return refused
 }
 
 // own is the one predicate that says whose a route is: within the VRF's table,

@@ -64,8 +64,9 @@ func (s *session) unknown(ctx context.Context, err error) error {
 const noSlot = ^rib.Slot(0)
 
 // changes builds the next batch. A route whose key changes is added under the
-// new key before it is deleted under the old one. What it returns is good until
-// the next call.
+// new key before it is deleted under the old one, which waits for a reading that is
+// due: what is extra may be wanted again by then. What it returns is good until the
+// next call.
 func (s *session) changes() ([]rib.Change, []rib.Slot) {
 	out, slots := s.changeBuf[:0], s.slotBuf[:0]
 	add := func(slot rib.Slot, op rib.Op, r rib.Route) {
@@ -82,7 +83,7 @@ func (s *session) changes() ([]rib.Change, []rib.Slot) {
 			s.change(slot, s.prefixBuf[i], add)
 		}
 	}
-	for len(s.extra) > 0 && len(out) < writeBatch && s.due.waiting == 0 {
+	for len(s.extra) > 0 && len(out) < writeBatch && s.due.waiting == 0 && s.resync.when.IsZero() {
 		r := s.extra[len(s.extra)-1]
 		s.extra = s.extra[:len(s.extra)-1]
 		add(noSlot, rib.OpDelete, r)
@@ -133,6 +134,9 @@ func (s *session) foreignAt(prefix netip.Prefix, metric uint32) bool {
 
 // wrote takes in the kernel's answer to one change.
 func (s *session) wrote(slot rib.Slot, c rib.Change, err error) {
+	if err == nil && c.Op == rib.OpDelete && c.Route.Metric == 0 {
+		s.doubt("overwritten") // to the kernel 0 is any metric: what is left the table says
+	}
 	if slot == noSlot {
 		if err != nil {
 			s.doubt("refused")
@@ -161,7 +165,7 @@ func (s *session) wrote(slot rib.Slot, c rib.Change, err error) {
 		}
 	default:
 		s.fail(slot, e, err)
-		if e.have != nil && !passing(err) {
+		if e.have != nil && c.Op != rib.OpDelete && !passing(err) {
 			// What stands there forwards to where BGP points no more.
 			s.extra = append(s.extra, e.have.route(c.Route.Prefix, s.spec.Protocol))
 			s.hold(e, nil)

@@ -99,6 +99,11 @@ func TestKernelIsRepaired(t *testing.T) {
 	t.Log("someone adds a route under our protocol")
 	n.rtr.IP("route", "add", "198.51.100.0/24", "via", "10.0.0.9", "metric", "20", "proto", "179")
 	n.rtr.WaitOwn(lab.Main, all...)
+	t.Log("without a metric, beside ours too, and of a type that a daemon has no use for")
+	n.rtr.IP("route", "add", "198.51.100.0/24", "via", "10.0.0.9", "proto", "179")
+	n.rtr.IP("route", "add", "172.16.1.0/24", "via", "10.0.0.9", "proto", "179")
+	n.rtr.IP("route", "add", "local", "198.51.101.0/24", "dev", "eth0", "table", "main", "proto", "179")
+	n.rtr.WaitOwn(lab.Main, all...)
 
 	t.Log("the link goes down and comes up: the kernel dropped the IPv4 routes without a word")
 	n.rtr.IP("link", "set", "eth0", "down")

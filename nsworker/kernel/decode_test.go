@@ -218,6 +218,8 @@ func TestEncodeRefuses(t *testing.T) {
 		"over 256":                  change(func(c *rib.Change) { c.Route.Hops = []rib.Hop{{Ifindex: 1, Weight: 257}} }),
 		"neither an interface nor":  change(func(c *rib.Change) { c.Route.Hops = []rib.Hop{{}} }),
 		"IPv6 route cannot go":      change(func(c *rib.Change) { c.Route = route("::/0", via("192.0.2.1")) }),
+		"delete ::/0: the metric":   change(func(c *rib.Change) { c.Op, c.Route = rib.OpDelete, route("::/0"); c.Route.Metric = 0 }),
+		"the route type 0":          change(func(c *rib.Change) { c.Op, c.Route.Kind = rib.OpDelete, 0 }),
 		"needs a gateway in each":   change(func(c *rib.Change) { c.Route = route("::/0", via("fe80::1"), rib.Hop{Ifindex: 1}) }),
 	} {
 		b, err := appendChange([]byte{1}, &c, 7, 179, 1)

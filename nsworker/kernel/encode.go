@@ -43,12 +43,15 @@ func check(c *rib.Change) error {
 		return refuse("there is no such operation")
 	case !r.Prefix.IsValid() || r.Prefix != r.Prefix.Masked() || r.Prefix.Addr().Is4In6():
 		return refuse("the prefix has host bits or is none")
-	case r.Metric == 0:
-		// IPv6 makes 1024 of it, and a delete with 0 matches every metric.
+	case r.Metric == 0 && (c.Op != rib.OpDelete || r.Prefix.Addr().Is6()):
+		// IPv6 makes 1024 of it, and a delete with 0 matches every metric: of the
+		// protocol named that with the lowest goes, which in IPv4 may be 0.
 		return refuse("the metric is 0")
+	case c.Op == rib.OpDelete && r.Kind != 0 && r.Kind <= rib.KindThrow:
+		return nil // whatever somebody added under our protocol
 	case r.Kind != rib.KindUnicast && (forwards(r.Kind) || r.Kind > rib.KindThrow):
 		return refuse(fmt.Sprintf("the route type %d is not for a daemon to write", r.Kind))
-	case c.Op == rib.OpDelete, r.NexthopID != 0:
+	case r.NexthopID != 0:
 		return nil
 	case r.Kind == rib.KindUnicast && len(r.Hops) == 0:
 		return refuse("it has no nexthop")
