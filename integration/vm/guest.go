@@ -15,6 +15,11 @@ import (
 // guest is process 1 of the machine. It never returns.
 func guest() {
 	frames, err := runGuest()
+	end(frames, err)
+}
+
+// end tells the host what went wrong, if anything did, and waits to be ended.
+func end(frames *sender, err error) {
 	if err != nil && frames != nil {
 		err = frames.sendResult(result{Error: err.Error()})
 	}
@@ -33,7 +38,7 @@ func guest() {
 	os.Exit(exitNoResult)
 }
 
-// runGuest does the task. The sender is nil where the host cannot be reached.
+// runGuest does the task, or has systemd do it. The sender is nil where the host cannot be reached.
 func runGuest() (*sender, error) {
 	if err := mountAll([]mounting{
 		{"proc", "/proc", "proc", 0, ""},
@@ -66,22 +71,30 @@ func runGuest() (*sender, error) {
 	if err := settle(t); err != nil {
 		return s, err
 	}
+	if t.Systemd {
+		return s, bootSystemd(t)
+	}
+	return s, perform(t, s)
+}
+
+// perform runs the task's command and sends all that there is to know of it.
+func perform(t task, s *sender) error {
 	if err := s.send(frameStarted, nil); err != nil {
-		return s, fmt.Errorf("tell the host: %w", err)
+		return fmt.Errorf("tell the host: %w", err)
 	}
 	began := time.Now()
 	r, err := command(t, s)
 	if err != nil {
-		return s, err
+		return err
 	}
 	r.Took = time.Since(began)
 	for _, folder := range t.Shares {
 		// What was written there must be on the host before the result is.
 		if err := unix.Unmount(folder, 0); err != nil {
-			return s, fmt.Errorf("give %s back to the host: %w", folder, err)
+			return fmt.Errorf("give %s back to the host: %w", folder, err)
 		}
 	}
-	return s, s.sendResult(r)
+	return s.sendResult(r)
 }
 
 func loadModule(path string) error {

@@ -4,6 +4,7 @@
 //	vmrun -prepare                                  install QEMU, fetch the kernel
 //	go test -exec "$PWD/.cache/vm/vmrun" ./...      run tests in it
 //	vmrun ip link add red type vrf table 10         run anything in it
+//	vmrun -systemd systemctl status                 where the host's systemd has booted
 //
 // The host's files are there as they are on the host, and nothing that the
 // command writes reaches them: changes are kept in memory and go with the
@@ -12,6 +13,11 @@
 // standard input is empty, and there is no network but its own loopback.
 // VRFREDIST_REQUIRE_VRF=1 is set, so that no test is skipped there for want of
 // a VRF device.
+//
+// With -systemd, process 1 is the host's systemd, and the command is the one
+// service that it starts, besides the journal's: nothing of what the host
+// enabled runs, and the host's own units in /etc are not there. VRFREDIST_BOOTED=1
+// is set, for tests that install services.
 //
 // The exit status is the command's, 128 and the signal's number where a signal
 // ended it, 124 where the time limit did, and 125 where there is no result: the
@@ -41,6 +47,7 @@ const (
 type options struct {
 	prepare bool
 	verbose bool
+	systemd bool
 	cache   string
 	accel   string
 	timeout time.Duration // 0: by the test's own
@@ -53,6 +60,9 @@ func main() {
 	if os.Args[0] == initPath && os.Getpid() == 1 {
 		guest()
 	}
+	if os.Args[0] == agentPath {
+		agent()
+	}
 	code, err := host(os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "vmrun:", err)
@@ -64,11 +74,12 @@ func host(args []string) (int, error) {
 	o := options{accel: os.Getenv("VM_ACCEL")}
 	flags := flag.NewFlagSet("vmrun", flag.ContinueOnError)
 	flags.Usage = func() {
-		fmt.Fprintln(flags.Output(), "usage: vmrun -prepare | vmrun [-v] [-timeout LIMIT] COMMAND [ARGUMENT…]")
+		fmt.Fprintln(flags.Output(), "usage: vmrun -prepare | vmrun [-v] [-systemd] [-timeout LIMIT] COMMAND [ARGUMENT…]")
 		flags.PrintDefaults()
 	}
 	flags.BoolVar(&o.prepare, "prepare", false, "install QEMU and fetch the kernel where they are missing")
 	flags.BoolVar(&o.verbose, "v", false, "show the machine's console and how long things take")
+	flags.BoolVar(&o.systemd, "systemd", false, "boot the host's systemd, and run the command as its service")
 	flags.StringVar(&o.cache, "cache", "", "folder of the kernel (default .cache/vm of the Go module that it is called in)")
 	flags.DurationVar(&o.timeout, "timeout", 0, "hard limit for the machine (default: the -test.timeout of a test and 55s, else 11m)")
 	if err := flags.Parse(args); err != nil {

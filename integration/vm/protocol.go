@@ -19,6 +19,7 @@ type task struct {
 	Modules    []string // files in the initramfs, in the order to load them
 	ModuleTree string   // folder of the host that stands for /lib/modules
 	Seed       []byte   // for the guest's random numbers
+	Systemd    bool     // systemd is to be process 1, and to run the command
 }
 
 // result is how the command ended, or why it could not be run.

@@ -34,7 +34,7 @@ const (
 // kernelArgs make a boot short, and its end an end: a panic restarts the
 // machine, and QEMU ends where it would restart.
 const kernelArgs = "console=ttyS0 panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check rcupdate.rcu_expedited=1" +
-	" nowatchdog audit=0 apparmor=0 i8042.noaux i8042.nokbd 8250.nr_uarts=1 init_on_alloc=0 random.trust_cpu=on"
+	" nowatchdog audit=0 apparmor=0 i8042.noaux i8042.nokbd 8250.nr_uarts=1 init_on_alloc=0 random.trust_cpu=on systemd.hostname=vmrun"
 
 func qemuArgs(o options, k kernel, shares []string) ([]string, error) {
 	args := []string{"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",

@@ -13,12 +13,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vrfredist/vrfredist/integration/vm/need"
 )
 
 // run runs a command in a machine, passes its output on, and returns its exit
 // status. The machine is gone when run returns.
 func run(o options, argv []string) (int, error) {
-	t, limit, err := newTask(argv)
+	t, limit, err := newTask(argv, o.systemd)
 	if err != nil {
 		return exitNoResult, err
 	}
@@ -50,7 +52,7 @@ func run(o options, argv []string) (int, error) {
 	return code, nil
 }
 
-func newTask(argv []string) (task, time.Duration, error) {
+func newTask(argv []string, systemd bool) (task, time.Duration, error) {
 	program, err := exec.LookPath(argv[0])
 	if err != nil {
 		return task{}, 0, fmt.Errorf("find the command: %w", err)
@@ -68,8 +70,12 @@ func newTask(argv []string) (task, time.Duration, error) {
 		Env:  append(os.Environ(), "VRFREDIST_REQUIRE_VRF=1"),
 		Dir:  dir,
 		// Programs built with -cover write there when they end.
-		Shares: share(shares, dir, os.Getenv("GOCOVERDIR")),
-		Seed:   make([]byte, 64),
+		Shares:  share(shares, dir, os.Getenv("GOCOVERDIR")),
+		Seed:    make([]byte, 64),
+		Systemd: systemd,
+	}
+	if systemd {
+		t.Env = append(t.Env, need.Booted+"=1")
 	}
 	if _, err := rand.Read(t.Seed); err != nil {
 		return task{}, 0, fmt.Errorf("make a seed: %w", err)

@@ -15,6 +15,20 @@ import (
 // the virtual machine of integration/vm.
 const RequireVRF = "VRFREDIST_REQUIRE_VRF"
 
+// Booted is the environment variable that is set to 1 where systemd has booted in
+// the virtual machine of integration/vm, and a test may install and start
+// services.
+const Booted = "VRFREDIST_BOOTED"
+
+// Systemd skips a test that installs services anywhere but where that harms
+// nobody, and says where it runs instead.
+func Systemd(t testing.TB) {
+	t.Helper()
+	if os.Getenv(Booted) != "1" {
+		t.Skip("this installs and starts a service: `make test-booted` runs this test, in a virtual machine")
+	}
+}
+
 // VRF skips a test on a kernel that has no VRF devices and says where it runs
 // instead. Where RequireVRF is set, the test fails.
 func VRF(t testing.TB) {
