@@ -19,6 +19,7 @@ test: ## Install what is missing, run every test with the race detector, and sum
 	@echo "The fault matrix (integration/faults) breaks things for minutes and has targets of its own: make faults-quick, and make faults."
 	go run ./integration/summary -race -pgo=off -count=1 -timeout 20m $$(go list ./... | grep -vE '/integration/faults(/devices)?$$')
 	@$(MAKE) --no-print-directory test-vm-if-needed
+	@$(MAKE) --no-print-directory test-booted
 
 demo: ## Show two tenants with the same prefixes, in network namespaces of its own
 	@scripts/demo.sh

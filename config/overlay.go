@@ -217,7 +217,9 @@ func (o *Overlay) write(vrfs map[string]overlaid) error {
 	return syncDir(o.dir)
 }
 
-// Remove takes the overlay's file away, and its directory where nothing else is in it.
+// Remove takes the overlay's file away, and its directory where nothing else is in it
+// and it is this process's to remove: one that a service manager made, and mounted
+// into a file system that is read-only otherwise, stays.
 func (o *Overlay) Remove() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -225,7 +227,13 @@ func (o *Overlay) Remove() error {
 		return fmt.Errorf("removing what was enabled at run time: %w", err)
 	}
 	clear(o.vrfs)
-	if err := os.Remove(o.dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
+	err := os.Remove(o.dir)
+	for _, stays := range []error{fs.ErrNotExist, fs.ErrPermission, syscall.ENOTEMPTY, syscall.EROFS, syscall.EBUSY} {
+		if errors.Is(err, stays) {
+			return nil
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("removing the state directory: %w", err)
 	}
 	return nil

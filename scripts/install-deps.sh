@@ -14,7 +14,7 @@ set -euo pipefail
 demo=(ip:iproute2 unshare:util-linux /usr/lib/frr/bgpd:frr vtysh:frr)
 tests=("${demo[@]}" setpriv:util-linux sysctl:procps systemd-analyze:systemd dpkg-deb:dpkg groff:groff-base strace:strace bird:bird2 gobgp:gobgpd protoc:protobuf-compiler cpio:cpio gcc:gcc /usr/include/stdio.h:libc6-dev
 	/usr/bin/chromium:chromium node:nodejs npm:npm promtool:prometheus)
-ci=("${tests[@]}" make:make git:git)
+ci=("${tests[@]}" make:make git:git lintian:lintian)
 
 case "${1:-test}" in
 demo) needed=("${demo[@]}") ;;

@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/vrfredist/vrfredist/integration/vm/need"
 )
 
 // run runs a command in a machine, passes its output on, and returns its exit
@@ -75,7 +73,7 @@ func newTask(argv []string, systemd bool) (task, time.Duration, error) {
 		Systemd: systemd,
 	}
 	if systemd {
-		t.Env = append(t.Env, need.Booted+"=1")
+		t.Env = append(t.Env, "VRFREDIST_BOOTED=1")
 	}
 	if _, err := rand.Read(t.Seed); err != nil {
 		return task{}, 0, fmt.Errorf("make a seed: %w", err)

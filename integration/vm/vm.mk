@@ -4,11 +4,12 @@
 
 VMRUN := $(CURDIR)/.cache/vm/vmrun
 VM_DAEMON := $(CURDIR)/.cache/vm/vrfredist
+VM_DEB := $(CURDIR)/.cache/vm/deb
 # The packages whose tests import need; each is run in a machine of its own. Of
 # those outside integration only the tests that need VRF devices are.
-VM_PACKAGES ?= $(shell go list -test -f '{{if .ForTest}}{{.ForTest}} {{join .Imports " "}}{{end}}' ./integration/... | awk '{ p = $$1; $$1 = "" } /integration\/vm\/need/ { print p }' | grep -v /integration/faults/ | sort -u)
+VM_PACKAGES ?= $(shell go list -test -f '{{if .ForTest}}{{.ForTest}} {{join .Imports " "}}{{end}}' ./integration/... | awk '{ p = $$1; $$1 = "" } /integration\/vm\/need/ { print p }' | grep -vE '/integration/(faults/|service/booted$$)' | sort -u)
 
-.PHONY: vmrun test-vm test-vm-if-needed
+.PHONY: vmrun test-vm test-vm-if-needed test-booted
 
 # Static, because it is the machine's first process too.
 vmrun:
@@ -30,3 +31,10 @@ test-vm-if-needed:
 	else \
 		$(MAKE) --no-print-directory test-vm; \
 	fi
+
+# Always in the virtual machine: this installs a package and starts its service.
+test-booted: vmrun ## Install the Debian package and run its service under a booted systemd, in a virtual machine
+	$(VMRUN) -prepare
+	rm -rf $(VM_DEB)
+	PGO=off VRFREDIST_DEB_COMPRESSION=none scripts/deb.sh $(VM_DEB)
+	VRFREDIST_TEST_DEB=$$(echo $(VM_DEB)/*.deb) go run ./integration/summary -count=1 -timeout 15m -exec "$(VMRUN) -systemd" ./integration/service/booted

@@ -16,7 +16,13 @@ const Patience = 20 * time.Second
 // returned last where that takes longer than limit.
 func WaitFor(t testing.TB, what string, limit time.Duration, check func() string) {
 	t.Helper()
-	tick := time.NewTicker(interval)
+	WaitEvery(t, what, interval, limit, check)
+}
+
+// WaitEvery is WaitFor where a look is dear, and is taken but every so often.
+func WaitEvery(t testing.TB, what string, every, limit time.Duration, check func() string) {
+	t.Helper()
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	deadline := time.Now().Add(limit)
 	for {

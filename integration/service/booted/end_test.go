@@ -33,7 +33,7 @@ func operator(s *service, _ *network) {
 
 	s.configure(tenants("manage_sysctls = true\n") + "[[netlink.api.roles]]\n  role = \"vrf:red\"\n  groups = [\"vralice\"]\n")
 	s.do("systemctl", "reload", unit)
-	lab.WaitFor(s.T, "the tenant's operator sees one VRF", patience, func() string {
+	wait(s.T, "the tenant's operator sees one VRF", func() string {
 		if out, err := s.as("vralice", "vrf"); err != nil || !strings.Contains(out, "red") || strings.Contains(out, "green") {
 			return fmt.Sprintf("%v: %s", err, out)
 		}
@@ -50,7 +50,7 @@ func operator(s *service, _ *network) {
 // broken: however the daemon ends, systemd starts it again, and the kernel's
 // routes stay meanwhile.
 func broken(s *service, n *network) {
-	const watchdog = 15 * time.Second
+	const watchdog = 10 * time.Second
 	// The unit's minute is long for a test; three times in this the daemon says
 	// that it lives.
 	if err := os.WriteFile(dropIns+"/watchdog.conf", []byte(fmt.Sprintf("[Service]\nWatchdogSec=%d\n", int(watchdog.Seconds()))), 0o644); err != nil {
@@ -74,7 +74,7 @@ func broken(s *service, n *network) {
 			s.Fatal(err)
 		}
 		s.do("kill", "-"+end.signal, pid)
-		lab.WaitFor(s.T, "systemd starts it again", watchdog+patience, func() string {
+		wait(s.T, "systemd starts it again", func() string {
 			if got := s.property("NRestarts"); got != strconv.Itoa(restarts+1) {
 				return fmt.Sprintf("it is %s/%s, after %s restarts", s.property("ActiveState"), s.property("SubState"), got)
 			}

@@ -97,7 +97,7 @@ func waitTenant(t *testing.T, tenant *lab.Namespace, number int) {
 func waitRoute(t *testing.T, where string, metric int, routes func() string, way string, get func() string) {
 	t.Helper()
 	want := fmt.Sprintf("%s metric %d", prefix, metric)
-	lab.WaitFor(t, "the customer's prefix in "+where, patience, func() string {
+	wait(t, "the customer's prefix in "+where, func() string {
 		if got := routes(); got != want {
 			return fmt.Sprintf("got %q, want %q", got, want)
 		}
@@ -212,7 +212,7 @@ func (n *network) watchDeletions(t *testing.T) *deletions {
 		_ = d.cmd.Wait() // killed
 	})
 	// It follows the kernel once it has shown a change that is made for it.
-	lab.WaitFor(t, "ip monitor follows the kernel", patience, func() string {
+	wait(t, "ip monitor follows the kernel", func() string {
 		n.ip("route", "replace", "198.51.100.0/24", "dev", "lo")
 		n.ip("route", "del", "198.51.100.0/24", "dev", "lo")
 		if len(d.of("198.51.100.0/24")) == 0 {
