@@ -12,13 +12,46 @@ func (s *session) takeFeed() {
 	s.tap = s.deps.Tap.Open()
 	s.entryBuf = s.feed.Take(s.entryBuf[:0], feedBatch)
 	due := s.due.waiting
+	var like alike
 	for _, in := range s.entryBuf {
+		if like.is(in) {
+			e := s.entries.At(in.Slot)
+			e.begin(in.Prefix)
+			e.itself = false
+			like.target.users++
+			s.aim(in.Slot, e, like.target, 0)
+			continue
+		}
 		s.choose(in.Slot, in.Prefix, in.Paths)
+		like = s.alike(in)
 	}
 	if s.synced { // before, BGP's routes waited for the worker, and not for the kernel
 		s.ages.took(s.feed.Since(), s.due.waiting-due)
 	}
 	clear(s.entryBuf)
+}
+
+// alike is what was decided for one prefix, while nothing but the feed is taken in:
+// mostly the next one has the same attributes, and what is to become of it depends on
+// nothing else.
+type alike struct {
+	attrs  *rib.Attrs // nil: the next one has to be decided for itself
+	family rib.Family
+	target *target
+}
+
+func (a *alike) is(in rib.Entry) bool {
+	return len(in.Paths) == 1 && in.Paths[0].Attrs == a.attrs && a.attrs != nil &&
+		rib.FamilyOf(in.Prefix) == a.family && a.target.users > 0 // or it was given up meanwhile
+}
+
+// alike returns what the decision for in says of others.
+func (s *session) alike(in rib.Entry) alike {
+	tg := s.entries.At(in.Slot).target
+	if len(in.Paths) != 1 || tg == nil || tg.leaks() {
+		return alike{}
+	}
+	return alike{in.Paths[0].Attrs, rib.FamilyOf(in.Prefix), tg}
 }
 
 // choose decides what one prefix should be in the kernel, given its candidates.

@@ -73,14 +73,15 @@ func (k packed) family() Family {
 }
 
 func (k packed) prefix() netip.Prefix {
+	if k.v4 {
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], uint32(k.lo))
+		return netip.PrefixFrom(netip.AddrFrom4(b), int(k.bits))
+	}
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:8], k.hi)
 	binary.BigEndian.PutUint64(b[8:], k.lo)
-	a := netip.AddrFrom16(b)
-	if k.v4 {
-		a = a.Unmap()
-	}
-	return netip.PrefixFrom(a, int(k.bits))
+	return netip.PrefixFrom(netip.AddrFrom16(b), int(k.bits))
 }
 
 // slotIndex finds the slot of a prefix. It holds slots alone, 4 bytes each, and
