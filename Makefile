@@ -58,9 +58,9 @@ faults-quick: faults-program ## Run the whole fault matrix with few routes, and 
 	@$(call MATRIX,3000)
 
 FOR ?= 10m
-walk: ## Walk at random on the real kernel (as root; FOR=1h is how long, SEED=7 STEPS=100 walks one seed again)
+walk: ## Walk at random on the real kernel (as root; FOR=1h is how long, SEED=7 STEPS=100 walks one seed again, SHRINK=1 looks for the fewest steps that fail)
 	@scripts/install-deps.sh test
-	go test -count=1 -v -timeout 0 ./integration/walk -run TestWalk $(if $(SEED),-walk.seed $(SEED),-walk.for $(FOR)) $(if $(STEPS),-walk.steps $(STEPS))
+	go test -count=1 -v -timeout 0 ./integration/walk -run TestWalk $(if $(SEED),-walk.seed $(SEED),-walk.for $(FOR)) $(if $(STEPS),-walk.steps $(STEPS)) $(if $(SHRINK),-walk.shrink)
 
 clean: ## Remove what was built
 	rm -rf bin .cache

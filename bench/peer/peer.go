@@ -35,6 +35,7 @@ type Peer struct {
 
 	mu    sync.Mutex
 	heard map[netip.Prefix]time.Time // guarded by mu; what was announced to us, and when first
+	vpn   map[string]uint32          // guarded by mu; MED by route; nil: none
 	ended error                      // guarded by mu
 }
 
@@ -44,6 +45,7 @@ type Config struct {
 	AS            uint16
 	VPN           bool // VPN-IPv4 instead of IPv4
 	All           bool // IPv4, IPv6, VPN-IPv4 and VPN-IPv6, whatever VPN says
+	Graceful      bool // graceful restart (RFC 4724)
 }
 
 // Dial opens a session in the namespace that enter enters, and returns when it
@@ -100,6 +102,7 @@ func (p *Peer) open(c Config) error {
 	for _, f := range c.families() {
 		capabilities = append(capabilities, 1, 4, 0, f.afi, 0, f.safi)
 	}
+	capabilities = append(capabilities, c.graceful()...)
 	body = append(body, byte(len(capabilities)+2), 2, byte(len(capabilities)))
 	body = append(body, capabilities...)
 	if err := p.send(msgOpen, body); err != nil {
@@ -195,6 +198,7 @@ func (p *Peer) update(b []byte, now time.Time) error {
 		return errShort
 	}
 	attrs, announced := b[2:2+size], parse(b[2+size:])
+	var vpn vpnUpdate
 	for len(attrs) >= 3 {
 		head, length := 3, int(attrs[2])
 		if attrs[0]&0x10 != 0 { // extended length
@@ -210,8 +214,10 @@ func (p *Peer) update(b []byte, now time.Time) error {
 		if attrs[1] == attrMPReach && len(value) > 5 && value[1] == 1 && value[2] == 1 && len(value) >= 5+int(value[3]) {
 			announced = append(announced, parse(value[5+int(value[3]):])...)
 		}
+		vpn.attribute(attrs[1], value)
 		attrs = attrs[head+length:]
 	}
+	p.heed(vpn)
 	for _, prefix := range announced {
 		if _, known := p.heard[prefix]; !known {
 			p.heard[prefix] = now

@@ -22,6 +22,7 @@ var (
 	walkFor   = flag.Duration("walk.for", 0, "walk for this long, one fresh seed after the other")
 	walkSeed  = flag.Uint64("walk.seed", 0, "walk this seed alone")
 	walkSteps = flag.Int("walk.steps", 0, "steps of each seed")
+	walkLess  = flag.Bool("walk.shrink", false, "walk a seed that failed again, to find the fewest steps that fail")
 )
 
 func TestMain(m *testing.M) {
@@ -69,8 +70,8 @@ func or[T comparable](given, otherwise T) T {
 
 func walk(t *testing.T, seed uint64, steps int, most time.Duration) {
 	t.Helper()
-	t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-		w := newWalker(seed)
+	w := newWalker(seed)
+	ok := t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 		t.Cleanup(func() {
 			if t.Failed() {
 				t.Logf("the last of %d steps:\n%s\nWalk it again:\n  %s", w.taken, w.last(40), replay(seed, w.taken))
@@ -84,6 +85,9 @@ func walk(t *testing.T, seed uint64, steps int, most time.Duration) {
 		w.world.finish()
 		t.Logf("seed %d: %d steps, %d rests, %d starts of the daemon, in %s", seed, w.taken, w.world.rests, w.world.starts, time.Since(began).Round(time.Second))
 	})
+	if !ok && *walkLess {
+		shrink(t, seed, w.taken)
+	}
 }
 
 func replay(seed uint64, steps int) string {

@@ -60,6 +60,7 @@ func (s *state) model(at *site, v vrfOf, foreign []oracle.Entry) model {
 		}
 		m.lines = append(m.lines, fmt.Sprintf("%s%s%s metric %d", kind, prefix, strings.Join(legs, " +"), s.policy.metric))
 	}
+	s.leaked(&m, at, v)
 	sort.Strings(m.lines)
 	return m
 }
@@ -79,7 +80,7 @@ func (s *state) prefixes(v vrfOf) (list []netip.Prefix) {
 // forwarding is what a prefix comes down to in a VRF: "blackhole ", or the legs by
 // which these nexthops are reached.
 func (s *state) forwarding(at *site, v vrfOf, prefix netip.Prefix, foreign []oracle.Entry) (kind, nexthops string, legs []string) {
-	paths := s.best(v, prefix)
+	paths := s.best(v, prefix, imported(at, v, foreign))
 	if len(paths) == 0 || !s.passes(paths[0]) {
 		return "", "", nil
 	}
@@ -105,10 +106,15 @@ func (s *state) forwarding(at *site, v vrfOf, prefix netip.Prefix, foreign []ora
 }
 
 // best are the equally good paths to a prefix (RFC 4271, 9.1.2, as far as what these
-// peers send can differ: they are internal, and their AS paths are empty).
-func (s *state) best(v vrfOf, prefix netip.Prefix) (paths []peer.Route) {
+// peers send can differ: they are internal, and their AS paths are empty). What the VRF
+// imports itself has a local preference of 100, and wins over others that have the same.
+func (s *state) best(v vrfOf, prefix netip.Prefix, imports map[netip.Prefix]oracle.Entry) (paths []peer.Route) {
+	_, local := imports[prefix]
 	for _, p := range s.peers { // in the order of their router IDs
 		r, there := p.rib[routeID{v.target != 0, prefix}]
+		if local && r.LocalPref <= 100 {
+			continue
+		}
 		if there && p.up && (v.target == 0 || slices.Contains(r.Targets, v.target)) {
 			paths = append(paths, r)
 		}

@@ -60,6 +60,9 @@ func (w *walker) foreignRoute() (step, bool) {
 		return w.program(at, "route del "+line), true
 	}
 	line := w.foreignLine(at)
+	if at.name == "rtr" && w.chance(30) {
+		line = w.sourceLine(at)
+	}
 	at.foreign = append(at.foreign, line)
 	return w.program(at, "route add "+line), true
 }

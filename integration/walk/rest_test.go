@@ -3,6 +3,7 @@ package walk_test
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"regexp"
 	"strings"
 
@@ -19,7 +20,11 @@ func (w *world) rest() {
 	w.T.Helper()
 	w.rests++
 	if !w.daemon.Running() {
-		w.daemon.Start()
+		if w.state.graceful {
+			w.daemon.Start("--graceful-restart")
+		} else {
+			w.daemon.Start()
+		}
 		w.starts++
 	}
 	for i, p := range w.peers {
@@ -39,6 +44,7 @@ func (w *world) rest() {
 				wrong = append(wrong, w.judge(at)...)
 			}
 		}
+		wrong = append(wrong, w.judgeAnnouncements()...)
 		return strings.Join(wrong, "\n")
 	})
 	if _, violations := run.Summary(); len(violations) > 0 {
@@ -86,7 +92,7 @@ func (w *world) judge(at *site) (wrong []string) {
 	}
 	say("what is not the daemon's", p.mind.Foreign().Differs(p.oracle.Foreign()))
 	objects, all := 0, 0
-	w.state.main = p.mind.Table(mainTable)
+	w.state.main, w.state.source = p.mind.Table(mainTable), p.mind.Table(leakTable)
 	for _, v := range at.vrfs {
 		m := w.state.model(at, v, p.mind.Table(uint32(v.table)))
 		own := p.oracle.Own(uint32(v.table))
@@ -126,7 +132,8 @@ func (w *world) finish() {
 		}
 		return ""
 	})
-	held := w.descriptors()
+	held, goroutines := w.descriptors(), w.daemon.Goroutines()
+	w.state.graceful = false
 	w.kill()
 	w.rest()
 	fresh := w.descriptors()
@@ -137,4 +144,10 @@ func (w *world) finish() {
 		}
 		return ""
 	})
+	if left := w.daemon.Goroutines().Leaked(goroutines); left != "" {
+		w.T.Errorf("goroutines after the walk, and after a start: %s", left)
+	}
+	if temp, err := os.ReadDir(w.daemon.Temp); err != nil || len(temp) != 1 {
+		w.T.Errorf("a daemon has one temporary directory, and after %d starts these are there: %v, %v", w.starts, temp, err)
+	}
 }

@@ -16,10 +16,12 @@ type state struct {
 	policy policy
 	sites  []*site
 	dead   bool // the daemon does not run
+	// graceful: its next start says to neighbours that it restarts, as `gobgpd -r`.
+	graceful bool
 
 	// main is another program's routes in the main table of the site that is judged:
-	// there the kernel looks for a gateway too.
-	main []oracle.Entry
+	// there the kernel looks for a gateway too. source are those of the VRF that leaks.
+	main, source []oracle.Entry
 }
 
 // speaker is what one BGP peer says.
@@ -56,9 +58,11 @@ type site struct {
 
 // vrfOf is a VRF of a site. Target is its route target; 0: the global RIB.
 type vrfOf struct {
-	name   string
-	table  int
-	target uint16
+	name    string
+	table   int
+	target  uint16
+	imports bool   // what leads over the links of importGlob
+	leaks   uint16 // the route target of another VRF, whose imports come here; 0: none
 }
 
 type link struct {
@@ -78,7 +82,8 @@ func (l *link) usable() bool { return l.made && l.admin }
 
 const (
 	mainTable  = 254
-	plainTable = 1001
+	plainTable = 1001 // of a VRF into which another one leaks
+	leakTable  = 1002 // of that other one, which only imports
 	as         = 65000
 )
 
@@ -86,9 +91,12 @@ func newState() *state {
 	s := &state{
 		policy: policy{metric: 20, maxPaths: 4, objects: true, blackhole: true, table: true},
 		sites: []*site{
-			newSite("rtr", 4, vrfOf{"default", mainTable, 0}, vrfOf{"plain", plainTable, 12}),
-			newSite("t0", 3, vrfOf{"t0", mainTable, 10}),
-			newSite("t1", 3, vrfOf{"t1", mainTable, 11}),
+			newSite("rtr", 4,
+				vrfOf{name: "default", table: mainTable},
+				vrfOf{name: "plain", table: plainTable, target: 12, leaks: 13},
+				vrfOf{name: "source", table: leakTable, target: 13, imports: true}),
+			newSite("t0", 3, vrfOf{name: "t0", table: mainTable, target: 10, imports: true}),
+			newSite("t1", 3, vrfOf{name: "t1", table: mainTable, target: 11}),
 		},
 	}
 	for i := range s.peers {
@@ -134,15 +142,26 @@ func (s *state) config(netnsOf func(site string) string) string {
 	fmt.Fprintf(&b, "[global.config]\n  as = %d\n  router-id = \"10.0.0.1\"\n[global.use-multiple-paths.config]\n  enabled = true\n", as)
 	for i := range s.peers {
 		fmt.Fprintf(&b, "[[neighbors]]\n  [neighbors.config]\n    neighbor-address = %q\n    peer-as = %d\n  [neighbors.transport.config]\n    passive-mode = true\n", peerAddr(i), as)
+		if gracefulPeer(i) {
+			fmt.Fprint(&b, "  [neighbors.graceful-restart.config]\n    enabled = true\n    restart-time = 60\n    deferral-time = 5\n")
+		}
 		for _, f := range []string{"ipv4-unicast", "ipv6-unicast", "l3vpn-ipv4-unicast", "l3vpn-ipv6-unicast"} {
 			fmt.Fprintf(&b, "  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = %q\n", f)
+			if gracefulPeer(i) {
+				fmt.Fprint(&b, "    [neighbors.afi-safis.mp-graceful-restart.config]\n      enabled = true\n")
+			}
 		}
 	}
 	fmt.Fprintf(&b, "[netlink]\n  metric = %d\n  sweep_delay = \"5s\"\n  nexthop_objects = %v\n", s.policy.metric, s.policy.objects)
 	for _, site := range s.sites {
 		for _, v := range site.vrfs {
 			if v.target != 0 {
-				fmt.Fprintf(&b, "[[vrfs]]\n  [vrfs.config]\n    name = %q\n    rd = \"%d:%d\"\n    both-rt-list = [\"%d:%d\"]\n", v.name, as, v.target, as, v.target)
+				imports := fmt.Sprintf("\"%d:%d\"", as, v.target)
+				if v.leaks != 0 {
+					imports += fmt.Sprintf(", \"%d:%d\"", as, v.leaks)
+				}
+				fmt.Fprintf(&b, "[[vrfs]]\n  [vrfs.config]\n    name = %q\n    rd = \"%d:%d\"\n    import-rt-list = [%s]\n    export-rt-list = [\"%d:%d\"]\n",
+					v.name, as, v.target, imports, as, v.target)
 			}
 			fmt.Fprintf(&b, "[[netlink.vrfs]]\n  name = %q\n", v.name)
 			if site.name != "rtr" {
@@ -150,6 +169,9 @@ func (s *state) config(netnsOf func(site string) string) string {
 			}
 			if v.table != mainTable {
 				fmt.Fprintf(&b, "  table = %d\n", v.table)
+			}
+			if v.imports {
+				fmt.Fprintf(&b, "  [netlink.vrfs.import]\n    enabled = true\n    interface_list = [%q]\n", importGlob)
 			}
 			fmt.Fprintf(&b, "  [netlink.vrfs.export]\n    enabled = %v\n    max_paths = %d\n    accept_blackhole = %v\n",
 				s.exports(v), s.policy.maxPaths, s.policy.blackhole)
@@ -161,6 +183,11 @@ func (s *state) config(netnsOf func(site string) string) string {
 	return b.String()
 }
 
-func (s *state) exports(v vrfOf) bool { return v.table == mainTable || s.policy.table }
+func (s *state) exports(v vrfOf) bool {
+	return v.table == mainTable || v.table == plainTable && s.policy.table
+}
+
+// gracefulPeer tells which of the peers knows of graceful restart (RFC 4724).
+func gracefulPeer(i int) bool { return i == 1 }
 
 func peerAddr(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(2 + i)}) }

@@ -197,11 +197,12 @@ func (w *walker) end() (step, bool) {
 	if w.dead {
 		return step{}, false
 	}
-	w.dead = true
+	w.dead, w.graceful = true, w.chance(40)
+	next := map[bool]string{false: "", true: ", and starts next with --graceful-restart"}[w.graceful]
 	if w.chance(70) {
-		return step{what: "the daemon is killed", do: (*world).kill}, true
+		return step{what: "the daemon is killed" + next, do: (*world).kill}, true
 	}
-	return step{what: "the daemon is stopped", do: (*world).stop}, true
+	return step{what: "the daemon is stopped" + next, do: (*world).stop}, true
 }
 
 func (w *walker) reload() (step, bool) {

@@ -46,7 +46,7 @@ func newWorld(t *testing.T, s *state) *world {
 		p.furnish(at)
 	}
 	w.up.Batch("link set eth0 up", "link set twin0 up", "addr add 10.0.0.2/24 dev eth0", "addr add 10.0.0.3/24 dev eth0")
-	w.daemon = w.places["rtr"].live.Daemon(w.config())
+	w.daemon = w.places["rtr"].live.Daemon(w.config(), lab.Profiled...)
 	w.starts++
 	t.Cleanup(func() {
 		for i := range w.peers {
@@ -177,7 +177,7 @@ func (w *world) hangUp(who int) {
 func (w *world) call(who int) {
 	w.T.Helper()
 	lab.WaitFor(w.T, fmt.Sprintf("session of peer %d", who), patience, func() string {
-		p, err := peer.Dial(w.up.Enter, peer.Config{Local: peerAddr(who), Remote: w.addr(), AS: as, All: true})
+		p, err := peer.Dial(w.up.Enter, peer.Config{Local: peerAddr(who), Remote: w.addr(), AS: as, All: true, Graceful: gracefulPeer(who)})
 		if err != nil {
 			return err.Error()
 		}
