@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -35,7 +36,10 @@ func checkListen(addr string, secured bool) error {
 		}
 		return nil
 	}
-	host, _, err := net.SplitHostPort(addr)
+	host, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
 	if err != nil {
 		return fmt.Errorf("API address %q: write unix:///path or host:port: %w", addr, err)
 	}
@@ -123,9 +127,25 @@ func (s *sockets) addresses() string { return strings.Join(s.listen, ",") }
 func tryListen(addr string) error {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return fmt.Errorf("API address %s: %w", addr, err)
+		return fmt.Errorf("API address %s: %w; end what listens there, or use another address", addr, err)
 	}
 	return l.Close()
+}
+
+// startError says what to do where GoBGP could not start. It gives its reasons as
+// text.
+func startError(err error) error {
+	remedy := ""
+	for errno, what := range map[unix.Errno]string{
+		unix.EADDRINUSE:    "end the BGP program that listens there (`ss -ltnp` shows it), or give this one another address or port, by local-address-list or port in [global.config]",
+		unix.EADDRNOTAVAIL: "an address in local-address-list of [global.config] is none of this host's",
+		unix.EACCES:        "run vrfredist as root or with CAP_NET_BIND_SERVICE, or write another port in [global.config]",
+	} {
+		if strings.HasSuffix(err.Error(), errno.Error()) {
+			remedy = "; " + what
+		}
+	}
+	return fmt.Errorf("start BGP: %w%s", err, remedy)
 }
 
 // makeRoom makes the socket's directory, and makes sure that nobody answers on

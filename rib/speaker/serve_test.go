@@ -113,7 +113,7 @@ func TestListenErrors(t *testing.T) {
 	}
 	defer l.Close()
 	conf := toJSON(t, baseConf(nil, nil))
-	for _, addr := range []string{"0.0.0.0:50051", ":50051", "192.0.2.1:1", "unix://relative", "unix:///a,b", "nonsense", "unix:///" + strings.Repeat("x", 200)} {
+	for _, addr := range []string{"0.0.0.0:50051", ":50051", "192.0.2.1:1", "unix://relative", "unix:///a,b", "nonsense", "127.0.0.1:99999", "unix:///" + strings.Repeat("x", 200)} {
 		if _, err := New(Options{Config: conf, Listen: []string{addr}}); err == nil {
 			t.Errorf("New took the address %q", addr)
 		}
@@ -153,7 +153,7 @@ func TestStartFails(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
-	if err := s.Run(ctx); err == nil || !strings.Contains(err.Error(), "address already in use") {
+	if err := s.Run(ctx); err == nil || !strings.Contains(err.Error(), "address already in use; end the BGP program that listens there") {
 		t.Errorf("Run: %v", err)
 	}
 	if err := s.Stop(ctx, false); err != nil {

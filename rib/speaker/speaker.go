@@ -192,7 +192,7 @@ func (s *Speaker) start(until context.Context, bgp *server.BgpServer, sockets *s
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("start BGP: %w", err)
+		return startError(err)
 	}
 	if err := checkPolicies(ctx, bgp, &c.set); err != nil {
 		return fmt.Errorf("start BGP: %w", err)
