@@ -80,7 +80,7 @@ func nearest(name string, known []string) []string {
 	}
 	var found []near
 	for _, k := range known {
-		slips := editDistance(strings.ToLower(name), strings.ToLower(k))
+		slips := vrf.Slips(strings.ToLower(name), strings.ToLower(k))
 		if slips <= max(1, len(name)/3) {
 			found = append(found, near{k, slips})
 		}
@@ -93,24 +93,4 @@ func nearest(name string, known []string) []string {
 		names = append(names, f.name)
 	}
 	return names
-}
-
-// editDistance is Levenshtein's, in bytes.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			slip := 1
-			if a[i] == b[j] {
-				slip = 0
-			}
-			before, row[j+1] = row[j+1], min(before+slip, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // schema says which keys a section has: a map[string]any for a section, a []any
@@ -184,29 +186,9 @@ func (w walker) elsewhere(key string, in schema, where string) string {
 func nearest(s string, candidates []string) (string, int) {
 	best, distance := "", len(s)+1
 	for _, c := range candidates {
-		if d := editDistance(s, c); d < distance {
+		if d := vrf.Slips(s, c); d < distance {
 			best, distance = c, d
 		}
 	}
 	return best, distance
-}
-
-// editDistance is Levenshtein's, in bytes.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

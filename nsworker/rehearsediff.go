@@ -127,6 +127,9 @@ func (d *differ) announcements(have, want []rib.Announcement, anew bool) {
 func (d *differ) remarks(s *session) {
 	for _, state := range []rib.State{rib.Filtered, rib.Unresolved, rib.Conflict, rib.OverQuota} {
 		n := s.inState(state)
+		if state == rib.Filtered {
+			n -= s.ownImports() // which no filter keeps out: the table has them
+		}
 		if n == 0 {
 			continue
 		}

@@ -81,6 +81,17 @@ func (s *session) inState(state rib.State) int {
 	return s.counts[rib.IPv4][state] + s.counts[rib.IPv6][state]
 }
 
+// ownImports counts the prefixes whose best path is the VRF's own import.
+func (s *session) ownImports() int {
+	n := 0
+	for _, e := range s.entries.All {
+		if e.used() && e.itself && e.state == rib.Filtered {
+			n++
+		}
+	}
+	return n
+}
+
 func (s *session) countIPv6() vrf.FamilyCounts {
 	n := &s.counts[rib.IPv6]
 	return vrf.FamilyCounts{

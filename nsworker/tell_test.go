@@ -112,6 +112,7 @@ func TestRehearsal(t *testing.T) {
 		for _, p := range []string{"10.1.0.0/16", "10.2.0.0/16"} {
 			l.hear("red", bgpPath(p, "192.0.2.9"))
 		}
+		l.hear("red", bgpPath("192.0.2.0/24", "0.0.0.0", imported("red"))) // which no filter keeps out
 		l.settle()
 		before := table.String()
 		writes, objects := len(l.kernel.writes), len(l.kernel.objectWrites)
@@ -134,6 +135,12 @@ func TestRehearsal(t *testing.T) {
 			"remove 10.2.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20",
 			"add 10.2.0.0/16 via 192.0.2.9 dev eth0 proto 200 metric 20",
 			"change 192.0.2.0/24", "change 198.51.100.0/24", "change 2001:db8::/64")
+		next = s
+		next.Export.Community = []rib.Community{7}
+		check("a filter", next,
+			"remove 10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20",
+			"remove 10.2.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20",
+			"2 routes of BGP would be filtered")
 		next = s
 		next.Export.MaxRoutes = 1
 		check("a quota keeps what is there", next)

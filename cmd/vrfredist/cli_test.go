@@ -135,6 +135,23 @@ func TestAWrongAddressIsSaidWithItsName(t *testing.T) {
 	}
 }
 
+// A file over message_size is no riddle.
+func TestAPlanOfALargeFile(t *testing.T) {
+	serveFake(t)
+	writeConfigs(t)
+	text, err := os.ReadFile("fine.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	large := append(text, bytes.Repeat([]byte("# more\n"), 1<<20)...)
+	if err := os.WriteFile("large.toml", large, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := session(t, "plan -f large.toml"); !strings.Contains(got, "raise message_size under [netlink.api.limits]") {
+		t.Error(got)
+	}
+}
+
 // writeConfigs writes a file that is fine, and one with two errors.
 func writeConfigs(t *testing.T) {
 	t.Helper()

@@ -132,6 +132,11 @@ func (c *cli) explain(err error) error {
 		return fmt.Errorf("what answers at %s is another program, or a vrfredist of another version: %s", c.api, st.Message())
 	case codes.DeadlineExceeded:
 		return errors.New("vrfredist did not answer in time: what was asked may still come into force; see `vrfredist vrf`")
+	case codes.ResourceExhausted:
+		// What gRPC says of a request over message_size has no other mark.
+		if strings.Contains(st.Message(), "received message larger than max") {
+			return fmt.Errorf("what was sent is more than vrfredist takes (%s): make it smaller, or raise message_size under [netlink.api.limits] and restart the daemon", st.Message())
+		}
 	case codes.Unavailable:
 		return fmt.Errorf("vrfredist at %s is ending, or has ended while it was asked: %s", c.api, st.Message())
 	}
