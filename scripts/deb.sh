@@ -60,6 +60,7 @@ put 0644 contrib/debian/rt_protos.conf etc/iproute2/rt_protos.d/vrfredist.conf
 
 doc=usr/share/doc/vrfredist
 put 0644 contrib/debian/copyright $doc/copyright
+put 0644 contrib/debian/lintian-overrides usr/share/lintian/overrides/vrfredist
 for page in README.md docs/*.md; do
 	put 0644 "$page" "$doc/$(basename "$page")"
 done

@@ -230,6 +230,23 @@ func TestPackageIsReproducible(t *testing.T) {
 	}
 }
 
+// TestPackageIsLinted: Debian's checker finds nothing but what is named, with its
+// reason, in contrib/debian/lintian-overrides, and nothing is named in vain.
+func TestPackageIsLinted(t *testing.T) {
+	needs(t, "lintian")
+	// Packages that are made for a test are not compressed.
+	const ours = "uses-no-compression-for-control-tarball,uses-no-compression-for-data-tarball"
+	out, err := exec.Command("lintian", "--allow-root", "--display-info", "--suppress-tags", ours, "--fail-on", "error,warning", packaged(t)).CombinedOutput()
+	if err != nil {
+		t.Errorf("lintian: %v: %s", err, out)
+	}
+	for _, vain := range []string{"mismatched-override", "unused-override", "malformed-override"} {
+		if strings.Contains(string(out), vain) {
+			t.Errorf("an override overrides nothing: %s", out)
+		}
+	}
+}
+
 // TestManualReads has the pages read by what shows them, where that is here.
 func TestManualReads(t *testing.T) {
 	needs(t, "dpkg-deb", "groff", "gzip")
