@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
@@ -334,6 +335,11 @@ func TestAwaitDeviceInExistingNamespace(t *testing.T) {
 	_, err = h.Open(context.Background(), b, rib.ProtoOwn)
 	if !errors.Is(err, rib.ErrAbsent) || !strings.Contains(err.Error(), "VRF device vrf-red in netns "+ns+" is not there") {
 		t.Errorf("Open: %v", err)
+	}
+	// There is no VRF device in the namespace, and on some kernels there cannot be.
+	_, missing := os.Stat("/sys/module/vrf")
+	if said := strings.HasSuffix(err.Error(), ": modprobe vrf"); said != os.IsNotExist(missing) {
+		t.Errorf("with the kernel's module vrf (%v): %v", missing, err)
 	}
 	stop()
 	h.mu.Lock()

@@ -1,9 +1,12 @@
 package kernel
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,6 +107,24 @@ func printable(name string) string {
 	}
 	quoted := strconv.Quote(name)
 	return quoted[1 : len(quoted)-1]
+}
+
+// vrfModule is there while the kernel has VRF devices, by a module or built in.
+const vrfModule = "/sys/module/vrf"
+
+// noVRFs says what else is missing where a VRF device is: the kernel's part that
+// makes them. Most often `ip link add` would load it, and there are kernels that
+// have none.
+func (l linkCache) noVRFs() string {
+	for _, k := range l {
+		if k.vrf {
+			return ""
+		}
+	}
+	if _, err := os.Stat(vrfModule); !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return ", and the kernel has not loaded its module vrf, which makes such devices: modprobe vrf"
 }
 
 // decodeVRF reads from an IFLA_LINKINFO whether the link is a VRF device, and

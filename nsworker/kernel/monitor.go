@@ -290,7 +290,7 @@ func (m *monitor) bind(c *Conn) error {
 	case c.binding.Device != "":
 		k := m.links.byName(c.binding.Device)
 		if k == nil {
-			return rib.Absent(fmt.Sprintf("VRF device %s in %s is not there", c.binding.Device, netnsText(c.binding.Netns)))
+			return rib.Absent(fmt.Sprintf("VRF device %s in %s is not there", c.binding.Device, netnsText(c.binding.Netns)) + m.links.noVRFs())
 		}
 		if !k.vrf {
 			return rib.Absent(fmt.Sprintf("%s in %s is an interface, but no VRF device", c.binding.Device, netnsText(c.binding.Netns)))
