@@ -301,6 +301,13 @@ func (f *fork) twice(e *entry, n *node) {
 // further sends routes to one more table of a VRF.
 func (f *fork) further(home *entry, to rib.Binding, at *node, r *rule) {
 	name := home.name + "/" + cmp.Or(to.Device, strconv.Itoa(int(to.Table)))
+	for _, tenant := range f.tenants {
+		if n := tenant.get("config").get("name"); n != nil && n.text == name {
+			// Commands and roles could not tell the two apart.
+			f.at(at, "is a further table of VRF %q, which is called %q, and so is a VRF, on line %d; give that another name", home.name, name, n.line)
+			return
+		}
+	}
 	for _, e := range f.entries {
 		if e.name == name {
 			f.merge(e, r)

@@ -149,12 +149,13 @@ func TestFork(t *testing.T) {
 
 func TestForkErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		"[netlink.export]\n  enabled = true\n  vrf = \"red\"\n  [[netlink.export.rules]]\n    table-id = 3\n":                                 "netlink.export.rules: and the other keys of netlink.export exclude each other",
-		"  [vrfs.netlink-export]\n    enabled = true\n[[netlink.vrfs]]\n  name = \"red\"\n":                                                   `VRF "red" is in [[netlink.vrfs]] already, on line 12`,
-		"[netlink.export]\n  enabled = true\n  [[netlink.export.rules]]\n    table-id = 255\n":                                                "255 is reserved",
-		"[netlink.export]\n  enabled = true\n  [[netlink.export.rules]]\n    tables-id = 5\n":                                                 "did you mean table_id?",
-		"[netlink.export]\n  enabled = true\n  [[netlink.export.rules]]\n    community-list = [\"65000:x\"]\n":                                "community_list",
-		"[[netlink.vrfs]]\n  name = \"red\"\n  table = 9\n[netlink.export]\n  enabled = true\n  [[netlink.export.rules]]\n    table-id = 9\n": `would use the table of VRF "red"`,
+		"[netlink.export]\n  enabled = true\n  vrf = \"red\"\n  [[netlink.export.rules]]\n    table-id = 3\n":                                                                                                                                   "netlink.export.rules: and the other keys of netlink.export exclude each other",
+		"  [vrfs.netlink-export]\n    enabled = true\n[[netlink.vrfs]]\n  name = \"red\"\n":                                                                                                                                                     `VRF "red" is in [[netlink.vrfs]] already, on line 12`,
+		"[netlink.export]\n  enabled = true\n  [[netlink.export.rules]]\n    table-id = 255\n":                                                                                                                                                  "255 is reserved",
+		"[netlink.export]\n  enabled = true\n  [[netlink.export.rules]]\n    tables-id = 5\n":                                                                                                                                                   "did you mean table_id?",
+		"[netlink.export]\n  enabled = true\n  [[netlink.export.rules]]\n    community-list = [\"65000:x\"]\n":                                                                                                                                  "community_list",
+		"[[netlink.vrfs]]\n  name = \"red\"\n  table = 9\n[netlink.export]\n  enabled = true\n  [[netlink.export.rules]]\n    table-id = 9\n":                                                                                                   `would use the table of VRF "red"`,
+		"[[vrfs]]\n  [vrfs.config]\n    name = \"red/77\"\n    rd = \"65000:77\"\n[netlink.export]\n  enabled = true\n[[netlink.export.rules]]\n  vrf = \"red\"\n  table-id = 76\n[[netlink.export.rules]]\n  vrf = \"red\"\n  table-id = 77\n": `is a further table of VRF "red", which is called "red/77", and so is a VRF, on line `,
 	} {
 		_, err := Parse("f.toml", []byte(forkBase+text), fakeBGP())
 		if err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), "-list", "_list"), want) {
