@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/vrfredist/vrfredist/api/access"
 )
 
 // told is a configuration in a few words: a line for each VRF.
@@ -161,5 +163,45 @@ func TestForkErrors(t *testing.T) {
 		if err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), "-list", "_list"), want) {
 			t.Errorf("%s\n%v, want %s", text, err, want)
 		}
+	}
+}
+
+// Who has the role of a VRF has it for every table that its routes go to, and for
+// nothing else; a role is of a whole VRF.
+func TestRolesOfFurtherTables(t *testing.T) {
+	text := func(role string) []byte {
+		return []byte(forkBase + `
+[netlink.export]
+  enabled = true
+  [[netlink.export.rules]]
+    table-id = 300
+  [[netlink.export.rules]]
+    table-id = 301
+  [[netlink.export.rules]]
+    vrf = "red"
+    table-id = 1001
+  [[netlink.export.rules]]
+    vrf = "red"
+    table-id = 1002
+[[netlink.api.roles]]
+  role = "` + role + `"
+  users = [7]
+`)
+	}
+	c, err := Parse("f.toml", text("vrf:red"), fakeBGP())
+	if err != nil {
+		t.Fatal(err)
+	}
+	grant := c.API.Policy.Grant(access.Caller{Way: access.Socket, UID: 7})
+	for _, s := range c.VRFs {
+		if want := s.Of() == "red"; grant.Sees(s.Name) != want || grant.Changes(s.Name) != want {
+			t.Errorf("the role vrf:red, and %s of VRF %s: sees %v, changes %v", s.Name, s.Of(), grant.Sees(s.Name), grant.Changes(s.Name))
+		}
+	}
+	if got := grant.String(); got != "the roles vrf:red and vrf:red/1002" || len(c.VRFs) < 4 {
+		t.Errorf("%s, of %d tables", got, len(c.VRFs))
+	}
+	if _, err := Parse("f.toml", text("vrf:red/1002"), fakeBGP()); err == nil || !strings.Contains(err.Error(), `there is no VRF "red/1002"`) {
+		t.Errorf("a role of a further table alone: %v", err)
 	}
 }

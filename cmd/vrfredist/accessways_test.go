@@ -61,7 +61,12 @@ func waysIn(t *testing.T) []wayIn {
 	var policy access.Policy
 	for _, role := range rolesInOrder[:len(rolesInOrder)-1] {
 		n := numberOf(role)
-		policy.Entries = append(policy.Entries, access.Entry{Role: access.Role(role), UIDs: []uint32{n}, GIDs: []uint32{n + 100}, Names: []string{role + ".example"}})
+		e := access.Entry{Role: access.Role(role), UIDs: []uint32{n}, GIDs: []uint32{n + 100}, Names: []string{role + ".example"}}
+		policy.Entries = append(policy.Entries, e)
+		if role == "vrf:alpha" { // as config has it: TestRolesOfFurtherTables
+			e.Role = access.OfVRF(further)
+			policy.Entries = append(policy.Entries, e)
+		}
 	}
 	ca, later := pki.New(t), time.Now().Add(time.Hour)
 	door := api.NewDoor(access.DefaultLimits(), policy, api.ServerTLS(ca.Issue(t, later, "server", "127.0.0.1"), ca.Pool), nil)
@@ -169,6 +174,9 @@ func dialAs(socket string, uid uint32, groups []uint32) (net.Conn, error) {
 	return d.conn, d.err
 }
 
+// further is a further table of alpha.
+const further = "alpha/1002"
+
 // tenants is a backend of two tenants, of whom everything says something of the
 // other where a careless answer would pass it on.
 type tenants struct{ idle chan struct{} }
@@ -178,6 +186,7 @@ func newTenants() *tenants { return &tenants{make(chan struct{})} }
 var tenantFacts = map[string]struct {
 	other, prefix, otherPrefix, otherPeer, rd, otherRD string
 }{
+	further: {"bravo", "10.1.0.0/24", "198.51.100.0/24", "203.0.113.77", "65098:1", "65099:1"},
 	"alpha": {"bravo", "10.1.0.0/24", "198.51.100.0/24", "203.0.113.77", "65098:1", "65099:1"},
 	"bravo": {"alpha", "198.51.100.0/24", "10.1.0.0/24", "192.0.2.66", "65099:1", "65098:1"},
 }
@@ -185,14 +194,18 @@ var tenantFacts = map[string]struct {
 func (f *tenants) status(name string) vrf.Status {
 	x := tenantFacts[name]
 	rd, _ := rib.ParseRD(x.rd)
+	of := ""
+	if name == further {
+		of = "alpha"
+	}
 	return vrf.Status{
 		State: vrf.Pending, Reason: fmt.Sprintf("it waits for the earlier worker of VRF %q to take its routes out", x.other),
-		Spec: vrf.Spec{Name: name, RD: rd, Binding: rib.Binding{Netns: name}},
+		Spec: vrf.Spec{Name: name, VRF: of, RD: rd, Binding: rib.Binding{Netns: name}},
 	}
 }
 
 func (f *tenants) List() []vrf.Status {
-	return []vrf.Status{f.status("alpha"), f.status("bravo"), {Spec: vrf.Spec{Name: "default"}, State: vrf.Ready}}
+	return []vrf.Status{f.status("alpha"), f.status(further), f.status("bravo"), {Spec: vrf.Spec{Name: "default"}, State: vrf.Ready}}
 }
 
 func (f *tenants) Get(name string) (vrf.Status, bool) {
@@ -207,7 +220,7 @@ func (f *tenants) Get(name string) (vrf.Status, bool) {
 func (f *tenants) Changed() <-chan struct{} { return f.idle }
 
 func (f *tenants) Sessions(_ context.Context, name string) ([]vrf.Session, error) {
-	peers := map[string]string{"alpha": "192.0.2.66", "bravo": "203.0.113.77", "default": "192.0.2.10"}
+	peers := map[string]string{"alpha": "192.0.2.66", further: "192.0.2.66", "bravo": "203.0.113.77", "default": "192.0.2.10"}
 	return []vrf.Session{{Peer: netip.MustParseAddr(peers[name]), Netns: name}}, nil
 }
 
