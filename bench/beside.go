@@ -79,12 +79,12 @@ func (w *work) twoTenants(r *router) string {
 }
 
 // fastestBucket is the least bound, in milliseconds, under which 99 % of a VRF's
-// routes went from BGP's word to the kernel's confirmation.
+// IPv4 routes went from BGP's word to the kernel's confirmation.
 func (r *receiver) fastestBucket(vrf string) float64 {
 	bounds, counts := []float64{}, []float64{}
 	for lines := bufio.NewScanner(strings.NewReader(r.get("http://" + metricsAddr + "/metrics"))); lines.Scan(); {
 		line := lines.Text()
-		if !strings.HasPrefix(line, "vrfredist_export_latency_seconds_bucket{") || !strings.Contains(line, fmt.Sprintf("vrf=%q", vrf)) {
+		if !strings.HasPrefix(line, "vrfredist_export_latency_seconds_bucket{") || !strings.Contains(line, fmt.Sprintf("vrf=%q", vrf)) || !strings.Contains(line, `family="ipv4"`) {
 			continue
 		}
 		_, rest, _ := strings.Cut(line, `le="`)

@@ -20,8 +20,8 @@ import (
 type Source interface {
 	// List returns the VRFs that run.
 	List() []vrf.Status
-	// Waiting returns how many prefixes wait in a VRF's mailbox.
-	Waiting(name string) int
+	// WaitingOf returns how many prefixes of a family wait in a VRF's mailbox.
+	WaitingOf(name string, f rib.Family) int
 	// SessionStates counts the neighbours of each VRF by the state of their
 	// session.
 	SessionStates(ctx context.Context) (map[string]map[string]int, error)
@@ -76,8 +76,10 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 		s.gauge(contested, float64(st.Fights.Routes), "route")
 		s.gauge(contested, float64(st.Fights.Strangers), "stranger")
 		s.gauge(contested, float64(st.Fights.Nexthops), "nexthop")
-		s.latency(st.Totals.Latency)
-		s.gauge(mailboxDepth, float64(c.source.Waiting(st.Spec.Name)))
+		for f := range rib.Families {
+			s.latency(f.String(), st.Totals.LatencyOf(f))
+			s.gauge(mailboxDepth, float64(c.source.WaitingOf(st.Spec.Name, f)), f.String())
+		}
 		for _, state := range slices.Sorted(maps.Keys(sessions[st.Spec.Name])) {
 			s.gauge(sessionCount, float64(sessions[st.Spec.Name][state]), state)
 		}
@@ -121,8 +123,8 @@ func (s series) states(st vrf.Status) {
 		}
 		s.gauge(routes, float64(n.Imported), family, "import", "announced")
 		s.gauge(foreignRoutes, float64(n.Foreign), family)
+		s.gauge(bgpPrefixes, float64(n.Paths), family)
 	}
-	s.gauge(bgpPrefixes, float64(st.Counts.Paths))
 	s.counter(restarts, uint64(max(0, st.Restarts)))
 }
 
@@ -146,13 +148,16 @@ func (s series) repairs(t vrf.Totals) {
 		s.counter(resyncs, n, vrf.Resync(reason).String())
 	}
 	s.counter(readFailures, t.ReadFailures)
-	for kind := range t.Found {
-		s.counter(driftFound, t.Found[kind], vrf.Drift(kind).String())
-		s.counter(driftRepaired, t.Mended[kind], vrf.Drift(kind).String())
+	for f := range rib.Families {
+		found, mended := t.DriftOf(f)
+		for kind := range found {
+			s.counter(driftFound, found[kind], f.String(), vrf.Drift(kind).String())
+			s.counter(driftRepaired, mended[kind], f.String(), vrf.Drift(kind).String())
+		}
 	}
 }
 
-func (s series) latency(l vrf.Latency) {
+func (s series) latency(family string, l vrf.Latency) {
 	buckets := make(map[float64]uint64)
 	var below uint64
 	for i, bound := range vrf.LatencyBounds() {
@@ -160,7 +165,7 @@ func (s series) latency(l vrf.Latency) {
 		buckets[bound.Seconds()] = below
 	}
 	all := below + l.Counts[len(l.Counts)-1]
-	m, err := prometheus.NewConstHistogram(s.descs[exportLatency], all, l.Sum.Seconds(), buckets, s.vrf, s.netns)
+	m, err := prometheus.NewConstHistogram(s.descs[exportLatency], all, l.Sum.Seconds(), buckets, s.vrf, s.netns, family)
 	if err != nil {
 		m = prometheus.NewInvalidMetric(s.descs[exportLatency], fmt.Errorf("VRF %q: %w", s.vrf, err))
 	}

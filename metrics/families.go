@@ -36,9 +36,9 @@ func families() []family {
 	return []family{
 		{vrfState, "gauge", []string{"state"}, "1 for the state that the VRF is in, 0 for the others."},
 		{routes, "gauge", []string{"family", "direction", "state"}, "Routes by what became of them."},
-		{bgpPrefixes, "gauge", nil, "Prefixes that BGP has for the VRF."},
+		{bgpPrefixes, "gauge", []string{"family"}, "Prefixes that BGP has for the VRF."},
 		{foreignRoutes, "gauge", []string{"family"}, "Routes of other programs in the VRF's table."},
-		{mailboxDepth, "gauge", nil, "Prefixes that changed in BGP and that the worker has not taken yet."},
+		{mailboxDepth, "gauge", []string{"family"}, "Prefixes that changed in BGP and that the worker has not taken yet."},
 		{sessionCount, "gauge", []string{"state"}, "BGP neighbours of the VRF by the state of their session; states that none is in are absent."},
 		{restarts, "counter", nil, "Restarts of the VRF's worker after a failure."},
 		{writes, "counter", []string{"family", "operation"}, "Changes of routes that the kernel confirmed."},
@@ -48,9 +48,9 @@ func families() []family {
 		{announcements, "counter", []string{"family", "operation"}, "Changes of what the VRF announces that BGP confirmed."},
 		{resyncs, "counter", []string{"reason"}, "Readings of the whole table by their reason."},
 		{readFailures, "counter", nil, "Readings of the table that failed and were repeated."},
-		{driftFound, "counter", []string{"kind"}, "Own routes that were found other than written and had to be put right."},
-		{driftRepaired, "counter", []string{"kind"}, "Own routes of those that are as they should be again."},
+		{driftFound, "counter", []string{"family", "kind"}, "Own routes that were found other than written and had to be put right."},
+		{driftRepaired, "counter", []string{"family", "kind"}, "Own routes of those that are as they should be again."},
 		{contested, "gauge", []string{"kind"}, "What is left alone for a while, because another program keeps changing it."},
-		{exportLatency, "histogram", nil, "Time from BGP's event to the kernel's confirmation, for each route that was written."},
+		{exportLatency, "histogram", []string{"family"}, "Time from BGP's event to the kernel's confirmation, for each route that was written."},
 	}
 }

@@ -31,7 +31,7 @@ type fakeSource struct {
 }
 
 func (f *fakeSource) List() []vrf.Status      { return f.list }
-func (f *fakeSource) Waiting(name string) int { return len(name) }
+func (f *fakeSource) WaitingOf(name string, family rib.Family) int { return len(name) + int(family) }
 func (f *fakeSource) SessionStates(context.Context) (map[string]map[string]int, error) {
 	return f.sessions()
 }
@@ -42,13 +42,15 @@ func newSource() *fakeSource {
 		IPv6:   vrf.Writes{Added: 1, Conflicts: 2, Withdrawn: 3}, Objects: 8, Unconfirmed: 9, ReadFailures: 1}
 	t.Resyncs[vrf.ResyncLink] = 3
 	t.Found[vrf.Missing], t.Mended[vrf.Missing] = 5, 4
+	t.Found6[vrf.Missing], t.Mended6[vrf.Missing] = 2, 1
+	t.Latency6.Observe(time.Minute, 1)
 	t.Latency.Observe(3*time.Millisecond, 7)
 	t.Latency.Observe(time.Minute, 1)
 	return &fakeSource{
 		list: []vrf.Status{{
 			State: vrf.Degraded, Restarts: 2, Totals: t, Fights: vrf.Fights{Routes: 6, Strangers: 5, Nexthops: 4}, Spec: vrf.Spec{Name: "red", Binding: rib.Binding{Netns: "tenant"}},
 			Counts: vrf.Counts{Paths: 11, Imported: 12, Installed: 13, Unresolved: 14, Foreign: 15,
-				IPv6: vrf.FamilyCounts{Installed: 3, Imported: 2, Foreign: 1}},
+				IPv6: vrf.FamilyCounts{Paths: 4, Installed: 3, Imported: 2, Foreign: 1}},
 		}, {State: vrf.Ready, Spec: vrf.Spec{Name: "default"}}},
 		sessions: func() (map[string]map[string]int, error) {
 			return map[string]map[string]int{"red": {"established": 2, "idle": 1}}, nil
@@ -91,9 +93,11 @@ func TestCollector(t *testing.T) {
 		`vrfredist_routes{direction="export",family="ipv6",` + red + `,state="installed",vrf="red"} 3`,
 		`vrfredist_routes{direction="export",family="ipv4",` + red + `,state="unresolved",vrf="red"} 14`,
 		`vrfredist_routes{direction="import",family="ipv6",` + red + `,state="announced",vrf="red"} 2`,
-		`vrfredist_bgp_prefixes{` + red + `,vrf="red"} 11`,
+		`vrfredist_bgp_prefixes{family="ipv4",` + red + `,vrf="red"} 7`,
+		`vrfredist_bgp_prefixes{family="ipv6",` + red + `,vrf="red"} 4`,
 		`vrfredist_foreign_routes{family="ipv4",` + red + `,vrf="red"} 14`,
-		`vrfredist_mailbox_depth{` + red + `,vrf="red"} 3`,
+		`vrfredist_mailbox_depth{family="ipv4",` + red + `,vrf="red"} 3`,
+		`vrfredist_mailbox_depth{family="ipv6",` + red + `,vrf="red"} 4`,
 		`vrfredist_sessions{` + red + `,state="established",vrf="red"} 2`,
 		`vrfredist_worker_restarts_total{` + red + `,vrf="red"} 2`,
 		`vrfredist_route_writes_total{family="ipv4",` + red + `,operation="add",vrf="red"} 9`,
@@ -101,16 +105,19 @@ func TestCollector(t *testing.T) {
 		`vrfredist_route_write_errors_total{family="ipv6",` + red + `,reason="conflict",vrf="red"} 2`,
 		`vrfredist_announcements_total{family="ipv4",` + red + `,operation="withdraw",vrf="red"} 4`,
 		`vrfredist_resyncs_total{` + red + `,reason="link",vrf="red"} 3`,
-		`vrfredist_drift_found_total{kind="missing",` + red + `,vrf="red"} 5`,
-		`vrfredist_drift_repaired_total{kind="missing",` + red + `,vrf="red"} 4`,
+		`vrfredist_drift_found_total{family="ipv4",kind="missing",` + red + `,vrf="red"} 3`,
+		`vrfredist_drift_found_total{family="ipv6",kind="missing",` + red + `,vrf="red"} 2`,
+		`vrfredist_drift_repaired_total{family="ipv4",kind="missing",` + red + `,vrf="red"} 3`,
+		`vrfredist_drift_repaired_total{family="ipv6",kind="missing",` + red + `,vrf="red"} 1`,
 		`vrfredist_contested{kind="nexthop",` + red + `,vrf="red"} 4`,
 		`vrfredist_contested{kind="route",` + red + `,vrf="red"} 6`,
 		`vrfredist_contested{kind="stranger",` + red + `,vrf="red"} 5`,
-		`vrfredist_export_latency_seconds_bucket{` + red + `,vrf="red",le="0.002"} 0`,
-		`vrfredist_export_latency_seconds_bucket{` + red + `,vrf="red",le="0.005"} 7`,
-		`vrfredist_export_latency_seconds_bucket{` + red + `,vrf="red",le="30"} 7`,
-		`vrfredist_export_latency_seconds_bucket{` + red + `,vrf="red",le="+Inf"} 8`,
-		`vrfredist_export_latency_seconds_sum{` + red + `,vrf="red"} 60.021`,
+		`vrfredist_export_latency_seconds_bucket{family="ipv4",` + red + `,vrf="red",le="0.002"} 0`,
+		`vrfredist_export_latency_seconds_bucket{family="ipv4",` + red + `,vrf="red",le="0.005"} 7`,
+		`vrfredist_export_latency_seconds_bucket{family="ipv4",` + red + `,vrf="red",le="30"} 7`,
+		`vrfredist_export_latency_seconds_bucket{family="ipv4",` + red + `,vrf="red",le="+Inf"} 7`,
+		`vrfredist_export_latency_seconds_sum{family="ipv4",` + red + `,vrf="red"} 0.021`,
+		`vrfredist_export_latency_seconds_sum{family="ipv6",` + red + `,vrf="red"} 60`,
 	} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("missing: %s", line)

@@ -50,7 +50,7 @@ func (s *session) adopt(t rib.Table) {
 // ours, from a time with another metric, the one under the metric in use counts
 // and the other is extra.
 func (s *session) sort(routes []rib.Route) (foreign []rib.Route, mine rib.Slots[int32]) {
-	known := len(s.extra)
+	known := s.extras()
 	s.extra = s.extra[:0]
 	clear(s.fight.spared)
 	for i, r := range routes {
@@ -72,7 +72,10 @@ func (s *session) sort(routes []rib.Route) (foreign []rib.Route, mine rib.Slots[
 			s.extra = append(s.extra, r)
 		}
 	}
-	s.strangers(max(0, len(s.extra)-known))
+	now := s.extras()
+	for f := range rib.Families {
+		s.strangers(f, max(0, now[f]-known[f]))
+	}
 	return foreign, mine
 }
 
@@ -240,7 +243,7 @@ func (s *session) heedOwn(ev rib.RouteEvent) {
 	case e.have != nil && e.have.metric != ev.Route.Metric:
 		if !ev.Deleted {
 			s.extra = append(s.extra, ev.Route)
-			s.strangers(1)
+			s.strangers(rib.FamilyOf(ev.Route.Prefix), 1)
 		}
 		return
 	case ev.Deleted:

@@ -23,8 +23,18 @@ type entry struct {
 
 func (e *entry) used() bool { return e.family != 0 }
 
+// is tells whether e, which is used, is of a family.
+func (e *entry) is(f rib.Family) bool { return e.family == 1+uint8(f) }
+
 // begin makes e the entry of a prefix whose slot is held.
 func (e *entry) begin(prefix netip.Prefix) { e.family = 1 + uint8(rib.FamilyOf(prefix)) }
+
+func (e *entry) six() int {
+	if e.is(rib.IPv6) {
+		return 1
+	}
+	return 0
+}
 
 // want is what should be in the kernel.
 func (e *entry) want() *forwarding {
@@ -40,12 +50,14 @@ func (e *entry) want() *forwarding {
 type dueList struct {
 	slots   []rib.Slot
 	waiting int // entries that are due
+	six     int // those of them that are IPv6
 }
 
 func (d *dueList) add(slot rib.Slot, e *entry) {
 	if !e.due {
 		e.due = true
 		d.waiting++
+		d.six += e.six()
 	}
 	if !e.queued {
 		e.queued = true
@@ -57,7 +69,16 @@ func (d *dueList) remove(e *entry) {
 	if e.due {
 		e.due = false
 		d.waiting--
+		d.six -= e.six()
 	}
+}
+
+// of returns how many entries of a family are due.
+func (d *dueList) of(f rib.Family) int {
+	if f == rib.IPv6 {
+		return d.six
+	}
+	return d.waiting - d.six
 }
 
 // next takes at most n slots from the list, those of entries that are due no

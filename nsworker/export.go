@@ -11,7 +11,7 @@ import (
 func (s *session) takeFeed() {
 	s.tap = s.deps.Tap.Open()
 	s.entryBuf = s.feed.Take(s.entryBuf[:0], feedBatch)
-	due := s.due.waiting
+	before := s.due
 	var like alike
 	for _, in := range s.entryBuf {
 		if like.is(in) {
@@ -26,7 +26,9 @@ func (s *session) takeFeed() {
 		like = s.alike(in)
 	}
 	if s.synced { // before, BGP's routes waited for the worker, and not for the kernel
-		s.ages.took(s.feed.Since(), s.due.waiting-due)
+		for f := range rib.Families {
+			s.ages[f].took(s.feed.Since(), s.due.of(f)-before.of(f))
+		}
 	}
 	clear(s.entryBuf)
 }

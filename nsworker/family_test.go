@@ -63,3 +63,42 @@ func TestCountsByFamily(t *testing.T) {
 		check("after changes")
 	})
 }
+
+// Drift, latency and BGP's prefixes are told by family, and the families add up.
+func TestTotalsByFamily(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.start(spec("red"))
+		l.settle()
+		for _, p := range []string{"10.1.0.0/16", "10.2.0.0/16"} {
+			l.hear("red", bgpPath(p, "192.0.2.9"))
+		}
+		for _, p := range []string{"2001:db8:1::/48", "2001:db8:2::/48", "2001:db8:3::/48"} {
+			l.hear("red", bgpPath(p, "192.0.2.9"))
+		}
+		l.settle()
+		if n := l.state("red").Counts; n.Of(rib.IPv4).Paths != 2 || n.Of(rib.IPv6).Paths != 3 {
+			t.Errorf("BGP's prefixes: %d and %d", n.Of(rib.IPv4).Paths, n.Of(rib.IPv6).Paths)
+		}
+		table.behind(func(routes map[rib.Key]rib.Route) {
+			delete(routes, key20("10.1.0.0/16"))
+			delete(routes, key20("2001:db8:1::/48"))
+			delete(routes, key20("2001:db8:2::/48"))
+			strange := via("2001:db8:3::/48", "192.0.2.9", 2, rib.ProtoOwn, 77)
+			routes[strange.Key()] = strange
+		})
+		if _, err := l.worker("red").Resync(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		st := l.state("red").Totals
+		for f, want := range map[rib.Family]vrf.Drifts{rib.IPv4: {vrf.Missing: 1}, rib.IPv6: {vrf.Missing: 2, vrf.Strange: 1}} {
+			if found, mended := st.DriftOf(f); found != want || mended != want {
+				t.Errorf("%s: found %v and mended %v, want %v", f, found, mended, want)
+			}
+		}
+		for f, want := range map[rib.Family]uint64{rib.IPv4: 2, rib.IPv6: 3} {
+			if got := st.LatencyOf(f).Counts[0]; got != want {
+				t.Errorf("%s: the time of %d routes was taken, want %d: %+v", f, got, want, st.Latency)
+			}
+		}
+	})
+}

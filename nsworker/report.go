@@ -94,8 +94,9 @@ func (s *session) ownImports() int {
 
 func (s *session) countIPv6() vrf.FamilyCounts {
 	n := &s.counts[rib.IPv6]
+	paths, _ := s.feed.LenOf(rib.IPv6)
 	return vrf.FamilyCounts{
-		Imported: s.announced6, Installed: n[rib.Installed], Filtered: n[rib.Filtered], Unresolved: n[rib.Unresolved],
+		Paths: paths, Imported: s.announced6, Installed: n[rib.Installed], Filtered: n[rib.Filtered], Unresolved: n[rib.Unresolved],
 		Conflict: n[rib.Conflict], OverQuota: n[rib.OverQuota], Failed: n[rib.Failed], Stale: n[rib.Stale],
 		Foreign: s.resolver.view.FIB.Count(rib.IPv6),
 	}

@@ -128,6 +128,9 @@ func (s *session) drift(slot rib.Slot, e *entry) {
 	e.drift = seen
 	s.drifting++
 	s.totals.Found[seen-1]++
+	if e.is(rib.IPv6) {
+		s.totals.Found6[seen-1]++
+	}
 	s.challenged(slot, e)
 }
 
@@ -135,21 +138,37 @@ func (s *session) drift(slot rib.Slot, e *entry) {
 func (s *session) mended(e *entry) {
 	if e.drift != 0 {
 		s.totals.Mended[e.drift-1]++
+		if e.is(rib.IPv6) {
+			s.totals.Mended6[e.drift-1]++
+		}
 		s.drifting--
 		e.drift = 0
 	}
 }
 
-// strangers counts own routes under keys that we do not use.
-func (s *session) strangers(n int) {
-	if s.trusted {
-		s.strange += n
-		s.totals.Found[vrf.Strange] += uint64(n)
+// strangers counts own routes of a family under keys that we do not use.
+func (s *session) strangers(f rib.Family, n int) {
+	if !s.trusted {
+		return
 	}
+	s.strange[f] += n
+	s.totals.Found[vrf.Strange] += uint64(n)
+	if f == rib.IPv6 {
+		s.totals.Found6[vrf.Strange] += uint64(n)
+	}
+}
+
+// extras counts the extra routes of each family.
+func (s *session) extras() (n [rib.Families]int) {
+	for _, r := range s.extra {
+		n[rib.FamilyOf(r.Prefix)]++
+	}
+	return n
 }
 
 // strangersGone is told when none is left.
 func (s *session) strangersGone() {
-	s.totals.Mended[vrf.Strange] += uint64(s.strange)
-	s.strange = 0
+	s.totals.Mended[vrf.Strange] += uint64(s.strange[rib.IPv4] + s.strange[rib.IPv6])
+	s.totals.Mended6[vrf.Strange] += uint64(s.strange[rib.IPv6])
+	s.strange = [rib.Families]int{}
 }

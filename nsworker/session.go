@@ -52,11 +52,11 @@ type session struct {
 	slow   schedule
 	told   vrf.Status // what was reported last
 
-	trusted  bool // what is known to be in the table was read, or confirmed
-	drifting int  // entries whose drift is not mended yet
-	strange  int  // routes of extra that nobody here wrote
+	trusted  bool              // what is known to be in the table was read, or confirmed
+	drifting int               // entries whose drift is not mended yet
+	strange  [rib.Families]int // routes of extra that nobody here wrote
 	askings  []*asking
-	ages     ages
+	ages     [rib.Families]ages
 
 	unconfirmed      int // batches in a row whose outcome is not known
 	announceFailures int // Announce calls in a row that failed

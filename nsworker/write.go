@@ -23,7 +23,7 @@ func (s *session) write(ctx context.Context) error {
 		return s.unknown(ctx, err)
 	}
 	s.unconfirmed = 0
-	confirmed := 0
+	var confirmed [rib.Families]int
 	for i, c := range changes {
 		s.tally(c, errs[i])
 		if s.tap != nil {
@@ -31,12 +31,16 @@ func (s *session) write(ctx context.Context) error {
 		}
 		s.wrote(slots[i], c, errs[i])
 		if errs[i] == nil {
-			confirmed++
+			confirmed[rib.FamilyOf(c.Route.Prefix)]++
 		}
 	}
-	s.ages.wrote(confirmed, time.Now(), &s.totals.Latency)
-	if s.due.waiting == 0 {
-		s.ages.clear()
+	now := time.Now()
+	s.ages[rib.IPv4].wrote(confirmed[rib.IPv4], now, &s.totals.Latency)
+	s.ages[rib.IPv6].wrote(confirmed[rib.IPv6], now, &s.totals.Latency, &s.totals.Latency6)
+	for f := range s.ages {
+		if s.due.of(rib.Family(f)) == 0 {
+			s.ages[f].clear()
+		}
 	}
 	if len(s.extra) == 0 {
 		s.strangersGone()

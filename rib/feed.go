@@ -30,8 +30,8 @@ type Feed struct {
 	index     slotIndex
 	free      [Families][]Slot // the slots of a chunk are of one family
 	chunks    Slot             // how many were ever in use
-	withPaths int              // how many cells have a path
-	waiting   int              // how many are in the queue
+	withPaths [Families]int    // how many cells have a path
+	waiting   [Families]int    // how many are in the queue
 
 	first, last Slot // of the queue, oldest first; one more than the slot, 0: none
 	began       time.Time
@@ -107,7 +107,7 @@ func (f *Feed) Retain(keep func(Path) bool) {
 			f.put(slot, c, kept)
 		}
 	}
-	if f.waiting > 0 {
+	if f.first != 0 {
 		f.wake()
 	}
 }
@@ -157,7 +157,7 @@ func (f *Feed) Take(buf []Entry, max int) []Entry {
 		buf = append(buf, Entry{slot, f.key(slot).prefix(), f.taken[from:len(f.taken):len(f.taken)]})
 		max--
 	}
-	if f.waiting > 0 {
+	if f.first != 0 {
 		f.wake()
 	}
 	return buf
@@ -272,5 +272,15 @@ func (f *Feed) Lookup(prefix netip.Prefix) []Path {
 func (f *Feed) Len() (prefixes, waiting int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.withPaths, f.waiting
+	for family := range Families {
+		prefixes, waiting = prefixes+f.withPaths[family], waiting+f.waiting[family]
+	}
+	return prefixes, waiting
+}
+
+// LenOf is Len of one family.
+func (f *Feed) LenOf(family Family) (prefixes, waiting int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.withPaths[family], f.waiting[family]
 }

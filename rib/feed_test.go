@@ -95,6 +95,38 @@ func TestFeedHandsOutWhatWas(t *testing.T) {
 	}
 }
 
+// What is counted by family adds up, whatever happens to the prefixes.
+func TestFeedCountsByFamily(t *testing.T) {
+	f := NewFeed()
+	six := func(i int) netip.Prefix { return netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 1, 15: byte(i)}), 128) }
+	want := func(when string, paths4, waiting4, paths6, waiting6 int) {
+		t.Helper()
+		a, b := f.LenOf(IPv4)
+		c, d := f.LenOf(IPv6)
+		n, waiting := f.Len()
+		if a != paths4 || b != waiting4 || c != paths6 || d != waiting6 || n != a+c || waiting != b+d {
+			t.Errorf("%s: %d, %d waiting and %d, %d waiting; want %d, %d and %d, %d; of %d, %d", when, a, b, c, d, paths4, waiting4, paths6, waiting6, n, waiting)
+		}
+	}
+	for i := range 3 {
+		f.Set(host(i), 1, []Path{onePath(i, 1, 1)})
+		p := onePath(i, 1, 1)
+		p.Prefix = six(i)
+		f.Set(six(i), 1, []Path{p})
+	}
+	f.Set(host(0), 1, nil)
+	want("one went untaken", 2, 2, 3, 3)
+	f.Take(nil, 9)
+	want("all were taken", 2, 0, 3, 0)
+	f.Set(six(1), 1, nil)
+	want("one went", 2, 0, 2, 1)
+	f.Rewind()
+	want("rewound", 2, 2, 2, 3)
+	f.Take(nil, 9)
+	f.Retain(func(Path) bool { return false })
+	want("all went", 0, 2, 0, 2)
+}
+
 func TestFeedRetain(t *testing.T) {
 	f := NewFeed()
 	for i := range 4 {

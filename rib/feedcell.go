@@ -38,6 +38,13 @@ func (c *feedCell) set(flag uint32, v bool) {
 
 func (c *feedCell) empty() bool { return c.attrs == nil && !c.is(metaList) }
 
+func (c *feedCell) family() Family {
+	if c.is(metaV4) {
+		return IPv4
+	}
+	return IPv6
+}
+
 // name makes a cell that of a prefix.
 func (f *Feed) name(slot Slot, k packed) {
 	c := f.cells.At(slot)

@@ -6,7 +6,7 @@ import "net/netip"
 func (f *Feed) WithPaths() []netip.Prefix {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	list := make([]netip.Prefix, 0, f.withPaths)
+	list := make([]netip.Prefix, 0, f.withPaths[IPv4]+f.withPaths[IPv6])
 	for slot, c := range f.cells.All {
 		if !c.empty() {
 			list = append(list, f.key(slot).prefix())

@@ -7,11 +7,11 @@ import "time"
 // put makes paths the newest word on a cell's prefix.
 func (f *Feed) put(slot Slot, c *feedCell, paths []Path) {
 	if !c.empty() {
-		f.withPaths--
+		f.withPaths[c.family()]--
 	}
 	f.fill(slot, c, paths)
 	if !c.empty() {
-		f.withPaths++
+		f.withPaths[c.family()]++
 	}
 	if !c.empty() || c.is(metaHeld) {
 		f.queue(slot, c)
@@ -69,7 +69,7 @@ func (f *Feed) queue(slot Slot, c *feedCell) {
 		f.cells.At(f.last - 1).next = slot + 1
 	}
 	f.last = slot + 1
-	f.waiting++
+	f.waiting[c.family()]++
 }
 
 // unqueue takes a cell out of the queue, where it is in there.
@@ -89,7 +89,7 @@ func (f *Feed) unqueue(c *feedCell) {
 	}
 	c.set(metaDirty, false)
 	c.prev, c.next = 0, 0
-	f.waiting--
+	f.waiting[c.family()]--
 }
 
 // clock returns the milliseconds since the feed began. They wrap after 49 days.

@@ -37,6 +37,7 @@ type row struct {
 }
 
 type counts struct {
+	Paths      int `json:"paths"`
 	Imported   int `json:"imported"`
 	Installed  int `json:"installed"`
 	Filtered   int `json:"filtered"`

@@ -31,6 +31,14 @@ func (l *Latency) Observe(d time.Duration, n int) {
 	l.Sum += d * time.Duration(n)
 }
 
+func (l Latency) less(o Latency) Latency {
+	for i := range l.Counts {
+		l.Counts[i] -= o.Counts[i]
+	}
+	l.Sum -= o.Sum
+	return l
+}
+
 func (l Latency) plus(o Latency) Latency {
 	for i := range l.Counts {
 		l.Counts[i] += o.Counts[i]

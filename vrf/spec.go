@@ -77,7 +77,7 @@ type Counts struct {
 
 // FamilyCounts are the numbers of Counts that are told by family.
 type FamilyCounts struct {
-	Imported, Installed, Filtered, Unresolved, Conflict, OverQuota, Failed, Stale, Foreign int
+	Paths, Imported, Installed, Filtered, Unresolved, Conflict, OverQuota, Failed, Stale, Foreign int
 }
 
 // Of returns the numbers of one family.
@@ -87,7 +87,7 @@ func (c Counts) Of(f rib.Family) FamilyCounts {
 		return six
 	}
 	return FamilyCounts{
-		Imported: c.Imported - six.Imported, Installed: c.Installed - six.Installed, Filtered: c.Filtered - six.Filtered,
+		Paths: c.Paths - six.Paths, Imported: c.Imported - six.Imported, Installed: c.Installed - six.Installed, Filtered: c.Filtered - six.Filtered,
 		Unresolved: c.Unresolved - six.Unresolved, Conflict: c.Conflict - six.Conflict, OverQuota: c.OverQuota - six.OverQuota,
 		Failed: c.Failed - six.Failed, Stale: c.Stale - six.Stale, Foreign: c.Foreign - six.Foreign,
 	}

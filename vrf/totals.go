@@ -33,6 +33,13 @@ func (d Drifts) Sum() (n uint64) {
 	return n
 }
 
+func (d Drifts) less(o Drifts) Drifts {
+	for i := range d {
+		d[i] -= o[i]
+	}
+	return d
+}
+
 // Repair is what a reading of a VRF's table found, and what became of it.
 type Repair struct {
 	Own, Foreign int // routes of the table that are ours, and others, afterwards
@@ -98,6 +105,10 @@ type Totals struct {
 	Found        Drifts  // what was found to differ from what was written
 	Mended       Drifts  // what of it is as it should be again
 	Latency      Latency // from BGP's event to the kernel's confirmation
+
+	// What of them is IPv6.
+	Found6, Mended6 Drifts
+	Latency6        Latency
 }
 
 // Writes count changes of single routes.
@@ -157,6 +168,22 @@ func (t Totals) Of(f rib.Family) Writes {
 	return t.Less(t.IPv6)
 }
 
+// DriftOf returns what of one family was found, and what was mended.
+func (t Totals) DriftOf(f rib.Family) (found, mended Drifts) {
+	if f == rib.IPv6 {
+		return t.Found6, t.Mended6
+	}
+	return t.Found.less(t.Found6), t.Mended.less(t.Mended6)
+}
+
+// LatencyOf returns how long routes of one family took.
+func (t Totals) LatencyOf(f rib.Family) Latency {
+	if f == rib.IPv6 {
+		return t.Latency6
+	}
+	return t.Latency.less(t.Latency6)
+}
+
 // Plus adds what a worker did to what those before it did.
 func (t Totals) Plus(o Totals) Totals {
 	t.Writes, t.IPv6 = t.Writes.Plus(o.Writes), t.IPv6.Plus(o.IPv6)
@@ -167,7 +194,9 @@ func (t Totals) Plus(o Totals) Totals {
 	for i := range t.Found {
 		t.Found[i] += o.Found[i]
 		t.Mended[i] += o.Mended[i]
+		t.Found6[i] += o.Found6[i]
+		t.Mended6[i] += o.Mended6[i]
 	}
-	t.Latency = t.Latency.plus(o.Latency)
+	t.Latency, t.Latency6 = t.Latency.plus(o.Latency), t.Latency6.plus(o.Latency6)
 	return t
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/metrics"
+	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/status"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -36,7 +37,17 @@ func newMetrics(d *daemon, cfg config.Metrics, log *slog.Logger) (*metrics.Serve
 	return s, s.Listen()
 }
 
-// Waiting implements metrics.Source.
+// WaitingOf implements metrics.Source.
+func (d *daemon) WaitingOf(name string, f rib.Family) int {
+	feed, err := d.speaker.Feed(name)
+	if err != nil {
+		return 0 // the VRF is on its way out
+	}
+	_, waiting := feed.LenOf(f)
+	return waiting
+}
+
+// Waiting implements status.Source.
 func (d *daemon) Waiting(name string) int {
 	feed, err := d.speaker.Feed(name)
 	if err != nil {

@@ -66,14 +66,14 @@ func TestMetrics(t *testing.T) {
 		`vrfredist_routes{direction="export",family="ipv4",`+red+`,state="unresolved",vrf="red"} 1`,
 		`vrfredist_route_writes_total{family="ipv4",`+red+`,operation="add",vrf="red"} 1`,
 		`vrfredist_resyncs_total{`+red+`,reason="start",vrf="red"} 1`,
-		`vrfredist_export_latency_seconds_count{`+red+`,vrf="red"} 1`,
+		`vrfredist_export_latency_seconds_count{family="ipv4",`+red+`,vrf="red"} 1`,
 		`bgp_peer_state{admin_state="UP",peer="10.9.9.9",session_state="`, // GoBGP's own
 	)
 	s.red.IP("route", "del", "172.20.1.0/24", "proto", "179")
 	want(
-		`vrfredist_drift_found_total{kind="missing",`+red+`,vrf="red"} 1`,
-		`vrfredist_drift_repaired_total{kind="missing",`+red+`,vrf="red"} 1`,
-		`vrfredist_export_latency_seconds_count{`+red+`,vrf="red"} 1`,
+		`vrfredist_drift_found_total{family="ipv4",kind="missing",`+red+`,vrf="red"} 1`,
+		`vrfredist_drift_repaired_total{family="ipv4",kind="missing",`+red+`,vrf="red"} 1`,
+		`vrfredist_export_latency_seconds_count{family="ipv4",`+red+`,vrf="red"} 1`,
 	)
 	s.daemon.Do("resync", "--vrf", "red")
 	want(`vrfredist_resyncs_total{` + red + `,reason="asked",vrf="red"} 1`)
