@@ -59,7 +59,7 @@ type Config struct {
 	// interface: "192.0.2.1 in VRF a (vrf-a)".
 	Bound []string
 	// Notes are what the keys of gobgp-netlink mean here, where that is something
-	// else, ordered by line.
+	// else, and what GoBGP makes of some of its own, ordered by line.
 	Notes Errors
 	// ManageSysctls lets the daemon set what it needs, where it is not set.
 	ManageSysctls bool
@@ -138,6 +138,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 		p.at(secret, "every user can read this file (mode %04o), and it holds a secret; run: chmod 0640 %s", mode.Perm(), path)
 	}
 	relayed := readNeighbors(p, root, bgp.Secret)
+	noteTimers(p, root)
 	port := listenPort(root)
 	conf, err := encode(root, relayed)
 	if err != nil {
