@@ -115,8 +115,8 @@ const vrfModule = "/sys/module/vrf"
 // noVRFs says what else is missing where a VRF device is: the kernel's part that
 // makes them. Most often `ip link add` would load it, and there are kernels that
 // have none.
-func (l linkCache) noVRFs() string {
-	for _, k := range l {
+func (c linkCache) noVRFs() string {
+	for _, k := range c {
 		if k.vrf {
 			return ""
 		}

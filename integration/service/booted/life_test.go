@@ -140,8 +140,11 @@ func namespaces(s *service, n *network) {
 	s.ready()
 	lab.Equal(s.T, "the daemon's rights", granted(netAdmin|netBindService|sysAdmin), s.rights())
 	s.exposed("24")
-	s.becomes("red", "ready")
-	s.becomes("green", "ready")
+	for _, name := range []string{"red", "green"} {
+		if v := s.vrf(name); v.State != "ready" {
+			s.Errorf("the service was said to be ready, and %s was not: %+v", name, v)
+		}
+	}
 	n.waitRed(s.T, 20)
 	waitTenant(s.T, n.green, 2)
 
