@@ -82,6 +82,7 @@ bench: bench-programs ## Measure against BIRD and FRR (as root, half an hour), a
 # The profile is of the daemon while it takes in a table of 200,000 prefixes.
 .PHONY: pgo
 pgo: bench-programs ## Profile the daemon at work, and keep that for go build (as root, a minute)
+	@mkdir -p .cache/bench
 	bin/bench -only 'load: vrfredist$$' -runs 1 -scale 0.2 -out .cache/bench -cpuprofile .cache/bench/session.pprof
 	cp .cache/bench/session.pprof cmd/vrfredist/default.pgo
 
