@@ -156,22 +156,38 @@ func (r *reconciler) putNeighbors(ctx context.Context, want *reconciler) error {
 		if had && n.Equal(&have) {
 			continue
 		}
-		peer := oc.NewPeerFromConfigStruct(&n)
 		if had {
 			// Should it fail, the old session may be there or not.
 			delete(r.neighbors, addr)
-			u, err := r.bgp.UpdatePeer(ctx, &api.UpdatePeerRequest{Peer: peer})
-			if err != nil {
+			if err := r.changeNeighbor(ctx, addr, have, n); err != nil {
 				return fmt.Errorf("change neighbour %s: %w", addr, err)
 			}
-			r.softReset = r.softReset || u.NeedsSoftResetIn
 			r.changed("neighbour %s changed", addr)
-		} else if err := r.addNeighbor(ctx, addr, peer); err != nil {
+		} else if err := r.addNeighbor(ctx, addr, oc.NewPeerFromConfigStruct(&n)); err != nil {
 			return err
 		}
 		r.neighbors[addr] = n
 	}
 	return nil
+}
+
+// changeNeighbor has GoBGP change a neighbour. Another TTL GoBGP sets on the
+// connection that the neighbour had last, and gives up where that is closed: then
+// there is no session to lose, and the neighbour is made anew.
+func (r *reconciler) changeNeighbor(ctx context.Context, addr string, have, n oc.Neighbor) error {
+	peer := oc.NewPeerFromConfigStruct(&n)
+	u, err := r.bgp.UpdatePeer(ctx, &api.UpdatePeerRequest{Peer: peer})
+	if err == nil {
+		r.softReset = r.softReset || u.NeedsSoftResetIn
+		return nil
+	}
+	if n.TtlSecurity.Equal(&have.TtlSecurity) && n.EbgpMultihop.Equal(&have.EbgpMultihop) {
+		return err
+	}
+	if gone := r.bgp.DeletePeer(ctx, &api.DeletePeerRequest{Address: addr, Interface: n.Config.NeighborInterface}); gone != nil {
+		return errors.Join(err, gone)
+	}
+	return r.bgp.AddPeer(ctx, &api.AddPeerRequest{Peer: peer})
 }
 
 func (r *reconciler) addNeighbor(ctx context.Context, addr string, peer *api.Peer) error {

@@ -196,3 +196,28 @@ func TestSessionsCostBGPNothing(t *testing.T) {
 	}
 	s.awaitState(t, "127.0.0.10", "active")
 }
+
+// TestAnotherTTLOfAClosedSession: what GoBGP refuses to change, because the
+// neighbour's last connection is closed, is changed all the same.
+func TestAnotherTTLOfAClosedSession(t *testing.T) {
+	up := newPeer(t, "127.0.0.2", 65002, "ipv4-unicast")
+	neighbor := neighborConf(up.addr, 65002, up.port, "ipv4-unicast")
+	conf := baseConf(nil, []any{neighbor})
+	s := run(t, Options{Config: toJSON(t, conf)})
+	s.awaitState(t, up.addr, "established")
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	if err := up.StopBgp(ctx, &api.StopBgpRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the session is down", func() bool { got, _ := s.session(up.addr); return got.State != "established" })
+	neighbor["ttl-security"] = obj{"config": obj{"enabled": true, "ttl-min": 255}}
+	changes, err := s.Reload(ctx, toJSON(t, conf))
+	if err != nil || len(changes) != 1 {
+		t.Fatalf("the reload: %v, %v", changes, err)
+	}
+	var got uint32
+	if err := s.server().ListPeer(ctx, &api.ListPeerRequest{Address: up.addr}, func(p *api.Peer) { got = p.GetTtlSecurity().GetTtlMin() }); err != nil || got != 255 {
+		t.Errorf("GoBGP has ttl-min %d, %v", got, err)
+	}
+}
