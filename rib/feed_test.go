@@ -98,7 +98,9 @@ func TestFeedHandsOutWhatWas(t *testing.T) {
 // What is counted by family adds up, whatever happens to the prefixes.
 func TestFeedCountsByFamily(t *testing.T) {
 	f := NewFeed()
-	six := func(i int) netip.Prefix { return netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 1, 15: byte(i)}), 128) }
+	six := func(i int) netip.Prefix {
+		return netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 1, 15: byte(i)}), 128)
+	}
 	want := func(when string, paths4, waiting4, paths6, waiting6 int) {
 		t.Helper()
 		a, b := f.LenOf(IPv4)
