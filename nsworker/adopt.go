@@ -22,6 +22,8 @@ func (s *session) adopt(t rib.Table) {
 	s.resolver.view.Links = t.Links
 	s.resolver.view.FIB = rib.NewFIB(foreign)
 	s.publish()
+	was := s.connected
+	s.connected = connectedPrefixes(foreign)
 	for _, tg := range s.targets.byKey {
 		tg.inline = false // what refused an object may have changed
 	}
@@ -42,6 +44,7 @@ func (s *session) adopt(t rib.Table) {
 		s.settle(slot, e)
 		s.drift(slot, e)
 	}
+	s.rechoose(was)
 	s.importAll()
 }
 
@@ -199,6 +202,7 @@ func (s *session) heedRoutes(events []rib.RouteEvent) {
 	s.resolveCovered(changed)
 	for _, prefix := range changed {
 		s.importDue[prefix] = struct{}{}
+		s.heedConnected(prefix)
 		slot, e := s.entryOf(prefix)
 		if e == nil {
 			continue

@@ -126,6 +126,9 @@ func (f *facts) explainPolicy(w *rib.Walk, best rib.Path) {
 	} else {
 		w.Add("own import", rib.Passed, "the best path is not what this VRF imported itself")
 	}
+	if metric, is := connectedPrefixes(f.view.FIB.Get(f.prefix))[f.prefix]; is && metric > f.spec.Export.Metric {
+		w.Add("connected", rib.Stopped, connectedHere)
+	}
 	has := append(lines(a.Communities, rib.Community.String), lines(a.Large, rib.LargeCommunity.String)...)
 	carries := "it carries no community"
 	if len(has) > 0 {

@@ -73,8 +73,7 @@ func (s *session) choose(slot rib.Slot, prefix netip.Prefix, paths []rib.Path) {
 	e.begin(prefix)
 	s.pathBuf = rib.Select(s.pathBuf[:0], paths, s.spec.Export.MaxPaths)
 	best := s.pathBuf[0].Attrs
-	e.itself = best.Imported && best.Source == s.spec.Of()
-	if e.itself || !s.spec.Export.Match(best) {
+	if e.left = s.leaveOut(prefix, best); e.left != taken {
 		s.aim(slot, e, nil, rib.Filtered)
 		return
 	}

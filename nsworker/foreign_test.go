@@ -2,6 +2,7 @@ package nsworker
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -58,5 +59,60 @@ func TestForeignRouteBesideAnother(t *testing.T) {
 		l.table(red,
 			"10.1.0.0/16 via 192.0.2.7 dev eth0 proto vrfredist metric 20",
 			"203.0.113.0/24 via 192.0.2.7 dev eth0 proto static")
+	})
+}
+
+// TestConnectedPrefixIsNotHidden announces a prefix that is connected here, or comes to
+// be, and goes: with a metric above ours the kernel's own route stays the better.
+func TestConnectedPrefixIsNotHidden(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.start(spec("red"))
+		s := spec("red")
+		s.Import.Enabled = false // or its own import would be the best path
+		l.configure(s)
+		ours := "2001:db8::/64 via 2001:db8::9 dev eth0 proto vrfredist metric 20"
+		l.hear("red", bgpPath("2001:db8::/64", "2001:db8::9"))
+		l.hear("red", bgpPath("192.0.2.0/24", "192.0.2.9"))
+		four := "192.0.2.0/24 via 192.0.2.9 dev eth0 proto vrfredist metric 20"
+		l.table(red, four)
+		l.exported("red", "2001:db8::/64", rib.Filtered, "directly connected")
+
+		s.Export.Metric = 300
+		l.configure(s)
+		l.table(red, strings.Replace(four, "metric 20", "metric 300", 1), strings.Replace(ours, "metric 20", "metric 300", 1))
+		s.Export.Metric = 20
+		l.configure(s)
+		l.settle()
+		l.table(red, four)
+
+		l.hear("red", bgpPath("2001:db8:5::/64", "2001:db8::9"))
+		other := "2001:db8:5::/64 via 2001:db8::9 dev eth0 proto vrfredist metric 20"
+		l.table(red, four, other)
+		table.set(connected("2001:db8:5::/64", 3, 256))
+		synctest.Wait()
+		l.table(red, four)
+		l.exported("red", "2001:db8:5::/64", rib.Filtered, "directly connected")
+		table.del(rib.Key{Prefix: netip.MustParsePrefix("2001:db8:5::/64"), Metric: 256})
+		synctest.Wait()
+		l.table(red, four, other)
+
+		// The same, where only a reading shows it.
+		for _, there := range []bool{true, false} {
+			l.kernel.mu.Lock()
+			r := connected("2001:db8:5::/64", 3, 256)
+			if there {
+				table.routes[r.Key()] = r
+			} else {
+				delete(table.routes, r.Key())
+			}
+			table.emit(rib.KernelEvents{Resync: true, Reason: "address"})
+			l.kernel.mu.Unlock()
+			l.settle()
+			if there {
+				l.table(red, four)
+			} else {
+				l.table(red, four, other)
+			}
+		}
 	})
 }

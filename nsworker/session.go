@@ -30,6 +30,8 @@ type session struct {
 	counts   [rib.Families]byState // entries by family and state
 	wanted   int                   // entries that are in the kernel or due to be: what the quota counts
 
+	connected map[netip.Prefix]uint32 // directly, with the metric
+
 	announced  map[netip.Prefix]rib.Announcement
 	announced6 int // what of it is IPv6
 	importDue  map[netip.Prefix]struct{}

@@ -88,8 +88,11 @@ func (s *session) fail(slot rib.Slot, e *entry, why error) {
 func (s *session) reason(slot rib.Slot, e *entry) string {
 	switch e.state {
 	case rib.Filtered:
-		if e.itself {
+		switch e.left {
+		case ownImport:
 			return "the best path is this VRF's own import from the kernel"
+		case hiding:
+			return connectedHere
 		}
 		return s.filtered
 	case rib.Conflict:
