@@ -14,10 +14,10 @@ func (s *session) takeFeed() {
 	before := s.due
 	var like alike
 	for _, in := range s.entryBuf {
-		if like.is(in) {
+		if _, is := s.connected[in.Prefix]; !is && like.is(in) {
 			e := s.entries.At(in.Slot)
 			e.begin(in.Prefix)
-			e.itself = false
+			e.left = taken
 			like.target.users++
 			s.aim(in.Slot, e, like.target, 0)
 			continue
@@ -35,7 +35,7 @@ func (s *session) takeFeed() {
 
 // alike is what was decided for one prefix, while nothing but the feed is taken in:
 // mostly the next one has the same attributes, and what is to become of it depends on
-// nothing else.
+// nothing else, unless it is connected.
 type alike struct {
 	attrs  *rib.Attrs // nil: the next one has to be decided for itself
 	family rib.Family

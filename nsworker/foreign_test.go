@@ -85,6 +85,15 @@ func TestConnectedPrefixIsNotHidden(t *testing.T) {
 		l.settle()
 		l.table(red, four)
 
+		like := bgpPath("2001:db8:4::/64", "2001:db8::9")
+		for _, p := range prefixes("2001:db8:4::/64", "2001:db8::/64") { // in one turn, with the same attributes
+			one := like
+			one.Prefix = p
+			l.feed("red").Set(p, 0, []rib.Path{one})
+		}
+		synctest.Wait()
+		l.exported("red", "2001:db8::/64", rib.Filtered, "directly connected")
+		l.unhear("red", "2001:db8:4::/64", 0)
 		l.hear("red", bgpPath("2001:db8:5::/64", "2001:db8::9"))
 		other := "2001:db8:5::/64 via 2001:db8::9 dev eth0 proto vrfredist metric 20"
 		l.table(red, four, other)
