@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -140,6 +141,37 @@ func TestAwaitSignalsAtOnceWhatIsThere(t *testing.T) {
 	for _, name := range []string{"/etc/passwd", "../x"} {
 		if _, _, err := h.Await(rib.Binding{Netns: name}); err == nil {
 			t.Errorf("waiting for %s is possible", name)
+		}
+	}
+}
+
+// TestAwaitTellsOfAnotherReason is the second half of `ip netns del` alone: a file on
+// which nothing is mounted goes away.
+func TestAwaitTellsOfAnotherReason(t *testing.T) {
+	h := startHost(t)
+	file := filepath.Join(t.TempDir(), "tenant")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []rib.Binding{{Netns: file}, {Netns: file, Device: "red"}} {
+		changed, stop, err := h.Await(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stop()
+		drainSignal(changed)
+		if _, err := h.Open(t.Context(), b, rib.ProtoOwn); !errors.Is(err, rib.ErrAbsent) || !strings.Contains(err.Error(), "is not mounted") {
+			t.Fatalf("of an empty file: %v", err)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		signalled(t, changed, b.String())
+		if _, err := h.Open(t.Context(), b, rib.ProtoOwn); !errors.Is(err, rib.ErrAbsent) || !strings.Contains(err.Error(), "is not there") {
+			t.Fatalf("of no file: %v", err)
+		}
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -228,8 +228,11 @@ func (h *Host) look(path string) {
 	for _, a := range changed {
 		if err := a.look(); err != nil {
 			h.log.Debug("a namespace came that cannot be opened", "netns", a.binding.Netns, "error", err)
-			a.signal() // Open meets the error too, and its caller reports it
 		}
+		// Open meets the error too, and its caller reports it. Of what is absent still,
+		// the reason is another one: `ip netns del` unmounts first and removes the file
+		// after that.
+		a.signal()
 	}
 }
 
