@@ -14,7 +14,7 @@ func TestAHoldTimeOf0IsNoted(t *testing.T) {
 		neighbor("  [neighbors.timers.config]\n    hold-time = 0\n"):   "neighbors[0].timers.config.hold-time: is 0, with which GoBGP ends each session",
 		neighbor("  [neighbors.timers.config]\n    hold-time = 0.5\n"): "neighbors[0].timers.config.hold-time: is 0.5, with",
 		group: "peer-groups[0].timers.config.hold-time: is 0, with which",
-		neighbor("  [neighbors.timers.config]\n    hold-time = 3\n"):     "",
+		neighbor("  [neighbors.timers.config]\n    hold-time = 3\n"):          "",
 		neighbor("  [neighbors.timers.config]\n    keepalive-interval = 0\n"): "",
 		neighbor(""): "",
 	} {

@@ -30,7 +30,7 @@ type fakeSource struct {
 	sessions func() (map[string]map[string]int, error)
 }
 
-func (f *fakeSource) List() []vrf.Status      { return f.list }
+func (f *fakeSource) List() []vrf.Status                           { return f.list }
 func (f *fakeSource) WaitingOf(name string, family rib.Family) int { return len(name) + int(family) }
 func (f *fakeSource) SessionStates(context.Context) (map[string]map[string]int, error) {
 	return f.sessions()
