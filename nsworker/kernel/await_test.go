@@ -175,3 +175,31 @@ func TestAwaitTellsOfAnotherReason(t *testing.T) {
 		}
 	}
 }
+
+// TestAwaitOfTheSameAgain: a namespace that went and came before anybody looked is the
+// one that was there before, and somebody may have tried in between.
+func TestAwaitOfTheSameAgain(t *testing.T) {
+	source := netns(t)
+	dir := t.TempDir()
+	b := rib.Binding{Netns: filepath.Join(dir, "tenant")}
+	link := func(path string) {
+		t.Helper()
+		if err := os.Symlink(netnsDir+"/"+source, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link(b.Netns)
+	h := startHost(t)
+	changed, stop, err := h.Await(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	signalled(t, changed, b.String())
+	again := filepath.Join(dir, "again")
+	link(again)
+	if err := os.Rename(again, b.Netns); err != nil {
+		t.Fatal(err)
+	}
+	openWhenSignalled(t, h, b, changed)
+}

@@ -218,7 +218,9 @@ func (h *Host) look(path string) {
 			}
 		}
 		for a := range p.awaits {
-			if a.last != now {
+			// Who waits for a namespace alone may have tried while it was away: that it is
+			// the same again must not hide that it came.
+			if a.last != now || now != (identity{}) && a.binding.Device == "" {
 				a.last = now
 				changed = append(changed, a)
 			}
