@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -37,18 +38,33 @@ func run(o options, argv []string) (int, error) {
 	// Before the machine starts: a signal from here on ends it with us.
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP)
-	m, err := start(o, k, initramfs, t.Shares)
-	if err != nil {
-		return exitNoResult, err
+	for try := 1; ; try++ {
+		m, err := start(o, k, initramfs, t.Shares)
+		if err != nil {
+			return exitNoResult, err
+		}
+		code, err := m.wait(limit, bootLimit, signals)
+		m.kill()
+		if errors.Is(err, errNoBoot) && try < boots {
+			fmt.Fprintf(os.Stderr, "vmrun: %v; it is started again%s\n", err, m.lastWords())
+			continue
+		}
+		if err != nil {
+			return code, fmt.Errorf("%w%s", err, m.lastWords())
+		}
+		m.note("exit status %d", code)
+		return code, nil
 	}
-	code, err := m.wait(limit, signals)
-	m.kill()
-	if err != nil {
-		return code, fmt.Errorf("%w%s", err, m.lastWords())
-	}
-	m.note("exit status %d", code)
-	return code, nil
 }
+
+// An emulated machine hangs in its boot now and then, both processors busy and nothing
+// on its console. The command has not begun then, so it can be started again.
+const (
+	bootLimit = 3 * time.Minute // of which an idle host needs a tenth
+	boots     = 3
+)
+
+var errNoBoot = errors.New("the machine did not come up")
 
 func newTask(argv []string, systemd bool) (task, time.Duration, error) {
 	program, err := exec.LookPath(argv[0])
@@ -124,13 +140,13 @@ func start(o options, k kernel, initramfs *os.File, shares []string) (*machine, 
 
 // wait returns the command's exit status, or the one that stands for what
 // happened instead, and what that was.
-func (m *machine) wait(limit time.Duration, signals <-chan os.Signal) (int, error) {
+func (m *machine) wait(limit, boot time.Duration, signals <-chan os.Signal) (int, error) {
 	type answer struct {
 		result
 		took time.Duration // by the host's clock
 		err  error
 	}
-	answered := make(chan answer, 1)
+	answered, up := make(chan answer, 1), make(chan struct{})
 	// Not joined: where nobody reads this process's output, it would wait for
 	// ever. It ends with the machine, or with the process, which comes next.
 	go func() {
@@ -138,36 +154,51 @@ func (m *machine) wait(limit time.Duration, signals <-chan os.Signal) (int, erro
 		started := func() {
 			began = time.Now()
 			m.note("the command starts")
+			close(up)
 		}
 		r, err := receive(m.frames, started, os.Stdout, os.Stderr)
 		answered <- answer{r, time.Since(began), err}
 	}()
-	timer := time.NewTimer(limit)
+	timer, booting := time.NewTimer(limit), time.NewTimer(boot)
 	defer timer.Stop()
-	select {
-	case a := <-answered:
-		switch {
-		case a.err != nil:
-			return exitNoResult, a.err
-		case a.Error != "":
-			return exitNoResult, fmt.Errorf("the machine could not run the command: %s", a.Error)
-		case a.Signal != "":
-			fmt.Fprintln(os.Stderr, "vmrun: a signal ended the command:", a.Signal)
+	defer booting.Stop()
+	for {
+		select {
+		case <-up:
+			up = nil
+			booting.Stop()
+		case <-booting.C:
+			return exitTimeout, fmt.Errorf("%w within %v", errNoBoot, boot)
+		case a := <-answered:
+			if a.err != nil {
+				return exitNoResult, a.err
+			}
+			return m.judge(a.result, a.took)
+		case <-timer.C:
+			return exitTimeout, fmt.Errorf("no result within %v: the machine was killed", limit)
+		case s := <-signals:
+			number, ok := s.(syscall.Signal)
+			if !ok {
+				return exitNoResult, fmt.Errorf("the machine was killed on %v", s)
+			}
+			return 128 + int(number), fmt.Errorf("the machine was killed on the signal %q", s)
 		}
-		m.note("the command took %.1f s by the machine's clock", a.Took.Seconds())
-		if clockWrong(a.Took, a.took) {
-			fmt.Fprintf(os.Stderr, "vmrun: time limits in the machine are not to be trusted: the command took %.1f s by its clock, and %.1f s by the host's\n", a.Took.Seconds(), a.took.Seconds())
-		}
-		return a.Exit, nil
-	case <-timer.C:
-		return exitTimeout, fmt.Errorf("no result within %v: the machine was killed", limit)
-	case s := <-signals:
-		number, ok := s.(syscall.Signal)
-		if !ok {
-			return exitNoResult, fmt.Errorf("the machine was killed on %v", s)
-		}
-		return 128 + int(number), fmt.Errorf("the machine was killed on the signal %q", s)
 	}
+}
+
+// judge returns the exit status of a result that took so long by the host's clock.
+func (m *machine) judge(r result, took time.Duration) (int, error) {
+	switch {
+	case r.Error != "":
+		return exitNoResult, fmt.Errorf("the machine could not run the command: %s", r.Error)
+	case r.Signal != "":
+		fmt.Fprintln(os.Stderr, "vmrun: a signal ended the command:", r.Signal)
+	}
+	m.note("the command took %.1f s by the machine's clock", r.Took.Seconds())
+	if clockWrong(r.Took, took) {
+		fmt.Fprintf(os.Stderr, "vmrun: time limits in the machine are not to be trusted: the command took %.1f s by its clock, and %.1f s by the host's\n", r.Took.Seconds(), took.Seconds())
+	}
+	return r.Exit, nil
 }
 
 // clockWrong says whether a machine's clock was further off than what it takes
