@@ -78,8 +78,8 @@ func (r *results) render(dir string) error {
 	var b strings.Builder
 	b.WriteString("# Benchmark results\n\n<!-- Made by `make bench` from results.json; do not edit. -->\n\n")
 	fmt.Fprintf(&b, "Measured on %s, on %s. %s\n\n", r.Date, r.Machine, r.with())
-	fmt.Fprintf(&b, "%s IPv4 and %s IPv6 prefixes; medians of %d runs, all programs in every run.", thousands(float64(r.IPv4)), thousands(float64(r.IPv6)), r.Runs)
-	if r.Scale != 1 || r.Runs < 3 {
+	fmt.Fprintf(&b, "%s IPv4 and %s IPv6 prefixes; medians of %s, all programs in every run.", thousands(float64(r.IPv4)), thousands(float64(r.IPv6)), r.runs())
+	if r.Scale != 1 {
 		b.WriteString(" **This is a small run: its ratios say little of the real sizes.**")
 	}
 	b.WriteString("\n\n")
@@ -118,6 +118,22 @@ func (r *results) render(dir string) error {
 		return err
 	}
 	return r.chart(filepath.Join(dir, "chart.svg"))
+}
+
+// runs says of how many runs the figures are: a run that -limit cut off, or a scenario
+// that failed, leaves fewer than were asked for.
+func (r *results) runs() string {
+	fewest, most := r.Runs, 0
+	for _, f := range r.Figures {
+		fewest, most = min(fewest, len(f.Values)), max(most, len(f.Values))
+	}
+	switch {
+	case fewest < most:
+		return fmt.Sprintf("%d to %d runs (%d were asked for)", fewest, most, r.Runs)
+	case most < r.Runs:
+		return fmt.Sprintf("%d runs (%d were asked for)", most, r.Runs)
+	}
+	return fmt.Sprintf("%d runs", most)
 }
 
 // with lists the versions.

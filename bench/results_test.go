@@ -53,6 +53,7 @@ func TestRender(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
+		"medians of 1 to 3 runs (3 were asked for), all programs",
 		"| vrfredist | 11 (10–12) |",
 		"| session, time ÷ BIRD | at most 1.50 | 1.10 | yes |",
 		"| session, FRR's time ÷ ours | at least 2 | 1 | **no** |",
