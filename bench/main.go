@@ -179,7 +179,7 @@ func (w *work) scenarios() (list []scenario) {
 		list = append(list, scenario{name: "beside a full table: " + name, play: func(t *stage, s *sender) { w.beside(t, s, name) }, sender: true})
 	}
 	list = append(list, scenario{name: "memory", play: w.memory, sender: true, once: true})
-	list = append(list, scenario{name: "operator", play: w.operator, sender: true})
+	list = append(list, scenario{name: "operator", play: w.operator, sender: true, once: true})
 	for _, name := range []string{pathStream, ours, bird, frr} {
 		list = append(list, scenario{name: "import: " + name, play: func(t *stage, _ *sender) { w.imports(t, name) }})
 	}
