@@ -1,0 +1,87 @@
+package nsworker
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// fakeBGP holds feeds and announcements of any number of VRFs.
+type fakeBGP struct {
+	mu        sync.Mutex
+	feeds     map[string]*rib.Feed
+	announced map[string]map[netip.Prefix]rib.Announcement
+	fail      int        // how many more Announce calls fail
+	mute      error      // what Candidates fails with
+	unmatched []rib.Path // what Candidates returns beside the feeds' paths
+	lost      int        // how many more take effect and fail all the same
+}
+
+func newFakeBGP() *fakeBGP {
+	return &fakeBGP{feeds: make(map[string]*rib.Feed), announced: make(map[string]map[netip.Prefix]rib.Announcement)}
+}
+
+func (b *fakeBGP) Feed(vrf string) (*rib.Feed, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.feeds[vrf] == nil {
+		b.feeds[vrf] = rib.NewFeed()
+	}
+	return b.feeds[vrf], nil
+}
+
+func (b *fakeBGP) Announced(vrf string) []rib.Announcement {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Collect(maps.Values(b.announced[vrf]))
+}
+
+func (b *fakeBGP) Announce(_ context.Context, vrf string, changes []rib.AnnounceChange) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.fail > 0 {
+		b.fail--
+		return errInjected
+	}
+	if b.announced[vrf] == nil {
+		b.announced[vrf] = make(map[netip.Prefix]rib.Announcement)
+	}
+	for _, c := range changes {
+		if c.Withdraw {
+			delete(b.announced[vrf], c.Prefix)
+		} else {
+			b.announced[vrf][c.Prefix] = c.Announcement
+		}
+	}
+	if b.lost > 0 {
+		b.lost--
+		return errInjected
+	}
+	return nil
+}
+
+func (b *fakeBGP) Candidates(_ context.Context, vrf string, prefix netip.Prefix) ([]rib.Path, error) {
+	f, _ := b.Feed(vrf)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.mute != nil {
+		return nil, b.mute
+	}
+	return append(slices.Clone(f.Lookup(prefix)), b.unmatched...), nil
+}
+
+// announcements prints what a VRF announces, a line each.
+func (b *fakeBGP) announcements(vrf string) string {
+	var lines []string
+	for _, a := range b.Announced(vrf) {
+		lines = append(lines, fmt.Sprintf("%s med %d", a.Prefix, a.MED))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
