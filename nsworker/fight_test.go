@@ -41,6 +41,15 @@ var fights = []struct {
 	}},
 }
 
+// fiveMinutes does something ten times a second for that long.
+func fiveMinutes(once func()) {
+	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); {
+		once()
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+	}
+}
+
 // A program that changes a route of ours ten times a second, for five minutes, has it
 // back at once a few times; then it is left alone, longer each time; and it is back
 // for good once the program stops. Other routes do not notice.
@@ -55,11 +64,7 @@ func TestFightHasBackoff(t *testing.T) {
 				l.kernel.mu.Lock()
 				l.kernel.writes = nil
 				l.kernel.mu.Unlock()
-				for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); {
-					f.once(table)
-					time.Sleep(100 * time.Millisecond)
-					synctest.Wait()
-				}
+				fiveMinutes(func() { f.once(table) })
 				l.kernel.mu.Lock()
 				writes := 0
 				for _, w := range l.kernel.writes {

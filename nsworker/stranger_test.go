@@ -93,11 +93,7 @@ func TestFightOverWhatIsNotOurs(t *testing.T) {
 				l.kernel.mu.Lock()
 				l.kernel.writes, l.kernel.objectWrites = nil, nil
 				l.kernel.mu.Unlock()
-				for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); {
-					f.once(table)
-					time.Sleep(100 * time.Millisecond)
-					synctest.Wait()
-				}
+				fiveMinutes(func() { f.once(table) })
 				l.kernel.mu.Lock()
 				routes, nexthops := l.kernel.writes, l.kernel.objectWrites
 				l.kernel.mu.Unlock()

@@ -263,13 +263,18 @@ func statusOf(d *lab.Daemon, name string) (*vrfredistv1.Vrf, error) {
 	return answer.GetVrf(), err
 }
 
-// waitStatus waits until what the daemon says of a VRF satisfies ok, and returns
-// how long that took.
 func (w *network) waitStatus(name, what string, ok func(*vrfredistv1.Vrf) bool) time.Duration {
 	w.T.Helper()
+	return waitStatus(w.T, w.daemon, name, what, ok)
+}
+
+// waitStatus waits until what the daemon says of a VRF satisfies ok, and returns
+// how long that took.
+func waitStatus(t testing.TB, d *lab.Daemon, name, what string, ok func(*vrfredistv1.Vrf) bool) time.Duration {
+	t.Helper()
 	began := time.Now()
-	lab.WaitFor(w.T, name+": "+what, limit(), func() string {
-		v, err := w.status(name)
+	lab.WaitFor(t, name+": "+what, limit(), func() string {
+		v, err := statusOf(d, name)
 		if err != nil {
 			return err.Error()
 		}

@@ -144,18 +144,7 @@ func (y *tenancy) config(lines ...string) string {
 
 func (y *tenancy) waitVRF(n *tenant, what string, ok func(*vrfredistv1.Vrf) bool) time.Duration {
 	y.T.Helper()
-	began := time.Now()
-	lab.WaitFor(y.T, n.name()+": "+what, limit(), func() string {
-		v, err := statusOf(y.daemon, n.name())
-		if err != nil {
-			return err.Error()
-		}
-		if !ok(v) {
-			return fmt.Sprintf("it is %s (%s): %v", v.GetState(), v.GetReason(), v.GetCounts())
-		}
-		return ""
-	})
-	return time.Since(began)
+	return waitStatus(y.T, y.daemon, n.name(), what, ok)
 }
 
 func inState(state string) func(*vrfredistv1.Vrf) bool {
