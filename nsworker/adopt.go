@@ -1,6 +1,7 @@
 package nsworker
 
 import (
+	"maps"
 	"net/netip"
 	"time"
 
@@ -142,7 +143,23 @@ func (s *session) sweepDue(now time.Time) bool {
 		return false
 	}
 	_, waiting := s.feed.Len()
-	return waiting == 0
+	return waiting == 0 && !s.awaitsVRF()
+}
+
+// awaitsVRF tells whether the table of another VRF has to be there before it can be
+// said what is to become of a route. All workers begin at once, and theirs may be long
+// to read.
+func (s *session) awaitsVRF() bool {
+	targets := maps.Keys(s.tracker.leaks)
+	if s.resolver.home != "" {
+		targets = maps.Values(s.targets.byKey)
+	}
+	for tg := range targets {
+		if tg.waits {
+			return true
+		}
+	}
+	return false
 }
 
 // sweepStale deletes what was adopted and not heard of.

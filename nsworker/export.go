@@ -149,8 +149,8 @@ func (s *session) drop(tg *target) {
 // due list where they differ. It is the only way onto that list.
 func (s *session) settle(slot rib.Slot, e *entry) {
 	tg := e.target
-	if tg == nil && e.state == rib.Stale && e.have != nil {
-		return // until the sweep decides
+	if e.state == rib.Stale && e.have != nil && (tg == nil || tg.waits) {
+		return // until the sweep decides, or the VRF that leaks it is there
 	}
 	if tg != nil && tg.want == nil {
 		s.set(slot, e, rib.Unresolved)

@@ -1,6 +1,7 @@
 package nsworker
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -60,6 +61,7 @@ type target struct {
 	links  []int       // the interfaces that rests on
 	inline bool        // no object can be had: routes carry the hops themselves
 	fought bool        // another program keeps changing its objects, which are left alone
+	waits  bool        // unresolved, because a VRF that it needs has no table now, or not yet
 	reason string      // why, for a person
 }
 
@@ -149,7 +151,7 @@ type resolver struct {
 // does, nothing is installed.
 func (r *resolver) resolve(tg *target) (changed bool) {
 	old, fought := tg.want, tg.fought
-	tg.want, tg.hops, tg.reason = nil, nil, ""
+	tg.want, tg.hops, tg.reason, tg.waits = nil, nil, "", false
 	src := r.policy.PrefSrc4
 	if tg.ipv6 {
 		src = r.policy.PrefSrc6
@@ -164,12 +166,13 @@ func (r *resolver) resolve(tg *target) (changed bool) {
 				if tg.reason == "" {
 					tg.reason = err.Error()
 				}
+				tg.waits = tg.waits || errors.Is(err, errNoView)
 				continue
 			}
 			hops = mergeHops(hops, h)
 		}
 		if len(hops) > 0 {
-			tg.reason = ""
+			tg.reason, tg.waits = "", false
 			tg.hops = hops
 			tg.want = r.objects.forwarding(tg, forwarding{metric: r.policy.Metric, kind: rib.KindUnicast, hops: hops, prefSrc: src})
 		}
@@ -202,6 +205,9 @@ func (t *target) leaks() bool {
 	return t != nil && slices.ContainsFunc(t.nexthops, func(n nexthop) bool { return n.source != "" })
 }
 
+// errNoView is of a VRF whose worker has not told what its table holds.
+var errNoView = errors.New("has no table now")
+
 func (r *resolver) hops(n nexthop) ([]rib.Hop, error) {
 	if n.source == "" {
 		hops, _, err := r.view.Resolve(n.addr)
@@ -212,7 +218,7 @@ func (r *resolver) hops(n nexthop) ([]rib.Hop, error) {
 	}
 	from, ok := r.board.view(n.source)
 	if !ok {
-		return nil, fmt.Errorf("leaked from VRF %q, which has no table here now", n.source)
+		return nil, fmt.Errorf("leaked from VRF %q, which %w", n.source, errNoView)
 	}
 	if !from.Where.SameNamespace(r.view.Where) {
 		return nil, fmt.Errorf("leaked from VRF %q in another network namespace (%s); a leak needs both VRFs in one namespace", n.source, from.binding)
@@ -228,7 +234,10 @@ func (r *resolver) hops(n nexthop) ([]rib.Hop, error) {
 // for it.
 func (r *resolver) atHome(n nexthop, nothing error) ([]rib.Hop, error) {
 	from, ok := r.board.view(r.home)
-	if !ok || !from.Where.SameNamespace(r.view.Where) {
+	if !ok {
+		return nil, fmt.Errorf("%w; and VRF %q %w", nothing, r.home, errNoView)
+	}
+	if !from.Where.SameNamespace(r.view.Where) {
 		return nil, fmt.Errorf("%w; and VRF %q has no table in this network namespace now", nothing, r.home)
 	}
 	hops, err := leakedHops(from.View, n)

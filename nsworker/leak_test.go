@@ -1,0 +1,55 @@
+package nsworker
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// TestRestartKeepsLeaks: the worker of the VRF that leaks comes later, and BGP had all
+// there is before; what stands from an earlier run waits for it, and no longer than
+// anything else that is stale.
+func TestRestartKeepsLeaks(t *testing.T) {
+	for name, comes := range map[string]bool{"the other VRF comes": true, "it does not": false} {
+		t.Run(name, func(t *testing.T) {
+			story(t, func(l *lab, table *fakeTable) {
+				s := spec("leaky")
+				s.NexthopObjects = false
+				s.Binding = rib.Binding{Netns: "red", Table: 1001}
+				other := l.kernel.add(s.Binding, table.where.Inode)
+				r := left("10.5.0.0/16")
+				r.Hops[0].OnLink = true
+				other.set(r)
+				const line = "10.5.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20 onlink"
+				l.feed("leaky").Set(r.Prefix, 0, []rib.Path{bgpPath("10.5.0.0/16", "192.0.2.9", from("red"))})
+				l.feed("leaky").SetConverged(true)
+				l.start(s)
+				synctest.Wait()
+				time.Sleep(s.SweepDelay - time.Second)
+				synctest.Wait()
+				l.table(s.Binding, line)
+				if c := l.state("leaky").Counts; c.Stale != 1 {
+					t.Errorf("while the other VRF is not there: %+v", c)
+				}
+				if !comes {
+					l.settle()
+					l.table(s.Binding)
+					l.exported("leaky", "10.5.0.0/16", rib.Unresolved, "which has no table now")
+					return
+				}
+				l.start(spec("red"))
+				l.settle()
+				l.table(s.Binding, line)
+				l.exported("leaky", "10.5.0.0/16", rib.Installed, "")
+				for _, w := range l.kernel.writes {
+					if strings.Contains(w, "10.5.0.0/16") {
+						t.Errorf("what stood was written: %s", w)
+					}
+				}
+			})
+		})
+	}
+}
