@@ -117,13 +117,14 @@ func distinct(paths []Path, limit int) []Path {
 	return paths[:kept]
 }
 
-// sameNexthop: what VRFs import has no nexthop, and goes where the VRF it comes
-// from sends it.
+// sameNexthop tells whether two paths lead to the same. Each is looked up in the VRF
+// that it comes from, and what a VRF imports has no nexthop: it goes where that VRF
+// sends it.
 func sameNexthop(a, b *Attrs) bool {
-	if a.Imported || b.Imported {
-		return a.Imported == b.Imported && a.Source == b.Source
+	if a.Source != b.Source || a.Imported != b.Imported {
+		return false
 	}
-	return a.Nexthop == b.Nexthop && a.LinkLocal == b.LinkLocal
+	return a.Imported || a.Nexthop == b.Nexthop && a.LinkLocal == b.LinkLocal
 }
 
 func beforeMED(a, b *Path) (int, string) {

@@ -130,6 +130,15 @@ func TestSelectMultipath(t *testing.T) {
 	if got := Select(nil, nil, 4); len(got) != 0 {
 		t.Errorf("nothing gives %v", got)
 	}
+	// Two tenants may have a router each with the same address.
+	tenants := []Path{
+		mk(1, "192.0.2.1", func(_ *Path, a *Attrs) { a.Source = "red" }),
+		mk(2, "192.0.2.1", func(_ *Path, a *Attrs) { a.Source = "green" }),
+		mk(3, "192.0.2.1", func(_ *Path, a *Attrs) { a.Source = "red" }),
+	}
+	if got, want := ids(Select(nil, tenants, 4)), []uint32{1, 2}; !slices.Equal(got, want) {
+		t.Errorf("of two tenants: %v, want %v", got, want)
+	}
 	leak := func(id uint32, source string) Path {
 		return external1(func(p *Path, a *Attrs) {
 			p.ID, a.Peer, a.Imported, a.Source, a.Nexthop = id, netip.Addr{}, true, source, addr("0.0.0.0")
