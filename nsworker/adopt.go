@@ -143,7 +143,7 @@ func (s *session) sweepDue(now time.Time) bool {
 		return false
 	}
 	_, waiting := s.feed.Len()
-	return waiting == 0 && !s.awaitsVRF()
+	return waiting == 0 && !s.awaitsVRF() && !s.awaitsImports()
 }
 
 // awaitsVRF tells whether the table of another VRF has to be there before it can be

@@ -18,6 +18,8 @@ type Board struct {
 	tables    map[tableKey]holder              // guarded by mu
 	views     map[string]boardView             // guarded by mu
 	followers map[string]map[chan struct{}]int // guarded by mu: by the VRF they follow
+	// announced are the VRFs whose imports BGP has had, all of them, since the start.
+	announced map[string]bool // guarded by mu
 }
 
 type boardView struct {
@@ -38,6 +40,7 @@ func NewBoard() *Board {
 		tables:    make(map[tableKey]holder),
 		views:     make(map[string]boardView),
 		followers: make(map[string]map[chan struct{}]int),
+		announced: make(map[string]bool),
 	}
 }
 
@@ -101,6 +104,22 @@ func (b *Board) view(vrf string) (boardView, bool) {
 	defer b.mu.Unlock()
 	v, ok := b.views[vrf]
 	return v, ok
+}
+
+// announcedAll notes that BGP has all that a VRF imports.
+func (b *Board) announcedAll(vrf string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.announced[vrf] {
+		b.announced[vrf] = true
+		b.wake(vrf)
+	}
+}
+
+func (b *Board) hasAnnounced(vrf string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.announced[vrf]
 }
 
 // follow signals ch whenever vrf's view changes, until as many unfollows.

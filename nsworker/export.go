@@ -77,7 +77,12 @@ func (s *session) choose(slot rib.Slot, prefix netip.Prefix, paths []rib.Path) {
 		s.aim(slot, e, nil, rib.Filtered)
 		return
 	}
-	s.aim(slot, e, s.targetOf(prefix, best, s.pathBuf), 0)
+	if e.have != nil {
+		s.objects.hint = e.have.group
+	}
+	tg := s.targetOf(prefix, best, s.pathBuf)
+	s.objects.hint = 0
+	s.aim(slot, e, tg, 0)
 }
 
 // targetOf returns the target of the chosen paths, resolved.

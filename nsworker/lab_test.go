@@ -29,7 +29,8 @@ type lab struct {
 	runs   map[string]*Worker
 	specs  map[string]vrf.Spec
 	done   sync.WaitGroup
-	fails  int // worker runs that ended in an error
+	leaks  map[string][]string // by the VRF into which others leak
+	fails  int                 // worker runs that ended in an error
 }
 
 func newLab(t *testing.T) *lab {
@@ -69,7 +70,7 @@ func (l *lab) start(s vrf.Spec) {
 	l.done.Go(func() {
 		for ctx.Err() == nil {
 			l.mu.Lock()
-			w := New(Deps{l.kernel, l.bgp, l.board, l.log(), l.tap}, l.specs[s.Name], func(st vrf.Status) {
+			w := New(Deps{l.kernel, l.bgp, l.board, l.log(), l.tap, l.leaking}, l.specs[s.Name], func(st vrf.Status) {
 				l.mu.Lock()
 				defer l.mu.Unlock()
 				l.status[s.Name] = st
@@ -89,6 +90,8 @@ func (l *lab) start(s vrf.Spec) {
 	})
 	synctest.Wait()
 }
+
+func (l *lab) leaking(into vrf.Spec) []string { return l.leaks[into.Name] }
 
 // configure hands over a changed spec, also to the worker that comes after a
 // failure.

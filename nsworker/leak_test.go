@@ -53,3 +53,59 @@ func TestRestartKeepsLeaks(t *testing.T) {
 		})
 	}
 }
+
+// TestRestartKeepsLeakedImports: what another VRF imports, BGP has only when that VRF's
+// worker has announced it, and the feed only some time after that.
+func TestRestartKeepsLeakedImports(t *testing.T) {
+	const line = "10.5.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20 onlink"
+	for name, c := range map[string]struct{ starts, has, comes bool }{
+		"it comes":                             {true, true, true},
+		"the other VRF has it no more":         {true, false, false},
+		"the other VRF is not there":           {false, false, false},
+		"BGP keeps it, by a policy, to itself": {true, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			story(t, func(l *lab, table *fakeTable) {
+				s := spec("leaky")
+				s.NexthopObjects = false
+				s.Binding = rib.Binding{Netns: "red", Table: 1001}
+				l.leaks = map[string][]string{"leaky": {"red"}}
+				other := l.kernel.add(s.Binding, table.where.Inode)
+				r := left("10.5.0.0/16")
+				r.Hops[0].OnLink = true
+				other.set(r)
+				if c.has {
+					table.set(via("10.5.0.0/16", "192.0.2.9", 2, rib.ProtoStatic, 0))
+				}
+				l.feed("leaky").SetConverged(true) // there is no neighbour
+				l.start(s)
+				time.Sleep(s.SweepDelay / 2)
+				synctest.Wait()
+				l.table(s.Binding, line)
+				if c.starts {
+					l.start(spec("red"))
+				}
+				if !c.has && c.starts {
+					l.table(s.Binding) // at once
+					return
+				}
+				l.table(s.Binding, line)
+				if c.comes {
+					l.hear("leaky", bgpPath("10.5.0.0/16", "0.0.0.0", imported("red")))
+				}
+				l.settle()
+				if !c.comes {
+					l.table(s.Binding)
+					return
+				}
+				l.table(s.Binding, line)
+				l.exported("leaky", "10.5.0.0/16", rib.Installed, "")
+				for _, w := range l.kernel.writes {
+					if strings.Contains(w, "10.5.0.0/16") {
+						t.Errorf("what stood was written: %s", w)
+					}
+				}
+			})
+		})
+	}
+}

@@ -31,6 +31,7 @@ type objects struct {
 	due     map[*target]struct{}
 	litter  bool // something may be unused
 	buf     []byte
+	hint    uint32 // the group that a route of the target that is made now hangs on; 0: none
 }
 
 func newObjects(w *Worker, where rib.Where) objects {
@@ -43,7 +44,8 @@ func newObjects(w *Worker, where rib.Where) objects {
 
 // claim returns an id: that of an object which is there already as it should be
 // (fits), or else a free one, the natural one where possible; 0: there is none.
-// What another target's routes hang on since an earlier run is not free.
+// What another target's routes hang on since an earlier run is not free. Of several
+// groups that fit, as those of other targets may, it is the one that the routes have.
 func (o *objects) claim(base uint32, what []byte, fits func(rib.Nexthop) bool) uint32 {
 	natural := hash32(what)
 	first := func(suits func(id uint32) bool) uint32 {
@@ -56,7 +58,12 @@ func (o *objects) claim(base uint32, what []byte, fits func(rib.Nexthop) bool) u
 		}
 		return 0
 	}
-	if id := first(func(id uint32) bool { n, there := o.known[id]; return there && fits(n) }); id != 0 {
+	stands := func(id uint32) bool { n, there := o.known[id]; return there && fits(n) }
+	if base == groupBase && stands(o.hint) && o.ids.claim(o.where, o.hint, o.worker) {
+		o.claimed[o.hint] = struct{}{}
+		return o.hint
+	}
+	if id := first(stands); id != 0 {
 		return id
 	}
 	return first(func(id uint32) bool {

@@ -47,6 +47,7 @@ type session struct {
 	// restarts sends its table in its own time. They go when swept.
 	swept         bool
 	sweepDeadline time.Time
+	leaking       leaking
 
 	resync schedule
 	retry  schedule
@@ -63,6 +64,7 @@ type session struct {
 	unconfirmed      int // batches in a row whose outcome is not known
 	announceFailures int // Announce calls in a row that failed
 	announceRetry    time.Time
+	toldAll          bool // the board knows that all imports were announced
 
 	lastShared *forwarding // what shared returned last
 
@@ -212,7 +214,11 @@ func (s *session) work(ctx context.Context) error {
 	if err := s.tidy(ctx); err != nil {
 		return err
 	}
-	return s.announce(ctx)
+	if err := s.announce(ctx); err != nil {
+		return err
+	}
+	s.announcedAll()
+	return nil
 }
 
 // reconcile reads the table and puts everything that differs on the due lists.

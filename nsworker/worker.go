@@ -19,6 +19,9 @@ type Deps struct {
 	Board  *Board
 	Log    *slog.Logger
 	Tap    *vrf.Tap // nil: nobody listens
+	// Leaking names the VRFs of this daemon that import kernel routes which a Spec
+	// accepts; nil: there are none.
+	Leaking func(vrf.Spec) []string
 }
 
 // Worker keeps one VRF true. It satisfies vrf.Worker.

@@ -272,6 +272,23 @@ func (s *Supervisor) ask(name, what string, f func(Worker) error) error {
 	return nil
 }
 
+// Leaking names the VRFs whose imports from the kernel into accepts by its route
+// targets.
+func (s *Supervisor) Leaking(into Spec) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for name, k := range s.keepers {
+		of := k.configured()
+		if of.Import.Enabled && of.Of() != into.Of() && slices.ContainsFunc(of.ExportRTs, func(rt rib.RT) bool {
+			return slices.Contains(into.ImportRTs, rt)
+		}) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 func (s *Supervisor) find(name string) *keeper {
 	s.mu.Lock()
 	defer s.mu.Unlock()
