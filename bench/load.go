@@ -32,6 +32,7 @@ func (w *work) load(t *stage, s *sender, name string) {
 		w.writing(r)
 		w.restart(r, s)
 	}
+	w.lost(r, s)
 	r.stop()
 }
 
@@ -196,6 +197,25 @@ func (w *work) failover(r *receiver) {
 	}
 	w.note("failover", r.name, "ms", median(took))
 	w.note("failover", r.name, "slowest ms", slices.Max(took))
+}
+
+// lost takes the peer of the full table away, and measures until the last of its
+// routes has left the kernel.
+func (w *work) lost(r *receiver, s *sender) {
+	t, sample := r.t, sampled(w.v4, samples)
+	full := routes(t, r.pid(), false)
+	cpu, begin := cpuTime(t, r.pids()), time.Now()
+	s.feed("full4", false)
+	for _, p := range sample {
+		t.until(fmt.Sprintf("%v goes", p), w.limit, time.Millisecond, func() bool { return !r.has(p) })
+	}
+	end := t.until("the last route goes", w.limit, 10*time.Millisecond, func() bool {
+		return routes(t, r.pid(), false) <= full-len(w.v4)
+	})
+	took := end.Sub(begin).Seconds()
+	w.note("lost", r.name, "s", took)
+	w.note("lost", r.name, "s for 100,000", took*100_000/float64(len(w.v4)))
+	w.note("lost", r.name, "CPU s", (cpuTime(t, r.pids()) - cpu).Seconds())
 }
 
 // writing takes every route out of the kernel and has vrfredist write them all

@@ -16,6 +16,7 @@ var about = []struct{ scenario, title, text string }{
 	{"session-ipv6", "The same for IPv6", "The IPv6 table, over a session of its own."},
 	{"writing", "Writing", "The RIB is full, the kernel's table empty: export is disabled, which takes all routes out, and enabled again. From that call until the last route is in the kernel."},
 	{"failover", "Failover", "The static route that covers the nexthop of all routes moves to another link. From just before that change until the kernel sends packets for every one of 256 prefixes by the new link. The median and the slowest of three moves, in each run."},
+	{"lost", "The peer is gone", "The session that brought the IPv4 table ends, with a CEASE. Until the last of its routes has left the kernel."},
 	{"one route", "One route, from peer to kernel", "On the loaded table, a second peer sends single routes. From its write to the session until the route is in the kernel."},
 	{"beside", "One route beside a full table", "While the whole IPv4 table comes in, another peer sends single routes, one after the other: in vrfredist those of another tenant, with a VRF, a table and a session of its own; in BIRD and FRR of the same table. From its write until the route is in the kernel, all of GoBGP included; and, for vrfredist, the part after BGP's word: mailbox, worker and kernel."},
 	{"restart", "Restart over adopted routes", "vrfredist is killed, its routes stay, and it starts again. Until its VRF is ready with every route adopted; and how many route messages of its protocol the kernel sent meanwhile."},

@@ -27,7 +27,7 @@ func downAndUp(t *testing.T, what string, sysctls ...string) {
 	w.daemon = w.rtr.Daemon(exporting())
 	w.wait(all(routes), all(routes6))
 	w.rtr.IP("link", "set", "eth1", "down")
-	w.oracle.WaitCount(0, limit())
+	w.oracle.WaitEmpty(limit())
 	took := w.waitStatus("default", "all of them unresolved", func(v *vrfredistv1.Vrf) bool {
 		return int(v.GetCounts().GetUnresolved()) == routes+routes6
 	})
@@ -164,7 +164,7 @@ func TestFault22InterfaceRenamedAndMadeAgain(t *testing.T) {
 	w.atRest(n + routes6)
 
 	w.rtr.IP("link", "del", "lan7")
-	w.oracle.WaitCount(0, limit())
+	w.oracle.WaitEmpty(limit())
 	w.wire(1)
 	began = time.Now()
 	w.oracle.Wait(lab.Main, named("eth1"), limit())

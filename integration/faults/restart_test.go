@@ -98,7 +98,7 @@ func TestFault03AbsentPeerKeepsUntilDeadline(t *testing.T) {
 	} else {
 		measured(t, "all routes kept for %s with a sweep_delay of %s", round(kept), delay)
 	}
-	promised(t, "swept", w.oracle.WaitCount(0, limit()), 2*time.Second)
+	promised(t, "swept", w.oracle.WaitEmpty(limit()), 2*time.Second)
 	w.atRest(0)
 }
 
@@ -121,15 +121,18 @@ func TestFault04EndKeepsOrRemoves(t *testing.T) {
 	if left, err := os.ReadDir(w.Dir + "/state"); err != nil || len(left) == 0 {
 		t.Fatalf("what was disabled at run time is not kept: %v: this proves nothing", err)
 	}
-	began = time.Now()
-	w.daemon.Signal(syscall.SIGTERM)
-	w.oracle.WaitCount(0, limit())
-	took = time.Since(began)
-	if err := w.daemon.Wait(limit()); err != nil {
-		t.Errorf("the daemon did not end well: %v", err)
-	}
+	var ended time.Duration
+	w.rtr.Unwatched(func() {
+		began = time.Now()
+		w.daemon.Signal(syscall.SIGTERM)
+		took = w.oracle.WaitEmpty(limit())
+		if err := w.daemon.Wait(limit()); err != nil {
+			t.Errorf("the daemon did not end well: %v", err)
+		}
+		ended = time.Since(began)
+	})
 	promised(t, fmt.Sprintf("remove: %d routes gone", routes+routes6), took, time.Second)
-	promised(t, "remove: the daemon ended", time.Since(began), time.Second)
+	promised(t, "remove: the daemon ended", ended, time.Second)
 	lab.Equal(t, "nexthop objects of ours", 0, w.oracle.Objects())
 	w.oracle.WaitForeign(w.foreign)
 	if _, err := os.Stat(w.Dir + "/api.sock"); !os.IsNotExist(err) {
@@ -146,10 +149,14 @@ func TestFault04EndKeepsOrRemoves(t *testing.T) {
 // The peer is killed: the kernel is empty at once.
 func TestFault08PeerKilled(t *testing.T) {
 	w := installed(t, routes)
-	began := time.Now()
-	w.bird.Kill()
-	killing := time.Since(began)
-	promised(t, fmt.Sprintf("kernel empty of %d routes", routes+routes6), killing+w.oracle.WaitCount(0, limit()), 650*time.Millisecond)
+	var took time.Duration
+	w.rtr.Unwatched(func() {
+		began := time.Now()
+		w.bird.Kill()
+		killing := time.Since(began)
+		took = killing + w.oracle.WaitEmpty(limit())
+	})
+	promised(t, fmt.Sprintf("kernel empty of %d routes", routes+routes6), took, 650*time.Millisecond)
 	w.atRest(0)
 	lab.WaitFor(t, "nexthop objects go with their routes", lab.Patience, func() string {
 		if n := w.oracle.Objects(); n != 0 {

@@ -131,7 +131,7 @@ func TestFault29SameNameAnotherNamespace(t *testing.T) {
 	fresh.Wait(lab.Main, by(prefixes4(n), "via 192.168.1.2 dev eth5"), limit())
 	measured(t, "%d routes in the new namespace %s after it was made", n, round(time.Since(began)))
 	y.waitVRF(home, "ready", inState("ready"))
-	old.WaitCount(0, limit())
+	old.WaitEmpty(limit())
 	old.WaitForeign(foreign)
 	y.onlyAtHome()
 }

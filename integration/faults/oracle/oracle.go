@@ -166,7 +166,7 @@ func (o *Oracle) Wait(table uint32, model []string, limit time.Duration) time.Du
 	began := time.Now()
 	var took time.Duration
 	lab.WaitFor(o.t, fmt.Sprintf("the daemon's routes in %s, table %d", o.role, table), limit, func() string {
-		n, at := o.paced(len(model))
+		n, at := o.paced(len(model), 1)
 		if n != len(model) {
 			if n > 100 || len(model) > 100 { // a list of a hundred says no more than the number
 				return fmt.Sprintf("%d routes, want %d", n, len(model))
@@ -180,26 +180,27 @@ func (o *Oracle) Wait(table uint32, model []string, limit time.Duration) time.Du
 }
 
 // paced counts, and says when that was. Where it is not the number wanted it rests for
-// as long as counting took: the processors are the daemon's.
-func (o *Oracle) paced(want int) (n int, at time.Time) {
+// so many times as long as counting took: the processors are the daemon's.
+func (o *Oracle) paced(want, rests int) (n int, at time.Time) {
 	o.t.Helper()
 	began := time.Now()
 	n, at = o.Count(), time.Now()
 	if n != want {
-		time.Sleep(at.Sub(began))
+		time.Sleep(time.Duration(rests) * at.Sub(began))
 	}
 	return n, at
 }
 
-// WaitCount waits until the daemon has n routes, and returns how long that took.
-func (o *Oracle) WaitCount(n int, limit time.Duration) time.Duration {
+// WaitEmpty waits until the daemon has no route left, and returns how long that took.
+// Counting takes the less the fewer are left, so the end is seen soon.
+func (o *Oracle) WaitEmpty(limit time.Duration) time.Duration {
 	o.t.Helper()
 	began := time.Now()
 	var took time.Duration
-	lab.WaitFor(o.t, fmt.Sprintf("%d routes of the daemon in %s", n, o.role), limit, func() string {
-		have, at := o.paced(n)
-		if have != n {
-			return fmt.Sprintf("there are %d", have)
+	lab.WaitFor(o.t, "no route of the daemon in "+o.role, limit, func() string {
+		n, at := o.paced(0, 4)
+		if n > 0 {
+			return fmt.Sprintf("there are %d", n)
 		}
 		took = at.Sub(began)
 		return ""

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -18,7 +19,12 @@ type Watch struct {
 	run  *Run
 	role string
 	file *os.File
+	raw  syscall.RawConn
 	done chan struct{}
+
+	reading sync.Mutex // held while messages are read and judged; before run.mu
+	resting bool       // guarded by reading
+	buf     []byte     // guarded by reading
 
 	holders map[routeKey]uint8 // who holds a key, by protocol, as far as messages say
 	found   []string           // violations here
@@ -44,13 +50,16 @@ type routeKey struct {
 }
 
 func startWatch(run *Run, n *Namespace) (*Watch, error) {
-	w := &Watch{run: run, role: n.Role, done: make(chan struct{}), holders: make(map[routeKey]uint8), devices: make(map[int32]device)}
+	w := &Watch{
+		run: run, role: n.Role, done: make(chan struct{}), buf: make([]byte, 1<<18),
+		holders: make(map[routeKey]uint8), devices: make(map[int32]device),
+	}
 	err := n.Enter(func() error {
 		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 		if err != nil {
 			return fmt.Errorf("open a netlink socket: %w", err)
 		}
-		const room = 64 << 20
+		const room = 512 << 20 // some 250,000 messages, for a watch that rests
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, room); err != nil {
 			// A user namespace may not exceed the host's limit: take that.
 			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, room); err != nil {
@@ -62,7 +71,8 @@ func startWatch(run *Run, n *Namespace) (*Watch, error) {
 			return errors.Join(fmt.Errorf("subscribe to routes: %w", err), unix.Close(fd))
 		}
 		w.file = os.NewFile(uintptr(fd), "route watch")
-		return nil
+		w.raw, err = w.file.SyscallConn()
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -73,6 +83,9 @@ func startWatch(run *Run, n *Namespace) (*Watch, error) {
 
 // Stop ends the watch and returns what it found.
 func (w *Watch) Stop() []string {
+	w.reading.Lock()
+	w.catchUp()
+	w.reading.Unlock()
 	if err := w.file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		w.found = append(w.found, fmt.Sprintf("the watch of %s broke: %v", w.role, err))
 	}
@@ -82,27 +95,55 @@ func (w *Watch) Stop() []string {
 
 func (w *Watch) read() {
 	defer close(w.done)
-	buf := make([]byte, 1<<18)
+	// It fails once Stop closes the file.
+	_ = w.raw.Read(func(fd uintptr) (done bool) {
+		w.reading.Lock()
+		defer w.reading.Unlock()
+		if !w.resting {
+			w.drain(int(fd))
+		}
+		return false
+	})
+}
+
+// catchUp takes in what the kernel has said up to now. The caller holds reading.
+func (w *Watch) catchUp() {
+	// It fails where the file is closed: then all has been read.
+	_ = w.raw.Control(func(fd uintptr) { w.drain(int(fd)) })
+}
+
+// drain reads until there is nothing more. The caller holds reading.
+func (w *Watch) drain(fd int) {
 	for {
-		n, err := w.file.Read(buf)
-		if errors.Is(err, unix.ENOBUFS) {
+		n, _, err := unix.Recvfrom(fd, w.buf, 0)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			return
+		case errors.Is(err, unix.ENOBUFS):
 			w.run.mu.Lock()
 			w.blind, w.holders = true, make(map[routeKey]uint8)
 			w.run.mu.Unlock()
-			continue
+		case err != nil:
+			w.run.mu.Lock()
+			w.violate("the watch broke: " + err.Error())
+			w.run.mu.Unlock()
+			return
+		default:
+			w.judge(w.buf[:n])
 		}
-		if err != nil {
-			return // closed by Stop
-		}
-		messages, err := syscall.ParseNetlinkMessage(buf[:n])
-		w.run.mu.Lock()
-		if err != nil {
-			w.violate("the kernel sent what is no netlink message: " + err.Error())
-		}
-		for _, m := range messages {
-			w.take(m)
-		}
-		w.run.mu.Unlock()
+	}
+}
+
+func (w *Watch) judge(b []byte) {
+	messages, err := syscall.ParseNetlinkMessage(b)
+	w.run.mu.Lock()
+	defer w.run.mu.Unlock()
+	if err != nil {
+		w.violate("the kernel sent what is no netlink message: " + err.Error())
+	}
+	for _, m := range messages {
+		w.take(m)
 	}
 }
 
@@ -190,19 +231,42 @@ func parseRoute(m syscall.NetlinkMessage) (routeKey, uint8, bool) {
 
 // Mark returns a point in the events of the daemon's routes, for Since.
 func (n *Namespace) Mark() int {
+	n.watch.reading.Lock()
+	defer n.watch.reading.Unlock()
+	n.watch.catchUp()
 	n.lab.Run.mu.Lock()
 	defer n.lab.Run.mu.Unlock()
 	return len(n.watch.events)
 }
 
-// Since returns what happened to the daemon's routes since mark, oldest first.
-// It fails the test where messages were lost.
+// Since returns what happened to the daemon's routes since mark, up to now, oldest
+// first. It fails the test where messages were lost.
 func (n *Namespace) Since(mark int) []Event {
 	n.lab.T.Helper()
+	n.watch.reading.Lock()
+	defer n.watch.reading.Unlock()
+	n.watch.catchUp()
 	n.lab.Run.mu.Lock()
 	defer n.lab.Run.mu.Unlock()
 	if n.watch.blind {
 		n.lab.T.Errorf("the watch of %s lost messages: its receive buffer is too small", n.Role)
 	}
 	return append([]Event(nil), n.watch.events[mark:]...)
+}
+
+// Unwatched calls do, which is timed, while the watch of the namespace rests: what it
+// reads and judges otherwise, as fast as it comes, it reads afterwards, so that the
+// processors are those of what is timed. do must not ask for events.
+func (n *Namespace) Unwatched(do func()) {
+	set := func(resting bool) {
+		n.watch.reading.Lock()
+		defer n.watch.reading.Unlock()
+		n.watch.resting = resting
+		if !resting {
+			n.watch.catchUp()
+		}
+	}
+	set(true)
+	defer set(false)
+	do()
 }
