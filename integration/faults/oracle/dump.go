@@ -131,7 +131,7 @@ func (o *Oracle) scan(r request, begin func(), take func(body []byte)) {
 			return
 		}
 		if !errors.Is(err, errInterrupted) || time.Now().After(deadline) {
-			o.t.Fatalf("dump %d of %s: %v", r.kind, o.role, err)
+			o.t.Fatalf("dump %d of %s: %v", r.kind, o.ns.Role, err)
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 // Oracle reads the tables of one namespace. It has one user at a time.
 type Oracle struct {
 	t        testing.TB
-	role     string
+	ns       *lab.Namespace
 	protocol uint8 // the daemon's: whatever has another is foreign
 	fd       int
 	seq      uint32
@@ -32,7 +32,7 @@ type Oracle struct {
 // made again under its name needs another. It closes with the test.
 func New(t testing.TB, n *lab.Namespace, protocol int) *Oracle {
 	t.Helper()
-	o := &Oracle{t: t, role: n.Role, protocol: uint8(protocol), buf: make([]byte, 1<<17)}
+	o := &Oracle{t: t, ns: n, protocol: uint8(protocol), buf: make([]byte, 1<<17)}
 	err := n.Enter(func() (err error) {
 		if o.fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE); err != nil {
 			return err
@@ -52,7 +52,7 @@ func New(t testing.TB, n *lab.Namespace, protocol int) *Oracle {
 func (o *Oracle) Close() {
 	o.close.Do(func() {
 		if err := unix.Close(o.fd); err != nil {
-			o.t.Errorf("close the oracle for %s: %v", o.role, err)
+			o.t.Errorf("close the oracle for %s: %v", o.ns.Role, err)
 		}
 	})
 }
@@ -156,7 +156,7 @@ func (f Foreign) Differs(now Foreign) string {
 // WaitForeign waits until everything that is not the daemon's is what it was.
 func (o *Oracle) WaitForeign(want Foreign) {
 	o.t.Helper()
-	lab.WaitFor(o.t, "foreign routes of "+o.role, lab.Patience, func() string { return want.Differs(o.Foreign()) })
+	lab.WaitFor(o.t, "foreign routes of "+o.ns.Role, lab.Patience, func() string { return want.Differs(o.Foreign()) })
 }
 
 // Wait waits until the daemon's routes of a table are exactly the model, and
@@ -165,7 +165,7 @@ func (o *Oracle) Wait(table uint32, model []string, limit time.Duration) time.Du
 	o.t.Helper()
 	began := time.Now()
 	var took time.Duration
-	lab.WaitFor(o.t, fmt.Sprintf("the daemon's routes in %s, table %d", o.role, table), limit, func() string {
+	lab.WaitFor(o.t, fmt.Sprintf("the daemon's routes in %s, table %d", o.ns.Role, table), limit, func() string {
 		n, at := o.paced(len(model), 1)
 		if n != len(model) {
 			if n > 100 || len(model) > 100 { // a list of a hundred says no more than the number
@@ -180,13 +180,16 @@ func (o *Oracle) Wait(table uint32, model []string, limit time.Duration) time.Du
 }
 
 // paced counts, and says when that was. Where it is not the number wanted it rests for
-// so many times as long as counting took: the processors are the daemon's.
+// so many times as long as counting took, and for as long as the daemon goes on to write,
+// up to a quarter of a second: the processors are the daemon's.
 func (o *Oracle) paced(want, rests int) (n int, at time.Time) {
 	o.t.Helper()
+	const most = 250 * time.Millisecond
 	began := time.Now()
 	n, at = o.Count(), time.Now()
 	if n != want {
 		time.Sleep(time.Duration(rests) * at.Sub(began))
+		o.ns.AtRest(most)
 	}
 	return n, at
 }
@@ -197,7 +200,7 @@ func (o *Oracle) WaitEmpty(limit time.Duration) time.Duration {
 	o.t.Helper()
 	began := time.Now()
 	var took time.Duration
-	lab.WaitFor(o.t, "no route of the daemon in "+o.role, limit, func() string {
+	lab.WaitFor(o.t, "no route of the daemon in "+o.ns.Role, limit, func() string {
 		n, at := o.paced(0, 4)
 		if n > 0 {
 			return fmt.Sprintf("there are %d", n)

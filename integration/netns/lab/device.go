@@ -17,16 +17,16 @@ type device struct {
 // takeLink follows the VRF devices of the namespace. Links and routes come
 // through one socket, so that each route is judged by the devices there are when
 // it is written. The caller holds run.mu.
-func (w *Watch) takeLink(m syscall.NetlinkMessage) {
-	if len(m.Data) < unix.SizeofIfInfomsg || m.Data[0] != unix.AF_UNSPEC {
+func (w *Watch) takeLink(m message) {
+	if len(m.data) < unix.SizeofIfInfomsg || m.data[0] != unix.AF_UNSPEC {
 		return
 	}
-	index := int32(binary.NativeEndian.Uint32(m.Data[4:8]))
-	if m.Header.Type == unix.RTM_DELLINK {
+	index := int32(binary.NativeEndian.Uint32(m.data[4:8]))
+	if m.kind == unix.RTM_DELLINK {
 		delete(w.devices, index)
 		return
 	}
-	attrs, err := syscall.ParseNetlinkRouteAttr(&m)
+	attrs, err := syscall.ParseNetlinkRouteAttr(&syscall.NetlinkMessage{Header: syscall.NlMsghdr{Type: m.kind}, Data: m.data})
 	if err != nil {
 		w.violate("a link message cannot be read: " + err.Error())
 		return
@@ -52,6 +52,9 @@ func (w *Watch) takeLink(m syscall.NetlinkMessage) {
 
 // deviceOf returns the VRF device that has a table; of several, both.
 func (w *Watch) deviceOf(table uint32) string {
+	if len(w.devices) == 0 {
+		return ""
+	}
 	var names []string
 	for _, d := range w.devices {
 		if d.table == table {
