@@ -242,7 +242,7 @@ func (t *fakeTable) apply(c rib.Change) error {
 // emit is called with the kernel's mu held.
 func (t *fakeTable) emit(ev rib.KernelEvents) {
 	switch {
-	case ev.Gone || ev.Resync && !t.events.Gone:
+	case ev.Gone || ev.Broken != nil || ev.Resync && !t.events.Gone:
 		t.events = ev
 	case !t.events.Gone && !t.events.Resync:
 		t.events.Routes = append(t.events.Routes, ev.Routes...)

@@ -47,7 +47,7 @@ func (k *faulty) take() []string {
 }
 
 func (k *faulty) Open(ctx context.Context, b rib.Binding, protocol uint8) (Table, error) {
-	if b.Netns != k.netns {
+	if b.Netns != k.netns || b.Table != 0 {
 		return k.Kernel.Open(ctx, b, protocol)
 	}
 	k.note("open")
@@ -89,7 +89,10 @@ type stage struct {
 	sup    *vrf.Supervisor
 }
 
-// supervised tells a story of the VRFs red and blue, of which red has the faults.
+// leaky is another table in the namespace of red.
+var leaky = rib.Binding{Netns: "red", Table: 1001}
+
+// supervised tells a story of the VRFs red, which has the faults, blue, and leaky.
 func supervised(t *testing.T, tell func(s *stage, table *fakeTable)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -102,7 +105,10 @@ func supervised(t *testing.T, tell func(s *stage, table *fakeTable)) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		ended := make(chan error)
 		go func() { ended <- s.sup.Run(ctx) }()
-		if err := s.sup.Apply(ctx, []vrf.Spec{spec("red"), spec("blue")}); err != nil {
+		into := spec("leaky")
+		into.Binding = leaky
+		l.kernel.add(leaky, 1)
+		if err := s.sup.Apply(ctx, []vrf.Spec{spec("red"), spec("blue"), into}); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait()
@@ -140,6 +146,8 @@ func TestFault06PanicInOneWorker(t *testing.T) {
 		foreign := foreignOf(table)
 		s.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
 		s.table(red, oneRoute)
+		s.hear("leaky", bgpPath("10.1.0.0/16", "192.0.2.9", from("red")))
+		s.table(leaky, oneRoute+" onlink")
 		s.kernel.mu.Lock()
 		s.kernel.writes = nil
 		s.kernel.mu.Unlock()
@@ -159,6 +167,7 @@ func TestFault06PanicInOneWorker(t *testing.T) {
 			t.Errorf("the other tenant waited %v", took)
 		}
 		s.table(red, oneRoute) // kept while nobody serves it
+		s.table(leaky, oneRoute+" onlink")
 		table.link(3, true)
 		s.settle()
 		st = s.status("red")
@@ -166,6 +175,9 @@ func TestFault06PanicInOneWorker(t *testing.T) {
 			t.Errorf("red is %s (%s) after %d restarts", st.State, st.Reason, st.Restarts)
 		}
 		s.table(red, oneRoute)
+		if w := s.kernel.writes; len(w) != 1 { // that of blue
+			t.Errorf("written: %q", w)
+		}
 		if got := foreignOf(table); got != foreign {
 			t.Errorf("foreign routes were\n%s\nand are\n%s", foreign, got)
 		}
@@ -257,6 +269,34 @@ func failedDump(t *testing.T, how string, times int) {
 			t.Errorf("after %d readings red is %s (%s)", reads, st.State, st.Reason)
 		}
 		t.Logf("measured: %d failed dumps: no write and no withdrawal, read again until it went well", times)
+	})
+}
+
+// Where no more events come, nothing is known, and that is no news either: another
+// worker begins with what stands.
+func TestEventsThatBreakOff(t *testing.T) {
+	supervised(t, func(s *stage, table *fakeTable) {
+		s.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
+		s.hear("leaky", bgpPath("10.1.0.0/16", "192.0.2.9", from("red")))
+		s.settle()
+		announced := s.bgp.announcements("red")
+		s.kernel.mu.Lock()
+		s.kernel.writes = nil
+		table.emit(rib.KernelEvents{Broken: errInjected})
+		s.kernel.mu.Unlock()
+		synctest.Wait()
+		if st := s.status("red"); st.State != vrf.Failed || !strings.Contains(st.Reason, errInjected.Error()) {
+			t.Errorf("red is %s (%s)", st.State, st.Reason)
+		}
+		s.settle()
+		s.table(red, oneRoute)
+		s.table(leaky, oneRoute+" onlink")
+		if st := s.status("red"); st.State != vrf.Ready || st.Restarts != 1 || len(s.kernel.writes) != 0 {
+			t.Errorf("red is %s (%s) after %d restarts; written: %q", st.State, st.Reason, st.Restarts, s.kernel.writes)
+		}
+		if got := s.bgp.announcements("red"); got != announced {
+			t.Errorf("announced is\n%s\nwant\n%s", got, announced)
+		}
 	})
 }
 

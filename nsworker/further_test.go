@@ -34,7 +34,13 @@ func TestAFurtherTable(t *testing.T) {
 		l.settle()
 		l.exported("red/1002", "10.2.0.0/16", rib.Filtered, "own import")
 
+		// Both end when the daemon does, one of them first.
 		l.stop("red", vrf.ErrExit)
+		l.settle()
+		l.table(own, "10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 30 onlink")
+
+		l.start(spec("red"))
+		l.stop("red", vrf.ErrRemoved)
 		l.settle()
 		l.exported("red/1002", "10.1.0.0/16", rib.Unresolved, `VRF "red" has no table`)
 	})

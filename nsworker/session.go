@@ -130,9 +130,12 @@ func (s *session) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return s.leave(ctx)
 		case <-s.table.Ready():
-			if ev := s.table.Events(); ev.Gone {
+			switch ev := s.table.Events(); {
+			case ev.Gone:
 				return s.gone(ctx, ev.GoneBy)
-			} else {
+			case ev.Broken != nil:
+				return ev.Broken // the next worker reads the table and begins with that
+			default:
 				s.heed(ev)
 			}
 		case <-s.news():

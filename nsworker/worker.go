@@ -82,7 +82,13 @@ func (w *Worker) Run(ctx context.Context) error {
 		return fmt.Errorf("subscribe to BGP: %w", err)
 	}
 	w.feed = feed
-	defer w.deps.Board.retract(w.name)
+	// A worker that fails leaves its view to those it leaks into: their routes stand,
+	// and the next worker shows them what it finds.
+	defer func() {
+		if errors.Is(context.Cause(ctx), vrf.ErrRemoved) {
+			w.deps.Board.retract(w.name)
+		}
+	}()
 	for {
 		table, err := w.open(ctx)
 		if err != nil {
@@ -103,6 +109,7 @@ func (w *Worker) Run(ctx context.Context) error {
 // (errGone) or something fails. It closes the table.
 func (w *Worker) serve(ctx context.Context, table Table) (err error) {
 	if err := w.deps.Board.take(table.Where(), w.name); err != nil {
+		w.deps.Board.retract(w.name)
 		return errors.Join(err, table.Close())
 	}
 	s := newSession(w, table)
@@ -150,6 +157,7 @@ func (w *Worker) open(ctx context.Context) (Table, error) {
 		w.report(vrf.Status{State: vrf.Pending, Reason: reason, Totals: w.totals})
 		if first {
 			w.log.Info("waiting for the VRF's table", "reason", reason)
+			w.deps.Board.retract(w.name)
 			// Interfaces that are gone announce nothing.
 			if err := w.withdrawAll(ctx); err != nil {
 				return nil, err

@@ -28,4 +28,7 @@ type KernelEvents struct {
 	// table). The table must be closed; nothing else in the event counts.
 	Gone   bool
 	GoneBy string // what is gone, for a person
+	// Broken, where it is not nil, is why there will be no more events: nothing is
+	// known of the table from then on, and it has to be opened anew.
+	Broken error
 }

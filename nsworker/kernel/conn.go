@@ -50,12 +50,12 @@ func (c *Conn) Where() rib.Where { return c.where }
 func (c *Conn) Ready() <-chan struct{} { return c.ready }
 
 // Events takes what happened since the last call, without what Apply did. Once
-// the binding is gone, every call says so.
+// the binding is gone, or events can come no more, every call says so.
 func (c *Conn) Events() rib.KernelEvents {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.events
-	c.events = rib.KernelEvents{Gone: e.Gone, GoneBy: e.GoneBy}
+	c.events = rib.KernelEvents{Gone: e.Gone, GoneBy: e.GoneBy, Broken: e.Broken}
 	return e
 }
 
@@ -191,7 +191,7 @@ func (c *Conn) expect(changes []rib.Change) {
 func (c *Conn) routeChanged(e rib.RouteEvent) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.events.Gone {
+	if c.over() {
 		return
 	}
 	key := e.Route.Key()
@@ -222,7 +222,7 @@ func (c *Conn) resync(reason string, links rib.Links) {
 }
 
 func (c *Conn) resyncLocked(reason string, links rib.Links) {
-	if c.events.Gone {
+	if c.over() {
 		return
 	}
 	if links == nil {
@@ -235,16 +235,24 @@ func (c *Conn) resyncLocked(reason string, links rib.Links) {
 	c.wake()
 }
 
-// gone ends the Conn for its owner.
-func (c *Conn) gone(by string) {
+// gone ends the Conn for its owner, because its binding does not hold any longer.
+func (c *Conn) gone(by string) { c.end(rib.KernelEvents{Gone: true, GoneBy: by}) }
+
+// broken ends the Conn for its owner, because it cannot be told anything any longer.
+func (c *Conn) broken(why error) { c.end(rib.KernelEvents{Broken: why}) }
+
+func (c *Conn) end(with rib.KernelEvents) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.events.Gone {
+	if c.over() {
 		return
 	}
-	c.events = rib.KernelEvents{Gone: true, GoneBy: by}
+	c.events = with
 	c.wake()
 }
+
+// over is called with mu held.
+func (c *Conn) over() bool { return c.events.Gone || c.events.Broken != nil }
 
 func (c *Conn) wake() {
 	select {

@@ -343,7 +343,7 @@ func (m *monitor) breakDown(err error) {
 	m.broken = fmt.Errorf("the events of %v cannot be read: %w", m.ns, err)
 	for _, conns := range m.conns {
 		for _, c := range conns {
-			c.gone(m.broken.Error())
+			c.broken(m.broken)
 		}
 	}
 	for a := range m.awaits {

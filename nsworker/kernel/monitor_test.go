@@ -301,6 +301,10 @@ func TestMonitorThatBreaksDownEndsItsConns(t *testing.T) {
 	c.mon.sock.c.SetsockoptInt(unix.SOL_SOCKET, unix.SO_RCVBUF, 4096)
 	stalled(c.mon, func() { flood(t, ns, 1000) })
 	<-c.mon.done
+	// It is no news of the binding: who takes it for gone takes its routes out.
+	if e := c.Events(); e.Gone || e.Broken == nil {
+		t.Errorf("the owner is told %+v", e)
+	}
 	if again := open(t, h, rib.Binding{Netns: ns, Table: table}); again.mon == c.mon && c.mon.broken != nil {
 		t.Error("the broken monitor is used again")
 	}
