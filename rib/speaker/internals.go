@@ -40,7 +40,7 @@ func watcherStop(watcher unsafe.Pointer)
 //go:linkname getPathAttrs github.com/osrg/gobgp/v3/internal/pkg/table.(*Path).GetPathAttrs
 func getPathAttrs(p *bgpPath) []bgp.PathAttributeInterface
 
-// watchOption is passed on and never called.
+// watchOption gets a watcher's options, which are where the watcher is.
 type watchOption func(unsafe.Pointer)
 
 // bgpPath is table.Path: one that was received, or a change of its parent. The
@@ -117,23 +117,46 @@ func (p *bgpPath) attributes() []bgp.PathAttributeInterface {
 }
 
 // bestPaths is a watch of GoBGP's best paths and End-of-RIB markers, in their one
-// order, the paths that are there already first.
+// order: what there is already comes from events, until snapshotEnd does, and all
+// that is new from live.
 type bestPaths struct {
 	watcher unsafe.Pointer
 	events  <-chan any
-	// queue is what GoBGP's loop puts events into, without bound.
-	queue *channels.InfiniteChannel
+	live    *queue
 }
+
+// snapshotEnd comes after the events of the snapshot.
+type snapshotEnd struct{}
 
 // watchBest starts a watch. It waits for GoBGP's loop.
+//
+// GoBGP lets a filter see what is new before it goes into a watcher's channels, in
+// the loop itself, and drops what the filter does not pass. This one passes nothing
+// and has put the event into a queue of ours.
 func watchBest(bgp *server.BgpServer) bestPaths {
-	w := serverWatch(bgp, watchBestPath(true), watchEOR(true))
-	queue := reflect.NewAt(watcherType(), w).Elem().FieldByName("ch")
-	return bestPaths{w, watcherEvent(w), (*channels.InfiniteChannel)(queue.UnsafePointer())}
+	live := newQueue()
+	divert := func(opts unsafe.Pointer) {
+		filters := *(*map[string]func(any) bool)(unsafe.Add(opts, filtersAt()))
+		for _, kind := range []string{"bestpath", "eor"} {
+			filters[kind] = func(event any) bool { live.put(event); return false }
+		}
+	}
+	w := serverWatch(bgp, watchBestPath(true), watchEOR(true), divert)
+	ch := reflect.NewAt(watcherType(), w).Elem().FieldByName("ch")
+	// Nothing else goes that way any more, so it is behind all of the snapshot.
+	(*channels.InfiniteChannel)(ch.UnsafePointer()).In() <- snapshotEnd{}
+	return bestPaths{w, watcherEvent(w), live}
 }
 
-// stop ends the watch. It waits for GoBGP's loop, and takes what is in the queue.
+// stop ends the watch. It waits for GoBGP's loop.
 func (b bestPaths) stop() { watcherStop(b.watcher) }
+
+// filtersAt is how far behind a watcher's options, which are its first field, its
+// filters are.
+func filtersAt() uintptr {
+	filters, _ := watcherType().FieldByName("filters")
+	return filters.Offset
+}
 
 // checkInternals compares the mirrors with GoBGP's types, as far as its server leads
 // to them.
@@ -145,11 +168,28 @@ func checkInternals() error {
 	if ch, has := w.FieldByName("ch"); !has || ch.Type != reflect.TypeFor[*channels.InfiniteChannel]() {
 		return internalsError("watcher.ch is no *channels.InfiniteChannel")
 	}
+	if opts, has := w.FieldByName("opts"); !has || opts.Offset != 0 {
+		return internalsError("watcher.opts is not its first field")
+	}
+	if filters, has := w.FieldByName("filters"); !has || !isFilters(filters.Type) {
+		return internalsError("watcher.filters is no map[string]func(any) bool")
+	}
 	path := follow(reflect.TypeFor[server.BgpServer](), "globalRib", "Tables", "destinations", "knownPathList")
 	if path == nil {
 		return internalsError("no BgpServer.globalRib.Tables[].destinations[].knownPathList[]")
 	}
 	return same(path, reflect.TypeFor[bgpPath]())
+}
+
+// isFilters tells whether a type is, but for the names of its parts, that of
+// map[string]func(any) bool.
+func isFilters(t reflect.Type) bool {
+	if t.Kind() != reflect.Map || t.Key().Kind() != reflect.String || t.Elem().Kind() != reflect.Func {
+		return false
+	}
+	f, empty := t.Elem(), reflect.TypeFor[any]()
+	return f.NumIn() == 1 && f.In(0).ConvertibleTo(empty) && f.In(0).Kind() == reflect.Interface && f.In(0).NumMethod() == 0 &&
+		f.NumOut() == 1 && f.Out(0) == reflect.TypeFor[bool]()
 }
 
 func watcherType() reflect.Type { return follow(reflect.TypeFor[server.BgpServer](), "watcherMap") }

@@ -114,8 +114,8 @@ func TestStrangeEvent(t *testing.T) {
 	h := newHarness(t, twoVRFs())
 	var told error
 	h.giveUp = func(err error) { told = err }
-	h.event("strange")
-	h.event("and again")
+	h.take([]any{"strange"})
+	h.take([]any{"and again"})
 	if told == nil || !strings.Contains(told.Error(), "string") {
 		t.Errorf("told %v", told)
 	}

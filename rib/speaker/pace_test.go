@@ -79,7 +79,7 @@ func TestPacerEndsWithTheWatch(t *testing.T) {
 	})
 }
 
-// TestPacerSeesTheQueue: what the pacer of a speaker looks at is what GoBGP has queued.
+// TestPacerSeesTheQueue: what the pacer of a speaker looks at is what waits for the watch.
 func TestPacerSeesTheQueue(t *testing.T) {
 	p := newPeer(t, "127.0.0.2", 65001, "ipv4-unicast")
 	s := run(t, Options{Config: toJSON(t, baseConf(nil, []any{neighborConf(p.addr, 65001, p.port, "ipv4-unicast")}))})

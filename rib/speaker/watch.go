@@ -17,8 +17,8 @@ import (
 const atOnce = 256
 
 // watch takes GoBGP's best paths and End-of-RIB markers, in their one order,
-// into the feeds. GoBGP queues without bound what it has not taken, so nothing in
-// here waits.
+// into the feeds. What it has not taken is queued without bound, so nothing in here
+// waits.
 type watch struct {
 	log    *slog.Logger
 	giveUp func(error)
@@ -26,7 +26,7 @@ type watch struct {
 	done   chan struct{} // closed when no event is read any more
 	eors   *eors
 	pacer  *pacer
-	queued func() int // how many events wait in GoBGP's queue
+	queued func() int // how many events wait in the queue
 
 	mu      sync.Mutex // guards all below
 	ended   bool
@@ -102,13 +102,33 @@ func newWatch(c *conf, feeds sinks, eors *eors, pacer *pacer, log *slog.Logger) 
 func (w *watch) run(ctx context.Context, b bestPaths) {
 	defer b.stop()
 	defer close(w.done)
-	w.queued = b.queue.Len
+	w.queued = b.live.waiting
 	for {
 		select {
 		case ev := <-b.events:
-			w.event(ev)
-			for n := len(b.events); n > 0; n-- {
-				w.event(<-b.events)
+			if ev == (snapshotEnd{}) {
+				w.follow(ctx, b.live)
+				return
+			}
+			w.take([]any{ev})
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// follow reads what comes after the snapshot.
+func (w *watch) follow(ctx context.Context, live *queue) {
+	var events []any
+	for {
+		select {
+		case <-live.ready:
+			events = live.take(events)
+			for rest := events; len(rest) > 0; {
+				n := min(len(rest), atOnce)
+				w.take(rest[:n])
+				live.done(n)
+				rest = rest[n:]
 			}
 		case <-ctx.Done():
 			return
@@ -126,10 +146,17 @@ func (w *watch) end() {
 	<-w.done
 }
 
-// event takes one of GoBGP's events in.
-func (w *watch) event(ev any) {
+// take takes GoBGP's events in.
+func (w *watch) take(events []any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for _, ev := range events {
+		w.event(ev)
+	}
+}
+
+// event takes one of GoBGP's events in. The caller holds mu.
+func (w *watch) event(ev any) {
 	if w.ended {
 		return
 	}
@@ -169,7 +196,7 @@ func (w *watch) takeAll(paths []*bgpPath) {
 			return
 		}
 		if nlri := p.origin().nlri; considered(nlri) {
-			w.take(p, nlri)
+			w.path(p, nlri)
 		}
 		if w.taken++; w.taken%atOnce == 0 {
 			w.mu.Unlock()
@@ -178,8 +205,8 @@ func (w *watch) takeAll(paths []*bgpPath) {
 	}
 }
 
-// take adds a path to what is pending.
-func (w *watch) take(p *bgpPath, nlri bgp.AddrPrefixInterface) {
+// path adds a path to what is pending.
+func (w *watch) path(p *bgpPath, nlri bgp.AddrPrefixInterface) {
 	k, label, err := w.decoder.destination(nlri)
 	if err != nil {
 		w.fail(err)
