@@ -20,7 +20,8 @@ import (
 // It depends on GoBGP's insides, so nothing here is taken for granted: a function
 // that is not there does not link, and the layout of every struct is compared with
 // GoBGP's, by checkInternals before BGP starts, and by shapes.learn when the first
-// event comes. Where one differs, Run fails. Read is only what WatchEvent reads.
+// event comes. Where one differs, Run fails. Read is only what WatchEvent reads, and written
+// only a watcher's filters.
 
 //go:linkname serverWatch github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).watch
 func serverWatch(s *server.BgpServer, options ...watchOption) unsafe.Pointer
