@@ -3,6 +3,7 @@ package nsworker
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -24,12 +25,14 @@ type objects struct {
 	known   map[uint32]rib.Nexthop // ours, as the kernel confirmed or showed them
 	strange map[uint32]struct{}    // that may be of another table whose tag is the same
 	claimed map[uint32]struct{}
-	groups  map[string]uint32 // ids of groups by target key
-	singles map[string]uint32 // ids of single nexthops by appendHop
-	refs    map[uint32]int    // routes in the table, by the group they hang on
-	fight   *fight            // the session's
+	groups  map[string]uint32    // ids of groups by target key
+	singles map[string]uint32    // ids of single nexthops by appendHop
+	refs    map[uint32]int       // routes in the table, by the group they hang on
+	bare    map[uint32]time.Time // when the last route of a group went
+	fight   *fight               // the session's
 	due     map[*target]struct{}
-	litter  bool // something may be unused
+	litter  bool     // something may be unused since tidy looked last
+	tidy    schedule // when what is unused is deleted
 	buf     []byte
 	hint    uint32 // the group that a route of the target that is made now hangs on; 0: none
 }
@@ -38,7 +41,7 @@ func newObjects(w *Worker, where rib.Where) objects {
 	return objects{
 		ids: w.deps.Board.ids, worker: w, where: where,
 		known: make(map[uint32]rib.Nexthop), strange: make(map[uint32]struct{}), claimed: make(map[uint32]struct{}),
-		groups: make(map[string]uint32), singles: make(map[string]uint32), refs: make(map[uint32]int), due: make(map[*target]struct{}),
+		groups: make(map[string]uint32), singles: make(map[string]uint32), refs: make(map[uint32]int), bare: make(map[uint32]time.Time), due: make(map[*target]struct{}),
 	}
 }
 

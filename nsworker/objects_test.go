@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -29,14 +30,48 @@ func TestFailoverIsOneReplace(t *testing.T) {
 		if len(l.kernel.writes) != 0 {
 			t.Errorf("%d routes were written for a changed nexthop", len(l.kernel.writes))
 		}
-		want := []string{"add nexthop", "replace nexthop", "delete nexthop"}
-		if !slices.Equal(l.kernel.objectWrites, want) {
-			t.Errorf("objects were written %q, want %q", l.kernel.objectWrites, want)
+		written := func(want ...string) {
+			l.kernel.mu.Lock()
+			defer l.kernel.mu.Unlock()
+			if !slices.Equal(l.kernel.objectWrites, want) {
+				t.Errorf("objects were written %q, want %q", l.kernel.objectWrites, want)
+			}
 		}
+		written("add nexthop", "replace nexthop")
+		l.settle()
+		written("add nexthop", "replace nexthop", "delete nexthop")
 		for _, line := range strings.Split(table.String(), "\n") {
 			if !strings.Contains(line, "via 198.51.100.7 dev eth1") {
 				t.Errorf("%s does not follow", line)
 			}
+		}
+	})
+}
+
+// TestFlappingRouteFindsItsNexthop has the only route by a nexthop come and go: only
+// the route is written. Once it stays away its objects go.
+func TestFlappingRouteFindsItsNexthop(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.start(spec("red"))
+		l.feed("red").SetConverged(true)
+		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
+		l.kernel.writes, l.kernel.objectWrites = nil, nil
+		for range 20 { // longer than an object is kept, each time for less
+			time.Sleep(keepUnused / 4)
+			l.unhear("red", "10.1.0.0/16", 0)
+			l.table(red)
+			time.Sleep(keepUnused / 2)
+			l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
+			l.table(red, "10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+		}
+		if len(l.kernel.writes) != 40 || len(l.kernel.objectWrites) != 0 {
+			t.Errorf("40 changes wrote %d routes, and objects %q", len(l.kernel.writes), l.kernel.objectWrites)
+		}
+		l.unhear("red", "10.1.0.0/16", 0)
+		time.Sleep(2 * keepUnused)
+		synctest.Wait()
+		if n := len(table.objects()); n != 0 {
+			t.Errorf("%d nexthop objects are left of a route that stays away", n)
 		}
 	})
 }

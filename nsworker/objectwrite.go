@@ -3,6 +3,8 @@ package nsworker
 import (
 	"context"
 	"errors"
+	"maps"
+	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -62,24 +64,36 @@ func (s *session) hold(e *entry, f *forwarding) {
 	if e.have != nil && e.have.group != 0 {
 		if s.objects.refs[e.have.group]--; s.objects.refs[e.have.group] == 0 {
 			delete(s.objects.refs, e.have.group)
+			s.objects.bare[e.have.group] = time.Now()
 			s.objects.litter = true
 		}
 	}
 	if f != nil && f.group != 0 {
 		s.objects.refs[f.group]++
+		delete(s.objects.bare, f.group)
 	}
 	e.have = f
 }
 
-// tidy deletes objects that nothing uses: groups without a target and without a
-// route, then singles without a group. It runs when no route is due, because a
-// route that is still to be moved hangs on its old group.
-func (s *session) tidy(ctx context.Context) error {
+// keepUnused is how long a group is kept after its last route went. A route that comes
+// and goes finds it there: else each change of it would be three, and each of those
+// waits for the one lock that the kernel has for all namespaces, which another tenant's
+// routes may hold for tens of milliseconds.
+const keepUnused = 3 * time.Second
+
+// tidy deletes objects that nothing uses, a while after something may have become
+// unused: groups without a target and without a route, then singles without a group.
+// It runs when no route is due, because a route that is still to be moved hangs on
+// its old group.
+func (s *session) tidy(ctx context.Context, now time.Time) error {
 	o := &s.objects
-	if !o.litter || !s.swept || s.due.waiting > 0 || len(o.due) > 0 || len(s.extra) > 0 {
+	if o.litter {
+		o.litter = false
+		o.tidy.at(now.Add(keepUnused), "unused")
+	}
+	if !s.mayTidy() || !o.tidy.passed(now) {
 		return nil
 	}
-	o.litter = false
 	wanted := make(map[uint32]bool)
 	for _, tg := range s.targets.byKey {
 		if tg.want != nil {
@@ -97,6 +111,10 @@ func (s *session) tidy(ctx context.Context) error {
 		if id&baseMask != groupBase {
 			continue
 		}
+		if !wanted[id] && o.bare[id].After(now.Add(-keepUnused)) {
+			o.tidy.at(o.bare[id].Add(keepUnused), "unused")
+			wanted[id] = true
+		}
 		if !wanted[id] {
 			groups = append(groups, rib.Change{Op: rib.OpDeleteNexthop, Nexthop: rib.Nexthop{ID: id}})
 			continue
@@ -110,9 +128,24 @@ func (s *session) tidy(ctx context.Context) error {
 			singles = append(singles, rib.Change{Op: rib.OpDeleteNexthop, Nexthop: rib.Nexthop{ID: id}})
 		}
 	}
+	maps.DeleteFunc(o.bare, func(_ uint32, since time.Time) bool { return !since.After(now.Add(-keepUnused)) })
 	return s.discard(ctx, append(groups, singles...))
 }
 
+// mayTidy tells whether what is known of the table says what is unused.
+func (s *session) mayTidy() bool {
+	return s.read && s.swept && s.due.waiting == 0 && len(s.objects.due) == 0 && len(s.extra) == 0
+}
+
+// tidyTime is when what is unused is to be deleted; zero: not now.
+func (s *session) tidyTime() time.Time {
+	if !s.mayTidy() {
+		return time.Time{}
+	}
+	return s.objects.tidy.when
+}
+
+// discard deletes objects.
 func (s *session) discard(ctx context.Context, changes []rib.Change) error {
 	if len(changes) == 0 {
 		return nil

@@ -178,7 +178,7 @@ func (s *session) nextTimer() time.Duration {
 	if s.read && len(s.importDue) > 0 {
 		next = max(0, time.Until(s.announceRetry))
 	}
-	for _, t := range []time.Time{s.resync.when, s.retry.when, s.slow.when, s.sweepTime(), s.fight.again.when, s.fight.calmTime()} {
+	for _, t := range []time.Time{s.resync.when, s.retry.when, s.slow.when, s.sweepTime(), s.fight.again.when, s.fight.calmTime(), s.tidyTime()} {
 		if !t.IsZero() {
 			next = min(next, max(0, time.Until(t)))
 		}
@@ -214,7 +214,7 @@ func (s *session) work(ctx context.Context) error {
 	if err := s.write(ctx); err != nil || !s.read {
 		return err
 	}
-	if err := s.tidy(ctx); err != nil {
+	if err := s.tidy(ctx, now); err != nil {
 		return err
 	}
 	if err := s.announce(ctx); err != nil {
