@@ -185,7 +185,7 @@ func (f *facts) way(n nexthop) string {
 	if f.confined && n.source != "" {
 		return "one is leaked from " + rib.Elsewhere
 	}
-	r := resolver{view: f.view, board: f.board, home: f.spec.VRF}
+	r := resolver{view: f.view, netns: f.spec.Binding.Netns, board: f.board, home: f.spec.VRF}
 	hops, err := r.hops(n)
 	if err != nil {
 		return err.Error()

@@ -96,7 +96,7 @@ func (s *session) targetOf(prefix netip.Prefix, best *rib.Attrs, paths []rib.Pat
 		if !s.spec.Export.Match(p.Attrs) {
 			continue // an equal path that the policy leaves out forwards nothing
 		}
-		n := nexthop{addr: nexthopOf(p.Attrs)}
+		n := s.nexthop(p.Attrs)
 		if p.Attrs.Source != "" && p.Attrs.Source != s.spec.Of() {
 			n.source = p.Attrs.Source
 			if p.Attrs.Imported {
@@ -118,6 +118,17 @@ func nexthopOf(a *rib.Attrs) netip.Addr {
 		return a.LinkLocal
 	}
 	return a.Nexthop
+}
+
+// nexthop is the nexthop of a path, with its interface where it is link-local.
+func (s *session) nexthop(a *rib.Attrs) nexthop {
+	n := nexthop{addr: nexthopOf(a)}
+	if n.addr.Is6() && n.addr.IsLinkLocalUnicast() && n.addr.Zone() == "" && s.deps.Link != nil {
+		if netns, device := s.deps.Link(a.Peer); device != "" {
+			n.addr, n.netns = n.addr.WithZone(device), netns
+		}
+	}
+	return n
 }
 
 func (s *session) resolved(tg *target, fresh bool) *target {

@@ -70,7 +70,7 @@ func (l *lab) start(s vrf.Spec) {
 	l.done.Go(func() {
 		for ctx.Err() == nil {
 			l.mu.Lock()
-			w := New(Deps{l.kernel, l.bgp, l.board, l.log(), l.tap, l.leaking}, l.specs[s.Name], func(st vrf.Status) {
+			w := New(Deps{l.kernel, l.bgp, l.board, l.log(), l.tap, l.leaking, l.link}, l.specs[s.Name], func(st vrf.Status) {
 				l.mu.Lock()
 				defer l.mu.Unlock()
 				l.status[s.Name] = st
@@ -89,6 +89,14 @@ func (l *lab) start(s vrf.Spec) {
 		}
 	})
 	synctest.Wait()
+}
+
+// link knows one neighbour in a namespace.
+func (l *lab) link(peer netip.Addr) (netns, device string) {
+	if peer == netip.MustParseAddr("127.1.0.1") {
+		return "red", "eth0"
+	}
+	return "", ""
 }
 
 func (l *lab) leaking(into vrf.Spec) []string { return l.leaks[into.Name] }

@@ -45,7 +45,7 @@ type leaving struct {
 // announced, and the board is looked at.
 func NewRehearsal(ctx context.Context, deps Deps, before, after []vrf.Spec) *Rehearsal {
 	r := &Rehearsal{before: byName(before), after: byName(after)}
-	r.deps = Deps{Kernel: deps.Kernel, BGP: deps.BGP, Board: deps.Board.rehearsal(), Log: slog.New(slog.DiscardHandler)}
+	r.deps = Deps{Kernel: deps.Kernel, BGP: deps.BGP, Board: deps.Board.rehearsal(), Log: slog.New(slog.DiscardHandler), Link: deps.Link}
 	for _, s := range before {
 		if !r.Moves(s.Name) {
 			continue

@@ -110,7 +110,7 @@ func newSession(w *Worker, table Table) *session {
 	s.fight = newFight()
 	s.objects.fight = &s.fight
 	s.tracker = newTracker()
-	s.resolver = resolver{board: w.deps.Board, home: w.spec.VRF, policy: w.spec.Export, objects: &s.objects}
+	s.resolver = resolver{netns: w.spec.Binding.Netns, board: w.deps.Board, home: w.spec.VRF, policy: w.spec.Export, objects: &s.objects}
 	s.resolver.view.Where = table.Where()
 	s.filtered = leftOutBy(w.spec.Export)
 	return s

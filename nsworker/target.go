@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"path"
 	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -68,6 +69,7 @@ type target struct {
 // nexthop is one member of a target.
 type nexthop struct {
 	addr   netip.Addr
+	netns  string       // the namespace of the interface that is the zone of addr, as a Binding names it
 	source string       // a leak: the VRF in whose table it is resolved
 	prefix netip.Prefix // a leak of an import: that VRF's own route for prefix
 }
@@ -76,6 +78,9 @@ type nexthop struct {
 func (n nexthop) appendKey(b []byte) []byte {
 	b = append(b, '|')
 	b = n.addr.AppendTo(b)
+	if n.netns != "" {
+		b = append(append(b, '/'), n.netns...)
+	}
 	if n.source != "" {
 		b = append(append(b, '@'), n.source...)
 	}
@@ -140,6 +145,7 @@ func (t *targets) lostGroup(id uint32) {
 // those of the VRFs that leak into it.
 type resolver struct {
 	view    rib.View
+	netns   string // of the view, as the Binding names it
 	board   *Board
 	home    string // the VRF in whose table nexthops are looked up after this one: vrf.Spec.VRF; "": none
 	policy  rib.ExportPolicy
@@ -210,7 +216,7 @@ var errNoView = errors.New("has no table now")
 
 func (r *resolver) hops(n nexthop) ([]rib.Hop, error) {
 	if n.source == "" {
-		hops, _, err := r.view.Resolve(n.addr)
+		hops, err := n.in(r.view, r.netns)
 		if err == nil || r.home == "" {
 			return hops, err
 		}
@@ -223,7 +229,7 @@ func (r *resolver) hops(n nexthop) ([]rib.Hop, error) {
 	if !from.Where.SameNamespace(r.view.Where) {
 		return nil, fmt.Errorf("leaked from VRF %q in another network namespace (%s); a leak needs both VRFs in one namespace", n.source, from.binding)
 	}
-	hops, err := leakedHops(from.View, n)
+	hops, err := leakedHops(from, n)
 	if err != nil {
 		return nil, fmt.Errorf("leaked from VRF %q: %w", n.source, err)
 	}
@@ -240,7 +246,7 @@ func (r *resolver) atHome(n nexthop, nothing error) ([]rib.Hop, error) {
 	if !from.Where.SameNamespace(r.view.Where) {
 		return nil, fmt.Errorf("%w; and VRF %q has no table in this network namespace now", nothing, r.home)
 	}
-	hops, err := leakedHops(from.View, n)
+	hops, err := leakedHops(from, n)
 	if err != nil {
 		return nil, fmt.Errorf("%w; nor is it found in VRF %q: %w", nothing, r.home, err)
 	}
@@ -250,13 +256,13 @@ func (r *resolver) atHome(n nexthop, nothing error) ([]rib.Hop, error) {
 // leakedHops resolves n in the VRF it came from. Its gateways are on a link
 // that is not in the receiving table's subnets, so the kernel must be told not
 // to look for them there (RTNH_F_ONLINK).
-func leakedHops(from rib.View, n nexthop) ([]rib.Hop, error) {
+func leakedHops(from boardView, n nexthop) ([]rib.Hop, error) {
 	var hops []rib.Hop
 	var err error
 	if n.prefix.IsValid() {
 		hops, _, err = from.ResolvePrefix(n.prefix)
 	} else {
-		hops, _, err = from.Resolve(n.addr)
+		hops, err = n.in(from.View, from.binding.Netns)
 	}
 	if err != nil {
 		return nil, err
@@ -267,4 +273,22 @@ func leakedHops(from rib.View, n nexthop) ([]rib.Hop, error) {
 		out[i] = h
 	}
 	return out, nil
+}
+
+// in resolves n in a view of the namespace that a Binding calls netns. An interface of
+// another namespace is not this one's of the same name.
+func (n nexthop) in(v rib.View, netns string) ([]rib.Hop, error) {
+	if n.addr.Zone() != "" && bareNetns(n.netns) != bareNetns(netns) {
+		return nil, fmt.Errorf("nexthop %s is unresolved: it is link-local, and its interface is in another network namespace", n.addr)
+	}
+	hops, _, err := v.Resolve(n.addr)
+	return hops, err
+}
+
+// bareNetns is the name of a namespace, where it may be written as the path of that.
+func bareNetns(netns string) string {
+	if dir, name := path.Split(netns); dir == "/run/netns/" || dir == "/var/run/netns/" {
+		return name
+	}
+	return netns
 }

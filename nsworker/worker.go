@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -22,6 +23,10 @@ type Deps struct {
 	// Leaking names the VRFs of this daemon that import kernel routes which a Spec
 	// accepts; nil: there are none.
 	Leaking func(vrf.Spec) []string
+	// Link returns where a neighbour is whose session runs in a namespace that is not
+	// BGP's own: that namespace, as a Binding names it, and the interface, "" where it
+	// is not known; nil: there are none.
+	Link func(peer netip.Addr) (netns, device string)
 }
 
 // Worker keeps one VRF true. It satisfies vrf.Worker.

@@ -28,7 +28,9 @@ const (
 // Via is whom a path came from and which way it goes. The paths of a neighbour
 // share it, however many attributes they have; it is immutable once handed on.
 type Via struct {
-	Nexthop   netip.Addr // a link-local one carries its interface as zone, where it is known
+	// A link-local one carries its interface as zone, where that is known: one of the
+	// namespace that BGP runs in.
+	Nexthop   netip.Addr
 	LinkLocal netip.Addr // the second nexthop of RFC 2545; invalid: none
 
 	Peer         netip.Addr // the neighbour that sent it; invalid: originated here

@@ -142,6 +142,8 @@ func (v View) linkLocal(nh netip.Addr) (Hop, error) {
 		return Hop{}, fmt.Errorf("interface %s is not there", zone)
 	case !v.holds(link):
 		return Hop{}, fmt.Errorf("interface %s does not belong to this VRF", link.Name)
+	case link.VRFTable != 0:
+		return Hop{}, fmt.Errorf("%s is a VRF device, and which interface of it is not known", link.Name)
 	case !link.Up:
 		return Hop{}, fmt.Errorf("%s is down", link.Name)
 	}

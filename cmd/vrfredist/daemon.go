@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -47,7 +48,8 @@ type daemon struct {
 	planning sync.Mutex // held for the whole of a plan
 	mu       sync.Mutex // held for the whole of a change
 	cfg      atomic.Pointer[config.Config]
-	doubt    atomic.Pointer[doubt] // nil: what is in force was confirmed
+	inside   atomic.Pointer[map[netip.Addr]vrf.Neighbor] // the neighbours in namespaces, by alias
+	doubt    atomic.Pointer[doubt]                       // nil: what is in force was confirmed
 }
 
 // endTime bounds how long BGP may take to say goodbye.

@@ -78,7 +78,7 @@ func (p *plan) run(ctx context.Context) error {
 			return err
 		}
 	}
-	deps := nsworker.Deps{Kernel: onlooker{p.daemon.host}, BGP: p.daemon.speaker, Board: p.daemon.board}
+	deps := nsworker.Deps{Kernel: onlooker{p.daemon.host}, BGP: p.daemon.speaker, Board: p.daemon.board, Link: p.daemon.link}
 	p.stage = nsworker.NewRehearsal(ctx, deps, p.before, p.after)
 	announcing, err := p.announcing(ctx)
 	if err != nil {

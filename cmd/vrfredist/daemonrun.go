@@ -80,7 +80,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	d.relay = relay.New(bgpAddress(cfg), d.host, log)
 	deps := nsworker.Deps{
 		Kernel: hostKernel{d.host, d.prepareNetns}, BGP: d.speaker, Board: d.board, Log: log, Tap: &d.tap,
-		Leaking: func(into vrf.Spec) []string { return d.supervisor.Leaking(into) },
+		Leaking: func(into vrf.Spec) []string { return d.supervisor.Leaking(into) }, Link: d.link,
 	}
 	d.supervisor = vrf.NewSupervisor(func(s vrf.Spec, r vrf.Report) vrf.Worker {
 		return nsworker.New(deps, s, d.tellRelay(s.Binding.Netns, r))

@@ -26,7 +26,9 @@ func newSecret() []byte {
 // setNeighbors hands the relay the neighbours of the configuration.
 func (d *daemon) setNeighbors(neighbors []vrf.Neighbor) error {
 	out := make([]relay.Neighbor, len(neighbors))
+	inside := make(map[netip.Addr]vrf.Neighbor, len(neighbors))
 	for i, n := range neighbors {
+		inside[n.Alias] = n
 		out[i] = relay.Neighbor{
 			VRF: n.VRF, Netns: n.Netns, Device: n.Device, Peer: n.Peer, Local: n.Local,
 			Port: n.Port, Alias: n.Alias, Secret: n.Secret, Password: n.Password,
@@ -34,7 +36,18 @@ func (d *daemon) setNeighbors(neighbors []vrf.Neighbor) error {
 			ConnectRetry: n.ConnectRetry, HoldTime: n.HoldTime,
 		}
 	}
+	d.inside.Store(&inside)
 	return d.relay.Set(out)
+}
+
+// link returns where a neighbour is that BGP knows by an alias.
+func (d *daemon) link(alias netip.Addr) (netns, device string) {
+	inside := d.inside.Load()
+	if inside == nil {
+		return "", ""
+	}
+	n := (*inside)[alias]
+	return n.Netns, cmp.Or(n.Peer.Zone(), n.Device)
 }
 
 // Sessions implements api.Backend. A neighbour inside a namespace has its own

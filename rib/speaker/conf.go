@@ -170,7 +170,7 @@ func (c *conf) vrf(name string) (VRF, bool) {
 // neighbour is what the watch needs to know of a configured neighbour.
 type neighbour struct {
 	vrf      string // "": the global table
-	zone     string // of its link; "": unknown, or more than one
+	zone     string // of its link, in the daemon's namespace; "": unknown, or more than one
 	localAS  uint32
 	families []bgp.RouteFamily
 	down     bool // administratively
@@ -191,7 +191,8 @@ func (c *conf) neighbours() map[string]neighbour {
 			localAS: n.Config.LocalAs,
 			down:    n.Config.AdminDown,
 		}
-		if nb.zone == "" {
+		// The loopback is an alias's, of a neighbour who is elsewhere.
+		if nb.zone == "" && n.Transport.Config.BindInterface != "lo" {
 			nb.zone = n.Transport.Config.BindInterface
 		}
 		for _, a := range n.AfiSafis {

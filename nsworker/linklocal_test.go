@@ -1,0 +1,43 @@
+package nsworker
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// TestLinkLocalNexthop: the interface of a link-local nexthop is one of the namespace in
+// which the session runs. Another namespace may have one of the same name.
+func TestLinkLocalNexthop(t *testing.T) {
+	const line = " via fe80::9 dev eth0 proto vrfredist metric 20"
+	inside := func(p *rib.Path) { p.Attrs.Peer = netip.MustParseAddr("127.1.0.1") }
+	story(t, func(l *lab, table *fakeTable) {
+		l.kernel.add(rib.Binding{}, 3)
+		l.kernel.add(blue, 2)
+		samePlace := spec("same")
+		samePlace.Binding = rib.Binding{Netns: "/run/netns/red", Table: 1001}
+		l.kernel.add(samePlace.Binding, 1)
+		l.start(spec("default"))
+		l.start(spec("red"))
+		l.start(spec("blue"))
+		l.start(samePlace)
+		for _, name := range []string{"default", "red", "blue", "same"} {
+			l.hear(name, bgpPath("2001:db8:1::/48", "fe80::9%eth0"))    // of a session in BGP's namespace
+			l.hear(name, bgpPath("2001:db8:2::/48", "fe80::9", inside)) // of one in red
+			l.hear(name, bgpPath("2001:db8:3::/48", "fe80::9"))         // of who knows where
+		}
+		l.table(rib.Binding{}, "2001:db8:1::/48"+line)
+		l.table(red, "2001:db8:2::/48"+line)
+		l.table(blue)
+		l.table(samePlace.Binding, "2001:db8:2::/48"+line)
+		l.exported("red", "2001:db8:1::/48", rib.Unresolved, "its interface is in another network namespace")
+		l.exported("blue", "2001:db8:2::/48", rib.Unresolved, "its interface is in another network namespace")
+		l.exported("default", "2001:db8:3::/48", rib.Unresolved, "its interface is not known")
+
+		// One that leaks is looked up where it came from.
+		l.hear("same", bgpPath("2001:db8:4::/48", "fe80::9", inside, from("red")))
+		l.hear("same", bgpPath("2001:db8:5::/48", "fe80::9%eth0", from("red")))
+		l.table(samePlace.Binding, "2001:db8:2::/48"+line, "2001:db8:4::/48"+line+" onlink")
+	})
+}
