@@ -3,6 +3,7 @@ package nsworker
 import (
 	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -88,7 +89,7 @@ func (s *session) found(slot rib.Slot, r rib.Route) {
 	e := s.entries.At(slot)
 	if !e.used() {
 		e.begin(r.Prefix)
-		if s.spec.Export.Enabled && !s.swept {
+		if s.spec.Export.Enabled && !s.swept[rib.FamilyOf(r.Prefix)] {
 			// BGP may not have come to it yet. Its place in the quota it has.
 			e.counts = true
 			s.wanted++
@@ -125,37 +126,39 @@ func (s *session) differs(e *entry) {
 
 // sweepTime is when the sweep is to be considered; zero: not by time.
 func (s *session) sweepTime() time.Time {
-	if s.swept || !s.read {
+	if s.sweptAll() || !s.read {
 		return time.Time{}
 	}
 	return s.sweepDeadline
 }
 
-// sweepDue tells whether own routes that BGP did not speak of may go now.
-func (s *session) sweepDue(now time.Time) bool {
-	if s.swept {
+func (s *session) sweptAll() bool { return !slices.Contains(s.swept[:], false) }
+
+// sweepDue tells whether own routes of a family that BGP did not speak of may go now.
+func (s *session) sweepDue(of rib.Family, now time.Time) bool {
+	if s.swept[of] {
 		return false
 	}
 	if !now.Before(s.sweepDeadline) {
 		return true
 	}
-	if !s.feed.Converged() {
+	if !s.feed.Converged(of) {
 		return false
 	}
-	_, waiting := s.feed.Len()
-	return waiting == 0 && !s.awaitsVRF() && !s.awaitsImports()
+	_, waiting := s.feed.LenOf(of)
+	return waiting == 0 && !s.awaitsVRF(of) && !s.awaitsImports(of)
 }
 
 // awaitsVRF tells whether the table of another VRF has to be there before it can be
 // said what is to become of a route. All workers begin at once, and theirs may be long
 // to read.
-func (s *session) awaitsVRF() bool {
+func (s *session) awaitsVRF(of rib.Family) bool {
 	targets := maps.Keys(s.tracker.leaks)
 	if s.resolver.home != "" {
 		targets = maps.Values(s.targets.byKey)
 	}
 	for tg := range targets {
-		if tg.waits {
+		if tg.waits && tg.ipv6 == (of == rib.IPv6) {
 			return true
 		}
 	}
@@ -163,18 +166,18 @@ func (s *session) awaitsVRF() bool {
 }
 
 // sweepStale deletes what was adopted and not heard of.
-func (s *session) sweepStale() {
-	s.swept = true
+func (s *session) sweepStale(of rib.Family) {
+	s.swept[of] = true
 	n := 0
 	for slot, e := range s.entries.All {
-		if e.state == rib.Stale {
+		if e.state == rib.Stale && e.is(of) {
 			n++
 			s.set(slot, e, 0)
 			s.settle(slot, e)
 		}
 	}
 	if n > 0 {
-		s.log.Info("routes of an earlier run that BGP has no more are removed", "routes", n)
+		s.log.Info("routes of an earlier run that BGP has no more are removed", "family", of, "routes", n)
 	}
 }
 

@@ -362,7 +362,7 @@ func TestFault25NotReadyWithOldRoutes(t *testing.T) {
 		if st := l.state("red"); st.State != vrf.Syncing || st.Counts.Stale != 1 {
 			t.Errorf("with a route of an earlier time red is %s (%+v)", st.State, st.Counts)
 		}
-		l.feed("red").SetConverged(true)
+		l.converge("red")
 		synctest.Wait()
 		if st := l.state("red"); st.State != vrf.Ready || st.Counts.Stale != 0 {
 			t.Errorf("once it is swept red is %s (%+v)", st.State, st.Counts)

@@ -51,7 +51,7 @@ func TestEqualPathThatIsLeftOut(t *testing.T) {
 func TestRouteThatCannotGoKeepsItsGroup(t *testing.T) {
 	story(t, func(l *lab, table *fakeTable) {
 		l.start(spec("red"))
-		l.feed("red").SetConverged(true)
+		l.converge("red")
 		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
 		l.kernel.fail["delete"] = 1
 		l.unhear("red", "10.1.0.0/16", 0)
@@ -79,7 +79,7 @@ func TestObjectsOfAnotherTable(t *testing.T) {
 		l.hear("blue", bgpPath("10.2.0.0/16", "192.0.2.7"))
 		l.stop("blue", errInjected)
 		l.start(r)
-		l.feed("red").SetConverged(true)
+		l.converge("red")
 		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
 		l.settle()
 		l.stop("red", vrf.ErrRemoved)

@@ -226,6 +226,13 @@ func community(c ...rib.Community) func(*rib.Path) {
 	return func(p *rib.Path) { p.Attrs.Communities = c }
 }
 
+// converge says that BGP has told a VRF all it knows.
+func (l *lab) converge(name string) {
+	for of := range rib.Families {
+		l.feed(name).SetConverged(of, true)
+	}
+}
+
 // hear gives a VRF the newest word on RD:prefix of the paths.
 func (l *lab) hear(name string, paths ...rib.Path) {
 	l.feed(name).Set(paths[0].Prefix, paths[0].RD, paths)

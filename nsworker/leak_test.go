@@ -25,7 +25,7 @@ func TestRestartKeepsLeaks(t *testing.T) {
 				other.set(r)
 				const line = "10.5.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20 onlink"
 				l.feed("leaky").Set(r.Prefix, 0, []rib.Path{bgpPath("10.5.0.0/16", "192.0.2.9", from("red"))})
-				l.feed("leaky").SetConverged(true)
+				l.converge("leaky")
 				l.start(s)
 				synctest.Wait()
 				time.Sleep(s.SweepDelay - time.Second)
@@ -77,7 +77,7 @@ func TestRestartKeepsLeakedImports(t *testing.T) {
 				if c.has {
 					table.set(via("10.5.0.0/16", "192.0.2.9", 2, rib.ProtoStatic, 0))
 				}
-				l.feed("leaky").SetConverged(true) // there is no neighbour
+				l.converge("leaky") // there is no neighbour
 				l.start(s)
 				time.Sleep(s.SweepDelay / 2)
 				synctest.Wait()

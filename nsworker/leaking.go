@@ -12,15 +12,15 @@ import (
 type leaking struct {
 	asked bool
 	vrfs  []string
-	next  rib.Slot // one that is announced, and did not come yet
-	comes bool     // there is such a one
+	next  [rib.Families]rib.Slot // one that is announced, and did not come yet
+	comes [rib.Families]bool     // there is such a one
 }
 
 // awaitsImports tells whether a route of an earlier run may be one that another VRF of
 // this daemon imports, and BGP has not given it to us yet.
-func (s *session) awaitsImports() bool {
+func (s *session) awaitsImports(of rib.Family) bool {
 	l := &s.leaking
-	if s.inState(rib.Stale) == 0 || s.deps.Leaking == nil {
+	if s.counts[of][rib.Stale] == 0 || s.deps.Leaking == nil {
 		return false
 	}
 	if !l.asked {
@@ -34,14 +34,14 @@ func (s *session) awaitsImports() bool {
 	if slices.ContainsFunc(l.vrfs, func(name string) bool { return !s.deps.Board.hasAnnounced(name) }) {
 		return true
 	}
-	if l.comes && s.entries.At(l.next).state == rib.Stale {
+	if l.comes[of] && s.entries.At(l.next[of]).state == rib.Stale {
 		return true // what is announced need not be looked through again
 	}
-	l.comes = false
+	l.comes[of] = false
 	for _, name := range l.vrfs {
 		for _, a := range s.deps.BGP.Announced(name) {
-			if slot, e := s.entryOf(a.Prefix); e != nil && e.state == rib.Stale {
-				l.next, l.comes = slot, true
+			if slot, e := s.entryOf(a.Prefix); e != nil && e.state == rib.Stale && e.is(of) {
+				l.next[of], l.comes[of] = slot, true
 				return true
 			}
 		}

@@ -31,7 +31,7 @@ func TestRestartWritesNothingThatStands(t *testing.T) {
 		for i := range 3 {
 			l.hear("red", bgpPath(fmt.Sprintf("10.%d.0.0/16", i), "192.0.2.9"), bgpPath(fmt.Sprintf("10.%d.0.0/16", i), fmt.Sprintf("192.0.2.%d", i), id(1)))
 		}
-		l.feed("red").SetConverged(true)
+		l.converge("red")
 		l.start(spec("red"))
 		l.settle()
 		l.stop("red", vrf.ErrExit)
@@ -56,7 +56,7 @@ func TestRestartKeepsTheQuota(t *testing.T) {
 			for _, p := range []string{"10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16"} {
 				l.hear("red", bgpPath(p, "192.0.2.9"))
 			}
-			l.feed("red").SetConverged(true)
+			l.converge("red")
 			s := spec("red")
 			s.Export.MaxRoutes = 1
 			l.start(s)
@@ -79,10 +79,33 @@ func TestSweepWaitsForEndOfRIB(t *testing.T) {
 		l.exported("red", "10.1.0.0/16", rib.Stale, "earlier run")
 		l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9"))
 		l.exported("red", "10.2.0.0/16", rib.Installed, "")
-		l.feed("red").SetConverged(true)
+		l.converge("red")
 		synctest.Wait()
 		l.table(red, "10.2.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
 	})
+}
+
+// TestSweepIsByFamily: who waits for one family keeps no route of the other.
+func TestSweepIsByFamily(t *testing.T) {
+	four := "10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20"
+	six := "2001:db8:1::/48 via 2001:db8::9 dev eth0 proto vrfredist metric 20"
+	for of, stays := range map[rib.Family]string{rib.IPv4: six, rib.IPv6: four} {
+		story(t, func(l *lab, table *fakeTable) {
+			for _, r := range []rib.Route{left("10.1.0.0/16"), via("2001:db8:1::/48", "2001:db8::9", 2, rib.ProtoOwn, 20)} {
+				table.routes[r.Key()] = r
+			}
+			l.start(spec("red"))
+			l.table(red, four, six)
+			l.feed("red").SetConverged(of, true)
+			synctest.Wait()
+			l.table(red, stays)
+			if st := l.state("red"); st.State != vrf.Syncing || st.Counts.Stale != 1 {
+				t.Errorf("red is %s (%+v)", st.State, st.Counts)
+			}
+			l.settle()
+			l.table(red)
+		})
+	}
 }
 
 func TestSweepWaitsNoLongerThanItsDelay(t *testing.T) {

@@ -46,7 +46,7 @@ func TestTwinTables(t *testing.T) {
 				l.settle()
 				l.stop("blue", errInjected)
 				l.start(r)
-				l.feed("red").SetConverged(true)
+				l.converge("red")
 				l.hear("red", bgpPath("10.1.0.0/16", nexthop))
 				l.settle()
 				l.table(red, strings.Replace(route("10.1.0.0/16", "eth1"), "192.0.2.9", nexthop, 1))
@@ -63,7 +63,7 @@ func TestTwinTables(t *testing.T) {
 						t.Errorf("a route that stood was written: %s", w)
 					}
 				}
-				l.feed("blue").SetConverged(true)
+				l.converge("blue")
 				l.stop("blue", vrf.ErrRemoved)
 				if n := len(there.objects()); n != 0 {
 					t.Errorf("%d nexthop objects are left of two VRFs that went", n)
@@ -108,7 +108,7 @@ func TestRestartKeepsGroupsApart(t *testing.T) {
 			hear("10.2.0.0/16", two)
 			l.table(red, before)
 			hear("10.1.0.0/16", one)
-			l.feed("red").SetConverged(true)
+			l.converge("red")
 			l.settle()
 			l.table(red, before)
 			if n := len(l.kernel.writes) + len(l.kernel.objectWrites); n != 0 {

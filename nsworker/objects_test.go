@@ -20,7 +20,7 @@ func TestFailoverIsOneReplace(t *testing.T) {
 	story(t, func(l *lab, table *fakeTable) {
 		table.set(via("203.0.113.0/24", "192.0.2.7", 2, rib.ProtoStatic, 0))
 		l.start(spec("red"))
-		l.feed("red").SetConverged(true)
+		l.converge("red")
 		for i := range 100 {
 			l.hear("red", bgpPath(fmt.Sprintf("10.%d.0.0/16", i), "203.0.113.1"))
 		}
@@ -53,7 +53,7 @@ func TestFailoverIsOneReplace(t *testing.T) {
 func TestFlappingRouteFindsItsNexthop(t *testing.T) {
 	story(t, func(l *lab, table *fakeTable) {
 		l.start(spec("red"))
-		l.feed("red").SetConverged(true)
+		l.converge("red")
 		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
 		l.kernel.writes, l.kernel.objectWrites = nil, nil
 		for range 20 { // longer than an object is kept, each time for less

@@ -134,7 +134,7 @@ func (s *session) tidy(ctx context.Context, now time.Time) error {
 
 // mayTidy tells whether what is known of the table says what is unused.
 func (s *session) mayTidy() bool {
-	return s.read && s.swept && s.due.waiting == 0 && len(s.objects.due) == 0 && len(s.extra) == 0
+	return s.read && s.sweptAll() && s.due.waiting == 0 && len(s.objects.due) == 0 && len(s.extra) == 0
 }
 
 // tidyTime is when what is unused is to be deleted; zero: not now.

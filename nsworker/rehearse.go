@@ -191,7 +191,7 @@ func (r *Rehearsal) begin(ctx context.Context, s vrf.Spec, where rib.Where, t ri
 	w := New(deps, s, func(vrf.Status) {})
 	w.feed = rib.NewFeed() // of no paths: it gives out the slots
 	st := &rehearsing{newSession(w, scenery{where, t}), bgp}
-	st.session.swept = swept
+	st.session.swept = [rib.Families]bool{swept, swept}
 	st.session.sweepDeadline = time.Now().Add(24 * time.Hour)
 	st.session.askAnnounced()
 	if err := st.session.reconcile(ctx); err != nil {

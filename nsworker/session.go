@@ -45,7 +45,7 @@ type session struct {
 
 	// Own routes that BGP has not spoken of may only be late: a peer that
 	// restarts sends its table in its own time. They go when swept.
-	swept         bool
+	swept         [rib.Families]bool
 	sweepDeadline time.Time
 	leaking       leaking
 
@@ -205,8 +205,10 @@ func (s *session) work(ctx context.Context) error {
 		s.retryFailed()
 	}
 	s.makePeace(now)
-	if s.sweepDue(now) {
-		s.sweepStale()
+	for of := range rib.Families {
+		if s.sweepDue(of, now) {
+			s.sweepStale(of)
+		}
 	}
 	if err := s.writeObjects(ctx); err != nil || !s.read {
 		return err

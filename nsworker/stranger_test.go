@@ -86,7 +86,7 @@ func TestFightOverWhatIsNotOurs(t *testing.T) {
 				l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
 				l.hear("red", bgpPath("10.2.0.0/16", "198.51.100.9"))
 				l.hear("red", bgpPath("10.3.0.0/16", "203.0.113.9")) // unresolved
-				l.feed("red").SetConverged(true)
+				l.converge("red")
 				l.settle()
 				l.table(red, strings.Split(twoRoutes, "\n")...)
 				objects := len(table.objects())

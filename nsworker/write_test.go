@@ -19,7 +19,7 @@ func TestRefusedDeletion(t *testing.T) {
 			s.Export.CommunityList = []rib.Community{7}
 			s.NexthopObjects = false
 			l.start(s)
-			l.feed("red").SetConverged(true)
+			l.converge("red")
 			l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9", community(7)))
 			l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9", community(7)))
 			l.settle()

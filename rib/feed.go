@@ -40,7 +40,7 @@ type Feed struct {
 
 	since     time.Time // of the oldest change that the last Take returned
 	taken     []Path    // what the last Take returned
-	converged bool
+	converged [Families]bool
 	ready     chan struct{}
 }
 
@@ -112,23 +112,23 @@ func (f *Feed) Retain(keep func(Path) bool) {
 	}
 }
 
-// SetConverged tells the reader whether BGP has said all it knows: every peer
-// that feeds the VRF sent End-of-RIB. Until then a route that is in the kernel
+// SetConverged tells the reader whether BGP has said all it knows of a family: every
+// peer that feeds the VRF sent End-of-RIB. Until then a route that is in the kernel
 // and not in the feed may only be late.
-func (f *Feed) SetConverged(v bool) {
+func (f *Feed) SetConverged(of Family, v bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.converged != v {
-		f.converged = v
+	if f.converged[of] != v {
+		f.converged[of] = v
 		f.wake()
 	}
 }
 
-// Converged returns what SetConverged was last told.
-func (f *Feed) Converged() bool {
+// Converged returns what SetConverged was last told of a family.
+func (f *Feed) Converged(of Family) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.converged
+	return f.converged[of]
 }
 
 // Ready is signalled when there is something to take.

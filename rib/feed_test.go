@@ -185,19 +185,19 @@ func TestFeedRewind(t *testing.T) {
 
 func TestFeedConverged(t *testing.T) {
 	f := NewFeed()
-	if f.Converged() {
+	if f.Converged(IPv4) || f.Converged(IPv6) {
 		t.Error("a new feed has converged")
 	}
-	f.SetConverged(true)
-	if !f.Converged() || !signalled(f) {
-		t.Error("the reader was not told")
+	f.SetConverged(IPv6, true)
+	if f.Converged(IPv4) || !f.Converged(IPv6) || !signalled(f) {
+		t.Error("the reader was not told, or of the other family")
 	}
-	f.SetConverged(true)
+	f.SetConverged(IPv6, true)
 	if signalled(f) {
 		t.Error("told what is no news")
 	}
-	f.SetConverged(false)
-	if f.Converged() || !signalled(f) {
+	f.SetConverged(IPv6, false)
+	if f.Converged(IPv6) || !signalled(f) {
 		t.Error("the way back is no news")
 	}
 }
@@ -262,7 +262,7 @@ func TestFeedTellsTheTruth(t *testing.T) {
 				f.Retain(func(p Path) bool { return p.RD != 1 })
 			}
 		}
-		f.SetConverged(true)
+		f.SetConverged(IPv4, true)
 	})
 	knows := map[netip.Prefix][]Path{}
 	var buf []Entry
@@ -272,7 +272,7 @@ func TestFeedTellsTheTruth(t *testing.T) {
 		case <-ctx.Done():
 			t.Fatal("the reader was not woken in 30 s")
 		}
-		converged := f.Converged()
+		converged := f.Converged(IPv4)
 		buf = f.Take(buf[:0], 64)
 		for _, e := range buf {
 			if f.Prefix(e.Slot) != e.Prefix {

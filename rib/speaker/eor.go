@@ -31,14 +31,23 @@ func (e *eors) add(m eor) {
 	e.seen[m] = true
 }
 
-// all tells whether every one of list came.
-func (e *eors) all(list []eor) bool {
+// all tells whether every one of list came that is of a family.
+func (e *eors) all(list []eor, of rib.Family) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return !slices.ContainsFunc(list, func(m eor) bool { return !e.seen[m] })
+	return !slices.ContainsFunc(list, func(m eor) bool { return m.of() == of && !e.seen[m] })
 }
 
-// awaited returns, for each feed, the markers after which it is converged:
+// of is the family of the routes that a marker is about.
+func (m eor) of() rib.Family {
+	if m.family == bgp.RF_IPv6_UC || m.family == bgp.RF_IPv6_VPN {
+		return rib.IPv6
+	}
+	return rib.IPv4
+}
+
+// awaited returns, for each feed, the markers after which it is converged, in each
+// family after those of that family:
 //
 //   - the default one: of the neighbours in no VRF, for IPv4 and IPv6 unicast;
 //   - a VRF's: of the neighbours in no VRF for vpnv4 and vpnv6, and of those in

@@ -194,3 +194,6 @@ func (r *running) await(t testing.TB, vrf, p string, ok func([]rib.Path) bool) [
 }
 
 func count(n int) func([]rib.Path) bool { return func(p []rib.Path) bool { return len(p) == n } }
+
+// converged tells whether a feed has of both families all that it awaits.
+func converged(f *rib.Feed) bool { return f.Converged(rib.IPv4) && f.Converged(rib.IPv6) }

@@ -24,7 +24,7 @@ func TestInternals(t *testing.T) {
 	p := newPeer(t, "127.0.0.2", 65001, "ipv4-unicast")
 	p.announce(spec{prefix: "10.1.0.0/16"})
 	s := run(t, Options{Config: toJSON(t, baseConf(nil, []any{neighborConf(p.addr, 65001, p.port, "ipv4-unicast")}))})
-	eventually(t, "the End-of-RIB", s.feed(t, Default).Converged)
+	eventually(t, "the End-of-RIB", func() bool { return converged(s.feed(t, Default)) })
 	s.mu.Lock()
 	w := s.watch
 	s.mu.Unlock()

@@ -23,7 +23,7 @@ func TestMirror(t *testing.T) {
 	if changed := r.redFeed.Take(nil, 10); len(changed) > 0 {
 		t.Errorf("red itself changed: %v", changed)
 	}
-	if !r.feed(t, "red/1002").Converged() || !r.feed(t, "default/300").Converged() {
+	if !converged(r.feed(t, "red/1002")) || !converged(r.feed(t, "default/300")) {
 		t.Error("the mirrors do not know of End-of-RIB")
 	}
 

@@ -78,7 +78,7 @@ func newReloaded(t *testing.T) *reloaded {
 	r.await(t, "red", "10.9.0.0/16", count(1))
 	eventually(t, "the peer has the announcement", func() bool { return len(r.p.has("10.9.0.0/16", 1)) == 1 })
 	r.redFeed = r.feed(t, "red")
-	eventually(t, "the feed converges", r.redFeed.Converged)
+	eventually(t, "the feed converges", func() bool { return converged(r.redFeed) })
 	r.since = r.established(t, r.p.addr)
 	return r
 }
@@ -361,7 +361,7 @@ func TestVRFNeighbour(t *testing.T) {
 			t.Errorf("in VRF %s: %+v", vrf, a)
 		}
 	}
-	eventually(t, "feeds converge", func() bool { return s.feed(t, "red").Converged() && s.feed(t, "blue").Converged() })
+	eventually(t, "feeds converge", func() bool { return converged(s.feed(t, "red")) && converged(s.feed(t, "blue")) })
 
 	changes := s.reload(t, baseConf([]any{vrfConf("red", "65000:7", []string{"65000:1"}, []string{"65000:1"}), blue}, []any{n}))
 	if !slices.ContainsFunc(changes, func(c string) bool { return strings.Contains(c, "restarted with its VRF") }) {

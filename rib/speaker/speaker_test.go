@@ -57,7 +57,7 @@ func TestGlobalRoutes(t *testing.T) {
 	p.withdraw(spec{prefix: "2001:db8:1::/48"})
 	s.await(t, Default, "10.1.0.0/16", count(0))
 	s.await(t, Default, "2001:db8:1::/48", count(0))
-	eventually(t, "the default feed converges", f.Converged)
+	eventually(t, "the default feed converges", func() bool { return converged(f) })
 }
 
 func TestIBGP(t *testing.T) {
@@ -110,7 +110,7 @@ func TestRouteTargets(t *testing.T) {
 		})
 	}
 	eventually(t, "feeds converge", func() bool {
-		return s.feed(t, "red").Converged() && s.feed(t, "blue").Converged()
+		return converged(s.feed(t, "red")) && converged(s.feed(t, "blue"))
 	})
 }
 

@@ -314,8 +314,15 @@ func (w *watch) endOfRIB(e *eorEvent) {
 // converge tells the feeds for which everything awaited has come.
 func (w *watch) converge() {
 	for f, list := range w.awaited {
-		if w.eors.all(list) {
-			f.SetConverged(true)
+		done := true
+		for of := range rib.Families {
+			if w.eors.all(list, of) {
+				f.SetConverged(of, true)
+			} else {
+				done = false
+			}
+		}
+		if done {
 			delete(w.awaited, f)
 		}
 	}

@@ -127,11 +127,11 @@ func TestSnapshot(t *testing.T) {
 			snapshot.MultiPathList = slices.Collect(slices.Chunk(snapshot.PathList, 3))
 			snapshot.PathList = snapshot.PathList[:1] // not looked at
 		}
-		if h.synced || h.feeds[Default].Converged() {
+		if h.synced || converged(h.feeds[Default]) {
 			t.Error("the snapshot is complete before it came")
 		}
 		h.sendEvent(&snapshot)
-		if !h.synced || !h.feeds[Default].Converged() {
+		if !h.synced || !converged(h.feeds[Default]) {
 			t.Error("the snapshot is not complete")
 		}
 		for _, i := range []int{0, atOnce / 3, atOnce/3 + 1} {
@@ -275,20 +275,23 @@ func TestConvergence(t *testing.T) {
 	state := func() string {
 		s := ""
 		for _, vrf := range []string{Default, "blue", "red"} {
-			if h.feeds[vrf].Converged() {
-				s += vrf + " "
+			for of := range rib.Families {
+				if h.feeds[vrf].Converged(of) {
+					s += fmt.Sprintf("%s/%v ", vrf, of)
+				}
 			}
 		}
 		return s
 	}
+	const vpn6 = "blue/ipv6 red/ipv6 " // nobody sends it
 	for _, step := range []struct {
 		eor  *eorEvent
 		want string
 	}{
-		{eorOf("127.0.0.9", "ipv6-unicast"), ""},
-		{eorOf("127.0.0.3", "ipv6-unicast"), "default "},
-		{eorOf("127.0.0.2", "l3vpn-ipv4-unicast"), "default blue "},
-		{eorOf("127.0.0.4", "ipv4-unicast"), "default blue red "}, // red imports what blue exports
+		{eorOf("127.0.0.9", "ipv6-unicast"), "default/ipv4 " + vpn6}, // that one came first
+		{eorOf("127.0.0.3", "ipv6-unicast"), "default/ipv4 default/ipv6 " + vpn6},
+		{eorOf("127.0.0.2", "l3vpn-ipv4-unicast"), "default/ipv4 default/ipv6 blue/ipv4 " + vpn6},
+		{eorOf("127.0.0.4", "ipv4-unicast"), "default/ipv4 default/ipv6 blue/ipv4 blue/ipv6 red/ipv4 red/ipv6 "}, // red imports what blue exports
 	} {
 		h.endOfRIB(step.eor)
 		if state() != step.want {
