@@ -2,6 +2,8 @@ package nsworker
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -43,6 +45,63 @@ func TestRoutesAskedFor(t *testing.T) {
 			if err != nil || !slices.Equal(got, tc.want) {
 				t.Errorf("%s: %v, %v; want %v", tc.name, got, err, tc.want)
 			}
+		}
+	})
+}
+
+// A long list does not hold the worker: what changes meanwhile is listed as it is when
+// its turn comes, nothing twice.
+func TestRoutesWhileTheyChange(t *testing.T) {
+	story(t, func(l *lab, _ *fakeTable) {
+		l.start(spec("red"))
+		const n = 2*listedAtOnce + 100
+		at := func(i int) string { return fmt.Sprintf("10.%d.%d.0/24", 1+i/256, i%256) }
+		for i := range n {
+			l.hear("red", bgpPath(at(i), "192.0.2.9"))
+		}
+		l.settle()
+		var got []string
+		err := l.worker("red").Routes(context.Background(), vrf.RouteQuery{Direction: vrf.Export}, func(r rib.RouteStatus) bool {
+			if len(got) == 0 {
+				l.unhear("red", at(n-1), 0)
+				l.unhear("red", at(1), 0)
+				l.settle()
+			}
+			if r.State != rib.Installed || len(r.Devices) != 1 {
+				t.Errorf("%v is %v through %v", r.Prefix, r.State, r.Devices)
+			}
+			got = append(got, r.Prefix.String())
+			return true
+		})
+		var want []string // the second was in hand already
+		for i := range n - 1 {
+			want = append(want, at(i))
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%d routes, %v; want %d; the last is %s", len(got), err, len(want), got[len(got)-1])
+		}
+	})
+}
+
+// A VRF whose table goes while its routes are listed says so: a list that ends is whole.
+func TestRoutesOfATableThatGoes(t *testing.T) {
+	story(t, func(l *lab, _ *fakeTable) {
+		l.start(spec("red"))
+		for i := range listedAtOnce + 1 {
+			l.hear("red", bgpPath(fmt.Sprintf("10.%d.%d.0/24", 1+i/256, i%256), "192.0.2.9"))
+		}
+		l.settle()
+		gone := false
+		err := l.worker("red").Routes(context.Background(), vrf.RouteQuery{Direction: vrf.Export}, func(rib.RouteStatus) bool {
+			if !gone {
+				gone = true
+				l.kernel.remove(spec("red").Binding)
+				l.settle()
+			}
+			return true
+		})
+		if !errors.Is(err, vrf.ErrPending) {
+			t.Errorf("the list ends with %v", err)
 		}
 	})
 }

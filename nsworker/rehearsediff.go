@@ -46,11 +46,12 @@ func (d *differ) routes(s *session, have []rib.Route) {
 		}
 	}
 	links, where := s.resolver.view.Links, s.spec.Binding
-	for _, row := range s.snapshot(vrf.RouteQuery{Direction: vrf.Export}).rows {
-		if row.state != rib.Installed && row.state != rib.Stale || row.fwd == nil {
+	for slot, e := range s.entries.All {
+		row, shown := s.row(slot, e)
+		if !shown || row.state != rib.Installed && row.state != rib.Stale || row.fwd == nil {
 			continue
 		}
-		r := row.fwd.route(row.prefix, s.spec.Protocol)
+		r := row.fwd.route(s.feed.Prefix(slot), s.spec.Protocol)
 		r.Hops = row.hops
 		old, there := was[r.Key()]
 		delete(was, r.Key())

@@ -2,6 +2,7 @@ package nsworker
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -11,7 +12,7 @@ import (
 )
 
 // snapshot is what a query takes with it out of the loop: everything in it is
-// immutable, so that a long list is printed while the worker goes on.
+// immutable, so that what is in it is printed while the worker goes on.
 type snapshot struct {
 	name     string // of the VRF in BGP
 	view     rib.View
@@ -20,8 +21,11 @@ type snapshot struct {
 	metric   uint32
 	maxPaths int
 	member   func(rib.Link) bool
-	rows     []row
 }
+
+// listedAtOnce is how many exported routes a query takes out of the loop at a time:
+// half a millisecond's work, in which nothing else is done for the VRF.
+const listedAtOnce = 1024
 
 // row is one exported route of a snapshot.
 type row struct {
@@ -33,60 +37,107 @@ type row struct {
 	leaked bool // through another VRF
 }
 
-func (s *session) snapshot(q vrf.RouteQuery) snapshot {
-	out := snapshot{
+// Routes implements vrf.Worker.
+func (w *Worker) Routes(ctx context.Context, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
+	var snap snapshot
+	there := false
+	if err := w.ask(ctx, func(s *session) {
+		if there = s != nil; there {
+			snap = s.snapshot()
+		}
+	}); err != nil || !there {
+		return err
+	}
+	if q.Direction == vrf.Import {
+		snap.imports(q, yield)
+		return nil
+	}
+	batch := make([]netip.Prefix, 0, listedAtOnce)
+	var rows []row
+	for prefix := range w.feed.Sorted(q.Within) {
+		if batch = append(batch, prefix); len(batch) < listedAtOnce {
+			continue
+		}
+		more, err := w.exports(ctx, batch, &rows, q, yield)
+		if err != nil || !more {
+			return err
+		}
+		batch = batch[:0]
+	}
+	_, err := w.exports(ctx, batch, &rows, q, yield)
+	return err
+}
+
+// exports calls yield with the exported routes of some prefixes, and tells whether to
+// go on. It uses the room of rows.
+func (w *Worker) exports(ctx context.Context, prefixes []netip.Prefix, rows *[]row, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) (more bool, err error) {
+	var snap snapshot
+	var away error
+	if err := w.ask(ctx, func(s *session) {
+		if s == nil {
+			away = w.pending()
+			return
+		}
+		snap, *rows = s.snapshot(), s.rows((*rows)[:0], prefixes, q)
+	}); err != nil {
+		return false, err
+	}
+	return away == nil && snap.exports(w.feed, *rows, yield), away
+}
+
+func (s *session) snapshot() snapshot {
+	return snapshot{
 		name: s.spec.Of(), view: s.resolver.view, policy: s.spec.Import, protocol: s.spec.Protocol,
 		metric: s.spec.Export.Metric, maxPaths: s.spec.Export.MaxPaths, member: s.member(),
 	}
-	if q.Direction != vrf.Export {
-		return out
-	}
-	for slot, e := range s.entries.All {
-		if !e.used() {
-			continue
-		}
-		state, prefix := e.state, s.feed.Prefix(slot)
-		if state == 0 {
-			if e.have != nil && e.target == nil {
-				continue // on its way out
-			}
-			state = rib.Failed
-		}
-		if !q.Wants(prefix, state) {
-			continue
-		}
-		r := row{prefix: prefix, state: state, reason: s.reason(slot, e), fwd: e.have}
-		if r.fwd == nil {
-			r.fwd = e.want()
-		}
-		if r.fwd != nil {
-			r.hops = r.fwd.hops
-			if e.target != nil && r.fwd.group != 0 && r.fwd.group == e.target.group {
-				r.hops = e.target.hops
-			}
-		}
-		r.leaked = e.target.leaks() || slices.ContainsFunc(r.hops, func(h rib.Hop) bool { return h.OnLink })
-		switch e.state {
-		case rib.Unresolved:
-			r.reason = e.target.reason
-		case rib.Stale:
-			r.reason = "from an earlier run; BGP has not spoken of it yet"
-		case 0:
-			r.reason = "not written to the kernel yet"
-		}
-		out.rows = append(out.rows, r)
-	}
-	return out
 }
 
-func (s snapshot) each(feed *rib.Feed, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) {
-	if q.Direction == vrf.Import {
-		s.imports(q, yield)
-		return
+// rows appends what there is now of some prefixes, as far as it is asked for.
+func (s *session) rows(buf []row, prefixes []netip.Prefix, q vrf.RouteQuery) []row {
+	for _, prefix := range prefixes {
+		slot, held := s.feed.Find(prefix)
+		if !held {
+			continue
+		}
+		if r, ok := s.row(slot, s.entries.At(slot)); ok && q.Wants(prefix, r.state) {
+			r.prefix = prefix
+			buf = append(buf, r)
+		}
 	}
-	slices.SortFunc(s.rows, func(a, b row) int { return comparePrefixes(a.prefix, b.prefix) })
+	return buf
+}
+
+// row is the row, but for its prefix, of an entry; false: there is none to show.
+func (s *session) row(slot rib.Slot, e *entry) (row, bool) {
+	if !e.used() || e.state == 0 && e.have != nil && e.target == nil { // on its way out
+		return row{}, false
+	}
+	r := row{state: e.state, reason: s.reason(slot, e), fwd: e.have}
+	if r.fwd == nil {
+		r.fwd = e.want()
+	}
+	if r.fwd != nil {
+		r.hops = r.fwd.hops
+		if e.target != nil && r.fwd.group != 0 && r.fwd.group == e.target.group {
+			r.hops = e.target.hops
+		}
+	}
+	r.leaked = e.target.leaks() || slices.ContainsFunc(r.hops, func(h rib.Hop) bool { return h.OnLink })
+	switch e.state {
+	case rib.Unresolved:
+		r.reason = e.target.reason
+	case rib.Stale:
+		r.reason = "from an earlier run; BGP has not spoken of it yet"
+	case 0:
+		r.state, r.reason = rib.Failed, "not written to the kernel yet"
+	}
+	return r, true
+}
+
+// exports calls yield with the routes of rows, and tells whether to go on.
+func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus) bool) bool {
 	var buf []rib.Path
-	for _, r := range s.rows {
+	for _, r := range rows {
 		st := rib.RouteStatus{Prefix: r.prefix, State: r.state, Reason: r.reason, Leaked: r.leaked}
 		if r.fwd != nil {
 			st.Route = r.fwd.route(r.prefix, s.protocol)
@@ -105,9 +156,10 @@ func (s snapshot) each(feed *rib.Feed, q vrf.RouteQuery, yield func(rib.RouteSta
 			}
 		}
 		if !yield(st) {
-			return
+			return false
 		}
 	}
+	return true
 }
 
 func (s snapshot) devices(hops []rib.Hop) []string {

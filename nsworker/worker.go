@@ -258,20 +258,6 @@ func (w *Worker) takesRoutesOut(ctx context.Context) bool {
 	return errors.Is(why, vrf.ErrRemoved) || errors.Is(why, vrf.ErrExit) && w.spec.OnExit == vrf.Remove
 }
 
-// Routes implements vrf.Worker.
-func (w *Worker) Routes(ctx context.Context, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
-	var snap snapshot
-	if err := w.ask(ctx, func(s *session) {
-		if s != nil {
-			snap = s.snapshot(q)
-		}
-	}); err != nil {
-		return err
-	}
-	snap.each(w.feed, q, yield)
-	return nil
-}
-
 // ask has the loop's goroutine run f between two of its turns, and waits for
 // that. f is given nil while the VRF has no table.
 func (w *Worker) ask(ctx context.Context, f func(*session)) error {

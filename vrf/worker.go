@@ -20,8 +20,8 @@ const (
 // RouteQuery says which routes of a VRF are asked for.
 type RouteQuery struct {
 	Direction Direction
-	// Within tells whether a prefix is asked for; nil: all are. The worker calls it
-	// between two turns of its loop, for every prefix.
+	// Within tells whether a prefix is asked for; nil: all are. It is called for every
+	// prefix.
 	Within func(netip.Prefix) bool
 	// States are those asked for; none: all.
 	States []rib.State
@@ -46,8 +46,9 @@ type Worker interface {
 	// does not wait. Routes that both allow stay untouched.
 	Reconfigure(Spec)
 	// Routes calls yield with each route that q asks for, ordered by prefix, until
-	// it returns false. It reads a snapshot, and may be called from any
-	// goroutine while Run runs; it ends with ctx.
+	// it returns false. Each is as it is when its turn comes. It may be called from
+	// any goroutine while Run runs; it ends with ctx. Where the VRF loses its table
+	// meanwhile the error matches ErrPending.
 	Routes(ctx context.Context, q RouteQuery, yield func(rib.RouteStatus) bool) error
 	// Resync reads the table again now, puts right what differs, and returns
 	// when that is done. It may be called as Routes may. Where the VRF has no
