@@ -26,6 +26,7 @@ func (s *session) adopt(t rib.Table) {
 	s.publish()
 	was := s.connected
 	s.connected = connectedPrefixes(foreign)
+	s.deadHops = slices.ContainsFunc(foreign, func(r rib.Route) bool { return hasDead(r.Hops) })
 	for _, tg := range s.targets.byKey {
 		tg.inline = false // what refused an object may have changed
 	}
@@ -195,6 +196,10 @@ func (s *session) heedLinks(links rib.Links) {
 	s.importAll()
 }
 
+func hasDead(hops []rib.Hop) bool {
+	return slices.ContainsFunc(hops, func(h rib.Hop) bool { return h.Dead })
+}
+
 // heedRoutes takes in single changes that others made in the table.
 func (s *session) heedRoutes(events []rib.RouteEvent) {
 	fib := s.resolver.view.FIB
@@ -207,6 +212,7 @@ func (s *session) heedRoutes(events []rib.RouteEvent) {
 			s.heedOwn(ev)
 			continue
 		}
+		s.deadHops = s.deadHops || hasDead(ev.Route.Hops)
 		next, sure := fib.After(ev)
 		if !sure {
 			s.doubt("overwritten")

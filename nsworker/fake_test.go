@@ -246,6 +246,11 @@ func (t *fakeTable) emit(ev rib.KernelEvents) {
 		t.events = ev
 	case !t.events.Gone && !t.events.Resync:
 		t.events.Routes = append(t.events.Routes, ev.Routes...)
+		if ev.Came {
+			t.events.Came, t.events.Reason, t.events.Links = true, ev.Reason, ev.Links
+		}
+	case ev.Came:
+		t.events.Links = ev.Links
 	}
 	select {
 	case t.ready <- struct{}{}:
@@ -272,7 +277,7 @@ func (t *fakeTable) del(key rib.Key) {
 }
 
 // link sets a link up or down. Down, the kernel drops the IPv4 routes on it
-// without a word.
+// without a word; up, it tells of the connected routes that it makes.
 func (t *fakeTable) link(index int, up bool) {
 	t.k.mu.Lock()
 	defer t.k.mu.Unlock()
@@ -289,17 +294,20 @@ func (t *fakeTable) link(index int, up bool) {
 				t.dropNexthop(id)
 			}
 		}
-	} else {
-		for _, p := range l.Addrs {
-			metric := uint32(0)
-			if p.Addr().Is6() {
-				metric = 256
-			}
-			r := connected(p.Masked().String(), index, metric)
-			t.routes[r.Key()] = r
-		}
+		t.emit(rib.KernelEvents{Resync: true, Reason: "link", Links: maps.Clone(t.links)})
+		return
 	}
-	t.emit(rib.KernelEvents{Resync: true, Reason: "link", Links: maps.Clone(t.links)})
+	came := rib.KernelEvents{Came: true, Reason: "link", Links: maps.Clone(t.links)}
+	for _, p := range l.Addrs {
+		metric := uint32(0)
+		if p.Addr().Is6() {
+			metric = 256
+		}
+		r := connected(p.Masked().String(), index, metric)
+		t.routes[r.Key()] = r
+		came.Routes = append(came.Routes, rib.RouteEvent{Route: r})
+	}
+	t.emit(came)
 }
 
 // String prints the table as `ip route` would, without connected routes.

@@ -31,6 +31,7 @@ type session struct {
 	wanted   int                   // entries that are in the kernel or due to be: what the quota counts
 
 	connected map[netip.Prefix]uint32 // directly, with the metric
+	deadHops  bool                    // a foreign route has had one, which may come to life again in silence
 
 	announced  map[netip.Prefix]rib.Announcement
 	announced6 int // what of it is IPv6
@@ -53,6 +54,7 @@ type session struct {
 	retry  schedule
 	fight  fight
 	slow   schedule
+	later  schedule   // a reading that nothing waits for
 	told   vrf.Status // what was reported last
 
 	trusted  bool              // what is known to be in the table was read, or confirmed
@@ -88,6 +90,7 @@ const (
 	announceBatch = 1000
 
 	resyncGap    = 100 * time.Millisecond // between two readings of the table
+	laterGap     = 2 * time.Second        // a link that comes up says so in several messages, and IPv6 takes a second more
 	retryFirst   = 200 * time.Millisecond
 	retryMost    = 30 * time.Second
 	readFailures = 6 // in a row, before the worker gives up and is restarted
@@ -178,7 +181,10 @@ func (s *session) nextTimer() time.Duration {
 	if s.read && len(s.importDue) > 0 {
 		next = max(0, time.Until(s.announceRetry))
 	}
-	for _, t := range []time.Time{s.resync.when, s.retry.when, s.slow.when, s.sweepTime(), s.fight.again.when, s.fight.calmTime(), s.tidyTime()} {
+	for _, t := range []time.Time{
+		s.resync.when, s.later.when, s.slow.when, s.retry.when, s.sweepTime(), s.tidyTime(),
+		s.fight.again.when, s.fight.calmTime(),
+	} {
 		if !t.IsZero() {
 			next = min(next, max(0, time.Until(t)))
 		}
@@ -190,6 +196,9 @@ func (s *session) nextTimer() time.Duration {
 func (s *session) work(ctx context.Context) error {
 	s.tap = s.deps.Tap.Open()
 	now := time.Now()
+	if s.later.passed(now) {
+		s.resync.at(now, s.later.reason)
+	}
 	if s.slow.passed(now) {
 		s.resync.at(now, "timer")
 	}
@@ -248,6 +257,7 @@ func (s *session) reconcile(ctx context.Context) error {
 		return nil
 	}
 	s.resync.done()
+	s.later.when = time.Time{}
 	s.read = true
 	before := s.count()
 	s.adopt(t)
@@ -265,18 +275,21 @@ func (s *session) reconcile(ctx context.Context) error {
 // heed takes in what the kernel says.
 func (s *session) heed(ev rib.KernelEvents) {
 	s.tap = s.deps.Tap.Open()
-	if ev.Resync {
-		if ev.Links != nil && s.read {
-			s.fight.excuse(ev, s.resolver.view.Links)
-			s.heedLinks(ev.Links)
-		}
+	if ev.Links != nil && s.read {
+		s.fight.excuse(ev, s.resolver.view.Links)
+		s.heedLinks(ev.Links)
+	}
+	switch {
+	// A reading that is due waits for what the kernel did in silence: what comes up
+	// now would be taken for what it was before that.
+	case ev.Resync, ev.Came && (s.deadHops || !s.resync.when.IsZero()):
 		s.doubt(ev.Reason)
-		return
+	case s.read: // or else the reading to come will show it
+		s.heedRoutes(ev.Routes)
+		if ev.Came {
+			s.later.at(time.Now().Add(laterGap), ev.Reason)
+		}
 	}
-	if !s.read {
-		return // the reading to come will show it
-	}
-	s.heedRoutes(ev.Routes)
 }
 
 // doubt asks for a reading of the table, soon.

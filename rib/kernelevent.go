@@ -20,6 +20,11 @@ type KernelEvents struct {
 	// "address", "nexthop", "overflow", "backlog".
 	Resync bool
 	Reason string
+	// Came says that links or addresses came, or came up, and Reason which of
+	// these: "link", "address". No route went for that, and Routes are complete,
+	// but hops that were dead may live again, of which the kernel says nothing.
+	// It is not set where Resync is.
+	Came bool
 	// Links, where it is not nil, is what the interfaces are now: known at
 	// once, while reading a large table takes its time.
 	Links Links

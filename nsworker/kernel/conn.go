@@ -235,6 +235,20 @@ func (c *Conn) resyncLocked(reason string, links rib.Links) {
 	c.wake()
 }
 
+// linksCame tells what the interfaces are now, where none of them took routes along.
+func (c *Conn) linksCame(reason string, links rib.Links) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over() {
+		return
+	}
+	c.events.Links = links
+	if !c.events.Resync && !c.events.Came {
+		c.events.Came, c.events.Reason = true, reason
+	}
+	c.wake()
+}
+
 // gone ends the Conn for its owner, because its binding does not hold any longer.
 func (c *Conn) gone(by string) { c.end(rib.KernelEvents{Gone: true, GoneBy: by}) }
 

@@ -238,6 +238,11 @@ func awaitResync(t testing.TB, c *Conn, reason string) {
 	awaitEvents(t, c, "resync for "+reason, func(e rib.KernelEvents) bool { return e.Resync && e.Reason == reason })
 }
 
+func awaitCame(t testing.TB, c *Conn, reason string) {
+	t.Helper()
+	awaitEvents(t, c, "that came: "+reason, func(e rib.KernelEvents) bool { return e.Came && e.Reason == reason && !e.Resync })
+}
+
 // quiet fails where there are events. It makes one of its own to know that all
 // before it have arrived: a foreign route in the same table.
 func quiet(t testing.TB, c *Conn, ns string) {
@@ -245,7 +250,7 @@ func quiet(t testing.TB, c *Conn, ns string) {
 	marker := netip.MustParsePrefix("203.0.113.113/32")
 	ip(t, ns, fmt.Sprintf("route add blackhole %v table %d", marker, c.Where().Table))
 	awaitEvents(t, c, "marker", func(e rib.KernelEvents) bool {
-		if e.Resync || e.Gone {
+		if e.Resync || e.Came || e.Gone {
 			t.Fatalf("unexpected %+v", e)
 		}
 		for _, r := range e.Routes {

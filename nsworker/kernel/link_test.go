@@ -50,43 +50,43 @@ func TestLinkCache(t *testing.T) {
 	name := attr(unix.IFLA_IFNAME, "vrf-red\x00")
 	first := linkMessage(unix.RTM_NEWLINK, 0, 5, up, name, attrNumber(unix.IFLA_MTU, 1500), vrfInfo(70000))
 	tests := []struct {
-		name    string
-		m       message
-		changed bool
-		want    *rib.Link // nil: gone
+		name string
+		m    message
+		news news
+		want *rib.Link // nil: gone
 	}{
 		{"the same again, with statistics", linkMessage(unix.RTM_NEWLINK, 0, 5, up, name, attrNumber(unix.IFLA_MTU, 1500),
-			attr(unix.IFLA_STATS64, "abcdefgh"), vrfInfo(70000)), false,
+			attr(unix.IFLA_STATS64, "abcdefgh"), vrfInfo(70000)), nothing,
 			&rib.Link{Index: 5, Name: "vrf-red", VRFTable: 70000, Up: true, Admin: true}},
-		{"wireless news", linkMessage(unix.RTM_NEWLINK, 0, 5, 0, name, attr(unix.IFLA_WIRELESS, "abcd")), false,
+		{"wireless news", linkMessage(unix.RTM_NEWLINK, 0, 5, 0, name, attr(unix.IFLA_WIRELESS, "abcd")), nothing,
 			&rib.Link{Index: 5, Name: "vrf-red", VRFTable: 70000, Up: true, Admin: true}},
-		{"a bridge's news of its port", linkMessage(unix.RTM_DELLINK, unix.AF_BRIDGE, 5, 0, name), false,
+		{"a bridge's news of its port", linkMessage(unix.RTM_DELLINK, unix.AF_BRIDGE, 5, 0, name), nothing,
 			&rib.Link{Index: 5, Name: "vrf-red", VRFTable: 70000, Up: true, Admin: true}},
-		{"another table", linkMessage(unix.RTM_NEWLINK, 0, 5, up, name, attrNumber(unix.IFLA_MTU, 1500), vrfInfo(70001)), true,
+		{"another table", linkMessage(unix.RTM_NEWLINK, 0, 5, up, name, attrNumber(unix.IFLA_MTU, 1500), vrfInfo(70001)), changed,
 			&rib.Link{Index: 5, Name: "vrf-red", VRFTable: 70001, Up: true, Admin: true}},
-		{"renamed", linkMessage(unix.RTM_NEWLINK, 0, 5, up, attr(unix.IFLA_IFNAME, "vrf-blue\x00"), attrNumber(unix.IFLA_MTU, 1500), vrfInfo(70000)), true,
+		{"renamed", linkMessage(unix.RTM_NEWLINK, 0, 5, up, attr(unix.IFLA_IFNAME, "vrf-blue\x00"), attrNumber(unix.IFLA_MTU, 1500), vrfInfo(70000)), changed,
 			&rib.Link{Index: 5, Name: "vrf-blue", VRFTable: 70000, Up: true, Admin: true}},
-		{"an escape sequence and no UTF-8 in the name", linkMessage(unix.RTM_NEWLINK, 0, 5, up, attr(unix.IFLA_IFNAME, "lan\x1b[31m\xff\u202e\x00"), attrNumber(unix.IFLA_MTU, 1500), vrfInfo(70000)), true,
+		{"an escape sequence and no UTF-8 in the name", linkMessage(unix.RTM_NEWLINK, 0, 5, up, attr(unix.IFLA_IFNAME, "lan\x1b[31m\xff\u202e\x00"), attrNumber(unix.IFLA_MTU, 1500), vrfInfo(70000)), changed,
 			&rib.Link{Index: 5, Name: `lan\x1b[31m\xff\u202e`, VRFTable: 70000, Up: true, Admin: true}},
-		{"letters that are not ASCII in the name", linkMessage(unix.RTM_NEWLINK, 0, 5, up, attr(unix.IFLA_IFNAME, "län\\\"0\x00"), attrNumber(unix.IFLA_MTU, 1500), vrfInfo(70000)), true,
+		{"letters that are not ASCII in the name", linkMessage(unix.RTM_NEWLINK, 0, 5, up, attr(unix.IFLA_IFNAME, "län\\\"0\x00"), attrNumber(unix.IFLA_MTU, 1500), vrfInfo(70000)), changed,
 			&rib.Link{Index: 5, Name: `län\"0`, VRFTable: 70000, Up: true, Admin: true}},
-		{"no carrier", linkMessage(unix.RTM_NEWLINK, 0, 5, unix.IFF_UP, name, attrNumber(unix.IFLA_MTU, 1500), vrfInfo(70000)), true,
+		{"no carrier", linkMessage(unix.RTM_NEWLINK, 0, 5, unix.IFF_UP, name, attrNumber(unix.IFLA_MTU, 1500), vrfInfo(70000)), changed,
 			&rib.Link{Index: 5, Name: "vrf-red", VRFTable: 70000, Admin: true}},
-		{"enslaved", linkMessage(unix.RTM_NEWLINK, 0, 5, up, name, attrNumber(unix.IFLA_MTU, 1500), attrNumber(unix.IFLA_MASTER, 9), vrfInfo(70000)), true,
+		{"enslaved", linkMessage(unix.RTM_NEWLINK, 0, 5, up, name, attrNumber(unix.IFLA_MTU, 1500), attrNumber(unix.IFLA_MASTER, 9), vrfInfo(70000)), changed,
 			&rib.Link{Index: 5, Name: "vrf-red", Master: 9, VRFTable: 70000, Up: true, Admin: true}},
-		{"deleted", linkMessage(unix.RTM_DELLINK, 0, 5, 0, name), true, nil},
-		{"another one deleted, never seen", linkMessage(unix.RTM_DELLINK, 0, 6, 0, name), false,
+		{"deleted", linkMessage(unix.RTM_DELLINK, 0, 5, 0, name), changed, nil},
+		{"another one deleted, never seen", linkMessage(unix.RTM_DELLINK, 0, 6, 0, name), nothing,
 			&rib.Link{Index: 5, Name: "vrf-red", VRFTable: 70000, Up: true, Admin: true}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := linkCache{}
-			if _, changed, err := c.link(first); err != nil || !changed {
-				t.Fatal(changed, err)
+			if _, n, err := c.link(first); err != nil || n != came {
+				t.Fatal(n, err)
 			}
-			_, changed, err := c.link(tt.m)
-			if err != nil || changed != tt.changed {
-				t.Errorf("changed %v, %v", changed, err)
+			_, n, err := c.link(tt.m)
+			if err != nil || n != tt.news {
+				t.Errorf("news %v, %v, want %v", n, err, tt.news)
 			}
 			got, ok := c.links()[5]
 			if ok != (tt.want != nil) || tt.want != nil && !cmp.Equal(got, *tt.want) {
@@ -96,6 +96,53 @@ func TestLinkCache(t *testing.T) {
 	}
 	if _, _, err := (linkCache{}).link(message{typ: unix.RTM_NEWLINK, body: []byte{1, 2}}); err == nil {
 		t.Error("a short message is taken")
+	}
+}
+
+// TestWhatComesTakesNoRouteAlong: what a link's way up says, and what says that the
+// kernel may have taken routes out.
+func TestWhatComesTakesNoRouteAlong(t *testing.T) {
+	m := fakeMonitor(t)
+	c := fakeConn(m, rib.Binding{Netns: "x"})
+	if err := m.bind(c); err != nil {
+		t.Fatal(err)
+	}
+	link := func(flags, mtu uint32) message {
+		return linkMessage(unix.RTM_NEWLINK, 0, 5, flags, attr(unix.IFLA_IFNAME, "eth0"), attrNumber(unix.IFLA_MTU, mtu))
+	}
+	connected := message{typ: unix.RTM_NEWROUTE, body: appendAttrAddr(
+		[]byte{unix.AF_INET, 24, 0, 0, unix.RT_TABLE_MAIN, unix.RTPROT_KERNEL, unix.RT_SCOPE_LINK, unix.RTN_UNICAST, 0, 0, 0, 0},
+		unix.RTA_DST, netip.MustParseAddr("192.0.2.0"))}
+	for _, step := range []struct {
+		name         string
+		m            message
+		came, resync bool
+	}{
+		{"a new link", link(0, 1500), true, false},
+		{"set up", link(unix.IFF_UP, 1500), true, false},
+		{"with carrier", link(up, 1500), true, false},
+		{"the same again", link(up, 1500), false, false},
+		{"less room for packets", link(up, 1200), false, true},
+		{"without carrier", link(unix.IFF_UP, 1200), false, true},
+		{"set down", link(0, 1200), false, true},
+		{"set up, and down before anybody looks", link(up, 1200), true, false},
+	} {
+		for _, msg := range []message{step.m, connected} {
+			if err := m.event(msg); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if strings.HasSuffix(step.name, "looks") {
+			if err := m.event(link(0, 1200)); err != nil {
+				t.Fatal(err)
+			}
+			step.came, step.resync = false, true
+		}
+		e := c.Events()
+		if e.Came != step.came || e.Resync != step.resync || (e.Links != nil) != (step.came || step.resync) ||
+			(len(e.Routes) == 1) == step.resync || (e.Reason == "link") != (step.came || step.resync) {
+			t.Errorf("%s: %+v", step.name, e)
+		}
 	}
 }
 
@@ -208,25 +255,25 @@ func TestAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	steps := []struct {
-		m       struct{ typ uint16 }
-		flags   uint32
-		prefix  string
-		peer    string
-		changed bool
-		want    string
+		m      struct{ typ uint16 }
+		flags  uint32
+		prefix string
+		peer   string
+		news   news
+		want   string
 	}{
-		{struct{ typ uint16 }{unix.RTM_NEWADDR}, unix.IFA_F_TENTATIVE, "2001:db8::1/64", "", true, "[2001:db8::1/64]"},
-		{struct{ typ uint16 }{unix.RTM_NEWADDR}, unix.IFA_F_TENTATIVE | unix.IFA_F_PERMANENT, "2001:db8::1/64", "", false, "[2001:db8::1/64]"},
-		{struct{ typ uint16 }{unix.RTM_NEWADDR}, 0, "2001:db8::1/64", "", true, "[2001:db8::1/64]"},
-		{struct{ typ uint16 }{unix.RTM_NEWADDR}, 0, "192.0.2.1/32", "192.0.2.2", true, "[192.0.2.1/32 2001:db8::1/64]"},
-		{struct{ typ uint16 }{unix.RTM_NEWADDR}, unix.IFA_F_DADFAILED, "2001:db8::1/64", "", true, "[192.0.2.1/32]"},
-		{struct{ typ uint16 }{unix.RTM_DELADDR}, 0, "192.0.2.1/32", "192.0.2.2", true, "[]"},
-		{struct{ typ uint16 }{unix.RTM_DELADDR}, 0, "192.0.2.1/32", "192.0.2.2", false, "[]"},
+		{struct{ typ uint16 }{unix.RTM_NEWADDR}, unix.IFA_F_TENTATIVE, "2001:db8::1/64", "", came, "[2001:db8::1/64]"},
+		{struct{ typ uint16 }{unix.RTM_NEWADDR}, unix.IFA_F_TENTATIVE | unix.IFA_F_PERMANENT, "2001:db8::1/64", "", nothing, "[2001:db8::1/64]"},
+		{struct{ typ uint16 }{unix.RTM_NEWADDR}, 0, "2001:db8::1/64", "", came, "[2001:db8::1/64]"},
+		{struct{ typ uint16 }{unix.RTM_NEWADDR}, 0, "192.0.2.1/32", "192.0.2.2", came, "[192.0.2.1/32 2001:db8::1/64]"},
+		{struct{ typ uint16 }{unix.RTM_NEWADDR}, unix.IFA_F_DADFAILED, "2001:db8::1/64", "", changed, "[192.0.2.1/32]"},
+		{struct{ typ uint16 }{unix.RTM_DELADDR}, 0, "192.0.2.1/32", "192.0.2.2", changed, "[]"},
+		{struct{ typ uint16 }{unix.RTM_DELADDR}, 0, "192.0.2.1/32", "192.0.2.2", nothing, "[]"},
 	}
 	for i, s := range steps {
-		changed, err := c.address(message(s.m.typ, s.flags, s.prefix, s.peer))
-		if err != nil || changed != s.changed {
-			t.Errorf("step %d: changed %v, %v", i, changed, err)
+		n, err := c.address(message(s.m.typ, s.flags, s.prefix, s.peer))
+		if err != nil || n != s.news {
+			t.Errorf("step %d: news %v, %v, want %v", i, n, err, s.news)
 		}
 		if got := fmt.Sprint(c.links()[5].Addrs); got != s.want {
 			t.Errorf("step %d: %s, want %s", i, got, s.want)

@@ -29,39 +29,64 @@ type linkState struct {
 // linkCache are the interfaces of a namespace by index.
 type linkCache map[int]*linkState
 
-// link takes in an RTM_NEWLINK or RTM_DELLINK, and tells whether something
-// changed that routes depend on, and of which link.
-func (c linkCache) link(m message) (index int, changed bool, err error) {
+// news is what became of that which routes depend on.
+type news uint8
+
+const (
+	nothing news = iota
+	came         // a link is there or up, or an address usable, that was not: no route goes for it
+	changed      // in any other way: the kernel may have taken routes out without a word
+)
+
+// link takes in an RTM_NEWLINK or RTM_DELLINK, and tells what that is the news of,
+// and of which link.
+func (c linkCache) link(m message) (index int, n news, err error) {
 	if len(m.body) < unix.SizeofIfInfomsg {
-		return 0, false, fmt.Errorf("interface message of %d bytes is too short", len(m.body))
+		return 0, nothing, fmt.Errorf("interface message of %d bytes is too short", len(m.body))
 	}
 	// Bridges send messages of their own family for their ports.
 	if m.body[0] != unix.AF_UNSPEC {
-		return 0, false, nil
+		return 0, nothing, nil
 	}
 	index = int(int32(native.Uint32(m.body[4:])))
 	old := c[index]
 	if m.typ == unix.RTM_DELLINK {
 		delete(c, index)
-		return index, old != nil, nil
+		if old == nil {
+			return index, nothing, nil
+		}
+		return index, changed, nil
 	}
 	if m.typ != unix.RTM_NEWLINK {
-		return index, false, nil
+		return index, nothing, nil
 	}
 	k, whole, err := decodeLink(m.body)
 	if err != nil || !whole {
-		return index, false, err
+		return index, nothing, err
 	}
 	if old != nil {
 		k.addresses = old.addresses
-		same := old.Name == k.Name && old.Master == k.Master && old.VRFTable == k.VRFTable && old.vrf == k.vrf &&
-			old.Up == k.Up && old.Admin == k.Admin && old.Loopback == k.Loopback && old.mtu == k.mtu
-		if same {
-			return index, false, nil
+		if n = old.becomes(k); n == nothing {
+			return index, nothing, nil
 		}
+	} else {
+		n = came
 	}
 	c[index] = k
-	return index, true, nil
+	return index, n, nil
+}
+
+// becomes tells what the news of a link are that was old and is k.
+func (old *linkState) becomes(k *linkState) news {
+	same := old.Name == k.Name && old.Master == k.Master && old.VRFTable == k.VRFTable && old.vrf == k.vrf &&
+		old.Loopback == k.Loopback && old.mtu == k.mtu
+	switch {
+	case !same, old.Up && !k.Up, old.Admin && !k.Admin:
+		return changed
+	case old.Up != k.Up, old.Admin != k.Admin:
+		return came
+	}
+	return nothing
 }
 
 // decodeLink decodes struct ifinfomsg and its attributes. The message is not
@@ -152,14 +177,14 @@ func decodeVRF(b []byte) (vrf bool, table uint32) {
 	return true, table
 }
 
-// address takes in an RTM_NEWADDR or RTM_DELADDR, and tells whether something
-// changed: IPv6 repeats an address whenever its lifetime is renewed.
-func (c linkCache) address(m message) (bool, error) {
+// address takes in an RTM_NEWADDR or RTM_DELADDR, and tells what that is the news
+// of: IPv6 repeats an address whenever its lifetime is renewed.
+func (c linkCache) address(m message) (news, error) {
 	if m.typ != unix.RTM_NEWADDR && m.typ != unix.RTM_DELADDR {
-		return false, nil
+		return nothing, nil
 	}
 	if len(m.body) < unix.SizeofIfAddrmsg {
-		return false, fmt.Errorf("address message of %d bytes is too short", len(m.body))
+		return nothing, fmt.Errorf("address message of %d bytes is too short", len(m.body))
 	}
 	var addr, local netip.Addr
 	flags := uint32(m.body[2])
@@ -178,24 +203,33 @@ func (c linkCache) address(m message) (bool, error) {
 		addr = local
 	}
 	if a.bad || !addr.IsValid() || int(m.body[1]) > addr.BitLen() {
-		return false, fmt.Errorf("address message for %v/%d is malformed", addr, m.body[1])
+		return nothing, fmt.Errorf("address message for %v/%d is malformed", addr, m.body[1])
 	}
 	k := c[int(native.Uint32(m.body[4:]))]
 	if k == nil {
-		return false, nil // the link went first
+		return nothing, nil // the link went first
 	}
 	p := netip.PrefixFrom(addr, int(m.body[1]))
 	old, had := k.addresses[p]
 	if m.typ == unix.RTM_DELADDR {
 		delete(k.addresses, p)
-		return had, nil
+		if !had {
+			return nothing, nil
+		}
+		return changed, nil
 	}
 	flags &= unix.IFA_F_TENTATIVE | unix.IFA_F_DADFAILED
 	if k.addresses == nil {
 		k.addresses = make(map[netip.Prefix]uint32)
 	}
 	k.addresses[p] = flags
-	return !had || old != flags, nil
+	switch {
+	case had && old == flags:
+		return nothing, nil
+	case flags&unix.IFA_F_DADFAILED != 0:
+		return changed, nil
+	}
+	return came, nil
 }
 
 // forget drops the addresses of one family.

@@ -154,17 +154,17 @@ func (m *monitor) event(msg message) error {
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 		return m.route(msg)
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
-		index, changed, err := m.links.link(msg)
-		if changed {
+		index, n, err := m.links.link(msg)
+		if n != nothing {
 			k := m.links[index]
 			m.stale = m.stale || (k == nil || !k.Up) && m.nexthops.over(index)
-			m.linksChanged("link")
+			m.linksChanged("link", n)
 		}
 		return err
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
-		changed, err := m.links.address(msg)
-		if changed {
-			m.linksChanged("address")
+		n, err := m.links.address(msg)
+		if n != nothing {
+			m.linksChanged("address", n)
 		}
 		return err
 	case unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
@@ -232,16 +232,19 @@ func (m *monitor) resync(reason string) {
 
 // linksChanged follows what a changed link or address means for bindings and
 // for routes.
-func (m *monitor) linksChanged(reason string) {
+func (m *monitor) linksChanged(reason string, n news) {
 	var links rib.Links
 	if len(m.conns) > 0 {
 		links = m.links.links()
 	}
 	for _, conns := range m.conns {
 		for _, c := range conns {
-			if by := m.lost(c); by != "" {
+			switch by := m.lost(c); {
+			case by != "":
 				c.gone(by)
-			} else {
+			case n == came:
+				c.linksCame(reason, links)
+			default:
 				c.resync(reason, links)
 			}
 		}

@@ -210,9 +210,9 @@ func TestRepeatedLinkNewsIsNoChange(t *testing.T) {
 	ip(t, ns, "link set v0 mtu 1400")
 	awaitResync(t, c, "link")
 	ip(t, ns, "addr add 192.0.2.9/24 dev v0")
-	awaitResync(t, c, "address")
+	awaitCame(t, c, "address")
 	ip(t, ns, "link add d0 type veth peer name d1")
-	awaitResync(t, c, "link")
+	awaitCame(t, c, "link")
 	if _, ok := read(t, c).Links.ByName("d0"); !ok {
 		t.Error("the new link is not read")
 	}
@@ -290,7 +290,7 @@ func TestOverflowMeansReadAgain(t *testing.T) {
 		return e.Resync || len(e.Routes) > 0
 	})
 	ip(t, ns, "link set d0 up")
-	awaitResync(t, c, "link")
+	awaitCame(t, c, "link")
 }
 
 func TestMonitorThatBreaksDownEndsItsConns(t *testing.T) {

@@ -64,7 +64,7 @@ func (m *monitor) repair(cause error) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.linksChanged("overflow")
+	m.linksChanged("overflow", changed)
 	return nil
 }
 
