@@ -50,7 +50,7 @@ func TestCountsByFamily(t *testing.T) {
 		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
 		l.hear("red", bgpPath("10.2.0.0/16", "203.0.113.1"))
 		l.hear("red", bgpPath("2001:db8:1::/48", "2001:db8:ffff::1"))
-		l.hear("red", bgpPath("2001:db8:2::/48", "192.0.2.9"))
+		l.hear("red", bgpPath("2001:db8:2::/48", "2001:db8::9"))
 		check("at first")
 		if n := l.state("red").Counts; n.Of(rib.IPv4).Installed == 0 || n.IPv6.Unresolved == 0 || n.Imported == 0 {
 			t.Errorf("the test says little: %+v", n)
@@ -58,7 +58,7 @@ func TestCountsByFamily(t *testing.T) {
 		if w := l.state("red").Totals; w.Of(rib.IPv4).Added != 1 || w.IPv6.Announced+w.Of(rib.IPv4).Announced != w.Announced {
 			t.Errorf("writes: %+v", w)
 		}
-		l.hear("red", bgpPath("2001:db8:1::/48", "192.0.2.9"))
+		l.hear("red", bgpPath("2001:db8:1::/48", "2001:db8::9"))
 		l.feed("red").Set(netip.MustParsePrefix("10.1.0.0/16"), 0, nil)
 		check("after changes")
 	})
@@ -73,7 +73,7 @@ func TestTotalsByFamily(t *testing.T) {
 			l.hear("red", bgpPath(p, "192.0.2.9"))
 		}
 		for _, p := range []string{"2001:db8:1::/48", "2001:db8:2::/48", "2001:db8:3::/48"} {
-			l.hear("red", bgpPath(p, "192.0.2.9"))
+			l.hear("red", bgpPath(p, "2001:db8::9"))
 		}
 		l.settle()
 		if n := l.state("red").Counts; n.Of(rib.IPv4).Paths != 2 || n.Of(rib.IPv6).Paths != 3 {
@@ -83,7 +83,7 @@ func TestTotalsByFamily(t *testing.T) {
 			delete(routes, key20("10.1.0.0/16"))
 			delete(routes, key20("2001:db8:1::/48"))
 			delete(routes, key20("2001:db8:2::/48"))
-			strange := via("2001:db8:3::/48", "192.0.2.9", 2, rib.ProtoOwn, 77)
+			strange := via("2001:db8:3::/48", "2001:db8::9", 2, rib.ProtoOwn, 77)
 			routes[strange.Key()] = strange
 		})
 		if _, err := l.worker("red").Resync(context.Background()); err != nil {

@@ -41,3 +41,22 @@ func TestLinkLocalNexthop(t *testing.T) {
 		l.table(samePlace.Binding, "2001:db8:2::/48"+line, "2001:db8:4::/48"+line+" onlink")
 	})
 }
+
+// TestIPv6ThroughIPv4: the kernel has no IPv6 route through an IPv4 gateway. Of several
+// paths it takes none with it.
+func TestIPv6ThroughIPv4(t *testing.T) {
+	for _, objects := range []bool{true, false} {
+		story(t, func(l *lab, table *fakeTable) {
+			s := spec("red")
+			s.NexthopObjects = objects
+			l.start(s)
+			l.hear("red", bgpPath("2001:db8:1::/48", "192.0.2.9"))
+			l.hear("red", bgpPath("2001:db8:2::/48", "192.0.2.9"), bgpPath("2001:db8:2::/48", "2001:db8::9", id(1)))
+			l.hear("red", bgpPath("10.1.0.0/16", "2001:db8::9")) // the other way round it has (RFC 8950)
+			l.table(red,
+				"10.1.0.0/16 via inet6 2001:db8::9 dev eth0 proto vrfredist metric 20",
+				"2001:db8:2::/48 via 2001:db8::9 dev eth0 proto vrfredist metric 20")
+			l.exported("red", "2001:db8:1::/48", rib.Unresolved, "cannot go through an IPv4 gateway")
+		})
+	}
+}

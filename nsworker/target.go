@@ -168,6 +168,9 @@ func (r *resolver) resolve(tg *target) (changed bool) {
 		var hops []rib.Hop
 		for _, n := range tg.nexthops {
 			h, err := r.hops(n)
+			if err == nil && tg.ipv6 {
+				err = onlyIPv6(n, h)
+			}
 			if err != nil {
 				if tg.reason == "" {
 					tg.reason = err.Error()
@@ -189,6 +192,15 @@ func (r *resolver) resolve(tg *target) (changed bool) {
 	}
 	r.objects.aim(tg)
 	return changed || tg.fought != fought
+}
+
+// onlyIPv6 refuses what the kernel has no way to do: an IPv6 route through an IPv4
+// gateway, as a path has it whose nexthop is ::ffff:192.0.2.1 (RFC 4798, RFC 4659).
+func onlyIPv6(n nexthop, hops []rib.Hop) error {
+	if slices.ContainsFunc(hops, func(h rib.Hop) bool { return h.Gateway.Is4() }) {
+		return fmt.Errorf("nexthop %s is unresolved: an IPv6 route cannot go through an IPv4 gateway", n.addr)
+	}
+	return nil
 }
 
 // mergeHops adds hops that are not there yet. One member of a group that is
