@@ -96,7 +96,7 @@ func carry(n int) string {
 }
 
 func (f *facts) explainBest(w *rib.Walk) rib.Path {
-	chosen := rib.Select(nil, f.paths, f.spec.Export.MaxPaths)
+	chosen := f.spec.Export.Select(nil, f.paths)
 	best := chosen[0]
 	same := func(a rib.Path) func(rib.Path) bool {
 		return func(b rib.Path) bool { return a.RD == b.RD && a.ID == b.ID }

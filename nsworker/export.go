@@ -71,7 +71,7 @@ func (s *session) choose(slot rib.Slot, prefix netip.Prefix, paths []rib.Path) {
 		return
 	}
 	e.begin(prefix)
-	s.pathBuf = rib.Select(s.pathBuf[:0], paths, s.spec.Export.MaxPaths)
+	s.pathBuf = s.spec.Export.Select(s.pathBuf[:0], paths)
 	best := s.pathBuf[0].Attrs
 	if e.left = s.leaveOut(prefix, best); e.left != taken {
 		s.aim(slot, e, nil, rib.Filtered)
@@ -93,9 +93,6 @@ func (s *session) targetOf(prefix netip.Prefix, best *rib.Attrs, paths []rib.Pat
 	}
 	hops := make([]nexthop, 0, 4)
 	for _, p := range paths {
-		if !s.spec.Export.Match(p.Attrs) {
-			continue // an equal path that the policy leaves out forwards nothing
-		}
 		n := s.nexthop(p.Attrs)
 		if p.Attrs.Source != "" && p.Attrs.Source != s.spec.Of() {
 			n.source = p.Attrs.Source

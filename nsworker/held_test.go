@@ -44,6 +44,13 @@ func TestEqualPathThatIsLeftOut(t *testing.T) {
 		l.start(s)
 		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9", community(7)), bgpPath("10.1.0.0/16", "198.51.100.9", id(1)))
 		l.table(red, "10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+
+		// One that is left out takes nobody's place among the max_paths.
+		s.Export.MaxPaths = 2
+		l.configure(s)
+		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9", community(7)),
+			bgpPath("10.1.0.0/16", "198.51.100.9", id(1)), bgpPath("10.1.0.0/16", "198.51.100.10", id(2), community(7)))
+		l.table(red, "10.1.0.0/16 proto vrfredist metric 20\n\tnexthop via 192.0.2.9 dev eth0 weight 1\n\tnexthop via 198.51.100.10 dev eth1 weight 1")
 	})
 }
 

@@ -19,7 +19,7 @@ type snapshot struct {
 	policy   rib.ImportPolicy
 	protocol uint8
 	metric   uint32
-	maxPaths int
+	export   rib.ExportPolicy
 	member   func(rib.Link) bool
 }
 
@@ -88,7 +88,7 @@ func (w *Worker) exports(ctx context.Context, prefixes []netip.Prefix, rows *[]r
 func (s *session) snapshot() snapshot {
 	return snapshot{
 		name: s.spec.Of(), view: s.resolver.view, policy: s.spec.Import, protocol: s.spec.Protocol,
-		metric: s.spec.Export.Metric, maxPaths: s.spec.Export.MaxPaths, member: s.member(),
+		metric: s.spec.Export.Metric, export: s.spec.Export, member: s.member(),
 	}
 }
 
@@ -147,7 +147,7 @@ func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus
 			st.Route = rib.Route{Prefix: r.prefix, Metric: s.metric, Protocol: s.protocol, Kind: rib.KindUnicast}
 		}
 		if paths := feed.Lookup(r.prefix); len(paths) > 0 {
-			buf = rib.Select(buf[:0], paths, s.maxPaths)
+			buf = s.export.Select(buf[:0], paths)
 			st.Best, st.Paths = buf[0], len(buf)
 			st.Leaked = st.Leaked || slices.ContainsFunc(buf, func(p rib.Path) bool { return p.LeaksInto(s.name) })
 			if r.state == rib.Unresolved && st.Best.Label != 0 && st.Best.Attrs.Source == "" {

@@ -18,6 +18,17 @@ import (
 // pairs is not transitive, and its winner would depend on who meets first.
 // There is no step for the interior cost, which GoBGP does not have either.
 func Select(buf []Path, paths []Path, maxPaths int) []Path {
+	return selectOf(buf, paths, maxPaths, nil)
+}
+
+// Select returns the paths of a prefix that a VRF uses, as the function of that name
+// does, with MaxPaths for the most: the best one, which the policy may leave out, and
+// of those as good only such as it takes.
+func (p *ExportPolicy) Select(buf []Path, paths []Path) []Path {
+	return selectOf(buf, paths, p.MaxPaths, p)
+}
+
+func selectOf(buf []Path, paths []Path, maxPaths int, policy *ExportPolicy) []Path {
 	left := append(buf[:0], paths...)
 	if len(left) < 2 {
 		return left
@@ -27,6 +38,10 @@ func Select(buf []Path, paths []Path, maxPaths int) []Path {
 	left = keepBest(left, external)
 	if maxPaths > 1 {
 		slices.SortFunc(left, func(a, b Path) int { c, _ := tieBreak(&a, &b); return c })
+		if policy != nil {
+			others := slices.DeleteFunc(left[1:], func(p Path) bool { return !policy.Match(p.Attrs) })
+			left = left[:1+len(others)]
+		}
 		return distinct(left, maxPaths)
 	}
 	best := 0
