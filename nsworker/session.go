@@ -90,6 +90,7 @@ const (
 	announceBatch = 1000
 
 	resyncGap    = 100 * time.Millisecond // between two readings of the table
+	busyGap      = 300 * time.Millisecond // the same, in the midst of writing what the one before made due
 	laterGap     = 2 * time.Second        // a link that comes up says so in several messages, and IPv6 takes a second more
 	retryFirst   = 200 * time.Millisecond
 	retryMost    = 30 * time.Second
@@ -292,13 +293,25 @@ func (s *session) heed(ev rib.KernelEvents) {
 	}
 }
 
-// doubt asks for a reading of the table, soon.
+// doubt asks for a reading of the table, soon. What takes many routes away says so in
+// several messages: the reading for the first makes them due again, and one more before
+// they are written would hold them up.
 func (s *session) doubt(reason string) {
-	at := time.Now()
-	if next := s.resync.last.Add(resyncGap); next.After(at) {
+	at, gap := time.Now(), resyncGap
+	if s.due.waiting > 0 {
+		gap = busyGap
+	}
+	if next := s.resync.last.Add(gap); next.After(at) {
 		at = next
 	}
 	s.resync.at(at, reason)
+}
+
+// hasten moves a reading that is due to where it would be without busyGap.
+func (s *session) hasten() {
+	if !s.resync.when.IsZero() && s.resync.failures == 0 {
+		s.doubt(s.resync.reason)
+	}
 }
 
 // reconfigure takes over a changed Spec. The feed is rewound, so that every

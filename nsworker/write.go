@@ -45,6 +45,9 @@ func (s *session) write(ctx context.Context) error {
 	if len(s.extra) == 0 {
 		s.strangersGone()
 	}
+	if s.due.waiting == 0 {
+		s.hasten()
+	}
 	return nil
 }
 
