@@ -137,13 +137,7 @@ func (o *Oracle) scan(r request, begin func(), take func(body []byte)) {
 }
 
 func (o *Oracle) tryDump(r request, take func(body []byte)) error {
-	o.seq++
-	req := make([]byte, unix.SizeofNlMsghdr, unix.SizeofNlMsghdr+len(r.body))
-	binary.NativeEndian.PutUint32(req, uint32(unix.SizeofNlMsghdr+len(r.body)))
-	binary.NativeEndian.PutUint16(req[4:], r.kind)
-	binary.NativeEndian.PutUint16(req[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
-	binary.NativeEndian.PutUint32(req[8:], o.seq)
-	if err := unix.Sendto(o.fd, append(req, r.body...), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	if err := o.send(r, unix.NLM_F_REQUEST|unix.NLM_F_DUMP); err != nil {
 		return err
 	}
 	var interrupted bool
