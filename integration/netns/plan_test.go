@@ -97,6 +97,33 @@ func applied(t *testing.T, tables []string, items []planItem) []string {
 	return now
 }
 
+// awaitTidy waits until every nexthop object of the daemon has a route or a group on
+// it: what a reload leaves without one goes some seconds later, and not in the midst of
+// a plan.
+func (n *tenants) awaitTidy() {
+	n.T.Helper()
+	object, part := regexp.MustCompile(`(?m)^id (\d+) (?:group (\S+) )?.*proto 179`), regexp.MustCompile(`\d+(?:,\d+)?`)
+	for _, ns := range []*lab.Namespace{n.rtr, n.a, n.b} {
+		lab.WaitEqual(n.T, "objects of "+ns.Role+" that nothing is on", []string{}, func() (idle []string) {
+			routes := ns.IP("-4", "route", "show", "table", "all") + ns.IP("-6", "route", "show", "table", "all")
+			objects := object.FindAllStringSubmatch(ns.IP("nexthop"), -1)
+			used := make(map[string]bool)
+			for _, o := range objects {
+				for _, p := range part.FindAllString(o[2], -1) {
+					id, _, _ := strings.Cut(p, ",")
+					used[id] = true
+				}
+			}
+			for _, o := range objects {
+				if !used[o[1]] && !strings.Contains(routes, "nhid "+o[1]+" ") {
+					idle = append(idle, o[1])
+				}
+			}
+			return idle
+		})
+	}
+}
+
 // standing is everything that a plan must not change: the kernel's routes, rules
 // and nexthop objects, BGP's table, the session, and the state directory.
 func (n *tenants) standing() map[string]string {
@@ -104,6 +131,7 @@ func (n *tenants) standing() map[string]string {
 	// Its answer comes when all is done that the reload before made due. One of a
 	// VRF without a table fails, which says nothing here.
 	_, _ = n.daemon.Try("resync")
+	n.awaitTidy()
 	all := make(map[string]string)
 	for _, ns := range []*lab.Namespace{n.rtr, n.a, n.b} {
 		for _, what := range []string{"-4 route show table all", "-6 route show table all", "rule", "nexthop", "link"} {
