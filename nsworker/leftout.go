@@ -88,3 +88,7 @@ func (s *session) chooseAgain(prefix netip.Prefix) {
 		s.choose(slot, prefix, s.feed.Paths(nil, slot))
 	}
 }
+
+func leftOutBy(p rib.ExportPolicy) string {
+	return "the best path does not carry what export asks for: " + p.Wants()
+}

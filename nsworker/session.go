@@ -1,12 +1,9 @@
 package nsworker
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -293,27 +290,6 @@ func (s *session) heed(ev rib.KernelEvents) {
 	}
 }
 
-// doubt asks for a reading of the table, soon. What takes many routes away says so in
-// several messages: the reading for the first makes them due again, and one more before
-// they are written would hold them up.
-func (s *session) doubt(reason string) {
-	at, gap := time.Now(), resyncGap
-	if s.due.waiting > 0 {
-		gap = busyGap
-	}
-	if next := s.resync.last.Add(gap); next.After(at) {
-		at = next
-	}
-	s.resync.at(at, reason)
-}
-
-// hasten moves a reading that is due to where it would be without busyGap.
-func (s *session) hasten() {
-	if !s.resync.when.IsZero() && s.resync.failures == 0 {
-		s.doubt(s.resync.reason)
-	}
-}
-
 // reconfigure takes over a changed Spec. The feed is rewound, so that every
 // route passes the new policy; one that both allow stays as it is.
 func (s *session) reconfigure(spec vrf.Spec) {
@@ -334,97 +310,6 @@ func (s *session) reconfigure(spec vrf.Spec) {
 	s.importAll()
 }
 
-// gone ends the session because the binding no longer holds. What we wrote may
-// still be reachable through the open socket: a VRF device that moved to another
-// table leaves its old one behind, and nobody else would clean it.
-func (s *session) gone(ctx context.Context, what string) error {
-	s.log.Info("the VRF's table is gone", "what", what)
-	s.report(vrf.Status{State: vrf.Pending, Reason: what + " is gone", Totals: s.totals})
-	if err := s.removeOwn(ctx); err != nil {
-		s.log.Info("routes in the old table could not be removed", "err", err)
-	}
-	if err := s.withdrawAll(ctx); err != nil {
-		return err
-	}
-	return errGone
-}
-
-// leave ends the session because its context ended.
-func (s *session) leave(ctx context.Context) error {
-	if !s.takesRoutesOut(ctx) {
-		return nil
-	}
-	why := context.Cause(ctx)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
-	defer cancel()
-	if err := s.removeOwn(ctx); err != nil {
-		return fmt.Errorf("remove the routes of a VRF that ends: %w", err)
-	}
-	if errors.Is(why, vrf.ErrRemoved) {
-		return s.withdrawAll(ctx)
-	}
-	return nil
-}
-
-// removeOwn deletes every own route of the table. One that the kernel does not let
-// go keeps no other.
-func (s *session) removeOwn(ctx context.Context) error {
-	t, err := s.table.Read(ctx)
-	if err != nil {
-		return err
-	}
-	// The groups first: the kernel takes the routes of one along at once.
-	changes := s.objects.removal(t)
-	mine := slices.DeleteFunc(t.Routes, func(r rib.Route) bool {
-		_, goes := s.objects.known[r.NexthopID]
-		return !s.own(r) || goes
-	})
-	changes = append(changes, rib.Diff(nil, mine, nil)...)
-	var refused error // the first
-	for len(changes) > 0 {
-		n := min(len(changes), writeBatch)
-		errs, err := s.table.Apply(ctx, changes[:n])
-		if err != nil {
-			return err
-		}
-		for _, err := range errs {
-			refused = cmp.Or(refused, err)
-		}
-		changes = changes[n:]
-	}
-	return refused
-}
-
 // own is the one predicate that says whose a route is: within the VRF's table,
 // its protocol decides.
 func (s *session) own(r rib.Route) bool { return r.Protocol == s.spec.Protocol }
-
-// schedule is a moment at which something is to be done, and why.
-type schedule struct {
-	when     time.Time // zero: never
-	last     time.Time // when it was done last
-	reason   string
-	failures int
-}
-
-// at moves the moment to t, unless it is earlier already.
-func (c *schedule) at(t time.Time, reason string) {
-	if c.when.IsZero() || t.Before(c.when) {
-		c.when, c.reason = t, reason
-	}
-}
-
-// passed takes the moment away, and returns true, where it has come.
-func (c *schedule) passed(now time.Time) bool {
-	if c.when.IsZero() || c.when.After(now) {
-		return false
-	}
-	c.when = time.Time{}
-	return true
-}
-
-func (c *schedule) done() { c.last, c.failures = time.Now(), 0 }
-
-func leftOutBy(p rib.ExportPolicy) string {
-	return "the best path does not carry what export asks for: " + p.Wants()
-}

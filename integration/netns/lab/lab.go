@@ -80,8 +80,6 @@ type Lab struct {
 	// Dir holds the configurations, sockets and logs of this lab's programs.
 	// Its path is short enough for a unix socket's name.
 	Dir string
-
-	watches []*Watch
 }
 
 // New returns an empty lab that is taken down when the test ends. It fails the

@@ -33,7 +33,6 @@ func (n *Namespace) Make() {
 		n.lab.T.Fatalf("watch the routes of %s: %v", n.Role, err)
 	}
 	n.watch = w
-	n.lab.watches = append(n.lab.watches, w)
 }
 
 // Delete deletes the namespace's name.
