@@ -60,11 +60,11 @@ type loss struct {
 
 // Preview compares a configuration with the one in force. Its error is what
 // Reload would refuse the configuration with.
-func (s *Speaker) Preview(text []byte) (*Preview, error) {
+func (s *Speaker) Preview(text []byte, extras rib.Extras) (*Preview, error) {
 	if err := Check(text); err != nil {
 		return nil, err
 	}
-	next, err := readConf(text)
+	next, err := readConf(text, extras)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +86,7 @@ func (s *Speaker) Preview(text []byte) (*Preview, error) {
 	}
 	p.neighbours(was, is)
 	p.others(was, is)
+	p.terms()
 	return p, nil
 }
 

@@ -26,14 +26,14 @@ import (
 // When VRFs changed, the watch begins anew with a snapshot, after which the
 // feeds hold what they should: a new VRF's is filled, one that is gone is
 // emptied.
-func (s *Speaker) Reload(ctx context.Context, text []byte) (changes []string, err error) {
+func (s *Speaker) Reload(ctx context.Context, text []byte, extras rib.Extras) (changes []string, err error) {
 	if err := s.waitStarted(ctx); err != nil {
 		return nil, err
 	}
 	if err := Check(text); err != nil {
 		return nil, err
 	}
-	next, err := readConf(text)
+	next, err := readConf(text, extras)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +59,7 @@ func (s *Speaker) Reload(ctx context.Context, text []byte) (changes []string, er
 		}
 		return nil, errors.Join(err, s.adopt(ctx, old, true))
 	}
+	r.changes = append(r.changes, extraChanges(old, next)...)
 	return r.changes, s.adopt(ctx, next, r.vrfsChanged || !sameNeighbours(old, next))
 }
 

@@ -38,6 +38,8 @@ type Options struct {
 	// Config is GoBGP's part of the configuration file as JSON, with GoBGP's
 	// own kebab-case keys.
 	Config []byte
+	// Extras are what the configuration says of BGP beside Config.
+	rib.Extras
 	// Listen are the gRPC addresses for users: "unix:///path" or "host:port",
 	// with a loopback host unless Secured.
 	Listen []string
@@ -94,7 +96,7 @@ func New(o Options) (*Speaker, error) {
 	if err := Check(o.Config); err != nil {
 		return nil, err
 	}
-	c, err := readConf(o.Config)
+	c, err := readConf(o.Config, o.Extras)
 	if err != nil {
 		return nil, err
 	}
