@@ -27,6 +27,8 @@ type logger struct {
 	slog  *slog.Logger
 	level atomic.Uint32
 	fatal chan struct{} // closed at the first Fatal outside guard
+	// guarding is told of each change of a session's state; nil: nobody is.
+	guarding *guarding
 
 	mu     sync.Mutex
 	first  error // guarded by mu; the first Fatal outside guard
@@ -141,6 +143,9 @@ func (l *logger) Info(msg string, fields log.Fields)  { l.write(slog.LevelInfo, 
 // Debug drops what GoBGP says of each route ("create Destination", …): there is
 // no log line a route.
 func (l *logger) Debug(msg string, fields log.Fields) {
+	if msg == "state changed" && l.guarding != nil {
+		l.guarding.stateChanged(fields)
+	}
 	if fields["Topic"] != "Table" {
 		l.write(slog.LevelDebug, msg, fields)
 	}

@@ -66,6 +66,7 @@ func (s *Speaker) Reload(ctx context.Context, text []byte, extras rib.Extras) (c
 // adopt makes c the configuration in force, once BGP has it.
 func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
 	s.sessions.configure(c)
+	s.guarding.adopt(c)
 	s.mu.Lock()
 	s.conf = c
 	var gone []*rib.Feed

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -56,6 +57,10 @@ type Options struct {
 	// are told that we restart, and keep their routes to us meanwhile.
 	GracefulRestart bool
 	Logger          *slog.Logger // nil: none
+	// OwnPrefix tells whether a prefix is a subnet connected in a VRF, or one of its own
+	// addresses: neighbours may not announce those. It is called for every route of an
+	// eBGP neighbour, by many goroutines. nil: none is known.
+	OwnPrefix func(vrf string, p netip.Prefix) bool
 }
 
 // Speaker is one embedded BGP server. A process may run one at a time: GoBGP
@@ -82,6 +87,7 @@ type Speaker struct {
 	announcer *announcer
 	pacer     *pacer
 	sessions  *sessions
+	guarding  *guarding
 }
 
 // New makes a speaker and starts nothing. Its error is that of the
@@ -120,6 +126,11 @@ func New(o Options) (*Speaker, error) {
 	for _, v := range c.vrfs {
 		s.feeds[v.Name] = rib.NewFeed()
 	}
+	if s.guarding, err = newGuarding(o, s.log); err != nil {
+		return nil, err
+	}
+	s.guarding.conf.Store(c)
+	s.log.guarding = s.guarding
 	return s, nil
 }
 
@@ -148,6 +159,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 		server.GrpcOption(opts),
 		server.LoggerOption(s.log),
 		server.TimingHookOption(s.pacer))
+	s.guarding.bgp.Store(bgp)
 	go bgp.Serve()
 	s.mu.Lock()
 	s.bgp = bgp
