@@ -74,6 +74,7 @@ type Speaker struct {
 	once    sync.Once
 
 	reloading sync.Mutex // held for the whole of a Reload; taken before mu
+	replacing sync.Mutex // held while a neighbour is out, to be put in again; taken before mu
 
 	mu      sync.Mutex
 	conf    *conf                // guarded by mu; what is in force
@@ -148,7 +149,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	}
 	defer sockets.close()
 
-	opts := append(slices.Clone(s.options.Server), grpc.ChainUnaryInterceptor(s.heedDelete))
+	opts := append(slices.Clone(s.options.Server), grpc.ChainUnaryInterceptor(s.heedTTL, s.heedDelete))
 	if s.options.Services != nil {
 		opts = append(opts, grpc.UnknownServiceHandler(s.options.Services))
 	}

@@ -56,6 +56,7 @@ type Conn struct {
 	err      error // what comes after out
 	since    int   // messages since the backlog was looked at
 
+	now     []byte // the message in hand, as it came
 	state   state
 	agreed  *agreement // since the OPEN
 	work    update     // the UPDATE in hand, its lists used again
@@ -131,6 +132,7 @@ func (c *Conn) advance() {
 	if c.state == up && c.interrupts() {
 		return
 	}
+	c.now = nil
 	m, err := c.next()
 	switch {
 	case err != nil:
@@ -223,6 +225,7 @@ func (c *Conn) pace() {
 
 // judge decides what GoBGP gets for a message: c.out. Its error is a refusal.
 func (c *Conn) judge(m []byte) error {
+	c.now = m
 	kind := m[18]
 	if kind == bgp.BGP_MSG_NOTIFICATION {
 		c.out, c.state = m, over
@@ -312,7 +315,11 @@ func (c *Conn) end(err error) {
 	}
 	now := c.guard.now()
 	c.record.end(r.why, now)
-	c.record.say(c.guard.log, now, Ended, r.why, c.in[:c.to])
+	said := c.now
+	if said == nil { // its header was enough
+		said = c.in[c.from:c.to]
+	}
+	c.record.say(c.guard.log, now, Ended, r.why, said)
 	c.refused.Store(true)
 	b, serr := bgp.NewBGPNotificationMessage(r.code, r.sub, r.data).Serialize()
 	if serr == nil {

@@ -164,5 +164,5 @@ func (c *Conn) cut(u *update, a *attribute, why Reason) {
 
 // say logs what was done to the message in hand.
 func (c *Conn) say(why Reason) {
-	c.record.say(c.guard.log, c.guard.now(), why, c.work.detail, c.in[:c.from])
+	c.record.say(c.guard.log, c.guard.now(), why, c.work.detail, c.now)
 }
