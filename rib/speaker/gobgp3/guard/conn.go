@@ -44,7 +44,7 @@ const (
 // Conn is the connection of a session, guarded. Read is called by one goroutine at a
 // time, as GoBGP does; Write may be called beside it.
 type Conn struct {
-	*net.TCPConn
+	net.Conn
 	guard   *Guard
 	record  *record
 	backlog func() int
@@ -90,7 +90,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 		own := append([]byte(nil), b...)
 		c.opened.Store(&own)
 	}
-	n, err := c.TCPConn.Write(b)
+	n, err := c.Conn.Write(b)
 	if c.refused.Load() { // meanwhile
 		return len(b), nil
 	}
@@ -100,7 +100,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 // Close ends the connection, and gives back what it held.
 func (c *Conn) Close() error {
 	c.release()
-	return c.TCPConn.Close()
+	return c.Conn.Close()
 }
 
 // release gives back the places of the VRF's limit, and takes none any more.
@@ -129,6 +129,10 @@ func (c *Conn) Read(b []byte) (int, error) {
 
 // advance judges one message, and reads from the socket where none is whole.
 func (c *Conn) advance() {
+	if c.state == over { // what comes after the last message is nobody's
+		c.err = io.EOF
+		return
+	}
 	if c.state == up && c.interrupts() {
 		return
 	}
@@ -199,11 +203,11 @@ func (c *Conn) fill() {
 		c.to = copy(c.in, c.in[c.from:c.to])
 		c.from = 0
 	}
-	n, err := c.TCPConn.Read(c.in[c.to:])
+	n, err := c.Conn.Read(c.in[c.to:])
 	c.to += n
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.mu.Lock()
-		_ = c.TCPConn.SetReadDeadline(time.Time{}) // what is due is looked at before the next read
+		_ = c.Conn.SetReadDeadline(time.Time{}) // what is due is looked at before the next read
 		c.mu.Unlock()
 		return
 	}
@@ -242,9 +246,6 @@ func (c *Conn) judge(m []byte) error {
 			return unexpected(2, "KEEPALIVE", kind)
 		}
 		c.out, c.state = m, up
-		return nil
-	case over:
-		c.err = io.EOF
 		return nil
 	}
 	switch kind {
@@ -324,8 +325,8 @@ func (c *Conn) end(err error) {
 	b, serr := bgp.NewBGPNotificationMessage(r.code, r.sub, r.data).Serialize()
 	if serr == nil {
 		// A neighbour that does not read is not waited for.
-		_ = c.TCPConn.SetWriteDeadline(now.Add(time.Second))
-		_, _ = c.TCPConn.Write(b)
+		_ = c.Conn.SetWriteDeadline(now.Add(time.Second))
+		_, _ = c.Conn.Write(b)
 	}
 	c.err = io.EOF
 	c.state = over

@@ -95,7 +95,7 @@ func New(rehearse Rehearsal, log *slog.Logger) *Guard {
 // Wrap puts the guard before a connection of the neighbour called name. backlog is how
 // many of the session's messages GoBGP has not dealt with yet; nil: that is not known.
 // Nothing may have been read from the connection.
-func (g *Guard) Wrap(name string, tcp *net.TCPConn, rules *Rules, backlog func() int) *Conn {
+func (g *Guard) Wrap(name string, conn net.Conn, rules *Rules, backlog func() int) *Conn {
 	g.mu.Lock()
 	r := g.records[name]
 	if r == nil {
@@ -103,7 +103,7 @@ func (g *Guard) Wrap(name string, tcp *net.TCPConn, rules *Rules, backlog func()
 		g.records[name] = r
 	}
 	r.rules.Store(rules)
-	c := &Conn{TCPConn: tcp, guard: g, record: r, backlog: backlog, in: make([]byte, roomIn)}
+	c := &Conn{Conn: conn, guard: g, record: r, backlog: backlog, in: make([]byte, roomIn)}
 	old := g.conns[name]
 	g.conns[name] = c
 	g.mu.Unlock()

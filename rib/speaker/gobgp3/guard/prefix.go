@@ -87,29 +87,50 @@ func (c *Conn) prefixes(u *update) (n int, err error) {
 		nlri    []byte
 		use     bool
 		unicast bool
-		keep    *[]byte // nil: they are withdrawn
+		divided *bool // nil: they are withdrawn
+		keep    *[]byte
 		drop    *[]byte
 	}{
-		{four, u.withdrawn, true, true, nil, nil},
-		{u.unreach.encoding, u.unreach.nlri, u.unreach.ours, u.unreach.safi == bgp.SAFI_UNICAST, nil, nil},
-		{four, u.nlri, true, true, &u.keep, &u.drop},
-		{u.reach.encoding, u.reach.nlri, u.reach.ours, unicast, &u.keep6, &u.drop6},
+		{four, u.withdrawn, true, true, nil, nil, nil},
+		{u.unreach.encoding, u.unreach.nlri, u.unreach.ours, u.unreach.safi == bgp.SAFI_UNICAST, nil, nil, nil},
+		{four, u.nlri, true, true, &u.divided, &u.keep, &u.drop},
+		{u.reach.encoding, u.reach.nlri, u.reach.ours, unicast, &u.divided6, &u.keep6, &u.drop6},
 	} {
 		if !list.use || len(list.nlri) == 0 {
 			continue
 		}
-		l := lot{encoding: list.encoding, nlri: list.nlri, unicast: list.unicast, announced: list.keep != nil}
+		l := lot{encoding: list.encoding, nlri: list.nlri, unicast: list.unicast, announced: list.divided != nil}
 		count, divide, ok := c.scan(u, l)
 		if !ok {
 			return n, notification(bgp.BGP_ERROR_UPDATE_MESSAGE_ERROR, bgp.BGP_ERROR_SUB_INVALID_NETWORK_FIELD, nil, "a malformed UPDATE: a prefix that is too long")
 		}
 		n += count
-		if divide {
-			u.changed = true
+		switch {
+		case divide && l.announced:
+			u.changed, *list.divided = true, true
 			*list.keep, *list.drop = c.divide(l, *list.keep, *list.drop)
+		case divide: // of IPv6
+			u.changed = true
+			u.unreach.nlri = c.unmapped(l)
+			u.unreach.there = len(u.unreach.nlri) > 0 // with none it would be an End-of-RIB
 		}
 	}
 	return n, nil
+}
+
+// unmapped are the prefixes of a list that are not of IPv4 in IPv6. None of those is
+// ever let in, so GoBGP need not hear that one is withdrawn.
+func (c *Conn) unmapped(l lot) (keep []byte) {
+	for b := l.nlri; len(b) > 0; {
+		size := l.size(b)
+		if l.prefix(b[:size]).Addr().Is4In6() {
+			c.record.counts[Mapped].Add(1)
+		} else {
+			keep = append(keep, b[:size]...)
+		}
+		b = b[size:]
+	}
+	return keep
 }
 
 // lot is a list of prefixes.
@@ -135,9 +156,8 @@ func (c *Conn) scan(u *update, l lot) (n int, divide, ok bool) {
 		if l.rd > 0 && !plainLabel(b[l.id+1:], !l.announced) {
 			u.odd = true
 		}
-		if l.announced && !divide {
-			at := l.id + 1 + l.rd
-			divide = suspicious(b[at:size], l.bits, strict) || strict && l.unicast && rules.Own != nil
+		if at := l.id + 1 + l.rd; !divide {
+			divide = suspicious(b[at:size], l.bits, strict && l.announced) || strict && l.announced && l.unicast && rules.Own != nil
 			divide = divide && c.unwanted(rules, l, b[:size]) != reasons
 		}
 		b = b[size:]
@@ -148,6 +168,7 @@ func (c *Conn) scan(u *update, l lot) (n int, divide, ok bool) {
 	if forgetful && !divide {
 		c.record.forget(l.prefixes())
 	}
+	// Whether a place is free for each is asked one by one.
 	return n, divide || counted && l.announced && u.refused == reasons, true
 }
 
@@ -226,7 +247,7 @@ func (c *Conn) unwanted(rules *Rules, l lot, b []byte) Reason {
 	if p.Addr().Is4In6() {
 		return Mapped // GoBGP makes an IPv4 prefix of it, and falls over that
 	}
-	if !c.outside() {
+	if !c.outside() || !l.announced {
 		return reasons
 	}
 	if _, is := rib.MartianBut(rules.Terms.AcceptMartians, p); is {
@@ -254,7 +275,9 @@ func (c *Conn) divide(l lot, keep, drop []byte) (_, _ []byte) {
 			keep = append(keep, one...)
 			continue
 		}
-		drop = append(drop, one...)
+		if why != Mapped { // none of those is in
+			drop = append(drop, one...)
+		}
 		detail := ""
 		if why == Martian {
 			detail, _ = rib.Martian(l.prefix(one))

@@ -56,8 +56,11 @@ func (c *Conn) withdrawAll(u *update) {
 		}
 	}
 	c.say(u.refused)
-	u.keep, u.keep6 = u.keep[:0], u.keep6[:0]
+	u.divided, u.divided6 = false, false
 	u.drop, u.drop6 = append(u.drop[:0], u.nlri...), append(u.drop6[:0], u.reach.nlri...)
+	if u.reach.ours && u.reach.bits == 128 {
+		u.drop6 = append(u.drop6[:0], c.unmapped(lot{encoding: u.reach.encoding, nlri: u.reach.nlri})...)
+	}
 	u.nlri, u.reach.nlri, u.changed = nil, nil, true
 }
 
@@ -66,10 +69,10 @@ func (c *Conn) withdrawAll(u *update) {
 func (c *Conn) emit(u *update) error {
 	c.made = c.made[:0]
 	announced, announced6 := u.nlri, u.reach.nlri
-	if len(u.keep)+len(u.drop) > 0 {
+	if u.divided {
 		announced = u.keep
 	}
-	if len(u.keep6)+len(u.drop6) > 0 {
+	if u.divided6 {
 		announced6 = u.keep6
 	}
 	four := c.agreed.unicast[rib.IPv4]

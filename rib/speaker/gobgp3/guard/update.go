@@ -20,6 +20,8 @@ type update struct {
 
 	asPath [2]pathFacts // of AS_PATH and AS4_PATH
 
+	divided, divided6 bool // keep and drop are what is announced, and not nlri; the same of reach
+
 	keep, keep6 []byte // announced prefixes that pass, of nlri and of reach
 	drop, drop6 []byte // and those that are withdrawn
 	wide        []byte // an AS_PATH with four-byte AS numbers
