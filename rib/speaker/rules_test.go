@@ -125,7 +125,7 @@ func TestCommunityChangesInVRF(t *testing.T) {
 	pe := newPeer(t, "127.0.0.2", 65001, allFamilies...)
 	customer := newPeer(t, "127.0.0.3", 65002, "ipv4-unicast", "ipv6-unicast")
 	other := newPeer(t, "127.0.0.4", 65003, "ipv4-unicast", "ipv6-unicast")
-	run(t, Options{Config: toJSON(t, baseConf([]any{vrfConf("red", "65000:1", []string{"65000:1"}, []string{"65000:1"})}, []any{
+	s := run(t, Options{Config: toJSON(t, baseConf([]any{vrfConf("red", "65000:1", []string{"65000:1"}, []string{"65000:1"})}, []any{
 		neighborConf(pe.addr, 65001, pe.port, allFamilies...),
 		inVRF(neighborConf(customer.addr, 65002, customer.port, "ipv4-unicast", "ipv6-unicast"), "red"),
 		inVRF(neighborConf(other.addr, 65003, other.port, "ipv4-unicast", "ipv6-unicast"), "red"),
@@ -138,6 +138,9 @@ func TestCommunityChangesInVRF(t *testing.T) {
 		{other, spec{prefix: "10.2.0.0/16"}}, {other, spec{prefix: "2001:db8:2::/48"}},
 	} {
 		has := func() bool { return len(customer.has(x.route.prefix, 0)) == 1 }
+		x.from.announce(x.route)
+		eventually(t, x.route.prefix+" is told", has)
+		since := s.established(t, customer.addr)
 		for range 2 {
 			x.route.attrs = nil
 			x.from.announce(x.route)
@@ -145,6 +148,9 @@ func TestCommunityChangesInVRF(t *testing.T) {
 			x.route.attrs = communities(rib.CommunityNoExport)
 			x.from.announce(x.route)
 			eventually(t, x.route.prefix+" is taken back", func() bool { return !has() })
+		}
+		if now := s.established(t, customer.addr); now != since {
+			t.Errorf("the session is up since %d, was %d: it was ended to take %s back", now, since, x.route.prefix)
 		}
 	}
 }
