@@ -26,6 +26,8 @@ type conf struct {
 
 	terms       map[string]rib.Terms // as in rib.Extras
 	maxPrefixes map[string]uint32    // by VRF; one that is not in it may have any number
+
+	keptBlackholes []string
 }
 
 // parsing serialises the reading of configurations: GoBGP keeps what it read of
@@ -74,7 +76,7 @@ func readConf(text []byte, extras rib.Extras) (*conf, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conf{set: *set, terms: extras.Terms, maxPrefixes: extras.MaxPrefixes}
+	c := &conf{set: *set, terms: extras.Terms, maxPrefixes: extras.MaxPrefixes, keptBlackholes: extras.KeptBlackholes}
 	for i := range c.set.Vrfs {
 		v := &c.set.Vrfs[i].Config
 		// With an Id, GoBGP compiles a regular expression per VRF for every
@@ -94,6 +96,7 @@ func readConf(text []byte, extras rib.Extras) (*conf, error) {
 	}
 	slices.SortFunc(c.vrfs, func(a, b VRF) int { return strings.Compare(a.Name, b.Name) })
 	addFamilies(&c.set.Global)
+	addRules(c)
 	return c, nil
 }
 

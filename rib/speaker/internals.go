@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"reflect"
@@ -179,7 +180,7 @@ func checkInternals() error {
 	if path == nil {
 		return internalsError("no BgpServer.globalRib.Tables[].destinations[].knownPathList[]")
 	}
-	return same(path, reflect.TypeFor[bgpPath]())
+	return errors.Join(same(path, reflect.TypeFor[bgpPath]()), checkPeer())
 }
 
 // isFilters tells whether a type is, but for the names of its parts, that of

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	_ "unsafe" // for go:linkname
 
 	api "github.com/osrg/gobgp/v3/api"
-	"github.com/osrg/gobgp/v3/pkg/config"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 )
 
@@ -112,10 +112,13 @@ func (r *reconciler) addPolicies(ctx context.Context, want *reconciler) error {
 		}
 	}
 	both.DefinedSets = mergeSets(want.policies.DefinedSets, r.policies.DefinedSets)
+	was, is := withoutRules(r.policies), withoutRules(want.policies)
 	if err := r.setPolicies(ctx, both); err != nil {
 		return err
 	}
-	r.changed("policies changed")
+	if !equalPolicies(&was, &is) {
+		r.changed("policies changed")
+	}
 	return nil
 }
 
@@ -127,12 +130,25 @@ func (r *reconciler) dropPolicies(ctx context.Context, want *reconciler) error {
 	return r.setPolicies(ctx, want.policies)
 }
 
-// setPolicies uses config.UpdateConfig with policies alone, because the
-// conversion of policies is internal to GoBGP.
+// policiesOfAPI is in GoBGP's own words what the file says of policies: the conversion is
+// internal to GoBGP, and the one function around it, config.UpdateConfig, has all routes
+// of all neighbours judged anew, whatever changed.
+//
+//go:linkname policiesOfAPI github.com/osrg/gobgp/v3/internal/pkg/table.NewAPIRoutingPolicyFromConfigStruct
+func policiesOfAPI(c *oc.RoutingPolicy) (*api.RoutingPolicy, error)
+
+// setPolicies has GoBGP change its policies. Where those of the file changed, all routes
+// are to be judged anew; who is told anew where ours changed, retell decides.
 func (r *reconciler) setPolicies(ctx context.Context, to oc.BgpConfigSet) error {
 	err := r.speaker.log.guard(func() error {
-		_, err := config.UpdateConfig(ctx, r.bgp, &r.policies, &to)
-		return err
+		set, err := policiesOfAPI(oc.ConfigSetToRoutingPolicy(&to))
+		if err != nil {
+			return err
+		}
+		if err := r.bgp.SetPolicies(ctx, &api.SetPoliciesRequest{DefinedSets: set.DefinedSets, Policies: set.Policies}); err != nil {
+			return err
+		}
+		return r.assignPolicies(ctx, &to.Global.ApplyPolicy.Config)
 	})
 	if err == nil {
 		err = checkPolicies(ctx, r.bgp, &to)
@@ -140,9 +156,42 @@ func (r *reconciler) setPolicies(ctx context.Context, to oc.BgpConfigSet) error 
 	if err != nil {
 		return fmt.Errorf("change the policies: %w", err)
 	}
+	was, is := withoutRules(r.policies), withoutRules(to)
+	r.softReset = r.softReset || !equalPolicies(&was, &is)
 	r.policies = to
 	return nil
 }
+
+// assignPolicies puts the policies in force, in both directions, as config.InitialConfig
+// does.
+func (r *reconciler) assignPolicies(ctx context.Context, apply *oc.ApplyPolicyConfig) error {
+	for _, a := range []struct {
+		direction api.PolicyDirection
+		policies  []string
+		fallback  oc.DefaultPolicyType
+	}{
+		{api.PolicyDirection_IMPORT, apply.ImportPolicyList, apply.DefaultImportPolicy},
+		{api.PolicyDirection_EXPORT, apply.ExportPolicyList, apply.DefaultExportPolicy},
+	} {
+		request := &api.PolicyAssignment{Name: globalTable, Direction: a.direction}
+		for _, name := range a.policies {
+			request.Policies = append(request.Policies, &api.Policy{Name: name})
+		}
+		switch a.fallback {
+		case oc.DEFAULT_POLICY_TYPE_ACCEPT_ROUTE:
+			request.DefaultAction = api.RouteAction_ACCEPT
+		case oc.DEFAULT_POLICY_TYPE_REJECT_ROUTE:
+			request.DefaultAction = api.RouteAction_REJECT
+		}
+		if err := r.bgp.SetPolicyAssignment(ctx, &api.SetPolicyAssignmentRequest{Assignment: request}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// globalTable is what GoBGP calls its global table by.
+const globalTable = "global"
 
 func equalPolicies(a, b *oc.BgpConfigSet) bool {
 	return oc.ConfigSetToRoutingPolicy(a).Equal(oc.ConfigSetToRoutingPolicy(b)) &&

@@ -60,7 +60,7 @@ func (s *Speaker) Reload(ctx context.Context, text []byte, extras rib.Extras) (c
 		return nil, errors.Join(err, s.adopt(ctx, old, true))
 	}
 	r.changes = append(r.changes, extraChanges(old, next)...)
-	return r.changes, s.adopt(ctx, next, r.vrfsChanged || !sameNeighbours(old, next))
+	return r.changes, errors.Join(s.retell(old, next), s.adopt(ctx, next, r.vrfsChanged || !sameNeighbours(old, next)))
 }
 
 // adopt makes c the configuration in force, once BGP has it.

@@ -90,8 +90,12 @@ func (c *Conn) Write(b []byte) (int, error) {
 		own := append([]byte(nil), b...)
 		c.opened.Store(&own)
 	}
-	n, err := c.Conn.Write(b)
-	if c.refused.Load() { // meanwhile
+	out := b
+	if c.record.rules.Load().VRF != "" {
+		out = asUnicast(b)
+	}
+	n, err := c.Conn.Write(out)
+	if c.refused.Load() || err == nil && n == len(out) { // ended meanwhile, or as it should be
 		return len(b), nil
 	}
 	return n, err
