@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"reflect"
@@ -60,11 +61,7 @@ type fuzzSession struct {
 func fuzzSessions() []fuzzSession {
 	unicast := []bgp.RouteFamily{bgp.RF_IPv4_UC, bgp.RF_IPv6_UC}
 	vpn := append(slices.Clone(unicast), bgp.RF_IPv4_VPN, bgp.RF_IPv6_VPN)
-	var every []bgp.RouteFamily
-	for f := range bgp.AddressFamilyNameMap {
-		every = append(every, f)
-	}
-	slices.Sort(every)
+	every := slices.Sorted(maps.Keys(bgp.AddressFamilyNameMap))
 	// An OPEN has no room for ADD-PATH of every family.
 	some := append(slices.Clone(vpn), bgp.RF_IPv4_MPLS, bgp.RF_IPv6_MPLS, bgp.RF_EVPN, bgp.RF_FS_IPv4_UC)
 	caps := func(families []bgp.RouteFamily, more ...bgp.ParameterCapabilityInterface) (out []bgp.ParameterCapabilityInterface) {
@@ -117,10 +114,12 @@ func (wire) SetWriteDeadline(time.Time) error { return nil }
 // an UPDATE or what the neighbour sends.
 func FuzzGuard(f *testing.F) {
 	kinds := fuzzSessions()
-	for i := range kinds {
-		for _, body := range append(updates(f), oddUpdates()...) {
-			f.Add(append([]byte{byte(i), 0}, body...))
-		}
+	for i, body := range append(updates(f), oddUpdates()...) {
+		f.Add(append([]byte{byte(i % len(kinds)), 0}, body...))
+	}
+	for i, body := range familyUpdates() {
+		every := i%(len(kinds)/5)*5 + 3 + i%2 // the kinds that have all families
+		f.Add(append([]byte{byte(every), 0}, body...))
 	}
 	f.Add(append([]byte{0, 1}, rawMessage(9)...))
 	f.Add(append([]byte{0, 1}, rawMessage(1, 4, 0xfd, 0xea, 0, 90, 127, 0, 0, 3, 0)...))
@@ -267,18 +266,28 @@ func oddUpdates() (out [][]byte) {
 		body(one, rawOrigin, path, rawNexthop, attribute(bgp.BGP_ATTR_TYPE_PREFIX_SID, sid))
 	}
 	for kind := range bgp.BGPAttrType(45) {
-		for _, n := range []int{0, 1, 3, 7, 19} {
+		for _, n := range []int{0, 3, 19} {
 			body(one, rawOrigin, path, rawNexthop, attribute(kind, make([]byte, n)))
 		}
 	}
-	for family := range bgp.AddressFamilyNameMap {
+	return out
+}
+
+// familyUpdates are bodies of UPDATEs of each family, with routes that are cut short.
+func familyUpdates() (out [][]byte) {
+	path := attribute(bgp.BGP_ATTR_TYPE_AS_PATH, []byte{2, 1, 0, 0, 0xfd, 0xe9})
+	body := func(attrs ...[]byte) {
+		all := slices.Concat(attrs...)
+		out = append(out, slices.Concat([]byte{0, 0}, binary.BigEndian.AppendUint16(nil, uint16(len(all))), all))
+	}
+	for _, family := range slices.Sorted(maps.Keys(bgp.AddressFamilyNameMap)) {
 		afi, safi := bgp.RouteFamilyToAfiSafi(family)
-		for _, n := range []byte{0, 1, 8, 18, 33} {
-			for _, kind := range []byte{0, 1, 2, 5} {
+		for _, n := range []byte{0, 8, 33} {
+			for _, kind := range []byte{1, 2, 5} {
 				nlri := append([]byte{kind, n}, make([]byte, n)...)
 				head := append(binary.BigEndian.AppendUint16(nil, afi), safi)
-				body(nil, rawOrigin, path, attribute(bgp.BGP_ATTR_TYPE_MP_REACH_NLRI, slices.Concat(head, []byte{4, 127, 0, 0, 3, 0}, nlri)))
-				body(nil, attribute(bgp.BGP_ATTR_TYPE_MP_UNREACH_NLRI, slices.Concat(head, nlri)))
+				body(rawOrigin, path, attribute(bgp.BGP_ATTR_TYPE_MP_REACH_NLRI, slices.Concat(head, []byte{4, 127, 0, 0, 3, 0}, nlri)))
+				body(attribute(bgp.BGP_ATTR_TYPE_MP_UNREACH_NLRI, slices.Concat(head, nlri)))
 			}
 		}
 	}
