@@ -63,7 +63,7 @@ func rehearse(message []byte, s *guard.Session) error {
 		return err
 	}
 	for i, p := range processMessage(m, &understudy.info, time.Now()) {
-		if p.info == nil || p.info.nlri == nil { // an End-of-RIB
+		if p.info == nil || p.info.source == nil { // an End-of-RIB
 			continue
 		}
 		if err := rehearsePath(p, i == 0); err != nil {
