@@ -60,6 +60,10 @@ type Config struct {
 	// Bound are the neighbours of GoBGP's own that are in a VRF and bound to an
 	// interface: "192.0.2.1 in VRF a (vrf-a)".
 	Bound []string
+	// Open are the neighbours that have neither a password nor TTL security, and the
+	// prefixes from which such neighbours may dial in: anybody who can send from there
+	// may pose as one.
+	Open []string
 	// Notes are what the keys of gobgp-netlink mean here, where that is something
 	// else, and what GoBGP makes of some of its own, ordered by line.
 	Notes Errors
@@ -156,7 +160,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
 	}
-	c.Bound = readBound(root)
+	c.Bound, c.Open = readBound(root), readOpen(root)
 	c.VRFs, c.Others = assemble(p, settings, entries, vrfs)
 	c.Extras = c.extras(terms)
 	c.API = readAPI(p, root.get("netlink").get("api"), append(specNames(vrfs), vrf.Default))

@@ -46,13 +46,19 @@ func (c *Conn) attributes(u *update) error {
 		if err := c.attribute(u, a); err != nil {
 			return err
 		}
-		u.odd = u.odd || a.odd && !a.cut
 	}
 	if u.broken {
 		if !u.announces() {
 			return malformed("an attribute is longer than the list of them")
 		}
 		u.refuse(Malformed, "an attribute is longer than the list of them")
+	}
+	for i := range u.attrs {
+		a := &u.attrs[i]
+		if !u.announces() && a.kind != kindUnreach && !a.cut {
+			a.cut, u.changed = true, true // it is of no route; GoBGP would judge it all the same
+		}
+		u.odd = u.odd || a.odd && !a.cut
 	}
 	c.mandatory(u, seen[0])
 	c.judgePaths(u)

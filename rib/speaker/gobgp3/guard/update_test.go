@@ -180,6 +180,7 @@ func TestAttributes(t *testing.T) {
 		"unused bits of the flags": {outside, 0, plainAttrs(attr(0xc3, 8, 0, 1, 0, 1)), n4, four, nil, list(1, 2, 3, 8), reasons},
 		"another family":           {outside, 0, plainAttrs(attr(0x80, 14, 0, 25, 70, 4, 127, 0, 0, 3, 0, 1, 8)), n4, four, nil, list(1, 2, 3), FamilyNotNegotiated},
 		"another family alone":     {outside, 0, plainAttrs(attr(0x80, 14, 0, 25, 70, 4, 127, 0, 0, 3, 0, 1, 8)), nil, nil, nil, nil, FamilyNotNegotiated},
+		"attributes of no route":   {member, 0, plainAttrs(attr(0xc0, 8, 1)), nil, nil, nil, nil, reasons},
 		"an unknown attribute":     {outside, 0, plainAttrs(attr(0xc0, 200, 1, 2)), n4, four, nil, list(1, 2, 3, 200), reasons},
 	})
 }
