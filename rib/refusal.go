@@ -1,10 +1,14 @@
 package rib
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Refusal is why a neighbour's announcement of a prefix was not taken.
 type Refusal struct {
-	Neighbour string // as BGP knows it: an alias, where it is in a namespace
+	Prefix    netip.Prefix
+	Neighbour string // its address, or an alias's where nobody knows better
 	Reason    string
 	At        time.Time
 }

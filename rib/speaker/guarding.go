@@ -225,18 +225,18 @@ func (g *guarding) adopt(c *conf) {
 func (s *Speaker) Removed() []guard.Report { return s.guarding.guard.Reports() }
 
 // Refused are the neighbours of a VRF whose last announcement of a prefix was taken for
-// a withdrawal, and why.
+// a withdrawal, and why; of no prefix: all that are remembered, by prefix.
 func (s *Speaker) Refused(vrf string, p netip.Prefix) []rib.Refusal {
 	if vrf == Default {
 		vrf = ""
 	}
 	var list []rib.Refusal
-	for _, r := range s.guarding.guard.Refused(vrf, p.Masked()) {
+	for _, r := range s.guarding.guard.Refused(vrf, p) {
 		text := r.Reason.String()
 		if r.Detail != "" {
 			text += ": " + r.Detail
 		}
-		list = append(list, rib.Refusal{Neighbour: r.Neighbour, Reason: text, At: r.At})
+		list = append(list, rib.Refusal{Prefix: r.Prefix, Neighbour: r.Neighbour, Reason: text, At: r.At})
 	}
 	return list
 }

@@ -249,22 +249,34 @@ func (g *Guard) Reports() []Report {
 	return list
 }
 
-// Refused are the refusals of a prefix that are remembered, in a VRF ("": the global
-// table), by neighbour.
+// Refused are the refusals that are remembered in a VRF ("": the global table), of a
+// prefix or, where it is none, of all, by prefix and neighbour.
 func (g *Guard) Refused(vrf string, p netip.Prefix) []Refusal {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var list []Refusal
 	for _, r := range g.records {
-		if rules := r.rules.Load(); rules == nil || rules.VRF != vrf {
-			continue
+		if rules := r.rules.Load(); rules != nil && rules.VRF == vrf {
+			list = append(list, r.refusals(p)...)
 		}
-		r.mu.Lock()
+	}
+	slices.SortFunc(list, func(a, b Refusal) int {
+		return cmp.Or(a.Prefix.Compare(b.Prefix), cmp.Compare(a.Neighbour, b.Neighbour))
+	})
+	return list
+}
+
+func (r *record) refusals(p netip.Prefix) (list []Refusal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p.IsValid() {
 		if i, is := r.refused[p]; is {
 			list = append(list, r.last[i])
 		}
-		r.mu.Unlock()
+		return list
 	}
-	slices.SortFunc(list, func(a, b Refusal) int { return cmp.Compare(a.Neighbour, b.Neighbour) })
+	for _, i := range r.refused {
+		list = append(list, r.last[i])
+	}
 	return list
 }
