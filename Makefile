@@ -18,6 +18,7 @@ test: ## Install what is missing, run every test with the race detector, and sum
 	@scripts/install-deps.sh test
 	@echo "The fault matrix (integration/faults) breaks things for minutes and has targets of its own: make faults-quick, and make faults."
 	go run ./integration/summary -race -pgo=off -count=1 -timeout 20m $$(go list ./... | grep -vE '/integration/faults(/devices)?$$')
+	@$(MAKE) --no-print-directory fuzz FOR=60s
 	@$(MAKE) --no-print-directory test-vm-if-needed
 	@$(MAKE) --no-print-directory test-booted
 
@@ -62,6 +63,10 @@ walk: ## Walk at random on the real kernel (as root; FOR=1h is how long, SEED=7 
 	@scripts/install-deps.sh test
 	go test -count=1 -v -timeout 0 ./integration/walk -run TestWalk $(if $(SEED),-walk.seed $(SEED),-walk.for $(FOR)) $(if $(STEPS),-walk.steps $(STEPS)) $(if $(SHRINK),-walk.shrink)
 
+.PHONY: fuzz
+fuzz: ## Look for messages that the guard lets through and GoBGP does not survive (FOR=1h is how long)
+	go test ./rib/speaker -pgo=off -run '^$$' -fuzz '^FuzzGuard$$' -fuzztime $(FOR) -fuzzminimizetime 5s
+
 clean: ## Remove what was built
 	rm -rf bin .cache
 
@@ -74,6 +79,7 @@ bench-programs: build
 	@scripts/install-deps.sh test
 	cd bench/gobgpd && go build -trimpath -o $(CURDIR)/bin/gobgpd github.com/osrg/gobgp/v3/cmd/gobgpd
 	go build -trimpath -o bin/bench ./bench
+	TAGS=unguarded scripts/build.sh bin/vrfredist-unguarded
 
 bench: bench-programs ## Measure against BIRD and FRR (as root, half an hour), and write bench/RESULTS.md
 	bin/bench

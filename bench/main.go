@@ -178,6 +178,7 @@ func (w *work) scenarios() (list []scenario) {
 	for _, name := range []string{ours, bird, frr} {
 		list = append(list, scenario{name: "beside a full table: " + name, play: func(t *stage, s *sender) { w.beside(t, s, name) }, sender: true})
 	}
+	list = append(list, scenario{name: "guard", play: w.guard, sender: true, once: true})
 	list = append(list, scenario{name: "memory", play: w.memory, sender: true, once: true})
 	list = append(list, scenario{name: "operator", play: w.operator, sender: true, once: true})
 	for _, name := range []string{pathStream, ours, bird, frr} {

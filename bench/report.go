@@ -13,6 +13,7 @@ import (
 // about says what each scenario measures.
 var about = []struct{ scenario, title, text string }{
 	{"session", "From a BGP session to the kernel", "BIRD sends the IPv4 table over iBGP. From the first routes that arrive at the receiver until the last one is in the kernel's table, or, for GoBGP alone and with export off, in GoBGP's."},
+	{"guard", "What the guard costs", "The same session, five times with the guard before it and five times without, in turn: by a program that was built without it. Of a profile of the session, what the guard's own functions took."},
 	{"session-ipv6", "The same for IPv6", "The IPv6 table, over a session of its own."},
 	{"writing", "Writing", "The RIB is full, the kernel's table empty: export is disabled, which takes all routes out, and enabled again. From that call until the last route is in the kernel."},
 	{"failover", "Failover", "The static route that covers the nexthop of all routes moves to another link. From just before that change until the kernel sends packets for every one of 256 prefixes by the new link. The median and the slowest of three moves, in each run."},
@@ -58,6 +59,10 @@ func (r *results) aims() []aim {
 		{"session, time ÷ GoBGP alone", 1.15, false, over("session", ours, "s", "session", alone, "s")},
 		{"session, time ÷ BIRD", 1.5, false, over("session", ours, "s", "session", bird, "s")},
 		{"session, FRR's time ÷ ours", 2, true, over("session", frr, "s", "session", ours, "s")},
+		{"guard, its own functions, % of the session's samples", 1, false, func(r *results) (float64, bool) {
+			return r.value("guard", "with it", "its own functions, % of the samples")
+		}},
+		{"guard, session with it ÷ without", 1.05, false, over("guard", "with it", "CPU s", "guard", "without it", "CPU s")},
 		{"failover, ms", 10, false, figureOf("failover", "ms")},
 		{"one route peer to kernel, p99 ms", 10, false, figureOf("one route", "p99 ms")},
 		{"one route beside a table, after BGP, p99 ms under", 50, false, figureOf("beside", "of which after BGP, 99 % under ms")},

@@ -4,11 +4,12 @@
 #   scripts/build.sh OUTPUT [VERSION]
 #
 # The version is that of scripts/version.sh unless given. GOARCH may be set, and
-# PGO=off builds without the profile in cmd/vrfredist, which takes a while less.
+# PGO=off builds without the profile in cmd/vrfredist, which takes a while less. TAGS are
+# Go's build tags: `unguarded` is for the benchmarks alone (rib/speaker/unguarded.go).
 set -euo pipefail
 output=$(realpath -m "$1")
 cd "$(dirname "$0")/.."
 version=${2:-$(scripts/version.sh)}
 
 # Go's own stamp of the repository would tell a checkout from a tarball.
-CGO_ENABLED=0 GOFLAGS= go build -pgo="${PGO:-auto}" -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$version" -o "$output" ./cmd/vrfredist
+CGO_ENABLED=0 GOFLAGS= go build -tags "${TAGS:-}" -pgo="${PGO:-auto}" -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$version" -o "$output" ./cmd/vrfredist

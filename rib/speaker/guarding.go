@@ -91,7 +91,7 @@ func learnFSM() (at fsmFields, err error) {
 // lock of this one's session.
 func (g *guarding) stateChanged(fields log.Fields) {
 	bgp := g.bgp.Load()
-	if bgp == nil || fields["new"] != "BGP_FSM_OPENSENT" {
+	if bgp == nil || fields["new"] != "BGP_FSM_OPENSENT" || unguarded {
 		return
 	}
 	key, _ := fields["Key"].(string)
