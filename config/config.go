@@ -10,10 +10,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -83,7 +81,7 @@ const defaultListen = "unix:///run/vrfredist/vrfredist.sock"
 
 // Load reads and validates the file at path. The error is an *Errors.
 func Load(path string, bgp BGP) (*Config, error) {
-	data, mode, err := readFile(path)
+	data, mode, err := readFile(path, mostConfig)
 	if err != nil {
 		reason := err
 		var at *fs.PathError
@@ -97,25 +95,6 @@ func Load(path string, bgp BGP) (*Config, error) {
 		c.Text = data
 	}
 	return c, err
-}
-
-// readFile returns a file with the mode of just that file.
-func readFile(path string) (data []byte, mode fs.FileMode, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, err
-	}
-	const most = 64 << 20
-	data, err = io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && len(data) > most {
-		err = errors.New("it is larger than 64 MiB")
-	}
-	return data, info.Mode(), err
 }
 
 // Parse validates data as the file at path, whose extension tells the format:

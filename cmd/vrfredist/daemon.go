@@ -43,6 +43,7 @@ type daemon struct {
 	page       *status.Page // nil: none
 	tap        vrf.Tap
 	stateDir   string
+	signals    signals
 	rollback   *time.Timer // of a reload that waits to be confirmed
 
 	planning sync.Mutex // held for the whole of a plan

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -165,7 +164,7 @@ func startConfig(o runOptions, secret []byte, overlay *config.Overlay, log *slog
 			return nil, nil, err
 		}
 	}
-	if now, err := os.ReadFile(o.File); err == nil && bytes.Equal(now, kept.Text) {
+	if now, err := config.ReadFile(o.File); err == nil && bytes.Equal(now, kept.Text) {
 		cfg, err := loadConfig(o.File, secret)
 		return cfg, nil, errors.Join(err, config.RemoveKept(o.StateDir))
 	}

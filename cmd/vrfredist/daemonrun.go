@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"reflect"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -45,6 +43,8 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	if err != nil {
 		return err
 	}
+	signals := heedSignals()
+	defer signals.stop()
 	tuneGC()
 	secret := newSecret()
 	overlay, err := config.OpenOverlay(opts.StateDir)
@@ -56,7 +56,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 		return err
 	}
 	logNotes(log, cfg)
-	d := &daemon{file: opts.File, listen: opts.Listen, log: log, overlay: overlay, secret: secret, stateDir: opts.StateDir, manager: newManager(log)}
+	d := &daemon{file: opts.File, listen: opts.Listen, log: log, overlay: overlay, secret: secret, stateDir: opts.StateDir, manager: newManager(log), signals: signals}
 	d.cfg.Store(cfg)
 	d.doubt.Store(unconfirmed)
 	d.rollback = time.NewTimer(time.Hour)
@@ -134,6 +134,10 @@ func (d *daemon) run(ctx context.Context) error {
 		stopBelow() // before BGP ends, so that its end is not a failure
 		err = errors.Join(err, d.endBGP(), d.endState(context.Cause(ctx)))
 		return errors.Join(err, parts.Wait())
+	case sig := <-d.signals.end:
+		d.log.Info("vrfredist ends, before BGP had started", "signal", sig.String())
+		stopBelow()
+		return parts.Wait()
 	case <-ctx.Done():
 		stopBelow()
 		return parts.Wait()
@@ -143,9 +147,7 @@ func (d *daemon) run(ctx context.Context) error {
 // serve starts the VRFs and heeds signals until ctx ends. The cause with which
 // it stops the workers says whether they may take their routes out.
 func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(signals)
+	defer d.signals.stop()
 	d.manager.starting()
 	d.mu.Lock()
 	specs := d.specs()
@@ -178,13 +180,14 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error 
 			close(answer)
 		case <-d.rollback.C:
 			d.rollBack(ctx)
-		case sig := <-signals:
-			if sig == syscall.SIGHUP {
-				if _, _, err := d.Reload(ctx, 0); err != nil {
-					d.log.Error("the reload changed nothing", "err", err)
-				}
-				continue
+		case <-d.signals.reload:
+			if d.signals.ending() {
+				continue // which comes before it
 			}
+			if _, _, err := d.Reload(ctx, 0); err != nil {
+				d.log.Error("the reload changed nothing", "err", err)
+			}
+		case sig := <-d.signals.end:
 			d.log.Info("vrfredist ends", "signal", sig.String())
 			stop(vrf.ErrExit)
 			return nil
