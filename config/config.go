@@ -58,6 +58,9 @@ type Config struct {
 	// Bound are the neighbours of GoBGP's own that are in a VRF and bound to an
 	// interface: "192.0.2.1 in VRF a (vrf-a)".
 	Bound []string
+	// Unapplied are the neighbours and peer groups whose own policies GoBGP does not
+	// heed: "192.0.2.1", "peer-group customers".
+	Unapplied []string
 	// Notes are what the keys of gobgp-netlink mean here, where that is something
 	// else, and what GoBGP makes of some of its own, ordered by line.
 	Notes Errors
@@ -121,6 +124,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	relayed := readNeighbors(p, root, bgp.Secret)
 	terms := readTerms(p, root, relayed)
 	noteTimers(p, root)
+	unapplied := noteApplyPolicies(p, root, relayed)
 	port := listenPort(root)
 	conf, err := encode(root, relayed)
 	if err != nil {
@@ -131,7 +135,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	}
 	checkBGP(p, bgp, conf, index)
 	settings, entries := readNetlink(p, root)
-	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls}
+	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Unapplied: unapplied}
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
 	}

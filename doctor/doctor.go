@@ -52,6 +52,7 @@ type Facts struct {
 	Specs         []vrf.Spec // the VRFs to run
 	Neighbors     []vrf.Neighbor
 	Bound         []string // neighbours bound to an interface in a VRF, as config has them
+	Unapplied     []string // neighbours and peer groups whose own policies are not in force
 	BGPPort       uint16   // 0: BGP does not listen
 	ManageSysctls bool
 	GoBGP         string // the version in the program: "v3.37.0"
@@ -74,7 +75,7 @@ func Judge(f Facts) []Finding {
 	var all []Finding
 	for _, check := range []func(Facts) []Finding{
 		capabilities, features, places, states, sharedTables, guards, protocolRoutes, protocolNumber,
-		sessions, settings, networkd, crash,
+		sessions, policies, settings, networkd, crash,
 	} {
 		all = append(all, check(f)...)
 	}

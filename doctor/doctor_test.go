@@ -158,6 +158,7 @@ var judgements = []struct {
 		f.setting("", "ipv4/tcp_l3mdev_accept", "0")
 		f.setting("blue", "ipv4/nexthop_compat_mode", "1")
 	}, nil},
+	{"policies that GoBGP does not heed", func(f *Facts) { f.Unapplied = []string{"192.0.2.2", "peer-group g"} }, []string{"risk apply-policy "}},
 	{"forwarding", func(f *Facts) {
 		f.setting("", "ipv4/conf/eth1.7/forwarding", "0")
 		f.setting("", "ipv6/conf/all/forwarding", "0")
