@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"reflect"
 	"time"
 
@@ -28,12 +29,37 @@ type hostKernel struct {
 }
 
 func (h hostKernel) Open(ctx context.Context, b rib.Binding, protocol uint8) (nsworker.Table, error) {
-	c, err := h.Host.Open(ctx, b, protocol)
+	c, err := h.Own(ctx, b, protocol)
 	if err != nil {
 		return nil, err // a nil *Conn in the interface would not be nil
 	}
 	h.prepare(b.Netns)
 	return c, nil
+}
+
+// owning is a worker whose table stays this daemon's over its failures, until the
+// worker is told to end.
+type owning struct {
+	vrf.Worker
+	host    *kernel.Host
+	binding rib.Binding
+}
+
+func (o owning) Run(ctx context.Context) error {
+	defer func() { // after a panic too
+		if ctx.Err() != nil {
+			o.host.Disown(o.binding)
+		}
+	}()
+	return o.Worker.Run(ctx)
+}
+
+// absolute is a path from any directory.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 // runDaemon runs until ctx ends, a signal comes, or something that the daemon
@@ -77,13 +103,14 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 		return err
 	}
 	d.host, d.board = kernel.NewHost(log), nsworker.NewBoard()
+	d.host.Identify(absolute(opts.File))
 	d.relay = relay.New(bgpAddress(cfg), d.host, log)
 	deps := nsworker.Deps{
 		Kernel: hostKernel{d.host, d.prepareNetns}, BGP: d.speaker, Board: d.board, Log: log, Tap: &d.tap,
 		Leaking: func(into vrf.Spec) []string { return d.supervisor.Leaking(into) }, Link: d.link,
 	}
 	d.supervisor = vrf.NewSupervisor(func(s vrf.Spec, r vrf.Report) vrf.Worker {
-		return nsworker.New(deps, s, d.tellRelay(s.Binding.Netns, r))
+		return owning{nsworker.New(deps, s, d.tellRelay(s.Binding.Netns, r)), d.host, s.Binding}
 	}, log)
 	if d.metrics, err = newMetrics(d, cfg.Metrics, log); err != nil {
 		return err

@@ -21,6 +21,11 @@ func (h *Host) InNetns(netns string, f func() error) error {
 		return err
 	}
 	defer ns.close()
+	return h.within(ns, f)
+}
+
+// within is InNetns where the namespace is open.
+func (h *Host) within(ns *namespace, f func() error) error {
 	if ns.own {
 		return f()
 	}
