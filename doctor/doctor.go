@@ -61,6 +61,7 @@ type Facts struct {
 	// looks at what the daemon would find.
 	Running      bool
 	States       []vrf.Status // of a daemon that runs
+	Rivals       []rib.Rival  // of its tables
 	Capabilities uint64
 	Features     rib.Features
 	Spaces       map[string]Space // by the netns of a binding, "" for the daemon's own
@@ -74,7 +75,7 @@ func Judge(f Facts) []Finding {
 	f.tables = newTables(f)
 	var all []Finding
 	for _, check := range []func(Facts) []Finding{
-		capabilities, features, places, states, sharedTables, guards, protocolRoutes, protocolNumber,
+		capabilities, features, places, states, sharedTables, rivals, guards, protocolRoutes, protocolNumber,
 		sessions, policies, settings, networkd, crash,
 	} {
 		all = append(all, check(f)...)

@@ -70,7 +70,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 		return err
 	}
 	signals := heedSignals()
-	defer signals.stop()
+	defer signals.letGo()
 	tuneGC()
 	secret := newSecret()
 	overlay, err := config.OpenOverlay(opts.StateDir)
@@ -174,7 +174,7 @@ func (d *daemon) run(ctx context.Context) error {
 // serve starts the VRFs and heeds signals until ctx ends. The cause with which
 // it stops the workers says whether they may take their routes out.
 func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error {
-	defer d.signals.stop()
+	defer d.signals.letGo()
 	d.manager.starting()
 	d.mu.Lock()
 	specs := d.specs()

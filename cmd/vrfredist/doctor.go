@@ -145,7 +145,7 @@ func (d *daemon) Diagnose(ctx context.Context) ([]doctor.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	facts.File, facts.Running, facts.States = d.file, true, d.List()
+	facts.File, facts.Running, facts.States, facts.Rivals = d.file, true, d.List(), d.host.Rivals()
 	// systemd says which process it started; its other variables are inherited.
 	started := os.Getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Getpid())
 	facts.Host = doctor.ReadHost(os.DirFS("/"), "", started)

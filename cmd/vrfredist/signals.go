@@ -23,12 +23,10 @@ func heedSignals() signals {
 	return s
 }
 
-// stop gives the signals back their own meaning: another SIGTERM ends the process
-// at once.
-func (s signals) stop() {
-	signal.Stop(s.end)
-	signal.Stop(s.reload)
-}
+// letGo gives what ends the daemon its own meaning back: another SIGTERM ends the
+// process at once. A SIGHUP would too, and goes on being heeded: whoever asks for
+// reloads does not mean to end it in the midst of taking its routes out.
+func (s signals) letGo() { signal.Stop(s.end) }
 
 // ending tells whether the daemon was told to end, and has not heeded it yet.
 func (s signals) ending() bool { return len(s.end) > 0 }

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"syscall"
@@ -28,7 +29,11 @@ func TestWhatEndsTheDaemonIsNotLost(t *testing.T) {
 		case <-time.After(30 * time.Second):
 			t.Errorf("%v was lost", end)
 		}
-		s.stop()
+		s.letGo()
+		<-s.reload
+		kill(t, syscall.SIGHUP) // which would end this process
+		waitFor(t, "a reload is asked for after the end", func() bool { return len(s.reload) == 1 })
+		signal.Stop(s.reload)
 	}
 }
 

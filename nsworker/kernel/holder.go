@@ -26,7 +26,7 @@ const (
 // holder holds the name of one table. To who connects it says who we are, and keeps
 // the connection: its end is ours.
 type holder struct {
-	ln   *net.UnixListener
+	ln     *net.UnixListener
 	says   []byte
 	wg     sync.WaitGroup
 	closed chan struct{}

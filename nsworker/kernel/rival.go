@@ -24,7 +24,7 @@ const (
 	answerSize = 8 << 10
 	// shortVigil is how long a connection to an owner has to have lasted for its end
 	// to be the owner's: one that takes no more connections ends them at once.
-	shortVigil = time.Second
+	shortVigil = 100 * time.Millisecond
 )
 
 // rival is who holds a name that we want.
@@ -52,11 +52,11 @@ func (h *Host) ask(c *Conn, key claimKey) (r rival, err error) {
 		_ = r.conn.Close()
 		return rival{}, fmt.Errorf("ask the kernel who listens on %s", key.socket())
 	}
-	if r.ours = int(r.cred.Pid) == os.Getpid(); r.ours {
-		return r, r.conn.Close()
-	}
 	if !r.believed() {
 		return r, nil // what it says is of no interest
+	}
+	if r.ours = int(r.cred.Pid) == os.Getpid(); r.ours {
+		return r, r.conn.Close()
 	}
 	if err := r.conn.SetReadDeadline(time.Now().Add(answerTime)); err != nil {
 		return r, err
