@@ -107,3 +107,19 @@ func nameOf(config *node) string {
 	}
 	return strings.Join(words, " ")
 }
+
+// noteWaiting says which neighbours without an address would wait now.
+func noteWaiting(p *problems, root *node, waits func(device string) string) {
+	if waits == nil {
+		return
+	}
+	for _, item := range sections(root.get("neighbors")) {
+		device := item.get("config").get("neighbor-interface")
+		if device == nil || device.kind != kindText {
+			continue
+		}
+		if why := waits(device.text); why != "" {
+			p.note(device, "waits now: %s. It is taken in when that has changed, and keeps nothing else", why)
+		}
+	}
+}

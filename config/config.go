@@ -29,6 +29,9 @@ type BGP struct {
 	// be joined (errors.Join), and each may name the key that it is about:
 	// neighbors[1].config.peer-group.
 	Check func(conf []byte) error
+	// Waits says why nobody is there now on an interface that a neighbour is named
+	// by; "": somebody is. nil: it is not known.
+	Waits func(device string) string
 	// Secret makes the MD5 keys between the relay and GoBGP: random bytes, the
 	// same for every Load of a process. None: no keys.
 	Secret []byte
@@ -124,6 +127,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	relayed := readNeighbors(p, root, bgp.Secret)
 	terms := readTerms(p, root, relayed)
 	noteTimers(p, root)
+	noteWaiting(p, root, bgp.Waits)
 	unapplied := noteApplyPolicies(p, root, relayed)
 	port := listenPort(root)
 	conf, err := encode(root, relayed)

@@ -90,10 +90,13 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	if d.door, err = d.newDoor(cfg.API); err != nil {
 		return err
 	}
+	d.host = kernel.NewHost(log)
+	d.host.Identify(absolute(opts.File))
+	d.links = newHostLinks(d.host)
 	d.speaker, err = speaker.New(speaker.Options{
 		Config: cfg.BGP, Extras: cfg.Extras, Listen: d.addresses(), SocketGroup: cfg.API.SocketGroup,
 		Services: api.New(d).Handler(), Server: d.door.Options(), Secured: cfg.API.TLS != nil,
-		GracefulRestart: opts.GracefulRestart, Logger: log,
+		GracefulRestart: opts.GracefulRestart, Logger: log, Links: d.links,
 	})
 	if err != nil {
 		return err
@@ -102,8 +105,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	if err := d.speaker.Mirror(ctx, mirrors(cfg)); err != nil {
 		return err
 	}
-	d.host, d.board = kernel.NewHost(log), nsworker.NewBoard()
-	d.host.Identify(absolute(opts.File))
+	d.board = nsworker.NewBoard()
 	d.relay = relay.New(bgpAddress(cfg), d.host, log)
 	deps := nsworker.Deps{
 		Kernel: hostKernel{d.host, d.prepareNetns}, BGP: d.speaker, Board: d.board, Log: log, Tap: &d.tap,
@@ -142,6 +144,7 @@ func (d *daemon) run(ctx context.Context) error {
 		})
 	}
 	part("netlink", d.host.Run)
+	part("neighbours on interfaces", d.links.Run)
 	part("BGP", d.speaker.Run)
 	part("sessions in namespaces", d.relay.Run)
 	if d.metrics != nil {

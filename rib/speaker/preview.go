@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -64,7 +65,7 @@ func (s *Speaker) Preview(text []byte, extras rib.Extras) (*Preview, error) {
 	if err := Check(text); err != nil {
 		return nil, err
 	}
-	next, err := readConf(text, extras)
+	next, err := s.fit(context.Background(), text, extras, s.inForce())
 	if err != nil {
 		return nil, err
 	}
