@@ -44,4 +44,5 @@ var matrix = []row{
 	{40, "one tenant flaps 50,000 routes without end", "the others' 99th percentile under 50 ms"},
 	{49, "a second daemon on one table, with everything else of its own", "refused by name; the first's routes untouched"},
 	{51, "SIGHUP storms with SIGTERM in the midst", "ends"},
+	{52, "one unnumbered neighbour's interface is missing, deleted, renamed; its peer's address changes", "that neighbour waits, the rest goes on, it comes back by itself"},
 }
