@@ -36,7 +36,10 @@ func (s *Speaker) Sessions() []Session {
 	for i := range out {
 		out[i].Interface = out[i].Address.Zone()
 	}
-	return append(out, s.inForce().waiting...)
+	for _, w := range s.inForce().waiting {
+		out = append(out, w.Session)
+	}
+	return out
 }
 
 // sessions is what GoBGP's events say of its neighbours. GoBGP's ListPeer is no

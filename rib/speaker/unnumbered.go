@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
 	"github.com/vrfredist/vrfredist/rib"
 )
 
@@ -36,7 +38,13 @@ const Pending = "pending"
 type unnumbered struct {
 	text    []byte                // of the configuration, as it was given
 	placed  map[string]netip.Addr // by interface: what GoBGP has
-	waiting []Session             // what it has not
+	waiting []absentee            // what it has not
+}
+
+// absentee is a neighbour that GoBGP does not have yet.
+type absentee struct {
+	Session
+	neighbour
 }
 
 // standIn is the address of every neighbour that has none, where only the rest of a
@@ -73,7 +81,7 @@ func place(text []byte, choose func(device string, taken func(netip.Addr) bool) 
 			taken := func(a netip.Addr) bool { return addresses[a.WithZone(device).String()] }
 			peer, waits := choose(device, taken)
 			if waits != "" {
-				u.waiting = append(u.waiting, waiter(n, group, device, waits))
+				u.waiting = append(u.waiting, absent(n, group, device, waits))
 				continue
 			}
 			u.placed[device] = peer
@@ -89,15 +97,28 @@ func place(text []byte, choose func(device string, taken func(netip.Addr) bool) 
 	return placed, u, err
 }
 
-// waiter is a neighbour that GoBGP does not get.
-func waiter(n, group section, device, waits string) Session {
-	s := Session{VRF: n.at("config").text("vrf"), State: Pending, Reason: waits, Interface: device}
+// absent is a neighbour that GoBGP does not get, as it would get it.
+func absent(n, group section, device, waits string) absentee {
+	config := n.at("config")
+	w := absentee{Session: Session{VRF: config.text("vrf"), State: Pending, Reason: waits, Interface: device}}
+	w.neighbour = neighbour{vrf: w.VRF, zone: device, down: config.value["admin-down"] == true}
 	for _, from := range []section{n, group} {
-		if s.PeerAS == 0 {
-			s.PeerAS = uint32(from.at("config").number("peer-as"))
+		if w.PeerAS == 0 {
+			w.PeerAS = uint32(from.at("config").number("peer-as"))
+		}
+		if len(w.families) > 0 {
+			continue
+		}
+		for _, a := range from.each("afi-safis") {
+			if f, err := bgp.GetRouteFamily(a.at("config").text("afi-safi-name")); err == nil {
+				w.families = append(w.families, f)
+			}
 		}
 	}
-	return s
+	if len(w.families) == 0 {
+		w.families = []bgp.RouteFamily{bgp.RF_IPv4_UC, bgp.RF_IPv6_UC}
+	}
+	return w
 }
 
 // renamed gives a neighbour an address in place of its interface. GoBGP would take the
@@ -264,12 +285,12 @@ func (s *Speaker) refit(ctx context.Context) error {
 }
 
 // tellWaiting logs each neighbour that waits, and did not, or for something else.
-func (s *Speaker) tellWaiting(before, now []Session) {
+func (s *Speaker) tellWaiting(before, now []absentee) {
 	for _, w := range now {
-		if !slices.ContainsFunc(before, func(o Session) bool { return sameWait(o, w) }) {
+		if !slices.ContainsFunc(before, func(o absentee) bool { return sameWait(o, w) }) {
 			s.options.Logger.Warn("a neighbour waits: "+w.Reason, "interface", w.Interface, "as", w.PeerAS)
 		}
 	}
 }
 
-func sameWait(a, b Session) bool { return a.Interface == b.Interface && a.Reason == b.Reason }
+func sameWait(a, b absentee) bool { return a.Interface == b.Interface && a.Reason == b.Reason }
