@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net"
 	"net/netip"
@@ -204,7 +203,7 @@ func pemFile(closed os.FileMode, field func(*tlsFiles) *[]byte) func(*problems, 
 			p.at(n, "%v", err)
 			return
 		}
-		data, mode, err := readPEM(path)
+		data, mode, err := readFile(path, mostPEM)
 		switch {
 		case err != nil:
 			p.at(n, "%v; name a file that vrfredist may read", err)
@@ -214,27 +213,6 @@ func pemFile(closed os.FileMode, field func(*tlsFiles) *[]byte) func(*problems, 
 			*field(f) = data
 		}
 	}
-}
-
-func readPEM(path string) ([]byte, os.FileMode, error) {
-	const most = 1 << 20
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	if !info.Mode().IsRegular() { // a device has no end
-		return nil, 0, fmt.Errorf("%s is no plain file", path)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, most+1))
-	if err == nil && len(data) > most {
-		err = fmt.Errorf("%s is larger than 1 MiB", path)
-	}
-	return data, info.Mode(), err
 }
 
 const writeListen = `write "unix:///run/vrfredist/vrfredist.sock" or "127.0.0.1:50051"`

@@ -10,10 +10,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,6 +29,9 @@ type BGP struct {
 	// be joined (errors.Join), and each may name the key that it is about:
 	// neighbors[1].config.peer-group.
 	Check func(conf []byte) error
+	// Waits says why nobody is there now on an interface that a neighbour is named
+	// by; "": somebody is. nil: it is not known.
+	Waits func(device string) string
 	// Secret makes the MD5 keys between the relay and GoBGP: random bytes, the
 	// same for every Load of a process. None: no keys.
 	Secret []byte
@@ -64,6 +65,9 @@ type Config struct {
 	// prefixes from which such neighbours may dial in: anybody who can send from there
 	// may pose as one.
 	Open []string
+	// Unapplied are the neighbours and peer groups whose own policies GoBGP does not
+	// heed: "192.0.2.1", "peer-group customers".
+	Unapplied []string
 	// Notes are what the keys of gobgp-netlink mean here, where that is something
 	// else, and what GoBGP makes of some of its own, ordered by line.
 	Notes Errors
@@ -87,7 +91,7 @@ const defaultListen = "unix:///run/vrfredist/vrfredist.sock"
 
 // Load reads and validates the file at path. The error is an *Errors.
 func Load(path string, bgp BGP) (*Config, error) {
-	data, mode, err := readFile(path)
+	data, mode, err := readFile(path, mostConfig)
 	if err != nil {
 		reason := err
 		var at *fs.PathError
@@ -101,25 +105,6 @@ func Load(path string, bgp BGP) (*Config, error) {
 		c.Text = data
 	}
 	return c, err
-}
-
-// readFile returns a file with the mode of just that file.
-func readFile(path string) (data []byte, mode fs.FileMode, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, err
-	}
-	const most = 64 << 20
-	data, err = io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && len(data) > most {
-		err = errors.New("it is larger than 64 MiB")
-	}
-	return data, info.Mode(), err
 }
 
 // Parse validates data as the file at path, whose extension tells the format:
@@ -146,6 +131,8 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	relayed := readNeighbors(p, root, bgp.Secret)
 	terms := readTerms(p, root, relayed)
 	noteTimers(p, root)
+	noteWaiting(p, root, bgp.Waits)
+	unapplied := noteApplyPolicies(p, root, relayed)
 	port := listenPort(root)
 	conf, err := encode(root, relayed)
 	if err != nil {
@@ -156,7 +143,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	}
 	checkBGP(p, bgp, conf, index)
 	settings, entries := readNetlink(p, root)
-	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls}
+	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Unapplied: unapplied}
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
 	}

@@ -140,7 +140,7 @@ func TestFormatsAndSpellingsSayTheSame(t *testing.T) {
 						KeptBlackholes: []string{"tenant-a"},
 					},
 					BGPPort: 179, Open: []string{"192.0.2.9", "2001:db8::9 in VRF vrf-red"},
-					API:     API{Listen: []string{"unix:///run/vrfredist/a.sock", "127.0.0.1:50051"}, Limits: access.DefaultLimits()},
+					API: API{Listen: []string{"unix:///run/vrfredist/a.sock", "127.0.0.1:50051"}, Limits: access.DefaultLimits()},
 				}
 				if diff := cmp.Diff(want, c, compareAddrs, cmpopts.EquateEmpty()); diff != "" {
 					t.Errorf("%s (-want +got):\n%s", spelling, diff)

@@ -136,7 +136,11 @@ func readFork(p *problems, root *node, s settings, entries []*entry) []*entry {
 		p.note(n, "is ignored: changes are written in batches as they come, and none is held back")
 	}
 	if n := f.export.get("route-protocol"); n != nil {
-		p.note(n, "is the protocol of all VRFs here; write it as route_protocol under [netlink]. Routes of this protocol are taken for vrfredist's own, so no other program may use it (FRR's bgpd has 186)")
+		more := ""
+		if used := usedBy(s.protocol); used != "" && root.get("netlink").get("route-protocol") == nil {
+			more = ". " + used
+		}
+		p.note(n, "is the protocol of all VRFs here; write it as route_protocol under [netlink]. Routes of this protocol are taken for vrfredist's own, so no other program may use it (FRR's bgpd has 186)%s", more)
 	}
 	return f.entries
 }

@@ -32,12 +32,12 @@ type Kept struct {
 // ReadKept returns what is kept in dir; nil: nothing is.
 func ReadKept(dir string) (*Kept, error) {
 	file := filepath.Join(dir, keptName)
-	data, err := os.ReadFile(file)
+	data, _, err := readFile(file, mostKept)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the configuration of before an unconfirmed reload: %w", err)
+		return nil, fmt.Errorf("reading the configuration of before an unconfirmed reload: %w; remove it to start with the configuration file", err)
 	}
 	k := new(Kept)
 	if err = json.Unmarshal(data, k); err == nil && k.Version != keptVersion {

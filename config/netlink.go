@@ -2,8 +2,10 @@ package config
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -158,6 +160,11 @@ func readNetlink(p *problems, root *node) (settings, []*entry) {
 	s := defaults()
 	read(p, n.get("export"), forkExportKeys, &s)
 	read(p, n, netlinkKeys, &s)
+	if number := n.get("route-protocol"); number != nil && s.protocol != rib.ProtoOwn {
+		if used := usedBy(s.protocol); used != "" {
+			p.note(number, "%s; write another, such as %d, which is the default", used, rib.ProtoOwn)
+		}
+	}
 	readMetrics(p, n.get("metrics"), &s)
 	var entries []*entry
 	for _, item := range sections(n.get("vrfs")) {
@@ -301,4 +308,17 @@ func (s settings) protocolClash(p *problems, e *entry) {
 		}
 		p.at(n, "%d is the daemon's own route_protocol, and its own routes are never imported; remove it", number)
 	}
+}
+
+// usedBy says whose a route protocol is beside ours; "" where nobody is known to
+// use it.
+func usedBy(protocol uint8) string {
+	var names []string
+	for _, u := range rib.ProtocolUsersOf(protocol) {
+		names = append(names, u.Name)
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d is the number of %s too: in a table of a VRF its routes would be taken for vrfredist's own, and deleted", protocol, strings.Join(names, " and "))
 }

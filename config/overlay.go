@@ -61,12 +61,12 @@ func OpenOverlay(dir string) (*Overlay, error) {
 	sweepHalfWritten(dir)
 	o := &Overlay{dir: dir, vrfs: make(map[string]overlaid)}
 	file := filepath.Join(dir, overlayName)
-	data, err := os.ReadFile(file)
+	data, _, err := readFile(file, mostOverlay)
 	if errors.Is(err, fs.ErrNotExist) {
 		return o, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading what was enabled at run time: %w; run vrfredist as the user that owns it, or keep the state elsewhere with --state-dir", err)
+		return nil, fmt.Errorf("reading what was enabled at run time: %w; run vrfredist as a user that may read it, remove what is in its place, or keep the state elsewhere with --state-dir", err)
 	}
 	if o.vrfs, err = decodeOverlay(data); err != nil {
 		return nil, fmt.Errorf("%s, which holds what was enabled at run time, is damaged: %w; correct it, or remove it to go back to the configuration file", file, err)

@@ -121,6 +121,10 @@ func (w walker) unknown(f *field, known schema, where string) {
 	}
 	near, distance := nearest(f.name, slices.Sorted(maps.Keys(known)))
 	if distance > 1 {
+		if own := ownWord(f.name, known, where); own != "" {
+			w.at(f.value, "unknown key; did you mean %s?", spell(own))
+			return
+		}
 		if home := w.elsewhere(f.name, others, where); home != "" {
 			w.at(f.value, "unknown key here; it belongs in %s", spell(home))
 			return
@@ -131,6 +135,42 @@ func (w walker) unknown(f *field, known schema, where string) {
 		return
 	}
 	w.at(f.value, "unknown key; known here: %s", spell(names(known)))
+}
+
+// ownWord returns the one key of a section that has all words of a wrong one, or of
+// which that one has all words, or that the section is called after where it ends as
+// that one does: as-path-set, of match-as-path-set, for community-set. It goes
+// before what other sections have, because what is alike in all of them is what gets
+// mixed up.
+func ownWord(key string, known schema, where string) string {
+	section := "-" + where[strings.LastIndexByte(where, '.')+1:]
+	words := strings.Split(key, "-")
+	var own []string
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		if strings.HasSuffix(section, "-"+name) && strings.HasSuffix(name, "-"+words[len(words)-1]) {
+			return name
+		}
+		its := strings.Split(name, "-")
+		if within(words, its) || len(its) > 1 && within(its, words) {
+			own = append(own, name)
+		}
+	}
+	if len(own) != 1 {
+		return ""
+	}
+	return own[0]
+}
+
+// within tells whether all words are among those of another list, in their order.
+func within(words, others []string) bool {
+	for _, w := range words {
+		i := slices.Index(others, w)
+		if i < 0 {
+			return false
+		}
+		others = others[i+1:]
+	}
+	return true
 }
 
 func names(known schema) string {

@@ -53,6 +53,7 @@ type Facts struct {
 	Neighbors     []vrf.Neighbor
 	Bound         []string // neighbours bound to an interface in a VRF, as config has them
 	Open          []string // neighbours that nothing keeps others from posing as, as config has them
+	Unapplied     []string // neighbours and peer groups whose own policies are not in force
 	BGPPort       uint16   // 0: BGP does not listen
 	ManageSysctls bool
 
@@ -60,6 +61,7 @@ type Facts struct {
 	// looks at what the daemon would find.
 	Running      bool
 	States       []vrf.Status // of a daemon that runs
+	Rivals       []rib.Rival  // of its tables
 	Capabilities uint64
 	Features     rib.Features
 	Spaces       map[string]Space // by the netns of a binding, "" for the daemon's own
@@ -73,9 +75,8 @@ func Judge(f Facts) []Finding {
 	f.tables = newTables(f)
 	var all []Finding
 	for _, check := range []func(Facts) []Finding{
-		capabilities, features, places, states, sharedTables, guards, protocolRoutes, protocolNumber,
-		sessions, settings, networkd, restart,
-		passwords,
+		capabilities, features, places, states, sharedTables, rivals, guards, protocolRoutes, protocolNumber,
+		sessions, policies, settings, networkd, restart, passwords,
 	} {
 		all = append(all, check(f)...)
 	}

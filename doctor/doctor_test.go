@@ -157,6 +157,11 @@ var judgements = []struct {
 		f.setting("", "ipv4/tcp_l3mdev_accept", "0")
 		f.setting("blue", "ipv4/nexthop_compat_mode", "1")
 	}, nil},
+	{"another daemon's table", func(f *Facts) { f.Rivals = []rib.Rival{{Table: 254, Daemon: true, PID: 7, Who: "pid 7 on host a"}} }, []string{"broken table-owner table 254"}},
+	{"a stranger with its name", func(f *Facts) {
+		f.Rivals = []rib.Rival{{Netns: "blue", Table: 254, PID: 7, Who: "uid 1000, pid 7"}, {Table: 1001, Who: "uid 65534"}}
+	}, []string{"risk table-owner blue, table 254: kill 7", "risk table-owner table 1001"}},
+	{"policies that GoBGP does not heed", func(f *Facts) { f.Unapplied = []string{"192.0.2.2", "peer-group g"} }, []string{"risk apply-policy "}},
 	{"forwarding", func(f *Facts) {
 		f.setting("", "ipv4/conf/eth1.7/forwarding", "0")
 		f.setting("", "ipv6/conf/all/forwarding", "0")

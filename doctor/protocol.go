@@ -67,27 +67,6 @@ func deleteRoutes(netns string, table uint32, protocol uint8) string {
 		ipIn(netns, "$f -batch -"))
 }
 
-// user is a program that writes routes with numbers of its own.
-type user struct {
-	name      string
-	processes []string // as /proc/PID/comm has them
-	numbers   []uint8  // rtm_protocol
-}
-
-// users are those that are likely beside vrfredist: include/uapi/linux/rtnetlink.h
-// says whose the numbers are, FRR's zebra/rt_netlink.h what it uses.
-func users() []user {
-	return []user{
-		{"FRR", []string{"zebra"}, []uint8{11, 42, 99, 186, 187, 188, 189, 190, 191, 192, 193, 194, 195, 196, 197}},
-		{"BIRD", []string{"bird", "bird6"}, []uint8{12}},
-		{"gobgp-netlink", []string{"gobgpd"}, []uint8{186}},
-		{"keepalived", []string{"keepalived"}, []uint8{18}},
-		{"babeld", []string{"babeld"}, []uint8{42}},
-		{"Open/R", []string{"openr"}, []uint8{99}},
-		{"the DHCP client", []string{"dhclient", "dhcpcd"}, []uint8{16}},
-	}
-}
-
 // protocolNumber finds another program, or another name, for our number.
 func protocolNumber(f Facts) []Finding {
 	if len(f.Specs) == 0 {
@@ -98,21 +77,20 @@ func protocolNumber(f Facts) []Finding {
 	if number == rib.ProtoOwn {
 		mend = ""
 	}
-	for _, u := range users() {
-		if !slices.Contains(u.numbers, number) {
-			continue
-		}
+	if users := rib.ProtocolUsersOf(number); len(users) > 0 {
 		find := Finding{
 			Level: Risk, Check: "protocol-number", Subject: fmt.Sprint(number),
-			What: fmt.Sprintf("route_protocol is %d, which is also the number of %s.", number, u.name),
+			What: fmt.Sprintf("route_protocol is %d, which is also the number of %s.", number, users[0].Name),
 			Why:  "A shared number cannot say whose a route is: vrfredist deletes routes of its number that it did not write, and so may the other program.",
 			Mend: mend,
 		}
-		for _, p := range u.processes {
-			if pid := f.Host.Processes[p]; pid != 0 {
-				find.Level = Broken
-				find.What = fmt.Sprintf("route_protocol is %d, which is also the number of %s, and that runs here (%s, pid %d).", number, u.name, p, pid)
-				return []Finding{find}
+		for _, u := range users {
+			for _, p := range u.Processes {
+				if pid := f.Host.Processes[p]; pid != 0 {
+					find.Level = Broken
+					find.What = fmt.Sprintf("route_protocol is %d, which is also the number of %s, and that runs here (%s, pid %d).", number, u.Name, p, pid)
+					return []Finding{find}
+				}
 			}
 		}
 		return []Finding{find}
@@ -174,6 +152,19 @@ func sessions(f Facts) []Finding {
 		What: fmt.Sprintf("The kernel refuses the sessions that these neighbours open: %s (net.ipv4.tcp_l3mdev_accept=0).", strings.Join(f.Bound, ", ")),
 		Why:  "They are inside VRF devices, and BGP's listener is bound to none. Sessions that this router opens work.",
 		Mend: set("", "net.ipv4.tcp_l3mdev_accept=1"),
+	}}
+}
+
+// policies are about those that GoBGP does not heed.
+func policies(f Facts) []Finding {
+	if len(f.Unapplied) == 0 {
+		return nil
+	}
+	return []Finding{{
+		Level: Risk, Check: "apply-policy", Subject: "",
+		What: fmt.Sprintf("apply-policy of these is not in force: %s. Write it under [global.apply-policy.config], with a neighbor-set in the conditions of each statement; `vrfredist check -f %s` shows the lines.",
+			strings.Join(f.Unapplied, ", "), quote(f.File)),
+		Why: "GoBGP heeds the policies of a neighbour only where that is a route server's client: what they were to reject is taken from these neighbours, and sent to them.",
 	}}
 }
 

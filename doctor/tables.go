@@ -245,3 +245,33 @@ func guards(f Facts) []Finding {
 	}
 	return out
 }
+
+// rivals finds who else holds a table of a daemon that runs: another daemon, which it
+// waits for, or a program that only has the name.
+func rivals(f Facts) []Finding {
+	var out []Finding
+	for _, r := range f.Rivals {
+		find := Finding{
+			Level: Broken, Check: "table-owner", Subject: subject(r.Netns, fmt.Sprintf("table %d", r.Table)),
+			What: upper(r.String()) + "; end that one, or take the VRF out of one of the two configurations.",
+			Why:  "A table has one daemon: a second one would take the first one's routes for what an earlier run left, and delete them. Its VRF waits.",
+		}
+		if !r.Daemon {
+			find.Level = Risk
+			find.What = upper(r.String()) + "."
+			find.Why = "Another user's program is not believed, and stops nothing; but as long as it is there a second vrfredist would not be kept from this table."
+			if r.PID != 0 {
+				find.Mend = fmt.Sprintf("kill %d", r.PID)
+			}
+		}
+		out = append(out, find)
+	}
+	return out
+}
+
+func upper(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}

@@ -143,7 +143,7 @@ func newRow(st vrf.Status, waiting int, sessions []vrf.Session) row {
 		if i >= sessionsShown {
 			continue
 		}
-		one := session{Peer: s.Peer.String(), AS: s.PeerAS, State: s.State, Netns: s.Netns, Reason: s.Reason}
+		one := session{Peer: s.Name(), AS: s.PeerAS, State: s.State, Netns: s.Netns, Reason: s.Reason}
 		if !s.Since.IsZero() {
 			one.Since = s.Since.Unix()
 		}

@@ -35,6 +35,7 @@ type daemon struct {
 	speaker    *speaker.Speaker
 	supervisor *vrf.Supervisor
 	host       *kernel.Host
+	links      hostLinks
 	relay      *relay.Relay
 	secret     []byte          // between the relay and GoBGP
 	metrics    *metrics.Server // nil: none
@@ -43,6 +44,7 @@ type daemon struct {
 	page       *status.Page // nil: none
 	tap        vrf.Tap
 	stateDir   string
+	signals    signals
 	rollback   *time.Timer // of a reload that waits to be confirmed
 
 	planning sync.Mutex // held for the whole of a plan
@@ -79,7 +81,22 @@ func (d *daemon) endState(why error) error {
 
 // loadConfig reads a file. secret may be nil where nothing is started from it.
 func loadConfig(path string, secret []byte) (*config.Config, error) {
-	return config.Load(path, config.BGP{Schema: speaker.Schema(), Check: speaker.Check, Secret: secret})
+	return config.Load(path, bgpPart(secret))
+}
+
+// bgpPart is what config needs to know to judge GoBGP's part of a file.
+func bgpPart(secret []byte) config.BGP {
+	return config.BGP{Schema: speaker.Schema(), Check: speaker.Check, Secret: secret, Waits: linkWaits}
+}
+
+// linkWaits says why nobody is there on an interface of this process's namespace; "":
+// somebody is, or it is not known.
+func linkWaits(device string) string {
+	now, err := kernel.NewHost(slog.New(slog.DiscardHandler)).Adjacent(context.Background())
+	if err != nil {
+		return "" // the start meets it too, and says so
+	}
+	return now.Waits(device)
 }
 
 // List implements api.Backend.

@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/vrfredist/vrfredist/api"
 	"github.com/vrfredist/vrfredist/config"
-	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -165,11 +163,11 @@ func startConfig(o runOptions, secret []byte, overlay *config.Overlay, log *slog
 			return nil, nil, err
 		}
 	}
-	if now, err := os.ReadFile(o.File); err == nil && bytes.Equal(now, kept.Text) {
+	if now, err := config.ReadFile(o.File); err == nil && bytes.Equal(now, kept.Text) {
 		cfg, err := loadConfig(o.File, secret)
 		return cfg, nil, errors.Join(err, config.RemoveKept(o.StateDir))
 	}
-	cfg, err := config.Parse(o.File, kept.Text, config.BGP{Schema: speaker.Schema(), Check: speaker.Check, Secret: secret})
+	cfg, err := config.Parse(o.File, kept.Text, bgpPart(secret))
 	if err != nil {
 		return nil, nil, fmt.Errorf("the configuration from before an unconfirmed reload, which %s keeps: %w", o.StateDir, err)
 	}

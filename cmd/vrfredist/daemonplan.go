@@ -37,7 +37,7 @@ func (d *daemon) Plan(ctx context.Context, r vrf.PlanRequest, yield func(vrf.Pla
 		return api.ErrBusy
 	}
 	defer d.planning.Unlock()
-	next, err := config.Parse(r.File, r.Content, config.BGP{Schema: speaker.Schema(), Check: speaker.Check, Secret: d.secret})
+	next, err := config.Parse(r.File, r.Content, bgpPart(d.secret))
 	if err != nil {
 		return &api.FileError{Err: err}
 	}

@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
+	"path/filepath"
 	"reflect"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,12 +29,37 @@ type hostKernel struct {
 }
 
 func (h hostKernel) Open(ctx context.Context, b rib.Binding, protocol uint8) (nsworker.Table, error) {
-	c, err := h.Host.Open(ctx, b, protocol)
+	c, err := h.Own(ctx, b, protocol)
 	if err != nil {
 		return nil, err // a nil *Conn in the interface would not be nil
 	}
 	h.prepare(b.Netns)
 	return c, nil
+}
+
+// owning is a worker whose table stays this daemon's over its failures, until the
+// worker is told to end.
+type owning struct {
+	vrf.Worker
+	host    *kernel.Host
+	binding rib.Binding
+}
+
+func (o owning) Run(ctx context.Context) error {
+	defer func() { // after a panic too
+		if ctx.Err() != nil {
+			o.host.Disown(o.binding)
+		}
+	}()
+	return o.Worker.Run(ctx)
+}
+
+// absolute is a path from any directory.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 // runDaemon runs until ctx ends, a signal comes, or something that the daemon
@@ -45,6 +69,8 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	if err != nil {
 		return err
 	}
+	signals := heedSignals()
+	defer signals.letGo()
 	tuneGC()
 	secret := newSecret()
 	overlay, err := config.OpenOverlay(opts.StateDir)
@@ -56,7 +82,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 		return err
 	}
 	logNotes(log, cfg)
-	d := &daemon{file: opts.File, listen: opts.Listen, log: log, overlay: overlay, secret: secret, stateDir: opts.StateDir, manager: newManager(log)}
+	d := &daemon{file: opts.File, listen: opts.Listen, log: log, overlay: overlay, secret: secret, stateDir: opts.StateDir, manager: newManager(log), signals: signals}
 	d.cfg.Store(cfg)
 	d.doubt.Store(unconfirmed)
 	d.rollback = time.NewTimer(time.Hour)
@@ -64,10 +90,13 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	if d.door, err = d.newDoor(cfg.API); err != nil {
 		return err
 	}
+	d.host = kernel.NewHost(log)
+	d.host.Identify(absolute(opts.File))
+	d.links = newHostLinks(d.host)
 	d.speaker, err = speaker.New(speaker.Options{
 		Config: cfg.BGP, Extras: cfg.Extras, Listen: d.addresses(), SocketGroup: cfg.API.SocketGroup,
 		Services: api.New(d).Handler(), Server: d.door.Options(), Secured: cfg.API.TLS != nil,
-		GracefulRestart: opts.GracefulRestart, Logger: log,
+		GracefulRestart: opts.GracefulRestart, Logger: log, Links: d.links,
 	})
 	if err != nil {
 		return err
@@ -76,14 +105,14 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	if err := d.speaker.Mirror(ctx, mirrors(cfg)); err != nil {
 		return err
 	}
-	d.host, d.board = kernel.NewHost(log), nsworker.NewBoard()
+	d.board = nsworker.NewBoard()
 	d.relay = relay.New(bgpAddress(cfg), d.host, log)
 	deps := nsworker.Deps{
 		Kernel: hostKernel{d.host, d.prepareNetns}, BGP: d.speaker, Board: d.board, Log: log, Tap: &d.tap,
 		Leaking: func(into vrf.Spec) []string { return d.supervisor.Leaking(into) }, Link: d.link,
 	}
 	d.supervisor = vrf.NewSupervisor(func(s vrf.Spec, r vrf.Report) vrf.Worker {
-		return nsworker.New(deps, s, d.tellRelay(s.Binding.Netns, r))
+		return owning{nsworker.New(deps, s, d.tellRelay(s.Binding.Netns, r)), d.host, s.Binding}
 	}, log)
 	if d.metrics, err = newMetrics(d, cfg.Metrics, log); err != nil {
 		return err
@@ -115,6 +144,7 @@ func (d *daemon) run(ctx context.Context) error {
 		})
 	}
 	part("netlink", d.host.Run)
+	part("neighbours on interfaces", d.links.Run)
 	part("BGP", d.speaker.Run)
 	part("sessions in namespaces", d.relay.Run)
 	if d.metrics != nil {
@@ -134,6 +164,10 @@ func (d *daemon) run(ctx context.Context) error {
 		stopBelow() // before BGP ends, so that its end is not a failure
 		err = errors.Join(err, d.endBGP(), d.endState(context.Cause(ctx)))
 		return errors.Join(err, parts.Wait())
+	case sig := <-d.signals.end:
+		d.log.Info("vrfredist ends, before BGP had started", "signal", sig.String())
+		stopBelow()
+		return parts.Wait()
 	case <-ctx.Done():
 		stopBelow()
 		return parts.Wait()
@@ -143,9 +177,7 @@ func (d *daemon) run(ctx context.Context) error {
 // serve starts the VRFs and heeds signals until ctx ends. The cause with which
 // it stops the workers says whether they may take their routes out.
 func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(signals)
+	defer d.signals.letGo()
 	d.manager.starting()
 	d.mu.Lock()
 	specs := d.specs()
@@ -178,13 +210,14 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error 
 			close(answer)
 		case <-d.rollback.C:
 			d.rollBack(ctx)
-		case sig := <-signals:
-			if sig == syscall.SIGHUP {
-				if _, _, err := d.Reload(ctx, 0); err != nil {
-					d.log.Error("the reload changed nothing", "err", err)
-				}
-				continue
+		case <-d.signals.reload:
+			if d.signals.ending() {
+				continue // which comes before it
 			}
+			if _, _, err := d.Reload(ctx, 0); err != nil {
+				d.log.Error("the reload changed nothing", "err", err)
+			}
+		case sig := <-d.signals.end:
 			d.log.Info("vrfredist ends", "signal", sig.String())
 			stop(vrf.ErrExit)
 			return nil

@@ -145,7 +145,7 @@ func (d *daemon) Diagnose(ctx context.Context) ([]doctor.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	facts.File, facts.Running, facts.States = d.file, true, d.List()
+	facts.File, facts.Running, facts.States, facts.Rivals = d.file, true, d.List(), d.host.Rivals()
 	// systemd says which process it started; its other variables are inherited.
 	started := os.Getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Getpid())
 	facts.Host = doctor.ReadHost(os.DirFS("/"), "", started)
@@ -158,7 +158,7 @@ const surveysAtOnce = 4
 // gather reads what there is to judge of a configuration and of the kernel.
 func gather(ctx context.Context, host *kernel.Host, cfg *config.Config, specs []vrf.Spec) (doctor.Facts, error) {
 	f := doctor.Facts{
-		Specs: specs, Neighbors: cfg.Neighbors, Bound: cfg.Bound, BGPPort: cfg.BGPPort,
+		Specs: specs, Neighbors: cfg.Neighbors, Bound: cfg.Bound, Unapplied: cfg.Unapplied, BGPPort: cfg.BGPPort,
 		ManageSysctls: cfg.ManageSysctls, Open: cfg.Open, Spaces: make(map[string]doctor.Space),
 	}
 	var err error

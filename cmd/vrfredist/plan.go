@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -69,14 +68,11 @@ one has the counts.`,
 
 func (c *cli) plan(cmd *cobra.Command, request *vrfredistv1.PlanRequest) error {
 	// The same words as those of `check`, which also sees who may read the file.
-	if _, err := loadConfig(request.GetFile(), nil); err != nil {
+	cfg, err := loadConfig(request.GetFile(), nil)
+	if err != nil {
 		return summed(request.GetFile(), err)
 	}
-	content, err := os.ReadFile(request.GetFile())
-	if err != nil {
-		return err
-	}
-	request.Content = content
+	request.Content = cfg.Text
 	return c.ask(cmd, func(ctx context.Context, client vrfredistv1.RedistributionClient) error {
 		stream, err := client.Plan(ctx, request)
 		if err != nil {

@@ -11,7 +11,9 @@ import (
 	"sync/atomic"
 
 	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/nsworker/kernel"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
+	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -65,7 +67,7 @@ func (d *daemon) AllSessions(ctx context.Context) (map[string][]vrf.Session, err
 	}
 	out := make(map[string][]vrf.Session)
 	for _, s := range d.speaker.Sessions() {
-		session := vrf.Session{Peer: s.Address, PeerAS: s.PeerAS, State: s.State, Since: s.Since}
+		session := vrf.Session{Peer: s.Address, PeerAS: s.PeerAS, State: s.State, Since: s.Since, Interface: s.Interface, Reason: s.Reason}
 		if st, ok := inside[s.Address]; ok {
 			session.Peer, session.Alias, session.Netns = st.Peer, st.Alias, st.Netns
 			session.Reason = cmp.Or(st.Error, st.ListenError)
@@ -75,6 +77,23 @@ func (d *daemon) AllSessions(ctx context.Context) (map[string][]vrf.Session, err
 	}
 	return out, nil
 }
+
+// hostLinks gives the speaker what the kernel knows of the neighbours on interfaces.
+type hostLinks struct {
+	host    *kernel.Host
+	changed chan struct{}
+}
+
+func newHostLinks(host *kernel.Host) hostLinks { return hostLinks{host, make(chan struct{}, 1)} }
+
+func (l hostLinks) Adjacent(ctx context.Context) (rib.Adjacencies, error) {
+	return l.host.Adjacent(ctx)
+}
+
+func (l hostLinks) Changed() <-chan struct{} { return l.changed }
+
+// Run watches until ctx ends.
+func (l hostLinks) Run(ctx context.Context) error { return l.host.WatchAdjacent(ctx, l.changed) }
 
 // tellRelay makes the relay look at a namespace whenever a worker sees it come
 // or go; by itself it looks now and then.

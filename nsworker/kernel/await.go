@@ -19,6 +19,7 @@ type await struct {
 	mu      sync.Mutex // guards what follows; held over a start or stop of a monitor
 	mon     *monitor   // of the namespace, for a device that is waited for
 	stopped bool
+	vigil   *vigil // over the daemon that owns the table; nil: none does
 }
 
 // Await returns a channel that is signalled whenever b might be there, also at
@@ -34,6 +35,7 @@ func (h *Host) Await(b rib.Binding) (<-chan struct{}, func(), error) {
 	}
 	// Watched before looked at, so that nothing falls between.
 	h.watchAwait(a)
+	h.claims.waits(a, true)
 	if err := a.look(); err != nil {
 		a.stop()
 		return nil, nil, fmt.Errorf("wait for %v: %w", b, err)
@@ -90,9 +92,11 @@ func (a *await) follow(m *monitor) {
 
 func (a *await) stop() {
 	a.host.unwatchAwait(a)
+	a.host.claims.waits(a, false)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.stopped = true
+	a.endVigil()
 	a.follow(nil)
 }
 

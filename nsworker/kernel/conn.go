@@ -32,7 +32,8 @@ type Conn struct {
 	text     string // what this is, for a person
 	protocol uint8
 	batch    batch
-	size     int // routes of the last reading
+	size     int  // routes of the last reading
+	claimed  bool // the table is this daemon's: see Own
 	ready    chan struct{}
 
 	mu     sync.Mutex
@@ -65,6 +66,7 @@ func (c *Conn) Close() error {
 	c.mon.remove(c)
 	filter := c.host.filterEchoes(c.mon)
 	c.host.release(c.mon)
+	defer c.host.claims.leave(c)
 	if err := c.sock.close(); err != nil {
 		return fmt.Errorf("close the socket of %s: %w", c.text, errors.Join(err, filter))
 	}

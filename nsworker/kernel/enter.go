@@ -21,6 +21,11 @@ func (h *Host) InNetns(netns string, f func() error) error {
 		return err
 	}
 	defer ns.close()
+	return h.within(ns, f)
+}
+
+// within is InNetns where the namespace is open.
+func (h *Host) within(ns *namespace, f func() error) error {
 	if ns.own {
 		return f()
 	}
@@ -39,7 +44,7 @@ func inside(ns, own *namespace, f func() error) error {
 	runtime.LockOSThread()
 	if err := netnslib.Set(netnslib.NsHandle(ns.file.Fd())); err != nil {
 		runtime.UnlockOSThread()
-		return fmt.Errorf("enter %v: %w: run with CAP_SYS_ADMIN, which entering a network namespace needs", ns, err)
+		return &enterError{ns.String(), err}
 	}
 	err := f()
 	if netnslib.Set(netnslib.NsHandle(own.file.Fd())) == nil {
@@ -47,6 +52,18 @@ func inside(ns, own *namespace, f func() error) error {
 	}
 	return err
 }
+
+// enterError is that a thread could not enter a namespace.
+type enterError struct {
+	ns  string
+	err error
+}
+
+func (e *enterError) Error() string {
+	return fmt.Sprintf("enter %s: %v: run with CAP_SYS_ADMIN, which entering a network namespace needs", e.ns, e.err)
+}
+
+func (e *enterError) Unwrap() error { return e.err }
 
 // Sysctl returns a setting of one namespace, by its name below net:
 // "ipv4.tcp_l3mdev_accept". A setting that this kernel does not have is an error

@@ -17,6 +17,7 @@ type Host struct {
 	ownErr error      // why own is nil
 	bufs   *buffers
 	ports  *ports
+	claims *claims
 	wg     sync.WaitGroup // the monitors' goroutines
 
 	mu       sync.Mutex // guards what follows; may be held while a monitor's is taken, not the reverse
@@ -39,6 +40,7 @@ func NewHost(log *slog.Logger) *Host {
 		log:      log,
 		bufs:     newBuffers(),
 		ports:    newPorts(),
+		claims:   newClaims(log),
 		monitors: make(map[identity]*monitor),
 		paths:    make(map[string]*watched),
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -63,16 +64,10 @@ type sock struct {
 // dial makes a socket in ns, with a port id of ports, or of the kernel's choice
 // where that is nil.
 func dial(ns *namespace, bufs *buffers, receive int, ports *ports) (*sock, error) {
-	cfg := &socket.Config{}
-	if !ns.own {
-		// Entering a namespace takes CAP_SYS_ADMIN even where we are in it
-		// already, so that is not asked for in our own.
-		cfg.NetNS = int(ns.file.Fd())
-	}
-	c, err := socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE, "netlink", cfg)
+	c, err := netlinkSocket(ns)
 	if err != nil {
-		if errors.Is(err, unix.EPERM) {
-			return nil, fmt.Errorf("open a netlink socket in %v: %w: run with CAP_SYS_ADMIN, which entering a network namespace needs", ns, err)
+		if entering := new(enterError); errors.As(err, &entering) {
+			err = fmt.Errorf("%w: run with CAP_SYS_ADMIN, which entering a network namespace needs", entering.err)
 		}
 		return nil, fmt.Errorf("open a netlink socket in %v: %w", ns, err)
 	}
@@ -90,6 +85,35 @@ func dial(ns *namespace, bufs *buffers, receive int, ports *ports) (*sock, error
 		return nil, fmt.Errorf("set up a netlink socket in %v: %w", ns, err)
 	}
 	return s, nil
+}
+
+// netlinkSocket makes a socket in ns. The library would do it too, but finds the way
+// back by the number of its thread in /proc/self/task, which in a process namespace
+// that has the /proc of another one is nobody's.
+func netlinkSocket(ns *namespace) (c *socket.Conn, err error) {
+	open := func() (err error) {
+		c, err = socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE, "netlink", nil)
+		return err
+	}
+	if ns.own {
+		// Entering a namespace takes CAP_SYS_ADMIN even where we are in it already, so
+		// that is not asked for in our own.
+		err = open()
+		return c, err
+	}
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		home, err := ownNamespace()
+		if err == nil {
+			defer home.file.Close()
+			err = inside(ns, home, open)
+		}
+		done <- err
+	}()
+	err = <-done
+	return c, err
 }
 
 // settled makes sure that the socket is in ns, because everything that keeps

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strconv"
@@ -18,8 +19,8 @@ import (
 // without sections of ours, as completely as gobgpd does, and returns every
 // error in it: also those on which gobgpd would end, and those that it would
 // swallow. It is the errors.Join of several; each names the section and the key
-// ("neighbors[1].config.peer-group"). It starts nothing, but looks up the
-// interfaces of neighbours that are named by one.
+// ("neighbors[1].config.peer-group"). It starts nothing, and looks at nothing of the
+// host: who is on the interface of a neighbour that is named by one shows when it runs.
 func Check(text []byte) error {
 	var root map[string]any
 	if err := json.Unmarshal(text, &root); err != nil {
@@ -38,7 +39,11 @@ func Check(text []byte) error {
 	c.policies()
 	c.unsupported()
 	if len(c.errs) == 0 {
-		if _, err := parse(text); err != nil {
+		placed, _, err := place(text, func(string, func(netip.Addr) bool) (netip.Addr, string) { return standIn, "" })
+		if err == nil {
+			_, err = parse(placed)
+		}
+		if err != nil {
 			c.errs = append(c.errs, fmt.Errorf("GoBGP refuses the configuration: %w", err))
 		}
 	}

@@ -28,6 +28,9 @@ type conf struct {
 	maxPrefixes map[string]uint32    // by VRF; one that is not in it may have any number
 
 	keptBlackholes []string
+
+	unnumbered
+	given rib.Extras // with unnumbered.text
 }
 
 // parsing serialises the reading of configurations: GoBGP keeps what it read of

@@ -53,7 +53,8 @@ func (m eor) of() rib.Family {
 //   - a VRF's: of the neighbours in no VRF for vpnv4 and vpnv6, and of those in
 //     a VRF whose export RTs it imports, for IPv4 and IPv6 unicast.
 //
-// A neighbour that is administratively down, or dynamic, is not waited for. One
+// One that waits for its interface, or to be heard there, is waited for as one is that
+// does not answer. A neighbour that is administratively down, or dynamic, is not waited for. One
 // that never sends the marker, or does not come up, leaves the feed unconverged,
 // and the worker to its timer: GoBGP itself, for one, sends it only where
 // graceful restart was negotiated.
@@ -68,7 +69,11 @@ func (c *conf) awaited(feeds sinks) map[*rib.Feed][]eor {
 	for _, v := range c.vrfs {
 		add(v.Name)
 	}
-	for addr, n := range c.neighbours() {
+	all := c.neighbours()
+	for _, w := range c.waiting {
+		all["on "+w.Interface] = w.neighbour
+	}
+	for addr, n := range all {
 		if n.down {
 			continue
 		}

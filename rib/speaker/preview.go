@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -64,7 +65,7 @@ func (s *Speaker) Preview(text []byte, extras rib.Extras) (*Preview, error) {
 	if err := Check(text); err != nil {
 		return nil, err
 	}
-	next, err := readConf(text, extras)
+	next, err := s.fit(context.Background(), text, extras, s.inForce())
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +115,22 @@ func (p *Preview) neighbours(was, is *reconciler) {
 			p.Neighbors = append(p.Neighbors, c)
 		}
 	}
+	p.Neighbors = append(p.Neighbors, absenteeChanges(Removed, p.old, p.next)...)
+	p.Neighbors = append(p.Neighbors, absenteeChanges(Added, p.next, p.old)...)
 	slices.SortStableFunc(p.Neighbors, func(a, b NeighborChange) int { return strings.Compare(a.Address, b.Address) })
+}
+
+// absenteeChanges are the neighbours that wait in one configuration, and are not in
+// the other.
+func absenteeChanges(kind ChangeKind, in, notIn *conf) (out []NeighborChange) {
+	for _, w := range in.waiting {
+		_, placed := notIn.placed[w.Interface]
+		waits := slices.ContainsFunc(notIn.waiting, func(o absentee) bool { return o.Interface == w.Interface })
+		if !placed && !waits {
+			out = append(out, NeighborChange{Kind: kind, Address: w.Interface, VRF: w.VRF, PeerAS: w.PeerAS, Notes: []string{"it waits: " + w.Reason}})
+		}
+	}
+	return out
 }
 
 func neighborChange(kind ChangeKind, addr string, n oc.Neighbor) NeighborChange {

@@ -33,7 +33,7 @@ func (s *Speaker) Reload(ctx context.Context, text []byte, extras rib.Extras) (c
 	if err := Check(text); err != nil {
 		return nil, err
 	}
-	next, err := readConf(text, extras)
+	next, err := s.fit(ctx, text, extras, s.inForce())
 	if err != nil {
 		return nil, err
 	}

@@ -21,13 +21,26 @@ type Session struct {
 	PeerAS  uint32
 	State   string    // as RFC 4271 names it, in lower case: idle, active, …, established
 	Since   time.Time // when it was established; zero: it is not
+	// Interface is the one that the neighbour is on, where that is known: of a
+	// link-local one. One that is Pending has no Address.
+	Interface string
+	Reason    string // of one that is Pending: what it waits for
 }
 
 // Sessions returns the neighbours by address: those that are configured, those
 // that a peer group let in, and those that were added through GoBGP's own API.
 // It asks GoBGP nothing, so it costs BGP nothing, and answers while BGP is busy.
 // Before Run there are none.
-func (s *Speaker) Sessions() []Session { return s.sessions.list() }
+func (s *Speaker) Sessions() []Session {
+	out := s.sessions.list()
+	for i := range out {
+		out[i].Interface = out[i].Address.Zone()
+	}
+	for _, w := range s.inForce().waiting {
+		out = append(out, w.Session)
+	}
+	return out
+}
 
 // sessions is what GoBGP's events say of its neighbours. GoBGP's ListPeer is no
 // answer to a question that may come often: it counts the routes of every
@@ -41,6 +54,8 @@ type sessions struct {
 
 	mu    sync.Mutex
 	known map[string]*session // guarded by mu; by the address that GoBGP calls it by, which has its zone
+
+	fell chan struct{} // signalled when one with a link-local address has come to be idle
 }
 
 type session struct {
@@ -50,7 +65,7 @@ type session struct {
 }
 
 func newSessions() *sessions {
-	return &sessions{now: time.Now, known: make(map[string]*session)}
+	return &sessions{now: time.Now, known: make(map[string]*session), fell: make(chan struct{}, 1)}
 }
 
 func (s *sessions) list() []Session {
@@ -127,6 +142,9 @@ func (s *sessions) event(ctx context.Context, bgp *server.BgpServer, e *api.Watc
 	}
 	s.asking.Lock()
 	defer s.asking.Unlock()
+	if addr.IsLinkLocalUnicast() && state.GetSessionState() == api.PeerState_IDLE {
+		defer s.fall()
+	}
 	if s.set(addr, state) {
 		return
 	}
@@ -134,6 +152,23 @@ func (s *sessions) event(ctx context.Context, bgp *server.BgpServer, e *api.Watc
 	// dynamic neighbour goes without a word of its own. That counts the routes of
 	// this one neighbour, once for each change of its state.
 	s.look(ctx, bgp, addr, e.GetPeer().GetConf().GetNeighborInterface())
+}
+
+// fall signals that a session on a link is no more: the neighbour may have another
+// address by now.
+func (s *sessions) fall() {
+	select {
+	case s.fell <- struct{}{}:
+	default:
+	}
+}
+
+// speaks tells whether a neighbour has a connection.
+func (s *sessions) speaks(addr netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.known[addr.String()]
+	return n != nil && slices.Contains([]string{"opensent", "openconfirm", "established"}, n.State)
 }
 
 // set notes the state of a neighbour that is configured, and tells whether it is

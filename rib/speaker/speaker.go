@@ -57,6 +57,9 @@ type Options struct {
 	// are told that we restart, and keep their routes to us meanwhile.
 	GracefulRestart bool
 	Logger          *slog.Logger // nil: none
+	// Links says who is on the interfaces that neighbours are named by; nil: GoBGP looks
+	// once, and refuses the configuration where nobody is.
+	Links Links
 	// OwnPrefix tells whether a prefix is a subnet connected in a VRF, or one of its own
 	// addresses: neighbours may not announce those. It is called for every route of an
 	// eBGP neighbour, by many goroutines. nil: none is known.
@@ -103,10 +106,6 @@ func New(o Options) (*Speaker, error) {
 	if err := Check(o.Config); err != nil {
 		return nil, err
 	}
-	c, err := readConf(o.Config, o.Extras)
-	if err != nil {
-		return nil, err
-	}
 	for _, l := range o.Listen {
 		if err := checkListen(l, o.Secured); err != nil {
 			return nil, err
@@ -117,13 +116,17 @@ func New(o Options) (*Speaker, error) {
 		log:       newLogger(o.Logger),
 		started:   make(chan struct{}),
 		stop:      make(chan struct{}),
-		conf:      c,
 		feeds:     map[string]*rib.Feed{Default: rib.NewFeed()},
 		eors:      newEORs(),
 		announcer: newAnnouncer(),
 		pacer:     newPacer(),
 		sessions:  newSessions(),
 	}
+	c, err := s.fit(context.Background(), o.Config, o.Extras, nil)
+	if err != nil {
+		return nil, err
+	}
+	s.conf = c
 	for _, v := range c.vrfs {
 		s.feeds[v.Name] = rib.NewFeed()
 	}
@@ -176,6 +179,9 @@ func (s *Speaker) Run(ctx context.Context) error {
 		}
 		return err
 	}
+	followed := make(chan struct{})
+	go func() { defer close(followed); s.follow(ctx) }()
+	defer func() { end(); <-followed }()
 	select {
 	case <-ctx.Done():
 		return nil
@@ -306,6 +312,13 @@ func (s *Speaker) VRFs() []VRF {
 		vrfs[i].ImportRTs, vrfs[i].ExportRTs = slices.Clone(v.ImportRTs), slices.Clone(v.ExportRTs)
 	}
 	return vrfs
+}
+
+// inForce is the configuration that is.
+func (s *Speaker) inForce() *conf {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conf
 }
 
 func (s *Speaker) server() *server.BgpServer {

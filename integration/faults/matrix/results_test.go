@@ -66,10 +66,12 @@ func TestAPartIsJudgedByItself(t *testing.T) {
 }
 
 func TestRowsAreAllThere(t *testing.T) {
-	for i, row := range matrix {
-		if row.number != i+1 || row.fault == "" || row.promise == "" {
-			t.Errorf("row %d: %+v", i+1, row)
+	before := 0
+	for _, row := range matrix {
+		if row.number <= before || row.fault == "" || row.promise == "" {
+			t.Errorf("after row %d: %+v", before, row)
 		}
+		before = row.number
 	}
 }
 

@@ -89,10 +89,7 @@ func (d *Daemon) Target() string { return "unix://" + d.socket }
 // answers. More of its command line may follow.
 func (d *Daemon) Start(more ...string) {
 	d.ns.lab.T.Helper()
-	argv := append([]string{"env", "TMPDIR=" + d.Temp}, d.starter...)
-	argv = append(argv, d.ns.lab.Run.Daemon, "run", "-f", d.config, "--state-dir", d.state)
-	argv = slices.Concat(argv, d.More, more)
-	d.Process = d.ns.Start("vrfredist", argv...)
+	d.Launch(more...)
 	WaitFor(d.ns.lab.T, "vrfredist answers", Patience, func() string {
 		if !d.Running() {
 			d.ns.lab.T.Fatalf("vrfredist ended: %v", d.Wait(Patience))
@@ -102,6 +99,14 @@ func (d *Daemon) Start(more ...string) {
 		}
 		return ""
 	})
+}
+
+// Launch is Start, and does not wait.
+func (d *Daemon) Launch(more ...string) {
+	d.ns.lab.T.Helper()
+	argv := append([]string{"env", "TMPDIR=" + d.Temp}, d.starter...)
+	argv = append(argv, d.ns.lab.Run.Daemon, "run", "-f", d.config, "--state-dir", d.state)
+	d.Process = d.ns.Start("vrfredist", slices.Concat(argv, d.More, more)...)
 }
 
 // Stop ends the daemon as a service manager does.

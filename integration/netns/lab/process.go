@@ -61,6 +61,9 @@ func (p *Process) Signal(s os.Signal) {
 	}
 }
 
+// TrySignal is Signal of a program that may have ended.
+func (p *Process) TrySignal(s os.Signal) error { return p.cmd.Process.Signal(s) }
+
 // Kill kills the program and what it started, and waits for its end.
 func (p *Process) Kill() {
 	select {

@@ -1,0 +1,196 @@
+package kernel
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// heard is an entry of the kernel's neighbour table.
+type heard struct {
+	addr netip.Addr
+	link int
+	age  uint32 // since it was heard, in the kernel's clock ticks; 0: somebody wrote it so
+}
+
+// sizeofNdmsg is that of struct ndmsg.
+const sizeofNdmsg = 12
+
+// Adjacent looks who is on the interfaces of the daemon's own namespace. It works
+// without Run.
+func (h *Host) Adjacent(ctx context.Context) (rib.Adjacencies, error) {
+	if h.own == nil {
+		return nil, h.ownErr
+	}
+	s, err := dial(h.own, h.bufs, replyBuffer, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	links, err := s.dumpLinks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := s.dumpNeighbors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(entries, func(a, b heard) int { return cmp.Or(cmp.Compare(a.age, b.age), a.addr.Compare(b.addr)) })
+	out := make(rib.Adjacencies, len(links))
+	for index, k := range links {
+		a := rib.Adjacency{Up: k.Up, Admin: k.Admin}
+		for _, e := range entries {
+			if e.link == index && !k.has(e.addr) {
+				a.Peers = append(a.Peers, e.addr)
+			}
+		}
+		out[k.Name] = a
+	}
+	return out, nil
+}
+
+// has tells whether an address is the link's own.
+func (k *linkState) has(a netip.Addr) bool {
+	for p := range k.addresses {
+		if p.Addr() == a {
+			return true
+		}
+	}
+	return false
+}
+
+// dumpNeighbors reads the link-local IPv6 addresses of others.
+func (s *sock) dumpNeighbors(ctx context.Context) ([]heard, error) {
+	var all []heard
+	request := make([]byte, sizeofNdmsg)
+	request[0] = unix.AF_INET6
+	err := complete(ctx, "neighbour table", func() error {
+		all = nil
+		err := s.dump(ctx, unix.RTM_GETNEIGH, request, func(m message) error {
+			e, ok, err := decodeNeighbor(m)
+			if ok {
+				all = append(all, e)
+			}
+			return err
+		})
+		return absentFamily(unix.AF_INET6, err)
+	})
+	return all, err
+}
+
+// decodeNeighbor reads one entry. It is not ok where nobody can be spoken to by it.
+func decodeNeighbor(m message) (e heard, ok bool, err error) {
+	if m.typ != unix.RTM_NEWNEIGH || len(m.body) > 0 && m.body[0] != unix.AF_INET6 {
+		return e, false, nil
+	}
+	if len(m.body) < sizeofNdmsg {
+		return e, false, fmt.Errorf("neighbour message of %d bytes is too short", len(m.body))
+	}
+	e.link = int(int32(native.Uint32(m.body[4:])))
+	state := native.Uint16(m.body[8:])
+	a := attrs{b: m.body[sizeofNdmsg:]}
+	for typ, v, more := a.next(); more; typ, v, more = a.next() {
+		switch typ {
+		case unix.NDA_DST:
+			e.addr = attrAddr(v)
+		case unix.NDA_CACHEINFO:
+			e.age = sinceHeard(v, state)
+		}
+	}
+	if a.bad {
+		return e, false, errors.New("neighbour message is malformed")
+	}
+	if state&(unix.NUD_PERMANENT|unix.NUD_NOARP) != 0 {
+		e.age = 0
+	}
+	const silent = unix.NUD_INCOMPLETE | unix.NUD_FAILED
+	return e, e.addr.Is6() && e.addr.IsLinkLocalUnicast() && state&silent == 0 && state != unix.NUD_NONE, nil
+}
+
+// sinceHeard reads struct nda_cacheinfo: when an address was last confirmed, or its
+// entry made or changed by what it said. While the kernel doubts an entry, the
+// change is the doubt.
+func sinceHeard(b []byte, state uint16) uint32 {
+	const confirmedAt, updatedAt, size = 0, 8, 16
+	if len(b) < size {
+		return math.MaxUint32
+	}
+	age := native.Uint32(b[confirmedAt:])
+	if state&(unix.NUD_DELAY|unix.NUD_PROBE) == 0 {
+		age = min(age, native.Uint32(b[updatedAt:]))
+	}
+	return age
+}
+
+// WatchAdjacent signals changed whenever Adjacent may have another answer, until ctx
+// ends, which is no error. A signal may be false.
+func (h *Host) WatchAdjacent(ctx context.Context, changed chan<- struct{}) error {
+	if h.own == nil {
+		return h.ownErr
+	}
+	s, err := dial(h.own, h.bufs, replyBuffer, nil)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	for _, group := range []int{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_NEIGH} {
+		if err := s.c.SetsockoptInt(unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group); err != nil {
+			return fmt.Errorf("subscribe to the events of group %d: %w", group, err)
+		}
+	}
+	stop := context.AfterFunc(ctx, func() { _ = s.close() })
+	defer stop()
+	signal := func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	signal() // what came before the subscription
+	for {
+		err := s.receive(func(b []byte) error {
+			if concernsAdjacent(b) {
+				signal()
+			}
+			return nil
+		})
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, unix.ENOBUFS), errors.Is(err, errTruncated):
+			if err := s.drain(); err != nil {
+				return err
+			}
+			signal()
+		case err != nil:
+			return fmt.Errorf("watch the neighbours on the interfaces: %w", err)
+		}
+	}
+}
+
+// concernsAdjacent tells whether a datagram has news for Adjacent: IPv4's neighbours,
+// and what bridges and tunnels learn, are none.
+func concernsAdjacent(b []byte) bool {
+	for len(b) > 0 {
+		m, rest, err := nextMessage(b)
+		if err != nil {
+			return true
+		}
+		b = rest
+		switch {
+		case m.typ != unix.RTM_NEWNEIGH && m.typ != unix.RTM_DELNEIGH:
+			return true
+		case len(m.body) > 0 && m.body[0] == unix.AF_INET6:
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,154 @@
+package kernel
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// listenersOfOne bounds the connections of one other user to a holder, and
+	// listenersOfAll those of all others: whoever is in the namespace can connect.
+	listenersOfOne = 8
+	listenersOfAll = 64
+	// acceptAgain is how long a connection waits that could not be accepted.
+	acceptAgain = time.Second
+	// ownListeners bounds those of root and of our own user.
+	ownListeners = 256
+)
+
+// holder holds the name of one table. To who connects it says who we are, and keeps
+// the connection: its end is ours.
+type holder struct {
+	ln     *net.UnixListener
+	says   []byte
+	wg     sync.WaitGroup
+	closed chan struct{}
+
+	mu    sync.Mutex
+	conns map[*net.UnixConn]uint32 // guarded by mu; by user; nil: closed
+}
+
+// hold takes the name of a table inside its namespace. Where somebody has it, the
+// error is EADDRINUSE.
+func (h *Host) hold(c *Conn, key claimKey) (*holder, error) {
+	var ln *net.UnixListener
+	err := h.within(c.mon.ns, func() (err error) {
+		ln, err = net.ListenUnix("unix", &net.UnixAddr{Name: key.socket(), Net: "unix"})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.claims.mu.Lock()
+	says, err := json.Marshal(h.claims.as)
+	h.claims.mu.Unlock()
+	if err != nil {
+		return nil, fmt.Errorf("say who we are: %w", err)
+	}
+	o := &holder{ln: ln, says: append(says, '\n'), closed: make(chan struct{}), conns: make(map[*net.UnixConn]uint32)}
+	o.wg.Go(o.serve)
+	return o, nil
+}
+
+// serve ends with close.
+func (o *holder) serve() {
+	for {
+		conn, err := o.ln.AcceptUnix()
+		switch {
+		case err == nil:
+			o.take(conn)
+		case errors.Is(err, net.ErrClosed):
+			return
+		default: // no descriptor is left: it stays in the kernel's queue
+			select {
+			case <-o.closed:
+			case <-time.After(acceptAgain):
+			}
+		}
+	}
+}
+
+// take answers one that connected, and keeps it where there is room.
+func (o *holder) take(conn *net.UnixConn) {
+	// What the kernel's own buffer does not take is not waited for.
+	_, err := conn.Write(o.says)
+	user, ok := peerOf(conn)
+	if err != nil || !ok || !o.keep(conn, user.Uid) {
+		_ = conn.Close() // it was told what there is to tell
+		return
+	}
+	o.wg.Go(func() {
+		// Nothing is to come: it is its end that is waited for.
+		_, _ = conn.Read(make([]byte, 1))
+		o.mu.Lock()
+		delete(o.conns, conn)
+		o.mu.Unlock()
+		_ = conn.Close()
+	})
+}
+
+func (o *holder) keep(conn *net.UnixConn, uid uint32) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	same, others := 0, 0
+	for _, u := range o.conns {
+		if u == uid {
+			same++
+		}
+		if !trusted(u) {
+			others++
+		}
+	}
+	if o.conns == nil || trusted(uid) && same >= ownListeners || !trusted(uid) && (same >= listenersOfOne || others >= listenersOfAll) {
+		return false
+	}
+	o.conns[conn] = uid
+	return true
+}
+
+// close gives the name up, and then tells who waits for that.
+func (o *holder) close() {
+	close(o.closed)
+	_ = o.ln.Close() // the descriptor is gone all the same
+	o.mu.Lock()
+	for conn := range o.conns {
+		_ = conn.Close()
+	}
+	o.conns = nil
+	o.mu.Unlock()
+	o.wg.Wait()
+}
+
+// peerOf is who made the other end: of a connection that was accepted who
+// connected, of one that was made who listens.
+func peerOf(conn *net.UnixConn) (unix.Ucred, bool) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return unix.Ucred{}, false
+	}
+	var cred *unix.Ucred
+	var asked error
+	err = raw.Control(func(fd uintptr) { cred, asked = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	if err != nil || asked != nil {
+		return unix.Ucred{}, false
+	}
+	return *cred, true
+}
+
+// overflowUID is how the kernel shows every user that this process's user
+// namespace has no number for (kernel.overflowuid).
+const overflowUID = 65534
+
+// trusted tells whether what a user says of a table is believed: root, and who runs
+// this daemon. It is never one whom the kernel cannot name, though he may be root
+// outside of this user namespace.
+func trusted(uid uint32) bool {
+	return uid == 0 || uid != overflowUID && uid == uint32(os.Geteuid())
+}

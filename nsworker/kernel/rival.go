@@ -1,0 +1,164 @@
+package kernel
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+const (
+	// answerTime is how long an owner may take to say who it is. One that does not,
+	// because it is stopped, is believed all the same.
+	answerTime = time.Second
+	// answerSize bounds what it may say.
+	answerSize = 8 << 10
+	// shortVigil is how long a connection to an owner has to have lasted for its end
+	// to be the owner's: one that takes no more connections ends them at once.
+	shortVigil = 100 * time.Millisecond
+)
+
+// rival is who holds a name that we want.
+type rival struct {
+	conn *net.UnixConn
+	cred unix.Ucred
+	ours bool // it is this process
+	says Owner
+}
+
+// believed tells whether the table is the rival's.
+func (r rival) believed() bool { return r.conn != nil && trusted(r.cred.Uid) }
+
+// ask connects to who holds the name of a table. An error may be of a moment.
+func (h *Host) ask(c *Conn, key claimKey) (r rival, err error) {
+	err = h.within(c.mon.ns, func() (err error) {
+		r.conn, err = net.DialUnix("unix", nil, &net.UnixAddr{Name: key.socket(), Net: "unix"})
+		return err
+	})
+	if err != nil {
+		return rival{}, err
+	}
+	var ok bool
+	if r.cred, ok = peerOf(r.conn); !ok {
+		_ = r.conn.Close()
+		return rival{}, fmt.Errorf("ask the kernel who listens on %s", key.socket())
+	}
+	if !r.believed() {
+		return r, nil // what it says is of no interest
+	}
+	if r.ours = int(r.cred.Pid) == os.Getpid(); r.ours {
+		return r, r.conn.Close()
+	}
+	if err := r.conn.SetReadDeadline(time.Now().Add(answerTime)); err != nil {
+		return r, err
+	}
+	line, err := bufio.NewReader(io.LimitReader(r.conn, answerSize)).ReadBytes('\n')
+	if err == nil {
+		_ = json.Unmarshal(line, &r.says) // one of another version is believed too
+	}
+	return r, r.conn.SetReadDeadline(time.Time{})
+}
+
+// said is what a person is told of the rival for a table.
+func (r rival) said(c *Conn, key claimKey) rib.Rival {
+	out := rib.Rival{
+		Netns: c.binding.Netns, Table: key.table, Protocol: key.protocol,
+		Daemon: r.believed(), PID: int(r.cred.Pid), Who: "it takes no connection",
+	}
+	switch {
+	case out.Daemon:
+		out.Who = r.introduced()
+	case r.conn != nil && out.PID != 0:
+		out.Who = fmt.Sprintf("uid %d, pid %d", r.cred.Uid, out.PID)
+	case r.conn != nil:
+		out.Who = fmt.Sprintf("uid %d", r.cred.Uid)
+	}
+	return out
+}
+
+// introduced is a daemon by its pid, host name and configuration.
+func (r rival) introduced() string {
+	who := fmt.Sprintf("pid %d", r.cred.Pid)
+	switch {
+	case r.cred.Pid == 0 && r.says.PID == 0:
+		who = "its pid is not known here"
+	case r.cred.Pid == 0:
+		who = fmt.Sprintf("pid %d in a process namespace of its own", r.says.PID)
+	}
+	if r.says.Host != "" {
+		who += " on host " + plain(r.says.Host)
+	}
+	if r.says.File != "" {
+		who += ", configuration " + plain(r.says.File)
+	}
+	return who
+}
+
+// plain is text without what a terminal would heed.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s)
+}
+
+// vigil waits for the end of an owner.
+type vigil struct {
+	key  claimKey
+	conn *net.UnixConn
+	stop chan struct{}
+	done chan struct{}
+}
+
+// outlive signals a when the other end of conn, which is said to be a rival for a
+// table, has ended. It takes conn, and the place of the one that was waited for
+// before. It is false where a waits no longer.
+func (a *await) outlive(conn *net.UnixConn, key claimKey, said rib.Rival) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.endVigil()
+	if a.stopped {
+		return false
+	}
+	a.host.claims.rival(key, &said)
+	v := &vigil{key: key, conn: conn, stop: make(chan struct{}), done: make(chan struct{})}
+	a.vigil = v
+	began := time.Now()
+	go func() {
+		defer close(v.done)
+		_, _ = io.Copy(io.Discard, conn) // it has said all that it says
+		if rest := shortVigil - time.Since(began); rest > 0 {
+			timer := time.NewTimer(rest)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+			case <-v.stop:
+			}
+		}
+		a.signal()
+	}()
+	return true
+}
+
+// endVigil is called with mu held.
+func (a *await) endVigil() {
+	if a.vigil == nil {
+		return
+	}
+	close(a.vigil.stop)
+	_ = a.vigil.conn.Close() // only looked at: nothing can be lost
+	<-a.vigil.done
+	a.host.claims.rival(a.vigil.key, nil)
+	a.vigil = nil
+}
