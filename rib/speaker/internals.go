@@ -179,6 +179,9 @@ func checkInternals() error {
 	if path == nil {
 		return internalsError("no BgpServer.globalRib.Tables[].destinations[].knownPathList[]")
 	}
+	if err := checkHeld(); err != nil {
+		return err
+	}
 	return same(path, reflect.TypeFor[bgpPath]())
 }
 

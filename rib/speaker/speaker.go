@@ -53,7 +53,14 @@ type Options struct {
 	// GracefulRestart starts as `gobgpd -r`: neighbours with graceful restart
 	// are told that we restart, and keep their routes to us meanwhile.
 	GracefulRestart bool
-	Logger          *slog.Logger // nil: none
+	// Who says who makes a call to the API, as it stands in a log; nil: nobody knows.
+	Who func(ctx context.Context) string
+	// Serves tells whether a VRF's routes are in a kernel table, so that it may not be
+	// deleted by another client; nil: those of all VRFs of the configuration are.
+	Serves func(vrf string) bool
+	// Drifted is called when what Drift returns has changed; nil: nobody is.
+	Drifted func()
+	Logger  *slog.Logger // nil: none
 }
 
 // Speaker is one embedded BGP server. A process may run one at a time: GoBGP
@@ -80,6 +87,7 @@ type Speaker struct {
 	announcer *announcer
 	pacer     *pacer
 	sessions  *sessions
+	drift     *drift
 }
 
 // New makes a speaker and starts nothing. Its error is that of the
@@ -114,7 +122,9 @@ func New(o Options) (*Speaker, error) {
 		announcer: newAnnouncer(),
 		pacer:     newPacer(),
 		sessions:  newSessions(),
+		drift:     newDrift(),
 	}
+	s.log.down = s.sessions.down
 	for _, v := range c.vrfs {
 		s.feeds[v.Name] = rib.NewFeed()
 	}
@@ -135,7 +145,8 @@ func (s *Speaker) Run(ctx context.Context) error {
 	}
 	defer sockets.close()
 
-	opts := append(slices.Clone(s.options.Server), grpc.ChainUnaryInterceptor(s.heedDelete))
+	opts := append(slices.Clone(s.options.Server),
+		grpc.ChainUnaryInterceptor(s.unary(sockets.private)), grpc.ChainStreamInterceptor(s.stream(sockets.private)))
 	if s.options.Services != nil {
 		opts = append(opts, grpc.UnknownServiceHandler(s.options.Services))
 	}
@@ -161,6 +172,9 @@ func (s *Speaker) Run(ctx context.Context) error {
 		}
 		return err
 	}
+	overseen := make(chan struct{})
+	go func() { defer close(overseen); s.oversee(ctx) }()
+	defer func() { end(); <-overseen }()
 	select {
 	case <-ctx.Done():
 		return nil
@@ -198,6 +212,9 @@ func (s *Speaker) start(until context.Context, bgp *server.BgpServer, sockets *s
 		return fmt.Errorf("start BGP: %w", err)
 	}
 	if err := s.rewatch(ctx); err != nil {
+		return err
+	}
+	if err := s.holdFirst(ctx, bgp, c); err != nil {
 		return err
 	}
 	if err := sockets.publish(); err != nil {
