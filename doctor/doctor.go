@@ -44,6 +44,12 @@ type Space struct {
 	Err error // why it could not be looked at; one that matches rib.ErrAbsent: it is not there
 }
 
+// Drift is something that BGP has otherwise than the configuration says.
+type Drift struct {
+	Subject string // "neighbour 192.0.2.1"
+	What    string // what is so, and who made it so
+}
+
 // Facts are all that Judge goes by. Nobody changes them afterwards.
 type Facts struct {
 	// File is the configuration's path; "": there is none, and what follows of
@@ -60,6 +66,7 @@ type Facts struct {
 	// looks at what the daemon would find.
 	Running      bool
 	States       []vrf.Status // of a daemon that runs
+	Drift        []Drift      // the same
 	Capabilities uint64
 	Features     rib.Features
 	Spaces       map[string]Space // by the netns of a binding, "" for the daemon's own
@@ -74,7 +81,7 @@ func Judge(f Facts) []Finding {
 	var all []Finding
 	for _, check := range []func(Facts) []Finding{
 		capabilities, features, places, states, sharedTables, guards, protocolRoutes, protocolNumber,
-		sessions, settings, networkd, crash,
+		sessions, settings, networkd, crash, drift,
 	} {
 		all = append(all, check(f)...)
 	}

@@ -40,4 +40,8 @@ type Session struct {
 	State  string     // as RFC 4271 names it: idle, active, …, established
 	Since  time.Time  // when it was established; zero: it is not
 	Reason string     // why there is none, in plain words, where that is known
+	Origin string     // how it came to be one: "configuration", "dynamic", "another client"
+	// Removed counts what was taken out of what it said, by reason. It is nobody's to
+	// change.
+	Removed map[string]uint64
 }

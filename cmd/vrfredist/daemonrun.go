@@ -68,6 +68,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 		Config: cfg.BGP, Listen: d.addresses(), SocketGroup: cfg.API.SocketGroup,
 		Services: api.New(d).Handler(), Server: d.door.Options(), Secured: cfg.API.TLS != nil,
 		GracefulRestart: opts.GracefulRestart, Logger: log,
+		Who: api.Who, Serves: d.serves, Called: d.called, Drifted: func() { d.supervisor.Nudge() },
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -32,6 +33,7 @@ const (
 type Difference struct {
 	Kind    Kind
 	Name    string // of a neighbour: the address that GoBGP calls it by
+	Shown   string // what people call it, where that is another name
 	VRF     string // whose it is; "": it concerns every VRF
 	PeerAS  uint32 // of a neighbour
 	Missing bool   // else it is there, and is another
@@ -42,7 +44,7 @@ type Difference struct {
 
 // String says what is so, and who made it so.
 func (d Difference) String() string {
-	what := fmt.Sprintf("%s %s", d.Kind, d.Name)
+	what := fmt.Sprintf("%s %s", d.Kind, cmp.Or(d.Shown, d.Name))
 	if d.Kind == KindVRF {
 		what = fmt.Sprintf("%s %q", d.Kind, d.Name)
 	}

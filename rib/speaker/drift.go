@@ -119,9 +119,12 @@ func (s *Speaker) examine(ctx context.Context) error {
 	for _, diff := range d.claim.differences(now) {
 		was, known := before[diff.thing()]
 		if known && was.Missing == diff.Missing && slices.Equal(was.Keys, diff.Keys) {
-			diff.By, diff.Since = was.By, was.Since
+			diff.By, diff.Since, diff.Shown = was.By, was.Since, was.Shown
 		} else {
 			diff.By, diff.Since = d.author(diff.thing()), time.Now()
+			if diff.Kind == KindNeighbor && s.options.Called != nil {
+				diff.Shown = s.options.Called(diff.Name)
+			}
 			came = append(came, diff)
 		}
 		d.found[diff.thing()] = diff

@@ -22,8 +22,9 @@ type Session struct {
 	State   string    // as RFC 4271 names it, in lower case: idle, active, …, established
 	Since   time.Time // when it was established; zero: it is not
 	// Reason is why there is no session, where that is known.
-	Reason string
-	Origin Origin
+	Reason  string
+	Stopped bool // somebody wants it so: the configuration, or another client
+	Origin  Origin
 	// Removed counts what was taken out of what the neighbour said, by reason. It is
 	// nobody's to change.
 	Removed map[string]uint64
@@ -54,7 +55,7 @@ func (s *Speaker) Sessions() []Session {
 			continue
 		}
 		addr, _ := netip.ParseAddr(d.Name) // Check has seen that it is one
-		list = append(list, Session{VRF: s.vrfOf(d.Name), Address: addr, PeerAS: d.PeerAS, State: Deleted, Reason: d.Reason(), Origin: Configured})
+		list = append(list, Session{VRF: s.vrfOf(d.Name), Address: addr, PeerAS: d.PeerAS, State: Deleted, Stopped: true, Reason: d.Reason(), Origin: Configured})
 	}
 	slices.SortFunc(list, func(a, b Session) int {
 		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.VRF, b.VRF))
@@ -104,9 +105,9 @@ func (n *session) told() Session {
 	switch {
 	case out.State == "established":
 	case n.disabled != "":
-		out.Reason = "disabled by " + n.disabled + ", and down until it is enabled (`gobgp neighbor " + n.at.String() + " enable`)"
+		out.Stopped, out.Reason = true, "disabled by "+n.disabled+", and down until it is enabled (`gobgp neighbor "+n.at.String()+" enable`)"
 	case n.down:
-		out.Reason = "admin-down in the configuration"
+		out.Stopped, out.Reason = true, "admin-down in the configuration"
 	default:
 		out.Reason = n.ended
 	}

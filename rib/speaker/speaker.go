@@ -58,6 +58,8 @@ type Options struct {
 	// Serves tells whether a VRF's routes are in a kernel table, so that it may not be
 	// deleted by another client; nil: those of all VRFs of the configuration are.
 	Serves func(vrf string) bool
+	// Called is what people call the neighbour that BGP calls name; nil: the same.
+	Called func(name string) string
 	// Drifted is called when what Drift returns has changed; nil: nobody is.
 	Drifted func()
 	Logger  *slog.Logger // nil: none
