@@ -48,6 +48,7 @@ type Space struct {
 type Drift struct {
 	Subject string // "neighbour 192.0.2.1"
 	What    string // what is so, and who made it so
+	Added   bool   // it is of no configuration, and What says who added it
 }
 
 // Facts are all that Judge goes by. Nobody changes them afterwards.

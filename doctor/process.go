@@ -113,6 +113,14 @@ func states(f Facts) []Finding {
 func drift(f Facts) []Finding {
 	var out []Finding
 	for _, d := range f.Drift {
+		if d.Added {
+			out = append(out, Finding{
+				Level: Advice, Check: "bgp-drift", Subject: d.Subject,
+				What: fmt.Sprintf("In BGP, %s is not of the configuration: %s.", d.Subject, d.What),
+				Why:  "It stays until a client deletes it, over reloads too, and is gone after a restart. Where it is wanted, it belongs into the file.",
+			})
+			continue
+		}
 		out = append(out, Finding{
 			Level: Broken, Check: "bgp-drift", Subject: d.Subject,
 			What: fmt.Sprintf("In BGP, %s.", d.What),

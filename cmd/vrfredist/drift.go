@@ -67,6 +67,13 @@ func (d *daemon) drifts() []doctor.Drift {
 	for _, diff := range d.speaker.Drift() {
 		out = append(out, doctor.Drift{Subject: fmt.Sprintf("%s %s", diff.Kind, cmp.Or(diff.Shown, diff.Name)), What: diff.String()})
 	}
+	for _, a := range d.speaker.Additions() {
+		drift := doctor.Drift{Subject: fmt.Sprintf("%s %s", a.Kind, a.Name), Added: true}
+		if drift.What = "added by " + a.By; a.By == "" {
+			drift.What = "added by another client of the API"
+		}
+		out = append(out, drift)
+	}
 	return out
 }
 

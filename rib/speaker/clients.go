@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"strings"
+	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
 	"google.golang.org/grpc"
@@ -105,7 +106,7 @@ func (s *Speaker) Passed(method string, request any, by string) {
 	case readsOnly, elsewhere:
 	case ofPaths:
 		if lost := s.lostBy(request); len(lost) > 0 {
-			s.drift.note(touch{e, "", by}, lost)
+			s.drift.note(touch{e, "", by, time.Now()}, lost)
 		}
 	default:
 		name := nameIn(request)
@@ -113,7 +114,7 @@ func (s *Speaker) Passed(method string, request any, by string) {
 		if e == ofVRFs {
 			lost = scope{name: nil}
 		}
-		s.drift.note(touch{e, name, by}, lost)
+		s.drift.note(touch{e, name, by, time.Now()}, lost)
 	}
 }
 

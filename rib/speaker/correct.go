@@ -70,6 +70,40 @@ func (r *reconciler) policiesAltered() bool {
 	return false
 }
 
+// additions names what is not of the claim's configuration, but for what comes and goes
+// by itself, as the neighbours of a peer group do.
+func (c *claim) additions(now *held) []thing {
+	f := c.foreign(now)
+	var out []thing
+	for name := range f.vrfs {
+		out = append(out, thing{KindVRF, name})
+	}
+	neighbors := byName(c.conf.set.Neighbors, func(n oc.Neighbor) string { return n.State.NeighborAddress })
+	for name, n := range now.neighbors {
+		if _, ours := neighbors[name]; !ours && !n.dynamic {
+			out = append(out, thing{KindNeighbor, name})
+		}
+	}
+	for name, theirs := range f.groups {
+		if theirs {
+			out = append(out, thing{KindGroup, name})
+		}
+	}
+	dynamic := byName(c.conf.set.DynamicNeighbors, func(d oc.DynamicNeighbor) string { return dynamicName(d.Config.Prefix, d.Config.PeerGroup) })
+	for name := range now.dynamic {
+		if _, ours := dynamic[name]; !ours {
+			out = append(out, thing{KindDynamic, name})
+		}
+	}
+	for _, set := range f.sets {
+		out = append(out, thing{KindSet, setName{set.GetDefinedType(), set.GetName()}.String()})
+	}
+	for _, p := range f.policies {
+		out = append(out, thing{KindPolicy, p.GetName()})
+	}
+	return out
+}
+
 // foreign returns what is not of the claim's configuration.
 func (c *claim) foreign(now *held) *foreign {
 	f := &foreign{vrfs: make(map[string]*api.Vrf), groups: make(map[string]bool), assigned: make(map[assignment][]string)}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/osrg/gobgp/v3/pkg/server"
@@ -16,14 +17,17 @@ import (
 // doubtEvery is how often BGP is compared with the configuration where nobody was
 // seen to change anything. settleTime is how long after a change it is compared
 // once more: GoBGP carries some of them out after it has answered.
+// touchTime is how long a call counts as what made a difference.
 const (
 	doubtEvery = time.Minute
 	settleTime = time.Second
+	touchTime  = 10 * time.Second
 )
 
 // drift is how BGP differs from the configuration, and who was at it.
 type drift struct {
-	wake chan struct{} // somebody was at it; holds one
+	wake   chan struct{} // somebody was at it; holds one
+	forged atomic.Bool   // a client added paths under our identifier
 
 	mu      sync.Mutex
 	claim   *claim               // guarded by mu; nil before BGP runs
@@ -31,6 +35,7 @@ type drift struct {
 	touches []touch              // guarded by mu; the latest, the last of them last
 	lost    scope                // guarded by mu; announcements to look after
 	stopped map[string]string    // guarded by mu; neighbours that somebody disabled, and who
+	foreign map[thing]string     // guarded by mu; what is of no configuration, and who added it
 }
 
 // touch is a call of a client that may have made a difference.
@@ -38,6 +43,7 @@ type touch struct {
 	effect effect
 	name   string // "": not of one thing
 	by     string
+	at     time.Time
 }
 
 // maxTouches bounds what is kept of clients' calls until they are looked into.
@@ -131,7 +137,8 @@ func (s *Speaker) examine(ctx context.Context) error {
 	}
 	changed := len(came) > 0 || len(before) != len(d.found)
 	disabled := d.stoppings(now)
-	d.touches = nil
+	d.additions(now)
+	d.touches = slices.DeleteFunc(d.touches, func(t touch) bool { return time.Since(t.at) > touchTime })
 	d.mu.Unlock()
 
 	s.sessions.disabled(disabled)
@@ -183,6 +190,38 @@ func (d *drift) stoppings(now *held) map[string]string {
 	}
 	d.stopped = stopped
 	return maps.Clone(stopped)
+}
+
+// additions takes in what is of no configuration. The caller holds mu.
+func (d *drift) additions(now *held) {
+	foreign := make(map[thing]string)
+	for _, t := range d.claim.additions(now) {
+		by := d.foreign[t]
+		if by == "" {
+			by = d.author(t)
+		}
+		foreign[t] = by
+	}
+	d.foreign = foreign
+}
+
+// Addition is something in BGP that is of no configuration: another client of the API
+// added it, and it stays until one deletes it, or the daemon ends.
+type Addition struct {
+	Kind     Kind
+	Name, By string
+}
+
+// Additions returns what other clients added, ordered by kind and name.
+func (s *Speaker) Additions() []Addition {
+	s.drift.mu.Lock()
+	defer s.drift.mu.Unlock()
+	var out []Addition
+	for t, by := range s.drift.foreign {
+		out = append(out, Addition{t.kind, t.name, by})
+	}
+	slices.SortFunc(out, func(a, b Addition) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name)) })
+	return out
 }
 
 // hold makes a configuration that has been put in place the one that BGP is held to.

@@ -280,6 +280,13 @@ func (m *meddled) additions(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.rests(t)
+	want := []Addition{
+		{KindVRF, "own", "uid 7 (gobgp, pid 8)"}, {KindSet, "prefix-set two", "uid 7 (gobgp, pid 8)"},
+		{KindNeighbor, "127.0.0.10", "uid 7 (gobgp, pid 8)"}, {KindPolicy, "no-two", "uid 7 (gobgp, pid 8)"},
+	}
+	if got := m.Additions(); !slices.Equal(got, want) {
+		t.Errorf("added are %v, want %v", got, want)
+	}
 	if got, there := m.session("127.0.0.10"); !there || got.Origin != Foreign {
 		t.Errorf("a neighbour that a client added: %+v", got)
 	}

@@ -42,28 +42,62 @@ func (s scope) add(more scope) {
 func (s *Speaker) lostBy(request any) scope {
 	switch r := request.(type) {
 	case *api.DeletePathRequest:
-		if r.GetPath() == nil { // of one family, of all, or that with an id
+		switch {
+		case len(r.GetUuid()) > 0 && !s.drift.forged.Load():
+			return nil // ids are given to what clients added
+		case len(r.GetUuid()) > 0:
 			return scope{everyVRF: nil}
+		case r.GetPath() == nil:
+			return s.lostFamily(r.GetFamily())
 		}
 		return s.lostPaths(r.GetVrfId(), r.GetPath())
 	case *api.AddPathRequest:
-		return s.lostPaths(r.GetVrfId(), r.GetPath())
+		return s.forging(s.lostPaths(r.GetVrfId(), r.GetPath()))
 	case *api.AddPathStreamRequest:
-		return s.lostPaths(r.GetVrfId(), r.GetPaths()...)
+		return s.forging(s.lostPaths(r.GetVrfId(), r.GetPaths()...))
 	}
 	return nil
+}
+
+// forging notes that a client added a path in our name: from then on an id of a
+// client's path may be one of ours.
+func (s *Speaker) forging(lost scope) scope {
+	if len(lost) > 0 {
+		s.drift.forged.Store(true)
+	}
+	return lost
+}
+
+// lostFamily are the announcements of one family; nil: of all.
+func (s *Speaker) lostFamily(f *api.Family) scope {
+	switch {
+	case f == nil:
+		return scope{everyVRF: nil}
+	case f.GetSafi() == api.Family_SAFI_UNICAST:
+		return scope{Default: nil}
+	case f.GetSafi() != api.Family_SAFI_MPLS_VPN:
+		return nil
+	}
+	lost := make(scope)
+	for _, v := range s.VRFs() {
+		lost[v.Name] = nil
+	}
+	return lost
 }
 
 // lostPaths are those of paths that take one of ours away: GoBGP tells local paths
 // apart by their identifier alone. A path whose prefix cannot be read may be any.
 func (s *Speaker) lostPaths(vrf string, paths ...*api.Path) scope {
 	lost := make(scope)
-	s.mu.Lock()
-	d := newDecoder(s.conf)
-	s.mu.Unlock()
+	var d *decoder
 	for _, p := range paths {
-		if p.GetIdentifier() != ourIdentifier || p == nil {
+		if p.GetIdentifier() != ourIdentifier {
 			continue
+		}
+		if d == nil {
+			s.mu.Lock()
+			d = newDecoder(s.conf)
+			s.mu.Unlock()
 		}
 		nlri, err := apiutil.GetNativeNlri(p)
 		if err != nil {
