@@ -33,7 +33,9 @@ func (s *Server) ListNeighbors(ctx context.Context, r *vrfredistv1.ListNeighbors
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		for _, n := range all[name] {
 			if (r.GetVrf() == "" || r.GetVrf() == name) && wanted(n) {
-				out.Neighbors = append(out.Neighbors, neighborMessage(name, n))
+				m := neighborMessage(n)
+				m.Vrf = name
+				out.Neighbors = append(out.Neighbors, m)
 			}
 		}
 	}
@@ -58,9 +60,8 @@ func neighborFilter(name string) (func(vrf.Session) bool, error) {
 	}, nil
 }
 
-func neighborMessage(name string, n vrf.Session) *vrfredistv1.Neighbor {
+func neighborMessage(n vrf.Session) *vrfredistv1.Neighbor {
 	return &vrfredistv1.Neighbor{
-		Vrf:     name,
 		Address: address(n.Peer), PeerAs: n.PeerAS, Alias: address(n.Alias), Netns: n.Netns,
 		State: n.State, SinceUnix: unix(n.Since), Reason: n.Reason, Origin: n.Origin, Removed: n.Removed,
 	}

@@ -37,7 +37,7 @@ func (s *Server) GetVrf(ctx context.Context, r *vrfredistv1.GetVrfRequest) (*vrf
 	}
 	m := vrfMessage(st)
 	for _, n := range sessions {
-		m.Neighbors = append(m.Neighbors, neighborMessage(name, n))
+		m.Neighbors = append(m.Neighbors, neighborMessage(n))
 	}
 	return &vrfredistv1.GetVrfResponse{Vrf: m, Unconfirmed: s.unconfirmed()}, nil
 }

@@ -889,8 +889,8 @@ type Neighbor struct {
 	State     string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`                           // idle, connect, active, opensent, openconfirm, established; deleted: by another client
 	SinceUnix int64                  `protobuf:"varint,6,opt,name=since_unix,json=sinceUnix,proto3" json:"since_unix,omitempty"` // established: since when
 	Reason    string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`                         // why there is no session, where that is known
-	Vrf       string                 `protobuf:"bytes,16,opt,name=vrf,proto3" json:"vrf,omitempty"`
-	Origin    string                 `protobuf:"bytes,17,opt,name=origin,proto3" json:"origin,omitempty"` // configuration, dynamic (a peer group let it in), another client
+	Vrf       string                 `protobuf:"bytes,16,opt,name=vrf,proto3" json:"vrf,omitempty"`                              // of ListNeighbors alone
+	Origin    string                 `protobuf:"bytes,17,opt,name=origin,proto3" json:"origin,omitempty"`                        // configuration, dynamic (a peer group let it in), another client
 	// How much was taken out of what the neighbour said, by the reason why.
 	Removed       map[string]uint64 `protobuf:"bytes,18,rep,name=removed,proto3" json:"removed,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
