@@ -248,6 +248,10 @@ func (r *reconciler) dropVRFs(ctx context.Context, want *reconciler) error {
 			continue
 		}
 		_, wanted := want.vrfs[name]
+		if r.theirs.vrfs[name] != nil && !wanted { // on the way back from a change that failed
+			delete(r.vrfs, name)
+			continue
+		}
 		if err := r.dropVRF(ctx, name); err != nil {
 			return fmt.Errorf("remove VRF %q: %w", name, err)
 		}

@@ -42,4 +42,5 @@ var matrix = []row{
 	{38, "a socket left by a crash; a second instance", "the first is replaced, the second refused with the first's pid"},
 	{39, "a reload whose file has an error, or which fails half way", "the old configuration wholly in force"},
 	{40, "one tenant flaps 50,000 routes without end", "the others' 99th percentile under 50 ms"},
+	{48, "another client deletes a neighbour, a VRF, all routes, starts BGP anew", "refused, or seen, said and put right within 10 s"},
 }
