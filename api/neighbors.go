@@ -61,8 +61,12 @@ func neighborFilter(name string) (func(vrf.Session) bool, error) {
 }
 
 func neighborMessage(n vrf.Session) *vrfredistv1.Neighbor {
-	return &vrfredistv1.Neighbor{
+	m := &vrfredistv1.Neighbor{
 		Address: address(n.Peer), PeerAs: n.PeerAS, Alias: address(n.Alias), Netns: n.Netns,
-		State: n.State, SinceUnix: unix(n.Since), Reason: n.Reason, Origin: n.Origin, Removed: n.Removed,
+		State: n.State, SinceUnix: unix(n.Since), Reason: n.Reason, Origin: n.Origin,
 	}
+	for _, reason := range slices.Sorted(maps.Keys(n.Removed)) {
+		m.Removed = append(m.Removed, &vrfredistv1.Removed{Reason: reason, Count: n.Removed[reason]})
+	}
+	return m
 }

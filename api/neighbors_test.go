@@ -23,7 +23,7 @@ func TestListNeighbors(t *testing.T) {
 	}
 	deleted := &v1.Neighbor{
 		Address: "fe80::1%lan0", PeerAs: 65003, State: "deleted", Reason: "BGP has it no more: deleted by uid 7 (gobgp, pid 8)",
-		Vrf: "vrf-red", Origin: "configuration", Removed: map[string]uint64{"route target": 3},
+		Vrf: "vrf-red", Origin: "configuration", Removed: []*v1.Removed{{Reason: "route target", Count: 3}},
 	}
 	for _, c := range []struct {
 		vrf, name string

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -139,8 +137,8 @@ func (c *cli) upFor(n *vrfredistv1.Neighbor) string {
 // target, 1 martian".
 func removedText(n *vrfredistv1.Neighbor) string {
 	var parts []string
-	for _, reason := range slices.Sorted(maps.Keys(n.GetRemoved())) {
-		parts = append(parts, fmt.Sprintf("%d %s", n.GetRemoved()[reason], reason))
+	for _, r := range n.GetRemoved() {
+		parts = append(parts, fmt.Sprintf("%d %s", r.GetCount(), r.GetReason()))
 	}
 	return strings.Join(parts, ", ")
 }
