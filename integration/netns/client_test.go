@@ -112,7 +112,7 @@ func TestStockGoBGPClientAndTheFile(t *testing.T) {
 	tenant.WaitOwn(lab.Main, without...)
 	says("vrf red", "ready")
 
-	t.Log("a resync puts it right as well")
+	// A resync puts it right as well.
 	do("neighbor del " + alias)
 	says("resync", "BGP: neighbour "+alias+" added")
 	tenant.WaitOwn(lab.Main, without...)
@@ -143,8 +143,7 @@ func TestStockGoBGPClientAndTheFile(t *testing.T) {
 	do("global rib del all -a vpnv4")
 	do("global rib del all -a vpnv6")
 	lab.WaitFor(t, "the imports are back", lab.Patience, func() string {
-		out, err := d.GoBGP("global", "rib", "-a", "vpnv4")
-		if err != nil || !strings.Contains(out, "10.77.1.0/24") {
+		if out, err := d.GoBGP("global", "rib", "-a", "vpnv4"); err != nil || !strings.Contains(out, "10.77.1.0/24") {
 			return out
 		}
 		return ""

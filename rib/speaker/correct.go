@@ -13,6 +13,7 @@ import (
 type foreign struct {
 	vrfs     map[string]*api.Vrf
 	groups   map[string]bool
+	vrfOf    map[string]string // of neighbours
 	sets     []*api.DefinedSet
 	policies []*api.Policy
 	assigned map[assignment][]string // behind or among those of the configuration
@@ -78,11 +79,8 @@ func (c *claim) additions(now *held) []thing {
 	for name := range f.vrfs {
 		out = append(out, thing{KindVRF, name})
 	}
-	neighbors := byName(c.conf.set.Neighbors, func(n oc.Neighbor) string { return n.State.NeighborAddress })
-	for name, n := range now.neighbors {
-		if _, ours := neighbors[name]; !ours && !n.dynamic {
-			out = append(out, thing{KindNeighbor, name})
-		}
+	for name := range f.vrfOf {
+		out = append(out, thing{KindNeighbor, name})
 	}
 	for name, theirs := range f.groups {
 		if theirs {
@@ -106,10 +104,16 @@ func (c *claim) additions(now *held) []thing {
 
 // foreign returns what is not of the claim's configuration.
 func (c *claim) foreign(now *held) *foreign {
-	f := &foreign{vrfs: make(map[string]*api.Vrf), groups: make(map[string]bool), assigned: make(map[assignment][]string)}
+	f := &foreign{vrfs: make(map[string]*api.Vrf), groups: make(map[string]bool), vrfOf: make(map[string]string), assigned: make(map[assignment][]string)}
 	for name, v := range now.vrfs {
 		if _, ours := c.conf.vrf(name); !ours {
 			f.vrfs[name] = v
+		}
+	}
+	neighbors := byName(c.conf.set.Neighbors, func(n oc.Neighbor) string { return n.State.NeighborAddress })
+	for name, n := range now.neighbors {
+		if _, ours := neighbors[name]; !ours && !n.dynamic {
+			f.vrfOf[name] = n.Config.Vrf
 		}
 	}
 	groups := byName(c.conf.set.PeerGroups, func(g oc.PeerGroup) string { return g.Config.PeerGroupName })
@@ -137,6 +141,16 @@ func (c *claim) foreign(now *held) *foreign {
 		}
 	}
 	return f
+}
+
+// inVRF names one of the neighbours in a VRF; "": there is none.
+func (f *foreign) inVRF(vrf string) string {
+	for _, name := range sortedNames(f.vrfOf) {
+		if f.vrfOf[name] == vrf {
+			return name
+		}
+	}
+	return ""
 }
 
 // beside returns policies of a configuration with those of other clients beside them.

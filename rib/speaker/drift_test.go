@@ -209,9 +209,10 @@ func (m *meddled) vrfs(t *testing.T) {
 	if _, err := m.client.AddVrf(ctx, other); err != nil {
 		t.Fatal(err)
 	}
-	if d := m.differs(t, "VRF idle")[0]; d.Missing {
-		t.Errorf("the VRF is there, and another: %+v", d)
-	}
+	eventually(t, "the VRF is there, and another", func() bool {
+		d := m.Drift()
+		return len(d) == 1 && d[0].Name == "idle" && !d[0].Missing
+	})
 	m.mended(t, "VRF idle added")
 	m.await(t, "idle", "10.7.0.0/16", func(p []rib.Path) bool { return len(p) == 1 && p[0].RD == rd(t, "65000:2") })
 }
@@ -293,6 +294,67 @@ func (m *meddled) additions(t *testing.T) {
 	if h, err := readBack(ctx, m.server()); err != nil || h.vrfs["own"] == nil || h.policies["no-two"] == nil {
 		t.Errorf("what a client added is gone: %v", err)
 	}
+}
+
+// TestFilesThatChangeBesideAClient: a file takes out what a client has taken out
+// already, brings what a client has brought, and cannot take out what one uses.
+func TestFilesThatChangeBesideAClient(t *testing.T) {
+	ctx := t.Context()
+	red, blue := vrfConf("red", "65000:1", []string{"65000:1"}, []string{"65000:1"}), vrfConf("blue", "65000:2", []string{"65000:2"}, []string{"65000:2"})
+	x, y := neighborConf("127.0.0.8", 65008, 1, "ipv4-unicast"), neighborConf("127.0.0.9", 65009, 1, "ipv4-unicast")
+	x["config"].(obj)["peer-group"] = "guests"
+	conf := baseConf([]any{red, blue}, []any{x, y})
+	conf["peer-groups"] = []any{obj{"config": obj{"peer-group-name": "guests", "peer-as": 65008}}}
+	m := &meddled{conf: conf, running: run(t, Options{
+		Config: toJSON(t, conf), Who: func(context.Context) string { return "uid 7 (gobgp, pid 8)" }, Serves: func(string) bool { return false },
+	})}
+	m.client = api.NewGobgpApiClient(dial(t, "unix:"+m.socket))
+	must := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.rests(t)
+
+	group, err := readConf(toJSON(t, conf))
+	must(nil, err)
+	changed := group.set.PeerGroups[0]
+	changed.Timers.Config.HoldTime = 33
+	must(m.client.UpdatePeerGroup(ctx, &api.UpdatePeerGroupRequest{PeerGroup: oc.NewPeerGroupFromConfigStruct(&changed)}))
+	m.differs(t, "peer group guests")
+	m.mended(t, "peer group guests made again")
+
+	must(m.client.DeletePeer(ctx, &api.DeletePeerRequest{Address: "127.0.0.9"}))
+	must(m.client.DeleteVrf(ctx, &api.DeleteVrfRequest{Name: "blue"}))
+	m.differs(t, "VRF blue", "neighbour 127.0.0.9")
+	m.conf = baseConf([]any{red}, []any{x})
+	m.conf["peer-groups"] = conf["peer-groups"]
+	if changes := m.reload(t, m.conf); len(changes) != 0 {
+		t.Errorf("what is gone is taken out: %q", changes)
+	}
+	m.rests(t)
+
+	own, err := vrfRequest(oc.Vrf{Config: oc.VrfConfig{Name: "blue", Rd: "65000:2", ImportRtList: []string{"65000:2"}, ExportRtList: []string{"65000:2"}}})
+	must(nil, err)
+	must(m.client.AddVrf(ctx, own))
+	must(m.client.AddPeer(ctx, &api.AddPeerRequest{Peer: peerOf(t, y)}))
+	m.conf = conf
+	if changes := m.reload(t, conf); len(changes) != 2 || !strings.Contains(changes[1], "127.0.0.9, which another client of the API had added") {
+		t.Errorf("what a client brought is taken over: %q", changes)
+	}
+	m.rests(t)
+	if got := m.Additions(); len(got) != 0 {
+		t.Errorf("they are of the configuration now, and of a client still: %v", got)
+	}
+
+	must(m.client.AddPeer(ctx, &api.AddPeerRequest{Peer: &api.Peer{Conf: &api.PeerConf{NeighborAddress: "127.0.0.10", PeerAsn: 65010, Vrf: "blue"}}}))
+	without := baseConf([]any{red}, []any{x, y})
+	without["peer-groups"] = conf["peer-groups"]
+	if _, err := m.Reload(ctx, toJSON(t, without)); err == nil || !strings.Contains(err.Error(), "gobgp neighbor del 127.0.0.10") {
+		t.Errorf("error %v, want one that says what is in the way", err)
+	}
+	m.rests(t)
 }
 
 func (m *meddled) disabling(t *testing.T) {

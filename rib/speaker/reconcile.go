@@ -231,9 +231,13 @@ func (r *reconciler) addNeighbor(ctx context.Context, addr string, peer *api.Pee
 		}
 		return nil
 	}
-	// On the way back from a change that failed it can be there still.
+	// On the way back from a change that failed it can be there still; or another
+	// client added it.
 	if u, again := r.bgp.UpdatePeer(ctx, &api.UpdatePeerRequest{Peer: peer}); again == nil {
 		r.softReset = r.softReset || u.NeedsSoftResetIn
+		if _, theirs := r.theirs.vrfOf[addr]; theirs {
+			r.changed("neighbour %s, which another client of the API had added, is as it is configured", addr)
+		}
 		return nil
 	}
 	return fmt.Errorf("add neighbour %s: %w", addr, err)
@@ -273,6 +277,9 @@ func (r *reconciler) dropVRF(ctx context.Context, name string) error {
 	}
 	err := r.bgp.DeleteVrf(ctx, &api.DeleteVrfRequest{Name: name})
 	if err != nil {
+		if theirs := r.theirs.inVRF(name); theirs != "" {
+			err = fmt.Errorf("%w: another client of the API added neighbour %s in it; delete that first (`gobgp neighbor del %s`)", err, theirs, theirs)
+		}
 		return errors.Join(err, announcer.send(ctx, name, d, all))
 	}
 	d.suspend(all)
