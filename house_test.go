@@ -57,8 +57,12 @@ var house = map[string]room{
 		tests:  []string{"rib/speaker"},
 		reason: "the relay carries BGP sessions into namespaces; it knows neither workers nor the speaker",
 	},
-	"rib/speaker": {
+	"rib/speaker/gobgp3/guard": {
 		may:    []string{"rib"},
+		reason: "the guard judges bytes by rules that it is given; it knows no server, so that all it does can be tried on a pair of sockets",
+	},
+	"rib/speaker": {
+		may:    []string{"rib", "rib/speaker/gobgp3/guard"},
 		reason: "nothing outside may assume that GoBGP runs in this process: a second speaker, over gRPC, is to come",
 	},
 	"api": {
@@ -90,7 +94,7 @@ var wardens = []struct {
 	rooms  []string
 	reason string
 }{
-	{"github.com/osrg/gobgp", []string{"rib/speaker"},
+	{"github.com/osrg/gobgp", []string{"rib/speaker", "rib/speaker/gobgp3/guard"},
 		"GoBGP stays behind rib/speaker, so that another speaker can take its place"},
 	{"github.com/vishvananda/netlink", []string{"nsworker/kernel"},
 		"netlink stays behind nsworker/kernel, so that workers can be tested without a kernel"},

@@ -244,6 +244,7 @@ func encode(root *node, relayed map[int]vrf.Neighbor) ([]byte, error) {
 	all, _ := root.plain().(map[string]any)
 	delete(all, "netlink")
 	withoutTenantKeys(all)
+	withoutPeerKeys(all)
 	if len(relayed) > 0 {
 		rewrite(all, relayed)
 		listenHere(all)

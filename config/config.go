@@ -42,6 +42,8 @@ type Config struct {
 	Text []byte
 	// BGP is GoBGP's part as JSON with kebab-case keys, without [netlink].
 	BGP []byte
+	// Extras are what the file says of BGP beside GoBGP's own part.
+	Extras rib.Extras
 	// VRFs are those that [netlink] names, ordered by name: the workers to run.
 	VRFs []vrf.Spec
 	// Others are the VRFs of GoBGP, and the default one, that [netlink] does not
@@ -58,6 +60,10 @@ type Config struct {
 	// Bound are the neighbours of GoBGP's own that are in a VRF and bound to an
 	// interface: "192.0.2.1 in VRF a (vrf-a)".
 	Bound []string
+	// Open are the neighbours that have neither a password nor TTL security, and the
+	// prefixes from which such neighbours may dial in: anybody who can send from there
+	// may pose as one.
+	Open []string
 	// Notes are what the keys of gobgp-netlink mean here, where that is something
 	// else, and what GoBGP makes of some of its own, ordered by line.
 	Notes Errors
@@ -131,13 +137,14 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	}
 	index := make(map[string]*node)
 	root.label("", "", index)
-	walker{p, withTenantKeys(withNetns(bgp.Schema)), netlinkSchema()}.file(root)
+	walker{p, withTenantKeys(withPeerKeys(bgp.Schema)), netlinkSchema()}.file(root)
 
 	vrfs, secret := readBGP(p, root)
 	if secret != nil && mode&0o004 != 0 {
 		p.at(secret, "every user can read this file (mode %04o), and it holds a secret; run: chmod 0640 %s", mode.Perm(), path)
 	}
 	relayed := readNeighbors(p, root, bgp.Secret)
+	terms := readTerms(p, root, relayed)
 	noteTimers(p, root)
 	port := listenPort(root)
 	conf, err := encode(root, relayed)
@@ -153,8 +160,9 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
 	}
-	c.Bound = readBound(root)
+	c.Bound, c.Open = readBound(root), readOpen(root)
 	c.VRFs, c.Others = assemble(p, settings, entries, vrfs)
+	c.Extras = c.extras(terms)
 	c.API = readAPI(p, root.get("netlink").get("api"), append(specNames(vrfs), vrf.Default))
 	withFurther(&c.API.Policy, c.VRFs)
 	if err := p.err(); err != nil {

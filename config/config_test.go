@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/vrfredist/vrfredist/api/access"
 	"github.com/vrfredist/vrfredist/rib"
@@ -132,10 +133,16 @@ func TestFormatsAndSpellingsSayTheSame(t *testing.T) {
 				c := mustParse(t, path, text)
 				want := &Config{
 					BGP: c.BGP, VRFs: run, Others: others,
-					BGPPort: 179,
+					Extras: rib.Extras{
+						Terms: map[string]rib.Terms{
+							"192.0.2.9": rib.DefaultTerms(), "2001:db8::9": rib.DefaultTerms(), "group:upstream": rib.DefaultTerms(),
+						},
+						KeptBlackholes: []string{"tenant-a"},
+					},
+					BGPPort: 179, Open: []string{"192.0.2.9", "2001:db8::9 in VRF vrf-red"},
 					API:     API{Listen: []string{"unix:///run/vrfredist/a.sock", "127.0.0.1:50051"}, Limits: access.DefaultLimits()},
 				}
-				if diff := cmp.Diff(want, c, compareAddrs); diff != "" {
+				if diff := cmp.Diff(want, c, compareAddrs, cmpopts.EquateEmpty()); diff != "" {
 					t.Errorf("%s (-want +got):\n%s", spelling, diff)
 				}
 				if diff := cmp.Diff(goodBGP(), parseJSON(t, c.BGP)); diff != "" {
@@ -201,7 +208,7 @@ func TestDefaults(t *testing.T) {
 			if file == "f.yaml" || file == "F.YML" {
 				c.BGP = want.BGP // an empty list, a section to merge from
 			}
-			if diff := cmp.Diff(want, c, compareAddrs); diff != "" {
+			if diff := cmp.Diff(want, c, compareAddrs, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

@@ -43,7 +43,13 @@ func TestManualHasEveryKey(t *testing.T) {
 		"metrics": slices.Sorted(maps.Keys(metricsKeys)),
 		"vrfs":    slices.Sorted(maps.Keys(entryKeys)),
 		"import":  slices.Sorted(maps.Keys(importKeys)),
+		"bgp":     slices.Sorted(maps.Keys(bgpKeys)),
 		"export":  slices.Sorted(maps.Keys(exportKeys)),
+	}
+	for key := range termKeys {
+		if key = "config." + strings.ReplaceAll(key, "-", "_"); !strings.Contains(string(page), "**"+key+"**") {
+			t.Errorf("docs/man/vrfredist.conf.5.md does not have the key %s of a neighbour", key)
+		}
 	}
 	for section, keys := range sections {
 		for _, key := range keys {

@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash/fnv"
-	"maps"
 	"math"
 	"net/netip"
 	"slices"
@@ -91,24 +90,6 @@ func seconds(n *node) (time.Duration, error) {
 		return 0, fmt.Errorf("%s is not a number of seconds; write one from 0 to 65535, without quotes", n.show())
 	}
 	return time.Duration(s * float64(time.Second)), nil
-}
-
-// withNetns is GoBGP's schema with the one key of ours.
-func withNetns(bgp schema) schema {
-	list, ok := bgp["neighbors"].([]any)
-	if !ok || len(list) == 0 {
-		return bgp
-	}
-	neighbor, _ := list[0].(map[string]any)
-	config, _ := neighbor["config"].(map[string]any)
-	config, neighbor, bgp = maps.Clone(config), maps.Clone(neighbor), maps.Clone(bgp)
-	if config == nil {
-		return bgp
-	}
-	config["netns"] = nil
-	neighbor["config"] = config
-	bgp["neighbors"] = []any{neighbor}
-	return bgp
 }
 
 // readNeighbors returns the neighbours that the relay is to serve, by their
@@ -231,7 +212,6 @@ func rewrite(all map[string]any, relayed map[int]vrf.Neighbor) {
 		}
 		section, _ := list[i].(map[string]any)
 		config := under(section, "config")
-		delete(config, "netns")
 		config["neighbor-address"] = n.Alias.String()
 		delete(config, "auth-password")
 		if n.Secret != "" {

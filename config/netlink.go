@@ -45,6 +45,8 @@ type entry struct {
 	imp     rib.ImportPolicy
 	exp     rib.ExportPolicy
 	source  []netip.Addr
+
+	maxPrefixes uint32
 }
 
 const day = 24 * time.Hour
@@ -95,7 +97,13 @@ var exportKeys = keys[entry]{
 	"max-routes":           one(whole[int](1, 1_000_000_000, ""), func(e *entry) *int { return &e.exp.MaxRoutes }),
 	"max-paths":            one(whole[int](1, 128, ""), func(e *entry) *int { return &e.exp.MaxPaths }),
 	"accept-blackhole":     one(boolean, func(e *entry) *bool { return &e.exp.AcceptBlackhole }),
+	"blackhole-no-export":  one(not(boolean), func(e *entry) *bool { return &e.exp.AnnounceBlackholes }),
 	"prefsrc":              sources,
+}
+
+// bgpKeys is what a VRF has under bgp, which the short form has not.
+var bgpKeys = keys[entry]{
+	"max-prefixes": one(whole[uint32](1, math.MaxUint32, ""), func(e *entry) *uint32 { return &e.maxPrefixes }),
 }
 
 // shortKeys is what the short form has beside importKeys or exportKeys.
@@ -114,6 +122,7 @@ func netlinkSchema() schema {
 		"vrfs": []any{entryKeys.schema(schema{
 			"import": importKeys.schema(nil),
 			"export": exportKeys.schema(nil),
+			"bgp":    bgpKeys.schema(nil),
 		})},
 	})
 }
@@ -159,6 +168,7 @@ func readNetlink(p *problems, root *node) (settings, []*entry) {
 			p.add(item.line, join(item.path, "name"), `is missing; name a VRF of [[vrfs]], or "default"`)
 		}
 		readDirections(p, e, item.get("import"), item.get("export"), nil)
+		read(p, item.get("bgp"), bgpKeys, e)
 		if e.binding.Device != "" && e.binding.Table != 0 {
 			p.at(item.get("table"), "device and table exclude each other; a device brings its own table, remove one")
 		}
@@ -261,7 +271,7 @@ func sections(n *node) []*node {
 func (s settings) spec(e *entry, of vrf.Spec) vrf.Spec {
 	of.Binding, of.Import, of.Export = e.binding, e.imp, e.exp
 	of.Protocol, of.ResyncInterval, of.SweepDelay, of.OnExit = s.protocol, s.resync, s.sweep, s.onExit
-	of.NexthopObjects = s.objects
+	of.NexthopObjects, of.MaxPrefixes = s.objects, e.maxPrefixes
 	if e.binding == (rib.Binding{}) {
 		of.Binding = ownBinding(of.Name)
 	}

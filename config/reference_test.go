@@ -24,7 +24,6 @@ type documented struct {
 
 var (
 	sectionHeading = regexp.MustCompile("^##+ `\\[+([a-z.-]+)\\]+`$")
-	netnsHeading   = "## `netns` of a neighbour"
 	keyRow         = regexp.MustCompile("^\\| `([a-z_]+)` \\| ([^|]*) \\| ([^|]*) \\|")
 	literals       = regexp.MustCompile("`([^`]+)`")
 	span           = regexp.MustCompile("^`([^`]+)` to `([^`]+)`")
@@ -45,8 +44,6 @@ func readReference(t *testing.T) map[string][]documented {
 		}
 		if m := sectionHeading.FindStringSubmatch(line); m != nil {
 			section = m[1]
-		} else if line == netnsHeading {
-			section = "neighbors.config"
 		}
 		if m := keyRow.FindStringSubmatch(line); m != nil && section != "" {
 			all[section] = append(all[section], documented{m[1], strings.TrimSpace(m[2]), m[3]})
@@ -76,7 +73,7 @@ func ours() map[string][]string {
 	bare := make(map[string][]string)
 	keysOf(fakeBGP().Schema, "", bare)
 	with := make(map[string][]string)
-	keysOf(withTenantKeys(withNetns(fakeBGP().Schema)), "", with)
+	keysOf(withTenantKeys(withPeerKeys(fakeBGP().Schema)), "", with)
 	for section, keys := range with {
 		more := slices.DeleteFunc(keys, func(k string) bool { return slices.Contains(bare[section], k) })
 		if len(more) > 0 {
@@ -142,6 +139,7 @@ var referenceFiles = map[string]string{
 	"netlink":              `{"netlink": {}}`,
 	"netlink.vrfs":         `{"netlink": {"vrfs": [{"name": "tenant-a"}]}}`,
 	"netlink.vrfs.import":  `{"netlink": {"vrfs": [{"name": "tenant-a", "import": {"enabled": true, "interface_list": ["*"]}}]}}`,
+	"netlink.vrfs.bgp":     `{"netlink": {"vrfs": [{"name": "tenant-a", "bgp": {}}]}}`,
 	"netlink.vrfs.export":  `{"netlink": {"vrfs": [{"name": "tenant-a", "export": {"enabled": true}}]}}`,
 	"netlink.import":       `{"netlink": {"import": {"enabled": true, "interface_list": ["*"]}}}`,
 	"netlink.export":       `{"netlink": {"export": {"enabled": true}}}`,
@@ -155,6 +153,7 @@ var referenceFiles = map[string]string{
 	"vrfs.netlink-import": `{"vrfs": [{"netlink-import": {}}]}`,
 	"vrfs.netlink-export": `{"vrfs": [{"netlink-export": {}}]}`,
 	"neighbors.config":    `{"neighbors": [{"config": {"vrf": "tenant-a"}}]}`,
+	"peer-groups.config":  `{"peer-groups": [{"config": {"peer-group-name": "customers"}}]}`,
 }
 
 // referenceNeeds are keys that a key needs beside it.

@@ -23,6 +23,14 @@ func boolean(n *node) (bool, error) {
 	return n.text == "true", nil
 }
 
+// not reads the opposite of what a key says.
+func not(parse func(*node) (bool, error)) func(*node) (bool, error) {
+	return func(n *node) (bool, error) {
+		v, err := parse(n)
+		return !v, err
+	}
+}
+
 func text(n *node) (string, error) {
 	if n.kind != kindText {
 		return "", fmt.Errorf("%s is not text; write it in quotes", n.show())

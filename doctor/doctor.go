@@ -59,9 +59,9 @@ type Facts struct {
 	Specs         []vrf.Spec // the VRFs to run
 	Neighbors     []vrf.Neighbor
 	Bound         []string // neighbours bound to an interface in a VRF, as config has them
+	Open          []string // neighbours that nothing keeps others from posing as, as config has them
 	BGPPort       uint16   // 0: BGP does not listen
 	ManageSysctls bool
-	GoBGP         string // the version in the program: "v3.37.0"
 
 	// Running: the facts are of the daemon, which runs; else of a process that
 	// looks at what the daemon would find.
@@ -82,7 +82,8 @@ func Judge(f Facts) []Finding {
 	var all []Finding
 	for _, check := range []func(Facts) []Finding{
 		capabilities, features, places, states, sharedTables, guards, protocolRoutes, protocolNumber,
-		sessions, settings, networkd, crash, drift,
+		sessions, settings, networkd, restart,
+		passwords, drift,
 	} {
 		all = append(all, check(f)...)
 	}

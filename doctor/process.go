@@ -143,24 +143,31 @@ func sentence(s string) string {
 	return s
 }
 
-// crash is about CVE-2026-41643: an UPDATE with AS4_PATH before AS_PATH panics
-// GoBGP v3 on a goroutine of its own, where nobody can recover it. It is mended
-// in v4 alone, so that a restart must do.
-func crash(f Facts) []Finding {
-	if !strings.HasPrefix(f.GoBGP, "v3.") {
+// restart is about who starts the daemon again. What a neighbour sends does not end it
+// (see docs/SECURITY.md); a fault in it, or in the host, still may.
+func restart(f Facts) []Finding {
+	if f.File == "" || f.Host.supervised(f.Running) {
 		return nil
 	}
-	find := Finding{
-		Level: Advice, Check: "gobgp", Subject: "CVE-2026-41643",
-		What: fmt.Sprintf("GoBGP %s ends when a neighbour sends a certain malformed UPDATE (CVE-2026-41643).", f.GoBGP),
-		Why: "The kernel's routes stay, and the next start adopts them, so that a restart is the remedy; the service manager does it here. " +
-			"Give neighbours graceful-restart, so that they keep their routes to this router meanwhile, and auth-password or ttl-security, so that nobody else can send one.",
+	return []Finding{{
+		Level: Risk, Check: "restart",
+		What: "Nothing starts vrfredist again here when it ends.",
+		Why: "The kernel's routes stay, and the next start adopts them, but until somebody starts it they go stale. " +
+			"Run it as the service that its package brings, or under another manager that restarts it.",
+		Mend: "systemctl enable --now vrfredist",
+	}}
+}
+
+// passwords is about neighbours whose sessions anybody may open or break who can send
+// from their address: the guard bears whatever comes, and cannot know whose it is.
+func passwords(f Facts) []Finding {
+	if len(f.Open) == 0 {
+		return nil
 	}
-	if !f.Host.supervised(f.Running) {
-		find.Level = Risk
-		find.Why = "The kernel's routes stay, and the next start adopts them, but nothing starts vrfredist again here: routes go stale until somebody does. " +
-			"Run it as the service that its package brings, or under another manager that restarts it."
-		find.Mend = "systemctl enable --now vrfredist"
-	}
-	return []Finding{find}
+	return []Finding{{
+		Level: Advice, Check: "password",
+		What: fmt.Sprintf("These BGP neighbours have neither auth-password nor ttl-security: %s.", strings.Join(f.Open, ", ")),
+		Why: "What they send cannot end vrfredist, but whoever can send from such an address may open the session in the neighbour's place, or end it, " +
+			"and routes are believed from there. Give each auth-password, the same on both sides; ttl-security where the neighbour is directly connected.",
+	}}
 }

@@ -25,13 +25,15 @@ type Source interface {
 	// SessionStates counts the neighbours of each VRF by the state of their
 	// session.
 	SessionStates(ctx context.Context) (map[string]map[string]int, error)
+	// Guarded returns what was done to the messages of each BGP neighbour.
+	Guarded() []vrf.Guarded
 }
 
 // sessionTime bounds how long BGP may take to answer.
 const sessionTime = 5 * time.Second
 
 // Collector is a prometheus.Collector over a Source. The number of its series
-// grows with the VRFs that are configured, never with routes or neighbours.
+// grows with the VRFs and BGP neighbours that are configured, never with routes.
 type Collector struct {
 	source Source
 	log    *slog.Logger
@@ -82,6 +84,14 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 		}
 		for _, state := range slices.Sorted(maps.Keys(sessions[st.Spec.Name])) {
 			s.gauge(sessionCount, float64(sessions[st.Spec.Name][state]), state)
+		}
+	}
+	for _, g := range c.source.Guarded() {
+		s := series{c, out, g.VRF, g.Netns}
+		s.counter(guardUpdates, g.Plain, g.Neighbor, "plain")
+		s.counter(guardUpdates, g.Rehearsed, g.Neighbor, "rehearsed")
+		for _, reason := range slices.Sorted(maps.Keys(g.Removed)) {
+			s.counter(guardActions, g.Removed[reason], g.Neighbor, reason)
 		}
 	}
 }

@@ -28,6 +28,8 @@ const (
 	driftRepaired = "vrfredist_drift_repaired_total"
 	contested     = "vrfredist_contested"
 	exportLatency = "vrfredist_export_latency_seconds"
+	guardUpdates  = "vrfredist_guard_updates_total"
+	guardActions  = "vrfredist_guard_actions_total"
 )
 
 // families are all of them, in the order of docs/METRICS.md, which has the same
@@ -52,5 +54,7 @@ func families() []family {
 		{driftRepaired, "counter", []string{"family", "kind"}, "Own routes of those that are as they should be again."},
 		{contested, "gauge", []string{"kind"}, "What is left alone for a while, because another program keeps changing it."},
 		{exportLatency, "histogram", []string{"family"}, "Time from BGP's event to the kernel's confirmation, for each route that was written."},
+		{guardUpdates, "counter", []string{"neighbor", "kind"}, "UPDATEs of a BGP neighbour that passed the guard as they came, or were rehearsed first."},
+		{guardActions, "counter", []string{"neighbor", "reason"}, "What the guard removed, withdrew, held back or ended of a BGP neighbour's messages."},
 	}
 }

@@ -36,6 +36,10 @@ func (f *fakeSource) SessionStates(context.Context) (map[string]map[string]int, 
 	return f.sessions()
 }
 
+func (f *fakeSource) Guarded() []vrf.Guarded {
+	return []vrf.Guarded{{VRF: "red", Netns: "tenant", Neighbor: "192.0.2.2", Plain: 7, Rehearsed: 2, Removed: map[string]uint64{"route_target": 3}}}
+}
+
 func newSource() *fakeSource {
 	t := vrf.Totals{
 		Writes: vrf.Writes{Added: 10, Replaced: 2, Deleted: 3, Refused: 4, Conflicts: 5, Announced: 6, Withdrawn: 7},

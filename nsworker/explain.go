@@ -21,10 +21,11 @@ type facts struct {
 	absent   string // why there is no table; "": there is one
 	read     bool
 
-	candidates []rib.Path // in BGP, with whatever route targets
-	unasked    error      // why BGP did not say which
-	paths      []rib.Path // in the feed
-	waiting    int        // prefixes that wait in the feed
+	candidates []rib.Path    // in BGP, with whatever route targets
+	unasked    error         // why BGP did not say which
+	refused    []rib.Refusal // what neighbours announced and BGP did not take
+	paths      []rib.Path    // in the feed
+	waiting    int           // prefixes that wait in the feed
 
 	entry   entry
 	known   bool // there is an entry
@@ -49,6 +50,7 @@ func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, 
 		return rib.Explanation{}, err
 	}
 	f.candidates, f.unasked = w.deps.BGP.Candidates(ctx, f.spec.Of(), f.prefix)
+	f.refused = w.deps.BGP.Refused(f.spec.Of(), f.prefix)
 	if f.confined && f.spec.Of() != vrf.Default {
 		f.candidates = slices.DeleteFunc(f.candidates, func(p rib.Path) bool { return len(rib.CommonRTs(p.Attrs.RTs, f.spec.ImportRTs)) == 0 })
 	}

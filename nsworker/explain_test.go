@@ -96,6 +96,23 @@ var explainCases = []explainCase{
 		[]string{"stopped candidates: BGP has no path"}, []string{"stopped kernel route"},
 	},
 	{
+		"a neighbour whose word was not taken",
+		func(l *lab, t *fakeTable) {
+			l.bgp.refused = []rib.Refusal{{Prefix: netip.MustParsePrefix("127.0.0.0/8"), Neighbour: "192.0.2.9", Reason: "no table should have this prefix"}}
+		},
+		"127.0.0.0/8", "guard",
+		[]string{"stopped guard: 1 neighbour announced it, and what was said of it was not taken", "192.0.2.9: no table should have this prefix, at 0001", "noted candidates: BGP has no path"}, nil,
+	},
+	{
+		"a neighbour whose word was not taken, beside another's",
+		func(l *lab, t *fakeTable) {
+			l.hear("red", bgpPath("10.1.0.0/16", "203.0.113.1"))
+			l.bgp.refused = []rib.Refusal{{Prefix: netip.MustParsePrefix("10.1.0.0/16"), Neighbour: "192.0.2.9", Reason: "it has our AS"}}
+		},
+		"10.1.0.0/16", "nexthop",
+		[]string{"noted guard: 1 neighbour"}, nil,
+	},
+	{
 		"route targets that the VRF does not import",
 		func(l *lab, t *fakeTable) {
 			l.bgp.unmatched = []rib.Path{bgpPath("10.1.0.0/16", "192.0.2.9", rd(7), func(p *rib.Path) { p.Attrs.RTs = []rib.RT{2} })}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -17,6 +18,7 @@ func (f *facts) explainExport(w *rib.Walk) {
 	} else {
 		w.Add("export", rib.Stopped, "export is off for this VRF; turn it on with `vrfredist redistribution enable export --vrf "+f.name+"`")
 	}
+	f.explainRefused(w)
 	f.explainCandidates(w)
 	f.explainTargets(w)
 	if len(f.paths) > 0 {
@@ -29,6 +31,23 @@ func (f *facts) explainExport(w *rib.Walk) {
 		f.explainKernel(w)
 		f.explainTable(w)
 	}
+}
+
+// explainRefused names the neighbours whose announcement was taken for a withdrawal. Where
+// another one's stands that stops nothing.
+func (f *facts) explainRefused(w *rib.Walk) {
+	if len(f.refused) == 0 {
+		return
+	}
+	outcome := rib.Noted
+	if len(f.candidates)+len(f.paths) == 0 {
+		outcome = rib.Stopped
+	}
+	details := make([]string, len(f.refused))
+	for i, r := range f.refused {
+		details[i] = fmt.Sprintf("%s: %s, at %s", r.Neighbour, r.Reason, r.At.UTC().Format(time.RFC3339))
+	}
+	w.Add("guard", outcome, plural(len(f.refused), "neighbour")+" announced it, and what was said of it was not taken", details...)
 }
 
 func (f *facts) explainCandidates(w *rib.Walk) {

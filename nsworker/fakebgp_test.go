@@ -21,6 +21,7 @@ type fakeBGP struct {
 	mute      error      // what Candidates fails with
 	unmatched []rib.Path // what Candidates returns beside the feeds' paths
 	lost      int        // how many more take effect and fail all the same
+	refused   []rib.Refusal
 }
 
 func newFakeBGP() *fakeBGP {
@@ -84,4 +85,15 @@ func (b *fakeBGP) announcements(vrf string) string {
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
+}
+
+func (b *fakeBGP) Refused(_ string, p netip.Prefix) (list []rib.Refusal) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.refused {
+		if !p.IsValid() || r.Prefix == p {
+			list = append(list, r)
+		}
+	}
+	return list
 }

@@ -21,6 +21,9 @@ func TestRoutesAskedFor(t *testing.T) {
 		l.hear("red", bgpPath("10.1.2.0/24", "192.0.2.9"))
 		l.hear("red", bgpPath("10.2.0.0/16", "203.0.113.1")) // unresolved
 		l.settle()
+		for _, p := range []string{"127.0.0.0/8", "10.1.0.0/16", "127.0.0.0/8"} { // the second is there, of another neighbour
+			l.bgp.refused = append(l.bgp.refused, rib.Refusal{Prefix: netip.MustParsePrefix(p), Neighbour: "192.0.2.9", Reason: "no table should have it"})
+		}
 		within := func(text string) func(netip.Prefix) bool {
 			p := netip.MustParsePrefix(text)
 			return func(o netip.Prefix) bool { return o.Bits() >= p.Bits() && p.Contains(o.Addr()) }
@@ -30,7 +33,8 @@ func TestRoutesAskedFor(t *testing.T) {
 			q    vrf.RouteQuery
 			want []string
 		}{
-			{"all", vrf.RouteQuery{Direction: vrf.Export}, []string{"10.1.0.0/16", "10.1.2.0/24", "10.2.0.0/16"}},
+			{"all", vrf.RouteQuery{Direction: vrf.Export}, []string{"10.1.0.0/16", "10.1.2.0/24", "10.2.0.0/16", "127.0.0.0/8"}},
+			{"left out", vrf.RouteQuery{Direction: vrf.Export, States: []rib.State{rib.Filtered}}, []string{"127.0.0.0/8"}},
 			{"inside a prefix", vrf.RouteQuery{Direction: vrf.Export, Within: within("10.1.0.0/16")}, []string{"10.1.0.0/16", "10.1.2.0/24"}},
 			{"in a state", vrf.RouteQuery{Direction: vrf.Export, States: []rib.State{rib.Stale, rib.Unresolved}}, []string{"10.2.0.0/16"}},
 			{"both", vrf.RouteQuery{Direction: vrf.Export, States: []rib.State{rib.Unresolved}, Within: within("10.1.0.0/16")}, nil},

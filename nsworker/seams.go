@@ -58,4 +58,7 @@ type BGP interface {
 	// table, with whatever route targets. It is for a person who asks, not for
 	// the loop.
 	Candidates(ctx context.Context, vrf string, prefix netip.Prefix) ([]rib.Path, error)
+	// Refused returns the neighbours of the VRF whose announcement of a prefix was not
+	// taken, because of what it said; of no prefix: of all that are remembered.
+	Refused(vrf string, prefix netip.Prefix) []rib.Refusal
 }

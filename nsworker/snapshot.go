@@ -64,8 +64,31 @@ func (w *Worker) Routes(ctx context.Context, q vrf.RouteQuery, yield func(rib.Ro
 		}
 		batch = batch[:0]
 	}
-	_, err := w.exports(ctx, batch, &rows, q, yield)
-	return err
+	more, err := w.exports(ctx, batch, &rows, q, yield)
+	if err != nil || !more {
+		return err
+	}
+	w.refused(snap.name, q, yield)
+	return nil
+}
+
+// refused calls yield with what neighbours announced and BGP did not take, where it has
+// no other path: it is nowhere else.
+func (w *Worker) refused(name string, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) {
+	list := w.deps.BGP.Refused(name, netip.Prefix{})
+	slices.SortFunc(list, func(a, b rib.Refusal) int { return comparePrefixes(a.Prefix, b.Prefix) })
+	for i, r := range list {
+		if i > 0 && list[i-1].Prefix == r.Prefix || !q.Wants(r.Prefix, rib.Filtered) || len(w.feed.Lookup(r.Prefix)) > 0 {
+			continue
+		}
+		st := rib.RouteStatus{
+			Prefix: r.Prefix, State: rib.Filtered, Reason: r.Neighbour + " announced it, and it was not taken: " + r.Reason,
+			Route: rib.Route{Prefix: r.Prefix, Kind: rib.KindUnicast},
+		}
+		if !yield(st) {
+			return
+		}
+	}
 }
 
 // exports calls yield with the exported routes of some prefixes, and tells whether to

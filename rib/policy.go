@@ -24,8 +24,11 @@ type ExportPolicy struct {
 	MaxRoutes        int    // quota; 0: DefaultMaxRoutes
 	MaxPaths         int    // equal paths used at once; 0 is read as 1
 	AcceptBlackhole  bool   // a path with BLACKHOLE (RFC 7999) becomes a blackhole route
-	PrefSrc4         netip.Addr
-	PrefSrc6         netip.Addr
+	// AnnounceBlackholes has such a path announced to eBGP neighbours too, where
+	// AcceptBlackhole is set.
+	AnnounceBlackholes bool
+	PrefSrc4           netip.Addr
+	PrefSrc6           netip.Addr
 }
 
 // DefaultMaxRoutes is the quota of a VRF that names none: generous and finite.

@@ -38,6 +38,10 @@ type Spec struct {
 	Import    rib.ImportPolicy
 	Export    rib.ExportPolicy
 
+	// MaxPrefixes is how many prefixes all sessions of the VRF may send together; 0:
+	// any number.
+	MaxPrefixes uint32
+
 	Protocol       uint8         // of our routes: 5 to 255
 	NexthopObjects bool          // hang routes on nexthop objects, where the kernel has them
 	ResyncInterval time.Duration // of the slow reconcile

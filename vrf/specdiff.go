@@ -54,8 +54,10 @@ func (s Spec) keys() []specKey {
 		{"export.max_routes", quota(exp.MaxRoutes)},
 		{"export.max_paths", fmt.Sprint(max(1, exp.MaxPaths))},
 		{"export.accept_blackhole", fmt.Sprint(exp.AcceptBlackhole)},
+		{"export.blackhole_no_export", fmt.Sprint(!exp.AnnounceBlackholes)},
 		{"export.prefsrc (IPv4)", source(exp.PrefSrc4.IsValid(), exp.PrefSrc4)},
 		{"export.prefsrc (IPv6)", source(exp.PrefSrc6.IsValid(), exp.PrefSrc6)},
+		{"bgp.max_prefixes", limit(s.MaxPrefixes)},
 		{"route_protocol", fmt.Sprint(s.Protocol)},
 		{"nexthop_objects", fmt.Sprint(s.NexthopObjects)},
 		{"resync_interval", s.ResyncInterval.String()},
@@ -93,6 +95,13 @@ func protocols(list []uint8) string {
 func quota(n int) string {
 	if n == 0 {
 		n = rib.DefaultMaxRoutes
+	}
+	return fmt.Sprint(n)
+}
+
+func limit(n uint32) string {
+	if n == 0 {
+		return "none"
 	}
 	return fmt.Sprint(n)
 }

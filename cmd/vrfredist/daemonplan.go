@@ -44,7 +44,7 @@ func (d *daemon) Plan(ctx context.Context, r vrf.PlanRequest, yield func(vrf.Pla
 	now := d.cfg.Load()
 	p := &plan{daemon: d, request: r, yield: yield, now: now, next: next}
 	p.before, p.after = d.overlay.Apply(now.VRFs, now.Others), d.overlay.Apply(next.VRFs, next.Others)
-	if p.bgp, err = d.speaker.Preview(next.BGP); err != nil {
+	if p.bgp, err = d.speaker.Preview(next.BGP, next.Extras); err != nil {
 		return &api.FileError{Err: fmt.Errorf("%s: a reload would refuse it: %w", r.File, err)}
 	}
 	if err := p.run(ctx); err != nil {

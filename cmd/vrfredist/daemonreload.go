@@ -64,7 +64,7 @@ func (d *daemon) change(ctx context.Context, old, cfg *config.Config, before, af
 	if err := d.supervisor.Apply(ctx, common(before, after)); err != nil {
 		return nil, false, d.restore(ctx, before, old, fmt.Errorf("end the VRFs that left the file: %w", err))
 	}
-	changes, err = d.speaker.Reload(ctx, cfg.BGP)
+	changes, err = d.speaker.Reload(ctx, cfg.BGP, cfg.Extras)
 	if err != nil {
 		return nil, false, d.restore(ctx, before, old, fmt.Errorf("apply the file to BGP: %w", err))
 	}
@@ -106,7 +106,7 @@ func (d *daemon) later(old, next *config.Config) (changes []string) {
 func (d *daemon) restore(ctx context.Context, specs []vrf.Spec, old *config.Config, why error) error {
 	d.cfg.Store(old)
 	why = fmt.Errorf("%w; the old configuration is in force again", why)
-	if _, err := d.speaker.Reload(ctx, old.BGP); err != nil {
+	if _, err := d.speaker.Reload(ctx, old.BGP, old.Extras); err != nil {
 		return fmt.Errorf("%w, except that BGP refused a part of it: %w; restart vrfredist", why, err)
 	}
 	if err := d.speaker.Mirror(ctx, mirrors(old)); err != nil {

@@ -65,7 +65,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 		return err
 	}
 	d.speaker, err = speaker.New(speaker.Options{
-		Config: cfg.BGP, Listen: d.addresses(), SocketGroup: cfg.API.SocketGroup,
+		Config: cfg.BGP, Extras: cfg.Extras, Listen: d.addresses(), SocketGroup: cfg.API.SocketGroup,
 		Services: api.New(d).Handler(), Server: d.door.Options(), Secured: cfg.API.TLS != nil,
 		GracefulRestart: opts.GracefulRestart, Logger: log,
 		Who: api.Who, Serves: d.serves, Called: d.called, Drifted: func() { d.supervisor.Nudge() },

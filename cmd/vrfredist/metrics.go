@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -68,4 +69,23 @@ func (d *daemon) SessionStates(ctx context.Context) (map[string]map[string]int, 
 		states[name][s.State]++
 	}
 	return states, nil
+}
+
+// Guarded implements metrics.Source. A neighbour inside a namespace has its own address.
+func (d *daemon) Guarded() []vrf.Guarded {
+	inside := d.inside.Load()
+	var list []vrf.Guarded
+	for _, r := range d.speaker.Removed() {
+		g := vrf.Guarded{VRF: cmp.Or(r.VRF, vrf.Default), Neighbor: r.Neighbour, Plain: r.Plain, Rehearsed: r.Rehearsed, Removed: make(map[string]uint64, len(r.Counts))}
+		if addr, err := netip.ParseAddr(r.Neighbour); err == nil && inside != nil {
+			if n, is := (*inside)[addr]; is {
+				g.Neighbor, g.Netns = n.Peer.String(), n.Netns
+			}
+		}
+		for reason, n := range r.Counts {
+			g.Removed[reason.Name()] = n
+		}
+		list = append(list, g)
+	}
+	return list
 }

@@ -157,7 +157,7 @@ func FuzzCheck(f *testing.F) {
 		if Check(text) != nil {
 			return
 		}
-		if _, err := readConf(text); err != nil {
+		if _, err := readConf(text, rib.Extras{}); err != nil {
 			t.Errorf("Check took what cannot be read: %v", err)
 		}
 	})
@@ -186,7 +186,7 @@ func TestSchema(t *testing.T) {
 
 // TestReadConf: what the file says, and what GoBGP must not get of it.
 func TestReadConf(t *testing.T) {
-	c, err := readConf(toJSON(t, goodConf()))
+	c, err := readConf(toJSON(t, goodConf()), rib.Extras{})
 	if err != nil {
 		t.Fatal(err)
 	}

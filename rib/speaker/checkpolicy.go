@@ -63,10 +63,31 @@ func (c *checker) policies() {
 			}
 		}
 	}
+	c.notOurs()
 	c.applied(c.root.at("global"), policies)
 	for _, list := range []string{"neighbors", "peer-groups"} {
 		for _, s := range c.root.each(list) {
 			c.applied(s, policies)
+		}
+	}
+}
+
+// notOurs refuses the names that our own policies and sets have.
+func (c *checker) notOurs() {
+	refuse := func(s section, key string) {
+		if name := s.text(key); isRule(name) {
+			c.fail(s.key(key), "%q: names that begin with %s are those of the rules that are always there: choose another", name, ruleName)
+		}
+	}
+	for _, p := range c.root.each("policy-definitions") {
+		refuse(p, "name")
+		for _, s := range p.each("statements") {
+			refuse(s, "name")
+		}
+	}
+	for _, kind := range definedSets {
+		for _, set := range c.root.at("defined-sets").at(kind.section...).each(kind.list) {
+			refuse(set, kind.name)
 		}
 	}
 }

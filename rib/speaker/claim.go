@@ -156,21 +156,13 @@ func (c *claim) assignments() []assignment {
 	return list
 }
 
-// extends tells whether an assignment does what another does, in its order, be it
-// that a client put policies of its own among them.
+// extends tells whether an assignment does what another does, before anything else: a
+// client may put policies of its own behind ours, but one before them could accept what
+// ours reject.
 func extends(have, base *api.PolicyAssignment) bool {
-	if have.GetDefaultAction() != base.GetDefaultAction() {
-		return false
-	}
-	rest := have.GetPolicies()
-	for _, p := range base.GetPolicies() {
-		i := slices.IndexFunc(rest, func(o *api.Policy) bool { return o.GetName() == p.GetName() })
-		if i < 0 {
-			return false
-		}
-		rest = rest[i+1:]
-	}
-	return true
+	ours, all := base.GetPolicies(), have.GetPolicies()
+	return have.GetDefaultAction() == base.GetDefaultAction() && len(all) >= len(ours) &&
+		slices.EqualFunc(ours, all[:len(ours)], func(a, b *api.Policy) bool { return a.GetName() == b.GetName() })
 }
 
 // concerned names the VRF whose routes come by a neighbour; "": they may be any's.

@@ -249,7 +249,7 @@ func refusal(c *conf, serves func(vrf string) bool, method string, request any) 
 		}
 	case "SetPolicies":
 		if hasPolicies(c) {
-			return status.Error(codes.FailedPrecondition, "SetPolicies would replace every policy, those of vrfredist's configuration file among them: change the file and run `vrfredist reload`, or add and delete policies one by one (AddDefinedSet, AddPolicy, AddPolicyAssignment), which leaves the file's alone")
+			return status.Error(codes.FailedPrecondition, "SetPolicies would replace every policy, those that keep NO_EXPORT and those of vrfredist's configuration file among them: change the file and run `vrfredist reload`, or add and delete policies one by one (AddDefinedSet, AddPolicy, AddPolicyAssignment), which leaves the file's alone")
 		}
 	}
 	return nil

@@ -23,6 +23,11 @@ import (
 type conf struct {
 	set  oc.BgpConfigSet
 	vrfs []VRF // by name
+
+	terms       map[string]rib.Terms // as in rib.Extras
+	maxPrefixes map[string]uint32    // by VRF; one that is not in it may have any number
+
+	keptBlackholes []string
 }
 
 // parsing serialises the reading of configurations: GoBGP keeps what it read of
@@ -66,12 +71,12 @@ func memoryFile(text []byte) (*os.File, error) {
 }
 
 // readConf reads a configuration that Check found good.
-func readConf(text []byte) (*conf, error) {
+func readConf(text []byte, extras rib.Extras) (*conf, error) {
 	set, err := parse(text)
 	if err != nil {
 		return nil, err
 	}
-	c := &conf{set: *set}
+	c := &conf{set: *set, terms: extras.Terms, maxPrefixes: extras.MaxPrefixes, keptBlackholes: extras.KeptBlackholes}
 	for i := range c.set.Vrfs {
 		v := &c.set.Vrfs[i].Config
 		// With an Id, GoBGP compiles a regular expression per VRF for every
@@ -91,6 +96,7 @@ func readConf(text []byte) (*conf, error) {
 	}
 	slices.SortFunc(c.vrfs, func(a, b VRF) int { return strings.Compare(a.Name, b.Name) })
 	addFamilies(&c.set.Global)
+	addRules(c)
 	return c, nil
 }
 
@@ -165,6 +171,26 @@ func (c *conf) vrf(name string) (VRF, bool) {
 		}
 	}
 	return VRF{}, false
+}
+
+// termsOf returns the terms of a neighbour, by its address as GoBGP has it and the peer
+// group that it is in. A dynamic neighbour has its group's; one that a client of the API
+// added, without a group of the configuration, has the default ones.
+func (c *conf) termsOf(address, group string) rib.Terms {
+	if t, ok := c.terms[address]; ok {
+		return t
+	}
+	// A neighbour without an address of its own is named by its interface, and has what
+	// GoBGP found there.
+	if a, err := netip.ParseAddr(address); err == nil && a.Zone() != "" {
+		if t, ok := c.terms[a.Zone()]; ok {
+			return t
+		}
+	}
+	if t, ok := c.terms[rib.TermsOfGroup(group)]; ok {
+		return t
+	}
+	return rib.DefaultTerms()
 }
 
 // neighbour is what the watch needs to know of a configured neighbour.

@@ -16,7 +16,7 @@ type foreign struct {
 	vrfOf    map[string]string // of neighbours
 	sets     []*api.DefinedSet
 	policies []*api.Policy
-	assigned map[assignment][]string // behind or among those of the configuration
+	assigned map[assignment][]string // beside those of the configuration
 }
 
 // correct makes the reconciler begin with what the server has, where that is not what
@@ -25,6 +25,7 @@ func (r *reconciler) correct(c *claim, now *held) {
 	for _, d := range c.differences(now) {
 		if !d.Missing {
 			r.altered[d.thing()] = true
+			r.otherTTL(d.thing(), c.base, now)
 			continue
 		}
 		switch d.Kind {
@@ -49,6 +50,25 @@ func (r *reconciler) correct(c *claim, now *held) {
 		r.disabled[addr] = n.disabled
 	}
 	r.theirs = c.foreign(now)
+}
+
+// otherTTL takes over the TTL that a client gave a neighbour or a group: with another one
+// it has to be made anew (see heedTTL).
+func (r *reconciler) otherTTL(t thing, base, now *held) {
+	switch t.kind {
+	case KindNeighbor:
+		n, is, was := r.neighbors[t.name], now.neighbors[t.name], base.neighbors[t.name]
+		if !is.EbgpMultihop.Equal(&was.EbgpMultihop) || !is.TtlSecurity.Equal(&was.TtlSecurity) {
+			n.EbgpMultihop, n.TtlSecurity = is.EbgpMultihop, is.TtlSecurity
+			r.neighbors[t.name] = n
+		}
+	case KindGroup:
+		g, is, was := r.groups[t.name], now.groups[t.name], base.groups[t.name]
+		if !is.EbgpMultihop.Equal(&was.EbgpMultihop) || !is.TtlSecurity.Equal(&was.TtlSecurity) {
+			g.EbgpMultihop, g.TtlSecurity = is.EbgpMultihop, is.TtlSecurity
+			r.groups[t.name] = g
+		}
+	}
 }
 
 // suspendMissing has what VRFs announce, which are not there, announced once they are.

@@ -81,7 +81,7 @@ func (m *meddled) differs(t *testing.T, want ...string) []Difference {
 // mended reloads the same file, and looks for lines that say what was done.
 func (m *meddled) mended(t *testing.T, lines ...string) {
 	t.Helper()
-	preview, err := m.Preview(toJSON(t, m.conf))
+	preview, err := m.Preview(toJSON(t, m.conf), rib.Extras{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func (m *meddled) neighbours(t *testing.T) {
 	if got, _ := m.session(m.q.addr); got.State != Deleted || got.VRF != "red" || got.Reason != "BGP has it no more: deleted by uid 7 (gobgp, pid 8)" {
 		t.Errorf("the neighbour that is gone: %+v", got)
 	}
-	preview, err := m.Preview(toJSON(t, m.conf))
+	preview, err := m.Preview(toJSON(t, m.conf), rib.Extras{})
 	if err != nil || len(preview.Neighbors) != 1 || preview.Neighbors[0].Kind != Added || len(preview.Neighbors[0].Notes) < 2 {
 		t.Errorf("what a plan says: %+v, %v", preview, err)
 	}
@@ -167,7 +167,7 @@ func (m *meddled) neighbours(t *testing.T) {
 // peerOf is a neighbour's section as GoBGP's API has it.
 func peerOf(t *testing.T, section obj) *api.Peer {
 	t.Helper()
-	c, err := readConf(toJSON(t, baseConf([]any{vrfConf("red", "65000:1", nil, nil)}, []any{section})))
+	c, err := readConf(toJSON(t, baseConf([]any{vrfConf("red", "65000:1", nil, nil)}, []any{section})), rib.Extras{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,7 +317,7 @@ func TestFilesThatChangeBesideAClient(t *testing.T) {
 	}
 	m.rests(t)
 
-	group, err := readConf(toJSON(t, conf))
+	group, err := readConf(toJSON(t, conf), rib.Extras{})
 	must(nil, err)
 	changed := group.set.PeerGroups[0]
 	changed.Timers.Config.HoldTime = 33
@@ -351,7 +351,7 @@ func TestFilesThatChangeBesideAClient(t *testing.T) {
 	must(m.client.AddPeer(ctx, &api.AddPeerRequest{Peer: &api.Peer{Conf: &api.PeerConf{NeighborAddress: "127.0.0.10", PeerAsn: 65010, Vrf: "blue"}}}))
 	without := baseConf([]any{red}, []any{x, y})
 	without["peer-groups"] = conf["peer-groups"]
-	if _, err := m.Reload(ctx, toJSON(t, without)); err == nil || !strings.Contains(err.Error(), "gobgp neighbor del 127.0.0.10") {
+	if _, err := m.Reload(ctx, toJSON(t, without), rib.Extras{}); err == nil || !strings.Contains(err.Error(), "gobgp neighbor del 127.0.0.10") {
 		t.Errorf("error %v, want one that says what is in the way", err)
 	}
 	m.rests(t)

@@ -6,15 +6,11 @@ import (
 	"slices"
 	"testing"
 	"time"
-	_ "unsafe" // for go:linkname
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
-
-//go:linkname processMessage github.com/osrg/gobgp/v3/internal/pkg/table.ProcessMessage
-func processMessage(m *bgp.BGPMessage, from *bgpPeer, at time.Time) []*bgpPath
 
 // FuzzEvent holds that no UPDATE of a neighbour, as GoBGP reads it and makes paths of
 // it, makes the watch panic, and that what comes into the feeds is whole, in the right

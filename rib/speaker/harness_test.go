@@ -13,6 +13,10 @@ import (
 	"testing"
 	"time"
 
+	api "github.com/osrg/gobgp/v3/api"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
 	"github.com/vrfredist/vrfredist/rib"
 )
 
@@ -197,3 +201,14 @@ func count(n int) func([]rib.Path) bool { return func(p []rib.Path) bool { retur
 
 // converged tells whether a feed has of both families all that it awaits.
 func converged(f *rib.Feed) bool { return f.Converged(rib.IPv4) && f.Converged(rib.IPv6) }
+
+// client is one of GoBGP's own API.
+func (r *running) client(t testing.TB) api.GobgpApiClient {
+	t.Helper()
+	conn, err := grpc.NewClient("unix:"+r.socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return api.NewGobgpApiClient(conn)
+}

@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"slices"
 	"sync"
-	_ "unsafe" // for go:linkname
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
@@ -46,8 +45,6 @@ type assignment struct {
 // adminDown is GoBGP's adminStateDown; there is one more for a limit of prefixes.
 const adminDown = 1
 
-const globalTable = "global" // as GoBGP's assignments name it
-
 func dynamicName(prefix, group string) string {
 	return fmt.Sprintf("%s in peer group %s", prefix, group)
 }
@@ -71,7 +68,7 @@ func readBack(ctx context.Context, bgp *server.BgpServer) (*held, error) {
 		dynamic: make(map[string]bool), sets: make(map[setName]*api.DefinedSet), policies: make(map[string]*api.Policy),
 		assignments: make(map[assignment]*api.PolicyAssignment),
 	}
-	err := inLoop(bgp, func() error { h.peers(bgp); return nil }, true)
+	err := mgmtOperation(bgp, func() error { h.peers(bgp); return nil }, true)
 	if err == nil {
 		err = bgp.ListVrf(ctx, &api.ListVrfRequest{}, func(v *api.Vrf) { h.vrfs[v.GetName()] = v })
 	}
@@ -124,12 +121,6 @@ func (h *held) peers(bgp *server.BgpServer) {
 	}
 }
 
-//go:linkname inLoop github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).mgmtOperation
-func inLoop(bgp *server.BgpServer, f func() error, checkActive bool) error
-
-//go:linkname apiPolicies github.com/osrg/gobgp/v3/internal/pkg/table.NewAPIRoutingPolicyFromConfigStruct
-func apiPolicies(c *oc.RoutingPolicy) (*api.RoutingPolicy, error)
-
 // checkHeld makes sure that what peers reads is where it reads it.
 func checkHeld() error {
 	bgp := reflect.TypeFor[server.BgpServer]()
@@ -165,7 +156,7 @@ func isMapByName(t reflect.Type) bool {
 // hasGroup tells whether GoBGP has a peer group.
 func hasGroup(bgp *server.BgpServer, name string) bool {
 	there := false
-	err := inLoop(bgp, func() error {
+	err := mgmtOperation(bgp, func() error {
 		there = reflect.ValueOf(bgp).Elem().FieldByName("peerGroupMap").MapIndex(reflect.ValueOf(name)).IsValid()
 		return nil
 	}, true)

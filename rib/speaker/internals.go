@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"reflect"
@@ -179,10 +180,7 @@ func checkInternals() error {
 	if path == nil {
 		return internalsError("no BgpServer.globalRib.Tables[].destinations[].knownPathList[]")
 	}
-	if err := checkHeld(); err != nil {
-		return err
-	}
-	return same(path, reflect.TypeFor[bgpPath]())
+	return errors.Join(same(path, reflect.TypeFor[bgpPath]()), checkPeer(), checkHeld())
 }
 
 // isFilters tells whether a type is, but for the names of its parts, that of

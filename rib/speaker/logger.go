@@ -30,6 +30,8 @@ type logger struct {
 	// down is told why a session ended, which GoBGP's events leave out; it is set
 	// before BGP runs.
 	down func(neighbor, reason string)
+	// guarding is told of each change of a session's state; nil: nobody is.
+	guarding *guarding
 
 	mu     sync.Mutex
 	first  error // guarded by mu; the first Fatal outside guard
@@ -151,6 +153,9 @@ func (l *logger) Info(msg string, fields log.Fields) {
 // Debug drops what GoBGP says of each route ("create Destination", …): there is
 // no log line a route.
 func (l *logger) Debug(msg string, fields log.Fields) {
+	if msg == "state changed" && l.guarding != nil {
+		l.guarding.stateChanged(fields)
+	}
 	if fields["Topic"] != "Table" {
 		l.write(slog.LevelDebug, msg, fields)
 	}

@@ -58,6 +58,7 @@ func newPeer(t testing.TB, addr string, as uint32, families ...string) *peer {
 		Conf:            &api.PeerConf{NeighborAddress: "127.0.0.1", PeerAsn: 65000},
 		Transport:       &api.Transport{PassiveMode: true, LocalAddress: addr},
 		GracefulRestart: &api.GracefulRestart{Enabled: true, RestartTime: 5},
+		Timers:          &api.Timers{Config: &api.TimersConfig{IdleHoldTimeAfterReset: 1}},
 		AfiSafis:        list,
 	}}); err != nil {
 		t.Fatal(err)

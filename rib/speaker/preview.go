@@ -61,11 +61,11 @@ type loss struct {
 
 // Preview compares a configuration with the one in force. Its error is what
 // Reload would refuse the configuration with.
-func (s *Speaker) Preview(text []byte) (*Preview, error) {
+func (s *Speaker) Preview(text []byte, extras rib.Extras) (*Preview, error) {
 	if err := Check(text); err != nil {
 		return nil, err
 	}
-	next, err := readConf(text)
+	next, err := readConf(text, extras)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +92,7 @@ func (s *Speaker) Preview(text []byte) (*Preview, error) {
 	p.neighbours(was, is, drifted)
 	p.others(was, is)
 	p.drifted(drifted)
+	p.terms()
 	return p, nil
 }
 
@@ -239,7 +240,7 @@ func (p *Preview) others(was, is *reconciler) {
 			p.Notes = append(p.Notes, fmt.Sprintf("which routes neighbours of %s will send cannot be known before", prefix))
 		}
 	}
-	if !reflect.DeepEqual(was.policies, is.policies) {
+	if !reflect.DeepEqual(withoutRules(was.policies), withoutRules(is.policies)) {
 		p.Others = append(p.Others, "policies changed")
 		p.Notes = append(p.Notes, "policies changed: what they do to routes is not worked out here, and routes that they let through or refuse are not in this plan; `vrfredist reload --confirm 2m` applies them and takes them back by itself, and `vrfredist monitor` shows meanwhile what they do")
 	}

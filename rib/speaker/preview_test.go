@@ -66,7 +66,7 @@ func TestPreview(t *testing.T) {
 		{"a VRF more", baseConf([]any{r.red, r.blue, green}, []any{r.nq}), ""},
 		{"no neighbour", baseConf([]any{r.red, r.blue, green}, nil), "127.0.0.3 removed"},
 	} {
-		p, err := r.Preview(toJSON(t, step.conf))
+		p, err := r.Preview(toJSON(t, step.conf), rib.Extras{})
 		if err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
@@ -107,7 +107,7 @@ func TestPreviewOfAnnouncements(t *testing.T) {
 	r.reload(t, conf)
 	r.p.announce(spec{prefix: "10.9.0.0/16", rd: 4, rts: []uint32{1}})
 	r.await(t, "green", "10.9.0.0/16", count(2))
-	p, err := r.Preview(toJSON(t, conf))
+	p, err := r.Preview(toJSON(t, conf), rib.Extras{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestPreviewRefuses(t *testing.T) {
 	s := run(t, Options{Config: toJSON(t, baseConf(nil, nil))})
 	other := baseConf(nil, nil)
 	other["global"].(obj)["config"].(obj)["as"] = 65009
-	if _, err := s.Preview(toJSON(t, other)); err == nil || !strings.Contains(err.Error(), "global") {
+	if _, err := s.Preview(toJSON(t, other), rib.Extras{}); err == nil || !strings.Contains(err.Error(), "global") {
 		t.Errorf("another AS: %v", err)
 	}
 }

@@ -48,6 +48,7 @@ type reconciler struct {
 	restarted   map[string]bool // neighbours that went with their VRF and come back
 	vrfsChanged bool
 	softReset   bool
+	rejudged    bool // policies were put right: neighbours may have what they should not
 }
 
 func newReconciler(s *Speaker, c *conf) *reconciler {
@@ -141,13 +142,21 @@ func sameVRF(a, b oc.Vrf) bool {
 		slices.Equal(set(a.Config.ExportRtList), set(b.Config.ExportRtList))
 }
 
-// dropNeighbors takes out the neighbours that are not wanted, and those in a
-// VRF that goes or is made anew: GoBGP keeps a VRF that has neighbours.
+// groupChangesTTL tells whether a peer group stays, with another TTL (see heedTTL).
+func (r *reconciler) groupChangesTTL(name string, want *reconciler) bool {
+	a, had := r.groups[name]
+	b, has := want.groups[name]
+	return had && has && !(a.EbgpMultihop.Equal(&b.EbgpMultihop) && a.TtlSecurity.Equal(&b.TtlSecurity))
+}
+
+// dropNeighbors takes out the neighbours that are not wanted, those in a VRF that goes
+// or is made anew, because GoBGP keeps a VRF that has neighbours, and those whose group
+// gets another TTL.
 func (r *reconciler) dropNeighbors(ctx context.Context, want *reconciler) error {
 	for _, addr := range sortedNames(r.neighbors) {
 		n := r.neighbors[addr]
 		_, wanted := want.neighbors[addr]
-		if wanted && (n.Config.Vrf == "" || r.vrfKept(n.Config.Vrf, want)) {
+		if wanted && (n.Config.Vrf == "" || r.vrfKept(n.Config.Vrf, want)) && !r.groupChangesTTL(n.Config.PeerGroup, want) {
 			continue
 		}
 		err := r.bgp.DeletePeer(ctx, &api.DeletePeerRequest{Address: addr, Interface: n.Config.NeighborInterface})
@@ -202,21 +211,19 @@ func changedOr(again bool, otherwise string) string {
 	return otherwise
 }
 
-// changeNeighbor has GoBGP change a neighbour. Another TTL GoBGP sets on the
-// connection that the neighbour had last, and gives up where that is closed: then
-// there is no session to lose, and the neighbour is made anew.
+// changeNeighbor has GoBGP change a neighbour, or makes it anew where its TTL changes
+// (see heedTTL).
 func (r *reconciler) changeNeighbor(ctx context.Context, addr string, have, n oc.Neighbor) error {
 	peer := oc.NewPeerFromConfigStruct(&n)
-	u, err := r.bgp.UpdatePeer(ctx, &api.UpdatePeerRequest{Peer: peer})
-	if err == nil {
-		r.softReset = r.softReset || u.NeedsSoftResetIn
-		return nil
-	}
 	if n.TtlSecurity.Equal(&have.TtlSecurity) && n.EbgpMultihop.Equal(&have.EbgpMultihop) {
+		u, err := r.bgp.UpdatePeer(ctx, &api.UpdatePeerRequest{Peer: peer})
+		if err == nil {
+			r.softReset = r.softReset || u.NeedsSoftResetIn
+		}
 		return err
 	}
-	if gone := r.bgp.DeletePeer(ctx, &api.DeletePeerRequest{Address: addr, Interface: n.Config.NeighborInterface}); gone != nil {
-		return errors.Join(err, gone)
+	if err := r.bgp.DeletePeer(ctx, &api.DeletePeerRequest{Address: addr, Interface: n.Config.NeighborInterface}); err != nil {
+		return err
 	}
 	return r.bgp.AddPeer(ctx, &api.AddPeerRequest{Peer: peer})
 }
@@ -225,7 +232,7 @@ func (r *reconciler) addNeighbor(ctx context.Context, addr string, peer *api.Pee
 	err := r.bgp.AddPeer(ctx, &api.AddPeerRequest{Peer: peer})
 	if err == nil {
 		if r.restarted[addr] {
-			r.changed("neighbour %s restarted with its VRF", addr)
+			r.changed("neighbour %s restarted with its VRF or its group's TTL", addr)
 		} else {
 			r.changed("neighbour %s added", addr)
 		}
@@ -233,14 +240,22 @@ func (r *reconciler) addNeighbor(ctx context.Context, addr string, peer *api.Pee
 	}
 	// On the way back from a change that failed it can be there still; or another
 	// client added it.
-	if u, again := r.bgp.UpdatePeer(ctx, &api.UpdatePeerRequest{Peer: peer}); again == nil {
-		r.softReset = r.softReset || u.NeedsSoftResetIn
-		if _, theirs := r.theirs.vrfOf[addr]; theirs {
-			r.changed("neighbour %s, which another client of the API had added, is as it is configured", addr)
-		}
-		return nil
+	var have *api.Peer
+	if there := r.bgp.ListPeer(ctx, peerRequest(peer), func(p *api.Peer) { have = p }); there != nil || have == nil {
+		return fmt.Errorf("add neighbour %s: %w", addr, err)
 	}
-	return fmt.Errorf("add neighbour %s: %w", addr, err)
+	if _, theirs := r.theirs.vrfOf[addr]; theirs {
+		r.changed("neighbour %s, which another client of the API had added, is as it is configured", addr)
+	}
+	if ttlsOf(have.GetEbgpMultihop(), have.GetTtlSecurity()) != ttlsOf(peer.GetEbgpMultihop(), peer.GetTtlSecurity()) {
+		return replacePeer(ctx, r.bgp, have, peer)
+	}
+	u, again := r.bgp.UpdatePeer(ctx, &api.UpdatePeerRequest{Peer: peer})
+	if again != nil {
+		return fmt.Errorf("add neighbour %s: %w", addr, errors.Join(err, again))
+	}
+	r.softReset = r.softReset || u.NeedsSoftResetIn
+	return nil
 }
 
 // dropVRFs takes out the VRFs that are not wanted, or not as they are. Their

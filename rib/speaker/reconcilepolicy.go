@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	_ "unsafe" // for go:linkname
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
@@ -116,16 +117,22 @@ func (r *reconciler) addPolicies(ctx context.Context, want *reconciler) error {
 		}
 	}
 	both.DefinedSets = mergeSets(want.policies.DefinedSets, r.policies.DefinedSets)
+	was, is := withoutRules(r.policies), withoutRules(want.policies)
 	if err := r.setPolicies(ctx, both); err != nil {
 		return err
 	}
-	for t := range r.altered {
-		if slices.Contains(kindsOf[ofPolicies], t.kind) {
-			delete(r.altered, t)
+	switch {
+	case again:
+		for t := range r.altered {
+			if slices.Contains(kindsOf[ofPolicies], t.kind) {
+				delete(r.altered, t)
+			}
 		}
+		r.softReset, r.rejudged = true, true
+		r.changed("policies %s", changedOr(true, ""))
+	case !equalPolicies(&was, &is):
+		r.changed("policies changed")
 	}
-	r.softReset = true
-	r.changed("policies %s", changedOr(again, "changed"))
 	return nil
 }
 
@@ -137,15 +144,26 @@ func (r *reconciler) dropPolicies(ctx context.Context, want *reconciler) error {
 	return r.setPolicies(ctx, want.policies)
 }
 
-// setPolicies sets all policies in one step of GoBGP's, those of other clients among
-// them, and what they are assigned to. config.UpdateConfig would drop the others'.
+// policiesOfAPI is in GoBGP's own words what the file says of policies: the conversion is
+// internal to GoBGP, and the one function around it, config.UpdateConfig, has all routes
+// of all neighbours judged anew, whatever changed, and drops the policies of other clients.
+//
+//go:linkname policiesOfAPI github.com/osrg/gobgp/v3/internal/pkg/table.NewAPIRoutingPolicyFromConfigStruct
+func policiesOfAPI(c *oc.RoutingPolicy) (*api.RoutingPolicy, error)
+
+// setPolicies has GoBGP change its policies, those of other clients among them, in one
+// step. Where those of the file changed, all routes are to be judged anew; who is told
+// anew where ours changed, retell decides.
 func (r *reconciler) setPolicies(ctx context.Context, to oc.BgpConfigSet) error {
-	ours, err := apiPolicies(oc.ConfigSetToRoutingPolicy(&to))
-	if err == nil {
+	err := r.speaker.log.guard(func() error {
+		ours, err := policiesOfAPI(oc.ConfigSetToRoutingPolicy(&to))
+		if err != nil {
+			return err
+		}
 		request := r.theirs.beside(ours)
 		r.assignable = request.GetPolicies()
-		err = r.speaker.log.guard(func() error { return r.bgp.SetPolicies(ctx, request) })
-	}
+		return r.bgp.SetPolicies(ctx, request)
+	})
 	if err == nil {
 		err = checkPolicies(ctx, r.bgp, &to)
 	}
@@ -167,6 +185,8 @@ func (r *reconciler) setPolicies(ctx context.Context, to oc.BgpConfigSet) error 
 	if err != nil {
 		return fmt.Errorf("change the policies: %w", err)
 	}
+	was, is := withoutRules(r.policies), withoutRules(to)
+	r.softReset = r.softReset || !equalPolicies(&was, &is)
 	r.policies = to
 	return nil
 }
@@ -184,17 +204,23 @@ func (r *reconciler) assign(ctx context.Context, set *api.PolicyAssignment) erro
 	return r.bgp.SetPolicyAssignment(ctx, &api.SetPolicyAssignmentRequest{Assignment: set})
 }
 
-// assigning is an assignment to the global table.
-func assigning(d api.PolicyDirection, otherwise oc.DefaultPolicyType, names []string) *api.PolicyAssignment {
-	set := &api.PolicyAssignment{Name: globalTable, Direction: d, DefaultAction: api.RouteAction_ACCEPT}
-	if otherwise == oc.DEFAULT_POLICY_TYPE_REJECT_ROUTE {
-		set.DefaultAction = api.RouteAction_REJECT
-	}
+// assigning is an assignment to the global table. Without a default GoBGP goes by none.
+func assigning(d api.PolicyDirection, fallback oc.DefaultPolicyType, names []string) *api.PolicyAssignment {
+	set := &api.PolicyAssignment{Name: globalTable, Direction: d}
 	for _, name := range names {
 		set.Policies = append(set.Policies, &api.Policy{Name: name})
 	}
+	switch fallback {
+	case oc.DEFAULT_POLICY_TYPE_ACCEPT_ROUTE:
+		set.DefaultAction = api.RouteAction_ACCEPT
+	case oc.DEFAULT_POLICY_TYPE_REJECT_ROUTE:
+		set.DefaultAction = api.RouteAction_REJECT
+	}
 	return set
 }
+
+// globalTable is what GoBGP calls its global table by.
+const globalTable = "global"
 
 func equalPolicies(a, b *oc.BgpConfigSet) bool {
 	return oc.ConfigSetToRoutingPolicy(a).Equal(oc.ConfigSetToRoutingPolicy(b)) &&

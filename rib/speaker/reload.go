@@ -29,14 +29,14 @@ import (
 // When VRFs changed, the watch begins anew with a snapshot, after which the
 // feeds hold what they should: a new VRF's is filled, one that is gone is
 // emptied.
-func (s *Speaker) Reload(ctx context.Context, text []byte) (changes []string, err error) {
+func (s *Speaker) Reload(ctx context.Context, text []byte, extras rib.Extras) (changes []string, err error) {
 	if err := s.waitStarted(ctx); err != nil {
 		return nil, err
 	}
 	if err := Check(text); err != nil {
 		return nil, err
 	}
-	next, err := readConf(text)
+	next, err := readConf(text, extras)
 	if err != nil {
 		return nil, err
 	}
@@ -87,15 +87,19 @@ func (s *Speaker) replace(ctx context.Context, following func(*conf) *conf) (cha
 		}
 		return nil, errors.Join(err, s.adopt(ctx, old, true))
 	}
-	return r.changes, s.adopt(ctx, next, r.vrfsChanged || !sameNeighbours(old, next))
+	r.changes = append(r.changes, extraChanges(old, next)...)
+	told := s.retell(old, next)
+	if r.rejudged {
+		told = s.retellAll()
+	}
+	return r.changes, errors.Join(told, s.adopt(ctx, next, r.vrfsChanged || !sameNeighbours(old, next)))
 }
 
 // adopt makes c the configuration in force, once BGP has it.
 func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
-	if err := s.hold(ctx, s.server(), c); err != nil {
-		return err
-	}
+	held := s.hold(ctx, s.server(), c)
 	s.sessions.configure(c)
+	s.guarding.adopt(c)
 	s.mu.Lock()
 	s.conf = c
 	var gone []*rib.Feed
@@ -109,7 +113,7 @@ func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
 	s.announcer.forget(c)
 	if rewatch {
 		if err := s.rewatch(ctx); err != nil {
-			return err
+			return errors.Join(held, err)
 		}
 	}
 	for _, f := range gone {
@@ -117,7 +121,7 @@ func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
 		// VRF's routes go.
 		f.Retain(func(rib.Path) bool { return false })
 	}
-	return nil
+	return held
 }
 
 // addFeeds makes feeds for the VRFs that are new in c.

@@ -15,7 +15,7 @@ import (
 
 func (r *running) reload(t testing.TB, conf obj) []string {
 	t.Helper()
-	changes, err := r.Reload(context.Background(), toJSON(t, conf))
+	changes, err := r.Reload(context.Background(), toJSON(t, conf), rib.Extras{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +263,7 @@ func TestReloadRefused(t *testing.T) {
 		}, "global (config.as: 65000 -> 65009) changed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := s.Reload(context.Background(), toJSON(t, c.conf))
+			_, err := s.Reload(context.Background(), toJSON(t, c.conf), rib.Extras{})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v: want one about %s", err, c.want)
 			}
@@ -292,7 +292,7 @@ func TestReloadRollsBack(t *testing.T) {
 	}
 	changed := vrfConf("red", "65000:5", []string{"65000:1"}, []string{"65000:1"})
 	next := baseConf([]any{vrfConf("alpha", "65000:3", nil, nil), vrfConf("blue", "65000:2", nil, nil), changed}, nil)
-	if _, err := s.Reload(ctx, toJSON(t, next)); err == nil || !strings.Contains(err.Error(), `"blue"`) {
+	if _, err := s.Reload(ctx, toJSON(t, next), rib.Extras{}); err == nil || !strings.Contains(err.Error(), `"blue"`) {
 		t.Fatalf("error %v: want one about VRF blue", err)
 	}
 	if v := s.VRFs(); len(v) != 1 || v[0].Name != "red" || v[0].RD != rd(t, "65000:1") {
@@ -372,7 +372,7 @@ func TestVRFNeighbour(t *testing.T) {
 
 func readVRF(t testing.TB, name, rd string) oc.Vrf {
 	t.Helper()
-	c, err := readConf(toJSON(t, baseConf([]any{vrfConf(name, rd, nil, nil)}, nil)))
+	c, err := readConf(toJSON(t, baseConf([]any{vrfConf(name, rd, nil, nil)}, nil)), rib.Extras{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 func dial(t testing.TB, target string) *grpc.ClientConn {
@@ -192,7 +194,7 @@ func TestFence(t *testing.T) {
 	if len(f.Lookup(prefix("10.1.0.0/16"))) != 1 {
 		t.Error("the end of BGP took the route out of the feed")
 	}
-	if _, err := s.Reload(sctx, toJSON(t, baseConf(nil, nil))); err == nil {
+	if _, err := s.Reload(sctx, toJSON(t, baseConf(nil, nil)), rib.Extras{}); err == nil {
 		t.Error("Reload works after the end")
 	}
 }

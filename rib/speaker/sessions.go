@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -28,6 +29,8 @@ type Session struct {
 	// Removed counts what was taken out of what the neighbour said, by reason. It is
 	// nobody's to change.
 	Removed map[string]uint64
+
+	endedAt time.Time // when it had ended for Reason
 }
 
 // Origin is how a neighbour came to be one.
@@ -49,7 +52,9 @@ const Deleted = "deleted"
 // It asks GoBGP nothing, so it costs BGP nothing, and answers while BGP is busy.
 // Before Run there are none.
 func (s *Speaker) Sessions() []Session {
-	list := s.sessions.list()
+	known := s.sessions.list()
+	s.guarding.tell(known)
+	list := slices.Collect(maps.Values(known))
 	for _, d := range s.Drift() {
 		if d.Kind != KindNeighbor || !d.Missing {
 			continue
@@ -95,6 +100,7 @@ type session struct {
 	down     bool       // administratively, by the configuration
 	disabled string     // who disabled it, in words; "": nobody
 	ended    string     // why the last session did, or did not begin
+	endedAt  time.Time
 }
 
 func (n *session) configured() bool { return n.Origin == Configured }
@@ -109,7 +115,7 @@ func (n *session) told() Session {
 	case n.down:
 		out.Stopped, out.Reason = true, "admin-down in the configuration"
 	default:
-		out.Reason = n.ended
+		out.Reason, out.endedAt = n.ended, n.endedAt
 	}
 	return out
 }
@@ -118,12 +124,12 @@ func newSessions() *sessions {
 	return &sessions{now: time.Now, known: make(map[string]*session)}
 }
 
-func (s *sessions) list() []Session {
+func (s *sessions) list() map[string]Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]Session, 0, len(s.known))
-	for _, n := range s.known {
-		out = append(out, n.told())
+	out := make(map[string]Session, len(s.known))
+	for key, n := range s.known {
+		out[key] = n.told()
 	}
 	return out
 }
@@ -145,7 +151,7 @@ func (s *sessions) down(key, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := s.known[key]; n != nil {
-		n.ended = plainReason(reason)
+		n.ended, n.endedAt = plainReason(reason), s.now()
 	}
 }
 

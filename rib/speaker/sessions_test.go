@@ -11,6 +11,8 @@ import (
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/server"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // session returns what is known of a neighbour.
@@ -102,7 +104,7 @@ func TestSessionStates(t *testing.T) {
 	s.awaitState(t, "127.0.7.1", "gone")
 
 	conf["neighbors"] = conf["neighbors"].([]any)[:1]
-	if _, err := s.Reload(ctx, toJSON(t, conf)); err != nil {
+	if _, err := s.Reload(ctx, toJSON(t, conf), rib.Extras{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, there := s.session(red.addr); there {
@@ -213,7 +215,7 @@ func TestAnotherTTLOfAClosedSession(t *testing.T) {
 	}
 	eventually(t, "the session is down", func() bool { got, _ := s.session(up.addr); return got.State != "established" })
 	neighbor["ttl-security"] = obj{"config": obj{"enabled": true, "ttl-min": 255}}
-	changes, err := s.Reload(ctx, toJSON(t, conf))
+	changes, err := s.Reload(ctx, toJSON(t, conf), rib.Extras{})
 	if err != nil || len(changes) != 1 {
 		t.Fatalf("the reload: %v, %v", changes, err)
 	}

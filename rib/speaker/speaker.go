@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -38,6 +39,8 @@ type Options struct {
 	// Config is GoBGP's part of the configuration file as JSON, with GoBGP's
 	// own kebab-case keys.
 	Config []byte
+	// Extras are what the configuration says of BGP beside Config.
+	rib.Extras
 	// Listen are the gRPC addresses for users: "unix:///path" or "host:port",
 	// with a loopback host unless Secured.
 	Listen []string
@@ -63,6 +66,10 @@ type Options struct {
 	// Drifted is called when what Drift returns has changed; nil: nobody is.
 	Drifted func()
 	Logger  *slog.Logger // nil: none
+	// OwnPrefix tells whether a prefix is a subnet connected in a VRF, or one of its own
+	// addresses: neighbours may not announce those. It is called for every route of an
+	// eBGP neighbour, by many goroutines. nil: none is known.
+	OwnPrefix func(vrf string, p netip.Prefix) bool
 }
 
 // Speaker is one embedded BGP server. A process may run one at a time: GoBGP
@@ -76,6 +83,7 @@ type Speaker struct {
 	once    sync.Once
 
 	reloading sync.Mutex // held for the whole of a Reload; taken before mu
+	replacing sync.Mutex // held while a neighbour is out, to be put in again; taken before mu
 
 	mu      sync.Mutex
 	conf    *conf                // guarded by mu; what is in force
@@ -90,6 +98,7 @@ type Speaker struct {
 	pacer     *pacer
 	sessions  *sessions
 	drift     *drift
+	guarding  *guarding
 }
 
 // New makes a speaker and starts nothing. Its error is that of the
@@ -104,7 +113,7 @@ func New(o Options) (*Speaker, error) {
 	if err := Check(o.Config); err != nil {
 		return nil, err
 	}
-	c, err := readConf(o.Config)
+	c, err := readConf(o.Config, o.Extras)
 	if err != nil {
 		return nil, err
 	}
@@ -130,6 +139,11 @@ func New(o Options) (*Speaker, error) {
 	for _, v := range c.vrfs {
 		s.feeds[v.Name] = rib.NewFeed()
 	}
+	if s.guarding, err = newGuarding(o, s.log); err != nil {
+		return nil, err
+	}
+	s.guarding.conf.Store(c)
+	s.log.guarding = s.guarding
 	return s, nil
 }
 
@@ -148,7 +162,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	defer sockets.close()
 
 	opts := append(slices.Clone(s.options.Server),
-		grpc.ChainUnaryInterceptor(s.unary(sockets.private)), grpc.ChainStreamInterceptor(s.stream(sockets.private)))
+		grpc.ChainUnaryInterceptor(s.unary(sockets.private), s.heedTTL), grpc.ChainStreamInterceptor(s.stream(sockets.private)))
 	if s.options.Services != nil {
 		opts = append(opts, grpc.UnknownServiceHandler(s.options.Services))
 	}
@@ -159,6 +173,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 		server.GrpcOption(opts),
 		server.LoggerOption(s.log),
 		server.TimingHookOption(s.pacer))
+	s.guarding.bgp.Store(bgp)
 	go bgp.Serve()
 	s.mu.Lock()
 	s.bgp = bgp

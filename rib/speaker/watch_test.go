@@ -27,7 +27,7 @@ type harness struct {
 
 func newHarness(t testing.TB, conf obj) *harness {
 	t.Helper()
-	c, err := readConf(toJSON(t, conf))
+	c, err := readConf(toJSON(t, conf), rib.Extras{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +240,7 @@ func TestResnapshot(t *testing.T) {
 	for _, f := range h.feeds {
 		drain(f)
 	}
-	c, err := readConf(toJSON(t, twoVRFs()))
+	c, err := readConf(toJSON(t, twoVRFs()), rib.Extras{})
 	if err != nil {
 		t.Fatal(err)
 	}

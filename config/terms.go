@@ -1,0 +1,172 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// termKeys are what a neighbour's or a peer group's section has beside GoBGP's keys:
+// what the neighbour may say, and how it is spoken to.
+var termKeys = keys[rib.Terms]{
+	"accept-route-targets": acceptedTargets,
+	"enforce-first-as":     one(boolean, func(t *rib.Terms) *bool { return &t.EnforceFirstAS }),
+	"next-hop-self":        one(boolean, func(t *rib.Terms) *bool { return &t.NextHopSelf }),
+	"accept-martians":      acceptedMartians,
+	"stale-time":           one(duration(time.Second, day), func(t *rib.Terms) *time.Duration { return &t.StaleTime }),
+}
+
+// allTargets stands for every route target.
+const allTargets = "*"
+
+func acceptedTargets(p *problems, n *node, t *rib.Terms) {
+	t.AcceptRTs, t.AnyRT = nil, false // not those of the group as well
+	parse := func(n *node) (rib.RT, error) {
+		if n.kind == kindText && n.text == allTargets {
+			t.AnyRT = true
+			return 0, nil
+		}
+		return routeTarget(n)
+	}
+	many(parse, func(t *rib.Terms) *[]rib.RT { return &t.AcceptRTs })(p, n, t)
+	t.AcceptRTs = slices.DeleteFunc(t.AcceptRTs, func(rt rib.RT) bool { return rt == 0 })
+	if t.AnyRT && len(t.AcceptRTs) > 0 {
+		p.at(n, `names route targets beside "*", which lets in all; write one or the other`)
+	}
+	slices.Sort(t.AcceptRTs)
+	t.AcceptRTs = slices.Compact(t.AcceptRTs)
+}
+
+func acceptedMartians(p *problems, n *node, t *rib.Terms) {
+	t.AcceptMartians = nil
+	many(martian, func(t *rib.Terms) *[]netip.Prefix { return &t.AcceptMartians })(p, n, t)
+}
+
+func martian(n *node) (netip.Prefix, error) {
+	s, err := text(n)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	prefix, err := netip.ParsePrefix(s)
+	if err != nil {
+		return prefix, fmt.Errorf(`%s is not a prefix; write one such as "240.0.0.0/4"`, n.show())
+	}
+	if prefix != prefix.Masked() {
+		return prefix, fmt.Errorf("%s has bits beyond its length; write %v", n.show(), prefix.Masked())
+	}
+	if _, is := rib.Martian(prefix); !is {
+		return prefix, fmt.Errorf("%v is in no range that is refused, so it is accepted as it is; remove it", prefix)
+	}
+	if name, is := rib.MartianBut([]netip.Prefix{prefix}, prefix); is {
+		return prefix, fmt.Errorf("%v is %s, which GoBGP cannot bear; remove it", prefix, name)
+	}
+	return prefix, nil
+}
+
+// ourPeerKeys are the keys of [neighbors.config] and of [peer-groups.config] that GoBGP
+// does not have.
+func ourPeerKeys() map[string][]string {
+	terms := slices.Sorted(maps.Keys(termKeys))
+	return map[string][]string{"neighbors": append(slices.Clone(terms), "netns"), "peer-groups": terms}
+}
+
+// withPeerKeys is GoBGP's schema with the keys of ours.
+func withPeerKeys(bgp schema) schema {
+	bgp = maps.Clone(bgp)
+	for list, ours := range ourPeerKeys() {
+		items, ok := bgp[list].([]any)
+		if !ok || len(items) == 0 {
+			continue
+		}
+		peer, _ := items[0].(map[string]any)
+		config, _ := peer["config"].(map[string]any)
+		if config == nil {
+			continue
+		}
+		peer, config = maps.Clone(peer), maps.Clone(config)
+		for _, key := range ours {
+			config[key] = nil
+		}
+		peer["config"] = config
+		bgp[list] = []any{peer}
+	}
+	return bgp
+}
+
+// withoutPeerKeys takes them out of what GoBGP gets.
+func withoutPeerKeys(all map[string]any) {
+	for list, ours := range ourPeerKeys() {
+		items, _ := all[list].([]any)
+		for _, item := range items {
+			peer, _ := item.(map[string]any)
+			config, _ := peer["config"].(map[string]any)
+			for _, key := range ours {
+				delete(config, key)
+			}
+		}
+	}
+}
+
+// readTerms returns the terms of all neighbours and peer groups: see rib.Extras.
+func readTerms(p *problems, root *node, relayed map[int]vrf.Neighbor) map[string]rib.Terms {
+	all, groups := make(map[string]rib.Terms), make(map[string]rib.Terms)
+	for _, item := range sections(root.get("peer-groups")) {
+		t, config := rib.DefaultTerms(), item.get("config")
+		read(p, config, termKeys, &t)
+		if n := config.get("peer-group-name"); n != nil {
+			groups[n.text] = t
+			all[rib.TermsOfGroup(n.text)] = t
+		}
+	}
+	for i, item := range sections(root.get("neighbors")) {
+		t, config := rib.DefaultTerms(), item.get("config")
+		if n := config.get("peer-group"); n != nil {
+			if of, ok := groups[n.text]; ok {
+				t = of
+			}
+		}
+		read(p, config, termKeys, &t)
+		if n := config.get("accept-route-targets"); n != nil && config.get("vrf") == nil {
+			p.at(n, "needs vrf beside it; the route targets of a neighbour of no VRF are believed as they are, remove it")
+		}
+		if name := peerName(config, relayed[i]); name != "" {
+			all[name] = t
+		}
+	}
+	return all
+}
+
+// peerName is what GoBGP knows a neighbour by.
+func peerName(config *node, relayed vrf.Neighbor) string {
+	if relayed.Alias.IsValid() {
+		return relayed.Alias.String()
+	}
+	for _, key := range []string{"neighbor-address", "neighbor-interface"} {
+		if n := config.get(key); n != nil {
+			return n.text // GoBGP's Check holds an address to the one spelling
+		}
+	}
+	return ""
+}
+
+// extras are what the speaker is told beside GoBGP's own part.
+func (c *Config) extras(terms map[string]rib.Terms) rib.Extras {
+	x := rib.Extras{Terms: terms, MaxPrefixes: make(map[string]uint32)}
+	for _, s := range c.VRFs {
+		if s.VRF != "" {
+			continue // a further table of another VRF
+		}
+		if s.MaxPrefixes != 0 {
+			x.MaxPrefixes[s.Name] = s.MaxPrefixes
+		}
+		if s.Export.AcceptBlackhole && !s.Export.AnnounceBlackholes {
+			x.KeptBlackholes = append(x.KeptBlackholes, s.Name)
+		}
+	}
+	return x
+}

@@ -1,0 +1,20 @@
+package rib
+
+// Extras are what a configuration says of BGP for which GoBGP's own file has no keys.
+// A value is immutable once it is in a configuration.
+type Extras struct {
+	// Terms are those of each neighbour, by its address as GoBGP knows it (with its
+	// zone where it is link-local; the alias of one in a namespace), or by its interface
+	// where it has no address; and those of each peer group, by TermsOfGroup, for the
+	// dynamic neighbours in it.
+	Terms map[string]Terms
+	// MaxPrefixes is how many prefixes all sessions of a VRF may send together, by VRF;
+	// one that is not in it may send any number.
+	MaxPrefixes map[string]uint32
+	// KeptBlackholes are the VRFs whose paths with BLACKHOLE no eBGP neighbour is told
+	// (RFC 7999, 3.2), sorted.
+	KeptBlackholes []string
+}
+
+// TermsOfGroup is the key of a peer group in Extras.Terms.
+func TermsOfGroup(name string) string { return "group:" + name }

@@ -1,0 +1,270 @@
+package guard
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// plainFlags are the flags of the attributes that the guard reads itself; 0: it does
+// not.
+var plainFlags = [256]byte{
+	1: flagTransitive, 2: flagTransitive, 3: flagTransitive, 4: flagOptional, 5: flagTransitive, 6: flagTransitive,
+	7: flagOptional | flagTransitive, 8: flagOptional | flagTransitive, 9: flagOptional, 10: flagOptional,
+	14: flagOptional, 15: flagOptional, 16: flagOptional | flagTransitive, 17: flagOptional | flagTransitive,
+	18: flagOptional | flagTransitive, 32: flagOptional | flagTransitive,
+}
+
+// decoded are the other attributes that GoBGP v3 decodes. All that it does not know it
+// keeps as the bytes that they are.
+var decoded = [256]bool{
+	byte(bgp.BGP_ATTR_TYPE_PMSI_TUNNEL): true, byte(bgp.BGP_ATTR_TYPE_TUNNEL_ENCAP): true,
+	byte(bgp.BGP_ATTR_TYPE_IP6_EXTENDED_COMMUNITIES): true, byte(bgp.BGP_ATTR_TYPE_AIGP): true,
+	byte(bgp.BGP_ATTR_TYPE_LS): true, byte(bgp.BGP_ATTR_TYPE_PREFIX_SID): true,
+}
+
+// attributes judges each attribute of an UPDATE.
+func (c *Conn) attributes(u *update) error {
+	var seen [4]uint64
+	for i := range u.attrs {
+		a := &u.attrs[i]
+		if seen[a.kind>>6]&(1<<(a.kind&63)) != 0 {
+			if a.kind == kindReach || a.kind == kindUnreach {
+				return malformed("it has two attributes of routes (RFC 7606, 3 g)")
+			}
+			c.cut(u, a, Repeated)
+			continue
+		}
+		seen[a.kind>>6] |= 1 << (a.kind & 63)
+		if a.flags&flagsUnused != 0 { // to be ignored (RFC 4271, 4.3); GoBGP minds them
+			a.flags &^= flagsUnused
+			u.changed = true
+		}
+		if err := c.attribute(u, a); err != nil {
+			return err
+		}
+	}
+	if u.broken {
+		if !u.announces() {
+			return malformed("an attribute is longer than the list of them")
+		}
+		u.refuse(Malformed, "an attribute is longer than the list of them")
+	}
+	for i := range u.attrs {
+		a := &u.attrs[i]
+		if !u.announces() && a.kind != kindUnreach && !a.cut {
+			a.cut, u.changed = true, true // it is of no route; GoBGP would judge it all the same
+		}
+		u.odd = u.odd || a.odd && !a.cut
+	}
+	c.mandatory(u, seen[0])
+	c.judgePaths(u)
+	return nil
+}
+
+// mandatory refuses an announcement that lacks what each must have (RFC 7606, 3 d).
+func (c *Conn) mandatory(u *update, seen uint64) {
+	must := uint64(1<<1 | 1<<2)
+	if len(u.nlri) > 0 {
+		must |= 1 << 3
+	}
+	if u.announces() && seen&must != must {
+		u.refuse(Malformed, "ORIGIN, AS_PATH or NEXT_HOP is missing")
+	}
+}
+
+// Kinds of attributes.
+const (
+	kindReach   = byte(bgp.BGP_ATTR_TYPE_MP_REACH_NLRI)
+	kindUnreach = byte(bgp.BGP_ATTR_TYPE_MP_UNREACH_NLRI)
+	kindAS4Path = byte(bgp.BGP_ATTR_TYPE_AS4_PATH)
+)
+
+// attribute judges one. What is neither plain, nor cut, nor unknown to GoBGP is odd.
+func (c *Conn) attribute(u *update, a *attribute) error {
+	switch a.kind {
+	case kindReach:
+		return c.reach(u, a)
+	case kindUnreach:
+		return c.unreach(u, a)
+	case byte(bgp.BGP_ATTR_TYPE_LOCAL_PREF):
+		if c.outside() {
+			c.cut(u, a, LocalPref)
+			return nil
+		}
+	case byte(bgp.BGP_ATTR_TYPE_ORIGINATOR_ID), byte(bgp.BGP_ATTR_TYPE_CLUSTER_LIST):
+		if c.outside() {
+			c.cut(u, a, Reflection)
+			return nil
+		}
+		c.reflected(u, a)
+	case kindAS4Path, byte(bgp.BGP_ATTR_TYPE_AS4_AGGREGATOR):
+		if c.agreed.FourByteAS {
+			c.cut(u, a, AS4OnFourByte)
+			return nil
+		}
+	}
+	if c.unwantedAttribute(u, a) {
+		return nil
+	}
+	want := plainFlags[a.kind]
+	if want == 0 {
+		a.odd = decoded[a.kind] || a.flags&flagOptional == 0 ||
+			a.flags&flagTransitive == 0 && a.flags&flagPartial != 0 // nobody can have passed it on
+		return nil
+	}
+	a.odd = a.flags&(flagOptional|flagTransitive) != want ||
+		a.flags&flagPartial != 0 && want != flagOptional|flagTransitive || !c.plain(u, a)
+	return nil
+}
+
+// outside tells whether the neighbour is neither of our AS nor of our confederation.
+func (c *Conn) outside() bool { return c.agreed.External && !c.agreed.Member }
+
+// plain tells whether an attribute is well formed, of those in plainFlags.
+func (c *Conn) plain(u *update, a *attribute) bool {
+	v := a.value
+	switch a.kind {
+	case 1:
+		return len(v) == 1 && v[0] <= bgp.BGP_ORIGIN_ATTR_TYPE_INCOMPLETE
+	case 2:
+		return c.asPath(u, a, 0)
+	case 3:
+		return len(v) == 4 && v[0] != 0 && v[0] < 224 && (v[0] != 127 || c.agreed.Loopback)
+	case 4, 5, 9:
+		return len(v) == 4
+	case 6:
+		return len(v) == 0
+	case 7:
+		return c.aggregator(u, a, 4)
+	case 8:
+		return len(v) > 0 && len(v)%4 == 0
+	case 10:
+		return len(v) > 0 && len(v)%4 == 0
+	case 16:
+		return plainCommunities(v)
+	case kindAS4Path:
+		return c.asPath(u, a, 1)
+	case 18:
+		return c.aggregator(u, a, 4)
+	case 32:
+		return len(v) > 0 && len(v)%12 == 0
+	}
+	return false
+}
+
+// aggregator judges an AGGREGATOR or AS4_AGGREGATOR: a malformed one, or one with AS 0,
+// is discarded (RFC 7606, 7.7; RFC 7607, 2).
+func (c *Conn) aggregator(u *update, a *attribute, size int) bool {
+	if a.kind == 7 && !c.agreed.FourByteAS {
+		size = 2
+	}
+	v := a.value
+	if len(v) != size+4 || size == 2 && binary.BigEndian.Uint16(v) == 0 || size == 4 && binary.BigEndian.Uint32(v) == 0 {
+		c.cut(u, a, Discarded)
+	}
+	return true
+}
+
+// plainCommunities tells whether extended communities are of the common kinds: route
+// target and origin, link bandwidth, colour and encapsulation.
+func plainCommunities(v []byte) bool {
+	if len(v) == 0 || len(v)%8 != 0 {
+		return false
+	}
+	for ; len(v) > 0; v = v[8:] {
+		switch kind := binary.BigEndian.Uint16(v); kind {
+		case 0x0002, 0x0102, 0x0202, 0x0003, 0x0103, 0x0203, 0x4004, 0x030b, 0x030c:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// unwantedAttribute deals with attributes that this session has no use for, or that a
+// customer has no right to.
+func (c *Conn) unwantedAttribute(u *update, a *attribute) bool {
+	customer := c.record.rules.Load().VRF != ""
+	switch bgp.BGPAttrType(a.kind) {
+	case bgp.BGP_ATTR_TYPE_EXTENDED_COMMUNITIES:
+		return customer && c.customerCommunities(u, a, 8, &u.kept)
+	case bgp.BGP_ATTR_TYPE_IP6_EXTENDED_COMMUNITIES:
+		return customer && c.customerCommunities(u, a, 20, &u.kept6)
+	case bgp.BGP_ATTR_TYPE_PREFIX_SID, bgp.BGP_ATTR_TYPE_TUNNEL_ENCAP:
+		if customer || !c.agreed.labelled() {
+			c.cut(u, a, TunnelAttribute)
+			return true
+		}
+	case bgp.BGP_ATTR_TYPE_LS:
+		if customer || !c.agreed.linkState() {
+			c.cut(u, a, TunnelAttribute)
+			return true
+		}
+	}
+	return false
+}
+
+// customerCommunities leaves of a customer's extended communities only those that are
+// its own to set, and tells whether none is left. A list that is no list of them is
+// left to the rehearsal.
+func (c *Conn) customerCommunities(u *update, a *attribute, size int, kept *[]byte) bool {
+	if len(a.value) == 0 || len(a.value)%size != 0 {
+		return false
+	}
+	terms := &c.record.rules.Load().Terms
+	*kept = (*kept)[:0]
+	for v := a.value; len(v) > 0; v = v[size:] {
+		switch why := customers(v[:size], terms); why {
+		case reasons:
+			*kept = append(*kept, v[:size]...)
+		default:
+			c.record.counts[why].Add(1)
+			u.changed = true
+		}
+	}
+	if len(*kept) < len(a.value) {
+		a.value = *kept
+	}
+	a.cut = len(a.value) == 0
+	return a.cut
+}
+
+// customers tells why a customer may not set an extended community; reasons: it may.
+// Those of IPv6 (RFC 5701) differ in what stands behind the first two bytes.
+func customers(v []byte, terms *rib.Terms) Reason {
+	switch kind, sub := v[0]&^0x40, v[1]; { // without the bit of those that are not transitive
+	case kind <= 2 && sub == 0x03: // site of origin
+	case kind == 0 && sub == 0x04 && len(v) == 8: // link bandwidth
+	case kind == 3 && sub == 0x0b && len(v) == 8: // colour
+	case kind <= 2 && sub == 0x02: // route target
+		named := len(v) == 8 && slices.Contains(terms.AcceptRTs, rib.RT(binary.BigEndian.Uint64(v)))
+		if !terms.AnyRT && !named {
+			return RouteTarget
+		}
+	default:
+		return ExtendedCommunity
+	}
+	return reasons
+}
+
+// reflected judges ORIGINATOR_ID and CLUSTER_LIST of an iBGP neighbour.
+func (c *Conn) reflected(u *update, a *attribute) {
+	rules := c.record.rules.Load()
+	if a.kind == byte(bgp.BGP_ATTR_TYPE_ORIGINATOR_ID) {
+		if rules.RouterID.Is4() && string(a.value) == string(rules.RouterID.AsSlice()) {
+			u.refuse(OwnOriginator, "")
+		}
+		return
+	}
+	for v := a.value; len(v) >= 4; v = v[4:] {
+		for _, id := range rules.ClusterIDs {
+			if id.Is4() && [4]byte(v[:4]) == id.As4() {
+				u.refuse(OwnCluster, "")
+			}
+		}
+	}
+}

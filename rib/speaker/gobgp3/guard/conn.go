@@ -1,0 +1,360 @@
+package guard
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+)
+
+// headerSize is that of a message's header, and mostMessage of the longest message
+// (RFC 4271, 4.1). Longer ones (RFC 8654) GoBGP v3 does not offer.
+const (
+	headerSize  = bgp.BGP_HEADER_LENGTH
+	mostMessage = bgp.BGP_MAX_MESSAGE_LENGTH
+)
+
+// roomIn is the buffer of a session: two messages, so that a half one never keeps a
+// whole one from being read.
+const roomIn = 2 * mostMessage
+
+// mostBacklog is how many messages GoBGP may have of a session that it has not dealt
+// with. Its queue has no bound, and a neighbour can write faster than its loop reads:
+// the rest waits in the socket, and then at the neighbour.
+const mostBacklog = 1024
+
+// state is how far a session is, in what its neighbour has sent.
+type state uint8
+
+const (
+	expectOpen state = iota
+	expectKeepalive
+	up
+	over // nothing more is read
+)
+
+// Conn is the connection of a session, guarded. Read is called by one goroutine at a
+// time, as GoBGP does; Write may be called beside it.
+type Conn struct {
+	net.Conn
+	guard   *Guard
+	record  *record
+	backlog func() int
+
+	in       []byte // what was received; in[from:to] is not judged yet
+	from, to int
+	out      []byte // what GoBGP may have; a part of in, or of made
+	made     []byte
+	err      error // what comes after out
+	since    int   // messages since the backlog was looked at
+
+	now     []byte // the message in hand, as it came
+	state   state
+	agreed  *agreement // since the OPEN
+	work    update     // the UPDATE in hand, its lists used again
+	refresh map[bgp.RouteFamily]*refreshed
+	held    map[held]struct{} // prefixes that take a place of the VRF's limit
+
+	opened  atomic.Pointer[[]byte] // our own OPEN
+	refused atomic.Bool            // the session was ended: nothing more is sent
+
+	mu       sync.Mutex
+	gone     []netip.Prefix // guarded by mu; own prefixes to withdraw
+	ask      bool           // guarded by mu; the neighbour is to be asked for its routes again
+	places   map[*Limit]int // guarded by mu; how many places of a VRF's limit it has
+	released bool           // guarded by mu; it has given them back, and takes no more
+}
+
+// held is a prefix as a session announced it.
+type held struct {
+	prefix netip.Prefix
+	rd     uint64
+	id     uint32
+}
+
+// Write passes what GoBGP sends. Once the guard has ended the session there is nothing
+// more to say: GoBGP's own word on it would be a second NOTIFICATION.
+func (c *Conn) Write(b []byte) (int, error) {
+	if c.refused.Load() {
+		return len(b), nil
+	}
+	if len(b) > headerSize && b[18] == bgp.BGP_MSG_OPEN {
+		own := append([]byte(nil), b...)
+		c.opened.Store(&own)
+	}
+	out := b
+	if c.record.rules.Load().VRF != "" {
+		out = asUnicast(b)
+	}
+	n, err := c.Conn.Write(out)
+	if c.refused.Load() || err == nil && n == len(out) { // ended meanwhile, or as it should be
+		return len(b), nil
+	}
+	return n, err
+}
+
+// Close ends the connection, and gives back what it held.
+func (c *Conn) Close() error {
+	c.release()
+	return c.Conn.Close()
+}
+
+// release gives back the places of the VRF's limit, and takes none any more.
+func (c *Conn) release() {
+	c.mu.Lock()
+	places := c.places
+	c.places, c.released = nil, true
+	c.mu.Unlock()
+	for limit, n := range places {
+		limit.give(n)
+	}
+}
+
+// Read returns what has passed.
+func (c *Conn) Read(b []byte) (int, error) {
+	for len(c.out) == 0 {
+		if c.err != nil {
+			return 0, c.err
+		}
+		c.advance()
+	}
+	n := copy(b, c.out)
+	c.out = c.out[n:]
+	return n, nil
+}
+
+// advance judges one message, and reads from the socket where none is whole.
+func (c *Conn) advance() {
+	if c.state == over { // what comes after the last message is nobody's
+		c.err = io.EOF
+		return
+	}
+	if c.state == up && c.interrupts() {
+		return
+	}
+	c.now = nil
+	m, err := c.next()
+	switch {
+	case err != nil:
+		c.end(err)
+	case m == nil:
+		c.fill()
+	default:
+		c.pace()
+		if err := c.judge(m); err != nil {
+			c.end(err)
+		}
+	}
+}
+
+// next takes the next message out of the buffer; nil: it is not whole yet.
+func (c *Conn) next() ([]byte, error) {
+	b := c.in[c.from:c.to]
+	if len(b) < headerSize {
+		return nil, nil
+	}
+	for _, one := range b[:16] {
+		if one != 0xff {
+			return nil, notification(bgp.BGP_ERROR_MESSAGE_HEADER_ERROR, bgp.BGP_ERROR_SUB_CONNECTION_NOT_SYNCHRONIZED, nil, "a message does not begin with the marker of sixteen 0xff")
+		}
+	}
+	size, kind := int(binary.BigEndian.Uint16(b[16:])), b[18]
+	if err := checkHeader(size, kind); err != nil {
+		return nil, err
+	}
+	if len(b) < size {
+		return nil, nil
+	}
+	c.from += size
+	return b[:size], nil
+}
+
+// checkHeader judges a message by its header, before the rest of it is there.
+func checkHeader(size int, kind byte) error {
+	least, most := headerSize, mostMessage
+	switch kind {
+	case bgp.BGP_MSG_OPEN:
+		least = 29
+	case bgp.BGP_MSG_UPDATE:
+		least = 23
+	case bgp.BGP_MSG_NOTIFICATION:
+		least = 21
+	case bgp.BGP_MSG_KEEPALIVE:
+		most = headerSize
+	case bgp.BGP_MSG_ROUTE_REFRESH:
+		least = 23
+	default:
+		return notification(bgp.BGP_ERROR_MESSAGE_HEADER_ERROR, bgp.BGP_ERROR_SUB_BAD_MESSAGE_TYPE, []byte{kind}, "a message of type %d, which there is not", kind)
+	}
+	if size < least || size > most {
+		return notification(bgp.BGP_ERROR_MESSAGE_HEADER_ERROR, bgp.BGP_ERROR_SUB_BAD_MESSAGE_LENGTH, binary.BigEndian.AppendUint16(nil, uint16(size)),
+			"a message of type %d that is %d bytes long", kind, size)
+	}
+	return nil
+}
+
+// fill reads from the socket. An interruption by own or askAgain is no error.
+func (c *Conn) fill() {
+	if c.from > 0 {
+		c.to = copy(c.in, c.in[c.from:c.to])
+		c.from = 0
+	}
+	n, err := c.Conn.Read(c.in[c.to:])
+	c.to += n
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.mu.Lock()
+		_ = c.Conn.SetReadDeadline(time.Time{}) // what is due is looked at before the next read
+		c.mu.Unlock()
+		return
+	}
+	if err != nil {
+		c.err = err
+	}
+}
+
+// pace waits while GoBGP has more than enough of this session's messages.
+func (c *Conn) pace() {
+	if c.since++; c.backlog == nil || c.since < mostBacklog/8 {
+		return
+	}
+	c.since = 0
+	for c.backlog() > mostBacklog {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// judge decides what GoBGP gets for a message: c.out. Its error is a refusal.
+func (c *Conn) judge(m []byte) error {
+	c.now = m
+	kind := m[18]
+	if kind == bgp.BGP_MSG_NOTIFICATION {
+		c.out, c.state = m, over
+		return nil
+	}
+	switch c.state {
+	case expectOpen:
+		if kind != bgp.BGP_MSG_OPEN {
+			return unexpected(1, "OPEN", kind)
+		}
+		return c.open(m)
+	case expectKeepalive:
+		if kind != bgp.BGP_MSG_KEEPALIVE {
+			return unexpected(2, "KEEPALIVE", kind)
+		}
+		c.out, c.state = m, up
+		return nil
+	}
+	switch kind {
+	case bgp.BGP_MSG_OPEN:
+		return unexpected(3, "message of an established session", kind)
+	case bgp.BGP_MSG_UPDATE:
+		return c.update(m)
+	case bgp.BGP_MSG_ROUTE_REFRESH:
+		c.routeRefresh(m)
+		return nil
+	}
+	c.out = m // a KEEPALIVE
+	return nil
+}
+
+// unexpected is the error of the state machine (RFC 6608).
+func unexpected(sub uint8, want string, kind byte) error {
+	return notification(bgp.BGP_ERROR_FSM_ERROR, sub, nil, "a message of type %d where a %s is due", kind, want)
+}
+
+// open judges the OPEN. What GoBGP answers itself is left to it.
+func (c *Conn) open(m []byte) error {
+	own := c.opened.Load()
+	if own == nil {
+		return notification(bgp.BGP_ERROR_FSM_ERROR, 1, nil, "an OPEN before ours was sent")
+	}
+	a, err := agree(*own, m)
+	var answered *bgp.MessageError
+	switch {
+	case errors.As(err, &answered):
+		c.out, c.state = m, over
+		return nil
+	case err != nil:
+		return notification(bgp.BGP_ERROR_OPEN_MESSAGE_ERROR, 0, nil, "%v", err)
+	case openAS(m, a):
+		return notification(bgp.BGP_ERROR_OPEN_MESSAGE_ERROR, bgp.BGP_ERROR_SUB_BAD_PEER_AS, nil, "an OPEN with AS 0 (RFC 7607)")
+	}
+	rules := c.record.rules.Load()
+	a.Member, a.Loopback = rules.Member, rules.Loopback
+	c.agreed, c.out, c.state = a, m, expectKeepalive
+	c.record.passed.Store(0)
+	c.record.firstAS.Store(0)
+	return nil
+}
+
+// refusal is the NOTIFICATION that ends a session, and why.
+type refusal struct {
+	code, sub uint8
+	data      []byte
+	why       string
+}
+
+func (r *refusal) Error() string { return r.why }
+
+func notification(code, sub uint8, data []byte, format string, args ...any) error {
+	return &refusal{code, sub, data, fmt.Sprintf(format, args...)}
+}
+
+// end answers a message that cannot be borne, and ends the session. GoBGP is handed a
+// header of no length: it then ends the session as it does on any malformed message,
+// and gives up the routes. A read that failed it would take for a restart, and keep
+// them where graceful restart was agreed on, which is right only where both sides said
+// that a NOTIFICATION is one (RFC 8538, the N bit).
+func (c *Conn) end(err error) {
+	var r *refusal
+	if !errors.As(err, &r) {
+		r = &refusal{code: bgp.BGP_ERROR_CEASE, why: err.Error()}
+	}
+	now := c.guard.now()
+	c.record.end(r.why, now)
+	said := c.now
+	if said == nil { // its header was enough
+		said = c.in[c.from:c.to]
+	}
+	c.record.say(c.guard.log, now, Ended, r.why, said)
+	c.refused.Store(true)
+	b, serr := bgp.NewBGPNotificationMessage(r.code, r.sub, r.data).Serialize()
+	if serr == nil {
+		// A neighbour that does not read is not waited for.
+		_ = c.Conn.SetWriteDeadline(now.Add(time.Second))
+		_, _ = c.Conn.Write(b)
+	}
+	c.err = io.EOF
+	c.state = over
+	if c.agreed == nil || !c.agreed.notification {
+		c.out = poison
+	}
+}
+
+// poison is a header that says that its message is shorter than a header.
+var poison = func() []byte {
+	m := keepalive()
+	m[17] = 0
+	return m
+}()
+
+func keepalive() []byte {
+	m := make([]byte, headerSize)
+	for i := range 16 {
+		m[i] = 0xff
+	}
+	m[17], m[18] = headerSize, bgp.BGP_MSG_KEEPALIVE
+	return m
+}
+
+// nothing is what GoBGP gets for a message of which nothing is left: that the
+// neighbour lives.
+var nothing = keepalive()

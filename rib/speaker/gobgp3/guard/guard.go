@@ -1,0 +1,184 @@
+// Package guard stands between the socket of a BGP session and GoBGP v3, and judges
+// every byte that a neighbour sends before GoBGP reads it.
+//
+// GoBGP v3 ends its process on many messages, some of them before the OPEN; it
+// decodes families that were not negotiated; and it believes what a neighbour has no
+// right to say: another tenant's route target, a LOCAL_PREF over eBGP, a prefix that
+// belongs to nobody. A [Conn] takes the place of the session's connection. What it
+// passes is one of three things:
+//
+//   - the neighbour's bytes as they came, where a message is plain: known attributes,
+//     each once and well formed, and prefixes of negotiated families. Nearly all are,
+//     and they cost a walk without an allocation;
+//   - a message that was rewritten: an attribute cut out, prefixes withdrawn that were
+//     announced, one of many prefixes divided into several;
+//   - what is odd, but was rehearsed: GoBGP's own code has dealt with a copy of it, on
+//     the goroutine of this session, where a panic is caught. What does not survive
+//     that goes down the ladder of RFC 7606: the attribute is discarded, else the
+//     routes are withdrawn, else the session ends with a NOTIFICATION.
+//
+// What was done is counted by neighbour and [Reason], and the last prefixes that were
+// refused are kept with theirs, for whoever asks why a route is not there.
+package guard
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// Rules are what the guard has to know of a neighbour. They are immutable: a reload
+// gives a session others (see [Guard.Update]).
+type Rules struct {
+	VRF string // "": the global table
+
+	// OwnASes are the numbers that make a path a loop: this router's, what it is to
+	// the neighbour, and its confederation's. AllowOwnAS is how often they may be in one.
+	OwnASes    []uint32
+	AllowOwnAS int
+	// RouterID and ClusterIDs are this router's, for RFC 4456, section 8.
+	RouterID   netip.Addr
+	ClusterIDs []netip.Addr
+	// Member says that the neighbour is in another member AS of this confederation.
+	Member bool
+	// Client says that the neighbour is a client of this route server.
+	Client bool
+	// Loopback says that both ends of the session are loopback addresses, so that a
+	// nexthop may be one.
+	Loopback bool
+	Terms    rib.Terms
+	// Own tells whether a prefix is a subnet or an address of this VRF; nil: none is.
+	Own func(netip.Prefix) bool
+	// Limit is the VRF's, for all its sessions together; nil: there is none.
+	Limit *Limit
+}
+
+// Session is what both OPENs agreed on, for a rehearsal. It is immutable.
+type Session struct {
+	Families   Families
+	External   bool // eBGP
+	Member     bool // of this confederation
+	Loopback   bool
+	PeerAS     uint32
+	FourByteAS bool
+}
+
+// Rehearsal has GoBGP's code deal with a whole message as it would with one of this
+// session, and returns an error where GoBGP would not survive it, or would answer it
+// with a NOTIFICATION. It may panic.
+type Rehearsal func(message []byte, s *Session) error
+
+// Guard guards the sessions of one BGP server. Its methods are safe for concurrent use.
+type Guard struct {
+	rehearse Rehearsal
+	log      *slog.Logger
+	now      func() time.Time
+
+	mu      sync.Mutex
+	records map[string]*record // guarded by mu; by the neighbour's name
+	conns   map[string]*Conn   // guarded by mu; the newest connection of each
+}
+
+// New makes a guard without sessions.
+func New(rehearse Rehearsal, log *slog.Logger) *Guard {
+	return &Guard{
+		rehearse: rehearse, log: log, now: time.Now,
+		records: make(map[string]*record), conns: make(map[string]*Conn),
+	}
+}
+
+// Wrap puts the guard before a connection of the neighbour called name. backlog is how
+// many of the session's messages GoBGP has not dealt with yet; nil: that is not known.
+// Nothing may have been read from the connection.
+func (g *Guard) Wrap(name string, conn net.Conn, rules *Rules, backlog func() int) *Conn {
+	g.mu.Lock()
+	r := g.records[name]
+	if r == nil {
+		r = newRecord(name)
+		g.records[name] = r
+	}
+	r.rules.Store(rules)
+	c := &Conn{Conn: conn, guard: g, record: r, backlog: backlog, in: make([]byte, roomIn)}
+	old := g.conns[name]
+	g.conns[name] = c
+	g.mu.Unlock()
+	if old != nil {
+		old.release()
+	}
+	return c
+}
+
+// Update gives a neighbour other rules. What they let in that was refused before is
+// asked of the neighbour again, where it can refresh its routes (RFC 2918).
+func (g *Guard) Update(name string, rules *Rules) {
+	g.mu.Lock()
+	r, c := g.records[name], g.conns[name]
+	g.mu.Unlock()
+	if r == nil {
+		return
+	}
+	old := r.rules.Swap(rules)
+	if c != nil && !old.same(rules) {
+		c.askAgain()
+	}
+}
+
+// AskAgain has the neighbours of a VRF asked for their routes again, where they can
+// refresh them (RFC 2918).
+func (g *Guard) AskAgain(vrf string) {
+	for _, c := range g.of(vrf) {
+		c.askAgain()
+	}
+}
+
+// of are the connections of a VRF's neighbours.
+func (g *Guard) of(vrf string) []*Conn {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	conns := make([]*Conn, 0, len(g.conns))
+	for _, c := range g.conns {
+		if c.record.rules.Load().VRF == vrf {
+			conns = append(conns, c)
+		}
+	}
+	return conns
+}
+
+// Forget drops what is known of a neighbour that is there no more.
+func (g *Guard) Forget(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.conns, name)
+	delete(g.records, name)
+}
+
+// Names are the neighbours of which something is known.
+func (g *Guard) Names() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	names := make([]string, 0, len(g.records))
+	for name := range g.records {
+		names = append(names, name)
+	}
+	return names
+}
+
+// Own says that subnets or addresses of a VRF came or went: what came is withdrawn
+// from the neighbours of that VRF, and what went is asked of them again.
+func (g *Guard) Own(vrf string, came, went []netip.Prefix) {
+	for _, c := range g.of(vrf) {
+		c.own(came, went)
+	}
+}
+
+// same tells whether rules let the same in, as far as values say so.
+func (r *Rules) same(o *Rules) bool {
+	return r.VRF == o.VRF && slices.Equal(r.OwnASes, o.OwnASes) && r.AllowOwnAS == o.AllowOwnAS && r.Limit == o.Limit &&
+		slices.Equal(r.Terms.AcceptRTs, o.Terms.AcceptRTs) && r.Terms.AnyRT == o.Terms.AnyRT &&
+		r.Terms.EnforceFirstAS == o.Terms.EnforceFirstAS && slices.Equal(r.Terms.AcceptMartians, o.Terms.AcceptMartians)
+}

@@ -1,0 +1,123 @@
+package guard
+
+import (
+	"encoding/binary"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+)
+
+// ladder rehearses an odd UPDATE. Where it does not survive as it is, the attributes
+// that may be discarded are taken out, the one that is to blame where one alone is
+// (RFC 7606, 2: attribute discard; RFC 8669, 5 for Prefix-SID). Its error is what is
+// wrong where that is no help either.
+func (c *Conn) ladder(u *update) error {
+	first := c.try(u)
+	if first == nil {
+		return nil
+	}
+	var suspects []*attribute
+	for i := range u.attrs {
+		if a := &u.attrs[i]; a.odd && !a.cut && discardable(a) {
+			suspects = append(suspects, a)
+		}
+	}
+	for _, a := range suspects[:min(len(suspects), mostSuspects)] {
+		a.cut = true
+		if c.try(u) == nil {
+			c.discard(u, a, first)
+			return nil
+		}
+		a.cut = false
+	}
+	if len(suspects) < 2 {
+		return first
+	}
+	for _, a := range suspects {
+		a.cut = true
+	}
+	if err := c.try(u); err != nil {
+		return first
+	}
+	for _, a := range suspects {
+		c.discard(u, a, first)
+	}
+	return nil
+}
+
+// mostSuspects is how many attributes are tried one by one: each costs a rehearsal.
+const mostSuspects = 4
+
+// discardable tells whether a route is the same without an attribute, for who forwards
+// by it. Those that choose among routes or say where they may go are not: a route
+// without them would be another one.
+func discardable(a *attribute) bool {
+	switch bgp.BGPAttrType(a.kind) {
+	case bgp.BGP_ATTR_TYPE_ATOMIC_AGGREGATE, bgp.BGP_ATTR_TYPE_AGGREGATOR, bgp.BGP_ATTR_TYPE_AS4_PATH, bgp.BGP_ATTR_TYPE_AS4_AGGREGATOR:
+		return true
+	case bgp.BGP_ATTR_TYPE_MULTI_EXIT_DISC, bgp.BGP_ATTR_TYPE_COMMUNITIES, bgp.BGP_ATTR_TYPE_ORIGINATOR_ID, bgp.BGP_ATTR_TYPE_CLUSTER_LIST,
+		bgp.BGP_ATTR_TYPE_MP_REACH_NLRI, bgp.BGP_ATTR_TYPE_MP_UNREACH_NLRI, bgp.BGP_ATTR_TYPE_EXTENDED_COMMUNITIES,
+		bgp.BGP_ATTR_TYPE_IP6_EXTENDED_COMMUNITIES, bgp.BGP_ATTR_TYPE_LARGE_COMMUNITY, bgp.BGP_ATTR_TYPE_PMSI_TUNNEL:
+		return false
+	}
+	return a.flags&flagOptional != 0
+}
+
+func (c *Conn) discard(u *update, a *attribute, why error) {
+	u.detail = fmt.Sprintf("attribute %d: %v", a.kind, why)
+	c.cut(u, a, Discarded)
+	u.detail = ""
+}
+
+// try writes an UPDATE as it would go out and rehearses that.
+func (c *Conn) try(u *update) error {
+	if err := c.emit(u); err != nil {
+		return err
+	}
+	if u.refused != reasons {
+		return fmt.Errorf("%s", u.detail)
+	}
+	return c.tryAll(u)
+}
+
+// tryAll rehearses the messages of c.made.
+func (c *Conn) tryAll(u *update) error {
+	if !u.odd {
+		return nil
+	}
+	for b := c.made; len(b) > 0; {
+		n := int(binary.BigEndian.Uint16(b[16:]))
+		if err := c.tryOne(b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// tryOne rehearses a copy of a message: GoBGP keeps parts of what it reads.
+func (c *Conn) tryOne(m []byte) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("GoBGP does not survive it: %v%s", p, panicked())
+		}
+	}()
+	return c.guard.rehearse(append([]byte(nil), m...), &c.agreed.Session)
+}
+
+// panicked names GoBGP's function that panicked.
+func panicked() string {
+	pcs := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
+	for {
+		f, more := frames.Next()
+		if strings.Contains(f.Function, "osrg/gobgp") {
+			return " (" + f.Function[strings.LastIndex(f.Function, "/")+1:] + ")"
+		}
+		if !more {
+			return ""
+		}
+	}
+}

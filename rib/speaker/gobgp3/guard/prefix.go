@@ -1,0 +1,332 @@
+package guard
+
+import (
+	"encoding/binary"
+	"iter"
+	"net/netip"
+
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// mostPrefixes is how many GoBGP gets in one message. Its loop deals with a message
+// at a turn, some 10 µs a prefix, and everybody's next message waits for that.
+const mostPrefixes = 64
+
+// reach judges an MP_REACH_NLRI. Of a family that was not agreed on GoBGP gets
+// nothing: it decodes all that it knows before it asks.
+func (c *Conn) reach(u *update, a *attribute) error {
+	ok, err := c.family(u, a, &u.reach)
+	if !ok {
+		return err
+	}
+	r, v := &u.reach, a.value[3:]
+	if len(v) < 1 || len(v) < 2+int(v[0]) {
+		return badRoutes("the nexthop of an MP_REACH_NLRI is longer than it is")
+	}
+	n := int(v[0])
+	r.nexthop, r.nlri = v[:1+n], v[2+n:] // between them a byte that is reserved
+	a.odd = !r.ours || !plainNexthop(n, r.rd > 0) || a.flags&(flagOptional|flagTransitive|flagPartial) != flagOptional || len(r.nlri) == 0
+	return nil
+}
+
+// plainNexthop tells whether n is the length of a nexthop of IPv4 or IPv6 unicast
+// (RFC 2545: one address, or two), or of a VPN, which have a distinguisher before each
+// (RFC 4659).
+func plainNexthop(n int, vpn bool) bool {
+	if vpn {
+		return n == 12 || n == 24 || n == 48
+	}
+	return n == 4 || n == 16 || n == 32
+}
+
+func (c *Conn) unreach(u *update, a *attribute) error {
+	ok, err := c.family(u, a, &u.unreach)
+	if !ok {
+		return err
+	}
+	r := &u.unreach
+	r.nlri = a.value[3:]
+	a.odd = !r.ours && len(r.nlri) > 0 || a.flags&(flagOptional|flagTransitive|flagPartial) != flagOptional
+	return nil
+}
+
+// family reads of which family routes are, and cuts those of one that was not agreed
+// on.
+func (c *Conn) family(u *update, a *attribute, r *routes) (ok bool, err error) {
+	if len(a.value) < 3 {
+		return false, badRoutes("an attribute of routes without a family")
+	}
+	r.afi, r.safi = binary.BigEndian.Uint16(a.value), a.value[2]
+	if _, agreed := c.agreed.Families[bgp.AfiSafiToRouteFamily(r.afi, r.safi)]; !agreed {
+		c.cut(u, a, FamilyNotNegotiated)
+		return false, nil
+	}
+	r.there = true
+	r.encoding, r.ours = c.agreed.of(r.afi, r.safi)
+	return true, nil
+}
+
+func badRoutes(what string) error {
+	return notification(bgp.BGP_ERROR_UPDATE_MESSAGE_ERROR, bgp.BGP_ERROR_SUB_OPTIONAL_ATTRIBUTE_ERROR, nil, "a malformed UPDATE: %s (RFC 7606, 7.11)", what)
+}
+
+// prefixes judges the prefixes of an UPDATE, and returns how many it has. Those that
+// are refused one by one go into drop and drop6, the others that it announces into keep
+// and keep6; where none is refused all four stay empty.
+func (c *Conn) prefixes(u *update) (n int, err error) {
+	four := c.agreed.unicast[rib.IPv4]
+	if !four.agreed && len(u.withdrawn)+len(u.nlri) > 0 {
+		c.record.counts[FamilyNotNegotiated].Add(1)
+		u.withdrawn, u.nlri, u.changed = nil, nil, true
+	}
+	unicast := u.reach.safi == bgp.SAFI_UNICAST
+	for _, list := range []struct {
+		encoding
+		nlri    []byte
+		use     bool
+		unicast bool
+		divided *bool // nil: they are withdrawn
+		keep    *[]byte
+		drop    *[]byte
+	}{
+		{four, u.withdrawn, true, true, nil, nil, nil},
+		{u.unreach.encoding, u.unreach.nlri, u.unreach.ours, u.unreach.safi == bgp.SAFI_UNICAST, nil, nil, nil},
+		{four, u.nlri, true, true, &u.divided, &u.keep, &u.drop},
+		{u.reach.encoding, u.reach.nlri, u.reach.ours, unicast, &u.divided6, &u.keep6, &u.drop6},
+	} {
+		if !list.use || len(list.nlri) == 0 {
+			continue
+		}
+		l := lot{encoding: list.encoding, nlri: list.nlri, unicast: list.unicast, announced: list.divided != nil}
+		count, divide, ok := c.scan(u, l)
+		if !ok {
+			return n, notification(bgp.BGP_ERROR_UPDATE_MESSAGE_ERROR, bgp.BGP_ERROR_SUB_INVALID_NETWORK_FIELD, nil, "a malformed UPDATE: a prefix that is too long")
+		}
+		n += count
+		switch {
+		case divide && l.announced:
+			u.changed, *list.divided = true, true
+			*list.keep, *list.drop = c.divide(l, *list.keep, *list.drop)
+		case divide: // of IPv6
+			u.changed = true
+			u.unreach.nlri = c.unmapped(l)
+			u.unreach.there = len(u.unreach.nlri) > 0 // with none it would be an End-of-RIB
+		}
+	}
+	return n, nil
+}
+
+// unmapped are the prefixes of a list that are not of IPv4 in IPv6. None of those is
+// ever let in, so GoBGP need not hear that one is withdrawn.
+func (c *Conn) unmapped(l lot) (keep []byte) {
+	for b := l.nlri; len(b) > 0; {
+		size := l.size(b)
+		if l.prefix(b[:size]).Addr().Is4In6() {
+			c.record.counts[Mapped].Add(1)
+		} else {
+			keep = append(keep, b[:size]...)
+		}
+		b = b[size:]
+	}
+	return keep
+}
+
+// lot is a list of prefixes.
+type lot struct {
+	encoding
+	nlri      []byte
+	unicast   bool // rather than of a VPN
+	announced bool
+}
+
+// scan walks a list, and tells whether it has a prefix that is to be refused. What it
+// asks of each is cheap; what has to be remembered of each is asked where it is divided.
+func (c *Conn) scan(u *update, l lot) (n int, divide, ok bool) {
+	rules := c.record.rules.Load()
+	counted := l.unicast && rules.Limit != nil
+	strict := c.outside()
+	forgetful := c.record.known.Load() > 0
+	for b := l.nlri; len(b) > 0; n++ {
+		size := l.size(b)
+		if size == 0 || size > len(b) {
+			return n, false, false
+		}
+		if l.rd > 0 && !plainLabel(b[l.id+1:], !l.announced) {
+			u.odd = true
+		}
+		if at := l.id + 1 + l.rd; !divide {
+			divide = suspicious(b[at:size], l.bits, strict && l.announced) || strict && l.announced && l.unicast && rules.Own != nil
+			divide = divide && c.unwanted(rules, l, b[:size]) != reasons
+		}
+		b = b[size:]
+	}
+	if counted && !l.announced {
+		c.giveBack(rules, l)
+	}
+	if forgetful && !divide {
+		c.record.forget(l.prefixes())
+	}
+	// Whether a place is free for each is asked one by one.
+	return n, divide || counted && l.announced && u.refused == reasons, true
+}
+
+// size is how long the first prefix of b is; 0: it is malformed.
+func (e encoding) size(b []byte) int {
+	if len(b) <= e.id {
+		return 0
+	}
+	bits := int(b[e.id]) - 8*e.rd
+	if bits < 0 || bits > e.bits {
+		return 0
+	}
+	return e.id + 1 + e.rd + (bits+7)/8
+}
+
+// prefix reads the first one of b, which is size bytes long.
+func (e encoding) prefix(b []byte) netip.Prefix {
+	bits := int(b[e.id]) - 8*e.rd
+	if e.bits == 32 {
+		var a [4]byte
+		copy(a[:], b[e.id+1+e.rd:])
+		p, _ := netip.AddrFrom4(a).Prefix(bits) // its length was judged
+		return p
+	}
+	var a [16]byte
+	copy(a[:], b[e.id+1+e.rd:])
+	p, _ := netip.AddrFrom16(a).Prefix(bits)
+	return p
+}
+
+// prefixes are those of a list that scan found good.
+func (l lot) prefixes() iter.Seq[netip.Prefix] {
+	return func(yield func(netip.Prefix) bool) {
+		for b := l.nlri; len(b) > 0; {
+			size := l.size(b)
+			if !yield(l.prefix(b[:size])) {
+				return
+			}
+			b = b[size:]
+		}
+	}
+}
+
+// held is a prefix with what tells it from another of the same list.
+func (l lot) held(b []byte) held {
+	h := held{prefix: l.prefix(b)}
+	if l.id > 0 {
+		h.id = binary.BigEndian.Uint32(b)
+	}
+	return h
+}
+
+// plainLabel tells whether a prefix has one label, the bottom of its stack, or one that
+// says that it is withdrawn (RFC 8277, 2.4), and a distinguisher that there is.
+func plainLabel(b []byte, withdrawn bool) bool {
+	label := [3]byte(b[:3])
+	bottom := label[2]&1 != 0 || withdrawn && (label == [3]byte{0x80, 0, 0} || label == [3]byte{})
+	return bottom && binary.BigEndian.Uint16(b[3:]) <= 2
+}
+
+// suspicious tells whether an address is of a range in which a prefix may have to be
+// refused, by its first bytes.
+func suspicious(b []byte, bits int, strict bool) bool {
+	switch {
+	case len(b) == 0:
+		return false
+	case bits == 128:
+		return b[0] == 0 || strict && b[0] >= 0xfe
+	}
+	return strict && (b[0] == 0 || b[0] == 127 || b[0] >= 224)
+}
+
+// unwanted tells why a prefix is refused; reasons: it is not.
+func (c *Conn) unwanted(rules *Rules, l lot, b []byte) Reason {
+	p := l.prefix(b)
+	if p.Addr().Is4In6() {
+		return Mapped // GoBGP makes an IPv4 prefix of it, and falls over that
+	}
+	if !c.outside() || !l.announced {
+		return reasons
+	}
+	if _, is := rib.MartianBut(rules.Terms.AcceptMartians, p); is {
+		return Martian
+	}
+	if l.unicast && rules.Own != nil && rules.Own(p) {
+		return OwnPrefix
+	}
+	return reasons
+}
+
+// divide appends the prefixes of a list that pass to keep, and the others to drop.
+func (c *Conn) divide(l lot, keep, drop []byte) (_, _ []byte) {
+	rules := c.record.rules.Load()
+	now := c.guard.now()
+	for b := l.nlri; len(b) > 0; {
+		size := l.size(b)
+		one := b[:size]
+		b = b[size:]
+		why := c.unwanted(rules, l, one)
+		if why == reasons && l.unicast && rules.Limit != nil && !c.hold(rules.Limit, l.held(one)) {
+			why = OverLimit
+		}
+		if why == reasons {
+			keep = append(keep, one...)
+			continue
+		}
+		if why != Mapped { // none of those is in
+			drop = append(drop, one...)
+		}
+		detail := ""
+		if why == Martian {
+			detail, _ = rib.Martian(l.prefix(one))
+		}
+		c.record.refuse(l.prefix(one), why, detail, now)
+		c.say(why)
+	}
+	return keep, drop
+}
+
+// hold takes a place of the VRF's limit for a prefix, unless it has one.
+func (c *Conn) hold(limit *Limit, h held) bool {
+	if _, has := c.held[h]; has {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.released || !limit.take() {
+		return false
+	}
+	if c.held == nil {
+		c.held, c.places = make(map[held]struct{}), make(map[*Limit]int)
+	}
+	c.held[h] = struct{}{}
+	c.places[limit]++
+	return true
+}
+
+// giveBack gives back the places of prefixes that are withdrawn.
+func (c *Conn) giveBack(rules *Rules, l lot) {
+	for b := l.nlri; len(b) > 0; {
+		size := l.size(b)
+		c.drop(rules.Limit, l.held(b[:size]))
+		b = b[size:]
+	}
+}
+
+func (c *Conn) drop(limit *Limit, h held) {
+	if _, has := c.held[h]; !has {
+		return
+	}
+	delete(c.held, h)
+	c.mu.Lock()
+	has := c.places[limit] > 0
+	if has {
+		c.places[limit]--
+	}
+	c.mu.Unlock()
+	if has {
+		limit.give(1)
+	}
+}
