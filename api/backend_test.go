@@ -114,6 +114,22 @@ func (f *fake) Routes(ctx context.Context, name string, q vrf.RouteQuery, yield 
 	return f.routes(ctx, q.Direction, yield)
 }
 
+func (f *fake) AllSessions(ctx context.Context) (map[string][]vrf.Session, error) {
+	all := make(map[string][]vrf.Session)
+	for _, name := range []string{"default", "vrf-red"} {
+		all[name], _ = f.Sessions(ctx, name)
+	}
+	all["vrf-red"] = append(all["vrf-red"], vrf.Session{
+		Peer: netip.MustParseAddr("fe80::1%lan0"), PeerAS: 65003, State: "deleted", Origin: "configuration",
+		Reason: "BGP has it no more: deleted by uid 7 (gobgp, pid 8)", Removed: map[string]uint64{"route target": 3},
+	})
+	return all, nil
+}
+
+func (f *fake) Restore(_ context.Context, name string) ([]string, error) {
+	return []string{"restored " + name}, f.trip
+}
+
 func (f *fake) Resync(ctx context.Context, name string) (vrf.Repair, error) {
 	switch {
 	case f.idle[name]:

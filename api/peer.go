@@ -32,7 +32,7 @@ func peerOf(conn *net.UnixConn) (c access.Caller, self bool, err error) {
 	}
 	c = access.Caller{
 		Way: access.Socket, UID: cred.Uid, Owner: own(cred.Uid),
-		GIDs: append([]uint32{cred.Gid}, groups...),
+		GIDs: append([]uint32{cred.Gid}, groups...), PID: cred.Pid,
 	}
 	return c, c.Owner && int(cred.Pid) == os.Getpid(), nil
 }

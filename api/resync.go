@@ -29,7 +29,11 @@ func (s *Server) Resync(ctx context.Context, r *vrfredistv1.ResyncRequest) (*vrf
 		if err != nil {
 			return nil, s.view(ctx).failed(name, err)
 		}
-		return &vrfredistv1.ResyncResponse{Repairs: []*vrfredistv1.Repair{repairMessage(name, repair)}}, nil
+		out := &vrfredistv1.ResyncResponse{Repairs: []*vrfredistv1.Repair{repairMessage(name, repair)}}
+		if out.Bgp, err = s.view(ctx).Restore(ctx, name); err != nil {
+			return nil, s.view(ctx).failed(name, err)
+		}
+		return out, nil
 	}
 	list := s.view(ctx).changeable()
 	out := &vrfredistv1.ResyncResponse{Repairs: make([]*vrfredistv1.Repair, len(list))}
@@ -48,6 +52,10 @@ func (s *Server) Resync(ctx context.Context, r *vrfredistv1.ResyncRequest) (*vrf
 	}
 	_ = all.Wait() // its functions return none
 	if err := ctx.Err(); err != nil {
+		return nil, s.view(ctx).failed("", err)
+	}
+	var err error
+	if out.Bgp, err = s.view(ctx).Restore(ctx, ""); err != nil {
 		return nil, s.view(ctx).failed("", err)
 	}
 	return out, nil

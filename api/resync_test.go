@@ -27,6 +27,9 @@ func TestResync(t *testing.T) {
 		if diff := cmp.Diff(want, got.GetRepairs(), protocmp.Transform()); diff != "" {
 			t.Errorf("VRF %q: %s", name, diff)
 		}
+		if diff := cmp.Diff([]string{"restored " + name}, got.GetBgp()); diff != "" {
+			t.Errorf("what was put right in BGP for VRF %q: %s", name, diff)
+		}
 	}
 	_, err := client.Resync(t.Context(), &v1.ResyncRequest{Vrf: "default"})
 	wantCode(t, err, codes.FailedPrecondition, "waiting for table 7")

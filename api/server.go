@@ -39,6 +39,8 @@ type Backend interface {
 	Changed() <-chan struct{}
 	// Sessions returns the BGP neighbours of a VRF, "default" those of none.
 	Sessions(ctx context.Context, name string) ([]vrf.Session, error)
+	// AllSessions returns the BGP neighbours of every VRF.
+	AllSessions(ctx context.Context) (map[string][]vrf.Session, error)
 	// Redistribute applies change to one direction of the VRF's spec, keeps the
 	// result for the next start, and brings it into force.
 	Redistribute(ctx context.Context, name string, d vrf.Direction, change func(*vrf.Spec)) error
@@ -51,6 +53,9 @@ type Backend interface {
 	// Resync has a VRF's table read again now, and waits until what differed is
 	// put right.
 	Resync(ctx context.Context, name string) (vrf.Repair, error)
+	// Restore puts right what BGP has otherwise than the configuration says of a VRF,
+	// "" of any, and says what it did, a line each.
+	Restore(ctx context.Context, name string) ([]string, error)
 	// Explain says why a prefix is, or is not, in a VRF's table and in BGP.
 	Explain(ctx context.Context, name string, q rib.Question) (rib.Explanation, error)
 	// Diagnose says what stands in the way of the daemon on its host.

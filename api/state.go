@@ -37,10 +37,7 @@ func (s *Server) GetVrf(ctx context.Context, r *vrfredistv1.GetVrfRequest) (*vrf
 	}
 	m := vrfMessage(st)
 	for _, n := range sessions {
-		m.Neighbors = append(m.Neighbors, &vrfredistv1.Neighbor{
-			Address: n.Name(), PeerAs: n.PeerAS, Alias: address(n.Alias), Netns: n.Netns,
-			State: n.State, SinceUnix: unix(n.Since), Reason: n.Reason,
-		})
+		m.Neighbors = append(m.Neighbors, neighborMessage(n))
 	}
 	return &vrfredistv1.GetVrfResponse{Vrf: m, Unconfirmed: s.unconfirmed()}, nil
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -68,6 +69,22 @@ func (v view) Sessions(ctx context.Context, name string) ([]vrf.Session, error) 
 		return nil, ErrUnknownVRF
 	}
 	return v.Backend.Sessions(ctx, name)
+}
+
+// AllSessions implements Backend.
+func (v view) AllSessions(ctx context.Context) (map[string][]vrf.Session, error) {
+	all, err := v.Backend.AllSessions(ctx)
+	maps.DeleteFunc(all, func(name string, _ []vrf.Session) bool { return !v.grant.Sees(name) })
+	return all, err
+}
+
+// Restore implements Backend. What is of BGP is an administrator's; the resync of
+// anybody else is about tables alone.
+func (v view) Restore(ctx context.Context, name string) ([]string, error) {
+	if !v.grant.Admin() {
+		return nil, nil
+	}
+	return v.Backend.Restore(ctx, name)
 }
 
 // Redistribute implements Backend.

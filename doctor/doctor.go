@@ -44,6 +44,13 @@ type Space struct {
 	Err error // why it could not be looked at; one that matches rib.ErrAbsent: it is not there
 }
 
+// Drift is something that BGP has otherwise than the configuration says.
+type Drift struct {
+	Subject string // "neighbour 192.0.2.1"
+	What    string // what is so, and who made it so
+	Added   bool   // it is of no configuration, and What says who added it
+}
+
 // Facts are all that Judge goes by. Nobody changes them afterwards.
 type Facts struct {
 	// File is the configuration's path; "": there is none, and what follows of
@@ -62,6 +69,7 @@ type Facts struct {
 	Running      bool
 	States       []vrf.Status // of a daemon that runs
 	Rivals       []rib.Rival  // of its tables
+	Drift        []Drift      // the same
 	Capabilities uint64
 	Features     rib.Features
 	Spaces       map[string]Space // by the netns of a binding, "" for the daemon's own
@@ -76,7 +84,7 @@ func Judge(f Facts) []Finding {
 	var all []Finding
 	for _, check := range []func(Facts) []Finding{
 		capabilities, features, places, states, sharedTables, rivals, guards, protocolRoutes, protocolNumber,
-		sessions, policies, settings, networkd, restart, passwords,
+		sessions, policies, settings, networkd, restart, passwords, drift,
 	} {
 		all = append(all, check(f)...)
 	}

@@ -109,6 +109,28 @@ func states(f Facts) []Finding {
 	return out
 }
 
+// drift is what a running daemon finds in BGP that is not as configured.
+func drift(f Facts) []Finding {
+	var out []Finding
+	for _, d := range f.Drift {
+		if d.Added {
+			out = append(out, Finding{
+				Level: Advice, Check: "bgp-drift", Subject: d.Subject,
+				What: fmt.Sprintf("In BGP, %s is not of the configuration: %s.", d.Subject, d.What),
+				Why:  "It stays until a client deletes it, over reloads too, and is gone after a restart. Where it is wanted, it belongs into the file.",
+			})
+			continue
+		}
+		out = append(out, Finding{
+			Level: Broken, Check: "bgp-drift", Subject: d.Subject,
+			What: fmt.Sprintf("In BGP, %s.", d.What),
+			Why:  "Another client of the API changed what the configuration says, so that sessions or routes are missing, or judged otherwise. Where the change is wanted, it belongs into the file.",
+			Mend: "vrfredist reload",
+		})
+	}
+	return out
+}
+
 // sentence begins with a capital letter and ends in a full stop.
 func sentence(s string) string {
 	if s == "" {

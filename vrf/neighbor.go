@@ -43,6 +43,10 @@ type Session struct {
 	Interface string
 	Since     time.Time // when it was established; zero: it is not
 	Reason    string    // why there is none, in plain words, where that is known
+	Origin    string    // how it came to be one: "configuration", "dynamic", "another client"
+	// Removed counts what was taken out of what it said, by reason. It is nobody's to
+	// change.
+	Removed map[string]uint64
 }
 
 // Name is what a person calls the neighbour: by its address, or by its interface where

@@ -33,6 +33,7 @@ var rules = map[string]Rule{
 	"/vrfredist.v1.Redistribution/GetVrf":                ReadOne,
 	"/vrfredist.v1.Redistribution/WatchVrfs":             ReadSome,
 	"/vrfredist.v1.Redistribution/ListRoutes":            ReadOne,
+	"/vrfredist.v1.Redistribution/ListNeighbors":         ReadSome,
 	"/vrfredist.v1.Redistribution/ExplainRoute":          ReadOne,
 	"/vrfredist.v1.Redistribution/Resync":                ChangeSome,
 	"/vrfredist.v1.Redistribution/Diagnose":              ReadAll,

@@ -27,6 +27,8 @@ type Caller struct {
 	// when it connected, its supplementary groups included.
 	UID  uint32
 	GIDs []uint32
+	// PID is that process, in the daemon's process namespace; 0: it is in another.
+	PID int32
 	// Names are those of the certificate: its common name, and what its
 	// subjectAltName lists. Until is when it runs out.
 	Names []string

@@ -886,9 +886,12 @@ type Neighbor struct {
 	PeerAs        uint32                 `protobuf:"varint,2,opt,name=peer_as,json=peerAs,proto3" json:"peer_as,omitempty"`
 	Alias         string                 `protobuf:"bytes,3,opt,name=alias,proto3" json:"alias,omitempty"`                           // what GoBGP calls it, where its session runs in another namespace
 	Netns         string                 `protobuf:"bytes,4,opt,name=netns,proto3" json:"netns,omitempty"`                           // where the session runs; "": the daemon's own
-	State         string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`                           // idle, connect, active, opensent, openconfirm, established
+	State         string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`                           // idle, connect, active, opensent, openconfirm, established; deleted: by another client
 	SinceUnix     int64                  `protobuf:"varint,6,opt,name=since_unix,json=sinceUnix,proto3" json:"since_unix,omitempty"` // established: since when
 	Reason        string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`                         // why there is no session, where that is known
+	Vrf           string                 `protobuf:"bytes,16,opt,name=vrf,proto3" json:"vrf,omitempty"`                              // of ListNeighbors alone
+	Origin        string                 `protobuf:"bytes,17,opt,name=origin,proto3" json:"origin,omitempty"`                        // configuration, dynamic (a peer group let it in), another client
+	Removed       []*Removed             `protobuf:"bytes,18,rep,name=removed,proto3" json:"removed,omitempty"`                      // what was taken out of what the neighbour said, ordered by reason
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -972,6 +975,176 @@ func (x *Neighbor) GetReason() string {
 	return ""
 }
 
+func (x *Neighbor) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *Neighbor) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *Neighbor) GetRemoved() []*Removed {
+	if x != nil {
+		return x.Removed
+	}
+	return nil
+}
+
+// How much was taken out of what a neighbour said, and why.
+type Removed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	Count         uint64                 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Removed) Reset() {
+	*x = Removed{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Removed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Removed) ProtoMessage() {}
+
+func (x *Removed) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Removed.ProtoReflect.Descriptor instead.
+func (*Removed) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Removed) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Removed) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+type ListNeighborsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`   // "": every VRF
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"` // an address, or the alias of one in a namespace; "": all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListNeighborsRequest) Reset() {
+	*x = ListNeighborsRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNeighborsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNeighborsRequest) ProtoMessage() {}
+
+func (x *ListNeighborsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNeighborsRequest.ProtoReflect.Descriptor instead.
+func (*ListNeighborsRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListNeighborsRequest) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *ListNeighborsRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type ListNeighborsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Neighbors     []*Neighbor            `protobuf:"bytes,1,rep,name=neighbors,proto3" json:"neighbors,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListNeighborsResponse) Reset() {
+	*x = ListNeighborsResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNeighborsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNeighborsResponse) ProtoMessage() {}
+
+func (x *ListNeighborsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNeighborsResponse.ProtoReflect.Descriptor instead.
+func (*ListNeighborsResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListNeighborsResponse) GetNeighbors() []*Neighbor {
+	if x != nil {
+		return x.Neighbors
+	}
+	return nil
+}
+
 type Counts struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Paths         uint32                 `protobuf:"varint,1,opt,name=paths,proto3" json:"paths,omitempty"`       // prefixes that BGP has for the VRF
@@ -990,7 +1163,7 @@ type Counts struct {
 
 func (x *Counts) Reset() {
 	*x = Counts{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1002,7 +1175,7 @@ func (x *Counts) String() string {
 func (*Counts) ProtoMessage() {}
 
 func (x *Counts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1015,7 +1188,7 @@ func (x *Counts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counts.ProtoReflect.Descriptor instead.
 func (*Counts) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{14}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Counts) GetPaths() uint32 {
@@ -1101,7 +1274,7 @@ type ListRoutesRequest struct {
 
 func (x *ListRoutesRequest) Reset() {
 	*x = ListRoutesRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1286,7 @@ func (x *ListRoutesRequest) String() string {
 func (*ListRoutesRequest) ProtoMessage() {}
 
 func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1299,7 @@ func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutesRequest.ProtoReflect.Descriptor instead.
 func (*ListRoutesRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{15}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListRoutesRequest) GetVrf() string {
@@ -1190,7 +1363,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1202,7 +1375,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1215,7 +1388,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{16}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Route) GetPrefix() string {
@@ -1348,7 +1521,7 @@ type Hop struct {
 
 func (x *Hop) Reset() {
 	*x = Hop{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1360,7 +1533,7 @@ func (x *Hop) String() string {
 func (*Hop) ProtoMessage() {}
 
 func (x *Hop) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1373,7 +1546,7 @@ func (x *Hop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hop.ProtoReflect.Descriptor instead.
 func (*Hop) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{17}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Hop) GetGateway() string {
@@ -1406,7 +1579,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1418,7 +1591,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1431,7 +1604,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{18}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReloadRequest) GetConfirmSeconds() uint32 {
@@ -1451,7 +1624,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1463,7 +1636,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1476,7 +1649,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{19}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReloadResponse) GetChanges() []string {
@@ -1501,7 +1674,7 @@ type ConfirmRequest struct {
 
 func (x *ConfirmRequest) Reset() {
 	*x = ConfirmRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1513,7 +1686,7 @@ func (x *ConfirmRequest) String() string {
 func (*ConfirmRequest) ProtoMessage() {}
 
 func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1526,7 +1699,7 @@ func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{20}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{23}
 }
 
 type ConfirmResponse struct {
@@ -1537,7 +1710,7 @@ type ConfirmResponse struct {
 
 func (x *ConfirmResponse) Reset() {
 	*x = ConfirmResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1549,7 +1722,7 @@ func (x *ConfirmResponse) String() string {
 func (*ConfirmResponse) ProtoMessage() {}
 
 func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1562,7 +1735,7 @@ func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{21}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{24}
 }
 
 // A reload that was not confirmed.
@@ -1577,7 +1750,7 @@ type Unconfirmed struct {
 
 func (x *Unconfirmed) Reset() {
 	*x = Unconfirmed{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1589,7 +1762,7 @@ func (x *Unconfirmed) String() string {
 func (*Unconfirmed) ProtoMessage() {}
 
 func (x *Unconfirmed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1602,7 +1775,7 @@ func (x *Unconfirmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unconfirmed.ProtoReflect.Descriptor instead.
 func (*Unconfirmed) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{22}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Unconfirmed) GetRollbackUnix() int64 {
@@ -1638,7 +1811,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1650,7 +1823,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1663,7 +1836,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{23}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PlanRequest) GetFile() string {
@@ -1714,7 +1887,7 @@ type PlanItem struct {
 
 func (x *PlanItem) Reset() {
 	*x = PlanItem{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1726,7 +1899,7 @@ func (x *PlanItem) String() string {
 func (*PlanItem) ProtoMessage() {}
 
 func (x *PlanItem) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1739,7 +1912,7 @@ func (x *PlanItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanItem.ProtoReflect.Descriptor instead.
 func (*PlanItem) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{24}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PlanItem) GetKind() string {
@@ -1824,7 +1997,7 @@ type PlanCounts struct {
 
 func (x *PlanCounts) Reset() {
 	*x = PlanCounts{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1836,7 +2009,7 @@ func (x *PlanCounts) String() string {
 func (*PlanCounts) ProtoMessage() {}
 
 func (x *PlanCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1849,7 +2022,7 @@ func (x *PlanCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanCounts.ProtoReflect.Descriptor instead.
 func (*PlanCounts) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{25}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PlanCounts) GetAdded() uint32 {
@@ -1938,7 +2111,7 @@ type ResyncRequest struct {
 
 func (x *ResyncRequest) Reset() {
 	*x = ResyncRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1950,7 +2123,7 @@ func (x *ResyncRequest) String() string {
 func (*ResyncRequest) ProtoMessage() {}
 
 func (x *ResyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1963,7 +2136,7 @@ func (x *ResyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResyncRequest.ProtoReflect.Descriptor instead.
 func (*ResyncRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{26}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ResyncRequest) GetVrf() string {
@@ -1975,14 +2148,15 @@ func (x *ResyncRequest) GetVrf() string {
 
 type ResyncResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Repairs       []*Repair              `protobuf:"bytes,1,rep,name=repairs,proto3" json:"repairs,omitempty"`
+	Repairs       []*Repair              `protobuf:"bytes,1,rep,name=repairs,proto3" json:"repairs,omitempty"` // ordered by VRF
+	Bgp           []string               `protobuf:"bytes,16,rep,name=bgp,proto3" json:"bgp,omitempty"`        // what of BGP was put right, a line each
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ResyncResponse) Reset() {
 	*x = ResyncResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1994,7 +2168,7 @@ func (x *ResyncResponse) String() string {
 func (*ResyncResponse) ProtoMessage() {}
 
 func (x *ResyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2007,12 +2181,19 @@ func (x *ResyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResyncResponse.ProtoReflect.Descriptor instead.
 func (*ResyncResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{27}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ResyncResponse) GetRepairs() []*Repair {
 	if x != nil {
 		return x.Repairs
+	}
+	return nil
+}
+
+func (x *ResyncResponse) GetBgp() []string {
+	if x != nil {
+		return x.Bgp
 	}
 	return nil
 }
@@ -2035,7 +2216,7 @@ type Repair struct {
 
 func (x *Repair) Reset() {
 	*x = Repair{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2047,7 +2228,7 @@ func (x *Repair) String() string {
 func (*Repair) ProtoMessage() {}
 
 func (x *Repair) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2060,7 +2241,7 @@ func (x *Repair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Repair.ProtoReflect.Descriptor instead.
 func (*Repair) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{28}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Repair) GetVrf() string {
@@ -2143,7 +2324,7 @@ type ExplainRouteRequest struct {
 
 func (x *ExplainRouteRequest) Reset() {
 	*x = ExplainRouteRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2155,7 +2336,7 @@ func (x *ExplainRouteRequest) String() string {
 func (*ExplainRouteRequest) ProtoMessage() {}
 
 func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2168,7 +2349,7 @@ func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRouteRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{29}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ExplainRouteRequest) GetVrf() string {
@@ -2199,7 +2380,7 @@ type ExplainRouteResponse struct {
 
 func (x *ExplainRouteResponse) Reset() {
 	*x = ExplainRouteResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2211,7 +2392,7 @@ func (x *ExplainRouteResponse) String() string {
 func (*ExplainRouteResponse) ProtoMessage() {}
 
 func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2224,7 +2405,7 @@ func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteResponse.ProtoReflect.Descriptor instead.
 func (*ExplainRouteResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{30}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ExplainRouteResponse) GetVrf() string {
@@ -2280,7 +2461,7 @@ type Walk struct {
 
 func (x *Walk) Reset() {
 	*x = Walk{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2292,7 +2473,7 @@ func (x *Walk) String() string {
 func (*Walk) ProtoMessage() {}
 
 func (x *Walk) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2305,7 +2486,7 @@ func (x *Walk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Walk.ProtoReflect.Descriptor instead.
 func (*Walk) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{31}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Walk) GetSteps() []*Step {
@@ -2341,7 +2522,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2353,7 +2534,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2366,7 +2547,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{32}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Step) GetName() string {
@@ -2408,7 +2589,7 @@ type WatchVrfsRequest struct {
 
 func (x *WatchVrfsRequest) Reset() {
 	*x = WatchVrfsRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2420,7 +2601,7 @@ func (x *WatchVrfsRequest) String() string {
 func (*WatchVrfsRequest) ProtoMessage() {}
 
 func (x *WatchVrfsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2433,7 +2614,7 @@ func (x *WatchVrfsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVrfsRequest.ProtoReflect.Descriptor instead.
 func (*WatchVrfsRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{33}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *WatchVrfsRequest) GetVrf() string {
@@ -2474,7 +2655,7 @@ type WatchVrfsResponse struct {
 
 func (x *WatchVrfsResponse) Reset() {
 	*x = WatchVrfsResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2486,7 +2667,7 @@ func (x *WatchVrfsResponse) String() string {
 func (*WatchVrfsResponse) ProtoMessage() {}
 
 func (x *WatchVrfsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2499,7 +2680,7 @@ func (x *WatchVrfsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVrfsResponse.ProtoReflect.Descriptor instead.
 func (*WatchVrfsResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{34}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *WatchVrfsResponse) GetTimeUnixNano() int64 {
@@ -2579,7 +2760,7 @@ type RouteEvent struct {
 
 func (x *RouteEvent) Reset() {
 	*x = RouteEvent{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2591,7 +2772,7 @@ func (x *RouteEvent) String() string {
 func (*RouteEvent) ProtoMessage() {}
 
 func (x *RouteEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2604,7 +2785,7 @@ func (x *RouteEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteEvent.ProtoReflect.Descriptor instead.
 func (*RouteEvent) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{35}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RouteEvent) GetTimeUnixNano() int64 {
@@ -2661,7 +2842,7 @@ type Activity struct {
 
 func (x *Activity) Reset() {
 	*x = Activity{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2673,7 +2854,7 @@ func (x *Activity) String() string {
 func (*Activity) ProtoMessage() {}
 
 func (x *Activity) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2686,7 +2867,7 @@ func (x *Activity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activity.ProtoReflect.Descriptor instead.
 func (*Activity) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{36}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Activity) GetAdded() uint64 {
@@ -2767,7 +2948,7 @@ type DiagnoseRequest struct {
 
 func (x *DiagnoseRequest) Reset() {
 	*x = DiagnoseRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2779,7 +2960,7 @@ func (x *DiagnoseRequest) String() string {
 func (*DiagnoseRequest) ProtoMessage() {}
 
 func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2792,7 +2973,7 @@ func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseRequest.ProtoReflect.Descriptor instead.
 func (*DiagnoseRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{37}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{40}
 }
 
 type DiagnoseResponse struct {
@@ -2804,7 +2985,7 @@ type DiagnoseResponse struct {
 
 func (x *DiagnoseResponse) Reset() {
 	*x = DiagnoseResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2816,7 +2997,7 @@ func (x *DiagnoseResponse) String() string {
 func (*DiagnoseResponse) ProtoMessage() {}
 
 func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2829,7 +3010,7 @@ func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseResponse.ProtoReflect.Descriptor instead.
 func (*DiagnoseResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{38}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *DiagnoseResponse) GetFindings() []*Finding {
@@ -2853,7 +3034,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2865,7 +3046,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2878,7 +3059,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{39}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Finding) GetLevel() string {
@@ -2991,7 +3172,7 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\bProgress\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\rR\x04done\x12\x14\n" +
-	"\x05total\x18\x03 \x01(\rR\x05total\"\xb6\x01\n" +
+	"\x05total\x18\x03 \x01(\rR\x05total\"\x91\x02\n" +
 	"\bNeighbor\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x17\n" +
 	"\apeer_as\x18\x02 \x01(\rR\x06peerAs\x12\x14\n" +
@@ -3000,7 +3181,18 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x05state\x18\x05 \x01(\tR\x05state\x12\x1d\n" +
 	"\n" +
 	"since_unix\x18\x06 \x01(\x03R\tsinceUnix\x12\x16\n" +
-	"\x06reason\x18\a \x01(\tR\x06reason\"\x97\x02\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x12\x10\n" +
+	"\x03vrf\x18\x10 \x01(\tR\x03vrf\x12\x16\n" +
+	"\x06origin\x18\x11 \x01(\tR\x06origin\x12/\n" +
+	"\aremoved\x18\x12 \x03(\v2\x15.vrfredist.v1.RemovedR\aremoved\"7\n" +
+	"\aRemoved\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\"<\n" +
+	"\x14ListNeighborsRequest\x12\x10\n" +
+	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"M\n" +
+	"\x15ListNeighborsResponse\x124\n" +
+	"\tneighbors\x18\x01 \x03(\v2\x16.vrfredist.v1.NeighborR\tneighbors\"\x97\x02\n" +
 	"\x06Counts\x12\x14\n" +
 	"\x05paths\x18\x01 \x01(\rR\x05paths\x12\x1a\n" +
 	"\bimported\x18\x02 \x01(\rR\bimported\x12\x1c\n" +
@@ -3087,9 +3279,10 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	" \x01(\rR\tneighbors\x12\x1a\n" +
 	"\bsettings\x18\v \x01(\rR\bsettings\"!\n" +
 	"\rResyncRequest\x12\x10\n" +
-	"\x03vrf\x18\x01 \x01(\tR\x03vrf\"@\n" +
+	"\x03vrf\x18\x01 \x01(\tR\x03vrf\"R\n" +
 	"\x0eResyncResponse\x12.\n" +
-	"\arepairs\x18\x01 \x03(\v2\x14.vrfredist.v1.RepairR\arepairs\"\x86\x02\n" +
+	"\arepairs\x18\x01 \x03(\v2\x14.vrfredist.v1.RepairR\arepairs\x12\x10\n" +
+	"\x03bgp\x18\x10 \x03(\tR\x03bgp\"\x86\x02\n" +
 	"\x06Repair\x12\x10\n" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x10\n" +
 	"\x03own\x18\x02 \x01(\rR\x03own\x12\x18\n" +
@@ -3169,7 +3362,7 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\tDirection\x12\x19\n" +
 	"\x15DIRECTION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DIRECTION_IMPORT\x10\x01\x12\x14\n" +
-	"\x10DIRECTION_EXPORT\x10\x022\xae\b\n" +
+	"\x10DIRECTION_EXPORT\x10\x022\x88\t\n" +
 	"\x0eRedistribution\x12m\n" +
 	"\x14EnableRedistribution\x12).vrfredist.v1.EnableRedistributionRequest\x1a*.vrfredist.v1.EnableRedistributionResponse\x12p\n" +
 	"\x15DisableRedistribution\x12*.vrfredist.v1.DisableRedistributionRequest\x1a+.vrfredist.v1.DisableRedistributionResponse\x12d\n" +
@@ -3181,7 +3374,8 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"ListRoutes\x12\x1f.vrfredist.v1.ListRoutesRequest\x1a\x13.vrfredist.v1.Route0\x01\x12C\n" +
 	"\x06Reload\x12\x1b.vrfredist.v1.ReloadRequest\x1a\x1c.vrfredist.v1.ReloadResponse\x12F\n" +
 	"\aConfirm\x12\x1c.vrfredist.v1.ConfirmRequest\x1a\x1d.vrfredist.v1.ConfirmResponse\x12;\n" +
-	"\x04Plan\x12\x19.vrfredist.v1.PlanRequest\x1a\x16.vrfredist.v1.PlanItem0\x01\x12C\n" +
+	"\x04Plan\x12\x19.vrfredist.v1.PlanRequest\x1a\x16.vrfredist.v1.PlanItem0\x01\x12X\n" +
+	"\rListNeighbors\x12\".vrfredist.v1.ListNeighborsRequest\x1a#.vrfredist.v1.ListNeighborsResponse\x12C\n" +
 	"\x06Resync\x12\x1b.vrfredist.v1.ResyncRequest\x1a\x1c.vrfredist.v1.ResyncResponse\x12U\n" +
 	"\fExplainRoute\x12!.vrfredist.v1.ExplainRouteRequest\x1a\".vrfredist.v1.ExplainRouteResponse\x12I\n" +
 	"\bDiagnose\x12\x1d.vrfredist.v1.DiagnoseRequest\x1a\x1e.vrfredist.v1.DiagnoseResponseB3Z1github.com/vrfredist/vrfredist/api/v1;vrfredistv1b\x06proto3"
@@ -3199,7 +3393,7 @@ func file_api_v1_vrfredist_proto_rawDescGZIP() []byte {
 }
 
 var file_api_v1_vrfredist_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_api_v1_vrfredist_proto_goTypes = []any{
 	(Direction)(0),                        // 0: vrfredist.v1.Direction
 	(*EnableRedistributionRequest)(nil),   // 1: vrfredist.v1.EnableRedistributionRequest
@@ -3216,89 +3410,96 @@ var file_api_v1_vrfredist_proto_goTypes = []any{
 	(*Vrf)(nil),                           // 12: vrfredist.v1.Vrf
 	(*Progress)(nil),                      // 13: vrfredist.v1.Progress
 	(*Neighbor)(nil),                      // 14: vrfredist.v1.Neighbor
-	(*Counts)(nil),                        // 15: vrfredist.v1.Counts
-	(*ListRoutesRequest)(nil),             // 16: vrfredist.v1.ListRoutesRequest
-	(*Route)(nil),                         // 17: vrfredist.v1.Route
-	(*Hop)(nil),                           // 18: vrfredist.v1.Hop
-	(*ReloadRequest)(nil),                 // 19: vrfredist.v1.ReloadRequest
-	(*ReloadResponse)(nil),                // 20: vrfredist.v1.ReloadResponse
-	(*ConfirmRequest)(nil),                // 21: vrfredist.v1.ConfirmRequest
-	(*ConfirmResponse)(nil),               // 22: vrfredist.v1.ConfirmResponse
-	(*Unconfirmed)(nil),                   // 23: vrfredist.v1.Unconfirmed
-	(*PlanRequest)(nil),                   // 24: vrfredist.v1.PlanRequest
-	(*PlanItem)(nil),                      // 25: vrfredist.v1.PlanItem
-	(*PlanCounts)(nil),                    // 26: vrfredist.v1.PlanCounts
-	(*ResyncRequest)(nil),                 // 27: vrfredist.v1.ResyncRequest
-	(*ResyncResponse)(nil),                // 28: vrfredist.v1.ResyncResponse
-	(*Repair)(nil),                        // 29: vrfredist.v1.Repair
-	(*ExplainRouteRequest)(nil),           // 30: vrfredist.v1.ExplainRouteRequest
-	(*ExplainRouteResponse)(nil),          // 31: vrfredist.v1.ExplainRouteResponse
-	(*Walk)(nil),                          // 32: vrfredist.v1.Walk
-	(*Step)(nil),                          // 33: vrfredist.v1.Step
-	(*WatchVrfsRequest)(nil),              // 34: vrfredist.v1.WatchVrfsRequest
-	(*WatchVrfsResponse)(nil),             // 35: vrfredist.v1.WatchVrfsResponse
-	(*RouteEvent)(nil),                    // 36: vrfredist.v1.RouteEvent
-	(*Activity)(nil),                      // 37: vrfredist.v1.Activity
-	(*DiagnoseRequest)(nil),               // 38: vrfredist.v1.DiagnoseRequest
-	(*DiagnoseResponse)(nil),              // 39: vrfredist.v1.DiagnoseResponse
-	(*Finding)(nil),                       // 40: vrfredist.v1.Finding
+	(*Removed)(nil),                       // 15: vrfredist.v1.Removed
+	(*ListNeighborsRequest)(nil),          // 16: vrfredist.v1.ListNeighborsRequest
+	(*ListNeighborsResponse)(nil),         // 17: vrfredist.v1.ListNeighborsResponse
+	(*Counts)(nil),                        // 18: vrfredist.v1.Counts
+	(*ListRoutesRequest)(nil),             // 19: vrfredist.v1.ListRoutesRequest
+	(*Route)(nil),                         // 20: vrfredist.v1.Route
+	(*Hop)(nil),                           // 21: vrfredist.v1.Hop
+	(*ReloadRequest)(nil),                 // 22: vrfredist.v1.ReloadRequest
+	(*ReloadResponse)(nil),                // 23: vrfredist.v1.ReloadResponse
+	(*ConfirmRequest)(nil),                // 24: vrfredist.v1.ConfirmRequest
+	(*ConfirmResponse)(nil),               // 25: vrfredist.v1.ConfirmResponse
+	(*Unconfirmed)(nil),                   // 26: vrfredist.v1.Unconfirmed
+	(*PlanRequest)(nil),                   // 27: vrfredist.v1.PlanRequest
+	(*PlanItem)(nil),                      // 28: vrfredist.v1.PlanItem
+	(*PlanCounts)(nil),                    // 29: vrfredist.v1.PlanCounts
+	(*ResyncRequest)(nil),                 // 30: vrfredist.v1.ResyncRequest
+	(*ResyncResponse)(nil),                // 31: vrfredist.v1.ResyncResponse
+	(*Repair)(nil),                        // 32: vrfredist.v1.Repair
+	(*ExplainRouteRequest)(nil),           // 33: vrfredist.v1.ExplainRouteRequest
+	(*ExplainRouteResponse)(nil),          // 34: vrfredist.v1.ExplainRouteResponse
+	(*Walk)(nil),                          // 35: vrfredist.v1.Walk
+	(*Step)(nil),                          // 36: vrfredist.v1.Step
+	(*WatchVrfsRequest)(nil),              // 37: vrfredist.v1.WatchVrfsRequest
+	(*WatchVrfsResponse)(nil),             // 38: vrfredist.v1.WatchVrfsResponse
+	(*RouteEvent)(nil),                    // 39: vrfredist.v1.RouteEvent
+	(*Activity)(nil),                      // 40: vrfredist.v1.Activity
+	(*DiagnoseRequest)(nil),               // 41: vrfredist.v1.DiagnoseRequest
+	(*DiagnoseResponse)(nil),              // 42: vrfredist.v1.DiagnoseResponse
+	(*Finding)(nil),                       // 43: vrfredist.v1.Finding
 }
 var file_api_v1_vrfredist_proto_depIdxs = []int32{
 	0,  // 0: vrfredist.v1.DisableRedistributionRequest.direction:type_name -> vrfredist.v1.Direction
 	7,  // 1: vrfredist.v1.GetRedistributionResponse.import:type_name -> vrfredist.v1.RedistributionInfo
 	7,  // 2: vrfredist.v1.GetRedistributionResponse.export:type_name -> vrfredist.v1.RedistributionInfo
 	12, // 3: vrfredist.v1.ListVrfsResponse.vrfs:type_name -> vrfredist.v1.Vrf
-	23, // 4: vrfredist.v1.ListVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	26, // 4: vrfredist.v1.ListVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
 	12, // 5: vrfredist.v1.GetVrfResponse.vrf:type_name -> vrfredist.v1.Vrf
-	23, // 6: vrfredist.v1.GetVrfResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	26, // 6: vrfredist.v1.GetVrfResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
 	7,  // 7: vrfredist.v1.Vrf.import:type_name -> vrfredist.v1.RedistributionInfo
 	7,  // 8: vrfredist.v1.Vrf.export:type_name -> vrfredist.v1.RedistributionInfo
-	15, // 9: vrfredist.v1.Vrf.counts:type_name -> vrfredist.v1.Counts
+	18, // 9: vrfredist.v1.Vrf.counts:type_name -> vrfredist.v1.Counts
 	14, // 10: vrfredist.v1.Vrf.neighbors:type_name -> vrfredist.v1.Neighbor
 	13, // 11: vrfredist.v1.Vrf.progress:type_name -> vrfredist.v1.Progress
-	0,  // 12: vrfredist.v1.ListRoutesRequest.direction:type_name -> vrfredist.v1.Direction
-	18, // 13: vrfredist.v1.Route.hops:type_name -> vrfredist.v1.Hop
-	26, // 14: vrfredist.v1.PlanItem.counts:type_name -> vrfredist.v1.PlanCounts
-	29, // 15: vrfredist.v1.ResyncResponse.repairs:type_name -> vrfredist.v1.Repair
-	32, // 16: vrfredist.v1.ExplainRouteResponse.export:type_name -> vrfredist.v1.Walk
-	32, // 17: vrfredist.v1.ExplainRouteResponse.import:type_name -> vrfredist.v1.Walk
-	33, // 18: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
-	12, // 19: vrfredist.v1.WatchVrfsResponse.vrf:type_name -> vrfredist.v1.Vrf
-	37, // 20: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
-	36, // 21: vrfredist.v1.WatchVrfsResponse.events:type_name -> vrfredist.v1.RouteEvent
-	23, // 22: vrfredist.v1.WatchVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
-	40, // 23: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
-	1,  // 24: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
-	3,  // 25: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
-	5,  // 26: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
-	8,  // 27: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
-	10, // 28: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
-	34, // 29: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
-	16, // 30: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
-	19, // 31: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
-	21, // 32: vrfredist.v1.Redistribution.Confirm:input_type -> vrfredist.v1.ConfirmRequest
-	24, // 33: vrfredist.v1.Redistribution.Plan:input_type -> vrfredist.v1.PlanRequest
-	27, // 34: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
-	30, // 35: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
-	38, // 36: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
-	2,  // 37: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
-	4,  // 38: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
-	6,  // 39: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
-	9,  // 40: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
-	11, // 41: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
-	35, // 42: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
-	17, // 43: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
-	20, // 44: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
-	22, // 45: vrfredist.v1.Redistribution.Confirm:output_type -> vrfredist.v1.ConfirmResponse
-	25, // 46: vrfredist.v1.Redistribution.Plan:output_type -> vrfredist.v1.PlanItem
-	28, // 47: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
-	31, // 48: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
-	39, // 49: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
-	37, // [37:50] is the sub-list for method output_type
-	24, // [24:37] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	15, // 12: vrfredist.v1.Neighbor.removed:type_name -> vrfredist.v1.Removed
+	14, // 13: vrfredist.v1.ListNeighborsResponse.neighbors:type_name -> vrfredist.v1.Neighbor
+	0,  // 14: vrfredist.v1.ListRoutesRequest.direction:type_name -> vrfredist.v1.Direction
+	21, // 15: vrfredist.v1.Route.hops:type_name -> vrfredist.v1.Hop
+	29, // 16: vrfredist.v1.PlanItem.counts:type_name -> vrfredist.v1.PlanCounts
+	32, // 17: vrfredist.v1.ResyncResponse.repairs:type_name -> vrfredist.v1.Repair
+	35, // 18: vrfredist.v1.ExplainRouteResponse.export:type_name -> vrfredist.v1.Walk
+	35, // 19: vrfredist.v1.ExplainRouteResponse.import:type_name -> vrfredist.v1.Walk
+	36, // 20: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
+	12, // 21: vrfredist.v1.WatchVrfsResponse.vrf:type_name -> vrfredist.v1.Vrf
+	40, // 22: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
+	39, // 23: vrfredist.v1.WatchVrfsResponse.events:type_name -> vrfredist.v1.RouteEvent
+	26, // 24: vrfredist.v1.WatchVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	43, // 25: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
+	1,  // 26: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
+	3,  // 27: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
+	5,  // 28: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
+	8,  // 29: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
+	10, // 30: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
+	37, // 31: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
+	19, // 32: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
+	22, // 33: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
+	24, // 34: vrfredist.v1.Redistribution.Confirm:input_type -> vrfredist.v1.ConfirmRequest
+	27, // 35: vrfredist.v1.Redistribution.Plan:input_type -> vrfredist.v1.PlanRequest
+	16, // 36: vrfredist.v1.Redistribution.ListNeighbors:input_type -> vrfredist.v1.ListNeighborsRequest
+	30, // 37: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
+	33, // 38: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
+	41, // 39: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
+	2,  // 40: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
+	4,  // 41: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
+	6,  // 42: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
+	9,  // 43: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
+	11, // 44: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
+	38, // 45: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
+	20, // 46: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
+	23, // 47: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
+	25, // 48: vrfredist.v1.Redistribution.Confirm:output_type -> vrfredist.v1.ConfirmResponse
+	28, // 49: vrfredist.v1.Redistribution.Plan:output_type -> vrfredist.v1.PlanItem
+	17, // 50: vrfredist.v1.Redistribution.ListNeighbors:output_type -> vrfredist.v1.ListNeighborsResponse
+	31, // 51: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
+	34, // 52: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
+	42, // 53: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
+	40, // [40:54] is the sub-list for method output_type
+	26, // [26:40] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_vrfredist_proto_init() }
@@ -3312,7 +3513,7 @@ func file_api_v1_vrfredist_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_vrfredist_proto_rawDesc), len(file_api_v1_vrfredist_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   40,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

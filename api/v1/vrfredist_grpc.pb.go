@@ -33,6 +33,7 @@ const (
 	Redistribution_Reload_FullMethodName                = "/vrfredist.v1.Redistribution/Reload"
 	Redistribution_Confirm_FullMethodName               = "/vrfredist.v1.Redistribution/Confirm"
 	Redistribution_Plan_FullMethodName                  = "/vrfredist.v1.Redistribution/Plan"
+	Redistribution_ListNeighbors_FullMethodName         = "/vrfredist.v1.Redistribution/ListNeighbors"
 	Redistribution_Resync_FullMethodName                = "/vrfredist.v1.Redistribution/Resync"
 	Redistribution_ExplainRoute_FullMethodName          = "/vrfredist.v1.Redistribution/ExplainRoute"
 	Redistribution_Diagnose_FullMethodName              = "/vrfredist.v1.Redistribution/Diagnose"
@@ -72,8 +73,13 @@ type RedistributionClient interface {
 	// What a Reload of a file would change in BGP and in the kernel tables. It
 	// changes nothing. The last message is the summary.
 	Plan(ctx context.Context, in *PlanRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PlanItem], error)
+	// The BGP neighbours of a VRF, or of every VRF, ordered by VRF and address: those of
+	// the configuration, those that a peer group let in, and those that another client
+	// of the API added.
+	ListNeighbors(ctx context.Context, in *ListNeighborsRequest, opts ...grpc.CallOption) (*ListNeighborsResponse, error)
 	// Reads the table of a VRF, or of every VRF, again now, and answers when what
-	// differed is put right.
+	// differed is put right. Of an admin it is also put right what BGP has otherwise
+	// than the configuration says.
 	Resync(ctx context.Context, in *ResyncRequest, opts ...grpc.CallOption) (*ResyncResponse, error)
 	// Walks a prefix through every step from BGP to the kernel, and back, and names
 	// the one that stopped it. Of a prefix that nobody has, it says so.
@@ -218,6 +224,16 @@ func (c *redistributionClient) Plan(ctx context.Context, in *PlanRequest, opts .
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Redistribution_PlanClient = grpc.ServerStreamingClient[PlanItem]
 
+func (c *redistributionClient) ListNeighbors(ctx context.Context, in *ListNeighborsRequest, opts ...grpc.CallOption) (*ListNeighborsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListNeighborsResponse)
+	err := c.cc.Invoke(ctx, Redistribution_ListNeighbors_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *redistributionClient) Resync(ctx context.Context, in *ResyncRequest, opts ...grpc.CallOption) (*ResyncResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ResyncResponse)
@@ -282,8 +298,13 @@ type RedistributionServer interface {
 	// What a Reload of a file would change in BGP and in the kernel tables. It
 	// changes nothing. The last message is the summary.
 	Plan(*PlanRequest, grpc.ServerStreamingServer[PlanItem]) error
+	// The BGP neighbours of a VRF, or of every VRF, ordered by VRF and address: those of
+	// the configuration, those that a peer group let in, and those that another client
+	// of the API added.
+	ListNeighbors(context.Context, *ListNeighborsRequest) (*ListNeighborsResponse, error)
 	// Reads the table of a VRF, or of every VRF, again now, and answers when what
-	// differed is put right.
+	// differed is put right. Of an admin it is also put right what BGP has otherwise
+	// than the configuration says.
 	Resync(context.Context, *ResyncRequest) (*ResyncResponse, error)
 	// Walks a prefix through every step from BGP to the kernel, and back, and names
 	// the one that stopped it. Of a prefix that nobody has, it says so.
@@ -330,6 +351,9 @@ func (UnimplementedRedistributionServer) Confirm(context.Context, *ConfirmReques
 }
 func (UnimplementedRedistributionServer) Plan(*PlanRequest, grpc.ServerStreamingServer[PlanItem]) error {
 	return status.Error(codes.Unimplemented, "method Plan not implemented")
+}
+func (UnimplementedRedistributionServer) ListNeighbors(context.Context, *ListNeighborsRequest) (*ListNeighborsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListNeighbors not implemented")
 }
 func (UnimplementedRedistributionServer) Resync(context.Context, *ResyncRequest) (*ResyncResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Resync not implemented")
@@ -520,6 +544,24 @@ func _Redistribution_Plan_Handler(srv interface{}, stream grpc.ServerStream) err
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Redistribution_PlanServer = grpc.ServerStreamingServer[PlanItem]
 
+func _Redistribution_ListNeighbors_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListNeighborsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RedistributionServer).ListNeighbors(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Redistribution_ListNeighbors_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RedistributionServer).ListNeighbors(ctx, req.(*ListNeighborsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Redistribution_Resync_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ResyncRequest)
 	if err := dec(in); err != nil {
@@ -608,6 +650,10 @@ var Redistribution_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Confirm",
 			Handler:    _Redistribution_Confirm_Handler,
+		},
+		{
+			MethodName: "ListNeighbors",
+			Handler:    _Redistribution_ListNeighbors_Handler,
 		},
 		{
 			MethodName: "Resync",

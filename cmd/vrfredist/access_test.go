@@ -31,6 +31,7 @@ var needs = map[string]string{
 	"vrfredist.v1.Redistribution.GetVrf":                "read one",
 	"vrfredist.v1.Redistribution.WatchVrfs":             "read all",
 	"vrfredist.v1.Redistribution.ListRoutes":            "read one",
+	"vrfredist.v1.Redistribution.ListNeighbors":         "read all",
 	"vrfredist.v1.Redistribution.ExplainRoute":          "read one",
 	"vrfredist.v1.Redistribution.Resync":                "change all",
 	"vrfredist.v1.Redistribution.Diagnose":              "see",

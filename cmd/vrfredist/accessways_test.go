@@ -224,6 +224,19 @@ func (f *tenants) Sessions(_ context.Context, name string) ([]vrf.Session, error
 	return []vrf.Session{{Peer: netip.MustParseAddr(peers[name]), Netns: name}}, nil
 }
 
+func (f *tenants) AllSessions(ctx context.Context) (map[string][]vrf.Session, error) {
+	all := make(map[string][]vrf.Session)
+	for _, name := range []string{"alpha", "bravo", "default"} {
+		all[name], _ = f.Sessions(ctx, name)
+		all[name][0].Reason = fmt.Sprintf("leaked from VRF %q", tenantFacts[name].other)
+	}
+	return all, nil
+}
+
+func (f *tenants) Restore(context.Context, string) ([]string, error) {
+	return []string{`VRF "alpha" and VRF "bravo"`}, nil
+}
+
 func (f *tenants) Redistribute(_ context.Context, name string, _ vrf.Direction, _ func(*vrf.Spec)) error {
 	x, ok := tenantFacts[name]
 	if !ok {

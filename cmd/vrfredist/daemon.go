@@ -99,9 +99,6 @@ func linkWaits(device string) string {
 	return now.Waits(device)
 }
 
-// List implements api.Backend.
-func (d *daemon) List() []vrf.Status { return d.supervisor.List() }
-
 // Changed implements api.Backend.
 func (d *daemon) Changed() <-chan struct{} { return d.supervisor.Changed() }
 
@@ -109,7 +106,7 @@ func (d *daemon) Changed() <-chan struct{} { return d.supervisor.Changed() }
 // too: it is configured, and nothing runs for it.
 func (d *daemon) Get(name string) (vrf.Status, bool) {
 	if st, ok := d.supervisor.Get(name); ok {
-		return st, true
+		return drifted(st, d.speaker.Drift()), true
 	}
 	s, ok := d.spec(name)
 	return vrf.Status{Spec: s}, ok
@@ -125,7 +122,13 @@ func (d *daemon) Routes(ctx context.Context, name string, q vrf.RouteQuery, yiel
 
 // Resync implements api.Backend.
 func (d *daemon) Resync(ctx context.Context, name string) (vrf.Repair, error) {
-	return d.supervisor.Resync(ctx, name)
+	repair, err := d.supervisor.Resync(ctx, name)
+	if err != nil {
+		return repair, err
+	}
+	lost, err := d.reannounce(ctx, name)
+	repair.Announced += lost
+	return repair, err
 }
 
 // Explain implements api.Backend.

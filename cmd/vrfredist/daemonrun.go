@@ -97,6 +97,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 		Config: cfg.BGP, Extras: cfg.Extras, Listen: d.addresses(), SocketGroup: cfg.API.SocketGroup,
 		Services: api.New(d).Handler(), Server: d.door.Options(), Secured: cfg.API.TLS != nil,
 		GracefulRestart: opts.GracefulRestart, Logger: log, Links: d.links,
+		Who: api.Who, Serves: d.serves, Called: d.called, Drifted: func() { d.supervisor.Nudge() },
 	})
 	if err != nil {
 		return err

@@ -129,7 +129,7 @@ func examine(ctx context.Context, file, root string) ([]doctor.Finding, error) {
 func merge(daemons, own []doctor.Finding, asked bool) []doctor.Finding {
 	out := slices.Clone(daemons)
 	for _, f := range own {
-		better := asked && (f.Check == "capabilities" || f.Check == "protocol-routes" || f.Check == "gobgp")
+		better := asked && (f.Check == "capabilities" || f.Check == "protocol-routes" || f.Check == "gobgp" || f.Check == "bgp-drift")
 		same := slices.ContainsFunc(daemons, func(d doctor.Finding) bool { return d.Check == f.Check && d.Subject == f.Subject })
 		if !better && !same {
 			out = append(out, f)
@@ -145,7 +145,8 @@ func (d *daemon) Diagnose(ctx context.Context) ([]doctor.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	facts.File, facts.Running, facts.States, facts.Rivals = d.file, true, d.List(), d.host.Rivals()
+	facts.File, facts.Running, facts.States = d.file, true, d.List()
+	facts.Rivals, facts.Drift = d.host.Rivals(), d.drifts()
 	// systemd says which process it started; its other variables are inherited.
 	started := os.Getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Getpid())
 	facts.Host = doctor.ReadHost(os.DirFS("/"), "", started)

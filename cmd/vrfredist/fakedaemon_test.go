@@ -129,6 +129,30 @@ func (f *fakeDaemon) Sessions(_ context.Context, name string) ([]vrf.Session, er
 	}, nil
 }
 
+func (f *fakeDaemon) AllSessions(ctx context.Context) (map[string][]vrf.Session, error) {
+	red, err := f.Sessions(ctx, "vrf-red")
+	for i := range red {
+		red[i].Origin = "configuration"
+	}
+	red[1].Removed = map[string]uint64{"route target": 12, "martian": 1}
+	return map[string][]vrf.Session{
+		"vrf-red": red,
+		"default": {
+			{Peer: netip.MustParseAddr("198.51.100.9"), PeerAS: 65009, State: "deleted", Origin: "configuration", Reason: "BGP has it no more: deleted by uid 0 (gobgp, pid 4711)"},
+			{Peer: netip.MustParseAddr("2001:db8::7"), PeerAS: 65007, State: "established", Since: now.Add(-time.Minute), Origin: "dynamic"},
+			{Peer: netip.MustParseAddr("fe80::1%eth0"), PeerAS: 65008, State: "idle", Origin: "another client"},
+		},
+	}, err
+}
+
+// Restore finds nothing, but for one VRF.
+func (f *fakeDaemon) Restore(_ context.Context, name string) ([]string, error) {
+	if name == "vrf-red" {
+		return []string{"neighbour 192.0.2.2 added"}, nil
+	}
+	return nil, nil
+}
+
 func (f *fakeDaemon) Resync(_ context.Context, name string) (vrf.Repair, error) {
 	switch name {
 	case "default":

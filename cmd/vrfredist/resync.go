@@ -21,7 +21,10 @@ what differs is put right. The daemon does that by itself whenever it has a
 doubt, and every few minutes. What it found of its own routes is
   missing   gone, and written again
   altered   other than written, and put right
-  strange   under its protocol and not its own, and deleted`,
+  strange   under its protocol and not its own, and deleted
+
+For an administrator, what another client of the API deleted or changed in BGP of
+what the configuration says is put right too, as "vrfredist reload" does.`,
 		DisableFlagsInUseLine: true,
 		Args:                  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -59,6 +62,11 @@ func (c *cli) printRepairs(r *vrfredistv1.ResyncResponse) error {
 	}
 	if c.json {
 		return errors.Join(c.printMessage(r), why)
+	}
+	for _, line := range r.GetBgp() {
+		if _, err := fmt.Fprintln(c.out, "BGP: "+line); err != nil {
+			return err
+		}
 	}
 	for _, p := range r.GetRepairs() {
 		line := p.GetError()

@@ -105,7 +105,7 @@ or of the environment's VRFREDIST_API.`,
 		},
 	},
 		c.runCommand(), c.checkCommand(), c.planCommand(), c.reloadCommand(), c.confirmCommand(),
-		c.redistributionCommand(), c.vrfCommand(), c.monitorCommand(), c.routeCommand(), c.explainCommand(), c.resyncCommand(), c.doctorCommand(),
+		c.redistributionCommand(), c.vrfCommand(), c.neighborCommand(), c.monitorCommand(), c.routeCommand(), c.explainCommand(), c.resyncCommand(), c.doctorCommand(),
 		c.versionCommand())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, err} })
 	root.SetUsageTemplate(usageTemplate)

@@ -67,10 +67,15 @@ func (d *daemon) AllSessions(ctx context.Context) (map[string][]vrf.Session, err
 	}
 	out := make(map[string][]vrf.Session)
 	for _, s := range d.speaker.Sessions() {
-		session := vrf.Session{Peer: s.Address, PeerAS: s.PeerAS, State: s.State, Since: s.Since, Interface: s.Interface, Reason: s.Reason}
+		session := vrf.Session{
+			Peer: s.Address, PeerAS: s.PeerAS, State: s.State, Since: s.Since, Interface: s.Interface, Reason: s.Reason,
+			Origin: string(s.Origin), Removed: s.Removed,
+		}
 		if st, ok := inside[s.Address]; ok {
 			session.Peer, session.Alias, session.Netns = st.Peer, st.Alias, st.Netns
-			session.Reason = cmp.Or(st.Error, st.ListenError)
+			if !s.Stopped { // the relay knows more than that the connection broke
+				session.Reason = cmp.Or(st.Error, st.ListenError, s.Reason)
+			}
 		}
 		name := cmp.Or(s.VRF, vrf.Default)
 		out[name] = append(out[name], session)

@@ -7,9 +7,11 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"github.com/eapache/channels"
+	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/log"
 	"github.com/osrg/gobgp/v3/pkg/server"
@@ -249,3 +251,30 @@ func (s *Speaker) OwnChanged(vrf string, came, went []netip.Prefix) {
 	}
 	s.guarding.guard.Own(vrf, came, went)
 }
+
+// tell adds to sessions what the guard did to them.
+func (g *guarding) tell(sessions map[string]Session) {
+	for _, r := range g.guard.Reports() {
+		s, there := sessions[r.Neighbour]
+		if !there {
+			continue
+		}
+		for reason, n := range r.Counts {
+			if s.Removed == nil {
+				s.Removed = make(map[string]uint64, len(r.Counts))
+			}
+			s.Removed[reason.Name()] = n
+		}
+		switch up := s.State == stateName(api.PeerState_ESTABLISHED); {
+		case up && r.RouteServer:
+			s.Reason = "every route of it is refused, because the first AS is not its own: is it a route server? Then write enforce_first_as = false"
+		// GoBGP hears of the end as of a connection that broke.
+		case !up && !s.Stopped && r.Ended != "" && s.endedAt.Sub(r.EndedAt) < endTogether:
+			s.Reason = "vrfredist ended the session: " + r.Ended
+		}
+		sessions[r.Neighbour] = s
+	}
+}
+
+// endTogether is how soon GoBGP hears of a session that the guard ended.
+const endTogether = 5 * time.Second

@@ -180,7 +180,7 @@ func checkInternals() error {
 	if path == nil {
 		return internalsError("no BgpServer.globalRib.Tables[].destinations[].knownPathList[]")
 	}
-	return errors.Join(same(path, reflect.TypeFor[bgpPath]()), checkPeer())
+	return errors.Join(same(path, reflect.TypeFor[bgpPath]()), checkPeer(), checkHeld())
 }
 
 // isFilters tells whether a type is, but for the names of its parts, that of

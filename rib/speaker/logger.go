@@ -27,6 +27,9 @@ type logger struct {
 	slog  *slog.Logger
 	level atomic.Uint32
 	fatal chan struct{} // closed at the first Fatal outside guard
+	// down is told why a session ended, which GoBGP's events leave out; it is set
+	// before BGP runs.
+	down func(neighbor, reason string)
 	// guarding is told of each change of a session's state; nil: nobody is.
 	guarding *guarding
 
@@ -138,7 +141,14 @@ func (l *logger) Panic(msg string, fields log.Fields) {
 
 func (l *logger) Error(msg string, fields log.Fields) { l.write(slog.LevelError, msg, fields) }
 func (l *logger) Warn(msg string, fields log.Fields)  { l.write(slog.LevelWarn, msg, fields) }
-func (l *logger) Info(msg string, fields log.Fields)  { l.write(slog.LevelInfo, msg, fields) }
+
+// Info takes what it tells of a session's end to down.
+func (l *logger) Info(msg string, fields log.Fields) {
+	if msg == "Peer Down" && l.down != nil {
+		l.down(fmt.Sprint(fields["Key"]), fmt.Sprint(fields["Reason"]))
+	}
+	l.write(slog.LevelInfo, msg, fields)
+}
 
 // Debug drops what GoBGP says of each route ("create Destination", …): there is
 // no log line a route.

@@ -78,20 +78,47 @@ func (s *Speaker) Preview(text []byte, extras rib.Extras) (*Preview, error) {
 	if err := unchangeable(old, next); err != nil {
 		return nil, err
 	}
-	p := &Preview{speaker: s, old: old, next: next, lost: make(map[string]loss), anew: make(map[string]bool)}
 	was, is := newReconciler(s, old), newReconciler(s, next)
+	drifted, err := s.drifted(was, old)
+	if err != nil {
+		return nil, err
+	}
+	p := &Preview{speaker: s, old: old, next: next, lost: make(map[string]loss), anew: make(map[string]bool)}
 	for name := range was.vrfs {
 		if !was.vrfKept(name, is) {
 			p.anew[name] = true
 		}
 	}
-	p.neighbours(was, is)
+	p.neighbours(was, is, drifted)
 	p.others(was, is)
+	p.drifted(drifted)
 	p.terms()
 	return p, nil
 }
 
-func (p *Preview) neighbours(was, is *reconciler) {
+// drifted corrects what a reload would begin with, and returns what differs, and who
+// made it so.
+func (s *Speaker) drifted(was *reconciler, old *conf) (map[thing]Difference, error) {
+	out := make(map[thing]Difference)
+	c := s.drift.held()
+	if c == nil || c.conf != old {
+		return out, nil // BGP does not run, or another reload does
+	}
+	now, err := readBack(context.Background(), was.bgp)
+	if err != nil {
+		return nil, err
+	}
+	was.correct(c, now)
+	for _, d := range c.differences(now) {
+		if known, is := s.differs(d.thing()); is && known.Missing == d.Missing {
+			d = known
+		}
+		out[d.thing()] = d
+	}
+	return out, nil
+}
+
+func (p *Preview) neighbours(was, is *reconciler, drifted map[thing]Difference) {
 	for _, addr := range sortedNames(was.neighbors) {
 		have := was.neighbors[addr]
 		n, stays := is.neighbors[addr]
@@ -101,6 +128,11 @@ func (p *Preview) neighbours(was, is *reconciler) {
 			p.lost[bare(addr)] = loss{all: true}
 		case !n.Equal(&have):
 			p.changed(addr, have, n)
+		case was.altered[thing{KindNeighbor, addr}]:
+			c := neighborChange(Changed, addr, n)
+			d := drifted[thing{KindNeighbor, addr}]
+			c.Keys, c.Notes = d.Keys, []string{d.Reason()}
+			p.Neighbors = append(p.Neighbors, c)
 		case p.anew[have.Config.Vrf]:
 			c := neighborChange(Changed, addr, n)
 			c.Restarts = true
@@ -111,7 +143,10 @@ func (p *Preview) neighbours(was, is *reconciler) {
 	for _, addr := range sortedNames(is.neighbors) {
 		if _, had := was.neighbors[addr]; !had {
 			c := neighborChange(Added, addr, is.neighbors[addr])
-			c.Notes = []string{"which routes it will send cannot be known before"}
+			if d, lost := drifted[thing{KindNeighbor, addr}]; lost {
+				c.Notes = append(c.Notes, d.Reason())
+			}
+			c.Notes = append(c.Notes, "which routes it will send cannot be known before")
 			p.Neighbors = append(p.Neighbors, c)
 		}
 	}
@@ -179,6 +214,18 @@ func familiesOf(n oc.Neighbor) []bgp.RouteFamily {
 		list = append(list, a.State.Family)
 	}
 	return list
+}
+
+// drifted says what a reload would put right, besides neighbours.
+func (p *Preview) drifted(drifted map[thing]Difference) {
+	var lines []string
+	for t, d := range drifted {
+		if t.kind != KindNeighbor {
+			lines = append(lines, d.String())
+		}
+	}
+	slices.Sort(lines)
+	p.Others = append(p.Others, lines...)
 }
 
 // others compares what has no routes of its own.

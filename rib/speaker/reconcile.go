@@ -12,6 +12,8 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 	"github.com/osrg/gobgp/v3/pkg/server"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 )
 
 // reconciler changes the running server from what it has to a configuration.
@@ -25,9 +27,18 @@ type reconciler struct {
 	// What the server has.
 	vrfs      map[string]oc.Vrf
 	groups    map[string]oc.PeerGroup
-	neighbors map[string]oc.Neighbor // by address
-	dynamic   map[string]oc.DynamicNeighbor
-	policies  oc.BgpConfigSet // global.apply-policy, defined-sets, policy-definitions
+	neighbors map[string]oc.Neighbor        // by address
+	dynamic   map[string]oc.DynamicNeighbor // by dynamicName
+	policies  oc.BgpConfigSet               // global.apply-policy, defined-sets, policy-definitions
+
+	// What of that the server has otherwise than we put it there, and what it has of
+	// other clients; see correct.
+	altered  map[thing]bool
+	disabled map[string]bool // neighbours
+	theirs   *foreign
+	// assignable are the policies that the server has been given last.
+	assignable []*api.Policy
+	restore    map[assignment]*api.PolicyAssignment // of route server clients
 
 	// held are the VRFs that go or are made anew: nobody announces in them
 	// until release.
@@ -37,6 +48,7 @@ type reconciler struct {
 	restarted   map[string]bool // neighbours that went with their VRF and come back
 	vrfsChanged bool
 	softReset   bool
+	rejudged    bool // policies were put right: neighbours may have what they should not
 }
 
 func newReconciler(s *Speaker, c *conf) *reconciler {
@@ -46,8 +58,12 @@ func newReconciler(s *Speaker, c *conf) *reconciler {
 		vrfs:      byName(c.set.Vrfs, func(v oc.Vrf) string { return v.Config.Name }),
 		groups:    byName(c.set.PeerGroups, func(g oc.PeerGroup) string { return g.Config.PeerGroupName }),
 		neighbors: byName(c.set.Neighbors, func(n oc.Neighbor) string { return n.State.NeighborAddress }),
-		dynamic:   byName(c.set.DynamicNeighbors, func(d oc.DynamicNeighbor) string { return d.Config.Prefix }),
+		dynamic:   byName(c.set.DynamicNeighbors, func(d oc.DynamicNeighbor) string { return dynamicName(d.Config.Prefix, d.Config.PeerGroup) }),
 		policies:  policiesOf(&c.set),
+		altered:   make(map[thing]bool),
+		disabled:  make(map[string]bool),
+		theirs:    new(foreign),
+		restore:   make(map[assignment]*api.PolicyAssignment),
 		held:      make(map[string]*announced),
 		restarted: make(map[string]bool),
 	}
@@ -116,7 +132,7 @@ func (r *reconciler) reach(ctx context.Context, c *conf) error {
 func (r *reconciler) vrfKept(name string, want *reconciler) bool {
 	a, had := r.vrfs[name]
 	b, has := want.vrfs[name]
-	return had && has && sameVRF(a, b)
+	return had && has && !r.altered[thing{KindVRF, name}] && sameVRF(a, b)
 }
 
 func sameVRF(a, b oc.Vrf) bool {
@@ -161,22 +177,38 @@ func (r *reconciler) putNeighbors(ctx context.Context, want *reconciler) error {
 	for _, addr := range sortedNames(want.neighbors) {
 		n := want.neighbors[addr]
 		have, had := r.neighbors[addr]
-		if had && n.Equal(&have) {
+		again := r.altered[thing{KindNeighbor, addr}]
+		if had && n.Equal(&have) && !again {
 			continue
 		}
+		delete(r.altered, thing{KindNeighbor, addr})
 		if had {
 			// Should it fail, the old session may be there or not.
 			delete(r.neighbors, addr)
 			if err := r.changeNeighbor(ctx, addr, have, n); err != nil {
 				return fmt.Errorf("change neighbour %s: %w", addr, err)
 			}
-			r.changed("neighbour %s changed", addr)
+			r.changed("neighbour %s %s", addr, changedOr(again, "changed"))
 		} else if err := r.addNeighbor(ctx, addr, oc.NewPeerFromConfigStruct(&n)); err != nil {
 			return err
 		}
 		r.neighbors[addr] = n
+		if r.disabled[addr] { // a session that GoBGP made anew is not
+			if err := r.bgp.DisablePeer(ctx, &api.DisablePeerRequest{Address: addr}); err != nil {
+				return fmt.Errorf("leave neighbour %s disabled: %w", addr, err)
+			}
+		}
 	}
 	return nil
+}
+
+// changedOr says what became of a thing: again tells that another client had changed
+// it.
+func changedOr(again bool, otherwise string) string {
+	if again {
+		return "made again as it is configured"
+	}
+	return otherwise
 }
 
 // changeNeighbor has GoBGP change a neighbour, or makes it anew where its TTL changes
@@ -206,10 +238,14 @@ func (r *reconciler) addNeighbor(ctx context.Context, addr string, peer *api.Pee
 		}
 		return nil
 	}
-	// On the way back from a change that failed it can be there still.
+	// On the way back from a change that failed it can be there still; or another
+	// client added it.
 	var have *api.Peer
 	if there := r.bgp.ListPeer(ctx, peerRequest(peer), func(p *api.Peer) { have = p }); there != nil || have == nil {
 		return fmt.Errorf("add neighbour %s: %w", addr, err)
+	}
+	if _, theirs := r.theirs.vrfOf[addr]; theirs {
+		r.changed("neighbour %s, which another client of the API had added, is as it is configured", addr)
 	}
 	if ttlsOf(have.GetEbgpMultihop(), have.GetTtlSecurity()) != ttlsOf(peer.GetEbgpMultihop(), peer.GetTtlSecurity()) {
 		return replacePeer(ctx, r.bgp, have, peer)
@@ -231,10 +267,15 @@ func (r *reconciler) dropVRFs(ctx context.Context, want *reconciler) error {
 			continue
 		}
 		_, wanted := want.vrfs[name]
+		if r.theirs.vrfs[name] != nil && !wanted { // on the way back from a change that failed
+			delete(r.vrfs, name)
+			continue
+		}
 		if err := r.dropVRF(ctx, name); err != nil {
 			return fmt.Errorf("remove VRF %q: %w", name, err)
 		}
 		delete(r.vrfs, name)
+		delete(r.altered, thing{KindVRF, name})
 		r.vrfsChanged = true
 		if !wanted {
 			r.changed("VRF %s removed", name)
@@ -251,6 +292,9 @@ func (r *reconciler) dropVRF(ctx context.Context, name string) error {
 	}
 	err := r.bgp.DeleteVrf(ctx, &api.DeleteVrfRequest{Name: name})
 	if err != nil {
+		if theirs := r.theirs.inVRF(name); theirs != "" {
+			err = fmt.Errorf("%w: another client of the API added neighbour %s in it; delete that first (`gobgp neighbor del %s`)", err, theirs, theirs)
+		}
 		return errors.Join(err, announcer.send(ctx, name, d, all))
 	}
 	d.suspend(all)
@@ -269,7 +313,7 @@ func (r *reconciler) putVRFs(ctx context.Context, want *reconciler) error {
 		if err != nil {
 			return fmt.Errorf("add VRF %q: %w", name, err)
 		}
-		if err := r.bgp.AddVrf(ctx, request); err != nil {
+		if err := r.addVRF(ctx, request); err != nil {
 			return fmt.Errorf("add VRF %q: %w", name, err)
 		}
 		r.vrfs[name] = v
@@ -281,6 +325,28 @@ func (r *reconciler) putVRFs(ctx context.Context, want *reconciler) error {
 		r.changed("VRF %s added or changed: RD %s, import RTs %v, export RTs %v", name, v.Config.Rd, v.Config.ImportRtList, v.Config.ExportRtList)
 	}
 	return nil
+}
+
+// addVRF adds a VRF, unless another client has added the very same one. Another one by
+// its name stays, as all that clients add.
+func (r *reconciler) addVRF(ctx context.Context, request *api.AddVrfRequest) error {
+	want := request.GetVrf()
+	there := r.theirs.vrfs[want.GetName()]
+	if there == nil {
+		return r.bgp.AddVrf(ctx, request)
+	}
+	if !sameDefinition(there, want) {
+		return fmt.Errorf("another client of the API added another VRF by this name; delete that (`gobgp vrf del %s`), or give this one another name", want.GetName())
+	}
+	return nil
+}
+
+// sameDefinition compares VRFs but for their ids.
+func sameDefinition(a, b *api.Vrf) bool {
+	same := func(a, b []*anypb.Any) bool {
+		return slices.EqualFunc(a, b, func(x, y *anypb.Any) bool { return proto.Equal(x, y) })
+	}
+	return proto.Equal(a.GetRd(), b.GetRd()) && same(a.GetImportRt(), b.GetImportRt()) && same(a.GetExportRt(), b.GetExportRt())
 }
 
 func vrfRequest(v oc.Vrf) (*api.AddVrfRequest, error) {

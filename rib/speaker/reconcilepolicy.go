@@ -9,6 +9,7 @@ import (
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
+	"google.golang.org/protobuf/proto"
 )
 
 // putGroups adds and changes peer groups. The neighbours in them are changed
@@ -17,9 +18,12 @@ func (r *reconciler) putGroups(ctx context.Context, want *reconciler) error {
 	for _, name := range sortedNames(want.groups) {
 		g := want.groups[name]
 		have, had := r.groups[name]
-		if had && g.Equal(&have) {
+		again := r.altered[thing{KindGroup, name}]
+		if had && g.Equal(&have) && !again {
 			continue
 		}
+		delete(r.altered, thing{KindGroup, name})
+		had = had || r.theirs.groups[name]
 		request := oc.NewPeerGroupFromConfigStruct(&g)
 		if !had {
 			if err := r.bgp.AddPeerGroup(ctx, &api.AddPeerGroupRequest{PeerGroup: request}); err != nil {
@@ -33,7 +37,7 @@ func (r *reconciler) putGroups(ctx context.Context, want *reconciler) error {
 			if err != nil && !strings.Contains(err.Error(), "doesn't exist") {
 				return fmt.Errorf("change peer group %q: %w", name, err)
 			}
-			r.changed("peer group %s changed", name)
+			r.changed("peer group %s %s", name, changedOr(again, "changed"))
 		}
 		r.groups[name] = g
 	}
@@ -55,35 +59,35 @@ func (r *reconciler) dropGroups(ctx context.Context, want *reconciler) error {
 }
 
 func (r *reconciler) dropDynamic(ctx context.Context, want *reconciler) error {
-	for _, prefix := range sortedNames(r.dynamic) {
-		d := r.dynamic[prefix]
-		if w, wanted := want.dynamic[prefix]; wanted && w.Config.PeerGroup == d.Config.PeerGroup {
+	for _, name := range sortedNames(r.dynamic) {
+		if _, wanted := want.dynamic[name]; wanted {
 			continue
 		}
-		err := r.bgp.DeleteDynamicNeighbor(ctx, &api.DeleteDynamicNeighborRequest{Prefix: prefix, PeerGroup: d.Config.PeerGroup})
+		d := r.dynamic[name].Config
+		err := r.bgp.DeleteDynamicNeighbor(ctx, &api.DeleteDynamicNeighborRequest{Prefix: d.Prefix, PeerGroup: d.PeerGroup})
 		if err != nil {
-			return fmt.Errorf("remove dynamic neighbours %s: %w", prefix, err)
+			return fmt.Errorf("remove dynamic neighbours %s: %w", name, err)
 		}
-		delete(r.dynamic, prefix)
-		r.changed("dynamic neighbours %s removed", prefix)
+		delete(r.dynamic, name)
+		r.changed("dynamic neighbours %s removed", d.Prefix)
 	}
 	return nil
 }
 
 func (r *reconciler) addDynamic(ctx context.Context, want *reconciler) error {
-	for _, prefix := range sortedNames(want.dynamic) {
-		if _, had := r.dynamic[prefix]; had {
+	for _, name := range sortedNames(want.dynamic) {
+		if _, had := r.dynamic[name]; had {
 			continue
 		}
-		d := want.dynamic[prefix]
+		d := want.dynamic[name].Config
 		err := r.bgp.AddDynamicNeighbor(ctx, &api.AddDynamicNeighborRequest{
-			DynamicNeighbor: &api.DynamicNeighbor{Prefix: prefix, PeerGroup: d.Config.PeerGroup},
+			DynamicNeighbor: &api.DynamicNeighbor{Prefix: d.Prefix, PeerGroup: d.PeerGroup},
 		})
 		if err != nil {
-			return fmt.Errorf("add dynamic neighbours %s: %w", prefix, err)
+			return fmt.Errorf("add dynamic neighbours %s: %w", name, err)
 		}
-		r.dynamic[prefix] = d
-		r.changed("dynamic neighbours %s added", prefix)
+		r.dynamic[name] = want.dynamic[name]
+		r.changed("dynamic neighbours %s added", d.Prefix)
 	}
 	return nil
 }
@@ -101,7 +105,8 @@ func policiesOf(set *oc.BgpConfigSet) oc.BgpConfigSet {
 // for the time being: a neighbour may name them still, and GoBGP then drops the
 // neighbour's whole list.
 func (r *reconciler) addPolicies(ctx context.Context, want *reconciler) error {
-	if equalPolicies(&r.policies, &want.policies) {
+	again := r.policiesAltered()
+	if equalPolicies(&r.policies, &want.policies) && !again {
 		return nil
 	}
 	both := want.policies
@@ -116,7 +121,16 @@ func (r *reconciler) addPolicies(ctx context.Context, want *reconciler) error {
 	if err := r.setPolicies(ctx, both); err != nil {
 		return err
 	}
-	if !equalPolicies(&was, &is) {
+	switch {
+	case again:
+		for t := range r.altered {
+			if slices.Contains(kindsOf[ofPolicies], t.kind) {
+				delete(r.altered, t)
+			}
+		}
+		r.softReset, r.rejudged = true, true
+		r.changed("policies %s", changedOr(true, ""))
+	case !equalPolicies(&was, &is):
 		r.changed("policies changed")
 	}
 	return nil
@@ -132,26 +146,41 @@ func (r *reconciler) dropPolicies(ctx context.Context, want *reconciler) error {
 
 // policiesOfAPI is in GoBGP's own words what the file says of policies: the conversion is
 // internal to GoBGP, and the one function around it, config.UpdateConfig, has all routes
-// of all neighbours judged anew, whatever changed.
+// of all neighbours judged anew, whatever changed, and drops the policies of other clients.
 //
 //go:linkname policiesOfAPI github.com/osrg/gobgp/v3/internal/pkg/table.NewAPIRoutingPolicyFromConfigStruct
 func policiesOfAPI(c *oc.RoutingPolicy) (*api.RoutingPolicy, error)
 
-// setPolicies has GoBGP change its policies. Where those of the file changed, all routes
-// are to be judged anew; who is told anew where ours changed, retell decides.
+// setPolicies has GoBGP change its policies, those of other clients among them, in one
+// step. Where those of the file changed, all routes are to be judged anew; who is told
+// anew where ours changed, retell decides.
 func (r *reconciler) setPolicies(ctx context.Context, to oc.BgpConfigSet) error {
 	err := r.speaker.log.guard(func() error {
-		set, err := policiesOfAPI(oc.ConfigSetToRoutingPolicy(&to))
+		ours, err := policiesOfAPI(oc.ConfigSetToRoutingPolicy(&to))
 		if err != nil {
 			return err
 		}
-		if err := r.bgp.SetPolicies(ctx, &api.SetPoliciesRequest{DefinedSets: set.DefinedSets, Policies: set.Policies}); err != nil {
-			return err
-		}
-		return r.assignPolicies(ctx, &to.Global.ApplyPolicy.Config)
+		request := r.theirs.beside(ours)
+		r.assignable = request.GetPolicies()
+		return r.bgp.SetPolicies(ctx, request)
 	})
 	if err == nil {
 		err = checkPolicies(ctx, r.bgp, &to)
+	}
+	a := to.Global.ApplyPolicy.Config
+	for _, set := range []*api.PolicyAssignment{
+		assigning(api.PolicyDirection_IMPORT, a.DefaultImportPolicy, a.ImportPolicyList),
+		assigning(api.PolicyDirection_EXPORT, a.DefaultExportPolicy, a.ExportPolicyList),
+	} {
+		if err == nil {
+			err = r.assign(ctx, set)
+		}
+	}
+	for at, set := range r.restore {
+		if err == nil {
+			err = r.assign(ctx, set)
+			delete(r.restore, at)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("change the policies: %w", err)
@@ -162,32 +191,32 @@ func (r *reconciler) setPolicies(ctx context.Context, to oc.BgpConfigSet) error 
 	return nil
 }
 
-// assignPolicies puts the policies in force, in both directions, as config.InitialConfig
-// does.
-func (r *reconciler) assignPolicies(ctx context.Context, apply *oc.ApplyPolicyConfig) error {
-	for _, a := range []struct {
-		direction api.PolicyDirection
-		policies  []string
-		fallback  oc.DefaultPolicyType
-	}{
-		{api.PolicyDirection_IMPORT, apply.ImportPolicyList, apply.DefaultImportPolicy},
-		{api.PolicyDirection_EXPORT, apply.ExportPolicyList, apply.DefaultExportPolicy},
-	} {
-		request := &api.PolicyAssignment{Name: globalTable, Direction: a.direction}
-		for _, name := range a.policies {
-			request.Policies = append(request.Policies, &api.Policy{Name: name})
-		}
-		switch a.fallback {
-		case oc.DEFAULT_POLICY_TYPE_ACCEPT_ROUTE:
-			request.DefaultAction = api.RouteAction_ACCEPT
-		case oc.DEFAULT_POLICY_TYPE_REJECT_ROUTE:
-			request.DefaultAction = api.RouteAction_REJECT
-		}
-		if err := r.bgp.SetPolicyAssignment(ctx, &api.SetPolicyAssignmentRequest{Assignment: request}); err != nil {
-			return err
+// assign assigns policies of the configuration, and behind them those that other
+// clients assigned.
+func (r *reconciler) assign(ctx context.Context, set *api.PolicyAssignment) error {
+	set = proto.CloneOf(set)
+	for _, name := range r.theirs.assigned[assignment{set.Name, set.Direction}] {
+		named := func(p *api.Policy) bool { return p.GetName() == name }
+		if slices.ContainsFunc(r.assignable, named) && !slices.ContainsFunc(set.Policies, named) {
+			set.Policies = append(set.Policies, &api.Policy{Name: name})
 		}
 	}
-	return nil
+	return r.bgp.SetPolicyAssignment(ctx, &api.SetPolicyAssignmentRequest{Assignment: set})
+}
+
+// assigning is an assignment to the global table. Without a default GoBGP goes by none.
+func assigning(d api.PolicyDirection, fallback oc.DefaultPolicyType, names []string) *api.PolicyAssignment {
+	set := &api.PolicyAssignment{Name: globalTable, Direction: d}
+	for _, name := range names {
+		set.Policies = append(set.Policies, &api.Policy{Name: name})
+	}
+	switch fallback {
+	case oc.DEFAULT_POLICY_TYPE_ACCEPT_ROUTE:
+		set.DefaultAction = api.RouteAction_ACCEPT
+	case oc.DEFAULT_POLICY_TYPE_REJECT_ROUTE:
+		set.DefaultAction = api.RouteAction_REJECT
+	}
+	return set
 }
 
 // globalTable is what GoBGP calls its global table by.

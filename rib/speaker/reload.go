@@ -19,6 +19,9 @@ import (
 // RD or other RTs is made anew, its announcements are withdrawn and announced
 // again, and the neighbours in it start new sessions.
 //
+// What another client of the API took out or changed of the configuration is put
+// right; what one added stays, and a neighbour that one disabled stays so.
+//
 // Where it fails, the old configuration is in force again; where even that
 // fails, the error says so. The sections that GoBGP cannot change while it runs
 // are refused when they differ.
@@ -39,18 +42,43 @@ func (s *Speaker) Reload(ctx context.Context, text []byte, extras rib.Extras) (c
 	}
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
+	return s.replace(ctx, func(*conf) *conf { return next })
+}
+
+// Restore puts right what BGP has otherwise than the configuration in force says, and
+// returns a line for each thing, as Reload does.
+func (s *Speaker) Restore(ctx context.Context) (changes []string, err error) {
+	if err := s.waitStarted(ctx); err != nil {
+		return nil, err
+	}
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	return s.replace(ctx, func(now *conf) *conf { return now })
+}
+
+// replace puts the configuration that follows the one in force in its place. The
+// caller holds reloading.
+func (s *Speaker) replace(ctx context.Context, following func(*conf) *conf) (changes []string, err error) {
 	s.mu.Lock()
 	old, ended := s.conf, s.ended
 	s.mu.Unlock()
 	if ended {
 		return nil, errStopped
 	}
+	next := following(old)
 	if err := unchangeable(old, next); err != nil {
 		return nil, err
 	}
-	s.addFeeds(next)
 	r := newReconciler(s, old)
 	defer r.release()
+	now, err := readBack(ctx, r.bgp)
+	if err != nil {
+		return nil, err
+	}
+	c := s.drift.held()
+	r.correct(c, now)
+	r.suspendMissing(c)
+	s.addFeeds(next)
 	// What has begun is finished: half a configuration is worse than a late one.
 	ctx = context.WithoutCancel(ctx)
 	if err := r.reach(ctx, next); err != nil {
@@ -60,11 +88,16 @@ func (s *Speaker) Reload(ctx context.Context, text []byte, extras rib.Extras) (c
 		return nil, errors.Join(err, s.adopt(ctx, old, true))
 	}
 	r.changes = append(r.changes, extraChanges(old, next)...)
-	return r.changes, errors.Join(s.retell(old, next), s.adopt(ctx, next, r.vrfsChanged || !sameNeighbours(old, next)))
+	told := s.retell(old, next)
+	if r.rejudged {
+		told = s.retellAll()
+	}
+	return r.changes, errors.Join(told, s.adopt(ctx, next, r.vrfsChanged || !sameNeighbours(old, next)))
 }
 
 // adopt makes c the configuration in force, once BGP has it.
 func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
+	held := s.hold(ctx, s.server(), c)
 	s.sessions.configure(c)
 	s.guarding.adopt(c)
 	s.mu.Lock()
@@ -80,7 +113,7 @@ func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
 	s.announcer.forget(c)
 	if rewatch {
 		if err := s.rewatch(ctx); err != nil {
-			return err
+			return errors.Join(held, err)
 		}
 	}
 	for _, f := range gone {
@@ -88,7 +121,7 @@ func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
 		// VRF's routes go.
 		f.Retain(func(rib.Path) bool { return false })
 	}
-	return nil
+	return held
 }
 
 // addFeeds makes feeds for the VRFs that are new in c.

@@ -20,9 +20,6 @@ import (
 // policy has come to reject stays with the neighbour for good. So what is taken back is
 // sent by ourselves, in GoBGP's loop, as a soft reset is.
 
-//go:linkname retellOperation github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).mgmtOperation
-func retellOperation(s *server.BgpServer, f func() error, active bool) error
-
 //go:linkname retellPeers github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).addrToPeers
 func retellPeers(s *server.BgpServer, address string) ([]unsafe.Pointer, error)
 
@@ -66,6 +63,17 @@ func (s *Speaker) retell(old, next *conf) error {
 	return errors.Join(errs...)
 }
 
+// retellAll tells all neighbours with a session anew what they may have.
+func (s *Speaker) retellAll() error {
+	var errs []error
+	for key := range s.sessions.up() {
+		if err := retellPeer(s.server(), key); err != nil {
+			errs = append(errs, fmt.Errorf("tell neighbour %s what it may have now: %w", key, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func (p party) inside() bool { return p.internal || p.member }
 
 // up returns the neighbours with a session, by the key that GoBGP calls them by.
@@ -84,7 +92,7 @@ func (s *sessions) up() map[string]netip.Addr {
 // retellPeer sends a neighbour all that it may have, and takes back what a rule of ours
 // can keep from it.
 func retellPeer(bgpServer *server.BgpServer, address string) error {
-	return retellOperation(bgpServer, func() error {
+	return mgmtOperation(bgpServer, func() error {
 		peers, err := retellPeers(bgpServer, address)
 		if err != nil || len(peers) != 1 || !isUp(peers[0]) {
 			return nil // it is gone, or down: what comes up is told all

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/server"
-	"google.golang.org/grpc"
 )
 
 // Session is how a neighbour fares.
@@ -24,22 +24,71 @@ type Session struct {
 	// Interface is the one that the neighbour is on, where that is known: of a
 	// link-local one. One that is Pending has no Address.
 	Interface string
-	Reason    string // of one that is Pending: what it waits for
+	// Reason is why there is no session, where that is known; of one that is Pending, what
+	// it waits for.
+	Reason  string
+	Stopped bool // somebody wants it so: the configuration, or another client
+	Origin  Origin
+	// Removed counts what was taken out of what the neighbour said, by reason. It is
+	// nobody's to change.
+	Removed map[string]uint64
+
+	endedAt time.Time // when it had ended for Reason
 }
+
+// Origin is how a neighbour came to be one.
+type Origin string
+
+// The origins of a neighbour.
+const (
+	Configured Origin = "configuration"
+	Dynamic    Origin = "dynamic" // a peer group let it in
+	Foreign    Origin = "another client"
+)
+
+// Deleted is the State of a neighbour of the configuration that another client of the
+// API took out.
+const Deleted = "deleted"
 
 // Sessions returns the neighbours by address: those that are configured, those
 // that a peer group let in, and those that were added through GoBGP's own API.
 // It asks GoBGP nothing, so it costs BGP nothing, and answers while BGP is busy.
 // Before Run there are none.
 func (s *Speaker) Sessions() []Session {
-	out := s.sessions.list()
-	for i := range out {
-		out[i].Interface = out[i].Address.Zone()
+	known := s.sessions.list()
+	s.guarding.tell(known)
+	list := make([]Session, 0, len(known))
+	for _, n := range known {
+		n.Interface = n.Address.Zone()
+		list = append(list, n)
 	}
 	for _, w := range s.inForce().waiting {
-		out = append(out, w.Session)
+		w.Origin = Configured
+		list = append(list, w.Session)
 	}
-	return out
+	for _, d := range s.Drift() {
+		if d.Kind != KindNeighbor || !d.Missing {
+			continue
+		}
+		addr, _ := netip.ParseAddr(d.Name) // Check has seen that it is one
+		list = append(list, Session{VRF: s.vrfOf(d.Name), Address: addr, PeerAS: d.PeerAS, State: Deleted, Stopped: true, Reason: d.Reason(), Origin: Configured})
+	}
+	slices.SortFunc(list, func(a, b Session) int {
+		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.VRF, b.VRF))
+	})
+	return list
+}
+
+// vrfOf is the VRF of a neighbour of the configuration; "": the global table.
+func (s *Speaker) vrfOf(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.conf.set.Neighbors {
+		if n.State.NeighborAddress == name {
+			return n.Config.Vrf
+		}
+	}
+	return ""
 }
 
 // sessions is what GoBGP's events say of its neighbours. GoBGP's ListPeer is no
@@ -60,25 +109,84 @@ type sessions struct {
 
 type session struct {
 	Session
-	at         netip.Addr // the address without its zone, as in GoBGP's events
-	configured bool
+	at       netip.Addr // the address without its zone, as in GoBGP's events
+	down     bool       // administratively, by the configuration
+	disabled string     // who disabled it, in words; "": nobody
+	ended    string     // why the last session did, or did not begin
+	endedAt  time.Time
+}
+
+func (n *session) configured() bool { return n.Origin == Configured }
+
+// told is a session as it is shown.
+func (n *session) told() Session {
+	out := n.Session
+	switch {
+	case out.State == "established":
+	case n.disabled != "":
+		out.Stopped, out.Reason = true, "disabled by "+n.disabled+", and down until it is enabled (`gobgp neighbor "+n.at.String()+" enable`)"
+	case n.down:
+		out.Stopped, out.Reason = true, "admin-down in the configuration"
+	default:
+		out.Reason, out.endedAt = n.ended, n.endedAt
+	}
+	return out
 }
 
 func newSessions() *sessions {
 	return &sessions{now: time.Now, known: make(map[string]*session), fell: make(chan struct{}, 1)}
 }
 
-func (s *sessions) list() []Session {
+func (s *sessions) list() map[string]Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]Session, 0, len(s.known))
-	for _, n := range s.known {
-		out = append(out, n.Session)
+	out := make(map[string]Session, len(s.known))
+	for key, n := range s.known {
+		out[key] = n.told()
 	}
-	slices.SortFunc(out, func(a, b Session) int {
-		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.VRF, b.VRF))
-	})
 	return out
+}
+
+// disabled takes in which neighbours somebody disabled, and who.
+func (s *sessions) disabled(by map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, n := range s.known {
+		who, is := by[key]
+		if n.disabled = ""; is {
+			n.disabled = cmp.Or(who, "another client of the API")
+		}
+	}
+}
+
+// down takes in why a session ended, in GoBGP's words.
+func (s *sessions) down(key, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := s.known[key]; n != nil {
+		n.ended, n.endedAt = plainReason(reason), s.now()
+	}
+}
+
+// plainReason says in plain words why GoBGP ended a session.
+func plainReason(reason string) string {
+	if code, is := strings.CutPrefix(reason, "notification-received "); is {
+		return "the neighbour ended the session: " + code
+	}
+	if code, is := strings.CutPrefix(reason, "notification-sent "); is {
+		return "we ended the session: " + code
+	}
+	switch reason {
+	case "read-failed", "write-failed":
+		return "the connection broke"
+	case "hold-timer-expired":
+		return "nothing was heard of the neighbour for the hold time"
+	case "graceful-restart":
+		return "the connection broke, and the neighbour may be restarting gracefully"
+	case "admin-down", "dying", "unknown":
+		return ""
+	}
+	return strings.ReplaceAll(reason, "-", " ")
 }
 
 // configure takes in the neighbours of a configuration. Events are what says
@@ -95,12 +203,12 @@ func (s *sessions) configure(c *conf) {
 			have = &session{Session: Session{State: stateName(api.PeerState_IDLE)}, at: zoneless(key)}
 			s.known[key] = have
 		}
-		have.configured = true
+		have.Origin, have.down = Configured, n.Config.AdminDown
 		have.VRF, have.PeerAS = n.Config.Vrf, n.Config.PeerAs
 		have.Address, _ = netip.ParseAddr(cmp.Or(n.Config.NeighborAddress, key)) // by interface: what it resolved to
 	}
 	for key, n := range s.known {
-		if n.configured && !stay[key] {
+		if n.configured() && !stay[key] {
 			delete(s.known, key)
 		}
 	}
@@ -181,7 +289,7 @@ func (s *sessions) set(addr netip.Addr, state *api.PeerState) bool {
 		if n.at != addr {
 			continue
 		}
-		if found != nil || !n.configured {
+		if found != nil || !n.configured() {
 			return false
 		}
 		found = n
@@ -212,7 +320,10 @@ func (s *sessions) look(ctx context.Context, bgp *server.BgpServer, addr netip.A
 	there := make(map[string]Session)
 	err := bgp.ListPeer(ctx, request, func(p *api.Peer) {
 		key := p.GetState().GetNeighborAddress()
-		n := Session{VRF: p.GetConf().GetVrf(), PeerAS: p.GetConf().GetPeerAsn(), State: stateName(p.GetState().GetSessionState())}
+		n := Session{VRF: p.GetConf().GetVrf(), PeerAS: p.GetConf().GetPeerAsn(), State: stateName(p.GetState().GetSessionState()), Origin: Foreign}
+		if p.GetConf().GetNeighborAddress() == "" && p.GetConf().GetNeighborInterface() == "" {
+			n.Origin = Dynamic
+		}
 		n.Address, _ = netip.ParseAddr(cmp.Or(p.GetConf().GetNeighborAddress(), key))
 		if up := p.GetTimers().GetState().GetUptime(); n.State == "established" && up != nil {
 			n.Since = up.AsTime()
@@ -231,6 +342,7 @@ func (s *sessions) look(ctx context.Context, bgp *server.BgpServer, addr netip.A
 	}
 	for key, n := range there {
 		if have := s.known[key]; have != nil {
+			n.Origin = have.Origin
 			have.Session = n
 		} else {
 			s.known[key] = &session{Session: n, at: zoneless(key)}
@@ -238,19 +350,17 @@ func (s *sessions) look(ctx context.Context, bgp *server.BgpServer, addr netip.A
 	}
 }
 
-// heedDelete is a part of the gRPC server: where somebody takes a neighbour out
-// through GoBGP's own API, GoBGP tells its watchers nothing.
-func (s *Speaker) heedDelete(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	answer, err := handler(ctx, request)
+// heedDelete is told of each call of another client that is about a neighbour: where
+// one is taken out, GoBGP tells its watchers nothing.
+func (s *Speaker) heedDelete(ctx context.Context, request any) {
 	r, is := request.(*api.DeletePeerRequest)
-	if bgp := s.server(); is && err == nil && bgp != nil {
+	if bgp := s.server(); is && bgp != nil {
 		if addr, err := netip.ParseAddr(r.GetAddress()); err == nil {
 			s.sessions.asking.Lock()
 			defer s.sessions.asking.Unlock()
 			s.sessions.look(ctx, bgp, addr.WithZone(""), r.GetInterface())
 		}
 	}
-	return answer, err
 }
 
 // Answers returns when GoBGP's loop has answered: it is not stuck. GoBGP ignores

@@ -56,10 +56,19 @@ type Options struct {
 	// GracefulRestart starts as `gobgpd -r`: neighbours with graceful restart
 	// are told that we restart, and keep their routes to us meanwhile.
 	GracefulRestart bool
-	Logger          *slog.Logger // nil: none
 	// Links says who is on the interfaces that neighbours are named by; nil: GoBGP looks
 	// once, and refuses the configuration where nobody is.
 	Links Links
+	// Who says who makes a call to the API, as it stands in a log; nil: nobody knows.
+	Who func(ctx context.Context) string
+	// Serves tells whether a VRF's routes are in a kernel table, so that it may not be
+	// deleted by another client; nil: those of all VRFs of the configuration are.
+	Serves func(vrf string) bool
+	// Called is what people call the neighbour that BGP calls name; nil: the same.
+	Called func(name string) string
+	// Drifted is called when what Drift returns has changed; nil: nobody is.
+	Drifted func()
+	Logger  *slog.Logger // nil: none
 	// OwnPrefix tells whether a prefix is a subnet connected in a VRF, or one of its own
 	// addresses: neighbours may not announce those. It is called for every route of an
 	// eBGP neighbour, by many goroutines. nil: none is known.
@@ -91,6 +100,7 @@ type Speaker struct {
 	announcer *announcer
 	pacer     *pacer
 	sessions  *sessions
+	drift     *drift
 	guarding  *guarding
 }
 
@@ -121,12 +131,14 @@ func New(o Options) (*Speaker, error) {
 		announcer: newAnnouncer(),
 		pacer:     newPacer(),
 		sessions:  newSessions(),
+		drift:     newDrift(),
 	}
 	c, err := s.fit(context.Background(), o.Config, o.Extras, nil)
 	if err != nil {
 		return nil, err
 	}
 	s.conf = c
+	s.log.down = s.sessions.down
 	for _, v := range c.vrfs {
 		s.feeds[v.Name] = rib.NewFeed()
 	}
@@ -152,7 +164,8 @@ func (s *Speaker) Run(ctx context.Context) error {
 	}
 	defer sockets.close()
 
-	opts := append(slices.Clone(s.options.Server), grpc.ChainUnaryInterceptor(s.heedTTL, s.heedDelete))
+	opts := append(slices.Clone(s.options.Server),
+		grpc.ChainUnaryInterceptor(s.unary(sockets.private), s.heedTTL), grpc.ChainStreamInterceptor(s.stream(sockets.private)))
 	if s.options.Services != nil {
 		opts = append(opts, grpc.UnknownServiceHandler(s.options.Services))
 	}
@@ -182,6 +195,9 @@ func (s *Speaker) Run(ctx context.Context) error {
 	followed := make(chan struct{})
 	go func() { defer close(followed); s.follow(ctx) }()
 	defer func() { end(); <-followed }()
+	overseen := make(chan struct{})
+	go func() { defer close(overseen); s.oversee(ctx) }()
+	defer func() { end(); <-overseen }()
 	select {
 	case <-ctx.Done():
 		return nil
@@ -219,6 +235,9 @@ func (s *Speaker) start(until context.Context, bgp *server.BgpServer, sockets *s
 		return fmt.Errorf("start BGP: %w", err)
 	}
 	if err := s.rewatch(ctx); err != nil {
+		return err
+	}
+	if err := s.holdFirst(ctx, bgp, c); err != nil {
 		return err
 	}
 	if err := sockets.publish(); err != nil {
