@@ -51,6 +51,9 @@ func (s *Speaker) Reload(ctx context.Context, text []byte, extras rib.Extras) (c
 	s.addFeeds(next)
 	r := newReconciler(s, old)
 	defer r.release()
+	if err := s.answer(r.bgp, old, next); err != nil {
+		return nil, err
+	}
 	// What has begun is finished: half a configuration is worse than a late one.
 	ctx = context.WithoutCancel(ctx)
 	if err := r.reach(ctx, next); err != nil {
@@ -67,6 +70,7 @@ func (s *Speaker) Reload(ctx context.Context, text []byte, extras rib.Extras) (c
 func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
 	s.sessions.configure(c)
 	s.guarding.adopt(c)
+	answering := s.answer(s.server(), c)
 	s.mu.Lock()
 	s.conf = c
 	var gone []*rib.Feed
@@ -80,7 +84,7 @@ func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
 	s.announcer.forget(c)
 	if rewatch {
 		if err := s.rewatch(ctx); err != nil {
-			return err
+			return errors.Join(err, answering)
 		}
 	}
 	for _, f := range gone {
@@ -88,7 +92,7 @@ func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
 		// VRF's routes go.
 		f.Retain(func(rib.Path) bool { return false })
 	}
-	return nil
+	return answering
 }
 
 // addFeeds makes feeds for the VRFs that are new in c.

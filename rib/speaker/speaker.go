@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/osrg/gobgp/v3/pkg/config"
@@ -92,6 +93,7 @@ type Speaker struct {
 	pacer     *pacer
 	sessions  *sessions
 	guarding  *guarding
+	strangers atomic.Bool // a client of the API let dynamic neighbours in: see answer
 }
 
 // New makes a speaker and starts nothing. Its error is that of the
@@ -152,7 +154,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	}
 	defer sockets.close()
 
-	opts := append(slices.Clone(s.options.Server), grpc.ChainUnaryInterceptor(s.heedTTL, s.heedDelete))
+	opts := append(slices.Clone(s.options.Server), grpc.ChainUnaryInterceptor(s.heedReach, s.heedTTL, s.heedDelete))
 	if s.options.Services != nil {
 		opts = append(opts, grpc.UnknownServiceHandler(s.options.Services))
 	}
@@ -215,7 +217,7 @@ func (s *Speaker) start(until context.Context, bgp *server.BgpServer, sockets *s
 	if err != nil {
 		return startError(err)
 	}
-	if err := checkPolicies(ctx, bgp, &c.set); err != nil {
+	if err := errors.Join(s.listen(bgp, c), checkPolicies(ctx, bgp, &c.set)); err != nil {
 		return fmt.Errorf("start BGP: %w", err)
 	}
 	if err := s.rewatch(ctx); err != nil {
