@@ -150,6 +150,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	c.Bound, c.Open = readBound(root), readOpen(root)
 	c.VRFs, c.Others = assemble(p, settings, entries, vrfs)
 	c.Extras = c.extras(terms)
+	acceptMartians(terms, c.VRFs, c.Others)
 	c.API = readAPI(p, root.get("netlink").get("api"), append(specNames(vrfs), vrf.Default))
 	withFurther(&c.API.Policy, c.VRFs)
 	if err := p.err(); err != nil {

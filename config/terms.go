@@ -154,6 +154,23 @@ func peerName(config *node, relayed vrf.Neighbor) string {
 	return ""
 }
 
+// acceptMartians lets what any neighbour may announce of the martians into every table,
+// and out of it: the guard judges by the neighbour, and a route may come by way of another
+// VRF.
+func acceptMartians(terms map[string]rib.Terms, lists ...[]vrf.Spec) {
+	var all []netip.Prefix
+	for _, t := range terms {
+		all = append(all, t.AcceptMartians...)
+	}
+	slices.SortFunc(all, netip.Prefix.Compare)
+	all = slices.Compact(all)
+	for _, specs := range lists {
+		for i := range specs {
+			specs[i].Import.AcceptMartians, specs[i].Export.AcceptMartians = all, all
+		}
+	}
+}
+
 // extras are what the speaker is told beside GoBGP's own part.
 func (c *Config) extras(terms map[string]rib.Terms) rib.Extras {
 	x := rib.Extras{Terms: terms, MaxPrefixes: make(map[string]uint32)}

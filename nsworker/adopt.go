@@ -24,8 +24,6 @@ func (s *session) adopt(t rib.Table) {
 	s.resolver.view.Links = t.Links
 	s.resolver.view.FIB = rib.NewFIB(foreign)
 	s.publish()
-	was := s.connected
-	s.connected = connectedPrefixes(foreign)
 	s.deadHops = slices.ContainsFunc(foreign, func(r rib.Route) bool { return hasDead(r.Hops) })
 	for _, tg := range s.targets.byKey {
 		tg.inline = false // what refused an object may have changed
@@ -47,7 +45,7 @@ func (s *session) adopt(t rib.Table) {
 		s.settle(slot, e)
 		s.drift(slot, e)
 	}
-	s.rechoose(was)
+	s.owns(rib.OwnPrefixesOf(foreign, t.Links, s.member()))
 	s.importAll()
 }
 
@@ -192,6 +190,7 @@ func (s *session) heedLinks(links rib.Links) {
 	}
 	s.resolver.view.Links = links
 	s.publish()
+	s.heedAddresses(changed, before, links)
 	s.resolveOn(changed, before, links)
 	s.importAll()
 }

@@ -2,6 +2,7 @@ package nsworker
 
 import (
 	"fmt"
+	"net/netip"
 	"sync"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -18,6 +19,9 @@ type Board struct {
 	tables    map[tableKey]holder              // guarded by mu
 	views     map[string]boardView             // guarded by mu
 	followers map[string]map[chan struct{}]int // guarded by mu: by the VRF they follow
+	own       sync.Map                         // by VRF: *rib.OwnPrefixes. It is asked for every route of a neighbour
+	ownNow    sync.Mutex                       // held by who changes own, until ownTo has been told: in order
+	ownTo     func(vrf string, came, went []netip.Prefix)
 	// announced are the VRFs whose imports BGP has had, all of them, since the start.
 	announced map[string]bool // guarded by mu
 }
@@ -92,7 +96,35 @@ func (b *Board) publish(vrf string, v boardView) {
 	b.wake(vrf)
 }
 
+// Own returns the subnets that are connected in a VRF, and its addresses; nil, which has
+// none, where no worker has its table.
+func (b *Board) Own(vrf string) *rib.OwnPrefixes {
+	own, _ := b.own.Load(vrf)
+	of, _ := own.(*rib.OwnPrefixes)
+	return of
+}
+
+// OnOwn has tell called whenever subnets or addresses of a VRF came or went, once Own has
+// them, one call at a time. It is called before there are workers.
+func (b *Board) OnOwn(tell func(vrf string, came, went []netip.Prefix)) { b.ownTo = tell }
+
+// publishOwn takes in what a VRF's own prefixes are now; nil: it has none.
+func (b *Board) publishOwn(vrf string, now *rib.OwnPrefixes) {
+	b.ownNow.Lock()
+	defer b.ownNow.Unlock()
+	came, went := now.Since(b.Own(vrf))
+	if now == nil {
+		b.own.Delete(vrf)
+	} else {
+		b.own.Store(vrf, now)
+	}
+	if b.ownTo != nil && len(came)+len(went) > 0 {
+		b.ownTo(vrf, came, went)
+	}
+}
+
 func (b *Board) retract(vrf string) {
+	b.publishOwn(vrf, nil)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.views, vrf)

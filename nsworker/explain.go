@@ -36,6 +36,7 @@ type facts struct {
 	wanted  int // places of the quota that are taken
 
 	view         rib.View
+	mine         *rib.OwnPrefixes
 	board        *Board
 	member       func(rib.Link) bool
 	announced    rib.Announcement
@@ -72,7 +73,7 @@ func (w *Worker) facts(s *session, q rib.Question) facts {
 		return f
 	}
 	f.read, f.changes, f.wanted = s.read, s.due.waiting, s.wanted
-	f.view, f.member = s.resolver.view, s.member()
+	f.view, f.mine, f.member = s.resolver.view, s.mine, s.member()
 	if slot, e := s.entryOf(prefix); e != nil {
 		f.entry, f.known, f.reason, f.due = *e, true, s.reason(slot, e), e.due
 		if e.target != nil {

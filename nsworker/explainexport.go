@@ -145,8 +145,10 @@ func (f *facts) explainPolicy(w *rib.Walk, best rib.Path) {
 	} else {
 		w.Add("own import", rib.Passed, "the best path is not what this VRF imported itself")
 	}
-	if metric, is := connectedPrefixes(f.view.FIB.Get(f.prefix))[f.prefix]; is && metric > f.spec.Export.Metric {
-		w.Add("connected", rib.Stopped, connectedHere)
+	if why := specialIn(f.mine, f.spec.Export.AcceptMartians, f.prefix); why == martian {
+		w.Add("martian", rib.Stopped, specialReason(why, f.prefix))
+	} else if why != taken {
+		w.Add("connected", rib.Stopped, specialReason(why, f.prefix))
 	}
 	has := append(lines(a.Communities, rib.Community.String), lines(a.Large, rib.LargeCommunity.String)...)
 	carries := "it carries no community"

@@ -14,7 +14,7 @@ func (s *session) takeFeed() {
 	before := s.due
 	var like alike
 	for _, in := range s.entryBuf {
-		if _, is := s.connected[in.Prefix]; !is && like.is(in) {
+		if like.is(in) && s.special(in.Prefix) == taken {
 			e := s.entries.At(in.Slot)
 			e.begin(in.Prefix)
 			e.left = taken
@@ -35,7 +35,7 @@ func (s *session) takeFeed() {
 
 // alike is what was decided for one prefix, while nothing but the feed is taken in:
 // mostly the next one has the same attributes, and what is to become of it depends on
-// nothing else, unless it is connected.
+// nothing else, unless the prefix is special.
 type alike struct {
 	attrs  *rib.Attrs // nil: the next one has to be decided for itself
 	family rib.Family

@@ -2,7 +2,6 @@ package nsworker
 
 import (
 	"net/netip"
-	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -63,27 +62,23 @@ func TestForeignRouteBesideAnother(t *testing.T) {
 }
 
 // TestConnectedPrefixIsNotHidden announces a prefix that is connected here, or comes to
-// be, and goes: with a metric above ours the kernel's own route stays the better.
+// be, and goes: the kernel's own route stays the only one, whichever has the lower metric.
 func TestConnectedPrefixIsNotHidden(t *testing.T) {
 	story(t, func(l *lab, table *fakeTable) {
 		l.start(spec("red"))
 		s := spec("red")
 		s.Import.Enabled = false // or its own import would be the best path
 		l.configure(s)
-		ours := "2001:db8::/64 via 2001:db8::9 dev eth0 proto vrfredist metric 20"
 		l.hear("red", bgpPath("2001:db8::/64", "2001:db8::9"))
 		l.hear("red", bgpPath("192.0.2.0/24", "192.0.2.9"))
-		four := "192.0.2.0/24 via 192.0.2.9 dev eth0 proto vrfredist metric 20"
-		l.table(red, four)
-		l.exported("red", "2001:db8::/64", rib.Filtered, "directly connected")
-
-		s.Export.Metric = 300
-		l.configure(s)
-		l.table(red, strings.Replace(four, "metric 20", "metric 300", 1), strings.Replace(ours, "metric 20", "metric 300", 1))
-		s.Export.Metric = 20
-		l.configure(s)
-		l.settle()
-		l.table(red, four)
+		for _, metric := range []uint32{20, 300, 20} {
+			s.Export.Metric = metric
+			l.configure(s)
+			l.settle()
+			l.table(red)
+			l.exported("red", "192.0.2.0/24", rib.Filtered, "directly connected")
+			l.exported("red", "2001:db8::/64", rib.Filtered, "directly connected")
+		}
 
 		like := bgpPath("2001:db8:4::/64", "2001:db8::9")
 		for _, p := range prefixes("2001:db8:4::/64", "2001:db8::/64") { // in one turn, with the same attributes
@@ -96,14 +91,14 @@ func TestConnectedPrefixIsNotHidden(t *testing.T) {
 		l.unhear("red", "2001:db8:4::/64", 0)
 		l.hear("red", bgpPath("2001:db8:5::/64", "2001:db8::9"))
 		other := "2001:db8:5::/64 via 2001:db8::9 dev eth0 proto vrfredist metric 20"
-		l.table(red, four, other)
+		l.table(red, other)
 		table.set(connected("2001:db8:5::/64", 3, 256))
 		synctest.Wait()
-		l.table(red, four)
+		l.table(red)
 		l.exported("red", "2001:db8:5::/64", rib.Filtered, "directly connected")
 		table.del(rib.Key{Prefix: netip.MustParsePrefix("2001:db8:5::/64"), Metric: 256})
 		synctest.Wait()
-		l.table(red, four, other)
+		l.table(red, other)
 
 		// The same, where only a reading shows it.
 		for _, there := range []bool{true, false} {
@@ -118,9 +113,9 @@ func TestConnectedPrefixIsNotHidden(t *testing.T) {
 			l.kernel.mu.Unlock()
 			l.settle()
 			if there {
-				l.table(red, four)
+				l.table(red)
 			} else {
-				l.table(red, four, other)
+				l.table(red, other)
 			}
 		}
 	})

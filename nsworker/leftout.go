@@ -1,8 +1,8 @@
 package nsworker
 
 import (
-	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -11,75 +11,98 @@ import (
 type leftOut uint8
 
 const (
-	taken     leftOut = iota // it is not
-	byPolicy                 // it carries no community that is asked for
-	ownImport                // the best path is the VRF's own import
-	hiding                   // it would take the place of a connected route
+	taken      leftOut = iota // it is not
+	byPolicy                  // it carries no community that is asked for
+	ownImport                 // the best path is the VRF's own import
+	ownSubnet                 // it is connected
+	ownAddress                // it is an address of the VRF
+	martian                   // no unicast table should have it
 )
 
-const connectedHere = "the prefix is directly connected here, and that route has a higher metric than ours would have: who is on the link is reached over the link"
+const (
+	connectedHere = "the prefix is directly connected here: who is on the link is reached over the link"
+	addressHere   = "the prefix is an address of this VRF: what goes there ends here"
+)
 
 // leaveOut tells why a prefix with this best path is not exported.
 func (s *session) leaveOut(prefix netip.Prefix, best *rib.Attrs) leftOut {
-	switch metric, is := s.connected[prefix]; {
+	switch {
 	case best.Imported && best.Source == s.spec.Of():
 		return ownImport
-	case is && metric > s.spec.Export.Metric:
-		return hiding
+	case s.special(prefix) != taken:
+		return s.special(prefix)
 	case !s.spec.Export.Match(best):
 		return byPolicy
 	}
 	return taken
 }
 
-// connectedPrefixes returns what is directly connected, with the metric. A BGP route
-// with a lower one (IPv6 gives such a route 256) would lead packets for the neighbours
-// on a link to one of them, and the kernel would take none of the others for a gateway
-// any longer (ip6_route_check_nh in net/ipv6/route.c).
-func connectedPrefixes(foreign []rib.Route) map[netip.Prefix]uint32 {
-	connected := make(map[netip.Prefix]uint32)
-	for i := range foreign {
-		r := &foreign[i]
-		if !direct(r) {
-			continue
-		}
-		if metric, is := connected[r.Prefix]; !is || r.Metric < metric {
-			connected[r.Prefix] = r.Metric
-		}
-	}
-	return connected
+// special tells why a prefix is not exported, whatever its paths are like.
+//
+// A BGP route for a connected prefix with a lower metric than the kernel's (256 in IPv6)
+// would lead packets for the neighbours on a link to one of them, and the kernel would
+// take none of the others for a gateway any longer (ip6_route_check_nh in
+// net/ipv6/route.c).
+func (s *session) special(prefix netip.Prefix) leftOut {
+	return specialIn(s.mine, s.spec.Export.AcceptMartians, prefix)
 }
 
-func direct(r *rib.Route) bool {
-	return r.Protocol == rib.ProtoKernel && r.Kind == rib.KindUnicast && len(r.Hops) > 0 && !r.Hops[0].Gateway.IsValid()
+func specialIn(mine *rib.OwnPrefixes, accepted []netip.Prefix, prefix netip.Prefix) leftOut {
+	switch {
+	case mine.Subnet(prefix):
+		return ownSubnet
+	case mine.Address(prefix):
+		return ownAddress
+	}
+	if _, is := rib.MartianBut(accepted, prefix); is {
+		return martian
+	}
+	return taken
+}
+
+// specialReason says it for a person.
+func specialReason(why leftOut, prefix netip.Prefix) string {
+	switch why {
+	case ownSubnet:
+		return connectedHere
+	case ownAddress:
+		return addressHere
+	}
+	name, _ := rib.Martian(prefix)
+	return "the prefix is " + name + ", which no unicast table should have; accept_martians of a neighbour lets one in"
 }
 
 // heedConnected looks at one prefix whose routes changed.
 func (s *session) heedConnected(prefix netip.Prefix) {
-	was, had := s.connected[prefix]
-	now, has := connectedPrefixes(s.resolver.view.FIB.Get(prefix))[prefix]
-	if had == has && was == now {
-		return
+	is := slices.ContainsFunc(s.resolver.view.FIB.Get(prefix), func(r rib.Route) bool { return r.Connects(s.resolver.view.Links) })
+	if is != s.mine.Subnet(prefix) {
+		s.owns(s.mine.WithSubnet(prefix, is).WithLinks(s.resolver.view.Links, s.member()))
 	}
-	if has {
-		s.connected[prefix] = now
-	} else {
-		delete(s.connected, prefix)
-	}
-	s.chooseAgain(prefix)
 }
 
-// rechoose decides anew what differs from what was connected before.
-func (s *session) rechoose(was map[netip.Prefix]uint32) {
-	for prefix, metric := range was {
-		if now, is := s.connected[prefix]; !is || now != metric {
-			s.chooseAgain(prefix)
+// heedAddresses takes in what the addresses of some links are now.
+func (s *session) heedAddresses(changed []int, before, now rib.Links) {
+	s.owns(s.mine.WithLinks(now, s.member()))
+	for _, i := range changed {
+		for _, a := range append(slices.Clone(before[i].Addrs), now[i].Addrs...) {
+			s.heedConnected(a.Masked())
 		}
 	}
-	for prefix := range maps.Keys(s.connected) {
-		if _, before := was[prefix]; !before {
-			s.chooseAgain(prefix)
-		}
+}
+
+// owns makes mine the VRF's own prefixes, and decides anew what came and went.
+func (s *session) owns(mine *rib.OwnPrefixes) {
+	came, went := mine.Since(s.mine)
+	first := s.mine == nil
+	s.mine = mine
+	if !first && len(came)+len(went) == 0 {
+		return
+	}
+	if s.spec.VRF == "" {
+		s.deps.Board.publishOwn(s.name, mine)
+	}
+	for _, prefix := range append(came, went...) {
+		s.chooseAgain(prefix)
 	}
 }
 

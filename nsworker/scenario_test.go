@@ -156,12 +156,12 @@ var scenarios = []scenario{
 		s := spec("leaky")
 		s.Binding = rib.Binding{Netns: "red", Table: 1001}
 		other := l.kernel.add(s.Binding, t.where.Inode)
+		other.del(rib.Key{Prefix: netip.MustParsePrefix("192.0.2.0/24")}) // the other's alone
 		l.start(s)
 		l.hear("leaky", bgpPath("192.0.2.0/24", "0.0.0.0", imported("red")))
 		l.hear("leaky", bgpPath("10.5.0.0/16", "192.0.2.9", from("red")))
 		t.set(via("10.6.0.0/16", "192.0.2.7", 2, rib.ProtoStatic, 0))
 		l.hear("leaky", bgpPath("10.6.0.0/16", "0.0.0.0", imported("red")))
-		_ = other
 	}, func(l *lab) {
 		l.table(rib.Binding{Netns: "red", Table: 1001},
 			"10.5.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20 onlink",

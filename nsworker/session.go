@@ -27,8 +27,8 @@ type session struct {
 	counts   [rib.Families]byState // entries by family and state
 	wanted   int                   // entries that are in the kernel or due to be: what the quota counts
 
-	connected map[netip.Prefix]uint32 // directly, with the metric
-	deadHops  bool                    // a foreign route has had one, which may come to life again in silence
+	mine     *rib.OwnPrefixes // connected subnets, and addresses; nil before the first reading
+	deadHops bool             // a foreign route has had one, which may come to life again in silence
 
 	announced  map[netip.Prefix]rib.Announcement
 	announced6 int // what of it is IPv6

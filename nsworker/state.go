@@ -91,8 +91,8 @@ func (s *session) reason(slot rib.Slot, e *entry) string {
 		switch e.left {
 		case ownImport:
 			return "the best path is this VRF's own import from the kernel"
-		case hiding:
-			return connectedHere
+		case ownSubnet, ownAddress, martian:
+			return specialReason(e.left, s.feed.Prefix(slot))
 		}
 		return s.filtered
 	case rib.Conflict:

@@ -101,7 +101,7 @@ func (p ImportPolicy) judge(r Route, links Links, own uint8, member func(Link) b
 	case len(p.Protocols) > 0 && !slices.Contains(p.Protocols, r.Protocol):
 		return judgement{why: wrongProtocol}
 	}
-	if within := special(r.Prefix); within != "" {
+	if within := special(p.AcceptMartians, r.Prefix); within != "" {
 		return judgement{specialPrefix, within}
 	}
 	closest := judgement{why: noInterface}
@@ -171,25 +171,15 @@ func (p ImportPolicy) names(link string) bool {
 	})
 }
 
+// linkLocal4 is no martian, because links are numbered from it; nobody else has a use
+// for its routes.
+var linkLocal4 = netip.MustParsePrefix("169.254.0.0/16")
+
 // special says which range that is never imported prefix lies in, "" for none.
-func special(prefix netip.Prefix) string {
-	a := prefix.Addr()
-	within := func(r netip.Prefix) bool { return r.Bits() <= prefix.Bits() && r.Contains(a) }
-	for _, s := range [...]struct {
-		addr netip.Addr
-		bits int
-		name string
-	}{
-		{netip.AddrFrom4([4]byte{127}), 8, "loopback"},
-		{netip.AddrFrom4([4]byte{169, 254}), 16, "link-local"},
-		{netip.AddrFrom4([4]byte{224}), 4, "multicast"},
-		{netip.IPv6Loopback(), 128, "loopback"},
-		{netip.AddrFrom16([16]byte{0xfe, 0x80}), 10, "link-local"},
-		{netip.AddrFrom16([16]byte{0xff}), 8, "multicast"},
-	} {
-		if within(netip.PrefixFrom(s.addr, s.bits)) {
-			return s.name
-		}
+func special(accepted []netip.Prefix, prefix netip.Prefix) string {
+	if covers(linkLocal4, prefix) {
+		return "link-local (169.254.0.0/16)"
 	}
-	return ""
+	name, _ := MartianBut(accepted, prefix)
+	return name
 }

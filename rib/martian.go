@@ -35,12 +35,25 @@ var mappedIPv4 = netip.MustParsePrefix("::ffff:0:0/96")
 // Martian tells whether prefix lies within a range that no unicast table should have,
 // and which. Bits of its address beyond its length do not count.
 func Martian(prefix netip.Prefix) (name string, is bool) {
+	if !mayBeMartian(prefix.Addr()) {
+		return "", false
+	}
 	for _, m := range martians {
 		if covers(m.prefix, prefix) {
 			return m.name, true
 		}
 	}
 	return "", false
+}
+
+// mayBeMartian spares nearly all prefixes the table.
+func mayBeMartian(a netip.Addr) bool {
+	if a.Is4() {
+		first := a.As4()[0]
+		return first == 0 || first == 127 || first >= 224
+	}
+	first := a.As16()[0]
+	return first == 0 || first >= 0xfe
 }
 
 // MartianBut is Martian for one that accepts the prefixes of accept, with all that is

@@ -11,6 +11,7 @@ type ImportPolicy struct {
 	MED              *uint32 // nil: the route's metric
 	Communities      []Community
 	LargeCommunities []LargeCommunity
+	AcceptMartians   []netip.Prefix // the same as in ExportPolicy
 }
 
 // ExportPolicy says which BGP routes of a VRF go into its kernel table. A path
@@ -27,8 +28,11 @@ type ExportPolicy struct {
 	// AnnounceBlackholes has such a path announced to eBGP neighbours too, where
 	// AcceptBlackhole is set.
 	AnnounceBlackholes bool
-	PrefSrc4           netip.Addr
-	PrefSrc6           netip.Addr
+	// AcceptMartians are what some neighbour may announce of the prefixes that no
+	// unicast table should have, sorted.
+	AcceptMartians []netip.Prefix
+	PrefSrc4       netip.Addr
+	PrefSrc6       netip.Addr
 }
 
 // DefaultMaxRoutes is the quota of a VRF that names none: generous and finite.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -90,7 +91,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	if d.door, err = d.newDoor(cfg.API); err != nil {
 		return err
 	}
-	d.host = kernel.NewHost(log)
+	d.host, d.board = kernel.NewHost(log), nsworker.NewBoard()
 	d.host.Identify(absolute(opts.File))
 	d.links = newHostLinks(d.host)
 	d.speaker, err = speaker.New(speaker.Options{
@@ -98,6 +99,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 		Services: api.New(d).Handler(), Server: d.door.Options(), Secured: cfg.API.TLS != nil,
 		GracefulRestart: opts.GracefulRestart, Logger: log, Links: d.links,
 		Who: api.Who, Serves: d.serves, Called: d.called, Drifted: func() { d.supervisor.Nudge() },
+		OwnPrefix: func(vrf string, p netip.Prefix) bool { return d.board.Own(vrf).Has(p) },
 	})
 	if err != nil {
 		return err
@@ -106,7 +108,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	if err := d.speaker.Mirror(ctx, mirrors(cfg)); err != nil {
 		return err
 	}
-	d.board = nsworker.NewBoard()
+	d.board.OnOwn(d.speaker.OwnChanged)
 	d.relay = relay.New(bgpAddress(cfg), d.host, log)
 	deps := nsworker.Deps{
 		Kernel: hostKernel{d.host, d.prepareNetns}, BGP: d.speaker, Board: d.board, Log: log, Tap: &d.tap,

@@ -20,6 +20,9 @@ type party struct {
 	terms    rib.Terms
 }
 
+// inside tells whether a party is in our AS or our confederation.
+func (p party) inside() bool { return p.internal || p.member }
+
 // isPE tells whether a party is a router of our own AS that takes VPN routes.
 func (p party) isPE() bool { return p.vrf == "" && p.internal && p.vpn }
 

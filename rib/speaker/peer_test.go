@@ -159,6 +159,12 @@ type seen struct {
 // of an RD 65000:rd.
 func (p *peer) has(pfx string, rd uint32) []seen {
 	p.t.Helper()
+	return p.hasText("65000", pfx, rd)
+}
+
+// hasText is has for an RD as:rd.
+func (p *peer) hasText(as, pfx string, rd uint32) []seen {
+	p.t.Helper()
 	f := p.path(spec{prefix: pfx, rd: rd}).Family
 	var out []seen
 	err := p.ListPath(context.Background(), &api.ListPathRequest{TableType: api.TableType_GLOBAL, Family: f}, func(d *api.Destination) {
@@ -168,7 +174,7 @@ func (p *peer) has(pfx string, rd uint32) []seen {
 			}
 			want := pfx
 			if rd != 0 {
-				want = fmt.Sprintf("65000:%d:%s", rd, pfx)
+				want = fmt.Sprintf("%s:%d:%s", as, rd, pfx)
 			}
 			if d.Prefix == want {
 				out = append(out, p.decode(path))

@@ -79,6 +79,9 @@ func (s *Speaker) replace(ctx context.Context, following func(*conf) *conf) (cha
 	r.correct(c, now)
 	r.suspendMissing(c)
 	s.addFeeds(next)
+	if err := s.answer(r.bgp, old, next); err != nil {
+		return nil, err
+	}
 	// What has begun is finished: half a configuration is worse than a late one.
 	ctx = context.WithoutCancel(ctx)
 	if err := r.reach(ctx, next); err != nil {
@@ -100,6 +103,7 @@ func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
 	held := s.hold(ctx, s.server(), c)
 	s.sessions.configure(c)
 	s.guarding.adopt(c)
+	answering := s.answer(s.server(), c)
 	s.mu.Lock()
 	s.conf = c
 	var gone []*rib.Feed
@@ -113,7 +117,7 @@ func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
 	s.announcer.forget(c)
 	if rewatch {
 		if err := s.rewatch(ctx); err != nil {
-			return errors.Join(held, err)
+			return errors.Join(held, err, answering)
 		}
 	}
 	for _, f := range gone {
@@ -121,7 +125,7 @@ func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
 		// VRF's routes go.
 		f.Retain(func(rib.Path) bool { return false })
 	}
-	return held
+	return errors.Join(held, answering)
 }
 
 // addFeeds makes feeds for the VRFs that are new in c.

@@ -74,8 +74,6 @@ func (s *Speaker) retellAll() error {
 	return errors.Join(errs...)
 }
 
-func (p party) inside() bool { return p.internal || p.member }
-
 // up returns the neighbours with a session, by the key that GoBGP calls them by.
 func (s *sessions) up() map[string]netip.Addr {
 	s.mu.Lock()

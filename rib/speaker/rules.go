@@ -22,24 +22,24 @@ const ruleName = "vrfredist/"
 
 // Names of policies and sets.
 const (
-	ruleOut       = ruleName + "out" // the policy of what goes out
-	ruleIn        = ruleName + "in"  // and of what comes in
-	setInside     = ruleName + "inside"
-	setSameAS     = ruleName + "same-as"
-	setVRF        = ruleName + "in-a-vrf"
-	setPE         = ruleName + "vpn-of-our-as"
-	setSelf       = ruleName + "next-hop-self"
-	setBlackhole  = ruleName + "blackhole"
-	setOutOfVRFs  = ruleName + "inside-or-in-a-vrf"
-	setCustomers  = ruleName + "customers-route"
-	setOutside    = ruleName + "no-export, no-advertise, no-export-subconfed"
-	setMembers    = ruleName + "no-advertise, no-export-subconfed"
-	setAdvertise  = ruleName + "no-advertise"
-	siteOfOrigin  = "soo:%s:179" // of the router's id
-	matchOutside  = "^65535:6528[123]$"
-	matchMembers  = "^65535:6528[23]$"
-	matchAdvert   = "^65535:65282$"
-	matchBlackole = "^65535:666$"
+	ruleOut        = ruleName + "out" // the policy of what goes out
+	ruleIn         = ruleName + "in"  // and of what comes in
+	setInside      = ruleName + "inside"
+	setMembers     = ruleName + "members"
+	setVRF         = ruleName + "in-a-vrf"
+	setPE          = ruleName + "vpn-of-our-as"
+	setSelf        = ruleName + "next-hop-self"
+	setBlackhole   = ruleName + "blackhole"
+	setOutOfVRFs   = ruleName + "inside-or-in-a-vrf"
+	setCustomers   = ruleName + "customers-route"
+	setOutside     = ruleName + "no-export, no-advertise, no-export-subconfed"
+	setSubconfed   = ruleName + "no-advertise, no-export-subconfed"
+	setAdvertise   = ruleName + "no-advertise"
+	siteOfOrigin   = "soo:%s:179" // of the router's id
+	matchOutside   = "^65535:6528[123]$"
+	matchSubconfed = "^65535:6528[23]$"
+	matchAdvertise = "^65535:65282$"
+	matchBlackhole = "^65535:666$"
 )
 
 var (
@@ -133,24 +133,16 @@ func ofFamilies(c oc.Conditions, families []oc.AfiSafiType) oc.Conditions {
 // One expression serves each kind of neighbour: GoBGP writes every community of a route
 // out as text for every expression that it compares it with.
 func (r *rules) communities() {
-	inside := r.neighbors(setInside, func(p party) bool { return p.internal || p.member })
+	inside := r.neighbors(setInside, party.inside)
 	r.community(setOutside, matchOutside)
 	r.reject("outside", carrying(toAllBut(setInside), setOutside))
-	if !inside {
-		return
-	}
-	same := setInside
-	if slices.ContainsFunc(r.crowd, func(p party) bool { return p.member }) {
-		same = setSameAS
-		inside = r.neighbors(setSameAS, func(p party) bool { return p.internal })
-		r.community(setMembers, matchMembers)
-		members := ruleName + "members"
-		r.neighbors(members, func(p party) bool { return p.member })
-		r.reject("members", carrying(to(members), setMembers))
+	if r.neighbors(setMembers, func(p party) bool { return p.member }) {
+		r.community(setSubconfed, matchSubconfed)
+		r.reject("members", carrying(to(setMembers), setSubconfed))
 	}
 	if inside {
-		r.community(setAdvertise, matchAdvert)
-		r.reject("inside", carrying(to(same), setAdvertise))
+		r.community(setAdvertise, matchAdvertise)
+		r.reject("inside", carrying(oc.Conditions{}, setAdvertise)) // to anybody: a set costs more than it spares
 	}
 }
 
@@ -160,8 +152,8 @@ func (r *rules) blackholes(c *conf) {
 	if len(c.keptBlackholes) == 0 {
 		return
 	}
-	r.community(setBlackhole, matchBlackole)
-	r.neighbors(setOutOfVRFs, func(p party) bool { return p.internal || p.member || p.vrf != "" })
+	r.community(setBlackhole, matchBlackhole)
+	r.neighbors(setOutOfVRFs, func(p party) bool { return p.inside() || p.vrf != "" })
 	for _, name := range c.keptBlackholes {
 		if name == Default {
 			r.reject("blackhole, "+name, ofFamilies(carrying(toAllBut(setOutOfVRFs), setBlackhole), unicastFamilies))
@@ -175,7 +167,7 @@ func (r *rules) blackholes(c *conf) {
 			r.reject("blackhole, VPN routes of "+name, carryingExt(vpn, targets.ExtCommunitySetName))
 		}
 		customers := ruleName + "eBGP in " + name
-		if r.neighbors(customers, func(p party) bool { return p.vrf == name && !p.internal && !p.member }) {
+		if r.neighbors(customers, func(p party) bool { return p.vrf == name && !p.inside() }) {
 			r.reject("blackhole, "+name, carrying(to(customers), setBlackhole))
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/osrg/gobgp/v3/pkg/config"
@@ -102,6 +103,7 @@ type Speaker struct {
 	sessions  *sessions
 	drift     *drift
 	guarding  *guarding
+	strangers atomic.Bool // a client of the API let dynamic neighbours in: see answer
 }
 
 // New makes a speaker and starts nothing. Its error is that of the
@@ -165,7 +167,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	defer sockets.close()
 
 	opts := append(slices.Clone(s.options.Server),
-		grpc.ChainUnaryInterceptor(s.unary(sockets.private), s.heedTTL), grpc.ChainStreamInterceptor(s.stream(sockets.private)))
+		grpc.ChainUnaryInterceptor(s.unary(sockets.private), s.heedReach, s.heedTTL), grpc.ChainStreamInterceptor(s.stream(sockets.private)))
 	if s.options.Services != nil {
 		opts = append(opts, grpc.UnknownServiceHandler(s.options.Services))
 	}
@@ -231,7 +233,7 @@ func (s *Speaker) start(until context.Context, bgp *server.BgpServer, sockets *s
 	if err != nil {
 		return startError(err)
 	}
-	if err := checkPolicies(ctx, bgp, &c.set); err != nil {
+	if err := errors.Join(s.listen(bgp, c), checkPolicies(ctx, bgp, &c.set)); err != nil {
 		return fmt.Errorf("start BGP: %w", err)
 	}
 	if err := s.rewatch(ctx); err != nil {

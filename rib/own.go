@@ -1,0 +1,117 @@
+package rib
+
+import "net/netip"
+
+// OwnPrefixes are a VRF's own: the subnets that are connected in it, and its addresses,
+// as /32 and /128. Nobody else has the way there, so what BGP says of them is not heeded.
+// A longer prefix inside a subnet is not among them: it may be a service's address. A
+// value is immutable once it is shared.
+type OwnPrefixes struct {
+	subnets, addresses map[netip.Prefix]struct{}
+}
+
+// OwnPrefixesOf finds them in a VRF's foreign routes and links. member tells whether an
+// interface belongs to the VRF. Of a plain table it is nil: all interfaces may serve it,
+// and an address is its own where it has the subnet. A subnet is connected while its route
+// is there: with the link down the way there may be another router's.
+func OwnPrefixesOf(foreign []Route, links Links, member func(Link) bool) *OwnPrefixes {
+	o := &OwnPrefixes{subnets: make(map[netip.Prefix]struct{})}
+	for i := range foreign {
+		if foreign[i].Connects(links) {
+			o.subnets[foreign[i].Prefix] = struct{}{}
+		}
+	}
+	return o.WithLinks(links, member)
+}
+
+// WithLinks returns o with the addresses of links.
+func (o *OwnPrefixes) WithLinks(links Links, member func(Link) bool) *OwnPrefixes {
+	addresses := make(map[netip.Prefix]struct{})
+	for _, l := range links {
+		if member != nil && !member(l) {
+			continue
+		}
+		for _, a := range l.Addrs {
+			if member == nil && !o.Subnet(a.Masked()) {
+				continue
+			}
+			addresses[netip.PrefixFrom(a.Addr().WithZone(""), a.Addr().BitLen())] = struct{}{}
+		}
+	}
+	return &OwnPrefixes{o.subnets, addresses}
+}
+
+// Connects tells whether a route is that of a subnet on a link: the kernel's, or one that
+// a program made in its place (an address with noprefixroute) under a protocol of its own.
+func (r *Route) Connects(links Links) bool {
+	if r.Kind != KindUnicast || len(r.Hops) == 0 || r.Hops[0].Gateway.IsValid() {
+		return false
+	}
+	if r.Protocol == ProtoKernel {
+		return true
+	}
+	for _, a := range links[r.Hops[0].Ifindex].Addrs {
+		if a.Masked() == r.Prefix {
+			return true
+		}
+	}
+	return false
+}
+
+// Has tells whether a prefix is a subnet or an address. A nil o has none.
+func (o *OwnPrefixes) Has(p netip.Prefix) bool { return o.Subnet(p) || o.Address(p) }
+
+// Subnet tells whether a prefix is a subnet.
+func (o *OwnPrefixes) Subnet(p netip.Prefix) bool {
+	if o == nil {
+		return false
+	}
+	_, is := o.subnets[p]
+	return is
+}
+
+// Address tells whether a prefix is an address.
+func (o *OwnPrefixes) Address(p netip.Prefix) bool {
+	if o == nil || p.Bits() != p.Addr().BitLen() {
+		return false
+	}
+	_, is := o.addresses[p]
+	return is
+}
+
+// WithSubnet returns o with a prefix as a subnet, or without it.
+func (o *OwnPrefixes) WithSubnet(p netip.Prefix, is bool) *OwnPrefixes {
+	next := &OwnPrefixes{make(map[netip.Prefix]struct{}, len(o.subnets)+1), o.addresses}
+	for q := range o.subnets {
+		next.subnets[q] = struct{}{}
+	}
+	if is {
+		next.subnets[p] = struct{}{}
+	} else {
+		delete(next.subnets, p)
+	}
+	return next
+}
+
+// Since returns what o has that old has not, and what old has that o has not. Either may
+// be nil.
+func (o *OwnPrefixes) Since(old *OwnPrefixes) (came, went []netip.Prefix) {
+	return o.beyond(old), old.beyond(o)
+}
+
+func (o *OwnPrefixes) beyond(other *OwnPrefixes) (list []netip.Prefix) {
+	if o == nil {
+		return nil
+	}
+	for p := range o.subnets {
+		if !other.Has(p) {
+			list = append(list, p)
+		}
+	}
+	for p := range o.addresses {
+		if _, both := o.subnets[p]; !both && !other.Has(p) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
