@@ -28,6 +28,7 @@ type reconciler struct {
 	neighbors map[string]oc.Neighbor // by address
 	dynamic   map[string]oc.DynamicNeighbor
 	policies  oc.BgpConfigSet // global.apply-policy, defined-sets, policy-definitions
+	limits    prefixLimits    // which GoBGP has none of
 
 	// held are the VRFs that go or are made anew: nobody announces in them
 	// until release.
@@ -48,6 +49,7 @@ func newReconciler(s *Speaker, c *conf) *reconciler {
 		neighbors: byName(c.set.Neighbors, func(n oc.Neighbor) string { return n.State.NeighborAddress }),
 		dynamic:   byName(c.set.DynamicNeighbors, func(d oc.DynamicNeighbor) string { return d.Config.Prefix }),
 		policies:  policiesOf(&c.set),
+		limits:    c.limits,
 		held:      make(map[string]*announced),
 		restarted: make(map[string]bool),
 	}
@@ -97,6 +99,7 @@ func (r *reconciler) reach(ctx context.Context, c *conf) error {
 		r.dropGroups,
 		r.addDynamic,
 		r.dropPolicies,
+		r.sayLimits,
 	} {
 		if err := step(ctx, want); err != nil {
 			return err
@@ -223,8 +226,7 @@ func (r *reconciler) addNeighbor(ctx context.Context, addr string, peer *api.Pee
 }
 
 // dropVRFs takes out the VRFs that are not wanted, or not as they are. Their
-// announcements are withdrawn first: DeleteVrf withdraws no more than one path
-// of each prefix.
+// announcements are withdrawn first, which takes few messages.
 func (r *reconciler) dropVRFs(ctx context.Context, want *reconciler) error {
 	for _, name := range sortedNames(r.vrfs) {
 		if r.vrfKept(name, want) {
@@ -249,8 +251,7 @@ func (r *reconciler) dropVRF(ctx context.Context, name string) error {
 	if err := announcer.send(ctx, name, d, d.all(true)); err != nil {
 		return err
 	}
-	err := r.bgp.DeleteVrf(ctx, &api.DeleteVrfRequest{Name: name})
-	if err != nil {
+	if err := r.speaker.keeper.deleteVRF(ctx, name); err != nil {
 		return errors.Join(err, announcer.send(ctx, name, d, all))
 	}
 	d.suspend(all)

@@ -67,6 +67,7 @@ func (s *Speaker) Reload(ctx context.Context, text []byte, extras rib.Extras) (c
 func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
 	s.sessions.configure(c)
 	s.guarding.adopt(c)
+	s.keeper.configure(c)
 	s.mu.Lock()
 	s.conf = c
 	var gone []*rib.Feed

@@ -90,6 +90,7 @@ type Speaker struct {
 	eors      *eors
 	announcer *announcer
 	pacer     *pacer
+	keeper    *keeper
 	sessions  *sessions
 	guarding  *guarding
 }
@@ -103,6 +104,10 @@ func New(o Options) (*Speaker, error) {
 	if err := checkInternals(); err != nil {
 		return nil, err
 	}
+	at, err := learnInsides()
+	if err != nil {
+		return nil, err
+	}
 	if err := Check(o.Config); err != nil {
 		return nil, err
 	}
@@ -112,16 +117,17 @@ func New(o Options) (*Speaker, error) {
 		}
 	}
 	s := &Speaker{
-		options:   o,
-		log:       newLogger(o.Logger),
-		started:   make(chan struct{}),
-		stop:      make(chan struct{}),
-		feeds:     map[string]*rib.Feed{Default: rib.NewFeed()},
-		eors:      newEORs(),
-		announcer: newAnnouncer(),
-		pacer:     newPacer(),
-		sessions:  newSessions(),
+		options:  o,
+		log:      newLogger(o.Logger),
+		started:  make(chan struct{}),
+		stop:     make(chan struct{}),
+		feeds:    map[string]*rib.Feed{Default: rib.NewFeed()},
+		eors:     newEORs(),
+		pacer:    newPacer(),
+		sessions: newSessions(),
 	}
+	s.keeper = newKeeper(at, s.pacer, s.log)
+	s.announcer = newAnnouncer(s.keeper)
 	c, err := s.fit(context.Background(), o.Config, o.Extras, nil)
 	if err != nil {
 		return nil, err
@@ -152,7 +158,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	}
 	defer sockets.close()
 
-	opts := append(slices.Clone(s.options.Server), grpc.ChainUnaryInterceptor(s.heedTTL, s.heedDelete))
+	opts := append(slices.Clone(s.options.Server), grpc.ChainUnaryInterceptor(s.heedTTL, s.heedDelete, s.heedVRF))
 	if s.options.Services != nil {
 		opts = append(opts, grpc.UnknownServiceHandler(s.options.Services))
 	}
@@ -162,8 +168,9 @@ func (s *Speaker) Run(ctx context.Context) error {
 		server.GrpcListenAddress(sockets.addresses()),
 		server.GrpcOption(opts),
 		server.LoggerOption(s.log),
-		server.TimingHookOption(s.pacer))
+		server.TimingHookOption(s.keeper))
 	s.guarding.bgp.Store(bgp)
+	s.keeper.bgp = bgp
 	go bgp.Serve()
 	s.mu.Lock()
 	s.bgp = bgp
@@ -182,6 +189,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	followed := make(chan struct{})
 	go func() { defer close(followed); s.follow(ctx) }()
 	defer func() { end(); <-followed }()
+	defer s.keeper.start(ctx)()
 	select {
 	case <-ctx.Done():
 		return nil
@@ -205,6 +213,7 @@ func (s *Speaker) start(until context.Context, bgp *server.BgpServer, sockets *s
 	c := s.conf
 	s.mu.Unlock()
 	s.sessions.configure(c)
+	s.keeper.configure(c)
 	if err := s.sessions.watch(until, bgp); err != nil {
 		return err
 	}
