@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -54,7 +55,23 @@ func (r *robbed) whole() bool {
 
 // ours is a path that GoBGP takes for one of our announcements.
 func ours(pfx string, withdraw bool) *api.Path {
-	return encode(rib.AnnounceChange{Announcement: rib.Announcement{Prefix: prefix(pfx)}, Withdraw: withdraw})
+	p := prefix(pfx)
+	path := &api.Path{
+		Family:     &api.Family{Afi: api.Family_AFI_IP, Safi: api.Family_SAFI_UNICAST},
+		NlriBinary: append([]byte{byte(p.Bits())}, p.Addr().AsSlice()[:(p.Bits()+7)/8]...),
+		Identifier: ourIdentifier, IsFromExternal: true, IsWithdraw: withdraw,
+	}
+	if p.Addr().Is6() {
+		path.Family.Afi = api.Family_AFI_IP6
+	}
+	if !withdraw {
+		path.PattrsBinary = [][]byte{
+			attribute(bgp.BGP_ATTR_TYPE_ORIGIN, []byte{rib.OriginIncomplete}),
+			attribute(bgp.BGP_ATTR_TYPE_NEXT_HOP, make([]byte, p.Addr().BitLen()/8)),
+			attribute(bgp.BGP_ATTR_TYPE_MULTI_EXIT_DISC, make([]byte, 4)),
+		}
+	}
+	return path
 }
 
 // oursInRed is one of VRF red, as it is in the VPN table.

@@ -104,6 +104,7 @@ func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
 	s.sessions.configure(c)
 	s.guarding.adopt(c)
 	answering := s.answer(s.server(), c)
+	s.keeper.configure(c)
 	s.mu.Lock()
 	s.conf = c
 	var gone []*rib.Feed
