@@ -147,7 +147,7 @@ func TestNotesOfWhatChanged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := c.Notes.Error(); strings.Count(text, "blackhole_no_export") != 1 || !strings.Contains(text, "f.toml:42: ") {
+	if text := c.Notes.Error(); strings.Count(text, "blackhole_no_export") != 1 || !strings.Contains(text, "f.toml:41: ") {
 		t.Errorf("notes: %s", text)
 	}
 	for change, want := range map[string]string{
