@@ -139,3 +139,31 @@ func TestTermErrors(t *testing.T) {
 		}
 	}
 }
+
+// What means something else than before is noted once, at its line.
+func TestNotesOfWhatChanged(t *testing.T) {
+	t.Parallel()
+	c, err := Parse("f.toml", []byte(termsFile), termsBGP())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := c.Notes.Error(); strings.Count(text, "blackhole_no_export") != 1 || !strings.Contains(text, "f.toml:41: ") {
+		t.Errorf("notes: %s", text)
+	}
+	for change, want := range map[string]string{
+		"blackhole_no_export = true": "",
+		"[netlink.vrfs.import]\nenabled = true\ninterface_list = [\"*\"]\ncommunities = [\"65000:1\", \"no-export\", \"no-advertise\"]": "has no-export, which is honoured now: eBGP neighbours are not told these routes",
+		"[netlink.vrfs.import]\nenabled = true\ninterface_list = [\"*\"]\ncommunities = [\"no-advertise\"]":                             "neighbours are not told these routes",
+	} {
+		c, err := Parse("f.toml", []byte(strings.Replace(termsFile, "accept_blackhole = true\n", "accept_blackhole = true\nblackhole_no_export = true\n"+change+"\n", 1)), termsBGP())
+		if change == "blackhole_no_export = true" {
+			c, err = Parse("f.toml", []byte(strings.Replace(termsFile, "accept_blackhole = true\n", "accept_blackhole = true\n"+change+"\n", 1)), termsBGP())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := c.Notes.Error(); want == "" && len(c.Notes) > 0 || !strings.Contains(text, want) {
+			t.Errorf("%s: %s", change, text)
+		}
+	}
+}

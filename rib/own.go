@@ -32,10 +32,11 @@ func (o *OwnPrefixes) WithLinks(links Links, member func(Link) bool) *OwnPrefixe
 			continue
 		}
 		for _, a := range l.Addrs {
-			if member == nil && !o.Subnet(a.Masked()) {
-				continue
+			one := netip.PrefixFrom(a.Addr().WithZone(""), a.Addr().BitLen())
+			if _, is := Martian(one); is || member == nil && !o.Subnet(a.Masked()) {
+				continue // loopback's and link-local ones every router has
 			}
-			addresses[netip.PrefixFrom(a.Addr().WithZone(""), a.Addr().BitLen())] = struct{}{}
+			addresses[one] = struct{}{}
 		}
 	}
 	return &OwnPrefixes{o.subnets, addresses}

@@ -55,7 +55,8 @@ func listOf[T fmt.Stringer](list []T) string {
 // neighbor returns the neighbour that has this key in rib.Extras.
 func (c *conf) neighbor(key string) (oc.Neighbor, bool) {
 	for _, n := range c.set.Neighbors {
-		if n.State.NeighborAddress == key || n.Config.NeighborInterface == key {
+		_, zone, _ := strings.Cut(n.State.NeighborAddress, "%")
+		if n.State.NeighborAddress == key || key != "" && (n.Config.NeighborInterface == key || zone == key) {
 			return n, true
 		}
 	}

@@ -127,14 +127,15 @@ type record struct {
 	passed, firstAS atomic.Uint64
 
 	mu       sync.Mutex
-	refused  map[netip.Prefix]int // guarded by mu; where in last
-	last     []Refusal            // guarded by mu; a ring
-	next     int                  // guarded by mu; in last
-	ended    string               // guarded by mu
-	endedAt  time.Time            // guarded by mu
-	saidAt   time.Time            // guarded by mu; when a line was logged
-	unsaid   int                  // guarded by mu; since then
-	overflew bool                 // guarded by mu; last has lost some
+	refused  map[netip.Prefix]int      // guarded by mu; where in last
+	back     map[netip.Prefix]struct{} // guarded by mu; own prefixes that were withdrawn
+	last     []Refusal                 // guarded by mu; a ring
+	next     int                       // guarded by mu; in last
+	ended    string                    // guarded by mu
+	endedAt  time.Time                 // guarded by mu
+	saidAt   time.Time                 // guarded by mu; when a line was logged
+	unsaid   int                       // guarded by mu; since then
+	overflew bool                      // guarded by mu; last has lost some
 }
 
 // mostRefusals is how many refused prefixes of a neighbour are remembered.
@@ -179,11 +180,29 @@ func (r *record) forget(list iter.Seq[netip.Prefix]) {
 	r.known.Store(int64(len(r.refused)))
 }
 
-// wasRefused tells whether one of the prefixes was refused, or may have been.
-func (r *record) wasRefused(list []netip.Prefix) bool {
+// takeBack notes that a prefix was withdrawn, whether or not the neighbour had announced
+// it: that the guard does not know, so it says of it neither that it was refused.
+func (r *record) takeBack(p netip.Prefix) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(list) > 0 && r.overflew || slices.ContainsFunc(list, func(p netip.Prefix) bool { _, is := r.refused[p]; return is })
+	if r.back == nil {
+		r.back = make(map[netip.Prefix]struct{})
+	}
+	r.back[p] = struct{}{}
+}
+
+// wasRefused tells whether one of the prefixes was refused or taken back, or may have
+// been. They are no more.
+func (r *record) wasRefused(list []netip.Prefix) (was bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range list {
+		_, refused := r.refused[p]
+		_, back := r.back[p]
+		was = was || refused || back || r.overflew
+		delete(r.back, p)
+	}
+	return was
 }
 
 // say logs what was done, at most once a minute for a neighbour: what came in between

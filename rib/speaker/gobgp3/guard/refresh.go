@@ -125,7 +125,7 @@ func (c *Conn) withdrawOwn(list []netip.Prefix) {
 			c.request()
 			continue
 		}
-		c.record.refuse(p, OwnPrefix, "", c.guard.now())
+		c.record.takeBack(p)
 		nlri := append([]byte{byte(p.Bits())}, p.Addr().AsSlice()[:(p.Bits()+7)/8]...)
 		if p.Addr().Is4() {
 			c.emitWithdrawn(nlri)
