@@ -2,19 +2,13 @@ package speaker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
-	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/connectivity"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -24,11 +18,10 @@ import (
 // or not at all.
 const announceBatch = 500
 
-// announcer puts routes into BGP. It goes through the gRPC API on a socket of
-// our own, because the library has no call that takes more than one path.
+// announcer puts routes into BGP. It goes through what serves GoBGP's API, because
+// the library has no call that takes more than one path.
 type announcer struct {
-	conn *grpc.ClientConn
-	api  api.GobgpApiClient
+	api local
 
 	mu   sync.Mutex
 	vrfs map[string]*announced // guarded by mu
@@ -48,41 +41,6 @@ type announced struct {
 }
 
 func newAnnouncer() *announcer { return &announcer{vrfs: make(map[string]*announced)} }
-
-// connect waits until the API answers on path.
-func (a *announcer) connect(ctx context.Context, path string) error {
-	conn, err := grpc.NewClient("unix:"+path,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithConnectParams(grpc.ConnectParams{
-			// GoBGP listens some time after it has started.
-			Backoff:           backoff.Config{BaseDelay: 5 * time.Millisecond, Multiplier: 1.5, MaxDelay: time.Second},
-			MinConnectTimeout: time.Second,
-		}))
-	if err != nil {
-		return err
-	}
-	conn.Connect()
-	for {
-		state := conn.GetState()
-		if state == connectivity.Ready {
-			a.conn, a.api = conn, api.NewGobgpApiClient(conn)
-			return nil
-		}
-		if state == connectivity.Idle {
-			conn.Connect()
-		}
-		if !conn.WaitForStateChange(ctx, state) {
-			return errors.Join(context.Cause(ctx), conn.Close())
-		}
-	}
-}
-
-// close is called when nothing is announced any more.
-func (a *announcer) close() {
-	if a.conn != nil {
-		_ = a.conn.Close()
-	}
-}
 
 // of returns what a VRF announces, and makes it where it is new.
 func (a *announcer) of(vrf string) *announced {
