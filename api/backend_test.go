@@ -230,22 +230,47 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// serve runs a grpc server as GoBGP does: services of its own, and ours as the
-// unknown ones, on a unix socket.
+// serve runs a gateway with another service beside ours, on a unix socket.
 func serve(t *testing.T, b Backend) *grpc.ClientConn {
 	t.Helper()
-	return serveHandler(t, New(b).Handler())
+	return serveWith(t, func(d *Door) *Gateway { return NewGateway(d, b) })
 }
 
-func serveHandler(t *testing.T, h grpc.StreamHandler) *grpc.ClientConn {
+// serveServer serves s, around whose streams is what around returns; nil: nothing.
+func serveServer(t *testing.T, s *Server, around func(grpc.StreamHandler) grpc.StreamHandler) *grpc.ClientConn {
+	t.Helper()
+	return serveWith(t, func(d *Door) *Gateway {
+		g := &Gateway{grpc.NewServer(d.options()...)}
+		s.register(wrapping{g, around})
+		return g
+	})
+}
+
+// wrapping puts something around the streams of what is registered.
+type wrapping struct {
+	grpc.ServiceRegistrar
+	around func(grpc.StreamHandler) grpc.StreamHandler
+}
+
+func (w wrapping) RegisterService(desc *grpc.ServiceDesc, implementation any) {
+	out := *desc
+	out.Streams = slices.Clone(desc.Streams)
+	for i := range out.Streams {
+		if w.around != nil {
+			out.Streams[i].Handler = w.around(out.Streams[i].Handler)
+		}
+	}
+	w.ServiceRegistrar.RegisterService(&out, implementation)
+}
+
+func serveWith(t *testing.T, made func(*Door) *Gateway) *grpc.ClientConn {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "s")
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	door := NewDoor(access.DefaultLimits(), access.Policy{}, nil, nil)
-	server := grpc.NewServer(append(door.Options(), grpc.UnknownServiceHandler(h))...)
+	server := made(NewDoor(access.DefaultLimits(), access.Policy{}, nil, nil))
 	channelz.RegisterChannelzServiceToServer(server)
 	ended := make(chan error)
 	go func() { ended <- server.Serve(listener) }()

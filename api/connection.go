@@ -1,15 +1,18 @@
 package api
 
 import (
+	"bufio"
+	"encoding/binary"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"golang.org/x/net/http2"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
 
 	"github.com/vrfredist/vrfredist/api/access"
 )
@@ -21,20 +24,86 @@ type connection struct {
 	credentials.CommonAuthInfo
 	door    *Door
 	caller  access.Caller
-	self    bool   // this process: what it announces to GoBGP
-	refusal string // why every call is refused; "": it is not
-	calls   atomic.Int64
+	key     string // of its account
+	refusal error  // of every call; nil: calls are judged one by one
+	since   time.Time
 	left    sync.Once
+
+	in       *bufio.Reader // gRPC has no buffer of its own: it reads no byte behind the frame that it handles
+	received frames        // of in
+	sent     frames
+
+	busy    int                // guarded by door.mu; calls that were let in
+	streams map[uint32]*stream // guarded by door.mu
+	last    uint32             // guarded by door.mu; the stream that was begun last
+	flooded bool               // guarded by door.mu
+	gone    bool               // guarded by door.mu
+}
+
+// stream is one that the client has begun. It is forgotten when it has come to its
+// end on the wire, and nobody works for it.
+type stream struct {
+	admitted bool
+	running  bool
+	ended    bool
+	small    int // frames in a row that hold next to nothing
+
+	most  int           // bytes that its request may have
+	head  []byte        // of its first message, which says how long it is: five bytes
+	large chan struct{} // closed when that is more
+}
+
+// length is that of the first message; 0: it is not known yet.
+func (s *stream) length() int {
+	if len(s.head) < 5 {
+		return 0
+	}
+	return int(binary.BigEndian.Uint32(s.head[1:]))
+}
+
+// A frame costs memory beside its bytes, some 350 for one that holds a single byte,
+// and a window has room for 65,535 of those. So a client that sends many small ones,
+// of which nothing is consumed, is given up.
+const (
+	smallFrame = 256 // bytes
+	mostSmall  = 512
+)
+
+// preface is what a client sends before its first frame (RFC 9113, section 3.4).
+const preface = len(http2.ClientPreface)
+
+// readBuffer is a connection's, in bytes.
+const readBuffer = 4 << 10
+
+var errFlood = errors.New("the client sends small or padded frames without end")
+
+func newConnection(d *Door, conn net.Conn, caller access.Caller) *connection {
+	return &connection{
+		Conn: conn, door: d, caller: caller, key: caller.Key(), since: time.Now(),
+		in: bufio.NewReaderSize(conn, readBuffer), received: frames{skip: preface}, streams: make(map[uint32]*stream),
+	}
 }
 
 // AuthType implements credentials.AuthInfo.
 func (c *connection) AuthType() string { return "vrfredist" }
 
+// String says who is at the other end.
+func (c *connection) String() string { return c.caller.String() }
+
+// grant is what the caller may do now.
+func (c *connection) grant() access.Grant { return c.door.rules.Load().policy.Grant(c.caller) }
+
+func (c *connection) admin() bool { return c.grant().Admin() }
+
 // Read implements net.Conn. After an error nobody uses the connection any more,
 // and gRPC does not always close it: of one that fails before its first call it
 // closes the one below.
 func (c *connection) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
+	n, err := c.in.Read(b)
+	if n > 0 && !c.follow(&c.received, b[:n], c.begun, c.content) {
+		err = errFlood
+		_ = c.Conn.Close() // what it says of a client that is given up is no news
+	}
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.leave()
 	}
@@ -44,10 +113,85 @@ func (c *connection) Read(b []byte) (int, error) {
 // Write implements net.Conn.
 func (c *connection) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
+	c.follow(&c.sent, b[:n], c.answered, func(frame, []byte) {})
 	if err != nil {
 		c.leave()
 	}
 	return n, err
+}
+
+// follow takes in what went over the wire, and tells whether that may go on.
+func (c *connection) follow(w *frames, b []byte, heed func(frame), body func(frame, []byte)) bool {
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
+	w.walk(b, heed, body)
+	return !c.flooded
+}
+
+// begun takes in a frame of the client's. door.mu is held.
+func (c *connection) begun(f frame) {
+	s := c.streams[f.stream]
+	switch {
+	case f.kind == http2.FrameHeaders && f.stream > c.last && !c.gone:
+		c.last = f.stream
+		c.streams[f.stream] = new(stream)
+	case f.kind == http2.FrameRSTStream:
+		c.end(f.stream)
+	case f.kind == http2.FrameData && f.flags.Has(http2.FlagDataPadded):
+		c.flooded = true // no client of gRPC pads
+	case f.kind == http2.FrameData && s != nil && f.length < smallFrame && !f.ends():
+		s.small++
+		c.flooded = c.flooded || s.small > mostSmall
+	}
+}
+
+// content takes in what is in a frame of the client's: of a stream the first bytes,
+// which say how long the request is. door.mu is held.
+func (c *connection) content(f frame, b []byte) {
+	s := c.streams[f.stream]
+	if f.kind != http2.FrameData || s == nil || !s.admitted || s.length() > 0 {
+		return
+	}
+	s.head = append(s.head, b[:min(len(b), 5-len(s.head))]...)
+	if s.length() > s.most {
+		close(s.large)
+	}
+}
+
+// answered takes in a frame of ours. door.mu is held.
+func (c *connection) answered(f frame) {
+	switch s := c.streams[f.stream]; {
+	case f.ends():
+		c.end(f.stream)
+	case f.kind == http2.FrameWindowUpdate && s != nil:
+		s.small = 0
+	}
+}
+
+// end takes in that a stream has come to its end on the wire. door.mu is held.
+func (c *connection) end(id uint32) {
+	if s := c.streams[id]; s != nil {
+		s.ended = true
+		c.settle(id)
+	}
+}
+
+// settle forgets a stream that nothing is left of. door.mu is held.
+func (c *connection) settle(id uint32) {
+	s := c.streams[id]
+	if s == nil || s.running || !s.ended {
+		return
+	}
+	delete(c.streams, id)
+	if !s.admitted {
+		return
+	}
+	if c.busy--; c.busy == 0 {
+		c.since = time.Now()
+	}
+	c.door.account(c.key).streams--
+	c.door.give(c, streamCost)
+	c.door.settle(c.key)
 }
 
 // Close implements net.Conn.
@@ -58,53 +202,64 @@ func (c *connection) Close() error {
 
 func (c *connection) leave() { c.left.Do(func() { c.door.forget(c) }) }
 
-// refusedFor is how long a connection over the limit is kept, so that its client
+// refusedFor is how long a connection that is refused is kept, so that its client
 // hears why.
 const refusedFor = 5 * time.Second
 
-// admit counts a connection. Of those over a limit some are let in to be refused
-// call by call, because a client makes nothing of a connection that is closed.
+// admit counts a connection. Of those that get nothing, because their caller has no
+// role or there are too many, some are let in to be refused call by call, because a
+// client makes nothing of a connection that is closed.
 func (d *Door) admit(c *connection) error {
-	if c.self {
-		return nil
-	}
+	grant := c.grant()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	key := c.caller.Key()
-	served := len(d.open) - d.refused
-	switch {
-	case d.byUser[key] >= d.limits.ConnectionsPerUser:
-		c.refusal = fmt.Sprintf("%s has %d connections open already, which is the limit (connections_per_user under [netlink.api.limits]); close some", c.caller, d.byUser[key])
-	case served >= d.limits.Connections:
-		c.refusal = fmt.Sprintf("%d connections are open already, which is the limit (connections under [netlink.api.limits]); try again later", served)
+	if grant.None() {
+		c.refusal = status.Error(codes.PermissionDenied, access.NoRole(c.caller).Error())
+	} else if why := d.full(c); why != "" {
+		c.refusal = status.Error(codes.ResourceExhausted, why)
+	} else if err := d.take(c, connectionCost); err != nil {
+		c.refusal = err
 	}
-	if c.refusal != "" {
-		if d.refused >= maxRefused {
-			return errors.New(c.refusal)
+	a := d.account(c.key)
+	defer d.settle(c.key)
+	if c.refusal != nil {
+		if d.refused >= maxRefused || a.refused >= maxRefusedPerUser {
+			return c.refusal
 		}
 		d.refused++
+		a.refused++
 		time.AfterFunc(refusedFor, func() { c.Close() })
 	} else {
-		d.byUser[key]++
+		a.connections++
 	}
 	d.open[c] = struct{}{}
 	return nil
 }
 
-// forget gives the place of a connection back.
+// forget gives the place of a connection back, and what its streams hold.
 func (d *Door) forget(c *connection) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.drop(c)
+	c.gone = true
+	for id := range c.streams {
+		c.end(id)
+	}
+}
+
+// drop gives the place of a connection back. d.mu is held.
+func (d *Door) drop(c *connection) {
 	if _, there := d.open[c]; !there {
 		return
 	}
 	delete(d.open, c)
-	if c.refusal != "" {
+	a := d.account(c.key)
+	if c.refusal != nil {
 		d.refused--
-		return
+		a.refused--
+	} else {
+		a.connections--
+		d.give(c, connectionCost)
 	}
-	key := c.caller.Key()
-	if d.byUser[key]--; d.byUser[key] == 0 {
-		delete(d.byUser, key)
-	}
+	d.settle(c.key)
 }

@@ -24,11 +24,14 @@ type Door struct {
 	limits access.Limits
 	rules  atomic.Pointer[rules]
 
-	mu      sync.Mutex
-	open    map[*connection]struct{} // guarded by mu
-	byUser  map[string]int           // guarded by mu; connections in open by caller
-	refused int                      // guarded by mu; connections in open that get refusals alone
-	greeted int                      // guarded by mu; TLS handshakes under way
+	mu       sync.Mutex
+	open     map[*connection]struct{} // guarded by mu
+	accounts map[string]*account      // guarded by mu; by caller, of those that hold something
+	refused  int                      // guarded by mu; connections in open that get refusals alone
+	memory   int                      // guarded by mu; bytes that the accounts hold
+	freed    chan struct{}            // guarded by mu; closed when an account gives memory back
+	greeted  int                      // guarded by mu; TLS handshakes under way
+	greeting map[string]int           // guarded by mu; of them by address
 }
 
 // rules are what a reload may change.
@@ -37,22 +40,32 @@ type rules struct {
 	tls    credentials.TransportCredentials // nil: TCP has none
 }
 
-// maxRefused is how many connections over the limit are told why at a time. What
-// comes beyond them is closed without a word.
-const maxRefused = 16
+// maxRefused is how many connections that get nothing are told why at a time, and
+// maxRefusedPerUser how many of one caller. What comes beyond them is closed without
+// a word.
+const (
+	maxRefused        = 64
+	maxRefusedPerUser = 16
+)
 
 // maxHandshakes bounds strangers: who has shown a certificate is counted else.
 const maxHandshakes = 64
 
 // maxHeader bounds the names and metadata of one call, in bytes.
-const maxHeader = 64 << 10
+const maxHeader = 16 << 10
+
+// window is how much of a stream a client may send before we ask for it, in bytes.
+const window = 64<<10 - 1
 
 // NewDoor makes a door. Policy and TLS are those of Set; log may be nil.
 func NewDoor(l access.Limits, p access.Policy, t *tls.Config, log *slog.Logger) *Door {
 	if log == nil {
 		log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	d := &Door{log: log, limits: l, open: make(map[*connection]struct{}), byUser: make(map[string]int)}
+	d := &Door{
+		log: log, limits: l, open: make(map[*connection]struct{}), accounts: make(map[string]*account),
+		freed: make(chan struct{}), greeting: make(map[string]int),
+	}
 	d.Set(p, t)
 	return d
 }
@@ -84,12 +97,18 @@ func (d *Door) Expel() {
 	}
 }
 
-// Options are what makes a gRPC server one that stands behind the door.
-func (d *Door) Options() []grpc.ServerOption {
+// options are what makes a gRPC server one that stands behind the door.
+func (d *Door) options() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.Creds(handshaker{d}),
-		grpc.UnaryInterceptor(d.unary),
+		grpc.InTapHandle(d.tap),
 		grpc.StreamInterceptor(d.stream),
+		grpc.ForceServerCodecV2(newCodec()),
+		// What a client may send unasked would else grow with its bandwidth.
+		grpc.StaticStreamWindowSize(window),
+		grpc.StaticConnWindowSize(window),
+		grpc.ReadBufferSize(0), // a connection has its own
+		grpc.SharedWriteBuffer(true),
 		grpc.MaxRecvMsgSize(d.limits.MessageSize),
 		// A client that keeps to HTTP/2's own limit waits without a word; so there
 		// is room for the calls that are refused with one.

@@ -28,7 +28,7 @@ const patient = 20 * time.Second
 // behind serves a listener behind a door.
 func behind(t *testing.T, d *Door, l net.Listener, b Backend) {
 	t.Helper()
-	server := grpc.NewServer(append(d.Options(), grpc.UnknownServiceHandler(New(b).Handler()))...)
+	server := NewGateway(d, b)
 	ended := make(chan error)
 	go func() { ended <- server.Serve(l) }()
 	t.Cleanup(func() {
@@ -133,14 +133,14 @@ func TestConnectionsOfAllAreBounded(t *testing.T) {
 	}
 	wantCode(t, check(t, connect(t, target)), codes.ResourceExhausted, "2 connections are open already")
 	// Beyond those that are told why, a connection is closed.
-	for range maxRefused + 5 {
+	for range maxRefusedPerUser + 5 {
 		conn, err := net.Dial("tcp", target)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
 	}
-	eventually(t, "the refused are as many as may be", func() bool { _, refused := d.count(); return refused == maxRefused })
+	eventually(t, "the refused are as many as may be", func() bool { _, refused := d.count(); return refused == maxRefusedPerUser })
 	eventually(t, "the refused are gone", func() bool { open, refused := d.count(); return open == 2 && refused == 0 })
 }
 
@@ -279,15 +279,13 @@ func TestTheOwnerIsAdmin(t *testing.T) {
 	if _, err := v1.NewRedistributionClient(connect(t, target)).Reload(t.Context(), &v1.ReloadRequest{}); err != nil {
 		t.Error(err)
 	}
-	if open, _ := d.count(); open != 0 {
-		t.Errorf("the daemon's own connection is counted: %d", open)
-	}
 }
 
 // TestWithoutADoorNothingIsSeen: a server that was put together without one.
 func TestWithoutADoorNothingIsSeen(t *testing.T) {
 	l, target := listenUnix(t)
-	server := grpc.NewServer(grpc.UnknownServiceHandler(New(newFake()).Handler()))
+	server := grpc.NewServer()
+	New(newFake()).register(server)
 	ended := make(chan error)
 	go func() { ended <- server.Serve(l) }()
 	defer func() { server.Stop(); <-ended }()

@@ -120,7 +120,7 @@ func FuzzRequests(f *testing.F) {
 		// The caller is the superuser, who may ask for everything.
 		ctx = context.WithValue(ctx, grantKey{}, access.NewGrant(access.Admin))
 		c.ctx = grpc.NewContextWithServerTransportStream(ctx, transport{c})
-		err := New(impatient{b, cancel}).Handler()(nil, c)
+		err := serveCall(New(impatient{b, cancel}), c)
 		if errors.Is(err, errMalformed) {
 			return
 		}
@@ -138,6 +138,22 @@ func FuzzRequests(f *testing.F) {
 			t.Errorf("%s: which field? %s", c.method, st.Message())
 		}
 	})
+}
+
+// handlers collects what is registered, by full name.
+type handlers map[string]func(grpc.ServerStream) error
+
+func (h handlers) RegisterService(desc *grpc.ServiceDesc, implementation any) {
+	for _, s := range streamed(desc, implementation).Streams {
+		h["/"+desc.ServiceName+"/"+s.StreamName] = func(stream grpc.ServerStream) error { return s.Handler(implementation, stream) }
+	}
+}
+
+// serveCall answers one call as a gateway would.
+func serveCall(s *Server, c *oneCall) error {
+	all := make(handlers)
+	s.register(all)
+	return all[c.Method()](c)
 }
 
 func namesField(st *status.Status) bool {

@@ -2,12 +2,15 @@ package api
 
 import (
 	"context"
+	"errors"
+	"io"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/vrfredist/vrfredist/api/access"
@@ -18,10 +21,16 @@ import (
 type call struct {
 	door   *Door
 	conn   *connection
+	id     uint32 // of its stream
 	method string
 	rules  *rules // under which grant holds
 	grant  access.Grant
+	stream *stream
+	began  time.Time
+	held   int // bytes that it is charged for, beside its stream
 }
+
+type callKey struct{}
 
 type grantKey struct{}
 
@@ -32,34 +41,92 @@ func grantOf(ctx context.Context) access.Grant {
 	return g
 }
 
-// enter lets a call in, or says why not. After a call was let in, leave must be
-// called.
-func (d *Door) enter(ctx context.Context, method string) (*call, context.Context, error) {
+// callerOf returns who made a call; "": it did not come through a door.
+func callerOf(ctx context.Context) string {
+	c, ok := ctx.Value(callKey{}).(*call)
+	if !ok {
+		return ""
+	}
+	return c.conn.key
+}
+
+// tap judges a stream when its headers have come, and nothing else. What of a stream
+// is refused here, gRPC drops.
+func (d *Door) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
 	p, _ := peer.FromContext(ctx)
 	conn, ok := (*connection)(nil), false
 	if p != nil {
 		conn, ok = p.AuthInfo.(*connection)
 	}
 	if !ok || conn.door != d {
-		return nil, nil, status.Error(codes.PermissionDenied, "who calls is not known")
+		return ctx, status.Error(codes.PermissionDenied, "who calls is not known")
 	}
-	if conn.refusal != "" {
-		return nil, nil, status.Error(codes.ResourceExhausted, conn.refusal)
+	if conn.refusal != nil {
+		return ctx, conn.refusal
 	}
 	r := d.rules.Load()
-	c := &call{door: d, conn: conn, method: method, rules: r, grant: r.policy.Grant(conn.caller)}
+	c := &call{door: d, conn: conn, method: info.FullMethodName, rules: r, grant: r.policy.Grant(conn.caller), began: time.Now()}
 	if err := c.judge(); err != nil {
-		return nil, nil, err
+		return ctx, err
 	}
-	if n := conn.calls.Add(1); !conn.self && n > int64(d.limits.Calls) {
-		conn.calls.Add(-1)
-		return nil, nil, status.Errorf(codes.ResourceExhausted,
-			"%d calls are under way on this connection, which is the limit (calls under [netlink.api.limits]); end some, or wait for them", n-1)
+	if err := c.admit(); err != nil {
+		return ctx, err
 	}
-	return c, context.WithValue(ctx, grantKey{}, c.grant), nil
+	return context.WithValue(context.WithValue(ctx, callKey{}, c), grantKey{}, c.grant), nil
 }
 
-func (c *call) leave() { c.conn.calls.Add(-1) }
+// admit counts the stream that gRPC has just read the headers of: it reads nothing
+// else before it has judged it.
+func (c *call) admit() error {
+	d, conn := c.door, c.conn
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := conn.streams[conn.last]
+	if s == nil || conn.gone {
+		return status.FromContextError(context.Canceled).Err() // the caller has gone
+	}
+	a := d.account(conn.key)
+	defer d.settle(conn.key)
+	switch {
+	case conn.busy >= d.limits.Calls:
+		return status.Errorf(codes.ResourceExhausted,
+			"%d calls are under way on this connection, which is the limit (calls under [netlink.api.limits]); end some, or wait for them", conn.busy)
+	case !conn.caller.Owner && a.streams >= d.limits.StreamsPerUser:
+		return status.Errorf(codes.ResourceExhausted,
+			"%s has %d calls under way, which is the limit (streams_per_user under [netlink.api.limits]); end some, or wait for them", conn.caller, a.streams)
+	}
+	if err := d.take(conn, streamCost); err != nil {
+		return err
+	}
+	s.admitted, s.most, s.large = true, access.MostOf(c.method, d.limits.MessageSize), make(chan struct{})
+	conn.busy++
+	a.streams++
+	c.id, c.stream = conn.last, s
+	return nil
+}
+
+// enter is called before anybody works for the call; leave must be called after.
+func (c *call) enter() error {
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
+	s := c.conn.streams[c.id]
+	if s == nil {
+		return status.FromContextError(context.Canceled).Err() // the caller has gone
+	}
+	s.running = true
+	return nil
+}
+
+func (c *call) leave() {
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
+	c.door.give(c.conn, c.held)
+	c.held = 0
+	if s := c.conn.streams[c.id]; s != nil {
+		s.running = false
+		c.conn.settle(c.id)
+	}
+}
 
 // judge decides by what is known before the request.
 func (c *call) judge() error {
@@ -67,8 +134,8 @@ func (c *call) judge() error {
 		return status.Errorf(codes.Unauthenticated, "the certificate of this connection ran out on %s; connect again with a new one", until.Format(time.RFC3339))
 	}
 	err := c.grant.Enter(c.conn.caller, c.method)
-	if err == nil || c.grant.Admin() && !served(c.method) {
-		return nil // the server says itself that it has no such method
+	if err == nil || c.grant.Admin() && access.RuleOf(c.method) == access.Denied {
+		return nil // where the server has no such method, it says so itself
 	}
 	return status.Error(codes.PermissionDenied, err.Error())
 }
@@ -150,48 +217,107 @@ func (c *call) answer(err error) error {
 	return status.FromProto(p).Err()
 }
 
-// unary is the interceptor of the methods that gRPC knows: GoBGP's.
-func (d *Door) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-	c, ctx, err := d.enter(ctx, info.FullMethod)
-	if err != nil {
-		return nil, err
+// stream is around every method: see streamed.
+func (d *Door) stream(server any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	c, ok := stream.Context().Value(callKey{}).(*call)
+	if !ok || c.door != d {
+		return status.Error(codes.PermissionDenied, "who calls is not known")
 	}
-	defer c.leave()
-	if err := c.ask(request); err != nil {
-		return nil, err
+	if err := c.grant.Enter(c.conn.caller, c.method); err != nil {
+		return status.Error(codes.PermissionDenied, err.Error())
 	}
-	reply, err := handle(ctx, request)
-	if err != nil {
-		return nil, c.answer(err)
-	}
-	return c.reveal(reply)
-}
-
-// stream is the interceptor of streams, and of all methods of our own.
-func (d *Door) stream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
-	c, ctx, err := d.enter(stream.Context(), info.FullMethod)
-	if err != nil {
+	if err := c.enter(); err != nil {
 		return err
 	}
 	defer c.leave()
-	return c.answer(handle(server, &guarded{stream, c, ctx}))
+	return c.answer(handle(server, &guarded{ServerStream: stream, call: c}))
 }
 
 // guarded is a stream behind the door.
 type guarded struct {
 	grpc.ServerStream
 	call *call
-	ctx  context.Context //nolint:containedctx // a ServerStream has one
+	open bool // the client may send for as long as it likes
 }
 
-func (g *guarded) Context() context.Context { return g.ctx }
-
-// RecvMsg implements grpc.ServerStream.
+// RecvMsg implements grpc.ServerStream. While a request is read the caller is charged
+// for the largest that it could be, then for what it is.
 func (g *guarded) RecvMsg(m any) error {
-	if err := g.ServerStream.RecvMsg(m); err != nil {
+	c := g.call
+	largest := c.cost(c.stream.most)
+	if g.open { // of its later messages nobody knows the length before they are whole
+		largest = max(largest, c.door.limits.MessageSize)
+	}
+	if err := c.hold(g.Context(), largest); err != nil {
 		return err
 	}
-	return g.call.ask(m)
+	in := &incoming{into: m, most: c.stream.most}
+	err := g.receive(in)
+	switch {
+	case errors.Is(err, io.EOF) && !g.open:
+		return status.Error(codes.InvalidArgument, "the call has no request message: send one, an empty one where there is nothing to say")
+	case err != nil:
+		c.shrink(0)
+		return err
+	case in.size > in.most:
+		return c.tooLarge(in.size)
+	}
+	c.shrink(c.cost(in.size))
+	return c.ask(m)
+}
+
+// receive reads a request, which must be whole in time where the call has one alone.
+func (g *guarded) receive(in *incoming) error {
+	if g.open {
+		return g.ServerStream.RecvMsg(in)
+	}
+	c := g.call
+	// RecvMsg takes no deadline. Where it hangs, the return of the handler ends the
+	// stream, and that ends RecvMsg.
+	came := make(chan error, 1)
+	go func() { came <- g.ServerStream.RecvMsg(in) }()
+	late := time.NewTimer(time.Until(c.began.Add(c.door.limits.Request)))
+	defer late.Stop()
+	select {
+	case err := <-came:
+		return err
+	case <-c.stream.large:
+		c.door.mu.Lock()
+		defer c.door.mu.Unlock()
+		return c.tooLarge(c.stream.length())
+	case <-late.C:
+		return status.Errorf(codes.DeadlineExceeded, "the request was not whole after %v (request_timeout under [netlink.api.limits]); send it at once", c.door.limits.Request)
+	}
+}
+
+func (c *call) tooLarge(size int) error {
+	return status.Errorf(codes.ResourceExhausted, "the request is larger than max: it has %d bytes, and one of this method may have %d", size, c.stream.most)
+}
+
+// cost is how much memory a request of a size takes.
+func (c *call) cost(size int) int {
+	if c.grant.Admin() {
+		return size
+	}
+	return size * expanded
+}
+
+// hold charges the call for n bytes instead of what it holds.
+func (c *call) hold(ctx context.Context, n int) error {
+	c.shrink(0)
+	if err := c.door.reserve(ctx, c.conn, n, c.door.limits.Request); err != nil {
+		return err
+	}
+	c.held = n
+	return nil
+}
+
+// shrink gives back what the call holds beyond n bytes.
+func (c *call) shrink(n int) {
+	if n < c.held {
+		c.door.release(c.conn, c.held-n)
+		c.held = n
+	}
 }
 
 // SendMsg implements grpc.ServerStream.

@@ -13,19 +13,17 @@ import (
 	"github.com/vrfredist/vrfredist/api/access"
 )
 
-// handshaker finds out who is at the other end of a new connection. GoBGP makes
-// the listeners, and hands each connection to the gRPC server; this is the first
-// that sees it.
+// handshaker finds out who is at the other end of a new connection, of which it is
+// the first that sees it.
 type handshaker struct{ door *Door }
 
 // ServerHandshake implements credentials.TransportCredentials.
 func (h handshaker) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	caller := access.Caller{Way: access.Loopback}
-	self := false
 	conn := raw
 	var err error
 	if socket, ok := raw.(*net.UnixConn); ok {
-		caller, self, err = peerOf(socket)
+		caller, err = peerOf(socket)
 	} else if t := h.door.rules.Load().tls; t != nil {
 		conn, caller, err = h.door.greet(raw, t)
 	} else if local, ok := raw.LocalAddr().(*net.TCPAddr); !ok || !local.IP.IsLoopback() {
@@ -36,7 +34,7 @@ func (h handshaker) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInf
 		h.door.log.Debug("a connection to the API was refused", "from", raw.RemoteAddr().String(), "err", err)
 		return nil, nil, err
 	}
-	c := &connection{Conn: conn, door: h.door, caller: caller, self: self}
+	c := newConnection(h.door, conn, caller)
 	if err := h.door.admit(c); err != nil {
 		h.door.log.Debug("a connection to the API was refused", "from", caller.String(), "err", err)
 		return nil, nil, err
@@ -47,20 +45,11 @@ func (h handshaker) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInf
 // greet shakes hands over TLS and reads the client's certificate.
 func (d *Door) greet(raw net.Conn, t credentials.TransportCredentials) (net.Conn, access.Caller, error) {
 	caller := access.Caller{Way: access.Certificate}
-	d.mu.Lock()
-	full := d.greeted >= maxHandshakes
-	if !full {
-		d.greeted++
+	from := hostOf(raw.RemoteAddr())
+	if err := d.beginGreeting(from); err != nil {
+		return nil, caller, err
 	}
-	d.mu.Unlock()
-	if full {
-		return nil, caller, fmt.Errorf("%d TLS handshakes are under way already", maxHandshakes)
-	}
-	defer func() {
-		d.mu.Lock()
-		d.greeted--
-		d.mu.Unlock()
-	}()
+	defer d.endGreeting(from)
 	conn, auth, err := t.ServerHandshake(raw)
 	if err != nil {
 		return nil, caller, err
@@ -72,6 +61,38 @@ func (d *Door) greet(raw net.Conn, t credentials.TransportCredentials) (net.Conn
 	leaf := info.State.VerifiedChains[0][0]
 	caller.Names, caller.Until = certificateNames(leaf), leaf.NotAfter
 	return conn, caller, nil
+}
+
+// hostOf is an address without its port.
+func hostOf(a net.Addr) string {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.IP.String()
+	}
+	return a.String()
+}
+
+// beginGreeting counts a TLS handshake, of which one address has a quarter at most.
+func (d *Door) beginGreeting(from string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.greeted >= maxHandshakes:
+		return fmt.Errorf("%d TLS handshakes are under way already", d.greeted)
+	case d.greeting[from] >= maxHandshakes/4:
+		return fmt.Errorf("%d TLS handshakes are under way with %s already", d.greeting[from], from)
+	}
+	d.greeted++
+	d.greeting[from]++
+	return nil
+}
+
+func (d *Door) endGreeting(from string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.greeted--
+	if d.greeting[from]--; d.greeting[from] == 0 {
+		delete(d.greeting, from)
+	}
 }
 
 // certificateNames are the names under which the configuration may speak of a

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"unsafe"
 
 	linux "golang.org/x/sys/unix"
@@ -13,11 +12,11 @@ import (
 )
 
 // peerOf asks the kernel who connected to a unix socket: what the credentials of
-// the process were then. self tells whether it is this very process.
-func peerOf(conn *net.UnixConn) (c access.Caller, self bool, err error) {
+// the process were then.
+func peerOf(conn *net.UnixConn) (c access.Caller, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
-		return c, false, fmt.Errorf("find out who connected: %w", err)
+		return c, fmt.Errorf("find out who connected: %w", err)
 	}
 	var cred *linux.Ucred
 	var groups []uint32
@@ -28,13 +27,12 @@ func peerOf(conn *net.UnixConn) (c access.Caller, self bool, err error) {
 		groups, err = peerGroups(fd)
 	})
 	if err := errors.Join(asked, err); err != nil {
-		return c, false, fmt.Errorf("find out who connected: %w", err)
+		return c, fmt.Errorf("find out who connected: %w", err)
 	}
-	c = access.Caller{
+	return access.Caller{
 		Way: access.Socket, UID: cred.Uid, Owner: own(cred.Uid),
 		GIDs: append([]uint32{cred.Gid}, groups...), PID: cred.Pid,
-	}
-	return c, c.Owner && int(cred.Pid) == os.Getpid(), nil
+	}, nil
 }
 
 // peerGroups reads SO_PEERGROUPS, which x/sys has no function for. It answers

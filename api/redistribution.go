@@ -3,10 +3,14 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"path"
 	"slices"
 	"strings"
 	"unicode"
+
+	"google.golang.org/protobuf/proto"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
 	"github.com/vrfredist/vrfredist/rib"
@@ -20,10 +24,27 @@ func (s *Server) EnableRedistribution(ctx context.Context, r *vrfredistv1.Enable
 		return nil, err
 	}
 	name := vrfName(r.GetVrf())
-	if err := s.view(ctx).failed(name, s.view(ctx).Redistribute(ctx, name, d, change)); err != nil {
+	if err := s.redistribute(ctx, name, d, r, change); err != nil {
 		return nil, err
 	}
 	return &vrfredistv1.EnableRedistributionResponse{}, nil
+}
+
+// redistribute makes the change that a request asks for when it is its caller's turn.
+func (s *Server) redistribute(ctx context.Context, name string, d vrf.Direction, request proto.Message, change func(*vrf.Spec)) error {
+	what, err := proto.MarshalOptions{Deterministic: true}.Marshal(request)
+	if err != nil {
+		return err
+	}
+	most := mostWaiting
+	if grantOf(ctx).Admin() {
+		most = math.MaxInt // who may change everything may have as many as it has calls
+	}
+	return s.lines.do(ctx, callerOf(ctx), fmt.Sprintf("%T %s", request, what), most, func() error {
+		// What has begun is finished: those who wait for it count on it.
+		ctx := context.WithoutCancel(ctx)
+		return s.view(ctx).failed(name, s.view(ctx).Redistribute(ctx, name, d, change))
+	})
 }
 
 // enabling validates a request and says what it asks for. What it has no field
@@ -103,14 +124,14 @@ func (s *Server) DisableRedistribution(ctx context.Context, r *vrfredistv1.Disab
 		return nil, err
 	}
 	name := vrfName(r.GetVrf())
-	err = s.view(ctx).Redistribute(ctx, name, d, func(spec *vrf.Spec) {
+	err = s.redistribute(ctx, name, d, r, func(spec *vrf.Spec) {
 		if d == vrf.Import {
 			spec.Import.Enabled = false
 		} else {
 			spec.Export.Enabled = false
 		}
 	})
-	if err := s.view(ctx).failed(name, err); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return &vrfredistv1.DisableRedistributionResponse{}, nil

@@ -31,7 +31,7 @@ func TestWatchVrfs(t *testing.T) {
 	server.pace = pace{look: time.Millisecond, activity: 50 * time.Millisecond, patience: time.Minute}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	stream, err := v1.NewRedistributionClient(serveHandler(t, server.Handler())).WatchVrfs(ctx, &v1.WatchVrfsRequest{})
+	stream, err := v1.NewRedistributionClient(serveServer(t, server, nil)).WatchVrfs(ctx, &v1.WatchVrfsRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,11 +116,12 @@ func TestASlowWatcherIsDropped(t *testing.T) {
 	server := New(f)
 	server.pace = pace{look: time.Microsecond, activity: time.Microsecond, patience: 200 * time.Millisecond}
 	dropped, ended := make(chan error, 2), make(chan error, 1)
-	handler := server.Handler()
-	client := v1.NewRedistributionClient(serveHandler(t, func(srv any, stream grpc.ServerStream) error {
-		err := handler(srv, stream)
-		dropped <- err
-		return err
+	client := v1.NewRedistributionClient(serveServer(t, server, func(handle grpc.StreamHandler) grpc.StreamHandler {
+		return func(srv any, stream grpc.ServerStream) error {
+			err := handle(srv, stream)
+			dropped <- err
+			return err
+		}
 	}))
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()

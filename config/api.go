@@ -49,9 +49,12 @@ var limitKeys = keys[access.Limits]{
 	"connections":          one(whole[int](1, 65536, ""), func(l *access.Limits) *int { return &l.Connections }),
 	"connections-per-user": one(whole[int](1, 65536, ""), func(l *access.Limits) *int { return &l.ConnectionsPerUser }),
 	"calls":                one(whole[int](1, 65536, ""), func(l *access.Limits) *int { return &l.Calls }),
-	// The daemon's own announcements go through the same server, 500 a message.
-	"message-size":      one(whole[int](1<<20, 1<<30, ""), func(l *access.Limits) *int { return &l.MessageSize }),
-	"handshake-timeout": one(duration(time.Second, time.Hour), func(l *access.Limits) *time.Duration { return &l.Handshake }),
+	"streams-per-user":     one(whole[int](1, 65536, ""), func(l *access.Limits) *int { return &l.StreamsPerUser }),
+	"message-size":         one(whole[int](1<<20, 1<<30, ""), func(l *access.Limits) *int { return &l.MessageSize }),
+	"memory":               one(size(32<<20, 1<<40), func(l *access.Limits) *int { return &l.Memory }),
+	"memory-per-user":      one(size(8<<20, 1<<40), func(l *access.Limits) *int { return &l.MemoryPerUser }),
+	"handshake-timeout":    one(duration(time.Second, time.Hour), func(l *access.Limits) *time.Duration { return &l.Handshake }),
+	"request-timeout":      one(duration(time.Second, time.Hour), func(l *access.Limits) *time.Duration { return &l.Request }),
 }
 
 var roleKeys = keys[access.Entry]{
@@ -83,7 +86,7 @@ func apiSchema() schema {
 func readAPI(p *problems, n *node, vrfs []string) API {
 	a := API{Limits: access.DefaultLimits()}
 	read(p, n, apiKeys, &a)
-	read(p, n.get("limits"), limitKeys, &a.Limits)
+	readLimits(p, n.get("limits"), &a.Limits)
 	readListen(p, n, &a)
 	a.TLS = readTLS(p, n.get("tls"))
 	secured := present(n.get("tls"))
@@ -99,6 +102,28 @@ func readAPI(p *problems, n *node, vrfs []string) API {
 		p.at(t, `is of no use while nobody has a role by certificate; add [[netlink.api.roles]] with a role and certificates = ["NAME"]`)
 	}
 	return a
+}
+
+// readLimits reads [netlink.api.limits]. What memory there is where the file does
+// not say it follows what one request may take of it.
+func readLimits(p *problems, n *node, l *access.Limits) {
+	read(p, n, limitKeys, l)
+	if at := n.get("calls"); at != nil && n.get("streams-per-user") == nil && l.Calls > l.StreamsPerUser {
+		p.note(at, "is for one connection; on all of its connections together a caller other than root has %d. Write streams_per_user where one needs more", l.StreamsPerUser)
+	}
+	most := 2 * l.MessageSize // one is read while another is worked on
+	switch at := n.get("memory-per-user"); {
+	case at == nil:
+		l.MemoryPerUser = max(l.MemoryPerUser, most)
+	case l.MemoryPerUser < most:
+		p.at(at, "%d bytes are less than two requests may have (message_size, %d); write %d or more", l.MemoryPerUser, l.MessageSize, most)
+	}
+	switch at := n.get("memory"); {
+	case at == nil:
+		l.Memory = max(l.Memory, 2*l.MemoryPerUser)
+	case l.Memory < l.MemoryPerUser:
+		p.at(at, "%d bytes for all are less than those for one (memory_per_user, %d); write as many or more", l.Memory, l.MemoryPerUser)
+	}
 }
 
 func readListen(p *problems, n *node, a *API) {

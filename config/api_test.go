@@ -30,6 +30,31 @@ func tlsSection(certificate, key, ca string) string {
 	return fmt.Sprintf("[netlink.api.tls]\ncertificate = %q\nkey = %q\nclient_ca = %q\n", certificate, key, ca)
 }
 
+// TestCallsAreNoted where the file gives a connection more than its caller has now.
+func TestCallsAreNoted(t *testing.T) {
+	for text, want := range map[string]int{"": 0, "calls = 32": 0, "calls = 33": 1, "calls = 33\nstreams_per_user = 32": 0} {
+		notes := mustParse(t, "f.toml", apiHead+"[netlink.api.limits]\n"+text).Notes
+		if len(notes) != want || want > 0 && (notes[0].Line != 12 || !strings.Contains(notes[0].Message, "streams_per_user")) {
+			t.Errorf("%q: %v, want %d", text, notes, want)
+		}
+	}
+}
+
+// TestMemoryFollowsTheLargestRequest where the file says nothing of it.
+func TestMemoryFollowsTheLargestRequest(t *testing.T) {
+	for text, want := range map[string][2]int{
+		"":                          {256 << 20, 32 << 20},
+		"message_size = 1048576":    {256 << 20, 32 << 20},
+		"message_size = 268435456":  {1 << 30, 512 << 20},
+		`memory_per_user = "1 GiB"`: {2 << 30, 1 << 30},
+	} {
+		l := mustParse(t, "f.toml", apiHead+"[netlink.api.limits]\n"+text).API.Limits
+		if got := [2]int{l.Memory, l.MemoryPerUser}; got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
+
 func TestAPI(t *testing.T) {
 	certificate, key := pki.Files(t, t.TempDir(), "server", pki.New(t).Issue(t, time.Now().Add(time.Hour), "server"))
 	text := apiHead + `[netlink.api]
@@ -39,8 +64,12 @@ socket_group = "31000"
 connections = 9
 connections_per_user = 8
 calls = 7
+streams_per_user = 6
 message_size = 1048576
+memory = "64 MiB"
+memory_per_user = 8388608
 handshake_timeout = "5s"
+request_timeout = "3s"
 [[netlink.api.roles]]
 role = "vrf:tenant-a"
 users = ["31001", 31002]
@@ -66,7 +95,10 @@ groups = [31003]
 			{Role: "vrf:tenant-a", UIDs: []uint32{31001, 31002}, GIDs: []uint32{0}, Names: []string{"noc.tenant-a.example"}},
 			{Role: "read", GIDs: []uint32{31003}},
 		}},
-		Limits: access.Limits{Connections: 9, ConnectionsPerUser: 8, Calls: 7, MessageSize: 1 << 20, Handshake: 5 * time.Second},
+		Limits: access.Limits{
+			Connections: 9, ConnectionsPerUser: 8, StreamsPerUser: 6, Calls: 7, MessageSize: 1 << 20,
+			Memory: 64 << 20, MemoryPerUser: 8 << 20, Handshake: 5 * time.Second, Request: 3 * time.Second,
+		},
 	}
 	if diff := cmp.Diff(want, c.API); diff != "" {
 		t.Error(diff)
@@ -76,25 +108,32 @@ groups = [31003]
 func TestErrorsOfRoles(t *testing.T) {
 	roles := func(s string) string { return apiHead + "[[netlink.api.roles]]\n" + s }
 	for text, want := range map[string]string{
-		roles("users = [7]"):                                           `f.toml:11: netlink.api.roles[0].role: is missing; write "admin", "read", or "vrf:" and the name of a VRF`,
-		roles("role = \"root\"\nusers = [7]"):                          `f.toml:12: netlink.api.roles[0].role: "root" is no role; write "admin", "read", or "vrf:" and the name of a VRF`,
-		roles("role = \"vrf:\"\nusers = [7]"):                          `"vrf:" names no VRF`,
-		roles("role = \"vrf:tenant-b\"\nusers = [7]"):                  `f.toml:12: netlink.api.roles[0].role: there is no VRF "tenant-b"; did you mean "tenant-a"?`,
-		roles("role = \"read\""):                                       `f.toml:11: netlink.api.roles[0]: gives the role to nobody; add users, groups, certificates or loopback`,
-		roles("role = \"read\"\nusers = [\"nobody-at-all\"]"):          `f.toml:13: netlink.api.roles[0].users[0]: "nobody-at-all" is no user of this host`,
-		roles("role = \"read\"\ngroups = [\"no-group\"]"):              `netlink.api.roles[0].groups[0]: "no-group" is no group of this host`,
-		roles("role = \"read\"\nusers = [\"root\"]"):                   `root has the role admin always; remove it`,
-		roles("role = \"read\"\nusers = [65534]"):                      `65534 stands for every user that the kernel has no number for`,
-		roles("role = \"read\"\ngroups = [4294967295]"):                `4294967295 is no group; write a number from 0 to 4294967294`,
-		roles("role = \"read\"\nusers = [-1]"):                         `-1 is no user`,
-		roles("role = \"read\"\nusers = [\"\"]"):                       `"" is no user`,
-		roles("role = \"read\"\ncertificates = [\"a\"]"):               `f.toml:13: netlink.api.roles[0].certificates: needs TLS`,
-		roles("role = \"read\"\nuser = [7]"):                           `unknown key; did you mean users?`,
-		apiHead + "[netlink.api]\nroles = []":                          `f.toml:12: netlink.api.roles: is empty; give roles to somebody`,
-		apiHead + "[netlink.api]\nlisten = [\"example.org:1\"]":        `"example.org:1" has no address before its port`,
-		apiHead + "[netlink.api.limits]\nconnections = 0":              `0 is out of range; write a number from 1 to 65536`,
-		apiHead + "[netlink.api.limits]\nmessage_size = 1000":          `1000 is out of range; write a number from 1048576`,
-		apiHead + "[netlink.api.limits]\nhandshake_timeout = \"10ms\"": `10ms is out of range; write a duration from 1s`,
+		roles("users = [7]"):                                                                `f.toml:11: netlink.api.roles[0].role: is missing; write "admin", "read", or "vrf:" and the name of a VRF`,
+		roles("role = \"root\"\nusers = [7]"):                                               `f.toml:12: netlink.api.roles[0].role: "root" is no role; write "admin", "read", or "vrf:" and the name of a VRF`,
+		roles("role = \"vrf:\"\nusers = [7]"):                                               `"vrf:" names no VRF`,
+		roles("role = \"vrf:tenant-b\"\nusers = [7]"):                                       `f.toml:12: netlink.api.roles[0].role: there is no VRF "tenant-b"; did you mean "tenant-a"?`,
+		roles("role = \"read\""):                                                            `f.toml:11: netlink.api.roles[0]: gives the role to nobody; add users, groups, certificates or loopback`,
+		roles("role = \"read\"\nusers = [\"nobody-at-all\"]"):                               `f.toml:13: netlink.api.roles[0].users[0]: "nobody-at-all" is no user of this host`,
+		roles("role = \"read\"\ngroups = [\"no-group\"]"):                                   `netlink.api.roles[0].groups[0]: "no-group" is no group of this host`,
+		roles("role = \"read\"\nusers = [\"root\"]"):                                        `root has the role admin always; remove it`,
+		roles("role = \"read\"\nusers = [65534]"):                                           `65534 stands for every user that the kernel has no number for`,
+		roles("role = \"read\"\ngroups = [4294967295]"):                                     `4294967295 is no group; write a number from 0 to 4294967294`,
+		roles("role = \"read\"\nusers = [-1]"):                                              `-1 is no user`,
+		roles("role = \"read\"\nusers = [\"\"]"):                                            `"" is no user`,
+		roles("role = \"read\"\ncertificates = [\"a\"]"):                                    `f.toml:13: netlink.api.roles[0].certificates: needs TLS`,
+		roles("role = \"read\"\nuser = [7]"):                                                `unknown key; did you mean users?`,
+		apiHead + "[netlink.api]\nroles = []":                                               `f.toml:12: netlink.api.roles: is empty; give roles to somebody`,
+		apiHead + "[netlink.api]\nlisten = [\"example.org:1\"]":                             `"example.org:1" has no address before its port`,
+		apiHead + "[netlink.api.limits]\nconnections = 0":                                   `0 is out of range; write a number from 1 to 65536`,
+		apiHead + "[netlink.api.limits]\nmessage_size = 1000":                               `1000 is out of range; write a number from 1048576`,
+		apiHead + "[netlink.api.limits]\nstreams_per_user = 0":                              `0 is out of range; write a number from 1 to 65536`,
+		apiHead + "[netlink.api.limits]\nmemory = \"much\"":                                 `"much" is no size; write bytes, such as 33554432, or "32 MiB" in quotes`,
+		apiHead + "[netlink.api.limits]\nmemory = \"3 MiB\"":                                `3 MiB is out of range; write "32 MiB" to "1048576 MiB"`,
+		apiHead + "[netlink.api.limits]\nmemory_per_user = \"9TiB\"":                        `"9TiB" is no size`,
+		apiHead + "[netlink.api.limits]\nmessage_size = 8388608\nmemory_per_user = 8388608": `8388608 bytes are less than two requests may have (message_size, 8388608); write 16777216 or more`,
+		apiHead + "[netlink.api.limits]\nmemory = \"32 MiB\"\nmemory_per_user = 33554433":   `33554432 bytes for all are less than those for one (memory_per_user, 33554433)`,
+		apiHead + "[netlink.api.limits]\nrequest_timeout = 10":                              `10 is not a duration`,
+		apiHead + "[netlink.api.limits]\nhandshake_timeout = \"10ms\"":                      `10ms is out of range; write a duration from 1s`,
 	} {
 		wantError(t, text, want)
 	}

@@ -53,6 +53,29 @@ func whole[T uint8 | uint16 | uint32 | int](least, most int64, why string) func(
 	}
 }
 
+// size returns a parser of sizes from least to most bytes: a number, or one with a
+// unit.
+func size(least, most int64) func(*node) (int, error) {
+	return func(n *node) (int, error) {
+		number, unit := n.text, int64(1)
+		if n.kind == kindText {
+			for suffix, bytes := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+				if digits, has := strings.CutSuffix(n.text, suffix); has {
+					number, unit = strings.TrimSpace(digits), bytes
+				}
+			}
+		}
+		v, err := strconv.ParseInt(number, 10, 64)
+		switch {
+		case n.kind != kindWhole && unit == 1, err != nil:
+			return 0, fmt.Errorf(`%s is no size; write bytes, such as %d, or "%d MiB" in quotes`, n.show(), least, least>>20)
+		case v < least/unit || v > most/unit || v*unit < least:
+			return 0, fmt.Errorf(`%s is out of range; write "%d MiB" to "%d MiB"`, n.text, least>>20, most>>20)
+		}
+		return int(v * unit), nil
+	}
+}
+
 func pointer[T any](parse func(*node) (T, error)) func(*node) (*T, error) {
 	return func(n *node) (*T, error) {
 		v, err := parse(n)

@@ -103,18 +103,28 @@ func (s *Supervisor) Run(ctx context.Context) error {
 // (ctx, a worker that does not end, routes that could not be taken out) names
 // the VRFs, and specs are in force all the same.
 func (s *Supervisor) Apply(ctx context.Context, specs []Spec) error {
+	wait, err := s.Begin(specs)
+	if err != nil {
+		return err
+	}
+	return wait(ctx)
+}
+
+// Begin is Apply that does not wait: the function that it returns does. A worker
+// that leaves has begun to, and one of the same table starts when it is gone.
+func (s *Supervisor) Begin(specs []Spec) (wait func(context.Context) error, err error) {
 	want := make(map[string]Spec, len(specs))
 	for _, spec := range specs {
 		if _, twice := want[spec.Name]; twice {
-			return fmt.Errorf("VRF %q is configured twice", spec.Name)
+			return nil, fmt.Errorf("VRF %q is configured twice", spec.Name)
 		}
 		want[spec.Name] = spec
 	}
 	gone, err := s.steer(want)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return join(ctx, gone)
+	return func(ctx context.Context) error { return join(ctx, gone) }, nil
 }
 
 // steer starts, stops and reconfigures without waiting, and returns the keepers

@@ -70,11 +70,36 @@ func TestGrants(t *testing.T) {
 
 // TestWithoutARule: a method that nobody thought of is nobody's.
 func TestWithoutARule(t *testing.T) {
-	for _, method := range []string{"/vrfredist.v1.Redistribution/New", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "", "/", "x"} {
+	for _, method := range []string{"/vrfredist.v1.Redistribution/New", "/grpc.reflection.v2.ServerReflection/ServerReflectionInfo", "", "/", "x"} {
 		for _, role := range []Role{Admin, Read, OfVRF("a")} {
 			if NewGrant(role).Enter(Caller{}, method) == nil || NewGrant(role).Ask(Caller{}, method, "a", "default") == nil {
 				t.Errorf("%s is let into %q", role, method)
 			}
+		}
+	}
+}
+
+// TestReflectionIsForWhoeverMayCallAnything, and for nobody else.
+func TestReflectionIsForWhoeverMayCallAnything(t *testing.T) {
+	const method = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+	for _, role := range []Role{Admin, Read, OfVRF("a")} {
+		if g := NewGrant(role); g.Enter(Caller{}, method) != nil || g.Ask(Caller{}, method, "", "default") != nil {
+			t.Errorf("%s is not let into reflection", role)
+		}
+	}
+	if (Grant{}).Enter(Caller{}, method) == nil || (Grant{}).Ask(Caller{}, method, "", "default") == nil {
+		t.Error("who has no role is let into reflection")
+	}
+}
+
+// TestSmallRequests: only what an administrator alone may call takes large ones.
+func TestSmallRequests(t *testing.T) {
+	for method, want := range map[string]int{
+		"/vrfredist.v1.Redistribution/EnableRedistribution": 64 << 10, "/grpc.health.v1.Health/Check": 64 << 10,
+		"/vrfredist.v1.Redistribution/Plan": 4 << 20, "/apipb.GobgpApi/AddPathStream": 4 << 20, "x": 64 << 10,
+	} {
+		if got := MostOf(method, 4<<20); got != want {
+			t.Errorf("%s takes %d bytes, want %d", method, got, want)
 		}
 	}
 }

@@ -14,6 +14,7 @@ type Rule uint8
 // about.
 const (
 	Denied     Rule = iota // nobody: the method has no rule
+	Anyone                 // who has any role: the answer is about no VRF
 	AdminOnly              //
 	ReadAll                // admin or read: the answer is about every VRF
 	ReadOne                //
@@ -49,6 +50,9 @@ var rules = map[string]Rule{
 // services are those of which every method has the same rule, later ones too.
 var services = map[string]Rule{
 	"apipb.GobgpApi": AdminOnly, // GoBGP's own knows no VRFs: whoever may call it may do everything
+
+	"grpc.reflection.v1.ServerReflection":      Anyone, // what methods there are, as the documentation has it
+	"grpc.reflection.v1alpha.ServerReflection": Anyone,
 }
 
 // RuleOf returns the rule of a method, written /package.Service/Method.
@@ -60,6 +64,23 @@ func RuleOf(method string) Rule {
 	return services[service]
 }
 
+// smallRequest is more than any request has that names one VRF: a list of thousands
+// of communities.
+const smallRequest = 64 << 10
+
+// MostOf is how large a request of a method may be, of at most most bytes.
+func MostOf(method string, most int) int {
+	if RuleOf(method) == AdminOnly {
+		return most // a file to plan, paths to announce
+	}
+	return min(most, smallRequest)
+}
+
+// NoRole is why a caller without a role may do nothing.
+func NoRole(c Caller) error {
+	return fmt.Errorf("%s has no role; an administrator can give it one under [[netlink.api.roles]] of the configuration file", c)
+}
+
 // Enter judges a call before its request is read. The error says why it is
 // refused.
 func (g Grant) Enter(c Caller, method string) error {
@@ -67,7 +88,7 @@ func (g Grant) Enter(c Caller, method string) error {
 	rule := RuleOf(method)
 	switch {
 	case g.None():
-		return fmt.Errorf("%s has no role; an administrator can give it one under [[netlink.api.roles]] of the configuration file", c)
+		return NoRole(c)
 	case rule == Denied:
 		return fmt.Errorf("nobody may call %s: it has no rule that says who may", name)
 	case rule == AdminOnly && !g.Admin():
@@ -84,6 +105,9 @@ func (g Grant) Enter(c Caller, method string) error {
 // may not see and one that does not exist get the same answer.
 func (g Grant) Ask(c Caller, method, vrf, byDefault string) error {
 	rule := RuleOf(method)
+	if rule == Anyone && !g.None() {
+		return nil
+	}
 	if vrf == "" {
 		if rule == ReadSome || rule == ChangeSome {
 			return nil

@@ -121,7 +121,7 @@ func serveBehind(t *testing.T, door *api.Door, backend api.Backend) (socket, tcp
 	s, err := speaker.New(speaker.Options{
 		Config: []byte(`{"global": {"config": {"as": 65000, "router-id": "192.0.2.1", "port": -1}}}`),
 		Listen: []string{"unix://" + socket, tcp}, SocketGroup: &group, Secured: true,
-		Services: api.New(backend).Handler(), Server: door.Options(),
+		Server: api.NewGateway(door, backend),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ func TestCommandsOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer(append(door.Options(), grpc.UnknownServiceHandler(api.New(newFakeDaemon(t)).Handler()))...)
+	server := api.NewGateway(door, newFakeDaemon(t))
 	ended := make(chan error)
 	go func() { ended <- server.Serve(listener) }()
 	defer func() {

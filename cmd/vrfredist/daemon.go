@@ -137,22 +137,31 @@ func (d *daemon) Explain(ctx context.Context, name string, q rib.Question) (rib.
 }
 
 // Redistribute implements api.Backend: it changes one direction of a VRF, keeps
-// the change for the next start, and applies it.
+// the change for the next start, and applies it. For a worker that takes its routes
+// out it waits while others may make their changes.
 func (d *daemon) Redistribute(ctx context.Context, name string, dir vrf.Direction, change func(*vrf.Spec)) error {
+	wait, err := d.redistribute(name, dir, change)
+	if err != nil {
+		return err
+	}
+	return wait(ctx)
+}
+
+func (d *daemon) redistribute(name string, dir vrf.Direction, change func(*vrf.Spec)) (wait func(context.Context) error, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	spec, ok := d.spec(name)
 	if !ok {
-		return api.ErrUnknownVRF
+		return nil, api.ErrUnknownVRF
 	}
 	change(&spec)
 	if spec.VRF != "" && spec.Import.Enabled {
-		return fmt.Errorf("%q is a further table of VRF %q, which takes routes and gives none; enable import for VRF %q", name, spec.VRF, spec.VRF)
+		return nil, fmt.Errorf("%q is a further table of VRF %q, which takes routes and gives none; enable import for VRF %q", name, spec.VRF, spec.VRF)
 	}
 	if err := d.keepRedistribution(spec, dir); err != nil {
-		return err
+		return nil, err
 	}
-	return d.supervisor.Apply(ctx, d.specs())
+	return d.supervisor.Begin(d.specs())
 }
 
 // keepRedistribution writes one direction of spec to the state directory.

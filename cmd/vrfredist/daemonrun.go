@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -96,7 +97,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	d.links = newHostLinks(d.host)
 	d.speaker, err = speaker.New(speaker.Options{
 		Config: cfg.BGP, Extras: cfg.Extras, Listen: d.addresses(), SocketGroup: cfg.API.SocketGroup,
-		Services: api.New(d).Handler(), Server: d.door.Options(), Secured: cfg.API.TLS != nil,
+		Server: api.NewGateway(d.door, d), Secured: cfg.API.TLS != nil,
 		GracefulRestart: opts.GracefulRestart, Logger: log, Links: d.links,
 		Who: api.Who, Serves: d.serves, Called: d.called, Drifted: func() { d.supervisor.Nudge() },
 		OwnPrefix: func(vrf string, p netip.Prefix) bool { return d.board.Own(vrf).Has(p) },
@@ -201,29 +202,43 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error 
 		d.log.Info(line)
 	}
 	d.log.Info("vrfredist is running", "vrfs", len(specs), "api", d.addresses())
-	pings, telling := make(chan chan struct{}), make(chan struct{})
+	pings := make(chan chan struct{})
 	ctx, end := context.WithCancel(ctx)
-	go func() { defer close(telling); d.tellManager(ctx, pings) }()
-	defer func() { end(); <-telling; d.manager.stopping() }()
+	var beside sync.WaitGroup
+	beside.Go(func() { d.tellManager(ctx, pings) })
+	beside.Go(func() { d.changes(ctx) })
+	defer func() { end(); beside.Wait(); d.manager.stopping() }()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case answer := <-pings:
 			close(answer)
+		case sig := <-d.signals.end:
+			d.log.Info("vrfredist ends", "signal", sig.String())
+			stop(vrf.ErrExit)
+			return nil
+		}
+	}
+}
+
+// changes applies the file when it is told to, and takes back what nobody confirmed,
+// until ctx ends. It is not the loop that answers the watchdog, because a change waits
+// for others, for workers and for BGP.
+func (d *daemon) changes(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
 		case <-d.rollback.C:
 			d.rollBack(ctx)
 		case <-d.signals.reload:
-			if d.signals.ending() {
+			if d.signals.ending() || ctx.Err() != nil {
 				continue // which comes before it
 			}
 			if _, _, err := d.Reload(ctx, 0); err != nil {
 				d.log.Error("the reload changed nothing", "err", err)
 			}
-		case sig := <-d.signals.end:
-			d.log.Info("vrfredist ends", "signal", sig.String())
-			stop(vrf.ErrExit)
-			return nil
 		}
 	}
 }

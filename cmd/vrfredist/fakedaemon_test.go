@@ -243,7 +243,7 @@ func serveFake(t *testing.T) {
 		t.Fatal(err)
 	}
 	door := api.NewDoor(access.DefaultLimits(), access.Policy{}, nil, nil)
-	server := grpc.NewServer(append(door.Options(), grpc.UnknownServiceHandler(api.New(newFakeDaemon(t)).Handler()))...)
+	server := api.NewGateway(door, newFakeDaemon(t))
 	ended := make(chan error)
 	go func() { ended <- server.Serve(listener) }()
 	t.Cleanup(func() {

@@ -69,7 +69,7 @@ func TestErrorCodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var used []string
+	used := []string{"Unimplemented"} // gRPC answers this itself
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {
 			continue

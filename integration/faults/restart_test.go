@@ -32,8 +32,8 @@ func TestFault01CrashKeepsEveryRoute(t *testing.T) {
 func (w *network) noLitter() {
 	w.T.Helper()
 	temp, err := os.ReadDir(w.daemon.Temp)
-	if err != nil || len(temp) != 1 {
-		w.T.Errorf("a daemon that runs has one temporary directory, and these are there: %v, %v", temp, err)
+	if err != nil || len(temp) > 0 {
+		w.T.Errorf("a daemon needs no temporary directory, and these are there: %v, %v", temp, err)
 	}
 	for _, pattern := range []string{"api.sock.*", "state/.*"} {
 		if left, err := filepath.Glob(filepath.Join(w.Dir, pattern)); err != nil || len(left) > 0 {

@@ -7,13 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"time"
-
-	api "github.com/osrg/gobgp/v3/api"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/connectivity"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -24,8 +17,6 @@ const announceBatch = 100
 
 // announcer puts routes into BGP, past its API: see injector.
 type announcer struct {
-	conn *grpc.ClientConn // to GoBGP's API, on a socket of our own: it tells when that listens
-	api  api.GobgpApiClient
 	into injector
 
 	mu   sync.Mutex
@@ -47,41 +38,6 @@ type announced struct {
 
 func newAnnouncer(k *keeper) *announcer {
 	return &announcer{into: injector{k}, vrfs: make(map[string]*announced)}
-}
-
-// connect waits until the API answers on path.
-func (a *announcer) connect(ctx context.Context, path string) error {
-	conn, err := grpc.NewClient("unix:"+path,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithConnectParams(grpc.ConnectParams{
-			// GoBGP listens some time after it has started.
-			Backoff:           backoff.Config{BaseDelay: 5 * time.Millisecond, Multiplier: 1.5, MaxDelay: time.Second},
-			MinConnectTimeout: time.Second,
-		}))
-	if err != nil {
-		return err
-	}
-	conn.Connect()
-	for {
-		state := conn.GetState()
-		if state == connectivity.Ready {
-			a.conn, a.api = conn, api.NewGobgpApiClient(conn)
-			return nil
-		}
-		if state == connectivity.Idle {
-			conn.Connect()
-		}
-		if !conn.WaitForStateChange(ctx, state) {
-			return errors.Join(context.Cause(ctx), conn.Close())
-		}
-	}
-}
-
-// close is called when nothing is announced any more.
-func (a *announcer) close() {
-	if a.conn != nil {
-		_ = a.conn.Close()
-	}
 }
 
 // of returns what a VRF announces, and makes it where it is new.

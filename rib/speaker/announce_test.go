@@ -171,7 +171,7 @@ func TestOperatorsPaths(t *testing.T) {
 	theirs.Pattrs = attrs
 	ctx := context.Background()
 	request := &api.AddPathRequest{TableType: api.TableType_VRF, VrfId: "red", Path: theirs}
-	if _, err := s.announcer.api.AddPath(ctx, request); err != nil {
+	if _, err := s.client(t).AddPath(ctx, request); err != nil {
 		t.Fatal(err)
 	}
 	got := s.await(t, "red", "10.1.0.0/16", func(p []rib.Path) bool { return len(p) == 1 && p[0].Attrs.LocalPref == 200 })[0]
@@ -179,7 +179,7 @@ func TestOperatorsPaths(t *testing.T) {
 		t.Errorf("the operator's path passes for ours: %+v", got.Attrs)
 	}
 	s.announce(t, "red", withdrawal("10.1.0.0/16"))
-	if _, err := s.announcer.api.DeletePath(ctx, &api.DeletePathRequest{TableType: api.TableType_VRF, VrfId: "red", Path: theirs}); err != nil {
+	if _, err := s.client(t).DeletePath(ctx, &api.DeletePathRequest{TableType: api.TableType_VRF, VrfId: "red", Path: theirs}); err != nil {
 		t.Fatal(err)
 	}
 	s.await(t, "red", "10.1.0.0/16", count(0))

@@ -9,7 +9,6 @@ import (
 	api "github.com/osrg/gobgp/v3/api"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	grpcpeer "google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 )
 
@@ -143,31 +142,20 @@ func bareName(text string) string {
 	return addr.String()
 }
 
-// unary is the part of today's gRPC server that sees unary calls.
-func (s *Speaker) unary(private string) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-		by, own := s.caller(ctx, private)
-		if own {
-			return handle(ctx, request)
-		}
-		return s.Call(ctx, info.FullMethod, request, by, func() (any, error) { return handle(ctx, request) })
-	}
+// unary is around every unary method of GoBGP's API.
+func (s *Speaker) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	return s.Call(ctx, info.FullMethod, request, s.caller(ctx), func() (any, error) { return handle(ctx, request) })
 }
 
-// stream is the part of today's gRPC server that sees streams.
-func (s *Speaker) stream(private string) grpc.StreamServerInterceptor {
-	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
-		if effectOf(info.FullMethod) != ofPaths {
-			return handle(srv, stream)
-		}
-		by, own := s.caller(stream.Context(), private)
-		if own {
-			return handle(srv, stream)
-		}
-		w := &watchedStream{ServerStream: stream, passed: func(m any) { s.Passed(info.FullMethod, m, by) }}
-		defer w.done()
-		return handle(srv, w)
+// stream is around every stream of GoBGP's API.
+func (s *Speaker) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	if effectOf(info.FullMethod) != ofPaths {
+		return handle(srv, stream)
 	}
+	by := s.caller(stream.Context())
+	w := &watchedStream{ServerStream: stream, passed: func(m any) { s.Passed(info.FullMethod, m, by) }}
+	defer w.done()
+	return handle(srv, w)
 }
 
 // watchedStream tells of each message once GoBGP is done with it: when it asks for
@@ -195,15 +183,12 @@ func (w *watchedStream) done() {
 	}
 }
 
-// caller returns who is at the other end of a call, and whether it is ourselves.
-func (s *Speaker) caller(ctx context.Context, private string) (by string, own bool) {
-	if p, ok := grpcpeer.FromContext(ctx); ok && p.LocalAddr != nil && p.LocalAddr.String() == private {
-		return "", true
-	}
+// caller returns who is at the other end of a call.
+func (s *Speaker) caller(ctx context.Context) string {
 	if s.options.Who != nil {
-		return s.options.Who(ctx), false
+		return s.options.Who(ctx)
 	}
-	return "another client of the API", false
+	return "another client of the API"
 }
 
 // refuse says why a call is not made. The caller holds reloading.

@@ -19,7 +19,7 @@ func (r *running) clientsPaths(t *testing.T, maker *peer) {
 	for _, pfx := range []string{"10.1.0.0/16", "2001:db8:1::/48"} {
 		for id := range uint32(4) {
 			request := &api.AddPathRequest{TableType: api.TableType_VRF, VrfId: "red", Path: maker.path(spec{prefix: pfx, id: id})}
-			if _, err := r.announcer.api.AddPath(ctx, request); err != nil {
+			if _, err := r.client(t).AddPath(ctx, request); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -33,7 +33,7 @@ func (r *running) clientsPaths(t *testing.T, maker *peer) {
 	for _, a := range []proto.Message{&api.OriginAttribute{}, &api.NextHopAttribute{NextHop: "192.0.2.7"}} {
 		path.Pattrs = append(path.Pattrs, any_(t, a))
 	}
-	if _, err := r.announcer.api.AddPath(ctx, &api.AddPathRequest{Path: path}); err != nil {
+	if _, err := r.client(t).AddPath(ctx, &api.AddPathRequest{Path: path}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -51,7 +51,7 @@ func TestVRFLeavesNoPath(t *testing.T) {
 				c := baseConf(vrfs, []any{neighborConf(p.addr, 65001, p.port, allFamilies...)})
 				return toJSON(t, c)
 			}
-			s := run(t, Options{Config: c(vrfs)})
+			s := run(t, Options{Serves: func(string) bool { return false }, Config: c(vrfs)})
 			before, _ := s.kept()
 			s.clientsPaths(t, p)
 			for _, pfx := range []string{"10.1.0.0/16", "2001:db8:1::/48"} {
@@ -66,7 +66,7 @@ func TestVRFLeavesNoPath(t *testing.T) {
 				if _, err := s.Reload(t.Context(), c([]any{blue}), rib.Extras{}); err != nil {
 					t.Fatal(err)
 				}
-			} else if _, err := s.announcer.api.DeleteVrf(t.Context(), &api.DeleteVrfRequest{Name: "red"}); err != nil {
+			} else if _, err := s.client(t).DeleteVrf(t.Context(), &api.DeleteVrfRequest{Name: "red"}); err != nil {
 				t.Fatal(err)
 			}
 			s.awaitKept(t, before+2, 0)
@@ -84,9 +84,9 @@ func TestVRFLeavesNoPath(t *testing.T) {
 // TestVRFThatStaysKeepsItsPaths: a VRF that GoBGP does not delete loses none.
 func TestVRFThatStaysKeepsItsPaths(t *testing.T) {
 	h := newHostile(t, "127.0.0.2", 65001, both()...)
-	s := run(t, Options{Config: toJSON(t, redAnd(in("red", h.conf(allFamilies[:2]...))))})
+	s := run(t, Options{Serves: func(string) bool { return false }, Config: toJSON(t, redAnd(in("red", h.conf(allFamilies[:2]...))))})
 	s.clientsPaths(t, &peer{t: t})
-	if _, err := s.announcer.api.DeleteVrf(t.Context(), &api.DeleteVrfRequest{Name: "red"}); err == nil {
+	if _, err := s.client(t).DeleteVrf(t.Context(), &api.DeleteVrfRequest{Name: "red"}); err == nil {
 		t.Fatal("a VRF with a neighbour was deleted")
 	}
 	if own, _ := s.kept(); own != 3 {

@@ -140,6 +140,12 @@ type running struct {
 
 func run(t testing.TB, o Options) *running {
 	t.Helper()
+	return runWith(t, o, func(*Speaker) {})
+}
+
+// runWith runs a speaker that was prepared.
+func runWith(t testing.TB, o Options, prepare func(*Speaker)) *running {
+	t.Helper()
 	r := &running{log: new(syncBuffer), socket: filepath.Join(t.TempDir(), "api.sock")}
 	o.Listen = append([]string{"unix://" + r.socket}, o.Listen...)
 	o.Logger = slog.New(slog.NewTextHandler(r.log, nil))
@@ -147,6 +153,7 @@ func run(t testing.TB, o Options) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	prepare(s)
 	r.Speaker = s
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -172,7 +172,7 @@ func TestPrefixLimitOfClient(t *testing.T) {
 	p := newHostile(t, "127.0.0.2", 65001, both()...)
 	s := run(t, Options{Config: toJSON(t, baseConf(nil, nil))})
 	ipv4 := &api.Family{Afi: api.Family_AFI_IP, Safi: api.Family_SAFI_UNICAST}
-	if _, err := s.announcer.api.AddPeer(t.Context(), &api.AddPeerRequest{Peer: &api.Peer{
+	if _, err := s.client(t).AddPeer(t.Context(), &api.AddPeerRequest{Peer: &api.Peer{
 		Conf:      &api.PeerConf{NeighborAddress: p.addr, PeerAsn: uint32(p.as)},
 		Transport: &api.Transport{RemotePort: uint32(p.port), LocalAddress: "127.0.0.1"},
 		Timers:    &api.Timers{Config: &api.TimersConfig{ConnectRetry: 1}},

@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,14 +15,15 @@ import (
 	"syscall"
 	"time"
 
+	api "github.com/osrg/gobgp/v3/api"
 	"golang.org/x/sys/unix"
+	"google.golang.org/grpc"
 )
 
 const unixScheme = "unix://"
 
-// maxSocketPath leaves room for the suffix that a socket's name has at first:
-// sockaddr_un holds 108 bytes.
-const maxSocketPath = 96
+// maxSocketPath is what sockaddr_un holds, but for the zero at its end.
+const maxSocketPath = 107
 
 // checkListen refuses an address that the API must not, or cannot, be served
 // on. GoBGP's API has no authentication of its own: unless the server's options
@@ -53,37 +55,20 @@ func checkListen(addr string, secured bool) error {
 	return nil
 }
 
-// socketMode is that of a unix socket of the API from its first moment on.
+// socketMode is that of a unix socket of the API once it has its group. Until then
+// nobody but its owner may open it.
 const socketMode = 0o660
 
-// umask is the process's while GoBGP makes its sockets. It is the only way to
-// give a socket its mode at birth (unix_bind in net/unix/af_unix.c). Nothing else
-// of the daemon makes files then, or where it does it asks for less.
-type umask struct {
-	once sync.Once
-	was  int
-}
-
-func narrowUmask() *umask { return &umask{was: unix.Umask(0o777 &^ socketMode)} }
-
-func (u *umask) restore() { u.once.Do(func() { unix.Umask(u.was) }) }
-
-// sockets are the addresses of the API. GoBGP listens on them itself, with a
-// mode that the umask decides. So it gets a name beside that of each unix
-// socket, and publish gives the socket its group and then its name: nobody sees
-// it half made, and a stale one is replaced at once.
+// sockets are where the API is served.
 type sockets struct {
-	group   *int              // the gid of the public ones; nil: the process's
-	dir     string            // of the private socket
-	lock    *os.File          // on dir, as long as it is in use
-	private string            // the path that our own announcements take
-	listen  []string          // what GoBGP gets, the private one last
-	public  map[string]string // path by the name that it has before publish
-	done    []string          // paths that were published
+	group     *int // the gid of the unix ones; nil: the process's
+	listeners []net.Listener
+	paths     []string // of the unix ones
 }
 
+// openSockets listens, and lets nobody in: see publish.
 func openSockets(addrs []string, group *int) (_ *sockets, err error) {
-	s := &sockets{group: group, public: make(map[string]string)}
+	s := &sockets{group: group}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -92,44 +77,34 @@ func openSockets(addrs []string, group *int) (_ *sockets, err error) {
 	for _, addr := range addrs {
 		path, isUnix := strings.CutPrefix(addr, unixScheme)
 		if !isUnix {
-			if err := tryListen(addr); err != nil {
-				return nil, err
+			l, err := net.Listen("tcp", addr)
+			if err != nil {
+				return nil, fmt.Errorf("API address %s: %w; end what listens there, or use another address", addr, err)
 			}
-			s.listen = append(s.listen, addr)
+			s.listeners = append(s.listeners, l)
 			continue
 		}
 		if err := makeRoom(path); err != nil {
 			return nil, err
 		}
-		sweepHidden(path)
-		hidden := hiddenName(path)
-		if err := os.Remove(hidden); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l, err := listenUnix(path)
+		if err != nil {
 			return nil, fmt.Errorf("API socket: %w", err)
 		}
-		s.public[hidden] = path
-		s.listen = append(s.listen, unixScheme+hidden)
+		s.listeners, s.paths = append(s.listeners, l), append(s.paths, path)
 	}
-	if s.dir, s.lock, err = privateDir(); err != nil {
-		return nil, fmt.Errorf("private API socket: %w", err)
-	}
-	s.private = filepath.Join(s.dir, privateSocket)
-	if len(s.private) > maxSocketPath {
-		return nil, fmt.Errorf("private API socket: %s is over %d bytes: set TMPDIR to a shorter path", s.private, maxSocketPath)
-	}
-	s.listen = append(s.listen, unixScheme+s.private)
 	return s, nil
 }
 
-func (s *sockets) addresses() string { return strings.Join(s.listen, ",") }
-
-// tryListen finds out whether a TCP address is free, because GoBGP says no more
-// than that it failed.
-func tryListen(addr string) error {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return fmt.Errorf("API address %s: %w; end what listens there, or use another address", addr, err)
-	}
-	return l.Close()
+// listenUnix makes a socket that only its owner may open. The mode that a socket has
+// before bind, less the umask, is what its file gets (unix_bind in net/unix/af_unix.c).
+func listenUnix(path string) (net.Listener, error) {
+	narrow := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		asked := raw.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0o600) })
+		return errors.Join(asked, err)
+	}}
+	return narrow.Listen(context.Background(), "unix", path)
 }
 
 // startError says what to do where GoBGP could not start. It gives its reasons as
@@ -165,8 +140,14 @@ func makeRoom(path string) error {
 		return fmt.Errorf("API socket: %s is there and is no socket: remove it, or use another path", path)
 	}
 	conn, err := net.DialTimeout("unix", path, 2*time.Second)
-	if errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
-		return nil // left by a process that has gone
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if errors.Is(err, unix.ECONNREFUSED) { // left by a process that has gone
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("API socket: %w", err)
+		}
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("API socket: %s may be in use: %w", path, err)
@@ -193,45 +174,71 @@ func pidOf(conn net.Conn) string {
 	return text
 }
 
-// publish gives the sockets their group and their names. A mode that is not what
-// the umask made it comes of a default ACL, which the kernel prefers.
+// publish lets those in who may: it gives the unix sockets their group, and then
+// their mode. Where their directory has a default ACL, that mode would let in whom
+// the ACL names.
 func (s *sockets) publish() error {
-	for hidden, path := range s.public {
-		info, err := os.Lstat(hidden)
+	for _, path := range s.paths {
+		switch n, err := unix.Lgetxattr(path, "system.posix_acl_access", nil); {
+		case err == nil && n > 0:
+			return fmt.Errorf("API socket: %s has an ACL, which lets in others than its mode says; remove the default ACL of its directory (setfacl -k %s), or use another path",
+				path, filepath.Dir(path))
+		case err != nil && !errors.Is(err, unix.ENODATA) && !errors.Is(err, unix.ENOTSUP):
+			return fmt.Errorf("API socket: read the ACL of %s: %w", path, err)
+		}
+		info, err := os.Lstat(path)
 		if err != nil {
 			return fmt.Errorf("API socket: %w", err)
-		}
-		if mode := info.Mode().Perm(); mode != socketMode {
-			return fmt.Errorf("API socket: %s was made with mode %04o instead of %04o; remove the default ACL of its directory (setfacl -k %s), or use another path",
-				path, mode, socketMode, filepath.Dir(path))
 		}
 		// A service without the right to call chown at all can have the group that
 		// it runs in.
 		if stat, ok := info.Sys().(*syscall.Stat_t); s.group != nil && (!ok || int(stat.Gid) != *s.group) {
-			if err := os.Lchown(hidden, -1, *s.group); err != nil {
+			if err := os.Lchown(path, -1, *s.group); err != nil {
 				return fmt.Errorf("API socket: give it to group %d: %w; run vrfredist as a member of that group, or with CAP_CHOWN", *s.group, err)
 			}
 		}
-		if err := os.Rename(hidden, path); err != nil {
+		if err := os.Chmod(path, socketMode); err != nil {
 			return fmt.Errorf("API socket: %w", err)
 		}
-		s.done = append(s.done, path)
-		delete(s.public, hidden)
 	}
 	return nil
 }
 
-// close takes the names away, so that no client waits on a server that ends.
-// What it cannot remove, the next start replaces.
+// close takes the names away, so that no client waits on a server that ends. What is
+// served already is closed already.
 func (s *sockets) close() {
-	for hidden := range s.public {
-		_ = os.Remove(hidden)
+	for _, l := range s.listeners {
+		_ = l.Close()
 	}
-	for _, path := range s.done {
-		_ = os.Remove(path)
+}
+
+// serving is the API's server while it serves.
+type serving struct {
+	server GRPC
+	failed chan error // of a listener that can accept no more
+	all    sync.WaitGroup
+}
+
+// serve begins to serve GoBGP's API, and what is registered already, on listeners.
+func (s *Speaker) serve(bgp api.GobgpApiServer, listeners []net.Listener) *serving {
+	g := s.options.Server
+	if g == nil {
+		g = grpc.NewServer()
 	}
-	if s.lock != nil {
-		_ = os.RemoveAll(s.dir)
-		_ = s.lock.Close()
+	s.register(g, bgp)
+	on := &serving{server: g, failed: make(chan error, len(listeners))}
+	for _, l := range listeners {
+		on.all.Go(func() {
+			if err := g.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+				on.failed <- fmt.Errorf("serve the API on %s: %w", l.Addr(), err)
+			}
+		})
 	}
+	return on
+}
+
+// stop ends all connections and closes the listeners.
+func (s *serving) stop() {
+	s.server.Stop()
+	s.all.Wait()
 }

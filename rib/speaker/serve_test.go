@@ -31,22 +31,22 @@ func dial(t testing.TB, target string) *grpc.ClientConn {
 	return conn
 }
 
-// TestServices: methods that GoBGP does not know reach our handler, and GoBGP's
-// own API works, on the unix socket and on TCP.
+// TestServices: what was registered before and GoBGP's own API are served beside
+// each other, on the unix socket and on TCP.
 func TestServices(t *testing.T) {
-	handler := func(_ any, stream grpc.ServerStream) error {
-		method, _ := grpc.MethodFromServerStream(stream)
-		in := new(wrapperspb.StringValue)
-		if err := stream.RecvMsg(in); err != nil {
-			return err
-		}
-		if method != "/test.v1.Echo/Say" {
-			return status.Errorf(codes.Unimplemented, "unknown method %s", method)
-		}
-		return stream.SendMsg(wrapperspb.String("heard " + in.Value))
-	}
+	echo := grpc.ServiceDesc{ServiceName: "test.v1.Echo", HandlerType: (*any)(nil), Streams: []grpc.StreamDesc{{
+		StreamName: "Say", Handler: func(_ any, stream grpc.ServerStream) error {
+			in := new(wrapperspb.StringValue)
+			if err := stream.RecvMsg(in); err != nil {
+				return err
+			}
+			return stream.SendMsg(wrapperspb.String("heard " + in.Value))
+		},
+	}}}
+	g := grpc.NewServer()
+	g.RegisterService(&echo, nil)
 	tcp := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	s := run(t, Options{Config: toJSON(t, baseConf(nil, nil)), Services: handler, Listen: []string{tcp}})
+	s := run(t, Options{Config: toJSON(t, baseConf(nil, nil)), Server: g, Listen: []string{tcp}})
 	for _, target := range []string{"unix:" + s.socket, tcp} {
 		conn := dial(t, target)
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)

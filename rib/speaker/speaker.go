@@ -20,7 +20,6 @@ import (
 
 	"github.com/osrg/gobgp/v3/pkg/config"
 	"github.com/osrg/gobgp/v3/pkg/server"
-	"google.golang.org/grpc"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -47,13 +46,11 @@ type Options struct {
 	Listen []string
 	// SocketGroup is the gid that the unix sockets get; nil: that of the process.
 	SocketGroup *int
-	// Server are options of the gRPC server: who may call it, and how much.
-	Server []grpc.ServerOption
+	// Server is what serves GoBGP's API on them, beside what is registered with it
+	// already; nil: one that serves GoBGP's alone, to everybody.
+	Server GRPC
 	// Secured says that Server has TCP clients prove who they are.
 	Secured bool
-	// Services answers the methods that GoBGP does not know
-	// (grpc.UnknownServiceHandler); nil: none.
-	Services grpc.StreamHandler
 	// GracefulRestart starts as `gobgpd -r`: neighbours with graceful restart
 	// are told that we restart, and keep their routes to us meanwhile.
 	GracefulRestart bool
@@ -113,7 +110,7 @@ func New(o Options) (*Speaker, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	if err := checkInternals(); err != nil {
+	if err := errors.Join(checkInternals(), checkAPIServer()); err != nil {
 		return nil, err
 	}
 	at, err := learnInsides()
@@ -172,31 +169,23 @@ func (s *Speaker) Run(ctx context.Context) error {
 	}
 	defer sockets.close()
 
-	opts := append(slices.Clone(s.options.Server),
-		grpc.ChainUnaryInterceptor(s.unary(sockets.private), s.heedReach, s.heedTTL, s.heedVRF), grpc.ChainStreamInterceptor(s.stream(sockets.private)))
-	if s.options.Services != nil {
-		opts = append(opts, grpc.UnknownServiceHandler(s.options.Services))
+	bgp := server.NewBgpServer(server.LoggerOption(s.log), server.TimingHookOption(s.keeper))
+	serves, err := apiOf(bgp)
+	if err != nil {
+		return err
 	}
-	narrow := narrowUmask()
-	defer narrow.restore()
-	bgp := server.NewBgpServer(
-		server.GrpcListenAddress(sockets.addresses()),
-		server.GrpcOption(opts),
-		server.LoggerOption(s.log),
-		server.TimingHookOption(s.keeper))
 	s.guarding.bgp.Store(bgp)
 	s.keeper.bgp = bgp
 	go bgp.Serve()
 	s.mu.Lock()
 	s.bgp = bgp
 	s.mu.Unlock()
-	defer s.announcer.close()
 	defer s.fence()
 
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	if err := s.start(ctx, bgp, sockets, narrow); err != nil {
-		if ctx.Err() != nil || errors.Is(err, errStopped) {
+	if err := s.start(ctx, bgp); err != nil {
+		if ctx.Err() != nil || s.stopped() {
 			return nil
 		}
 		return err
@@ -208,7 +197,15 @@ func (s *Speaker) Run(ctx context.Context) error {
 	go func() { defer close(overseen); s.oversee(ctx) }()
 	defer func() { end(); <-overseen }()
 	defer s.keeper.start(ctx)()
+	if err := sockets.publish(); err != nil {
+		return err
+	}
+	api := s.serve(serves, sockets.listeners)
+	defer api.stop()
+	close(s.started)
 	select {
+	case err := <-api.failed:
+		return err
 	case <-ctx.Done():
 		return nil
 	case <-s.stop:
@@ -218,15 +215,21 @@ func (s *Speaker) Run(ctx context.Context) error {
 	}
 }
 
+// stopped tells whether Stop was called.
+func (s *Speaker) stopped() bool {
+	select {
+	case <-s.stop:
+		return true
+	default:
+		return false
+	}
+}
+
 // start brings everything up in the order in which one needs the other. What it
 // leaves running ends with until.
-func (s *Speaker) start(until context.Context, bgp *server.BgpServer, sockets *sockets, narrow *umask) error {
+func (s *Speaker) start(until context.Context, bgp *server.BgpServer) error {
 	ctx, done := s.untilFatal(until)
 	defer done()
-	if err := s.announcer.connect(ctx, sockets.private); err != nil {
-		return fmt.Errorf("start the BGP API: %w", err)
-	}
-	narrow.restore() // the private socket is the last one that GoBGP makes
 	s.mu.Lock()
 	c := s.conf
 	s.mu.Unlock()
@@ -248,14 +251,7 @@ func (s *Speaker) start(until context.Context, bgp *server.BgpServer, sockets *s
 	if err := s.rewatch(ctx); err != nil {
 		return err
 	}
-	if err := s.holdFirst(ctx, bgp, c); err != nil {
-		return err
-	}
-	if err := sockets.publish(); err != nil {
-		return err
-	}
-	close(s.started)
-	return nil
+	return s.holdFirst(ctx, bgp, c)
 }
 
 // untilFatal returns a context that also ends when GoBGP gives up, or Stop is

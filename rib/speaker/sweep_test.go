@@ -125,7 +125,7 @@ func TestClientsLeaveNothing(t *testing.T) {
 			}
 			for n := range uint32(3) {
 				path := maker.path(spec{prefix: pfx, id: n})
-				if _, err := s.announcer.api.AddPath(ctx, &api.AddPathRequest{TableType: table, VrfId: id, Path: path}); err != nil {
+				if _, err := s.client(t).AddPath(ctx, &api.AddPathRequest{TableType: table, VrfId: id, Path: path}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -1,0 +1,369 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/vrfredist/vrfredist/api/access"
+	v1 "github.com/vrfredist/vrfredist/api/v1"
+)
+
+// The codes of gRPC, as they stand in trailers.
+const (
+	deadlineExceeded  = "4"
+	permissionDenied  = "7"
+	resourceExhausted = "8"
+)
+
+// holds returns what all callers hold together.
+func (d *Door) holds() (streams, memory, accounts int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, a := range d.accounts {
+		streams += a.streams
+	}
+	return streams, d.memory, len(d.accounts)
+}
+
+// tenant is a door before a TCP listener whose clients have a role.
+func tenant(t *testing.T, l access.Limits, r access.Role) (*Door, string) {
+	t.Helper()
+	d := NewDoor(l, loopback(r), nil, nil)
+	listener, target := listenTCP(t, "127.0.0.1:0")
+	behind(t, d, listener, newFake())
+	return d, target
+}
+
+// TestWithoutARoleNothingIsRead: the headers are answered, whatever follows them.
+func TestWithoutARoleNothingIsRead(t *testing.T) {
+	d := NewDoor(access.DefaultLimits(), access.Policy{Entries: []access.Entry{{Role: access.Admin, UIDs: []uint32{4711}}}}, nil, nil)
+	listener, target := listenTCP(t, "127.0.0.1:0")
+	behind(t, d, listener, newFake())
+	for _, method := range []string{v1.Redistribution_GetVrf_FullMethodName, "/apipb.GobgpApi/GetBgp", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "/x/y"} {
+		r := dialRaw(t, target, 65535)
+		id := r.begin(method)
+		r.must(r.WriteData(id, false, append(head(4<<20), make([]byte, 8<<10)...)))
+		if status, message := r.trailers(id); status != permissionDenied || !strings.Contains(message, "has no role") {
+			t.Errorf("%s: %s %s", method, status, message)
+		}
+		if streams, memory, _ := d.holds(); streams+memory > 0 {
+			t.Errorf("%s: it holds %d streams, %d bytes", method, streams, memory)
+		}
+		r.conn.Close()
+	}
+}
+
+// TestARefusedConnectionEnds: a caller without a role has none for long.
+func TestARefusedConnectionEnds(t *testing.T) {
+	d := NewDoor(access.DefaultLimits(), access.Policy{Entries: []access.Entry{{Role: access.Admin, UIDs: []uint32{4711}}}}, nil, nil)
+	listener, target := listenTCP(t, "127.0.0.1:0")
+	behind(t, d, listener, newFake())
+	if !dialRaw(t, target, 65535).ended() {
+		t.Error("it stays")
+	}
+	eventually(t, "it is forgotten", func() bool { _, _, accounts := d.holds(); open, _ := d.count(); return accounts+open == 0 })
+}
+
+// TestAHalfSentRequest ends after its time, and is charged for until then; other calls
+// of the same caller are answered meanwhile.
+func TestAHalfSentRequest(t *testing.T) {
+	limits := access.DefaultLimits()
+	limits.Request = 2 * time.Second
+	d, target := tenant(t, limits, access.Read)
+	r := dialRaw(t, target, 65535)
+	var ids []uint32
+	for range 20 {
+		id := r.begin(v1.Redistribution_GetVrf_FullMethodName)
+		r.must(r.WriteData(id, false, append(head(32<<10), 1, 2, 3)))
+		ids = append(ids, id)
+	}
+	eventually(t, "they are read", func() bool {
+		_, memory, _ := d.holds()
+		return memory == connectionCost+len(ids)*(streamCost+expanded*64<<10)
+	})
+	if err := check(t, connect(t, target)); err != nil {
+		t.Errorf("another call: %v", err)
+	}
+	for _, id := range ids {
+		if status, message := r.trailers(id); status != deadlineExceeded || !strings.Contains(message, "request_timeout") {
+			t.Errorf("%s %s", status, message)
+		}
+	}
+	r.conn.Close()
+	eventually(t, "nothing is left", func() bool { _, memory, accounts := d.holds(); return memory <= connectionCost && accounts <= 1 })
+}
+
+// TestManyRequestsWait for memory of their caller's, and are answered when it is there.
+func TestManyRequestsWait(t *testing.T) {
+	limits := access.DefaultLimits()
+	limits.MemoryPerUser = connectionCost + 3*streamCost + expanded*64<<10
+	_, target := tenant(t, limits, access.Read)
+	conn := connect(t, target)
+	answers := make(chan error)
+	for range 3 {
+		go func() { answers <- check(t, conn) }()
+	}
+	for range 3 {
+		if err := <-answers; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestALongRequestIsRefusedByItsHead, before it comes: also where its length comes in
+// pieces, and where an administrator's may be as long.
+func TestALongRequestIsRefusedByItsHead(t *testing.T) {
+	_, target := tenant(t, access.DefaultLimits(), access.Admin)
+	r := dialRaw(t, target, 65535)
+	for _, pieces := range [][]int{{5}, {0, 2, 3}, {1, 1, 1, 1, 1}} {
+		id := r.begin(v1.Redistribution_GetVrf_FullMethodName)
+		rest := head(1 << 20)
+		for _, n := range pieces {
+			r.must(r.WriteData(id, false, rest[:n]))
+			rest = rest[n:]
+		}
+		if status, message := r.trailers(id); status != resourceExhausted || !strings.Contains(message, "it has 1048576 bytes, and one of this method may have 65536") {
+			t.Errorf("%v: %s %s", pieces, status, message)
+		}
+	}
+}
+
+// TestPaddedFramesEnd: where the length of a request stands is else a guess.
+func TestPaddedFramesEnd(t *testing.T) {
+	_, target := tenant(t, access.DefaultLimits(), access.Read)
+	r := dialRaw(t, target, 65535)
+	r.must(r.WriteDataPadded(r.begin(v1.Redistribution_GetVrf_FullMethodName), false, head(4<<20), make([]byte, 9)))
+	if !r.ended() {
+		t.Error("the connection stays")
+	}
+}
+
+// TestStreamsOfOneUserAreBounded over all of its connections.
+func TestStreamsOfOneUserAreBounded(t *testing.T) {
+	limits := access.DefaultLimits()
+	limits.StreamsPerUser = 4
+	d, target := tenant(t, limits, access.Read)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for range 2 {
+		client := v1.NewRedistributionClient(connect(t, target))
+		for range 2 {
+			stream, err := client.WatchVrfs(ctx, &v1.WatchVrfsRequest{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := stream.Recv(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	wantCode(t, check(t, connect(t, target)), codes.ResourceExhausted, "has 4 calls under way", "streams_per_user")
+	cancel()
+	eventually(t, "they end", func() bool { streams, _, _ := d.holds(); return streams == 0 })
+	if err := check(t, connect(t, target)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestManyAtOnce: calls that a client sends together are let in up to the limit, and
+// not refused all.
+func TestManyAtOnce(t *testing.T) {
+	limits := access.DefaultLimits()
+	limits.StreamsPerUser = 4
+	_, target := tenant(t, limits, access.Read)
+	r := dialRaw(t, target, 0) // of which no answer is read, so that each has its place
+	var ids []uint32
+	for range 10 {
+		ids = append(ids, r.call(v1.Redistribution_GetVrf_FullMethodName, &v1.GetVrfRequest{Vrf: "default"}))
+	}
+	for _, id := range ids[4:] {
+		if status, message := r.trailers(id); status != resourceExhausted || !strings.Contains(message, "has 4 calls under way") {
+			t.Errorf("%s %s", status, message)
+		}
+	}
+}
+
+// TestAnswersThatAreNotRead count as calls though whoever made them is done: what is
+// to be sent is held until the client takes it.
+func TestAnswersThatAreNotRead(t *testing.T) {
+	limits := access.DefaultLimits()
+	limits.StreamsPerUser = 4
+	d, target := tenant(t, limits, access.Read)
+	r := dialRaw(t, target, 0)
+	for range 4 {
+		r.call(v1.Redistribution_GetVrf_FullMethodName, &v1.GetVrfRequest{Vrf: "default"})
+	}
+	eventually(t, "they were made", func() bool { streams, _, _ := d.holds(); return streams == 4 })
+	wantCode(t, check(t, connect(t, target)), codes.ResourceExhausted, "has 4 calls under way")
+	r.must(r.WriteSettings(settingWindow(65535)))
+	eventually(t, "they are read", func() bool { streams, _, _ := d.holds(); return streams == 0 })
+}
+
+// TestSmallFramesEnd: frames that hold next to nothing cost more than their bytes.
+func TestSmallFramesEnd(t *testing.T) {
+	_, target := tenant(t, access.DefaultLimits(), access.Read)
+	r := dialRaw(t, target, 65535)
+	id := r.begin(v1.Redistribution_GetVrf_FullMethodName)
+	r.must(r.WriteData(id, false, head(60<<10)))
+	for range 30000 {
+		if err := r.WriteData(id, false, []byte{0}); err != nil {
+			break
+		}
+	}
+	if !r.ended() {
+		t.Error("the connection stays")
+	}
+	if err := check(t, connect(t, target)); err != nil {
+		t.Errorf("another connection: %v", err)
+	}
+}
+
+// TestLargeRequestsOfATenantAreRefused: one that names a VRF is never large.
+func TestLargeRequestsOfATenantAreRefused(t *testing.T) {
+	_, target := tenant(t, access.DefaultLimits(), access.OfVRF("vrf-red"))
+	_, err := v1.NewRedistributionClient(connect(t, target)).EnableRedistribution(t.Context(),
+		&v1.EnableRedistributionRequest{Vrf: "vrf-red", Interfaces: slices.Repeat([]string{""}, 1<<20)})
+	wantCode(t, err, codes.ResourceExhausted, "one of this method may have 65536")
+}
+
+// TestAccountsComeOutEven however calls and connections end.
+func TestAccountsComeOutEven(t *testing.T) {
+	d, target := tenant(t, access.DefaultLimits(), access.Read)
+	for range 8 {
+		r := dialRaw(t, target, uint32(rand.IntN(2)*65535))
+		for range 20 {
+			switch rand.IntN(4) {
+			case 0:
+				r.call(v1.Redistribution_GetVrf_FullMethodName, &v1.GetVrfRequest{Vrf: "vrf-red"})
+			case 1:
+				r.must(r.WriteRSTStream(r.begin(v1.Redistribution_WatchVrfs_FullMethodName), 8))
+			case 2:
+				r.must(r.WriteRSTStream(r.call(v1.Redistribution_WatchVrfs_FullMethodName, &v1.WatchVrfsRequest{}), 8))
+			case 3:
+				r.must(r.WriteData(r.begin(v1.Redistribution_GetVrf_FullMethodName), false, head(1<<20)))
+			}
+		}
+		r.call(v1.Redistribution_WatchVrfs_FullMethodName, &v1.WatchVrfsRequest{})
+		r.conn.Close()
+	}
+	eventually(t, "nothing is held", func() bool {
+		streams, memory, accounts := d.holds()
+		open, refused := d.count()
+		return streams+memory+accounts+open+refused == 0
+	})
+}
+
+// someone is a connection of a user.
+func someone(t *testing.T, d *Door, c access.Caller) *connection {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { ours.Close(); theirs.Close() })
+	go io.Copy(io.Discard, theirs) //nolint:errcheck // it ends with the pipe
+	return newConnection(d, ours, c)
+}
+
+func user(uid uint32) access.Caller {
+	return access.Caller{Way: access.Socket, UID: uid, Owner: uid == 0}
+}
+
+// TestPlacesAreKept: administrators get in when others have taken all that they may,
+// and root when even those have.
+func TestPlacesAreKept(t *testing.T) {
+	limits := access.DefaultLimits()
+	limits.Connections, limits.ConnectionsPerUser = 16, 4
+	d := NewDoor(limits, access.Policy{Entries: []access.Entry{
+		{Role: access.Read, UIDs: []uint32{11, 12, 13, 14, 15}}, {Role: access.Admin, UIDs: []uint32{21, 22}},
+	}}, nil, nil)
+	served := func(uid uint32) bool {
+		c := someone(t, d, user(uid))
+		d.mu.Lock()
+		c.busy = 1 // so that it is not idle
+		d.mu.Unlock()
+		return d.admit(c) == nil && c.refusal == nil
+	}
+	count := func(uid uint32) (n int) {
+		for served(uid) {
+			n++
+		}
+		return n
+	}
+	var got []string
+	for _, uid := range []uint32{11, 12, 13, 14, 15, 21, 22, 0} {
+		got = append(got, fmt.Sprintf("%d: %d", uid, count(uid)))
+	}
+	want := []string{"11: 4", "12: 4", "13: 4", "14: 2", "15: 0", "21: 2", "22: 0", "0: 4"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestIdleConnectionsMakeRoom: who has none gets in where another has many that do
+// nothing, the oldest of which ends.
+func TestIdleConnectionsMakeRoom(t *testing.T) {
+	limits := access.DefaultLimits()
+	limits.Connections, limits.ConnectionsPerUser = 8, 8
+	d := NewDoor(limits, access.Policy{Entries: []access.Entry{{Role: access.Read, UIDs: []uint32{11, 12}}}}, nil, nil)
+	var first []*connection
+	for range 7 {
+		c := someone(t, d, user(11))
+		if d.admit(c) != nil || c.refusal != nil {
+			t.Fatal(c.refusal)
+		}
+		first = append(first, c)
+	}
+	d.mu.Lock()
+	first[0].busy = 1
+	d.mu.Unlock()
+	for i := range 5 {
+		c := someone(t, d, user(12))
+		err := d.admit(c)
+		if got, want := err == nil && c.refusal == nil, i < 3; got != want {
+			t.Errorf("connection %d is let in: %v, want %v: %v", i, got, want, c.refusal)
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, c := range first {
+		if _, stays := d.open[c]; stays != (i == 0 || i > 3) {
+			t.Errorf("connection %d stays: %v", i, stays)
+		}
+	}
+}
+
+// TestMemoryOfAllIsBounded, and a share of it kept for administrators.
+func TestMemoryOfAllIsBounded(t *testing.T) {
+	limits := access.DefaultLimits()
+	limits.Memory, limits.MemoryPerUser = 64<<20, 32<<20
+	d := NewDoor(limits, access.Policy{Entries: []access.Entry{{Role: access.Read, UIDs: []uint32{11, 12, 13}}, {Role: access.Admin, UIDs: []uint32{21}}}}, nil, nil)
+	take := func(uid uint32, n int) error {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.take(someone(t, d, user(uid)), n)
+	}
+	if err := take(11, 32<<20); err != nil {
+		t.Error(err)
+	}
+	wantCode(t, take(11, 1), codes.ResourceExhausted, "uid 11", "memory_per_user")
+	if err := take(12, 24<<20); err != nil {
+		t.Error(err)
+	}
+	wantCode(t, take(13, 1), codes.ResourceExhausted, "the clients of the API hold as much memory as they may (memory ")
+	if err := take(21, 8<<20); err != nil {
+		t.Errorf("an administrator: %v", err)
+	}
+	if err := take(0, 1<<30); err != nil {
+		t.Errorf("root: %v", err)
+	}
+	if _, memory, _ := d.holds(); memory != limits.Memory {
+		t.Errorf("%d bytes are held", memory)
+	}
+}
