@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
@@ -162,19 +163,23 @@ func (s *Speaker) fit(ctx context.Context, text []byte, extras rib.Extras, befor
 	if s.options.Links == nil {
 		return readConf(text, extras)
 	}
-	now, err := s.options.Links.Adjacent(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("look who is on the interfaces: %w", err)
-	}
+	// Only a configuration that has such neighbours depends on the answer.
+	now := sync.OnceValues(func() (rib.Adjacencies, error) { return s.options.Links.Adjacent(ctx) })
 	placed, u, err := place(text, func(device string, taken func(netip.Addr) bool) (netip.Addr, string) {
 		var have netip.Addr
 		if before != nil {
 			have = before.placed[device]
 		}
-		return s.choose(now, device, have, taken)
+		links, _ := now()
+		return s.choose(links, device, have, taken)
 	})
 	if err != nil {
 		return nil, err
+	}
+	if len(u.placed)+len(u.waiting) > 0 {
+		if _, err := now(); err != nil {
+			return nil, fmt.Errorf("look who is on the interfaces: %w", err)
+		}
 	}
 	c, err := readConf(placed, extras)
 	if err != nil {
