@@ -275,18 +275,12 @@ func (s *Speaker) refit(ctx context.Context) error {
 		}
 		return nil
 	}
-	r := newReconciler(s, old)
-	defer r.release()
-	ctx = context.WithoutCancel(ctx)
-	if err := r.reach(ctx, next); err != nil {
-		return errors.Join(err, r.reach(ctx, old))
+	// All of it, because what another client of the API did must not be taken for ours.
+	changes, err := s.replace(ctx, func(*conf) *conf { return next })
+	for _, line := range changes {
+		s.options.Logger.Info("BGP follows who is on the interfaces", "change", line)
 	}
-	for device, peer := range next.placed {
-		if old.placed[device] != peer {
-			s.options.Logger.Info("a neighbour without an address was heard", "interface", device, "address", peer)
-		}
-	}
-	return errors.Join(s.retell(old, next), s.adopt(ctx, next, true))
+	return err
 }
 
 // tellWaiting logs each neighbour that waits, and did not, or for something else.
