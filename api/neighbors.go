@@ -16,13 +16,13 @@ import (
 // ListNeighbors returns the BGP neighbours of a VRF, or of every one.
 func (s *Server) ListNeighbors(ctx context.Context, r *vrfredistv1.ListNeighborsRequest) (*vrfredistv1.ListNeighborsResponse, error) {
 	view := s.view(ctx)
-	wanted, err := neighborFilter(r.GetName())
-	if err != nil {
-		return nil, err
-	}
 	all, err := view.AllSessions(ctx)
 	if err != nil {
 		return nil, view.failed(r.GetVrf(), err)
+	}
+	wanted, err := neighborFilter(r.GetName(), all)
+	if err != nil {
+		return nil, err
 	}
 	if name := r.GetVrf(); name != "" && all[name] == nil {
 		if _, ok := view.Get(name); !ok {
@@ -46,13 +46,20 @@ func (s *Server) ListNeighbors(ctx context.Context, r *vrfredistv1.ListNeighbors
 }
 
 // neighborFilter returns what tells whether a neighbour is the one that a name means:
-// an address, with the zone of its link or without, or an alias.
-func neighborFilter(name string) (func(vrf.Session) bool, error) {
+// an address, with the zone of its link or without, an alias, or the interface that one
+// is on.
+func neighborFilter(name string, all map[string][]vrf.Session) (func(vrf.Session) bool, error) {
 	if name == "" {
 		return func(vrf.Session) bool { return true }, nil
 	}
 	addr, err := netip.ParseAddr(name)
 	if err != nil {
+		on := func(n vrf.Session) bool { return n.Interface == name }
+		for _, sessions := range all {
+			if slices.ContainsFunc(sessions, on) {
+				return on, nil
+			}
+		}
 		return nil, invalid("name", "%q is no address of a neighbour: write one, as `vrfredist neighbor` shows them", name)
 	}
 	return func(n vrf.Session) bool {
@@ -62,7 +69,7 @@ func neighborFilter(name string) (func(vrf.Session) bool, error) {
 
 func neighborMessage(n vrf.Session) *vrfredistv1.Neighbor {
 	m := &vrfredistv1.Neighbor{
-		Address: address(n.Peer), PeerAs: n.PeerAS, Alias: address(n.Alias), Netns: n.Netns,
+		Address: n.Name(), PeerAs: n.PeerAS, Alias: address(n.Alias), Netns: n.Netns,
 		State: n.State, SinceUnix: unix(n.Since), Reason: n.Reason, Origin: n.Origin,
 	}
 	for _, reason := range slices.Sorted(maps.Keys(n.Removed)) {

@@ -76,12 +76,13 @@ func TestAdjacent(t *testing.T) {
 		t.Errorf("what somebody wrote is not first: %v", got)
 	}
 	ip(t, ns, "link set v0 down")
+	waitUntil(t, "the other end has no carrier", func() bool { return look().Waits("v1") == "the interface v1 has no carrier" })
 	if a := look()["v0"]; a.Admin || a.Up {
 		t.Errorf("a link that is down is %+v", a)
 	}
 	for device, want := range map[string]string{
 		"none": "the interface none is not there", "v0": "the interface v0 is down", "w0": "",
-		"v1": "the interface v1 has no carrier", "w1": "no link-local address has been heard on the interface w1",
+		"w1": "no link-local address has been heard on the interface w1",
 	} {
 		if got := look().Waits(device); got != want {
 			t.Errorf("%s waits: %q, want %q", device, got, want)

@@ -34,6 +34,7 @@ type Conn struct {
 	batch    batch
 	size     int  // routes of the last reading
 	claimed  bool // the table is this daemon's: see Own
+	squatter *squatter
 	ready    chan struct{}
 
 	mu     sync.Mutex
@@ -62,6 +63,9 @@ func (c *Conn) Events() rib.KernelEvents {
 
 // Close frees the sockets, and the namespace's monitor with its last user.
 func (c *Conn) Close() error {
+	if c.squatter != nil {
+		c.squatter.close()
+	}
 	c.host.unwatch(c)
 	c.mon.remove(c)
 	filter := c.host.filterEchoes(c.mon)

@@ -136,13 +136,16 @@ func (h *Host) claim(ctx context.Context, c *Conn) error {
 		found, err := h.ask(c, key)
 		switch {
 		case err != nil && try < claimTries:
+			if found.conn != nil {
+				_ = found.conn.Close() // only looked at: nothing can be lost
+			}
 			if err := pause(ctx, claimWait); err != nil {
 				return err
 			}
 		case err == nil && found.ours:
 			h.claims.join(key, c)
 			return nil
-		case err == nil && found.believed():
+		case found.believed():
 			return h.claims.refused(key, c, found)
 		default: // one that cannot be asked is no daemon
 			h.claims.stranger(key, c, found)
@@ -277,9 +280,6 @@ func (o *claims) waits(a *await, on bool) {
 // stranger notes that a name is another user's, which is no reason to stop: or any
 // user who can be in the namespace could stop a daemon.
 func (o *claims) stranger(key claimKey, c *Conn, found rival) {
-	if found.conn != nil {
-		_ = found.conn.Close() // only looked at: nothing can be lost
-	}
 	said := found.said(c, key)
 	o.add(key, c, nil)
 	o.mu.Lock()
@@ -289,4 +289,5 @@ func (o *claims) stranger(key claimKey, c *Conn, found rival) {
 	if !known || old != said {
 		o.log.Warn(said.String()+"; it is not believed, so that a second vrfredist would not be kept from this table", "socket", key.socket())
 	}
+	c.squatter = c.host.outlast(c, key, found.conn)
 }

@@ -304,7 +304,6 @@ func TestAStrangerStopsNobody(t *testing.T) {
 				}
 				return err
 			})
-			defer unix.Close(fd)
 			var said strings.Builder
 			h := NewHost(textLog(&said))
 			b := rib.Binding{Netns: ns, Table: table}
@@ -316,8 +315,53 @@ func TestAStrangerStopsNobody(t *testing.T) {
 			if !strings.Contains(said.String(), "no vrfredist of ours") {
 				t.Errorf("the log says %q", said.String())
 			}
+			if err := unix.Close(fd); err != nil {
+				t.Fatal(err)
+			}
+			waitUntil(t, "the name is ours when the stranger goes", func() bool {
+				return len(h.Rivals()) == 0 && owned(t, ns, table)
+			})
 		})
 	}
+}
+
+// TestAStrangerOutlivesUs: who serves beside a stranger ends as others do.
+func TestAStrangerOutlivesUs(t *testing.T) {
+	ns := netns(t)
+	h := startHost(t)
+	b := rib.Binding{Netns: ns, Table: table}
+	var ln net.Listener
+	asUser(t, ns, 12345, func() (err error) {
+		ln, err = net.Listen("unix", claimKey{table: table, protocol: rib.ProtoOwn}.socket())
+		return err
+	})
+	go func() { // and talks without an end
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				for err == nil {
+					_, err = conn.Write(make([]byte, 4096))
+				}
+			}()
+		}
+	}()
+	for range 2 {
+		c, err := h.Own(t.Context(), b, rib.ProtoOwn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.Disown(b)
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	own(t, h, b)
 }
 
 // TestWhoConnectsIsBounded: other users take no memory of ours, and keep no daemon

@@ -3,6 +3,7 @@ package kernel
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -38,7 +39,11 @@ type rival struct {
 // believed tells whether the table is the rival's.
 func (r rival) believed() bool { return r.conn != nil && trusted(r.cred.Uid) }
 
-// ask connects to who holds the name of a table. An error may be of a moment.
+// errEnding: a process that ends closes its descriptors one after the other.
+var errEnding = errors.New("the owner ends")
+
+// ask connects to who holds the name of a table. An error may be of a moment; with
+// errEnding the rival is one that was there still, and says nothing any more.
 func (h *Host) ask(c *Conn, key claimKey) (r rival, err error) {
 	err = h.within(c.mon.ns, func() (err error) {
 		r.conn, err = net.DialUnix("unix", nil, &net.UnixAddr{Name: key.socket(), Net: "unix"})
@@ -62,8 +67,11 @@ func (h *Host) ask(c *Conn, key claimKey) (r rival, err error) {
 		return r, err
 	}
 	line, err := bufio.NewReader(io.LimitReader(r.conn, answerSize)).ReadBytes('\n')
-	if err == nil {
+	switch {
+	case err == nil:
 		_ = json.Unmarshal(line, &r.says) // one of another version is believed too
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return r, errEnding
 	}
 	return r, r.conn.SetReadDeadline(time.Time{})
 }

@@ -271,12 +271,13 @@ func (s *sessions) fall() {
 	}
 }
 
-// speaks tells whether a neighbour has a connection.
+// speaks tells whether a neighbour has a connection, or none because somebody stopped
+// it, which is to stand.
 func (s *sessions) speaks(addr netip.Addr) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := s.known[addr.String()]
-	return n != nil && slices.Contains([]string{"opensent", "openconfirm", "established"}, n.State)
+	return n != nil && (n.disabled != "" || slices.Contains([]string{"opensent", "openconfirm", "established"}, n.State))
 }
 
 // set notes the state of a neighbour that is configured, and tells whether it is

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
@@ -162,19 +163,23 @@ func (s *Speaker) fit(ctx context.Context, text []byte, extras rib.Extras, befor
 	if s.options.Links == nil {
 		return readConf(text, extras)
 	}
-	now, err := s.options.Links.Adjacent(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("look who is on the interfaces: %w", err)
-	}
+	// Only a configuration that has such neighbours depends on the answer.
+	now := sync.OnceValues(func() (rib.Adjacencies, error) { return s.options.Links.Adjacent(ctx) })
 	placed, u, err := place(text, func(device string, taken func(netip.Addr) bool) (netip.Addr, string) {
 		var have netip.Addr
 		if before != nil {
 			have = before.placed[device]
 		}
-		return s.choose(now, device, have, taken)
+		links, _ := now()
+		return s.choose(links, device, have, taken)
 	})
 	if err != nil {
 		return nil, err
+	}
+	if len(u.placed)+len(u.waiting) > 0 {
+		if _, err := now(); err != nil {
+			return nil, fmt.Errorf("look who is on the interfaces: %w", err)
+		}
 	}
 	c, err := readConf(placed, extras)
 	if err != nil {
@@ -270,18 +275,12 @@ func (s *Speaker) refit(ctx context.Context) error {
 		}
 		return nil
 	}
-	r := newReconciler(s, old)
-	defer r.release()
-	ctx = context.WithoutCancel(ctx)
-	if err := r.reach(ctx, next); err != nil {
-		return errors.Join(err, r.reach(ctx, old))
+	// All of it, because what another client of the API did must not be taken for ours.
+	changes, err := s.replace(ctx, func(*conf) *conf { return next })
+	for _, line := range changes {
+		s.options.Logger.Info("BGP follows who is on the interfaces", "change", line)
 	}
-	for device, peer := range next.placed {
-		if old.placed[device] != peer {
-			s.options.Logger.Info("a neighbour without an address was heard", "interface", device, "address", peer)
-		}
-	}
-	return errors.Join(s.retell(old, next), s.adopt(ctx, next, true))
+	return err
 }
 
 // tellWaiting logs each neighbour that waits, and did not, or for something else.

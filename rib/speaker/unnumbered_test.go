@@ -174,11 +174,13 @@ func TestNeighboursOnInterfacesComeAndGo(t *testing.T) {
 	links := newFakeLinks()
 	links.set(nil)
 	other := obj{"config": obj{"neighbor-address": "127.0.0.9", "peer-as": 65001}}
-	with, without := baseConf(nil, []any{other, byInterface("e9", nil)}), baseConf(nil, []any{other})
+	onLink := obj{"config": obj{"neighbor-address": "fe80::7%e7", "peer-as": 65001}} // which is missing too
+	with, without := baseConf(nil, []any{other, onLink, byInterface("e9", nil)}), baseConf(nil, []any{other, onLink})
 	r := run(t, Options{Config: toJSON(t, with), Links: links})
 	is := func(want ...string) {
 		t.Helper()
-		want = append([]string{"127.0.0.9"}, want...)
+		want = append([]string{"127.0.0.9", "fe80::7%e7"}, want...)
+		slices.Sort(want)
 		eventually(t, "GoBGP has "+strings.Join(want, " "), func() bool { return slices.Equal(r.names(t), want) })
 	}
 	waits := func(why string) {
@@ -193,7 +195,7 @@ func TestNeighboursOnInterfacesComeAndGo(t *testing.T) {
 	waits("e9 is not there")
 	r.reload(t, with)
 	r.reload(t, without)
-	if n := len(r.Sessions()); n != 1 {
+	if n := len(r.Sessions()); n != 2 {
 		t.Errorf("it was taken out, and there are %d", n)
 	}
 	p, err := r.Preview(toJSON(t, with), rib.Extras{})
