@@ -118,6 +118,7 @@ func TestAnotherClientOfTheAPI(t *testing.T) {
 	m := newMeddled(t)
 	m.rests(t)
 	t.Run("deletes and changes neighbours", m.neighbours)
+	t.Run("changes a TTL", m.ttl)
 	t.Run("deletes peer groups", m.groups)
 	t.Run("deletes a VRF", m.vrfs)
 	t.Run("changes policies", m.judgement)
@@ -162,6 +163,21 @@ func (m *meddled) neighbours(t *testing.T) {
 	if up == 0 || m.established(t, m.q.addr) == 0 {
 		t.Errorf("the session was up since %d, is since %d", up, m.established(t, m.q.addr))
 	}
+}
+
+// ttl: GoBGP cannot change that of a session which is up.
+func (m *meddled) ttl(t *testing.T) {
+	m.awaitState(t, m.q.addr, "established")
+	changed := neighborConf(m.q.addr, 65003, m.q.port, "ipv4-unicast", "ipv6-unicast")
+	changed["config"].(obj)["vrf"] = "red"
+	changed["ebgp-multihop"] = obj{"config": obj{"enabled": true, "multihop-ttl": 7}}
+	if _, err := m.client.UpdatePeer(t.Context(), &api.UpdatePeerRequest{Peer: peerOf(t, changed)}); err != nil {
+		t.Fatal(err)
+	}
+	m.differs(t, "neighbour 127.0.0.3")
+	m.awaitState(t, m.q.addr, "established")
+	m.mended(t, "neighbour 127.0.0.3 made again as it is configured")
+	m.awaitState(t, m.q.addr, "established")
 }
 
 // peerOf is a neighbour's section as GoBGP's API has it.
@@ -243,6 +259,11 @@ func (m *meddled) judgement(t *testing.T) {
 	m.rests(t)
 
 	must(m.client.SetPolicyAssignment(ctx, &api.SetPolicyAssignmentRequest{Assignment: imports("no-two")}))
+	m.differs(t, "policy assignment import of global")
+	m.mended(t, "policies made again as it is configured")
+
+	// Before ours, one that accepts would let in what ours keep out.
+	must(m.client.SetPolicyAssignment(ctx, &api.SetPolicyAssignmentRequest{Assignment: imports("no-two", "no-one")}))
 	m.differs(t, "policy assignment import of global")
 	m.mended(t, "policies made again as it is configured")
 
