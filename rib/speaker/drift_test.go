@@ -459,3 +459,48 @@ func TestEveryMethodHasAnEffect(t *testing.T) {
 		}
 	}
 }
+
+// TestDriftOutlastsANeighbourThatComes: another neighbour that is heard on its interface
+// neither puts right what a client did, nor has it forgotten; and one that a client took
+// out keeps no other from its place.
+func TestDriftOutlastsANeighbourThatComes(t *testing.T) {
+	links := newFakeLinks()
+	links.set(addrs())
+	x, y := neighborConf("127.0.0.8", 65008, 1, "ipv4-unicast"), neighborConf("127.0.0.9", 65009, 1, "ipv4-unicast")
+	conf := baseConf(nil, []any{x, y, byInterface("e9", nil)})
+	m := &meddled{conf: conf, running: run(t, Options{
+		Config: toJSON(t, conf), Links: links, Who: func(context.Context) string { return "uid 7 (gobgp, pid 8)" },
+	})}
+	m.client = api.NewGobgpApiClient(dial(t, "unix:"+m.socket))
+	m.rests(t)
+	must := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	has := func(name string) {
+		t.Helper()
+		eventually(t, "BGP has "+name, func() bool {
+			h, err := readBack(t.Context(), m.server())
+			return err == nil && len(h.neighbors[name].AfiSafis) > 0
+		})
+	}
+	changed := neighborConf("127.0.0.8", 65008, 1, "ipv4-unicast")
+	changed["timers"].(obj)["config"].(obj)["hold-time"] = 33
+	must(m.client.UpdatePeer(t.Context(), &api.UpdatePeerRequest{Peer: peerOf(t, changed)}))
+	must(m.client.DeletePeer(t.Context(), &api.DeletePeerRequest{Address: "127.0.0.9"}))
+	m.differs(t, "neighbour 127.0.0.8", "neighbour 127.0.0.9")
+
+	links.set(addrs("fe80::7"))
+	has("fe80::7%e9")
+	must(nil, m.examine(t.Context()))
+	m.differs(t, "neighbour 127.0.0.8", "neighbour 127.0.0.9")
+	m.mended(t, "neighbour 127.0.0.8 made again as it is configured", "neighbour 127.0.0.9 added")
+
+	must(m.client.DeletePeer(t.Context(), &api.DeletePeerRequest{Address: "fe80::7%e9"}))
+	m.differs(t, "neighbour fe80::7%e9")
+	links.set(addrs("fe80::8"))
+	has("fe80::8%e9")
+	m.rests(t)
+}

@@ -267,11 +267,18 @@ func (s *Speaker) refit(ctx context.Context) error {
 			s.mu.Lock()
 			s.conf = &same
 			s.mu.Unlock()
+			s.drift.rename(&same)
 		}
 		return nil
 	}
 	r := newReconciler(s, old)
 	defer r.release()
+	now, err := readBack(ctx, r.bgp)
+	if err != nil {
+		return err
+	}
+	// What clients did to other neighbours waits for a reload.
+	r.correct(s.drift.held(), now, func(d Difference) bool { return d.Kind == KindNeighbor && old.isPlaced(d.Name) })
 	ctx = context.WithoutCancel(ctx)
 	if err := r.reach(ctx, next); err != nil {
 		return errors.Join(err, r.reach(ctx, old))
@@ -281,7 +288,13 @@ func (s *Speaker) refit(ctx context.Context) error {
 			s.options.Logger.Info("a neighbour without an address was heard", "interface", device, "address", peer)
 		}
 	}
-	return errors.Join(s.retell(old, next), s.adopt(ctx, next, true))
+	return errors.Join(s.retell(old, next), s.holdOn(ctx, r.bgp, next), s.takeOver(ctx, next, true))
+}
+
+// isPlaced tells whether GoBGP has a neighbour by interface by this name.
+func (c *conf) isPlaced(name string) bool {
+	addr, err := netip.ParseAddr(name)
+	return err == nil && c.placed[addr.Zone()] == addr.WithZone("")
 }
 
 // tellWaiting logs each neighbour that waits, and did not, or for something else.
