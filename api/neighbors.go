@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -46,23 +47,29 @@ func (s *Server) ListNeighbors(ctx context.Context, r *vrfredistv1.ListNeighbors
 }
 
 // neighborFilter returns what tells whether a neighbour is the one that a name means:
-// an address, with the zone of its link or without, or an alias.
+// an address, with the zone of its link or without, an alias, or an interface.
 func neighborFilter(name string) (func(vrf.Session) bool, error) {
 	if name == "" {
 		return func(vrf.Session) bool { return true }, nil
 	}
 	addr, err := netip.ParseAddr(name)
+	if err != nil && (len(name) > maxInterfaceName || strings.ContainsAny(name, "/ \t\n")) {
+		return nil, invalid("name", "%q is neither an address of a neighbour nor an interface: write one, as `vrfredist neighbor` shows them", name)
+	}
 	if err != nil {
-		return nil, invalid("name", "%q is no address of a neighbour: write one, as `vrfredist neighbor` shows them", name)
+		return func(n vrf.Session) bool { return n.Interface == name }, nil
 	}
 	return func(n vrf.Session) bool {
 		return n.Peer == addr || n.Alias == addr || addr.Zone() == "" && n.Peer.WithZone("") == addr
 	}, nil
 }
 
+// maxInterfaceName is IFNAMSIZ of linux/if.h without its last zero.
+const maxInterfaceName = 15
+
 func neighborMessage(n vrf.Session) *vrfredistv1.Neighbor {
 	m := &vrfredistv1.Neighbor{
-		Address: address(n.Peer), PeerAs: n.PeerAS, Alias: address(n.Alias), Netns: n.Netns,
+		Address: n.Name(), PeerAs: n.PeerAS, Alias: address(n.Alias), Netns: n.Netns,
 		State: n.State, SinceUnix: unix(n.Since), Reason: n.Reason, Origin: n.Origin,
 	}
 	for _, reason := range slices.Sorted(maps.Keys(n.Removed)) {

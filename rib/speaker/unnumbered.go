@@ -100,7 +100,7 @@ func place(text []byte, choose func(device string, taken func(netip.Addr) bool) 
 // absent is a neighbour that GoBGP does not get, as it would get it.
 func absent(n, group section, device, waits string) absentee {
 	config := n.at("config")
-	w := absentee{Session: Session{VRF: config.text("vrf"), State: Pending, Reason: waits, Interface: device}}
+	w := absentee{Session: Session{VRF: config.text("vrf"), State: Pending, Reason: waits, Interface: device, Origin: Configured}}
 	w.neighbour = neighbour{vrf: w.VRF, zone: device, down: config.value["admin-down"] == true}
 	for _, from := range []section{n, group} {
 		if w.PeerAS == 0 {
