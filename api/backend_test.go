@@ -120,7 +120,7 @@ func (f *fake) AllSessions(ctx context.Context) (map[string][]vrf.Session, error
 		all[name], _ = f.Sessions(ctx, name)
 	}
 	all["vrf-red"] = append(all["vrf-red"], vrf.Session{
-		Peer: netip.MustParseAddr("fe80::1%lan0"), PeerAS: 65003, State: "deleted", Origin: "configuration",
+		Peer: netip.MustParseAddr("fe80::1%lan0"), PeerAS: 65003, State: "deleted", Origin: "configuration", Interface: "lan0",
 		Reason: "BGP has it no more: deleted by uid 7 (gobgp, pid 8)", Removed: map[string]uint64{"route target": 3},
 	})
 	return all, nil

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -20,7 +21,7 @@ func (s *Server) ListNeighbors(ctx context.Context, r *vrfredistv1.ListNeighbors
 	if err != nil {
 		return nil, view.failed(r.GetVrf(), err)
 	}
-	wanted, err := neighborFilter(r.GetName(), all)
+	wanted, err := neighborFilter(r.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -46,26 +47,25 @@ func (s *Server) ListNeighbors(ctx context.Context, r *vrfredistv1.ListNeighbors
 }
 
 // neighborFilter returns what tells whether a neighbour is the one that a name means:
-// an address, with the zone of its link or without, an alias, or the interface that one
-// is on.
-func neighborFilter(name string, all map[string][]vrf.Session) (func(vrf.Session) bool, error) {
+// an address, with the zone of its link or without, an alias, or an interface.
+func neighborFilter(name string) (func(vrf.Session) bool, error) {
 	if name == "" {
 		return func(vrf.Session) bool { return true }, nil
 	}
 	addr, err := netip.ParseAddr(name)
+	if err != nil && (len(name) > maxInterfaceName || strings.ContainsAny(name, "/ \t\n")) {
+		return nil, invalid("name", "%q is neither an address of a neighbour nor an interface: write one, as `vrfredist neighbor` shows them", name)
+	}
 	if err != nil {
-		on := func(n vrf.Session) bool { return n.Interface == name }
-		for _, sessions := range all {
-			if slices.ContainsFunc(sessions, on) {
-				return on, nil
-			}
-		}
-		return nil, invalid("name", "%q is no address of a neighbour: write one, as `vrfredist neighbor` shows them", name)
+		return func(n vrf.Session) bool { return n.Interface == name }, nil
 	}
 	return func(n vrf.Session) bool {
 		return n.Peer == addr || n.Alias == addr || addr.Zone() == "" && n.Peer.WithZone("") == addr
 	}, nil
 }
+
+// maxInterfaceName is IFNAMSIZ of linux/if.h without its last zero.
+const maxInterfaceName = 15
 
 func neighborMessage(n vrf.Session) *vrfredistv1.Neighbor {
 	m := &vrfredistv1.Neighbor{

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vrfredist/vrfredist/api/access"
 	v1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 func TestListNeighbors(t *testing.T) {
@@ -35,6 +36,7 @@ func TestListNeighbors(t *testing.T) {
 		{"", "10.0.0.2", []*v1.Neighbor{in("default"), in("vrf-red")}},
 		{"", "fe80::1", []*v1.Neighbor{deleted}},
 		{"", "fe80::1%lan0", []*v1.Neighbor{deleted}},
+		{"", "lan0", []*v1.Neighbor{deleted}},
 		{"vrf-idle", "", nil},
 	} {
 		got, err := client.ListNeighbors(t.Context(), &v1.ListNeighborsRequest{Vrf: c.vrf, Name: c.name})
@@ -53,10 +55,18 @@ func TestListNeighbors(t *testing.T) {
 		{"nobody", "", codes.NotFound, "nobody"},
 		{"", "10.0.0.9", codes.NotFound, "10.0.0.9"},
 		{"", "fe80::1%lan1", codes.NotFound, "fe80::1%lan1"},
-		{"", "core", codes.InvalidArgument, "name"},
+		{"", "lan9", codes.NotFound, "lan9"},
+		{"", "core router", codes.InvalidArgument, "name"},
 	} {
 		_, err := client.ListNeighbors(t.Context(), &v1.ListNeighborsRequest{Vrf: c.vrf, Name: c.name})
 		wantCode(t, err, c.code, c.says)
+	}
+}
+
+// TestANeighbourWithoutAnAddress is named by its interface.
+func TestANeighbourWithoutAnAddress(t *testing.T) {
+	if m := neighborMessage(vrf.Session{Interface: "lan0", State: "pending"}); m.GetAddress() != "lan0" {
+		t.Errorf("it is called %q", m.GetAddress())
 	}
 }
 

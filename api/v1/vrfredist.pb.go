@@ -881,17 +881,18 @@ func (x *Progress) GetTotal() uint32 {
 
 // A BGP neighbour of a VRF.
 type Neighbor struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
-	PeerAs        uint32                 `protobuf:"varint,2,opt,name=peer_as,json=peerAs,proto3" json:"peer_as,omitempty"`
-	Alias         string                 `protobuf:"bytes,3,opt,name=alias,proto3" json:"alias,omitempty"`                           // what GoBGP calls it, where its session runs in another namespace
-	Netns         string                 `protobuf:"bytes,4,opt,name=netns,proto3" json:"netns,omitempty"`                           // where the session runs; "": the daemon's own
-	State         string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`                           // idle, connect, active, opensent, openconfirm, established; deleted: by another client
-	SinceUnix     int64                  `protobuf:"varint,6,opt,name=since_unix,json=sinceUnix,proto3" json:"since_unix,omitempty"` // established: since when
-	Reason        string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`                         // why there is no session, where that is known
-	Vrf           string                 `protobuf:"bytes,16,opt,name=vrf,proto3" json:"vrf,omitempty"`                              // of ListNeighbors alone
-	Origin        string                 `protobuf:"bytes,17,opt,name=origin,proto3" json:"origin,omitempty"`                        // configuration, dynamic (a peer group let it in), another client
-	Removed       []*Removed             `protobuf:"bytes,18,rep,name=removed,proto3" json:"removed,omitempty"`                      // what was taken out of what the neighbour said, ordered by reason
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Address string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	PeerAs  uint32                 `protobuf:"varint,2,opt,name=peer_as,json=peerAs,proto3" json:"peer_as,omitempty"`
+	Alias   string                 `protobuf:"bytes,3,opt,name=alias,proto3" json:"alias,omitempty"` // what GoBGP calls it, where its session runs in another namespace
+	Netns   string                 `protobuf:"bytes,4,opt,name=netns,proto3" json:"netns,omitempty"` // where the session runs; "": the daemon's own
+	State   string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"` // idle, connect, active, opensent, openconfirm, established;
+	// deleted: by another client; pending: it waits for its interface
+	SinceUnix     int64      `protobuf:"varint,6,opt,name=since_unix,json=sinceUnix,proto3" json:"since_unix,omitempty"` // established: since when
+	Reason        string     `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`                         // why there is no session, where that is known
+	Vrf           string     `protobuf:"bytes,16,opt,name=vrf,proto3" json:"vrf,omitempty"`                              // of ListNeighbors alone
+	Origin        string     `protobuf:"bytes,17,opt,name=origin,proto3" json:"origin,omitempty"`                        // configuration, dynamic (a peer group let it in), another client
+	Removed       []*Removed `protobuf:"bytes,18,rep,name=removed,proto3" json:"removed,omitempty"`                      // what was taken out of what the neighbour said, ordered by reason
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1052,7 +1053,7 @@ func (x *Removed) GetCount() uint64 {
 type ListNeighborsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`   // "": every VRF
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"` // an address, or the alias of one in a namespace; "": all
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"` // an address, the alias of one in a namespace, or an interface; "": all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

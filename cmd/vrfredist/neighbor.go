@@ -19,11 +19,11 @@ import (
 func (c *cli) neighborCommand() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
-		Use:   "neighbor [ADDRESS] [--vrf V] [--no-pager] [--json]",
+		Use:   "neighbor [NAME] [--vrf V] [--no-pager] [--json]",
 		Short: "Show how the BGP neighbours fare, or all about one",
 		Long: `Shows a line for each BGP neighbour, or everything about one, which may be named
-by the alias that the gobgp command line has for one in a network namespace. What
-it says beside the state is why there is no session, where that is known, and how
+by the alias that the gobgp command line has for one in a network namespace, or by
+its interface. What it says beside the state is why there is no session, where that is known, and how
 much was taken out of what the neighbour said, by the reason why.
 
 A neighbour comes of the configuration, of a peer group that let it in (dynamic),

@@ -20,9 +20,12 @@ type foreign struct {
 }
 
 // correct makes the reconciler begin with what the server has, where that is not what
-// it was given: now is what was read back from it.
-func (r *reconciler) correct(c *claim, now *held) {
+// it was given: now is what was read back from it. What which leaves out is left as it is.
+func (r *reconciler) correct(c *claim, now *held, which func(Difference) bool) {
 	for _, d := range c.differences(now) {
+		if !which(d) {
+			continue
+		}
 		if !d.Missing {
 			r.altered[d.thing()] = true
 			r.otherTTL(d.thing(), c.base, now)
@@ -51,6 +54,9 @@ func (r *reconciler) correct(c *claim, now *held) {
 	}
 	r.theirs = c.foreign(now)
 }
+
+// all is for correct: nothing is left as it is.
+func all(Difference) bool { return true }
 
 // otherTTL takes over the TTL that a client gave a neighbour or a group: with another one
 // it has to be made anew (see heedTTL).

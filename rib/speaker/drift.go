@@ -243,6 +243,35 @@ func (s *Speaker) hold(ctx context.Context, bgp *server.BgpServer, c *conf) erro
 	return nil
 }
 
+// holdOn is hold where only some neighbours were put in place anew: what differs
+// elsewhere goes on to differ. The caller holds reloading.
+func (s *Speaker) holdOn(ctx context.Context, bgp *server.BgpServer, c *conf) error {
+	base, err := readBack(ctx, bgp)
+	if err != nil {
+		return err
+	}
+	d := s.drift
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, diff := range d.claim.differences(base) {
+		if !diff.Missing && !(diff.Kind == KindNeighbor && c.isPlaced(diff.Name)) {
+			base.put(diff.thing(), d.claim.base)
+		}
+	}
+	d.claim = &claim{conf: c, base: base}
+	d.look()
+	return nil
+}
+
+// rename is for a configuration that says the same to BGP.
+func (d *drift) rename(c *conf) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.claim != nil {
+		d.claim = &claim{conf: c, base: d.claim.base}
+	}
+}
+
 // holdFirst is hold at the start.
 func (s *Speaker) holdFirst(ctx context.Context, bgp *server.BgpServer, c *conf) error {
 	s.reloading.Lock()

@@ -118,6 +118,7 @@ func TestAnotherClientOfTheAPI(t *testing.T) {
 	m := newMeddled(t)
 	m.rests(t)
 	t.Run("deletes and changes neighbours", m.neighbours)
+	t.Run("changes a TTL", m.ttl)
 	t.Run("deletes peer groups", m.groups)
 	t.Run("deletes a VRF", m.vrfs)
 	t.Run("changes policies", m.judgement)
@@ -162,6 +163,21 @@ func (m *meddled) neighbours(t *testing.T) {
 	if up == 0 || m.established(t, m.q.addr) == 0 {
 		t.Errorf("the session was up since %d, is since %d", up, m.established(t, m.q.addr))
 	}
+}
+
+// ttl: GoBGP cannot change that of a session which is up.
+func (m *meddled) ttl(t *testing.T) {
+	m.awaitState(t, m.q.addr, "established")
+	changed := neighborConf(m.q.addr, 65003, m.q.port, "ipv4-unicast", "ipv6-unicast")
+	changed["config"].(obj)["vrf"] = "red"
+	changed["ebgp-multihop"] = obj{"config": obj{"enabled": true, "multihop-ttl": 7}}
+	if _, err := m.client.UpdatePeer(t.Context(), &api.UpdatePeerRequest{Peer: peerOf(t, changed)}); err != nil {
+		t.Fatal(err)
+	}
+	m.differs(t, "neighbour 127.0.0.3")
+	m.awaitState(t, m.q.addr, "established")
+	m.mended(t, "neighbour 127.0.0.3 made again as it is configured")
+	m.awaitState(t, m.q.addr, "established")
 }
 
 // peerOf is a neighbour's section as GoBGP's API has it.
@@ -246,6 +262,11 @@ func (m *meddled) judgement(t *testing.T) {
 	m.differs(t, "policy assignment import of global")
 	m.mended(t, "policies made again as it is configured")
 
+	// Before ours, one that accepts would let in what ours keep out.
+	must(m.client.SetPolicyAssignment(ctx, &api.SetPolicyAssignmentRequest{Assignment: imports("no-two", "no-one")}))
+	m.differs(t, "policy assignment import of global")
+	m.mended(t, "policies made again as it is configured")
+
 	must(m.client.AddDefinedSet(ctx, &api.AddDefinedSetRequest{DefinedSet: &api.DefinedSet{
 		DefinedType: api.DefinedType_PREFIX, Name: "one", Prefixes: []*api.Prefix{{IpPrefix: "10.9.0.0/16", MaskLengthMin: 16, MaskLengthMax: 16}},
 	}}))
@@ -294,67 +315,6 @@ func (m *meddled) additions(t *testing.T) {
 	if h, err := readBack(ctx, m.server()); err != nil || h.vrfs["own"] == nil || h.policies["no-two"] == nil {
 		t.Errorf("what a client added is gone: %v", err)
 	}
-}
-
-// TestFilesThatChangeBesideAClient: a file takes out what a client has taken out
-// already, brings what a client has brought, and cannot take out what one uses.
-func TestFilesThatChangeBesideAClient(t *testing.T) {
-	ctx := t.Context()
-	red, blue := vrfConf("red", "65000:1", []string{"65000:1"}, []string{"65000:1"}), vrfConf("blue", "65000:2", []string{"65000:2"}, []string{"65000:2"})
-	x, y := neighborConf("127.0.0.8", 65008, 1, "ipv4-unicast"), neighborConf("127.0.0.9", 65009, 1, "ipv4-unicast")
-	x["config"].(obj)["peer-group"] = "guests"
-	conf := baseConf([]any{red, blue}, []any{x, y})
-	conf["peer-groups"] = []any{obj{"config": obj{"peer-group-name": "guests", "peer-as": 65008}}}
-	m := &meddled{conf: conf, running: run(t, Options{
-		Config: toJSON(t, conf), Who: func(context.Context) string { return "uid 7 (gobgp, pid 8)" }, Serves: func(string) bool { return false },
-	})}
-	m.client = api.NewGobgpApiClient(dial(t, "unix:"+m.socket))
-	must := func(_ any, err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	m.rests(t)
-
-	group, err := readConf(toJSON(t, conf), rib.Extras{})
-	must(nil, err)
-	changed := group.set.PeerGroups[0]
-	changed.Timers.Config.HoldTime = 33
-	must(m.client.UpdatePeerGroup(ctx, &api.UpdatePeerGroupRequest{PeerGroup: oc.NewPeerGroupFromConfigStruct(&changed)}))
-	m.differs(t, "peer group guests")
-	m.mended(t, "peer group guests made again")
-
-	must(m.client.DeletePeer(ctx, &api.DeletePeerRequest{Address: "127.0.0.9"}))
-	must(m.client.DeleteVrf(ctx, &api.DeleteVrfRequest{Name: "blue"}))
-	m.differs(t, "VRF blue", "neighbour 127.0.0.9")
-	m.conf = baseConf([]any{red}, []any{x})
-	m.conf["peer-groups"] = conf["peer-groups"]
-	if changes := m.reload(t, m.conf); len(changes) != 0 {
-		t.Errorf("what is gone is taken out: %q", changes)
-	}
-	m.rests(t)
-
-	own, err := vrfRequest(oc.Vrf{Config: oc.VrfConfig{Name: "blue", Rd: "65000:2", ImportRtList: []string{"65000:2"}, ExportRtList: []string{"65000:2"}}})
-	must(nil, err)
-	must(m.client.AddVrf(ctx, own))
-	must(m.client.AddPeer(ctx, &api.AddPeerRequest{Peer: peerOf(t, y)}))
-	m.conf = conf
-	if changes := m.reload(t, conf); len(changes) != 2 || !strings.Contains(changes[1], "127.0.0.9, which another client of the API had added") {
-		t.Errorf("what a client brought is taken over: %q", changes)
-	}
-	m.rests(t)
-	if got := m.Additions(); len(got) != 0 {
-		t.Errorf("they are of the configuration now, and of a client still: %v", got)
-	}
-
-	must(m.client.AddPeer(ctx, &api.AddPeerRequest{Peer: &api.Peer{Conf: &api.PeerConf{NeighborAddress: "127.0.0.10", PeerAsn: 65010, Vrf: "blue"}}}))
-	without := baseConf([]any{red}, []any{x, y})
-	without["peer-groups"] = conf["peer-groups"]
-	if _, err := m.Reload(ctx, toJSON(t, without), rib.Extras{}); err == nil || !strings.Contains(err.Error(), "gobgp neighbor del 127.0.0.10") {
-		t.Errorf("error %v, want one that says what is in the way", err)
-	}
-	m.rests(t)
 }
 
 func (m *meddled) disabling(t *testing.T) {

@@ -121,6 +121,32 @@ func (h *held) peers(bgp *server.BgpServer) {
 	}
 }
 
+// put takes a thing over from another reading.
+func (h *held) put(t thing, from *held) {
+	switch t.kind {
+	case KindVRF:
+		h.vrfs[t.name] = from.vrfs[t.name]
+	case KindNeighbor:
+		h.neighbors[t.name] = from.neighbors[t.name]
+	case KindGroup:
+		h.groups[t.name] = from.groups[t.name]
+	case KindSet:
+		for name, set := range from.sets {
+			if name.String() == t.name {
+				h.sets[name] = set
+			}
+		}
+	case KindPolicy:
+		h.policies[t.name] = from.policies[t.name]
+	case KindAssignment:
+		for a, set := range from.assignments {
+			if a.String() == t.name {
+				h.assignments[a] = set
+			}
+		}
+	}
+}
+
 // checkHeld makes sure that what peers reads is where it reads it.
 func checkHeld() error {
 	bgp := reflect.TypeFor[server.BgpServer]()

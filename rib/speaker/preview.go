@@ -108,7 +108,7 @@ func (s *Speaker) drifted(was *reconciler, old *conf) (map[thing]Difference, err
 	if err != nil {
 		return nil, err
 	}
-	was.correct(c, now)
+	was.correct(c, now, all)
 	for _, d := range c.differences(now) {
 		if known, is := s.differs(d.thing()); is && known.Missing == d.Missing {
 			d = known

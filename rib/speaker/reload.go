@@ -76,7 +76,7 @@ func (s *Speaker) replace(ctx context.Context, following func(*conf) *conf) (cha
 		return nil, err
 	}
 	c := s.drift.held()
-	r.correct(c, now)
+	r.correct(c, now, all)
 	r.suspendMissing(c)
 	s.addFeeds(next)
 	if err := s.answer(r.bgp, old, next); err != nil {
@@ -100,7 +100,11 @@ func (s *Speaker) replace(ctx context.Context, following func(*conf) *conf) (cha
 
 // adopt makes c the configuration in force, once BGP has it.
 func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
-	held := s.hold(ctx, s.server(), c)
+	return errors.Join(s.hold(ctx, s.server(), c), s.takeOver(ctx, c, rewatch))
+}
+
+// takeOver is adopt but for what BGP is held to.
+func (s *Speaker) takeOver(ctx context.Context, c *conf, rewatch bool) error {
 	s.sessions.configure(c)
 	s.guarding.adopt(c)
 	answering := s.answer(s.server(), c)
@@ -118,7 +122,7 @@ func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
 	s.announcer.forget(c)
 	if rewatch {
 		if err := s.rewatch(ctx); err != nil {
-			return errors.Join(held, err, answering)
+			return errors.Join(err, answering)
 		}
 	}
 	for _, f := range gone {
@@ -126,7 +130,7 @@ func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
 		// VRF's routes go.
 		f.Retain(func(rib.Path) bool { return false })
 	}
-	return errors.Join(held, answering)
+	return answering
 }
 
 // addFeeds makes feeds for the VRFs that are new in c.

@@ -101,7 +101,7 @@ func place(text []byte, choose func(device string, taken func(netip.Addr) bool) 
 // absent is a neighbour that GoBGP does not get, as it would get it.
 func absent(n, group section, device, waits string) absentee {
 	config := n.at("config")
-	w := absentee{Session: Session{VRF: config.text("vrf"), State: Pending, Reason: waits, Interface: device}}
+	w := absentee{Session: Session{VRF: config.text("vrf"), State: Pending, Reason: waits, Interface: device, Origin: Configured}}
 	w.neighbour = neighbour{vrf: w.VRF, zone: device, down: config.value["admin-down"] == true}
 	for _, from := range []section{n, group} {
 		if w.PeerAS == 0 {
@@ -272,15 +272,34 @@ func (s *Speaker) refit(ctx context.Context) error {
 			s.mu.Lock()
 			s.conf = &same
 			s.mu.Unlock()
+			s.drift.rename(&same)
 		}
 		return nil
 	}
-	// All of it, because what another client of the API did must not be taken for ours.
-	changes, err := s.replace(ctx, func(*conf) *conf { return next })
-	for _, line := range changes {
-		s.options.Logger.Info("BGP follows who is on the interfaces", "change", line)
+	r := newReconciler(s, old)
+	defer r.release()
+	now, err := readBack(ctx, r.bgp)
+	if err != nil {
+		return err
 	}
-	return err
+	// What clients did to other neighbours waits for a reload.
+	r.correct(s.drift.held(), now, func(d Difference) bool { return d.Kind == KindNeighbor && old.isPlaced(d.Name) })
+	ctx = context.WithoutCancel(ctx)
+	if err := r.reach(ctx, next); err != nil {
+		return errors.Join(err, r.reach(ctx, old))
+	}
+	for device, peer := range next.placed {
+		if old.placed[device] != peer {
+			s.options.Logger.Info("a neighbour without an address was heard", "interface", device, "address", peer)
+		}
+	}
+	return errors.Join(s.retell(old, next), s.holdOn(ctx, r.bgp, next), s.takeOver(ctx, next, true))
+}
+
+// isPlaced tells whether GoBGP has a neighbour by interface by this name.
+func (c *conf) isPlaced(name string) bool {
+	addr, err := netip.ParseAddr(name)
+	return err == nil && c.placed[addr.Zone()] == addr.WithZone("")
 }
 
 // tellWaiting logs each neighbour that waits, and did not, or for something else.
