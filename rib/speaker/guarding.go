@@ -170,11 +170,15 @@ func vrfOrDefault(vrf string) string {
 // clusterIDs are those under which this router reflects, to whichever neighbour.
 func clusterIDs(router netip.Addr, n *oc.Neighbor, others []oc.Neighbor) []netip.Addr {
 	ids := []netip.Addr{router}
-	for _, n := range append([]oc.Neighbor{*n}, others...) {
-		id, err := netip.ParseAddr(string(n.RouteReflector.State.RouteReflectorClusterId))
+	add := func(r *oc.RouteReflector) { // not all of n: a session that is up counts its messages in it
+		id, err := netip.ParseAddr(string(r.State.RouteReflectorClusterId))
 		if err == nil && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
+	}
+	add(&n.RouteReflector)
+	for i := range others {
+		add(&others[i].RouteReflector)
 	}
 	return ids
 }

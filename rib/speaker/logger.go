@@ -143,7 +143,6 @@ func (l *logger) Panic(msg string, fields log.Fields) {
 }
 
 func (l *logger) Error(msg string, fields log.Fields) { l.write(slog.LevelError, msg, fields) }
-func (l *logger) Warn(msg string, fields log.Fields)  { l.write(slog.LevelWarn, msg, fields) }
 
 // Info takes what it tells of a session's end to down.
 func (l *logger) Info(msg string, fields log.Fields) {
@@ -151,6 +150,15 @@ func (l *logger) Info(msg string, fields log.Fields) {
 		l.down(fmt.Sprint(fields["Key"]), fmt.Sprint(fields["Reason"]))
 	}
 	l.write(slog.LevelInfo, msg, fields)
+}
+
+// Warn drops what GoBGP says of a route: that one is withdrawn which it does not have.
+// Every neighbour can have it say so as often as it likes, and the guard does where it
+// takes an announcement for a withdrawal.
+func (l *logger) Warn(msg string, fields log.Fields) {
+	if fields["Topic"] != "Table" || !strings.HasPrefix(msg, "No matching path for withdraw") {
+		l.write(slog.LevelWarn, msg, fields)
+	}
 }
 
 // Debug drops what GoBGP says of each route ("create Destination", …): there is

@@ -99,3 +99,16 @@ func TestLogLines(t *testing.T) {
 		t.Error("the level that the API sets does not hold")
 	}
 }
+
+// A neighbour that withdraws what it never announced fills no log.
+func TestNoLineForAWithdrawal(t *testing.T) {
+	l, b := newTestLogger(slog.LevelInfo)
+	l.Warn("No matching path for withdraw found, may be path was not installed into table", log.Fields{"Topic": "Table", "Key": "10.0.0.0/8"})
+	if b.String() != "" {
+		t.Errorf("logged: %s", b)
+	}
+	l.Warn("something else", log.Fields{"Topic": "Table"})
+	if !strings.Contains(b.String(), "something else") {
+		t.Error("another warning is not logged")
+	}
+}
