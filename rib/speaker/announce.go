@@ -12,23 +12,21 @@ import (
 	api "github.com/osrg/gobgp/v3/api"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/status"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// announceBatch is how many paths go into one message, which GoBGP takes whole
-// or not at all.
-const announceBatch = 500
+// announceBatch is how many paths GoBGP's loop takes at once, whole or not at all:
+// others wait for it meanwhile.
+const announceBatch = 100
 
-// announcer puts routes into BGP. It goes through the gRPC API on a socket of
-// our own, because the library has no call that takes more than one path.
+// announcer puts routes into BGP, past its API: see injector.
 type announcer struct {
-	conn *grpc.ClientConn
+	conn *grpc.ClientConn // to GoBGP's API, on a socket of our own: it tells when that listens
 	api  api.GobgpApiClient
+	into injector
 
 	mu   sync.Mutex
 	vrfs map[string]*announced // guarded by mu
@@ -47,7 +45,9 @@ type announced struct {
 	suspended []rib.AnnounceChange // guarded by mu
 }
 
-func newAnnouncer() *announcer { return &announcer{vrfs: make(map[string]*announced)} }
+func newAnnouncer(k *keeper) *announcer {
+	return &announcer{into: injector{k}, vrfs: make(map[string]*announced)}
+}
 
 // connect waits until the API answers on path.
 func (a *announcer) connect(ctx context.Context, path string) error {
@@ -165,24 +165,19 @@ func (a *announcer) send(ctx context.Context, vrf string, d *announced, changes 
 	return nil
 }
 
+// errNoAnswer is that of a batch of which nobody knows whether BGP took it.
+var errNoAnswer = errors.New("BGP does not answer")
+
+// sendBatch waits for GoBGP's loop no longer than ctx lasts.
 func (a *announcer) sendBatch(ctx context.Context, vrf string, batch []rib.AnnounceChange) error {
-	stream, err := a.api.AddPathStream(ctx)
-	if err != nil {
+	answer := make(chan error, 1)
+	go func() { answer <- a.into.put(vrf, batch) }() // a loop that never answers cannot be left
+	select {
+	case err := <-answer:
 		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", errNoAnswer, ctx.Err())
 	}
-	request := &api.AddPathStreamRequest{TableType: api.TableType_GLOBAL, Paths: make([]*api.Path, len(batch))}
-	if vrf != Default {
-		request.TableType, request.VrfId = api.TableType_VRF, vrf
-	}
-	for i, c := range batch {
-		request.Paths[i] = encode(c)
-	}
-	// After a Send that failed, the reason is what CloseAndRecv returns.
-	sendErr := stream.Send(request)
-	if _, err := stream.CloseAndRecv(); err != nil {
-		return err
-	}
-	return sendErr
 }
 
 func (d *announced) confirmed(batch []rib.AnnounceChange) {
@@ -199,11 +194,10 @@ func (d *announced) confirmed(batch []rib.AnnounceChange) {
 }
 
 // failed records a batch that BGP did not confirm. Where BGP refused it, all is
-// as it was. Where the answer got lost, nothing is known.
+// as it was. Where no answer came, nothing is known.
 func (d *announced) failed(batch []rib.AnnounceChange, err error) {
-	switch status.Code(err) {
-	case codes.Unknown, codes.InvalidArgument, codes.ResourceExhausted:
-		return // GoBGP's own errors have no code; the last is of a message that was not read
+	if !errors.Is(err, errNoAnswer) {
+		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -11,8 +11,6 @@ import (
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/apiutil"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -137,13 +135,13 @@ func TestAnnounceRefused(t *testing.T) {
 // TestAnnounceDoubt: an answer that got lost leaves a prefix not announced, and
 // to be withdrawn before the next changes; a refusal leaves all as it was.
 func TestAnnounceDoubt(t *testing.T) {
-	d := newAnnouncer().of("red")
+	d := newAnnouncer(nil).of("red")
 	d.confirmed([]rib.AnnounceChange{change("10.1.0.0/16", 1), change("10.2.0.0/16", 1)})
-	d.failed([]rib.AnnounceChange{change("10.1.0.0/16", 2)}, status.Error(codes.Unknown, "vrf not found"))
+	d.failed([]rib.AnnounceChange{change("10.1.0.0/16", 2)}, errors.New("vrf not found"))
 	if len(d.routes) != 2 || len(d.doubted()) != 0 {
 		t.Errorf("after a refusal: routes %v, doubt %v", d.routes, d.doubted())
 	}
-	d.failed([]rib.AnnounceChange{change("10.1.0.0/16", 2)}, status.Error(codes.Unavailable, "gone"))
+	d.failed([]rib.AnnounceChange{change("10.1.0.0/16", 2)}, fmt.Errorf("%w: in time", errNoAnswer))
 	if len(d.routes) != 1 || len(d.doubted()) != 1 || !d.doubted()[0].Withdraw {
 		t.Errorf("after a lost answer: routes %v, doubt %v", d.routes, d.doubted())
 	}

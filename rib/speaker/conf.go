@@ -24,6 +24,7 @@ type conf struct {
 	set  oc.BgpConfigSet
 	vrfs []VRF // by name
 
+	limits      prefixLimits         // of neighbours; GoBGP has none
 	terms       map[string]rib.Terms // as in rib.Extras
 	maxPrefixes map[string]uint32    // by VRF; one that is not in it may have any number
 
@@ -79,7 +80,7 @@ func readConf(text []byte, extras rib.Extras) (*conf, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conf{set: *set, terms: extras.Terms, maxPrefixes: extras.MaxPrefixes, keptBlackholes: extras.KeptBlackholes}
+	c := &conf{set: *set, limits: takeLimits(set), terms: extras.Terms, maxPrefixes: extras.MaxPrefixes, keptBlackholes: extras.KeptBlackholes}
 	for i := range c.set.Vrfs {
 		v := &c.set.Vrfs[i].Config
 		// With an Id, GoBGP compiles a regular expression per VRF for every

@@ -1,10 +1,8 @@
 package speaker
 
 import (
-	"encoding/binary"
 	"net/netip"
 
-	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -23,61 +21,45 @@ func isOurs(o *bgpOrigin) bool {
 	return o.isFromExternal && o.nlri.PathIdentifier() == ourIdentifier
 }
 
-// encode turns a change into GoBGP's path, in wire format, which is cheaper than
-// messages for both sides. The family is a unicast one in a VRF too: GoBGP adds
-// RD and RTs itself.
-func encode(c rib.AnnounceChange) *api.Path {
-	p := &api.Path{
-		Family:         &api.Family{Afi: api.Family_AFI_IP, Safi: api.Family_SAFI_UNICAST},
-		NlriBinary:     encodeNLRI(c.Prefix),
-		Identifier:     ourIdentifier,
-		IsFromExternal: true,
-		IsWithdraw:     c.Withdraw,
+// attributesOf are those of an announcement, in the order of their types, but for the
+// nexthop and what a VRF adds.
+func attributesOf(a rib.Announcement) []bgp.PathAttributeInterface {
+	list := []bgp.PathAttributeInterface{
+		bgp.NewPathAttributeOrigin(rib.OriginIncomplete),
+		bgp.NewPathAttributeMultiExitDisc(a.MED),
 	}
-	if c.Prefix.Addr().Is6() {
-		p.Family.Afi = api.Family_AFI_IP6
-	}
-	if c.Withdraw {
-		return p
-	}
-	// NEXT_HOP with an unspecified address of either family stands for self;
-	// GoBGP makes MP_REACH_NLRI of it where that belongs.
-	p.PattrsBinary = [][]byte{
-		attribute(bgp.BGP_ATTR_TYPE_ORIGIN, []byte{rib.OriginIncomplete}),
-		attribute(bgp.BGP_ATTR_TYPE_NEXT_HOP, make([]byte, c.Prefix.Addr().BitLen()/8)),
-		attribute(bgp.BGP_ATTR_TYPE_MULTI_EXIT_DISC, binary.BigEndian.AppendUint32(nil, c.MED)),
-	}
-	if len(c.Communities) > 0 {
-		var b []byte
-		for _, v := range c.Communities {
-			b = binary.BigEndian.AppendUint32(b, uint32(v))
+	if len(a.Communities) > 0 {
+		values := make([]uint32, len(a.Communities))
+		for i, v := range a.Communities {
+			values[i] = uint32(v)
 		}
-		p.PattrsBinary = append(p.PattrsBinary, attribute(bgp.BGP_ATTR_TYPE_COMMUNITIES, b))
+		list = append(list, bgp.NewPathAttributeCommunities(values))
 	}
-	if len(c.Large) > 0 {
-		var b []byte
-		for _, v := range c.Large {
-			b = binary.BigEndian.AppendUint32(b, v.Global)
-			b = binary.BigEndian.AppendUint32(b, v.Local1)
-			b = binary.BigEndian.AppendUint32(b, v.Local2)
+	if len(a.Large) > 0 {
+		values := make([]*bgp.LargeCommunity, len(a.Large))
+		for i, v := range a.Large {
+			values[i] = &bgp.LargeCommunity{ASN: v.Global, LocalData1: v.Local1, LocalData2: v.Local2}
 		}
-		p.PattrsBinary = append(p.PattrsBinary, attribute(bgp.BGP_ATTR_TYPE_LARGE_COMMUNITY, b))
+		list = append(list, bgp.NewPathAttributeLargeCommunities(values))
 	}
-	return p
+	return list
 }
 
-// encodeNLRI is the prefix as RFC 4271 section 4.3 has it: its length in bits,
-// and as many bytes as that needs.
-func encodeNLRI(p netip.Prefix) []byte {
-	return append([]byte{byte(p.Bits())}, p.Addr().AsSlice()[:(p.Bits()+7)/8]...)
-}
-
-// attribute is a path attribute as RFC 4271 section 4.3 has it.
-func attribute(typ bgp.BGPAttrType, value []byte) []byte {
-	flags := bgp.PathAttrFlags[typ]
-	if len(value) > 255 {
-		b := []byte{byte(flags | bgp.BGP_ATTR_FLAG_EXTENDED_LENGTH), byte(typ)}
-		return append(binary.BigEndian.AppendUint16(b, uint16(len(value))), value...)
+// nlriOf is a prefix as GoBGP has it: with the RD and the label of vrf, or in no VRF
+// where that is nil.
+func nlriOf(prefix netip.Prefix, vrf *bgpVRF) bgp.AddrPrefixInterface {
+	bits, addr := uint8(prefix.Bits()), prefix.Addr().String()
+	var nlri bgp.AddrPrefixInterface
+	switch {
+	case vrf == nil && prefix.Addr().Is4():
+		nlri = bgp.NewIPAddrPrefix(bits, addr)
+	case vrf == nil:
+		nlri = bgp.NewIPv6AddrPrefix(bits, addr)
+	case prefix.Addr().Is4():
+		nlri = bgp.NewLabeledVPNIPAddrPrefix(bits, addr, *bgp.NewMPLSLabelStack(vrf.MplsLabel), vrf.Rd)
+	default:
+		nlri = bgp.NewLabeledVPNIPv6AddrPrefix(bits, addr, *bgp.NewMPLSLabelStack(vrf.MplsLabel), vrf.Rd)
 	}
-	return append([]byte{byte(flags), byte(typ), byte(len(value))}, value...)
+	nlri.SetPathIdentifier(ourIdentifier)
+	return nlri
 }

@@ -122,3 +122,8 @@ func wholeEntry(t *testing.T, name string, e rib.Entry) {
 		}
 	}
 }
+
+// attribute is a path attribute as RFC 4271 section 4.3 has it.
+func attribute(typ bgp.BGPAttrType, value []byte) []byte {
+	return append([]byte{byte(bgp.PathAttrFlags[typ]), byte(typ), byte(len(value))}, value...)
+}

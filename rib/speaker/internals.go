@@ -22,7 +22,7 @@ import (
 // that is not there does not link, and the layout of every struct is compared with
 // GoBGP's, by checkInternals before BGP starts, and by shapes.learn when the first
 // event comes. Where one differs, Run fails. Read is only what WatchEvent reads, and written
-// only a watcher's filters.
+// only a watcher's filters. insides.go has the tables behind it.
 
 //go:linkname serverWatch github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).watch
 func serverWatch(s *server.BgpServer, options ...watchOption) unsafe.Pointer
@@ -52,10 +52,12 @@ type bgpPath struct {
 	parent    *bgpPath
 	pathAttrs []bgp.PathAttributeInterface
 	dels      []bgp.BGPAttrType
-	_         uint32
-	_, _, _   bool
+	attrsHash uint32
+	rejected  bool
+	dropped   bool // of a withdrawal: the path's local identifier is free again
 
-	IsWithdraw bool
+	IsNexthopInvalid bool
+	IsWithdraw       bool
 }
 
 // bgpOrigin is table.originInfo.
@@ -65,7 +67,8 @@ type bgpOrigin struct {
 	timestamp      int64 // Unix seconds
 	_              bool
 	isFromExternal bool
-	_, _           bool
+	_              bool
+	stale          bool
 }
 
 // bgpPeer is table.PeerInfo. Of what originated here the Address is nil. A session
@@ -134,13 +137,13 @@ type snapshotEnd struct{}
 //
 // GoBGP lets a filter see what is new before it goes into a watcher's channels, in
 // the loop itself, and drops what the filter does not pass. This one passes nothing
-// and has put the event into a queue of ours.
-func watchBest(bgp *server.BgpServer) bestPaths {
+// and has put the event into a queue of ours. seen is called for each in the loop.
+func watchBest(bgp *server.BgpServer, seen func(event any)) bestPaths {
 	live := newQueue()
 	divert := func(opts unsafe.Pointer) {
 		filters := *(*map[string]func(any) bool)(unsafe.Add(opts, filtersAt()))
 		for _, kind := range []string{"bestpath", "eor"} {
-			filters[kind] = func(event any) bool { live.put(event); return false }
+			filters[kind] = func(event any) bool { live.put(event); seen(event); return false }
 		}
 	}
 	w := serverWatch(bgp, watchBestPath(true), watchEOR(true), divert)
@@ -225,7 +228,7 @@ func same(theirs, ours reflect.Type) error {
 }
 
 func sameSince(theirs, ours reflect.Type, seen map[reflect.Type]bool) error {
-	if theirs == ours || seen[ours] {
+	if theirs == ours || seen[ours] || ours.Kind() == reflect.UnsafePointer && theirs.Kind() == reflect.Pointer {
 		return nil
 	}
 	if theirs.Kind() != ours.Kind() || theirs.Size() != ours.Size() {
@@ -234,6 +237,13 @@ func sameSince(theirs, ours reflect.Type, seen map[reflect.Type]bool) error {
 	switch ours.Kind() {
 	case reflect.Pointer, reflect.Slice:
 		return sameSince(theirs.Elem(), ours.Elem(), seen)
+	case reflect.Map:
+		if err := sameSince(theirs.Key(), ours.Key(), seen); err != nil {
+			return err
+		}
+		return sameSince(theirs.Elem(), ours.Elem(), seen)
+	case reflect.Int, reflect.String:
+		return nil // a type of their own with nothing in it
 	case reflect.Struct:
 	default:
 		return internalsError("%s is not %s", theirs, ours)

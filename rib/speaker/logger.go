@@ -32,6 +32,9 @@ type logger struct {
 	down func(neighbor, reason string)
 	// guarding is told of each change of a session's state; nil: nobody is.
 	guarding *guarding
+	// stateChanged is set when a session's state has changed. GoBGP says so in its
+	// loop, and to nobody else before the change has had its effects.
+	stateChanged atomic.Bool
 
 	mu     sync.Mutex
 	first  error // guarded by mu; the first Fatal outside guard
@@ -153,13 +156,19 @@ func (l *logger) Info(msg string, fields log.Fields) {
 // Debug drops what GoBGP says of each route ("create Destination", …): there is
 // no log line a route.
 func (l *logger) Debug(msg string, fields log.Fields) {
-	if msg == "state changed" && l.guarding != nil {
-		l.guarding.stateChanged(fields)
+	if msg == stateChange {
+		l.stateChanged.Store(true)
+		if l.guarding != nil {
+			l.guarding.stateChanged(fields)
+		}
 	}
 	if fields["Topic"] != "Table" {
 		l.write(slog.LevelDebug, msg, fields)
 	}
 }
+
+// stateChange is what GoBGP says of a session's state.
+const stateChange = "state changed"
 
 func (l *logger) SetLevel(level log.LogLevel) { l.level.Store(uint32(level)) }
 func (l *logger) GetLevel() log.LogLevel      { return log.LogLevel(l.level.Load()) }

@@ -255,6 +255,7 @@ func (p *Preview) others(was, is *reconciler) {
 			p.Notes = append(p.Notes, fmt.Sprintf("which routes neighbours of %s will send cannot be known before", prefix))
 		}
 	}
+	p.Others = append(p.Others, was.limits.changes(is.limits)...)
 	if !reflect.DeepEqual(withoutRules(was.policies), withoutRules(is.policies)) {
 		p.Others = append(p.Others, "policies changed")
 		p.Notes = append(p.Notes, "policies changed: what they do to routes is not worked out here, and routes that they let through or refuse are not in this plan; `vrfredist reload --confirm 2m` applies them and takes them back by itself, and `vrfredist monitor` shows meanwhile what they do")

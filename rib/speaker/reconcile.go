@@ -30,6 +30,7 @@ type reconciler struct {
 	neighbors map[string]oc.Neighbor        // by address
 	dynamic   map[string]oc.DynamicNeighbor // by dynamicName
 	policies  oc.BgpConfigSet               // global.apply-policy, defined-sets, policy-definitions
+	limits    prefixLimits                  // which GoBGP has none of
 
 	// What of that the server has otherwise than we put it there, and what it has of
 	// other clients; see correct.
@@ -64,6 +65,7 @@ func newReconciler(s *Speaker, c *conf) *reconciler {
 		disabled:  make(map[string]bool),
 		theirs:    new(foreign),
 		restore:   make(map[assignment]*api.PolicyAssignment),
+		limits:    c.limits,
 		held:      make(map[string]*announced),
 		restarted: make(map[string]bool),
 	}
@@ -113,6 +115,7 @@ func (r *reconciler) reach(ctx context.Context, c *conf) error {
 		r.dropGroups,
 		r.addDynamic,
 		r.dropPolicies,
+		r.sayLimits,
 	} {
 		if err := step(ctx, want); err != nil {
 			return err
@@ -259,8 +262,7 @@ func (r *reconciler) addNeighbor(ctx context.Context, addr string, peer *api.Pee
 }
 
 // dropVRFs takes out the VRFs that are not wanted, or not as they are. Their
-// announcements are withdrawn first: DeleteVrf withdraws no more than one path
-// of each prefix.
+// announcements are withdrawn first, which takes few messages.
 func (r *reconciler) dropVRFs(ctx context.Context, want *reconciler) error {
 	for _, name := range sortedNames(r.vrfs) {
 		if r.vrfKept(name, want) {
@@ -290,8 +292,7 @@ func (r *reconciler) dropVRF(ctx context.Context, name string) error {
 	if err := announcer.send(ctx, name, d, d.all(true)); err != nil {
 		return err
 	}
-	err := r.bgp.DeleteVrf(ctx, &api.DeleteVrfRequest{Name: name})
-	if err != nil {
+	if err := r.speaker.keeper.deleteVRF(ctx, name); err != nil {
 		if theirs := r.theirs.inVRF(name); theirs != "" {
 			err = fmt.Errorf("%w: another client of the API added neighbour %s in it; delete that first (`gobgp neighbor del %s`)", err, theirs, theirs)
 		}

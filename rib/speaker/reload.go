@@ -103,6 +103,7 @@ func (s *Speaker) adopt(ctx context.Context, c *conf, rewatch bool) error {
 	held := s.hold(ctx, s.server(), c)
 	s.sessions.configure(c)
 	s.guarding.adopt(c)
+	s.keeper.configure(c)
 	answering := s.answer(s.server(), c)
 	s.mu.Lock()
 	s.conf = c

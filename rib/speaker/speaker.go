@@ -100,6 +100,7 @@ type Speaker struct {
 	eors      *eors
 	announcer *announcer
 	pacer     *pacer
+	keeper    *keeper
 	sessions  *sessions
 	drift     *drift
 	guarding  *guarding
@@ -115,6 +116,10 @@ func New(o Options) (*Speaker, error) {
 	if err := checkInternals(); err != nil {
 		return nil, err
 	}
+	at, err := learnInsides()
+	if err != nil {
+		return nil, err
+	}
 	if err := Check(o.Config); err != nil {
 		return nil, err
 	}
@@ -124,17 +129,18 @@ func New(o Options) (*Speaker, error) {
 		}
 	}
 	s := &Speaker{
-		options:   o,
-		log:       newLogger(o.Logger),
-		started:   make(chan struct{}),
-		stop:      make(chan struct{}),
-		feeds:     map[string]*rib.Feed{Default: rib.NewFeed()},
-		eors:      newEORs(),
-		announcer: newAnnouncer(),
-		pacer:     newPacer(),
-		sessions:  newSessions(),
-		drift:     newDrift(),
+		options:  o,
+		log:      newLogger(o.Logger),
+		started:  make(chan struct{}),
+		stop:     make(chan struct{}),
+		feeds:    map[string]*rib.Feed{Default: rib.NewFeed()},
+		eors:     newEORs(),
+		pacer:    newPacer(),
+		sessions: newSessions(),
+		drift:    newDrift(),
 	}
+	s.keeper = newKeeper(at, s.pacer, s.log)
+	s.announcer = newAnnouncer(s.keeper)
 	c, err := s.fit(context.Background(), o.Config, o.Extras, nil)
 	if err != nil {
 		return nil, err
@@ -167,7 +173,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	defer sockets.close()
 
 	opts := append(slices.Clone(s.options.Server),
-		grpc.ChainUnaryInterceptor(s.unary(sockets.private), s.heedReach, s.heedTTL), grpc.ChainStreamInterceptor(s.stream(sockets.private)))
+		grpc.ChainUnaryInterceptor(s.unary(sockets.private), s.heedReach, s.heedTTL, s.heedVRF), grpc.ChainStreamInterceptor(s.stream(sockets.private)))
 	if s.options.Services != nil {
 		opts = append(opts, grpc.UnknownServiceHandler(s.options.Services))
 	}
@@ -177,8 +183,9 @@ func (s *Speaker) Run(ctx context.Context) error {
 		server.GrpcListenAddress(sockets.addresses()),
 		server.GrpcOption(opts),
 		server.LoggerOption(s.log),
-		server.TimingHookOption(s.pacer))
+		server.TimingHookOption(s.keeper))
 	s.guarding.bgp.Store(bgp)
+	s.keeper.bgp = bgp
 	go bgp.Serve()
 	s.mu.Lock()
 	s.bgp = bgp
@@ -200,6 +207,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	overseen := make(chan struct{})
 	go func() { defer close(overseen); s.oversee(ctx) }()
 	defer func() { end(); <-overseen }()
+	defer s.keeper.start(ctx)()
 	select {
 	case <-ctx.Done():
 		return nil
@@ -223,6 +231,7 @@ func (s *Speaker) start(until context.Context, bgp *server.BgpServer, sockets *s
 	c := s.conf
 	s.mu.Unlock()
 	s.sessions.configure(c)
+	s.keeper.configure(c)
 	if err := s.sessions.watch(until, bgp); err != nil {
 		return err
 	}

@@ -63,12 +63,14 @@ func (s *Speaker) rewatch(ctx context.Context) error {
 	if old != nil {
 		old.end()
 		w.replaces = true
+		// What goes until the next watch is there leaves its destination behind.
+		defer s.keeper.sweepAll()
 	}
 	// The watch outlives the call that starts it.
 	wctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	w.cancel = cancel
 	w.giveUp = s.log.giveUp
-	go w.run(wctx, watchBest(bgp))
+	go w.run(wctx, watchBest(bgp, s.keeper.seen()))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended { // fenced meanwhile

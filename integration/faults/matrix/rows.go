@@ -42,8 +42,11 @@ var matrix = []row{
 	{38, "a socket left by a crash; a second instance", "the first is replaced, the second refused with the first's pid"},
 	{39, "a reload whose file has an error, or which fails half way", "the old configuration wholly in force"},
 	{40, "one tenant flaps 50,000 routes without end", "the others' 99th percentile under 50 ms"},
+	{45, "400,000 withdrawals of unknown prefixes; 1,000,000 prefixes over a limit of 10,000", "memory bounded, said, that session or VRF alone"},
+	{47, "a graceful-restart peer back without the capability, without F, without End-of-RIB", "stale routes gone, by the timer at the latest"},
 	{48, "another client deletes a neighbour, a VRF, all routes, starts BGP anew", "refused, or seen, said and put right within 10 s"},
 	{49, "a second daemon on one table, with everything else of its own", "refused by name; the first's routes untouched"},
 	{51, "SIGHUP storms with SIGTERM in the midst", "ends"},
 	{52, "one unnumbered neighbour's interface is missing, deleted, renamed; its peer's address changes", "that neighbour waits, the rest goes on, it comes back by itself"},
+	{54, "a VRF removed with several local paths of one prefix, leaked", "nothing left, in BGP, in the other VRF, in the kernel"},
 }

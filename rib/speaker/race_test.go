@@ -1,0 +1,5 @@
+//go:build race
+
+package speaker
+
+func init() { raceDetector = true }
