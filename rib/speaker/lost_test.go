@@ -54,7 +54,15 @@ func (r *robbed) whole() bool {
 
 // ours is a path that GoBGP takes for one of our announcements.
 func ours(pfx string, withdraw bool) *api.Path {
-	return encode(rib.AnnounceChange{Announcement: rib.Announcement{Prefix: prefix(pfx)}, Withdraw: withdraw})
+	p := prefix(pfx)
+	return &api.Path{
+		Family:         family(map[bool]string{true: "ipv6-unicast", false: "ipv4-unicast"}[p.Addr().Is6()]),
+		NlriBinary:     append([]byte{byte(p.Bits())}, p.Addr().AsSlice()[:(p.Bits()+7)/8]...),
+		PattrsBinary:   [][]byte{{0x40, 1, 1, 2}, append([]byte{0x40, 3, byte(p.Addr().BitLen() / 8)}, make([]byte, p.Addr().BitLen()/8)...)},
+		Identifier:     ourIdentifier,
+		IsFromExternal: true,
+		IsWithdraw:     withdraw,
+	}
 }
 
 // oursInRed is one of VRF red, as it is in the VPN table.
