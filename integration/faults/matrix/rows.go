@@ -6,7 +6,7 @@ var matrix = []row{
 	{2, "restart, a prefix gone meanwhile", "swept after End-of-RIB or the deadline, never before"},
 	{3, "restart, the peer absent", "kept until the deadline, then swept"},
 	{4, "SIGTERM", "kept or removed as `on_exit` says, within 1 s for 100,000"},
-	{5, "an UPDATE that kills GoBGP v3", "kernel routes stay, the service manager restarts us, row 1 holds"},
+	{5, "an UPDATE that kills GoBGP v3, and a crash in GoBGP", "kernel routes stay, the service manager restarts us, row 1 holds"},
 	{6, "a panic in one worker", "it restarts; another tenant's latency unchanged"},
 	{7, "a crash loop", "backoff, `failed` with the reason"},
 	{8, "peer killed", "kernel empty within 0.65 s for 100,000"},
