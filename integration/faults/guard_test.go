@@ -174,11 +174,33 @@ func (g *siege) said(t *testing.T, while time.Duration) {
 			t.Errorf("%d lines about %s in %s", n, name, round(while))
 		}
 	}
+	told := g.told(t)
 	for _, k := range g.kinds {
 		for _, d := range k.doors {
+			if d.name != "" && !told[d.name] {
+				t.Errorf("%s: `vrfredist neighbor` says nothing of what %s sent", k.name, d.name)
+			}
 			if d.name != "" && lines[d.name] == 0 && k.table != g.there {
 				t.Errorf("%s, %s: nothing is said of it; lines: %v", k.name, d.name, lines)
 			}
 		}
 	}
+}
+
+// told are the neighbours of which `vrfredist neighbor` says what was done to their
+// messages, or why there is no session.
+func (g *siege) told(t *testing.T) map[string]bool {
+	t.Helper()
+	var list struct {
+		Neighbors []struct {
+			Address, Reason string
+			Removed         []struct{ Reason string }
+		}
+	}
+	g.daemon.JSON(&list, "neighbor")
+	told := make(map[string]bool)
+	for _, n := range list.Neighbors {
+		told[n.Address] = n.Reason != "" || len(n.Removed) > 0
+	}
+	return told
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,6 +33,8 @@ type Session struct {
 	conn net.Conn
 	done chan struct{} // closed when the other side has ended it
 	up   chan struct{} // closed when it has said a KEEPALIVE
+	// keeping: each KEEPALIVE is answered by one, so that the session does not expire.
+	keeping atomic.Bool
 
 	mu    sync.Mutex
 	ended string // guarded by mu; how
@@ -97,6 +100,7 @@ func (s *Session) Establish(open []byte) error {
 	}
 	select {
 	case <-s.up:
+		s.keeping.Store(true)
 		return nil
 	case <-s.done:
 		return fmt.Errorf("the other side ended the session: %s", s.Ended())
@@ -170,6 +174,9 @@ func (s *Session) read() {
 		}
 		if kind == TypeKeepalive {
 			up()
+			if s.keeping.Load() {
+				_ = s.Send(Keepalive) // where that fails, so does the next read
+			}
 		}
 	}
 }
