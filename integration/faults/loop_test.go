@@ -3,6 +3,7 @@ package faults_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,6 +127,8 @@ func TestFault46LoopsByConfiguration(t *testing.T) {
 	}{
 		{"10.0.0.5", 65000, []uint32{7}, raw.Attr(raw.Optional, 10, 9, 9, 9, 9), true},
 		{"10.0.0.5", 65000, []uint32{7}, raw.Attr(raw.Optional, 10, 9, 9, 9, 8), false},
+		// Of a neighbour in another AS neither means anything (RFC 7606, 7.9 and 7.10).
+		{"10.0.0.7", 65300, nil, slices.Concat(raw.Attr(raw.Optional, 9, 10, 0, 0, 1), raw.Attr(raw.Optional, 10, 10, 0, 0, 1)), false},
 		{"10.0.0.6", 65300, []uint32{65077}, nil, true},
 		{"10.0.0.6", 65300, []uint32{65000}, nil, true},
 		{"10.0.0.7", 65300, []uint32{7, 65000}, nil, false},

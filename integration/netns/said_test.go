@@ -197,6 +197,9 @@ func TestPathsOfACustomer(t *testing.T) {
 	server := says{four: paths, six: six, session: "rs client;"}
 	k := newDesk(t, "", [3]string{}, server, says{four: append([]string{"10.4.0.0/16"}, paths[1:]...)})
 	k.a.WaitOwn(lab.Main, k.by(2, "10.4.0.0/16")...)
+	if out := k.daemon.Do("neighbor", "192.0.1.2"); !strings.Contains(out, "enforce_first_as = false") {
+		t.Errorf("nothing says what a route server needs: %s", out)
+	}
 	up := k.sessions()
 	k.daemon.Reload(k.config("", [3]string{"enforce_first_as = false"}))
 	k.a.WaitOwn(lab.Main, append(k.by(1, "10.1.0.0/16", "2001:db8:a1::/48"), k.by(2, "10.4.0.0/16")...)...)
@@ -248,6 +251,9 @@ func TestMaxPrefixesOfATenant(t *testing.T) {
 		return c
 	}
 	lab.WaitEqual(t, "routes of the two customers", []int{8, 2}, count)
+	if out := k.daemon.Do("neighbor", "192.0.2.2"); !strings.Contains(out, "6 over_limit") {
+		t.Errorf("nothing says why routes are missing: %s", out)
+	}
 	k.b.WaitOwn(lab.Main, k.by(3, many(3, 30)...)...)
 	up := k.sessions()
 	k.customers[0].Reconfigure(says{four: many(1, 2)}.config(1))
