@@ -11,12 +11,18 @@ import (
 	"github.com/vrfredist/vrfredist/integration/netns/raw"
 )
 
-var generatorSeed = flag.Uint64("faults.seed", 0, "the seed of the generated messages of row 42; 0: a fresh one")
+var (
+	generatorSeed = flag.Uint64("faults.seed", 0, "the seed of the generated messages of row 42; 0: a fresh one")
+	generatorFor  = flag.Duration("faults.for", 0, "how long row 42 sends them; 0: as long as the matrix has it")
+)
 
 // Neighbours of every kind send generated messages, all at once: good ones, mutations
 // of them, and rubbish. The daemon lives, and nobody else notices.
 func TestFault42GeneratedMessages(t *testing.T) {
 	while := scaled(10*time.Second, 10*time.Minute)
+	if *generatorFor != 0 {
+		while = *generatorFor
+	}
 	g := newSiege(t)
 	seed := *generatorSeed
 	if seed == 0 {
@@ -58,7 +64,7 @@ func (d *door) pour(gen *raw.Generator, end time.Time) (messages int, err error)
 		return 0, err
 	}
 	defer s.Close()
-	if err := s.Establish(d.speaker.Open()); err != nil {
+	if err := s.Establish(d.kind.open); err != nil {
 		return 0, err
 	}
 	for s.Ended() == "" && time.Now().Before(end) {

@@ -20,14 +20,14 @@ func TestFault41EveryMessage(t *testing.T) {
 	began := time.Now()
 	var wg sync.WaitGroup
 	cases := 0
-	for _, k := range g.kinds {
+	for _, k := range g.plain() {
 		cases += len(k.speaker.Cases())
 		wg.Go(func() { k.playAll(t) })
 	}
 	wg.Wait()
 	g.untouched(t)
 	g.said(t, time.Since(began))
-	measured(t, "%d cases of %d kinds of neighbours in %s: the daemon lives, sessions and routes of the others untouched, every reason said", cases, len(g.kinds), round(time.Since(began)))
+	measured(t, "%d cases of %d kinds of neighbours in %s: the daemon lives, sessions and routes of the others untouched, every reason said", cases, len(g.plain()), round(time.Since(began)))
 }
 
 // playAll plays every case of a kind: those that the session survives one after the
@@ -175,7 +175,7 @@ func (g *siege) said(t *testing.T, while time.Duration) {
 		}
 	}
 	told := g.told(t)
-	for _, k := range g.kinds {
+	for _, k := range g.plain() {
 		for _, d := range k.doors {
 			if d.name != "" && !told[d.name] {
 				t.Errorf("%s: `vrfredist neighbor` says nothing of what %s sent", k.name, d.name)

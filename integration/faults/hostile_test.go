@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +49,9 @@ type kind struct {
 	speaker raw.Speaker
 	table   *oracle.Oracle // where its routes come to be
 	doors   []*door
-	subnet  string
+	more    bool // more families, or paths, than IPv4 and IPv6 unicast
+	// open is the OPEN for generated messages.
+	open []byte
 }
 
 // door is where one hostile neighbour comes in.
@@ -134,6 +137,7 @@ func (g *siege) furnish() {
 			AS: as, ID: netip.AddrFrom4([4]byte{10, 8, byte(len(g.kinds)), 1}), Nexthop: hop4, Nexthop6: hop6,
 			Prefix: fmt.Sprintf("30.1.%d.0/24", len(g.kinds)), Internal: as == memberAS, Member: as == otherMember,
 		}}
+		k.open = k.speaker.Open()
 		g.kinds = append(g.kinds, k)
 		return k
 	}
@@ -173,6 +177,14 @@ func (g *siege) furnish() {
 		home = append(home, "addr add "+a+"/24 dev eth0")
 		inside.doors = append(inside.doors, &door{kind: inside, name: a, enter: g.home.Enter, local: netip.MustParseAddr(a), remote: netip.MustParseAddr("192.0.2.1"), fresh: -1})
 	}
+	// Those that may say more, for generated messages alone.
+	native("of every family", memberAS, 130)
+	native("of every family, outside", outsideAS, 160)
+	native("with several paths", outsideAS, 190)
+	for i, open := range [][]byte{raw.Every, raw.Every, raw.AddPath} {
+		k := g.kinds[len(g.kinds)-3+i]
+		k.more, k.open, k.doors = true, k.speaker.Open(open), k.doors[:4]
+	}
 	g.rtr.Batch(rtr...)
 	g.up.Batch(up...)
 	g.home.Batch(home...)
@@ -190,6 +202,11 @@ func (g *siege) listen() {
 		d.listener = l
 		g.T.Cleanup(func() { l.Close() })
 	}
+}
+
+// plain are the kinds with IPv4 and IPv6 unicast alone.
+func (g *siege) plain() []*kind {
+	return slices.DeleteFunc(slices.Clone(g.kinds), func(k *kind) bool { return k.more })
 }
 
 func (g *siege) kind(name string) *kind {
@@ -260,8 +277,17 @@ func (g *siege) neighbour(k *kind, i int) string {
 		who += fmt.Sprintf("\n    vrf = \"red\"\n    netns = %q", g.red.Name)
 		more = "    local-address = \"192.0.2.1\"\n"
 	}
+	families := unicast
+	switch k.name {
+	case "of every family", "of every family, outside":
+		for _, f := range []string{"l3vpn-ipv4-unicast", "l3vpn-ipv6-unicast", "l2vpn-evpn", "ipv4-labelled-unicast", "ipv6-labelled-unicast", "ipv4-flowspec", "ipv6-flowspec", "rtc"} {
+			families += fmt.Sprintf("  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = %q\n", f)
+		}
+	case "with several paths":
+		families = strings.ReplaceAll(unicast, "unicast\"\n", "unicast\"\n    [neighbors.afi-safis.add-paths.config]\n      receive = true\n      send-max = 4\n")
+	}
 	return fmt.Sprintf("[[neighbors]]\n  [neighbors.config]\n    %s\n    peer-as = %d\n  [neighbors.timers.config]\n    connect-retry = 1\n  [neighbors.transport.config]\n    passive-mode = %v\n%s%s",
-		who, k.speaker.AS, k.name != "dialled", more, unicast)
+		who, k.speaker.AS, k.name != "dialled", more, families)
 }
 
 // waitWitnesses waits until the tables are those of the witnesses alone, and everything

@@ -42,7 +42,7 @@ func (g *siege) loops(k *kind) map[string][][]byte {
 func TestFault46LoopsTakeRoutesOut(t *testing.T) {
 	g := newSiege(t)
 	n := 0
-	for _, k := range g.kinds {
+	for _, k := range g.plain() {
 		d := k.doors[0]
 		s, err := d.open()
 		if err != nil {
@@ -61,7 +61,7 @@ func TestFault46LoopsTakeRoutesOut(t *testing.T) {
 		s.Close()
 	}
 	g.untouched(t)
-	measured(t, "%d loops of %d kinds of neighbours: out of BGP and the kernel, and back in when clean", n, len(g.kinds))
+	measured(t, "%d loops of %d kinds of neighbours: out of BGP and the kernel, and back in when clean", n, len(g.plain()))
 }
 
 func (g *siege) inAndOut(d *door, s *raw.Session, name string, bad []byte) {

@@ -27,6 +27,9 @@ func (s Speaker) Generator(seed uint64) *Generator {
 		g.good = append(g.good, s.Announce(fmt.Sprintf("30.2.%d.0/24", i)), s.Announce(fmt.Sprintf("2001:db8:30%d::/48", i)),
 			s.Withdraw(fmt.Sprintf("30.2.%d.0/24", i)), s.Withdraw(fmt.Sprintf("2001:db8:30%d::/48", i)))
 	}
+	for range 10 {
+		g.good = append(g.good, s.others()...)
+	}
 	for _, m := range g.good {
 		g.spare = append(g.spare, attributesOf(m)...)
 	}
