@@ -89,6 +89,7 @@ protocol static six { ipv6;
 include "six.conf";
 }
 template bgp peering {
+  strict bind on;
   local as 65100;
   connect retry time 1;
   error wait time 1, 2;

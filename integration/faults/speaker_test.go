@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
+	"github.com/vrfredist/vrfredist/integration/netns/raw"
 )
 
 // rawPeer is the neighbour 10.0.0.3, AS 65300, of a network, which says what a test has
@@ -89,7 +90,7 @@ func (s *rawSession) open(conn *net.TCPConn, body []byte) error {
 	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		return err
 	}
-	if _, err := conn.Write(append(message(1, body...), message(4)...)); err != nil {
+	if _, err := conn.Write(append(raw.Message(1, body...), raw.Message(4)...)); err != nil {
 		return err
 	}
 	for {
@@ -117,7 +118,7 @@ func (s *rawSession) read() {
 		case 3:
 			s.notified.Store(uint32(body[0])<<8 | uint32(body[1]))
 		case 4:
-			if _, err := s.conn.Write(message(4)); err != nil {
+			if _, err := s.conn.Write(raw.Message(4)); err != nil {
 				return
 			}
 		}
@@ -157,11 +158,11 @@ func rawUpdates(withdraw bool, from, n int) (out []byte) {
 		}
 		if withdraw {
 			body := binary.BigEndian.AppendUint16(nil, uint16(len(prefixes)))
-			out = append(out, message(2, append(append(body, prefixes...), 0, 0)...)...)
+			out = append(out, raw.Message(2, append(append(body, prefixes...), 0, 0)...)...)
 			continue
 		}
 		body := append([]byte{0, 0, 0, byte(len(attributes))}, attributes...)
-		out = append(out, message(2, append(body, prefixes...)...)...)
+		out = append(out, raw.Message(2, append(body, prefixes...)...)...)
 	}
 	return out
 }

@@ -87,6 +87,9 @@ func (w *world) judgeAnnouncements() (wrong []string) {
 			}
 		}
 	}
+	for prefix := range w.state.intruder {
+		want = append(want, fmt.Sprintf("%d:%d %s med 0", as, intruderTarget, prefix))
+	}
 	sort.Strings(want)
 	for i, p := range w.peers {
 		var got []string

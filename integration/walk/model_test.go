@@ -35,6 +35,10 @@ func (s *state) model(at *site, v vrfOf, foreign []oracle.Entry) model {
 	if !s.exports(v) {
 		return m
 	}
+	if v.table == ownTable {
+		s.intruded(&m)
+		return m
+	}
 	taken := map[string]bool{}
 	for _, e := range foreign {
 		taken[fmt.Sprint(e.Prefix, e.Metric)] = true

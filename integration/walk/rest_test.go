@@ -36,6 +36,7 @@ func (w *world) rest() {
 		}
 		w.call(i)
 	}
+	w.visit()
 	w.mark()
 	lab.WaitFor(w.T, "rest", patience, func() string {
 		var wrong []string

@@ -12,10 +12,12 @@ import (
 // state is what the steps have made of the world, as far as the test alone decides
 // it: neither the kernel nor the daemon has a say in it, or a seed would not replay.
 type state struct {
-	peers  [2]speaker
-	policy policy
-	sites  []*site
-	dead   bool // the daemon does not run
+	peers [2]speaker
+	// intruder are the routes that the hostile neighbour announces lawfully.
+	intruder map[netip.Prefix]bool
+	policy   policy
+	sites    []*site
+	dead     bool // the daemon does not run
 	// graceful: its next start says to neighbours that it restarts, as `gobgpd -r`.
 	graceful bool
 
@@ -84,17 +86,20 @@ const (
 	mainTable  = 254
 	plainTable = 1001 // of a VRF into which another one leaks
 	leakTable  = 1002 // of that other one, which only imports
+	ownTable   = 1003 // of the VRF of the hostile neighbour
 	as         = 65000
 )
 
 func newState() *state {
 	s := &state{
-		policy: policy{metric: 20, maxPaths: 4, objects: true, blackhole: true, table: true},
+		intruder: make(map[netip.Prefix]bool),
+		policy:   policy{metric: 20, maxPaths: 4, objects: true, blackhole: true, table: true},
 		sites: []*site{
 			newSite("rtr", 4,
 				vrfOf{name: "default", table: mainTable},
 				vrfOf{name: "plain", table: plainTable, target: 12, leaks: 13},
-				vrfOf{name: "source", table: leakTable, target: 13, imports: true}),
+				vrfOf{name: "source", table: leakTable, target: 13, imports: true},
+				vrfOf{name: "hostile", table: ownTable, target: 14}),
 			newSite("t0", 3, vrfOf{name: "t0", table: mainTable, target: 10, imports: true}),
 			newSite("t1", 3, vrfOf{name: "t1", table: mainTable, target: 11}),
 		},
@@ -152,6 +157,7 @@ func (s *state) config(netnsOf func(site string) string) string {
 			}
 		}
 	}
+	b.WriteString(intruderConfig())
 	fmt.Fprintf(&b, "[netlink]\n  metric = %d\n  sweep_delay = \"5s\"\n  nexthop_objects = %v\n", s.policy.metric, s.policy.objects)
 	for _, site := range s.sites {
 		for _, v := range site.vrfs {
@@ -184,7 +190,7 @@ func (s *state) config(netnsOf func(site string) string) string {
 }
 
 func (s *state) exports(v vrfOf) bool {
-	return v.table == mainTable || v.table == plainTable && s.policy.table
+	return v.table == mainTable || v.table == ownTable || v.table == plainTable && s.policy.table
 }
 
 // gracefulPeer tells which of the peers knows of graceful restart (RFC 4724).

@@ -92,6 +92,8 @@ var kinds = []struct {
 	{2, (*walker).end},
 	{2, (*walker).reload},
 	{1, (*walker).dropPeer},
+	{5, (*walker).intrude},
+	{3, (*walker).misbehave},
 }
 
 func (w *walker) next() (step, bool) {

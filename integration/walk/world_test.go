@@ -11,6 +11,7 @@ import (
 	"github.com/vrfredist/vrfredist/bench/peer"
 	"github.com/vrfredist/vrfredist/integration/faults/oracle"
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
+	"github.com/vrfredist/vrfredist/integration/netns/raw"
 )
 
 // world is the network that is walked in: a router with the daemon, tenants in
@@ -22,6 +23,9 @@ type world struct {
 	places map[string]*place
 	daemon *lab.Daemon
 	peers  [2]*peer.Peer
+
+	intruder *raw.Session // nil: there is none
+	calls    int          // how often the intruder has connected
 
 	marker        int
 	rests, starts int
@@ -46,12 +50,13 @@ func newWorld(t *testing.T, s *state) *world {
 		p.furnish(at)
 	}
 	w.up.Batch("link set eth0 up", "link set twin0 up", "addr add 10.0.0.2/24 dev eth0", "addr add 10.0.0.3/24 dev eth0")
+	for i := range intruders {
+		w.up.Address("eth0", intruderAddr(i).String()+"/24")
+	}
 	w.daemon = w.places["rtr"].live.Daemon(w.config(), lab.Profiled...)
 	w.starts++
 	t.Cleanup(func() {
-		for i := range w.peers {
-			w.hangUp(i)
-		}
+		w.hangUpAll()
 	})
 	return w
 }
@@ -92,6 +97,9 @@ func (p *place) wire(number int) {
 		}
 		n.Batch(append([]string{make, "link set " + l.name() + " up",
 			fmt.Sprintf("addr add %s/24 dev %s", l.addr4(), l.name()), fmt.Sprintf("addr add %s/64 dev %s nodad", l.addr6(), l.name())}, more...)...)
+		if p.name == "rtr" && number == 0 {
+			n.Batch(fmt.Sprintf("route add 10.0.0.0/24 dev eth0 proto static table %d", ownTable))
+		}
 		if p.name == "rtr" {
 			n.Batch(fmt.Sprintf("route add 10.0.%d.0/24 dev %s proto static table %d", number, l.name(), plainTable),
 				fmt.Sprintf("route add 2001:db8:%x::/64 dev %s proto static table %d", number, l.name(), plainTable))
@@ -173,6 +181,13 @@ func (w *world) hangUp(who int) {
 	}
 }
 
+func (w *world) hangUpAll() {
+	for i := range w.peers {
+		w.hangUp(i)
+	}
+	w.leave()
+}
+
 // call opens a peer's session, and says everything that it has to say.
 func (w *world) call(who int) {
 	w.T.Helper()
@@ -194,14 +209,12 @@ func (w *world) call(who int) {
 
 func (w *world) kill() {
 	w.daemon.Kill()
-	w.hangUp(0)
-	w.hangUp(1)
+	w.hangUpAll()
 }
 
 func (w *world) stop() {
 	w.daemon.Stop()
-	w.hangUp(0)
-	w.hangUp(1)
+	w.hangUpAll()
 }
 
 func (w *world) reload() {

@@ -60,7 +60,7 @@ func run(page, runner, only string) (bool, error) {
 
 func test(results *results, args []string) error {
 	// One package after the other: they measure time.
-	cmd := exec.Command("go", append([]string{"test", "-json", "-count=1", "-p", "1", "-timeout", "20m"}, args...)...)
+	cmd := exec.Command("go", append([]string{"test", "-json", "-count=1", "-p", "1", "-timeout", "60m"}, args...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

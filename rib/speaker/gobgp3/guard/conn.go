@@ -104,6 +104,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 // Close ends the connection, and gives back what it held.
 func (c *Conn) Close() error {
 	c.release()
+	c.guard.closed(c)
 	return c.Conn.Close()
 }
 

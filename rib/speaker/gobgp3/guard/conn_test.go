@@ -3,6 +3,10 @@ package guard
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -210,5 +214,48 @@ func TestWriteFailsQuietly(t *testing.T) {
 	}
 	if _, err := x.conn.Read(make([]byte, 1)); err == nil || errors.Is(err, bgp.NewMessageError(0, 0, nil, "")) {
 		t.Errorf("read: %v", err)
+	}
+}
+
+// TestGoneNeighbours: of neighbours that a prefix let in, and that are gone, the last ones
+// are remembered, without what was refused of them. A configured one is not forgotten, and
+// neither is one that is there.
+func TestGoneNeighbours(t *testing.T) {
+	t.Parallel()
+	g := New(passes, slog.New(slog.DiscardHandler))
+	wrap := func(name string, dynamic bool) *Conn {
+		here, there := net.Pipe()
+		t.Cleanup(func() { _, _ = here.Close(), there.Close() })
+		c := g.Wrap(name, here, &Rules{Dynamic: dynamic}, nil)
+		c.record.refuse(netip.MustParsePrefix("10.0.0.0/8"), Martian, "", time.Now())
+		return c
+	}
+	wrap("configured", false).Close()
+	stays := wrap("stays", true)
+	const comes = 3
+	for i := range comes {
+		wrap("comes", true).Close()
+		for j := range mostGone / comes {
+			wrap(fmt.Sprintf("%d-%d", i, j), true).Close()
+		}
+	}
+	names := g.Names()
+	for _, name := range []string{"configured", "stays", "comes"} {
+		if !slices.Contains(names, name) {
+			t.Errorf("%s is forgotten", name)
+		}
+	}
+	for i := range mostGone {
+		wrap(fmt.Sprint(i), true).Close()
+	}
+	if n := len(g.Names()); n != mostGone+2 {
+		t.Errorf("%d neighbours are remembered", n)
+	}
+	if n := len(g.Refused("", netip.MustParsePrefix("10.0.0.0/8"))); n != 2 {
+		t.Errorf("refusals of %d neighbours are remembered", n)
+	}
+	stays.Close()
+	if n := len(g.conns); n != 0 {
+		t.Errorf("%d connections are kept", n)
 	}
 }

@@ -48,6 +48,9 @@ type Rules struct {
 	Member bool
 	// Client says that the neighbour is a client of this route server.
 	Client bool
+	// Dynamic says that the neighbour is one that a prefix let in: when its session ends
+	// it is there no more.
+	Dynamic bool
 	// Loopback says that both ends of the session are loopback addresses, so that a
 	// nexthop may be one.
 	Loopback bool
@@ -82,6 +85,7 @@ type Guard struct {
 	mu      sync.Mutex
 	records map[string]*record // guarded by mu; by the neighbour's name
 	conns   map[string]*Conn   // guarded by mu; the newest connection of each
+	gone    []*record          // guarded by mu; of dynamic neighbours whose sessions ended, oldest first
 }
 
 // New makes a guard without sessions.
@@ -111,6 +115,34 @@ func (g *Guard) Wrap(name string, conn net.Conn, rules *Rules, backlog func() in
 		old.release()
 	}
 	return c
+}
+
+// mostGone is how many dynamic neighbours are remembered that are there no more: who has
+// a prefix of them has all its addresses to come from, 2⁶⁴ in IPv6.
+const mostGone = 512
+
+// closed lets go of a connection, and of the oldest dynamic neighbour that is gone where
+// there are too many. A connection holds two messages of room.
+func (g *Guard) closed(c *Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.conns[c.record.name] != c {
+		return
+	}
+	delete(g.conns, c.record.name)
+	if !c.record.rules.Load().Dynamic {
+		return
+	}
+	c.record.forgetAll()
+	g.gone = append(g.gone, c.record)
+	if len(g.gone) <= mostGone {
+		return
+	}
+	oldest := g.gone[0]
+	g.gone = slices.Delete(g.gone, 0, 1)
+	if g.conns[oldest.name] == nil && g.records[oldest.name] == oldest && !slices.Contains(g.gone, oldest) {
+		delete(g.records, oldest.name)
+	}
 }
 
 // Update gives a neighbour other rules. What they let in that was refused before is

@@ -4,18 +4,22 @@ import (
 	"encoding/binary"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 )
 
-// ladder rehearses an odd UPDATE. Where it does not survive as it is, the attributes
-// that may be discarded are taken out, the one that is to blame where one alone is
+// ladder rehearses an odd UPDATE. Where it does not survive as it is, the extended
+// communities or attributes that may be discarded are taken out, the one that is to blame where one alone is
 // (RFC 7606, 2: attribute discard; RFC 8669, 5 for Prefix-SID). Its error is what is
 // wrong where that is no help either.
 func (c *Conn) ladder(u *update) error {
 	first := c.try(u)
 	if first == nil {
+		return nil
+	}
+	if c.sift(u, first) {
 		return nil
 	}
 	var suspects []*attribute
@@ -46,6 +50,47 @@ func (c *Conn) ladder(u *update) error {
 	}
 	return nil
 }
+
+// sift takes out of the extended communities those that are to blame, and tells whether
+// that was all. Who does not know one has to carry it (RFC 4360, 6), but GoBGP cannot
+// read all of EVPN's, and a route without those forwards as before: what decides where
+// it goes are the route targets, which it can.
+func (c *Conn) sift(u *update, why error) bool {
+	const size = 8
+	i := slices.IndexFunc(u.attrs, func(a attribute) bool {
+		return bgp.BGPAttrType(a.kind) == bgp.BGP_ATTR_TYPE_EXTENDED_COMMUNITIES && a.odd && !a.cut && len(a.value)%size == 0
+	})
+	if i < 0 {
+		return false
+	}
+	a := &u.attrs[i]
+	all, tried := a.value, 0
+	kept := make([]byte, 0, len(all))
+	for v := all; len(v) > 0; v = v[size:] {
+		if !plainCommunities(v[:size]) {
+			if tried++; tried > mostSifted {
+				break
+			}
+			if a.value = v[:size]; c.try(u) != nil {
+				continue
+			}
+		}
+		kept = append(kept, v[:size]...)
+	}
+	a.value, a.cut = kept, len(kept) == 0
+	if len(kept) == len(all) || tried > mostSifted || c.try(u) != nil {
+		a.value, a.cut = all, false
+		return false
+	}
+	c.record.counts[Discarded].Add(uint64(len(all)-len(kept)) / size)
+	u.changed, u.detail = true, fmt.Sprintf("of extended communities: %v", why)
+	c.say(Discarded)
+	u.detail = ""
+	return true
+}
+
+// mostSifted is how many extended communities are tried one by one.
+const mostSifted = 64
 
 // mostSuspects is how many attributes are tried one by one: each costs a rehearsal.
 const mostSuspects = 4

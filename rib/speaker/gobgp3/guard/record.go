@@ -191,6 +191,14 @@ func (r *record) takeBack(p netip.Prefix) {
 	r.back[p] = struct{}{}
 }
 
+// forgetAll drops all refused prefixes.
+func (r *record) forgetAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refused, r.last, r.next, r.overflew = make(map[netip.Prefix]int), nil, 0, false
+	r.known.Store(0)
+}
+
 // wasRefused tells whether one of the prefixes was refused or taken back, or may have
 // been. They are no more.
 func (r *record) wasRefused(list []netip.Prefix) (was bool) {
