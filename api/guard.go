@@ -291,7 +291,11 @@ func (g *guarded) receive(in *incoming) error {
 }
 
 func (c *call) tooLarge(size int) error {
-	return status.Errorf(codes.ResourceExhausted, "the request is larger than max: it has %d bytes, and one of this method may have %d", size, c.stream.most)
+	remedy := "make it smaller"
+	if c.stream.most == c.door.limits.MessageSize {
+		remedy += ", or raise message_size under [netlink.api.limits] and restart the daemon"
+	}
+	return status.Errorf(codes.ResourceExhausted, "the request is larger than max: it has %d bytes, and one of this method may have %d; %s", size, c.stream.most, remedy)
 }
 
 // cost is how much memory a request of a size takes.

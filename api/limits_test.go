@@ -137,6 +137,18 @@ func TestALongRequestIsRefusedByItsHead(t *testing.T) {
 	}
 }
 
+// TestALargePlanSaysWhatToRaise: what administrators alone may send is as large as the
+// configuration lets it be.
+func TestALargePlanSaysWhatToRaise(t *testing.T) {
+	_, target := tenant(t, access.DefaultLimits(), access.Admin)
+	r := dialRaw(t, target, 65535)
+	id := r.begin(v1.Redistribution_Plan_FullMethodName)
+	r.must(r.WriteData(id, false, head(4<<20+1)))
+	if status, message := r.trailers(id); status != resourceExhausted || !strings.Contains(message, "larger than max") {
+		t.Errorf("%s %s", status, message)
+	}
+}
+
 // TestPaddedFramesEnd: where the length of a request stands is else a guess.
 func TestPaddedFramesEnd(t *testing.T) {
 	_, target := tenant(t, access.DefaultLimits(), access.Read)

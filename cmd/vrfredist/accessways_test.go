@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 	"unsafe"
@@ -18,6 +19,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 
 	"github.com/vrfredist/vrfredist/api"
 	"github.com/vrfredist/vrfredist/api/access"
@@ -172,6 +174,31 @@ func dialAs(socket string, uid uint32, groups []uint32) (net.Conn, error) {
 	}()
 	d := <-out
 	return d.conn, d.err
+}
+
+// TestReflection names GoBGP's service and ours, to whoever has a role.
+func TestReflection(t *testing.T) {
+	conn := waysIn(t)[0].dial(t, "vrf:alpha")
+	stream, err := reflectionpb.NewServerReflectionClient(conn).ServerReflectionInfo(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Send(&reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}}); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := stream.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, s := range answer.GetListServicesResponse().GetService() {
+		names = append(names, s.GetName())
+	}
+	for _, want := range []string{gobgp, "vrfredist.v1.Redistribution", "grpc.health.v1.Health"} {
+		if !slices.Contains(names, want) {
+			t.Errorf("%s is not among %q", want, names)
+		}
+	}
 }
 
 // further is a further table of alpha.
