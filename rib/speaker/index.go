@@ -11,6 +11,7 @@ import (
 // importer is a feed that takes VPN paths: a VRF's, or a mirror of it.
 type importer struct {
 	id   uint32
+	vrf  string
 	feed *rib.Feed
 }
 
@@ -37,6 +38,8 @@ type index struct {
 	// not repeat the RTs of everything it takes away.
 	at  map[key]*importers
 	buf []rib.Path // what a feed is given, and copies
+	// left is told of a VRF that a destination left which still has paths; nil: nobody.
+	left func(vrf string)
 }
 
 func newIndex(vrfs []VRF, feeds sinks) *index {
@@ -51,7 +54,7 @@ func newIndex(vrfs []VRF, feeds sinks) *index {
 	for _, v := range vrfs {
 		for _, f := range feeds[v.Name] {
 			for _, rt := range v.ImportRTs {
-				x.byRT[rt] = append(x.byRT[rt], importer{id, f})
+				x.byRT[rt] = append(x.byRT[rt], importer{id, v.Name, f})
 			}
 			id++
 		}
@@ -105,6 +108,9 @@ func (x *index) put(k key, paths []candidate, set setter) {
 		for _, m := range old.list {
 			if !now.has(m.id) {
 				set(m.feed, k, nil)
+				if len(paths) > 0 && x.left != nil {
+					x.left(m.vrf)
+				}
 			}
 		}
 	}

@@ -26,6 +26,7 @@ type keeper struct {
 	sweeps *sweeper      // the loop's own but for withdrew
 	limits *limits
 	stale  *stales
+	leaver *leavers
 
 	wake     chan struct{} // there is something to sweep
 	endOfRIB atomic.Bool   // one came, since the last look
@@ -46,6 +47,7 @@ func newKeeper(at *insides, pacer *pacer, log *logger) *keeper {
 	k.sweeps = newSweeper(k)
 	k.limits = newLimits(k)
 	k.stale = newStales(k)
+	k.leaver = newLeavers(k)
 	return k
 }
 
@@ -121,6 +123,8 @@ func (k *keeper) run(ctx context.Context) {
 			_ = k.inLoop(k.quiet)
 		case <-k.wake:
 			k.sweep(ctx)
+		case <-k.leaver.wake:
+			k.leaver.takeBack()
 		}
 	}
 }

@@ -41,6 +41,7 @@ type watch struct {
 	pending []candidate
 	at      key
 	open    bool
+	first   *bgpPath // the best of them
 
 	taken    int                 // how many paths
 	synced   bool                // the snapshot is complete
@@ -56,6 +57,7 @@ func (s *Speaker) rewatch(ctx context.Context) error {
 	s.mu.Lock()
 	old, ended, bgp := s.watch, s.ended, s.bgp
 	w := newWatch(s.conf, s.sinks(), s.eors, s.pacer, s.log.slog)
+	w.index.left = func(vrf string) { s.keeper.leaver.left(vrf, w.first) }
 	s.mu.Unlock()
 	if ended {
 		return nil
@@ -229,6 +231,9 @@ func (w *watch) path(p *bgpPath, nlri bgp.AddrPrefixInterface) {
 	if k.rd != 0 && entry.importers == nil {
 		entry.importers = w.index.match(entry.attrs.RTs)
 	}
+	if len(w.pending) == 0 {
+		w.first = p
+	}
 	w.pending = append(w.pending, candidate{path, entry.importers})
 }
 
@@ -247,7 +252,7 @@ func (w *watch) flush() {
 	}
 	w.index.put(w.at, w.pending, set)
 	clear(w.pending)
-	w.pending, w.open = w.pending[:0], false
+	w.pending, w.open, w.first = w.pending[:0], false, nil
 }
 
 // tellApart makes the ids of a destination's paths distinct. GoBGP's local
