@@ -43,7 +43,7 @@ func TestFault05LethalUpdate(t *testing.T) {
 	mark, s := w.rtr.Mark(), w.sample()
 
 	peer := raw.Speaker{AS: 65300, ID: netip.MustParseAddr("10.0.0.3"), Nexthop: netip.MustParseAddr("10.0.1.2"), Prefix: "19.0.0.0/24"}
-	d := &door{kind: &kind{}, enter: w.up.Enter, local: peer.ID, remote: netip.MustParseAddr("10.0.0.1"), fresh: -1}
+	d := &door{kind: &kind{}, enter: w.up.Enter, local: peer.ID, remote: netip.MustParseAddr("10.0.0.1")}
 	session, err := d.open()
 	if err != nil {
 		t.Fatal(err)

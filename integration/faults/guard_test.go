@@ -36,7 +36,7 @@ func (k *kind) playAll(t *testing.T) {
 	ending := make(chan raw.Case)
 	var staying []raw.Case
 	var wg sync.WaitGroup
-	for _, d := range k.enders() {
+	for _, d := range k.doors[1:] { // the first is for the session that stays
 		wg.Go(func() {
 			for c := range ending {
 				if err := d.play(c); err != nil {
@@ -57,15 +57,6 @@ func (k *kind) playAll(t *testing.T) {
 		t.Errorf("%s: %v", k.name, err)
 	}
 	wg.Wait()
-}
-
-// enders are the doors for sessions that end: all but the first, which is for the one
-// that stays. Of the dynamic ones the one door has an address for each session.
-func (k *kind) enders() []*door {
-	if len(k.doors) == 1 {
-		return k.doors
-	}
-	return k.doors[1:]
 }
 
 // play plays a case that ends its session.

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,7 +50,8 @@ type kind struct {
 	speaker raw.Speaker
 	table   *oracle.Oracle // where its routes come to be
 	doors   []*door
-	more    bool // more families, or paths, than IPv4 and IPv6 unicast
+	used    atomic.Int32 // fresh addresses
+	more    bool         // more families, or paths, than IPv4 and IPv6 unicast
 	// open is the OPEN for generated messages.
 	open []byte
 }
@@ -59,10 +61,9 @@ type door struct {
 	*kind
 	name     string // of the neighbour, as the daemon's log has it
 	enter    raw.Enter
-	local    netip.Addr
+	local    netip.Addr // invalid: a fresh one each time
 	remote   netip.Addr
 	listener net.Listener // the daemon dials; nil: it waits
-	fresh    int          // dynamic: how many addresses it has used; -1: it has one
 }
 
 // open connects, and waits for the daemon's OPEN.
@@ -73,9 +74,8 @@ func (d *door) open() (*raw.Session, error) {
 	var s *raw.Session
 	err := until(func() (err error) {
 		local := d.local
-		if d.fresh >= 0 {
-			d.fresh++
-			local = netip.AddrFrom4([4]byte{10, 0, 9, byte(10 + d.fresh%240)})
+		if !local.IsValid() {
+			local = netip.AddrFrom4([4]byte{10, 0, 9, byte(10 + d.used.Add(1)%240)})
 		}
 		s, err = raw.Dial(d.enter, local, d.remote)
 		return err
@@ -147,7 +147,7 @@ func (g *siege) furnish() {
 		for i := range doors {
 			a := fmt.Sprintf("10.0.0.%d", first+i)
 			up = append(up, "addr add "+a+"/24 dev eth0")
-			k.doors = append(k.doors, &door{kind: k, name: a, enter: g.up.Enter, local: netip.MustParseAddr(a), remote: netip.MustParseAddr("10.0.0.1"), fresh: -1})
+			k.doors = append(k.doors, &door{kind: k, name: a, enter: g.up.Enter, local: netip.MustParseAddr(a), remote: netip.MustParseAddr("10.0.0.1")})
 		}
 	}
 	native("native", outsideAS, 10)
@@ -155,7 +155,9 @@ func (g *siege) furnish() {
 	native("internal", memberAS, 70)
 	native("dialled", outsideAS, 100)
 	dynamic := add("dynamic", outsideAS)
-	dynamic.doors = []*door{{kind: dynamic, enter: g.up.Enter, remote: netip.MustParseAddr("10.0.9.1")}}
+	for range 2 {
+		dynamic.doors = append(dynamic.doors, &door{kind: dynamic, enter: g.up.Enter, remote: netip.MustParseAddr("10.0.9.1")})
+	}
 	for i := range 250 {
 		up = append(up, fmt.Sprintf("addr add 10.0.9.%d/24 dev eth0", 3+i))
 	}
@@ -168,14 +170,14 @@ func (g *siege) furnish() {
 			fmt.Sprintf("neigh add %s lladdr 02:00:00:00:01:%02x dev %s nud permanent", far, i, dev))
 		up = append(up, "link set "+dev+" addrgenmode none", "link set "+dev+" up", fmt.Sprintf("addr add %s/64 dev %s nodad", far, dev))
 		zoned := netip.MustParseAddr(far + "%" + dev)
-		unnumbered.doors = append(unnumbered.doors, &door{kind: unnumbered, name: zoned.String(), enter: g.up.Enter, local: zoned, remote: netip.MustParseAddr(fmt.Sprintf("fe80::%x:1%%%s", i+1, dev)), fresh: -1})
+		unnumbered.doors = append(unnumbered.doors, &door{kind: unnumbered, name: zoned.String(), enter: g.up.Enter, local: zoned, remote: netip.MustParseAddr(fmt.Sprintf("fe80::%x:1%%%s", i+1, dev))})
 	}
 	inside := add("in a namespace", outsideAS)
 	inside.table, inside.speaker.Nexthop = g.there, netip.MustParseAddr("192.0.2.2")
 	for i := range doors {
 		a := fmt.Sprintf("192.0.2.%d", 10+i)
 		home = append(home, "addr add "+a+"/24 dev eth0")
-		inside.doors = append(inside.doors, &door{kind: inside, name: a, enter: g.home.Enter, local: netip.MustParseAddr(a), remote: netip.MustParseAddr("192.0.2.1"), fresh: -1})
+		inside.doors = append(inside.doors, &door{kind: inside, name: a, enter: g.home.Enter, local: netip.MustParseAddr(a), remote: netip.MustParseAddr("192.0.2.1")})
 	}
 	// Those that may say more, for generated messages alone.
 	native("of every family", memberAS, 130)
@@ -269,6 +271,9 @@ func (g *siege) neighbour(k *kind, i int) string {
 	who, more := fmt.Sprintf("neighbor-address = %q", k.doors[i].local), ""
 	switch k.name {
 	case "dynamic":
+		if i > 0 {
+			return "" // they have one section
+		}
 		return fmt.Sprintf("[[peer-groups]]\n  [peer-groups.config]\n    peer-group-name = \"strangers\"\n    peer-as = %d\n", k.speaker.AS) +
 			strings.ReplaceAll(unicast, "neighbors.", "peer-groups.")
 	case "unnumbered":

@@ -135,7 +135,7 @@ func TestFault46LoopsByConfiguration(t *testing.T) {
 		{"10.0.0.7", 65300, []uint32{65000, 7, 65000}, nil, true},
 	} {
 		speaker := raw.Speaker{AS: tc.as, ID: netip.MustParseAddr(tc.address), Nexthop: hop, Prefix: fmt.Sprintf("30.3.%d.0/24", i), Internal: tc.as == 65000}
-		d := &door{kind: &kind{speaker: speaker}, enter: w.up.Enter, local: speaker.ID, remote: netip.MustParseAddr("10.0.0.1"), fresh: -1}
+		d := &door{kind: &kind{speaker: speaker}, enter: w.up.Enter, local: speaker.ID, remote: netip.MustParseAddr("10.0.0.1")}
 		s, err := d.open()
 		if err != nil {
 			t.Fatal(err)

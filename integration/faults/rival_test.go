@@ -96,7 +96,7 @@ func newRivals(t *testing.T, more string) *rivals {
 	r.before = []string{"172.16.2.0/24 via 192.0.2.2 dev cust0 metric 20", "172.16.3.0/24 via 192.0.2.2 dev cust0 metric 20", "2001:db8:2::/48 via 2001:db8:c::2 dev cust0 metric 20"}
 	r.there.Wait(lab.Main, r.before, limit())
 	r.hostile = raw.Speaker{AS: 65101, ID: netip.MustParseAddr("192.0.2.2"), Nexthop: netip.MustParseAddr("192.0.2.2"), Nexthop6: netip.MustParseAddr("2001:db8:c::2")}
-	d := &door{kind: &kind{}, enter: homes[0].Enter, local: r.hostile.ID, remote: netip.MustParseAddr("192.0.2.1"), fresh: -1}
+	d := &door{kind: &kind{}, enter: homes[0].Enter, local: r.hostile.ID, remote: netip.MustParseAddr("192.0.2.1")}
 	s, err := d.open()
 	if err != nil {
 		t.Fatal(err)
