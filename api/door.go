@@ -108,7 +108,6 @@ func (d *Door) options() []grpc.ServerOption {
 		grpc.StaticStreamWindowSize(window),
 		grpc.StaticConnWindowSize(window),
 		grpc.ReadBufferSize(0), // a connection has its own
-		grpc.SharedWriteBuffer(true),
 		grpc.MaxRecvMsgSize(d.limits.MessageSize),
 		// A client that keeps to HTTP/2's own limit waits without a word; so there
 		// is room for the calls that are refused with one.

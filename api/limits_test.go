@@ -279,7 +279,7 @@ func someone(t *testing.T, d *Door, c access.Caller) *connection {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	t.Cleanup(func() { ours.Close(); theirs.Close() })
-	go io.Copy(io.Discard, theirs) //nolint:errcheck // it ends with the pipe
+	go io.Copy(io.Discard, theirs) // it ends with the pipe
 	return newConnection(d, ours, c)
 }
 

@@ -53,10 +53,11 @@ func neighborFilter(name string) (func(vrf.Session) bool, error) {
 		return func(vrf.Session) bool { return true }, nil
 	}
 	addr, err := netip.ParseAddr(name)
-	if err != nil && (len(name) > maxInterfaceName || strings.ContainsAny(name, "/ \t\n")) {
+	isAddress := err == nil
+	if !isAddress && (len(name) > maxInterfaceName || strings.ContainsAny(name, "/ \t\n")) {
 		return nil, invalid("name", "%q is neither an address of a neighbour nor an interface: write one, as `vrfredist neighbor` shows them", name)
 	}
-	if err != nil {
+	if !isAddress {
 		return func(n vrf.Session) bool { return n.Interface == name }, nil
 	}
 	return func(n vrf.Session) bool {

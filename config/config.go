@@ -71,6 +71,9 @@ type Config struct {
 	// Notes are what the keys of gobgp-netlink mean here, where that is something
 	// else, and what GoBGP makes of some of its own, ordered by line.
 	Notes Errors
+	// Changed are what the file does otherwise than in an earlier version, the first
+	// place of each (docs/UPGRADING.md), ordered by line.
+	Changed Errors
 	// ManageSysctls lets the daemon set what it needs, where it is not set.
 	ManageSysctls bool
 }
@@ -158,7 +161,8 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 		return nil, err
 	}
 	slices.SortStableFunc(p.notes, func(a, b Error) int { return a.Line - b.Line })
-	c.Notes = p.notes
+	slices.SortStableFunc(p.changed, func(a, b Error) int { return a.Line - b.Line })
+	c.Notes, c.Changed = p.notes, p.changed
 	return c, nil
 }
 

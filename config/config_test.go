@@ -131,7 +131,7 @@ func TestFormatsAndSpellingsSayTheSame(t *testing.T) {
 				"kebab":    respell(string(data), "_", "-"),
 			} {
 				c := mustParse(t, path, text)
-				c.Notes = nil // of what changed, which have their own test
+				c.Changed = nil // of what changed, which have their own test
 				want := &Config{
 					BGP: c.BGP, VRFs: run, Others: others,
 					Extras: rib.Extras{

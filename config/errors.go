@@ -55,6 +55,8 @@ type problems struct {
 	file  string
 	list  Errors
 	notes Errors
+	// changed are notes of what is otherwise than in an earlier version.
+	changed Errors
 }
 
 func (p *problems) add(line int, key, format string, args ...any) {
@@ -69,6 +71,11 @@ func (p *problems) at(n *node, format string, args ...any) {
 // note says of a key that is fine what it means here.
 func (p *problems) note(n *node, format string, args ...any) {
 	p.notes = append(p.notes, Error{p.file, n.line, n.path, fmt.Sprintf(format, args...)})
+}
+
+// noteChange is note for what is otherwise than in an earlier version.
+func (p *problems) noteChange(n *node, format string, args ...any) {
+	p.changed = append(p.changed, Error{p.file, n.line, n.path, fmt.Sprintf(format, args...)})
 }
 
 // blamed tells whether something on a line is wrong already.

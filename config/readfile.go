@@ -56,7 +56,7 @@ func readFile(path string, most int) (data []byte, mode fs.FileMode, err error) 
 }
 
 func readable(path string, info fs.FileInfo) error {
-	kind := ""
+	var kind string
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
 		return nil

@@ -147,7 +147,7 @@ func TestNotesOfWhatChanged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := c.Notes.Error(); strings.Count(text, "blackhole_no_export") != 1 || !strings.Contains(text, "f.toml:41: ") {
+	if text := c.Changed.Error(); strings.Count(text, "blackhole_no_export") != 1 || !strings.Contains(text, "f.toml:41: ") {
 		t.Errorf("notes: %s", text)
 	}
 	for change, want := range map[string]string{
@@ -162,7 +162,7 @@ func TestNotesOfWhatChanged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if text := c.Notes.Error(); want == "" && len(c.Notes) > 0 || !strings.Contains(text, want) {
+		if text := c.Changed.Error(); want == "" && strings.Contains(text, "blackhole") || !strings.Contains(text, want) {
 			t.Errorf("%s: %s", change, text)
 		}
 	}

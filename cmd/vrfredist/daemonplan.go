@@ -118,6 +118,9 @@ func (p *plan) settings() error {
 	if len(p.bgp.Notes) > 0 {
 		items = append(items, vrf.PlanItem{Kind: vrf.PlanSetting, Notes: p.bgp.Notes, Text: "BGP"})
 	}
+	if notes := changedNotes(p.next); len(notes) > 0 {
+		items = append(items, vrf.PlanItem{Kind: vrf.PlanSetting, Notes: notes, Text: "Otherwise than in an earlier version"})
+	}
 	if hidden := p.daemon.hidden(p.next); len(hidden) > 0 {
 		items = append(items, vrf.PlanItem{Kind: vrf.PlanSetting, Notes: hidden, Text: "Set at run time"})
 	}
@@ -130,6 +133,14 @@ func (p *plan) settings() error {
 		}
 	}
 	return nil
+}
+
+// changedNotes are what a file does otherwise than in an earlier version.
+func changedNotes(cfg *config.Config) (notes []string) {
+	for _, n := range cfg.Changed {
+		notes = append(notes, fmt.Sprintf("line %d: %s: %s", n.Line, n.Key, n.Message))
+	}
+	return notes
 }
 
 // announcing returns the announcements that would change, by VRF.

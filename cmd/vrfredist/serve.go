@@ -113,15 +113,23 @@ error is printed, a line each. The exit status is 0 where there is none.`,
 // what the file holds.
 func (c *cli) printFine(file string, cfg *config.Config) error {
 	var b strings.Builder
-	for _, n := range cfg.Notes {
+	notes := notesOf(cfg)
+	for _, n := range notes {
 		fmt.Fprintf(&b, "%s:%d: note: %s: %s\n", n.File, n.Line, n.Key, n.Message)
 	}
 	fmt.Fprintf(&b, "%s: fine: %s, %s", file, count(len(cfg.VRFs), "VRF"), count(neighbours(cfg), "neighbour"))
-	if len(cfg.Notes) > 0 {
-		fmt.Fprintf(&b, ", %s", count(len(cfg.Notes), "note"))
+	if len(notes) > 0 {
+		fmt.Fprintf(&b, ", %s", count(len(notes), "note"))
 	}
 	_, err := fmt.Fprintln(c.out, b.String())
 	return err
+}
+
+// notesOf are what there is to note of a file, in the order of its lines.
+func notesOf(cfg *config.Config) []config.Error {
+	notes := slices.Concat(cfg.Notes, cfg.Changed)
+	slices.SortStableFunc(notes, func(a, b config.Error) int { return a.Line - b.Line })
+	return notes
 }
 
 // summed adds the number of errors to more than one.
@@ -155,7 +163,7 @@ func (c *cli) printCheck(file string, cfg *config.Config, err error) error {
 	switch {
 	case err == nil:
 		doc.VRFs, doc.Neighbours = len(cfg.VRFs), neighbours(cfg)
-		for _, n := range cfg.Notes {
+		for _, n := range notesOf(cfg) {
 			doc.Notes = append(doc.Notes, checkedError{n.Line, n.Key, n.Message})
 		}
 	case errors.As(err, &all):

@@ -409,7 +409,7 @@ func TestWhoConnectsIsBounded(t *testing.T) {
 	if err := ours[0].SetReadDeadline(time.Now().Add(soon)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ours[0].Read(make([]byte, 1)); err != io.EOF {
+	if _, err := ours[0].Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("root's connection does not end with us: %v", err)
 	}
 	for _, conn := range append(strangers, ours...) {

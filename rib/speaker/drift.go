@@ -254,7 +254,7 @@ func (s *Speaker) holdOn(ctx context.Context, bgp *server.BgpServer, c *conf) er
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, diff := range d.claim.differences(base) {
-		if !diff.Missing && !(diff.Kind == KindNeighbor && c.isPlaced(diff.Name)) {
+		if !diff.Missing && (diff.Kind != KindNeighbor || !c.isPlaced(diff.Name)) {
 			base.put(diff.thing(), d.claim.base)
 		}
 	}

@@ -49,7 +49,7 @@ type bgpTables struct {
 
 // bgpTable is table.Table.
 type bgpTable struct {
-	routeFamily  bgp.RouteFamily
+	_            bgp.RouteFamily
 	destinations map[string]*bgpDestination
 	_            log.Logger
 	_            map[string]map[string]struct{}

@@ -53,7 +53,7 @@ type bgpPath struct {
 	pathAttrs []bgp.PathAttributeInterface
 	dels      []bgp.BGPAttrType
 	attrsHash uint32
-	rejected  bool
+	_         bool
 	dropped   bool // of a withdrawal: the path's local identifier is free again
 
 	IsNexthopInvalid bool
@@ -68,7 +68,7 @@ type bgpOrigin struct {
 	_              bool
 	isFromExternal bool
 	_              bool
-	stale          bool
+	_              bool
 }
 
 // bgpPeer is table.PeerInfo. Of what originated here the Address is nil. A session

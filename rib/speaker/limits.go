@@ -149,7 +149,7 @@ func (l *limits) tally(addr string, p livePeer) *tally {
 	})
 	t.takeOver(p)
 	l.known[addr] = t
-	if e := l.over[addr]; e != nil && !(t.dynamic && e.tally.dynamic) {
+	if e := l.over[addr]; e != nil && (!t.dynamic || !e.tally.dynamic) {
 		delete(l.over, addr) // it was taken out, and is a new one
 	}
 	return t

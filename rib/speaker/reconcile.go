@@ -149,7 +149,7 @@ func sameVRF(a, b oc.Vrf) bool {
 func (r *reconciler) groupChangesTTL(name string, want *reconciler) bool {
 	a, had := r.groups[name]
 	b, has := want.groups[name]
-	return had && has && !(a.EbgpMultihop.Equal(&b.EbgpMultihop) && a.TtlSecurity.Equal(&b.TtlSecurity))
+	return had && has && (!a.EbgpMultihop.Equal(&b.EbgpMultihop) || !a.TtlSecurity.Equal(&b.TtlSecurity))
 }
 
 // dropNeighbors takes out the neighbours that are not wanted, those in a VRF that goes

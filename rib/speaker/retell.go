@@ -93,7 +93,7 @@ func retellPeer(bgpServer *server.BgpServer, address string) error {
 	return mgmtOperation(bgpServer, func() error {
 		peers, err := retellPeers(bgpServer, address)
 		if err != nil || len(peers) != 1 || !isUp(peers[0]) {
-			return nil // it is gone, or down: what comes up is told all
+			return nil //nolint:nilerr // it is gone, or down: what comes up is told all
 		}
 		paths, filtered := retellBest(bgpServer, peers[0], retellFamilies(peers[0], 0))
 		inVRF := isInVRF(peers[0])

@@ -17,7 +17,11 @@ import (
 
 // Types of messages (RFC 4271, 4.1; RFC 2918).
 const (
-	TypeOpen, TypeUpdate, TypeNotification, TypeKeepalive, TypeRefresh = 1, 2, 3, 4, 5
+	TypeOpen         = 1
+	TypeUpdate       = 2
+	TypeNotification = 3
+	TypeKeepalive    = 4
+	TypeRefresh      = 5
 
 	headerSize = 19
 )

@@ -76,7 +76,6 @@ type Conn struct {
 // held is a prefix as a session announced it.
 type held struct {
 	prefix netip.Prefix
-	rd     uint64
 	id     uint32
 }
 
@@ -212,7 +211,7 @@ func (c *Conn) fill() {
 	c.to += n
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.mu.Lock()
-		_ = c.Conn.SetReadDeadline(time.Time{}) // what is due is looked at before the next read
+		_ = c.SetReadDeadline(time.Time{}) // what is due is looked at before the next read
 		c.mu.Unlock()
 		return
 	}
@@ -330,7 +329,7 @@ func (c *Conn) end(err error) {
 	b, serr := bgp.NewBGPNotificationMessage(r.code, r.sub, r.data).Serialize()
 	if serr == nil {
 		// A neighbour that does not read is not waited for.
-		_ = c.Conn.SetWriteDeadline(now.Add(time.Second))
+		_ = c.SetWriteDeadline(now.Add(time.Second))
 		_, _ = c.Conn.Write(b)
 	}
 	c.err = io.EOF

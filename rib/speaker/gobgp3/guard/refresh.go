@@ -72,7 +72,7 @@ func (c *Conn) interrupts() bool {
 }
 
 // interrupt has Read look at what is due; the caller holds mu.
-func (c *Conn) interrupt() { _ = c.Conn.SetReadDeadline(time.Unix(1, 0)) }
+func (c *Conn) interrupt() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
 
 // askAgain has the neighbour asked for its routes again.
 func (c *Conn) askAgain() {

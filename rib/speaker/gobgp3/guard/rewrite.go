@@ -10,7 +10,7 @@ import (
 
 // rewrite makes of an UPDATE what GoBGP gets of it: c.out. What is odd is rehearsed as
 // it would go out, and goes down the ladder of RFC 7606 where it does not survive.
-func (c *Conn) rewrite(u *update, m []byte) error {
+func (c *Conn) rewrite(u *update) error {
 	if u.odd && u.refused == reasons {
 		c.record.rehearsed.Add(1)
 		if err := c.ladder(u); err != nil {

@@ -146,7 +146,7 @@ func (c *Conn) update(m []byte) error {
 		c.out = m
 		return nil
 	}
-	if err := c.rewrite(u, m); err != nil {
+	if err := c.rewrite(u); err != nil {
 		return err
 	}
 	if len(c.out) == 0 {
