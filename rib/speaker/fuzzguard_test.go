@@ -121,6 +121,7 @@ func FuzzGuard(f *testing.F) {
 		every := i%(len(kinds)/5)*5 + 3 + i%2 // the kinds that have all families
 		f.Add(append([]byte{byte(every), 0}, body...))
 	}
+	f.Add(append([]byte{0, 0}, fullUpdate()...))
 	f.Add(append([]byte{0, 1}, rawMessage(9)...))
 	f.Add(append([]byte{0, 1}, rawMessage(1, 4, 0xfd, 0xea, 0, 90, 127, 0, 0, 3, 0)...))
 	f.Add(append([]byte{0, 1}, rawMessage(5, 0, 1, 0, 1)...))
@@ -271,6 +272,17 @@ func oddUpdates() (out [][]byte) {
 		}
 	}
 	return out
+}
+
+// fullUpdate is the body of the longest message there is: where its route is sent on, what
+// is added to its attributes has no room.
+func fullUpdate() []byte {
+	prefix := []byte{8, 10}
+	attrs := slices.Concat(rawOrigin, attribute(bgp.BGP_ATTR_TYPE_AS_PATH, []byte{2, 1, 0, 0, 0xfd, 0xe9}), rawNexthop)
+	unknown := []byte{0xd0, 99} // optional, transitive, with a length of two bytes
+	n := bgp.BGP_MAX_MESSAGE_LENGTH - 19 - 4 - len(attrs) - len(unknown) - 2 - len(prefix)
+	attrs = slices.Concat(attrs, binary.BigEndian.AppendUint16(unknown, uint16(n)), make([]byte, n))
+	return slices.Concat([]byte{0, 0}, binary.BigEndian.AppendUint16(nil, uint16(len(attrs))), attrs, prefix)
 }
 
 // familyUpdates are bodies of UPDATEs of each family, with routes that are cut short.

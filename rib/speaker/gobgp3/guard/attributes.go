@@ -53,17 +53,35 @@ func (c *Conn) attributes(u *update) error {
 		}
 		u.refuse(Malformed, "an attribute is longer than the list of them")
 	}
+	size := 0
 	for i := range u.attrs {
 		a := &u.attrs[i]
 		if !u.announces() && a.kind != kindUnreach && !a.cut {
 			a.cut, u.changed = true, true // it is of no route; GoBGP would judge it all the same
 		}
 		u.odd = u.odd || a.odd && !a.cut
+		if !a.cut && a.kind != kindReach && a.kind != kindUnreach {
+			size += attributeHead + len(a.value)
+		}
+	}
+	if size > mostAttributes && u.announces() {
+		u.refuse(TooLong, "")
 	}
 	c.mandatory(u, seen[0])
 	c.judgePaths(u)
 	return nil
 }
+
+// attributeHead is what an attribute has before its value, at most.
+const attributeHead = 4
+
+// mostAttributes is how long the attributes of a path may be, without those of routes.
+// GoBGP panics where it has to send an IPv4 route on whose attributes leave no room in
+// a message for a prefix, and sends other routes not at all, so that the neighbour keeps
+// the one before. What it adds itself has to fit in the rest: 255 prepended AS numbers
+// of a policy (1,025 bytes), and 240 bytes for LOCAL_PREF, reflection, route targets
+// and communities.
+const mostAttributes = 2800
 
 // mandatory refuses an announcement that lacks what each must have (RFC 7606, 3 d).
 func (c *Conn) mandatory(u *update, seen uint64) {
@@ -185,6 +203,10 @@ func plainCommunities(v []byte) bool {
 	return true
 }
 
+// attrSet carries a customer's attributes through a provider (RFC 6368). GoBGP does not
+// know it, and passes it on.
+const attrSet bgp.BGPAttrType = 128
+
 // unwantedAttribute deals with attributes that this session has no use for, or that a
 // customer has no right to.
 func (c *Conn) unwantedAttribute(u *update, a *attribute) bool {
@@ -196,6 +218,11 @@ func (c *Conn) unwantedAttribute(u *update, a *attribute) bool {
 		return customer && c.customerCommunities(u, a, 20, &u.kept6)
 	case bgp.BGP_ATTR_TYPE_PREFIX_SID, bgp.BGP_ATTR_TYPE_TUNNEL_ENCAP:
 		if customer || !c.agreed.labelled() {
+			c.cut(u, a, TunnelAttribute)
+			return true
+		}
+	case attrSet: // of a PE's to a PE; another one would undo it into a customer's route
+		if customer {
 			c.cut(u, a, TunnelAttribute)
 			return true
 		}

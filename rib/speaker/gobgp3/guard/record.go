@@ -39,6 +39,7 @@ const (
 	Mapped
 	OwnPrefix
 	OverLimit
+	TooLong
 	Malformed
 	// Messages that were held back, and sessions that were ended.
 	Refresh
@@ -53,7 +54,7 @@ var reasonTexts = [reasons]string{
 	LocalPref:           "LOCAL_PREF of an eBGP neighbour was removed (RFC 4271, 5.1.5)",
 	Reflection:          "ORIGINATOR_ID or CLUSTER_LIST of an eBGP neighbour was removed (RFC 7606, 7.9 and 7.10)",
 	AS4OnFourByte:       "AS4_PATH or AS4_AGGREGATOR was removed from a session with four-byte AS numbers (RFC 6793, 6)",
-	TunnelAttribute:     "an attribute of a family that was not negotiated was removed: Prefix-SID, tunnel encapsulation or BGP-LS",
+	TunnelAttribute:     "an attribute of a family that was not negotiated, or not a customer's to set, was removed: Prefix-SID, tunnel encapsulation, BGP-LS or ATTR_SET",
 	Repeated:            "an attribute that came twice was removed (RFC 7606, 3)",
 	Discarded:           "a malformed attribute was discarded (RFC 7606, 2)",
 	FamilyNotNegotiated: "routes of a family that was not negotiated were left out",
@@ -67,6 +68,7 @@ var reasonTexts = [reasons]string{
 	Mapped:              "it lies in ::ffff:0:0/96, which is no prefix of IPv6 routing",
 	OwnPrefix:           "it is a subnet or an address of this VRF itself",
 	OverLimit:           "max_prefixes of this VRF is reached",
+	TooLong:             "its attributes leave no room in a message for what is added where it is sent on (more than 2,800 bytes)",
 	Malformed:           "its attributes are malformed, and it was taken for a withdrawal (RFC 7606, 2)",
 	Refresh:             "a ROUTE-REFRESH was put off or left out",
 	Ended:               "the session was ended by a NOTIFICATION",
@@ -78,7 +80,7 @@ var reasonNames = [reasons]string{
 	Repeated: "repeated_attribute", Discarded: "malformed_attribute", FamilyNotNegotiated: "family_not_negotiated",
 	OwnAS: "own_as", OwnOriginator: "own_originator", OwnCluster: "own_cluster", ASZero: "as_zero",
 	FirstAS: "first_as", EmptyConfederation: "empty_confederation", Martian: "martian", Mapped: "mapped_ipv6",
-	OwnPrefix: "own_prefix", OverLimit: "over_limit", Malformed: "malformed", Refresh: "route_refresh", Ended: "ended",
+	OwnPrefix: "own_prefix", OverLimit: "over_limit", TooLong: "too_long", Malformed: "malformed", Refresh: "route_refresh", Ended: "ended",
 }
 
 // String is the reason as a sentence about a route, an attribute or a session.

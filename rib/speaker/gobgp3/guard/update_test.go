@@ -152,6 +152,8 @@ func TestCustomers(t *testing.T) {
 		"an encapsulation":         {customer, 0, plainAttrs(attr(0xc0, 16, encap...)), n4, four, nil, list(1, 2, 3), ExtendedCommunity},
 		"a route target, accepted": {with(customer, func(r *Rules) { r.Terms.AcceptRTs = []rib.RT{rtValue} }), 0, plainAttrs(attr(0xc0, 16, slices.Concat(rtB, rtFour)...)), n4, four, nil, list(1, 2, 3, 16), RouteTarget},
 		"any route target":         {with(customer, func(r *Rules) { r.Terms.AnyRT = true }), 0, plainAttrs(attr(0xc0, 16, slices.Concat(rtB, rtFour)...)), n4, four, nil, list(1, 2, 3, 16), reasons},
+		"a customer's ATTR_SET":    {customer, 0, plainAttrs(attr(0xc0, 128, slices.Concat([]byte{0, 0, 0, 1}, attr(0xc0, 16, rtB...))...)), n4, four, nil, list(1, 2, 3), TunnelAttribute},
+		"a PE's ATTR_SET":          {outside, 0, plainAttrs(attr(0xc0, 128, 0, 0, 0, 1)), n4, four, nil, list(1, 2, 3, 128), reasons},
 		"a customer's Prefix-SID":  {customer, 0, plainAttrs(attr(0xc0, 40, 1)), n4, four, nil, list(1, 2, 3), TunnelAttribute},
 		"a customer's tunnel":      {customer, 0, plainAttrs(attr(0xc0, 23, 1)), n4, four, nil, list(1, 2, 3), TunnelAttribute},
 	})
@@ -163,6 +165,10 @@ func TestAttributes(t *testing.T) {
 	judge(t, map[string]row{
 		"plain":                    {outside, 0, plainAttrs(), n4, four, nil, list(1, 2, 3), reasons},
 		"a route target of a PE":   {outside, 0, plainAttrs(attr(0xc0, 16, rtB...)), n4, four, nil, list(1, 2, 3, 16), reasons},
+		"long":                     {outside, 0, plainAttrs(attr(0xc0, 99, make([]byte, 2700)...)), n4, four, nil, list(1, 2, 3, 99), reasons},
+		"too long to be sent on":   {outside, 0, plainAttrs(attr(0xc0, 99, make([]byte, 2800)...)), n4, nil, four, nil, TooLong},
+		"too long, IPv6":           {outside, 0, plainAttrs(attr(0xc0, 99, make([]byte, 2800)...), reach6(six...)), nil, nil, six, nil, TooLong},
+		"long, and removed":        {outside, 0, plainAttrs(attr(0x80, 10, make([]byte, 2800)...)), n4, four, nil, list(1, 2, 3), Reflection},
 		"BGP-LS":                   {outside, 0, plainAttrs(attr(0x80, 29, 1)), n4, four, nil, list(1, 2, 3), TunnelAttribute},
 		"LOCAL_PREF":               {outside, 0, plainAttrs(attr(0x40, 5, 0, 0, 3, 0xe8)), n4, four, nil, list(1, 2, 3), LocalPref},
 		"LOCAL_PREF, malformed":    {outside, 0, plainAttrs(attr(0x40, 5, 0)), n4, four, nil, list(1, 2, 3), LocalPref},
@@ -282,15 +288,20 @@ func TestTwoByteSessions(t *testing.T) {
 		path  string // "": withdrawn
 		kinds []int
 	}{
-		"plain":            {65002, slices.Concat(origin, two(65002, 65003), nexthop), "65002 65003", []int{1, 2, 3}},
-		"a guess":          {65002, slices.Concat(origin, attr(0x40, 2, 2, 1, 0xfd, 0xea, 2, 1, 1, 1, 1, 1, 0, 9), nexthop), "65002 257 {9}", []int{1, 2, 3}},
-		"AS4_PATH first":   {65002, slices.Concat(attr(0xc0, 17, 2, 1, 0, 1, 0, 1), origin, two(65002, 23456), nexthop), "65002 23456", []int{1, 2, 3, 17}},
-		"AGGREGATOR":       {65002, slices.Concat(origin, two(65002), nexthop, attr(0xc0, 7, 0, 1, 1, 1, 1, 1)), "65002", []int{1, 2, 3, 7}},
-		"AS_TRANS first":   {70000, slices.Concat(origin, two(23456), nexthop), "23456", []int{1, 2, 3}},
-		"our AS":           {65002, slices.Concat(origin, two(65002, 65000), nexthop), "", nil},
-		"our long AS":      {65002, slices.Concat(origin, two(65002, 23456), nexthop, attr(0xc0, 17, 2, 1, 0, 3, 0, 0)), "", nil},
-		"AS 0":             {65002, slices.Concat(origin, two(65002, 0), nexthop), "", nil},
-		"cut in the midst": {65002, slices.Concat(origin, attr(0x40, 2, 2, 2, 0xfd, 0xea, 1), nexthop), "", nil},
+		"plain":          {65002, slices.Concat(origin, two(65002, 65003), nexthop), "65002 65003", []int{1, 2, 3}},
+		"a guess":        {65002, slices.Concat(origin, attr(0x40, 2, 2, 1, 0xfd, 0xea, 2, 1, 1, 1, 1, 1, 0, 9), nexthop), "65002 257 {9}", []int{1, 2, 3}},
+		"AS4_PATH first": {65002, slices.Concat(attr(0xc0, 17, 2, 1, 0, 1, 0, 1), origin, two(65002, 23456), nexthop), "65002 23456", []int{1, 2, 3, 17}},
+		"AGGREGATOR":     {65002, slices.Concat(origin, two(65002), nexthop, attr(0xc0, 7, 0, 1, 1, 1, 1, 1)), "65002", []int{1, 2, 3, 7}},
+		"AS_TRANS first": {70000, slices.Concat(origin, two(23456), nexthop), "23456", []int{1, 2, 3}},
+		// A malformed AS4_PATH is discarded alone, also where it names us.
+		"AS4_PATH cut":         {65002, slices.Concat(origin, two(65002, 23456), nexthop, attr(0xc0, 17, 2, 2, 0, 3, 0, 0)), "65002 23456", []int{1, 2, 3}},
+		"AS4_PATH, odd":        {65002, slices.Concat(origin, two(65002, 23456), nexthop, attr(0xc0, 17, 9, 1, 0, 1, 0, 0)), "65002 23456", []int{1, 2, 3}},
+		"AS4_PATH, no ASes":    {65002, slices.Concat(origin, two(65002, 23456), nexthop, attr(0xc0, 17, 2, 0)), "65002 23456", []int{1, 2, 3}},
+		"AS4_PATH, a member's": {65002, slices.Concat(origin, two(65002, 23456), nexthop, attr(0xc0, 17, 3, 1, 0, 1, 0, 0)), "65002 23456", []int{1, 2, 3}},
+		"our AS":               {65002, slices.Concat(origin, two(65002, 65000), nexthop), "", nil},
+		"our long AS":          {65002, slices.Concat(origin, two(65002, 23456), nexthop, attr(0xc0, 17, 2, 1, 0, 3, 0, 0)), "", nil},
+		"AS 0":                 {65002, slices.Concat(origin, two(65002, 0), nexthop), "", nil},
+		"cut in the midst":     {65002, slices.Concat(origin, attr(0x40, 2, 2, 2, 0xfd, 0xea, 1), nexthop), "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
