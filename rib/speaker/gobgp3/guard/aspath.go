@@ -19,6 +19,9 @@ type pathFacts struct {
 // asPath reads an AS_PATH or AS4_PATH, and tells whether it is well formed. GoBGP finds
 // out by trying whether its AS numbers have two bytes or four, and may be wrong: on a
 // session with two it gets four.
+//
+// An AS4_PATH that is malformed, or has a confederation's segment, is discarded alone
+// (RFC 6793, 6): routers with two-byte AS numbers have passed it on unread.
 func (c *Conn) asPath(u *update, a *attribute, which int) bool {
 	f := &u.asPath[which]
 	f.there = true
@@ -28,7 +31,13 @@ func (c *Conn) asPath(u *update, a *attribute, which int) bool {
 	}
 	rules := c.record.rules.Load()
 	for v := a.value; len(v) > 0; {
-		if len(v) < 2 || v[0] == 0 || v[0] > bgp.BGP_ASPATH_ATTR_TYPE_CONFED_SET || v[1] == 0 || len(v) < 2+size*int(v[1]) {
+		bad := len(v) < 2 || v[0] == 0 || v[0] > bgp.BGP_ASPATH_ATTR_TYPE_CONFED_SET || v[1] == 0 || len(v) < 2+size*int(v[1])
+		if which == 1 && (bad || v[0] > bgp.BGP_ASPATH_ATTR_TYPE_SEQ) {
+			*f = pathFacts{}
+			c.cut(u, a, Discarded)
+			return true
+		}
+		if bad {
 			u.refuse(Malformed, "a malformed AS_PATH")
 			return false
 		}
@@ -37,7 +46,7 @@ func (c *Conn) asPath(u *update, a *attribute, which int) bool {
 		if size == 2 {
 			u.wide = widen(u.wide, v[:n])
 		}
-		if v[0] > bgp.BGP_ASPATH_ATTR_TYPE_SEQ && (c.outside() || which == 1) {
+		if v[0] > bgp.BGP_ASPATH_ATTR_TYPE_SEQ && c.outside() {
 			u.refuse(Malformed, "a confederation's segment in the path of somebody outside it (RFC 5065, 5)")
 		}
 		v = v[n:]

@@ -277,6 +277,9 @@ func (c *Conn) divide(l lot, keep, drop []byte) (_, _ []byte) {
 		}
 		if why != Mapped { // none of those is in
 			drop = append(drop, one...)
+			if l.unicast && rules.Limit != nil {
+				c.drop(rules.Limit, l.held(one)) // it was let in before
+			}
 		}
 		detail := ""
 		if why == Martian {

@@ -126,6 +126,9 @@ func (c *Conn) withdrawOwn(list []netip.Prefix) {
 			continue
 		}
 		c.record.takeBack(p)
+		if rules.Limit != nil {
+			c.drop(rules.Limit, held{prefix: p})
+		}
 		nlri := append([]byte{byte(p.Bits())}, p.Addr().AsSlice()[:(p.Bits()+7)/8]...)
 		if p.Addr().Is4() {
 			c.emitWithdrawn(nlri)
