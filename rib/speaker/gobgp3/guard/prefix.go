@@ -27,6 +27,9 @@ func (c *Conn) reach(u *update, a *attribute) error {
 	}
 	n := int(v[0])
 	r.nexthop, r.nlri = v[:1+n], v[2+n:] // between them a byte that is reserved
+	if n == 0 && r.safi != bgp.SAFI_FLOW_SPEC_UNICAST && r.safi != bgp.SAFI_FLOW_SPEC_VPN {
+		u.refuse(Malformed, "an MP_REACH_NLRI without a nexthop") // GoBGP takes it, and sends it on
+	}
 	a.odd = !r.ours || !plainNexthop(n, r.rd > 0) || a.flags&(flagOptional|flagTransitive|flagPartial) != flagOptional || len(r.nlri) == 0
 	return nil
 }
@@ -59,7 +62,10 @@ func (c *Conn) family(u *update, a *attribute, r *routes) (ok bool, err error) {
 		return false, badRoutes("an attribute of routes without a family")
 	}
 	r.afi, r.safi = binary.BigEndian.Uint16(a.value), a.value[2]
-	if _, agreed := c.agreed.Families[bgp.AfiSafiToRouteFamily(r.afi, r.safi)]; !agreed {
+	// Of a VRF's neighbours GoBGP makes VPN routes of unicast ones alone: a FlowSpec rule of
+	// a customer would be one of the global table, and be told to everybody.
+	foreign := c.record.rules.Load().VRF != "" && r.safi != bgp.SAFI_UNICAST
+	if _, agreed := c.agreed.Families[bgp.AfiSafiToRouteFamily(r.afi, r.safi)]; !agreed || foreign {
 		c.cut(u, a, FamilyNotNegotiated)
 		return false, nil
 	}

@@ -57,7 +57,7 @@ var reasonTexts = [reasons]string{
 	TunnelAttribute:     "an attribute of a family that was not negotiated, or not a customer's to set, was removed: Prefix-SID, tunnel encapsulation, BGP-LS or ATTR_SET",
 	Repeated:            "an attribute that came twice was removed (RFC 7606, 3)",
 	Discarded:           "a malformed attribute was discarded (RFC 7606, 2)",
-	FamilyNotNegotiated: "routes of a family that was not negotiated were left out",
+	FamilyNotNegotiated: "routes of a family that was not negotiated, or that are not a customer's to announce, were left out",
 	OwnAS:               "its AS_PATH has our own AS in it, more often than allow-own-as lets it",
 	OwnOriginator:       "its ORIGINATOR_ID is this router (RFC 4456, 8)",
 	OwnCluster:          "its CLUSTER_LIST has our own cluster in it (RFC 4456, 8)",

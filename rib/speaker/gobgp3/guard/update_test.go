@@ -152,6 +152,7 @@ func TestCustomers(t *testing.T) {
 		"an encapsulation":         {customer, 0, plainAttrs(attr(0xc0, 16, encap...)), n4, four, nil, list(1, 2, 3), ExtendedCommunity},
 		"a route target, accepted": {with(customer, func(r *Rules) { r.Terms.AcceptRTs = []rib.RT{rtValue} }), 0, plainAttrs(attr(0xc0, 16, slices.Concat(rtB, rtFour)...)), n4, four, nil, list(1, 2, 3, 16), RouteTarget},
 		"any route target":         {with(customer, func(r *Rules) { r.Terms.AnyRT = true }), 0, plainAttrs(attr(0xc0, 16, slices.Concat(rtB, rtFour)...)), n4, four, nil, list(1, 2, 3, 16), reasons},
+		"a customer's VPN route":   {customer, 0, plainAttrs(reachVPN("2001:db8:8::/48")), n4, four, nil, list(1, 2, 3), FamilyNotNegotiated},
 		"a customer's ATTR_SET":    {customer, 0, plainAttrs(attr(0xc0, 128, slices.Concat([]byte{0, 0, 0, 1}, attr(0xc0, 16, rtB...))...)), n4, four, nil, list(1, 2, 3), TunnelAttribute},
 		"a PE's ATTR_SET":          {outside, 0, plainAttrs(attr(0xc0, 128, 0, 0, 0, 1)), n4, four, nil, list(1, 2, 3, 128), reasons},
 		"a customer's Prefix-SID":  {customer, 0, plainAttrs(attr(0xc0, 40, 1)), n4, four, nil, list(1, 2, 3), TunnelAttribute},
@@ -165,6 +166,7 @@ func TestAttributes(t *testing.T) {
 	judge(t, map[string]row{
 		"plain":                    {outside, 0, plainAttrs(), n4, four, nil, list(1, 2, 3), reasons},
 		"a route target of a PE":   {outside, 0, plainAttrs(attr(0xc0, 16, rtB...)), n4, four, nil, list(1, 2, 3, 16), reasons},
+		"no nexthop, IPv6":         {outside, 0, plainAttrs(attr(0x80, 14, append([]byte{0, 2, 1, 0, 0}, nlri(six...)...)...)), nil, nil, six, nil, Malformed},
 		"long":                     {outside, 0, plainAttrs(attr(0xc0, 99, make([]byte, 2700)...)), n4, four, nil, list(1, 2, 3, 99), reasons},
 		"too long to be sent on":   {outside, 0, plainAttrs(attr(0xc0, 99, make([]byte, 2800)...)), n4, nil, four, nil, TooLong},
 		"too long, IPv6":           {outside, 0, plainAttrs(attr(0xc0, 99, make([]byte, 2800)...), reach6(six...)), nil, nil, six, nil, TooLong},
