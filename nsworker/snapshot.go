@@ -85,6 +85,9 @@ func (w *Worker) refused(name string, q vrf.RouteQuery, yield func(rib.RouteStat
 			Prefix: r.Prefix, State: rib.Filtered, Reason: r.Neighbour + " announced it, and it was not taken: " + r.Reason,
 			Route: rib.Route{Prefix: r.Prefix, Kind: rib.KindUnicast},
 		}
+		if peer, err := netip.ParseAddr(r.Neighbour); err == nil { // else it is named by its interface
+			st.Best.Attrs = &rib.Attrs{Via: &rib.Via{Peer: peer}}
+		}
 		if !yield(st) {
 			return
 		}

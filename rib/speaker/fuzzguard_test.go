@@ -158,7 +158,7 @@ func guardedMessages(t testing.TB, kind fuzzSession, sent []byte) (out [][]byte)
 	}
 	g := guard.New(rehearse, slog.New(slog.DiscardHandler))
 	stream := slices.Concat(open(kind.as, kind.theirs), rawMessage(bgp.BGP_MSG_KEEPALIVE), sent)
-	conn := g.Wrap("192.0.2.2", wire{Reader: bytes.NewReader(stream)}, &kind.rules, nil)
+	conn := g.Wrap("192.0.2.2", wire{Reader: bytes.NewReader(stream)}, &kind.rules, guard.Queues{})
 	if _, err := conn.Write(open(65000, kind.ours)); err != nil {
 		t.Fatal(err)
 	}

@@ -44,9 +44,9 @@ type guarding struct {
 
 // fsmFields are where GoBGP keeps what a session is about.
 type fsmFields struct {
-	neighborMap                        reflect.StructField // of BgpServer
-	fsm                                uintptr             // of peer
-	global, neighbour, conn, incomings uintptr             // of fsm
+	neighborMap                                   reflect.StructField // of BgpServer
+	fsm                                           uintptr             // of peer
+	global, neighbour, conn, incomings, outgoings uintptr             // of fsm
 }
 
 func newGuarding(o Options, log *logger) (*guarding, error) {
@@ -79,6 +79,7 @@ func learnFSM() (at fsmFields, err error) {
 		{"pConf", reflect.TypeFor[*oc.Neighbor](), &at.neighbour},
 		{"conn", reflect.TypeFor[net.Conn](), &at.conn},
 		{"incomingCh", reflect.TypeFor[*channels.InfiniteChannel](), &at.incomings},
+		{"outgoingCh", reflect.TypeFor[*channels.InfiniteChannel](), &at.outgoings},
 	} {
 		g, ok := f.Type.Elem().FieldByName(field.name)
 		if !ok || g.Type != field.want {
@@ -107,9 +108,11 @@ func (g *guarding) stateChanged(fields log.Fields) {
 		return // it is guarded
 	}
 	incoming := *(**channels.InfiniteChannel)(unsafe.Add(fsm, g.at.incomings))
+	// GoBGP has another one in each state, but none while a session of this state writes.
+	outgoing := (**channels.InfiniteChannel)(unsafe.Add(fsm, g.at.outgoings))
 	rules := g.rules(key, *(**oc.Neighbor)(unsafe.Add(fsm, g.at.neighbour)), *(**oc.Global)(unsafe.Add(fsm, g.at.global)))
 	rules.Loopback = rules.Loopback && isLoopback(tcp.LocalAddr()) && isLoopback(tcp.RemoteAddr())
-	*conn = g.guard.Wrap(key, tcp, rules, incoming.Len)
+	*conn = g.guard.Wrap(key, tcp, rules, guard.Queues{In: incoming.Len, Out: func() int { return (*outgoing).Len() }})
 }
 
 func (g *guarding) neighborMap(bgp *server.BgpServer) reflect.Value {

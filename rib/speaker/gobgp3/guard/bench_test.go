@@ -36,7 +36,7 @@ func guarded(b testing.TB, rules Rules, caps, theirs []bgp.ParameterCapabilityIn
 	b.Helper()
 	g := New(passes, slog.New(slog.DiscardHandler))
 	wire := &again{bytes: slices.Concat(openOf(65002, theirs...), keepalive())}
-	c := g.Wrap("192.0.2.2", wire, &rules, nil)
+	c := g.Wrap("192.0.2.2", wire, &rules, Queues{})
 	if _, err := c.Write(openOf(65000, caps...)); err != nil {
 		b.Fatal(err)
 	}

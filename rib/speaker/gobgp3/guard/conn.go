@@ -48,6 +48,7 @@ type Conn struct {
 	guard   *Guard
 	record  *record
 	backlog func() int
+	sending sending
 
 	in       []byte // what was received; in[from:to] is not judged yet
 	from, to int
@@ -93,7 +94,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	if c.record.rules.Load().VRF != "" {
 		out = asUnicast(b)
 	}
-	n, err := c.Conn.Write(out)
+	n, err := c.send(out)
 	if c.refused.Load() || err == nil && n == len(out) { // ended meanwhile, or as it should be
 		return len(b), nil
 	}

@@ -226,7 +226,7 @@ func TestGoneNeighbours(t *testing.T) {
 	wrap := func(name string, dynamic bool) *Conn {
 		here, there := net.Pipe()
 		t.Cleanup(func() { _, _ = here.Close(), there.Close() })
-		c := g.Wrap(name, here, &Rules{Dynamic: dynamic}, nil)
+		c := g.Wrap(name, here, &Rules{Dynamic: dynamic}, Queues{})
 		c.record.refuse(netip.MustParsePrefix("10.0.0.0/8"), Martian, "", time.Now())
 		return c
 	}

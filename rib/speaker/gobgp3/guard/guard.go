@@ -96,10 +96,8 @@ func New(rehearse Rehearsal, log *slog.Logger) *Guard {
 	}
 }
 
-// Wrap puts the guard before a connection of the neighbour called name. backlog is how
-// many of the session's messages GoBGP has not dealt with yet; nil: that is not known.
-// Nothing may have been read from the connection.
-func (g *Guard) Wrap(name string, conn net.Conn, rules *Rules, backlog func() int) *Conn {
+// Wrap puts the guard before a connection of the neighbour called name. Nothing may have been read from the connection.
+func (g *Guard) Wrap(name string, conn net.Conn, rules *Rules, q Queues) *Conn {
 	g.mu.Lock()
 	r := g.records[name]
 	if r == nil {
@@ -107,7 +105,7 @@ func (g *Guard) Wrap(name string, conn net.Conn, rules *Rules, backlog func() in
 		g.records[name] = r
 	}
 	r.rules.Store(rules)
-	c := &Conn{Conn: conn, guard: g, record: r, backlog: backlog, in: make([]byte, roomIn)}
+	c := &Conn{Conn: conn, guard: g, record: r, backlog: q.In, sending: sending{owed: q.Out}, in: make([]byte, roomIn)}
 	old := g.conns[name]
 	g.conns[name] = c
 	g.mu.Unlock()

@@ -134,7 +134,7 @@ func newSession(t testing.TB, s setup) *session {
 		t.Fatal(err)
 	}
 	g := New(s.rehearsal, slog.New(slog.DiscardHandler))
-	x := &session{t: t, guard: g, conn: g.Wrap("192.0.2.2", tcp, &s.rules, nil), peer: peer.(*net.TCPConn)}
+	x := &session{t: t, guard: g, conn: g.Wrap("192.0.2.2", tcp, &s.rules, Queues{}), peer: peer.(*net.TCPConn)}
 	t.Cleanup(func() { _, _ = peer.Close(), x.conn.Close() })
 	go func() { // ends with the connection
 		b := make([]byte, 4096)

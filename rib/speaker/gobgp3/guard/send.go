@@ -1,0 +1,112 @@
+package guard
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+)
+
+// Queues are how many messages of a session GoBGP has not dealt with yet, and how many
+// it has not sent; nil: that is not known.
+type Queues struct{ In, Out func() int }
+
+// mostOwed is how many messages may wait for a neighbour that does not take them. GoBGP's
+// queue has no bound, and keeps a copy of each path for each neighbour: one that reads
+// nothing, or little, while routes change makes it grow by megabytes a second.
+const mostOwed = 16384
+
+const (
+	// patience is how long such a neighbour may take little.
+	patience = 5 * time.Second
+	// slice is after how long a write is looked at.
+	slice = time.Second
+	// noHoldTime is how long a write may take where no hold time was agreed on.
+	noHoldTime = 90 * time.Second
+)
+
+// sending is how a session's messages go out.
+type sending struct {
+	owed func() int
+
+	mu       sync.Mutex
+	deadline time.Time // guarded by mu; of the message in hand; zero: none
+
+	turn    sync.Mutex    // held for a whole message
+	began   time.Time     // guarded by turn; of what is measured
+	blocked time.Duration // guarded by turn; since then, in the socket
+}
+
+// SetWriteDeadline is called by GoBGP before each message, with the hold time from now.
+// Where that is 0, which means that there is none (RFC 4271, 4.2), the deadline is over
+// before the message is written, and every session would end with its first one.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	if now := time.Now(); !t.IsZero() && !t.After(now) {
+		t = now.Add(noHoldTime)
+	}
+	c.sending.mu.Lock()
+	defer c.sending.mu.Unlock()
+	c.sending.deadline = t
+	return c.Conn.SetWriteDeadline(c.sending.next())
+}
+
+// next is until when the socket may take its time. The caller holds mu.
+func (s *sending) next() time.Time {
+	next := time.Now().Add(slice)
+	if !s.deadline.IsZero() && s.deadline.Before(next) {
+		return s.deadline
+	}
+	return next
+}
+
+// send writes a message. Its error is GoBGP's to deal with, and ends the session.
+func (c *Conn) send(b []byte) (n int, err error) {
+	s := &c.sending
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	for !c.refused.Load() {
+		start := time.Now()
+		written, err := c.Conn.Write(b[n:])
+		n += written
+		if s.slow(start, time.Now()) {
+			why := fmt.Sprintf("it does not read fast enough: more than %d messages wait for it", mostOwed)
+			c.record.end(why, c.guard.now())
+			c.record.say(c.guard.log, c.guard.now(), Ended, why, nil)
+			return n, errors.New(why)
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		if again := s.again(c.Conn.SetWriteDeadline); again != nil {
+			return n, again
+		}
+	}
+	return n, nil
+}
+
+// again gives a write that has taken a slice another one, unless its time is over.
+func (s *sending) again(set func(time.Time) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.deadline.IsZero() && !time.Now().Before(s.deadline) {
+		return os.ErrDeadlineExceeded
+	}
+	return set(s.next())
+}
+
+// slow notes how long a write took, and tells whether the neighbour is to blame for what
+// waits for it: the socket was full for most of the time. The caller holds turn.
+func (s *sending) slow(start, end time.Time) bool {
+	if s.owed == nil {
+		return false
+	}
+	s.blocked += end.Sub(start)
+	spent := end.Sub(s.began)
+	if spent < patience {
+		return false
+	}
+	full := s.blocked > spent/2 && spent < 2*patience
+	s.began, s.blocked = end, 0
+	return full && s.owed() > mostOwed
+}
