@@ -44,6 +44,9 @@ func TestRoutesAskedFor(t *testing.T) {
 			var got []string
 			err := l.worker("red").Routes(context.Background(), tc.q, func(r rib.RouteStatus) bool {
 				got = append(got, r.Prefix.String())
+				if r.State == rib.Filtered && (r.Best.Attrs == nil || r.Best.Attrs.Peer != netip.MustParseAddr("192.0.2.9")) {
+					t.Errorf("%s: nobody is said to have announced %s", tc.name, r.Prefix)
+				}
 				return true
 			})
 			if err != nil || !slices.Equal(got, tc.want) {

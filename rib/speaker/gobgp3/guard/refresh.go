@@ -112,17 +112,18 @@ func (c *Conn) request() {
 // to announce all again, and what is the VRF's own is left out.
 func (c *Conn) withdrawOwn(list []netip.Prefix) {
 	rules := c.record.rules.Load()
-	if !c.agreed.External {
+	if !c.outside() {
 		return
 	}
 	c.made = c.made[:0]
+	again := false
 	for _, p := range list {
 		e := c.agreed.unicast[rib.FamilyOf(p)]
 		if !e.agreed || rules.Own == nil || !rules.Own(p) {
 			continue
 		}
 		if e.id > 0 {
-			c.request()
+			again = true
 			continue
 		}
 		c.record.takeBack(p)
@@ -135,6 +136,9 @@ func (c *Conn) withdrawOwn(list []netip.Prefix) {
 		} else {
 			c.emitUnreach(bgp.AFI_IP6, bgp.SAFI_UNICAST, nlri)
 		}
+	}
+	if again { // once, however many came
+		c.request()
 	}
 	c.out = c.made
 }
