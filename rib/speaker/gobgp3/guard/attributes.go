@@ -62,6 +62,9 @@ func (c *Conn) attributes(u *update) error {
 		u.odd = u.odd || a.odd && !a.cut
 		if !a.cut && a.kind != kindReach && a.kind != kindUnreach {
 			size += attributeHead + len(a.value)
+			if bgp.BGPAttrType(a.kind) == bgp.BGP_ATTR_TYPE_AS_PATH {
+				size += len(a.value) / 2 // where AS numbers have two bytes it is sent as one half, and as AS4_PATH
+			}
 		}
 	}
 	if size > mostAttributes && u.announces() {

@@ -168,6 +168,7 @@ func TestAttributes(t *testing.T) {
 		"a route target of a PE":   {outside, 0, plainAttrs(attr(0xc0, 16, rtB...)), n4, four, nil, list(1, 2, 3, 16), reasons},
 		"no nexthop, IPv6":         {outside, 0, plainAttrs(attr(0x80, 14, append([]byte{0, 2, 1, 0, 0}, nlri(six...)...)...)), nil, nil, six, nil, Malformed},
 		"long":                     {outside, 0, plainAttrs(attr(0xc0, 99, make([]byte, 2700)...)), n4, four, nil, list(1, 2, 3, 99), reasons},
+		"too long with AS4_PATH":   {with(outside, func(r *Rules) { r.Terms.EnforceFirstAS = false }), 0, slices.Concat(origin, attr(0x40, 2, bytes.Repeat(append([]byte{2, 255}, bytes.Repeat([]byte{0, 1, 0, 1}, 255)...), 2)...), nexthop), n4, nil, four, nil, TooLong},
 		"too long to be sent on":   {outside, 0, plainAttrs(attr(0xc0, 99, make([]byte, 2800)...)), n4, nil, four, nil, TooLong},
 		"too long, IPv6":           {outside, 0, plainAttrs(attr(0xc0, 99, make([]byte, 2800)...), reach6(six...)), nil, nil, six, nil, TooLong},
 		"long, and removed":        {outside, 0, plainAttrs(attr(0x80, 10, make([]byte, 2800)...)), n4, four, nil, list(1, 2, 3), Reflection},
