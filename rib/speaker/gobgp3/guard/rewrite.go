@@ -20,16 +20,14 @@ func (c *Conn) rewrite(u *update) error {
 	if u.refused != reasons {
 		c.withdrawAll(u)
 	}
-	if u.odd || u.refused != reasons {
-		if err := c.emit(u); err != nil {
-			return err
-		}
+	if err := c.emit(u); err != nil {
+		return err
+	}
+	if u.refused != reasons {
 		// The withdrawal of what GoBGP cannot read it may not be able to read either.
-		if err := c.tryAll(u); u.refused != reasons && err != nil {
+		if err := c.tryAll(u); err != nil {
 			return notification(bgp.BGP_ERROR_UPDATE_MESSAGE_ERROR, bgp.BGP_ERROR_SUB_INVALID_NETWORK_FIELD, nil, "routes that cannot be read: %v", err)
 		}
-	} else if err := c.emit(u); err != nil {
-		return err
 	}
 	c.out = c.made
 	return nil
