@@ -34,7 +34,10 @@ func (w *work) guard(t *stage, s *sender) {
 			}))
 		}
 	}
-	file := filepath.Join(t.TempDir(), "guard.pprof")
+	dir, err := os.MkdirTemp("", "vrfredist-bench-")
+	t.must(err)
+	t.Cleanup(func() { t.must(os.RemoveAll(dir)) })
+	file := filepath.Join(dir, "guard.pprof")
 	r := w.receive(newRouter(t, w, s.ns), ours, options{export: true, args: []string{"--cpuprofile", file}})
 	w.fill(r, s, false)
 	r.procs[0].Signal(syscall.SIGTERM)

@@ -26,10 +26,15 @@ const (
 // whole one from being read.
 const roomIn = 2 * mostMessage
 
-// mostBacklog is how many messages GoBGP may have of a session that it has not dealt
-// with. Its queue has no bound, and a neighbour can write faster than its loop reads:
-// the rest waits in the socket, and then at the neighbour.
-const mostBacklog = 1024
+// GoBGP's queue of a session's messages has no bound, and a neighbour can write faster
+// than its loop reads: what is more than this waits in the socket, and then at the
+// neighbour. Much less would have Go collect garbage more often, because the heap is
+// smaller while a table comes in, and cost a sixth of the session's processor time.
+const (
+	mostBacklog         = 8192  // messages
+	mostBacklogPrefixes = 65536 // about as many prefixes, by those of the last messages
+	lookEvery           = 128   // messages between two looks at the queue
+)
 
 // state is how far a session is, in what its neighbour has sent.
 type state uint8
@@ -56,6 +61,7 @@ type Conn struct {
 	made     []byte
 	err      error // what comes after out
 	since    int   // messages since the backlog was looked at
+	lately   int   // prefixes in them
 
 	now     []byte // the message in hand, as it came
 	state   state
@@ -223,11 +229,12 @@ func (c *Conn) fill() {
 
 // pace waits while GoBGP has more than enough of this session's messages.
 func (c *Conn) pace() {
-	if c.since++; c.backlog == nil || c.since < mostBacklog/8 {
+	if c.since++; c.backlog == nil || c.since < lookEvery {
 		return
 	}
-	c.since = 0
-	for c.backlog() > mostBacklog {
+	most := min(mostBacklog, mostBacklogPrefixes*c.since/max(c.lately, 1))
+	c.since, c.lately = 0, 0
+	for c.backlog() > most {
 		time.Sleep(time.Millisecond)
 	}
 }

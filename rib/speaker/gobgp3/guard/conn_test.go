@@ -174,12 +174,12 @@ func TestBackpressure(t *testing.T) {
 	x.conn.backlog = func() int { return <-waiting }
 	x.conn.since = 0
 	m := announcement(nil, plainAttrs(), nlri("10.0.0.0/8"))
-	for range mostBacklog / 8 {
+	for range lookEvery {
 		x.send(m)
 	}
 	got := make(chan error)
 	go func() {
-		for range mostBacklog / 8 {
+		for range lookEvery {
 			if _, err := x.next(); err != nil {
 				got <- err
 				return

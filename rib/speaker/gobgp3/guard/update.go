@@ -138,6 +138,7 @@ func (c *Conn) update(m []byte) error {
 	if err != nil {
 		return err
 	}
+	c.lately += n
 	if u.refused == reasons && u.announces() {
 		c.record.passed.Store(1)
 	}
