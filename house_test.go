@@ -66,7 +66,7 @@ var house = map[string]room{
 		reason: "nothing outside may assume that GoBGP runs in this process: a second speaker, over gRPC, is to come",
 	},
 	"api": {
-		may:    []string{"api/v1", "api/access", "doctor", "vrf", "rib"},
+		may:    []string{"api/v1", "api/access", "api/backlog", "doctor", "vrf", "rib"},
 		reason: "the API is one more view of the supervisor, and of what the doctor finds",
 	},
 	"metrics": {
@@ -80,6 +80,10 @@ var house = map[string]room{
 	"api/access": {
 		only:   []string{},
 		reason: "who may do what is decided by pure functions, so that every method can be tried as every role",
+	},
+	"api/backlog": {
+		only:   []string{},
+		reason: "it must be initialised before gRPC, and so wait for nothing but the standard library",
 	},
 	"status": {
 		may:    []string{"vrf", "rib"},

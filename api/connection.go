@@ -69,13 +69,17 @@ const (
 	mostSmall  = 512
 )
 
+// mostSettings is more than any client of gRPC has in one frame, in bytes: there are
+// ten settings of 6 bytes. One frame has room for 2,730, and waits in a queue as it is.
+const mostSettings = 256
+
 // preface is what a client sends before its first frame (RFC 9113, section 3.4).
 const preface = len(http2.ClientPreface)
 
 // readBuffer is a connection's, in bytes.
 const readBuffer = 4 << 10
 
-var errFlood = errors.New("the client sends small or padded frames without end")
+var errFlood = errors.New("the client sends frames that none of gRPC sends, or small ones without end")
 
 func newConnection(d *Door, conn net.Conn, caller access.Caller) *connection {
 	return &connection{
@@ -139,6 +143,8 @@ func (c *connection) begun(f frame) {
 		c.end(f.stream)
 	case f.kind == http2.FrameData && f.flags.Has(http2.FlagDataPadded):
 		c.flooded = true // no client of gRPC pads
+	case f.kind == http2.FrameSettings && f.length > mostSettings:
+		c.flooded = true
 	case f.kind == http2.FrameData && s != nil && f.length < smallFrame && !f.ends():
 		s.small++
 		c.flooded = c.flooded || s.small > mostSmall

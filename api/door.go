@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/vrfredist/vrfredist/api/access"
+	_ "github.com/vrfredist/vrfredist/api/backlog" // bounds what is queued for a client
 )
 
 // Door stands before the services: it finds out who comes in, bounds how many

@@ -2,15 +2,18 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 
 	"github.com/vrfredist/vrfredist/api/access"
@@ -157,6 +160,59 @@ func TestPaddedFramesEnd(t *testing.T) {
 	if !r.ended() {
 		t.Error("the connection stays")
 	}
+}
+
+// TestManySettingsEnd: a frame of them waits in a queue as it is.
+func TestManySettingsEnd(t *testing.T) {
+	_, target := tenant(t, access.DefaultLimits(), access.Read)
+	r := dialRaw(t, target, 65535)
+	r.must(r.WriteSettings(slices.Repeat([]http2.Setting{settingWindow(65535)}, 100)...))
+	if !r.ended() {
+		t.Error("the connection stays")
+	}
+}
+
+// TestWhoDoesNotReadIsNotRead: what is queued for a client is bounded by their number,
+// be it of calls that are refused, or reset as soon as they have begun.
+func TestWhoDoesNotReadIsNotRead(t *testing.T) {
+	const most = 6000 // what the kernel's and gRPC's buffers take, and not 10,000 more
+	for name, method := range map[string]string{
+		"refused": v1.Redistribution_Reload_FullMethodName, "reset": v1.Redistribution_GetVrf_FullMethodName,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := NewDoor(access.DefaultLimits(), loopback(access.Read), nil, nil)
+			listener, target := listenTCP(t, "127.0.0.1:0")
+			behind(t, d, narrow{listener}, newFake())
+			r := dialRaw(t, target, 65535)
+			r.must(r.conn.(*net.TCPConn).SetReadBuffer(4096))
+			r.must(r.conn.(*net.TCPConn).SetWriteBuffer(4096))
+			r.must(r.conn.SetWriteDeadline(time.Now().Add(patient / 5)))
+			for n := range most {
+				id, err := r.tryBegin(method)
+				if err == nil && name == "reset" {
+					err = errors.Join(r.WriteData(id, false, head(0)), r.WriteRSTStream(id, http2.ErrCodeCancel))
+				}
+				if errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Logf("nothing was read after %d calls", n)
+					return
+				}
+				r.must(err)
+			}
+			t.Errorf("%d calls were read, and no answer", most)
+		})
+	}
+}
+
+// narrow is a listener whose connections have next to no room in the kernel.
+type narrow struct{ net.Listener }
+
+func (l narrow) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		err = errors.Join(err, tcp.SetReadBuffer(4096), tcp.SetWriteBuffer(4096))
+	}
+	return conn, err
 }
 
 // TestStreamsOfOneUserAreBounded over all of its connections.

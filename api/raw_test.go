@@ -57,6 +57,13 @@ func (r *raw) must(err error) {
 // begin begins a call, and returns its stream.
 func (r *raw) begin(method string) uint32 {
 	r.t.Helper()
+	id, err := r.tryBegin(method)
+	r.must(err)
+	return id
+}
+
+func (r *raw) tryBegin(method string) (uint32, error) {
+	r.t.Helper()
 	r.last += 2 // a client's are odd
 	var block bytes.Buffer
 	enc := hpack.NewEncoder(&block)
@@ -66,8 +73,7 @@ func (r *raw) begin(method string) uint32 {
 	} {
 		r.must(enc.WriteField(hpack.HeaderField{Name: h[0], Value: h[1]}))
 	}
-	r.must(r.WriteHeaders(http2.HeadersFrameParam{StreamID: r.last, BlockFragment: block.Bytes(), EndHeaders: true}))
-	return r.last
+	return r.last, r.WriteHeaders(http2.HeadersFrameParam{StreamID: r.last, BlockFragment: block.Bytes(), EndHeaders: true})
 }
 
 // head is that of a message of a size.

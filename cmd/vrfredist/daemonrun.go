@@ -237,7 +237,7 @@ func (d *daemon) changes(ctx context.Context) {
 				continue // which comes before it
 			}
 			if _, _, err := d.Reload(ctx, 0); err != nil {
-				d.log.Error("the reload changed nothing", "err", err)
+				d.log.Error("the reload failed", "err", err)
 			}
 		}
 	}

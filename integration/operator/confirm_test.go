@@ -75,7 +75,7 @@ func TestReloadIsRolledBack(t *testing.T) {
 	s.red.WaitOwn(lab.Main, route1)
 	lab.Equal(t, "what is enabled at run time", before, s.overlay())
 	s.says("was not confirmed in time", "vrf")
-	if out := s.daemon.Output(); !strings.Contains(out, "the reload changed nothing") || !strings.Contains(out, "nobody confirmed the reload") {
+	if out := s.daemon.Output(); !strings.Contains(out, "the reload failed") || !strings.Contains(out, "nobody confirmed the reload") {
 		t.Error("the log does not tell of the SIGHUP that was refused, and of the rollback")
 	}
 	if out, err := s.daemon.Try("confirm"); err == nil || !strings.Contains(out, "nobody confirmed it in time") {

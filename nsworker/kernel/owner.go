@@ -250,7 +250,7 @@ func (o *claims) refused(key claimKey, c *Conn, found rival) error {
 		}
 	}
 	o.mu.Unlock()
-	if waits == nil || !waits.outlive(found.conn, key, said) {
+	if (waits == nil || !waits.outlive(found.conn, key, said)) && found.conn != nil {
 		_ = found.conn.Close() // only looked at: nothing can be lost
 	}
 	return rib.Absent(said.String() + "; it is taken over when that one ends")

@@ -94,6 +94,7 @@ func TestATableHasOneDaemon(t *testing.T) {
 		"killed":            func(cmd *exec.Cmd) error { return cmd.Process.Kill() },
 		"killed, unshared":  func(cmd *exec.Cmd) error { return cmd.Process.Kill() },
 		"stopped, and ends": func(cmd *exec.Cmd) error { return cmd.Process.Signal(unix.SIGKILL) },
+		"stopped, overrun":  func(cmd *exec.Cmd) error { return cmd.Process.Kill() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			ns := netns(t)
@@ -103,6 +104,10 @@ func TestATableHasOneDaemon(t *testing.T) {
 				if err := first.Process.Signal(unix.SIGSTOP); err != nil {
 					t.Fatal(err)
 				}
+			}
+			overrun := strings.Contains(name, "overrun")
+			if overrun {
+				asUser(t, ns, 12345, fillQueue)
 			}
 			h := startHost(t)
 			b := rib.Binding{Netns: ns, Table: table}
@@ -120,7 +125,7 @@ func TestATableHasOneDaemon(t *testing.T) {
 			if !strings.HasPrefix(name, "stopped") { // it says nothing
 				want = append(want, "host "+host, "/etc/another.toml")
 			}
-			if !unshared {
+			if !unshared && !overrun {
 				want = append(want, fmt.Sprintf("pid %d", first.Process.Pid))
 			}
 			for _, part := range want {
@@ -136,6 +141,12 @@ func TestATableHasOneDaemon(t *testing.T) {
 				t.Fatal(err)
 			}
 			signalled(t, changed, "the first daemon ended")
+			if overrun { // that was the time to look again, perhaps
+				waitUntil(t, "it is taken over", func() bool {
+					c, err := h.Own(t.Context(), b, rib.ProtoOwn)
+					return err == nil && c.Close() == nil
+				})
+			}
 			own(t, h, b)
 			if r := h.Rivals(); len(r) != 0 {
 				t.Errorf("the rivals are %v still", r)
@@ -285,83 +296,6 @@ func asUser(t *testing.T, ns string, uid int, f func() error) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-}
-
-// TestAStrangerStopsNobody: another user's socket of the name is named, and not
-// believed, whatever he does with it.
-func TestAStrangerStopsNobody(t *testing.T) {
-	for name, listens := range map[string]bool{"listens": true, "is bound alone": false} {
-		t.Run(name, func(t *testing.T) {
-			ns := netns(t)
-			var fd int
-			asUser(t, ns, 12345, func() (err error) {
-				if fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
-					return err
-				}
-				key := claimKey{table: table, protocol: rib.ProtoOwn}
-				if err = unix.Bind(fd, &unix.SockaddrUnix{Name: key.socket()}); err == nil && listens {
-					err = unix.Listen(fd, 1)
-				}
-				return err
-			})
-			var said strings.Builder
-			h := NewHost(textLog(&said))
-			b := rib.Binding{Netns: ns, Table: table}
-			own(t, h, b)
-			r := h.Rivals()
-			if len(r) != 1 || r[0].Daemon || listens != strings.Contains(r[0].Who, "uid 12345") {
-				t.Errorf("the rivals are %+v", r)
-			}
-			if !strings.Contains(said.String(), "no vrfredist of ours") {
-				t.Errorf("the log says %q", said.String())
-			}
-			if err := unix.Close(fd); err != nil {
-				t.Fatal(err)
-			}
-			waitUntil(t, "the name is ours when the stranger goes", func() bool {
-				return len(h.Rivals()) == 0 && owned(t, ns, table)
-			})
-		})
-	}
-}
-
-// TestAStrangerOutlivesUs: who serves beside a stranger ends as others do.
-func TestAStrangerOutlivesUs(t *testing.T) {
-	ns := netns(t)
-	h := startHost(t)
-	b := rib.Binding{Netns: ns, Table: table}
-	var ln net.Listener
-	asUser(t, ns, 12345, func() (err error) {
-		ln, err = net.Listen("unix", claimKey{table: table, protocol: rib.ProtoOwn}.socket())
-		return err
-	})
-	go func() { // and talks without an end
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				for err == nil {
-					_, err = conn.Write(make([]byte, 4096))
-				}
-			}()
-		}
-	}()
-	for range 2 {
-		c, err := h.Own(t.Context(), b, rib.ProtoOwn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	h.Disown(b)
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
-	own(t, h, b)
 }
 
 // TestWhoConnectsIsBounded: other users take no memory of ours, and keep no daemon

@@ -26,18 +26,21 @@ const (
 	// shortVigil is how long a connection to an owner has to have lasted for its end
 	// to be the owner's: one that takes no more connections ends them at once.
 	shortVigil = 100 * time.Millisecond
+	// lookAgain is when an owner is looked at again that takes no connection.
+	lookAgain = time.Second
 )
 
 // rival is who holds a name that we want.
 type rival struct {
-	conn *net.UnixConn
+	conn *net.UnixConn // nil: it takes none
 	cred unix.Ucred
+	full bool // it listens, and its queue of connections is full
 	ours bool // it is this process
 	says Owner
 }
 
 // believed tells whether the table is the rival's.
-func (r rival) believed() bool { return r.conn != nil && trusted(r.cred.Uid) }
+func (r rival) believed() bool { return (r.conn != nil || r.full) && trusted(r.cred.Uid) }
 
 // errEnding: a process that ends closes its descriptors one after the other.
 var errEnding = errors.New("the owner ends")
@@ -49,8 +52,12 @@ func (h *Host) ask(c *Conn, key claimKey) (r rival, err error) {
 		r.conn, err = net.DialUnix("unix", nil, &net.UnixAddr{Name: key.socket(), Net: "unix"})
 		return err
 	})
+	if errors.Is(err, unix.EAGAIN) {
+		// The queue of one that is stopped is filled by whoever is in the namespace.
+		r.cred.Uid, r.full = h.listener(c.mon.ns, key.socket())
+	}
 	if err != nil {
-		return rival{}, err
+		return rival{cred: r.cred, full: r.full}, err
 	}
 	var ok bool
 	if r.cred, ok = peerOf(r.conn); !ok {
@@ -97,6 +104,8 @@ func (r rival) said(c *Conn, key claimKey) rib.Rival {
 func (r rival) introduced() string {
 	who := fmt.Sprintf("pid %d", r.cred.Pid)
 	switch {
+	case r.full:
+		who = "it is stopped or overrun, and takes no connection: its pid is not known; `ss -xlp` in the namespace shows it"
 	case r.cred.Pid == 0 && r.says.PID == 0:
 		who = "its pid is not known here"
 	case r.cred.Pid == 0:
@@ -124,14 +133,14 @@ func plain(s string) string {
 // vigil waits for the end of an owner.
 type vigil struct {
 	key  claimKey
-	conn *net.UnixConn
+	conn *net.UnixConn // nil: it takes none
 	stop chan struct{}
 	done chan struct{}
 }
 
 // outlive signals a when the other end of conn, which is said to be a rival for a
-// table, has ended. It takes conn, and the place of the one that was waited for
-// before. It is false where a waits no longer.
+// table, has ended; nil: when it is time to look at it again. It takes conn, and the
+// place of the one that was waited for before. It is false where a waits no longer.
 func (a *await) outlive(conn *net.UnixConn, key claimKey, said rib.Rival) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -145,8 +154,12 @@ func (a *await) outlive(conn *net.UnixConn, key claimKey, said rib.Rival) bool {
 	began := time.Now()
 	go func() {
 		defer close(v.done)
-		_, _ = io.Copy(io.Discard, conn) // it has said all that it says
-		if rest := shortVigil - time.Since(began); rest > 0 {
+		least := lookAgain
+		if conn != nil {
+			_, _ = io.Copy(io.Discard, conn) // it has said all that it says
+			least = shortVigil
+		}
+		if rest := least - time.Since(began); rest > 0 {
 			timer := time.NewTimer(rest)
 			defer timer.Stop()
 			select {
@@ -165,7 +178,9 @@ func (a *await) endVigil() {
 		return
 	}
 	close(a.vigil.stop)
-	_ = a.vigil.conn.Close() // only looked at: nothing can be lost
+	if a.vigil.conn != nil {
+		_ = a.vigil.conn.Close() // only looked at: nothing can be lost
+	}
 	<-a.vigil.done
 	a.host.claims.rival(a.vigil.key, nil)
 	a.vigil = nil

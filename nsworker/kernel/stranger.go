@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // squatter is another user's program that has the name of a table which c serves. It
@@ -18,6 +20,7 @@ type squatter struct {
 	key  claimKey
 	stop chan struct{}
 	done chan struct{}
+	told rib.Rival // another daemon that has the name by now
 
 	mu   sync.Mutex
 	conn *net.UnixConn // guarded by mu; nil: none, or closed
@@ -75,14 +78,13 @@ func (s *squatter) retake() bool {
 		}
 		return false
 	}
-	if found.believed() {
-		_ = found.conn.Close() // only looked at: nothing can be lost
-		if !found.ours {
-			said := found.said(s.c, s.key)
-			s.host.claims.rival(s.key, &said)
-			s.host.log.Error(said.String() + ", and this one serves it: end one of them, or each deletes the other's routes")
-		}
+	if found.ours {
 		return true
+	}
+	if said := found.said(s.c, s.key); found.believed() && said != s.told {
+		s.told = said
+		s.host.claims.rival(s.key, &said)
+		s.host.log.Error(said.String() + ", and this one serves it: end one of them, or each deletes the other's routes")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -168,6 +168,17 @@ func absenteeChanges(kind ChangeKind, in, notIn *conf) (out []NeighborChange) {
 	return out
 }
 
+// waitingLines tell of neighbours that wait, which GoBGP has nothing of.
+func waitingLines(old, next *conf) (lines []string) {
+	for _, c := range absenteeChanges(Removed, old, next) {
+		lines = append(lines, fmt.Sprintf("neighbour on the interface %s removed", c.Address))
+	}
+	for _, c := range absenteeChanges(Added, next, old) {
+		lines = append(lines, fmt.Sprintf("neighbour on the interface %s added; %s", c.Address, c.Notes[0]))
+	}
+	return lines
+}
+
 func neighborChange(kind ChangeKind, addr string, n oc.Neighbor) NeighborChange {
 	return NeighborChange{Kind: kind, Address: addr, VRF: n.Config.Vrf, PeerAS: n.Config.PeerAs}
 }

@@ -90,7 +90,7 @@ func (s *Speaker) replace(ctx context.Context, following func(*conf) *conf) (cha
 		}
 		return nil, errors.Join(err, s.adopt(ctx, old, true))
 	}
-	r.changes = append(r.changes, extraChanges(old, next)...)
+	r.changes = append(append(r.changes, extraChanges(old, next)...), waitingLines(old, next)...)
 	told := s.retell(old, next)
 	if r.rejudged {
 		told = s.retellAll()

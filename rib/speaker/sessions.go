@@ -124,7 +124,7 @@ func (n *session) told() Session {
 	switch {
 	case out.State == "established":
 	case n.disabled != "":
-		out.Stopped, out.Reason = true, "disabled by "+n.disabled+", and down until it is enabled (`gobgp neighbor "+n.at.String()+" enable`)"
+		out.Stopped, out.Reason = true, "disabled by "+n.disabled+", and down until it is enabled (`gobgp neighbor "+n.Address.String()+" enable`)"
 	case n.down:
 		out.Stopped, out.Reason = true, "admin-down in the configuration"
 	default:

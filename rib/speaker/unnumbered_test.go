@@ -194,7 +194,9 @@ func TestNeighboursOnInterfacesComeAndGo(t *testing.T) {
 	is()
 	waits("e9 is not there")
 	r.reload(t, with)
-	r.reload(t, without)
+	if said := r.reload(t, without); len(said) != 1 || said[0] != "neighbour on the interface e9 removed" {
+		t.Errorf("the reload that took it out says %q", said)
+	}
 	if n := len(r.Sessions()); n != 2 {
 		t.Errorf("it was taken out, and there are %d", n)
 	}
@@ -202,7 +204,9 @@ func TestNeighboursOnInterfacesComeAndGo(t *testing.T) {
 	if err != nil || len(p.Neighbors) != 1 || p.Neighbors[0].Kind != Added || p.Neighbors[0].Address != "e9" {
 		t.Errorf("the preview of one that would wait: %+v, %v", p, err)
 	}
-	r.reload(t, with)
+	if said := r.reload(t, with); len(said) != 1 || said[0] != "neighbour on the interface e9 added; it waits: the interface e9 is not there" {
+		t.Errorf("the reload that brought it says %q", said)
+	}
 
 	links.set([]netip.Addr{})
 	waits("no link-local address")
@@ -250,5 +254,14 @@ func TestOneThatWaitsIsAwaited(t *testing.T) {
 		if strings.Join(got, " ") != want {
 			t.Errorf("awaited is %q, want %q", got, want)
 		}
+	}
+}
+
+// TestHowToEnableOneOnALink: GoBGP knows a neighbour on a link by its zone too.
+func TestHowToEnableOneOnALink(t *testing.T) {
+	at := netip.MustParseAddr("fe80::9%e9")
+	n := session{Session: Session{Address: at, State: "idle"}, at: at.WithZone(""), disabled: "uid 7"}
+	if got := n.told().Reason; !strings.Contains(got, "`gobgp neighbor fe80::9%e9 enable`") {
+		t.Error(got)
 	}
 }
