@@ -64,7 +64,12 @@ func anotherDaemon(t *testing.T, ns string, unshared bool) *exec.Cmd {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _, _ = in.Close(), cmd.Wait() })
+	t.Cleanup(func() {
+		if t.Failed() {
+			_ = cmd.Process.Kill() // it may be stopped
+		}
+		_, _ = in.Close(), cmd.Wait()
+	})
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "owned\n" {
 		t.Fatalf("the other daemon does not own the table: %q, %v", line, err)
 	}
