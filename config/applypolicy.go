@@ -108,14 +108,19 @@ func nameOf(config *node) string {
 	return strings.Join(words, " ")
 }
 
-// noteWaiting says which neighbours without an address would wait now.
+// noteWaiting says which neighbours without an address would wait now; waits is nil where
+// nobody can tell. One that waits for an interface that there cannot be is an error.
 func noteWaiting(p *problems, root *node, waits func(device string) string) {
-	if waits == nil {
-		return
-	}
 	for _, item := range sections(root.get("neighbors")) {
 		device := item.get("config").get("neighbor-interface")
 		if device == nil || device.kind != kindText {
+			continue
+		}
+		if err := deviceName(device.text); err != nil {
+			p.at(device, "%v", err)
+			continue
+		}
+		if waits == nil {
 			continue
 		}
 		if why := waits(device.text); why != "" {

@@ -44,3 +44,16 @@ func TestNotesOfChangedDefaults(t *testing.T) {
 		})
 	}
 }
+
+// TestInterfaceOfANeighbour: one that waits for an interface that there cannot be is an
+// error, not a neighbour that waits.
+func TestInterfaceOfANeighbour(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"e/9": "is not an interface name", "averylonginterface": "at most 15", "eth9": ""} {
+		text := "[global.config]\nas = 65000\nrouter-id = \"192.0.2.1\"\n[[neighbors]]\n[neighbors.config]\nneighbor-interface = \"" + name + "\"\npeer-as = 65000\n"
+		_, err := Parse("f.toml", []byte(text), termsBGP())
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "f.toml:6: ")) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
