@@ -50,7 +50,8 @@ func (s Speaker) attributes() (list []Case) {
 	}
 	with("ORIGINATOR_ID of 3 bytes", !inside, Attr(Optional, 9, 1, 2, 3))
 	with("CLUSTER_LIST of 3 bytes", !inside, Attr(Optional, 10, 1, 2, 3))
-	with("an unknown attribute of 3900 bytes", true, Attr(Transitive, 99, make([]byte, 3900)...))
+	with("an unknown attribute of 2500 bytes", true, Attr(Transitive, 99, make([]byte, 2500)...))
+	with("an unknown attribute of 3900 bytes, which leaves no room where it is sent on", false, Attr(Transitive, 99, make([]byte, 3900)...))
 	with("an attribute of every unknown type", true, everyUnknown())
 	return list
 }
