@@ -141,7 +141,6 @@ func (g *guarding) rules(key string, n *oc.Neighbor, global *oc.Global) *guard.R
 		VRF:        n.Config.Vrf,
 		OwnASes:    []uint32{global.Config.As},
 		AllowOwnAS: int(n.AsPathOptions.Config.AllowOwnAs),
-		Client:     n.RouteServer.Config.RouteServerClient,
 		Dynamic:    n.Config.NeighborAddress == "" && n.Config.NeighborInterface == "",
 		// The loopback is an alias's, of a neighbour who is elsewhere.
 		Loopback: n.Transport.Config.BindInterface != "lo",

@@ -46,8 +46,6 @@ type Rules struct {
 	ClusterIDs []netip.Addr
 	// Member says that the neighbour is in another member AS of this confederation.
 	Member bool
-	// Client says that the neighbour is a client of this route server.
-	Client bool
 	// Dynamic says that the neighbour is one that a prefix let in: when its session ends
 	// it is there no more.
 	Dynamic bool

@@ -25,14 +25,8 @@ func (l *Limit) Set(most int64) {
 	l.give(0)
 }
 
-// Most is the limit.
-func (l *Limit) Most() int64 { return l.most.Load() }
-
 // Used is how many prefixes have been announced.
 func (l *Limit) Used() int64 { return l.used.Load() }
-
-// Full tells whether prefixes were refused, and are still missing.
-func (l *Limit) Full() bool { return l.full.Load() }
 
 // take takes a place, where there is one.
 func (l *Limit) take() bool {

@@ -89,9 +89,6 @@ func (r Reason) String() string { return reasonTexts[r] }
 // Name is the reason as a label of a metric.
 func (r Reason) Name() string { return reasonNames[r] }
 
-// Withdraws tells whether a reason is one for which a route is taken for withdrawn.
-func (r Reason) Withdraws() bool { return r >= OwnAS && r <= Malformed }
-
 // Refusal is a prefix that a neighbour announced and the guard took for withdrawn.
 type Refusal struct {
 	Neighbour string // as GoBGP names it
