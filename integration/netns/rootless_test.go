@@ -71,6 +71,9 @@ func TestRootless(t *testing.T) {
 	newLab(t, "unshare", "mount", frr, bird)
 	needUserNamespaces(t)
 	dir := openDir(t)
+	if err := os.Chmod(dir, 0o777); err != nil { // for what the tests write: not every /tmp is for everybody
+		t.Fatal(err)
+	}
 	binary := filepath.Join(dir, "netns.test")
 	copyFile(t, os.Args[0], binary)
 	argv := inUserNamespace(binary, "-test.v", "-test.timeout=3m",
@@ -78,7 +81,7 @@ func TestRootless(t *testing.T) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.SysProcAttr = nobody()
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), nestedEnv+"=1", lab.DaemonEnv+"="+run.Daemon, "HOME="+dir)
+	cmd.Env = append(os.Environ(), nestedEnv+"=1", lab.DaemonEnv+"="+run.Daemon, "HOME="+dir, "TMPDIR="+dir)
 	start := time.Now()
 	out, err := cmd.CombinedOutput()
 	if err != nil {

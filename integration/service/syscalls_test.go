@@ -59,8 +59,8 @@ func TestSystemCallsOfTheUnit(t *testing.T) {
 		_, call, _ := strings.Cut(line, " ")
 		call = strings.TrimSpace(call)
 		name, _, isCall := strings.Cut(call, "(")
-		if !isCall || strings.ContainsAny(name, " <+-") {
-			continue // the rest of a call, or an end
+		if !isCall || strings.ContainsAny(name, " <+-?") {
+			continue // the rest of a call, an end, or a thread that ended before strace saw which call it is in
 		}
 		if m := socket.FindStringSubmatch(call); m != nil && !slices.Contains(families, m[1]) {
 			t.Errorf("the unit does not allow sockets of %s: %s", m[1], call)

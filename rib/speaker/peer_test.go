@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/log"
@@ -34,6 +35,31 @@ func (quiet) Debug(string, log.Fields)     {}
 func (quiet) SetLevel(log.LogLevel)        {}
 func (quiet) GetLevel() log.LogLevel       { return log.ErrorLevel }
 
+// stopBGP ends a router's sessions before the router: GoBGP's StopBgp clears the global
+// configuration while the goroutine of a session that is up still reads it.
+func stopBGP(b *server.BgpServer) {
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	var names []string
+	up := func(do func(*api.Peer)) (n int) {
+		_ = b.ListPeer(ctx, &api.ListPeerRequest{}, func(p *api.Peer) { // it fails where it was stopped already
+			if p.State.SessionState == api.PeerState_ESTABLISHED {
+				n++
+			}
+			do(p)
+		})
+		return n
+	}
+	up(func(p *api.Peer) { names = append(names, p.State.NeighborAddress) })
+	for _, name := range names {
+		_ = b.DisablePeer(ctx, &api.DisablePeerRequest{Address: name}) // so does this where a dynamic one left
+	}
+	for up(func(*api.Peer) {}) > 0 && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	_ = b.StopBgp(ctx, &api.StopBgpRequest{})
+}
+
 // newPeer starts a router that awaits a session from 127.0.0.1.
 func newPeer(t testing.TB, addr string, as uint32, families ...string) *peer {
 	t.Helper()
@@ -46,7 +72,7 @@ func newPeer(t testing.TB, addr string, as uint32, families ...string) *peer {
 	}}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.StopBgp(ctx, &api.StopBgpRequest{}) })
+	t.Cleanup(func() { stopBGP(p.BgpServer) })
 	var list []*api.AfiSafi
 	for _, f := range families {
 		list = append(list, &api.AfiSafi{

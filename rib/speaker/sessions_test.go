@@ -122,7 +122,7 @@ func newGuest(t testing.TB, addr string, as uint32, port int) *server.BgpServer 
 	if err := b.StartBgp(ctx, &api.StartBgpRequest{Global: &api.Global{Asn: as, RouterId: addr, ListenPort: -1}}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { b.StopBgp(ctx, &api.StopBgpRequest{}) })
+	t.Cleanup(func() { stopBGP(b) })
 	err := b.AddPeer(ctx, &api.AddPeerRequest{Peer: &api.Peer{
 		Conf:      &api.PeerConf{NeighborAddress: "127.0.0.1", PeerAsn: 65000},
 		Transport: &api.Transport{LocalAddress: addr, RemotePort: uint32(port)},

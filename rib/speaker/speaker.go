@@ -304,6 +304,9 @@ func (s *Speaker) Stop(ctx context.Context, graceful bool) error {
 	if graceful || bgp == nil {
 		return nil
 	}
+	quiet, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_ = s.guarding.guard.Quiet(quiet) // a reader that is held up elsewhere does not keep the daemon
 	done := make(chan struct{})
 	go func() { // GoBGP's Stop takes no context; the process ends soon
 		defer close(done)

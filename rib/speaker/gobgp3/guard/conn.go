@@ -54,6 +54,7 @@ type Conn struct {
 	record  *record
 	backlog func() int
 	sending sending
+	quiet   *quiet
 
 	in       []byte // what was received; in[from:to] is not judged yet
 	from, to int
@@ -111,7 +112,9 @@ func (c *Conn) Write(b []byte) (int, error) {
 func (c *Conn) Close() error {
 	c.release()
 	c.guard.closed(c)
-	return c.Conn.Close()
+	err := c.Conn.Close()
+	c.quiet.close.Do(func() { close(c.quiet.closed) })
+	return err
 }
 
 // release gives back the places of the VRF's limit, and takes none any more.
@@ -129,7 +132,11 @@ func (c *Conn) release() {
 func (c *Conn) Read(b []byte) (int, error) {
 	for len(c.out) == 0 {
 		if c.err != nil {
+			c.quiet.ends()
 			return 0, c.err
+		}
+		if c.quiet.holds() {
+			return 0, net.ErrClosed
 		}
 		c.advance()
 	}

@@ -84,6 +84,8 @@ type Guard struct {
 	records map[string]*record // guarded by mu; by the neighbour's name
 	conns   map[string]*Conn   // guarded by mu; the newest connection of each
 	gone    []*record          // guarded by mu; of dynamic neighbours whose sessions ended, oldest first
+
+	stopping bool // guarded by mu; see Quiet
 }
 
 // New makes a guard without sessions.
@@ -103,10 +105,14 @@ func (g *Guard) Wrap(name string, conn net.Conn, rules *Rules, q Queues) *Conn {
 		g.records[name] = r
 	}
 	r.rules.Store(rules)
-	c := &Conn{Conn: conn, guard: g, record: r, backlog: q.In, sending: sending{owed: q.Out}, in: make([]byte, roomIn)}
+	c := &Conn{Conn: conn, guard: g, record: r, backlog: q.In, sending: sending{owed: q.Out}, quiet: newQuiet(), in: make([]byte, roomIn)}
 	old := g.conns[name]
 	g.conns[name] = c
+	stopping := g.stopping
 	g.mu.Unlock()
+	if stopping {
+		c.hush()
+	}
 	if old != nil {
 		old.release()
 	}
