@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -27,10 +28,10 @@ type facts struct {
 	paths      []rib.Path    // in the feed
 	waiting    int           // prefixes that wait in the feed
 
-	entry   entry
+	entry   route
 	known   bool // there is an entry
 	reason  string
-	target  target
+	target  nexthop.Set
 	due     bool
 	changes int // routes that are due
 	wanted  int // places of the quota that are taken
@@ -47,7 +48,7 @@ type facts struct {
 // Explain implements vrf.Worker.
 func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, error) {
 	var f facts
-	if err := w.ask(ctx, func(s *session) { f = w.facts(s, q) }); err != nil {
+	if err := w.ask(ctx, func(s *tableSync) { f = w.facts(s, q) }); err != nil {
 		return rib.Explanation{}, err
 	}
 	f.candidates, f.unasked = w.deps.BGP.Candidates(ctx, f.spec.Of(), f.prefix)
@@ -59,11 +60,11 @@ func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, 
 }
 
 // facts is called by the loop's goroutine; s is nil while there is no table.
-func (w *Worker) facts(s *session, q rib.Question) facts {
+func (w *Worker) facts(s *tableSync, q rib.Question) facts {
 	prefix := q.Prefix
 	if q.Longest {
 		prefix, _ = rib.Longest(prefix.Addr(), func(p netip.Prefix) bool {
-			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.knows(p) || len(s.resolver.view.FIB.Get(p)) > 0)
+			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.knows(p) || len(s.sets.Resolver.View.FIB.Get(p)) > 0)
 		})
 	}
 	f := facts{name: w.name, prefix: prefix, confined: q.Confined, spec: w.spec, board: w.deps.Board, paths: w.feed.Lookup(prefix)}
@@ -72,21 +73,21 @@ func (w *Worker) facts(s *session, q rib.Question) facts {
 		f.absent = w.absent
 		return f
 	}
-	f.read, f.changes, f.wanted = s.read, s.due.waiting, s.wanted
-	f.view, f.mine, f.member = s.resolver.view, s.mine, s.member()
-	if slot, e := s.entryOf(prefix); e != nil {
-		f.entry, f.known, f.reason, f.due = *e, true, s.reason(slot, e), e.due
-		if e.target != nil {
-			f.target = *e.target
+	f.read, f.changes, f.wanted = s.phase.known(), s.routes.Waiting(), s.routes.wanted
+	f.view, f.mine, f.member = s.sets.Resolver.View, s.routes.own, s.member()
+	if slot, e := s.routes.entryOf(prefix); e != nil {
+		f.entry, f.known, f.reason, f.due = *e, true, s.reason(slot, e), e.Due()
+		if e.Want != nil {
+			f.target = *e.Want
 		}
 	}
-	f.announced, f.isAnnounced = s.announced[prefix]
-	_, f.announcesDue = s.importDue[prefix]
+	f.announced, f.isAnnounced = s.announced.announcedNow(prefix)
+	f.announcesDue = s.announced.due(prefix)
 	return f
 }
 
-func (s *session) knows(prefix netip.Prefix) bool {
-	_, e := s.entryOf(prefix)
+func (s *tableSync) knows(prefix netip.Prefix) bool {
+	_, e := s.routes.entryOf(prefix)
 	return e != nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -58,7 +59,7 @@ func (f *facts) explainCandidates(w *rib.Walk) {
 		w.Add("candidates", rib.Passed, "BGP has "+plural(len(f.paths), "path"))
 	case f.unasked != nil:
 		w.Add("candidates", rib.Stopped, "the VRF was given no path, and BGP could not be asked for others: "+f.unasked.Error())
-	case f.entry.state == rib.Stale:
+	case f.entry.Note.state == rib.Stale:
 		w.Add("candidates", rib.Stopped, "BGP has no path; the route in the table is of an earlier run, and goes when every neighbour has sent its routes, or after sweep_delay")
 	default:
 		w.Add("candidates", rib.Stopped, "BGP has no path for it, of any neighbour")
@@ -174,7 +175,7 @@ func (f *facts) explainQuota(w *rib.Walk) {
 	if most == 0 {
 		most = rib.DefaultMaxRoutes
 	}
-	if f.entry.state == rib.OverQuota {
+	if f.entry.Note.state == rib.OverQuota {
 		w.Add("quota", rib.Stopped, f.reason)
 		return
 	}
@@ -183,52 +184,52 @@ func (f *facts) explainQuota(w *rib.Walk) {
 
 func (f *facts) explainNexthop(w *rib.Walk) {
 	switch {
-	case f.entry.target == nil:
+	case f.entry.Want == nil:
 		w.Add("nexthop", rib.Noted, "it was not looked for")
-	case f.target.blackhole:
+	case f.target.Blackhole:
 		w.Add("nexthop", rib.Passed, "the path says BLACKHOLE: it needs none")
-	case f.target.want == nil:
-		w.Add("nexthop", rib.Stopped, f.unresolved(), lines(f.target.nexthops, f.way)...)
+	case f.target.Carries == nil:
+		w.Add("nexthop", rib.Stopped, f.unresolved(), lines(f.target.Members, f.way)...)
 	default:
-		w.Add("nexthop", rib.Passed, "it resolves in this VRF", lines(f.target.nexthops, f.way)...)
+		w.Add("nexthop", rib.Passed, "it resolves in this VRF", lines(f.target.Members, f.way)...)
 	}
 }
 
 func (f *facts) unresolved() string {
-	if f.confined && f.target.leaks() {
+	if f.confined && f.target.Leaks() {
 		return "it is leaked from " + rib.Elsewhere + ", which has no way to it here now"
 	}
-	return f.target.reason
+	return f.target.Reason
 }
 
 // way says by which route and interface a nexthop is reached, or what is missing.
-func (f *facts) way(n nexthop) string {
-	if f.confined && n.source != "" {
+func (f *facts) way(n nexthop.Member) string {
+	if f.confined && n.Source != "" {
 		return "one is leaked from " + rib.Elsewhere
 	}
-	r := resolver{view: f.view, netns: f.spec.Binding.Netns, board: f.board, home: f.spec.VRF}
-	hops, err := r.hops(n)
+	r := nexthop.Resolver{View: f.view, Netns: f.spec.Binding.Netns, Views: f.board, Home: f.spec.VRF}
+	hops, err := r.Hops(n)
 	if err != nil {
 		return err.Error()
 	}
-	in, links, what := f.view, f.view.Links, n.addr.String()
-	source := n.source
+	in, links, what := f.view, f.view.Links, n.Addr.String()
+	source := n.Source
 	if source == "" && f.spec.VRF != "" {
-		if _, _, err := in.Resolve(n.addr); err != nil {
+		if _, _, err := in.Resolve(n.Addr); err != nil {
 			source = f.spec.VRF
 		}
 	}
 	if source != "" {
-		from, _ := f.board.view(source)
+		from, _ := f.board.View(source)
 		in, links = from.View, from.Links
 		what += fmt.Sprintf(" in VRF %q", source)
 	}
 	var by rib.Route
-	if n.prefix.IsValid() {
-		what = fmt.Sprintf("what VRF %q has", n.source)
-		_, by, err = in.ResolvePrefix(n.prefix)
+	if n.Prefix.IsValid() {
+		what = fmt.Sprintf("what VRF %q has", n.Source)
+		_, by, err = in.ResolvePrefix(n.Prefix)
 	} else {
-		_, by, err = in.Resolve(n.addr)
+		_, by, err = in.Resolve(n.Addr)
 	}
 	if err != nil { // it went meanwhile
 		return err.Error()
@@ -251,11 +252,11 @@ func (f *facts) explainKernel(w *rib.Walk) {
 	switch e := f.entry; {
 	case !f.read:
 		w.Add("kernel", rib.Stopped, "the table is not read yet, and nothing is written before it is")
-	case e.state == rib.Installed:
+	case e.Note.state == rib.Installed:
 		w.Add("kernel", rib.Passed, "the kernel confirmed the route")
-	case e.state == rib.Failed:
+	case e.Note.state == rib.Failed:
 		w.Add("kernel", rib.Stopped, f.reason+"; it is tried again")
-	case e.state == rib.Conflict:
+	case e.Note.state == rib.Conflict:
 		w.Add("kernel", rib.Stopped, f.reason)
 	case f.due:
 		w.Add("kernel", rib.Stopped, fmt.Sprintf("it is not written yet; %s due", plural(f.changes, "change")))
@@ -269,16 +270,14 @@ func (f *facts) explainKernel(w *rib.Walk) {
 // explainTable lists what the table has for the prefix now, and whose it is.
 func (f *facts) explainTable(w *rib.Walk) {
 	routes := slices.Clone(f.view.FIB.Get(f.prefix))
-	if have := f.entry.have; have != nil {
-		r := have.route(f.prefix, f.spec.Protocol)
-		if f.target.group != 0 && have.group == f.target.group {
-			r.Hops = f.target.hops
-		}
+	if have := f.entry.Have; have != nil {
+		r := have.Route(f.prefix, f.spec.Protocol)
+		r.Hops = f.target.HopsOf(have)
 		routes = append(routes, r)
 	}
 	slices.SortStableFunc(routes, func(a, b rib.Route) int { return cmp.Compare(a.Metric, b.Metric) })
 	details := lines(routes, func(r rib.Route) string {
-		if f.confined && r.Protocol == f.spec.Protocol && (f.target.leaks() || f.entry.state == rib.Stale) {
+		if f.confined && r.Protocol == f.spec.Protocol && (f.target.Leaks() || f.entry.Note.state == rib.Stale) {
 			return fmt.Sprintf("%s metric %d (ours)", r.Prefix, r.Metric) // its way may be another VRF's
 		}
 		return flat(r.Format(f.view.Links)) + " (" + f.owner(r) + ")"

@@ -22,7 +22,7 @@ func (f *facts) explainImport(w *rib.Walk) {
 	case len(routes) > 0:
 		w.Add("kernel route", rib.Passed, "the table has "+plural(len(routes), "route")+" other than ours",
 			lines(routes, func(r rib.Route) string { return flat(r.Format(f.view.Links)) + " (" + f.owner(r) + ")" })...)
-	case f.entry.have != nil:
+	case f.entry.Have != nil:
 		w.Add("kernel route", rib.Stopped, "the table has only our own route for it, which came from BGP")
 	default:
 		w.Add("kernel route", rib.Stopped, "the table has no route for it")

@@ -16,7 +16,7 @@ import (
 // gone ends the session because the binding no longer holds. What we wrote may
 // still be reachable through the open socket: a VRF device that moved to another
 // table leaves its old one behind, and nobody else would clean it.
-func (s *session) gone(ctx context.Context, what string) error {
+func (s *tableSync) gone(ctx context.Context, what string) error {
 	s.log.Info("the VRF's table is gone", "what", what)
 	s.report(vrf.Status{State: vrf.Pending, Reason: what + " is gone", Totals: s.totals})
 	if err := s.removeOwn(ctx); err != nil {
@@ -29,7 +29,7 @@ func (s *session) gone(ctx context.Context, what string) error {
 }
 
 // leave ends the session because its context ended.
-func (s *session) leave(ctx context.Context) error {
+func (s *tableSync) leave(ctx context.Context) error {
 	if !s.takesRoutesOut(ctx) {
 		return nil
 	}
@@ -47,16 +47,15 @@ func (s *session) leave(ctx context.Context) error {
 
 // removeOwn deletes every own route of the table. One that the kernel does not let
 // go keeps no other.
-func (s *session) removeOwn(ctx context.Context) error {
+func (s *tableSync) removeOwn(ctx context.Context) error {
 	t, err := s.table.Read(ctx)
 	if err != nil {
 		return err
 	}
 	// The groups first: the kernel takes the routes of one along at once.
-	changes := s.objects.removal(t)
+	changes, goes := s.sets.Objects.Removal(t, s.spec.Protocol)
 	mine := slices.DeleteFunc(t.Routes, func(r rib.Route) bool {
-		_, goes := s.objects.known[r.NexthopID]
-		return !s.own(r) || goes
+		return !s.routes.owns(r) || r.NexthopID != 0 && goes(r.NexthopID)
 	})
 	changes = append(changes, rib.Diff(nil, mine, nil)...)
 	var refused error // the first

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -56,14 +57,14 @@ func NewRehearsal(ctx context.Context, deps Deps, before, after []vrf.Spec) *Reh
 		r.leaving = append(r.leaving, l)
 	}
 	for _, s := range after {
-		if _, runs := r.deps.Board.view(s.Name); runs {
+		if _, runs := r.deps.Board.View(s.Name); runs {
 			continue
 		}
 		// Others may leak from it, whoever comes first.
 		where, t, err := r.read(ctx, s)
 		if err == nil {
 			foreign := slices.DeleteFunc(t.Routes, func(o rib.Route) bool { return o.Protocol == s.Protocol })
-			r.deps.Board.publish(s.Name, boardView{rib.View{Where: where, Links: t.Links, FIB: rib.NewFIB(foreign)}, s.Binding})
+			r.deps.Board.publish(s.Name, nexthop.View{View: rib.View{Where: where, Links: t.Links, FIB: rib.NewFIB(foreign)}, Binding: s.Binding})
 		}
 	}
 	return r
@@ -179,7 +180,7 @@ func (r *Rehearsal) vacated(where rib.Where, routes []rib.Route) []rib.Route {
 
 // rehearsing is a session on a reading of a table.
 type rehearsing struct {
-	session *session
+	session *tableSync
 	bgp     *prompter
 }
 
@@ -190,10 +191,10 @@ func (r *Rehearsal) begin(ctx context.Context, s vrf.Spec, where rib.Where, t ri
 	deps.BGP = bgp
 	w := New(deps, s, func(vrf.Status) {})
 	w.feed = rib.NewFeed() // of no paths: it gives out the slots
-	st := &rehearsing{newSession(w, scenery{where, t}), bgp}
-	st.session.swept = [rib.Families]bool{swept, swept}
-	st.session.sweepDeadline = time.Now().Add(24 * time.Hour)
-	st.session.askAnnounced()
+	st := &rehearsing{newTableSync(w, scenery{where, t}), bgp}
+	st.session.sweeps.done = [rib.Families]bool{swept, swept}
+	st.session.sweeps.deadline = time.Now().Add(24 * time.Hour)
+	st.session.announced.ask()
 	if err := st.session.reconcile(ctx); err != nil {
 		st.close()
 		return nil, fmt.Errorf("VRF %q: %w", s.Name, err)
@@ -207,23 +208,29 @@ func (st *rehearsing) choose(have []rib.Route, paths Candidates) {
 	s := st.session
 	first := make(map[netip.Prefix]struct{})
 	for _, r := range have {
-		if s.own(r) {
+		if s.routes.owns(r) {
 			first[r.Prefix] = struct{}{}
 		}
 	}
 	for prefix := range first {
-		s.choose(s.feed.Hold(prefix), prefix, paths.Lookup(prefix))
+		st.decide(prefix, paths)
 	}
 	for _, prefix := range paths.WithPaths() {
 		if _, done := first[prefix]; !done {
-			s.choose(s.feed.Hold(prefix), prefix, paths.Lookup(prefix))
+			st.decide(prefix, paths)
 		}
 	}
 }
 
+// decide has one prefix decided.
+func (st *rehearsing) decide(prefix netip.Prefix, paths Candidates) {
+	s := st.session
+	s.routes.take([]rib.Entry{{Slot: s.feed.Hold(prefix), Prefix: prefix, Paths: paths.Lookup(prefix)}})
+}
+
 // play works until nothing is due any more.
 func (st *rehearsing) play(ctx context.Context) error {
-	for !st.session.settled() {
+	for !st.session.idle() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -238,7 +245,7 @@ func (st *rehearsing) announcements() []rib.Announcement { return st.bgp.Announc
 
 func (st *rehearsing) close() {
 	st.session.unfollowAll()
-	st.session.objects.close()
+	st.session.sets.Objects.Close()
 }
 
 // scenery is a table that takes every change and makes none.

@@ -3,7 +3,6 @@ package nsworker
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -28,15 +27,13 @@ type resynced struct {
 // Resync implements vrf.Worker.
 func (w *Worker) Resync(ctx context.Context) (vrf.Repair, error) {
 	answer := make(chan resynced, 1)
-	err := w.ask(ctx, func(s *session) {
+	err := w.ask(ctx, func(s *tableSync) {
 		if s == nil {
 			answer <- resynced{err: w.pending()}
 			return
 		}
 		s.askings = append(s.askings, &asking{answer: answer})
-		if s.fight.paused() {
-			s.fight.again.at(time.Now(), "asked")
-		}
+		s.contention.Hurry()
 		s.doubt("asked")
 	})
 	if err != nil {
@@ -57,30 +54,26 @@ type counted struct {
 	announceDue int
 }
 
-func (s *session) count() counted { return counted{s.totals.Found, len(s.importDue)} }
+func (s *tableSync) count() counted { return counted{s.totalsNow().Found, s.announced.Waiting()} }
 
 // readFor notes, for those who asked, what a reading found.
-func (s *session) readFor(before counted) {
+func (s *tableSync) readFor(before counted) {
+	found := s.totalsNow().Found
 	for _, a := range s.askings {
 		if a.read {
 			continue
 		}
 		a.read, a.objects = true, s.totals.Objects
-		a.repair.Announced = max(0, len(s.importDue)-before.announceDue)
+		a.repair.Announced = max(0, s.announced.Waiting()-before.announceDue)
 		for kind := range a.repair.Found {
-			a.repair.Found[kind] = s.totals.Found[kind] - before.drift[kind]
+			a.repair.Found[kind] = found[kind] - before.drift[kind]
 		}
 	}
 }
 
-// settled tells whether everything that is due has been tried.
-func (s *session) settled() bool {
-	return s.read && s.due.waiting == 0 && len(s.extra) == 0 && len(s.objects.due) == 0 && len(s.importDue) == 0
-}
-
 // answer tells those who asked for a resync, once all that it made due is done.
-func (s *session) answer() {
-	if len(s.askings) == 0 || !s.settled() {
+func (s *tableSync) answer() {
+	if len(s.askings) == 0 || !s.idle() {
 		return
 	}
 	waiting := s.askings[:0]
@@ -90,9 +83,9 @@ func (s *session) answer() {
 			continue
 		}
 		r := a.repair
-		r.Own = s.inState(rib.Installed) + s.inState(rib.Stale)
-		r.Foreign = s.resolver.view.FIB.Len()
-		r.Unmended = s.drifting
+		r.Own = s.routes.inState(rib.Installed) + s.routes.inState(rib.Stale)
+		r.Foreign = s.sets.Resolver.View.FIB.Len()
+		r.Unmended = s.routes.Unmended()
 		r.Objects = int(s.totals.Objects - a.objects)
 		a.answer <- resynced{repair: r}
 	}
@@ -101,74 +94,9 @@ func (s *session) answer() {
 }
 
 // abandon answers those whose resync will not come to an end.
-func (s *session) abandon() {
+func (s *tableSync) abandon() {
 	for _, a := range s.askings {
 		a.answer <- resynced{err: errEnded}
 	}
 	s.askings = nil
-}
-
-// seen notes that the kernel shows something else of ours than what it
-// confirmed. Before the first reading, and after a batch of which no answer
-// came, nothing is known that it could differ from.
-func (s *session) seen(e *entry, d vrf.Drift) {
-	if s.trusted {
-		e.seen = 1 + uint8(d)
-	}
-}
-
-// drift counts what was seen of an entry, where something is to be done about
-// it: a route that went with its link, and is not wanted without, is no drift.
-func (s *session) drift(slot rib.Slot, e *entry) {
-	seen := e.seen
-	e.seen = 0
-	if seen == 0 || !e.due || e.drift != 0 {
-		return
-	}
-	e.drift = seen
-	s.drifting++
-	s.totals.Found[seen-1]++
-	if e.is(rib.IPv6) {
-		s.totals.Found6[seen-1]++
-	}
-	s.challenged(slot, e)
-}
-
-// mended is told that an entry is in the kernel as it should be.
-func (s *session) mended(e *entry) {
-	if e.drift != 0 {
-		s.totals.Mended[e.drift-1]++
-		if e.is(rib.IPv6) {
-			s.totals.Mended6[e.drift-1]++
-		}
-		s.drifting--
-		e.drift = 0
-	}
-}
-
-// strangers counts own routes of a family under keys that we do not use.
-func (s *session) strangers(f rib.Family, n int) {
-	if !s.trusted {
-		return
-	}
-	s.strange[f] += n
-	s.totals.Found[vrf.Strange] += uint64(n)
-	if f == rib.IPv6 {
-		s.totals.Found6[vrf.Strange] += uint64(n)
-	}
-}
-
-// extras counts the extra routes of each family.
-func (s *session) extras() (n [rib.Families]int) {
-	for _, r := range s.extra {
-		n[rib.FamilyOf(r.Prefix)]++
-	}
-	return n
-}
-
-// strangersGone is told when none is left.
-func (s *session) strangersGone() {
-	s.totals.Mended[vrf.Strange] += uint64(s.strange[rib.IPv4] + s.strange[rib.IPv6])
-	s.totals.Mended6[vrf.Strange] += uint64(s.strange[rib.IPv6])
-	s.strange = [rib.Families]int{}
 }

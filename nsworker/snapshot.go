@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -32,7 +33,7 @@ type row struct {
 	prefix netip.Prefix
 	state  rib.State
 	reason string
-	fwd    *forwarding // in the table, or wanted there; nil: neither
+	fwd    *nexthop.Forwarding // in the table, or wanted there; nil: neither
 	hops   []rib.Hop
 	leaked bool // through another VRF
 }
@@ -41,7 +42,7 @@ type row struct {
 func (w *Worker) Routes(ctx context.Context, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
 	var snap snapshot
 	there := false
-	if err := w.ask(ctx, func(s *session) {
+	if err := w.ask(ctx, func(s *tableSync) {
 		if there = s != nil; there {
 			snap = s.snapshot()
 		}
@@ -99,7 +100,7 @@ func (w *Worker) refused(name string, q vrf.RouteQuery, yield func(rib.RouteStat
 func (w *Worker) exports(ctx context.Context, prefixes []netip.Prefix, rows *[]row, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) (more bool, err error) {
 	var snap snapshot
 	var away error
-	if err := w.ask(ctx, func(s *session) {
+	if err := w.ask(ctx, func(s *tableSync) {
 		if s == nil {
 			away = w.pending()
 			return
@@ -111,21 +112,25 @@ func (w *Worker) exports(ctx context.Context, prefixes []netip.Prefix, rows *[]r
 	return away == nil && snap.exports(w.feed, *rows, yield), away
 }
 
-func (s *session) snapshot() snapshot {
+func (s *tableSync) snapshot() snapshot {
 	return snapshot{
-		name: s.spec.Of(), view: s.resolver.view, policy: s.spec.Import, protocol: s.spec.Protocol,
+		name: s.spec.Of(), view: s.sets.Resolver.View, policy: s.spec.Import, protocol: s.spec.Protocol,
 		metric: s.spec.Export.Metric, export: s.spec.Export, member: s.member(),
 	}
 }
 
 // rows appends what there is now of some prefixes, as far as it is asked for.
-func (s *session) rows(buf []row, prefixes []netip.Prefix, q vrf.RouteQuery) []row {
+func (s *tableSync) rows(buf []row, prefixes []netip.Prefix, q vrf.RouteQuery) []row {
 	for _, prefix := range prefixes {
 		slot, held := s.feed.Find(prefix)
 		if !held {
 			continue
 		}
-		if r, ok := s.row(slot, s.entries.At(slot)); ok && q.Wants(prefix, r.state) {
+		e := s.routes.Find(slot)
+		if e == nil {
+			continue
+		}
+		if r, ok := s.row(slot, e); ok && q.Wants(prefix, r.state) {
 			r.prefix = prefix
 			buf = append(buf, r)
 		}
@@ -134,24 +139,21 @@ func (s *session) rows(buf []row, prefixes []netip.Prefix, q vrf.RouteQuery) []r
 }
 
 // row is the row, but for its prefix, of an entry; false: there is none to show.
-func (s *session) row(slot rib.Slot, e *entry) (row, bool) {
-	if !e.used() || e.state == 0 && e.have != nil && e.target == nil { // on its way out
+func (s *tableSync) row(slot rib.Slot, e *route) (row, bool) {
+	if e.Note.state == 0 && e.Have != nil && e.Want == nil { // on its way out
 		return row{}, false
 	}
-	r := row{state: e.state, reason: s.reason(slot, e), fwd: e.have}
+	r := row{state: e.Note.state, reason: s.reason(slot, e), fwd: e.Have}
 	if r.fwd == nil {
-		r.fwd = e.want()
+		r.fwd = s.routes.Comes(e)
 	}
 	if r.fwd != nil {
-		r.hops = r.fwd.hops
-		if e.target != nil && r.fwd.group != 0 && r.fwd.group == e.target.group {
-			r.hops = e.target.hops
-		}
+		r.hops = e.Want.HopsOf(r.fwd)
 	}
-	r.leaked = e.target.leaks() || slices.ContainsFunc(r.hops, func(h rib.Hop) bool { return h.OnLink })
-	switch e.state {
+	r.leaked = e.Want.Leaks() || slices.ContainsFunc(r.hops, func(h rib.Hop) bool { return h.OnLink })
+	switch e.Note.state {
 	case rib.Unresolved:
-		r.reason = e.target.reason
+		r.reason = e.Want.Reason
 	case rib.Stale:
 		r.reason = "from an earlier run; BGP has not spoken of it yet"
 	case 0:
@@ -166,7 +168,7 @@ func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus
 	for _, r := range rows {
 		st := rib.RouteStatus{Prefix: r.prefix, State: r.state, Reason: r.reason, Leaked: r.leaked}
 		if r.fwd != nil {
-			st.Route = r.fwd.route(r.prefix, s.protocol)
+			st.Route = r.fwd.Route(r.prefix, s.protocol)
 			st.Route.Hops = r.hops
 			st.Devices = s.devices(r.hops)
 		} else {

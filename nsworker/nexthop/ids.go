@@ -1,4 +1,4 @@
-package nsworker
+package nexthop
 
 import (
 	"encoding/binary"
@@ -20,8 +20,9 @@ import (
 // Both hashes can be equal for two tables, and for two groups of one: what the
 // kernel has at an id is looked at before that is used.
 const (
-	groupBase  uint32 = 0x40000000
-	singleBase uint32 = 0x50000000
+	// GroupBase and SingleBase are what the ids of groups and of single nexthops begin with.
+	GroupBase  uint32 = 0x40000000
+	SingleBase uint32 = 0x50000000
 	baseMask   uint32 = 0xd0000000
 	hashedTag  uint32 = 0x20000000
 	tagMask    uint32 = 0x2fff0000
@@ -30,11 +31,11 @@ const (
 	idTries = 64
 )
 
-// idSpace knows which ids the workers of this daemon use, by namespace. It is
-// safe for concurrent use.
-type idSpace struct {
+// IDs knows which ids the VRFs of this daemon use, by namespace. It is safe for
+// concurrent use.
+type IDs struct {
 	mu    sync.Mutex
-	taken map[idKey]*Worker
+	taken map[idKey]*Objects
 }
 
 type idKey struct {
@@ -44,39 +45,47 @@ type idKey struct {
 
 func key(w rib.Where, id uint32) idKey { return idKey{w.Dev, w.Inode, id} }
 
-// claim takes an id for a worker. It is refused where somebody has it already,
-// the worker itself included.
-func (s *idSpace) claim(where rib.Where, id uint32, w *Worker) bool {
+// NewIDs returns a space of which no id is taken.
+func NewIDs() *IDs { return &IDs{taken: make(map[idKey]*Objects)} }
+
+// claim takes an id for a VRF. It is refused where somebody has it already, the VRF
+// itself included.
+func (s *IDs) claim(where rib.Where, id uint32, o *Objects) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := key(where, id)
 	if s.taken[k] != nil {
 		return false
 	}
-	s.taken[k] = w
+	s.taken[k] = o
 	return true
 }
 
-func (s *idSpace) release(where rib.Where, id uint32) {
+func (s *IDs) release(where rib.Where, id uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.taken, key(where, id))
 }
 
-func (s *idSpace) owner(where rib.Where, id uint32) *Worker {
+func (s *IDs) owner(where rib.Where, id uint32) *Objects {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.taken[key(where, id)]
 }
 
-// tableTag is the part of an id that says for which table it is.
-func tableTag(table uint32) uint32 {
+// Tag is the part of an object's id that says for which table it is.
+func Tag(table uint32) uint32 {
 	if table < 4096 {
 		return table << 16
 	}
 	var b [4]byte
 	binary.BigEndian.PutUint32(b[:], table)
 	return hashedTag | hash32(b[:])<<16&tagMask
+}
+
+// GroupID is the id of the group of these nexthops where nobody else has it.
+func GroupID(table uint32, f rib.Family, members ...Member) uint32 {
+	return GroupBase | Tag(table) | hash32(appendKey(nil, f, members))&hashMask
 }
 
 func hash32(b []byte) uint32 {

@@ -25,13 +25,13 @@ const (
 )
 
 // leaveOut tells why a prefix with this best path is not exported.
-func (s *session) leaveOut(prefix netip.Prefix, best *rib.Attrs) leftOut {
+func (r *routes) leaveOut(prefix netip.Prefix, best *rib.Attrs) leftOut {
 	switch {
-	case best.Imported && best.Source == s.spec.Of():
+	case best.Imported && best.Source == r.spec.Of():
 		return ownImport
-	case s.special(prefix) != taken:
-		return s.special(prefix)
-	case !s.spec.Export.Match(best):
+	case r.special(prefix) != taken:
+		return r.special(prefix)
+	case !r.spec.Export.Match(best):
 		return byPolicy
 	}
 	return taken
@@ -43,8 +43,8 @@ func (s *session) leaveOut(prefix netip.Prefix, best *rib.Attrs) leftOut {
 // would lead packets for the neighbours on a link to one of them, and the kernel would
 // take none of the others for a gateway any longer (ip6_route_check_nh in
 // net/ipv6/route.c).
-func (s *session) special(prefix netip.Prefix) leftOut {
-	return specialIn(s.mine, s.spec.Export.AcceptMartians, prefix)
+func (r *routes) special(prefix netip.Prefix) leftOut {
+	return specialIn(r.own, r.spec.Export.AcceptMartians, prefix)
 }
 
 func specialIn(mine *rib.OwnPrefixes, accepted []netip.Prefix, prefix netip.Prefix) leftOut {
@@ -72,43 +72,29 @@ func specialReason(why leftOut, prefix netip.Prefix) string {
 	return "the prefix is " + name + ", which no unicast table should have; accept_martians of a neighbour lets one in"
 }
 
-// heedConnected looks at one prefix whose routes changed.
-func (s *session) heedConnected(prefix netip.Prefix) {
-	is := slices.ContainsFunc(s.resolver.view.FIB.Get(prefix), func(r rib.Route) bool { return r.Connects(s.resolver.view.Links) })
-	if is != s.mine.Subnet(prefix) {
-		s.owns(s.mine.WithSubnet(prefix, is).WithLinks(s.resolver.view.Links, s.member()))
+// onConnected looks at one prefix whose routes changed.
+func (s *tableSync) onConnected(prefix netip.Prefix) {
+	v := s.sets.Resolver.View
+	is := slices.ContainsFunc(v.FIB.Get(prefix), func(r rib.Route) bool { return r.Connects(v.Links) })
+	if is != s.routes.own.Subnet(prefix) {
+		s.setOwn(s.routes.own.WithSubnet(prefix, is).WithLinks(v.Links, s.member()))
 	}
 }
 
-// heedAddresses takes in what the addresses of some links are now.
-func (s *session) heedAddresses(changed []int, before, now rib.Links) {
-	s.owns(s.mine.WithLinks(now, s.member()))
-	for _, i := range changed {
-		for _, a := range append(slices.Clone(before[i].Addrs), now[i].Addrs...) {
-			s.heedConnected(a.Masked())
-		}
-	}
-}
-
-// owns makes mine the VRF's own prefixes, and decides anew what came and went.
-func (s *session) owns(mine *rib.OwnPrefixes) {
-	came, went := mine.Since(s.mine)
-	first := s.mine == nil
-	s.mine = mine
+// setOwn takes in what the VRF's own prefixes are now, and has those decided anew that came
+// and went.
+func (s *tableSync) setOwn(own *rib.OwnPrefixes) {
+	came, went := own.Since(s.routes.own)
+	first := s.routes.own == nil
+	s.routes.own = own
 	if !first && len(came)+len(went) == 0 {
 		return
 	}
 	if s.spec.VRF == "" {
-		s.deps.Board.publishOwn(s.name, mine)
+		s.deps.Board.publishOwn(s.name, own)
 	}
 	for _, prefix := range append(came, went...) {
-		s.chooseAgain(prefix)
-	}
-}
-
-func (s *session) chooseAgain(prefix netip.Prefix) {
-	if slot, e := s.entryOf(prefix); e != nil {
-		s.choose(slot, prefix, s.feed.Paths(nil, slot))
+		s.routes.chooseAgain(prefix)
 	}
 }
 

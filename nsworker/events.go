@@ -1,0 +1,180 @@
+package nsworker
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// onKernel takes in what the kernel says. It marks what that may concern, and decides
+// nothing.
+func (s *tableSync) onKernel(ev rib.KernelEvents) {
+	s.listen()
+	if ev.Links != nil && s.phase.known() {
+		s.excuse(ev)
+		s.onLinks(ev.Links)
+	}
+	switch {
+	// Where a reading is pending, our view may already be wrong. Applying this link-up to it
+	// would hide routes that the kernel removed without an event.
+	case ev.Resync, ev.Came && (s.deadHops || !s.resync.when.IsZero()):
+		s.doubt(ev.Reason)
+	case s.phase.known(): // or else the reading to come will show it
+		s.onRoutes(ev.Routes)
+		if ev.Came {
+			s.later.at(time.Now().Add(laterGap), ev.Reason)
+		}
+	}
+}
+
+// excuse notes an event that takes routes away without a program's doing. A link that went
+// and came back meanwhile looks as it did: the event's reason says it then.
+func (s *tableSync) excuse(ev rib.KernelEvents) {
+	if ev.Reason == "link" || ev.Reason == "address" || len(rib.ChangedLinks(s.sets.Resolver.View.Links, ev.Links)) > 0 {
+		s.contention.Excuse()
+	}
+}
+
+// onLinks takes in what the interfaces are now, ahead of the reading of the table that will
+// follow: a nexthop that has another way out takes it at once.
+func (s *tableSync) onLinks(links rib.Links) {
+	v := &s.sets.Resolver.View
+	before := v.Links
+	changed := rib.ChangedLinks(before, links)
+	if len(changed) == 0 {
+		return
+	}
+	v.Links = links
+	s.publish()
+	s.onAddresses(changed, before, links)
+	s.routes.markUsers(s.sets.OnLinks(changed, before, links))
+	s.importAll()
+}
+
+// onAddresses takes in what the addresses of some links are now.
+func (s *tableSync) onAddresses(changed []int, before, now rib.Links) {
+	s.setOwn(s.routes.own.WithLinks(now, s.member()))
+	for _, i := range changed {
+		for _, a := range append(slices.Clone(before[i].Addrs), now[i].Addrs...) {
+			s.onConnected(a.Masked())
+		}
+	}
+}
+
+// onRoutes takes in single changes that others made in the table.
+func (s *tableSync) onRoutes(events []rib.RouteEvent) {
+	v := &s.sets.Resolver.View
+	fib := v.FIB
+	var changed []netip.Prefix
+	for _, ev := range events {
+		if s.routes.owns(ev.Route) {
+			if ev.Replaces && s.routes.foreignAt(ev.Route.Prefix, ev.Route.Metric) {
+				s.doubt("overwritten") // a foreign one
+			}
+			s.routes.onOwn(ev)
+			continue
+		}
+		s.deadHops = s.deadHops || hasDead(ev.Route.Hops)
+		next, sure := fib.After(ev)
+		if !sure {
+			s.doubt("overwritten")
+		}
+		fib = next
+		changed = append(changed, ev.Route.Prefix)
+	}
+	if len(changed) == 0 {
+		return
+	}
+	v.FIB = fib
+	s.publish()
+	s.routes.markUsers(s.sets.Covered(changed))
+	for _, prefix := range changed {
+		s.announced.look(prefix)
+		s.onConnected(prefix)
+		slot, e := s.routes.entryOf(prefix)
+		if e == nil {
+			continue
+		}
+		if e.Have != nil && s.routes.foreignAt(prefix, e.Have.Metric) {
+			// It stands beside ours, or took its place without a word.
+			s.doubt("overwritten")
+		}
+		s.routes.Mark(slot, e)
+	}
+}
+
+// follow keeps count of the VRFs that this one must hear of, by the sets that leak from
+// them.
+func (s *tableSync) follow(source string, by int) {
+	had := s.follows[source]
+	s.follows[source] = had + by
+	switch {
+	case had == 0 && by > 0:
+		s.deps.Board.follow(source, s.wakes)
+		// It may have changed between the resolution and now.
+		select {
+		case s.wakes <- struct{}{}:
+		default:
+		}
+	case had+by == 0:
+		s.deps.Board.unfollow(source, s.wakes)
+		delete(s.follows, source)
+	}
+}
+
+// followHome makes a secondary table of a VRF hear of the VRF's own.
+func (s *tableSync) followHome() {
+	home := s.sets.Resolver.Home
+	if home == "" {
+		return
+	}
+	s.follows[home]++
+	s.deps.Board.follow(home, s.wakes)
+}
+
+func (s *tableSync) unfollowAll() {
+	for source := range s.follows {
+		s.deps.Board.unfollow(source, s.wakes)
+	}
+	clear(s.follows)
+}
+
+// member tells whether an interface belongs to the VRF, by its binding: those
+// in no VRF device for a main table, those enslaved to it for a device, all for
+// a plain table.
+func (s *tableSync) member() func(rib.Link) bool {
+	where, links := s.sets.Resolver.View.Where, s.sets.Resolver.View.Links
+	switch {
+	case where.Device != 0:
+		return func(l rib.Link) bool { return l.Index == where.Device || enslavedTo(links, l, where.Device) }
+	case s.spec.Binding.Table != 0:
+		return nil
+	}
+	return func(l rib.Link) bool {
+		for at, hops := l, 0; hops < 8; hops++ { // a port of a bridge in a VRF device is in it
+			if at.VRFTable != 0 {
+				return false
+			}
+			up, ok := links[at.Master]
+			if at.Master == 0 || !ok {
+				return true
+			}
+			at = up
+		}
+		return true
+	}
+}
+
+// enslavedTo follows the masters of l: a port of a bridge that is in the VRF
+// device is in it too.
+func enslavedTo(links rib.Links, l rib.Link, device int) bool {
+	for hops := 0; l.Master != 0 && hops < 8; hops++ {
+		if l.Master == device {
+			return true
+		}
+		l = links[l.Master]
+	}
+	return false
+}

@@ -1,0 +1,118 @@
+package nsworker
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// quota gives an entry that is wanted a place, or marks it over the quota; one that is
+// wanted no longer gives its place back, which admit gives to another.
+func (r *routes) quota(slot rib.Slot, e *route, wanted bool) {
+	switch n := &e.Note; {
+	case wanted && !n.counts && r.wanted >= r.most() && e.Have == nil: // those there stay
+		r.set(slot, e, rib.OverQuota)
+		r.over[slot] = struct{}{}
+		return
+	case wanted && !n.counts:
+		n.counts = true
+		r.wanted++
+	case !wanted && n.counts:
+		n.counts = false
+		r.wanted--
+	}
+	if e.Note.state == rib.OverQuota {
+		r.set(slot, e, 0)
+	}
+}
+
+// most is the VRF's quota.
+func (r *routes) most() int {
+	if n := r.spec.Export.MaxRoutes; n != 0 {
+		return n
+	}
+	return rib.DefaultMaxRoutes
+}
+
+// admit marks as many of the prefixes that the quota kept out as there are places.
+func (r *routes) admit() {
+	free := r.most() - r.wanted
+	for slot := range r.over {
+		if free--; free < 0 {
+			return
+		}
+		r.Mark(slot, r.Find(slot))
+	}
+}
+
+// set moves an entry to a state, and keeps the counts.
+func (r *routes) set(slot rib.Slot, e *route, state rib.State) {
+	was := e.Note.state
+	if was == state {
+		return
+	}
+	switch was {
+	case rib.Failed:
+		r.Accepted(slot)
+	case rib.OverQuota:
+		delete(r.over, slot)
+	}
+	counts := &r.counts[e.Family()]
+	counts[was]--
+	counts[state]++
+	e.Note.state = state
+	if r.tellState != nil {
+		r.tellState(slot, e)
+	}
+}
+
+// inState counts the entries of both families that are in a state.
+func (r *routes) inState(state rib.State) int {
+	return r.counts[rib.IPv4][state] + r.counts[rib.IPv6][state]
+}
+
+// ownImports counts the prefixes whose best path is the VRF's own import.
+func (r *routes) ownImports() int {
+	n := 0
+	for _, e := range r.All {
+		if e.Note.left == ownImport && e.Note.state == rib.Filtered {
+			n++
+		}
+	}
+	return n
+}
+
+// reason says, for a person, why an entry's state is what it is.
+func (s *tableSync) reason(slot rib.Slot, e *route) string {
+	r := s.routes
+	switch e.Note.state {
+	case rib.Filtered:
+		switch e.Note.left {
+		case ownImport:
+			return "the best path is this VRF's own import from the kernel"
+		case ownSubnet, ownAddress, martian:
+			return specialReason(e.Note.left, r.feed.Prefix(slot))
+		}
+		return r.filtered
+	case rib.Conflict:
+		if r.LeftAlone(slot) {
+			return s.contends("this route")
+		}
+		if e.Want != nil && e.Want.Contested {
+			return s.contends("the nexthop object of this route")
+		}
+		return "another program's route has this prefix and metric; ours comes in when that one goes, or with another metric for this VRF"
+	case rib.OverQuota:
+		return fmt.Sprintf("the VRF has its max_routes, %d; raise it, or send fewer routes", r.most())
+	case rib.Failed:
+		return r.Refusal(slot)
+	}
+	return ""
+}
+
+// contends says, for a person, why what is left alone is so.
+func (s *tableSync) contends(what string) string {
+	return fmt.Sprintf("another program keeps deleting or changing %s; it is written again in %v, and stays once that program leaves it alone",
+		what, max(0, time.Until(s.contention.Again())).Round(time.Second))
+}
