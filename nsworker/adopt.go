@@ -45,7 +45,7 @@ func (s *session) adopt(t rib.Table) {
 		s.settle(slot, e)
 		s.drift(slot, e)
 	}
-	s.owns(rib.OwnPrefixesOf(foreign, t.Links, s.member()))
+	s.owns(rib.OwnPrefixesOf(s.resolver.view, foreign))
 	s.importAll()
 }
 

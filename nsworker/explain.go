@@ -38,7 +38,6 @@ type facts struct {
 	view         rib.View
 	mine         *rib.OwnPrefixes
 	board        *Board
-	member       func(rib.Link) bool
 	announced    rib.Announcement
 	isAnnounced  bool
 	announcesDue bool
@@ -73,7 +72,7 @@ func (w *Worker) facts(s *session, q rib.Question) facts {
 		return f
 	}
 	f.read, f.changes, f.wanted = s.read, s.due.waiting, s.wanted
-	f.view, f.mine, f.member = s.resolver.view, s.mine, s.member()
+	f.view, f.mine = s.resolver.view, s.mine
 	if slot, e := s.entryOf(prefix); e != nil {
 		f.entry, f.known, f.reason, f.due = *e, true, s.reason(slot, e), e.due
 		if e.target != nil {

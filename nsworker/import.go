@@ -17,7 +17,7 @@ func (s *session) importAll() {
 	if !s.read {
 		return
 	}
-	want := rib.ImportSet(s.resolver.view.FIB, s.resolver.view.Links, s.spec.Import, s.spec.Protocol, s.member())
+	want := rib.ImportSet(s.resolver.view, s.spec.Import, s.spec.Protocol)
 	for prefix, in := range want {
 		if now, ok := s.announced[prefix]; !ok || !sameAnnouncement(now, in.Announcement) {
 			s.importDue[prefix] = struct{}{}
@@ -74,14 +74,13 @@ func (s *session) told6(prefix netip.Prefix, by int) {
 
 func (s *session) announceChanges() []rib.AnnounceChange {
 	var changes []rib.AnnounceChange
-	v, member := s.resolver.view, s.member()
 	for prefix := range s.importDue {
 		if len(changes) >= announceBatch {
 			break
 		}
 		delete(s.importDue, prefix)
 		now, is := s.announced[prefix]
-		want, _, should := rib.ImportOne(v.FIB, v.Links, s.spec.Import, s.spec.Protocol, member, prefix)
+		want, _, should := rib.ImportOne(s.resolver.view, s.spec.Import, s.spec.Protocol, prefix)
 		switch {
 		case should && (!is || !sameAnnouncement(now, want.Announcement)):
 			changes = append(changes, rib.AnnounceChange{Announcement: want.Announcement})
@@ -150,12 +149,12 @@ func (s snapshot) imports(q vrf.RouteQuery, yield func(rib.RouteStatus) bool) {
 	}
 	slices.SortFunc(prefixes, comparePrefixes)
 	for _, prefix := range prefixes {
-		in, _, ok := rib.ImportOne(s.view.FIB, s.view.Links, s.policy, s.protocol, s.member, prefix)
+		in, _, ok := rib.ImportOne(s.view, s.policy, s.protocol, prefix)
 		for _, r := range s.view.FIB.Get(prefix) {
 			taken := ok && r.Key() == in.Route.Key() && r.Protocol == in.Route.Protocol
 			reason := ""
 			if !taken {
-				reason = s.leftOut(r, ok)
+				reason = s.leftOut(r)
 			}
 			st := importStatus(r, in, taken, reason)
 			st.Devices = s.devices(r.Hops)
@@ -166,15 +165,12 @@ func (s snapshot) imports(q vrf.RouteQuery, yield func(rib.RouteStatus) bool) {
 	}
 }
 
-func (s snapshot) leftOut(r rib.Route, other bool) string {
+func (s snapshot) leftOut(r rib.Route) string {
 	if !s.policy.Enabled {
 		return "import is off for this VRF"
 	}
-	if reason := s.policy.Reject(r, s.view.Links, s.protocol); reason != "" {
+	if reason := s.policy.Reject(r, s.view, s.protocol); reason != "" {
 		return reason
 	}
-	if other {
-		return "another route of this prefix has a lower metric"
-	}
-	return "its interface belongs to another VRF"
+	return "another route of this prefix has a lower metric"
 }

@@ -76,13 +76,13 @@ func specialReason(why leftOut, prefix netip.Prefix) string {
 func (s *session) heedConnected(prefix netip.Prefix) {
 	is := slices.ContainsFunc(s.resolver.view.FIB.Get(prefix), func(r rib.Route) bool { return r.Connects(s.resolver.view.Links) })
 	if is != s.mine.Subnet(prefix) {
-		s.owns(s.mine.WithSubnet(prefix, is).WithLinks(s.resolver.view.Links, s.member()))
+		s.owns(s.mine.WithSubnet(prefix, is).WithLinks(s.resolver.view))
 	}
 }
 
 // heedAddresses takes in what the addresses of some links are now.
 func (s *session) heedAddresses(changed []int, before, now rib.Links) {
-	s.owns(s.mine.WithLinks(now, s.member()))
+	s.owns(s.mine.WithLinks(s.resolver.view))
 	for _, i := range changed {
 		for _, a := range append(slices.Clone(before[i].Addrs), now[i].Addrs...) {
 			s.heedConnected(a.Masked())

@@ -286,9 +286,7 @@ func (tg *target) single(i int, id uint32) rib.Nexthop {
 }
 
 func sameSingle(a, b rib.Nexthop) bool {
-	x, y := a.Hop, b.Hop
-	x.Weight, y.Weight, x.Dead, y.Dead = 0, 0, false, false
-	return !a.Group() && a.IPv6 == b.IPv6 && x == y
+	return !a.Group() && a.IPv6 == b.IPv6 && a.Hop.Equal(b.Hop)
 }
 
 // confirm takes in that the kernel made a change.
