@@ -55,7 +55,7 @@ func (s *tableSync) onLinks(links rib.Links) {
 
 // onAddresses takes in what the addresses of some links are now.
 func (s *tableSync) onAddresses(changed []int, before, now rib.Links) {
-	s.setOwn(s.routes.own.WithLinks(now, s.member()))
+	s.setOwn(s.routes.own.WithLinks(s.sets.Resolver.View))
 	for _, i := range changed {
 		for _, a := range append(slices.Clone(before[i].Addrs), now[i].Addrs...) {
 			s.onConnected(a.Masked())
@@ -139,42 +139,4 @@ func (s *tableSync) unfollowAll() {
 		s.deps.Board.unfollow(source, s.wakes)
 	}
 	clear(s.follows)
-}
-
-// member tells whether an interface belongs to the VRF, by its binding: those
-// in no VRF device for a main table, those enslaved to it for a device, all for
-// a plain table.
-func (s *tableSync) member() func(rib.Link) bool {
-	where, links := s.sets.Resolver.View.Where, s.sets.Resolver.View.Links
-	switch {
-	case where.Device != 0:
-		return func(l rib.Link) bool { return l.Index == where.Device || enslavedTo(links, l, where.Device) }
-	case s.spec.Binding.Table != 0:
-		return nil
-	}
-	return func(l rib.Link) bool {
-		for at, hops := l, 0; hops < 8; hops++ { // a port of a bridge in a VRF device is in it
-			if at.VRFTable != 0 {
-				return false
-			}
-			up, ok := links[at.Master]
-			if at.Master == 0 || !ok {
-				return true
-			}
-			at = up
-		}
-		return true
-	}
-}
-
-// enslavedTo follows the masters of l: a port of a bridge that is in the VRF
-// device is in it too.
-func enslavedTo(links rib.Links, l rib.Link, device int) bool {
-	for hops := 0; l.Master != 0 && hops < 8; hops++ {
-		if l.Master == device {
-			return true
-		}
-		l = links[l.Master]
-	}
-	return false
 }

@@ -39,7 +39,6 @@ type facts struct {
 	view         rib.View
 	mine         *rib.OwnPrefixes
 	board        *Board
-	member       func(rib.Link) bool
 	announced    rib.Announcement
 	isAnnounced  bool
 	announcesDue bool
@@ -74,7 +73,7 @@ func (w *Worker) facts(s *tableSync, q rib.Question) facts {
 		return f
 	}
 	f.read, f.changes, f.wanted = s.phase.known(), s.routes.Waiting(), s.routes.wanted
-	f.view, f.mine, f.member = s.sets.Resolver.View, s.routes.own, s.member()
+	f.view, f.mine = s.sets.Resolver.View, s.routes.own
 	if slot, e := s.routes.entryOf(prefix); e != nil {
 		f.entry, f.known, f.reason, f.due = *e, true, s.reason(slot, e), e.Due()
 		if e.Want != nil {

@@ -36,10 +36,10 @@ func (f *facts) explainImport(w *rib.Walk) {
 // explainRules says which route is taken, and which rule leaves out the others.
 func (f *facts) explainRules(w *rib.Walk, routes []rib.Route) {
 	policy, links := f.spec.Import, f.view.Links
-	in, why, ok := rib.ImportOne(f.view.FIB, links, policy, f.spec.Protocol, f.member, f.prefix)
+	in, why, ok := rib.ImportOne(f.view, policy, f.spec.Protocol, f.prefix)
 	taken := false
 	details := lines(routes, func(r rib.Route) string {
-		reason := policy.RejectFor(r, links, f.spec.Protocol, f.member)
+		reason := policy.Reject(r, f.view, f.spec.Protocol)
 		switch {
 		case reason == "" && ok && !taken && r.Key() == in.Route.Key() && r.Protocol == in.Route.Protocol:
 			taken, reason = true, "taken"

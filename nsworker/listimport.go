@@ -34,12 +34,12 @@ func (s snapshot) imports(q vrf.RouteQuery, yield func(rib.RouteStatus) bool) {
 	}
 	slices.SortFunc(prefixes, comparePrefixes)
 	for _, prefix := range prefixes {
-		in, _, ok := rib.ImportOne(s.view.FIB, s.view.Links, s.policy, s.protocol, s.member, prefix)
+		in, _, ok := rib.ImportOne(s.view, s.policy, s.protocol, prefix)
 		for _, r := range s.view.FIB.Get(prefix) {
 			taken := ok && r.Key() == in.Route.Key() && r.Protocol == in.Route.Protocol
 			reason := ""
 			if !taken {
-				reason = s.leftOut(r, ok)
+				reason = s.leftOut(r)
 			}
 			st := importStatus(r, in, taken, reason)
 			st.Devices = s.devices(r.Hops)
@@ -50,15 +50,12 @@ func (s snapshot) imports(q vrf.RouteQuery, yield func(rib.RouteStatus) bool) {
 	}
 }
 
-func (s snapshot) leftOut(r rib.Route, other bool) string {
+func (s snapshot) leftOut(r rib.Route) string {
 	if !s.policy.Enabled {
 		return "import is off for this VRF"
 	}
-	if reason := s.policy.Reject(r, s.view.Links, s.protocol); reason != "" {
+	if reason := s.policy.Reject(r, s.view, s.protocol); reason != "" {
 		return reason
 	}
-	if other {
-		return "another route of this prefix has a lower metric"
-	}
-	return "its interface belongs to another VRF"
+	return "another route of this prefix has a lower metric"
 }

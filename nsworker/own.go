@@ -77,7 +77,7 @@ func (s *tableSync) onConnected(prefix netip.Prefix) {
 	v := s.sets.Resolver.View
 	is := slices.ContainsFunc(v.FIB.Get(prefix), func(r rib.Route) bool { return r.Connects(v.Links) })
 	if is != s.routes.own.Subnet(prefix) {
-		s.setOwn(s.routes.own.WithSubnet(prefix, is).WithLinks(v.Links, s.member()))
+		s.setOwn(s.routes.own.WithSubnet(prefix, is).WithLinks(v))
 	}
 }
 

@@ -64,7 +64,7 @@ func (s *tableSync) adopt(t rib.Table, trusted bool) {
 	s.deadHops = slices.ContainsFunc(foreign, func(r rib.Route) bool { return hasDead(r.Hops) })
 	s.sets.TryObjects() // what refused an object may have changed
 	s.sets.ResolveAll() // every entry is marked
-	s.setOwn(rib.OwnPrefixesOf(foreign, t.Links, s.member()))
+	s.setOwn(rib.OwnPrefixesOf(*v, foreign))
 	s.importAll()
 }
 

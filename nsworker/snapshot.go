@@ -21,7 +21,6 @@ type snapshot struct {
 	protocol uint8
 	metric   uint32
 	export   rib.ExportPolicy
-	member   func(rib.Link) bool
 }
 
 // listedAtOnce is how many exported routes a query takes out of the loop at a time:
@@ -115,7 +114,7 @@ func (w *Worker) exports(ctx context.Context, prefixes []netip.Prefix, rows *[]r
 func (s *tableSync) snapshot() snapshot {
 	return snapshot{
 		name: s.spec.Of(), view: s.sets.Resolver.View, policy: s.spec.Import, protocol: s.spec.Protocol,
-		metric: s.spec.Export.Metric, export: s.spec.Export, member: s.member(),
+		metric: s.spec.Export.Metric, export: s.spec.Export,
 	}
 }
 

@@ -297,16 +297,14 @@ func (s *tableSync) listen() {
 
 // toAnnounce is what is to be announced of a prefix of the table.
 func (s *tableSync) toAnnounce(prefix netip.Prefix) (rib.Announcement, bool) {
-	v := s.sets.Resolver.View
-	in, _, is := rib.ImportOne(v.FIB, v.Links, s.spec.Import, s.spec.Protocol, s.member(), prefix)
+	in, _, is := rib.ImportOne(s.sets.Resolver.View, s.spec.Import, s.spec.Protocol, prefix)
 	return in.Announcement, is
 }
 
 // importAll has what is announced of the whole table decided again.
 func (s *tableSync) importAll() {
 	if s.phase.known() {
-		v := s.sets.Resolver.View
-		s.announced.want(rib.ImportSet(v.FIB, v.Links, s.spec.Import, s.spec.Protocol, s.member()))
+		s.announced.want(rib.ImportSet(s.sets.Resolver.View, s.spec.Import, s.spec.Protocol))
 	}
 }
 

@@ -60,13 +60,11 @@ func SameForwarding(a, b Route) bool {
 		return false
 	}
 	if len(a.Hops) == 1 {
-		x, y := a.Hops[0], b.Hops[0]
-		x.Weight, y.Weight = 1, 1
-		return sameHop(x, y)
+		return a.Hops[0].Equal(b.Hops[0])
 	}
 	inOrder := true
 	for i := range a.Hops {
-		if !sameHop(a.Hops[i], b.Hops[i]) {
+		if !sameShare(a.Hops[i], b.Hops[i]) {
 			inOrder = false
 			break
 		}
@@ -79,7 +77,7 @@ func SameForwarding(a, b Route) bool {
 func sameSet(a, b []Hop) bool {
 	count := func(hops []Hop, h Hop) (n int) {
 		for _, o := range hops {
-			if sameHop(o, h) {
+			if sameShare(o, h) {
 				n++
 			}
 		}
@@ -93,6 +91,6 @@ func sameSet(a, b []Hop) bool {
 	return true
 }
 
-func sameHop(a, b Hop) bool {
-	return a.Gateway == b.Gateway && a.Ifindex == b.Ifindex && a.OnLink == b.OnLink && a.weight() == b.weight()
-}
+// sameShare tells whether two hops of routes with several take the same share of the
+// same way.
+func sameShare(a, b Hop) bool { return a.Equal(b) && a.weight() == b.weight() }

@@ -158,11 +158,6 @@ func CommonRTs(a, b []RT) []RT {
 	return both
 }
 
-// RejectFor is Reject with the interfaces that belong to the VRF: see ImportSet.
-func (p ImportPolicy) RejectFor(r Route, links Links, own uint8, member func(Link) bool) string {
-	return p.sentence(r, p.judge(r, links, own, member))
-}
-
 // ParseTarget reads what is to be explained: a prefix, or an address, of which
 // the longest match is meant. The error says what to write instead.
 func ParseTarget(text string) (p netip.Prefix, longest bool, err error) {

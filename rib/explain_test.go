@@ -102,14 +102,15 @@ func TestLongest(t *testing.T) {
 	}
 }
 
-func TestRejectForNamesAStrangeInterface(t *testing.T) {
+func TestRejectNamesAForeignInterface(t *testing.T) {
 	p := ImportPolicy{Enabled: true, Interfaces: []string{"*"}}
-	links := Links{2: {Index: 2, Name: "eth0", Up: true}}
+	v := View{Where: Where{Table: 1001, Device: 5}, Links: Links{2: {Index: 2, Name: "eth0", Up: true}}}
 	r := Route{Prefix: netip.MustParsePrefix("10.0.0.0/8"), Kind: KindUnicast, Protocol: ProtoStatic, Hops: []Hop{{Ifindex: 2}}}
-	if got := p.RejectFor(r, links, ProtoOwn, func(Link) bool { return false }); !strings.Contains(got, "eth0 does not belong") {
+	if got := p.Reject(r, v, ProtoOwn); !strings.Contains(got, "eth0 does not belong") {
 		t.Errorf("%q", got)
 	}
-	if got := p.RejectFor(r, links, ProtoOwn, nil); got != "" {
+	v.Where = Where{Table: 1001}
+	if got := p.Reject(r, v, ProtoOwn); got != "" {
 		t.Errorf("%q", got)
 	}
 }

@@ -172,7 +172,7 @@ func sameIdentity(a, b Route) bool {
 	if len(a.Hops) == 0 || len(b.Hops) == 0 {
 		return true // whoever names no hop means the route, whichever it is
 	}
-	return a.Hops[0].Ifindex == b.Hops[0].Ifindex && a.Hops[0].Gateway == b.Hops[0].Gateway
+	return a.Hops[0].SameWay(b.Hops[0])
 }
 
 // byDevice tells whether the kernel keeps routes like r side by side under one key.
@@ -189,9 +189,7 @@ func remaining(old, gone Route) []Hop {
 		return nil
 	}
 	named := func(h Hop) bool {
-		return slices.ContainsFunc(gone.Hops, func(g Hop) bool {
-			return g.Ifindex == h.Ifindex && g.Gateway == h.Gateway
-		})
+		return slices.ContainsFunc(gone.Hops, h.SameWay)
 	}
 	rest := slices.DeleteFunc(slices.Clone(old.Hops), named)
 	if len(old.Hops)-len(rest) != len(gone.Hops) {

@@ -15,12 +15,11 @@ type Import struct {
 
 // ImportSet returns what a VRF announces of its table: of each prefix the route
 // with the lowest metric among those that the policy accepts. own is the
-// protocol of our routes. member tells whether an interface belongs to the VRF
-// by its binding; nil: all do.
-func ImportSet(fib *FIB, links Links, p ImportPolicy, own uint8, member func(Link) bool) map[netip.Prefix]Import {
+// protocol of our routes.
+func ImportSet(v View, p ImportPolicy, own uint8) map[netip.Prefix]Import {
 	set := make(map[netip.Prefix]Import)
-	for prefix, routes := range fib.All() {
-		if i, _, ok := p.pick(routes, links, own, member); ok {
+	for prefix, routes := range v.FIB.All() {
+		if i, _, ok := p.pick(routes, v, own); ok {
 			set[prefix] = i
 		}
 	}
@@ -29,20 +28,20 @@ func ImportSet(fib *FIB, links Links, p ImportPolicy, own uint8, member func(Lin
 
 // ImportOne is ImportSet for one prefix. Where ok is false, reason says why the
 // route with the lowest metric is left out, "" where there is none.
-func ImportOne(fib *FIB, links Links, p ImportPolicy, own uint8, member func(Link) bool, prefix netip.Prefix) (i Import, reason string, ok bool) {
-	return p.pick(fib.Get(prefix), links, own, member)
+func ImportOne(v View, p ImportPolicy, own uint8, prefix netip.Prefix) (i Import, reason string, ok bool) {
+	return p.pick(v.FIB.Get(prefix), v, own)
 }
 
-func (p ImportPolicy) pick(routes []Route, links Links, own uint8, member func(Link) bool) (i Import, reason string, ok bool) {
+func (p ImportPolicy) pick(routes []Route, v View, own uint8) (i Import, reason string, ok bool) {
 	for _, r := range routes {
-		if p.judge(r, links, own, member).why == accepted {
+		if p.judge(r, v, own).why == accepted {
 			return Import{r, p.Announcement(r)}, "", true
 		}
 	}
 	if len(routes) == 0 {
 		return Import{}, "", false
 	}
-	return Import{}, p.sentence(routes[0], p.judge(routes[0], links, own, member)), false
+	return Import{}, p.sentence(routes[0], p.judge(routes[0], v, own)), false
 }
 
 // Announcement is what a VRF tells BGP about r.
@@ -56,8 +55,8 @@ func (p ImportPolicy) Announcement(r Route) Announcement {
 
 // Reject returns "" where r is to be imported, and else one short sentence that
 // says why not. own is the protocol of our routes.
-func (p ImportPolicy) Reject(r Route, links Links, own uint8) string {
-	return p.sentence(r, p.judge(r, links, own, nil))
+func (p ImportPolicy) Reject(r Route, v View, own uint8) string {
+	return p.sentence(r, p.judge(r, v, own))
 }
 
 // judgement is why a route is not imported, and the interface or range that it
@@ -88,7 +87,7 @@ const (
 	hopDead
 )
 
-func (p ImportPolicy) judge(r Route, links Links, own uint8, member func(Link) bool) judgement {
+func (p ImportPolicy) judge(r Route, v View, own uint8) judgement {
 	switch {
 	case !p.Enabled:
 		return judgement{why: disabled}
@@ -106,7 +105,7 @@ func (p ImportPolicy) judge(r Route, links Links, own uint8, member func(Link) b
 	}
 	closest := judgement{why: noInterface}
 	for _, h := range r.Hops {
-		j := p.judgeHop(h, links, member)
+		j := p.judgeHop(h, v)
 		if j.why == accepted {
 			return j
 		}
@@ -117,12 +116,12 @@ func (p ImportPolicy) judge(r Route, links Links, own uint8, member func(Link) b
 	return closest
 }
 
-func (p ImportPolicy) judgeHop(h Hop, links Links, member func(Link) bool) judgement {
-	link, found := links[h.Ifindex]
+func (p ImportPolicy) judgeHop(h Hop, v View) judgement {
+	link, found := v.Links[h.Ifindex]
 	switch {
 	case !found:
 		return judgement{why: unknownInterface}
-	case member != nil && !member(link):
+	case !v.Member(link):
 		return judgement{strangeInterface, link.Name}
 	case !p.names(link.Name):
 		return judgement{unnamedInterface, link.Name}

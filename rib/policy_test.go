@@ -86,20 +86,20 @@ func TestImportReject(t *testing.T) {
 		{"the leg that came closest", route("10.0.0.0/24", Hop{Ifindex: 2, Dead: true}, Hop{Ifindex: 3}), "eth0 is dead"},
 	} {
 		p := ImportPolicy{Enabled: true, Interfaces: []string{"eth0", "vlan?", "dummy*"}, Protocols: []uint8{ProtoKernel, ProtoStatic}}
-		got := p.Reject(tc.route, links, ProtoOwn)
+		got := p.Reject(tc.route, View{Links: links}, ProtoOwn)
 		if tc.want == "" && got != "" || tc.want != "" && !strings.Contains(got, tc.want) {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
 	}
 	p := ImportPolicy{Enabled: true, Interfaces: []string{"*"}, AllowDefault: true}
-	if got := p.Reject(route("0.0.0.0/0", eth0), links, ProtoOwn); got != "" {
+	if got := p.Reject(route("0.0.0.0/0", eth0), View{Links: links}, ProtoOwn); got != "" {
 		t.Errorf("default with allow_default: %q", got)
 	}
-	if got := p.Reject(with(route("10.0.0.0/24", eth0), func(r *Route) { r.Protocol = ProtoOwn }), links, 200); got != "" {
+	if got := p.Reject(with(route("10.0.0.0/24", eth0), func(r *Route) { r.Protocol = ProtoOwn }), View{Links: links}, 200); got != "" {
 		t.Errorf("179 is foreign where our protocol is 200: %q", got)
 	}
 	p.Enabled = false
-	if got := p.Reject(route("10.0.0.0/24", eth0), links, ProtoOwn); got == "" {
+	if got := p.Reject(route("10.0.0.0/24", eth0), View{Links: links}, ProtoOwn); got == "" {
 		t.Error("a disabled policy imports")
 	}
 }
@@ -113,15 +113,15 @@ func TestImportSet(t *testing.T) {
 	down := links[3]
 	down.Up = false
 	links[3] = down
-	fib := NewFIB([]Route{
+	v := View{Links: links, FIB: NewFIB([]Route{
 		route("10.0.0.0/24", 100, 2), route("10.0.0.0/24", 50, 2), // the lower
 		route("10.0.1.0/24", 100, 2), route("10.0.1.0/24", 50, 3), // the lower is down
 		route("10.0.2.0/24", 50, 3),
 		route("2001:db8::/48", 1024, 2),
-	})
+	})}
 	p := ImportPolicy{Enabled: true, Interfaces: []string{"*"}, Communities: []Community{5}, LargeCommunities: []LargeCommunity{{1, 2, 3}}}
 	got := map[netip.Prefix]uint32{}
-	for k, i := range ImportSet(fib, links, p, ProtoOwn, nil) {
+	for k, i := range ImportSet(v, p, ProtoOwn) {
 		if i.Route.Prefix != k || i.Announcement.Prefix != k || i.Announcement.MED != i.Route.Metric {
 			t.Errorf("%s: %+v", k, i)
 		}
@@ -129,7 +129,7 @@ func TestImportSet(t *testing.T) {
 			t.Errorf("%s: communities are missing: %+v", k, i.Announcement)
 		}
 		got[k] = i.Announcement.MED
-		one, reason, ok := ImportOne(fib, links, p, ProtoOwn, nil, k)
+		one, reason, ok := ImportOne(v, p, ProtoOwn, k)
 		if !ok || reason != "" || !cmp.Equal(one, i, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })) {
 			t.Errorf("%s: ImportOne = %+v, %q, %v", k, one, reason, ok)
 		}
@@ -138,21 +138,22 @@ func TestImportSet(t *testing.T) {
 	if !cmp.Equal(got, want, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if _, reason, ok := ImportOne(fib, links, p, ProtoOwn, nil, prefix("10.0.2.0/24")); ok || reason != "interface eth1 is down" {
+	if _, reason, ok := ImportOne(v, p, ProtoOwn, prefix("10.0.2.0/24")); ok || reason != "interface eth1 is down" {
 		t.Errorf("10.0.2.0/24: %q, %v", reason, ok)
 	}
-	if _, reason, ok := ImportOne(fib, links, p, ProtoOwn, nil, prefix("10.9.0.0/24")); ok || reason != "" {
+	if _, reason, ok := ImportOne(v, p, ProtoOwn, prefix("10.9.0.0/24")); ok || reason != "" {
 		t.Errorf("no such route: %q, %v", reason, ok)
 	}
 	p.MED = &med
-	notEth0 := func(l Link) bool { return l.Name != "eth0" }
-	if set := ImportSet(fib, links, p, ProtoOwn, notEth0); len(set) != 0 {
+	elsewhere := v
+	elsewhere.Where.Device = 9 // eth0 is not in it
+	if set := ImportSet(elsewhere, p, ProtoOwn); len(set) != 0 {
 		t.Errorf("imported by an interface of another VRF: %v", set)
 	}
-	if i, _, _ := ImportOne(fib, links, p, ProtoOwn, nil, prefix("10.0.0.0/24")); i.Announcement.MED != 7 {
+	if i, _, _ := ImportOne(v, p, ProtoOwn, prefix("10.0.0.0/24")); i.Announcement.MED != 7 {
 		t.Errorf("MED %d, want the configured 7", i.Announcement.MED)
 	}
-	if _, reason, _ := ImportOne(fib, links, p, ProtoOwn, notEth0, prefix("10.0.0.0/24")); !strings.Contains(reason, "does not belong") {
+	if _, reason, _ := ImportOne(elsewhere, p, ProtoOwn, prefix("10.0.0.0/24")); !strings.Contains(reason, "does not belong") {
 		t.Errorf("reason %q", reason)
 	}
 }

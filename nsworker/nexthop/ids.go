@@ -97,13 +97,8 @@ func hash32(b []byte) uint32 {
 
 // appendHop appends what makes two single nexthops different.
 func appendHop(b []byte, h rib.Hop, ipv6 bool) []byte {
-	b = binary.BigEndian.AppendUint32(b, uint32(h.Ifindex))
-	b = h.Gateway.AppendTo(b)
-	if ipv6 {
+	if b = h.AppendKey(b); ipv6 {
 		b = append(b, '6')
-	}
-	if h.OnLink {
-		b = append(b, 'o')
 	}
 	return b
 }

@@ -81,9 +81,7 @@ func (rules) Same(have, want *rib.Nexthop) bool {
 func (r rules) Replaced(_, _ *rib.Nexthop) { r.litter = true }
 
 func sameSingle(a, b rib.Nexthop) bool {
-	x, y := a.Hop, b.Hop
-	x.Weight, y.Weight, x.Dead, y.Dead = 0, 0, false, false
-	return !a.Group() && !b.Group() && a.IPv6 == b.IPv6 && x == y
+	return !a.Group() && !b.Group() && a.IPv6 == b.IPv6 && a.Hop.Equal(b.Hop)
 }
 
 // have is an object as the kernel confirmed or showed it; nil: it is not there.

@@ -79,14 +79,10 @@ func onlyIPv6(m Member, hops []rib.Hop) error {
 // mergeHops adds hops that are not there yet. One member of a group that is reached twice
 // weighs no more for it.
 func mergeHops(to, hops []rib.Hop) []rib.Hop {
-next:
 	for _, h := range hops {
-		for _, o := range to {
-			if o.Gateway == h.Gateway && o.Ifindex == h.Ifindex {
-				continue next
-			}
+		if !slices.ContainsFunc(to, h.SameWay) {
+			to = append(to, h)
 		}
-		to = append(to, h)
 	}
 	return to
 }
