@@ -12,13 +12,13 @@ type entry struct {
 	target *target     // what the best paths come down to; nil: nothing is to be installed
 	have   *forwarding // what the kernel confirmed, or showed, of ours; nil: nothing
 	state  rib.State
-	seen   uint8   // 1 + the vrf.Drift that a reading showed just now; 0: none
-	drift  uint8   // the same, counted and not mended yet
-	family uint8   // 1 + the rib.Family; 0: the slot has no entry
-	counts bool    // holds a place in the quota
-	left   leftOut // why it is Filtered
-	due    bool    // to be written
-	queued bool    // in the due list, due or no longer
+	seen   uint8     // 1 + the vrf.Drift that a reading showed just now; 0: none
+	drift  uint8     // the same, counted and not mended yet
+	family uint8     // 1 + the rib.Family; 0: the slot has no entry
+	counts bool      // holds a place in the quota
+	left   rib.Cause // why it is Filtered
+	due    bool      // to be written
+	queued bool      // in the due list, due or no longer
 }
 
 func (e *entry) used() bool { return e.family != 0 }

@@ -13,7 +13,6 @@ import (
 // facts are what a worker knows of one prefix, taken out of its loop: everything
 // in it is immutable, or a copy.
 type facts struct {
-	name   string
 	prefix netip.Prefix
 	// confined: what is of other VRFs is not to be told.
 	confined bool
@@ -21,17 +20,12 @@ type facts struct {
 	absent   string // why there is no table; "": there is one
 	read     bool
 
-	candidates []rib.Path    // in BGP, with whatever route targets
-	unasked    error         // why BGP did not say which
-	refused    []rib.Refusal // what neighbours announced and BGP did not take
-	paths      []rib.Path    // in the feed
-	waiting    int           // prefixes that wait in the feed
+	heard
 
 	entry   entry
 	known   bool // there is an entry
 	reason  string
 	target  target
-	due     bool
 	changes int // routes that are due
 	wanted  int // places of the quota that are taken
 
@@ -43,6 +37,15 @@ type facts struct {
 	announcesDue bool
 }
 
+// heard is what BGP has of the prefix.
+type heard struct {
+	candidates []rib.Path    // with whatever route targets
+	unasked    error         // why BGP did not say which
+	refused    []rib.Refusal // what neighbours announced and BGP did not take
+	paths      []rib.Path    // in the feed
+	waiting    int           // prefixes that wait in the feed
+}
+
 // Explain implements vrf.Worker.
 func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, error) {
 	var f facts
@@ -52,7 +55,7 @@ func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, 
 	f.candidates, f.unasked = w.deps.BGP.Candidates(ctx, f.spec.Of(), f.prefix)
 	f.refused = w.deps.BGP.Refused(f.spec.Of(), f.prefix)
 	if f.confined && f.spec.Of() != vrf.Default {
-		f.candidates = slices.DeleteFunc(f.candidates, func(p rib.Path) bool { return len(rib.CommonRTs(p.Attrs.RTs, f.spec.ImportRTs)) == 0 })
+		f.candidates = slices.DeleteFunc(f.candidates, func(p rib.Path) bool { return !p.Attrs.Meets(f.spec.ImportRTs) })
 	}
 	return f.explain(), nil
 }
@@ -65,7 +68,8 @@ func (w *Worker) facts(s *session, q rib.Question) facts {
 			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.knows(p) || len(s.resolver.view.FIB.Get(p)) > 0)
 		})
 	}
-	f := facts{name: w.name, prefix: prefix, confined: q.Confined, spec: w.spec, board: w.deps.Board, paths: w.feed.Lookup(prefix)}
+	f := facts{prefix: prefix, confined: q.Confined, spec: w.spec, board: w.deps.Board}
+	f.paths = w.feed.Lookup(prefix)
 	_, f.waiting = w.feed.Len()
 	if s == nil {
 		f.absent = w.absent
@@ -74,7 +78,7 @@ func (w *Worker) facts(s *session, q rib.Question) facts {
 	f.read, f.changes, f.wanted = s.read, s.due.waiting, s.wanted
 	f.view, f.mine = s.resolver.view, s.mine
 	if slot, e := s.entryOf(prefix); e != nil {
-		f.entry, f.known, f.reason, f.due = *e, true, s.reason(slot, e), e.due
+		f.entry, f.known, f.reason = *e, true, s.reason(slot, e)
 		if e.target != nil {
 			f.target = *e.target
 		}

@@ -14,10 +14,10 @@ func (s *session) takeFeed() {
 	before := s.due
 	var like alike
 	for _, in := range s.entryBuf {
-		if like.is(in) && s.special(in.Prefix) == taken {
+		if like.is(in) && s.exporting.OfPrefix(s.mine, in.Prefix) == rib.Accepted {
 			e := s.entries.At(in.Slot)
 			e.begin(in.Prefix)
-			e.left = taken
+			e.left = rib.Accepted
 			like.target.users++
 			s.aim(in.Slot, e, like.target, 0)
 			continue
@@ -59,7 +59,8 @@ func (s *session) alike(in rib.Entry) alike {
 // choose decides what one prefix should be in the kernel, given its candidates.
 func (s *session) choose(slot rib.Slot, prefix netip.Prefix, paths []rib.Path) {
 	e := s.entries.At(slot)
-	if len(paths) == 0 || !s.spec.Export.Enabled {
+	v := s.decide(prefix, paths)
+	if v.Out == rib.NoPath || v.Out == rib.ExportOff {
 		switch {
 		case !e.used():
 			s.feed.Release(slot)
@@ -71,16 +72,14 @@ func (s *session) choose(slot rib.Slot, prefix netip.Prefix, paths []rib.Path) {
 		return
 	}
 	e.begin(prefix)
-	s.pathBuf = s.spec.Export.Select(s.pathBuf[:0], paths)
-	best := s.pathBuf[0].Attrs
-	if e.left = s.leaveOut(prefix, best); e.left != taken {
+	if e.left = v.Out; v.Out != rib.Accepted {
 		s.aim(slot, e, nil, rib.Filtered)
 		return
 	}
 	if e.have != nil {
 		s.objects.hint = e.have.group
 	}
-	tg := s.targetOf(prefix, best, s.pathBuf)
+	tg := s.targetOf(prefix, v.Chosen[0].Attrs, v.Chosen)
 	s.objects.hint = 0
 	s.aim(slot, e, tg, 0)
 }

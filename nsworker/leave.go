@@ -58,7 +58,9 @@ func (s *session) removeOwn(ctx context.Context) error {
 		_, goes := s.objects.known[r.NexthopID]
 		return !s.own(r) || goes
 	})
-	changes = append(changes, rib.Diff(nil, mine, nil)...)
+	for _, r := range mine {
+		changes = append(changes, rib.Change{Op: rib.OpDelete, Route: r})
+	}
 	var refused error // the first
 	for len(changes) > 0 {
 		n := min(len(changes), writeBatch)

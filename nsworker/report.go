@@ -85,7 +85,7 @@ func (s *session) inState(state rib.State) int {
 func (s *session) ownImports() int {
 	n := 0
 	for _, e := range s.entries.All {
-		if e.used() && e.left == ownImport && e.state == rib.Filtered {
+		if e.used() && e.left == rib.OwnImport && e.state == rib.Filtered {
 			n++
 		}
 	}

@@ -33,7 +33,8 @@ type session struct {
 	announced  map[netip.Prefix]rib.Announcement
 	announced6 int // what of it is IPv6
 	importDue  map[netip.Prefix]struct{}
-	filtered   string         // why a path that the export policy leaves out is left out
+	exporting  *rib.Exporting // how the Spec judges BGP's paths, and below the kernel's routes
+	importing  *rib.Importing
 	follows    map[string]int // VRFs that leak here, by number of targets
 
 	synced  bool     // the table was read, and the feed taken once
@@ -113,7 +114,7 @@ func newSession(w *Worker, table Table) *session {
 	s.tracker = newTracker()
 	s.resolver = resolver{netns: w.spec.Binding.Netns, board: w.deps.Board, home: w.spec.VRF, policy: w.spec.Export, objects: &s.objects}
 	s.resolver.view.Where = table.Where()
-	s.filtered = leftOutBy(w.spec.Export)
+	s.exporting, s.importing = exporting(w.spec), importing(w.spec)
 	return s
 }
 
@@ -298,7 +299,7 @@ func (s *session) reconfigure(spec vrf.Spec) {
 	}
 	s.spec = spec
 	s.resolver.policy = spec.Export
-	s.filtered = leftOutBy(spec.Export)
+	s.exporting, s.importing = exporting(spec), importing(spec)
 	s.resolveAll()
 	s.askAnnounced() // another RD or RT made BGP forget them
 	s.feed.Rewind()

@@ -88,13 +88,7 @@ func (s *session) fail(slot rib.Slot, e *entry, why error) {
 func (s *session) reason(slot rib.Slot, e *entry) string {
 	switch e.state {
 	case rib.Filtered:
-		switch e.left {
-		case ownImport:
-			return "the best path is this VRF's own import from the kernel"
-		case ownSubnet, ownAddress, martian:
-			return specialReason(e.left, s.feed.Prefix(slot))
-		}
-		return s.filtered
+		return s.exporting.Reason(e.left, s.feed.Prefix(slot)).String()
 	case rib.Conflict:
 		if s.leftAlone(slot) {
 			return s.fight.reason("this route")

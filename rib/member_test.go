@@ -54,7 +54,7 @@ func TestImportAndNexthopsAgreeOnMembers(t *testing.T) {
 				r := Route{Prefix: prefix("10.0.0.0/8"), Kind: KindUnicast, Protocol: ProtoStatic, Hops: []Hop{{Ifindex: link.Index}}}
 				v.FIB = NewFIB([]Route{r})
 				policy := ImportPolicy{Enabled: true, Interfaces: []string{"*"}}
-				if _, why, ok := ImportOne(v, policy, ProtoOwn, r.Prefix); ok != want || !ok && !strings.Contains(why, "does not belong to this VRF") {
+				if _, why, ok := importOne(v, policy, r.Prefix); ok != want || !ok && !strings.Contains(why, "does not belong to this VRF") {
 					t.Errorf("a route by %s: %t, %q", name, ok, why)
 				}
 			}
