@@ -22,7 +22,7 @@ func (s *session) adopt(t rib.Table) {
 		}
 	}
 	s.resolver.view.Links = t.Links
-	s.resolver.view.FIB = rib.NewFIB(foreign)
+	s.resolver.view.Foreign = rib.NewForeignTable(foreign)
 	s.publish()
 	s.deadHops = slices.ContainsFunc(foreign, func(r rib.Route) bool { return hasDead(r.Hops) })
 	for _, tg := range s.targets.byKey {
@@ -201,7 +201,7 @@ func hasDead(hops []rib.Hop) bool {
 
 // heedRoutes takes in single changes that others made in the table.
 func (s *session) heedRoutes(events []rib.RouteEvent) {
-	fib := s.resolver.view.FIB
+	fib := s.resolver.view.Foreign
 	var changed []netip.Prefix
 	for _, ev := range events {
 		if s.own(ev.Route) {
@@ -222,7 +222,7 @@ func (s *session) heedRoutes(events []rib.RouteEvent) {
 	if len(changed) == 0 {
 		return
 	}
-	s.resolver.view.FIB = fib
+	s.resolver.view.Foreign = fib
 	s.publish()
 	s.resolveCovered(changed)
 	for _, prefix := range changed {

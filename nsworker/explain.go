@@ -65,7 +65,7 @@ func (w *Worker) facts(s *session, q rib.Question) facts {
 	prefix := q.Prefix
 	if q.Longest {
 		prefix, _ = rib.Longest(prefix.Addr(), func(p netip.Prefix) bool {
-			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.knows(p) || len(s.resolver.view.FIB.Get(p)) > 0)
+			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.knows(p) || len(s.resolver.view.Foreign.Get(p)) > 0)
 		})
 	}
 	f := facts{prefix: prefix, confined: q.Confined, spec: w.spec, board: w.deps.Board}
@@ -112,7 +112,7 @@ func (f *facts) conclude(x *rib.Explanation) {
 	x.Export.Verdict = verdict(x.Export, "its BGP route is in the kernel table")
 	x.Import.Verdict = verdict(x.Import, "its kernel route is announced to BGP")
 	matters := x.Export
-	switch foreign := len(f.view.FIB.Get(f.prefix)) > 0; {
+	switch foreign := len(f.view.Foreign.Get(f.prefix)) > 0; {
 	case x.Export.StoppedBy == "":
 	case x.Import.StoppedBy == "", foreign && len(f.candidates) == 0 && f.spec.Import.Enabled:
 		matters = x.Import

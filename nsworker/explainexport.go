@@ -251,7 +251,7 @@ func (f *facts) explainKernel(w *rib.Walk) {
 
 // explainTable lists what the table has for the prefix now, and whose it is.
 func (f *facts) explainTable(w *rib.Walk) {
-	routes := slices.Clone(f.view.FIB.Get(f.prefix))
+	routes := slices.Clone(f.view.Foreign.Get(f.prefix))
 	if have := f.entry.have; have != nil {
 		r := have.route(f.prefix, f.spec.Protocol)
 		if f.target.group != 0 && have.group == f.target.group {

@@ -144,7 +144,7 @@ func importStatus(r rib.JudgedRoute, in rib.Import) rib.RouteStatus {
 // BGP where something does.
 func (s snapshot) imports(q vrf.RouteQuery, yield func(rib.RouteStatus) bool) {
 	prefixes := make([]netip.Prefix, 0, 64)
-	for prefix := range s.view.FIB.All() {
+	for prefix := range s.view.Foreign.All() {
 		if q.Within == nil || q.Within(prefix) {
 			prefixes = append(prefixes, prefix)
 		}

@@ -9,7 +9,7 @@ import (
 
 // heedConnected looks at one prefix whose routes changed.
 func (s *session) heedConnected(prefix netip.Prefix) {
-	is := slices.ContainsFunc(s.resolver.view.FIB.Get(prefix), func(r rib.Route) bool { return r.Connects(s.resolver.view.Links) })
+	is := slices.ContainsFunc(s.resolver.view.Foreign.Get(prefix), func(r rib.Route) bool { return r.Connects(s.resolver.view.Links) })
 	if is != s.mine.Subnet(prefix) {
 		s.owns(s.mine.WithSubnet(prefix, is).WithLinks(s.resolver.view))
 	}

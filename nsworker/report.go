@@ -30,7 +30,7 @@ func (s *session) status() vrf.Status {
 		OverQuota:  s.inState(rib.OverQuota),
 		Failed:     s.inState(rib.Failed),
 		Stale:      s.inState(rib.Stale),
-		Foreign:    s.resolver.view.FIB.Len(),
+		Foreign:    s.resolver.view.Foreign.Len(),
 		IPv6:       s.countIPv6(),
 	}}
 	if s.read && waiting == 0 && s.due.waiting == 0 && len(s.extra) == 0 && len(s.importDue) == 0 {
@@ -98,7 +98,7 @@ func (s *session) countIPv6() vrf.FamilyCounts {
 	return vrf.FamilyCounts{
 		Paths: paths, Imported: s.announced6, Installed: n[rib.Installed], Filtered: n[rib.Filtered], Unresolved: n[rib.Unresolved],
 		Conflict: n[rib.Conflict], OverQuota: n[rib.OverQuota], Failed: n[rib.Failed], Stale: n[rib.Stale],
-		Foreign: s.resolver.view.FIB.Count(rib.IPv6),
+		Foreign: s.resolver.view.Foreign.Count(rib.IPv6),
 	}
 }
 

@@ -91,7 +91,7 @@ func (s *session) answer() {
 		}
 		r := a.repair
 		r.Own = s.inState(rib.Installed) + s.inState(rib.Stale)
-		r.Foreign = s.resolver.view.FIB.Len()
+		r.Foreign = s.resolver.view.Foreign.Len()
 		r.Unmended = s.drifting
 		r.Objects = int(s.totals.Objects - a.objects)
 		a.answer <- resynced{repair: r}

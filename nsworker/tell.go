@@ -83,7 +83,7 @@ const manyRoutes = 10_000
 // tellReading says that the table is being read, which for a large one takes a
 // while.
 func (s *session) tellReading() {
-	if s.inState(rib.Installed)+s.resolver.view.FIB.Len() < manyRoutes {
+	if s.inState(rib.Installed)+s.resolver.view.Foreign.Len() < manyRoutes {
 		return
 	}
 	s.reading = true

@@ -43,7 +43,7 @@ func (t *tracker) lean(tg *target, v rib.View) {
 		if n.source != "" {
 			continue
 		}
-		for link := range v.Leans(n.addr) {
+		for link := range v.DependsOn(n.addr) {
 			on := t.onLink[link]
 			if on == nil {
 				on = make(map[*target]struct{})

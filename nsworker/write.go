@@ -131,7 +131,7 @@ func (s *session) change(slot rib.Slot, prefix netip.Prefix, add func(rib.Slot, 
 
 // foreignAt tells whether a foreign route has this key.
 func (s *session) foreignAt(prefix netip.Prefix, metric uint32) bool {
-	for _, r := range s.resolver.view.FIB.Get(prefix) {
+	for _, r := range s.resolver.view.Foreign.Get(prefix) {
 		if r.Metric == metric {
 			return true
 		}

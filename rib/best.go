@@ -25,29 +25,29 @@ func Select(buf []Path, paths []Path, maxPaths int) []Path {
 // as carry what it asks for, so that the others take nobody's place among maxPaths. The
 // best one stays, and Decide judges it.
 func selectOf(buf []Path, paths []Path, maxPaths int, policy *ExportPolicy) []Path {
-	left := append(buf[:0], paths...)
-	if len(left) < 2 {
-		return left
+	rest := append(buf[:0], paths...)
+	if len(rest) < 2 {
+		return rest
 	}
-	left = keepBest(left, beforeMED)
-	left = keepLowestMED(left)
-	left = keepBest(left, external)
+	rest = keepBest(rest, beforeMED)
+	rest = keepLowestMED(rest)
+	rest = keepBest(rest, external)
 	if maxPaths > 1 {
-		slices.SortFunc(left, func(a, b Path) int { c, _ := tieBreak(&a, &b); return c })
+		slices.SortFunc(rest, func(a, b Path) int { c, _ := tieBreak(&a, &b); return c })
 		if policy != nil {
-			others := slices.DeleteFunc(left[1:], func(p Path) bool { return !policy.match(p.Attrs) })
-			left = left[:1+len(others)]
+			others := slices.DeleteFunc(rest[1:], func(p Path) bool { return !policy.match(p.Attrs) })
+			rest = rest[:1+len(others)]
 		}
-		return distinct(left, maxPaths)
+		return distinct(rest, maxPaths)
 	}
 	best := 0
-	for i := range left {
-		if c, _ := tieBreak(&left[i], &left[best]); c < 0 {
+	for i := range rest {
+		if c, _ := tieBreak(&rest[i], &rest[best]); c < 0 {
 			best = i
 		}
 	}
-	left[0] = left[best]
-	return left[:1]
+	rest[0] = rest[best]
+	return rest[:1]
 }
 
 // behind names the step of the decision process by which best, which Select chose among

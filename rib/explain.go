@@ -128,9 +128,9 @@ func (a *Attrs) sourceText() string {
 	return fmt.Sprintf("VRF %q", a.Source)
 }
 
-// ParseTarget reads what is to be explained: a prefix, or an address, of which
-// the longest match is meant. The error says what to write instead.
-func ParseTarget(text string) (p netip.Prefix, longest bool, err error) {
+// ParseDestination reads what is to be explained: a prefix, or an address, which stands
+// for the longest prefix that covers it. The error says what to write instead.
+func ParseDestination(text string) (p netip.Prefix, longest bool, err error) {
 	if text == "" {
 		return p, false, errors.New("is empty; give a prefix or an address, as in 10.1.0.0/16")
 	}

@@ -59,12 +59,12 @@ func TestLongest(t *testing.T) {
 }
 
 // What is taken is a prefix, whatever is written.
-func FuzzParseTarget(f *testing.F) {
+func FuzzParseDestination(f *testing.F) {
 	for _, s := range []string{"10.0.0.0/8", "10.1.2.3", "::/0", "::ffff:1.2.3.4/100", "fe80::1%x/64", "/", "1/1"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		p, _, err := ParseTarget(s)
+		p, _, err := ParseDestination(s)
 		if err == nil && (!p.IsValid() || p != p.Masked()) {
 			t.Errorf("%q became %v", s, p)
 		}

@@ -30,7 +30,7 @@ type Import struct {
 // ImportSet returns what a VRF announces of its table: what DecideImport accepts.
 func ImportSet(x *Importing, v View) map[netip.Prefix]Import {
 	set := make(map[netip.Prefix]Import)
-	for prefix, routes := range v.FIB.All() {
+	for prefix, routes := range v.Foreign.All() {
 		if taken, _ := x.pick(routes, v, nil); taken >= 0 {
 			set[prefix] = x.announce(routes[taken])
 		}
@@ -49,7 +49,7 @@ func ImportSet(x *Importing, v View) map[netip.Prefix]Import {
 //	AtKernelRoute   Does the table have a route that is not ours?
 //	AtRules         Does the policy accept one?
 func DecideImport(x *Importing, v View, prefix netip.Prefix, t *Trace) (in Import, out Cause) {
-	routes := v.FIB.Get(prefix)
+	routes := v.Foreign.Get(prefix)
 	t.begin()
 	taken, first := x.pick(routes, v, t)
 	switch {

@@ -106,7 +106,7 @@ func TestImportReject(t *testing.T) {
 
 // reject says why the only route of a prefix is not announced, "" where it is.
 func reject(p ImportPolicy, r Route, v View, own uint8) string {
-	v.FIB = NewFIB([]Route{r})
+	v.Foreign = NewForeignTable([]Route{r})
 	_, reason, _ := importOf(NewImporting("red", p, own), v, r.Prefix)
 	return reason
 }
@@ -139,7 +139,7 @@ func TestImportSet(t *testing.T) {
 	down := links[3]
 	down.Up = false
 	links[3] = down
-	v := View{Links: links, FIB: NewFIB([]Route{
+	v := View{Links: links, Foreign: NewForeignTable([]Route{
 		route("10.0.0.0/24", 100, 2), route("10.0.0.0/24", 50, 2), // the lower
 		route("10.0.1.0/24", 100, 2), route("10.0.1.0/24", 50, 3), // the lower is down
 		route("10.0.2.0/24", 50, 3),
