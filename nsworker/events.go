@@ -66,7 +66,7 @@ func (s *tableSync) onAddresses(changed []int, before, now rib.Links) {
 // onRoutes takes in single changes that others made in the table.
 func (s *tableSync) onRoutes(events []rib.RouteEvent) {
 	v := &s.sets.Resolver.View
-	fib := v.FIB
+	fib := v.Foreign
 	var changed []netip.Prefix
 	for _, ev := range events {
 		if s.routes.owns(ev.Route) {
@@ -87,7 +87,7 @@ func (s *tableSync) onRoutes(events []rib.RouteEvent) {
 	if len(changed) == 0 {
 		return
 	}
-	v.FIB = fib
+	v.Foreign = fib
 	s.publish()
 	s.routes.markUsers(s.sets.Covered(changed))
 	for _, prefix := range changed {

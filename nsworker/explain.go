@@ -14,7 +14,6 @@ import (
 // facts are what a worker knows of one prefix, taken out of its loop: everything
 // in it is immutable, or a copy.
 type facts struct {
-	name   string
 	prefix netip.Prefix
 	// confined: what is of other VRFs is not to be told.
 	confined bool
@@ -22,17 +21,12 @@ type facts struct {
 	absent   string // why there is no table; "": there is one
 	read     bool
 
-	candidates []rib.Path    // in BGP, with whatever route targets
-	unasked    error         // why BGP did not say which
-	refused    []rib.Refusal // what neighbours announced and BGP did not take
-	paths      []rib.Path    // in the feed
-	waiting    int           // prefixes that wait in the feed
+	heard
 
 	entry   route
 	known   bool // there is an entry
 	reason  string
 	target  nexthop.Set
-	due     bool
 	changes int // routes that are due
 	wanted  int // places of the quota that are taken
 
@@ -44,6 +38,15 @@ type facts struct {
 	announcesDue bool
 }
 
+// heard is what BGP has of the prefix.
+type heard struct {
+	candidates []rib.Path    // with whatever route targets
+	unasked    error         // why BGP did not say which
+	refused    []rib.Refusal // what neighbours announced and BGP did not take
+	paths      []rib.Path    // in the feed
+	waiting    int           // prefixes that wait in the feed
+}
+
 // Explain implements vrf.Worker.
 func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, error) {
 	var f facts
@@ -53,7 +56,7 @@ func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, 
 	f.candidates, f.unasked = w.deps.BGP.Candidates(ctx, f.spec.Of(), f.prefix)
 	f.refused = w.deps.BGP.Refused(f.spec.Of(), f.prefix)
 	if f.confined && f.spec.Of() != vrf.Default {
-		f.candidates = slices.DeleteFunc(f.candidates, func(p rib.Path) bool { return len(rib.CommonRTs(p.Attrs.RTs, f.spec.ImportRTs)) == 0 })
+		f.candidates = slices.DeleteFunc(f.candidates, func(p rib.Path) bool { return !p.Attrs.Meets(f.spec.ImportRTs) })
 	}
 	return f.explain(), nil
 }
@@ -63,10 +66,11 @@ func (w *Worker) facts(s *tableSync, q rib.Question) facts {
 	prefix := q.Prefix
 	if q.Longest {
 		prefix, _ = rib.Longest(prefix.Addr(), func(p netip.Prefix) bool {
-			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.knows(p) || len(s.sets.Resolver.View.FIB.Get(p)) > 0)
+			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.knows(p) || len(s.sets.Resolver.View.Foreign.Get(p)) > 0)
 		})
 	}
-	f := facts{name: w.name, prefix: prefix, confined: q.Confined, spec: w.spec, board: w.deps.Board, paths: w.feed.Lookup(prefix)}
+	f := facts{prefix: prefix, confined: q.Confined, spec: w.spec, board: w.deps.Board}
+	f.paths = w.feed.Lookup(prefix)
 	_, f.waiting = w.feed.Len()
 	if s == nil {
 		f.absent = w.absent
@@ -75,7 +79,7 @@ func (w *Worker) facts(s *tableSync, q rib.Question) facts {
 	f.read, f.changes, f.wanted = s.phase.known(), s.routes.Waiting(), s.routes.wanted
 	f.view, f.mine = s.sets.Resolver.View, s.routes.own
 	if slot, e := s.routes.entryOf(prefix); e != nil {
-		f.entry, f.known, f.reason, f.due = *e, true, s.reason(slot, e), e.Due()
+		f.entry, f.known, f.reason = *e, true, s.reason(slot, e)
 		if e.Want != nil {
 			f.target = *e.Want
 		}
@@ -109,7 +113,7 @@ func (f *facts) conclude(x *rib.Explanation) {
 	x.Export.Verdict = verdict(x.Export, "its BGP route is in the kernel table")
 	x.Import.Verdict = verdict(x.Import, "its kernel route is announced to BGP")
 	matters := x.Export
-	switch foreign := len(f.view.FIB.Get(f.prefix)) > 0; {
+	switch foreign := len(f.view.Foreign.Get(f.prefix)) > 0; {
 	case x.Export.StoppedBy == "":
 	case x.Import.StoppedBy == "", foreign && len(f.candidates) == 0 && f.spec.Import.Enabled:
 		matters = x.Import

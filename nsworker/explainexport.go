@@ -12,19 +12,33 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// explainExport walks a prefix from BGP to the kernel.
+// explainExport walks a prefix from BGP to the kernel: first by the trace of the decision,
+// then by what the worker and the kernel made of it.
 func (f *facts) explainExport(w *rib.Walk) {
-	if f.spec.Export.Enabled {
-		w.Add("export", rib.Passed, "export is on for this VRF")
-	} else {
-		w.Add("export", rib.Stopped, "export is off for this VRF; turn it on with `vrfredist redistribution enable export --vrf "+f.name+"`")
+	x := exporting(f.spec)
+	var t rib.Trace
+	v := rib.Decide(x, rib.Candidates{Prefix: f.prefix, Paths: f.paths, Own: f.mine}, &t)
+	for _, s := range t.Steps {
+		switch s.Place {
+		case rib.AtExport:
+			tell(w, "export", s, "export is on for this VRF")
+		case rib.AtCandidates:
+			f.explainRefused(w)
+			f.explainCandidates(w, s)
+			f.explainTargets(w)
+		case rib.AtChoice:
+			w.Add("best path", s.Outcome, f.show(v.Chosen[0]), lines(t.Others, f.beside)...)
+		case rib.AtOwnImport:
+			tell(w, "own import", s, "the best path is not what this VRF imported itself")
+		case rib.AtConnected:
+			tell(w, "connected", s, "")
+		case rib.AtMartian:
+			tell(w, "martian", s, "")
+		case rib.AtCommunities:
+			tell(w, "filter", s, "export takes "+x.Takes(), carries(v.Chosen[0].Attrs))
+		}
 	}
-	f.explainRefused(w)
-	f.explainCandidates(w)
-	f.explainTargets(w)
 	if len(f.paths) > 0 {
-		best := f.explainBest(w)
-		f.explainPolicy(w, best)
 		f.explainQuota(w)
 		f.explainNexthop(w)
 	}
@@ -51,7 +65,7 @@ func (f *facts) explainRefused(w *rib.Walk) {
 	w.Add("guard", outcome, plural(len(f.refused), "neighbour")+" announced it, and what was said of it was not taken", details...)
 }
 
-func (f *facts) explainCandidates(w *rib.Walk) {
+func (f *facts) explainCandidates(w *rib.Walk, s rib.TraceStep) {
 	switch n := len(f.candidates); {
 	case n > 0:
 		w.Add("candidates", rib.Passed, "BGP has "+plural(n, "path"), lines(f.candidates, f.show)...)
@@ -62,7 +76,7 @@ func (f *facts) explainCandidates(w *rib.Walk) {
 	case f.entry.Note.state == rib.Stale:
 		w.Add("candidates", rib.Stopped, "BGP has no path; the route in the table is of an earlier run, and goes when every neighbour has sent its routes, or after sweep_delay")
 	default:
-		w.Add("candidates", rib.Stopped, "BGP has no path for it, of any neighbour")
+		tell(w, "candidates", s, "")
 	}
 }
 
@@ -88,7 +102,7 @@ func (f *facts) explainTargets(w *rib.Walk) {
 			return fmt.Sprintf("%s: matches", f.show(p))
 		}
 		verb := "does not match"
-		if len(rib.CommonRTs(p.Attrs.RTs, f.spec.ImportRTs)) > 0 {
+		if p.Attrs.Meets(f.spec.ImportRTs) {
 			match++
 			verb = "matches"
 		}
@@ -115,59 +129,28 @@ func carry(n int) string {
 	return fmt.Sprintf("%d paths carry", n)
 }
 
-func (f *facts) explainBest(w *rib.Walk) rib.Path {
-	chosen := f.spec.Export.Select(nil, f.paths)
-	best := chosen[0]
-	same := func(a rib.Path) func(rib.Path) bool {
-		return func(b rib.Path) bool { return a.RD == b.RD && a.ID == b.ID }
+// beside says what became of a path that is not the best one.
+func (f *facts) beside(o rib.OtherPath) string {
+	if o.Used {
+		return "used as well: " + f.show(o.Path)
 	}
-	var details []string
-	for _, p := range f.paths {
-		switch {
-		case same(best)(p):
-		case slices.ContainsFunc(chosen, same(p)):
-			details = append(details, "used as well: "+f.show(p))
-		default:
-			step := rib.Worse(best, p, f.paths)
-			if step == "" {
-				step = "nothing: it is the same"
-			}
-			details = append(details, fmt.Sprintf("behind by %s: %s", step, f.show(p)))
-		}
-	}
-	w.Add("best path", rib.Passed, f.show(best), details...)
-	return best
+	return fmt.Sprintf("behind by %s: %s", cmp.Or(o.By, "nothing: it is the same"), f.show(o.Path))
 }
 
-func (f *facts) explainPolicy(w *rib.Walk, best rib.Path) {
-	a := best.Attrs
-	if a.Imported && a.Source == f.spec.Of() {
-		w.Add("own import", rib.Stopped, "the best path is this VRF's own import from the kernel: its table has the route already")
-	} else {
-		w.Add("own import", rib.Passed, "the best path is not what this VRF imported itself")
+// tell adds a step of a decision: with its reason where it stops the route, and with
+// passed, "" for nothing, where it does not.
+func tell(w *rib.Walk, name string, s rib.TraceStep, passed string, details ...string) {
+	if text := cmp.Or(s.Reason.String(), passed); text != "" {
+		w.Add(name, s.Outcome, text, details...)
 	}
-	if why := specialIn(f.mine, f.spec.Export.AcceptMartians, f.prefix); why == martian {
-		w.Add("martian", rib.Stopped, specialReason(why, f.prefix))
-	} else if why != taken {
-		w.Add("connected", rib.Stopped, specialReason(why, f.prefix))
-	}
+}
+
+func carries(a *rib.Attrs) string {
 	has := append(lines(a.Communities, rib.Community.String), lines(a.Large, rib.LargeCommunity.String)...)
-	carries := "it carries no community"
-	if len(has) > 0 {
-		carries = "it carries " + strings.Join(has, ", ")
+	if len(has) == 0 {
+		return "it carries no community"
 	}
-	if f.spec.Export.Match(a) {
-		w.Add("filter", rib.Passed, "export takes "+takes(f.spec.Export), carries)
-	} else {
-		w.Add("filter", rib.Stopped, leftOutBy(f.spec.Export), carries)
-	}
-}
-
-func takes(p rib.ExportPolicy) string {
-	if wants := p.Wants(); wants != "any path" {
-		return "a path with " + wants
-	}
-	return "any path"
+	return "it carries " + strings.Join(has, ", ")
 }
 
 func (f *facts) explainQuota(w *rib.Walk) {
@@ -258,7 +241,7 @@ func (f *facts) explainKernel(w *rib.Walk) {
 		w.Add("kernel", rib.Stopped, f.reason+"; it is tried again")
 	case e.Note.state == rib.Conflict:
 		w.Add("kernel", rib.Stopped, f.reason)
-	case f.due:
+	case e.Due():
 		w.Add("kernel", rib.Stopped, fmt.Sprintf("it is not written yet; %s due", plural(f.changes, "change")))
 	case !f.known && len(f.paths) > 0 && f.spec.Export.Enabled:
 		w.Add("kernel", rib.Stopped, fmt.Sprintf("the worker has not come to it yet; %d prefixes wait", f.waiting))
@@ -269,7 +252,7 @@ func (f *facts) explainKernel(w *rib.Walk) {
 
 // explainTable lists what the table has for the prefix now, and whose it is.
 func (f *facts) explainTable(w *rib.Walk) {
-	routes := slices.Clone(f.view.FIB.Get(f.prefix))
+	routes := slices.Clone(f.view.Foreign.Get(f.prefix))
 	if have := f.entry.Have; have != nil {
 		r := have.Route(f.prefix, f.spec.Protocol)
 		r.Hops = f.target.HopsOf(have)

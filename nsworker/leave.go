@@ -57,7 +57,9 @@ func (s *tableSync) removeOwn(ctx context.Context) error {
 	mine := slices.DeleteFunc(t.Routes, func(r rib.Route) bool {
 		return !s.routes.owns(r) || r.NexthopID != 0 && goes(r.NexthopID)
 	})
-	changes = append(changes, rib.Diff(nil, mine, nil)...)
+	for _, r := range mine {
+		changes = append(changes, rib.Change{Op: rib.OpDelete, Route: r})
+	}
 	var refused error // the first
 	for len(changes) > 0 {
 		n := min(len(changes), writeBatch)

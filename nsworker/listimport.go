@@ -8,11 +8,12 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// importStatus is one kernel route as the import side sees it.
-func importStatus(r rib.Route, in rib.Import, announced bool, reason string) rib.RouteStatus {
-	st := rib.RouteStatus{Prefix: r.Prefix, State: rib.Filtered, Reason: reason, Route: r}
-	if announced {
-		st.State, st.Reason, st.MED = rib.Installed, "", in.Announcement.MED
+// importStatus is one kernel route as the import side sees it, of a prefix of which in is
+// announced.
+func importStatus(r rib.JudgedRoute, in rib.Import) rib.RouteStatus {
+	st := rib.RouteStatus{Prefix: r.Route.Prefix, State: rib.Filtered, Reason: r.Reason.String(), Route: r.Route}
+	if r.Reason.Cause == rib.Accepted {
+		st.State, st.MED = rib.Installed, in.Announcement.MED
 		for _, c := range in.Announcement.Communities {
 			st.Comms = append(st.Comms, c.String())
 		}
@@ -27,35 +28,21 @@ func importStatus(r rib.Route, in rib.Import, announced bool, reason string) rib
 // BGP where something does.
 func (s snapshot) imports(q vrf.RouteQuery, yield func(rib.RouteStatus) bool) {
 	prefixes := make([]netip.Prefix, 0, 64)
-	for prefix := range s.view.FIB.All() {
+	for prefix := range s.view.Foreign.All() {
 		if q.Within == nil || q.Within(prefix) {
 			prefixes = append(prefixes, prefix)
 		}
 	}
 	slices.SortFunc(prefixes, comparePrefixes)
+	var t rib.Trace
 	for _, prefix := range prefixes {
-		in, _, ok := rib.ImportOne(s.view, s.policy, s.protocol, prefix)
-		for _, r := range s.view.FIB.Get(prefix) {
-			taken := ok && r.Key() == in.Route.Key() && r.Protocol == in.Route.Protocol
-			reason := ""
-			if !taken {
-				reason = s.leftOut(r)
-			}
-			st := importStatus(r, in, taken, reason)
-			st.Devices = s.devices(r.Hops)
+		in, _ := rib.DecideImport(s.importing, s.view, prefix, &t)
+		for _, r := range t.Routes {
+			st := importStatus(r, in)
+			st.Devices = s.devices(r.Route.Hops)
 			if q.Wants(prefix, st.State) && !yield(st) {
 				return
 			}
 		}
 	}
-}
-
-func (s snapshot) leftOut(r rib.Route) string {
-	if !s.policy.Enabled {
-		return "import is off for this VRF"
-	}
-	if reason := s.policy.Reject(r, s.view, s.protocol); reason != "" {
-		return reason
-	}
-	return "another route of this prefix has a lower metric"
 }

@@ -59,7 +59,7 @@ func (s *tableSync) adopt(t rib.Table, trusted bool) {
 	o.Settle() // which of them are left alone, before the sets that hang on them are resolved
 	foreign := s.routes.adopt(t.Routes, func(f rib.Family) bool { return !s.sweeps.done[f] })
 	v := &s.sets.Resolver.View
-	v.Links, v.FIB = t.Links, rib.NewFIB(foreign)
+	v.Links, v.Foreign = t.Links, rib.NewForeignTable(foreign)
 	s.publish()
 	s.deadHops = slices.ContainsFunc(foreign, func(r rib.Route) bool { return hasDead(r.Hops) })
 	s.sets.TryObjects() // what refused an object may have changed

@@ -64,7 +64,7 @@ func NewRehearsal(ctx context.Context, deps Deps, before, after []vrf.Spec) *Reh
 		where, t, err := r.read(ctx, s)
 		if err == nil {
 			foreign := slices.DeleteFunc(t.Routes, func(o rib.Route) bool { return o.Protocol == s.Protocol })
-			r.deps.Board.publish(s.Name, nexthop.View{View: rib.View{Where: where, Links: t.Links, FIB: rib.NewFIB(foreign)}, Binding: s.Binding})
+			r.deps.Board.publish(s.Name, nexthop.View{View: rib.View{Where: where, Links: t.Links, Foreign: rib.NewForeignTable(foreign)}, Binding: s.Binding})
 		}
 	}
 	return r

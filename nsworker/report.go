@@ -32,7 +32,7 @@ func (s *tableSync) status(reading bool) vrf.Status {
 		OverQuota:  s.routes.inState(rib.OverQuota),
 		Failed:     s.routes.inState(rib.Failed),
 		Stale:      s.routes.inState(rib.Stale),
-		Foreign:    s.sets.Resolver.View.FIB.Len(),
+		Foreign:    s.sets.Resolver.View.Foreign.Len(),
 		IPv6:       s.countIPv6(),
 	}}
 	if s.phase == catchUp && waiting == 0 && s.routes.idle() && s.announced.Idle() {
@@ -102,7 +102,7 @@ func (s *tableSync) countIPv6() vrf.FamilyCounts {
 	return vrf.FamilyCounts{
 		Paths: paths, Imported: s.announced.counts[rib.IPv6], Installed: n[rib.Installed], Filtered: n[rib.Filtered], Unresolved: n[rib.Unresolved],
 		Conflict: n[rib.Conflict], OverQuota: n[rib.OverQuota], Failed: n[rib.Failed], Stale: n[rib.Stale],
-		Foreign: s.sets.Resolver.View.FIB.Count(rib.IPv6),
+		Foreign: s.sets.Resolver.View.Foreign.Count(rib.IPv6),
 	}
 }
 

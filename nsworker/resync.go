@@ -84,7 +84,7 @@ func (s *tableSync) answer() {
 		}
 		r := a.repair
 		r.Own = s.routes.inState(rib.Installed) + s.routes.inState(rib.Stale)
-		r.Foreign = s.sets.Resolver.View.FIB.Len()
+		r.Foreign = s.sets.Resolver.View.Foreign.Len()
 		r.Unmended = s.routes.Unmended()
 		r.Objects = int(s.totals.Objects - a.objects)
 		a.answer <- resynced{repair: r}

@@ -28,7 +28,7 @@ type routes struct {
 	counts [rib.Families]byState // entries by family and state
 	wanted int                   // entries that are in the kernel or due to be: what the quota counts
 
-	filtered  string                 // why a path that the export policy leaves out is left out
+	exporting *rib.Exporting         // how the Spec judges BGP's paths
 	lastRead  *nexthop.Forwarding    // what shared returned last
 	tellState func(rib.Slot, *route) // nil: nobody listens
 	pathBuf   []rib.Path             // reused, as are those below
@@ -43,8 +43,8 @@ type route = ledger.Entry[nexthop.Set, nexthop.Forwarding, note]
 // note is what routes keeps of an entry.
 type note struct {
 	state  rib.State
-	left   leftOut // why it is Filtered
-	counts bool    // it has a place in the quota
+	out    rib.Cause // why it is Filtered
+	counts bool      // it has a place in the quota
 }
 
 // byState counts entries by their state.
@@ -78,9 +78,9 @@ func (r *routes) Replaced(was, is *nexthop.Forwarding) { r.sets.Objects.Hold(was
 func (r *routes) take(batch []rib.Entry) {
 	var like alike
 	for _, in := range batch {
-		if like.is(in) && r.special(in.Prefix) == taken {
+		if like.is(in) && r.exporting.OfPrefix(r.own, in.Prefix) == rib.Accepted {
 			e := r.Begin(in.Slot, like.family)
-			e.Note.left = taken
+			e.Note.out = rib.Accepted
 			like.set.Use()
 			r.aim(in.Slot, e, like.set, 0)
 			r.settle(in.Slot, e)
@@ -124,15 +124,15 @@ func (r *routes) alike(in rib.Entry) alike {
 
 // choose finds out what is wanted of one prefix, given its candidates.
 func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []rib.Path) {
-	if len(paths) == 0 || !r.spec.Export.Enabled {
-		if e.Note.state != rib.Stale || !r.spec.Export.Enabled { // a stale route is the sweep's
+	v := rib.Decide(r.exporting, rib.Candidates{Prefix: prefix, Paths: paths, Own: r.own, Room: r.pathBuf}, nil)
+	r.pathBuf = v.Chosen
+	if v.Out == rib.NoPath || v.Out == rib.ExportOff {
+		if e.Note.state != rib.Stale || v.Out == rib.ExportOff { // a stale route is the sweep's
 			r.aim(slot, e, nil, 0)
 		}
 		return
 	}
-	r.pathBuf = r.spec.Export.Select(r.pathBuf[:0], paths)
-	best := r.pathBuf[0].Attrs
-	if e.Note.left = r.leaveOut(prefix, best); e.Note.left != taken {
+	if e.Note.out = v.Out; v.Out != rib.Accepted {
 		r.aim(slot, e, nil, rib.Filtered)
 		return
 	}
@@ -140,13 +140,13 @@ func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []ri
 	if e.Have != nil {
 		hint = e.Have.Group
 	}
-	r.aim(slot, e, r.setOf(prefix, best, r.pathBuf, hint), 0)
+	r.aim(slot, e, r.setOf(prefix, v.Chosen, hint), 0)
 }
 
 // setOf returns the set of the chosen paths' nexthops.
-func (r *routes) setOf(prefix netip.Prefix, best *rib.Attrs, paths []rib.Path, hint uint32) *nexthop.Set {
+func (r *routes) setOf(prefix netip.Prefix, paths []rib.Path, hint uint32) *nexthop.Set {
 	f := rib.FamilyOf(prefix)
-	if r.spec.Export.AcceptBlackhole && slices.Contains(best.Communities, rib.CommunityBlackhole) {
+	if r.spec.Export.AcceptBlackhole && slices.Contains(paths[0].Attrs.Communities, rib.CommunityBlackhole) {
 		return r.sets.Get(f, true, nil, hint)
 	}
 	members := make([]nexthop.Member, 0, 4)

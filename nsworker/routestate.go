@@ -76,7 +76,7 @@ func (r *routes) inState(state rib.State) int {
 func (r *routes) ownImports() int {
 	n := 0
 	for _, e := range r.All {
-		if e.Note.left == ownImport && e.Note.state == rib.Filtered {
+		if e.Note.out == rib.OwnImport && e.Note.state == rib.Filtered {
 			n++
 		}
 	}
@@ -88,13 +88,7 @@ func (s *tableSync) reason(slot rib.Slot, e *route) string {
 	r := s.routes
 	switch e.Note.state {
 	case rib.Filtered:
-		switch e.Note.left {
-		case ownImport:
-			return "the best path is this VRF's own import from the kernel"
-		case ownSubnet, ownAddress, martian:
-			return specialReason(e.Note.left, r.feed.Prefix(slot))
-		}
-		return r.filtered
+		return r.exporting.Reason(e.Note.out, r.feed.Prefix(slot)).String()
 	case rib.Conflict:
 		if r.LeftAlone(slot) {
 			return s.contends("this route")

@@ -76,7 +76,7 @@ func (r *routes) change(slot rib.Slot, prefix netip.Prefix) (c rib.Change, is bo
 
 // foreignAt tells whether a foreign route has this key.
 func (r *routes) foreignAt(prefix netip.Prefix, metric uint32) bool {
-	for _, o := range r.sets.Resolver.View.FIB.Get(prefix) {
+	for _, o := range r.sets.Resolver.View.Foreign.Get(prefix) {
 		if o.Metric == metric {
 			return true
 		}

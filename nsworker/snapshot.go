@@ -15,12 +15,13 @@ import (
 // snapshot is what a query takes with it out of the loop: everything in it is
 // immutable, so that what is in it is printed while the worker goes on.
 type snapshot struct {
-	name     string // of the VRF in BGP
-	view     rib.View
-	policy   rib.ImportPolicy
-	protocol uint8
-	metric   uint32
-	export   rib.ExportPolicy
+	name      string // of the VRF in BGP
+	view      rib.View
+	mine      *rib.OwnPrefixes
+	protocol  uint8
+	metric    uint32
+	exporting *rib.Exporting
+	importing *rib.Importing
 }
 
 // listedAtOnce is how many exported routes a query takes out of the loop at a time:
@@ -113,8 +114,8 @@ func (w *Worker) exports(ctx context.Context, prefixes []netip.Prefix, rows *[]r
 
 func (s *tableSync) snapshot() snapshot {
 	return snapshot{
-		name: s.spec.Of(), view: s.sets.Resolver.View, policy: s.spec.Import, protocol: s.spec.Protocol,
-		metric: s.spec.Export.Metric, export: s.spec.Export,
+		name: s.spec.Of(), view: s.sets.Resolver.View, mine: s.routes.own, protocol: s.spec.Protocol,
+		metric: s.spec.Export.Metric, exporting: s.routes.exporting, importing: s.importing,
 	}
 }
 
@@ -174,7 +175,7 @@ func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus
 			st.Route = rib.Route{Prefix: r.prefix, Metric: s.metric, Protocol: s.protocol, Kind: rib.KindUnicast}
 		}
 		if paths := feed.Lookup(r.prefix); len(paths) > 0 {
-			buf = s.export.Select(buf[:0], paths)
+			buf = rib.Decide(s.exporting, rib.Candidates{Prefix: r.prefix, Paths: paths, Own: s.mine, Room: buf}, nil).Chosen
 			st.Best, st.Paths = buf[0], len(buf)
 			st.Leaked = st.Leaked || slices.ContainsFunc(buf, func(p rib.Path) bool { return p.LeaksInto(s.name) })
 			if r.state == rib.Unresolved && st.Best.Label != 0 && st.Best.Attrs.Source == "" {

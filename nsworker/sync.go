@@ -25,6 +25,7 @@ type tableSync struct {
 	routes     *routes
 	sets       *nexthop.Sets
 	announced  *announcements
+	importing  *rib.Importing // how the Spec judges the kernel's routes
 	contention *ledger.Contention
 	follows    map[string]int // VRFs that leak here, by number of sets
 	sweeps     sweeps
@@ -108,9 +109,10 @@ func newTableSync(w *Worker, table Table) *tableSync {
 	s.routes = &routes{
 		feed: w.feed, spec: &w.spec, sets: s.sets, link: w.deps.Link, doubt: s.doubt,
 		surplus: newSurplus(s.contention, &w.drifts), over: make(map[rib.Slot]struct{}),
-		filtered: leftOutBy(w.spec.Export),
+		exporting: exporting(w.spec),
 	}
 	s.routes.Ledger = ledger.New(&bySlot{feed: w.feed}, s.routes, s.contention, &w.drifts)
+	s.importing = importing(w.spec)
 	s.announced = newAnnouncements(w.name, w.deps.BGP, s.contention, s.toAnnounce)
 	return s
 }
@@ -262,7 +264,7 @@ func (s *tableSync) reconfigure(spec vrf.Spec) {
 	}
 	s.spec = spec
 	s.sets.Resolver.Policy = spec.Export
-	s.routes.filtered = leftOutBy(spec.Export)
+	s.routes.exporting, s.importing = exporting(spec), importing(spec)
 	s.routes.markUsers(s.sets.ResolveAll())
 	s.announced.ask() // another RD or RT made BGP forget them
 	s.feed.Rewind()
@@ -297,14 +299,14 @@ func (s *tableSync) listen() {
 
 // toAnnounce is what is to be announced of a prefix of the table.
 func (s *tableSync) toAnnounce(prefix netip.Prefix) (rib.Announcement, bool) {
-	in, _, is := rib.ImportOne(s.sets.Resolver.View, s.spec.Import, s.spec.Protocol, prefix)
-	return in.Announcement, is
+	in, out := rib.DecideImport(s.importing, s.sets.Resolver.View, prefix, nil)
+	return in.Announcement, out == rib.Accepted
 }
 
 // importAll has what is announced of the whole table decided again.
 func (s *tableSync) importAll() {
 	if s.phase.known() {
-		s.announced.want(rib.ImportSet(s.sets.Resolver.View, s.spec.Import, s.spec.Protocol))
+		s.announced.want(rib.ImportSet(s.importing, s.sets.Resolver.View))
 	}
 }
 

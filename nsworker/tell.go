@@ -84,7 +84,7 @@ const manyRoutes = 10_000
 // tellReading says that the table is being read, which for a large one takes a
 // while.
 func (s *tableSync) tellReading() {
-	if s.routes.inState(rib.Installed)+s.sets.Resolver.View.FIB.Len() < manyRoutes {
+	if s.routes.inState(rib.Installed)+s.sets.Resolver.View.Foreign.Len() < manyRoutes {
 		return
 	}
 	s.tellStatus(s.status(true))

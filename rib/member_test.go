@@ -52,9 +52,9 @@ func TestImportAndNexthopsAgreeOnMembers(t *testing.T) {
 					t.Errorf("a nexthop on %s: %v", name, err)
 				}
 				r := Route{Prefix: prefix("10.0.0.0/8"), Kind: KindUnicast, Protocol: ProtoStatic, Hops: []Hop{{Ifindex: link.Index}}}
-				v.FIB = NewFIB([]Route{r})
+				v.Foreign = NewForeignTable([]Route{r})
 				policy := ImportPolicy{Enabled: true, Interfaces: []string{"*"}}
-				if _, why, ok := ImportOne(v, policy, ProtoOwn, r.Prefix); ok != want || !ok && !strings.Contains(why, "does not belong to this VRF") {
+				if _, why, ok := importOne(v, policy, r.Prefix); ok != want || !ok && !strings.Contains(why, "does not belong to this VRF") {
 					t.Errorf("a route by %s: %t, %q", name, ok, why)
 				}
 			}
@@ -93,7 +93,7 @@ func TestOwnAddressOfAPlainTable(t *testing.T) {
 		return Route{Prefix: prefix(p), Kind: KindUnicast, Protocol: protocol, Hops: []Hop{{Ifindex: dev}}}
 	}
 	routes := []Route{to("203.0.113.0/24", 2, ProtoStatic), to("198.51.100.0/24", 8, ProtoKernel), to("192.0.2.0/24", 2, ProtoStatic)}
-	v := View{Where: Where{Table: 77}, Links: bridged(), FIB: NewFIB(routes)}
+	v := View{Where: Where{Table: 77}, Links: bridged(), Foreign: NewForeignTable(routes)}
 	for nexthop, own := range map[string]bool{
 		"203.0.113.1":  false, // eth3's, in a VRF device, and the table has that subnet elsewhere
 		"198.51.100.1": true,  // br-b's, whose subnet the table has

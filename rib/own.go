@@ -3,7 +3,7 @@ package rib
 import "net/netip"
 
 // OwnPrefixes are a VRF's own: the subnets that are connected in it, and its addresses,
-// as /32 and /128. Nobody else has the way there, so what BGP says of them is not heeded.
+// as /32 and /128. The way there is the VRF's own, so BGP's paths for them are left out.
 // A longer prefix inside a subnet is not among them: it may be a service's address. A
 // value is immutable once it is shared.
 type OwnPrefixes struct {

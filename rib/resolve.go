@@ -49,7 +49,7 @@ func (v View) Resolve(nh netip.Addr) (hops []Hop, via Route, err error) {
 // connected, Gateway is invalid.
 func (v View) ResolvePrefix(p netip.Prefix) ([]Hop, Route, error) {
 	err := errors.New("the VRF it comes from has no such route")
-	for i, r := range v.FIB.Get(p) {
+	for i, r := range v.Foreign.Get(p) {
 		if r.Kind != KindUnicast {
 			if i == 0 {
 				err = fmt.Errorf("the VRF it comes from has a route of type %s for it", r.Kind)
@@ -112,9 +112,9 @@ func (v View) lookup(nh netip.Addr, depth int) ([]Hop, Route, error) {
 	if depth > maxRecursion {
 		return nil, Route{}, fmt.Errorf("more than %d gateways lead to each other", maxRecursion)
 	}
-	// Told in the end: what was wrong with the longest match.
+	// Of all prefixes that cover nh the longest counts: its reason is the one that is told.
 	var reason error
-	for prefix, routes := range v.FIB.covering(nh) {
+	for prefix, routes := range v.Foreign.covering(nh) {
 		if prefix.Bits() == 0 {
 			if reason == nil {
 				reason = errors.New("only the default route covers it, which is not used for nexthops")

@@ -10,9 +10,9 @@ import (
 // namespace, and the foreign routes of the table. It is a snapshot: whoever holds one
 // may read it while the next is made.
 type View struct {
-	Where Where
-	Links Links
-	FIB   *FIB
+	Where   Where
+	Links   Links
+	Foreign *ForeignTable
 }
 
 // mainTable is the number of the main table (RT_TABLE_MAIN).
@@ -75,7 +75,7 @@ func sameAddr(nh netip.Addr) func(netip.Prefix) bool {
 
 // connects tells whether a subnet is connected in the table by link.
 func (v View) connects(subnet netip.Prefix, link Link) bool {
-	return slices.ContainsFunc(v.FIB.Get(subnet), func(r Route) bool { return r.Connects(v.Links) && r.Hops[0].Ifindex == link.Index })
+	return slices.ContainsFunc(v.Foreign.Get(subnet), func(r Route) bool { return r.Connects(v.Links) && r.Hops[0].Ifindex == link.Index })
 }
 
 // zone returns the interface that is the zone of a link-local address, by name or index.

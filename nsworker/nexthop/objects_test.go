@@ -25,7 +25,7 @@ func connected() rib.View {
 	return rib.View{
 		Where: where,
 		Links: rib.Links{2: {Index: 2, Name: "eth0", Up: true, Admin: true}},
-		FIB: rib.NewFIB([]rib.Route{{
+		Foreign: rib.NewForeignTable([]rib.Route{{
 			Prefix: lan, Protocol: rib.ProtoKernel, Kind: rib.KindUnicast, Scope: 253, Hops: []rib.Hop{{Ifindex: 2}},
 		}}),
 	}

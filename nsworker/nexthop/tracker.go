@@ -35,7 +35,7 @@ func (t *tracker) depend(set *Set, v rib.View) {
 		if m.Source != "" {
 			continue
 		}
-		for link := range v.Leans(m.Addr) {
+		for link := range v.DependsOn(m.Addr) {
 			on := t.onLink[link]
 			if on == nil {
 				on = make(map[*Set]struct{})

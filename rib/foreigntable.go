@@ -8,18 +8,19 @@ import (
 	"github.com/gaissmai/bart"
 )
 
-// FIB holds the foreign routes of one VRF's table. It is an immutable snapshot:
-// With and Without return another FIB and share with it what did not change, so
-// any goroutine may read one while its owner makes the next. A nil *FIB is an
-// empty one.
-type FIB struct {
+// ForeignTable holds the foreign routes of one VRF's kernel table: those that we did not
+// write. It is an immutable snapshot: With and Without return another one that shares
+// with it what did not change, so any goroutine may read one while its owner makes the
+// next. A nil *ForeignTable is an empty one.
+type ForeignTable struct {
 	table  *bart.Table[[]Route] // by masked prefix; slices are never modified
 	routes [Families]int
 }
 
-// NewFIB returns a FIB of routes, in the order in which the kernel dumped them.
-// Of routes with the same key all are kept: IPv4 holds several after an append.
-func NewFIB(routes []Route) *FIB {
+// NewForeignTable returns the table of routes, which come in the order in which the kernel
+// dumped them. Of routes with the same key all are kept: IPv4 holds several after an
+// append (NLM_F_APPEND).
+func NewForeignTable(routes []Route) *ForeignTable {
 	table := new(bart.Table[[]Route])
 	var n [Families]int
 	for _, r := range routes {
@@ -32,14 +33,14 @@ func NewFIB(routes []Route) *FIB {
 			return slices.Insert(old, after(old, r.Metric), r), false
 		})
 	}
-	return &FIB{table, n}
+	return &ForeignTable{table, n}
 }
 
 // With returns f with r in it. It takes the place of the route with the same
 // key and protocol; others with the same key stay. For IPv6 the kernel keeps
 // routes of its own (proto kernel and ra) side by side, one for each device and
 // gateway, so there these must be equal too.
-func (f *FIB) With(r Route) *FIB {
+func (f *ForeignTable) With(r Route) *ForeignTable {
 	if !r.Prefix.IsValid() {
 		return f
 	}
@@ -56,13 +57,13 @@ func (f *FIB) With(r Route) *FIB {
 		next = append(append(next, old[:at]...), r)
 		return append(next, old[at:]...), false
 	})
-	return &FIB{table, n}
+	return &ForeignTable{table, n}
 }
 
 // Without returns f without the route that With would replace by r. Where r
 // names some of that route's hops and not all, only these go: for an ECMP route
 // IPv6 announces the loss of one leg as the deletion of that leg.
-func (f *FIB) Without(r Route) *FIB {
+func (f *ForeignTable) Without(r Route) *ForeignTable {
 	i := find(f.Get(r.Prefix), r)
 	if i < 0 {
 		return f
@@ -78,12 +79,12 @@ func (f *FIB) Without(r Route) *FIB {
 		next = slices.Delete(next, i, i+1)
 		return next, len(next) == 0
 	})
-	return &FIB{table, n}
+	return &ForeignTable{table, n}
 }
 
 // Get returns the routes of exactly this prefix, lowest metric first, and in
 // the kernel's order where metrics are equal. The slice is immutable.
-func (f *FIB) Get(prefix netip.Prefix) []Route {
+func (f *ForeignTable) Get(prefix netip.Prefix) []Route {
 	if f == nil || f.table == nil {
 		return nil
 	}
@@ -93,7 +94,7 @@ func (f *FIB) Get(prefix netip.Prefix) []Route {
 
 // All yields each prefix with its routes as Get returns them, IPv4 first,
 // ordered by prefix.
-func (f *FIB) All() iter.Seq2[netip.Prefix, []Route] {
+func (f *ForeignTable) All() iter.Seq2[netip.Prefix, []Route] {
 	if f == nil || f.table == nil {
 		return func(func(netip.Prefix, []Route) bool) {}
 	}
@@ -101,18 +102,18 @@ func (f *FIB) All() iter.Seq2[netip.Prefix, []Route] {
 }
 
 // Len is the number of routes.
-func (f *FIB) Len() int {
+func (f *ForeignTable) Len() int {
 	n := f.count()
 	return n[IPv4] + n[IPv6]
 }
 
 // Count is the number of routes of one family.
-func (f *FIB) Count(of Family) int {
+func (f *ForeignTable) Count(of Family) int {
 	n := f.count()
 	return n[of]
 }
 
-func (f *FIB) count() (n [Families]int) {
+func (f *ForeignTable) count() (n [Families]int) {
 	if f != nil {
 		n = f.routes
 	}
@@ -120,14 +121,14 @@ func (f *FIB) count() (n [Families]int) {
 }
 
 // covering yields the prefixes that hold addr and their routes, longest first.
-func (f *FIB) covering(addr netip.Addr) iter.Seq2[netip.Prefix, []Route] {
+func (f *ForeignTable) covering(addr netip.Addr) iter.Seq2[netip.Prefix, []Route] {
 	if f == nil || f.table == nil {
 		return func(func(netip.Prefix, []Route) bool) {}
 	}
 	return f.table.Supernets(netip.PrefixFrom(addr, addr.BitLen()))
 }
 
-func (f *FIB) persist() *bart.Table[[]Route] {
+func (f *ForeignTable) persist() *bart.Table[[]Route] {
 	if f == nil || f.table == nil {
 		return new(bart.Table[[]Route])
 	}
@@ -143,9 +144,9 @@ func after(routes []Route, metric uint32) int {
 	return i
 }
 
-// find returns the index of the route that an event about r is about, or -1: of
-// several with the same identity the one that forwards as r does, else the
-// first, which is the one that the kernel's replace takes.
+// find returns the index of the route that an event about r means, or -1: of several
+// with the same identity the one that forwards as r does, else the first, which is what
+// the kernel replaces (NLM_F_REPLACE).
 func find(routes []Route, r Route) int {
 	first := -1
 	for i, o := range routes {
@@ -170,7 +171,7 @@ func sameIdentity(a, b Route) bool {
 		return true
 	}
 	if len(a.Hops) == 0 || len(b.Hops) == 0 {
-		return true // whoever names no hop means the route, whichever it is
+		return true // an event without hops means the route, whichever hops that has
 	}
 	return a.Hops[0].SameWay(b.Hops[0])
 }

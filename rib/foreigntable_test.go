@@ -13,13 +13,13 @@ func TestFIB(t *testing.T) {
 		return Route{Prefix: prefix(p), Metric: metric, Protocol: ProtoStatic, Kind: KindUnicast, Hops: []Hop{{Gateway: addr(gw), Ifindex: 2}}}
 	}
 	bird := func(p string, metric uint32, gw string) Route { r := static(p, metric, gw); r.Protocol = 12; return r }
-	show := func(f *FIB, p string) (s []string) {
+	show := func(f *ForeignTable, p string) (s []string) {
 		for _, r := range f.Get(prefix(p)) {
 			s = append(s, r.String())
 		}
 		return s
 	}
-	want := func(f *FIB, p string, routes ...Route) {
+	want := func(f *ForeignTable, p string, routes ...Route) {
 		t.Helper()
 		var s []string
 		for _, r := range routes {
@@ -30,7 +30,7 @@ func TestFIB(t *testing.T) {
 		}
 	}
 	a, b, c := static("10.0.0.0/24", 10, "192.0.2.1"), bird("10.0.0.0/24", 10, "192.0.2.2"), static("10.0.0.0/24", 5, "192.0.2.3")
-	f1 := NewFIB([]Route{a, b, c})
+	f1 := NewForeignTable([]Route{a, b, c})
 	want(f1, "10.0.0.0/24", c, a, b)
 	a2 := static("10.0.0.0/24", 10, "192.0.2.9")
 	f2 := f1.With(a2)
@@ -48,7 +48,7 @@ func TestFIB(t *testing.T) {
 
 	// IPv4 keeps what was appended under one key; an event finds the one that
 	// forwards as it says.
-	twice := NewFIB([]Route{a, a2})
+	twice := NewForeignTable([]Route{a, a2})
 	want(twice, "10.0.0.0/24", a, a2)
 	want(twice.Without(a2), "10.0.0.0/24", a)
 	want(twice.With(a2), "10.0.0.0/24", a, a2)
@@ -58,7 +58,7 @@ func TestFIBIPv6(t *testing.T) {
 	connected := func(dev int) Route {
 		return Route{Prefix: prefix("2001:db8:1::/64"), Metric: 256, Protocol: ProtoKernel, Kind: KindUnicast, Hops: []Hop{{Ifindex: dev}}}
 	}
-	f := NewFIB([]Route{connected(2), connected(3)})
+	f := NewForeignTable([]Route{connected(2), connected(3)})
 	f = f.With(connected(3))
 	if f.Len() != 2 {
 		t.Errorf("one prefix on two links: %d routes, want 2", f.Len())
@@ -75,7 +75,7 @@ func TestFIBIPv6(t *testing.T) {
 		}
 		return r
 	}
-	ecmp := NewFIB([]Route{legs("fe80::1", "fe80::2", "fe80::3")})
+	ecmp := NewForeignTable([]Route{legs("fe80::1", "fe80::2", "fe80::3")})
 	for _, tc := range []struct {
 		gone Route
 		left string
@@ -102,23 +102,23 @@ func TestFIBIPv6(t *testing.T) {
 }
 
 func TestNilFIB(t *testing.T) {
-	var f *FIB
+	var f *ForeignTable
 	r := own4("10.0.0.0/24", Hop{Ifindex: 2})
 	if f.Len() != 0 || f.Get(r.Prefix) != nil || f.Without(r) != nil {
-		t.Error("a nil FIB is not empty")
+		t.Error("a nil table is not empty")
 	}
 	for range f.All() {
-		t.Error("a nil FIB yields a route")
+		t.Error("a nil table yields a route")
 	}
 	if g := f.With(r); g.Len() != 1 || len(g.Get(r.Prefix)) != 1 {
-		t.Error("With on a nil FIB lost the route")
+		t.Error("With on a nil table lost the route")
 	}
-	if g := new(FIB).With(r).Without(r); g.Len() != 0 {
-		t.Error("the zero FIB is not usable")
+	if g := new(ForeignTable).With(r).Without(r); g.Len() != 0 {
+		t.Error("the zero table is not usable")
 	}
 }
 
-// model is the plainest thing that does what FIB does.
+// model is the plainest thing that does what a ForeignTable does.
 type model []Route
 
 func (m model) with(r Route) model {
@@ -168,7 +168,7 @@ func checkFIB(t *testing.T, script []byte) {
 	t.Helper()
 	links := twoLinks()
 	type moment struct {
-		fib *FIB
+		fib *ForeignTable
 		m   model
 	}
 	history := []moment{{}}
@@ -201,7 +201,7 @@ func checkFIB(t *testing.T, script []byte) {
 				t.Fatalf("%s: %v, want %v", p, routes, want)
 			}
 			a := p.Addr()
-			_, via, err := View{Links: links, FIB: h.fib}.Resolve(a)
+			_, via, err := View{Links: links, Foreign: h.fib}.Resolve(a)
 			if want := h.m.lookup(a); err == nil && via.Prefix != want {
 				t.Fatalf("%s resolves by %s, want %s", a, via.Prefix, want)
 			} else if err != nil && want.IsValid() && !a.IsUnspecified() {
@@ -211,8 +211,8 @@ func checkFIB(t *testing.T, script []byte) {
 		if n != len(h.m) || h.fib.Len() != n {
 			t.Fatalf("All yields %d routes, Len is %d, want %d", n, h.fib.Len(), len(h.m))
 		}
-		if bulk := NewFIB(h.m); bulk.Len() != n {
-			t.Fatalf("NewFIB holds %d routes, want %d", bulk.Len(), n)
+		if bulk := NewForeignTable(h.m); bulk.Len() != n {
+			t.Fatalf("NewForeignTable holds %d routes, want %d", bulk.Len(), n)
 		}
 	}
 }
@@ -244,7 +244,7 @@ func FuzzFIB(f *testing.F) {
 // makes new ones: the race detector is the judge.
 func TestFIBSnapshotsAreShared(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
-	snapshots := make(chan *FIB)
+	snapshots := make(chan *ForeignTable)
 	var readers sync.WaitGroup
 	for range 2 {
 		readers.Go(func() {
@@ -259,7 +259,7 @@ func TestFIBSnapshotsAreShared(t *testing.T) {
 			}
 		})
 	}
-	var f *FIB
+	var f *ForeignTable
 	for i := range 2000 {
 		route := own4("10.0.0.0/24", Hop{Ifindex: 2})
 		route.Prefix = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(r.Uint32()), byte(r.Uint32() & 3), 0}), 24)
@@ -282,14 +282,14 @@ func BenchmarkFIB(b *testing.B) {
 	for i := range routes {
 		routes[i] = Route{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32), Kind: KindUnicast, Hops: []Hop{{Ifindex: 2}}}
 	}
-	b.Run("NewFIB", func(b *testing.B) {
+	b.Run("NewForeignTable", func(b *testing.B) {
 		for b.Loop() {
-			NewFIB(routes)
+			NewForeignTable(routes)
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/route")
 	})
 	b.Run("With", func(b *testing.B) {
-		f := NewFIB(routes)
+		f := NewForeignTable(routes)
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
 			f = f.With(routes[i%n])

@@ -1,9 +1,9 @@
 package rib
 
-// After returns f as it is after an event. It is not sure where several routes of
-// the event's key stand side by side: the kernel does not say then which of them is
-// replaced, nor which comes first.
-func (f *FIB) After(ev RouteEvent) (next *FIB, sure bool) {
+// After returns f as it is after an event. sure is false where several routes of the
+// event's key stand side by side: the kernel says neither which of them a replace took,
+// nor which of them it looks up first.
+func (f *ForeignTable) After(ev RouteEvent) (next *ForeignTable, sure bool) {
 	r := ev.Route
 	if ev.Deleted {
 		return f.Without(r), true
@@ -20,7 +20,7 @@ func (f *FIB) After(ev RouteEvent) (next *FIB, sure bool) {
 	case ev.Beside, ev.Replaces && len(there) > 1:
 		return f.With(r), false
 	}
-	// Whatever had the key is gone: the kernel replaces without asking whose it is.
+	// The one route with the key is gone: a replace takes it, whatever its protocol.
 	for _, o := range there {
 		f = f.Without(o)
 	}

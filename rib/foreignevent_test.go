@@ -28,7 +28,7 @@ func TestFIBAfter(t *testing.T) {
 		"deleted":                                  {[]Route{at(four, ProtoStatic, 2), at(four, 12, 3)}, RouteEvent{Route: at(four, 12, 3), Deleted: true}, []Route{at(four, ProtoStatic, 2)}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			next, sure := NewFIB(tc.there).After(tc.ev)
+			next, sure := NewForeignTable(tc.there).After(tc.ev)
 			text := func(routes []Route) (list []string) {
 				for _, r := range routes {
 					list = append(list, r.String())
