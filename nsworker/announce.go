@@ -148,12 +148,23 @@ func (a *announcements) send(ctx context.Context) ([]rib.AnnounceChange, error) 
 
 // failedToSend keeps the changes due, and asks BGP what is in force.
 func (a *announcements) failedToSend(err error) error {
-	if a.failed++; a.failed >= readFailures {
+	if a.failed++; a.failed >= attempts {
 		return fmt.Errorf("announce routes to BGP, %d times in a row: %w", a.failed, err)
 	}
 	a.again = time.Now().Add(retryFirst << a.failed)
 	a.ask()
 	return nil
+}
+
+// sendTime is when the next batch may be made; zero: none is to be.
+func (a *announcements) sendTime() time.Time {
+	switch {
+	case a.Idle() && a.failed == 0:
+		return time.Time{}
+	case a.again.IsZero():
+		return time.Now()
+	}
+	return a.again
 }
 
 // announcedNow returns what is announced of a prefix; false: nothing is.

@@ -11,7 +11,7 @@ import (
 // onKernel takes in what the kernel says. It marks what that may concern, and decides
 // nothing.
 func (s *tableSync) onKernel(ev rib.KernelEvents) {
-	s.listen()
+	s.tell.look()
 	if ev.Links != nil && s.phase.known() {
 		s.excuse(ev)
 		s.onLinks(ev.Links)
@@ -32,7 +32,7 @@ func (s *tableSync) onKernel(ev rib.KernelEvents) {
 // excuse notes an event that takes routes away without a program's doing. A link that went
 // and came back meanwhile looks as it did: the event's reason says it then.
 func (s *tableSync) excuse(ev rib.KernelEvents) {
-	if ev.Reason == "link" || ev.Reason == "address" || len(rib.ChangedLinks(s.sets.Resolver.View.Links, ev.Links)) > 0 {
+	if ev.Reason == "link" || ev.Reason == "address" || len(rib.ChangedLinks(s.view().Links, ev.Links)) > 0 {
 		s.contention.Excuse()
 	}
 }
@@ -40,7 +40,7 @@ func (s *tableSync) excuse(ev rib.KernelEvents) {
 // onLinks takes in what the interfaces are now, ahead of the reading of the table that will
 // follow: a nexthop that has another way out takes it at once.
 func (s *tableSync) onLinks(links rib.Links) {
-	v := &s.sets.Resolver.View
+	v := s.view()
 	before := v.Links
 	changed := rib.ChangedLinks(before, links)
 	if len(changed) == 0 {
@@ -55,7 +55,7 @@ func (s *tableSync) onLinks(links rib.Links) {
 
 // onAddresses takes in what the addresses of some links are now.
 func (s *tableSync) onAddresses(changed []int, before, now rib.Links) {
-	s.setOwn(s.routes.own.WithLinks(s.sets.Resolver.View))
+	s.setOwn(s.routes.own.WithLinks(*s.view()))
 	for _, i := range changed {
 		for _, a := range append(slices.Clone(before[i].Addrs), now[i].Addrs...) {
 			s.onConnected(a.Masked())
@@ -65,7 +65,7 @@ func (s *tableSync) onAddresses(changed []int, before, now rib.Links) {
 
 // onRoutes takes in single changes that others made in the table.
 func (s *tableSync) onRoutes(events []rib.RouteEvent) {
-	v := &s.sets.Resolver.View
+	v := s.view()
 	fib := v.Foreign
 	var changed []netip.Prefix
 	for _, ev := range events {
@@ -105,38 +105,28 @@ func (s *tableSync) onRoutes(events []rib.RouteEvent) {
 	}
 }
 
-// follow keeps count of the VRFs that this one must hear of, by the sets that leak from
-// them.
-func (s *tableSync) follow(source string, by int) {
-	had := s.follows[source]
-	s.follows[source] = had + by
-	switch {
-	case had == 0 && by > 0:
-		s.deps.Board.follow(source, s.wakes)
-		// It may have changed between the resolution and now.
-		select {
-		case s.wakes <- struct{}{}:
-		default:
-		}
-	case had+by == 0:
-		s.deps.Board.unfollow(source, s.wakes)
-		delete(s.follows, source)
+// onConnected looks at one prefix whose routes changed.
+func (s *tableSync) onConnected(prefix netip.Prefix) {
+	v := s.view()
+	is := slices.ContainsFunc(v.Foreign.Get(prefix), func(r rib.Route) bool { return r.Connects(v.Links) })
+	if is != s.routes.own.Subnet(prefix) {
+		s.setOwn(s.routes.own.WithSubnet(prefix, is).WithLinks(*v))
 	}
 }
 
-// followHome makes a secondary table of a VRF hear of the VRF's own.
-func (s *tableSync) followHome() {
-	home := s.sets.Resolver.Home
-	if home == "" {
+// setOwn takes in what the VRF's own prefixes are now, and has those decided anew that came
+// and went.
+func (s *tableSync) setOwn(own *rib.OwnPrefixes) {
+	came, went := own.Since(s.routes.own)
+	first := s.routes.own == nil
+	s.routes.own = own
+	if !first && len(came)+len(went) == 0 {
 		return
 	}
-	s.follows[home]++
-	s.deps.Board.follow(home, s.wakes)
-}
-
-func (s *tableSync) unfollowAll() {
-	for source := range s.follows {
-		s.deps.Board.unfollow(source, s.wakes)
+	if s.spec.VRF == "" {
+		s.deps.Board.publishOwn(s.name, own)
 	}
-	clear(s.follows)
+	for _, prefix := range append(came, went...) {
+		s.routes.chooseAgain(prefix)
+	}
 }

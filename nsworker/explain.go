@@ -1,10 +1,8 @@
 package nsworker
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
@@ -45,53 +43,6 @@ type heard struct {
 	refused    []rib.Refusal // what neighbours announced and BGP did not take
 	paths      []rib.Path    // in the feed
 	waiting    int           // prefixes that wait in the feed
-}
-
-// Explain implements vrf.Worker.
-func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, error) {
-	var f facts
-	if err := w.ask(ctx, func(s *tableSync) { f = w.facts(s, q) }); err != nil {
-		return rib.Explanation{}, err
-	}
-	f.candidates, f.unasked = w.deps.BGP.Candidates(ctx, f.spec.Of(), f.prefix)
-	f.refused = w.deps.BGP.Refused(f.spec.Of(), f.prefix)
-	if f.confined && f.spec.Of() != vrf.Default {
-		f.candidates = slices.DeleteFunc(f.candidates, func(p rib.Path) bool { return !p.Attrs.Meets(f.spec.ImportRTs) })
-	}
-	return f.explain(), nil
-}
-
-// facts is called by the loop's goroutine; s is nil while there is no table.
-func (w *Worker) facts(s *tableSync, q rib.Question) facts {
-	prefix := q.Prefix
-	if q.Longest {
-		prefix, _ = rib.Longest(prefix.Addr(), func(p netip.Prefix) bool {
-			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.knows(p) || len(s.sets.Resolver.View.Foreign.Get(p)) > 0)
-		})
-	}
-	f := facts{prefix: prefix, confined: q.Confined, spec: w.spec, board: w.deps.Board}
-	f.paths = w.feed.Lookup(prefix)
-	_, f.waiting = w.feed.Len()
-	if s == nil {
-		f.absent = w.absent
-		return f
-	}
-	f.read, f.changes, f.wanted = s.phase.known(), s.routes.Waiting(), s.routes.wanted
-	f.view, f.mine = s.sets.Resolver.View, s.routes.own
-	if slot, e := s.routes.entryOf(prefix); e != nil {
-		f.entry, f.known, f.reason = *e, true, s.reason(slot, e)
-		if e.Want != nil {
-			f.target = *e.Want
-		}
-	}
-	f.announced, f.isAnnounced = s.announced.announcedNow(prefix)
-	f.announcesDue = s.announced.due(prefix)
-	return f
-}
-
-func (s *tableSync) knows(prefix netip.Prefix) bool {
-	_, e := s.routes.entryOf(prefix)
-	return e != nil
 }
 
 func (f *facts) explain() rib.Explanation {

@@ -158,8 +158,7 @@ func TestFlappingLinkCostsItsOwnNexthops(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.phase = catchUp
-		s.adopt(read, false)
+		s.adopt(read)
 		s.pass()
 		s.feed.Rewind()
 		s.onFeed()
@@ -185,6 +184,6 @@ func TestFlappingLinkCostsItsOwnNexthops(t *testing.T) {
 		if _, e := s.routes.entryOf(netip.MustParsePrefix("10.200.0.0/16")); e.Want.Hops[0].Gateway.String() != "192.0.2.7" {
 			t.Errorf("the nexthop goes through %v", e.Want.Hops)
 		}
-		s.sets.Objects.Close()
+		s.close()
 	})
 }

@@ -1,6 +1,7 @@
 package nsworker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -17,7 +18,9 @@ import (
 func (s *tableSync) reconcile(ctx context.Context) error {
 	reason := s.resync.reason
 	s.totals.Resyncs[vrf.ResyncOf(reason)]++
-	s.tellReading()
+	if s.routes.inState(rib.Installed)+s.view().Foreign.Len() >= manyRoutes {
+		s.report(true)
+	}
 	t, err := s.table.Read(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -25,7 +28,7 @@ func (s *tableSync) reconcile(ctx context.Context) error {
 		}
 		s.totals.ReadFailures++
 		s.resync.failures++
-		if s.resync.failures >= readFailures {
+		if s.resync.failures >= attempts {
 			return fmt.Errorf("read the table (%s), %d times in a row: %w", reason, s.resync.failures, err)
 		}
 		s.log.Warn("the table could not be read; it is read again", "reason", reason, "err", err)
@@ -35,14 +38,10 @@ func (s *tableSync) reconcile(ctx context.Context) error {
 	s.resync.done()
 	s.later.when = time.Time{}
 	before := s.count()
-	trusted := s.phase.known()
-	s.phase = s.phase.read()
-	s.adopt(t, trusted)
+	s.adopt(t)
 	s.pass()
-	s.readFor(before)
-	if s.tap != nil {
-		s.event(netip.Prefix{}, vrf.TableRead, reason, nil)
-	}
+	s.askings.wasRead(before, s.count())
+	s.tell.event(netip.Prefix{}, vrf.TableRead, reason, nil)
 	s.routes.Trusted = true
 	if s.spec.ResyncInterval > 0 {
 		s.slow.when = time.Now().Add(s.spec.ResyncInterval)
@@ -50,15 +49,22 @@ func (s *tableSync) reconcile(ctx context.Context) error {
 	return nil
 }
 
+// count is what those who asked for a reading are told of.
+func (s *tableSync) count() counted {
+	t := s.withDrifts(s.totals)
+	return counted{t.Found, s.announced.Waiting(), t.Objects}
+}
+
 // adopt takes in a whole reading of the table: what is ours there, what is foreign, and the
 // links. Everything that differs is due after the next pass.
-func (s *tableSync) adopt(t rib.Table, trusted bool) {
-	o := s.sets.Objects
+func (s *tableSync) adopt(t rib.Table) {
+	trusted := s.phase.known()
+	s.phase = s.phase.read()
+	o, v := s.sets.Objects, s.view()
 	o.On = t.Objects && s.spec.NexthopObjects
 	o.Load(t, s.spec.Protocol, trusted)
 	o.Settle() // which of them are left alone, before the sets that hang on them are resolved
 	foreign := s.routes.adopt(t.Routes, func(f rib.Family) bool { return !s.sweeps.done[f] })
-	v := &s.sets.Resolver.View
 	v.Links, v.Foreign = t.Links, rib.NewForeignTable(foreign)
 	s.publish()
 	s.deadHops = slices.ContainsFunc(foreign, func(r rib.Route) bool { return hasDead(r.Hops) })
@@ -72,9 +78,15 @@ func hasDead(hops []rib.Hop) bool {
 	return slices.ContainsFunc(hops, func(h rib.Hop) bool { return h.Dead })
 }
 
+// losesStep takes in that the outcome of a batch is not known.
+func (s *tableSync) losesStep() {
+	s.phase = s.phase.lost()
+	s.routes.Trusted = false
+}
+
 // publish shows the VRF's view to those it leaks into.
 func (s *tableSync) publish() {
-	s.deps.Board.publish(s.name, nexthop.View{View: s.sets.Resolver.View, Binding: s.spec.Binding})
+	s.deps.Board.publish(s.name, nexthop.View{View: *s.view(), Binding: s.spec.Binding})
 }
 
 // doubt asks for a reading of the table, soon. What takes many routes away says so in several
@@ -96,4 +108,77 @@ func (s *tableSync) hasten() {
 	if !s.resync.when.IsZero() && s.resync.failures == 0 {
 		s.doubt(s.resync.reason)
 	}
+}
+
+// removeOwn deletes every own route of the table. One that the kernel does not let go keeps
+// no other.
+func (s *tableSync) removeOwn(ctx context.Context) error {
+	t, err := s.table.Read(ctx)
+	if err != nil {
+		return err
+	}
+	// The groups first: the kernel takes the routes of one along at once.
+	changes, goes := s.sets.Objects.Removal(t, s.spec.Protocol)
+	for _, r := range t.Routes {
+		if s.routes.owns(r) && (r.NexthopID == 0 || !goes(r.NexthopID)) {
+			changes = append(changes, rib.Change{Op: rib.OpDelete, Route: r})
+		}
+	}
+	var refused error // the first
+	for batch := range slices.Chunk(changes, writeBatch) {
+		errs, err := s.table.Apply(ctx, batch)
+		if err != nil {
+			return err
+		}
+		for _, err := range errs {
+			refused = cmp.Or(refused, err)
+		}
+	}
+	return refused
+}
+
+// manyRoutes is from how many on the reading of a table is told of: it takes a while.
+const manyRoutes = 10_000
+
+// report reports the VRF's state where it differs from what was reported last. reading says
+// that the table is being read.
+func (s *tableSync) report(reading bool) {
+	prefixes, waiting := s.feed.Len()
+	if s.phase == catchUp && waiting == 0 && s.routes.idle() && s.announced.Idle() {
+		s.phase = inStep
+	}
+	st := vrf.Status{Table: s.view().Where.Table, State: vrf.Syncing, Totals: s.withDrifts(s.totals), Fights: s.fights(), Counts: s.counts(s.feed)}
+	st.Progress = s.progress(prefixes, waiting, reading)
+	// A route that nobody spoke of since the start may be an earlier tenant's: with one of
+	// them the VRF is not ready.
+	if s.phase.synced() && st.Counts.Stale == 0 {
+		st.State = vrf.Ready
+		if st.Reason = s.trouble(s.resync.failures > 0); st.Reason != "" {
+			st.State = vrf.Degraded
+		}
+	}
+	if t := s.told; st.State == t.State && st.Reason == t.Reason && st.Table == t.Table && st.Counts == t.Counts && st.Totals == t.Totals && st.Fights == t.Fights && st.Progress == t.Progress {
+		return
+	}
+	s.told = st
+	s.Worker.report(st)
+}
+
+// progress says how far long work is; the zero value where there is none. What is done in one
+// turn is not long, but for the first time.
+func (s *tableSync) progress(prefixes, waiting int, reading bool) vrf.Progress {
+	long := func(n, turn int) bool { return n > 0 && (!s.phase.synced() || n > turn) }
+	due := s.routes.due()
+	switch installed := s.routes.inState(rib.Installed); {
+	case reading, !s.phase.known():
+		return vrf.Progress{Phase: "reading the table"}
+	case long(waiting, feedBatch):
+		return vrf.Progress{Phase: "taking in BGP's routes", Done: prefixes - min(waiting, prefixes), Total: prefixes}
+	case long(due, writeBatch):
+		return vrf.Progress{Phase: "writing routes", Done: installed, Total: installed + due}
+	case long(s.announced.Waiting(), announceBatch):
+		now := s.announced.total()
+		return vrf.Progress{Phase: "announcing routes", Done: now, Total: now + s.announced.Waiting()}
+	}
+	return vrf.Progress{}
 }

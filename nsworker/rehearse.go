@@ -161,9 +161,9 @@ func (r *Rehearsal) Table(ctx context.Context, name string, paths Candidates, st
 	if err := on.play(ctx); err != nil {
 		return d.out, fmt.Errorf("VRF %q: %w", name, err)
 	}
-	d.routes(on.session, t.Routes)
+	d.routes(on.sync, t.Routes)
 	d.announcements(now, on.announcements(), anew)
-	d.remarks(on.session)
+	d.remarks(on.sync)
 	return d.out, nil
 }
 
@@ -180,8 +180,8 @@ func (r *Rehearsal) vacated(where rib.Where, routes []rib.Route) []rib.Route {
 
 // rehearsing is a session on a reading of a table.
 type rehearsing struct {
-	session *tableSync
-	bgp     *prompter
+	sync *tableSync
+	bgp  *prompter
 }
 
 // begin makes a session and has it take in the table.
@@ -192,10 +192,10 @@ func (r *Rehearsal) begin(ctx context.Context, s vrf.Spec, where rib.Where, t ri
 	w := New(deps, s, func(vrf.Status) {})
 	w.feed = rib.NewFeed() // of no paths: it gives out the slots
 	st := &rehearsing{newTableSync(w, scenery{where, t}), bgp}
-	st.session.sweeps.done = [rib.Families]bool{swept, swept}
-	st.session.sweeps.deadline = time.Now().Add(24 * time.Hour)
-	st.session.announced.ask()
-	if err := st.session.reconcile(ctx); err != nil {
+	st.sync.sweeps.done = [rib.Families]bool{swept, swept}
+	st.sync.sweeps.deadline = time.Now().Add(24 * time.Hour)
+	st.sync.announced.ask()
+	if err := st.sync.reconcile(ctx); err != nil {
 		st.close()
 		return nil, fmt.Errorf("VRF %q: %w", s.Name, err)
 	}
@@ -205,7 +205,7 @@ func (r *Rehearsal) begin(ctx context.Context, s vrf.Spec, where rib.Where, t ri
 // choose has every prefix decided. Those that are in the table come first: a
 // running worker has their places in the quota taken already.
 func (st *rehearsing) choose(have []rib.Route, paths Candidates) {
-	s := st.session
+	s := st.sync
 	first := make(map[netip.Prefix]struct{})
 	for _, r := range have {
 		if s.routes.owns(r) {
@@ -224,17 +224,17 @@ func (st *rehearsing) choose(have []rib.Route, paths Candidates) {
 
 // decide has one prefix decided.
 func (st *rehearsing) decide(prefix netip.Prefix, paths Candidates) {
-	s := st.session
+	s := st.sync
 	s.routes.take([]rib.Entry{{Slot: s.feed.Hold(prefix), Prefix: prefix, Paths: paths.Lookup(prefix)}})
 }
 
 // play works until nothing is due any more.
 func (st *rehearsing) play(ctx context.Context) error {
-	for !st.session.idle() {
+	for !st.sync.idle() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := st.session.work(ctx); err != nil {
+		if err := st.sync.work(ctx); err != nil {
 			return err
 		}
 	}
@@ -244,8 +244,7 @@ func (st *rehearsing) play(ctx context.Context) error {
 func (st *rehearsing) announcements() []rib.Announcement { return st.bgp.Announced("") }
 
 func (st *rehearsing) close() {
-	st.session.unfollowAll()
-	st.session.sets.Objects.Close()
+	st.sync.close()
 }
 
 // scenery is a table that takes every change and makes none.

@@ -45,7 +45,7 @@ func (d *differ) routes(s *tableSync, have []rib.Route) {
 			was[r.Key()] = r
 		}
 	}
-	links, where := s.sets.Resolver.View.Links, s.spec.Binding
+	links, where := s.view().Links, s.spec.Binding
 	for slot, e := range s.routes.All {
 		row, shown := s.row(slot, e)
 		if !shown || row.state != rib.Installed && row.state != rib.Stale || row.fwd == nil {

@@ -1,7 +1,6 @@
 package nsworker
 
 import (
-	"context"
 	"errors"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -24,79 +23,55 @@ type resynced struct {
 	err    error
 }
 
-// Resync implements vrf.Worker.
-func (w *Worker) Resync(ctx context.Context) (vrf.Repair, error) {
-	answer := make(chan resynced, 1)
-	err := w.ask(ctx, func(s *tableSync) {
-		if s == nil {
-			answer <- resynced{err: w.pending()}
-			return
-		}
-		s.askings = append(s.askings, &asking{answer: answer})
-		s.contention.Hurry()
-		s.doubt("asked")
-	})
-	if err != nil {
-		return vrf.Repair{}, err
-	}
-	select {
-	case r := <-answer:
-		return r.repair, r.err
-	case <-ctx.Done():
-		return vrf.Repair{}, context.Cause(ctx)
-	}
-}
+// askings are the resyncs that are waited on.
+type askings struct{ list []*asking }
 
-// counted is a reading of the table in numbers, taken before and after it was
-// adopted.
+func (a *askings) add(answer chan<- resynced) { a.list = append(a.list, &asking{answer: answer}) }
+
+// counted is a reading of the table in numbers, taken before and after it was adopted.
 type counted struct {
 	drift       vrf.Drifts
 	announceDue int
+	objects     uint64
 }
 
-func (s *tableSync) count() counted { return counted{s.totalsNow().Found, s.announced.Waiting()} }
-
-// readFor notes, for those who asked, what a reading found.
-func (s *tableSync) readFor(before counted) {
-	found := s.totalsNow().Found
-	for _, a := range s.askings {
-		if a.read {
+// wasRead notes, for those who asked, what a reading found.
+func (a *askings) wasRead(before, after counted) {
+	for _, k := range a.list {
+		if k.read {
 			continue
 		}
-		a.read, a.objects = true, s.totals.Objects
-		a.repair.Announced = max(0, s.announced.Waiting()-before.announceDue)
-		for kind := range a.repair.Found {
-			a.repair.Found[kind] = found[kind] - before.drift[kind]
+		k.read, k.objects = true, after.objects
+		k.repair.Announced = max(0, after.announceDue-before.announceDue)
+		for kind := range k.repair.Found {
+			k.repair.Found[kind] = after.drift[kind] - before.drift[kind]
 		}
 	}
 }
 
 // answer tells those who asked for a resync, once all that it made due is done.
-func (s *tableSync) answer() {
-	if len(s.askings) == 0 || !s.idle() {
-		return
-	}
-	waiting := s.askings[:0]
-	for _, a := range s.askings {
-		if !a.read {
-			waiting = append(waiting, a)
+func (a *askings) answer(b *books, objects uint64) {
+	waiting := a.list[:0]
+	for _, k := range a.list {
+		if !k.read {
+			waiting = append(waiting, k)
 			continue
 		}
-		r := a.repair
-		r.Own = s.routes.inState(rib.Installed) + s.routes.inState(rib.Stale)
-		r.Foreign = s.sets.Resolver.View.Foreign.Len()
-		r.Unmended = s.routes.Unmended()
-		r.Objects = int(s.totals.Objects - a.objects)
-		a.answer <- resynced{repair: r}
+		r := k.repair
+		r.Own = b.routes.inState(rib.Installed) + b.routes.inState(rib.Stale)
+		r.Foreign = b.view().Foreign.Len()
+		r.Unmended = b.routes.Unmended()
+		r.Objects = int(objects - k.objects)
+		k.answer <- resynced{repair: r}
 	}
-	clear(s.askings[len(waiting):])
-	s.askings = waiting
+	clear(a.list[len(waiting):])
+	a.list = waiting
 }
 
 // abandon answers those whose resync will not come to an end.
-func (s *tableSync) abandon() {
-	for _, a := range s.askings {
-		a.answer <- resynced{err: errEnded}
+func (a *askings) abandon() {
+	for _, k := range a.list {
+		k.answer <- resynced{err: errEnded}
 	}
-	s.askings = nil
+	a.list = nil
 }

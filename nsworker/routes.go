@@ -50,6 +50,17 @@ type note struct {
 // byState counts entries by their state.
 type byState [rib.Stale + 1]int
 
+// newRoutes returns an empty ledger. doubt has the table read again.
+func newRoutes(w *Worker, sets *nexthop.Sets, c *ledger.Contention, doubt func(string)) *routes {
+	r := &routes{
+		feed: w.feed, spec: &w.spec, sets: sets, link: w.deps.Link, doubt: doubt,
+		surplus: newSurplus(c, &w.drifts), over: make(map[rib.Slot]struct{}),
+		exporting: exporting(w.spec),
+	}
+	r.Ledger = ledger.New(&bySlot{feed: w.feed}, r, c, &w.drifts)
+	return r
+}
+
 // bySlot is the store of routes: an entry's slot is the feed's, which is held as long as
 // the entry is there.
 type bySlot struct {

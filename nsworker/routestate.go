@@ -1,11 +1,6 @@
 package nsworker
 
-import (
-	"fmt"
-	"time"
-
-	"github.com/vrfredist/vrfredist/rib"
-)
+import "github.com/vrfredist/vrfredist/rib"
 
 // quota gives an entry that is wanted a place, or marks it over the quota; one that is
 // wanted no longer gives its place back, which admit gives to another.
@@ -83,30 +78,21 @@ func (r *routes) ownImports() int {
 	return n
 }
 
-// reason says, for a person, why an entry's state is what it is.
-func (s *tableSync) reason(slot rib.Slot, e *route) string {
-	r := s.routes
-	switch e.Note.state {
-	case rib.Filtered:
-		return r.exporting.Reason(e.Note.out, r.feed.Prefix(slot)).String()
-	case rib.Conflict:
-		if r.LeftAlone(slot) {
-			return s.contends("this route")
-		}
-		if e.Want != nil && e.Want.Contested {
-			return s.contends("the nexthop object of this route")
-		}
-		return "another program's route has this prefix and metric; ours comes in when that one goes, or with another metric for this VRF"
-	case rib.OverQuota:
-		return fmt.Sprintf("the VRF has its max_routes, %d; raise it, or send fewer routes", r.most())
-	case rib.Failed:
-		return r.Refusal(slot)
-	}
-	return ""
+// isStale tells whether the entry of a slot is of an earlier run.
+func (r *routes) isStale(slot rib.Slot) bool {
+	e := r.Find(slot)
+	return e != nil && e.Note.state == rib.Stale
 }
 
-// contends says, for a person, why what is left alone is so.
-func (s *tableSync) contends(what string) string {
-	return fmt.Sprintf("another program keeps deleting or changing %s; it is written again in %v, and stays once that program leaves it alone",
-		what, max(0, time.Until(s.contention.Again())).Round(time.Second))
+// dropStale has the routes of a family go that BGP has not spoken of, and returns how many
+// they are.
+func (r *routes) dropStale(of rib.Family) (n int) {
+	for slot, e := range r.All {
+		if e.Note.state == rib.Stale && e.Is(of) {
+			n++
+			r.set(slot, e, 0)
+			r.Mark(slot, e)
+		}
+	}
+	return n
 }

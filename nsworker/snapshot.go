@@ -2,7 +2,6 @@ package nsworker
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -24,10 +23,6 @@ type snapshot struct {
 	importing *rib.Importing
 }
 
-// listedAtOnce is how many exported routes a query takes out of the loop at a time:
-// half a millisecond's work, in which nothing else is done for the VRF.
-const listedAtOnce = 1024
-
 // row is one exported route of a snapshot.
 type row struct {
 	prefix netip.Prefix
@@ -38,99 +33,25 @@ type row struct {
 	leaked bool // through another VRF
 }
 
-// Routes implements vrf.Worker.
-func (w *Worker) Routes(ctx context.Context, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
-	var snap snapshot
-	there := false
-	if err := w.ask(ctx, func(s *tableSync) {
-		if there = s != nil; there {
-			snap = s.snapshot()
-		}
-	}); err != nil || !there {
-		return err
-	}
-	if q.Direction == vrf.Import {
-		snap.imports(q, yield)
-		return nil
-	}
-	batch := make([]netip.Prefix, 0, listedAtOnce)
-	var rows []row
-	for prefix := range w.feed.Sorted(q.Within) {
-		if batch = append(batch, prefix); len(batch) < listedAtOnce {
-			continue
-		}
-		more, err := w.exports(ctx, batch, &rows, q, yield)
-		if err != nil || !more {
-			return err
-		}
-		batch = batch[:0]
-	}
-	more, err := w.exports(ctx, batch, &rows, q, yield)
-	if err != nil || !more {
-		return err
-	}
-	w.refused(snap.name, q, yield)
-	return nil
-}
-
-// refused calls yield with what neighbours announced and BGP did not take, where it has
-// no other path: it is nowhere else.
-func (w *Worker) refused(name string, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) {
-	list := w.deps.BGP.Refused(name, netip.Prefix{})
-	slices.SortFunc(list, func(a, b rib.Refusal) int { return comparePrefixes(a.Prefix, b.Prefix) })
-	for i, r := range list {
-		if i > 0 && list[i-1].Prefix == r.Prefix || !q.Wants(r.Prefix, rib.Filtered) || len(w.feed.Lookup(r.Prefix)) > 0 {
-			continue
-		}
-		st := rib.RouteStatus{
-			Prefix: r.Prefix, State: rib.Filtered, Reason: r.Neighbour + " announced it, and it was not taken: " + r.Reason,
-			Route: rib.Route{Prefix: r.Prefix, Kind: rib.KindUnicast},
-		}
-		if peer, err := netip.ParseAddr(r.Neighbour); err == nil { // else it is named by its interface
-			st.Best.Attrs = &rib.Attrs{Via: &rib.Via{Peer: peer}}
-		}
-		if !yield(st) {
-			return
-		}
-	}
-}
-
-// exports calls yield with the exported routes of some prefixes, and tells whether to
-// go on. It uses the room of rows.
-func (w *Worker) exports(ctx context.Context, prefixes []netip.Prefix, rows *[]row, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) (more bool, err error) {
-	var snap snapshot
-	var away error
-	if err := w.ask(ctx, func(s *tableSync) {
-		if s == nil {
-			away = w.pending()
-			return
-		}
-		snap, *rows = s.snapshot(), s.rows((*rows)[:0], prefixes, q)
-	}); err != nil {
-		return false, err
-	}
-	return away == nil && snap.exports(w.feed, *rows, yield), away
-}
-
 func (s *tableSync) snapshot() snapshot {
 	return snapshot{
-		name: s.spec.Of(), view: s.sets.Resolver.View, mine: s.routes.own, protocol: s.spec.Protocol,
+		name: s.spec.Of(), view: *s.view(), mine: s.routes.own, protocol: s.spec.Protocol,
 		metric: s.spec.Export.Metric, exporting: s.routes.exporting, importing: s.importing,
 	}
 }
 
 // rows appends what there is now of some prefixes, as far as it is asked for.
-func (s *tableSync) rows(buf []row, prefixes []netip.Prefix, q vrf.RouteQuery) []row {
+func (b *books) rows(buf []row, prefixes []netip.Prefix, q vrf.RouteQuery) []row {
 	for _, prefix := range prefixes {
-		slot, held := s.feed.Find(prefix)
+		slot, held := b.routes.feed.Find(prefix)
 		if !held {
 			continue
 		}
-		e := s.routes.Find(slot)
+		e := b.routes.Find(slot)
 		if e == nil {
 			continue
 		}
-		if r, ok := s.row(slot, e); ok && q.Wants(prefix, r.state) {
+		if r, ok := b.row(slot, e); ok && q.Wants(prefix, r.state) {
 			r.prefix = prefix
 			buf = append(buf, r)
 		}
@@ -139,24 +60,19 @@ func (s *tableSync) rows(buf []row, prefixes []netip.Prefix, q vrf.RouteQuery) [
 }
 
 // row is the row, but for its prefix, of an entry; false: there is none to show.
-func (s *tableSync) row(slot rib.Slot, e *route) (row, bool) {
+func (b *books) row(slot rib.Slot, e *route) (row, bool) {
 	if e.Note.state == 0 && e.Have != nil && e.Want == nil { // on its way out
 		return row{}, false
 	}
-	r := row{state: e.Note.state, reason: s.reason(slot, e), fwd: e.Have}
+	r := row{state: e.Note.state, reason: b.reason(slot, e), fwd: e.Have}
 	if r.fwd == nil {
-		r.fwd = s.routes.Comes(e)
+		r.fwd = b.routes.Comes(e)
 	}
 	if r.fwd != nil {
 		r.hops = e.Want.HopsOf(r.fwd)
 	}
 	r.leaked = e.Want.Leaks() || slices.ContainsFunc(r.hops, func(h rib.Hop) bool { return h.OnLink })
-	switch e.Note.state {
-	case rib.Unresolved:
-		r.reason = e.Want.Reason
-	case rib.Stale:
-		r.reason = "from an earlier run; BGP has not spoken of it yet"
-	case 0:
+	if e.Note.state == 0 {
 		r.state, r.reason = rib.Failed, "not written to the kernel yet"
 	}
 	return r, true

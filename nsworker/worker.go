@@ -126,9 +126,7 @@ func (w *Worker) serve(ctx context.Context, table Table) (err error) {
 		if cerr := table.Close(); cerr != nil && err == nil {
 			err = fmt.Errorf("close the table: %w", cerr)
 		}
-		s.unfollowAll()
-		s.sets.Objects.Close()
-		s.abandon()
+		s.close()
 	}()
 	err = s.run(ctx)
 	failed = err != nil && !errors.Is(err, errGone)
@@ -242,7 +240,7 @@ func (w *Worker) leaveUnopened(ctx context.Context) error {
 		}
 	default:
 		s := newTableSync(w, table)
-		defer s.sets.Objects.Close()
+		defer s.close()
 		if err := errors.Join(s.removeOwn(ctx), table.Close()); err != nil {
 			return fmt.Errorf("remove the routes of a VRF that ends: %w", err)
 		}
@@ -259,23 +257,3 @@ func (w *Worker) takesRoutesOut(ctx context.Context) bool {
 	why := context.Cause(ctx)
 	return errors.Is(why, vrf.ErrRemoved) || errors.Is(why, vrf.ErrExit) && w.spec.OnExit == vrf.Remove
 }
-
-// ask has the loop's goroutine run f between two of its turns, and waits for
-// that. f is given nil while the VRF has no table.
-func (w *Worker) ask(ctx context.Context, f func(*tableSync)) error {
-	ran := make(chan struct{})
-	q := func(s *tableSync) { defer close(ran); f(s) }
-	select {
-	case w.queries <- q:
-	case <-w.ended:
-		return errEnded
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	<-ran // the loop took it, and does nothing else meanwhile
-	return nil
-}
-
-// pending is the error of asking for a table that is not there. It is called by
-// the loop's goroutine.
-func (w *Worker) pending() error { return fmt.Errorf("%w: %s", vrf.ErrPending, w.absent) }

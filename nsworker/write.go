@@ -1,0 +1,163 @@
+package nsworker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// writer brings about what is due in the books: nexthop objects, then routes, then
+// announcements.
+type writer struct {
+	*books
+	*Worker
+	table Table
+	tell  *teller
+	doubt func(reason string)
+	lost  func() // the outcome of a batch is not known
+
+	ages        [rib.Families]ages
+	unconfirmed int          // batches in a row whose outcome is not known
+	writes      []write      // used again, as is changes
+	changes     []rib.Change // those of writes
+}
+
+const (
+	// writeBatch bounds the changes of one Apply.
+	writeBatch = 1024
+	retryFirst = 200 * time.Millisecond
+	// attempts is how often in a row reading, writing or announcing may fail before the
+	// worker gives up and is restarted.
+	attempts = 6
+)
+
+// objects brings about the nexthop objects that are due, before any route that is to hang on
+// them.
+func (w *writer) objects(ctx context.Context) error {
+	for {
+		changes := w.sets.Objects.Changes()
+		if len(changes) == 0 {
+			return nil
+		}
+		errs, err := w.table.Apply(ctx, changes)
+		if err != nil {
+			return w.unknown(ctx, err)
+		}
+		for i, c := range changes {
+			w.wroteObject(c, errs[i])
+		}
+		w.pass()
+	}
+}
+
+// wroteObject takes in the kernel's answer to one change of a nexthop object.
+func (w *writer) wroteObject(c rib.Change, err error) {
+	o, id := w.sets.Objects, c.Nexthop.ID
+	switch {
+	case err == nil:
+		w.totals.Objects++
+		o.Confirmed(c)
+		if c.Op == rib.OpDeleteNexthop && nexthop.IsGroup(id) {
+			w.sets.Lost(id)
+			w.routes.lostGroup(id)
+		}
+	case c.Op == rib.OpDeleteNexthop:
+		o.Kept(id)
+		w.doubt("refused")
+	default:
+		w.log.Debug("a nexthop object was refused; the routes carry their nexthops themselves", "err", err)
+		w.routes.markUsers(w.sets.Inline(w.sets.Using(id)))
+	}
+}
+
+// some makes one batch of the due changes of routes. mayDelete says that what is surplus may
+// go.
+func (w *writer) some(ctx context.Context, mayDelete bool) (wrote bool, err error) {
+	w.writes = w.routes.changes(w.writes[:0], mayDelete)
+	if len(w.writes) == 0 {
+		return false, nil
+	}
+	w.changes = w.changes[:0]
+	for _, c := range w.writes {
+		w.changes = append(w.changes, c.Change)
+	}
+	errs, err := w.table.Apply(ctx, w.changes)
+	if err != nil {
+		return false, w.unknown(ctx, err)
+	}
+	w.unconfirmed = 0
+	var confirmed [rib.Families]int
+	for i, c := range w.writes {
+		w.tally(c.Change, errs[i])
+		w.tell.write(c, errs[i])
+		w.routes.wrote(c, errs[i])
+		if errs[i] == nil {
+			confirmed[rib.FamilyOf(c.Route.Prefix)]++
+		}
+	}
+	w.pass()
+	w.aged(confirmed)
+	if len(w.routes.surplus.routes) == 0 {
+		w.routes.surplus.mended()
+	}
+	return true, nil
+}
+
+// aged observes how old the changes were that the kernel confirmed.
+func (w *writer) aged(confirmed [rib.Families]int) {
+	now, t := time.Now(), &w.totals
+	w.ages[rib.IPv4].wrote(confirmed[rib.IPv4], now, &t.Latency)
+	w.ages[rib.IPv6].wrote(confirmed[rib.IPv6], now, &t.Latency, &t.Latency6)
+	for f := range w.ages {
+		if w.routes.WaitingOf(rib.Family(f)) == 0 {
+			w.ages[f].clear()
+		}
+	}
+}
+
+// tally counts the kernel's answer to one change of a route.
+func (w *writer) tally(c rib.Change, err error) {
+	w.totals.Wrote(c.Op, err)
+	if rib.FamilyOf(c.Route.Prefix) == rib.IPv6 {
+		w.totals.IPv6.Wrote(c.Op, err)
+	}
+}
+
+// unknown takes in that it is not known what the kernel did with a batch: the table is read
+// before anything else is decided.
+func (w *writer) unknown(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	w.log.Warn("a batch of changes was not confirmed; the table is read again", "err", err)
+	if w.unconfirmed++; w.unconfirmed >= attempts {
+		return fmt.Errorf("write routes, %d times in a row: %w", w.unconfirmed, err)
+	}
+	w.doubt("write")
+	w.totals.Unconfirmed++
+	w.lost()
+	return nil
+}
+
+// announce makes one batch of the due announcements.
+func (w *writer) announce(ctx context.Context) error {
+	changes, err := w.announced.send(ctx)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return err
+	case err != nil:
+		w.log.Warn("announcements were not confirmed by BGP; they are made again", "err", err)
+		return w.announced.failedToSend(err)
+	}
+	for _, c := range changes {
+		w.totals.Told(c.Withdraw)
+		if rib.FamilyOf(c.Prefix) == rib.IPv6 {
+			w.totals.IPv6.Told(c.Withdraw)
+		}
+		w.tell.announcement(c)
+	}
+	return nil
+}
