@@ -75,7 +75,7 @@ func (w *Worker) facts(s *tableSync, q rib.Question) facts {
 	prefix := q.Prefix
 	if q.Longest {
 		prefix, _ = rib.Longest(prefix.Addr(), func(p netip.Prefix) bool {
-			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.knows(p) || len(s.view().Foreign.Get(p)) > 0)
+			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.routes.has(p) || len(s.view().Foreign.Get(p)) > 0)
 		})
 	}
 	f := facts{prefix: prefix, confined: q.Confined, spec: w.spec, board: w.deps.Board}
@@ -98,11 +98,6 @@ func (w *Worker) facts(s *tableSync, q rib.Question) facts {
 	return f
 }
 
-func (s *tableSync) knows(prefix netip.Prefix) bool {
-	_, e := s.routes.entryOf(prefix)
-	return e != nil
-}
-
 // listedAtOnce is how many exported routes a query takes out of the loop at a time:
 // half a millisecond's work, in which nothing else is done for the VRF.
 const listedAtOnce = 1024
@@ -113,7 +108,7 @@ func (w *Worker) Routes(ctx context.Context, q vrf.RouteQuery, yield func(rib.Ro
 	there := false
 	if err := w.ask(ctx, func(s *tableSync) {
 		if there = s != nil; there {
-			snap = s.snapshot()
+			snap = snapshotOf(s)
 		}
 	}); err != nil || !there {
 		return err
@@ -174,7 +169,7 @@ func (w *Worker) exports(ctx context.Context, prefixes []netip.Prefix, rows *[]r
 			away = w.pending()
 			return
 		}
-		snap, *rows = s.snapshot(), s.rows((*rows)[:0], prefixes, q)
+		snap, *rows = snapshotOf(s), s.rows((*rows)[:0], prefixes, q)
 	}); err != nil {
 		return false, err
 	}

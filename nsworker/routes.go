@@ -273,6 +273,12 @@ func (r *routes) entryOf(prefix netip.Prefix) (rib.Slot, *route) {
 	return noSlot, nil
 }
 
+// has tells whether there is an entry of a prefix.
+func (r *routes) has(prefix netip.Prefix) bool {
+	_, e := r.entryOf(prefix)
+	return e != nil
+}
+
 // noSlot stands, beside a change, for no entry: it is of a superseded route.
 const noSlot = ^rib.Slot(0)
 

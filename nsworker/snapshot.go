@@ -33,7 +33,8 @@ type row struct {
 	leaked bool // through another VRF
 }
 
-func (s *tableSync) snapshot() snapshot {
+// snapshotOf is called by the loop's goroutine.
+func snapshotOf(s *tableSync) snapshot {
 	return snapshot{
 		name: s.spec.Of(), view: *s.view(), mine: s.routes.own, protocol: s.spec.Protocol,
 		metric: s.spec.Export.Metric, exporting: s.routes.exporting, importing: s.importing,
