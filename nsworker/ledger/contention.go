@@ -140,10 +140,10 @@ type Contest[K comparable, V any] struct {
 type Counting uint8
 
 const (
-	// WhenChanged: as soon as it is seen. A change of a link excuses one, because the
+	// WhenChanged counts it as soon as it is seen. A change of a link excuses one, because the
 	// kernel may have made it.
 	WhenChanged Counting = iota
-	// WhenPutRight: once it is undone. This is for what others add, of which one addition
+	// WhenPutRight counts it once it is undone. This is for what others add, of which one addition
 	// may be seen several times. No link adds anything.
 	WhenPutRight
 )
