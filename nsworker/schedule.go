@@ -27,24 +27,3 @@ func (c *schedule) passed(now time.Time) bool {
 }
 
 func (c *schedule) done() { c.last, c.failures = time.Now(), 0 }
-
-// doubt asks for a reading of the table, soon. What takes many routes away says so in
-// several messages: the reading for the first makes them due again, and one more before
-// they are written would hold them up.
-func (s *session) doubt(reason string) {
-	at, gap := time.Now(), resyncGap
-	if s.due.waiting > 0 {
-		gap = busyGap
-	}
-	if next := s.resync.last.Add(gap); next.After(at) {
-		at = next
-	}
-	s.resync.at(at, reason)
-}
-
-// hasten moves a reading that is due to where it would be without busyGap.
-func (s *session) hasten() {
-	if !s.resync.when.IsZero() && s.resync.failures == 0 {
-		s.doubt(s.resync.reason)
-	}
-}
