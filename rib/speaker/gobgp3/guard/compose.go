@@ -8,90 +8,32 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// rewrite makes of an UPDATE what GoBGP gets of it: c.out. What is odd is rehearsed as
-// it would go out, and goes down the ladder of RFC 7606 where it does not survive.
-func (c *Conn) rewrite(u *update) error {
-	if u.odd && u.refused == reasons {
-		c.record.rehearsed.Add(1)
-		if err := c.ladder(u); err != nil {
-			u.refuse(Malformed, err.Error())
-		}
-	}
-	if u.refused != reasons {
-		c.withdrawAll(u)
-	}
-	if err := c.emit(u); err != nil {
-		return err
-	}
-	if u.refused != reasons {
-		// The withdrawal of what GoBGP cannot read it may not be able to read either.
-		if err := c.tryAll(u); err != nil {
-			return notification(bgp.BGP_ERROR_UPDATE_MESSAGE_ERROR, bgp.BGP_ERROR_SUB_INVALID_NETWORK_FIELD, nil, "routes that cannot be read: %v", err)
-		}
-	}
-	c.out = c.made
-	return nil
+// composer writes messages for GoBGP.
+type composer struct {
+	agreed *agreement
+	made   []byte
+	head   []byte // attributes as they go out
 }
 
-// withdrawAll takes all that an UPDATE announces for withdrawn, and remembers why.
-func (c *Conn) withdrawAll(u *update) {
-	if !u.announces() {
-		return
-	}
-	now := c.guard.now()
-	rules := c.record.rules.Load()
-	four := lot{encoding: c.agreed.unicast[rib.IPv4], nlri: u.nlri, unicast: true}
-	for _, l := range []lot{four, {encoding: u.reach.encoding, nlri: u.reach.nlri, unicast: u.reach.safi == bgp.SAFI_UNICAST}} {
-		if l.bits == 0 { // not read here, or not there
-			c.record.counts[u.refused].Add(1)
-			continue
-		}
-		for p := range l.prefixes() {
-			c.record.refuse(p, u.refused, u.detail, now)
-		}
-		if rules.Limit != nil && l.unicast {
-			c.giveBack(rules, l)
-		}
-	}
-	c.say(u.refused)
-	u.divided, u.divided6 = false, false
-	u.drop, u.drop6 = append(u.drop[:0], u.nlri...), append(u.drop6[:0], u.reach.nlri...)
-	if u.reach.ours && u.reach.bits == 128 {
-		u.drop6 = append(u.drop6[:0], c.unmapped(lot{encoding: u.reach.encoding, nlri: u.reach.nlri})...)
-	}
-	u.nlri, u.reach.nlri, u.changed = nil, nil, true
-}
-
-// emit writes an UPDATE into c.made as the messages that GoBGP gets: what it withdraws
-// first, and no more than mostPrefixes in each.
-func (c *Conn) emit(u *update) error {
+// compose writes an UPDATE as the messages that GoBGP gets: what it withdraws first, and no
+// more than mostPrefixes in each. It returns false where the attributes leave no room for a
+// prefix.
+func (c *composer) compose(u *update) bool {
 	c.made = c.made[:0]
-	announced, announced6 := u.nlri, u.reach.nlri
-	if u.divided {
-		announced = u.keep
-	}
-	if u.divided6 {
-		announced6 = u.keep6
-	}
-	four := c.agreed.unicast[rib.IPv4]
-	c.emitWithdrawn(u.withdrawn)
-	c.emitWithdrawn(u.drop)
+	announced, others := u.four.of(u.nlri), u.other.of(u.reach.nlri)
+	c.withdrawn(u.withdrawn)
+	c.withdrawn(u.four.drop)
 	if u.unreach.there {
-		c.emitUnreach(u.unreach.afi, u.unreach.safi, u.unreach.nlri)
+		c.unreach(u.unreach.afi, u.unreach.safi, u.unreach.nlri)
 	}
-	if len(u.drop6) > 0 {
-		c.emitUnreach(u.reach.afi, u.reach.safi, u.drop6)
+	if len(u.other.drop) > 0 {
+		c.unreach(u.reach.afi, u.reach.safi, u.other.drop)
 	}
-	if len(announced)+len(announced6) == 0 {
-		return nil
+	if len(announced)+len(others) == 0 {
+		return true
 	}
-	u.head = appendAttributes(u.head[:0], u.attrs)
-	if !c.emitRoutes(u.head, four, announced) || !c.emitReach(u.head, u.reach, announced6) {
-		u.refuse(Malformed, "its attributes leave no room for a prefix")
-		c.withdrawAll(u)
-		return c.emit(u)
-	}
-	return nil
+	c.head = appendAttributes(c.head[:0], u.attrs)
+	return c.routes(c.head, c.agreed.unicast[rib.IPv4], announced) && c.reach(c.head, u.reach, others)
 }
 
 // appendAttributes writes the attributes that are left, but for those of routes. GoBGP
@@ -127,7 +69,7 @@ const room = mostMessage - headerSize - 4
 func begin(to []byte) []byte { return append(to, nothing[:16]...) }
 
 // message appends an UPDATE of three parts.
-func (c *Conn) message(withdrawn []byte, attrs [3][]byte, nlri []byte) {
+func (c *composer) message(withdrawn []byte, attrs [3][]byte, nlri []byte) {
 	size := len(attrs[0]) + len(attrs[1]) + len(attrs[2])
 	c.made = begin(c.made)
 	c.made = binary.BigEndian.AppendUint16(c.made, uint16(headerSize+4+len(withdrawn)+size+len(nlri)))
@@ -157,7 +99,8 @@ func (e encoding) chunk(nlri []byte, most int) int {
 	return at
 }
 
-func (c *Conn) emitWithdrawn(nlri []byte) {
+// withdrawn withdraws IPv4 prefixes.
+func (c *composer) withdrawn(nlri []byte) {
 	e := c.agreed.unicast[rib.IPv4]
 	for len(nlri) > 0 {
 		n := e.chunk(nlri, room)
@@ -166,8 +109,8 @@ func (c *Conn) emitWithdrawn(nlri []byte) {
 	}
 }
 
-// emitRoutes announces IPv4 prefixes, and tells whether there is room for one.
-func (c *Conn) emitRoutes(attrs []byte, e encoding, nlri []byte) bool {
+// routes announces IPv4 prefixes, and tells whether there is room for one.
+func (c *composer) routes(attrs []byte, e encoding, nlri []byte) bool {
 	for len(nlri) > 0 {
 		n := e.chunk(nlri, room-len(attrs))
 		if n == 0 {
@@ -179,9 +122,9 @@ func (c *Conn) emitRoutes(attrs []byte, e encoding, nlri []byte) bool {
 	return true
 }
 
-// emitUnreach withdraws prefixes of any family; none: it is an End-of-RIB (RFC 4724, 2).
+// unreach withdraws prefixes of any family; none: it is an End-of-RIB (RFC 4724, 2).
 // Those that the guard does not read itself stay together.
-func (c *Conn) emitUnreach(afi uint16, safi uint8, nlri []byte) {
+func (c *composer) unreach(afi uint16, safi uint8, nlri []byte) {
 	e, ours := c.agreed.of(afi, safi)
 	for first := true; first || len(nlri) > 0; first = false {
 		n := len(nlri)
@@ -196,8 +139,8 @@ func (c *Conn) emitUnreach(afi uint16, safi uint8, nlri []byte) {
 	}
 }
 
-// emitReach announces prefixes of any family, and tells whether there is room for one.
-func (c *Conn) emitReach(attrs []byte, r routes, nlri []byte) bool {
+// reach announces prefixes of any family, and tells whether there is room for one.
+func (c *composer) reach(attrs []byte, r routes, nlri []byte) bool {
 	for len(nlri) > 0 {
 		before := 4 + 3 + len(r.nexthop) + 1
 		n := len(nlri)
