@@ -172,7 +172,7 @@ func TestBackpressure(t *testing.T) {
 	x := established(t, setup{})
 	waiting := make(chan int)
 	x.conn.pacing.backlog = func() int { return <-waiting }
-	x.conn.since = 0
+	x.conn.pacing.since = 0
 	m := announcement(nil, plainAttrs(), nlri("10.0.0.0/8"))
 	for range lookEvery {
 		x.send(m)
