@@ -48,12 +48,14 @@ type JudgedRoute struct {
 	Reason Reason // why it is not
 }
 
+// begin forgets the decision before.
 func (t *Trace) begin() {
 	if t != nil {
 		t.Steps, t.Others, t.Routes = t.Steps[:0], t.Others[:0], t.Routes[:0]
 	}
 }
 
+// judged takes down a step. Where an earlier one has stopped the route it stops nothing.
 func (t *Trace) judged(at Place, why Reason) {
 	out := Passed
 	switch {
