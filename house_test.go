@@ -54,14 +54,14 @@ var house = map[string]room{
 	},
 	"nsworker/relay": {
 		may:    []string{"rib"},
-		tests:  []string{"rib/speaker"},
+		tests:  []string{"rib/speaker/gobgp3"},
 		reason: "the relay carries BGP sessions into namespaces; it knows neither workers nor the speaker",
 	},
 	"rib/speaker/gobgp3/guard": {
 		may:    []string{"rib"},
 		reason: "the guard judges bytes by rules that it is given; it knows no server, so that all it does can be tried on a pair of sockets",
 	},
-	"rib/speaker": {
+	"rib/speaker/gobgp3": {
 		may:    []string{"rib", "rib/speaker/gobgp3/guard"},
 		reason: "nothing outside may assume that GoBGP runs in this process: a second speaker, over gRPC, is to come",
 	},
@@ -98,8 +98,8 @@ var wardens = []struct {
 	rooms  []string
 	reason string
 }{
-	{"github.com/osrg/gobgp", []string{"rib/speaker", "rib/speaker/gobgp3/guard"},
-		"GoBGP stays behind rib/speaker, so that another speaker can take its place"},
+	{"github.com/osrg/gobgp", []string{"rib/speaker/gobgp3", "rib/speaker/gobgp3/guard"},
+		"GoBGP stays behind rib/speaker/gobgp3, so that another speaker can take its place"},
 	{"github.com/vishvananda/netlink", []string{"nsworker/kernel"},
 		"netlink stays behind nsworker/kernel, so that workers can be tested without a kernel"},
 }

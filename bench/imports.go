@@ -15,7 +15,7 @@ import (
 	"github.com/vrfredist/vrfredist/bench/prefixes"
 	"github.com/vrfredist/vrfredist/bench/probe"
 	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/rib/speaker"
+	speaker "github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
 )
 
 // pathStream is GoBGP with the routes put in by AddPathStream, and no kernel.

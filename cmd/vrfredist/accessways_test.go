@@ -26,7 +26,7 @@ import (
 	"github.com/vrfredist/vrfredist/doctor"
 	"github.com/vrfredist/vrfredist/integration/pki"
 	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/rib/speaker"
+	speaker "github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 

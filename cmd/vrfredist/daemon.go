@@ -18,7 +18,7 @@ import (
 	"github.com/vrfredist/vrfredist/nsworker/kernel"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
 	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/rib/speaker"
+	speaker "github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
 	"github.com/vrfredist/vrfredist/status"
 	"github.com/vrfredist/vrfredist/vrf"
 )

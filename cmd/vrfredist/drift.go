@@ -9,7 +9,7 @@ import (
 
 	"github.com/vrfredist/vrfredist/api"
 	"github.com/vrfredist/vrfredist/doctor"
-	"github.com/vrfredist/vrfredist/rib/speaker"
+	speaker "github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/vrfredist/vrfredist/config"
-	"github.com/vrfredist/vrfredist/rib/speaker"
+	speaker "github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
 )
 
 const notedBase = `[global.config]

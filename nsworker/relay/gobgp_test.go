@@ -15,7 +15,7 @@ import (
 	"testing"
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
-	"github.com/vrfredist/vrfredist/rib/speaker"
+	speaker "github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
 )
 
 // serveGoBGP names the configuration in the environment of a process that is

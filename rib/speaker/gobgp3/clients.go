@@ -1,0 +1,247 @@
+package gobgp3
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"time"
+
+	api "github.com/osrg/gobgp/v3/api"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// effect is what a method of GoBGP's API can change of what a configuration is about.
+type effect uint8
+
+const (
+	readsOnly effect = iota + 1
+	elsewhere        // what it changes is of no configuration, or of what we do not keep
+	ofVRFs
+	ofNeighbors
+	ofGroups
+	ofDynamic
+	ofPolicies
+	ofPaths
+	ofAll // it takes the ground away
+)
+
+// kindsOf are the differences that an effect can make.
+var kindsOf = map[effect][]Kind{
+	ofVRFs:      {KindVRF},
+	ofNeighbors: {KindNeighbor},
+	ofGroups:    {KindGroup, KindDynamic, KindNeighbor},
+	ofDynamic:   {KindDynamic},
+	ofPolicies:  {KindSet, KindPolicy, KindAssignment},
+}
+
+// effects are those of every method of GoBGP's API.
+var effects = map[string]effect{
+	"StartBgp": ofAll, "StopBgp": ofAll,
+	"AddPeer": ofNeighbors, "DeletePeer": ofNeighbors, "UpdatePeer": ofNeighbors,
+	"ShutdownPeer": ofNeighbors, "EnablePeer": ofNeighbors, "DisablePeer": ofNeighbors, "ResetPeer": elsewhere,
+	"AddPeerGroup": ofGroups, "DeletePeerGroup": ofGroups, "UpdatePeerGroup": ofGroups,
+	"AddDynamicNeighbor": ofDynamic, "DeleteDynamicNeighbor": ofDynamic,
+	"AddPath": ofPaths, "DeletePath": ofPaths, "AddPathStream": ofPaths,
+	"AddVrf": ofVRFs, "DeleteVrf": ofVRFs,
+	"AddPolicy": ofPolicies, "DeletePolicy": ofPolicies, "SetPolicies": ofPolicies,
+	"AddDefinedSet": ofPolicies, "DeleteDefinedSet": ofPolicies, "AddStatement": ofPolicies, "DeleteStatement": ofPolicies,
+	"AddPolicyAssignment": ofPolicies, "DeletePolicyAssignment": ofPolicies, "SetPolicyAssignment": ofPolicies,
+	"AddRpki": elsewhere, "DeleteRpki": elsewhere, "EnableRpki": elsewhere, "DisableRpki": elsewhere, "ResetRpki": elsewhere,
+	"EnableZebra": elsewhere, "EnableMrt": elsewhere, "DisableMrt": elsewhere, "AddBmp": elsewhere, "DeleteBmp": elsewhere,
+	"SetLogLevel": elsewhere,
+}
+
+// effectOf returns what a method, written /package.Service/Method, can change.
+func effectOf(method string) effect {
+	name, gobgps := strings.CutPrefix(method, "/apipb.GobgpApi/")
+	if !gobgps {
+		return readsOnly
+	}
+	if e := effects[name]; e != 0 {
+		return e
+	}
+	return readsOnly // Get…, List…, Watch…: a test holds that there is no other
+}
+
+// Call makes a unary call of another client to GoBGP's API: it refuses what would
+// take the ground from under the configuration, lets no change come between the steps
+// of a reload, and sees what the change did. by is who calls, as it stands in a log.
+func (s *Speaker) Call(ctx context.Context, method string, request any, by string, do func() (any, error)) (any, error) {
+	e := effectOf(method)
+	if e == readsOnly || e == elsewhere {
+		return do()
+	}
+	if err := s.waitStarted(ctx); err != nil {
+		return nil, status.Error(codes.Unavailable, err.Error())
+	}
+	if e == ofPaths {
+		defer s.Passed(method, request, by)
+		return do()
+	}
+	answer, err := s.alone(method, request, do)
+	if e == ofNeighbors {
+		s.heedDelete(ctx, request)
+	}
+	s.Passed(method, request, by)
+	return answer, err
+}
+
+// alone makes a call while nothing else changes the configuration.
+func (s *Speaker) alone(method string, request any, do func() (any, error)) (any, error) {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	if err := s.refuse(method, request); err != nil {
+		return nil, err
+	}
+	return do()
+}
+
+// Passed notes what another client of the API asked GoBGP for and was given, be it in
+// part: a request of a unary call, or one message of a stream.
+func (s *Speaker) Passed(method string, request any, by string) {
+	switch e := effectOf(method); e {
+	case readsOnly, elsewhere:
+	case ofPaths:
+		if lost := s.lostBy(request); len(lost) > 0 {
+			s.drift.note(touch{e, "", by, time.Now()}, lost)
+		}
+	default:
+		name := nameIn(request)
+		var lost scope
+		if e == ofVRFs {
+			lost = scope{name: nil}
+		}
+		s.drift.note(touch{e, name, by, time.Now()}, lost)
+	}
+}
+
+// nameIn is the name of what a request is about; "": of none, or several.
+func nameIn(request any) string {
+	switch r := request.(type) {
+	case interface{ GetVrf() *api.Vrf }:
+		return r.GetVrf().GetName()
+	case *api.DeleteVrfRequest:
+		return r.GetName()
+	case interface{ GetPeer() *api.Peer }:
+		return bareName(r.GetPeer().GetConf().GetNeighborAddress())
+	case interface{ GetAddress() string }:
+		return bareName(r.GetAddress())
+	}
+	return ""
+}
+
+// bareName is a neighbour's address as GoBGP writes it; "": it is no address, but
+// stands for all neighbours, or for one by its interface.
+func bareName(text string) string {
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return ""
+	}
+	return addr.String()
+}
+
+// unary is around every unary method of GoBGP's API.
+func (s *Speaker) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	return s.Call(ctx, info.FullMethod, request, s.caller(ctx), func() (any, error) { return handle(ctx, request) })
+}
+
+// stream is around every stream of GoBGP's API.
+func (s *Speaker) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	if effectOf(info.FullMethod) != ofPaths {
+		return handle(srv, stream)
+	}
+	by := s.caller(stream.Context())
+	w := &watchedStream{ServerStream: stream, passed: func(m any) { s.Passed(info.FullMethod, m, by) }}
+	defer w.done()
+	return handle(srv, w)
+}
+
+// watchedStream tells of each message once GoBGP is done with it: when it asks for
+// the next one, or ends.
+type watchedStream struct {
+	grpc.ServerStream
+	passed func(any)
+	last   any
+}
+
+// RecvMsg implements grpc.ServerStream.
+func (w *watchedStream) RecvMsg(m any) error {
+	w.done()
+	err := w.ServerStream.RecvMsg(m)
+	if err == nil {
+		w.last = m
+	}
+	return err
+}
+
+func (w *watchedStream) done() {
+	if w.last != nil {
+		w.passed(w.last)
+		w.last = nil
+	}
+}
+
+// caller returns who is at the other end of a call.
+func (s *Speaker) caller(ctx context.Context) string {
+	if s.options.Who != nil {
+		return s.options.Who(ctx)
+	}
+	return "another client of the API"
+}
+
+// refuse says why a call is not made. The caller holds reloading.
+func (s *Speaker) refuse(method string, request any) error {
+	s.mu.Lock()
+	c := s.conf
+	s.mu.Unlock()
+	serves := func(vrf string) bool {
+		_, configured := c.vrf(vrf)
+		return configured && (s.options.Serves == nil || s.options.Serves(vrf))
+	}
+	if err := refusal(c, serves, method, request); err != nil {
+		return err
+	}
+	// GoBGP takes a peer group that it does not have for one, and ends.
+	group := ""
+	switch r := request.(type) {
+	case *api.AddDynamicNeighborRequest:
+		group = r.GetDynamicNeighbor().GetPeerGroup()
+	case *api.DeleteDynamicNeighborRequest:
+		group = r.GetPeerGroup()
+	default:
+		return nil
+	}
+	if !hasGroup(s.server(), group) {
+		return status.Errorf(codes.NotFound, "BGP has no peer group %q: add it first", group)
+	}
+	return nil
+}
+
+// refusal says why a call would take the ground from under a configuration, or nil.
+// Everything else that a client may do is either seen and told, or leaves what the
+// configuration says alone.
+func refusal(c *conf, serves func(vrf string) bool, method string, request any) error {
+	switch method[strings.LastIndexByte(method, '/')+1:] {
+	case "StartBgp":
+		return status.Error(codes.FailedPrecondition, "BGP runs already, with the [global.config] of vrfredist's configuration file, and starting it anew would take every route away: change the file, and restart vrfredist")
+	case "StopBgp":
+		return status.Error(codes.FailedPrecondition, "BGP ends with vrfredist alone, which decides what becomes of the kernel's routes: end it by its service manager (`systemctl stop vrfredist`) or by SIGTERM; for one neighbour there is `gobgp neighbor ADDRESS disable`")
+	case "DeleteVrf":
+		if r, ok := request.(*api.DeleteVrfRequest); ok && serves(r.GetName()) {
+			return status.Errorf(codes.FailedPrecondition, "VRF %q is of vrfredist's configuration, and its routes are in a kernel table: take it out of the file and run `vrfredist reload`, or end its redistribution (`vrfredist redistribution disable`) first", r.GetName())
+		}
+	case "SetPolicies":
+		if hasPolicies(c) {
+			return status.Error(codes.FailedPrecondition, "SetPolicies would replace every policy, those that keep NO_EXPORT and those of vrfredist's configuration file among them: change the file and run `vrfredist reload`, or add and delete policies one by one (AddDefinedSet, AddPolicy, AddPolicyAssignment), which leaves the file's alone")
+		}
+	}
+	return nil
+}
+
+// hasPolicies tells whether a configuration judges routes at all.
+func hasPolicies(c *conf) bool {
+	a := c.set.Global.ApplyPolicy.Config
+	return len(c.set.PolicyDefinitions)+len(setNames(c.set.DefinedSets))+len(a.ImportPolicyList)+len(a.ExportPolicyList) > 0
+}

@@ -1,0 +1,209 @@
+package gobgp3
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+	"github.com/osrg/gobgp/v3/pkg/server"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// TestInternals: the mirrors are GoBGP's types, those of the events too, which the
+// first ones of a real server show.
+func TestInternals(t *testing.T) {
+	if err := checkInternals(); err != nil {
+		t.Fatal(err)
+	}
+	p := newPeer(t, "127.0.0.2", 65001, "ipv4-unicast")
+	p.announce(spec{prefix: "10.1.0.0/16"})
+	s := run(t, Options{Config: toJSON(t, baseConf(nil, []any{neighborConf(p.addr, 65001, p.port, "ipv4-unicast")}))})
+	eventually(t, "the End-of-RIB", func() bool { return converged(s.feed(t, Default)) })
+	s.mu.Lock()
+	w := s.watch
+	s.mu.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.shapes.best == nil || w.shapes.eor == nil {
+		t.Errorf("after a path and an End-of-RIB the events known are %+v", w.shapes)
+	}
+}
+
+// TestOtherInternals: what is not as expected is said, and not read.
+func TestOtherInternals(t *testing.T) {
+	type inner struct{ A, B uint32 }
+	type theirs struct {
+		Inner *inner
+		Bytes []byte
+		Flag  bool
+		List  []theirsElem
+	}
+	for name, ours := range map[string]any{
+		"a field more": struct {
+			Inner *inner
+			Bytes []byte
+			Flag  bool
+			List  []theirsElem
+			More  int
+		}{},
+		"another name": struct {
+			Inner *inner
+			Text  []byte
+			Flag  bool
+			List  []theirsElem
+		}{},
+		"another type": struct {
+			Inner *inner
+			Bytes []uint16
+			Flag  bool
+			List  []theirsElem
+		}{},
+		"another order": struct {
+			Inner *inner
+			Flag  bool
+			Bytes []byte
+			List  []theirsElem
+		}{},
+		"another inner one": struct {
+			Inner *struct{ B, A uint32 }
+			Bytes []byte
+			Flag  bool
+			List  []theirsElem
+		}{},
+		"another element": struct {
+			Inner *inner
+			Bytes []byte
+			Flag  bool
+			List  []struct{ Y int }
+		}{},
+		"another kind": 5,
+	} {
+		if err := same(reflect.TypeFor[theirs](), reflect.TypeOf(ours)); err == nil || !strings.Contains(err.Error(), "v3.37.0") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := same(reflect.TypeFor[theirs](), reflect.TypeFor[struct {
+		Inner *struct{ A, _ uint32 }
+		_     []byte
+		Flag  bool
+		List  []struct{ X int }
+	}]()); err != nil {
+		t.Error(err)
+	}
+	var s shapes
+	for _, ev := range []any{5, "x", nil, &bestEvent{}, &server.BgpServer{}} {
+		if _, _, err := s.read(ev); err == nil {
+			t.Errorf("%T is an event", ev)
+		}
+	}
+	if follow(reflect.TypeFor[server.BgpServer](), "globalRib", "none") != nil || follow(reflect.TypeFor[theirs](), "Bytes") != nil {
+		t.Error("there is a type where a field does not lead")
+	}
+}
+
+type theirsElem struct{ X int }
+
+// TestStrangeEvent: an event that is not understood ends the speaker, and says why.
+func TestStrangeEvent(t *testing.T) {
+	h := newHarness(t, twoVRFs())
+	var told error
+	h.giveUp = func(err error) { told = err }
+	h.take([]any{"strange"})
+	h.take([]any{"and again"})
+	if told == nil || !strings.Contains(told.Error(), "string") {
+		t.Errorf("told %v", told)
+	}
+	h.send(from(t, spec{prefix: "10.1.0.0/16"}))
+	if h.len(Default) != 0 {
+		t.Error("a later event got in")
+	}
+}
+
+// TestAttributesOfClones: the attributes of a path that was changed are GoBGP's own
+// reading of its changes, and of one that was not they are those of the first.
+func TestAttributesOfClones(t *testing.T) {
+	med, pref, origin := bgp.NewPathAttributeMultiExitDisc(1), bgp.NewPathAttributeLocalPref(2), bgp.NewPathAttributeOrigin(0)
+	root := &bgpPath{info: &bgpOrigin{}, pathAttrs: []bgp.PathAttributeInterface{origin, med}}
+	clone := &bgpPath{parent: &bgpPath{parent: root}}
+	changed := &bgpPath{parent: &bgpPath{parent: root, pathAttrs: []bgp.PathAttributeInterface{pref}, dels: []bgp.BGPAttrType{bgp.BGP_ATTR_TYPE_MULTI_EXIT_DISC}}}
+	for _, tc := range []struct {
+		path *bgpPath
+		want []bgp.PathAttributeInterface
+	}{
+		{root, root.pathAttrs},
+		{clone, root.pathAttrs},
+		{changed, []bgp.PathAttributeInterface{origin, pref}},
+		{&bgpPath{info: &bgpOrigin{}}, nil},
+	} {
+		got := tc.path.attributes()
+		if len(got)+len(tc.want) > 0 && !reflect.DeepEqual(got, tc.want) {
+			t.Errorf("%v, want %v", got, tc.want)
+		}
+		if gobgp := getPathAttrs(tc.path); len(gobgp)+len(got) > 0 && !reflect.DeepEqual(gobgp, got) {
+			t.Errorf("%v, GoBGP has %v", got, gobgp)
+		}
+		if tc.path.origin() == nil {
+			t.Error("no origin")
+		}
+	}
+	if &clone.attributes()[0] != &root.pathAttrs[0] {
+		t.Error("an unchanged path has a list of its own")
+	}
+}
+
+// TestWatchAsRendered: what the watch reads of GoBGP's paths is what GoBGP renders of
+// them for everybody else.
+func TestWatchAsRendered(t *testing.T) {
+	p := newPeer(t, "127.0.0.2", 65001, allFamilies...)
+	attrs := []proto.Message{
+		&api.AsPathAttribute{Segments: []*api.AsSegment{{Type: api.AsSegment_AS_SEQUENCE, Numbers: []uint32{65009, 70000}}}},
+		&api.MultiExitDiscAttribute{Med: 9},
+		&api.CommunitiesAttribute{Communities: []uint32{1, 2}},
+		&api.LargeCommunitiesAttribute{Communities: []*api.LargeCommunity{{GlobalAdmin: 1, LocalData1: 2, LocalData2: 3}}},
+	}
+	conf := baseConf([]any{vrfConf("red", "65000:1", []string{"65000:1"}, []string{"65000:1"})},
+		[]any{neighborConf(p.addr, 65001, p.port, allFamilies...)})
+	s := run(t, Options{Config: toJSON(t, conf)})
+	want := map[string][]string{
+		Default: {"10.1.0.0/16", "2001:db8:1::/48", "10.9.0.0/16"},
+		"red":   {"10.1.0.0/16", "2001:db8:1::/48", "10.9.0.0/16"},
+	}
+	for _, pfx := range want[Default][:2] {
+		p.announce(spec{prefix: pfx, attrs: attrs})
+	}
+	for _, pfx := range want["red"][:2] {
+		p.announce(spec{prefix: pfx, rd: 7, rts: []uint32{1, 2}, attrs: attrs})
+	}
+	s.announce(t, Default, change("10.9.0.0/16", 5))
+	s.announce(t, "red", change("10.9.0.0/16", 5))
+	for vrf, prefixes := range want {
+		for _, pfx := range prefixes {
+			watched := s.await(t, vrf, pfx, count(1))
+			listed, err := s.Candidates(t.Context(), vrf, prefix(pfx))
+			if err != nil || !reflect.DeepEqual(watched, listed) {
+				t.Errorf("%s in %s:\n%s, rendered:\n%s, %v", pfx, vrf, spelled(watched), spelled(listed), err)
+			}
+		}
+	}
+	// And both are right.
+	got := s.feed(t, "red").Lookup(prefix("10.1.0.0/16"))[0]
+	if got.RD != rd(t, "65001:7") || got.Label != 107 || got.ID == 0 || time.Since(time.Unix(got.Age, 0)).Abs() > time.Minute ||
+		got.Attrs.MED != 9 || len(got.Attrs.Communities) != 2 || got.Attrs.ASPathLen != 3 || len(got.Attrs.RTs) != 2 || len(got.Attrs.Large) != 1 ||
+		got.Attrs.Peer != prefix("127.0.0.2/32").Addr() || got.Attrs.RouterID != got.Attrs.Peer || got.Attrs.PeerAS != 65001 || got.Attrs.Imported {
+		t.Errorf("%s", spelled([]rib.Path{got}))
+	}
+}
+
+func spelled(paths []rib.Path) string {
+	var b strings.Builder
+	for _, p := range paths {
+		fmt.Fprintf(&b, "%+v with %+v, %+v, %+v\n", p, *p.Attrs, *p.Attrs.Via, *p.Attrs.Tags)
+	}
+	return b.String()
+}
