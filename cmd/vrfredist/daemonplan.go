@@ -15,7 +15,7 @@ import (
 	"github.com/vrfredist/vrfredist/nsworker"
 	"github.com/vrfredist/vrfredist/nsworker/kernel"
 	"github.com/vrfredist/vrfredist/rib"
-	speaker "github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 

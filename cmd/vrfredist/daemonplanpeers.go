@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	speaker "github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 

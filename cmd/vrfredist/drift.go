@@ -9,7 +9,7 @@ import (
 
 	"github.com/vrfredist/vrfredist/api"
 	"github.com/vrfredist/vrfredist/doctor"
-	speaker "github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 

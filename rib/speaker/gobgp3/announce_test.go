@@ -13,6 +13,7 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 func change(p string, med uint32) rib.AnnounceChange {
@@ -51,7 +52,7 @@ func TestAnnounce(t *testing.T) {
 		vrf string
 		rd  uint32
 		src string
-	}{{"red", 1, "red"}, {Default, 0, Default}} {
+	}{{"red", 1, "red"}, {speaker.Default, 0, speaker.Default}} {
 		t.Run(c.vrf, func(t *testing.T) {
 			list := []string{"10.1.0.0/16", "2001:db8:1::/48", "0.0.0.0/0"}
 			for _, pfx := range list {
@@ -93,7 +94,7 @@ func TestAnnounce(t *testing.T) {
 func TestAnnounceMany(t *testing.T) {
 	s := run(t, Options{Config: toJSON(t, baseConf([]any{vrfConf("red", "65000:1", []string{"65000:1"}, []string{"65000:1"})}, nil))})
 	var add, del []rib.AnnounceChange
-	const n = 3*announceBatch + 1
+	const n = 3*100 + 1 // several batches
 	for i := range n {
 		p := fmt.Sprintf("10.%d.%d.0/24", i/256, i%256)
 		add, del = append(add, change(p, 1)), append(del, withdrawal(p))
@@ -119,35 +120,16 @@ func TestAnnounceRefused(t *testing.T) {
 	}
 	bad := change("10.1.0.0/16", 1)
 	bad.Prefix = netip.MustParsePrefix("10.1.0.1/16")
-	if err := s.Announce(ctx, Default, []rib.AnnounceChange{bad}); err == nil {
+	if err := s.Announce(ctx, speaker.Default, []rib.AnnounceChange{bad}); err == nil {
 		t.Error("a prefix with host bits was announced")
 	}
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
-	if err := s.Announce(ended, Default, []rib.AnnounceChange{change("10.1.0.0/16", 1)}); !errors.Is(err, context.Canceled) {
+	if err := s.Announce(ended, speaker.Default, []rib.AnnounceChange{change("10.1.0.0/16", 1)}); !errors.Is(err, context.Canceled) {
 		t.Errorf("with a context that has ended: %v", err)
 	}
-	if len(s.Announced(Default))+len(s.Announced("red")) != 0 {
+	if len(s.Announced(speaker.Default))+len(s.Announced("red")) != 0 {
 		t.Error("something is announced")
-	}
-}
-
-// TestAnnounceDoubt: an answer that got lost leaves a prefix not announced, and
-// to be withdrawn before the next changes; a refusal leaves all as it was.
-func TestAnnounceDoubt(t *testing.T) {
-	d := newAnnouncer(nil).of("red")
-	d.confirmed([]rib.AnnounceChange{change("10.1.0.0/16", 1), change("10.2.0.0/16", 1)})
-	d.failed([]rib.AnnounceChange{change("10.1.0.0/16", 2)}, errors.New("vrf not found"))
-	if len(d.routes) != 2 || len(d.doubted()) != 0 {
-		t.Errorf("after a refusal: routes %v, doubt %v", d.routes, d.doubted())
-	}
-	d.failed([]rib.AnnounceChange{change("10.1.0.0/16", 2)}, fmt.Errorf("%w: in time", errNoAnswer))
-	if len(d.routes) != 1 || len(d.doubted()) != 1 || !d.doubted()[0].Withdraw {
-		t.Errorf("after a lost answer: routes %v, doubt %v", d.routes, d.doubted())
-	}
-	d.confirmed(d.doubted())
-	if len(d.routes) != 1 || len(d.doubted()) != 0 {
-		t.Errorf("after the withdrawal: routes %v, doubt %v", d.routes, d.doubted())
 	}
 }
 

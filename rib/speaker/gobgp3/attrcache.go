@@ -6,12 +6,13 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 // attrEntry is what paths with the same attributes share.
 type attrEntry struct {
 	attrs     *rib.Attrs
-	importers *importers // of a VPN path, once the index has looked them up
+	importers *speaker.Importers // of a VPN path, once the intake has looked them up
 }
 
 // sender says where a path comes from, as far as its attributes depend on it.

@@ -9,13 +9,11 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 // llgrStale is the community LLGR_STALE of RFC 9494.
 const llgrStale rib.Community = 0xffff0006
-
-// defaultLocalPref is the preference of a path without LOCAL_PREF.
-const defaultLocalPref = 100
 
 // counts are the attributes that decodeAttr knows, by the type of their message in
 // the API.
@@ -127,26 +125,26 @@ func appendAttr(b []byte, attr bgp.PathAttributeInterface) []byte {
 }
 
 func (d *decoder) decodeAttrs(s *sender, list []bgp.PathAttributeInterface, rd rib.RD) (*rib.Attrs, error) {
-	a := &rib.Attrs{Via: &rib.Via{Imported: s.ours}, Tags: new(rib.Tags), LocalPref: defaultLocalPref}
+	a := &rib.Attrs{Via: &rib.Via{Imported: s.ours}, Tags: new(rib.Tags), LocalPref: speaker.DefaultLocalPref}
 	zone := ""
 	if peer, ok := addrOf(s.peer.Address); ok {
 		n, configured := d.neighbours[peer]
 		local := d.global
-		if configured && n.localAS != 0 {
-			local = n.localAS
+		if configured && n.LocalAS != 0 {
+			local = n.LocalAS
 		}
 		a.Peer, a.PeerAS, a.IBGP = peer, s.as, s.as == local
 		a.RouterID, _ = addrOf(s.id) // none before the OPEN
 		// A route of another PE with the RD of one of our VRFs is not of that
 		// VRF: the neighbour says where a path was learned.
-		a.Source, zone = n.vrf, n.zone
+		a.Source, zone = n.VRF, n.Zone
 		if peer.IsLinkLocalUnicast() && zone != "" {
 			a.Peer = peer.WithZone(zone)
 		}
 	} else if rd != 0 {
 		a.Source = d.vrfs[rd]
 	} else if s.ours {
-		a.Source = Default
+		a.Source = speaker.Default
 	}
 	for _, attr := range list {
 		if err := decodeAttr(a, attr); err != nil {

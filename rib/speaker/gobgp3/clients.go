@@ -10,6 +10,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/reload"
 )
 
 // effect is what a method of GoBGP's API can change of what a configuration is about.
@@ -28,12 +32,12 @@ const (
 )
 
 // kindsOf are the differences that an effect can make.
-var kindsOf = map[effect][]Kind{
-	ofVRFs:      {KindVRF},
-	ofNeighbors: {KindNeighbor},
-	ofGroups:    {KindGroup, KindDynamic, KindNeighbor},
-	ofDynamic:   {KindDynamic},
-	ofPolicies:  {KindSet, KindPolicy, KindAssignment},
+var kindsOf = map[effect][]speaker.Kind{
+	ofVRFs:      {speaker.KindVRF},
+	ofNeighbors: {speaker.KindNeighbor},
+	ofGroups:    {speaker.KindGroup, speaker.KindDynamic, speaker.KindNeighbor},
+	ofDynamic:   {speaker.KindDynamic},
+	ofPolicies:  {speaker.KindSet, speaker.KindPolicy, speaker.KindAssignment},
 }
 
 // effects are those of every method of GoBGP's API.
@@ -65,55 +69,68 @@ func effectOf(method string) effect {
 	return readsOnly // Get…, List…, Watch…: a test holds that there is no other
 }
 
-// Call makes a unary call of another client to GoBGP's API: it refuses what would
+// clients are the other clients of GoBGP's API: what each of their calls may do, and what
+// it did.
+type clients struct {
+	*embedded
+	sessions  *sessions
+	guarding  *guarding
+	listening *listening
+	mender    *mender
+	drift     *drift
+	who       func(ctx context.Context) string // Options.Who
+	serves    func(vrf string) bool            // Options.Serves
+}
+
+// call makes a unary call of another client to GoBGP's API: it refuses what would
 // take the ground from under the configuration, lets no change come between the steps
 // of a reload, and sees what the change did. by is who calls, as it stands in a log.
-func (s *Speaker) Call(ctx context.Context, method string, request any, by string, do func() (any, error)) (any, error) {
+func (c *clients) call(ctx context.Context, method string, request any, by string, do func() (any, error)) (any, error) {
 	e := effectOf(method)
 	if e == readsOnly || e == elsewhere {
 		return do()
 	}
-	if err := s.waitStarted(ctx); err != nil {
+	if err := c.waitStarted(ctx); err != nil {
 		return nil, status.Error(codes.Unavailable, err.Error())
 	}
 	if e == ofPaths {
-		defer s.Passed(method, request, by)
+		defer c.passed(method, request, by)
 		return do()
 	}
-	answer, err := s.alone(method, request, do)
+	answer, err := c.alone(method, request, do)
 	if e == ofNeighbors {
-		s.heedDelete(ctx, request)
+		c.heedDelete(ctx, request)
 	}
-	s.Passed(method, request, by)
+	c.passed(method, request, by)
 	return answer, err
 }
 
 // alone makes a call while nothing else changes the configuration.
-func (s *Speaker) alone(method string, request any, do func() (any, error)) (any, error) {
-	s.reloading.Lock()
-	defer s.reloading.Unlock()
-	if err := s.refuse(method, request); err != nil {
+func (c *clients) alone(method string, request any, do func() (any, error)) (any, error) {
+	c.changing.Lock()
+	defer c.changing.Unlock()
+	if err := c.refuse(method, request); err != nil {
 		return nil, err
 	}
 	return do()
 }
 
-// Passed notes what another client of the API asked GoBGP for and was given, be it in
+// passed notes what another client of the API asked GoBGP for and was given, be it in
 // part: a request of a unary call, or one message of a stream.
-func (s *Speaker) Passed(method string, request any, by string) {
+func (c *clients) passed(method string, request any, by string) {
 	switch e := effectOf(method); e {
 	case readsOnly, elsewhere:
 	case ofPaths:
-		if lost := s.lostBy(request); len(lost) > 0 {
-			s.drift.note(touch{e, "", by, time.Now()}, lost)
+		if lost := c.mender.lostBy(request); len(lost) > 0 {
+			c.mender.note(lost)
+			c.drift.note(touch{e, "", by, time.Now()})
 		}
 	default:
 		name := nameIn(request)
-		var lost scope
 		if e == ofVRFs {
-			lost = scope{name: nil}
+			c.mender.note(scope{name: nil})
 		}
-		s.drift.note(touch{e, name, by, time.Now()}, lost)
+		c.drift.note(touch{e, name, by, time.Now()})
 	}
 }
 
@@ -143,17 +160,17 @@ func bareName(text string) string {
 }
 
 // unary is around every unary method of GoBGP's API.
-func (s *Speaker) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-	return s.Call(ctx, info.FullMethod, request, s.caller(ctx), func() (any, error) { return handle(ctx, request) })
+func (c *clients) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	return c.call(ctx, info.FullMethod, request, c.caller(ctx), func() (any, error) { return handle(ctx, request) })
 }
 
 // stream is around every stream of GoBGP's API.
-func (s *Speaker) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+func (c *clients) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
 	if effectOf(info.FullMethod) != ofPaths {
 		return handle(srv, stream)
 	}
-	by := s.caller(stream.Context())
-	w := &watchedStream{ServerStream: stream, passed: func(m any) { s.Passed(info.FullMethod, m, by) }}
+	by := c.caller(stream.Context())
+	w := &watchedStream{ServerStream: stream, passed: func(m any) { c.passed(info.FullMethod, m, by) }}
 	defer w.done()
 	return handle(srv, w)
 }
@@ -184,23 +201,21 @@ func (w *watchedStream) done() {
 }
 
 // caller returns who is at the other end of a call.
-func (s *Speaker) caller(ctx context.Context) string {
-	if s.options.Who != nil {
-		return s.options.Who(ctx)
+func (c *clients) caller(ctx context.Context) string {
+	if c.who != nil {
+		return c.who(ctx)
 	}
 	return "another client of the API"
 }
 
-// refuse says why a call is not made. The caller holds reloading.
-func (s *Speaker) refuse(method string, request any) error {
-	s.mu.Lock()
-	c := s.conf
-	s.mu.Unlock()
+// refuse says why a call is not made. The caller holds changing.
+func (c *clients) refuse(method string, request any) error {
+	now := c.inForce()
 	serves := func(vrf string) bool {
-		_, configured := c.vrf(vrf)
-		return configured && (s.options.Serves == nil || s.options.Serves(vrf))
+		_, configured := now.VRF(vrf)
+		return configured && (c.serves == nil || c.serves(vrf))
 	}
-	if err := refusal(c, serves, method, request); err != nil {
+	if err := refusal(now, serves, method, request); err != nil {
 		return err
 	}
 	// GoBGP takes a peer group that it does not have for one, and ends.
@@ -213,7 +228,7 @@ func (s *Speaker) refuse(method string, request any) error {
 	default:
 		return nil
 	}
-	if !hasGroup(s.server(), group) {
+	if !c.hasGroup(group) {
 		return status.Errorf(codes.NotFound, "BGP has no peer group %q: add it first", group)
 	}
 	return nil
@@ -222,7 +237,7 @@ func (s *Speaker) refuse(method string, request any) error {
 // refusal says why a call would take the ground from under a configuration, or nil.
 // Everything else that a client may do is either seen and told, or leaves what the
 // configuration says alone.
-func refusal(c *conf, serves func(vrf string) bool, method string, request any) error {
+func refusal(c *conf.Config, serves func(vrf string) bool, method string, request any) error {
 	switch method[strings.LastIndexByte(method, '/')+1:] {
 	case "StartBgp":
 		return status.Error(codes.FailedPrecondition, "BGP runs already, with the [global.config] of vrfredist's configuration file, and starting it anew would take every route away: change the file, and restart vrfredist")
@@ -241,7 +256,7 @@ func refusal(c *conf, serves func(vrf string) bool, method string, request any) 
 }
 
 // hasPolicies tells whether a configuration judges routes at all.
-func hasPolicies(c *conf) bool {
-	a := c.set.Global.ApplyPolicy.Config
-	return len(c.set.PolicyDefinitions)+len(setNames(c.set.DefinedSets))+len(a.ImportPolicyList)+len(a.ExportPolicyList) > 0
+func hasPolicies(c *conf.Config) bool {
+	a := c.Set.Global.ApplyPolicy.Config
+	return len(c.Set.PolicyDefinitions)+reload.Sets(c.Set.DefinedSets)+len(a.ImportPolicyList)+len(a.ExportPolicyList) > 0
 }

@@ -11,19 +11,15 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
-
-// key names a path's destination in a table: of the global one with RD 0.
-type key struct {
-	rd     rib.RD
-	prefix netip.Prefix
-}
 
 // decoder turns GoBGP's paths into rib.Paths, and attributes once for all paths
 // that have them in common. It has one user at a time.
 type decoder struct {
 	global     uint32 // our AS
-	neighbours map[netip.Addr]neighbour
+	neighbours map[netip.Addr]conf.Neighbor
 	vrfs       map[rib.RD]string // of the configuration
 	recent     recent
 	cache      attrCache
@@ -33,21 +29,21 @@ type decoder struct {
 	scratch    []byte
 }
 
-func newDecoder(c *conf) *decoder {
+func newDecoder(c *conf.Config) *decoder {
 	d := &decoder{
-		global:     c.set.Global.Config.As,
-		neighbours: make(map[netip.Addr]neighbour),
-		vrfs:       make(map[rib.RD]string, len(c.vrfs)),
+		global:     c.Set.Global.Config.As,
+		neighbours: make(map[netip.Addr]conf.Neighbor),
+		vrfs:       make(map[rib.RD]string, len(c.VRFs)),
 		rds:        make(map[rib.RD]struct{}),
 		vias:       make(map[rib.Via]*rib.Via),
 		noTags:     new(rib.Tags),
 	}
-	for text, n := range c.neighbours() {
+	for text, n := range c.Neighbors() {
 		if addr, err := netip.ParseAddr(text); err == nil {
 			d.neighbours[addr] = n
 		}
 	}
-	for _, v := range c.vrfs {
+	for _, v := range c.VRFs {
 		d.vrfs[v.RD] = v.Name
 	}
 	return d
@@ -63,12 +59,12 @@ func considered(n bgp.AddrPrefixInterface) bool {
 }
 
 // destination decodes a path's NLRI, and the label of a VPN one.
-func (d *decoder) destination(n bgp.AddrPrefixInterface) (k key, label uint32, err error) {
+func (d *decoder) destination(n bgp.AddrPrefixInterface) (to speaker.Destination, label uint32, err error) {
 	switch n := n.(type) {
 	case *bgp.IPAddrPrefix:
-		k.prefix, err = prefixOf(n.Prefix, n.Length, false)
+		to.Prefix, err = prefixOf(n.Prefix, n.Length, false)
 	case *bgp.IPv6AddrPrefix:
-		k.prefix, err = prefixOf(n.Prefix, n.Length, true)
+		to.Prefix, err = prefixOf(n.Prefix, n.Length, true)
 	case *bgp.LabeledVPNIPAddrPrefix:
 		return d.vpn(n, false)
 	case *bgp.LabeledVPNIPv6AddrPrefix:
@@ -76,23 +72,23 @@ func (d *decoder) destination(n bgp.AddrPrefixInterface) (k key, label uint32, e
 	default:
 		err = fmt.Errorf("decode a prefix: %T is none", n)
 	}
-	return k, 0, err
+	return to, 0, err
 }
 
-func (d *decoder) vpn(n *bgp.LabeledVPNIPAddrPrefix, six bool) (k key, label uint32, err error) {
-	if k.rd, err = decodeRD(n.RD); err != nil {
-		return key{}, 0, fmt.Errorf("decode a route distinguisher: %w", err)
+func (d *decoder) vpn(n *bgp.LabeledVPNIPAddrPrefix, six bool) (to speaker.Destination, label uint32, err error) {
+	if to.RD, err = decodeRD(n.RD); err != nil {
+		return speaker.Destination{}, 0, fmt.Errorf("decode a route distinguisher: %w", err)
 	}
-	if k.rd == 0 {
+	if to.RD == 0 {
 		// It would pass for a route of the global table.
-		return key{}, 0, fmt.Errorf("VPN prefix %s/%d has the route distinguisher 0:0", n.Prefix, n.IPPrefixLen())
+		return speaker.Destination{}, 0, fmt.Errorf("VPN prefix %s/%d has the route distinguisher 0:0", n.Prefix, n.IPPrefixLen())
 	}
-	d.remember(k.rd)
+	d.remember(to.RD)
 	if len(n.Labels.Labels) > 0 {
 		label = n.Labels.Labels[0]
 	}
-	k.prefix, err = prefixOf(n.Prefix, n.IPPrefixLen(), six)
-	return k, label, err
+	to.Prefix, err = prefixOf(n.Prefix, n.IPPrefixLen(), six)
+	return to, label, err
 }
 
 // remember keeps a route distinguisher for knownRDs. There are few of them; the map
@@ -125,15 +121,15 @@ func prefixOf(ip net.IP, bits uint8, six bool) (netip.Prefix, error) {
 }
 
 // path decodes a path that is not withdrawn.
-func (d *decoder) path(p *bgpPath, k key, label uint32) (rib.Path, *attrEntry, error) {
+func (d *decoder) path(p *bgpPath, to speaker.Destination, label uint32) (rib.Path, *attrEntry, error) {
 	o := p.origin()
-	entry, err := d.attrs(o, p.attributes(), k.rd)
+	entry, err := d.attrs(o, p.attributes(), to.RD)
 	if err != nil {
-		return rib.Path{}, nil, fmt.Errorf("decode the path to %s: %w", k.prefix, err)
+		return rib.Path{}, nil, fmt.Errorf("decode the path to %s: %w", to.Prefix, err)
 	}
 	return rib.Path{
-		Prefix: k.prefix,
-		RD:     k.rd,
+		Prefix: to.Prefix,
+		RD:     to.RD,
 		ID:     o.nlri.PathLocalIdentifier(),
 		Label:  label,
 		Age:    o.timestamp,
@@ -171,11 +167,11 @@ func (d *decoder) whole(p *api.Path) (rib.Path, error) {
 	if err != nil {
 		return rib.Path{}, err
 	}
-	k, label, err := d.destination(native.info.nlri)
+	to, label, err := d.destination(native.info.nlri)
 	if err != nil {
 		return rib.Path{}, err
 	}
-	path, _, err := d.path(native, k, label)
+	path, _, err := d.path(native, to, label)
 	return path, err
 }
 

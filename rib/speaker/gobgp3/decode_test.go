@@ -12,6 +12,8 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
 func TestDecodeAttributes(t *testing.T) {
@@ -43,7 +45,7 @@ func TestDecodeAttributes(t *testing.T) {
 		&api.AggregatorAttribute{Asn: 1, Address: "192.0.2.1"},
 	}})
 	h.send(p)
-	got := h.feeds[Default].Lookup(prefix("2001:db8:1::/48"))[0].Attrs
+	got := h.feeds[speaker.Default].Lookup(prefix("2001:db8:1::/48"))[0].Attrs
 	want := &rib.Attrs{
 		Via: &rib.Via{
 			Nexthop: netip.MustParseAddr("fe80::1%eth7"), Peer: netip.MustParseAddr("127.0.0.2"),
@@ -64,7 +66,7 @@ func TestDecodeAttributes(t *testing.T) {
 	two := from(t, spec{prefix: "2001:db8:2::/48"})
 	two.Pattrs[1] = any_(t, &api.MpReachNLRIAttribute{Family: two.Family, Nlris: []*anypb.Any{two.Nlri}, NextHops: []string{"2001:db8::1", "fe80::1"}})
 	h.send(two)
-	a := h.feeds[Default].Lookup(prefix("2001:db8:2::/48"))[0].Attrs
+	a := h.feeds[speaker.Default].Lookup(prefix("2001:db8:2::/48"))[0].Attrs
 	if a.Nexthop != netip.MustParseAddr("2001:db8::1") || a.LinkLocal != netip.MustParseAddr("fe80::1%eth7") {
 		t.Errorf("nexthops %s and %s", a.Nexthop, a.LinkLocal)
 	}
@@ -72,14 +74,14 @@ func TestDecodeAttributes(t *testing.T) {
 	ibgp := from(t, spec{prefix: "10.3.0.0/16"})
 	ibgp.NeighborIp, ibgp.SourceAsn = "127.0.0.3", 64512
 	h.send(ibgp)
-	if a := h.feeds[Default].Lookup(prefix("10.3.0.0/16"))[0].Attrs; !a.IBGP {
+	if a := h.feeds[speaker.Default].Lookup(prefix("10.3.0.0/16"))[0].Attrs; !a.IBGP {
 		t.Errorf("attributes %+v: want iBGP", a)
 	}
 	// GoBGP prints an IPv4-mapped prefix as an IPv4 one.
 	mapped := from(t, spec{prefix: "2001:db8:4::/48"})
 	mapped.Nlri = any_(t, &api.IPAddressPrefix{PrefixLen: 120, Prefix: "192.0.2.0"})
 	h.send(mapped)
-	if len(h.feeds[Default].Lookup(netip.MustParsePrefix("::ffff:192.0.2.0/120"))) != 1 {
+	if len(h.feeds[speaker.Default].Lookup(netip.MustParsePrefix("::ffff:192.0.2.0/120"))) != 1 {
 		t.Error("an IPv4-mapped prefix is not an IPv6 one")
 	}
 }
@@ -100,7 +102,7 @@ func TestRDs(t *testing.T) {
 			t.Errorf("%T %v is an RD", bad, bad)
 		}
 	}
-	d := newDecoder(&conf{})
+	d := newDecoder(&conf.Config{})
 	for i := range 1<<16 + 10 {
 		d.remember(rib.RD(i + 1))
 	}

@@ -8,34 +8,39 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/osrg/gobgp/v3/pkg/server"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/reload"
 )
 
-// doubtEvery is how often BGP is compared with the configuration where nobody was
+// driftEvery is how often BGP is compared with the configuration where nobody was
 // seen to change anything. settleTime is how long after a change it is compared
 // once more: GoBGP carries some of them out after it has answered.
-// touchTime is how long a call counts as what made a difference.
+// touchTime is how long a call counts as the one that made a difference.
 const (
-	doubtEvery = time.Minute
+	driftEvery = time.Minute
 	settleTime = time.Second
 	touchTime  = 10 * time.Second
 )
 
-// drift is how BGP differs from the configuration, and who was at it.
+// drift watches how BGP differs from the configuration, and who made it so.
 type drift struct {
-	wake   chan struct{} // somebody was at it; holds one
-	forged atomic.Bool   // a client added paths under our identifier
+	*embedded
+	keeper   *keeper
+	sessions *sessions
+	mender   *mender
+	called   func(name string) string // Options.Called
+	drifted  func()                   // Options.Drifted
+	wake     chan struct{}            // somebody made a change; holds one
 
 	mu      sync.Mutex
-	claim   *claim               // guarded by mu; nil before BGP runs
-	found   map[thing]Difference // guarded by mu
-	touches []touch              // guarded by mu; the latest, the last of them last
-	lost    scope                // guarded by mu; announcements to look after
-	stopped map[string]string    // guarded by mu; neighbours that somebody disabled, and who
-	foreign map[thing]string     // guarded by mu; what is of no configuration, and who added it
+	claim   *reload.Claim                        // guarded by mu; nil before BGP runs
+	found   map[speaker.Thing]speaker.Difference // guarded by mu
+	touches []touch                              // guarded by mu; the latest, the last of them last
+	stopped map[string]string                    // guarded by mu; neighbours that somebody disabled, and who
+	foreign map[speaker.Thing]string             // guarded by mu; things of no configuration, and who added them
 }
 
 // touch is a call of a client that may have made a difference.
@@ -46,21 +51,23 @@ type touch struct {
 	at     time.Time
 }
 
-// maxTouches bounds what is kept of clients' calls until they are looked into.
+// maxTouches bounds how many calls are kept until they are looked into.
 const maxTouches = 256
 
-func newDrift() *drift {
-	return &drift{wake: make(chan struct{}, 1), found: make(map[thing]Difference), lost: make(scope), stopped: make(map[string]string)}
+func newDrift(e *embedded, k *keeper, sessions *sessions, m *mender, o Options) *drift {
+	return &drift{
+		embedded: e, keeper: k, sessions: sessions, mender: m, called: o.Called, drifted: o.Drifted,
+		wake: make(chan struct{}, 1), found: make(map[speaker.Thing]speaker.Difference), stopped: make(map[string]string),
+	}
 }
 
 // note keeps a call, and has BGP looked at.
-func (d *drift) note(t touch, lost scope) {
+func (d *drift) note(t touch) {
 	d.mu.Lock()
 	d.touches = append(d.touches, t)
 	if over := len(d.touches) - maxTouches; over > 0 {
 		d.touches = slices.Delete(d.touches, 0, over)
 	}
-	d.lost.add(lost)
 	d.mu.Unlock()
 	d.look()
 }
@@ -73,101 +80,111 @@ func (d *drift) look() {
 	}
 }
 
-// Drift returns what BGP has otherwise than the configuration says, ordered by kind
-// and name.
-func (s *Speaker) Drift() []Difference {
-	s.drift.mu.Lock()
-	defer s.drift.mu.Unlock()
-	return slices.SortedFunc(maps.Values(s.drift.found), func(a, b Difference) int {
+// differences is Speaker.Drift.
+func (d *drift) differences() []speaker.Difference {
+	return slices.SortedFunc(maps.Values(d.known()), func(a, b speaker.Difference) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
 	})
 }
 
-// oversee compares BGP with the configuration until ctx ends: whenever a client was
-// at it, and now and then.
-func (s *Speaker) oversee(ctx context.Context) {
-	doubt, again := time.NewTicker(doubtEvery), time.NewTimer(settleTime)
-	defer doubt.Stop()
+// known are the differences that were found.
+func (d *drift) known() map[speaker.Thing]speaker.Difference {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return maps.Clone(d.found)
+}
+
+// run compares BGP with the configuration until ctx ends: whenever a client made a
+// change, and now and then.
+func (d *drift) run(ctx context.Context) {
+	unseen, again := time.NewTicker(driftEvery), time.NewTimer(settleTime)
+	defer unseen.Stop()
 	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-doubt.C:
+		case <-unseen.C:
 		case <-again.C:
-		case <-s.drift.wake:
+		case <-d.wake:
 			again.Reset(settleTime)
 		}
-		if err := errors.Join(s.examine(ctx), s.mendAnnouncements(ctx)); err != nil && ctx.Err() == nil {
-			s.log.slog.Error("BGP could not be compared with the configuration; it is tried again", "err", err)
+		if err := errors.Join(d.examine(ctx), d.mender.mend(ctx)); err != nil && ctx.Err() == nil {
+			d.log.slog.Error("BGP could not be compared with the configuration; it is tried again", "err", err)
 		}
 	}
 }
 
-// examine finds what differs, and says what is new of it.
-func (s *Speaker) examine(ctx context.Context) error {
-	s.reloading.Lock() // a configuration half in force is no difference
-	defer s.reloading.Unlock()
-	bgp := s.server()
-	now, err := readBack(ctx, bgp)
+// examine finds the differences, and says which of them are new.
+func (d *drift) examine(ctx context.Context) error {
+	d.changing.Lock() // a configuration half in force is no difference
+	defer d.changing.Unlock()
+	now, err := reload.ReadBack(ctx, d.keeper)
 	if err != nil {
 		return err
 	}
-	d := s.drift
-	d.mu.Lock()
-	if d.claim == nil {
-		d.mu.Unlock()
+	before := d.known()
+	came, disabled, examined := d.takeIn(now)
+	if !examined {
 		return nil
 	}
-	before := d.found
-	d.found = make(map[thing]Difference)
-	var came []Difference
-	for _, diff := range d.claim.differences(now) {
-		was, known := before[diff.thing()]
-		if known && was.Missing == diff.Missing && slices.Equal(was.Keys, diff.Keys) {
-			diff.By, diff.Since, diff.Shown = was.By, was.Since, was.Shown
-		} else {
-			diff.By, diff.Since = d.author(diff.thing()), time.Now()
-			if diff.Kind == KindNeighbor && s.options.Called != nil {
-				diff.Shown = s.options.Called(diff.Name)
-			}
-			came = append(came, diff)
-		}
-		d.found[diff.thing()] = diff
-	}
-	changed := len(came) > 0 || len(before) != len(d.found)
-	disabled := d.stoppings(now)
-	d.additions(now)
-	d.touches = slices.DeleteFunc(d.touches, func(t touch) bool { return time.Since(t.at) > touchTime })
-	d.mu.Unlock()
-
-	s.sessions.disabled(disabled)
+	d.sessions.disabled(disabled)
 	for _, diff := range came {
-		s.log.slog.Warn("BGP is not as the configuration says; `vrfredist reload` puts it right", "what", diff.String())
+		d.log.slog.Warn("BGP is not as the configuration says; `vrfredist reload` puts it right", "what", diff.String())
 	}
+	after := d.known()
 	for t, diff := range before {
-		if _, still := s.differs(t); !still {
-			s.log.slog.Info("BGP is as the configuration says again", "what", fmt.Sprintf("%s %s", diff.Kind, diff.Name))
+		if _, still := after[t]; !still {
+			d.log.slog.Info("BGP is as the configuration says again", "what", fmt.Sprintf("%s %s", diff.Kind, diff.Name))
 		}
 	}
-	if changed && s.options.Drifted != nil {
-		s.options.Drifted()
+	if len(came) > 0 || len(before) != len(after) {
+		d.tell()
 	}
 	return nil
 }
 
-func (s *Speaker) differs(t thing) (Difference, bool) {
-	s.drift.mu.Lock()
-	defer s.drift.mu.Unlock()
-	d, is := s.drift.found[t]
-	return d, is
+func (d *drift) tell() {
+	if d.drifted != nil {
+		d.drifted()
+	}
 }
 
-// author returns who can have made a difference: the last one whose call could. The
+// takeIn compares a reading with the claim. It returns the differences that are new, and
+// the neighbours that somebody disabled, with who.
+func (d *drift) takeIn(now *reload.Held) (came []speaker.Difference, disabled map[string]string, examined bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.claim == nil {
+		return nil, nil, false
+	}
+	before := d.found
+	d.found = make(map[speaker.Thing]speaker.Difference)
+	for _, diff := range d.claim.Differences(now) {
+		t := diff.Thing()
+		was, known := before[t]
+		if known && was.Missing == diff.Missing && slices.Equal(was.Keys, diff.Keys) {
+			diff.By, diff.Since, diff.Shown = was.By, was.Since, was.Shown
+		} else {
+			diff.By, diff.Since = d.author(t), time.Now()
+			if diff.Kind == speaker.KindNeighbor && d.called != nil {
+				diff.Shown = d.called(diff.Name)
+			}
+			came = append(came, diff)
+		}
+		d.found[t] = diff
+	}
+	disabled = d.stoppings(now)
+	d.additions(now)
+	d.touches = slices.DeleteFunc(d.touches, func(t touch) bool { return time.Since(t.at) > touchTime })
+	return came, disabled, true
+}
+
+// author returns who can have made a difference: the last client whose call could. The
 // caller holds mu.
-func (d *drift) author(of thing) string {
+func (d *drift) author(of speaker.Thing) string {
 	for _, t := range slices.Backward(d.touches) {
-		if slices.Contains(kindsOf[t.effect], of.kind) && (t.name == "" || t.name == of.name) {
+		if slices.Contains(kindsOf[t.effect], of.Kind) && (t.name == "" || t.name == of.Name) {
 			return t.by
 		}
 	}
@@ -176,15 +193,15 @@ func (d *drift) author(of thing) string {
 
 // stoppings returns the neighbours that somebody disabled, and who. The caller holds
 // mu.
-func (d *drift) stoppings(now *held) map[string]string {
+func (d *drift) stoppings(now *reload.Held) map[string]string {
 	stopped := make(map[string]string)
-	for name, n := range now.neighbors {
-		if !n.disabled {
+	for name, n := range now.Neighbors {
+		if !n.Disabled {
 			continue
 		}
 		by, known := d.stopped[name]
 		if by == "" || !known {
-			by = d.author(thing{KindNeighbor, name})
+			by = d.author(speaker.Thing{Kind: speaker.KindNeighbor, Name: name})
 		}
 		stopped[name] = by
 	}
@@ -192,10 +209,10 @@ func (d *drift) stoppings(now *held) map[string]string {
 	return maps.Clone(stopped)
 }
 
-// additions takes in what is of no configuration. The caller holds mu.
-func (d *drift) additions(now *held) {
-	foreign := make(map[thing]string)
-	for _, t := range d.claim.additions(now) {
+// additions takes in the things of no configuration. The caller holds mu.
+func (d *drift) additions(now *reload.Held) {
+	foreign := make(map[speaker.Thing]string)
+	for _, t := range d.claim.Additions(now) {
 		by := d.foreign[t]
 		if by == "" {
 			by = d.author(t)
@@ -205,82 +222,69 @@ func (d *drift) additions(now *held) {
 	d.foreign = foreign
 }
 
-// Addition is something in BGP that is of no configuration: another client of the API
-// added it, and it stays until one deletes it, or the daemon ends.
-type Addition struct {
-	Kind     Kind
-	Name, By string
-}
-
-// Additions returns what other clients added, ordered by kind and name.
-func (s *Speaker) Additions() []Addition {
-	s.drift.mu.Lock()
-	defer s.drift.mu.Unlock()
-	var out []Addition
-	for t, by := range s.drift.foreign {
-		out = append(out, Addition{t.kind, t.name, by})
+// added is Speaker.Additions.
+func (d *drift) added() []speaker.Addition {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []speaker.Addition
+	for t, by := range d.foreign {
+		out = append(out, speaker.Addition{Kind: t.Kind, Name: t.Name, By: by})
 	}
-	slices.SortFunc(out, func(a, b Addition) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name)) })
+	slices.SortFunc(out, func(a, b speaker.Addition) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+	})
 	return out
 }
 
 // hold makes a configuration that has been put in place the one that BGP is held to.
-// The caller holds reloading.
-func (s *Speaker) hold(ctx context.Context, bgp *server.BgpServer, c *conf) error {
-	base, err := readBack(ctx, bgp)
+// The caller holds changing.
+func (d *drift) hold(ctx context.Context, c *conf.Config) error {
+	base, err := reload.ReadBack(ctx, d.keeper)
 	if err != nil {
 		return err
 	}
-	s.drift.mu.Lock()
-	had := len(s.drift.found) > 0
-	s.drift.claim = &claim{conf: c, base: base}
-	clear(s.drift.found)
-	s.drift.mu.Unlock()
-	s.drift.look()
-	if had && s.options.Drifted != nil {
-		s.options.Drifted()
+	d.mu.Lock()
+	had := len(d.found) > 0
+	d.claim = &reload.Claim{Conf: c, Base: base}
+	clear(d.found)
+	d.mu.Unlock()
+	d.look()
+	if had {
+		d.tell()
 	}
 	return nil
 }
 
-// holdOn is hold where only some neighbours were put in place anew: what differs
-// elsewhere goes on to differ. The caller holds reloading.
-func (s *Speaker) holdOn(ctx context.Context, bgp *server.BgpServer, c *conf) error {
-	base, err := readBack(ctx, bgp)
+// holdOn is hold where only some neighbours were put in place anew: other things that
+// differ go on to differ. The caller holds changing.
+func (d *drift) holdOn(ctx context.Context, c *conf.Config) error {
+	base, err := reload.ReadBack(ctx, d.keeper)
 	if err != nil {
 		return err
 	}
-	d := s.drift
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, diff := range d.claim.differences(base) {
-		if !diff.Missing && (diff.Kind != KindNeighbor || !c.isPlaced(diff.Name)) {
-			base.put(diff.thing(), d.claim.base)
+	for _, diff := range d.claim.Differences(base) {
+		if !diff.Missing && (diff.Kind != speaker.KindNeighbor || !c.IsPlaced(diff.Name)) {
+			base.Put(diff.Thing(), d.claim.Base)
 		}
 	}
-	d.claim = &claim{conf: c, base: base}
+	d.claim = &reload.Claim{Conf: c, Base: base}
 	d.look()
 	return nil
 }
 
 // rename is for a configuration that says the same to BGP.
-func (d *drift) rename(c *conf) {
+func (d *drift) rename(c *conf.Config) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.claim != nil {
-		d.claim = &claim{conf: c, base: d.claim.base}
+		d.claim = &reload.Claim{Conf: c, Base: d.claim.Base}
 	}
 }
 
-// holdFirst is hold at the start.
-func (s *Speaker) holdFirst(ctx context.Context, bgp *server.BgpServer, c *conf) error {
-	s.reloading.Lock()
-	defer s.reloading.Unlock()
-	return s.hold(ctx, bgp, c)
-}
-
-// held is the claim that BGP is held to, once it runs.
-func (d *drift) held() *claim {
+// held is the claim that BGP is held to; nil before it runs.
+func (d *drift) held() *reload.Claim {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.claim

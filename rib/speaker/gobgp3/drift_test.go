@@ -11,6 +11,8 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/reload"
 )
 
 // meddled is a speaker with something of everything, and a client that changes it.
@@ -52,15 +54,15 @@ func newMeddled(t *testing.T) *meddled {
 	m.awaitState(t, m.q.addr, "established")
 	m.p.announce(spec{prefix: "10.1.0.0/16"})
 	m.p.announce(spec{prefix: "10.2.0.0/16"})
-	m.await(t, Default, "10.2.0.0/16", count(1))
+	m.await(t, speaker.Default, "10.2.0.0/16", count(1))
 	m.up = m.established(t, m.p.addr)
 	return m
 }
 
 // differs waits until exactly these things differ, and returns them.
-func (m *meddled) differs(t *testing.T, want ...string) []Difference {
+func (m *meddled) differs(t *testing.T, want ...string) []speaker.Difference {
 	t.Helper()
-	var got []Difference
+	var got []speaker.Difference
 	defer func() {
 		if t.Failed() {
 			t.Logf("differences: %v", got)
@@ -68,7 +70,7 @@ func (m *meddled) differs(t *testing.T, want ...string) []Difference {
 	}()
 	eventually(t, fmt.Sprintf("these differ: %q", want), func() bool {
 		got = m.Drift()
-		return slices.EqualFunc(got, want, func(d Difference, w string) bool { return string(d.Kind)+" "+d.Name == w })
+		return slices.EqualFunc(got, want, func(d speaker.Difference, w string) bool { return string(d.Kind)+" "+d.Name == w })
 	})
 	for _, d := range got {
 		if d.By != "uid 7 (gobgp, pid 8)" || d.Since.IsZero() || !strings.Contains(m.log.String(), d.By) {
@@ -103,7 +105,7 @@ func (m *meddled) mended(t *testing.T, lines ...string) {
 // rests makes sure that there is nothing to mend.
 func (m *meddled) rests(t *testing.T) {
 	t.Helper()
-	if err := m.examine(context.Background()); err != nil {
+	if err := m.drift.examine(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if got := m.Drift(); len(got) != 0 {
@@ -138,11 +140,11 @@ func (m *meddled) neighbours(t *testing.T) {
 	if d := m.differs(t, "neighbour 127.0.0.3")[0]; !d.Missing || d.VRF != "red" || d.PeerAS != 65003 {
 		t.Errorf("the neighbour is told as %+v", d)
 	}
-	if got, _ := m.session(m.q.addr); got.State != Deleted || got.VRF != "red" || got.Reason != "BGP has it no more: deleted by uid 7 (gobgp, pid 8)" {
+	if got, _ := m.session(m.q.addr); got.State != speaker.Deleted || got.VRF != "red" || got.Reason != "BGP has it no more: deleted by uid 7 (gobgp, pid 8)" {
 		t.Errorf("the neighbour that is gone: %+v", got)
 	}
 	preview, err := m.Preview(toJSON(t, m.conf), rib.Extras{})
-	if err != nil || len(preview.Neighbors) != 1 || preview.Neighbors[0].Kind != Added || len(preview.Neighbors[0].Notes) < 2 {
+	if err != nil || len(preview.Neighbors) != 1 || preview.Neighbors[0].Kind != speaker.Added || len(preview.Neighbors[0].Notes) < 2 {
 		t.Errorf("what a plan says: %+v, %v", preview, err)
 	}
 	m.mended(t, "neighbour 127.0.0.3 added")
@@ -183,11 +185,8 @@ func (m *meddled) ttl(t *testing.T) {
 // peerOf is a neighbour's section as GoBGP's API has it.
 func peerOf(t *testing.T, section obj) *api.Peer {
 	t.Helper()
-	c, err := readConf(toJSON(t, baseConf([]any{vrfConf("red", "65000:1", nil, nil)}, []any{section})), rib.Extras{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return oc.NewPeerFromConfigStruct(&c.set.Neighbors[0])
+	c := readConf(t, baseConf([]any{vrfConf("red", "65000:1", nil, nil)}, []any{section}), rib.Extras{})
+	return oc.NewPeerFromConfigStruct(&c.Set.Neighbors[0])
 }
 
 func (m *meddled) groups(t *testing.T) {
@@ -218,7 +217,7 @@ func (m *meddled) vrfs(t *testing.T) {
 	if _, err := m.client.DeleteVrf(ctx, &api.DeleteVrfRequest{Name: "idle"}); err != nil {
 		t.Fatal(err)
 	}
-	other, err := vrfRequest(readVRF(t, "idle", "65000:99"))
+	other, err := reload.VRFRequest(readVRF(t, "idle", "65000:99"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +293,7 @@ func (m *meddled) additions(t *testing.T) {
 	if _, err := m.client.AddPeer(ctx, &api.AddPeerRequest{Peer: &api.Peer{Conf: &api.PeerConf{NeighborAddress: "127.0.0.10", PeerAsn: 65010}}}); err != nil {
 		t.Fatal(err)
 	}
-	own, err := vrfRequest(readVRF(t, "own", "65000:50"))
+	own, err := reload.VRFRequest(readVRF(t, "own", "65000:50"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,17 +301,17 @@ func (m *meddled) additions(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.rests(t)
-	want := []Addition{
-		{KindVRF, "own", "uid 7 (gobgp, pid 8)"}, {KindSet, "prefix-set two", "uid 7 (gobgp, pid 8)"},
-		{KindNeighbor, "127.0.0.10", "uid 7 (gobgp, pid 8)"}, {KindPolicy, "no-two", "uid 7 (gobgp, pid 8)"},
+	want := []speaker.Addition{
+		{Kind: speaker.KindVRF, Name: "own", By: "uid 7 (gobgp, pid 8)"}, {Kind: speaker.KindSet, Name: "prefix-set two", By: "uid 7 (gobgp, pid 8)"},
+		{Kind: speaker.KindNeighbor, Name: "127.0.0.10", By: "uid 7 (gobgp, pid 8)"}, {Kind: speaker.KindPolicy, Name: "no-two", By: "uid 7 (gobgp, pid 8)"},
 	}
 	if got := m.Additions(); !slices.Equal(got, want) {
 		t.Errorf("added are %v, want %v", got, want)
 	}
-	if got, there := m.session("127.0.0.10"); !there || got.Origin != Foreign {
+	if got, there := m.session("127.0.0.10"); !there || got.Origin != speaker.Foreign {
 		t.Errorf("a neighbour that a client added: %+v", got)
 	}
-	if h, err := readBack(ctx, m.server()); err != nil || h.vrfs["own"] == nil || h.policies["no-two"] == nil {
+	if h, err := reload.ReadBack(ctx, m.keeper); err != nil || h.VRFs["own"] == nil || h.Policies["no-two"] == nil {
 		t.Errorf("what a client added is gone: %v", err)
 	}
 }
@@ -340,8 +339,8 @@ func (m *meddled) disabling(t *testing.T) {
 		t.Errorf("changes: %q", changes)
 	}
 	eventually(t, "it is disabled still", func() bool {
-		h, err := readBack(ctx, m.server())
-		return err == nil && h.neighbors[m.q.addr].disabled
+		h, err := reload.ReadBack(ctx, m.keeper)
+		return err == nil && h.Neighbors[m.q.addr].Disabled
 	})
 	isDown()
 	if _, err := m.client.EnablePeer(ctx, &api.EnablePeerRequest{Address: m.q.addr}); err != nil {

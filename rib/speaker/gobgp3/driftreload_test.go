@@ -9,6 +9,7 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/reload"
 )
 
 // TestFilesThatChangeBesideAClient: a file takes out what a client has taken out
@@ -32,9 +33,8 @@ func TestFilesThatChangeBesideAClient(t *testing.T) {
 	}
 	m.rests(t)
 
-	group, err := readConf(toJSON(t, conf), rib.Extras{})
-	must(nil, err)
-	changed := group.set.PeerGroups[0]
+	group := readConf(t, conf, rib.Extras{})
+	changed := group.Set.PeerGroups[0]
 	changed.Timers.Config.HoldTime = 33
 	must(m.client.UpdatePeerGroup(ctx, &api.UpdatePeerGroupRequest{PeerGroup: oc.NewPeerGroupFromConfigStruct(&changed)}))
 	m.differs(t, "peer group guests")
@@ -50,7 +50,7 @@ func TestFilesThatChangeBesideAClient(t *testing.T) {
 	}
 	m.rests(t)
 
-	own, err := vrfRequest(oc.Vrf{Config: oc.VrfConfig{Name: "blue", Rd: "65000:2", ImportRtList: []string{"65000:2"}, ExportRtList: []string{"65000:2"}}})
+	own, err := reload.VRFRequest(oc.Vrf{Config: oc.VrfConfig{Name: "blue", Rd: "65000:2", ImportRtList: []string{"65000:2"}, ExportRtList: []string{"65000:2"}}})
 	must(nil, err)
 	must(m.client.AddVrf(ctx, own))
 	must(m.client.AddPeer(ctx, &api.AddPeerRequest{Peer: peerOf(t, y)}))
@@ -94,8 +94,8 @@ func TestDriftOutlastsANeighbourThatComes(t *testing.T) {
 	has := func(name string) {
 		t.Helper()
 		eventually(t, "BGP has "+name, func() bool {
-			h, err := readBack(t.Context(), m.server())
-			return err == nil && len(h.neighbors[name].AfiSafis) > 0
+			h, err := reload.ReadBack(t.Context(), m.keeper)
+			return err == nil && len(h.Neighbors[name].AfiSafis) > 0
 		})
 	}
 	changed := neighborConf("127.0.0.8", 65008, 1, "ipv4-unicast")
@@ -106,7 +106,7 @@ func TestDriftOutlastsANeighbourThatComes(t *testing.T) {
 
 	links.set(addrs("fe80::7"))
 	has("fe80::7%e9")
-	must(nil, m.examine(t.Context()))
+	must(nil, m.drift.examine(t.Context()))
 	m.differs(t, "neighbour 127.0.0.8", "neighbour 127.0.0.9")
 	m.mended(t, "neighbour 127.0.0.8 made again as it is configured", "neighbour 127.0.0.9 added")
 

@@ -10,6 +10,7 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 // FuzzEvent holds that no UPDATE of a neighbour, as GoBGP reads it and makes paths of
@@ -114,7 +115,7 @@ func wholeEntry(t *testing.T, name string, e rib.Entry) {
 		t.Errorf("%s: the prefix %v", name, e.Prefix)
 	}
 	for i, p := range e.Paths {
-		if p.Attrs == nil || p.Prefix != e.Prefix || (p.RD == 0) != (name == Default) {
+		if p.Attrs == nil || p.Prefix != e.Prefix || (p.RD == 0) != (name == speaker.Default) {
 			t.Errorf("%s: %v has the path %+v", name, e.Prefix, p)
 		}
 		if slices.ContainsFunc(e.Paths[:i], func(o rib.Path) bool { return o.RD == p.RD && o.ID == p.ID }) {

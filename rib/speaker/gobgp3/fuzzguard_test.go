@@ -243,7 +243,7 @@ func throughTables(t testing.TB, tables unsafe.Pointer, kind fuzzSession, p *bgp
 		return
 	}
 	fuzzCanImport(vrf, p)
-	for _, out := range []*bgpPath{p, toLocal(p)} {
+	for _, out := range []*bgpPath{p, pathToLocal(p)} {
 		if err := rehearsePath(out, true); err != nil {
 			t.Fatal(err)
 		}

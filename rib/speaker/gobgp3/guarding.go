@@ -3,25 +3,20 @@ package gobgp3
 import (
 	"net"
 	"net/netip"
-	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
-	"github.com/eapache/channels"
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/log"
-	"github.com/osrg/gobgp/v3/pkg/server"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/guard"
 )
-
-//go:linkname mgmtOperation github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).mgmtOperation
-func mgmtOperation(s *server.BgpServer, f func() error, checkActive bool) error
 
 // guarding puts the guard before each session's connection.
 //
@@ -30,102 +25,45 @@ func mgmtOperation(s *server.BgpServer, f func() error, checkActive bool) error
 // its TTL set, which needs a *net.TCPConn, and before the goroutine starts that reads
 // from it. There the connection is swapped. The field is an interface, and from there
 // on GoBGP calls nothing of it but Read, Write, Close, its addresses and deadlines,
-// unless a neighbour's TTL is changed: see changesTTL.
+// unless a neighbour's TTL is changed: see reload.UpdatePeer.
 type guarding struct {
-	guard *guard.Guard
-	own   func(vrf string, p netip.Prefix) bool
-	bgp   atomic.Pointer[server.BgpServer]
-	conf  atomic.Pointer[conf] // what is in force
-	at    fsmFields
+	*loop
+	guard  *guard.Guard
+	ours   func(vrf string, p netip.Prefix) bool // Options.OwnPrefix
+	config atomic.Pointer[conf.Config]           // in force
 
 	mu     sync.Mutex
 	limits map[string]*guard.Limit // guarded by mu; by VRF
 }
 
-// fsmFields are where GoBGP keeps what a session is about.
-type fsmFields struct {
-	neighborMap                                   reflect.StructField // of BgpServer
-	fsm                                           uintptr             // of peer
-	global, neighbour, conn, incomings, outgoings uintptr             // of fsm
-}
-
-func newGuarding(o Options, log *logger) (*guarding, error) {
-	at, err := learnFSM()
-	if err != nil {
-		return nil, err
-	}
-	return &guarding{guard: guard.New(rehearse, log.slog), own: o.OwnPrefix, at: at, limits: make(map[string]*guard.Limit)}, nil
-}
-
-// learnFSM finds GoBGP's fields, and compares their types with what is read and written
-// as one.
-func learnFSM() (at fsmFields, err error) {
-	m, ok := reflect.TypeFor[server.BgpServer]().FieldByName("neighborMap")
-	if !ok || m.Type.Kind() != reflect.Map || m.Type.Key().Kind() != reflect.String || m.Type.Elem().Kind() != reflect.Pointer {
-		return at, internalsError("BgpServer.neighborMap is no map of peers")
-	}
-	at.neighborMap = m
-	f, ok := m.Type.Elem().Elem().FieldByName("fsm")
-	if !ok || f.Type.Kind() != reflect.Pointer {
-		return at, internalsError("peer.fsm is no pointer")
-	}
-	at.fsm = f.Offset
-	for _, field := range []struct {
-		name string
-		want reflect.Type
-		to   *uintptr
-	}{
-		{"gConf", reflect.TypeFor[*oc.Global](), &at.global},
-		{"pConf", reflect.TypeFor[*oc.Neighbor](), &at.neighbour},
-		{"conn", reflect.TypeFor[net.Conn](), &at.conn},
-		{"incomingCh", reflect.TypeFor[*channels.InfiniteChannel](), &at.incomings},
-		{"outgoingCh", reflect.TypeFor[*channels.InfiniteChannel](), &at.outgoings},
-	} {
-		g, ok := f.Type.Elem().FieldByName(field.name)
-		if !ok || g.Type != field.want {
-			return at, internalsError("fsm.%s is no %s", field.name, field.want)
-		}
-		*field.to = g.Offset
-	}
-	return at, nil
+func newGuarding(l *loop, o Options, c *conf.Config, log *logger) *guarding {
+	g := &guarding{loop: l, guard: guard.New(rehearse, log.slog), ours: o.OwnPrefix, limits: make(map[string]*guard.Limit)}
+	g.config.Store(c)
+	return g
 }
 
 // stateChanged is called in GoBGP's loop, which owns the map of neighbours and holds the
 // lock of this one's session.
 func (g *guarding) stateChanged(fields log.Fields) {
-	bgp := g.bgp.Load()
-	if bgp == nil || fields["new"] != "BGP_FSM_OPENSENT" || unguarded {
+	if g.server() == nil || fields["new"] != "BGP_FSM_OPENSENT" || unguarded {
 		return
 	}
 	key, _ := fields["Key"].(string)
-	fsm := g.fsmOf(bgp, key)
-	if fsm == nil {
+	p, there := g.peerOf(key)
+	if !there {
 		return
 	}
-	conn := (*net.Conn)(unsafe.Add(fsm, g.at.conn))
+	conn := p.conn.in(p.fsm)
 	tcp, is := (*conn).(*net.TCPConn)
 	if !is {
 		return // it is guarded
 	}
-	incoming := *(**channels.InfiniteChannel)(unsafe.Add(fsm, g.at.incomings))
+	incoming := *p.incoming.in(p.fsm)
 	// GoBGP has another one in each state, but none while a session of this state writes.
-	outgoing := (**channels.InfiniteChannel)(unsafe.Add(fsm, g.at.outgoings))
-	rules := g.rules(key, *(**oc.Neighbor)(unsafe.Add(fsm, g.at.neighbour)), *(**oc.Global)(unsafe.Add(fsm, g.at.global)))
+	outgoing := p.outgoing.in(p.fsm)
+	rules := g.rules(key, p)
 	rules.Loopback = rules.Loopback && isLoopback(tcp.LocalAddr()) && isLoopback(tcp.RemoteAddr())
 	*conn = g.guard.Wrap(key, tcp, rules, guard.Queues{In: incoming.Len, Out: func() int { return (*outgoing).Len() }})
-}
-
-func (g *guarding) neighborMap(bgp *server.BgpServer) reflect.Value {
-	return reflect.NewAt(g.at.neighborMap.Type, unsafe.Add(unsafe.Pointer(bgp), g.at.neighborMap.Offset)).Elem()
-}
-
-// fsmOf is called in GoBGP's loop; nil: there is no such neighbour.
-func (g *guarding) fsmOf(bgp *server.BgpServer, key string) unsafe.Pointer {
-	p := g.neighborMap(bgp).MapIndex(reflect.ValueOf(key))
-	if !p.IsValid() {
-		return nil
-	}
-	return *(*unsafe.Pointer)(unsafe.Add(p.UnsafePointer(), g.at.fsm))
 }
 
 func isLoopback(a net.Addr) bool {
@@ -133,18 +71,18 @@ func isLoopback(a net.Addr) bool {
 	return is && t.IP.IsLoopback()
 }
 
-// rules are those of a neighbour as GoBGP has it, which one that dialled in, or that a
-// client of the API added, is not in the file.
-func (g *guarding) rules(key string, n *oc.Neighbor, global *oc.Global) *guard.Rules {
-	c := g.conf.Load()
+// rules are those of a neighbour as GoBGP has it: one that dialled in, or that a client
+// of the API added, is not in the file. It is called in the loop.
+func (g *guarding) rules(key string, p livePeer) *guard.Rules {
+	c, n, global := g.config.Load(), *p.conf.in(p.fsm), *p.global.in(p.fsm)
 	r := &guard.Rules{
 		VRF:        n.Config.Vrf,
 		OwnASes:    []uint32{global.Config.As},
 		AllowOwnAS: int(n.AsPathOptions.Config.AllowOwnAs),
-		Dynamic:    n.Config.NeighborAddress == "" && n.Config.NeighborInterface == "",
+		Dynamic:    isDynamic(n),
 		// The loopback is an alias's, of a neighbour who is elsewhere.
 		Loopback: n.Transport.Config.BindInterface != "lo",
-		Terms:    c.termsOf(key, n.Config.PeerGroup),
+		Terms:    c.TermsOf(key, n.Config.PeerGroup),
 	}
 	if n.Config.LocalAs != 0 && n.Config.LocalAs != global.Config.As {
 		r.OwnASes = append(r.OwnASes, n.Config.LocalAs)
@@ -154,18 +92,18 @@ func (g *guarding) rules(key string, n *oc.Neighbor, global *oc.Global) *guard.R
 		r.Member = n.IsConfederationMember(global)
 	}
 	r.RouterID, _ = netip.ParseAddr(global.Config.RouterId) // GoBGP does not start without
-	r.ClusterIDs = clusterIDs(r.RouterID, n, c.set.Neighbors)
-	if g.own != nil {
+	r.ClusterIDs = clusterIDs(r.RouterID, n, c.Set.Neighbors)
+	if g.ours != nil {
 		name := vrfOrDefault(n.Config.Vrf)
-		r.Own = func(p netip.Prefix) bool { return g.own(name, p) }
+		r.Own = func(p netip.Prefix) bool { return g.ours(name, p) }
 	}
-	r.Limit = g.limit(n.Config.Vrf, c.maxPrefixes)
+	r.Limit = g.limit(n.Config.Vrf, c.Extras.MaxPrefixes)
 	return r
 }
 
 func vrfOrDefault(vrf string) string {
 	if vrf == "" {
-		return Default
+		return speaker.Default
 	}
 	return vrf
 }
@@ -206,19 +144,21 @@ func (g *guarding) limit(vrf string, most map[string]uint32) *guard.Limit {
 }
 
 // adopt takes in a configuration, for the sessions that are up as well.
-func (g *guarding) adopt(c *conf) {
-	g.conf.Store(c)
-	bgp := g.bgp.Load()
-	if bgp == nil {
+func (g *guarding) adopt(c *conf.Config) {
+	g.config.Store(c)
+	g.judgeAgain()
+}
+
+// judgeAgain brings the rules of all sessions up to date.
+func (g *guarding) judgeAgain() {
+	if g.server() == nil {
 		return
 	}
-	_ = mgmtOperation(bgp, func() error { // its error is ours, and there is none
+	_ = g.inAnyLoop(func() error { // its error is ours, and there is none
 		have := make(map[string]bool)
-		for all := g.neighborMap(bgp).MapRange(); all.Next(); {
-			key := all.Key().String()
+		for key, p := range g.peers() {
 			have[key] = true
-			fsm := *(*unsafe.Pointer)(unsafe.Add(all.Value().UnsafePointer(), g.at.fsm))
-			g.guard.Update(key, g.rules(key, *(**oc.Neighbor)(unsafe.Add(fsm, g.at.neighbour)), *(**oc.Global)(unsafe.Add(fsm, g.at.global))))
+			g.guard.Update(key, g.rules(key, p))
 		}
 		for _, name := range g.guard.Names() {
 			if !have[name] {
@@ -226,21 +166,30 @@ func (g *guarding) adopt(c *conf) {
 			}
 		}
 		return nil
-	}, false)
+	})
 }
 
-// Removed is what the guard did to the messages of each neighbour, by the name that
-// GoBGP has for it.
-func (s *Speaker) Removed() []guard.Report { return s.guarding.guard.Reports() }
-
-// Refused are the neighbours of a VRF whose last announcement of a prefix was taken for
-// a withdrawal, and why; of no prefix: all that are remembered, by prefix.
-func (s *Speaker) Refused(vrf string, p netip.Prefix) []rib.Refusal {
-	if vrf == Default {
-		vrf = ""
+// reports are what the guard did to the messages of each neighbour.
+func (g *guarding) reports() []speaker.Report {
+	var list []speaker.Report
+	for _, r := range g.guard.Reports() {
+		list = append(list, speaker.Report{Neighbour: r.Neighbour, VRF: r.VRF, Plain: r.Plain, Rehearsed: r.Rehearsed, Removed: byReason(r)})
 	}
+	return list
+}
+
+func byReason(r guard.Report) map[string]uint64 {
+	counts := make(map[string]uint64, len(r.Counts))
+	for reason, n := range r.Counts {
+		counts[reason.Name()] = n
+	}
+	return counts
+}
+
+// refused are the announcements of a VRF's neighbours that were taken for a withdrawal.
+func (g *guarding) refused(vrf string, p netip.Prefix) []rib.Refusal {
 	var list []rib.Refusal
-	for _, r := range s.guarding.guard.Refused(vrf, p) {
+	for _, r := range g.guard.Refused(vrfOrGlobal(vrf), p) {
 		text := r.Reason.String()
 		if r.Detail != "" {
 			text += ": " + r.Detail
@@ -250,27 +199,23 @@ func (s *Speaker) Refused(vrf string, p netip.Prefix) []rib.Refusal {
 	return list
 }
 
-// OwnChanged says that subnets and addresses of a VRF came and went, so that what
-// neighbours announced of them is judged again.
-func (s *Speaker) OwnChanged(vrf string, came, went []netip.Prefix) {
-	if vrf == Default {
-		vrf = ""
+// vrfOrGlobal is a VRF as GoBGP names it in a neighbour: "" for the global table.
+func vrfOrGlobal(vrf string) string {
+	if vrf == speaker.Default {
+		return ""
 	}
-	s.guarding.guard.Own(vrf, came, went)
+	return vrf
 }
 
 // tell adds to sessions what the guard did to them.
-func (g *guarding) tell(sessions map[string]Session) {
+func (g *guarding) tell(sessions map[string]shown) {
 	for _, r := range g.guard.Reports() {
 		s, there := sessions[r.Neighbour]
 		if !there {
 			continue
 		}
-		for reason, n := range r.Counts {
-			if s.Removed == nil {
-				s.Removed = make(map[string]uint64, len(r.Counts))
-			}
-			s.Removed[reason.Name()] = n
+		if len(r.Counts) > 0 {
+			s.Removed = byReason(r)
 		}
 		switch up := s.State == stateName(api.PeerState_ESTABLISHED); {
 		case up && r.RouteServer:

@@ -3,7 +3,6 @@ package gobgp3
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
@@ -18,6 +17,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf/conftest"
 )
 
 // Two BgpServers in one process share GoBGP's package variables of path
@@ -30,7 +31,7 @@ func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
 func rt(t testing.TB, s string) rib.RT {
 	t.Helper()
-	v, err := parseRT(s)
+	v, err := rib.ParseRT(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +40,7 @@ func rt(t testing.TB, s string) rib.RT {
 
 func rd(t testing.TB, s string) rib.RD {
 	t.Helper()
-	v, err := parseRD(s)
+	v, err := rib.ParseRD(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,47 +90,28 @@ func (b *syncBuffer) String() string {
 	return b.buf.String()
 }
 
-type obj = map[string]any
+type obj = conftest.Obj
 
-func toJSON(t testing.TB, v any) []byte {
+var (
+	toJSON       = conftest.JSON
+	baseConf     = conftest.Base
+	vrfConf      = conftest.VRF
+	neighborConf = conftest.Neighbor
+	byInterface  = conftest.ByInterface
+	inVRF        = conftest.InVRF
+	set          = conftest.Set
+	goodConf     = conftest.Good
+	allFamilies  = conftest.Families()
+)
+
+func readConf(t testing.TB, c obj, extras rib.Extras) *conf.Config {
 	t.Helper()
-	b, err := json.Marshal(v)
+	read, err := conf.Read(toJSON(t, c), extras, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b
+	return read
 }
-
-func vrfConf(name, rd string, imports, exports []string) obj {
-	return obj{"config": obj{"name": name, "rd": rd, "import-rt-list": imports, "export-rt-list": exports}}
-}
-
-// neighborConf is a neighbour at 127.0.0.x that we dial.
-func neighborConf(addr string, as, port int, families ...string) obj {
-	n := obj{
-		"config":    obj{"neighbor-address": addr, "peer-as": as},
-		"transport": obj{"config": obj{"remote-port": port, "local-address": "127.0.0.1"}},
-		"timers":    obj{"config": obj{"connect-retry": 1, "idle-hold-time-after-reset": 1}},
-	}
-	var list []any
-	for _, f := range families {
-		list = append(list, obj{"config": obj{"afi-safi-name": f}, "mp-graceful-restart": obj{"config": obj{"enabled": true}}})
-	}
-	n["afi-safis"] = list
-	// GoBGP sends End-of-RIB only where graceful restart was negotiated.
-	n["graceful-restart"] = obj{"config": obj{"enabled": true, "restart-time": 5}}
-	return n
-}
-
-func baseConf(vrfs, neighbors []any) obj {
-	return obj{
-		"global":    obj{"config": obj{"as": 65000, "router-id": "192.0.2.1", "port": -1}},
-		"vrfs":      vrfs,
-		"neighbors": neighbors,
-	}
-}
-
-var allFamilies = []string{"ipv4-unicast", "ipv6-unicast", "l3vpn-ipv4-unicast", "l3vpn-ipv6-unicast"}
 
 // running is a speaker that runs.
 type running struct {

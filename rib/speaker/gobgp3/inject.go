@@ -11,30 +11,36 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 // injector puts paths of our own into GoBGP's tables. The API, which is GoBGP's only
 // way in, renders and parses each, tells the neighbours of each by itself, and when one
 // is withdrawn leaves its destination in the table, empty. Here the loop takes many, and
 // tells the neighbours once, in as many messages as that needs.
-type injector struct{ k *keeper }
+//
+// It implements speaker.Injector with tables.
+type injector struct {
+	*loop
+	*tables
+}
 
 // localPeer is the source of a path that originated here.
 var localPeer = new(bgpPeer)
 
-// put makes changes to what a VRF announces: all, or none where it fails.
-func (in injector) put(vrf string, changes []rib.AnnounceChange) error {
-	return in.k.inLoop(func() error {
-		rib := in.k.rib()
+// Inject makes changes to what a VRF announces: all, or none where it fails.
+func (in injector) Inject(vrf string, changes []rib.AnnounceChange) error {
+	return in.inLoop(func() error {
+		rib := in.rib()
 		var of *bgpVRF
-		if vrf != Default {
+		if vrf != speaker.Default {
 			if of = rib.Vrfs[vrf]; of == nil {
 				return fmt.Errorf("BGP has no VRF %q any more", vrf)
 			}
 		}
 		paths := paths(of, changes)
 		if in.oneByOne() {
-			serverPropagate(in.k.bgp, nil, paths)
+			serverPropagate(in.server(), nil, paths)
 			return nil
 		}
 		for run := range runs(paths, changes) {
@@ -43,7 +49,7 @@ func (in injector) put(vrf string, changes []rib.AnnounceChange) error {
 				updates = append(updates, tablesUpdate(rib, p)...)
 			}
 			if len(updates) > 0 {
-				serverTellNeighbors(in.k.bgp, rib, nil, run[0], updates, true)
+				serverTellNeighbors(in.server(), rib, nil, run[0], updates, true)
 			}
 		}
 		return nil
@@ -57,27 +63,14 @@ const acceptRoute = 1
 // policy, or to a neighbour who gets more than the best path of a prefix (RFC 7911),
 // for which GoBGP looks at one path at a time.
 func (in injector) oneByOne() bool {
-	policy := *in.k.policy.in(unsafe.Pointer(in.k.bgp))
-	if a := (*in.k.assignments.in(policy))["global"]; a != nil {
-		if len(*in.k.importList.in(a)) > 0 || *in.k.importDefault.in(a) != acceptRoute {
+	policy := *in.policy.in(unsafe.Pointer(in.server()))
+	if a := (*in.assignments.in(policy))["global"]; a != nil {
+		if len(*in.importList.in(a)) > 0 || *in.importDefault.in(a) != acceptRoute {
 			return true
 		}
 	}
-	for _, p := range in.k.peers() {
+	for _, p := range in.peers() {
 		if p.sendsAll() {
-			return true
-		}
-	}
-	return false
-}
-
-// sendsAll tells whether the neighbour gets several paths of a prefix.
-func (p livePeer) sendsAll() bool {
-	lock := p.lock.in(p.fsm)
-	lock.RLock()
-	defer lock.RUnlock()
-	for _, mode := range *p.families.in(p.fsm) {
-		if mode&bgp.BGP_ADD_PATH_SEND != 0 {
 			return true
 		}
 	}

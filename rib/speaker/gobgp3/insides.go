@@ -6,6 +6,7 @@ import (
 	"sync"
 	"unsafe"
 
+	"github.com/eapache/channels"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/log"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
@@ -17,27 +18,6 @@ import (
 // that came back without them. So this file reaches them, as internals.go reaches the
 // best paths and with the same care. All of it is for the loop alone: a filter of a
 // watcher, the timing hook, and what mgmtOperation runs are in it.
-
-//go:linkname serverPropagate github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).propagateUpdate
-func serverPropagate(s *server.BgpServer, from unsafe.Pointer, paths []*bgpPath)
-
-//go:linkname serverTellNeighbors github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).propagateUpdateToNeighbors
-func serverTellNeighbors(s *server.BgpServer, rib *bgpTables, from unsafe.Pointer, path *bgpPath, updates []*bgpUpdate, needOld bool)
-
-//go:linkname peerStopRestarting github.com/osrg/gobgp/v3/pkg/server.(*peer).stopPeerRestarting
-func peerStopRestarting(peer unsafe.Pointer)
-
-//go:linkname tablesUpdate github.com/osrg/gobgp/v3/internal/pkg/table.(*TableManager).Update
-func tablesUpdate(rib *bgpTables, path *bgpPath) []*bgpUpdate
-
-//go:linkname tableGetDestination github.com/osrg/gobgp/v3/internal/pkg/table.(*Table).GetDestination
-func tableGetDestination(t *bgpTable, nlri bgp.AddrPrefixInterface) *bgpDestination
-
-//go:linkname tableDeleteDest github.com/osrg/gobgp/v3/internal/pkg/table.(*Table).deleteDest
-func tableDeleteDest(t *bgpTable, d *bgpDestination)
-
-//go:linkname adjRibDropStale github.com/osrg/gobgp/v3/internal/pkg/table.(*AdjRib).DropStale
-func adjRibDropStale(a *bgpAdjRib, families []bgp.RouteFamily) []*bgpPath
 
 // bgpTables is table.TableManager.
 type bgpTables struct {
@@ -93,27 +73,56 @@ type field[T any] uintptr
 
 func (f field[T]) in(s unsafe.Pointer) *T { return (*T)(unsafe.Add(s, f)) }
 
-// insides is where the structs that are too large to mirror have what is used here.
+// insides is where the structs that are too large to mirror have the fields that are
+// used here.
 type insides struct {
-	neighbors field[map[string]unsafe.Pointer] // BgpServer: its peers by address
+	serverFields
+	policyFields
+	peerFields
+	fsmFields
+	groupFields
+}
+
+// serverFields are those of server.BgpServer.
+type serverFields struct {
+	neighbors field[map[string]unsafe.Pointer] // its peers by address
+	groups    field[map[string]unsafe.Pointer] // its peer groups by name
 	globalRib field[*bgpTables]
 	policy    field[unsafe.Pointer]
+}
 
-	assignments   field[map[string]unsafe.Pointer] // table.RoutingPolicy
-	importList    field[[]unsafe.Pointer]          // table.Assignment
+// policyFields are those of table.RoutingPolicy, and of table.Assignment.
+type policyFields struct {
+	assignments   field[map[string]unsafe.Pointer]
+	importList    field[[]unsafe.Pointer]
 	importDefault field[int]
+}
 
-	fsm      field[unsafe.Pointer] // server.peer
+// peerFields are those of server.peer.
+type peerFields struct {
+	fsm      field[unsafe.Pointer]
 	adjRibIn field[*bgpAdjRib]
 	llgrEnds field[[]chan struct{}] // not empty: in long-lived graceful restart
+}
 
-	conf         field[*oc.Neighbor] // server.fsm
+// fsmFields are those of server.fsm, which a session is.
+type fsmFields struct {
+	global       field[*oc.Global]
+	conf         field[*oc.Neighbor]
 	lock         field[sync.RWMutex]
 	state        field[bgp.FSMState]
 	conn         field[net.Conn]
+	incoming     field[*channels.InfiniteChannel] // of messages, to the loop
+	outgoing     field[*channels.InfiniteChannel] // of messages, to the neighbour
 	adminState   field[int]
 	families     field[map[bgp.RouteFamily]bgp.BGPAddPathMode]
 	capabilities field[map[bgp.BGPCapabilityCode][]bgp.ParameterCapabilityInterface]
+}
+
+// groupFields are those of server.peerGroup.
+type groupFields struct {
+	groupConf field[*oc.PeerGroup]
+	dynamic   field[map[string]unsafe.Pointer] // of its dynamic neighbours, by prefix
 }
 
 // learner finds fields, and keeps the first that is not as expected.
@@ -138,36 +147,13 @@ func learn[T any](l *learner, in reflect.Type, name string, to *field[T]) {
 	}
 }
 
-// method compares a method's results and parameters, without the receiver.
-func (l *learner) method(on reflect.Type, name string, has bool, m reflect.Method, mirror any) {
-	if l.err != nil {
-		return
-	}
-	want := reflect.TypeOf(mirror)
-	if !has || m.Type.NumIn() != want.NumIn()+1 || m.Type.NumOut() != want.NumOut() {
-		l.err = internalsError("%s.%s is not as %s", on, name, want)
-		return
-	}
-	for i := range want.NumIn() {
-		if err := same(m.Type.In(i+1), want.In(i)); err != nil {
-			l.err = err
-			return
-		}
-	}
-	for i := range want.NumOut() {
-		if err := same(m.Type.Out(i), want.Out(i)); err != nil {
-			l.err = err
-			return
-		}
-	}
-}
-
 // learnInsides compares what this file knows of GoBGP with what GoBGP is.
 func learnInsides() (*insides, error) {
 	var at insides
 	var l learner
 	srv := reflect.TypeFor[server.BgpServer]()
 	learn(&l, srv, "neighborMap", &at.neighbors)
+	learn(&l, srv, "peerGroupMap", &at.groups)
 	learn(&l, srv, "globalRib", &at.globalRib)
 	learn(&l, srv, "policy", &at.policy)
 	policy := follow(srv, "policy")
@@ -180,31 +166,21 @@ func learnInsides() (*insides, error) {
 	learn(&l, peer, "adjRibIn", &at.adjRibIn)
 	learn(&l, peer, "llgrEndChs", &at.llgrEnds)
 	fsm := follow(srv, "neighborMap", "fsm")
+	learn(&l, fsm, "gConf", &at.global)
 	learn(&l, fsm, "pConf", &at.conf)
 	learn(&l, fsm, "lock", &at.lock)
 	learn(&l, fsm, "state", &at.state)
 	learn(&l, fsm, "conn", &at.conn)
+	learn(&l, fsm, "incomingCh", &at.incoming)
+	learn(&l, fsm, "outgoingCh", &at.outgoing)
 	learn(&l, fsm, "adminState", &at.adminState)
 	learn(&l, fsm, "rfMap", &at.families)
 	learn(&l, fsm, "capMap", &at.capabilities)
-	l.methods(srv)
-	return &at, l.err
-}
-
-// methods compares those of the linked methods that reflection can see. The others
-// have the signatures of the version that go.mod names, which a test holds to be the
-// one that they were written for.
-func (l *learner) methods(srv reflect.Type) {
+	group := follow(srv, "peerGroupMap")
+	learn(&l, group, "Conf", &at.groupConf)
+	learn(&l, group, "dynamicNeighbors", &at.dynamic)
 	if l.err != nil {
-		return
+		return nil, l.err
 	}
-	rib := reflect.PointerTo(follow(srv, "globalRib"))
-	m, has := rib.MethodByName("Update")
-	l.method(rib, "Update", has, m, func(*bgpPath) []*bgpUpdate { return nil })
-	table := reflect.PointerTo(follow(srv, "globalRib", "Tables"))
-	m, has = table.MethodByName("GetDestination")
-	l.method(table, "GetDestination", has, m, func(bgp.AddrPrefixInterface) *bgpDestination { return nil })
-	adj := reflect.PointerTo(follow(srv, "neighborMap", "adjRibIn"))
-	m, has = adj.MethodByName("DropStale")
-	l.method(adj, "DropStale", has, m, func([]bgp.RouteFamily) []*bgpPath { return nil })
+	return &at, checkLinked()
 }

@@ -1,10 +1,10 @@
 package gobgp3
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"reflect"
+	"slices"
 	"unsafe"
 
 	"github.com/eapache/channels"
@@ -19,28 +19,10 @@ import (
 // not exported. This file takes that watcher instead, and reads GoBGP's own paths.
 //
 // It depends on GoBGP's insides, so nothing here is taken for granted: a function
-// that is not there does not link, and the layout of every struct is compared with
-// GoBGP's, by checkInternals before BGP starts, and by shapes.learn when the first
-// event comes. Where one differs, Run fails. Read is only what WatchEvent reads, and written
-// only a watcher's filters. insides.go has the tables behind it.
-
-//go:linkname serverWatch github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).watch
-func serverWatch(s *server.BgpServer, options ...watchOption) unsafe.Pointer
-
-//go:linkname watchBestPath github.com/osrg/gobgp/v3/pkg/server.watchBestPath
-func watchBestPath(current bool) watchOption
-
-//go:linkname watchEOR github.com/osrg/gobgp/v3/pkg/server.watchEor
-func watchEOR(current bool) watchOption
-
-//go:linkname watcherEvent github.com/osrg/gobgp/v3/pkg/server.(*watcher).Event
-func watcherEvent(watcher unsafe.Pointer) <-chan any
-
-//go:linkname watcherStop github.com/osrg/gobgp/v3/pkg/server.(*watcher).Stop
-func watcherStop(watcher unsafe.Pointer)
-
-//go:linkname getPathAttrs github.com/osrg/gobgp/v3/internal/pkg/table.(*Path).GetPathAttrs
-func getPathAttrs(p *bgpPath) []bgp.PathAttributeInterface
+// that is not there does not link (linked.go), and the layout of every struct is compared
+// with GoBGP's, by checkInternals before BGP starts, and by shapes.learn when the first
+// event comes. Where one differs, Run fails. No field is read but those that WatchEvent
+// reads, and none written but a watcher's filters. insides.go has the tables behind it.
 
 // watchOption gets a watcher's options, which are where the watcher is.
 type watchOption func(unsafe.Pointer)
@@ -118,7 +100,7 @@ func (p *bgpPath) attributes() []bgp.PathAttributeInterface {
 			break
 		}
 	}
-	return getPathAttrs(p) // a policy changed them: a list is made of the changes
+	return pathAttributes(p) // a policy changed them: a list is made of the changes
 }
 
 // bestPaths is a watch of GoBGP's best paths and End-of-RIB markers, in their one
@@ -133,24 +115,64 @@ type bestPaths struct {
 // snapshotEnd comes after the events of the snapshot.
 type snapshotEnd struct{}
 
+// eventKinds are GoBGP's names of the events that a watch is for, under which it looks
+// for a watcher's filters.
+var eventKinds = []string{"bestpath", "eor"}
+
 // watchBest starts a watch. It waits for GoBGP's loop.
 //
-// GoBGP lets a filter see what is new before it goes into a watcher's channels, in
-// the loop itself, and drops what the filter does not pass. This one passes nothing
-// and has put the event into a queue of ours. seen is called for each in the loop.
-func watchBest(bgp *server.BgpServer, seen func(event any)) bestPaths {
+// GoBGP shows each new event to a watcher's filter before it goes into the watcher's
+// channels, in the loop itself, and drops the events that the filter does not pass. This
+// filter passes none, and has put the event into a queue of ours. seen is called for each
+// in the loop.
+func watchBest(l *loop, seen func(event any)) (bestPaths, error) {
 	live := newQueue()
 	divert := func(opts unsafe.Pointer) {
 		filters := *(*map[string]func(any) bool)(unsafe.Add(opts, filtersAt()))
-		for _, kind := range []string{"bestpath", "eor"} {
+		for _, kind := range eventKinds {
 			filters[kind] = func(event any) bool { live.put(event); seen(event); return false }
 		}
 	}
-	w := serverWatch(bgp, watchBestPath(true), watchEOR(true), divert)
+	w := serverWatch(l.server(), watchBestPath(true), watchEOR(true), divert)
+	b := bestPaths{w, watcherEvent(w), live}
+	if err := b.checkKinds(l); err != nil {
+		b.stop()
+		return bestPaths{}, err
+	}
 	ch := reflect.NewAt(watcherType(), w).Elem().FieldByName("ch")
-	// Nothing else goes that way any more, so it is behind all of the snapshot.
+	// The filters divert later events to our queue, so this marker is the last item in
+	// the channel: all before it is the snapshot.
 	(*channels.InfiniteChannel)(ch.UnsafePointer()).In() <- snapshotEnd{}
-	return bestPaths{w, watcherEvent(w), live}
+	return b, nil
+}
+
+// checkKinds makes sure that GoBGP has the watcher under eventKinds, and so looks for
+// filters under those names: with other ones it would fill the channel, which nobody
+// reads after the snapshot.
+func (b bestPaths) checkKinds(l *loop) error {
+	var kinds []string
+	err := l.inLoop(func() error {
+		field, _ := reflect.TypeFor[server.BgpServer]().FieldByName("watcherMap")
+		all := reflect.NewAt(field.Type, unsafe.Add(unsafe.Pointer(l.server()), field.Offset)).Elem()
+		for it := all.MapRange(); it.Next(); {
+			for i := range it.Value().Len() {
+				if it.Value().Index(i).UnsafePointer() == b.watcher {
+					kinds = append(kinds, it.Key().String())
+				}
+			}
+		}
+		return nil
+	})
+	if slices.Sort(kinds); err == nil && !slices.Equal(kinds, eventKinds) {
+		err = internalsError("the events of best paths and of End-of-RIB are called %q, not %q", kinds, eventKinds)
+	}
+	return err
+}
+
+// errLate is that of an event that came by a watcher's channel after the snapshot: GoBGP
+// has not asked the filter.
+func errLate(event any) error {
+	return internalsError("a %T came by the watcher's channel, past its filters", event)
 }
 
 // stop ends the watch. It waits for GoBGP's loop.
@@ -179,89 +201,24 @@ func checkInternals() error {
 	if filters, has := w.FieldByName("filters"); !has || !isFilters(filters.Type) {
 		return internalsError("watcher.filters is no map[string]func(any) bool")
 	}
-	path := follow(reflect.TypeFor[server.BgpServer](), "globalRib", "Tables", "destinations", "knownPathList")
+	path := pathType()
 	if path == nil {
 		return internalsError("no BgpServer.globalRib.Tables[].destinations[].knownPathList[]")
 	}
-	return errors.Join(same(path, reflect.TypeFor[bgpPath]()), checkPeer(), checkHeld())
+	return same(path, reflect.TypeFor[bgpPath]())
 }
 
 // isFilters tells whether a type is, but for the names of its parts, that of
 // map[string]func(any) bool.
 func isFilters(t reflect.Type) bool {
-	if t.Kind() != reflect.Map || t.Key().Kind() != reflect.String || t.Elem().Kind() != reflect.Func {
-		return false
-	}
-	f, empty := t.Elem(), reflect.TypeFor[any]()
-	return f.NumIn() == 1 && f.In(0).ConvertibleTo(empty) && f.In(0).Kind() == reflect.Interface && f.In(0).NumMethod() == 0 &&
-		f.NumOut() == 1 && f.Out(0) == reflect.TypeFor[bool]()
+	return same(t, reflect.TypeFor[map[string]func(any) bool]()) == nil
 }
 
 func watcherType() reflect.Type { return follow(reflect.TypeFor[server.BgpServer](), "watcherMap") }
 
-// follow returns the type that a path of fields leads to, through pointers, lists
-// and maps; nil: nowhere.
-func follow(t reflect.Type, fields ...string) reflect.Type {
-	for _, name := range fields {
-		f, has := t.FieldByName(name)
-		if !has {
-			return nil
-		}
-		t = f.Type
-		for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
-			t = t.Elem()
-		}
-		if t.Kind() != reflect.Struct {
-			return nil
-		}
-	}
-	return t
-}
-
-func internalsError(format string, args ...any) error {
-	return fmt.Errorf("the GoBGP in this program is not the one that it was written for, v3.37.0, whose insides it reads: "+format, args...)
-}
-
-// same compares a type of GoBGP with our mirror of it, and the types in them.
-func same(theirs, ours reflect.Type) error {
-	return sameSince(theirs, ours, make(map[reflect.Type]bool))
-}
-
-func sameSince(theirs, ours reflect.Type, seen map[reflect.Type]bool) error {
-	if theirs == ours || seen[ours] || ours.Kind() == reflect.UnsafePointer && theirs.Kind() == reflect.Pointer {
-		return nil
-	}
-	if theirs.Kind() != ours.Kind() || theirs.Size() != ours.Size() {
-		return internalsError("%s is not as %s", theirs, ours)
-	}
-	switch ours.Kind() {
-	case reflect.Pointer, reflect.Slice:
-		return sameSince(theirs.Elem(), ours.Elem(), seen)
-	case reflect.Map:
-		if err := sameSince(theirs.Key(), ours.Key(), seen); err != nil {
-			return err
-		}
-		return sameSince(theirs.Elem(), ours.Elem(), seen)
-	case reflect.Int, reflect.String:
-		return nil // a type of their own with nothing in it
-	case reflect.Struct:
-	default:
-		return internalsError("%s is not %s", theirs, ours)
-	}
-	seen[ours] = true
-	if theirs.NumField() != ours.NumField() {
-		return internalsError("%s has %d fields, want %d", theirs, theirs.NumField(), ours.NumField())
-	}
-	for i := range ours.NumField() {
-		t, o := theirs.Field(i), ours.Field(i)
-		if t.Offset != o.Offset || o.Name != "_" && t.Name != o.Name {
-			return internalsError("field %d of %s is %s, want %s", i, theirs, t.Name, o.Name)
-		}
-		if err := sameSince(t.Type, o.Type, seen); err != nil {
-			return err
-		}
-	}
-	return nil
+// pathType is table.Path.
+func pathType() reflect.Type {
+	return follow(reflect.TypeFor[server.BgpServer](), "globalRib", "Tables", "destinations", "knownPathList")
 }
 
 // shapes are the types of GoBGP's events, which only an event itself shows.

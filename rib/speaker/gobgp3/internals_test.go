@@ -1,6 +1,7 @@
 package gobgp3
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 // TestInternals: the mirrors are GoBGP's types, those of the events too, which the
@@ -24,10 +26,8 @@ func TestInternals(t *testing.T) {
 	p := newPeer(t, "127.0.0.2", 65001, "ipv4-unicast")
 	p.announce(spec{prefix: "10.1.0.0/16"})
 	s := run(t, Options{Config: toJSON(t, baseConf(nil, []any{neighborConf(p.addr, 65001, p.port, "ipv4-unicast")}))})
-	eventually(t, "the End-of-RIB", func() bool { return converged(s.feed(t, Default)) })
-	s.mu.Lock()
-	w := s.watch
-	s.mu.Unlock()
+	eventually(t, "the End-of-RIB", func() bool { return converged(s.feed(t, speaker.Default)) })
+	w, _ := s.feeder.current()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.shapes.best == nil || w.shapes.eor == nil {
@@ -120,7 +120,7 @@ func TestStrangeEvent(t *testing.T) {
 		t.Errorf("told %v", told)
 	}
 	h.send(from(t, spec{prefix: "10.1.0.0/16"}))
-	if h.len(Default) != 0 {
+	if h.len(speaker.Default) != 0 {
 		t.Error("a later event got in")
 	}
 }
@@ -145,7 +145,7 @@ func TestAttributesOfClones(t *testing.T) {
 		if len(got)+len(tc.want) > 0 && !reflect.DeepEqual(got, tc.want) {
 			t.Errorf("%v, want %v", got, tc.want)
 		}
-		if gobgp := getPathAttrs(tc.path); len(gobgp)+len(got) > 0 && !reflect.DeepEqual(gobgp, got) {
+		if gobgp := pathAttributes(tc.path); len(gobgp)+len(got) > 0 && !reflect.DeepEqual(gobgp, got) {
 			t.Errorf("%v, GoBGP has %v", got, gobgp)
 		}
 		if tc.path.origin() == nil {
@@ -171,16 +171,16 @@ func TestWatchAsRendered(t *testing.T) {
 		[]any{neighborConf(p.addr, 65001, p.port, allFamilies...)})
 	s := run(t, Options{Config: toJSON(t, conf)})
 	want := map[string][]string{
-		Default: {"10.1.0.0/16", "2001:db8:1::/48", "10.9.0.0/16"},
-		"red":   {"10.1.0.0/16", "2001:db8:1::/48", "10.9.0.0/16"},
+		speaker.Default: {"10.1.0.0/16", "2001:db8:1::/48", "10.9.0.0/16"},
+		"red":           {"10.1.0.0/16", "2001:db8:1::/48", "10.9.0.0/16"},
 	}
-	for _, pfx := range want[Default][:2] {
+	for _, pfx := range want[speaker.Default][:2] {
 		p.announce(spec{prefix: pfx, attrs: attrs})
 	}
 	for _, pfx := range want["red"][:2] {
 		p.announce(spec{prefix: pfx, rd: 7, rts: []uint32{1, 2}, attrs: attrs})
 	}
-	s.announce(t, Default, change("10.9.0.0/16", 5))
+	s.announce(t, speaker.Default, change("10.9.0.0/16", 5))
 	s.announce(t, "red", change("10.9.0.0/16", 5))
 	for vrf, prefixes := range want {
 		for _, pfx := range prefixes {
@@ -206,4 +206,65 @@ func spelled(paths []rib.Path) string {
 		fmt.Fprintf(&b, "%+v with %+v, %+v, %+v\n", p, *p.Attrs, *p.Attrs.Via, *p.Attrs.Tags)
 	}
 	return b.String()
+}
+
+// TestOtherNamesOfEvents: where GoBGP looks for filters under other names, BGP does not
+// start.
+func TestOtherNamesOfEvents(t *testing.T) {
+	names := eventKinds
+	defer func() { eventKinds = names }()
+	eventKinds = []string{"bestpath", "end-of-rib"}
+	s, err := New(Options{Config: toJSON(t, baseConf(nil, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Stop(t.Context(), false) }()
+	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), `["bestpath" "eor"]`) {
+		t.Errorf("error %v, want one about the names", err)
+	}
+}
+
+// TestLateEvent: an event that comes by the channel after the snapshot ends the speaker,
+// and says why: GoBGP asks no filter any more, and nobody would read the next ones.
+func TestLateEvent(t *testing.T) {
+	h := newHarness(t, twoVRFs())
+	told := make(chan error, 1)
+	h.giveUp = func(err error) { told <- err }
+	events := make(chan any, 2)
+	events <- snapshotEnd{}
+	events <- &bestEvent{}
+	h.done = make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		defer close(h.done)
+		<-events
+		h.follow(ctx, bestPaths{events: events, live: newQueue()})
+	}()
+	if err := <-told; err == nil || !strings.Contains(err.Error(), "past its filters") {
+		t.Errorf("told %v", err)
+	}
+	cancel()
+	<-h.done
+}
+
+// TestSignatures: a linked method with another signature is refused.
+func TestSignatures(t *testing.T) {
+	path := reflect.PointerTo(pathType())
+	m, has := path.MethodByName("Clone")
+	for name, mirror := range map[string]any{
+		"another parameter":  func(int) *bgpPath { return nil },
+		"a parameter more":   func(bool, bool) *bgpPath { return nil },
+		"another result":     func(bool) bool { return false },
+		"no result":          func(bool) {},
+		"another kind of it": func(bool) bgpPath { return bgpPath{} },
+	} {
+		var s signatures
+		if s.check(path, "Clone", has, m, mirror); s.err == nil {
+			t.Errorf("%s passes", name)
+		}
+	}
+	var s signatures
+	if s.check(path, "None", false, reflect.Method{}, func() {}); s.err == nil {
+		t.Error("a method that is not there passes")
+	}
 }

@@ -2,28 +2,29 @@ package gobgp3
 
 import (
 	"context"
-	"iter"
+	"slices"
 	"sync/atomic"
 	"time"
 	"unsafe"
 
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
-	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 	"github.com/osrg/gobgp/v3/pkg/server"
+
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/reload"
 )
 
 // keeper keeps house in GoBGP's loop: it lets go of what GoBGP would keep, and holds
 // neighbours to their limits. GoBGP calls it there as its timing hook, after each thing
 // that the loop did; where nothing happens, its own goroutine asks the loop in.
 type keeper struct {
-	*insides
+	*loop
 	pacer *pacer
 	log   *logger
-	bgp   *server.BgpServer // set before the loop runs
 
 	work   time.Duration // of the loop since it last looked; the loop's own
 	each   time.Duration // how much it does before the next look; the loop's own
-	sweeps *sweeper      // the loop's own but for withdrew
+	sweeps *sweeper      // the loop's own
 	limits *limits
 	stale  *stales
 	leaver *leavers
@@ -42,12 +43,12 @@ const (
 	quietEach = time.Second
 )
 
-func newKeeper(at *insides, pacer *pacer, log *logger) *keeper {
-	k := &keeper{insides: at, pacer: pacer, log: log, each: lookEach, wake: make(chan struct{}, 1)}
-	k.sweeps = newSweeper(k)
-	k.limits = newLimits(k)
-	k.stale = newStales(k)
-	k.leaver = newLeavers(k)
+func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
+	k := &keeper{loop: l, pacer: pacer, log: log, each: lookEach, wake: make(chan struct{}, 1)}
+	k.sweeps = newSweeper(l, k.wake)
+	k.limits = newLimits(l, log)
+	k.stale = newStales(l, log)
+	k.leaver = newLeavers(l)
 	return k
 }
 
@@ -89,12 +90,12 @@ func (k *keeper) look() {
 	defer func(began time.Time) { k.each = max(lookEach, lookShare*time.Since(began)) }(time.Now())
 	for addr, p := range k.peers() {
 		k.limits.check(addr, p)
-		k.sweeps.check(addr, p)
+		k.sweeps.check(p)
 	}
 }
 
 // configure brings a configuration into force. It does not wait for the loop.
-func (k *keeper) configure(c *conf) {
+func (k *keeper) configure(c *conf.Config) {
 	k.limits.configure(c)
 	k.stale.configure(c)
 }
@@ -158,50 +159,28 @@ func (k *keeper) sweep(ctx context.Context) {
 	}
 }
 
-// inLoop has GoBGP's loop call f, and waits for that.
-func (k *keeper) inLoop(f func() error) error { return mgmtOperation(k.bgp, f, true) }
+// Guard implements reload.Server.
+func (k *keeper) Guard(fn func() error) error { return k.log.guard(fn) }
 
-// livePeer is one of GoBGP's peers; for the loop.
-type livePeer struct {
-	*insides
-	at, fsm unsafe.Pointer
-}
-
-// peers goes through GoBGP's neighbours by the address that it has them under.
-func (k *keeper) peers() iter.Seq2[string, livePeer] {
-	return func(yield func(string, livePeer) bool) {
-		for addr, at := range *k.neighbors.in(unsafe.Pointer(k.bgp)) {
-			if !yield(addr, k.peer(at)) {
-				return
+// Peers implements reload.Server: it copies GoBGP's neighbours and peer groups.
+func (k *keeper) Peers() (reload.Peers, error) {
+	all := reload.Peers{Neighbors: make(map[string]reload.Neighbor), Groups: make(map[string]oc.PeerGroup), Dynamic: make(map[string]bool)}
+	err := k.inLoop(func() error {
+		for addr, p := range k.peers() {
+			all.Neighbors[addr] = p.copied()
+		}
+		for name, at := range *k.groups.in(unsafe.Pointer(k.server())) {
+			group := **k.groupConf.in(at)
+			group.AfiSafis = slices.Clone(group.AfiSafis)
+			all.Groups[name] = group
+			for prefix := range *k.dynamic.in(at) {
+				all.Dynamic[reload.DynamicName(prefix, name)] = true
 			}
 		}
-	}
+		return nil
+	})
+	return all, err
 }
 
-func (k *keeper) peer(at unsafe.Pointer) livePeer { return livePeer{k.insides, at, *k.fsm.in(at)} }
-
-func (k *keeper) rib() *bgpTables { return *k.globalRib.in(unsafe.Pointer(k.bgp)) }
-
-func (p livePeer) adjIn() *bgpAdjRib { return *p.adjRibIn.in(p.at) }
-
-// read calls f with what other goroutines of GoBGP's write too.
-func (p livePeer) read(f func(conf *oc.Neighbor, state bgp.FSMState)) {
-	lock := p.lock.in(p.fsm)
-	lock.RLock()
-	defer lock.RUnlock()
-	f(*p.conf.in(p.fsm), *p.state.in(p.fsm))
-}
-
-// change is read for a change.
-func (p livePeer) change(f func(conf *oc.Neighbor)) {
-	lock := p.lock.in(p.fsm)
-	lock.Lock()
-	defer lock.Unlock()
-	f(*p.conf.in(p.fsm))
-}
-
-// established tells whether the session is up.
-func (p livePeer) established() (is bool) {
-	p.read(func(_ *oc.Neighbor, state bgp.FSMState) { is = state == bgp.BGP_FSM_ESTABLISHED })
-	return is
-}
+// BGP implements reload.Server.
+func (k *keeper) BGP() *server.BgpServer { return k.server() }

@@ -5,11 +5,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 	"unsafe"
 
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
 // limits counts what each neighbour has sent, and ends the session of one that sends
@@ -17,10 +19,11 @@ import (
 // that a neighbour ever sent at each message, which makes a table of 60,000 routes take
 // 20 seconds in which BGP does nothing else, and never starts the session again.
 type limits struct {
-	k *keeper
+	*loop
+	log *logger
 
 	mu    sync.Mutex
-	rules prefixLimits       // guarded by mu
+	rules conf.Limits        // guarded by mu
 	most  map[string]uint32  // guarded by mu; of a VRF by its name
 	known map[string]*tally  // guarded by mu; by GoBGP's name of the neighbour
 	vrfs  map[string]int     // guarded by mu; how many a VRF's neighbours have sent
@@ -36,34 +39,34 @@ type tally struct {
 	dynamic  bool
 	families map[bgp.RouteFamily]int
 	warned   map[bgp.RouteFamily]bool
-	given    map[bgp.RouteFamily]prefixLimit // by another client of the API
+	given    map[bgp.RouteFamily]conf.Limit // by another client of the API
 }
 
-func newLimits(k *keeper) *limits {
+func newLimits(l *loop, log *logger) *limits {
 	return &limits{
-		k: k, known: make(map[string]*tally), vrfs: make(map[string]int),
+		loop: l, log: log, known: make(map[string]*tally), vrfs: make(map[string]int),
 		said: make(map[string]bool), over: make(map[string]*excess),
 	}
 }
 
 // configure brings other limits into force. A neighbour that was stopped for a limit
 // that is another one now starts again.
-func (l *limits) configure(c *conf) {
+func (l *limits) configure(c *conf.Config) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for addr, e := range l.over {
-		if now, has := c.limits.of(addr, e.tally)[e.family]; !has || now != e.limit {
+		if now, has := e.tally.limits(c.Limits, addr)[e.family]; !has || now != e.limit {
 			e.release = "its limit was changed"
 		}
 	}
-	l.rules, l.most = c.limits, maps.Clone(c.maxPrefixes)
+	l.rules, l.most = c.Limits, maps.Clone(c.Extras.MaxPrefixes)
 	for _, t := range l.known {
 		clear(t.warned)
 	}
 	clear(l.said)
 }
 
-// accepted is how many prefixes a neighbour has sent that stand: for whoever counts on.
+// accepted is how many prefixes of a neighbour stand.
 func (l *limits) accepted(addr string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,38 +99,46 @@ func (l *limits) check(addr string, p livePeer) {
 	before := t.sum()
 	maps.Copy(t.families, p.adjIn().accepted)
 	l.vrfs[t.vrf] += t.sum() - before
-	for family, limit := range l.rules.of(addr, t) {
+	for family, limit := range t.limits(l.rules, addr) {
 		switch n := t.families[family]; {
-		case n > int(limit.most):
+		case n > int(limit.Most):
 			l.stop(addr, p, t, family, limit)
-		case n < limit.warn:
+		case n < limit.Warn:
 			t.warned[family] = false
 		case !t.warned[family]:
 			t.warned[family] = true
-			l.k.log.slog.Warn("A neighbour has sent nearly as many prefixes as its prefix-limit allows.",
-				"neighbor", addr, "vrf", t.vrf, "family", family.String(), "prefixes", n, "limit", limit.most)
+			l.log.slog.Warn("A neighbour has sent nearly as many prefixes as its prefix-limit allows.",
+				"neighbor", addr, "vrf", t.vrf, "family", family.String(), "prefixes", n, "limit", limit.Most)
 		}
 	}
 	if most := int(l.most[t.vrf]); most > 0 {
-		if near := l.vrfs[t.vrf]*100 >= most*warnAt; near != l.said[t.vrf] {
+		if near := l.vrfs[t.vrf]*100 >= most*conf.WarnAt; near != l.said[t.vrf] {
 			if l.said[t.vrf] = near; near {
-				l.k.log.slog.Warn("The neighbours of a VRF have sent nearly as many prefixes as its max_prefixes allows.",
+				l.log.slog.Warn("The neighbours of a VRF have sent nearly as many prefixes as its max_prefixes allows.",
 					"vrf", t.vrf, "prefixes", l.vrfs[t.vrf], "limit", most)
 			}
 		}
 	}
 }
 
+// limits are those of the configuration for the neighbour, or else a client's.
+func (t *tally) limits(all conf.Limits, addr string) map[bgp.RouteFamily]conf.Limit {
+	if own := all.Of(addr, t.group, t.dynamic); own != nil {
+		return own
+	}
+	return t.given
+}
+
 // takeOver takes a limit that a client of the API has given GoBGP for a neighbour.
 func (t *tally) takeOver(p livePeer) {
 	has := false
-	p.read(func(conf *oc.Neighbor, _ bgp.FSMState) {
-		has = slices.ContainsFunc(conf.AfiSafis, func(a oc.AfiSafi) bool { return a.PrefixLimit.Config.MaxPrefixes != 0 })
+	p.read(func(n *oc.Neighbor, _ bgp.FSMState) {
+		has = slices.ContainsFunc(n.AfiSafis, func(a oc.AfiSafi) bool { return a.PrefixLimit.Config.MaxPrefixes != 0 })
 	})
 	if has {
-		p.change(func(conf *oc.Neighbor) {
-			t.given = limitsOf(conf.AfiSafis)
-			conf.AfiSafis = withoutLimits(conf.AfiSafis)
+		p.change(func(n *oc.Neighbor) {
+			t.given = conf.LimitsOf(n.AfiSafis)
+			n.AfiSafis = conf.WithoutLimits(n.AfiSafis)
 		})
 	}
 }
@@ -139,13 +150,10 @@ func (l *limits) tally(addr string, p livePeer) *tally {
 		return t
 	}
 	l.drop(addr)
-	t = &tally{at: p.at, vrf: Default, families: make(map[bgp.RouteFamily]int), warned: make(map[bgp.RouteFamily]bool)}
-	p.read(func(conf *oc.Neighbor, _ bgp.FSMState) {
-		if conf.Config.Vrf != "" {
-			t.vrf = conf.Config.Vrf
-		}
-		t.group = conf.Config.PeerGroup
-		t.dynamic = conf.Config.NeighborAddress == "" && conf.Config.NeighborInterface == ""
+	t = &tally{at: p.at, families: make(map[bgp.RouteFamily]int), warned: make(map[bgp.RouteFamily]bool)}
+	p.read(func(n *oc.Neighbor, _ bgp.FSMState) {
+		t.vrf = vrfOrDefault(n.Config.Vrf)
+		t.group, t.dynamic = n.Config.PeerGroup, isDynamic(n)
 	})
 	t.takeOver(p)
 	l.known[addr] = t
@@ -165,45 +173,30 @@ func (l *limits) drop(addr string) {
 	}
 }
 
-// Limit is how far a neighbour, or a VRF, is from its limit of prefixes.
-type Limit struct {
-	VRF      string // Default: the global table
-	Neighbor string // by GoBGP's name for it; "": that of the VRF
-	Family   string // "": all
-	Prefixes int
-	Most     uint32
-	Near     bool      // a warning was due
-	Stopped  string    // the reason why the session was ended; "": it was not
-	Restart  time.Time // when it starts again; zero: not by itself
-}
-
-// Limits returns the limits that are configured, by VRF and neighbour, with what counts
-// against them.
-func (s *Speaker) Limits() []Limit { return s.keeper.limits.list() }
-
-func (l *limits) list() []Limit {
+// list is Speaker.Limits.
+func (l *limits) list() []speaker.Limit {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var out []Limit
+	var out []speaker.Limit
 	for name, most := range l.most {
 		n := l.vrfs[name]
-		out = append(out, Limit{VRF: name, Prefixes: n, Most: most, Near: n*100 >= int(most)*warnAt})
+		out = append(out, speaker.Limit{VRF: name, Prefixes: n, Most: most, Near: n*100 >= int(most)*conf.WarnAt})
 	}
 	tallies := maps.Clone(l.known)
 	for addr, e := range l.over {
 		tallies[addr] = e.tally
 	}
 	for addr, t := range tallies {
-		for family, limit := range l.rules.of(addr, t) {
+		for family, limit := range t.limits(l.rules, addr) {
 			n := t.families[family]
-			x := Limit{VRF: t.vrf, Neighbor: addr, Family: family.String(), Prefixes: n, Most: limit.most, Near: n >= limit.warn}
+			x := speaker.Limit{VRF: t.vrf, Neighbor: addr, Family: family.String(), Prefixes: n, Most: limit.Most, Near: n >= limit.Warn}
 			if e := l.over[addr]; e != nil && e.family == family {
 				x.Stopped, x.Restart, x.Prefixes, x.Near = e.reason, e.until, e.count, true
 			}
 			out = append(out, x)
 		}
 	}
-	slices.SortFunc(out, func(a, b Limit) int {
+	slices.SortFunc(out, func(a, b speaker.Limit) int {
 		return strings.Compare(a.VRF+" "+a.Neighbor+" "+a.Family, b.VRF+" "+b.Neighbor+" "+b.Family)
 	})
 	return out

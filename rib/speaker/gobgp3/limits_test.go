@@ -1,15 +1,14 @@
 package gobgp3
 
 import (
-	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 // limited gives a neighbour a prefix-limit for all its families.
@@ -42,7 +41,7 @@ func TestPrefixLimit(t *testing.T) {
 	eventually(t, "the session", other.isUp)
 	other.send(other.some(true, false, 5000, 10)...)
 	for _, p := range []*hostile{plain, inVRF} {
-		vrf, v6 := Default, p == inVRF
+		vrf, v6 := speaker.Default, p == inVRF
 		if v6 {
 			vrf = "red"
 		}
@@ -74,7 +73,7 @@ func TestPrefixLimit(t *testing.T) {
 		p.send(p.some(p == inVRF, false, 0, 10)...)
 	}
 	eventually(t, "the counts", func() bool {
-		return s.keeper.limits.accepted(plain.addr) == 10 && s.keeper.limits.vrf(Default) == 10 && s.keeper.limits.vrf("red") == 20
+		return s.keeper.limits.accepted(plain.addr) == 10 && s.keeper.limits.vrf(speaker.Default) == 10 && s.keeper.limits.vrf("red") == 20
 	})
 }
 
@@ -132,39 +131,6 @@ func TestPrefixLimitOfFlood(t *testing.T) {
 		t.Errorf("%d prefixes were in at once, the limit being %d", peak, most)
 	}
 	t.Logf("%d prefixes in at once", peak)
-}
-
-// TestPrefixLimitIsOurs: GoBGP gets no limit, of a neighbour's own or of its group.
-func TestPrefixLimitIsOurs(t *testing.T) {
-	group := obj{"config": obj{"peer-group-name": "g", "peer-as": 65001}, "afi-safis": []any{
-		obj{"config": obj{"afi-safi-name": "ipv4-unicast"}, "prefix-limit": obj{"config": obj{"max-prefixes": 7, "shutdown-threshold-pct": 50, "restart-timer": 1.5}}},
-	}}
-	c := baseConf(nil, []any{
-		obj{"config": obj{"neighbor-address": "127.0.0.2", "peer-group": "g"}},
-		limited(neighborConf("127.0.0.3", 65001, 179, "ipv4-unicast"), 10, 0),
-	})
-	c["peer-groups"] = []any{group}
-	got, err := readConf(toJSON(t, c), rib.Extras{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, n := range got.set.Neighbors {
-		for _, a := range n.AfiSafis {
-			if a.PrefixLimit.Config.MaxPrefixes != 0 {
-				t.Errorf("GoBGP gets a limit of %s", n.State.NeighborAddress)
-			}
-		}
-	}
-	if m := got.set.PeerGroups[0].AfiSafis[0].PrefixLimit.Config.MaxPrefixes; m != 0 {
-		t.Errorf("GoBGP gets a limit of %d for the group", m)
-	}
-	ofGroup := prefixLimit{7, 3, 1500 * time.Millisecond}
-	want := fmt.Sprint(map[string]map[bgp.RouteFamily]prefixLimit{
-		"127.0.0.2": {bgp.RF_IPv4_UC: ofGroup}, "127.0.0.3": {bgp.RF_IPv4_UC: {10, 8, 0}},
-	}, map[string]map[bgp.RouteFamily]prefixLimit{"g": {bgp.RF_IPv4_UC: ofGroup}})
-	if have := fmt.Sprint(got.limits.neighbors, got.limits.groups); have != want {
-		t.Errorf("%s, want %s", have, want)
-	}
 }
 
 // TestPrefixLimitOfClient: neither does GoBGP keep the one that a client of the API gives.

@@ -8,17 +8,15 @@ import (
 
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
-	"github.com/osrg/gobgp/v3/pkg/server"
-)
 
-//go:linkname serverSetAdminState github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).setAdminState
-func serverSetAdminState(s *server.BgpServer, addr, why string, up bool) error
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
+)
 
 // excess is a neighbour that is stopped for its limit.
 type excess struct {
 	tally   *tally
 	family  bgp.RouteFamily
-	limit   prefixLimit
+	limit   conf.Limit
 	count   int       // how many it had sent
 	reason  string    // for a person
 	until   time.Time // zero: until somebody does something
@@ -29,9 +27,6 @@ type excess struct {
 	at  unsafe.Pointer // the peer whose session was ended last
 	cut time.Time      // when
 }
-
-// adminUp is that of GoBGP's adminStates in which a neighbour may have a session.
-const adminUp = 0
 
 const (
 	// farewell is how long the loop waits for a socket that does not take the
@@ -45,19 +40,19 @@ const (
 
 // stop ends a session whose neighbour has sent too much. The caller is the loop, and
 // holds mu.
-func (l *limits) stop(addr string, p livePeer, t *tally, family bgp.RouteFamily, limit prefixLimit) {
+func (l *limits) stop(addr string, p livePeer, t *tally, family bgp.RouteFamily, limit conf.Limit) {
 	if !p.established() {
 		return
 	}
 	n := t.families[family]
 	if e := l.over[addr]; e == nil {
-		l.over[addr] = &excess{tally: t, family: family, limit: limit, count: n, reason: limit.reason(family, n)}
-		if limit.restart > 0 {
-			l.over[addr].until = time.Now().Add(limit.restart)
+		l.over[addr] = &excess{tally: t, family: family, limit: limit, count: n, reason: overLimit(limit, family, n)}
+		if limit.Restart > 0 {
+			l.over[addr].until = time.Now().Add(limit.Restart)
 		}
-		l.k.log.slog.Error("A neighbour sent more prefixes than its prefix-limit allows: its session is ended.",
-			"neighbor", addr, "vrf", t.vrf, "family", family.String(), "prefixes", n, "limit", limit.most,
-			"restart", limit.again(), "error", "BGP NOTIFICATION 6/1, maximum number of prefixes reached")
+		l.log.slog.Error("A neighbour sent more prefixes than its prefix-limit allows: its session is ended.",
+			"neighbor", addr, "vrf", t.vrf, "family", family.String(), "prefixes", n, "limit", limit.Most,
+			"restart", restarts(limit), "error", "BGP NOTIFICATION 6/1, maximum number of prefixes reached")
 	}
 	if e := l.over[addr]; e.at != p.at || time.Since(e.cut) > quietEach {
 		l.end(p, e)
@@ -67,16 +62,17 @@ func (l *limits) stop(addr string, p livePeer, t *tally, family bgp.RouteFamily,
 // end ends the session of a neighbour that is stopped. The caller holds mu.
 func (l *limits) end(p livePeer, e *excess) {
 	e.at, e.cut = p.at, time.Now()
-	p.cut(e.family, e.limit.most)
+	p.cut(e.family, e.limit.Most)
 }
 
-func (l prefixLimit) reason(family bgp.RouteFamily, n int) string {
-	return fmt.Sprintf("it sent %d prefixes of %s, and its prefix-limit is %d; %s", n, family, l.most, l.again())
+// overLimit says why a neighbour is stopped that has sent n prefixes.
+func overLimit(l conf.Limit, family bgp.RouteFamily, n int) string {
+	return fmt.Sprintf("it sent %d prefixes of %s, and its prefix-limit is %d; %s", n, family, l.Most, restarts(l))
 }
 
-func (l prefixLimit) again() string {
-	if l.restart > 0 {
-		return fmt.Sprintf("it starts again %s after that", l.restart)
+func restarts(l conf.Limit) string {
+	if l.Restart > 0 {
+		return fmt.Sprintf("it starts again %s after that", l.Restart)
 	}
 	return "it starts again when the limit is raised, or the neighbour enabled"
 }
@@ -86,10 +82,10 @@ func (l prefixLimit) again() string {
 // nothing.
 func (p livePeer) cut(family bgp.RouteFamily, most uint32) {
 	hard := false
-	p.change(func(conf *oc.Neighbor) {
-		conf.Timers.State.Uptime = time.Now().Add(deaf).Unix()
-		hard = conf.GracefulRestart.State.NotificationEnabled
-		conf.GracefulRestart.State.Enabled = false
+	p.change(func(n *oc.Neighbor) {
+		n.Timers.State.Uptime = time.Now().Add(deaf).Unix()
+		hard = n.GracefulRestart.State.NotificationEnabled
+		n.GracefulRestart.State.Enabled = false
 	})
 	conn := *p.conn.in(p.fsm)
 	if conn == nil {
@@ -123,13 +119,13 @@ func limitData(family bgp.RouteFamily, most uint32) []byte {
 func (l *limits) look() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := *l.k.neighbors.in(unsafe.Pointer(l.k.bgp))
+	all := *l.neighbors.in(unsafe.Pointer(l.server()))
 	for addr, t := range l.known {
 		switch at := all[addr]; at {
 		case nil:
 			l.drop(addr)
 		case t.at:
-			t.takeOver(l.k.peer(at))
+			t.takeOver(l.peer(at))
 		}
 	}
 	for addr, e := range l.over {
@@ -139,7 +135,7 @@ func (l *limits) look() {
 		at := all[addr]
 		switch {
 		case at != nil:
-			l.hold(addr, l.k.peer(at), e)
+			l.hold(addr, l.peer(at), e)
 		case e.release != "" || !e.tally.dynamic:
 			delete(l.over, addr)
 		}
@@ -168,13 +164,13 @@ func (l *limits) hold(addr string, p livePeer, e *excess) {
 		e.release = "somebody enabled it"
 		l.started(addr, e)
 	case down && e.release != "":
-		if serverSetAdminState(l.k.bgp, addr, "", true) == nil {
+		if serverSetAdminState(l.server(), addr, "", true) == nil {
 			l.started(addr, e)
 		}
 	case !down && time.Since(e.asked) > quietEach:
 		e.asked = time.Now()
-		if err := serverSetAdminState(l.k.bgp, addr, "", false); err != nil {
-			l.k.log.slog.Error("A neighbour over its prefix-limit cannot be kept down.", "neighbor", addr, "error", err)
+		if err := serverSetAdminState(l.server(), addr, "", false); err != nil {
+			l.log.slog.Error("A neighbour over its prefix-limit cannot be kept down.", "neighbor", addr, "error", err)
 		}
 	}
 	e.down = down
@@ -183,13 +179,6 @@ func (l *limits) hold(addr string, p livePeer, e *excess) {
 // started forgets a neighbour that was stopped. The caller holds mu.
 func (l *limits) started(addr string, e *excess) {
 	delete(l.over, addr)
-	l.k.log.slog.Info("A neighbour that had sent more prefixes than its prefix-limit allows starts again.",
+	l.log.slog.Info("A neighbour that had sent more prefixes than its prefix-limit allows starts again.",
 		"neighbor", addr, "vrf", e.tally.vrf, "reason", e.release)
-}
-
-func (p livePeer) isDown() bool {
-	lock := p.lock.in(p.fsm)
-	lock.RLock()
-	defer lock.RUnlock()
-	return *p.adminState.in(p.fsm) != adminUp
 }

@@ -1,28 +1,22 @@
 package gobgp3
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
-	"unsafe"
+	"sync/atomic"
 
-	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
-	"github.com/osrg/gobgp/v3/pkg/server"
 	"golang.org/x/sys/unix"
-	"google.golang.org/grpc"
+
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
 // What answers a neighbour's SYN, and acknowledges what it sends until GoBGP has accepted
 // the connection, is sent with the TTL of the listening socket. GoBGP has 255 there, for
 // neighbours with TTL security, whatever the neighbours are. It gets the TTL that they
 // have in common: the highest, where they differ, because it must get to the farthest.
-
-//go:linkname listListeners github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).listListeners
-func listListeners(s *server.BgpServer, address string) []*net.TCPListener
 
 // farthest is the TTL of a neighbour that may be anywhere.
 const farthest = 255
@@ -58,15 +52,15 @@ func (r *reach) add(a netip.Addr, ttl int) {
 }
 
 // of adds the neighbours of a configuration, dynamic ones as far as is known of them.
-func (r *reach) of(c *conf) {
-	groups := byName(c.set.PeerGroups, func(g oc.PeerGroup) string { return g.Config.PeerGroupName })
-	for i := range c.set.Neighbors {
-		a, _ := netip.ParseAddr(c.set.Neighbors[i].State.NeighborAddress)
-		r.add(a, ttlOf(&c.set.Neighbors[i]))
+func (r *reach) of(c *conf.Config) {
+	groups := c.Groups()
+	for i := range c.Set.Neighbors {
+		a, _ := netip.ParseAddr(c.Set.Neighbors[i].State.NeighborAddress)
+		r.add(a, ttlOf(&c.Set.Neighbors[i]))
 	}
-	for _, d := range c.set.DynamicNeighbors {
+	for _, d := range c.Set.DynamicNeighbors {
 		if p, err := netip.ParsePrefix(d.Config.Prefix); err == nil {
-			r.add(p.Addr(), ttlOfGroup(groups[d.Config.PeerGroup], &c.set.Global))
+			r.add(p.Addr(), ttlOfGroup(groups[d.Config.PeerGroup], &c.Set.Global))
 		}
 	}
 }
@@ -80,25 +74,39 @@ func ttlOfGroup(g oc.PeerGroup, global *oc.Global) int {
 	return ttlOf(&n)
 }
 
-// listen gives GoBGP's listening sockets the TTL that these configurations, and the
-// neighbours that GoBGP has, need.
-func (s *Speaker) listen(bgp *server.BgpServer, all ...*conf) error {
-	return mgmtOperation(bgp, func() error {
+// listening is the TTL of GoBGP's listening sockets.
+type listening struct {
+	*loop
+	strangers atomic.Bool // a client of the API let dynamic neighbours in: see answer
+}
+
+// answer gives the sockets the TTL that these configurations, and the neighbours that
+// GoBGP has, need; unless a client of the API let dynamic neighbours in, of which nothing
+// is known before they come.
+func (l *listening) answer(all ...*conf.Config) error {
+	if l.strangers.Load() {
+		return nil // it is 255
+	}
+	return l.inAnyLoop(func() error {
 		var r reach
 		for _, c := range all {
 			r.of(c)
 		}
-		for peers := s.guarding.neighborMap(bgp).MapRange(); peers.Next(); {
-			fsm := *(*unsafe.Pointer)(unsafe.Add(peers.Value().UnsafePointer(), s.guarding.at.fsm))
-			a, _ := netip.ParseAddr(peers.Key().String())
-			r.add(a, ttlOf(*(**oc.Neighbor)(unsafe.Add(fsm, s.guarding.at.neighbour))))
+		for key, p := range l.peers() {
+			a, _ := netip.ParseAddr(key)
+			r.add(a, ttlOf(*p.conf.in(p.fsm)))
 		}
-		return setReach(bgp, r)
-	}, false)
+		return l.set(r)
+	})
 }
 
-// setReach is called in GoBGP's loop.
-func setReach(bgp *server.BgpServer, r reach) error {
+// farthest gives the sockets a TTL that gets everywhere.
+func (l *listening) farthest() error {
+	return l.inAnyLoop(func() error { return l.set(reach{farthest, farthest}) })
+}
+
+// set is called in GoBGP's loop.
+func (l *listening) set(r reach) error {
 	var errs []error
 	for family, any := range []string{"0.0.0.0", "::"} {
 		ttl := r[family]
@@ -109,8 +117,8 @@ func setReach(bgp *server.BgpServer, r reach) error {
 		if family == 1 {
 			level, option = unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS
 		}
-		for _, l := range listListeners(bgp, any) {
-			raw, err := l.SyscallConn()
+		for _, socket := range serverListeners(l.server(), any) {
+			raw, err := socket.SyscallConn()
 			if err == nil {
 				err = errors.Join(err, raw.Control(func(fd uintptr) {
 					errs = append(errs, os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(fd), level, option, ttl)))
@@ -123,38 +131,4 @@ func setReach(bgp *server.BgpServer, r reach) error {
 		return fmt.Errorf("set the TTL of what answers neighbours: %w", err)
 	}
 	return nil
-}
-
-// heedReach is a part of the gRPC server: a neighbour that a client of the API adds or
-// changes is answered with a TTL that gets to it, from its first connection on.
-func (s *Speaker) heedReach(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	bgp := s.server()
-	switch request.(type) {
-	case *api.AddPeerRequest, *api.UpdatePeerRequest, *api.DeletePeerRequest:
-	case *api.AddPeerGroupRequest, *api.UpdatePeerGroupRequest, *api.AddDynamicNeighborRequest:
-		// Who will dial in is known when they do.
-		s.strangers.Store(true)
-	default:
-		return handler(ctx, request)
-	}
-	if bgp == nil {
-		return handler(ctx, request)
-	}
-	if err := mgmtOperation(bgp, func() error { return setReach(bgp, reach{farthest, farthest}) }, false); err != nil {
-		return nil, err
-	}
-	answer, err := handler(ctx, request)
-	s.mu.Lock()
-	c := s.conf
-	s.mu.Unlock()
-	return answer, errors.Join(err, s.answer(bgp, c))
-}
-
-// answer is listen, unless a client of the API let dynamic neighbours in, of which
-// nothing is known before they come.
-func (s *Speaker) answer(bgp *server.BgpServer, all ...*conf) error {
-	if s.strangers.Load() {
-		return nil // it is 255
-	}
-	return s.listen(bgp, all...)
 }

@@ -14,8 +14,8 @@ import (
 func (r *running) listenTTL(t *testing.T) int {
 	t.Helper()
 	var ttl int
-	err := mgmtOperation(r.server(), func() error {
-		raw, err := listListeners(r.server(), "0.0.0.0")[0].SyscallConn()
+	err := r.inAnyLoop(func() error {
+		raw, err := serverListeners(r.server(), "0.0.0.0")[0].SyscallConn()
 		if err != nil {
 			return err
 		}
@@ -24,7 +24,7 @@ func (r *running) listenTTL(t *testing.T) int {
 			return err
 		}
 		return failed
-	}, false)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

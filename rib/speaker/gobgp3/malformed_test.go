@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 // Path attributes of a neighbour with AS 65002, whose AS numbers have two bytes.
@@ -100,8 +102,8 @@ func TestMalformedUpdates(t *testing.T) {
 				neighborConf(p.addr, 65001, p.port, "ipv4-unicast"),
 				neighborConf("127.0.0.3", 65002, l.Addr().(*net.TCPAddr).Port, "ipv4-unicast"),
 			}))})
-			s.await(t, Default, "10.1.0.0/16", count(1))
-			f := s.feed(t, Default)
+			s.await(t, speaker.Default, "10.1.0.0/16", count(1))
+			f := s.feed(t, speaker.Default)
 			ended := rawPeer(t, l, tc.bad, rawUpdate(7, rawOrigin, rawASPath, rawNexthop))
 			eventually(t, "the malformed update is dealt with", func() bool {
 				return ended.Load() || len(f.Lookup(prefix("10.7.0.0/16"))) == 1

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 // hop returns the nexthop with which a route arrived at a peer; "": it is not there.
@@ -142,7 +143,7 @@ func TestBlackholesAreKept(t *testing.T) {
 	all(true, "all is told where no VRF acts on it", slices.Concat(kept, told)...)
 	since := s.established(t, customer.addr)
 	for range 2 {
-		if _, err := s.Reload(t.Context(), toJSON(t, conf), rib.Extras{KeptBlackholes: []string{Default, "red"}}); err != nil {
+		if _, err := s.Reload(t.Context(), toJSON(t, conf), rib.Extras{KeptBlackholes: []string{speaker.Default, "red"}}); err != nil {
 			t.Fatal(err)
 		}
 		all(false, "what VRFs act on is taken back", kept...)

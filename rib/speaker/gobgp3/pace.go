@@ -32,8 +32,6 @@ const (
 	restStep = 200 * time.Microsecond
 )
 
-func newPacer() *pacer { return new(pacer) }
-
 // follow sets how many events wait for the watch that is on; nil: none is. GoBGP's
 // loop calls it.
 func (p *pacer) follow(queued func() int) {

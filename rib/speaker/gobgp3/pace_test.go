@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/osrg/gobgp/v3/pkg/server"
+
+	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 // rested plays the loop for a while of work, and returns how long it was kept.
@@ -39,7 +41,7 @@ func TestPacer(t *testing.T) {
 		{"a watch that stands still", server.FSMMessage, workAhead, mostQueued + 1, time.Hour, mostRest, mostRest + restStep},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			p := newPacer()
+			p := new(pacer)
 			waiting(p, tc.events, tc.each)
 			if took := rested(p, tc.op, tc.did); took < tc.least || took > tc.most {
 				t.Errorf("%s: the loop rested %v, want %v to %v", tc.name, took, tc.least, tc.most)
@@ -54,7 +56,7 @@ func TestPacer(t *testing.T) {
 
 // The work of many messages counts together, and a look at the queue begins it anew.
 func TestPacerCountsWork(t *testing.T) {
-	p, looks := newPacer(), 0
+	p, looks := new(pacer), 0
 	p.follow(func() int { looks++; return 0 })
 	for range 24 {
 		p.Observe(server.FSMMessage, workAhead/8, 0)
@@ -67,7 +69,7 @@ func TestPacerCountsWork(t *testing.T) {
 // A watch that ends lets the loop go.
 func TestPacerEndsWithTheWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPacer()
+		p := new(pacer)
 		waiting(p, 1<<20, time.Hour)
 		go func() {
 			time.Sleep(3 * time.Millisecond)
@@ -84,16 +86,14 @@ func TestPacerSeesTheQueue(t *testing.T) {
 	p := newPeer(t, "127.0.0.2", 65001, "ipv4-unicast")
 	s := run(t, Options{Config: toJSON(t, baseConf(nil, []any{neighborConf(p.addr, 65001, p.port, "ipv4-unicast")}))})
 	p.announce(spec{prefix: "10.1.0.0/16"})
-	s.await(t, Default, "10.1.0.0/16", count(1))
-	s.mu.Lock()
-	w := s.watch
-	s.mu.Unlock()
+	s.await(t, speaker.Default, "10.1.0.0/16", count(1))
+	w, _ := s.feeder.current()
 	w.mu.Lock() // the watch stands still
 	for i := range 32 {
 		p.announce(spec{prefix: fmt.Sprintf("10.2.%d.0/24", i)})
 	}
-	eventually(t, "events that wait", func() bool { return s.pacer.waiting() > 0 })
+	eventually(t, "events that wait", func() bool { return s.keeper.pacer.waiting() > 0 })
 	w.mu.Unlock()
-	eventually(t, "no event that waits", func() bool { return s.pacer.waiting() == 0 })
-	s.await(t, Default, "10.2.31.0/24", count(1))
+	eventually(t, "no event that waits", func() bool { return s.keeper.pacer.waiting() == 0 })
+	s.await(t, speaker.Default, "10.2.31.0/24", count(1))
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 // looked is what Candidates of a rehearsal, a feed or a preview, can be asked.
@@ -112,16 +113,16 @@ func TestPreviewOfAnnouncements(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone, more := prefix("10.9.0.0/16"), prefix("10.8.0.0/16")
-	all, err := p.Paths(t.Context(), Announcing{"red": {gone: nil, more: {Prefix: more, MED: 5}}})
+	all, err := p.Paths(t.Context(), speaker.Announcing{"red": {gone: nil, more: {Prefix: more, MED: 5}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.announce(t, "red", change("10.8.0.0/16", 5), rib.AnnounceChange{Announcement: rib.Announcement{Prefix: gone}, Withdraw: true})
-	for _, name := range []string{"red", "green", Default} {
+	for _, name := range []string{"red", "green", speaker.Default} {
 		want := lines(all[name])
 		eventually(t, "the paths of "+name+" are\n"+want, func() bool { return lines(r.feed(t, name)) == want })
 	}
-	if !all["green"].Edited() || all[Default].Edited() {
+	if !all["green"].Edited() || all[speaker.Default].Edited() {
 		t.Error("it does not know which VRFs have other paths")
 	}
 }

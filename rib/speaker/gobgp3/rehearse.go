@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-	_ "unsafe" // for go:linkname
 
 	"github.com/osrg/gobgp/v3/pkg/apiutil"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
@@ -13,33 +12,6 @@ import (
 
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/guard"
 )
-
-//go:linkname mergeAS4Path github.com/osrg/gobgp/v3/internal/pkg/table.UpdatePathAttrs4ByteAs
-func mergeAS4Path(l log.Logger, u *bgp.BGPUpdate) error
-
-//go:linkname mergeAS4Aggregator github.com/osrg/gobgp/v3/internal/pkg/table.UpdatePathAggregator4ByteAs
-func mergeAS4Aggregator(u *bgp.BGPUpdate) error
-
-//go:linkname narrowASPath github.com/osrg/gobgp/v3/internal/pkg/table.UpdatePathAttrs2ByteAs
-func narrowASPath(u *bgp.BGPUpdate) error
-
-//go:linkname narrowAggregator github.com/osrg/gobgp/v3/internal/pkg/table.UpdatePathAggregator2ByteAs
-func narrowAggregator(u *bgp.BGPUpdate)
-
-//go:linkname processMessage github.com/osrg/gobgp/v3/internal/pkg/table.ProcessMessage
-func processMessage(m *bgp.BGPMessage, from *bgpPeer, at time.Time) []*bgpPath
-
-//go:linkname newPeerInfo github.com/osrg/gobgp/v3/internal/pkg/table.NewPeerInfo
-func newPeerInfo(g *oc.Global, n *oc.Neighbor) *bgpPeer
-
-//go:linkname updatePathAttrs github.com/osrg/gobgp/v3/internal/pkg/table.UpdatePathAttrs
-func updatePathAttrs(l log.Logger, g *oc.Global, n *oc.Neighbor, to *bgpPeer, p *bgpPath) *bgpPath
-
-//go:linkname createUpdates github.com/osrg/gobgp/v3/internal/pkg/table.CreateUpdateMsgFromPaths
-func createUpdates(paths []*bgpPath, options ...*bgp.MarshallingOption) []*bgp.BGPMessage
-
-//go:linkname toLocal github.com/osrg/gobgp/v3/internal/pkg/table.(*Path).ToLocal
-func toLocal(p *bgpPath) *bgpPath
 
 // rehearse has GoBGP's own code do with a message what it would do with one of that
 // session, from its reader to the sessions that the routes go on to and to who lists
@@ -105,7 +77,7 @@ func rehearsePath(p *bgpPath, first bool) error {
 			}
 		}
 	}
-	return rehearseSending(understudy.receivers[0], toLocal(p))
+	return rehearseSending(understudy.receivers[0], pathToLocal(p))
 }
 
 // rehearseSending has a path sent to another neighbour, with AS numbers of four bytes

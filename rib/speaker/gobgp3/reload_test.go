@@ -11,6 +11,8 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/reload"
 )
 
 func (r *running) reload(t testing.TB, conf obj) []string {
@@ -74,7 +76,7 @@ func newReloaded(t *testing.T) *reloaded {
 	}
 	r.announce(t, "red", change("10.9.0.0/16", 9))
 	r.await(t, "red", "10.1.0.0/16", count(1))
-	r.await(t, Default, "10.1.0.0/16", count(1))
+	r.await(t, speaker.Default, "10.1.0.0/16", count(1))
 	r.await(t, "red", "10.9.0.0/16", count(1))
 	eventually(t, "the peer has the announcement", func() bool { return len(r.p.has("10.9.0.0/16", 1)) == 1 })
 	r.redFeed = r.feed(t, "red")
@@ -243,7 +245,7 @@ func TestGlobalFamilies(t *testing.T) {
 	s.await(t, "red", "10.1.0.0/16", count(1))
 	s.await(t, "red", "2001:db8::/32", count(1))
 	s.reload(t, conf())
-	for _, v := range s.conf.set.Vrfs {
+	for _, v := range s.inForce().Set.Vrfs {
 		t.Errorf("VRF %s is left", v.Config.Name)
 	}
 }
@@ -283,7 +285,7 @@ func TestReloadRollsBack(t *testing.T) {
 	s.announce(t, "red", change("10.9.0.0/16", 9))
 	s.await(t, "red", "10.9.0.0/16", count(1))
 	ctx := context.Background()
-	request, err := vrfRequest(readVRF(t, "blue", "65000:77"))
+	request, err := reload.VRFRequest(readVRF(t, "blue", "65000:77"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,8 +324,8 @@ func TestReloadPolicies(t *testing.T) {
 	s := run(t, Options{Config: toJSON(t, baseConf(nil, []any{n}))})
 	p.announce(spec{prefix: "10.1.0.0/16"})
 	p.announce(spec{prefix: "10.2.0.0/16"})
-	s.await(t, Default, "10.1.0.0/16", count(1))
-	s.await(t, Default, "10.2.0.0/16", count(1))
+	s.await(t, speaker.Default, "10.1.0.0/16", count(1))
+	s.await(t, speaker.Default, "10.2.0.0/16", count(1))
 	up := s.established(t, p.addr)
 
 	with := baseConf(nil, []any{n})
@@ -335,11 +337,11 @@ func TestReloadPolicies(t *testing.T) {
 	}}}}
 	with["global"].(obj)["apply-policy"] = obj{"config": obj{"import-policy-list": []string{"no-one"}, "default-import-policy": "accept-route"}}
 	s.reload(t, with)
-	s.await(t, Default, "10.1.0.0/16", count(0))
-	s.await(t, Default, "10.2.0.0/16", count(1))
+	s.await(t, speaker.Default, "10.1.0.0/16", count(0))
+	s.await(t, speaker.Default, "10.2.0.0/16", count(1))
 
 	s.reload(t, baseConf(nil, []any{n}))
-	s.await(t, Default, "10.1.0.0/16", count(1))
+	s.await(t, speaker.Default, "10.1.0.0/16", count(1))
 	if now := s.established(t, p.addr); now != up {
 		t.Errorf("the session is up since %d, was %d", now, up)
 	}
@@ -372,9 +374,6 @@ func TestVRFNeighbour(t *testing.T) {
 
 func readVRF(t testing.TB, name, rd string) oc.Vrf {
 	t.Helper()
-	c, err := readConf(toJSON(t, baseConf([]any{vrfConf(name, rd, nil, nil)}, nil)), rib.Extras{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c.set.Vrfs[0]
+	c := readConf(t, baseConf([]any{vrfConf(name, rd, nil, nil)}, nil), rib.Extras{})
+	return c.Set.Vrfs[0]
 }

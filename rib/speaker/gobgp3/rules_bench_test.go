@@ -33,13 +33,10 @@ func BenchmarkRules(b *testing.B) {
 		for i := range inside {
 			neighbors = append(neighbors, neighborConf(fmt.Sprintf("127.1.0.%d", i+1), 65000, 179, "ipv4-unicast"))
 		}
-		c, err := readConf(toJSON(b, baseConf(nil, neighbors)), rib.Extras{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		c.set.Global.ApplyPolicy.Config.DefaultExportPolicy = oc.DEFAULT_POLICY_TYPE_ACCEPT_ROUTE
+		c := readConf(b, baseConf(nil, neighbors), rib.Extras{})
+		c.Set.Global.ApplyPolicy.Config.DefaultExportPolicy = oc.DEFAULT_POLICY_TYPE_ACCEPT_ROUTE
 		r := newRoutingPolicy(quiet{})
-		if err := resetPolicy(r, oc.ConfigSetToRoutingPolicy(&c.set), map[string]oc.ApplyPolicy{globalTable: c.set.Global.ApplyPolicy}); err != nil {
+		if err := resetPolicy(r, oc.ConfigSetToRoutingPolicy(&c.Set), map[string]oc.ApplyPolicy{"global": c.Set.Global.ApplyPolicy}); err != nil {
 			b.Fatal(err)
 		}
 		source := &bgpPeer{AS: 65001, Address: []byte{127, 0, 0, 2}}
@@ -56,7 +53,7 @@ func BenchmarkRules(b *testing.B) {
 			b.Run(fmt.Sprintf("%d iBGP neighbours/%d communities", inside, n), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					if applyPolicy(r, globalTable, export, p, nil) == nil {
+					if applyPolicy(r, "global", export, p, nil) == nil {
 						b.Fatal("it is rejected")
 					}
 				}

@@ -15,7 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	api "github.com/osrg/gobgp/v3/api"
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 )
@@ -219,13 +218,13 @@ type serving struct {
 	all    sync.WaitGroup
 }
 
-// serve begins to serve GoBGP's API, and what is registered already, on listeners.
-func (s *Speaker) serve(bgp api.GobgpApiServer, listeners []net.Listener) *serving {
-	g := s.options.Server
+// serve begins to serve GoBGP's API, which register registers, and the services that g
+// has already, on listeners; g may be nil.
+func serve(g GRPC, register func(grpc.ServiceRegistrar), listeners []net.Listener) *serving {
 	if g == nil {
 		g = grpc.NewServer()
 	}
-	s.register(g, bgp)
+	register(g)
 	on := &serving{server: g, failed: make(chan error, len(listeners))}
 	for _, l := range listeners {
 		on.all.Go(func() {

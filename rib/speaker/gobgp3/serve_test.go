@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 func dial(t testing.TB, target string) *grpc.ClientConn {
@@ -176,7 +177,7 @@ func TestFence(t *testing.T) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	f, err := s.Feed(Default)
+	f, err := s.Feed(speaker.Default)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,9 +24,6 @@ type GRPC interface {
 // mode that the umask decides, and ends the process where one is taken. What serves
 // its API is not exported, and this makes one of a server that never listens.
 
-//go:linkname newAPIServer github.com/osrg/gobgp/v3/pkg/server.newAPIserver
-func newAPIServer(bgp *server.BgpServer, g *grpc.Server, hosts string) unsafe.Pointer
-
 // apiServerType is what newAPIServer makes; nil: it is not where it was.
 func apiServerType() reflect.Type {
 	field, has := reflect.TypeFor[server.BgpServer]().FieldByName("apiServer")
@@ -68,18 +65,18 @@ func apiOf(bgp *server.BgpServer) (api.GobgpApiServer, error) {
 
 // register registers GoBGP's API with a server. Whatever another client asks GoBGP for
 // comes through unary and stream.
-func (s *Speaker) register(g grpc.ServiceRegistrar, serves api.GobgpApiServer) {
+func (c *clients) register(g grpc.ServiceRegistrar, serves api.GobgpApiServer) {
 	desc := api.GobgpApi_ServiceDesc
 	desc.Methods, desc.Streams = slices.Clone(desc.Methods), slices.Clone(desc.Streams)
 	for i, m := range desc.Methods {
 		desc.Methods[i].Handler = func(srv any, ctx context.Context, decode func(any) error, outer grpc.UnaryServerInterceptor) (any, error) {
-			return m.Handler(srv, ctx, decode, inside(outer, inside(s.unary, inside(s.heedReach, inside(s.heedTTL, s.heedVRF)))))
+			return m.Handler(srv, ctx, decode, inside(outer, inside(c.unary, inside(c.heedReach, inside(c.heedTTL, c.heedVRF)))))
 		}
 	}
 	for i, m := range desc.Streams {
 		info := &grpc.StreamServerInfo{FullMethod: "/" + desc.ServiceName + "/" + m.StreamName, IsClientStream: m.ClientStreams, IsServerStream: m.ServerStreams}
 		desc.Streams[i].Handler = func(srv any, stream grpc.ServerStream) error {
-			return s.stream(srv, stream, info, m.Handler)
+			return c.stream(srv, stream, info, m.Handler)
 		}
 	}
 	g.RegisterService(&desc, serves)

@@ -13,21 +13,22 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/server"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 // session returns what is known of a neighbour.
-func (r *running) session(addr string) (Session, bool) {
+func (r *running) session(addr string) (speaker.Session, bool) {
 	for _, s := range r.Sessions() {
 		if s.Address == netip.MustParseAddr(addr) {
 			return s, true
 		}
 	}
-	return Session{}, false
+	return speaker.Session{}, false
 }
 
-func (r *running) awaitState(t testing.TB, addr, state string) Session {
+func (r *running) awaitState(t testing.TB, addr, state string) speaker.Session {
 	t.Helper()
-	var got Session
+	var got speaker.Session
 	eventually(t, fmt.Sprintf("%s is %s", addr, state), func() bool {
 		var there bool
 		got, there = r.session(addr)
@@ -52,12 +53,12 @@ func TestSessionStates(t *testing.T) {
 	conf["dynamic-neighbors"] = []any{obj{"config": obj{"prefix": "127.0.7.0/24", "peer-group": "guests"}}}
 	s := run(t, Options{Config: toJSON(t, conf)})
 
-	for _, want := range []Session{{Address: netip.MustParseAddr(up.addr), PeerAS: 65002}, {VRF: "red", Address: netip.MustParseAddr(red.addr), PeerAS: 65003}} {
+	for _, want := range []speaker.Session{{Address: netip.MustParseAddr(up.addr), PeerAS: 65002}, {VRF: "red", Address: netip.MustParseAddr(red.addr), PeerAS: 65003}} {
 		got := s.awaitState(t, want.Address.String(), "established")
 		if since := time.Since(got.Since); since < 0 || since > deadline {
 			t.Errorf("%s is established since %v", want.Address, got.Since)
 		}
-		if got.State, got.Since, want.Origin = "", (time.Time{}), Configured; !reflect.DeepEqual(got, want) {
+		if got.State, got.Since, want.Origin = "", (time.Time{}), speaker.Configured; !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	}

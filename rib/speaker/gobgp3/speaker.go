@@ -1,12 +1,7 @@
-// Package gobgp3 is the embedded GoBGP, and the only importer of it. It runs
-// the BGP server with gobgpd's own configuration, turns its best paths into
-// rib.Paths, puts them into the feeds of the VRFs that import them, and
-// announces what VRFs import from their kernel tables.
-//
-// Nothing outside may assume that GoBGP runs in this process.
 package gobgp3
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,25 +9,13 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
-	"sync"
-	"sync/atomic"
-	"time"
 
-	"github.com/osrg/gobgp/v3/pkg/config"
-	"github.com/osrg/gobgp/v3/pkg/server"
+	api "github.com/osrg/gobgp/v3/api"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
-
-// Default is the name under which the global table has a feed.
-const Default = "default"
-
-// VRF is a VRF of GoBGP's configuration. Its RTs are sorted and unique.
-type VRF struct {
-	Name                 string
-	RD                   rib.RD
-	ImportRTs, ExportRTs []rib.RT
-}
 
 // Options are the parameters of New.
 type Options struct {
@@ -56,7 +39,7 @@ type Options struct {
 	GracefulRestart bool
 	// Links says who is on the interfaces that neighbours are named by; nil: GoBGP looks
 	// once, and refuses the configuration where nobody is.
-	Links Links
+	Links speaker.Links
 	// Who says who makes a call to the API, as it stands in a log; nil: nobody knows.
 	Who func(ctx context.Context) string
 	// Serves tells whether a VRF's routes are in a kernel table, so that it may not be
@@ -77,31 +60,17 @@ type Options struct {
 // keeps its path selection options in package variables. Its methods are safe
 // for concurrent use.
 type Speaker struct {
-	options Options
-	log     *logger
-	started chan struct{}
-	stop    chan struct{} // closed by Stop
-	once    sync.Once
-
-	reloading sync.Mutex // held for the whole of a Reload; taken before mu
-	replacing sync.Mutex // held while a neighbour is out, to be put in again; taken before mu
-
-	mu      sync.Mutex
-	conf    *conf                // guarded by mu; what is in force
-	feeds   map[string]*rib.Feed // guarded by mu; of VRFs and of mirrors
-	mirrors map[string]string    // guarded by mu, never modified: see Mirror
-	watch   *watch               // guarded by mu; nil before Run, and once fenced
-	ended   bool                 // guarded by mu; fenced for good
-	bgp     *server.BgpServer    // guarded by mu; nil before Run
-
-	eors      *eors
-	announcer *announcer
-	pacer     *pacer
-	keeper    *keeper
+	*embedded
+	options   Options
 	sessions  *sessions
-	drift     *drift
+	keeper    *keeper
 	guarding  *guarding
-	strangers atomic.Bool // a client of the API let dynamic neighbours in: see answer
+	feeder    *feeder
+	announcer *speaker.Announcer
+	tables    *tables
+	drift     *drift
+	reloader  *reloader
+	clients   *clients
 }
 
 // New makes a speaker and starts nothing. Its error is that of the
@@ -110,14 +79,11 @@ func New(o Options) (*Speaker, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	if err := errors.Join(checkInternals(), checkAPIServer()); err != nil {
-		return nil, err
-	}
-	at, err := learnInsides()
+	at, err := learnGoBGP()
 	if err != nil {
 		return nil, err
 	}
-	if err := Check(o.Config); err != nil {
+	if err := conf.Check(o.Config); err != nil {
 		return nil, err
 	}
 	for _, l := range o.Listen {
@@ -125,253 +91,193 @@ func New(o Options) (*Speaker, error) {
 			return nil, err
 		}
 	}
-	s := &Speaker{
-		options:  o,
-		log:      newLogger(o.Logger),
-		started:  make(chan struct{}),
-		stop:     make(chan struct{}),
-		feeds:    map[string]*rib.Feed{Default: rib.NewFeed()},
-		eors:     newEORs(),
-		pacer:    newPacer(),
-		sessions: newSessions(),
-		drift:    newDrift(),
-	}
-	s.keeper = newKeeper(at, s.pacer, s.log)
-	s.announcer = newAnnouncer(s.keeper)
-	c, err := s.fit(context.Background(), o.Config, o.Extras, nil)
+	sessions := newSessions()
+	u := unnumbered{o.Links, sessions}
+	c, err := u.read(context.Background(), o.Config, o.Extras, nil)
 	if err != nil {
 		return nil, err
 	}
-	s.conf = c
-	s.log.down = s.sessions.down
-	for _, v := range c.vrfs {
-		s.feeds[v.Name] = rib.NewFeed()
-	}
-	if s.guarding, err = newGuarding(o, s.log); err != nil {
-		return nil, err
-	}
-	s.guarding.conf.Store(c)
-	s.log.guarding = s.guarding
+	s := &Speaker{options: o, sessions: sessions}
+	s.wire(at, c, u)
 	return s, nil
 }
 
-// Run starts BGP and serves until ctx ends or Stop is called, and then returns
-// nil. It is called once. When it returns the watch has ended and no feed
-// changes any more, but the BGP sessions are as they were: a process that exits
-// now leaves its neighbours to graceful restart, and its kernel routes in
-// place. Call Stop for anything else.
-//
-// GoBGP's server loop is the one goroutine that nobody can join: it has no end.
-func (s *Speaker) Run(ctx context.Context) error {
-	sockets, err := openSockets(s.options.Listen, s.options.SocketGroup)
-	if err != nil {
-		return err
+// wire makes the parts, each with those that it needs.
+func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
+	l, log := &loop{insides: at}, newLogger(s.options.Logger)
+	s.embedded = newEmbedded(l, log)
+	s.force.Store(c)
+	s.keeper = newKeeper(l, new(pacer), log)
+	s.guarding = newGuarding(l, s.options, c, log)
+	log.down, log.guarding = s.sessions.down, s.guarding
+	s.feeder = newFeeder(s.embedded, s.keeper, c.VRFs)
+	s.tables = &tables{s.embedded, s.feeder}
+	s.announcer = speaker.NewAnnouncer(injector{l, s.tables}, s.feeder.feeds)
+	mender, listening := newMender(s.embedded, s.announcer), &listening{loop: l}
+	s.drift = newDrift(s.embedded, s.keeper, s.sessions, mender, s.options)
+	s.reloader = &reloader{
+		embedded: s.embedded, unnumbered: u, feeder: s.feeder, announcer: s.announcer, tables: s.tables,
+		keeper: s.keeper, guarding: s.guarding, listening: listening, drift: s.drift,
 	}
-	defer sockets.close()
-
-	bgp := server.NewBgpServer(server.LoggerOption(s.log), server.TimingHookOption(s.keeper))
-	serves, err := apiOf(bgp)
-	if err != nil {
-		return err
-	}
-	s.guarding.bgp.Store(bgp)
-	s.keeper.bgp = bgp
-	go bgp.Serve()
-	s.mu.Lock()
-	s.bgp = bgp
-	s.mu.Unlock()
-	defer s.fence()
-
-	ctx, end := context.WithCancel(ctx)
-	defer end()
-	if err := s.start(ctx, bgp); err != nil {
-		if ctx.Err() != nil || s.stopped() {
-			return nil
-		}
-		return err
-	}
-	followed := make(chan struct{})
-	go func() { defer close(followed); s.follow(ctx) }()
-	defer func() { end(); <-followed }()
-	overseen := make(chan struct{})
-	go func() { defer close(overseen); s.oversee(ctx) }()
-	defer func() { end(); <-overseen }()
-	defer s.keeper.start(ctx)()
-	if err := sockets.publish(); err != nil {
-		return err
-	}
-	api := s.serve(serves, sockets.listeners)
-	defer api.stop()
-	close(s.started)
-	select {
-	case err := <-api.failed:
-		return err
-	case <-ctx.Done():
-		return nil
-	case <-s.stop:
-		return nil
-	case <-s.log.fatal:
-		return s.log.err()
+	s.clients = &clients{
+		embedded: s.embedded, sessions: s.sessions, guarding: s.guarding, listening: listening,
+		mender: mender, drift: s.drift, who: s.options.Who, serves: s.options.Serves,
 	}
 }
 
-// stopped tells whether Stop was called.
-func (s *Speaker) stopped() bool {
-	select {
-	case <-s.stop:
-		return true
-	default:
-		return false
+// learnGoBGP compares what this package knows of GoBGP's insides with what they are.
+func learnGoBGP() (*insides, error) {
+	if err := errors.Join(checkInternals(), checkAPIServer()); err != nil {
+		return nil, err
 	}
-}
-
-// start brings everything up in the order in which one needs the other. What it
-// leaves running ends with until.
-func (s *Speaker) start(until context.Context, bgp *server.BgpServer) error {
-	ctx, done := s.untilFatal(until)
-	defer done()
-	s.mu.Lock()
-	c := s.conf
-	s.mu.Unlock()
-	s.sessions.configure(c)
-	s.keeper.configure(c)
-	if err := s.sessions.watch(until, bgp); err != nil {
-		return err
-	}
-	err := s.log.guard(func() error {
-		_, err := config.InitialConfig(ctx, bgp, c.copySet(), s.options.GracefulRestart)
-		return err
-	})
-	if err != nil {
-		return startError(err)
-	}
-	if err := errors.Join(s.listen(bgp, c), checkPolicies(ctx, bgp, &c.set)); err != nil {
-		return fmt.Errorf("start BGP: %w", err)
-	}
-	if err := s.rewatch(ctx); err != nil {
-		return err
-	}
-	return s.holdFirst(ctx, bgp, c)
-}
-
-// untilFatal returns a context that also ends when GoBGP gives up, or Stop is
-// called, and the function that ends it.
-func (s *Speaker) untilFatal(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		select {
-		case <-s.log.fatal:
-			cancel(s.log.err())
-		case <-s.stop:
-			cancel(errStopped)
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() { cancel(nil); <-ended }
-}
-
-var errStopped = errors.New("BGP has stopped")
-
-// Started is closed when BGP runs, the API listens and the watch is on.
-func (s *Speaker) Started() <-chan struct{} { return s.started }
-
-// fence ends the watch for good: from its return on no feed changes. It comes
-// before everything else at the end, because GoBGP announces the withdrawal of
-// every route when it stops, and the kernel routes are to outlive it.
-func (s *Speaker) fence() {
-	s.mu.Lock()
-	w := s.watch
-	s.watch, s.ended = nil, true
-	s.mu.Unlock()
-	if w != nil {
-		w.end()
-	}
-}
-
-// Stop fences the feeds, makes Run return, and ends BGP. With graceful it
-// leaves the sessions alone, so that the end of the process cuts them and
-// neighbours with graceful restart keep our routes. Without, every neighbour
-// gets a CEASE notification and forgets our routes at once, and the API stops.
-// It may be called before, during and after Run, and more than once.
-func (s *Speaker) Stop(ctx context.Context, graceful bool) error {
-	s.fence()
-	s.once.Do(func() { close(s.stop) })
-	s.mu.Lock()
-	bgp := s.bgp
-	s.mu.Unlock()
-	if graceful || bgp == nil {
-		return nil
-	}
-	quiet, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	_ = s.guarding.guard.Quiet(quiet) // a reader that is held up elsewhere does not keep the daemon
-	done := make(chan struct{})
-	go func() { // GoBGP's Stop takes no context; the process ends soon
-		defer close(done)
-		bgp.Stop()
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("stop BGP: the sessions did not end in time: %w", ctx.Err())
-	}
+	return learnInsides()
 }
 
 // Feed returns the mailbox of a VRF: for "default" the global table's IPv4 and
 // IPv6 unicast, for a VRF the VPN routes that meet its import RTs. It is the
 // same one as long as the VRF is configured.
-func (s *Speaker) Feed(vrf string) (*rib.Feed, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if f := s.feeds[vrf]; f != nil {
-		return f, nil
-	}
-	return nil, unknownVRF(vrf)
-}
+func (s *Speaker) Feed(vrf string) (*rib.Feed, error) { return s.feeder.feeds.Feed(vrf) }
 
 // VRFs returns the configured VRFs by name, without the default one.
-func (s *Speaker) VRFs() []VRF {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	vrfs := slices.Clone(s.conf.vrfs)
-	for i, v := range vrfs {
-		vrfs[i].ImportRTs, vrfs[i].ExportRTs = slices.Clone(v.ImportRTs), slices.Clone(v.ExportRTs)
+func (s *Speaker) VRFs() []speaker.VRF { return speaker.Clone(s.vrfs()) }
+
+// Announced returns what is announced for a VRF, by prefix: what BGP confirmed.
+func (s *Speaker) Announced(vrf string) []rib.Announcement { return s.announcer.Announced(vrf) }
+
+// Announce makes changes to what a VRF announces, as speaker.Announcer does. It waits
+// until BGP runs.
+func (s *Speaker) Announce(ctx context.Context, vrf string, changes []rib.AnnounceChange) error {
+	if err := s.waitStarted(ctx); err != nil {
+		return fmt.Errorf("announce routes of VRF %q: %w", vrf, err)
 	}
-	return vrfs
+	return s.announcer.Announce(ctx, vrf, changes)
 }
 
-// inForce is the configuration that is.
-func (s *Speaker) inForce() *conf {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.conf
+// Reannounce looks for each announcement of a VRF in BGP, sends again the missing ones,
+// and returns how many those were.
+func (s *Speaker) Reannounce(ctx context.Context, vrf string) (int, error) {
+	if err := s.waitStarted(ctx); err != nil {
+		return 0, err
+	}
+	return s.announcer.Reannounce(ctx, vrf, nil)
 }
 
-func (s *Speaker) server() *server.BgpServer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.bgp
+// Candidates returns every path that BGP has for prefix, best first within an
+// RD: of the global table for "default", and else of the VPN table with whatever
+// route targets, under every RD that was ever seen. It is for a person who asks
+// about one prefix.
+func (s *Speaker) Candidates(ctx context.Context, vrf string, prefix netip.Prefix) ([]rib.Path, error) {
+	return s.tables.candidates(ctx, vrf, prefix)
 }
 
-// waitStarted waits until the speaker is up.
-func (s *Speaker) waitStarted(ctx context.Context) error {
-	select {
-	case <-s.started:
+// Refused are the neighbours of a VRF whose last announcement of a prefix was taken for
+// a withdrawal, and why; of no prefix: all that are remembered, by prefix.
+func (s *Speaker) Refused(vrf string, p netip.Prefix) []rib.Refusal {
+	return s.guarding.refused(vrf, p)
+}
+
+// Removed is what the guard did to the messages of each neighbour.
+func (s *Speaker) Removed() []speaker.Report { return s.guarding.reports() }
+
+// OwnChanged says that subnets and addresses of a VRF came and went, so that what
+// neighbours announced of them is judged again.
+func (s *Speaker) OwnChanged(vrf string, came, went []netip.Prefix) {
+	s.guarding.guard.Own(vrfOrGlobal(vrf), came, went)
+}
+
+// Limits returns the limits that are configured, by VRF and neighbour, with what counts
+// against them.
+func (s *Speaker) Limits() []speaker.Limit { return s.keeper.limits.list() }
+
+// Mirror makes feeds that say what another VRF's says, for a second reader of
+// its routes: mirrors has the VRF by the name of the feed, which is no VRF's.
+// Those of an earlier call that are not in it go. A mirror of a VRF that is not
+// configured is empty. It may be called before Run and while it runs.
+func (s *Speaker) Mirror(ctx context.Context, mirrors map[string]string) error {
+	return s.feeder.mirror(ctx, mirrors)
+}
+
+// Reload brings another configuration into force: VRFs, peer groups,
+// neighbours, dynamic neighbours and policies. It returns a line for each thing
+// that it changed. What is the same in both is left alone; a VRF with another
+// RD or other RTs is made anew, its announcements are withdrawn and announced
+// again, and the neighbours in it start new sessions.
+//
+// What another client of the API took out or changed of the configuration is put
+// right; what one added stays, and a neighbour that one disabled stays so.
+//
+// Where it fails, the old configuration is in force again; where even that
+// fails, the error says so. The sections that GoBGP cannot change while it runs
+// are refused when they differ.
+//
+// When VRFs changed, the watch begins anew with a snapshot, after which the
+// feeds hold what they should: a new VRF's is filled, one that is gone is
+// emptied.
+func (s *Speaker) Reload(ctx context.Context, text []byte, extras rib.Extras) (changes []string, err error) {
+	return s.reloader.reload(ctx, text, extras)
+}
+
+// Restore puts right what BGP has otherwise than the configuration in force says, and
+// returns a line for each thing, as Reload does.
+func (s *Speaker) Restore(ctx context.Context) (changes []string, err error) {
+	return s.reloader.restore(ctx)
+}
+
+// Preview compares a configuration with the one in force. Its error is what
+// Reload would refuse the configuration with.
+func (s *Speaker) Preview(text []byte, extras rib.Extras) (*speaker.Preview, error) {
+	return s.reloader.preview(text, extras)
+}
+
+// Drift returns what BGP has otherwise than the configuration says, ordered by kind
+// and name.
+func (s *Speaker) Drift() []speaker.Difference { return s.drift.differences() }
+
+// Additions returns what other clients added, ordered by kind and name.
+func (s *Speaker) Additions() []speaker.Addition { return s.drift.added() }
+
+// Sessions returns the neighbours by address: those that are configured, those
+// that a peer group let in, and those that were added through GoBGP's own API.
+// It asks GoBGP nothing, so it costs BGP nothing, and answers while BGP is busy.
+// Before Run there are none.
+func (s *Speaker) Sessions() []speaker.Session {
+	known := s.sessions.list()
+	s.guarding.tell(known)
+	list := make([]speaker.Session, 0, len(known))
+	for _, n := range known {
+		n.Interface = n.Address.Zone()
+		list = append(list, n.Session)
+	}
+	c := s.inForce()
+	for _, w := range c.Waiting {
+		list = append(list, w.Session)
+	}
+	for _, d := range s.Drift() {
+		if d.Kind != speaker.KindNeighbor || !d.Missing {
+			continue
+		}
+		n, _ := c.Neighbor(d.Name)
+		addr, _ := netip.ParseAddr(d.Name) // Check has seen that it is one
+		list = append(list, speaker.Session{
+			VRF: n.Config.Vrf, Address: addr, PeerAS: d.PeerAS, State: speaker.Deleted,
+			Stopped: true, Reason: d.Reason(), Origin: speaker.Configured,
+		})
+	}
+	slices.SortFunc(list, func(a, b speaker.Session) int {
+		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.VRF, b.VRF))
+	})
+	return list
+}
+
+// Answers returns when GoBGP's loop has answered: it is not stuck. GoBGP ignores
+// the end of ctx.
+func (s *Speaker) Answers(ctx context.Context) error {
+	bgp := s.server()
+	if bgp == nil {
 		return nil
-	case <-s.stop:
-		return errStopped
-	case <-ctx.Done():
-		return fmt.Errorf("BGP is not up yet: %w", ctx.Err())
 	}
+	if _, err := bgp.GetBgp(ctx, &api.GetBgpRequest{}); err != nil {
+		return fmt.Errorf("ask BGP how it fares: %w", err)
+	}
+	return nil
 }
-
-func unknownVRF(name string) error {
-	return fmt.Errorf("VRF %q is not in GoBGP's configuration: add a [[vrfs]] section for it", name)
-}
-
-// patience is how long one message to the embedded server may take before the
-// server counts as stuck.
-const patience = time.Minute

@@ -11,12 +11,13 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 func TestGlobalRoutes(t *testing.T) {
 	p := newPeer(t, "127.0.0.2", 65001, allFamilies...)
 	s := run(t, Options{Config: toJSON(t, baseConf(nil, []any{neighborConf(p.addr, 65001, p.port, allFamilies...)}))})
-	f := s.feed(t, Default)
+	f := s.feed(t, speaker.Default)
 
 	p.announce(spec{prefix: "10.1.0.0/16", attrs: []proto.Message{
 		&api.MultiExitDiscAttribute{Med: 77},
@@ -29,7 +30,7 @@ func TestGlobalRoutes(t *testing.T) {
 	}})
 	p.announce(spec{prefix: "2001:db8:1::/48"})
 
-	got := s.await(t, Default, "10.1.0.0/16", count(1))[0]
+	got := s.await(t, speaker.Default, "10.1.0.0/16", count(1))[0]
 	if got.RD != 0 || got.ID == 0 || got.Age == 0 {
 		t.Errorf("path %+v: want RD 0, an id and an age", got)
 	}
@@ -48,15 +49,15 @@ func TestGlobalRoutes(t *testing.T) {
 	if !reflect.DeepEqual(got.Attrs, want) {
 		t.Errorf("attributes\n%+v, want\n%+v", got.Attrs, want)
 	}
-	six := s.await(t, Default, "2001:db8:1::/48", count(1))[0]
+	six := s.await(t, speaker.Default, "2001:db8:1::/48", count(1))[0]
 	if six.Attrs.Nexthop != netip.MustParseAddr("2001:db8::7") {
 		t.Errorf("IPv6 nexthop %s", six.Attrs.Nexthop)
 	}
 
 	p.withdraw(spec{prefix: "10.1.0.0/16"})
 	p.withdraw(spec{prefix: "2001:db8:1::/48"})
-	s.await(t, Default, "10.1.0.0/16", count(0))
-	s.await(t, Default, "2001:db8:1::/48", count(0))
+	s.await(t, speaker.Default, "10.1.0.0/16", count(0))
+	s.await(t, speaker.Default, "2001:db8:1::/48", count(0))
 	eventually(t, "the default feed converges", func() bool { return converged(f) })
 }
 
@@ -64,7 +65,7 @@ func TestIBGP(t *testing.T) {
 	p := newPeer(t, "127.0.0.2", 65000, "ipv4-unicast")
 	s := run(t, Options{Config: toJSON(t, baseConf(nil, []any{neighborConf(p.addr, 65000, p.port, "ipv4-unicast")}))})
 	p.announce(spec{prefix: "10.1.0.0/16", attrs: []proto.Message{&api.LocalPrefAttribute{LocalPref: 250}}})
-	a := s.await(t, Default, "10.1.0.0/16", count(1))[0].Attrs
+	a := s.await(t, speaker.Default, "10.1.0.0/16", count(1))[0].Attrs
 	if !a.IBGP || a.LocalPref != 250 || a.PeerAS != 65000 || a.ASPathLen != 0 {
 		t.Errorf("attributes %+v: want iBGP with preference 250", a)
 	}
@@ -103,7 +104,7 @@ func TestRouteTargets(t *testing.T) {
 			// RTs of nobody.
 			p.announce(spec{prefix: pfx, rd: 2, rts: []uint32{5}})
 			s.await(t, "blue", pfx, count(0))
-			if n, _ := s.feed(t, Default).Len(); n != 0 {
+			if n, _ := s.feed(t, speaker.Default).Len(); n != 0 {
 				t.Errorf("%d VPN routes in the default feed", n)
 			}
 			p.withdraw(spec{prefix: pfx, rd: 2, rts: []uint32{5}})
@@ -120,9 +121,9 @@ func TestSharedAttributes(t *testing.T) {
 	p.announce(spec{prefix: "2001:db8:1::/48"})
 	p.announce(spec{prefix: "2001:db8:2::/48"})
 	p.announce(spec{prefix: "2001:db8:3::/48", nexthop: "2001:db8::8"})
-	a := s.await(t, Default, "2001:db8:1::/48", count(1))[0]
-	b := s.await(t, Default, "2001:db8:2::/48", count(1))[0]
-	c := s.await(t, Default, "2001:db8:3::/48", count(1))[0]
+	a := s.await(t, speaker.Default, "2001:db8:1::/48", count(1))[0]
+	b := s.await(t, speaker.Default, "2001:db8:2::/48", count(1))[0]
+	c := s.await(t, speaker.Default, "2001:db8:3::/48", count(1))[0]
 	if a.Attrs != b.Attrs {
 		t.Error("two paths with the same attributes do not share them")
 	}
@@ -148,7 +149,7 @@ func TestMultipath(t *testing.T) {
 		p.announce(spec{prefix: "10.1.0.0/16", nexthop: nh})
 		p.announce(spec{prefix: "10.2.0.0/16", nexthop: nh, rd: 1, rts: []uint32{1}})
 	}
-	for vrf, pfx := range map[string]string{Default: "10.1.0.0/16", "red": "10.2.0.0/16"} {
+	for vrf, pfx := range map[string]string{speaker.Default: "10.1.0.0/16", "red": "10.2.0.0/16"} {
 		paths := s.await(t, vrf, pfx, count(2))
 		if paths[0].ID == paths[1].ID || paths[0].Attrs.Nexthop == paths[1].Attrs.Nexthop {
 			t.Errorf("two paths of %s that are not told apart: %+v", pfx, paths)
@@ -156,8 +157,8 @@ func TestMultipath(t *testing.T) {
 	}
 	peers[0].withdraw(spec{prefix: "10.1.0.0/16"})
 	peers[0].withdraw(spec{prefix: "10.2.0.0/16", rd: 1, rts: []uint32{1}})
-	s.await(t, Default, "10.1.0.0/16", count(1))
+	s.await(t, speaker.Default, "10.1.0.0/16", count(1))
 	s.await(t, "red", "10.2.0.0/16", count(1))
 	peers[1].withdraw(spec{prefix: "10.1.0.0/16"})
-	s.await(t, Default, "10.1.0.0/16", count(0))
+	s.await(t, speaker.Default, "10.1.0.0/16", count(0))
 }

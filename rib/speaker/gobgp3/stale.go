@@ -9,6 +9,8 @@ import (
 
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
 // stales lets go of the routes that were kept for a neighbour while it restarted
@@ -21,10 +23,11 @@ import (
 // that it has not preserved go at once, and each other family's with its End-of-RIB,
 // or after a time.
 type stales struct {
-	k     *keeper
-	up    map[unsafe.Pointer]bool   // the peers that were established
-	waits map[unsafe.Pointer]*await // those that have stale routes, since their return
-	conf  atomic.Pointer[conf]      // what is in force
+	*loop
+	log   *logger
+	up    map[unsafe.Pointer]bool     // the peers that were established
+	waits map[unsafe.Pointer]*await   // those that have stale routes, since their return
+	conf  atomic.Pointer[conf.Config] // in force
 }
 
 // await is the wait for a neighbour's End-of-RIB.
@@ -36,15 +39,15 @@ type await struct {
 // staleTime is how long a neighbour may take that has told no restart time.
 const staleTime = 2 * time.Minute
 
-func newStales(k *keeper) *stales {
-	return &stales{k: k, up: make(map[unsafe.Pointer]bool), waits: make(map[unsafe.Pointer]*await)}
+func newStales(l *loop, log *logger) *stales {
+	return &stales{loop: l, log: log, up: make(map[unsafe.Pointer]bool), waits: make(map[unsafe.Pointer]*await)}
 }
 
 // look is called in the loop: after each change of a session's state, after each
 // End-of-RIB, and once a second.
 func (s *stales) look() {
 	there := make(map[unsafe.Pointer]bool, len(s.up))
-	for addr, p := range s.k.peers() {
+	for addr, p := range s.peers() {
 		there[p.at] = true
 		up := p.established()
 		if up && !s.up[p.at] {
@@ -107,13 +110,13 @@ func (s *stales) back(addr string, p livePeer) {
 	s.waits[p.at] = w
 }
 
-func (s *stales) configure(c *conf) { s.conf.Store(c) }
+func (s *stales) configure(c *conf.Config) { s.conf.Store(c) }
 
 // wait is how long a neighbour of a peer group may take: as its terms say, or else as
 // long as it said itself.
 func (s *stales) wait(addr, group string, told time.Duration) time.Duration {
 	if c := s.conf.Load(); c != nil {
-		told = cmp.Or(c.termsOf(addr, group).StaleTime, told)
+		told = cmp.Or(c.TermsOf(addr, group).StaleTime, told)
 	}
 	return cmp.Or(told, staleTime)
 }
@@ -149,9 +152,9 @@ func (s *stales) drop(addr string, p livePeer, families []bgp.RouteFamily, why s
 	if len(paths) == 0 {
 		return
 	}
-	serverPropagate(s.k.bgp, p.at, paths)
+	serverPropagate(s.server(), p.at, paths)
 	if why != "" {
-		s.k.log.slog.Warn("Routes of a neighbour that restarted gracefully are given up: "+why+".",
+		s.log.slog.Warn("Routes of a neighbour that restarted gracefully are given up: "+why+".",
 			"neighbor", addr, "routes", len(paths))
 	}
 }

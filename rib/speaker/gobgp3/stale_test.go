@@ -10,6 +10,8 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
 // gracefulCap is the capability for families, of which each has its F bit or not.
@@ -79,7 +81,7 @@ func TestStaleRoutes(t *testing.T) {
 	cases, vrfs := append(comebacks(), comebacks()...), []string{}
 	terms := make(map[string]rib.Terms)
 	for i, c := range cases {
-		vrfs = append(vrfs, Default)
+		vrfs = append(vrfs, speaker.Default)
 		if i >= len(comebacks()) {
 			vrfs[i] = "red"
 		}
@@ -88,7 +90,7 @@ func TestStaleRoutes(t *testing.T) {
 		terms[p.addr] = rib.Terms{StaleTime: c.time}
 	}
 	s := run(t, Options{Config: toJSON(t, redAnd(confs...))})
-	s.keeper.stale.configure(&conf{terms: terms})
+	s.keeper.stale.configure(&conf.Config{Extras: rib.Extras{Terms: terms}})
 	for i, p := range peers {
 		eventually(t, "a session", p.isUp)
 		for _, v := range []bool{false, true} {
@@ -161,7 +163,7 @@ func TestLongLivedStaleRoutes(t *testing.T) {
 		terms[p.addr] = rib.Terms{StaleTime: cmp.Or(c.time, time.Minute)}
 	}
 	s := run(t, Options{Config: toJSON(t, redAnd(confs...))})
-	s.keeper.stale.configure(&conf{terms: terms})
+	s.keeper.stale.configure(&conf.Config{Extras: rib.Extras{Terms: terms}})
 	for i, p := range peers {
 		eventually(t, "a session", p.isUp)
 		for _, v := range []bool{false, true} {
@@ -190,16 +192,16 @@ func TestStaleRoutesOfFlaps(t *testing.T) {
 	kept := gracefulCap(60, map[bgp.RouteFamily]bool{bgp.RF_IPv4_UC: true, bgp.RF_IPv6_UC: true})
 	p := newHostile(t, "127.0.0.2", 65001, both(kept)...)
 	s := run(t, Options{Config: toJSON(t, redAnd(p.conf(allFamilies[:2]...)))})
-	s.keeper.stale.configure(&conf{terms: map[string]rib.Terms{p.addr: {StaleTime: 8 * time.Second}}})
+	s.keeper.stale.configure(&conf.Config{Extras: rib.Extras{Terms: map[string]rib.Terms{p.addr: {StaleTime: 8 * time.Second}}}})
 	eventually(t, "the session", p.isUp)
 	p.send(p.some(false, false, 0, 1)...)
-	s.await(t, Default, nth(false, 0).String(), count(1))
+	s.await(t, speaker.Default, nth(false, 0).String(), count(1))
 	p.cut()
 	eventually(t, "the second session", func() bool { return p.sessions() == 2 && p.isUp() })
 	began := time.Now()
 	p.cut()
 	eventually(t, "the third session", func() bool { return p.sessions() == 3 && p.isUp() })
-	s.await(t, Default, nth(false, 0).String(), count(0))
+	s.await(t, speaker.Default, nth(false, 0).String(), count(0))
 	if took := time.Since(began); took > 12*time.Second {
 		t.Errorf("gone after %v, the time being 8 s", took)
 	}

@@ -3,7 +3,6 @@ package gobgp3
 import (
 	"iter"
 	"maps"
-	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -17,7 +16,8 @@ import (
 // the path went without the mark that it has left Adj-RIB-In too: a neighbour's in a
 // VRF, or one of the API.
 type sweeper struct {
-	k *keeper
+	*loop
+	wake chan<- struct{} // signalled when there is something to sweep
 	// kept is how many destinations of what a neighbour sent count for nothing: the
 	// last sweep found them not empty.
 	kept map[*bgpTable]int
@@ -25,7 +25,7 @@ type sweeper struct {
 	at   *sweep             // under way
 
 	counted   map[unsafe.Pointer]uint32 // withdrawals of a peer that are in withdrawn
-	withdrawn atomic.Int64              // since GoBGP's own tables were swept last
+	withdrawn int                       // since GoBGP's own tables were swept last
 }
 
 // sweep is a way through a table that can be interrupted.
@@ -52,19 +52,19 @@ const (
 	sweepOf = 4
 )
 
-func newSweeper(k *keeper) *sweeper {
-	return &sweeper{k: k, kept: make(map[*bgpTable]int), due: make(map[*bgpTable]bool), counted: make(map[unsafe.Pointer]uint32)}
+func newSweeper(l *loop, wake chan<- struct{}) *sweeper {
+	return &sweeper{loop: l, wake: wake, kept: make(map[*bgpTable]int), due: make(map[*bgpTable]bool), counted: make(map[unsafe.Pointer]uint32)}
 }
 
 // check notes a neighbour who left many destinations empty.
-func (s *sweeper) check(_ string, p livePeer) {
+func (s *sweeper) check(p livePeer) {
 	for family, t := range p.adjIn().table {
 		if s.empty(p, family, t) >= sweepEmpty {
 			s.note(t, false)
 		}
 	}
-	if s.count(p); s.withdrawn.Load() >= sweepEmpty {
-		s.withdrawn.Store(0)
+	if s.count(p); s.withdrawn >= sweepEmpty {
+		s.withdrawn = 0
 		s.all()
 	}
 }
@@ -82,7 +82,7 @@ func (s *sweeper) empty(p livePeer, family bgp.RouteFamily, t *bgpTable) int {
 // quiet notes the neighbours whose empty destinations are worth a sweep.
 func (s *sweeper) quiet() {
 	there, peers := make(map[*bgpTable]bool), make(map[unsafe.Pointer]bool)
-	for _, p := range s.k.peers() {
+	for _, p := range s.peers() {
 		peers[p.at] = true
 		for family, t := range p.adjIn().table {
 			there[t] = true
@@ -95,10 +95,6 @@ func (s *sweeper) quiet() {
 	maps.DeleteFunc(s.counted, func(at unsafe.Pointer, _ uint32) bool { return !peers[at] })
 }
 
-// withdrew says that the neighbour, by GoBGP's name for it, withdrew n prefixes: for
-// whoever counts what it sends before GoBGP does. It is called on any goroutine.
-func (s *sweeper) withdrew(_ string, n int) { s.withdrawn.Add(int64(n)) }
-
 // count takes what GoBGP has counted of the withdrawals of a neighbour in a VRF: those
 // of others free what they had.
 func (s *sweeper) count(p livePeer) {
@@ -109,14 +105,14 @@ func (s *sweeper) count(p livePeer) {
 		}
 	})
 	if before := s.counted[p.at]; now > before { // an administrative shutdown begins anew
-		s.withdrew("", int(now-before))
+		s.withdrawn += int(now - before)
 	}
 	s.counted[p.at] = now
 }
 
 // all notes GoBGP's own tables.
 func (s *sweeper) all() {
-	if rib := s.k.rib(); rib != nil {
+	if rib := s.rib(); rib != nil {
 		for _, t := range rib.Tables {
 			s.note(t, true)
 		}
@@ -129,7 +125,7 @@ func (s *sweeper) note(t *bgpTable, own bool) {
 	}
 	s.due[t] = own
 	select {
-	case s.k.wake <- struct{}{}:
+	case s.wake <- struct{}{}:
 	default: // it is awake
 	}
 }
@@ -172,7 +168,7 @@ func (s *sweeper) begin() bool {
 // finish ends the sweep of a table.
 func (s *sweeper) finish() {
 	if !s.at.own {
-		for _, p := range s.k.peers() {
+		for _, p := range s.peers() {
 			for family, t := range p.adjIn().table {
 				if t == s.at.table {
 					s.kept[t] = max(0, s.at.stay-p.adjIn().accepted[family])
@@ -238,7 +234,7 @@ func (s *sweeper) emptied(ev *bestEvent) {
 			continue
 		}
 		nlri := p.origin().nlri
-		t := s.k.rib().Tables[bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI())]
+		t := s.rib().Tables[bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI())]
 		if t == nil {
 			continue
 		}

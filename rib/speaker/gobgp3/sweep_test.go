@@ -12,6 +12,7 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/server"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 // kept is how many destinations GoBGP has in its tables, but for those of route target
@@ -46,7 +47,7 @@ func redAnd(neighbors ...any) obj {
 }
 
 func in(vrf string, n obj) obj {
-	if vrf != Default {
+	if vrf != speaker.Default {
 		n["config"].(obj)["vrf"] = vrf
 	}
 	return n
@@ -63,12 +64,12 @@ func TestImportsLeaveNothing(t *testing.T) {
 				conf["global"].(obj)["apply-policy"], conf["policy-definitions"] = policy, all
 			}
 			s := run(t, Options{Config: toJSON(t, conf)})
-			if oneByOne := s.announcer.into.oneByOne(); oneByOne != (name == "one by one") {
+			if oneByOne := (injector{s.loop, s.tables}).oneByOne(); oneByOne != (name == "one by one") {
 				t.Fatalf("one by one: %v", oneByOne)
 			}
-			for _, vrf := range []string{Default, "red"} {
+			for _, vrf := range []string{speaker.Default, "red"} {
 				var add, again, del []rib.AnnounceChange
-				for i := range 2*announceBatch + 7 {
+				for i := range 2*100 + 7 {
 					for _, p := range []string{fmt.Sprintf("10.1.%d.0/24", i%256), fmt.Sprintf("2001:db8:%x::/48", i)} {
 						add, again, del = append(add, change(p, 1)), append(again, change(p, 2)), append(del, withdrawal(p))
 					}
@@ -91,7 +92,7 @@ func TestImportsLeaveNothing(t *testing.T) {
 // what went with its session, in a VRF or in none, nor what another client of the API
 // added.
 func TestNeighborsLeaveNothing(t *testing.T) {
-	for _, vrf := range []string{Default, "red"} {
+	for _, vrf := range []string{speaker.Default, "red"} {
 		t.Run(vrf, func(t *testing.T) {
 			a, b := newHostile(t, "127.0.0.2", 65001, both()...), newHostile(t, "127.0.0.3", 65002, both()...)
 			s := run(t, Options{Config: toJSON(t, redAnd(in(vrf, a.conf(allFamilies[:2]...)), in(vrf, b.conf(allFamilies[:2]...))))})
@@ -117,10 +118,10 @@ func TestClientsLeaveNothing(t *testing.T) {
 	s := run(t, Options{Config: toJSON(t, redAnd())})
 	ctx := context.Background()
 	maker := &peer{t: t}
-	for _, vrf := range []string{Default, "red"} {
+	for _, vrf := range []string{speaker.Default, "red"} {
 		for _, pfx := range []string{"10.1.0.0/16", "2001:db8:1::/48"} {
 			table, id := api.TableType_GLOBAL, ""
-			if vrf != Default {
+			if vrf != speaker.Default {
 				table, id = api.TableType_VRF, vrf
 			}
 			for n := range uint32(3) {
@@ -134,7 +135,7 @@ func TestClientsLeaveNothing(t *testing.T) {
 			}
 			for n := range uint32(3) {
 				path := maker.path(spec{prefix: pfx, id: n})
-				if err := s.bgp.DeletePath(ctx, &api.DeletePathRequest{TableType: table, VrfId: id, Path: path}); err != nil {
+				if err := s.server().DeletePath(ctx, &api.DeletePathRequest{TableType: table, VrfId: id, Path: path}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -188,7 +189,9 @@ func TestManyFlaps(t *testing.T) {
 	if n := bits(); n < 2 {
 		t.Fatalf("%d words of identifiers: GoBGP forgets none any more, and this test is in vain", n)
 	}
-	s.keeper.sweeps.withdrew(p.addr, sweepEmpty)
+	if err := s.inLoop(func() error { s.keeper.sweeps.withdrawn += sweepEmpty; return nil }); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, "the identifiers free again", func() bool { return bits() == 1 })
 	s.await(t, "red", first, count(1))
 	s.announce(t, "red", withdrawal(first))

@@ -4,37 +4,9 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
-
-func TestTermsOf(t *testing.T) {
-	static, link, group := rib.DefaultTerms(), rib.DefaultTerms(), rib.DefaultTerms()
-	static.NextHopSelf, link.StaleTime, group.AnyRT = true, time.Minute, true
-	c, err := readConf(toJSON(t, goodConf()), rib.Extras{Terms: map[string]rib.Terms{
-		"192.0.2.1": static, "eth1": link, rib.TermsOfGroup("customers"): group,
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, x := range []struct {
-		address, group string
-		want           rib.Terms
-	}{
-		{"192.0.2.1", "", static},
-		{"192.0.2.1", "customers", static}, // its own have the group's in them
-		{"fe80::1%eth1", "", link},         // unnumbered
-		{"fe80::1%eth2", "", rib.DefaultTerms()},
-		{"10.0.0.9", "customers", group}, // dynamic
-		{"10.0.0.9", "others", rib.DefaultTerms()},
-		{"10.0.0.9", "", rib.DefaultTerms()},
-	} {
-		if got := c.termsOf(x.address, x.group); len(termChanges(got, x.want)) > 0 {
-			t.Errorf("%s in %q: %v, want %v", x.address, x.group, got, x.want)
-		}
-	}
-}
 
 // TestReloadTerms: a reload of terms alone is told, by a reload as by a plan.
 func TestReloadTerms(t *testing.T) {
@@ -63,9 +35,7 @@ func TestReloadTerms(t *testing.T) {
 	if want := []string{"neighbour 127.0.0.2: " + keys, "peer group g: " + keys}; !slices.Equal(changes, want) {
 		t.Errorf("changes %q, want %q", changes, want)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if got := s.conf.termsOf("127.0.0.2", ""); got.EnforceFirstAS {
+	if got := s.inForce().TermsOf("127.0.0.2", ""); got.EnforceFirstAS {
 		t.Error("the new terms are not in force")
 	}
 }

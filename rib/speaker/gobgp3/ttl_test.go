@@ -8,6 +8,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/reload"
 )
 
 // TestTTLOfALiveSession: whoever changes a neighbour's TTL, or its group's, gets a new
@@ -43,7 +45,7 @@ func TestTTLOfALiveSession(t *testing.T) {
 			p := find(addr)
 			return p != nil && p.State.SessionState == api.PeerState_ESTABLISHED && p.EbgpMultihop.GetMultihopTtl() == ttl
 		})
-		s.await(t, Default, route, count(1))
+		s.await(t, speaker.Default, route, count(1))
 	}
 	both := func(what string, a, m uint32) {
 		t.Helper()
@@ -58,7 +60,7 @@ func TestTTLOfALiveSession(t *testing.T) {
 	if _, err := client.UpdatePeer(ctx, &api.UpdatePeerRequest{Peer: p}); err != nil {
 		t.Fatal(err)
 	}
-	group, err := findGroup(ctx, s.server(), "g")
+	group, err := reload.FindGroup(ctx, s.server(), "g")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +70,7 @@ func TestTTLOfALiveSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	up("a client", alone.addr, "10.1.0.0/16", 10)
-	s.await(t, Default, "10.2.0.0/16", count(1))
+	s.await(t, speaker.Default, "10.2.0.0/16", count(1))
 	if _, err := s.Reload(ctx, toJSON(t, conf(9, 12)), rib.Extras{}); err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package gobgp3
 
 import (
 	"context"
-	"encoding/json"
 	"net/netip"
 	"slices"
 	"strings"
@@ -10,9 +9,9 @@ import (
 	"testing"
 
 	api "github.com/osrg/gobgp/v3/api"
-	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 // fakeLinks are the interfaces of a host that a test makes up.
@@ -55,60 +54,6 @@ func addrs(list ...string) []netip.Addr {
 	return out
 }
 
-func byInterface(device string, more obj) obj {
-	n := obj{"config": obj{"neighbor-interface": device, "peer-as": 65009}}
-	for k, v := range more {
-		n[k] = v
-	}
-	return n
-}
-
-// TestPlace: what GoBGP is given in place of neighbours on links.
-func TestPlace(t *testing.T) {
-	family := obj{"config": obj{"afi-safi-name": "ipv6-unicast"}}
-	groups := []any{
-		obj{"config": obj{"peer-group-name": "g"}, "afi-safis": []any{family}, "transport": obj{"config": obj{"local-address": "fe80::5%e9"}}},
-	}
-	member := obj{"config": obj{"neighbor-interface": "e9", "peer-group": "g"}}
-	for name, tc := range map[string]struct {
-		neighbor obj
-		want     string // GoBGP's part of it
-	}{
-		"an address":           {obj{"config": obj{"neighbor-address": "192.0.2.2"}}, `{"config":{"neighbor-address":"192.0.2.2"}}`},
-		"an address on a link": {obj{"config": obj{"neighbor-address": "fe80::7%e9"}}, `{"config":{"neighbor-address":"fe80::7%e9"},"transport":{"config":{"local-address":"::"}}}`},
-		"an interface": {byInterface("e9", nil),
-			`{"afi-safis":[{"config":{"afi-safi-name":"ipv4-unicast"}},{"config":{"afi-safi-name":"ipv6-unicast"}}],"config":{"neighbor-address":"fe80::1%e9","peer-as":65009},"transport":{"config":{"local-address":"::"}}}`},
-		"an interface, with all that is to be said": {byInterface("e9", obj{"afi-safis": []any{family}, "transport": obj{"config": obj{"local-address": "fe80::5%e9", "passive-mode": true}}}),
-			`{"afi-safis":[{"config":{"afi-safi-name":"ipv6-unicast"}}],"config":{"neighbor-address":"fe80::1%e9","peer-as":65009},"transport":{"config":{"local-address":"fe80::5%e9","passive-mode":true}}}`},
-		"an interface, and a group's word": {member, `{"config":{"neighbor-address":"fe80::1%e9","peer-group":"g"}}`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := baseConf(nil, []any{tc.neighbor})
-			c["peer-groups"] = groups
-			placed, _, err := place(toJSON(t, c), func(string, func(netip.Addr) bool) (netip.Addr, string) { return standIn, "" })
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got struct{ Neighbors []json.RawMessage }
-			if err := json.Unmarshal(placed, &got); err != nil || len(got.Neighbors) != 1 || string(got.Neighbors[0]) != tc.want {
-				t.Errorf("it is %s (%v), want %s", got.Neighbors, err, tc.want)
-			}
-		})
-	}
-}
-
-// TestNoInterfaceIsNeededToCheck: what is right is right on every host.
-func TestNoInterfaceIsNeededToCheck(t *testing.T) {
-	c := baseConf(nil, []any{byInterface("e9", nil), byInterface("e8", nil), obj{"config": obj{"neighbor-address": "fe80::7%e7", "peer-as": 65009}}})
-	if err := Check(toJSON(t, c)); err != nil {
-		t.Error(err)
-	}
-	set(c, 0, "neighbors", "config", "peer-as")
-	if err := Check(toJSON(t, c)); err == nil || !strings.Contains(err.Error(), "neighbors[0].config.peer-as") {
-		t.Errorf("the rest of it is not judged: %v", err)
-	}
-}
-
 // TestChoose: who is the neighbour on an interface, and for what it waits.
 func TestChoose(t *testing.T) {
 	up := func(peers ...string) rib.Adjacencies {
@@ -137,7 +82,7 @@ func TestChoose(t *testing.T) {
 		"another neighbour's address by now": {now: up("fe80::2", "fe80::3"), have: "fe80::2", taken: "fe80::2", want: "fe80::3"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &Speaker{sessions: newSessions()}
+			u := unnumbered{sessions: newSessions()}
 			var have netip.Addr
 			if tc.have != "" {
 				have = netip.MustParseAddr(tc.have)
@@ -145,9 +90,9 @@ func TestChoose(t *testing.T) {
 				if tc.speaks {
 					state = "established"
 				}
-				s.sessions.known[have.WithZone("e9").String()] = &session{Session: Session{State: state}}
+				u.sessions.known[have.WithZone("e9").String()] = &session{Session: speaker.Session{State: state}}
 			}
-			peer, waits := s.choose(tc.now, "e9", have, func(a netip.Addr) bool { return a.String() == tc.taken })
+			peer, waits := u.choose(tc.now, "e9", have, func(a netip.Addr) bool { return a.String() == tc.taken })
 			if got := waits; waits == "" && peer.String() != tc.want || waits != "" && !strings.Contains(got, tc.want) {
 				t.Errorf("it is %v, %q", peer, waits)
 			}
@@ -186,8 +131,8 @@ func TestNeighboursOnInterfacesComeAndGo(t *testing.T) {
 	waits := func(why string) {
 		t.Helper()
 		eventually(t, "it waits: "+why, func() bool {
-			return slices.ContainsFunc(r.Sessions(), func(s Session) bool {
-				return s.State == Pending && s.Interface == "e9" && s.PeerAS == 65009 && !s.Address.IsValid() && strings.Contains(s.Reason, why)
+			return slices.ContainsFunc(r.Sessions(), func(s speaker.Session) bool {
+				return s.State == speaker.Pending && s.Interface == "e9" && s.PeerAS == 65009 && !s.Address.IsValid() && strings.Contains(s.Reason, why)
 			})
 		})
 	}
@@ -201,7 +146,7 @@ func TestNeighboursOnInterfacesComeAndGo(t *testing.T) {
 		t.Errorf("it was taken out, and there are %d", n)
 	}
 	p, err := r.Preview(toJSON(t, with), rib.Extras{})
-	if err != nil || len(p.Neighbors) != 1 || p.Neighbors[0].Kind != Added || p.Neighbors[0].Address != "e9" {
+	if err != nil || len(p.Neighbors) != 1 || p.Neighbors[0].Kind != speaker.Added || p.Neighbors[0].Address != "e9" {
 		t.Errorf("the preview of one that would wait: %+v, %v", p, err)
 	}
 	if said := r.reload(t, with); len(said) != 1 || said[0] != "neighbour on the interface e9 added; it waits: the interface e9 is not there" {
@@ -213,8 +158,8 @@ func TestNeighboursOnInterfacesComeAndGo(t *testing.T) {
 	links.set(addrs("fe80::9"))
 	is("fe80::9%e9")
 	eventually(t, "the session names its interface", func() bool {
-		return slices.ContainsFunc(r.Sessions(), func(s Session) bool {
-			return s.Interface == "e9" && s.Address.String() == "fe80::9%e9" && s.State != Pending
+		return slices.ContainsFunc(r.Sessions(), func(s speaker.Session) bool {
+			return s.Interface == "e9" && s.Address.String() == "fe80::9%e9" && s.State != speaker.Pending
 		})
 	})
 	links.set(addrs("fe80::a", "fe80::9"))
@@ -246,10 +191,13 @@ func TestOneThatWaitsIsAwaited(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := rib.NewFeed()
 		var got []string
-		for _, m := range s.conf.awaited(sinks{Default: {f}})[f] {
-			got = append(got, bgp.AddressFamilyNameMap[m.family])
+		for _, n := range s.inForce().Awaited() {
+			for _, f := range n.Families {
+				if !n.Down && !f.VPN && n.VRF == "" {
+					got = append(got, f.Of.String()+"-unicast")
+				}
+			}
 		}
 		if strings.Join(got, " ") != want {
 			t.Errorf("awaited is %q, want %q", got, want)
@@ -260,8 +208,8 @@ func TestOneThatWaitsIsAwaited(t *testing.T) {
 // TestHowToEnableOneOnALink: GoBGP knows a neighbour on a link by its zone too.
 func TestHowToEnableOneOnALink(t *testing.T) {
 	at := netip.MustParseAddr("fe80::9%e9")
-	n := session{Session: Session{Address: at, State: "idle"}, at: at.WithZone(""), disabled: "uid 7"}
-	if got := n.told().Reason; !strings.Contains(got, "`gobgp neighbor fe80::9%e9 enable`") {
+	n := session{Session: speaker.Session{Address: at, State: "idle"}, at: at.WithZone(""), disabled: "uid 7"}
+	if got := n.show().Reason; !strings.Contains(got, "`gobgp neighbor fe80::9%e9 enable`") {
 		t.Error(got)
 	}
 }

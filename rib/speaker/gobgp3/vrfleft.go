@@ -3,23 +3,20 @@ package gobgp3
 import (
 	"slices"
 	"sync"
-	_ "unsafe" // for go:linkname
 
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 )
 
 // GoBGP tells the neighbours of a VRF of a VPN route that its import targets let in, and
-// forgets about them where the next best path of that route has others: they keep a route
-// of another tenant for good. So what left a VRF is taken back from them by ourselves.
-
-//go:linkname canImportToVRF github.com/osrg/gobgp/v3/internal/pkg/table.CanImportToVrf
-func canImportToVRF(vrf *bgpVRF, p *bgpPath) bool
+// forgets about them where the next best path of that route has other targets: they keep
+// a route of another tenant for good. So a route that left a VRF is taken back from them
+// by ourselves.
 
 // leavers are VPN routes that left VRFs, and are to be taken back from their neighbours.
 type leavers struct {
-	*keeper
-	wake chan struct{} // there is one
+	*loop
+	wake chan struct{} // signalled when there is a leaver
 
 	mu   sync.Mutex
 	list []leaver // guarded by mu
@@ -31,9 +28,9 @@ type leaver struct {
 	path *bgpPath
 }
 
-func newLeavers(k *keeper) *leavers { return &leavers{keeper: k, wake: make(chan struct{}, 1)} }
+func newLeavers(l *loop) *leavers { return &leavers{loop: l, wake: make(chan struct{}, 1)} }
 
-// left notes one. It waits for nothing.
+// left notes a leaver. It waits for nothing.
 func (l *leavers) left(vrf string, path *bgpPath) {
 	l.mu.Lock()
 	l.list = append(l.list, leaver{vrf, path})
@@ -63,7 +60,7 @@ func (l *leavers) send(list []leaver) {
 	byVRF := make(map[string][]*bgpPath)
 	for _, x := range list {
 		if !l.isBack(x) {
-			byVRF[x.vrf] = append(byVRF[x.vrf], clonePath(pathToLocal(x.path), true))
+			byVRF[x.vrf] = append(byVRF[x.vrf], pathClone(pathToLocal(x.path), true))
 		}
 	}
 	for _, p := range l.peers() {
@@ -74,7 +71,7 @@ func (l *leavers) send(list []leaver) {
 			}
 		})
 		if len(paths) > 0 {
-			retellSend(p.at, paths, nil, false)
+			sendToPeer(p.at, paths, nil, false)
 		}
 	}
 }

@@ -3,13 +3,13 @@ package gobgp3
 import (
 	"context"
 	"log/slog"
-	"reflect"
-	"slices"
 	"sync"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
 // atOnce is after how many paths of one event, which may be those of the whole table,
@@ -17,14 +17,13 @@ import (
 const atOnce = 256
 
 // watch takes GoBGP's best paths and End-of-RIB markers, in their one order,
-// into the feeds. What it has not taken is queued without bound, so nothing in here
-// waits.
+// into the feeds. Events that it has not taken are queued without bound, so nothing in
+// here waits.
 type watch struct {
 	log    *slog.Logger
 	giveUp func(error)
 	cancel context.CancelFunc
 	done   chan struct{} // closed when no event is read any more
-	eors   *eors
 	pacer  *pacer
 	queued func() int // how many events wait in the queue
 
@@ -32,72 +31,23 @@ type watch struct {
 	ended   bool
 	shapes  shapes
 	decoder *decoder
-	index   *index
-	awaited map[*rib.Feed][]eor // of the feeds that are not converged yet
-	feeds   []*rib.Feed
-
-	// The paths of one destination, gathered until another one, or the end of
-	// what belongs together, comes.
-	pending []candidate
-	at      key
-	open    bool
-	first   *bgpPath // the best of them
-
-	taken    int                 // how many paths
-	synced   bool                // the snapshot is complete
-	replaces bool                // there was a watch before: feeds may hold more than there is
-	global   map[key]struct{}    // during the snapshot, where replaces: the index has no global paths
-	failed   map[string]struct{} // decoding errors that were logged
+	intake  *speaker.Intake
+	first   *bgpPath            // the best path of the destination in hand
+	taken   int                 // how many paths
+	failed  map[string]struct{} // decoding errors that were logged
 }
 
-// rewatch starts a watch with a snapshot, in place of the one that runs. When
-// the snapshot is in, feeds hold what it had and nothing else. Its callers take
-// turns: the start, and then one Reload at a time.
-func (s *Speaker) rewatch(ctx context.Context) error {
-	s.mu.Lock()
-	old, ended, bgp := s.watch, s.ended, s.bgp
-	w := newWatch(s.conf, s.sinks(), s.eors, s.pacer, s.log.slog)
-	w.index.left = func(vrf string) { s.keeper.leaver.left(vrf, w.first) }
-	s.mu.Unlock()
-	if ended {
-		return nil
-	}
-	if old != nil {
-		old.end()
-		w.replaces = true
-		// What goes until the next watch is there leaves its destination behind.
-		defer s.keeper.sweepAll()
-	}
-	// The watch outlives the call that starts it.
-	wctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	w.cancel = cancel
-	w.giveUp = s.log.giveUp
-	go w.run(wctx, watchBest(bgp, s.keeper.seen()))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended { // fenced meanwhile
-		w.end()
-		return nil
-	}
-	s.watch = w
-	return nil
-}
-
-func newWatch(c *conf, feeds sinks, eors *eors, pacer *pacer, log *slog.Logger) *watch {
+func newWatch(c *conf.Config, feeds *speaker.Feeds, markers *speaker.Markers, k *keeper, log *logger) *watch {
 	w := &watch{
-		log:     log,
+		log:     log.slog,
+		giveUp:  log.giveUp,
 		done:    make(chan struct{}),
-		eors:    eors,
-		pacer:   pacer,
+		pacer:   k.pacer,
 		decoder: newDecoder(c),
-		index:   newIndex(c.vrfs, feeds),
-		awaited: c.awaited(feeds),
-		global:  make(map[key]struct{}),
 		failed:  make(map[string]struct{}),
 	}
-	for f := range w.awaited {
-		w.feeds = append(w.feeds, f)
-	}
+	left := func(vrf string) { k.leaver.left(vrf, w.first) }
+	w.intake = speaker.NewIntake(c.VRFs, c.Awaited(), feeds, markers, left)
 	return w
 }
 
@@ -111,7 +61,7 @@ func (w *watch) run(ctx context.Context, b bestPaths) {
 		select {
 		case ev := <-b.events:
 			if ev == (snapshotEnd{}) {
-				w.follow(ctx, b.live)
+				w.follow(ctx, b)
 				return
 			}
 			w.take([]any{ev})
@@ -121,19 +71,24 @@ func (w *watch) run(ctx context.Context, b bestPaths) {
 	}
 }
 
-// follow reads what comes after the snapshot.
-func (w *watch) follow(ctx context.Context, live *queue) {
+// follow reads the events after the snapshot. They come by the queue alone: what comes by
+// the channel went past the filters, and all that follows would do so too.
+func (w *watch) follow(ctx context.Context, b bestPaths) {
 	var events []any
 	for {
 		select {
-		case <-live.ready:
-			events = live.take(events)
+		case <-b.live.ready:
+			events = b.live.take(events)
 			for rest := events; len(rest) > 0; {
 				n := min(len(rest), atOnce)
 				w.take(rest[:n])
-				live.done(n)
+				b.live.done(n)
 				rest = rest[n:]
 			}
+		case ev := <-b.events:
+			w.giveUp(errLate(ev))
+			<-ctx.Done()
+			return
 		case <-ctx.Done():
 			return
 		}
@@ -177,7 +132,7 @@ func (w *watch) event(ev any) {
 }
 
 // best takes the best paths of a destination, or first of all those of the table.
-// An event of a change that is none of a best path is empty.
+// An event of a change that is none of a best path is empty. The caller holds mu.
 func (w *watch) best(ev *bestEvent) {
 	if len(ev.MultiPathList) == 0 {
 		w.takeAll(ev.PathList)
@@ -188,12 +143,16 @@ func (w *watch) best(ev *bestEvent) {
 	if w.ended {
 		return
 	}
-	w.flush()
-	if !w.synced {
-		w.sync()
+	w.intake.Flush()
+	w.first = nil
+	if w.intake.Sync() { // the first event is the snapshot
+		w.pacer.follow(w.queued)
 	}
 }
 
+// takeAll takes paths in. The caller holds mu, which is let go of after each atOnce
+// paths, so that who ends the watch need not wait for a whole table: ended may be another
+// after the call than before it.
 func (w *watch) takeAll(paths []*bgpPath) {
 	for _, p := range paths {
 		if w.ended {
@@ -209,130 +168,44 @@ func (w *watch) takeAll(paths []*bgpPath) {
 	}
 }
 
-// path adds a path to what is pending.
+// path hands a path to the intake.
 func (w *watch) path(p *bgpPath, nlri bgp.AddrPrefixInterface) {
-	k, label, err := w.decoder.destination(nlri)
+	d, label, err := w.decoder.destination(nlri)
 	if err != nil {
 		w.fail(err)
 		return
 	}
-	if w.open && k != w.at {
-		w.flush()
-	}
-	w.open, w.at = true, k
+	w.intake.Begin(d)
 	if p.IsWithdraw {
 		return // it stands alone: the destination has no path left
 	}
-	path, entry, err := w.decoder.path(p, k, label)
+	path, entry, err := w.decoder.path(p, d, label)
 	if err != nil {
 		w.fail(err)
 		return // a path that we do not understand is none
 	}
-	if k.rd != 0 && entry.importers == nil {
-		entry.importers = w.index.match(entry.attrs.RTs)
+	if d.RD != 0 && entry.importers == nil {
+		entry.importers = w.intake.Importers(entry.attrs.RTs)
 	}
-	if len(w.pending) == 0 {
+	if w.intake.Add(path, entry.importers) {
 		w.first = p
 	}
-	w.pending = append(w.pending, candidate{path, entry.importers})
-}
-
-// flush hands what is pending to the feeds.
-func (w *watch) flush() {
-	if !w.open {
-		return
-	}
-	tellApart(w.pending)
-	set := setter(func(f *rib.Feed, k key, paths []rib.Path) { f.Set(k.prefix, k.rd, paths) })
-	if w.replaces && !w.synced {
-		set = setChanged
-		if w.at.rd == 0 {
-			w.global[w.at] = struct{}{}
-		}
-	}
-	w.index.put(w.at, w.pending, set)
-	clear(w.pending)
-	w.pending, w.open, w.first = w.pending[:0], false, nil
-}
-
-// tellApart makes the ids of a destination's paths distinct. GoBGP's local
-// identifiers are, and stay with a path; where there is none the position has
-// to do.
-func tellApart(paths []candidate) {
-	for i := range paths {
-		for j := range i {
-			if paths[j].path.ID == paths[i].path.ID {
-				for n := range paths {
-					paths[n].path.ID = uint32(n + 1)
-				}
-				return
-			}
-		}
-	}
-}
-
-// setChanged leaves a feed alone that says the same already, so that a reload
-// does not set every worker to work.
-func setChanged(f *rib.Feed, k key, paths []rib.Path) {
-	var have []rib.Path
-	for _, p := range f.Lookup(k.prefix) {
-		if p.RD == k.rd {
-			have = append(have, p)
-		}
-	}
-	if !slices.EqualFunc(have, paths, func(a, b rib.Path) bool { return reflect.DeepEqual(a, b) }) {
-		f.Set(k.prefix, k.rd, paths)
-	}
-}
-
-// sync is called once the snapshot is in. It sweeps what was in the feeds and
-// is not in it.
-func (w *watch) sync() {
-	w.synced = true
-	if w.replaces {
-		for _, f := range w.index.global {
-			f.Retain(func(p rib.Path) bool {
-				_, there := w.global[key{p.RD, p.Prefix}]
-				return there
-			})
-		}
-		for _, f := range w.feeds {
-			if !slices.Contains(w.index.global, f) {
-				f.Retain(func(p rib.Path) bool { return w.index.at[key{p.RD, p.Prefix}].feeds(f) })
-			}
-		}
-	}
-	w.global = nil
-	w.pacer.follow(w.queued)
-	w.converge()
-}
-
-func (s *importers) feeds(f *rib.Feed) bool {
-	return s != nil && slices.ContainsFunc(s.list, func(m importer) bool { return m.feed == f })
 }
 
 func (w *watch) endOfRIB(e *eorEvent) {
-	w.eors.add(eor{e.PeerInfo.Address.String(), e.Family})
-	if w.synced {
-		w.converge()
+	if family, is := conf.FamilyOf(e.Family); is {
+		w.intake.EndOfRIB(speaker.Marker{Neighbour: e.PeerInfo.Address.String(), Family: family})
 	}
 }
 
-// converge tells the feeds for which everything awaited has come.
-func (w *watch) converge() {
-	for f, list := range w.awaited {
-		done := true
-		for of := range rib.Families {
-			if w.eors.all(list, of) {
-				f.SetConverged(of, true)
-			} else {
-				done = false
-			}
-		}
-		if done {
-			delete(w.awaited, f)
-		}
+// knownRDs are those that were decoded lately.
+func (w *watch) knownRDs() (list []rib.RD) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for rd := range w.decoder.rds {
+		list = append(list, rd)
 	}
+	return list
 }
 
 // fail logs an error of decoding, each kind once: there is no log line a route.

@@ -2,7 +2,6 @@ package gobgp3
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"slices"
@@ -16,41 +15,45 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
 // harness is a watch without a server: tests call its best.
 type harness struct {
 	*watch
-	t     testing.TB
-	feeds map[string]*rib.Feed
+	t       testing.TB
+	all     *speaker.Feeds
+	markers *speaker.Markers
+	feeds   map[string]*rib.Feed
 }
 
-func newHarness(t testing.TB, conf obj) *harness {
+func newHarness(t testing.TB, section obj) *harness {
 	t.Helper()
-	c, err := readConf(toJSON(t, conf), rib.Extras{})
-	if err != nil {
-		t.Fatal(err)
+	c := readConf(t, section, rib.Extras{})
+	h := &harness{t: t, all: speaker.NewFeeds(c.VRFs), markers: speaker.NewMarkers(), feeds: make(map[string]*rib.Feed)}
+	for _, name := range append([]string{speaker.Default}, names(c.VRFs)...) {
+		f, err := h.all.Feed(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.feeds[name] = f
 	}
-	h := &harness{t: t, feeds: map[string]*rib.Feed{Default: rib.NewFeed()}}
-	for _, v := range c.vrfs {
-		h.feeds[v.Name] = rib.NewFeed()
-	}
-	h.watch = newWatch(c, alone(h.feeds), newEORs(), newPacer(), slog.New(slog.NewTextHandler(io.Discard, nil)))
-	h.alone()
+	h.begin(c)
 	return h
 }
 
-// alone are feeds without mirrors.
-func alone(feeds map[string]*rib.Feed) sinks {
-	all := make(sinks)
-	for name, f := range feeds {
-		all[name] = []*rib.Feed{f}
+func names(vrfs []speaker.VRF) (list []string) {
+	for _, v := range vrfs {
+		list = append(list, v.Name)
 	}
-	return all
+	return list
 }
 
-// alone makes a watch one that nobody runs.
-func (h *harness) alone() {
+// begin makes a watch that nobody runs.
+func (h *harness) begin(c *conf.Config) {
+	log := newLogger(slog.New(slog.DiscardHandler))
+	h.watch = newWatch(c, h.all, h.markers, newKeeper(new(loop), new(pacer), log), log)
 	h.cancel = func() {}
 	close(h.done)
 }
@@ -127,20 +130,20 @@ func TestSnapshot(t *testing.T) {
 			snapshot.MultiPathList = slices.Collect(slices.Chunk(snapshot.PathList, 3))
 			snapshot.PathList = snapshot.PathList[:1] // not looked at
 		}
-		if h.synced || converged(h.feeds[Default]) {
+		if converged(h.feeds[speaker.Default]) {
 			t.Error("the snapshot is complete before it came")
 		}
 		h.sendEvent(&snapshot)
-		if !h.synced || !converged(h.feeds[Default]) {
+		if !converged(h.feeds[speaker.Default]) || h.intake.Sync() {
 			t.Error("the snapshot is not complete")
 		}
 		for _, i := range []int{0, atOnce / 3, atOnce/3 + 1} {
-			if got := len(h.feeds[Default].Lookup(prefix(fmt.Sprintf("10.0.%d.0/24", i)))); got != 3 {
+			if got := len(h.feeds[speaker.Default].Lookup(prefix(fmt.Sprintf("10.0.%d.0/24", i)))); got != 3 {
 				t.Errorf("%d paths of prefix %d", got, i)
 			}
 		}
 		h.send() // a change that is none of a best path
-		if got, want := h.len(Default), (2*atOnce+2)/3; got != want {
+		if got, want := h.len(speaker.Default), (2*atOnce+2)/3; got != want {
 			t.Errorf("%d prefixes, want %d", got, want)
 		}
 	}
@@ -158,8 +161,8 @@ func TestEndWhileTaking(t *testing.T) {
 	h.best(&ev)
 	h.mu.Unlock()
 	ended.Wait()
-	if h.synced || h.taken == len(ev.PathList) {
-		t.Errorf("%d paths were taken, in sync: %v", h.taken, h.synced)
+	if synced := !h.intake.Sync(); synced || h.taken == len(ev.PathList) {
+		t.Errorf("%d paths were taken, in sync: %v", h.taken, synced)
 	}
 }
 
@@ -188,8 +191,8 @@ func TestMixedTargets(t *testing.T) {
 		t.Errorf("red %v", ids("red"))
 	}
 	h.send(gone(t, k)) // without RTs
-	if len(ids("red")) != 0 || len(h.index.at) != 0 {
-		t.Errorf("red %v, index %v", ids("red"), h.index.at)
+	if len(ids("red")) != 0 {
+		t.Errorf("red %v", ids("red"))
 	}
 }
 
@@ -211,19 +214,19 @@ func TestIgnored(t *testing.T) {
 	long := native(t, from(t, spec{prefix: "10.1.0.0/16"}))
 	long.info.nlri.(*bgp.IPAddrPrefix).Length = 33
 	h.sendEvent(&bestEvent{PathList: []*bgpPath{evpn, labelled, zero, unknown, broken, long}})
-	if h.len(Default)+h.len("red")+h.len("blue") != 0 {
+	if h.len(speaker.Default)+h.len("red")+h.len("blue") != 0 {
 		t.Error("a path of another family, with RD 0:0 or an unknown one, or broken got in")
 	}
 	h.send(from(t, spec{prefix: "10.1.0.0/16"}))
 	bad := native(t, from(t, spec{prefix: "10.1.0.0/16"}))
 	bad.pathAttrs = append(slices.Clone(bad.pathAttrs), &bgp.PathAttributeOriginatorId{})
 	h.sendEvent(&bestEvent{PathList: []*bgpPath{bad}})
-	if h.len(Default) != 0 {
+	if h.len(speaker.Default) != 0 {
 		t.Error("the old path stands for one that cannot be decoded")
 	}
 	h.end()
 	h.send(from(t, spec{prefix: "10.1.0.0/16"}))
-	if h.len(Default) != 0 {
+	if h.len(speaker.Default) != 0 {
 		t.Error("an event after the end got in")
 	}
 }
@@ -240,15 +243,10 @@ func TestResnapshot(t *testing.T) {
 	for _, f := range h.feeds {
 		drain(f)
 	}
-	c, err := readConf(toJSON(t, twoVRFs()), rib.Extras{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.watch = newWatch(c, alone(h.feeds), h.eors, newPacer(), h.log)
-	h.alone()
-	h.replaces = true
+	h.begin(readConf(t, twoVRFs(), rib.Extras{}))
+	h.intake.Replace()
 	h.send(at(keep), at(vpnKeep))
-	for _, vrf := range []string{Default, "red"} {
+	for _, vrf := range []string{speaker.Default, "red"} {
 		changed := h.feeds[vrf].Take(nil, 10)
 		if len(changed) != 1 || changed[0].Prefix != prefix("10.2.0.0/16") || len(changed[0].Paths) != 0 {
 			t.Errorf("VRF %s: changed %+v, want 10.2.0.0/16 to go and no more", vrf, changed)
@@ -274,7 +272,7 @@ func TestConvergence(t *testing.T) {
 	h.send()
 	state := func() string {
 		s := ""
-		for _, vrf := range []string{Default, "blue", "red"} {
+		for _, vrf := range []string{speaker.Default, "blue", "red"} {
 			for of := range rib.Families {
 				if h.feeds[vrf].Converged(of) {
 					s += fmt.Sprintf("%s/%v ", vrf, of)

@@ -1,0 +1,177 @@
+package speaker
+
+import (
+	"cmp"
+	"encoding/binary"
+	"net/netip"
+	"slices"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// Destination names where a path leads in a table of BGP's: in the global table with
+// RD 0, else in the VPN table.
+type Destination struct {
+	RD     rib.RD
+	Prefix netip.Prefix
+}
+
+// importer is a feed that takes VPN paths: a VRF's, or a mirror of it.
+type importer struct {
+	id   uint32
+	vrf  string
+	feed *rib.Feed
+}
+
+// Importers is the set of the VRFs that import a path. Sets are interned, in the order
+// of the importers' ids: equal sets of one Intake are one pointer.
+type Importers struct{ list []importer }
+
+// candidate is a path and the VRFs whose import route targets it meets.
+type candidate struct {
+	path rib.Path
+	to   *Importers
+}
+
+// index routes paths to feeds. Its cost for a path does not grow with the number of
+// VRFs, but with the number of VRFs that import the path. It has one user at a time,
+// and is made anew when VRFs or their route targets change.
+type index struct {
+	global []*rib.Feed
+	byRT   map[rib.RT][]importer
+	sets   map[string]*Importers // by the ids in them
+	none   *Importers
+	// at says which VRFs have paths of a destination now: an UPDATE with other
+	// route targets takes the path out of the VRFs that it no longer meets, and a
+	// withdrawal does not repeat the route targets of what it withdraws.
+	at  map[Destination]*Importers
+	buf []rib.Path // the argument of Feed.Set, which copies it
+	// left is told of a VRF that a destination left which still has paths; nil: nobody.
+	left func(vrf string)
+}
+
+func newIndex(vrfs []VRF, feeds map[string][]*rib.Feed) *index {
+	x := &index{
+		global: feeds[Default],
+		byRT:   make(map[rib.RT][]importer),
+		sets:   make(map[string]*Importers),
+		none:   &Importers{},
+		at:     make(map[Destination]*Importers),
+	}
+	id := uint32(0)
+	for _, v := range vrfs {
+		for _, f := range feeds[v.Name] {
+			for _, rt := range v.ImportRTs {
+				x.byRT[rt] = append(x.byRT[rt], importer{id, v.Name, f})
+			}
+			id++
+		}
+	}
+	return x
+}
+
+// match returns the VRFs that import a path with these route targets.
+func (x *index) match(rts []rib.RT) *Importers {
+	var list []importer
+	for _, rt := range rts {
+		list = append(list, x.byRT[rt]...)
+	}
+	return x.intern(list)
+}
+
+// intern takes list over.
+func (x *index) intern(list []importer) *Importers {
+	if len(list) == 0 {
+		return x.none
+	}
+	slices.SortFunc(list, func(a, b importer) int { return cmp.Compare(a.id, b.id) })
+	list = slices.Compact(list)
+	name := make([]byte, 0, 4*len(list))
+	for _, m := range list {
+		name = binary.BigEndian.AppendUint32(name, m.id)
+	}
+	if s := x.sets[string(name)]; s != nil {
+		return s
+	}
+	s := &Importers{slices.Clip(list)}
+	x.sets[string(name)] = s
+	return s
+}
+
+// setter writes one destination's paths into a feed: Feed.Set, or setChanged. Neither
+// keeps the list.
+type setter func(f *rib.Feed, d Destination, paths []rib.Path)
+
+// put makes paths all paths of destination d; an empty list takes it away.
+func (x *index) put(d Destination, paths []candidate, set setter) {
+	if d.RD == 0 {
+		for _, f := range x.global {
+			set(f, d, x.pathsOf(paths, nil))
+		}
+		return
+	}
+	now := x.union(paths)
+	old := x.at[d]
+	if old != nil && old != now {
+		for _, m := range old.list {
+			if !now.has(m.id) {
+				set(m.feed, d, nil)
+				if len(paths) > 0 && x.left != nil {
+					x.left(m.vrf)
+				}
+			}
+		}
+	}
+	for _, m := range now.list {
+		set(m.feed, d, x.pathsOf(paths, &m))
+	}
+	if len(now.list) == 0 {
+		delete(x.at, d)
+	} else {
+		x.at[d] = now
+	}
+}
+
+// union returns the VRFs that take any of the paths.
+func (x *index) union(paths []candidate) *Importers {
+	if len(paths) == 0 {
+		return x.none
+	}
+	same := true
+	for _, c := range paths[1:] {
+		same = same && c.to == paths[0].to
+	}
+	if same {
+		return paths[0].to
+	}
+	var list []importer
+	for _, c := range paths {
+		list = append(list, c.to.list...)
+	}
+	return x.intern(list)
+}
+
+// pathsOf returns the paths that m takes, all where m is nil, until the next
+// call.
+func (x *index) pathsOf(paths []candidate, m *importer) []rib.Path {
+	clear(x.buf)
+	x.buf = x.buf[:0]
+	for _, c := range paths {
+		if m == nil || c.to.has(m.id) {
+			x.buf = append(x.buf, c.path)
+		}
+	}
+	return x.buf
+}
+
+func (s *Importers) has(id uint32) bool {
+	if s == nil {
+		return false
+	}
+	_, found := slices.BinarySearchFunc(s.list, id, func(m importer, id uint32) int { return cmp.Compare(m.id, id) })
+	return found
+}
+
+func (s *Importers) feeds(f *rib.Feed) bool {
+	return s != nil && slices.ContainsFunc(s.list, func(m importer) bool { return m.feed == f })
+}
