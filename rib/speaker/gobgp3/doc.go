@@ -18,5 +18,5 @@
 // configuration holds embedded.changing, and the reloader alone stores another one.
 //
 // A reader begins with New and wire in speaker.go, then Run. A path from a neighbour goes
-// through guarding.go, watch.go, decode.go and attrs.go; an announcement through inject.go.
+// through guarding.go, watch.go, decoder.go and attrs.go; an announcement through injector.go.
 package gobgp3

@@ -10,7 +10,6 @@ import (
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
-	"github.com/osrg/gobgp/v3/pkg/server"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -34,80 +33,6 @@ func TestInternals(t *testing.T) {
 		t.Errorf("after a path and an End-of-RIB the events known are %+v", w.shapes)
 	}
 }
-
-// TestOtherInternals: what is not as expected is said, and not read.
-func TestOtherInternals(t *testing.T) {
-	type inner struct{ A, B uint32 }
-	type theirs struct {
-		Inner *inner
-		Bytes []byte
-		Flag  bool
-		List  []theirsElem
-	}
-	for name, ours := range map[string]any{
-		"a field more": struct {
-			Inner *inner
-			Bytes []byte
-			Flag  bool
-			List  []theirsElem
-			More  int
-		}{},
-		"another name": struct {
-			Inner *inner
-			Text  []byte
-			Flag  bool
-			List  []theirsElem
-		}{},
-		"another type": struct {
-			Inner *inner
-			Bytes []uint16
-			Flag  bool
-			List  []theirsElem
-		}{},
-		"another order": struct {
-			Inner *inner
-			Flag  bool
-			Bytes []byte
-			List  []theirsElem
-		}{},
-		"another inner one": struct {
-			Inner *struct{ B, A uint32 }
-			Bytes []byte
-			Flag  bool
-			List  []theirsElem
-		}{},
-		"another element": struct {
-			Inner *inner
-			Bytes []byte
-			Flag  bool
-			List  []struct{ Y int }
-		}{},
-		"another kind": 5,
-	} {
-		if err := same(reflect.TypeFor[theirs](), reflect.TypeOf(ours)); err == nil || !strings.Contains(err.Error(), "v3.37.0") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if err := same(reflect.TypeFor[theirs](), reflect.TypeFor[struct {
-		Inner *struct{ A, _ uint32 }
-		_     []byte
-		Flag  bool
-		List  []struct{ X int }
-	}]()); err != nil {
-		t.Error(err)
-	}
-	var s shapes
-	for _, ev := range []any{5, "x", nil, &bestEvent{}, &server.BgpServer{}} {
-		if _, _, err := s.read(ev); err == nil {
-			t.Errorf("%T is an event", ev)
-		}
-	}
-	if follow(reflect.TypeFor[server.BgpServer](), "globalRib", "none") != nil || follow(reflect.TypeFor[theirs](), "Bytes") != nil {
-		t.Error("there is a type where a field does not lead")
-	}
-}
-
-type theirsElem struct{ X int }
 
 // TestStrangeEvent: an event that is not understood ends the speaker, and says why.
 func TestStrangeEvent(t *testing.T) {
@@ -245,26 +170,4 @@ func TestLateEvent(t *testing.T) {
 	}
 	cancel()
 	<-h.done
-}
-
-// TestSignatures: a linked method with another signature is refused.
-func TestSignatures(t *testing.T) {
-	path := reflect.PointerTo(pathType())
-	m, has := path.MethodByName("Clone")
-	for name, mirror := range map[string]any{
-		"another parameter":  func(int) *bgpPath { return nil },
-		"a parameter more":   func(bool, bool) *bgpPath { return nil },
-		"another result":     func(bool) bool { return false },
-		"no result":          func(bool) {},
-		"another kind of it": func(bool) bgpPath { return bgpPath{} },
-	} {
-		var s signatures
-		if s.check(path, "Clone", has, m, mirror); s.err == nil {
-			t.Errorf("%s passes", name)
-		}
-	}
-	var s signatures
-	if s.check(path, "None", false, reflect.Method{}, func() {}); s.err == nil {
-		t.Error("a method that is not there passes")
-	}
 }

@@ -1,7 +1,6 @@
 package gobgp3
 
 import (
-	"reflect"
 	"testing"
 	"testing/synctest"
 )
@@ -55,29 +54,5 @@ func TestQueueGivesItsRoomBack(t *testing.T) {
 	q.put(0)
 	if room := cap(q.take(nil)); room > mostRoom {
 		t.Errorf("room for %d is kept", room)
-	}
-}
-
-// TestFilters: what a filter is called with must be as expected.
-func TestFilters(t *testing.T) {
-	for wrong, typ := range map[string]reflect.Type{
-		"no map":          reflect.TypeFor[[]func(any) bool](),
-		"another key":     reflect.TypeFor[map[int]func(any) bool](),
-		"no function":     reflect.TypeFor[map[string]bool](),
-		"another event":   reflect.TypeFor[map[string]func(*int) bool](),
-		"a fuller event":  reflect.TypeFor[map[string]func(error) bool](),
-		"more arguments":  reflect.TypeFor[map[string]func(any, any) bool](),
-		"another answer":  reflect.TypeFor[map[string]func(any) int](),
-		"no answer":       reflect.TypeFor[map[string]func(any)](),
-		"several answers": reflect.TypeFor[map[string]func(any) (bool, error)](),
-	} {
-		if isFilters(typ) {
-			t.Errorf("%s: %v passes", wrong, typ)
-		}
-	}
-	type kind string
-	type event interface{}
-	if !isFilters(reflect.TypeFor[map[kind]func(event) bool]()) {
-		t.Error("other names of the same do not pass")
 	}
 }
