@@ -3,7 +3,6 @@ package guard
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -15,26 +14,9 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 )
 
-// headerSize is that of a message's header, and mostMessage of the longest message
-// (RFC 4271, 4.1). Longer ones (RFC 8654) GoBGP v3 does not offer.
-const (
-	headerSize  = bgp.BGP_HEADER_LENGTH
-	mostMessage = bgp.BGP_MAX_MESSAGE_LENGTH
-)
-
 // roomIn is the buffer of a session: two messages, so that a half one never keeps a
 // whole one from being read.
 const roomIn = 2 * mostMessage
-
-// GoBGP's queue of a session's messages has no bound, and a neighbour can write faster
-// than its loop reads: what is more than this waits in the socket, and then at the
-// neighbour. Much less would have Go collect garbage more often, because the heap is
-// smaller while a table comes in, and cost a sixth of the session's processor time.
-const (
-	mostBacklog         = 8192  // messages
-	mostBacklogPrefixes = 65536 // about as many prefixes, by those of the last messages
-	lookEvery           = 128   // messages between two looks at the queue
-)
 
 // state is how far a session is, in what its neighbour has sent.
 type state uint8
@@ -50,41 +32,33 @@ const (
 // time, as GoBGP does; Write may be called beside it.
 type Conn struct {
 	net.Conn
-	guard   *Guard
-	record  *record
-	backlog func() int
+	*session
+	updates rewriter
+	pacing  pacing
 	sending sending
 	quiet   *quiet
 
-	in       []byte // what was received; in[from:to] is not judged yet
+	in       []byte // bytes that were received; in[from:to] is not judged yet
 	from, to int
-	out      []byte // what GoBGP may have; a part of in, or of made
-	made     []byte
-	err      error // what comes after out
-	since    int   // messages since the backlog was looked at
-	lately   int   // prefixes in them
-
-	now     []byte // the message in hand, as it came
-	state   state
-	agreed  *agreement // since the OPEN
-	work    update     // the UPDATE in hand, its lists used again
-	refresh map[bgp.RouteFamily]*refreshed
-	held    map[held]struct{} // prefixes that take a place of the VRF's limit
+	out      []byte // what GoBGP may have; a part of in, or of what updates made
+	err      error  // what comes after out
+	state    state
+	refresh  map[bgp.RouteFamily]*refreshed
 
 	opened  atomic.Pointer[[]byte] // our own OPEN
 	refused atomic.Bool            // the session was ended: nothing more is sent
 
-	mu       sync.Mutex
-	gone     []netip.Prefix // guarded by mu; own prefixes to withdraw
-	ask      bool           // guarded by mu; the neighbour is to be asked for its routes again
-	places   map[*Limit]int // guarded by mu; how many places of a VRF's limit it has
-	released bool           // guarded by mu; it has given them back, and takes no more
+	mu   sync.Mutex
+	gone []netip.Prefix // guarded by mu; own prefixes to withdraw
+	ask  bool           // guarded by mu; the neighbour is to be asked for its routes again
 }
 
-// held is a prefix as a session announced it.
-type held struct {
-	prefix netip.Prefix
-	id     uint32
+func newConn(g *Guard, r *record, conn net.Conn, q Queues) *Conn {
+	s := &session{guard: g, record: r}
+	return &Conn{
+		Conn: conn, session: s, updates: rewriter{judging: judging{s}}, pacing: pacing{backlog: q.In},
+		sending: sending{owed: q.Out}, quiet: newQuiet(), in: make([]byte, roomIn),
+	}
 }
 
 // Write passes what GoBGP sends. Once the guard has ended the session there is nothing
@@ -98,7 +72,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 		c.opened.Store(&own)
 	}
 	out := b
-	if c.record.rules.Load().VRF != "" {
+	if c.rules().VRF != "" {
 		out = asUnicast(b)
 	}
 	n, err := c.send(out)
@@ -110,22 +84,11 @@ func (c *Conn) Write(b []byte) (int, error) {
 
 // Close ends the connection, and gives back what it held.
 func (c *Conn) Close() error {
-	c.release()
+	c.places.release()
 	c.guard.closed(c)
 	err := c.Conn.Close()
 	c.quiet.close.Do(func() { close(c.quiet.closed) })
 	return err
-}
-
-// release gives back the places of the VRF's limit, and takes none any more.
-func (c *Conn) release() {
-	c.mu.Lock()
-	places := c.places
-	c.places, c.released = nil, true
-	c.mu.Unlock()
-	for limit, n := range places {
-		limit.give(n)
-	}
 }
 
 // Read returns what has passed.
@@ -162,7 +125,7 @@ func (c *Conn) advance() {
 	case m == nil:
 		c.fill()
 	default:
-		c.pace()
+		c.pacing.wait()
 		if err := c.judge(m); err != nil {
 			c.end(err)
 		}
@@ -191,30 +154,6 @@ func (c *Conn) next() ([]byte, error) {
 	return b[:size], nil
 }
 
-// checkHeader judges a message by its header, before the rest of it is there.
-func checkHeader(size int, kind byte) error {
-	least, most := headerSize, mostMessage
-	switch kind {
-	case bgp.BGP_MSG_OPEN:
-		least = 29
-	case bgp.BGP_MSG_UPDATE:
-		least = 23
-	case bgp.BGP_MSG_NOTIFICATION:
-		least = 21
-	case bgp.BGP_MSG_KEEPALIVE:
-		most = headerSize
-	case bgp.BGP_MSG_ROUTE_REFRESH:
-		least = 23
-	default:
-		return notification(bgp.BGP_ERROR_MESSAGE_HEADER_ERROR, bgp.BGP_ERROR_SUB_BAD_MESSAGE_TYPE, []byte{kind}, "a message of type %d, which there is not", kind)
-	}
-	if size < least || size > most {
-		return notification(bgp.BGP_ERROR_MESSAGE_HEADER_ERROR, bgp.BGP_ERROR_SUB_BAD_MESSAGE_LENGTH, binary.BigEndian.AppendUint16(nil, uint16(size)),
-			"a message of type %d that is %d bytes long", kind, size)
-	}
-	return nil
-}
-
 // fill reads from the socket. An interruption by own or askAgain is no error.
 func (c *Conn) fill() {
 	if c.from > 0 {
@@ -231,18 +170,6 @@ func (c *Conn) fill() {
 	}
 	if err != nil {
 		c.err = err
-	}
-}
-
-// pace waits while GoBGP has more than enough of this session's messages.
-func (c *Conn) pace() {
-	if c.since++; c.backlog == nil || c.since < lookEvery {
-		return
-	}
-	most := min(mostBacklog, mostBacklogPrefixes*c.since/max(c.lately, 1))
-	c.since, c.lately = 0, 0
-	for c.backlog() > most {
-		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -271,18 +198,16 @@ func (c *Conn) judge(m []byte) error {
 	case bgp.BGP_MSG_OPEN:
 		return unexpected(3, "message of an established session", kind)
 	case bgp.BGP_MSG_UPDATE:
-		return c.update(m)
+		out, prefixes, err := c.updates.update(m)
+		c.pacing.lately += prefixes
+		c.out = out
+		return err
 	case bgp.BGP_MSG_ROUTE_REFRESH:
 		c.routeRefresh(m)
 		return nil
 	}
 	c.out = m // a KEEPALIVE
 	return nil
-}
-
-// unexpected is the error of the state machine (RFC 6608).
-func unexpected(sub uint8, want string, kind byte) error {
-	return notification(bgp.BGP_ERROR_FSM_ERROR, sub, nil, "a message of type %d where a %s is due", kind, want)
 }
 
 // open judges the OPEN. What GoBGP answers itself is left to it.
@@ -302,25 +227,12 @@ func (c *Conn) open(m []byte) error {
 	case openAS(m, a):
 		return notification(bgp.BGP_ERROR_OPEN_MESSAGE_ERROR, bgp.BGP_ERROR_SUB_BAD_PEER_AS, nil, "an OPEN with AS 0 (RFC 7607)")
 	}
-	rules := c.record.rules.Load()
+	rules := c.rules()
 	a.Member, a.Loopback = rules.Member, rules.Loopback
 	c.agreed, c.out, c.state = a, m, expectKeepalive
 	c.record.passed.Store(0)
 	c.record.firstAS.Store(0)
 	return nil
-}
-
-// refusal is the NOTIFICATION that ends a session, and why.
-type refusal struct {
-	code, sub uint8
-	data      []byte
-	why       string
-}
-
-func (r *refusal) Error() string { return r.why }
-
-func notification(code, sub uint8, data []byte, format string, args ...any) error {
-	return &refusal{code, sub, data, fmt.Sprintf(format, args...)}
 }
 
 // end answers a message that cannot be borne, and ends the session. GoBGP is handed a
@@ -354,22 +266,10 @@ func (c *Conn) end(err error) {
 	}
 }
 
-// poison is a header that says that its message is shorter than a header.
-var poison = func() []byte {
-	m := keepalive()
-	m[17] = 0
-	return m
-}()
-
-func keepalive() []byte {
-	m := make([]byte, headerSize)
-	for i := range 16 {
-		m[i] = 0xff
-	}
-	m[17], m[18] = headerSize, bgp.BGP_MSG_KEEPALIVE
-	return m
+// hush has nothing more passed: see Quiet.
+func (c *Conn) hush() {
+	c.quiet.ask.Do(func() { close(c.quiet.asked) })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.interrupt()
 }
-
-// nothing is what GoBGP gets for a message of which nothing is left: that the
-// neighbour lives.
-var nothing = keepalive()

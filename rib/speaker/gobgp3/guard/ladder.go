@@ -14,12 +14,12 @@ import (
 // communities or attributes that may be discarded are taken out, the one that is to blame where one alone is
 // (RFC 7606, 2: attribute discard; RFC 8669, 5 for Prefix-SID). Its error is what is
 // wrong where that is no help either.
-func (c *Conn) ladder(u *update) error {
-	first := c.try(u)
+func (r *rewriter) ladder(u *update) error {
+	first := r.try(u)
 	if first == nil {
 		return nil
 	}
-	if c.sift(u, first) {
+	if r.sift(u, first) {
 		return nil
 	}
 	var suspects []*attribute
@@ -30,8 +30,8 @@ func (c *Conn) ladder(u *update) error {
 	}
 	for _, a := range suspects[:min(len(suspects), mostSuspects)] {
 		a.cut = true
-		if c.try(u) == nil {
-			c.discard(u, a, first)
+		if r.try(u) == nil {
+			r.discard(u, a, first)
 			return nil
 		}
 		a.cut = false
@@ -42,11 +42,11 @@ func (c *Conn) ladder(u *update) error {
 	for _, a := range suspects {
 		a.cut = true
 	}
-	if err := c.try(u); err != nil {
+	if err := r.try(u); err != nil {
 		return first
 	}
 	for _, a := range suspects {
-		c.discard(u, a, first)
+		r.discard(u, a, first)
 	}
 	return nil
 }
@@ -55,7 +55,7 @@ func (c *Conn) ladder(u *update) error {
 // that was all. Who does not know one has to carry it (RFC 4360, 6), but GoBGP cannot
 // read all of EVPN's, and a route without those forwards as before: what decides where
 // it goes are the route targets, which it can.
-func (c *Conn) sift(u *update, why error) bool {
+func (r *rewriter) sift(u *update, why error) bool {
 	const size = 8
 	i := slices.IndexFunc(u.attrs, func(a attribute) bool {
 		return bgp.BGPAttrType(a.kind) == bgp.BGP_ATTR_TYPE_EXTENDED_COMMUNITIES && a.odd && !a.cut && len(a.value)%size == 0
@@ -71,20 +71,20 @@ func (c *Conn) sift(u *update, why error) bool {
 			if tried++; tried > mostSifted {
 				break
 			}
-			if a.value = v[:size]; c.try(u) != nil {
+			if a.value = v[:size]; r.try(u) != nil {
 				continue
 			}
 		}
 		kept = append(kept, v[:size]...)
 	}
 	a.value, a.cut = kept, len(kept) == 0
-	if len(kept) == len(all) || tried > mostSifted || c.try(u) != nil {
+	if len(kept) == len(all) || tried > mostSifted || r.try(u) != nil {
 		a.value, a.cut = all, false
 		return false
 	}
-	c.record.counts[Discarded].Add(uint64(len(all)-len(kept)) / size)
+	r.record.counts[Discarded].Add(uint64(len(all)-len(kept)) / size)
 	u.changed, u.detail = true, fmt.Sprintf("of extended communities: %v", why)
-	c.say(Discarded)
+	r.say(Discarded, u.detail)
 	u.detail = ""
 	return true
 }
@@ -110,31 +110,31 @@ func discardable(a *attribute) bool {
 	return a.flags&flagOptional != 0
 }
 
-func (c *Conn) discard(u *update, a *attribute, why error) {
+func (r *rewriter) discard(u *update, a *attribute, why error) {
 	u.detail = fmt.Sprintf("attribute %d: %v", a.kind, why)
-	c.cut(u, a, Discarded)
+	r.cut(u, a, Discarded)
 	u.detail = ""
 }
 
 // try writes an UPDATE as it would go out and rehearses that.
-func (c *Conn) try(u *update) error {
-	if err := c.emit(u); err != nil {
+func (r *rewriter) try(u *update) error {
+	if err := r.emit(u); err != nil {
 		return err
 	}
 	if u.refused != reasons {
 		return fmt.Errorf("%s", u.detail)
 	}
-	return c.tryAll(u)
+	return r.tryAll(u)
 }
 
-// tryAll rehearses the messages of c.made.
-func (c *Conn) tryAll(u *update) error {
+// tryAll rehearses the messages of r.made.
+func (r *rewriter) tryAll(u *update) error {
 	if !u.odd {
 		return nil
 	}
-	for b := c.made; len(b) > 0; {
+	for b := r.made; len(b) > 0; {
 		n := int(binary.BigEndian.Uint16(b[16:]))
-		if err := c.tryOne(b[:n]); err != nil {
+		if err := r.tryOne(b[:n]); err != nil {
 			return err
 		}
 		b = b[n:]
@@ -143,13 +143,13 @@ func (c *Conn) tryAll(u *update) error {
 }
 
 // tryOne rehearses a copy of a message: GoBGP keeps parts of what it reads.
-func (c *Conn) tryOne(m []byte) (err error) {
+func (r *rewriter) tryOne(m []byte) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("GoBGP does not survive it: %v%s", p, panicked())
 		}
 	}()
-	return c.guard.rehearse(append([]byte(nil), m...), &c.agreed.Session)
+	return r.guard.rehearse(append([]byte(nil), m...), &r.agreed.Session)
 }
 
 // panicked names GoBGP's function that panicked.

@@ -111,11 +111,12 @@ func (c *Conn) request() {
 // may have announced one before. ADD-PATH has an identifier for each: then it is asked
 // to announce all again, and what is the VRF's own is left out.
 func (c *Conn) withdrawOwn(list []netip.Prefix) {
-	rules := c.record.rules.Load()
+	rules := c.rules()
 	if !c.outside() {
 		return
 	}
-	c.made = c.made[:0]
+	w := &c.updates
+	w.made = w.made[:0]
 	again := false
 	for _, p := range list {
 		e := c.agreed.unicast[rib.FamilyOf(p)]
@@ -128,17 +129,17 @@ func (c *Conn) withdrawOwn(list []netip.Prefix) {
 		}
 		c.record.takeBack(p)
 		if rules.Limit != nil {
-			c.drop(rules.Limit, held{prefix: p})
+			c.places.drop(rules.Limit, held{prefix: p})
 		}
 		nlri := append([]byte{byte(p.Bits())}, p.Addr().AsSlice()[:(p.Bits()+7)/8]...)
 		if p.Addr().Is4() {
-			c.emitWithdrawn(nlri)
+			w.emitWithdrawn(nlri)
 		} else {
-			c.emitUnreach(bgp.AFI_IP6, bgp.SAFI_UNICAST, nlri)
+			w.emitUnreach(bgp.AFI_IP6, bgp.SAFI_UNICAST, nlri)
 		}
 	}
 	if again { // once, however many came
 		c.request()
 	}
-	c.out = c.made
+	c.out = w.made
 }

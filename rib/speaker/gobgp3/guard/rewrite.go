@@ -8,88 +8,123 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// rewrite makes of an UPDATE what GoBGP gets of it: c.out. What is odd is rehearsed as
+// rewriter makes of each UPDATE what GoBGP gets.
+type rewriter struct {
+	judging
+	work update // the UPDATE in hand, its lists used again
+	made []byte // the messages that it became, in a buffer that is used again
+}
+
+// update judges an UPDATE. It returns what GoBGP gets, and how many prefixes it had.
+func (r *rewriter) update(m []byte) (out []byte, prefixes int, err error) {
+	u := &r.work
+	if err := u.parse(m[headerSize:]); err != nil {
+		return nil, 0, err
+	}
+	if err := r.attributes(u); err != nil {
+		return nil, 0, err
+	}
+	n, err := r.prefixes(u)
+	if err != nil {
+		return nil, 0, err
+	}
+	if u.refused == reasons && u.announces() {
+		r.record.passed.Store(1)
+	}
+	if !u.changed && !u.odd && u.refused == reasons && n <= mostPrefixes {
+		r.record.plain.Add(1)
+		return m, n, nil
+	}
+	if err := r.rewrite(u); err != nil {
+		return nil, n, err
+	}
+	if len(r.made) == 0 {
+		return nothing, n, nil
+	}
+	return r.made, n, nil
+}
+
+// rewrite makes of an UPDATE what GoBGP gets of it: r.out. What is odd is rehearsed as
 // it would go out, and goes down the ladder of RFC 7606 where it does not survive.
-func (c *Conn) rewrite(u *update) error {
+func (r *rewriter) rewrite(u *update) error {
 	if u.odd && u.refused == reasons {
-		c.record.rehearsed.Add(1)
-		if err := c.ladder(u); err != nil {
+		r.record.rehearsed.Add(1)
+		if err := r.ladder(u); err != nil {
 			u.refuse(Malformed, err.Error())
 		}
 	}
 	if u.refused != reasons {
-		c.withdrawAll(u)
+		r.withdrawAll(u)
 	}
-	if err := c.emit(u); err != nil {
+	if err := r.emit(u); err != nil {
 		return err
 	}
 	if u.refused != reasons {
 		// The withdrawal of what GoBGP cannot read it may not be able to read either.
-		if err := c.tryAll(u); err != nil {
+		if err := r.tryAll(u); err != nil {
 			return notification(bgp.BGP_ERROR_UPDATE_MESSAGE_ERROR, bgp.BGP_ERROR_SUB_INVALID_NETWORK_FIELD, nil, "routes that cannot be read: %v", err)
 		}
 	}
-	c.out = c.made
 	return nil
 }
 
 // withdrawAll takes all that an UPDATE announces for withdrawn, and remembers why.
-func (c *Conn) withdrawAll(u *update) {
+func (r *rewriter) withdrawAll(u *update) {
 	if !u.announces() {
 		return
 	}
-	now := c.guard.now()
-	rules := c.record.rules.Load()
-	four := lot{encoding: c.agreed.unicast[rib.IPv4], nlri: u.nlri, unicast: true}
+	now := r.guard.now()
+	rules := r.rules()
+	four := lot{encoding: r.agreed.unicast[rib.IPv4], nlri: u.nlri, unicast: true}
 	for _, l := range []lot{four, {encoding: u.reach.encoding, nlri: u.reach.nlri, unicast: u.reach.safi == bgp.SAFI_UNICAST}} {
 		if l.bits == 0 { // not read here, or not there
-			c.record.counts[u.refused].Add(1)
+			r.record.counts[u.refused].Add(1)
 			continue
 		}
 		for p := range l.prefixes() {
-			c.record.refuse(p, u.refused, u.detail, now)
+			r.record.refuse(p, u.refused, u.detail, now)
 		}
 		if rules.Limit != nil && l.unicast {
-			c.giveBack(rules, l)
+			r.places.giveBack(rules.Limit, l)
 		}
 	}
-	c.say(u.refused)
-	u.divided, u.divided6 = false, false
-	u.drop, u.drop6 = append(u.drop[:0], u.nlri...), append(u.drop6[:0], u.reach.nlri...)
+	r.say(u.refused, u.detail)
+	u.ofNLRI.divided, u.ofReach.divided = false, false
+	u.ofNLRI.drop, u.ofReach.drop = append(u.ofNLRI.drop[:0], u.nlri...), append(u.ofReach.drop[:0], u.reach.nlri...)
 	if u.reach.ours && u.reach.bits == 128 {
-		u.drop6 = append(u.drop6[:0], c.unmapped(lot{encoding: u.reach.encoding, nlri: u.reach.nlri})...)
+		u.ofReach.drop = append(u.ofReach.drop[:0], r.unmapped(lot{encoding: u.reach.encoding, nlri: u.reach.nlri})...)
 	}
 	u.nlri, u.reach.nlri, u.changed = nil, nil, true
 }
 
-// emit writes an UPDATE into c.made as the messages that GoBGP gets: what it withdraws
+// emit writes an UPDATE into r.made as the messages that GoBGP gets: what it withdraws
 // first, and no more than mostPrefixes in each.
-func (c *Conn) emit(u *update) error {
-	c.made = c.made[:0]
+func (r *rewriter) emit(u *update) error {
+	r.made = r.made[:0]
 	announced, announced6 := u.nlri, u.reach.nlri
-	if u.divided {
-		announced = u.keep
+	if u.ofNLRI.divided {
+		announced = u.ofNLRI.keep
 	}
-	if u.divided6 {
-		announced6 = u.keep6
+	if u.ofReach.divided {
+		announced6 = u.ofReach.keep
 	}
-	four := c.agreed.unicast[rib.IPv4]
-	c.emitWithdrawn(u.withdrawn)
-	c.emitWithdrawn(u.drop)
+	four := r.agreed.unicast[rib.IPv4]
+	r.emitWithdrawn(u.withdrawn)
+	r.emitWithdrawn(u.ofNLRI.drop)
 	if u.unreach.there {
-		c.emitUnreach(u.unreach.afi, u.unreach.safi, u.unreach.nlri)
+		r.emitUnreach(u.unreach.afi, u.unreach.safi, u.unreach.nlri)
 	}
-	if len(u.drop6) > 0 {
-		c.emitUnreach(u.reach.afi, u.reach.safi, u.drop6)
+	if len(u.ofReach.drop) > 0 {
+		r.emitUnreach(u.reach.afi, u.reach.safi, u.ofReach.drop)
 	}
 	if len(announced)+len(announced6) == 0 {
 		return nil
 	}
 	u.head = appendAttributes(u.head[:0], u.attrs)
-	if !c.emitRoutes(u.head, four, announced) || !c.emitReach(u.head, u.reach, announced6) {
+	if !r.emitRoutes(u.head, four, announced) || !r.emitReach(u.head, u.reach, announced6) {
 		u.refuse(Malformed, "its attributes leave no room for a prefix")
-		c.withdrawAll(u)
-		return c.emit(u)
+		r.withdrawAll(u)
+		return r.emit(u)
 	}
 	return nil
 }
@@ -127,17 +162,17 @@ const room = mostMessage - headerSize - 4
 func begin(to []byte) []byte { return append(to, nothing[:16]...) }
 
 // message appends an UPDATE of three parts.
-func (c *Conn) message(withdrawn []byte, attrs [3][]byte, nlri []byte) {
+func (r *rewriter) message(withdrawn []byte, attrs [3][]byte, nlri []byte) {
 	size := len(attrs[0]) + len(attrs[1]) + len(attrs[2])
-	c.made = begin(c.made)
-	c.made = binary.BigEndian.AppendUint16(c.made, uint16(headerSize+4+len(withdrawn)+size+len(nlri)))
-	c.made = append(c.made, bgp.BGP_MSG_UPDATE)
-	c.made = append(binary.BigEndian.AppendUint16(c.made, uint16(len(withdrawn))), withdrawn...)
-	c.made = binary.BigEndian.AppendUint16(c.made, uint16(size))
+	r.made = begin(r.made)
+	r.made = binary.BigEndian.AppendUint16(r.made, uint16(headerSize+4+len(withdrawn)+size+len(nlri)))
+	r.made = append(r.made, bgp.BGP_MSG_UPDATE)
+	r.made = append(binary.BigEndian.AppendUint16(r.made, uint16(len(withdrawn))), withdrawn...)
+	r.made = binary.BigEndian.AppendUint16(r.made, uint16(size))
 	for _, a := range attrs {
-		c.made = append(c.made, a...)
+		r.made = append(r.made, a...)
 	}
-	c.made = append(c.made, nlri...)
+	r.made = append(r.made, nlri...)
 }
 
 // chunk is how much of a list goes into one message that has most bytes for it; 0: not
@@ -157,23 +192,23 @@ func (e encoding) chunk(nlri []byte, most int) int {
 	return at
 }
 
-func (c *Conn) emitWithdrawn(nlri []byte) {
-	e := c.agreed.unicast[rib.IPv4]
+func (r *rewriter) emitWithdrawn(nlri []byte) {
+	e := r.agreed.unicast[rib.IPv4]
 	for len(nlri) > 0 {
 		n := e.chunk(nlri, room)
-		c.message(nlri[:n], [3][]byte{}, nil)
+		r.message(nlri[:n], [3][]byte{}, nil)
 		nlri = nlri[n:]
 	}
 }
 
 // emitRoutes announces IPv4 prefixes, and tells whether there is room for one.
-func (c *Conn) emitRoutes(attrs []byte, e encoding, nlri []byte) bool {
+func (r *rewriter) emitRoutes(attrs []byte, e encoding, nlri []byte) bool {
 	for len(nlri) > 0 {
 		n := e.chunk(nlri, room-len(attrs))
 		if n == 0 {
 			return false
 		}
-		c.message(nil, [3][]byte{attrs}, nlri[:n])
+		r.message(nil, [3][]byte{attrs}, nlri[:n])
 		nlri = nlri[n:]
 	}
 	return true
@@ -181,8 +216,8 @@ func (c *Conn) emitRoutes(attrs []byte, e encoding, nlri []byte) bool {
 
 // emitUnreach withdraws prefixes of any family; none: it is an End-of-RIB (RFC 4724, 2).
 // Those that the guard does not read itself stay together.
-func (c *Conn) emitUnreach(afi uint16, safi uint8, nlri []byte) {
-	e, ours := c.agreed.of(afi, safi)
+func (r *rewriter) emitUnreach(afi uint16, safi uint8, nlri []byte) {
+	e, ours := r.agreed.of(afi, safi)
 	for first := true; first || len(nlri) > 0; first = false {
 		n := len(nlri)
 		if ours {
@@ -191,27 +226,27 @@ func (c *Conn) emitUnreach(afi uint16, safi uint8, nlri []byte) {
 		var b [8]byte
 		head := appendAttributeHead(b[:0], flagOptional, kindUnreach, 3+n)
 		head = append(binary.BigEndian.AppendUint16(head, afi), safi)
-		c.message(nil, [3][]byte{head, nlri[:n]}, nil)
+		r.message(nil, [3][]byte{head, nlri[:n]}, nil)
 		nlri = nlri[n:]
 	}
 }
 
 // emitReach announces prefixes of any family, and tells whether there is room for one.
-func (c *Conn) emitReach(attrs []byte, r routes, nlri []byte) bool {
+func (r *rewriter) emitReach(attrs []byte, to routes, nlri []byte) bool {
 	for len(nlri) > 0 {
-		before := 4 + 3 + len(r.nexthop) + 1
+		before := 4 + 3 + len(to.nexthop) + 1
 		n := len(nlri)
-		if r.ours {
-			n = r.chunk(nlri, room-len(attrs)-before)
+		if to.ours {
+			n = to.chunk(nlri, room-len(attrs)-before)
 		}
 		if n == 0 || n > room-len(attrs)-before {
 			return false
 		}
 		var b [8 + 256 + 1]byte
-		head := appendAttributeHead(b[:0], flagOptional, kindReach, 3+len(r.nexthop)+1+n)
-		head = append(binary.BigEndian.AppendUint16(head, r.afi), r.safi)
-		head = append(append(head, r.nexthop...), 0)
-		c.message(nil, [3][]byte{attrs, head, nlri[:n]}, nil)
+		head := appendAttributeHead(b[:0], flagOptional, kindReach, 3+len(to.nexthop)+1+n)
+		head = append(binary.BigEndian.AppendUint16(head, to.afi), to.safi)
+		head = append(append(head, to.nexthop...), 0)
+		r.message(nil, [3][]byte{attrs, head, nlri[:n]}, nil)
 		nlri = nlri[n:]
 	}
 	return true

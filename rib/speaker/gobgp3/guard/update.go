@@ -20,15 +20,22 @@ type update struct {
 
 	asPath [2]pathFacts // of AS_PATH and AS4_PATH
 
-	divided, divided6 bool // keep and drop are what is announced, and not nlri; the same of reach
+	ofNLRI, ofReach division // of the announced prefixes of nlri and of reach
 
-	keep, keep6 []byte // announced prefixes that pass, of nlri and of reach
-	drop, drop6 []byte // and those that are withdrawn
-	wide        []byte // an AS_PATH with four-byte AS numbers
-	kept        []byte // the extended communities that pass
-	kept6       []byte // the same, of IPv6
-	head        []byte // the attributes as they go out
+	wide  []byte // an AS_PATH with four-byte AS numbers
+	kept  []byte // the extended communities that pass
+	kept6 []byte // the same, of IPv6
+	head  []byte // the attributes as they go out
 }
+
+// division of announced prefixes.
+type division struct {
+	divided bool   // keep is announced, and not the whole list
+	keep    []byte // prefixes that pass
+	drop    []byte // prefixes that are withdrawn
+}
+
+func (d division) empty() division { return division{keep: d.keep[:0], drop: d.drop[:0]} }
 
 // attribute is one of the path.
 type attribute struct {
@@ -61,8 +68,7 @@ const (
 
 func (u *update) reset() {
 	*u = update{
-		attrs: u.attrs[:0], refused: reasons,
-		keep: u.keep[:0], keep6: u.keep6[:0], drop: u.drop[:0], drop6: u.drop6[:0],
+		attrs: u.attrs[:0], refused: reasons, ofNLRI: u.ofNLRI.empty(), ofReach: u.ofReach.empty(),
 		wide: u.wide[:0], kept: u.kept[:0], kept6: u.kept6[:0], head: u.head[:0],
 	}
 }
@@ -123,49 +129,4 @@ func (u *update) refuse(why Reason, detail string) {
 	if u.refused == reasons {
 		u.refused, u.detail = why, detail
 	}
-}
-
-// update judges an UPDATE.
-func (c *Conn) update(m []byte) error {
-	u := &c.work
-	if err := u.parse(m[headerSize:]); err != nil {
-		return err
-	}
-	if err := c.attributes(u); err != nil {
-		return err
-	}
-	n, err := c.prefixes(u)
-	if err != nil {
-		return err
-	}
-	c.lately += n
-	if u.refused == reasons && u.announces() {
-		c.record.passed.Store(1)
-	}
-	if !u.changed && !u.odd && u.refused == reasons && n <= mostPrefixes {
-		c.record.plain.Add(1)
-		c.out = m
-		return nil
-	}
-	if err := c.rewrite(u); err != nil {
-		return err
-	}
-	if len(c.out) == 0 {
-		c.out = nothing
-	}
-	return nil
-}
-
-// cut leaves an attribute out.
-func (c *Conn) cut(u *update, a *attribute, why Reason) {
-	a.cut, u.changed = true, true
-	c.record.counts[why].Add(1)
-	if why == Discarded || why == Repeated {
-		c.say(why)
-	}
-}
-
-// say logs what was done to the message in hand.
-func (c *Conn) say(why Reason) {
-	c.record.say(c.guard.log, c.guard.now(), why, c.work.detail, c.now)
 }

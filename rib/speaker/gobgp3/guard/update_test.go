@@ -22,7 +22,7 @@ type heard struct {
 	messages             int
 }
 
-func (x *session) hear() heard {
+func (x *pair) hear() heard {
 	x.t.Helper()
 	var h heard
 	options := &bgp.MarshallingOption{AddPath: x.conn.agreed.Families}
