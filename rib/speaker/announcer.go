@@ -26,8 +26,8 @@ const patience = time.Minute
 
 // Injector puts announcements into a BGP server.
 type Injector interface {
-	// Inject makes changes to what a VRF announces: all, or none where it fails. It may
-	// wait for the server without end.
+	// Inject makes changes to the announcements of a VRF: all, or none where it fails. It
+	// may wait for the server without end.
 	Inject(vrf string, changes []rib.AnnounceChange) error
 	// Injected returns for which of these announcements of a VRF the server has a path.
 	Injected(ctx context.Context, vrf string, want []rib.Announcement) (map[netip.Prefix]bool, error)
@@ -48,7 +48,7 @@ func NewAnnouncer(into Injector, feeds *Feeds) *Announcer {
 	return &Announcer{into: into, feeds: feeds, ledgers: make(map[string]*Ledger)}
 }
 
-// Ledger returns what a VRF announces, and makes it where it is new.
+// Ledger returns the ledger of a VRF, and makes it where it is new.
 func (a *Announcer) Ledger(vrf string) *Ledger {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -67,7 +67,7 @@ func (a *Announcer) VRFs() []string {
 	return slices.Collect(maps.Keys(a.ledgers))
 }
 
-// Keep drops the ledgers of all other VRFs: what they announced went with them.
+// Keep drops the ledgers of all other VRFs, with which their announcements went.
 func (a *Announcer) Keep(vrfs []VRF) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -78,15 +78,15 @@ func (a *Announcer) Keep(vrfs []VRF) {
 	}
 }
 
-// Announced returns what is announced for a VRF, by prefix: what BGP confirmed.
+// Announced returns the announcements of a VRF that BGP confirmed, by prefix.
 func (a *Announcer) Announced(vrf string) []rib.Announcement { return a.Ledger(vrf).list() }
 
-// Announce makes changes to what a VRF announces: into its VPN table with its RD and
+// Announce makes changes to the announcements of a VRF: into its VPN table with its RD and
 // export route targets, or for Default into the global table. The nexthop is whatever
 // address each session has here, the origin is incomplete.
 //
 // BGP takes the changes in batches. Where one fails, the batches before it hold, and
-// Announced says what is announced. Withdrawals for a VRF that is not configured any
+// Announced has what BGP confirmed. Withdrawals for a VRF that is not configured any
 // more succeed: its routes went with it.
 func (a *Announcer) Announce(ctx context.Context, vrf string, changes []rib.AnnounceChange) error {
 	for _, c := range changes {
@@ -106,7 +106,7 @@ func (a *Announcer) Announce(ctx context.Context, vrf string, changes []rib.Anno
 	return a.Send(ctx, vrf, l, changes)
 }
 
-// Send makes changes to what a VRF announces. The caller has locked the ledger.
+// Send makes changes to the announcements of a VRF. The caller has locked the ledger.
 func (a *Announcer) Send(ctx context.Context, vrf string, l *Ledger, changes []rib.AnnounceChange) error {
 	changes = append(l.unanswered(), changes...)
 	done := 0

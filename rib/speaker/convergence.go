@@ -30,7 +30,7 @@ type Neighbour struct {
 }
 
 // Markers are the End-of-RIB markers that came since the start. A session that falls
-// and comes back does not undo its marker: the feed had once what the neighbour has.
+// and comes back does not undo its marker: the feed had once all routes of the neighbour.
 type Markers struct {
 	mu   sync.Mutex
 	seen map[Marker]bool // guarded by mu

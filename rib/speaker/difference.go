@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Kind is what a Difference is about.
+// Kind is the kind of a Thing.
 type Kind string
 
 // The kinds of things that a configuration claims to be in BGP.
@@ -41,7 +41,7 @@ type Difference struct {
 	Since   time.Time
 }
 
-// Thing is what the difference is about.
+// Thing is the thing that differs.
 func (d Difference) Thing() Thing { return Thing{d.Kind, d.Name} }
 
 // String says how BGP differs, and who made it so.

@@ -1,12 +1,12 @@
-// Package speaker is what any source of BGP routes needs, whichever program speaks
-// BGP: it knows route targets, feeds and announcements, and no BGP server. The one
+// Package speaker has the parts that any source of BGP routes needs, whichever program
+// speaks BGP: it knows route targets, feeds and announcements, and no BGP server. The one
 // that is embedded in this process is below it, in gobgp3.
 //
 // A server hands each best path to an Intake, which finds the VRFs whose import route
 // targets the path meets (index.go), and puts it into their Feeds; a path that met a
 // VRF's before and does not any more is taken out there. A feed is converged when every
 // neighbour that feeds it has sent its End-of-RIB (convergence.go). In the other
-// direction an Announcer keeps a Ledger for each VRF of what BGP confirmed, and puts
+// direction an Announcer keeps a Ledger of confirmed announcements for each VRF, and puts
 // changes into the server by an Injector. A Foresight works out which paths each VRF
 // would have under another configuration, from the feeds and from the server's tables.
 //

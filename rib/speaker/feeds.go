@@ -58,7 +58,7 @@ func (f *Feeds) Keep(vrfs []VRF) Gone {
 	return gone
 }
 
-// Mirror makes feeds that say what another VRF's says, for a second reader of its
+// Mirror makes feeds with the paths of another VRF's feed, for a second reader of its
 // routes: mirrors has the VRF by the name of the feed, which is no VRF's. The mirrors
 // of an earlier call that are not in it go. A mirror of a VRF that is not configured is
 // empty. A new one is filled by the next Intake, which is due where changed is true.
@@ -81,7 +81,7 @@ func (f *Feeds) Mirror(mirrors map[string]string) (gone Gone, changed bool) {
 	return gone, changed
 }
 
-// byVRF are the feeds of each VRF that say the same: its own, and its mirrors.
+// byVRF are the feeds of each VRF with the same paths: its own, and its mirrors.
 func (f *Feeds) byVRF() map[string][]*rib.Feed {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// Announcing is what a VRF would announce from its kernel table, and what of
-// that differs from now.
+// Announcing has by VRF the announcements from its kernel table that would be others than
+// now.
 type Announcing map[string]map[netip.Prefix]*rib.Announcement // nil: withdrawn
 
 // Tables are the tables of a BGP server.

@@ -43,7 +43,7 @@ type index struct {
 	none   *Importers
 	// at says which VRFs have paths of a destination now: an UPDATE with other
 	// route targets takes the path out of the VRFs that it no longer meets, and a
-	// withdrawal does not repeat the route targets of what it withdraws.
+	// withdrawal does not repeat the route targets of the path.
 	at  map[Destination]*Importers
 	buf []rib.Path // the argument of Feed.Set, which copies it
 	// left is told of a VRF that a destination left which still has paths; nil: nobody.

@@ -52,8 +52,8 @@ func (in *Intake) Replace() { in.replaces = true }
 // Importers returns the VRFs that import a VPN path with these route targets.
 func (in *Intake) Importers(rts []rib.RT) *Importers { return in.index.match(rts) }
 
-// Begin hands over what was gathered of another destination, and says that Add is about
-// d from here on. A destination without a path is withdrawn.
+// Begin hands over the paths that were gathered of another destination, and says that Add
+// is about d from here on. A destination without a path is withdrawn.
 func (in *Intake) Begin(d Destination) {
 	if in.open && d != in.at {
 		in.Flush()
@@ -68,7 +68,7 @@ func (in *Intake) Add(path rib.Path, to *Importers) (first bool) {
 	return len(in.pending) == 1
 }
 
-// Flush hands what was gathered to the feeds.
+// Flush hands the gathered paths to the feeds.
 func (in *Intake) Flush() {
 	if !in.open {
 		return
@@ -114,8 +114,8 @@ func setChanged(f *rib.Feed, d Destination, paths []rib.Path) {
 	}
 }
 
-// Sync ends the snapshot: it sweeps out of the feeds what is not in it, and tells the
-// feeds of which all markers have come. It returns false where it was called before.
+// Sync ends the snapshot: it sweeps paths that are not in it out of the feeds, and tells
+// the feeds of which all markers have come. It returns false where it was called before.
 func (in *Intake) Sync() bool {
 	if in.synced {
 		return false

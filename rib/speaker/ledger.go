@@ -9,17 +9,17 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// Ledger is what one VRF announces. Its lock keeps the order of changes: whoever makes
+// Ledger has the announcements of one VRF. Its lock keeps the order of changes: whoever makes
 // several that belong together, or takes the VRF out, holds it meanwhile.
 type Ledger struct {
 	order sync.Mutex // held while changes are made
 
 	mu     sync.Mutex
-	routes map[netip.Prefix]rib.Announcement // guarded by mu; what BGP confirmed
+	routes map[netip.Prefix]rib.Announcement // guarded by mu; confirmed by BGP
 	// asked are prefixes of which a message was sent and no answer came. They count as
 	// not announced, and are withdrawn before the next changes.
 	asked map[netip.Prefix]struct{} // guarded by mu
-	// suspended is what is to be announced again when the VRF has been made anew.
+	// suspended are the changes that announce all again when the VRF has been made anew.
 	suspended []rib.AnnounceChange // guarded by mu
 }
 
@@ -33,7 +33,7 @@ func (l *Ledger) Lock() { l.order.Lock() }
 // Unlock lets others make changes.
 func (l *Ledger) Unlock() { l.order.Unlock() }
 
-// list is what is announced, and what will be again, by prefix.
+// list has the announcements that stand and that will be made again, by prefix.
 func (l *Ledger) list() []rib.Announcement {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -98,7 +98,7 @@ func (l *Ledger) All(withdraw bool) []rib.AnnounceChange {
 	return changes
 }
 
-// Suspend notes what the VRF announced, which has been withdrawn.
+// Suspend notes the announcements of a VRF that have been withdrawn with it.
 func (l *Ledger) Suspend(all []rib.AnnounceChange) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -106,7 +106,7 @@ func (l *Ledger) Suspend(all []rib.AnnounceChange) {
 	l.suspended = all
 }
 
-// Resume returns what Suspend noted, once.
+// Resume returns the changes that Suspend noted, once.
 func (l *Ledger) Resume() []rib.AnnounceChange {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -115,7 +115,7 @@ func (l *Ledger) Resume() []rib.AnnounceChange {
 	return all
 }
 
-// prefixes are those of some (nil: any) that are announced.
+// prefixes are the announced prefixes among some; nil: all.
 func (l *Ledger) prefixes(some map[netip.Prefix]bool) []netip.Prefix {
 	l.mu.Lock()
 	defer l.mu.Unlock()

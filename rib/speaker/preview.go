@@ -1,6 +1,6 @@
 package speaker
 
-// Preview is what another configuration would change in BGP. Nothing of it has
+// Preview has the changes that another configuration would make in BGP. Nothing of it has
 // happened. It is immutable, and its methods may be called from any goroutine.
 type Preview struct {
 	// Neighbors are ordered by address.
@@ -8,13 +8,13 @@ type Preview struct {
 	// Others are the changes of peer groups, dynamic neighbours and policies, a
 	// line each.
 	Others []string
-	// Notes say what of the effect cannot be known before.
+	// Notes name effects that cannot be known before.
 	Notes []string
 
 	Foresight
 }
 
-// ChangeKind is what becomes of a neighbour.
+// ChangeKind says whether a neighbour comes, goes or stays.
 type ChangeKind uint8
 
 // The kinds of change.

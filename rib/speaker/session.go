@@ -15,16 +15,16 @@ type Session struct {
 	PeerAS  uint32
 	State   string    // as RFC 4271 names it, in lower case: idle, active, …, established; or Pending, or Deleted
 	Since   time.Time // when it was established; zero: it is not
-	// Interface is the one that the neighbour is on, where that is known: of a
-	// link-local address. A neighbour that is Pending has no Address.
+	// Interface is the neighbour's, where that is known: of a link-local address. A
+	// neighbour that is Pending has no Address.
 	Interface string
 	// Reason is why there is no session, where that is known; of a neighbour that is
 	// Pending, for which event it waits.
 	Reason  string
 	Stopped bool // somebody wants it so: the configuration, or another client
 	Origin  Origin
-	// Removed counts what was taken out of the neighbour's messages, by reason. It is
-	// nobody's to change.
+	// Removed counts the parts that were taken out of the neighbour's messages, by reason.
+	// It is nobody's to change.
 	Removed map[string]uint64
 }
 
@@ -54,13 +54,13 @@ type Links interface {
 	Changed() <-chan struct{}
 }
 
-// Report is what was done to the messages of a neighbour before BGP read them.
+// Report counts the messages of a neighbour that were changed before BGP read them.
 type Report struct {
 	Neighbour string // by BGP's name for it
 	VRF       string // "": the global table
 	Plain     uint64 // UPDATEs that passed as they came
 	Rehearsed uint64 // UPDATEs that were tried on a copy first
-	// Removed counts what was cut out, withdrawn or held back, by reason.
+	// Removed counts the parts that were cut out, withdrawn or held back, by reason.
 	Removed map[string]uint64
 }
 

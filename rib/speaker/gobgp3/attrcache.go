@@ -9,7 +9,7 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
-// attrEntry is what paths with the same attributes share.
+// attrEntry is shared by paths with the same attributes.
 type attrEntry struct {
 	attrs     *rib.Attrs
 	importers *speaker.Importers // of a VPN path, once the intake has looked them up
@@ -21,7 +21,7 @@ type sender struct {
 	as   uint32
 	id   net.IP
 	ours bool
-	rd   rib.RD // of what originated here
+	rd   rib.RD // of a path that originated here
 }
 
 func (s *sender) equal(o *sender) bool {
@@ -59,8 +59,8 @@ func (r *recent) put(s *sender, list []bgp.PathAttributeInterface, e *attrEntry)
 
 // attrCache remembers the attributes of recent paths by value, so that the paths of
 // many UPDATEs point to one rib.Attrs. It holds two generations of at most
-// attrCacheSize entries: when the young one is full it becomes the old one, and what
-// is still used moves over.
+// attrCacheSize entries: when the young generation is full it becomes the old one, and
+// entries that are still used move over.
 type attrCache struct {
 	young, old map[string]*attrEntry
 }
@@ -68,13 +68,13 @@ type attrCache struct {
 // sharedVias bounds the table of Vias: one for each neighbour and nexthop.
 const sharedVias = 8192
 
-// shared returns the one Via that says what v says.
+// shared returns the one pointer to a Via that is equal to v.
 func (d *decoder) shared(v rib.Via) *rib.Via {
 	if s := d.vias[v]; s != nil {
 		return s
 	}
 	if len(d.vias) >= sharedVias {
-		clear(d.vias) // those in use stay so; the next ones are shared anew
+		clear(d.vias) // Vias in use stay so; the next ones are shared anew
 	}
 	d.vias[v] = &v
 	return &v

@@ -31,8 +31,8 @@ var counts = map[string]bool{
 	"type.googleapis.com/apipb.LargeCommunitiesAttribute":    true,
 }
 
-// attrs returns the attributes of a path: those of an earlier one where all
-// that counts is the same.
+// attrs returns the attributes of a path: the entry of an earlier path where all that
+// decodeAttr reads is the same.
 func (d *decoder) attrs(o *bgpOrigin, list []bgp.PathAttributeInterface, rd rib.RD) (*attrEntry, error) {
 	ours := isOurs(o)
 	// A session that comes up writes AS and ID into the source of the paths that it
@@ -72,7 +72,7 @@ func appendSized(b, v []byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(v))), v...)
 }
 
-// appendAttr appends what decodeAttr reads of an attribute, under its type.
+// appendAttr appends the values that decodeAttr reads of an attribute, under its type.
 func appendAttr(b []byte, attr bgp.PathAttributeInterface) []byte {
 	b = append(b, byte(attr.GetType()))
 	switch a := attr.(type) {

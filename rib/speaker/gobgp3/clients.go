@@ -16,12 +16,12 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/reload"
 )
 
-// effect is what a method of GoBGP's API can change of what a configuration is about.
+// effect says which things of a configuration a method of GoBGP's API can change.
 type effect uint8
 
 const (
 	readsOnly effect = iota + 1
-	elsewhere        // what it changes is of no configuration, or of what we do not keep
+	elsewhere        // it changes things of no configuration, or of which no reading is kept
 	ofVRFs
 	ofNeighbors
 	ofGroups
@@ -40,7 +40,7 @@ var kindsOf = map[effect][]speaker.Kind{
 	ofPolicies:  {speaker.KindSet, speaker.KindPolicy, speaker.KindAssignment},
 }
 
-// effects are those of every method of GoBGP's API.
+// effects are the effects of every method of GoBGP's API that changes something.
 var effects = map[string]effect{
 	"StartBgp": ofAll, "StopBgp": ofAll,
 	"AddPeer": ofNeighbors, "DeletePeer": ofNeighbors, "UpdatePeer": ofNeighbors,
@@ -69,8 +69,7 @@ func effectOf(method string) effect {
 	return readsOnly // Get…, List…, Watch…: a test holds that there is no other
 }
 
-// clients are the other clients of GoBGP's API: what each of their calls may do, and what
-// it did.
+// clients judges the calls of other clients of GoBGP's API, and notes their effects.
 type clients struct {
 	*embedded
 	sessions  *sessions
@@ -134,7 +133,8 @@ func (c *clients) passed(method string, request any, by string) {
 	}
 }
 
-// nameIn is the name of what a request is about; "": of none, or several.
+// nameIn is the name of the VRF or neighbour that a request is about; "": of none, or
+// several.
 func nameIn(request any) string {
 	switch r := request.(type) {
 	case interface{ GetVrf() *api.Vrf }:
@@ -235,8 +235,7 @@ func (c *clients) refuse(method string, request any) error {
 }
 
 // refusal says why a call would take the ground from under a configuration, or nil.
-// Everything else that a client may do is either seen and told, or leaves what the
-// configuration says alone.
+// Every other change is either seen and told, or of things that no configuration names.
 func refusal(c *conf.Config, serves func(vrf string) bool, method string, request any) error {
 	switch method[strings.LastIndexByte(method, '/')+1:] {
 	case "StartBgp":

@@ -9,10 +9,10 @@ import (
 )
 
 // Collector returns GoBGP's own metrics, about each of its neighbours. To answer,
-// GoBGP counts the routes of each neighbour, and what it would advertise to it, on
-// the goroutine that all of BGP runs on: with large tables and many neighbours
-// that takes seconds. So what it said is said again for collectEvery, and for
-// longer where it took long: BGP never stands still for more than a part in
+// GoBGP counts the routes of each neighbour, and the routes that it would advertise to
+// it, on the goroutine that all of BGP runs on: with large tables and many neighbours
+// that takes seconds. So an answer is given again for collectEvery, and for longer where
+// it took long: BGP never stands still for more than a part in
 // collectShare of the time, however often it is asked. Nothing is collected
 // before Run.
 func (s *Speaker) Collector() prometheus.Collector {

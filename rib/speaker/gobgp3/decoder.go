@@ -49,7 +49,7 @@ func newDecoder(c *conf.Config) *decoder {
 	return d
 }
 
-// considered tells whether an NLRI is of a route for a kernel table.
+// considered tells whether an NLRI is of a family whose routes lead into kernel tables.
 func considered(n bgp.AddrPrefixInterface) bool {
 	switch n.(type) {
 	case *bgp.IPAddrPrefix, *bgp.IPv6AddrPrefix, *bgp.LabeledVPNIPAddrPrefix, *bgp.LabeledVPNIPv6AddrPrefix:
@@ -175,7 +175,7 @@ func (d *decoder) whole(p *api.Path) (rib.Path, error) {
 	return path, err
 }
 
-// nativePath is what GoBGP rendered a message of, as far as it is decoded.
+// nativePath is the path of which GoBGP rendered a message, as far as it is decoded.
 func nativePath(p *api.Path) (*bgpPath, error) {
 	nlri, err := apiutil.GetNativeNlri(p)
 	if err != nil {

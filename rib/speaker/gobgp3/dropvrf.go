@@ -65,7 +65,7 @@ func (l *loop) local(rd bgp.RouteDistinguisherInterface) []*bgpPath {
 	var list []*bgpPath
 	want, err := rd.Serialize()
 	if err != nil {
-		return nil // no VRF of GoBGP has such a one
+		return nil // no VRF of GoBGP has an RD that cannot be serialised
 	}
 	for _, t := range l.rib().Tables {
 		for _, d := range t.destinations {

@@ -8,7 +8,7 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// ourIdentifier is the path identifier of what we announce. It keeps our paths
+// ourIdentifier is the path identifier of our announcements. It keeps our paths
 // apart from those that an operator adds with the gobgp program, which have 0:
 // neither replaces nor withdraws the other. Neighbours do not see it; GoBGP
 // sends an identifier of its own.
@@ -21,8 +21,8 @@ func isOurs(o *bgpOrigin) bool {
 	return o.isFromExternal && o.nlri.PathIdentifier() == ourIdentifier
 }
 
-// attributesOf are those of an announcement, in the order of their types, but for the
-// nexthop and what a VRF adds.
+// attributesOf are the attributes of an announcement, in the order of their types, but for
+// the nexthop and the export route targets of a VRF.
 func attributesOf(a rib.Announcement) []bgp.PathAttributeInterface {
 	list := []bgp.PathAttributeInterface{
 		bgp.NewPathAttributeOrigin(rib.OriginIncomplete),

@@ -23,8 +23,8 @@ func newFeeder(e *embedded, k *keeper, vrfs []speaker.VRF) *feeder {
 	return &feeder{embedded: e, keeper: k, feeds: speaker.NewFeeds(vrfs), markers: speaker.NewMarkers()}
 }
 
-// rewatch starts a watch with a snapshot, in place of the one that runs. When
-// the snapshot is in, feeds hold what it had and nothing else. Its callers take
+// rewatch starts a watch with a snapshot, in place of the watch that runs. When
+// the snapshot is in, feeds hold the paths of it and nothing else. Its callers take
 // turns: the start, and then the holder of changing.
 func (f *feeder) rewatch(ctx context.Context) error {
 	old, ended := f.current()
@@ -90,7 +90,7 @@ func (f *feeder) mirror(ctx context.Context, mirrors map[string]string) error {
 	if w, _ := f.current(); !changed || w == nil {
 		return nil
 	}
-	// As in Reload, what has begun is finished.
+	// As in Reload, a change that has begun is finished.
 	if err := f.rewatch(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ func vrfOrDefault(vrf string) string {
 	return vrf
 }
 
-// clusterIDs are those under which this router reflects, to whichever neighbour.
+// clusterIDs are the ids under which this router reflects, to whichever neighbour.
 func clusterIDs(router netip.Addr, n *oc.Neighbor, others []oc.Neighbor) []netip.Addr {
 	ids := []netip.Addr{router}
 	add := func(r *oc.RouteReflector) { // not all of n: a session that is up counts its messages in it
@@ -207,7 +207,7 @@ func vrfOrGlobal(vrf string) string {
 	return vrf
 }
 
-// tell adds to sessions what the guard did to them.
+// tell adds to sessions what the guard removed from their messages, and why it ended them.
 func (g *guarding) tell(sessions map[string]shown) {
 	for _, r := range g.guard.Reports() {
 		s, there := sessions[r.Neighbour]

@@ -11,7 +11,7 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/reload"
 )
 
-// The parts of the gRPC server that do beside a client's call what GoBGP leaves out.
+// Around a client's call these parts of the gRPC server do what GoBGP's method leaves out.
 
 // heedReach has a neighbour that a client adds or changes answered with a TTL that gets
 // to it, from its first connection on.
@@ -50,7 +50,7 @@ func (c *clients) heedTTL(ctx context.Context, request any, _ *grpc.UnaryServerI
 	default:
 		return handler(ctx, request)
 	}
-	c.guarding.judgeAgain() // what the neighbour may say may have changed
+	c.guarding.judgeAgain() // the rules of its messages may have changed
 	return answer, err
 }
 

@@ -28,7 +28,7 @@ type injector struct {
 // localPeer is the source of a path that originated here.
 var localPeer = new(bgpPeer)
 
-// Inject makes changes to what a VRF announces: all, or none where it fails.
+// Inject makes changes to the announcements of a VRF: all, or none where it fails.
 func (in injector) Inject(vrf string, changes []rib.AnnounceChange) error {
 	return in.inLoop(func() error {
 		rib := in.rib()
@@ -77,8 +77,8 @@ func (in injector) oneByOne() bool {
 	return false
 }
 
-// paths are GoBGP's, of changes in the VRF of, nil being none. Those with the same
-// attributes have them in common.
+// paths are GoBGP's paths of changes in a VRF; nil: in the global table. Paths with the
+// same attributes have them in common.
 func paths(of *bgpVRF, changes []rib.AnnounceChange) []*bgpPath {
 	now := time.Now().Unix()
 	list := make([]*bgpPath, 0, len(changes))
@@ -111,7 +111,7 @@ func hashOf(list []bgp.PathAttributeInterface) uint32 {
 	h := fnv.New32a()
 	for _, a := range list {
 		b, err := a.Serialize()
-		if err == nil { // what is made here has no attribute that it fails for
+		if err == nil { // it fails for none of the attributes that attributesOf makes
 			_, _ = h.Write(b)
 		}
 	}
@@ -138,7 +138,7 @@ func withNexthop(shared []bgp.PathAttributeInterface, nlri bgp.AddrPrefixInterfa
 }
 
 // runs cuts paths where another family begins, and where a prefix comes again: GoBGP
-// keeps no order within what it tells its neighbours at once.
+// keeps no order within the paths that it sends its neighbours at once.
 func runs(paths []*bgpPath, changes []rib.AnnounceChange) func(yield func([]*bgpPath) bool) {
 	return func(yield func([]*bgpPath) bool) {
 		seen, from := make(map[netip.Prefix]bool, len(changes)), 0

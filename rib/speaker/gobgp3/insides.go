@@ -14,10 +14,10 @@ import (
 )
 
 // GoBGP's loop owns its tables and its neighbours, and has no call that lets go of
-// what GoBGP keeps by mistake: destinations without a path, the routes of a neighbour
-// that came back without them. So this file reaches them, as internals.go reaches the
-// best paths and with the same care. All of it is for the loop alone: a filter of a
-// watcher, the timing hook, and what mgmtOperation runs are in it.
+// destinations without a path, or of the routes of a neighbour that came back without
+// them, which GoBGP keeps by mistake. So this file reaches them, as internals.go reaches
+// the best paths and with the same care. All of it is for the loop alone: a filter of a
+// watcher, the timing hook, and functions that mgmtOperation is given run in it.
 
 // bgpTables is table.TableManager.
 type bgpTables struct {
@@ -60,8 +60,8 @@ type bgpVRF struct {
 	MplsLabel uint32
 }
 
-// bgpAdjRib is table.AdjRib: what a neighbour sent. accepted are the paths that no
-// loop check rejected.
+// bgpAdjRib is table.AdjRib: the adj-RIB-in of a neighbour. accepted counts the paths
+// that no loop check rejected.
 type bgpAdjRib struct {
 	accepted map[bgp.RouteFamily]int
 	table    map[bgp.RouteFamily]*bgpTable
@@ -83,7 +83,7 @@ type insides struct {
 	groupFields
 }
 
-// serverFields are those of server.BgpServer.
+// serverFields are fields of server.BgpServer.
 type serverFields struct {
 	neighbors field[map[string]unsafe.Pointer] // its peers by address
 	groups    field[map[string]unsafe.Pointer] // its peer groups by name
@@ -91,21 +91,21 @@ type serverFields struct {
 	policy    field[unsafe.Pointer]
 }
 
-// policyFields are those of table.RoutingPolicy, and of table.Assignment.
+// policyFields are fields of table.RoutingPolicy, and of table.Assignment.
 type policyFields struct {
 	assignments   field[map[string]unsafe.Pointer]
 	importList    field[[]unsafe.Pointer]
 	importDefault field[int]
 }
 
-// peerFields are those of server.peer.
+// peerFields are fields of server.peer.
 type peerFields struct {
 	fsm      field[unsafe.Pointer]
 	adjRibIn field[*bgpAdjRib]
 	llgrEnds field[[]chan struct{}] // not empty: in long-lived graceful restart
 }
 
-// fsmFields are those of server.fsm, which a session is.
+// fsmFields are fields of server.fsm, which GoBGP has for each session.
 type fsmFields struct {
 	global       field[*oc.Global]
 	conf         field[*oc.Neighbor]
@@ -119,7 +119,7 @@ type fsmFields struct {
 	capabilities field[map[bgp.BGPCapabilityCode][]bgp.ParameterCapabilityInterface]
 }
 
-// groupFields are those of server.peerGroup.
+// groupFields are fields of server.peerGroup.
 type groupFields struct {
 	groupConf field[*oc.PeerGroup]
 	dynamic   field[map[string]unsafe.Pointer] // of its dynamic neighbours, by prefix
@@ -147,7 +147,8 @@ func learn[T any](l *learner, in reflect.Type, name string, to *field[T]) {
 	}
 }
 
-// learnInsides compares what this file knows of GoBGP with what GoBGP is.
+// learnInsides finds the fields, and compares their types and the linked signatures with
+// GoBGP's.
 func learnInsides() (*insides, error) {
 	var at insides
 	var l learner

@@ -27,7 +27,7 @@ import (
 // watchOption gets a watcher's options, which are where the watcher is.
 type watchOption func(unsafe.Pointer)
 
-// bgpPath is table.Path: one that was received, or a change of its parent. The
+// bgpPath is table.Path: a path that was received, or a change of its parent. The
 // fields of these mirrors are named as GoBGP's, and _ where nothing reads them.
 type bgpPath struct {
 	info      *bgpOrigin // of the first parent
@@ -53,7 +53,7 @@ type bgpOrigin struct {
 	_              bool
 }
 
-// bgpPeer is table.PeerInfo. Of what originated here the Address is nil. A session
+// bgpPeer is table.PeerInfo. Of a path that originated here the Address is nil. A session
 // that comes up writes AS and ID.
 type bgpPeer struct {
 	AS      uint32
@@ -68,8 +68,8 @@ type bgpPeer struct {
 	_       bool
 }
 
-// bestEvent is server.watchEventBestPath: the best paths of a destination, one
-// withdrawn where it has none left; or first of all those of the whole table.
+// bestEvent is server.watchEventBestPath: the best paths of a destination, or a withdrawn
+// one where it has none left; the first event has the best paths of the whole table.
 type bestEvent struct {
 	PathList      []*bgpPath
 	MultiPathList [][]*bgpPath // instead, where multipath is on
@@ -82,7 +82,7 @@ type eorEvent struct {
 	PeerInfo *bgpPeer
 }
 
-// origin is what a path was when it was received.
+// origin is where a path came from, as it was received.
 func (p *bgpPath) origin() *bgpOrigin {
 	for p.parent != nil {
 		p = p.parent
@@ -90,7 +90,7 @@ func (p *bgpPath) origin() *bgpOrigin {
 	return p.info
 }
 
-// attributes are those of a path, which GoBGP and other paths have in common.
+// attributes are the attributes of a path. The list belongs to GoBGP and to other paths.
 func (p *bgpPath) attributes() []bgp.PathAttributeInterface {
 	for q := p; len(q.dels) == 0; q = q.parent {
 		if q.parent == nil {
@@ -104,8 +104,8 @@ func (p *bgpPath) attributes() []bgp.PathAttributeInterface {
 }
 
 // bestPaths is a watch of GoBGP's best paths and End-of-RIB markers, in their one
-// order: what there is already comes from events, until snapshotEnd does, and all
-// that is new from live.
+// order: paths that there are already come from events, up to snapshotEnd, and later
+// events from live.
 type bestPaths struct {
 	watcher unsafe.Pointer
 	events  <-chan any
@@ -147,8 +147,8 @@ func watchBest(l *loop, seen func(event any)) (bestPaths, error) {
 }
 
 // checkKinds makes sure that GoBGP has the watcher under eventKinds, and so looks for
-// filters under those names: with other ones it would fill the channel, which nobody
-// reads after the snapshot.
+// filters under those names: under other names it would find none, and fill the channel,
+// which nobody reads after the snapshot.
 func (b bestPaths) checkKinds(l *loop) error {
 	var kinds []string
 	err := l.inLoop(func() error {

@@ -14,8 +14,8 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/reload"
 )
 
-// keeper keeps house in GoBGP's loop: it lets go of what GoBGP would keep, and holds
-// neighbours to their limits. GoBGP calls it there as its timing hook, after each thing
+// keeper keeps house in GoBGP's loop: it lets go of destinations, stale routes and leaked
+// routes that GoBGP would keep, and holds neighbours to their limits. GoBGP calls it there as its timing hook, after each thing
 // that the loop did; where nothing happens, its own goroutine asks the loop in.
 type keeper struct {
 	*loop
@@ -35,7 +35,7 @@ type keeper struct {
 
 const (
 	// lookEach is how much the loop does, some 1,000 routes, before the keeper looks
-	// at what each neighbour has sent.
+	// at the adj-RIB-in of each neighbour.
 	lookEach = 10 * time.Millisecond
 	// lookShare is how much more it does than looking.
 	lookShare = 50
@@ -69,7 +69,7 @@ func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
 	}
 }
 
-// seen returns what is to be called in the loop for each event of a watch.
+// seen returns the function that the loop calls for each event of a watch.
 func (k *keeper) seen() func(event any) {
 	var kinds shapes // the watch has its own, and says where one is not as expected
 	return func(event any) {
@@ -100,8 +100,8 @@ func (k *keeper) configure(c *conf.Config) {
 	k.stale.configure(c)
 }
 
-// start has the keeper look at what is quiet too, until ctx ends, for which the
-// function waits that it returns.
+// start has the keeper look where no messages come too, until ctx ends. join waits for
+// that end.
 func (k *keeper) start(ctx context.Context) (join func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})

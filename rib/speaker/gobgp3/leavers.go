@@ -44,7 +44,7 @@ func (l *leavers) left(vrf string, path *bgpPath) {
 // leaversAtOnce is how many are taken back in one turn of the loop.
 const leaversAtOnce = 256
 
-// takeBack takes back what is due, in turns of the loop.
+// takeBack takes the routes of all leavers back, in turns of the loop.
 func (l *leavers) takeBack() {
 	l.mu.Lock()
 	list := l.list

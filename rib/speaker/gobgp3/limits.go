@@ -14,9 +14,9 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
-// limits counts what each neighbour has sent, and ends the session of one that sends
-// more than its prefix-limit allows. GoBGP has such a limit, but counts one by one all
-// that a neighbour ever sent at each message, which makes a table of 60,000 routes take
+// limits counts the prefixes of each neighbour, and ends the session of a neighbour that
+// sends more than its prefix-limit allows. GoBGP has such a limit, but counts all prefixes
+// of a neighbour one by one at each message, which makes a table of 60,000 routes take
 // 20 seconds in which BGP does nothing else, and never starts the session again.
 type limits struct {
 	*loop
@@ -31,7 +31,7 @@ type limits struct {
 	over  map[string]*excess // guarded by mu; the neighbours that are stopped
 }
 
-// tally is what a neighbour has sent that GoBGP's loop checks accepted.
+// tally counts the paths of a neighbour that no loop check of GoBGP's rejected.
 type tally struct {
 	at       unsafe.Pointer // of the peer that was counted
 	vrf      string
@@ -163,7 +163,7 @@ func (l *limits) tally(addr string, p livePeer) *tally {
 	return t
 }
 
-// drop forgets what a neighbour sent. The caller holds mu.
+// drop forgets the prefixes of a neighbour. The caller holds mu.
 func (l *limits) drop(addr string) {
 	if t := l.known[addr]; t != nil {
 		if l.vrfs[t.vrf] -= t.sum(); l.vrfs[t.vrf] == 0 {

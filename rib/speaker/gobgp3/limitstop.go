@@ -77,9 +77,9 @@ func restarts(l conf.Limit) string {
 	return "it starts again when the limit is raised, or the neighbour enabled"
 }
 
-// cut ends a session for good: what of it still waits for the loop is passed over, as
-// GoBGP does with what came before a session was up, and graceful restart keeps
-// nothing.
+// cut ends a session for good: its messages that still wait for the loop are passed over,
+// as GoBGP does with messages from before a session was up, and graceful restart keeps no
+// route.
 func (p livePeer) cut(family bgp.RouteFamily, most uint32) {
 	hard := false
 	p.change(func(n *oc.Neighbor) {
@@ -103,8 +103,8 @@ func (p livePeer) cut(family bgp.RouteFamily, most uint32) {
 		_ = conn.Close()
 		return
 	}
-	// What the neighbour has sent and nobody has read has the kernel send a reset after
-	// that, which must not overtake the NOTIFICATION at the neighbour.
+	// At close the kernel sends a reset where bytes of the neighbour's are unread, which
+	// must not overtake the NOTIFICATION at the neighbour.
 	time.AfterFunc(parting, func() { _ = conn.Close() }) // twice is no harm
 }
 
@@ -115,7 +115,7 @@ func limitData(family bgp.RouteFamily, most uint32) []byte {
 }
 
 // look is called in the loop, after each change of a session's state and once a
-// second. It keeps down what is stopped, and starts what is to start again.
+// second. It keeps neighbours down that are stopped, and starts those that may start again.
 func (l *limits) look() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -22,7 +22,7 @@ import (
 // gobgpVersion is the GoBGP that this package was written for.
 const gobgpVersion = "v3.37.0"
 
-// GoBGP's loop, and what it does with watchers, neighbours and listening sockets.
+// GoBGP's loop, its watchers, its neighbours and its listening sockets.
 
 //go:linkname mgmtOperation github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).mgmtOperation
 func mgmtOperation(s *server.BgpServer, f func() error, checkActive bool) error
@@ -89,7 +89,7 @@ func adjRibDropStale(a *bgpAdjRib, families []bgp.RouteFamily) []*bgpPath
 //go:linkname canImportToVRF github.com/osrg/gobgp/v3/internal/pkg/table.CanImportToVrf
 func canImportToVRF(vrf *bgpVRF, p *bgpPath) bool
 
-// Paths, and what becomes of a message between neighbours.
+// Paths, and the steps of a message from one neighbour to others.
 
 //go:linkname pathAttributes github.com/osrg/gobgp/v3/internal/pkg/table.(*Path).GetPathAttrs
 func pathAttributes(p *bgpPath) []bgp.PathAttributeInterface

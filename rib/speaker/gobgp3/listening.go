@@ -13,8 +13,8 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
-// What answers a neighbour's SYN, and acknowledges what it sends until GoBGP has accepted
-// the connection, is sent with the TTL of the listening socket. GoBGP has 255 there, for
+// The kernel answers a neighbour's SYN, and acknowledges its segments until GoBGP has
+// accepted the connection, with the TTL of the listening socket. GoBGP has 255 there, for
 // neighbours with TTL security, whatever the neighbours are. It gets the TTL that they
 // have in common: the highest, where they differ, because it must get to the farthest.
 

@@ -17,8 +17,8 @@ type livePeer struct {
 	at, fsm unsafe.Pointer
 }
 
-// adminUp and adminDown are those of GoBGP's adminStates in which a neighbour may have a
-// session, and in which somebody stopped it; there is one more for a prefix-limit.
+// adminUp and adminDown are GoBGP's adminStates in which a neighbour may have a session,
+// and in which somebody stopped it; GoBGP has one more for a prefix-limit.
 const (
 	adminUp   = 0
 	adminDown = 1

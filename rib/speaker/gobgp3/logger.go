@@ -144,7 +144,7 @@ func (l *logger) Panic(msg string, fields log.Fields) {
 
 func (l *logger) Error(msg string, fields log.Fields) { l.write(slog.LevelError, msg, fields) }
 
-// Info takes what it tells of a session's end to down.
+// Info passes the reason of a session's end on to down.
 func (l *logger) Info(msg string, fields log.Fields) {
 	if msg == "Peer Down" && l.down != nil {
 		l.down(fmt.Sprint(fields["Key"]), fmt.Sprint(fields["Reason"]))
@@ -152,7 +152,7 @@ func (l *logger) Info(msg string, fields log.Fields) {
 	l.write(slog.LevelInfo, msg, fields)
 }
 
-// Warn drops what GoBGP says of a route: that one is withdrawn which it does not have.
+// Warn drops GoBGP's line about the withdrawal of a route that it does not have.
 // Every neighbour can have it say so as often as it likes, and the guard does where it
 // takes an announcement for a withdrawal.
 func (l *logger) Warn(msg string, fields log.Fields) {
@@ -161,7 +161,7 @@ func (l *logger) Warn(msg string, fields log.Fields) {
 	}
 }
 
-// Debug drops what GoBGP says of each route ("create Destination", …): there is
+// Debug drops GoBGP's lines about single routes ("create Destination", …): there is
 // no log line a route.
 func (l *logger) Debug(msg string, fields log.Fields) {
 	if msg == stateChange {
@@ -175,7 +175,7 @@ func (l *logger) Debug(msg string, fields log.Fields) {
 	}
 }
 
-// stateChange is what GoBGP says of a session's state.
+// stateChange is GoBGP's message when a session's state has changed.
 const stateChange = "state changed"
 
 func (l *logger) SetLevel(level log.LogLevel) { l.level.Store(uint32(level)) }
@@ -201,7 +201,7 @@ func (l *logger) write(level slog.Level, msg string, fields log.Fields) {
 	l.slog.LogAttrs(context.Background(), level, "gobgp: "+msg, attrs...)
 }
 
-// plain keeps what reads well in a log and turns the rest, such as GoBGP's
+// plain keeps values that read well in a log and turns others, such as GoBGP's
 // configuration structs, into text.
 func plain(v any) any {
 	switch v := v.(type) {

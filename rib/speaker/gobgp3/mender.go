@@ -66,7 +66,7 @@ func (m *mender) lostBy(request any) scope {
 	case *api.DeletePathRequest:
 		switch {
 		case len(r.GetUuid()) > 0 && !m.forged.Load():
-			return nil // ids are given to what clients added
+			return nil // GoBGP gives ids to paths of clients alone
 		case len(r.GetUuid()) > 0:
 			return scope{everyVRF: nil}
 		case r.GetPath() == nil:
@@ -107,8 +107,9 @@ func (m *mender) lostFamily(f *api.Family) scope {
 	return lost
 }
 
-// lostPaths are those of paths that take one of ours away: GoBGP tells local paths
-// apart by their identifier alone. A path whose prefix cannot be read may be any.
+// lostPaths are the announcements that a client's paths take away: those with our
+// identifier, by which alone GoBGP tells local paths apart. A path whose prefix cannot be
+// read may take away any.
 func (m *mender) lostPaths(vrf string, paths ...*api.Path) scope {
 	lost := make(scope)
 	var d *decoder

@@ -11,9 +11,8 @@ import (
 //
 // The loop takes one message after the other, of all neighbours in turn, so a
 // neighbour with one route does not wait for one that sends a whole table. But
-// what the loop finds best it puts into one queue without bound, and where the watch
-// gets too little of the processors, a tenant's single route would wait behind all
-// that is in there. GoBGP calls its timing hook between two messages, in the loop
+// all best paths go into one queue without bound, and where the watch gets too little of
+// the processors, a tenant's single route would wait behind the whole queue. GoBGP calls its timing hook between two messages, in the loop
 // itself: there the loop rests until the watch has caught up. Nothing is lost by
 // that, because both need the processor.
 type pacer struct {
@@ -43,7 +42,7 @@ func (p *pacer) follow(queued func() int) {
 }
 
 // Observe implements GoBGP's timing hook. GoBGP's loop calls it after each thing it
-// did; op says what that was and did how long it took.
+// did; op names it and did is how long it took.
 func (p *pacer) Observe(op server.FSMOperation, did, _ time.Duration) {
 	if op != server.FSMMessage {
 		return
@@ -64,7 +63,7 @@ func (p *pacer) waiting() int {
 	return 0
 }
 
-// rest waits until the watch has taken most of what waits.
+// rest waits until the watch has taken most of the queue.
 func (p *pacer) rest() {
 	for began := time.Now(); time.Since(began) < mostRest && p.waiting() > mostQueued/4; {
 		time.Sleep(restStep)

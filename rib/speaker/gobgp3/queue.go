@@ -34,8 +34,8 @@ func (q *queue) put(event any) {
 	}
 }
 
-// take returns the events that wait, in their order. used is what an earlier take
-// returned, whose room is used again.
+// take returns the events that wait, in their order. used is the result of an
+// earlier take, whose room is used again.
 func (q *queue) take(used []any) []any {
 	if cap(used) > mostRoom {
 		used = nil
@@ -48,7 +48,7 @@ func (q *queue) take(used []any) []any {
 	return events
 }
 
-// done says that n of what was taken are dealt with.
+// done says that n of the taken events are dealt with.
 func (q *queue) done(n int) { q.open.Add(int64(-n)) }
 
 // waiting is how many events were put and are not done.

@@ -13,9 +13,9 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/guard"
 )
 
-// rehearse has GoBGP's own code do with a message what it would do with one of that
-// session, from its reader to the sessions that the routes go on to and to who lists
-// them. It panics where that code does.
+// rehearse takes a message through GoBGP's own code as a message of that session: from
+// the reader to the sessions that the routes go on to and to who lists them. It panics
+// where that code does.
 func rehearse(message []byte, s *guard.Session) error {
 	m, err := bgp.ParseBGPMessage(message, &bgp.MarshallingOption{AddPath: s.Families})
 	if err != nil {
@@ -45,8 +45,8 @@ func rehearse(message []byte, s *guard.Session) error {
 	return nil
 }
 
-// rehearsePath does with one path what GoBGP's tables, API and other sessions do. What
-// depends on the attributes alone is done for the first one.
+// rehearsePath takes one path through GoBGP's tables, API and other sessions. The steps
+// that depend on the attributes alone are done for the first path.
 func rehearsePath(p *bgpPath, first bool) error {
 	nlri := p.info.nlri
 	_ = nlri.String()

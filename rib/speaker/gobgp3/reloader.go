@@ -15,8 +15,8 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/reload"
 )
 
-// reloader brings configurations into force while BGP runs, and tells everybody who has
-// something of the one in force.
+// reloader brings configurations into force while BGP runs, and gives each part of the
+// speaker its share of the new one.
 type reloader struct {
 	*embedded
 	unnumbered
@@ -79,7 +79,7 @@ func (r *reloader) replace(ctx context.Context, next *conf.Config) (changes []st
 	if err := r.listening.answer(old, next); err != nil {
 		return nil, err
 	}
-	// What has begun is finished: half a configuration is worse than a late one.
+	// A change that has begun is finished: half a configuration is worse than a late one.
 	ctx = context.WithoutCancel(ctx)
 	if err := by.Reach(ctx, next); err != nil {
 		if back := by.Reach(ctx, old); back != nil {
@@ -152,7 +152,7 @@ func (r *reloader) preview(text []byte, extras rib.Extras) (*speaker.Preview, er
 const (
 	// refitGap is the least time between two changes of who is on which interface.
 	refitGap = time.Second
-	// refitAgain is when one that failed is tried again.
+	// refitAgain is when a change that failed is tried again.
 	refitAgain = 10 * time.Second
 )
 
@@ -219,7 +219,7 @@ func (r *reloader) refit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// What clients did to other neighbours waits for a reload.
+	// Differences that clients made at other neighbours wait for a reload.
 	by.Correct(r.drift.held(), now, func(d speaker.Difference) bool { return d.Kind == speaker.KindNeighbor && old.IsPlaced(d.Name) })
 	ctx = context.WithoutCancel(ctx)
 	if err := by.Reach(ctx, next); err != nil {

@@ -16,8 +16,8 @@ import (
 // that a policy has come to reject stays with the neighbour for good. So these routes are
 // withdrawn by ourselves, in GoBGP's loop, as a soft reset is done there.
 
-// retell tells neighbours whose sessions stay up anew what they may have: those that
-// whom chooses.
+// retell sends the neighbours that whom chooses, of those whose sessions stay up, all
+// routes that they may have.
 func (l *loop) retell(up map[string]netip.Addr, whom func(netip.Addr) bool) error {
 	var errs []error
 	for key, addr := range up {
@@ -31,8 +31,8 @@ func (l *loop) retell(up map[string]netip.Addr, whom func(netip.Addr) bool) erro
 	return errors.Join(errs...)
 }
 
-// retellPeer sends a neighbour all that it may have, and takes back the routes that a
-// rule of ours can keep from it.
+// retellPeer sends a neighbour all routes that it may have, and takes back the routes that
+// a rule of ours can keep from it.
 func (l *loop) retellPeer(address string) error {
 	return l.inLoop(func() error {
 		peers, err := serverPeers(l.server(), address)

@@ -68,8 +68,8 @@ func (s *Speaker) Run(ctx context.Context) error {
 	}
 }
 
-// start brings everything up in the order in which one needs the other. What it
-// leaves running ends with until.
+// start brings everything up in the order in which one needs the other. The goroutines
+// that it leaves running end with until.
 func (s *Speaker) start(until context.Context, bgp *server.BgpServer) error {
 	ctx, done := s.untilFatal(until)
 	defer done()

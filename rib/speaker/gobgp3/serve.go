@@ -21,7 +21,7 @@ import (
 
 const unixScheme = "unix://"
 
-// maxSocketPath is what sockaddr_un holds, but for the zero at its end.
+// maxSocketPath is the size of sun_path in sockaddr_un, but for the zero at its end.
 const maxSocketPath = 107
 
 // checkListen refuses an address that the API must not, or cannot, be served
@@ -203,8 +203,8 @@ func (s *sockets) publish() error {
 	return nil
 }
 
-// close takes the names away, so that no client waits on a server that ends. What is
-// served already is closed already.
+// close takes the names away, so that no client waits on a server that ends. Listeners
+// that were served are closed already.
 func (s *sockets) close() {
 	for _, l := range s.listeners {
 		_ = l.Close()

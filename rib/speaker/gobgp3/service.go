@@ -12,8 +12,8 @@ import (
 	"google.golang.org/grpc"
 )
 
-// GRPC is the server that serves the API: a *grpc.Server, or one that judges what
-// comes before it hands it on.
+// GRPC is the server that serves the API: a *grpc.Server, or one that judges calls
+// before it hands them on.
 type GRPC interface {
 	grpc.ServiceRegistrar
 	Serve(net.Listener) error
@@ -21,10 +21,11 @@ type GRPC interface {
 }
 
 // GoBGP makes a gRPC server only of addresses: it listens on them itself, with the
-// mode that the umask decides, and ends the process where one is taken. What serves
-// its API is not exported, and this makes one of a server that never listens.
+// mode that the umask decides, and ends the process where one is taken. The type that
+// serves its API is not exported, and this makes a value of it that never listens.
 
-// apiServerType is what newAPIServer makes; nil: it is not where it was.
+// apiServerType is the type of which newAPIServer makes a value; nil: GoBGP's server has
+// no field of it any more.
 func apiServerType() reflect.Type {
 	field, has := reflect.TypeFor[server.BgpServer]().FieldByName("apiServer")
 	if !has || field.Type.Kind() != reflect.Pointer || !field.Type.Implements(reflect.TypeFor[api.GobgpApiServer]()) {
@@ -44,8 +45,8 @@ func checkAPIServer() error {
 	return nil
 }
 
-// apiOf returns what serves GoBGP's API. What newAPIServer takes and returns no
-// reflection shows, so what it made is looked at.
+// apiOf returns a value that serves GoBGP's API. Reflection does not show the signature of
+// newAPIServer, so the value that it made is looked at.
 func apiOf(bgp *server.BgpServer) (api.GobgpApiServer, error) {
 	nowhere := grpc.NewServer()
 	made := newAPIServer(bgp, nowhere, "")

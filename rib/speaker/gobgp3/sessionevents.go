@@ -24,8 +24,8 @@ func (s *sessions) watch(ctx context.Context, bgp *server.BgpServer) error {
 	return nil
 }
 
-// event takes in what GoBGP says of a neighbour; it is called on the goroutine
-// of the watch, one at a time.
+// event takes in an event of a neighbour; it is called on the goroutine of the watch, one
+// at a time.
 func (s *sessions) event(ctx context.Context, bgp *server.BgpServer, e *api.WatchEventResponse_PeerEvent) {
 	switch e.GetType() {
 	case api.WatchEventResponse_PeerEvent_INIT, api.WatchEventResponse_PeerEvent_STATE:
@@ -81,7 +81,7 @@ func (s *sessions) set(addr netip.Addr, state *api.PeerState) bool {
 		return false
 	}
 	if found.PeerAS == 0 {
-		found.PeerAS = state.GetPeerAsn() // peer-as is not said: the one that it came with
+		found.PeerAS = state.GetPeerAsn() // peer-as is not configured: the AS of its OPEN
 	}
 	found.State = stateName(state.GetSessionState())
 	switch established := state.GetSessionState() == api.PeerState_ESTABLISHED; {

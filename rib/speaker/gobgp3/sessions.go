@@ -14,7 +14,7 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
-// sessions is what GoBGP's events say of its neighbours. GoBGP's ListPeer is no
+// sessions is how neighbours fare, by GoBGP's events. GoBGP's ListPeer is no
 // answer to a question that may come often: it counts the routes of every
 // neighbour one by one, and BGP stands still meanwhile.
 type sessions struct {
@@ -27,7 +27,7 @@ type sessions struct {
 	mu    sync.Mutex
 	known map[string]*session // guarded by mu; by the address that GoBGP calls it by, which has its zone
 
-	fell chan struct{} // signalled when one with a link-local address has come to be idle
+	fell chan struct{} // signalled when a session with a link-local address has come to be idle
 }
 
 type session struct {
@@ -118,8 +118,8 @@ func plainReason(reason string) string {
 	return strings.ReplaceAll(reason, "-", " ")
 }
 
-// configure takes in the neighbours of a configuration. Events are what says
-// how they fare, before it and after.
+// configure takes in the neighbours of a configuration. How they fare events say, before
+// it and after.
 func (s *sessions) configure(c *conf.Config) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,7 +134,7 @@ func (s *sessions) configure(c *conf.Config) {
 		}
 		have.Origin, have.down = speaker.Configured, n.Config.AdminDown
 		have.VRF, have.PeerAS = n.Config.Vrf, n.Config.PeerAs
-		have.Address, _ = netip.ParseAddr(cmp.Or(n.Config.NeighborAddress, key)) // by interface: what it resolved to
+		have.Address, _ = netip.ParseAddr(cmp.Or(n.Config.NeighborAddress, key)) // by interface: the address that it resolved to
 	}
 	for key, n := range s.known {
 		if n.configured() && !stay[key] {

@@ -22,15 +22,15 @@ type Options struct {
 	// Config is GoBGP's part of the configuration file as JSON, with GoBGP's
 	// own kebab-case keys.
 	Config []byte
-	// Extras are what the configuration says of BGP beside Config.
+	// Extras are the configuration of BGP beside Config.
 	rib.Extras
 	// Listen are the gRPC addresses for users: "unix:///path" or "host:port",
 	// with a loopback host unless Secured.
 	Listen []string
 	// SocketGroup is the gid that the unix sockets get; nil: that of the process.
 	SocketGroup *int
-	// Server is what serves GoBGP's API on them, beside what is registered with it
-	// already; nil: one that serves GoBGP's alone, to everybody.
+	// Server serves GoBGP's API on them, beside the services that are registered with it
+	// already; nil: a server of GoBGP's API alone, open to everybody.
 	Server GRPC
 	// Secured says that Server has TCP clients prove who they are.
 	Secured bool
@@ -47,7 +47,7 @@ type Options struct {
 	Serves func(vrf string) bool
 	// Called is what people call the neighbour that BGP calls name; nil: the same.
 	Called func(name string) string
-	// Drifted is called when what Drift returns has changed; nil: nobody is.
+	// Drifted is called when Drift has another result; nil: nobody is.
 	Drifted func()
 	Logger  *slog.Logger // nil: none
 	// OwnPrefix tells whether a prefix is a subnet connected in a VRF, or one of its own
@@ -125,7 +125,7 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	}
 }
 
-// learnGoBGP compares what this package knows of GoBGP's insides with what they are.
+// learnGoBGP compares this package's mirrors of GoBGP's insides with GoBGP.
 func learnGoBGP() (*insides, error) {
 	if err := errors.Join(checkInternals(), checkAPIServer()); err != nil {
 		return nil, err
@@ -176,11 +176,11 @@ func (s *Speaker) Refused(vrf string, p netip.Prefix) []rib.Refusal {
 	return s.guarding.refused(vrf, p)
 }
 
-// Removed is what the guard did to the messages of each neighbour.
+// Removed reports what the guard removed from the messages of each neighbour.
 func (s *Speaker) Removed() []speaker.Report { return s.guarding.reports() }
 
-// OwnChanged says that subnets and addresses of a VRF came and went, so that what
-// neighbours announced of them is judged again.
+// OwnChanged says that subnets and addresses of a VRF came and went, so that routes of
+// neighbours to them are judged again.
 func (s *Speaker) OwnChanged(vrf string, came, went []netip.Prefix) {
 	s.guarding.guard.Own(vrfOrGlobal(vrf), came, went)
 }
@@ -189,56 +189,55 @@ func (s *Speaker) OwnChanged(vrf string, came, went []netip.Prefix) {
 // against them.
 func (s *Speaker) Limits() []speaker.Limit { return s.keeper.limits.list() }
 
-// Mirror makes feeds that say what another VRF's says, for a second reader of
-// its routes: mirrors has the VRF by the name of the feed, which is no VRF's.
-// Those of an earlier call that are not in it go. A mirror of a VRF that is not
-// configured is empty. It may be called before Run and while it runs.
+// Mirror makes feeds with the paths of another VRF's feed, for a second reader of its
+// routes: mirrors has the VRF by the name of the feed, which is no VRF's. Mirrors of an
+// earlier call that are not in it go. A mirror of a VRF that is not configured is empty.
+// It may be called before Run and while it runs.
 func (s *Speaker) Mirror(ctx context.Context, mirrors map[string]string) error {
 	return s.feeder.mirror(ctx, mirrors)
 }
 
 // Reload brings another configuration into force: VRFs, peer groups,
 // neighbours, dynamic neighbours and policies. It returns a line for each thing
-// that it changed. What is the same in both is left alone; a VRF with another
+// that it changed. Things that are the same in both are left alone; a VRF with another
 // RD or other RTs is made anew, its announcements are withdrawn and announced
 // again, and the neighbours in it start new sessions.
 //
-// What another client of the API took out or changed of the configuration is put
-// right; what one added stays, and a neighbour that one disabled stays so.
+// Things of the configuration that another client of the API took out or changed are put
+// right; things that a client added stay, and a neighbour that one disabled stays so.
 //
 // Where it fails, the old configuration is in force again; where even that
 // fails, the error says so. The sections that GoBGP cannot change while it runs
 // are refused when they differ.
 //
-// When VRFs changed, the watch begins anew with a snapshot, after which the
-// feeds hold what they should: a new VRF's is filled, one that is gone is
-// emptied.
+// When VRFs changed, the watch begins anew with a snapshot, after which the feeds are
+// right: a new VRF's is filled, and the feed of a VRF that is gone is empty.
 func (s *Speaker) Reload(ctx context.Context, text []byte, extras rib.Extras) (changes []string, err error) {
 	return s.reloader.reload(ctx, text, extras)
 }
 
-// Restore puts right what BGP has otherwise than the configuration in force says, and
-// returns a line for each thing, as Reload does.
+// Restore puts right the things that BGP has otherwise than the configuration in force
+// says, and returns a line for each, as Reload does.
 func (s *Speaker) Restore(ctx context.Context) (changes []string, err error) {
 	return s.reloader.restore(ctx)
 }
 
-// Preview compares a configuration with the one in force. Its error is what
-// Reload would refuse the configuration with.
+// Preview compares a configuration with the one in force. Its error is the one with which
+// Reload would refuse the configuration.
 func (s *Speaker) Preview(text []byte, extras rib.Extras) (*speaker.Preview, error) {
 	return s.reloader.preview(text, extras)
 }
 
-// Drift returns what BGP has otherwise than the configuration says, ordered by kind
-// and name.
+// Drift returns the things that BGP has otherwise than the configuration says, ordered by
+// kind and name.
 func (s *Speaker) Drift() []speaker.Difference { return s.drift.differences() }
 
-// Additions returns what other clients added, ordered by kind and name.
+// Additions returns the things that other clients added, ordered by kind and name.
 func (s *Speaker) Additions() []speaker.Addition { return s.drift.added() }
 
-// Sessions returns the neighbours by address: those that are configured, those
-// that a peer group let in, and those that were added through GoBGP's own API.
-// It asks GoBGP nothing, so it costs BGP nothing, and answers while BGP is busy.
+// Sessions returns the neighbours by address: of the configuration, let in by a peer
+// group, and added through GoBGP's own API. It asks GoBGP nothing, so it costs BGP
+// nothing, and answers while BGP is busy.
 // Before Run there are none.
 func (s *Speaker) Sessions() []speaker.Session {
 	known := s.sessions.list()

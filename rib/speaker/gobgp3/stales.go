@@ -121,7 +121,8 @@ func (s *stales) wait(addr, group string, told time.Duration) time.Duration {
 	return cmp.Or(told, staleTime)
 }
 
-// end ends the wait for what has come, and all of it when the time is over.
+// end ends the wait for families whose End-of-RIB has come, and for all when the time is
+// over.
 func (s *stales) end(addr string, p livePeer, w *await) {
 	var came []bgp.RouteFamily
 	p.read(func(conf *oc.Neighbor, _ bgp.FSMState) {
@@ -205,8 +206,8 @@ func (p livePeer) offered() offers {
 	return o
 }
 
-// forget takes out of GoBGP's state what an earlier OPEN offered and this one does not:
-// GoBGP only adds to it.
+// forget takes out of GoBGP's state the families and flags that an earlier OPEN offered
+// and this one does not: GoBGP only adds to them.
 func (o offers) forget(conf *oc.Neighbor) {
 	state := &conf.GracefulRestart.State
 	state.Enabled = state.Enabled && o.graceful

@@ -11,17 +11,17 @@ import (
 )
 
 // sweeper frees destinations that have no path left. GoBGP makes one for each prefix
-// that is withdrawn without ever having been announced, and leaves it in what the
-// neighbour sent until the session ends; and it leaves one in its own tables wherever
+// that is withdrawn without ever having been announced, and leaves it in the neighbour's
+// adj-RIB-in until the session ends; and it leaves one in its own tables wherever
 // the path went without the mark that it has left Adj-RIB-In too: a neighbour's in a
 // VRF, or one of the API.
 type sweeper struct {
 	*loop
 	wake chan<- struct{} // signalled when there is something to sweep
-	// kept is how many destinations of what a neighbour sent count for nothing: the
-	// last sweep found them not empty.
+	// kept is how many destinations of an adj-RIB-in count for nothing: the last sweep
+	// found them not empty.
 	kept map[*bgpTable]int
-	due  map[*bgpTable]bool // false: what a neighbour sent; true: a table of GoBGP's own
+	due  map[*bgpTable]bool // false: an adj-RIB-in; true: a table of GoBGP's own
 	at   *sweep             // under way
 
 	counted   map[unsafe.Pointer]uint32 // withdrawals of a peer that are in withdrawn
@@ -74,7 +74,7 @@ func (s *sweeper) check(p livePeer) {
 func (s *sweeper) empty(p livePeer, family bgp.RouteFamily, t *bgpTable) int {
 	n := len(t.destinations) - p.adjIn().accepted[family]
 	if kept := s.kept[t]; kept > n {
-		s.kept[t] = max(0, n) // of those some have gone
+		s.kept[t] = max(0, n) // some of the kept ones have gone
 	}
 	return n - s.kept[t]
 }
@@ -188,7 +188,7 @@ func (s *sweeper) stop() {
 	clear(s.due)
 }
 
-// see frees a destination that is empty. Of one that is not, it frees the local
+// see frees a destination that is empty. Of another destination it frees the local
 // identifiers that no path has: GoBGP forgets one each time that the path of a
 // neighbour in a VRF, or of the API, goes while another one stays, and looks for a
 // free one from the beginning.

@@ -18,7 +18,8 @@ type unnumbered struct {
 	sessions *sessions
 }
 
-// read reads a configuration as it fits the interfaces of now. before is what GoBGP has.
+// read reads a configuration as it fits the interfaces of now. before is the configuration
+// that GoBGP has.
 func (u unnumbered) read(ctx context.Context, text []byte, extras rib.Extras, before *conf.Config) (*conf.Config, error) {
 	if u.links == nil {
 		return conf.Read(text, extras, nil)

@@ -12,8 +12,8 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
-// atOnce is after how many paths of one event, which may be those of the whole table,
-// whoever waits for the watch comes in between.
+// atOnce is after how many paths of one event, which may have the whole table, whoever
+// waits for the watch comes in between.
 const atOnce = 256
 
 // watch takes GoBGP's best paths and End-of-RIB markers, in their one order,
@@ -71,8 +71,8 @@ func (w *watch) run(ctx context.Context, b bestPaths) {
 	}
 }
 
-// follow reads the events after the snapshot. They come by the queue alone: what comes by
-// the channel went past the filters, and all that follows would do so too.
+// follow reads the events after the snapshot. They come by the queue alone: an event that
+// comes by the channel went past the filters, and all later ones would do so too.
 func (w *watch) follow(ctx context.Context, b bestPaths) {
 	var events []any
 	for {
@@ -131,8 +131,8 @@ func (w *watch) event(ev any) {
 	}
 }
 
-// best takes the best paths of a destination, or first of all those of the table.
-// An event of a change that is none of a best path is empty. The caller holds mu.
+// best takes the best paths of a destination; in the first event, of the whole table. The
+// event of a change that is none of a best path is empty. The caller holds mu.
 func (w *watch) best(ev *bestEvent) {
 	if len(ev.MultiPathList) == 0 {
 		w.takeAll(ev.PathList)
@@ -198,7 +198,7 @@ func (w *watch) endOfRIB(e *eorEvent) {
 	}
 }
 
-// knownRDs are those that were decoded lately.
+// knownRDs are the route distinguishers that were decoded lately.
 func (w *watch) knownRDs() (list []rib.RD) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

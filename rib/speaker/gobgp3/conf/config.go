@@ -12,8 +12,8 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
-// Config is a configuration of GoBGP that has been checked, and what we need of
-// it. It is immutable.
+// Config is a configuration of GoBGP that has been checked, with the values of it that we
+// need ourselves. It is immutable.
 type Config struct {
 	Set    oc.BgpConfigSet
 	VRFs   []speaker.VRF // by name
@@ -97,8 +97,8 @@ func (c *Config) Groups() map[string]oc.PeerGroup {
 }
 
 // TermsOf returns the terms of a neighbour, by its address as GoBGP has it and the peer
-// group that it is in. A dynamic neighbour has its group's; one that a client of the API
-// added, without a group of the configuration, has the default ones.
+// group that it is in. A dynamic neighbour has its group's terms; a neighbour that a client of the
+// API added, without a group of the configuration, has the default ones.
 func (c *Config) TermsOf(address, group string) rib.Terms {
 	if t, ok := c.Extras.Terms[address]; ok {
 		return t
@@ -121,7 +121,7 @@ func (c *Config) keepsBlackholes(vrf string) bool {
 	return slices.Contains(c.Extras.KeptBlackholes, vrf)
 }
 
-// Neighbor is what the watch of best paths needs to know of a configured neighbour.
+// Neighbor is a configured neighbour, as far as the watch of best paths depends on it.
 type Neighbor struct {
 	VRF      string // "": the global table
 	Zone     string // of its link, in the daemon's namespace; "": unknown, or more than one

@@ -4,14 +4,14 @@
 //
 // Check says everything that is wrong with a text, key by key (types.go, neighbors.go,
 // policies.go), and gives it to GoBGP's own reader last. Read makes a Config of a text
-// that Check found good. A Config is what GoBGP gets, with what GoBGP must not get taken
-// out of it (limits.go: prefix-limits, which are counted here; placing.go: neighbours on
-// interfaces where nobody was heard) and with policies of our own before those of the
-// file (rules.go: the well-known communities, blackholes, the nexthop of VPN routes).
-// Beside it stands what GoBGP's file has no keys for: rib.Extras.
+// that Check found good, in the form in which GoBGP gets it: without prefix-limits, which
+// are counted by ourselves (limits.go), without neighbours on interfaces where nobody was
+// heard (placing.go), and with policies of our own before the file's (rules.go: the
+// well-known communities, blackholes, the nexthop of VPN routes). Beside it stand the
+// settings for which GoBGP's file has no keys: rib.Extras.
 //
 // A Config is immutable: whoever has one in force replaces it as a whole. GoBGP's reader
 // keeps state in package variables, so Read and Check take turns behind one lock.
 //
-// A reader begins with Read in config.go, and with Check in check.go for what is refused.
+// A reader begins with Read in config.go, and with Check in check.go for errors.
 package conf

@@ -79,8 +79,8 @@ func WithoutLimits(list []oc.AfiSafi) []oc.AfiSafi {
 	return list
 }
 
-// Of returns the limits of a neighbour, or of a dynamic one that its group let in; nil:
-// it has none.
+// Of returns the limits of a neighbour, or of a dynamic neighbour by its group; nil: it
+// has none.
 func (l Limits) Of(addr, group string, dynamic bool) map[bgp.RouteFamily]Limit {
 	if dynamic {
 		return l.groups[group]

@@ -58,7 +58,7 @@ func (c *checker) peerGroups() {
 	}
 }
 
-// unique refuses an empty name, and one that was there before.
+// unique refuses an empty name, and a name that was there before.
 func (c *checker) unique(seen map[string]string, s section, key, name string) {
 	if name == "" {
 		c.fail(s.key(key), "missing")
@@ -69,7 +69,7 @@ func (c *checker) unique(seen map[string]string, s section, key, name string) {
 	}
 }
 
-// peer checks what neighbours and peer groups have in common.
+// peer checks the keys that neighbours and peer groups have in common.
 func (c *checker) peer(s section) {
 	if p := s.at("config").text("auth-password"); len(p) > maxMD5 {
 		c.fail(s.at("config").key("auth-password"), "it has %d bytes, and the kernel takes %d at most", len(p), maxMD5)
@@ -97,7 +97,7 @@ func (c *checker) names(list, key string) []string {
 	return names
 }
 
-// vrfFamilies are those that GoBGP allows a neighbour in a VRF.
+// vrfFamilies are the families that GoBGP allows a neighbour in a VRF.
 var vrfFamilies = []string{"ipv4-unicast", "ipv6-unicast", "ipv4-flowspec", "ipv6-flowspec"}
 
 func (c *checker) neighbors() {
@@ -131,8 +131,8 @@ func (c *checker) neighbors() {
 	}
 }
 
-// address checks how a neighbour is named. GoBGP would ask the DNS for what is
-// no address.
+// address checks how a neighbour is named. GoBGP would ask the DNS for a word that is no
+// address.
 func (c *checker) address(seen map[string]string, s section) {
 	text, link := s.text("neighbor-address"), s.text("neighbor-interface")
 	switch {

@@ -16,12 +16,12 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// parsing serialises the reading of configurations: GoBGP keeps what it read of
-// neighbours with a peer group in a package variable without a lock.
+// parsing serialises the reading of configurations: GoBGP keeps neighbours with a peer
+// group in a package variable without a lock.
 var parsing sync.Mutex
 
-// parse reads a configuration as gobgpd does. A file is the only way in: the
-// functions behind it that take a struct lose what was set and what was not.
+// parse reads a configuration as gobgpd does. A file is the only way in: GoBGP's functions
+// that take a struct cannot tell keys that were set from keys that were not.
 func parse(text []byte) (set *oc.BgpConfigSet, err error) {
 	file, err := memoryFile(text)
 	if err != nil {
@@ -38,8 +38,8 @@ func parse(text []byte) (set *oc.BgpConfigSet, err error) {
 	return config.ReadConfigFile(fmt.Sprintf("/proc/self/fd/%d", file.Fd()), "json")
 }
 
-// memoryFile returns a file that has a name in /proc alone: what it holds, which may
-// be secrets, is on no disk, and nothing is left of it however the process ends.
+// memoryFile returns a file that has a name in /proc alone: its text, which may have
+// secrets in it, is on no disk, and nothing is left of it however the process ends.
 func memoryFile(text []byte) (*os.File, error) {
 	const name = "gobgp.json"
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_NOEXEC_SEAL)

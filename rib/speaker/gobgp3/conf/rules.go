@@ -13,20 +13,20 @@ import (
 )
 
 // GoBGP takes the well-known communities for mere numbers, and tells an iBGP neighbour
-// the customer's nexthop of a VPN route, which no other router can use. What is right is
-// written here as policies of GoBGP's own, before those of the file: what it would send,
-// what it shows as sent and what a route refresh brings then agree. They reject, or set a
+// the customer's nexthop of a VPN route, which no other router can use. The right rules are
+// written here as policies of GoBGP's own, before those of the file: the routes that it
+// would send, that it shows as sent and that a route refresh brings then agree. They reject, or set a
 // nexthop, and never accept, so the file's own policies go on deciding all else. GoBGP
 // does not apply them to route-server clients, who have policies of their own: a route
 // server passes on what its clients say to each other (RFC 7947, 2.2).
 
-// ruleName marks what is ours among policies, statements and sets.
+// ruleName marks our own policies, statements and sets.
 const ruleName = "vrfredist/"
 
 // Names of policies and sets.
 const (
-	ruleOut        = ruleName + "out" // the policy of what goes out
-	ruleIn         = ruleName + "in"  // and of what comes in
+	ruleOut        = ruleName + "out" // the policy of routes that go out
+	ruleIn         = ruleName + "in"  // and of routes that come in
 	setInside      = ruleName + "inside"
 	setMembers     = ruleName + "members"
 	setVRF         = ruleName + "in-a-vrf"
@@ -128,7 +128,7 @@ func ofFamilies(c oc.Conditions, families []oc.AfiSafiType) oc.Conditions {
 	return c
 }
 
-// communities keeps back what has NO_EXPORT, NO_ADVERTISE or NO_EXPORT_SUBCONFED (RFC
+// communities keeps back routes with NO_EXPORT, NO_ADVERTISE or NO_EXPORT_SUBCONFED (RFC
 // 1997). Of a confederation's members the first is no concern (RFC 5065, 4). Whoever is
 // in no set is outside: a dynamic neighbour of any AS, and one that a client of the API
 // added.
@@ -149,8 +149,8 @@ func (r *rules) communities() {
 	}
 }
 
-// blackholes keeps what a VRF makes blackhole routes of from eBGP neighbours, as if it
-// had NO_EXPORT (RFC 7999, 3.2).
+// blackholes keeps paths of which a VRF makes blackhole routes from eBGP neighbours, as if
+// they had NO_EXPORT (RFC 7999, 3.2).
 func (r *rules) blackholes(c *Config) {
 	if len(c.Extras.KeptBlackholes) == 0 {
 		return
@@ -163,7 +163,7 @@ func (r *rules) blackholes(c *Config) {
 			continue
 		}
 		v, _ := c.VRF(name)
-		// What it imports it acts on, and its own routes have its export RTs.
+		// It acts on the paths that it imports, and its own have its export RTs.
 		if targets := targetSet(ruleName+"routes of "+name, v); len(targets.ExtCommunityList) > 0 {
 			r.sets.BgpDefinedSets.ExtCommunitySets = append(r.sets.BgpDefinedSets.ExtCommunitySets, targets)
 			vpn := ofFamilies(carrying(toAllBut(setOutOfVRFs), setBlackhole), vpnFamilies)
@@ -188,7 +188,7 @@ func targetSet(name string, v speaker.VRF) oc.ExtCommunitySet {
 
 // nextHops puts this router's address into the routes of a neighbour that wants it, and
 // into the VPN routes of our VRFs' customers for those that GoBGP does not put it in by
-// itself: the neighbours of our own AS. What came from another PE stays as it is.
+// itself: the neighbours of our own AS. Routes of another PE stay as they are.
 func (r *rules) nextHops(routerID string) {
 	self := oc.Actions{BgpActions: oc.BgpActions{SetNextHop: "self"}}
 	if r.neighbors(setSelf, func(p party) bool { return p.terms.NextHopSelf }) {
@@ -225,7 +225,7 @@ func (r *rules) markCustomers(mark string) {
 	})
 }
 
-// WithoutRules is what of a configuration's policies is the file's.
+// WithoutRules is a configuration with the file's own policies alone.
 func WithoutRules(set oc.BgpConfigSet) oc.BgpConfigSet {
 	d := &set.DefinedSets
 	d.NeighborSets = slices.DeleteFunc(slices.Clone(d.NeighborSets), func(s oc.NeighborSet) bool { return isRule(s.NeighborSetName) })
@@ -241,9 +241,9 @@ func WithoutRules(set oc.BgpConfigSet) oc.BgpConfigSet {
 
 func isRule(name string) bool { return strings.HasPrefix(name, ruleName) }
 
-// Retold returns which neighbours with a session must be told anew of what is announced
-// to them: another rule is about them in next than in old. A session that begins anew
-// with the configuration is told all anyway.
+// Retold returns which neighbours with a session must be sent their routes anew: another
+// rule is about them in next than in old. A session that begins anew with the
+// configuration gets all anyway.
 func Retold(old, next *Config) func(netip.Addr) bool {
 	was, is := partiesOf(old), partiesOf(next)
 	blackholes := func(c *Config, p party) bool {

@@ -11,8 +11,8 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// termChanges says in a line each what differs between two terms, by the keys of the
-// configuration.
+// termChanges says in a line each which keys of the configuration differ between two
+// terms.
 func termChanges(a, b rib.Terms) (keys []string) {
 	was, is := termValues(a), termValues(b)
 	for i, k := range was {
@@ -64,7 +64,7 @@ func (c *Config) Neighbor(key string) (oc.Neighbor, bool) {
 	return oc.Neighbor{}, false
 }
 
-// ChangedTerms returns what differs in the terms of the neighbours and peer groups that
+// ChangedTerms returns the keys that differ in the terms of neighbours and peer groups that
 // both configurations have, by their key in rib.Extras.
 func ChangedTerms(old, next *Config) map[string][]string {
 	changed := make(map[string][]string)
@@ -77,8 +77,8 @@ func ChangedTerms(old, next *Config) map[string][]string {
 	return changed
 }
 
-// ExtraChanges says in a line each what a reload changes beside GoBGP's own part, of
-// what is in both configurations.
+// ExtraChanges says in a line each which terms a reload changes, of neighbours and peer
+// groups that both configurations have.
 func ExtraChanges(old, next *Config) (lines []string) {
 	changed := ChangedTerms(old, next)
 	for _, key := range slices.Sorted(maps.Keys(changed)) {

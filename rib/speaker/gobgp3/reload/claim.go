@@ -81,7 +81,7 @@ func (c *Claim) policies(now *Held, say func(kind speaker.Kind, name, vrf string
 	}
 }
 
-// assignments are those of the configuration.
+// assignments are the assignments of the configuration.
 func (c *Claim) assignments() []Assignment {
 	to := []string{globalTable}
 	for _, n := range c.Conf.Set.Neighbors {
@@ -96,9 +96,9 @@ func (c *Claim) assignments() []Assignment {
 	return list
 }
 
-// extends tells whether an assignment does what another does, before anything else: a
-// client may put policies of its own behind ours, but one before them could accept what
-// ours reject.
+// extends tells whether an assignment begins with the policies of another: a client may
+// put policies of its own behind ours, but one before them could accept routes that ours
+// reject.
 func extends(have, base *api.PolicyAssignment) bool {
 	ours, all := base.GetPolicies(), have.GetPolicies()
 	return have.GetDefaultAction() == base.GetDefaultAction() && len(all) >= len(ours) &&

@@ -21,9 +21,9 @@ type foreign struct {
 	assigned map[Assignment][]string // beside those of the configuration
 }
 
-// Correct makes the Reconciler begin with what the server has, where that is not what
-// the claim says: now was read back from the server. Differences for which which is
-// false stay as they are.
+// Correct makes the Reconciler begin with the server's own state where that differs from
+// the claim: now was read back from the server. Differences for which which is false stay
+// as they are.
 func (r *Reconciler) Correct(c *Claim, now *Held, which func(speaker.Difference) bool) {
 	for _, d := range c.Differences(now) {
 		if !which(d) {
@@ -91,7 +91,7 @@ func (r *Reconciler) SuspendMissing(c *Claim) {
 	}
 }
 
-// judges tells whether things of a kind are what routes are judged by.
+// judges tells whether routes are judged by things of a kind.
 func judges(k speaker.Kind) bool {
 	return k == speaker.KindSet || k == speaker.KindPolicy || k == speaker.KindAssignment
 }

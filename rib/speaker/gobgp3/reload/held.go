@@ -11,7 +11,7 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
-// Server is what a reload needs of the embedded server beside GoBGP's own API.
+// Server is the embedded server as a reload needs it beside GoBGP's own API.
 type Server interface {
 	// BGP is GoBGP's server.
 	BGP() *server.BgpServer
@@ -24,7 +24,7 @@ type Server interface {
 	Guard(fn func() error) error
 }
 
-// Held is what GoBGP has of all that a configuration is about, read back from it.
+// Held is a reading of GoBGP's state: of all that a configuration is about.
 type Held struct {
 	Peers
 	VRFs        map[string]*api.Vrf
@@ -53,7 +53,7 @@ type SetName struct {
 	Name string
 }
 
-// Assignment says to what policies are assigned: "global", or a route server client.
+// Assignment says to whom policies are assigned: "global", or a route server client.
 type Assignment struct {
 	To        string
 	Direction api.PolicyDirection
@@ -77,9 +77,8 @@ var setKinds = map[api.DefinedType]string{
 	api.DefinedType_LARGE_COMMUNITY: "large-community-set",
 }
 
-// ReadBack asks GoBGP what it has. It takes GoBGP's loop a few microseconds a
-// neighbour: GoBGP's own ListPeer, which counts every route that each has sent, is
-// not asked.
+// ReadBack reads GoBGP's state. It takes GoBGP's loop a few microseconds a neighbour:
+// GoBGP's own ListPeer, which counts every route that each has sent, is not asked.
 func ReadBack(ctx context.Context, s Server) (*Held, error) {
 	h := &Held{
 		VRFs: make(map[string]*api.Vrf), Sets: make(map[SetName]*api.DefinedSet), Policies: make(map[string]*api.Policy),

@@ -97,7 +97,7 @@ func (r *Reconciler) addDynamic(ctx context.Context, want *state) error {
 	return nil
 }
 
-// policiesOf returns what of a configuration is about policies, alone.
+// policiesOf returns the sections of a configuration that are about policies.
 func policiesOf(set *oc.BgpConfigSet) oc.BgpConfigSet {
 	return oc.BgpConfigSet{
 		Global:            oc.Global{ApplyPolicy: set.Global.ApplyPolicy},
@@ -141,7 +141,7 @@ func (r *Reconciler) addPolicies(ctx context.Context, want *state) error {
 	return nil
 }
 
-// dropPolicies takes out what addPolicies left.
+// dropPolicies takes out the policies that addPolicies left.
 func (r *Reconciler) dropPolicies(ctx context.Context, want *state) error {
 	if equalPolicies(&r.policies, &want.policies) {
 		return nil
@@ -149,7 +149,7 @@ func (r *Reconciler) dropPolicies(ctx context.Context, want *state) error {
 	return r.setPolicies(ctx, want.policies)
 }
 
-// policiesOfAPI is in GoBGP's own words what the file says of policies: the conversion is
+// policiesOfAPI renders the file's policies as messages of GoBGP's API: the conversion is
 // internal to GoBGP, and the one function around it, config.UpdateConfig, has all routes
 // of all neighbours judged anew, whatever changed, and drops the policies of other clients.
 //

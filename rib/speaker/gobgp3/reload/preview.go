@@ -23,8 +23,8 @@ type Drift struct {
 }
 
 // Compare says what a reload from old to next would change in BGP: a Preview of which
-// Feeds and Tables are the caller's to set. drift is what a reload would put right
-// besides; nil: nothing is known.
+// Feeds and Tables are the caller's to set. drift has the differences that a reload would
+// put right besides; nil: none is known.
 func Compare(old, next *conf.Config, drift *Drift) *speaker.Preview {
 	c := &comparison{old: old, next: next, was: New(nil, nil, old), is: stateOf(next), lost: make(map[string]loss)}
 	if drift != nil {
@@ -58,7 +58,7 @@ func multipath(c *conf.Config) int {
 // comparison of two configurations.
 type comparison struct {
 	old, next *conf.Config
-	was       *Reconciler // it changes nothing: what a reload would begin with
+	was       *Reconciler // it changes nothing: the state that a reload would begin with
 	is        *state
 	drifted   map[speaker.Thing]speaker.Difference
 	lost      map[string]loss // by the neighbour's address as events have it
@@ -71,7 +71,7 @@ type loss struct {
 	families []bgp.RouteFamily
 }
 
-// correct corrects what a reload would begin with.
+// correct corrects the state that a reload would begin with.
 func (c *comparison) correct(d *Drift) {
 	c.was.Correct(d.Claim, d.Now, All)
 	c.drifted = make(map[speaker.Thing]speaker.Difference)
@@ -186,7 +186,7 @@ func (c *comparison) changed(addr string, have, n oc.Neighbor) speaker.NeighborC
 	return x
 }
 
-// corrections say what a reload would put right, besides neighbours.
+// corrections name the differences that a reload would put right, besides neighbours.
 func (c *comparison) corrections() {
 	var lines []string
 	for t, d := range c.drifted {
@@ -235,7 +235,7 @@ func (c *comparison) others() {
 	}
 }
 
-// terms adds what differs in the terms to the other changes of a neighbour.
+// terms adds changed terms to the other changes of a neighbour.
 func (c *comparison) terms() {
 	changed := conf.ChangedTerms(c.old, c.next)
 	for _, key := range sortedNames(changed) {

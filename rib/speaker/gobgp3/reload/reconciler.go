@@ -12,7 +12,7 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
-// Reconciler changes the running server from what it has to a configuration.
+// Reconciler changes the running server from its state to a configuration.
 // Every step that succeeds is noted, so that after a failure it can go back.
 // config.UpdateConfig is no help: it knows no VRFs, and stops after the first
 // of several changed neighbours.
@@ -20,10 +20,10 @@ type Reconciler struct {
 	server    Server
 	announcer *speaker.Announcer
 
-	*state // what the server has
+	*state // of the server
 
-	// What of that the server has otherwise than we put it there, and what it has of
-	// other clients; see Correct.
+	// Things that the server has otherwise than we put them there, and things of other
+	// clients; see Correct.
 	altered  map[speaker.Thing]bool
 	disabled map[string]bool // neighbours
 	theirs   *foreign
@@ -35,7 +35,7 @@ type Reconciler struct {
 	// until Release.
 	held map[string]*speaker.Ledger
 
-	// Changes are what was changed, a line each; VRFsChanged tells whether VRFs were
+	// Changes has a line for each thing that was changed; VRFsChanged tells whether VRFs were
 	// among it, and Rejudged whether policies were put right, so that neighbours may
 	// have routes that they should not.
 	Changes               []string
@@ -55,7 +55,7 @@ func New(s Server, a *speaker.Announcer, c *conf.Config) *Reconciler {
 	}
 }
 
-// hold returns what a VRF announces, locked until Release.
+// hold returns the ledger of a VRF, locked until Release.
 func (r *Reconciler) hold(vrf string) *speaker.Ledger {
 	if l := r.held[vrf]; l != nil {
 		return l
@@ -178,8 +178,7 @@ func (r *Reconciler) putNeighbors(ctx context.Context, want *state) error {
 	return nil
 }
 
-// changedOr says what became of a thing: again tells that another client had changed
-// it.
+// changedOr is the verb for a thing: again tells that another client had changed it.
 func changedOr(again bool, otherwise string) string {
 	if again {
 		return "made again as it is configured"
@@ -275,8 +274,8 @@ func (r *Reconciler) dropVRF(ctx context.Context, name string) error {
 	return nil
 }
 
-// putVRFs adds VRFs, and announces again what one announced that was taken out
-// to be made anew.
+// putVRFs adds VRFs, and announces again the routes of a VRF that was taken out to be made
+// anew.
 func (r *Reconciler) putVRFs(ctx context.Context, want *state) error {
 	for _, name := range sortedNames(want.vrfs) {
 		if _, had := r.vrfs[name]; had {

@@ -10,7 +10,7 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
-// state is what a configuration says that a server has.
+// state is the state of a server with a configuration in force.
 type state struct {
 	vrfs      map[string]oc.Vrf
 	groups    map[string]oc.PeerGroup

@@ -79,7 +79,7 @@ func UpdatePeerGroup(ctx context.Context, bgp *server.BgpServer, r *api.UpdatePe
 	name := r.GetPeerGroup().GetConf().GetPeerGroupName()
 	g, err := FindGroup(ctx, bgp, name)
 	if err != nil || ttlsOf(g.GetEbgpMultihop(), g.GetTtlSecurity()) == ttlsOf(r.GetPeerGroup().GetEbgpMultihop(), r.GetPeerGroup().GetTtlSecurity()) {
-		return next(ctx, r) // it says what is wrong
+		return next(ctx, r) // whose error names the mistake
 	}
 	var members []*api.Peer
 	if err := bgp.ListPeer(ctx, &api.ListPeerRequest{}, func(p *api.Peer) {
