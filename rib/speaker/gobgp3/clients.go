@@ -219,7 +219,7 @@ func (c *clients) refuse(method string, request any) error {
 		return err
 	}
 	// GoBGP takes a peer group that it does not have for one, and ends.
-	group := ""
+	var group string
 	switch r := request.(type) {
 	case *api.AddDynamicNeighborRequest:
 		group = r.GetDynamicNeighbor().GetPeerGroup()

@@ -111,15 +111,3 @@ func TestATakenPortIsAnError(t *testing.T) {
 		t.Error("the other socket is left")
 	}
 }
-
-// shortTemp is a temporary directory whose path leaves room for a socket's.
-func shortTemp(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "vrt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	t.Setenv("TMPDIR", dir)
-	return dir
-}
