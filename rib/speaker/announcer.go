@@ -2,7 +2,6 @@ package speaker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -129,9 +128,6 @@ func (a *Announcer) Send(ctx context.Context, vrf string, l *Ledger, changes []r
 	}
 	return nil
 }
-
-// errNoAnswer is the error of a batch of which nobody knows whether BGP took it.
-var errNoAnswer = errors.New("BGP does not answer")
 
 // inject waits for the server no longer than ctx lasts.
 func (a *Announcer) inject(ctx context.Context, vrf string, batch []rib.AnnounceChange) error {

@@ -23,6 +23,9 @@ type Ledger struct {
 	suspended []rib.AnnounceChange // guarded by mu
 }
 
+// errNoAnswer is the error of a batch of which nobody knows whether BGP took it.
+var errNoAnswer = errors.New("BGP does not answer")
+
 func newLedger() *Ledger {
 	return &Ledger{routes: make(map[netip.Prefix]rib.Announcement), asked: make(map[netip.Prefix]struct{})}
 }

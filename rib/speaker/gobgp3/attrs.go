@@ -268,22 +268,3 @@ func decodeRT(c bgp.ExtendedCommunityInterface) (rib.RT, bool) {
 	}
 	return rib.RT(binary.BigEndian.Uint64(b[:])), true
 }
-
-// sameAttrs tells whether two lists are of one UPDATE: the same attributes, and of
-// MP_REACH_NLRI, which GoBGP makes anew for each prefix, the same nexthops.
-func sameAttrs(a, b []bgp.PathAttributeInterface) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] == b[i] {
-			continue
-		}
-		x, is := a[i].(*bgp.PathAttributeMpReachNLRI)
-		y, too := b[i].(*bgp.PathAttributeMpReachNLRI)
-		if !is || !too || !x.Nexthop.Equal(y.Nexthop) || !x.LinkLocalNexthop.Equal(y.LinkLocalNexthop) {
-			return false
-		}
-	}
-	return true
-}

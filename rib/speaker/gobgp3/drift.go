@@ -54,9 +54,9 @@ type touch struct {
 // maxTouches bounds how many calls are kept until they are looked into.
 const maxTouches = 256
 
-func newDrift(e *embedded, k *keeper, sessions *sessions, m *mender, o Options) *drift {
+func newDrift(e *embedded, k *keeper, sessions *sessions, m *mender) *drift {
 	return &drift{
-		embedded: e, keeper: k, sessions: sessions, mender: m, called: o.Called, drifted: o.Drifted,
+		embedded: e, keeper: k, sessions: sessions, mender: m,
 		wake: make(chan struct{}, 1), found: make(map[speaker.Thing]speaker.Difference), stopped: make(map[string]string),
 	}
 }

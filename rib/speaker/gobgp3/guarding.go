@@ -36,8 +36,8 @@ type guarding struct {
 	limits map[string]*guard.Limit // guarded by mu; by VRF
 }
 
-func newGuarding(l *loop, o Options, c *conf.Config, log *logger) *guarding {
-	g := &guarding{loop: l, guard: guard.New(rehearse, log.slog), ours: o.OwnPrefix, limits: make(map[string]*guard.Limit)}
+func newGuarding(l *loop, ours func(vrf string, p netip.Prefix) bool, c *conf.Config, log *logger) *guarding {
+	g := &guarding{loop: l, guard: guard.New(rehearse, log.slog), ours: ours, limits: make(map[string]*guard.Limit)}
 	g.config.Store(c)
 	return g
 }

@@ -108,13 +108,14 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	s.embedded = newEmbedded(l, log)
 	s.force.Store(c)
 	s.keeper = newKeeper(l, new(pacer), log)
-	s.guarding = newGuarding(l, s.options, c, log)
+	s.guarding = newGuarding(l, s.options.OwnPrefix, c, log)
 	log.down, log.guarding = s.sessions.down, s.guarding
 	s.feeder = newFeeder(s.embedded, s.keeper, c.VRFs)
 	s.tables = &tables{s.embedded, s.feeder}
 	s.announcer = speaker.NewAnnouncer(injector{l, s.tables}, s.feeder.feeds)
 	mender, listening := newMender(s.embedded, s.announcer), &listening{loop: l}
-	s.drift = newDrift(s.embedded, s.keeper, s.sessions, mender, s.options)
+	s.drift = newDrift(s.embedded, s.keeper, s.sessions, mender)
+	s.drift.called, s.drift.drifted = s.options.Called, s.options.Drifted
 	s.reloader = &reloader{
 		embedded: s.embedded, unnumbered: u, feeder: s.feeder, announcer: s.announcer, tables: s.tables,
 		keeper: s.keeper, guarding: s.guarding, listening: listening, drift: s.drift,
