@@ -18,7 +18,8 @@ import (
 	"github.com/vrfredist/vrfredist/nsworker/kernel"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
 	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 	"github.com/vrfredist/vrfredist/status"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -32,7 +33,7 @@ type daemon struct {
 	log        *slog.Logger
 	overlay    *config.Overlay
 	door       *api.Door // before the API
-	speaker    *speaker.Speaker
+	speaker    *gobgp3.Speaker
 	supervisor *vrf.Supervisor
 	host       *kernel.Host
 	links      hostLinks
@@ -86,7 +87,7 @@ func loadConfig(path string, secret []byte) (*config.Config, error) {
 
 // bgpPart is what config needs to know to judge GoBGP's part of a file.
 func bgpPart(secret []byte) config.BGP {
-	return config.BGP{Schema: speaker.Schema(), Check: speaker.Check, Secret: secret, Waits: linkWaits}
+	return config.BGP{Schema: conf.Schema(), Check: conf.Check, Secret: secret, Waits: linkWaits}
 }
 
 // linkWaits says why nobody is there on an interface of this process's namespace; "":

@@ -20,7 +20,7 @@ import (
 	"github.com/vrfredist/vrfredist/nsworker/kernel"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
 	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -95,7 +95,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 	d.host, d.board = kernel.NewHost(log), nsworker.NewBoard()
 	d.host.Identify(absolute(opts.File))
 	d.links = newHostLinks(d.host)
-	d.speaker, err = speaker.New(speaker.Options{
+	d.speaker, err = gobgp3.New(gobgp3.Options{
 		Config: cfg.BGP, Extras: cfg.Extras, Listen: d.addresses(), SocketGroup: cfg.API.SocketGroup,
 		Server: api.NewGateway(d.door, d), Secured: cfg.API.TLS != nil,
 		GracefulRestart: opts.GracefulRestart, Logger: log, Links: d.links,

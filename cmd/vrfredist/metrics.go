@@ -76,14 +76,11 @@ func (d *daemon) Guarded() []vrf.Guarded {
 	inside := d.inside.Load()
 	var list []vrf.Guarded
 	for _, r := range d.speaker.Removed() {
-		g := vrf.Guarded{VRF: cmp.Or(r.VRF, vrf.Default), Neighbor: r.Neighbour, Plain: r.Plain, Rehearsed: r.Rehearsed, Removed: make(map[string]uint64, len(r.Counts))}
+		g := vrf.Guarded{VRF: cmp.Or(r.VRF, vrf.Default), Neighbor: r.Neighbour, Plain: r.Plain, Rehearsed: r.Rehearsed, Removed: r.Removed}
 		if addr, err := netip.ParseAddr(r.Neighbour); err == nil && inside != nil {
 			if n, is := (*inside)[addr]; is {
 				g.Neighbor, g.Netns = n.Peer.String(), n.Netns
 			}
-		}
-		for reason, n := range r.Counts {
-			g.Removed[reason.Name()] = n
 		}
 		list = append(list, g)
 	}
