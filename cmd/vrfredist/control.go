@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 func (c *cli) reloadCommand() *cobra.Command {
@@ -64,7 +65,7 @@ func (c *cli) printReload(r *vrfredistv1.ReloadResponse, confirm time.Duration) 
 	}
 	if at := r.GetRollbackUnix(); at != 0 {
 		lines = append(lines, fmt.Sprintf("The configuration from before comes back in %s, at %s, unless `vrfredist confirm` is run.",
-			span(confirm), time.Unix(at, 0).UTC().Format(time.RFC3339)))
+			vrf.Span(confirm), time.Unix(at, 0).UTC().Format(time.RFC3339)))
 	}
 	for _, line := range lines {
 		if _, err := fmt.Fprintln(c.out, line); err != nil {

@@ -4,22 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
 	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/daemon"
 	"github.com/vrfredist/vrfredist/doctor"
-	"github.com/vrfredist/vrfredist/nsworker/kernel"
-	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/vrf"
 )
 
 func (c *cli) doctorCommand() *cobra.Command {
@@ -111,17 +104,11 @@ func examine(ctx context.Context, file, root string) ([]doctor.Finding, error) {
 	cfg := &config.Config{}
 	if file != "" {
 		var err error
-		if cfg, err = loadConfig(file, nil); err != nil {
+		if cfg, err = daemon.LoadConfig(file); err != nil {
 			return nil, summed(file, err)
 		}
 	}
-	facts, err := gather(ctx, kernel.NewHost(slog.New(slog.DiscardHandler)), cfg, cfg.VRFs)
-	if err != nil {
-		return nil, err
-	}
-	facts.File = file
-	facts.Host = doctor.ReadHost(os.DirFS(root), strings.TrimSuffix(root, "/"), false)
-	return doctor.Judge(facts), nil
+	return daemon.Examine(ctx, file, cfg, root)
 }
 
 // merge adds what this process found to what the daemon did. What this process
@@ -137,58 +124,6 @@ func merge(daemons, own []doctor.Finding, asked bool) []doctor.Finding {
 	}
 	doctor.Sort(out)
 	return out
-}
-
-// Diagnose implements api.Backend.
-func (d *daemon) Diagnose(ctx context.Context) ([]doctor.Finding, error) {
-	facts, err := gather(ctx, d.host, d.cfg.Load(), d.specs())
-	if err != nil {
-		return nil, err
-	}
-	facts.File, facts.Running, facts.States = d.file, true, d.List()
-	facts.Rivals, facts.Drift = d.host.Rivals(), d.drifts()
-	// systemd says which process it started; its other variables are inherited.
-	started := os.Getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Getpid())
-	facts.Host = doctor.ReadHost(os.DirFS("/"), "", started)
-	return doctor.Judge(facts), nil
-}
-
-// surveysAtOnce bounds how many namespaces are looked at beside each other.
-const surveysAtOnce = 4
-
-// gather reads what there is to judge of a configuration and of the kernel.
-func gather(ctx context.Context, host *kernel.Host, cfg *config.Config, specs []vrf.Spec) (doctor.Facts, error) {
-	f := doctor.Facts{
-		Specs: specs, Neighbors: cfg.Neighbors, Bound: cfg.Bound, Unapplied: cfg.Unapplied, BGPPort: cfg.BGPPort,
-		ManageSysctls: cfg.ManageSysctls, Open: cfg.Open, Spaces: make(map[string]doctor.Space),
-	}
-	var err error
-	if f.Capabilities, err = kernel.Capabilities(); err != nil {
-		return f, err
-	}
-	if f.Features, err = host.Features(ctx); err != nil {
-		return f, fmt.Errorf("find out what the kernel can: %w", err)
-	}
-	protocol := rib.ProtoOwn
-	names := map[string]struct{}{"": {}}
-	for _, s := range specs {
-		protocol = s.Protocol
-		names[s.Binding.Netns] = struct{}{}
-	}
-	var mu sync.Mutex // guards f.Spaces
-	var all errgroup.Group
-	all.SetLimit(surveysAtOnce)
-	for name := range names {
-		all.Go(func() error {
-			survey, err := host.Survey(ctx, name, protocol, doctor.Settings())
-			mu.Lock()
-			defer mu.Unlock()
-			f.Spaces[name] = doctor.Space{Survey: survey, Err: err}
-			return nil
-		})
-	}
-	_ = all.Wait() // its functions return none
-	return f, ctx.Err()
 }
 
 // diagnosed is what `doctor --json` prints.

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 func (c *cli) neighborCommand() *cobra.Command {
@@ -130,7 +131,7 @@ func (c *cli) upFor(n *vrfredistv1.Neighbor) string {
 	if n.GetSinceUnix() == 0 {
 		return ""
 	}
-	return span(c.now().Sub(time.Unix(n.GetSinceUnix(), 0)))
+	return vrf.Span(c.now().Sub(time.Unix(n.GetSinceUnix(), 0)))
 }
 
 // removedText says how much was taken out of what a neighbour said: "12 route

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/daemon"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -68,7 +69,7 @@ one has the counts.`,
 
 func (c *cli) plan(cmd *cobra.Command, request *vrfredistv1.PlanRequest) error {
 	// The same words as those of `check`, which also sees who may read the file.
-	cfg, err := loadConfig(request.GetFile(), nil)
+	cfg, err := daemon.LoadConfig(request.GetFile())
 	if err != nil {
 		return summed(request.GetFile(), err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 func (c *cli) redistributionCommand() *cobra.Command {
@@ -90,7 +91,7 @@ func (c *cli) printRedistributions(all []*vrfredistv1.GetRedistributionResponse)
 	if err := t.flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(c.out, count(len(all), "VRF"))
+	_, err := fmt.Fprintln(c.out, vrf.CountOf(len(all), "VRF"))
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 func (c *cli) resyncCommand() *cobra.Command {
@@ -58,7 +59,7 @@ func (c *cli) printRepairs(r *vrfredistv1.ResyncResponse) error {
 	}
 	var why error
 	if failed > 0 {
-		why = errors.New(count(failed, "VRF") + " could not be read")
+		why = errors.New(vrf.CountOf(failed, "VRF") + " could not be read")
 	}
 	if c.json {
 		return errors.Join(c.printMessage(r), why)
@@ -71,7 +72,7 @@ func (c *cli) printRepairs(r *vrfredistv1.ResyncResponse) error {
 	for _, p := range r.GetRepairs() {
 		line := p.GetError()
 		if line == "" {
-			line = fmt.Sprintf("VRF %s: %s of ours, %d of other programs: %s", p.GetVrf(), count(int(p.GetOwn()), "route"), p.GetForeign(), repaired(p))
+			line = fmt.Sprintf("VRF %s: %s of ours, %d of other programs: %s", p.GetVrf(), vrf.CountOf(int(p.GetOwn()), "route"), p.GetForeign(), repaired(p))
 		}
 		if _, err := fmt.Fprintln(c.out, line); err != nil {
 			return err
@@ -95,10 +96,10 @@ func repaired(p *vrfredistv1.Repair) string {
 		done = append(done, strings.Join(found, ", ")+", put right")
 	}
 	if n := p.GetObjects(); n > 0 {
-		done = append(done, count(int(n), "nexthop object")+" written")
+		done = append(done, vrf.CountOf(int(n), "nexthop object")+" written")
 	}
 	if n := p.GetAnnouncements(); n > 0 {
-		done = append(done, count(int(n), "announcement")+" changed")
+		done = append(done, vrf.CountOf(int(n), "announcement")+" changed")
 	}
 	if len(done) == 0 {
 		done = append(done, "nothing differed")

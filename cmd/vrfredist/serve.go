@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,18 +11,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/daemon"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // runOptions are the flags of `vrfredist run`.
 type runOptions struct {
-	File            string
-	StateDir        string
-	Listen          []string // none: what the file says
-	GracefulRestart bool
-	LogLevel        string // debug, info, warn, error
-	LogFormat       string // text, json
-	CPUProfile      string // "": none
-	PProf           string
+	daemon.Options
+	LogLevel   string // debug, info, warn, error
+	LogFormat  string // text, json
+	CPUProfile string // "": none
+	PProf      string
 }
 
 func (c *cli) runCommand() *cobra.Command {
@@ -39,7 +39,7 @@ configuration file again, as "vrfredist reload" does.`,
 				return err
 			}
 			return served(o.PProf, func() error {
-				return profiled(o.CPUProfile, func() error { return runDaemon(cmd.Context(), o) })
+				return profiled(o.CPUProfile, func() error { return o.run(cmd.Context()) })
 			})
 		},
 	}
@@ -60,6 +60,15 @@ configuration file again, as "vrfredist reload" does.`,
 	return cmd
 }
 
+// run runs the daemon until it is told to end.
+func (o runOptions) run(ctx context.Context) (err error) {
+	if o.Log, err = newLogger(o.LogLevel, o.LogFormat); err != nil {
+		return err
+	}
+	o.Version = thisBuild().Version
+	return daemon.Run(ctx, o.Options)
+}
+
 func (o runOptions) check(cmd *cobra.Command) error {
 	if o.File == "" {
 		return misused(cmd, "the configuration file is missing: name it with -f FILE")
@@ -72,7 +81,7 @@ func (o runOptions) check(cmd *cobra.Command) error {
 		{"--log-format", o.LogFormat, []string{"text", "json"}},
 	} {
 		if !slices.Contains(f.allowed, f.value) {
-			return misused(cmd, "%s %q: write %s", f.flag, f.value, list(f.allowed, "or"))
+			return misused(cmd, "%s %q: write %s", f.flag, f.value, vrf.Enumerate(f.allowed, "or"))
 		}
 	}
 	if o.StateDir == "" {
@@ -94,7 +103,7 @@ error is printed, a line each. The exit status is 0 where there is none.`,
 			if file == "" {
 				return misused(cmd, "the configuration file is missing: name it with -f FILE")
 			}
-			cfg, err := loadConfig(file, nil)
+			cfg, err := daemon.LoadConfig(file)
 			if c.json {
 				return errors.Join(c.printCheck(file, cfg, err), err)
 			}
@@ -117,9 +126,9 @@ func (c *cli) printFine(file string, cfg *config.Config) error {
 	for _, n := range notes {
 		fmt.Fprintf(&b, "%s:%d: note: %s: %s\n", n.File, n.Line, n.Key, n.Message)
 	}
-	fmt.Fprintf(&b, "%s: fine: %s, %s", file, count(len(cfg.VRFs), "VRF"), count(neighbours(cfg), "neighbour"))
+	fmt.Fprintf(&b, "%s: fine: %s, %s", file, vrf.CountOf(len(cfg.VRFs), "VRF"), vrf.CountOf(neighbours(cfg), "neighbour"))
 	if len(notes) > 0 {
-		fmt.Fprintf(&b, ", %s", count(len(notes), "note"))
+		fmt.Fprintf(&b, ", %s", vrf.CountOf(len(notes), "note"))
 	}
 	_, err := fmt.Fprintln(c.out, b.String())
 	return err
@@ -136,7 +145,7 @@ func notesOf(cfg *config.Config) []config.Error {
 func summed(file string, err error) error {
 	var all config.Errors
 	if errors.As(err, &all) && len(all) > 1 {
-		return fmt.Errorf("%w\n%s: %s", err, file, count(len(all), "error"))
+		return fmt.Errorf("%w\n%s: %s", err, file, vrf.CountOf(len(all), "error"))
 	}
 	return err
 }
@@ -185,27 +194,4 @@ func neighbours(cfg *config.Config) int {
 		return 0 // config made it
 	}
 	return len(bgp.Neighbors)
-}
-
-// count renders a number of things: "no VRFs", "1 VRF", "3 prefixes".
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	if strings.HasSuffix(thing, "x") {
-		thing += "e"
-	}
-	if n == 0 {
-		return "no " + thing + "s"
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
-
-// list joins words as a person does: "a, b or c".
-func list(words []string, last string) string {
-	if len(words) < 2 {
-		return strings.Join(words, "")
-	}
-	n := len(words) - 1
-	return strings.Join(words[:n], ", ") + " " + last + " " + words[n]
 }

@@ -42,7 +42,7 @@ list is shown by $PAGER.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, s := range states {
 				if !slices.Contains(vrfStates(), s) {
-					return misused(cmd, "--state %q: write %s", s, list(vrfStates(), "or"))
+					return misused(cmd, "--state %q: write %s", s, vrf.Enumerate(vrfStates(), "or"))
 				}
 			}
 			return c.ask(cmd, func(ctx context.Context, client vrfredistv1.RedistributionClient) error {
@@ -176,14 +176,14 @@ func (c *cli) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
 	line("Import from", imports(v.GetImport()))
 	line("Export of", exports(v.GetExport()))
 	n := v.GetCounts()
-	line("To BGP", count(int(n.GetImported()), "route")+" announced")
-	line("From BGP", count(int(n.GetPaths()), "prefix"))
+	line("To BGP", vrf.CountOf(int(n.GetImported()), "route")+" announced")
+	line("From BGP", vrf.CountOf(int(n.GetPaths()), "prefix"))
 	for _, r := range routeCounts(n) {
 		if r.value > 0 || r.name == "installed" {
 			line("  "+r.name, number(r.value))
 		}
 	}
-	line("In the table", count(int(n.GetForeign()), "route")+" of other programs")
+	line("In the table", vrf.CountOf(int(n.GetForeign()), "route")+" of other programs")
 	for _, n := range v.GetNeighbors() {
 		line("Neighbor", c.neighbor(n))
 	}
@@ -194,7 +194,7 @@ func (c *cli) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
 func (c *cli) neighbor(n *vrfredistv1.Neighbor) string {
 	s := fmt.Sprintf("%s AS %d: %s", n.GetAddress(), n.GetPeerAs(), n.GetState())
 	if at := n.GetSinceUnix(); at != 0 {
-		s += " for " + span(c.now().Sub(time.Unix(at, 0)))
+		s += " for " + vrf.Span(c.now().Sub(time.Unix(at, 0)))
 	}
 	if n.GetReason() != "" {
 		s += " (" + n.GetReason() + ")"
@@ -216,12 +216,12 @@ func (c *cli) state(v *vrfredistv1.Vrf) string {
 		return v.GetState()
 	}
 	since := time.Unix(v.GetSinceUnix(), 0).UTC()
-	return fmt.Sprintf("%s since %s (%s)", v.GetState(), since.Format(time.RFC3339), span(c.now().Sub(since)))
+	return fmt.Sprintf("%s since %s (%s)", v.GetState(), since.Format(time.RFC3339), vrf.Span(c.now().Sub(since)))
 }
 
 // total is the line under a list: "3 VRFs: 2 ready, 1 failed".
 func total(n int, thing string, states map[string]int, order []string) string {
-	s := count(n, thing)
+	s := vrf.CountOf(n, thing)
 	var parts []string
 	rank := func(state string) int {
 		if i := slices.Index(order, state); i >= 0 {
@@ -252,19 +252,5 @@ func in(d time.Duration) string {
 	if d <= 0 {
 		return "now"
 	}
-	return "in " + span(d)
-}
-
-// span renders a duration in its two greatest units: "3d4h", "2m5s".
-func span(d time.Duration) string {
-	s := int64(max(0, d.Round(time.Second)).Seconds())
-	switch {
-	case s < 60:
-		return fmt.Sprintf("%ds", s)
-	case s < 3600:
-		return fmt.Sprintf("%dm%ds", s/60, s%60)
-	case s < 86400:
-		return fmt.Sprintf("%dh%dm", s/3600, s/60%60)
-	}
-	return fmt.Sprintf("%dd%dh", s/86400, s/3600%24)
+	return "in " + vrf.Span(d)
 }

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -194,7 +194,7 @@ func fares(all []vrf.Status) string {
 	if len(parts) == 0 {
 		return "no VRFs"
 	}
-	return count(len(all), "VRF") + ": " + strings.Join(parts, ", ")
+	return vrf.CountOf(len(all), "VRF") + ": " + strings.Join(parts, ", ")
 }
 
 // probe is a part of the daemon whose answer shows that it is not stuck.

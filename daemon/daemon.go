@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -44,6 +44,7 @@ type daemon struct {
 	page       *status.Page // nil: none
 	tap        vrf.Tap
 	stateDir   string
+	version    string
 	signals    signals
 	rollback   *time.Timer // of a reload that waits to be confirmed
 
@@ -83,6 +84,9 @@ func (d *daemon) endState(why error) error {
 func loadConfig(path string, secret []byte) (*config.Config, error) {
 	return config.Load(path, bgpPart(secret))
 }
+
+// LoadConfig reads and validates a file as the daemon does, and starts nothing from it.
+func LoadConfig(path string) (*config.Config, error) { return loadConfig(path, nil) }
 
 // bgpPart is what config needs to know to judge GoBGP's part of a file.
 func bgpPart(secret []byte) config.BGP {

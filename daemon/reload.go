@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -44,7 +44,7 @@ func (d *daemon) Reload(ctx context.Context, confirm time.Duration) (changes []s
 	}
 	until = d.await(old, before, confirm)
 	if err != nil {
-		return nil, until, fmt.Errorf("%w; unless `vrfredist confirm` is run, the configuration from before comes back in %s", err, span(confirm))
+		return nil, until, fmt.Errorf("%w; unless `vrfredist confirm` is run, the configuration from before comes back in %s", err, vrf.Span(confirm))
 	}
 	return changes, until, nil
 }

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"cmp"
@@ -358,8 +358,8 @@ func (p *plan) summary() string {
 		thing string
 	}{{p.totals.VRFs, "VRF"}, {p.totals.Neighbors, "neighbour"}, {p.totals.Settings, "setting"}} {
 		if n.n > 0 {
-			parts = append(parts, count(n.n, n.thing))
+			parts = append(parts, vrf.CountOf(n.n, n.thing))
 		}
 	}
-	return list(parts, "and") + " would change. Nothing was changed."
+	return vrf.Enumerate(parts, "and") + " would change. Nothing was changed."
 }

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"reflect"
 	"sync"
@@ -64,13 +63,20 @@ func absolute(path string) string {
 	return path
 }
 
-// runDaemon runs until ctx ends, a signal comes, or something that the daemon
-// cannot live without fails.
-func runDaemon(ctx context.Context, opts runOptions) error {
-	log, err := newLogger(opts.LogLevel, opts.LogFormat)
-	if err != nil {
-		return err
-	}
+// Options are the parameters of Run.
+type Options struct {
+	File            string
+	StateDir        string
+	Listen          []string // where the API is served; none: what the file says
+	GracefulRestart bool     // tell the neighbours that this is a graceful restart
+	Version         string   // of the program, for people
+	Log             *slog.Logger
+}
+
+// Run runs until ctx ends, a signal comes, or something that the daemon cannot live
+// without fails.
+func Run(ctx context.Context, opts Options) error {
+	log := opts.Log
 	signals := heedSignals()
 	defer signals.letGo()
 	tuneGC()
@@ -84,7 +90,7 @@ func runDaemon(ctx context.Context, opts runOptions) error {
 		return err
 	}
 	logNotes(log, cfg)
-	d := &daemon{file: opts.File, listen: opts.Listen, log: log, overlay: overlay, secret: secret, stateDir: opts.StateDir, manager: newManager(log), signals: signals}
+	d := &daemon{file: opts.File, listen: opts.Listen, log: log, overlay: overlay, secret: secret, stateDir: opts.StateDir, version: opts.Version, manager: newManager(log), signals: signals}
 	d.cfg.Store(cfg)
 	d.doubt.Store(unconfirmed)
 	d.rollback = time.NewTimer(time.Hour)
@@ -284,19 +290,4 @@ func specChanges(before, after []vrf.Spec) []string {
 		}
 	}
 	return out
-}
-
-func newLogger(level, format string) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level %q: write debug, info, warn or error", level)
-	}
-	opts := &slog.HandlerOptions{Level: l}
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(os.Stderr, opts)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(os.Stderr, opts)), nil
-	}
-	return nil, fmt.Errorf("--log-format %q: write text or json", format)
 }

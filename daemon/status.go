@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"log/slog"
@@ -15,7 +15,7 @@ func newStatus(d *daemon, cfg config.Metrics, log *slog.Logger) *status.Page {
 		host = "this host"
 	}
 	return status.New(d, status.Options{
-		Identity: status.Identity{Host: host, Version: thisBuild().Version},
+		Identity: status.Identity{Host: host, Version: d.version},
 		Hosts:    cfg.StatusHosts,
 		Log:      log,
 	})

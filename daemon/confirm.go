@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"bytes"
@@ -46,7 +46,7 @@ func (d *daemon) settled() error {
 	if now == nil || now.until.IsZero() {
 		return nil
 	}
-	return fmt.Errorf("a reload waits to be confirmed, for another %s: run `vrfredist confirm` to keep it, or let that time pass and have the configuration from before; until then no other reload is taken, and this one changed nothing", span(time.Until(now.until)))
+	return fmt.Errorf("a reload waits to be confirmed, for another %s: run `vrfredist confirm` to keep it, or let that time pass and have the configuration from before; until then no other reload is taken, and this one changed nothing", vrf.Span(time.Until(now.until)))
 }
 
 // keep writes what is in force to the state directory, so that a start of the
@@ -75,7 +75,7 @@ func (d *daemon) await(old *config.Config, overlay []byte, confirm time.Duration
 	until = time.Now().Add(confirm)
 	d.rollback.Reset(confirm)
 	d.doubting(&doubt{until: until, old: old, overlay: overlay})
-	d.log.Warn("the reload waits to be confirmed: unless `vrfredist confirm` is run, the configuration from before comes back", "in", span(confirm), "at", until.UTC().Format(time.RFC3339))
+	d.log.Warn("the reload waits to be confirmed: unless `vrfredist confirm` is run, the configuration from before comes back", "in", vrf.Span(confirm), "at", until.UTC().Format(time.RFC3339))
 	return until
 }
 
@@ -91,7 +91,7 @@ func (d *daemon) Confirm(context.Context) error {
 		return fmt.Errorf("%w: the last reload was undone, because nobody confirmed it in time; apply the file again with `vrfredist reload`", api.ErrNothingToConfirm)
 	}
 	if err := d.confirmed(); err != nil {
-		return fmt.Errorf("%w; it still waits, and comes to its end in %s", err, span(time.Until(now.until)))
+		return fmt.Errorf("%w; it still waits, and comes to its end in %s", err, vrf.Span(time.Until(now.until)))
 	}
 	d.log.Info("the reload was confirmed, and stays")
 	return nil
@@ -146,7 +146,7 @@ func (d *daemon) rollBackTo(ctx context.Context, was *doubt) error {
 
 // startConfig is the configuration to start with: the file's, or where a reload
 // was not confirmed the one from before.
-func startConfig(o runOptions, secret []byte, overlay *config.Overlay, log *slog.Logger) (*config.Config, *doubt, error) {
+func startConfig(o Options, secret []byte, overlay *config.Overlay, log *slog.Logger) (*config.Config, *doubt, error) {
 	kept, err := config.ReadKept(o.StateDir)
 	if err != nil {
 		return nil, nil, err

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"cmp"
@@ -48,7 +48,7 @@ func drifted(st vrf.Status, drift []speaker.Difference) vrf.Status {
 		}
 	}
 	if others > 0 {
-		reasons = append(reasons, fmt.Sprintf("BGP as a whole is not as the configuration says (%s)", count(others, "difference")))
+		reasons = append(reasons, fmt.Sprintf("BGP as a whole is not as the configuration says (%s)", vrf.CountOf(others, "difference")))
 	}
 	if len(reasons) == 0 || st.State != vrf.Ready && st.State != vrf.Degraded {
 		return st
