@@ -30,14 +30,33 @@ func Examine(ctx context.Context, file string, cfg *config.Config, root string) 
 	return doctor.Judge(facts), nil
 }
 
+// surveyed is the kernel of this host, as far as the doctor looks at it.
+type surveyed interface {
+	// Features says what the kernel can do.
+	Features(ctx context.Context) (rib.Features, error)
+	// Survey looks at a namespace: its routes of protocol, its devices and settings.
+	Survey(ctx context.Context, netns string, protocol uint8, settings []string) (rib.Survey, error)
+	// Rivals are other daemons that own tables of ours.
+	Rivals() []rib.Rival
+}
+
+// examiner looks for what stands in the way of a daemon that runs. It is a part of the
+// api.Backend.
+type examiner struct {
+	file  string
+	host  surveyed
+	force *inForce
+	vrfs  *vrfs
+}
+
 // Diagnose implements api.Backend.
-func (d *daemon) Diagnose(ctx context.Context) ([]doctor.Finding, error) {
-	facts, err := gather(ctx, d.host, d.cfg.Load(), d.specs())
+func (e *examiner) Diagnose(ctx context.Context) ([]doctor.Finding, error) {
+	facts, err := gather(ctx, e.host, e.force.config(), e.force.specs())
 	if err != nil {
 		return nil, err
 	}
-	facts.File, facts.Running, facts.States = d.file, true, d.List()
-	facts.Rivals, facts.Drift = d.host.Rivals(), d.drifts()
+	facts.File, facts.Running, facts.States = e.file, true, e.vrfs.List()
+	facts.Rivals, facts.Drift = e.host.Rivals(), driftFindings(e.vrfs.bgp)
 	// systemd says which process it started; its other variables are inherited.
 	started := os.Getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Getpid())
 	facts.Host = doctor.ReadHost(os.DirFS("/"), "", started)
@@ -48,7 +67,7 @@ func (d *daemon) Diagnose(ctx context.Context) ([]doctor.Finding, error) {
 const surveysAtOnce = 4
 
 // gather reads what there is to judge of a configuration and of the kernel.
-func gather(ctx context.Context, host *kernel.Host, cfg *config.Config, specs []vrf.Spec) (doctor.Facts, error) {
+func gather(ctx context.Context, host surveyed, cfg *config.Config, specs []vrf.Spec) (doctor.Facts, error) {
 	f := doctor.Facts{
 		Specs: specs, Neighbors: cfg.Neighbors, Bound: cfg.Bound, Unapplied: cfg.Unapplied, BGPPort: cfg.BGPPort,
 		ManageSysctls: cfg.ManageSysctls, Open: cfg.Open, Spaces: make(map[string]doctor.Space),

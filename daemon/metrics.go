@@ -1,11 +1,9 @@
 package daemon
 
 import (
-	"cmp"
-	"context"
 	"log/slog"
 	"net/http"
-	"net/netip"
+	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -13,79 +11,75 @@ import (
 	"github.com/vrfredist/vrfredist/metrics"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/status"
-	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// newMetrics returns the server of the metrics, which has its address already;
-// nil where the configuration wants none.
-func newMetrics(d *daemon, cfg config.Metrics, log *slog.Logger) (*metrics.Server, error) {
+// watched is what metrics and status page ask of the daemon.
+type watched interface {
+	metrics.Source
+	status.Source
+}
+
+// newMetrics returns the server of the metrics, which has its address already, and the
+// status page that it serves; nil where the configuration wants none. gobgp has GoBGP's
+// own metrics.
+func newMetrics(source watched, gobgp func() prometheus.Collector, cfg config.Metrics, version string, log *slog.Logger) (*metrics.Server, *status.Page, error) {
 	if cfg.Listen == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
-	collectors := []prometheus.Collector{metrics.NewCollector(d, log)}
+	collectors := []prometheus.Collector{metrics.NewCollector(source, log)}
 	if cfg.GoBGP {
-		collectors = append(collectors, d.speaker.Collector())
+		collectors = append(collectors, gobgp())
 	}
 	s, err := metrics.NewServer(cfg.Listen, log, collectors...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	var page *status.Page
 	if cfg.StatusPage {
-		d.page = newStatus(d, cfg, log)
-		s.Handle(status.Prefix, d.page.Handler())
+		page = newStatus(source, cfg, version, log)
+		s.Handle(status.Prefix, page.Handler())
 		s.Handle("GET /{$}", http.RedirectHandler(status.Prefix, http.StatusSeeOther))
 	}
-	return s, s.Listen()
+	return s, page, s.Listen()
 }
 
-// WaitingOf implements metrics.Source.
-func (d *daemon) WaitingOf(name string, f rib.Family) int {
-	feed, err := d.speaker.Feed(name)
+func newStatus(source status.Source, cfg config.Metrics, version string, log *slog.Logger) *status.Page {
+	host, err := os.Hostname()
 	if err != nil {
-		return 0 // the VRF is on its way out
+		host = "this host"
+	}
+	return status.New(source, status.Options{
+		Identity: status.Identity{Host: host, Version: version},
+		Hosts:    cfg.StatusHosts,
+		Log:      log,
+	})
+}
+
+// feeder has the mailboxes of the VRFs.
+type feeder interface {
+	Feed(vrf string) (*rib.Feed, error)
+}
+
+// mailboxes says how many prefixes wait in the mailbox of a VRF. A VRF without one is on
+// its way out.
+type mailboxes struct{ bgp feeder }
+
+// WaitingOf implements metrics.Source.
+func (m mailboxes) WaitingOf(name string, f rib.Family) int {
+	feed, err := m.bgp.Feed(name)
+	if err != nil {
+		return 0
 	}
 	_, waiting := feed.LenOf(f)
 	return waiting
 }
 
 // Waiting implements status.Source.
-func (d *daemon) Waiting(name string) int {
-	feed, err := d.speaker.Feed(name)
+func (m mailboxes) Waiting(name string) int {
+	feed, err := m.bgp.Feed(name)
 	if err != nil {
-		return 0 // the VRF is on its way out
+		return 0
 	}
 	_, waiting := feed.Len()
 	return waiting
-}
-
-// SessionStates implements metrics.Source.
-func (d *daemon) SessionStates(ctx context.Context) (map[string]map[string]int, error) {
-	states := make(map[string]map[string]int)
-	for _, s := range d.speaker.Sessions() {
-		name := cmp.Or(s.VRF, vrf.Default)
-		if states[name] == nil {
-			states[name] = make(map[string]int)
-		}
-		states[name][s.State]++
-	}
-	return states, nil
-}
-
-// Guarded implements metrics.Source. A neighbour inside a namespace has its own address.
-func (d *daemon) Guarded() []vrf.Guarded {
-	inside := d.inside.Load()
-	var list []vrf.Guarded
-	for _, r := range d.speaker.Removed() {
-		g := vrf.Guarded{VRF: cmp.Or(r.VRF, vrf.Default), Neighbor: r.Neighbour, Plain: r.Plain, Rehearsed: r.Rehearsed, Removed: make(map[string]uint64, len(r.Counts))}
-		if addr, err := netip.ParseAddr(r.Neighbour); err == nil && inside != nil {
-			if n, is := (*inside)[addr]; is {
-				g.Neighbor, g.Netns = n.Peer.String(), n.Netns
-			}
-		}
-		for reason, n := range r.Counts {
-			g.Removed[reason.Name()] = n
-		}
-		list = append(list, g)
-	}
-	return list
 }

@@ -1,56 +1,83 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
+	"sync"
 
 	"github.com/vrfredist/vrfredist/api"
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/nsworker"
-	"github.com/vrfredist/vrfredist/nsworker/kernel"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// onlooker opens the kernel's tables to look at them: unlike hostKernel it
-// prepares nothing.
-type onlooker struct{ *kernel.Host }
+// previewer is BGP as a plan asks it.
+type previewer interface {
+	// Preview compares a configuration of GoBGP's with the one in force. Its error is what
+	// a reload would refuse the configuration with.
+	Preview(text []byte, extras rib.Extras) (preview, error)
+}
 
-func (o onlooker) Open(ctx context.Context, b rib.Binding, protocol uint8) (nsworker.Table, error) {
-	c, err := o.Host.Open(ctx, b, protocol)
-	if err != nil {
-		return nil, err // a nil *Conn in the interface would not be nil
-	}
-	return c, nil
+// preview is what a reload would change in BGP.
+type preview struct {
+	neighbors     []speaker.NeighborChange // by address
+	others, notes []string                 // other changes, and what cannot be known before: a line each
+	// paths returns the candidates that each VRF would have, with those announcements.
+	paths func(context.Context, speaker.Announcing) (map[string]candidates, error)
+}
+
+// candidates are the paths that BGP would have for a VRF.
+type candidates interface {
+	nsworker.Candidates
+	// Edited tells whether they differ from those of now.
+	Edited() bool
+}
+
+// noCandidates are those of a VRF that goes.
+type noCandidates struct{}
+
+func (noCandidates) WithPaths() []netip.Prefix      { return nil }
+func (noCandidates) Lookup(netip.Prefix) []rib.Path { return nil }
+func (noCandidates) Edited() bool                   { return true }
+
+// planner says what a reload of a file would change, and changes nothing. It is a part
+// of the api.Backend.
+type planner struct {
+	parse  func(file string, text []byte) (*config.Config, error)
+	force  *inForce
+	gate   *gate
+	bgp    previewer
+	status func(vrf string) (vrf.Status, bool) // of its worker
+	reader nsworker.Deps                       // with which a rehearsal reads the tables
+
+	planning sync.Mutex // held for the whole of a plan: one at a time
 }
 
 // Plan implements api.Backend.
-func (d *daemon) Plan(ctx context.Context, r vrf.PlanRequest, yield func(vrf.PlanItem) error) error {
-	if !d.planning.TryLock() {
+func (p *planner) Plan(ctx context.Context, r vrf.PlanRequest, yield func(vrf.PlanItem) error) error {
+	if !p.planning.TryLock() {
 		return api.ErrBusy
 	}
-	defer d.planning.Unlock()
-	next, err := config.Parse(r.File, r.Content, bgpPart(d.secret))
+	defer p.planning.Unlock()
+	next, err := p.parse(r.File, r.Content)
 	if err != nil {
 		return &api.FileError{Err: err}
 	}
-	now := d.cfg.Load()
-	p := &plan{daemon: d, request: r, yield: yield, now: now, next: next}
-	p.before, p.after = d.overlay.Apply(now.VRFs, now.Others), d.overlay.Apply(next.VRFs, next.Others)
-	if p.bgp, err = d.speaker.Preview(next.BGP, next.Extras); err != nil {
+	now := p.force.config()
+	one := &plan{planner: p, request: r, yield: yield, now: now, next: next, before: p.force.over(now), after: p.force.over(next)}
+	if one.preview, err = p.bgp.Preview(next.BGP, next.Extras); err != nil {
 		return &api.FileError{Err: fmt.Errorf("%s: a reload would refuse it: %w", r.File, err)}
 	}
-	if err := p.run(ctx); err != nil {
+	if err := one.run(ctx); err != nil {
 		return err
 	}
-	if d.cfg.Load() != now {
+	if p.force.config() != now {
 		return errors.New("the configuration was changed while the plan was made, which is void: ask again")
 	}
 	return nil
@@ -58,13 +85,13 @@ func (d *daemon) Plan(ctx context.Context, r vrf.PlanRequest, yield func(vrf.Pla
 
 // plan works out what one file would change.
 type plan struct {
-	daemon  *daemon
+	*planner
 	request vrf.PlanRequest
 	yield   func(vrf.PlanItem) error
 
 	now, next     *config.Config
 	before, after []vrf.Spec // the workers that run, and that would
-	bgp           *speaker.Preview
+	preview       preview
 	stage         *nsworker.Rehearsal
 	totals        vrf.PlanTotals
 }
@@ -78,13 +105,12 @@ func (p *plan) run(ctx context.Context) error {
 			return err
 		}
 	}
-	deps := nsworker.Deps{Kernel: onlooker{p.daemon.host}, BGP: p.daemon.speaker, Board: p.daemon.board, Link: p.daemon.link}
-	p.stage = nsworker.NewRehearsal(ctx, deps, p.before, p.after)
+	p.stage = nsworker.NewRehearsal(ctx, p.reader, p.before, p.after)
 	announcing, err := p.announcing(ctx)
 	if err != nil {
 		return err
 	}
-	paths, err := p.bgp.Paths(ctx, announcing)
+	paths, err := p.preview.paths(ctx, announcing)
 	if err != nil {
 		return err
 	}
@@ -93,7 +119,7 @@ func (p *plan) run(ctx context.Context) error {
 		if p.request.VRF != "" && p.request.VRF != name {
 			continue
 		}
-		if err := p.vrf(ctx, known[name], paths); err != nil {
+		if err := p.one(ctx, known[name], paths); err != nil {
 			return err
 		}
 	}
@@ -106,22 +132,22 @@ func (p *plan) settings() error {
 	add := func(text string, notes ...string) {
 		items = append(items, vrf.PlanItem{Kind: vrf.PlanSetting, Op: vrf.PlanChange, Text: text, Notes: notes})
 	}
-	for _, text := range p.bgp.Others {
+	for _, text := range p.preview.others {
 		add(text)
 	}
-	for _, text := range append(p.daemon.later(p.now, p.next), guardChanges(p.now.API, p.next.API)...) {
+	for _, text := range append(p.gate.later(p.now, p.next), guardChanges(p.now.API, p.next.API)...) {
 		add(text)
 	}
 	if p.now.ManageSysctls != p.next.ManageSysctls {
 		add(fmt.Sprintf("netlink.manage_sysctls: %v -> %v", p.now.ManageSysctls, p.next.ManageSysctls))
 	}
-	if len(p.bgp.Notes) > 0 {
-		items = append(items, vrf.PlanItem{Kind: vrf.PlanSetting, Notes: p.bgp.Notes, Text: "BGP"})
+	if len(p.preview.notes) > 0 {
+		items = append(items, vrf.PlanItem{Kind: vrf.PlanSetting, Notes: p.preview.notes, Text: "BGP"})
 	}
 	if notes := changedNotes(p.next); len(notes) > 0 {
 		items = append(items, vrf.PlanItem{Kind: vrf.PlanSetting, Notes: notes, Text: "Otherwise than in an earlier version"})
 	}
-	if hidden := p.daemon.hidden(p.next); len(hidden) > 0 {
+	if hidden := p.force.hidden(p.next); len(hidden) > 0 {
 		items = append(items, vrf.PlanItem{Kind: vrf.PlanSetting, Notes: hidden, Text: "Set at run time"})
 	}
 	for _, item := range items {
@@ -146,7 +172,7 @@ func changedNotes(cfg *config.Config) (notes []string) {
 // announcing returns the announcements that would change, by VRF.
 func (p *plan) announcing(ctx context.Context) (speaker.Announcing, error) {
 	out := make(speaker.Announcing)
-	was, is := specsByName(p.before), specsByName(p.after)
+	was, is := vrf.SpecsByName(p.before), vrf.SpecsByName(p.after)
 	for _, name := range sortedUnion(was, is) {
 		a, had := was[name]
 		b, has := is[name]
@@ -158,7 +184,7 @@ func (p *plan) announcing(ctx context.Context) (speaker.Announcing, error) {
 			return nil, err
 		}
 		changes := make(map[netip.Prefix]*rib.Announcement)
-		for _, a := range p.daemon.speaker.Announced(name) {
+		for _, a := range p.reader.BGP.Announced(name) {
 			changes[a.Prefix] = nil
 		}
 		for _, a := range want {
@@ -176,178 +202,15 @@ func sameImport(a, b vrf.Spec) bool {
 	return len(a.Differences(b)) == 0
 }
 
-func specsByName(specs []vrf.Spec) map[string]vrf.Spec {
-	m := make(map[string]vrf.Spec, len(specs))
-	for _, s := range specs {
-		m[s.Name] = s
-	}
-	return m
-}
-
 func sortedUnion[T any](a, b map[string]T) []string {
 	names := slices.AppendSeq(slices.Collect(maps.Keys(a)), maps.Keys(b))
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-// plannedVRF is a VRF of either configuration.
-type plannedVRF struct {
-	name      string
-	was, is   vrf.Spec
-	had, has  bool // in the file
-	ran, runs bool // with something to redistribute
-}
-
-// known are the VRFs of both configurations, those without redistribution too.
-func (p *plan) known() map[string]plannedVRF {
-	ran, runs := specsByName(p.before), specsByName(p.after)
-	all := make(map[string]plannedVRF)
-	for _, s := range slices.Concat(p.now.Others, p.now.VRFs) {
-		v := plannedVRF{name: s.Name, was: s, had: true}
-		if running, ok := ran[s.Name]; ok {
-			v.was, v.ran = running, true
-		}
-		all[s.Name] = v
-	}
-	for _, s := range slices.Concat(p.next.Others, p.next.VRFs) {
-		v := all[s.Name]
-		v.name, v.is, v.has = s.Name, s, true
-		if running, ok := runs[s.Name]; ok {
-			v.is, v.runs = running, true
-		}
-		all[s.Name] = v
-	}
-	return all
-}
-
-// head is the item that says what becomes of the VRF itself.
-func (v plannedVRF) head() vrf.PlanItem {
-	item := vrf.PlanItem{Kind: vrf.PlanVRF, VRF: v.name}
-	shown := v.is
-	switch {
-	case !v.had:
-		item.Op = vrf.PlanAdd
-	case !v.has:
-		item.Op, shown = vrf.PlanRemove, v.was
-	default:
-		item.Details = v.was.Differences(v.is)
-		if v.ran && !v.runs {
-			item.Details = append(item.Details, "redistribution ends")
-		}
-		if !v.ran && v.runs {
-			item.Details = append(item.Details, "redistribution starts")
-		}
-		if !v.ran && !v.runs { // what is off says nothing
-			item.Details = slices.DeleteFunc(item.Details, func(s string) bool {
-				return !strings.HasPrefix(s, "rd:") && !strings.Contains(s, "route targets:")
-			})
-		}
-		if len(item.Details) > 0 {
-			item.Op = vrf.PlanChange
-		}
-	}
-	item.Text = fmt.Sprintf("%s (%s)", v.name, shown.Binding)
-	if !v.ran && !v.runs {
-		item.Text = v.name + " (in BGP alone)"
-	}
-	return item
-}
-
-// vrf yields one VRF with its routes, where something would change.
-func (p *plan) vrf(ctx context.Context, v plannedVRF, all map[string]*speaker.Paths) error {
-	head, paths := v.head(), all[v.is.Of()]
-	if paths == nil { // it goes
-		paths = &speaker.Paths{}
-	}
-	var t vrf.PlannedTable
-	if (v.ran || v.runs) && (head.Op != vrf.PlanNone || paths.Edited() || p.leaks(v, paths)) {
-		st, _ := p.daemon.supervisor.Get(v.name)
-		var err error
-		if t, err = p.stage.Table(ctx, v.name, paths, st.Counts.Stale > 0); err != nil {
-			t.Notes = append(t.Notes, err.Error()) // of this VRF alone: the others go on
-		}
-		if v.ran && st.State != vrf.Ready && st.State != vrf.Degraded {
-			t.Notes = append(t.Notes, fmt.Sprintf("it is %s now: what its worker is to do anyway is in this plan too", cmp.Or(st.State, "not running")))
-		}
-	}
-	if head.Op == vrf.PlanNone && t.Counts.Changes() == 0 {
-		return nil
-	}
-	p.totals.VRFs++
-	head.Notes = t.Notes
-	if err := p.yield(head); err != nil {
-		return err
-	}
-	return p.table(v, t)
-}
-
-// leaks tells whether a VRF has routes through another whose table would be
-// another one, or none.
-func (p *plan) leaks(v plannedVRF, paths *speaker.Paths) bool {
-	moved := make(map[string]bool)
-	was, is := specsByName(p.before), specsByName(p.after)
-	for _, name := range sortedUnion(was, is) {
-		if _, had := was[name]; !had || p.stage.Moves(name) {
-			moved[name] = name != v.name
-		}
-	}
-	switch {
-	case len(moved) == 0:
-		return false
-	case moved[v.is.Of()]: // whose further table this one is
-		return true
-	}
-	for _, prefix := range paths.WithPaths() {
-		if slices.ContainsFunc(paths.Lookup(prefix), func(path rib.Path) bool { return moved[path.Attrs.Source] }) {
-			return true
-		}
-	}
-	return false
-}
-
-// table yields the routes and announcements of a VRF, as many as are wanted, and
-// their counts.
-func (p *plan) table(v plannedVRF, t vrf.PlannedTable) error {
-	left := p.request.Lines
-	totals := vrf.PlanTotals{PlanCounts: t.Counts}
-	item := func(i vrf.PlanItem) error {
-		if left == 0 {
-			totals.Unlisted++
-			return nil
-		}
-		left--
-		i.VRF = v.name
-		return p.yield(i)
-	}
-	for _, r := range t.Routes {
-		if err := item(vrf.PlanItem{Kind: vrf.PlanRoute, Op: r.Op, Text: r.Text, Prefix: r.Prefix, Where: r.Where}); err != nil {
-			return err
-		}
-	}
-	for _, a := range t.Announcements {
-		if err := item(vrf.PlanItem{Kind: vrf.PlanAnnouncement, Op: a.Op, Text: announcementText(a.Announcement), Prefix: a.Announcement.Prefix}); err != nil {
-			return err
-		}
-	}
-	p.totals.PlanCounts = p.totals.Plus(t.Counts)
-	p.totals.Unlisted += totals.Unlisted
-	return p.yield(vrf.PlanItem{Kind: vrf.PlanOfVRF, VRF: v.name, Totals: &totals})
-}
-
-func announcementText(a rib.Announcement) string {
-	s := fmt.Sprintf("%s MED %d", a.Prefix, a.MED)
-	for _, c := range a.Communities {
-		s += " " + c.String()
-	}
-	for _, c := range a.Large {
-		s += " " + c.String()
-	}
-	return s
-}
-
 func (p *plan) summary() string {
 	if p.totals.VRFs+p.totals.Neighbors+p.totals.Settings == 0 {
-		if len(p.daemon.hidden(p.next)) > 0 {
+		if len(p.force.hidden(p.next)) > 0 {
 			return "Nothing would change."
 		}
 		return "Nothing would change: the file says what is in force."

@@ -17,7 +17,7 @@ func (p *plan) neighbors() error {
 	was, is := byAlias(p.now.Neighbors), byAlias(p.next.Neighbors)
 	said := make(map[netip.Addr]bool)
 	var items []vrf.PlanItem
-	for _, c := range p.bgp.Neighbors {
+	for _, c := range p.preview.neighbors {
 		item := neighborItem(c)
 		alias, _ := netip.ParseAddr(c.Address)
 		a, had := was[alias]
@@ -61,14 +61,6 @@ func neighborItem(c speaker.NeighborChange) vrf.PlanItem {
 		text += " in VRF " + c.VRF
 	}
 	return vrf.PlanItem{Kind: vrf.PlanNeighbor, Op: op, VRF: c.VRF, Text: text, Details: c.Keys, Notes: c.Notes}
-}
-
-func byAlias(list []vrf.Neighbor) map[netip.Addr]vrf.Neighbor {
-	m := make(map[netip.Addr]vrf.Neighbor, len(list))
-	for _, n := range list {
-		m[n.Alias] = n
-	}
-	return m
 }
 
 func sortedAliases(m map[netip.Addr]vrf.Neighbor) []netip.Addr {

@@ -3,123 +3,134 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
-	"time"
 
 	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// Reload implements api.Backend. A file with an error changes nothing. With
-// confirm, what was in force before comes back after that time.
-func (d *daemon) Reload(ctx context.Context, confirm time.Duration) (changes []string, until time.Time, err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	defer d.manager.reloading()()
-	// What has begun is finished, and a client that goes away ends nothing.
-	ctx = context.WithoutCancel(ctx)
-	if err := d.settled(); err != nil {
-		return nil, until, err
-	}
-	cfg, err := loadConfig(d.file, d.secret)
-	if err != nil {
-		return nil, until, err
-	}
-	if confirm == 0 {
-		changes, _, err = d.apply(ctx, cfg)
-		if err != nil {
-			return nil, until, err
-		}
-		return changes, until, d.confirmed()
-	}
-	old := d.cfg.Load()
-	before, err := d.keep(old)
-	if err != nil {
-		return nil, until, err
-	}
-	changes, applied, err := d.apply(ctx, cfg)
-	if !applied {
-		return nil, until, d.unkeep(err)
-	}
-	until = d.await(old, before, confirm)
-	if err != nil {
-		return nil, until, fmt.Errorf("%w; unless `vrfredist confirm` is run, the configuration from before comes back in %s", err, vrf.Span(confirm))
-	}
-	return changes, until, nil
+// workers are the VRFs that run: the supervisor.
+type workers interface {
+	// Apply brings the VRFs that run to specs, and waits for those that leave.
+	Apply(ctx context.Context, specs []vrf.Spec) error
+	// Begin is Apply that does not wait: the function that it returns does.
+	Begin(specs []vrf.Spec) (wait func(context.Context) error, err error)
 }
 
-// apply brings a configuration into force. Where it fails, applied tells whether
-// that is in force all the same; else the old one is.
-func (d *daemon) apply(ctx context.Context, cfg *config.Config) (changes []string, applied bool, err error) {
-	before, old := d.specs(), d.cfg.Load()
-	d.cfg.Store(cfg)
-	after := d.specs()
-	return d.change(ctx, old, cfg, before, after)
+// configuredBGP is BGP as a reload needs it.
+type configuredBGP interface {
+	// Reload brings another configuration of GoBGP's into force, and returns a line for
+	// each thing that it changed.
+	Reload(ctx context.Context, text []byte, extras rib.Extras) ([]string, error)
+	// Mirror makes feeds that say what another VRF's says, by the name of the feed.
+	Mirror(ctx context.Context, mirrors map[string]string) error
 }
 
-// change is apply, from and to the workers of before and after.
-func (d *daemon) change(ctx context.Context, old, cfg *config.Config, before, after []vrf.Spec) (changes []string, applied bool, err error) {
-	// Workers of VRFs that go must be done with BGP before BGP forgets them.
-	if err := d.supervisor.Apply(ctx, common(before, after)); err != nil {
-		return nil, false, d.restore(ctx, before, old, fmt.Errorf("end the VRFs that left the file: %w", err))
-	}
-	changes, err = d.speaker.Reload(ctx, cfg.BGP, cfg.Extras)
-	if err != nil {
-		return nil, false, d.restore(ctx, before, old, fmt.Errorf("apply the file to BGP: %w", err))
-	}
-	if err := d.speaker.Mirror(ctx, mirrors(cfg)); err != nil {
-		return nil, false, d.restore(ctx, before, old, err)
-	}
-	if err := d.setNeighbors(cfg.Neighbors); err != nil {
-		return nil, false, d.restore(ctx, before, old, err)
-	}
-	guarded, err := d.guard(old.API, cfg.API)
-	if err != nil {
-		return nil, false, d.restore(ctx, before, old, err)
-	}
-	changes = append(changes, guarded...)
-	d.checkSysctls(cfg)
-	if err := d.supervisor.Apply(ctx, after); err != nil {
-		return nil, true, fmt.Errorf("the file is in force, but not all went well: %w", err)
-	}
-	changes = append(append(changes, d.later(old, cfg)...), specChanges(before, after)...)
-	logNotes(d.log, cfg)
-	d.log.Info("the configuration was reloaded", "file", d.file, "changes", len(changes))
-	return append(changes, d.hidden(cfg)...), true, nil
+// transition brings one configuration into force in the place of another. It holds no
+// state of a change: that is a move's.
+type transition struct {
+	file      string // for the log
+	force     *inForce
+	workers   workers
+	bgp       configuredBGP
+	neighbors *neighbors
+	gate      *gate
+	sysctls   *sysctls
+	log       *slog.Logger
 }
 
-// hidden says what of a file is not in force for what was set at run time.
-func (d *daemon) hidden(cfg *config.Config) []string { return d.overlay.Hidden(cfg.VRFs, cfg.Others) }
-
-// later says what of a changed configuration takes effect at the next start.
-func (d *daemon) later(old, next *config.Config) (changes []string) {
-	changes = d.laterAPI(old.API, next.API)
-	if !reflect.DeepEqual(old.Metrics, next.Metrics) {
-		changes = append(changes, "netlink.metrics changed: it takes effect at the next start")
-	}
-	return changes
+// move is one change of what is in force.
+type move struct {
+	old, next     *config.Config
+	before, after []vrf.Spec // the workers of each
+	changes       []string   // what was changed, a line each
 }
 
-// restore puts the old configuration wholly in force again after a reload that
-// failed half way.
-func (d *daemon) restore(ctx context.Context, specs []vrf.Spec, old *config.Config, why error) error {
-	d.cfg.Store(old)
-	why = fmt.Errorf("%w; the old configuration is in force again", why)
-	if _, err := d.speaker.Reload(ctx, old.BGP, old.Extras); err != nil {
-		return fmt.Errorf("%w, except that BGP refused a part of it: %w; restart vrfredist", why, err)
+// make brings m.next into force, after the steps of first. Where it fails, applied tells
+// whether m.next is in force all the same; else m.old is.
+func (t *transition) make(ctx context.Context, m *move, first ...step) (applied bool, err error) {
+	if err := carryOut(ctx, t.log, slices.Concat(first, t.steps(m))); err != nil {
+		return false, err
 	}
-	if err := d.speaker.Mirror(ctx, mirrors(old)); err != nil {
-		return fmt.Errorf("%w, except for what goes to further tables of a VRF: %w; restart vrfredist", why, err)
+	t.sysctls.check(m.next)
+	if err := t.workers.Apply(ctx, m.after); err != nil {
+		return true, fmt.Errorf("the file is in force, but not all went well: %w", err)
 	}
-	if err := d.setNeighbors(old.Neighbors); err != nil {
-		return fmt.Errorf("%w, except for the neighbours inside namespaces: %w; restart vrfredist", why, err)
-	}
-	if err := d.supervisor.Apply(ctx, specs); err != nil {
-		return fmt.Errorf("%w, except that VRFs could not be started: %w; restart vrfredist", why, err)
-	}
-	return why
+	m.say(t.gate.later(m.old, m.next)...)
+	m.say(specChanges(m.before, m.after)...)
+	logNotes(t.log, m.next)
+	t.log.Info("the configuration was reloaded", "file", t.file, "changes", len(m.changes))
+	m.say(t.force.hidden(m.next)...)
+	return true, nil
 }
+
+// steps are those of a move that can be taken back.
+func (t *transition) steps(m *move) []step {
+	return []step{
+		{
+			name: "configuration",
+			do:   func(context.Context) error { t.force.cfg.Store(m.next); return nil },
+			undo: func(context.Context) error { t.force.cfg.Store(m.old); return nil },
+		},
+		{
+			// Workers of VRFs that go must be done with BGP before BGP forgets them.
+			name: "VRFs that leave",
+			do: func(ctx context.Context) error {
+				return about("end the VRFs that left the file", t.workers.Apply(ctx, common(m.before, m.after)))
+			},
+			undo: func(ctx context.Context) error {
+				return about("that VRFs could not be started", t.workers.Apply(ctx, m.before))
+			},
+		},
+		{
+			name: "BGP",
+			do: func(ctx context.Context) error {
+				changes, err := t.bgp.Reload(ctx, m.next.BGP, m.next.Extras)
+				m.say(changes...)
+				return about("apply the file to BGP", err)
+			},
+			undo: func(ctx context.Context) error {
+				_, err := t.bgp.Reload(ctx, m.old.BGP, m.old.Extras)
+				return about("that BGP refused a part of it", err)
+			},
+		},
+		{
+			name: "further tables",
+			do:   func(ctx context.Context) error { return t.bgp.Mirror(ctx, mirrors(m.next)) },
+			undo: func(ctx context.Context) error {
+				return about("for what goes to further tables of a VRF", t.bgp.Mirror(ctx, mirrors(m.old)))
+			},
+		},
+		{
+			name: "neighbours in namespaces",
+			do:   func(context.Context) error { return t.neighbors.set(m.next.Neighbors) },
+			undo: func(context.Context) error {
+				return about("for the neighbours inside namespaces", t.neighbors.set(m.old.Neighbors))
+			},
+		},
+		{
+			name: "access to the API",
+			do: func(context.Context) error {
+				changes, err := t.gate.guard(m.old.API, m.next.API)
+				m.say(changes...)
+				return err
+			},
+		},
+	}
+}
+
+// about puts what was tried before an error; nil stays nil.
+func about(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+func (m *move) say(lines ...string) { m.changes = append(m.changes, lines...) }
 
 // mirrors are the workers that need a copy of another VRF's feed.
 func mirrors(cfg *config.Config) map[string]string {
@@ -134,11 +145,38 @@ func mirrors(cfg *config.Config) map[string]string {
 
 // common returns those of before that after has too.
 func common(before, after []vrf.Spec) []vrf.Spec {
-	var out []vrf.Spec
+	stays := vrf.SpecsByName(after)
+	return slices.DeleteFunc(slices.Clone(before), func(s vrf.Spec) bool { _, is := stays[s.Name]; return !is })
+}
+
+// specChanges says in a line each what differs between two sets of VRFs.
+func specChanges(before, after []vrf.Spec) []string {
+	old := vrf.SpecsByName(before)
+	var out []string
+	for _, s := range after {
+		was, ok := old[s.Name]
+		delete(old, s.Name)
+		switch {
+		case !ok:
+			out = append(out, fmt.Sprintf("VRF %q: redistribution starts (%s)", s.Name, s.Binding))
+		case was.Binding != s.Binding:
+			out = append(out, fmt.Sprintf("VRF %q: moved from %s to %s", s.Name, was.Binding, s.Binding))
+		case !reflect.DeepEqual(was, s):
+			out = append(out, fmt.Sprintf("VRF %q: redistribution changed", s.Name))
+		}
+	}
 	for _, s := range before {
-		if slices.ContainsFunc(after, func(o vrf.Spec) bool { return o.Name == s.Name }) {
-			out = append(out, s)
+		if _, gone := old[s.Name]; gone {
+			out = append(out, fmt.Sprintf("VRF %q: redistribution ends", s.Name))
 		}
 	}
 	return out
+}
+
+// logNotes says which keys of the file mean something else here than in the
+// program that it was written for.
+func logNotes(log *slog.Logger, cfg *config.Config) {
+	for _, n := range cfg.Notes {
+		log.Warn(n.Key+": "+n.Message, "file", n.File, "line", n.Line)
+	}
 }

@@ -52,6 +52,15 @@ type Spec struct {
 // Of is the VRF of GoBGP whose routes these are.
 func (s Spec) Of() string { return cmp.Or(s.VRF, s.Name) }
 
+// SpecsByName has each of specs under its name.
+func SpecsByName(specs []Spec) map[string]Spec {
+	m := make(map[string]Spec, len(specs))
+	for _, s := range specs {
+		m[s.Name] = s
+	}
+	return m
+}
+
 // State is the state of a VRF.
 type State string
 

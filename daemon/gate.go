@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,23 +14,37 @@ import (
 	"github.com/vrfredist/vrfredist/config"
 )
 
-// newDoor makes what stands before the API.
-func (d *daemon) newDoor(cfg config.API) (*api.Door, error) {
+// gate is the door before the API, as the configuration has it.
+type gate struct {
+	door   *api.Door
+	listen []string // --api-listen: takes the place of the file's addresses
+	log    *slog.Logger
+}
+
+func newGate(listen []string, cfg config.API, log *slog.Logger) (*gate, error) {
 	t, err := serverTLS(cfg.TLS)
 	if err != nil {
 		return nil, err
 	}
-	return api.NewDoor(cfg.Limits, cfg.Policy, t, d.log), nil
+	return &gate{api.NewDoor(cfg.Limits, cfg.Policy, t, log), listen, log}, nil
+}
+
+// addresses are where the API is served.
+func (g *gate) addresses(cfg config.API) []string {
+	if len(g.listen) > 0 {
+		return g.listen
+	}
+	return cfg.Listen
 }
 
 // warnOfStrangers says where the API does not know who calls.
-func (d *daemon) warnOfStrangers(cfg config.API) {
+func (g *gate) warnOfStrangers(cfg config.API) {
 	if cfg.TLS != nil || len(cfg.Policy.Entries) > 0 {
 		return
 	}
-	for _, a := range d.addresses() {
+	for _, a := range g.addresses(cfg) {
 		if !strings.HasPrefix(a, "unix://") {
-			d.log.Warn("every user of this host may do everything over this address of the API, because TCP without TLS does not say who calls; use a unix socket, or give roles (docs/SECURITY.md)", "address", a)
+			g.log.Warn("every user of this host may do everything over this address of the API, because TCP without TLS does not say who calls; use a unix socket, or give roles (docs/SECURITY.md)", "address", a)
 		}
 	}
 }
@@ -51,14 +66,14 @@ func serverTLS(t *config.TLS) (*tls.Config, error) {
 // guard brings the roles and certificates of a configuration into force, and says
 // what is new. Who was let in by a CA that is not trusted any more must come
 // anew.
-func (d *daemon) guard(old, next config.API) (changes []string, err error) {
+func (g *gate) guard(old, next config.API) (changes []string, err error) {
 	t, err := serverTLS(next.TLS)
 	if err != nil {
 		return nil, err
 	}
-	d.door.Set(next.Policy, t)
+	g.door.Set(next.Policy, t)
 	if !sameTLS(old.TLS, next.TLS) {
-		d.door.Expel()
+		g.door.Expel()
 	}
 	return guardChanges(old, next), nil
 }
@@ -81,10 +96,18 @@ func sameTLS(a, b *config.TLS) bool {
 	return bytes.Equal(a.Certificate, b.Certificate) && bytes.Equal(a.Key, b.Key) && bytes.Equal(a.ClientCA, b.ClientCA)
 }
 
-// laterAPI says what of [netlink.api] takes effect at the next start.
-func (d *daemon) laterAPI(old, next config.API) (changes []string) {
+// later says what of a changed configuration takes effect at the next start.
+func (g *gate) later(old, next *config.Config) []string {
+	changes := g.laterAPI(old.API, next.API)
+	if !reflect.DeepEqual(old.Metrics, next.Metrics) {
+		changes = append(changes, "netlink.metrics changed: it takes effect at the next start")
+	}
+	return changes
+}
+
+func (g *gate) laterAPI(old, next config.API) (changes []string) {
 	for key, changed := range map[string]bool{
-		"listen":       d.listen == nil && !slices.Equal(old.Listen, next.Listen),
+		"listen":       g.listen == nil && !slices.Equal(old.Listen, next.Listen),
 		"socket_group": !reflect.DeepEqual(old.SocketGroup, next.SocketGroup),
 		"limits":       old.Limits != next.Limits,
 	} {
