@@ -88,7 +88,7 @@ func TestWatchOneVRF(t *testing.T) {
 // What happens often is told once in a while, with its sum.
 func TestActivityIsSummedUp(t *testing.T) {
 	w := watcher{every: time.Second, seen: make(map[string]sight)}
-	st := vrf.Status{State: vrf.Ready, Spec: vrf.Spec{Name: "red"}}
+	st := vrf.Status{Spec: vrf.Spec{Name: "red"}, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready}}
 	start := time.Unix(1000, 0)
 	w.look([]vrf.Status{st}, start)
 	for i := range 9 {

@@ -226,13 +226,13 @@ func (f *tenants) status(name string) vrf.Status {
 		of = "alpha"
 	}
 	return vrf.Status{
-		State: vrf.Pending, Reason: fmt.Sprintf("it waits for the earlier worker of VRF %q to take its routes out", x.other),
-		Spec: vrf.Spec{Name: name, VRF: of, RD: rd, Binding: rib.Binding{Netns: name}},
+		WorkerStatus: vrf.WorkerStatus{State: vrf.Pending, Reason: fmt.Sprintf("it waits for the earlier worker of VRF %q to take its routes out", x.other)},
+		Spec:         vrf.Spec{Name: name, VRF: of, RD: rd, Binding: rib.Binding{Netns: name}},
 	}
 }
 
 func (f *tenants) List() []vrf.Status {
-	return []vrf.Status{f.status("alpha"), f.status(further), f.status("bravo"), {Spec: vrf.Spec{Name: "default"}, State: vrf.Ready}}
+	return []vrf.Status{f.status("alpha"), f.status(further), f.status("bravo"), {Spec: vrf.Spec{Name: "default"}, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready}}}
 }
 
 func (f *tenants) Get(name string) (vrf.Status, bool) {

@@ -10,7 +10,7 @@ import (
 func statuses(states ...vrf.State) []vrf.Status {
 	var all []vrf.Status
 	for i, s := range states {
-		all = append(all, vrf.Status{Spec: vrf.Spec{Name: string(rune('a' + i))}, State: s})
+		all = append(all, vrf.Status{Spec: vrf.Spec{Name: string(rune('a' + i))}, WorkerStatus: vrf.WorkerStatus{State: s}})
 	}
 	return all
 }

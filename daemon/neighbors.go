@@ -155,7 +155,7 @@ func (n *neighbors) Guarded() []vrf.Guarded {
 // come or go; by itself it looks now and then.
 func (n *neighbors) reporting(netns string, report vrf.Report) vrf.Report {
 	var pending atomic.Bool
-	return func(st vrf.Status) {
+	return func(st vrf.WorkerStatus) {
 		if now := st.State == vrf.Pending; pending.Swap(now) != now {
 			n.relay.Retry(netns)
 		}

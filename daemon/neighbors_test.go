@@ -103,12 +103,12 @@ func TestTheRelayHearsOfNamespaces(t *testing.T) {
 	n, _, r := inNamespaces(t)
 	r.take()
 	reports := 0
-	report := n.reporting("ns", func(vrf.Status) { reports++ })
+	report := n.reporting("ns", func(vrf.WorkerStatus) { reports++ })
 	for _, step := range []struct {
 		state vrf.State
 		looks int
 	}{{vrf.Syncing, 0}, {vrf.Ready, 0}, {vrf.Pending, 1}, {vrf.Pending, 0}, {vrf.Syncing, 1}} {
-		report(vrf.Status{State: step.state})
+		report(vrf.WorkerStatus{State: step.state})
 		if got := r.take(); len(got) != step.looks {
 			t.Errorf("when it is %s: %q", step.state, got)
 		}

@@ -23,7 +23,7 @@ type fakeWorker struct {
 }
 
 func (w fakeWorker) Run(ctx context.Context) error {
-	w.report(vrf.Status{State: vrf.Ready})
+	w.report(vrf.WorkerStatus{State: vrf.Ready})
 	<-ctx.Done()
 	return w.call("%s ends: %v", w.spec.Name, context.Cause(ctx))
 }

@@ -109,9 +109,9 @@ var judgements = []struct {
 		"broken device red: ip link set red up"}},
 	{"a VRF that failed, one that is degraded, one that waits", func(f *Facts) {
 		f.States = []vrf.Status{
-			{Spec: f.Specs[0], State: vrf.Failed, Reason: "read the table: it broke"},
-			{Spec: f.Specs[1], State: vrf.Degraded, Reason: "1 route failed"},
-			{Spec: f.Specs[2], State: vrf.Pending},
+			{Spec: f.Specs[0], WorkerStatus: vrf.WorkerStatus{State: vrf.Failed, Reason: "read the table: it broke"}},
+			{Spec: f.Specs[1], WorkerStatus: vrf.WorkerStatus{State: vrf.Degraded, Reason: "1 route failed"}},
+			{Spec: f.Specs[2], WorkerStatus: vrf.WorkerStatus{State: vrf.Pending}},
 		}
 	}, []string{"broken vrf-state default", "risk vrf-state red"}},
 	{"two devices, one table", func(f *Facts) {

@@ -52,10 +52,13 @@ func newSource() *fakeSource {
 	t.Latency.Observe(time.Minute, 1)
 	return &fakeSource{
 		list: []vrf.Status{{
-			State: vrf.Degraded, Restarts: 2, Totals: t, Fights: vrf.Fights{Routes: 6, Strangers: 5, Nexthops: 4}, Spec: vrf.Spec{Name: "red", Binding: rib.Binding{Netns: "tenant"}},
-			Counts: vrf.Counts{Paths: 11, Imported: 12, Installed: 13, Unresolved: 14, Foreign: 15,
-				IPv6: vrf.FamilyCounts{Paths: 4, Installed: 3, Imported: 2, Foreign: 1}},
-		}, {State: vrf.Ready, Spec: vrf.Spec{Name: "default"}}},
+			Spec: vrf.Spec{Name: "red", Binding: rib.Binding{Netns: "tenant"}}, Restarts: 2,
+			WorkerStatus: vrf.WorkerStatus{
+				State: vrf.Degraded, Totals: t, Fights: vrf.Fights{Routes: 6, Strangers: 5, Nexthops: 4},
+				Counts: vrf.Counts{Paths: 11, Imported: 12, Installed: 13, Unresolved: 14, Foreign: 15,
+					IPv6: vrf.FamilyCounts{Paths: 4, Installed: 3, Imported: 2, Foreign: 1}},
+			},
+		}, {Spec: vrf.Spec{Name: "default"}, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready}}},
 		sessions: func() (map[string]map[string]int, error) {
 			return map[string]map[string]int{"red": {"established": 2, "idle": 1}}, nil
 		},
@@ -162,7 +165,7 @@ func TestCardinalityIsBounded(t *testing.T) {
 	s := newSource()
 	s.list = nil
 	for i := range 100 {
-		s.list = append(s.list, vrf.Status{State: vrf.Ready, Spec: vrf.Spec{Name: fmt.Sprint("vrf-", i)}})
+		s.list = append(s.list, vrf.Status{Spec: vrf.Spec{Name: fmt.Sprint("vrf-", i)}, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready}})
 	}
 	few := testutil.CollectAndCount(NewCollector(s, slog.New(slog.DiscardHandler)))
 	if few > 100*95 {

@@ -18,7 +18,7 @@ import (
 // table leaves its old one behind, and nobody else would clean it.
 func (s *session) gone(ctx context.Context, what string) error {
 	s.log.Info("the VRF's table is gone", "what", what)
-	s.report(vrf.Status{State: vrf.Pending, Reason: what + " is gone", Totals: s.totals})
+	s.report(vrf.WorkerStatus{State: vrf.Pending, Reason: what + " is gone", Totals: s.totals})
 	if err := s.removeOwn(ctx); err != nil {
 		s.log.Info("routes in the old table could not be removed", "err", err)
 	}

@@ -198,7 +198,7 @@ func TestFlappingLinkCostsItsOwnNexthops(t *testing.T) {
 			l.hear("red", bgpPath(fmt.Sprintf("10.%d.%d.0/24", i/256, i%256), fmt.Sprintf("192.0.2.%d", 2+i%250)))
 		}
 		l.hear("red", bgpPath("10.200.0.0/16", "198.51.100.9"))
-		s := newSession(New(Deps{l.kernel, l.bgp, l.board, l.log(), nil, nil, nil}, spec("red"), func(vrf.Status) {}), table)
+		s := newSession(New(Deps{l.kernel, l.bgp, l.board, l.log(), nil, nil, nil}, spec("red"), func(vrf.WorkerStatus) {}), table)
 		s.feed = l.feed("red")
 		read, err := table.Read(t.Context())
 		if err != nil {

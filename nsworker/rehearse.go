@@ -180,7 +180,7 @@ func (r *Rehearsal) begin(ctx context.Context, s vrf.Spec, where rib.Where, t ri
 	bgp := &prompter{announced: r.deps.BGP.Announced(s.Name)}
 	deps := r.deps
 	deps.BGP = bgp
-	w := New(deps, s, func(vrf.Status) {})
+	w := New(deps, s, func(vrf.WorkerStatus) {})
 	w.feed = rib.NewFeed() // of no paths: it gives out the slots
 	st := &rehearsing{newSession(w, scenery{where, t}), bgp}
 	st.session.swept = [rib.Families]bool{swept, swept}

@@ -11,16 +11,16 @@ import (
 // tell reports the VRF's state where it differs from what was told last.
 func (s *session) tell() {
 	st := s.status()
-	if t := s.told; st.State == t.State && st.Reason == t.Reason && st.Table == t.Table && st.Counts == t.Counts && st.Totals == t.Totals && st.Fights == t.Fights && st.Progress == t.Progress {
+	if st == s.told {
 		return
 	}
 	s.told = st
 	s.report(st)
 }
 
-func (s *session) status() vrf.Status {
+func (s *session) status() vrf.WorkerStatus {
 	prefixes, waiting := s.feed.Len()
-	st := vrf.Status{Table: s.resolver.view.Where.Table, State: vrf.Syncing, Totals: s.totals, Fights: s.fight.fights(), Counts: vrf.Counts{
+	st := vrf.WorkerStatus{Table: s.resolver.view.Where.Table, State: vrf.Syncing, Totals: s.totals, Fights: s.fight.fights(), Counts: vrf.Counts{
 		Paths:      prefixes,
 		Imported:   len(s.announced),
 		Installed:  s.inState(rib.Installed),

@@ -51,8 +51,8 @@ type session struct {
 	retry  schedule
 	fight  fight
 	slow   schedule
-	later  schedule   // a reading that nothing waits for
-	told   vrf.Status // what was reported last
+	later  schedule         // a reading that nothing waits for
+	told   vrf.WorkerStatus // what was reported last
 
 	trusted  bool              // what is known to be in the table was read, or confirmed
 	drifting int               // entries whose drift is not mended yet

@@ -108,15 +108,21 @@ func (c Counts) Of(f rib.Family) FamilyCounts {
 
 // Status is how a VRF fares: an immutable snapshot.
 type Status struct {
-	Spec     Spec
-	State    State
-	Reason   string    // for Pending, Degraded and Failed: one sentence
+	Spec Spec
+	WorkerStatus
 	Since    time.Time // when State was entered
 	Retry    time.Time // Failed: when the worker runs again
 	Restarts int       // of the worker, since the VRF was configured
-	Table    uint32    // the table in use; 0 while there is none
+}
+
+// WorkerStatus is what a worker says of itself. It is copied whole and compared with ==,
+// so that a field which is added here is told to everybody.
+type WorkerStatus struct {
+	State    State
+	Reason   string // for Pending, Degraded and Failed: one sentence
+	Table    uint32 // the table in use; 0 while there is none
 	Counts   Counts
-	Totals   Totals
+	Totals   Totals // of this worker; in a Status of all workers since the VRF was configured
 	Fights   Fights
 	Progress Progress // of long work
 }

@@ -205,7 +205,7 @@ func TestChangedWakesOnEachChange(t *testing.T) {
 	})
 	_, _ = play(t, s, ErrExit, func(t *testing.T, sup *Supervisor) {
 		changed := sup.Changed()
-		tell := func(st Status) bool {
+		tell := func(st WorkerStatus) bool {
 			say(st)
 			select {
 			case <-changed:
@@ -218,18 +218,18 @@ func TestChangedWakesOnEachChange(t *testing.T) {
 		apply(t, sup, red)
 		<-changed
 		changed = sup.Changed()
-		if !tell(Status{State: Ready, Counts: Counts{Installed: 1}}) {
+		if !tell(WorkerStatus{State: Ready, Counts: Counts{Installed: 1}}) {
 			t.Error("no change seen")
 		}
 		since := get(t, sup, "red").Since
 		time.Sleep(time.Second)
-		if tell(Status{State: Ready, Counts: Counts{Installed: 1}}) {
+		if tell(WorkerStatus{State: Ready, Counts: Counts{Installed: 1}}) {
 			t.Error("a report of the same woke the watcher")
 		}
-		if !tell(Status{State: Ready, Counts: Counts{Installed: 2}}) || !get(t, sup, "red").Since.Equal(since) {
+		if !tell(WorkerStatus{State: Ready, Counts: Counts{Installed: 2}}) || !get(t, sup, "red").Since.Equal(since) {
 			t.Error("a changed count was not seen, or moved Since")
 		}
-		if !tell(Status{State: Degraded, Reason: "1 route"}) || get(t, sup, "red").Since.Equal(since) {
+		if !tell(WorkerStatus{State: Degraded, Reason: "1 route"}) || get(t, sup, "red").Since.Equal(since) {
 			t.Error("a changed state was not seen, or did not move Since")
 		}
 	})
@@ -362,7 +362,7 @@ func TestTotalsOutliveAWorker(t *testing.T) {
 		did := Totals{Writes: Writes{Added: 2}, Found: Drifts{Altered: 1}}
 		did.Resyncs[ResyncOf("link")]++
 		did.Latency.Observe(3*time.Millisecond, 2)
-		report(Status{State: Ready, Totals: did})
+		report(WorkerStatus{State: Ready, Totals: did})
 		if start < 3 {
 			return errors.New("trouble")
 		}

@@ -32,22 +32,26 @@ func newFakeDaemon(t *testing.T) *fakeDaemon {
 	t.Helper()
 	return &fakeDaemon{vrfs: []vrf.Status{
 		{
-			State: vrf.Ready, Since: now.Add(-50 * time.Hour), Table: 254,
-			Counts: vrf.Counts{Paths: 990, Imported: 12, Installed: 980, Filtered: 10},
-			Spec:   vrf.Spec{Name: "default", Export: rib.ExportPolicy{Enabled: true}},
+			WorkerStatus: vrf.WorkerStatus{State: vrf.Ready, Table: 254, Counts: vrf.Counts{Paths: 990, Imported: 12, Installed: 980, Filtered: 10}},
+			Since:        now.Add(-50 * time.Hour), Spec: vrf.Spec{Name: "default", Export: rib.ExportPolicy{Enabled: true}},
 		},
 		{
-			State: vrf.Pending, Reason: "waits for the namespace tenant-a, which is not there", Since: now.Add(-5 * time.Second),
+			WorkerStatus: vrf.WorkerStatus{State: vrf.Pending, Reason: "waits for the namespace tenant-a, which is not there"}, Since: now.Add(-5 * time.Second),
 			Spec: vrf.Spec{Name: "tenant-a", RD: parsed(t, rib.ParseRD, "65000:20"), Binding: rib.Binding{Netns: "tenant-a", Table: 1001}},
 		},
 		{
-			State: vrf.Failed, Reason: "read the table: operation not permitted; run vrfredist as root, or give it CAP_NET_ADMIN in the user namespace that owns the network namespace",
+			WorkerStatus: vrf.WorkerStatus{
+				State: vrf.Failed, Reason: "read the table: operation not permitted; run vrfredist as root, or give it CAP_NET_ADMIN in the user namespace that owns the network namespace",
+			},
 			Since: now.Add(-time.Minute), Retry: now.Add(32 * time.Second), Restarts: 7,
 			Spec: vrf.Spec{Name: "tenant-b", RD: parsed(t, rib.ParseRD, "65000:30"), Binding: rib.Binding{Netns: "tenant-b"}},
 		},
 		{
-			State: vrf.Degraded, Reason: "2 routes are unresolved, 1 is in conflict", Since: now.Add(-125 * time.Second), Table: 1010,
-			Counts: vrf.Counts{Paths: 1005, Imported: 3, Installed: 1002, Unresolved: 2, Conflict: 1, Foreign: 5},
+			WorkerStatus: vrf.WorkerStatus{
+				State: vrf.Degraded, Reason: "2 routes are unresolved, 1 is in conflict", Table: 1010,
+				Counts: vrf.Counts{Paths: 1005, Imported: 3, Installed: 1002, Unresolved: 2, Conflict: 1, Foreign: 5},
+			},
+			Since: now.Add(-125 * time.Second),
 			Spec: vrf.Spec{
 				Name: "vrf-red", RD: parsed(t, rib.ParseRD, "65000:10"),
 				ImportRTs: []rib.RT{parsed(t, rib.ParseRT, "65000:10"), parsed(t, rib.ParseRT, "65000:99")},
