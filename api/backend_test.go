@@ -211,7 +211,7 @@ func newFake() *fake {
 			"vrf-red": {
 				WorkerStatus: vrf.WorkerStatus{
 					State: vrf.Degraded, Reason: "1 route is unresolved", Table: 1001,
-					Counts: vrf.Counts{Paths: 3, Installed: 2, Unresolved: 1},
+					Counts: rib.ByFamily[vrf.Counts]{{Paths: 2, Installed: 1, Unresolved: 1}, {Paths: 1, Installed: 1}},
 				},
 				Since: time.Unix(1000, 0), Restarts: 2,
 				Spec: vrf.Spec{

@@ -84,7 +84,7 @@ func (p *plan) one(ctx context.Context, v plannedVRF, all map[string]candidates)
 	if (v.ran || v.runs) && (head.Op != vrf.PlanNone || paths.Edited() || p.leaks(v, paths)) {
 		st, _ := p.status(v.name)
 		var err error
-		if t, err = p.stage.Table(ctx, v.name, paths, st.Counts.Stale > 0); err != nil {
+		if t, err = p.stage.Table(ctx, v.name, paths, st.Counts.Total().Stale > 0); err != nil {
 			t.Notes = append(t.Notes, err.Error()) // of this VRF alone: the others go on
 		}
 		if v.ran && st.State != vrf.Ready && st.State != vrf.Degraded {

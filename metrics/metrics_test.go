@@ -42,21 +42,25 @@ func (f *fakeSource) Guarded() []vrf.Guarded {
 
 func newSource() *fakeSource {
 	t := vrf.Totals{
-		Writes: vrf.Writes{Added: 10, Replaced: 2, Deleted: 3, Refused: 4, Conflicts: 5, Announced: 6, Withdrawn: 7},
-		IPv6:   vrf.Writes{Added: 1, Conflicts: 2, Withdrawn: 3}, Objects: 8, Unconfirmed: 9, ReadFailures: 1}
+		Writes: rib.ByFamily[vrf.Writes]{
+			{Added: 9, Replaced: 2, Deleted: 3, Refused: 4, Conflicts: 3, Announced: 6, Withdrawn: 4},
+			{Added: 1, Conflicts: 2, Withdrawn: 3},
+		},
+		Objects: 8, Unconfirmed: 9, ReadFailures: 1}
 	t.Resyncs[vrf.ResyncLink] = 3
-	t.Found[vrf.Missing], t.Mended[vrf.Missing] = 5, 4
-	t.Found6[vrf.Missing], t.Mended6[vrf.Missing] = 2, 1
-	t.Latency6.Observe(time.Minute, 1)
-	t.Latency.Observe(3*time.Millisecond, 7)
-	t.Latency.Observe(time.Minute, 1)
+	t.Found[rib.IPv4][vrf.Missing], t.Mended[rib.IPv4][vrf.Missing] = 3, 3
+	t.Found[rib.IPv6][vrf.Missing], t.Mended[rib.IPv6][vrf.Missing] = 2, 1
+	t.Latency[rib.IPv4].Observe(3*time.Millisecond, 7)
+	t.Latency[rib.IPv6].Observe(time.Minute, 1)
 	return &fakeSource{
 		list: []vrf.Status{{
 			Spec: vrf.Spec{Name: "red", Binding: rib.Binding{Netns: "tenant"}}, Restarts: 2,
 			WorkerStatus: vrf.WorkerStatus{
 				State: vrf.Degraded, Totals: t, Fights: vrf.Fights{Routes: 6, Strangers: 5, Nexthops: 4},
-				Counts: vrf.Counts{Paths: 11, Imported: 12, Installed: 13, Unresolved: 14, Foreign: 15,
-					IPv6: vrf.FamilyCounts{Paths: 4, Installed: 3, Imported: 2, Foreign: 1}},
+				Counts: rib.ByFamily[vrf.Counts]{
+					{Paths: 7, Imported: 10, Installed: 10, Unresolved: 14, Foreign: 14},
+					{Paths: 4, Installed: 3, Imported: 2, Foreign: 1},
+				},
 			},
 		}, {Spec: vrf.Spec{Name: "default"}, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready}}},
 		sessions: func() (map[string]map[string]int, error) {
@@ -172,8 +176,8 @@ func TestCardinalityIsBounded(t *testing.T) {
 		t.Errorf("%d series of 100 VRFs", few)
 	}
 	for i := range s.list {
-		s.list[i].Counts = vrf.Counts{Paths: 1e6, Installed: 1e6}
-		s.list[i].Totals.Added = 1e9
+		s.list[i].Counts[rib.IPv4] = vrf.Counts{Paths: 1e6, Installed: 1e6}
+		s.list[i].Totals.Writes[rib.IPv4].Added = 1e9
 	}
 	if many := testutil.CollectAndCount(NewCollector(s, slog.New(slog.DiscardHandler))); many != few {
 		t.Errorf("%d series of full VRFs, %d of empty ones", many, few)

@@ -79,8 +79,8 @@ func TestFightHasBackoff(t *testing.T) {
 					t.Errorf("%d writes in a fight of five minutes", writes)
 				}
 				l.exported("red", "10.1.0.0/16", rib.Conflict, "another program keeps deleting or changing this route; it is written again in ")
-				if st := l.state("red"); st.State != vrf.Degraded || !strings.Contains(st.Reason, "another program keeps changing 1 route of ours") || st.Counts.Conflict != 1 {
-					t.Errorf("red is %s (%s), %d in conflict", st.State, st.Reason, st.Counts.Conflict)
+				if st := l.state("red"); st.State != vrf.Degraded || !strings.Contains(st.Reason, "another program keeps changing 1 route of ours") || st.Counts.Total().Conflict != 1 {
+					t.Errorf("red is %s (%s), %d in conflict", st.State, st.Reason, st.Counts.Total().Conflict)
 				}
 				time.Sleep(fightMost + time.Second)
 				synctest.Wait()

@@ -46,12 +46,9 @@ func (s *session) announce(ctx context.Context) error {
 	}
 	s.announceFailures = 0
 	for _, c := range changes {
-		s.totals.Told(c.Withdraw)
+		s.totals.Writes[rib.FamilyOf(c.Prefix)].Told(c.Withdraw)
 		if s.tap != nil {
 			s.tellAnnouncement(c)
-		}
-		if rib.FamilyOf(c.Prefix) == rib.IPv6 {
-			s.totals.IPv6.Told(c.Withdraw)
 		}
 		s.told6(c.Prefix, -1)
 		if c.Withdraw {

@@ -92,7 +92,7 @@ func TestLostNexthopTakesItsRoutesAtOnce(t *testing.T) {
 		if len(l.kernel.writes) != 0 {
 			t.Errorf("%d routes were deleted one by one", len(l.kernel.writes))
 		}
-		if c := l.state("red").Counts; c.Unresolved != dissolveFrom || c.Installed != 0 {
+		if c := l.state("red").Counts.Total(); c.Unresolved != dissolveFrom || c.Installed != 0 {
 			t.Errorf("%d routes are unresolved and %d installed", c.Unresolved, c.Installed)
 		}
 	})

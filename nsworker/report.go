@@ -20,19 +20,10 @@ func (s *session) tell() {
 
 func (s *session) status() vrf.WorkerStatus {
 	prefixes, waiting := s.feed.Len()
-	st := vrf.WorkerStatus{Table: s.resolver.view.Where.Table, State: vrf.Syncing, Totals: s.totals, Fights: s.fight.fights(), Counts: vrf.Counts{
-		Paths:      prefixes,
-		Imported:   len(s.announced),
-		Installed:  s.inState(rib.Installed),
-		Filtered:   s.inState(rib.Filtered),
-		Unresolved: s.inState(rib.Unresolved),
-		Conflict:   s.inState(rib.Conflict),
-		OverQuota:  s.inState(rib.OverQuota),
-		Failed:     s.inState(rib.Failed),
-		Stale:      s.inState(rib.Stale),
-		Foreign:    s.resolver.view.FIB.Len(),
-		IPv6:       s.countIPv6(),
-	}}
+	st := vrf.WorkerStatus{Table: s.resolver.view.Where.Table, State: vrf.Syncing, Totals: s.totals, Fights: s.fight.fights()}
+	for f := range rib.Families {
+		st.Counts[f] = s.countsOf(f)
+	}
 	if s.read && waiting == 0 && s.due.waiting == 0 && len(s.extra) == 0 && len(s.importDue) == 0 {
 		s.synced = true
 	}
@@ -92,20 +83,21 @@ func (s *session) ownImports() int {
 	return n
 }
 
-func (s *session) countIPv6() vrf.FamilyCounts {
-	n := &s.counts[rib.IPv6]
-	paths, _ := s.feed.LenOf(rib.IPv6)
-	return vrf.FamilyCounts{
-		Paths: paths, Imported: s.announced6, Installed: n[rib.Installed], Filtered: n[rib.Filtered], Unresolved: n[rib.Unresolved],
+func (s *session) countsOf(f rib.Family) vrf.Counts {
+	n := &s.counts[f]
+	paths, _ := s.feed.LenOf(f)
+	imported := s.announced6
+	if f == rib.IPv4 {
+		imported = len(s.announced) - s.announced6
+	}
+	return vrf.Counts{
+		Paths: paths, Imported: imported, Installed: n[rib.Installed], Filtered: n[rib.Filtered], Unresolved: n[rib.Unresolved],
 		Conflict: n[rib.Conflict], OverQuota: n[rib.OverQuota], Failed: n[rib.Failed], Stale: n[rib.Stale],
-		Foreign: s.resolver.view.FIB.Count(rib.IPv6),
+		Foreign: s.resolver.view.FIB.Count(f),
 	}
 }
 
 // tally counts the kernel's answer to one change of a route.
 func (s *session) tally(c rib.Change, err error) {
-	s.totals.Wrote(c.Op, err)
-	if rib.FamilyOf(c.Route.Prefix) == rib.IPv6 {
-		s.totals.IPv6.Wrote(c.Op, err)
-	}
+	s.totals.Writes[rib.FamilyOf(c.Route.Prefix)].Wrote(c.Op, err)
 }

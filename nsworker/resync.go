@@ -57,7 +57,7 @@ type counted struct {
 	announceDue int
 }
 
-func (s *session) count() counted { return counted{s.totals.Found, len(s.importDue)} }
+func (s *session) count() counted { return counted{s.totals.Found.Total(), len(s.importDue)} }
 
 // readFor notes, for those who asked, what a reading found.
 func (s *session) readFor(before counted) {
@@ -67,8 +67,8 @@ func (s *session) readFor(before counted) {
 		}
 		a.read, a.objects = true, s.totals.Objects
 		a.repair.Announced = max(0, len(s.importDue)-before.announceDue)
-		for kind := range a.repair.Found {
-			a.repair.Found[kind] = s.totals.Found[kind] - before.drift[kind]
+		for kind, found := range s.totals.Found.Total() {
+			a.repair.Found[kind] = found - before.drift[kind]
 		}
 	}
 }
@@ -127,20 +127,14 @@ func (s *session) drift(slot rib.Slot, e *entry) {
 	}
 	e.drift = seen
 	s.drifting++
-	s.totals.Found[seen-1]++
-	if e.is(rib.IPv6) {
-		s.totals.Found6[seen-1]++
-	}
+	s.totals.Found[e.family-1][seen-1]++
 	s.challenged(slot, e)
 }
 
 // mended is told that an entry is in the kernel as it should be.
 func (s *session) mended(e *entry) {
 	if e.drift != 0 {
-		s.totals.Mended[e.drift-1]++
-		if e.is(rib.IPv6) {
-			s.totals.Mended6[e.drift-1]++
-		}
+		s.totals.Mended[e.family-1][e.drift-1]++
 		s.drifting--
 		e.drift = 0
 	}
@@ -152,10 +146,7 @@ func (s *session) strangers(f rib.Family, n int) {
 		return
 	}
 	s.strange[f] += n
-	s.totals.Found[vrf.Strange] += uint64(n)
-	if f == rib.IPv6 {
-		s.totals.Found6[vrf.Strange] += uint64(n)
-	}
+	s.totals.Found[f][vrf.Strange] += uint64(n)
 }
 
 // extras counts the extra routes of each family.
@@ -168,7 +159,8 @@ func (s *session) extras() (n [rib.Families]int) {
 
 // strangersGone is told when none is left.
 func (s *session) strangersGone() {
-	s.totals.Mended[vrf.Strange] += uint64(s.strange[rib.IPv4] + s.strange[rib.IPv6])
-	s.totals.Mended6[vrf.Strange] += uint64(s.strange[rib.IPv6])
+	for f, n := range s.strange {
+		s.totals.Mended[f][vrf.Strange] += uint64(n)
+	}
 	s.strange = [rib.Families]int{}
 }

@@ -35,9 +35,8 @@ func (s *session) write(ctx context.Context) error {
 		}
 	}
 	now := time.Now()
-	s.ages[rib.IPv4].wrote(confirmed[rib.IPv4], now, &s.totals.Latency)
-	s.ages[rib.IPv6].wrote(confirmed[rib.IPv6], now, &s.totals.Latency, &s.totals.Latency6)
 	for f := range s.ages {
+		s.ages[f].wrote(confirmed[f], now, &s.totals.Latency[f])
 		if s.due.of(rib.Family(f)) == 0 {
 			s.ages[f].clear()
 		}

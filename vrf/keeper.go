@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // The waits between the starts of a worker that fails, and how long it must
@@ -201,7 +203,7 @@ func (k *keeper) work(ctx context.Context) error {
 	k.mu.Unlock()
 	k.set(func(st *Status) {
 		st.State, st.Reason, st.Retry = Syncing, "", time.Time{}
-		st.Counts = Counts{}
+		st.Counts = rib.ByFamily[Counts]{}
 	})
 	err := guard(func() error {
 		w := k.sup.factory(spec, func(st WorkerStatus) { k.report(life, st) })

@@ -73,7 +73,7 @@ const (
 	Failed   State = "failed"   // the worker ended in an error: Reason says which, Retry when it runs again
 )
 
-// Counts are the numbers of routes of a VRF. They are a snapshot.
+// Counts are the numbers of routes of a VRF in one family. They are a snapshot.
 type Counts struct {
 	Paths      int // prefixes that BGP has for this VRF
 	Imported   int // kernel routes announced to BGP
@@ -85,24 +85,13 @@ type Counts struct {
 	Failed     int
 	Stale      int
 	Foreign    int // foreign routes in the table
-	IPv6       FamilyCounts
 }
 
-// FamilyCounts are the numbers of Counts that are told by family.
-type FamilyCounts struct {
-	Paths, Imported, Installed, Filtered, Unresolved, Conflict, OverQuota, Failed, Stale, Foreign int
-}
-
-// Of returns the numbers of one family.
-func (c Counts) Of(f rib.Family) FamilyCounts {
-	six := c.IPv6
-	if f == rib.IPv6 {
-		return six
-	}
-	return FamilyCounts{
-		Paths: c.Paths - six.Paths, Imported: c.Imported - six.Imported, Installed: c.Installed - six.Installed, Filtered: c.Filtered - six.Filtered,
-		Unresolved: c.Unresolved - six.Unresolved, Conflict: c.Conflict - six.Conflict, OverQuota: c.OverQuota - six.OverQuota,
-		Failed: c.Failed - six.Failed, Stale: c.Stale - six.Stale, Foreign: c.Foreign - six.Foreign,
+// Plus adds two counts.
+func (c Counts) Plus(o Counts) Counts {
+	return Counts{
+		c.Paths + o.Paths, c.Imported + o.Imported, c.Installed + o.Installed, c.Filtered + o.Filtered, c.Unresolved + o.Unresolved,
+		c.Conflict + o.Conflict, c.OverQuota + o.OverQuota, c.Failed + o.Failed, c.Stale + o.Stale, c.Foreign + o.Foreign,
 	}
 }
 
@@ -121,7 +110,7 @@ type WorkerStatus struct {
 	State    State
 	Reason   string // for Pending, Degraded and Failed: one sentence
 	Table    uint32 // the table in use; 0 while there is none
-	Counts   Counts
+	Counts   rib.ByFamily[Counts]
 	Totals   Totals // of this worker; in a Status of all workers since the VRF was configured
 	Fights   Fights
 	Progress Progress // of long work

@@ -218,15 +218,15 @@ func TestChangedWakesOnEachChange(t *testing.T) {
 		apply(t, sup, red)
 		<-changed
 		changed = sup.Changed()
-		if !tell(WorkerStatus{State: Ready, Counts: Counts{Installed: 1}}) {
+		if !tell(WorkerStatus{State: Ready, Counts: rib.ByFamily[Counts]{{Installed: 1}}}) {
 			t.Error("no change seen")
 		}
 		since := get(t, sup, "red").Since
 		time.Sleep(time.Second)
-		if tell(WorkerStatus{State: Ready, Counts: Counts{Installed: 1}}) {
+		if tell(WorkerStatus{State: Ready, Counts: rib.ByFamily[Counts]{{Installed: 1}}}) {
 			t.Error("a report of the same woke the watcher")
 		}
-		if !tell(WorkerStatus{State: Ready, Counts: Counts{Installed: 2}}) || !get(t, sup, "red").Since.Equal(since) {
+		if !tell(WorkerStatus{State: Ready, Counts: rib.ByFamily[Counts]{{Installed: 2}}}) || !get(t, sup, "red").Since.Equal(since) {
 			t.Error("a changed count was not seen, or moved Since")
 		}
 		if !tell(WorkerStatus{State: Degraded, Reason: "1 route"}) || get(t, sup, "red").Since.Equal(since) {
@@ -359,9 +359,9 @@ func TestResync(t *testing.T) {
 func TestTotalsOutliveAWorker(t *testing.T) {
 	s := newStage()
 	s.play("red", func(ctx context.Context, start int, report Report) error {
-		did := Totals{Writes: Writes{Added: 2}, Found: Drifts{Altered: 1}}
+		did := Totals{Writes: rib.ByFamily[Writes]{{Added: 2}}, Found: rib.ByFamily[Drifts]{{Altered: 1}}}
 		did.Resyncs[ResyncOf("link")]++
-		did.Latency.Observe(3*time.Millisecond, 2)
+		did.Latency[rib.IPv4].Observe(3*time.Millisecond, 2)
 		report(WorkerStatus{State: Ready, Totals: did})
 		if start < 3 {
 			return errors.New("trouble")
@@ -374,7 +374,7 @@ func TestTotalsOutliveAWorker(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		got := get(t, sup, "red").Totals
-		if got.Added != 6 || got.Found.Sum() != 3 || got.Resyncs[ResyncLink] != 3 || got.Latency.Counts[2] != 6 || got.Latency.Sum != 18*time.Millisecond {
+		if got.Writes.Total().Added != 6 || got.Found.Total().Sum() != 3 || got.Resyncs[ResyncLink] != 3 || got.Latency.Total().Counts[2] != 6 || got.Latency.Total().Sum != 18*time.Millisecond {
 			t.Errorf("%+v", got)
 		}
 	})

@@ -32,7 +32,7 @@ func newFakeDaemon(t *testing.T) *fakeDaemon {
 	t.Helper()
 	return &fakeDaemon{vrfs: []vrf.Status{
 		{
-			WorkerStatus: vrf.WorkerStatus{State: vrf.Ready, Table: 254, Counts: vrf.Counts{Paths: 990, Imported: 12, Installed: 980, Filtered: 10}},
+			WorkerStatus: vrf.WorkerStatus{State: vrf.Ready, Table: 254, Counts: rib.ByFamily[vrf.Counts]{{Paths: 990, Imported: 12, Installed: 980, Filtered: 10}}},
 			Since:        now.Add(-50 * time.Hour), Spec: vrf.Spec{Name: "default", Export: rib.ExportPolicy{Enabled: true}},
 		},
 		{
@@ -49,7 +49,7 @@ func newFakeDaemon(t *testing.T) *fakeDaemon {
 		{
 			WorkerStatus: vrf.WorkerStatus{
 				State: vrf.Degraded, Reason: "2 routes are unresolved, 1 is in conflict", Table: 1010,
-				Counts: vrf.Counts{Paths: 1005, Imported: 3, Installed: 1002, Unresolved: 2, Conflict: 1, Foreign: 5},
+				Counts: rib.ByFamily[vrf.Counts]{{Paths: 1005, Imported: 3, Installed: 1002, Unresolved: 2, Conflict: 1, Foreign: 5}},
 			},
 			Since: now.Add(-125 * time.Second),
 			Spec: vrf.Spec{
