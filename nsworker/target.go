@@ -158,9 +158,9 @@ type resolver struct {
 func (r *resolver) resolve(tg *target) (changed bool) {
 	old, fought := tg.want, tg.fought
 	tg.want, tg.hops, tg.reason, tg.waits = nil, nil, "", false
-	src := r.policy.PrefSrc4
+	src := r.policy.PrefSrc[rib.IPv4]
 	if tg.ipv6 {
-		src = r.policy.PrefSrc6
+		src = r.policy.PrefSrc[rib.IPv6]
 	}
 	if tg.blackhole {
 		tg.want = &forwarding{metric: r.policy.Metric, kind: rib.KindBlackhole}

@@ -28,8 +28,11 @@ func (b ByFamily[T]) Plus(o ByFamily[T]) ByFamily[T] {
 
 // FamilyOf returns the family of a prefix; an IPv4 address mapped into IPv6 is
 // IPv6, as the kernel has it.
-func FamilyOf(p netip.Prefix) Family {
-	if p.Addr().Is4() {
+func FamilyOf(p netip.Prefix) Family { return FamilyOfAddr(p.Addr()) }
+
+// FamilyOfAddr returns the family of an address, as FamilyOf has it.
+func FamilyOfAddr(a netip.Addr) Family {
+	if a.Is4() {
 		return IPv4
 	}
 	return IPv6

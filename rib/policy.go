@@ -31,8 +31,7 @@ type ExportPolicy struct {
 	// AcceptMartians are what some neighbour may announce of the prefixes that no
 	// unicast table should have, sorted.
 	AcceptMartians []netip.Prefix
-	PrefSrc4       netip.Addr
-	PrefSrc6       netip.Addr
+	PrefSrc        [Families]netip.Addr // our routes' preferred source; invalid: none
 }
 
 // DefaultMaxRoutes is the quota of a VRF that names none: generous and finite.
