@@ -94,7 +94,7 @@ func TestActivityIsSummedUp(t *testing.T) {
 	w.look([]vrf.Status{st}, start)
 	for i := range 9 {
 		st.Totals.Writes[rib.IPv4].Added++
-		st.Totals.Resyncs[vrf.ResyncLink]++
+		st.Totals.Resyncs[rib.ResyncLink]++
 		messages, again := w.look([]vrf.Status{st}, start.Add(time.Duration(i)*100*time.Millisecond))
 		if len(messages) != 0 || again != time.Second-time.Duration(i)*100*time.Millisecond {
 			t.Fatalf("look %d: %v, again in %v", i, messages, again)

@@ -39,7 +39,7 @@ func TestWhatAWorkerReportsIsScraped(t *testing.T) {
 		said := vrf.WorkerStatus{State: vrf.Degraded, Reason: "3 failed", Table: 1001, Fights: vrf.Fights{Routes: 6, Strangers: 5, Nexthops: 4}}
 		said.Counts = rib.ByFamily[vrf.Counts]{{Paths: 6, Installed: 3, Failed: 3}, {Paths: 1, Installed: 1}}
 		said.Totals = vrf.Totals{Writes: rib.ByFamily[vrf.Writes]{{Added: 7}, {Added: 2}}, Unconfirmed: 8}
-		said.Totals.Resyncs[vrf.ResyncLink] = 2
+		said.Totals.Resyncs[rib.ResyncLink] = 2
 		d, s, signals := whole(t, vrf.Keep)
 		sup := vrf.NewSupervisor(func(spec vrf.Spec, r vrf.Report) vrf.Worker {
 			return fakeWorker{s.trail, spec, func(vrf.WorkerStatus) { r(said) }}

@@ -155,7 +155,7 @@ func (s series) work(t vrf.Totals) {
 
 func (s series) repairs(t vrf.Totals) {
 	for reason, n := range t.Resyncs {
-		s.counter(resyncs, n, vrf.Resync(reason).String())
+		s.counter(resyncs, n, rib.ResyncReason(reason).String())
 	}
 	s.counter(readFailures, t.ReadFailures)
 	for f := range rib.Families {

@@ -47,7 +47,7 @@ func newSource() *fakeSource {
 			{Added: 1, Conflicts: 2, Withdrawn: 3},
 		},
 		Objects: 8, Unconfirmed: 9, ReadFailures: 1}
-	t.Resyncs[vrf.ResyncLink] = 3
+	t.Resyncs[rib.ResyncLink] = 3
 	t.Found[rib.IPv4][vrf.Missing], t.Mended[rib.IPv4][vrf.Missing] = 3, 3
 	t.Found[rib.IPv6][vrf.Missing], t.Mended[rib.IPv6][vrf.Missing] = 2, 1
 	t.Latency[rib.IPv4].Observe(3*time.Millisecond, 7)
@@ -211,7 +211,7 @@ func TestTheDocumentationIsRight(t *testing.T) {
 		}
 	}
 	for i := range (vrf.Resyncs{}) {
-		if name := vrf.Resync(i).String(); !strings.Contains(string(doc), "`"+name+"`") {
+		if name := rib.ResyncReason(i).String(); !strings.Contains(string(doc), "`"+name+"`") {
 			t.Errorf("docs/METRICS.md does not name the reason %s", name)
 		}
 	}

@@ -206,7 +206,7 @@ func (s *session) heedRoutes(events []rib.RouteEvent) {
 	for _, ev := range events {
 		if s.own(ev.Route) {
 			if ev.Replaces && s.foreignAt(ev.Route.Prefix, ev.Route.Metric) {
-				s.doubt("overwritten") // a foreign one
+				s.doubt(rib.ResyncOverwritten) // a foreign one
 			}
 			s.heedOwn(ev)
 			continue
@@ -214,7 +214,7 @@ func (s *session) heedRoutes(events []rib.RouteEvent) {
 		s.deadHops = s.deadHops || hasDead(ev.Route.Hops)
 		next, sure := fib.After(ev)
 		if !sure {
-			s.doubt("overwritten")
+			s.doubt(rib.ResyncOverwritten)
 		}
 		fib = next
 		changed = append(changed, ev.Route.Prefix)
@@ -234,7 +234,7 @@ func (s *session) heedRoutes(events []rib.RouteEvent) {
 		}
 		if e.have != nil && s.foreignAt(prefix, e.have.metric) {
 			// It stands beside ours, or took its place without a word.
-			s.doubt("overwritten")
+			s.doubt(rib.ResyncOverwritten)
 		}
 		s.settle(slot, e)
 	}

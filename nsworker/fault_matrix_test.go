@@ -237,7 +237,7 @@ func failedDump(t *testing.T, how string, times int) {
 		s.kernel.mu.Lock()
 		s.kernel.writes = nil
 		s.kernel.fail[how] = times
-		table.emit(rib.KernelEvents{Resync: true, Reason: "overflow"})
+		table.emit(rib.KernelEvents{Resync: true, Reason: rib.ResyncOverflow})
 		s.kernel.mu.Unlock()
 		s.faulty.take()
 		s.settle()
@@ -308,7 +308,7 @@ func TestFault14AcknowledgementLost(t *testing.T) {
 		foreign := foreignOf(table)
 		s.kernel.mu.Lock()
 		s.kernel.noObject, s.kernel.writes = true, nil
-		table.emit(rib.KernelEvents{Resync: true, Reason: "nexthop"})
+		table.emit(rib.KernelEvents{Resync: true, Reason: rib.ResyncNexthop})
 		s.kernel.mu.Unlock()
 		s.settle()
 		s.faulty.take()

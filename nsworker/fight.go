@@ -78,7 +78,7 @@ func (s *session) challenged(slot rib.Slot, e *entry) {
 // pause begins the time in which things are left alone, unless it has begun.
 func (f *fight) pause(now time.Time) {
 	if f.again.when.IsZero() {
-		f.again.at(now.Add(min(fightMost, fightFirst<<min(f.again.failures, 10))), "fight")
+		f.again.by(now.Add(min(fightMost, fightFirst<<min(f.again.failures, 10))))
 	}
 }
 
@@ -88,7 +88,7 @@ func (f *fight) paused() bool { return len(f.held)+len(f.spared)+len(f.left) > 0
 // excuse notes an event that takes routes away without a program's doing. A link that
 // went and came back meanwhile looks as it did: the event's reason says it then.
 func (f *fight) excuse(ev rib.KernelEvents, before rib.Links) {
-	if ev.Reason == "link" || ev.Reason == "address" || len(rib.ChangedLinks(before, ev.Links)) > 0 {
+	if ev.Reason == rib.ResyncLink || ev.Reason == rib.ResyncAddress || len(rib.ChangedLinks(before, ev.Links)) > 0 {
 		now := time.Now()
 		f.outdate(now)
 		f.moved = now

@@ -37,7 +37,7 @@ var fights = []struct {
 				t.dropNexthop(id)
 			}
 		}
-		t.emit(rib.KernelEvents{Resync: true, Reason: "nexthop"})
+		t.emit(rib.KernelEvents{Resync: true, Reason: rib.ResyncNexthop})
 	}},
 }
 

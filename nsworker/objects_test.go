@@ -156,7 +156,7 @@ func TestChangedNexthopIsPutRight(t *testing.T) {
 				table.objects()[id] = n
 			}
 		}
-		table.emit(rib.KernelEvents{Resync: true, Reason: "nexthop"})
+		table.emit(rib.KernelEvents{Resync: true, Reason: rib.ResyncNexthop})
 		l.kernel.mu.Unlock()
 		l.settle()
 		l.table(red,

@@ -89,7 +89,7 @@ func (s *session) tidy(ctx context.Context, now time.Time) error {
 	o := &s.objects
 	if o.litter {
 		o.litter = false
-		o.tidy.at(now.Add(keepUnused), "unused")
+		o.tidy.by(now.Add(keepUnused))
 	}
 	if !s.mayTidy() || !o.tidy.passed(now) {
 		return nil
@@ -112,7 +112,7 @@ func (s *session) tidy(ctx context.Context, now time.Time) error {
 			continue
 		}
 		if !wanted[id] && o.bare[id].After(now.Add(-keepUnused)) {
-			o.tidy.at(o.bare[id].Add(keepUnused), "unused")
+			o.tidy.by(o.bare[id].Add(keepUnused))
 			wanted[id] = true
 		}
 		if !wanted[id] {
@@ -157,7 +157,7 @@ func (s *session) discard(ctx context.Context, changes []rib.Change) error {
 	o := &s.objects
 	for i, c := range changes {
 		if errs[i] != nil {
-			s.doubt("refused")
+			s.doubt(rib.ResyncRefused)
 			continue
 		}
 		id := c.Nexthop.ID

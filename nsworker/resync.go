@@ -35,9 +35,9 @@ func (w *Worker) Resync(ctx context.Context) (vrf.Repair, error) {
 		}
 		s.askings = append(s.askings, &asking{answer: answer})
 		if s.fight.paused() {
-			s.fight.again.at(time.Now(), "asked")
+			s.fight.again.by(time.Now())
 		}
-		s.doubt("asked")
+		s.doubt(rib.ResyncAsked)
 	})
 	if err != nil {
 		return vrf.Repair{}, err

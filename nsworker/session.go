@@ -121,7 +121,7 @@ func (s *session) run(ctx context.Context) error {
 	s.followHome()
 	s.askAnnounced()
 	s.feed.Restart()
-	s.resync.at(time.Now(), "start")
+	s.resync.at(time.Now(), rib.ResyncStart)
 	s.tell()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -198,7 +198,7 @@ func (s *session) work(ctx context.Context) error {
 		s.resync.at(now, s.later.reason)
 	}
 	if s.slow.passed(now) {
-		s.resync.at(now, "timer")
+		s.resync.at(now, rib.ResyncTimer)
 	}
 	if s.resync.passed(now) {
 		if err := s.reconcile(ctx); err != nil {
@@ -238,7 +238,7 @@ func (s *session) work(ctx context.Context) error {
 // known stays, and it is tried again.
 func (s *session) reconcile(ctx context.Context) error {
 	reason := s.resync.reason
-	s.totals.Resyncs[vrf.ResyncOf(reason)]++
+	s.totals.Resyncs[reason]++
 	s.tellReading()
 	t, err := s.table.Read(ctx)
 	if err != nil {
@@ -250,7 +250,7 @@ func (s *session) reconcile(ctx context.Context) error {
 		if s.resync.failures >= readFailures {
 			return fmt.Errorf("read the table (%s), %d times in a row: %w", reason, s.resync.failures, err)
 		}
-		s.log.Warn("the table could not be read; it is read again", "reason", reason, "err", err)
+		s.log.Warn("the table could not be read; it is read again", "reason", reason.String(), "err", err)
 		s.resync.at(time.Now().Add(resyncGap<<s.resync.failures), reason)
 		return nil
 	}
@@ -261,7 +261,7 @@ func (s *session) reconcile(ctx context.Context) error {
 	s.adopt(t)
 	s.readFor(before)
 	if s.tap != nil {
-		s.event(netip.Prefix{}, vrf.TableRead, reason, nil)
+		s.event(netip.Prefix{}, vrf.TableRead, reason.String(), nil)
 	}
 	s.trusted = true
 	if s.spec.ResyncInterval > 0 {
@@ -294,7 +294,7 @@ func (s *session) heed(ev rib.KernelEvents) {
 // route passes the new policy; one that both allow stays as it is.
 func (s *session) reconfigure(spec vrf.Spec) {
 	if s.spec.NexthopObjects != spec.NexthopObjects {
-		s.doubt("nexthop_objects changed")
+		s.doubt(rib.ResyncOther)
 	}
 	s.spec = spec
 	s.resolver.policy = spec.Export

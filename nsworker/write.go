@@ -60,7 +60,7 @@ func (s *session) unknown(ctx context.Context, err error) error {
 	if s.unconfirmed++; s.unconfirmed >= readFailures {
 		return fmt.Errorf("write routes, %d times in a row: %w", s.unconfirmed, err)
 	}
-	s.doubt("write")
+	s.doubt(rib.ResyncWrite)
 	s.totals.Unconfirmed++
 	s.read, s.trusted = false, false
 	return nil
@@ -141,11 +141,11 @@ func (s *session) foreignAt(prefix netip.Prefix, metric uint32) bool {
 // wrote takes in the kernel's answer to one change.
 func (s *session) wrote(slot rib.Slot, c rib.Change, err error) {
 	if err == nil && c.Op == rib.OpDelete && c.Route.Metric == 0 {
-		s.doubt("overwritten") // to the kernel 0 is any metric: what is left the table says
+		s.doubt(rib.ResyncOverwritten) // to the kernel 0 is any metric: what is left the table says
 	}
 	if slot == noSlot {
 		if err != nil {
-			s.doubt("refused")
+			s.doubt(rib.ResyncRefused)
 		} else {
 			s.fight.deletedStranger(c.Route.Key())
 		}
@@ -167,7 +167,7 @@ func (s *session) wrote(slot rib.Slot, c rib.Change, err error) {
 		// it is not ours to touch until the foreign one leaves.
 		s.set(slot, e, rib.Conflict)
 		if !s.foreignAt(c.Route.Prefix, c.Route.Metric) {
-			s.doubt("conflict") // whose it is, the table says
+			s.doubt(rib.ResyncConflict) // whose it is, the table says
 		}
 	default:
 		s.fail(slot, e, err)
@@ -192,7 +192,7 @@ func (s *session) retryLater() {
 	}
 	wait := min(retryMost, retryFirst<<min(s.retry.failures, 10))
 	s.retry.failures++
-	s.retry.at(time.Now().Add(wait), "refused")
+	s.retry.by(time.Now().Add(wait))
 }
 
 // retryFailed makes what the kernel refused due again.

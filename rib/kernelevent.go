@@ -16,12 +16,11 @@ type KernelEvents struct {
 	// Routes, oldest first. Empty where Resync is set: whoever reads the table
 	// again needs no single steps.
 	Routes []RouteEvent
-	// Resync says that the table must be read again, and Reason why: "link",
-	// "address", "nexthop", "overflow", "backlog".
+	// Resync says that the table must be read again, and Reason why.
 	Resync bool
-	Reason string
+	Reason ResyncReason
 	// Came says that links or addresses came, or came up, and Reason which of
-	// these: "link", "address". No route went for that, and Routes are complete,
+	// these: ResyncLink, ResyncAddress. No route went for that, and Routes are complete,
 	// but hops that were dead may live again, of which the kernel says nothing.
 	// It is not set where Resync is.
 	Came bool

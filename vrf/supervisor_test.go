@@ -360,7 +360,7 @@ func TestTotalsOutliveAWorker(t *testing.T) {
 	s := newStage()
 	s.play("red", func(ctx context.Context, start int, report Report) error {
 		did := Totals{Writes: rib.ByFamily[Writes]{{Added: 2}}, Found: rib.ByFamily[Drifts]{{Altered: 1}}}
-		did.Resyncs[ResyncOf("link")]++
+		did.Resyncs[rib.ResyncLink]++
 		did.Latency[rib.IPv4].Observe(3*time.Millisecond, 2)
 		report(WorkerStatus{State: Ready, Totals: did})
 		if start < 3 {
@@ -374,7 +374,7 @@ func TestTotalsOutliveAWorker(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		got := get(t, sup, "red").Totals
-		if got.Writes.Total().Added != 6 || got.Found.Total().Sum() != 3 || got.Resyncs[ResyncLink] != 3 || got.Latency.Total().Counts[2] != 6 || got.Latency.Total().Sum != 18*time.Millisecond {
+		if got.Writes.Total().Added != 6 || got.Found.Total().Sum() != 3 || got.Resyncs[rib.ResyncLink] != 3 || got.Latency.Total().Counts[2] != 6 || got.Latency.Total().Sum != 18*time.Millisecond {
 			t.Errorf("%+v", got)
 		}
 	})

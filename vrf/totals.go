@@ -50,49 +50,8 @@ type Repair struct {
 	Announced    int // announcements to BGP that were made or taken back
 }
 
-// Resync is why a table was read again.
-type Resync uint8
-
-// The reasons for a reading. What the kernel's side or the worker says of its
-// own is one of them, and ResyncOther where it is a new one.
-const (
-	ResyncStart Resync = iota
-	ResyncTimer
-	ResyncAsked
-	ResyncLink
-	ResyncAddress
-	ResyncNexthop
-	ResyncOverflow
-	ResyncBacklog
-	ResyncWrite
-	ResyncConflict
-	ResyncOverwritten
-	ResyncRefused
-	ResyncOther
-	resyncs
-)
-
-func resyncNames() [resyncs]string {
-	return [resyncs]string{
-		"start", "timer", "asked", "link", "address", "nexthop", "overflow", "backlog",
-		"write", "conflict", "overwritten", "refused", "other",
-	}
-}
-
-func (r Resync) String() string { return resyncNames()[r] }
-
-// ResyncOf returns the reason that is called so.
-func ResyncOf(reason string) Resync {
-	for i, name := range resyncNames() {
-		if name == reason {
-			return Resync(i)
-		}
-	}
-	return ResyncOther
-}
-
 // Resyncs counts readings by their reason.
-type Resyncs [resyncs]uint64
+type Resyncs [rib.ResyncReasons]uint64
 
 // Totals count what the workers of a VRF did since it was configured. They are
 // a snapshot, and never go down.

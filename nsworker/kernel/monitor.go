@@ -158,19 +158,19 @@ func (m *monitor) event(msg message) error {
 		if n != nothing {
 			k := m.links[index]
 			m.stale = m.stale || (k == nil || !k.Up) && m.nexthops.over(index)
-			m.linksChanged("link", n)
+			m.linksChanged(rib.ResyncLink, n)
 		}
 		return err
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 		n, err := m.links.address(msg)
 		if n != nothing {
-			m.linksChanged("address", n)
+			m.linksChanged(rib.ResyncAddress, n)
 		}
 		return err
 	case unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
 		changed, err := m.nexthops.update(msg)
 		if changed && m.ports[msg.port] == nil {
-			m.resync("nexthop")
+			m.resync(rib.ResyncNexthop)
 		}
 		return err
 	}
@@ -191,7 +191,7 @@ func (m *monitor) route(msg message) error {
 	if needsResolving(&r.Route) {
 		hops, ok := m.nexthops.resolve(r.NexthopID)
 		if !ok && msg.typ == unix.RTM_NEWROUTE {
-			m.resync("nexthop")
+			m.resync(rib.ResyncNexthop)
 			return nil
 		}
 		r.Hops = hops
@@ -222,7 +222,7 @@ func (c *Conn) caused(msg message) bool {
 }
 
 // resync asks every Conn to read its table again.
-func (m *monitor) resync(reason string) {
+func (m *monitor) resync(reason rib.ResyncReason) {
 	for _, conns := range m.conns {
 		for _, c := range conns {
 			c.resync(reason, nil)
@@ -232,7 +232,7 @@ func (m *monitor) resync(reason string) {
 
 // linksChanged follows what a changed link or address means for bindings and
 // for routes.
-func (m *monitor) linksChanged(reason string, n news) {
+func (m *monitor) linksChanged(reason rib.ResyncReason, n news) {
 	var links rib.Links
 	if len(m.conns) > 0 {
 		links = m.links.links()
