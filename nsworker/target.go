@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"path"
 	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -290,17 +289,9 @@ func leakedHops(from boardView, n nexthop) ([]rib.Hop, error) {
 // in resolves n in a view of the namespace that a Binding calls netns. An interface of
 // another namespace is not this one's of the same name.
 func (n nexthop) in(v rib.View, netns string) ([]rib.Hop, error) {
-	if n.addr.Zone() != "" && bareNetns(n.netns) != bareNetns(netns) {
+	if n.addr.Zone() != "" && !rib.SameNetns(n.netns, netns) {
 		return nil, fmt.Errorf("nexthop %s is unresolved: it is link-local, and its interface is in another network namespace", n.addr)
 	}
 	hops, _, err := v.Resolve(n.addr)
 	return hops, err
-}
-
-// bareNetns is the name of a namespace, where it may be written as the path of that.
-func bareNetns(netns string) string {
-	if dir, name := path.Split(netns); dir == "/run/netns/" || dir == "/var/run/netns/" {
-		return name
-	}
-	return netns
 }

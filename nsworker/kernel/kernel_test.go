@@ -36,7 +36,7 @@ func freshName(t testing.TB) string {
 	needRoot(t)
 	name := fmt.Sprintf("vrt%d-%d", os.Getpid(), namespaces.Add(1))
 	t.Cleanup(func() {
-		if _, err := os.Stat(netnsDir + "/" + name); err == nil {
+		if _, err := os.Stat(rib.NetnsDir + "/" + name); err == nil {
 			run(t, "ip", "netns", "del", name)
 		}
 	})

@@ -262,7 +262,7 @@ func (m *monitor) lost(c *Conn) string {
 	if c.binding.Device == "" {
 		return ""
 	}
-	what := fmt.Sprintf("VRF device %s in %s", c.binding.Device, netnsText(c.binding.Netns))
+	what := fmt.Sprintf("VRF device %s in %s", c.binding.Device, rib.NetnsText(c.binding.Netns))
 	k := m.links[c.where.Device]
 	switch {
 	case k == nil:
@@ -293,10 +293,10 @@ func (m *monitor) bind(c *Conn) error {
 	case c.binding.Device != "":
 		k := m.links.byName(c.binding.Device)
 		if k == nil {
-			return rib.Absent(fmt.Sprintf("VRF device %s in %s is not there", c.binding.Device, netnsText(c.binding.Netns)) + m.links.noVRFs())
+			return rib.Absent(fmt.Sprintf("VRF device %s in %s is not there", c.binding.Device, rib.NetnsText(c.binding.Netns)) + m.links.noVRFs())
 		}
 		if !k.vrf {
-			return rib.Absent(fmt.Sprintf("%s in %s is an interface, but no VRF device", c.binding.Device, netnsText(c.binding.Netns)))
+			return rib.Absent(fmt.Sprintf("%s in %s is an interface, but no VRF device", c.binding.Device, rib.NetnsText(c.binding.Netns)))
 		}
 		c.where.Table, c.where.Device = k.VRFTable, k.Index
 	case c.binding.Table != 0:
@@ -320,7 +320,7 @@ func (m *monitor) sharedDevice(c *Conn) error {
 	for i, k := range m.links {
 		if k.vrf && k.VRFTable == c.where.Table && i != c.where.Device {
 			return fmt.Errorf("VRF devices %s and %s in %s share the table %d: give each a table of its own, and set net.vrf.strict_mode=1 so that the kernel sees to it",
-				c.binding.Device, k.Name, netnsText(c.binding.Netns), c.where.Table)
+				c.binding.Device, k.Name, rib.NetnsText(c.binding.Netns), c.where.Table)
 		}
 	}
 	return nil

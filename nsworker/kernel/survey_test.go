@@ -44,7 +44,7 @@ func TestSurveyOfANamespace(t *testing.T) {
 	if k, ok := sv.Links.ByName("v0"); !ok || len(k.Addrs) != 2 {
 		t.Errorf("the links are %v", sv.Links)
 	}
-	if id := identify(netnsDir + "/" + ns); sv.Dev != id.dev || sv.Inode != id.inode {
+	if id := identify(rib.NetnsDir + "/" + ns); sv.Dev != id.dev || sv.Inode != id.inode {
 		t.Errorf("the namespace is %d:%d, want %v", sv.Dev, sv.Inode, id)
 	}
 	if after := everything(t, ns); after != before {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 const (
@@ -60,18 +62,11 @@ type Neighbor struct {
 // String names the neighbour for a person. It keeps the secrets out of
 // whatever prints a Neighbor.
 func (n Neighbor) String() string {
-	return fmt.Sprintf("%v in %s", n.Peer, netnsText(n.Netns))
+	return fmt.Sprintf("%v in %s", n.Peer, rib.NetnsText(n.Netns))
 }
 
 // GoString does the same for %#v.
 func (n Neighbor) GoString() string { return n.String() }
-
-func netnsText(netns string) string {
-	if netns == "" {
-		return "the daemon's own namespace"
-	}
-	return "netns " + netns
-}
 
 func (n Neighbor) port() uint16 {
 	if n.Port == 0 {
