@@ -10,7 +10,7 @@ import (
 // that is wanted no longer gives its place to another.
 func (s *session) quota(slot rib.Slot, e *entry, wanted bool) {
 	switch {
-	case wanted && !e.counts && s.wanted >= s.mostRoutes() && e.have == nil: // those there stay
+	case wanted && !e.counts && s.wanted >= s.spec.Export.Quota() && e.have == nil: // those there stay
 		s.set(slot, e, rib.OverQuota)
 		s.over[slot] = struct{}{}
 		return
@@ -25,14 +25,6 @@ func (s *session) quota(slot rib.Slot, e *entry, wanted bool) {
 	if e.state == rib.OverQuota {
 		s.set(slot, e, 0)
 	}
-}
-
-// mostRoutes is the VRF's quota.
-func (s *session) mostRoutes() int {
-	if n := s.spec.Export.MaxRoutes; n != 0 {
-		return n
-	}
-	return rib.DefaultMaxRoutes
 }
 
 // admit makes one prefix that the quota kept out due again.
@@ -104,7 +96,7 @@ func (s *session) reason(slot rib.Slot, e *entry) string {
 		}
 		return "another program's route has this prefix and metric; ours comes in when that one goes, or with another metric for this VRF"
 	case rib.OverQuota:
-		return fmt.Sprintf("the VRF has its max_routes, %d; raise it, or send fewer routes", s.mostRoutes())
+		return fmt.Sprintf("the VRF has its max_routes, %d; raise it, or send fewer routes", s.spec.Export.Quota())
 	case rib.Failed:
 		return s.failed[slot]
 	}

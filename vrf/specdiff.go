@@ -53,7 +53,7 @@ func (s Spec) keys() []specKey {
 		{"export.community_list", words(exp.CommunityList)},
 		{"export.large_community_list", words(exp.LargeCommunities)},
 		{"export.metric", fmt.Sprint(exp.Metric)},
-		{"export.max_routes", quota(exp.MaxRoutes)},
+		{"export.max_routes", fmt.Sprint(exp.Quota())},
 		{"export.max_paths", fmt.Sprint(max(1, exp.MaxPaths))},
 		{"export.accept_blackhole", fmt.Sprint(exp.AcceptBlackhole)},
 		{"export.blackhole_no_export", fmt.Sprint(!exp.AnnounceBlackholes)},
@@ -93,13 +93,6 @@ func protocols(list []uint8) string {
 		out[i] = rib.ProtocolName(p)
 	}
 	return listed(out)
-}
-
-func quota(n int) string {
-	if n == 0 {
-		n = rib.DefaultMaxRoutes
-	}
-	return fmt.Sprint(n)
 }
 
 func limit(n uint32) string {
