@@ -56,7 +56,7 @@ type Config struct {
 	Metrics Metrics
 	// Neighbors are those with `netns`: the relay carries their sessions. In
 	// BGP they are neighbours on the loopback.
-	Neighbors []vrf.Neighbor
+	Neighbors []rib.Neighbor
 	BGPPort   uint16 // where GoBGP listens; 0: nowhere
 	// Bound are the neighbours of GoBGP's own that are in a VRF and bound to an
 	// interface: "192.0.2.1 in VRF a (vrf-a)".

@@ -125,7 +125,7 @@ type fakeRelay struct {
 	status []relay.Status
 }
 
-func (r *fakeRelay) Set(list []relay.Neighbor) error {
+func (r *fakeRelay) Set(list []rib.Neighbor) error {
 	names := make([]string, len(list))
 	for i, n := range list {
 		names[i] = n.Alias.String()
@@ -190,7 +190,7 @@ func text(t *testing.T, name string, vrfs []string, aliases ...string) *config.C
 		cfg.VRFs = append(cfg.VRFs, s)
 	}
 	for _, a := range aliases {
-		cfg.Neighbors = append(cfg.Neighbors, vrf.Neighbor{Alias: netip.MustParseAddr(a), Peer: netip.MustParseAddr("10.0.0.2"), Netns: "b"})
+		cfg.Neighbors = append(cfg.Neighbors, rib.Neighbor{Alias: netip.MustParseAddr(a), Peer: netip.MustParseAddr("10.0.0.2"), Netns: "b"})
 	}
 	return cfg
 }

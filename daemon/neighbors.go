@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/vrfredist/vrfredist/nsworker/relay"
+	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -24,7 +25,7 @@ type sessions interface {
 // carrier carries the sessions of neighbours in namespaces: the relay.
 type carrier interface {
 	// Set brings the neighbours to these.
-	Set(neighbors []relay.Neighbor) error
+	Set(neighbors []rib.Neighbor) error
 	// Status returns what is known of each.
 	Status() []relay.Status
 	// Retry looks at a namespace at once.
@@ -38,27 +39,18 @@ type neighbors struct {
 	bgp   sessions
 	relay carrier
 
-	inside atomic.Pointer[map[netip.Addr]vrf.Neighbor] // those in namespaces, by alias; nil: none were set
+	inside atomic.Pointer[map[netip.Addr]rib.Neighbor] // those in namespaces, by alias; nil: none were set
 }
 
 // set hands the relay the neighbours of a configuration.
-func (n *neighbors) set(list []vrf.Neighbor) error {
-	out := make([]relay.Neighbor, len(list))
-	for i, n := range list {
-		out[i] = relay.Neighbor{
-			VRF: n.VRF, Netns: n.Netns, Device: n.Device, Peer: n.Peer, Local: n.Local,
-			Port: n.Port, Alias: n.Alias, Secret: n.Secret, Password: n.Password,
-			TTLSecurity: n.TTLSecurity, TTL: n.TTL, PassiveOnly: n.PassiveOnly,
-			ConnectRetry: n.ConnectRetry, HoldTime: n.HoldTime,
-		}
-	}
+func (n *neighbors) set(list []rib.Neighbor) error {
 	inside := byAlias(list)
 	n.inside.Store(&inside)
-	return n.relay.Set(out)
+	return n.relay.Set(list)
 }
 
-func byAlias(list []vrf.Neighbor) map[netip.Addr]vrf.Neighbor {
-	m := make(map[netip.Addr]vrf.Neighbor, len(list))
+func byAlias(list []rib.Neighbor) map[netip.Addr]rib.Neighbor {
+	m := make(map[netip.Addr]rib.Neighbor, len(list))
 	for _, n := range list {
 		m[n.Alias] = n
 	}
@@ -66,10 +58,10 @@ func byAlias(list []vrf.Neighbor) map[netip.Addr]vrf.Neighbor {
 }
 
 // behind returns the neighbour in a namespace that BGP knows by an alias.
-func (n *neighbors) behind(alias netip.Addr) (vrf.Neighbor, bool) {
+func (n *neighbors) behind(alias netip.Addr) (rib.Neighbor, bool) {
 	inside := n.inside.Load()
 	if inside == nil {
-		return vrf.Neighbor{}, false
+		return rib.Neighbor{}, false
 	}
 	one, is := (*inside)[alias]
 	return one, is

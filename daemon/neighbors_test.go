@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/vrfredist/vrfredist/nsworker/relay"
+	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -25,7 +26,7 @@ func inNamespaces(t *testing.T) (*neighbors, *fakeBGP, *fakeRelay) {
 	tr := new(trail)
 	b, r := &fakeBGP{trail: tr}, &fakeRelay{trail: tr}
 	n := &neighbors{bgp: b, relay: r}
-	err := n.set([]vrf.Neighbor{
+	err := n.set([]rib.Neighbor{
 		{VRF: "a", Netns: "ns", Device: "vrf-a", Peer: inner, Alias: alias1},
 		{VRF: "a", Netns: "ns", Peer: innerLL, Alias: alias2},
 	})

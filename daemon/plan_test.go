@@ -194,14 +194,14 @@ func TestAPlanThatCannotBeMade(t *testing.T) {
 // are not told.
 func TestPlannedNeighborsInNamespaces(t *testing.T) {
 	p, b, next := planning(t)
-	peer := vrf.Neighbor{VRF: "red", Netns: "red", Peer: netip.MustParseAddr("10.0.0.2"), Alias: alias1, Secret: "one", Password: "hunter2"}
+	peer := rib.Neighbor{VRF: "red", Netns: "red", Peer: netip.MustParseAddr("10.0.0.2"), Alias: alias1, Secret: "one", Password: "hunter2"}
 	relayed := peer
 	relayed.Alias = alias2
 	now := p.force.config()
-	now.Neighbors = []vrf.Neighbor{peer, relayed}
+	now.Neighbors = []rib.Neighbor{peer, relayed}
 	peer.Password, peer.Secret, peer.HoldTime = "other", "two", 30*time.Second
 	relayed.TTL = 2
-	next.Neighbors = []vrf.Neighbor{peer, relayed}
+	next.Neighbors = []rib.Neighbor{peer, relayed}
 	b.preview.neighbors = []speaker.NeighborChange{{Kind: speaker.Changed, Address: alias1.String(), PeerAS: 65002, VRF: "red", Keys: []string{"timers.config.hold-time: 90 -> 30"}}}
 	var got []string
 	for _, l := range lines(t, p, vrf.PlanRequest{}) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -63,7 +64,7 @@ func neighborItem(c speaker.NeighborChange) vrf.PlanItem {
 	return vrf.PlanItem{Kind: vrf.PlanNeighbor, Op: op, VRF: c.VRF, Text: text, Details: c.Keys, Notes: c.Notes}
 }
 
-func sortedAliases(m map[netip.Addr]vrf.Neighbor) []netip.Addr {
+func sortedAliases(m map[netip.Addr]rib.Neighbor) []netip.Addr {
 	list := make([]netip.Addr, 0, len(m))
 	for a := range m {
 		list = append(list, a)
@@ -74,7 +75,7 @@ func sortedAliases(m map[netip.Addr]vrf.Neighbor) []netip.Addr {
 
 // relayDifferences names what differs in the relay's part of a neighbour. What
 // is secret is not shown.
-func relayDifferences(a, b vrf.Neighbor) (out []string) {
+func relayDifferences(a, b rib.Neighbor) (out []string) {
 	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
 	for i := range x.NumField() {
 		field := x.Type().Field(i).Name

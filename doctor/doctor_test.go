@@ -87,7 +87,7 @@ var judgements = []struct {
 	}, nil},
 	{"a neighbour in a namespace", func(f *Facts) {
 		f.Capabilities, f.BGPPort, f.Specs = 1<<12, 0, f.Specs[:2]
-		f.Neighbors, f.Host.Unit.Installed = []vrf.Neighbor{{Netns: "green"}}, false
+		f.Neighbors, f.Host.Unit.Installed = []rib.Neighbor{{Netns: "green"}}, false
 	}, []string{"broken capabilities CAP_SYS_ADMIN: sudo vrfredist run -f /etc/vrfredist/vrfredist.toml"}},
 	{"no VRF devices", func(f *Facts) { f.Features.VRFDevices = rib.No }, []string{
 		"broken kernel VRF devices: modprobe vrf || apt-get install linux-modules-extra-$(uname -r)"}},

@@ -11,11 +11,11 @@ import (
 )
 
 // dialError says why a peer was not reached and what to look at.
-func dialError(n Neighbor, err error) error {
+func dialError(n neighbor, err error) error {
 	return &reason{fmt.Sprintf("no session with %v: %s", n, dialWords(n, err)), err}
 }
 
-func dialWords(n Neighbor, err error) string {
+func dialWords(n neighbor, err error) string {
 	switch {
 	case errors.Is(err, unix.ETIMEDOUT) && n.Password != "":
 		return "the connection timed out; is the password the same on both sides?"
