@@ -45,8 +45,18 @@ var house = map[string]room{
 		reason: "config turns a file into validated values; it runs nothing",
 	},
 	"nsworker": {
-		may:    []string{"vrf", "rib"},
+		may:    []string{"nsworker/ledger", "nsworker/nexthop", "vrf", "rib"},
 		reason: "a worker sees the kernel and BGP through its own interfaces, so that its loop runs without root",
+	},
+	"nsworker/ledger": {
+		may:    []string{"rib"},
+		only:   []string{},
+		reason: "a ledger is pure: what it keeps, and what for, is its owner's business",
+	},
+	"nsworker/nexthop": {
+		may:    []string{"nsworker/ledger", "rib"},
+		only:   []string{},
+		reason: "nexthop sets and objects are kept for whoever has routes; it knows neither workers nor the kernel's messages",
 	},
 	"nsworker/kernel": {
 		may:    []string{"rib"},

@@ -11,7 +11,7 @@ import (
 // ExplainRoute walks a prefix through every step.
 func (s *Server) ExplainRoute(ctx context.Context, r *vrfredistv1.ExplainRouteRequest) (*vrfredistv1.ExplainRouteResponse, error) {
 	name := vrfName(r.GetVrf())
-	prefix, longest, err := rib.ParseTarget(r.GetTarget())
+	prefix, longest, err := rib.ParseDestination(r.GetTarget())
 	if err != nil {
 		return nil, invalid("target", "%v", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 )
 
@@ -13,22 +14,17 @@ import (
 // resolved through the VRF it came from. Each worker publishes its own view;
 // a view is immutable. It is safe for concurrent use.
 type Board struct {
-	ids *idSpace
+	ids *nexthop.IDs
 
 	mu        sync.Mutex
 	tables    map[tableKey]holder              // guarded by mu
-	views     map[string]boardView             // guarded by mu
+	views     map[string]nexthop.View          // guarded by mu
 	followers map[string]map[chan struct{}]int // guarded by mu: by the VRF they follow
 	own       sync.Map                         // by VRF: *rib.OwnPrefixes. It is asked for every route of a neighbour
 	ownNow    sync.Mutex                       // held by who changes own, until ownTo has been told: in order
 	ownTo     func(vrf string, came, went []netip.Prefix)
 	// announced are the VRFs whose imports BGP has had, all of them, since the start.
 	announced map[string]bool // guarded by mu
-}
-
-type boardView struct {
-	rib.View
-	binding rib.Binding
 }
 
 // holder is the VRF that has a table open, or whose worker failed over it.
@@ -40,9 +36,9 @@ type holder struct {
 // NewBoard returns an empty board.
 func NewBoard() *Board {
 	return &Board{
-		ids:       &idSpace{taken: make(map[idKey]*Worker)},
+		ids:       nexthop.NewIDs(),
 		tables:    make(map[tableKey]holder),
-		views:     make(map[string]boardView),
+		views:     make(map[string]nexthop.View),
 		followers: make(map[string]map[chan struct{}]int),
 		announced: make(map[string]bool),
 	}
@@ -89,7 +85,7 @@ func (b *Board) leave(where rib.Where, failed bool) {
 	}
 }
 
-func (b *Board) publish(vrf string, v boardView) {
+func (b *Board) publish(vrf string, v nexthop.View) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.views[vrf] = v
@@ -131,7 +127,8 @@ func (b *Board) retract(vrf string) {
 	b.wake(vrf)
 }
 
-func (b *Board) view(vrf string) (boardView, bool) {
+// View implements nexthop.Views.
+func (b *Board) View(vrf string) (nexthop.View, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	v, ok := b.views[vrf]

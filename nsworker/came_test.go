@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -50,7 +51,7 @@ func TestALinkThatGoesAndComesAtOnce(t *testing.T) {
 		defer l.close()
 		table := l.kernel.add(red, 7)
 		l.start(spec("red"))
-		for i := range dissolveFrom {
+		for i := range nexthop.DissolveFrom {
 			l.feed("red").Set(number(i), 0, []rib.Path{bgpPath(number(i).String(), "192.0.2.9")})
 		}
 		time.Sleep(10 * time.Second) // nothing is swept, nor tidied up, yet
@@ -72,8 +73,8 @@ func TestALinkThatGoesAndComesAtOnce(t *testing.T) {
 				own++
 			}
 		}
-		if own != dissolveFrom {
-			t.Errorf("%d of %d routes hang on them", own, dissolveFrom)
+		if own != nexthop.DissolveFrom {
+			t.Errorf("%d of %d routes hang on them", own, nexthop.DissolveFrom)
 		}
 	})
 }
@@ -113,14 +114,16 @@ func TestALinkThatComesUpRevivesHopsInSilence(t *testing.T) {
 func TestOneReadingFollowsAnotherAfterTheWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // in which no time passes
 		read := time.Now()
-		var s session
+		s := unopened(t)
 		after := func() time.Duration { return s.resync.when.Sub(read) }
-		s.resync.last, s.due.waiting = read, 1
+		s.resync.last = read
+		makeDue(s, 1)
 		s.doubt(rib.ResyncAddress)
 		if after() != busyGap {
 			t.Errorf("in the midst of writing it is %v after the first, want %v", after(), busyGap)
 		}
-		s.resync.failures, s.due.waiting = 1, 0
+		s.resync.failures = 1
+		s.routes.Next(nil, 1)
 		s.hasten()
 		if after() != busyGap {
 			t.Errorf("one that is tried again is hastened to %v", after())

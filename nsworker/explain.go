@@ -1,11 +1,10 @@
 package nsworker
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
-	"slices"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -13,7 +12,6 @@ import (
 // facts are what a worker knows of one prefix, taken out of its loop: everything
 // in it is immutable, or a copy.
 type facts struct {
-	name   string
 	prefix netip.Prefix
 	// confined: what is of other VRFs is not to be told.
 	confined bool
@@ -21,73 +19,30 @@ type facts struct {
 	absent   string // why there is no table; "": there is one
 	read     bool
 
-	candidates []rib.Path    // in BGP, with whatever route targets
-	unasked    error         // why BGP did not say which
-	refused    []rib.Refusal // what neighbours announced and BGP did not take
-	paths      []rib.Path    // in the feed
-	waiting    int           // prefixes that wait in the feed
+	heard
 
-	entry   entry
+	entry   route
 	known   bool // there is an entry
 	reason  string
-	target  target
-	due     bool
+	target  nexthop.Set
 	changes int // routes that are due
 	wanted  int // places of the quota that are taken
 
 	view         rib.View
 	mine         *rib.OwnPrefixes
 	board        *Board
-	member       func(rib.Link) bool
 	announced    rib.Announcement
 	isAnnounced  bool
 	announcesDue bool
 }
 
-// Explain implements vrf.Worker.
-func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, error) {
-	var f facts
-	if err := w.ask(ctx, func(s *session) { f = w.facts(s, q) }); err != nil {
-		return rib.Explanation{}, err
-	}
-	f.candidates, f.unasked = w.deps.BGP.Candidates(ctx, f.spec.Of(), f.prefix)
-	f.refused = w.deps.BGP.Refused(f.spec.Of(), f.prefix)
-	if f.confined && f.spec.Of() != vrf.Default {
-		f.candidates = slices.DeleteFunc(f.candidates, func(p rib.Path) bool { return len(rib.CommonRTs(p.Attrs.RTs, f.spec.ImportRTs)) == 0 })
-	}
-	return f.explain(), nil
-}
-
-// facts is called by the loop's goroutine; s is nil while there is no table.
-func (w *Worker) facts(s *session, q rib.Question) facts {
-	prefix := q.Prefix
-	if q.Longest {
-		prefix, _ = rib.Longest(prefix.Addr(), func(p netip.Prefix) bool {
-			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.knows(p) || len(s.resolver.view.FIB.Get(p)) > 0)
-		})
-	}
-	f := facts{name: w.name, prefix: prefix, confined: q.Confined, spec: w.spec, board: w.deps.Board, paths: w.feed.Lookup(prefix)}
-	_, f.waiting = w.feed.Len()
-	if s == nil {
-		f.absent = w.absent
-		return f
-	}
-	f.read, f.changes, f.wanted = s.read, s.due.waiting, s.wanted
-	f.view, f.mine, f.member = s.resolver.view, s.mine, s.member()
-	if slot, e := s.entryOf(prefix); e != nil {
-		f.entry, f.known, f.reason, f.due = *e, true, s.reason(slot, e), e.due
-		if e.target != nil {
-			f.target = *e.target
-		}
-	}
-	f.announced, f.isAnnounced = s.announced[prefix]
-	_, f.announcesDue = s.importDue[prefix]
-	return f
-}
-
-func (s *session) knows(prefix netip.Prefix) bool {
-	_, e := s.entryOf(prefix)
-	return e != nil
+// heard is what BGP has of the prefix.
+type heard struct {
+	candidates []rib.Path    // with whatever route targets
+	unasked    error         // why BGP did not say which
+	refused    []rib.Refusal // what neighbours announced and BGP did not take
+	paths      []rib.Path    // in the feed
+	waiting    int           // prefixes that wait in the feed
 }
 
 func (f *facts) explain() rib.Explanation {
@@ -109,7 +64,7 @@ func (f *facts) conclude(x *rib.Explanation) {
 	x.Export.Verdict = verdict(x.Export, "its BGP route is in the kernel table")
 	x.Import.Verdict = verdict(x.Import, "its kernel route is announced to BGP")
 	matters := x.Export
-	switch foreign := len(f.view.FIB.Get(f.prefix)) > 0; {
+	switch foreign := len(f.view.Foreign.Get(f.prefix)) > 0; {
 	case x.Export.StoppedBy == "":
 	case x.Import.StoppedBy == "", foreign && len(f.candidates) == 0 && f.spec.Import.Enabled:
 		matters = x.Import

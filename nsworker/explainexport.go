@@ -7,23 +7,38 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// explainExport walks a prefix from BGP to the kernel.
+// explainExport walks a prefix from BGP to the kernel: first by the trace of the decision,
+// then by what the worker and the kernel made of it.
 func (f *facts) explainExport(w *rib.Walk) {
-	if f.spec.Export.Enabled {
-		w.Add("export", rib.Passed, "export is on for this VRF")
-	} else {
-		w.Add("export", rib.Stopped, "export is off for this VRF; turn it on with `vrfredist redistribution enable export --vrf "+f.name+"`")
+	x := exporting(f.spec)
+	var t rib.Trace
+	v := rib.Decide(x, rib.Candidates{Prefix: f.prefix, Paths: f.paths, Own: f.mine}, &t)
+	for _, s := range t.Steps {
+		switch s.Place {
+		case rib.AtExport:
+			tell(w, "export", s, "export is on for this VRF")
+		case rib.AtCandidates:
+			f.explainRefused(w)
+			f.explainCandidates(w, s)
+			f.explainTargets(w)
+		case rib.AtChoice:
+			w.Add("best path", s.Outcome, f.show(v.Chosen[0]), lines(t.Others, f.beside)...)
+		case rib.AtOwnImport:
+			tell(w, "own import", s, "the best path is not what this VRF imported itself")
+		case rib.AtConnected:
+			tell(w, "connected", s, "")
+		case rib.AtMartian:
+			tell(w, "martian", s, "")
+		case rib.AtCommunities:
+			tell(w, "filter", s, "export takes "+x.Takes(), carries(v.Chosen[0].Attrs))
+		}
 	}
-	f.explainRefused(w)
-	f.explainCandidates(w)
-	f.explainTargets(w)
 	if len(f.paths) > 0 {
-		best := f.explainBest(w)
-		f.explainPolicy(w, best)
 		f.explainQuota(w)
 		f.explainNexthop(w)
 	}
@@ -50,7 +65,7 @@ func (f *facts) explainRefused(w *rib.Walk) {
 	w.Add("guard", outcome, plural(len(f.refused), "neighbour")+" announced it, and what was said of it was not taken", details...)
 }
 
-func (f *facts) explainCandidates(w *rib.Walk) {
+func (f *facts) explainCandidates(w *rib.Walk, s rib.TraceStep) {
 	switch n := len(f.candidates); {
 	case n > 0:
 		w.Add("candidates", rib.Passed, "BGP has "+plural(n, "path"), lines(f.candidates, f.show)...)
@@ -58,10 +73,10 @@ func (f *facts) explainCandidates(w *rib.Walk) {
 		w.Add("candidates", rib.Passed, "BGP has "+plural(len(f.paths), "path"))
 	case f.unasked != nil:
 		w.Add("candidates", rib.Stopped, "the VRF was given no path, and BGP could not be asked for others: "+f.unasked.Error())
-	case f.entry.state == rib.Stale:
+	case f.entry.Note.state == rib.Stale:
 		w.Add("candidates", rib.Stopped, "BGP has no path; the route in the table is of an earlier run, and goes when every neighbour has sent its routes, or after sweep_delay")
 	default:
-		w.Add("candidates", rib.Stopped, "BGP has no path for it, of any neighbour")
+		tell(w, "candidates", s, "")
 	}
 }
 
@@ -87,7 +102,7 @@ func (f *facts) explainTargets(w *rib.Walk) {
 			return fmt.Sprintf("%s: matches", f.show(p))
 		}
 		verb := "does not match"
-		if len(rib.CommonRTs(p.Attrs.RTs, f.spec.ImportRTs)) > 0 {
+		if p.Attrs.Meets(f.spec.ImportRTs) {
 			match++
 			verb = "matches"
 		}
@@ -114,63 +129,32 @@ func carry(n int) string {
 	return fmt.Sprintf("%d paths carry", n)
 }
 
-func (f *facts) explainBest(w *rib.Walk) rib.Path {
-	chosen := f.spec.Export.Select(nil, f.paths)
-	best := chosen[0]
-	same := func(a rib.Path) func(rib.Path) bool {
-		return func(b rib.Path) bool { return a.RD == b.RD && a.ID == b.ID }
+// beside says what became of a path that is not the best one.
+func (f *facts) beside(o rib.OtherPath) string {
+	if o.Used {
+		return "used as well: " + f.show(o.Path)
 	}
-	var details []string
-	for _, p := range f.paths {
-		switch {
-		case same(best)(p):
-		case slices.ContainsFunc(chosen, same(p)):
-			details = append(details, "used as well: "+f.show(p))
-		default:
-			step := rib.Worse(best, p, f.paths)
-			if step == "" {
-				step = "nothing: it is the same"
-			}
-			details = append(details, fmt.Sprintf("behind by %s: %s", step, f.show(p)))
-		}
-	}
-	w.Add("best path", rib.Passed, f.show(best), details...)
-	return best
+	return fmt.Sprintf("behind by %s: %s", cmp.Or(o.By, "nothing: it is the same"), f.show(o.Path))
 }
 
-func (f *facts) explainPolicy(w *rib.Walk, best rib.Path) {
-	a := best.Attrs
-	if a.Imported && a.Source == f.spec.Of() {
-		w.Add("own import", rib.Stopped, "the best path is this VRF's own import from the kernel: its table has the route already")
-	} else {
-		w.Add("own import", rib.Passed, "the best path is not what this VRF imported itself")
+// tell adds a step of a decision: with its reason where it stops the route, and with
+// passed, "" for nothing, where it does not.
+func tell(w *rib.Walk, name string, s rib.TraceStep, passed string, details ...string) {
+	if text := cmp.Or(s.Reason.String(), passed); text != "" {
+		w.Add(name, s.Outcome, text, details...)
 	}
-	if why := specialIn(f.mine, f.spec.Export.AcceptMartians, f.prefix); why == martian {
-		w.Add("martian", rib.Stopped, specialReason(why, f.prefix))
-	} else if why != taken {
-		w.Add("connected", rib.Stopped, specialReason(why, f.prefix))
-	}
+}
+
+func carries(a *rib.Attrs) string {
 	has := append(lines(a.Communities, rib.Community.String), lines(a.Large, rib.LargeCommunity.String)...)
-	carries := "it carries no community"
-	if len(has) > 0 {
-		carries = "it carries " + strings.Join(has, ", ")
+	if len(has) == 0 {
+		return "it carries no community"
 	}
-	if f.spec.Export.Match(a) {
-		w.Add("filter", rib.Passed, "export takes "+takes(f.spec.Export), carries)
-	} else {
-		w.Add("filter", rib.Stopped, leftOutBy(f.spec.Export), carries)
-	}
-}
-
-func takes(p rib.ExportPolicy) string {
-	if wants := p.Wants(); wants != "any path" {
-		return "a path with " + wants
-	}
-	return "any path"
+	return "it carries " + strings.Join(has, ", ")
 }
 
 func (f *facts) explainQuota(w *rib.Walk) {
-	if f.entry.state == rib.OverQuota {
+	if f.entry.Note.state == rib.OverQuota {
 		w.Add("quota", rib.Stopped, f.reason)
 		return
 	}
@@ -179,52 +163,52 @@ func (f *facts) explainQuota(w *rib.Walk) {
 
 func (f *facts) explainNexthop(w *rib.Walk) {
 	switch {
-	case f.entry.target == nil:
+	case f.entry.Want == nil:
 		w.Add("nexthop", rib.Noted, "it was not looked for")
-	case f.target.blackhole:
+	case f.target.Blackhole:
 		w.Add("nexthop", rib.Passed, "the path says BLACKHOLE: it needs none")
-	case f.target.want == nil:
-		w.Add("nexthop", rib.Stopped, f.unresolved(), lines(f.target.nexthops, f.way)...)
+	case f.target.Carries == nil:
+		w.Add("nexthop", rib.Stopped, f.unresolved(), lines(f.target.Members, f.way)...)
 	default:
-		w.Add("nexthop", rib.Passed, "it resolves in this VRF", lines(f.target.nexthops, f.way)...)
+		w.Add("nexthop", rib.Passed, "it resolves in this VRF", lines(f.target.Members, f.way)...)
 	}
 }
 
 func (f *facts) unresolved() string {
-	if f.confined && f.target.leaks() {
+	if f.confined && f.target.Leaks() {
 		return "it is leaked from " + rib.Elsewhere + ", which has no way to it here now"
 	}
-	return f.target.reason
+	return f.target.Reason
 }
 
 // way says by which route and interface a nexthop is reached, or what is missing.
-func (f *facts) way(n nexthop) string {
-	if f.confined && n.source != "" {
+func (f *facts) way(n nexthop.Member) string {
+	if f.confined && n.Source != "" {
 		return "one is leaked from " + rib.Elsewhere
 	}
-	r := resolver{view: f.view, netns: f.spec.Binding.Netns, board: f.board, home: f.spec.VRF}
-	hops, err := r.hops(n)
+	r := nexthop.Resolver{View: f.view, Netns: f.spec.Binding.Netns, Views: f.board, Home: f.spec.VRF}
+	hops, err := r.Hops(n)
 	if err != nil {
 		return err.Error()
 	}
-	in, links, what := f.view, f.view.Links, n.addr.String()
-	source := n.source
+	in, links, what := f.view, f.view.Links, n.Addr.String()
+	source := n.Source
 	if source == "" && f.spec.VRF != "" {
-		if _, _, err := in.Resolve(n.addr); err != nil {
+		if _, _, err := in.Resolve(n.Addr); err != nil {
 			source = f.spec.VRF
 		}
 	}
 	if source != "" {
-		from, _ := f.board.view(source)
+		from, _ := f.board.View(source)
 		in, links = from.View, from.Links
 		what += fmt.Sprintf(" in VRF %q", source)
 	}
 	var by rib.Route
-	if n.prefix.IsValid() {
-		what = fmt.Sprintf("what VRF %q has", n.source)
-		_, by, err = in.ResolvePrefix(n.prefix)
+	if n.Prefix.IsValid() {
+		what = fmt.Sprintf("what VRF %q has", n.Source)
+		_, by, err = in.ResolvePrefix(n.Prefix)
 	} else {
-		_, by, err = in.Resolve(n.addr)
+		_, by, err = in.Resolve(n.Addr)
 	}
 	if err != nil { // it went meanwhile
 		return err.Error()
@@ -247,13 +231,13 @@ func (f *facts) explainKernel(w *rib.Walk) {
 	switch e := f.entry; {
 	case !f.read:
 		w.Add("kernel", rib.Stopped, "the table is not read yet, and nothing is written before it is")
-	case e.state == rib.Installed:
+	case e.Note.state == rib.Installed:
 		w.Add("kernel", rib.Passed, "the kernel confirmed the route")
-	case e.state == rib.Failed:
+	case e.Note.state == rib.Failed:
 		w.Add("kernel", rib.Stopped, f.reason+"; it is tried again")
-	case e.state == rib.Conflict:
+	case e.Note.state == rib.Conflict:
 		w.Add("kernel", rib.Stopped, f.reason)
-	case f.due:
+	case e.Due():
 		w.Add("kernel", rib.Stopped, fmt.Sprintf("it is not written yet; %s due", plural(f.changes, "change")))
 	case !f.known && len(f.paths) > 0 && f.spec.Export.Enabled:
 		w.Add("kernel", rib.Stopped, fmt.Sprintf("the worker has not come to it yet; %d prefixes wait", f.waiting))
@@ -264,17 +248,15 @@ func (f *facts) explainKernel(w *rib.Walk) {
 
 // explainTable lists what the table has for the prefix now, and whose it is.
 func (f *facts) explainTable(w *rib.Walk) {
-	routes := slices.Clone(f.view.FIB.Get(f.prefix))
-	if have := f.entry.have; have != nil {
-		r := have.route(f.prefix, f.spec.Protocol)
-		if f.target.group != 0 && have.group == f.target.group {
-			r.Hops = f.target.hops
-		}
+	routes := slices.Clone(f.view.Foreign.Get(f.prefix))
+	if have := f.entry.Have; have != nil {
+		r := have.Route(f.prefix, f.spec.Protocol)
+		r.Hops = f.target.HopsOf(have)
 		routes = append(routes, r)
 	}
 	slices.SortStableFunc(routes, func(a, b rib.Route) int { return cmp.Compare(a.Metric, b.Metric) })
 	details := lines(routes, func(r rib.Route) string {
-		if f.confined && r.Protocol == f.spec.Protocol && (f.target.leaks() || f.entry.state == rib.Stale) {
+		if f.confined && r.Protocol == f.spec.Protocol && (f.target.Leaks() || f.entry.Note.state == rib.Stale) {
 			return fmt.Sprintf("%s metric %d (ours)", r.Prefix, r.Metric) // its way may be another VRF's
 		}
 		return flat(r.Format(f.view.Links)) + " (" + f.owner(r) + ")"

@@ -9,53 +9,42 @@ import (
 
 // explainImport walks a prefix from the kernel to BGP.
 func (f *facts) explainImport(w *rib.Walk) {
-	if f.spec.Import.Enabled {
-		w.Add("import", rib.Passed, "import is on for this VRF, from "+strings.Join(f.spec.Import.Interfaces, ", "))
-	} else {
-		w.Add("import", rib.Stopped, "import is off for this VRF; turn it on with `vrfredist redistribution enable import IFACE --vrf "+f.name+"`")
-	}
-	if f.absent != "" {
-		return
-	}
-	routes := f.view.FIB.Get(f.prefix)
-	switch {
-	case len(routes) > 0:
-		w.Add("kernel route", rib.Passed, "the table has "+plural(len(routes), "route")+" other than ours",
-			lines(routes, func(r rib.Route) string { return flat(r.Format(f.view.Links)) + " (" + f.owner(r) + ")" })...)
-	case f.entry.have != nil:
-		w.Add("kernel route", rib.Stopped, "the table has only our own route for it, which came from BGP")
-	default:
-		w.Add("kernel route", rib.Stopped, "the table has no route for it")
-	}
-	if len(routes) > 0 {
-		f.explainRules(w, routes)
+	var t rib.Trace
+	rib.DecideImport(importing(f.spec), f.view, f.prefix, &t)
+	for _, s := range t.Steps {
+		switch s.Place {
+		case rib.AtImport:
+			tell(w, "import", s, "import is on for this VRF, from "+strings.Join(f.spec.Import.Interfaces, ", "))
+			if f.absent != "" {
+				return
+			}
+		case rib.AtKernelRoute:
+			f.explainKernelRoute(w, s, t.Routes)
+		case rib.AtRules:
+			tell(w, "rules", s, "every rule lets it through", lines(t.Routes, f.ruled)...)
+		}
 	}
 	f.explainAnnouncement(w)
 }
 
-// explainRules says which route is taken, and which rule leaves out the others.
-func (f *facts) explainRules(w *rib.Walk, routes []rib.Route) {
-	policy, links := f.spec.Import, f.view.Links
-	in, why, ok := rib.ImportOne(f.view.FIB, links, policy, f.spec.Protocol, f.member, f.prefix)
-	taken := false
-	details := lines(routes, func(r rib.Route) string {
-		reason := policy.RejectFor(r, links, f.spec.Protocol, f.member)
-		switch {
-		case reason == "" && ok && !taken && r.Key() == in.Route.Key() && r.Protocol == in.Route.Protocol:
-			taken, reason = true, "taken"
-		case reason == "":
-			reason = "left out: another route of this prefix has a lower metric"
-		default:
-			reason = "left out: " + reason
-		}
-		return flat(r.Format(links)) + ": " + reason
-	})
-	if !ok {
-		w.Add("rules", rib.Stopped, why, details...)
+func (f *facts) explainKernelRoute(w *rib.Walk, s rib.TraceStep, routes []rib.JudgedRoute) {
+	if len(routes) == 0 && f.entry.Have != nil {
+		w.Add("kernel route", s.Outcome, "the table has only our own route for it, which came from BGP")
 		return
 	}
-	w.Add("rules", rib.Passed, "every rule lets it through", details...)
+	tell(w, "kernel route", s, "the table has "+plural(len(routes), "route")+" other than ours",
+		lines(routes, func(r rib.JudgedRoute) string { return f.line(r.Route) + " (" + f.owner(r.Route) + ")" })...)
 }
+
+// ruled says whether a route is announced, and else why not.
+func (f *facts) ruled(r rib.JudgedRoute) string {
+	if r.Reason.Cause == rib.Accepted {
+		return f.line(r.Route) + ": taken"
+	}
+	return f.line(r.Route) + ": left out: " + r.Reason.String()
+}
+
+func (f *facts) line(r rib.Route) string { return flat(r.Format(f.view.Links)) }
 
 func (f *facts) explainAnnouncement(w *rib.Walk) {
 	switch {

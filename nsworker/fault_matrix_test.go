@@ -221,8 +221,8 @@ func TestFault07CrashLoop(t *testing.T) {
 // empty table: nothing is deleted or withdrawn for it, and it is repeated.
 func TestFault12DumpInterrupted(t *testing.T) { failedDump(t, "read", 1) }
 func TestFault13DumpFails(t *testing.T) {
-	failedDump(t, "read", readFailures+2)
-	failedDump(t, "short", readFailures+2) // each with half of the routes
+	failedDump(t, "read", attempts+2)
+	failedDump(t, "short", attempts+2) // each with half of the routes
 }
 
 func failedDump(t *testing.T, how string, times int) {

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/vrfredist/vrfredist/nsworker/ledger"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -75,17 +76,17 @@ func TestFightHasBackoff(t *testing.T) {
 				}
 				l.kernel.mu.Unlock()
 				// Four at once, then after 1, 2, 4, 8, 16, 32 and 60 s, and every minute.
-				if writes < fightTolerance+5 || writes > fightTolerance+15 {
+				if writes < ledger.Tolerance+5 || writes > ledger.Tolerance+15 {
 					t.Errorf("%d writes in a fight of five minutes", writes)
 				}
 				l.exported("red", "10.1.0.0/16", rib.Conflict, "another program keeps deleting or changing this route; it is written again in ")
 				if st := l.state("red"); st.State != vrf.Degraded || !strings.Contains(st.Reason, "another program keeps changing 1 route of ours") || st.Counts.Total().Conflict != 1 {
 					t.Errorf("red is %s (%s), %d in conflict", st.State, st.Reason, st.Counts.Total().Conflict)
 				}
-				time.Sleep(fightMost + time.Second)
+				time.Sleep(time.Minute + time.Second)
 				synctest.Wait()
 				l.table(red, oneRoute, "10.2.0.0/16 via 198.51.100.9 dev eth1 proto vrfredist metric 20")
-				time.Sleep(fightCalm)
+				time.Sleep(ledger.Calm)
 				synctest.Wait()
 				if st := l.state("red"); st.State != vrf.Ready {
 					t.Errorf("red is %s (%s) after the fight", st.State, st.Reason)
@@ -140,7 +141,7 @@ func TestALinkExcusesNoFight(t *testing.T) {
 		l.kernel.mu.Lock()
 		writes := len(l.kernel.writes)
 		l.kernel.mu.Unlock()
-		if writes < fightTolerance || writes > fightTolerance+4 {
+		if writes < ledger.Tolerance || writes > ledger.Tolerance+4 {
 			t.Errorf("%d writes for 15 deletions in 1.5 s after a link changed", writes)
 		}
 	})

@@ -243,3 +243,24 @@ func (l *lab) unhear(name string, prefix string, rd rib.RD) {
 	l.feed(name).Set(netip.MustParsePrefix(prefix), rd, nil)
 	synctest.Wait()
 }
+
+// unopened is a worker's time on a table that is not read yet.
+func unopened(t *testing.T) *tableSync {
+	t.Helper()
+	of := spec("red")
+	of.Export.AcceptBlackhole = true
+	w := New(Deps{Board: NewBoard(), BGP: newFakeBGP(), Log: slog.New(slog.DiscardHandler)}, of, func(vrf.WorkerStatus) {})
+	w.feed = rib.NewFeed()
+	return newTableSync(w, &fakeTable{})
+}
+
+// makeDue has n routes due, of which some may have been before.
+func makeDue(s *tableSync, n int) {
+	for i := range n {
+		prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 0}), 24)
+		s.routes.take([]rib.Entry{{
+			Slot: s.feed.Hold(prefix), Prefix: prefix,
+			Paths: []rib.Path{bgpPath(prefix.String(), "192.0.2.9", community(rib.CommunityBlackhole))},
+		}})
+	}
+}

@@ -2,24 +2,24 @@ package nsworker
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
-
-func anyObject(rib.Nexthop) bool { return true }
 
 // twins returns two tables above 4095 whose ids look alike.
 func twins() (a, b rib.Binding) {
 	seen := make(map[uint32]uint32)
 	for n := uint32(10000); ; n++ {
-		if o, ok := seen[tableTag(n)]; ok {
+		if o, ok := seen[nexthop.Tag(n)]; ok {
 			return rib.Binding{Table: o}, rib.Binding{Table: n}
 		}
-		seen[tableTag(n)] = n
+		seen[nexthop.Tag(n)] = n
 	}
 }
 
@@ -30,8 +30,8 @@ func TestTwinTables(t *testing.T) {
 	route := func(prefix, dev string) string {
 		return prefix + " via 192.0.2.9 dev " + dev + " proto vrfredist metric 20"
 	}
-	for _, nexthop := range []string{"192.0.2.9", "192.0.2.7"} {
-		t.Run(nexthop, func(t *testing.T) {
+	for _, addr := range []string{"192.0.2.9", "192.0.2.7"} {
+		t.Run(addr, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newLab(t)
 				defer l.close()
@@ -47,9 +47,9 @@ func TestTwinTables(t *testing.T) {
 				l.stop("blue", errInjected)
 				l.start(r)
 				l.converge("red")
-				l.hear("red", bgpPath("10.1.0.0/16", nexthop))
+				l.hear("red", bgpPath("10.1.0.0/16", addr))
 				l.settle()
-				l.table(red, strings.Replace(route("10.1.0.0/16", "eth1"), "192.0.2.9", nexthop, 1))
+				l.table(red, strings.Replace(route("10.1.0.0/16", "eth1"), "192.0.2.9", addr, 1))
 				l.table(blue, route("10.2.0.0/16", "eth0"))
 
 				l.kernel.writes = nil
@@ -78,7 +78,7 @@ func colliding() (a, b [2]string) {
 	seen := make(map[uint32][2]string)
 	for i := 0; ; i++ {
 		pair := [2]string{fmt.Sprintf("192.0.2.%d", 2+i%250), fmt.Sprintf("198.51.100.%d", 2+i/250)}
-		natural := hash32([]byte("4|"+pair[0]+"|"+pair[1])) & hashMask
+		natural := nexthop.GroupID(1, rib.IPv4, nexthop.Member{Addr: netip.MustParseAddr(pair[0])}, nexthop.Member{Addr: netip.MustParseAddr(pair[1])})
 		if o, ok := seen[natural]; ok {
 			return o, pair
 		}

@@ -103,12 +103,11 @@ func TestBoardOwn(t *testing.T) {
 	if b.Own("red").Has(netip.MustParsePrefix("10.0.0.0/24")) {
 		t.Error("without a worker there are own prefixes")
 	}
-	links := func(addrs ...string) rib.Links {
-		return rib.Links{2: {Index: 2, Name: "eth0", Addrs: prefixes(addrs...)}}
+	view := func(addrs ...string) rib.View {
+		return rib.View{Where: rib.Where{Table: 254}, Links: rib.Links{2: {Index: 2, Name: "eth0", Addrs: prefixes(addrs...)}}}
 	}
-	all := func(rib.Link) bool { return true }
 	subnet := []rib.Route{connected("10.0.0.0/24", 2, 0), via("10.9.0.0/16", "10.0.0.9", 2, rib.ProtoStatic, 0)}
-	first := rib.OwnPrefixesOf(subnet, links("10.0.0.1/24"), all)
+	first := rib.OwnPrefixesOf(view("10.0.0.1/24"), subnet)
 	b.publishOwn("red", first)
 	b.publishOwn("red", first)
 	for p, want := range map[string]bool{
@@ -119,7 +118,7 @@ func TestBoardOwn(t *testing.T) {
 			t.Errorf("%s is own: %v, want %v", p, got, want)
 		}
 	}
-	b.publishOwn("red", first.WithLinks(links("10.0.0.1/24", "2001:db8::1/64"), all))
+	b.publishOwn("red", first.WithLinks(view("10.0.0.1/24", "2001:db8::1/64")))
 	b.publishOwn("red", first.WithSubnet(netip.MustParsePrefix("10.0.0.0/24"), false))
 	b.retract("red")
 	want := [][2][]netip.Prefix{
@@ -145,7 +144,7 @@ func TestOwnOfAPlainTable(t *testing.T) {
 	dhcp.Protocol = rib.ProtoStatic
 	beside := connected("10.7.0.0/24", 2, 100) // a route on the link, but of none of its addresses
 	beside.Protocol = rib.ProtoStatic
-	own := rib.OwnPrefixesOf([]rib.Route{dhcp, beside}, links, nil)
+	own := rib.OwnPrefixesOf(rib.View{Where: rib.Where{Table: 1001}, Links: links}, []rib.Route{dhcp, beside})
 	for p, want := range map[string]bool{"10.0.0.0/24": true, "10.0.0.1/32": true, "10.1.0.0/24": false, "10.1.0.1/32": false, "10.7.0.0/24": false} {
 		if got := own.Has(netip.MustParsePrefix(p)); got != want {
 			t.Errorf("%s is own: %v, want %v", p, got, want)

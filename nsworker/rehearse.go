@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -56,14 +57,14 @@ func NewRehearsal(ctx context.Context, deps Deps, before, after []vrf.Spec) *Reh
 		r.leaving = append(r.leaving, l)
 	}
 	for _, s := range after {
-		if _, runs := r.deps.Board.view(s.Name); runs {
+		if _, runs := r.deps.Board.View(s.Name); runs {
 			continue
 		}
 		// Others may leak from it, whoever comes first.
 		where, t, err := r.read(ctx, s)
 		if err == nil {
 			foreign := slices.DeleteFunc(t.Routes, func(o rib.Route) bool { return o.Protocol == s.Protocol })
-			r.deps.Board.publish(s.Name, boardView{rib.View{Where: where, Links: t.Links, FIB: rib.NewFIB(foreign)}, s.Binding})
+			r.deps.Board.publish(s.Name, nexthop.View{View: rib.View{Where: where, Links: t.Links, Foreign: rib.NewForeignTable(foreign)}, Binding: s.Binding})
 		}
 	}
 	return r
@@ -152,9 +153,9 @@ func (r *Rehearsal) Table(ctx context.Context, name string, paths Candidates, st
 	if err := on.play(ctx); err != nil {
 		return d.out, fmt.Errorf("VRF %q: %w", name, err)
 	}
-	d.routes(on.session, t.Routes)
+	d.routes(on.sync, t.Routes)
 	d.announcements(now, on.announcements(), anew)
-	d.remarks(on.session)
+	d.remarks(on.sync)
 	return d.out, nil
 }
 
@@ -171,8 +172,8 @@ func (r *Rehearsal) vacated(where rib.Where, routes []rib.Route) []rib.Route {
 
 // rehearsing is a session on a reading of a table.
 type rehearsing struct {
-	session *session
-	bgp     *prompter
+	sync *tableSync
+	bgp  *prompter
 }
 
 // begin makes a session and has it take in the table.
@@ -182,11 +183,11 @@ func (r *Rehearsal) begin(ctx context.Context, s vrf.Spec, where rib.Where, t ri
 	deps.BGP = bgp
 	w := New(deps, s, func(vrf.WorkerStatus) {})
 	w.feed = rib.NewFeed() // of no paths: it gives out the slots
-	st := &rehearsing{newSession(w, scenery{where, t}), bgp}
-	st.session.swept = [rib.Families]bool{swept, swept}
-	st.session.sweepDeadline = time.Now().Add(24 * time.Hour)
-	st.session.askAnnounced()
-	if err := st.session.reconcile(ctx); err != nil {
+	st := &rehearsing{newTableSync(w, scenery{where, t}), bgp}
+	st.sync.sweeps.done = [rib.Families]bool{swept, swept}
+	st.sync.sweeps.deadline = time.Now().Add(24 * time.Hour)
+	st.sync.announced.ask()
+	if err := st.sync.reconcile(ctx); err != nil {
 		st.close()
 		return nil, fmt.Errorf("VRF %q: %w", s.Name, err)
 	}
@@ -196,30 +197,36 @@ func (r *Rehearsal) begin(ctx context.Context, s vrf.Spec, where rib.Where, t ri
 // choose has every prefix decided. Those that are in the table come first: a
 // running worker has their places in the quota taken already.
 func (st *rehearsing) choose(have []rib.Route, paths Candidates) {
-	s := st.session
+	s := st.sync
 	first := make(map[netip.Prefix]struct{})
 	for _, r := range have {
-		if s.own(r) {
+		if s.routes.owns(r) {
 			first[r.Prefix] = struct{}{}
 		}
 	}
 	for prefix := range first {
-		s.choose(s.feed.Hold(prefix), prefix, paths.Lookup(prefix))
+		st.decide(prefix, paths)
 	}
 	for _, prefix := range paths.WithPaths() {
 		if _, done := first[prefix]; !done {
-			s.choose(s.feed.Hold(prefix), prefix, paths.Lookup(prefix))
+			st.decide(prefix, paths)
 		}
 	}
 }
 
+// decide has one prefix decided.
+func (st *rehearsing) decide(prefix netip.Prefix, paths Candidates) {
+	s := st.sync
+	s.routes.take([]rib.Entry{{Slot: s.feed.Hold(prefix), Prefix: prefix, Paths: paths.Lookup(prefix)}})
+}
+
 // play works until nothing is due any more.
 func (st *rehearsing) play(ctx context.Context) error {
-	for !st.session.settled() {
+	for !st.sync.idle() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := st.session.work(ctx); err != nil {
+		if err := st.sync.work(ctx); err != nil {
 			return err
 		}
 	}
@@ -229,8 +236,7 @@ func (st *rehearsing) play(ctx context.Context) error {
 func (st *rehearsing) announcements() []rib.Announcement { return st.bgp.Announced("") }
 
 func (st *rehearsing) close() {
-	st.session.unfollowAll()
-	st.session.objects.close()
+	st.sync.close()
 }
 
 // scenery is a table that takes every change and makes none.

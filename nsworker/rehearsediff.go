@@ -38,20 +38,20 @@ func (d *differ) leave(l leaving) {
 }
 
 // routes compares what of ours is in the table with what would be.
-func (d *differ) routes(s *session, have []rib.Route) {
+func (d *differ) routes(s *tableSync, have []rib.Route) {
 	was := make(map[rib.Key]rib.Route)
 	for _, r := range have {
-		if s.own(r) {
+		if s.routes.owns(r) {
 			was[r.Key()] = r
 		}
 	}
-	links, where := s.resolver.view.Links, s.spec.Binding
-	for slot, e := range s.entries.All {
+	links, where := s.view().Links, s.spec.Binding
+	for slot, e := range s.routes.All {
 		row, shown := s.row(slot, e)
 		if !shown || row.state != rib.Installed && row.state != rib.Stale || row.fwd == nil {
 			continue
 		}
-		r := row.fwd.route(s.feed.Prefix(slot), s.spec.Protocol)
+		r := row.fwd.Route(s.feed.Prefix(slot), s.spec.Protocol)
 		r.Hops = row.hops
 		old, there := was[r.Key()]
 		delete(was, r.Key())
@@ -110,7 +110,7 @@ func (d *differ) announcements(have, want []rib.Announcement, anew bool) {
 		case !there:
 			d.out.Counts.Announced++
 			add(vrf.PlanAdd, a)
-		case anew || !sameAnnouncement(old, a):
+		case anew || !(*announcements)(nil).Same(&old, &a):
 			d.out.Counts.Reannounced++
 			add(vrf.PlanChange, a)
 		}
@@ -125,11 +125,11 @@ func (d *differ) announcements(have, want []rib.Announcement, anew bool) {
 }
 
 // remarks says what would keep routes out, and what was a matter of chance.
-func (d *differ) remarks(s *session) {
+func (d *differ) remarks(s *tableSync) {
 	for _, state := range []rib.State{rib.Filtered, rib.Unresolved, rib.Conflict, rib.OverQuota} {
-		n := s.inState(state)
+		n := s.routes.inState(state)
 		if state == rib.Filtered {
-			n -= s.ownImports() // which no filter keeps out: the table has them
+			n -= s.routes.ownImports() // which no filter keeps out: the table has them
 		}
 		if n == 0 {
 			continue
@@ -145,7 +145,7 @@ func (d *differ) remarks(s *session) {
 			d.note("%s of BGP would be over the quota (max_routes); which ones are left out is decided by who comes first, and cannot be known before", plural(n, "route"))
 		}
 	}
-	if n := s.inState(rib.Stale); n > 0 {
+	if n := s.routes.inState(rib.Stale); n > 0 {
 		d.note("%s of an earlier run stay until every neighbour has sent its routes, or for sweep_delay", plural(n, "route"))
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/vrfredist/vrfredist/nsworker/ledger"
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -69,7 +71,7 @@ var notOurs = []struct {
 	{"adds a nexthop object", changed1, vrf.Fights{Nexthops: 1}, func(t *fakeTable) {
 		t.k.mu.Lock()
 		defer t.k.mu.Unlock()
-		id := singleBase | tableTag(t.where.Table) | 4711
+		id := nexthop.SingleBase | nexthop.Tag(t.where.Table) | 4711
 		t.objects()[id] = rib.Nexthop{ID: id, Hop: rib.Hop{Ifindex: 3}}
 		t.emit(rib.KernelEvents{Resync: true, Reason: rib.ResyncNexthop})
 	}},
@@ -99,7 +101,7 @@ func TestFightOverWhatIsNotOurs(t *testing.T) {
 				l.kernel.mu.Unlock()
 				// Four at once, then after 1, 2, 4, 8, 16, 32 and 60 s, and every minute. Of
 				// objects each time puts two right: a single, and its group; or two groups.
-				if n := len(routes) + len(nexthops); n < fightTolerance+5 || n > 2*(fightTolerance+15) {
+				if n := len(routes) + len(nexthops); n < ledger.Tolerance+5 || n > 2*(ledger.Tolerance+15) {
 					t.Errorf("%d writes in a fight of five minutes: %q", n, append(routes, nexthops...))
 				}
 				for _, w := range routes {
@@ -115,13 +117,13 @@ func TestFightOverWhatIsNotOurs(t *testing.T) {
 				} else {
 					l.exported("red", "10.1.0.0/16", rib.Installed, "")
 				}
-				time.Sleep(fightMost + time.Second)
+				time.Sleep(time.Minute + time.Second)
 				synctest.Wait()
 				l.table(red, strings.Split(twoRoutes, "\n")...)
 				if n := len(table.objects()); n != objects {
 					t.Errorf("%d nexthop objects, and %d before the fight", n, objects)
 				}
-				time.Sleep(fightCalm)
+				time.Sleep(ledger.Calm)
 				synctest.Wait()
 				l.exported("red", "10.1.0.0/16", rib.Installed, "")
 				if st := l.state("red"); strings.Contains(st.Reason, "keeps") || st.Fights != (vrf.Fights{}) {
@@ -157,7 +159,7 @@ func TestStrangerMakesRoom(t *testing.T) {
 				time.Sleep(2 * resyncGap)
 				synctest.Wait()
 				l.table(red, oneRoute)
-				time.Sleep(fightMost)
+				time.Sleep(time.Minute)
 				synctest.Wait()
 				l.table(red, oneRoute)
 			})

@@ -4,30 +4,48 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// What follows is called where s.tap is not nil alone: somebody listens.
-
-func (s *session) event(prefix netip.Prefix, what, reason string, complete func(*vrf.RouteEvent)) {
-	s.tap.Emit(vrf.RouteEvent{Time: time.Now(), VRF: s.name, Of: s.spec.Of(), Prefix: prefix, What: what, Reason: reason}, complete)
+// teller tells those who listen what becomes of routes.
+type teller struct {
+	*books
+	name string // of the VRF
+	spec *vrf.Spec
+	from *vrf.Tap // nil: nobody ever listens
+	tap  *vrf.Tap // nil: nobody listens now
 }
 
-// tellState tells that an entry came into a state in which it is not installed.
-func (s *session) tellState(slot rib.Slot, e *entry) {
-	switch e.state {
-	case rib.Filtered, rib.Unresolved, rib.Conflict, rib.OverQuota:
-		reason := s.reason(slot, e)
-		if e.state == rib.Unresolved && e.target != nil {
-			reason = e.target.reason
-		}
-		s.event(s.feed.Prefix(slot), e.state.String(), reason, nil)
+// look looks whether somebody listens. It is called at the beginning of a turn.
+func (t *teller) look() {
+	t.tap = t.from.Open()
+	t.routes.tellState = nil
+	if t.tap != nil {
+		t.routes.tellState = t.state
 	}
 }
 
-// tellWrite tells of the kernel's answer to one change of a route.
-func (s *session) tellWrite(slot rib.Slot, c rib.Change, err error) {
+func (t *teller) event(prefix netip.Prefix, what, reason string, complete func(*vrf.RouteEvent)) {
+	if t.tap != nil {
+		t.tap.Emit(vrf.RouteEvent{Time: time.Now(), VRF: t.name, Of: t.spec.Of(), Prefix: prefix, What: what, Reason: reason}, complete)
+	}
+}
+
+// state tells that an entry came into a state in which it is not installed.
+func (t *teller) state(slot rib.Slot, e *route) {
+	switch e.Note.state {
+	case rib.Filtered, rib.Unresolved, rib.Conflict, rib.OverQuota:
+		t.event(t.routes.feed.Prefix(slot), e.Note.state.String(), t.reason(slot, e), nil)
+	}
+}
+
+// write tells of the kernel's answer to one change of a route.
+func (t *teller) write(c write, err error) {
+	if t.tap == nil {
+		return
+	}
 	what, reason := "", ""
 	switch {
 	case err != nil:
@@ -39,54 +57,21 @@ func (s *session) tellWrite(slot rib.Slot, c rib.Change, err error) {
 	case c.Op == rib.OpDelete:
 		what = vrf.RouteDeleted
 	}
-	s.event(c.Route.Prefix, what, reason, func(e *vrf.RouteEvent) {
+	t.event(c.Route.Prefix, what, reason, func(e *vrf.RouteEvent) {
 		r := c.Route
-		if r.NexthopID != 0 && slot != noSlot {
-			if tg := s.entries.At(slot).target; tg != nil && tg.group == r.NexthopID {
-				r.Hops = tg.hops
-			}
+		if r.NexthopID != 0 && c.slot != noSlot {
+			f := nexthop.ForwardingOf(r)
+			r.Hops = t.routes.Find(c.slot).Want.HopsOf(&f)
 			r.NexthopID = 0
 		}
-		e.Text = flat(r.Format(s.resolver.view.Links))
+		e.Text = flat(r.Format(t.view().Links))
 	})
 }
 
-func (s *session) tellAnnouncement(c rib.AnnounceChange) {
+func (t *teller) announcement(c rib.AnnounceChange) {
 	what := vrf.RouteAnnounced
 	if c.Withdraw {
 		what = vrf.RouteWithdrawn
 	}
-	s.event(c.Prefix, what, "", nil)
-}
-
-// progress says how far long work is; the zero value where there is none. What is
-// done in one turn is not long, but for the first time.
-func (s *session) progress(prefixes, waiting int) vrf.Progress {
-	long := func(n, turn int) bool { return n > 0 && (!s.synced || n > turn) }
-	due := s.due.waiting + len(s.extra)
-	switch installed := s.inState(rib.Installed); {
-	case !s.read, s.reading:
-		return vrf.Progress{Phase: "reading the table"}
-	case long(waiting, feedBatch):
-		return vrf.Progress{Phase: "taking in BGP's routes", Done: prefixes - min(waiting, prefixes), Total: prefixes}
-	case long(due, writeBatch):
-		return vrf.Progress{Phase: "writing routes", Done: installed, Total: installed + due}
-	case long(len(s.importDue), announceBatch):
-		return vrf.Progress{Phase: "announcing routes", Done: len(s.announced), Total: len(s.announced) + len(s.importDue)}
-	}
-	return vrf.Progress{}
-}
-
-// manyRoutes is from how many on the reading of a table is told of.
-const manyRoutes = 10_000
-
-// tellReading says that the table is being read, which for a large one takes a
-// while.
-func (s *session) tellReading() {
-	if s.inState(rib.Installed)+s.resolver.view.FIB.Len() < manyRoutes {
-		return
-	}
-	s.reading = true
-	s.tell()
-	s.reading = false
+	t.event(c.Prefix, what, "", nil)
 }

@@ -65,24 +65,28 @@ func TestEvents(t *testing.T) {
 // Long work shows how far it is.
 func TestProgress(t *testing.T) {
 	t.Parallel()
-	s := &session{Worker: &Worker{feed: rib.NewFeed()}}
-	if p := s.progress(0, 0); p.Phase != "reading the table" {
+	s := unopened(t)
+	if p := s.progress(0, 0, false); p.Phase != "reading the table" {
 		t.Errorf("before the table was read: %+v", p)
 	}
-	s.read = true
-	if p := s.progress(100, 30); p != (vrf.Progress{Phase: "taking in BGP's routes", Done: 70, Total: 100}) {
+	s.phase = catchUp
+	if p := s.progress(100, 30, true); p.Phase != "reading the table" {
+		t.Errorf("while it is read: %+v", p)
+	}
+	if p := s.progress(100, 30, false); p != (vrf.Progress{Phase: "taking in BGP's routes", Done: 70, Total: 100}) {
 		t.Errorf("while BGP's routes wait: %+v", p)
 	}
-	s.counts[rib.IPv4][rib.Installed], s.due.waiting = 60, 40
-	if p := s.progress(100, 0); p != (vrf.Progress{Phase: "writing routes", Done: 60, Total: 100}) {
+	makeDue(s, 40)
+	s.routes.counts[rib.IPv4][rib.Installed] = 60
+	if p := s.progress(100, 0, false); p != (vrf.Progress{Phase: "writing routes", Done: 60, Total: 100}) {
 		t.Errorf("while routes are written: %+v", p)
 	}
-	s.synced = true
-	if p := s.progress(100, 0); p != (vrf.Progress{}) {
+	s.phase = inStep
+	if p := s.progress(100, 0, false); p != (vrf.Progress{}) {
 		t.Errorf("of what one turn does: %+v", p)
 	}
-	s.due.waiting = 10 * writeBatch
-	if p := s.progress(100, 0); p.Total != 60+10*writeBatch {
+	makeDue(s, 10*writeBatch)
+	if p := s.progress(100, 0, false); p.Total != 60+10*writeBatch {
 		t.Errorf("of a resync: %+v", p)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/vrfredist/vrfredist/nsworker/ledger"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -35,16 +36,17 @@ type Worker struct {
 	log     *slog.Logger
 	report  vrf.Report
 	name    string
-	specs   chan vrf.Spec       // holds the newest one that the loop has not taken yet
-	queries chan func(*session) // run by the loop's goroutine; nil: there is no table
-	ended   chan struct{}       // closed when Run returns
-	wakes   chan struct{}       // the board's: a VRF that leaks into this one changed
+	specs   chan vrf.Spec         // holds the newest one that the loop has not taken yet
+	queries chan func(*tableSync) // run by the loop's goroutine; nil: there is no table
+	ended   chan struct{}         // closed when Run returns
+	wakes   chan struct{}         // the board's: a VRF that leaks into this one changed
 
 	// What follows belongs to the goroutine of Run.
 	spec   vrf.Spec
 	feed   *rib.Feed
 	absent string // what the VRF waits for while it has no table
 	totals vrf.Totals
+	drifts ledger.Drifts
 }
 
 var errGone = errors.New("the binding is gone")
@@ -57,7 +59,7 @@ func New(d Deps, spec vrf.Spec, report vrf.Report) *Worker {
 		report:  report,
 		name:    spec.Name,
 		specs:   make(chan vrf.Spec, 1),
-		queries: make(chan func(*session)),
+		queries: make(chan func(*tableSync)),
 		ended:   make(chan struct{}),
 		wakes:   make(chan struct{}, 1),
 		spec:    spec,
@@ -117,16 +119,14 @@ func (w *Worker) serve(ctx context.Context, table Table) (err error) {
 		w.deps.Board.retract(w.name)
 		return errors.Join(err, table.Close())
 	}
-	s := newSession(w, table)
+	s := newTableSync(w, table)
 	failed := true // also by a panic
 	defer func() {
 		w.deps.Board.leave(table.Where(), failed)
 		if cerr := table.Close(); cerr != nil && err == nil {
 			err = fmt.Errorf("close the table: %w", cerr)
 		}
-		s.unfollowAll()
-		s.objects.close()
-		s.abandon()
+		s.close()
 	}()
 	err = s.run(ctx)
 	failed = err != nil && !errors.Is(err, errGone)
@@ -239,8 +239,8 @@ func (w *Worker) leaveUnopened(ctx context.Context) error {
 			return fmt.Errorf("close the table of another VRF: %w", err)
 		}
 	default:
-		s := newSession(w, table)
-		defer s.objects.close()
+		s := newTableSync(w, table)
+		defer s.close()
 		if err := errors.Join(s.removeOwn(ctx), table.Close()); err != nil {
 			return fmt.Errorf("remove the routes of a VRF that ends: %w", err)
 		}
@@ -257,23 +257,3 @@ func (w *Worker) takesRoutesOut(ctx context.Context) bool {
 	why := context.Cause(ctx)
 	return errors.Is(why, vrf.ErrRemoved) || errors.Is(why, vrf.ErrExit) && w.spec.OnExit == vrf.Remove
 }
-
-// ask has the loop's goroutine run f between two of its turns, and waits for
-// that. f is given nil while the VRF has no table.
-func (w *Worker) ask(ctx context.Context, f func(*session)) error {
-	ran := make(chan struct{})
-	q := func(s *session) { defer close(ran); f(s) }
-	select {
-	case w.queries <- q:
-	case <-w.ended:
-		return errEnded
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	<-ran // the loop took it, and does nothing else meanwhile
-	return nil
-}
-
-// pending is the error of asking for a table that is not there. It is called by
-// the loop's goroutine.
-func (w *Worker) pending() error { return fmt.Errorf("%w: %s", vrf.ErrPending, w.absent) }

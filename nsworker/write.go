@@ -2,202 +2,155 @@ package nsworker
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/netip"
-	"syscall"
 	"time"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// write makes one batch of the due changes.
-func (s *session) write(ctx context.Context) error {
-	changes, slots := s.changes()
-	if len(changes) == 0 {
-		return nil
-	}
-	errs, err := s.table.Apply(ctx, changes)
-	if err != nil {
-		return s.unknown(ctx, err)
-	}
-	s.unconfirmed = 0
-	var confirmed [rib.Families]int
-	for i, c := range changes {
-		s.tally(c, errs[i])
-		if s.tap != nil {
-			s.tellWrite(slots[i], c, errs[i])
+// writer brings about what is due in the books: nexthop objects, then routes, then
+// announcements.
+type writer struct {
+	*books
+	*Worker
+	table Table
+	tell  *teller
+	doubt func(rib.ResyncReason)
+	lost  func() // the outcome of a batch is not known
+
+	ages        [rib.Families]ages
+	unconfirmed int          // batches in a row whose outcome is not known
+	writes      []write      // used again, as is changes
+	changes     []rib.Change // those of writes
+}
+
+const (
+	// writeBatch bounds the changes of one Apply.
+	writeBatch = 1024
+	retryFirst = 200 * time.Millisecond
+	// attempts is how often in a row reading, writing or announcing may fail before the
+	// worker gives up and is restarted.
+	attempts = 6
+)
+
+// objects brings about the nexthop objects that are due, before any route that is to hang on
+// them.
+func (w *writer) objects(ctx context.Context) error {
+	for {
+		changes := w.sets.Objects.Changes()
+		if len(changes) == 0 {
+			return nil
 		}
-		s.wrote(slots[i], c, errs[i])
+		errs, err := w.table.Apply(ctx, changes)
+		if err != nil {
+			return w.unknown(ctx, err)
+		}
+		for i, c := range changes {
+			w.wroteObject(c, errs[i])
+		}
+		w.pass()
+	}
+}
+
+// wroteObject takes in the kernel's answer to one change of a nexthop object.
+func (w *writer) wroteObject(c rib.Change, err error) {
+	o, id := w.sets.Objects, c.Nexthop.ID
+	switch {
+	case err == nil:
+		w.totals.Objects++
+		o.Confirmed(c)
+		if c.Op == rib.OpDeleteNexthop && nexthop.IsGroup(id) {
+			w.sets.Lost(id)
+			w.routes.lostGroup(id)
+		}
+	case c.Op == rib.OpDeleteNexthop:
+		o.Kept(id)
+		w.doubt(rib.ResyncRefused)
+	default:
+		w.log.Debug("a nexthop object was refused; the routes carry their nexthops themselves", "err", err)
+		w.routes.markUsers(w.sets.Inline(w.sets.Using(id)))
+	}
+}
+
+// some makes one batch of the due changes of routes. mayDelete says that what is surplus may
+// go.
+func (w *writer) some(ctx context.Context, mayDelete bool) (wrote bool, err error) {
+	w.writes = w.routes.changes(w.writes[:0], mayDelete)
+	if len(w.writes) == 0 {
+		return false, nil
+	}
+	w.changes = w.changes[:0]
+	for _, c := range w.writes {
+		w.changes = append(w.changes, c.Change)
+	}
+	errs, err := w.table.Apply(ctx, w.changes)
+	if err != nil {
+		return false, w.unknown(ctx, err)
+	}
+	w.unconfirmed = 0
+	var confirmed [rib.Families]int
+	for i, c := range w.writes {
+		w.tally(c.Change, errs[i])
+		w.tell.write(c, errs[i])
+		w.routes.wrote(c, errs[i])
 		if errs[i] == nil {
 			confirmed[rib.FamilyOf(c.Route.Prefix)]++
 		}
 	}
-	now := time.Now()
-	for f := range s.ages {
-		s.ages[f].wrote(confirmed[f], now, &s.totals.Latency[f])
-		if s.due.of(rib.Family(f)) == 0 {
-			s.ages[f].clear()
-		}
+	w.pass()
+	w.aged(confirmed)
+	if len(w.routes.surplus.routes) == 0 {
+		w.routes.surplus.mended()
 	}
-	if len(s.extra) == 0 {
-		s.strangersGone()
-	}
-	if s.due.waiting == 0 {
-		s.hasten()
-	}
-	return nil
+	return true, nil
 }
 
-// unknown heeds a batch of which it is not known what the kernel did: the table
-// is read before anything else is decided.
-func (s *session) unknown(ctx context.Context, err error) error {
+// aged observes how old the changes were that the kernel confirmed.
+func (w *writer) aged(confirmed [rib.Families]int) {
+	now := time.Now()
+	for f := range w.ages {
+		w.ages[f].wrote(confirmed[f], now, &w.totals.Latency[f])
+		if w.routes.WaitingOf(rib.Family(f)) == 0 {
+			w.ages[f].clear()
+		}
+	}
+}
+
+// tally counts the kernel's answer to one change of a route.
+func (w *writer) tally(c rib.Change, err error) {
+	w.totals.Writes[rib.FamilyOf(c.Route.Prefix)].Wrote(c.Op, err)
+}
+
+// unknown takes in that it is not known what the kernel did with a batch: the table is read
+// before anything else is decided.
+func (w *writer) unknown(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
-	s.log.Warn("a batch of changes was not confirmed; the table is read again", "err", err)
-	if s.unconfirmed++; s.unconfirmed >= readFailures {
-		return fmt.Errorf("write routes, %d times in a row: %w", s.unconfirmed, err)
+	w.log.Warn("a batch of changes was not confirmed; the table is read again", "err", err)
+	if w.unconfirmed++; w.unconfirmed >= attempts {
+		return fmt.Errorf("write routes, %d times in a row: %w", w.unconfirmed, err)
 	}
-	s.doubt(rib.ResyncWrite)
-	s.totals.Unconfirmed++
-	s.read, s.trusted = false, false
+	w.doubt(rib.ResyncWrite)
+	w.totals.Unconfirmed++
+	w.lost()
 	return nil
 }
 
-// noSlot stands, beside a change, for no entry: it is of an extra route.
-const noSlot = ^rib.Slot(0)
-
-// changes builds the next batch. A route whose key changes is added under the
-// new key before it is deleted under the old one, which waits for a reading that is
-// due: what is extra may be wanted again by then. What it returns is good until the
-// next call.
-func (s *session) changes() ([]rib.Change, []rib.Slot) {
-	out, slots := s.changeBuf[:0], s.slotBuf[:0]
-	add := func(slot rib.Slot, op rib.Op, r rib.Route) {
-		out = append(out, rib.Change{Op: op, Route: r})
-		slots = append(slots, slot)
-	}
-	for len(out) < writeBatch {
-		batch := s.due.next(writeBatch - len(out))
-		if len(batch) == 0 {
-			break
-		}
-		s.prefixBuf = s.feed.Prefixes(s.prefixBuf[:0], batch)
-		for i, slot := range batch {
-			s.change(slot, s.prefixBuf[i], add)
-		}
-	}
-	for len(s.extra) > 0 && len(out) < writeBatch && s.due.waiting == 0 && s.resync.when.IsZero() {
-		r := s.extra[len(s.extra)-1]
-		s.extra = s.extra[:len(s.extra)-1]
-		add(noSlot, rib.OpDelete, r)
-	}
-	s.changeBuf, s.slotBuf = out, slots
-	return out, slots
-}
-
-// change adds what brings one due entry to what it should be.
-func (s *session) change(slot rib.Slot, prefix netip.Prefix, add func(rib.Slot, rib.Op, rib.Route)) {
-	e := s.entries.At(slot)
-	e.queued = false
-	if !e.due {
-		return
-	}
-	s.due.remove(e)
-	want := e.want()
+// announce makes one batch of the due announcements.
+func (w *writer) announce(ctx context.Context) error {
+	changes, err := w.announced.send(ctx)
 	switch {
-	case want == nil && e.have == nil, e.have.same(want):
-		s.settle(slot, e)
-	case want == nil:
-		add(slot, rib.OpDelete, e.have.route(prefix, s.spec.Protocol))
-	case s.foreignAt(prefix, want.metric):
-		s.set(slot, e, rib.Conflict)
-		if e.have != nil { // beside the foreign one, and out of date
-			add(slot, rib.OpDelete, e.have.route(prefix, s.spec.Protocol))
-		}
-	case e.have != nil && e.have.metric == want.metric:
-		add(slot, rib.OpReplace, want.route(prefix, s.spec.Protocol))
-	default:
-		if e.have != nil {
-			s.extra = append(s.extra, e.have.route(prefix, s.spec.Protocol))
-			s.hold(e, nil)
-		}
-		add(slot, rib.OpAdd, want.route(prefix, s.spec.Protocol))
+	case err != nil && ctx.Err() != nil:
+		return err
+	case err != nil:
+		w.log.Warn("announcements were not confirmed by BGP; they are made again", "err", err)
+		return w.announced.failedToSend(err)
 	}
-}
-
-// foreignAt tells whether a foreign route has this key.
-func (s *session) foreignAt(prefix netip.Prefix, metric uint32) bool {
-	for _, r := range s.resolver.view.FIB.Get(prefix) {
-		if r.Metric == metric {
-			return true
-		}
+	for _, c := range changes {
+		w.totals.Writes[rib.FamilyOf(c.Prefix)].Told(c.Withdraw)
+		w.tell.announcement(c)
 	}
-	return false
-}
-
-// wrote takes in the kernel's answer to one change.
-func (s *session) wrote(slot rib.Slot, c rib.Change, err error) {
-	if err == nil && c.Op == rib.OpDelete && c.Route.Metric == 0 {
-		s.doubt(rib.ResyncOverwritten) // to the kernel 0 is any metric: what is left the table says
-	}
-	if slot == noSlot {
-		if err != nil {
-			s.doubt(rib.ResyncRefused)
-		} else {
-			s.fight.deletedStranger(c.Route.Key())
-		}
-		return
-	}
-	e := s.entries.At(slot)
-	switch {
-	case err == nil && c.Op == rib.OpDelete:
-		if e.drift == 1+uint8(vrf.Strange) {
-			s.fight.deletedStranger(c.Route.Key())
-		}
-		s.hold(e, nil)
-		s.settle(slot, e)
-	case err == nil:
-		s.hold(e, e.want())
-		s.settle(slot, e)
-	case errors.Is(err, rib.ErrExists):
-		// A foreign route has our key. Whatever we had there is gone or shadowed:
-		// it is not ours to touch until the foreign one leaves.
-		s.set(slot, e, rib.Conflict)
-		if !s.foreignAt(c.Route.Prefix, c.Route.Metric) {
-			s.doubt(rib.ResyncConflict) // whose it is, the table says
-		}
-	default:
-		s.fail(slot, e, err)
-		if e.have != nil && c.Op != rib.OpDelete && !passing(err) {
-			// What stands there forwards to where BGP points no more.
-			s.extra = append(s.extra, e.have.route(c.Route.Prefix, s.spec.Protocol))
-			s.hold(e, nil)
-		}
-	}
-}
-
-// passing tells whether the kernel refused for want of room, which says nothing
-// about the route.
-func passing(err error) bool {
-	return errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.EAGAIN)
-}
-
-// retryLater schedules the next try of what the kernel refused.
-func (s *session) retryLater() {
-	if !s.retry.when.IsZero() {
-		return
-	}
-	wait := min(retryMost, retryFirst<<min(s.retry.failures, 10))
-	s.retry.failures++
-	s.retry.by(time.Now().Add(wait))
-}
-
-// retryFailed makes what the kernel refused due again.
-func (s *session) retryFailed() {
-	for slot := range s.failed {
-		s.settle(slot, s.entries.At(slot))
-	}
+	return nil
 }

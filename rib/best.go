@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Select returns the paths of a prefix that a VRF uses: the best one first,
+// Select returns the paths of a prefix that are used: the best one first,
 // then those that are as good up to and including eBGP over iBGP and have other
 // nexthops, at most maxPaths in all (0 is read as 1). It does not depend on the
 // order of paths. The result is written over buf, which must not overlap paths;
@@ -21,56 +21,52 @@ func Select(buf []Path, paths []Path, maxPaths int) []Path {
 	return selectOf(buf, paths, maxPaths, nil)
 }
 
-// Select returns the paths of a prefix that a VRF uses, as the function of that name
-// does, with MaxPaths for the most: the best one, which the policy may leave out, and
-// of those as good only such as it takes.
-func (p *ExportPolicy) Select(buf []Path, paths []Path) []Path {
-	return selectOf(buf, paths, p.MaxPaths, p)
-}
-
+// selectOf is Select for a policy: of the paths that are as good as the best one only such
+// as carry what it asks for, so that the others take nobody's place among maxPaths. The
+// best one stays, and Decide judges it.
 func selectOf(buf []Path, paths []Path, maxPaths int, policy *ExportPolicy) []Path {
-	left := append(buf[:0], paths...)
-	if len(left) < 2 {
-		return left
+	rest := append(buf[:0], paths...)
+	if len(rest) < 2 {
+		return rest
 	}
-	left = keepBest(left, beforeMED)
-	left = keepLowestMED(left)
-	left = keepBest(left, external)
+	rest = keepBest(rest, beforeMED)
+	rest = keepLowestMED(rest)
+	rest = keepBest(rest, external)
 	if maxPaths > 1 {
-		slices.SortFunc(left, func(a, b Path) int { c, _ := tieBreak(&a, &b); return c })
+		slices.SortFunc(rest, func(a, b Path) int { c, _ := tieBreak(&a, &b); return c })
 		if policy != nil {
-			others := slices.DeleteFunc(left[1:], func(p Path) bool { return !policy.Match(p.Attrs) })
-			left = left[:1+len(others)]
+			others := slices.DeleteFunc(rest[1:], func(p Path) bool { return !policy.match(p.Attrs) })
+			rest = rest[:1+len(others)]
 		}
-		return distinct(left, maxPaths)
+		return distinct(rest, maxPaths)
 	}
 	best := 0
-	for i := range left {
-		if c, _ := tieBreak(&left[i], &left[best]); c < 0 {
+	for i := range rest {
+		if c, _ := tieBreak(&rest[i], &rest[best]); c < 0 {
 			best = i
 		}
 	}
-	left[0] = left[best]
-	return left[:1]
+	rest[0] = rest[best]
+	return rest[:1]
 }
 
-// Compare tells which of two paths is better, a where the result is negative,
-// and names the step that decides, "" where none does. With three paths or more
-// it does not order them: MED is not transitive. Ask Select which one is best,
-// and Compare why another is not.
-func Compare(a, b Path) (int, string) {
-	if c, step := beforeMED(&a, &b); c != 0 {
-		return c, step
+// behind names the step of the decision process by which best, which Select chose among
+// all, leaves other behind: "" where nothing tells them apart. MED is not transitive: with
+// three paths or more it may be another one than best that has the lower MED.
+func behind(best, other *Path, all []Path) string {
+	if c, step := beforeMED(best, other); c != 0 {
+		return step
 	}
-	if a.Attrs.neighbourAS() == b.Attrs.neighbourAS() {
-		if c := cmp.Compare(a.Attrs.MED, b.Attrs.MED); c != 0 {
-			return c, "MED"
+	for i := range all {
+		if c, _ := beforeMED(best, &all[i]); c == 0 && lower(other, all[i:i+1]) {
+			return "MED"
 		}
 	}
-	if c, step := external(&a, &b); c != 0 {
-		return c, step
+	if c, step := external(best, other); c != 0 {
+		return step
 	}
-	return tieBreak(&a, &b)
+	_, step := tieBreak(best, other)
+	return step
 }
 
 // keepBest keeps, in place, the paths that no other beats.

@@ -1,6 +1,7 @@
 package rib
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -21,7 +22,25 @@ func external1(change func(*Path, *Attrs)) Path {
 	return p
 }
 
-func TestCompareSteps(t *testing.T) {
+// pairwise tells which of two paths is better, a where the result is negative, and names
+// the step that decides, "" where none does. It orders no three paths: MED is not
+// transitive.
+func pairwise(a, b Path) (int, string) {
+	if c, step := beforeMED(&a, &b); c != 0 {
+		return c, step
+	}
+	if a.Attrs.neighbourAS() == b.Attrs.neighbourAS() {
+		if c := cmp.Compare(a.Attrs.MED, b.Attrs.MED); c != 0 {
+			return c, "MED"
+		}
+	}
+	if c, step := external(&a, &b); c != 0 {
+		return c, step
+	}
+	return tieBreak(&a, &b)
+}
+
+func TestSelectSteps(t *testing.T) {
 	for _, tc := range []struct {
 		step         string
 		better, than func(*Path, *Attrs)
@@ -42,29 +61,32 @@ func TestCompareSteps(t *testing.T) {
 		{"path ID", nil, func(p *Path, _ *Attrs) { p.ID = 2 }},
 	} {
 		better, than := external1(tc.better), external1(tc.than)
-		if c, step := Compare(better, than); c >= 0 || step != tc.step {
+		if c, step := pairwise(better, than); c >= 0 || step != tc.step {
 			t.Errorf("%s: decided by %q, %d", tc.step, step, c)
 		}
-		if c, step := Compare(than, better); c <= 0 || step != tc.step {
+		if c, step := pairwise(than, better); c <= 0 || step != tc.step {
 			t.Errorf("%s, the other way: decided by %q, %d", tc.step, step, c)
 		}
 		if got := Select(nil, []Path{than, better}, 1); len(got) != 1 || got[0].Attrs != better.Attrs {
 			t.Errorf("%s: Select takes the other", tc.step)
 		}
+		if step := behind(&better, &than, []Path{than, better}); step != tc.step {
+			t.Errorf("%s: behind by %q", tc.step, step)
+		}
 	}
-	if c, step := Compare(external1(nil), external1(nil)); c != 0 || step != "" {
+	if c, step := pairwise(external1(nil), external1(nil)); c != 0 || step != "" {
 		t.Errorf("equal paths: %d, %q", c, step)
 	}
 	// Age says nothing about iBGP paths.
 	young := external1(func(p *Path, a *Attrs) { a.IBGP = true; p.Age = 5000 })
 	old := external1(func(p *Path, a *Attrs) { a.IBGP = true; a.RouterID = addr("10.0.0.2") })
-	if c, step := Compare(young, old); c >= 0 || step != "router ID" {
+	if c, step := pairwise(young, old); c >= 0 || step != "router ID" {
 		t.Errorf("iBGP: %d, %q", c, step)
 	}
 	// MED says nothing about paths of different neighbouring ASes.
 	high := external1(func(p *Path, a *Attrs) { a.MED = 500; p.Age = 1 })
 	low := external1(func(_ *Path, a *Attrs) { a.MED = 1; a.ASPath = []uint32{65002, 65100} })
-	if c, step := Compare(high, low); c >= 0 || step != "oldest" {
+	if c, step := pairwise(high, low); c >= 0 || step != "oldest" {
 		t.Errorf("MED across ASes: %d, %q", c, step)
 	}
 }
@@ -76,13 +98,13 @@ func TestSelectMEDCycle(t *testing.T) {
 		return external1(func(p *Path, a *Attrs) { a.ASPath = []uint32{as, 1}; a.MED = med; p.Age = age; p.ID = name })
 	}
 	a, b, c := mk(65001, 10, 30, 1), mk(65002, 99, 20, 2), mk(65001, 20, 10, 3)
-	if ab, _ := Compare(a, b); ab < 0 {
+	if ab, _ := pairwise(a, b); ab < 0 {
 		t.Fatal("a beats b in pairs")
 	}
-	if bc, _ := Compare(b, c); bc < 0 {
+	if bc, _ := pairwise(b, c); bc < 0 {
 		t.Fatal("b beats c in pairs")
 	}
-	if ca, _ := Compare(c, a); ca < 0 {
+	if ca, _ := pairwise(c, a); ca < 0 {
 		t.Fatal("c beats a in pairs")
 	}
 	for _, order := range [][]Path{{a, b, c}, {a, c, b}, {b, a, c}, {b, c, a}, {c, a, b}, {c, b, a}} {
@@ -196,7 +218,7 @@ func checkSelect(t *testing.T, r *rand.Rand, paths []Path, maxPaths int) {
 		}
 		// Nobody who beats a chosen path by MED or by an earlier step is there.
 		for _, p := range paths {
-			if c, step := Compare(p, w); c < 0 && (step == "MED" && noneBefore(paths, p) || step == "LLGR-stale" || step == "local preference" || step == "locally originated" || step == "AS-path length" || step == "origin") {
+			if c, step := pairwise(p, w); c < 0 && (step == "MED" && noneBefore(paths, p) || step == "LLGR-stale" || step == "local preference" || step == "locally originated" || step == "AS-path length" || step == "origin") {
 				t.Fatalf("path %d was chosen, and %d beats it by %s", w.ID, p.ID, step)
 			}
 		}
@@ -235,6 +257,49 @@ func FuzzSelect(f *testing.F) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		checkSelect(t, r, randomPaths(r, int(n%32)), int(maxPaths%9))
 	})
+}
+
+func TestBehindNamesTheStep(t *testing.T) {
+	best := candidate(func(*Path) {})
+	lowMED := candidate(func(p *Path) { p.Attrs.ASPath = []uint32{65009, 1}; p.Attrs.MED = 5; p.ID = 3 })
+	for want, change := range map[string]func(*Path){
+		"local preference":    func(p *Path) { p.Attrs.LocalPref = 50 },
+		"AS-path length":      func(p *Path) { p.Attrs.ASPathLen = 3 },
+		"origin":              func(p *Path) { p.Attrs.Origin = OriginIncomplete },
+		"LLGR-stale":          func(p *Path) { p.Attrs.Stale = true },
+		"eBGP over iBGP":      func(p *Path) { p.Attrs.IBGP = true },
+		"oldest":              func(p *Path) { p.Age = 200 },
+		"router ID":           func(p *Path) { p.Attrs.RouterID = netip.MustParseAddr("192.0.2.7") },
+		"route distinguisher": func(p *Path) { p.RD = 2 },
+		"path ID":             func(p *Path) { p.ID = 2 },
+		"":                    func(*Path) {},
+		// Not by comparison with the best one, whose neighbouring AS is another.
+		"MED": func(p *Path) { p.Attrs.ASPath = []uint32{65009, 2}; p.Attrs.MED = 9; p.Age = 1 },
+	} {
+		other := candidate(change)
+		if got := behind(&best, &other, []Path{best, other, lowMED}); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// Whatever Select leaves behind, behind has a step for, but for equal paths.
+func TestBehindFitsSelect(t *testing.T) {
+	var all []Path
+	for i := range uint32(24) {
+		all = append(all, candidate(func(p *Path) {
+			p.ID, p.Attrs.MED = i, i%4
+			p.Attrs.ASPath = []uint32{65001 + i%3, 9}
+			p.Attrs.IBGP = i%5 == 0
+			p.Age = int64(100 - i%7)
+		}))
+	}
+	best := Select(nil, all, 1)[0]
+	for _, p := range all {
+		if p != best && behind(&best, &p, all) == "" {
+			t.Errorf("no step for %v", p)
+		}
+	}
 }
 
 func TestSelectAllocates(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -82,24 +81,6 @@ type Explanation struct {
 	Verdict   string // of the direction that matters for this prefix
 }
 
-// Worse names the step of the decision process by which best, which Select chose
-// among all, leaves other behind: "" where nothing tells them apart.
-func Worse(best, other Path, all []Path) string {
-	if c, step := beforeMED(&best, &other); c != 0 {
-		return step
-	}
-	for i := range all {
-		if c, _ := beforeMED(&best, &all[i]); c == 0 && lower(&other, all[i:i+1]) {
-			return "MED"
-		}
-	}
-	if c, step := external(&best, &other); c != 0 {
-		return step
-	}
-	_, step := tieBreak(&best, &other)
-	return step
-}
-
 // String says who sent a path and what of it decides, in one line.
 func (p Path) String() string {
 	var b strings.Builder
@@ -147,25 +128,9 @@ func (a *Attrs) sourceText() string {
 	return fmt.Sprintf("VRF %q", a.Source)
 }
 
-// CommonRTs returns those of a that b has too.
-func CommonRTs(a, b []RT) []RT {
-	var both []RT
-	for _, rt := range a {
-		if slices.Contains(b, rt) {
-			both = append(both, rt)
-		}
-	}
-	return both
-}
-
-// RejectFor is Reject with the interfaces that belong to the VRF: see ImportSet.
-func (p ImportPolicy) RejectFor(r Route, links Links, own uint8, member func(Link) bool) string {
-	return p.sentence(r, p.judge(r, links, own, member))
-}
-
-// ParseTarget reads what is to be explained: a prefix, or an address, of which
-// the longest match is meant. The error says what to write instead.
-func ParseTarget(text string) (p netip.Prefix, longest bool, err error) {
+// ParseDestination reads what is to be explained: a prefix, or an address, which stands
+// for the longest prefix that covers it. The error says what to write instead.
+func ParseDestination(text string) (p netip.Prefix, longest bool, err error) {
 	if text == "" {
 		return p, false, errors.New("is empty; give a prefix or an address, as in 10.1.0.0/16")
 	}

@@ -3,7 +3,6 @@ package rib
 import (
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -17,7 +16,7 @@ func TestTheFirstStepThatStopsDecides(t *testing.T) {
 	}
 }
 
-// candidate is a path for the tests of the decision process's words.
+// candidate is a path for the tests of words.
 func candidate(change func(*Path)) Path {
 	p := Path{RD: 1, Age: 100, Attrs: &Attrs{
 		Via: &Via{
@@ -26,49 +25,6 @@ func candidate(change func(*Path)) Path {
 	}}
 	change(&p)
 	return p
-}
-
-func TestWorseNamesTheStep(t *testing.T) {
-	best := candidate(func(*Path) {})
-	lowMED := candidate(func(p *Path) { p.Attrs.ASPath = []uint32{65009, 1}; p.Attrs.MED = 5; p.ID = 3 })
-	for want, change := range map[string]func(*Path){
-		"local preference":    func(p *Path) { p.Attrs.LocalPref = 50 },
-		"AS-path length":      func(p *Path) { p.Attrs.ASPathLen = 3 },
-		"origin":              func(p *Path) { p.Attrs.Origin = OriginIncomplete },
-		"LLGR-stale":          func(p *Path) { p.Attrs.Stale = true },
-		"eBGP over iBGP":      func(p *Path) { p.Attrs.IBGP = true },
-		"oldest":              func(p *Path) { p.Age = 200 },
-		"router ID":           func(p *Path) { p.Attrs.RouterID = netip.MustParseAddr("192.0.2.7") },
-		"route distinguisher": func(p *Path) { p.RD = 2 },
-		"path ID":             func(p *Path) { p.ID = 2 },
-		"":                    func(*Path) {},
-		// Not by comparison with the best one, whose neighbouring AS is another.
-		"MED": func(p *Path) { p.Attrs.ASPath = []uint32{65009, 2}; p.Attrs.MED = 9; p.Age = 1 },
-	} {
-		other := candidate(change)
-		if got := Worse(best, other, []Path{best, other, lowMED}); got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
-}
-
-// Whatever Select leaves behind, Worse has a step for, but for equal paths.
-func TestWorseFitsSelect(t *testing.T) {
-	var all []Path
-	for i := range uint32(24) {
-		all = append(all, candidate(func(p *Path) {
-			p.ID, p.Attrs.MED = i, i%4
-			p.Attrs.ASPath = []uint32{65001 + i%3, 9}
-			p.Attrs.IBGP = i%5 == 0
-			p.Age = int64(100 - i%7)
-		}))
-	}
-	best := Select(nil, all, 1)[0]
-	for _, p := range all {
-		if p != best && Worse(best, p, all) == "" {
-			t.Errorf("no step for %v", p)
-		}
-	}
 }
 
 func TestPathString(t *testing.T) {
@@ -102,25 +58,13 @@ func TestLongest(t *testing.T) {
 	}
 }
 
-func TestRejectForNamesAStrangeInterface(t *testing.T) {
-	p := ImportPolicy{Enabled: true, Interfaces: []string{"*"}}
-	links := Links{2: {Index: 2, Name: "eth0", Up: true}}
-	r := Route{Prefix: netip.MustParsePrefix("10.0.0.0/8"), Kind: KindUnicast, Protocol: ProtoStatic, Hops: []Hop{{Ifindex: 2}}}
-	if got := p.RejectFor(r, links, ProtoOwn, func(Link) bool { return false }); !strings.Contains(got, "eth0 does not belong") {
-		t.Errorf("%q", got)
-	}
-	if got := p.RejectFor(r, links, ProtoOwn, nil); got != "" {
-		t.Errorf("%q", got)
-	}
-}
-
 // What is taken is a prefix, whatever is written.
-func FuzzParseTarget(f *testing.F) {
+func FuzzParseDestination(f *testing.F) {
 	for _, s := range []string{"10.0.0.0/8", "10.1.2.3", "::/0", "::ffff:1.2.3.4/100", "fe80::1%x/64", "/", "1/1"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		p, _, err := ParseTarget(s)
+		p, _, err := ParseDestination(s)
 		if err == nil && (!p.IsValid() || p != p.Masked()) {
 			t.Errorf("%q became %v", s, p)
 		}

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Match tells whether a path with these attributes is to be exported: it
-// carries any of the communities named, or none is named.
-func (p ExportPolicy) Match(a *Attrs) bool {
+// match tells whether a path with these attributes carries any of the communities that
+// the policy names, or none is named.
+func (p *ExportPolicy) match(a *Attrs) bool {
 	if len(p.Community) == 0 && len(p.CommunityList) == 0 && len(p.LargeCommunities) == 0 {
 		return true
 	}
@@ -24,10 +24,13 @@ func (p ExportPolicy) Match(a *Attrs) bool {
 	return false
 }
 
-// Wants says in words what Match looks for: "community 65001:100", "any of the
-// communities 65001:100, 65001:1:100", or "any path". It fits behind "the path
-// does not carry".
-func (p ExportPolicy) Wants() string {
+// anyPath is what a policy wants that names no communities.
+const anyPath = "any path"
+
+// wants says in words what match looks for: "community 65001:100", "any of the
+// communities 65001:100, 65001:1:100", or anyPath. It fits behind "a path with", but for
+// the last.
+func (p *ExportPolicy) wants() string {
 	var names []string
 	add := func(name string) {
 		if !slices.Contains(names, name) {
@@ -45,7 +48,7 @@ func (p ExportPolicy) Wants() string {
 	}
 	switch len(names) {
 	case 0:
-		return "any path"
+		return anyPath
 	case 1:
 		return "community " + names[0]
 	}

@@ -24,19 +24,11 @@ type Entry struct {
 // look. It outlives a worker: a new one begins with Restart.
 type Feed struct {
 	mu        sync.Mutex
-	cells     Slots[feedCell]  // guarded by mu, as is all below
-	high      Slots[[3]uint32] // the first 12 bytes of IPv6 prefixes
-	lists     map[Slot][]Path  // several paths of a prefix
-	index     slotIndex
-	free      [Families][]Slot // the slots of a chunk are of one family
-	chunks    Slot             // how many were ever in use
-	withPaths [Families]int    // how many cells have a path
-	waiting   [Families]int    // how many are in the queue
-
-	first, last Slot // of the queue, oldest first; one more than the slot, 0: none
-	began       time.Time
-	now         uint32 // milliseconds since began, as of the last look at the clock
-	unlooked    int    // how many were queued since then
+	slots     slots           // guarded by mu, as is all below
+	cells     Slots[feedCell] // what there is of each prefix
+	lists     map[Slot][]Path // several paths of a prefix
+	queue     feedQueue
+	withPaths [Families]int // how many cells have a path
 
 	since     time.Time // of the oldest change that the last Take returned
 	taken     []Path    // what the last Take returned
@@ -44,13 +36,11 @@ type Feed struct {
 	ready     chan struct{}
 }
 
-// clockEvery is how many changes share a look at the clock.
-const clockEvery = 64
-
 // NewFeed returns an empty feed.
 func NewFeed() *Feed {
-	f := &Feed{lists: make(map[Slot][]Path), began: time.Now(), ready: make(chan struct{}, 1)}
-	f.index = newSlotIndex(f.key)
+	f := &Feed{lists: make(map[Slot][]Path), ready: make(chan struct{}, 1)}
+	f.queue = feedQueue{cells: &f.cells, began: time.Now()}
+	f.slots.begin()
 	return f
 }
 
@@ -60,12 +50,12 @@ func (f *Feed) Set(prefix netip.Prefix, rd RD, paths []Path) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	k := pack(prefix)
-	slot, found := f.index.find(k)
+	slot, found := f.slots.find(k)
 	if !found {
 		if len(paths) == 0 {
 			return
 		}
-		slot = f.alloc(k)
+		slot = f.slots.add(k)
 	}
 	c := f.cells.At(slot)
 	if !c.onlyOf(rd) {
@@ -107,7 +97,7 @@ func (f *Feed) Retain(keep func(Path) bool) {
 			f.put(slot, c, kept)
 		}
 	}
-	if f.first != 0 {
+	if !f.queue.empty() {
 		f.wake()
 	}
 }
@@ -140,24 +130,18 @@ func (f *Feed) Ready() <-chan struct{} { return f.ready }
 func (f *Feed) Take(buf []Entry, max int) []Entry {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.since = time.Time{}
-	if f.first != 0 {
-		now := time.Now() // the difference is right when the milliseconds have wrapped too
-		f.since = now.Add(-time.Duration(f.clock(now)-f.cells.At(f.first-1).at) * time.Millisecond)
-	}
+	f.since = f.queue.since()
 	clear(f.taken)
 	f.taken = f.taken[:0]
-	for f.first != 0 && max > 0 {
-		slot := f.first - 1
-		c := f.cells.At(slot)
-		f.unqueue(c)
+	for ; !f.queue.empty() && max > 0; max-- {
+		slot, c := f.queue.head()
+		f.queue.remove(c, f.slots.family(slot))
 		c.set(metaHeld, true)
 		from := len(f.taken)
 		f.taken = f.paths(f.taken, slot, c)
-		buf = append(buf, Entry{slot, f.key(slot).prefix(), f.taken[from:len(f.taken):len(f.taken)]})
-		max--
+		buf = append(buf, Entry{slot, f.slots.key(slot).prefix(), f.taken[from:len(f.taken):len(f.taken)]})
 	}
-	if f.first != 0 {
+	if !f.queue.empty() {
 		f.wake()
 	}
 	return buf
@@ -179,7 +163,7 @@ func (f *Feed) Restart() {
 	for slot, c := range f.cells.All {
 		if c.is(metaHeld) {
 			c.set(metaHeld, false)
-			f.settle(slot, c)
+			f.dropUnused(slot, c)
 		}
 	}
 	f.rewind()
@@ -195,7 +179,7 @@ func (f *Feed) Rewind() {
 func (f *Feed) rewind() {
 	for slot, c := range f.cells.All {
 		if !c.empty() {
-			f.queue(slot, c)
+			f.queue.add(slot, c, f.slots.family(slot))
 		}
 	}
 	f.wake()
@@ -207,9 +191,9 @@ func (f *Feed) Hold(prefix netip.Prefix) Slot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	k := pack(prefix)
-	slot, found := f.index.find(k)
+	slot, found := f.slots.find(k)
 	if !found {
-		slot = f.alloc(k)
+		slot = f.slots.add(k)
 	}
 	f.cells.At(slot).set(metaHeld, true)
 	return slot
@@ -222,14 +206,14 @@ func (f *Feed) Release(slot Slot) {
 	defer f.mu.Unlock()
 	c := f.cells.At(slot)
 	c.set(metaHeld, false)
-	f.settle(slot, c)
+	f.dropUnused(slot, c)
 }
 
 // Find returns the slot of a prefix, where the reader holds it.
 func (f *Feed) Find(prefix netip.Prefix) (Slot, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	slot, found := f.index.find(pack(prefix))
+	slot, found := f.slots.find(pack(prefix))
 	return slot, found && f.cells.At(slot).is(metaHeld)
 }
 
@@ -237,7 +221,7 @@ func (f *Feed) Find(prefix netip.Prefix) (Slot, bool) {
 func (f *Feed) Prefix(slot Slot) netip.Prefix {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.key(slot).prefix()
+	return f.slots.key(slot).prefix()
 }
 
 // Prefixes appends the prefixes of slots that the reader holds.
@@ -245,7 +229,7 @@ func (f *Feed) Prefixes(buf []netip.Prefix, slots []Slot) []netip.Prefix {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, s := range slots {
-		buf = append(buf, f.key(s).prefix())
+		buf = append(buf, f.slots.key(s).prefix())
 	}
 	return buf
 }
@@ -257,30 +241,68 @@ func (f *Feed) Paths(buf []Path, slot Slot) []Path {
 	return f.paths(buf, slot, f.cells.At(slot))
 }
 
-// Lookup returns the paths of one prefix. They are the caller's.
-func (f *Feed) Lookup(prefix netip.Prefix) []Path {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	slot, found := f.index.find(pack(prefix))
-	if !found {
-		return nil
+// put makes paths the newest word on a cell's prefix.
+func (f *Feed) put(slot Slot, c *feedCell, paths []Path) {
+	family := f.slots.family(slot)
+	if !c.empty() {
+		f.withPaths[family]--
 	}
-	return f.paths(nil, slot, f.cells.At(slot))
+	f.fill(slot, c, paths)
+	if !c.empty() {
+		f.withPaths[family]++
+	}
+	if c.used() {
+		f.queue.add(slot, c, family)
+		return
+	}
+	f.queue.remove(c, family) // the reader was never told of it
+	f.dropUnused(slot, c)
 }
 
-// Len returns how many prefixes have a path, and how many wait to be taken.
-func (f *Feed) Len() (prefixes, waiting int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for family := range Families {
-		prefixes, waiting = prefixes+f.withPaths[family], waiting+f.waiting[family]
+// dropUnused gives up the slot of a cell that nobody needs: it has no path, and the reader
+// does not hold it.
+func (f *Feed) dropUnused(slot Slot, c *feedCell) {
+	if c.used() {
+		return
 	}
-	return prefixes, waiting
+	f.queue.remove(c, f.slots.family(slot))
+	*c = feedCell{}
+	if f.slots.remove(slot) {
+		f.cells, f.taken = Slots[feedCell]{}, nil
+	}
 }
 
-// LenOf is Len of one family.
-func (f *Feed) LenOf(family Family) (prefixes, waiting int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.withPaths[family], f.waiting[family]
+// paths appends a cell's paths.
+func (f *Feed) paths(buf []Path, slot Slot, c *feedCell) []Path {
+	switch {
+	case c.is(metaList):
+		return append(buf, f.lists[slot]...)
+	case c.attrs == nil:
+		return buf
+	}
+	return append(buf, c.path(f.slots.key(slot).prefix()))
+}
+
+// fill makes paths, which are copied, all that a cell has.
+func (f *Feed) fill(slot Slot, c *feedCell, paths []Path) {
+	if c.is(metaList) {
+		delete(f.lists, slot)
+		c.set(metaList, false)
+	}
+	c.attrs = nil
+	switch {
+	case len(paths) == 0:
+	case len(paths) == 1 && fits(&paths[0]):
+		c.keep(&paths[0])
+	default:
+		f.lists[slot] = append([]Path(nil), paths...)
+		c.set(metaList, true)
+	}
+}
+
+func (f *Feed) wake() {
+	select {
+	case f.ready <- struct{}{}:
+	default:
+	}
 }

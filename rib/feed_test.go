@@ -169,7 +169,7 @@ func TestFeedRewind(t *testing.T) {
 	if len(seen) != 2 || seen[host(1)] != 1 || seen[host(2)] != 1 {
 		t.Errorf("after a restart: %v", seen)
 	}
-	if _, there := f.index.find(pack(host(0))); there {
+	if _, there := f.slots.index.find(pack(host(0))); there {
 		t.Error("what only an earlier reader knew is still there")
 	}
 	f.Set(host(1), 1, nil)
@@ -219,21 +219,21 @@ func TestFeedIsBounded(t *testing.T) {
 	if n != held || waiting != held {
 		t.Errorf("%d prefixes and %d waiting, want %d and %d", n, waiting, held, held)
 	}
-	if f.chunks > held/slotChunk+1 || f.index.used != held || len(f.index.places) > 1024 {
-		t.Errorf("room for %d chunks, %d in use and %d places after %d events on %d prefixes", f.chunks, f.index.used, len(f.index.places), events, held)
+	if f.slots.chunks > held/slotChunk+1 || f.slots.index.used != held || len(f.slots.index.places) > 1024 {
+		t.Errorf("room for %d chunks, %d in use and %d places after %d events on %d prefixes", f.slots.chunks, f.slots.index.used, len(f.slots.index.places), events, held)
 	}
 	for i := range held {
 		f.Set(host(i), 1, nil)
 	}
 	taken := f.Take(nil, events)
-	if n, waiting := f.Len(); n != 0 || waiting != 0 || f.index.used != held/2 {
-		t.Errorf("emptied, and %d prefixes, %d waiting, %d cells are left", n, waiting, f.index.used)
+	if n, waiting := f.Len(); n != 0 || waiting != 0 || f.slots.index.used != held/2 {
+		t.Errorf("emptied, and %d prefixes, %d waiting, %d cells are left", n, waiting, f.slots.index.used)
 	}
 	for _, e := range taken {
 		f.Release(e.Slot)
 	}
-	if f.index.used != 0 || f.cells.chunks != nil {
-		t.Errorf("released, and %d cells and %d chunks are left", f.index.used, len(f.cells.chunks))
+	if f.slots.index.used != 0 || f.cells.chunks != nil {
+		t.Errorf("released, and %d cells and %d chunks are left", f.slots.index.used, len(f.cells.chunks))
 	}
 	if len(taken) != held/2 {
 		t.Errorf("told of %d that went, want the %d that were taken", len(taken), held/2)

@@ -2,102 +2,75 @@ package rib
 
 import "time"
 
-// What a Feed does with its cells and its queue, under its lock.
-
-// put makes paths the newest word on a cell's prefix.
-func (f *Feed) put(slot Slot, c *feedCell, paths []Path) {
-	if !c.empty() {
-		f.withPaths[c.family()]--
-	}
-	f.fill(slot, c, paths)
-	if !c.empty() {
-		f.withPaths[c.family()]++
-	}
-	if !c.empty() || c.is(metaHeld) {
-		f.queue(slot, c)
-		return
-	}
-	f.unqueue(c) // the reader was never told of it
-	f.settle(slot, c)
+// feedQueue is the cells of a feed whose changes wait to be taken, oldest first. A cell is
+// in it once, by links in the cell itself.
+type feedQueue struct {
+	cells       *Slots[feedCell]
+	first, last Slot          // each one more than the slot, 0: none
+	waiting     [Families]int // how many are in it
+	began       time.Time
+	now         uint32 // milliseconds since began, as of the last look at the clock
+	unlooked    int    // how many were queued since then
 }
 
-// settle frees a cell that nobody needs: it has no path, nothing waits, and the
-// reader does not hold it.
-func (f *Feed) settle(slot Slot, c *feedCell) {
-	if !c.empty() || c.is(metaHeld) {
+// clockEvery is how many changes share a look at the clock.
+const clockEvery = 64
+
+// add puts a cell at the end, unless it waits already.
+func (q *feedQueue) add(slot Slot, c *feedCell, family Family) {
+	if c.is(metaQueued) {
 		return
 	}
-	f.unqueue(c)
-	f.index.remove(slot)
-	family := f.key(slot).family()
-	*c = feedCell{}
-	f.free[family] = append(f.free[family], slot)
-	if f.index.used == 0 { // a table that was there once leaves nothing
-		f.cells, f.high, f.free, f.chunks, f.taken = Slots[feedCell]{}, Slots[[3]uint32]{}, [Families][]Slot{}, 0, nil
+	if q.unlooked++; q.first == 0 || q.unlooked >= clockEvery {
+		q.now, q.unlooked = q.clock(time.Now()), 0
 	}
-}
-
-func (f *Feed) alloc(k packed) Slot {
-	free := &f.free[k.family()]
-	if len(*free) == 0 {
-		for i := Slot(slotChunk); i > 0; i-- {
-			*free = append(*free, f.chunks*slotChunk+i-1)
-		}
-		f.chunks++
-	}
-	last := len(*free) - 1
-	slot := (*free)[last]
-	*free = (*free)[:last]
-	f.name(slot, k)
-	f.index.add(slot)
-	return slot
-}
-
-// queue puts a cell at the end of the queue, unless it waits already.
-func (f *Feed) queue(slot Slot, c *feedCell) {
-	if c.is(metaDirty) {
-		return
-	}
-	if f.unlooked++; f.first == 0 || f.unlooked >= clockEvery {
-		f.now, f.unlooked = f.clock(time.Now()), 0
-	}
-	c.set(metaDirty, true)
-	c.at, c.prev, c.next = f.now, f.last, 0
-	if f.last == 0 {
-		f.first = slot + 1
+	c.set(metaQueued, true)
+	c.at, c.prev, c.next = q.now, q.last, 0
+	if q.last == 0 {
+		q.first = slot + 1
 	} else {
-		f.cells.At(f.last - 1).next = slot + 1
+		q.cells.At(q.last - 1).next = slot + 1
 	}
-	f.last = slot + 1
-	f.waiting[c.family()]++
+	q.last = slot + 1
+	q.waiting[family]++
 }
 
-// unqueue takes a cell out of the queue, where it is in there.
-func (f *Feed) unqueue(c *feedCell) {
-	if !c.is(metaDirty) {
+// remove takes a cell out, where it is in there.
+func (q *feedQueue) remove(c *feedCell, family Family) {
+	if !c.is(metaQueued) {
 		return
 	}
 	if c.prev == 0 {
-		f.first = c.next
+		q.first = c.next
 	} else {
-		f.cells.At(c.prev - 1).next = c.next
+		q.cells.At(c.prev - 1).next = c.next
 	}
 	if c.next == 0 {
-		f.last = c.prev
+		q.last = c.prev
 	} else {
-		f.cells.At(c.next - 1).prev = c.prev
+		q.cells.At(c.next - 1).prev = c.prev
 	}
-	c.set(metaDirty, false)
+	c.set(metaQueued, false)
 	c.prev, c.next = 0, 0
-	f.waiting[c.family()]--
+	q.waiting[family]--
 }
 
-// clock returns the milliseconds since the feed began. They wrap after 49 days.
-func (f *Feed) clock(now time.Time) uint32 { return uint32(now.Sub(f.began) / time.Millisecond) }
+// empty tells whether nothing waits.
+func (q *feedQueue) empty() bool { return q.first == 0 }
 
-func (f *Feed) wake() {
-	select {
-	case f.ready <- struct{}{}:
-	default:
+// head returns the cell that waits longest, of a queue that is not empty.
+func (q *feedQueue) head() (Slot, *feedCell) { return q.first - 1, q.cells.At(q.first - 1) }
+
+// since returns about when the oldest change came that waits; the zero time where none
+// does. The difference is right when the milliseconds have wrapped too.
+func (q *feedQueue) since() time.Time {
+	if q.empty() {
+		return time.Time{}
 	}
+	now := time.Now()
+	_, c := q.head()
+	return now.Add(-time.Duration(q.clock(now)-c.at) * time.Millisecond)
 }
+
+// clock returns the milliseconds since the queue began. They wrap after 49 days.
+func (q *feedQueue) clock(now time.Time) uint32 { return uint32(now.Sub(q.began) / time.Millisecond) }

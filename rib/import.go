@@ -7,168 +7,196 @@ import (
 	"strings"
 )
 
+// Importing is how a VRF judges the routes that others put into its table: its import
+// policy, made ready once for all of them. It is immutable.
+type Importing struct {
+	name     string // of the VRF, as commands take it
+	policy   ImportPolicy
+	protocol uint8  // of our own routes
+	globs    string // the policy's interfaces, in words
+}
+
+// NewImporting makes the import policy of a VRF ready, whose own routes have protocol.
+func NewImporting(name string, policy ImportPolicy, protocol uint8) *Importing {
+	return &Importing{name, policy, protocol, strings.Join(policy.Interfaces, ", ")}
+}
+
 // Import is a kernel route that a VRF announces, and what it announces.
 type Import struct {
 	Route        Route
 	Announcement Announcement
 }
 
-// ImportSet returns what a VRF announces of its table: of each prefix the route
-// with the lowest metric among those that the policy accepts. own is the
-// protocol of our routes. member tells whether an interface belongs to the VRF
-// by its binding; nil: all do.
-func ImportSet(fib *FIB, links Links, p ImportPolicy, own uint8, member func(Link) bool) map[netip.Prefix]Import {
+// ImportSet returns what a VRF announces of its table: what DecideImport accepts.
+func ImportSet(x *Importing, v View) map[netip.Prefix]Import {
 	set := make(map[netip.Prefix]Import)
-	for prefix, routes := range fib.All() {
-		if i, _, ok := p.pick(routes, links, own, member); ok {
-			set[prefix] = i
+	for prefix, routes := range v.Foreign.All() {
+		if taken, _ := x.pick(routes, v, nil); taken >= 0 {
+			set[prefix] = x.announce(routes[taken])
 		}
 	}
 	return set
 }
 
-// ImportOne is ImportSet for one prefix. Where ok is false, reason says why the
-// route with the lowest metric is left out, "" where there is none.
-func ImportOne(fib *FIB, links Links, p ImportPolicy, own uint8, member func(Link) bool, prefix netip.Prefix) (i Import, reason string, ok bool) {
-	return p.pick(fib.Get(prefix), links, own, member)
+// DecideImport says what becomes of a prefix on its way from a VRF's kernel table to BGP:
+// of the routes that the policy accepts the one with the lowest metric is announced. What
+// Decide promises it promises too. out is why nothing is announced: what is in the way of
+// the route with the lowest metric.
+//
+// The order of judgement:
+//
+//	AtImport        Is import on?
+//	AtKernelRoute   Does the table have a route that is not ours?
+//	AtRules         Does the policy accept one?
+func DecideImport(x *Importing, v View, prefix netip.Prefix, t *Trace) (in Import, out Cause) {
+	routes := v.Foreign.Get(prefix)
+	t.begin()
+	taken, first := x.pick(routes, v, t)
+	switch {
+	case taken >= 0:
+		in = x.announce(routes[taken])
+	case !x.policy.Enabled:
+		out = ImportOff
+	case len(routes) == 0:
+		out = NoRoute
+	default:
+		out = first.cause
+	}
+	t.imported(x, out)
+	return in, out
 }
 
-func (p ImportPolicy) pick(routes []Route, links Links, own uint8, member func(Link) bool) (i Import, reason string, ok bool) {
-	for _, r := range routes {
-		if p.judge(r, links, own, member).why == accepted {
-			return Import{r, p.Announcement(r)}, "", true
+// pick returns the index of the route that is announced, -1 where there is none, and what
+// was found of the first one. Without a trace it looks no further than it must.
+func (x *Importing) pick(routes []Route, v View, t *Trace) (taken int, first judgement) {
+	taken = -1
+	for i := range routes {
+		j := x.judge(&routes[i], v)
+		switch {
+		case j.cause == Accepted && taken < 0:
+			taken = i
+		case j.cause == Accepted:
+			j.cause = OtherRoute
+		}
+		if i == 0 {
+			first = j
+		}
+		if t != nil {
+			t.Routes = append(t.Routes, JudgedRoute{routes[i], x.reason(&routes[i], j)})
+		} else if taken >= 0 {
+			break
 		}
 	}
-	if len(routes) == 0 {
-		return Import{}, "", false
-	}
-	return Import{}, p.sentence(routes[0], p.judge(routes[0], links, own, member)), false
+	return taken, first
 }
 
-// Announcement is what a VRF tells BGP about r.
-func (p ImportPolicy) Announcement(r Route) Announcement {
+// imported takes down the steps, once the routes are judged.
+func (t *Trace) imported(x *Importing, out Cause) {
+	if t == nil {
+		return
+	}
+	var off Reason
+	if !x.policy.Enabled {
+		off = Reason{Cause: ImportOff, Subject: x.name}
+	}
+	t.judged(AtImport, off)
+	if len(t.Routes) == 0 {
+		t.judged(AtKernelRoute, Reason{Cause: NoRoute})
+		return
+	}
+	t.judged(AtKernelRoute, Reason{})
+	var rule Reason
+	if out != Accepted {
+		rule = t.Routes[0].Reason
+	}
+	t.judged(AtRules, rule)
+}
+
+// announce is what a VRF tells BGP of r.
+func (x *Importing) announce(r Route) Import {
+	p := &x.policy
 	a := Announcement{Prefix: r.Prefix, MED: r.Metric, Communities: p.Communities, Large: p.LargeCommunities}
 	if p.MED != nil {
 		a.MED = *p.MED
 	}
-	return a
+	return Import{r, a}
 }
 
-// Reject returns "" where r is to be imported, and else one short sentence that
-// says why not. own is the protocol of our routes.
-func (p ImportPolicy) Reject(r Route, links Links, own uint8) string {
-	return p.sentence(r, p.judge(r, links, own, nil))
-}
-
-// judgement is why a route is not imported, and the interface or range that it
-// is about. A sentence is made of it only where someone reads it: a table may
-// hold a million routes that are left out.
+// judgement is a Cause and the interface or range that it is about. A Reason is made of it
+// only where someone reads it: a table may hold a million routes that are left out.
 type judgement struct {
-	why     why
+	cause   Cause
 	subject string
 }
 
-// why is a reason not to import. Of a route with several hops the highest
-// counts: the hop that came closest.
-type why uint8
-
-const (
-	accepted why = iota
-	disabled
-	ownRoute
-	wrongKind
-	defaultRoute
-	wrongProtocol
-	specialPrefix
-	noInterface
-	unknownInterface
-	strangeInterface
-	unnamedInterface
-	interfaceDown
-	hopDead
-)
-
-func (p ImportPolicy) judge(r Route, links Links, own uint8, member func(Link) bool) judgement {
+func (x *Importing) judge(r *Route, v View) judgement {
+	p := &x.policy
 	switch {
 	case !p.Enabled:
-		return judgement{why: disabled}
-	case r.Protocol == own:
-		return judgement{why: ownRoute}
+		return judgement{cause: ImportOff}
+	case r.Protocol == x.protocol:
+		return judgement{cause: OwnRoute}
 	case r.Kind != KindUnicast:
-		return judgement{why: wrongKind}
+		return judgement{cause: NotUnicast}
 	case r.Prefix.Bits() == 0 && !p.AllowDefault:
-		return judgement{why: defaultRoute}
+		return judgement{cause: DefaultRoute}
 	case len(p.Protocols) > 0 && !slices.Contains(p.Protocols, r.Protocol):
-		return judgement{why: wrongProtocol}
+		return judgement{cause: UnlistedProtocol}
 	}
 	if within := special(p.AcceptMartians, r.Prefix); within != "" {
-		return judgement{specialPrefix, within}
+		return judgement{SpecialPrefix, within}
 	}
-	closest := judgement{why: noInterface}
+	furthest := judgement{cause: NoInterface}
 	for _, h := range r.Hops {
-		j := p.judgeHop(h, links, member)
-		if j.why == accepted {
+		j := x.judgeHop(h, v)
+		if j.cause == Accepted {
 			return j
 		}
-		if j.why > closest.why {
-			closest = j
+		if j.cause > furthest.cause {
+			furthest = j
 		}
 	}
-	return closest
+	return furthest
 }
 
-func (p ImportPolicy) judgeHop(h Hop, links Links, member func(Link) bool) judgement {
-	link, found := links[h.Ifindex]
+func (x *Importing) judgeHop(h Hop, v View) judgement {
+	link, found := v.Links[h.Ifindex]
 	switch {
 	case !found:
-		return judgement{why: unknownInterface}
-	case member != nil && !member(link):
-		return judgement{strangeInterface, link.Name}
-	case !p.names(link.Name):
-		return judgement{unnamedInterface, link.Name}
+		return judgement{cause: UnknownInterface}
+	case !v.Member(link):
+		return judgement{ForeignInterface, link.Name}
+	case !x.lists(link.Name):
+		return judgement{UnlistedInterface, link.Name}
 	case !link.Up:
-		return judgement{interfaceDown, link.Name}
+		return judgement{InterfaceDown, link.Name}
 	case h.Dead:
-		return judgement{hopDead, link.Name}
+		return judgement{DeadHop, link.Name}
 	}
 	return judgement{}
 }
 
-func (p ImportPolicy) sentence(r Route, j judgement) string {
-	switch j.why {
-	case accepted:
-		return ""
-	case disabled:
-		return "import is disabled"
-	case ownRoute:
-		return "the route is our own"
-	case wrongKind:
-		return "the route is of type " + r.Kind.String() + ", and only unicast ones are imported"
-	case defaultRoute:
-		return "the default route is imported only with allow_default"
-	case wrongProtocol:
-		return "its protocol " + ProtocolName(r.Protocol) + " is not in protocols"
-	case specialPrefix:
-		return "the prefix is " + j.subject
-	case unknownInterface:
-		return "its interface is not there"
-	case strangeInterface:
-		return "interface " + j.subject + " does not belong to this VRF"
-	case unnamedInterface:
-		return "interface " + j.subject + " matches nothing in interface_list (" + strings.Join(p.Interfaces, ", ") + ")"
-	case interfaceDown:
-		return "interface " + j.subject + " is down"
-	case hopDead:
-		return "its nexthop on " + j.subject + " is dead"
-	}
-	return "the route has no output interface"
-}
-
-func (p ImportPolicy) names(link string) bool {
-	return slices.ContainsFunc(p.Interfaces, func(glob string) bool {
+func (x *Importing) lists(link string) bool {
+	return slices.ContainsFunc(x.policy.Interfaces, func(glob string) bool {
 		ok, err := path.Match(glob, link)
 		return ok && err == nil // a bad glob was refused with the configuration
 	})
+}
+
+// reason is what was found of r, for a person.
+func (x *Importing) reason(r *Route, j judgement) Reason {
+	w := Reason{Cause: j.cause, Subject: j.subject}
+	switch j.cause {
+	case ImportOff:
+		w.Subject = x.name
+	case NotUnicast:
+		w.Subject = r.Kind.String()
+	case UnlistedProtocol:
+		w.Subject = ProtocolName(r.Protocol)
+	case UnlistedInterface:
+		w.Asked = x.globs
+	}
+	return w
 }
 
 // linkLocal4 is no martian, because links are numbered from it; nobody else has a use

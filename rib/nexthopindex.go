@@ -8,13 +8,13 @@ import (
 	"github.com/gaissmai/bart"
 )
 
-// NexthopIndex finds, by a prefix whose routes changed, who uses a nexthop inside
+// NexthopIndex finds, by a prefix whose routes changed, the users of the nexthops inside
 // it. The zero value is empty and ready to use. It has one owner.
 type NexthopIndex[T comparable] struct {
 	users bart.Table[[]T]
 }
 
-// Add notes that user uses nh. It may be told several times.
+// Add notes that user uses nh. The same may be added several times.
 func (x *NexthopIndex[T]) Add(nh netip.Addr, user T) {
 	p := hostPrefix(nh)
 	users, _ := x.users.Get(p)
@@ -56,17 +56,17 @@ func hostPrefix(nh netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(nh, nh.BitLen())
 }
 
-// Leans yields the interfaces that the resolution of nh rests on: those of every
-// route that covers it, dead ones too. One may come several times. 0 stands for
-// all: of a link-local nexthop the interface may come under another index, and a
-// gateway without one is looked up further.
-func (v View) Leans(nh netip.Addr) iter.Seq[int] {
+// DependsOn yields the ifindexes whose change can alter Resolve(nh): those of the hops
+// of every route that covers it, dead hops too. One may come several times. 0 means that
+// the change of any interface can: the zone of a link-local nexthop may come back under
+// another index, and a gateway without an interface is looked up further.
+func (v View) DependsOn(nh netip.Addr) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		if zoned(nh) {
 			yield(0)
 			return
 		}
-		for _, routes := range v.FIB.covering(nh.WithZone("")) {
+		for _, routes := range v.Foreign.covering(nh.WithZone("")) {
 			for _, r := range routes {
 				for _, h := range r.Hops {
 					if !yield(h.Ifindex) {

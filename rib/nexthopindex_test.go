@@ -53,14 +53,14 @@ func TestNexthopIndexAgainstAList(t *testing.T) {
 	}
 }
 
-func TestLeans(t *testing.T) {
-	v := View{FIB: NewFIB([]Route{
+func TestDependsOn(t *testing.T) {
+	v := View{Foreign: NewForeignTable([]Route{
 		{Prefix: netip.MustParsePrefix("10.0.0.0/8"), Kind: KindUnicast, Protocol: ProtoStatic, Hops: []Hop{{Gateway: netip.MustParseAddr("192.0.2.1"), Ifindex: 2}}},
 		{Prefix: netip.MustParsePrefix("10.1.0.0/16"), Kind: KindUnicast, Protocol: ProtoKernel, Hops: []Hop{{Ifindex: 3, Dead: true}}},
 		{Prefix: netip.MustParsePrefix("10.2.0.0/16"), Kind: KindUnicast, Protocol: ProtoKernel, Hops: []Hop{{Ifindex: 4}}},
 	})}
 	for nh, want := range map[string][]int{"10.1.2.3": {2, 3}, "10.9.0.1": {2}, "11.0.0.1": nil, "fe80::1%eth0": {0}} {
-		if got := slices.Sorted(v.Leans(netip.MustParseAddr(nh))); !slices.Equal(got, want) {
+		if got := slices.Sorted(v.DependsOn(netip.MustParseAddr(nh))); !slices.Equal(got, want) {
 			t.Errorf("%s leans on %v, want %v", nh, got, want)
 		}
 	}

@@ -3,37 +3,38 @@ package rib
 import "net/netip"
 
 // OwnPrefixes are a VRF's own: the subnets that are connected in it, and its addresses,
-// as /32 and /128. Nobody else has the way there, so what BGP says of them is not heeded.
+// as /32 and /128. The way there is the VRF's own, so BGP's paths for them are left out.
 // A longer prefix inside a subnet is not among them: it may be a service's address. A
 // value is immutable once it is shared.
 type OwnPrefixes struct {
 	subnets, addresses map[netip.Prefix]struct{}
 }
 
-// OwnPrefixesOf finds them in a VRF's foreign routes and links. member tells whether an
-// interface belongs to the VRF. Of a plain table it is nil: all interfaces may serve it,
-// and an address is its own where it has the subnet. A subnet is connected while its route
-// is there: with the link down the way there may be another router's.
-func OwnPrefixesOf(foreign []Route, links Links, member func(Link) bool) *OwnPrefixes {
+// OwnPrefixesOf finds them in a VRF's view. foreign are the routes that v has, in any
+// order: a list of a million is walked through sooner than a trie. All interfaces may
+// serve a plain table, so an address is its own only where it has the subnet. A subnet is
+// connected while its route is there: with the link down the way there may be another
+// router's.
+func OwnPrefixesOf(v View, foreign []Route) *OwnPrefixes {
 	o := &OwnPrefixes{subnets: make(map[netip.Prefix]struct{})}
 	for i := range foreign {
-		if foreign[i].Connects(links) {
+		if foreign[i].Connects(v.Links) {
 			o.subnets[foreign[i].Prefix] = struct{}{}
 		}
 	}
-	return o.WithLinks(links, member)
+	return o.WithLinks(v)
 }
 
-// WithLinks returns o with the addresses of links.
-func (o *OwnPrefixes) WithLinks(links Links, member func(Link) bool) *OwnPrefixes {
+// WithLinks returns o with the addresses of a view's links.
+func (o *OwnPrefixes) WithLinks(v View) *OwnPrefixes {
 	addresses := make(map[netip.Prefix]struct{})
-	for _, l := range links {
-		if member != nil && !member(l) {
+	for _, l := range v.Links {
+		if !v.Member(l) {
 			continue
 		}
 		for _, a := range l.Addrs {
 			one := netip.PrefixFrom(a.Addr().WithZone(""), a.Addr().BitLen())
-			if _, is := Martian(one); is || member == nil && !o.Subnet(a.Masked()) {
+			if _, is := Martian(one); is || v.plain() && !o.Subnet(a.Masked()) {
 				continue // loopback's and link-local ones every router has
 			}
 			addresses[one] = struct{}{}

@@ -2,6 +2,7 @@ package rib
 
 import (
 	"net/netip"
+	"slices"
 )
 
 // RD is a route distinguisher as its 8 bytes in wire order (RFC 4364 section
@@ -70,6 +71,11 @@ type Tags struct {
 	RTs         []RT
 	Communities []Community
 	Large       []LargeCommunity
+}
+
+// Meets tells whether a path carries one of these route targets, as a VRF imports it.
+func (t *Tags) Meets(rts []RT) bool {
+	return slices.ContainsFunc(t.RTs, func(rt RT) bool { return slices.Contains(rts, rt) })
 }
 
 // Path is one candidate for a prefix in a VRF.

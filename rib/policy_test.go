@@ -27,16 +27,16 @@ func TestExportMatch(t *testing.T) {
 		{"large does, standard does not", ExportPolicy{Community: c(9), LargeCommunities: []LargeCommunity{{1, 2, 3}}}, true, "any of the communities 0:9, 1:2:3"},
 		{"named twice", ExportPolicy{Community: c(9), CommunityList: c(9)}, false, "community 0:9"},
 	} {
-		if got := tc.policy.Match(attrs); got != tc.want {
+		if got := tc.policy.match(attrs); got != tc.want {
 			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
 		}
-		if got := tc.policy.Wants(); got != tc.wants {
+		if got := tc.policy.wants(); got != tc.wants {
 			t.Errorf("%s: wants %q, expected %q", tc.name, got, tc.wants)
 		}
 	}
 	p := ExportPolicy{Community: c(8), CommunityList: c(9), LargeCommunities: []LargeCommunity{{1, 2, 3}}}
-	if n := testing.AllocsPerRun(100, func() { p.Match(attrs) }); n != 0 {
-		t.Errorf("Match allocates %v times", n)
+	if n := testing.AllocsPerRun(100, func() { p.match(attrs) }); n != 0 {
+		t.Errorf("match allocates %v times", n)
 	}
 }
 
@@ -86,22 +86,48 @@ func TestImportReject(t *testing.T) {
 		{"the leg that came closest", route("10.0.0.0/24", Hop{Ifindex: 2, Dead: true}, Hop{Ifindex: 3}), "eth0 is dead"},
 	} {
 		p := ImportPolicy{Enabled: true, Interfaces: []string{"eth0", "vlan?", "dummy*"}, Protocols: []uint8{ProtoKernel, ProtoStatic}}
-		got := p.Reject(tc.route, links, ProtoOwn)
+		got := reject(p, tc.route, View{Links: links}, ProtoOwn)
 		if tc.want == "" && got != "" || tc.want != "" && !strings.Contains(got, tc.want) {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
 	}
 	p := ImportPolicy{Enabled: true, Interfaces: []string{"*"}, AllowDefault: true}
-	if got := p.Reject(route("0.0.0.0/0", eth0), links, ProtoOwn); got != "" {
+	if got := reject(p, route("0.0.0.0/0", eth0), View{Links: links}, ProtoOwn); got != "" {
 		t.Errorf("default with allow_default: %q", got)
 	}
-	if got := p.Reject(with(route("10.0.0.0/24", eth0), func(r *Route) { r.Protocol = ProtoOwn }), links, 200); got != "" {
+	if got := reject(p, with(route("10.0.0.0/24", eth0), func(r *Route) { r.Protocol = ProtoOwn }), View{Links: links}, 200); got != "" {
 		t.Errorf("179 is foreign where our protocol is 200: %q", got)
 	}
 	p.Enabled = false
-	if got := p.Reject(route("10.0.0.0/24", eth0), links, ProtoOwn); got == "" {
+	if got := reject(p, route("10.0.0.0/24", eth0), View{Links: links}, ProtoOwn); got == "" {
 		t.Error("a disabled policy imports")
 	}
+}
+
+// reject says why the only route of a prefix is not announced, "" where it is.
+func reject(p ImportPolicy, r Route, v View, own uint8) string {
+	v.Foreign = NewForeignTable([]Route{r})
+	_, reason, _ := importOf(NewImporting("red", p, own), v, r.Prefix)
+	return reason
+}
+
+func importOne(v View, p ImportPolicy, of netip.Prefix) (Import, string, bool) {
+	return importOf(NewImporting("red", p, ProtoOwn), v, of)
+}
+
+// importOf is DecideImport with the words of its trace; without one it says the same.
+func importOf(x *Importing, v View, of netip.Prefix) (in Import, reason string, ok bool) {
+	var t Trace
+	in, out := DecideImport(x, v, of, &t)
+	if _, again := DecideImport(x, v, of, nil); again != out {
+		panic("it depends on the trace")
+	}
+	for _, s := range t.Steps {
+		if s.Outcome == Stopped {
+			reason = s.Reason.String()
+		}
+	}
+	return in, reason, out == Accepted
 }
 
 func TestImportSet(t *testing.T) {
@@ -113,15 +139,15 @@ func TestImportSet(t *testing.T) {
 	down := links[3]
 	down.Up = false
 	links[3] = down
-	fib := NewFIB([]Route{
+	v := View{Links: links, Foreign: NewForeignTable([]Route{
 		route("10.0.0.0/24", 100, 2), route("10.0.0.0/24", 50, 2), // the lower
 		route("10.0.1.0/24", 100, 2), route("10.0.1.0/24", 50, 3), // the lower is down
 		route("10.0.2.0/24", 50, 3),
 		route("2001:db8::/48", 1024, 2),
-	})
+	})}
 	p := ImportPolicy{Enabled: true, Interfaces: []string{"*"}, Communities: []Community{5}, LargeCommunities: []LargeCommunity{{1, 2, 3}}}
 	got := map[netip.Prefix]uint32{}
-	for k, i := range ImportSet(fib, links, p, ProtoOwn, nil) {
+	for k, i := range ImportSet(NewImporting("red", p, ProtoOwn), v) {
 		if i.Route.Prefix != k || i.Announcement.Prefix != k || i.Announcement.MED != i.Route.Metric {
 			t.Errorf("%s: %+v", k, i)
 		}
@@ -129,30 +155,44 @@ func TestImportSet(t *testing.T) {
 			t.Errorf("%s: communities are missing: %+v", k, i.Announcement)
 		}
 		got[k] = i.Announcement.MED
-		one, reason, ok := ImportOne(fib, links, p, ProtoOwn, nil, k)
+		one, reason, ok := importOne(v, p, k)
 		if !ok || reason != "" || !cmp.Equal(one, i, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })) {
-			t.Errorf("%s: ImportOne = %+v, %q, %v", k, one, reason, ok)
+			t.Errorf("%s: DecideImport gives %+v, %q, %v", k, one, reason, ok)
 		}
 	}
 	want := map[netip.Prefix]uint32{prefix("10.0.0.0/24"): 50, prefix("10.0.1.0/24"): 100, prefix("2001:db8::/48"): 1024}
 	if !cmp.Equal(got, want, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if _, reason, ok := ImportOne(fib, links, p, ProtoOwn, nil, prefix("10.0.2.0/24")); ok || reason != "interface eth1 is down" {
+	if _, reason, ok := importOne(v, p, prefix("10.0.2.0/24")); ok || reason != "interface eth1 is down" {
 		t.Errorf("10.0.2.0/24: %q, %v", reason, ok)
 	}
-	if _, reason, ok := ImportOne(fib, links, p, ProtoOwn, nil, prefix("10.9.0.0/24")); ok || reason != "" {
+	if _, reason, ok := importOne(v, p, prefix("10.9.0.0/24")); ok || reason != "the table has no route for it" {
 		t.Errorf("no such route: %q, %v", reason, ok)
 	}
 	p.MED = &med
-	notEth0 := func(l Link) bool { return l.Name != "eth0" }
-	if set := ImportSet(fib, links, p, ProtoOwn, notEth0); len(set) != 0 {
+	elsewhere := v
+	elsewhere.Where.Device = 9 // eth0 is not in it
+	if set := ImportSet(NewImporting("red", p, ProtoOwn), elsewhere); len(set) != 0 {
 		t.Errorf("imported by an interface of another VRF: %v", set)
 	}
-	if i, _, _ := ImportOne(fib, links, p, ProtoOwn, nil, prefix("10.0.0.0/24")); i.Announcement.MED != 7 {
+	if i, _, _ := importOne(v, p, prefix("10.0.0.0/24")); i.Announcement.MED != 7 {
 		t.Errorf("MED %d, want the configured 7", i.Announcement.MED)
 	}
-	if _, reason, _ := ImportOne(fib, links, p, ProtoOwn, notEth0, prefix("10.0.0.0/24")); !strings.Contains(reason, "does not belong") {
+	if _, reason, _ := importOne(elsewhere, p, prefix("10.0.0.0/24")); !strings.Contains(reason, "does not belong") {
 		t.Errorf("reason %q", reason)
+	}
+}
+
+func TestRejectNamesAForeignInterface(t *testing.T) {
+	p := ImportPolicy{Enabled: true, Interfaces: []string{"*"}}
+	v := View{Where: Where{Table: 1001, Device: 5}, Links: Links{2: {Index: 2, Name: "eth0", Up: true}}}
+	r := Route{Prefix: netip.MustParsePrefix("10.0.0.0/8"), Kind: KindUnicast, Protocol: ProtoStatic, Hops: []Hop{{Ifindex: 2}}}
+	if got := reject(p, r, v, ProtoOwn); !strings.Contains(got, "eth0 does not belong") {
+		t.Errorf("%q", got)
+	}
+	v.Where = Where{Table: 1001}
+	if got := reject(p, r, v, ProtoOwn); got != "" {
+		t.Errorf("%q", got)
 	}
 }

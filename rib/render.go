@@ -150,6 +150,3 @@ func (l Links) name(index int) string {
 	}
 	return "if" + strconv.Itoa(index)
 }
-
-// weight is the share of h as the kernel counts it, from 1.
-func (h Hop) weight() uint16 { return max(h.Weight, 1) }

@@ -4,19 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
 )
 
 // maxRecursion bounds how often a gateway is looked up to reach another.
 const maxRecursion = 8
-
-// View is one VRF's table as nexthops are resolved in it: where it is, the
-// interfaces of its namespace, and its foreign routes. It is a snapshot.
-type View struct {
-	Where Where
-	Links Links
-	FIB   *FIB
-}
 
 // Resolve returns the ways to a nexthop, and the foreign route that leads there
 // (the zero Route for a link-local nexthop).
@@ -58,7 +49,7 @@ func (v View) Resolve(nh netip.Addr) (hops []Hop, via Route, err error) {
 // connected, Gateway is invalid.
 func (v View) ResolvePrefix(p netip.Prefix) ([]Hop, Route, error) {
 	err := errors.New("the VRF it comes from has no such route")
-	for i, r := range v.FIB.Get(p) {
+	for i, r := range v.Foreign.Get(p) {
 		if r.Kind != KindUnicast {
 			if i == 0 {
 				err = fmt.Errorf("the VRF it comes from has a route of type %s for it", r.Kind)
@@ -99,48 +90,15 @@ func (v View) usable(nh netip.Addr) error {
 	return nil
 }
 
-// own tells whether nh is an address of this VRF. Tenants in VRF devices of one
-// namespace may use the same addresses, so other VRFs' interfaces do not count.
-func (v View) own(nh netip.Addr) bool {
-	zone, bare := nh.Zone(), nh.WithZone("")
-	if zone == "" && zoned(nh) {
-		return false // fe80::1 on one interface says nothing about the others
-	}
-	for _, link := range v.Links {
-		if zone != "" && link.Name != zone && strconv.Itoa(link.Index) != zone {
-			continue
-		}
-		for _, a := range link.Addrs {
-			if a.Addr() == bare && v.holds(link) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// holds tells whether link belongs to the routing domain of the view: its VRF
-// device, or none.
-func (v View) holds(link Link) bool {
-	if v.Where.Device != 0 {
-		return link.Index == v.Where.Device || link.Master == v.Where.Device
-	}
-	return link.VRFTable == 0 && v.Links[link.Master].VRFTable == 0
-}
-
 func (v View) linkLocal(nh netip.Addr) (Hop, error) {
-	zone := nh.Zone()
-	if zone == "" {
+	if nh.Zone() == "" {
 		return Hop{}, errors.New("it is link-local, and its interface is not known")
 	}
-	link, found := v.Links.ByName(zone)
-	if index, err := strconv.Atoi(zone); !found && err == nil {
-		link, found = v.Links[index]
-	}
+	link, found := v.zone(nh)
 	switch {
 	case !found:
-		return Hop{}, fmt.Errorf("interface %s is not there", zone)
-	case !v.holds(link):
+		return Hop{}, fmt.Errorf("interface %s is not there", nh.Zone())
+	case !v.Member(link):
 		return Hop{}, fmt.Errorf("interface %s does not belong to this VRF", link.Name)
 	case link.VRFTable != 0:
 		return Hop{}, fmt.Errorf("%s is a VRF device, and which interface of it is not known", link.Name)
@@ -154,9 +112,9 @@ func (v View) lookup(nh netip.Addr, depth int) ([]Hop, Route, error) {
 	if depth > maxRecursion {
 		return nil, Route{}, fmt.Errorf("more than %d gateways lead to each other", maxRecursion)
 	}
-	// Told in the end: what was wrong with the longest match.
+	// Of all prefixes that cover nh the longest counts: its reason is the one that is told.
 	var reason error
-	for prefix, routes := range v.FIB.covering(nh) {
+	for prefix, routes := range v.Foreign.covering(nh) {
 		if prefix.Bits() == 0 {
 			if reason == nil {
 				reason = errors.New("only the default route covers it, which is not used for nexthops")
@@ -253,7 +211,7 @@ func (v View) live(r Route) (hops []Hop, why error) {
 // kernel refuses the same hop twice in IPv6.
 func merge(hops []Hop, h Hop) []Hop {
 	for i := range hops {
-		if hops[i].Gateway == h.Gateway && hops[i].Ifindex == h.Ifindex {
+		if hops[i].SameWay(h) {
 			hops[i].Weight = min(hops[i].Weight+h.Weight, 256)
 			return hops
 		}

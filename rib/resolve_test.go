@@ -19,7 +19,7 @@ func tenant() View {
 	}
 	none := func(p string, k Kind) Route { return Route{Prefix: prefix(p), Protocol: ProtoStatic, Kind: k} }
 	via := func(gw string, dev int) Hop { return Hop{Gateway: addr(gw), Ifindex: dev} }
-	return View{Where: Where{Table: 254}, Links: links, FIB: NewFIB([]Route{
+	return View{Where: Where{Table: 254}, Links: links, Foreign: NewForeignTable([]Route{
 		uni("192.0.2.0/24", 0, Hop{Ifindex: 2}),
 		uni("198.51.100.0/24", 0, Hop{Ifindex: 3}),
 		uni("2001:db8:1::/64", 256, Hop{Ifindex: 2}),
@@ -134,7 +134,7 @@ func TestResolve(t *testing.T) {
 
 func TestResolveWithoutRoutes(t *testing.T) {
 	v := tenant()
-	v.FIB = nil
+	v.Foreign = nil
 	if _, _, err := v.Resolve(addr("10.0.0.9")); err == nil || err.Error() != "nexthop 10.0.0.9 is unresolved: no route in this VRF covers it" {
 		t.Errorf("got %v", err)
 	}
@@ -147,7 +147,7 @@ func TestResolveWithoutRoutes(t *testing.T) {
 // in the VRF device vrf-b. Elsewhere it may be a customer's router.
 func TestResolveTenantsWithTheSameAddress(t *testing.T) {
 	v := tenant()
-	v.FIB = v.FIB.With(Route{Prefix: prefix("203.0.113.0/24"), Kind: KindUnicast, Hops: []Hop{{Ifindex: 3}}})
+	v.Foreign = v.Foreign.With(Route{Prefix: prefix("203.0.113.0/24"), Kind: KindUnicast, Hops: []Hop{{Ifindex: 3}}})
 	if hops, _, err := v.Resolve(addr("203.0.113.1")); err != nil || len(hops) != 1 || hops[0].Ifindex != 3 {
 		t.Errorf("in main: %v, %v", hops, err)
 	}
@@ -168,9 +168,9 @@ func TestResolveTenantsWithTheSameAddress(t *testing.T) {
 
 func TestResolveDepth(t *testing.T) {
 	chain := func(n int) View {
-		v := View{Links: twoLinks(), FIB: NewFIB([]Route{{Prefix: prefix("10.0.0.0/24"), Kind: KindUnicast, Hops: []Hop{{Ifindex: 2}}}})}
+		v := View{Links: twoLinks(), Foreign: NewForeignTable([]Route{{Prefix: prefix("10.0.0.0/24"), Kind: KindUnicast, Hops: []Hop{{Ifindex: 2}}}})}
 		for i := 1; i <= n; i++ {
-			v.FIB = v.FIB.With(Route{
+			v.Foreign = v.Foreign.With(Route{
 				Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i), 0}), 24), Kind: KindUnicast,
 				Hops: []Hop{{Gateway: netip.AddrFrom4([4]byte{10, 0, byte(i - 1), 1})}},
 			})
@@ -212,7 +212,7 @@ func TestResolvePrefix(t *testing.T) {
 func BenchmarkResolve(b *testing.B) {
 	v := tenant()
 	for i := 0; i < 10000; i++ {
-		v.FIB = v.FIB.With(Route{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{100, byte(i >> 8), byte(i), 0}), 24), Kind: KindUnicast, Hops: []Hop{{Gateway: addr("192.0.2.1"), Ifindex: 2}}})
+		v.Foreign = v.Foreign.With(Route{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{100, byte(i >> 8), byte(i), 0}), 24), Kind: KindUnicast, Hops: []Hop{{Gateway: addr("192.0.2.1"), Ifindex: 2}}})
 	}
 	nh := addr("100.3.7.1")
 	b.ReportAllocs()

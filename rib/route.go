@@ -47,15 +47,6 @@ type Key struct {
 	Metric uint32
 }
 
-// Hop is one way out: a resolved nexthop as the kernel knows it.
-type Hop struct {
-	Gateway netip.Addr // invalid where the destination is on the link itself; never has a zone
-	Ifindex int        // of the output interface, in the VRF's namespace
-	Weight  uint16     // 1 to 256; 0 is read as 1
-	OnLink  bool       // RTNH_F_ONLINK: the gateway need not be in a connected subnet
-	Dead    bool       // as read: the kernel does not forward there (RTNH_F_DEAD); never written
-}
-
 // Route is a route of one kernel table, read from it or to be written to it.
 // Hops is never modified after a Route has been handed on.
 type Route struct {

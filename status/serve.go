@@ -146,7 +146,7 @@ const explainTime = 10 * time.Second
 
 func (p *Page) explain(w http.ResponseWriter, r *http.Request) {
 	name, target := r.FormValue("vrf"), strings.TrimSpace(r.FormValue("target"))
-	prefix, longest, err := rib.ParseTarget(target)
+	prefix, longest, err := rib.ParseDestination(target)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return

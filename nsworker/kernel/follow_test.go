@@ -14,7 +14,7 @@ import (
 
 // follow brings what was read up to date with events, as a worker does. It is not
 // sure where the table must be read again.
-func follow(fib *rib.FIB, c *Conn) (_ *rib.FIB, sure bool) {
+func follow(fib *rib.ForeignTable, c *Conn) (_ *rib.ForeignTable, sure bool) {
 	e := c.Events()
 	sure = !e.Resync
 	for _, ev := range e.Routes {
@@ -25,7 +25,7 @@ func follow(fib *rib.FIB, c *Conn) (_ *rib.FIB, sure bool) {
 	return fib, sure
 }
 
-func contents(fib *rib.FIB) (lines []string) {
+func contents(fib *rib.ForeignTable) (lines []string) {
 	for p, routes := range fib.All() {
 		for _, r := range routes {
 			lines = append(lines, fmt.Sprintf("%v metric %d proto %s %v %v", p, r.Metric, rib.ProtocolName(r.Protocol), r.Kind, r.Hops))
@@ -44,7 +44,7 @@ func TestFollowingEventsLeadsWhereReadingDoes(t *testing.T) {
 		t.Run(f.flag, func(t *testing.T) {
 			ns := lab(t)
 			c := open(t, startHost(t), rib.Binding{Netns: ns, Table: table})
-			fib := rib.NewFIB(read(t, c).Routes)
+			fib := rib.NewForeignTable(read(t, c).Routes)
 			random := rand.New(rand.NewPCG(7, 11))
 			pick := func(of ...string) string { return of[random.IntN(len(of))] }
 			var done []string
@@ -70,7 +70,7 @@ func TestFollowingEventsLeadsWhereReadingDoes(t *testing.T) {
 					continue // no such route, or one like it is there
 				}
 				done = append(done, line)
-				want := rib.NewFIB(read(t, c).Routes)
+				want := rib.NewForeignTable(read(t, c).Routes)
 				same := func() bool { return slices.Equal(contents(fib), contents(want)) }
 				var sure bool
 				for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {

@@ -22,19 +22,19 @@ type pathFacts struct {
 //
 // An AS4_PATH that is malformed, or has a confederation's segment, is discarded alone
 // (RFC 6793, 6): routers with two-byte AS numbers have passed it on unread.
-func (c *Conn) asPath(u *update, a *attribute, which int) bool {
+func (j *judge) asPath(u *update, a *attribute, which int) bool {
 	f := &u.asPath[which]
 	f.there = true
 	size := 4
-	if which == 0 && !c.agreed.FourByteAS {
+	if which == 0 && !j.agreed.FourByteAS {
 		size = 2
 	}
-	rules := c.record.rules.Load()
+	rules := j.record.rules.Load()
 	for v := a.value; len(v) > 0; {
 		bad := len(v) < 2 || v[0] == 0 || v[0] > bgp.BGP_ASPATH_ATTR_TYPE_CONFED_SET || v[1] == 0 || len(v) < 2+size*int(v[1])
 		if which == 1 && (bad || v[0] > bgp.BGP_ASPATH_ATTR_TYPE_SEQ) {
 			*f = pathFacts{}
-			c.cut(u, a, Discarded)
+			j.cut(u, a, Discarded)
 			return true
 		}
 		if bad {
@@ -46,7 +46,7 @@ func (c *Conn) asPath(u *update, a *attribute, which int) bool {
 		if size == 2 {
 			u.wide = widen(u.wide, v[:n])
 		}
-		if v[0] > bgp.BGP_ASPATH_ATTR_TYPE_SEQ && c.outside() {
+		if v[0] > bgp.BGP_ASPATH_ATTR_TYPE_SEQ && j.agreed.outside() {
 			u.refuse(Malformed, "a confederation's segment in the path of somebody outside it (RFC 5065, 5)")
 		}
 		v = v[n:]
@@ -86,12 +86,12 @@ func widen(to, v []byte) []byte {
 }
 
 // judgePaths refuses what the AS numbers of a path forbid.
-func (c *Conn) judgePaths(u *update) {
+func (j *judge) judgePaths(u *update) {
 	p, p4 := &u.asPath[0], &u.asPath[1]
 	if !u.announces() || !p.there {
 		return
 	}
-	rules := c.record.rules.Load()
+	rules := j.record.rules.Load()
 	if p.zero || p4.zero {
 		u.refuse(ASZero, "")
 	}
@@ -99,19 +99,19 @@ func (c *Conn) judgePaths(u *update) {
 		u.refuse(OwnAS, "")
 	}
 	switch {
-	case !c.agreed.External:
-	case c.agreed.Member:
+	case !j.agreed.External:
+	case j.agreed.Member:
 		if p.kind != bgp.BGP_ASPATH_ATTR_TYPE_CONFED_SEQ {
 			u.refuse(EmptyConfederation, "")
 		}
-	case rules.Terms.EnforceFirstAS && (p.kind != bgp.BGP_ASPATH_ATTR_TYPE_SEQ || !c.is(p.first)):
-		c.record.firstAS.Add(1)
+	case rules.Terms.EnforceFirstAS && (p.kind != bgp.BGP_ASPATH_ATTR_TYPE_SEQ || !j.is(p.first)):
+		j.record.firstAS.Add(1)
 		u.refuse(FirstAS, "")
 	}
 }
 
 // is tells whether an AS number is the neighbour's, or what stands for it where AS
 // numbers have two bytes (RFC 6793, 9).
-func (c *Conn) is(as uint32) bool {
-	return as == c.agreed.PeerAS || !c.agreed.FourByteAS && as == bgp.AS_TRANS && c.agreed.PeerAS > 0xffff
+func (j *judge) is(as uint32) bool {
+	return as == j.agreed.PeerAS || !j.agreed.FourByteAS && as == bgp.AS_TRANS && j.agreed.PeerAS > 0xffff
 }

@@ -27,7 +27,7 @@ var decoded = [256]bool{
 }
 
 // attributes judges each attribute of an UPDATE.
-func (c *Conn) attributes(u *update) error {
+func (j *judge) attributes(u *update) error {
 	var seen [4]uint64
 	for i := range u.attrs {
 		a := &u.attrs[i]
@@ -35,7 +35,7 @@ func (c *Conn) attributes(u *update) error {
 			if a.kind == kindReach || a.kind == kindUnreach {
 				return malformed("it has two attributes of routes (RFC 7606, 3 g)")
 			}
-			c.cut(u, a, Repeated)
+			j.cut(u, a, Repeated)
 			continue
 		}
 		seen[a.kind>>6] |= 1 << (a.kind & 63)
@@ -43,7 +43,7 @@ func (c *Conn) attributes(u *update) error {
 			a.flags &^= flagsUnused
 			u.changed = true
 		}
-		if err := c.attribute(u, a); err != nil {
+		if err := j.attribute(u, a); err != nil {
 			return err
 		}
 	}
@@ -70,8 +70,8 @@ func (c *Conn) attributes(u *update) error {
 	if size > mostAttributes && u.announces() {
 		u.refuse(TooLong, "")
 	}
-	c.mandatory(u, seen[0])
-	c.judgePaths(u)
+	j.mandatory(u, seen[0])
+	j.judgePaths(u)
 	return nil
 }
 
@@ -87,7 +87,7 @@ const attributeHead = 4
 const mostAttributes = 2800
 
 // mandatory refuses an announcement that lacks what each must have (RFC 7606, 3 d).
-func (c *Conn) mandatory(u *update, seen uint64) {
+func (j *judge) mandatory(u *update, seen uint64) {
 	must := uint64(1<<1 | 1<<2)
 	if len(u.nlri) > 0 {
 		must |= 1 << 3
@@ -105,30 +105,30 @@ const (
 )
 
 // attribute judges one. What is neither plain, nor cut, nor unknown to GoBGP is odd.
-func (c *Conn) attribute(u *update, a *attribute) error {
+func (j *judge) attribute(u *update, a *attribute) error {
 	switch a.kind {
 	case kindReach:
-		return c.reach(u, a)
+		return j.reach(u, a)
 	case kindUnreach:
-		return c.unreach(u, a)
+		return j.unreach(u, a)
 	case byte(bgp.BGP_ATTR_TYPE_LOCAL_PREF):
-		if c.outside() {
-			c.cut(u, a, LocalPref)
+		if j.agreed.outside() {
+			j.cut(u, a, LocalPref)
 			return nil
 		}
 	case byte(bgp.BGP_ATTR_TYPE_ORIGINATOR_ID), byte(bgp.BGP_ATTR_TYPE_CLUSTER_LIST):
-		if c.outside() {
-			c.cut(u, a, Reflection)
+		if j.agreed.outside() {
+			j.cut(u, a, Reflection)
 			return nil
 		}
-		c.reflected(u, a)
+		j.reflected(u, a)
 	case kindAS4Path, byte(bgp.BGP_ATTR_TYPE_AS4_AGGREGATOR):
-		if c.agreed.FourByteAS {
-			c.cut(u, a, AS4OnFourByte)
+		if j.agreed.FourByteAS {
+			j.cut(u, a, AS4OnFourByte)
 			return nil
 		}
 	}
-	if c.unwantedAttribute(u, a) {
+	if j.unwantedAttribute(u, a) {
 		return nil
 	}
 	want := plainFlags[a.kind]
@@ -138,29 +138,26 @@ func (c *Conn) attribute(u *update, a *attribute) error {
 		return nil
 	}
 	a.odd = a.flags&(flagOptional|flagTransitive) != want ||
-		a.flags&flagPartial != 0 && want != flagOptional|flagTransitive || !c.plain(u, a)
+		a.flags&flagPartial != 0 && want != flagOptional|flagTransitive || !j.plain(u, a)
 	return nil
 }
 
-// outside tells whether the neighbour is neither of our AS nor of our confederation.
-func (c *Conn) outside() bool { return c.agreed.External && !c.agreed.Member }
-
 // plain tells whether an attribute is well formed, of those in plainFlags.
-func (c *Conn) plain(u *update, a *attribute) bool {
+func (j *judge) plain(u *update, a *attribute) bool {
 	v := a.value
 	switch a.kind {
 	case 1:
 		return len(v) == 1 && v[0] <= bgp.BGP_ORIGIN_ATTR_TYPE_INCOMPLETE
 	case 2:
-		return c.asPath(u, a, 0)
+		return j.asPath(u, a, 0)
 	case 3:
-		return len(v) == 4 && v[0] != 0 && v[0] < 224 && (v[0] != 127 || c.agreed.Loopback)
+		return len(v) == 4 && v[0] != 0 && v[0] < 224 && (v[0] != 127 || j.agreed.Loopback)
 	case 4, 5, 9:
 		return len(v) == 4
 	case 6:
 		return len(v) == 0
 	case 7:
-		return c.aggregator(u, a, 4)
+		return j.aggregator(u, a, 4)
 	case 8:
 		return len(v) > 0 && len(v)%4 == 0
 	case 10:
@@ -168,9 +165,9 @@ func (c *Conn) plain(u *update, a *attribute) bool {
 	case 16:
 		return plainCommunities(v)
 	case kindAS4Path:
-		return c.asPath(u, a, 1)
+		return j.asPath(u, a, 1)
 	case 18:
-		return c.aggregator(u, a, 4)
+		return j.aggregator(u, a, 4)
 	case 32:
 		return len(v) > 0 && len(v)%12 == 0
 	}
@@ -179,13 +176,13 @@ func (c *Conn) plain(u *update, a *attribute) bool {
 
 // aggregator judges an AGGREGATOR or AS4_AGGREGATOR: a malformed one, or one with AS 0,
 // is discarded (RFC 7606, 7.7; RFC 7607, 2).
-func (c *Conn) aggregator(u *update, a *attribute, size int) bool {
-	if a.kind == 7 && !c.agreed.FourByteAS {
+func (j *judge) aggregator(u *update, a *attribute, size int) bool {
+	if a.kind == 7 && !j.agreed.FourByteAS {
 		size = 2
 	}
 	v := a.value
 	if len(v) != size+4 || size == 2 && binary.BigEndian.Uint16(v) == 0 || size == 4 && binary.BigEndian.Uint32(v) == 0 {
-		c.cut(u, a, Discarded)
+		j.cut(u, a, Discarded)
 	}
 	return true
 }
@@ -212,26 +209,26 @@ const attrSet bgp.BGPAttrType = 128
 
 // unwantedAttribute deals with attributes that this session has no use for, or that a
 // customer has no right to.
-func (c *Conn) unwantedAttribute(u *update, a *attribute) bool {
-	customer := c.record.rules.Load().VRF != ""
+func (j *judge) unwantedAttribute(u *update, a *attribute) bool {
+	customer := j.record.rules.Load().VRF != ""
 	switch bgp.BGPAttrType(a.kind) {
 	case bgp.BGP_ATTR_TYPE_EXTENDED_COMMUNITIES:
-		return customer && c.customerCommunities(u, a, 8, &u.kept)
+		return customer && j.customerCommunities(u, a, 8, &u.kept)
 	case bgp.BGP_ATTR_TYPE_IP6_EXTENDED_COMMUNITIES:
-		return customer && c.customerCommunities(u, a, 20, &u.kept6)
+		return customer && j.customerCommunities(u, a, 20, &u.kept6)
 	case bgp.BGP_ATTR_TYPE_PREFIX_SID, bgp.BGP_ATTR_TYPE_TUNNEL_ENCAP:
-		if customer || !c.agreed.labelled() {
-			c.cut(u, a, TunnelAttribute)
+		if customer || !j.agreed.labelled() {
+			j.cut(u, a, TunnelAttribute)
 			return true
 		}
 	case attrSet: // of a PE's to a PE; another one would undo it into a customer's route
 		if customer {
-			c.cut(u, a, TunnelAttribute)
+			j.cut(u, a, TunnelAttribute)
 			return true
 		}
 	case bgp.BGP_ATTR_TYPE_LS:
-		if customer || !c.agreed.linkState() {
-			c.cut(u, a, TunnelAttribute)
+		if customer || !j.agreed.linkState() {
+			j.cut(u, a, TunnelAttribute)
 			return true
 		}
 	}
@@ -241,18 +238,18 @@ func (c *Conn) unwantedAttribute(u *update, a *attribute) bool {
 // customerCommunities leaves of a customer's extended communities only those that are
 // its own to set, and tells whether none is left. A list that is no list of them is
 // left to the rehearsal.
-func (c *Conn) customerCommunities(u *update, a *attribute, size int, kept *[]byte) bool {
+func (j *judge) customerCommunities(u *update, a *attribute, size int, kept *[]byte) bool {
 	if len(a.value) == 0 || len(a.value)%size != 0 {
 		return false
 	}
-	terms := &c.record.rules.Load().Terms
+	terms := &j.record.rules.Load().Terms
 	*kept = (*kept)[:0]
 	for v := a.value; len(v) > 0; v = v[size:] {
 		switch why := customers(v[:size], terms); why {
 		case reasons:
 			*kept = append(*kept, v[:size]...)
 		default:
-			c.record.counts[why].Add(1)
+			j.record.counts[why].Add(1)
 			u.changed = true
 		}
 	}
@@ -282,8 +279,8 @@ func customers(v []byte, terms *rib.Terms) Reason {
 }
 
 // reflected judges ORIGINATOR_ID and CLUSTER_LIST of an iBGP neighbour.
-func (c *Conn) reflected(u *update, a *attribute) {
-	rules := c.record.rules.Load()
+func (j *judge) reflected(u *update, a *attribute) {
+	rules := j.record.rules.Load()
 	if a.kind == byte(bgp.BGP_ATTR_TYPE_ORIGINATOR_ID) {
 		if rules.RouterID.Is4() && string(a.value) == string(rules.RouterID.AsSlice()) {
 			u.refuse(OwnOriginator, "")

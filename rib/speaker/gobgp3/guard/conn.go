@@ -52,33 +52,26 @@ type Conn struct {
 	net.Conn
 	guard   *Guard
 	record  *record
-	backlog func() int
+	pacing  pacing
 	sending sending
 	quiet   *quiet
 
 	in       []byte // what was received; in[from:to] is not judged yet
 	from, to int
-	out      []byte // what GoBGP may have; a part of in, or of made
-	made     []byte
-	err      error // what comes after out
-	since    int   // messages since the backlog was looked at
-	lately   int   // prefixes in them
+	out      []byte // what GoBGP may have; a part of in, or of what the judge made
+	err      error  // what comes after out
 
-	now     []byte // the message in hand, as it came
 	state   state
-	agreed  *agreement // since the OPEN
-	work    update     // the UPDATE in hand, its lists used again
+	judge   judge
+	places  places
 	refresh map[bgp.RouteFamily]*refreshed
-	held    map[held]struct{} // prefixes that take a place of the VRF's limit
 
 	opened  atomic.Pointer[[]byte] // our own OPEN
 	refused atomic.Bool            // the session was ended: nothing more is sent
 
-	mu       sync.Mutex
-	gone     []netip.Prefix // guarded by mu; own prefixes to withdraw
-	ask      bool           // guarded by mu; the neighbour is to be asked for its routes again
-	places   map[*Limit]int // guarded by mu; how many places of a VRF's limit it has
-	released bool           // guarded by mu; it has given them back, and takes no more
+	mu   sync.Mutex
+	gone []netip.Prefix // guarded by mu; own prefixes to withdraw
+	ask  bool           // guarded by mu; the neighbour is to be asked for its routes again
 }
 
 // held is a prefix as a session announced it.
@@ -110,22 +103,11 @@ func (c *Conn) Write(b []byte) (int, error) {
 
 // Close ends the connection, and gives back what it held.
 func (c *Conn) Close() error {
-	c.release()
+	c.places.release()
 	c.guard.closed(c)
 	err := c.Conn.Close()
 	c.quiet.close.Do(func() { close(c.quiet.closed) })
 	return err
-}
-
-// release gives back the places of the VRF's limit, and takes none any more.
-func (c *Conn) release() {
-	c.mu.Lock()
-	places := c.places
-	c.places, c.released = nil, true
-	c.mu.Unlock()
-	for limit, n := range places {
-		limit.give(n)
-	}
 }
 
 // Read returns what has passed.
@@ -154,7 +136,7 @@ func (c *Conn) advance() {
 	if c.state == up && c.interrupts() {
 		return
 	}
-	c.now = nil
+	c.judge.now = nil
 	m, err := c.next()
 	switch {
 	case err != nil:
@@ -162,8 +144,8 @@ func (c *Conn) advance() {
 	case m == nil:
 		c.fill()
 	default:
-		c.pace()
-		if err := c.judge(m); err != nil {
+		c.pacing.pace()
+		if err := c.receive(m); err != nil {
 			c.end(err)
 		}
 	}
@@ -234,21 +216,28 @@ func (c *Conn) fill() {
 	}
 }
 
+// pacing is what GoBGP has been given of a session.
+type pacing struct {
+	backlog  func() int // messages that GoBGP has not dealt with; nil: it is not known
+	since    int        // messages since the backlog was looked at
+	prefixes int        // in them
+}
+
 // pace waits while GoBGP has more than enough of this session's messages.
-func (c *Conn) pace() {
-	if c.since++; c.backlog == nil || c.since < lookEvery {
+func (p *pacing) pace() {
+	if p.since++; p.backlog == nil || p.since < lookEvery {
 		return
 	}
-	most := min(mostBacklog, mostBacklogPrefixes*c.since/max(c.lately, 1))
-	c.since, c.lately = 0, 0
-	for c.backlog() > most {
+	most := min(mostBacklog, mostBacklogPrefixes*p.since/max(p.prefixes, 1))
+	p.since, p.prefixes = 0, 0
+	for p.backlog() > most {
 		time.Sleep(time.Millisecond)
 	}
 }
 
-// judge decides what GoBGP gets for a message: c.out. Its error is a refusal.
-func (c *Conn) judge(m []byte) error {
-	c.now = m
+// receive decides what GoBGP gets for a message: c.out. Its error is a refusal.
+func (c *Conn) receive(m []byte) error {
+	c.judge.now = m
 	kind := m[18]
 	if kind == bgp.BGP_MSG_NOTIFICATION {
 		c.out, c.state = m, over
@@ -271,7 +260,10 @@ func (c *Conn) judge(m []byte) error {
 	case bgp.BGP_MSG_OPEN:
 		return unexpected(3, "message of an established session", kind)
 	case bgp.BGP_MSG_UPDATE:
-		return c.update(m)
+		out, n, err := c.judge.update(m)
+		c.out = out
+		c.pacing.prefixes += n
+		return err
 	case bgp.BGP_MSG_ROUTE_REFRESH:
 		c.routeRefresh(m)
 		return nil
@@ -304,10 +296,16 @@ func (c *Conn) open(m []byte) error {
 	}
 	rules := c.record.rules.Load()
 	a.Member, a.Loopback = rules.Member, rules.Loopback
-	c.agreed, c.out, c.state = a, m, expectKeepalive
+	c.agree(a)
+	c.out, c.state = m, expectKeepalive
 	c.record.passed.Store(0)
 	c.record.firstAS.Store(0)
 	return nil
+}
+
+// agree takes in what both OPENs agreed on.
+func (c *Conn) agree(a *agreement) {
+	c.judge.agreed, c.judge.out.agreed, c.judge.sieve.agreed = a, a, a
 }
 
 // refusal is the NOTIFICATION that ends a session, and why.
@@ -335,7 +333,7 @@ func (c *Conn) end(err error) {
 	}
 	now := c.guard.now()
 	c.record.end(r.why, now)
-	said := c.now
+	said := c.judge.now
 	if said == nil { // its header was enough
 		said = c.in[c.from:c.to]
 	}
@@ -349,7 +347,7 @@ func (c *Conn) end(err error) {
 	}
 	c.err = io.EOF
 	c.state = over
-	if c.agreed == nil || !c.agreed.notification {
+	if a := c.judge.agreed; a == nil || !a.notification {
 		c.out = poison
 	}
 }
@@ -373,3 +371,11 @@ func keepalive() []byte {
 // nothing is what GoBGP gets for a message of which nothing is left: that the
 // neighbour lives.
 var nothing = keepalive()
+
+// hush has nothing more passed: see Guard.Quiet.
+func (c *Conn) hush() {
+	c.quiet.ask.Do(func() { close(c.quiet.asked) })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.interrupt()
+}

@@ -171,8 +171,8 @@ func TestBackpressure(t *testing.T) {
 	t.Parallel()
 	x := established(t, setup{})
 	waiting := make(chan int)
-	x.conn.backlog = func() int { return <-waiting }
-	x.conn.since = 0
+	x.conn.pacing.backlog = func() int { return <-waiting }
+	x.conn.pacing.since = 0
 	m := announcement(nil, plainAttrs(), nlri("10.0.0.0/8"))
 	for range lookEvery {
 		x.send(m)

@@ -105,7 +105,9 @@ func (g *Guard) Wrap(name string, conn net.Conn, rules *Rules, q Queues) *Conn {
 		g.records[name] = r
 	}
 	r.rules.Store(rules)
-	c := &Conn{Conn: conn, guard: g, record: r, backlog: q.In, sending: sending{owed: q.Out}, quiet: newQuiet(), in: make([]byte, roomIn)}
+	c := &Conn{Conn: conn, guard: g, record: r, pacing: pacing{backlog: q.In}, sending: sending{owed: q.Out}, quiet: newQuiet(), in: make([]byte, roomIn)}
+	c.judge = judge{guard: g, record: r}
+	c.judge.sieve = sieve{places: &c.places, guard: g, record: r, say: c.judge.say}
 	old := g.conns[name]
 	g.conns[name] = c
 	stopping := g.stopping
@@ -114,7 +116,7 @@ func (g *Guard) Wrap(name string, conn net.Conn, rules *Rules, q Queues) *Conn {
 		c.hush()
 	}
 	if old != nil {
-		old.release()
+		old.places.release()
 	}
 	return c
 }

@@ -10,16 +10,19 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 )
 
-// ladder rehearses an odd UPDATE. Where it does not survive as it is, the extended
+// ladder is that of RFC 7606, for what GoBGP may not survive.
+type ladder struct{ *judge }
+
+// climb rehearses an odd UPDATE. Where it does not survive as it is, the extended
 // communities or attributes that may be discarded are taken out, the one that is to blame where one alone is
 // (RFC 7606, 2: attribute discard; RFC 8669, 5 for Prefix-SID). Its error is what is
 // wrong where that is no help either.
-func (c *Conn) ladder(u *update) error {
-	first := c.try(u)
+func (l ladder) climb(u *update) error {
+	first := l.try(u)
 	if first == nil {
 		return nil
 	}
-	if c.sift(u, first) {
+	if l.sift(u, first) {
 		return nil
 	}
 	var suspects []*attribute
@@ -30,8 +33,8 @@ func (c *Conn) ladder(u *update) error {
 	}
 	for _, a := range suspects[:min(len(suspects), mostSuspects)] {
 		a.cut = true
-		if c.try(u) == nil {
-			c.discard(u, a, first)
+		if l.try(u) == nil {
+			l.discard(u, a, first)
 			return nil
 		}
 		a.cut = false
@@ -42,11 +45,11 @@ func (c *Conn) ladder(u *update) error {
 	for _, a := range suspects {
 		a.cut = true
 	}
-	if err := c.try(u); err != nil {
+	if err := l.try(u); err != nil {
 		return first
 	}
 	for _, a := range suspects {
-		c.discard(u, a, first)
+		l.discard(u, a, first)
 	}
 	return nil
 }
@@ -55,7 +58,7 @@ func (c *Conn) ladder(u *update) error {
 // that was all. Who does not know one has to carry it (RFC 4360, 6), but GoBGP cannot
 // read all of EVPN's, and a route without those forwards as before: what decides where
 // it goes are the route targets, which it can.
-func (c *Conn) sift(u *update, why error) bool {
+func (l ladder) sift(u *update, why error) bool {
 	const size = 8
 	i := slices.IndexFunc(u.attrs, func(a attribute) bool {
 		return bgp.BGPAttrType(a.kind) == bgp.BGP_ATTR_TYPE_EXTENDED_COMMUNITIES && a.odd && !a.cut && len(a.value)%size == 0
@@ -71,20 +74,20 @@ func (c *Conn) sift(u *update, why error) bool {
 			if tried++; tried > mostSifted {
 				break
 			}
-			if a.value = v[:size]; c.try(u) != nil {
+			if a.value = v[:size]; l.try(u) != nil {
 				continue
 			}
 		}
 		kept = append(kept, v[:size]...)
 	}
 	a.value, a.cut = kept, len(kept) == 0
-	if len(kept) == len(all) || tried > mostSifted || c.try(u) != nil {
+	if len(kept) == len(all) || tried > mostSifted || l.try(u) != nil {
 		a.value, a.cut = all, false
 		return false
 	}
-	c.record.counts[Discarded].Add(uint64(len(all)-len(kept)) / size)
+	l.record.counts[Discarded].Add(uint64(len(all)-len(kept)) / size)
 	u.changed, u.detail = true, fmt.Sprintf("of extended communities: %v", why)
-	c.say(Discarded)
+	l.say(Discarded)
 	u.detail = ""
 	return true
 }
@@ -110,31 +113,29 @@ func discardable(a *attribute) bool {
 	return a.flags&flagOptional != 0
 }
 
-func (c *Conn) discard(u *update, a *attribute, why error) {
+func (l ladder) discard(u *update, a *attribute, why error) {
 	u.detail = fmt.Sprintf("attribute %d: %v", a.kind, why)
-	c.cut(u, a, Discarded)
+	l.cut(u, a, Discarded)
 	u.detail = ""
 }
 
 // try writes an UPDATE as it would go out and rehearses that.
-func (c *Conn) try(u *update) error {
-	if err := c.emit(u); err != nil {
-		return err
-	}
+func (l ladder) try(u *update) error {
+	l.compose(u)
 	if u.refused != reasons {
 		return fmt.Errorf("%s", u.detail)
 	}
-	return c.tryAll(u)
+	return l.tryAll(u)
 }
 
-// tryAll rehearses the messages of c.made.
-func (c *Conn) tryAll(u *update) error {
+// tryAll rehearses the messages that were composed.
+func (l ladder) tryAll(u *update) error {
 	if !u.odd {
 		return nil
 	}
-	for b := c.made; len(b) > 0; {
+	for b := l.out.made; len(b) > 0; {
 		n := int(binary.BigEndian.Uint16(b[16:]))
-		if err := c.tryOne(b[:n]); err != nil {
+		if err := l.tryOne(b[:n]); err != nil {
 			return err
 		}
 		b = b[n:]
@@ -143,13 +144,13 @@ func (c *Conn) tryAll(u *update) error {
 }
 
 // tryOne rehearses a copy of a message: GoBGP keeps parts of what it reads.
-func (c *Conn) tryOne(m []byte) (err error) {
+func (l ladder) tryOne(m []byte) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("GoBGP does not survive it: %v%s", p, panicked())
 		}
 	}()
-	return c.guard.rehearse(append([]byte(nil), m...), &c.agreed.Session)
+	return l.guard.rehearse(append([]byte(nil), m...), &l.agreed.Session)
 }
 
 // panicked names GoBGP's function that panicked.

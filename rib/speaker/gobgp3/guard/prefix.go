@@ -14,77 +14,21 @@ import (
 // at a turn, some 10 µs a prefix, and everybody's next message waits for that.
 const mostPrefixes = 64
 
-// reach judges an MP_REACH_NLRI. Of a family that was not agreed on GoBGP gets
-// nothing: it decodes all that it knows before it asks.
-func (c *Conn) reach(u *update, a *attribute) error {
-	ok, err := c.family(u, a, &u.reach)
-	if !ok {
-		return err
-	}
-	r, v := &u.reach, a.value[3:]
-	if len(v) < 1 || len(v) < 2+int(v[0]) {
-		return badRoutes("the nexthop of an MP_REACH_NLRI is longer than it is")
-	}
-	n := int(v[0])
-	r.nexthop, r.nlri = v[:1+n], v[2+n:] // between them a byte that is reserved
-	if n == 0 && r.safi != bgp.SAFI_FLOW_SPEC_UNICAST && r.safi != bgp.SAFI_FLOW_SPEC_VPN {
-		u.refuse(Malformed, "an MP_REACH_NLRI without a nexthop") // GoBGP takes it, and sends it on
-	}
-	a.odd = !r.ours || !plainNexthop(n, r.rd > 0) || a.flags&(flagOptional|flagTransitive|flagPartial) != flagOptional || len(r.nlri) == 0
-	return nil
+// sieve judges the prefixes of one session.
+type sieve struct {
+	*places
+	guard  *Guard
+	record *record
+	agreed *agreement
+	say    func(Reason) // logs what was done to the message in hand
 }
 
-// plainNexthop tells whether n is the length of a nexthop of IPv4 or IPv6 unicast
-// (RFC 2545: one address, or two), or of a VPN, which have a distinguisher before each
-// (RFC 4659).
-func plainNexthop(n int, vpn bool) bool {
-	if vpn {
-		return n == 12 || n == 24 || n == 48
-	}
-	return n == 4 || n == 16 || n == 32
-}
-
-func (c *Conn) unreach(u *update, a *attribute) error {
-	ok, err := c.family(u, a, &u.unreach)
-	if !ok {
-		return err
-	}
-	r := &u.unreach
-	r.nlri = a.value[3:]
-	a.odd = !r.ours && len(r.nlri) > 0 || a.flags&(flagOptional|flagTransitive|flagPartial) != flagOptional
-	return nil
-}
-
-// family reads of which family routes are, and cuts those of one that was not agreed
-// on.
-func (c *Conn) family(u *update, a *attribute, r *routes) (ok bool, err error) {
-	if len(a.value) < 3 {
-		return false, badRoutes("an attribute of routes without a family")
-	}
-	r.afi, r.safi = binary.BigEndian.Uint16(a.value), a.value[2]
-	// Of a VRF's neighbours GoBGP makes VPN routes of unicast ones alone: a FlowSpec rule of
-	// a customer would be one of the global table, and be told to everybody.
-	foreign := c.record.rules.Load().VRF != "" && r.safi != bgp.SAFI_UNICAST
-	if _, agreed := c.agreed.Families[bgp.AfiSafiToRouteFamily(r.afi, r.safi)]; !agreed || foreign {
-		c.cut(u, a, FamilyNotNegotiated)
-		return false, nil
-	}
-	r.there = true
-	r.encoding, r.ours = c.agreed.of(r.afi, r.safi)
-	return true, nil
-}
-
-func badRoutes(what string) error {
-	return notification(bgp.BGP_ERROR_UPDATE_MESSAGE_ERROR, bgp.BGP_ERROR_SUB_OPTIONAL_ATTRIBUTE_ERROR, nil, "a malformed UPDATE: %s (RFC 7606, 7.11)", what)
-}
-
-// prefixes judges the prefixes of an UPDATE, and returns how many it has. Those that
-// are refused one by one go into drop and drop6, the others that it announces into keep
-// and keep6; where none is refused all four stay empty.
-func (c *Conn) prefixes(u *update) (n int, err error) {
-	four := c.agreed.unicast[rib.IPv4]
+// prefixes judges the prefixes of an UPDATE, and returns how many it has. Where any that it
+// announces is refused by itself, they are split.
+func (s *sieve) prefixes(u *update) (n int, err error) {
+	four := s.agreed.unicast[rib.IPv4]
 	if !four.agreed && len(u.withdrawn)+len(u.nlri) > 0 {
-		c.record.counts[FamilyNotNegotiated].Add(1)
+		s.record.counts[FamilyNotNegotiated].Add(1)
 		u.withdrawn, u.nlri, u.changed = nil, nil, true
 	}
 	unicast := u.reach.safi == bgp.SAFI_UNICAST
@@ -93,31 +37,29 @@ func (c *Conn) prefixes(u *update) (n int, err error) {
 		nlri    []byte
 		use     bool
 		unicast bool
-		divided *bool // nil: they are withdrawn
-		keep    *[]byte
-		drop    *[]byte
+		into    *split // nil: they are withdrawn
 	}{
-		{four, u.withdrawn, true, true, nil, nil, nil},
-		{u.unreach.encoding, u.unreach.nlri, u.unreach.ours, u.unreach.safi == bgp.SAFI_UNICAST, nil, nil, nil},
-		{four, u.nlri, true, true, &u.divided, &u.keep, &u.drop},
-		{u.reach.encoding, u.reach.nlri, u.reach.ours, unicast, &u.divided6, &u.keep6, &u.drop6},
+		{four, u.withdrawn, true, true, nil},
+		{u.unreach.encoding, u.unreach.nlri, u.unreach.ours, u.unreach.safi == bgp.SAFI_UNICAST, nil},
+		{four, u.nlri, true, true, &u.four},
+		{u.reach.encoding, u.reach.nlri, u.reach.ours, unicast, &u.other},
 	} {
 		if !list.use || len(list.nlri) == 0 {
 			continue
 		}
-		l := lot{encoding: list.encoding, nlri: list.nlri, unicast: list.unicast, announced: list.divided != nil}
-		count, divide, ok := c.scan(u, l)
+		l := lot{encoding: list.encoding, nlri: list.nlri, unicast: list.unicast, announced: list.into != nil}
+		count, divide, ok := s.scan(u, l)
 		if !ok {
 			return n, notification(bgp.BGP_ERROR_UPDATE_MESSAGE_ERROR, bgp.BGP_ERROR_SUB_INVALID_NETWORK_FIELD, nil, "a malformed UPDATE: a prefix that is too long")
 		}
 		n += count
 		switch {
 		case divide && l.announced:
-			u.changed, *list.divided = true, true
-			*list.keep, *list.drop = c.divide(l, *list.keep, *list.drop)
+			u.changed = true
+			s.divide(l, list.into)
 		case divide: // of IPv6
 			u.changed = true
-			u.unreach.nlri = c.unmapped(l)
+			u.unreach.nlri = s.unmapped(l)
 			u.unreach.there = len(u.unreach.nlri) > 0 // with none it would be an End-of-RIB
 		}
 	}
@@ -126,11 +68,11 @@ func (c *Conn) prefixes(u *update) (n int, err error) {
 
 // unmapped are the prefixes of a list that are not of IPv4 in IPv6. None of those is
 // ever let in, so GoBGP need not hear that one is withdrawn.
-func (c *Conn) unmapped(l lot) (keep []byte) {
+func (s *sieve) unmapped(l lot) (keep []byte) {
 	for b := l.nlri; len(b) > 0; {
 		size := l.size(b)
 		if l.prefix(b[:size]).Addr().Is4In6() {
-			c.record.counts[Mapped].Add(1)
+			s.record.counts[Mapped].Add(1)
 		} else {
 			keep = append(keep, b[:size]...)
 		}
@@ -149,11 +91,11 @@ type lot struct {
 
 // scan walks a list, and tells whether it has a prefix that is to be refused. What it
 // asks of each is cheap; what has to be remembered of each is asked where it is divided.
-func (c *Conn) scan(u *update, l lot) (n int, divide, ok bool) {
-	rules := c.record.rules.Load()
+func (s *sieve) scan(u *update, l lot) (n int, divide, ok bool) {
+	rules := s.record.rules.Load()
 	counted := l.unicast && rules.Limit != nil
-	strict := c.outside()
-	forgetful := c.record.known.Load() > 0
+	strict := s.agreed.outside()
+	forgetful := s.record.known.Load() > 0
 	for b := l.nlri; len(b) > 0; n++ {
 		size := l.size(b)
 		if size == 0 || size > len(b) {
@@ -164,15 +106,15 @@ func (c *Conn) scan(u *update, l lot) (n int, divide, ok bool) {
 		}
 		if at := l.id + 1 + l.rd; !divide {
 			divide = suspicious(b[at:size], l.bits, strict && l.announced) || strict && l.announced && l.unicast && rules.Own != nil
-			divide = divide && c.unwanted(rules, l, b[:size]) != reasons
+			divide = divide && s.unwanted(rules, l, b[:size]) != reasons
 		}
 		b = b[size:]
 	}
 	if counted && !l.announced {
-		c.giveBack(rules, l)
+		s.giveBack(l)
 	}
 	if forgetful && !divide {
-		c.record.forget(l.prefixes())
+		s.record.forget(l.prefixes())
 	}
 	// Whether a place is free for each is asked one by one.
 	return n, divide || counted && l.announced && u.refused == reasons, true
@@ -248,12 +190,12 @@ func suspicious(b []byte, bits int, strict bool) bool {
 }
 
 // unwanted tells why a prefix is refused; reasons: it is not.
-func (c *Conn) unwanted(rules *Rules, l lot, b []byte) Reason {
+func (s *sieve) unwanted(rules *Rules, l lot, b []byte) Reason {
 	p := l.prefix(b)
 	if p.Addr().Is4In6() {
 		return Mapped // GoBGP makes an IPv4 prefix of it, and falls over that
 	}
-	if !c.outside() || !l.announced {
+	if !s.agreed.outside() || !l.announced {
 		return reasons
 	}
 	if _, is := rib.MartianBut(rules.Terms.AcceptMartians, p); is {
@@ -265,77 +207,47 @@ func (c *Conn) unwanted(rules *Rules, l lot, b []byte) Reason {
 	return reasons
 }
 
-// divide appends the prefixes of a list that pass to keep, and the others to drop.
-func (c *Conn) divide(l lot, keep, drop []byte) (_, _ []byte) {
-	rules := c.record.rules.Load()
-	now := c.guard.now()
+// divide splits a list into the prefixes that pass and the others.
+func (s *sieve) divide(l lot, to *split) {
+	rules := s.record.rules.Load()
+	now := s.guard.now()
+	to.divided = true
 	for b := l.nlri; len(b) > 0; {
 		size := l.size(b)
 		one := b[:size]
 		b = b[size:]
-		why := c.unwanted(rules, l, one)
-		if why == reasons && l.unicast && rules.Limit != nil && !c.hold(rules.Limit, l.held(one)) {
+		why := s.unwanted(rules, l, one)
+		if why == reasons && l.unicast && rules.Limit != nil && !s.hold(rules.Limit, l.held(one)) {
 			why = OverLimit
 		}
 		if why == reasons {
-			keep = append(keep, one...)
+			to.keep = append(to.keep, one...)
 			continue
 		}
 		if why != Mapped { // none of those is in
-			drop = append(drop, one...)
+			to.drop = append(to.drop, one...)
 			if l.unicast && rules.Limit != nil {
-				c.drop(rules.Limit, l.held(one)) // it was let in before
+				s.drop(rules.Limit, l.held(one)) // it was let in before
 			}
 		}
 		detail := ""
 		if why == Martian {
 			detail, _ = rib.Martian(l.prefix(one))
 		}
-		c.record.refuse(l.prefix(one), why, detail, now)
-		c.say(why)
-	}
-	return keep, drop
-}
-
-// hold takes a place of the VRF's limit for a prefix, unless it has one.
-func (c *Conn) hold(limit *Limit, h held) bool {
-	if _, has := c.held[h]; has {
-		return true
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.released || !limit.take() {
-		return false
-	}
-	if c.held == nil {
-		c.held, c.places = make(map[held]struct{}), make(map[*Limit]int)
-	}
-	c.held[h] = struct{}{}
-	c.places[limit]++
-	return true
-}
-
-// giveBack gives back the places of prefixes that are withdrawn.
-func (c *Conn) giveBack(rules *Rules, l lot) {
-	for b := l.nlri; len(b) > 0; {
-		size := l.size(b)
-		c.drop(rules.Limit, l.held(b[:size]))
-		b = b[size:]
+		s.record.refuse(l.prefix(one), why, detail, now)
+		s.say(why)
 	}
 }
 
-func (c *Conn) drop(limit *Limit, h held) {
-	if _, has := c.held[h]; !has {
+// giveBack gives back the places of the prefixes of a list, which are withdrawn.
+func (s *sieve) giveBack(l lot) {
+	limit := s.record.rules.Load().Limit
+	if limit == nil || !l.unicast {
 		return
 	}
-	delete(c.held, h)
-	c.mu.Lock()
-	has := c.places[limit] > 0
-	if has {
-		c.places[limit]--
-	}
-	c.mu.Unlock()
-	if has {
-		limit.give(1)
+	for b := l.nlri; len(b) > 0; {
+		size := l.size(b)
+		s.drop(limit, l.held(b[:size]))
+		b = b[size:]
 	}
 }

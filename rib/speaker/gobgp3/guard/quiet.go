@@ -60,10 +60,3 @@ func (g *Guard) Quiet(ctx context.Context) error {
 	}
 	return nil
 }
-
-func (c *Conn) hush() {
-	c.quiet.ask.Do(func() { close(c.quiet.asked) })
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.interrupt()
-}

@@ -27,7 +27,7 @@ type refreshed struct {
 func (c *Conn) routeRefresh(m []byte) {
 	c.out = nothing
 	f := bgp.AfiSafiToRouteFamily(binary.BigEndian.Uint16(m[headerSize:]), m[headerSize+3])
-	if _, agreed := c.agreed.Families[f]; !agreed || len(m) != headerSize+4 || m[headerSize+2] != 0 {
+	if _, agreed := c.judge.agreed.Families[f]; !agreed || len(m) != headerSize+4 || m[headerSize+2] != 0 {
 		c.record.counts[Refresh].Add(1)
 		return
 	}
@@ -96,10 +96,10 @@ func (c *Conn) own(came, went []netip.Prefix) {
 // request asks the neighbour for the routes of each family of ours that it can send
 // again.
 func (c *Conn) request() {
-	if !c.agreed.refresh {
+	if !c.judge.agreed.refresh {
 		return
 	}
-	for f := range c.agreed.Families {
+	for f := range c.judge.agreed.Families {
 		afi, safi := bgp.RouteFamilyToAfiSafi(f)
 		if b, err := bgp.NewBGPRouteRefreshMessage(afi, 0, safi).Serialize(); err == nil {
 			_, _ = c.Write(b) // where it fails GoBGP finds out by itself
@@ -112,13 +112,14 @@ func (c *Conn) request() {
 // to announce all again, and what is the VRF's own is left out.
 func (c *Conn) withdrawOwn(list []netip.Prefix) {
 	rules := c.record.rules.Load()
-	if !c.outside() {
+	if !c.judge.agreed.outside() {
 		return
 	}
-	c.made = c.made[:0]
+	out := &c.judge.out
+	out.made = out.made[:0]
 	again := false
 	for _, p := range list {
-		e := c.agreed.unicast[rib.FamilyOf(p)]
+		e := c.judge.agreed.unicast[rib.FamilyOf(p)]
 		if !e.agreed || rules.Own == nil || !rules.Own(p) {
 			continue
 		}
@@ -128,17 +129,17 @@ func (c *Conn) withdrawOwn(list []netip.Prefix) {
 		}
 		c.record.takeBack(p)
 		if rules.Limit != nil {
-			c.drop(rules.Limit, held{prefix: p})
+			c.places.drop(rules.Limit, held{prefix: p})
 		}
 		nlri := append([]byte{byte(p.Bits())}, p.Addr().AsSlice()[:(p.Bits()+7)/8]...)
 		if p.Addr().Is4() {
-			c.emitWithdrawn(nlri)
+			out.withdrawn(nlri)
 		} else {
-			c.emitUnreach(bgp.AFI_IP6, bgp.SAFI_UNICAST, nlri)
+			out.unreach(bgp.AFI_IP6, bgp.SAFI_UNICAST, nlri)
 		}
 	}
 	if again { // once, however many came
 		c.request()
 	}
-	c.out = c.made
+	c.out = out.made
 }

@@ -1,0 +1,177 @@
+package nsworker
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// What a worker is asked from other goroutines: its loop answers between two turns, with a
+// copy, or with what never changes.
+
+// ask has the loop's goroutine run f between two of its turns, and waits for
+// that. f is given nil while the VRF has no table.
+func (w *Worker) ask(ctx context.Context, f func(*tableSync)) error {
+	ran := make(chan struct{})
+	q := func(s *tableSync) { defer close(ran); f(s) }
+	select {
+	case w.queries <- q:
+	case <-w.ended:
+		return errEnded
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	<-ran // the loop took it, and does nothing else meanwhile
+	return nil
+}
+
+// pending is the error of asking for a table that is not there. It is called by
+// the loop's goroutine.
+func (w *Worker) pending() error { return fmt.Errorf("%w: %s", vrf.ErrPending, w.absent) }
+
+// Resync implements vrf.Worker.
+func (w *Worker) Resync(ctx context.Context) (vrf.Repair, error) {
+	answer := make(chan resynced, 1)
+	err := w.ask(ctx, func(s *tableSync) {
+		if s == nil {
+			answer <- resynced{err: w.pending()}
+			return
+		}
+		s.askings.add(answer)
+		s.contention.Hurry()
+		s.doubt(rib.ResyncAsked)
+	})
+	if err != nil {
+		return vrf.Repair{}, err
+	}
+	select {
+	case r := <-answer:
+		return r.repair, r.err
+	case <-ctx.Done():
+		return vrf.Repair{}, context.Cause(ctx)
+	}
+}
+
+// Explain implements vrf.Worker.
+func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, error) {
+	var f facts
+	if err := w.ask(ctx, func(s *tableSync) { f = w.facts(s, q) }); err != nil {
+		return rib.Explanation{}, err
+	}
+	f.candidates, f.unasked = w.deps.BGP.Candidates(ctx, f.spec.Of(), f.prefix)
+	f.refused = w.deps.BGP.Refused(f.spec.Of(), f.prefix)
+	if f.confined && f.spec.Of() != vrf.Default {
+		f.candidates = slices.DeleteFunc(f.candidates, func(p rib.Path) bool { return !p.Attrs.Meets(f.spec.ImportRTs) })
+	}
+	return f.explain(), nil
+}
+
+// facts is called by the loop's goroutine; s is nil while there is no table.
+func (w *Worker) facts(s *tableSync, q rib.Question) facts {
+	prefix := q.Prefix
+	if q.Longest {
+		prefix, _ = rib.Longest(prefix.Addr(), func(p netip.Prefix) bool {
+			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.routes.has(p) || len(s.view().Foreign.Get(p)) > 0)
+		})
+	}
+	f := facts{prefix: prefix, confined: q.Confined, spec: w.spec, board: w.deps.Board}
+	f.paths = w.feed.Lookup(prefix)
+	_, f.waiting = w.feed.Len()
+	if s == nil {
+		f.absent = w.absent
+		return f
+	}
+	f.read, f.changes, f.wanted = s.phase.known(), s.routes.Waiting(), s.routes.wanted
+	f.view, f.mine = *s.view(), s.routes.own
+	if slot, e := s.routes.entryOf(prefix); e != nil {
+		f.entry, f.known, f.reason = *e, true, s.reason(slot, e)
+		if e.Want != nil {
+			f.target = *e.Want
+		}
+	}
+	f.announced, f.isAnnounced = s.announced.announcedNow(prefix)
+	f.announcesDue = s.announced.due(prefix)
+	return f
+}
+
+// listedAtOnce is how many exported routes a query takes out of the loop at a time:
+// half a millisecond's work, in which nothing else is done for the VRF.
+const listedAtOnce = 1024
+
+// Routes implements vrf.Worker.
+func (w *Worker) Routes(ctx context.Context, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
+	var snap snapshot
+	there := false
+	if err := w.ask(ctx, func(s *tableSync) {
+		if there = s != nil; there {
+			snap = snapshotOf(s)
+		}
+	}); err != nil || !there {
+		return err
+	}
+	if q.Direction == vrf.Import {
+		snap.imports(q, yield)
+		return nil
+	}
+	batch := make([]netip.Prefix, 0, listedAtOnce)
+	var rows []row
+	for prefix := range w.feed.Sorted(q.Within) {
+		if batch = append(batch, prefix); len(batch) < listedAtOnce {
+			continue
+		}
+		more, err := w.exports(ctx, batch, &rows, q, yield)
+		if err != nil || !more {
+			return err
+		}
+		batch = batch[:0]
+	}
+	more, err := w.exports(ctx, batch, &rows, q, yield)
+	if err != nil || !more {
+		return err
+	}
+	w.refused(snap.name, q, yield)
+	return nil
+}
+
+// refused calls yield with what neighbours announced and BGP did not take, where it has
+// no other path: it is nowhere else.
+func (w *Worker) refused(name string, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) {
+	list := w.deps.BGP.Refused(name, netip.Prefix{})
+	slices.SortFunc(list, func(a, b rib.Refusal) int { return comparePrefixes(a.Prefix, b.Prefix) })
+	for i, r := range list {
+		if i > 0 && list[i-1].Prefix == r.Prefix || !q.Wants(r.Prefix, rib.Filtered) || len(w.feed.Lookup(r.Prefix)) > 0 {
+			continue
+		}
+		st := rib.RouteStatus{
+			Prefix: r.Prefix, State: rib.Filtered, Reason: r.Neighbour + " announced it, and it was not taken: " + r.Reason,
+			Route: rib.Route{Prefix: r.Prefix, Kind: rib.KindUnicast},
+		}
+		if peer, err := netip.ParseAddr(r.Neighbour); err == nil { // else it is named by its interface
+			st.Best.Attrs = &rib.Attrs{Via: &rib.Via{Peer: peer}}
+		}
+		if !yield(st) {
+			return
+		}
+	}
+}
+
+// exports calls yield with the exported routes of some prefixes, and tells whether to
+// go on. It uses the room of rows.
+func (w *Worker) exports(ctx context.Context, prefixes []netip.Prefix, rows *[]row, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) (more bool, err error) {
+	var snap snapshot
+	var away error
+	if err := w.ask(ctx, func(s *tableSync) {
+		if s == nil {
+			away = w.pending()
+			return
+		}
+		snap, *rows = snapshotOf(s), s.rows((*rows)[:0], prefixes, q)
+	}); err != nil {
+		return false, err
+	}
+	return away == nil && snap.exports(w.feed, *rows, yield), away
+}

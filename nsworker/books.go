@@ -1,0 +1,173 @@
+package nsworker
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/vrfredist/vrfredist/nsworker/ledger"
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// books are the three ledgers of one VRF: its routes, the nexthop objects that they hang on,
+// and its announcements; with what they are judged by.
+type books struct {
+	routes     *routes
+	sets       *nexthop.Sets
+	announced  *announcements
+	importing  *rib.Importing // how the Spec judges the kernel's routes
+	contention *ledger.Contention
+	drifts     *ledger.Drifts // the worker's
+}
+
+// newBooks returns empty books for an open table. doubt has the table read again.
+func newBooks(w *Worker, where rib.Where, follows *follower, doubt func(rib.ResyncReason)) *books {
+	b := &books{contention: ledger.NewContention(time.Now), importing: importing(w.spec), drifts: &w.drifts}
+	b.sets = nexthop.NewSets(nexthop.Resolver{
+		View: rib.View{Where: where}, Netns: w.spec.Binding.Netns,
+		Views: w.deps.Board, Home: w.spec.VRF, Policy: w.spec.Export,
+	}, nexthop.NewObjects(w.deps.Board.ids, where, b.contention, time.Now), follows.follow)
+	b.routes = newRoutes(w, b.sets, b.contention, doubt)
+	b.announced = newAnnouncements(w.name, w.deps.BGP, b.contention, b.toAnnounce)
+	return b
+}
+
+// view is what the VRF sees of the kernel now.
+func (b *books) view() *rib.View { return &b.sets.Resolver.View }
+
+// judgeBy has everything judged by a changed Spec from now on.
+func (b *books) judgeBy(spec vrf.Spec) {
+	b.sets.Resolver.Policy = spec.Export
+	b.routes.exporting, b.importing = exporting(spec), importing(spec)
+	b.routes.markUsers(b.sets.ResolveAll())
+}
+
+// pass evaluates what is marked, once: the nexthop objects before the routes, of which the
+// state says so where an object is left alone to another program.
+func (b *books) pass() {
+	o := b.sets.Objects
+	before := o.LeftAlone()
+	o.Settle()
+	if o.LeftAlone()+before > 0 {
+		b.routes.markUsers(b.sets.Contested())
+	}
+	b.routes.Pass(b.routes.evaluate)
+	b.routes.admit()
+	b.announced.Pass(b.announced.evaluate)
+}
+
+// idle tells whether nothing is due.
+func (b *books) idle() bool {
+	return b.routes.idle() && b.sets.Objects.Idle() && b.announced.Idle()
+}
+
+// retry marks what the kernel refused, and what was left alone to another program, where
+// the time for it has come.
+func (b *books) retry() {
+	b.routes.Retry()
+	if b.contention.Over() {
+		b.routes.takeBack()
+		b.sets.Objects.TakeBack()
+		b.routes.markUsers(b.sets.Contested())
+	}
+	b.contention.Relax()
+}
+
+// toAnnounce is what is to be announced of a prefix of the table.
+func (b *books) toAnnounce(prefix netip.Prefix) (rib.Announcement, bool) {
+	in, out := rib.DecideImport(b.importing, *b.view(), prefix, nil)
+	return in.Announcement, out == rib.Accepted
+}
+
+// importAll has what is announced of the whole table decided again.
+func (b *books) importAll() { b.announced.want(rib.ImportSet(b.importing, *b.view())) }
+
+// reason says, for a person, why an entry's state is what it is.
+func (b *books) reason(slot rib.Slot, e *route) string {
+	r := b.routes
+	switch e.Note.state {
+	case rib.Filtered:
+		return r.exporting.Reason(e.Note.out, r.feed.Prefix(slot)).String()
+	case rib.Unresolved:
+		return e.Want.Reason
+	case rib.Stale:
+		return "from an earlier run; BGP has not spoken of it yet"
+	case rib.Conflict:
+		if r.LeftAlone(slot) {
+			return b.contends("this route")
+		}
+		if e.Want != nil && e.Want.Contested {
+			return b.contends("the nexthop object of this route")
+		}
+		return "another program's route has this prefix and metric; ours comes in when that one goes, or with another metric for this VRF"
+	case rib.OverQuota:
+		return fmt.Sprintf("the VRF has its max_routes, %d; raise it, or send fewer routes", r.spec.Export.Quota())
+	case rib.Failed:
+		return r.Refusal(slot)
+	}
+	return ""
+}
+
+// contends says, for a person, why what is left alone is so.
+func (b *books) contends(what string) string {
+	return fmt.Sprintf("another program keeps deleting or changing %s; it is written again in %v, and stays once that program leaves it alone",
+		what, max(0, time.Until(b.contention.Again())).Round(time.Second))
+}
+
+// fights counts what is left alone.
+func (b *books) fights() vrf.Fights {
+	return vrf.Fights{Routes: b.routes.AllLeftAlone(), Strangers: b.routes.surplus.contest.Len(), Nexthops: b.sets.Objects.LeftAlone()}
+}
+
+// counts are the routes by what became of them.
+func (b *books) counts(feed *rib.Feed) (all rib.ByFamily[vrf.Counts]) {
+	for f := range rib.Families {
+		paths, _ := feed.LenOf(f)
+		n := &b.routes.counts[f]
+		all[f] = vrf.Counts{
+			Paths: paths, Imported: b.announced.counts[f], Installed: n[rib.Installed], Filtered: n[rib.Filtered],
+			Unresolved: n[rib.Unresolved], Conflict: n[rib.Conflict], OverQuota: n[rib.OverQuota],
+			Failed: n[rib.Failed], Stale: n[rib.Stale], Foreign: b.view().Foreign.Count(f),
+		}
+	}
+	return all
+}
+
+// withDrifts returns a worker's totals with what its ledgers count.
+func (b *books) withDrifts(t vrf.Totals) vrf.Totals {
+	for f := range rib.Families {
+		t.Found[f], t.Mended[f] = b.drifts.Found[f], b.drifts.Mended[f]
+	}
+	return t
+}
+
+// trouble counts what is not as it should be. unreadable says that the table cannot be
+// read.
+func (b *books) trouble(unreadable bool) string {
+	var parts []string
+	fights := b.fights()
+	for _, state := range []rib.State{rib.Failed, rib.Conflict, rib.OverQuota, rib.Unresolved} {
+		if n := b.routes.inState(state); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, state))
+		}
+	}
+	if n := fights.Routes; n > 0 {
+		parts = append(parts, fmt.Sprintf("another program keeps changing %s of ours", plural(n, "route")))
+	}
+	if n := fights.Nexthops; n > 0 {
+		parts = append(parts, fmt.Sprintf("another program keeps changing %s of ours", plural(n, "nexthop object")))
+	}
+	if n := fights.Strangers; n > 0 {
+		parts = append(parts, fmt.Sprintf("another program keeps adding %s under our protocol", plural(n, "route")))
+	}
+	if unreadable {
+		parts = append(parts, "the table cannot be read")
+	}
+	if b.announced.failed > 0 {
+		parts = append(parts, "announcements are not taken by BGP")
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,132 @@
+package nsworker
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// onKernel takes in what the kernel says. It marks what that may concern, and decides
+// nothing.
+func (s *tableSync) onKernel(ev rib.KernelEvents) {
+	s.tell.look()
+	if ev.Links != nil && s.phase.known() {
+		s.excuse(ev)
+		s.onLinks(ev.Links)
+	}
+	switch {
+	// Where a reading is pending, our view may already be wrong. Applying this link-up to it
+	// would hide routes that the kernel removed without an event.
+	case ev.Resync, ev.Came && (s.deadHops || !s.resync.when.IsZero()):
+		s.doubt(ev.Reason)
+	case s.phase.known(): // or else the reading to come will show it
+		s.onRoutes(ev.Routes)
+		if ev.Came {
+			s.later.at(time.Now().Add(laterGap), ev.Reason)
+		}
+	}
+}
+
+// excuse notes an event that takes routes away without a program's doing. A link that went
+// and came back meanwhile looks as it did: the event's reason says it then.
+func (s *tableSync) excuse(ev rib.KernelEvents) {
+	if ev.Reason == rib.ResyncLink || ev.Reason == rib.ResyncAddress || len(rib.ChangedLinks(s.view().Links, ev.Links)) > 0 {
+		s.contention.Excuse()
+	}
+}
+
+// onLinks takes in what the interfaces are now, ahead of the reading of the table that will
+// follow: a nexthop that has another way out takes it at once.
+func (s *tableSync) onLinks(links rib.Links) {
+	v := s.view()
+	before := v.Links
+	changed := rib.ChangedLinks(before, links)
+	if len(changed) == 0 {
+		return
+	}
+	v.Links = links
+	s.publish()
+	s.onAddresses(changed, before, links)
+	s.routes.markUsers(s.sets.OnLinks(changed, before, links))
+	s.importAll()
+}
+
+// onAddresses takes in what the addresses of some links are now.
+func (s *tableSync) onAddresses(changed []int, before, now rib.Links) {
+	s.setOwn(s.routes.own.WithLinks(*s.view()))
+	for _, i := range changed {
+		for _, a := range append(slices.Clone(before[i].Addrs), now[i].Addrs...) {
+			s.onConnected(a.Masked())
+		}
+	}
+}
+
+// onRoutes takes in single changes that others made in the table.
+func (s *tableSync) onRoutes(events []rib.RouteEvent) {
+	v := s.view()
+	fib := v.Foreign
+	var changed []netip.Prefix
+	for _, ev := range events {
+		if s.routes.owns(ev.Route) {
+			if ev.Replaces && s.routes.foreignAt(ev.Route.Prefix, ev.Route.Metric) {
+				s.doubt(rib.ResyncOverwritten) // a foreign one
+			}
+			s.routes.onOwn(ev)
+			continue
+		}
+		s.deadHops = s.deadHops || hasDead(ev.Route.Hops)
+		next, sure := fib.After(ev)
+		if !sure {
+			s.doubt(rib.ResyncOverwritten)
+		}
+		fib = next
+		changed = append(changed, ev.Route.Prefix)
+	}
+	if len(changed) == 0 {
+		return
+	}
+	v.Foreign = fib
+	s.publish()
+	s.routes.markUsers(s.sets.Covered(changed))
+	for _, prefix := range changed {
+		s.announced.look(prefix)
+		s.onConnected(prefix)
+		slot, e := s.routes.entryOf(prefix)
+		if e == nil {
+			continue
+		}
+		if e.Have != nil && s.routes.foreignAt(prefix, e.Have.Metric) {
+			// It stands beside ours, or took its place without a word.
+			s.doubt(rib.ResyncOverwritten)
+		}
+		s.routes.Mark(slot, e)
+	}
+}
+
+// onConnected looks at one prefix whose routes changed.
+func (s *tableSync) onConnected(prefix netip.Prefix) {
+	v := s.view()
+	is := slices.ContainsFunc(v.Foreign.Get(prefix), func(r rib.Route) bool { return r.Connects(v.Links) })
+	if is != s.routes.own.Subnet(prefix) {
+		s.setOwn(s.routes.own.WithSubnet(prefix, is).WithLinks(*v))
+	}
+}
+
+// setOwn takes in what the VRF's own prefixes are now, and has those decided anew that came
+// and went.
+func (s *tableSync) setOwn(own *rib.OwnPrefixes) {
+	came, went := own.Since(s.routes.own)
+	first := s.routes.own == nil
+	s.routes.own = own
+	if !first && len(came)+len(went) == 0 {
+		return
+	}
+	if s.spec.VRF == "" {
+		s.deps.Board.publishOwn(s.name, own)
+	}
+	for _, prefix := range append(came, went...) {
+		s.routes.chooseAgain(prefix)
+	}
+}

@@ -1,0 +1,312 @@
+package nexthop
+
+import (
+	"slices"
+	"time"
+
+	"github.com/vrfredist/vrfredist/nsworker/ledger"
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// Objects is the ledger of one VRF's nexthop objects: one group for each set, so that a
+// changed resolution is one replace however many routes hang on it, and one single object
+// for each hop. A route always hangs on a group, of one member too: the kernel refuses to
+// make a group of a single nexthop later.
+//
+// Where an id cannot be had, or the kernel refuses an object, the set falls back to routes
+// with their hops inside.
+type Objects struct {
+	On bool // the kernel has nexthop objects, and the Spec wants them
+
+	ids     *IDs
+	where   rib.Where
+	ledger  *ledger.Ledger[uint32, rib.Nexthop, rib.Nexthop, note]
+	contest *ledger.Contest[uint32, struct{}] // of objects that nobody here wrote, or wants
+	strange map[uint32]struct{}               // may be of another table whose tag is the same
+	claimed map[uint32]string                 // what each id of ours stands for
+	groups  map[string]uint32                 // ids of groups by the key of their set
+	singles map[string]uint32                 // ids of single objects by their hop
+	refs    map[uint32]int                    // routes in the table, by the group they hang on
+	bare    map[uint32]time.Time              // when the last route of a group went
+	litter  bool                              // something may be unused since tidy looked last
+	tidy    ledger.Alarm                      // when what is unused is deleted
+	buf     []byte
+	now     func() time.Time
+}
+
+// object is an entry of the ledger.
+type object = ledger.Entry[rib.Nexthop, rib.Nexthop, note]
+
+// note is what Objects keeps of an entry.
+type note struct {
+	users int32 // sets that want it
+	goes  bool  // it is to be deleted
+	alien bool  // nobody here wrote it
+}
+
+// NewObjects returns the objects of the VRF that has a table. Their ids come from ids;
+// what another program does to them is counted by c.
+func NewObjects(ids *IDs, where rib.Where, c *ledger.Contention, now func() time.Time) *Objects {
+	o := &Objects{
+		ids: ids, where: where, now: now,
+		strange: make(map[uint32]struct{}), claimed: make(map[uint32]string),
+		groups: make(map[string]uint32), singles: make(map[string]uint32),
+		refs: make(map[uint32]int), bare: make(map[uint32]time.Time),
+	}
+	o.contest = ledger.NewContest[uint32, struct{}](c, ledger.WhenPutRight)
+	o.ledger = ledger.New(ledger.NewMap[uint32, object](), rules{o}, c, new(ledger.Drifts))
+	return o
+}
+
+// rules are what the ledger of nexthop objects is told of them.
+type rules struct{ *Objects }
+
+// Comes implements ledger.Rules. What nobody wants stays as it is until it is tidied away.
+func (rules) Comes(e *object) *rib.Nexthop {
+	switch {
+	case e.Note.goes:
+		return nil
+	case e.Want != nil:
+		return e.Want
+	}
+	return e.Have
+}
+
+// Same implements ledger.Rules.
+func (rules) Same(have, want *rib.Nexthop) bool {
+	return have.Group() && want.Group() && slices.Equal(have.Members, want.Members) || sameSingle(*have, *want)
+}
+
+// Replaced implements ledger.Rules.
+func (r rules) Replaced(_, _ *rib.Nexthop) { r.litter = true }
+
+func sameSingle(a, b rib.Nexthop) bool {
+	return !a.Group() && !b.Group() && a.IPv6 == b.IPv6 && a.Hop.Equal(b.Hop)
+}
+
+// have is an object as the kernel confirmed or showed it; nil: it is not there.
+func (o *Objects) have(id uint32) *rib.Nexthop {
+	if e := o.ledger.Find(id); e != nil {
+		return e.Have
+	}
+	return nil
+}
+
+// begin returns the entry of an object. The ledger counts objects as IPv4, whatever they
+// lead to.
+func (o *Objects) begin(id uint32) *object { return o.ledger.Begin(id, rib.IPv4) }
+
+// Hold notes that a route hangs on a group no longer (was), or from now on (is). Either may
+// be nil.
+func (o *Objects) Hold(was, is *Forwarding) {
+	if was != nil && was.Group != 0 {
+		if o.refs[was.Group]--; o.refs[was.Group] == 0 {
+			delete(o.refs, was.Group)
+			o.bare[was.Group] = o.now()
+			o.litter = true
+		}
+	}
+	if is != nil && is.Group != 0 {
+		o.refs[is.Group]++
+		delete(o.bare, is.Group)
+	}
+}
+
+// carried returns what routes to a set carry that resolves to f: its group, or the hops
+// themselves. hint is the group that a route of it hangs on; 0: none.
+func (o *Objects) carried(set *Set, f Forwarding, hint uint32) *Forwarding {
+	if !o.On || set.inline {
+		return &f
+	}
+	if set.Group == 0 {
+		set.Group = o.groups[set.key]
+	}
+	if set.Group == 0 {
+		if set.Group = o.claim(GroupBase, []byte(set.key), o.like(set), hint); set.Group == 0 {
+			set.inline = true
+			return &f
+		}
+		o.groups[set.key] = set.Group
+	}
+	for _, h := range set.Hops {
+		if o.single(h, set.ipv6) == 0 {
+			set.inline = true
+			return &f
+		}
+	}
+	f.Group, f.Hops = set.Group, nil
+	return &f
+}
+
+// DissolveFrom is from how many routes on it is cheaper to delete a group, and its routes
+// with it, than the routes one by one.
+const DissolveFrom = 1000
+
+// aim has the ledger want what a set resolves to.
+func (o *Objects) aim(set *Set) {
+	had := set.wants
+	set.wants = nil
+	set.Contested = false
+	if set.Group != 0 && !set.inline && o.On {
+		o.want(set)
+	}
+	for _, id := range had {
+		o.unwant(id)
+	}
+}
+
+// want has the objects of a set wanted, singles first: the kernel takes no group whose
+// members are not there.
+func (o *Objects) want(set *Set) {
+	if set.Carries == nil {
+		if e := o.ledger.Find(set.Group); e != nil && e.Have != nil && o.refs[set.Group] >= DissolveFrom {
+			e.Note.goes = true
+			o.ledger.Mark(set.Group, e)
+		}
+		return
+	}
+	group := rib.Nexthop{ID: set.Group, Members: make([]rib.NexthopMember, 0, len(set.Hops))}
+	for _, h := range set.Hops {
+		id := o.single(h, set.ipv6)
+		group.Members = append(group.Members, rib.NexthopMember{ID: id, Weight: max(h.Weight, 1)})
+		o.wantOne(set, singleOf(h, set.ipv6, id))
+	}
+	o.wantOne(set, group)
+	set.Contested = o.contested(set)
+}
+
+func (o *Objects) wantOne(set *Set, n rib.Nexthop) {
+	e := o.begin(n.ID)
+	e.Note.users++
+	e.Note.goes = false
+	set.wants = append(set.wants, n.ID)
+	if e.Want == nil || !(rules{}).Same(e.Want, &n) {
+		e.Want = &n
+	}
+	o.ledger.Mark(n.ID, e)
+}
+
+func (o *Objects) unwant(id uint32) {
+	e := o.ledger.Find(id)
+	if e.Note.users--; e.Note.users == 0 {
+		e.Want = nil
+		o.litter = true
+		o.ledger.Mark(id, e)
+	}
+}
+
+// drop is told that a set has no users any more.
+func (o *Objects) drop(set *Set) {
+	for _, id := range set.wants {
+		o.unwant(id)
+	}
+	set.wants = nil
+	if o.have(set.Group) == nil {
+		o.release(set.Group)
+	}
+	o.litter = true
+}
+
+// contested tells whether the group of a set is there, and it or one of its members is left
+// alone.
+func (o *Objects) contested(set *Set) bool {
+	return o.ledger.AllLeftAlone() > 0 && o.have(set.Group) != nil && slices.ContainsFunc(set.wants, o.ledger.LeftAlone)
+}
+
+// like tells whether a group leads where a set does, whatever its members' ids.
+func (o *Objects) like(set *Set) func(rib.Nexthop) bool {
+	return func(n rib.Nexthop) bool {
+		if len(n.Members) != len(set.Hops) {
+			return false
+		}
+		for i, m := range n.Members {
+			now := o.have(m.ID)
+			if now == nil || m.Weight != max(set.Hops[i].Weight, 1) || !sameSingle(*now, singleOf(set.Hops[i], set.ipv6, m.ID)) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// singleOf is the object of one hop of a set, whose id is id. An object without a gateway
+// is of one family.
+func singleOf(h rib.Hop, ipv6 bool, id uint32) rib.Nexthop {
+	h.Weight = 0
+	return rib.Nexthop{ID: id, IPv6: ipv6 && !h.Gateway.IsValid(), Hop: h}
+}
+
+// single returns the id of the object for one hop; 0: none can be had.
+func (o *Objects) single(h rib.Hop, ipv6 bool) uint32 {
+	n := singleOf(h, ipv6, 0)
+	o.buf = appendHop(o.buf[:0], n.Hop, n.IPv6)
+	if id, ok := o.singles[string(o.buf)]; ok {
+		return id
+	}
+	what := string(o.buf)
+	id := o.claim(SingleBase, o.buf, func(there rib.Nexthop) bool { return sameSingle(there, n) }, 0)
+	if id != 0 {
+		o.singles[what] = id
+	}
+	return id
+}
+
+// claim returns an id: that of an object which is there already as it should be (fits), or
+// else a free one, the natural one where possible; 0: there is none. What another set's
+// routes hang on since an earlier run is not free. Of several groups that fit, as those of
+// other sets may, it is hint, the one that the routes have.
+func (o *Objects) claim(base uint32, what []byte, fits func(rib.Nexthop) bool, hint uint32) uint32 {
+	natural := hash32(what)
+	take := func(id uint32) bool {
+		if !o.ids.claim(o.where, id, o) {
+			return false
+		}
+		o.claimed[id] = string(what)
+		return true
+	}
+	first := func(suits func(id uint32) bool) uint32 {
+		for try := range uint32(idTries) {
+			id := base | Tag(o.where.Table) | (natural+try)&hashMask
+			if suits(id) && take(id) {
+				return id
+			}
+		}
+		return 0
+	}
+	stands := func(id uint32) bool { n := o.have(id); return n != nil && fits(*n) }
+	if base == GroupBase && stands(hint) && take(hint) {
+		return hint
+	}
+	if id := first(stands); id != 0 {
+		return id
+	}
+	return first(func(id uint32) bool {
+		_, strange := o.strange[id]
+		return !strange && (o.have(id) == nil || base == GroupBase && o.refs[id] == 0)
+	})
+}
+
+// release gives an id back.
+func (o *Objects) release(id uint32) {
+	what, ours := o.claimed[id]
+	if !ours {
+		return
+	}
+	delete(o.claimed, id)
+	of := o.singles
+	if id&baseMask == GroupBase {
+		of = o.groups
+	}
+	if of[what] == id {
+		delete(of, what)
+	}
+	o.ids.release(o.where, id)
+}
+
+// Close gives every id back.
+func (o *Objects) Close() {
+	for id := range o.claimed {
+		o.ids.release(o.where, id)
+	}
+	clear(o.claimed)
+}

@@ -1,0 +1,296 @@
+package nsworker
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/vrfredist/vrfredist/nsworker/ledger"
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// routes is the ledger of the routes that BGP has for a VRF, and that the kernel has of
+// ours: what is wanted of each is a set of nexthops, what the kernel has is a forwarding.
+// Its owner is the tableSync.
+type routes struct {
+	*ledger.Ledger[rib.Slot, nexthop.Set, nexthop.Forwarding, note]
+	feed *rib.Feed
+	spec *vrf.Spec // the worker's
+	sets *nexthop.Sets
+	own  *rib.OwnPrefixes // connected subnets, and addresses; nil before the first reading
+	link func(peer netip.Addr) (netns, device string)
+
+	surplus *surplus
+	doubt   func(rib.ResyncReason) // has the table read again
+
+	over   map[rib.Slot]struct{} // kept out by the quota
+	counts [rib.Families]byState // entries by family and state
+	wanted int                   // entries that are in the kernel or due to be: what the quota counts
+
+	exporting *rib.Exporting         // how the Spec judges BGP's paths
+	lastRead  *nexthop.Forwarding    // what shared returned last
+	tellState func(rib.Slot, *route) // nil: nobody listens
+	pathBuf   []rib.Path             // reused, as are those below
+	prefixBuf []netip.Prefix
+	slotBuf   []rib.Slot
+}
+
+// route is one prefix on its way from BGP to the kernel, in 24 bytes: a full table has a
+// million.
+type route = ledger.Entry[nexthop.Set, nexthop.Forwarding, note]
+
+// note is what routes keeps of an entry.
+type note struct {
+	state  rib.State
+	out    rib.Cause // why it is Filtered
+	counts bool      // it has a place in the quota
+}
+
+// byState counts entries by their state.
+type byState [rib.Stale + 1]int
+
+// newRoutes returns an empty ledger. doubt has the table read again.
+func newRoutes(w *Worker, sets *nexthop.Sets, c *ledger.Contention, doubt func(rib.ResyncReason)) *routes {
+	r := &routes{
+		feed: w.feed, spec: &w.spec, sets: sets, link: w.deps.Link, doubt: doubt,
+		surplus: newSurplus(c, &w.drifts), over: make(map[rib.Slot]struct{}),
+		exporting: exporting(w.spec),
+	}
+	r.Ledger = ledger.New(&bySlot{feed: w.feed}, r, c, &w.drifts)
+	return r
+}
+
+// bySlot is the store of routes: an entry's slot is the feed's, which is held as long as
+// the entry is there.
+type bySlot struct {
+	rib.Slots[route]
+	feed *rib.Feed
+}
+
+func (s *bySlot) Find(slot rib.Slot) *route { return s.At(slot) }
+func (s *bySlot) Drop(slot rib.Slot)        { s.feed.Release(slot) }
+
+// Comes implements ledger.Rules.
+func (r *routes) Comes(e *route) *nexthop.Forwarding {
+	if e.Want == nil || e.Note.state == rib.OverQuota {
+		return nil
+	}
+	return e.Want.Carries
+}
+
+// Same implements ledger.Rules.
+func (r *routes) Same(have, want *nexthop.Forwarding) bool { return have.Same(want) }
+
+// Replaced implements ledger.Rules.
+func (r *routes) Replaced(was, is *nexthop.Forwarding) { r.sets.Objects.Hold(was, is) }
+
+// take takes in what BGP says of some prefixes.
+func (r *routes) take(batch []rib.Entry) {
+	var like alike
+	for _, in := range batch {
+		if like.is(in) && r.exporting.OfPrefix(r.own, in.Prefix) == rib.Accepted {
+			e := r.Begin(in.Slot, like.family)
+			e.Note.out = rib.Accepted
+			like.set.Use()
+			r.aim(in.Slot, e, like.set, 0)
+			r.settle(in.Slot, e)
+			continue
+		}
+		e := r.Find(in.Slot)
+		if e == nil && (len(in.Paths) == 0 || !r.spec.Export.Enabled) {
+			r.feed.Release(in.Slot)
+			like = alike{}
+			continue
+		}
+		e = r.Begin(in.Slot, rib.FamilyOf(in.Prefix))
+		r.choose(in.Slot, e, in.Prefix, in.Paths)
+		r.settle(in.Slot, e)
+		like = r.alike(in)
+	}
+}
+
+// alike is what was decided for one prefix, while nothing but the feed is taken in: mostly
+// the next one has the same attributes, and what is to become of it depends on nothing
+// else, unless the prefix is special.
+type alike struct {
+	attrs  *rib.Attrs // nil: the next one has to be decided for itself
+	family rib.Family
+	set    *nexthop.Set
+}
+
+func (a *alike) is(in rib.Entry) bool {
+	return len(in.Paths) == 1 && in.Paths[0].Attrs == a.attrs && a.attrs != nil &&
+		rib.FamilyOf(in.Prefix) == a.family && a.set.Used() // or it was given up meanwhile
+}
+
+// alike returns what the decision for in says of others.
+func (r *routes) alike(in rib.Entry) alike {
+	e := r.Find(in.Slot)
+	if len(in.Paths) != 1 || e == nil || e.Want == nil || e.Want.Leaks() {
+		return alike{}
+	}
+	return alike{in.Paths[0].Attrs, rib.FamilyOf(in.Prefix), e.Want}
+}
+
+// choose finds out what is wanted of one prefix, given its candidates.
+func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []rib.Path) {
+	v := rib.Decide(r.exporting, rib.Candidates{Prefix: prefix, Paths: paths, Own: r.own, Room: r.pathBuf}, nil)
+	r.pathBuf = v.Chosen
+	if v.Out == rib.NoPath || v.Out == rib.ExportOff {
+		if e.Note.state != rib.Stale || v.Out == rib.ExportOff { // a stale route is the sweep's
+			r.aim(slot, e, nil, 0)
+		}
+		return
+	}
+	if e.Note.out = v.Out; v.Out != rib.Accepted {
+		r.aim(slot, e, nil, rib.Filtered)
+		return
+	}
+	hint := uint32(0)
+	if e.Have != nil {
+		hint = e.Have.Group
+	}
+	r.aim(slot, e, r.setOf(prefix, v.Chosen, hint), 0)
+}
+
+// setOf returns the set of the chosen paths' nexthops.
+func (r *routes) setOf(prefix netip.Prefix, paths []rib.Path, hint uint32) *nexthop.Set {
+	f := rib.FamilyOf(prefix)
+	if r.spec.Export.AcceptBlackhole && slices.Contains(paths[0].Attrs.Communities, rib.CommunityBlackhole) {
+		return r.sets.Get(f, true, nil, hint)
+	}
+	members := make([]nexthop.Member, 0, 4)
+	for _, p := range paths {
+		m := r.member(p.Attrs)
+		if p.Attrs.Source != "" && p.Attrs.Source != r.spec.Of() {
+			m.Source = p.Attrs.Source
+			if p.Attrs.Imported {
+				m.Prefix, m.Addr = prefix, netip.Addr{}
+			}
+		}
+		members = append(members, m)
+	}
+	return r.sets.Get(f, false, members, hint)
+}
+
+// nexthopOf prefers the global address: it says which link it is on by itself. Only where
+// there is none does the link-local one of RFC 2545 serve.
+func nexthopOf(a *rib.Attrs) netip.Addr {
+	if !a.Nexthop.IsValid() || a.Nexthop.IsUnspecified() && a.LinkLocal.IsValid() {
+		return a.LinkLocal
+	}
+	if a.Nexthop.IsLinkLocalUnicast() && a.Nexthop.Zone() == "" && a.LinkLocal.IsValid() {
+		return a.LinkLocal
+	}
+	return a.Nexthop
+}
+
+// member is the nexthop of a path, with its interface where it is link-local.
+func (r *routes) member(a *rib.Attrs) nexthop.Member {
+	m := nexthop.Member{Addr: nexthopOf(a)}
+	if m.Addr.Is6() && m.Addr.IsLinkLocalUnicast() && m.Addr.Zone() == "" && r.link != nil {
+		if netns, device := r.link(a.Peer); device != "" {
+			m.Addr, m.Netns = m.Addr.WithZone(device), netns
+		}
+	}
+	return m
+}
+
+// aim has a set wanted (nil: nothing), with the use of it, and says what became of the
+// entry where there is none.
+func (r *routes) aim(slot rib.Slot, e *route, set *nexthop.Set, state rib.State) {
+	old := e.Want
+	e.Want = set
+	r.sets.Drop(old)
+	if set == nil {
+		r.set(slot, e, state)
+	}
+}
+
+// evaluate looks at one marked entry.
+func (r *routes) evaluate(slot rib.Slot, e *route) {
+	if e.Anew() {
+		r.choose(slot, e, r.feed.Prefix(slot), r.feed.Paths(nil, slot))
+	}
+	r.settle(slot, e)
+}
+
+// settle compares what is wanted of an entry with what the kernel has, and says what became
+// of it.
+func (r *routes) settle(slot rib.Slot, e *route) {
+	set := e.Want
+	if e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits) {
+		return // until the sweep decides, or the VRF that leaks it is there
+	}
+	if set != nil && set.Carries == nil {
+		r.set(slot, e, rib.Unresolved)
+	}
+	r.quota(slot, e, set != nil && set.Carries != nil)
+	switch r.Settle(slot, e) {
+	case ledger.InOrder:
+		if set != nil && set.Contested {
+			r.set(slot, e, rib.Conflict) // it leads where another program likes
+		} else {
+			r.set(slot, e, rib.Installed)
+		}
+	case ledger.LeftAlone:
+		r.set(slot, e, rib.Conflict)
+	case ledger.Empty:
+		if set == nil && e.Note.state == rib.Failed { // to be deleted, which the kernel refused, and gone now
+			r.set(slot, e, 0)
+			r.choose(slot, e, r.feed.Prefix(slot), r.feed.Paths(nil, slot))
+		}
+		switch {
+		case e.Want != set: // it is wanted after all
+			r.Mark(slot, e)
+		case set == nil && (e.Note.state == 0 || e.Note.state == rib.Stale):
+			r.set(slot, e, 0)
+			r.Drop(slot, e)
+		}
+	}
+}
+
+// markUsers marks the entries that want one of some sets.
+func (r *routes) markUsers(of nexthop.Changed) {
+	if len(of) == 0 {
+		return
+	}
+	for slot, e := range r.All {
+		if _, hit := of[e.Want]; hit && e.Want != nil {
+			r.Mark(slot, e)
+		}
+	}
+}
+
+// entryOf returns the entry of a prefix, nil where there is none.
+func (r *routes) entryOf(prefix netip.Prefix) (rib.Slot, *route) {
+	if slot, held := r.feed.Find(prefix); held {
+		if e := r.Find(slot); e != nil {
+			return slot, e
+		}
+	}
+	return noSlot, nil
+}
+
+// has tells whether there is an entry of a prefix.
+func (r *routes) has(prefix netip.Prefix) bool {
+	_, e := r.entryOf(prefix)
+	return e != nil
+}
+
+// noSlot stands, beside a change, for no entry: it is of a superseded route.
+const noSlot = ^rib.Slot(0)
+
+// chooseAgain has what is wanted of a prefix found out again.
+func (r *routes) chooseAgain(prefix netip.Prefix) {
+	if slot, e := r.entryOf(prefix); e != nil {
+		r.MarkAnew(slot, e)
+	}
+}
+
+// idle tells whether nothing is due.
+func (r *routes) idle() bool { return r.Idle() && len(r.surplus.routes) == 0 }
+
+// due is how many routes are to be written or deleted.
+func (r *routes) due() int { return r.Waiting() + len(r.surplus.routes) }

@@ -1,0 +1,302 @@
+package nsworker
+
+import (
+	"errors"
+	"net/netip"
+	"syscall"
+
+	"github.com/vrfredist/vrfredist/nsworker/ledger"
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// owns is the one predicate that says whose a route is: within the VRF's table, its
+// protocol decides.
+func (r *routes) owns(o rib.Route) bool { return o.Protocol == r.spec.Protocol }
+
+// write is a change of a route, and the entry that it is of.
+type write struct {
+	slot rib.Slot // noSlot: of surplus
+	rib.Change
+}
+
+// changes builds the next batch. A route whose key changes is added under the new key
+// before it is deleted under the old one; what is surplus is deleted last, and waits for a
+// reading that is due (mayDelete): it may be wanted again by then. What is returned is good
+// until the next call.
+func (r *routes) changes(buf []write, mayDelete bool) []write {
+	for len(buf) < writeBatch {
+		r.slotBuf = r.Next(r.slotBuf, writeBatch-len(buf))
+		if len(r.slotBuf) == 0 {
+			break
+		}
+		r.prefixBuf = r.feed.Prefixes(r.prefixBuf[:0], r.slotBuf)
+		for i, slot := range r.slotBuf {
+			if c, is := r.change(slot, r.prefixBuf[i]); is {
+				buf = append(buf, write{slot, c})
+			}
+		}
+	}
+	for mayDelete && len(buf) < writeBatch && r.Waiting() == 0 {
+		o, there := r.surplus.next()
+		if !there {
+			break
+		}
+		buf = append(buf, write{noSlot, rib.Change{Op: rib.OpDelete, Route: o}})
+	}
+	return buf
+}
+
+// change is what brings one due entry to what it should be; false: nothing, for now.
+func (r *routes) change(slot rib.Slot, prefix netip.Prefix) (c rib.Change, is bool) {
+	e := r.Find(slot)
+	want, protocol := r.Comes(e), r.spec.Protocol
+	switch {
+	case want == nil && e.Have == nil, want != nil && e.Have.Same(want):
+		r.Mark(slot, e) // it changed its mind
+		return c, false
+	case want == nil:
+		return rib.Change{Op: rib.OpDelete, Route: e.Have.Route(prefix, protocol)}, true
+	case r.foreignAt(prefix, want.Metric):
+		r.set(slot, e, rib.Conflict)
+		if e.Have == nil {
+			return c, false
+		}
+		// It stands beside the foreign one, and is out of date.
+		return rib.Change{Op: rib.OpDelete, Route: e.Have.Route(prefix, protocol)}, true
+	case e.Have != nil && e.Have.Metric == want.Metric:
+		return rib.Change{Op: rib.OpReplace, Route: want.Route(prefix, protocol)}, true
+	}
+	if e.Have != nil {
+		r.surplus.add(e.Have.Route(prefix, protocol))
+		r.Put(e, nil)
+	}
+	return rib.Change{Op: rib.OpAdd, Route: want.Route(prefix, protocol)}, true
+}
+
+// foreignAt tells whether a foreign route has this key.
+func (r *routes) foreignAt(prefix netip.Prefix, metric uint32) bool {
+	for _, o := range r.sets.Resolver.View.Foreign.Get(prefix) {
+		if o.Metric == metric {
+			return true
+		}
+	}
+	return false
+}
+
+// wrote takes in the kernel's answer to one change.
+func (r *routes) wrote(w write, err error) {
+	if err == nil && w.Op == rib.OpDelete && w.Route.Metric == 0 {
+		r.doubt(rib.ResyncOverwritten) // RTM_DELROUTE with metric 0 matches any metric, and may have removed another route
+	}
+	if w.slot == noSlot {
+		if err != nil {
+			r.doubt(rib.ResyncRefused)
+		} else {
+			r.surplus.contest.PutRight(w.Route.Key())
+		}
+		return
+	}
+	e := r.Find(w.slot)
+	switch {
+	case err == nil && w.Op == rib.OpDelete:
+		if d, is := e.Drifted(); is && d == ledger.Strange {
+			r.surplus.contest.PutRight(w.Route.Key())
+		}
+		r.Put(e, nil)
+		r.Mark(w.slot, e)
+	case err == nil:
+		r.Put(e, r.Comes(e))
+		r.Mark(w.slot, e)
+	case errors.Is(err, rib.ErrExists):
+		// A foreign route has our key. Whatever we had there is gone or shadowed: it is not
+		// ours to touch until the foreign one leaves.
+		r.set(w.slot, e, rib.Conflict)
+		if !r.foreignAt(w.Route.Prefix, w.Route.Metric) {
+			r.doubt(rib.ResyncConflict) // whose it is, the table says
+		}
+	default:
+		r.set(w.slot, e, rib.Failed)
+		r.Refuse(w.slot, err.Error())
+		if e.Have != nil && w.Op != rib.OpDelete && !passing(err) {
+			// What stands there forwards to where BGP points no more.
+			r.surplus.add(e.Have.Route(w.Route.Prefix, r.spec.Protocol))
+			r.Put(e, nil)
+		}
+	}
+}
+
+// passing tells whether the kernel refused for want of room, which says nothing about the
+// route.
+func passing(err error) bool {
+	return errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.EAGAIN)
+}
+
+// lostGroup takes in that a group is gone: the kernel deleted its routes with it, without a
+// word about the IPv4 ones (fib_nexthops of net/ipv4/nexthop.c).
+func (r *routes) lostGroup(id uint32) {
+	for slot, e := range r.All {
+		if e.Have != nil && e.Have.Group == id {
+			r.Put(e, nil)
+			r.Mark(slot, e)
+		}
+	}
+}
+
+// adopt takes in what a whole reading of the table has of ours, and returns the foreign
+// routes. Every entry is evaluated afterwards.
+func (r *routes) adopt(all []rib.Route, waitsForSweep func(rib.Family) bool) (foreign []rib.Route) {
+	foreign, mine := r.sort(all)
+	for slot, i := range mine.All {
+		if *i != 0 {
+			r.found(slot, all[*i-1], waitsForSweep)
+		}
+	}
+	for slot, e := range r.All {
+		if *mine.At(slot) == 0 {
+			r.missing(slot, e)
+		}
+		r.Mark(slot, e)
+	}
+	return foreign
+}
+
+// missing takes in that the table has no route of ours for an entry.
+func (r *routes) missing(slot rib.Slot, e *route) {
+	if e.Have != nil {
+		r.Saw(e, ledger.Missing)
+		r.Put(e, nil)
+	}
+	if e.Note.state == rib.Stale {
+		r.set(slot, e, 0)
+	}
+}
+
+// sort divides a reading into foreign routes and ours, one a prefix: mine has one more than
+// the index of the route, 0 where there is none. Where there are two of ours, from a time
+// with another metric, the one under the metric in use counts and the other is surplus.
+func (r *routes) sort(all []rib.Route) (foreign []rib.Route, mine rib.Slots[int32]) {
+	known := r.surplus.begin()
+	for i, o := range all {
+		if !r.owns(o) {
+			foreign = append(foreign, o)
+			continue
+		}
+		if r.spares(o) {
+			continue
+		}
+		at := mine.At(r.feed.Hold(o.Prefix))
+		switch {
+		case *at == 0:
+			*at = int32(i + 1)
+		case o.Metric == r.spec.Export.Metric:
+			r.surplus.add(all[*at-1])
+			*at = int32(i + 1)
+		default:
+			r.surplus.add(o)
+		}
+	}
+	r.surplus.found(known, r.Trusted)
+	return foreign, mine
+}
+
+// found takes in one own route of the table.
+func (r *routes) found(slot rib.Slot, o rib.Route, waitsForSweep func(rib.Family) bool) {
+	e := r.Find(slot)
+	if e == nil {
+		f := rib.FamilyOf(o.Prefix)
+		e = r.Begin(slot, f)
+		if r.spec.Export.Enabled && waitsForSweep(f) {
+			// BGP may not have come to it yet. Its place in the quota it has.
+			e.Note.counts = true
+			r.wanted++
+			r.set(slot, e, rib.Stale)
+		}
+	}
+	if have := nexthop.ForwardingOf(o); !e.Have.Same(&have) {
+		r.Differs(e)
+		r.Put(e, r.sharedRead(have))
+	}
+}
+
+// sharedRead returns one forwarding for all routes that hang on the same group: what a whole
+// table is read with need not be there a million times.
+func (r *routes) sharedRead(f nexthop.Forwarding) *nexthop.Forwarding {
+	if f.Group == 0 {
+		return &f
+	}
+	if last := r.lastRead; last != nil && last.Same(&f) {
+		return last
+	}
+	r.lastRead = &f
+	return &f
+}
+
+// onOwn takes in a change of an own route that was not ours to make: deleted, it is put
+// back; added or changed, it is put right.
+func (r *routes) onOwn(ev rib.RouteEvent) {
+	o := ev.Route
+	if ev.Deleted {
+		r.surplus.contest.InOrder(o.Key())
+	} else if r.spares(o) {
+		return
+	}
+	slot, e := r.entryOf(o.Prefix)
+	have := nexthop.ForwardingOf(o)
+	switch {
+	case e == nil && ev.Deleted:
+		return
+	case e == nil:
+		slot = r.feed.Hold(o.Prefix)
+		e = r.Begin(slot, rib.FamilyOf(o.Prefix))
+		r.Differs(e)
+		r.Put(e, &have)
+	case e.Have != nil && e.Have.Metric != o.Metric:
+		if !ev.Deleted {
+			r.surplus.add(o)
+			r.surplus.count(rib.FamilyOf(o.Prefix), 1, r.Trusted)
+		}
+		return
+	case ev.Deleted:
+		r.missing(slot, e)
+	case !e.Have.Same(&have):
+		r.Differs(e)
+		r.Put(e, &have)
+	}
+	r.Mark(slot, e)
+}
+
+// unexpected tells whether a route under our protocol, which the table has, is one that
+// nobody here wrote, at a key that we have no use for.
+func (r *routes) unexpected(o rib.Route) bool {
+	_, e := r.entryOf(o.Prefix)
+	if e == nil {
+		return true
+	}
+	if e.Have != nil && e.Have.Metric == o.Metric {
+		return false
+	}
+	want := r.Comes(e)
+	return want == nil || want.Metric != o.Metric
+}
+
+// spares leaves an unexpected route that shows itself alone, where one like it was deleted
+// too often: whoever adds it adds it again.
+func (r *routes) spares(o rib.Route) bool {
+	if c, k := r.surplus.contest, o.Key(); c.TooOften(k) && r.unexpected(o) {
+		c.Hold(k, o)
+		return true
+	}
+	return false
+}
+
+// takeBack has those routes written again that were left alone, and those deleted once that
+// somebody adds again and again.
+func (r *routes) takeBack() {
+	r.TakeBack()
+	for _, o := range r.surplus.contest.Release() {
+		if r.unexpected(o) {
+			r.onOwn(rib.RouteEvent{Route: o})
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package rib
+
+import (
+	"cmp"
+	"net/netip"
+)
+
+// Exporting is how a VRF judges what BGP has for it: its export policy, made ready once
+// for all of its prefixes. It is immutable.
+type Exporting struct {
+	name   string // of the VRF, as commands take it
+	of     string // its name in BGP: paths with this Source are its own
+	policy ExportPolicy
+	wants  string // what the policy's communities ask for, in words
+}
+
+// NewExporting makes the export policy of a VRF ready. name is what the configuration
+// calls the VRF, of the VRF of BGP whose routes it has: a further table of a VRF has a name
+// of its own.
+func NewExporting(name, of string, policy ExportPolicy) *Exporting {
+	return &Exporting{name: name, of: of, policy: policy, wants: policy.wants()}
+}
+
+// Candidates are the paths of one prefix in the feed of a VRF, and what else of the VRF
+// counts for them.
+type Candidates struct {
+	Prefix netip.Prefix
+	Paths  []Path       // in any order; they are not changed
+	Own    *OwnPrefixes // the VRF's own, as of now
+	Room   []Path       // the chosen paths are written over it; it must not overlap Paths
+}
+
+// Verdict is what becomes of a prefix on its way from BGP to the kernel.
+type Verdict struct {
+	// Chosen are the paths that the VRF uses, best first. A prefix that is left out has
+	// them too, where it has a path: they are what BGP would have the VRF use.
+	Chosen []Path
+	// Out is why nothing of the prefix goes into the kernel. Accepted: the chosen paths
+	// do, as far as their nexthops are found.
+	Out Cause
+}
+
+// Decide says what becomes of a prefix on its way from BGP to the kernel table of a VRF.
+// The worker acts on it, the list of routes shows it, a plan is rehearsed with it, and an
+// explanation prints its trace; nobody decides a second time. It is pure, and does not
+// depend on the order of the paths. With a trace it goes on behind the step that stops
+// the prefix, so that all that is in the way is seen; without one it allocates nothing
+// where Room is large enough.
+//
+// The order of judgement, and where more of it belongs:
+//
+//	AtExport        Is export on?
+//	AtCandidates    Is there a path? Whatever lets in the paths of other VRFs and PEs,
+//	                such as a policy for them, judges each path here.
+//	AtChoice        The best path, and those as good. Before the choice each path is
+//	                judged by itself, and one that fails takes no part: by the export
+//	                policy, which may also change it; by its encapsulation, which the VRF
+//	                must be able to use; by its nexthop, which must be reached (RFC 4271,
+//	                9.1.2). After it comes the backup: the same choice without the best.
+//	AtOwnImport     Is the best path what this VRF told BGP itself?
+//	AtConnected     Is the prefix a subnet or an address of this VRF?
+//	AtMartian       Is it one that no unicast table should have?
+//	AtCommunities   Does the best path carry what the policy asks for?
+//
+// What follows is the worker's, which knows more than one prefix: nexthops, quota, kernel.
+func Decide(x *Exporting, c Candidates, t *Trace) Verdict {
+	t.begin()
+	v := Verdict{Chosen: selectOf(c.Room, c.Paths, x.policy.MaxPaths, &x.policy)}
+	if len(c.Paths) == 0 {
+		v.ends(t, AtExport, x, c.Prefix, x.off())
+		v.ends(t, AtCandidates, x, c.Prefix, NoPath)
+		return v
+	}
+	t.rank(v.Chosen, c.Paths)
+	best := v.Chosen[0].Attrs
+	switch { // to the first that ends it
+	case v.ends(t, AtExport, x, c.Prefix, x.off()):
+	case v.ends(t, AtCandidates, x, c.Prefix, Accepted):
+	case v.ends(t, AtChoice, x, c.Prefix, Accepted):
+	case v.ends(t, AtOwnImport, x, c.Prefix, x.ownImport(best)):
+	case v.ends(t, AtConnected, x, c.Prefix, connected(c.Own, c.Prefix)):
+	case v.ends(t, AtMartian, x, c.Prefix, x.martian(c.Prefix)):
+	case v.ends(t, AtCommunities, x, c.Prefix, x.communities(best)):
+	}
+	return v
+}
+
+// ends takes in what a step came to, and tells whether the decision is over. While
+// somebody wants to see all of its steps it is not.
+func (v *Verdict) ends(t *Trace, at Place, x *Exporting, prefix netip.Prefix, out Cause) bool {
+	v.Out = cmp.Or(v.Out, out)
+	if t == nil {
+		return out != Accepted
+	}
+	t.judged(at, x.Reason(out, prefix))
+	return false
+}
+
+// OfPrefix is what Decide says of a prefix whatever its paths are like. It is enough where
+// all else was decided for another prefix with the same path.
+func (x *Exporting) OfPrefix(own *OwnPrefixes, prefix netip.Prefix) Cause {
+	return cmp.Or(connected(own, prefix), x.martian(prefix))
+}
+
+func (x *Exporting) off() Cause {
+	if !x.policy.Enabled {
+		return ExportOff
+	}
+	return Accepted
+}
+
+func (x *Exporting) ownImport(best *Attrs) Cause {
+	if best.Imported && best.Source == x.of {
+		return OwnImport
+	}
+	return Accepted
+}
+
+// connected leaves out what the VRF has on its own links.
+//
+// A BGP route for a connected prefix with a lower metric than the kernel's (256 in IPv6)
+// would lead packets for the neighbours on a link to one of them, and the kernel would
+// take none of the others for a gateway any longer (ip6_route_check_nh in
+// net/ipv6/route.c).
+func connected(own *OwnPrefixes, prefix netip.Prefix) Cause {
+	switch {
+	case own.Subnet(prefix):
+		return OwnSubnet
+	case own.Address(prefix):
+		return OwnAddress
+	}
+	return Accepted
+}
+
+func (x *Exporting) martian(prefix netip.Prefix) Cause {
+	if _, is := MartianBut(x.policy.AcceptMartians, prefix); is {
+		return MartianPrefix
+	}
+	return Accepted
+}
+
+func (x *Exporting) communities(best *Attrs) Cause {
+	if !x.policy.match(best) {
+		return NoCommunity
+	}
+	return Accepted
+}
+
+// Takes says in words which paths the communities of the policy let through.
+func (x *Exporting) Takes() string {
+	if x.wants == anyPath {
+		return anyPath
+	}
+	return "a path with " + x.wants
+}
+
+// Reason is a Cause that Decide found, with what it is about.
+func (x *Exporting) Reason(out Cause, prefix netip.Prefix) Reason {
+	r := Reason{Cause: out}
+	switch out {
+	case ExportOff:
+		r.Subject = x.name
+	case MartianPrefix:
+		r.Subject, _ = Martian(prefix)
+	case NoCommunity:
+		r.Subject = x.wants
+	}
+	return r
+}

@@ -1,0 +1,200 @@
+package rib
+
+import (
+	"iter"
+	"net/netip"
+	"slices"
+
+	"github.com/gaissmai/bart"
+)
+
+// ForeignTable holds the foreign routes of one VRF's kernel table: those that we did not
+// write. It is an immutable snapshot: With and Without return another one that shares
+// with it what did not change, so any goroutine may read one while its owner makes the
+// next. A nil *ForeignTable is an empty one.
+type ForeignTable struct {
+	table  *bart.Table[[]Route] // by masked prefix; slices are never modified
+	routes [Families]int
+}
+
+// NewForeignTable returns the table of routes, which come in the order in which the kernel
+// dumped them. Of routes with the same key all are kept: IPv4 holds several after an
+// append (NLM_F_APPEND).
+func NewForeignTable(routes []Route) *ForeignTable {
+	table := new(bart.Table[[]Route])
+	var n [Families]int
+	for _, r := range routes {
+		if !r.Prefix.IsValid() {
+			continue
+		}
+		n[FamilyOf(r.Prefix)]++
+		table.Modify(r.Prefix, func(old []Route, _ bool) ([]Route, bool) {
+			// Nobody else sees this slice yet, so it may grow in place.
+			return slices.Insert(old, after(old, r.Metric), r), false
+		})
+	}
+	return &ForeignTable{table, n}
+}
+
+// With returns f with r in it. It takes the place of the route with the same
+// key and protocol; others with the same key stay. For IPv6 the kernel keeps
+// routes of its own (proto kernel and ra) side by side, one for each device and
+// gateway, so there these must be equal too.
+func (f *ForeignTable) With(r Route) *ForeignTable {
+	if !r.Prefix.IsValid() {
+		return f
+	}
+	n := f.count()
+	table := f.persist().ModifyPersist(r.Prefix, func(old []Route, _ bool) ([]Route, bool) {
+		if i := find(old, r); i >= 0 {
+			next := slices.Clone(old)
+			next[i] = r
+			return next, false
+		}
+		n[FamilyOf(r.Prefix)]++
+		at := after(old, r.Metric)
+		next := make([]Route, 0, len(old)+1)
+		next = append(append(next, old[:at]...), r)
+		return append(next, old[at:]...), false
+	})
+	return &ForeignTable{table, n}
+}
+
+// Without returns f without the route that With would replace by r. Where r
+// names some of that route's hops and not all, only these go: for an ECMP route
+// IPv6 announces the loss of one leg as the deletion of that leg.
+func (f *ForeignTable) Without(r Route) *ForeignTable {
+	i := find(f.Get(r.Prefix), r)
+	if i < 0 {
+		return f
+	}
+	n := f.count()
+	table := f.persist().ModifyPersist(r.Prefix, func(old []Route, _ bool) ([]Route, bool) {
+		next := slices.Clone(old)
+		if rest := remaining(old[i], r); len(rest) > 0 {
+			next[i].Hops = rest
+			return next, false
+		}
+		n[FamilyOf(r.Prefix)]--
+		next = slices.Delete(next, i, i+1)
+		return next, len(next) == 0
+	})
+	return &ForeignTable{table, n}
+}
+
+// Get returns the routes of exactly this prefix, lowest metric first, and in
+// the kernel's order where metrics are equal. The slice is immutable.
+func (f *ForeignTable) Get(prefix netip.Prefix) []Route {
+	if f == nil || f.table == nil {
+		return nil
+	}
+	routes, _ := f.table.Get(prefix)
+	return routes
+}
+
+// All yields each prefix with its routes as Get returns them, IPv4 first,
+// ordered by prefix.
+func (f *ForeignTable) All() iter.Seq2[netip.Prefix, []Route] {
+	if f == nil || f.table == nil {
+		return func(func(netip.Prefix, []Route) bool) {}
+	}
+	return f.table.AllSorted()
+}
+
+// Len is the number of routes.
+func (f *ForeignTable) Len() int {
+	n := f.count()
+	return n[IPv4] + n[IPv6]
+}
+
+// Count is the number of routes of one family.
+func (f *ForeignTable) Count(of Family) int {
+	n := f.count()
+	return n[of]
+}
+
+func (f *ForeignTable) count() (n [Families]int) {
+	if f != nil {
+		n = f.routes
+	}
+	return n
+}
+
+// covering yields the prefixes that hold addr and their routes, longest first.
+func (f *ForeignTable) covering(addr netip.Addr) iter.Seq2[netip.Prefix, []Route] {
+	if f == nil || f.table == nil {
+		return func(func(netip.Prefix, []Route) bool) {}
+	}
+	return f.table.Supernets(netip.PrefixFrom(addr, addr.BitLen()))
+}
+
+func (f *ForeignTable) persist() *bart.Table[[]Route] {
+	if f == nil || f.table == nil {
+		return new(bart.Table[[]Route])
+	}
+	return f.table
+}
+
+// after is where a route of this metric goes: behind all that are not above.
+func after(routes []Route, metric uint32) int {
+	i := 0
+	for i < len(routes) && routes[i].Metric <= metric {
+		i++
+	}
+	return i
+}
+
+// find returns the index of the route that an event about r means, or -1: of several
+// with the same identity the one that forwards as r does, else the first, which is what
+// the kernel replaces (NLM_F_REPLACE).
+func find(routes []Route, r Route) int {
+	first := -1
+	for i, o := range routes {
+		if !sameIdentity(o, r) {
+			continue
+		}
+		if SameForwarding(o, r) {
+			return i
+		}
+		if first < 0 {
+			first = i
+		}
+	}
+	return first
+}
+
+func sameIdentity(a, b Route) bool {
+	if a.Metric != b.Metric || a.Protocol != b.Protocol {
+		return false
+	}
+	if !byDevice(a) {
+		return true
+	}
+	if len(a.Hops) == 0 || len(b.Hops) == 0 {
+		return true // an event without hops means the route, whichever hops that has
+	}
+	return a.Hops[0].SameWay(b.Hops[0])
+}
+
+// byDevice tells whether the kernel keeps routes like r side by side under one key.
+func byDevice(r Route) bool {
+	return r.Prefix.Addr().Is6() && (r.Protocol == ProtoKernel || r.Protocol == ProtoRA)
+}
+
+// remaining returns the hops of old that gone does not name, none where gone
+// means the whole route.
+func remaining(old, gone Route) []Hop {
+	// A route by a nexthop object always goes whole, and its hops may have
+	// changed with the object, unannounced.
+	if old.Prefix.Addr().Is4() || gone.NexthopID != 0 || len(gone.Hops) == 0 || len(gone.Hops) >= len(old.Hops) {
+		return nil
+	}
+	named := func(h Hop) bool {
+		return slices.ContainsFunc(gone.Hops, h.SameWay)
+	}
+	rest := slices.DeleteFunc(slices.Clone(old.Hops), named)
+	if len(old.Hops)-len(rest) != len(gone.Hops) {
+		return nil
+	}
+	return rest
+}

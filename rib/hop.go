@@ -1,0 +1,51 @@
+package rib
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// Hop is one way out: a resolved nexthop as the kernel knows it. Two are compared by
+// Equal and SameWay, not with ==, which takes what the kernel reports for a difference.
+type Hop struct {
+	Gateway netip.Addr // invalid where the destination is on the link itself; never has a zone
+	Ifindex int        // of the output interface, in the VRF's namespace
+	Encap   Encap      // what a packet is put into on this way
+	Weight  uint16     // 1 to 256; 0 is read as 1
+	OnLink  bool       // RTNH_F_ONLINK: the gateway need not be in a connected subnet
+	Dead    bool       // as read: the kernel does not forward there (RTNH_F_DEAD); never written
+}
+
+// Encap is the encapsulation of a hop (RTA_ENCAP, NHA_ENCAP). The zero Encap is none, and
+// so far there is no other. It is where MPLS labels, the SIDs of SRv6, and the VNI with
+// the router's MAC of VXLAN go. It stays comparable, so that hops stay so: a list in it
+// has a fixed length, or is interned.
+type Encap struct{}
+
+// Equal tells whether the kernel would hold a and b as the same nexthop: gateway,
+// interface, encapsulation and RTNH_F_ONLINK. Weight belongs to a hop's place among
+// others, and Dead is the kernel's word on it: neither counts.
+func (h Hop) Equal(o Hop) bool { return h.SameWay(o) && h.OnLink == o.OnLink }
+
+// SameWay is Equal without OnLink, which only says whether the kernel checks the gateway
+// against the table. One route cannot hold two such hops: IPv6 tells the hops of a route
+// apart by gateway, interface and encapsulation alone (rt6_duplicate_nexthop), and refuses
+// the second.
+func (h Hop) SameWay(o Hop) bool {
+	return h.Gateway == o.Gateway && h.Ifindex == o.Ifindex && h.Encap == o.Encap
+}
+
+// AppendKey appends what two hops differ in where they are not Equal, and the same bytes
+// where they are. The ids of nexthop objects are made of it, and outlive the daemon: what
+// a hop has today must not get other bytes.
+func (h Hop) AppendKey(b []byte) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(h.Ifindex))
+	b = h.Gateway.AppendTo(b)
+	if h.OnLink {
+		b = append(b, 'o')
+	}
+	return b
+}
+
+// weight is the share of h as the kernel counts it, from 1.
+func (h Hop) weight() uint16 { return max(h.Weight, 1) }

@@ -1,0 +1,44 @@
+package rib
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// packed is a prefix without the pointer that a netip.Addr has, so that millions
+// of them cost the garbage collector nothing.
+type packed struct {
+	hi, lo uint64
+	bits   uint8
+	v4     bool
+}
+
+// mapped is what is before an IPv4 address in the lower half of its IPv6 form.
+const mapped = 0xffff << 32
+
+func pack(p netip.Prefix) packed {
+	b := p.Addr().As16()
+	return packed{
+		binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:]),
+		uint8(p.Bits()), p.Addr().Is4(),
+	}
+}
+
+func (k packed) family() Family {
+	if k.v4 {
+		return IPv4
+	}
+	return IPv6
+}
+
+func (k packed) prefix() netip.Prefix {
+	if k.v4 {
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], uint32(k.lo))
+		return netip.PrefixFrom(netip.AddrFrom4(b), int(k.bits))
+	}
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], k.hi)
+	binary.BigEndian.PutUint64(b[8:], k.lo)
+	return netip.PrefixFrom(netip.AddrFrom16(b), int(k.bits))
+}

@@ -1,0 +1,86 @@
+package rib
+
+import "slices"
+
+// Place is a step of a decision.
+type Place uint8
+
+// The steps of Decide, and those of DecideImport, in their order.
+const (
+	AtExport Place = iota + 1
+	AtCandidates
+	AtChoice
+	AtOwnImport
+	AtConnected
+	AtMartian
+	AtCommunities
+
+	AtImport
+	AtKernelRoute
+	AtRules
+)
+
+// Trace takes down how one decision came about, for who asks for it; a nil Trace takes
+// down nothing. The next decision is written over it.
+type Trace struct {
+	Steps  []TraceStep
+	Others []OtherPath   // Decide: the paths that are not the best one, as they were given
+	Routes []JudgedRoute // DecideImport: the routes of the prefix, lowest metric first
+}
+
+// TraceStep is one step of a decision.
+type TraceStep struct {
+	Place   Place
+	Outcome Outcome // Passed, or Stopped; Noted, where an earlier step stopped it already
+	Reason  Reason  // why it did not pass
+}
+
+// OtherPath is a path beside the best one.
+type OtherPath struct {
+	Path Path
+	Used bool   // as good as the best one, and used with it
+	By   string // the step of the decision process that puts it behind; "": nothing does
+}
+
+// JudgedRoute is a route that may be announced.
+type JudgedRoute struct {
+	Route  Route
+	Reason Reason // why it is not
+}
+
+func (t *Trace) begin() {
+	if t != nil {
+		t.Steps, t.Others, t.Routes = t.Steps[:0], t.Others[:0], t.Routes[:0]
+	}
+}
+
+func (t *Trace) judged(at Place, why Reason) {
+	out := Passed
+	switch {
+	case why.Cause == Accepted:
+	case slices.ContainsFunc(t.Steps, func(s TraceStep) bool { return s.Outcome == Stopped }):
+		out = Noted
+	default:
+		out = Stopped
+	}
+	t.Steps = append(t.Steps, TraceStep{at, out, why})
+}
+
+// rank takes down what the choice made of all paths.
+func (t *Trace) rank(chosen, all []Path) {
+	if t == nil {
+		return
+	}
+	same := func(a *Path) func(Path) bool {
+		return func(b Path) bool { return a.RD == b.RD && a.ID == b.ID }
+	}
+	for i := range all {
+		switch p := &all[i]; {
+		case same(p)(chosen[0]):
+		case slices.ContainsFunc(chosen, same(p)):
+			t.Others = append(t.Others, OtherPath{Path: *p, Used: true})
+		default:
+			t.Others = append(t.Others, OtherPath{Path: *p, By: behind(&chosen[0], p, all)})
+		}
+	}
+}

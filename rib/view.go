@@ -1,0 +1,88 @@
+package rib
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+)
+
+// View is what a VRF has of the kernel: where its table is, the interfaces of its
+// namespace, and the foreign routes of the table. It is a snapshot: whoever holds one
+// may read it while the next is made.
+type View struct {
+	Where   Where
+	Links   Links
+	Foreign *ForeignTable
+}
+
+// mainTable is the number of the main table (RT_TABLE_MAIN).
+const mainTable = 254
+
+// plain tells whether the table is neither a main one nor a VRF device's: one to which
+// rules lead, and which every interface of the namespace may serve beside other tables.
+func (v View) plain() bool {
+	return v.Where.Device == 0 && v.Where.Table != mainTable && v.Where.Table != 0
+}
+
+// Member tells whether an interface belongs to the VRF: to a main table what is in no
+// VRF device, to a VRF device itself and what is in it, to a plain table everything. A
+// bridge's port is where the bridge is.
+func (v View) Member(link Link) bool {
+	return v.plain() || v.device(link) == v.Where.Device
+}
+
+// device returns the index of the VRF device that an interface is, or is in; 0: it is in
+// none. A master that is not there is in another namespace, and none of ours.
+func (v View) device(link Link) int {
+	for range maxMasters + 1 {
+		switch {
+		case link.VRFTable != 0:
+			return link.Index
+		case link.Master == 0:
+			return 0
+		}
+		link = v.Links[link.Master]
+	}
+	return 0
+}
+
+// maxMasters bounds how often a master is followed, as the kernel bounds how deep devices
+// may be nested (MAX_NEST_DEV).
+const maxMasters = 8
+
+// own tells whether nh is an address of this VRF. Tenants in VRF devices of one namespace
+// may use the same addresses, so those of other VRFs' interfaces do not count, nor in a
+// plain table those of a VRF device's interfaces, unless the table has their subnet.
+func (v View) own(nh netip.Addr) bool {
+	if zoned(nh) {
+		link, found := v.zone(nh) // fe80::1 on one interface says nothing about the others
+		return found && v.Member(link) && slices.ContainsFunc(link.Addrs, sameAddr(nh.WithZone("")))
+	}
+	for _, link := range v.Links {
+		at := slices.IndexFunc(link.Addrs, sameAddr(nh))
+		switch {
+		case at < 0 || !v.Member(link):
+		case !v.plain() || v.device(link) == 0 || v.connects(link.Addrs[at].Masked(), link):
+			return true
+		}
+	}
+	return false
+}
+
+func sameAddr(nh netip.Addr) func(netip.Prefix) bool {
+	return func(p netip.Prefix) bool { return p.Addr() == nh }
+}
+
+// connects tells whether a subnet is connected in the table by link.
+func (v View) connects(subnet netip.Prefix, link Link) bool {
+	return slices.ContainsFunc(v.Foreign.Get(subnet), func(r Route) bool { return r.Connects(v.Links) && r.Hops[0].Ifindex == link.Index })
+}
+
+// zone returns the interface that is the zone of a link-local address, by name or index.
+func (v View) zone(nh netip.Addr) (Link, bool) {
+	link, found := v.Links.ByName(nh.Zone())
+	if index, err := strconv.Atoi(nh.Zone()); !found && err == nil {
+		link, found = v.Links[index]
+	}
+	return link, found
+}
