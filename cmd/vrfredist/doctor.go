@@ -15,7 +15,10 @@ import (
 	"github.com/vrfredist/vrfredist/doctor"
 )
 
-func (c *cli) doctorCommand() *cobra.Command {
+// doctorCommands has the command doctor.
+type doctorCommands struct{ *cli }
+
+func (c doctorCommands) doctorCommand() *cobra.Command {
 	var file, root string
 	cmd := &cobra.Command{
 		Use:   "doctor [-f FILE] [--json]",
@@ -45,7 +48,7 @@ exit status is 1 where something is broken, else 0.`,
 	return cmd
 }
 
-func (c *cli) doctor(cmd *cobra.Command, file, root string) error {
+func (c doctorCommands) doctor(cmd *cobra.Command, file, root string) error {
 	found, asked, err := c.askDoctor(cmd)
 	if err != nil {
 		return err
@@ -69,7 +72,7 @@ func (c *cli) doctor(cmd *cobra.Command, file, root string) error {
 }
 
 // askDoctor has the daemon look. asked is false where none runs.
-func (c *cli) askDoctor(cmd *cobra.Command) (found []doctor.Finding, asked bool, err error) {
+func (c doctorCommands) askDoctor(cmd *cobra.Command) (found []doctor.Finding, asked bool, err error) {
 	err = c.ask(cmd, func(ctx context.Context, client vrfredistv1.RedistributionClient) error {
 		ctx, cancel := once(ctx)
 		defer cancel()
@@ -151,7 +154,7 @@ func diagnosis(file string, asked bool, found []doctor.Finding) diagnosed {
 	return doc
 }
 
-func (c *cli) printFindings(file string, asked bool, found []doctor.Finding) error {
+func (c doctorCommands) printFindings(file string, asked bool, found []doctor.Finding) error {
 	var b strings.Builder
 	counts := make(map[doctor.Level]int)
 	for _, f := range found {

@@ -14,10 +14,13 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
+// planCommands has the command plan.
+type planCommands struct{ *cli }
+
 // planLines is how many routes of a VRF a plan lists unless it is asked for all.
 const planLines = 20
 
-func (c *cli) planCommand() *cobra.Command {
+func (c planCommands) planCommand() *cobra.Command {
 	var file, name string
 	var all, summary bool
 	cmd := &cobra.Command{
@@ -67,7 +70,7 @@ one has the counts.`,
 	return cmd
 }
 
-func (c *cli) plan(cmd *cobra.Command, request *vrfredistv1.PlanRequest) error {
+func (c planCommands) plan(cmd *cobra.Command, request *vrfredistv1.PlanRequest) error {
 	// The same words as those of `check`, which also sees who may read the file.
 	cfg, err := daemon.LoadConfig(request.GetFile())
 	if err != nil {

@@ -12,7 +12,10 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-func (c *cli) resyncCommand() *cobra.Command {
+// resyncCommands has the command resync.
+type resyncCommands struct{ *cli }
+
+func (c resyncCommands) resyncCommand() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use:   "resync [--vrf V] [--json]",
@@ -50,7 +53,7 @@ what the configuration says is put right too, as "vrfredist reload" does.`,
 	return cmd
 }
 
-func (c *cli) printRepairs(r *vrfredistv1.ResyncResponse) error {
+func (c resyncCommands) printRepairs(r *vrfredistv1.ResyncResponse) error {
 	failed := 0
 	for _, p := range r.GetRepairs() {
 		if p.GetError() != "" {

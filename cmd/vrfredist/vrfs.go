@@ -18,7 +18,10 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-func (c *cli) vrfCommand() *cobra.Command {
+// vrfCommands has the command vrf.
+type vrfCommands struct{ *cli }
+
+func (c vrfCommands) vrfCommand() *cobra.Command {
 	var states []string
 	cmd := &cobra.Command{
 		Use:   "vrf [NAME] [--state S,...] [--no-pager] [--json]",
@@ -61,7 +64,7 @@ list is shown by $PAGER.`,
 	return cmd
 }
 
-func (c *cli) listVRFs(ctx context.Context, client vrfredistv1.RedistributionClient, only []string) error {
+func (c vrfCommands) listVRFs(ctx context.Context, client vrfredistv1.RedistributionClient, only []string) error {
 	list, err := client.ListVrfs(ctx, &vrfredistv1.ListVrfsRequest{})
 	if err != nil {
 		return err
@@ -102,7 +105,7 @@ func place(v *vrfredistv1.Vrf) string {
 }
 
 // problems says in a few words what keeps a VRF from being ready.
-func (c *cli) problems(v *vrfredistv1.Vrf) string {
+func (c vrfCommands) problems(v *vrfredistv1.Vrf) string {
 	reason := v.GetReason()
 	if at := v.GetRetryUnix(); at != 0 {
 		reason += "; next start " + in(time.Unix(at, 0).Sub(c.now()))
@@ -140,7 +143,7 @@ func routeCounts(n *vrfredistv1.Counts) []routeCount {
 	}
 }
 
-func (c *cli) showVRF(ctx context.Context, client vrfredistv1.RedistributionClient, name string) error {
+func (c vrfCommands) showVRF(ctx context.Context, client vrfredistv1.RedistributionClient, name string) error {
 	r, err := client.GetVrf(ctx, &vrfredistv1.GetVrfRequest{Vrf: name})
 	if err != nil {
 		return err
@@ -151,7 +154,7 @@ func (c *cli) showVRF(ctx context.Context, client vrfredistv1.RedistributionClie
 	return errors.Join(c.printVRF(c.out, r.GetVrf()), c.printUnconfirmed(r.GetUnconfirmed()))
 }
 
-func (c *cli) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
+func (c vrfCommands) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(key, value string) {
 		// A tabwriter keeps its first error for Flush.
@@ -191,7 +194,7 @@ func (c *cli) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
 }
 
 // neighbor says who a neighbour is, how it fares, and what GoBGP calls it.
-func (c *cli) neighbor(n *vrfredistv1.Neighbor) string {
+func (c vrfCommands) neighbor(n *vrfredistv1.Neighbor) string {
 	s := fmt.Sprintf("%s AS %d: %s", n.GetAddress(), n.GetPeerAs(), n.GetState())
 	if at := n.GetSinceUnix(); at != 0 {
 		s += " for " + vrf.Span(c.now().Sub(time.Unix(at, 0)))
@@ -208,7 +211,7 @@ func (c *cli) neighbor(n *vrfredistv1.Neighbor) string {
 	return s
 }
 
-func (c *cli) state(v *vrfredistv1.Vrf) string {
+func (c vrfCommands) state(v *vrfredistv1.Vrf) string {
 	if v.GetState() == "" {
 		return "not running: nothing is redistributed for it"
 	}
@@ -253,4 +256,13 @@ func in(d time.Duration) string {
 		return "now"
 	}
 	return "in " + vrf.Span(d)
+}
+
+// printUnconfirmed says how a reload stands that was not confirmed.
+func (c vrfCommands) printUnconfirmed(u *vrfredistv1.Unconfirmed) error {
+	if u == nil {
+		return nil
+	}
+	_, err := fmt.Fprintln(c.out, "Note: "+u.GetText()+".")
+	return err
 }

@@ -12,7 +12,10 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-func (c *cli) reloadCommand() *cobra.Command {
+// reloadCommands has the commands reload and confirm.
+type reloadCommands struct{ *cli }
+
+func (c reloadCommands) reloadCommand() *cobra.Command {
 	var within string
 	var confirm time.Duration // within, where it is given
 	cmd := &cobra.Command{
@@ -55,7 +58,7 @@ it is.`,
 	return cmd
 }
 
-func (c *cli) printReload(r *vrfredistv1.ReloadResponse, confirm time.Duration) error {
+func (c reloadCommands) printReload(r *vrfredistv1.ReloadResponse, confirm time.Duration) error {
 	if c.json {
 		return c.printMessage(r)
 	}
@@ -75,7 +78,7 @@ func (c *cli) printReload(r *vrfredistv1.ReloadResponse, confirm time.Duration) 
 	return nil
 }
 
-func (c *cli) confirmCommand() *cobra.Command {
+func (c reloadCommands) confirmCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "confirm [--json]",
 		Short: "Keep what \"reload --confirm\" brought",
@@ -101,13 +104,4 @@ fails where no reload waits to be confirmed.`,
 	}
 	c.printsJSON(cmd)
 	return cmd
-}
-
-// printUnconfirmed says how a reload stands that was not confirmed.
-func (c *cli) printUnconfirmed(u *vrfredistv1.Unconfirmed) error {
-	if u == nil {
-		return nil
-	}
-	_, err := fmt.Fprintln(c.out, "Note: "+u.GetText()+".")
-	return err
 }
