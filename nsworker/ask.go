@@ -90,7 +90,7 @@ func (w *Worker) facts(s *tableSync, q rib.Question) facts {
 	if slot, e := s.routes.entryOf(prefix); e != nil {
 		f.entry, f.known, f.reason = *e, true, s.reason(slot, e)
 		if e.Want != nil {
-			f.target = *e.Want
+			f.set = *e.Want
 		}
 	}
 	f.announced, f.isAnnounced = s.announced.announcedNow(prefix)

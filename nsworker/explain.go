@@ -24,7 +24,7 @@ type facts struct {
 	entry   route
 	known   bool // there is an entry
 	reason  string
-	target  nexthop.Set
+	set     nexthop.Set
 	changes int // routes that are due
 	wanted  int // places of the quota that are taken
 

@@ -17,7 +17,7 @@ import (
 func (f *facts) explainExport(w *rib.Walk) {
 	x := exporting(f.spec)
 	var t rib.Trace
-	v := rib.Decide(x, rib.Candidates{Prefix: f.prefix, Paths: f.paths, Own: f.mine}, &t)
+	v := rib.Decide(x, &rib.Candidates{Prefix: f.prefix, Paths: f.paths, Own: f.mine}, &t)
 	for _, s := range t.Steps {
 		switch s.Place {
 		case rib.AtExport:
@@ -165,20 +165,20 @@ func (f *facts) explainNexthop(w *rib.Walk) {
 	switch {
 	case f.entry.Want == nil:
 		w.Add("nexthop", rib.Noted, "it was not looked for")
-	case f.target.Blackhole:
+	case f.set.Blackhole:
 		w.Add("nexthop", rib.Passed, "the path says BLACKHOLE: it needs none")
-	case f.target.Carries == nil:
-		w.Add("nexthop", rib.Stopped, f.unresolved(), lines(f.target.Members, f.way)...)
+	case f.set.Carries == nil:
+		w.Add("nexthop", rib.Stopped, f.unresolved(), lines(f.set.Members, f.way)...)
 	default:
-		w.Add("nexthop", rib.Passed, "it resolves in this VRF", lines(f.target.Members, f.way)...)
+		w.Add("nexthop", rib.Passed, "it resolves in this VRF", lines(f.set.Members, f.way)...)
 	}
 }
 
 func (f *facts) unresolved() string {
-	if f.confined && f.target.Leaks() {
+	if f.confined && f.set.Leaks() {
 		return "it is leaked from " + rib.Elsewhere + ", which has no way to it here now"
 	}
-	return f.target.Reason
+	return f.set.Reason
 }
 
 // way says by which route and interface a nexthop is reached, or what is missing.
@@ -251,12 +251,12 @@ func (f *facts) explainTable(w *rib.Walk) {
 	routes := slices.Clone(f.view.Foreign.Get(f.prefix))
 	if have := f.entry.Have; have != nil {
 		r := have.Route(f.prefix, f.spec.Protocol)
-		r.Hops = f.target.HopsOf(have)
+		r.Hops = f.set.HopsOf(have)
 		routes = append(routes, r)
 	}
 	slices.SortStableFunc(routes, func(a, b rib.Route) int { return cmp.Compare(a.Metric, b.Metric) })
 	details := lines(routes, func(r rib.Route) string {
-		if f.confined && r.Protocol == f.spec.Protocol && (f.target.Leaks() || f.entry.Note.state == rib.Stale) {
+		if f.confined && r.Protocol == f.spec.Protocol && (f.set.Leaks() || f.entry.Note.state == rib.Stale) {
 			return fmt.Sprintf("%s metric %d (ours)", r.Prefix, r.Metric) // its way may be another VRF's
 		}
 		return flat(r.Format(f.view.Links)) + " (" + f.owner(r) + ")"

@@ -23,7 +23,7 @@ type Candidates interface {
 }
 
 // Rehearsal finds out what workers would do with other Specs and other
-// candidates, and does none of it: for each VRF the worker's own session runs on
+// candidates, and does none of it: for each VRF the worker's own tableSync runs on
 // a reading of the real table until nothing is due, and whatever it writes goes
 // nowhere. It has one user at a time.
 type Rehearsal struct {
@@ -170,13 +170,13 @@ func (r *Rehearsal) vacated(where rib.Where, routes []rib.Route) []rib.Route {
 	return routes
 }
 
-// rehearsing is a session on a reading of a table.
+// rehearsing is a tableSync on a reading of a table.
 type rehearsing struct {
 	sync *tableSync
 	bgp  *prompter
 }
 
-// begin makes a session and has it take in the table.
+// begin makes a tableSync and has it take in the table.
 func (r *Rehearsal) begin(ctx context.Context, s vrf.Spec, where rib.Where, t rib.Table, swept bool) (*rehearsing, error) {
 	bgp := &prompter{announced: r.deps.BGP.Announced(s.Name)}
 	deps := r.deps

@@ -135,7 +135,7 @@ func (r *routes) alike(in rib.Entry) alike {
 
 // choose finds out what is wanted of one prefix, given its candidates.
 func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []rib.Path) {
-	v := rib.Decide(r.exporting, rib.Candidates{Prefix: prefix, Paths: paths, Own: r.own, Room: r.pathBuf}, nil)
+	v := rib.Decide(r.exporting, &rib.Candidates{Prefix: prefix, Paths: paths, Own: r.own, Room: r.pathBuf}, nil)
 	r.pathBuf = v.Chosen
 	if v.Out == rib.NoPath || v.Out == rib.ExportOff {
 		if e.Note.state != rib.Stale || v.Out == rib.ExportOff { // a stale route is the sweep's

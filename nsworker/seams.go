@@ -1,6 +1,3 @@
-// Package nsworker keeps one VRF true: one goroutine, one select. It sees the
-// kernel and BGP through the interfaces of this file, so that its loop runs in
-// tests without root.
 package nsworker
 
 import (

@@ -92,11 +92,11 @@ func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus
 			st.Route = rib.Route{Prefix: r.prefix, Metric: s.metric, Protocol: s.protocol, Kind: rib.KindUnicast}
 		}
 		if paths := feed.Lookup(r.prefix); len(paths) > 0 {
-			buf = rib.Decide(s.exporting, rib.Candidates{Prefix: r.prefix, Paths: paths, Own: s.mine, Room: buf}, nil).Chosen
+			buf = rib.Decide(s.exporting, &rib.Candidates{Prefix: r.prefix, Paths: paths, Own: s.mine, Room: buf}, nil).Chosen
 			st.Best, st.Paths = buf[0], len(buf)
 			st.Leaked = st.Leaked || slices.ContainsFunc(buf, func(p rib.Path) bool { return p.LeaksInto(s.name) })
 			if r.state == rib.Unresolved && st.Best.Label != 0 && st.Best.Attrs.Source == "" {
-				// Not of the target's: it is shared by paths with other labels.
+				// Not the set's reason: a set is shared by paths with other labels.
 				st.Reason = fmt.Sprintf("%s, and forwarding by its MPLS label, %d, is not supported", r.reason, st.Best.Label)
 			}
 		}

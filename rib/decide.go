@@ -22,7 +22,8 @@ func NewExporting(name, of string, policy ExportPolicy) *Exporting {
 }
 
 // Candidates are the paths of one prefix in the feed of a VRF, and what else of the VRF
-// counts for them.
+// counts for them and may change without its Spec: whether a nexthop is reached, say,
+// belongs here, and not into Exporting.
 type Candidates struct {
 	Prefix netip.Prefix
 	Paths  []Path       // in any order; they are not changed
@@ -51,7 +52,8 @@ type Verdict struct {
 //
 //	AtExport        Is export on?
 //	AtCandidates    Is there a path? Whatever lets in the paths of other VRFs and PEs,
-//	                such as a policy for them, judges each path here.
+//	                such as a policy for them, judges each path here; and so does what
+//	                takes out the VRF's own imports before they are compared.
 //	AtChoice        The best path, and those as good. Before the choice each path is
 //	                judged by itself, and one that fails takes no part: by the export
 //	                policy, which may also change it; by its encapsulation, which the VRF
@@ -63,36 +65,32 @@ type Verdict struct {
 //	AtCommunities   Does the best path carry what the policy asks for?
 //
 // What follows is the worker's, which knows more than one prefix: nexthops, quota, kernel.
-func Decide(x *Exporting, c Candidates, t *Trace) Verdict {
+func Decide(x *Exporting, c *Candidates, t *Trace) Verdict {
 	t.begin()
 	v := Verdict{Chosen: selectOf(c.Room, c.Paths, x.policy.MaxPaths, &x.policy)}
-	if len(c.Paths) == 0 {
-		v.ends(t, AtExport, x, c.Prefix, x.off())
-		v.ends(t, AtCandidates, x, c.Prefix, NoPath)
-		return v
-	}
-	t.rank(v.Chosen, c.Paths)
-	best := v.Chosen[0].Attrs
 	switch { // to the first that ends it
-	case v.ends(t, AtExport, x, c.Prefix, x.off()):
-	case v.ends(t, AtCandidates, x, c.Prefix, Accepted):
-	case v.ends(t, AtChoice, x, c.Prefix, Accepted):
-	case v.ends(t, AtOwnImport, x, c.Prefix, x.ownImport(best)):
-	case v.ends(t, AtConnected, x, c.Prefix, connected(c.Own, c.Prefix)):
-	case v.ends(t, AtMartian, x, c.Prefix, x.martian(c.Prefix)):
-	case v.ends(t, AtCommunities, x, c.Prefix, x.communities(best)):
+	case v.ends(t, AtExport, x.off()):
+	case v.ends(t, AtCandidates, none(c.Paths)) || len(c.Paths) == 0: // there is no more to judge
+	case v.ends(t, AtChoice, Accepted):
+	case v.ends(t, AtOwnImport, x.ownImport(v.Chosen[0].Attrs)):
+	case v.ends(t, AtConnected, connected(c.Own, c.Prefix)):
+	case v.ends(t, AtMartian, x.martian(c.Prefix)):
+	case v.ends(t, AtCommunities, x.communities(v.Chosen[0].Attrs)):
+	}
+	if t != nil {
+		t.decided(x, c, &v)
 	}
 	return v
 }
 
-// ends takes in what a step came to, and tells whether the decision is over. While
-// somebody wants to see all of its steps it is not.
-func (v *Verdict) ends(t *Trace, at Place, x *Exporting, prefix netip.Prefix, out Cause) bool {
-	v.Out = cmp.Or(v.Out, out)
+// ends takes in what a step came to, and tells whether the decision is over. With a trace
+// it never is.
+func (v *Verdict) ends(t *Trace, at Place, out Cause) bool {
 	if t == nil {
+		v.Out = out
 		return out != Accepted
 	}
-	t.judged(at, x.Reason(out, prefix))
+	t.judged(at, Reason{Cause: out})
 	return false
 }
 
@@ -100,6 +98,13 @@ func (v *Verdict) ends(t *Trace, at Place, x *Exporting, prefix netip.Prefix, ou
 // all else was decided for another prefix with the same path.
 func (x *Exporting) OfPrefix(own *OwnPrefixes, prefix netip.Prefix) Cause {
 	return cmp.Or(connected(own, prefix), x.martian(prefix))
+}
+
+func none(paths []Path) Cause {
+	if len(paths) == 0 {
+		return NoPath
+	}
+	return Accepted
 }
 
 func (x *Exporting) off() Cause {

@@ -64,11 +64,11 @@ func TestDecide(t *testing.T) {
 		c := Candidates{Prefix: prefix(tc.prefix), Paths: tc.paths, Own: own}
 		var trace Trace
 		for range 2 { // the second time over the first
-			if v := Decide(x, c, &trace); v.Out != tc.out || !slices.Equal(ids(v.Chosen), tc.chosen) {
+			if v := Decide(x, &c, &trace); v.Out != tc.out || !slices.Equal(ids(v.Chosen), tc.chosen) {
 				t.Errorf("%s: with a trace %d, %v; want %d, %v", tc.name, v.Out, ids(v.Chosen), tc.out, tc.chosen)
 			}
 		}
-		if v := Decide(x, c, nil); v.Out != tc.out || !slices.Equal(ids(v.Chosen), tc.chosen) {
+		if v := Decide(x, &c, nil); v.Out != tc.out || !slices.Equal(ids(v.Chosen), tc.chosen) {
 			t.Errorf("%s: %d, %v; want %d, %v", tc.name, v.Out, ids(v.Chosen), tc.out, tc.chosen)
 		}
 		checkTrace(t, tc.name, trace, tc.out)
@@ -103,7 +103,7 @@ func TestDecideTellsAll(t *testing.T) {
 	x, own := red(func(p *ExportPolicy) { p.Enabled = false })
 	var trace Trace
 	paths := []Path{tagged(8, importedFrom("red")), tagged(7, func(p *Path, a *Attrs) { p.ID, a.LocalPref = 2, 50 })}
-	Decide(x, Candidates{Prefix: prefix("192.0.2.0/24"), Paths: paths, Own: own}, &trace)
+	Decide(x, &Candidates{Prefix: prefix("192.0.2.0/24"), Paths: paths, Own: own}, &trace)
 	var told []string
 	for _, s := range trace.Steps {
 		told = append(told, fmt.Sprintf("%d %s %s", s.Place, s.Outcome, s.Reason))
@@ -129,7 +129,7 @@ func TestOfPrefixFitsDecide(t *testing.T) {
 	x, own := red(nil)
 	for _, p := range []string{"10.0.0.0/24", "192.0.2.0/24", "192.0.2.1/32", "127.0.0.0/8", "224.0.0.1/32", "::1/128", "0.0.0.0/0"} {
 		got := x.OfPrefix(own, prefix(p))
-		if v := Decide(x, Candidates{Prefix: prefix(p), Paths: []Path{tagged(7, nil)}, Own: own}, nil); v.Out != got {
+		if v := Decide(x, &Candidates{Prefix: prefix(p), Paths: []Path{tagged(7, nil)}, Own: own}, nil); v.Out != got {
 			t.Errorf("%s: %d, and with a path %d", p, got, v.Out)
 		}
 	}
@@ -159,7 +159,7 @@ func TestDecideFitsSelect(t *testing.T) {
 		r.Shuffle(len(paths), func(i, j int) { paths[i], paths[j] = paths[j], paths[i] })
 		given := slices.Clone(paths)
 		var trace Trace
-		v := Decide(x, Candidates{Prefix: prefix("10.0.0.0/24"), Paths: paths, Room: make([]Path, 0, 9)}, &trace)
+		v := Decide(x, &Candidates{Prefix: prefix("10.0.0.0/24"), Paths: paths, Room: make([]Path, 0, 9)}, &trace)
 		if v.Out != Accepted || !slices.Equal(v.Chosen, want) || !slices.Equal(paths, given) {
 			t.Fatalf("of %v: %d, %v; want %v", ids(before), v.Out, ids(v.Chosen), ids(want))
 		}
@@ -180,7 +180,7 @@ func TestDecideAllocates(t *testing.T) {
 	room := make([]Path, 0, 8)
 	for _, n := range []int{0, 1, 8} {
 		c := Candidates{Prefix: prefix("10.0.0.0/24"), Paths: paths[:n], Own: own, Room: room}
-		if n := testing.AllocsPerRun(100, func() { Decide(x, c, nil) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { Decide(x, &c, nil) }); n != 0 {
 			t.Errorf("Decide allocates %v times", n)
 		}
 	}
@@ -198,7 +198,7 @@ func BenchmarkDecide(b *testing.B) {
 				c := Candidates{Prefix: prefix("10.0.0.0/24"), Paths: paths, Own: own, Room: make([]Path, 0, n)}
 				b.ReportAllocs()
 				for b.Loop() {
-					c.Room = Decide(x, c, nil).Chosen
+					c.Room = Decide(x, &c, nil).Chosen
 				}
 			})
 		}

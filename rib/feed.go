@@ -73,7 +73,7 @@ func (f *Feed) Set(prefix netip.Prefix, rd RD, paths []Path) {
 	} else if c.empty() && len(paths) == 0 {
 		return
 	}
-	f.put(slot, c, paths)
+	f.put(slot, c, k.family(), paths)
 	f.wake()
 }
 
@@ -94,7 +94,7 @@ func (f *Feed) Retain(keep func(Path) bool) {
 			}
 		}
 		if len(kept) != len(paths) {
-			f.put(slot, c, kept)
+			f.put(slot, c, f.slots.family(slot), kept)
 		}
 	}
 	if !f.queue.empty() {
@@ -135,11 +135,12 @@ func (f *Feed) Take(buf []Entry, max int) []Entry {
 	f.taken = f.taken[:0]
 	for ; !f.queue.empty() && max > 0; max-- {
 		slot, c := f.queue.head()
-		f.queue.remove(c, f.slots.family(slot))
+		k := f.slots.key(slot)
+		f.queue.remove(c, k.family())
 		c.set(metaHeld, true)
 		from := len(f.taken)
 		f.taken = f.paths(f.taken, slot, c)
-		buf = append(buf, Entry{slot, f.slots.key(slot).prefix(), f.taken[from:len(f.taken):len(f.taken)]})
+		buf = append(buf, Entry{slot, k.prefix(), f.taken[from:len(f.taken):len(f.taken)]})
 	}
 	if !f.queue.empty() {
 		f.wake()
@@ -241,9 +242,8 @@ func (f *Feed) Paths(buf []Path, slot Slot) []Path {
 	return f.paths(buf, slot, f.cells.At(slot))
 }
 
-// put makes paths the newest word on a cell's prefix.
-func (f *Feed) put(slot Slot, c *feedCell, paths []Path) {
-	family := f.slots.family(slot)
+// put makes paths the newest word on a cell's prefix, which is of family.
+func (f *Feed) put(slot Slot, c *feedCell, family Family, paths []Path) {
 	if !c.empty() {
 		f.withPaths[family]--
 	}

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestFIBAfter: what an event leaves of the routes with its key, as the kernel has it
+// TestForeignTableAfter: what an event leaves of the routes with its key, as the kernel has it
 // (fib_table_insert in net/ipv4/fib_trie.c, fib6_add_rt2node in net/ipv6/ip6_fib.c).
-func TestFIBAfter(t *testing.T) {
+func TestForeignTableAfter(t *testing.T) {
 	at := func(p string, protocol uint8, ifindex int) Route {
 		return Route{Prefix: prefix(p), Metric: 256, Protocol: protocol, Kind: KindUnicast, Hops: []Hop{{Ifindex: ifindex}}}
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestFIB(t *testing.T) {
+func TestForeignTable(t *testing.T) {
 	static := func(p string, metric uint32, gw string) Route {
 		return Route{Prefix: prefix(p), Metric: metric, Protocol: ProtoStatic, Kind: KindUnicast, Hops: []Hop{{Gateway: addr(gw), Ifindex: 2}}}
 	}
@@ -54,7 +54,7 @@ func TestFIB(t *testing.T) {
 	want(twice.With(a2), "10.0.0.0/24", a, a2)
 }
 
-func TestFIBIPv6(t *testing.T) {
+func TestForeignTableIPv6(t *testing.T) {
 	connected := func(dev int) Route {
 		return Route{Prefix: prefix("2001:db8:1::/64"), Metric: 256, Protocol: ProtoKernel, Kind: KindUnicast, Hops: []Hop{{Ifindex: dev}}}
 	}
@@ -101,7 +101,7 @@ func TestFIBIPv6(t *testing.T) {
 	}
 }
 
-func TestNilFIB(t *testing.T) {
+func TestNilForeignTable(t *testing.T) {
 	var f *ForeignTable
 	r := own4("10.0.0.0/24", Hop{Ifindex: 2})
 	if f.Len() != 0 || f.Get(r.Prefix) != nil || f.Without(r) != nil {
@@ -162,9 +162,9 @@ func sameRoutes(a, b []Route) bool {
 	})
 }
 
-// checkFIB plays a script of With and Without against the model. Each step
+// checkForeignTable plays a script of With and Without against the model. Each step
 // takes four bytes.
-func checkFIB(t *testing.T, script []byte) {
+func checkForeignTable(t *testing.T, script []byte) {
 	t.Helper()
 	links := twoLinks()
 	type moment struct {
@@ -217,18 +217,18 @@ func checkFIB(t *testing.T, script []byte) {
 	}
 }
 
-func TestFIBAgainstModel(t *testing.T) {
+func TestForeignTableAgainstModel(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for range 60 {
 		script := make([]byte, 4*60)
 		for i := range script {
 			script[i] = byte(r.Uint32())
 		}
-		checkFIB(t, script)
+		checkForeignTable(t, script)
 	}
 }
 
-func FuzzFIB(f *testing.F) {
+func FuzzForeignTable(f *testing.F) {
 	f.Add([]byte{0, 1, 0x13, 1, 0, 1, 0x12, 2, 1, 1, 0x13, 1})
 	f.Add([]byte{2, 1, 7, 1, 2, 0x10, 6, 2, 3, 1, 7, 1, 2, 1, 0, 9})
 	f.Add([]byte{0, 0, 0, 1, 0x40, 0, 0x40, 1, 1, 0, 0, 1})
@@ -236,13 +236,13 @@ func FuzzFIB(f *testing.F) {
 		if len(script) > 4*200 {
 			return
 		}
-		checkFIB(t, script)
+		checkForeignTable(t, script)
 	})
 }
 
-// TestFIBSnapshotsAreShared lets readers run over snapshots while their owner
+// TestForeignTableSnapshotsAreShared lets readers run over snapshots while their owner
 // makes new ones: the race detector is the judge.
-func TestFIBSnapshotsAreShared(t *testing.T) {
+func TestForeignTableSnapshotsAreShared(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	snapshots := make(chan *ForeignTable)
 	var readers sync.WaitGroup
@@ -276,7 +276,7 @@ func TestFIBSnapshotsAreShared(t *testing.T) {
 	readers.Wait()
 }
 
-func BenchmarkFIB(b *testing.B) {
+func BenchmarkForeignTable(b *testing.B) {
 	const n = 100_000
 	routes := make([]Route, n)
 	for i := range routes {

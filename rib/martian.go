@@ -56,8 +56,8 @@ func mayBeMartian(a netip.Addr) bool {
 	return first == 0 || first >= 0xfe
 }
 
-// MartianBut is Martian for one that accepts the prefixes of accept, with all that is
-// inside them. GoBGP cannot bear IPv4-mapped ones, which nobody accepts.
+// MartianBut is Martian without the ranges of accept: a prefix inside one of them is no
+// martian. IPv4-mapped prefixes stay martians whatever accept has, for GoBGP's sake.
 func MartianBut(accept []netip.Prefix, prefix netip.Prefix) (name string, is bool) {
 	name, is = Martian(prefix)
 	if !is || len(accept) == 0 || covers(mappedIPv4, prefix) {

@@ -4,7 +4,7 @@ package rib
 // out, or a group of others. Ids are one space for a whole namespace.
 type Nexthop struct {
 	ID      uint32
-	IPv6    bool // of one without a gateway: the family of the routes that may use it
+	IPv6    bool // of a single one without a gateway: the family of the routes that may use it
 	Hop     Hop  // of a single one; Weight is not used
 	Members []NexthopMember
 }

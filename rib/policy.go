@@ -11,7 +11,7 @@ type ImportPolicy struct {
 	MED              *uint32 // nil: the route's metric
 	Communities      []Community
 	LargeCommunities []LargeCommunity
-	AcceptMartians   []netip.Prefix // the same as in ExportPolicy
+	AcceptMartians   []netip.Prefix // as in ExportPolicy
 }
 
 // ExportPolicy says which BGP routes of a VRF go into its kernel table. A path
@@ -28,8 +28,8 @@ type ExportPolicy struct {
 	// AnnounceBlackholes has such a path announced to eBGP neighbours too, where
 	// AcceptBlackhole is set.
 	AnnounceBlackholes bool
-	// AcceptMartians are what some neighbour may announce of the prefixes that no
-	// unicast table should have, sorted.
+	// AcceptMartians are the ranges of martians from which some neighbour may announce
+	// prefixes, sorted.
 	AcceptMartians []netip.Prefix
 	PrefSrc        [Families]netip.Addr // our routes' preferred source; invalid: none
 }

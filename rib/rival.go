@@ -2,13 +2,13 @@ package rib
 
 import "fmt"
 
-// Rival is a program that holds the name by which a daemon says that a table is its
-// own.
+// Rival is a program that holds the abstract socket by whose name a daemon says that a
+// table is its own.
 type Rival struct {
 	Netns    string // of the table; "": the daemon's own namespace
 	Table    uint32
 	Protocol uint8
-	Daemon   bool   // it is believed: the table is its own
+	Daemon   bool   // it runs as root or as our user, so it is believed: the table is its own
 	PID      int    // in this daemon's process namespace; 0: not known
 	Who      string // "pid 7 on host a, configuration /etc/b.toml", "uid 1000, pid 7"
 }

@@ -1,13 +1,13 @@
 package rib
 
 // Slot is a small number that stands for a prefix of a Feed, for as long as the
-// feed has a path for it, a change of it waits, or the reader holds it. Whoever
-// keeps something for each prefix keeps it in a Slots, and hashes no prefix.
+// feed has a path for it, a change of it waits, or the reader holds it. What is kept for
+// each prefix is kept in a Slots, by this number, so that no prefix is hashed for it.
 type Slot uint32
 
-// Slots holds a T for each Slot, the zero T where nothing was put. It is made of
-// small pieces that never move, so a pointer into it stays good, and there are
-// only those that were asked for. It has one user at a time.
+// Slots holds a T for each Slot, the zero T where nothing was put. Its T are in chunks
+// that never move, so a pointer to one stays good, and a chunk is allocated when one of
+// its slots is first asked for. It has one user at a time.
 type Slots[T any] struct{ chunks []*[slotChunk]T }
 
 // slotChunk is how many slots are allocated together: few, because most of a

@@ -48,12 +48,14 @@ type JudgedRoute struct {
 	Reason Reason // why it is not
 }
 
+// begin forgets the decision before.
 func (t *Trace) begin() {
 	if t != nil {
 		t.Steps, t.Others, t.Routes = t.Steps[:0], t.Others[:0], t.Routes[:0]
 	}
 }
 
+// judged takes down a step. Where an earlier one has stopped the route it stops nothing.
 func (t *Trace) judged(at Place, why Reason) {
 	out := Passed
 	switch {
@@ -66,11 +68,22 @@ func (t *Trace) judged(at Place, why Reason) {
 	t.Steps = append(t.Steps, TraceStep{at, out, why})
 }
 
+// decided takes down what is known once Decide has made its steps, and gives v the first
+// of the causes.
+func (t *Trace) decided(x *Exporting, c *Candidates, v *Verdict) {
+	for i := range t.Steps {
+		s := &t.Steps[i]
+		if s.Reason = x.Reason(s.Reason.Cause, c.Prefix); s.Outcome == Stopped {
+			v.Out = s.Reason.Cause
+		}
+	}
+	if len(c.Paths) > 0 {
+		t.rank(v.Chosen, c.Paths)
+	}
+}
+
 // rank takes down what the choice made of all paths.
 func (t *Trace) rank(chosen, all []Path) {
-	if t == nil {
-		return
-	}
 	same := func(a *Path) func(Path) bool {
 		return func(b Path) bool { return a.RD == b.RD && a.ID == b.ID }
 	}

@@ -54,23 +54,19 @@ const maxMasters = 8
 // may use the same addresses, so those of other VRFs' interfaces do not count, nor in a
 // plain table those of a VRF device's interfaces, unless the table has their subnet.
 func (v View) own(nh netip.Addr) bool {
-	if zoned(nh) {
-		link, found := v.zone(nh) // fe80::1 on one interface says nothing about the others
-		return found && v.Member(link) && slices.ContainsFunc(link.Addrs, sameAddr(nh.WithZone("")))
+	if zoned(nh) { // fe80::1 on one interface says nothing about the others
+		link, found := v.zone(nh)
+		nh = nh.WithZone("")
+		return found && v.Member(link) && slices.ContainsFunc(link.Addrs, func(a netip.Prefix) bool { return a.Addr() == nh })
 	}
 	for _, link := range v.Links {
-		at := slices.IndexFunc(link.Addrs, sameAddr(nh))
-		switch {
-		case at < 0 || !v.Member(link):
-		case !v.plain() || v.device(link) == 0 || v.connects(link.Addrs[at].Masked(), link):
-			return true
+		for _, a := range link.Addrs {
+			if a.Addr() == nh && v.Member(link) && (!v.plain() || v.device(link) == 0 || v.connects(a.Masked(), link)) {
+				return true
+			}
 		}
 	}
 	return false
-}
-
-func sameAddr(nh netip.Addr) func(netip.Prefix) bool {
-	return func(p netip.Prefix) bool { return p.Addr() == nh }
 }
 
 // connects tells whether a subnet is connected in the table by link.
