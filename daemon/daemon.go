@@ -34,7 +34,7 @@ type server interface {
 
 // supervisor runs the VRFs: vrf.Supervisor.
 type supervisor interface {
-	running
+	faring
 	// Run runs the VRFs until ctx ends, and joins their workers.
 	Run(ctx context.Context) error
 }

@@ -21,8 +21,15 @@ const (
 // statusPause is the least time between two lines of status.
 const statusPause = time.Second
 
+// faring are the VRFs that run, as far as their statuses are concerned.
+type faring interface {
+	List() []vrf.Status
+	// Changed returns a channel that is closed when a status changes after the call.
+	Changed() <-chan struct{}
+}
+
 // report tells the manager how the VRFs fare until ctx ends.
-func (m *manager) report(ctx context.Context, vrfs running) {
+func (m *manager) report(ctx context.Context, vrfs faring) {
 	start := time.Now()
 	told, ready := "", false
 	for {

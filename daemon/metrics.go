@@ -13,22 +13,16 @@ import (
 	"github.com/vrfredist/vrfredist/status"
 )
 
-// watched is what metrics and status page ask of the daemon.
-type watched interface {
-	metrics.Source
-	status.Source
-}
-
 // newMetrics returns the server of the metrics, which has its address already, and the
-// status page that it serves; nil where the configuration wants none. gobgp has GoBGP's
-// own metrics.
-func newMetrics(source watched, gobgp func() prometheus.Collector, cfg config.Metrics, version string, log *slog.Logger) (*metrics.Server, *status.Page, error) {
+// status page that it serves; nil where the configuration wants none. own has GoBGP's own
+// metrics.
+func newMetrics(source *backend, own func() prometheus.Collector, cfg config.Metrics, version string, log *slog.Logger) (*metrics.Server, *status.Page, error) {
 	if cfg.Listen == "" {
 		return nil, nil, nil
 	}
 	collectors := []prometheus.Collector{metrics.NewCollector(source, log)}
 	if cfg.GoBGP {
-		collectors = append(collectors, gobgp())
+		collectors = append(collectors, own())
 	}
 	s, err := metrics.NewServer(cfg.Listen, log, collectors...)
 	if err != nil {

@@ -119,7 +119,7 @@ func (p *plan) run(ctx context.Context) error {
 		if p.request.VRF != "" && p.request.VRF != name {
 			continue
 		}
-		if err := p.one(ctx, known[name], paths); err != nil {
+		if err := p.yieldVRF(ctx, known[name], paths); err != nil {
 			return err
 		}
 	}

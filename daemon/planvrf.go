@@ -74,8 +74,8 @@ func (v plannedVRF) head() vrf.PlanItem {
 	return item
 }
 
-// one yields one VRF with its routes, where something would change.
-func (p *plan) one(ctx context.Context, v plannedVRF, all map[string]candidates) error {
+// yieldVRF yields one VRF with its routes, where something would change.
+func (p *plan) yieldVRF(ctx context.Context, v plannedVRF, all map[string]candidates) error {
 	head, paths := v.head(), all[v.is.Of()]
 	if paths == nil {
 		paths = noCandidates{}

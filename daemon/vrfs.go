@@ -9,10 +9,8 @@ import (
 
 // running are the VRFs that run, and their workers: the supervisor.
 type running interface {
-	List() []vrf.Status
+	faring
 	Get(name string) (vrf.Status, bool)
-	// Changed returns a channel that is closed when a status changes after the call.
-	Changed() <-chan struct{}
 	Routes(ctx context.Context, name string, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error
 	Resync(ctx context.Context, name string) (vrf.Repair, error)
 	Explain(ctx context.Context, name string, q rib.Question) (rib.Explanation, error)

@@ -12,7 +12,7 @@ import (
 
 // attend tells the service manager how the VRFs fare until ctx ends, and has the daemon
 // watched where the manager asks for that: while all probes answer it is alive.
-func (m *manager) attend(ctx context.Context, vrfs running, probes ...probe) {
+func (m *manager) attend(ctx context.Context, vrfs faring, probes ...probe) {
 	interval, err := systemd.SdWatchdogEnabled(false)
 	if err != nil {
 		m.log.Warn("the watchdog of the service manager is not fed", "err", err)
