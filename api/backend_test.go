@@ -206,11 +206,14 @@ func newFake() *fake {
 	return &fake{
 		idle: map[string]bool{"vrf-idle": true},
 		vrfs: map[string]vrf.Status{
-			"default":  {State: vrf.Ready, Spec: vrf.Spec{Name: "default"}},
+			"default":  {Spec: vrf.Spec{Name: "default"}, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready}},
 			"vrf-idle": {Spec: vrf.Spec{Name: "vrf-idle"}},
 			"vrf-red": {
-				State: vrf.Degraded, Reason: "1 route is unresolved", Since: time.Unix(1000, 0),
-				Table: 1001, Restarts: 2, Counts: vrf.Counts{Paths: 3, Installed: 2, Unresolved: 1},
+				WorkerStatus: vrf.WorkerStatus{
+					State: vrf.Degraded, Reason: "1 route is unresolved", Table: 1001,
+					Counts: rib.ByFamily[vrf.Counts]{{Paths: 2, Installed: 1, Unresolved: 1}, {Paths: 1, Installed: 1}},
+				},
+				Since: time.Unix(1000, 0), Restarts: 2,
 				Spec: vrf.Spec{
 					Name: "vrf-red", RD: must(rib.ParseRD("65000:10")),
 					ImportRTs: []rib.RT{must(rib.ParseRT("65000:10"))}, ExportRTs: []rib.RT{must(rib.ParseRT("65000:11"))},

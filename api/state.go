@@ -94,7 +94,7 @@ func routeQuery(d vrf.Direction, r *vrfredistv1.ListRoutesRequest) (q vrf.RouteQ
 }
 
 func vrfMessage(st vrf.Status) *vrfredistv1.Vrf {
-	c := st.Counts
+	c := st.Counts.Total()
 	m := &vrfredistv1.Vrf{
 		Name: st.Spec.Name, State: string(st.State), Reason: st.Reason,
 		SinceUnix: unix(st.Since), RetryUnix: unix(st.Retry), Restarts: int32(st.Restarts),

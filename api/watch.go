@@ -182,14 +182,15 @@ func (w *watcher) lookAtReload(u *vrfredistv1.Unconfirmed, now time.Time) []*vrf
 // activity is the difference of two totals; nil where it has nothing that a
 // person would hear of. A VRF that moved counts from zero again.
 func activity(was, now vrf.Totals) *vrfredistv1.Activity {
-	if now.Added < was.Added || now.Announced < was.Announced {
-		was = vrf.Totals{}
+	before, after := was.Writes.Total(), now.Writes.Total()
+	if after.Added < before.Added || after.Announced < before.Announced {
+		before, was = vrf.Writes{}, vrf.Totals{}
 	}
+	w := after.Less(before)
 	a := &vrfredistv1.Activity{
-		Added: now.Added - was.Added, Replaced: now.Replaced - was.Replaced, Deleted: now.Deleted - was.Deleted,
-		Refused: now.Refused - was.Refused, Conflicts: now.Conflicts - was.Conflicts,
-		Announced: now.Announced - was.Announced, Withdrawn: now.Withdrawn - was.Withdrawn,
-		Found: now.Found.Sum() - was.Found.Sum(), Mended: now.Mended.Sum() - was.Mended.Sum(),
+		Added: w.Added, Replaced: w.Replaced, Deleted: w.Deleted, Refused: w.Refused, Conflicts: w.Conflicts,
+		Announced: w.Announced, Withdrawn: w.Withdrawn,
+		Found: now.Found.Total().Sum() - was.Found.Total().Sum(), Mended: now.Mended.Total().Sum() - was.Mended.Total().Sum(),
 	}
 	for i := range now.Resyncs {
 		a.Resyncs += now.Resyncs[i] - was.Resyncs[i]

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	v1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -50,9 +51,9 @@ func TestWatchVrfs(t *testing.T) {
 	want("default ->ready", "vrf-red ->degraded")
 	f.set("vrf-red", func(st *vrf.Status) { st.State, st.Reason = vrf.Ready, "" })
 	want("vrf-red degraded->ready")
-	f.set("vrf-red", func(st *vrf.Status) { st.Totals.Added = 5 })
+	f.set("vrf-red", func(st *vrf.Status) { st.Totals.Writes[rib.IPv4].Added = 5 })
 	want("vrf-red ready->ready +5 -0")
-	f.set("vrf-red", func(st *vrf.Status) { st.State, st.Reason, st.Totals.Deleted = vrf.Failed, "why", 2 })
+	f.set("vrf-red", func(st *vrf.Status) { st.State, st.Reason, st.Totals.Writes[rib.IPv6].Deleted = vrf.Failed, "why", 2 })
 	want("vrf-red ready->failed +0 -2")
 	f.set("vrf-new", func(st *vrf.Status) { st.State = vrf.Pending })
 	want("vrf-new ->pending")
@@ -88,12 +89,12 @@ func TestWatchOneVRF(t *testing.T) {
 // What happens often is told once in a while, with its sum.
 func TestActivityIsSummedUp(t *testing.T) {
 	w := watcher{every: time.Second, seen: make(map[string]sight)}
-	st := vrf.Status{State: vrf.Ready, Spec: vrf.Spec{Name: "red"}}
+	st := vrf.Status{Spec: vrf.Spec{Name: "red"}, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready}}
 	start := time.Unix(1000, 0)
 	w.look([]vrf.Status{st}, start)
 	for i := range 9 {
-		st.Totals.Added++
-		st.Totals.Resyncs[vrf.ResyncLink]++
+		st.Totals.Writes[rib.IPv4].Added++
+		st.Totals.Resyncs[rib.ResyncLink]++
 		messages, again := w.look([]vrf.Status{st}, start.Add(time.Duration(i)*100*time.Millisecond))
 		if len(messages) != 0 || again != time.Second-time.Duration(i)*100*time.Millisecond {
 			t.Fatalf("look %d: %v, again in %v", i, messages, again)
@@ -103,7 +104,7 @@ func TestActivityIsSummedUp(t *testing.T) {
 	if len(messages) != 1 || messages[0].GetActivity().GetAdded() != 9 || messages[0].GetActivity().GetResyncs() != 9 || messages[0].GetChanged() || again != 0 {
 		t.Errorf("%v, again in %v", messages, again)
 	}
-	st.Totals = vrf.Totals{Writes: vrf.Writes{Added: 2}}
+	st.Totals = vrf.Totals{Writes: rib.ByFamily[vrf.Writes]{{Added: 2}}}
 	messages, _ = w.look([]vrf.Status{st}, start.Add(3*time.Second))
 	if messages[0].GetActivity().GetAdded() != 2 {
 		t.Errorf("counted from zero again: %v", messages)

@@ -4,14 +4,14 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/vrfredist/vrfredist/vrf"
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // noteApplyPolicies says where a neighbour's own policies are not in force: GoBGP
 // judges the routes of route server clients alone by them (v3.37.0, TableID in
 // pkg/server/peer.go), and those of all others by the global ones. It returns the
 // neighbours and peer groups, for a person.
-func noteApplyPolicies(p *problems, root *node, relayed map[int]vrf.Neighbor) (unapplied []string) {
+func noteApplyPolicies(p *problems, root *node, relayed map[int]rib.Neighbor) (unapplied []string) {
 	members := make(map[string][]*node) // of a peer-group, the dynamic ones too
 	groups := make(map[string]*node)
 	for _, item := range sections(root.get("peer-groups")) {

@@ -240,7 +240,7 @@ func locate(message string, index map[string]*node) (string, *node) {
 
 // encode returns GoBGP's part as JSON, with the aliases of neighbours that are
 // relayed.
-func encode(root *node, relayed map[int]vrf.Neighbor) ([]byte, error) {
+func encode(root *node, relayed map[int]rib.Neighbor) ([]byte, error) {
 	all, _ := root.plain().(map[string]any)
 	delete(all, "netlink")
 	withoutTenantKeys(all)

@@ -56,7 +56,7 @@ type Config struct {
 	Metrics Metrics
 	// Neighbors are those with `netns`: the relay carries their sessions. In
 	// BGP they are neighbours on the loopback.
-	Neighbors []vrf.Neighbor
+	Neighbors []rib.Neighbor
 	BGPPort   uint16 // where GoBGP listens; 0: nowhere
 	// Bound are the neighbours of GoBGP's own that are in a VRF and bound to an
 	// interface: "192.0.2.1 in VRF a (vrf-a)".
@@ -212,10 +212,10 @@ func assemble(p *problems, s settings, entries []*entry, known []vrf.Spec) (run,
 				p.at(at, "VRF %q has no netns, device or table, and its name cannot be that of a device; write one of them", e.name)
 			}
 		}
-		if other := tables[place(spec.Binding)]; other != nil {
+		if other := tables[spec.Binding.Canonical()]; other != nil {
 			p.at(at, "VRF %q would use the table of VRF %q, on line %d (%s); give one of them another netns, device or table", e.name, other.name, other.where().line, describe(spec.Binding))
 		} else {
-			tables[place(spec.Binding)] = e
+			tables[spec.Binding.Canonical()] = e
 		}
 		run = append(run, spec)
 	}
@@ -237,18 +237,6 @@ func (e *entry) where() *node {
 		}
 	}
 	return e.node
-}
-
-// place gives a binding one spelling: a name stands for a file below /run/netns,
-// and /var/run is a link to /run.
-func place(b rib.Binding) rib.Binding {
-	if b.Netns != "" && !strings.HasPrefix(b.Netns, "/") {
-		b.Netns = "/run/netns/" + b.Netns
-	}
-	if rest, ok := strings.CutPrefix(b.Netns, "/var/run/"); ok {
-		b.Netns = "/run/" + rest
-	}
-	return b
 }
 
 // describe renders the table of a binding for a message.

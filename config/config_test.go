@@ -97,7 +97,7 @@ func goodVRFs(t *testing.T) (run, others []vrf.Spec) {
 	}
 	tenant.Export = rib.ExportPolicy{
 		Metric: 50, MaxRoutes: 1000, MaxPaths: 4, AcceptBlackhole: true,
-		PrefSrc4: netip.MustParseAddr("192.0.2.7"), PrefSrc6: netip.MustParseAddr("2001:db8::7"),
+		PrefSrc: [rib.Families]netip.Addr{netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("2001:db8::7")},
 	}
 
 	blue.Name, blue.RD, blue.Binding = "vrf-blue", rd(t, "70000:20"), rib.Binding{Device: "vrf-blue"}
@@ -241,7 +241,7 @@ func TestBindings(t *testing.T) {
 
 func TestDefaultMetricAndOneSource(t *testing.T) {
 	c := mustParse(t, "f.toml", bgpHead+"[netlink]\nmetric = 7\n[netlink.export]\nenabled = true\nprefsrc = \"2001:db8::1\"\n")
-	if e := c.VRFs[0].Export; e.Metric != 7 || e.PrefSrc4.IsValid() || e.PrefSrc6 != netip.MustParseAddr("2001:db8::1") {
+	if e := c.VRFs[0].Export; e.Metric != 7 || e.PrefSrc[rib.IPv4].IsValid() || e.PrefSrc[rib.IPv6] != netip.MustParseAddr("2001:db8::1") {
 		t.Errorf("the export policy is %+v", e)
 	}
 }

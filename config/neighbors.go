@@ -14,7 +14,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/vrfredist/vrfredist/vrf"
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // A neighbour with `netns` has its session inside that namespace, which GoBGP
@@ -94,7 +94,7 @@ func seconds(n *node) (time.Duration, error) {
 
 // readNeighbors returns the neighbours that the relay is to serve, by their
 // place in the file's list.
-func readNeighbors(p *problems, root *node, secret []byte) map[int]vrf.Neighbor {
+func readNeighbors(p *problems, root *node, secret []byte) map[int]rib.Neighbor {
 	groups := make(map[string]*node)
 	for _, item := range sections(root.get("peer-groups")) {
 		if n := item.get("config").get("peer-group-name"); n != nil {
@@ -103,7 +103,7 @@ func readNeighbors(p *problems, root *node, secret []byte) map[int]vrf.Neighbor 
 	}
 	var g global
 	read(&problems{}, root.get("global").get("config"), globalKeys, &g) // what is wrong there has been said
-	out := make(map[int]vrf.Neighbor)
+	out := make(map[int]rib.Neighbor)
 	taken := make(map[netip.Addr]bool)
 	for i, item := range sections(root.get("neighbors")) {
 		config := item.get("config")
@@ -121,7 +121,7 @@ func readNeighbors(p *problems, root *node, secret []byte) map[int]vrf.Neighbor 
 	return out
 }
 
-func readNeighbor(p *problems, item *node, groups map[string]*node, as uint32) (vrf.Neighbor, bool) {
+func readNeighbor(p *problems, item *node, groups map[string]*node, as uint32) (rib.Neighbor, bool) {
 	config := item.get("config")
 	before := len(p.list)
 	var r relayed
@@ -141,9 +141,9 @@ func readNeighbor(p *problems, item *node, groups map[string]*node, as uint32) (
 		p.at(config.get("netns"), "needs a local-address of the neighbour's family: %v and %v are of two", r.peer, r.local)
 	}
 	if len(p.list) > before {
-		return vrf.Neighbor{}, false
+		return rib.Neighbor{}, false
 	}
-	n := vrf.Neighbor{
+	n := rib.Neighbor{
 		VRF: r.vrf, Netns: r.netns, Device: r.device, Peer: r.peer, Local: r.local,
 		Port: r.port, Password: r.password, PassiveOnly: r.passive,
 		ConnectRetry: r.retry, HoldTime: r.hold,
@@ -175,7 +175,7 @@ func readRelayed(p *problems, item *node, r *relayed) {
 // alias chooses the neighbour's address for GoBGP, out of 127.1.0.0/16. It is a
 // hash of who the neighbour is, so that it stays the same when others come and
 // go: GoBGP would take another address for another neighbour.
-func alias(n vrf.Neighbor, taken map[netip.Addr]bool) netip.Addr {
+func alias(n rib.Neighbor, taken map[netip.Addr]bool) netip.Addr {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(n.VRF + "|" + n.Netns + "|" + n.Peer.String())) // a hash.Hash never fails
 	for v := h.Sum32(); ; v++ {
@@ -204,7 +204,7 @@ func aliasSecret(key []byte, alias netip.Addr) string {
 }
 
 // rewrite gives GoBGP the aliases in place of the neighbours that are relayed.
-func rewrite(all map[string]any, relayed map[int]vrf.Neighbor) {
+func rewrite(all map[string]any, relayed map[int]rib.Neighbor) {
 	list, _ := all["neighbors"].([]any)
 	for i, n := range relayed {
 		if i >= len(list) {

@@ -142,10 +142,7 @@ func sources(p *problems, n *node, e *entry) {
 	}
 	many(source, func(e *entry) *[]netip.Addr { return &e.source })(p, list, e)
 	for _, a := range e.source {
-		to := &e.exp.PrefSrc6
-		if a.Is4() {
-			to = &e.exp.PrefSrc4
-		}
+		to := &e.exp.PrefSrc[rib.FamilyOfAddr(a)]
 		if to.IsValid() {
 			p.at(n, "names %v and %v; write one address of each family", *to, a)
 		}

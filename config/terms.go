@@ -113,7 +113,7 @@ func withoutPeerKeys(all map[string]any) {
 }
 
 // readTerms returns the terms of all neighbours and peer groups: see rib.Extras.
-func readTerms(p *problems, root *node, relayed map[int]vrf.Neighbor) map[string]rib.Terms {
+func readTerms(p *problems, root *node, relayed map[int]rib.Neighbor) map[string]rib.Terms {
 	all, groups := make(map[string]rib.Terms), make(map[string]rib.Terms)
 	for _, item := range sections(root.get("peer-groups")) {
 		t, config := rib.DefaultTerms(), item.get("config")
@@ -142,7 +142,7 @@ func readTerms(p *problems, root *node, relayed map[int]vrf.Neighbor) map[string
 }
 
 // peerName is what GoBGP knows a neighbour by.
-func peerName(config *node, relayed vrf.Neighbor) string {
+func peerName(config *node, relayed rib.Neighbor) string {
 	if relayed.Alias.IsValid() {
 		return relayed.Alias.String()
 	}

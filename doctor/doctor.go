@@ -57,7 +57,7 @@ type Facts struct {
 	// the configuration is empty.
 	File          string
 	Specs         []vrf.Spec // the VRFs to run
-	Neighbors     []vrf.Neighbor
+	Neighbors     []rib.Neighbor
 	Bound         []string // neighbours bound to an interface in a VRF, as config has them
 	Open          []string // neighbours that nothing keeps others from posing as, as config has them
 	Unapplied     []string // neighbours and peer groups whose own policies are not in force

@@ -41,7 +41,7 @@ func healthy() Facts {
 		Features: rib.Features{VRFDevices: rib.Yes, NexthopObjects: rib.Yes, StrictChecking: rib.Yes},
 		Spaces: map[string]Space{
 			"": {Survey: rib.Survey{Dev: 4, Inode: 1, Links: links, Settings: settings(), Own: map[uint32]int{254: 3, 1010: 5},
-				Guarded: map[uint32]rib.Guard{1010: {V4: true, V6: true}}}},
+				Guarded: map[uint32]rib.Guard{1010: {true, true}}}},
 			"blue": {Survey: rib.Survey{Dev: 4, Inode: 2, Settings: settings(), Own: map[uint32]int{254: 1},
 				Links: rib.Links{5: {Index: 5, Name: "lan0", Up: true, Admin: true, Addrs: prefixes("203.0.113.1/24")}}}},
 		},
@@ -87,7 +87,7 @@ var judgements = []struct {
 	}, nil},
 	{"a neighbour in a namespace", func(f *Facts) {
 		f.Capabilities, f.BGPPort, f.Specs = 1<<12, 0, f.Specs[:2]
-		f.Neighbors, f.Host.Unit.Installed = []vrf.Neighbor{{Netns: "green"}}, false
+		f.Neighbors, f.Host.Unit.Installed = []rib.Neighbor{{Netns: "green"}}, false
 	}, []string{"broken capabilities CAP_SYS_ADMIN: sudo vrfredist run -f /etc/vrfredist/vrfredist.toml"}},
 	{"no VRF devices", func(f *Facts) { f.Features.VRFDevices = rib.No }, []string{
 		"broken kernel VRF devices: modprobe vrf || apt-get install linux-modules-extra-$(uname -r)"}},
@@ -109,9 +109,9 @@ var judgements = []struct {
 		"broken device red: ip link set red up"}},
 	{"a VRF that failed, one that is degraded, one that waits", func(f *Facts) {
 		f.States = []vrf.Status{
-			{Spec: f.Specs[0], State: vrf.Failed, Reason: "read the table: it broke"},
-			{Spec: f.Specs[1], State: vrf.Degraded, Reason: "1 route failed"},
-			{Spec: f.Specs[2], State: vrf.Pending},
+			{Spec: f.Specs[0], WorkerStatus: vrf.WorkerStatus{State: vrf.Failed, Reason: "read the table: it broke"}},
+			{Spec: f.Specs[1], WorkerStatus: vrf.WorkerStatus{State: vrf.Degraded, Reason: "1 route failed"}},
+			{Spec: f.Specs[2], WorkerStatus: vrf.WorkerStatus{State: vrf.Pending}},
 		}
 	}, []string{"broken vrf-state default", "risk vrf-state red"}},
 	{"two devices, one table", func(f *Facts) {
@@ -134,7 +134,7 @@ var judgements = []struct {
 	{"no default behind a device", func(f *Facts) { delete(f.Spaces[""].Guarded, 1010) }, []string{
 		"risk vrf-default red: ip route add table 1010 unreachable default metric 4278198272 && ip -6 route add table 1010 unreachable default metric 4278198272"}},
 	{"no IPv6 default, and no IPv6", func(f *Facts) {
-		f.Spaces[""].Guarded[1010] = rib.Guard{V4: true}
+		f.Spaces[""].Guarded[1010] = rib.Guard{rib.IPv4: true}
 		f.setting("", "ipv6/conf/all/disable_ipv6", "1")
 	}, nil},
 	{"routes in another table", func(f *Facts) { f.Spaces["blue"].Own[77] = 2 }, []string{

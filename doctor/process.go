@@ -29,7 +29,7 @@ func (f Facts) needs() []capability {
 
 func (f Facts) usesNetns() bool {
 	return slices.ContainsFunc(f.Specs, func(s vrf.Spec) bool { return s.Binding.Netns != "" }) ||
-		slices.ContainsFunc(f.Neighbors, func(n vrf.Neighbor) bool { return n.Netns != "" })
+		slices.ContainsFunc(f.Neighbors, func(n rib.Neighbor) bool { return n.Netns != "" })
 }
 
 func capabilities(f Facts) []Finding {

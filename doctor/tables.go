@@ -226,10 +226,10 @@ func guards(f Facts) []Finding {
 			}
 			have, six := space.Guarded[table], space.Settings["ipv6/conf/all/disable_ipv6"] == "0"
 			var commands []string
-			if !have.V4 {
+			if !have[rib.IPv4] {
 				commands = append(commands, ipIn(n.netns, fmt.Sprintf("route add table %d unreachable default metric %d", table, guardMetric)))
 			}
-			if !have.V6 && six {
+			if !have[rib.IPv6] && six {
 				commands = append(commands, ipIn(n.netns, fmt.Sprintf("-6 route add table %d unreachable default metric %d", table, guardMetric)))
 			}
 			if len(commands) == 0 {

@@ -79,7 +79,7 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 		s.gauge(contested, float64(st.Fights.Strangers), "stranger")
 		s.gauge(contested, float64(st.Fights.Nexthops), "nexthop")
 		for f := range rib.Families {
-			s.latency(f.String(), st.Totals.LatencyOf(f))
+			s.latency(f.String(), st.Totals.Latency[f])
 			s.gauge(mailboxDepth, float64(c.source.WaitingOf(st.Spec.Name, f)), f.String())
 		}
 		for _, state := range slices.Sorted(maps.Keys(sessions[st.Spec.Name])) {
@@ -124,7 +124,7 @@ func (s series) states(st vrf.Status) {
 		s.gauge(vrfState, is, string(state))
 	}
 	for f := range rib.Families {
-		n, family := st.Counts.Of(f), f.String()
+		n, family := st.Counts[f], f.String()
 		for state, count := range map[rib.State]int{
 			rib.Installed: n.Installed, rib.Filtered: n.Filtered, rib.Unresolved: n.Unresolved, rib.Conflict: n.Conflict,
 			rib.OverQuota: n.OverQuota, rib.Failed: n.Failed, rib.Stale: n.Stale,
@@ -140,7 +140,7 @@ func (s series) states(st vrf.Status) {
 
 func (s series) work(t vrf.Totals) {
 	for f := range rib.Families {
-		n, family := t.Of(f), f.String()
+		n, family := t.Writes[f], f.String()
 		s.counter(writes, n.Added, family, "add")
 		s.counter(writes, n.Replaced, family, "replace")
 		s.counter(writes, n.Deleted, family, "delete")
@@ -155,14 +155,13 @@ func (s series) work(t vrf.Totals) {
 
 func (s series) repairs(t vrf.Totals) {
 	for reason, n := range t.Resyncs {
-		s.counter(resyncs, n, vrf.Resync(reason).String())
+		s.counter(resyncs, n, rib.ResyncReason(reason).String())
 	}
 	s.counter(readFailures, t.ReadFailures)
 	for f := range rib.Families {
-		found, mended := t.DriftOf(f)
-		for kind := range found {
-			s.counter(driftFound, found[kind], f.String(), vrf.Drift(kind).String())
-			s.counter(driftRepaired, mended[kind], f.String(), vrf.Drift(kind).String())
+		for kind, found := range t.Found[f] {
+			s.counter(driftFound, found, f.String(), vrf.Drift(kind).String())
+			s.counter(driftRepaired, t.Mended[f][kind], f.String(), vrf.Drift(kind).String())
 		}
 	}
 }

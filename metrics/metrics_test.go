@@ -42,20 +42,27 @@ func (f *fakeSource) Guarded() []vrf.Guarded {
 
 func newSource() *fakeSource {
 	t := vrf.Totals{
-		Writes: vrf.Writes{Added: 10, Replaced: 2, Deleted: 3, Refused: 4, Conflicts: 5, Announced: 6, Withdrawn: 7},
-		IPv6:   vrf.Writes{Added: 1, Conflicts: 2, Withdrawn: 3}, Objects: 8, Unconfirmed: 9, ReadFailures: 1}
-	t.Resyncs[vrf.ResyncLink] = 3
-	t.Found[vrf.Missing], t.Mended[vrf.Missing] = 5, 4
-	t.Found6[vrf.Missing], t.Mended6[vrf.Missing] = 2, 1
-	t.Latency6.Observe(time.Minute, 1)
-	t.Latency.Observe(3*time.Millisecond, 7)
-	t.Latency.Observe(time.Minute, 1)
+		Writes: rib.ByFamily[vrf.Writes]{
+			{Added: 9, Replaced: 2, Deleted: 3, Refused: 4, Conflicts: 3, Announced: 6, Withdrawn: 4},
+			{Added: 1, Conflicts: 2, Withdrawn: 3},
+		},
+		Objects: 8, Unconfirmed: 9, ReadFailures: 1}
+	t.Resyncs[rib.ResyncLink] = 3
+	t.Found[rib.IPv4][vrf.Missing], t.Mended[rib.IPv4][vrf.Missing] = 3, 3
+	t.Found[rib.IPv6][vrf.Missing], t.Mended[rib.IPv6][vrf.Missing] = 2, 1
+	t.Latency[rib.IPv4].Observe(3*time.Millisecond, 7)
+	t.Latency[rib.IPv6].Observe(time.Minute, 1)
 	return &fakeSource{
 		list: []vrf.Status{{
-			State: vrf.Degraded, Restarts: 2, Totals: t, Fights: vrf.Fights{Routes: 6, Strangers: 5, Nexthops: 4}, Spec: vrf.Spec{Name: "red", Binding: rib.Binding{Netns: "tenant"}},
-			Counts: vrf.Counts{Paths: 11, Imported: 12, Installed: 13, Unresolved: 14, Foreign: 15,
-				IPv6: vrf.FamilyCounts{Paths: 4, Installed: 3, Imported: 2, Foreign: 1}},
-		}, {State: vrf.Ready, Spec: vrf.Spec{Name: "default"}}},
+			Spec: vrf.Spec{Name: "red", Binding: rib.Binding{Netns: "tenant"}}, Restarts: 2,
+			WorkerStatus: vrf.WorkerStatus{
+				State: vrf.Degraded, Totals: t, Fights: vrf.Fights{Routes: 6, Strangers: 5, Nexthops: 4},
+				Counts: rib.ByFamily[vrf.Counts]{
+					{Paths: 7, Imported: 10, Installed: 10, Unresolved: 14, Foreign: 14},
+					{Paths: 4, Installed: 3, Imported: 2, Foreign: 1},
+				},
+			},
+		}, {Spec: vrf.Spec{Name: "default"}, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready}}},
 		sessions: func() (map[string]map[string]int, error) {
 			return map[string]map[string]int{"red": {"established": 2, "idle": 1}}, nil
 		},
@@ -162,15 +169,15 @@ func TestCardinalityIsBounded(t *testing.T) {
 	s := newSource()
 	s.list = nil
 	for i := range 100 {
-		s.list = append(s.list, vrf.Status{State: vrf.Ready, Spec: vrf.Spec{Name: fmt.Sprint("vrf-", i)}})
+		s.list = append(s.list, vrf.Status{Spec: vrf.Spec{Name: fmt.Sprint("vrf-", i)}, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready}})
 	}
 	few := testutil.CollectAndCount(NewCollector(s, slog.New(slog.DiscardHandler)))
 	if few > 100*95 {
 		t.Errorf("%d series of 100 VRFs", few)
 	}
 	for i := range s.list {
-		s.list[i].Counts = vrf.Counts{Paths: 1e6, Installed: 1e6}
-		s.list[i].Totals.Added = 1e9
+		s.list[i].Counts[rib.IPv4] = vrf.Counts{Paths: 1e6, Installed: 1e6}
+		s.list[i].Totals.Writes[rib.IPv4].Added = 1e9
 	}
 	if many := testutil.CollectAndCount(NewCollector(s, slog.New(slog.DiscardHandler))); many != few {
 		t.Errorf("%d series of full VRFs, %d of empty ones", many, few)
@@ -204,7 +211,7 @@ func TestTheDocumentationIsRight(t *testing.T) {
 		}
 	}
 	for i := range (vrf.Resyncs{}) {
-		if name := vrf.Resync(i).String(); !strings.Contains(string(doc), "`"+name+"`") {
+		if name := rib.ResyncReason(i).String(); !strings.Contains(string(doc), "`"+name+"`") {
 			t.Errorf("docs/METRICS.md does not name the reason %s", name)
 		}
 	}

@@ -43,7 +43,7 @@ func (w *Worker) Resync(ctx context.Context) (vrf.Repair, error) {
 		}
 		s.askings.add(answer)
 		s.contention.Hurry()
-		s.doubt("asked")
+		s.doubt(rib.ResyncAsked)
 	})
 	if err != nil {
 		return vrf.Repair{}, err

@@ -24,7 +24,7 @@ type books struct {
 }
 
 // newBooks returns empty books for an open table. doubt has the table read again.
-func newBooks(w *Worker, where rib.Where, follows *follower, doubt func(string)) *books {
+func newBooks(w *Worker, where rib.Where, follows *follower, doubt func(rib.ResyncReason)) *books {
 	b := &books{contention: ledger.NewContention(time.Now), importing: importing(w.spec), drifts: &w.drifts}
 	b.sets = nexthop.NewSets(nexthop.Resolver{
 		View: rib.View{Where: where}, Netns: w.spec.Binding.Netns,
@@ -104,7 +104,7 @@ func (b *books) reason(slot rib.Slot, e *route) string {
 		}
 		return "another program's route has this prefix and metric; ours comes in when that one goes, or with another metric for this VRF"
 	case rib.OverQuota:
-		return fmt.Sprintf("the VRF has its max_routes, %d; raise it, or send fewer routes", r.most())
+		return fmt.Sprintf("the VRF has its max_routes, %d; raise it, or send fewer routes", r.spec.Export.Quota())
 	case rib.Failed:
 		return r.Refusal(slot)
 	}
@@ -123,32 +123,24 @@ func (b *books) fights() vrf.Fights {
 }
 
 // counts are the routes by what became of them.
-func (b *books) counts(feed *rib.Feed) vrf.Counts {
-	prefixes, _ := feed.Len()
-	in, foreign := b.routes.inState, b.view().Foreign
-	paths6, _ := feed.LenOf(rib.IPv6)
-	n := &b.routes.counts[rib.IPv6]
-	return vrf.Counts{
-		Paths: prefixes, Imported: b.announced.total(), Installed: in(rib.Installed), Filtered: in(rib.Filtered),
-		Unresolved: in(rib.Unresolved), Conflict: in(rib.Conflict), OverQuota: in(rib.OverQuota),
-		Failed: in(rib.Failed), Stale: in(rib.Stale), Foreign: foreign.Len(),
-		IPv6: vrf.FamilyCounts{
-			Paths: paths6, Imported: b.announced.counts[rib.IPv6], Installed: n[rib.Installed], Filtered: n[rib.Filtered],
+func (b *books) counts(feed *rib.Feed) (all rib.ByFamily[vrf.Counts]) {
+	for f := range rib.Families {
+		paths, _ := feed.LenOf(f)
+		n := &b.routes.counts[f]
+		all[f] = vrf.Counts{
+			Paths: paths, Imported: b.announced.counts[f], Installed: n[rib.Installed], Filtered: n[rib.Filtered],
 			Unresolved: n[rib.Unresolved], Conflict: n[rib.Conflict], OverQuota: n[rib.OverQuota],
-			Failed: n[rib.Failed], Stale: n[rib.Stale], Foreign: foreign.Count(rib.IPv6),
-		},
+			Failed: n[rib.Failed], Stale: n[rib.Stale], Foreign: b.view().Foreign.Count(f),
+		}
 	}
+	return all
 }
 
 // withDrifts returns a worker's totals with what its ledgers count.
 func (b *books) withDrifts(t vrf.Totals) vrf.Totals {
 	for f := range rib.Families {
-		for d := range b.drifts.Found[f] {
-			t.Found[d] += b.drifts.Found[f][d]
-			t.Mended[d] += b.drifts.Mended[f][d]
-		}
+		t.Found[f], t.Mended[f] = b.drifts.Found[f], b.drifts.Mended[f]
 	}
-	t.Found6, t.Mended6 = b.drifts.Found[rib.IPv6], b.drifts.Mended[rib.IPv6]
 	return t
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // readings is how often a worker has read its table for a link.
-func (l *lab) readings(name string) int { return int(l.state(name).Totals.Resyncs[vrf.ResyncLink]) }
+func (l *lab) readings(name string) int { return int(l.state(name).Totals.Resyncs[rib.ResyncLink]) }
 
 // A link that comes up says so in several messages: its routes are written at once,
 // and the table is read but once, when that is done.
@@ -118,7 +118,7 @@ func TestOneReadingFollowsAnotherAfterTheWrites(t *testing.T) {
 		after := func() time.Duration { return s.resync.when.Sub(read) }
 		s.resync.last = read
 		makeDue(s, 1)
-		s.doubt("address")
+		s.doubt(rib.ResyncAddress)
 		if after() != busyGap {
 			t.Errorf("in the midst of writing it is %v after the first, want %v", after(), busyGap)
 		}

@@ -32,7 +32,7 @@ func (s *tableSync) onKernel(ev rib.KernelEvents) {
 // excuse notes an event that takes routes away without a program's doing. A link that went
 // and came back meanwhile looks as it did: the event's reason says it then.
 func (s *tableSync) excuse(ev rib.KernelEvents) {
-	if ev.Reason == "link" || ev.Reason == "address" || len(rib.ChangedLinks(s.view().Links, ev.Links)) > 0 {
+	if ev.Reason == rib.ResyncLink || ev.Reason == rib.ResyncAddress || len(rib.ChangedLinks(s.view().Links, ev.Links)) > 0 {
 		s.contention.Excuse()
 	}
 }
@@ -71,7 +71,7 @@ func (s *tableSync) onRoutes(events []rib.RouteEvent) {
 	for _, ev := range events {
 		if s.routes.owns(ev.Route) {
 			if ev.Replaces && s.routes.foreignAt(ev.Route.Prefix, ev.Route.Metric) {
-				s.doubt("overwritten") // a foreign one
+				s.doubt(rib.ResyncOverwritten) // a foreign one
 			}
 			s.routes.onOwn(ev)
 			continue
@@ -79,7 +79,7 @@ func (s *tableSync) onRoutes(events []rib.RouteEvent) {
 		s.deadHops = s.deadHops || hasDead(ev.Route.Hops)
 		next, sure := fib.After(ev)
 		if !sure {
-			s.doubt("overwritten")
+			s.doubt(rib.ResyncOverwritten)
 		}
 		fib = next
 		changed = append(changed, ev.Route.Prefix)
@@ -99,7 +99,7 @@ func (s *tableSync) onRoutes(events []rib.RouteEvent) {
 		}
 		if e.Have != nil && s.routes.foreignAt(prefix, e.Have.Metric) {
 			// It stands beside ours, or took its place without a word.
-			s.doubt("overwritten")
+			s.doubt(rib.ResyncOverwritten)
 		}
 		s.routes.Mark(slot, e)
 	}

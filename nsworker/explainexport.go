@@ -154,15 +154,11 @@ func carries(a *rib.Attrs) string {
 }
 
 func (f *facts) explainQuota(w *rib.Walk) {
-	most := f.spec.Export.MaxRoutes
-	if most == 0 {
-		most = rib.DefaultMaxRoutes
-	}
 	if f.entry.Note.state == rib.OverQuota {
 		w.Add("quota", rib.Stopped, f.reason)
 		return
 	}
-	w.Add("quota", rib.Passed, fmt.Sprintf("%d of %d places (max_routes) are taken", f.wanted, most))
+	w.Add("quota", rib.Passed, fmt.Sprintf("%d of %d places (max_routes) are taken", f.wanted, f.spec.Export.Quota()))
 }
 
 func (f *facts) explainNexthop(w *rib.Walk) {

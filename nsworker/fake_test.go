@@ -294,10 +294,10 @@ func (t *fakeTable) link(index int, up bool) {
 				t.dropNexthop(id)
 			}
 		}
-		t.emit(rib.KernelEvents{Resync: true, Reason: "link", Links: maps.Clone(t.links)})
+		t.emit(rib.KernelEvents{Resync: true, Reason: rib.ResyncLink, Links: maps.Clone(t.links)})
 		return
 	}
-	came := rib.KernelEvents{Came: true, Reason: "link", Links: maps.Clone(t.links)}
+	came := rib.KernelEvents{Came: true, Reason: rib.ResyncLink, Links: maps.Clone(t.links)}
 	for _, p := range l.Addrs {
 		metric := uint32(0)
 		if p.Addr().Is6() {

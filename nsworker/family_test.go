@@ -41,7 +41,7 @@ func TestCountsByFamily(t *testing.T) {
 						imported++
 					}
 				})
-				if n := st.Counts.Of(f); n.Installed != installed || n.Unresolved != unresolved || n.Imported != imported {
+				if n := st.Counts[f]; n.Installed != installed || n.Unresolved != unresolved || n.Imported != imported {
 					t.Errorf("%s, %s: counted %+v, listed %d installed, %d unresolved, %d imported", when, f, n, installed, unresolved, imported)
 				}
 			}
@@ -52,10 +52,10 @@ func TestCountsByFamily(t *testing.T) {
 		l.hear("red", bgpPath("2001:db8:1::/48", "2001:db8:ffff::1"))
 		l.hear("red", bgpPath("2001:db8:2::/48", "2001:db8::9"))
 		check("at first")
-		if n := l.state("red").Counts; n.Of(rib.IPv4).Installed == 0 || n.IPv6.Unresolved == 0 || n.Imported == 0 {
+		if n := l.state("red").Counts; n[rib.IPv4].Installed == 0 || n[rib.IPv6].Unresolved == 0 || n.Total().Imported == 0 {
 			t.Errorf("the test says little: %+v", n)
 		}
-		if w := l.state("red").Totals; w.Of(rib.IPv4).Added != 1 || w.IPv6.Announced+w.Of(rib.IPv4).Announced != w.Announced {
+		if w := l.state("red").Totals.Writes; w[rib.IPv4].Added != 1 || w[rib.IPv6].Announced+w[rib.IPv4].Announced != w.Total().Announced {
 			t.Errorf("writes: %+v", w)
 		}
 		l.hear("red", bgpPath("2001:db8:1::/48", "2001:db8::9"))
@@ -76,8 +76,8 @@ func TestTotalsByFamily(t *testing.T) {
 			l.hear("red", bgpPath(p, "2001:db8::9"))
 		}
 		l.settle()
-		if n := l.state("red").Counts; n.Of(rib.IPv4).Paths != 2 || n.Of(rib.IPv6).Paths != 3 {
-			t.Errorf("BGP's prefixes: %d and %d", n.Of(rib.IPv4).Paths, n.Of(rib.IPv6).Paths)
+		if n := l.state("red").Counts; n[rib.IPv4].Paths != 2 || n[rib.IPv6].Paths != 3 {
+			t.Errorf("BGP's prefixes: %d and %d", n[rib.IPv4].Paths, n[rib.IPv6].Paths)
 		}
 		table.behind(func(routes map[rib.Key]rib.Route) {
 			delete(routes, key20("10.1.0.0/16"))
@@ -91,12 +91,12 @@ func TestTotalsByFamily(t *testing.T) {
 		}
 		st := l.state("red").Totals
 		for f, want := range map[rib.Family]vrf.Drifts{rib.IPv4: {vrf.Missing: 1}, rib.IPv6: {vrf.Missing: 2, vrf.Strange: 1}} {
-			if found, mended := st.DriftOf(f); found != want || mended != want {
+			if found, mended := st.Found[f], st.Mended[f]; found != want || mended != want {
 				t.Errorf("%s: found %v and mended %v, want %v", f, found, mended, want)
 			}
 		}
 		for f, want := range map[rib.Family]uint64{rib.IPv4: 2, rib.IPv6: 3} {
-			if got := st.LatencyOf(f).Counts[0]; got != want {
+			if got := st.Latency[f].Counts[0]; got != want {
 				t.Errorf("%s: the time of %d routes was taken, want %d: %+v", f, got, want, st.Latency)
 			}
 		}

@@ -237,7 +237,7 @@ func failedDump(t *testing.T, how string, times int) {
 		s.kernel.mu.Lock()
 		s.kernel.writes = nil
 		s.kernel.fail[how] = times
-		table.emit(rib.KernelEvents{Resync: true, Reason: "overflow"})
+		table.emit(rib.KernelEvents{Resync: true, Reason: rib.ResyncOverflow})
 		s.kernel.mu.Unlock()
 		s.faulty.take()
 		s.settle()
@@ -308,7 +308,7 @@ func TestFault14AcknowledgementLost(t *testing.T) {
 		foreign := foreignOf(table)
 		s.kernel.mu.Lock()
 		s.kernel.noObject, s.kernel.writes = true, nil
-		table.emit(rib.KernelEvents{Resync: true, Reason: "nexthop"})
+		table.emit(rib.KernelEvents{Resync: true, Reason: rib.ResyncNexthop})
 		s.kernel.mu.Unlock()
 		s.settle()
 		s.faulty.take()
@@ -359,12 +359,12 @@ func TestFault25NotReadyWithOldRoutes(t *testing.T) {
 		l.start(spec("red"))
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
-		if st := l.state("red"); st.State != vrf.Syncing || st.Counts.Stale != 1 {
+		if st := l.state("red"); st.State != vrf.Syncing || st.Counts.Total().Stale != 1 {
 			t.Errorf("with a route of an earlier time red is %s (%+v)", st.State, st.Counts)
 		}
 		l.converge("red")
 		synctest.Wait()
-		if st := l.state("red"); st.State != vrf.Ready || st.Counts.Stale != 0 {
+		if st := l.state("red"); st.State != vrf.Ready || st.Counts.Total().Stale != 0 {
 			t.Errorf("once it is swept red is %s (%+v)", st.State, st.Counts)
 		}
 		l.table(red, "10.2.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")

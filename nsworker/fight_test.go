@@ -38,7 +38,7 @@ var fights = []struct {
 				t.dropNexthop(id)
 			}
 		}
-		t.emit(rib.KernelEvents{Resync: true, Reason: "nexthop"})
+		t.emit(rib.KernelEvents{Resync: true, Reason: rib.ResyncNexthop})
 	}},
 }
 
@@ -80,8 +80,8 @@ func TestFightHasBackoff(t *testing.T) {
 					t.Errorf("%d writes in a fight of five minutes", writes)
 				}
 				l.exported("red", "10.1.0.0/16", rib.Conflict, "another program keeps deleting or changing this route; it is written again in ")
-				if st := l.state("red"); st.State != vrf.Degraded || !strings.Contains(st.Reason, "another program keeps changing 1 route of ours") || st.Counts.Conflict != 1 {
-					t.Errorf("red is %s (%s), %d in conflict", st.State, st.Reason, st.Counts.Conflict)
+				if st := l.state("red"); st.State != vrf.Degraded || !strings.Contains(st.Reason, "another program keeps changing 1 route of ours") || st.Counts.Total().Conflict != 1 {
+					t.Errorf("red is %s (%s), %d in conflict", st.State, st.Reason, st.Counts.Total().Conflict)
 				}
 				time.Sleep(time.Minute + time.Second)
 				synctest.Wait()

@@ -6,7 +6,6 @@ import (
 	"testing/synctest"
 
 	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // TestForeignRouteReplacedByAnother has one program replace the route of another,
@@ -51,7 +50,7 @@ func TestForeignRouteBesideAnother(t *testing.T) {
 		}})
 		l.kernel.mu.Unlock()
 		l.settle()
-		if n := l.state("red").Totals.Resyncs[vrf.ResyncOverwritten]; n != 1 {
+		if n := l.state("red").Totals.Resyncs[rib.ResyncOverwritten]; n != 1 {
 			t.Errorf("the table was read %d times for it", n)
 		}
 		l.hear("red", bgpPath("10.1.0.0/16", "203.0.113.1"))
@@ -109,7 +108,7 @@ func TestConnectedPrefixIsNotHidden(t *testing.T) {
 			} else {
 				delete(table.routes, r.Key())
 			}
-			table.emit(rib.KernelEvents{Resync: true, Reason: "address"})
+			table.emit(rib.KernelEvents{Resync: true, Reason: rib.ResyncAddress})
 			l.kernel.mu.Unlock()
 			l.settle()
 			if there {

@@ -24,7 +24,7 @@ type lab struct {
 	board  *Board
 	tap    *vrf.Tap // nil: nobody listens
 	mu     sync.Mutex
-	status map[string]vrf.Status
+	status map[string]vrf.WorkerStatus
 	ends   map[string]context.CancelCauseFunc
 	runs   map[string]*Worker
 	specs  map[string]vrf.Spec
@@ -36,7 +36,7 @@ type lab struct {
 func newLab(t *testing.T) *lab {
 	l := &lab{
 		t: t, kernel: newFakeKernel(), bgp: newFakeBGP(), board: NewBoard(),
-		status: make(map[string]vrf.Status), ends: make(map[string]context.CancelCauseFunc), runs: make(map[string]*Worker),
+		status: make(map[string]vrf.WorkerStatus), ends: make(map[string]context.CancelCauseFunc), runs: make(map[string]*Worker),
 		specs: make(map[string]vrf.Spec),
 	}
 	return l
@@ -70,7 +70,7 @@ func (l *lab) start(s vrf.Spec) {
 	l.done.Go(func() {
 		for ctx.Err() == nil {
 			l.mu.Lock()
-			w := New(Deps{l.kernel, l.bgp, l.board, l.log(), l.tap, l.leaking, l.link}, l.specs[s.Name], func(st vrf.Status) {
+			w := New(Deps{l.kernel, l.bgp, l.board, l.log(), l.tap, l.leaking, l.link}, l.specs[s.Name], func(st vrf.WorkerStatus) {
 				l.mu.Lock()
 				defer l.mu.Unlock()
 				l.status[s.Name] = st
@@ -134,7 +134,7 @@ func (l *lab) worker(name string) *Worker {
 	return l.runs[name]
 }
 
-func (l *lab) state(name string) vrf.Status {
+func (l *lab) state(name string) vrf.WorkerStatus {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.status[name]
@@ -249,7 +249,7 @@ func unopened(t *testing.T) *tableSync {
 	t.Helper()
 	of := spec("red")
 	of.Export.AcceptBlackhole = true
-	w := New(Deps{Board: NewBoard(), BGP: newFakeBGP(), Log: slog.New(slog.DiscardHandler)}, of, func(vrf.Status) {})
+	w := New(Deps{Board: NewBoard(), BGP: newFakeBGP(), Log: slog.New(slog.DiscardHandler)}, of, func(vrf.WorkerStatus) {})
 	w.feed = rib.NewFeed()
 	return newTableSync(w, &fakeTable{})
 }

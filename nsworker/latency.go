@@ -25,13 +25,11 @@ func (a *ages) took(since time.Time, n int) {
 }
 
 // wrote observes n confirmed changes.
-func (a *ages) wrote(n int, now time.Time, to ...*vrf.Latency) {
+func (a *ages) wrote(n int, now time.Time, to *vrf.Latency) {
 	for n > 0 && len(a.batches) > 0 {
 		b := &a.batches[0]
 		k := min(n, b.left)
-		for _, l := range to {
-			l.Observe(now.Sub(b.since), k)
-		}
+		to.Observe(now.Sub(b.since), k)
 		n, b.left = n-k, b.left-k
 		if b.left == 0 {
 			a.batches = a.batches[1:]

@@ -42,7 +42,7 @@ func TestTheWorkerMeasuresLatency(t *testing.T) {
 		}
 		l.hear("red", bgpPath("10.7.0.0/16", "203.0.113.1")) // unresolved: nothing is written
 		l.unhear("red", "10.1.0.0/16", 0)
-		got := l.state("red").Totals.Latency
+		got := l.state("red").Totals.Latency.Total()
 		if got.Counts[0] != 6 || got.Sum != 0 {
 			t.Errorf("%+v", got)
 		}

@@ -41,7 +41,7 @@ func TestRestartWritesNothingThatStands(t *testing.T) {
 		if len(l.kernel.writes)+len(l.kernel.objectWrites) != 0 {
 			t.Errorf("what stood was written:\n%s\n%s", strings.Join(l.kernel.writes, "\n"), strings.Join(l.kernel.objectWrites, "\n"))
 		}
-		if got := l.state("red").Counts.Installed; got != 3 {
+		if got := l.state("red").Counts.Total().Installed; got != 3 {
 			t.Errorf("%d routes count as installed, want 3", got)
 		}
 	})
@@ -62,7 +62,7 @@ func TestRestartKeepsTheQuota(t *testing.T) {
 			l.start(s)
 			l.settle()
 			l.table(red, there+" via 192.0.2.9 dev eth0 proto vrfredist metric 20")
-			if c := l.state("red").Counts; c.Installed != 1 || c.OverQuota != 2 {
+			if c := l.state("red").Counts.Total(); c.Installed != 1 || c.OverQuota != 2 {
 				t.Errorf("%s was there: %d installed and %d over the quota", there, c.Installed, c.OverQuota)
 			}
 		})
@@ -99,7 +99,7 @@ func TestSweepIsByFamily(t *testing.T) {
 			l.feed("red").SetConverged(of, true)
 			synctest.Wait()
 			l.table(red, stays)
-			if st := l.state("red"); st.State != vrf.Syncing || st.Counts.Stale != 1 {
+			if st := l.state("red"); st.State != vrf.Syncing || st.Counts.Total().Stale != 1 {
 				t.Errorf("red is %s (%+v)", st.State, st.Counts)
 			}
 			l.settle()
@@ -159,7 +159,7 @@ func TestCleanUpAfterAFailedWorker(t *testing.T) {
 		l.stop("red", errInjected)
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(vrf.ErrRemoved)
-		w := New(Deps{l.kernel, l.bgp, l.board, slog.New(slog.DiscardHandler), nil, nil, nil}, spec("red"), func(vrf.Status) {})
+		w := New(Deps{l.kernel, l.bgp, l.board, slog.New(slog.DiscardHandler), nil, nil, nil}, spec("red"), func(vrf.WorkerStatus) {})
 		if err := w.Run(ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -310,7 +310,7 @@ func TestRemovedVRFLeavesTheTableOfAnother(t *testing.T) {
 				l.kernel.writes, l.kernel.objectWrites = nil, nil
 				ctx, cancel := context.WithCancelCause(context.Background())
 				cancel(vrf.ErrRemoved)
-				w := New(Deps{l.kernel, l.bgp, l.board, l.log(), nil, nil, nil}, spec("blue"), func(vrf.Status) {})
+				w := New(Deps{l.kernel, l.bgp, l.board, l.log(), nil, nil, nil}, spec("blue"), func(vrf.WorkerStatus) {})
 				if err := w.Run(ctx); err != nil {
 					t.Error(err)
 				}

@@ -93,7 +93,7 @@ func TestLostNexthopTakesItsRoutesAtOnce(t *testing.T) {
 		if len(l.kernel.writes) != 0 {
 			t.Errorf("%d routes were deleted one by one", len(l.kernel.writes))
 		}
-		if c := l.state("red").Counts; c.Unresolved != nexthop.DissolveFrom || c.Installed != 0 {
+		if c := l.state("red").Counts.Total(); c.Unresolved != nexthop.DissolveFrom || c.Installed != 0 {
 			t.Errorf("%d routes are unresolved and %d installed", c.Unresolved, c.Installed)
 		}
 	})
@@ -131,7 +131,7 @@ func TestChangedNexthopIsPutRight(t *testing.T) {
 				table.objects()[id] = n
 			}
 		}
-		table.emit(rib.KernelEvents{Resync: true, Reason: "nexthop"})
+		table.emit(rib.KernelEvents{Resync: true, Reason: rib.ResyncNexthop})
 		l.kernel.mu.Unlock()
 		l.settle()
 		l.table(red,
@@ -151,7 +151,7 @@ func TestFlappingLinkCostsItsOwnNexthops(t *testing.T) {
 			l.hear("red", bgpPath(fmt.Sprintf("10.%d.%d.0/24", i/256, i%256), fmt.Sprintf("192.0.2.%d", 2+i%250)))
 		}
 		l.hear("red", bgpPath("10.200.0.0/16", "198.51.100.9"))
-		w := New(Deps{l.kernel, l.bgp, l.board, l.log(), nil, nil, nil}, spec("red"), func(vrf.Status) {})
+		w := New(Deps{l.kernel, l.bgp, l.board, l.log(), nil, nil, nil}, spec("red"), func(vrf.WorkerStatus) {})
 		w.feed = l.feed("red")
 		s := newTableSync(w, table)
 		read, err := table.Read(t.Context())

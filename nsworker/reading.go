@@ -17,7 +17,7 @@ import (
 // to every doubt. A failed reading is no news: what was known stays, and it is tried again.
 func (s *tableSync) reconcile(ctx context.Context) error {
 	reason := s.resync.reason
-	s.totals.Resyncs[vrf.ResyncOf(reason)]++
+	s.totals.Resyncs[reason]++
 	if s.routes.inState(rib.Installed)+s.view().Foreign.Len() >= manyRoutes {
 		s.report(true)
 	}
@@ -31,7 +31,7 @@ func (s *tableSync) reconcile(ctx context.Context) error {
 		if s.resync.failures >= attempts {
 			return fmt.Errorf("read the table (%s), %d times in a row: %w", reason, s.resync.failures, err)
 		}
-		s.log.Warn("the table could not be read; it is read again", "reason", reason, "err", err)
+		s.log.Warn("the table could not be read; it is read again", "reason", reason.String(), "err", err)
 		s.resync.at(time.Now().Add(resyncGap<<s.resync.failures), reason)
 		return nil
 	}
@@ -41,7 +41,7 @@ func (s *tableSync) reconcile(ctx context.Context) error {
 	s.adopt(t)
 	s.pass()
 	s.askings.wasRead(before, s.count())
-	s.tell.event(netip.Prefix{}, vrf.TableRead, reason, nil)
+	s.tell.event(netip.Prefix{}, vrf.TableRead, reason.String(), nil)
 	s.routes.Trusted = true
 	if s.spec.ResyncInterval > 0 {
 		s.slow.when = time.Now().Add(s.spec.ResyncInterval)
@@ -52,7 +52,7 @@ func (s *tableSync) reconcile(ctx context.Context) error {
 // count is what those who asked for a reading are told of.
 func (s *tableSync) count() counted {
 	t := s.withDrifts(s.totals)
-	return counted{t.Found, s.announced.Waiting(), t.Objects}
+	return counted{t.Found.Total(), s.announced.Waiting(), t.Objects}
 }
 
 // adopt takes in a whole reading of the table: what is ours there, what is foreign, and the
@@ -92,7 +92,7 @@ func (s *tableSync) publish() {
 // doubt asks for a reading of the table, soon. What takes many routes away says so in several
 // messages: the reading for the first makes them due again, and one more before they are
 // written would hold them up.
-func (s *tableSync) doubt(reason string) {
+func (s *tableSync) doubt(reason rib.ResyncReason) {
 	at, gap := time.Now(), resyncGap
 	if s.routes.Waiting() > 0 {
 		gap = busyGap
@@ -147,17 +147,17 @@ func (s *tableSync) report(reading bool) {
 	if s.phase == catchUp && waiting == 0 && s.routes.idle() && s.announced.Idle() {
 		s.phase = inStep
 	}
-	st := vrf.Status{Table: s.view().Where.Table, State: vrf.Syncing, Totals: s.withDrifts(s.totals), Fights: s.fights(), Counts: s.counts(s.feed)}
+	st := vrf.WorkerStatus{Table: s.view().Where.Table, State: vrf.Syncing, Totals: s.withDrifts(s.totals), Fights: s.fights(), Counts: s.counts(s.feed)}
 	st.Progress = s.progress(prefixes, waiting, reading)
 	// A route that nobody spoke of since the start may be an earlier tenant's: with one of
 	// them the VRF is not ready.
-	if s.phase.synced() && st.Counts.Stale == 0 {
+	if s.phase.synced() && st.Counts.Total().Stale == 0 {
 		st.State = vrf.Ready
 		if st.Reason = s.trouble(s.resync.failures > 0); st.Reason != "" {
 			st.State = vrf.Degraded
 		}
 	}
-	if t := s.told; st.State == t.State && st.Reason == t.Reason && st.Table == t.Table && st.Counts == t.Counts && st.Totals == t.Totals && st.Fights == t.Fights && st.Progress == t.Progress {
+	if st == s.told {
 		return
 	}
 	s.told = st

@@ -45,7 +45,7 @@ type leaving struct {
 // those of the running workers: the kernel is read, BGP is asked what is
 // announced, and the board is looked at.
 func NewRehearsal(ctx context.Context, deps Deps, before, after []vrf.Spec) *Rehearsal {
-	r := &Rehearsal{before: byName(before), after: byName(after)}
+	r := &Rehearsal{before: vrf.SpecsByName(before), after: vrf.SpecsByName(after)}
 	r.deps = Deps{Kernel: deps.Kernel, BGP: deps.BGP, Board: deps.Board.rehearsal(), Log: slog.New(slog.DiscardHandler), Link: deps.Link}
 	for _, s := range before {
 		if !r.Moves(s.Name) {
@@ -68,14 +68,6 @@ func NewRehearsal(ctx context.Context, deps Deps, before, after []vrf.Spec) *Reh
 		}
 	}
 	return r
-}
-
-func byName(specs []vrf.Spec) map[string]vrf.Spec {
-	m := make(map[string]vrf.Spec, len(specs))
-	for _, s := range specs {
-		m[s.Name] = s
-	}
-	return m
 }
 
 // Moves tells whether the worker that a VRF has now would be ended, and its
@@ -189,7 +181,7 @@ func (r *Rehearsal) begin(ctx context.Context, s vrf.Spec, where rib.Where, t ri
 	bgp := &prompter{announced: r.deps.BGP.Announced(s.Name)}
 	deps := r.deps
 	deps.BGP = bgp
-	w := New(deps, s, func(vrf.Status) {})
+	w := New(deps, s, func(vrf.WorkerStatus) {})
 	w.feed = rib.NewFeed() // of no paths: it gives out the slots
 	st := &rehearsing{newTableSync(w, scenery{where, t}), bgp}
 	st.sync.sweeps.done = [rib.Families]bool{swept, swept}

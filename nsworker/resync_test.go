@@ -54,7 +54,7 @@ func TestResyncSaysWhatItPutRight(t *testing.T) {
 			"10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20",
 			"10.2.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20",
 			"10.3.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
-		if st := l.state("red"); st.Totals.Found != want.Found || st.Totals.Mended != want.Found || st.Totals.Resyncs[vrf.ResyncAsked] != 1 {
+		if st := l.state("red"); st.Totals.Found.Total() != want.Found || st.Totals.Mended.Total() != want.Found || st.Totals.Resyncs[rib.ResyncAsked] != 1 {
 			t.Errorf("counted: %+v", st.Totals)
 		}
 
@@ -103,7 +103,7 @@ func TestResyncSaysWhatStaysWrong(t *testing.T) {
 		if want := (vrf.Repair{Foreign: 3, Found: vrf.Drifts{vrf.Missing: 1}, Unmended: 1}); err != nil || got != want {
 			t.Errorf("%+v, %v, want %+v", got, err, want)
 		}
-		if l.state("red").Totals.Refused == 0 {
+		if l.state("red").Totals.Writes.Total().Refused == 0 {
 			t.Error("the refusal is not counted")
 		}
 	})

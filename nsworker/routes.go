@@ -22,7 +22,7 @@ type routes struct {
 	link func(peer netip.Addr) (netns, device string)
 
 	surplus *surplus
-	doubt   func(reason string) // has the table read again
+	doubt   func(rib.ResyncReason) // has the table read again
 
 	over   map[rib.Slot]struct{} // kept out by the quota
 	counts [rib.Families]byState // entries by family and state
@@ -51,7 +51,7 @@ type note struct {
 type byState [rib.Stale + 1]int
 
 // newRoutes returns an empty ledger. doubt has the table read again.
-func newRoutes(w *Worker, sets *nexthop.Sets, c *ledger.Contention, doubt func(string)) *routes {
+func newRoutes(w *Worker, sets *nexthop.Sets, c *ledger.Contention, doubt func(rib.ResyncReason)) *routes {
 	r := &routes{
 		feed: w.feed, spec: &w.spec, sets: sets, link: w.deps.Link, doubt: doubt,
 		surplus: newSurplus(c, &w.drifts), over: make(map[rib.Slot]struct{}),

@@ -6,7 +6,7 @@ import "github.com/vrfredist/vrfredist/rib"
 // wanted no longer gives its place back, which admit gives to another.
 func (r *routes) quota(slot rib.Slot, e *route, wanted bool) {
 	switch n := &e.Note; {
-	case wanted && !n.counts && r.wanted >= r.most() && e.Have == nil: // those there stay
+	case wanted && !n.counts && r.wanted >= r.spec.Export.Quota() && e.Have == nil: // those there stay
 		r.set(slot, e, rib.OverQuota)
 		r.over[slot] = struct{}{}
 		return
@@ -22,17 +22,9 @@ func (r *routes) quota(slot rib.Slot, e *route, wanted bool) {
 	}
 }
 
-// most is the VRF's quota.
-func (r *routes) most() int {
-	if n := r.spec.Export.MaxRoutes; n != 0 {
-		return n
-	}
-	return rib.DefaultMaxRoutes
-}
-
 // admit marks as many of the prefixes that the quota kept out as there are places.
 func (r *routes) admit() {
-	free := r.most() - r.wanted
+	free := r.spec.Export.Quota() - r.wanted
 	for slot := range r.over {
 		if free--; free < 0 {
 			return

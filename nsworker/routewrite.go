@@ -87,11 +87,11 @@ func (r *routes) foreignAt(prefix netip.Prefix, metric uint32) bool {
 // wrote takes in the kernel's answer to one change.
 func (r *routes) wrote(w write, err error) {
 	if err == nil && w.Op == rib.OpDelete && w.Route.Metric == 0 {
-		r.doubt("overwritten") // RTM_DELROUTE with metric 0 matches any metric, and may have removed another route
+		r.doubt(rib.ResyncOverwritten) // RTM_DELROUTE with metric 0 matches any metric, and may have removed another route
 	}
 	if w.slot == noSlot {
 		if err != nil {
-			r.doubt("refused")
+			r.doubt(rib.ResyncRefused)
 		} else {
 			r.surplus.contest.PutRight(w.Route.Key())
 		}
@@ -113,7 +113,7 @@ func (r *routes) wrote(w write, err error) {
 		// ours to touch until the foreign one leaves.
 		r.set(w.slot, e, rib.Conflict)
 		if !r.foreignAt(w.Route.Prefix, w.Route.Metric) {
-			r.doubt("conflict") // whose it is, the table says
+			r.doubt(rib.ResyncConflict) // whose it is, the table says
 		}
 	default:
 		r.set(w.slot, e, rib.Failed)

@@ -292,7 +292,7 @@ func TestScenarios(t *testing.T) {
 						l.settle()
 						sc.check(l)
 						// A route in conflict, or refused, keeps its group at hand.
-						if c := l.state("red").Counts; l.kernel.litter(1) > 0 && c.Conflict+c.Failed == 0 {
+						if c := l.state("red").Counts.Total(); l.kernel.litter(1) > 0 && c.Conflict+c.Failed == 0 {
 							t.Errorf("%d nexthop objects are left that nothing uses", l.kernel.litter(1))
 						}
 					})

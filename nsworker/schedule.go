@@ -1,17 +1,21 @@
 package nsworker
 
-import "time"
+import (
+	"time"
 
-// schedule is a moment at which something is to be done, and why.
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// schedule is a moment at which the table is to be read, and why.
 type schedule struct {
 	when     time.Time // zero: never
 	last     time.Time // when it was done last
-	reason   string
+	reason   rib.ResyncReason
 	failures int
 }
 
 // at moves the moment to t, unless it is earlier already.
-func (c *schedule) at(t time.Time, reason string) {
+func (c *schedule) at(t time.Time, reason rib.ResyncReason) {
 	if c.when.IsZero() || t.Before(c.when) {
 		c.when, c.reason = t, reason
 	}

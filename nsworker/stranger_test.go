@@ -19,7 +19,7 @@ func quietly(t *fakeTable, r rib.Route) {
 	t.k.mu.Lock()
 	defer t.k.mu.Unlock()
 	t.routes[r.Key()] = r
-	t.emit(rib.KernelEvents{Resync: true, Reason: "overflow"})
+	t.emit(rib.KernelEvents{Resync: true, Reason: rib.ResyncOverflow})
 }
 
 // object changes the nexthop objects of a kind, as `ip nexthop replace` does.
@@ -32,7 +32,7 @@ func object(t *fakeTable, group bool, change func(*rib.Nexthop)) {
 			t.objects()[id] = n
 		}
 	}
-	t.emit(rib.KernelEvents{Resync: true, Reason: "nexthop"})
+	t.emit(rib.KernelEvents{Resync: true, Reason: rib.ResyncNexthop})
 }
 
 const (
@@ -73,7 +73,7 @@ var notOurs = []struct {
 		defer t.k.mu.Unlock()
 		id := nexthop.SingleBase | nexthop.Tag(t.where.Table) | 4711
 		t.objects()[id] = rib.Nexthop{ID: id, Hop: rib.Hop{Ifindex: 3}}
-		t.emit(rib.KernelEvents{Resync: true, Reason: "nexthop"})
+		t.emit(rib.KernelEvents{Resync: true, Reason: rib.ResyncNexthop})
 	}},
 }
 

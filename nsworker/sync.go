@@ -32,8 +32,8 @@ type tableSync struct {
 	slow   schedule // the reading after resync_interval
 	later  schedule // a reading that nothing waits for
 
-	told    vrf.Status // what was reported last
-	toldAll bool       // the board knows that all imports were announced
+	told    vrf.WorkerStatus // what was reported last
+	toldAll bool             // the board knows that all imports were announced
 	entries []rib.Entry
 }
 
@@ -65,7 +65,7 @@ func (s *tableSync) run(ctx context.Context) error {
 	}
 	s.announced.begin()
 	s.feed.Restart()
-	s.resync.at(time.Now(), "start")
+	s.resync.at(time.Now(), rib.ResyncStart)
 	s.report(false)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -149,7 +149,7 @@ func (s *tableSync) work(ctx context.Context) error {
 		s.resync.at(now, s.later.reason)
 	}
 	if s.slow.passed(now) {
-		s.resync.at(now, "timer")
+		s.resync.at(now, rib.ResyncTimer)
 	}
 	if s.resync.passed(now) {
 		if err := s.reconcile(ctx); err != nil {
@@ -200,7 +200,7 @@ func (s *tableSync) announcedAll() {
 func (s *tableSync) reconfigure(spec vrf.Spec) {
 	s.tell.look()
 	if s.spec.NexthopObjects != spec.NexthopObjects {
-		s.doubt("nexthop_objects changed")
+		s.doubt(rib.ResyncOther)
 	}
 	s.spec = spec
 	s.judgeBy(spec)
@@ -233,7 +233,7 @@ func (s *tableSync) onFeed() {
 // behind, and nobody else would clean it.
 func (s *tableSync) gone(ctx context.Context, what string) error {
 	s.log.Info("the VRF's table is gone", "what", what)
-	s.Worker.report(vrf.Status{State: vrf.Pending, Reason: what + " is gone", Totals: s.withDrifts(s.totals)})
+	s.Worker.report(vrf.WorkerStatus{State: vrf.Pending, Reason: what + " is gone", Totals: s.withDrifts(s.totals)})
 	if err := s.removeOwn(ctx); err != nil {
 		s.log.Info("routes in the old table could not be removed", "err", err)
 	}

@@ -159,7 +159,7 @@ func (w *Worker) open(ctx context.Context) (Table, error) {
 		}
 		reason := absence(err)
 		w.absent = reason
-		w.report(vrf.Status{State: vrf.Pending, Reason: reason, Totals: w.totals})
+		w.report(vrf.WorkerStatus{State: vrf.Pending, Reason: reason, Totals: w.totals})
 		if first {
 			w.log.Info("waiting for the VRF's table", "reason", reason)
 			w.deps.Board.retract(w.name)

@@ -16,7 +16,7 @@ type writer struct {
 	*Worker
 	table Table
 	tell  *teller
-	doubt func(reason string)
+	doubt func(rib.ResyncReason)
 	lost  func() // the outcome of a batch is not known
 
 	ages        [rib.Families]ages
@@ -66,7 +66,7 @@ func (w *writer) wroteObject(c rib.Change, err error) {
 		}
 	case c.Op == rib.OpDeleteNexthop:
 		o.Kept(id)
-		w.doubt("refused")
+		w.doubt(rib.ResyncRefused)
 	default:
 		w.log.Debug("a nexthop object was refused; the routes carry their nexthops themselves", "err", err)
 		w.routes.markUsers(w.sets.Inline(w.sets.Using(id)))
@@ -108,10 +108,9 @@ func (w *writer) some(ctx context.Context, mayDelete bool) (wrote bool, err erro
 
 // aged observes how old the changes were that the kernel confirmed.
 func (w *writer) aged(confirmed [rib.Families]int) {
-	now, t := time.Now(), &w.totals
-	w.ages[rib.IPv4].wrote(confirmed[rib.IPv4], now, &t.Latency)
-	w.ages[rib.IPv6].wrote(confirmed[rib.IPv6], now, &t.Latency, &t.Latency6)
+	now := time.Now()
 	for f := range w.ages {
+		w.ages[f].wrote(confirmed[f], now, &w.totals.Latency[f])
 		if w.routes.WaitingOf(rib.Family(f)) == 0 {
 			w.ages[f].clear()
 		}
@@ -120,10 +119,7 @@ func (w *writer) aged(confirmed [rib.Families]int) {
 
 // tally counts the kernel's answer to one change of a route.
 func (w *writer) tally(c rib.Change, err error) {
-	w.totals.Wrote(c.Op, err)
-	if rib.FamilyOf(c.Route.Prefix) == rib.IPv6 {
-		w.totals.IPv6.Wrote(c.Op, err)
-	}
+	w.totals.Writes[rib.FamilyOf(c.Route.Prefix)].Wrote(c.Op, err)
 }
 
 // unknown takes in that it is not known what the kernel did with a batch: the table is read
@@ -136,7 +132,7 @@ func (w *writer) unknown(ctx context.Context, err error) error {
 	if w.unconfirmed++; w.unconfirmed >= attempts {
 		return fmt.Errorf("write routes, %d times in a row: %w", w.unconfirmed, err)
 	}
-	w.doubt("write")
+	w.doubt(rib.ResyncWrite)
 	w.totals.Unconfirmed++
 	w.lost()
 	return nil
@@ -153,10 +149,7 @@ func (w *writer) announce(ctx context.Context) error {
 		return w.announced.failedToSend(err)
 	}
 	for _, c := range changes {
-		w.totals.Told(c.Withdraw)
-		if rib.FamilyOf(c.Prefix) == rib.IPv6 {
-			w.totals.IPv6.Told(c.Withdraw)
-		}
+		w.totals.Writes[rib.FamilyOf(c.Prefix)].Told(c.Withdraw)
 		w.tell.announcement(c)
 	}
 	return nil

@@ -33,10 +33,10 @@ func TestRefusedDeletion(t *testing.T) {
 			l.table(red)
 			l.exported("red", "10.2.0.0/16", rib.Filtered, "")
 			st := l.state("red")
-			if st.State != vrf.Ready || st.Counts.Failed != 0 || st.Counts.Filtered != 1 || len(l.routes("red", vrf.Export)) != 1 {
+			if st.State != vrf.Ready || st.Counts.Total().Failed != 0 || st.Counts.Total().Filtered != 1 || len(l.routes("red", vrf.Export)) != 1 {
 				t.Errorf("the VRF is %s (%s), with %+v", st.State, st.Reason, st.Counts)
 			}
-			if n := st.Totals.Resyncs[vrf.ResyncRefused]; n != 0 {
+			if n := st.Totals.Resyncs[rib.ResyncRefused]; n != 0 {
 				t.Errorf("the table was read %d times", n)
 			}
 		})

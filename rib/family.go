@@ -12,10 +12,27 @@ const (
 	Families
 )
 
+// ByFamily has a value for each family, and can add them up.
+type ByFamily[T interface{ Plus(T) T }] [Families]T
+
+// Total is both families together.
+func (b ByFamily[T]) Total() T { return b[IPv4].Plus(b[IPv6]) }
+
+// Plus adds family by family.
+func (b ByFamily[T]) Plus(o ByFamily[T]) ByFamily[T] {
+	for f := range b {
+		b[f] = b[f].Plus(o[f])
+	}
+	return b
+}
+
 // FamilyOf returns the family of a prefix; an IPv4 address mapped into IPv6 is
 // IPv6, as the kernel has it.
-func FamilyOf(p netip.Prefix) Family {
-	if p.Addr().Is4() {
+func FamilyOf(p netip.Prefix) Family { return FamilyOfAddr(p.Addr()) }
+
+// FamilyOfAddr returns the family of an address, as FamilyOf has it.
+func FamilyOfAddr(a netip.Addr) Family {
+	if a.Is4() {
 		return IPv4
 	}
 	return IPv6

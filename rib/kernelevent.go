@@ -16,12 +16,11 @@ type KernelEvents struct {
 	// Routes, oldest first. Empty where Resync is set: whoever reads the table
 	// again needs no single steps.
 	Routes []RouteEvent
-	// Resync says that the table must be read again, and Reason why: "link",
-	// "address", "nexthop", "overflow", "backlog".
+	// Resync says that the table must be read again, and Reason why.
 	Resync bool
-	Reason string
+	Reason ResyncReason
 	// Came says that a link or an address was added, or a link came up; Reason is
-	// "link" or "address". The kernel removed no route for it, so Routes are complete,
+	// ResyncLink or ResyncAddress. The kernel removed no route for it, so Routes are complete,
 	// but hops that were RTNH_F_DEAD may live again, of which it sends no event. It is
 	// not set where Resync is.
 	Came bool

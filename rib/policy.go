@@ -22,7 +22,7 @@ type ExportPolicy struct {
 	CommunityList    []Community
 	LargeCommunities []LargeCommunity
 	Metric           uint32 // 1 to 2^32-1
-	MaxRoutes        int    // quota; 0: DefaultMaxRoutes
+	MaxRoutes        int    // see Quota; 0: DefaultMaxRoutes
 	MaxPaths         int    // equal paths used at once; 0 is read as 1
 	AcceptBlackhole  bool   // a path with BLACKHOLE (RFC 7999) becomes a blackhole route
 	// AnnounceBlackholes has such a path announced to eBGP neighbours too, where
@@ -31,8 +31,15 @@ type ExportPolicy struct {
 	// AcceptMartians are the ranges of martians from which some neighbour may announce
 	// prefixes, sorted.
 	AcceptMartians []netip.Prefix
-	PrefSrc4       netip.Addr
-	PrefSrc6       netip.Addr
+	PrefSrc        [Families]netip.Addr // our routes' preferred source; invalid: none
+}
+
+// Quota is how many routes the VRF may have in its table.
+func (p ExportPolicy) Quota() int {
+	if p.MaxRoutes == 0 {
+		return DefaultMaxRoutes
+	}
+	return p.MaxRoutes
 }
 
 // DefaultMaxRoutes is the quota of a VRF that names none: generous and finite.

@@ -17,7 +17,7 @@ type Survey struct {
 }
 
 // Guard says for which families a table ends in such a route.
-type Guard struct{ V4, V6 bool }
+type Guard [Families]bool
 
 // Answer is whether something is so, as far as that could be found out.
 type Answer uint8

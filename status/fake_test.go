@@ -91,7 +91,7 @@ func (f *fake) Explain(ctx context.Context, name string, q rib.Question) (rib.Ex
 }
 
 func ready(name string) vrf.Status {
-	return vrf.Status{Spec: vrf.Spec{Name: name}, State: vrf.Ready}
+	return vrf.Status{Spec: vrf.Spec{Name: name}, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready}}
 }
 
 // quiet is the log of a page under test.

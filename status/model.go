@@ -123,7 +123,7 @@ func (m *model) update(source Source, sessions map[string][]vrf.Session) []byte 
 func newRow(st vrf.Status, waiting int, sessions []vrf.Session) row {
 	r := row{
 		Name: st.Spec.Name, Of: st.Spec.VRF, State: string(st.State), Reason: st.Reason, Since: st.Since.Unix(),
-		Restarts: st.Restarts, Binding: st.Spec.Binding.String(), Table: st.Table, Paths: st.Counts.Paths, Waiting: waiting,
+		Restarts: st.Restarts, Binding: st.Spec.Binding.String(), Table: st.Table, Paths: st.Counts.Total().Paths, Waiting: waiting,
 		Imports: st.Spec.Import.Enabled, Exports: st.Spec.Export.Enabled, Neighbors: len(sessions),
 		ImportRTs: texts(st.Spec.ImportRTs), ExportRTs: texts(st.Spec.ExportRTs),
 	}
@@ -134,7 +134,7 @@ func newRow(st vrf.Status, waiting int, sessions []vrf.Session) row {
 		r.RD = st.Spec.RD.String()
 	}
 	for f := range rib.Families {
-		r.Counts[f] = counts(st.Counts.Of(f))
+		r.Counts[f] = counts(st.Counts[f])
 	}
 	sessions = slices.Clone(sessions)
 	slices.SortStableFunc(sessions, func(a, b vrf.Session) int { return up(a) - up(b) })

@@ -13,27 +13,28 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
 func TestRing(t *testing.T) {
 	r := make(rings)
 	st := ready("red")
-	st.Totals.Added = 1000
+	st.Totals.Writes[rib.IPv4].Added = 1000
 	list := []vrf.Status{st}
 	if text := string(r.sample(list)); !strings.Contains(text, `{"red":[1000,0]}`) {
 		t.Errorf("of a new VRF: %s", text)
 	}
 	for i := range uint64(samples + 5) {
-		list[0].Totals.Added += i
-		list[0].Totals.Announced++
+		list[0].Totals.Writes[rib.IPv4].Added += i
+		list[0].Totals.Writes[rib.IPv6].Announced++
 		r.sample(list)
 	}
 	c := r.charts()["red"]
 	if len(c.Written) != samples || c.Written[0] != 5 || c.Written[samples-1] != samples+4 || c.Told[0] != 1 {
 		t.Errorf("charts: %+v", c)
 	}
-	list[0].Totals.Writes = vrf.Writes{Added: 7} // another table: it counts anew
+	list[0].Totals.Writes = rib.ByFamily[vrf.Writes]{{Added: 7}} // another table: it counts anew
 	if text := string(r.sample(list)); !strings.Contains(text, `{"red":[7,0]}`) {
 		t.Errorf("after a new beginning: %s", text)
 	}
@@ -111,7 +112,7 @@ func TestStream(t *testing.T) {
 		}
 
 		bad := ready("red")
-		bad.State, bad.Reason, bad.Counts.Conflict = vrf.Degraded, "1 conflict", 1
+		bad.State, bad.Reason, bad.Counts[rib.IPv4].Conflict = vrf.Degraded, "1 conflict", 1
 		f.set(ready("blue"), bad)
 		other := p.enter()
 		other.next(t)
@@ -119,7 +120,7 @@ func TestStream(t *testing.T) {
 		if name != "update" || !strings.Contains(data, `"state":"degraded"`) || strings.Contains(data, `"blue"`) || !strings.Contains(data, `"gone":["\u003c/script`) {
 			t.Errorf("%s: %s", name, data)
 		}
-		bad.Totals.Added = 10
+		bad.Totals.Writes[rib.IPv6].Added = 10
 		f.set(ready("blue"), bad)
 		for range 2 { // the first sample is of before
 			name, data = c.next(t)

@@ -32,7 +32,7 @@ func (r rings) sample(list []vrf.Status) []byte {
 		}
 	}
 	for _, st := range list {
-		name, now := st.Spec.Name, st.Totals.Writes
+		name, now := st.Spec.Name, st.Totals.Writes.Total()
 		one, known := r[name]
 		if !known {
 			if len(r) >= maxRings {

@@ -1,11 +1,6 @@
 package vrf
 
-import (
-	"path"
-	"strings"
-
-	"github.com/vrfredist/vrfredist/rib"
-)
+import "github.com/vrfredist/vrfredist/rib"
 
 // SameHome tells whether a running worker can be reconfigured from a to b. The
 // three are what its kernel routes and its announcements are known by: a worker
@@ -18,7 +13,7 @@ func SameHome(a, b Spec) bool {
 // different devices are taken for two tables, because strict_mode or the worker
 // that opens them refuses otherwise; which table a device has is not known here.
 func mayShareTable(a, b rib.Binding) bool {
-	if netnsPath(a.Netns) != netnsPath(b.Netns) {
+	if !rib.SameNetns(a.Netns, b.Netns) {
 		return false
 	}
 	switch {
@@ -30,16 +25,4 @@ func mayShareTable(a, b rib.Binding) bool {
 		return a.Table != 0
 	}
 	return a.Table == b.Table
-}
-
-// netnsPath gives a namespace one spelling: a name stands for a file below
-// /run/netns, and /var/run is a link to /run.
-func netnsPath(name string) string {
-	if name == "" {
-		return ""
-	}
-	if !strings.HasPrefix(name, "/") {
-		name = "/run/netns/" + name
-	}
-	return strings.TrimPrefix(path.Clean(name), "/var")
 }

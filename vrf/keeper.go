@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // The waits between the starts of a worker that fails, and how long it must
@@ -56,7 +58,7 @@ func newKeeper(s *Supervisor, spec Spec, restarts int, after []*keeper) *keeper 
 		done: make(chan struct{}),
 		spec: spec,
 		status: Status{
-			Spec: spec, State: Pending, Reason: "its worker has not started yet",
+			Spec: spec, WorkerStatus: WorkerStatus{State: Pending, Reason: "its worker has not started yet"},
 			Since: time.Now(), Restarts: restarts,
 		},
 	}
@@ -173,7 +175,7 @@ func (k *keeper) fail(ctx context.Context, err error, delay time.Duration) {
 	k.set(func(st *Status) {
 		st.State, st.Reason = Failed, err.Error()
 		st.Retry = time.Now().Add(delay)
-		st.Table, st.Progress = 0, Progress{}
+		st.Table, st.Fights, st.Progress = 0, Fights{}, Progress{}
 	})
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
@@ -201,10 +203,10 @@ func (k *keeper) work(ctx context.Context) error {
 	k.mu.Unlock()
 	k.set(func(st *Status) {
 		st.State, st.Reason, st.Retry = Syncing, "", time.Time{}
-		st.Counts = Counts{}
+		st.Counts = rib.ByFamily[Counts]{}
 	})
 	err := guard(func() error {
-		w := k.sup.factory(spec, func(st Status) { k.report(life, st) })
+		w := k.sup.factory(spec, func(st WorkerStatus) { k.report(life, st) })
 		k.employ(w, spec)
 		return w.Run(ctx)
 	})
@@ -246,16 +248,13 @@ func (k *keeper) reconfigure(spec Spec) {
 }
 
 // report takes in what a worker says of itself.
-func (k *keeper) report(life int, said Status) {
+func (k *keeper) report(life int, said WorkerStatus) {
 	k.update(func(st *Status) bool {
-		totals := k.past.Plus(said.Totals)
-		same := said.State == st.State && said.Reason == st.Reason && said.Table == st.Table &&
-			said.Counts == st.Counts && totals == st.Totals && said.Progress == st.Progress
-		if life != k.life || same {
+		said.Totals = k.past.Plus(said.Totals)
+		if life != k.life || said == st.WorkerStatus {
 			return false
 		}
-		st.State, st.Reason, st.Table, st.Counts, st.Totals = said.State, said.Reason, said.Table, said.Counts, totals
-		st.Progress = said.Progress
+		st.WorkerStatus = said
 		return true
 	})
 }

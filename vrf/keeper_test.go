@@ -26,7 +26,7 @@ func TestAPanicAndAnErrorAreRestartedWithBackoff(t *testing.T) {
 				if start == 1 {
 					return tc.trouble()
 				}
-				report(Status{State: Ready})
+				report(WorkerStatus{State: Ready})
 				<-ctx.Done()
 				return nil
 			})
@@ -172,19 +172,19 @@ func TestAReportOfAnEarlierWorkerIsVoid(t *testing.T) {
 			old = report
 			return errors.New("no luck")
 		}
-		report(Status{State: Ready})
+		report(WorkerStatus{State: Ready})
 		<-ctx.Done()
 		return nil
 	})
 	_, _ = play(t, s, ErrExit, func(t *testing.T, sup *Supervisor) {
 		apply(t, sup, red)
-		old(Status{State: Ready})
+		old(WorkerStatus{State: Ready})
 		if got := get(t, sup, "red").State; got != Failed {
 			t.Errorf("red is %s", got)
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		old(Status{State: Pending})
+		old(WorkerStatus{State: Pending})
 		if got := get(t, sup, "red").State; got != Ready {
 			t.Errorf("red is %s", got)
 		}

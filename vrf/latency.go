@@ -31,15 +31,8 @@ func (l *Latency) Observe(d time.Duration, n int) {
 	l.Sum += d * time.Duration(n)
 }
 
-func (l Latency) less(o Latency) Latency {
-	for i := range l.Counts {
-		l.Counts[i] -= o.Counts[i]
-	}
-	l.Sum -= o.Sum
-	return l
-}
-
-func (l Latency) plus(o Latency) Latency {
+// Plus adds two histograms.
+func (l Latency) Plus(o Latency) Latency {
 	for i := range l.Counts {
 		l.Counts[i] += o.Counts[i]
 	}

@@ -52,6 +52,15 @@ type Spec struct {
 // Of is the VRF of GoBGP whose routes these are.
 func (s Spec) Of() string { return cmp.Or(s.VRF, s.Name) }
 
+// SpecsByName has each of specs under its name.
+func SpecsByName(specs []Spec) map[string]Spec {
+	m := make(map[string]Spec, len(specs))
+	for _, s := range specs {
+		m[s.Name] = s
+	}
+	return m
+}
+
 // State is the state of a VRF.
 type State string
 
@@ -64,7 +73,7 @@ const (
 	Failed   State = "failed"   // the worker ended in an error: Reason says which, Retry when it runs again
 )
 
-// Counts are the numbers of routes of a VRF. They are a snapshot.
+// Counts are the numbers of routes of a VRF in one family. They are a snapshot.
 type Counts struct {
 	Paths      int // prefixes that BGP has for this VRF
 	Imported   int // kernel routes announced to BGP
@@ -76,38 +85,33 @@ type Counts struct {
 	Failed     int
 	Stale      int
 	Foreign    int // foreign routes in the table
-	IPv6       FamilyCounts
 }
 
-// FamilyCounts are the numbers of Counts that are told by family.
-type FamilyCounts struct {
-	Paths, Imported, Installed, Filtered, Unresolved, Conflict, OverQuota, Failed, Stale, Foreign int
-}
-
-// Of returns the numbers of one family.
-func (c Counts) Of(f rib.Family) FamilyCounts {
-	six := c.IPv6
-	if f == rib.IPv6 {
-		return six
-	}
-	return FamilyCounts{
-		Paths: c.Paths - six.Paths, Imported: c.Imported - six.Imported, Installed: c.Installed - six.Installed, Filtered: c.Filtered - six.Filtered,
-		Unresolved: c.Unresolved - six.Unresolved, Conflict: c.Conflict - six.Conflict, OverQuota: c.OverQuota - six.OverQuota,
-		Failed: c.Failed - six.Failed, Stale: c.Stale - six.Stale, Foreign: c.Foreign - six.Foreign,
+// Plus adds two counts.
+func (c Counts) Plus(o Counts) Counts {
+	return Counts{
+		c.Paths + o.Paths, c.Imported + o.Imported, c.Installed + o.Installed, c.Filtered + o.Filtered, c.Unresolved + o.Unresolved,
+		c.Conflict + o.Conflict, c.OverQuota + o.OverQuota, c.Failed + o.Failed, c.Stale + o.Stale, c.Foreign + o.Foreign,
 	}
 }
 
 // Status is how a VRF fares: an immutable snapshot.
 type Status struct {
-	Spec     Spec
-	State    State
-	Reason   string    // for Pending, Degraded and Failed: one sentence
+	Spec Spec
+	WorkerStatus
 	Since    time.Time // when State was entered
 	Retry    time.Time // Failed: when the worker runs again
 	Restarts int       // of the worker, since the VRF was configured
-	Table    uint32    // the table in use; 0 while there is none
-	Counts   Counts
-	Totals   Totals
+}
+
+// WorkerStatus is what a worker says of itself. It is copied whole and compared with ==,
+// so that a field which is added here is told to everybody.
+type WorkerStatus struct {
+	State    State
+	Reason   string // for Pending, Degraded and Failed: one sentence
+	Table    uint32 // the table in use; 0 while there is none
+	Counts   rib.ByFamily[Counts]
+	Totals   Totals // of this worker; in a Status of all workers since the VRF was configured
 	Fights   Fights
 	Progress Progress // of long work
 }

@@ -3,6 +3,7 @@ package vrf
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -52,13 +53,13 @@ func (s Spec) keys() []specKey {
 		{"export.community_list", words(exp.CommunityList)},
 		{"export.large_community_list", words(exp.LargeCommunities)},
 		{"export.metric", fmt.Sprint(exp.Metric)},
-		{"export.max_routes", quota(exp.MaxRoutes)},
+		{"export.max_routes", fmt.Sprint(exp.Quota())},
 		{"export.max_paths", fmt.Sprint(max(1, exp.MaxPaths))},
 		{"export.accept_blackhole", fmt.Sprint(exp.AcceptBlackhole)},
 		{"export.blackhole_no_export", fmt.Sprint(!exp.AnnounceBlackholes)},
 		{"export.accept_martians", words(exp.AcceptMartians)},
-		{"export.prefsrc (IPv4)", source(exp.PrefSrc4.IsValid(), exp.PrefSrc4)},
-		{"export.prefsrc (IPv6)", source(exp.PrefSrc6.IsValid(), exp.PrefSrc6)},
+		{"export.prefsrc (IPv4)", source(exp.PrefSrc[rib.IPv4])},
+		{"export.prefsrc (IPv6)", source(exp.PrefSrc[rib.IPv6])},
 		{"bgp.max_prefixes", limit(s.MaxPrefixes)},
 		{"route_protocol", fmt.Sprint(s.Protocol)},
 		{"nexthop_objects", fmt.Sprint(s.NexthopObjects)},
@@ -94,13 +95,6 @@ func protocols(list []uint8) string {
 	return listed(out)
 }
 
-func quota(n int) string {
-	if n == 0 {
-		n = rib.DefaultMaxRoutes
-	}
-	return fmt.Sprint(n)
-}
-
 func limit(n uint32) string {
 	if n == 0 {
 		return "none"
@@ -108,8 +102,8 @@ func limit(n uint32) string {
 	return fmt.Sprint(n)
 }
 
-func source(given bool, addr fmt.Stringer) string {
-	if !given {
+func source(addr netip.Addr) string {
+	if !addr.IsValid() {
 		return "none"
 	}
 	return addr.String()

@@ -1,8 +1,8 @@
 package vrf
 
 import (
+	"fmt"
 	"reflect"
-	"slices"
 	"testing"
 	"time"
 
@@ -18,6 +18,12 @@ func TestDifferencesNameEveryField(t *testing.T) {
 		if v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[rib.Binding]() && v.NumField() > 0 && v.Type().PkgPath() != "net/netip" {
 			for i := range v.NumField() {
 				walk(spec, v.Field(i), path+"."+v.Type().Field(i).Name)
+			}
+			return
+		}
+		if v.Kind() == reflect.Array { // by family
+			for i := range v.Len() {
+				walk(spec, v.Index(i), fmt.Sprintf("%s[%s]", path, rib.Family(i)))
 			}
 			return
 		}
@@ -66,9 +72,9 @@ func set(t *testing.T, v reflect.Value, path string) {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 	case reflect.Struct:
-		addr, ok := map[bool]string{true: "192.0.2.1", false: "2001:db8::1"}[slices.Contains([]string{".Export.PrefSrc4"}, path)]
-		if !ok {
-			t.Fatalf("%s: no value for a %s", path, v.Type())
+		addr := "2001:db8::1"
+		if path == ".Export.PrefSrc[ipv4]" {
+			addr = "192.0.2.1"
 		}
 		if err := v.Addr().Interface().(interface{ UnmarshalText([]byte) error }).UnmarshalText([]byte(addr)); err != nil {
 			t.Fatal(err)

@@ -74,7 +74,7 @@ func (a *actor) Run(ctx context.Context) error {
 			return err
 		}
 	} else {
-		a.report(Status{State: Ready, Table: 254})
+		a.report(WorkerStatus{State: Ready, Table: 254})
 		<-ctx.Done()
 	}
 	a.stage.note("%s ends on %s: %v", a.spec.Name, a.spec.Binding, context.Cause(ctx))

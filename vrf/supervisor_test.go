@@ -205,7 +205,7 @@ func TestChangedWakesOnEachChange(t *testing.T) {
 	})
 	_, _ = play(t, s, ErrExit, func(t *testing.T, sup *Supervisor) {
 		changed := sup.Changed()
-		tell := func(st Status) bool {
+		tell := func(st WorkerStatus) bool {
 			say(st)
 			select {
 			case <-changed:
@@ -218,18 +218,18 @@ func TestChangedWakesOnEachChange(t *testing.T) {
 		apply(t, sup, red)
 		<-changed
 		changed = sup.Changed()
-		if !tell(Status{State: Ready, Counts: Counts{Installed: 1}}) {
+		if !tell(WorkerStatus{State: Ready, Counts: rib.ByFamily[Counts]{{Installed: 1}}}) {
 			t.Error("no change seen")
 		}
 		since := get(t, sup, "red").Since
 		time.Sleep(time.Second)
-		if tell(Status{State: Ready, Counts: Counts{Installed: 1}}) {
+		if tell(WorkerStatus{State: Ready, Counts: rib.ByFamily[Counts]{{Installed: 1}}}) {
 			t.Error("a report of the same woke the watcher")
 		}
-		if !tell(Status{State: Ready, Counts: Counts{Installed: 2}}) || !get(t, sup, "red").Since.Equal(since) {
+		if !tell(WorkerStatus{State: Ready, Counts: rib.ByFamily[Counts]{{Installed: 2}}}) || !get(t, sup, "red").Since.Equal(since) {
 			t.Error("a changed count was not seen, or moved Since")
 		}
-		if !tell(Status{State: Degraded, Reason: "1 route"}) || get(t, sup, "red").Since.Equal(since) {
+		if !tell(WorkerStatus{State: Degraded, Reason: "1 route"}) || get(t, sup, "red").Since.Equal(since) {
 			t.Error("a changed state was not seen, or did not move Since")
 		}
 	})
@@ -359,10 +359,10 @@ func TestResync(t *testing.T) {
 func TestTotalsOutliveAWorker(t *testing.T) {
 	s := newStage()
 	s.play("red", func(ctx context.Context, start int, report Report) error {
-		did := Totals{Writes: Writes{Added: 2}, Found: Drifts{Altered: 1}}
-		did.Resyncs[ResyncOf("link")]++
-		did.Latency.Observe(3*time.Millisecond, 2)
-		report(Status{State: Ready, Totals: did})
+		did := Totals{Writes: rib.ByFamily[Writes]{{Added: 2}}, Found: rib.ByFamily[Drifts]{{Altered: 1}}}
+		did.Resyncs[rib.ResyncLink]++
+		did.Latency[rib.IPv4].Observe(3*time.Millisecond, 2)
+		report(WorkerStatus{State: Ready, Totals: did})
 		if start < 3 {
 			return errors.New("trouble")
 		}
@@ -374,7 +374,7 @@ func TestTotalsOutliveAWorker(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		got := get(t, sup, "red").Totals
-		if got.Added != 6 || got.Found.Sum() != 3 || got.Resyncs[ResyncLink] != 3 || got.Latency.Counts[2] != 6 || got.Latency.Sum != 18*time.Millisecond {
+		if got.Writes.Total().Added != 6 || got.Found.Total().Sum() != 3 || got.Resyncs[rib.ResyncLink] != 3 || got.Latency.Total().Counts[2] != 6 || got.Latency.Total().Sum != 18*time.Millisecond {
 			t.Errorf("%+v", got)
 		}
 	})

@@ -33,9 +33,10 @@ func (d Drifts) Sum() (n uint64) {
 	return n
 }
 
-func (d Drifts) less(o Drifts) Drifts {
+// Plus adds two counts.
+func (d Drifts) Plus(o Drifts) Drifts {
 	for i := range d {
-		d[i] -= o[i]
+		d[i] += o[i]
 	}
 	return d
 }
@@ -49,66 +50,19 @@ type Repair struct {
 	Announced    int // announcements to BGP that were made or taken back
 }
 
-// Resync is why a table was read again.
-type Resync uint8
-
-// The reasons for a reading. What the kernel's side or the worker says of its
-// own is one of them, and ResyncOther where it is a new one.
-const (
-	ResyncStart Resync = iota
-	ResyncTimer
-	ResyncAsked
-	ResyncLink
-	ResyncAddress
-	ResyncNexthop
-	ResyncOverflow
-	ResyncBacklog
-	ResyncWrite
-	ResyncConflict
-	ResyncOverwritten
-	ResyncRefused
-	ResyncOther
-	resyncs
-)
-
-func resyncNames() [resyncs]string {
-	return [resyncs]string{
-		"start", "timer", "asked", "link", "address", "nexthop", "overflow", "backlog",
-		"write", "conflict", "overwritten", "refused", "other",
-	}
-}
-
-func (r Resync) String() string { return resyncNames()[r] }
-
-// ResyncOf returns the reason that is called so.
-func ResyncOf(reason string) Resync {
-	for i, name := range resyncNames() {
-		if name == reason {
-			return Resync(i)
-		}
-	}
-	return ResyncOther
-}
-
 // Resyncs counts readings by their reason.
-type Resyncs [resyncs]uint64
+type Resyncs [rib.ResyncReasons]uint64
 
 // Totals count what the workers of a VRF did since it was configured. They are
 // a snapshot, and never go down.
 type Totals struct {
-	Writes              // of both families
-	IPv6         Writes // what of them is IPv6
-	Objects      uint64 // confirmed changes of nexthop objects
-	Unconfirmed  uint64 // batches of changes that nobody answered
-	ReadFailures uint64 // readings of the table that failed
-	Resyncs      Resyncs
-	Found        Drifts  // what was found to differ from what was written
-	Mended       Drifts  // what of it is as it should be again
-	Latency      Latency // from BGP's event to the kernel's confirmation
-
-	// What of them is IPv6.
-	Found6, Mended6 Drifts
-	Latency6        Latency
+	Writes        rib.ByFamily[Writes]
+	Found, Mended rib.ByFamily[Drifts]  // what was found to differ from what was written, and what of it is as it should be again
+	Latency       rib.ByFamily[Latency] // from BGP's event to the kernel's confirmation
+	Objects       uint64                // confirmed changes of nexthop objects
+	Unconfirmed   uint64                // batches of changes that nobody answered
+	ReadFailures  uint64                // readings of the table that failed
+	Resyncs       Resyncs
 }
 
 // Writes count changes of single routes.
@@ -160,43 +114,12 @@ func (w *Writes) Told(withdraw bool) {
 	}
 }
 
-// Of returns the changes of one family.
-func (t Totals) Of(f rib.Family) Writes {
-	if f == rib.IPv6 {
-		return t.IPv6
-	}
-	return t.Less(t.IPv6)
-}
-
-// DriftOf returns what of one family was found, and what was mended.
-func (t Totals) DriftOf(f rib.Family) (found, mended Drifts) {
-	if f == rib.IPv6 {
-		return t.Found6, t.Mended6
-	}
-	return t.Found.less(t.Found6), t.Mended.less(t.Mended6)
-}
-
-// LatencyOf returns how long routes of one family took.
-func (t Totals) LatencyOf(f rib.Family) Latency {
-	if f == rib.IPv6 {
-		return t.Latency6
-	}
-	return t.Latency.less(t.Latency6)
-}
-
 // Plus adds what a worker did to what those before it did.
 func (t Totals) Plus(o Totals) Totals {
-	t.Writes, t.IPv6 = t.Writes.Plus(o.Writes), t.IPv6.Plus(o.IPv6)
+	t.Writes, t.Found, t.Mended, t.Latency = t.Writes.Plus(o.Writes), t.Found.Plus(o.Found), t.Mended.Plus(o.Mended), t.Latency.Plus(o.Latency)
 	t.Objects, t.Unconfirmed, t.ReadFailures = t.Objects+o.Objects, t.Unconfirmed+o.Unconfirmed, t.ReadFailures+o.ReadFailures
 	for i := range t.Resyncs {
 		t.Resyncs[i] += o.Resyncs[i]
 	}
-	for i := range t.Found {
-		t.Found[i] += o.Found[i]
-		t.Mended[i] += o.Mended[i]
-		t.Found6[i] += o.Found6[i]
-		t.Mended6[i] += o.Mended6[i]
-	}
-	t.Latency, t.Latency6 = t.Latency.plus(o.Latency), t.Latency6.plus(o.Latency6)
 	return t
 }

@@ -60,9 +60,8 @@ type Worker interface {
 }
 
 // Report tells the supervisor how a worker fares. It may be called from any
-// goroutine and does not block. Of the Status only State, Reason, Table, Counts,
-// Totals (this worker's) and Progress are read; the supervisor keeps the rest.
-type Report func(Status)
+// goroutine and does not block.
+type Report func(WorkerStatus)
 
 // Factory makes a worker for one start of a VRF.
 type Factory func(Spec, Report) Worker

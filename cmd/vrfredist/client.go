@@ -67,7 +67,7 @@ func (c *cli) ask(cmd *cobra.Command, call func(context.Context, vrfredistv1.Red
 	err = call(cmd.Context(), vrfredistv1.NewRedistributionClient(conn))
 	if why := dialling.Load(); why != nil && status.Code(err) == codes.Unavailable {
 		err = unreachable(c.api, *why)
-	} else if why := c.tlsFailure(err, creds); why != nil {
+	} else if why := tlsFailure(c.api, err, creds); why != nil {
 		err = why
 	} else {
 		err = c.explain(err)

@@ -72,7 +72,7 @@ func (o tlsOptions) credentials(network, address string) (credentials.TransportC
 
 // tlsFailure words what goes wrong before the daemon has heard the question; nil
 // where it is something else. gRPC has only text for it.
-func (c *cli) tlsFailure(err error, creds credentials.TransportCredentials) error {
+func tlsFailure(api string, err error, creds credentials.TransportCredentials) error {
 	if status.Code(err) != codes.Unavailable {
 		return nil
 	}
@@ -82,17 +82,17 @@ func (c *cli) tlsFailure(err error, creds credentials.TransportCredentials) erro
 	switch {
 	case creds.Info().SecurityProtocol != "tls":
 		if strings.Contains(text, "server preface") {
-			return fmt.Errorf("what answers at %s hung up: if it wants TLS, give --tls-ca, --tls-cert and --tls-key", c.api)
+			return fmt.Errorf("what answers at %s hung up: if it wants TLS, give --tls-ca, --tls-cert and --tls-key", api)
 		}
 		return nil
 	case told:
-		return fmt.Errorf("vrfredist at %s does not take the certificate of --tls-cert: %s; its client_ca must vouch for it", c.api, strings.TrimSuffix(refused, `"`))
+		return fmt.Errorf("vrfredist at %s does not take the certificate of --tls-cert: %s; its client_ca must vouch for it", api, strings.TrimSuffix(refused, `"`))
 	case shaking:
-		return fmt.Errorf("TLS with %s failed: %s; --tls-ca must vouch for its certificate, and the certificate must name the host, or what --tls-name says", c.api, strings.TrimSuffix(why, `"`))
+		return fmt.Errorf("TLS with %s failed: %s; --tls-ca must vouch for its certificate, and the certificate must name the host, or what --tls-name says", api, strings.TrimSuffix(why, `"`))
 	case strings.Contains(text, "server preface"), strings.Contains(text, "broken pipe"), strings.Contains(text, "connection reset"):
 		// In TLS 1.3 the client is done before the server has looked at its
 		// certificate, and may find the connection closed before it reads why.
-		return fmt.Errorf("vrfredist at %s hung up: either it does not take the certificate of --tls-cert, for which its client_ca must vouch, or it is ending: %s", c.api, text)
+		return fmt.Errorf("vrfredist at %s hung up: either it does not take the certificate of --tls-cert, for which its client_ca must vouch, or it is ending: %s", api, text)
 	}
 	return nil
 }

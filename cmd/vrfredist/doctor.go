@@ -4,25 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
 	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/daemon"
 	"github.com/vrfredist/vrfredist/doctor"
-	"github.com/vrfredist/vrfredist/nsworker/kernel"
-	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/vrf"
 )
 
-func (c *cli) doctorCommand() *cobra.Command {
+// doctorCommands has the command doctor.
+type doctorCommands struct{ *cli }
+
+func (c doctorCommands) doctorCommand() *cobra.Command {
 	var file, root string
 	cmd := &cobra.Command{
 		Use:   "doctor [-f FILE] [--json]",
@@ -52,7 +48,7 @@ exit status is 1 where something is broken, else 0.`,
 	return cmd
 }
 
-func (c *cli) doctor(cmd *cobra.Command, file, root string) error {
+func (c doctorCommands) doctor(cmd *cobra.Command, file, root string) error {
 	found, asked, err := c.askDoctor(cmd)
 	if err != nil {
 		return err
@@ -76,7 +72,7 @@ func (c *cli) doctor(cmd *cobra.Command, file, root string) error {
 }
 
 // askDoctor has the daemon look. asked is false where none runs.
-func (c *cli) askDoctor(cmd *cobra.Command) (found []doctor.Finding, asked bool, err error) {
+func (c doctorCommands) askDoctor(cmd *cobra.Command) (found []doctor.Finding, asked bool, err error) {
 	err = c.ask(cmd, func(ctx context.Context, client vrfredistv1.RedistributionClient) error {
 		ctx, cancel := once(ctx)
 		defer cancel()
@@ -111,17 +107,11 @@ func examine(ctx context.Context, file, root string) ([]doctor.Finding, error) {
 	cfg := &config.Config{}
 	if file != "" {
 		var err error
-		if cfg, err = loadConfig(file, nil); err != nil {
+		if cfg, err = daemon.LoadConfig(file); err != nil {
 			return nil, summed(file, err)
 		}
 	}
-	facts, err := gather(ctx, kernel.NewHost(slog.New(slog.DiscardHandler)), cfg, cfg.VRFs)
-	if err != nil {
-		return nil, err
-	}
-	facts.File = file
-	facts.Host = doctor.ReadHost(os.DirFS(root), strings.TrimSuffix(root, "/"), false)
-	return doctor.Judge(facts), nil
+	return daemon.Examine(ctx, file, cfg, root)
 }
 
 // merge adds what this process found to what the daemon did. What this process
@@ -137,58 +127,6 @@ func merge(daemons, own []doctor.Finding, asked bool) []doctor.Finding {
 	}
 	doctor.Sort(out)
 	return out
-}
-
-// Diagnose implements api.Backend.
-func (d *daemon) Diagnose(ctx context.Context) ([]doctor.Finding, error) {
-	facts, err := gather(ctx, d.host, d.cfg.Load(), d.specs())
-	if err != nil {
-		return nil, err
-	}
-	facts.File, facts.Running, facts.States = d.file, true, d.List()
-	facts.Rivals, facts.Drift = d.host.Rivals(), d.drifts()
-	// systemd says which process it started; its other variables are inherited.
-	started := os.Getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Getpid())
-	facts.Host = doctor.ReadHost(os.DirFS("/"), "", started)
-	return doctor.Judge(facts), nil
-}
-
-// surveysAtOnce bounds how many namespaces are looked at beside each other.
-const surveysAtOnce = 4
-
-// gather reads what there is to judge of a configuration and of the kernel.
-func gather(ctx context.Context, host *kernel.Host, cfg *config.Config, specs []vrf.Spec) (doctor.Facts, error) {
-	f := doctor.Facts{
-		Specs: specs, Neighbors: cfg.Neighbors, Bound: cfg.Bound, Unapplied: cfg.Unapplied, BGPPort: cfg.BGPPort,
-		ManageSysctls: cfg.ManageSysctls, Open: cfg.Open, Spaces: make(map[string]doctor.Space),
-	}
-	var err error
-	if f.Capabilities, err = kernel.Capabilities(); err != nil {
-		return f, err
-	}
-	if f.Features, err = host.Features(ctx); err != nil {
-		return f, fmt.Errorf("find out what the kernel can: %w", err)
-	}
-	protocol := rib.ProtoOwn
-	names := map[string]struct{}{"": {}}
-	for _, s := range specs {
-		protocol = s.Protocol
-		names[s.Binding.Netns] = struct{}{}
-	}
-	var mu sync.Mutex // guards f.Spaces
-	var all errgroup.Group
-	all.SetLimit(surveysAtOnce)
-	for name := range names {
-		all.Go(func() error {
-			survey, err := host.Survey(ctx, name, protocol, doctor.Settings())
-			mu.Lock()
-			defer mu.Unlock()
-			f.Spaces[name] = doctor.Space{Survey: survey, Err: err}
-			return nil
-		})
-	}
-	_ = all.Wait() // its functions return none
-	return f, ctx.Err()
 }
 
 // diagnosed is what `doctor --json` prints.
@@ -216,7 +154,7 @@ func diagnosis(file string, asked bool, found []doctor.Finding) diagnosed {
 	return doc
 }
 
-func (c *cli) printFindings(file string, asked bool, found []doctor.Finding) error {
+func (c doctorCommands) printFindings(file string, asked bool, found []doctor.Finding) error {
 	var b strings.Builder
 	counts := make(map[doctor.Level]int)
 	for _, f := range found {

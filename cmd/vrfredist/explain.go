@@ -11,7 +11,10 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-func (c *cli) explainCommand() *cobra.Command {
+// explainCommands has the command explain.
+type explainCommands struct{ *cli }
+
+func (c explainCommands) explainCommand() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use:   "explain PREFIX|ADDRESS [--vrf V] [--json]",
@@ -45,7 +48,7 @@ the longest match.`,
 	return cmd
 }
 
-func (c *cli) printExplanation(r *vrfredistv1.ExplainRouteResponse) error {
+func (c explainCommands) printExplanation(r *vrfredistv1.ExplainRouteResponse) error {
 	if c.json {
 		return c.printMessage(r)
 	}

@@ -14,7 +14,10 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-func (c *cli) monitorCommand() *cobra.Command {
+// monitorCommands has the command monitor.
+type monitorCommands struct{ *cli }
+
+func (c monitorCommands) monitorCommand() *cobra.Command {
 	var name, prefix string
 	var summary bool
 	cmd := &cobra.Command{

@@ -14,9 +14,13 @@ import (
 	"github.com/spf13/cobra"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
-func (c *cli) neighborCommand() *cobra.Command {
+// neighborCommands has the command neighbor.
+type neighborCommands struct{ *cli }
+
+func (c neighborCommands) neighborCommand() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use:   "neighbor [NAME] [--vrf V] [--no-pager] [--json]",
@@ -67,7 +71,7 @@ it back. One that a client disabled stays down until it is enabled.`,
 	return cmd
 }
 
-func (c *cli) listNeighbors(list []*vrfredistv1.Neighbor) error {
+func (c neighborCommands) listNeighbors(list []*vrfredistv1.Neighbor) error {
 	t := newTable(c.out, "NEIGHBOR", "ALIAS", "AS>", "VRF", "NETNS", "STATE", "FOR", "ORIGIN", "NOTES")
 	states := make(map[string]int)
 	for _, n := range list {
@@ -90,7 +94,7 @@ func (c *cli) listNeighbors(list []*vrfredistv1.Neighbor) error {
 }
 
 // showNeighbors shows all about each; an address may be one of several VRFs.
-func (c *cli) showNeighbors(list []*vrfredistv1.Neighbor) error {
+func (c neighborCommands) showNeighbors(list []*vrfredistv1.Neighbor) error {
 	var errs []error
 	for i, n := range list {
 		if i > 0 {
@@ -102,7 +106,7 @@ func (c *cli) showNeighbors(list []*vrfredistv1.Neighbor) error {
 	return errors.Join(errs...)
 }
 
-func (c *cli) printNeighbor(out io.Writer, n *vrfredistv1.Neighbor) error {
+func (c neighborCommands) printNeighbor(out io.Writer, n *vrfredistv1.Neighbor) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	state := n.GetState()
 	if up := c.upFor(n); up != "" {
@@ -126,11 +130,11 @@ func (c *cli) printNeighbor(out io.Writer, n *vrfredistv1.Neighbor) error {
 }
 
 // upFor is how long a session is up; "": it is not.
-func (c *cli) upFor(n *vrfredistv1.Neighbor) string {
+func (c neighborCommands) upFor(n *vrfredistv1.Neighbor) string {
 	if n.GetSinceUnix() == 0 {
 		return ""
 	}
-	return span(c.now().Sub(time.Unix(n.GetSinceUnix(), 0)))
+	return vrf.Span(c.now().Sub(time.Unix(n.GetSinceUnix(), 0)))
 }
 
 // removedText says how much was taken out of what a neighbour said: "12 route

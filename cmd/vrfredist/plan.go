@@ -10,13 +10,17 @@ import (
 	"github.com/spf13/cobra"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/daemon"
 	"github.com/vrfredist/vrfredist/vrf"
 )
+
+// planCommands has the command plan.
+type planCommands struct{ *cli }
 
 // planLines is how many routes of a VRF a plan lists unless it is asked for all.
 const planLines = 20
 
-func (c *cli) planCommand() *cobra.Command {
+func (c planCommands) planCommand() *cobra.Command {
 	var file, name string
 	var all, summary bool
 	cmd := &cobra.Command{
@@ -66,9 +70,9 @@ one has the counts.`,
 	return cmd
 }
 
-func (c *cli) plan(cmd *cobra.Command, request *vrfredistv1.PlanRequest) error {
+func (c planCommands) plan(cmd *cobra.Command, request *vrfredistv1.PlanRequest) error {
 	// The same words as those of `check`, which also sees who may read the file.
-	cfg, err := loadConfig(request.GetFile(), nil)
+	cfg, err := daemon.LoadConfig(request.GetFile())
 	if err != nil {
 		return summed(request.GetFile(), err)
 	}

@@ -9,9 +9,13 @@ import (
 	"github.com/spf13/cobra"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
-func (c *cli) redistributionCommand() *cobra.Command {
+// redistributionCommands has the command redistribution, and those below it.
+type redistributionCommands struct{ *cli }
+
+func (c redistributionCommands) redistributionCommand() *cobra.Command {
 	var name string
 	cmd := group(&cobra.Command{
 		Use:   "redistribution [--vrf V] [--json]",
@@ -67,7 +71,7 @@ func redistributions(ctx context.Context, client vrfredistv1.RedistributionClien
 	return all, nil
 }
 
-func (c *cli) printRedistributions(all []*vrfredistv1.GetRedistributionResponse) error {
+func (c redistributionCommands) printRedistributions(all []*vrfredistv1.GetRedistributionResponse) error {
 	if c.json {
 		doc := struct {
 			Redistributions []json.RawMessage `json:"redistributions"`
@@ -90,7 +94,7 @@ func (c *cli) printRedistributions(all []*vrfredistv1.GetRedistributionResponse)
 	if err := t.flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(c.out, count(len(all), "VRF"))
+	_, err := fmt.Fprintln(c.out, vrf.CountOf(len(all), "VRF"))
 	return err
 }
 
@@ -120,14 +124,14 @@ func exports(i *vrfredistv1.RedistributionInfo) string {
 	return "routes with any of the communities " + strings.Join(wanted, ", ")
 }
 
-func (c *cli) enableCommand() *cobra.Command {
+func (c redistributionCommands) enableCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "enable",
 		Short: "Turn import or export on, or change what it takes",
 	}, c.enableImport(), c.enableExport())
 }
 
-func (c *cli) enableImport() *cobra.Command {
+func (c redistributionCommands) enableImport() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use:   "import IFACE... [--vrf V] [--json]",
@@ -154,7 +158,7 @@ replace those that were imported before.`,
 	return cmd
 }
 
-func (c *cli) enableExport() *cobra.Command {
+func (c redistributionCommands) enableExport() *cobra.Command {
 	r := &vrfredistv1.EnableRedistributionRequest{}
 	cmd := &cobra.Command{
 		Use:   "export [--vrf V] [--community C] [--community-list C,...] [--large-community-list C,...] [--json]",
@@ -198,14 +202,14 @@ func emptyFilter(cmd *cobra.Command, r *vrfredistv1.EnableRedistributionRequest)
 	return nil
 }
 
-func (c *cli) enable(cmd *cobra.Command, r *vrfredistv1.EnableRedistributionRequest) error {
+func (c redistributionCommands) enable(cmd *cobra.Command, r *vrfredistv1.EnableRedistributionRequest) error {
 	return c.change(cmd, r.GetVrf(), len(r.GetInterfaces()) > 0, func(ctx context.Context, client vrfredistv1.RedistributionClient) error {
 		_, err := client.EnableRedistribution(ctx, r)
 		return err
 	})
 }
 
-func (c *cli) disableCommand() *cobra.Command {
+func (c redistributionCommands) disableCommand() *cobra.Command {
 	disable := func(word, short string, d vrfredistv1.Direction) *cobra.Command {
 		var name string
 		cmd := &cobra.Command{
@@ -236,7 +240,7 @@ put into BGP, or into the kernel, is taken out.`,
 }
 
 // change makes a change and prints what is in force then.
-func (c *cli) change(cmd *cobra.Command, name string, isImport bool, do func(context.Context, vrfredistv1.RedistributionClient) error) error {
+func (c redistributionCommands) change(cmd *cobra.Command, name string, isImport bool, do func(context.Context, vrfredistv1.RedistributionClient) error) error {
 	return c.ask(cmd, func(ctx context.Context, client vrfredistv1.RedistributionClient) error {
 		ctx, cancel := once(ctx)
 		defer cancel()

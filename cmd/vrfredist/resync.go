@@ -9,9 +9,13 @@ import (
 	"github.com/spf13/cobra"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
-func (c *cli) resyncCommand() *cobra.Command {
+// resyncCommands has the command resync.
+type resyncCommands struct{ *cli }
+
+func (c resyncCommands) resyncCommand() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use:   "resync [--vrf V] [--json]",
@@ -49,7 +53,7 @@ what the configuration says is put right too, as "vrfredist reload" does.`,
 	return cmd
 }
 
-func (c *cli) printRepairs(r *vrfredistv1.ResyncResponse) error {
+func (c resyncCommands) printRepairs(r *vrfredistv1.ResyncResponse) error {
 	failed := 0
 	for _, p := range r.GetRepairs() {
 		if p.GetError() != "" {
@@ -58,7 +62,7 @@ func (c *cli) printRepairs(r *vrfredistv1.ResyncResponse) error {
 	}
 	var why error
 	if failed > 0 {
-		why = errors.New(count(failed, "VRF") + " could not be read")
+		why = errors.New(vrf.CountOf(failed, "VRF") + " could not be read")
 	}
 	if c.json {
 		return errors.Join(c.printMessage(r), why)
@@ -71,7 +75,7 @@ func (c *cli) printRepairs(r *vrfredistv1.ResyncResponse) error {
 	for _, p := range r.GetRepairs() {
 		line := p.GetError()
 		if line == "" {
-			line = fmt.Sprintf("VRF %s: %s of ours, %d of other programs: %s", p.GetVrf(), count(int(p.GetOwn()), "route"), p.GetForeign(), repaired(p))
+			line = fmt.Sprintf("VRF %s: %s of ours, %d of other programs: %s", p.GetVrf(), vrf.CountOf(int(p.GetOwn()), "route"), p.GetForeign(), repaired(p))
 		}
 		if _, err := fmt.Fprintln(c.out, line); err != nil {
 			return err
@@ -95,10 +99,10 @@ func repaired(p *vrfredistv1.Repair) string {
 		done = append(done, strings.Join(found, ", ")+", put right")
 	}
 	if n := p.GetObjects(); n > 0 {
-		done = append(done, count(int(n), "nexthop object")+" written")
+		done = append(done, vrf.CountOf(int(n), "nexthop object")+" written")
 	}
 	if n := p.GetAnnouncements(); n > 0 {
-		done = append(done, count(int(n), "announcement")+" changed")
+		done = append(done, vrf.CountOf(int(n), "announcement")+" changed")
 	}
 	if len(done) == 0 {
 		done = append(done, "nothing differed")

@@ -18,7 +18,7 @@ const (
 	statusMisused = 2 // the command line itself is wrong
 )
 
-// cli is one call of the program.
+// cli is one call of the program. Each group of commands is a type with a cli in it.
 type cli struct {
 	out  io.Writer
 	api  string
@@ -104,9 +104,11 @@ or of the environment's VRFREDIST_API.`,
 			c.started = true
 		},
 	},
-		c.runCommand(), c.checkCommand(), c.planCommand(), c.reloadCommand(), c.confirmCommand(),
-		c.redistributionCommand(), c.vrfCommand(), c.neighborCommand(), c.monitorCommand(), c.routeCommand(), c.explainCommand(), c.resyncCommand(), c.doctorCommand(),
-		c.versionCommand())
+		runCommands{c}.runCommand(), checkCommands{c}.checkCommand(), planCommands{c}.planCommand(),
+		reloadCommands{c}.reloadCommand(), reloadCommands{c}.confirmCommand(),
+		redistributionCommands{c}.redistributionCommand(), vrfCommands{c}.vrfCommand(), neighborCommands{c}.neighborCommand(),
+		monitorCommands{c}.monitorCommand(), routeCommands{c}.routeCommand(), explainCommands{c}.explainCommand(),
+		resyncCommands{c}.resyncCommand(), doctorCommands{c}.doctorCommand(), versionCommands{c}.versionCommand())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, err} })
 	root.SetUsageTemplate(usageTemplate)
 	root.PersistentFlags().StringVar(&c.api, "api", "",

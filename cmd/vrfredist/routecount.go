@@ -17,7 +17,7 @@ type counted struct {
 
 // countRoutes prints how many routes there are in which state. What the daemon
 // counts anyhow it is asked for; the rest is listed, and only counted.
-func (c *cli) countRoutes(ctx context.Context, client vrfredistv1.RedistributionClient, r *vrfredistv1.ListRoutesRequest) error {
+func (c routeCommands) countRoutes(ctx context.Context, client vrfredistv1.RedistributionClient, r *vrfredistv1.ListRoutesRequest) error {
 	n := counted{States: make(map[string]int)}
 	count := n.list
 	if r.GetDirection() == vrfredistv1.Direction_DIRECTION_EXPORT && r.GetPrefix() == "" {

@@ -15,7 +15,10 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-func (c *cli) routeCommand() *cobra.Command {
+// routeCommands has the commands route import and route export.
+type routeCommands struct{ *cli }
+
+func (c routeCommands) routeCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "route",
 		Short: "List the routes of a VRF, and what became of each",
@@ -33,7 +36,7 @@ func (c *cli) routeCommand() *cobra.Command {
   stale       left by an earlier run, and not heard of since`))
 }
 
-func (c *cli) routesOf(word, short string, d vrfredistv1.Direction, states string) *cobra.Command {
+func (c routeCommands) routesOf(word, short string, d vrfredistv1.Direction, states string) *cobra.Command {
 	var name string
 	var onlyCount bool
 	r := &vrfredistv1.ListRoutesRequest{Direction: d}

@@ -8,6 +8,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// versionCommands has the command version.
+type versionCommands struct{ *cli }
+
 // version is set by the linker: -ldflags "-X main.version=v1.2.3".
 var version string
 
@@ -61,7 +64,7 @@ func (b build) String() string {
 	return s + "\nGoBGP " + b.GoBGP + "\n" + b.Go + " " + b.Platform
 }
 
-func (c *cli) versionCommand() *cobra.Command {
+func (c versionCommands) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:                   "version [--json]",
 		Short:                 "Print the version of this program and of GoBGP in it",

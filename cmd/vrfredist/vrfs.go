@@ -18,7 +18,10 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-func (c *cli) vrfCommand() *cobra.Command {
+// vrfCommands has the command vrf.
+type vrfCommands struct{ *cli }
+
+func (c vrfCommands) vrfCommand() *cobra.Command {
 	var states []string
 	cmd := &cobra.Command{
 		Use:   "vrf [NAME] [--state S,...] [--no-pager] [--json]",
@@ -42,7 +45,7 @@ list is shown by $PAGER.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, s := range states {
 				if !slices.Contains(vrfStates(), s) {
-					return misused(cmd, "--state %q: write %s", s, list(vrfStates(), "or"))
+					return misused(cmd, "--state %q: write %s", s, vrf.Enumerate(vrfStates(), "or"))
 				}
 			}
 			return c.ask(cmd, func(ctx context.Context, client vrfredistv1.RedistributionClient) error {
@@ -61,7 +64,7 @@ list is shown by $PAGER.`,
 	return cmd
 }
 
-func (c *cli) listVRFs(ctx context.Context, client vrfredistv1.RedistributionClient, only []string) error {
+func (c vrfCommands) listVRFs(ctx context.Context, client vrfredistv1.RedistributionClient, only []string) error {
 	list, err := client.ListVrfs(ctx, &vrfredistv1.ListVrfsRequest{})
 	if err != nil {
 		return err
@@ -102,7 +105,7 @@ func place(v *vrfredistv1.Vrf) string {
 }
 
 // problems says in a few words what keeps a VRF from being ready.
-func (c *cli) problems(v *vrfredistv1.Vrf) string {
+func (c vrfCommands) problems(v *vrfredistv1.Vrf) string {
 	reason := v.GetReason()
 	if at := v.GetRetryUnix(); at != 0 {
 		reason += "; next start " + in(time.Unix(at, 0).Sub(c.now()))
@@ -140,7 +143,7 @@ func routeCounts(n *vrfredistv1.Counts) []routeCount {
 	}
 }
 
-func (c *cli) showVRF(ctx context.Context, client vrfredistv1.RedistributionClient, name string) error {
+func (c vrfCommands) showVRF(ctx context.Context, client vrfredistv1.RedistributionClient, name string) error {
 	r, err := client.GetVrf(ctx, &vrfredistv1.GetVrfRequest{Vrf: name})
 	if err != nil {
 		return err
@@ -151,7 +154,7 @@ func (c *cli) showVRF(ctx context.Context, client vrfredistv1.RedistributionClie
 	return errors.Join(c.printVRF(c.out, r.GetVrf()), c.printUnconfirmed(r.GetUnconfirmed()))
 }
 
-func (c *cli) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
+func (c vrfCommands) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(key, value string) {
 		// A tabwriter keeps its first error for Flush.
@@ -176,14 +179,14 @@ func (c *cli) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
 	line("Import from", imports(v.GetImport()))
 	line("Export of", exports(v.GetExport()))
 	n := v.GetCounts()
-	line("To BGP", count(int(n.GetImported()), "route")+" announced")
-	line("From BGP", count(int(n.GetPaths()), "prefix"))
+	line("To BGP", vrf.CountOf(int(n.GetImported()), "route")+" announced")
+	line("From BGP", vrf.CountOf(int(n.GetPaths()), "prefix"))
 	for _, r := range routeCounts(n) {
 		if r.value > 0 || r.name == "installed" {
 			line("  "+r.name, number(r.value))
 		}
 	}
-	line("In the table", count(int(n.GetForeign()), "route")+" of other programs")
+	line("In the table", vrf.CountOf(int(n.GetForeign()), "route")+" of other programs")
 	for _, n := range v.GetNeighbors() {
 		line("Neighbor", c.neighbor(n))
 	}
@@ -191,10 +194,10 @@ func (c *cli) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
 }
 
 // neighbor says who a neighbour is, how it fares, and what GoBGP calls it.
-func (c *cli) neighbor(n *vrfredistv1.Neighbor) string {
+func (c vrfCommands) neighbor(n *vrfredistv1.Neighbor) string {
 	s := fmt.Sprintf("%s AS %d: %s", n.GetAddress(), n.GetPeerAs(), n.GetState())
 	if at := n.GetSinceUnix(); at != 0 {
-		s += " for " + span(c.now().Sub(time.Unix(at, 0)))
+		s += " for " + vrf.Span(c.now().Sub(time.Unix(at, 0)))
 	}
 	if n.GetReason() != "" {
 		s += " (" + n.GetReason() + ")"
@@ -208,7 +211,7 @@ func (c *cli) neighbor(n *vrfredistv1.Neighbor) string {
 	return s
 }
 
-func (c *cli) state(v *vrfredistv1.Vrf) string {
+func (c vrfCommands) state(v *vrfredistv1.Vrf) string {
 	if v.GetState() == "" {
 		return "not running: nothing is redistributed for it"
 	}
@@ -216,12 +219,12 @@ func (c *cli) state(v *vrfredistv1.Vrf) string {
 		return v.GetState()
 	}
 	since := time.Unix(v.GetSinceUnix(), 0).UTC()
-	return fmt.Sprintf("%s since %s (%s)", v.GetState(), since.Format(time.RFC3339), span(c.now().Sub(since)))
+	return fmt.Sprintf("%s since %s (%s)", v.GetState(), since.Format(time.RFC3339), vrf.Span(c.now().Sub(since)))
 }
 
 // total is the line under a list: "3 VRFs: 2 ready, 1 failed".
 func total(n int, thing string, states map[string]int, order []string) string {
-	s := count(n, thing)
+	s := vrf.CountOf(n, thing)
 	var parts []string
 	rank := func(state string) int {
 		if i := slices.Index(order, state); i >= 0 {
@@ -252,19 +255,14 @@ func in(d time.Duration) string {
 	if d <= 0 {
 		return "now"
 	}
-	return "in " + span(d)
+	return "in " + vrf.Span(d)
 }
 
-// span renders a duration in its two greatest units: "3d4h", "2m5s".
-func span(d time.Duration) string {
-	s := int64(max(0, d.Round(time.Second)).Seconds())
-	switch {
-	case s < 60:
-		return fmt.Sprintf("%ds", s)
-	case s < 3600:
-		return fmt.Sprintf("%dm%ds", s/60, s%60)
-	case s < 86400:
-		return fmt.Sprintf("%dh%dm", s/3600, s/60%60)
+// printUnconfirmed says how a reload stands that was not confirmed.
+func (c vrfCommands) printUnconfirmed(u *vrfredistv1.Unconfirmed) error {
+	if u == nil {
+		return nil
 	}
-	return fmt.Sprintf("%dd%dh", s/86400, s/3600%24)
+	_, err := fmt.Fprintln(c.out, "Note: "+u.GetText()+".")
+	return err
 }

@@ -70,7 +70,7 @@ func TestAwaitMountOnExistingFile(t *testing.T) {
 	if _, err := h.Open(t.Context(), b, rib.ProtoOwn); !errors.Is(err, rib.ErrAbsent) {
 		t.Fatalf("before the mount: %v", err)
 	}
-	run(t, "mount", "--bind", netnsDir+"/"+source, file)
+	run(t, "mount", "--bind", rib.NetnsDir+"/"+source, file)
 	mounted := true
 	t.Cleanup(func() {
 		if mounted {
@@ -99,7 +99,7 @@ func TestAwaitBelowDirectoriesThatAreAbsent(t *testing.T) {
 		if err := os.MkdirAll(filepath.Dir(b.Netns), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Symlink(netnsDir+"/"+source, b.Netns); err != nil {
+		if err := os.Symlink(rib.NetnsDir+"/"+source, b.Netns); err != nil {
 			t.Fatal(err)
 		}
 		openWhenSignalled(t, h, b, changed)
@@ -117,7 +117,7 @@ func TestDirectoryMovedAway(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(netnsDir+"/"+source, path); err != nil {
+	if err := os.Symlink(rib.NetnsDir+"/"+source, path); err != nil {
 		t.Fatal(err)
 	}
 	c := open(t, startHost(t), rib.Binding{Netns: path})
@@ -184,7 +184,7 @@ func TestAwaitOfTheSameAgain(t *testing.T) {
 	b := rib.Binding{Netns: filepath.Join(dir, "tenant")}
 	link := func(path string) {
 		t.Helper()
-		if err := os.Symlink(netnsDir+"/"+source, path); err != nil {
+		if err := os.Symlink(rib.NetnsDir+"/"+source, path); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -202,7 +202,7 @@ func (c *Conn) routeChanged(e rib.RouteEvent) {
 	}
 	key := e.Route.Key()
 	if _, shared := c.shared[key]; shared && e.Deleted {
-		c.resyncLocked("nexthop", nil)
+		c.resyncLocked(rib.ResyncNexthop, nil)
 		return
 	}
 	if e.Beside || !e.Deleted && len(e.Route.Hops) > 1 && e.Route.Prefix.Addr().Is6() {
@@ -212,7 +212,7 @@ func (c *Conn) routeChanged(e rib.RouteEvent) {
 		return
 	}
 	if len(c.events.Routes) >= backlog {
-		c.resyncLocked("backlog", nil)
+		c.resyncLocked(rib.ResyncBacklog, nil)
 		return
 	}
 	c.events.Routes = append(c.events.Routes, e)
@@ -221,13 +221,13 @@ func (c *Conn) routeChanged(e rib.RouteEvent) {
 
 // resync asks for a reading of the whole table. links is what the interfaces
 // are now, nil where they are as they were.
-func (c *Conn) resync(reason string, links rib.Links) {
+func (c *Conn) resync(reason rib.ResyncReason, links rib.Links) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.resyncLocked(reason, links)
 }
 
-func (c *Conn) resyncLocked(reason string, links rib.Links) {
+func (c *Conn) resyncLocked(reason rib.ResyncReason, links rib.Links) {
 	if c.over() {
 		return
 	}
@@ -242,7 +242,7 @@ func (c *Conn) resyncLocked(reason string, links rib.Links) {
 }
 
 // linksCame tells what the interfaces are now, where none of them took routes along.
-func (c *Conn) linksCame(reason string, links rib.Links) {
+func (c *Conn) linksCame(reason rib.ResyncReason, links rib.Links) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over() {

@@ -93,7 +93,7 @@ func readWithoutCarrier(t *testing.T, ignore bool) {
 	ip(t, ns, "link set v1 down") // takes v0's carrier, which the kernel says some time after it says that v1 is down
 	var tb rib.Table
 	for up := true; up; {
-		awaitResync(t, c, "link")
+		awaitResync(t, c, rib.ResyncLink)
 		tb = read(t, c)
 		k, _ := tb.Links.ByName("v0")
 		if up = k.Up; !k.Admin {
@@ -154,9 +154,9 @@ func TestReadResolvesNexthopObjects(t *testing.T) {
 				t.Errorf("reading: %s", d)
 			}
 			ip(t, ns, "nexthop replace id 2 via 198.51.100.3 dev w0")
-			awaitResync(t, c, "nexthop")
+			awaitResync(t, c, rib.ResyncNexthop)
 			ip(t, ns, "nexthop del id 1")
-			awaitResync(t, c, "nexthop")
+			awaitResync(t, c, rib.ResyncNexthop)
 		})
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	netnslib "github.com/vishvananda/netns"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // InNetns runs f on a thread that is inside the namespace that a binding would
@@ -75,7 +77,7 @@ func (h *Host) Sysctl(netns, name string) (value string, err error) {
 		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("read net.%s in %s: %w", name, netnsText(netns), err)
+		return "", fmt.Errorf("read net.%s in %s: %w", name, rib.NetnsText(netns), err)
 	}
 	return value, nil
 }
@@ -91,7 +93,7 @@ func (h *Host) SetSysctl(netns, name, value string) error {
 		return errors.Join(err, f.Close())
 	})
 	if err != nil {
-		return fmt.Errorf("set net.%s to %s in %s: %w", name, value, netnsText(netns), err)
+		return fmt.Errorf("set net.%s to %s in %s: %w", name, value, rib.NetnsText(netns), err)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func freshName(t testing.TB) string {
 	needRoot(t)
 	name := fmt.Sprintf("vrt%d-%d", os.Getpid(), namespaces.Add(1))
 	t.Cleanup(func() {
-		if _, err := os.Stat(netnsDir + "/" + name); err == nil {
+		if _, err := os.Stat(rib.NetnsDir + "/" + name); err == nil {
 			run(t, "ip", "netns", "del", name)
 		}
 	})
@@ -233,14 +233,14 @@ func awaitEvents(t testing.TB, c *Conn, what string, match func(rib.KernelEvents
 	}
 }
 
-func awaitResync(t testing.TB, c *Conn, reason string) {
+func awaitResync(t testing.TB, c *Conn, reason rib.ResyncReason) {
 	t.Helper()
-	awaitEvents(t, c, "resync for "+reason, func(e rib.KernelEvents) bool { return e.Resync && e.Reason == reason })
+	awaitEvents(t, c, "resync for "+reason.String(), func(e rib.KernelEvents) bool { return e.Resync && e.Reason == reason })
 }
 
-func awaitCame(t testing.TB, c *Conn, reason string) {
+func awaitCame(t testing.TB, c *Conn, reason rib.ResyncReason) {
 	t.Helper()
-	awaitEvents(t, c, "that came: "+reason, func(e rib.KernelEvents) bool { return e.Came && e.Reason == reason && !e.Resync })
+	awaitEvents(t, c, "that came: "+reason.String(), func(e rib.KernelEvents) bool { return e.Came && e.Reason == reason && !e.Resync })
 }
 
 // quiet fails where there are events. It makes one of its own to know that all

@@ -140,7 +140,7 @@ func TestWhatComesTakesNoRouteAlong(t *testing.T) {
 		}
 		e := c.Events()
 		if e.Came != step.came || e.Resync != step.resync || (e.Links != nil) != (step.came || step.resync) ||
-			(len(e.Routes) == 1) == step.resync || (e.Reason == "link") != (step.came || step.resync) {
+			(len(e.Routes) == 1) == step.resync || (e.Reason == rib.ResyncLink) != (step.came || step.resync) {
 			t.Errorf("%s: %+v", step.name, e)
 		}
 	}
@@ -357,8 +357,8 @@ func TestEnslavedInterfaceLeavesItsTable(t *testing.T) {
 	red := open(t, h, rib.Binding{Netns: ns, Device: "vrf-red"})
 	apply(t, main, rib.Change{Op: rib.OpAdd, Route: route("10.0.0.0/8", via("192.0.2.2"))})
 	ip(t, ns, "link set v0 master vrf-red")
-	awaitResync(t, main, "link")
-	awaitResync(t, red, "link")
+	awaitResync(t, main, rib.ResyncLink)
+	awaitResync(t, red, rib.ResyncLink)
 	if got := read(t, main).Routes; len(got) != 0 {
 		t.Errorf("main still has %+v", got)
 	}

@@ -158,19 +158,19 @@ func (m *monitor) event(msg message) error {
 		if n != nothing {
 			k := m.links[index]
 			m.stale = m.stale || (k == nil || !k.Up) && m.nexthops.over(index)
-			m.linksChanged("link", n)
+			m.linksChanged(rib.ResyncLink, n)
 		}
 		return err
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 		n, err := m.links.address(msg)
 		if n != nothing {
-			m.linksChanged("address", n)
+			m.linksChanged(rib.ResyncAddress, n)
 		}
 		return err
 	case unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
 		changed, err := m.nexthops.update(msg)
 		if changed && m.ports[msg.port] == nil {
-			m.resync("nexthop")
+			m.resync(rib.ResyncNexthop)
 		}
 		return err
 	}
@@ -191,7 +191,7 @@ func (m *monitor) route(msg message) error {
 	if needsResolving(&r.Route) {
 		hops, ok := m.nexthops.resolve(r.NexthopID)
 		if !ok && msg.typ == unix.RTM_NEWROUTE {
-			m.resync("nexthop")
+			m.resync(rib.ResyncNexthop)
 			return nil
 		}
 		r.Hops = hops
@@ -222,7 +222,7 @@ func (c *Conn) caused(msg message) bool {
 }
 
 // resync asks every Conn to read its table again.
-func (m *monitor) resync(reason string) {
+func (m *monitor) resync(reason rib.ResyncReason) {
 	for _, conns := range m.conns {
 		for _, c := range conns {
 			c.resync(reason, nil)
@@ -232,7 +232,7 @@ func (m *monitor) resync(reason string) {
 
 // linksChanged follows what a changed link or address means for bindings and
 // for routes.
-func (m *monitor) linksChanged(reason string, n news) {
+func (m *monitor) linksChanged(reason rib.ResyncReason, n news) {
 	var links rib.Links
 	if len(m.conns) > 0 {
 		links = m.links.links()
@@ -262,7 +262,7 @@ func (m *monitor) lost(c *Conn) string {
 	if c.binding.Device == "" {
 		return ""
 	}
-	what := fmt.Sprintf("VRF device %s in %s", c.binding.Device, netnsText(c.binding.Netns))
+	what := fmt.Sprintf("VRF device %s in %s", c.binding.Device, rib.NetnsText(c.binding.Netns))
 	k := m.links[c.where.Device]
 	switch {
 	case k == nil:
@@ -293,10 +293,10 @@ func (m *monitor) bind(c *Conn) error {
 	case c.binding.Device != "":
 		k := m.links.byName(c.binding.Device)
 		if k == nil {
-			return rib.Absent(fmt.Sprintf("VRF device %s in %s is not there", c.binding.Device, netnsText(c.binding.Netns)) + m.links.noVRFs())
+			return rib.Absent(fmt.Sprintf("VRF device %s in %s is not there", c.binding.Device, rib.NetnsText(c.binding.Netns)) + m.links.noVRFs())
 		}
 		if !k.vrf {
-			return rib.Absent(fmt.Sprintf("%s in %s is an interface, but no VRF device", c.binding.Device, netnsText(c.binding.Netns)))
+			return rib.Absent(fmt.Sprintf("%s in %s is an interface, but no VRF device", c.binding.Device, rib.NetnsText(c.binding.Netns)))
 		}
 		c.where.Table, c.where.Device = k.VRFTable, k.Index
 	case c.binding.Table != 0:
@@ -320,7 +320,7 @@ func (m *monitor) sharedDevice(c *Conn) error {
 	for i, k := range m.links {
 		if k.vrf && k.VRFTable == c.where.Table && i != c.where.Device {
 			return fmt.Errorf("VRF devices %s and %s in %s share the table %d: give each a table of its own, and set net.vrf.strict_mode=1 so that the kernel sees to it",
-				c.binding.Device, k.Name, netnsText(c.binding.Netns), c.where.Table)
+				c.binding.Device, k.Name, rib.NetnsText(c.binding.Netns), c.where.Table)
 		}
 	}
 	return nil

@@ -84,12 +84,13 @@ func TestAnotherConnIsNotUs(t *testing.T) {
 func TestSilentDeletions(t *testing.T) {
 	const prefix = "10.0.0.0/8"
 	tests := []struct {
-		name, change, reason string
+		name, change string
+		reason       rib.ResyncReason
 	}{
-		{"link down", "link set v0 down", "link"},
-		{"link deleted", "link del v0", "link"},
-		{"last address removed", "addr del 192.0.2.1/24 dev v0", "address"},
-		{"nexthop object deleted", "nexthop del id 7", "nexthop"},
+		{"link down", "link set v0 down", rib.ResyncLink},
+		{"link deleted", "link del v0", rib.ResyncLink},
+		{"last address removed", "addr del 192.0.2.1/24 dev v0", rib.ResyncAddress},
+		{"nexthop object deleted", "nexthop del id 7", rib.ResyncNexthop},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -129,7 +130,7 @@ func TestReadAfterLinkDownWaitsForTheKernel(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	awaitResync(t, c, "link")
+	awaitResync(t, c, rib.ResyncLink)
 	if got := len(read(t, c).Routes); got != 0 {
 		t.Errorf("%d routes are read that the kernel was about to take out", got)
 	}
@@ -193,7 +194,7 @@ func TestAppendedRouteIsNoReplacement(t *testing.T) {
 	n := 0
 	awaitEvents(t, c, "both", func(e rib.KernelEvents) bool { n += len(e.Routes); return n == 2 })
 	ip(t, ns, "route del 10.0.0.0/8 via 192.0.2.2 table 1001")
-	awaitResync(t, c, "nexthop")
+	awaitResync(t, c, rib.ResyncNexthop)
 	if got := read(t, c).Routes; len(got) != 1 {
 		t.Errorf("what is left: %+v", got)
 	}
@@ -208,11 +209,11 @@ func TestRepeatedLinkNewsIsNoChange(t *testing.T) {
 	ip(t, ns, "addr change 2001:db8::1/64 dev v0 valid_lft 1000 preferred_lft 500") // as RA does
 	quiet(t, c, ns)
 	ip(t, ns, "link set v0 mtu 1400")
-	awaitResync(t, c, "link")
+	awaitResync(t, c, rib.ResyncLink)
 	ip(t, ns, "addr add 192.0.2.9/24 dev v0")
-	awaitCame(t, c, "address")
+	awaitCame(t, c, rib.ResyncAddress)
 	ip(t, ns, "link add d0 type veth peer name d1")
-	awaitCame(t, c, "link")
+	awaitCame(t, c, rib.ResyncLink)
 	if _, ok := read(t, c).Links.ByName("d0"); !ok {
 		t.Error("the new link is not read")
 	}
@@ -226,8 +227,8 @@ func TestBacklogCollapses(t *testing.T) {
 	last := open(t, c.host, rib.Binding{Netns: ns, Table: 1002})
 	quiet(t, last, ns)
 	<-c.Ready()
-	if e := c.Events(); !e.Resync || e.Reason != "backlog" || len(e.Routes) != 0 {
-		t.Fatalf("events: resync %v for %q with %d routes", e.Resync, e.Reason, len(e.Routes))
+	if e := c.Events(); !e.Resync || e.Reason != rib.ResyncBacklog || len(e.Routes) != 0 {
+		t.Fatalf("events: resync %v for %v with %d routes", e.Resync, e.Reason, len(e.Routes))
 	}
 	if e := c.Events(); e.Resync || len(e.Routes) != 0 {
 		t.Errorf("and then %+v", e)
@@ -272,7 +273,7 @@ func TestOverflowMeansReadAgain(t *testing.T) {
 			t.Fatal(err) // or the next few events overflow again
 		}
 	})
-	awaitResync(t, c, "overflow")
+	awaitResync(t, c, rib.ResyncOverflow)
 	tb := read(t, c)
 	if got := len(tb.Routes); got != 1000 {
 		t.Errorf("%d routes are read", got)
@@ -284,13 +285,13 @@ func TestOverflowMeansReadAgain(t *testing.T) {
 	// and what comes is. A second overflow may follow the first on a busy machine.
 	ip(t, ns, fmt.Sprintf("route add blackhole 203.0.113.113 table %d", table))
 	awaitEvents(t, c, "marker", func(e rib.KernelEvents) bool {
-		if e.Resync && e.Reason != "overflow" {
+		if e.Resync && e.Reason != rib.ResyncOverflow {
 			t.Errorf("unexpected %+v", e)
 		}
 		return e.Resync || len(e.Routes) > 0
 	})
 	ip(t, ns, "link set d0 up")
-	awaitCame(t, c, "link")
+	awaitCame(t, c, rib.ResyncLink)
 }
 
 func TestMonitorThatBreaksDownEndsItsConns(t *testing.T) {

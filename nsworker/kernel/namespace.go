@@ -12,9 +12,6 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// netnsDir is where `ip netns add` puts the files of namespaces.
-const netnsDir = "/run/netns"
-
 // identity is what a namespace is known by.
 type identity struct{ dev, inode uint64 }
 
@@ -30,7 +27,7 @@ type namespace struct {
 	pathless bool
 }
 
-func (n *namespace) String() string { return netnsText(n.name) }
+func (n *namespace) String() string { return rib.NetnsText(n.name) }
 
 // close lets go of the namespace. The daemon's own stays open.
 func (n *namespace) close() {
@@ -39,26 +36,15 @@ func (n *namespace) close() {
 	}
 }
 
-// netnsText names a namespace for a person.
-func netnsText(name string) string {
-	if name == "" {
-		return "the daemon's own namespace"
-	}
-	return "netns " + name
-}
-
 // netnsPath returns the path of the namespace that a binding calls name.
 func netnsPath(name string) (string, error) {
-	if filepath.IsAbs(name) {
-		if strings.ContainsRune(name, 0) {
-			return "", fmt.Errorf("invalid namespace path %q: it has a NUL byte", name)
-		}
-		return name, nil
+	switch absolute := filepath.IsAbs(name); {
+	case absolute && strings.ContainsRune(name, 0):
+		return "", fmt.Errorf("invalid namespace path %q: it has a NUL byte", name)
+	case !absolute && (name == "." || name == ".." || len(name) > 255 || strings.ContainsAny(name, "/\x00\n")):
+		return "", fmt.Errorf("invalid namespace name %q: use a name below %s, or an absolute path", name, rib.NetnsDir)
 	}
-	if name == "." || name == ".." || len(name) > 255 || strings.ContainsAny(name, "/\x00\n") {
-		return "", fmt.Errorf("invalid namespace name %q: use a name below %s, or an absolute path", name, netnsDir)
-	}
-	return filepath.Join(netnsDir, name), nil
+	return rib.NetnsFile(name), nil
 }
 
 // openNamespace opens what name stands for and makes sure that it is a network

@@ -63,7 +63,7 @@ func TestBindings(t *testing.T) {
 	ns := netns(t)
 	h := startHost(t)
 	byName := open(t, h, rib.Binding{Netns: ns})
-	byPath := open(t, h, rib.Binding{Netns: netnsDir + "/" + ns, Table: 7})
+	byPath := open(t, h, rib.Binding{Netns: rib.NetnsDir + "/" + ns, Table: 7})
 	own := open(t, h, rib.Binding{})
 	if w := byName.Where(); w.Table != 254 || w.Device != 0 || w.Inode == 0 {
 		t.Errorf("by name: %+v", w)
@@ -121,12 +121,12 @@ func TestNamespaceDeletedAndMadeAgain(t *testing.T) {
 	ns := netns(t)
 	h := startHost(t)
 	c := open(t, h, rib.Binding{Netns: ns})
-	path := open(t, h, rib.Binding{Netns: netnsDir + "/" + ns, Table: table})
+	path := open(t, h, rib.Binding{Netns: rib.NetnsDir + "/" + ns, Table: table})
 	bystander := netns(t)
 	other := open(t, h, rib.Binding{Netns: bystander})
 	run(t, "ip", "netns", "del", ns)
 	awaitGone(t, c, "netns "+ns+" was removed")
-	awaitGone(t, path, "netns "+netnsDir+"/"+ns+" was removed")
+	awaitGone(t, path, "netns "+rib.NetnsDir+"/"+ns+" was removed")
 	run(t, "ip", "netns", "add", ns)
 	again := open(t, h, rib.Binding{Netns: ns})
 	if again.Where().SameNamespace(c.Where()) {
@@ -138,12 +138,12 @@ func TestNamespaceDeletedAndMadeAgain(t *testing.T) {
 func TestNameGivenToAnotherNamespace(t *testing.T) {
 	a, b := netns(t), netns(t)
 	link := filepath.Join(t.TempDir(), "tenant")
-	if err := os.Symlink(netnsDir+"/"+a, link); err != nil {
+	if err := os.Symlink(rib.NetnsDir+"/"+a, link); err != nil {
 		t.Fatal(err)
 	}
 	c := open(t, startHost(t), rib.Binding{Netns: link})
 	// At once, as a careful program does it.
-	if err := os.Symlink(netnsDir+"/"+b, link+".new"); err != nil {
+	if err := os.Symlink(rib.NetnsDir+"/"+b, link+".new"); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(link+".new", link); err != nil {

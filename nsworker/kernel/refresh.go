@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // refresh reads links and nexthop objects anew.
@@ -64,7 +66,7 @@ func (m *monitor) repair(cause error) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.linksChanged("overflow", changed)
+	m.linksChanged(rib.ResyncOverflow, changed)
 	return nil
 }
 

@@ -96,11 +96,7 @@ func (s *sock) surveyRoutes(ctx context.Context, protocol uint8, sv *rib.Survey)
 					return
 				}
 				g := sv.Guarded[table]
-				if family == unix.AF_INET {
-					g.V4 = true
-				} else {
-					g.V6 = true
-				}
+				g[rib.FamilyOf(r.Prefix)] = true
 				sv.Guarded[table] = g
 			})
 			if err != nil {

@@ -35,7 +35,7 @@ func TestSurveyOfANamespace(t *testing.T) {
 	if want := map[uint32]int{254: 1, 77: 3}; !maps.Equal(sv.Own, want) {
 		t.Errorf("our routes are %v, want %v", sv.Own, want)
 	}
-	if want := map[uint32]rib.Guard{1001: {V4: true}, 1002: {V6: true}}; !maps.Equal(sv.Guarded, want) {
+	if want := map[uint32]rib.Guard{1001: {rib.IPv4: true}, 1002: {rib.IPv6: true}}; !maps.Equal(sv.Guarded, want) {
 		t.Errorf("guarded are %v, want %v", sv.Guarded, want)
 	}
 	if v, there := sv.Settings["ipv4/not_there"]; there || sv.Settings["ipv4/ip_forward"] != "1" || sv.Settings["ipv4/conf/v0/rp_filter"] != "2" {
@@ -44,7 +44,7 @@ func TestSurveyOfANamespace(t *testing.T) {
 	if k, ok := sv.Links.ByName("v0"); !ok || len(k.Addrs) != 2 {
 		t.Errorf("the links are %v", sv.Links)
 	}
-	if id := identify(netnsDir + "/" + ns); sv.Dev != id.dev || sv.Inode != id.inode {
+	if id := identify(rib.NetnsDir + "/" + ns); sv.Dev != id.dev || sv.Inode != id.inode {
 		t.Errorf("the namespace is %d:%d, want %v", sv.Dev, sv.Inode, id)
 	}
 	if after := everything(t, ns); after != before {

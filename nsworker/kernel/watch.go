@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // watch waits for files of namespaces that come and go. It takes one thread for
@@ -212,9 +214,9 @@ func (h *Host) look(path string) {
 			case now.dev != c.where.Dev:
 				// Nothing, or the file that the namespace was mounted on:
 				// namespaces are all on one device.
-				c.gone(netnsText(c.binding.Netns) + " was removed")
+				c.gone(rib.NetnsText(c.binding.Netns) + " was removed")
 			default:
-				c.gone(netnsText(c.binding.Netns) + " is another namespace now")
+				c.gone(rib.NetnsText(c.binding.Netns) + " is another namespace now")
 			}
 		}
 		for a := range p.awaits {

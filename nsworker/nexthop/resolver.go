@@ -3,7 +3,6 @@ package nexthop
 import (
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -60,9 +59,9 @@ func (r *Resolver) resolve(set *Set) {
 		return
 	}
 	set.Reason, set.Waits, set.Hops = "", false, hops
-	src := r.Policy.PrefSrc4
+	src := r.Policy.PrefSrc[rib.IPv4]
 	if set.ipv6 {
-		src = r.Policy.PrefSrc6
+		src = r.Policy.PrefSrc[rib.IPv6]
 	}
 	set.Carries = &Forwarding{Metric: r.Policy.Metric, Kind: rib.KindUnicast, Hops: hops, PrefSrc: src}
 }
@@ -151,17 +150,9 @@ func leakedHops(from View, m Member) ([]rib.Hop, error) {
 // in resolves m in a view of the namespace that a Binding calls netns. An interface of
 // another namespace is not this one's of the same name.
 func (m Member) in(v rib.View, netns string) ([]rib.Hop, error) {
-	if m.Addr.Zone() != "" && bareNetns(m.Netns) != bareNetns(netns) {
+	if m.Addr.Zone() != "" && !rib.SameNetns(m.Netns, netns) {
 		return nil, fmt.Errorf("nexthop %s is unresolved: it is link-local, and its interface is in another network namespace", m.Addr)
 	}
 	hops, _, err := v.Resolve(m.Addr)
 	return hops, err
-}
-
-// bareNetns is the name of a namespace, where it may be written as the path of that.
-func bareNetns(netns string) string {
-	if dir, name := path.Split(netns); dir == "/run/netns/" || dir == "/var/run/netns/" {
-		return name
-	}
-	return netns
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 type obj = map[string]any
@@ -22,7 +23,7 @@ const (
 )
 
 // aliasConf is what GoBGP needs for a neighbour behind the relay.
-func aliasConf(n relay.Neighbor, families ...string) obj {
+func aliasConf(n rib.Neighbor, families ...string) obj {
 	var afs []any
 	for _, f := range families {
 		afs = append(afs, obj{"config": obj{"afi-safi-name": f}})
@@ -134,7 +135,7 @@ func TestSessionsWithFRR(t *testing.T) {
 	a, b := newTenant(l, "red"), newTenant(l, "blue")
 	a4, a6 := a.neighbor("127.1.0.1"), a.neighbor6("127.1.0.2")
 	b4, b6 := b.neighbor("127.1.0.3"), b.neighbor6("127.1.0.4")
-	for _, n := range []*relay.Neighbor{&a4, &a6, &b4, &b6} {
+	for _, n := range []*rib.Neighbor{&a4, &a6, &b4, &b6} {
 		n.Secret = secret
 	}
 	a4.Password, a6.Password = password, password

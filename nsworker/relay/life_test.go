@@ -13,6 +13,7 @@ import (
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 func leastTTL(six bool, n int) func(int) error {
@@ -38,7 +39,7 @@ func both(a, b func(int) error) func(int) error {
 func TestTTL(t *testing.T) {
 	t.Parallel()
 	for name, six := range map[string]bool{"IPv4": false, "IPv6": true} {
-		start := func(t *testing.T) (tenant, started, relay.Neighbor, string, string) {
+		start := func(t *testing.T) (tenant, started, rib.Neighbor, string, string) {
 			l := lab.New(t, run)
 			c := newTenant(l, "a")
 			n, theirs, ours := c.neighbor("127.1.0.1"), "10.0.0.2:179", "10.0.0.1:179"
@@ -133,11 +134,11 @@ func TestNamespaceComesAndGoes(t *testing.T) {
 // one hears nothing.
 func TestInterfaceMadeAgain(t *testing.T) {
 	t.Parallel()
-	for name, neighbor := range map[string]func(tenant) (relay.Neighbor, string){
-		"link-local": func(c tenant) (relay.Neighbor, string) {
+	for name, neighbor := range map[string]func(tenant) (rib.Neighbor, string){
+		"link-local": func(c tenant) (rib.Neighbor, string) {
 			return c.neighborL("127.1.0.1"), "[fe80::a:1%eth0]:179"
 		},
-		"device": func(c tenant) (relay.Neighbor, string) {
+		"device": func(c tenant) (rib.Neighbor, string) {
 			n := c.neighbor("127.1.0.1")
 			n.Device = "eth0"
 			return n, "10.0.0.1:179"
@@ -203,7 +204,7 @@ func TestNothingIsHeldOrLeft(t *testing.T) {
 	c := newTenant(l, "a")
 	s := startServer(t)
 	// Peers that answer, and some behind a router that does not forward.
-	var set []relay.Neighbor
+	var set []rib.Neighbor
 	const each = 40
 	for i := range each {
 		addr := fmt.Sprintf("10.0.1.%d", i+1)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 const (
@@ -15,79 +17,24 @@ const (
 	maxPassword = 80
 )
 
-// Neighbor is a BGP neighbour inside a network namespace. Two that are equal in
-// every field are the same neighbour to Set.
-type Neighbor struct {
-	VRF   string // for logs and status only
-	Netns string // as Sockets takes it
-	// Device binds the sockets to an interface or VRF device of the namespace.
-	// "": none.
-	Device string
-	// Peer is the neighbour's address; a link-local one has its interface as
-	// the zone.
-	Peer netip.Addr
-	// Local is our address towards the peer, of the same family. The address of
-	// a link-local peer is link-local too, and takes the peer's zone.
-	Local      netip.Addr
-	Port       uint16 // of the peer; 0 is 179
-	ListenPort uint16 // ours; 0 is 179
-	// Alias is where the connection to the BGP server comes from: an address in
-	// 127.0.0.0/8 that no other neighbour has, GoBGP's neighbor-address.
-	Alias netip.Addr
-	// Secret is the MD5 key of the connection from Alias to the BGP server;
-	// "": none. Any user of the host may send from any address in 127.0.0.0/8,
-	// and without a secret may pass for the neighbour.
-	Secret string
-	// Password is the MD5 key of the session with the peer, at most 80 bytes;
-	// "": none.
-	Password string
-	// TTLSecurity is the least TTL or hop limit that is taken from the peer; we
-	// send 255 then (RFC 5082). 0: off.
-	TTLSecurity uint8
-	// TTL is what we send: 1 for eBGP, the number of hops for multihop eBGP.
-	// 0: the system's default.
-	TTL uint8
-	// PassiveOnly leaves the dialling to the peer.
-	PassiveOnly bool
-	// ConnectRetry is the longest time between two attempts to dial; the first
-	// ones follow each other sooner. 0: 120 s.
-	ConnectRetry time.Duration
-	// HoldTime is BGP's hold time as configured: a peer that acknowledges
-	// nothing for so long is given up. 0: 90 s.
-	HoldTime time.Duration
-}
+// neighbor is a rib.Neighbor with what its zero values stand for.
+type neighbor struct{ rib.Neighbor }
 
-// String names the neighbour for a person. It keeps the secrets out of
-// whatever prints a Neighbor.
-func (n Neighbor) String() string {
-	return fmt.Sprintf("%v in %s", n.Peer, netnsText(n.Netns))
-}
-
-// GoString does the same for %#v.
-func (n Neighbor) GoString() string { return n.String() }
-
-func netnsText(netns string) string {
-	if netns == "" {
-		return "the daemon's own namespace"
-	}
-	return "netns " + netns
-}
-
-func (n Neighbor) port() uint16 {
+func (n neighbor) port() uint16 {
 	if n.Port == 0 {
 		return bgpPort
 	}
 	return n.Port
 }
 
-func (n Neighbor) connectRetry() time.Duration {
+func (n neighbor) connectRetry() time.Duration {
 	if n.ConnectRetry <= 0 {
 		return defaultConnectRetry
 	}
 	return n.ConnectRetry
 }
 
-func (n Neighbor) holdTime() time.Duration {
+func (n neighbor) holdTime() time.Duration {
 	if n.HoldTime <= 0 {
 		return defaultHoldTime
 	}
@@ -95,7 +42,7 @@ func (n Neighbor) holdTime() time.Duration {
 }
 
 // sendTTL is the TTL that our packets have, 0 for the system's default.
-func (n Neighbor) sendTTL() uint8 {
+func (n neighbor) sendTTL() uint8 {
 	if n.TTLSecurity != 0 {
 		return 255
 	}
@@ -109,7 +56,7 @@ type listenKey struct {
 	port   uint16
 }
 
-func (n Neighbor) listenKey() listenKey {
+func (n neighbor) listenKey() listenKey {
 	k := listenKey{device: n.Device, local: n.Local.WithZone(n.Peer.Zone()), port: n.ListenPort}
 	if k.port == 0 {
 		k.port = bgpPort
@@ -119,7 +66,7 @@ func (n Neighbor) listenKey() listenKey {
 
 var aliases = netip.MustParsePrefix("127.0.0.0/8")
 
-func (n Neighbor) check() error {
+func (n neighbor) check() error {
 	switch {
 	case !n.Peer.IsValid() || n.Peer.IsUnspecified() || n.Peer.IsMulticast() || n.Peer.Is4In6():
 		return fmt.Errorf("%v is not the address of a peer", n.Peer)
@@ -148,15 +95,16 @@ func (n Neighbor) check() error {
 }
 
 // check finds what contradicts itself in a set of neighbours.
-func check(neighbors []Neighbor) error {
+func check(neighbors []rib.Neighbor) error {
 	type place struct {
 		key  listenKey
 		ns   string
 		peer netip.Addr
 	}
-	aliases := make(map[netip.Addr]Neighbor, len(neighbors))
+	aliases := make(map[netip.Addr]neighbor, len(neighbors))
 	places := make(map[place]struct{}, len(neighbors))
-	for _, n := range neighbors {
+	for _, given := range neighbors {
+		n := neighbor{given}
 		if err := n.check(); err != nil {
 			return fmt.Errorf("neighbour %v: %w", n, err)
 		}

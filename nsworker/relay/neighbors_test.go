@@ -12,6 +12,7 @@ import (
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // One listening socket serves neighbours with and without TTL security and
@@ -132,25 +133,25 @@ func TestReasonsInPlainWords(t *testing.T) {
 
 func TestSetRefusesContradictions(t *testing.T) {
 	t.Parallel()
-	good := relay.Neighbor{Netns: "a", Peer: peer4, Local: local4, Alias: netip.MustParseAddr("127.1.0.1")}
-	change := func(f func(*relay.Neighbor)) relay.Neighbor {
+	good := rib.Neighbor{Netns: "a", Peer: peer4, Local: local4, Alias: netip.MustParseAddr("127.1.0.1")}
+	change := func(f func(*rib.Neighbor)) rib.Neighbor {
 		n := good
 		f(&n)
 		return n
 	}
-	for want, set := range map[string][]relay.Neighbor{
-		"is not the address of a peer": {change(func(n *relay.Neighbor) { n.Peer = netip.Addr{} })},
-		"give our address towards it":  {change(func(n *relay.Neighbor) { n.Local = netip.Addr{} })},
-		"is of another family":         {change(func(n *relay.Neighbor) { n.Local = local6 })},
-		"needs its interface":          {change(func(n *relay.Neighbor) { n.Peer, n.Local = peerL, localL })},
-		"link-local local address":     {change(func(n *relay.Neighbor) { n.Peer, n.Local = peerL.WithZone("eth0"), local6 })},
-		"the peer is not":              {change(func(n *relay.Neighbor) { n.Peer, n.Local = peer6, localL })},
-		"is the peer's":                {change(func(n *relay.Neighbor) { n.Local = n.Peer })},
-		"is not in 127.0.0.0/8":        {change(func(n *relay.Neighbor) { n.Alias = local4 })},
-		"more than 80 bytes":           {change(func(n *relay.Neighbor) { n.Password = strings.Repeat("k", 81) })},
-		"is negative":                  {change(func(n *relay.Neighbor) { n.HoldTime = -1 })},
-		"is that of 10.0.0.2":          {good, change(func(n *relay.Neighbor) { n.Netns = "b" })},
-		"is there twice":               {good, change(func(n *relay.Neighbor) { n.Alias = netip.MustParseAddr("127.1.0.2") })},
+	for want, set := range map[string][]rib.Neighbor{
+		"is not the address of a peer": {change(func(n *rib.Neighbor) { n.Peer = netip.Addr{} })},
+		"give our address towards it":  {change(func(n *rib.Neighbor) { n.Local = netip.Addr{} })},
+		"is of another family":         {change(func(n *rib.Neighbor) { n.Local = local6 })},
+		"needs its interface":          {change(func(n *rib.Neighbor) { n.Peer, n.Local = peerL, localL })},
+		"link-local local address":     {change(func(n *rib.Neighbor) { n.Peer, n.Local = peerL.WithZone("eth0"), local6 })},
+		"the peer is not":              {change(func(n *rib.Neighbor) { n.Peer, n.Local = peer6, localL })},
+		"is the peer's":                {change(func(n *rib.Neighbor) { n.Local = n.Peer })},
+		"is not in 127.0.0.0/8":        {change(func(n *rib.Neighbor) { n.Alias = local4 })},
+		"more than 80 bytes":           {change(func(n *rib.Neighbor) { n.Password = strings.Repeat("k", 81) })},
+		"is negative":                  {change(func(n *rib.Neighbor) { n.HoldTime = -1 })},
+		"is that of 10.0.0.2":          {good, change(func(n *rib.Neighbor) { n.Netns = "b" })},
+		"is there twice":               {good, change(func(n *rib.Neighbor) { n.Alias = netip.MustParseAddr("127.1.0.2") })},
 	} {
 		r := relay.New(netip.AddrPort{}, sockets{}, nil)
 		if err := r.Set(set); err == nil || !strings.Contains(err.Error(), want) {
@@ -164,7 +165,7 @@ func TestSetRefusesContradictions(t *testing.T) {
 
 func TestSecretsAreNotPrinted(t *testing.T) {
 	t.Parallel()
-	n := relay.Neighbor{Netns: "a", Peer: peer4, Password: "hunter2", Secret: "hunter2"}
+	n := rib.Neighbor{Netns: "a", Peer: peer4, Password: "hunter2", Secret: "hunter2"}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 		if got := fmt.Sprintf(verb, n); got != "10.0.0.2 in netns a" {
 			t.Errorf("%s prints %q", verb, got)

@@ -6,14 +6,16 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // dialError says why a peer was not reached and what to look at.
-func dialError(n Neighbor, err error) error {
+func dialError(n neighbor, err error) error {
 	return &reason{fmt.Sprintf("no session with %v: %s", n, dialWords(n, err)), err}
 }
 
-func dialWords(n Neighbor, err error) string {
+func dialWords(n neighbor, err error) string {
 	switch {
 	case errors.Is(err, unix.ETIMEDOUT) && n.Password != "":
 		return "the connection timed out; is the password the same on both sides?"
@@ -46,7 +48,7 @@ func listenError(netns string, k listenKey, err error) error {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		words = fmt.Sprintf("%v; run with CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE and CAP_SYS_ADMIN", err)
 	}
-	return &reason{fmt.Sprintf("cannot listen on %v port %d in %s: %s", k.local, k.port, netnsText(netns), words), err}
+	return &reason{fmt.Sprintf("cannot listen on %v port %d in %s: %s", k.local, k.port, rib.NetnsText(netns), words), err}
 }
 
 // endWords says why a connection ended: copying from src ended with err.

@@ -24,6 +24,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // Sockets enters network namespaces.
@@ -45,9 +47,9 @@ type Relay struct {
 	changed chan struct{} // signalled when entries changed
 	door    chan struct{} // held by whoever is in a namespace
 
-	mu      sync.Mutex          // guards what follows
-	entries map[Neighbor]*entry // the set that is wanted
-	spaces  map[string]*space   // those that run, by namespace; Run's to change
+	mu      sync.Mutex              // guards what follows
+	entries map[rib.Neighbor]*entry // the set that is wanted
+	spaces  map[string]*space       // those that run, by namespace; Run's to change
 }
 
 // New returns a relay to the BGP server that listens on server, in the daemon's
@@ -59,7 +61,7 @@ func New(server netip.AddrPort, s Sockets, log *slog.Logger) *Relay {
 		log:     log,
 		changed: make(chan struct{}, 1),
 		door:    make(chan struct{}, doors),
-		entries: make(map[Neighbor]*entry),
+		entries: make(map[rib.Neighbor]*entry),
 		spaces:  make(map[string]*space),
 	}
 }
@@ -68,17 +70,17 @@ func New(server netip.AddrPort, s Sockets, log *slog.Logger) *Relay {
 // in every field stay; a changed one loses its session and gets a new one. A
 // contradiction between neighbours is an error, and then nothing changes. Set
 // does not wait until it is done.
-func (r *Relay) Set(neighbors []Neighbor) error {
+func (r *Relay) Set(neighbors []rib.Neighbor) error {
 	if err := check(neighbors); err != nil {
 		return fmt.Errorf("set the neighbours in namespaces: %w", err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	next := make(map[Neighbor]*entry, len(neighbors))
+	next := make(map[rib.Neighbor]*entry, len(neighbors))
 	for _, n := range neighbors {
 		e := r.entries[n]
 		if e == nil {
-			e = newEntry(n, r.log)
+			e = newEntry(neighbor{n}, r.log)
 		}
 		next[n] = e
 	}

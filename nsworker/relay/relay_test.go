@@ -14,12 +14,13 @@ import (
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 func TestDialsAndAcceptsInEachFamily(t *testing.T) {
 	t.Parallel()
 	for name, family := range map[string]struct {
-		neighbor func(tenant, string) relay.Neighbor
+		neighbor func(tenant, string) rib.Neighbor
 		theirs   string // where the peer listens
 		ours     string // where we do
 	}{
@@ -235,7 +236,7 @@ func TestAServerThatRefusesIsAskedAgain(t *testing.T) {
 func TestPassword(t *testing.T) {
 	t.Parallel()
 	for name, family := range map[string]struct {
-		neighbor     func(tenant, string) relay.Neighbor
+		neighbor     func(tenant, string) rib.Neighbor
 		theirs, ours string
 		local        netip.Addr
 	}{

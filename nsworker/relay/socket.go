@@ -131,7 +131,7 @@ const backlog = 64
 
 // startDial makes a socket in the calling thread's namespace and sends its SYN,
 // without waiting for the answer.
-func startDial(n Neighbor) (fd int, err error) {
+func startDial(n neighbor) (fd int, err error) {
 	fd, err = newSocket(n.Peer, n.Device)
 	if err != nil {
 		return -1, err
@@ -228,7 +228,7 @@ type listenOptions struct {
 }
 
 // optionsFor combines the wishes of neighbours that share a listening socket.
-func optionsFor(neighbors []Neighbor) listenOptions {
+func optionsFor(neighbors []neighbor) listenOptions {
 	o := listenOptions{minTTL: 255, passwords: make(map[netip.Addr]string)}
 	for _, n := range neighbors {
 		// What answers a SYN has the TTL of the listening socket: it must get
@@ -337,7 +337,7 @@ func control(c syscall.Conn, f func(fd int) error) error {
 }
 
 // tune prepares a connection with a peer, dialled or accepted.
-func tune(c *net.TCPConn, n Neighbor) error {
+func tune(c *net.TCPConn, n neighbor) error {
 	hold := n.holdTime()
 	err := control(c, func(fd int) error {
 		// Whatever the peer has not acknowledged for BGP's hold time is the end.

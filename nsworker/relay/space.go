@@ -228,7 +228,7 @@ func (l *life) arrange(ctx context.Context) bool {
 
 // listen opens or adjusts the listening socket of peers.
 func (l *life) listen(ctx context.Context, k listenKey, peers []*peer) error {
-	neighbors := make([]Neighbor, len(peers))
+	neighbors := make([]neighbor, len(peers))
 	for i, p := range peers {
 		neighbors[i] = p.n
 	}

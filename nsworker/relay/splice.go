@@ -49,7 +49,7 @@ func (s side) String() string {
 // knock opens the neighbour's connection to the BGP server, and asks again for
 // a while where that does not take it. The peer's connection is held meanwhile:
 // closing it at once would make the peer wait for its own retry timer.
-func knock(ctx context.Context, r *Relay, n Neighbor, peer *net.TCPConn) (*net.TCPConn, error) {
+func knock(ctx context.Context, r *Relay, n neighbor, peer *net.TCPConn) (*net.TCPConn, error) {
 	limit := time.NewTimer(knockLimit)
 	defer limit.Stop()
 	for delay := knockFirst; ; delay = min(2*delay, knockMost) {
@@ -77,7 +77,7 @@ func knock(ctx context.Context, r *Relay, n Neighbor, peer *net.TCPConn) (*net.T
 
 // dialServer connects to the BGP server from the alias, and waits until it
 // shows that it takes the connection by sending something.
-func dialServer(ctx context.Context, r *Relay, n Neighbor) (*net.TCPConn, error) {
+func dialServer(ctx context.Context, r *Relay, n neighbor) (*net.TCPConn, error) {
 	d := net.Dialer{
 		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(n.Alias, 0)),
 		Timeout:   greeting,

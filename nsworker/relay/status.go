@@ -39,7 +39,7 @@ type Status struct {
 // entry is a wanted neighbour and what is known of it. It outlives restarts of
 // the neighbour's namespace.
 type entry struct {
-	n   Neighbor
+	n   neighbor
 	log *slog.Logger
 
 	mu     sync.Mutex // guards what follows
@@ -47,7 +47,7 @@ type entry struct {
 	warned map[string]struct{} // reasons logged since the last connection
 }
 
-func newEntry(n Neighbor, log *slog.Logger) *entry {
+func newEntry(n neighbor, log *slog.Logger) *entry {
 	state := StateConnecting
 	if n.PassiveOnly {
 		state = StateListening

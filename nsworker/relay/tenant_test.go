@@ -13,6 +13,7 @@ import (
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // tenant is a namespace with our address, and a namespace with the peer's.
@@ -45,20 +46,20 @@ func (c tenant) connect(l *lab.Lab) {
 }
 
 // neighbor is the peer of a tenant.
-func (c tenant) neighbor(alias string) relay.Neighbor {
-	return relay.Neighbor{
+func (c tenant) neighbor(alias string) rib.Neighbor {
+	return rib.Neighbor{
 		VRF: c.ours.Role, Netns: c.ours.Name, Peer: peer4, Local: local4,
 		Alias: netip.MustParseAddr(alias), TTL: 1, ConnectRetry: 2 * time.Second,
 	}
 }
 
-func (c tenant) neighbor6(alias string) relay.Neighbor {
+func (c tenant) neighbor6(alias string) rib.Neighbor {
 	n := c.neighbor(alias)
 	n.Peer, n.Local = peer6, local6
 	return n
 }
 
-func (c tenant) neighborL(alias string) relay.Neighbor {
+func (c tenant) neighborL(alias string) rib.Neighbor {
 	n := c.neighbor(alias)
 	n.Peer, n.Local = peerL.WithZone("eth0"), localL
 	return n
@@ -97,7 +98,7 @@ func startRelay(t testing.TB, server netip.AddrPort) started {
 	return started{r, t, log, stop}
 }
 
-func (s started) set(neighbors ...relay.Neighbor) {
+func (s started) set(neighbors ...rib.Neighbor) {
 	s.t.Helper()
 	if err := s.Set(neighbors); err != nil {
 		s.t.Fatal(err)

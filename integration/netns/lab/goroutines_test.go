@@ -14,7 +14,7 @@ const profile = `goroutine profile: total 9
 #	0x4813	golang.org/x/sync/errgroup.(*Group).Go.func1+0x85	/x/errgroup.go:1
 
 2 @ 0x47 0x50
-#	0x4814	main.(*daemon).run.func2+0x85	/x/cmd/vrfredist/daemonrun.go:1
+#	0x4814	main.main.func2+0x85	/x/cmd/vrfredist/main.go:1
 `
 
 func TestGoroutines(t *testing.T) {
@@ -22,7 +22,7 @@ func TestGoroutines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const worker, part = "github.com/vrfredist/vrfredist/vrf.(*Supervisor).start.func1", "main.(*daemon).run.func2"
+	const worker, part = "github.com/vrfredist/vrfredist/vrf.(*Supervisor).start.func1", "main.main.func2"
 	Equal(t, "goroutines", Goroutines{Ours: map[string]int{worker: 3, part: 2}, Total: 9}, before)
 	for _, c := range []struct {
 		name, says string

@@ -1,0 +1,79 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// fakeHost is a kernel of which some namespaces cannot be looked at.
+type fakeHost struct {
+	mu     sync.Mutex
+	asked  map[string]uint8 // the protocol, by namespace
+	absent string
+	fails  error
+}
+
+func (h *fakeHost) Features(context.Context) (rib.Features, error) { return rib.Features{}, h.fails }
+func (h *fakeHost) Rivals() []rib.Rival                            { return nil }
+
+func (h *fakeHost) Survey(_ context.Context, netns string, protocol uint8, _ []string) (rib.Survey, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.asked[netns] = protocol
+	if netns == h.absent {
+		return rib.Survey{}, rib.Absent("netns " + netns + " is not there")
+	}
+	return rib.Survey{Inode: 7}, nil
+}
+
+// TestGather looks at each namespace once, the daemon's own among them, and one that is
+// not there costs no other.
+func TestGather(t *testing.T) {
+	h := &fakeHost{asked: make(map[string]uint8), absent: "b"}
+	specs := []vrf.Spec{
+		{Name: "a", Binding: rib.Binding{Netns: "a"}, Protocol: 200}, {Name: "a2", Binding: rib.Binding{Netns: "a", Table: 7}, Protocol: 200},
+		{Name: "b", Binding: rib.Binding{Netns: "b"}, Protocol: 200},
+	}
+	facts, err := gather(t.Context(), h, &config.Config{BGPPort: 179, Bound: []string{"x"}}, specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := slices.Sorted(maps.Keys(h.asked)); !slices.Equal(got, []string{"", "a", "b"}) || h.asked["a"] != 200 {
+		t.Errorf("it looked at %q", got)
+	}
+	if !errors.Is(facts.Spaces["b"].Err, rib.ErrAbsent) || facts.Spaces["a"].Err != nil || facts.Spaces[""].Survey.Inode != 7 {
+		t.Errorf("%+v", facts.Spaces)
+	}
+	if facts.BGPPort != 179 || len(facts.Bound) != 1 || len(facts.Specs) != 3 {
+		t.Errorf("of the configuration: %+v", facts)
+	}
+	h.fails = errors.New("no netlink")
+	if _, err := gather(t.Context(), h, &config.Config{}, nil); err == nil || err.Error() != "find out what the kernel can: no netlink" {
+		t.Error(err)
+	}
+}
+
+// TestDiagnose is of what is in force, and of what BGP has otherwise.
+func TestDiagnose(t *testing.T) {
+	v, s := seen(t)
+	e := &examiner{"f.toml", &fakeHost{asked: make(map[string]uint8)}, s.changer.force, v}
+	found, err := e.Diagnose(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	checks := make(map[string]bool)
+	for _, f := range found {
+		checks[f.Check] = true
+	}
+	if !checks["bgp-drift"] {
+		t.Errorf("what BGP has otherwise is not among %+v", found)
+	}
+}

@@ -1,0 +1,79 @@
+package daemon
+
+import (
+	"log/slog"
+	"net/http"
+	"os"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/metrics"
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/status"
+)
+
+// newMetrics returns the server of the metrics, which has its address already, and the
+// status page that it serves; nil where the configuration wants none. own has GoBGP's own
+// metrics.
+func newMetrics(source *backend, own func() prometheus.Collector, cfg config.Metrics, version string, log *slog.Logger) (*metrics.Server, *status.Page, error) {
+	if cfg.Listen == "" {
+		return nil, nil, nil
+	}
+	collectors := []prometheus.Collector{metrics.NewCollector(source, log)}
+	if cfg.GoBGP {
+		collectors = append(collectors, own())
+	}
+	s, err := metrics.NewServer(cfg.Listen, log, collectors...)
+	if err != nil {
+		return nil, nil, err
+	}
+	var page *status.Page
+	if cfg.StatusPage {
+		page = newStatus(source, cfg, version, log)
+		s.Handle(status.Prefix, page.Handler())
+		s.Handle("GET /{$}", http.RedirectHandler(status.Prefix, http.StatusSeeOther))
+	}
+	return s, page, s.Listen()
+}
+
+func newStatus(source status.Source, cfg config.Metrics, version string, log *slog.Logger) *status.Page {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "this host"
+	}
+	return status.New(source, status.Options{
+		Identity: status.Identity{Host: host, Version: version},
+		Hosts:    cfg.StatusHosts,
+		Log:      log,
+	})
+}
+
+// feeder has the mailboxes of the VRFs.
+type feeder interface {
+	Feed(vrf string) (*rib.Feed, error)
+}
+
+// mailboxes says how many prefixes wait in the mailbox of a VRF. A VRF without one is on
+// its way out.
+type mailboxes struct{ bgp feeder }
+
+// WaitingOf implements metrics.Source.
+func (m mailboxes) WaitingOf(name string, f rib.Family) int {
+	feed, err := m.bgp.Feed(name)
+	if err != nil {
+		return 0
+	}
+	_, waiting := feed.LenOf(f)
+	return waiting
+}
+
+// Waiting implements status.Source.
+func (m mailboxes) Waiting(name string) int {
+	feed, err := m.bgp.Feed(name)
+	if err != nil {
+		return 0
+	}
+	_, waiting := feed.Len()
+	return waiting
+}

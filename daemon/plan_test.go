@@ -1,0 +1,219 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vrfredist/vrfredist/api"
+	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/nsworker"
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// stillKernel has tables that nobody changes, by namespace.
+type stillKernel map[string]stillTable
+
+func (k stillKernel) Open(_ context.Context, b rib.Binding, _ uint8) (nsworker.Table, error) {
+	if t, is := k[b.Netns]; is {
+		return t, nil
+	}
+	return nil, rib.Absent("netns " + b.Netns + " is not there")
+}
+
+func (k stillKernel) Await(rib.Binding) (<-chan struct{}, func(), error) { return nil, func() {}, nil }
+
+type stillTable struct {
+	inode  uint64
+	routes []rib.Route
+}
+
+func (t stillTable) Where() rib.Where         { return rib.Where{Dev: 4, Inode: t.inode, Table: 254} }
+func (t stillTable) Ready() <-chan struct{}   { return nil }
+func (t stillTable) Events() rib.KernelEvents { return rib.KernelEvents{} }
+func (t stillTable) Close() error             { return nil }
+
+func (t stillTable) Read(context.Context) (rib.Table, error) {
+	links := rib.Links{2: {Index: 2, Name: "eth0", Up: true, Admin: true, Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}}
+	connected := rib.Route{Prefix: netip.MustParsePrefix("192.0.2.0/24"), Protocol: rib.ProtoKernel, Kind: rib.KindUnicast, Hops: []rib.Hop{{Ifindex: 2}}}
+	return rib.Table{Links: links, Routes: append(slices.Clone(t.routes), connected)}, nil
+}
+
+func (t stillTable) Apply(context.Context, []rib.Change) ([]error, error) {
+	return nil, errors.New("a plan writes nothing")
+}
+
+// fewPaths are the candidates of a VRF, each by way of 192.0.2.2.
+type fewPaths []string
+
+func (p fewPaths) WithPaths() (list []netip.Prefix) {
+	for _, s := range p {
+		list = append(list, netip.MustParsePrefix(s))
+	}
+	return list
+}
+
+func (p fewPaths) Lookup(prefix netip.Prefix) []rib.Path {
+	if !slices.Contains(p, prefix.String()) {
+		return nil
+	}
+	peer := netip.MustParseAddr("192.0.2.2")
+	return []rib.Path{{Prefix: prefix, Attrs: &rib.Attrs{Via: &rib.Via{Nexthop: peer, Peer: peer}, Tags: &rib.Tags{}, LocalPref: 100}}}
+}
+
+func (p fewPaths) Edited() bool { return true }
+
+// planning is a planner on a still kernel, and what it is asked about: VRF red stays,
+// with another metric, blue goes, and green comes, which has no namespace yet.
+func planning(t *testing.T) (*planner, *fakeBGP, *config.Config) {
+	t.Helper()
+	now, next := text(t, "old", []string{"red", "blue"}), text(t, "new", []string{"green", "red"})
+	for _, cfg := range []*config.Config{now, next} {
+		for i := range cfg.VRFs {
+			s := &cfg.VRFs[i]
+			s.Protocol, s.Export.Metric, s.SweepDelay = rib.ProtoOwn, 20, time.Minute
+		}
+	}
+	next.VRFs[1].Export.Metric = 30
+	s := newStage(t, now)
+	own := func(prefix string) rib.Route {
+		return rib.Route{
+			Prefix: netip.MustParsePrefix(prefix), Metric: 20, Protocol: rib.ProtoOwn, Kind: rib.KindUnicast,
+			Hops: []rib.Hop{{Gateway: netip.MustParseAddr("192.0.2.2"), Ifindex: 2, Weight: 1}},
+		}
+	}
+	s.bgp.preview.paths = func(context.Context, speaker.Announcing) (map[string]candidates, error) {
+		return map[string]candidates{"red": fewPaths{"10.0.0.0/8"}, "green": fewPaths{}}, nil
+	}
+	return &planner{
+		parse: func(string, []byte) (*config.Config, error) { return next, s.call("parse") }, force: s.changer.force,
+		gate: s.changer.apply.gate, bgp: s.bgp,
+		status: func(name string) (vrf.Status, bool) {
+			st := vrf.Status{Spec: vrf.Spec{Name: name}}
+			st.State = vrf.Ready
+			return st, true
+		},
+		reader: nsworker.Deps{
+			Kernel: stillKernel{"red": {7, []rib.Route{own("10.0.0.0/8")}}, "blue": {8, []rib.Route{own("10.9.0.0/16")}}},
+			BGP:    s.bgp, Board: nsworker.NewBoard(),
+		},
+	}, s.bgp, next
+}
+
+// lines are the items of a plan, a line each.
+func lines(t *testing.T, p *planner, r vrf.PlanRequest) []string {
+	t.Helper()
+	var out []string
+	err := p.Plan(t.Context(), r, func(i vrf.PlanItem) error {
+		line := fmt.Sprintf("%s %s %s %s", i.Kind, i.Op, i.VRF, i.Text)
+		for _, more := range slices.Concat(i.Details, i.Notes) {
+			line += " | " + more
+		}
+		if i.Totals != nil {
+			line += fmt.Sprintf(" +%d -%d", i.Totals.Added, i.Totals.Removed)
+		}
+		out = append(out, line)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestPlan: settings, neighbours, and each VRF with its routes, in the words of the
+// command line.
+func TestPlan(t *testing.T) {
+	p, b, next := planning(t)
+	b.preview.others = []string{"peer group g: added"}
+	b.preview.notes = []string{"what it sends cannot be known before"}
+	b.preview.neighbors = []speaker.NeighborChange{{Kind: speaker.Added, Address: "192.0.2.9", PeerAS: 65009}}
+	next.ManageSysctls = true
+	got := lines(t, p, vrf.PlanRequest{File: "f.toml", Lines: -1})
+	want := []string{
+		"setting change  peer group g: added",
+		"setting change  netlink.manage_sysctls: false -> true",
+		"setting   BGP | what it sends cannot be known before",
+		"neighbor add  192.0.2.9 AS 65009",
+		"vrf remove blue blue (netns blue)",
+		"route remove blue 10.9.0.0/16 via 192.0.2.2 dev eth0 proto vrfredist metric 20",
+		"counts  blue  +0 -1",
+		"vrf add green green (netns green) | it has no table now (netns green is not there), so it would be pending: its routes cannot be known before",
+		"counts  green  +0 -0",
+		"vrf change red red (netns red) | export.metric: 20 -> 30",
+		"route remove red 10.0.0.0/8 via 192.0.2.2 dev eth0 proto vrfredist metric 20",
+		"route add red 10.0.0.0/8 via 192.0.2.2 dev eth0 proto vrfredist metric 30",
+		"counts  red  +1 -1",
+		"summary   3 VRFs, 1 neighbour and 2 settings would change. Nothing was changed. +1 -2",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the plan:\n  %s\nwant:\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+	if one := lines(t, p, vrf.PlanRequest{VRF: "blue"}); len(one) != 3 || !strings.HasPrefix(one[0], "vrf remove blue") {
+		t.Errorf("of one VRF, without routes: %q", one)
+	}
+}
+
+// TestAPlanThatCannotBeMade says why.
+func TestAPlanThatCannotBeMade(t *testing.T) {
+	p, b, _ := planning(t)
+	ask := func(r vrf.PlanRequest) error {
+		return p.Plan(t.Context(), r, func(vrf.PlanItem) error { return nil })
+	}
+	if err := ask(vrf.PlanRequest{VRF: "nobody"}); !errors.Is(err, api.ErrUnknownVRF) {
+		t.Errorf("of an unknown VRF: %v", err)
+	}
+	for _, refused := range []string{"parse", "preview of new"} {
+		b.refuse(refused)
+		if err := ask(vrf.PlanRequest{File: "f.toml"}); !errors.As(err, new(*api.FileError)) {
+			t.Errorf("%s fails: %v", refused, err)
+		}
+	}
+	b.refuse()
+	paths := b.preview.paths
+	b.preview.paths = func(ctx context.Context, a speaker.Announcing) (map[string]candidates, error) {
+		if err := ask(vrf.PlanRequest{}); !errors.Is(err, api.ErrBusy) {
+			t.Errorf("a second plan meanwhile: %v", err)
+		}
+		p.force.cfg.Store(text(t, "another", nil))
+		return paths(ctx, a)
+	}
+	if err := ask(vrf.PlanRequest{}); err == nil || !strings.Contains(err.Error(), "which is void") {
+		t.Errorf("a plan of a configuration that is changed meanwhile: %v", err)
+	}
+}
+
+// TestPlannedNeighborsInNamespaces are called by their own address, and their secrets
+// are not told.
+func TestPlannedNeighborsInNamespaces(t *testing.T) {
+	p, b, next := planning(t)
+	peer := rib.Neighbor{VRF: "red", Netns: "red", Peer: netip.MustParseAddr("10.0.0.2"), Alias: alias1, Secret: "one", Password: "hunter2"}
+	relayed := peer
+	relayed.Alias = alias2
+	now := p.force.config()
+	now.Neighbors = []rib.Neighbor{peer, relayed}
+	peer.Password, peer.Secret, peer.HoldTime = "other", "two", 30*time.Second
+	relayed.TTL = 2
+	next.Neighbors = []rib.Neighbor{peer, relayed}
+	b.preview.neighbors = []speaker.NeighborChange{{Kind: speaker.Changed, Address: alias1.String(), PeerAS: 65002, VRF: "red", Keys: []string{"timers.config.hold-time: 90 -> 30"}}}
+	var got []string
+	for _, l := range lines(t, p, vrf.PlanRequest{}) {
+		if strings.HasPrefix(l, "neighbor ") {
+			got = append(got, l)
+		}
+	}
+	want := []string{
+		"neighbor change red 10.0.0.2 in netns red AS 65002 in VRF red | timers.config.hold-time: 90 -> 30 | auth-password changed | holdtime: 0s -> 30s",
+		"neighbor change red 10.0.0.2 in netns red in VRF red | ttl: 0 -> 2 | its session restarts: its routes go and come back",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+}

@@ -1,0 +1,167 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// plannedVRF is a VRF of either configuration.
+type plannedVRF struct {
+	name      string
+	was, is   vrf.Spec
+	had, has  bool // in the file
+	ran, runs bool // with something to redistribute
+}
+
+// known are the VRFs of both configurations, those without redistribution too.
+func (p *plan) known() map[string]plannedVRF {
+	ran, runs := vrf.SpecsByName(p.before), vrf.SpecsByName(p.after)
+	all := make(map[string]plannedVRF)
+	for _, s := range slices.Concat(p.now.Others, p.now.VRFs) {
+		v := plannedVRF{name: s.Name, was: s, had: true}
+		if running, ok := ran[s.Name]; ok {
+			v.was, v.ran = running, true
+		}
+		all[s.Name] = v
+	}
+	for _, s := range slices.Concat(p.next.Others, p.next.VRFs) {
+		v := all[s.Name]
+		v.name, v.is, v.has = s.Name, s, true
+		if running, ok := runs[s.Name]; ok {
+			v.is, v.runs = running, true
+		}
+		all[s.Name] = v
+	}
+	return all
+}
+
+// head is the item that says what becomes of the VRF itself.
+func (v plannedVRF) head() vrf.PlanItem {
+	item := vrf.PlanItem{Kind: vrf.PlanVRF, VRF: v.name}
+	shown := v.is
+	switch {
+	case !v.had:
+		item.Op = vrf.PlanAdd
+	case !v.has:
+		item.Op, shown = vrf.PlanRemove, v.was
+	default:
+		item.Details = v.was.Differences(v.is)
+		if v.ran && !v.runs {
+			item.Details = append(item.Details, "redistribution ends")
+		}
+		if !v.ran && v.runs {
+			item.Details = append(item.Details, "redistribution starts")
+		}
+		if !v.ran && !v.runs { // what is off says nothing
+			item.Details = slices.DeleteFunc(item.Details, func(s string) bool {
+				return !strings.HasPrefix(s, "rd:") && !strings.Contains(s, "route targets:")
+			})
+		}
+		if len(item.Details) > 0 {
+			item.Op = vrf.PlanChange
+		}
+	}
+	item.Text = fmt.Sprintf("%s (%s)", v.name, shown.Binding)
+	if !v.ran && !v.runs {
+		item.Text = v.name + " (in BGP alone)"
+	}
+	return item
+}
+
+// yieldVRF yields one VRF with its routes, where something would change.
+func (p *plan) yieldVRF(ctx context.Context, v plannedVRF, all map[string]candidates) error {
+	head, paths := v.head(), all[v.is.Of()]
+	if paths == nil {
+		paths = noCandidates{}
+	}
+	var t vrf.PlannedTable
+	if (v.ran || v.runs) && (head.Op != vrf.PlanNone || paths.Edited() || p.leaks(v, paths)) {
+		st, _ := p.status(v.name)
+		var err error
+		if t, err = p.stage.Table(ctx, v.name, paths, st.Counts.Total().Stale > 0); err != nil {
+			t.Notes = append(t.Notes, err.Error()) // of this VRF alone: the others go on
+		}
+		if v.ran && st.State != vrf.Ready && st.State != vrf.Degraded {
+			t.Notes = append(t.Notes, fmt.Sprintf("it is %s now: what its worker is to do anyway is in this plan too", cmp.Or(st.State, "not running")))
+		}
+	}
+	if head.Op == vrf.PlanNone && t.Counts.Changes() == 0 {
+		return nil
+	}
+	p.totals.VRFs++
+	head.Notes = t.Notes
+	if err := p.yield(head); err != nil {
+		return err
+	}
+	return p.table(v, t)
+}
+
+// leaks tells whether a VRF has routes through another whose table would be
+// another one, or none.
+func (p *plan) leaks(v plannedVRF, paths candidates) bool {
+	moved := make(map[string]bool)
+	was, is := vrf.SpecsByName(p.before), vrf.SpecsByName(p.after)
+	for _, name := range sortedUnion(was, is) {
+		if _, had := was[name]; !had || p.stage.Moves(name) {
+			moved[name] = name != v.name
+		}
+	}
+	switch {
+	case len(moved) == 0:
+		return false
+	case moved[v.is.Of()]: // whose further table this one is
+		return true
+	}
+	for _, prefix := range paths.WithPaths() {
+		if slices.ContainsFunc(paths.Lookup(prefix), func(path rib.Path) bool { return moved[path.Attrs.Source] }) {
+			return true
+		}
+	}
+	return false
+}
+
+// table yields the routes and announcements of a VRF, as many as are wanted, and
+// their counts.
+func (p *plan) table(v plannedVRF, t vrf.PlannedTable) error {
+	left := p.request.Lines
+	totals := vrf.PlanTotals{PlanCounts: t.Counts}
+	item := func(i vrf.PlanItem) error {
+		if left == 0 {
+			totals.Unlisted++
+			return nil
+		}
+		left--
+		i.VRF = v.name
+		return p.yield(i)
+	}
+	for _, r := range t.Routes {
+		if err := item(vrf.PlanItem{Kind: vrf.PlanRoute, Op: r.Op, Text: r.Text, Prefix: r.Prefix, Where: r.Where}); err != nil {
+			return err
+		}
+	}
+	for _, a := range t.Announcements {
+		if err := item(vrf.PlanItem{Kind: vrf.PlanAnnouncement, Op: a.Op, Text: announcementText(a.Announcement), Prefix: a.Announcement.Prefix}); err != nil {
+			return err
+		}
+	}
+	p.totals.PlanCounts = p.totals.Plus(t.Counts)
+	p.totals.Unlisted += totals.Unlisted
+	return p.yield(vrf.PlanItem{Kind: vrf.PlanOfVRF, VRF: v.name, Totals: &totals})
+}
+
+func announcementText(a rib.Announcement) string {
+	s := fmt.Sprintf("%s MED %d", a.Prefix, a.MED)
+	for _, c := range a.Communities {
+		s += " " + c.String()
+	}
+	for _, c := range a.Large {
+		s += " " + c.String()
+	}
+	return s
+}

@@ -1,0 +1,182 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+
+	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// workers are the VRFs that run: the supervisor.
+type workers interface {
+	// Apply brings the VRFs that run to specs, and waits for those that leave.
+	Apply(ctx context.Context, specs []vrf.Spec) error
+	// Begin is Apply that does not wait: the function that it returns does.
+	Begin(specs []vrf.Spec) (wait func(context.Context) error, err error)
+}
+
+// configuredBGP is BGP as a reload needs it.
+type configuredBGP interface {
+	// Reload brings another configuration of GoBGP's into force, and returns a line for
+	// each thing that it changed.
+	Reload(ctx context.Context, text []byte, extras rib.Extras) ([]string, error)
+	// Mirror makes feeds that say what another VRF's says, by the name of the feed.
+	Mirror(ctx context.Context, mirrors map[string]string) error
+}
+
+// transition brings one configuration into force in the place of another. It holds no
+// state of a change: that is a move's.
+type transition struct {
+	file      string // for the log
+	force     *inForce
+	workers   workers
+	bgp       configuredBGP
+	neighbors *neighbors
+	gate      *gate
+	sysctls   *sysctls
+	log       *slog.Logger
+}
+
+// move is one change of what is in force.
+type move struct {
+	old, next     *config.Config
+	before, after []vrf.Spec // the workers of each
+	changes       []string   // what was changed, a line each
+}
+
+// make brings m.next into force, after the steps of first. Where it fails, applied tells
+// whether m.next is in force all the same; else m.old is.
+func (t *transition) make(ctx context.Context, m *move, first ...step) (applied bool, err error) {
+	if err := carryOut(ctx, t.log, slices.Concat(first, t.steps(m))); err != nil {
+		return false, err
+	}
+	t.sysctls.check(m.next)
+	if err := t.workers.Apply(ctx, m.after); err != nil {
+		return true, fmt.Errorf("the file is in force, but not all went well: %w", err)
+	}
+	m.say(t.gate.later(m.old, m.next)...)
+	m.say(specChanges(m.before, m.after)...)
+	logNotes(t.log, m.next)
+	t.log.Info("the configuration was reloaded", "file", t.file, "changes", len(m.changes))
+	m.say(t.force.hidden(m.next)...)
+	return true, nil
+}
+
+// steps are those of a move that can be taken back.
+func (t *transition) steps(m *move) []step {
+	return []step{
+		{
+			name: "configuration",
+			do:   func(context.Context) error { t.force.cfg.Store(m.next); return nil },
+			undo: func(context.Context) error { t.force.cfg.Store(m.old); return nil },
+		},
+		{
+			// Workers of VRFs that go must be done with BGP before BGP forgets them.
+			name: "VRFs that leave",
+			do: func(ctx context.Context) error {
+				return about("end the VRFs that left the file", t.workers.Apply(ctx, common(m.before, m.after)))
+			},
+			undo: func(ctx context.Context) error {
+				return about("that VRFs could not be started", t.workers.Apply(ctx, m.before))
+			},
+		},
+		{
+			name: "BGP",
+			do: func(ctx context.Context) error {
+				changes, err := t.bgp.Reload(ctx, m.next.BGP, m.next.Extras)
+				m.say(changes...)
+				return about("apply the file to BGP", err)
+			},
+			undo: func(ctx context.Context) error {
+				_, err := t.bgp.Reload(ctx, m.old.BGP, m.old.Extras)
+				return about("that BGP refused a part of it", err)
+			},
+		},
+		{
+			name: "further tables",
+			do:   func(ctx context.Context) error { return t.bgp.Mirror(ctx, mirrors(m.next)) },
+			undo: func(ctx context.Context) error {
+				return about("for what goes to further tables of a VRF", t.bgp.Mirror(ctx, mirrors(m.old)))
+			},
+		},
+		{
+			name: "neighbours in namespaces",
+			do:   func(context.Context) error { return t.neighbors.set(m.next.Neighbors) },
+			undo: func(context.Context) error {
+				return about("for the neighbours inside namespaces", t.neighbors.set(m.old.Neighbors))
+			},
+		},
+		{
+			name: "access to the API",
+			do: func(context.Context) error {
+				changes, err := t.gate.guard(m.old.API, m.next.API)
+				m.say(changes...)
+				return err
+			},
+		},
+	}
+}
+
+// about puts what was tried before an error; nil stays nil.
+func about(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+func (m *move) say(lines ...string) { m.changes = append(m.changes, lines...) }
+
+// mirrors are the workers that need a copy of another VRF's feed.
+func mirrors(cfg *config.Config) map[string]string {
+	of := make(map[string]string)
+	for _, s := range cfg.VRFs {
+		if s.VRF != "" {
+			of[s.Name] = s.VRF
+		}
+	}
+	return of
+}
+
+// common returns those of before that after has too.
+func common(before, after []vrf.Spec) []vrf.Spec {
+	stays := vrf.SpecsByName(after)
+	return slices.DeleteFunc(slices.Clone(before), func(s vrf.Spec) bool { _, is := stays[s.Name]; return !is })
+}
+
+// specChanges says in a line each what differs between two sets of VRFs.
+func specChanges(before, after []vrf.Spec) []string {
+	old := vrf.SpecsByName(before)
+	var out []string
+	for _, s := range after {
+		was, ok := old[s.Name]
+		delete(old, s.Name)
+		switch {
+		case !ok:
+			out = append(out, fmt.Sprintf("VRF %q: redistribution starts (%s)", s.Name, s.Binding))
+		case was.Binding != s.Binding:
+			out = append(out, fmt.Sprintf("VRF %q: moved from %s to %s", s.Name, was.Binding, s.Binding))
+		case !reflect.DeepEqual(was, s):
+			out = append(out, fmt.Sprintf("VRF %q: redistribution changed", s.Name))
+		}
+	}
+	for _, s := range before {
+		if _, gone := old[s.Name]; gone {
+			out = append(out, fmt.Sprintf("VRF %q: redistribution ends", s.Name))
+		}
+	}
+	return out
+}
+
+// logNotes says which keys of the file mean something else here than in the
+// program that it was written for.
+func logNotes(log *slog.Logger, cfg *config.Config) {
+	for _, n := range cfg.Notes {
+		log.Warn(n.Key+": "+n.Message, "file", n.File, "line", n.Line)
+	}
+}

@@ -1,0 +1,206 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"net/netip"
+	"path/filepath"
+
+	"github.com/vrfredist/vrfredist/api"
+	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/nsworker"
+	"github.com/vrfredist/vrfredist/nsworker/kernel"
+	"github.com/vrfredist/vrfredist/nsworker/relay"
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// This file alone knows which speaker there is. The others see it through interfaces
+// that stand where they are used.
+
+// bgp is the speaker as the daemon's parts see it.
+type bgp struct{ *gobgp3.Speaker }
+
+// Guarded implements sessions.
+func (b bgp) Guarded() []vrf.Guarded {
+	var list []vrf.Guarded
+	for _, r := range b.Removed() {
+		list = append(list, vrf.Guarded{VRF: r.VRF, Neighbor: r.Neighbour, Plain: r.Plain, Rehearsed: r.Rehearsed, Removed: r.Removed})
+	}
+	return list
+}
+
+// Preview implements previewer.
+func (b bgp) Preview(text []byte, extras rib.Extras) (preview, error) {
+	p, err := b.Speaker.Preview(text, extras)
+	if err != nil {
+		return preview{}, err
+	}
+	paths := func(ctx context.Context, a speaker.Announcing) (map[string]candidates, error) {
+		all, err := p.Paths(ctx, a)
+		out := make(map[string]candidates, len(all))
+		for name, paths := range all {
+			out[name] = paths
+		}
+		return out, err
+	}
+	return preview{neighbors: p.Neighbors, others: p.Others, notes: p.Notes, paths: paths}, nil
+}
+
+// bgpPart is what config needs to know to judge GoBGP's part of a file. secret may be
+// nil where nothing is started from it.
+func bgpPart(secret []byte) config.BGP {
+	return config.BGP{Schema: conf.Schema(), Check: conf.Check, Secret: secret, Waits: linkWaits}
+}
+
+// LoadConfig reads and validates a file as the daemon does, and starts nothing from it.
+func LoadConfig(path string) (*config.Config, error) { return config.Load(path, bgpPart(nil)) }
+
+// newSecret makes the key between the relay and GoBGP. It lives as long as the
+// process: both ends of those connections are in it.
+func newSecret() []byte {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails, since Go 1.24
+	return key
+}
+
+// bgpAddress is where the relay reaches GoBGP.
+func bgpAddress(cfg *config.Config) netip.AddrPort {
+	return netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), cfg.BGPPort)
+}
+
+// absolute is a path from any directory.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// wire makes the parts of a daemon, and starts none of them.
+func wire(ctx context.Context, o Options) (*daemon, error) {
+	log, judge := o.Log, bgpPart(newSecret())
+	overlay, err := config.OpenOverlay(o.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	cfg, found, err := startConfig(o, judge, overlay, log)
+	if err != nil {
+		return nil, err
+	}
+	logNotes(log, cfg)
+	w := &wiring{options: o, judge: judge, force: newInForce(cfg, overlay)}
+	if w.gate, err = newGate(o.Listen, cfg.API, log); err != nil {
+		return nil, err
+	}
+	w.host, w.board = kernel.NewHost(log), nsworker.NewBoard()
+	w.host.Identify(absolute(o.File))
+	w.links = newHostLinks(w.host)
+	w.relay = relay.New(bgpAddress(cfg), w.host, log)
+	w.neighbors = &neighbors{relay: w.relay}
+	w.sysctls = &sysctls{w.host, w.force, log}
+	w.supervise()
+	if err := w.speak(ctx); err != nil {
+		return nil, err
+	}
+	return w.daemon(found)
+}
+
+// wiring holds the parts while they are made: some of them need each other.
+type wiring struct {
+	options    Options
+	judge      config.BGP
+	force      *inForce
+	gate       *gate
+	host       *kernel.Host
+	links      hostLinks
+	board      *nsworker.Board
+	tap        vrf.Tap
+	relay      *relay.Relay
+	neighbors  *neighbors
+	sysctls    *sysctls
+	supervisor *vrf.Supervisor
+	backend    backend
+	bgp        bgp
+}
+
+// supervise makes the supervisor. Its workers are made when it runs, and ask for the
+// speaker only then.
+func (w *wiring) supervise() {
+	w.supervisor = vrf.NewSupervisor(func(s vrf.Spec, r vrf.Report) vrf.Worker {
+		deps := nsworker.Deps{
+			Kernel: hostKernel{w.host, w.sysctls.prepare}, BGP: w.bgp, Board: w.board, Log: w.options.Log, Tap: &w.tap,
+			Leaking: w.supervisor.Leaking, Link: w.neighbors.link,
+		}
+		return owning{nsworker.New(deps, s, w.neighbors.reporting(s.Binding.Netns, r)), w.host, s.Binding}
+	}, w.options.Log)
+}
+
+// speak makes the speaker, with the API beside GoBGP's own.
+func (w *wiring) speak(ctx context.Context) error {
+	cfg := w.force.config()
+	serves := func(name string) bool { return w.backend.serves(name) }
+	s, err := gobgp3.New(gobgp3.Options{
+		Config: cfg.BGP, Extras: cfg.Extras, Listen: w.gate.addresses(cfg.API), SocketGroup: cfg.API.SocketGroup,
+		Server: api.NewGateway(w.gate.door, &w.backend), Secured: cfg.API.TLS != nil,
+		GracefulRestart: w.options.GracefulRestart, Logger: w.options.Log, Links: w.links,
+		Who: api.Who, Serves: serves, Called: w.neighbors.called, Drifted: w.supervisor.Nudge,
+		OwnPrefix: func(vrf string, p netip.Prefix) bool { return w.board.Own(vrf).Has(p) },
+	})
+	if err != nil {
+		return err
+	}
+	w.bgp, w.neighbors.bgp = bgp{s}, bgp{s}
+	w.gate.warnOfStrangers(cfg.API)
+	if err := s.Mirror(ctx, mirrors(cfg)); err != nil {
+		return err
+	}
+	w.board.OnOwn(s.OwnChanged)
+	return nil
+}
+
+// daemon makes what changes and shows the parts. found is how the start found the last
+// reload.
+func (w *wiring) daemon(found *doubt) (*daemon, error) {
+	o, cfg := w.options, w.force.config()
+	d := &daemon{
+		log: o.Log, force: w.force, gate: w.gate, bgp: w.bgp, supervisor: w.supervisor, manager: newManager(o.Log),
+		parts: []part{
+			{"netlink", w.host.Run},
+			{"neighbours on interfaces", w.links.Run},
+			{"BGP", w.bgp.Run},
+			{"sessions in namespaces", w.relay.Run},
+		},
+	}
+	d.changer = &changer{
+		load:    func() (*config.Config, error) { return config.Load(o.File, w.judge) },
+		force:   w.force,
+		apply:   &transition{o.File, w.force, w.supervisor, w.bgp, w.neighbors, w.gate, w.sysctls, o.Log},
+		confirm: newConfirmation(o.File, o.StateDir, found, w.supervisor.Nudge, o.Log),
+		bgp:     w.bgp, manager: d.manager, log: o.Log,
+	}
+	fleet := &vrfs{w.supervisor, w.force, w.bgp, &w.tap}
+	w.backend = backend{
+		vrfs: fleet, neighbors: w.neighbors, changer: d.changer, mailboxes: mailboxes{w.bgp},
+		examiner: &examiner{o.File, w.host, w.force, fleet},
+		planner: &planner{
+			force: w.force, gate: w.gate, bgp: w.bgp, status: w.supervisor.Get,
+			parse:  func(file string, text []byte) (*config.Config, error) { return config.Parse(file, text, w.judge) },
+			reader: nsworker.Deps{Kernel: onlooker{w.host}, BGP: w.bgp, Board: w.board, Link: w.neighbors.link},
+		},
+	}
+	server, page, err := newMetrics(&w.backend, w.bgp.Collector, cfg.Metrics, o.Version, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	if server != nil {
+		d.parts = append(d.parts, part{"metrics", server.Run})
+	}
+	if page != nil {
+		d.parts = append(d.parts, part{"status page", page.Run})
+	}
+	return d, nil
+}
