@@ -95,6 +95,7 @@ var house = map[string]room{
 	},
 	"rib/speaker/gobgp3/reload": {
 		may:    []string{"rib", "rib/speaker", "rib/speaker/gobgp3/conf"},
+		tests:  []string{"rib/speaker/gobgp3/conf/conftest"},
 		reason: "a reload reaches the server by GoBGP's API and by one interface; it knows none of GoBGP's insides",
 	},
 	"api": {

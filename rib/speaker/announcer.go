@@ -71,7 +71,7 @@ func (a *Announcer) Keep(vrfs []VRF) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for name := range a.ledgers {
-		if _, kept := Find(vrfs, name); !kept && name != Default {
+		if _, kept := FindVRF(vrfs, name); !kept && name != Default {
 			delete(a.ledgers, name)
 		}
 	}
