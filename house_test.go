@@ -46,6 +46,7 @@ var house = map[string]room{
 	},
 	"nsworker": {
 		may:    []string{"nsworker/ledger", "nsworker/nexthop", "vrf", "rib"},
+		tests:  []string{"rib/speaker", "rib/speaker/speakertest"},
 		reason: "a worker sees the kernel and BGP through its own interfaces, so that its loop runs without root",
 	},
 	"nsworker/ledger": {
