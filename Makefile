@@ -65,7 +65,7 @@ walk: ## Walk at random on the real kernel (as root; FOR=1h is how long, SEED=7 
 
 .PHONY: fuzz
 fuzz: ## Look for messages that the guard lets through and GoBGP does not survive (FOR=1h is how long)
-	go test ./rib/speaker -pgo=off -run '^$$' -fuzz '^FuzzGuard$$' -fuzztime $(FOR) -fuzzminimizetime 5s
+	go test ./rib/speaker/gobgp3 -pgo=off -run '^$$' -fuzz '^FuzzGuard$$' -fuzztime $(FOR) -fuzzminimizetime 5s
 
 clean: ## Remove what was built
 	rm -rf bin .cache

@@ -64,7 +64,7 @@ var house = map[string]room{
 	},
 	"nsworker/relay": {
 		may:    []string{"rib"},
-		tests:  []string{"rib/speaker"},
+		tests:  []string{"rib/speaker/gobgp3"},
 		reason: "the relay carries BGP sessions into namespaces; it knows neither workers nor the speaker",
 	},
 	"rib/speaker/gobgp3/guard": {
@@ -72,8 +72,30 @@ var house = map[string]room{
 		reason: "the guard judges bytes by rules that it is given; it knows no server, so that all it does can be tried on a pair of sockets",
 	},
 	"rib/speaker": {
-		may:    []string{"rib", "rib/speaker/gobgp3/guard"},
-		reason: "nothing outside may assume that GoBGP runs in this process: a second speaker, over gRPC, is to come",
+		may:    []string{"rib"},
+		reason: "feeds, route targets and announcements are the same whichever program speaks BGP: a second speaker, over gRPC, is to come",
+	},
+	"rib/speaker/speakertest": {
+		may:    []string{"rib", "rib/speaker"},
+		reason: "a speaker that is fed by hand holds the seam to BGP open: it is made of the parts that every speaker is made of, and of no server",
+	},
+	"rib/speaker/gobgp3": {
+		may:    []string{"rib", "rib/speaker", "rib/speaker/gobgp3/guard", "rib/speaker/gobgp3/conf", "rib/speaker/gobgp3/reload"},
+		tests:  []string{"rib/speaker/gobgp3/conf/conftest"},
+		reason: "nothing outside may assume that GoBGP runs in this process",
+	},
+	"rib/speaker/gobgp3/conf": {
+		may:    []string{"rib", "rib/speaker"},
+		tests:  []string{"rib/speaker/gobgp3/conf/conftest"},
+		reason: "a configuration is checked, read and compared without a server, so that check and plan need none",
+	},
+	"rib/speaker/gobgp3/conf/conftest": {
+		only:   []string{},
+		reason: "configurations for tests are text, and no test of them may lean on the reader that it tries",
+	},
+	"rib/speaker/gobgp3/reload": {
+		may:    []string{"rib", "rib/speaker", "rib/speaker/gobgp3/conf"},
+		reason: "a reload reaches the server by GoBGP's API and by one interface; it knows none of GoBGP's insides",
 	},
 	"api": {
 		may:    []string{"api/v1", "api/access", "api/backlog", "doctor", "vrf", "rib"},
@@ -102,7 +124,7 @@ var house = map[string]room{
 	},
 	"daemon": {
 		may: []string{
-			"api", "config", "doctor", "metrics", "nsworker", "nsworker/kernel", "nsworker/relay", "rib", "rib/speaker", "status", "vrf",
+			"api", "config", "doctor", "metrics", "nsworker", "nsworker/kernel", "nsworker/relay", "rib", "rib/speaker", "rib/speaker/gobgp3", "rib/speaker/gobgp3/conf", "status", "vrf",
 		},
 		tests:  []string{"api/access"},
 		reason: "daemon wires the parts and runs them; what it knows of the speaker, the kernel and the relay stands in interfaces of its own, so that a reload, a plan and a rollback run in tests without them",
@@ -120,8 +142,8 @@ var wardens = []struct {
 	rooms  []string
 	reason string
 }{
-	{"github.com/osrg/gobgp", []string{"rib/speaker", "rib/speaker/gobgp3/guard"},
-		"GoBGP stays behind rib/speaker, so that another speaker can take its place"},
+	{"github.com/osrg/gobgp", []string{"rib/speaker/gobgp3", "rib/speaker/gobgp3/guard", "rib/speaker/gobgp3/conf", "rib/speaker/gobgp3/reload"},
+		"GoBGP stays behind rib/speaker/gobgp3, so that another speaker can take its place"},
 	{"github.com/vishvananda/netlink", []string{"nsworker/kernel"},
 		"netlink stays behind nsworker/kernel, so that workers can be tested without a kernel"},
 }

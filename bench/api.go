@@ -17,7 +17,7 @@ import (
 )
 
 // api is a client of vrfredist's API and of GoBGP's. Messages of the latter are
-// written by hand, field by field: only rib/speaker may import GoBGP.
+// written by hand, field by field: only rib/speaker/gobgp3 may import GoBGP.
 type api struct {
 	vrfredistv1.RedistributionClient
 	conn *grpc.ClientConn

@@ -16,6 +16,7 @@ import (
 	"github.com/vrfredist/vrfredist/bench/probe"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
 )
 
 // pathStream is GoBGP with the routes put in by AddPathStream, and no kernel.
@@ -122,7 +123,7 @@ func announceAlone(ctx context.Context, file string, n int, seed uint64) error {
 	if err != nil {
 		return err
 	}
-	s, err := speaker.New(speaker.Options{Config: text})
+	s, err := gobgp3.New(gobgp3.Options{Config: text})
 	if err != nil {
 		return err
 	}

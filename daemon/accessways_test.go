@@ -26,7 +26,7 @@ import (
 	"github.com/vrfredist/vrfredist/doctor"
 	"github.com/vrfredist/vrfredist/integration/pki"
 	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -120,7 +120,7 @@ func serveBehind(t *testing.T, door *api.Door, backend api.Backend) (socket, tcp
 	}
 	socket = filepath.Join(dir, "api.sock")
 	group := socketGroup
-	s, err := speaker.New(speaker.Options{
+	s, err := gobgp3.New(gobgp3.Options{
 		Config: []byte(`{"global": {"config": {"as": 65000, "router-id": "192.0.2.1", "port": -1}}}`),
 		Listen: []string{"unix://" + socket, tcp}, SocketGroup: &group, Secured: true,
 		Server: api.NewGateway(door, backend),

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/vrfredist/vrfredist/config"
-	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
 const notedBase = `[global.config]
@@ -21,7 +21,7 @@ name = "p"
 // notes are those of a file by GoBGP's own schema, a line each.
 func notes(t *testing.T, text string) string {
 	t.Helper()
-	cfg, err := config.Parse("f.toml", []byte(text), config.BGP{Schema: speaker.Schema(), Check: speaker.Check})
+	cfg, err := config.Parse("f.toml", []byte(text), config.BGP{Schema: conf.Schema(), Check: conf.Check})
 	if err != nil {
 		t.Fatalf("%s\nis refused: %v", text, err)
 	}
@@ -99,7 +99,7 @@ func TestAWrongKeyIsAnsweredFromItsOwnSection(t *testing.T) {
 		"[[defined-sets.prefix-sets]]\nname = \"x\"":                                                        "did you mean prefix-set-name?",
 		"[[neighbors]]\nconfig = {address = \"192.0.2.2\"}":                                                 "did you mean neighbor-address?",
 	} {
-		_, err := config.Parse("f.toml", []byte(notedBase+text), config.BGP{Schema: speaker.Schema()})
+		_, err := config.Parse("f.toml", []byte(notedBase+text), config.BGP{Schema: conf.Schema()})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\nsays %v\nwant %q", text, err, want)
 		}

@@ -13,6 +13,8 @@ import (
 	"github.com/vrfredist/vrfredist/nsworker/relay"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -20,17 +22,13 @@ import (
 // that stand where they are used.
 
 // bgp is the speaker as the daemon's parts see it.
-type bgp struct{ *speaker.Speaker }
+type bgp struct{ *gobgp3.Speaker }
 
 // Guarded implements sessions.
 func (b bgp) Guarded() []vrf.Guarded {
 	var list []vrf.Guarded
 	for _, r := range b.Removed() {
-		g := vrf.Guarded{VRF: r.VRF, Neighbor: r.Neighbour, Plain: r.Plain, Rehearsed: r.Rehearsed, Removed: make(map[string]uint64, len(r.Counts))}
-		for reason, n := range r.Counts {
-			g.Removed[reason.Name()] = n
-		}
-		list = append(list, g)
+		list = append(list, vrf.Guarded{VRF: r.VRF, Neighbor: r.Neighbour, Plain: r.Plain, Rehearsed: r.Rehearsed, Removed: r.Removed})
 	}
 	return list
 }
@@ -55,7 +53,7 @@ func (b bgp) Preview(text []byte, extras rib.Extras) (preview, error) {
 // bgpPart is what config needs to know to judge GoBGP's part of a file. secret may be
 // nil where nothing is started from it.
 func bgpPart(secret []byte) config.BGP {
-	return config.BGP{Schema: speaker.Schema(), Check: speaker.Check, Secret: secret, Waits: linkWaits}
+	return config.BGP{Schema: conf.Schema(), Check: conf.Check, Secret: secret, Waits: linkWaits}
 }
 
 // LoadConfig reads and validates a file as the daemon does, and starts nothing from it.
@@ -145,7 +143,7 @@ func (w *wiring) supervise() {
 func (w *wiring) speak(ctx context.Context) error {
 	cfg := w.force.config()
 	serves := func(name string) bool { return w.backend.serves(name) }
-	s, err := speaker.New(speaker.Options{
+	s, err := gobgp3.New(gobgp3.Options{
 		Config: cfg.BGP, Extras: cfg.Extras, Listen: w.gate.addresses(cfg.API), SocketGroup: cfg.API.SocketGroup,
 		Server: api.NewGateway(w.gate.door, &w.backend), Secured: cfg.API.TLS != nil,
 		GracefulRestart: w.options.GracefulRestart, Logger: w.options.Log, Links: w.links,

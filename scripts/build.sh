@@ -5,7 +5,7 @@
 #
 # The version is that of scripts/version.sh unless given. GOARCH may be set, and
 # PGO=off builds without the profile in cmd/vrfredist, which takes a while less. TAGS are
-# Go's build tags: `unguarded` is for the benchmarks alone (rib/speaker/unguarded.go).
+# Go's build tags: `unguarded` is for the benchmarks alone (rib/speaker/gobgp3/unguarded.go).
 set -euo pipefail
 output=$(realpath -m "$1")
 cd "$(dirname "$0")/.."

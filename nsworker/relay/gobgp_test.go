@@ -15,7 +15,7 @@ import (
 	"testing"
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
-	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
 )
 
 // serveGoBGP names the configuration in the environment of a process that is
@@ -31,7 +31,7 @@ func serve(file string) int {
 		if err != nil {
 			return err
 		}
-		s, err := speaker.New(speaker.Options{
+		s, err := gobgp3.New(gobgp3.Options{
 			Config: text, Listen: []string{"unix://" + file + ".sock"},
 			Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		})

@@ -3,10 +3,18 @@ package speaker
 import (
 	"cmp"
 	"encoding/binary"
+	"net/netip"
 	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
+
+// Destination names where a path leads in a table of BGP's: in the global table with
+// RD 0, else in the VPN table.
+type Destination struct {
+	RD     rib.RD
+	Prefix netip.Prefix
+}
 
 // importer is a feed that takes VPN paths: a VRF's, or a mirror of it.
 type importer struct {
@@ -15,40 +23,40 @@ type importer struct {
 	feed *rib.Feed
 }
 
-// importers is an interned set of importers, in the order of their ids: equal
-// sets are one pointer.
-type importers struct{ list []importer }
+// Importers is the set of the VRFs that import a path. Sets are interned, in the order
+// of the importers' ids: equal sets of one Intake are one pointer.
+type Importers struct{ list []importer }
 
-// candidate is a decoded path and the VRFs whose import RTs it meets.
+// candidate is a path and the VRFs whose import route targets it meets.
 type candidate struct {
 	path rib.Path
-	to   *importers
+	to   *Importers
 }
 
-// index routes paths to feeds. Its cost for a path does not grow with the
-// number of VRFs, but with the number of those that import it. It has one user
-// at a time, and is made anew when VRFs or their RTs change.
+// index routes paths to feeds. Its cost for a path does not grow with the number of
+// VRFs, but with the number of VRFs that import the path. It has one user at a time,
+// and is made anew when VRFs or their route targets change.
 type index struct {
 	global []*rib.Feed
 	byRT   map[rib.RT][]importer
-	sets   map[string]*importers // by the ids in them
-	none   *importers
-	// at says which VRFs have paths of a destination now: an update with other
-	// RTs must leave the VRFs that it no longer meets, and a withdrawal does
-	// not repeat the RTs of everything it takes away.
-	at  map[key]*importers
-	buf []rib.Path // what a feed is given, and copies
+	sets   map[string]*Importers // by the ids in them
+	none   *Importers
+	// at says which VRFs have paths of a destination now: an UPDATE with other
+	// route targets takes the path out of the VRFs that it no longer meets, and a
+	// withdrawal does not repeat the route targets of the path.
+	at  map[Destination]*Importers
+	buf []rib.Path // the argument of Feed.Set, which copies it
 	// left is told of a VRF that a destination left which still has paths; nil: nobody.
 	left func(vrf string)
 }
 
-func newIndex(vrfs []VRF, feeds sinks) *index {
+func newIndex(vrfs []VRF, feeds map[string][]*rib.Feed) *index {
 	x := &index{
 		global: feeds[Default],
 		byRT:   make(map[rib.RT][]importer),
-		sets:   make(map[string]*importers),
-		none:   &importers{},
-		at:     make(map[key]*importers),
+		sets:   make(map[string]*Importers),
+		none:   &Importers{},
+		at:     make(map[Destination]*Importers),
 	}
 	id := uint32(0)
 	for _, v := range vrfs {
@@ -62,8 +70,8 @@ func newIndex(vrfs []VRF, feeds sinks) *index {
 	return x
 }
 
-// match returns the VRFs that import a path with these RTs.
-func (x *index) match(rts []rib.RT) *importers {
+// match returns the VRFs that import a path with these route targets.
+func (x *index) match(rts []rib.RT) *Importers {
 	var list []importer
 	for _, rt := range rts {
 		list = append(list, x.byRT[rt]...)
@@ -72,7 +80,7 @@ func (x *index) match(rts []rib.RT) *importers {
 }
 
 // intern takes list over.
-func (x *index) intern(list []importer) *importers {
+func (x *index) intern(list []importer) *Importers {
 	if len(list) == 0 {
 		return x.none
 	}
@@ -85,29 +93,29 @@ func (x *index) intern(list []importer) *importers {
 	if s := x.sets[string(name)]; s != nil {
 		return s
 	}
-	s := &importers{slices.Clip(list)}
+	s := &Importers{slices.Clip(list)}
 	x.sets[string(name)] = s
 	return s
 }
 
-// setter writes one destination's paths into a feed: Feed.Set, or something
-// that leaves out what is there already. Neither keeps paths.
-type setter func(f *rib.Feed, k key, paths []rib.Path)
+// setter writes one destination's paths into a feed: Feed.Set, or setChanged. Neither
+// keeps the list.
+type setter func(f *rib.Feed, d Destination, paths []rib.Path)
 
-// put makes paths all that there is of destination k; none takes it away.
-func (x *index) put(k key, paths []candidate, set setter) {
-	if k.rd == 0 {
+// put makes paths all paths of destination d; an empty list takes it away.
+func (x *index) put(d Destination, paths []candidate, set setter) {
+	if d.RD == 0 {
 		for _, f := range x.global {
-			set(f, k, x.pathsOf(paths, nil))
+			set(f, d, x.pathsOf(paths, nil))
 		}
 		return
 	}
 	now := x.union(paths)
-	old := x.at[k]
+	old := x.at[d]
 	if old != nil && old != now {
 		for _, m := range old.list {
 			if !now.has(m.id) {
-				set(m.feed, k, nil)
+				set(m.feed, d, nil)
 				if len(paths) > 0 && x.left != nil {
 					x.left(m.vrf)
 				}
@@ -115,17 +123,17 @@ func (x *index) put(k key, paths []candidate, set setter) {
 		}
 	}
 	for _, m := range now.list {
-		set(m.feed, k, x.pathsOf(paths, &m))
+		set(m.feed, d, x.pathsOf(paths, &m))
 	}
 	if len(now.list) == 0 {
-		delete(x.at, k)
+		delete(x.at, d)
 	} else {
-		x.at[k] = now
+		x.at[d] = now
 	}
 }
 
 // union returns the VRFs that take any of the paths.
-func (x *index) union(paths []candidate) *importers {
+func (x *index) union(paths []candidate) *Importers {
 	if len(paths) == 0 {
 		return x.none
 	}
@@ -156,10 +164,14 @@ func (x *index) pathsOf(paths []candidate, m *importer) []rib.Path {
 	return x.buf
 }
 
-func (s *importers) has(id uint32) bool {
+func (s *Importers) has(id uint32) bool {
 	if s == nil {
 		return false
 	}
 	_, found := slices.BinarySearchFunc(s.list, id, func(m importer, id uint32) int { return cmp.Compare(m.id, id) })
 	return found
+}
+
+func (s *Importers) feeds(f *rib.Feed) bool {
+	return s != nil && slices.ContainsFunc(s.list, func(m importer) bool { return m.feed == f })
 }

@@ -11,7 +11,7 @@ WARNING: DATA RACE
 Write at 0x00c000432fa8 by goroutine 15:
   github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).StopBgp.func1()
       server.go:2096 +0x4d2
-  github.com/vrfredist/vrfredist/rib/speaker.(*Speaker).Run.gowrap2()
+  github.com/vrfredist/vrfredist/rib/speaker/gobgp3.(*Speaker).Run.gowrap2()
       speaker.go:132 +0x2e
 
 Previous read at 0x00c000432fa8 by goroutine 87:
@@ -19,7 +19,7 @@ Previous read at 0x00c000432fa8 by goroutine 87:
       util.go:117 +0x2584
 
 Goroutine 15 (running) created at:
-  github.com/vrfredist/vrfredist/rib/speaker.(*Speaker).Run()
+  github.com/vrfredist/vrfredist/rib/speaker/gobgp3.(*Speaker).Run()
 ==================
 `
 

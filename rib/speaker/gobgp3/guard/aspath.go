@@ -22,14 +22,14 @@ type pathFacts struct {
 //
 // An AS4_PATH that is malformed, or has a confederation's segment, is discarded alone
 // (RFC 6793, 6): routers with two-byte AS numbers have passed it on unread.
-func (j *judge) asPath(u *update, a *attribute, which int) bool {
+func (j *judging) asPath(u *update, a *attribute, which int) bool {
 	f := &u.asPath[which]
 	f.there = true
 	size := 4
 	if which == 0 && !j.agreed.FourByteAS {
 		size = 2
 	}
-	rules := j.record.rules.Load()
+	rules := j.rules()
 	for v := a.value; len(v) > 0; {
 		bad := len(v) < 2 || v[0] == 0 || v[0] > bgp.BGP_ASPATH_ATTR_TYPE_CONFED_SET || v[1] == 0 || len(v) < 2+size*int(v[1])
 		if which == 1 && (bad || v[0] > bgp.BGP_ASPATH_ATTR_TYPE_SEQ) {
@@ -46,7 +46,7 @@ func (j *judge) asPath(u *update, a *attribute, which int) bool {
 		if size == 2 {
 			u.wide = widen(u.wide, v[:n])
 		}
-		if v[0] > bgp.BGP_ASPATH_ATTR_TYPE_SEQ && j.agreed.outside() {
+		if v[0] > bgp.BGP_ASPATH_ATTR_TYPE_SEQ && j.outside() {
 			u.refuse(Malformed, "a confederation's segment in the path of somebody outside it (RFC 5065, 5)")
 		}
 		v = v[n:]
@@ -86,12 +86,12 @@ func widen(to, v []byte) []byte {
 }
 
 // judgePaths refuses what the AS numbers of a path forbid.
-func (j *judge) judgePaths(u *update) {
+func (j *judging) judgePaths(u *update) {
 	p, p4 := &u.asPath[0], &u.asPath[1]
 	if !u.announces() || !p.there {
 		return
 	}
-	rules := j.record.rules.Load()
+	rules := j.rules()
 	if p.zero || p4.zero {
 		u.refuse(ASZero, "")
 	}
@@ -112,6 +112,6 @@ func (j *judge) judgePaths(u *update) {
 
 // is tells whether an AS number is the neighbour's, or what stands for it where AS
 // numbers have two bytes (RFC 6793, 9).
-func (j *judge) is(as uint32) bool {
+func (j *judging) is(as uint32) bool {
 	return as == j.agreed.PeerAS || !j.agreed.FourByteAS && as == bgp.AS_TRANS && j.agreed.PeerAS > 0xffff
 }

@@ -9,6 +9,19 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
+// judging decides of each part of an UPDATE whether GoBGP gets it: of attributes
+// (attributes.go, aspath.go) and of prefixes (prefix.go).
+type judging struct{ *session }
+
+// cut leaves an attribute out.
+func (j *judging) cut(u *update, a *attribute, why Reason) {
+	a.cut, u.changed = true, true
+	j.record.counts[why].Add(1)
+	if why == Discarded || why == Repeated {
+		j.say(why, u.detail)
+	}
+}
+
 // plainFlags are the flags of the attributes that the guard reads itself; 0: it does
 // not.
 var plainFlags = [256]byte{
@@ -27,7 +40,7 @@ var decoded = [256]bool{
 }
 
 // attributes judges each attribute of an UPDATE.
-func (j *judge) attributes(u *update) error {
+func (j *judging) attributes(u *update) error {
 	var seen [4]uint64
 	for i := range u.attrs {
 		a := &u.attrs[i]
@@ -87,7 +100,7 @@ const attributeHead = 4
 const mostAttributes = 2800
 
 // mandatory refuses an announcement that lacks what each must have (RFC 7606, 3 d).
-func (j *judge) mandatory(u *update, seen uint64) {
+func (j *judging) mandatory(u *update, seen uint64) {
 	must := uint64(1<<1 | 1<<2)
 	if len(u.nlri) > 0 {
 		must |= 1 << 3
@@ -105,19 +118,19 @@ const (
 )
 
 // attribute judges one. What is neither plain, nor cut, nor unknown to GoBGP is odd.
-func (j *judge) attribute(u *update, a *attribute) error {
+func (j *judging) attribute(u *update, a *attribute) error {
 	switch a.kind {
 	case kindReach:
 		return j.reach(u, a)
 	case kindUnreach:
 		return j.unreach(u, a)
 	case byte(bgp.BGP_ATTR_TYPE_LOCAL_PREF):
-		if j.agreed.outside() {
+		if j.outside() {
 			j.cut(u, a, LocalPref)
 			return nil
 		}
 	case byte(bgp.BGP_ATTR_TYPE_ORIGINATOR_ID), byte(bgp.BGP_ATTR_TYPE_CLUSTER_LIST):
-		if j.agreed.outside() {
+		if j.outside() {
 			j.cut(u, a, Reflection)
 			return nil
 		}
@@ -143,7 +156,7 @@ func (j *judge) attribute(u *update, a *attribute) error {
 }
 
 // plain tells whether an attribute is well formed, of those in plainFlags.
-func (j *judge) plain(u *update, a *attribute) bool {
+func (j *judging) plain(u *update, a *attribute) bool {
 	v := a.value
 	switch a.kind {
 	case 1:
@@ -176,7 +189,7 @@ func (j *judge) plain(u *update, a *attribute) bool {
 
 // aggregator judges an AGGREGATOR or AS4_AGGREGATOR: a malformed one, or one with AS 0,
 // is discarded (RFC 7606, 7.7; RFC 7607, 2).
-func (j *judge) aggregator(u *update, a *attribute, size int) bool {
+func (j *judging) aggregator(u *update, a *attribute, size int) bool {
 	if a.kind == 7 && !j.agreed.FourByteAS {
 		size = 2
 	}
@@ -209,8 +222,8 @@ const attrSet bgp.BGPAttrType = 128
 
 // unwantedAttribute deals with attributes that this session has no use for, or that a
 // customer has no right to.
-func (j *judge) unwantedAttribute(u *update, a *attribute) bool {
-	customer := j.record.rules.Load().VRF != ""
+func (j *judging) unwantedAttribute(u *update, a *attribute) bool {
+	customer := j.rules().VRF != ""
 	switch bgp.BGPAttrType(a.kind) {
 	case bgp.BGP_ATTR_TYPE_EXTENDED_COMMUNITIES:
 		return customer && j.customerCommunities(u, a, 8, &u.kept)
@@ -238,11 +251,11 @@ func (j *judge) unwantedAttribute(u *update, a *attribute) bool {
 // customerCommunities leaves of a customer's extended communities only those that are
 // its own to set, and tells whether none is left. A list that is no list of them is
 // left to the rehearsal.
-func (j *judge) customerCommunities(u *update, a *attribute, size int, kept *[]byte) bool {
+func (j *judging) customerCommunities(u *update, a *attribute, size int, kept *[]byte) bool {
 	if len(a.value) == 0 || len(a.value)%size != 0 {
 		return false
 	}
-	terms := &j.record.rules.Load().Terms
+	terms := &j.rules().Terms
 	*kept = (*kept)[:0]
 	for v := a.value; len(v) > 0; v = v[size:] {
 		switch why := customers(v[:size], terms); why {
@@ -279,8 +292,8 @@ func customers(v []byte, terms *rib.Terms) Reason {
 }
 
 // reflected judges ORIGINATOR_ID and CLUSTER_LIST of an iBGP neighbour.
-func (j *judge) reflected(u *update, a *attribute) {
-	rules := j.record.rules.Load()
+func (j *judging) reflected(u *update, a *attribute) {
+	rules := j.rules()
 	if a.kind == byte(bgp.BGP_ATTR_TYPE_ORIGINATOR_ID) {
 		if rules.RouterID.Is4() && string(a.value) == string(rules.RouterID.AsSlice()) {
 			u.refuse(OwnOriginator, "")

@@ -3,7 +3,6 @@ package guard
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -15,26 +14,9 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 )
 
-// headerSize is that of a message's header, and mostMessage of the longest message
-// (RFC 4271, 4.1). Longer ones (RFC 8654) GoBGP v3 does not offer.
-const (
-	headerSize  = bgp.BGP_HEADER_LENGTH
-	mostMessage = bgp.BGP_MAX_MESSAGE_LENGTH
-)
-
 // roomIn is the buffer of a session: two messages, so that a half one never keeps a
 // whole one from being read.
 const roomIn = 2 * mostMessage
-
-// GoBGP's queue of a session's messages has no bound, and a neighbour can write faster
-// than its loop reads: what is more than this waits in the socket, and then at the
-// neighbour. Much less would have Go collect garbage more often, because the heap is
-// smaller while a table comes in, and cost a sixth of the session's processor time.
-const (
-	mostBacklog         = 8192  // messages
-	mostBacklogPrefixes = 65536 // about as many prefixes, by those of the last messages
-	lookEvery           = 128   // messages between two looks at the queue
-)
 
 // state is how far a session is, in what its neighbour has sent.
 type state uint8
@@ -50,21 +32,18 @@ const (
 // time, as GoBGP does; Write may be called beside it.
 type Conn struct {
 	net.Conn
-	guard   *Guard
-	record  *record
+	*session
+	updates rewriter
 	pacing  pacing
 	sending sending
 	quiet   *quiet
 
-	in       []byte // what was received; in[from:to] is not judged yet
+	in       []byte // bytes that were received; in[from:to] is not judged yet
 	from, to int
-	out      []byte // what GoBGP may have; a part of in, or of what the judge made
+	out      []byte // what GoBGP may have; a part of in, or of what updates made
 	err      error  // what comes after out
-
-	state   state
-	judge   judge
-	places  places
-	refresh map[bgp.RouteFamily]*refreshed
+	state    state
+	refresh  map[bgp.RouteFamily]*refreshed
 
 	opened  atomic.Pointer[[]byte] // our own OPEN
 	refused atomic.Bool            // the session was ended: nothing more is sent
@@ -74,10 +53,12 @@ type Conn struct {
 	ask  bool           // guarded by mu; the neighbour is to be asked for its routes again
 }
 
-// held is a prefix as a session announced it.
-type held struct {
-	prefix netip.Prefix
-	id     uint32
+func newConn(g *Guard, r *record, conn net.Conn, q Queues) *Conn {
+	s := &session{guard: g, record: r}
+	return &Conn{
+		Conn: conn, session: s, updates: rewriter{judging: judging{s}}, pacing: pacing{backlog: q.In},
+		sending: sending{owed: q.Out}, quiet: newQuiet(), in: make([]byte, roomIn),
+	}
 }
 
 // Write passes what GoBGP sends. Once the guard has ended the session there is nothing
@@ -91,7 +72,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 		c.opened.Store(&own)
 	}
 	out := b
-	if c.record.rules.Load().VRF != "" {
+	if c.rules().VRF != "" {
 		out = asUnicast(b)
 	}
 	n, err := c.send(out)
@@ -136,7 +117,7 @@ func (c *Conn) advance() {
 	if c.state == up && c.interrupts() {
 		return
 	}
-	c.judge.now = nil
+	c.now = nil
 	m, err := c.next()
 	switch {
 	case err != nil:
@@ -144,8 +125,8 @@ func (c *Conn) advance() {
 	case m == nil:
 		c.fill()
 	default:
-		c.pacing.pace()
-		if err := c.receive(m); err != nil {
+		c.pacing.wait()
+		if err := c.judge(m); err != nil {
 			c.end(err)
 		}
 	}
@@ -173,30 +154,6 @@ func (c *Conn) next() ([]byte, error) {
 	return b[:size], nil
 }
 
-// checkHeader judges a message by its header, before the rest of it is there.
-func checkHeader(size int, kind byte) error {
-	least, most := headerSize, mostMessage
-	switch kind {
-	case bgp.BGP_MSG_OPEN:
-		least = 29
-	case bgp.BGP_MSG_UPDATE:
-		least = 23
-	case bgp.BGP_MSG_NOTIFICATION:
-		least = 21
-	case bgp.BGP_MSG_KEEPALIVE:
-		most = headerSize
-	case bgp.BGP_MSG_ROUTE_REFRESH:
-		least = 23
-	default:
-		return notification(bgp.BGP_ERROR_MESSAGE_HEADER_ERROR, bgp.BGP_ERROR_SUB_BAD_MESSAGE_TYPE, []byte{kind}, "a message of type %d, which there is not", kind)
-	}
-	if size < least || size > most {
-		return notification(bgp.BGP_ERROR_MESSAGE_HEADER_ERROR, bgp.BGP_ERROR_SUB_BAD_MESSAGE_LENGTH, binary.BigEndian.AppendUint16(nil, uint16(size)),
-			"a message of type %d that is %d bytes long", kind, size)
-	}
-	return nil
-}
-
 // fill reads from the socket. An interruption by own or askAgain is no error.
 func (c *Conn) fill() {
 	if c.from > 0 {
@@ -216,28 +173,9 @@ func (c *Conn) fill() {
 	}
 }
 
-// pacing is what GoBGP has been given of a session.
-type pacing struct {
-	backlog  func() int // messages that GoBGP has not dealt with; nil: it is not known
-	since    int        // messages since the backlog was looked at
-	prefixes int        // in them
-}
-
-// pace waits while GoBGP has more than enough of this session's messages.
-func (p *pacing) pace() {
-	if p.since++; p.backlog == nil || p.since < lookEvery {
-		return
-	}
-	most := min(mostBacklog, mostBacklogPrefixes*p.since/max(p.prefixes, 1))
-	p.since, p.prefixes = 0, 0
-	for p.backlog() > most {
-		time.Sleep(time.Millisecond)
-	}
-}
-
-// receive decides what GoBGP gets for a message: c.out. Its error is a refusal.
-func (c *Conn) receive(m []byte) error {
-	c.judge.now = m
+// judge decides what GoBGP gets for a message: c.out. Its error is a refusal.
+func (c *Conn) judge(m []byte) error {
+	c.now = m
 	kind := m[18]
 	if kind == bgp.BGP_MSG_NOTIFICATION {
 		c.out, c.state = m, over
@@ -260,9 +198,9 @@ func (c *Conn) receive(m []byte) error {
 	case bgp.BGP_MSG_OPEN:
 		return unexpected(3, "message of an established session", kind)
 	case bgp.BGP_MSG_UPDATE:
-		out, n, err := c.judge.update(m)
+		out, prefixes, err := c.updates.update(m)
+		c.pacing.lately += prefixes
 		c.out = out
-		c.pacing.prefixes += n
 		return err
 	case bgp.BGP_MSG_ROUTE_REFRESH:
 		c.routeRefresh(m)
@@ -270,11 +208,6 @@ func (c *Conn) receive(m []byte) error {
 	}
 	c.out = m // a KEEPALIVE
 	return nil
-}
-
-// unexpected is the error of the state machine (RFC 6608).
-func unexpected(sub uint8, want string, kind byte) error {
-	return notification(bgp.BGP_ERROR_FSM_ERROR, sub, nil, "a message of type %d where a %s is due", kind, want)
 }
 
 // open judges the OPEN. What GoBGP answers itself is left to it.
@@ -294,31 +227,12 @@ func (c *Conn) open(m []byte) error {
 	case openAS(m, a):
 		return notification(bgp.BGP_ERROR_OPEN_MESSAGE_ERROR, bgp.BGP_ERROR_SUB_BAD_PEER_AS, nil, "an OPEN with AS 0 (RFC 7607)")
 	}
-	rules := c.record.rules.Load()
+	rules := c.rules()
 	a.Member, a.Loopback = rules.Member, rules.Loopback
-	c.agree(a)
-	c.out, c.state = m, expectKeepalive
+	c.agreed, c.out, c.state = a, m, expectKeepalive
 	c.record.passed.Store(0)
 	c.record.firstAS.Store(0)
 	return nil
-}
-
-// agree takes in what both OPENs agreed on.
-func (c *Conn) agree(a *agreement) {
-	c.judge.agreed, c.judge.out.agreed, c.judge.sieve.agreed = a, a, a
-}
-
-// refusal is the NOTIFICATION that ends a session, and why.
-type refusal struct {
-	code, sub uint8
-	data      []byte
-	why       string
-}
-
-func (r *refusal) Error() string { return r.why }
-
-func notification(code, sub uint8, data []byte, format string, args ...any) error {
-	return &refusal{code, sub, data, fmt.Sprintf(format, args...)}
 }
 
 // end answers a message that cannot be borne, and ends the session. GoBGP is handed a
@@ -333,7 +247,7 @@ func (c *Conn) end(err error) {
 	}
 	now := c.guard.now()
 	c.record.end(r.why, now)
-	said := c.judge.now
+	said := c.now
 	if said == nil { // its header was enough
 		said = c.in[c.from:c.to]
 	}
@@ -347,32 +261,12 @@ func (c *Conn) end(err error) {
 	}
 	c.err = io.EOF
 	c.state = over
-	if a := c.judge.agreed; a == nil || !a.notification {
+	if c.agreed == nil || !c.agreed.notification {
 		c.out = poison
 	}
 }
 
-// poison is a header that says that its message is shorter than a header.
-var poison = func() []byte {
-	m := keepalive()
-	m[17] = 0
-	return m
-}()
-
-func keepalive() []byte {
-	m := make([]byte, headerSize)
-	for i := range 16 {
-		m[i] = 0xff
-	}
-	m[17], m[18] = headerSize, bgp.BGP_MSG_KEEPALIVE
-	return m
-}
-
-// nothing is what GoBGP gets for a message of which nothing is left: that the
-// neighbour lives.
-var nothing = keepalive()
-
-// hush has nothing more passed: see Guard.Quiet.
+// hush has nothing more passed: see Quiet.
 func (c *Conn) hush() {
 	c.quiet.ask.Do(func() { close(c.quiet.asked) })
 	c.mu.Lock()

@@ -96,7 +96,8 @@ func New(rehearse Rehearsal, log *slog.Logger) *Guard {
 	}
 }
 
-// Wrap puts the guard before a connection of the neighbour called name. Nothing may have been read from the connection.
+// Wrap puts the guard before a connection of the neighbour called name. Nothing may have
+// been read from the connection.
 func (g *Guard) Wrap(name string, conn net.Conn, rules *Rules, q Queues) *Conn {
 	g.mu.Lock()
 	r := g.records[name]
@@ -105,9 +106,7 @@ func (g *Guard) Wrap(name string, conn net.Conn, rules *Rules, q Queues) *Conn {
 		g.records[name] = r
 	}
 	r.rules.Store(rules)
-	c := &Conn{Conn: conn, guard: g, record: r, pacing: pacing{backlog: q.In}, sending: sending{owed: q.Out}, quiet: newQuiet(), in: make([]byte, roomIn)}
-	c.judge = judge{guard: g, record: r}
-	c.judge.sieve = sieve{places: &c.places, guard: g, record: r, say: c.judge.say}
+	c := newConn(g, r, conn, q)
 	old := g.conns[name]
 	g.conns[name] = c
 	stopping := g.stopping
@@ -134,7 +133,7 @@ func (g *Guard) closed(c *Conn) {
 		return
 	}
 	delete(g.conns, c.record.name)
-	if !c.record.rules.Load().Dynamic {
+	if !c.rules().Dynamic {
 		return
 	}
 	c.record.forgetAll()
@@ -178,7 +177,7 @@ func (g *Guard) of(vrf string) []*Conn {
 	defer g.mu.Unlock()
 	conns := make([]*Conn, 0, len(g.conns))
 	for _, c := range g.conns {
-		if c.record.rules.Load().VRF == vrf {
+		if c.rules().VRF == vrf {
 			conns = append(conns, c)
 		}
 	}

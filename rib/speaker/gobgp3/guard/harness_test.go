@@ -93,8 +93,8 @@ func fourByte(as uint32, list ...bgp.RouteFamily) []bgp.ParameterCapabilityInter
 // passes is a rehearsal that everything survives.
 func passes([]byte, *Session) error { return nil }
 
-// session is a guarded connection between a neighbour and what stands for GoBGP.
-type session struct {
+// pair is a guarded connection between a neighbour and what stands for GoBGP.
+type pair struct {
 	t     testing.TB
 	guard *Guard
 	conn  *Conn
@@ -115,7 +115,7 @@ type setup struct {
 
 var all = []bgp.RouteFamily{bgp.RF_IPv4_UC, bgp.RF_IPv6_UC, bgp.RF_IPv4_VPN, bgp.RF_IPv6_VPN}
 
-func newSession(t testing.TB, s setup) *session {
+func newSession(t testing.TB, s setup) *pair {
 	t.Helper()
 	if s.rehearsal == nil {
 		s.rehearsal = passes
@@ -134,7 +134,7 @@ func newSession(t testing.TB, s setup) *session {
 		t.Fatal(err)
 	}
 	g := New(s.rehearsal, slog.New(slog.DiscardHandler))
-	x := &session{t: t, guard: g, conn: g.Wrap("192.0.2.2", tcp, &s.rules, Queues{}), peer: peer.(*net.TCPConn)}
+	x := &pair{t: t, guard: g, conn: g.Wrap("192.0.2.2", tcp, &s.rules, Queues{}), peer: peer.(*net.TCPConn)}
 	t.Cleanup(func() { _, _ = peer.Close(), x.conn.Close() })
 	go func() { // ends with the connection
 		b := make([]byte, 4096)
@@ -152,7 +152,7 @@ func newSession(t testing.TB, s setup) *session {
 }
 
 // established opens a session of both sides.
-func established(t testing.TB, s setup) *session {
+func established(t testing.TB, s setup) *pair {
 	t.Helper()
 	if s.as == 0 {
 		s.as = 65002
@@ -176,7 +176,7 @@ func established(t testing.TB, s setup) *session {
 }
 
 // send is what the neighbour writes.
-func (x *session) send(messages ...[]byte) {
+func (x *pair) send(messages ...[]byte) {
 	x.t.Helper()
 	if _, err := x.peer.Write(slices.Concat(messages...)); err != nil {
 		x.t.Fatal(err)
@@ -184,7 +184,7 @@ func (x *session) send(messages ...[]byte) {
 }
 
 // write is what GoBGP writes.
-func (x *session) write(m []byte) {
+func (x *pair) write(m []byte) {
 	x.t.Helper()
 	if _, err := x.conn.Write(m); err != nil {
 		x.t.Fatal(err)
@@ -192,7 +192,7 @@ func (x *session) write(m []byte) {
 }
 
 // next is the next message that GoBGP reads, as it does: the header, then the rest.
-func (x *session) next() ([]byte, error) {
+func (x *pair) next() ([]byte, error) {
 	head := make([]byte, headerSize)
 	if _, err := io.ReadFull(x.conn, head); err != nil {
 		return nil, err
@@ -208,7 +208,7 @@ func (x *session) next() ([]byte, error) {
 	return append(head, body...), nil
 }
 
-func (x *session) read() []byte {
+func (x *pair) read() []byte {
 	x.t.Helper()
 	m, err := x.next()
 	if err != nil {
@@ -218,7 +218,7 @@ func (x *session) read() []byte {
 }
 
 // until reads what comes before the mark, a KEEPALIVE that the neighbour sends last.
-func (x *session) until() (list [][]byte) {
+func (x *pair) until() (list [][]byte) {
 	x.t.Helper()
 	x.send(message(bgp.BGP_MSG_KEEPALIVE))
 	for {
@@ -231,7 +231,7 @@ func (x *session) until() (list [][]byte) {
 }
 
 // notified waits for the NOTIFICATION that the neighbour gets.
-func (x *session) notified() (code, sub byte) {
+func (x *pair) notified() (code, sub byte) {
 	x.t.Helper()
 	eventually(x.t, "a NOTIFICATION", func() bool {
 		x.mu.Lock()
@@ -248,7 +248,7 @@ func (x *session) notified() (code, sub byte) {
 }
 
 // ended reads until GoBGP is told that the session has ended, and says how.
-func (x *session) ended() (poisoned bool) {
+func (x *pair) ended() (poisoned bool) {
 	x.t.Helper()
 	for {
 		m, err := x.next()
@@ -276,4 +276,4 @@ func eventually(t testing.TB, what string, ok func() bool) {
 }
 
 // count is how often the guard had a reason.
-func (x *session) count(r Reason) uint64 { return x.guard.Reports()[0].Counts[r] }
+func (x *pair) count(r Reason) uint64 { return x.guard.Reports()[0].Counts[r] }

@@ -10,19 +10,16 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 )
 
-// ladder is that of RFC 7606, for what GoBGP may not survive.
-type ladder struct{ *judge }
-
-// climb rehearses an odd UPDATE. Where it does not survive as it is, the extended
+// ladder rehearses an odd UPDATE. Where it does not survive as it is, the extended
 // communities or attributes that may be discarded are taken out, the one that is to blame where one alone is
 // (RFC 7606, 2: attribute discard; RFC 8669, 5 for Prefix-SID). Its error is what is
 // wrong where that is no help either.
-func (l ladder) climb(u *update) error {
-	first := l.try(u)
+func (r *rewriter) ladder(u *update) error {
+	first := r.try(u)
 	if first == nil {
 		return nil
 	}
-	if l.sift(u, first) {
+	if r.sift(u, first) {
 		return nil
 	}
 	var suspects []*attribute
@@ -33,8 +30,8 @@ func (l ladder) climb(u *update) error {
 	}
 	for _, a := range suspects[:min(len(suspects), mostSuspects)] {
 		a.cut = true
-		if l.try(u) == nil {
-			l.discard(u, a, first)
+		if r.try(u) == nil {
+			r.discard(u, a, first)
 			return nil
 		}
 		a.cut = false
@@ -45,11 +42,11 @@ func (l ladder) climb(u *update) error {
 	for _, a := range suspects {
 		a.cut = true
 	}
-	if err := l.try(u); err != nil {
+	if err := r.try(u); err != nil {
 		return first
 	}
 	for _, a := range suspects {
-		l.discard(u, a, first)
+		r.discard(u, a, first)
 	}
 	return nil
 }
@@ -58,7 +55,7 @@ func (l ladder) climb(u *update) error {
 // that was all. Who does not know one has to carry it (RFC 4360, 6), but GoBGP cannot
 // read all of EVPN's, and a route without those forwards as before: what decides where
 // it goes are the route targets, which it can.
-func (l ladder) sift(u *update, why error) bool {
+func (r *rewriter) sift(u *update, why error) bool {
 	const size = 8
 	i := slices.IndexFunc(u.attrs, func(a attribute) bool {
 		return bgp.BGPAttrType(a.kind) == bgp.BGP_ATTR_TYPE_EXTENDED_COMMUNITIES && a.odd && !a.cut && len(a.value)%size == 0
@@ -74,20 +71,20 @@ func (l ladder) sift(u *update, why error) bool {
 			if tried++; tried > mostSifted {
 				break
 			}
-			if a.value = v[:size]; l.try(u) != nil {
+			if a.value = v[:size]; r.try(u) != nil {
 				continue
 			}
 		}
 		kept = append(kept, v[:size]...)
 	}
 	a.value, a.cut = kept, len(kept) == 0
-	if len(kept) == len(all) || tried > mostSifted || l.try(u) != nil {
+	if len(kept) == len(all) || tried > mostSifted || r.try(u) != nil {
 		a.value, a.cut = all, false
 		return false
 	}
-	l.record.counts[Discarded].Add(uint64(len(all)-len(kept)) / size)
+	r.record.counts[Discarded].Add(uint64(len(all)-len(kept)) / size)
 	u.changed, u.detail = true, fmt.Sprintf("of extended communities: %v", why)
-	l.say(Discarded)
+	r.say(Discarded, u.detail)
 	u.detail = ""
 	return true
 }
@@ -113,29 +110,31 @@ func discardable(a *attribute) bool {
 	return a.flags&flagOptional != 0
 }
 
-func (l ladder) discard(u *update, a *attribute, why error) {
+func (r *rewriter) discard(u *update, a *attribute, why error) {
 	u.detail = fmt.Sprintf("attribute %d: %v", a.kind, why)
-	l.cut(u, a, Discarded)
+	r.cut(u, a, Discarded)
 	u.detail = ""
 }
 
 // try writes an UPDATE as it would go out and rehearses that.
-func (l ladder) try(u *update) error {
-	l.compose(u)
+func (r *rewriter) try(u *update) error {
+	if err := r.emit(u); err != nil {
+		return err
+	}
 	if u.refused != reasons {
 		return fmt.Errorf("%s", u.detail)
 	}
-	return l.tryAll(u)
+	return r.tryAll(u)
 }
 
-// tryAll rehearses the messages that were composed.
-func (l ladder) tryAll(u *update) error {
+// tryAll rehearses the messages of r.made.
+func (r *rewriter) tryAll(u *update) error {
 	if !u.odd {
 		return nil
 	}
-	for b := l.out.made; len(b) > 0; {
+	for b := r.made; len(b) > 0; {
 		n := int(binary.BigEndian.Uint16(b[16:]))
-		if err := l.tryOne(b[:n]); err != nil {
+		if err := r.tryOne(b[:n]); err != nil {
 			return err
 		}
 		b = b[n:]
@@ -144,13 +143,13 @@ func (l ladder) tryAll(u *update) error {
 }
 
 // tryOne rehearses a copy of a message: GoBGP keeps parts of what it reads.
-func (l ladder) tryOne(m []byte) (err error) {
+func (r *rewriter) tryOne(m []byte) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("GoBGP does not survive it: %v%s", p, panicked())
 		}
 	}()
-	return l.guard.rehearse(append([]byte(nil), m...), &l.agreed.Session)
+	return r.guard.rehearse(append([]byte(nil), m...), &r.agreed.Session)
 }
 
 // panicked names GoBGP's function that panicked.

@@ -16,27 +16,27 @@ func TestLimitIsGivenBack(t *testing.T) {
 	const martian = "240.1.0.0/16"
 	accepts := rib.DefaultTerms()
 	accepts.AcceptMartians = []netip.Prefix{netip.MustParsePrefix("240.0.0.0/4")}
-	for name, out := range map[string]func(x *session, rules Rules, appeared *atomic.Bool){
-		"a withdrawal": func(x *session, _ Rules, _ *atomic.Bool) {
+	for name, out := range map[string]func(x *pair, rules Rules, appeared *atomic.Bool){
+		"a withdrawal": func(x *pair, _ Rules, _ *atomic.Bool) {
 			x.send(announcement(nlri("192.0.2.0/24"), nil, nil))
 		},
-		"a loop": func(x *session, _ Rules, _ *atomic.Bool) {
+		"a loop": func(x *pair, _ Rules, _ *atomic.Bool) {
 			x.send(announcement(nil, slices.Concat(origin, sequence(65002, 65000), nexthop), nlri("192.0.2.0/24")))
 		},
-		"a subnet of its own": func(x *session, _ Rules, appeared *atomic.Bool) {
+		"a subnet of its own": func(x *pair, _ Rules, appeared *atomic.Bool) {
 			appeared.Store(true)
 			x.guard.Own("a", []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, nil)
 		},
-		"announced again, a subnet of its own meanwhile": func(x *session, _ Rules, appeared *atomic.Bool) {
+		"announced again, a subnet of its own meanwhile": func(x *pair, _ Rules, appeared *atomic.Bool) {
 			appeared.Store(true)
 			x.send(announcement(nil, plainAttrs(), nlri("192.0.2.0/24")))
 		},
-		"announced again, a martian meanwhile": func(x *session, rules Rules, _ *atomic.Bool) {
+		"announced again, a martian meanwhile": func(x *pair, rules Rules, _ *atomic.Bool) {
 			rules.Terms = rib.DefaultTerms()
 			x.conn.record.rules.Store(&rules)
 			x.send(announcement(nil, plainAttrs(), nlri(martian)))
 		},
-		"the end of the session": func(x *session, _ Rules, _ *atomic.Bool) {
+		"the end of the session": func(x *pair, _ Rules, _ *atomic.Bool) {
 			if err := x.conn.Close(); err != nil {
 				x.t.Error(err)
 			}

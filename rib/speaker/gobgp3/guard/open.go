@@ -167,6 +167,3 @@ func (c *capabilities) take(one bgp.ParameterCapabilityInterface) {
 func openAS(m []byte, a *agreement) (zero bool) {
 	return binary.BigEndian.Uint16(m[headerSize+1:]) == 0 || a.PeerAS == 0
 }
-
-// outside tells whether the neighbour is neither of our AS nor of our confederation.
-func (a *agreement) outside() bool { return a.External && !a.Member }

@@ -14,21 +14,77 @@ import (
 // at a turn, some 10 µs a prefix, and everybody's next message waits for that.
 const mostPrefixes = 64
 
-// sieve judges the prefixes of one session.
-type sieve struct {
-	*places
-	guard  *Guard
-	record *record
-	agreed *agreement
-	say    func(Reason) // logs what was done to the message in hand
+// reach judges an MP_REACH_NLRI. Of a family that was not agreed on GoBGP gets
+// nothing: it decodes all that it knows before it asks.
+func (j *judging) reach(u *update, a *attribute) error {
+	ok, err := j.family(u, a, &u.reach)
+	if !ok {
+		return err
+	}
+	r, v := &u.reach, a.value[3:]
+	if len(v) < 1 || len(v) < 2+int(v[0]) {
+		return badRoutes("the nexthop of an MP_REACH_NLRI is longer than it is")
+	}
+	n := int(v[0])
+	r.nexthop, r.nlri = v[:1+n], v[2+n:] // between them a byte that is reserved
+	if n == 0 && r.safi != bgp.SAFI_FLOW_SPEC_UNICAST && r.safi != bgp.SAFI_FLOW_SPEC_VPN {
+		u.refuse(Malformed, "an MP_REACH_NLRI without a nexthop") // GoBGP takes it, and sends it on
+	}
+	a.odd = !r.ours || !plainNexthop(n, r.rd > 0) || a.flags&(flagOptional|flagTransitive|flagPartial) != flagOptional || len(r.nlri) == 0
+	return nil
 }
 
-// prefixes judges the prefixes of an UPDATE, and returns how many it has. Where any that it
-// announces is refused by itself, they are split.
-func (s *sieve) prefixes(u *update) (n int, err error) {
-	four := s.agreed.unicast[rib.IPv4]
+// plainNexthop tells whether n is the length of a nexthop of IPv4 or IPv6 unicast
+// (RFC 2545: one address, or two), or of a VPN, which have a distinguisher before each
+// (RFC 4659).
+func plainNexthop(n int, vpn bool) bool {
+	if vpn {
+		return n == 12 || n == 24 || n == 48
+	}
+	return n == 4 || n == 16 || n == 32
+}
+
+func (j *judging) unreach(u *update, a *attribute) error {
+	ok, err := j.family(u, a, &u.unreach)
+	if !ok {
+		return err
+	}
+	r := &u.unreach
+	r.nlri = a.value[3:]
+	a.odd = !r.ours && len(r.nlri) > 0 || a.flags&(flagOptional|flagTransitive|flagPartial) != flagOptional
+	return nil
+}
+
+// family reads of which family routes are, and cuts those of one that was not agreed
+// on.
+func (j *judging) family(u *update, a *attribute, r *routes) (ok bool, err error) {
+	if len(a.value) < 3 {
+		return false, badRoutes("an attribute of routes without a family")
+	}
+	r.afi, r.safi = binary.BigEndian.Uint16(a.value), a.value[2]
+	// Of a VRF's neighbours GoBGP makes VPN routes of unicast ones alone: a FlowSpec rule of
+	// a customer would be one of the global table, and be told to everybody.
+	foreign := j.rules().VRF != "" && r.safi != bgp.SAFI_UNICAST
+	if _, agreed := j.agreed.Families[bgp.AfiSafiToRouteFamily(r.afi, r.safi)]; !agreed || foreign {
+		j.cut(u, a, FamilyNotNegotiated)
+		return false, nil
+	}
+	r.there = true
+	r.encoding, r.ours = j.agreed.of(r.afi, r.safi)
+	return true, nil
+}
+
+func badRoutes(what string) error {
+	return notification(bgp.BGP_ERROR_UPDATE_MESSAGE_ERROR, bgp.BGP_ERROR_SUB_OPTIONAL_ATTRIBUTE_ERROR, nil, "a malformed UPDATE: %s (RFC 7606, 7.11)", what)
+}
+
+// prefixes judges the prefixes of an UPDATE, and returns how many it has. Those that
+// are refused one by one go into drop of their division, the others that it announces into
+// keep; where none is refused nothing is divided.
+func (j *judging) prefixes(u *update) (n int, err error) {
+	four := j.agreed.unicast[rib.IPv4]
 	if !four.agreed && len(u.withdrawn)+len(u.nlri) > 0 {
-		s.record.counts[FamilyNotNegotiated].Add(1)
+		j.record.counts[FamilyNotNegotiated].Add(1)
 		u.withdrawn, u.nlri, u.changed = nil, nil, true
 	}
 	unicast := u.reach.safi == bgp.SAFI_UNICAST
@@ -37,18 +93,18 @@ func (s *sieve) prefixes(u *update) (n int, err error) {
 		nlri    []byte
 		use     bool
 		unicast bool
-		into    *split // nil: they are withdrawn
+		into    *division // nil: they are withdrawn
 	}{
 		{four, u.withdrawn, true, true, nil},
 		{u.unreach.encoding, u.unreach.nlri, u.unreach.ours, u.unreach.safi == bgp.SAFI_UNICAST, nil},
-		{four, u.nlri, true, true, &u.four},
-		{u.reach.encoding, u.reach.nlri, u.reach.ours, unicast, &u.other},
+		{four, u.nlri, true, true, &u.ofNLRI},
+		{u.reach.encoding, u.reach.nlri, u.reach.ours, unicast, &u.ofReach},
 	} {
 		if !list.use || len(list.nlri) == 0 {
 			continue
 		}
 		l := lot{encoding: list.encoding, nlri: list.nlri, unicast: list.unicast, announced: list.into != nil}
-		count, divide, ok := s.scan(u, l)
+		count, divide, ok := j.scan(u, l)
 		if !ok {
 			return n, notification(bgp.BGP_ERROR_UPDATE_MESSAGE_ERROR, bgp.BGP_ERROR_SUB_INVALID_NETWORK_FIELD, nil, "a malformed UPDATE: a prefix that is too long")
 		}
@@ -56,10 +112,10 @@ func (s *sieve) prefixes(u *update) (n int, err error) {
 		switch {
 		case divide && l.announced:
 			u.changed = true
-			s.divide(l, list.into)
+			j.divide(u, l, list.into)
 		case divide: // of IPv6
 			u.changed = true
-			u.unreach.nlri = s.unmapped(l)
+			u.unreach.nlri = j.unmapped(l)
 			u.unreach.there = len(u.unreach.nlri) > 0 // with none it would be an End-of-RIB
 		}
 	}
@@ -68,11 +124,11 @@ func (s *sieve) prefixes(u *update) (n int, err error) {
 
 // unmapped are the prefixes of a list that are not of IPv4 in IPv6. None of those is
 // ever let in, so GoBGP need not hear that one is withdrawn.
-func (s *sieve) unmapped(l lot) (keep []byte) {
+func (j *judging) unmapped(l lot) (keep []byte) {
 	for b := l.nlri; len(b) > 0; {
 		size := l.size(b)
 		if l.prefix(b[:size]).Addr().Is4In6() {
-			s.record.counts[Mapped].Add(1)
+			j.record.counts[Mapped].Add(1)
 		} else {
 			keep = append(keep, b[:size]...)
 		}
@@ -91,11 +147,11 @@ type lot struct {
 
 // scan walks a list, and tells whether it has a prefix that is to be refused. What it
 // asks of each is cheap; what has to be remembered of each is asked where it is divided.
-func (s *sieve) scan(u *update, l lot) (n int, divide, ok bool) {
-	rules := s.record.rules.Load()
+func (j *judging) scan(u *update, l lot) (n int, divide, ok bool) {
+	rules := j.rules()
 	counted := l.unicast && rules.Limit != nil
-	strict := s.agreed.outside()
-	forgetful := s.record.known.Load() > 0
+	strict := j.outside()
+	forgetful := j.record.known.Load() > 0
 	for b := l.nlri; len(b) > 0; n++ {
 		size := l.size(b)
 		if size == 0 || size > len(b) {
@@ -106,15 +162,15 @@ func (s *sieve) scan(u *update, l lot) (n int, divide, ok bool) {
 		}
 		if at := l.id + 1 + l.rd; !divide {
 			divide = suspicious(b[at:size], l.bits, strict && l.announced) || strict && l.announced && l.unicast && rules.Own != nil
-			divide = divide && s.unwanted(rules, l, b[:size]) != reasons
+			divide = divide && j.unwanted(rules, l, b[:size]) != reasons
 		}
 		b = b[size:]
 	}
 	if counted && !l.announced {
-		s.giveBack(l)
+		j.places.giveBack(rules.Limit, l)
 	}
 	if forgetful && !divide {
-		s.record.forget(l.prefixes())
+		j.record.forget(l.prefixes())
 	}
 	// Whether a place is free for each is asked one by one.
 	return n, divide || counted && l.announced && u.refused == reasons, true
@@ -190,12 +246,12 @@ func suspicious(b []byte, bits int, strict bool) bool {
 }
 
 // unwanted tells why a prefix is refused; reasons: it is not.
-func (s *sieve) unwanted(rules *Rules, l lot, b []byte) Reason {
+func (j *judging) unwanted(rules *Rules, l lot, b []byte) Reason {
 	p := l.prefix(b)
 	if p.Addr().Is4In6() {
 		return Mapped // GoBGP makes an IPv4 prefix of it, and falls over that
 	}
-	if !s.agreed.outside() || !l.announced {
+	if !j.outside() || !l.announced {
 		return reasons
 	}
 	if _, is := rib.MartianBut(rules.Terms.AcceptMartians, p); is {
@@ -207,47 +263,34 @@ func (s *sieve) unwanted(rules *Rules, l lot, b []byte) Reason {
 	return reasons
 }
 
-// divide splits a list into the prefixes that pass and the others.
-func (s *sieve) divide(l lot, to *split) {
-	rules := s.record.rules.Load()
-	now := s.guard.now()
-	to.divided = true
+// divide divides a list into the prefixes that pass and the others.
+func (j *judging) divide(u *update, l lot, into *division) {
+	rules := j.rules()
+	now := j.guard.now()
+	into.divided = true
 	for b := l.nlri; len(b) > 0; {
 		size := l.size(b)
 		one := b[:size]
 		b = b[size:]
-		why := s.unwanted(rules, l, one)
-		if why == reasons && l.unicast && rules.Limit != nil && !s.hold(rules.Limit, l.held(one)) {
+		why := j.unwanted(rules, l, one)
+		if why == reasons && l.unicast && rules.Limit != nil && !j.places.hold(rules.Limit, l.held(one)) {
 			why = OverLimit
 		}
 		if why == reasons {
-			to.keep = append(to.keep, one...)
+			into.keep = append(into.keep, one...)
 			continue
 		}
 		if why != Mapped { // none of those is in
-			to.drop = append(to.drop, one...)
+			into.drop = append(into.drop, one...)
 			if l.unicast && rules.Limit != nil {
-				s.drop(rules.Limit, l.held(one)) // it was let in before
+				j.places.drop(rules.Limit, l.held(one)) // it was let in before
 			}
 		}
 		detail := ""
 		if why == Martian {
 			detail, _ = rib.Martian(l.prefix(one))
 		}
-		s.record.refuse(l.prefix(one), why, detail, now)
-		s.say(why)
-	}
-}
-
-// giveBack gives back the places of the prefixes of a list, which are withdrawn.
-func (s *sieve) giveBack(l lot) {
-	limit := s.record.rules.Load().Limit
-	if limit == nil || !l.unicast {
-		return
-	}
-	for b := l.nlri; len(b) > 0; {
-		size := l.size(b)
-		s.drop(limit, l.held(b[:size]))
-		b = b[size:]
+		j.record.refuse(l.prefix(one), why, detail, now)
+		j.say(why, u.detail)
 	}
 }

@@ -27,7 +27,7 @@ type refreshed struct {
 func (c *Conn) routeRefresh(m []byte) {
 	c.out = nothing
 	f := bgp.AfiSafiToRouteFamily(binary.BigEndian.Uint16(m[headerSize:]), m[headerSize+3])
-	if _, agreed := c.judge.agreed.Families[f]; !agreed || len(m) != headerSize+4 || m[headerSize+2] != 0 {
+	if _, agreed := c.agreed.Families[f]; !agreed || len(m) != headerSize+4 || m[headerSize+2] != 0 {
 		c.record.counts[Refresh].Add(1)
 		return
 	}
@@ -96,10 +96,10 @@ func (c *Conn) own(came, went []netip.Prefix) {
 // request asks the neighbour for the routes of each family of ours that it can send
 // again.
 func (c *Conn) request() {
-	if !c.judge.agreed.refresh {
+	if !c.agreed.refresh {
 		return
 	}
-	for f := range c.judge.agreed.Families {
+	for f := range c.agreed.Families {
 		afi, safi := bgp.RouteFamilyToAfiSafi(f)
 		if b, err := bgp.NewBGPRouteRefreshMessage(afi, 0, safi).Serialize(); err == nil {
 			_, _ = c.Write(b) // where it fails GoBGP finds out by itself
@@ -111,15 +111,15 @@ func (c *Conn) request() {
 // may have announced one before. ADD-PATH has an identifier for each: then it is asked
 // to announce all again, and what is the VRF's own is left out.
 func (c *Conn) withdrawOwn(list []netip.Prefix) {
-	rules := c.record.rules.Load()
-	if !c.judge.agreed.outside() {
+	rules := c.rules()
+	if !c.outside() {
 		return
 	}
-	out := &c.judge.out
-	out.made = out.made[:0]
+	w := &c.updates
+	w.made = w.made[:0]
 	again := false
 	for _, p := range list {
-		e := c.judge.agreed.unicast[rib.FamilyOf(p)]
+		e := c.agreed.unicast[rib.FamilyOf(p)]
 		if !e.agreed || rules.Own == nil || !rules.Own(p) {
 			continue
 		}
@@ -133,13 +133,13 @@ func (c *Conn) withdrawOwn(list []netip.Prefix) {
 		}
 		nlri := append([]byte{byte(p.Bits())}, p.Addr().AsSlice()[:(p.Bits()+7)/8]...)
 		if p.Addr().Is4() {
-			out.withdrawn(nlri)
+			w.emitWithdrawn(nlri)
 		} else {
-			out.unreach(bgp.AFI_IP6, bgp.SAFI_UNICAST, nlri)
+			w.emitUnreach(bgp.AFI_IP6, bgp.SAFI_UNICAST, nlri)
 		}
 	}
 	if again { // once, however many came
 		c.request()
 	}
-	c.out = out.made
+	c.out = w.made
 }

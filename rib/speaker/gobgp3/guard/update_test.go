@@ -22,10 +22,10 @@ type heard struct {
 	messages             int
 }
 
-func (x *session) hear() heard {
+func (x *pair) hear() heard {
 	x.t.Helper()
 	var h heard
-	options := &bgp.MarshallingOption{AddPath: x.conn.judge.agreed.Families}
+	options := &bgp.MarshallingOption{AddPath: x.conn.agreed.Families}
 	for _, m := range x.until() {
 		h.messages++
 		parsed, err := bgp.ParseBGPMessage(m, options)
@@ -139,7 +139,7 @@ func list(kinds ...int) []int { return kinds }
 // TestCustomers: what a neighbour in a VRF may say of its own.
 func TestCustomers(t *testing.T) {
 	t.Parallel()
-	judgeOne(t, map[string]row{
+	judge(t, map[string]row{
 		"a route target":           {customer, 0, plainAttrs(attr(0xc0, 16, rtB...)), n4, four, nil, list(1, 2, 3), RouteTarget},
 		"of four bytes":            {customer, 0, plainAttrs(attr(0xc0, 16, rtFour...)), n4, four, nil, list(1, 2, 3), RouteTarget},
 		"of an address":            {customer, 0, plainAttrs(attr(0xc0, 16, rtIP...)), n4, four, nil, list(1, 2, 3), RouteTarget},
@@ -161,7 +161,7 @@ func TestCustomers(t *testing.T) {
 // TestAttributes: attributes that a neighbour may not send, or not so.
 func TestAttributes(t *testing.T) {
 	t.Parallel()
-	judgeOne(t, map[string]row{
+	judge(t, map[string]row{
 		"plain":                    {outside, 0, plainAttrs(), n4, four, nil, list(1, 2, 3), reasons},
 		"a route target of a PE":   {outside, 0, plainAttrs(attr(0xc0, 16, rtB...)), n4, four, nil, list(1, 2, 3, 16), reasons},
 		"no nexthop, IPv6":         {outside, 0, plainAttrs(attr(0x80, 14, append([]byte{0, 2, 1, 0, 0}, nlri(six...)...)...)), nil, nil, six, nil, Malformed},
@@ -195,7 +195,7 @@ func TestAttributes(t *testing.T) {
 // TestPaths: paths that must not be, by their AS numbers and routers.
 func TestPaths(t *testing.T) {
 	t.Parallel()
-	judgeOne(t, map[string]row{
+	judge(t, map[string]row{
 		"our ORIGINATOR_ID":            {inside, 65000, slices.Concat(origin, attr(0x40, 2), nexthop, attr(0x80, 9, 10, 0, 0, 1)), n4, nil, four, nil, OwnOriginator},
 		"another ORIGINATOR_ID":        {inside, 65000, slices.Concat(origin, attr(0x40, 2), nexthop, attr(0x80, 9, 10, 0, 0, 2)), n4, four, nil, list(1, 2, 3, 9), reasons},
 		"our cluster":                  {inside, 65000, slices.Concat(origin, attr(0x40, 2), nexthop, attr(0x80, 10, 1, 1, 1, 1, 10, 9, 9, 9)), n4, nil, four, nil, OwnCluster},
@@ -222,7 +222,7 @@ func TestPaths(t *testing.T) {
 // TestPrefixes: prefixes that are refused one by one.
 func TestPrefixes(t *testing.T) {
 	t.Parallel()
-	judgeOne(t, map[string]row{
+	judge(t, map[string]row{
 		"a martian":          {outside, 0, plainAttrs(), nlri("127.0.0.1/32", "10.8.0.0/16", "240.0.0.0/4"), four, []string{"127.0.0.1/32", "240.0.0.0/4"}, list(1, 2, 3), Martian},
 		"a martian of IPv6":  {outside, 0, plainAttrs(reach6("fe80::/64", six[0])), nil, six, []string{"fe80::/64"}, list(1, 2, 3, 14), Martian},
 		"a martian of a VPN": {outside, 0, plainAttrs(reachVPN("ff02::/16", six[0])), nil, []string{"65000:1:" + six[0]}, []string{"65000:1:ff02::/16"}, list(1, 2, 3, 14), Martian},
@@ -243,8 +243,8 @@ func TestPrefixes(t *testing.T) {
 	})
 }
 
-// judgeOne sends each UPDATE on a session of its own.
-func judgeOne(t *testing.T, rows map[string]row) {
+// judge sends each UPDATE on a session of its own.
+func judge(t *testing.T, rows map[string]row) {
 	t.Helper()
 	for name, tc := range rows {
 		t.Run(name, func(t *testing.T) {

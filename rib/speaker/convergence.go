@@ -1,0 +1,96 @@
+package speaker
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// Family is an address family of routes that lead into kernel tables: unicast or VPN,
+// IPv4 or IPv6.
+type Family struct {
+	Of  rib.Family
+	VPN bool
+}
+
+// Marker is the End-of-RIB of a neighbour for a family (RFC 4724, 2), or the wait for
+// it.
+type Marker struct {
+	Neighbour string // its address, as the server's events have it
+	Family    Family
+}
+
+// Neighbour is a configured neighbour, as far as convergence depends on it.
+type Neighbour struct {
+	Address  string // as in Marker
+	VRF      string // "": the global table
+	Families []Family
+	Down     bool // administratively: it is not waited for
+}
+
+// Markers are the End-of-RIB markers that came since the start. A session that falls
+// and comes back does not undo its marker: the feed had once all routes of the neighbour.
+type Markers struct {
+	mu   sync.Mutex
+	seen map[Marker]bool // guarded by mu
+}
+
+// NewMarkers returns none.
+func NewMarkers() *Markers { return &Markers{seen: make(map[Marker]bool)} }
+
+func (m *Markers) add(came Marker) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.seen[came] = true
+}
+
+// all tells whether every marker of a list came that is of a family.
+func (m *Markers) all(list []Marker, of rib.Family) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !slices.ContainsFunc(list, func(x Marker) bool { return x.Family.Of == of && !m.seen[x] })
+}
+
+// awaited returns, for each feed, the markers after which it is converged, in each
+// family after the markers of that family:
+//
+//   - the default feed: of the neighbours in no VRF, for IPv4 and IPv6 unicast;
+//   - a VRF's: of the neighbours in no VRF for vpnv4 and vpnv6, and of the neighbours
+//     in a VRF whose export route targets it imports, for IPv4 and IPv6 unicast.
+//
+// A neighbour that is administratively down is not waited for. One that never sends the
+// marker, or does not come up, leaves the feed unconverged, and the worker to its
+// timer: GoBGP itself, for example, sends End-of-RIB only where graceful restart was
+// negotiated.
+func awaited(vrfs []VRF, neighbours []Neighbour, feeds map[string][]*rib.Feed) map[*rib.Feed][]Marker {
+	m := make(map[*rib.Feed][]Marker)
+	add := func(vrf string, markers ...Marker) {
+		for _, f := range feeds[vrf] {
+			m[f] = append(m[f], markers...)
+		}
+	}
+	add(Default)
+	for _, v := range vrfs {
+		add(v.Name)
+	}
+	for _, n := range neighbours {
+		if n.Down {
+			continue
+		}
+		from, _ := Find(vrfs, n.VRF)
+		for _, f := range n.Families {
+			marker := Marker{n.Address, f}
+			if !f.VPN && n.VRF == "" {
+				add(Default, marker)
+				continue
+			}
+			for _, v := range vrfs {
+				if f.VPN || meet(from.ExportRTs, v.ImportRTs) {
+					add(v.Name, marker)
+				}
+			}
+		}
+	}
+	return m
+}

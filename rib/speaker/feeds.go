@@ -1,0 +1,108 @@
+package speaker
+
+import (
+	"fmt"
+	"maps"
+	"sync"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// Feeds are the mailboxes of the VRFs by name, with the global table's under Default,
+// and the mirrors of them. A feed is the same one as long as its VRF is configured.
+type Feeds struct {
+	mu      sync.Mutex
+	feeds   map[string]*rib.Feed // guarded by mu; of VRFs and of mirrors
+	mirrors map[string]string    // guarded by mu, never modified: see Mirror
+}
+
+// NewFeeds makes a feed for the global table and for each VRF.
+func NewFeeds(vrfs []VRF) *Feeds {
+	f := &Feeds{feeds: map[string]*rib.Feed{Default: rib.NewFeed()}}
+	f.Add(vrfs)
+	return f
+}
+
+// Feed returns the mailbox of a VRF, or of a mirror.
+func (f *Feeds) Feed(name string) (*rib.Feed, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if feed := f.feeds[name]; feed != nil {
+		return feed, nil
+	}
+	return nil, fmt.Errorf("VRF %q is not in GoBGP's configuration: add a [[vrfs]] section for it", name)
+}
+
+// Add makes feeds for the VRFs that have none.
+func (f *Feeds) Add(vrfs []VRF) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, v := range vrfs {
+		if f.feeds[v.Name] == nil {
+			f.feeds[v.Name] = rib.NewFeed()
+		}
+	}
+}
+
+// Keep lets go of the feeds of all other VRFs.
+func (f *Feeds) Keep(vrfs []VRF) Gone {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var gone Gone
+	for name, feed := range f.feeds {
+		if _, kept := Find(vrfs, name); !kept && name != Default && f.mirrors[name] == "" {
+			gone = append(gone, feed)
+			delete(f.feeds, name)
+		}
+	}
+	return gone
+}
+
+// Mirror makes feeds with the paths of another VRF's feed, for a second reader of its
+// routes: mirrors has the VRF by the name of the feed, which is no VRF's. The mirrors
+// of an earlier call that are not in it go. A mirror of a VRF that is not configured is
+// empty. A new one is filled by the next Intake, which is due where changed is true.
+func (f *Feeds) Mirror(mirrors map[string]string) (gone Gone, changed bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	changed = !maps.Equal(f.mirrors, mirrors)
+	for name := range f.mirrors {
+		if _, stays := mirrors[name]; !stays {
+			gone = append(gone, f.feeds[name])
+			delete(f.feeds, name)
+		}
+	}
+	for name := range mirrors {
+		if f.feeds[name] == nil {
+			f.feeds[name] = rib.NewFeed()
+		}
+	}
+	f.mirrors = maps.Clone(mirrors)
+	return gone, changed
+}
+
+// byVRF are the feeds of each VRF with the same paths: its own, and its mirrors.
+func (f *Feeds) byVRF() map[string][]*rib.Feed {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make(map[string][]*rib.Feed, len(f.feeds))
+	for name, feed := range f.feeds {
+		if of, mirror := f.mirrors[name]; mirror {
+			all[of] = append(all[of], feed)
+		} else {
+			all[name] = append(all[name], feed)
+		}
+	}
+	return all
+}
+
+// Gone are feeds that no VRF has any more.
+type Gone []*rib.Feed
+
+// Empty takes all paths out of them, so that whoever still reads one sees the VRF's
+// routes go. It is called when no Intake writes them any more.
+func (g Gone) Empty() {
+	for _, f := range g {
+		f.Retain(func(rib.Path) bool { return false })
+	}
+}

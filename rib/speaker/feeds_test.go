@@ -1,0 +1,43 @@
+package speaker
+
+import "testing"
+
+// TestFeeds: a feed is the same one as long as its VRF is there, and a mirror says what
+// its VRF's says.
+func TestFeeds(t *testing.T) {
+	t.Parallel()
+	feeds := NewFeeds(redAnd)
+	red := feedOf(t, feeds, "red")
+	if _, changed := feeds.Mirror(map[string]string{"red/1002": "red", "default/300": Default}); !changed {
+		t.Error("new mirrors are no change")
+	}
+	if gone, changed := feeds.Mirror(map[string]string{"red/1002": "red", "default/300": Default}); changed || len(gone) != 0 {
+		t.Error("the same mirrors are a change")
+	}
+	in := NewIntake(redAnd, nil, feeds, NewMarkers(), nil)
+	in.Sync()
+	take(in, Destination{Prefix: one}, globalPath(one))
+	take(in, Destination{RD: 5, Prefix: one}, vpnPath(one, 1, 1))
+	mirror := feedOf(t, feeds, "red/1002")
+	for _, name := range []string{Default, "red", "red/1002", "default/300"} {
+		if len(feedOf(t, feeds, name).Lookup(one)) != 1 {
+			t.Errorf("%s does not have the path", name)
+		}
+	}
+	gone, _ := feeds.Mirror(nil)
+	gone.Empty()
+	if n, _ := mirror.Len(); n != 0 {
+		t.Errorf("a mirror that was taken away still has %d prefixes", n)
+	}
+	feeds.Add(redAnd)
+	if feedOf(t, feeds, "red") != red {
+		t.Error("the VRF has another feed")
+	}
+	feeds.Keep(redAnd[:1]).Empty()
+	if _, err := feeds.Feed("red"); err == nil {
+		t.Error("a VRF that has gone has a feed")
+	}
+	if n, _ := red.Len(); n != 0 {
+		t.Errorf("the feed of a VRF that has gone has %d prefixes", n)
+	}
+}

@@ -1,0 +1,251 @@
+package speaker
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// Announcing has by VRF the announcements from its kernel table that would be others than
+// now.
+type Announcing map[string]map[netip.Prefix]*rib.Announcement // nil: withdrawn
+
+// Tables are the tables of a BGP server.
+type Tables interface {
+	// Paths calls yield with all paths of each destination of a family, the best first,
+	// or of some destinations; nil: of all. A destination that the server does not have
+	// is left out.
+	Paths(ctx context.Context, of Family, some []Destination, yield func(Destination, []rib.Path)) error
+}
+
+// Foresight works out which paths each VRF would have under another configuration.
+type Foresight struct {
+	Old, Next []VRF
+	Anew      map[string]bool     // VRFs that go, or are made anew: their announcements with them
+	Goes      func(rib.Path) bool // whether a path goes, with its neighbour; nil: none does
+	Multipath int                 // how many equal paths of a destination are best ones
+	Feeds     *Feeds
+	Tables    Tables
+}
+
+// Paths returns the candidates that each VRF of the next configuration would have,
+// Default included. announcing holds, by VRF, the announcements that would change. The
+// server's tables are read as far as they must: not at all where neither VRFs nor
+// neighbours nor announcements change.
+func (f *Foresight) Paths(ctx context.Context, announcing Announcing) (map[string]*Paths, error) {
+	w := f.begin(announcing)
+	fresh := false
+	for _, paths := range w.out {
+		fresh = fresh || paths.feed == nil
+	}
+	whole := fresh || len(f.Anew) > 0 || f.Goes != nil
+	if !whole && len(announcing) == 0 {
+		return w.out, nil
+	}
+	if err := w.read(ctx, whole); err != nil {
+		return nil, err
+	}
+	w.announceNew()
+	return w.out, nil
+}
+
+// outlook is the work on one Foresight.
+type outlook struct {
+	*Foresight
+	announcing Announcing
+	vrfs       map[string]VRF            // of the next configuration
+	rds        map[rib.RD]string         // VRFs of the old configuration
+	attrs      map[*rib.Attrs]*rib.Attrs // those that another VRF's route targets make
+	out        map[string]*Paths
+	met        map[Destination]bool // announcements of which the destination was read
+}
+
+func (f *Foresight) begin(announcing Announcing) *outlook {
+	w := &outlook{
+		Foresight: f, announcing: announcing, vrfs: make(map[string]VRF), rds: make(map[rib.RD]string),
+		attrs: make(map[*rib.Attrs]*rib.Attrs), out: make(map[string]*Paths), met: make(map[Destination]bool),
+	}
+	w.out[Default] = f.start(Default, true)
+	for _, v := range f.Old {
+		w.rds[v.RD] = v.Name
+	}
+	for _, v := range f.Next {
+		was, had := Find(f.Old, v.Name)
+		w.out[v.Name] = f.start(v.Name, had && slices.Equal(was.ImportRTs, v.ImportRTs))
+		w.vrfs[v.Name] = v
+	}
+	return w
+}
+
+func (f *Foresight) start(name string, keeps bool) *Paths {
+	p := &Paths{edits: make(map[netip.Prefix][]rib.Path)}
+	if keeps {
+		p.feed, _ = f.Feeds.Feed(name) // none: it is gone meanwhile
+	}
+	return p
+}
+
+// read looks at destinations of the server's tables: all of them, or those whose
+// announcement changes.
+func (w *outlook) read(ctx context.Context, whole bool) error {
+	for _, family := range []Family{{Of: rib.IPv4}, {Of: rib.IPv6}, {Of: rib.IPv4, VPN: true}, {Of: rib.IPv6, VPN: true}} {
+		parts := [][]Destination{nil} // everything
+		if !whole {
+			parts = w.changing(family)
+		}
+		for _, some := range parts {
+			if err := w.Tables.Paths(ctx, family, some, w.destination); err != nil {
+				return fmt.Errorf("read BGP's tables: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// changing are the destinations whose announcement changes, in parts.
+func (w *outlook) changing(family Family) [][]Destination {
+	var all []Destination
+	for name, changes := range w.announcing {
+		was, had := Find(w.Old, name)
+		if family.VPN != (name != Default) || family.VPN && !had {
+			continue
+		}
+		for prefix := range changes {
+			if prefix.Addr().Is4() == (family.Of == rib.IPv4) {
+				all = append(all, Destination{was.RD, prefix})
+			}
+		}
+	}
+	return slices.Collect(slices.Chunk(all, lookupBatch))
+}
+
+// destination decides what becomes of one destination of the server's tables.
+func (w *outlook) destination(d Destination, known []rib.Path) {
+	after, touched := make([]rib.Path, 0, len(known)+1), false
+	own := w.rds[d.RD]
+	if d.RD == 0 {
+		own = Default
+	}
+	change, changes := w.announcing[own][d.Prefix]
+	if changes {
+		w.met[d] = true
+	}
+	for _, path := range known {
+		switch {
+		case w.goes(path), changes && path.Attrs.Imported:
+			touched = true
+			continue
+		case w.Anew[path.Attrs.Source]:
+			touched = true
+			moved, stays := w.remade(path)
+			if !stays {
+				continue
+			}
+			path = moved
+		}
+		after = append(after, path)
+	}
+	if changes && change != nil {
+		touched = true
+		after = append(after, Announced(w.vrfs[own], own, *change))
+	}
+	w.put(d, after, touched)
+}
+
+func (f *Foresight) goes(path rib.Path) bool { return f.Goes != nil && f.Goes(path) }
+
+// put gives the paths of a destination to the VRFs that would import them. Untouched
+// paths are in their feeds already, where they have one.
+func (w *outlook) put(d Destination, after []rib.Path, touched bool) {
+	byRD := make(map[rib.RD][]rib.Path, 1)
+	for _, path := range after {
+		byRD[path.RD] = append(byRD[path.RD], path)
+	}
+	if d.RD != 0 && touched || len(byRD) == 0 {
+		byRD[d.RD] = append([]rib.Path(nil), byRD[d.RD]...) // the paths that were there go
+	}
+	for rd, paths := range byRD {
+		best := paths
+		if len(paths) > 0 {
+			best = rib.Select(nil, paths, w.Multipath)
+		}
+		w.give(Destination{rd, d.Prefix}, best, touched)
+	}
+}
+
+func (w *outlook) give(d Destination, paths []rib.Path, touched bool) {
+	if d.RD == 0 {
+		if touched {
+			w.out[Default].set(d, paths)
+		}
+		return
+	}
+	for name, to := range w.out {
+		if name == Default || to.feed != nil && !touched {
+			continue
+		}
+		var some []rib.Path
+		for _, p := range paths {
+			if meet(p.Attrs.RTs, w.vrfs[name].ImportRTs) {
+				some = append(some, p)
+			}
+		}
+		if len(some) > 0 || to.has(d) {
+			to.set(d, some)
+		}
+	}
+}
+
+// remade is a path of a VRF that is made anew, with the RD and route targets that it
+// will have. A path that another client put into the VRF goes with it.
+func (w *outlook) remade(path rib.Path) (rib.Path, bool) {
+	name := path.Attrs.Source
+	v, stays := w.vrfs[name]
+	if !stays || !path.Attrs.Peer.IsValid() && !path.Attrs.Imported {
+		return rib.Path{}, false
+	}
+	old, _ := Find(w.Old, name)
+	a := w.attrs[path.Attrs]
+	if a == nil {
+		next, tags := *path.Attrs, *path.Attrs.Tags // shared with other paths
+		tags.RTs = slices.DeleteFunc(slices.Clone(tags.RTs), func(rt rib.RT) bool { return slices.Contains(old.ExportRTs, rt) })
+		tags.RTs = append(tags.RTs, v.ExportRTs...)
+		next.Tags = &tags
+		a = &next
+		w.attrs[path.Attrs] = a
+	}
+	path.RD, path.Attrs = v.RD, a
+	return path, true
+}
+
+// Announced is the path that a server makes of an announcement in a VRF called name, of
+// which v has the RD and export route targets: none for Default.
+func Announced(v VRF, name string, a rib.Announcement) rib.Path {
+	return rib.Path{Prefix: a.Prefix, RD: v.RD, Attrs: &rib.Attrs{
+		Via: &rib.Via{Source: name, Imported: true}, LocalPref: DefaultLocalPref, MED: a.MED, Origin: rib.OriginIncomplete,
+		Tags: &rib.Tags{RTs: v.ExportRTs, Communities: a.Communities, Large: a.Large},
+	}}
+}
+
+// DefaultLocalPref is the preference of a path without LOCAL_PREF.
+const DefaultLocalPref = 100
+
+// announceNew adds the announcements of destinations that the server does not have.
+func (w *outlook) announceNew() {
+	for name, changes := range w.announcing {
+		v, had := w.vrfs[name]
+		if !had && name != Default {
+			continue
+		}
+		was, is := Find(w.Old, name)
+		for prefix, a := range changes {
+			read := (is || name == Default) && w.met[Destination{was.RD, prefix}]
+			if a != nil && !read {
+				w.put(Destination{v.RD, prefix}, []rib.Path{Announced(v, name, *a)}, true)
+			}
+		}
+	}
+}

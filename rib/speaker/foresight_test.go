@@ -1,0 +1,92 @@
+package speaker
+
+import (
+	"context"
+	"maps"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// known are a server's tables.
+type known map[Destination][]rib.Path
+
+func (k known) Paths(_ context.Context, of Family, some []Destination, yield func(Destination, []rib.Path)) error {
+	if some == nil {
+		some = slices.Collect(maps.Keys(k))
+	}
+	for _, d := range some {
+		if paths := k[d]; len(paths) > 0 && (d.RD != 0) == of.VPN && rib.FamilyOf(d.Prefix) == of.Of {
+			yield(d, paths)
+		}
+	}
+	return nil
+}
+
+// unread are tables that must not be read.
+type unread struct{ t *testing.T }
+
+func (u unread) Paths(context.Context, Family, []Destination, func(Destination, []rib.Path)) error {
+	u.t.Error("the tables are read")
+	return nil
+}
+
+func counts(paths map[string]*Paths, prefix netip.Prefix) map[string]int {
+	n := make(map[string]int)
+	for name, p := range paths {
+		if has := len(p.Lookup(prefix)); has > 0 {
+			n[name] = has
+		}
+	}
+	return n
+}
+
+// TestForesight: which VRFs would have a path of one neighbour, and an announcement of
+// red's.
+func TestForesight(t *testing.T) {
+	t.Parallel()
+	feeds := NewFeeds(redAnd)
+	in := NewIntake(redAnd, nil, feeds, NewMarkers(), nil)
+	in.Sync()
+	peer := netip.MustParseAddr("192.0.2.1")
+	learned := vpnPath(one, 1, 1)
+	learned.Attrs.Peer = peer
+	ours := Announced(VRF{RD: 1, ExportRTs: []rib.RT{1}}, "red", rib.Announcement{Prefix: two})
+	server := known{{RD: 5, Prefix: one}: {learned}, {RD: 1, Prefix: two}: {ours}}
+	for d, paths := range server {
+		take(in, d, paths...)
+	}
+	red := VRF{Name: "red", RD: 1, ImportRTs: []rib.RT{1}, ExportRTs: []rib.RT{1}}
+	old := []VRF{{Name: "blue", RD: 2, ImportRTs: []rib.RT{2}}, red}
+	green := VRF{Name: "green", RD: 3, ImportRTs: []rib.RT{1}}
+	away := red
+	away.ExportRTs = []rib.RT{2}
+	for name, tc := range map[string]struct {
+		f          Foresight
+		announcing Announcing
+		one, two   map[string]int
+	}{
+		"nothing":           {Foresight{Next: old, Tables: unread{t}}, nil, map[string]int{"red": 1}, map[string]int{"red": 1}},
+		"a VRF more":        {Foresight{Next: append([]VRF{green}, old...)}, nil, map[string]int{"red": 1, "green": 1}, map[string]int{"red": 1, "green": 1}},
+		"a VRF less":        {Foresight{Next: old[:1], Anew: map[string]bool{"red": true}}, nil, nil, nil},
+		"other targets":     {Foresight{Next: []VRF{old[0], away}, Anew: map[string]bool{"red": true}}, nil, map[string]int{"red": 1}, map[string]int{"blue": 1}},
+		"a neighbour less":  {Foresight{Next: old, Goes: func(p rib.Path) bool { return p.Attrs.Peer == peer }}, nil, nil, map[string]int{"red": 1}},
+		"no announcement":   {Foresight{Next: old}, Announcing{"red": {two: nil}}, map[string]int{"red": 1}, nil},
+		"two announcements": {Foresight{Next: old}, Announcing{"red": {one: {Prefix: one}}}, map[string]int{"red": 2}, map[string]int{"red": 1}},
+	} {
+		f := tc.f
+		f.Old, f.Feeds, f.Multipath = old, feeds, 1
+		if f.Tables == nil {
+			f.Tables = server
+		}
+		got, err := f.Paths(t.Context(), tc.announcing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !maps.Equal(counts(got, one), tc.one) || !maps.Equal(counts(got, two), tc.two) {
+			t.Errorf("%s: of %s %v, want %v; of %s %v, want %v", name, one, counts(got, one), tc.one, two, counts(got, two), tc.two)
+		}
+	}
+}

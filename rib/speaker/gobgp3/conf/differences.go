@@ -1,0 +1,118 @@
+package conf
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/osrg/gobgp/v3/pkg/config/oc"
+)
+
+// Differences names the keys in which two sections of one type differ, with both
+// values. GoBGP's own state in them counts for nothing.
+func Differences[T any](a, b T) []string {
+	return differences("", reflect.ValueOf(a), reflect.ValueOf(b))
+}
+
+func differences(path string, a, b reflect.Value) (out []string) {
+	switch {
+	case a.Kind() == reflect.Struct:
+		for f := range fieldsOf(a.Type()) {
+			if tag := tagOf(f); tag != "state" {
+				out = append(out, differences(join(path, tag), a.FieldByIndex(f.Index), b.FieldByIndex(f.Index))...)
+			}
+		}
+	case isSectionList(a.Type()):
+		for i := range max(a.Len(), b.Len()) {
+			at := fmt.Sprintf("%s[%d]", path, i)
+			switch {
+			case i >= a.Len():
+				out = append(out, at+" added"+called(b.Index(i)))
+			case i >= b.Len():
+				out = append(out, at+" removed"+called(a.Index(i)))
+			default:
+				out = append(out, differences(at, a.Index(i), b.Index(i))...)
+			}
+		}
+	case reflect.DeepEqual(a.Interface(), b.Interface()):
+	case strings.HasSuffix(path, "auth-password"):
+		out = append(out, path+" changed")
+	default:
+		out = append(out, fmt.Sprintf("%s: %s -> %s", path, shown(a), shown(b)))
+	}
+	return out
+}
+
+// called names the address family that a section is of.
+func called(v reflect.Value) string {
+	if a, ok := v.Interface().(oc.AfiSafi); ok {
+		return " (" + string(a.Config.AfiSafiName) + ")"
+	}
+	return ""
+}
+
+func shown(v reflect.Value) string {
+	if s := fmt.Sprint(v.Interface()); s != "" {
+		return s
+	}
+	return `""`
+}
+
+// Unchangeable refuses another configuration where it differs in a section that GoBGP
+// takes at its start only.
+func Unchangeable(old, next *Config) error {
+	a, b := old.Set, next.Set
+	var sections []string
+	differ := func(name string, same bool) {
+		if !same {
+			sections = append(sections, name)
+		}
+	}
+	ga, gb := a.Global, b.Global
+	ga.ApplyPolicy, gb.ApplyPolicy = oc.ApplyPolicy{}, oc.ApplyPolicy{}
+	sortFamilies(&ga)
+	sortFamilies(&gb)
+	if !ga.Equal(&gb) {
+		name := "global"
+		if keys := Differences(ga, gb); len(keys) > 0 {
+			name += " (" + strings.Join(keys, ", ") + ")"
+		}
+		sections = append(sections, name)
+	}
+	differ("zebra", a.Zebra.Equal(&b.Zebra))
+	differ("rpki-servers", equalLists(a.RpkiServers, b.RpkiServers, (*oc.RpkiServer).Equal))
+	differ("bmp-servers", equalLists(a.BmpServers, b.BmpServers, (*oc.BmpServer).Equal))
+	differ("mrt-dump", equalLists(a.MrtDump, b.MrtDump, (*oc.Mrt).Equal))
+	if len(sections) == 0 {
+		return nil
+	}
+	return fmt.Errorf("of the file's sections, %s changed, which GoBGP cannot change while it runs: restart the daemon, or take the change back; nothing was applied",
+		strings.Join(sections, ", "))
+}
+
+// sortFamilies orders the families, which GoBGP fills in from a map, in any order.
+func sortFamilies(g *oc.Global) {
+	g.AfiSafis = slices.Clone(g.AfiSafis)
+	slices.SortFunc(g.AfiSafis, func(x, y oc.AfiSafi) int {
+		return strings.Compare(string(x.Config.AfiSafiName), string(y.Config.AfiSafiName))
+	})
+}
+
+func equalLists[T any](a, b []T, equal func(*T, *T) bool) bool {
+	return slices.EqualFunc(a, b, func(x, y T) bool { return equal(&x, &y) })
+}
+
+// SameNeighbors tells whether the watch of best paths sees the same neighbours in both.
+func SameNeighbors(a, b *Config) bool {
+	x, y := a.Neighbors(), b.Neighbors()
+	if len(x) != len(y) {
+		return false
+	}
+	for addr, n := range x {
+		if m, ok := y[addr]; !ok || !n.Equal(m) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,172 @@
+package conf
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/netip"
+
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
+	"github.com/vrfredist/vrfredist/rib/speaker"
+)
+
+// GoBGP looks a neighbour without an address (neighbor-interface) up in the kernel's
+// neighbour table whenever it is given the configuration, and refuses all of it where
+// nobody is there at that moment; later it never looks again. So GoBGP is given such
+// a neighbour by the address that it has now, or not at all, and another time when
+// that has changed.
+
+// Choose returns the address of the other end of an interface, or why there is none.
+// taken tells which addresses are other neighbours'.
+type Choose func(device string, taken func(netip.Addr) bool) (peer netip.Addr, waits string)
+
+// Unnumbered are the neighbours of a configuration that are named by an interface. It
+// is immutable.
+type Unnumbered struct {
+	Text    []byte                // of the configuration, before neighbours got addresses
+	Placed  map[string]netip.Addr // by interface: the neighbours that GoBGP has
+	Waiting []Absentee            // the neighbours that it has not
+}
+
+// Absentee is a neighbour that GoBGP does not have yet.
+type Absentee struct {
+	speaker.Session
+	neighbor Neighbor
+}
+
+// Equal tells whether two wait on the same interface for the same reason.
+func (a Absentee) Equal(b Absentee) bool { return a.Interface == b.Interface && a.Reason == b.Reason }
+
+// Any tells whether there is a neighbour that is named by an interface.
+func (u Unnumbered) Any() bool { return len(u.Placed)+len(u.Waiting) > 0 }
+
+// IsPlaced tells whether GoBGP has a neighbour by interface by this name.
+func (u Unnumbered) IsPlaced(name string) bool {
+	addr, err := netip.ParseAddr(name)
+	return err == nil && u.Placed[addr.Zone()] == addr.WithZone("")
+}
+
+// Missing are the neighbours that wait here and are not in another configuration, where
+// they may wait too.
+func (u Unnumbered) Missing(in Unnumbered) (list []Absentee) {
+	for _, w := range u.Waiting {
+		_, there := in.Placed[w.Interface]
+		for _, o := range in.Waiting {
+			there = there || o.Interface == w.Interface
+		}
+		if !there {
+			list = append(list, w)
+		}
+	}
+	return list
+}
+
+// standIn is the address of every neighbour that has none, where only the rest of a
+// configuration is judged.
+var standIn = netip.MustParseAddr("fe80::1")
+
+// place returns a configuration as GoBGP gets it.
+func place(text []byte, choose Choose) (placed []byte, u Unnumbered, err error) {
+	u = Unnumbered{Text: text, Placed: make(map[string]netip.Addr)}
+	var root map[string]any
+	if err := json.Unmarshal(text, &root); err != nil {
+		return nil, u, fmt.Errorf("GoBGP's configuration is not JSON: %w", err)
+	}
+	all, groups := section{value: root}, make(map[string]section)
+	for _, g := range all.each("peer-groups") {
+		groups[g.at("config").text("peer-group-name")] = g
+	}
+	addresses := make(map[string]bool)
+	for _, n := range all.each("neighbors") {
+		addresses[n.at("config").text("neighbor-address")] = true
+	}
+	changed := false
+	var stay []any
+	for _, n := range all.each("neighbors") {
+		config := n.at("config")
+		device, group := config.text("neighbor-interface"), groups[config.text("peer-group")]
+		if addr, err := netip.ParseAddr(config.text("neighbor-address")); device == "" && (err != nil || addr.Zone() == "") {
+			stay = append(stay, n.value)
+			continue
+		}
+		changed = true
+		if device != "" {
+			taken := func(a netip.Addr) bool { return addresses[a.WithZone(device).String()] }
+			peer, waits := choose(device, taken)
+			if waits != "" {
+				u.Waiting = append(u.Waiting, absent(n, group, device, waits))
+				continue
+			}
+			u.Placed[device] = peer
+			n = renamed(n, group, peer.WithZone(device).String())
+		}
+		stay = append(stay, fromAnyAddress(n, group).value)
+	}
+	if !changed {
+		return text, u, nil
+	}
+	root["neighbors"] = stay
+	placed, err = json.Marshal(root)
+	return placed, u, err
+}
+
+// absent is a neighbour that GoBGP does not get, as it would get it.
+func absent(n, group section, device, waits string) Absentee {
+	config := n.at("config")
+	w := Absentee{Session: speaker.Session{VRF: config.text("vrf"), State: speaker.Pending, Reason: waits, Interface: device, Origin: speaker.Configured}}
+	w.neighbor = Neighbor{VRF: w.VRF, Zone: device, Down: config.value["admin-down"] == true}
+	for _, from := range []section{n, group} {
+		if w.PeerAS == 0 {
+			w.PeerAS = uint32(from.at("config").number("peer-as"))
+		}
+		if len(w.neighbor.Families) > 0 {
+			continue
+		}
+		for _, a := range from.each("afi-safis") {
+			if f, err := bgp.GetRouteFamily(a.at("config").text("afi-safi-name")); err == nil {
+				w.neighbor.Families = append(w.neighbor.Families, f)
+			}
+		}
+	}
+	if len(w.neighbor.Families) == 0 {
+		w.neighbor.Families = []bgp.RouteFamily{bgp.RF_IPv4_UC, bgp.RF_IPv6_UC}
+	}
+	return w
+}
+
+// renamed gives a neighbour an address in place of its interface. GoBGP would take the
+// families of an address's own kind then, and takes both of an interface.
+func renamed(n, group section, address string) section {
+	config := maps.Clone(n.at("config").value)
+	delete(config, "neighbor-interface")
+	config["neighbor-address"] = address
+	n.value = maps.Clone(n.value)
+	n.value["config"] = config
+	if !n.has("afi-safis") && !group.has("afi-safis") {
+		family := func(name string) any { return map[string]any{"config": map[string]any{"afi-safi-name": name}} }
+		n.value["afi-safis"] = []any{family("ipv4-unicast"), family("ipv6-unicast")}
+	}
+	return n
+}
+
+// fromAnyAddress has sessions with a neighbour on a link begin at whatever address the
+// kernel chooses, which is the link's own. GoBGP would look that up, refuse the
+// configuration where it is not there, dial from it when it is another one's, and
+// announce :: as the nexthop for its zone.
+func fromAnyAddress(n, group section) section {
+	if n.at("transport", "config").has("local-address") || group.at("transport", "config").has("local-address") {
+		return n
+	}
+	transport, config := maps.Clone(n.at("transport").value), maps.Clone(n.at("transport", "config").value)
+	if transport == nil {
+		transport = make(map[string]any)
+	}
+	if config == nil {
+		config = make(map[string]any)
+	}
+	config["local-address"], transport["config"] = "::", config
+	n.value = maps.Clone(n.value)
+	n.value["transport"] = transport
+	return n
+}

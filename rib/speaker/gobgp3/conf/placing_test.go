@@ -1,0 +1,54 @@
+package conf
+
+import (
+	"encoding/json"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+// TestPlace: what GoBGP is given in place of neighbours on links.
+func TestPlace(t *testing.T) {
+	family := obj{"config": obj{"afi-safi-name": "ipv6-unicast"}}
+	groups := []any{
+		obj{"config": obj{"peer-group-name": "g"}, "afi-safis": []any{family}, "transport": obj{"config": obj{"local-address": "fe80::5%e9"}}},
+	}
+	member := obj{"config": obj{"neighbor-interface": "e9", "peer-group": "g"}}
+	for name, tc := range map[string]struct {
+		neighbor obj
+		want     string // GoBGP's part of it
+	}{
+		"an address":           {obj{"config": obj{"neighbor-address": "192.0.2.2"}}, `{"config":{"neighbor-address":"192.0.2.2"}}`},
+		"an address on a link": {obj{"config": obj{"neighbor-address": "fe80::7%e9"}}, `{"config":{"neighbor-address":"fe80::7%e9"},"transport":{"config":{"local-address":"::"}}}`},
+		"an interface": {byInterface("e9", nil),
+			`{"afi-safis":[{"config":{"afi-safi-name":"ipv4-unicast"}},{"config":{"afi-safi-name":"ipv6-unicast"}}],"config":{"neighbor-address":"fe80::1%e9","peer-as":65009},"transport":{"config":{"local-address":"::"}}}`},
+		"an interface, with all that is to be said": {byInterface("e9", obj{"afi-safis": []any{family}, "transport": obj{"config": obj{"local-address": "fe80::5%e9", "passive-mode": true}}}),
+			`{"afi-safis":[{"config":{"afi-safi-name":"ipv6-unicast"}}],"config":{"neighbor-address":"fe80::1%e9","peer-as":65009},"transport":{"config":{"local-address":"fe80::5%e9","passive-mode":true}}}`},
+		"an interface, and a group's word": {member, `{"config":{"neighbor-address":"fe80::1%e9","peer-group":"g"}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := baseConf(nil, []any{tc.neighbor})
+			c["peer-groups"] = groups
+			placed, _, err := place(toJSON(t, c), func(string, func(netip.Addr) bool) (netip.Addr, string) { return standIn, "" })
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got struct{ Neighbors []json.RawMessage }
+			if err := json.Unmarshal(placed, &got); err != nil || len(got.Neighbors) != 1 || string(got.Neighbors[0]) != tc.want {
+				t.Errorf("it is %s (%v), want %s", got.Neighbors, err, tc.want)
+			}
+		})
+	}
+}
+
+// TestNoInterfaceIsNeededToCheck: what is right is right on every host.
+func TestNoInterfaceIsNeededToCheck(t *testing.T) {
+	c := baseConf(nil, []any{byInterface("e9", nil), byInterface("e8", nil), obj{"config": obj{"neighbor-address": "fe80::7%e7", "peer-as": 65009}}})
+	if err := Check(toJSON(t, c)); err != nil {
+		t.Error(err)
+	}
+	set(c, 0, "neighbors", "config", "peer-as")
+	if err := Check(toJSON(t, c)); err == nil || !strings.Contains(err.Error(), "neighbors[0].config.peer-as") {
+		t.Errorf("the rest of it is not judged: %v", err)
+	}
+}

@@ -1,0 +1,206 @@
+package gobgp3
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+
+	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/apiutil"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
+)
+
+// decoder turns GoBGP's paths into rib.Paths, and attributes once for all paths
+// that have them in common. It has one user at a time.
+type decoder struct {
+	global     uint32 // our AS
+	neighbours map[netip.Addr]conf.Neighbor
+	vrfs       map[rib.RD]string // of the configuration
+	recent     recent
+	cache      attrCache
+	vias       map[rib.Via]*rib.Via
+	noTags     *rib.Tags // of all paths without communities
+	rds        map[rib.RD]struct{}
+	scratch    []byte
+}
+
+func newDecoder(c *conf.Config) *decoder {
+	d := &decoder{
+		global:     c.Set.Global.Config.As,
+		neighbours: make(map[netip.Addr]conf.Neighbor),
+		vrfs:       make(map[rib.RD]string, len(c.VRFs)),
+		rds:        make(map[rib.RD]struct{}),
+		vias:       make(map[rib.Via]*rib.Via),
+		noTags:     new(rib.Tags),
+	}
+	for text, n := range c.Neighbors() {
+		if addr, err := netip.ParseAddr(text); err == nil {
+			d.neighbours[addr] = n
+		}
+	}
+	for _, v := range c.VRFs {
+		d.vrfs[v.RD] = v.Name
+	}
+	return d
+}
+
+// considered tells whether an NLRI is of a family whose routes lead into kernel tables.
+func considered(n bgp.AddrPrefixInterface) bool {
+	switch n.(type) {
+	case *bgp.IPAddrPrefix, *bgp.IPv6AddrPrefix, *bgp.LabeledVPNIPAddrPrefix, *bgp.LabeledVPNIPv6AddrPrefix:
+		return true
+	}
+	return false
+}
+
+// destination decodes a path's NLRI, and the label of a VPN one.
+func (d *decoder) destination(n bgp.AddrPrefixInterface) (to speaker.Destination, label uint32, err error) {
+	switch n := n.(type) {
+	case *bgp.IPAddrPrefix:
+		to.Prefix, err = prefixOf(n.Prefix, n.Length, false)
+	case *bgp.IPv6AddrPrefix:
+		to.Prefix, err = prefixOf(n.Prefix, n.Length, true)
+	case *bgp.LabeledVPNIPAddrPrefix:
+		return d.vpn(n, false)
+	case *bgp.LabeledVPNIPv6AddrPrefix:
+		return d.vpn(&n.LabeledVPNIPAddrPrefix, true)
+	default:
+		err = fmt.Errorf("decode a prefix: %T is none", n)
+	}
+	return to, 0, err
+}
+
+func (d *decoder) vpn(n *bgp.LabeledVPNIPAddrPrefix, six bool) (to speaker.Destination, label uint32, err error) {
+	if to.RD, err = decodeRD(n.RD); err != nil {
+		return speaker.Destination{}, 0, fmt.Errorf("decode a route distinguisher: %w", err)
+	}
+	if to.RD == 0 {
+		// It would pass for a route of the global table.
+		return speaker.Destination{}, 0, fmt.Errorf("VPN prefix %s/%d has the route distinguisher 0:0", n.Prefix, n.IPPrefixLen())
+	}
+	d.remember(to.RD)
+	if len(n.Labels.Labels) > 0 {
+		label = n.Labels.Labels[0]
+	}
+	to.Prefix, err = prefixOf(n.Prefix, n.IPPrefixLen(), six)
+	return to, label, err
+}
+
+// remember keeps a route distinguisher for knownRDs. There are few of them; the map
+// is emptied when a neighbour sends more than anyone has.
+func (d *decoder) remember(rd rib.RD) {
+	if _, known := d.rds[rd]; known {
+		return
+	}
+	if len(d.rds) >= 1<<16 {
+		clear(d.rds)
+	}
+	d.rds[rd] = struct{}{}
+}
+
+func prefixOf(ip net.IP, bits uint8, six bool) (netip.Prefix, error) {
+	addr, ok := netip.AddrFromSlice(ip)
+	if !ok {
+		return netip.Prefix{}, fmt.Errorf("decode a prefix: an address has %d bytes", len(ip))
+	}
+	if !six {
+		addr = addr.Unmap()
+	} else if addr.Is4() {
+		addr = netip.AddrFrom16(addr.As16()) // of ::ffff:0:0/96
+	}
+	p, err := addr.Prefix(int(bits))
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("decode a prefix: %w", err)
+	}
+	return p, nil
+}
+
+// path decodes a path that is not withdrawn.
+func (d *decoder) path(p *bgpPath, to speaker.Destination, label uint32) (rib.Path, *attrEntry, error) {
+	o := p.origin()
+	entry, err := d.attrs(o, p.attributes(), to.RD)
+	if err != nil {
+		return rib.Path{}, nil, fmt.Errorf("decode the path to %s: %w", to.Prefix, err)
+	}
+	return rib.Path{
+		Prefix: to.Prefix,
+		RD:     to.RD,
+		ID:     o.nlri.PathLocalIdentifier(),
+		Label:  label,
+		Age:    o.timestamp,
+		Attrs:  entry.attrs,
+	}, entry, nil
+}
+
+func decodeRD(rd bgp.RouteDistinguisherInterface) (rib.RD, error) {
+	var b [8]byte
+	switch rd := rd.(type) {
+	case *bgp.RouteDistinguisherTwoOctetAS:
+		binary.BigEndian.PutUint16(b[2:], rd.Admin)
+		binary.BigEndian.PutUint32(b[4:], rd.Assigned)
+	case *bgp.RouteDistinguisherIPAddressAS:
+		addr := rd.Admin.To4()
+		if addr == nil {
+			return 0, fmt.Errorf("%q is no IPv4 address", rd.Admin)
+		}
+		b[1] = byte(bgp.BGP_RD_IPV4_ADDRESS)
+		copy(b[2:], addr)
+		binary.BigEndian.PutUint16(b[6:], rd.Assigned)
+	case *bgp.RouteDistinguisherFourOctetAS:
+		b[1] = byte(bgp.BGP_RD_FOUR_OCTET_AS)
+		binary.BigEndian.PutUint32(b[2:], rd.Admin)
+		binary.BigEndian.PutUint16(b[6:], rd.Assigned)
+	default:
+		return 0, fmt.Errorf("unknown type %T", rd)
+	}
+	return rib.RD(binary.BigEndian.Uint64(b[:])), nil
+}
+
+// whole decodes a path that ListPath rendered, with its destination.
+func (d *decoder) whole(p *api.Path) (rib.Path, error) {
+	native, err := nativePath(p)
+	if err != nil {
+		return rib.Path{}, err
+	}
+	to, label, err := d.destination(native.info.nlri)
+	if err != nil {
+		return rib.Path{}, err
+	}
+	path, _, err := d.path(native, to, label)
+	return path, err
+}
+
+// nativePath is the path of which GoBGP rendered a message, as far as it is decoded.
+func nativePath(p *api.Path) (*bgpPath, error) {
+	nlri, err := apiutil.GetNativeNlri(p)
+	if err != nil {
+		return nil, fmt.Errorf("decode a prefix: %w", err)
+	}
+	nlri.SetPathIdentifier(p.Identifier)
+	nlri.SetPathLocalIdentifier(p.LocalIdentifier)
+	native := &bgpPath{
+		info: &bgpOrigin{
+			nlri:           nlri,
+			source:         &bgpPeer{AS: p.SourceAsn, ID: net.ParseIP(p.SourceId), Address: net.ParseIP(p.NeighborIp)},
+			timestamp:      p.Age.GetSeconds(),
+			isFromExternal: p.IsFromExternal,
+		},
+		IsWithdraw: p.IsWithdraw,
+	}
+	for _, rendered := range p.Pattrs {
+		if !counts[rendered.TypeUrl] {
+			continue
+		}
+		a, err := apiutil.UnmarshalAttribute(rendered)
+		if err != nil {
+			return nil, fmt.Errorf("decode the path to %s: %w", nlri, err)
+		}
+		native.pathAttrs = append(native.pathAttrs, a)
+	}
+	return native, nil
+}

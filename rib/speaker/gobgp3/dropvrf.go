@@ -1,0 +1,102 @@
+package gobgp3
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+)
+
+// DeleteVRF implements reload.Server: it has GoBGP delete a VRF, and withdraws the paths
+// that it leaves behind. GoBGP withdraws the first local path alone of each prefix, and
+// of a family that it does not expect none.
+func (k *keeper) DeleteVRF(ctx context.Context, name string) error {
+	return k.withoutPaths(name, func() error {
+		return k.server().DeleteVrf(ctx, &api.DeleteVrfRequest{Name: name})
+	})
+}
+
+// withoutPaths withdraws every local path of a VRF's RD once deleted has deleted the VRF.
+// It is done after that, not before: a VRF that GoBGP keeps, as it has neighbours, keeps
+// its paths.
+func (l *loop) withoutPaths(name string, deleted func() error) error {
+	var rd bgp.RouteDistinguisherInterface
+	_ = l.inLoop(func() error {
+		if v := l.rib().Vrfs[name]; v != nil {
+			rd = v.Rd
+		}
+		return nil
+	})
+	if err := deleted(); err != nil || rd == nil {
+		return err
+	}
+	return l.withdrawLocal(rd)
+}
+
+// withdrawBatch is how many paths the loop withdraws at once.
+const withdrawBatch = 100
+
+// withdrawLocal withdraws the local paths of an RD that no VRF has any more, some at a
+// time.
+func (l *loop) withdrawLocal(rd bgp.RouteDistinguisherInterface) error {
+	var left []*bgpPath
+	err := l.inLoop(func() error {
+		for _, v := range l.rib().Vrfs {
+			if v.Rd.String() == rd.String() {
+				return nil // it was made anew meanwhile
+			}
+		}
+		left = l.local(rd)
+		return nil
+	})
+	for some := range slices.Chunk(left, withdrawBatch) {
+		if err != nil {
+			return err
+		}
+		err = l.inLoop(func() error { serverPropagate(l.server(), nil, some); return nil })
+	}
+	return err
+}
+
+// local returns withdrawals of all paths of an RD that originated here.
+func (l *loop) local(rd bgp.RouteDistinguisherInterface) []*bgpPath {
+	var list []*bgpPath
+	want, err := rd.Serialize()
+	if err != nil {
+		return nil // no VRF of GoBGP has an RD that cannot be serialised
+	}
+	for _, t := range l.rib().Tables {
+		for _, d := range t.destinations {
+			of := rdOf(d.nlri)
+			if of == nil {
+				break // a table is of one family
+			}
+			if b, err := of.Serialize(); err != nil || !bytes.Equal(b, want) {
+				continue
+			}
+			for _, p := range d.knownPathList {
+				if p.origin().source.Address == nil {
+					list = append(list, &bgpPath{parent: p, attrsHash: p.attrsHash, IsWithdraw: true, dropped: true})
+				}
+			}
+		}
+	}
+	return list
+}
+
+// rdOf is the route distinguisher in an NLRI; nil: it has none.
+func rdOf(nlri bgp.AddrPrefixInterface) bgp.RouteDistinguisherInterface {
+	switch n := nlri.(type) {
+	case *bgp.LabeledVPNIPAddrPrefix:
+		return n.RD
+	case *bgp.LabeledVPNIPv6AddrPrefix:
+		return n.RD
+	case interface {
+		RD() bgp.RouteDistinguisherInterface
+	}:
+		return n.RD()
+	}
+	return nil
+}

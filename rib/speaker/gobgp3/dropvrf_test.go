@@ -1,0 +1,95 @@
+package gobgp3
+
+import (
+	"context"
+	"testing"
+
+	api "github.com/osrg/gobgp/v3/api"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// clientsPaths adds paths to VRF red as another client of the API does: several of one
+// prefix of each family, and one under its RD that GoBGP's DeleteVrf does not look for.
+func (r *running) clientsPaths(t *testing.T, maker *peer) {
+	t.Helper()
+	ctx := context.Background()
+	for _, pfx := range []string{"10.1.0.0/16", "2001:db8:1::/48"} {
+		for id := range uint32(4) {
+			request := &api.AddPathRequest{TableType: api.TableType_VRF, VrfId: "red", Path: maker.path(spec{prefix: pfx, id: id})}
+			if _, err := r.client(t).AddPath(ctx, request); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	rd := any_(t, &api.RouteDistinguisherTwoOctetASN{Admin: 65000, Assigned: 1})
+	flow := &api.VPNFlowSpecNLRI{Rd: rd, Rules: []*anypb.Any{any_(t, &api.FlowSpecComponent{Type: 3, Items: []*api.FlowSpecComponentItem{{Op: 0x81, Value: 6}}})}}
+	path := &api.Path{
+		Family: &api.Family{Afi: api.Family_AFI_IP, Safi: api.Family_SAFI_FLOW_SPEC_VPN},
+		Nlri:   any_(t, flow),
+	}
+	for _, a := range []proto.Message{&api.OriginAttribute{}, &api.NextHopAttribute{NextHop: "192.0.2.7"}} {
+		path.Pattrs = append(path.Pattrs, any_(t, a))
+	}
+	if _, err := r.client(t).AddPath(ctx, &api.AddPathRequest{Path: path}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestVRFLeavesNoPath: a VRF that goes, by a reload or by a client, leaves none of its
+// local paths: not in BGP, not in another VRF, not at a peer. What it shares the prefix
+// with stays.
+func TestVRFLeavesNoPath(t *testing.T) {
+	for _, way := range []string{"reload", "client"} {
+		t.Run(way, func(t *testing.T) {
+			p := newPeer(t, "127.0.0.2", 65001, allFamilies...)
+			blue := vrfConf("blue", "65000:2", []string{"65000:1", "65000:2"}, []string{"65000:2"})
+			vrfs := []any{vrfConf("red", "65000:1", []string{"65000:1"}, []string{"65000:1"}), blue}
+			c := func(vrfs []any) []byte {
+				c := baseConf(vrfs, []any{neighborConf(p.addr, 65001, p.port, allFamilies...)})
+				return toJSON(t, c)
+			}
+			s := run(t, Options{Serves: func(string) bool { return false }, Config: c(vrfs)})
+			before, _ := s.kept()
+			s.clientsPaths(t, p)
+			for _, pfx := range []string{"10.1.0.0/16", "2001:db8:1::/48"} {
+				s.announce(t, "blue", change(pfx, 1))
+				if way == "reload" {
+					s.announce(t, "red", change(pfx, 1))
+				}
+				eventually(t, "red's prefix at the peer", func() bool { return len(p.has(pfx, 1)) == 1 })
+				s.await(t, "blue", pfx, count(2))
+			}
+			if way == "reload" {
+				if _, err := s.Reload(t.Context(), c([]any{blue}), rib.Extras{}); err != nil {
+					t.Fatal(err)
+				}
+			} else if _, err := s.client(t).DeleteVrf(t.Context(), &api.DeleteVrfRequest{Name: "red"}); err != nil {
+				t.Fatal(err)
+			}
+			s.awaitKept(t, before+2, 0)
+			for _, pfx := range []string{"10.1.0.0/16", "2001:db8:1::/48"} {
+				eventually(t, "nothing of red at the peer", func() bool { return len(p.has(pfx, 1)) == 0 })
+				if len(p.has(pfx, 2)) != 1 {
+					t.Errorf("%s of blue is not at the peer any more", pfx)
+				}
+				s.await(t, "blue", pfx, count(1))
+			}
+		})
+	}
+}
+
+// TestVRFThatStaysKeepsItsPaths: a VRF that GoBGP does not delete loses none.
+func TestVRFThatStaysKeepsItsPaths(t *testing.T) {
+	h := newHostile(t, "127.0.0.2", 65001, both()...)
+	s := run(t, Options{Serves: func(string) bool { return false }, Config: toJSON(t, redAnd(in("red", h.conf(allFamilies[:2]...))))})
+	s.clientsPaths(t, &peer{t: t})
+	if _, err := s.client(t).DeleteVrf(t.Context(), &api.DeleteVrfRequest{Name: "red"}); err == nil {
+		t.Fatal("a VRF with a neighbour was deleted")
+	}
+	if own, _ := s.kept(); own != 3 {
+		t.Errorf("%d destinations, want 3", own)
+	}
+}

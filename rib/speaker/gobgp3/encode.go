@@ -1,0 +1,65 @@
+package gobgp3
+
+import (
+	"net/netip"
+
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// ourIdentifier is the path identifier of our announcements. It keeps our paths
+// apart from those that an operator adds with the gobgp program, which have 0:
+// neither replaces nor withdraws the other. Neighbours do not see it; GoBGP
+// sends an identifier of its own.
+const ourIdentifier = 0x76726672
+
+// isOurs tells whether a path is one that we announced: our identifier, and
+// GoBGP's mark "from external", which no path of a neighbour has, and which
+// keeps it from GoBGP's own zebra client.
+func isOurs(o *bgpOrigin) bool {
+	return o.isFromExternal && o.nlri.PathIdentifier() == ourIdentifier
+}
+
+// attributesOf are the attributes of an announcement, in the order of their types, but for
+// the nexthop and the export route targets of a VRF.
+func attributesOf(a rib.Announcement) []bgp.PathAttributeInterface {
+	list := []bgp.PathAttributeInterface{
+		bgp.NewPathAttributeOrigin(rib.OriginIncomplete),
+		bgp.NewPathAttributeMultiExitDisc(a.MED),
+	}
+	if len(a.Communities) > 0 {
+		values := make([]uint32, len(a.Communities))
+		for i, v := range a.Communities {
+			values[i] = uint32(v)
+		}
+		list = append(list, bgp.NewPathAttributeCommunities(values))
+	}
+	if len(a.Large) > 0 {
+		values := make([]*bgp.LargeCommunity, len(a.Large))
+		for i, v := range a.Large {
+			values[i] = &bgp.LargeCommunity{ASN: v.Global, LocalData1: v.Local1, LocalData2: v.Local2}
+		}
+		list = append(list, bgp.NewPathAttributeLargeCommunities(values))
+	}
+	return list
+}
+
+// nlriOf is a prefix as GoBGP has it: with the RD and the label of vrf, or in no VRF
+// where that is nil.
+func nlriOf(prefix netip.Prefix, vrf *bgpVRF) bgp.AddrPrefixInterface {
+	bits, addr := uint8(prefix.Bits()), prefix.Addr().String()
+	var nlri bgp.AddrPrefixInterface
+	switch {
+	case vrf == nil && prefix.Addr().Is4():
+		nlri = bgp.NewIPAddrPrefix(bits, addr)
+	case vrf == nil:
+		nlri = bgp.NewIPv6AddrPrefix(bits, addr)
+	case prefix.Addr().Is4():
+		nlri = bgp.NewLabeledVPNIPAddrPrefix(bits, addr, *bgp.NewMPLSLabelStack(vrf.MplsLabel), vrf.Rd)
+	default:
+		nlri = bgp.NewLabeledVPNIPv6AddrPrefix(bits, addr, *bgp.NewMPLSLabelStack(vrf.MplsLabel), vrf.Rd)
+	}
+	nlri.SetPathIdentifier(ourIdentifier)
+	return nlri
+}

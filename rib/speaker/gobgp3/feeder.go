@@ -1,0 +1,99 @@
+package gobgp3
+
+import (
+	"context"
+	"sync"
+
+	"github.com/vrfredist/vrfredist/rib/speaker"
+)
+
+// feeder fills the feeds from GoBGP's best paths, by one watch after another.
+type feeder struct {
+	*embedded
+	feeds   *speaker.Feeds
+	markers *speaker.Markers
+	keeper  *keeper
+
+	mu    sync.Mutex
+	watch *watch // guarded by mu; nil before Run, and once fenced
+	ended bool   // guarded by mu; fenced for good
+}
+
+func newFeeder(e *embedded, k *keeper, vrfs []speaker.VRF) *feeder {
+	return &feeder{embedded: e, keeper: k, feeds: speaker.NewFeeds(vrfs), markers: speaker.NewMarkers()}
+}
+
+// rewatch starts a watch with a snapshot, in place of the watch that runs. When
+// the snapshot is in, feeds hold the paths of it and nothing else. Its callers take
+// turns: the start, and then the holder of changing.
+func (f *feeder) rewatch(ctx context.Context) error {
+	old, ended := f.current()
+	if ended {
+		return nil
+	}
+	w := newWatch(f.inForce(), f.feeds, f.markers, f.keeper, f.log)
+	if old != nil {
+		old.end()
+		w.intake.Replace()
+		// A path that goes until the next watch is there leaves its destination behind.
+		defer f.keeper.sweepAll()
+	}
+	b, err := watchBest(f.loop, f.keeper.seen())
+	if err != nil {
+		return err
+	}
+	// The watch outlives the call that starts it.
+	wctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	w.cancel = cancel
+	go w.run(wctx, b)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended { // fenced meanwhile
+		w.end()
+		return nil
+	}
+	f.watch = w
+	return nil
+}
+
+// current is the watch that runs; nil: none does, which is for good where ended is true.
+func (f *feeder) current() (w *watch, ended bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.watch, f.ended
+}
+
+// fenced tells whether no feed changes any more.
+func (f *feeder) fenced() bool {
+	_, ended := f.current()
+	return ended
+}
+
+// fence ends the watch for good: from its return on no feed changes. It comes
+// before everything else at the end, because GoBGP announces the withdrawal of
+// every route when it stops, and the kernel routes are to outlive it.
+func (f *feeder) fence() {
+	f.mu.Lock()
+	w := f.watch
+	f.watch, f.ended = nil, true
+	f.mu.Unlock()
+	if w != nil {
+		w.end()
+	}
+}
+
+// mirror is Speaker.Mirror.
+func (f *feeder) mirror(ctx context.Context, mirrors map[string]string) error {
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	gone, changed := f.feeds.Mirror(mirrors)
+	if w, _ := f.current(); !changed || w == nil {
+		return nil
+	}
+	// As in Reload, a change that has begun is finished.
+	if err := f.rewatch(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	gone.Empty() // only now that no watch writes them
+	return nil
+}

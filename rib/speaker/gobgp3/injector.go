@@ -1,0 +1,159 @@
+package gobgp3
+
+import (
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"slices"
+	"time"
+	"unsafe"
+
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+)
+
+// injector puts paths of our own into GoBGP's tables. The API, which is GoBGP's only
+// way in, renders and parses each, tells the neighbours of each by itself, and when one
+// is withdrawn leaves its destination in the table, empty. Here the loop takes many, and
+// tells the neighbours once, in as many messages as that needs.
+//
+// It implements speaker.Injector with tables.
+type injector struct {
+	*loop
+	*tables
+}
+
+// localPeer is the source of a path that originated here.
+var localPeer = new(bgpPeer)
+
+// Inject makes changes to the announcements of a VRF: all, or none where it fails.
+func (in injector) Inject(vrf string, changes []rib.AnnounceChange) error {
+	return in.inLoop(func() error {
+		rib := in.rib()
+		var of *bgpVRF
+		if vrf != speaker.Default {
+			if of = rib.Vrfs[vrf]; of == nil {
+				return fmt.Errorf("BGP has no VRF %q any more", vrf)
+			}
+		}
+		paths := paths(of, changes)
+		if in.oneByOne() {
+			serverPropagate(in.server(), nil, paths)
+			return nil
+		}
+		for run := range runs(paths, changes) {
+			var updates []*bgpUpdate
+			for _, p := range run {
+				updates = append(updates, tablesUpdate(rib, p)...)
+			}
+			if len(updates) > 0 {
+				serverTellNeighbors(in.server(), rib, nil, run[0], updates, true)
+			}
+		}
+		return nil
+	})
+}
+
+// acceptRoute is GoBGP's ROUTE_TYPE_ACCEPT.
+const acceptRoute = 1
+
+// oneByOne tells whether the paths have to go the long way: through a global import
+// policy, or to a neighbour who gets more than the best path of a prefix (RFC 7911),
+// for which GoBGP looks at one path at a time.
+func (in injector) oneByOne() bool {
+	policy := *in.policy.in(unsafe.Pointer(in.server()))
+	if a := (*in.assignments.in(policy))["global"]; a != nil {
+		if len(*in.importList.in(a)) > 0 || *in.importDefault.in(a) != acceptRoute {
+			return true
+		}
+	}
+	for _, p := range in.peers() {
+		if p.sendsAll() {
+			return true
+		}
+	}
+	return false
+}
+
+// paths are GoBGP's paths of changes in a VRF; nil: in the global table. Paths with the
+// same attributes have them in common.
+func paths(of *bgpVRF, changes []rib.AnnounceChange) []*bgpPath {
+	now := time.Now().Unix()
+	list := make([]*bgpPath, 0, len(changes))
+	var last rib.Announcement
+	var shared []bgp.PathAttributeInterface
+	var hash uint32
+	for _, c := range changes {
+		nlri := nlriOf(c.Prefix, of)
+		p := &bgpPath{info: &bgpOrigin{nlri: nlri, source: localPeer, timestamp: now, isFromExternal: true}}
+		list = append(list, p)
+		if c.Withdraw {
+			p.IsWithdraw, p.dropped = true, true
+			continue
+		}
+		if shared == nil || !sameAttributes(last, c.Announcement) {
+			last, shared = c.Announcement, attributesOf(c.Announcement)
+			hash = hashOf(shared)
+		}
+		p.pathAttrs, p.attrsHash = withNexthop(shared, nlri, of), hash
+	}
+	return list
+}
+
+func sameAttributes(a, b rib.Announcement) bool {
+	return a.MED == b.MED && slices.Equal(a.Communities, b.Communities) && slices.Equal(a.Large, b.Large)
+}
+
+// hashOf is the same for the same attributes: GoBGP packs by it.
+func hashOf(list []bgp.PathAttributeInterface) uint32 {
+	h := fnv.New32a()
+	for _, a := range list {
+		b, err := a.Serialize()
+		if err == nil { // it fails for none of the attributes that attributesOf makes
+			_, _ = h.Write(b)
+		}
+	}
+	return h.Sum32()
+}
+
+// withNexthop adds a nexthop to the attributes, which others have too: an unspecified
+// address, which stands for self. A VRF's paths get its export RTs as well.
+func withNexthop(shared []bgp.PathAttributeInterface, nlri bgp.AddrPrefixInterface, of *bgpVRF) []bgp.PathAttributeInterface {
+	list := make([]bgp.PathAttributeInterface, len(shared), len(shared)+2)
+	copy(list, shared)
+	self := "0.0.0.0"
+	if nlri.AFI() == bgp.AFI_IP6 {
+		self = "::"
+	}
+	if of == nil && nlri.AFI() == bgp.AFI_IP {
+		return append(list, bgp.NewPathAttributeNextHop(self))
+	}
+	list = append(list, bgp.NewPathAttributeMpReachNLRI(self, []bgp.AddrPrefixInterface{nlri}))
+	if of != nil {
+		list = append(list, bgp.NewPathAttributeExtendedCommunities(of.ExportRt))
+	}
+	return list
+}
+
+// runs cuts paths where another family begins, and where a prefix comes again: GoBGP
+// keeps no order within the paths that it sends its neighbours at once.
+func runs(paths []*bgpPath, changes []rib.AnnounceChange) func(yield func([]*bgpPath) bool) {
+	return func(yield func([]*bgpPath) bool) {
+		seen, from := make(map[netip.Prefix]bool, len(changes)), 0
+		for i, c := range changes {
+			if i > from && (seen[c.Prefix] || c.Prefix.Addr().Is4() != changes[from].Prefix.Addr().Is4()) {
+				if !yield(paths[from:i]) {
+					return
+				}
+				clear(seen)
+				from = i
+			}
+			seen[c.Prefix] = true
+		}
+		if from < len(paths) {
+			yield(paths[from:])
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package gobgp3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+
+	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/apiutil"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+)
+
+func change(p string, med uint32) rib.AnnounceChange {
+	return rib.AnnounceChange{Announcement: rib.Announcement{
+		Prefix: prefix(p), MED: med,
+		Communities: []rib.Community{65000<<16 | 7},
+		Large:       []rib.LargeCommunity{{Global: 65000, Local1: 1, Local2: 2}},
+	}}
+}
+
+func withdrawal(p string) rib.AnnounceChange {
+	return rib.AnnounceChange{Announcement: rib.Announcement{Prefix: prefix(p)}, Withdraw: true}
+}
+
+func (r *running) announce(t testing.TB, vrf string, changes ...rib.AnnounceChange) {
+	t.Helper()
+	if err := r.Announce(context.Background(), vrf, changes); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func announcedPrefixes(s *running, vrf string) []string {
+	var out []string
+	for _, a := range s.Announced(vrf) {
+		out = append(out, a.Prefix.String())
+	}
+	return out
+}
+
+func TestAnnounce(t *testing.T) {
+	p := newPeer(t, "127.0.0.2", 65001, allFamilies...)
+	vrfs := []any{vrfConf("red", "65000:1", []string{"65000:1"}, []string{"65000:1"})}
+	s := run(t, Options{Config: toJSON(t, baseConf(vrfs, []any{neighborConf(p.addr, 65001, p.port, allFamilies...)}))})
+
+	for _, c := range []struct {
+		vrf string
+		rd  uint32
+		src string
+	}{{"red", 1, "red"}, {speaker.Default, 0, speaker.Default}} {
+		t.Run(c.vrf, func(t *testing.T) {
+			list := []string{"10.1.0.0/16", "2001:db8:1::/48", "0.0.0.0/0"}
+			for _, pfx := range list {
+				s.announce(t, c.vrf, change(pfx, 20))
+				eventually(t, pfx+" reaches the peer", func() bool { return len(p.has(pfx, c.rd)) == 1 })
+				got := p.has(pfx, c.rd)[0]
+				nexthop := "127.0.0.1"
+				if prefix(pfx).Addr().Is6() {
+					nexthop = "::ffff:127.0.0.1"
+				}
+				if netip.MustParseAddr(got.nexthop).Unmap() != netip.MustParseAddr(nexthop).Unmap() ||
+					!got.hasMED || got.med != 20 || got.origin != 2 || got.large != "65000:1:2 " ||
+					!slices.Equal(got.communities, []uint32{65000<<16 | 7}) || got.rts != int(min(c.rd, 1)) {
+					t.Errorf("%s arrived as %+v", pfx, got)
+				}
+				back := s.await(t, c.vrf, pfx, count(1))[0]
+				if !back.Attrs.Imported || back.Attrs.Source != c.src || back.Attrs.MED != 20 || back.Attrs.Peer.IsValid() {
+					t.Errorf("%s came back as %+v", pfx, back.Attrs)
+				}
+			}
+			// Again with another MED: it replaces.
+			s.announce(t, c.vrf, change(list[0], 30))
+			eventually(t, "the new MED", func() bool { g := p.has(list[0], c.rd); return len(g) == 1 && g[0].med == 30 })
+			if a := s.Announced(c.vrf); len(a) != 3 || a[1].MED != 30 {
+				t.Errorf("announced: %+v", a)
+			}
+			for _, pfx := range list {
+				s.announce(t, c.vrf, withdrawal(pfx))
+				eventually(t, pfx+" is withdrawn", func() bool { return len(p.has(pfx, c.rd)) == 0 })
+				s.await(t, c.vrf, pfx, count(0))
+			}
+			if a := s.Announced(c.vrf); len(a) != 0 {
+				t.Errorf("announced: %+v", a)
+			}
+		})
+	}
+}
+
+func TestAnnounceMany(t *testing.T) {
+	s := run(t, Options{Config: toJSON(t, baseConf([]any{vrfConf("red", "65000:1", []string{"65000:1"}, []string{"65000:1"})}, nil))})
+	var add, del []rib.AnnounceChange
+	const n = 3*100 + 1 // several batches
+	for i := range n {
+		p := fmt.Sprintf("10.%d.%d.0/24", i/256, i%256)
+		add, del = append(add, change(p, 1)), append(del, withdrawal(p))
+	}
+	s.announce(t, "red", add...)
+	f := s.feed(t, "red")
+	eventually(t, "all arrive", func() bool { have, _ := f.Len(); return have == n })
+	if got := len(s.Announced("red")); got != n {
+		t.Errorf("%d announced", got)
+	}
+	s.announce(t, "red", del...)
+	eventually(t, "all leave", func() bool { have, _ := f.Len(); return have == 0 })
+}
+
+func TestAnnounceRefused(t *testing.T) {
+	s := run(t, Options{Config: toJSON(t, baseConf(nil, nil))})
+	ctx := context.Background()
+	if err := s.Announce(ctx, "red", []rib.AnnounceChange{change("10.1.0.0/16", 1)}); err == nil {
+		t.Error("a VRF that is not configured announced")
+	}
+	if err := s.Announce(ctx, "red", []rib.AnnounceChange{withdrawal("10.1.0.0/16")}); err != nil {
+		t.Errorf("a withdrawal from a VRF that has gone: %v", err)
+	}
+	bad := change("10.1.0.0/16", 1)
+	bad.Prefix = netip.MustParsePrefix("10.1.0.1/16")
+	if err := s.Announce(ctx, speaker.Default, []rib.AnnounceChange{bad}); err == nil {
+		t.Error("a prefix with host bits was announced")
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := s.Announce(ended, speaker.Default, []rib.AnnounceChange{change("10.1.0.0/16", 1)}); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a context that has ended: %v", err)
+	}
+	if len(s.Announced(speaker.Default))+len(s.Announced("red")) != 0 {
+		t.Error("something is announced")
+	}
+}
+
+// TestOperatorsPaths: what an operator adds with the gobgp program stands beside
+// ours, and neither takes the other away.
+func TestOperatorsPaths(t *testing.T) {
+	s := run(t, Options{Config: toJSON(t, baseConf([]any{vrfConf("red", "65000:1", []string{"65000:1"}, []string{"65000:1"})}, nil))})
+	s.announce(t, "red", change("10.1.0.0/16", 5))
+	s.await(t, "red", "10.1.0.0/16", count(1))
+
+	theirs := &api.Path{
+		Family: &api.Family{Afi: api.Family_AFI_IP, Safi: api.Family_SAFI_UNICAST},
+		Nlri:   any_(t, &api.IPAddressPrefix{PrefixLen: 16, Prefix: "10.1.0.0"}),
+	}
+	attrs, err := apiutil.MarshalPathAttributes([]bgp.PathAttributeInterface{
+		bgp.NewPathAttributeOrigin(0), bgp.NewPathAttributeNextHop("192.0.2.9"), bgp.NewPathAttributeLocalPref(200),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs.Pattrs = attrs
+	ctx := context.Background()
+	request := &api.AddPathRequest{TableType: api.TableType_VRF, VrfId: "red", Path: theirs}
+	if _, err := s.client(t).AddPath(ctx, request); err != nil {
+		t.Fatal(err)
+	}
+	got := s.await(t, "red", "10.1.0.0/16", func(p []rib.Path) bool { return len(p) == 1 && p[0].Attrs.LocalPref == 200 })[0]
+	if got.Attrs.Imported || got.Attrs.Source != "red" {
+		t.Errorf("the operator's path passes for ours: %+v", got.Attrs)
+	}
+	s.announce(t, "red", withdrawal("10.1.0.0/16"))
+	if _, err := s.client(t).DeletePath(ctx, &api.DeletePathRequest{TableType: api.TableType_VRF, VrfId: "red", Path: theirs}); err != nil {
+		t.Fatal(err)
+	}
+	s.await(t, "red", "10.1.0.0/16", count(0))
+}

@@ -1,0 +1,187 @@
+package gobgp3
+
+import (
+	"net"
+	"reflect"
+	"sync"
+	"unsafe"
+
+	"github.com/eapache/channels"
+	"github.com/osrg/gobgp/v3/pkg/config/oc"
+	"github.com/osrg/gobgp/v3/pkg/log"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+	"github.com/osrg/gobgp/v3/pkg/server"
+)
+
+// GoBGP's loop owns its tables and its neighbours, and has no call that lets go of
+// destinations without a path, or of the routes of a neighbour that came back without
+// them, which GoBGP keeps by mistake. So this file reaches them, as internals.go reaches
+// the best paths and with the same care. All of it is for the loop alone: a filter of a
+// watcher, the timing hook, and functions that mgmtOperation is given run in it.
+
+// bgpTables is table.TableManager.
+type bgpTables struct {
+	Tables map[bgp.RouteFamily]*bgpTable
+	Vrfs   map[string]*bgpVRF
+	_      []bgp.RouteFamily
+	_      log.Logger
+}
+
+// bgpTable is table.Table.
+type bgpTable struct {
+	_            bgp.RouteFamily
+	destinations map[string]*bgpDestination
+	_            log.Logger
+	_            map[string]map[string]struct{}
+}
+
+// bgpDestination is table.Destination. Of the bits of localIdMap, which Adj-RIB-In does
+// not use, the first is always set, and each other one by a path with that identifier.
+type bgpDestination struct {
+	_             bgp.RouteFamily
+	nlri          bgp.AddrPrefixInterface
+	knownPathList []*bgpPath
+	localIdMap    *bgpBitmap
+}
+
+// bgpBitmap is table.Bitmap.
+type bgpBitmap struct{ bitmap []uint64 }
+
+// bgpUpdate is table.Update, which only a method of bgpTables leads to.
+type bgpUpdate struct{ KnownPathList, OldKnownPathList []*bgpPath }
+
+// bgpVRF is table.Vrf.
+type bgpVRF struct {
+	_         string
+	_         uint32
+	Rd        bgp.RouteDistinguisherInterface
+	_         []bgp.ExtendedCommunityInterface
+	ExportRt  []bgp.ExtendedCommunityInterface
+	MplsLabel uint32
+}
+
+// bgpAdjRib is table.AdjRib: the adj-RIB-in of a neighbour. accepted counts the paths
+// that no loop check rejected.
+type bgpAdjRib struct {
+	accepted map[bgp.RouteFamily]int
+	table    map[bgp.RouteFamily]*bgpTable
+	_        log.Logger
+}
+
+// field is where a struct of GoBGP has a T.
+type field[T any] uintptr
+
+func (f field[T]) in(s unsafe.Pointer) *T { return (*T)(unsafe.Add(s, f)) }
+
+// insides is where the structs that are too large to mirror have the fields that are
+// used here.
+type insides struct {
+	serverFields
+	policyFields
+	peerFields
+	fsmFields
+	groupFields
+}
+
+// serverFields are fields of server.BgpServer.
+type serverFields struct {
+	neighbors field[map[string]unsafe.Pointer] // its peers by address
+	groups    field[map[string]unsafe.Pointer] // its peer groups by name
+	globalRib field[*bgpTables]
+	policy    field[unsafe.Pointer]
+}
+
+// policyFields are fields of table.RoutingPolicy, and of table.Assignment.
+type policyFields struct {
+	assignments   field[map[string]unsafe.Pointer]
+	importList    field[[]unsafe.Pointer]
+	importDefault field[int]
+}
+
+// peerFields are fields of server.peer.
+type peerFields struct {
+	fsm      field[unsafe.Pointer]
+	adjRibIn field[*bgpAdjRib]
+	llgrEnds field[[]chan struct{}] // not empty: in long-lived graceful restart
+}
+
+// fsmFields are fields of server.fsm, which GoBGP has for each session.
+type fsmFields struct {
+	global       field[*oc.Global]
+	conf         field[*oc.Neighbor]
+	lock         field[sync.RWMutex]
+	state        field[bgp.FSMState]
+	conn         field[net.Conn]
+	incoming     field[*channels.InfiniteChannel] // of messages, to the loop
+	outgoing     field[*channels.InfiniteChannel] // of messages, to the neighbour
+	adminState   field[int]
+	families     field[map[bgp.RouteFamily]bgp.BGPAddPathMode]
+	capabilities field[map[bgp.BGPCapabilityCode][]bgp.ParameterCapabilityInterface]
+}
+
+// groupFields are fields of server.peerGroup.
+type groupFields struct {
+	groupConf field[*oc.PeerGroup]
+	dynamic   field[map[string]unsafe.Pointer] // of its dynamic neighbours, by prefix
+}
+
+// learner finds fields, and keeps the first that is not as expected.
+type learner struct{ err error }
+
+// learn finds a field in a struct of GoBGP.
+func learn[T any](l *learner, in reflect.Type, name string, to *field[T]) {
+	if l.err != nil {
+		return
+	}
+	if in == nil {
+		l.err = internalsError("nothing leads to the struct with the field %s", name)
+		return
+	}
+	f, has := in.FieldByName(name)
+	if !has {
+		l.err = internalsError("%s has no field %s", in, name)
+		return
+	}
+	if l.err = same(f.Type, reflect.TypeFor[T]()); l.err == nil {
+		*to = field[T](f.Offset)
+	}
+}
+
+// learnInsides finds the fields, and compares their types and the linked signatures with
+// GoBGP's.
+func learnInsides() (*insides, error) {
+	var at insides
+	var l learner
+	srv := reflect.TypeFor[server.BgpServer]()
+	learn(&l, srv, "neighborMap", &at.neighbors)
+	learn(&l, srv, "peerGroupMap", &at.groups)
+	learn(&l, srv, "globalRib", &at.globalRib)
+	learn(&l, srv, "policy", &at.policy)
+	policy := follow(srv, "policy")
+	learn(&l, policy, "assignmentMap", &at.assignments)
+	assignment := follow(srv, "policy", "assignmentMap")
+	learn(&l, assignment, "importPolicies", &at.importList)
+	learn(&l, assignment, "defaultImportPolicy", &at.importDefault)
+	peer := follow(srv, "neighborMap")
+	learn(&l, peer, "fsm", &at.fsm)
+	learn(&l, peer, "adjRibIn", &at.adjRibIn)
+	learn(&l, peer, "llgrEndChs", &at.llgrEnds)
+	fsm := follow(srv, "neighborMap", "fsm")
+	learn(&l, fsm, "gConf", &at.global)
+	learn(&l, fsm, "pConf", &at.conf)
+	learn(&l, fsm, "lock", &at.lock)
+	learn(&l, fsm, "state", &at.state)
+	learn(&l, fsm, "conn", &at.conn)
+	learn(&l, fsm, "incomingCh", &at.incoming)
+	learn(&l, fsm, "outgoingCh", &at.outgoing)
+	learn(&l, fsm, "adminState", &at.adminState)
+	learn(&l, fsm, "rfMap", &at.families)
+	learn(&l, fsm, "capMap", &at.capabilities)
+	group := follow(srv, "peerGroupMap")
+	learn(&l, group, "Conf", &at.groupConf)
+	learn(&l, group, "dynamicNeighbors", &at.dynamic)
+	if l.err != nil {
+		return nil, l.err
+	}
+	return &at, checkLinked()
+}

@@ -1,0 +1,258 @@
+package gobgp3
+
+import (
+	"fmt"
+	"net"
+	"reflect"
+	"slices"
+	"unsafe"
+
+	"github.com/eapache/channels"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+	"github.com/osrg/gobgp/v3/pkg/server"
+)
+
+// GoBGP v3 offers its best paths in one way, WatchEvent, which renders each as a
+// message of the gRPC API, also for a caller in the same process: some 7 µs and 2 KB
+// for a route, which the caller then unmarshals again, where GoBGP itself takes 12 µs
+// to receive, judge and store it. WatchEvent is a goroutine around a watcher that is
+// not exported. This file takes that watcher instead, and reads GoBGP's own paths.
+//
+// It depends on GoBGP's insides, so nothing here is taken for granted: a function
+// that is not there does not link (linked.go), and the layout of every struct is compared
+// with GoBGP's, by checkInternals before BGP starts, and by shapes.learn when the first
+// event comes. Where one differs, Run fails. No field is read but those that WatchEvent
+// reads, and none written but a watcher's filters. insides.go has the tables behind it.
+
+// watchOption gets a watcher's options, which are where the watcher is.
+type watchOption func(unsafe.Pointer)
+
+// bgpPath is table.Path: a path that was received, or a change of its parent. The
+// fields of these mirrors are named as GoBGP's, and _ where nothing reads them.
+type bgpPath struct {
+	info      *bgpOrigin // of the first parent
+	parent    *bgpPath
+	pathAttrs []bgp.PathAttributeInterface
+	dels      []bgp.BGPAttrType
+	attrsHash uint32
+	_         bool
+	dropped   bool // of a withdrawal: the path's local identifier is free again
+
+	IsNexthopInvalid bool
+	IsWithdraw       bool
+}
+
+// bgpOrigin is table.originInfo.
+type bgpOrigin struct {
+	nlri           bgp.AddrPrefixInterface
+	source         *bgpPeer
+	timestamp      int64 // Unix seconds
+	_              bool
+	isFromExternal bool
+	_              bool
+	_              bool
+}
+
+// bgpPeer is table.PeerInfo. Of a path that originated here the Address is nil. A session
+// that comes up writes AS and ID.
+type bgpPeer struct {
+	AS      uint32
+	ID      net.IP
+	_       uint32
+	_       net.IP
+	Address net.IP
+	_       net.IP
+	_       bool
+	_       net.IP
+	_       uint8
+	_       bool
+}
+
+// bestEvent is server.watchEventBestPath: the best paths of a destination, or a withdrawn
+// one where it has none left; the first event has the best paths of the whole table.
+type bestEvent struct {
+	PathList      []*bgpPath
+	MultiPathList [][]*bgpPath // instead, where multipath is on
+	_             map[uint32]bool
+}
+
+// eorEvent is server.watchEventEor.
+type eorEvent struct {
+	Family   bgp.RouteFamily
+	PeerInfo *bgpPeer
+}
+
+// origin is where a path came from, as it was received.
+func (p *bgpPath) origin() *bgpOrigin {
+	for p.parent != nil {
+		p = p.parent
+	}
+	return p.info
+}
+
+// attributes are the attributes of a path. The list belongs to GoBGP and to other paths.
+func (p *bgpPath) attributes() []bgp.PathAttributeInterface {
+	for q := p; len(q.dels) == 0; q = q.parent {
+		if q.parent == nil {
+			return q.pathAttrs
+		}
+		if len(q.pathAttrs) > 0 {
+			break
+		}
+	}
+	return pathAttributes(p) // a policy changed them: a list is made of the changes
+}
+
+// bestPaths is a watch of GoBGP's best paths and End-of-RIB markers, in their one
+// order: paths that there are already come from events, up to snapshotEnd, and later
+// events from live.
+type bestPaths struct {
+	watcher unsafe.Pointer
+	events  <-chan any
+	live    *queue
+}
+
+// snapshotEnd comes after the events of the snapshot.
+type snapshotEnd struct{}
+
+// eventKinds are GoBGP's names of the events that a watch is for, under which it looks
+// for a watcher's filters.
+var eventKinds = []string{"bestpath", "eor"}
+
+// watchBest starts a watch. It waits for GoBGP's loop.
+//
+// GoBGP shows each new event to a watcher's filter before it goes into the watcher's
+// channels, in the loop itself, and drops the events that the filter does not pass. This
+// filter passes none, and has put the event into a queue of ours. seen is called for each
+// in the loop.
+func watchBest(l *loop, seen func(event any)) (bestPaths, error) {
+	live := newQueue()
+	divert := func(opts unsafe.Pointer) {
+		filters := *(*map[string]func(any) bool)(unsafe.Add(opts, filtersAt()))
+		for _, kind := range eventKinds {
+			filters[kind] = func(event any) bool { live.put(event); seen(event); return false }
+		}
+	}
+	w := serverWatch(l.server(), watchBestPath(true), watchEOR(true), divert)
+	b := bestPaths{w, watcherEvent(w), live}
+	if err := b.checkKinds(l); err != nil {
+		b.stop()
+		return bestPaths{}, err
+	}
+	ch := reflect.NewAt(watcherType(), w).Elem().FieldByName("ch")
+	// The filters divert later events to our queue, so this marker is the last item in
+	// the channel: all before it is the snapshot.
+	(*channels.InfiniteChannel)(ch.UnsafePointer()).In() <- snapshotEnd{}
+	return b, nil
+}
+
+// checkKinds makes sure that GoBGP has the watcher under eventKinds, and so looks for
+// filters under those names: under other names it would find none, and fill the channel,
+// which nobody reads after the snapshot.
+func (b bestPaths) checkKinds(l *loop) error {
+	var kinds []string
+	err := l.inLoop(func() error {
+		field, _ := reflect.TypeFor[server.BgpServer]().FieldByName("watcherMap")
+		all := reflect.NewAt(field.Type, unsafe.Add(unsafe.Pointer(l.server()), field.Offset)).Elem()
+		for it := all.MapRange(); it.Next(); {
+			for i := range it.Value().Len() {
+				if it.Value().Index(i).UnsafePointer() == b.watcher {
+					kinds = append(kinds, it.Key().String())
+				}
+			}
+		}
+		return nil
+	})
+	if slices.Sort(kinds); err == nil && !slices.Equal(kinds, eventKinds) {
+		err = internalsError("the events of best paths and of End-of-RIB are called %q, not %q", kinds, eventKinds)
+	}
+	return err
+}
+
+// errLate is that of an event that came by a watcher's channel after the snapshot: GoBGP
+// has not asked the filter.
+func errLate(event any) error {
+	return internalsError("a %T came by the watcher's channel, past its filters", event)
+}
+
+// stop ends the watch. It waits for GoBGP's loop.
+func (b bestPaths) stop() { watcherStop(b.watcher) }
+
+// filtersAt is how far behind a watcher's options, which are its first field, its
+// filters are.
+func filtersAt() uintptr {
+	filters, _ := watcherType().FieldByName("filters")
+	return filters.Offset
+}
+
+// checkInternals compares the mirrors with GoBGP's types, as far as its server leads
+// to them.
+func checkInternals() error {
+	w := watcherType()
+	if w == nil {
+		return internalsError("BgpServer.watcherMap is no map of lists of watchers")
+	}
+	if ch, has := w.FieldByName("ch"); !has || ch.Type != reflect.TypeFor[*channels.InfiniteChannel]() {
+		return internalsError("watcher.ch is no *channels.InfiniteChannel")
+	}
+	if opts, has := w.FieldByName("opts"); !has || opts.Offset != 0 {
+		return internalsError("watcher.opts is not its first field")
+	}
+	if filters, has := w.FieldByName("filters"); !has || !isFilters(filters.Type) {
+		return internalsError("watcher.filters is no map[string]func(any) bool")
+	}
+	path := pathType()
+	if path == nil {
+		return internalsError("no BgpServer.globalRib.Tables[].destinations[].knownPathList[]")
+	}
+	return same(path, reflect.TypeFor[bgpPath]())
+}
+
+// isFilters tells whether a type is, but for the names of its parts, that of
+// map[string]func(any) bool.
+func isFilters(t reflect.Type) bool {
+	return same(t, reflect.TypeFor[map[string]func(any) bool]()) == nil
+}
+
+func watcherType() reflect.Type { return follow(reflect.TypeFor[server.BgpServer](), "watcherMap") }
+
+// pathType is table.Path.
+func pathType() reflect.Type {
+	return follow(reflect.TypeFor[server.BgpServer](), "globalRib", "Tables", "destinations", "knownPathList")
+}
+
+// shapes are the types of GoBGP's events, which only an event itself shows.
+type shapes struct{ best, eor reflect.Type }
+
+// read returns an event, the other being nil.
+func (s *shapes) read(event any) (*bestEvent, *eorEvent, error) {
+	t := reflect.TypeOf(event)
+	if t == nil || t != s.best && t != s.eor {
+		if err := s.learn(t); err != nil {
+			return nil, nil, err
+		}
+	}
+	p := reflect.ValueOf(event).UnsafePointer()
+	if t == s.best {
+		return (*bestEvent)(p), nil, nil
+	}
+	return nil, (*eorEvent)(p), nil
+}
+
+func (s *shapes) learn(t reflect.Type) error {
+	var mirror reflect.Type
+	is := &s.best
+	switch fmt.Sprint(t) {
+	case "*server.watchEventBestPath":
+		mirror = reflect.TypeFor[*bestEvent]()
+	case "*server.watchEventEor":
+		mirror, is = reflect.TypeFor[*eorEvent](), &s.eor
+	default:
+		return internalsError("an event of best paths is a %v", t)
+	}
+	if err := same(t, mirror); err != nil {
+		return err
+	}
+	*is = t
+	return nil
+}

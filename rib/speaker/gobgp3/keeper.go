@@ -1,0 +1,186 @@
+package gobgp3
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/osrg/gobgp/v3/pkg/config/oc"
+	"github.com/osrg/gobgp/v3/pkg/server"
+
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/reload"
+)
+
+// keeper keeps house in GoBGP's loop: it lets go of destinations, stale routes and leaked
+// routes that GoBGP would keep, and holds neighbours to their limits. GoBGP calls it there as its timing hook, after each thing
+// that the loop did; where nothing happens, its own goroutine asks the loop in.
+type keeper struct {
+	*loop
+	pacer *pacer
+	log   *logger
+
+	work   time.Duration // of the loop since it last looked; the loop's own
+	each   time.Duration // how much it does before the next look; the loop's own
+	sweeps *sweeper      // the loop's own
+	limits *limits
+	stale  *stales
+	leaver *leavers
+
+	wake     chan struct{} // there is something to sweep
+	endOfRIB atomic.Bool   // one came, since the last look
+}
+
+const (
+	// lookEach is how much the loop does, some 1,000 routes, before the keeper looks
+	// at the adj-RIB-in of each neighbour.
+	lookEach = 10 * time.Millisecond
+	// lookShare is how much more it does than looking.
+	lookShare = 50
+	// quietEach is when it looks at the latest.
+	quietEach = time.Second
+)
+
+func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
+	k := &keeper{loop: l, pacer: pacer, log: log, each: lookEach, wake: make(chan struct{}, 1)}
+	k.sweeps = newSweeper(l, k.wake)
+	k.limits = newLimits(l, log)
+	k.stale = newStales(l, log)
+	k.leaver = newLeavers(l)
+	return k
+}
+
+// Observe implements GoBGP's timing hook.
+func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
+	k.pacer.Observe(op, did, waited)
+	if k.log.stateChanged.Swap(false) || k.endOfRIB.Swap(false) {
+		k.stale.look()
+		k.limits.look()
+	}
+	if op != server.FSMMessage {
+		return
+	}
+	k.sweeps.during(did / sweepOf)
+	if k.work += did; k.work >= k.each {
+		k.work = 0
+		k.look()
+	}
+}
+
+// seen returns the function that the loop calls for each event of a watch.
+func (k *keeper) seen() func(event any) {
+	var kinds shapes // the watch has its own, and says where one is not as expected
+	return func(event any) {
+		best, eor, err := kinds.read(event)
+		switch {
+		case err != nil:
+		case eor != nil:
+			k.endOfRIB.Store(true)
+		default:
+			k.sweeps.emptied(best)
+		}
+	}
+}
+
+// look is called in the loop. With many neighbours it takes a while, and is done the
+// less often.
+func (k *keeper) look() {
+	defer func(began time.Time) { k.each = max(lookEach, lookShare*time.Since(began)) }(time.Now())
+	for addr, p := range k.peers() {
+		k.limits.check(addr, p)
+		k.sweeps.check(p)
+	}
+}
+
+// configure brings a configuration into force. It does not wait for the loop.
+func (k *keeper) configure(c *conf.Config) {
+	k.limits.configure(c)
+	k.stale.configure(c)
+}
+
+// start has the keeper look where no messages come too, until ctx ends. join waits for
+// that end.
+func (k *keeper) start(ctx context.Context) (join func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		k.run(ctx)
+	}()
+	return func() { cancel(); <-done }
+}
+
+func (k *keeper) run(ctx context.Context) {
+	tick := time.NewTicker(quietEach)
+	defer tick.Stop()
+	defer func() { _ = k.inLoop(func() error { k.sweeps.stop(); return nil }) }()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			_ = k.inLoop(k.quiet)
+		case <-k.wake:
+			k.sweep(ctx)
+		case <-k.leaver.wake:
+			k.leaver.takeBack()
+		}
+	}
+}
+
+// sweepAll has GoBGP's own tables swept. It waits for the loop, not for the sweep.
+func (k *keeper) sweepAll() {
+	_ = k.inLoop(func() error { k.sweeps.all(); return nil })
+}
+
+// quiet is called in the loop.
+func (k *keeper) quiet() error {
+	k.look()
+	k.sweeps.quiet()
+	k.limits.look()
+	k.stale.look()
+	return nil
+}
+
+// sweep has the loop sweep in steps, between which it does as much else.
+func (k *keeper) sweep(ctx context.Context) {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for more := true; more; {
+		_ = k.inLoop(func() error { more = k.sweeps.step(sweepStep); return nil })
+		pause.Reset(sweepStep)
+		select {
+		case <-ctx.Done():
+			return
+		case <-pause.C:
+		}
+	}
+}
+
+// Guard implements reload.Server.
+func (k *keeper) Guard(fn func() error) error { return k.log.guard(fn) }
+
+// Peers implements reload.Server: it copies GoBGP's neighbours and peer groups.
+func (k *keeper) Peers() (reload.Peers, error) {
+	all := reload.Peers{Neighbors: make(map[string]reload.Neighbor), Groups: make(map[string]oc.PeerGroup), Dynamic: make(map[string]bool)}
+	err := k.inLoop(func() error {
+		for addr, p := range k.peers() {
+			all.Neighbors[addr] = p.copied()
+		}
+		for name, at := range *k.groups.in(unsafe.Pointer(k.server())) {
+			group := **k.groupConf.in(at)
+			group.AfiSafis = slices.Clone(group.AfiSafis)
+			all.Groups[name] = group
+			for prefix := range *k.dynamic.in(at) {
+				all.Dynamic[reload.DynamicName(prefix, name)] = true
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
+// BGP implements reload.Server.
+func (k *keeper) BGP() *server.BgpServer { return k.server() }

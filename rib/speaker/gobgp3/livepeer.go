@@ -1,0 +1,87 @@
+package gobgp3
+
+import (
+	"slices"
+	"unsafe"
+
+	"github.com/osrg/gobgp/v3/pkg/config/oc"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/reload"
+)
+
+// livePeer is one of GoBGP's peers; for functions that run in GoBGP's loop. Its pointers
+// are good until the function returns: GoBGP may take the neighbour out after that.
+type livePeer struct {
+	*insides
+	at, fsm unsafe.Pointer
+}
+
+// adminUp and adminDown are GoBGP's adminStates in which a neighbour may have a session,
+// and in which somebody stopped it; GoBGP has one more for a prefix-limit.
+const (
+	adminUp   = 0
+	adminDown = 1
+)
+
+func (p livePeer) adjIn() *bgpAdjRib { return *p.adjRibIn.in(p.at) }
+
+// read calls f with the fields that other goroutines of GoBGP's write too.
+func (p livePeer) read(f func(conf *oc.Neighbor, state bgp.FSMState)) {
+	lock := p.lock.in(p.fsm)
+	lock.RLock()
+	defer lock.RUnlock()
+	f(*p.conf.in(p.fsm), *p.state.in(p.fsm))
+}
+
+// change is read for a change.
+func (p livePeer) change(f func(conf *oc.Neighbor)) {
+	lock := p.lock.in(p.fsm)
+	lock.Lock()
+	defer lock.Unlock()
+	f(*p.conf.in(p.fsm))
+}
+
+// established tells whether the session is up.
+func (p livePeer) established() (is bool) {
+	p.read(func(_ *oc.Neighbor, state bgp.FSMState) { is = state == bgp.BGP_FSM_ESTABLISHED })
+	return is
+}
+
+// inVRF tells whether the neighbour is in a VRF.
+func (p livePeer) inVRF() (is bool) {
+	p.read(func(n *oc.Neighbor, _ bgp.FSMState) { is = n.Config.Vrf != "" })
+	return is
+}
+
+// isDown tells whether somebody, or a limit, keeps the neighbour from having a session.
+func (p livePeer) isDown() (is bool) {
+	p.read(func(*oc.Neighbor, bgp.FSMState) { is = *p.adminState.in(p.fsm) != adminUp })
+	return is
+}
+
+// sendsAll tells whether the neighbour gets several paths of a prefix.
+func (p livePeer) sendsAll() (does bool) {
+	p.read(func(*oc.Neighbor, bgp.FSMState) {
+		for _, mode := range *p.families.in(p.fsm) {
+			does = does || mode&bgp.BGP_ADD_PATH_SEND != 0
+		}
+	})
+	return does
+}
+
+// copied is the neighbour as its session has it.
+func (p livePeer) copied() (n reload.Neighbor) {
+	p.read(func(conf *oc.Neighbor, _ bgp.FSMState) {
+		n.Neighbor = *conf
+		n.Disabled = *p.adminState.in(p.fsm) == adminDown && !conf.Config.AdminDown
+	})
+	n.AfiSafis = slices.Clone(n.AfiSafis)
+	n.Dynamic = isDynamic(&n.Neighbor)
+	return n
+}
+
+// isDynamic tells whether a peer group let a neighbour in.
+func isDynamic(n *oc.Neighbor) bool {
+	return n.Config.NeighborAddress == "" && n.Config.NeighborInterface == ""
+}

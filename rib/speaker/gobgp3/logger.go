@@ -1,0 +1,224 @@
+package gobgp3
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/osrg/gobgp/v3/pkg/log"
+)
+
+// logger is GoBGP's logger over slog. Its Fatal does not end the process:
+//
+//   - below guard, which is around the calls that we make, it becomes the error
+//     of that call;
+//   - marked as a configuration's error, it may return (gobgpd does so on a
+//     reload), and is the error of the guard that is under way: GoBGP calls it
+//     so in its server loop, which must live on;
+//   - else, on a goroutine of GoBGP's own, it becomes the error of Speaker.Run,
+//     and ends that goroutine, because GoBGP does not expect it to return.
+type logger struct {
+	slog  *slog.Logger
+	level atomic.Uint32
+	fatal chan struct{} // closed at the first Fatal outside guard
+	// down is told why a session ended, which GoBGP's events leave out; it is set
+	// before BGP runs.
+	down func(neighbor, reason string)
+	// guarding is told of each change of a session's state; nil: nobody is.
+	guarding *guarding
+	// stateChanged is set when a session's state has changed. GoBGP says so in its
+	// loop, and to nobody else before the change has had its effects.
+	stateChanged atomic.Bool
+
+	mu     sync.Mutex
+	first  error // guarded by mu; the first Fatal outside guard
+	config error // guarded by mu; the last one about configuration
+}
+
+func newLogger(to *slog.Logger) *logger {
+	l := &logger{slog: to, fatal: make(chan struct{})}
+	l.level.Store(uint32(log.InfoLevel))
+	if to.Enabled(context.Background(), slog.LevelDebug) {
+		l.level.Store(uint32(log.DebugLevel))
+	}
+	return l
+}
+
+// fatalError is a Fatal of GoBGP. As a panic it is private to logger and guard.
+type fatalError struct{ text string }
+
+func (e *fatalError) Error() string { return e.text }
+
+// guard calls fn and returns its error, or that of a Fatal below it. One guard
+// runs at a time.
+func (l *logger) guard(fn func() error) (err error) {
+	_ = l.takeConfig() // of whoever called before: not this call's
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+			if config := l.takeConfig(); err == nil {
+				err = config
+			}
+		case *fatalError:
+			err = p
+		default:
+			panic(p)
+		}
+	}()
+	return guarded(fn)
+}
+
+func (l *logger) takeConfig() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.config
+	l.config = nil
+	return err
+}
+
+// guarded is a frame that Fatal can find on the stack.
+//
+//go:noinline
+func guarded(fn func() error) error { return fn() }
+
+func isGuarded() bool {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for {
+		f, more := frames.Next()
+		if strings.HasSuffix(f.Function, "/rib/speaker/gobgp3.guarded") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
+}
+
+// Fatal implements log.Logger. It returns only where GoBGP can bear it.
+func (l *logger) Fatal(msg string, fields log.Fields) {
+	err := &fatalError{text: describe(msg, fields)}
+	if isGuarded() {
+		panic(err)
+	}
+	l.mu.Lock()
+	if fields.HasFacility(log.FacilityConfig) {
+		l.config = err
+		l.mu.Unlock()
+		return
+	}
+	l.mu.Unlock()
+	l.giveUp(fmt.Errorf("GoBGP gave up: %w", err))
+	runtime.Goexit()
+}
+
+// giveUp makes err the error of Speaker.Run, unless there was one before.
+func (l *logger) giveUp(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.first == nil {
+		l.first = err
+		close(l.fatal)
+	}
+}
+
+// err is the first Fatal on a goroutine of GoBGP's own.
+func (l *logger) err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.first
+}
+
+// Panic implements log.Logger. GoBGP means it: its state is not to be trusted
+// any more, and the process must end.
+func (l *logger) Panic(msg string, fields log.Fields) {
+	l.write(slog.LevelError, msg, fields)
+	panic(describe(msg, fields))
+}
+
+func (l *logger) Error(msg string, fields log.Fields) { l.write(slog.LevelError, msg, fields) }
+
+// Info passes the reason of a session's end on to down.
+func (l *logger) Info(msg string, fields log.Fields) {
+	if msg == "Peer Down" && l.down != nil {
+		l.down(fmt.Sprint(fields["Key"]), fmt.Sprint(fields["Reason"]))
+	}
+	l.write(slog.LevelInfo, msg, fields)
+}
+
+// Warn drops GoBGP's line about the withdrawal of a route that it does not have.
+// Every neighbour can have it say so as often as it likes, and the guard does where it
+// takes an announcement for a withdrawal.
+func (l *logger) Warn(msg string, fields log.Fields) {
+	if fields["Topic"] != "Table" || !strings.HasPrefix(msg, "No matching path for withdraw") {
+		l.write(slog.LevelWarn, msg, fields)
+	}
+}
+
+// Debug drops GoBGP's lines about single routes ("create Destination", …): there is
+// no log line a route.
+func (l *logger) Debug(msg string, fields log.Fields) {
+	if msg == stateChange {
+		l.stateChanged.Store(true)
+		if l.guarding != nil {
+			l.guarding.stateChanged(fields)
+		}
+	}
+	if fields["Topic"] != "Table" {
+		l.write(slog.LevelDebug, msg, fields)
+	}
+}
+
+// stateChange is GoBGP's message when a session's state has changed.
+const stateChange = "state changed"
+
+func (l *logger) SetLevel(level log.LogLevel) { l.level.Store(uint32(level)) }
+func (l *logger) GetLevel() log.LogLevel      { return log.LogLevel(l.level.Load()) }
+
+var levels = map[slog.Level]log.LogLevel{
+	slog.LevelError: log.ErrorLevel,
+	slog.LevelWarn:  log.WarnLevel,
+	slog.LevelInfo:  log.InfoLevel,
+	slog.LevelDebug: log.DebugLevel,
+}
+
+func (l *logger) write(level slog.Level, msg string, fields log.Fields) {
+	if levels[level] > l.GetLevel() || !l.slog.Enabled(context.Background(), level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, len(fields))
+	for _, k := range slices.Sorted(maps.Keys(fields)) {
+		if k != log.FieldFacility {
+			attrs = append(attrs, slog.Any(strings.ToLower(k), plain(fields[k])))
+		}
+	}
+	l.slog.LogAttrs(context.Background(), level, "gobgp: "+msg, attrs...)
+}
+
+// plain keeps values that read well in a log and turns others, such as GoBGP's
+// configuration structs, into text.
+func plain(v any) any {
+	switch v := v.(type) {
+	case string, bool, int, int64, uint32, uint64, float64:
+		return v
+	case error:
+		return v.Error()
+	}
+	return fmt.Sprint(v)
+}
+
+func describe(msg string, fields log.Fields) string {
+	s := msg
+	for _, k := range slices.Sorted(maps.Keys(fields)) {
+		if k != log.FieldFacility && k != "Topic" {
+			s += fmt.Sprintf(", %s %v", strings.ToLower(k), fields[k])
+		}
+	}
+	return s
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package gobgp3
+
+func init() { raceDetector = true }

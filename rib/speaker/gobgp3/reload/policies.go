@@ -1,0 +1,260 @@
+package reload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	_ "unsafe" // for go:linkname
+
+	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/config/oc"
+	"github.com/osrg/gobgp/v3/pkg/server"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
+)
+
+// putGroups adds and changes peer groups. The neighbours in them are changed
+// one by one, after: their configuration has the group's values in it.
+func (r *Reconciler) putGroups(ctx context.Context, want *state) error {
+	for _, name := range sortedNames(want.groups) {
+		g := want.groups[name]
+		have, had := r.groups[name]
+		again := r.altered[thing(speaker.KindGroup, name)]
+		if had && g.Equal(&have) && !again {
+			continue
+		}
+		delete(r.altered, thing(speaker.KindGroup, name))
+		had = had || r.theirs.groups[name]
+		request := oc.NewPeerGroupFromConfigStruct(&g)
+		if !had {
+			if err := r.server.BGP().AddPeerGroup(ctx, &api.AddPeerGroupRequest{PeerGroup: request}); err != nil {
+				return fmt.Errorf("add peer group %q: %w", name, err)
+			}
+			r.changed("peer group %s added", name)
+		} else {
+			_, err := r.server.BGP().UpdatePeerGroup(ctx, &api.UpdatePeerGroupRequest{PeerGroup: request})
+			// GoBGP sets the group's configuration first, and then fails over a
+			// neighbour that has been removed: DeletePeer leaves it in the group.
+			if err != nil && !strings.Contains(err.Error(), "doesn't exist") {
+				return fmt.Errorf("change peer group %q: %w", name, err)
+			}
+			r.changed("peer group %s %s", name, changedOr(again, "changed"))
+		}
+		r.groups[name] = g
+	}
+	return nil
+}
+
+func (r *Reconciler) dropGroups(ctx context.Context, want *state) error {
+	for _, name := range sortedNames(r.groups) {
+		if _, wanted := want.groups[name]; wanted {
+			continue
+		}
+		if err := r.server.BGP().DeletePeerGroup(ctx, &api.DeletePeerGroupRequest{Name: name}); err != nil {
+			return fmt.Errorf("remove peer group %q: %w", name, err)
+		}
+		delete(r.groups, name)
+		r.changed("peer group %s removed", name)
+	}
+	return nil
+}
+
+func (r *Reconciler) dropDynamic(ctx context.Context, want *state) error {
+	for _, name := range sortedNames(r.dynamic) {
+		if _, wanted := want.dynamic[name]; wanted {
+			continue
+		}
+		d := r.dynamic[name].Config
+		err := r.server.BGP().DeleteDynamicNeighbor(ctx, &api.DeleteDynamicNeighborRequest{Prefix: d.Prefix, PeerGroup: d.PeerGroup})
+		if err != nil {
+			return fmt.Errorf("remove dynamic neighbours %s: %w", name, err)
+		}
+		delete(r.dynamic, name)
+		r.changed("dynamic neighbours %s removed", d.Prefix)
+	}
+	return nil
+}
+
+func (r *Reconciler) addDynamic(ctx context.Context, want *state) error {
+	for _, name := range sortedNames(want.dynamic) {
+		if _, had := r.dynamic[name]; had {
+			continue
+		}
+		d := want.dynamic[name].Config
+		err := r.server.BGP().AddDynamicNeighbor(ctx, &api.AddDynamicNeighborRequest{
+			DynamicNeighbor: &api.DynamicNeighbor{Prefix: d.Prefix, PeerGroup: d.PeerGroup},
+		})
+		if err != nil {
+			return fmt.Errorf("add dynamic neighbours %s: %w", name, err)
+		}
+		r.dynamic[name] = want.dynamic[name]
+		r.changed("dynamic neighbours %s added", d.Prefix)
+	}
+	return nil
+}
+
+// policiesOf returns the sections of a configuration that are about policies.
+func policiesOf(set *oc.BgpConfigSet) oc.BgpConfigSet {
+	return oc.BgpConfigSet{
+		Global:            oc.Global{ApplyPolicy: set.Global.ApplyPolicy},
+		DefinedSets:       set.DefinedSets,
+		PolicyDefinitions: set.PolicyDefinitions,
+	}
+}
+
+// addPolicies sets the policies that are wanted, and leaves those that are not
+// for the time being: a neighbour may name them still, and GoBGP then drops the
+// neighbour's whole list.
+func (r *Reconciler) addPolicies(ctx context.Context, want *state) error {
+	again := r.policiesAltered()
+	if equalPolicies(&r.policies, &want.policies) && !again {
+		return nil
+	}
+	both := want.policies
+	for _, p := range r.policies.PolicyDefinitions {
+		same := func(o oc.PolicyDefinition) bool { return o.Name == p.Name }
+		if !slices.ContainsFunc(both.PolicyDefinitions, same) && !sharesStatement(p, both.PolicyDefinitions) {
+			both.PolicyDefinitions = append(slices.Clip(both.PolicyDefinitions), p)
+		}
+	}
+	both.DefinedSets = conf.MergeSets(want.policies.DefinedSets, r.policies.DefinedSets)
+	was, is := conf.WithoutRules(r.policies), conf.WithoutRules(want.policies)
+	if err := r.setPolicies(ctx, both); err != nil {
+		return err
+	}
+	switch {
+	case again:
+		for t := range r.altered {
+			if judges(t.Kind) {
+				delete(r.altered, t)
+			}
+		}
+		r.softReset, r.Rejudged = true, true
+		r.changed("policies %s", changedOr(true, ""))
+	case !equalPolicies(&was, &is):
+		r.changed("policies changed")
+	}
+	return nil
+}
+
+// dropPolicies takes out the policies that addPolicies left.
+func (r *Reconciler) dropPolicies(ctx context.Context, want *state) error {
+	if equalPolicies(&r.policies, &want.policies) {
+		return nil
+	}
+	return r.setPolicies(ctx, want.policies)
+}
+
+// policiesOfAPI renders the file's policies as messages of GoBGP's API: the conversion is
+// internal to GoBGP, and the one function around it, config.UpdateConfig, has all routes
+// of all neighbours judged anew, whatever changed, and drops the policies of other clients.
+//
+//go:linkname policiesOfAPI github.com/osrg/gobgp/v3/internal/pkg/table.NewAPIRoutingPolicyFromConfigStruct
+func policiesOfAPI(c *oc.RoutingPolicy) (*api.RoutingPolicy, error)
+
+// setPolicies has GoBGP change its policies, those of other clients among them, in one
+// step. Where those of the file changed, all routes are to be judged anew; who is told
+// anew where ours changed, retell decides.
+func (r *Reconciler) setPolicies(ctx context.Context, to oc.BgpConfigSet) error {
+	err := r.server.Guard(func() error {
+		ours, err := policiesOfAPI(oc.ConfigSetToRoutingPolicy(&to))
+		if err != nil {
+			return err
+		}
+		request := r.theirs.beside(ours)
+		r.assignable = request.GetPolicies()
+		return r.server.BGP().SetPolicies(ctx, request)
+	})
+	if err == nil {
+		err = CheckPolicies(ctx, r.server.BGP(), &to)
+	}
+	a := to.Global.ApplyPolicy.Config
+	for _, set := range []*api.PolicyAssignment{
+		assigning(api.PolicyDirection_IMPORT, a.DefaultImportPolicy, a.ImportPolicyList),
+		assigning(api.PolicyDirection_EXPORT, a.DefaultExportPolicy, a.ExportPolicyList),
+	} {
+		if err == nil {
+			err = r.assign(ctx, set)
+		}
+	}
+	for at, set := range r.restore {
+		if err == nil {
+			err = r.assign(ctx, set)
+			delete(r.restore, at)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("change the policies: %w", err)
+	}
+	was, is := conf.WithoutRules(r.policies), conf.WithoutRules(to)
+	r.softReset = r.softReset || !equalPolicies(&was, &is)
+	r.policies = to
+	return nil
+}
+
+// assign assigns policies of the configuration, and behind them those that other
+// clients assigned.
+func (r *Reconciler) assign(ctx context.Context, set *api.PolicyAssignment) error {
+	set = proto.CloneOf(set)
+	for _, name := range r.theirs.assigned[Assignment{set.Name, set.Direction}] {
+		named := func(p *api.Policy) bool { return p.GetName() == name }
+		if slices.ContainsFunc(r.assignable, named) && !slices.ContainsFunc(set.Policies, named) {
+			set.Policies = append(set.Policies, &api.Policy{Name: name})
+		}
+	}
+	return r.server.BGP().SetPolicyAssignment(ctx, &api.SetPolicyAssignmentRequest{Assignment: set})
+}
+
+// assigning is an assignment to the global table. Without a default GoBGP goes by none.
+func assigning(d api.PolicyDirection, fallback oc.DefaultPolicyType, names []string) *api.PolicyAssignment {
+	set := &api.PolicyAssignment{Name: globalTable, Direction: d}
+	for _, name := range names {
+		set.Policies = append(set.Policies, &api.Policy{Name: name})
+	}
+	switch fallback {
+	case oc.DEFAULT_POLICY_TYPE_ACCEPT_ROUTE:
+		set.DefaultAction = api.RouteAction_ACCEPT
+	case oc.DEFAULT_POLICY_TYPE_REJECT_ROUTE:
+		set.DefaultAction = api.RouteAction_REJECT
+	}
+	return set
+}
+
+func equalPolicies(a, b *oc.BgpConfigSet) bool {
+	return oc.ConfigSetToRoutingPolicy(a).Equal(oc.ConfigSetToRoutingPolicy(b)) &&
+		a.Global.ApplyPolicy.Config.Equal(&b.Global.ApplyPolicy.Config)
+}
+
+// sharesStatement tells whether a statement's name is taken: GoBGP wants them
+// unique over all policies.
+func sharesStatement(p oc.PolicyDefinition, others []oc.PolicyDefinition) bool {
+	for _, o := range others {
+		for _, s := range o.Statements {
+			if slices.ContainsFunc(p.Statements, func(t oc.Statement) bool { return t.Name == s.Name }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// CheckPolicies makes sure that GoBGP has the policies of a configuration:
+// config.InitialConfig drops the error of setting them.
+func CheckPolicies(ctx context.Context, bgp *server.BgpServer, set *oc.BgpConfigSet) error {
+	var have []string
+	err := bgp.ListPolicy(ctx, &api.ListPolicyRequest{}, func(p *api.Policy) { have = append(have, p.Name) })
+	if err != nil {
+		return fmt.Errorf("list GoBGP's policies: %w", err)
+	}
+	var errs []error
+	for _, p := range set.PolicyDefinitions {
+		if !slices.Contains(have, p.Name) {
+			errs = append(errs, fmt.Errorf("GoBGP refused the policy %q, or one beside it: check policy-definitions and defined-sets", p.Name))
+		}
+	}
+	return errors.Join(errs...)
+}

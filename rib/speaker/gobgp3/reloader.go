@@ -1,0 +1,244 @@
+package gobgp3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/reload"
+)
+
+// reloader brings configurations into force while BGP runs, and gives each part of the
+// speaker its share of the new one.
+type reloader struct {
+	*embedded
+	unnumbered
+	feeder    *feeder
+	announcer *speaker.Announcer
+	tables    *tables
+	keeper    *keeper
+	guarding  *guarding
+	listening *listening
+	drift     *drift
+}
+
+// reload is Speaker.Reload.
+func (r *reloader) reload(ctx context.Context, text []byte, extras rib.Extras) (changes []string, err error) {
+	if err := r.waitStarted(ctx); err != nil {
+		return nil, err
+	}
+	if err := conf.Check(text); err != nil {
+		return nil, err
+	}
+	next, err := r.read(ctx, text, extras, r.inForce())
+	if err != nil {
+		return nil, err
+	}
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	return r.replace(ctx, next)
+}
+
+// restore is Speaker.Restore.
+func (r *reloader) restore(ctx context.Context) (changes []string, err error) {
+	if err := r.waitStarted(ctx); err != nil {
+		return nil, err
+	}
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	return r.replace(ctx, r.inForce())
+}
+
+// replace puts next in the place of the configuration in force. The caller holds
+// changing.
+func (r *reloader) replace(ctx context.Context, next *conf.Config) (changes []string, err error) {
+	old := r.inForce()
+	if r.feeder.fenced() {
+		return nil, errStopped
+	}
+	if err := conf.Unchangeable(old, next); err != nil {
+		return nil, err
+	}
+	by := reload.New(r.keeper, r.announcer, old)
+	defer by.Release()
+	now, err := reload.ReadBack(ctx, r.keeper)
+	if err != nil {
+		return nil, err
+	}
+	claim := r.drift.held()
+	by.Correct(claim, now, reload.All)
+	by.SuspendMissing(claim)
+	r.feeder.feeds.Add(next.VRFs)
+	if err := r.listening.answer(old, next); err != nil {
+		return nil, err
+	}
+	// A change that has begun is finished: half a configuration is worse than a late one.
+	ctx = context.WithoutCancel(ctx)
+	if err := by.Reach(ctx, next); err != nil {
+		if back := by.Reach(ctx, old); back != nil {
+			err = errors.Join(err, fmt.Errorf("and the old configuration could not be restored: %w; restart the daemon", back))
+		}
+		return nil, errors.Join(err, r.adopt(ctx, old, true))
+	}
+	changes = slices.Concat(by.Changes, conf.ExtraChanges(old, next), reload.WaitingLines(old, next))
+	whom := conf.Retold(old, next)
+	if by.Rejudged {
+		whom = func(netip.Addr) bool { return true }
+	}
+	told := r.retell(r.sessions.up(), whom)
+	return changes, errors.Join(told, r.adopt(ctx, next, by.VRFsChanged || !conf.SameNeighbors(old, next)))
+}
+
+// adopt makes c the configuration in force, once BGP has it.
+func (r *reloader) adopt(ctx context.Context, c *conf.Config, rewatch bool) error {
+	return errors.Join(r.drift.hold(ctx, c), r.takeOver(ctx, c, rewatch))
+}
+
+// takeOver is adopt but for the claim that BGP is held to.
+func (r *reloader) takeOver(ctx context.Context, c *conf.Config, rewatch bool) error {
+	r.sessions.configure(c)
+	r.guarding.adopt(c)
+	answering := r.listening.answer(c)
+	r.keeper.configure(c)
+	r.force.Store(c)
+	gone := r.feeder.feeds.Keep(c.VRFs)
+	r.announcer.Keep(c.VRFs)
+	if rewatch {
+		if err := r.feeder.rewatch(ctx); err != nil {
+			return errors.Join(err, answering)
+		}
+	}
+	gone.Empty() // only now that no watch writes them
+	return answering
+}
+
+// preview is Speaker.Preview.
+func (r *reloader) preview(text []byte, extras rib.Extras) (*speaker.Preview, error) {
+	if err := conf.Check(text); err != nil {
+		return nil, err
+	}
+	old := r.inForce()
+	next, err := r.read(context.Background(), text, extras, old)
+	if err != nil {
+		return nil, err
+	}
+	if r.feeder.fenced() {
+		return nil, errStopped
+	}
+	if err := conf.Unchangeable(old, next); err != nil {
+		return nil, err
+	}
+	var drift *reload.Drift
+	// A claim that is none, or another: BGP does not run, or another reload does.
+	if claim := r.drift.held(); claim != nil && claim.Conf == old {
+		now, err := reload.ReadBack(context.Background(), r.keeper)
+		if err != nil {
+			return nil, err
+		}
+		drift = &reload.Drift{Claim: claim, Now: now, Known: r.drift.known()}
+	}
+	p := reload.Compare(old, next, drift)
+	p.Feeds, p.Tables = r.feeder.feeds, under{r.tables, old}
+	return p, nil
+}
+
+const (
+	// refitGap is the least time between two changes of who is on which interface.
+	refitGap = time.Second
+	// refitAgain is when a change that failed is tried again.
+	refitAgain = 10 * time.Second
+)
+
+// run gives GoBGP neighbours by interface as they come, go and change, until ctx
+// ends.
+func (r *reloader) run(ctx context.Context) {
+	if r.links == nil {
+		return
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.links.Changed():
+		case <-r.sessions.fell:
+		case <-timer.C:
+		}
+		next := time.Hour
+		if err := r.refit(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, errStopped) {
+			r.log.slog.Error("a neighbour on an interface could not be brought up to date; it is tried again", "in", refitAgain, "err", err)
+			next = refitAgain
+		}
+		pause := time.NewTimer(refitGap)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return
+		}
+		timer.Reset(next)
+	}
+}
+
+// refit has GoBGP have the configuration in force as it fits the interfaces of now.
+func (r *reloader) refit(ctx context.Context) error {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	old := r.inForce()
+	if r.feeder.fenced() {
+		return errStopped
+	}
+	if !old.Any() {
+		return nil
+	}
+	next, err := r.read(ctx, old.Text, old.Extras, old)
+	if err != nil {
+		return err
+	}
+	r.tellWaiting(old.Waiting, next.Waiting)
+	if maps.Equal(old.Placed, next.Placed) {
+		if !slices.EqualFunc(old.Waiting, next.Waiting, conf.Absentee.Equal) {
+			same := *old
+			same.Waiting = next.Waiting
+			r.force.Store(&same)
+			r.drift.rename(&same)
+		}
+		return nil
+	}
+	by := reload.New(r.keeper, r.announcer, old)
+	defer by.Release()
+	now, err := reload.ReadBack(ctx, r.keeper)
+	if err != nil {
+		return err
+	}
+	// Differences that clients made at other neighbours wait for a reload.
+	by.Correct(r.drift.held(), now, func(d speaker.Difference) bool { return d.Kind == speaker.KindNeighbor && old.IsPlaced(d.Name) })
+	ctx = context.WithoutCancel(ctx)
+	if err := by.Reach(ctx, next); err != nil {
+		return errors.Join(err, by.Reach(ctx, old))
+	}
+	for device, peer := range next.Placed {
+		if old.Placed[device] != peer {
+			r.log.slog.Info("a neighbour without an address was heard", "interface", device, "address", peer)
+		}
+	}
+	told := r.retell(r.sessions.up(), conf.Retold(old, next))
+	return errors.Join(told, r.drift.holdOn(ctx, next), r.takeOver(ctx, next, true))
+}
+
+// tellWaiting logs each neighbour that waits, and did not, or for something else.
+func (r *reloader) tellWaiting(before, now []conf.Absentee) {
+	for _, w := range now {
+		if !slices.ContainsFunc(before, w.Equal) {
+			r.log.slog.Warn("a neighbour waits: "+w.Reason, "interface", w.Interface, "as", w.PeerAS)
+		}
+	}
+}

@@ -1,0 +1,192 @@
+package gobgp3
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	api "github.com/osrg/gobgp/v3/api"
+
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
+)
+
+// sessions is how neighbours fare, by GoBGP's events. GoBGP's ListPeer is no
+// answer to a question that may come often: it counts the routes of every
+// neighbour one by one, and BGP stands still meanwhile.
+type sessions struct {
+	now func() time.Time
+
+	// asking is held from a question to GoBGP until its answer is noted, so that a
+	// later one is not overwritten; it is taken before mu.
+	asking sync.Mutex
+
+	mu    sync.Mutex
+	known map[string]*session // guarded by mu; by the address that GoBGP calls it by, which has its zone
+
+	fell chan struct{} // signalled when a session with a link-local address has come to be idle
+}
+
+type session struct {
+	speaker.Session
+	at       netip.Addr // the address without its zone, as in GoBGP's events
+	down     bool       // administratively, by the configuration
+	disabled string     // who disabled it, in words; "": nobody
+	ended    string     // why the last session did, or did not begin
+	endedAt  time.Time
+}
+
+func (n *session) configured() bool { return n.Origin == speaker.Configured }
+
+// shown is a session for those who ask.
+type shown struct {
+	speaker.Session
+	endedAt time.Time // when it had ended for Reason
+}
+
+func (n *session) show() shown {
+	out := shown{Session: n.Session}
+	switch {
+	case out.State == "established":
+	case n.disabled != "":
+		out.Stopped, out.Reason = true, "disabled by "+n.disabled+", and down until it is enabled (`gobgp neighbor "+n.Address.String()+" enable`)"
+	case n.down:
+		out.Stopped, out.Reason = true, "admin-down in the configuration"
+	default:
+		out.Reason, out.endedAt = n.ended, n.endedAt
+	}
+	return out
+}
+
+func newSessions() *sessions {
+	return &sessions{now: time.Now, known: make(map[string]*session), fell: make(chan struct{}, 1)}
+}
+
+// list returns the neighbours by the address that GoBGP calls them by.
+func (s *sessions) list() map[string]shown {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make(map[string]shown, len(s.known))
+	for key, n := range s.known {
+		out[key] = n.show()
+	}
+	return out
+}
+
+// disabled takes in which neighbours somebody disabled, and who.
+func (s *sessions) disabled(by map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, n := range s.known {
+		who, is := by[key]
+		if n.disabled = ""; is {
+			n.disabled = cmp.Or(who, "another client of the API")
+		}
+	}
+}
+
+// down takes in why a session ended, in GoBGP's words.
+func (s *sessions) down(key, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := s.known[key]; n != nil {
+		n.ended, n.endedAt = plainReason(reason), s.now()
+	}
+}
+
+// plainReason says in plain words why GoBGP ended a session.
+func plainReason(reason string) string {
+	if code, is := strings.CutPrefix(reason, "notification-received "); is {
+		return "the neighbour ended the session: " + code
+	}
+	if code, is := strings.CutPrefix(reason, "notification-sent "); is {
+		return "we ended the session: " + code
+	}
+	switch reason {
+	case "read-failed", "write-failed":
+		return "the connection broke"
+	case "hold-timer-expired":
+		return "nothing was heard of the neighbour for the hold time"
+	case "graceful-restart":
+		return "the connection broke, and the neighbour may be restarting gracefully"
+	case "admin-down", "dying", "unknown":
+		return ""
+	}
+	return strings.ReplaceAll(reason, "-", " ")
+}
+
+// configure takes in the neighbours of a configuration. How they fare events say, before
+// it and after.
+func (s *sessions) configure(c *conf.Config) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stay := make(map[string]bool, len(c.Set.Neighbors))
+	for _, n := range c.Set.Neighbors {
+		key := n.State.NeighborAddress
+		stay[key] = true
+		have := s.known[key]
+		if have == nil {
+			have = &session{Session: speaker.Session{State: stateName(api.PeerState_IDLE)}, at: zoneless(key)}
+			s.known[key] = have
+		}
+		have.Origin, have.down = speaker.Configured, n.Config.AdminDown
+		have.VRF, have.PeerAS = n.Config.Vrf, n.Config.PeerAs
+		have.Address, _ = netip.ParseAddr(cmp.Or(n.Config.NeighborAddress, key)) // by interface: the address that it resolved to
+	}
+	for key, n := range s.known {
+		if n.configured() && !stay[key] {
+			delete(s.known, key)
+		}
+	}
+}
+
+func zoneless(key string) netip.Addr {
+	addr, err := netip.ParseAddr(key)
+	if err != nil {
+		return netip.Addr{} // Check has refused it
+	}
+	return addr.WithZone("")
+}
+
+// speaks tells whether a neighbour has a connection, or none because somebody stopped
+// it, which is to stand.
+func (s *sessions) speaks(addr netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.known[addr.String()]
+	return n != nil && (n.disabled != "" || slices.Contains([]string{"opensent", "openconfirm", "established"}, n.State))
+}
+
+// up returns the neighbours with a session, by the key that GoBGP calls them by.
+func (s *sessions) up() map[string]netip.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	up := make(map[string]netip.Addr)
+	for key, n := range s.known {
+		if n.State == stateName(api.PeerState_ESTABLISHED) {
+			up[key] = n.at
+		}
+	}
+	return up
+}
+
+func stateName(s api.PeerState_SessionState) string {
+	switch s {
+	case api.PeerState_IDLE:
+		return "idle"
+	case api.PeerState_CONNECT:
+		return "connect"
+	case api.PeerState_ACTIVE:
+		return "active"
+	case api.PeerState_OPENSENT:
+		return "opensent"
+	case api.PeerState_OPENCONFIRM:
+		return "openconfirm"
+	case api.PeerState_ESTABLISHED:
+		return "established"
+	}
+	return "unknown"
+}

@@ -1,0 +1,283 @@
+package gobgp3
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"slices"
+
+	api "github.com/osrg/gobgp/v3/api"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
+)
+
+// Options are the parameters of New.
+type Options struct {
+	// Config is GoBGP's part of the configuration file as JSON, with GoBGP's
+	// own kebab-case keys.
+	Config []byte
+	// Extras are the configuration of BGP beside Config.
+	rib.Extras
+	// Listen are the gRPC addresses for users: "unix:///path" or "host:port",
+	// with a loopback host unless Secured.
+	Listen []string
+	// SocketGroup is the gid that the unix sockets get; nil: that of the process.
+	SocketGroup *int
+	// Server serves GoBGP's API on them, beside the services that are registered with it
+	// already; nil: a server of GoBGP's API alone, open to everybody.
+	Server GRPC
+	// Secured says that Server has TCP clients prove who they are.
+	Secured bool
+	// GracefulRestart starts as `gobgpd -r`: neighbours with graceful restart
+	// are told that we restart, and keep their routes to us meanwhile.
+	GracefulRestart bool
+	// Links says who is on the interfaces that neighbours are named by; nil: GoBGP looks
+	// once, and refuses the configuration where nobody is.
+	Links speaker.Links
+	// Who says who makes a call to the API, as it stands in a log; nil: nobody knows.
+	Who func(ctx context.Context) string
+	// Serves tells whether a VRF's routes are in a kernel table, so that it may not be
+	// deleted by another client; nil: those of all VRFs of the configuration are.
+	Serves func(vrf string) bool
+	// Called is what people call the neighbour that BGP calls name; nil: the same.
+	Called func(name string) string
+	// Drifted is called when Drift has another result; nil: nobody is.
+	Drifted func()
+	Logger  *slog.Logger // nil: none
+	// OwnPrefix tells whether a prefix is a subnet connected in a VRF, or one of its own
+	// addresses: neighbours may not announce those. It is called for every route of an
+	// eBGP neighbour, by many goroutines. nil: none is known.
+	OwnPrefix func(vrf string, p netip.Prefix) bool
+}
+
+// Speaker is one embedded BGP server. A process may run one at a time: GoBGP
+// keeps its path selection options in package variables. Its methods are safe
+// for concurrent use.
+type Speaker struct {
+	*embedded
+	options   Options
+	sessions  *sessions
+	keeper    *keeper
+	guarding  *guarding
+	feeder    *feeder
+	announcer *speaker.Announcer
+	tables    *tables
+	drift     *drift
+	reloader  *reloader
+	clients   *clients
+}
+
+// New makes a speaker and starts nothing. Its error is that of the
+// configuration or of a listen address.
+func New(o Options) (*Speaker, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	at, err := learnGoBGP()
+	if err != nil {
+		return nil, err
+	}
+	if err := conf.Check(o.Config); err != nil {
+		return nil, err
+	}
+	for _, l := range o.Listen {
+		if err := checkListen(l, o.Secured); err != nil {
+			return nil, err
+		}
+	}
+	sessions := newSessions()
+	u := unnumbered{o.Links, sessions}
+	c, err := u.read(context.Background(), o.Config, o.Extras, nil)
+	if err != nil {
+		return nil, err
+	}
+	s := &Speaker{options: o, sessions: sessions}
+	s.wire(at, c, u)
+	return s, nil
+}
+
+// wire makes the parts, each with those that it needs.
+func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
+	l, log := &loop{insides: at}, newLogger(s.options.Logger)
+	s.embedded = newEmbedded(l, log)
+	s.force.Store(c)
+	s.keeper = newKeeper(l, new(pacer), log)
+	s.guarding = newGuarding(l, s.options.OwnPrefix, c, log)
+	log.down, log.guarding = s.sessions.down, s.guarding
+	s.feeder = newFeeder(s.embedded, s.keeper, c.VRFs)
+	s.tables = &tables{s.embedded, s.feeder}
+	s.announcer = speaker.NewAnnouncer(injector{l, s.tables}, s.feeder.feeds)
+	mender, listening := newMender(s.embedded, s.announcer), &listening{loop: l}
+	s.drift = newDrift(s.embedded, s.keeper, s.sessions, mender)
+	s.drift.called, s.drift.drifted = s.options.Called, s.options.Drifted
+	s.reloader = &reloader{
+		embedded: s.embedded, unnumbered: u, feeder: s.feeder, announcer: s.announcer, tables: s.tables,
+		keeper: s.keeper, guarding: s.guarding, listening: listening, drift: s.drift,
+	}
+	s.clients = &clients{
+		embedded: s.embedded, sessions: s.sessions, guarding: s.guarding, listening: listening,
+		mender: mender, drift: s.drift, who: s.options.Who, serves: s.options.Serves,
+	}
+}
+
+// learnGoBGP compares this package's mirrors of GoBGP's insides with GoBGP.
+func learnGoBGP() (*insides, error) {
+	if err := errors.Join(checkInternals(), checkAPIServer()); err != nil {
+		return nil, err
+	}
+	return learnInsides()
+}
+
+// Feed returns the mailbox of a VRF: for "default" the global table's IPv4 and
+// IPv6 unicast, for a VRF the VPN routes that meet its import RTs. It is the
+// same one as long as the VRF is configured.
+func (s *Speaker) Feed(vrf string) (*rib.Feed, error) { return s.feeder.feeds.Feed(vrf) }
+
+// VRFs returns the configured VRFs by name, without the default one.
+func (s *Speaker) VRFs() []speaker.VRF { return speaker.Clone(s.vrfs()) }
+
+// Announced returns what is announced for a VRF, by prefix: what BGP confirmed.
+func (s *Speaker) Announced(vrf string) []rib.Announcement { return s.announcer.Announced(vrf) }
+
+// Announce makes changes to what a VRF announces, as speaker.Announcer does. It waits
+// until BGP runs.
+func (s *Speaker) Announce(ctx context.Context, vrf string, changes []rib.AnnounceChange) error {
+	if err := s.waitStarted(ctx); err != nil {
+		return fmt.Errorf("announce routes of VRF %q: %w", vrf, err)
+	}
+	return s.announcer.Announce(ctx, vrf, changes)
+}
+
+// Reannounce looks for each announcement of a VRF in BGP, sends again the missing ones,
+// and returns how many those were.
+func (s *Speaker) Reannounce(ctx context.Context, vrf string) (int, error) {
+	if err := s.waitStarted(ctx); err != nil {
+		return 0, err
+	}
+	return s.announcer.Reannounce(ctx, vrf, nil)
+}
+
+// Candidates returns every path that BGP has for prefix, best first within an
+// RD: of the global table for "default", and else of the VPN table with whatever
+// route targets, under every RD that was ever seen. It is for a person who asks
+// about one prefix.
+func (s *Speaker) Candidates(ctx context.Context, vrf string, prefix netip.Prefix) ([]rib.Path, error) {
+	return s.tables.candidates(ctx, vrf, prefix)
+}
+
+// Refused are the neighbours of a VRF whose last announcement of a prefix was taken for
+// a withdrawal, and why; of no prefix: all that are remembered, by prefix.
+func (s *Speaker) Refused(vrf string, p netip.Prefix) []rib.Refusal {
+	return s.guarding.refused(vrf, p)
+}
+
+// Removed reports what the guard removed from the messages of each neighbour.
+func (s *Speaker) Removed() []speaker.Report { return s.guarding.reports() }
+
+// OwnChanged says that subnets and addresses of a VRF came and went, so that routes of
+// neighbours to them are judged again.
+func (s *Speaker) OwnChanged(vrf string, came, went []netip.Prefix) {
+	s.guarding.guard.Own(vrfOrGlobal(vrf), came, went)
+}
+
+// Limits returns the limits that are configured, by VRF and neighbour, with what counts
+// against them.
+func (s *Speaker) Limits() []speaker.Limit { return s.keeper.limits.list() }
+
+// Mirror makes feeds with the paths of another VRF's feed, for a second reader of its
+// routes: mirrors has the VRF by the name of the feed, which is no VRF's. Mirrors of an
+// earlier call that are not in it go. A mirror of a VRF that is not configured is empty.
+// It may be called before Run and while it runs.
+func (s *Speaker) Mirror(ctx context.Context, mirrors map[string]string) error {
+	return s.feeder.mirror(ctx, mirrors)
+}
+
+// Reload brings another configuration into force: VRFs, peer groups,
+// neighbours, dynamic neighbours and policies. It returns a line for each thing
+// that it changed. Things that are the same in both are left alone; a VRF with another
+// RD or other RTs is made anew, its announcements are withdrawn and announced
+// again, and the neighbours in it start new sessions.
+//
+// Things of the configuration that another client of the API took out or changed are put
+// right; things that a client added stay, and a neighbour that one disabled stays so.
+//
+// Where it fails, the old configuration is in force again; where even that
+// fails, the error says so. The sections that GoBGP cannot change while it runs
+// are refused when they differ.
+//
+// When VRFs changed, the watch begins anew with a snapshot, after which the feeds are
+// right: a new VRF's is filled, and the feed of a VRF that is gone is empty.
+func (s *Speaker) Reload(ctx context.Context, text []byte, extras rib.Extras) (changes []string, err error) {
+	return s.reloader.reload(ctx, text, extras)
+}
+
+// Restore puts right the things that BGP has otherwise than the configuration in force
+// says, and returns a line for each, as Reload does.
+func (s *Speaker) Restore(ctx context.Context) (changes []string, err error) {
+	return s.reloader.restore(ctx)
+}
+
+// Preview compares a configuration with the one in force. Its error is the one with which
+// Reload would refuse the configuration.
+func (s *Speaker) Preview(text []byte, extras rib.Extras) (*speaker.Preview, error) {
+	return s.reloader.preview(text, extras)
+}
+
+// Drift returns the things that BGP has otherwise than the configuration says, ordered by
+// kind and name.
+func (s *Speaker) Drift() []speaker.Difference { return s.drift.differences() }
+
+// Additions returns the things that other clients added, ordered by kind and name.
+func (s *Speaker) Additions() []speaker.Addition { return s.drift.added() }
+
+// Sessions returns the neighbours by address: of the configuration, let in by a peer
+// group, and added through GoBGP's own API. It asks GoBGP nothing, so it costs BGP
+// nothing, and answers while BGP is busy.
+// Before Run there are none.
+func (s *Speaker) Sessions() []speaker.Session {
+	known := s.sessions.list()
+	s.guarding.tell(known)
+	list := make([]speaker.Session, 0, len(known))
+	for _, n := range known {
+		n.Interface = n.Address.Zone()
+		list = append(list, n.Session)
+	}
+	c := s.inForce()
+	for _, w := range c.Waiting {
+		list = append(list, w.Session)
+	}
+	for _, d := range s.Drift() {
+		if d.Kind != speaker.KindNeighbor || !d.Missing {
+			continue
+		}
+		n, _ := c.Neighbor(d.Name)
+		addr, _ := netip.ParseAddr(d.Name) // Check has seen that it is one
+		list = append(list, speaker.Session{
+			VRF: n.Config.Vrf, Address: addr, PeerAS: d.PeerAS, State: speaker.Deleted,
+			Stopped: true, Reason: d.Reason(), Origin: speaker.Configured,
+		})
+	}
+	slices.SortFunc(list, func(a, b speaker.Session) int {
+		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.VRF, b.VRF))
+	})
+	return list
+}
+
+// Answers returns when GoBGP's loop has answered: it is not stuck. GoBGP ignores
+// the end of ctx.
+func (s *Speaker) Answers(ctx context.Context) error {
+	bgp := s.server()
+	if bgp == nil {
+		return nil
+	}
+	if _, err := bgp.GetBgp(ctx, &api.GetBgpRequest{}); err != nil {
+		return fmt.Errorf("ask BGP how it fares: %w", err)
+	}
+	return nil
+}

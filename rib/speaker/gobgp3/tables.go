@@ -1,0 +1,154 @@
+package gobgp3
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	api "github.com/osrg/gobgp/v3/api"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
+)
+
+// rdsAtOnce bounds how long one question may hold GoBGP's one goroutine.
+const rdsAtOnce = 512
+
+// tables reads GoBGP's tables by its API, for questions that come seldom.
+type tables struct {
+	*embedded
+	feeder *feeder
+}
+
+// list calls yield with the paths of each destination of a family, the best first: of
+// lookups alone, or of all where that is nil. A path that cannot be decoded is left out;
+// strange is the error of the last one.
+func (t *tables) list(ctx context.Context, c *conf.Config, of speaker.Family, lookups []*api.TableLookupPrefix, yield func([]rib.Path)) (strange, err error) {
+	family := &api.Family{Afi: api.Family_AFI_IP, Safi: api.Family_SAFI_UNICAST}
+	if of.Of == rib.IPv6 {
+		family.Afi = api.Family_AFI_IP6
+	}
+	if of.VPN {
+		family.Safi = api.Family_SAFI_MPLS_VPN
+	}
+	d := newDecoder(c)
+	request := &api.ListPathRequest{TableType: api.TableType_GLOBAL, Family: family, Prefixes: lookups}
+	err = t.server().ListPath(ctx, request, func(dst *api.Destination) {
+		var paths []rib.Path
+		for _, p := range dst.GetPaths() {
+			path, err := d.whole(p)
+			if err != nil {
+				strange = err
+				continue
+			}
+			paths = append(paths, path)
+		}
+		if len(paths) > 0 {
+			yield(paths)
+		}
+	})
+	if err == nil {
+		err = ctx.Err() // ListPath returns none where it gave up
+	}
+	return strange, err
+}
+
+// candidates is Speaker.Candidates.
+func (t *tables) candidates(ctx context.Context, vrf string, prefix netip.Prefix) ([]rib.Path, error) {
+	w, _ := t.feeder.current()
+	if t.server() == nil || w == nil {
+		return nil, nil
+	}
+	c, of := t.inForce(), speaker.Family{Of: rib.FamilyOf(prefix), VPN: vrf != speaker.Default}
+	lookups := []*api.TableLookupPrefix{{Prefix: prefix.String()}}
+	if of.VPN {
+		lookups = lookups[:0]
+		rds := w.knownRDs()
+		for _, v := range c.VRFs {
+			rds = append(rds, v.RD)
+		}
+		slices.Sort(rds)
+		for _, rd := range slices.Compact(rds) {
+			// Without an RD, GoBGP would walk the whole table.
+			lookups = append(lookups, &api.TableLookupPrefix{Prefix: prefix.String(), Rd: rd.Dotted()})
+		}
+	}
+	var out []rib.Path
+	var failed error
+	for some := range slices.Chunk(lookups, rdsAtOnce) {
+		strange, err := t.list(ctx, c, of, some, func(paths []rib.Path) { out = append(out, paths...) })
+		if err != nil {
+			return nil, fmt.Errorf("look %s up in BGP: %w", prefix, err)
+		}
+		if strange != nil {
+			failed = strange
+		}
+	}
+	slices.SortStableFunc(out, func(a, b rib.Path) int { return cmp.Compare(a.RD, b.RD) })
+	return out, failed
+}
+
+// under are the tables as a configuration says whose each path is. It implements
+// speaker.Tables.
+type under struct {
+	*tables
+	conf *conf.Config
+}
+
+// Paths implements speaker.Tables.
+func (t under) Paths(ctx context.Context, of speaker.Family, some []speaker.Destination, yield func(speaker.Destination, []rib.Path)) error {
+	if t.server() == nil {
+		return errStopped
+	}
+	var lookups []*api.TableLookupPrefix
+	for _, d := range some {
+		l := &api.TableLookupPrefix{Prefix: d.Prefix.String()}
+		if of.VPN {
+			l.Rd = d.RD.Dotted()
+		}
+		lookups = append(lookups, l)
+	}
+	strange, err := t.list(ctx, t.conf, of, lookups, func(paths []rib.Path) {
+		yield(speaker.Destination{RD: paths[0].RD, Prefix: paths[0].Prefix}, paths)
+	})
+	if err != nil {
+		return err
+	}
+	return strange
+}
+
+// Injected implements speaker.Injector: it returns which announcements BGP has.
+func (t *tables) Injected(ctx context.Context, vrf string, want []rib.Announcement) (map[netip.Prefix]bool, error) {
+	c := t.inForce()
+	rd := ""
+	if v, has := c.VRF(vrf); has {
+		rd = v.RD.Dotted()
+	}
+	var lookups [rib.Families][]*api.TableLookupPrefix
+	for _, a := range want {
+		f := rib.FamilyOf(a.Prefix)
+		lookups[f] = append(lookups[f], &api.TableLookupPrefix{Prefix: a.Prefix.String(), Rd: rd})
+	}
+	there := make(map[netip.Prefix]bool, len(want))
+	for f, some := range lookups {
+		if len(some) == 0 {
+			continue
+		}
+		family := speaker.Family{Of: rib.Family(f), VPN: vrf != speaker.Default}
+		// A path that cannot be decoded is none of ours.
+		_, err := t.list(ctx, c, family, some, func(paths []rib.Path) {
+			for _, p := range paths {
+				if p.Attrs.Imported {
+					there[p.Prefix] = true
+				}
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return there, nil
+}

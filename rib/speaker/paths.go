@@ -1,0 +1,65 @@
+package speaker
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// Paths are the candidates that a VRF would have: those of its feed, but for
+// some prefixes. A VRF that is new or imports other route targets has no feed to
+// begin with. The value is immutable once it is handed out.
+type Paths struct {
+	feed  *rib.Feed // nil: none
+	edits map[netip.Prefix][]rib.Path
+}
+
+// Lookup returns the paths of one prefix. They are immutable.
+func (p *Paths) Lookup(prefix netip.Prefix) []rib.Path {
+	if paths, edited := p.edits[prefix]; edited {
+		return paths
+	}
+	if p.feed == nil {
+		return nil
+	}
+	return p.feed.Lookup(prefix)
+}
+
+// WithPaths returns every prefix that has a path, in any order.
+func (p *Paths) WithPaths() []netip.Prefix {
+	var list []netip.Prefix
+	if p.feed != nil {
+		list = slices.DeleteFunc(p.feed.WithPaths(), func(prefix netip.Prefix) bool { _, edited := p.edits[prefix]; return edited })
+	}
+	for prefix, paths := range p.edits {
+		if len(paths) > 0 {
+			list = append(list, prefix)
+		}
+	}
+	return list
+}
+
+// Edited tells whether they are others than the VRF has now.
+func (p *Paths) Edited() bool { return p.feed == nil || len(p.edits) > 0 }
+
+// set makes paths all paths of an RD and prefix.
+func (p *Paths) set(d Destination, paths []rib.Path) {
+	old := p.Lookup(d.Prefix)
+	next := make([]rib.Path, 0, len(old)+len(paths))
+	for _, o := range old {
+		if o.RD != d.RD {
+			next = append(next, o)
+		}
+	}
+	if next = append(next, paths...); len(next) > 0 || p.feed != nil {
+		p.edits[d.Prefix] = next
+	} else {
+		delete(p.edits, d.Prefix)
+	}
+}
+
+// has tells whether there is a path of an RD and prefix.
+func (p *Paths) has(d Destination) bool {
+	return slices.ContainsFunc(p.Lookup(d.Prefix), func(x rib.Path) bool { return x.RD == d.RD })
+}

@@ -1,5 +1,0 @@
-//go:build race
-
-package speaker
-
-func init() { raceDetector = true }

@@ -1,0 +1,41 @@
+package speaker
+
+import (
+	"slices"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// Default is the name under which the global table has a feed.
+const Default = "default"
+
+// VRF is a VRF of BGP's configuration. Its route targets are sorted and unique.
+type VRF struct {
+	Name                 string
+	RD                   rib.RD
+	ImportRTs, ExportRTs []rib.RT
+}
+
+// Find returns the VRF called name.
+func Find(vrfs []VRF, name string) (VRF, bool) {
+	for _, v := range vrfs {
+		if v.Name == name {
+			return v, true
+		}
+	}
+	return VRF{}, false
+}
+
+// Clone returns VRFs that have no memory in common with these.
+func Clone(vrfs []VRF) []VRF {
+	out := slices.Clone(vrfs)
+	for i, v := range out {
+		out[i].ImportRTs, out[i].ExportRTs = slices.Clone(v.ImportRTs), slices.Clone(v.ExportRTs)
+	}
+	return out
+}
+
+// meet tells whether two lists have a route target in common.
+func meet(a, b []rib.RT) bool {
+	return slices.ContainsFunc(a, func(rt rib.RT) bool { return slices.Contains(b, rt) })
+}
