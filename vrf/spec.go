@@ -1,6 +1,17 @@
 // Package vrf holds what a VRF is to the daemon (Spec), how it fares (Status),
 // and the Supervisor that keeps exactly the configured workers running. It
 // starts workers through a Factory and does not know what they do.
+//
+// It promises that a worker which fails, panics or hangs costs no other: it is
+// restarted with backoff, its status says why, and what it reported before counts
+// on. Of one table there is one worker at a time; the next one starts when the
+// one before it has taken its routes out.
+//
+// The Supervisor owns the statuses; what it hands out are snapshots. A worker owns
+// its table, and what it says of itself (WorkerStatus) is taken over whole.
+//
+// Begin at Spec and Status here, then Supervisor.Begin (supervisor.go), and the life
+// of one worker (keeper.go).
 package vrf
 
 import (
