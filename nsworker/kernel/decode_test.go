@@ -100,9 +100,9 @@ func FuzzMessages(f *testing.F) {
 	f.Add(endMessage(append(beginMessage(nil, unix.RTM_NEWLINK, 0, 1), linkMessage(unix.RTM_NEWLINK, 0, 5, up, attr(unix.IFLA_IFNAME, "x"), vrfInfo(7)).body...), 0))
 	f.Add(endMessage(append(beginMessage(nil, unix.RTM_NEWNEXTHOP, 0, 1), make([]byte, 30)...), 0))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m := newMonitor(&namespace{}, newBuffers())
+		m := newMonitor(&namespace{}, nil, quietLog)
 		m.links, m.nexthops = linkCache{}, nexthops{}
-		m.conns[254] = []*Conn{fakeConn(m, rib.Binding{})}
+		m.subscribers.tables[254] = []*Conn{fakeConn(m, rib.Binding{})}
 		_ = m.take(b)
 		for len(b) > 0 {
 			msg, rest, err := nextMessage(b)
@@ -319,9 +319,9 @@ func TestSharedKeysAreFound(t *testing.T) {
 		routes = append(routes, r("10.4.0.0/16", uint32(i+1)))
 	}
 	c := fakeConn(fakeMonitor(t), rib.Binding{})
-	c.learnShared(routes)
+	c.inbox.learnShared(routes)
 	want := map[rib.Key]struct{}{routes[0].Key(): {}, routes[7].Key(): {}}
-	if d := cmp.Diff(want, c.shared, sameRoute); d != "" {
+	if d := cmp.Diff(want, c.inbox.shared, sameRoute); d != "" {
 		t.Error(d)
 	}
 }

@@ -149,7 +149,7 @@ func TestWhatComesTakesNoRouteAlong(t *testing.T) {
 // fakeMonitor knows the links of messages and has no socket.
 func fakeMonitor(t *testing.T, messages ...message) *monitor {
 	t.Helper()
-	m := newMonitor(&namespace{name: "x"}, newBuffers())
+	m := newMonitor(&namespace{name: "x"}, nil, quietLog)
 	m.links = linkCache{}
 	for _, msg := range messages {
 		if _, _, err := m.links.link(msg); err != nil {
@@ -160,7 +160,7 @@ func fakeMonitor(t *testing.T, messages ...message) *monitor {
 }
 
 func fakeConn(m *monitor, b rib.Binding) *Conn {
-	return &Conn{mon: m, binding: b, sock: &sock{port: 1}, ready: make(chan struct{}, 1), shared: map[rib.Key]struct{}{}}
+	return &Conn{mon: m, binding: b, sock: &client{sock: &sock{port: 1}}, inbox: newInbox()}
 }
 
 func TestDeviceBinding(t *testing.T) {
@@ -211,7 +211,7 @@ func TestDeviceBinding(t *testing.T) {
 func TestAwaitDeviceIsSignalledByLinkNews(t *testing.T) {
 	m := fakeMonitor(t)
 	a := &await{binding: rib.Binding{Device: "vrf-red"}, ready: make(chan struct{}, 1)}
-	m.awaits[a] = struct{}{}
+	m.subscribers.awaits[a] = struct{}{}
 	signals := func(msg message) bool {
 		if err := m.event(msg); err != nil {
 			t.Fatal(err)
@@ -389,9 +389,5 @@ func TestAwaitDeviceInExistingNamespace(t *testing.T) {
 		t.Errorf("with the kernel's module vrf (%v): %v", missing, err)
 	}
 	stop()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.monitors)+len(h.paths) > 0 {
-		t.Errorf("left: %d monitors, %d paths", len(h.monitors), len(h.paths))
-	}
+	nothingLeft(t, h)
 }

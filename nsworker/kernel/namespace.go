@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -119,12 +120,12 @@ func ownNamespace() (*namespace, error) {
 	return n, nil
 }
 
-// namespaceOf opens the namespace that the socket s is in, through no path: a
-// file that was opened at its mount would keep that mount busy.
-func (s *sock) namespaceOf() (*os.File, identity, error) {
+// namespaceOf opens the namespace that a socket is in, through no path: a file that
+// was opened at its mount would keep that mount busy.
+func namespaceOf(s syscall.RawConn) (*os.File, identity, error) {
 	var fd int
 	var ioctl error
-	err := s.raw.Control(func(sock uintptr) { fd, ioctl = unix.IoctlRetInt(int(sock), unix.SIOCGSKNS) })
+	err := s.Control(func(sock uintptr) { fd, ioctl = unix.IoctlRetInt(int(sock), unix.SIOCGSKNS) })
 	if err == nil {
 		err = ioctl
 	}

@@ -229,7 +229,7 @@ func TestATableStaysOurs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.gone("for the test")
+	c.inbox.gone("for the test")
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +257,7 @@ func TestAMovedTableIsNotKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	moved.binding = b
-	if err := h.claim(t.Context(), moved); err != nil {
+	if err := h.claims.take(t.Context(), moved); err != nil {
 		t.Fatal(err)
 	}
 	if owned(t, ns, table) || !owned(t, ns, table+1) {

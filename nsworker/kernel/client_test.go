@@ -22,7 +22,7 @@ func (a *answers) Read(func(uintptr) bool) error {
 	if len(a.datagrams) == 0 {
 		return errors.New("nothing is left to read")
 	}
-	a.s.in.buf = a.s.bufs.get()
+	a.s.in.buf = new([datagram]byte)
 	a.s.in.n, a.s.in.err = copy(a.s.in.buf[:], a.datagrams[0]), nil
 	a.datagrams = a.datagrams[1:]
 	return nil
@@ -46,8 +46,8 @@ func TestInterruptedDump(t *testing.T) {
 		"in one of an earlier dump": {foreign: unix.NLM_F_DUMP_INTR},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &sock{bufs: newBuffers(), dumping: seq}
-			s.raw = &answers{s, [][]byte{
+			s := &client{sock: &sock{}, dumping: seq}
+			s.raw = &answers{s.sock, [][]byte{
 				one(unix.RTM_NEWLINK, tc.foreign, seq-1),
 				append(one(unix.RTM_NEWLINK, tc.first, seq), one(unix.RTM_NEWLINK, 0, seq)...),
 				one(unix.NLMSG_DONE, tc.last, seq),
