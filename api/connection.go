@@ -10,9 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/status"
 
 	"github.com/vrfredist/vrfredist/api/access"
 )
@@ -33,11 +31,11 @@ type connection struct {
 	received frames        // of in
 	sent     frames
 
-	busy    int                // guarded by door.mu; calls that were let in
-	streams map[uint32]*stream // guarded by door.mu
-	last    uint32             // guarded by door.mu; the stream that was begun last
-	flooded bool               // guarded by door.mu
-	gone    bool               // guarded by door.mu
+	busy    int                // guarded by accounts.mu; calls that were let in
+	streams map[uint32]*stream // guarded by accounts.mu
+	last    uint32             // guarded by accounts.mu; the stream that was begun last
+	flooded bool               // guarded by accounts.mu
+	gone    bool               // guarded by accounts.mu
 }
 
 // stream is one that the client has begun. It is forgotten when it has come to its
@@ -126,13 +124,13 @@ func (c *connection) Write(b []byte) (int, error) {
 
 // follow takes in what went over the wire, and tells whether that may go on.
 func (c *connection) follow(w *frames, b []byte, heed func(frame), body func(frame, []byte)) bool {
-	c.door.mu.Lock()
-	defer c.door.mu.Unlock()
+	c.door.accounts.mu.Lock()
+	defer c.door.accounts.mu.Unlock()
 	w.walk(b, heed, body)
 	return !c.flooded
 }
 
-// begun takes in a frame of the client's. door.mu is held.
+// begun takes in a frame of the client's. accounts.mu is held.
 func (c *connection) begun(f frame) {
 	s := c.streams[f.stream]
 	switch {
@@ -152,7 +150,7 @@ func (c *connection) begun(f frame) {
 }
 
 // content takes in what is in a frame of the client's: of a stream the first bytes,
-// which say how long the request is. door.mu is held.
+// which say how long the request is. accounts.mu is held.
 func (c *connection) content(f frame, b []byte) {
 	s := c.streams[f.stream]
 	if f.kind != http2.FrameData || s == nil || !s.admitted || s.length() > 0 {
@@ -164,7 +162,7 @@ func (c *connection) content(f frame, b []byte) {
 	}
 }
 
-// answered takes in a frame of ours. door.mu is held.
+// answered takes in a frame of ours. accounts.mu is held.
 func (c *connection) answered(f frame) {
 	switch s := c.streams[f.stream]; {
 	case f.ends():
@@ -174,7 +172,7 @@ func (c *connection) answered(f frame) {
 	}
 }
 
-// end takes in that a stream has come to its end on the wire. door.mu is held.
+// end takes in that a stream has come to its end on the wire. accounts.mu is held.
 func (c *connection) end(id uint32) {
 	if s := c.streams[id]; s != nil {
 		s.ended = true
@@ -182,7 +180,7 @@ func (c *connection) end(id uint32) {
 	}
 }
 
-// settle forgets a stream that nothing is left of. door.mu is held.
+// settle forgets a stream that nothing is left of. accounts.mu is held.
 func (c *connection) settle(id uint32) {
 	s := c.streams[id]
 	if s == nil || s.running || !s.ended {
@@ -195,9 +193,9 @@ func (c *connection) settle(id uint32) {
 	if c.busy--; c.busy == 0 {
 		c.since = time.Now()
 	}
-	c.door.account(c.key).streams--
-	c.door.give(c, streamCost)
-	c.door.settle(c.key)
+	c.door.accounts.of(c.key).streams--
+	c.door.accounts.give(c, streamCost)
+	c.door.accounts.settle(c.key)
 }
 
 // Close implements net.Conn.
@@ -206,66 +204,4 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-func (c *connection) leave() { c.left.Do(func() { c.door.forget(c) }) }
-
-// refusedFor is how long a connection that is refused is kept, so that its client
-// hears why.
-const refusedFor = 5 * time.Second
-
-// admit counts a connection. Of those that get nothing, because their caller has no
-// role or there are too many, some are let in to be refused call by call, because a
-// client makes nothing of a connection that is closed.
-func (d *Door) admit(c *connection) error {
-	grant := c.grant()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if grant.None() {
-		c.refusal = status.Error(codes.PermissionDenied, access.NoRole(c.caller).Error())
-	} else if why := d.full(c); why != "" {
-		c.refusal = status.Error(codes.ResourceExhausted, why)
-	} else if err := d.take(c, connectionCost); err != nil {
-		c.refusal = err
-	}
-	a := d.account(c.key)
-	defer d.settle(c.key)
-	if c.refusal != nil {
-		if d.refused >= maxRefused || a.refused >= maxRefusedPerUser {
-			return c.refusal
-		}
-		d.refused++
-		a.refused++
-		time.AfterFunc(refusedFor, func() { c.Close() })
-	} else {
-		a.connections++
-	}
-	d.open[c] = struct{}{}
-	return nil
-}
-
-// forget gives the place of a connection back, and what its streams hold.
-func (d *Door) forget(c *connection) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.drop(c)
-	c.gone = true
-	for id := range c.streams {
-		c.end(id)
-	}
-}
-
-// drop gives the place of a connection back. d.mu is held.
-func (d *Door) drop(c *connection) {
-	if _, there := d.open[c]; !there {
-		return
-	}
-	delete(d.open, c)
-	a := d.account(c.key)
-	if c.refusal != nil {
-		d.refused--
-		a.refused--
-	} else {
-		a.connections--
-		d.give(c, connectionCost)
-	}
-	d.settle(c.key)
-}
+func (c *connection) leave() { c.left.Do(func() { c.door.guests.forget(c) }) }

@@ -50,8 +50,8 @@ func callerOf(ctx context.Context) string {
 	return c.conn.key
 }
 
-// tap judges a stream when its headers have come, and nothing else. What of a stream
-// is refused here, gRPC drops.
+// tap judges a stream when its headers have come, and nothing else. gRPC drops a stream
+// that is refused here, with all that its client sends on it.
 func (d *Door) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
 	p, _ := peer.FromContext(ctx)
 	conn, ok := (*connection)(nil), false
@@ -79,14 +79,14 @@ func (d *Door) tap(ctx context.Context, info *tap.Info) (context.Context, error)
 // else before it has judged it.
 func (c *call) admit() error {
 	d, conn := c.door, c.conn
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.accounts.mu.Lock()
+	defer d.accounts.mu.Unlock()
 	s := conn.streams[conn.last]
 	if s == nil || conn.gone {
 		return status.FromContextError(context.Canceled).Err() // the caller has gone
 	}
-	a := d.account(conn.key)
-	defer d.settle(conn.key)
+	a := d.accounts.of(conn.key)
+	defer d.accounts.settle(conn.key)
 	switch {
 	case conn.busy >= d.limits.Calls:
 		return status.Errorf(codes.ResourceExhausted,
@@ -95,7 +95,7 @@ func (c *call) admit() error {
 		return status.Errorf(codes.ResourceExhausted,
 			"%s has %d calls under way, which is the limit (streams_per_user under [netlink.api.limits]); end some, or wait for them", conn.caller, a.streams)
 	}
-	if err := d.take(conn, streamCost); err != nil {
+	if err := d.accounts.take(conn, streamCost); err != nil {
 		return err
 	}
 	s.admitted, s.most, s.large = true, access.MostOf(c.method, d.limits.MessageSize), make(chan struct{})
@@ -107,8 +107,8 @@ func (c *call) admit() error {
 
 // enter is called before anybody works for the call; leave must be called after.
 func (c *call) enter() error {
-	c.door.mu.Lock()
-	defer c.door.mu.Unlock()
+	c.door.accounts.mu.Lock()
+	defer c.door.accounts.mu.Unlock()
 	s := c.conn.streams[c.id]
 	if s == nil {
 		return status.FromContextError(context.Canceled).Err() // the caller has gone
@@ -118,9 +118,9 @@ func (c *call) enter() error {
 }
 
 func (c *call) leave() {
-	c.door.mu.Lock()
-	defer c.door.mu.Unlock()
-	c.door.give(c.conn, c.held)
+	c.door.accounts.mu.Lock()
+	defer c.door.accounts.mu.Unlock()
+	c.door.accounts.give(c.conn, c.held)
 	c.held = 0
 	if s := c.conn.streams[c.id]; s != nil {
 		s.running = false
@@ -282,8 +282,8 @@ func (g *guarded) receive(in *incoming) error {
 	case err := <-came:
 		return err
 	case <-c.stream.large:
-		c.door.mu.Lock()
-		defer c.door.mu.Unlock()
+		c.door.accounts.mu.Lock()
+		defer c.door.accounts.mu.Unlock()
 		return c.tooLarge(c.stream.length())
 	case <-late.C:
 		return status.Errorf(codes.DeadlineExceeded, "the request was not whole after %v (request_timeout under [netlink.api.limits]); send it at once", c.door.limits.Request)
@@ -309,7 +309,7 @@ func (c *call) cost(size int) int {
 // hold charges the call for n bytes instead of what it holds.
 func (c *call) hold(ctx context.Context, n int) error {
 	c.shrink(0)
-	if err := c.door.reserve(ctx, c.conn, n, c.door.limits.Request); err != nil {
+	if err := c.door.accounts.reserve(ctx, c.conn, n, c.door.limits.Request); err != nil {
 		return err
 	}
 	c.held = n
@@ -319,7 +319,7 @@ func (c *call) hold(ctx context.Context, n int) error {
 // shrink gives back what the call holds beyond n bytes.
 func (c *call) shrink(n int) {
 	if n < c.held {
-		c.door.release(c.conn, c.held-n)
+		c.door.accounts.release(c.conn, c.held-n)
 		c.held = n
 	}
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // ListNeighbors returns the BGP neighbours of a VRF, or of every one.
-func (s *Server) ListNeighbors(ctx context.Context, r *vrfredistv1.ListNeighborsRequest) (*vrfredistv1.ListNeighborsResponse, error) {
+func (s *states) ListNeighbors(ctx context.Context, r *vrfredistv1.ListNeighborsRequest) (*vrfredistv1.ListNeighborsResponse, error) {
 	view := s.view(ctx)
 	all, err := view.AllSessions(ctx)
 	if err != nil {

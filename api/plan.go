@@ -22,7 +22,7 @@ func (e *FileError) Error() string { return e.Err.Error() }
 func (e *FileError) Unwrap() error { return e.Err }
 
 // Plan streams what a file would change.
-func (s *Server) Plan(r *vrfredistv1.PlanRequest, stream grpc.ServerStreamingServer[vrfredistv1.PlanItem]) error {
+func (s *reloads) Plan(r *vrfredistv1.PlanRequest, stream grpc.ServerStreamingServer[vrfredistv1.PlanItem]) error {
 	switch {
 	case r.GetFile() == "":
 		return invalid("file", "is empty; send the name of the file, of which the extension tells the format")

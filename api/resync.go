@@ -17,7 +17,7 @@ import (
 const resyncsAtOnce = 4
 
 // Resync has tables read again now.
-func (s *Server) Resync(ctx context.Context, r *vrfredistv1.ResyncRequest) (*vrfredistv1.ResyncResponse, error) {
+func (s *changes) Resync(ctx context.Context, r *vrfredistv1.ResyncRequest) (*vrfredistv1.ResyncResponse, error) {
 	if name := r.GetVrf(); name != "" {
 		if _, ok := s.view(ctx).Get(name); !ok {
 			return nil, s.view(ctx).notFound(name)
