@@ -132,6 +132,7 @@ func (l *Lab) Called(name string) *Namespace {
 func (l *Lab) named(role, name string) *Namespace {
 	l.T.Helper()
 	n := &Namespace{lab: l, Role: role, Name: name}
+	n.Tables = Tables{n}
 	l.T.Cleanup(n.cleanup)
 	n.Make()
 	return n
