@@ -9,11 +9,11 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// Apply makes changes in their order, and goes on after one that fails. The
-// answer has one error for each, nil where the kernel confirmed it; an *Error
-// where it refused. The second result is a failure of the whole: nothing is
-// known then, and the table must be read again. A change to a route of another
-// protocol than the Conn's is refused without asking the kernel.
+// Apply makes changes in their order, and goes on after a refused change. The
+// answer has one error for each, nil where the kernel confirmed the change, an *Error
+// where it refused. The second result is a failure of the whole: it is not known then
+// which changes were made, and the table must be read again. A change to a route of
+// another protocol than the Conn's is refused without asking the kernel.
 func (c *Conn) Apply(ctx context.Context, changes []rib.Change) ([]error, error) {
 	errs := make([]error, len(changes))
 	release, err := c.sock.within(ctx)
@@ -56,7 +56,7 @@ func (c *Conn) encode(changes []rib.Change, next int, errs []error) int {
 	return next
 }
 
-// mayChange refuses a change of what is not ours.
+// mayChange refuses a change of a route or nexthop object that is not ours.
 func (c *Conn) mayChange(ch *rib.Change) error {
 	if isNexthop(ch.Op) {
 		if ch.Op != rib.OpAddNexthop && c.mon.othersNexthop(ch.Nexthop.ID, c.protocol) {

@@ -60,9 +60,9 @@ func (b *batch) end() {
 
 // commit sends the batch and takes in the answer. The kernel works through the
 // messages in their order, says each refusal, and acknowledges the last, which
-// alone asked for it: what is not refused by then is done. It cannot lose a
+// alone asked for it: a change that is not refused by then is made. It cannot lose a
 // refusal in silence, because a full receive buffer is an ENOBUFS at the next
-// receive, before anything that did fit.
+// receive, before the messages that did fit.
 func (b *batch) commit(c *client, changes []rib.Change, errs []error) error {
 	if len(b.changes) == 0 {
 		return nil
@@ -98,7 +98,7 @@ func (b *batch) commit(c *client, changes []rib.Change, errs []error) error {
 	return nil
 }
 
-// verdict is what an acknowledgement says of one change.
+// verdict reads the acknowledgement or refusal of one change.
 func verdict(m message, c *rib.Change) (refused, failed error) {
 	errno, text, err := m.status()
 	switch {

@@ -76,7 +76,7 @@ func (c *client) do(ctx context.Context, typ, flags uint16, body []byte) (errno 
 // gives up. Links and nexthops are small; the kernel does not mark route dumps.
 const dumpTries = 16
 
-// dump asks for everything of one kind and calls each with every message of
+// dump asks for all entries of one kind and calls each with every message of
 // the answer, in the kernel's order. An interrupted answer is errInterrupted.
 func (c *client) dump(ctx context.Context, typ uint16, body []byte, each func(message) error) error {
 	release, err := c.within(ctx)
@@ -110,7 +110,7 @@ func (c *client) answer(seq uint32, each func(message) error) error {
 				}
 				b = rest
 				if m.seq != seq || m.port != c.port {
-					continue // of a request that was given up
+					continue // the answer to a request that was given up
 				}
 				interrupted = interrupted || m.flags&unix.NLM_F_DUMP_INTR != 0
 				switch m.typ {
@@ -158,7 +158,7 @@ func (c *client) settle() error {
 	}
 	err := c.answer(c.dumping, func(message) error { return nil })
 	if c.dumping == 0 {
-		return nil // how it ended is of no interest
+		return nil // an error in it is of no interest
 	}
 	return err
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// table is the table of a binding, and the index of the VRF device that it is of, 0
-// for none. Where the device is not there, the error matches rib.ErrAbsent.
+// table is the table of a binding, and the index of the VRF device that has it; 0: the
+// binding names none. Where the device is not there, the error matches rib.ErrAbsent.
 func (c linkCache) table(b rib.Binding) (table uint32, device int, err error) {
 	switch {
 	case b.Device == "" && b.Table != 0:
@@ -66,9 +66,8 @@ func (c linkCache) hasVRF(name string) bool {
 // vrfModule is there while the kernel has VRF devices, by a module or built in.
 const vrfModule = "/sys/module/vrf"
 
-// noVRFs adds a hint where a VRF device is missing and the kernel lacks the module that
-// makes such devices. `ip link add` would load the module, and there are kernels that
-// have none.
+// noVRFs is a hint for where a VRF device is missing and the kernel lacks the module that
+// makes such devices: `ip link add` would load it, and some kernels are built without.
 func (c linkCache) noVRFs() string {
 	for _, k := range c {
 		if k.vrf {

@@ -69,8 +69,8 @@ func (c *client) dumpNexthops(ctx context.Context) (nexthops, error) {
 	return all, err
 }
 
-// spare returns routes with room for another. It doubles what it needs, because
-// append grows large slices by a quarter, and copies a large table five times.
+// spare returns routes with room for one more. It doubles the slice: append grows large
+// slices by a quarter, and copies a large table five times.
 func spare(routes []rib.Route) []rib.Route {
 	if len(routes) == cap(routes) {
 		return slices.Grow(routes, max(len(routes), 256))

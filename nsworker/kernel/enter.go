@@ -39,8 +39,8 @@ func (n *Namespaces) open(name string) (*namespace, error) {
 }
 
 // InNetns runs f on a thread that is inside the namespace that a binding would
-// call netns ("": the daemon's own), so that sockets which f makes, and files of
-// /proc/sys/net that it opens, belong to it. f does not block. Where the
+// call netns ("": the daemon's own): the sockets that f makes, and the files of
+// /proc/sys/net that it opens, belong to that namespace. f does not block. Where the
 // namespace is not there the error matches rib.ErrAbsent; an error of f is
 // returned as it is. It may be called by several goroutines at once.
 func (n *Namespaces) InNetns(netns string, f func() error) error {
@@ -81,7 +81,7 @@ func inside(ns, own *namespace, f func() error) error {
 	return err
 }
 
-// enterError is that a thread could not enter a namespace.
+// enterError is the error of a thread that could not enter a namespace.
 type enterError struct {
 	ns  string
 	err error

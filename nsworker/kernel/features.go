@@ -84,7 +84,7 @@ func answer(yes bool) rib.Answer {
 	return rib.No
 }
 
-// try makes one request, and tells whether this kernel knows such things.
+// try makes one request, and tells whether this kernel knows the kind of object in it.
 func try(ctx context.Context, s *client, typ, flags uint16, body []byte) (rib.Answer, error) {
 	errno, text, err := s.do(ctx, typ, flags, body)
 	switch {
@@ -120,7 +120,7 @@ func vrfDevice() []byte {
 	return appendAttr(b, unix.IFLA_LINKINFO, info)
 }
 
-// vrfOnDisk looks for the module that makes VRF devices where none can be made.
+// vrfOnDisk looks for the module that makes VRF devices, where none can be made to try.
 func vrfOnDisk() rib.Answer {
 	if _, err := os.Stat("/proc/sys/net/vrf"); err == nil {
 		return rib.Yes

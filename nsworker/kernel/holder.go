@@ -15,7 +15,7 @@ const (
 	// listenersOfAll the connections of all others: whoever is in the namespace can connect.
 	listenersOfOne = 8
 	listenersOfAll = 64
-	// acceptAgain is how long a connection waits that could not be accepted.
+	// acceptAgain is how long accepting rests after an error.
 	acceptAgain = time.Second
 	// ownListeners bounds the connections of root, and of our own user.
 	ownListeners = 256
@@ -60,7 +60,7 @@ func (o *holder) serve() {
 
 // take answers a program that connected, and keeps the connection where there is room.
 func (o *holder) take(conn *net.UnixConn) {
-	// What the kernel's own buffer does not take is not waited for.
+	// The answer fits the kernel's buffer, or is cut short: nobody is waited for.
 	_, err := conn.Write(o.says)
 	user, ok := peerOf(conn)
 	if err != nil || !ok || !o.keep(conn, user.Uid) {

@@ -18,8 +18,8 @@ type Host struct {
 	claims   *claims
 }
 
-// NewHost returns the kernel as the calling thread's network namespace has it:
-// that is the daemon's own from then on. Run must be called too.
+// NewHost returns the kernel as seen from the calling thread's network namespace, which
+// is the daemon's own from then on. Run must be called too.
 func NewHost(log *slog.Logger) *Host {
 	spaces, ports := OwnNamespaces(), newPorts()
 	return &Host{
@@ -41,7 +41,7 @@ func (h *Host) Run(ctx context.Context) error {
 }
 
 // Open binds to the table of b. Where its namespace or device is not there, the
-// error matches rib.ErrAbsent and says what is waited for. protocol is the route
+// error matches rib.ErrAbsent and names what is missing. protocol is the route
 // protocol of our own routes.
 func (h *Host) Open(ctx context.Context, b rib.Binding, protocol uint8) (*Conn, error) {
 	if b.Device != "" && b.Table != 0 {

@@ -54,7 +54,7 @@ func (b *inbox) forgetShared() {
 func (b *inbox) learnShared(routes []rib.Route) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	metrics := make(map[uint32]struct{}) // of the prefix that r has in common with those before
+	metrics := make(map[uint32]struct{}) // of the routes before r with the same prefix
 	for i := range routes {
 		r := &routes[i]
 		legs := len(r.Hops) > 1 && r.Prefix.Addr().Is6()
@@ -85,7 +85,7 @@ func (b *inbox) expect(changes []rib.Change) {
 	}
 }
 
-// routeChanged queues what another did to a route.
+// routeChanged queues a change that another program made to a route.
 func (b *inbox) routeChanged(e rib.RouteEvent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -111,8 +111,8 @@ func (b *inbox) routeChanged(e rib.RouteEvent) {
 	b.wake()
 }
 
-// resync asks for a reading of the whole table. links is what the interfaces
-// are now, nil where they are as they were.
+// resync asks for a reading of the whole table. links are the interfaces as they are
+// now; nil: they did not change.
 func (b *inbox) resync(reason rib.ResyncReason, links rib.Links) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -133,7 +133,7 @@ func (b *inbox) resyncLocked(reason rib.ResyncReason, links rib.Links) {
 	b.wake()
 }
 
-// linksCame tells what the interfaces are now, where none of them took routes along.
+// linksCame tells of interfaces as they are now, where their change removed no route.
 func (b *inbox) linksCame(reason rib.ResyncReason, links rib.Links) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -147,10 +147,10 @@ func (b *inbox) linksCame(reason rib.ResyncReason, links rib.Links) {
 	b.wake()
 }
 
-// gone ends the Conn for its owner, because its binding does not hold any longer.
+// gone ends the Conn for its owner, because its table is no longer the binding's.
 func (b *inbox) gone(by string) { b.end(rib.KernelEvents{Gone: true, GoneBy: by}) }
 
-// broken ends the Conn for its owner, because it cannot be told anything any longer.
+// broken ends the Conn for its owner, because no event can reach it any longer.
 func (b *inbox) broken(why error) { b.end(rib.KernelEvents{Broken: why}) }
 
 func (b *inbox) end(with rib.KernelEvents) {

@@ -119,9 +119,9 @@ func decodeLink(body []byte) (k *linkState, whole bool, err error) {
 
 // printable returns the name of an interface as it may be shown. The kernel takes
 // any byte but a blank, a slash and a colon (dev_valid_name), and who is root in a
-// tenant's namespace chooses: an escape sequence for an operator's terminal, or what
-// is no UTF-8, with which no message of the API can be sent. Such a name is written
-// as Go would quote it; every other one is its own.
+// tenant's namespace chooses: an escape sequence for an operator's terminal, or bytes
+// that are no UTF-8, with which no message of the API can be sent. Such a name is written
+// as Go would quote it; every other name stays as it is.
 func printable(name string) string {
 	strange := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
 	if !strings.ContainsFunc(name, strange) {
@@ -173,7 +173,7 @@ func (c linkCache) address(m message) (news, error) {
 		switch typ {
 		case unix.IFA_ADDRESS:
 			addr = attrAddr(v)
-		case unix.IFA_LOCAL: // on a point-to-point link the other is the peer's
+		case unix.IFA_LOCAL: // on a point-to-point link IFA_ADDRESS is the peer's
 			local = attrAddr(v)
 		case unix.IFA_FLAGS:
 			flags = attrU32(v)

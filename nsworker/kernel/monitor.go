@@ -13,8 +13,8 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// eventBuffer is what the kernel may hold for us of events: the default of 208
-// KiB overflows at 256 routes.
+// eventBuffer is the size of the receive buffer for events: the default of 208 KiB
+// overflows at 256 routes.
 const eventBuffer = 8 << 20
 
 // monitor is the one subscriber to the events of a namespace. It keeps the links and
@@ -52,8 +52,8 @@ func newMonitor(ns *namespace, ports *ports, log *slog.Logger) *monitor {
 	}
 }
 
-// open subscribes, and then reads the links: an event that falls between is
-// taken in twice, and none is lost.
+// open subscribes, and then reads the links: a change that falls between is seen
+// twice, and none is lost.
 func (m *monitor) open(ctx context.Context) error {
 	err := m.dial()
 	if err == nil {
@@ -77,7 +77,7 @@ func (m *monitor) dial() (err error) {
 	return err
 }
 
-// subscribe joins the groups of everything that changes how routes forward.
+// subscribe joins the groups of all objects that change how routes forward.
 func (m *monitor) subscribe() error {
 	for _, group := range []int{
 		unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
@@ -107,7 +107,7 @@ func (m *monitor) close() {
 	m.ns.close()
 }
 
-// run takes in events until close. It returns what else ended it.
+// run takes in events until close, or until an error that it returns.
 func (m *monitor) run() error {
 	for {
 		err := m.sock.receive(m.take)
@@ -171,8 +171,7 @@ func (m *monitor) event(msg message) error {
 	return nil
 }
 
-// route hands a route event to the Conns of its table, except the one that
-// caused it.
+// route hands a route event to the Conns of its table, except the Conn that caused it.
 func (m *monitor) route(msg message) error {
 	conns := m.subscribers.tables[tableOf(msg.body)]
 	if len(conns) == 0 || len(conns) == 1 && conns[0].caused(msg) {

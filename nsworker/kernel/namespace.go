@@ -13,7 +13,7 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// identity is what a namespace is known by.
+// identity is a namespace's device and inode number, by which it is known.
 type identity struct{ dev, inode uint64 }
 
 // namespace is an open network namespace. It lives as long as it is open, so
@@ -48,8 +48,8 @@ func netnsPath(name string) (string, error) {
 	return rib.NetnsFile(name), nil
 }
 
-// openNamespace opens what name stands for and makes sure that it is a network
-// namespace, on the opened descriptor: a path may be given to another meanwhile.
+// openNamespace opens the file that name stands for and makes sure that it is a network
+// namespace, on the opened descriptor: the path may lead to another file by then.
 func openNamespace(name string) (*namespace, error) {
 	path, err := netnsPath(name)
 	if err != nil {
@@ -141,7 +141,7 @@ func namespaceOf(s syscall.RawConn) (*os.File, identity, error) {
 	return f, identity{uint64(st.Dev), st.Ino}, nil
 }
 
-// identify returns the identity of what is at path now, zero where nothing is.
+// identify returns the identity of the file that is at path now, zero where none is.
 func identify(path string) identity {
 	var st unix.Stat_t
 	if unix.Stat(path, &st) != nil {

@@ -32,7 +32,7 @@ func appendNexthopChange(b []byte, c *rib.Change, protocol uint8, seq uint32) ([
 	return endMessage(b, start), nil
 }
 
-// checkNexthop refuses what the kernel would take for something else.
+// checkNexthop refuses a change that the kernel would take for another.
 func checkNexthop(c *rib.Change) error {
 	n := &c.Nexthop
 	refuse := func(why string) error { return fmt.Errorf("cannot %v %d: %s", c.Op, n.ID, why) }

@@ -16,20 +16,20 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// A table belongs to one daemon: a second one would take the first one's routes for
-// what an earlier run left, and sweep them. Who owns a table listens on an abstract
+// A table belongs to one daemon: a second daemon would take the first one's routes for
+// leftovers of an earlier run, and sweep them. A table's owner listens on an abstract
 // unix socket inside the table's namespace, which is named by the table and the
-// route protocol. Such a name is there for all who can be in that namespace, whatever
-// file system and process namespace they see, and goes with its process.
+// route protocol. Such a name is visible to every process in that namespace, whatever
+// file system and process namespace it sees, and goes with the process that has it.
 
-// Owner is how a daemon names itself to another that wants a table of its own.
+// Owner is how a daemon names itself to a second one that wants a table which it owns.
 type Owner struct {
 	PID  int    `json:"pid"` // in its own process namespace
 	Host string `json:"host"`
 	File string `json:"file"` // its configuration
 }
 
-// claimKey is what one daemon owns.
+// claimKey names a table, with the route protocol under which it is owned.
 type claimKey struct {
 	ns       identity
 	table    uint32
@@ -88,8 +88,8 @@ func (o *claims) listRivals() []rib.Rival {
 	return out
 }
 
-// Between the end of one owner and its name's there is a moment, and so there is
-// between a name and its listener.
+// An owner ends a moment before its name is free, and has its name a moment before it
+// listens.
 const (
 	claimTries = 10
 	claimWait  = 10 * time.Millisecond
@@ -271,8 +271,8 @@ func (o *claims) waits(a *await, on bool) {
 	}
 }
 
-// stranger notes that a name is another user's, which is no reason to stop: or any
-// user who can be in the namespace could stop a daemon.
+// stranger notes that another user's program has a name. That is no reason to stop: any
+// user who can be in the namespace could stop a daemon so.
 func (o *claims) stranger(key claimKey, c *Conn, found rival) {
 	said := found.said(c, key)
 	o.add(key, c, nil)

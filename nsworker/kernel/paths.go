@@ -105,8 +105,8 @@ func (p *paths) changed(path string) (changed []*await) {
 		}
 	}
 	for a := range u.awaits {
-		// Who waits for a namespace alone may have tried while it was away: that it is
-		// the same again must not hide that it came.
+		// An Open may have failed while the namespace was away: that the same one is there
+		// again must not hide that it came.
 		if a.last != now || now != (identity{}) && a.binding.Device == "" {
 			a.last = now
 			changed = append(changed, a)

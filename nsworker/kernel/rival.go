@@ -26,7 +26,7 @@ const (
 	// shortVigil is how long a connection to an owner has to have lasted for its end
 	// to be the owner's end: an owner with too many connections ends new ones at once.
 	shortVigil = 100 * time.Millisecond
-	// lookAgain is when an owner is looked at again that takes no connection.
+	// lookAgain is the pause before an owner that takes no connection is looked at again.
 	lookAgain = time.Second
 )
 

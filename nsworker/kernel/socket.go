@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// datagram is more than the kernel ever puts into one: 32 KiB for a dump.
+	// datagram is larger than any that the kernel sends: 32 KiB for a dump.
 	datagram = 64 << 10
 	// patience ends a request whose context has no earlier deadline. The kernel
 	// answers while it takes the request in, unless another holds its RTNL lock.
@@ -76,17 +76,17 @@ func dial(ns *namespace, receive int, ports *ports) (*sock, error) {
 	return s, nil
 }
 
-// netlinkSocket makes a socket in ns. The library would do it too, but finds the way
-// back by the number of its thread in /proc/self/task, which in a process namespace
-// that has the /proc of another one is nobody's.
+// netlinkSocket makes a socket in ns. The library can enter a namespace too, but finds
+// its way back by the thread's number in /proc/self/task: in a process namespace that
+// sees another one's /proc no thread has that number.
 func netlinkSocket(ns *namespace) (c *socket.Conn, err error) {
 	open := func() (err error) {
 		c, err = socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE, "netlink", nil)
 		return err
 	}
 	if ns.own {
-		// Entering a namespace takes CAP_SYS_ADMIN even where we are in it already, so
-		// that is not asked for in our own.
+		// Entering a namespace takes CAP_SYS_ADMIN even where we are in it already, so our
+		// own is not entered.
 		err = open()
 		return c, err
 	}
@@ -105,8 +105,8 @@ func netlinkSocket(ns *namespace) (c *socket.Conn, err error) {
 	return c, err
 }
 
-// settled makes sure that the socket is in ns, because everything that keeps
-// tenants apart rests on it, and lets ns stay open without its mount.
+// settled makes sure that the socket is in ns, because the isolation of tenants rests on
+// that, and lets ns stay open without its mount.
 func (s *sock) settled(ns *namespace) error {
 	f, id, err := namespaceOf(s.raw)
 	if errors.Is(err, unix.EPERM) {
@@ -129,7 +129,7 @@ func (s *sock) settled(ns *namespace) error {
 
 func (s *sock) configure(receive int, ports *ports) error {
 	// SO_RCVBUFFORCE needs CAP_NET_ADMIN in the first user namespace, which a
-	// rootless run lacks: then what net.core.rmem_max allows must do.
+	// rootless run lacks: then the size that net.core.rmem_max allows must do.
 	if err := s.c.SetReadBuffer(receive); err != nil {
 		return err
 	}
@@ -230,7 +230,7 @@ func (s *sock) recv(fd uintptr) bool {
 	n, from, err := unix.Recvfrom(int(fd), buf[:], unix.MSG_TRUNC)
 	for err == nil && !fromKernel(from) {
 		// Another program wrote to our port. Go's poller would not wake us
-		// again for what is queued already.
+		// again for a datagram that is queued already.
 		n, from, err = unix.Recvfrom(int(fd), buf[:], unix.MSG_TRUNC)
 	}
 	if err != nil {
@@ -246,7 +246,7 @@ func fromKernel(a unix.Sockaddr) bool {
 	return ok && n.Pid == 0
 }
 
-// drain throws away what is queued, until the queue is empty.
+// drain throws the queued datagrams away, until the queue is empty.
 func (s *sock) drain() error {
 	for empty := false; !empty; {
 		err := s.c.ReadFunc(context.Background(), "recvfrom", func(fd int) error {

@@ -45,8 +45,8 @@ func (n *Namespaces) Survey(ctx context.Context, netns string, protocol uint8, s
 	return sv, nil
 }
 
-// Features finds out what this kernel can. It tries in a namespace that it makes
-// and throws away; where it may not make one (that needs CAP_SYS_ADMIN), it only
+// Features finds out which features this kernel has. It tries them in a namespace that it
+// makes and throws away; where it may not make one (that needs CAP_SYS_ADMIN), it only
 // looks, and Features.ThrowAwayFailed says why.
 func (n *Namespaces) Features(ctx context.Context) (rib.Features, error) {
 	var f rib.Features
