@@ -23,10 +23,10 @@ const (
 // empty string in a list takes 2 bytes of a message, and 16 of memory.
 const expanded = 8
 
-// account is what one caller holds, over all of its connections.
+// account counts the connections, calls and memory of one caller, over all of its connections.
 type account struct {
-	connections int // those that are served
-	refused     int // those that get refusals alone
+	connections int // that are served
+	refused     int // connections that get refusals alone
 	streams     int
 	memory      int // bytes
 }
@@ -38,7 +38,7 @@ func (a *account) empty() bool { return *a == account{} }
 type accounts struct {
 	limits access.Limits
 
-	mu     sync.Mutex          // guards the rest, what guests has, and the streams of each connection
+	mu     sync.Mutex          // guards the rest, the fields of guests, and the streams of each connection
 	all    map[string]*account // by caller, of those that hold something
 	memory int                 // bytes that they hold together
 	freed  chan struct{}       // closed when an account gives memory back

@@ -16,8 +16,8 @@ import (
 	_ "github.com/vrfredist/vrfredist/api/backlog" // bounds what is queued for a client
 )
 
-// Door stands before the services: it finds out who comes in, bounds how many
-// may, and lets each call through that the caller's roles allow. It is safe for
+// Door stands before the services: it finds out who connects, bounds the connections
+// and calls, and lets each call through that the caller's roles allow. It is safe for
 // concurrent use.
 type Door struct {
 	log       *slog.Logger
@@ -40,7 +40,7 @@ const maxHeader = 16 << 10
 // window is how much of a stream a client may send before we ask for it, in bytes.
 const window = 64<<10 - 1
 
-// NewDoor makes a door. Policy and TLS are those of Set; log may be nil.
+// NewDoor makes a door. Policy and TLS are as in Set; log may be nil.
 func NewDoor(l access.Limits, p access.Policy, t *tls.Config, log *slog.Logger) *Door {
 	if log == nil {
 		log = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -92,5 +92,5 @@ func (d *Door) options() []grpc.ServerOption {
 	}
 }
 
-// own tells whether a user is the one that the daemon runs as, or root.
+// own tells whether a user is root, or the user that the daemon runs as.
 func own(uid uint32) bool { return uid == 0 || int(uid) == os.Geteuid() }

@@ -15,7 +15,7 @@ import (
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
 )
 
-// Gateway is the gRPC server of the daemon. Whatever service is registered with it
+// Gateway is the gRPC server of the daemon. Every service that is registered with it
 // stands behind its door: nothing of a request is read before the door has let its
 // caller in.
 type Gateway struct{ *grpc.Server }
@@ -62,7 +62,7 @@ func streamed(desc *grpc.ServiceDesc, implementation any) *grpc.ServiceDesc {
 	return &out
 }
 
-// opened lets the client send more than one message.
+// opened lets the client of a streaming method send more than one message.
 func opened(handle grpc.StreamHandler) grpc.StreamHandler {
 	return func(implementation any, stream grpc.ServerStream) error {
 		if g, behind := stream.(*guarded); behind {

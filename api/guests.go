@@ -73,7 +73,7 @@ func (g *guests) admit(c *connection) error {
 	return nil
 }
 
-// forget gives the place of a connection back, and what its streams hold.
+// forget gives the place of a connection back, and the memory of its streams.
 func (g *guests) forget(c *connection) {
 	g.accounts.mu.Lock()
 	defer g.accounts.mu.Unlock()
@@ -122,8 +122,9 @@ func (g *guests) full(c *connection) string {
 	}
 }
 
-// evict ends a connection without a call under way, the longest idle one of the
-// caller that has most, for one of a caller that has fewer by two. accounts.mu is held.
+// evict makes room for a caller with so many connections: it ends the longest idle
+// connection of the caller that has most, where that has at least two more. accounts.mu
+// is held.
 func (g *guests) evict(have int) bool {
 	var out *connection
 	for c := range g.open {

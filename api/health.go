@@ -26,8 +26,8 @@ func judge(st vrf.Status) healthpb.HealthCheckResponse_ServingStatus {
 	return healthpb.HealthCheckResponse_NOT_SERVING
 }
 
-// of returns the health of a service: that of a VRF which is configured and has
-// nothing to do is SERVING. All serve where each does.
+// of returns the health of a service. A VRF that is configured and has nothing to do is
+// SERVING; "" is SERVING where every VRF is.
 func (h *health) of(ctx context.Context, service string) healthpb.HealthCheckResponse_ServingStatus {
 	if service == "" {
 		for _, st := range h.view(ctx).List() {
@@ -65,8 +65,8 @@ func (h *health) List(ctx context.Context, _ *healthpb.HealthListRequest) (*heal
 	return &healthpb.HealthListResponse{Statuses: all}, nil
 }
 
-// Watch streams how a service fares: at first, and at each change. One that is
-// not configured is SERVICE_UNKNOWN until it is.
+// Watch streams how a service fares: at first, and at each change. A VRF is
+// SERVICE_UNKNOWN until it is configured.
 func (h *health) Watch(r *healthpb.HealthCheckRequest, stream grpc.ServerStreamingServer[healthpb.HealthCheckResponse]) error {
 	ctx := stream.Context()
 	told := healthpb.HealthCheckResponse_UNKNOWN

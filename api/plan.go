@@ -11,7 +11,7 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// ErrBusy is matched by the error of a Backend that works out a plan already.
+// ErrBusy is matched by the error of a Backend that is already working out a plan.
 var ErrBusy = errors.New("another plan is being made, and there is one at a time; ask again when it is done")
 
 // FileError is the error of a Backend about a configuration file, in words that

@@ -44,10 +44,10 @@ func (s *changes) redistribute(ctx context.Context, name string, d vrf.Direction
 	}
 	most := mostWaiting
 	if grantOf(ctx).Admin() {
-		most = math.MaxInt // who may change everything may have as many as it has calls
+		most = math.MaxInt // an administrator may have as many as it has calls
 	}
 	return s.lines.do(ctx, callerOf(ctx), fmt.Sprintf("%T %s", request, what), most, func() error {
-		// What has begun is finished: those who wait for it count on it.
+		// A change that has begun is made: other calls may wait for it.
 		ctx := context.WithoutCancel(ctx)
 		return s.view(ctx).failed(name, s.view(ctx).Redistribute(ctx, name, d, change))
 	})

@@ -41,7 +41,7 @@ func (s *reloads) Reload(ctx context.Context, r *vrfredistv1.ReloadRequest) (*vr
 	return nil, status.Error(codes.FailedPrecondition, err.Error())
 }
 
-// Confirm keeps what a reload brought.
+// Confirm keeps the configuration of a reload.
 func (s *reloads) Confirm(ctx context.Context, _ *vrfredistv1.ConfirmRequest) (*vrfredistv1.ConfirmResponse, error) {
 	err := s.view(ctx).Confirm(ctx)
 	if errors.Is(err, ErrNothingToConfirm) {

@@ -61,7 +61,7 @@ func (s *changes) Resync(ctx context.Context, r *vrfredistv1.ResyncRequest) (*vr
 	return out, nil
 }
 
-// idle is the error of asking a VRF that is configured and does not run.
+// idle is the error for a VRF that is configured and does not run.
 func idle(name, why string) error {
 	return status.Errorf(codes.FailedPrecondition,
 		"VRF %q is configured, and nothing is redistributed for it: %s; enable import or export for it", name, why)

@@ -76,8 +76,8 @@ func (s *states) ListRoutes(r *vrfredistv1.ListRoutesRequest, stream grpc.Server
 	return s.view(ctx).failed(name, err)
 }
 
-// routeQuery returns what is asked for. It is held against what comes again, so
-// that a worker which leaves nothing out is none the worse.
+// routeQuery returns the query of a request. Each route of the answer is held against it
+// again: a worker may return more.
 func routeQuery(d vrf.Direction, r *vrfredistv1.ListRoutesRequest) (q vrf.RouteQuery, err error) {
 	q.Direction = d
 	if q.Within, err = prefixFilter(r.GetPrefix(), r.GetExact()); err != nil {
@@ -158,7 +158,7 @@ func routeMessage(name string, d vrf.Direction, r rib.RouteStatus) *vrfredistv1.
 	return m
 }
 
-// addPath says where an exported route comes from. A stale one does not know.
+// addPath says where an exported route comes from. Of a stale route it is not known.
 func addPath(m *vrfredistv1.Route, name string, best rib.Path) {
 	if best.RD != 0 {
 		m.Rd = best.RD.String()
