@@ -11,6 +11,17 @@ import (
 	"testing"
 )
 
+// The limits of a type. A limit on the length of files and functions alone does not keep an
+// object from growing: it is cut into slices.
+const (
+	maxFields  = 20
+	maxMethods = 40
+	maxFiles   = 3
+)
+
+// large are the types that may be over a limit, each with the reason.
+var large = map[string]string{}
+
 // shape is the size of one type.
 type shape struct {
 	room, name string
@@ -20,6 +31,31 @@ type shape struct {
 }
 
 func (s *shape) String() string { return s.room + "." + s.name }
+
+func (s *shape) over() bool {
+	return s.fields > maxFields || s.methods > maxMethods || len(s.files) > maxFiles
+}
+
+func TestTypesStaySmall(t *testing.T) {
+	t.Parallel()
+	seen := make(map[string]bool)
+	for _, s := range shapes(t) {
+		reason, excused := large[s.String()]
+		seen[s.String()] = s.over()
+		switch {
+		case s.over() && !excused:
+			t.Errorf("%s has %d fields, %d methods in %d files; at most %d, %d and %d: which second thing is it?",
+				s, s.fields, s.methods, len(s.files), maxFields, maxMethods, maxFiles)
+		case excused && reason == "":
+			t.Errorf("%s is excused without a reason", s)
+		}
+	}
+	for name := range large {
+		if !seen[name] {
+			t.Errorf("%s is within the limits, or not there: take its excuse away", name)
+		}
+	}
+}
 
 // shapes are the types of the module, without generated code and tests.
 func shapes(t *testing.T) (all []*shape) {

@@ -6,12 +6,12 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// codec is gRPC's own, but that it decodes no request that is larger than it may be.
+// codec is gRPC's own, except that it decodes no request which is larger than it may be.
 type codec struct{ encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2(proto.Name)} }
 
-// incoming is a request that is to be read.
+// incoming is a request to be read into a message.
 type incoming struct {
 	into any
 	most int // bytes
@@ -25,7 +25,7 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 		return c.CodecV2.Unmarshal(data, v)
 	}
 	if in.size = data.Len(); in.size > in.most {
-		return nil // whoever asked for it refuses it, in words of ours
+		return nil // guarded.RecvMsg refuses the request, in words of ours
 	}
 	return c.CodecV2.Unmarshal(data, in.into)
 }

@@ -9,14 +9,14 @@ import (
 	"github.com/vrfredist/vrfredist/api/access"
 )
 
-// naming finds where a text names VRFs. Every text of the program that names one
+// naming finds where a text names VRFs. Every text of the program that names a VRF
 // writes: VRF "name".
 var naming = regexp.MustCompile(`VRFs? ("(?:[^"\\]|\\.)*"(?:(?:, | and | or )"(?:[^"\\]|\\.)*")*)`)
 
 var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 
 // conceal takes the names of VRFs that the caller may not see out of a text. The
-// answers are made so that there are none; this is the net below.
+// handlers make no answer with such a name; this is the net below them.
 func conceal(text string, g access.Grant) string {
 	if g.SeesAll() {
 		return text
@@ -31,7 +31,7 @@ func conceal(text string, g access.Grant) string {
 	})
 }
 
-// concealIn does so in every text of a message.
+// concealIn conceals in every text of a message.
 func concealIn(m protoreflect.Message, g access.Grant) {
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {

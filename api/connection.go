@@ -10,14 +10,12 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/status"
 
 	"github.com/vrfredist/vrfredist/api/access"
 )
 
-// connection is one client's. It is the AuthInfo by which each call finds it
+// connection is a client's connection. It is the AuthInfo by which each call finds it
 // again, and counts until it is closed.
 type connection struct {
 	net.Conn
@@ -33,27 +31,27 @@ type connection struct {
 	received frames        // of in
 	sent     frames
 
-	busy    int                // guarded by door.mu; calls that were let in
-	streams map[uint32]*stream // guarded by door.mu
-	last    uint32             // guarded by door.mu; the stream that was begun last
-	flooded bool               // guarded by door.mu
-	gone    bool               // guarded by door.mu
+	busy    int                // guarded by accounts.mu; calls that were let in
+	streams map[uint32]*stream // guarded by accounts.mu
+	last    uint32             // guarded by accounts.mu; the stream that was begun last
+	flooded bool               // guarded by accounts.mu
+	gone    bool               // guarded by accounts.mu
 }
 
-// stream is one that the client has begun. It is forgotten when it has come to its
-// end on the wire, and nobody works for it.
+// stream is an HTTP/2 stream that the client has begun. It is forgotten when it has come
+// to its end on the wire and no handler works for it.
 type stream struct {
 	admitted bool
 	running  bool
 	ended    bool
-	small    int // frames in a row that hold next to nothing
+	small    int // DATA frames in a row below smallFrame
 
-	most  int           // bytes that its request may have
-	head  []byte        // of its first message, which says how long it is: five bytes
-	large chan struct{} // closed when that is more
+	most  int           // bytes of its request, at most
+	head  []byte        // of its first message, with the message's length: five bytes
+	large chan struct{} // closed when the length is over most
 }
 
-// length is that of the first message; 0: it is not known yet.
+// length is the length of the first message; 0: it is not known yet.
 func (s *stream) length() int {
 	if len(s.head) < 5 {
 		return 0
@@ -61,22 +59,22 @@ func (s *stream) length() int {
 	return int(binary.BigEndian.Uint32(s.head[1:]))
 }
 
-// A frame costs memory beside its bytes, some 350 for one that holds a single byte,
-// and a window has room for 65,535 of those. So a client that sends many small ones,
-// of which nothing is consumed, is given up.
+// A frame costs memory beside its bytes, some 350 bytes for a frame of a single byte,
+// and a window has room for 65,535 such frames. So a client that sends many small
+// frames, of which nothing is consumed, is given up.
 const (
 	smallFrame = 256 // bytes
 	mostSmall  = 512
 )
 
-// mostSettings is more than any client of gRPC has in one frame, in bytes: there are
-// ten settings of 6 bytes. One frame has room for 2,730, and waits in a queue as it is.
+// mostSettings is more than any gRPC client puts into one SETTINGS frame, in bytes: there
+// are ten settings of 6 bytes. A frame has room for 2,730, and waits in a queue whole.
 const mostSettings = 256
 
-// preface is what a client sends before its first frame (RFC 9113, section 3.4).
+// preface is the length of the bytes before a client's first frame (RFC 9113, section 3.4).
 const preface = len(http2.ClientPreface)
 
-// readBuffer is a connection's, in bytes.
+// readBuffer is the size of a connection's buffer, in bytes.
 const readBuffer = 4 << 10
 
 var errFlood = errors.New("the client sends frames that none of gRPC sends, or small ones without end")
@@ -91,22 +89,22 @@ func newConnection(d *Door, conn net.Conn, caller access.Caller) *connection {
 // AuthType implements credentials.AuthInfo.
 func (c *connection) AuthType() string { return "vrfredist" }
 
-// String says who is at the other end.
+// String names the caller.
 func (c *connection) String() string { return c.caller.String() }
 
-// grant is what the caller may do now.
+// grant is the caller's under the rules in force now.
 func (c *connection) grant() access.Grant { return c.door.rules.Load().policy.Grant(c.caller) }
 
 func (c *connection) admin() bool { return c.grant().Admin() }
 
 // Read implements net.Conn. After an error nobody uses the connection any more,
-// and gRPC does not always close it: of one that fails before its first call it
-// closes the one below.
+// and gRPC does not always close it: where it fails before its first call, gRPC closes
+// the connection below.
 func (c *connection) Read(b []byte) (int, error) {
 	n, err := c.in.Read(b)
 	if n > 0 && !c.follow(&c.received, b[:n], c.begun, c.content) {
 		err = errFlood
-		_ = c.Conn.Close() // what it says of a client that is given up is no news
+		_ = c.Conn.Close() // the client is given up: an error is no news
 	}
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.leave()
@@ -124,15 +122,15 @@ func (c *connection) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// follow takes in what went over the wire, and tells whether that may go on.
+// follow takes in bytes that went over the wire, and tells whether the client may go on.
 func (c *connection) follow(w *frames, b []byte, heed func(frame), body func(frame, []byte)) bool {
-	c.door.mu.Lock()
-	defer c.door.mu.Unlock()
+	c.door.accounts.mu.Lock()
+	defer c.door.accounts.mu.Unlock()
 	w.walk(b, heed, body)
 	return !c.flooded
 }
 
-// begun takes in a frame of the client's. door.mu is held.
+// begun takes in a frame of the client's. accounts.mu is held.
 func (c *connection) begun(f frame) {
 	s := c.streams[f.stream]
 	switch {
@@ -151,8 +149,8 @@ func (c *connection) begun(f frame) {
 	}
 }
 
-// content takes in what is in a frame of the client's: of a stream the first bytes,
-// which say how long the request is. door.mu is held.
+// content takes in the body of a frame of the client's: of each stream the first bytes,
+// which hold the request's length. accounts.mu is held.
 func (c *connection) content(f frame, b []byte) {
 	s := c.streams[f.stream]
 	if f.kind != http2.FrameData || s == nil || !s.admitted || s.length() > 0 {
@@ -164,7 +162,7 @@ func (c *connection) content(f frame, b []byte) {
 	}
 }
 
-// answered takes in a frame of ours. door.mu is held.
+// answered takes in a frame of ours. accounts.mu is held.
 func (c *connection) answered(f frame) {
 	switch s := c.streams[f.stream]; {
 	case f.ends():
@@ -174,7 +172,7 @@ func (c *connection) answered(f frame) {
 	}
 }
 
-// end takes in that a stream has come to its end on the wire. door.mu is held.
+// end takes in that a stream has come to its end on the wire. accounts.mu is held.
 func (c *connection) end(id uint32) {
 	if s := c.streams[id]; s != nil {
 		s.ended = true
@@ -182,7 +180,7 @@ func (c *connection) end(id uint32) {
 	}
 }
 
-// settle forgets a stream that nothing is left of. door.mu is held.
+// settle forgets a stream that has ended and has no handler. accounts.mu is held.
 func (c *connection) settle(id uint32) {
 	s := c.streams[id]
 	if s == nil || s.running || !s.ended {
@@ -195,9 +193,9 @@ func (c *connection) settle(id uint32) {
 	if c.busy--; c.busy == 0 {
 		c.since = time.Now()
 	}
-	c.door.account(c.key).streams--
-	c.door.give(c, streamCost)
-	c.door.settle(c.key)
+	c.door.accounts.of(c.key).streams--
+	c.door.accounts.give(c, streamCost)
+	c.door.accounts.settle(c.key)
 }
 
 // Close implements net.Conn.
@@ -206,66 +204,4 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-func (c *connection) leave() { c.left.Do(func() { c.door.forget(c) }) }
-
-// refusedFor is how long a connection that is refused is kept, so that its client
-// hears why.
-const refusedFor = 5 * time.Second
-
-// admit counts a connection. Of those that get nothing, because their caller has no
-// role or there are too many, some are let in to be refused call by call, because a
-// client makes nothing of a connection that is closed.
-func (d *Door) admit(c *connection) error {
-	grant := c.grant()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if grant.None() {
-		c.refusal = status.Error(codes.PermissionDenied, access.NoRole(c.caller).Error())
-	} else if why := d.full(c); why != "" {
-		c.refusal = status.Error(codes.ResourceExhausted, why)
-	} else if err := d.take(c, connectionCost); err != nil {
-		c.refusal = err
-	}
-	a := d.account(c.key)
-	defer d.settle(c.key)
-	if c.refusal != nil {
-		if d.refused >= maxRefused || a.refused >= maxRefusedPerUser {
-			return c.refusal
-		}
-		d.refused++
-		a.refused++
-		time.AfterFunc(refusedFor, func() { c.Close() })
-	} else {
-		a.connections++
-	}
-	d.open[c] = struct{}{}
-	return nil
-}
-
-// forget gives the place of a connection back, and what its streams hold.
-func (d *Door) forget(c *connection) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.drop(c)
-	c.gone = true
-	for id := range c.streams {
-		c.end(id)
-	}
-}
-
-// drop gives the place of a connection back. d.mu is held.
-func (d *Door) drop(c *connection) {
-	if _, there := d.open[c]; !there {
-		return
-	}
-	delete(d.open, c)
-	a := d.account(c.key)
-	if c.refusal != nil {
-		d.refused--
-		a.refused--
-	} else {
-		a.connections--
-		d.give(c, connectionCost)
-	}
-	d.settle(c.key)
-}
+func (c *connection) leave() { c.left.Do(func() { c.door.guests.forget(c) }) }

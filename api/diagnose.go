@@ -7,7 +7,7 @@ import (
 )
 
 // Diagnose says what stands in the way of the daemon on its host.
-func (s *Server) Diagnose(ctx context.Context, _ *vrfredistv1.DiagnoseRequest) (*vrfredistv1.DiagnoseResponse, error) {
+func (s *questions) Diagnose(ctx context.Context, _ *vrfredistv1.DiagnoseRequest) (*vrfredistv1.DiagnoseResponse, error) {
 	findings, err := s.view(ctx).Diagnose(ctx)
 	if err != nil {
 		return nil, s.view(ctx).failed("look at the host", err)

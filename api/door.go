@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,40 +16,23 @@ import (
 	_ "github.com/vrfredist/vrfredist/api/backlog" // bounds what is queued for a client
 )
 
-// Door stands before the services: it finds out who comes in, bounds how many
-// may, and lets each call through that the caller's roles allow. It is safe for
+// Door stands before the services: it finds out who connects, bounds the connections
+// and calls, and lets each call through that the caller's roles allow. It is safe for
 // concurrent use.
 type Door struct {
-	log    *slog.Logger
-	limits access.Limits
-	rules  atomic.Pointer[rules]
-
-	mu       sync.Mutex
-	open     map[*connection]struct{} // guarded by mu
-	accounts map[string]*account      // guarded by mu; by caller, of those that hold something
-	refused  int                      // guarded by mu; connections in open that get refusals alone
-	memory   int                      // guarded by mu; bytes that the accounts hold
-	freed    chan struct{}            // guarded by mu; closed when an account gives memory back
-	greeted  int                      // guarded by mu; TLS handshakes under way
-	greeting map[string]int           // guarded by mu; of them by address
+	log       *slog.Logger
+	limits    access.Limits
+	rules     atomic.Pointer[rules]
+	accounts  *accounts
+	guests    *guests
+	greetings *greetings
 }
 
-// rules are what a reload may change.
+// rules are the part of a door that a reload may change.
 type rules struct {
 	policy access.Policy
 	tls    credentials.TransportCredentials // nil: TCP has none
 }
-
-// maxRefused is how many connections that get nothing are told why at a time, and
-// maxRefusedPerUser how many of one caller. What comes beyond them is closed without
-// a word.
-const (
-	maxRefused        = 64
-	maxRefusedPerUser = 16
-)
-
-// maxHandshakes bounds strangers: who has shown a certificate is counted else.
-const maxHandshakes = 64
 
 // maxHeader bounds the names and metadata of one call, in bytes.
 const maxHeader = 16 << 10
@@ -58,15 +40,13 @@ const maxHeader = 16 << 10
 // window is how much of a stream a client may send before we ask for it, in bytes.
 const window = 64<<10 - 1
 
-// NewDoor makes a door. Policy and TLS are those of Set; log may be nil.
+// NewDoor makes a door. Policy and TLS are as in Set; log may be nil.
 func NewDoor(l access.Limits, p access.Policy, t *tls.Config, log *slog.Logger) *Door {
 	if log == nil {
 		log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	d := &Door{
-		log: log, limits: l, open: make(map[*connection]struct{}), accounts: make(map[string]*account),
-		freed: make(chan struct{}), greeting: make(map[string]int),
-	}
+	accounts := newAccounts(l)
+	d := &Door{log: log, limits: l, accounts: accounts, guests: newGuests(accounts), greetings: newGreetings()}
 	d.Set(p, t)
 	return d
 }
@@ -83,35 +63,27 @@ func (d *Door) Set(p access.Policy, t *tls.Config) {
 }
 
 // Expel ends every TLS connection: their clients come back, and show certificates
-// that those in force now vouch for.
+// that the authorities in force now vouch for.
 func (d *Door) Expel() {
-	d.mu.Lock()
-	var out []*connection
-	for c := range d.open {
-		if c.caller.Way == access.Certificate {
-			out = append(out, c)
-		}
-	}
-	d.mu.Unlock()
-	for _, c := range out {
+	for _, c := range d.guests.over(access.Certificate) {
 		c.Close()
 	}
 }
 
-// options are what makes a gRPC server one that stands behind the door.
+// options put a gRPC server behind the door.
 func (d *Door) options() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.Creds(handshaker{d}),
 		grpc.InTapHandle(d.tap),
 		grpc.StreamInterceptor(d.stream),
 		grpc.ForceServerCodecV2(newCodec()),
-		// What a client may send unasked would else grow with its bandwidth.
+		// Fixed windows: gRPC's own grow with the client's bandwidth.
 		grpc.StaticStreamWindowSize(window),
 		grpc.StaticConnWindowSize(window),
 		grpc.ReadBufferSize(0), // a connection has its own
 		grpc.MaxRecvMsgSize(d.limits.MessageSize),
-		// A client that keeps to HTTP/2's own limit waits without a word; so there
-		// is room for the calls that are refused with one.
+		// A client that keeps to SETTINGS_MAX_CONCURRENT_STREAMS waits without a word; so
+		// there is room for the calls that are refused with a reason.
 		grpc.MaxConcurrentStreams(2 * uint32(d.limits.Calls)),
 		grpc.MaxHeaderListSize(maxHeader),
 		grpc.ConnectionTimeout(d.limits.Handshake),
@@ -120,5 +92,5 @@ func (d *Door) options() []grpc.ServerOption {
 	}
 }
 
-// own tells whether a user is the one that the daemon runs as, or root.
+// own tells whether a user is root, or the user that the daemon runs as.
 func own(uid uint32) bool { return uid == 0 || int(uid) == os.Geteuid() }

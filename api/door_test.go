@@ -91,9 +91,9 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 func (d *Door) count() (open, refused int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.open), d.refused
+	d.accounts.mu.Lock()
+	defer d.accounts.mu.Unlock()
+	return len(d.guests.open), d.guests.refused
 }
 
 // loopback is a policy under which TCP of this host has a role: what comes over

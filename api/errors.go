@@ -27,7 +27,7 @@ func invalid(field, format string, args ...any) error {
 	return st.Err()
 }
 
-// failed gives an error of the backend the code that means it.
+// failed gives an error of the backend its gRPC code.
 func (v view) failed(name string, err error) error {
 	switch {
 	case err == nil:

@@ -8,8 +8,11 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
+// questions are answered by looking into the daemon: at a prefix, or at its host.
+type questions struct{ views }
+
 // ExplainRoute walks a prefix through every step.
-func (s *Server) ExplainRoute(ctx context.Context, r *vrfredistv1.ExplainRouteRequest) (*vrfredistv1.ExplainRouteResponse, error) {
+func (s *questions) ExplainRoute(ctx context.Context, r *vrfredistv1.ExplainRouteRequest) (*vrfredistv1.ExplainRouteResponse, error) {
 	name := vrfName(r.GetVrf())
 	prefix, longest, err := rib.ParseDestination(r.GetTarget())
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 
 // frames follows the HTTP/2 frames (RFC 9113, section 4.1) of one direction of a
 // connection. gRPC does not say when a stream has come to its end on the wire, nor
-// which stream it asks about before it lets one in; both stand in the frames' heads.
+// for which stream it calls the tap; both stand in the frames' heads.
 type frames struct {
 	head [9]byte
 	have int   // bytes of head
@@ -16,7 +16,7 @@ type frames struct {
 	skip int   // bytes until the next head
 }
 
-// frame is the head of one.
+// frame is the head of a frame.
 type frame struct {
 	kind   http2.FrameType
 	flags  http2.Flags
@@ -24,7 +24,7 @@ type frame struct {
 	length int
 }
 
-// ends tells whether whoever sent it sends nothing more on its stream.
+// ends tells whether its sender sends nothing more on its stream.
 func (f frame) ends() bool {
 	switch f.kind {
 	case http2.FrameData, http2.FrameHeaders:
@@ -35,8 +35,8 @@ func (f frame) ends() bool {
 	return false
 }
 
-// walk calls each with every head that is whole with b, and body with what of the
-// frame behind it is in b.
+// walk calls each with every head that b completes, and body with the bytes of b that are
+// in the frame behind it.
 func (w *frames) walk(b []byte, each func(frame), body func(frame, []byte)) {
 	for len(b) > 0 {
 		if w.skip > 0 {

@@ -15,7 +15,7 @@ import (
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
 )
 
-// Gateway is the gRPC server of the daemon. Whatever service is registered with it
+// Gateway is the gRPC server of the daemon. Every service that is registered with it
 // stands behind its door: nothing of a request is read before the door has let its
 // caller in.
 type Gateway struct{ *grpc.Server }
@@ -32,7 +32,7 @@ func NewGateway(d *Door, b Backend) *Gateway {
 // register registers our services.
 func (s *Server) register(g grpc.ServiceRegistrar) {
 	vrfredistv1.RegisterRedistributionServer(g, s)
-	healthpb.RegisterHealthServer(g, &health{server: s})
+	healthpb.RegisterHealthServer(g, &health{views: s.states.views, pace: s.watches.pace})
 }
 
 // RegisterService implements grpc.ServiceRegistrar.
@@ -40,9 +40,9 @@ func (g *Gateway) RegisterService(desc *grpc.ServiceDesc, implementation any) {
 	g.Server.RegisterService(streamed(desc, implementation), implementation)
 }
 
-// streamed returns a service with all of its methods as streams, which to a client
-// are the same: of a unary method grpc reads the request first and asks its
-// interceptors afterwards.
+// streamed returns a service with all of its methods as streams, which a client cannot
+// tell apart: grpc reads the request of a unary method first, and asks its interceptors
+// afterwards.
 func streamed(desc *grpc.ServiceDesc, implementation any) *grpc.ServiceDesc {
 	out := *desc
 	out.Methods, out.Streams = nil, nil
@@ -62,7 +62,7 @@ func streamed(desc *grpc.ServiceDesc, implementation any) *grpc.ServiceDesc {
 	return &out
 }
 
-// opened lets the client send more than one message.
+// opened lets the client of a streaming method send more than one message.
 func opened(handle grpc.StreamHandler) grpc.StreamHandler {
 	return func(implementation any, stream grpc.ServerStream) error {
 		if g, behind := stream.(*guarded); behind {

@@ -17,7 +17,7 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// call is one call that was let in.
+// call is a call that was let in.
 type call struct {
 	door   *Door
 	conn   *connection
@@ -34,14 +34,14 @@ type callKey struct{}
 
 type grantKey struct{}
 
-// grantOf returns what the caller of a handler may do: nothing where the call did
+// grantOf returns the grant of a handler's caller: it is empty where the call did
 // not come through a door.
 func grantOf(ctx context.Context) access.Grant {
 	g, _ := ctx.Value(grantKey{}).(access.Grant)
 	return g
 }
 
-// callerOf returns who made a call; "": it did not come through a door.
+// callerOf returns the key of a call's caller; "": the call did not come through a door.
 func callerOf(ctx context.Context) string {
 	c, ok := ctx.Value(callKey{}).(*call)
 	if !ok {
@@ -50,8 +50,8 @@ func callerOf(ctx context.Context) string {
 	return c.conn.key
 }
 
-// tap judges a stream when its headers have come, and nothing else. What of a stream
-// is refused here, gRPC drops.
+// tap judges a stream when its headers have come, and nothing else. gRPC drops a stream
+// that is refused here, with all that its client sends on it.
 func (d *Door) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
 	p, _ := peer.FromContext(ctx)
 	conn, ok := (*connection)(nil), false
@@ -75,18 +75,18 @@ func (d *Door) tap(ctx context.Context, info *tap.Info) (context.Context, error)
 	return context.WithValue(context.WithValue(ctx, callKey{}, c), grantKey{}, c.grant), nil
 }
 
-// admit counts the stream that gRPC has just read the headers of: it reads nothing
-// else before it has judged it.
+// admit counts the stream whose headers gRPC has just read: it reads nothing else before
+// the tap has judged it.
 func (c *call) admit() error {
 	d, conn := c.door, c.conn
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.accounts.mu.Lock()
+	defer d.accounts.mu.Unlock()
 	s := conn.streams[conn.last]
 	if s == nil || conn.gone {
 		return status.FromContextError(context.Canceled).Err() // the caller has gone
 	}
-	a := d.account(conn.key)
-	defer d.settle(conn.key)
+	a := d.accounts.of(conn.key)
+	defer d.accounts.settle(conn.key)
 	switch {
 	case conn.busy >= d.limits.Calls:
 		return status.Errorf(codes.ResourceExhausted,
@@ -95,7 +95,7 @@ func (c *call) admit() error {
 		return status.Errorf(codes.ResourceExhausted,
 			"%s has %d calls under way, which is the limit (streams_per_user under [netlink.api.limits]); end some, or wait for them", conn.caller, a.streams)
 	}
-	if err := d.take(conn, streamCost); err != nil {
+	if err := d.accounts.take(conn, streamCost); err != nil {
 		return err
 	}
 	s.admitted, s.most, s.large = true, access.MostOf(c.method, d.limits.MessageSize), make(chan struct{})
@@ -107,8 +107,8 @@ func (c *call) admit() error {
 
 // enter is called before anybody works for the call; leave must be called after.
 func (c *call) enter() error {
-	c.door.mu.Lock()
-	defer c.door.mu.Unlock()
+	c.door.accounts.mu.Lock()
+	defer c.door.accounts.mu.Unlock()
 	s := c.conn.streams[c.id]
 	if s == nil {
 		return status.FromContextError(context.Canceled).Err() // the caller has gone
@@ -118,9 +118,9 @@ func (c *call) enter() error {
 }
 
 func (c *call) leave() {
-	c.door.mu.Lock()
-	defer c.door.mu.Unlock()
-	c.door.give(c.conn, c.held)
+	c.door.accounts.mu.Lock()
+	defer c.door.accounts.mu.Unlock()
+	c.door.accounts.give(c.conn, c.held)
 	c.held = 0
 	if s := c.conn.streams[c.id]; s != nil {
 		s.running = false
@@ -128,7 +128,7 @@ func (c *call) leave() {
 	}
 }
 
-// judge decides by what is known before the request.
+// judge decides by caller and method, before the request is read.
 func (c *call) judge() error {
 	if until := c.conn.caller.Until; !until.IsZero() && time.Now().After(until) {
 		return status.Errorf(codes.Unauthenticated, "the certificate of this connection ran out on %s; connect again with a new one", until.Format(time.RFC3339))
@@ -196,7 +196,7 @@ func (c *call) answer(err error) error {
 	st := status.Convert(err)
 	switch st.Code() {
 	case codes.Internal, codes.Unknown:
-		// What went wrong inside may be about anything.
+		// An error from inside may be about any VRF.
 		c.door.log.Error("a call failed, and its caller, who may not see every VRF, was not told why", "method", c.method, "caller", c.conn.caller.String(), "err", err)
 		return status.Error(st.Code(), "this failed inside vrfredist, whose log says why; ask an administrator")
 	}
@@ -205,7 +205,7 @@ func (c *call) answer(err error) error {
 	for _, detail := range p.GetDetails() {
 		m, err := detail.UnmarshalNew()
 		if err != nil {
-			p.Details = nil // nobody can tell what it says
+			p.Details = nil // its names cannot be concealed
 			break
 		}
 		concealIn(m.ProtoReflect(), c.grant)
@@ -241,7 +241,7 @@ type guarded struct {
 }
 
 // RecvMsg implements grpc.ServerStream. While a request is read the caller is charged
-// for the largest that it could be, then for what it is.
+// for the largest size that it could have, then for the size that it has.
 func (g *guarded) RecvMsg(m any) error {
 	c := g.call
 	largest := c.cost(c.stream.most)
@@ -266,7 +266,7 @@ func (g *guarded) RecvMsg(m any) error {
 	return c.ask(m)
 }
 
-// receive reads a request, which must be whole in time where the call has one alone.
+// receive reads a request. It must be whole in time, unless the client may send more.
 func (g *guarded) receive(in *incoming) error {
 	if g.open {
 		return g.ServerStream.RecvMsg(in)
@@ -282,8 +282,8 @@ func (g *guarded) receive(in *incoming) error {
 	case err := <-came:
 		return err
 	case <-c.stream.large:
-		c.door.mu.Lock()
-		defer c.door.mu.Unlock()
+		c.door.accounts.mu.Lock()
+		defer c.door.accounts.mu.Unlock()
 		return c.tooLarge(c.stream.length())
 	case <-late.C:
 		return status.Errorf(codes.DeadlineExceeded, "the request was not whole after %v (request_timeout under [netlink.api.limits]); send it at once", c.door.limits.Request)
@@ -306,20 +306,20 @@ func (c *call) cost(size int) int {
 	return size * expanded
 }
 
-// hold charges the call for n bytes instead of what it holds.
+// hold charges the call for n bytes instead of the bytes that it holds.
 func (c *call) hold(ctx context.Context, n int) error {
 	c.shrink(0)
-	if err := c.door.reserve(ctx, c.conn, n, c.door.limits.Request); err != nil {
+	if err := c.door.accounts.reserve(ctx, c.conn, n, c.door.limits.Request); err != nil {
 		return err
 	}
 	c.held = n
 	return nil
 }
 
-// shrink gives back what the call holds beyond n bytes.
+// shrink gives back the bytes that the call holds beyond n.
 func (c *call) shrink(n int) {
 	if n < c.held {
-		c.door.release(c.conn, c.held-n)
+		c.door.accounts.release(c.conn, c.held-n)
 		c.held = n
 	}
 }

@@ -7,14 +7,15 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync"
 
 	"google.golang.org/grpc/credentials"
 
 	"github.com/vrfredist/vrfredist/api/access"
 )
 
-// handshaker finds out who is at the other end of a new connection, of which it is
-// the first that sees it.
+// handshaker finds out who is at the other end of a new connection, before any byte of
+// it is read.
 type handshaker struct{ door *Door }
 
 // ServerHandshake implements credentials.TransportCredentials.
@@ -25,7 +26,7 @@ func (h handshaker) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInf
 	if socket, ok := raw.(*net.UnixConn); ok {
 		caller, err = peerOf(socket)
 	} else if t := h.door.rules.Load().tls; t != nil {
-		conn, caller, err = h.door.greet(raw, t)
+		conn, caller, err = h.door.greetings.greet(raw, t)
 	} else if local, ok := raw.LocalAddr().(*net.TCPAddr); !ok || !local.IP.IsLoopback() {
 		// A reload may take TLS away, and the listener stays.
 		err = errors.New("it came over TCP from beyond this host, and there is no TLS")
@@ -35,21 +36,34 @@ func (h handshaker) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInf
 		return nil, nil, err
 	}
 	c := newConnection(h.door, conn, caller)
-	if err := h.door.admit(c); err != nil {
+	if err := h.door.guests.admit(c); err != nil {
 		h.door.log.Debug("a connection to the API was refused", "from", caller.String(), "err", err)
 		return nil, nil, err
 	}
 	return c, c, nil
 }
 
+// maxHandshakes bounds the handshakes of strangers: a caller who has shown a certificate
+// counts among the guests.
+const maxHandshakes = 64
+
+// greetings are the TLS handshakes under way.
+type greetings struct {
+	mu       sync.Mutex // guards the rest
+	underWay int
+	by       map[string]int // of them by address
+}
+
+func newGreetings() *greetings { return &greetings{by: make(map[string]int)} }
+
 // greet shakes hands over TLS and reads the client's certificate.
-func (d *Door) greet(raw net.Conn, t credentials.TransportCredentials) (net.Conn, access.Caller, error) {
+func (g *greetings) greet(raw net.Conn, t credentials.TransportCredentials) (net.Conn, access.Caller, error) {
 	caller := access.Caller{Way: access.Certificate}
 	from := hostOf(raw.RemoteAddr())
-	if err := d.beginGreeting(from); err != nil {
+	if err := g.begin(from); err != nil {
 		return nil, caller, err
 	}
-	defer d.endGreeting(from)
+	defer g.end(from)
 	conn, auth, err := t.ServerHandshake(raw)
 	if err != nil {
 		return nil, caller, err
@@ -71,27 +85,27 @@ func hostOf(a net.Addr) string {
 	return a.String()
 }
 
-// beginGreeting counts a TLS handshake, of which one address has a quarter at most.
-func (d *Door) beginGreeting(from string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+// begin counts a TLS handshake, of which one address has a quarter at most.
+func (g *greetings) begin(from string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	switch {
-	case d.greeted >= maxHandshakes:
-		return fmt.Errorf("%d TLS handshakes are under way already", d.greeted)
-	case d.greeting[from] >= maxHandshakes/4:
-		return fmt.Errorf("%d TLS handshakes are under way with %s already", d.greeting[from], from)
+	case g.underWay >= maxHandshakes:
+		return fmt.Errorf("%d TLS handshakes are under way already", g.underWay)
+	case g.by[from] >= maxHandshakes/4:
+		return fmt.Errorf("%d TLS handshakes are under way with %s already", g.by[from], from)
 	}
-	d.greeted++
-	d.greeting[from]++
+	g.underWay++
+	g.by[from]++
 	return nil
 }
 
-func (d *Door) endGreeting(from string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.greeted--
-	if d.greeting[from]--; d.greeting[from] == 0 {
-		delete(d.greeting, from)
+func (g *greetings) end(from string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.underWay--
+	if g.by[from]--; g.by[from] == 0 {
+		delete(g.by, from)
 	}
 }
 

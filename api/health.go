@@ -13,7 +13,8 @@ import (
 // of its name, and "" stands for all of them.
 type health struct {
 	healthpb.UnimplementedHealthServer
-	server *Server
+	views
+	pace pace
 }
 
 // judge returns the health of a VRF that runs: it serves where BGP and the
@@ -25,18 +26,18 @@ func judge(st vrf.Status) healthpb.HealthCheckResponse_ServingStatus {
 	return healthpb.HealthCheckResponse_NOT_SERVING
 }
 
-// of returns the health of a service: that of a VRF which is configured and has
-// nothing to do is SERVING. All serve where each does.
+// of returns the health of a service. A VRF that is configured and has nothing to do is
+// SERVING; "" is SERVING where every VRF is.
 func (h *health) of(ctx context.Context, service string) healthpb.HealthCheckResponse_ServingStatus {
 	if service == "" {
-		for _, st := range h.server.view(ctx).List() {
+		for _, st := range h.view(ctx).List() {
 			if judge(st) != healthpb.HealthCheckResponse_SERVING {
 				return healthpb.HealthCheckResponse_NOT_SERVING
 			}
 		}
 		return healthpb.HealthCheckResponse_SERVING
 	}
-	st, ok := h.server.view(ctx).Get(service)
+	st, ok := h.view(ctx).Get(service)
 	switch {
 	case !ok:
 		return healthpb.HealthCheckResponse_SERVICE_UNKNOWN
@@ -50,7 +51,7 @@ func (h *health) of(ctx context.Context, service string) healthpb.HealthCheckRes
 func (h *health) Check(ctx context.Context, r *healthpb.HealthCheckRequest) (*healthpb.HealthCheckResponse, error) {
 	now := h.of(ctx, r.GetService())
 	if now == healthpb.HealthCheckResponse_SERVICE_UNKNOWN {
-		return nil, h.server.view(ctx).notFound(r.GetService())
+		return nil, h.view(ctx).notFound(r.GetService())
 	}
 	return &healthpb.HealthCheckResponse{Status: now}, nil
 }
@@ -58,27 +59,26 @@ func (h *health) Check(ctx context.Context, r *healthpb.HealthCheckRequest) (*he
 // List says how every VRF that runs fares, and all together.
 func (h *health) List(ctx context.Context, _ *healthpb.HealthListRequest) (*healthpb.HealthListResponse, error) {
 	all := map[string]*healthpb.HealthCheckResponse{"": {Status: h.of(ctx, "")}}
-	for _, st := range h.server.view(ctx).List() {
+	for _, st := range h.view(ctx).List() {
 		all[st.Spec.Name] = &healthpb.HealthCheckResponse{Status: judge(st)}
 	}
 	return &healthpb.HealthListResponse{Statuses: all}, nil
 }
 
-// Watch streams how a service fares: at first, and at each change. One that is
-// not configured is SERVICE_UNKNOWN until it is.
+// Watch streams how a service fares: at first, and at each change. A VRF is
+// SERVICE_UNKNOWN until it is configured.
 func (h *health) Watch(r *healthpb.HealthCheckRequest, stream grpc.ServerStreamingServer[healthpb.HealthCheckResponse]) error {
 	ctx := stream.Context()
-	pace := h.server.pace
 	told := healthpb.HealthCheckResponse_UNKNOWN
 	for {
-		changed := h.server.all.Changed()
+		changed := h.all.Changed()
 		if now := h.of(ctx, r.GetService()); now != told {
 			told = now
-			if err := sendWithin(stream, pace.patience, &healthpb.HealthCheckResponse{Status: now}); err != nil {
+			if err := sendWithin(stream, h.pace.patience, &healthpb.HealthCheckResponse{Status: now}); err != nil {
 				return err
 			}
 		}
-		if err := rest(ctx, pace.look, nil, nil); err != nil {
+		if err := rest(ctx, h.pace.look, nil, nil); err != nil {
 			return err
 		}
 		if err := rest(ctx, 0, changed, nil); err != nil {

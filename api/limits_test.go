@@ -29,12 +29,12 @@ const (
 
 // holds returns what all callers hold together.
 func (d *Door) holds() (streams, memory, accounts int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, a := range d.accounts {
+	d.accounts.mu.Lock()
+	defer d.accounts.mu.Unlock()
+	for _, a := range d.accounts.all {
 		streams += a.streams
 	}
-	return streams, d.memory, len(d.accounts)
+	return streams, d.accounts.memory, len(d.accounts.all)
 }
 
 // tenant is a door before a TCP listener whose clients have a role.
@@ -353,10 +353,10 @@ func TestPlacesAreKept(t *testing.T) {
 	}}, nil, nil)
 	served := func(uid uint32) bool {
 		c := someone(t, d, user(uid))
-		d.mu.Lock()
+		d.accounts.mu.Lock()
 		c.busy = 1 // so that it is not idle
-		d.mu.Unlock()
-		return d.admit(c) == nil && c.refusal == nil
+		d.accounts.mu.Unlock()
+		return d.guests.admit(c) == nil && c.refusal == nil
 	}
 	count := func(uid uint32) (n int) {
 		for served(uid) {
@@ -383,25 +383,25 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	var first []*connection
 	for range 7 {
 		c := someone(t, d, user(11))
-		if d.admit(c) != nil || c.refusal != nil {
+		if d.guests.admit(c) != nil || c.refusal != nil {
 			t.Fatal(c.refusal)
 		}
 		first = append(first, c)
 	}
-	d.mu.Lock()
+	d.accounts.mu.Lock()
 	first[0].busy = 1
-	d.mu.Unlock()
+	d.accounts.mu.Unlock()
 	for i := range 5 {
 		c := someone(t, d, user(12))
-		err := d.admit(c)
+		err := d.guests.admit(c)
 		if got, want := err == nil && c.refusal == nil, i < 3; got != want {
 			t.Errorf("connection %d is let in: %v, want %v: %v", i, got, want, c.refusal)
 		}
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.accounts.mu.Lock()
+	defer d.accounts.mu.Unlock()
 	for i, c := range first {
-		if _, stays := d.open[c]; stays != (i == 0 || i > 3) {
+		if _, stays := d.guests.open[c]; stays != (i == 0 || i > 3) {
 			t.Errorf("connection %d stays: %v", i, stays)
 		}
 	}
@@ -413,9 +413,9 @@ func TestMemoryOfAllIsBounded(t *testing.T) {
 	limits.Memory, limits.MemoryPerUser = 64<<20, 32<<20
 	d := NewDoor(limits, access.Policy{Entries: []access.Entry{{Role: access.Read, UIDs: []uint32{11, 12, 13}}, {Role: access.Admin, UIDs: []uint32{21}}}}, nil, nil)
 	take := func(uid uint32, n int) error {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		return d.take(someone(t, d, user(uid)), n)
+		d.accounts.mu.Lock()
+		defer d.accounts.mu.Unlock()
+		return d.accounts.take(someone(t, d, user(uid)), n)
 	}
 	if err := take(11, 32<<20); err != nil {
 		t.Error(err)

@@ -12,12 +12,12 @@ import (
 // mostWaiting is how many changes of one tenant may wait behind the one under way.
 const mostWaiting = 16
 
-// lines has the changes of each caller come one after the other, in a line of its
-// own: however many one sends, another's waits for one of them at most. Of those that
-// wait, equal ones are made once. The zero value is ready.
+// lines makes the changes of each caller one after the other, in a line of the caller's
+// own: however many changes a caller sends, another's waits for one of them at most.
+// Equal changes that wait are made once. The zero value is ready.
 type lines struct {
 	mu sync.Mutex
-	of map[string][]*turn // guarded by mu; by caller, the first one's turn it is
+	of map[string][]*turn // guarded by mu; by caller; it is the turn of the first
 }
 
 // turn is a change in its line.
@@ -26,12 +26,12 @@ type turn struct {
 	come   chan struct{} // closed when it is at the head
 	done   chan struct{} // closed when it was made
 	err    error         // of it; valid once done is closed
-	joined int           // guarded by lines.mu; those who wait for it beside its caller
+	joined int           // guarded by lines.mu; calls that wait for it beside its own
 }
 
 // do makes a change when its turn has come, and waits until it was made, by this call
-// or an equal one behind it in the line. A change of which somebody still waits for
-// the end is made though its own caller has gone.
+// or by an equal one before it in the line. A change for whose end a call still waits is
+// made even where its own caller has gone.
 func (l *lines) do(ctx context.Context, caller, what string, most int, change func() error) error {
 	l.mu.Lock()
 	line := l.of[caller]
@@ -97,7 +97,7 @@ func (l *lines) wait(ctx context.Context, caller string, t *turn) error {
 	return nil
 }
 
-// next ends a turn, and begins that of the one behind it.
+// next ends a turn, and begins the one behind it.
 func (l *lines) next(caller string, t *turn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

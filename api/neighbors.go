@@ -15,7 +15,7 @@ import (
 )
 
 // ListNeighbors returns the BGP neighbours of a VRF, or of every one.
-func (s *Server) ListNeighbors(ctx context.Context, r *vrfredistv1.ListNeighborsRequest) (*vrfredistv1.ListNeighborsResponse, error) {
+func (s *states) ListNeighbors(ctx context.Context, r *vrfredistv1.ListNeighborsRequest) (*vrfredistv1.ListNeighborsResponse, error) {
 	view := s.view(ctx)
 	all, err := view.AllSessions(ctx)
 	if err != nil {
@@ -46,7 +46,7 @@ func (s *Server) ListNeighbors(ctx context.Context, r *vrfredistv1.ListNeighbors
 	return out, nil
 }
 
-// neighborFilter returns what tells whether a neighbour is the one that a name means:
+// neighborFilter returns a test of neighbours: whether one is meant by a name, which is
 // an address, with the zone of its link or without, an alias, or an interface.
 func neighborFilter(name string) (func(vrf.Session) bool, error) {
 	if name == "" {

@@ -11,8 +11,8 @@ import (
 	"github.com/vrfredist/vrfredist/api/access"
 )
 
-// peerOf asks the kernel who connected to a unix socket: what the credentials of
-// the process were then.
+// peerOf asks the kernel who connected to a unix socket (SO_PEERCRED): the credentials
+// are those that the process had then.
 func peerOf(conn *net.UnixConn) (c access.Caller, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// ErrBusy is matched by the error of a Backend that works out a plan already.
+// ErrBusy is matched by the error of a Backend that is already working out a plan.
 var ErrBusy = errors.New("another plan is being made, and there is one at a time; ask again when it is done")
 
 // FileError is the error of a Backend about a configuration file, in words that
@@ -22,7 +22,7 @@ func (e *FileError) Error() string { return e.Err.Error() }
 func (e *FileError) Unwrap() error { return e.Err }
 
 // Plan streams what a file would change.
-func (s *Server) Plan(r *vrfredistv1.PlanRequest, stream grpc.ServerStreamingServer[vrfredistv1.PlanItem]) error {
+func (s *reloads) Plan(r *vrfredistv1.PlanRequest, stream grpc.ServerStreamingServer[vrfredistv1.PlanItem]) error {
 	switch {
 	case r.GetFile() == "":
 		return invalid("file", "is empty; send the name of the file, of which the extension tells the format")

@@ -17,8 +17,14 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
+// changes are the requests that change the state of VRFs, each in its caller's line.
+type changes struct {
+	views
+	lines lines
+}
+
 // EnableRedistribution turns import or export on for a VRF.
-func (s *Server) EnableRedistribution(ctx context.Context, r *vrfredistv1.EnableRedistributionRequest) (*vrfredistv1.EnableRedistributionResponse, error) {
+func (s *changes) EnableRedistribution(ctx context.Context, r *vrfredistv1.EnableRedistributionRequest) (*vrfredistv1.EnableRedistributionResponse, error) {
 	d, change, err := enabling(r)
 	if err != nil {
 		return nil, err
@@ -30,25 +36,26 @@ func (s *Server) EnableRedistribution(ctx context.Context, r *vrfredistv1.Enable
 	return &vrfredistv1.EnableRedistributionResponse{}, nil
 }
 
-// redistribute makes the change that a request asks for when it is its caller's turn.
-func (s *Server) redistribute(ctx context.Context, name string, d vrf.Direction, request proto.Message, change func(*vrf.Spec)) error {
+// redistribute makes a request's change when it is its caller's turn.
+func (s *changes) redistribute(ctx context.Context, name string, d vrf.Direction, request proto.Message, change func(*vrf.Spec)) error {
 	what, err := proto.MarshalOptions{Deterministic: true}.Marshal(request)
 	if err != nil {
 		return err
 	}
 	most := mostWaiting
 	if grantOf(ctx).Admin() {
-		most = math.MaxInt // who may change everything may have as many as it has calls
+		most = math.MaxInt // an administrator may have as many as it has calls
 	}
 	return s.lines.do(ctx, callerOf(ctx), fmt.Sprintf("%T %s", request, what), most, func() error {
-		// What has begun is finished: those who wait for it count on it.
+		// A change that has begun is made: other calls may wait for it.
 		ctx := context.WithoutCancel(ctx)
 		return s.view(ctx).failed(name, s.view(ctx).Redistribute(ctx, name, d, change))
 	})
 }
 
-// enabling validates a request and says what it asks for. What it has no field
-// for (metric, quota, MED, protocols) stays as the VRF's configuration has it.
+// enabling validates a request and returns its direction and its change. The settings
+// without a field in it (metric, quota, MED, protocols) stay as the VRF's configuration
+// has them.
 func enabling(r *vrfredistv1.EnableRedistributionRequest) (vrf.Direction, func(*vrf.Spec), error) {
 	communities, err := exportFilter(r)
 	if err != nil {
@@ -118,7 +125,7 @@ func badPattern(pattern string) error {
 }
 
 // DisableRedistribution turns one direction off for a VRF.
-func (s *Server) DisableRedistribution(ctx context.Context, r *vrfredistv1.DisableRedistributionRequest) (*vrfredistv1.DisableRedistributionResponse, error) {
+func (s *changes) DisableRedistribution(ctx context.Context, r *vrfredistv1.DisableRedistributionRequest) (*vrfredistv1.DisableRedistributionResponse, error) {
 	d, err := direction(r.GetDirection())
 	if err != nil {
 		return nil, err
@@ -138,7 +145,7 @@ func (s *Server) DisableRedistribution(ctx context.Context, r *vrfredistv1.Disab
 }
 
 // GetRedistribution says what is redistributed for a VRF.
-func (s *Server) GetRedistribution(ctx context.Context, r *vrfredistv1.GetRedistributionRequest) (*vrfredistv1.GetRedistributionResponse, error) {
+func (s *changes) GetRedistribution(ctx context.Context, r *vrfredistv1.GetRedistributionRequest) (*vrfredistv1.GetRedistributionResponse, error) {
 	name := vrfName(r.GetVrf())
 	st, ok := s.view(ctx).Get(name)
 	if !ok {
@@ -147,7 +154,7 @@ func (s *Server) GetRedistribution(ctx context.Context, r *vrfredistv1.GetRedist
 	return &vrfredistv1.GetRedistributionResponse{Import: importInfo(st.Spec), Export: exportInfo(st.Spec)}, nil
 }
 
-// importInfo and exportInfo leave out what a direction that is off would do.
+// importInfo and exportInfo leave out the settings of a direction that is off.
 func importInfo(s vrf.Spec) *vrfredistv1.RedistributionInfo {
 	info := &vrfredistv1.RedistributionInfo{Enabled: s.Import.Enabled, Vrf: s.Name}
 	if info.Enabled {

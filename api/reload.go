@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -13,15 +12,21 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// ErrNothingToConfirm is matched by the error of a Backend that no reload waits
-// to be confirmed at.
+// ErrNothingToConfirm is matched by the error of a Backend where no reload waits to be
+// confirmed.
 var ErrNothingToConfirm = errors.New("no reload waits to be confirmed")
 
 // longestWait bounds for how long a reload may wait to be confirmed.
 const longestWait = 24 * time.Hour
 
+// reloads apply the configuration file, and say what it would change.
+type reloads struct {
+	views
+	pace pace
+}
+
 // Reload applies the configuration file anew.
-func (s *Server) Reload(ctx context.Context, r *vrfredistv1.ReloadRequest) (*vrfredistv1.ReloadResponse, error) {
+func (s *reloads) Reload(ctx context.Context, r *vrfredistv1.ReloadRequest) (*vrfredistv1.ReloadResponse, error) {
 	confirm := time.Duration(r.GetConfirmSeconds()) * time.Second
 	if confirm > longestWait {
 		return nil, invalid("confirm_seconds", "%d seconds are too long; the most is a day, which is %d", r.GetConfirmSeconds(), int(longestWait.Seconds()))
@@ -36,28 +41,11 @@ func (s *Server) Reload(ctx context.Context, r *vrfredistv1.ReloadRequest) (*vrf
 	return nil, status.Error(codes.FailedPrecondition, err.Error())
 }
 
-// Confirm keeps what a reload brought.
-func (s *Server) Confirm(ctx context.Context, _ *vrfredistv1.ConfirmRequest) (*vrfredistv1.ConfirmResponse, error) {
+// Confirm keeps the configuration of a reload.
+func (s *reloads) Confirm(ctx context.Context, _ *vrfredistv1.ConfirmRequest) (*vrfredistv1.ConfirmResponse, error) {
 	err := s.view(ctx).Confirm(ctx)
 	if errors.Is(err, ErrNothingToConfirm) {
 		return nil, status.Error(codes.FailedPrecondition, err.Error())
 	}
 	return &vrfredistv1.ConfirmResponse{}, s.view(ctx).failed("", err)
-}
-
-// unconfirmed says how the last reload stands; nil: there is nothing to say.
-func (s *Server) unconfirmed() *vrfredistv1.Unconfirmed {
-	u, ok := s.all.Unconfirmed()
-	switch {
-	case !ok:
-		return nil
-	case u.Until.IsZero():
-		return &vrfredistv1.Unconfirmed{Text: "the last reload was not confirmed in time, and the configuration from before it is in force; " +
-			"`vrfredist reload` applies the file as it is now"}
-	}
-	left := max(0, time.Until(u.Until)).Round(time.Second)
-	return &vrfredistv1.Unconfirmed{
-		RollbackUnix: u.Until.Unix(), LeftSeconds: uint32(left.Seconds()),
-		Text: fmt.Sprintf("the last reload waits to be confirmed: unless `vrfredist confirm` is run, the configuration from before it comes back in %s", left),
-	}
 }

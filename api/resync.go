@@ -17,7 +17,7 @@ import (
 const resyncsAtOnce = 4
 
 // Resync has tables read again now.
-func (s *Server) Resync(ctx context.Context, r *vrfredistv1.ResyncRequest) (*vrfredistv1.ResyncResponse, error) {
+func (s *changes) Resync(ctx context.Context, r *vrfredistv1.ResyncRequest) (*vrfredistv1.ResyncResponse, error) {
 	if name := r.GetVrf(); name != "" {
 		if _, ok := s.view(ctx).Get(name); !ok {
 			return nil, s.view(ctx).notFound(name)
@@ -61,7 +61,7 @@ func (s *Server) Resync(ctx context.Context, r *vrfredistv1.ResyncRequest) (*vrf
 	return out, nil
 }
 
-// idle is the error of asking a VRF that is configured and does not run.
+// idle is the error for a VRF that is configured and does not run.
 func idle(name, why string) error {
 	return status.Errorf(codes.FailedPrecondition,
 		"VRF %q is configured, and nothing is redistributed for it: %s; enable import or export for it", name, why)

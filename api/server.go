@@ -1,5 +1,16 @@
 // Package api serves vrfredist's gRPC services (api/v1) over the daemon, beside
 // GoBGP's own services on the same address.
+//
+// It promises that nothing of a request is read before its caller was let in, that no
+// client costs more memory, calls or connections than its user may have, that no answer
+// names a VRF which its caller may not see, and that a panic ends one call and nothing
+// else.
+//
+// Begin reading at Gateway, the gRPC server, whose Door lets connections and calls in:
+// the door owns the accounts of the callers and the open connections, under one lock.
+// Server then answers each call in the part for its subject, through a view of the
+// Backend that is cut to the caller's roles. The Backend is the daemon's; this package
+// keeps nothing of VRFs or routes between two calls.
 package api
 
 import (
@@ -17,6 +28,15 @@ var ErrUnknownVRF = vrf.ErrUnknown
 
 // Backend is the daemon as the API needs it. It is safe for concurrent use.
 type Backend interface {
+	VRFs
+	Tables
+	Configuration
+	// Diagnose says what stands in the way of the daemon on its host.
+	Diagnose(ctx context.Context) ([]doctor.Finding, error)
+}
+
+// VRFs is the state of the VRFs and of their neighbours.
+type VRFs interface {
 	// List returns the VRFs that run, ordered by name.
 	List() []vrf.Status
 	// Get returns a configured VRF. The State of one that does not run, because
@@ -25,35 +45,41 @@ type Backend interface {
 	// Changed returns a channel that is closed when a status that List returns
 	// changes after the call.
 	Changed() <-chan struct{}
-	// Sessions returns the BGP neighbours of a VRF, "default" those of none.
+	// Sessions returns the BGP neighbours of a VRF; those of "default" are in no VRF.
 	Sessions(ctx context.Context, name string) ([]vrf.Session, error)
 	// AllSessions returns the BGP neighbours of every VRF.
 	AllSessions(ctx context.Context) (map[string][]vrf.Session, error)
+}
+
+// Tables are the routes of the VRFs, one table for each.
+type Tables interface {
+	// Listen hands on the events of single routes, where wants returns true, until the
+	// listener is closed.
+	Listen(wants func(vrf.RouteEvent) bool) *vrf.Listener
+	// Routes calls yield with each route that q asks for, ordered by prefix, until
+	// yield returns false; with further routes too, where it cannot tell before.
+	Routes(ctx context.Context, name string, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error
+	// Resync has a VRF's table read again now, and waits until the differences are
+	// put right.
+	Resync(ctx context.Context, name string) (vrf.Repair, error)
+	// Explain says why a prefix is, or is not, in a VRF's table and in BGP.
+	Explain(ctx context.Context, name string, q rib.Question) (rib.Explanation, error)
+}
+
+// Configuration is what the daemon is to do.
+type Configuration interface {
 	// Redistribute applies change to one direction of the VRF's spec, keeps the
 	// result for the next start, and brings it into force.
 	Redistribute(ctx context.Context, name string, d vrf.Direction, change func(*vrf.Spec)) error
-	// Listen hands on what happens to single routes, where wants returns true,
-	// until the listener is closed.
-	Listen(wants func(vrf.RouteEvent) bool) *vrf.Listener
-	// Routes calls yield with each route that q asks for, ordered by prefix, until
-	// it returns false; with more than those, where it cannot tell before.
-	Routes(ctx context.Context, name string, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error
-	// Resync has a VRF's table read again now, and waits until what differed is
-	// put right.
-	Resync(ctx context.Context, name string) (vrf.Repair, error)
-	// Restore puts right what BGP has otherwise than the configuration says of a VRF,
-	// "" of any, and says what it did, a line each.
+	// Restore puts BGP's state of a VRF ("": of all) right where it differs from the
+	// configuration, and returns a line for each thing done.
 	Restore(ctx context.Context, name string) ([]string, error)
-	// Explain says why a prefix is, or is not, in a VRF's table and in BGP.
-	Explain(ctx context.Context, name string, q rib.Question) (rib.Explanation, error)
-	// Diagnose says what stands in the way of the daemon on its host.
-	Diagnose(ctx context.Context) ([]doctor.Finding, error)
-	// Reload applies the configuration file as it is now, and returns what
-	// changed, a line each. After an error nothing has, unless it says so. Where
-	// confirm is not 0, what was in force before comes back at until, unless
-	// Confirm is called.
+	// Reload applies the configuration file as it is now, and returns a line for each
+	// change. After an error nothing has changed, unless the error says so. Where
+	// confirm is not 0, the configuration before comes back at until, unless Confirm
+	// is called.
 	Reload(ctx context.Context, confirm time.Duration) (changes []string, until time.Time, err error)
-	// Confirm keeps what the last Reload brought. Its error may match
+	// Confirm keeps the configuration of the last Reload. Its error may match
 	// ErrNothingToConfirm.
 	Confirm(ctx context.Context) error
 	// Unconfirmed returns the last Reload where it was not confirmed.
@@ -63,14 +89,29 @@ type Backend interface {
 	Plan(ctx context.Context, r vrf.PlanRequest, yield func(vrf.PlanItem) error) error
 }
 
-// Server implements the Redistribution service. It is safe for concurrent use.
+// Server implements the Redistribution service, whose methods are its parts'. It is
+// safe for concurrent use.
 type Server struct {
+	unimplemented
+	states
+	questions
+	changes
+	reloads
+	watches
+}
+
+// unimplemented answers the methods of later versions of the service. It lies one level
+// below the parts, or its methods would be as near as theirs.
+type unimplemented struct {
 	vrfredistv1.UnimplementedRedistributionServer
-	all   Backend // a handler sees it through view
-	pace  pace
-	lines lines // of changes that wait
 }
 
 // New returns a server over b. It must stand behind a Door: a call that came through
 // none may see nothing.
-func New(b Backend) *Server { return &Server{all: b, pace: usualPace()} }
+func New(b Backend) *Server {
+	v, pace := views{b}, usualPace()
+	return &Server{
+		states: states{v}, questions: questions{v}, changes: changes{views: v},
+		reloads: reloads{v, pace}, watches: watches{v, pace},
+	}
+}

@@ -14,8 +14,11 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
+// states tell of the VRFs, their routes and their neighbours.
+type states struct{ views }
+
 // ListVrfs returns the state of every VRF that runs.
-func (s *Server) ListVrfs(ctx context.Context, _ *vrfredistv1.ListVrfsRequest) (*vrfredistv1.ListVrfsResponse, error) {
+func (s *states) ListVrfs(ctx context.Context, _ *vrfredistv1.ListVrfsRequest) (*vrfredistv1.ListVrfsResponse, error) {
 	list := s.view(ctx).List()
 	out := &vrfredistv1.ListVrfsResponse{Vrfs: make([]*vrfredistv1.Vrf, 0, len(list)), Unconfirmed: s.unconfirmed()}
 	for _, st := range list {
@@ -25,7 +28,7 @@ func (s *Server) ListVrfs(ctx context.Context, _ *vrfredistv1.ListVrfsRequest) (
 }
 
 // GetVrf returns the state of one VRF.
-func (s *Server) GetVrf(ctx context.Context, r *vrfredistv1.GetVrfRequest) (*vrfredistv1.GetVrfResponse, error) {
+func (s *states) GetVrf(ctx context.Context, r *vrfredistv1.GetVrfRequest) (*vrfredistv1.GetVrfResponse, error) {
 	name := vrfName(r.GetVrf())
 	st, ok := s.view(ctx).Get(name)
 	if !ok {
@@ -43,7 +46,7 @@ func (s *Server) GetVrf(ctx context.Context, r *vrfredistv1.GetVrfRequest) (*vrf
 }
 
 // ListRoutes streams the routes of one direction of a VRF.
-func (s *Server) ListRoutes(r *vrfredistv1.ListRoutesRequest, stream grpc.ServerStreamingServer[vrfredistv1.Route]) error {
+func (s *states) ListRoutes(r *vrfredistv1.ListRoutesRequest, stream grpc.ServerStreamingServer[vrfredistv1.Route]) error {
 	d, err := direction(r.GetDirection())
 	if err != nil {
 		return err
@@ -73,8 +76,8 @@ func (s *Server) ListRoutes(r *vrfredistv1.ListRoutesRequest, stream grpc.Server
 	return s.view(ctx).failed(name, err)
 }
 
-// routeQuery returns what is asked for. It is held against what comes again, so
-// that a worker which leaves nothing out is none the worse.
+// routeQuery returns the query of a request. Each route of the answer is held against it
+// again: a worker may return more.
 func routeQuery(d vrf.Direction, r *vrfredistv1.ListRoutesRequest) (q vrf.RouteQuery, err error) {
 	q.Direction = d
 	if q.Within, err = prefixFilter(r.GetPrefix(), r.GetExact()); err != nil {
@@ -155,7 +158,7 @@ func routeMessage(name string, d vrf.Direction, r rib.RouteStatus) *vrfredistv1.
 	return m
 }
 
-// addPath says where an exported route comes from. A stale one does not know.
+// addPath says where an exported route comes from. Of a stale route it is not known.
 func addPath(m *vrfredistv1.Route, name string, best rib.Path) {
 	if best.RD != 0 {
 		m.Rd = best.RD.String()

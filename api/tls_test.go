@@ -56,9 +56,9 @@ func TestCertificates(t *testing.T) {
 		t.Errorf("without TLS: %v", err)
 	}
 	eventually(t, "what was refused is not counted", func() bool {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		return d.greeted == 0
+		d.greetings.mu.Lock()
+		defer d.greetings.mu.Unlock()
+		return d.greetings.underWay == 0
 	})
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"time"
 
@@ -9,25 +10,46 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/vrfredist/vrfredist/api/access"
+	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
 	"github.com/vrfredist/vrfredist/doctor"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// view is the backend as one caller may see it: a VRF that its roles do not cover
-// is one that does not exist. The door judges each request before; who gets here
-// with more than it may have finds nothing all the same.
+// view is the backend as one caller may see it: a VRF that its roles do not cover does
+// not exist. The door judges each request before; a caller who gets here with more than
+// it may have finds nothing all the same.
 type view struct {
 	Backend
 	grant access.Grant
 }
 
-// sees tells whether the caller may know of what runs: for a VRF, or for further
-// tables that its routes go to.
+// sees tells whether the caller may know of a worker: of a VRF's, or of one for a
+// further table to which the VRF's routes go.
 func (v view) sees(s vrf.Spec) bool { return v.grant.Sees(s.Name) || v.grant.Sees(s.Of()) }
 
+// views give each caller its view of the daemon.
+type views struct{ all Backend }
+
 // view returns the backend for the caller of ctx.
-func (s *Server) view(ctx context.Context) view { return view{s.all, grantOf(ctx)} }
+func (o views) view(ctx context.Context) view { return view{o.all, grantOf(ctx)} }
+
+// unconfirmed says how the last reload stands; nil: there is nothing to say.
+func (o views) unconfirmed() *vrfredistv1.Unconfirmed {
+	u, ok := o.all.Unconfirmed()
+	switch {
+	case !ok:
+		return nil
+	case u.Until.IsZero():
+		return &vrfredistv1.Unconfirmed{Text: "the last reload was not confirmed in time, and the configuration from before it is in force; " +
+			"`vrfredist reload` applies the file as it is now"}
+	}
+	left := max(0, time.Until(u.Until)).Round(time.Second)
+	return &vrfredistv1.Unconfirmed{
+		RollbackUnix: u.Until.Unix(), LeftSeconds: uint32(left.Seconds()),
+		Text: fmt.Sprintf("the last reload waits to be confirmed: unless `vrfredist confirm` is run, the configuration from before it comes back in %s", left),
+	}
+}
 
 // List implements Backend.
 func (v view) List() []vrf.Status {
@@ -78,7 +100,7 @@ func (v view) AllSessions(ctx context.Context) (map[string][]vrf.Session, error)
 	return all, err
 }
 
-// Restore implements Backend. What is of BGP is an administrator's; the resync of
+// Restore implements Backend. BGP's configuration is an administrator's; the resync of
 // anybody else is about tables alone.
 func (v view) Restore(ctx context.Context, name string) ([]string, error) {
 	if !v.grant.Admin() {
@@ -95,8 +117,8 @@ func (v view) Redistribute(ctx context.Context, name string, d vrf.Direction, ch
 	return v.Backend.Redistribute(ctx, name, d, change)
 }
 
-// Routes implements Backend. What a route has from another VRF is for those who
-// may see that one.
+// Routes implements Backend. The source VRF of a leaked route is for those who may see
+// that VRF.
 func (v view) Routes(ctx context.Context, name string, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
 	if !v.grant.Sees(name) {
 		return ErrUnknownVRF
@@ -118,9 +140,9 @@ func (v view) Listen(wants func(vrf.RouteEvent) bool) *vrf.Listener {
 	})
 }
 
-// confined returns events as the caller may read them. Whether the way of a route
-// leads through another VRF is not known of an event; ListRoutes and ExplainRoute
-// tell it as far as it may be told.
+// confined returns events as the caller may read them. An event does not say whether
+// its route leads through another VRF, so its text is left out; ListRoutes and
+// ExplainRoute tell what the caller may know.
 func (v view) confined(events []vrf.RouteEvent) []vrf.RouteEvent {
 	if v.grant.SeesAll() {
 		return events

@@ -23,9 +23,15 @@ func usualPace() pace {
 	return pace{look: 50 * time.Millisecond, activity: time.Second, patience: 10 * time.Second}
 }
 
-// WatchVrfs streams how the VRFs fare. Each watcher looks by itself at what
-// everybody may look at: nobody ever waits for one.
-func (s *Server) WatchVrfs(r *vrfredistv1.WatchVrfsRequest, stream grpc.ServerStreamingServer[vrfredistv1.WatchVrfsResponse]) error {
+// watches are streams of how the VRFs fare.
+type watches struct {
+	views
+	pace pace
+}
+
+// WatchVrfs streams how the VRFs fare. Each watcher looks by itself at states that
+// everybody may read: nobody ever waits for a watcher.
+func (s *watches) WatchVrfs(r *vrfredistv1.WatchVrfsRequest, stream grpc.ServerStreamingServer[vrfredistv1.WatchVrfsResponse]) error {
 	ctx := stream.Context()
 	name := r.GetVrf()
 	if name != "" {
@@ -106,17 +112,17 @@ func sendWithin[M any](stream grpc.ServerStreamingServer[M], patience time.Durat
 	}
 }
 
-// watcher knows what one client was told.
+// watcher remembers the messages to one client.
 type watcher struct {
 	name  string // "": all
 	every time.Duration
 	seen  map[string]sight
 
-	waited int64 // until when the reload was to be confirmed that was told of
+	waited int64 // the end of the wait for a confirmation, as last told
 	undone bool  // it was told that a reload was undone
 }
 
-// sight is what was told of one VRF.
+// sight is the last message about one VRF.
 type sight struct {
 	state  vrf.State
 	reason string
@@ -126,8 +132,8 @@ type sight struct {
 	progress vrf.Progress
 }
 
-// look returns what is new, and when there will be something to tell of that is
-// held back now; 0: nothing is.
+// look returns the news, and after which time to look again for news that is held back
+// now; 0: none is.
 func (w *watcher) look(list []vrf.Status, now time.Time) (messages []*vrfredistv1.WatchVrfsResponse, again time.Duration) {
 	there := make(map[string]bool, len(list))
 	for _, st := range list {
@@ -166,7 +172,7 @@ func (w *watcher) look(list []vrf.Status, now time.Time) (messages []*vrfredistv
 	return messages, again
 }
 
-// lookAtReload returns what is new of a reload that was not confirmed.
+// lookAtReload returns the news of a reload that was not confirmed.
 func (w *watcher) lookAtReload(u *vrfredistv1.Unconfirmed, now time.Time) []*vrfredistv1.WatchVrfsResponse {
 	waits, undone := u.GetRollbackUnix(), u != nil && u.GetRollbackUnix() == 0
 	if waits == w.waited && undone == w.undone {
@@ -179,8 +185,7 @@ func (w *watcher) lookAtReload(u *vrfredistv1.Unconfirmed, now time.Time) []*vrf
 	return []*vrfredistv1.WatchVrfsResponse{{TimeUnixNano: now.UnixNano(), Unconfirmed: u}}
 }
 
-// activity is the difference of two totals; nil where it has nothing that a
-// person would hear of. A VRF that moved counts from zero again.
+// activity is the difference of two totals. A VRF that moved counts from zero again.
 func activity(was, now vrf.Totals) *vrfredistv1.Activity {
 	before, after := was.Writes.Total(), now.Writes.Total()
 	if after.Added < before.Added || after.Announced < before.Announced {

@@ -29,7 +29,7 @@ func told(m *v1.WatchVrfsResponse) string {
 func TestWatchVrfs(t *testing.T) {
 	f := newFake()
 	server := New(f)
-	server.pace = pace{look: time.Millisecond, activity: 50 * time.Millisecond, patience: time.Minute}
+	server.watches.pace = pace{look: time.Millisecond, activity: 50 * time.Millisecond, patience: time.Minute}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	stream, err := v1.NewRedistributionClient(serveServer(t, server, nil)).WatchVrfs(ctx, &v1.WatchVrfsRequest{})
@@ -115,7 +115,7 @@ func TestActivityIsSummedUp(t *testing.T) {
 func TestASlowWatcherIsDropped(t *testing.T) {
 	f := newFake()
 	server := New(f)
-	server.pace = pace{look: time.Microsecond, activity: time.Microsecond, patience: 200 * time.Millisecond}
+	server.watches.pace = pace{look: time.Microsecond, activity: time.Microsecond, patience: 200 * time.Millisecond}
 	dropped, ended := make(chan error, 2), make(chan error, 1)
 	client := v1.NewRedistributionClient(serveServer(t, server, func(handle grpc.StreamHandler) grpc.StreamHandler {
 		return func(srv any, stream grpc.ServerStream) error {

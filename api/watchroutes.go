@@ -11,9 +11,9 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// listen begins to take what happens to single routes, where a watcher wants
-// that; nil: it does not.
-func (s *Server) listen(ctx context.Context, r *vrfredistv1.WatchVrfsRequest) (*vrf.Listener, error) {
+// listen begins to take the events of single routes, where a watcher wants them; nil:
+// it does not.
+func (s *watches) listen(ctx context.Context, r *vrfredistv1.WatchVrfsRequest) (*vrf.Listener, error) {
 	within, err := prefixFilter(r.GetPrefix(), false)
 	if err != nil {
 		return nil, err
@@ -30,8 +30,8 @@ func (s *Server) listen(ctx context.Context, r *vrfredistv1.WatchVrfsRequest) (*
 	}), nil
 }
 
-// prefixFilter returns what tells whether a prefix is text or, unless exact is
-// asked for, inside it; of no text every one is.
+// prefixFilter returns a test of prefixes: whether one is text or, unless exact is
+// asked for, inside it. Without a text it is true of every prefix.
 func prefixFilter(text string, exact bool) (func(netip.Prefix) bool, error) {
 	if text == "" {
 		if exact {
@@ -51,7 +51,7 @@ func prefixFilter(text string, exact bool) (func(netip.Prefix) bool, error) {
 	}, nil
 }
 
-// eventMessages gives each VRF of which something is told a message.
+// eventMessages makes one message for each VRF with events.
 func eventMessages(events []vrf.RouteEvent, skipped map[string]int) []*vrfredistv1.WatchVrfsResponse {
 	byVRF := make(map[string]*vrfredistv1.WatchVrfsResponse)
 	var out []*vrfredistv1.WatchVrfsResponse

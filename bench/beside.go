@@ -13,11 +13,11 @@ import (
 // beside times single routes of one tenant while another takes in the whole
 // table: in vrfredist the VRF red, with a table and a session of its own, beside
 // the default VRF. BIRD and FRR have both in one table.
-func (w *work) beside(t *stage, s *sender, name string) {
+func beside(w *work, t *stage, s *sender, name string) {
 	r := newRouter(t, w, s.ns)
 	o := options{export: true}
 	if name == ours {
-		o.config = w.twoTenants(r)
+		o.config = twoTenants(r)
 	}
 	v := w.receive(r, name, o)
 	p := v.dialAs(peer.Config{All: name == ours})
@@ -47,7 +47,7 @@ func (w *work) beside(t *stage, s *sender, name string) {
 	w.note("beside", name, "p99 ms", percentile(took, 99))
 	w.note("beside", name, "routes timed", float64(len(took)))
 	if name == ours {
-		w.note("beside", name, "of which after BGP, 99 % under ms", v.fastestBucket("red"))
+		w.note("beside", name, "of which after BGP, 99 % under ms", fastestBucket(v, "red"))
 	}
 	v.stop()
 }
@@ -56,7 +56,7 @@ const metricsAddr = "127.0.0.1:9179"
 
 // twoTenants is a configuration with the default VRF and the VRF red in a table
 // of its own, which ordinary look-ups reach for the single prefixes.
-func (w *work) twoTenants(r *router) string {
+func twoTenants(r *router) string {
 	r.ns.IP("route", "add", covering.String(), "via", gateways[0].String(), "dev", "eth0", "table", "1001", "proto", "static")
 	r.ns.IP("rule", "add", "to", "198.18.0.0/15", "lookup", "1001")
 	return gobgpConfig("ipv4-unicast", "l3vpn-ipv4-unicast") + fmt.Sprintf(`[[vrfs]]
@@ -80,7 +80,7 @@ func (w *work) twoTenants(r *router) string {
 
 // fastestBucket is the least bound, in milliseconds, under which 99 % of a VRF's
 // IPv4 routes went from BGP's word to the kernel's confirmation.
-func (r *receiver) fastestBucket(vrf string) float64 {
+func fastestBucket(r *receiver, vrf string) float64 {
 	bounds, counts := []float64{}, []float64{}
 	for lines := bufio.NewScanner(strings.NewReader(r.get("http://" + metricsAddr + "/metrics"))); lines.Scan(); {
 		line := lines.Text()

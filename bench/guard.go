@@ -17,7 +17,7 @@ const guardPairs = 5
 // guard measures what the guard before each session costs: the same session by this
 // program and by one that was built without the guard (make bench builds both), and
 // what of a profile of the session are the guard's own functions.
-func (w *work) guard(t *stage, s *sender) {
+func guard(w *work, t *stage, s *sender) {
 	unguarded := w.daemon + "-unguarded"
 	if _, err := os.Stat(unguarded); err != nil {
 		t.Fatalf("%v: build it first, as `make bench` does", err)
@@ -27,7 +27,7 @@ func (w *work) guard(t *stage, s *sender) {
 			t.must(run(t.ctx, func(t *stage) {
 				r := w.receive(newRouter(t, w, s.ns), ours, options{export: true, daemon: o.daemon})
 				cpu := cpuTime(t, r.pids())
-				took := w.fill(r, s, false)
+				took := (&loaded{w, r, s}).fill(false)
 				w.note("guard", o.name, "s", took.Seconds())
 				w.note("guard", o.name, "CPU s", (cpuTime(t, r.pids()) - cpu).Seconds())
 				r.stop()
@@ -39,7 +39,7 @@ func (w *work) guard(t *stage, s *sender) {
 	t.Cleanup(func() { t.must(os.RemoveAll(dir)) })
 	file := filepath.Join(dir, "guard.pprof")
 	r := w.receive(newRouter(t, w, s.ns), ours, options{export: true, args: []string{"--cpuprofile", file}})
-	w.fill(r, s, false)
+	(&loaded{w, r, s}).fill(false)
 	r.procs[0].Signal(syscall.SIGTERM)
 	t.must(r.procs[0].Wait(time.Minute))
 	share, err := shareOf(file, "/gobgp3/guard.")

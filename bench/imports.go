@@ -24,7 +24,7 @@ const pathStream = "AddPathStream alone"
 
 // imports has kernel routes of another program go to a BGP peer: all at once,
 // then single ones.
-func (w *work) imports(t *stage, name string) {
+func imports(w *work, t *stage, name string) {
 	far := unwatched(newLab(t, w), "far")
 	r := newRouter(t, w, far)
 	table := pick(w.v4, w.importSize)
@@ -35,7 +35,7 @@ func (w *work) imports(t *stage, name string) {
 		}
 		r.ns.Batch(lines...)
 	}
-	v, begin := w.importer(r, name)
+	v, begin := importer(w, r, name)
 	p := r.dial(false)
 	w.settle(t)
 	had, err := p.Heard()
@@ -50,14 +50,14 @@ func (w *work) imports(t *stage, name string) {
 	w.note("import", name, "s", end.Sub(start).Seconds())
 	w.note("import", name, "CPU s", (cpuTime(t, v.pids()) - cpu).Seconds())
 	if name != pathStream {
-		w.importOne(v, p)
+		importOne(w, v, p)
 	}
 	v.stop()
 }
 
 // importer starts a receiver that imports nothing yet, and returns what makes it
 // begin.
-func (w *work) importer(r *router, name string) (*receiver, func()) {
+func importer(w *work, r *router, name string) (*receiver, func()) {
 	t := r.t
 	switch name {
 	case ours:
@@ -84,7 +84,7 @@ func (w *work) importer(r *router, name string) (*receiver, func()) {
 }
 
 // importOne times single kernel routes until they arrive at the peer.
-func (w *work) importOne(r *receiver, p *peer.Peer) {
+func importOne(w *work, r *receiver, p *peer.Peer) {
 	t := r.t
 	var took []float64
 	for i := range w.singles {
@@ -168,7 +168,7 @@ func (a *api) export(t *stage, on bool) {
 
 // tenants is one namespace, with another program at work there and n VRFs of
 // ours.
-func (w *work) tenants(t *stage, n int) {
+func tenants(w *work, t *stage, n int) {
 	far := unwatched(newLab(t, w), "far")
 	r := newRouter(t, w, far)
 	var b strings.Builder
@@ -179,7 +179,7 @@ func (w *work) tenants(t *stage, n int) {
 	v := &receiver{router: r, name: "nobody"}
 	if n > 0 {
 		v = w.receive(r, ours, options{export: true, config: b.String()})
-		v.awaitReady(n, 0)
+		awaitReady(v, n, 0)
 	}
 	lines := make([]string, w.batchSize)
 	for i, p := range pick(w.v4, w.batchSize) {

@@ -12,9 +12,10 @@ import (
 
 // load is a receiver's time with a full table: the session that fills it, and
 // what happens on it afterwards.
-func (w *work) load(t *stage, s *sender, name string) {
+func load(w *work, t *stage, s *sender, name string) {
 	r := w.receive(newRouter(t, w, s.ns), name, options{export: true, args: w.profile(name)})
-	w.session(r, s, false)
+	l := &loaded{w, r, s}
+	l.session(false)
 	w.settle(t)
 	w.note("session", name, "RSS after it, MB", status(t, r.pids(), "VmRSS")/1e6)
 	if name == alone || name == exportOff {
@@ -26,41 +27,42 @@ func (w *work) load(t *stage, s *sender, name string) {
 		t.must(anonymous(w.cpuProfile))
 		return
 	}
-	w.oneRoute(r)
-	w.failover(r)
+	l.oneRoute()
+	l.failover()
 	if name == ours {
-		w.writing(r)
-		w.restart(r, s)
+		l.writing()
+		l.restart()
 	}
-	w.lost(r, s)
+	l.lost()
 	r.stop()
 }
 
-// settle gives everybody time to finish what nobody waits for.
-func (w *work) settle(t *stage) {
-	select {
-	case <-t.ctx.Done():
-	case <-time.After(w.pause):
-	}
+// loaded is a receiver that gets the sender's full table.
+type loaded struct {
+	w *work
+	r *receiver
+	s *sender
 }
 
 // session turns the sender's session on and measures from the first kilobytes
 // that arrive until the last prefix is at the receiver's end: the kernel, or
 // GoBGP's table.
-func (w *work) session(r *receiver, s *sender, ipv6 bool) {
+func (l *loaded) session(ipv6 bool) {
+	w, r := l.w, l.r
 	t, table, scenario := r.t, w.v4, "session"
 	if ipv6 {
 		table, scenario = w.v6, "session-ipv6"
 	}
 	cpu := cpuTime(t, r.pids())
-	took := w.fill(r, s, ipv6).Seconds()
+	took := l.fill(ipv6).Seconds()
 	w.note(scenario, r.name, "s", took)
 	w.note(scenario, r.name, "CPU s", (cpuTime(t, r.pids()) - cpu).Seconds())
 	w.note(scenario, r.name, "routes/s", float64(len(table))/took)
 }
 
 // fill turns the sender's session on, and returns how long the table took.
-func (w *work) fill(r *receiver, s *sender, ipv6 bool) time.Duration {
+func (l *loaded) fill(ipv6 bool) time.Duration {
+	w, r, s := l.w, l.r, l.s
 	t, table, session := r.t, w.v4, "full4"
 	if ipv6 {
 		table, session = w.v6, "full6"
@@ -147,7 +149,8 @@ func later(a, b time.Time) time.Time {
 }
 
 // oneRoute times single routes from the peer's write to the kernel's table.
-func (w *work) oneRoute(r *receiver) {
+func (l *loaded) oneRoute() {
+	w, r := l.w, l.r
 	t, p := r.t, r.dial(false)
 	took := make([]float64, 0, w.singles)
 	for i := range w.singles {
@@ -175,8 +178,9 @@ func single(i int) netip.Prefix {
 // failover moves the static route of the nexthop to the other link, and measures
 // until the kernel would send packets for every prefix of a sample there. The
 // last look at the last of the sample counts, so the figure errs upwards.
-func (w *work) failover(r *receiver) {
+func (l *loaded) failover() {
 	const flips = 3
+	w, r := l.w, l.r
 	t, sample := r.t, pick(w.v4, 256)
 	var took []float64
 	for i := range flips {
@@ -201,7 +205,8 @@ func (w *work) failover(r *receiver) {
 
 // lost takes the peer of the full table away, and measures until the last of its
 // routes has left the kernel.
-func (w *work) lost(r *receiver, s *sender) {
+func (l *loaded) lost() {
+	w, r, s := l.w, l.r, l.s
 	t, sample := r.t, sampled(w.v4, samples)
 	full := routes(t, r.pid(), false)
 	cpu, begin := cpuTime(t, r.pids()), time.Now()
@@ -220,8 +225,8 @@ func (w *work) lost(r *receiver, s *sender) {
 
 // writing takes every route out of the kernel and has vrfredist write them all
 // anew from what it holds.
-func (w *work) writing(r *receiver) {
-	t := r.t
+func (l *loaded) writing() {
+	w, r, t := l.w, l.r, l.r.t
 	full := routes(t, r.pid(), false)
 	r.api.export(t, false)
 	t.until("the table is empty", w.limit, 50*time.Millisecond, func() bool {
@@ -246,11 +251,11 @@ const protocol = 179
 
 // restart kills vrfredist and starts it over its own routes. The session begins
 // anew meanwhile, as it does after every restart.
-func (w *work) restart(r *receiver, s *sender) {
-	t := r.t
+func (l *loaded) restart() {
+	w, r, s, t := l.w, l.r, l.s, l.r.t
 	r.stop()
 	s.feed("full4", false)
-	full := w.fullCount(r)
+	full := l.fullCount()
 	events, err := probe.Listen(r.ns.Enter, protocol)
 	t.must(err)
 	started := time.Now()
@@ -272,7 +277,7 @@ func (w *work) restart(r *receiver, s *sender) {
 	})
 	writes, err := events.Close()
 	t.must(err)
-	if now := w.fullCount(r); now != full {
+	if now := l.fullCount(); now != full {
 		t.Errorf("after the restart the table holds %d routes, before it %d", now, full)
 	}
 	w.note("restart", r.name, "s from the session", end.Sub(begin).Seconds())
@@ -281,7 +286,8 @@ func (w *work) restart(r *receiver, s *sender) {
 }
 
 // fullCount counts the router's IPv4 routes, whether or not a receiver runs.
-func (w *work) fullCount(r *receiver) (n int) {
+func (l *loaded) fullCount() (n int) {
+	r := l.r
 	p := r.ns.Start("a process to look through", "sleep", "60")
 	defer p.Kill()
 	return routes(r.t, p.PID(), false)

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -19,38 +18,18 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/vrfredist/vrfredist/bench/prefixes"
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
-)
-
-// The sizes at scale 1.
-const (
-	size4, size6 = 1_000_000, 200_000
-	importSize   = 200_000
-	batchSize    = 50_000
-	namespaces   = 200
-	shared       = 200 // VRFs in one namespace
 )
 
 // work is one run of the benchmarks.
 type work struct {
 	results
-	daemon, gobgpd string
-	cpuProfile     string
-	tunings        bool // compare settings, and nothing else
-	seed           uint64
-	run            *lab.Run
-	links          int
-
-	v4, v6      []netip.Prefix
-	importSize  int
-	batchSize   int
-	namespaces  int
-	shared      int
-	singles     int // single routes to time
-	idleSettles int
-	pause       time.Duration // for what nobody waits for
-	limit       time.Duration // for one thing to happen
+	programs
+	sizes
+	tunings bool // compare settings, and nothing else
+	seed    uint64
+	run     *lab.Run
+	links   int
 }
 
 func main() {
@@ -135,15 +114,7 @@ func (w *work) prepare() error {
 		}
 		*program = path
 	}
-	scaled := func(n, least int) int { return max(least, int(float64(n)*w.Scale)) }
-	w.v4 = prefixes.IPv4(scaled(size4, 2000), w.seed)
-	w.v6 = prefixes.IPv6(scaled(size6, 1000), w.seed)
-	w.importSize, w.batchSize = scaled(importSize, 1000), scaled(batchSize, 1000)
-	w.namespaces, w.shared = scaled(namespaces, 2), scaled(shared, 5)
-	w.singles, w.idleSettles, w.pause, w.limit = 300, 5, 2*time.Second, 4*time.Minute
-	if w.Scale < 0.5 {
-		w.singles, w.idleSettles, w.pause, w.limit = 50, 4, 500*time.Millisecond, time.Minute
-	}
+	w.sizes = sizesAt(w.Scale, w.seed)
 	w.IPv4, w.IPv6 = len(w.v4), len(w.v6)
 	return w.describe()
 }
@@ -159,35 +130,35 @@ type scenario struct {
 
 func (w *work) scenarios() (list []scenario) {
 	if w.tunings {
-		for _, by := range w.settings() {
-			list = append(list, scenario{name: "tuning: " + by.name, play: func(t *stage, s *sender) { w.tuning(t, s, by) }, sender: true})
+		for _, by := range settings(w.daemon) {
+			list = append(list, scenario{name: "tuning: " + by.name, play: func(t *stage, s *sender) { tuning(w, t, s, by) }, sender: true})
 		}
 		return list
 	}
 	// In turn, so that what the machine does meanwhile hits all alike.
 	for _, name := range []string{alone, ours, bird, frr, exportOff} {
-		list = append(list, scenario{name: "load: " + name, play: func(t *stage, s *sender) { w.load(t, s, name) }, sender: true})
+		list = append(list, scenario{name: "load: " + name, play: func(t *stage, s *sender) { load(w, t, s, name) }, sender: true})
 	}
 	for _, name := range []string{ours, bird, frr, alone} {
 		list = append(list, scenario{name: "session of IPv6: " + name, play: func(t *stage, s *sender) {
 			r := w.receive(newRouter(t, w, s.ns), name, options{export: true})
-			w.session(r, s, true)
+			(&loaded{w, r, s}).session(true)
 			r.stop()
 		}, sender: true})
 	}
 	for _, name := range []string{ours, bird, frr} {
-		list = append(list, scenario{name: "beside a full table: " + name, play: func(t *stage, s *sender) { w.beside(t, s, name) }, sender: true})
+		list = append(list, scenario{name: "beside a full table: " + name, play: func(t *stage, s *sender) { beside(w, t, s, name) }, sender: true})
 	}
-	list = append(list, scenario{name: "guard", play: w.guard, sender: true, once: true})
-	list = append(list, scenario{name: "memory", play: w.memory, sender: true, once: true})
-	list = append(list, scenario{name: "operator", play: w.operator, sender: true, once: true})
+	list = append(list, scenario{name: "guard", play: func(t *stage, s *sender) { guard(w, t, s) }, sender: true, once: true})
+	list = append(list, scenario{name: "memory", play: func(t *stage, s *sender) { memory(w, t, s) }, sender: true, once: true})
+	list = append(list, scenario{name: "operator", play: func(t *stage, s *sender) { operator(w, t, s) }, sender: true, once: true})
 	for _, name := range []string{pathStream, ours, bird, frr} {
-		list = append(list, scenario{name: "import: " + name, play: func(t *stage, _ *sender) { w.imports(t, name) }})
+		list = append(list, scenario{name: "import: " + name, play: func(t *stage, _ *sender) { imports(w, t, name) }})
 	}
 	for _, n := range []int{0, 1, w.shared} {
-		list = append(list, scenario{name: fmt.Sprintf("ip -batch beside %d VRFs", n), play: func(t *stage, _ *sender) { w.tenants(t, n) }})
+		list = append(list, scenario{name: fmt.Sprintf("ip -batch beside %d VRFs", n), play: func(t *stage, _ *sender) { tenants(w, t, n) }})
 	}
-	return append(list, scenario{name: "VRFs", play: func(t *stage, _ *sender) { w.manyVRFs(t) }})
+	return append(list, scenario{name: "VRFs", play: func(t *stage, _ *sender) { manyVRFs(w, t) }})
 }
 
 // measure plays every scenario as often as asked. One that fails is noted, and
@@ -218,14 +189,6 @@ func (w *work) measure(ctx context.Context, chosen *regexp.Regexp) error {
 		failures = append(failures, context.Cause(ctx))
 	}
 	return errors.Join(failures...)
-}
-
-// profile are the arguments that have vrfredist write a CPU profile.
-func (w *work) profile(name string) []string {
-	if w.cpuProfile == "" || name != ours {
-		return nil
-	}
-	return []string{"--cpuprofile", w.cpuProfile}
 }
 
 var started = time.Now()

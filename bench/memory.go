@@ -14,7 +14,7 @@ const pprofAddr = "127.0.0.1:6061"
 // memory measures what vrfredist needs beside GoBGP: what is alive on the heap
 // after a collection, which each process is asked for. The difference of two
 // resident sizes is mostly what the collector has not given back yet.
-func (w *work) memory(t *stage, s *sender) {
+func memory(w *work, t *stage, s *sender) {
 	live := map[string]float64{}
 	for _, name := range []string{alone, ours} {
 		if err := run(t.ctx, func(t *stage) {
@@ -28,7 +28,7 @@ func (w *work) memory(t *stage, s *sender) {
 			arrival(r, sampled(w.v4, samples))
 			w.settle(t)
 			w.settle(t)
-			live[name] = r.liveHeap()
+			live[name] = liveHeap(r)
 			w.note("memory", name, "RSS, MB", status(t, r.pids(), "VmRSS")/1e6)
 			r.stop()
 		}); err != nil {
@@ -40,7 +40,7 @@ func (w *work) memory(t *stage, s *sender) {
 }
 
 // liveHeap has the receiver collect its garbage, and returns what is left.
-func (r *receiver) liveHeap() float64 {
+func liveHeap(r *receiver) float64 {
 	for lines := bufio.NewScanner(strings.NewReader(r.get("http://" + pprofAddr + "/debug/pprof/heap?gc=1&debug=1"))); lines.Scan(); {
 		if text, found := strings.CutPrefix(lines.Text(), "# HeapAlloc = "); found {
 			n, err := strconv.ParseFloat(text, 64)

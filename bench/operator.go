@@ -22,22 +22,23 @@ const questions = 100
 
 // operator measures what an operator waits for with a full table, and what it
 // costs the daemon.
-func (w *work) operator(t *stage, s *sender) {
+func operator(w *work, t *stage, s *sender) {
 	r := w.receive(newRouter(t, w, s.ns), ours, options{export: true})
-	w.note("operator", "the session, nobody asks", "s", w.fill(r, s, false).Seconds())
+	l := &loaded{w, r, s}
+	w.note("operator", "the session, nobody asks", "s", l.fill(false).Seconds())
 	s.feed("full4", false)
 	t.until("the routes go", w.limit, 50*time.Millisecond, func() bool { return routes(t, r.pid(), false) < len(w.v4)/2 })
 	w.settle(t)
 
 	asked := fmt.Sprintf("the session, %d GetVrf a second", questions)
-	end := r.asking(time.Second / questions)
-	took := w.fill(r, s, false)
+	end := asking(r, time.Second/questions)
+	took := l.fill(false)
 	slowest := end()
 	w.note("operator", asked, "s", took.Seconds())
 	w.note("operator", asked, "slowest answer, ms", float64(slowest.Microseconds())/1000)
 	w.settle(t)
 
-	one, plan := w.v4[0].String(), r.otherMetric()
+	one, plan := w.v4[0].String(), otherMetric(r)
 	for _, argv := range [][]string{
 		{"vrf", "default"},
 		{"explain", one},
@@ -49,14 +50,14 @@ func (w *work) operator(t *stage, s *sender) {
 		{"plan", "-f", plan},
 		{"plan", "-f", plan, "--all"},
 	} {
-		w.ask(r, argv)
+		ask(w, r, argv)
 	}
 	r.stop()
 }
 
 // asking asks for the state of the VRF at intervals until the function that it
 // returns is called, which returns how long the slowest answer took.
-func (r *receiver) asking(every time.Duration) (end func() time.Duration) {
+func asking(r *receiver, every time.Duration) (end func() time.Duration) {
 	ctx, cancel := context.WithCancel(r.t.ctx)
 	var parts sync.WaitGroup
 	var slowest time.Duration
@@ -87,7 +88,7 @@ func (r *receiver) asking(every time.Duration) (end func() time.Duration) {
 
 // otherMetric writes a configuration that differs from the daemon's by the
 // metric of every route.
-func (r *receiver) otherMetric() string {
+func otherMetric(r *receiver) string {
 	text, err := os.ReadFile(filepath.Join(r.lab.Dir, "vrfredist.toml"))
 	r.t.must(err)
 	const export = "[netlink.export]\n"
@@ -98,7 +99,7 @@ func (r *receiver) otherMetric() string {
 }
 
 // ask runs one command and notes what it took.
-func (w *work) ask(r *receiver, argv []string) {
+func ask(w *work, r *receiver, argv []string) {
 	t := r.t
 	name := strings.ReplaceAll(strings.Join(argv, " "), r.lab.Dir+"/", "")
 	ctx, cancel := context.WithTimeout(t.ctx, w.limit)

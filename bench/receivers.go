@@ -67,8 +67,22 @@ func (r *receiver) awaitBGP() {
 	})
 }
 
+// programs are the paths of the programs that are measured.
+type programs struct {
+	daemon, gobgpd string
+	cpuProfile     string // of the daemon; "": none is written
+}
+
+// profile are the arguments that have vrfredist write a CPU profile.
+func (p programs) profile(name string) []string {
+	if p.cpuProfile == "" || name != ours {
+		return nil
+	}
+	return []string{"--cpuprofile", p.cpuProfile}
+}
+
 // receive starts a receiver by its name.
-func (w *work) receive(r *router, name string, o options) *receiver {
+func (p programs) receive(r *router, name string, o options) *receiver {
 	v := &receiver{router: r, name: name, has: func(p netip.Prefix) bool {
 		there, err := r.sock.Has(p)
 		r.t.must(err)
@@ -77,13 +91,13 @@ func (w *work) receive(r *router, name string, o options) *receiver {
 	switch name {
 	case ours, exportOff:
 		o.export = o.export && name == ours
-		w.startOurs(v, o)
+		p.startOurs(v, o)
 	case alone:
-		w.startAlone(v, o)
+		p.startAlone(v, o)
 	case bird:
-		w.startBIRD(v, o)
+		p.startBIRD(v, o)
 	case frr:
-		w.startFRR(v, o)
+		p.startFRR(v, o)
 	}
 	v.awaitBGP()
 	if v.api != nil {
@@ -115,7 +129,7 @@ func gobgpConfig(families ...string) string {
 	return b.String()
 }
 
-func (w *work) startOurs(r *receiver, o options) {
+func (p programs) startOurs(r *receiver, o options) {
 	socket := filepath.Join(r.lab.Dir, "api.sock")
 	text := gobgpConfig("ipv4-unicast", "ipv6-unicast")
 	if o.config != "" {
@@ -126,7 +140,7 @@ func (w *work) startOurs(r *receiver, o options) {
 	file := r.lab.File("vrfredist.toml", text+fmt.Sprintf("[netlink.api]\n  listen = [%q]\n", "unix://"+socket))
 	state := filepath.Join(r.lab.Dir, "state")
 	r.t.must(os.MkdirAll(state, 0o755))
-	daemon := w.daemon
+	daemon := p.daemon
 	if o.daemon != "" {
 		daemon = o.daemon
 	}
@@ -138,16 +152,16 @@ func (w *work) startOurs(r *receiver, o options) {
 	}
 }
 
-func (w *work) startAlone(r *receiver, o options) {
+func (p programs) startAlone(r *receiver, o options) {
 	file := r.lab.File("gobgpd.toml", gobgpConfig("ipv4-unicast", "ipv6-unicast"))
 	socket := filepath.Join(r.lab.Dir, "gobgpd.sock")
-	argv := append([]string{"env"}, append(o.env, w.gobgpd, "-f", file, "-t", "toml", "--api-hosts", "unix://"+socket, "--pprof-host", pprofAddr, "-l", "warn")...)
+	argv := append([]string{"env"}, append(o.env, p.gobgpd, "-f", file, "-t", "toml", "--api-hosts", "unix://"+socket, "--pprof-host", pprofAddr, "-l", "warn")...)
 	r.start(r.name, argv...)
 	r.api = newAPI(r.t, socket)
 	r.has = r.api.has(r.t)
 }
 
-func (w *work) startBIRD(r *receiver, _ options) {
+func (p programs) startBIRD(r *receiver, _ options) {
 	b := r.ns.BIRD(fmt.Sprintf(`router id 10.0.0.1;
 protocol device { }
 protocol direct { ipv4; ipv6; }
@@ -162,7 +176,7 @@ protocol bgp full6 { local fd00::1 as %[1]d; neighbor fd00::2 as %[1]d; passive;
 	r.birdc = func(command string) { b.Show(command) }
 }
 
-func (w *work) startFRR(r *receiver, _ options) {
+func (p programs) startFRR(r *receiver, _ options) {
 	dir := filepath.Join(r.lab.Dir, "frr")
 	r.t.must(os.Mkdir(dir, 0o755))
 	r.t.must(os.Chmod(dir, 0o777)) // both give up root for a user of their own

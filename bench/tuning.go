@@ -13,8 +13,8 @@ type setting struct {
 
 // settings are what the tuning scenarios compare: vrfredist as it ships, and
 // with one thing each as it was before it was tuned.
-func (w *work) settings() []setting {
-	plain := filepath.Join(filepath.Dir(w.daemon), "vrfredist-plain")
+func settings(daemon string) []setting {
+	plain := filepath.Join(filepath.Dir(daemon), "vrfredist-plain")
 	inline := gobgpConfig("ipv4-unicast", "ipv6-unicast") + "[netlink]\n  nexthop_objects = false\n[netlink.export]\n  enabled = true\n"
 	return []setting{
 		{"as it ships", options{}},
@@ -26,24 +26,25 @@ func (w *work) settings() []setting {
 }
 
 // tuning plays, for one setting, the scenarios on which settings tell.
-func (w *work) tuning(t *stage, s *sender, by setting) {
+func tuning(w *work, t *stage, s *sender, by setting) {
 	by.export = true
 	r := w.receive(newRouter(t, w, s.ns), ours, by.options)
-	w.session(r, s, false)
+	l := &loaded{w, r, s}
+	l.session(false)
 	w.settle(t)
-	w.keep(by, "session", "s")
-	w.keep(by, "session", "CPU s")
+	keep(w, by, "session", "s")
+	keep(w, by, "session", "CPU s")
 	w.note("tuning", by.name, "RSS after it, MB", status(t, r.pids(), "VmRSS")/1e6)
-	w.failover(r)
-	w.keep(by, "failover", "ms")
-	w.writing(r)
-	w.keep(by, "writing", "routes/s")
+	l.failover()
+	keep(w, by, "failover", "ms")
+	l.writing()
+	keep(w, by, "writing", "routes/s")
 	r.stop()
 	w.Figures = slices.DeleteFunc(w.Figures, func(f *figure) bool { return f.Scenario != "tuning" })
 }
 
 // keep notes the newest value of a scenario's figure as one of a setting.
-func (w *work) keep(by setting, scenario, quantity string) {
+func keep(w *work, by setting, scenario, quantity string) {
 	values := w.find(scenario, ours, quantity).Values
 	w.note("tuning", by.name, scenario+", "+quantity, values[len(values)-1])
 }

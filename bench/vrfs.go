@@ -31,7 +31,7 @@ func vrfConfig(b *strings.Builder, i int, netns string, table int) {
 }
 
 // manyVRFs has a VRF in each of five tables of many namespaces.
-func (w *work) manyVRFs(t *stage) {
+func manyVRFs(w *work, t *stage) {
 	l := newLab(t, w)
 	far := unwatched(l, "far")
 	r := newRouter(t, w, far)
@@ -48,14 +48,14 @@ func (w *work) manyVRFs(t *stage) {
 		spaces[i].Batch(lines...)
 	}
 	n := w.namespaces * tables
-	empty := w.emptyRSS(r)
+	empty := emptyRSS(w, r)
 	began := time.Now()
 	v := w.receive(r, ours, options{export: true, config: b.String()})
-	w.note("VRFs", ours, "s to all ready, without routes", v.awaitReady(n, 0).Sub(began).Seconds())
+	w.note("VRFs", ours, "s to all ready, without routes", awaitReady(v, n, 0).Sub(began).Seconds())
 	w.settle(t)
 	w.note("VRFs", ours, "KiB a VRF, without routes", (status(t, v.pids(), "VmRSS")-empty)/1024/float64(n))
 	w.note("VRFs", ours, "threads", status(t, v.pids(), "Threads"))
-	w.note("VRFs", ours, "idle CPU, % of a core", w.idle(v))
+	w.note("VRFs", ours, "idle CPU, % of a core", idle(w, v))
 	v.stop()
 
 	began = time.Now()
@@ -65,8 +65,8 @@ func (w *work) manyVRFs(t *stage) {
 		t.must(p.AnnounceVPN(as, uint16(i+1), tenantPrefixes(), nexthop))
 	}
 	t.must(p.EndOfRIB(true))
-	w.note("VRFs", ours, "s from the start to all ready, with routes", v.awaitReady(n, routesEach).Sub(began).Seconds())
-	w.note("VRFs", ours, "idle CPU with routes, % of a core", w.idle(v))
+	w.note("VRFs", ours, "s from the start to all ready, with routes", awaitReady(v, n, routesEach).Sub(began).Seconds())
+	w.note("VRFs", ours, "idle CPU with routes, % of a core", idle(w, v))
 	for _, ns := range []*lab.Namespace{spaces[0], spaces[len(spaces)-1]} {
 		for j := range tables {
 			if got := strings.Count(ns.IP("route", "show", "table", fmt.Sprint(1001+j), "proto", fmt.Sprint(protocol)), "\n"); got != routesEach {
@@ -87,7 +87,7 @@ func tenantPrefixes() []netip.Prefix {
 }
 
 // emptyRSS is the memory of a vrfredist with nothing to do.
-func (w *work) emptyRSS(r *router) float64 {
+func emptyRSS(w *work, r *router) float64 {
 	v := w.receive(r, ours, options{config: gobgpConfig("l3vpn-ipv4-unicast")})
 	defer v.stop()
 	w.settle(r.t)
@@ -95,7 +95,7 @@ func (w *work) emptyRSS(r *router) float64 {
 }
 
 // idle measures the CPU time of a receiver to which nothing happens.
-func (w *work) idle(r *receiver) float64 {
+func idle(w *work, r *receiver) float64 {
 	w.settle(r.t)
 	cpu, begin := cpuTime(r.t, r.pids()), time.Now()
 	for range w.idleSettles {
@@ -105,7 +105,7 @@ func (w *work) idle(r *receiver) float64 {
 }
 
 // awaitReady waits until n VRFs are ready with as many routes each.
-func (r *receiver) awaitReady(n, each int) time.Time {
+func awaitReady(r *receiver, n, each int) time.Time {
 	last := ""
 	defer func() {
 		if r.t.Failed() {

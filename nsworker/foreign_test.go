@@ -119,3 +119,16 @@ func TestConnectedPrefixIsNotHidden(t *testing.T) {
 		}
 	})
 }
+
+// TestNoReplaceOfWhatOverwroteOurs changes the path of a route that another program has
+// just overwritten, before the table is read again.
+func TestNoReplaceOfWhatOverwroteOurs(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.start(spec("red"))
+		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
+		table.set(via("10.1.0.0/16", "192.0.2.7", 2, rib.ProtoStatic, 20))
+		l.hear("red", bgpPath("10.1.0.0/16", "198.51.100.9"))
+		l.table(red, "10.1.0.0/16 via 192.0.2.7 dev eth0 proto static metric 20")
+		l.exported("red", "10.1.0.0/16", rib.Conflict, "")
+	})
+}

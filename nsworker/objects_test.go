@@ -187,3 +187,44 @@ func TestFlappingLinkCostsItsOwnNexthops(t *testing.T) {
 		s.close()
 	})
 }
+
+// TestRouteThatCannotGoKeepsItsGroup: the group goes after the last route on it.
+func TestRouteThatCannotGoKeepsItsGroup(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.start(spec("red"))
+		l.converge("red")
+		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
+		l.kernel.fail["delete"] = 1
+		l.unhear("red", "10.1.0.0/16", 0)
+		l.table(red, "10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+		l.settle()
+		l.table(red)
+		if n := len(table.objects()); n != 0 {
+			t.Errorf("%d nexthop objects are left", n)
+		}
+	})
+}
+
+// TestObjectsOfAnotherTable has a worker tidy up in a namespace where the VRF of another
+// table has no worker now.
+func TestObjectsOfAnotherTable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		defer l.close()
+		here, there := rib.Binding{Table: 1001}, rib.Binding{Table: 1002}
+		l.kernel.add(here, 1)
+		l.kernel.add(there, 1)
+		r, b := spec("red"), spec("blue")
+		r.Binding, b.Binding = here, there
+		l.start(b)
+		l.hear("blue", bgpPath("10.2.0.0/16", "192.0.2.7"))
+		l.stop("blue", errInjected)
+		l.start(r)
+		l.converge("red")
+		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
+		l.settle()
+		l.stop("red", vrf.ErrRemoved)
+		l.table(here)
+		l.table(there, "10.2.0.0/16 via 192.0.2.7 dev eth0 proto vrfredist metric 20")
+	})
+}

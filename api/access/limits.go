@@ -2,7 +2,7 @@ package access
 
 import "time"
 
-// Limits bound what the API's clients may take of the daemon.
+// Limits bound the connections, calls and memory that the API's clients may take.
 type Limits struct {
 	Connections        int           // open at once, of all clients
 	ConnectionsPerUser int           // open at once, of one caller
@@ -25,5 +25,5 @@ func DefaultLimits() Limits {
 	}
 }
 
-// Kept is how much of what all may have is kept for administrators: an eighth.
+// Kept is the part of a common limit that is kept for administrators: an eighth.
 func Kept(of int) int { return of / 8 }

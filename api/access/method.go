@@ -5,16 +5,15 @@ import (
 	"strings"
 )
 
-// Rule is what a method needs of its caller.
+// Rule is the right that a caller needs for a method.
 type Rule uint8
 
-// The rules. Of the four that are about some VRFs, One is for methods whose request
-// names one VRF, where "" is the default one; Some for those where "" stands for
-// all that the caller may see, or change, which is what they then must answer
-// about.
+// The rules. Four are about some VRFs: One is for methods whose request names one VRF
+// ("": the default VRF); Some for methods where "" stands for all VRFs that the caller may
+// see, or change, and that then answer about these alone.
 const (
 	Denied     Rule = iota // nobody: the method has no rule
-	Anyone                 // who has any role: the answer is about no VRF
+	Anyone                 // any caller with a role: the answer is about no VRF
 	AdminOnly              //
 	ReadAll                // admin or read: the answer is about every VRF
 	ReadOne                //
@@ -23,9 +22,9 @@ const (
 	ChangeSome             //
 )
 
-// rules has every method that is served. One that is not in it is denied to
-// everyone: a new method needs its line here. What a role of a VRF may call must
-// answer of VRFs that the role covers alone.
+// rules has every method that is served. A method without a line here is denied to
+// everyone. A method that a role of a VRF may call must answer about the role's VRFs
+// alone.
 var rules = map[string]Rule{
 	"/vrfredist.v1.Redistribution/EnableRedistribution":  ChangeOne,
 	"/vrfredist.v1.Redistribution/DisableRedistribution": ChangeOne,
@@ -47,11 +46,11 @@ var rules = map[string]Rule{
 	"/grpc.health.v1.Health/Watch": ReadSome,
 }
 
-// services are those of which every method has the same rule, later ones too.
+// services have one rule for all of their methods, later ones too.
 var services = map[string]Rule{
-	"apipb.GobgpApi": AdminOnly, // GoBGP's own knows no VRFs: whoever may call it may do everything
+	"apipb.GobgpApi": AdminOnly, // GoBGP's own service knows no VRFs: its callers may do everything
 
-	"grpc.reflection.v1.ServerReflection":      Anyone, // what methods there are, as the documentation has it
+	"grpc.reflection.v1.ServerReflection":      Anyone, // the list of methods, as the documentation has it
 	"grpc.reflection.v1alpha.ServerReflection": Anyone,
 }
 
@@ -64,11 +63,11 @@ func RuleOf(method string) Rule {
 	return services[service]
 }
 
-// smallRequest is more than any request has that names one VRF: a list of thousands
-// of communities.
+// smallRequest is the most that a request about one VRF may have, in bytes: there is room
+// for a list of thousands of communities.
 const smallRequest = 64 << 10
 
-// MostOf is how large a request of a method may be, of at most most bytes.
+// MostOf is the size that a request of a method may have; most is that of any request.
 func MostOf(method string, most int) int {
 	if RuleOf(method) == AdminOnly {
 		return most // a file to plan, paths to announce

@@ -18,7 +18,7 @@ const (
 	Loopback                   // TCP of this host without TLS: nobody vouches
 )
 
-// Caller is who is at the other end of a connection.
+// Caller is the user or certificate at the other end of a connection.
 type Caller struct {
 	Way Way
 	// Owner: root, or the user that the daemon runs as.
@@ -40,7 +40,7 @@ type Caller struct {
 // sysctl/fs.rst, overflowuid). It is nobody's, and has no role.
 const Overflow = 65534
 
-// String says who it is, as it stands in a message.
+// String names the caller in a message.
 func (c Caller) String() string {
 	switch c.Way {
 	case Socket:
@@ -61,19 +61,19 @@ func (c Caller) Key() string {
 	return strconv.Itoa(int(c.Way)) + " " + strconv.FormatUint(uint64(c.UID), 10) + " " + strings.Join(c.Names, ",")
 }
 
-// Policy says which roles the configuration gives to whom. One without entries
-// gives everyone who gets in the role admin.
+// Policy says which roles the configuration gives to which callers. A policy without
+// entries gives everyone who gets in the role admin.
 type Policy struct {
 	Entries []Entry
 }
 
-// Entry gives one role to all whom it lists.
+// Entry gives one role to the users, groups and certificates that it lists.
 type Entry struct {
 	Role     Role
 	UIDs     []uint32
 	GIDs     []uint32
 	Names    []string // of certificates
-	Loopback bool     // whoever comes over TCP from this host without TLS
+	Loopback bool     // every caller over TCP from this host without TLS
 }
 
 // Grant returns what a caller may do: the sum of what the entries give it. Who

@@ -1,6 +1,11 @@
-// Package access decides who may do what over the API: which roles the
-// configuration gives a caller, and which of them a method needs. It is pure: it
-// neither finds out who calls nor answers.
+// Package access decides which caller may use which method of the API: which roles the
+// configuration gives a caller, and which of them a method needs.
+//
+// It promises that a method without a rule is denied, and that a VRF which a caller may
+// not see is answered as one that does not exist. It is pure: it neither finds out who
+// calls nor answers, and holds no state. Begin reading at Policy, which makes a caller's
+// Grant, and at Grant.Enter and Grant.Ask, which judge a call before and after its
+// request was read.
 package access
 
 import (
@@ -10,11 +15,11 @@ import (
 	"strings"
 )
 
-// Role is what the configuration may give a caller: "admin" does everything,
+// Role is a right that the configuration gives a caller: "admin" does everything,
 // "read" sees everything, and "vrf:NAME" sees and changes one VRF.
 type Role string
 
-// The roles that are of no VRF.
+// The roles that are about no single VRF.
 const (
 	Admin Role = "admin"
 	Read  Role = "read"
@@ -22,10 +27,10 @@ const (
 
 const vrfPrefix = "vrf:"
 
-// OfVRF is the role of one VRF.
+// OfVRF is the role that covers one VRF.
 func OfVRF(name string) Role { return Role(vrfPrefix + name) }
 
-// VRF returns the VRF that a role is of, and whether it is of one.
+// VRF returns the VRF that a role covers, and whether it is a role of one VRF.
 func (r Role) VRF() (string, bool) { return strings.CutPrefix(string(r), vrfPrefix) }
 
 // ParseRole reads a role. Whether there is the VRF it does not know.
@@ -41,7 +46,7 @@ func ParseRole(text string) (Role, error) {
 	return "", fmt.Errorf(`%q is no role; write "admin", "read", or "vrf:" and the name of a VRF`, text)
 }
 
-// Grant is what a caller may do: all of its roles together. The zero value may
+// Grant is the sum of a caller's roles. The zero value may
 // do nothing.
 type Grant struct {
 	roles []Role // sorted, each once

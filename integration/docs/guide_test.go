@@ -46,14 +46,8 @@ func TestGuideTable(t *testing.T)        { playGuide(t, "table") }
 func TestGuideProviderEdge(t *testing.T) { playGuide(t, "provider-edge") }
 
 func playGuide(t *testing.T, name string) {
-	if os.Geteuid() != 0 {
-		t.Skip("not root: network namespaces need it")
-	}
-	for _, p := range append(guidesPlayed[name], "ip", "unshare") {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("%s is not installed: run scripts/install-deps.sh as root", p)
-		}
-	}
+	lab.NeedRoot(t)
+	lab.Need(t, append(guidesPlayed[name], "ip", "unshare")...)
 	if _, err := build(); err != nil {
 		t.Fatal(err)
 	}

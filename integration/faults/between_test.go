@@ -29,9 +29,7 @@ protocol bgp customer {
 func TestFault43FromTwoASesAway(t *testing.T) {
 	w := newNetwork(t, 1000)
 	far := w.Namespace("far")
-	w.Link(w.up, "eth9", far, "eth0")
-	w.up.Address("eth9", "10.3.0.1/24")
-	far.Address("eth0", "10.3.0.2/24")
+	w.Subnet(w.up, "eth9", far, "eth0", "10.3.0.1/24")
 	w.bird.Reconfigure(strings.Replace(birdConfig, `export where proto = "four"`, `export filter { if proto = "customer" then bgp_next_hop = 10.0.1.2; if proto = "four" || proto = "customer" then accept; reject; }`, 1) + transit)
 	speaker := raw.Speaker{AS: 65400, ID: netip.MustParseAddr("10.3.0.2"), Nexthop: netip.MustParseAddr("10.3.0.2")}
 	var s *raw.Session

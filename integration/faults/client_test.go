@@ -1,7 +1,6 @@
 package faults_test
 
 import (
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -25,9 +24,7 @@ const putRight = 10 * time.Second
 // Another client of the API, the stock gobgp, takes away what the configuration says:
 // it is refused, or is seen and told with who did it, and is put right.
 func TestFault48AnotherClientOfTheAPI(t *testing.T) {
-	if _, err := exec.LookPath("gobgp"); err != nil {
-		t.Skip("gobgp is not installed: run scripts/install-deps.sh as root")
-	}
+	lab.Need(t, "gobgp")
 	const n = 1000
 	w := newNetwork(t, n)
 	w.rtr.Batch("route add 203.0.113.128/26 dev eth2 proto static table 1001", "route add 2001:db8:1004::/48 dev eth2 proto static table 1001")

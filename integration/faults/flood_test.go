@@ -49,13 +49,13 @@ func TestFault45WithdrawalsOfUnknownPrefixes(t *testing.T) {
 	for i := range parts {
 		// A route behind them shows that all were taken.
 		part, last := first+i*n/parts, first-1-i
-		if err := s.say(append(rawUpdates(true, part, n/parts), rawUpdates(false, last, 1)...)); err != nil {
+		if err := s.Send(append(rawUpdates(true, part, n/parts), rawUpdates(false, last, 1)...)...); err != nil {
 			t.Fatalf("the session has ended: %v", err)
 		}
 		peak = max(peak, w.most(func() bool { return strings.Contains(w.rtr.IP("route", "show", prefix4(last)), "10.0.1.2") }))
 	}
 	bounded(t, "withdrawals of nothing", peak-before, bound)
-	if err := s.say(rawUpdates(true, first-parts, parts)); err != nil {
+	if err := s.Send(rawUpdates(true, first-parts, parts)...); err != nil {
 		t.Error(err)
 	}
 	w.wait(all(all4), all(routes6))
@@ -72,26 +72,19 @@ func TestFault45FloodOverPrefixLimit(t *testing.T) {
 	w.wait(all(all4), all(routes6))
 	s, before := w.speak(gracefulCapability(60, true)...), w.memory()>>20
 	began := time.Now()
-	go func() { _ = s.say(rawUpdates(false, 1000, n)) }() // it is cut short
-	peak := w.most(func() bool {
-		select {
-		case <-s.done:
-			return true
-		default:
-			return false
-		}
-	})
+	go func() { _ = s.Send(rawUpdates(false, 1000, n)...) }() // it is cut short
+	peak := w.most(func() bool { return s.Ended() != "" })
 	ended := time.Since(began)
 	bounded(t, "a flood over a limit of 10,000", peak-before, bound)
-	if got := s.notified.Load(); got != 6<<8|1 {
-		t.Errorf("the neighbour got NOTIFICATION %d/%d, want 6/1", got>>8, got&255)
+	if got := s.Ended(); got != "6/1" {
+		t.Errorf("the session ended with %q, want NOTIFICATION 6/1", got)
 	}
 	if out := w.daemon.Output(); !strings.Contains(out, "more prefixes than its prefix-limit allows") || strings.Count(out, "10.0.0.3") > 60 {
 		t.Errorf("the log does not say it once: %s", lastLine(out))
 	}
 	w.wait(all(all4), all(routes6))
 	again := w.speak(gracefulCapability(60, true)...)
-	if err := again.say(rawUpdates(false, 1000, 50)); err != nil {
+	if err := again.Send(rawUpdates(false, 1000, 50)...); err != nil {
 		t.Error(err)
 	}
 	four := all(all4)
@@ -116,14 +109,14 @@ func TestFault47StaleRoutes(t *testing.T) {
 			w.up.Address("eth0", "10.0.0.3/24")
 			w.daemon = w.rtr.Daemon(exporting() + rawPeer)
 			first := w.speak(gracefulCapability(60, true)...)
-			if err := first.say(rawUpdates(false, 1000, 20)); err != nil {
+			if err := first.Send(rawUpdates(false, 1000, 20)...); err != nil {
 				t.Fatal(err)
 			}
 			w.wait(append(all(all4), all(1020)[1000:]...), all(routes6))
-			first.crash(t)
+			crash(t, first)
 			back := w.speak(capabilities...)
 			began := time.Now()
-			if err := back.say(rawUpdates(false, 1000, 10)); err != nil {
+			if err := back.Send(rawUpdates(false, 1000, 10)...); err != nil {
 				t.Fatal(err)
 			}
 			w.wait(append(all(all4), all(1010)[1000:]...), all(routes6))

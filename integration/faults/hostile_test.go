@@ -99,10 +99,8 @@ func newSiege(t *testing.T) *siege {
 	t.Helper()
 	g := &siege{network: newNetwork(t, 1000)}
 	g.red, g.home = g.Namespace("red"), g.Namespace("home")
-	g.Link(g.red, "cust0", g.home, "eth0")
-	g.red.Address("cust0", "192.0.2.1/24")
+	g.Subnet(g.red, "cust0", g.home, "eth0", "192.0.2.1/24")
 	g.red.Batch("route add blackhole 198.18.0.0/15 proto static metric 4000")
-	g.home.Address("eth0", "192.0.2.2/24")
 	g.there = oracle.New(t, g.red, run.Protocol)
 	g.furnish()
 	g.foreign, g.strange = g.oracle.Foreign(), g.there.Foreign()

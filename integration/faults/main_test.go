@@ -7,7 +7,6 @@ package faults_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"strconv"
 	"testing"
 	"time"
@@ -63,11 +62,7 @@ func newLab(t *testing.T, programs ...string) *lab.Lab {
 	if os.Geteuid() != 0 {
 		t.Skip("not root: the fault matrix makes network namespaces")
 	}
-	for _, p := range append(programs, "ip") {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("%s is not installed: run scripts/install-deps.sh as root", p)
-		}
-	}
+	lab.Need(t, append(programs, "ip")...)
 	return lab.New(t, run)
 }
 

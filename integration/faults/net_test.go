@@ -55,13 +55,11 @@ func newNetwork(t *testing.T, n int) *network {
 // wire joins the namespaces by their eth<i>.
 func (w *network) wire(i int) {
 	dev := fmt.Sprintf("eth%d", i)
-	w.Link(w.rtr, dev, w.up, dev)
 	net6 := fmt.Sprintf("2001:db8:%x::", i)
 	if i == 0 {
 		net6 = "2001:db8::"
 	}
-	w.rtr.Address(dev, fmt.Sprintf("10.0.%d.1/24", i), net6+"1/64")
-	w.up.Address(dev, fmt.Sprintf("10.0.%d.2/24", i), net6+"2/64")
+	w.Subnet(w.rtr, dev, w.up, dev, fmt.Sprintf("10.0.%d.1/24", i), net6+"1/64")
 }
 
 // foreignRoutes are what must stay as it is: routes beside ours with another metric

@@ -1,7 +1,6 @@
 package faults_test
 
 import (
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -47,9 +46,7 @@ const halfway = `
 
 // A file that BGP refuses half way leaves the old configuration wholly in force.
 func TestFault39ReloadFailsHalfWay(t *testing.T) {
-	if _, err := exec.LookPath("gobgp"); err != nil {
-		t.Skip("gobgp is not installed: run scripts/install-deps.sh as root")
-	}
+	lab.Need(t, "gobgp")
 	const n = 1000
 	w := newNetwork(t, n)
 	w.rtr.Batch("route add 203.0.113.128/26 dev eth2 proto static table 1001")

@@ -82,11 +82,9 @@ func newRivals(t *testing.T, more string) *rivals {
 	r := &rivals{Lab: l, a: l.Namespace("a"), b: l.Namespace("b")}
 	homes := []*lab.Namespace{l.Namespace("home-a"), l.Namespace("home-b")}
 	for i, ns := range []*lab.Namespace{r.a, r.b} {
-		l.Link(ns, "cust0", homes[i], "eth0")
+		l.Subnet(ns, "cust0", homes[i], "eth0", "192.0.2.1/24", "2001:db8:c::1/64")
 		l.Link(ns, "lan0", homes[i], "lan0")
-		ns.Address("cust0", "192.0.2.1/24", "2001:db8:c::1/64")
 		ns.Address("lan0", "10.50.0.1/24", "2001:db8:50::1/64")
-		homes[i].Address("eth0", "192.0.2.2/24", "2001:db8:c::2/64")
 		ns.Batch("route add blackhole 198.18.0.0/15 proto static metric 4000")
 	}
 	r.there = oracle.New(t, r.b, run.Protocol)

@@ -36,9 +36,7 @@ func newTenancy(t *testing.T, tenants int) *tenancy {
 	t.Helper()
 	l := newLab(t, "bird", "birdc")
 	y := &tenancy{Lab: l, rtr: l.Namespace("rtr"), up: l.Namespace("up")}
-	l.Link(y.rtr, "eth0", y.up, "eth0")
-	y.rtr.Address("eth0", "10.0.0.1/24")
-	y.up.Address("eth0", "10.0.0.2/24")
+	l.Subnet(y.rtr, "eth0", y.up, "eth0", "10.0.0.1/24")
 	for i := range tenants {
 		n := &tenant{ns: l.Namespace(fmt.Sprintf("tenant-%d", i)), number: i}
 		y.tenants = append(y.tenants, n)

@@ -2,7 +2,6 @@ package netns_test
 
 import (
 	"fmt"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -73,9 +72,7 @@ func clientConfig(tenant *lab.Namespace) string {
 func TestStockGoBGPClientAndTheFile(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, frr, "vtysh")
-	if _, err := exec.LookPath(gobgp); err != nil {
-		t.Skip("gobgp is not installed: run scripts/install-deps.sh as root")
-	}
+	lab.Need(t, gobgp)
 	rtr, tenant := l.Namespace("rtr"), l.Namespace("red")
 	c := newCustomer(l, tenant, 1)
 	d := rtr.Daemon(clientConfig(tenant))

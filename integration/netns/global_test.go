@@ -20,9 +20,7 @@ func newUpstream(t *testing.T, birdRoutes string) *upstream {
 	t.Helper()
 	l := newLab(t, bird, "birdc")
 	n := &upstream{Lab: l, rtr: l.Namespace("rtr"), up: l.Namespace("up")}
-	l.Link(n.rtr, "eth0", n.up, "eth0")
-	n.rtr.Address("eth0", "10.0.0.1/24", "2001:db8::1/64")
-	n.up.Address("eth0", "10.0.0.2/24", "2001:db8::2/64")
+	l.Subnet(n.rtr, "eth0", n.up, "eth0", "10.0.0.1/24", "2001:db8::1/64")
 	n.bird = n.up.BIRD(birdConfig(birdRoutes))
 	return n
 }

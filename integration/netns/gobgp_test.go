@@ -1,7 +1,6 @@
 package netns_test
 
 import (
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -13,9 +12,7 @@ import (
 func TestStockGoBGPClient(t *testing.T) {
 	t.Parallel()
 	n := newUpstream(t, twoRoutes())
-	if _, err := exec.LookPath(gobgp); err != nil {
-		t.Skip("gobgp is not installed: run scripts/install-deps.sh as root")
-	}
+	lab.Need(t, gobgp)
 	n.daemon = n.rtr.Daemon(twoVRFs)
 	says := func(want string, args ...string) {
 		t.Helper()

@@ -14,11 +14,9 @@ func TestLinkLocalNeighborInANamespace(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, frr, "vtysh")
 	rtr, a, b, home, other := l.Namespace("rtr"), l.Namespace("a"), l.Namespace("b"), l.Namespace("home"), l.Namespace("other")
-	l.Link(a, "cust0", home, "eth0")
+	l.Subnet(a, "cust0", home, "eth0", "fe80::a:1/64")
 	l.Link(b, "cust0", other, "eth0")
 	l.Link(rtr, "cust0", other, "eth1")
-	a.Address("cust0", "fe80::a:1/64")
-	home.Address("eth0", "fe80::a:2/64")
 	// Not BIRD: it sends :: beside its address, and of a VRF's path GoBGP keeps that alone.
 	home.Router(`
 frr defaults traditional

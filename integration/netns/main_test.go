@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"testing"
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
@@ -61,11 +60,7 @@ func newLab(t *testing.T, programs ...string) *lab.Lab {
 	if missing != "" {
 		t.Skip(missing)
 	}
-	for _, p := range append(programs, "ip") {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("%s is not installed: run scripts/install-deps.sh as root", p)
-		}
-	}
+	lab.Need(t, append(programs, "ip")...)
 	return lab.New(t, run)
 }
 

@@ -64,9 +64,7 @@ func newDesk(t *testing.T, vrf string, neighbours [3]string, customers ...says) 
 			at = k.b
 		}
 		home := l.Namespace(fmt.Sprintf("c%d", n))
-		l.Link(at, fmt.Sprintf("cust%d", n), home, "eth0")
-		at.Address(fmt.Sprintf("cust%d", n), fmt.Sprintf("192.0.%d.1/24", n), fmt.Sprintf("2001:db8:%d::1/64", n))
-		home.Address("eth0", fmt.Sprintf("192.0.%d.2/24", n), fmt.Sprintf("2001:db8:%d::2/64", n))
+		l.Subnet(at, fmt.Sprintf("cust%d", n), home, "eth0", fmt.Sprintf("192.0.%d.1/24", n), fmt.Sprintf("2001:db8:%d::1/64", n))
 		k.customers[i] = home.BIRD(append(customers, says{}, says{}, says{})[i].config(n))
 	}
 	k.daemon = l.Namespace("rtr").Daemon(k.config(vrf, neighbours))

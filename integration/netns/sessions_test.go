@@ -31,9 +31,7 @@ const (
 // routes of its number, and more lines of its configuration.
 func newCustomer(l *lab.Lab, tenant *lab.Namespace, number int, more ...string) *customer {
 	c := &customer{tenant: tenant, home: l.Namespace(tenant.Role + "-customer"), as: 65100 + number, number: number}
-	l.Link(tenant, "cust0", c.home, "eth0")
-	tenant.Address("cust0", ours4+"/24", ours6+"/64")
-	c.home.Address("eth0", theirs4+"/24", theirs6+"/64")
+	l.Subnet(tenant, "cust0", c.home, "eth0", ours4+"/24", ours6+"/64")
 	l.Link(tenant, "lan0", c.home, "lan0")
 	tenant.Address("lan0", "192.168.1.1/24", "2001:db8:1::1/64")
 	tenant.Batch(fmt.Sprintf("route add 10.77.%d.0/24 dev lan0", number),

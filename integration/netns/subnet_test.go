@@ -56,9 +56,7 @@ func TestTTLFromTheFirstSegment(t *testing.T) {
 				if inside {
 					home, netns = tenant, fmt.Sprintf("vrf = \"vrf-a\"\nnetns = %q", tenant.Name)
 				}
-				l.Link(home, "eth0", peer, "eth0")
-				home.Address("eth0", ours4+"/24")
-				peer.Address("eth0", theirs4+"/24")
+				l.Subnet(home, "eth0", peer, "eth0", ours4+"/24")
 				seen := peer.Segments()
 				d := rtr.Daemon(vrfsOnly + fmt.Sprintf(`
 [[neighbors]]

@@ -42,9 +42,7 @@ func newTenants(t *testing.T) *tenants {
 		a: l.Namespace("a"), b: l.Namespace("b"),
 		hostA: l.Namespace("host-a"), hostB: l.Namespace("host-b"),
 	}
-	l.Link(n.rtr, "eth0", n.up, "eth0")
-	n.rtr.Address("eth0", rtrAddr+"/24", "2001:db8::1/64")
-	n.up.Address("eth0", upAddr+"/24", "2001:db8::2/64")
+	l.Subnet(n.rtr, "eth0", n.up, "eth0", rtrAddr+"/24", "2001:db8::1/64")
 	n.wire(n.a, n.hostA)
 	n.wire(n.b, n.hostB)
 	n.peer = n.up.FRR(upstreamConfig)
@@ -54,9 +52,7 @@ func newTenants(t *testing.T) *tenants {
 // wire joins a tenant to its host, with the same addresses for every tenant.
 func (n *tenants) wire(tenant, host *lab.Namespace) {
 	for i, dev := range []string{"eth0", "eth1"} {
-		n.Link(tenant, dev, host, dev)
-		tenant.Address(dev, fmt.Sprintf("192.168.%d.1/24", i+1), fmt.Sprintf("2001:db8:%d::1/64", i+1))
-		host.Address(dev, fmt.Sprintf("192.168.%d.2/24", i+1), fmt.Sprintf("2001:db8:%d::2/64", i+1))
+		n.Subnet(tenant, dev, host, dev, fmt.Sprintf("192.168.%d.1/24", i+1), fmt.Sprintf("2001:db8:%d::1/64", i+1))
 	}
 }
 

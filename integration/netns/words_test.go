@@ -38,10 +38,8 @@ route 10.5.0.0/16 blackhole;`
 	for i := range customers {
 		homes[i] = l.Namespace(fmt.Sprintf("c%d", i+1))
 		dev := fmt.Sprintf("cust%d", i+1)
-		l.Link(tenant, dev, homes[i], "eth0")
 		ours, theirs := fmt.Sprintf("192.0.%d.1", i+1), fmt.Sprintf("192.0.%d.2", i+1)
-		tenant.Address(dev, ours+"/24")
-		homes[i].Address("eth0", theirs+"/24")
+		l.Subnet(tenant, dev, homes[i], "eth0", ours+"/24")
 		text += inside("vrf-a", tenant, theirs, ours, 65101+i, "")
 		statics := ""
 		if i == 0 {
@@ -76,9 +74,7 @@ func TestNoExportToDynamicNeighbours(t *testing.T) {
 	peers := make([]*lab.BIRD, 3) // who says it, a dynamic one of another AS, one of ours
 	for i, as := range []int{65101, 65102, 65000} {
 		ns, dev := l.Namespace(fmt.Sprintf("p%d", i)), fmt.Sprintf("eth%d", i)
-		l.Link(rtr, dev, ns, "eth0")
-		rtr.Address(dev, fmt.Sprintf("192.0.%d.1/24", i))
-		ns.Address("eth0", fmt.Sprintf("192.0.%d.2/24", i))
+		l.Subnet(rtr, dev, ns, "eth0", fmt.Sprintf("192.0.%d.1/24", i))
 		routes := ""
 		if i == 0 {
 			routes = `route 10.1.0.0/16 blackhole;

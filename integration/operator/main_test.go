@@ -3,8 +3,6 @@
 package operator_test
 
 import (
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -69,19 +67,11 @@ func newSite(t *testing.T, more string) *site {
 
 func newSiteWithoutDaemon(t *testing.T) *site {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("not root: network namespaces need it")
-	}
-	for _, p := range []string{"ip", "gobgp"} {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("%s is not installed: run scripts/install-deps.sh as root", p)
-		}
-	}
+	lab.NeedRoot(t)
+	lab.Need(t, "ip", "gobgp")
 	l := lab.New(t, run)
 	s := &site{Lab: l, rtr: l.Namespace("rtr"), red: l.Namespace("red"), host: l.Namespace("host")}
-	l.Link(s.red, "lan0", s.host, "eth0")
-	s.red.Address("lan0", "192.168.1.1/24", "2001:db8:1::1/64")
-	s.host.Address("eth0", "192.168.1.2/24", "2001:db8:1::2/64")
+	l.Subnet(s.red, "lan0", s.host, "eth0", "192.168.1.1/24", "2001:db8:1::1/64")
 	return s
 }
 

@@ -63,9 +63,7 @@ func TestAGobgpNetlinkConfiguration(t *testing.T) {
 	s := newSite(t, "")
 	s.daemon.Stop()
 	rtr, host := s.Namespace("fork"), s.Namespace("forkhost")
-	s.Link(rtr, "lan0", host, "eth0")
-	rtr.Address("lan0", "192.168.1.1/24")
-	host.Address("eth0", "192.168.1.2/24")
+	s.Subnet(rtr, "lan0", host, "eth0", "192.168.1.1/24")
 	rtr.IP("route", "add", "192.168.1.0/24", "dev", "lan0", "table", "1001")
 	s.daemon = rtr.Daemon(forkConfig)
 	global := func(prefix string, more ...string) {

@@ -25,14 +25,8 @@ func TestMain(m *testing.M) {
 // need skips a test where the browser, or what drives it, is not there.
 func need(t *testing.T) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("not root: network namespaces need it")
-	}
-	for _, p := range []string{"ip", "gobgp", "node", "/usr/bin/chromium"} {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("%s is not installed: run scripts/install-deps.sh as root", p)
-		}
-	}
+	lab.NeedRoot(t)
+	lab.Need(t, "ip", "gobgp", "node", "/usr/bin/chromium")
 	if _, err := os.Stat("node_modules/playwright-core"); err != nil {
 		t.Skip("node_modules is not there: run scripts/install-deps.sh, or npm ci in integration/page")
 	}
@@ -107,9 +101,7 @@ func TestPage(t *testing.T) {
 	l := lab.New(t, run)
 	rtr, red, host := l.Namespace("rtr"), l.Namespace("red"), l.Namespace("host")
 	rtr.IP("link", "set", "lo", "up")
-	l.Link(red, "lan0", host, "eth0")
-	red.Address("lan0", "192.168.1.1/24", "2001:db8:1::1/64")
-	host.Address("eth0", "192.168.1.2/24", "2001:db8:1::2/64")
+	l.Subnet(red, "lan0", host, "eth0", "192.168.1.1/24", "2001:db8:1::1/64")
 	d := rtr.Daemon(global +
 		tenant("red", 10, red.Name, "  [netlink.vrfs.import]\n    enabled = true\n    interface_list = [\"lan*\"]\n") +
 		tenant("blue", 20, "not-there", "") + tenant("<script>alert(1)</script>", 30, "not-there-either", "") +

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
 
 // TestProgramIsStatic: it needs no library of the host, and knows its version.
@@ -32,7 +34,7 @@ func TestProgramIsStatic(t *testing.T) {
 // from the standard library on where VRFREDIST_TEST_REBUILD asks for that: it
 // takes minutes.
 func TestBuildIsReproducible(t *testing.T) {
-	needs(t, "git")
+	lab.Need(t, "git")
 	want, err := os.ReadFile(shipped(t))
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
 
 // debianPackage builds the package, once.
@@ -137,7 +139,7 @@ func TestPackage(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("not root: dpkg gives files to their owners")
 	}
-	needs(t, "dpkg", "dpkg-deb", "systemd-sysusers")
+	lab.Need(t, "dpkg", "dpkg-deb", "systemd-sysusers")
 	deb := packaged(t)
 	if got := strings.TrimSpace(must(t, "dpkg-deb", "--field", deb, "Version")); got != version {
 		t.Errorf("the package has the version %q, want %q", got, version)
@@ -215,7 +217,7 @@ func TestPackage(t *testing.T) {
 
 // TestPackageIsReproducible builds it again.
 func TestPackageIsReproducible(t *testing.T) {
-	needs(t, "dpkg-deb")
+	lab.Need(t, "dpkg-deb")
 	first := packaged(t)
 	second, err := makePackage(t.TempDir())
 	if err != nil {
@@ -233,7 +235,7 @@ func TestPackageIsReproducible(t *testing.T) {
 // TestPackageIsLinted: Debian's checker finds nothing but what is named, with its
 // reason, in contrib/debian/lintian-overrides, and nothing is named in vain.
 func TestPackageIsLinted(t *testing.T) {
-	needs(t, "lintian")
+	lab.Need(t, "lintian")
 	// Packages that are made for a test are not compressed.
 	const ours = "uses-no-compression-for-control-tarball,uses-no-compression-for-data-tarball"
 	out, err := exec.Command("lintian", "--allow-root", "--display-info", "--suppress-tags", ours, "--fail-on", "error,warning", packaged(t)).CombinedOutput()
@@ -249,7 +251,7 @@ func TestPackageIsLinted(t *testing.T) {
 
 // TestManualReads has the pages read by what shows them, where that is here.
 func TestManualReads(t *testing.T) {
-	needs(t, "dpkg-deb", "groff", "gzip")
+	lab.Need(t, "dpkg-deb", "groff", "gzip")
 	dir := t.TempDir()
 	must(t, "dpkg-deb", "--extract", packaged(t), dir)
 	pages, err := filepath.Glob(filepath.Join(dir, "usr/share/man/man?/*.gz"))
@@ -266,7 +268,7 @@ func TestManualReads(t *testing.T) {
 
 // TestCompletionsLoad has a shell read what it will read.
 func TestCompletionsLoad(t *testing.T) {
-	needs(t, "dpkg-deb", "bash")
+	lab.Need(t, "dpkg-deb", "bash")
 	dir := t.TempDir()
 	must(t, "dpkg-deb", "--extract", packaged(t), dir)
 	out := must(t, "bash", "-ec", `. "$0"; complete -p vrfredist`, filepath.Join(dir, "usr/share/bash-completion/completions/vrfredist"))

@@ -83,13 +83,3 @@ func must(t *testing.T, argv ...string) string {
 	}
 	return string(out)
 }
-
-// needs skips a test without a program.
-func needs(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("%s is not installed: run scripts/install-deps.sh as root", p)
-		}
-	}
-}

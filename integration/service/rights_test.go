@@ -57,7 +57,7 @@ func rights(t *testing.T, dropIn bool, config string) (*lab.Lab, *lab.Daemon, *l
 	if os.Geteuid() != 0 {
 		t.Skip("not root: network namespaces need it")
 	}
-	needs(t, "ip", "setpriv", "unshare")
+	lab.Need(t, "ip", "setpriv", "unshare")
 	run.Daemon = shipped(t)
 	l := lab.New(t, run)
 	rtr, red := l.Namespace("rtr"), l.Namespace("red")

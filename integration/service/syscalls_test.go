@@ -19,7 +19,7 @@ func TestSystemCallsOfTheUnit(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("not root: network namespaces need it")
 	}
-	needs(t, "ip", "strace", "systemd-analyze")
+	lab.Need(t, "ip", "strace", "systemd-analyze")
 	run.Daemon = shipped(t)
 	l := lab.New(t, run)
 	rtr, red := l.Namespace("rtr"), l.Namespace("red")

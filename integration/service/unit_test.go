@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
 
 const systemdDir = "../../contrib/systemd"
@@ -14,7 +16,7 @@ const systemdDir = "../../contrib/systemd"
 // TestUnitIsRight has systemd read the unit, with the drop-in and without, and
 // rate how far the service is locked in.
 func TestUnitIsRight(t *testing.T) {
-	needs(t, "systemd-analyze")
+	lab.Need(t, "systemd-analyze")
 	if out, err := exec.Command("systemd-analyze", "--help").CombinedOutput(); err != nil || !strings.Contains(string(out), "--offline") {
 		t.Skipf("this systemd-analyze does not rate a file (systemd 250 does): %v", err)
 	}

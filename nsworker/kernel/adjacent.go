@@ -18,19 +18,18 @@ import (
 type heard struct {
 	addr netip.Addr
 	link int
-	age  uint32 // since it was heard, in the kernel's clock ticks; 0: somebody wrote it so
+	age  uint32 // since it was heard, in the kernel's clock ticks; 0: somebody put the entry there
 }
 
-// sizeofNdmsg is that of struct ndmsg.
+// sizeofNdmsg is the size of struct ndmsg.
 const sizeofNdmsg = 12
 
-// Adjacent looks who is on the interfaces of the daemon's own namespace. It works
-// without Run.
-func (h *Host) Adjacent(ctx context.Context) (rib.Adjacencies, error) {
-	if h.own == nil {
-		return nil, h.ownErr
+// Adjacent looks who is on the interfaces of the daemon's own namespace.
+func (n *Namespaces) Adjacent(ctx context.Context) (rib.Adjacencies, error) {
+	if n.own == nil {
+		return nil, n.ownErr
 	}
-	s, err := dial(h.own, h.bufs, replyBuffer, nil)
+	s, err := dialClient(n.own, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +38,7 @@ func (h *Host) Adjacent(ctx context.Context) (rib.Adjacencies, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := s.dumpNeighbors(ctx)
+	entries, err := dumpNeighbors(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +67,7 @@ func (k *linkState) has(a netip.Addr) bool {
 }
 
 // dumpNeighbors reads the link-local IPv6 addresses of others.
-func (s *sock) dumpNeighbors(ctx context.Context) ([]heard, error) {
+func dumpNeighbors(ctx context.Context, s *client) ([]heard, error) {
 	var all []heard
 	request := make([]byte, sizeofNdmsg)
 	request[0] = unix.AF_INET6
@@ -86,7 +85,8 @@ func (s *sock) dumpNeighbors(ctx context.Context) ([]heard, error) {
 	return all, err
 }
 
-// decodeNeighbor reads one entry. It is not ok where nobody can be spoken to by it.
+// decodeNeighbor reads one entry. It is not ok where the entry gives no address that
+// somebody answers at.
 func decodeNeighbor(m message) (e heard, ok bool, err error) {
 	if m.typ != unix.RTM_NEWNEIGH || len(m.body) > 0 && m.body[0] != unix.AF_INET6 {
 		return e, false, nil
@@ -115,9 +115,9 @@ func decodeNeighbor(m message) (e heard, ok bool, err error) {
 	return e, e.addr.Is6() && e.addr.IsLinkLocalUnicast() && state&silent == 0 && state != unix.NUD_NONE, nil
 }
 
-// sinceHeard reads struct nda_cacheinfo: when an address was last confirmed, or its
-// entry made or changed by what it said. While the kernel doubts an entry, the
-// change is the doubt.
+// sinceHeard reads struct nda_cacheinfo: the time since an address was last confirmed,
+// or since the neighbour made or changed its entry. In NUD_DELAY and NUD_PROBE the last
+// change was the kernel's own.
 func sinceHeard(b []byte, state uint16) uint32 {
 	const confirmedAt, updatedAt, size = 0, 8, 16
 	if len(b) < size {
@@ -132,18 +132,18 @@ func sinceHeard(b []byte, state uint16) uint32 {
 
 // WatchAdjacent signals changed whenever Adjacent may have another answer, until ctx
 // ends, which is no error. A signal may be false.
-func (h *Host) WatchAdjacent(ctx context.Context, changed chan<- struct{}) error {
-	if h.own == nil {
-		return h.ownErr
+func (n *Namespaces) WatchAdjacent(ctx context.Context, changed chan<- struct{}) error {
+	if n.own == nil {
+		return n.ownErr
 	}
-	s, err := dial(h.own, h.bufs, replyBuffer, nil)
+	s, err := dial(n.own, replyBuffer, nil)
 	if err != nil {
 		return err
 	}
 	defer s.close()
 	for _, group := range []int{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_NEIGH} {
-		if err := s.c.SetsockoptInt(unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group); err != nil {
-			return fmt.Errorf("subscribe to the events of group %d: %w", group, err)
+		if err := s.join(group); err != nil {
+			return err
 		}
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.close() })
@@ -154,7 +154,7 @@ func (h *Host) WatchAdjacent(ctx context.Context, changed chan<- struct{}) error
 		default:
 		}
 	}
-	signal() // what came before the subscription
+	signal() // for changes before the subscription
 	for {
 		err := s.receive(func(b []byte) error {
 			if concernsAdjacent(b) {
@@ -177,7 +177,7 @@ func (h *Host) WatchAdjacent(ctx context.Context, changed chan<- struct{}) error
 }
 
 // concernsAdjacent tells whether a datagram has news for Adjacent: IPv4's neighbours,
-// and what bridges and tunnels learn, are none.
+// and the entries of bridges and tunnels, are none.
 func concernsAdjacent(b []byte) bool {
 	for len(b) > 0 {
 		m, rest, err := nextMessage(b)

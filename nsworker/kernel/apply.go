@@ -9,27 +9,11 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-const (
-	// batchSize is how many messages go into one system call. The refusals of
-	// all of them must fit into replyBuffer together.
-	batchSize  = 128
-	batchBytes = 128 << 10 // the kernel takes what fits the send buffer, 208 KiB by default
-)
-
-// batch is what is under way in one system call: the change that each sequence
-// number from first on belongs to.
-type batch struct {
-	first   uint32
-	changes []int // indexes
-	bytes   []byte
-	last    int // where in bytes the last message begins
-}
-
-// Apply makes changes in their order, and goes on after one that fails. The
-// answer has one error for each, nil where the kernel confirmed it; an *Error
-// where it refused. The second result is a failure of the whole: nothing is
-// known then, and the table must be read again. A change to a route of another
-// protocol than the Conn's is refused without asking the kernel.
+// Apply makes changes in their order, and goes on after a refused change. The
+// answer has one error for each, nil where the kernel confirmed the change, an *Error
+// where it refused. The second result is a failure of the whole: it is not known then
+// which changes were made, and the table must be read again. A change to a route of
+// another protocol than the Conn's is refused without asking the kernel.
 func (c *Conn) Apply(ctx context.Context, changes []rib.Change) ([]error, error) {
 	errs := make([]error, len(changes))
 	release, err := c.sock.within(ctx)
@@ -40,13 +24,13 @@ func (c *Conn) Apply(ctx context.Context, changes []rib.Change) ([]error, error)
 	if err := c.sock.settle(); err != nil {
 		return nil, fmt.Errorf("write to %s: %w", c.text, lapse(ctx, err))
 	}
-	c.expect(changes)
+	c.inbox.expect(changes)
 	for done := 0; done < len(changes); {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		done = c.encode(changes, done, errs)
-		if err := c.commit(changes, errs); err != nil {
+		if err := c.batch.commit(c.sock, changes, errs); err != nil {
 			return nil, fmt.Errorf("write to %s: %w", c.text, lapse(ctx, err))
 		}
 	}
@@ -57,37 +41,22 @@ func (c *Conn) Apply(ctx context.Context, changes []rib.Change) ([]error, error)
 // into one system call, and returns the index after them.
 func (c *Conn) encode(changes []rib.Change, next int, errs []error) int {
 	b := &c.batch
-	b.changes, b.bytes = b.changes[:0], b.bytes[:0]
-	c.sock.reserve(batchSize)
+	b.begin(c.sock)
 	for ; next < len(changes) && len(b.changes) < batchSize; next++ {
 		ch := &changes[next]
 		if errs[next] = c.mayChange(ch); errs[next] != nil {
 			continue
 		}
-		seq := c.sock.next()
-		if len(b.changes) == 0 {
-			b.first = seq
-		}
-		before := len(b.bytes)
-		b.bytes, errs[next] = appendChange(b.bytes, ch, c.where.Table, c.protocol, seq)
-		if errs[next] != nil {
-			c.sock.seq-- // the numbers of a batch have no gap
-			continue
-		}
-		if before > 0 && len(b.bytes) > batchBytes {
-			b.bytes = b.bytes[:before]
-			c.sock.seq--
+		var room bool
+		if room, errs[next] = b.add(c.sock, ch, next, c.where.Table, c.protocol); !room {
 			break
 		}
-		b.changes, b.last = append(b.changes, next), before
 	}
-	if len(b.changes) > 0 {
-		askAck(b.bytes[b.last:])
-	}
+	b.end()
 	return next
 }
 
-// mayChange refuses a change of what is not ours.
+// mayChange refuses a change of a route or nexthop object that is not ours.
 func (c *Conn) mayChange(ch *rib.Change) error {
 	if isNexthop(ch.Op) {
 		if ch.Op != rib.OpAddNexthop && c.mon.othersNexthop(ch.Nexthop.ID, c.protocol) {
@@ -105,90 +74,16 @@ func isNexthop(op rib.Op) bool {
 	return op == rib.OpAddNexthop || op == rib.OpReplaceNexthop || op == rib.OpDeleteNexthop
 }
 
-// commit sends the batch and takes in the answer. The kernel works through the
-// messages in their order, says each refusal, and acknowledges the last, which
-// alone asked for it: what is not refused by then is done. It cannot lose a
-// refusal in silence, because a full receive buffer is an ENOBUFS at the next
-// receive, before anything that did fit.
-func (c *Conn) commit(changes []rib.Change, errs []error) error {
-	b := &c.batch
-	if len(b.changes) == 0 {
-		return nil
-	}
-	if err := c.sock.send(b.bytes); err != nil {
-		return err
-	}
-	for answered := false; !answered; {
-		err := c.sock.receive(func(reply []byte) error {
-			for len(reply) > 0 {
-				m, rest, err := nextMessage(reply)
-				if err != nil {
-					return err
-				}
-				reply = rest
-				// Unsigned, so that an earlier number is out of range too.
-				n := m.seq - b.first
-				if m.typ != unix.NLMSG_ERROR || m.port != c.sock.port || n >= uint32(len(b.changes)) {
-					continue
-				}
-				i := b.changes[n]
-				if errs[i], err = verdict(m, &changes[i]); err != nil {
-					return err
-				}
-				answered = n == uint32(len(b.changes))-1
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// verdict is what an acknowledgement says of one change.
-func verdict(m message, c *rib.Change) (refused, failed error) {
-	errno, text, err := m.status()
-	switch {
-	case err != nil:
-		return nil, err
-	case errno == 0, c.Op == rib.OpDelete && errno == unix.ESRCH, c.Op == rib.OpDeleteNexthop && errno == unix.ENOENT:
-		return nil, nil
-	}
-	return &Error{Op: c.Op, Route: c.Route, Nexthop: c.Nexthop.ID, Errno: errno, Text: text}, nil
-}
-
 // probe finds out whether we may write, with a delete of a route type that does
 // not exist: the kernel looks at the capability first.
-func (s *sock) probe(ctx context.Context, ns *namespace) error {
-	release, err := s.within(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
-	seq := s.next()
-	b := beginMessage(nil, unix.RTM_DELROUTE, unix.NLM_F_REQUEST|unix.NLM_F_ACK, seq)
-	b = append(b, unix.AF_INET, 0, 0, 0, unix.RT_TABLE_UNSPEC, 0, unix.RT_SCOPE_NOWHERE, 0xff, 0, 0, 0, 0)
-	if err := s.send(endMessage(b, 0)); err != nil {
+func probe(ctx context.Context, c *client, ns *namespace) error {
+	body := []byte{unix.AF_INET, 0, 0, 0, unix.RT_TABLE_UNSPEC, 0, unix.RT_SCOPE_NOWHERE, 0xff, 0, 0, 0, 0}
+	errno, _, err := c.do(ctx, unix.RTM_DELROUTE, 0, body)
+	switch {
+	case err != nil:
 		return fmt.Errorf("ask for permission to change routes in %v: %w", ns, err)
-	}
-	answered := false
-	for !answered {
-		err := s.receive(func(b []byte) error {
-			m, _, err := nextMessage(b)
-			if err != nil || m.seq != seq {
-				return err
-			}
-			answered = true
-			errno, _, err := m.status()
-			if errno == unix.EPERM || errno == unix.EACCES {
-				return fmt.Errorf("no permission to change routes in %v: %w: run with CAP_NET_ADMIN there", ns, errno)
-			}
-			return err
-		})
-		if err != nil {
-			return lapse(ctx, err)
-		}
+	case errno == unix.EPERM || errno == unix.EACCES:
+		return fmt.Errorf("no permission to change routes in %v: %w: run with CAP_NET_ADMIN there", ns, errno)
 	}
 	return nil
 }

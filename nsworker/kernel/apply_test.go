@@ -193,7 +193,7 @@ func TestLostRefusalIsAFailureOfTheBatch(t *testing.T) {
 // TestEncodingAllocatesNothing: a batch is encoded into what the one before
 // left.
 func TestEncodingAllocatesNothing(t *testing.T) {
-	c := &Conn{protocol: rib.ProtoOwn, sock: &sock{}, mon: fakeMonitor(t)}
+	c := &Conn{protocol: rib.ProtoOwn, sock: &client{sock: &sock{}}, mon: fakeMonitor(t)}
 	c.where.Table = 70000
 	var changes []rib.Change
 	for _, ipv6 := range []bool{false, true} {

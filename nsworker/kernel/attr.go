@@ -22,7 +22,7 @@ const (
 // attrs walks the netlink attributes of b.
 type attrs struct {
 	b   []byte
-	bad bool // the walk ended at something that is no attribute
+	bad bool // the walk ended at bytes that are no attribute
 }
 
 // next returns the type, without its flag bits, and the payload of the next

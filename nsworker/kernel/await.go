@@ -2,45 +2,42 @@ package kernel
 
 import (
 	"context"
-	"fmt"
 	"sync"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// await is somebody who waits for a binding that is absent.
+// await is the watch of one binding that is absent.
 type await struct {
 	host    *Host
 	binding rib.Binding
 	path    string // of the namespace's file; "": the daemon's own
 	ready   chan struct{}
-	last    identity // what was at path when looked last; guarded by Host.mu
+	last    identity // of the file at path when it was last looked at; guarded by paths.mu
 
-	mu      sync.Mutex // guards what follows; held over a start or stop of a monitor
+	mu      sync.Mutex // guards the rest; held over a start or stop of a monitor
 	mon     *monitor   // of the namespace, for a device that is waited for
 	stopped bool
 	vigil   *vigil // over the daemon that owns the table; nil: none does
 }
 
-// Await returns a channel that is signalled whenever b might be there, also at
-// once where it is, and a function that ends the watch. A signal may be false:
-// Open decides.
-func (h *Host) Await(b rib.Binding) (<-chan struct{}, func(), error) {
+// newAwait begins to watch for b.
+func newAwait(h *Host, b rib.Binding) (*await, error) {
 	a := &await{host: h, binding: b, ready: make(chan struct{}, 1)}
 	if b.Netns != "" {
 		var err error
 		if a.path, err = netnsPath(b.Netns); err != nil {
-			return nil, nil, fmt.Errorf("wait for %v: %w", b, err)
+			return nil, err
 		}
 	}
-	// Watched before looked at, so that nothing falls between.
-	h.watchAwait(a)
+	// Watched before looked at, so that no change falls between.
+	h.paths.addAwait(a)
 	h.claims.waits(a, true)
 	if err := a.look(); err != nil {
 		a.stop()
-		return nil, nil, fmt.Errorf("wait for %v: %w", b, err)
+		return nil, err
 	}
-	return a.ready, a.stop, nil
+	return a, nil
 }
 
 // look finds out whether the binding is there now, and signals if so. For a
@@ -52,7 +49,7 @@ func (a *await) look() error {
 		return nil
 	}
 	if a.binding.Device == "" {
-		ns, err := a.host.namespace(a.binding.Netns)
+		ns, err := a.host.Namespaces.open(a.binding.Netns)
 		if isAbsent(err) {
 			return nil
 		}
@@ -62,7 +59,7 @@ func (a *await) look() error {
 		}
 		return err
 	}
-	m, err := a.host.acquire(context.Background(), a.binding.Netns)
+	m, err := a.host.monitors.acquire(context.Background(), a.binding.Netns)
 	if err != nil && !isAbsent(err) {
 		return err
 	}
@@ -73,25 +70,16 @@ func (a *await) look() error {
 // follow takes over one use of m in place of the monitor before.
 func (a *await) follow(m *monitor) {
 	if old := a.mon; old != nil {
-		old.mu.Lock()
-		delete(old.awaits, a)
-		old.mu.Unlock()
-		a.host.release(old)
+		old.unwatch(a)
+		a.host.monitors.release(old)
 	}
-	a.mon = m
-	if m == nil {
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.awaits[a] = struct{}{}
-	if m.hasDevice(a.binding.Device) || m.broken != nil {
-		a.signal()
+	if a.mon = m; m != nil {
+		m.watchFor(a)
 	}
 }
 
 func (a *await) stop() {
-	a.host.unwatchAwait(a)
+	a.host.paths.dropAwait(a)
 	a.host.claims.waits(a, false)
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -9,11 +9,11 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// routeHead is what a route message says beside the route.
+// routeHead are the fields of a route message that are not the route's own.
 type routeHead struct {
 	table  uint32
 	family byte
-	// other: a cached clone, or a route with a TOS, which is none of ours.
+	// other: not a route to take in: a cached clone (RTM_F_CLONED), or one with a TOS.
 	other bool
 }
 
@@ -24,8 +24,8 @@ type tableRoute struct {
 }
 
 // decoder turns route messages into routes. Routes with equal hops share one
-// slice, which would be most of the memory of a big table. One goroutine uses
-// it.
+// slice: the slices would be most of the memory of a big table. One goroutine uses
+// a decoder.
 type decoder struct {
 	scratch []rib.Hop
 	single  map[rib.Hop][]rib.Hop
@@ -34,7 +34,7 @@ type decoder struct {
 	keyed   int                  // bytes of all keys of several
 }
 
-// What a decoder remembers is bounded.
+// Bounds of a decoder's memory.
 const (
 	maxShared = 4096
 	maxKeyed  = 256 << 10
@@ -64,8 +64,8 @@ func (d *decoder) route(body []byte) (tableRoute, error) {
 	return r, err
 }
 
-// routeInto is route for an r that is zero. What it makes of r counts only
-// where it returns no error, and no other.
+// routeInto is route into an *r that is zero. *r is valid only where err is nil and
+// head.other is false.
 func (d *decoder) routeInto(r *rib.Route, body []byte) (routeHead, error) {
 	if len(body) < unix.SizeofRtMsg {
 		return routeHead{}, fmt.Errorf("route message of %d bytes is too short", len(body))

@@ -1,9 +1,7 @@
 package kernel
 
 import (
-	"errors"
 	"net/netip"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -100,9 +98,9 @@ func FuzzMessages(f *testing.F) {
 	f.Add(endMessage(append(beginMessage(nil, unix.RTM_NEWLINK, 0, 1), linkMessage(unix.RTM_NEWLINK, 0, 5, up, attr(unix.IFLA_IFNAME, "x"), vrfInfo(7)).body...), 0))
 	f.Add(endMessage(append(beginMessage(nil, unix.RTM_NEWNEXTHOP, 0, 1), make([]byte, 30)...), 0))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m := newMonitor(&namespace{}, newBuffers())
+		m := newMonitor(&namespace{}, nil, quietLog)
 		m.links, m.nexthops = linkCache{}, nexthops{}
-		m.conns[254] = []*Conn{fakeConn(m, rib.Binding{})}
+		m.subscribers.tables[254] = []*Conn{fakeConn(m, rib.Binding{})}
 		_ = m.take(b)
 		for len(b) > 0 {
 			msg, rest, err := nextMessage(b)
@@ -196,82 +194,6 @@ func TestDecoderSharesHops(t *testing.T) {
 	}
 }
 
-func TestEncodeRefuses(t *testing.T) {
-	change := func(f func(*rib.Change)) rib.Change {
-		c := rib.Change{Op: rib.OpAdd, Route: route("10.0.0.0/8", via("192.0.2.1"))}
-		f(&c)
-		return c
-	}
-	many := make([]rib.Hop, 3000)
-	for i := range many {
-		many[i] = via("192.0.2.1")
-	}
-	for want, c := range map[string]rib.Change{
-		"no such operation":         change(func(c *rib.Change) { c.Op = 99 }),
-		"host bits":                 change(func(c *rib.Change) { c.Route.Prefix = netip.MustParsePrefix("10.1.0.0/8") }),
-		"or is none":                change(func(c *rib.Change) { c.Route.Prefix = netip.Prefix{} }),
-		"the metric is 0":           change(func(c *rib.Change) { c.Route.Metric = 0 }),
-		"the route type 2":          change(func(c *rib.Change) { c.Route.Kind = rib.KindLocal }),
-		"the route type 11":         change(func(c *rib.Change) { c.Route.Kind = 11 }),
-		"no nexthop":                change(func(c *rib.Change) { c.Route.Hops = nil }),
-		"more than a message holds": change(func(c *rib.Change) { c.Route.Hops = many }),
-		"over 256":                  change(func(c *rib.Change) { c.Route.Hops = []rib.Hop{{Ifindex: 1, Weight: 257}} }),
-		"neither an interface nor":  change(func(c *rib.Change) { c.Route.Hops = []rib.Hop{{}} }),
-		"IPv6 route cannot go":      change(func(c *rib.Change) { c.Route = route("::/0", via("192.0.2.1")) }),
-		"delete ::/0: the metric":   change(func(c *rib.Change) { c.Op, c.Route = rib.OpDelete, route("::/0"); c.Route.Metric = 0 }),
-		"the route type 0":          change(func(c *rib.Change) { c.Op, c.Route.Kind = rib.OpDelete, 0 }),
-		"needs a gateway in each":   change(func(c *rib.Change) { c.Route = route("::/0", via("fe80::1"), rib.Hop{Ifindex: 1}) }),
-	} {
-		b, err := appendChange([]byte{1}, &c, 7, 179, 1)
-		if err == nil || !strings.Contains(err.Error(), want) || len(b) != 1 {
-			t.Errorf("%v (%d bytes left)\nwant: %s", err, len(b), want)
-		}
-	}
-}
-
-func TestErrorText(t *testing.T) {
-	e := &Error{Op: rib.OpAdd, Route: route("10.0.0.0/24"), Errno: unix.ENETUNREACH, Text: "Nexthop has invalid gateway"}
-	const want = `the kernel refused 10.0.0.0/24: network is unreachable ("Nexthop has invalid gateway")`
-	if e.Error() != want {
-		t.Errorf("%v\nwant: %s", e, want)
-	}
-	for _, tt := range []struct {
-		op     rib.Op
-		errno  unix.Errno
-		exists bool
-	}{
-		{rib.OpAdd, unix.EEXIST, true}, {rib.OpReplace, unix.EEXIST, false}, {rib.OpAdd, unix.EINVAL, false},
-	} {
-		if got := errors.Is(&Error{Op: tt.op, Errno: tt.errno}, rib.ErrExists); got != tt.exists {
-			t.Errorf("%v %v matches ErrExists: %v", tt.op, tt.errno, got)
-		}
-	}
-}
-
-func TestInterruptedAndFailedDumps(t *testing.T) {
-	// interrupted gives up after a bounded number of tries, and stops at once
-	// for anything else.
-	n := 0
-	err := complete(t.Context(), "routes", func() error { n++; return errInterrupted })
-	if !errors.Is(err, errInterrupted) || n != dumpTries {
-		t.Errorf("%v after %d tries", err, n)
-	}
-	n = 0
-	err = complete(t.Context(), "routes", func() error {
-		if n++; n < 3 {
-			return errInterrupted
-		}
-		return nil
-	})
-	if err != nil || n != 3 {
-		t.Errorf("%v after %d tries", err, n)
-	}
-	n = 0
-	if err = complete(t.Context(), "routes", func() error { n++; return unix.EIO }); !errors.Is(err, unix.EIO) || n != 1 {
-		t.Errorf("%v after %d tries", err, n)
-	}
-}
-
 // TestReadingAllocatesNothingPerRoute decodes the answer to a dump, of own
 // routes in every shape, into a slice that has room.
 func TestReadingAllocatesNothingPerRoute(t *testing.T) {
@@ -299,29 +221,5 @@ func TestReadingAllocatesNothingPerRoute(t *testing.T) {
 	})
 	if n > 8 { // resolveHops makes a map
 		t.Errorf("%v allocations for %d routes", n, len(bodies))
-	}
-}
-
-// TestSharedKeysAreFound: whatever else stands between equal keys of one
-// prefix, in linear time.
-func TestSharedKeysAreFound(t *testing.T) {
-	r := func(prefix string, metric uint32) rib.Route {
-		r := route(prefix, via("192.0.2.1"))
-		r.Metric = metric
-		return r
-	}
-	routes := []rib.Route{
-		r("10.0.0.0/8", 1), r("10.0.0.0/8", 2), r("10.0.0.0/8", 1), r("10.0.0.0/8", 3),
-		r("10.1.0.0/16", 3), r("10.1.0.0/16", 2), r("10.2.0.0/16", 2),
-		route("2001:db8::/32", via("2001:db8::1"), via("2001:db8::2")), route("10.3.0.0/16", via("192.0.2.1"), via("192.0.2.2")),
-	}
-	for i := range 200_000 {
-		routes = append(routes, r("10.4.0.0/16", uint32(i+1)))
-	}
-	c := fakeConn(fakeMonitor(t), rib.Binding{})
-	c.learnShared(routes)
-	want := map[rib.Key]struct{}{routes[0].Key(): {}, routes[7].Key(): {}}
-	if d := cmp.Diff(want, c.shared, sameRoute); d != "" {
-		t.Error(d)
 	}
 }

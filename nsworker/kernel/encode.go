@@ -10,8 +10,7 @@ import (
 )
 
 // appendChange appends the message that makes change c in table, and asks for
-// no acknowledgement. Where c cannot be said to the kernel, b comes back as it
-// was.
+// no acknowledgement. Where no message can carry c, b comes back as it was.
 func appendChange(b []byte, c *rib.Change, table uint32, protocol uint8, seq uint32) ([]byte, error) {
 	if isNexthop(c.Op) {
 		return appendNexthopChange(b, c, protocol, seq)
@@ -34,7 +33,7 @@ func appendChange(b []byte, c *rib.Change, table uint32, protocol uint8, seq uin
 	return endMessage(b, start), nil
 }
 
-// check refuses what the kernel would take for something else than was meant.
+// check refuses a change that the kernel would take for another.
 func check(c *rib.Change) error {
 	r := &c.Route
 	refuse := func(why string) error { return fmt.Errorf("cannot %v %v: %s", c.Op, r.Prefix, why) }
@@ -44,11 +43,11 @@ func check(c *rib.Change) error {
 	case !r.Prefix.IsValid() || r.Prefix != r.Prefix.Masked() || r.Prefix.Addr().Is4In6():
 		return refuse("the prefix has host bits or is none")
 	case r.Metric == 0 && (c.Op != rib.OpDelete || r.Prefix.Addr().Is6()):
-		// IPv6 makes 1024 of it, and a delete with 0 matches every metric: of the
-		// protocol named that with the lowest goes, which in IPv4 may be 0.
+		// IPv6 makes 1024 of it, and RTM_DELROUTE with metric 0 matches every metric: the
+		// route of our protocol with the lowest goes. In IPv4 that may be 0.
 		return refuse("the metric is 0")
 	case c.Op == rib.OpDelete && r.Kind != 0 && r.Kind <= rib.KindThrow:
-		return nil // whatever somebody added under our protocol
+		return nil // somebody added it under our protocol
 	case r.Kind != rib.KindUnicast && (forwards(r.Kind) || r.Kind > rib.KindThrow):
 		return refuse(fmt.Sprintf("the route type %d is not for a daemon to write", r.Kind))
 	case r.NexthopID != 0:
@@ -74,8 +73,8 @@ func check(c *rib.Change) error {
 	return nil
 }
 
-// appendRoute appends struct rtmsg and the attributes of r. A delete names what
-// makes the route ours and no nexthop: IPv6 would take out that leg alone.
+// appendRoute appends struct rtmsg and the attributes of r. A delete names prefix,
+// table, metric and protocol, and no nexthop: IPv6 would take out that leg alone.
 func appendRoute(b []byte, r *rib.Route, table uint32, del bool) []byte {
 	family := byte(unix.AF_INET)
 	if r.Prefix.Addr().Is6() {

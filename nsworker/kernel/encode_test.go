@@ -3,6 +3,7 @@ package kernel
 import (
 	"encoding/binary"
 	"net/netip"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -198,4 +199,37 @@ func libraryHops(t *testing.T, b []byte) (hops []rib.Hop) {
 		b = b[size:]
 	}
 	return hops
+}
+
+func TestEncodeRefuses(t *testing.T) {
+	change := func(f func(*rib.Change)) rib.Change {
+		c := rib.Change{Op: rib.OpAdd, Route: route("10.0.0.0/8", via("192.0.2.1"))}
+		f(&c)
+		return c
+	}
+	many := make([]rib.Hop, 3000)
+	for i := range many {
+		many[i] = via("192.0.2.1")
+	}
+	for want, c := range map[string]rib.Change{
+		"no such operation":         change(func(c *rib.Change) { c.Op = 99 }),
+		"host bits":                 change(func(c *rib.Change) { c.Route.Prefix = netip.MustParsePrefix("10.1.0.0/8") }),
+		"or is none":                change(func(c *rib.Change) { c.Route.Prefix = netip.Prefix{} }),
+		"the metric is 0":           change(func(c *rib.Change) { c.Route.Metric = 0 }),
+		"the route type 2":          change(func(c *rib.Change) { c.Route.Kind = rib.KindLocal }),
+		"the route type 11":         change(func(c *rib.Change) { c.Route.Kind = 11 }),
+		"no nexthop":                change(func(c *rib.Change) { c.Route.Hops = nil }),
+		"more than a message holds": change(func(c *rib.Change) { c.Route.Hops = many }),
+		"over 256":                  change(func(c *rib.Change) { c.Route.Hops = []rib.Hop{{Ifindex: 1, Weight: 257}} }),
+		"neither an interface nor":  change(func(c *rib.Change) { c.Route.Hops = []rib.Hop{{}} }),
+		"IPv6 route cannot go":      change(func(c *rib.Change) { c.Route = route("::/0", via("192.0.2.1")) }),
+		"delete ::/0: the metric":   change(func(c *rib.Change) { c.Op, c.Route = rib.OpDelete, route("::/0"); c.Route.Metric = 0 }),
+		"the route type 0":          change(func(c *rib.Change) { c.Op, c.Route.Kind = rib.OpDelete, 0 }),
+		"needs a gateway in each":   change(func(c *rib.Change) { c.Route = route("::/0", via("fe80::1"), rib.Hop{Ifindex: 1}) }),
+	} {
+		b, err := appendChange([]byte{1}, &c, 7, 179, 1)
+		if err == nil || !strings.Contains(err.Error(), want) || len(b) != 1 {
+			t.Errorf("%v (%d bytes left)\nwant: %s", err, len(b), want)
+		}
+	}
 }

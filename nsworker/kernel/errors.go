@@ -60,8 +60,8 @@ func (e *requestError) Error() string {
 func (e *requestError) Unwrap() error { return e.errno }
 
 var (
-	// errInterrupted: the kernel changed what it was dumping, so the answer may
-	// lack entries or hold some twice.
+	// errInterrupted is NLM_F_DUMP_INTR: the kernel changed the data while it dumped them,
+	// so the answer may lack entries or hold some twice.
 	errInterrupted = errors.New("the kernel interrupted the dump because the data changed")
 	errTruncated   = errors.New("a netlink message did not fit the buffer")
 	errStopped     = errors.New("the kernel host has stopped")

@@ -15,38 +15,17 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// Features finds out what this kernel can. It tries in a namespace that it makes
-// and throws away; where it may not make one (that needs CAP_SYS_ADMIN), it only
-// looks, and Features.ThrowAwayFailed says why.
-func (h *Host) Features(ctx context.Context) (rib.Features, error) {
-	var f rib.Features
-	if h.own == nil {
-		return f, h.ownErr
-	}
-	type result struct {
-		f   rib.Features
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		f, err := h.tryFeatures(ctx)
-		done <- result{f, err}
-	}()
-	r := <-done
-	return r.f, r.err
-}
-
-// tryFeatures runs on a goroutine of its own, whose thread ends with it where it
-// cannot be brought back.
-func (h *Host) tryFeatures(ctx context.Context) (f rib.Features, err error) {
+// tryFeatures runs on a goroutine of its own, whose thread ends with it where the thread
+// cannot be brought back to own.
+func tryFeatures(ctx context.Context, own *namespace) (f rib.Features, err error) {
 	runtime.LockOSThread()
-	inside := h.own
+	inside := own
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		runtime.UnlockOSThread()
 		f.ThrowAwayFailed = fmt.Errorf("make a network namespace to try the kernel in: %w", err)
 	} else {
 		defer func() {
-			if netnslib.Set(netnslib.NsHandle(h.own.file.Fd())) == nil {
+			if netnslib.Set(netnslib.NsHandle(own.file.Fd())) == nil {
 				runtime.UnlockOSThread()
 			}
 		}()
@@ -55,17 +34,17 @@ func (h *Host) tryFeatures(ctx context.Context) (f rib.Features, err error) {
 		}
 		defer inside.file.Close()
 	}
-	s, err := dial(inside, h.bufs, replyBuffer, nil)
+	s, err := dialClient(inside, nil)
 	if err != nil {
 		return f, err
 	}
 	defer s.close()
-	return f, s.features(ctx, &f)
+	return f, features(ctx, s, &f)
 }
 
 // features fills in f. Where the namespace is not ours to try things in, it
 // only looks.
-func (s *sock) features(ctx context.Context, f *rib.Features) error {
+func features(ctx context.Context, s *client, f *rib.Features) error {
 	f.StrictChecking = rib.Yes
 	err := s.c.SetsockoptInt(unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
 	if errors.Is(err, unix.ENOPROTOOPT) {
@@ -83,15 +62,15 @@ func (s *sock) features(ctx context.Context, f *rib.Features) error {
 		return nil
 	}
 	// A nexthop object, of a blackhole too, needs a loopback that is up.
-	if _, err := s.try(ctx, unix.RTM_NEWLINK, 0, loopbackUp()); err != nil {
+	if _, err := try(ctx, s, unix.RTM_NEWLINK, 0, loopbackUp()); err != nil {
 		return fmt.Errorf("bring up a loopback to try the kernel with: %w", err)
 	}
 	const create = unix.NLM_F_CREATE | unix.NLM_F_EXCL
-	f.NexthopObjects, err = s.try(ctx, unix.RTM_NEWNEXTHOP, create, blackholeNexthop())
+	f.NexthopObjects, err = try(ctx, s, unix.RTM_NEWNEXTHOP, create, blackholeNexthop())
 	if err != nil {
 		return fmt.Errorf("try a nexthop object: %w", err)
 	}
-	f.VRFDevices, err = s.try(ctx, unix.RTM_NEWLINK, create, vrfDevice())
+	f.VRFDevices, err = try(ctx, s, unix.RTM_NEWLINK, create, vrfDevice())
 	if err != nil {
 		return fmt.Errorf("try a VRF device: %w", err)
 	}
@@ -105,44 +84,18 @@ func answer(yes bool) rib.Answer {
 	return rib.No
 }
 
-// try makes one request, and tells whether this kernel knows such things.
-func (s *sock) try(ctx context.Context, typ, flags uint16, body []byte) (rib.Answer, error) {
-	release, err := s.within(ctx)
-	if err != nil {
+// try makes one request, and tells whether this kernel knows the kind of object in it.
+func try(ctx context.Context, s *client, typ, flags uint16, body []byte) (rib.Answer, error) {
+	errno, text, err := s.do(ctx, typ, flags, body)
+	switch {
+	case err != nil:
 		return rib.Unknown, err
+	case errno == 0:
+		return rib.Yes, nil
+	case errno == unix.EOPNOTSUPP || errno == unix.EINVAL:
+		return rib.No, nil
 	}
-	defer release()
-	seq := s.next()
-	b := beginMessage(nil, typ, unix.NLM_F_REQUEST|unix.NLM_F_ACK|flags, seq)
-	if err := s.send(endMessage(append(b, body...), 0)); err != nil {
-		return rib.Unknown, err
-	}
-	result := rib.Unknown
-	for answered := false; !answered; {
-		err := s.receive(func(b []byte) error {
-			m, _, err := nextMessage(b)
-			if err != nil || m.seq != seq {
-				return err
-			}
-			answered = true
-			errno, text, err := m.status()
-			switch {
-			case err != nil:
-				return err
-			case errno == 0:
-				result = rib.Yes
-			case errno == unix.EOPNOTSUPP || errno == unix.EINVAL:
-				result = rib.No
-			default:
-				return &requestError{errno, text}
-			}
-			return nil
-		})
-		if err != nil {
-			return rib.Unknown, lapse(ctx, err)
-		}
-	}
-	return result, nil
+	return rib.Unknown, &requestError{errno, text}
 }
 
 func loopbackUp() []byte {
@@ -167,7 +120,7 @@ func vrfDevice() []byte {
 	return appendAttr(b, unix.IFLA_LINKINFO, info)
 }
 
-// vrfOnDisk looks for the module that makes VRF devices where none can be made.
+// vrfOnDisk looks for the module that makes VRF devices, where none can be made to try.
 func vrfOnDisk() rib.Answer {
 	if _, err := os.Stat("/proc/sys/net/vrf"); err == nil {
 		return rib.Yes

@@ -45,9 +45,9 @@ func (p *ports) bind(c *socket.Conn) error {
 	return c.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK})
 }
 
-// echoFilter is a program that drops route messages of one protocol which a
+// echoes is a filter program that drops route messages of one protocol which a
 // socket of p caused, and nothing else.
-func (p *ports) echoFilter(protocol uint8) []bpf.Instruction {
+func (p *ports) echoes(protocol uint8) []bpf.Instruction {
 	const typ, port, rtmProtocol = 4, 12, unix.NLMSG_HDRLEN + 5 // struct nlmsghdr, struct rtmsg
 	return []bpf.Instruction{
 		bpf.LoadAbsolute{Off: port, Size: 4},
@@ -63,8 +63,8 @@ func (p *ports) echoFilter(protocol uint8) []bpf.Instruction {
 	}
 }
 
-// loaded32 and loaded16 are what a filter loads where v stands: it reads in
-// network order what netlink writes in the machine's.
+// loaded32 and loaded16 are the values that a filter loads from a field with v: it reads
+// in network order, and netlink writes in the machine's.
 func loaded32(v uint32) uint32 {
 	return binary.BigEndian.Uint32(native.AppendUint32(nil, v))
 }
@@ -73,59 +73,36 @@ func loaded16(v uint16) uint32 {
 	return uint32(binary.BigEndian.Uint16(native.AppendUint16(nil, v)))
 }
 
-// soleProtocol is the route protocol of all Conns. It is not ok where they
-// have several, or where two have the same table: then one's echo may be
-// another's news.
-func (m *monitor) soleProtocol() (protocol uint8, ok bool) {
-	for _, conns := range m.conns {
-		if len(conns) > 1 || ok && conns[0].protocol != protocol {
-			return 0, false
-		}
-		protocol, ok = conns[0].protocol, true
-	}
-	return protocol, ok
+// echoFilter keeps the echoes of our own route changes from a monitor's socket.
+type echoFilter struct {
+	ports    *ports
+	on       bool
+	protocol uint8 // while it is on: the echoes' route protocol
 }
 
-// filterEchoes fits the socket filter to the Conns. A filter that the kernel
-// refuses is refused, and costs only time; one that has to go and cannot is err.
-func (m *monitor) filterEchoes(p *ports) (refused, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.broken != nil || m.closed.Load() {
+// fit puts the socket filter for a protocol on s, or takes it away where no filter is
+// wanted. That the kernel refused a filter is no failure; that a filter which has to go
+// cannot be removed is err.
+func (f *echoFilter) fit(s *sock, protocol uint8, wanted bool) (refused, err error) {
+	if wanted == f.on && protocol == f.protocol {
 		return nil, nil
 	}
-	protocol, want := m.soleProtocol()
-	if want == m.filtering && protocol == m.filtered {
-		return nil, nil
-	}
-	if m.filtering {
-		if err := m.sock.c.RemoveBPF(); m.closed.Load() {
-			return nil, nil // by Host.Run's end, meanwhile
-		} else if err != nil {
-			return nil, fmt.Errorf("remove the socket filter of %v: %w", m.ns, err)
+	if f.on {
+		if err := s.c.RemoveBPF(); err != nil {
+			return nil, fmt.Errorf("remove the socket filter: %w", err)
 		}
-		m.filtering, m.filtered = false, 0
+		f.on, f.protocol = false, 0
 	}
-	if !want {
+	if !wanted {
 		return nil, nil
 	}
-	program, err := bpf.Assemble(p.echoFilter(protocol))
+	program, err := bpf.Assemble(f.ports.echoes(protocol))
 	if err != nil {
 		return nil, fmt.Errorf("assemble the socket filter: %w", err)
 	}
-	if err := m.sock.c.SetBPF(program); err != nil {
+	if err := s.c.SetBPF(program); err != nil {
 		return err, nil
 	}
-	m.filtering, m.filtered = true, protocol
+	f.on, f.protocol = true, protocol
 	return nil, nil
-}
-
-// filterEchoes has the kernel drop the echoes of m's Conns where it can.
-func (h *Host) filterEchoes(m *monitor) error {
-	refused, err := m.filterEchoes(h.ports)
-	if refused != nil {
-		h.log.Debug("the kernel refused a socket filter, so that our own route changes wake us",
-			"netns", m.ns.name, "error", refused)
-	}
-	return err
 }

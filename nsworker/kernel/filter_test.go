@@ -16,7 +16,7 @@ import (
 
 func TestEchoFilterProgram(t *testing.T) {
 	p := &ports{base: portMark | 0x2a5<<portBits}
-	vm, err := bpf.NewVM(p.echoFilter(rib.ProtoOwn))
+	vm, err := bpf.NewVM(p.echoes(rib.ProtoOwn))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,18 +72,18 @@ func unread(t *testing.T, h *Host, ns string) *monitor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := newMonitor(space, h.bufs)
+	m := newMonitor(space, h.ports, h.monitors.log)
 	m.start.Do(func() { m.failed = m.open(t.Context()) })
 	if m.failed != nil {
 		t.Fatal(m.failed)
 	}
-	h.mu.Lock()
+	h.monitors.mu.Lock()
 	m.refs++
-	h.monitors[space.id] = m
-	h.mu.Unlock()
+	h.monitors.all[space.id] = m
+	h.monitors.mu.Unlock()
 	t.Cleanup(func() {
 		close(m.done)
-		h.release(m)
+		h.monitors.release(m)
 	})
 	return m
 }
@@ -232,9 +232,9 @@ func TestRefusedFilter(t *testing.T) {
 	if err := c.mon.sock.c.SetsockoptInt(unix.SOL_SOCKET, unix.SO_LOCK_FILTER, 1); err != nil {
 		t.Fatal(err)
 	}
-	c.mon.filtering = false
-	refused, err := c.mon.filterEchoes(h.ports)
-	if !errors.Is(refused, unix.EPERM) || err != nil || c.mon.filtering {
+	c.mon.filter.on = false
+	refused, err := c.mon.filter.fit(c.mon.sock, c.protocol, true)
+	if !errors.Is(refused, unix.EPERM) || err != nil || c.mon.filter.on {
 		t.Fatalf("refused %v, %v", refused, err)
 	}
 	apply(t, c, manyChanges(rib.OpAdd, 100, false, inline)...)

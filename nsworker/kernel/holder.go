@@ -1,9 +1,7 @@
 package kernel
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -14,17 +12,17 @@ import (
 
 const (
 	// listenersOfOne bounds the connections of one other user to a holder, and
-	// listenersOfAll those of all others: whoever is in the namespace can connect.
+	// listenersOfAll the connections of all others: whoever is in the namespace can connect.
 	listenersOfOne = 8
 	listenersOfAll = 64
-	// acceptAgain is how long a connection waits that could not be accepted.
+	// acceptAgain is how long accepting rests after an error.
 	acceptAgain = time.Second
-	// ownListeners bounds those of root and of our own user.
+	// ownListeners bounds the connections of root, and of our own user.
 	ownListeners = 256
 )
 
-// holder holds the name of one table. To who connects it says who we are, and keeps
-// the connection: its end is ours.
+// holder holds the name of one table. It tells every program that connects who we are,
+// and keeps the connection: the program learns of our end by the connection's.
 type holder struct {
 	ln     *net.UnixListener
 	says   []byte
@@ -35,26 +33,11 @@ type holder struct {
 	conns map[*net.UnixConn]uint32 // guarded by mu; by user; nil: closed
 }
 
-// hold takes the name of a table inside its namespace. Where somebody has it, the
-// error is EADDRINUSE.
-func (h *Host) hold(c *Conn, key claimKey) (*holder, error) {
-	var ln *net.UnixListener
-	err := h.within(c.mon.ns, func() (err error) {
-		ln, err = net.ListenUnix("unix", &net.UnixAddr{Name: key.socket(), Net: "unix"})
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	h.claims.mu.Lock()
-	says, err := json.Marshal(h.claims.as)
-	h.claims.mu.Unlock()
-	if err != nil {
-		return nil, fmt.Errorf("say who we are: %w", err)
-	}
-	o := &holder{ln: ln, says: append(says, '\n'), closed: make(chan struct{}), conns: make(map[*net.UnixConn]uint32)}
+// newHolder serves a listener until close.
+func newHolder(ln *net.UnixListener, says []byte) *holder {
+	o := &holder{ln: ln, says: says, closed: make(chan struct{}), conns: make(map[*net.UnixConn]uint32)}
 	o.wg.Go(o.serve)
-	return o, nil
+	return o
 }
 
 // serve ends with close.
@@ -66,7 +49,7 @@ func (o *holder) serve() {
 			o.take(conn)
 		case errors.Is(err, net.ErrClosed):
 			return
-		default: // no descriptor is left: it stays in the kernel's queue
+		default: // no descriptor is left: the connection stays in the kernel's queue
 			select {
 			case <-o.closed:
 			case <-time.After(acceptAgain):
@@ -75,17 +58,17 @@ func (o *holder) serve() {
 	}
 }
 
-// take answers one that connected, and keeps it where there is room.
+// take answers a program that connected, and keeps the connection where there is room.
 func (o *holder) take(conn *net.UnixConn) {
-	// What the kernel's own buffer does not take is not waited for.
+	// The answer fits the kernel's buffer, or is cut short: nobody is waited for.
 	_, err := conn.Write(o.says)
 	user, ok := peerOf(conn)
 	if err != nil || !ok || !o.keep(conn, user.Uid) {
-		_ = conn.Close() // it was told what there is to tell
+		_ = conn.Close() // it was told who we are
 		return
 	}
 	o.wg.Go(func() {
-		// Nothing is to come: it is its end that is waited for.
+		// No byte is to come: the end of the connection is waited for.
 		_, _ = conn.Read(make([]byte, 1))
 		o.mu.Lock()
 		delete(o.conns, conn)
@@ -113,7 +96,7 @@ func (o *holder) keep(conn *net.UnixConn, uid uint32) bool {
 	return true
 }
 
-// close gives the name up, and then tells who waits for that.
+// close gives the name up, and then ends the connections of those who wait for that.
 func (o *holder) close() {
 	close(o.closed)
 	_ = o.ln.Close() // the descriptor is gone all the same
@@ -126,8 +109,8 @@ func (o *holder) close() {
 	o.wg.Wait()
 }
 
-// peerOf is who made the other end: of a connection that was accepted who
-// connected, of one that was made who listens.
+// peerOf is the process at the other end (SO_PEERCRED): where we accepted the connection,
+// the one that connected; where we made it, the one that listens.
 func peerOf(conn *net.UnixConn) (unix.Ucred, bool) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -146,9 +129,9 @@ func peerOf(conn *net.UnixConn) (unix.Ucred, bool) {
 // namespace has no number for (kernel.overflowuid).
 const overflowUID = 65534
 
-// trusted tells whether what a user says of a table is believed: root, and who runs
-// this daemon. It is never one whom the kernel cannot name, though he may be root
-// outside of this user namespace.
+// trusted tells whether a user's claim to a table is believed: root's, and that of the
+// user who runs this daemon. A user whom the kernel cannot name is never trusted, though
+// he may be root outside of this user namespace.
 func trusted(uid uint32) bool {
 	return uid == 0 || uid != overflowUID && uid == uint32(os.Geteuid())
 }

@@ -233,6 +233,18 @@ func awaitEvents(t testing.TB, c *Conn, what string, match func(rib.KernelEvents
 	}
 }
 
+// nothingLeft fails where h still has a monitor, or looks at a path.
+func nothingLeft(t testing.TB, h *Host) {
+	t.Helper()
+	h.monitors.mu.Lock()
+	defer h.monitors.mu.Unlock()
+	h.paths.mu.Lock()
+	defer h.paths.mu.Unlock()
+	if len(h.monitors.all)+len(h.paths.at) > 0 {
+		t.Errorf("left: %d monitors, %d paths", len(h.monitors.all), len(h.paths.at))
+	}
+}
+
 func awaitResync(t testing.TB, c *Conn, reason rib.ResyncReason) {
 	t.Helper()
 	awaitEvents(t, c, "resync for "+reason.String(), func(e rib.KernelEvents) bool { return e.Resync && e.Reason == reason })

@@ -1,12 +1,9 @@
 package kernel
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"net/netip"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +15,7 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// linkState is what of an interface rules the routes over it.
+// linkState has the properties of an interface on which the routes over it depend.
 type linkState struct {
 	rib.Link  // without Addrs
 	mtu       uint32
@@ -29,17 +26,17 @@ type linkState struct {
 // linkCache are the interfaces of a namespace by index.
 type linkCache map[int]*linkState
 
-// news is what became of that which routes depend on.
+// news says what a message about a link or an address means for routes.
 type news uint8
 
 const (
-	nothing news = iota
-	came         // a link is there or up, or an address usable, that was not: no route goes for it
-	changed      // in any other way: the kernel may have taken routes out without a word
+	nothing news = iota // nothing on which routes depend
+	came                // a link appeared or went up, or an address became usable: no route is lost by it
+	changed             // anything else: the kernel may have taken routes out without an event
 )
 
-// link takes in an RTM_NEWLINK or RTM_DELLINK, and tells what that is the news of,
-// and of which link.
+// link takes in an RTM_NEWLINK or RTM_DELLINK. It returns the link's index, and the
+// message's meaning for routes.
 func (c linkCache) link(m message) (index int, n news, err error) {
 	if len(m.body) < unix.SizeofIfInfomsg {
 		return 0, nothing, fmt.Errorf("interface message of %d bytes is too short", len(m.body))
@@ -76,7 +73,7 @@ func (c linkCache) link(m message) (index int, n news, err error) {
 	return index, n, nil
 }
 
-// becomes tells what the news of a link are that was old and is k.
+// becomes compares a link's old state with its new one, k.
 func (old *linkState) becomes(k *linkState) news {
 	same := old.Name == k.Name && old.Master == k.Master && old.VRFTable == k.VRFTable && old.vrf == k.vrf &&
 		old.Loopback == k.Loopback && old.mtu == k.mtu
@@ -89,8 +86,8 @@ func (old *linkState) becomes(k *linkState) news {
 	return nothing
 }
 
-// decodeLink decodes struct ifinfomsg and its attributes. The message is not
-// whole where it only brings wireless news: such a one lacks the rest.
+// decodeLink decodes struct ifinfomsg and its attributes. A message with IFLA_WIRELESS
+// is not whole: it lacks the attributes that other messages have.
 func decodeLink(body []byte) (k *linkState, whole bool, err error) {
 	flags := native.Uint32(body[8:])
 	k = &linkState{Link: rib.Link{
@@ -122,9 +119,9 @@ func decodeLink(body []byte) (k *linkState, whole bool, err error) {
 
 // printable returns the name of an interface as it may be shown. The kernel takes
 // any byte but a blank, a slash and a colon (dev_valid_name), and who is root in a
-// tenant's namespace chooses: an escape sequence for an operator's terminal, or what
-// is no UTF-8, with which no message of the API can be sent. Such a name is written
-// as Go would quote it; every other one is its own.
+// tenant's namespace chooses: an escape sequence for an operator's terminal, or bytes
+// that are no UTF-8, with which no message of the API can be sent. Such a name is written
+// as Go would quote it; every other name stays as it is.
 func printable(name string) string {
 	strange := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
 	if !strings.ContainsFunc(name, strange) {
@@ -132,24 +129,6 @@ func printable(name string) string {
 	}
 	quoted := strconv.Quote(name)
 	return quoted[1 : len(quoted)-1]
-}
-
-// vrfModule is there while the kernel has VRF devices, by a module or built in.
-const vrfModule = "/sys/module/vrf"
-
-// noVRFs says what else is missing where a VRF device is: the kernel's part that
-// makes them. Most often `ip link add` would load it, and there are kernels that
-// have none.
-func (c linkCache) noVRFs() string {
-	for _, k := range c {
-		if k.vrf {
-			return ""
-		}
-	}
-	if _, err := os.Stat(vrfModule); !errors.Is(err, fs.ErrNotExist) {
-		return ""
-	}
-	return ", and the kernel has not loaded its module vrf, which makes such devices: modprobe vrf"
 }
 
 // decodeVRF reads from an IFLA_LINKINFO whether the link is a VRF device, and
@@ -177,8 +156,9 @@ func decodeVRF(b []byte) (vrf bool, table uint32) {
 	return true, table
 }
 
-// address takes in an RTM_NEWADDR or RTM_DELADDR, and tells what that is the news
-// of: IPv6 repeats an address whenever its lifetime is renewed.
+// address takes in an RTM_NEWADDR or RTM_DELADDR, and returns the message's meaning for
+// routes. Not every message is news: IPv6 repeats an address whenever its lifetime is
+// renewed.
 func (c linkCache) address(m message) (news, error) {
 	if m.typ != unix.RTM_NEWADDR && m.typ != unix.RTM_DELADDR {
 		return nothing, nil
@@ -193,7 +173,7 @@ func (c linkCache) address(m message) (news, error) {
 		switch typ {
 		case unix.IFA_ADDRESS:
 			addr = attrAddr(v)
-		case unix.IFA_LOCAL: // on a point-to-point link the other is the peer's
+		case unix.IFA_LOCAL: // on a point-to-point link IFA_ADDRESS is the peer's
 			local = attrAddr(v)
 		case unix.IFA_FLAGS:
 			flags = attrU32(v)
@@ -241,8 +221,8 @@ func (c linkCache) forget(family byte) {
 	}
 }
 
-// links returns a snapshot. An address that is another host's too (DAD failed)
-// is left out.
+// links returns a snapshot, without the addresses that another host has too
+// (IFA_F_DADFAILED).
 func (c linkCache) links() rib.Links {
 	links := make(rib.Links, len(c))
 	for index, k := range c {

@@ -18,11 +18,12 @@ const (
 )
 
 // listener is the user who made the socket that listens inside ns on an abstract
-// name, "@" and what follows: for one that takes no connection, which alone would say
-// who listens. It is false where none does, or the kernel does not tell.
-func (h *Host) listener(ns *namespace, name string) (uid uint32, ok bool) {
+// name, written with a leading "@". It asks the kernel, for a socket that takes no
+// connection: SO_PEERCRED needs one. It is not ok where no socket listens, or where the
+// kernel does not say.
+func listener(spaces *Namespaces, ns *namespace, name string) (uid uint32, ok bool) {
 	fd := -1
-	err := h.within(ns, func() (err error) {
+	err := spaces.within(ns, func() (err error) {
 		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
 		return err
 	})
@@ -65,7 +66,7 @@ func (h *Host) listener(ns *namespace, name string) (uid uint32, ok bool) {
 	}
 }
 
-// listenerIn is the user of one answer, where that is about name.
+// listenerIn is the user in one answer, where the answer is about name.
 func listenerIn(answer []byte, name string) (uid uint32, ok bool) {
 	named, made := false, false
 	for as := (attrs{b: answer}); ; {

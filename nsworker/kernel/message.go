@@ -80,7 +80,7 @@ func beginMessage(b []byte, typ, flags uint16, seq uint32) []byte {
 	return native.AppendUint32(b, 0) // the kernel knows our port
 }
 
-// askAck makes the message that b begins with ask for an acknowledgement also
+// askAck makes the first message of b ask for an acknowledgement also
 // where it succeeds.
 func askAck(b []byte) {
 	native.PutUint16(b[6:], native.Uint16(b[6:])|unix.NLM_F_ACK)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -13,53 +13,47 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// eventBuffer is what the kernel may hold for us of events: the default of 208
-// KiB overflows at 256 routes.
+// eventBuffer is the size of the receive buffer for events: the default of 208 KiB
+// overflows at 256 routes.
 const eventBuffer = 8 << 20
 
-// monitor is the one subscriber to the events of a namespace. It keeps what it
-// needs to tell a real change from a repetition, and hands route events to the
-// Conns of their table.
+// monitor is the one subscriber to the events of a namespace. It keeps the links and
+// nexthop objects, to tell a real change from a repetition, and hands every event to
+// those subscribers whose table or device it is about.
 type monitor struct {
 	ns     *namespace
-	bufs   *buffers
-	refs   int       // guarded by Host.mu
+	log    *slog.Logger
+	refs   int       // guarded by monitors.mu
 	start  sync.Once // dials, reads the links, starts run
 	failed error     // of start
 	done   chan struct{}
 	closed atomic.Bool
 
-	sock  *sock // the subscription
-	query *sock // to read the links again after an overflow
+	sock  *sock   // the subscription
+	query *client // reads the links again after an overflow
 	dec   decoder
 
-	mu       sync.Mutex // guards what follows
-	links    linkCache
-	nexthops nexthops
-	stale    bool               // the kernel may have deleted some of nexthops without a word
-	conns    map[uint32][]*Conn // by table
-	ports    map[uint32]*Conn   // by the port of the socket that writes
-	awaits   map[*await]struct{}
-	broken   error // why it ended by itself
-	// filtering: the kernel drops the echoes of our own changes, which have the
-	// protocol filtered.
-	filtering bool
-	filtered  uint8
+	mu          sync.Mutex // guards the rest
+	links       linkCache
+	nexthops    nexthops
+	stale       bool // a link of some nexthop object went: the kernel deletes the object without an event
+	subscribers subscribers
+	filter      echoFilter
+	broken      error // why it ended by itself
 }
 
-func newMonitor(ns *namespace, bufs *buffers) *monitor {
+func newMonitor(ns *namespace, ports *ports, log *slog.Logger) *monitor {
 	return &monitor{
-		ns:     ns,
-		bufs:   bufs,
-		done:   make(chan struct{}),
-		conns:  make(map[uint32][]*Conn),
-		ports:  make(map[uint32]*Conn),
-		awaits: make(map[*await]struct{}),
+		ns:          ns,
+		log:         log,
+		done:        make(chan struct{}),
+		subscribers: newSubscribers(),
+		filter:      echoFilter{ports: ports},
 	}
 }
 
-// open subscribes, and then reads the links: an event that falls between is
-// taken in twice, and none is lost.
+// open subscribes, and then reads the links: a change that falls between is seen
+// twice, and none is lost.
 func (m *monitor) open(ctx context.Context) error {
 	err := m.dial()
 	if err == nil {
@@ -76,25 +70,25 @@ func (m *monitor) open(ctx context.Context) error {
 }
 
 func (m *monitor) dial() (err error) {
-	if m.sock, err = dial(m.ns, m.bufs, eventBuffer, nil); err != nil {
+	if m.sock, err = dial(m.ns, eventBuffer, nil); err != nil {
 		return err
 	}
-	m.query, err = dial(m.ns, m.bufs, replyBuffer, nil)
+	m.query, err = dialClient(m.ns, nil)
 	return err
 }
 
-// subscribe joins the groups of everything that changes how routes forward.
+// subscribe joins the groups of all objects that change how routes forward.
 func (m *monitor) subscribe() error {
 	for _, group := range []int{
 		unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
 		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_NEXTHOP,
 	} {
-		err := m.sock.c.SetsockoptInt(unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group)
+		err := m.sock.join(group)
 		if group == unix.RTNLGRP_NEXTHOP && errors.Is(err, unix.EINVAL) {
 			continue // older than 5.3
 		}
 		if err != nil {
-			return fmt.Errorf("subscribe to the events of group %d: %w", group, err)
+			return err
 		}
 	}
 	return nil
@@ -103,17 +97,17 @@ func (m *monitor) subscribe() error {
 // close ends run and frees the descriptors. It may be called more than once.
 func (m *monitor) close() {
 	m.closed.Store(true)
-	for _, s := range []*sock{m.sock, m.query} {
-		if s != nil {
-			// Nothing can be done about a close that fails: the descriptor is
-			// gone all the same.
-			_ = s.close()
-		}
+	// Nothing can be done about a close that fails: the descriptor is gone all the same.
+	if m.sock != nil {
+		_ = m.sock.close()
+	}
+	if m.query != nil {
+		_ = m.query.close()
 	}
 	m.ns.close()
 }
 
-// run takes in events until close. It returns what else ended it.
+// run takes in events until close, or until an error that it returns.
 func (m *monitor) run() error {
 	for {
 		err := m.sock.receive(m.take)
@@ -169,18 +163,17 @@ func (m *monitor) event(msg message) error {
 		return err
 	case unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
 		changed, err := m.nexthops.update(msg)
-		if changed && m.ports[msg.port] == nil {
-			m.resync(rib.ResyncNexthop)
+		if changed && !m.subscribers.wrote(msg.port) {
+			m.subscribers.resync(rib.ResyncNexthop)
 		}
 		return err
 	}
 	return nil
 }
 
-// route hands a route event to the Conns of its table, except the one that
-// caused it.
+// route hands a route event to the Conns of its table, except the Conn that caused it.
 func (m *monitor) route(msg message) error {
-	conns := m.conns[tableOf(msg.body)]
+	conns := m.subscribers.tables[tableOf(msg.body)]
 	if len(conns) == 0 || len(conns) == 1 && conns[0].caused(msg) {
 		return nil
 	}
@@ -191,7 +184,7 @@ func (m *monitor) route(msg message) error {
 	if needsResolving(&r.Route) {
 		hops, ok := m.nexthops.resolve(r.NexthopID)
 		if !ok && msg.typ == unix.RTM_NEWROUTE {
-			m.resync(rib.ResyncNexthop)
+			m.subscribers.resync(rib.ResyncNexthop)
 			return nil
 		}
 		r.Hops = hops
@@ -200,13 +193,14 @@ func (m *monitor) route(msg message) error {
 		if c.caused(msg) {
 			continue
 		}
-		c.routeChanged(routeEvent(r.Route, msg))
+		c.inbox.routeChanged(routeEvent(r.Route, msg))
 	}
 	return nil
 }
 
-// routeEvent reads from the flags of a message what became of others with the
-// route's key: EXCL is said of the first of a key alone.
+// routeEvent makes an event of a route message. NLM_F_REPLACE: the route replaced one
+// with its key. NLM_F_EXCL: it is the only one with its key. Neither flag: it was
+// appended beside others.
 func routeEvent(r rib.Route, msg message) rib.RouteEvent {
 	if msg.typ == unix.RTM_DELROUTE {
 		return rib.RouteEvent{Route: r, Deleted: true}
@@ -215,70 +209,9 @@ func routeEvent(r rib.Route, msg message) rib.RouteEvent {
 	return rib.RouteEvent{Route: r, Replaces: replaces, Beside: !replaces && msg.flags&unix.NLM_F_EXCL == 0}
 }
 
-// caused tells whether a route event is the echo of what c wrote itself.
-func (c *Conn) caused(msg message) bool {
-	const protocol = 5 // its place in struct rtmsg
-	return msg.port == c.sock.port && len(msg.body) > protocol && msg.body[protocol] == c.protocol
-}
-
-// resync asks every Conn to read its table again.
-func (m *monitor) resync(reason rib.ResyncReason) {
-	for _, conns := range m.conns {
-		for _, c := range conns {
-			c.resync(reason, nil)
-		}
-	}
-}
-
-// linksChanged follows what a changed link or address means for bindings and
-// for routes.
+// linksChanged tells the subscribers that links or addresses changed.
 func (m *monitor) linksChanged(reason rib.ResyncReason, n news) {
-	var links rib.Links
-	if len(m.conns) > 0 {
-		links = m.links.links()
-	}
-	for _, conns := range m.conns {
-		for _, c := range conns {
-			switch by := m.lost(c); {
-			case by != "":
-				c.gone(by)
-			case n == came:
-				c.linksCame(reason, links)
-			default:
-				c.resync(reason, links)
-			}
-		}
-	}
-	for a := range m.awaits {
-		if m.hasDevice(a.binding.Device) {
-			a.signal()
-		}
-	}
-}
-
-// lost says what became of the VRF device that c is bound to, "" while it is as
-// it was.
-func (m *monitor) lost(c *Conn) string {
-	if c.binding.Device == "" {
-		return ""
-	}
-	what := fmt.Sprintf("VRF device %s in %s", c.binding.Device, rib.NetnsText(c.binding.Netns))
-	k := m.links[c.where.Device]
-	switch {
-	case k == nil:
-		return what + " was removed"
-	case k.Name != c.binding.Device:
-		return what + " was renamed to " + k.Name
-	case k.VRFTable != c.where.Table:
-		return fmt.Sprintf("%s has the table %d now, and had %d", what, k.VRFTable, c.where.Table)
-	}
-	return ""
-}
-
-// hasDevice tells whether name is a VRF device.
-func (m *monitor) hasDevice(name string) bool {
-	k := m.links.byName(name)
-	return k != nil && k.vrf
+	m.subscribers.linksChanged(m.links, reason, n)
 }
 
 // bind finds the table of c's binding and begins to hand c its events.
@@ -288,41 +221,12 @@ func (m *monitor) bind(c *Conn) error {
 	if m.broken != nil {
 		return m.broken
 	}
-	c.where = rib.Where{Dev: m.ns.id.dev, Inode: m.ns.id.inode, Table: unix.RT_TABLE_MAIN}
-	switch {
-	case c.binding.Device != "":
-		k := m.links.byName(c.binding.Device)
-		if k == nil {
-			return rib.Absent(fmt.Sprintf("VRF device %s in %s is not there", c.binding.Device, rib.NetnsText(c.binding.Netns)) + m.links.noVRFs())
-		}
-		if !k.vrf {
-			return rib.Absent(fmt.Sprintf("%s in %s is an interface, but no VRF device", c.binding.Device, rib.NetnsText(c.binding.Netns)))
-		}
-		c.where.Table, c.where.Device = k.VRFTable, k.Index
-	case c.binding.Table != 0:
-		c.where.Table = c.binding.Table
-	}
-	if err := m.sharedDevice(c); err != nil {
+	table, device, err := m.links.table(c.binding)
+	if err != nil {
 		return err
 	}
-	m.conns[c.where.Table] = append(m.conns[c.where.Table], c)
-	m.ports[c.sock.port] = c
-	return nil
-}
-
-// sharedDevice refuses a VRF device whose table another VRF device has too: each
-// forwards by the other's routes. The kernel allows it unless
-// net.vrf.strict_mode is set.
-func (m *monitor) sharedDevice(c *Conn) error {
-	if c.where.Device == 0 {
-		return nil
-	}
-	for i, k := range m.links {
-		if k.vrf && k.VRFTable == c.where.Table && i != c.where.Device {
-			return fmt.Errorf("VRF devices %s and %s in %s share the table %d: give each a table of its own, and set net.vrf.strict_mode=1 so that the kernel sees to it",
-				c.binding.Device, k.Name, rib.NetnsText(c.binding.Netns), c.where.Table)
-		}
-	}
+	c.where = rib.Where{Dev: m.ns.id.dev, Inode: m.ns.id.inode, Table: table, Device: device}
+	m.subscribers.add(c)
 	return nil
 }
 
@@ -330,26 +234,61 @@ func (m *monitor) sharedDevice(c *Conn) error {
 func (m *monitor) remove(c *Conn) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.ports, c.sock.port)
-	conns := slices.DeleteFunc(m.conns[c.where.Table], func(o *Conn) bool { return o == c })
-	if len(conns) == 0 {
-		delete(m.conns, c.where.Table)
-	} else {
-		m.conns[c.where.Table] = conns
+	m.subscribers.remove(c)
+}
+
+// watchFor signals a whenever its device may be there, and at once where it is.
+func (m *monitor) watchFor(a *await) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.subscribers.awaits[a] = struct{}{}
+	if m.links.hasVRF(a.binding.Device) || m.broken != nil {
+		a.signal()
 	}
 }
 
-// breakDown tells everybody that the monitor ended by itself.
+// unwatch undoes watchFor.
+func (m *monitor) unwatch(a *await) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.subscribers.awaits, a)
+}
+
+// filterEchoes fits the socket filter to the subscribers. Where the kernel refuses a
+// filter, its events cost time and nothing else: each Conn knows its echoes.
+func (m *monitor) filterEchoes() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken != nil || m.closed.Load() {
+		return nil
+	}
+	protocol, sole := m.subscribers.soleProtocol()
+	refused, err := m.filter.fit(m.sock, protocol, sole)
+	switch {
+	case m.closed.Load(): // by the end of Host.Run, meanwhile
+		return nil
+	case refused != nil:
+		m.log.Debug("the kernel refused a socket filter, so that our own route changes wake us",
+			"netns", m.ns.name, "error", refused)
+	case err != nil:
+		return fmt.Errorf("the events of %v: %w", m.ns, err)
+	}
+	return nil
+}
+
+// othersNexthop tells whether another program's nexthop object has this id now: the
+// kernel itself lets anybody replace or delete an object, whosever it is.
+func (m *monitor) othersNexthop(id uint32, protocol uint8) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, ok := m.nexthops[id]
+	return ok && n.protocol != protocol
+}
+
+// breakDown tells all subscribers that the monitor ended by itself.
 func (m *monitor) breakDown(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.broken = fmt.Errorf("the events of %v cannot be read: %w", m.ns, err)
-	for _, conns := range m.conns {
-		for _, c := range conns {
-			c.broken(m.broken)
-		}
-	}
-	for a := range m.awaits {
-		a.signal()
-	}
+	m.subscribers.broken(m.broken)
 }

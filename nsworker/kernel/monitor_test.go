@@ -219,26 +219,6 @@ func TestRepeatedLinkNewsIsNoChange(t *testing.T) {
 	}
 }
 
-func TestBacklogCollapses(t *testing.T) {
-	ns := lab(t)
-	c := open(t, startHost(t), rib.Binding{Netns: ns, Table: table})
-	flood(t, ns, backlog+10)
-	// Read nothing until all has arrived: another table's event comes last.
-	last := open(t, c.host, rib.Binding{Netns: ns, Table: 1002})
-	quiet(t, last, ns)
-	<-c.Ready()
-	if e := c.Events(); !e.Resync || e.Reason != rib.ResyncBacklog || len(e.Routes) != 0 {
-		t.Fatalf("events: resync %v for %v with %d routes", e.Resync, e.Reason, len(e.Routes))
-	}
-	if e := c.Events(); e.Resync || len(e.Routes) != 0 {
-		t.Errorf("and then %+v", e)
-	}
-	if got := len(read(t, c).Routes); got != backlog+10 {
-		t.Errorf("%d routes are read", got)
-	}
-	quiet(t, c, ns)
-}
-
 // flood adds n foreign routes to the table.
 func flood(t testing.TB, ns string, n int) {
 	t.Helper()

@@ -6,13 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// identity is what a namespace is known by.
+// identity is a namespace's device and inode number, by which it is known.
 type identity struct{ dev, inode uint64 }
 
 // namespace is an open network namespace. It lives as long as it is open, so
@@ -47,8 +48,8 @@ func netnsPath(name string) (string, error) {
 	return rib.NetnsFile(name), nil
 }
 
-// openNamespace opens what name stands for and makes sure that it is a network
-// namespace, on the opened descriptor: a path may be given to another meanwhile.
+// openNamespace opens the file that name stands for and makes sure that it is a network
+// namespace, on the opened descriptor: the path may lead to another file by then.
 func openNamespace(name string) (*namespace, error) {
 	path, err := netnsPath(name)
 	if err != nil {
@@ -119,12 +120,12 @@ func ownNamespace() (*namespace, error) {
 	return n, nil
 }
 
-// namespaceOf opens the namespace that the socket s is in, through no path: a
-// file that was opened at its mount would keep that mount busy.
-func (s *sock) namespaceOf() (*os.File, identity, error) {
+// namespaceOf opens the namespace that a socket is in, through no path: a file that
+// was opened at its mount would keep that mount busy.
+func namespaceOf(s syscall.RawConn) (*os.File, identity, error) {
 	var fd int
 	var ioctl error
-	err := s.raw.Control(func(sock uintptr) { fd, ioctl = unix.IoctlRetInt(int(sock), unix.SIOCGSKNS) })
+	err := s.Control(func(sock uintptr) { fd, ioctl = unix.IoctlRetInt(int(sock), unix.SIOCGSKNS) })
 	if err == nil {
 		err = ioctl
 	}
@@ -140,7 +141,7 @@ func (s *sock) namespaceOf() (*os.File, identity, error) {
 	return f, identity{uint64(st.Dev), st.Ino}, nil
 }
 
-// identify returns the identity of what is at path now, zero where nothing is.
+// identify returns the identity of the file that is at path now, zero where none is.
 func identify(path string) identity {
 	var st unix.Stat_t
 	if unix.Stat(path, &st) != nil {

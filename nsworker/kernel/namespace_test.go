@@ -196,11 +196,7 @@ func TestNamespacesComeAndGo(t *testing.T) {
 	if th > threads+10 {
 		t.Errorf("threads %d, then %d", threads, th)
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.monitors)+len(h.paths) > 0 {
-		t.Errorf("left: %d monitors, %d paths", len(h.monitors), len(h.paths))
-	}
+	nothingLeft(t, h)
 }
 
 // held counts descriptors, threads and goroutines of this process.

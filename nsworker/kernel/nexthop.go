@@ -80,7 +80,7 @@ func decodeNexthop(body []byte) (uint32, nexthop, error) {
 	flags := native.Uint32(body[4:])
 	setFlags(&n.hop, flags)
 	if flags&unix.RTNH_F_LINKDOWN != 0 {
-		n.hop.Dead = true // an object does not say what the sysctl makes of that
+		n.hop.Dead = true // of an object the kernel does not say what ignore_routes_with_linkdown makes of that
 	}
 	a := attrs{b: body[sizeofNhmsg:]}
 	for typ, v, ok := a.next(); ok; typ, v, ok = a.next() {
@@ -95,7 +95,7 @@ func decodeNexthop(body []byte) (uint32, nexthop, error) {
 			n.hop.Gateway = attrAddr(v)
 		case unix.NHA_GROUP:
 			for ; len(v) >= sizeofNhmember; v = v[sizeofNhmember:] {
-				// The weight less one, its high byte apart (since 6.12).
+				// weight is the value less one, weight_high its second byte (since 6.12).
 				weight := uint16(v[4]) | uint16(v[5])<<8
 				n.group = append(n.group, member{native.Uint32(v), weight + 1})
 			}

@@ -9,7 +9,7 @@ import (
 )
 
 // appendNexthopChange appends the message that makes change c of a nexthop
-// object, under our protocol. Where c cannot be said, b comes back as it was.
+// object, under our protocol. Where no message can carry c, b comes back as it was.
 func appendNexthopChange(b []byte, c *rib.Change, protocol uint8, seq uint32) ([]byte, error) {
 	if err := checkNexthop(c); err != nil {
 		return b, err
@@ -32,7 +32,7 @@ func appendNexthopChange(b []byte, c *rib.Change, protocol uint8, seq uint32) ([
 	return endMessage(b, start), nil
 }
 
-// checkNexthop refuses what the kernel would take for something else.
+// checkNexthop refuses a change that the kernel would take for another.
 func checkNexthop(c *rib.Change) error {
 	n := &c.Nexthop
 	refuse := func(why string) error { return fmt.Errorf("cannot %v %d: %s", c.Op, n.ID, why) }
@@ -103,13 +103,4 @@ func (n nexthops) own(protocol uint8) []rib.Nexthop {
 		own = append(own, out)
 	}
 	return own
-}
-
-// othersNexthop tells whether another program's nexthop object has this id now:
-// the kernel itself does not ask whose it is when one is replaced or deleted.
-func (m *monitor) othersNexthop(id uint32, protocol uint8) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n, ok := m.nexthops[id]
-	return ok && n.protocol != protocol
 }

@@ -2,9 +2,11 @@ package kernel
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -14,126 +16,101 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// A table belongs to one daemon: a second one would take the first one's routes for
-// what an earlier run left, and sweep them. Who owns a table listens on an abstract
+// A table belongs to one daemon: a second daemon would take the first one's routes for
+// leftovers of an earlier run, and sweep them. A table's owner listens on an abstract
 // unix socket inside the table's namespace, which is named by the table and the
-// route protocol. Such a name is there for all who can be in that namespace, whatever
-// file system and process namespace they see, and goes with its process.
+// route protocol. Such a name is visible to every process in that namespace, whatever
+// file system and process namespace it sees, and goes with the process that has it.
 
-// Owner is how a daemon names itself to another that wants a table of its own.
+// Owner is how a daemon names itself to a second one that wants a table which it owns.
 type Owner struct {
 	PID  int    `json:"pid"` // in its own process namespace
 	Host string `json:"host"`
 	File string `json:"file"` // its configuration
 }
 
-// claimKey is what one daemon owns.
+// claimKey names a table, with the route protocol under which it is owned.
 type claimKey struct {
 	ns       identity
 	table    uint32
 	protocol uint8
 }
 
-func (c *Conn) claimKey() claimKey {
-	return claimKey{identity{c.where.Dev, c.where.Inode}, c.where.Table, c.protocol}
-}
-
 func (k claimKey) socket() string {
 	return fmt.Sprintf("@vrfredist/table/%d/protocol/%d", k.table, k.protocol)
 }
 
-// claim is what this daemon owns, or nobody can be kept from: a stranger holds the
-// name.
+// claim is a table that this daemon owns. Where a stranger has the name, a second
+// daemon cannot be kept from the table.
 type claim struct {
 	holder  *holder // nil: a stranger has the name
 	binding rib.Binding
 	users   int // open Conns; 0: kept for the next worker
 }
 
-// claims are those of one daemon.
+// claims are the tables that this daemon owns.
 type claims struct {
-	log *slog.Logger
+	spaces *Namespaces
+	log    *slog.Logger
 
-	mu     sync.Mutex // guards what follows; not held while another program is asked
+	mu     sync.Mutex // guards the rest; not held while another program is asked
 	as     Owner
 	all    map[claimKey]*claim
 	rivals map[claimKey]rib.Rival
 	awaits map[*await]struct{}
 }
 
-func newClaims(log *slog.Logger) *claims {
+func newClaims(spaces *Namespaces, log *slog.Logger) *claims {
 	name, _ := os.Hostname() // "": it has none
 	return &claims{
-		log: log, as: Owner{PID: os.Getpid(), Host: name},
+		spaces: spaces, log: log, as: Owner{PID: os.Getpid(), Host: name},
 		all:    make(map[claimKey]*claim),
 		rivals: make(map[claimKey]rib.Rival),
 		awaits: make(map[*await]struct{}),
 	}
 }
 
-// Identify says with which configuration this daemon runs. It is called before Own.
-func (h *Host) Identify(file string) {
-	h.claims.mu.Lock()
-	defer h.claims.mu.Unlock()
-	h.claims.as.File = file
+// identify says with which configuration this daemon runs.
+func (o *claims) identify(file string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.as.File = file
 }
 
-// Own is Open for who is to write: where another daemon owns the table, the error
-// matches rib.ErrAbsent and names that one, and a watch of the binding (Await) is
-// signalled when it ends. After Close the table stays this daemon's, for the next
-// worker of the VRF, unless the binding was gone; Disown ends that.
-func (h *Host) Own(ctx context.Context, b rib.Binding, protocol uint8) (*Conn, error) {
-	c, err := h.Open(ctx, b, protocol)
-	if err != nil {
-		return nil, err
-	}
-	if err := h.claim(ctx, c); err != nil {
-		_ = c.Close() // the error that counts is the first
-		return nil, fmt.Errorf("open %v: %w", b, err)
-	}
-	return c, nil
-}
-
-// Disown gives up the tables that were owned for a binding and are not open.
-func (h *Host) Disown(b rib.Binding) {
-	h.claims.release(func(_ claimKey, c *claim) bool { return c.binding == b && c.users == 0 })
-}
-
-// Rivals are the programs that hold the name of a table of ours: those that this
-// daemon waits for, and strangers.
-func (h *Host) Rivals() []rib.Rival {
-	h.claims.mu.Lock()
-	defer h.claims.mu.Unlock()
-	out := make([]rib.Rival, 0, len(h.claims.rivals))
-	for _, r := range h.claims.rivals {
+// listRivals are the programs that hold the name of a table of ours.
+func (o *claims) listRivals() []rib.Rival {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	out := make([]rib.Rival, 0, len(o.rivals))
+	for _, r := range o.rivals {
 		out = append(out, r)
 	}
 	return out
 }
 
-// Between the end of one owner and its name's there is a moment, and so there is
-// between a name and its listener.
+// An owner ends a moment before its name is free, and has its name a moment before it
+// listens.
 const (
 	claimTries = 10
 	claimWait  = 10 * time.Millisecond
 )
 
-// claim makes c's table this daemon's.
-func (h *Host) claim(ctx context.Context, c *Conn) error {
+// take makes c's table this daemon's.
+func (o *claims) take(ctx context.Context, c *Conn) error {
 	key := c.claimKey()
 	for try := 1; ; try++ {
-		if h.claims.share(key, c) {
+		if o.share(key, c) {
 			return nil
 		}
-		holder, err := h.hold(c, key)
+		holder, err := o.hold(c, key)
 		if err == nil {
-			h.claims.add(key, c, holder)
+			o.add(key, c, holder)
 			return nil
 		}
 		if !errors.Is(err, unix.EADDRINUSE) {
 			return fmt.Errorf("say that its table is ours: %w", err)
 		}
-		found, err := h.ask(c, key)
+		found, err := askRival(o.spaces, c.mon.ns, key)
 		switch {
 		case err != nil && try < claimTries:
 			if found.conn != nil {
@@ -143,15 +120,35 @@ func (h *Host) claim(ctx context.Context, c *Conn) error {
 				return err
 			}
 		case err == nil && found.ours:
-			h.claims.join(key, c)
+			o.join(key, c)
 			return nil
 		case found.believed():
-			return h.claims.refused(key, c, found)
-		default: // one that cannot be asked is no daemon
-			h.claims.stranger(key, c, found)
+			return o.refused(key, c, found)
+		default: // a program that cannot be asked is no daemon
+			o.stranger(key, c, found)
 			return nil
 		}
 	}
+}
+
+// hold takes the name of a table inside its namespace. Where somebody has the name,
+// the error is EADDRINUSE.
+func (o *claims) hold(c *Conn, key claimKey) (*holder, error) {
+	o.mu.Lock()
+	says, err := json.Marshal(o.as)
+	o.mu.Unlock()
+	if err != nil {
+		return nil, fmt.Errorf("say who we are: %w", err)
+	}
+	var ln *net.UnixListener
+	err = o.spaces.within(c.mon.ns, func() (err error) {
+		ln, err = net.ListenUnix("unix", &net.UnixAddr{Name: key.socket(), Net: "unix"})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newHolder(ln, append(says, '\n')), nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -204,10 +201,7 @@ func (o *claims) leave(c *Conn) {
 	if !c.claimed {
 		return
 	}
-	c.mu.Lock()
-	gone := c.events.Gone
-	c.mu.Unlock()
-	key := c.claimKey()
+	gone, key := c.inbox.isGone(), c.claimKey()
 	o.mu.Lock()
 	if have := o.all[key]; have != nil {
 		have.users--
@@ -218,7 +212,7 @@ func (o *claims) leave(c *Conn) {
 	}
 }
 
-// release gives up what goes is true of.
+// release gives up the claims of which goes is true.
 func (o *claims) release(goes func(claimKey, *claim) bool) {
 	var ending []*holder
 	o.mu.Lock()
@@ -238,7 +232,7 @@ func (o *claims) release(goes func(claimKey, *claim) bool) {
 	}
 }
 
-// refused has who waits for the binding told when the daemon ends that owns its
+// refused has the await of the binding signalled when the daemon ends that owns the
 // table.
 func (o *claims) refused(key claimKey, c *Conn, found rival) error {
 	said := found.said(c, key)
@@ -256,7 +250,7 @@ func (o *claims) refused(key claimKey, c *Conn, found rival) error {
 	return rib.Absent(said.String() + "; it is taken over when that one ends")
 }
 
-// rival notes who holds the name of a table; nil: nobody does.
+// rival notes the program that holds the name of a table; nil: none does.
 func (o *claims) rival(key claimKey, said *rib.Rival) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -277,8 +271,8 @@ func (o *claims) waits(a *await, on bool) {
 	}
 }
 
-// stranger notes that a name is another user's, which is no reason to stop: or any
-// user who can be in the namespace could stop a daemon.
+// stranger notes that another user's program has a name. That is no reason to stop: any
+// user who can be in the namespace could stop a daemon so.
 func (o *claims) stranger(key claimKey, c *Conn, found rival) {
 	said := found.said(c, key)
 	o.add(key, c, nil)
@@ -289,5 +283,5 @@ func (o *claims) stranger(key claimKey, c *Conn, found rival) {
 	if !known || old != said {
 		o.log.Warn(said.String()+"; it is not believed, so that a second vrfredist would not be kept from this table", "socket", key.socket())
 	}
-	c.squatter = c.host.outlast(c, key, found.conn)
+	c.squatter = newSquatter(o, c, key, found.conn)
 }

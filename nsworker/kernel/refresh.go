@@ -21,8 +21,8 @@ func (m *monitor) refresh(ctx context.Context) error {
 	return m.refreshNexthops(ctx)
 }
 
-// refreshNexthops reads the nexthop objects anew. Events that wait in the queue
-// repeat some of what it reads, in the end truly.
+// refreshNexthops reads the nexthop objects anew. Older events that still wait in the
+// queue may undo some of the reading; the newest ones put it right again.
 func (m *monitor) refreshNexthops(ctx context.Context) error {
 	objects, err := m.query.dumpNexthops(ctx)
 	if err != nil {
@@ -38,8 +38,8 @@ func (m *monitor) refreshNexthops(ctx context.Context) error {
 }
 
 // freshen reads the nexthop objects anew where a link went that some of them
-// use: the kernel deletes these in silence, while it holds the RTNL lock that
-// the dump then waits for.
+// use: the kernel deletes such objects without an event, while it holds the RTNL lock
+// for which the dump then waits.
 func (m *monitor) freshen() error {
 	m.mu.Lock()
 	stale := m.stale
@@ -56,8 +56,8 @@ func (m *monitor) repair(cause error) error {
 	if !errors.Is(cause, unix.ENOBUFS) && !errors.Is(cause, errTruncated) && !errors.As(cause, &malformed) {
 		return cause
 	}
-	// The kernel says ENOBUFS once, and goes on dropping without a word until
-	// the queue has been empty: what is read before that moment is no truth.
+	// The kernel says ENOBUFS once, and goes on dropping events without a word until
+	// the queue has been empty: a reading before that moment may miss changes.
 	if err := m.sock.drain(); err != nil {
 		return err
 	}

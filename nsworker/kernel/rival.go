@@ -18,19 +18,19 @@ import (
 )
 
 const (
-	// answerTime is how long an owner may take to say who it is. One that does not,
+	// answerTime is how long an owner may take to say who it is. An owner that does not,
 	// because it is stopped, is believed all the same.
 	answerTime = time.Second
-	// answerSize bounds what it may say.
+	// answerSize bounds its answer.
 	answerSize = 8 << 10
 	// shortVigil is how long a connection to an owner has to have lasted for its end
-	// to be the owner's: one that takes no more connections ends them at once.
+	// to be the owner's end: an owner with too many connections ends new ones at once.
 	shortVigil = 100 * time.Millisecond
-	// lookAgain is when an owner is looked at again that takes no connection.
+	// lookAgain is the pause before an owner that takes no connection is looked at again.
 	lookAgain = time.Second
 )
 
-// rival is who holds a name that we want.
+// rival is a program that holds a name which we want.
 type rival struct {
 	conn *net.UnixConn // nil: it takes none
 	cred unix.Ucred
@@ -45,16 +45,16 @@ func (r rival) believed() bool { return (r.conn != nil || r.full) && trusted(r.c
 // errEnding: a process that ends closes its descriptors one after the other.
 var errEnding = errors.New("the owner ends")
 
-// ask connects to who holds the name of a table. An error may be of a moment; with
-// errEnding the rival is one that was there still, and says nothing any more.
-func (h *Host) ask(c *Conn, key claimKey) (r rival, err error) {
-	err = h.within(c.mon.ns, func() (err error) {
+// askRival connects to the program that holds the name of a table. An error may be gone
+// a moment later; with errEnding the rival was still there and says nothing any more.
+func askRival(spaces *Namespaces, ns *namespace, key claimKey) (r rival, err error) {
+	err = spaces.within(ns, func() (err error) {
 		r.conn, err = net.DialUnix("unix", nil, &net.UnixAddr{Name: key.socket(), Net: "unix"})
 		return err
 	})
 	if errors.Is(err, unix.EAGAIN) {
-		// The queue of one that is stopped is filled by whoever is in the namespace.
-		r.cred.Uid, r.full = h.listener(c.mon.ns, key.socket())
+		// Whoever is in the namespace can fill the queue of a stopped daemon.
+		r.cred.Uid, r.full = listener(spaces, ns, key.socket())
 	}
 	if err != nil {
 		return rival{cred: r.cred, full: r.full}, err
@@ -65,7 +65,7 @@ func (h *Host) ask(c *Conn, key claimKey) (r rival, err error) {
 		return rival{}, fmt.Errorf("ask the kernel who listens on %s", key.socket())
 	}
 	if !r.believed() {
-		return r, nil // what it says is of no interest
+		return r, nil // its answer is of no interest
 	}
 	if r.ours = int(r.cred.Pid) == os.Getpid(); r.ours {
 		return r, r.conn.Close()
@@ -76,14 +76,14 @@ func (h *Host) ask(c *Conn, key claimKey) (r rival, err error) {
 	line, err := bufio.NewReader(io.LimitReader(r.conn, answerSize)).ReadBytes('\n')
 	switch {
 	case err == nil:
-		_ = json.Unmarshal(line, &r.says) // one of another version is believed too
+		_ = json.Unmarshal(line, &r.says) // an answer of another version is believed too
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		return r, errEnding
 	}
 	return r, r.conn.SetReadDeadline(time.Time{})
 }
 
-// said is what a person is told of the rival for a table.
+// said describes the rival for a table to a person.
 func (r rival) said(c *Conn, key claimKey) rib.Rival {
 	out := rib.Rival{
 		Netns: c.binding.Netns, Table: key.table, Protocol: key.protocol,
@@ -100,7 +100,7 @@ func (r rival) said(c *Conn, key claimKey) rib.Rival {
 	return out
 }
 
-// introduced is a daemon by its pid, host name and configuration.
+// introduced names a daemon by its pid, host name and configuration.
 func (r rival) introduced() string {
 	who := fmt.Sprintf("pid %d", r.cred.Pid)
 	switch {
@@ -120,7 +120,7 @@ func (r rival) introduced() string {
 	return who
 }
 
-// plain is text without what a terminal would heed.
+// plain is text without control sequences for a terminal.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -138,9 +138,9 @@ type vigil struct {
 	done chan struct{}
 }
 
-// outlive signals a when the other end of conn, which is said to be a rival for a
-// table, has ended; nil: when it is time to look at it again. It takes conn, and the
-// place of the one that was waited for before. It is false where a waits no longer.
+// outlive signals a when the other end of conn, a rival for a table, has ended; with
+// conn nil it signals when it is time to look at the rival again. It takes conn over, and
+// ends the vigil over the rival before. It is false where a waits no longer.
 func (a *await) outlive(conn *net.UnixConn, key claimKey, said rib.Rival) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -156,7 +156,7 @@ func (a *await) outlive(conn *net.UnixConn, key claimKey, said rib.Rival) bool {
 		defer close(v.done)
 		least := lookAgain
 		if conn != nil {
-			_, _ = io.Copy(io.Discard, conn) // it has said all that it says
+			_, _ = io.Copy(io.Discard, conn) // until it ends: the answer was read
 			least = shortVigil
 		}
 		if rest := least - time.Since(began); rest > 0 {

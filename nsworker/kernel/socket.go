@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"runtime"
 	"sync"
@@ -16,7 +15,7 @@ import (
 )
 
 const (
-	// datagram is more than the kernel ever puts into one: 32 KiB for a dump.
+	// datagram is larger than any that the kernel sends: 32 KiB for a dump.
 	datagram = 64 << 10
 	// patience ends a request whose context has no earlier deadline. The kernel
 	// answers while it takes the request in, unless another holds its RTNL lock.
@@ -26,34 +25,24 @@ const (
 	replyBuffer = 1 << 20
 )
 
-// buffers lends datagram-sized buffers, so that an idle socket holds none.
-type buffers struct{ pool sync.Pool }
+// datagrams lends buffers of a datagram's size, so that an idle socket holds none.
+var datagrams = sync.Pool{New: func() any { return new([datagram]byte) }}
 
-func newBuffers() *buffers {
-	return &buffers{sync.Pool{New: func() any { return new([datagram]byte) }}}
-}
-
-func (b *buffers) get() *[datagram]byte  { return b.pool.Get().(*[datagram]byte) }
-func (b *buffers) put(p *[datagram]byte) { b.pool.Put(p) }
-
-// sock is a route netlink socket in one namespace. It has one user at a time;
-// only close may be called beside it.
+// sock is a route netlink socket in one namespace: it carries datagrams, whatever is
+// in them. It has one user at a time; only close may be called beside it.
 type sock struct {
-	c       *socket.Conn
-	raw     syscall.RawConn // of c, whose own functions allocate at every call
-	bufs    *buffers
-	port    uint32 // its netlink port id, which the kernel puts on what we cause
-	seq     uint32
-	dumping uint32 // sequence number of a dump that was not read to its end
-	lost    bool   // the kernel had no room for something that it had to tell us
+	c    *socket.Conn
+	raw  syscall.RawConn // of c, whose own functions allocate at every call
+	port uint32          // its netlink port id, which the kernel puts on the events that its requests cause
+	lost bool            // a receive failed with ENOBUFS: an answer or an event is missing
 
-	in struct { // what receive and recv share
+	in struct { // between receive and recv
 		read func(fd uintptr) bool
 		buf  *[datagram]byte
 		n    int
 		err  error
 	}
-	out struct { // what send and trySend share
+	out struct { // between send and trySend
 		write func(fd uintptr) bool
 		b     []byte
 		to    unix.SockaddrNetlink
@@ -61,9 +50,9 @@ type sock struct {
 	}
 }
 
-// dial makes a socket in ns, with a port id of ports, or of the kernel's choice
-// where that is nil.
-func dial(ns *namespace, bufs *buffers, receive int, ports *ports) (*sock, error) {
+// dial makes a socket in ns with a receive buffer of that size, and with a port id of
+// ports; where ports is nil, the kernel chooses the id.
+func dial(ns *namespace, receive int, ports *ports) (*sock, error) {
 	c, err := netlinkSocket(ns)
 	if err != nil {
 		if entering := new(enterError); errors.As(err, &entering) {
@@ -71,7 +60,7 @@ func dial(ns *namespace, bufs *buffers, receive int, ports *ports) (*sock, error
 		}
 		return nil, fmt.Errorf("open a netlink socket in %v: %w", ns, err)
 	}
-	s := &sock{c: c, bufs: bufs}
+	s := &sock{c: c}
 	s.in.read, s.out.write = s.recv, s.trySend
 	s.out.to.Family = unix.AF_NETLINK
 	if s.raw, err = c.SyscallConn(); err == nil {
@@ -87,17 +76,17 @@ func dial(ns *namespace, bufs *buffers, receive int, ports *ports) (*sock, error
 	return s, nil
 }
 
-// netlinkSocket makes a socket in ns. The library would do it too, but finds the way
-// back by the number of its thread in /proc/self/task, which in a process namespace
-// that has the /proc of another one is nobody's.
+// netlinkSocket makes a socket in ns. The library can enter a namespace too, but finds
+// its way back by the thread's number in /proc/self/task: in a process namespace that
+// sees another one's /proc no thread has that number.
 func netlinkSocket(ns *namespace) (c *socket.Conn, err error) {
 	open := func() (err error) {
 		c, err = socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE, "netlink", nil)
 		return err
 	}
 	if ns.own {
-		// Entering a namespace takes CAP_SYS_ADMIN even where we are in it already, so
-		// that is not asked for in our own.
+		// Entering a namespace takes CAP_SYS_ADMIN even where we are in it already, so our
+		// own is not entered.
 		err = open()
 		return c, err
 	}
@@ -116,10 +105,10 @@ func netlinkSocket(ns *namespace) (c *socket.Conn, err error) {
 	return c, err
 }
 
-// settled makes sure that the socket is in ns, because everything that keeps
-// tenants apart rests on it, and lets ns stay open without its mount.
+// settled makes sure that the socket is in ns, because the isolation of tenants rests on
+// that, and lets ns stay open without its mount.
 func (s *sock) settled(ns *namespace) error {
-	f, id, err := s.namespaceOf()
+	f, id, err := namespaceOf(s.raw)
 	if errors.Is(err, unix.EPERM) {
 		return nil // the probe says which capability is missing
 	}
@@ -140,7 +129,7 @@ func (s *sock) settled(ns *namespace) error {
 
 func (s *sock) configure(receive int, ports *ports) error {
 	// SO_RCVBUFFORCE needs CAP_NET_ADMIN in the first user namespace, which a
-	// rootless run lacks: then what net.core.rmem_max allows must do.
+	// rootless run lacks: then the size that net.core.rmem_max allows must do.
 	if err := s.c.SetReadBuffer(receive); err != nil {
 		return err
 	}
@@ -166,6 +155,14 @@ func (s *sock) configure(receive int, ports *ports) error {
 		return fmt.Errorf("a netlink socket has the address type %T", name)
 	}
 	s.port = addr.Pid
+	return nil
+}
+
+// join subscribes to the events of a group.
+func (s *sock) join(group int) error {
+	if err := s.c.SetsockoptInt(unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group); err != nil {
+		return fmt.Errorf("subscribe to the events of group %d: %w", group, err)
+	}
 	return nil
 }
 
@@ -220,7 +217,7 @@ func (s *sock) receive(use func([]byte) error) error {
 		s.lost = s.lost || errors.Is(err, unix.ENOBUFS)
 		return os.NewSyscallError("recvfrom", err)
 	}
-	defer s.bufs.put(buf)
+	defer datagrams.Put(buf)
 	if n > len(buf) {
 		return errTruncated
 	}
@@ -229,15 +226,15 @@ func (s *sock) receive(use func([]byte) error) error {
 
 // recv is one attempt of receive, and tells whether that is over.
 func (s *sock) recv(fd uintptr) bool {
-	buf := s.bufs.get()
+	buf := datagrams.Get().(*[datagram]byte)
 	n, from, err := unix.Recvfrom(int(fd), buf[:], unix.MSG_TRUNC)
 	for err == nil && !fromKernel(from) {
 		// Another program wrote to our port. Go's poller would not wake us
-		// again for what is queued already.
+		// again for a datagram that is queued already.
 		n, from, err = unix.Recvfrom(int(fd), buf[:], unix.MSG_TRUNC)
 	}
 	if err != nil {
-		s.bufs.put(buf)
+		datagrams.Put(buf)
 		buf = nil
 	}
 	s.in.buf, s.in.n, s.in.err = buf, n, err
@@ -249,7 +246,7 @@ func fromKernel(a unix.Sockaddr) bool {
 	return ok && n.Pid == 0
 }
 
-// drain throws away what is queued, until the queue is empty.
+// drain throws the queued datagrams away, until the queue is empty.
 func (s *sock) drain() error {
 	for empty := false; !empty; {
 		err := s.c.ReadFunc(context.Background(), "recvfrom", func(fd int) error {
@@ -281,20 +278,4 @@ func (s *sock) send(b []byte) error {
 func (s *sock) trySend(fd uintptr) bool {
 	s.out.err = unix.Sendto(int(fd), s.out.b, 0, &s.out.to)
 	return !errors.Is(s.out.err, unix.EAGAIN) && !errors.Is(s.out.err, unix.EINTR)
-}
-
-// reserve makes the next n sequence numbers follow each other without a gap.
-func (s *sock) reserve(n uint32) {
-	if s.seq > math.MaxUint32-n {
-		s.seq = 0
-	}
-}
-
-// next returns a sequence number. 0 is what the kernel puts on its own events.
-func (s *sock) next() uint32 {
-	s.seq++
-	if s.seq == 0 {
-		s.seq++
-	}
-	return s.seq
 }

@@ -12,26 +12,26 @@ import (
 )
 
 // squatter is another user's program that has the name of a table which c serves. It
-// is watched, so that the name is ours when it goes: as long as it is not, a second
-// daemon is not kept from the table.
+// is watched, so that the name becomes ours when the program goes: until then a second
+// daemon cannot be kept from the table.
 type squatter struct {
-	host *Host
-	c    *Conn
-	key  claimKey
-	stop chan struct{}
-	done chan struct{}
-	told rib.Rival // another daemon that has the name by now
+	claims *claims
+	c      *Conn
+	key    claimKey
+	stop   chan struct{}
+	done   chan struct{}
+	told   rib.Rival // another daemon that has the name by now
 
 	mu   sync.Mutex
 	conn *net.UnixConn // guarded by mu; nil: none, or closed
 }
 
-// squatterPause is the least time between two looks at one.
+// squatterPause is the least time between two looks at a squatter.
 const squatterPause = time.Second
 
-// outlast watches until the name is this daemon's, or close.
-func (h *Host) outlast(c *Conn, key claimKey, conn *net.UnixConn) *squatter {
-	s := &squatter{host: h, c: c, key: key, stop: make(chan struct{}), done: make(chan struct{}), conn: conn}
+// newSquatter watches until the name is this daemon's, or close.
+func newSquatter(o *claims, c *Conn, key claimKey, conn *net.UnixConn) *squatter {
+	s := &squatter{claims: o, c: c, key: key, stop: make(chan struct{}), done: make(chan struct{}), conn: conn}
 	go func() {
 		defer close(s.done)
 		for {
@@ -39,7 +39,7 @@ func (h *Host) outlast(c *Conn, key claimKey, conn *net.UnixConn) *squatter {
 			conn := s.conn
 			s.mu.Unlock()
 			if conn != nil {
-				_, _ = conn.Read(make([]byte, 1)) // what it says is of no interest, and not read on
+				_, _ = conn.Read(make([]byte, 1)) // it may say anything: one byte is read, and no more
 				_ = conn.Close()                  // only looked at: nothing can be lost
 			}
 			if s.retake() {
@@ -55,23 +55,23 @@ func (h *Host) outlast(c *Conn, key claimKey, conn *net.UnixConn) *squatter {
 	return s
 }
 
-// retake takes the name where it is free, and looks again at who has it where it is
-// not. It tells whether that is the end of it.
+// retake takes the name where it is free, and looks again at the program that has it
+// where it is not. It tells whether the watch has ended.
 func (s *squatter) retake() bool {
 	select {
 	case <-s.stop:
 		return true
 	default:
 	}
-	holder, err := s.host.hold(s.c, s.key)
+	holder, err := s.claims.hold(s.c, s.key)
 	if err == nil {
-		s.host.claims.obtained(s.key, holder)
+		s.claims.obtained(s.key, holder)
 		return true
 	}
 	if !errors.Is(err, unix.EADDRINUSE) {
 		return false
 	}
-	found, err := s.host.ask(s.c, s.key)
+	found, err := askRival(s.claims.spaces, s.c.mon.ns, s.key)
 	if err != nil {
 		if found.conn != nil {
 			_ = found.conn.Close() // only looked at: nothing can be lost
@@ -83,8 +83,8 @@ func (s *squatter) retake() bool {
 	}
 	if said := found.said(s.c, s.key); found.believed() && said != s.told {
 		s.told = said
-		s.host.claims.rival(s.key, &said)
-		s.host.log.Error(said.String() + ", and this one serves it: end one of them, or each deletes the other's routes")
+		s.claims.rival(s.key, &said)
+		s.claims.log.Error(said.String() + ", and this one serves it: end one of them, or each deletes the other's routes")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +108,7 @@ func (s *squatter) close() {
 	<-s.done
 }
 
-// obtained takes in a name that another user's program had until now.
+// obtained takes over a name that another user's program had until now.
 func (o *claims) obtained(key claimKey, h *holder) {
 	o.mu.Lock()
 	have := o.all[key]

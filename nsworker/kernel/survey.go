@@ -13,11 +13,10 @@ import (
 )
 
 // Survey looks at one namespace and changes nothing. settings are paths below
-// /proc/sys/net, in which * stands for every interface. protocol is that of our
-// routes. It needs no more rights than to enter the namespace, and works
-// without Run.
-func (h *Host) Survey(ctx context.Context, netns string, protocol uint8, settings []string) (rib.Survey, error) {
-	ns, err := h.namespace(netns)
+// /proc/sys/net, in which * stands for every interface. protocol is the route protocol
+// of our routes. It needs no more rights than to enter the namespace.
+func (n *Namespaces) Survey(ctx context.Context, netns string, protocol uint8, settings []string) (rib.Survey, error) {
+	ns, err := n.open(netns)
 	if err != nil {
 		return rib.Survey{}, err
 	}
@@ -26,7 +25,7 @@ func (h *Host) Survey(ctx context.Context, netns string, protocol uint8, setting
 		Dev: ns.id.dev, Inode: ns.id.inode,
 		Settings: make(map[string]string), Own: make(map[uint32]int), Guarded: make(map[uint32]rib.Guard),
 	}
-	s, err := dial(ns, h.bufs, replyBuffer, nil)
+	s, err := dialClient(ns, nil)
 	if err != nil {
 		return rib.Survey{}, err
 	}
@@ -36,14 +35,35 @@ func (h *Host) Survey(ctx context.Context, netns string, protocol uint8, setting
 		return rib.Survey{}, fmt.Errorf("look at %v: %w", ns, err)
 	}
 	sv.Links = links.links()
-	if err := s.surveyRoutes(ctx, protocol, &sv); err != nil {
+	if err := surveyRoutes(ctx, s, protocol, &sv); err != nil {
 		return rib.Survey{}, fmt.Errorf("look at %v: %w", ns, err)
 	}
-	err = h.InNetns(netns, func() error { return readSettings(sv.Settings, settings, sv.Links) })
+	err = n.InNetns(netns, func() error { return readSettings(sv.Settings, settings, sv.Links) })
 	if err != nil {
 		return rib.Survey{}, fmt.Errorf("look at the settings of %v: %w", ns, err)
 	}
 	return sv, nil
+}
+
+// Features finds out which features this kernel has. It tries them in a namespace that it
+// makes and throws away; where it may not make one (that needs CAP_SYS_ADMIN), it only
+// looks, and Features.ThrowAwayFailed says why.
+func (n *Namespaces) Features(ctx context.Context) (rib.Features, error) {
+	var f rib.Features
+	if n.own == nil {
+		return f, n.ownErr
+	}
+	type result struct {
+		f   rib.Features
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		f, err := tryFeatures(ctx, n.own)
+		done <- result{f, err}
+	}()
+	r := <-done
+	return r.f, r.err
 }
 
 // readSettings reads files of /proc/sys/net as the calling thread's namespace
@@ -78,12 +98,12 @@ func readSettings(into map[string]string, settings []string, links rib.Links) er
 }
 
 // surveyRoutes counts our routes, and finds the tables that a default route
-// closes. The kernel picks them where it checks strictly; what it sends besides
-// is left out here.
-func (s *sock) surveyRoutes(ctx context.Context, protocol uint8, sv *rib.Survey) error {
+// closes. The kernel picks them where it checks strictly (NETLINK_GET_STRICT_CHK); the
+// others that an older kernel sends are left out here.
+func surveyRoutes(ctx context.Context, s *client, protocol uint8, sv *rib.Survey) error {
 	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
 		counts := make(map[uint32]int)
-		err := s.pickRoutes(ctx, family, protocol, 0, func() { clear(counts) }, func(table uint32, _ rib.Route) { counts[table]++ })
+		err := pickRoutes(ctx, s, family, protocol, 0, func() { clear(counts) }, func(table uint32, _ rib.Route) { counts[table]++ })
 		if err != nil {
 			return err
 		}
@@ -91,7 +111,7 @@ func (s *sock) surveyRoutes(ctx context.Context, protocol uint8, sv *rib.Survey)
 			sv.Own[table] += n
 		}
 		for _, kind := range []rib.Kind{rib.KindUnreachable, rib.KindBlackhole, rib.KindProhibit} {
-			err := s.pickRoutes(ctx, family, 0, kind, func() {}, func(table uint32, r rib.Route) {
+			err := pickRoutes(ctx, s, family, 0, kind, func() {}, func(table uint32, r rib.Route) {
 				if r.Prefix.Bits() != 0 {
 					return
 				}
@@ -109,7 +129,7 @@ func (s *sock) surveyRoutes(ctx context.Context, protocol uint8, sv *rib.Survey)
 
 // pickRoutes calls each with the routes of all tables that have a protocol and
 // a kind, 0 standing for any. begin is called before each reading.
-func (s *sock) pickRoutes(ctx context.Context, family, protocol byte, kind rib.Kind, begin func(), each func(uint32, rib.Route)) error {
+func pickRoutes(ctx context.Context, s *client, family, protocol byte, kind rib.Kind, begin func(), each func(uint32, rib.Route)) error {
 	request := make([]byte, unix.SizeofRtMsg)
 	request[0], request[5], request[7] = family, protocol, byte(kind)
 	var d decoder

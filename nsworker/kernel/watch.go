@@ -1,15 +1,12 @@
 package kernel
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/vrfredist/vrfredist/rib"
 )
 
 // watch waits for files of namespaces that come and go. It takes one thread for
@@ -19,7 +16,7 @@ type watch struct {
 	inotify, mounts, event int
 	dirs                   map[int]struct{} // watch descriptors
 	mu                     sync.Mutex
-	closed                 bool // guarded by mu, so that wake never writes to a descriptor that is another's by now
+	closed                 bool // guarded by mu: wake must not write to a descriptor that was given to another file
 }
 
 func newWatch() (_ *watch, err error) {
@@ -73,8 +70,8 @@ const (
 )
 
 // cover watches the directories of paths as far as they are there, with all
-// above them, and no others. The ones above are watched because a directory
-// that is moved, or removed on an overlay filesystem, does not say so itself.
+// above them, and no others. The directories above are watched because one that is
+// moved, or removed on an overlay filesystem, gives no event of its own.
 func (w *watch) cover(paths []string) error {
 	watches := make(map[string]int) // descriptor by directory
 	for _, path := range paths {
@@ -98,8 +95,8 @@ func (w *watch) cover(paths []string) error {
 	return nil
 }
 
-// add watches what is above dir and then dir, in this order, so that one that
-// is absent cannot come unseen. It tells whether dir is there.
+// add watches the directories above dir and then dir, in this order, so that an absent
+// directory cannot come unseen. It tells whether dir is there.
 func (w *watch) add(dir string, watches map[string]int) (bool, error) {
 	const mask = unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO |
 		unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR
@@ -120,7 +117,7 @@ func (w *watch) add(dir string, watches map[string]int) (bool, error) {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
 		return false, nil
 	case errors.Is(err, unix.EACCES):
-		watches[dir] = unreadable // and yet there may be one below that is not
+		watches[dir] = unreadable // a directory below may be readable all the same
 		return true, nil
 	case errors.Is(err, unix.ENOSPC):
 		return false, fmt.Errorf("watch %s for namespaces: %w: raise fs.inotify.max_user_watches", dir, err)
@@ -144,8 +141,8 @@ func (w *watch) wait() error {
 			return fmt.Errorf("watch for namespaces: poll: %w", err)
 		}
 	}
-	// What happened where does not matter: every path is looked at. Polling
-	// mountinfo has taken its event.
+	// The events themselves do not matter: every path is looked at. Polling mountinfo has
+	// taken its event.
 	scratch := make([]byte, 4096)
 	for _, fd := range []int{w.inotify, w.event} {
 		for {
@@ -155,148 +152,4 @@ func (w *watch) wait() error {
 		}
 	}
 	return nil
-}
-
-// watch looks at all paths again whenever something changed, until ctx ends.
-func (h *Host) watch(ctx context.Context) error {
-	w, err := newWatch()
-	if err != nil {
-		return err
-	}
-	h.mu.Lock()
-	h.wake = w.wake
-	h.mu.Unlock()
-	stop := context.AfterFunc(ctx, w.wake)
-	defer func() {
-		stop()
-		h.mu.Lock()
-		h.wake = nil
-		h.mu.Unlock()
-		w.close()
-	}()
-	for ctx.Err() == nil {
-		// Covered, then looked at: what comes between is looked at twice.
-		paths := h.watchedPaths()
-		if err := w.cover(paths); err != nil {
-			return err
-		}
-		for _, path := range paths {
-			h.look(path)
-		}
-		if err := w.wait(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (h *Host) watchedPaths() []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	paths := make([]string, 0, len(h.paths))
-	for path := range h.paths {
-		paths = append(paths, path)
-	}
-	return paths
-}
-
-// look compares what is at path with what its users know.
-func (h *Host) look(path string) {
-	h.mu.Lock()
-	// Under the lock, or a Conn that is opened meanwhile would be compared
-	// with what was there before it.
-	now := identify(path)
-	var changed []*await
-	if p := h.paths[path]; p != nil {
-		for c := range p.conns {
-			switch {
-			case now == identity{c.where.Dev, c.where.Inode}:
-			case now.dev != c.where.Dev:
-				// Nothing, or the file that the namespace was mounted on:
-				// namespaces are all on one device.
-				c.gone(rib.NetnsText(c.binding.Netns) + " was removed")
-			default:
-				c.gone(rib.NetnsText(c.binding.Netns) + " is another namespace now")
-			}
-		}
-		for a := range p.awaits {
-			// Who waits for a namespace alone may have tried while it was away: that it is
-			// the same again must not hide that it came.
-			if a.last != now || now != (identity{}) && a.binding.Device == "" {
-				a.last = now
-				changed = append(changed, a)
-			}
-		}
-	}
-	h.mu.Unlock()
-	for _, a := range changed {
-		if err := a.look(); err != nil {
-			h.log.Debug("a namespace came that cannot be opened", "netns", a.binding.Netns, "error", err)
-		}
-		// Open meets the error too, and its caller reports it. Of what is absent still,
-		// the reason is another one: `ip netns del` unmounts first and removes the file
-		// after that.
-		a.signal()
-	}
-}
-
-// at returns the users of path; h.mu is held.
-func (h *Host) at(path string) *watched {
-	p := h.paths[path]
-	if p == nil {
-		p = &watched{conns: make(map[*Conn]struct{}), awaits: make(map[*await]struct{})}
-		h.paths[path] = p
-	}
-	if h.wake != nil {
-		h.wake()
-	}
-	return p
-}
-
-func (h *Host) watchConn(c *Conn) {
-	if c.path == "" {
-		return
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.at(c.path).conns[c] = struct{}{}
-}
-
-func (h *Host) watchAwait(a *await) {
-	if a.path == "" {
-		return
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	a.last = identify(a.path)
-	h.at(a.path).awaits[a] = struct{}{}
-}
-
-func (h *Host) unwatch(c *Conn) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if p := h.paths[c.path]; p != nil {
-		delete(p.conns, c)
-		h.drop(c.path, p)
-	}
-}
-
-func (h *Host) unwatchAwait(a *await) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if p := h.paths[a.path]; p != nil {
-		delete(p.awaits, a)
-		h.drop(a.path, p)
-	}
-}
-
-// drop forgets a path that nobody uses; h.mu is held.
-func (h *Host) drop(path string, p *watched) {
-	if len(p.conns)+len(p.awaits) > 0 {
-		return
-	}
-	delete(h.paths, path)
-	if h.wake != nil {
-		h.wake()
-	}
 }

@@ -35,9 +35,7 @@ func newNetwork(t *testing.T) *network {
 	t.Helper()
 	l := newLab(t)
 	w := &network{Lab: l, rtr: l.Namespace("rtr"), up: l.Namespace("up")}
-	l.Link(w.rtr, "eth0", w.up, "eth0")
-	w.rtr.Address("eth0", "10.0.0.1/24")
-	w.up.Address("eth0", "10.0.0.2/24")
+	l.Subnet(w.rtr, "eth0", w.up, "eth0", "10.0.0.1/24")
 	w.rtr.VRF("blue", blueTable)
 	w.lan("blue")
 	w.rtr.Batch("route add blackhole 198.18.0.0/15 proto static metric 4000",

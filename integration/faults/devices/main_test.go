@@ -3,7 +3,6 @@
 package devices_test
 
 import (
-	"os/exec"
 	"testing"
 	"time"
 
@@ -25,11 +24,7 @@ var program = run.Later()
 func newLab(t *testing.T) *lab.Lab {
 	t.Helper()
 	need.VRF(t)
-	for _, p := range []string{"bird", "birdc", "ip"} {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("%s is not installed: run scripts/install-deps.sh as root", p)
-		}
-	}
+	lab.Need(t, "bird", "birdc", "ip")
 	if err := program.Build(); err != nil {
 		t.Fatal(err)
 	}

@@ -81,26 +81,6 @@ func (o *Oracle) links() map[int32]string {
 	return names
 }
 
-// The requests are the body of a dump, after the netlink header.
-
-type request struct {
-	kind uint16
-	body []byte
-}
-
-func routeRequest(family, protocol uint8) request {
-	body := make([]byte, unix.SizeofRtMsg)
-	body[0], body[5] = family, protocol
-	return request{unix.RTM_GETROUTE, body}
-}
-
-func linkRequest() request { return request{unix.RTM_GETLINK, make([]byte, unix.SizeofIfInfomsg)} }
-
-// nhmsgSize is that of struct nhmsg (include/uapi/linux/nexthop.h).
-const nhmsgSize = 8
-
-func nexthopRequest() request { return request{unix.RTM_GETNEXTHOP, make([]byte, nhmsgSize)} }
-
 // nexthopOf returns the protocol and the id of a nexthop object.
 func nexthopOf(m []byte) (protocol uint8, id uint32) {
 	attributes(m[nhmsgSize:], func(kind uint16, value []byte) {
@@ -126,46 +106,12 @@ func (o *Oracle) scan(r request, begin func(), take func(body []byte)) {
 	const limit = 20 * time.Second
 	for deadline := time.Now().Add(limit); ; {
 		begin()
-		err := o.tryDump(r, take)
+		err := o.sock.dump(r, take)
 		if err == nil {
 			return
 		}
 		if !errors.Is(err, errInterrupted) || time.Now().After(deadline) {
 			o.t.Fatalf("dump %d of %s: %v", r.kind, o.ns.Role, err)
-		}
-	}
-}
-
-func (o *Oracle) tryDump(r request, take func(body []byte)) error {
-	if err := o.send(r, unix.NLM_F_REQUEST|unix.NLM_F_DUMP); err != nil {
-		return err
-	}
-	var interrupted bool
-	for {
-		n, _, err := unix.Recvfrom(o.fd, o.buf, 0)
-		if err != nil {
-			return err
-		}
-		for chunk := o.buf[:n]; len(chunk) >= unix.SizeofNlMsghdr; {
-			length := int(binary.NativeEndian.Uint32(chunk))
-			kind, flags := binary.NativeEndian.Uint16(chunk[4:]), binary.NativeEndian.Uint16(chunk[6:])
-			if length < unix.SizeofNlMsghdr || length > len(chunk) {
-				return fmt.Errorf("a message of %d bytes in %d", length, len(chunk))
-			}
-			body := chunk[unix.SizeofNlMsghdr:length:length]
-			interrupted = interrupted || flags&unix.NLM_F_DUMP_INTR != 0
-			switch kind {
-			case unix.NLMSG_DONE, unix.NLMSG_ERROR:
-				if errno := -int32(binary.NativeEndian.Uint32(body)); errno != 0 {
-					return unix.Errno(errno)
-				}
-				if interrupted {
-					return errInterrupted
-				}
-				return nil
-			}
-			take(body)
-			chunk = chunk[min((length+3)&^3, len(chunk)):]
 		}
 	}
 }

@@ -4,7 +4,6 @@
 package oracle
 
 import (
-	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -22,9 +21,7 @@ type Oracle struct {
 	t        testing.TB
 	ns       *lab.Namespace
 	protocol uint8 // the daemon's: whatever has another is foreign
-	fd       int
-	seq      uint32
-	buf      []byte
+	sock     socket
 	close    sync.Once
 }
 
@@ -32,15 +29,8 @@ type Oracle struct {
 // made again under its name needs another. It closes with the test.
 func New(t testing.TB, n *lab.Namespace, protocol int) *Oracle {
 	t.Helper()
-	o := &Oracle{t: t, ns: n, protocol: uint8(protocol), buf: make([]byte, 1<<17)}
-	err := n.Enter(func() (err error) {
-		if o.fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE); err != nil {
-			return err
-		}
-		// Strict checking is what makes the kernel heed a dump's filter.
-		return unix.SetsockoptInt(o.fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
-	})
-	if err != nil {
+	o := &Oracle{t: t, ns: n, protocol: uint8(protocol)}
+	if err := n.Enter(o.sock.open); err != nil {
 		t.Fatalf("open an oracle for %s: %v", n.Role, err)
 	}
 	t.Cleanup(o.Close)
@@ -51,7 +41,7 @@ func New(t testing.TB, n *lab.Namespace, protocol int) *Oracle {
 // namespace alive.
 func (o *Oracle) Close() {
 	o.close.Do(func() {
-		if err := unix.Close(o.fd); err != nil {
+		if err := unix.Close(o.sock.fd); err != nil {
 			o.t.Errorf("close the oracle for %s: %v", o.ns.Role, err)
 		}
 	})
@@ -240,6 +230,3 @@ func few(parts []string) string {
 	}
 	return strings.Join(parts, "\n")
 }
-
-// errInterrupted is the kernel's word that a table changed while it was read.
-var errInterrupted = errors.New("the dump was interrupted")

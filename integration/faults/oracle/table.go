@@ -1,6 +1,8 @@
 package oracle
 
 import (
+	"encoding/binary"
+	"errors"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -37,4 +39,27 @@ func (o *Oracle) Table(table uint32) (all []Entry) {
 		all = append(all, e)
 	}
 	return all
+}
+
+// Has tells whether the longest match of an IPv4 prefix's first address is a route of
+// the daemon with exactly this prefix. It costs the kernel one look-up, where the other
+// questions read a table.
+func (o *Oracle) Has(prefix string) bool {
+	o.t.Helper()
+	p := netip.MustParsePrefix(prefix)
+	body := make([]byte, unix.SizeofRtMsg, unix.SizeofRtMsg+unix.SizeofRtAttr+4)
+	body[0], body[1] = unix.AF_INET, 32
+	binary.NativeEndian.PutUint32(body[8:], unix.RTM_F_FIB_MATCH)
+	body = binary.NativeEndian.AppendUint16(body, unix.SizeofRtAttr+4)
+	body = binary.NativeEndian.AppendUint16(body, unix.RTA_DST)
+	body = append(body, p.Addr().AsSlice()...)
+	m, err := o.sock.ask(request{unix.RTM_GETROUTE, body})
+	if errors.Is(err, unix.ENETUNREACH) {
+		return false
+	}
+	if err != nil {
+		o.t.Fatalf("look %s up in %s: %v", prefix, o.ns.Role, err)
+	}
+	r := parse(m)
+	return r.prefix == p && r.protocol == o.protocol
 }

@@ -48,9 +48,7 @@ func edgeVRF(name string, i int) string {
 func TestProviderEdge(t *testing.T) {
 	l := newLab(t)
 	rtr, pe := l.Namespace("rtr"), l.Namespace("pe")
-	l.Link(rtr, "eth0", pe, "eth0")
-	rtr.Address("eth0", "10.0.0.1/24", "2001:db8::1/64")
-	pe.Address("eth0", "10.0.0.2/24", "2001:db8::2/64")
+	l.Subnet(rtr, "eth0", pe, "eth0", "10.0.0.1/24", "2001:db8::1/64")
 	pe.Sysctl("mpls.platform_labels", "1000")
 	for i, vrf := range []string{"red", "blue"} {
 		for side, ns := range []*lab.Namespace{rtr, pe} {

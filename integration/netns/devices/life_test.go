@@ -32,9 +32,7 @@ func newFleet(t *testing.T) *fleet {
 	t.Helper()
 	l := newLab(t)
 	f := &fleet{Lab: l, rtr: l.Namespace("rtr"), up: l.Namespace("up")}
-	l.Link(f.rtr, "eth0", f.up, "eth0")
-	f.rtr.Address("eth0", "10.0.0.1/24")
-	f.up.Address("eth0", "10.0.0.2/24")
+	l.Subnet(f.rtr, "eth0", f.up, "eth0", "10.0.0.1/24")
 	return f
 }
 

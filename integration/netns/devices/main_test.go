@@ -3,7 +3,6 @@
 package devices_test
 
 import (
-	"os/exec"
 	"testing"
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
@@ -24,11 +23,7 @@ var program = run.Later()
 func newLab(t *testing.T) *lab.Lab {
 	t.Helper()
 	need.VRF(t)
-	for _, p := range []string{"/usr/lib/frr/bgpd", "/usr/lib/frr/zebra", "vtysh", "ip"} {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("%s is not installed: run scripts/install-deps.sh as root", p)
-		}
-	}
+	lab.Need(t, "/usr/lib/frr/bgpd", "/usr/lib/frr/zebra", "vtysh", "ip")
 	if err := program.Build(); err != nil {
 		t.Fatal(err)
 	}

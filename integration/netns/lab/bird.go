@@ -2,7 +2,6 @@ package lab
 
 import (
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -14,21 +13,6 @@ type BIRD struct {
 	lab    *Lab
 	config string
 	socket string
-}
-
-// BIRD starts BIRD with a configuration, and waits until it takes commands.
-func (n *Namespace) BIRD(config string) *BIRD {
-	n.lab.T.Helper()
-	file := n.lab.File("bird-"+n.Role+".conf", config)
-	b := &BIRD{lab: n.lab, config: "bird-" + n.Role + ".conf", socket: filepath.Join(n.lab.Dir, "bird-"+n.Role+".ctl")}
-	b.Process = n.Start("bird in "+n.Role, "bird", "-f", "-c", file, "-s", b.socket)
-	WaitFor(n.lab.T, "bird takes commands", Patience, func() string {
-		if out, err := b.try("show status"); err != nil {
-			return err.Error() + ": " + out
-		}
-		return ""
-	})
-	return b
 }
 
 func (b *BIRD) try(command string) (string, error) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -25,55 +24,6 @@ type Daemon struct {
 	Temp string
 	// More is what follows on its command line at each start from now on.
 	More []string
-}
-
-// Daemon starts vrfredist in the namespace, and waits until it answers. The
-// configuration gets a [netlink.api] section of the lab's own, so it must have
-// none. More of its command line may follow.
-func (n *Namespace) Daemon(config string, more ...string) *Daemon {
-	n.lab.T.Helper()
-	d := n.daemon(filepath.Join(n.lab.Dir, "vrfredist.toml"))
-	d.More = more
-	d.Write(config)
-	d.Start()
-	return d
-}
-
-// DaemonAs is Daemon, started by another program: what sets its rights, say.
-func (n *Namespace) DaemonAs(starter []string, config string) *Daemon {
-	n.lab.T.Helper()
-	d := n.daemon(filepath.Join(n.lab.Dir, "vrfredist.toml"))
-	d.starter = starter
-	d.Write(config)
-	d.Start()
-	return d
-}
-
-// DaemonOf is Daemon with a file as it lies there.
-func (n *Namespace) DaemonOf(file string) *Daemon {
-	n.lab.T.Helper()
-	d := n.daemon(file)
-	d.Start("--api-listen", d.Target())
-	return d
-}
-
-func (n *Namespace) daemon(config string) *Daemon {
-	n.lab.T.Helper()
-	d := &Daemon{
-		ns:     n,
-		config: config,
-		state:  filepath.Join(n.lab.Dir, "state"),
-		socket: filepath.Join(n.lab.Dir, "api.sock"),
-		Temp:   filepath.Join(n.lab.Dir, "tmp"),
-	}
-	if err := os.MkdirAll(d.state, 0o755); err != nil {
-		n.lab.T.Fatalf("make the state directory: %v", err)
-	}
-	// Some tests have another user run it.
-	if err := errors.Join(os.MkdirAll(d.Temp, 0o700), os.Chmod(d.Temp, 0o777|os.ModeSticky)); err != nil {
-		n.lab.T.Fatalf("make the temporary directory: %v", err)
-	}
-	return d
 }
 
 // Write replaces the daemon's configuration file.

@@ -83,8 +83,8 @@ func nested(b []byte) map[uint16][]byte {
 
 // Trust tells the watch that a peer which writes routes of its own is in this
 // namespace, and no daemon under test.
-func (n *Namespace) Trust() {
-	n.lab.Run.mu.Lock()
-	defer n.lab.Run.mu.Unlock()
-	n.watch.trusted = true
+func (w *Watch) Trust() {
+	w.run.mu.Lock()
+	defer w.run.mu.Unlock()
+	w.trusted = true
 }

@@ -15,42 +15,42 @@ type Event struct {
 }
 
 // Mark returns a point in the events of the daemon's routes, for Since.
-func (n *Namespace) Mark() int {
-	n.watch.drain()
-	n.lab.Run.mu.Lock()
-	defer n.lab.Run.mu.Unlock()
-	return len(n.watch.events)
+func (w *Watch) Mark() int {
+	w.drain()
+	w.run.mu.Lock()
+	defer w.run.mu.Unlock()
+	return len(w.events)
 }
 
-// Since returns what happened to the daemon's routes since mark until now, oldest
+// Since returns the changes of the daemon's routes since mark until now, oldest
 // first. It fails the test where messages were lost.
-func (n *Namespace) Since(mark int) []Event {
-	n.lab.T.Helper()
-	n.watch.drain()
-	n.lab.Run.mu.Lock()
-	defer n.lab.Run.mu.Unlock()
-	if n.watch.blind {
-		n.lab.T.Errorf("the watch of %s lost messages: its receive buffer is too small", n.Role)
+func (w *Watch) Since(mark int) []Event {
+	w.t.Helper()
+	w.drain()
+	w.run.mu.Lock()
+	defer w.run.mu.Unlock()
+	if w.blind {
+		w.t.Errorf("the watch of %s lost messages: its receive buffer is too small", w.role)
 	}
-	events := make([]Event, 0, len(n.watch.events)-mark)
-	for _, c := range n.watch.events[mark:] {
+	events := make([]Event, 0, len(w.events)-mark)
+	for _, c := range w.events[mark:] {
 		events = append(events, Event{Deleted: c.deleted, Prefix: c.key.prefix(), Table: c.key.table, Device: c.device})
 	}
 	return events
 }
 
-// AtRest waits until nothing was said of the daemon's routes for a moment, at most for
+// AtRest waits until no message about the daemon's routes came for a moment, at most for
 // so long. Reading a table that is being written shows little, and takes the processors
-// from who writes it. The kernel is silent about many a route that goes: what is at rest
-// need not be what it was.
-func (n *Namespace) AtRest(most time.Duration) {
+// from the writer. The kernel deletes many a route without a message: a table at rest
+// need not have the routes that it had.
+func (w *Watch) AtRest(most time.Duration) {
 	const moment = 10 * time.Millisecond
-	if n.watch == nil || n.watch.rests() {
+	if w == nil || w.rests() {
 		return // the namespace was deleted, or asking would take what Unwatched saves
 	}
-	for end, last := time.Now().Add(most), n.Mark(); time.Now().Before(end); {
+	for end, last := time.Now().Add(most), w.Mark(); time.Now().Before(end); {
 		time.Sleep(moment)
-		now := n.Mark()
+		now := w.Mark()
 		if now == last {
 			return
 		}
@@ -58,16 +58,16 @@ func (n *Namespace) AtRest(most time.Duration) {
 	}
 }
 
-// Unwatched calls do, which is timed, while the watch of the namespace rests: what it
-// reads and judges otherwise, as it comes, it reads afterwards, so that the
-// processors are those of what is timed. do must not ask for events.
-func (n *Namespace) Unwatched(do func()) {
+// Unwatched calls do, which is timed, while the watch of the namespace rests: it reads
+// and judges the messages afterwards, so that do has the processors for itself. do must
+// not ask for events.
+func (w *Watch) Unwatched(do func()) {
 	set := func(resting bool) {
-		n.lab.Run.mu.Lock()
-		defer n.lab.Run.mu.Unlock()
-		n.watch.resting = resting
+		w.run.mu.Lock()
+		defer w.run.mu.Unlock()
+		w.resting = resting
 	}
-	defer n.watch.drain()
+	defer w.drain()
 	set(true)
 	defer set(false)
 	do()

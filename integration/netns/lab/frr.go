@@ -3,12 +3,8 @@ package lab
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"sort"
 	"strings"
 )
@@ -21,77 +17,6 @@ type FRR struct {
 	*Process
 	lab    *Lab
 	socket string
-}
-
-// FRR starts bgpd with a configuration, and waits until it takes commands. It
-// is without zebra, and touches no kernel table.
-func (n *Namespace) FRR(config string) *FRR {
-	n.lab.T.Helper()
-	// -n and -Z keep it from the kernel and from zebra.
-	return n.bgpd(config, "-n", "-Z", "-S")
-}
-
-// Router starts zebra and bgpd with a configuration: FRR with the kernel's
-// tables. VRF devices are there before it.
-func (n *Namespace) Router(config string) *FRR {
-	n.lab.T.Helper()
-	n.Trust()
-	dir := filepath.Join(n.lab.Dir, "frr-"+n.Role)
-	server := filepath.Join(dir, "zserv.api")
-	n.frr("zebra", "", "-z", server)
-	WaitFor(n.lab.T, "zebra takes clients", Patience, func() string {
-		if _, err := os.Stat(server); err != nil {
-			return err.Error()
-		}
-		return ""
-	})
-	return n.bgpd(config, "-S", "-z", server)
-}
-
-func (n *Namespace) bgpd(config string, args ...string) *FRR {
-	n.lab.T.Helper()
-	p, dir := n.frr("bgpd", config, args...)
-	f := &FRR{Process: p, lab: n.lab, socket: dir}
-	WaitFor(n.lab.T, "bgpd takes commands", Patience, func() string {
-		if out, err := f.run("show bgp summary"); err != nil {
-			return err.Error() + ": " + out
-		}
-		return ""
-	})
-	return f
-}
-
-// frr starts one of FRR's daemons, with a directory for all those of the
-// namespace.
-func (n *Namespace) frr(program, config string, args ...string) (*Process, string) {
-	n.lab.T.Helper()
-	dir := filepath.Join(n.lab.Dir, "frr-"+n.Role)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		n.lab.T.Fatalf("make a directory for %s: %v", program, err)
-	}
-	// zebra, other than bgpd, insists on being FRR's own user.
-	if err := os.Chmod(dir, 0o777); err != nil {
-		n.lab.T.Fatalf("open the directory of %s: %v", program, err)
-	}
-	file := os.DevNull
-	if config != "" {
-		file = n.lab.File("frr-"+n.Role+"/"+program+".conf", config)
-	}
-	// -P 0 keeps it from opening a telnet port.
-	argv := append([]string{filepath.Join(frrPrograms, program), "-P", "0", "-f", file,
-		"--vty_socket", dir, "-i", filepath.Join(dir, program+".pid"), "--log", "stdout"}, args...)
-	p := n.Start(program+" in "+n.Role, argv...)
-	// It prepares a directory for the story of its crash, and leaves it where it
-	// is killed.
-	crash := filepath.Join("/var/tmp/frr", fmt.Sprintf("%s.%d", program, p.PID()))
-	n.lab.T.Cleanup(func() {
-		p.Kill()
-		// Who may not look there cannot have made it either.
-		if err := os.RemoveAll(crash); err != nil && !errors.Is(err, fs.ErrPermission) {
-			n.lab.T.Errorf("clean up after %s: %v", program, err)
-		}
-	})
-	return p, dir
 }
 
 func (f *FRR) run(commands ...string) (string, error) {

@@ -9,6 +9,7 @@ package lab
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -132,6 +133,7 @@ func (l *Lab) Called(name string) *Namespace {
 func (l *Lab) named(role, name string) *Namespace {
 	l.T.Helper()
 	n := &Namespace{lab: l, Role: role, Name: name}
+	n.Tables = Tables{n}
 	l.T.Cleanup(n.cleanup)
 	n.Make()
 	return n
@@ -143,6 +145,21 @@ func (l *Lab) Link(a *Namespace, aName string, b *Namespace, bName string) {
 	l.ip("link", "add", aName, "netns", a.Name, "type", "veth", "peer", "name", bName, "netns", b.Name)
 	a.IP("link", "set", aName, "up")
 	b.IP("link", "set", bName, "up")
+}
+
+// Subnet joins two namespaces by a Link and numbers it: a's end gets each address, and
+// b's the next one of the same prefix.
+func (l *Lab) Subnet(a *Namespace, aName string, b *Namespace, bName string, addrs ...string) {
+	l.T.Helper()
+	l.Link(a, aName, b, bName)
+	for _, text := range addrs {
+		p, err := netip.ParsePrefix(text)
+		if err != nil || !p.Contains(p.Addr().Next()) {
+			l.T.Fatalf("number the link of %s and %s with %q: no address with another one behind it", a.Role, b.Role, text)
+		}
+		a.Address(aName, text)
+		b.Address(bName, netip.PrefixFrom(p.Addr().Next(), p.Bits()).String())
+	}
 }
 
 func (l *Lab) ip(args ...string) string {
@@ -182,6 +199,24 @@ func (l *Lab) startTool(cmd *exec.Cmd) error {
 	}
 	l.Run.tools[cmd.Process.Pid] = struct{}{}
 	return nil
+}
+
+// Need skips a test where a program that it needs is not installed.
+func Need(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			t.Skipf("%s is not installed: run scripts/install-deps.sh as root", p)
+		}
+	}
+}
+
+// NeedRoot skips a test where it cannot make namespaces.
+func NeedRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("not root: network namespaces need it")
+	}
 }
 
 // interval is how often a condition is looked at while it is waited for.

@@ -13,13 +13,15 @@ import (
 // netnsDir is where `ip netns` keeps the names.
 const netnsDir = "/run/netns"
 
-// Namespace is a network namespace of a lab.
+// Namespace is a network namespace of a lab: the test sets it up with `ip`, starts
+// programs in it, reads its Tables, and has a Watch over them.
 type Namespace struct {
 	Name string // as `ip netns` knows it
-	Role string // what it plays in the test
+	Role string // its part in the test
 
-	lab   *Lab
-	watch *Watch
+	lab *Lab
+	Tables
+	*Watch // nil: the namespace is deleted
 }
 
 // Make creates the namespace, anew where the test has deleted it: the same name
@@ -32,7 +34,7 @@ func (n *Namespace) Make() {
 	if err != nil {
 		n.lab.T.Fatalf("watch the routes of %s: %v", n.Role, err)
 	}
-	n.watch = w
+	n.Watch = w
 }
 
 // Delete deletes the namespace's name.
@@ -43,13 +45,13 @@ func (n *Namespace) Delete() {
 }
 
 func (n *Namespace) endWatch() {
-	if n.watch == nil {
+	if n.Watch == nil {
 		return
 	}
-	for _, v := range n.watch.Stop() {
+	for _, v := range n.end() {
 		n.lab.T.Errorf("a foreign route was changed: %s", v)
 	}
-	n.watch = nil
+	n.Watch = nil
 }
 
 func (n *Namespace) cleanup() {

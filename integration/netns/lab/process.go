@@ -23,30 +23,6 @@ type Process struct {
 	err  error         // of Wait; read after done
 }
 
-// Start runs a program in the namespace.
-func (n *Namespace) Start(name string, argv ...string) *Process {
-	n.lab.T.Helper()
-	p := &Process{lab: n.lab, name: name, cmd: exec.Command(argv[0], argv[1:]...), done: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
-	// A group of its own, so that it can be killed with its children; and dead
-	// with the test, should the test be killed.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := n.Enter(p.cmd.Start); err != nil {
-		n.lab.T.Fatalf("start %s in %s: %v", name, n.Role, err)
-	}
-	go func() {
-		p.err = p.cmd.Wait()
-		close(p.done)
-	}()
-	n.lab.T.Cleanup(func() {
-		p.Kill()
-		if n.lab.T.Failed() {
-			n.lab.T.Logf("%s printed:\n%s", name, p.out.tail())
-		}
-	})
-	return p
-}
-
 // Output is what the program has printed so far.
 func (p *Process) Output() string { return p.out.String() }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +19,7 @@ import (
 // It looks at its socket from time to time, and whenever it is asked: a reader that
 // waits is woken by each message, which whoever writes the routes pays for.
 type Watch struct {
+	t     testing.TB
 	run   *Run
 	role  string
 	fd    int
@@ -61,7 +63,7 @@ func (k routeKey) prefix() netip.Prefix {
 
 func startWatch(run *Run, n *Namespace) (*Watch, error) {
 	w := &Watch{
-		run: run, role: n.Role, every: 20 * time.Millisecond, stop: make(chan struct{}), done: make(chan struct{}),
+		t: n.lab.T, run: run, role: n.Role, every: 20 * time.Millisecond, stop: make(chan struct{}), done: make(chan struct{}),
 		buf: make([]byte, 1<<18), holders: make(map[routeKey]uint8), devices: make(map[int32]device),
 	}
 	err := n.Enter(func() error {
@@ -98,8 +100,8 @@ func (w *Watch) subscribe() error {
 	return nil
 }
 
-// Stop ends the watch and returns what it found.
-func (w *Watch) Stop() []string {
+// end ends the watch and returns the violations that it found.
+func (w *Watch) end() []string {
 	close(w.stop)
 	<-w.done
 	w.drain()

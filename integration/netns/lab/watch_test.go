@@ -48,8 +48,8 @@ func TestWatchSeesWhoChangedAForeignRoute(t *testing.T) {
 		}
 		return ""
 	})
-	found := strings.Join(n.watch.Stop(), "\n")
-	n.watch = nil // or the lab would fail this test for what it provoked
+	found := strings.Join(n.end(), "\n")
+	n.Watch = nil // or the lab would fail this test for what it provoked
 	for _, want := range []string{
 		"198.51.100.0/24 metric 20 of protocol 4 was overwritten in table 254",
 		"2001:db8:1::/64 metric 20 of protocol 4 was deleted from table 254",

@@ -31,11 +31,11 @@ type Case struct {
 
 // Cases are the cases of one speaker.
 func (s Speaker) Cases() []Case {
-	return slices.Concat(s.headers(), s.opens(), s.early(), s.endings(), s.attributes(), s.wellKnown(), s.families(), s.floods())
+	return slices.Concat(headers(s), opens(s), early(s), endings(s), attributes(s), wellKnown(s), families(s), floods(s))
 }
 
 // headers are messages that their header alone condemns, before the OPEN and later.
-func (s Speaker) headers() (list []Case) {
+func headers(s Speaker) (list []Case) {
 	bad := func(name, ends string, m []byte) {
 		for stage, text := range []string{"before OPEN", "before KEEPALIVE", "on a session"} {
 			list = append(list, Case{Name: name + " " + text, Stage: Stage(stage), Messages: [][]byte{m}, Ends: ends})
@@ -65,7 +65,7 @@ func (s Speaker) headers() (list []Case) {
 }
 
 // opens are OPENs that open nothing.
-func (s Speaker) opens() (list []Case) {
+func opens(s Speaker) (list []Case) {
 	open := func(name, ends string, m []byte) {
 		list = append(list, Case{Name: "OPEN " + name, Stage: Early, Messages: [][]byte{m}, Ends: ends})
 	}
@@ -103,7 +103,7 @@ func (s Speaker) opens() (list []Case) {
 }
 
 // early are whole messages that come too early, and none.
-func (s Speaker) early() []Case {
+func early(s Speaker) []Case {
 	good := s.Announce(s.Prefix)
 	second := [][]byte{s.Open()}
 	return []Case{
@@ -123,7 +123,7 @@ func (s Speaker) early() []Case {
 }
 
 // endings are UPDATEs of whose routes nothing can be said.
-func (s Speaker) endings() (list []Case) {
+func endings(s Speaker) (list []Case) {
 	end := func(name, ends string, m []byte) {
 		list = append(list, Case{Name: "UPDATE " + name, Stage: Established, Messages: [][]byte{m}, Ends: ends})
 	}

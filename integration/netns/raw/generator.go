@@ -11,7 +11,7 @@ import (
 // A seed makes the same ones every time.
 type Generator struct {
 	rng   *rand.Rand
-	good  [][]byte // what it starts from
+	good  [][]byte // messages to start from
 	spare [][]byte // attributes to put in
 }
 
@@ -28,7 +28,7 @@ func (s Speaker) Generator(seed uint64) *Generator {
 			s.Withdraw(fmt.Sprintf("30.2.%d.0/24", i)), s.Withdraw(fmt.Sprintf("2001:db8:30%d::/48", i)))
 	}
 	for range 10 {
-		g.good = append(g.good, s.others()...)
+		g.good = append(g.good, others(s)...)
 	}
 	for _, m := range g.good {
 		g.spare = append(g.spare, attributesOf(m)...)

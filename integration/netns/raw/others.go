@@ -13,7 +13,7 @@ var Every = slices.Concat(Family(1, 128), Family(2, 128), Family(25, 70), Family
 var AddPath = Capability(69, 0, 1, 1, 3, 0, 2, 1, 3)
 
 // others are routes of the families of Every, and some that have nearly one's form.
-func (s Speaker) others() (list [][]byte) {
+func others(s Speaker) (list [][]byte) {
 	hop4, hop6 := s.Nexthop.AsSlice(), s.Nexthop6.AsSlice()
 	rd, label := []byte{0, 0, 0xfd, 0xe8, 0, 0, 0, 99}, []byte{0, 1, 1}
 	vpn := func(nexthop []byte) []byte { return append(make([]byte, 8), nexthop...) }

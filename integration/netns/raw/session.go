@@ -157,6 +157,17 @@ func (s *Session) Close() {
 	<-s.done
 }
 
+// Crash ends the connection by a reset, as the kernel does for a speaker that dies.
+func (s *Session) Crash() error {
+	tcp, ok := s.conn.(*net.TCPConn)
+	if !ok {
+		return fmt.Errorf("the connection is %T, and none of TCP", s.conn)
+	}
+	err := errors.Join(tcp.SetLinger(0), tcp.Close())
+	<-s.done
+	return err
+}
+
 func (s *Session) read() {
 	defer close(s.done)
 	up := sync.OnceFunc(func() { close(s.up) })

@@ -14,7 +14,7 @@ func update(name string, taken bool, messages ...[]byte) Case {
 
 // attributes are routes with an optional attribute that is wrong: one that may be
 // discarded leaves the route, another one takes it along (RFC 7606).
-func (s Speaker) attributes() (list []Case) {
+func attributes(s Speaker) (list []Case) {
 	one := NLRI(s.Prefix)
 	with := func(name string, taken bool, more ...[]byte) {
 		list = append(list, update(name, taken, Update(nil, s.Attrs(more...), one)))
@@ -74,7 +74,7 @@ func everyUnknown() (b []byte) {
 }
 
 // wellKnown are routes whose mandatory attributes are wrong.
-func (s Speaker) wellKnown() (list []Case) {
+func wellKnown(s Speaker) (list []Case) {
 	of := func(name string, taken bool, attrs ...[]byte) {
 		list = append(list, update(name, taken, Update(nil, slices.Concat(append([][]byte{s.preference()}, attrs...)...), NLRI(s.Prefix))))
 	}
@@ -113,7 +113,7 @@ func (s Speaker) wellKnown() (list []Case) {
 
 // families are routes of families that were not negotiated, and IPv6 ones that are
 // none: nothing of them may reach GoBGP.
-func (s Speaker) families() (list []Case) {
+func families(s Speaker) (list []Case) {
 	for _, f := range []struct {
 		afi  uint16
 		safi byte
@@ -142,7 +142,7 @@ func (s Speaker) families() (list []Case) {
 }
 
 // floods are many messages that each are lawful, or nearly so.
-func (s Speaker) floods() []Case {
+func floods(s Speaker) []Case {
 	var withdrawn, announced [][]byte
 	for i := range 100 {
 		var nlri []byte

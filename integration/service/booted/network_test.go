@@ -46,9 +46,7 @@ func newNetwork(t *testing.T) *network {
 // join gives a tenant's namespace its link to the customer.
 func (n *network) join(tenant *lab.Namespace, number int) {
 	n.lab.T.Helper()
-	n.lab.Link(tenant, "lan0", n.customer, tenant.Role)
-	tenant.Address("lan0", fmt.Sprintf("192.168.%d.1/24", number))
-	n.customer.Address(tenant.Role, fmt.Sprintf("192.168.%d.2/24", number))
+	n.lab.Subnet(tenant, "lan0", n.customer, tenant.Role, fmt.Sprintf("192.168.%d.1/24", number))
 }
 
 // arrive makes the namespace that comes later.

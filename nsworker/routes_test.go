@@ -71,3 +71,36 @@ func TestPathsThatShareAttributes(t *testing.T) {
 		t.Errorf("with shared attributes:\n%s\neach with its own:\n%s", seen[0], seen[1])
 	}
 }
+
+// TestPlaceThatIsGivenUpIsTaken withdraws one of two routes that max_routes lets in one
+// at a time: the other comes in at once.
+func TestPlaceThatIsGivenUpIsTaken(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		s := spec("red")
+		s.Export.MaxRoutes = 1
+		l.start(s)
+		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
+		l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9"))
+		l.exported("red", "10.2.0.0/16", rib.OverQuota, "")
+		l.unhear("red", "10.1.0.0/16", 0)
+		l.table(red, "10.2.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+	})
+}
+
+// TestEqualPathThatIsLeftOut has two equal paths of which one passes the filter.
+func TestEqualPathThatIsLeftOut(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		s := spec("red")
+		s.Export.CommunityList = []rib.Community{7}
+		l.start(s)
+		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9", community(7)), bgpPath("10.1.0.0/16", "198.51.100.9", id(1)))
+		l.table(red, "10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+
+		// One that is left out takes nobody's place among the max_paths.
+		s.Export.MaxPaths = 2
+		l.configure(s)
+		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9", community(7)),
+			bgpPath("10.1.0.0/16", "198.51.100.9", id(1)), bgpPath("10.1.0.0/16", "198.51.100.10", id(2), community(7)))
+		l.table(red, "10.1.0.0/16 proto vrfredist metric 20\n\tnexthop via 192.0.2.9 dev eth0 weight 1\n\tnexthop via 198.51.100.10 dev eth1 weight 1")
+	})
+}

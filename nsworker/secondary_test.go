@@ -9,15 +9,15 @@ import (
 
 // A secondary table of a VRF gets its routes, resolves nexthops in its own routes
 // first and then in the VRF's, and hears when those change.
-func TestAFurtherTable(t *testing.T) {
+func TestASecondaryTable(t *testing.T) {
 	story(t, func(l *lab, table *fakeTable) {
 		own := rib.Binding{Netns: "red", Table: 1002}
 		clear(l.kernel.add(own, 1).routes)
-		further := spec("red")
-		further.Name, further.VRF, further.Binding = "red/1002", "red", own
-		further.Import.Enabled = false
-		further.Export.Metric = 30
-		l.start(further)
+		secondary := spec("red")
+		secondary.Name, secondary.VRF, secondary.Binding = "red/1002", "red", own
+		secondary.Import.Enabled = false
+		secondary.Export.Metric = 30
+		l.start(secondary)
 		path := bgpPath("10.1.0.0/16", "192.0.2.9")
 		l.hear("red/1002", path)
 		l.settle()

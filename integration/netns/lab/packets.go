@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -118,4 +119,29 @@ func (n *Namespace) WaitPing(from, to string) {
 		}
 		return ""
 	})
+}
+
+// Segments starts to read; it ends with the test.
+func (n *Namespace) Segments() *Segments {
+	n.lab.T.Helper()
+	s := &Segments{lab: n.lab, done: make(chan struct{})}
+	err := n.Enter(func() error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_TCP)
+		if err != nil {
+			return fmt.Errorf("open a socket for TCP: %w", err)
+		}
+		s.file = os.NewFile(uintptr(fd), "TCP segments")
+		return nil
+	})
+	if err != nil {
+		n.lab.T.Fatalf("read the segments of %s: %v", n.Role, err)
+	}
+	go s.read()
+	n.lab.T.Cleanup(func() {
+		if err := s.file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+			n.lab.T.Errorf("end reading segments: %v", err)
+		}
+		<-s.done
+	})
+	return s
 }

@@ -54,7 +54,7 @@ func fiveMinutes(once func()) {
 // A program that changes a route of ours ten times a second, for five minutes, has it
 // back at once a few times; then it is left alone, longer each time; and it is back
 // for good once the program stops. Other routes do not notice.
-func TestFightHasBackoff(t *testing.T) {
+func TestContentionHasBackoff(t *testing.T) {
 	for _, f := range fights {
 		t.Run(f.name, func(t *testing.T) {
 			story(t, func(l *lab, table *fakeTable) {
@@ -122,7 +122,7 @@ func TestResyncEndsThePause(t *testing.T) {
 }
 
 // A link that changed just before excuses one more change, and not a whole fight.
-func TestALinkExcusesNoFight(t *testing.T) {
+func TestALinkExcusesNoContention(t *testing.T) {
 	story(t, func(l *lab, table *fakeTable) {
 		l.start(spec("red"))
 		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
@@ -148,7 +148,7 @@ func TestALinkExcusesNoFight(t *testing.T) {
 }
 
 // A link that flaps is no program that fights: its routes are back whenever it is.
-func TestFlappingLinkIsNoFight(t *testing.T) {
+func TestFlappingLinkIsNoContention(t *testing.T) {
 	story(t, func(l *lab, table *fakeTable) {
 		l.start(spec("red"))
 		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))

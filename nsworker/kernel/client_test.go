@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -22,7 +23,7 @@ func (a *answers) Read(func(uintptr) bool) error {
 	if len(a.datagrams) == 0 {
 		return errors.New("nothing is left to read")
 	}
-	a.s.in.buf = a.s.bufs.get()
+	a.s.in.buf = new([datagram]byte)
 	a.s.in.n, a.s.in.err = copy(a.s.in.buf[:], a.datagrams[0]), nil
 	a.datagrams = a.datagrams[1:]
 	return nil
@@ -46,8 +47,8 @@ func TestInterruptedDump(t *testing.T) {
 		"in one of an earlier dump": {foreign: unix.NLM_F_DUMP_INTR},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &sock{bufs: newBuffers(), dumping: seq}
-			s.raw = &answers{s, [][]byte{
+			s := &client{sock: &sock{}, dumping: seq}
+			s.raw = &answers{s.sock, [][]byte{
 				one(unix.RTM_NEWLINK, tc.foreign, seq-1),
 				append(one(unix.RTM_NEWLINK, tc.first, seq), one(unix.RTM_NEWLINK, 0, seq)...),
 				one(unix.NLMSG_DONE, tc.last, seq),
@@ -78,5 +79,54 @@ func TestDumpOfOneTableWithoutStrictChecking(t *testing.T) {
 		if err != nil || len(routes) != 1 || routes[0].Prefix.String() != want {
 			t.Errorf("%v, %v, want %s alone", routes, err, want)
 		}
+	}
+}
+
+func TestInterruptedAndFailedDumps(t *testing.T) {
+	// interrupted gives up after a bounded number of tries, and stops at once
+	// for anything else.
+	n := 0
+	err := complete(t.Context(), "routes", func() error { n++; return errInterrupted })
+	if !errors.Is(err, errInterrupted) || n != dumpTries {
+		t.Errorf("%v after %d tries", err, n)
+	}
+	n = 0
+	err = complete(t.Context(), "routes", func() error {
+		if n++; n < 3 {
+			return errInterrupted
+		}
+		return nil
+	})
+	if err != nil || n != 3 {
+		t.Errorf("%v after %d tries", err, n)
+	}
+	n = 0
+	if err = complete(t.Context(), "routes", func() error { n++; return unix.EIO }); !errors.Is(err, unix.EIO) || n != 1 {
+		t.Errorf("%v after %d tries", err, n)
+	}
+}
+
+func TestDumpGivenUpLeavesTheSocketUsable(t *testing.T) {
+	ns := lab(t)
+	c := open(t, startHost(t), rib.Binding{Netns: ns, Table: table})
+	var changes []rib.Change
+	for i := range 5000 {
+		changes = append(changes, rib.Change{Op: rib.OpAdd, Route: route(fmt.Sprintf("10.%d.%d.0/24", i/256, i%256), via("192.0.2.2"))})
+	}
+	apply(t, c, changes...)
+	// A dump whose first datagram alone is read, as after a deadline.
+	seq := c.sock.next()
+	b := beginMessage(nil, unix.RTM_GETROUTE, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, seq)
+	b = append(b, make([]byte, unix.SizeofRtMsg)...)
+	b[unix.NLMSG_HDRLEN] = unix.AF_INET
+	if err := c.sock.send(endMessage(appendAttrU32(b, unix.RTA_TABLE, table), 0)); err != nil {
+		t.Fatal(err)
+	}
+	c.sock.dumping = seq
+	if err := c.sock.receive(func([]byte) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(read(t, c).Routes); got != 5000 {
+		t.Errorf("%d routes, want 5000", got)
 	}
 }

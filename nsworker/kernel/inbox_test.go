@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/vrfredist/vrfredist/rib"
 )
 
@@ -90,5 +92,49 @@ func TestFollowingEventsLeadsWhereReadingDoes(t *testing.T) {
 				t.Errorf("only %d changes were made", len(done))
 			}
 		})
+	}
+}
+
+func TestBacklogCollapses(t *testing.T) {
+	ns := lab(t)
+	c := open(t, startHost(t), rib.Binding{Netns: ns, Table: table})
+	flood(t, ns, backlog+10)
+	// Read nothing until all has arrived: another table's event comes last.
+	last := open(t, c.host, rib.Binding{Netns: ns, Table: 1002})
+	quiet(t, last, ns)
+	<-c.Ready()
+	if e := c.Events(); !e.Resync || e.Reason != rib.ResyncBacklog || len(e.Routes) != 0 {
+		t.Fatalf("events: resync %v for %v with %d routes", e.Resync, e.Reason, len(e.Routes))
+	}
+	if e := c.Events(); e.Resync || len(e.Routes) != 0 {
+		t.Errorf("and then %+v", e)
+	}
+	if got := len(read(t, c).Routes); got != backlog+10 {
+		t.Errorf("%d routes are read", got)
+	}
+	quiet(t, c, ns)
+}
+
+// TestSharedKeysAreFound: whatever else stands between equal keys of one
+// prefix, in linear time.
+func TestSharedKeysAreFound(t *testing.T) {
+	r := func(prefix string, metric uint32) rib.Route {
+		r := route(prefix, via("192.0.2.1"))
+		r.Metric = metric
+		return r
+	}
+	routes := []rib.Route{
+		r("10.0.0.0/8", 1), r("10.0.0.0/8", 2), r("10.0.0.0/8", 1), r("10.0.0.0/8", 3),
+		r("10.1.0.0/16", 3), r("10.1.0.0/16", 2), r("10.2.0.0/16", 2),
+		route("2001:db8::/32", via("2001:db8::1"), via("2001:db8::2")), route("10.3.0.0/16", via("192.0.2.1"), via("192.0.2.2")),
+	}
+	for i := range 200_000 {
+		routes = append(routes, r("10.4.0.0/16", uint32(i+1)))
+	}
+	c := fakeConn(fakeMonitor(t), rib.Binding{})
+	c.inbox.learnShared(routes)
+	want := map[rib.Key]struct{}{routes[0].Key(): {}, routes[7].Key(): {}}
+	if d := cmp.Diff(want, c.inbox.shared, sameRoute); d != "" {
+		t.Error(d)
 	}
 }

@@ -80,7 +80,7 @@ var notOurs = []struct {
 // A program that adds routes under our protocol again and again, or changes our
 // nexthop objects, ten times a second for five minutes, meets the same backoff as one
 // that changes our routes; in the end all is as it should be.
-func TestFightOverWhatIsNotOurs(t *testing.T) {
+func TestContentionOverSurplusRoutes(t *testing.T) {
 	for _, f := range notOurs {
 		t.Run(f.name, func(t *testing.T) {
 			story(t, func(l *lab, table *fakeTable) {
@@ -139,7 +139,7 @@ func TestFightOverWhatIsNotOurs(t *testing.T) {
 }
 
 // A stranger that is left alone gives its place up as soon as BGP has a route for it.
-func TestStrangerMakesRoom(t *testing.T) {
+func TestSurplusRouteMakesRoom(t *testing.T) {
 	for _, announced := range []bool{true, false} {
 		t.Run(fmt.Sprint(announced), func(t *testing.T) {
 			story(t, func(l *lab, table *fakeTable) {

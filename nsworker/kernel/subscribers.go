@@ -1,0 +1,100 @@
+package kernel
+
+import (
+	"slices"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// subscribers are those who hear of the events in one namespace. The monitor that
+// keeps them guards them.
+type subscribers struct {
+	tables map[uint32][]*Conn
+	ports  map[uint32]*Conn    // by the port of the socket that a Conn writes with
+	awaits map[*await]struct{} // for a device
+}
+
+func newSubscribers() subscribers {
+	return subscribers{
+		tables: make(map[uint32][]*Conn),
+		ports:  make(map[uint32]*Conn),
+		awaits: make(map[*await]struct{}),
+	}
+}
+
+func (s *subscribers) add(c *Conn) {
+	s.tables[c.where.Table] = append(s.tables[c.where.Table], c)
+	s.ports[c.sock.port] = c
+}
+
+func (s *subscribers) remove(c *Conn) {
+	delete(s.ports, c.sock.port)
+	conns := slices.DeleteFunc(s.tables[c.where.Table], func(o *Conn) bool { return o == c })
+	if len(conns) == 0 {
+		delete(s.tables, c.where.Table)
+	} else {
+		s.tables[c.where.Table] = conns
+	}
+}
+
+// wrote tells whether the socket with this port is a Conn's.
+func (s *subscribers) wrote(port uint32) bool { return s.ports[port] != nil }
+
+// soleProtocol is the route protocol of all Conns. It is not ok where they have
+// several, or where two Conns have the same table: the echo of one may be news to the
+// other.
+func (s *subscribers) soleProtocol() (protocol uint8, ok bool) {
+	for _, conns := range s.tables {
+		if len(conns) > 1 || ok && conns[0].protocol != protocol {
+			return 0, false
+		}
+		protocol, ok = conns[0].protocol, true
+	}
+	return protocol, ok
+}
+
+// resync asks every Conn to read its table again.
+func (s *subscribers) resync(reason rib.ResyncReason) {
+	for _, conns := range s.tables {
+		for _, c := range conns {
+			c.inbox.resync(reason, nil)
+		}
+	}
+}
+
+// linksChanged tells what a changed link or address means for bindings and for routes.
+func (s *subscribers) linksChanged(now linkCache, reason rib.ResyncReason, n news) {
+	var links rib.Links
+	if len(s.tables) > 0 {
+		links = now.links()
+	}
+	for _, conns := range s.tables {
+		for _, c := range conns {
+			switch by := now.lost(c.binding, c.where); {
+			case by != "":
+				c.inbox.gone(by)
+			case n == came:
+				c.inbox.linksCame(reason, links)
+			default:
+				c.inbox.resync(reason, links)
+			}
+		}
+	}
+	for a := range s.awaits {
+		if now.hasVRF(a.binding.Device) {
+			a.signal()
+		}
+	}
+}
+
+// broken ends the events of all.
+func (s *subscribers) broken(why error) {
+	for _, conns := range s.tables {
+		for _, c := range conns {
+			c.inbox.broken(why)
+		}
+	}
+	for a := range s.awaits {
+		a.signal()
+	}
+}
