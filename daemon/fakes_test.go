@@ -18,6 +18,7 @@ import (
 	"github.com/vrfredist/vrfredist/nsworker/relay"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/speakertest"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -55,16 +56,15 @@ func (t *trail) refuse(calls ...string) {
 	}
 }
 
-// fakeBGP is a speaker that is fed by hand.
+// fakeBGP is a speaker that is fed by hand, without neighbours and a configuration.
 type fakeBGP struct {
 	*trail
+	*speakertest.Speaker
 	drift     []speaker.Difference
 	additions []speaker.Addition
 	sessions  []speaker.Session
 	guarded   []vrf.Guarded
-	preview   preview
-	feeds     map[string]*rib.Feed
-	announced map[string][]rib.Announcement
+	preview   speaker.Preview
 	lost      int // announcements
 	started   chan struct{}
 }
@@ -91,8 +91,8 @@ func (b *fakeBGP) Reannounce(_ context.Context, name string) (int, error) {
 func (b *fakeBGP) Sessions() []speaker.Session { return b.sessions }
 func (b *fakeBGP) Guarded() []vrf.Guarded      { return slices.Clone(b.guarded) }
 
-func (b *fakeBGP) Preview(text []byte, _ rib.Extras) (preview, error) {
-	return b.preview, b.call("preview of %s", text)
+func (b *fakeBGP) Preview(text []byte, _ rib.Extras) (*speaker.Preview, error) {
+	return &b.preview, b.call("preview of %s", text)
 }
 
 func (b *fakeBGP) Started() <-chan struct{}      { return b.started }
@@ -101,23 +101,6 @@ func (b *fakeBGP) Answers(context.Context) error { return nil }
 func (b *fakeBGP) Stop(_ context.Context, graceful bool) error {
 	return b.call("BGP stops, gracefully: %v", graceful)
 }
-
-func (b *fakeBGP) Feed(name string) (*rib.Feed, error) {
-	if f := b.feeds[name]; f != nil {
-		return f, nil
-	}
-	return nil, fmt.Errorf("no VRF %q", name)
-}
-
-func (b *fakeBGP) Announced(name string) []rib.Announcement { return b.announced[name] }
-
-func (b *fakeBGP) Announce(context.Context, string, []rib.AnnounceChange) error { return nil }
-
-func (b *fakeBGP) Candidates(context.Context, string, netip.Prefix) ([]rib.Path, error) {
-	return nil, nil
-}
-
-func (b *fakeBGP) Refused(string, netip.Prefix) []rib.Refusal { return nil }
 
 // fakeRelay carries nothing.
 type fakeRelay struct {
@@ -198,7 +181,11 @@ func text(t *testing.T, name string, vrfs []string, aliases ...string) *config.C
 func newStage(t *testing.T, now *config.Config) *stage {
 	t.Helper()
 	s := &stage{trail: new(trail), dir: t.TempDir(), log: new(strings.Builder)}
-	s.bgp, s.relay = &fakeBGP{trail: s.trail}, &fakeRelay{trail: s.trail}
+	var vrfs []speaker.VRF
+	for i, v := range now.VRFs {
+		vrfs = append(vrfs, speaker.VRF{Name: v.Name, RD: rib.RD(i + 1)})
+	}
+	s.bgp, s.relay = &fakeBGP{trail: s.trail, Speaker: speakertest.New(vrfs)}, &fakeRelay{trail: s.trail}
 	log := slog.New(slog.NewTextHandler(s.log, nil))
 	overlay, err := config.OpenOverlay(s.dir)
 	if err != nil {

@@ -49,8 +49,6 @@ func TestWhatAWorkerReportsIsScraped(t *testing.T) {
 		go func() { ended <- d.run(t.Context(), signals) }()
 		synctest.Wait()
 
-		feed := rib.NewFeed()
-		s.bgp.feeds = map[string]*rib.Feed{"a": feed}
 		got := scrape(t, &backend{
 			vrfs: &vrfs{sup, d.force, s.bgp, new(vrf.Tap)}, neighbors: s.changer.apply.neighbors, mailboxes: mailboxes{s.bgp},
 		})

@@ -21,30 +21,8 @@ import (
 type previewer interface {
 	// Preview compares a configuration of GoBGP's with the one in force. Its error is what
 	// a reload would refuse the configuration with.
-	Preview(text []byte, extras rib.Extras) (preview, error)
+	Preview(text []byte, extras rib.Extras) (*speaker.Preview, error)
 }
-
-// preview is what a reload would change in BGP.
-type preview struct {
-	neighbors     []speaker.NeighborChange // by address
-	others, notes []string                 // other changes, and what cannot be known before: a line each
-	// paths returns the candidates that each VRF would have, with those announcements.
-	paths func(context.Context, speaker.Announcing) (map[string]candidates, error)
-}
-
-// candidates are the paths that BGP would have for a VRF.
-type candidates interface {
-	nsworker.Candidates
-	// Edited tells whether they differ from those of now.
-	Edited() bool
-}
-
-// noCandidates are those of a VRF that goes.
-type noCandidates struct{}
-
-func (noCandidates) WithPaths() []netip.Prefix      { return nil }
-func (noCandidates) Lookup(netip.Prefix) []rib.Path { return nil }
-func (noCandidates) Edited() bool                   { return true }
 
 // planner says what a reload of a file would change, and changes nothing. It is a part
 // of the api.Backend.
@@ -91,7 +69,7 @@ type plan struct {
 
 	now, next     *config.Config
 	before, after []vrf.Spec // the workers that run, and that would
-	preview       preview
+	preview       *speaker.Preview
 	stage         *nsworker.Rehearsal
 	totals        vrf.PlanTotals
 }
@@ -110,7 +88,7 @@ func (p *plan) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	paths, err := p.preview.paths(ctx, announcing)
+	paths, err := p.preview.Paths(ctx, announcing)
 	if err != nil {
 		return err
 	}
@@ -132,7 +110,7 @@ func (p *plan) settings() error {
 	add := func(text string, notes ...string) {
 		items = append(items, vrf.PlanItem{Kind: vrf.PlanSetting, Op: vrf.PlanChange, Text: text, Notes: notes})
 	}
-	for _, text := range p.preview.others {
+	for _, text := range p.preview.Others {
 		add(text)
 	}
 	for _, text := range append(p.gate.later(p.now, p.next), guardChanges(p.now.API, p.next.API)...) {
@@ -141,8 +119,8 @@ func (p *plan) settings() error {
 	if p.now.ManageSysctls != p.next.ManageSysctls {
 		add(fmt.Sprintf("netlink.manage_sysctls: %v -> %v", p.now.ManageSysctls, p.next.ManageSysctls))
 	}
-	if len(p.preview.notes) > 0 {
-		items = append(items, vrf.PlanItem{Kind: vrf.PlanSetting, Notes: p.preview.notes, Text: "BGP"})
+	if len(p.preview.Notes) > 0 {
+		items = append(items, vrf.PlanItem{Kind: vrf.PlanSetting, Notes: p.preview.Notes, Text: "BGP"})
 	}
 	if notes := changedNotes(p.next); len(notes) > 0 {
 		items = append(items, vrf.PlanItem{Kind: vrf.PlanSetting, Notes: notes, Text: "Otherwise than in an earlier version"})

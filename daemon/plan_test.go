@@ -50,25 +50,11 @@ func (t stillTable) Apply(context.Context, []rib.Change) ([]error, error) {
 	return nil, errors.New("a plan writes nothing")
 }
 
-// fewPaths are the candidates of a VRF, each by way of 192.0.2.2.
-type fewPaths []string
-
-func (p fewPaths) WithPaths() (list []netip.Prefix) {
-	for _, s := range p {
-		list = append(list, netip.MustParsePrefix(s))
-	}
-	return list
-}
-
-func (p fewPaths) Lookup(prefix netip.Prefix) []rib.Path {
-	if !slices.Contains(p, prefix.String()) {
-		return nil
-	}
+// viaPeer is a path by way of 192.0.2.2.
+func viaPeer(prefix netip.Prefix) rib.Path {
 	peer := netip.MustParseAddr("192.0.2.2")
-	return []rib.Path{{Prefix: prefix, Attrs: &rib.Attrs{Via: &rib.Via{Nexthop: peer, Peer: peer}, Tags: &rib.Tags{}, LocalPref: 100}}}
+	return rib.Path{Prefix: prefix, Attrs: &rib.Attrs{Via: &rib.Via{Nexthop: peer, Peer: peer}, Tags: &rib.Tags{}, LocalPref: 100}}
 }
-
-func (p fewPaths) Edited() bool { return true }
 
 // planning is a planner on a still kernel, and what it is asked about: VRF red stays,
 // with another metric, blue goes, and green comes, which has no namespace yet.
@@ -89,9 +75,14 @@ func planning(t *testing.T) (*planner, *fakeBGP, *config.Config) {
 			Hops: []rib.Hop{{Gateway: netip.MustParseAddr("192.0.2.2"), Ifindex: 2, Weight: 1}},
 		}
 	}
-	s.bgp.preview.paths = func(context.Context, speaker.Announcing) (map[string]candidates, error) {
-		return map[string]candidates{"red": fewPaths{"10.0.0.0/8"}, "green": fewPaths{}}, nil
+	vrfs := []speaker.VRF{{Name: "green"}, {Name: "red"}}
+	feeds, ten := speaker.NewFeeds(vrfs), netip.MustParsePrefix("10.0.0.0/8")
+	feed, err := feeds.Feed("red")
+	if err != nil {
+		t.Fatal(err)
 	}
+	feed.Set(ten, 0, []rib.Path{viaPeer(ten)})
+	s.bgp.preview.Foresight = speaker.Foresight{Old: vrfs, Next: vrfs, Feeds: feeds}
 	return &planner{
 		parse: func(string, []byte) (*config.Config, error) { return next, s.call("parse") }, force: s.changer.force,
 		gate: s.changer.apply.gate, bgp: s.bgp,
@@ -132,9 +123,9 @@ func lines(t *testing.T, p *planner, r vrf.PlanRequest) []string {
 // command line.
 func TestPlan(t *testing.T) {
 	p, b, next := planning(t)
-	b.preview.others = []string{"peer group g: added"}
-	b.preview.notes = []string{"what it sends cannot be known before"}
-	b.preview.neighbors = []speaker.NeighborChange{{Kind: speaker.Added, Address: "192.0.2.9", PeerAS: 65009}}
+	b.preview.Others = []string{"peer group g: added"}
+	b.preview.Notes = []string{"what it sends cannot be known before"}
+	b.preview.Neighbors = []speaker.NeighborChange{{Kind: speaker.Added, Address: "192.0.2.9", PeerAS: 65009}}
 	next.ManageSysctls = true
 	got := lines(t, p, vrf.PlanRequest{File: "f.toml", Lines: -1})
 	want := []string{
@@ -177,15 +168,14 @@ func TestAPlanThatCannotBeMade(t *testing.T) {
 		}
 	}
 	b.refuse()
-	paths := b.preview.paths
-	b.preview.paths = func(ctx context.Context, a speaker.Announcing) (map[string]candidates, error) {
+	err := p.Plan(t.Context(), vrf.PlanRequest{}, func(vrf.PlanItem) error {
 		if err := ask(vrf.PlanRequest{}); !errors.Is(err, api.ErrBusy) {
 			t.Errorf("a second plan meanwhile: %v", err)
 		}
 		p.force.cfg.Store(text(t, "another", nil))
-		return paths(ctx, a)
-	}
-	if err := ask(vrf.PlanRequest{}); err == nil || !strings.Contains(err.Error(), "which is void") {
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "which is void") {
 		t.Errorf("a plan of a configuration that is changed meanwhile: %v", err)
 	}
 }
@@ -202,7 +192,7 @@ func TestPlannedNeighborsInNamespaces(t *testing.T) {
 	peer.Password, peer.Secret, peer.HoldTime = "other", "two", 30*time.Second
 	relayed.TTL = 2
 	next.Neighbors = []rib.Neighbor{peer, relayed}
-	b.preview.neighbors = []speaker.NeighborChange{{Kind: speaker.Changed, Address: alias1.String(), PeerAS: 65002, VRF: "red", Keys: []string{"timers.config.hold-time: 90 -> 30"}}}
+	b.preview.Neighbors = []speaker.NeighborChange{{Kind: speaker.Changed, Address: alias1.String(), PeerAS: 65002, VRF: "red", Keys: []string{"timers.config.hold-time: 90 -> 30"}}}
 	var got []string
 	for _, l := range lines(t, p, vrf.PlanRequest{}) {
 		if strings.HasPrefix(l, "neighbor ") {
@@ -216,4 +206,46 @@ func TestPlannedNeighborsInNamespaces(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%q\nwant %q", got, want)
 	}
+}
+
+// TestPlannedAnnouncements: what a VRF would not import any more is withdrawn, what it
+// would import anew is announced; as many lines are told as are asked for.
+func TestPlannedAnnouncements(t *testing.T) {
+	p, b, next := planning(t)
+	gone := rib.AnnounceChange{Announcement: rib.Announcement{Prefix: netip.MustParsePrefix("10.7.0.0/16"), MED: 5}}
+	if err := b.Announce(t.Context(), "red", []rib.AnnounceChange{gone}); err != nil {
+		t.Fatal(err)
+	}
+	next.VRFs[1].Export = p.force.config().VRFs[0].Export
+	next.VRFs[1].Import = rib.ImportPolicy{Enabled: true, Interfaces: []string{"eth*"}}
+	b.preview.Tables = noTables{}
+	var got []string
+	for _, l := range lines(t, p, vrf.PlanRequest{VRF: "red", Lines: -1}) {
+		if strings.HasPrefix(l, "announcement") || strings.HasPrefix(l, "vrf") {
+			got = append(got, l)
+		}
+	}
+	want := []string{
+		"vrf change red red (netns red) | import.enabled: false -> true | import.interface_list: none -> eth*",
+		"announcement remove red 10.7.0.0/16 MED 5",
+		"announcement add red 192.0.2.0/24 MED 0",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+	var totals *vrf.PlanTotals
+	err := p.Plan(t.Context(), vrf.PlanRequest{VRF: "red", Lines: 1}, func(i vrf.PlanItem) error {
+		totals = i.Totals
+		return nil
+	})
+	if err != nil || totals == nil || totals.Unlisted != 1 || totals.Announced != 1 || totals.Withdrawn != 1 {
+		t.Errorf("with one line: %+v, %v", totals, err)
+	}
+}
+
+// noTables are those of a BGP server without routes.
+type noTables struct{}
+
+func (noTables) Paths(context.Context, speaker.Family, []speaker.Destination, func(speaker.Destination, []rib.Path)) error {
+	return nil
 }

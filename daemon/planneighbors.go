@@ -18,7 +18,7 @@ func (p *plan) neighbors() error {
 	was, is := byAlias(p.now.Neighbors), byAlias(p.next.Neighbors)
 	said := make(map[netip.Addr]bool)
 	var items []vrf.PlanItem
-	for _, c := range p.preview.neighbors {
+	for _, c := range p.preview.Neighbors {
 		item := neighborItem(c)
 		alias, _ := netip.ParseAddr(c.Address)
 		a, had := was[alias]

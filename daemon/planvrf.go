@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -75,10 +76,10 @@ func (v plannedVRF) head() vrf.PlanItem {
 }
 
 // yieldVRF yields one VRF with its routes, where something would change.
-func (p *plan) yieldVRF(ctx context.Context, v plannedVRF, all map[string]candidates) error {
+func (p *plan) yieldVRF(ctx context.Context, v plannedVRF, all map[string]*speaker.Paths) error {
 	head, paths := v.head(), all[v.is.Of()]
-	if paths == nil {
-		paths = noCandidates{}
+	if paths == nil { // it goes
+		paths = &speaker.Paths{}
 	}
 	var t vrf.PlannedTable
 	if (v.ran || v.runs) && (head.Op != vrf.PlanNone || paths.Edited() || p.leaks(v, paths)) {
@@ -104,7 +105,7 @@ func (p *plan) yieldVRF(ctx context.Context, v plannedVRF, all map[string]candid
 
 // leaks tells whether a VRF has routes through another whose table would be
 // another one, or none.
-func (p *plan) leaks(v plannedVRF, paths candidates) bool {
+func (p *plan) leaks(v plannedVRF, paths *speaker.Paths) bool {
 	moved := make(map[string]bool)
 	was, is := vrf.SpecsByName(p.before), vrf.SpecsByName(p.after)
 	for _, name := range sortedUnion(was, is) {

@@ -11,8 +11,6 @@ import (
 	"github.com/vrfredist/vrfredist/nsworker"
 	"github.com/vrfredist/vrfredist/nsworker/kernel"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
-	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -31,23 +29,6 @@ func (b bgp) Guarded() []vrf.Guarded {
 		list = append(list, vrf.Guarded{VRF: r.VRF, Neighbor: r.Neighbour, Plain: r.Plain, Rehearsed: r.Rehearsed, Removed: r.Removed})
 	}
 	return list
-}
-
-// Preview implements previewer.
-func (b bgp) Preview(text []byte, extras rib.Extras) (preview, error) {
-	p, err := b.Speaker.Preview(text, extras)
-	if err != nil {
-		return preview{}, err
-	}
-	paths := func(ctx context.Context, a speaker.Announcing) (map[string]candidates, error) {
-		all, err := p.Paths(ctx, a)
-		out := make(map[string]candidates, len(all))
-		for name, paths := range all {
-			out[name] = paths
-		}
-		return out, err
-	}
-	return preview{neighbors: p.Neighbors, others: p.Others, notes: p.Notes, paths: paths}, nil
 }
 
 // bgpPart is what config needs to know to judge GoBGP's part of a file. secret may be
