@@ -31,11 +31,11 @@ type Case struct {
 
 // Cases are the cases of one speaker.
 func (s Speaker) Cases() []Case {
-	return slices.Concat(headers(s), opens(s), early(s), endings(s), attributes(s), wellKnown(s), families(s), floods(s))
+	return slices.Concat(headers(), opens(s), early(s), endings(s), attributes(s), wellKnown(s), families(s), floods(s))
 }
 
 // headers are messages that their header alone condemns, before the OPEN and later.
-func headers(s Speaker) (list []Case) {
+func headers() (list []Case) {
 	bad := func(name, ends string, m []byte) {
 		for stage, text := range []string{"before OPEN", "before KEEPALIVE", "on a session"} {
 			list = append(list, Case{Name: name + " " + text, Stage: Stage(stage), Messages: [][]byte{m}, Ends: ends})
