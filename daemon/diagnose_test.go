@@ -49,7 +49,7 @@ func TestGather(t *testing.T) {
 	if got := slices.Sorted(maps.Keys(h.asked)); !slices.Equal(got, []string{"", "a", "b"}) || h.asked["a"] != 200 {
 		t.Errorf("it looked at %q", got)
 	}
-	if !errors.Is(facts.Spaces["b"].Err, rib.ErrAbsent) || facts.Spaces["a"].Err != nil || facts.Spaces[""].Survey.Inode != 7 {
+	if !errors.Is(facts.Spaces["b"].Err, rib.ErrAbsent) || facts.Spaces["a"].Err != nil || facts.Spaces[""].Inode != 7 {
 		t.Errorf("%+v", facts.Spaces)
 	}
 	if facts.BGPPort != 179 || len(facts.Bound) != 1 || len(facts.Specs) != 3 {
