@@ -46,6 +46,7 @@ var house = map[string]room{
 	},
 	"nsworker": {
 		may:    []string{"nsworker/ledger", "nsworker/nexthop", "vrf", "rib"},
+		tests:  []string{"rib/speaker", "rib/speaker/speakertest"},
 		reason: "a worker sees the kernel and BGP through its own interfaces, so that its loop runs without root",
 	},
 	"nsworker/ledger": {
@@ -95,6 +96,7 @@ var house = map[string]room{
 	},
 	"rib/speaker/gobgp3/reload": {
 		may:    []string{"rib", "rib/speaker", "rib/speaker/gobgp3/conf"},
+		tests:  []string{"rib/speaker/gobgp3/conf/conftest"},
 		reason: "a reload reaches the server by GoBGP's API and by one interface; it knows none of GoBGP's insides",
 	},
 	"api": {

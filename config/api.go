@@ -171,9 +171,9 @@ func readRoles(p *problems, n *node, vrfs []string, secured bool, a *API) {
 	}
 }
 
-// withFurther gives who has the role of a VRF those of its further tables, which
+// withSecondary gives who has the role of a VRF those of its secondary tables, which
 // the API calls by names of their own.
-func withFurther(policy *access.Policy, specs []vrf.Spec) {
+func withSecondary(policy *access.Policy, specs []vrf.Spec) {
 	for _, e := range policy.Entries {
 		for _, s := range specs {
 			if s.VRF != "" && e.Role == access.OfVRF(s.VRF) {

@@ -156,7 +156,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	c.Extras = c.extras(terms)
 	acceptMartians(terms, c.VRFs, c.Others)
 	c.API = readAPI(p, root.get("netlink").get("api"), append(specNames(vrfs), vrf.Default))
-	withFurther(&c.API.Policy, c.VRFs)
+	withSecondary(&c.API.Policy, c.VRFs)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
@@ -191,7 +191,7 @@ func assemble(p *problems, s settings, entries []*entry, known []vrf.Spec) (run,
 		of, exists := byName[cmp.Or(e.of, e.name)]
 		first := named[e.name]
 		if _, taken := byName[e.name]; taken && e.of != "" {
-			p.at(at, "VRF %q is that of [[vrfs]], and a further table of VRF %q would be called the same; rename the former", e.name, e.of)
+			p.at(at, "VRF %q is that of [[vrfs]], and a secondary table of VRF %q would be called the same; rename the former", e.name, e.of)
 			continue
 		}
 		switch {

@@ -308,7 +308,7 @@ func (f *fork) further(home *entry, to rib.Binding, at *node, r *rule) {
 	for _, tenant := range f.tenants {
 		if n := tenant.get("config").get("name"); n != nil && n.text == name {
 			// Commands and roles could not tell the two apart.
-			f.at(at, "is a further table of VRF %q, which is called %q, and so is a VRF, on line %d; give that another name", home.name, name, n.line)
+			f.at(at, "is a secondary table of VRF %q, which is called %q, and so is a VRF, on line %d; give that another name", home.name, name, n.line)
 			return
 		}
 	}
@@ -326,7 +326,7 @@ func (f *fork) further(home *entry, to rib.Binding, at *node, r *rule) {
 	if home.exp.Enabled && home.binding.Table == 0 && home.name != vrf.Default {
 		hint = fmt.Sprintf("; if it is the table of the VRF device, write linux-table-id = %d in [vrfs.netlink-export] too, because two cannot share it", to.Table)
 	}
-	f.note(at, "is a further table of VRF %q: commands and metrics call it %q%s", home.name, name, hint)
+	f.note(at, "is a secondary table of VRF %q: commands and metrics call it %q%s", home.name, name, hint)
 }
 
 func (f *fork) fill(e *entry, r *rule) {

@@ -55,7 +55,7 @@ var forked = map[string]struct {
     metric = 30
     large-community-list = ["65000:1:2"]
 `, "red of red in table 1001: export [65000:1] [] metric 20\nred/1002 of red in table 1002: export [] [65000:1:2] metric 30\n",
-		[]string{"14: vrf: takes the routes of this VRF", "15: table-id: the table is taken by its number", "19: vrf: takes", `20: table-id: is a further table of VRF "red": commands and metrics call it "red/1002"`}},
+		[]string{"14: vrf: takes the routes of this VRF", "15: table-id: the table is taken by its number", "19: vrf: takes", `20: table-id: is a secondary table of VRF "red": commands and metrics call it "red/1002"`}},
 	"one table, two rules": {`
 [netlink.export]
   enabled = true
@@ -75,7 +75,7 @@ var forked = map[string]struct {
     vrf = "customer"
     skip-nexthop-validation = true
 `, "default of default in main:\ndefault/300 of default in table 300: export [] [] metric 20\ndefault/customer of default in device customer: export [] [] metric 20\n",
-		[]string{`13: table-id: is a further table of VRF "default"`, `15: vrf: is no VRF of [[vrfs]]: routes of the global table go into the table of the VRF device "customer"`, `15: vrf: is a further table`, "16: skip-nexthop-validation: is ignored"}},
+		[]string{`13: table-id: is a secondary table of VRF "default"`, `15: vrf: is no VRF of [[vrfs]]: routes of the global table go into the table of the VRF device "customer"`, `15: vrf: is a secondary table`, "16: skip-nexthop-validation: is ignored"}},
 	"sections of a VRF": {`  [vrfs.netlink-import]
     enabled = true
     interface-list = ["eth2"]
@@ -101,7 +101,7 @@ var forked = map[string]struct {
     vrf = "red"
     table-id = 7
 `, "red of red in device red: import [eth2] export [] [] metric 20\nred/7 of red in table 7: export [] [] metric 20\n",
-		[]string{"14: interface-list", "18: vrf", "19: table-id: is a further table of VRF \"red\": commands and metrics call it \"red/7\"; if it is the table of the VRF device, write linux-table-id = 7"}},
+		[]string{"14: interface-list", "18: vrf", "19: table-id: is a secondary table of VRF \"red\": commands and metrics call it \"red/7\"; if it is the table of the VRF device, write linux-table-id = 7"}},
 	"off": {`  [vrfs.netlink-import]
     interface-list = ["eth2"]
   [vrfs.netlink-export]
@@ -157,7 +157,7 @@ func TestForkErrors(t *testing.T) {
 		"[netlink.export]\n  enabled = true\n  [[netlink.export.rules]]\n    tables-id = 5\n":                                                                                                                                                   "did you mean table_id?",
 		"[netlink.export]\n  enabled = true\n  [[netlink.export.rules]]\n    community-list = [\"65000:x\"]\n":                                                                                                                                  "community_list",
 		"[[netlink.vrfs]]\n  name = \"red\"\n  table = 9\n[netlink.export]\n  enabled = true\n  [[netlink.export.rules]]\n    table-id = 9\n":                                                                                                   `would use the table of VRF "red"`,
-		"[[vrfs]]\n  [vrfs.config]\n    name = \"red/77\"\n    rd = \"65000:77\"\n[netlink.export]\n  enabled = true\n[[netlink.export.rules]]\n  vrf = \"red\"\n  table-id = 76\n[[netlink.export.rules]]\n  vrf = \"red\"\n  table-id = 77\n": `is a further table of VRF "red", which is called "red/77", and so is a VRF, on line `,
+		"[[vrfs]]\n  [vrfs.config]\n    name = \"red/77\"\n    rd = \"65000:77\"\n[netlink.export]\n  enabled = true\n[[netlink.export.rules]]\n  vrf = \"red\"\n  table-id = 76\n[[netlink.export.rules]]\n  vrf = \"red\"\n  table-id = 77\n": `is a secondary table of VRF "red", which is called "red/77", and so is a VRF, on line `,
 	} {
 		_, err := Parse("f.toml", []byte(forkBase+text), fakeBGP())
 		if err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), "-list", "_list"), want) {
@@ -202,6 +202,6 @@ func TestRolesOfFurtherTables(t *testing.T) {
 		t.Errorf("%s, of %d tables", got, len(c.VRFs))
 	}
 	if _, err := Parse("f.toml", text("vrf:red/1002"), fakeBGP()); err == nil || !strings.Contains(err.Error(), `there is no VRF "red/1002"`) {
-		t.Errorf("a role of a further table alone: %v", err)
+		t.Errorf("a role of a secondary table alone: %v", err)
 	}
 }

@@ -176,7 +176,7 @@ func (c *Config) extras(terms map[string]rib.Terms) rib.Extras {
 	x := rib.Extras{Terms: terms, MaxPrefixes: make(map[string]uint32)}
 	for _, s := range c.VRFs {
 		if s.VRF != "" {
-			continue // a further table of another VRF
+			continue // a secondary table of another VRF
 		}
 		if s.MaxPrefixes != 0 {
 			x.MaxPrefixes[s.Name] = s.MaxPrefixes

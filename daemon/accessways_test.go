@@ -201,7 +201,7 @@ func TestReflection(t *testing.T) {
 	}
 }
 
-// further is a further table of alpha.
+// further is a secondary table of alpha.
 const further = "alpha/1002"
 
 // tenants is a backend of two tenants, of whom everything says something of the

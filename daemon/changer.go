@@ -112,7 +112,7 @@ func (c *changer) rollBack(ctx context.Context) {
 	c.confirm.undone(was)
 }
 
-func (c *changer) rollBackTo(ctx context.Context, was *doubt) error {
+func (c *changer) rollBackTo(ctx context.Context, was *unconfirmed) error {
 	old := c.force.config()
 	m := &move{old: old, next: was.old, before: c.force.over(old)}
 	overlay, err := c.force.overlay.Snapshot()
@@ -156,7 +156,7 @@ func (c *changer) redistribute(name string, dir vrf.Direction, change func(*vrf.
 	}
 	change(&spec)
 	if spec.VRF != "" && spec.Import.Enabled {
-		return nil, fmt.Errorf("%q is a further table of VRF %q, which takes routes and gives none; enable import for VRF %q", name, spec.VRF, spec.VRF)
+		return nil, fmt.Errorf("%q is a secondary table of VRF %q, which takes routes and gives none; enable import for VRF %q", name, spec.VRF, spec.VRF)
 	}
 	if err := c.force.overlay.Set(spec.Name, dir, redistribution(spec, dir)); err != nil {
 		return nil, err

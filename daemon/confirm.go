@@ -21,13 +21,13 @@ type confirmation struct {
 	nudge          func() // tells who watches the VRFs that there is something to see
 	log            *slog.Logger
 
-	timer *time.Timer           // fires when a reload that waits is to be undone
-	doubt atomic.Pointer[doubt] // nil: what is in force was confirmed
+	timer   *time.Timer                 // fires when a reload that waits is to be undone
+	pending atomic.Pointer[unconfirmed] // nil: what is in force was confirmed
 }
 
-// doubt is a reload that was not confirmed: it waits to be, or it was undone. It
+// unconfirmed is a reload that was not confirmed: it waits to be, or it was undone. It
 // is immutable.
-type doubt struct {
+type unconfirmed struct {
 	until   time.Time      // when it is undone; zero: it is
 	old     *config.Config // what was in force before
 	overlay []byte         // what was set at run time then; nil: it is in force
@@ -37,15 +37,15 @@ type doubt struct {
 const rollbackAgain = 10 * time.Second
 
 // newConfirmation begins with how the start found the last reload; nil: confirmed.
-func newConfirmation(file, stateDir string, found *doubt, nudge func(), log *slog.Logger) *confirmation {
+func newConfirmation(file, stateDir string, found *unconfirmed, nudge func(), log *slog.Logger) *confirmation {
 	c := &confirmation{file: file, stateDir: stateDir, nudge: nudge, log: log, timer: time.NewTimer(time.Hour)}
 	c.timer.Stop()
-	c.doubt.Store(found)
+	c.pending.Store(found)
 	return c
 }
 
 func (c *confirmation) unconfirmed() (vrf.Unconfirmed, bool) {
-	now := c.doubt.Load()
+	now := c.pending.Load()
 	if now == nil {
 		return vrf.Unconfirmed{}, false
 	}
@@ -53,14 +53,14 @@ func (c *confirmation) unconfirmed() (vrf.Unconfirmed, bool) {
 }
 
 // become makes known how the last reload stands.
-func (c *confirmation) become(now *doubt) {
-	c.doubt.Store(now)
+func (c *confirmation) become(now *unconfirmed) {
+	c.pending.Store(now)
 	c.nudge()
 }
 
 // settled refuses a change of the configuration while one waits to be confirmed.
 func (c *confirmation) settled() error {
-	now := c.doubt.Load()
+	now := c.pending.Load()
 	if now == nil || now.until.IsZero() {
 		return nil
 	}
@@ -82,7 +82,7 @@ func (c *confirmation) keep(now *config.Config, overlay *config.Overlay) (snapsh
 
 // unkeep is called where the reload failed and what was in force is.
 func (c *confirmation) unkeep(why error) error {
-	if c.doubt.Load() != nil { // as before: the file in place was not confirmed either
+	if c.pending.Load() != nil { // as before: the file in place was not confirmed either
 		return why
 	}
 	return errors.Join(why, config.RemoveKept(c.stateDir))
@@ -92,14 +92,14 @@ func (c *confirmation) unkeep(why error) error {
 func (c *confirmation) await(old *config.Config, overlay []byte, confirm time.Duration) (until time.Time) {
 	until = time.Now().Add(confirm)
 	c.timer.Reset(confirm)
-	c.become(&doubt{until: until, old: old, overlay: overlay})
+	c.become(&unconfirmed{until: until, old: old, overlay: overlay})
 	c.log.Warn("the reload waits to be confirmed: unless `vrfredist confirm` is run, the configuration from before comes back", "in", vrf.Span(confirm), "at", until.UTC().Format(time.RFC3339))
 	return until
 }
 
 // confirm makes what the last reload brought stay.
 func (c *confirmation) confirm() error {
-	now := c.doubt.Load()
+	now := c.pending.Load()
 	switch {
 	case now == nil:
 		return api.ErrNothingToConfirm
@@ -113,7 +113,7 @@ func (c *confirmation) confirm() error {
 	return nil
 }
 
-// end ends all doubt about what is in force.
+// end ends all unconfirmed about what is in force.
 func (c *confirmation) end() error {
 	if err := config.RemoveKept(c.stateDir); err != nil {
 		return fmt.Errorf("the configuration from before could not be removed from the state directory, so that the next start would take it: %w", err)
@@ -124,8 +124,8 @@ func (c *confirmation) end() error {
 }
 
 // due returns the reload whose time has passed; nil: there is none.
-func (c *confirmation) due() *doubt {
-	now := c.doubt.Load()
+func (c *confirmation) due() *unconfirmed {
+	now := c.pending.Load()
 	if now == nil || now.until.IsZero() || time.Now().Before(now.until) {
 		return nil
 	}
@@ -133,16 +133,16 @@ func (c *confirmation) due() *doubt {
 }
 
 // again has a rollback that failed tried once more.
-func (c *confirmation) again(was *doubt, why error) {
+func (c *confirmation) again(was *unconfirmed, why error) {
 	c.log.Error("the configuration from before an unconfirmed reload could not be brought back; it is tried again", "in", rollbackAgain, "err", why)
 	c.timer.Reset(rollbackAgain)
-	c.become(&doubt{until: time.Now().Add(rollbackAgain), old: was.old, overlay: was.overlay})
+	c.become(&unconfirmed{until: time.Now().Add(rollbackAgain), old: was.old, overlay: was.overlay})
 }
 
 // undone notes that the configuration from before is in force again. A start of the
 // daemon has it too, until another reload.
-func (c *confirmation) undone(was *doubt) {
-	c.become(&doubt{old: was.old})
+func (c *confirmation) undone(was *unconfirmed) {
+	c.become(&unconfirmed{old: was.old})
 	c.log.Warn("nobody confirmed the reload: the configuration from before it is in force again, and is what a restart has too; the file was left as it is, and `vrfredist reload` applies it", "file", c.file)
 	// What is set at run time from now on is to stay.
 	if err := (config.Kept{File: c.file, Text: was.old.Text}).Write(c.stateDir); err != nil {

@@ -75,7 +75,7 @@ func TestConfirmedInTime(t *testing.T) {
 		synctest.Wait()
 		s.wants(t)
 		if _, is := s.changer.Unconfirmed(); is || s.inForce() != "new" || s.enabled() || s.kept(t) != nil {
-			t.Errorf("%s is in force, in doubt: %v", s.inForce(), is)
+			t.Errorf("%s is in force, in unconfirmed: %v", s.inForce(), is)
 		}
 	})
 }
@@ -86,7 +86,7 @@ func TestNotConfirmedInTime(t *testing.T) {
 		synctest.Wait()
 		s.wants(t, "run a", "BGP gets old", "mirrors ", "relay gets ", "run a b")
 		if u, is := s.changer.Unconfirmed(); !is || !u.Until.IsZero() || s.inForce() != "old" || !s.enabled() {
-			t.Errorf("%s is in force, a is enabled: %v, in doubt: %v until %v", s.inForce(), s.enabled(), is, u.Until)
+			t.Errorf("%s is in force, a is enabled: %v, in unconfirmed: %v until %v", s.inForce(), s.enabled(), is, u.Until)
 		}
 		if k := s.kept(t); k == nil || string(k.Text) != "old" || k.Overlay != nil {
 			t.Errorf("a start finds %+v", k)
@@ -98,7 +98,7 @@ func TestNotConfirmedInTime(t *testing.T) {
 			t.Error(err)
 		}
 		if _, is := s.changer.Unconfirmed(); is || s.inForce() != "new" || s.kept(t) != nil {
-			t.Errorf("after another reload %s is in force, in doubt: %v", s.inForce(), is)
+			t.Errorf("after another reload %s is in force, in unconfirmed: %v", s.inForce(), is)
 		}
 	})
 }
@@ -112,7 +112,7 @@ func TestARollbackThatFails(t *testing.T) {
 		synctest.Wait()
 		s.wants(t, "run a", "BGP gets old", "BGP gets new", "run a c")
 		if u, is := s.changer.Unconfirmed(); !is || u.Until.IsZero() || s.inForce() != "new" || s.enabled() {
-			t.Errorf("%s is in force, a is enabled: %v, in doubt: %v until %v", s.inForce(), s.enabled(), is, u.Until)
+			t.Errorf("%s is in force, a is enabled: %v, in unconfirmed: %v until %v", s.inForce(), s.enabled(), is, u.Until)
 		}
 		s.refuse()
 		time.Sleep(rollbackAgain)
@@ -121,7 +121,7 @@ func TestARollbackThatFails(t *testing.T) {
 			t.Errorf("%s is in force, a is enabled: %v", s.inForce(), s.enabled())
 		}
 		if u, is := s.changer.Unconfirmed(); !is || !u.Until.IsZero() {
-			t.Errorf("in doubt: %v until %v", is, u.Until)
+			t.Errorf("in unconfirmed: %v until %v", is, u.Until)
 		}
 	})
 }
@@ -178,11 +178,11 @@ func TestTheStartAfterAnUnconfirmedReload(t *testing.T) {
 	const router = "router-id = \"192.0.2.1\"\n"
 	const old, now = "[global.config]\nas = 65000\n" + router, "[global.config]\nas = 65001\n" + router
 	for name, tc := range map[string]struct {
-		kept  *config.Kept
-		file  string
-		want  string
-		doubt bool
-		stays bool // what is kept
+		kept        *config.Kept
+		file        string
+		want        string
+		unconfirmed bool
+		stays       bool // what is kept
 	}{
 		"nothing is kept":      {nil, now, "65001", false, false},
 		"of another file":      {&config.Kept{File: "other.toml", Text: []byte(old)}, now, "65001", false, true},
@@ -211,8 +211,8 @@ func TestTheStartAfterAnUnconfirmedReload(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !strings.Contains(string(cfg.BGP), tc.want) || (found != nil) != tc.doubt || found != nil && found.old != cfg {
-				t.Errorf("it starts with %s, in doubt: %+v", cfg.BGP, found)
+			if !strings.Contains(string(cfg.BGP), tc.want) || (found != nil) != tc.unconfirmed || found != nil && found.old != cfg {
+				t.Errorf("it starts with %s, in unconfirmed: %+v", cfg.BGP, found)
 			}
 			k, err := config.ReadKept(dir)
 			if err != nil || (k != nil) != tc.stays || k != nil && k.Overlay != nil {
@@ -225,16 +225,16 @@ func TestTheStartAfterAnUnconfirmedReload(t *testing.T) {
 // TestTheStateGoesWithTheLastRoutes: where every VRF leaves nothing, nor does the daemon.
 func TestTheStateGoesWithTheLastRoutes(t *testing.T) {
 	for name, tc := range map[string]struct {
-		exit  []vrf.OnExit
-		why   error
-		doubt *doubt
-		goes  bool
+		exit        []vrf.OnExit
+		why         error
+		unconfirmed *unconfirmed
+		goes        bool
 	}{
 		"told to end":              {[]vrf.OnExit{vrf.Remove, vrf.Remove}, vrf.ErrExit, nil, true},
 		"one keeps its routes":     {[]vrf.OnExit{vrf.Remove, vrf.Keep}, vrf.ErrExit, nil, false},
 		"it failed":                {[]vrf.OnExit{vrf.Remove}, errors.New("lost"), nil, false},
 		"no VRF":                   {nil, vrf.ErrExit, nil, false},
-		"it waits to be confirmed": {[]vrf.OnExit{vrf.Remove}, vrf.ErrExit, &doubt{until: time.Now().Add(time.Hour)}, false},
+		"it waits to be confirmed": {[]vrf.OnExit{vrf.Remove}, vrf.ErrExit, &unconfirmed{until: time.Now().Add(time.Hour)}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := text(t, "x", []string{"a", "b"}[:len(tc.exit)])
@@ -245,7 +245,7 @@ func TestTheStateGoesWithTheLastRoutes(t *testing.T) {
 			if err := s.changer.force.overlay.Set("a", vrf.Export, config.Redistribution{Enabled: true}); err != nil {
 				t.Fatal(err)
 			}
-			s.changer.confirm.doubt.Store(tc.doubt)
+			s.changer.confirm.pending.Store(tc.unconfirmed)
 			if err := endState(tc.why, s.changer.force, s.changer.confirm); err != nil {
 				t.Fatal(err)
 			}

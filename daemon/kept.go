@@ -13,7 +13,7 @@ import (
 
 // startConfig is the configuration to start with: the file's, or where a reload
 // was not confirmed the one from before.
-func startConfig(o Options, part config.BGP, overlay *config.Overlay, log *slog.Logger) (*config.Config, *doubt, error) {
+func startConfig(o Options, part config.BGP, overlay *config.Overlay, log *slog.Logger) (*config.Config, *unconfirmed, error) {
 	kept, err := config.ReadKept(o.StateDir)
 	if err != nil {
 		return nil, nil, err
@@ -40,7 +40,7 @@ func startConfig(o Options, part config.BGP, overlay *config.Overlay, log *slog.
 	}
 	cfg.Text = kept.Text
 	log.Warn("the file was never confirmed: this start has the configuration from before that reload; `vrfredist reload` applies the file", "file", o.File)
-	return cfg, &doubt{old: cfg}, nil
+	return cfg, &unconfirmed{old: cfg}, nil
 }
 
 func sameFile(a, b string) bool {

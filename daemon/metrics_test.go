@@ -36,7 +36,7 @@ func scrape(t *testing.T, source metrics.Source) string {
 // to the metrics. What two other programs fight over with us once did not.
 func TestWhatAWorkerReportsIsScraped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		said := vrf.WorkerStatus{State: vrf.Degraded, Reason: "3 failed", Table: 1001, Fights: vrf.Fights{Routes: 6, Strangers: 5, Nexthops: 4}}
+		said := vrf.WorkerStatus{State: vrf.Degraded, Reason: "3 failed", Table: 1001, Contested: vrf.Contested{Routes: 6, Strangers: 5, Nexthops: 4}}
 		said.Counts = rib.ByFamily[vrf.Counts]{{Paths: 6, Installed: 3, Failed: 3}, {Paths: 1, Installed: 1}}
 		said.Totals = vrf.Totals{Writes: rib.ByFamily[vrf.Writes]{{Added: 7}, {Added: 2}}, Unconfirmed: 8}
 		said.Totals.Resyncs[rib.ResyncLink] = 2

@@ -116,7 +116,7 @@ func (p *plan) leaks(v plannedVRF, paths *speaker.Paths) bool {
 	switch {
 	case len(moved) == 0:
 		return false
-	case moved[v.is.Of()]: // whose further table this one is
+	case moved[v.is.Of()]: // whose secondary table this one is
 		return true
 	}
 	for _, prefix := range paths.WithPaths() {

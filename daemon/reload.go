@@ -98,10 +98,10 @@ func (t *transition) steps(m *move) []step {
 			},
 		},
 		{
-			name: "further tables",
+			name: "secondary tables",
 			do:   func(ctx context.Context) error { return t.bgp.Mirror(ctx, mirrors(m.next)) },
 			undo: func(ctx context.Context) error {
-				return about("for what goes to further tables of a VRF", t.bgp.Mirror(ctx, mirrors(m.old)))
+				return about("for what goes to secondary tables of a VRF", t.bgp.Mirror(ctx, mirrors(m.old)))
 			},
 		},
 		{

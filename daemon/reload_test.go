@@ -81,7 +81,7 @@ func TestEachStepOfAReloadFails(t *testing.T) {
 func TestAReloadThatCannotBeTakenBack(t *testing.T) {
 	for fails, says := range map[string]string{
 		"BGP gets old":         "except that BGP refused a part of it: no BGP gets old; restart vrfredist",
-		"mirrors a/2":          "except for what goes to further tables of a VRF: no mirrors a/2; restart vrfredist",
+		"mirrors a/2":          "except for what goes to secondary tables of a VRF: no mirrors a/2; restart vrfredist",
 		"relay gets 127.1.0.1": "except for the neighbours inside namespaces: no relay gets 127.1.0.1; restart vrfredist",
 		"run a a/2 b":          "except that VRFs could not be started: no run a a/2 b; restart vrfredist",
 	} {
@@ -143,7 +143,7 @@ func TestRedistribute(t *testing.T) {
 		t.Errorf("an unknown VRF: %v", err)
 	}
 	if err := s.changer.Redistribute(t.Context(), "a/2", vrf.Import, enable); err == nil || !strings.Contains(err.Error(), `enable import for VRF "a"`) {
-		t.Errorf("a further table: %v", err)
+		t.Errorf("a secondary table: %v", err)
 	}
 	s.wants(t)
 	if err := s.changer.Redistribute(t.Context(), "idle", vrf.Import, enable); err != nil {

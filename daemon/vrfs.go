@@ -59,7 +59,7 @@ func (v *vrfs) Resync(ctx context.Context, name string) (vrf.Repair, error) {
 	}
 	spec, ok := v.force.spec(name)
 	if !ok || spec.VRF != "" {
-		return repair, nil // a further table announces nothing
+		return repair, nil // a secondary table announces nothing
 	}
 	lost, err := v.bgp.Reannounce(ctx, name)
 	repair.Announced += lost

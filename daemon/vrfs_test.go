@@ -39,7 +39,7 @@ func (r fakeRunning) Explain(context.Context, string, rib.Question) (rib.Explana
 	return rib.Explanation{}, nil
 }
 
-// seen are the VRFs red and its further table, which run, and idle, which does not. BGP
+// seen are the VRFs red and its secondary table, which run, and idle, which does not. BGP
 // has something of red otherwise.
 func seen(t *testing.T) (*vrfs, *stage) {
 	t.Helper()
@@ -80,7 +80,7 @@ func TestResyncLooksAfterAnnouncements(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if r, err := v.Resync(t.Context(), "red/2"); err != nil || r.Announced != 1 {
-		t.Errorf("a further table: %+v, %v", r, err)
+		t.Errorf("a secondary table: %+v, %v", r, err)
 	}
 	s.wants(t, "announcements of red")
 	v.running = fakeRunning{fails: errors.New("no table")}

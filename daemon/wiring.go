@@ -145,7 +145,7 @@ func (w *wiring) speak(ctx context.Context) error {
 
 // daemon makes what changes and shows the parts. found is how the start found the last
 // reload.
-func (w *wiring) daemon(found *doubt) (*daemon, error) {
+func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
 	o, cfg := w.options, w.force.config()
 	d := &daemon{
 		log: o.Log, force: w.force, gate: w.gate, bgp: w.bgp, supervisor: w.supervisor, manager: newManager(o.Log),

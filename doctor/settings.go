@@ -72,18 +72,17 @@ func members(n netnsVRFs, s Space) []rib.Link {
 	return out
 }
 
-// isMember tells whether an interface belongs to a binding: those of a VRF
-// device are enslaved to it, those of the main table to none, and any may be of
-// a plain table.
+// isMember tells whether an interface belongs to a binding.
 func isMember(b rib.Binding, k rib.Link, s Space) bool {
-	master := s.Links[k.Master]
-	switch {
-	case b.Table != 0:
-		return true
-	case b.Device != "":
-		return master.Name == b.Device && master.VRFTable != 0
+	v := rib.View{Where: rib.Where{Table: b.Table}, Links: s.Links}
+	if b.Device != "" {
+		device, found := s.Links.ByName(b.Device)
+		if !found || device.VRFTable == 0 {
+			return false
+		}
+		v.Where.Device = device.Index
 	}
-	return master.VRFTable == 0
+	return v.Member(k)
 }
 
 func forwarding4(_ Facts, n netnsVRFs, s Space) (Finding, bool) {

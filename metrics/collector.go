@@ -75,9 +75,9 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 		s.states(st)
 		s.work(st.Totals)
 		s.repairs(st.Totals)
-		s.gauge(contested, float64(st.Fights.Routes), "route")
-		s.gauge(contested, float64(st.Fights.Strangers), "stranger")
-		s.gauge(contested, float64(st.Fights.Nexthops), "nexthop")
+		s.gauge(contested, float64(st.Contested.Routes), "route")
+		s.gauge(contested, float64(st.Contested.Strangers), "stranger")
+		s.gauge(contested, float64(st.Contested.Nexthops), "nexthop")
 		for f := range rib.Families {
 			s.latency(f.String(), st.Totals.Latency[f])
 			s.gauge(mailboxDepth, float64(c.source.WaitingOf(st.Spec.Name, f)), f.String())

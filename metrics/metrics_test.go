@@ -56,7 +56,7 @@ func newSource() *fakeSource {
 		list: []vrf.Status{{
 			Spec: vrf.Spec{Name: "red", Binding: rib.Binding{Netns: "tenant"}}, Restarts: 2,
 			WorkerStatus: vrf.WorkerStatus{
-				State: vrf.Degraded, Totals: t, Fights: vrf.Fights{Routes: 6, Strangers: 5, Nexthops: 4},
+				State: vrf.Degraded, Totals: t, Contested: vrf.Contested{Routes: 6, Strangers: 5, Nexthops: 4},
 				Counts: rib.ByFamily[vrf.Counts]{
 					{Paths: 7, Imported: 10, Installed: 10, Unresolved: 14, Foreign: 14},
 					{Paths: 4, Installed: 3, Imported: 2, Foreign: 1},

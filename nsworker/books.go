@@ -117,9 +117,9 @@ func (b *books) contends(what string) string {
 		what, max(0, time.Until(b.contention.Again())).Round(time.Second))
 }
 
-// fights counts what is left alone.
-func (b *books) fights() vrf.Fights {
-	return vrf.Fights{Routes: b.routes.AllLeftAlone(), Strangers: b.routes.surplus.contest.Len(), Nexthops: b.sets.Objects.LeftAlone()}
+// contested counts what is left alone.
+func (b *books) contested() vrf.Contested {
+	return vrf.Contested{Routes: b.routes.AllLeftAlone(), Strangers: b.routes.surplus.contest.Len(), Nexthops: b.sets.Objects.LeftAlone()}
 }
 
 // counts are the routes by what became of them.
@@ -148,19 +148,19 @@ func (b *books) withDrifts(t vrf.Totals) vrf.Totals {
 // read.
 func (b *books) trouble(unreadable bool) string {
 	var parts []string
-	fights := b.fights()
+	contested := b.contested()
 	for _, state := range []rib.State{rib.Failed, rib.Conflict, rib.OverQuota, rib.Unresolved} {
 		if n := b.routes.inState(state); n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}
 	}
-	if n := fights.Routes; n > 0 {
+	if n := contested.Routes; n > 0 {
 		parts = append(parts, fmt.Sprintf("another program keeps changing %s of ours", plural(n, "route")))
 	}
-	if n := fights.Nexthops; n > 0 {
+	if n := contested.Nexthops; n > 0 {
 		parts = append(parts, fmt.Sprintf("another program keeps changing %s of ours", plural(n, "nexthop object")))
 	}
-	if n := fights.Strangers; n > 0 {
+	if n := contested.Strangers; n > 0 {
 		parts = append(parts, fmt.Sprintf("another program keeps adding %s under our protocol", plural(n, "route")))
 	}
 	if unreadable {

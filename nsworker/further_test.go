@@ -7,7 +7,7 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// A further table of a VRF gets its routes, resolves nexthops in its own routes
+// A secondary table of a VRF gets its routes, resolves nexthops in its own routes
 // first and then in the VRF's, and hears when those change.
 func TestAFurtherTable(t *testing.T) {
 	story(t, func(l *lab, table *fakeTable) {

@@ -18,19 +18,20 @@ import (
 // lab runs workers against the fakes inside a synctest bubble. It restarts a
 // worker that fails, as the supervisor does.
 type lab struct {
-	t      *testing.T
-	kernel *fakeKernel
-	bgp    *fakeBGP
-	board  *Board
-	tap    *vrf.Tap // nil: nobody listens
-	mu     sync.Mutex
-	status map[string]vrf.WorkerStatus
-	ends   map[string]context.CancelCauseFunc
-	runs   map[string]*Worker
-	specs  map[string]vrf.Spec
-	done   sync.WaitGroup
-	leaks  map[string][]string // by the VRF into which others leak
-	fails  int                 // worker runs that ended in an error
+	t       *testing.T
+	kernel  *fakeKernel
+	bgp     *fakeBGP
+	speaker BGP // in place of bgp, where it is set
+	board   *Board
+	tap     *vrf.Tap // nil: nobody listens
+	mu      sync.Mutex
+	status  map[string]vrf.WorkerStatus
+	ends    map[string]context.CancelCauseFunc
+	runs    map[string]*Worker
+	specs   map[string]vrf.Spec
+	done    sync.WaitGroup
+	leaks   map[string][]string // by the VRF into which others leak
+	fails   int                 // worker runs that ended in an error
 }
 
 func newLab(t *testing.T) *lab {
@@ -70,7 +71,11 @@ func (l *lab) start(s vrf.Spec) {
 	l.done.Go(func() {
 		for ctx.Err() == nil {
 			l.mu.Lock()
-			w := New(Deps{l.kernel, l.bgp, l.board, l.log(), l.tap, l.leaking, l.link}, l.specs[s.Name], func(st vrf.WorkerStatus) {
+			bgp := BGP(l.bgp)
+			if l.speaker != nil {
+				bgp = l.speaker
+			}
+			w := New(Deps{l.kernel, bgp, l.board, l.log(), l.tap, l.leaking, l.link}, l.specs[s.Name], func(st vrf.WorkerStatus) {
 				l.mu.Lock()
 				defer l.mu.Unlock()
 				l.status[s.Name] = st

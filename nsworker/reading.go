@@ -147,7 +147,7 @@ func (s *tableSync) report(reading bool) {
 	if s.phase == catchUp && waiting == 0 && s.routes.idle() && s.announced.Idle() {
 		s.phase = inStep
 	}
-	st := vrf.WorkerStatus{Table: s.view().Where.Table, State: vrf.Syncing, Totals: s.withDrifts(s.totals), Fights: s.fights(), Counts: s.counts(s.feed)}
+	st := vrf.WorkerStatus{Table: s.view().Where.Table, State: vrf.Syncing, Totals: s.withDrifts(s.totals), Contested: s.contested(), Counts: s.counts(s.feed)}
 	st.Progress = s.progress(prefixes, waiting, reading)
 	// A route that nobody spoke of since the start may be an earlier tenant's: with one of
 	// them the VRF is not ready.

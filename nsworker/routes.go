@@ -93,7 +93,7 @@ func (r *routes) take(batch []rib.Entry) {
 			e := r.Begin(in.Slot, like.family)
 			e.Note.out = rib.Accepted
 			like.set.Use()
-			r.aim(in.Slot, e, like.set, 0)
+			r.setNexthops(in.Slot, e, like.set, 0)
 			r.settle(in.Slot, e)
 			continue
 		}
@@ -139,19 +139,19 @@ func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []ri
 	r.pathBuf = v.Chosen
 	if v.Out == rib.NoPath || v.Out == rib.ExportOff {
 		if e.Note.state != rib.Stale || v.Out == rib.ExportOff { // a stale route is the sweep's
-			r.aim(slot, e, nil, 0)
+			r.setNexthops(slot, e, nil, 0)
 		}
 		return
 	}
 	if e.Note.out = v.Out; v.Out != rib.Accepted {
-		r.aim(slot, e, nil, rib.Filtered)
+		r.setNexthops(slot, e, nil, rib.Filtered)
 		return
 	}
 	hint := uint32(0)
 	if e.Have != nil {
 		hint = e.Have.Group
 	}
-	r.aim(slot, e, r.setOf(prefix, v.Chosen, hint), 0)
+	r.setNexthops(slot, e, r.setOf(prefix, v.Chosen, hint), 0)
 }
 
 // setOf returns the set of the chosen paths' nexthops.
@@ -197,14 +197,14 @@ func (r *routes) member(a *rib.Attrs) nexthop.Member {
 	return m
 }
 
-// aim has a set wanted (nil: nothing), with the use of it, and says what became of the
+// setNexthops has a set of nexthops wanted (nil: nothing), with the use of it, and says what became of the
 // entry where there is none.
-func (r *routes) aim(slot rib.Slot, e *route, set *nexthop.Set, state rib.State) {
+func (r *routes) setNexthops(slot rib.Slot, e *route, set *nexthop.Set, state rib.State) {
 	old := e.Want
 	e.Want = set
 	r.sets.Drop(old)
 	if set == nil {
-		r.set(slot, e, state)
+		r.setState(slot, e, state)
 	}
 }
 
@@ -224,28 +224,28 @@ func (r *routes) settle(slot rib.Slot, e *route) {
 		return // until the sweep decides, or the VRF that leaks it is there
 	}
 	if set != nil && set.Carries == nil {
-		r.set(slot, e, rib.Unresolved)
+		r.setState(slot, e, rib.Unresolved)
 	}
 	r.quota(slot, e, set != nil && set.Carries != nil)
 	switch r.Settle(slot, e) {
 	case ledger.InOrder:
 		if set != nil && set.Contested {
-			r.set(slot, e, rib.Conflict) // it leads where another program likes
+			r.setState(slot, e, rib.Conflict) // it leads where another program likes
 		} else {
-			r.set(slot, e, rib.Installed)
+			r.setState(slot, e, rib.Installed)
 		}
 	case ledger.LeftAlone:
-		r.set(slot, e, rib.Conflict)
+		r.setState(slot, e, rib.Conflict)
 	case ledger.Empty:
 		if set == nil && e.Note.state == rib.Failed { // to be deleted, which the kernel refused, and gone now
-			r.set(slot, e, 0)
+			r.setState(slot, e, 0)
 			r.choose(slot, e, r.feed.Prefix(slot), r.feed.Paths(nil, slot))
 		}
 		switch {
 		case e.Want != set: // it is wanted after all
 			r.Mark(slot, e)
 		case set == nil && (e.Note.state == 0 || e.Note.state == rib.Stale):
-			r.set(slot, e, 0)
+			r.setState(slot, e, 0)
 			r.Drop(slot, e)
 		}
 	}

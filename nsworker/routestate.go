@@ -7,7 +7,7 @@ import "github.com/vrfredist/vrfredist/rib"
 func (r *routes) quota(slot rib.Slot, e *route, wanted bool) {
 	switch n := &e.Note; {
 	case wanted && !n.counts && r.wanted >= r.spec.Export.Quota() && e.Have == nil: // those there stay
-		r.set(slot, e, rib.OverQuota)
+		r.setState(slot, e, rib.OverQuota)
 		r.over[slot] = struct{}{}
 		return
 	case wanted && !n.counts:
@@ -18,7 +18,7 @@ func (r *routes) quota(slot rib.Slot, e *route, wanted bool) {
 		r.wanted--
 	}
 	if e.Note.state == rib.OverQuota {
-		r.set(slot, e, 0)
+		r.setState(slot, e, 0)
 	}
 }
 
@@ -33,8 +33,8 @@ func (r *routes) admit() {
 	}
 }
 
-// set moves an entry to a state, and keeps the counts.
-func (r *routes) set(slot rib.Slot, e *route, state rib.State) {
+// setState moves an entry to a state, and keeps the counts.
+func (r *routes) setState(slot rib.Slot, e *route, state rib.State) {
 	was := e.Note.state
 	if was == state {
 		return
@@ -82,7 +82,7 @@ func (r *routes) dropStale(of rib.Family) (n int) {
 	for slot, e := range r.All {
 		if e.Note.state == rib.Stale && e.Is(of) {
 			n++
-			r.set(slot, e, 0)
+			r.setState(slot, e, 0)
 			r.Mark(slot, e)
 		}
 	}

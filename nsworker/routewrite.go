@@ -58,7 +58,7 @@ func (r *routes) change(slot rib.Slot, prefix netip.Prefix) (c rib.Change, is bo
 	case want == nil:
 		return rib.Change{Op: rib.OpDelete, Route: e.Have.Route(prefix, protocol)}, true
 	case r.foreignAt(prefix, want.Metric):
-		r.set(slot, e, rib.Conflict)
+		r.setState(slot, e, rib.Conflict)
 		if e.Have == nil {
 			return c, false
 		}
@@ -111,12 +111,12 @@ func (r *routes) wrote(w write, err error) {
 	case errors.Is(err, rib.ErrExists):
 		// A foreign route has our key. Whatever we had there is gone or shadowed: it is not
 		// ours to touch until the foreign one leaves.
-		r.set(w.slot, e, rib.Conflict)
+		r.setState(w.slot, e, rib.Conflict)
 		if !r.foreignAt(w.Route.Prefix, w.Route.Metric) {
 			r.doubt(rib.ResyncConflict) // whose it is, the table says
 		}
 	default:
-		r.set(w.slot, e, rib.Failed)
+		r.setState(w.slot, e, rib.Failed)
 		r.Refuse(w.slot, err.Error())
 		if e.Have != nil && w.Op != rib.OpDelete && !passing(err) {
 			// What stands there forwards to where BGP points no more.
@@ -168,7 +168,7 @@ func (r *routes) missing(slot rib.Slot, e *route) {
 		r.Put(e, nil)
 	}
 	if e.Note.state == rib.Stale {
-		r.set(slot, e, 0)
+		r.setState(slot, e, 0)
 	}
 }
 
@@ -210,7 +210,7 @@ func (r *routes) found(slot rib.Slot, o rib.Route, waitsForSweep func(rib.Family
 			// BGP may not have come to it yet. Its place in the quota it has.
 			e.Note.counts = true
 			r.wanted++
-			r.set(slot, e, rib.Stale)
+			r.setState(slot, e, rib.Stale)
 		}
 	}
 	if have := nexthop.ForwardingOf(o); !e.Have.Same(&have) {

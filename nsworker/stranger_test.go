@@ -44,31 +44,31 @@ const (
 // notOurs are what a program can do again and again beside our routes.
 var notOurs = []struct {
 	name, reason string
-	fights       vrf.Fights
+	fights       vrf.Contested
 	once         func(t *fakeTable)
 }{
-	{"adds a route", addedOne, vrf.Fights{Strangers: 1}, func(t *fakeTable) {
+	{"adds a route", addedOne, vrf.Contested{Strangers: 1}, func(t *fakeTable) {
 		t.set(via("10.9.0.0/16", "198.51.100.66", 3, rib.ProtoOwn, 20))
 	}},
-	{"adds a route beside ours", addedOne, vrf.Fights{Strangers: 1}, func(t *fakeTable) {
+	{"adds a route beside ours", addedOne, vrf.Contested{Strangers: 1}, func(t *fakeTable) {
 		t.set(via("10.1.0.0/16", "198.51.100.66", 3, rib.ProtoOwn, 77))
 	}},
-	{"adds a route where ours is unresolved", addedOne, vrf.Fights{Strangers: 1}, func(t *fakeTable) {
+	{"adds a route where ours is unresolved", addedOne, vrf.Contested{Strangers: 1}, func(t *fakeTable) {
 		t.set(via("10.3.0.0/16", "198.51.100.66", 3, rib.ProtoOwn, 20))
 	}},
-	{"adds a route without a word", addedOne, vrf.Fights{Strangers: 1}, func(t *fakeTable) {
+	{"adds a route without a word", addedOne, vrf.Contested{Strangers: 1}, func(t *fakeTable) {
 		quietly(t, via("10.9.0.0/16", "198.51.100.66", 3, rib.ProtoOwn, 20))
 	}},
-	{"adds one without a word beside ours", addedOne, vrf.Fights{Strangers: 1}, func(t *fakeTable) {
+	{"adds one without a word beside ours", addedOne, vrf.Contested{Strangers: 1}, func(t *fakeTable) {
 		quietly(t, via("10.1.0.0/16", "198.51.100.66", 3, rib.ProtoOwn, 77))
 	}},
-	{"changes a nexthop object", changed1, vrf.Fights{Nexthops: 1}, func(t *fakeTable) {
+	{"changes a nexthop object", changed1, vrf.Contested{Nexthops: 1}, func(t *fakeTable) {
 		object(t, false, func(n *rib.Nexthop) { n.Hop.Gateway = netip.MustParseAddr("192.0.2.66") })
 	}},
-	{"changes groups", "another program keeps changing 2 nexthop objects of ours", vrf.Fights{Nexthops: 2}, func(t *fakeTable) {
+	{"changes groups", "another program keeps changing 2 nexthop objects of ours", vrf.Contested{Nexthops: 2}, func(t *fakeTable) {
 		object(t, true, func(n *rib.Nexthop) { n.Members = []rib.NexthopMember{{ID: n.Members[0].ID, Weight: 7}} })
 	}},
-	{"adds a nexthop object", changed1, vrf.Fights{Nexthops: 1}, func(t *fakeTable) {
+	{"adds a nexthop object", changed1, vrf.Contested{Nexthops: 1}, func(t *fakeTable) {
 		t.k.mu.Lock()
 		defer t.k.mu.Unlock()
 		id := nexthop.SingleBase | nexthop.Tag(t.where.Table) | 4711
@@ -109,8 +109,8 @@ func TestFightOverWhatIsNotOurs(t *testing.T) {
 						t.Errorf("a route of ours was written: %s", w)
 					}
 				}
-				if st := l.state("red"); st.State != vrf.Degraded || !strings.Contains(st.Reason, f.reason) || st.Fights != f.fights {
-					t.Errorf("red is %s (%s), in fights %+v", st.State, st.Reason, st.Fights)
+				if st := l.state("red"); st.State != vrf.Degraded || !strings.Contains(st.Reason, f.reason) || st.Contested != f.fights {
+					t.Errorf("red is %s (%s), in fights %+v", st.State, st.Reason, st.Contested)
 				}
 				if f.fights.Nexthops > 0 && f.name != "adds a nexthop object" {
 					l.exported("red", "10.1.0.0/16", rib.Conflict, "keeps deleting or changing the nexthop object of this route; it is written again in ")
@@ -126,7 +126,7 @@ func TestFightOverWhatIsNotOurs(t *testing.T) {
 				time.Sleep(ledger.Calm)
 				synctest.Wait()
 				l.exported("red", "10.1.0.0/16", rib.Installed, "")
-				if st := l.state("red"); strings.Contains(st.Reason, "keeps") || st.Fights != (vrf.Fights{}) {
+				if st := l.state("red"); strings.Contains(st.Reason, "keeps") || st.Contested != (vrf.Contested{}) {
 					t.Errorf("red is %s (%s) after the fight", st.State, st.Reason)
 				}
 				f.once(table) // all is forgotten: this is put right at once

@@ -15,7 +15,7 @@ type Exporting struct {
 }
 
 // NewExporting makes the export policy of a VRF ready. name is what the configuration
-// calls the VRF, of the VRF of BGP whose routes it has: a further table of a VRF has a name
+// calls the VRF, of the VRF of BGP whose routes it has: a secondary table of a VRF has a name
 // of its own.
 func NewExporting(name, of string, policy ExportPolicy) *Exporting {
 	return &Exporting{name: name, of: of, policy: policy, wants: policy.wants()}

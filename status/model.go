@@ -15,7 +15,7 @@ const sessionsShown = 16
 // row is one VRF on the page.
 type row struct {
 	Name      string    `json:"name"`
-	Of        string    `json:"of,omitempty"` // the VRF of a further table
+	Of        string    `json:"of,omitempty"` // the VRF of a secondary table
 	State     string    `json:"state"`
 	Reason    string    `json:"reason,omitempty"`
 	Since     int64     `json:"since"`

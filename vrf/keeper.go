@@ -175,7 +175,7 @@ func (k *keeper) fail(ctx context.Context, err error, delay time.Duration) {
 	k.set(func(st *Status) {
 		st.State, st.Reason = Failed, err.Error()
 		st.Retry = time.Now().Add(delay)
-		st.Table, st.Fights, st.Progress = 0, Fights{}, Progress{}
+		st.Table, st.Contested, st.Progress = 0, Contested{}, Progress{}
 	})
 	timer := time.NewTimer(delay)
 	defer timer.Stop()

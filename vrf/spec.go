@@ -38,7 +38,7 @@ const (
 type Spec struct {
 	Name string
 	// VRF is the VRF of GoBGP whose routes these are, where it is not Name: the
-	// routes of one VRF can go to further tables than its own. Such a Spec
+	// routes of one VRF can go to secondary tables than its own. Such a Spec
 	// imports nothing, and its nexthops are resolved in its own table, or else in
 	// that of the VRF. "" is Name.
 	VRF       string
@@ -118,18 +118,18 @@ type Status struct {
 // WorkerStatus is what a worker says of itself. It is copied whole and compared with ==,
 // so that a field which is added here is told to everybody.
 type WorkerStatus struct {
-	State    State
-	Reason   string // for Pending, Degraded and Failed: one sentence
-	Table    uint32 // the table in use; 0 while there is none
-	Counts   rib.ByFamily[Counts]
-	Totals   Totals // of this worker; in a Status of all workers since the VRF was configured
-	Fights   Fights
-	Progress Progress // of long work
+	State     State
+	Reason    string // for Pending, Degraded and Failed: one sentence
+	Table     uint32 // the table in use; 0 while there is none
+	Counts    rib.ByFamily[Counts]
+	Totals    Totals // of this worker; in a Status of all workers since the VRF was configured
+	Contested Contested
+	Progress  Progress // of long work
 }
 
-// Fights count what is left alone for a while, because another program keeps
+// Contested counts what is left alone for a while, because another program keeps
 // changing it.
-type Fights struct {
+type Contested struct {
 	Routes    int // of ours
 	Strangers int // routes that the other program adds under our protocol
 	Nexthops  int // nexthop objects of ours

@@ -26,16 +26,16 @@ func withTrap(t *testing.T, dir string) (program string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(root, "nsworker", "session.go")
+	file := filepath.Join(root, "nsworker", "events.go")
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const place = "func (s *session) heed(ev rib.KernelEvents) {\n"
+	const place = "func (s *tableSync) onKernel(ev rib.KernelEvents) {\n"
 	if strings.Count(string(text), place) != 1 {
 		t.Fatalf("%s has no function %q any longer: choose another place for the panic", file, place)
 	}
-	other := filepath.Join(dir, "session.go")
+	other := filepath.Join(dir, "events.go")
 	overlay := filepath.Join(dir, "overlay.json")
 	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{file: other}})
 	if err != nil {

@@ -115,7 +115,7 @@ func TestAGobgpNetlinkConfiguration(t *testing.T) {
 	}
 	rtr.IP("route", "add", "192.168.1.0/24", "dev", "lan0", "table", "1001")
 	check()
-	if out, err := s.daemon.Try("redistribution", "enable", "import", "lan0", "--vrf", "red/1002"); err == nil || !strings.Contains(out, "further table") {
-		t.Errorf("import into a further table: %v: %s", err, out)
+	if out, err := s.daemon.Try("redistribution", "enable", "import", "lan0", "--vrf", "red/1002"); err == nil || !strings.Contains(out, "secondary table") {
+		t.Errorf("import into a secondary table: %v: %s", err, out)
 	}
 }

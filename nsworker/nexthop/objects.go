@@ -39,9 +39,9 @@ type object = ledger.Entry[rib.Nexthop, rib.Nexthop, note]
 
 // note is what Objects keeps of an entry.
 type note struct {
-	users int32 // sets that want it
-	goes  bool  // it is to be deleted
-	alien bool  // nobody here wrote it
+	users      int32 // sets that want it
+	goes       bool  // it is to be deleted
+	unexpected bool  // nobody here wrote it
 }
 
 // NewObjects returns the objects of the VRF that has a table. Their ids come from ids;
@@ -142,8 +142,8 @@ func (o *Objects) carried(set *Set, f Forwarding, hint uint32) *Forwarding {
 // with it, than the routes one by one.
 const DissolveFrom = 1000
 
-// aim has the ledger want what a set resolves to.
-func (o *Objects) aim(set *Set) {
+// demand has the ledger want what a set resolves to.
+func (o *Objects) demand(set *Set) {
 	had := set.wants
 	set.wants = nil
 	set.Contested = false

@@ -106,7 +106,7 @@ func (s *Sets) resolve(set *Set, hint uint32) (changed bool) {
 	if old.Same(set.Carries) {
 		set.Carries = old
 	}
-	s.Objects.aim(set)
+	s.Objects.demand(set)
 	return set.Carries != old || set.Contested != contested || set.Reason != reason
 }
 

@@ -32,9 +32,9 @@ func (o *Objects) Load(t rib.Table, protocol uint8, trusted bool) {
 			e := o.begin(id)
 			if e.Have == nil || !(rules{}).Same(e.Have, &n) {
 				o.ledger.Differs(e)
-				e.Note.alien = trusted && e.Note.users == 0
+				e.Note.unexpected = trusted && e.Note.users == 0
 			}
-			if e.Note.alien && o.contest.TooOften(id) {
+			if e.Note.unexpected && o.contest.TooOften(id) {
 				o.contest.Hold(id, struct{}{})
 			}
 			o.ledger.Put(e, &n)
@@ -156,10 +156,10 @@ func (o *Objects) Confirmed(c rib.Change) {
 	e := o.ledger.Find(id)
 	if c.Op == rib.OpDeleteNexthop {
 		o.ledger.Put(e, nil)
-		if e.Note.alien {
+		if e.Note.unexpected {
 			o.contest.PutRight(id)
 		}
-		e.Note.goes, e.Note.alien = false, false
+		e.Note.goes, e.Note.unexpected = false, false
 		if e.Note.users == 0 {
 			o.release(id)
 		}

@@ -12,9 +12,9 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// announceBatch is how many paths a server takes at once, whole or not at all: other
+// injectBatch is how many paths a server takes at once, whole or not at all: other
 // tenants wait for it meanwhile.
-const announceBatch = 100
+const injectBatch = 100
 
 // lookupBatch is how many prefixes a server is asked for at once.
 const lookupBatch = 512
@@ -71,7 +71,7 @@ func (a *Announcer) Keep(vrfs []VRF) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for name := range a.ledgers {
-		if _, kept := Find(vrfs, name); !kept && name != Default {
+		if _, kept := FindVRF(vrfs, name); !kept && name != Default {
 			delete(a.ledgers, name)
 		}
 	}
@@ -109,7 +109,7 @@ func (a *Announcer) Announce(ctx context.Context, vrf string, changes []rib.Anno
 func (a *Announcer) Send(ctx context.Context, vrf string, l *Ledger, changes []rib.AnnounceChange) error {
 	changes = append(l.unanswered(), changes...)
 	done := 0
-	for batch := range slices.Chunk(changes, announceBatch) {
+	for batch := range slices.Chunk(changes, injectBatch) {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("announce routes of VRF %q: %d of %d are done: %w", vrf, done, len(changes), err)
 		}

@@ -78,7 +78,7 @@ func awaited(vrfs []VRF, neighbours []Neighbour, feeds map[string][]*rib.Feed) m
 		if n.Down {
 			continue
 		}
-		from, _ := Find(vrfs, n.VRF)
+		from, _ := FindVRF(vrfs, n.VRF)
 		for _, f := range n.Families {
 			marker := Marker{n.Address, f}
 			if !f.VPN && n.VRF == "" {

@@ -50,7 +50,7 @@ func (f *Feeds) Keep(vrfs []VRF) Gone {
 	defer f.mu.Unlock()
 	var gone Gone
 	for name, feed := range f.feeds {
-		if _, kept := Find(vrfs, name); !kept && name != Default && f.mirrors[name] == "" {
+		if _, kept := FindVRF(vrfs, name); !kept && name != Default && f.mirrors[name] == "" {
 			gone = append(gone, feed)
 			delete(f.feeds, name)
 		}

@@ -73,7 +73,7 @@ func (f *Foresight) begin(announcing Announcing) *outlook {
 		w.rds[v.RD] = v.Name
 	}
 	for _, v := range f.Next {
-		was, had := Find(f.Old, v.Name)
+		was, had := FindVRF(f.Old, v.Name)
 		w.out[v.Name] = f.start(v.Name, had && slices.Equal(was.ImportRTs, v.ImportRTs))
 		w.vrfs[v.Name] = v
 	}
@@ -109,7 +109,7 @@ func (w *outlook) read(ctx context.Context, whole bool) error {
 func (w *outlook) changing(family Family) [][]Destination {
 	var all []Destination
 	for name, changes := range w.announcing {
-		was, had := Find(w.Old, name)
+		was, had := FindVRF(w.Old, name)
 		if family.VPN != (name != Default) || family.VPN && !had {
 			continue
 		}
@@ -207,7 +207,7 @@ func (w *outlook) remade(path rib.Path) (rib.Path, bool) {
 	if !stays || !path.Attrs.Peer.IsValid() && !path.Attrs.Imported {
 		return rib.Path{}, false
 	}
-	old, _ := Find(w.Old, name)
+	old, _ := FindVRF(w.Old, name)
 	a := w.attrs[path.Attrs]
 	if a == nil {
 		next, tags := *path.Attrs, *path.Attrs.Tags // shared with other paths
@@ -240,7 +240,7 @@ func (w *outlook) announceNew() {
 		if !had && name != Default {
 			continue
 		}
-		was, is := Find(w.Old, name)
+		was, is := FindVRF(w.Old, name)
 		for prefix, a := range changes {
 			read := (is || name == Default) && w.met[Destination{was.RD, prefix}]
 			if a != nil && !read {

@@ -16,8 +16,8 @@ type VRF struct {
 	ImportRTs, ExportRTs []rib.RT
 }
 
-// Find returns the VRF called name.
-func Find(vrfs []VRF, name string) (VRF, bool) {
+// FindVRF returns the VRF called name.
+func FindVRF(vrfs []VRF, name string) (VRF, bool) {
 	for _, v := range vrfs {
 		if v.Name == name {
 			return v, true
@@ -26,8 +26,8 @@ func Find(vrfs []VRF, name string) (VRF, bool) {
 	return VRF{}, false
 }
 
-// Clone returns VRFs that have no memory in common with these.
-func Clone(vrfs []VRF) []VRF {
+// CloneVRFs returns VRFs that have no memory in common with these.
+func CloneVRFs(vrfs []VRF) []VRF {
 	out := slices.Clone(vrfs)
 	for i, v := range out {
 		out[i].ImportRTs, out[i].ExportRTs = slices.Clone(v.ImportRTs), slices.Clone(v.ExportRTs)

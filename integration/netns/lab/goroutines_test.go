@@ -9,7 +9,7 @@ const profile = `goroutine profile: total 9
 #	0x4811	net/http.(*conn).serve+0x11	/usr/lib/go/src/net/http/server.go:1
 
 3 @ 0x47 0x49
-#	0x47d9	github.com/vrfredist/vrfredist/nsworker.(*session).run+0x85	/x/nsworker/session.go:1
+#	0x47d9	github.com/vrfredist/vrfredist/nsworker.(*tableSync).run+0x85	/x/nsworker/sync.go:1
 #	0x4812	github.com/vrfredist/vrfredist/vrf.(*Supervisor).start.func1+0x85	/x/vrf/supervisor.go:1
 #	0x4813	golang.org/x/sync/errgroup.(*Group).Go.func1+0x85	/x/errgroup.go:1
 

@@ -15,8 +15,9 @@ import (
 )
 
 // keeper keeps house in GoBGP's loop: it lets go of destinations, stale routes and leaked
-// routes that GoBGP would keep, and holds neighbours to their limits. GoBGP calls it there as its timing hook, after each thing
-// that the loop did; where nothing happens, its own goroutine asks the loop in.
+// routes that GoBGP would keep, and holds neighbours to their limits. GoBGP calls it there
+// as its timing hook, after each operation of the loop; where nothing happens, its own
+// goroutine has the loop call it.
 type keeper struct {
 	*loop
 	pacer *pacer
@@ -30,16 +31,16 @@ type keeper struct {
 	leaver *leavers
 
 	wake     chan struct{} // there is something to sweep
-	endOfRIB atomic.Bool   // one came, since the last look
+	endOfRIB atomic.Bool   // an End-of-RIB came since the last look
 }
 
 const (
 	// lookEach is how much the loop does, some 1,000 routes, before the keeper looks
 	// at the adj-RIB-in of each neighbour.
 	lookEach = 10 * time.Millisecond
-	// lookShare is how much more it does than looking.
+	// lookShare is how much longer the loop works than the keeper looks.
 	lookShare = 50
-	// quietEach is when it looks at the latest.
+	// quietEach is how often the keeper looks where no messages come.
 	quietEach = time.Second
 )
 
@@ -71,7 +72,7 @@ func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
 
 // seen returns the function that the loop calls for each event of a watch.
 func (k *keeper) seen() func(event any) {
-	var kinds shapes // the watch has its own, and says where one is not as expected
+	var kinds shapes // the watch has its own, and gives up where an event is not as expected
 	return func(event any) {
 		best, eor, err := kinds.read(event)
 		switch {
@@ -144,7 +145,7 @@ func (k *keeper) quiet() error {
 	return nil
 }
 
-// sweep has the loop sweep in steps, between which it does as much else.
+// sweep has the loop sweep in steps, with pauses of the same length for its other work.
 func (k *keeper) sweep(ctx context.Context) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()

@@ -22,7 +22,8 @@ type leavers struct {
 	list []leaver // guarded by mu
 }
 
-// leaver is a path that does not lead into a VRF, into which the one before did.
+// leaver is a best path that does not lead into a VRF, into which the best path before it
+// did.
 type leaver struct {
 	vrf  string
 	path *bgpPath
@@ -41,7 +42,7 @@ func (l *leavers) left(vrf string, path *bgpPath) {
 	}
 }
 
-// leaversAtOnce is how many are taken back in one turn of the loop.
+// leaversAtOnce is how many routes are taken back in one turn of the loop.
 const leaversAtOnce = 256
 
 // takeBack takes the routes of all leavers back, in turns of the loop.

@@ -49,8 +49,8 @@ func newLimits(l *loop, log *logger) *limits {
 	}
 }
 
-// configure brings other limits into force. A neighbour that was stopped for a limit
-// that is another one now starts again.
+// configure brings other limits into force. A neighbour that was stopped starts again
+// where its limit has changed.
 func (l *limits) configure(c *conf.Config) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -76,8 +76,8 @@ func (l *limits) accepted(addr string) int {
 	return 0
 }
 
-// vrf is how many prefixes the neighbours of a VRF have sent, "default" being that of
-// the neighbours in none.
+// vrf is how many prefixes of a VRF's neighbours stand; the neighbours in no VRF count
+// under "default".
 func (l *limits) vrf(name string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -121,7 +121,7 @@ func (l *limits) check(addr string, p livePeer) {
 	}
 }
 
-// limits are those of the configuration for the neighbour, or else a client's.
+// limits are the configured limits of the neighbour, or else those that a client gave it.
 func (t *tally) limits(all conf.Limits, addr string) map[bgp.RouteFamily]conf.Limit {
 	if own := all.Of(addr, t.group, t.dynamic); own != nil {
 		return own
@@ -143,7 +143,8 @@ func (t *tally) takeOver(p livePeer) {
 	}
 }
 
-// tally returns the neighbour's. The caller holds mu.
+// tally returns the tally of a neighbour, and makes it where the peer is new. The caller
+// holds mu.
 func (l *limits) tally(addr string, p livePeer) *tally {
 	t := l.known[addr]
 	if t != nil && t.at == p.at {
@@ -158,7 +159,7 @@ func (l *limits) tally(addr string, p livePeer) *tally {
 	t.takeOver(p)
 	l.known[addr] = t
 	if e := l.over[addr]; e != nil && (!t.dynamic || !e.tally.dynamic) {
-		delete(l.over, addr) // it was taken out, and is a new one
+		delete(l.over, addr) // it was taken out, and this is a new peer
 	}
 	return t
 }

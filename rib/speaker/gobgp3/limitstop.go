@@ -25,7 +25,7 @@ type excess struct {
 	asked   time.Time // when it was asked to
 
 	at  unsafe.Pointer // the peer whose session was ended last
-	cut time.Time      // when
+	cut time.Time      // when it was ended
 }
 
 const (
@@ -142,9 +142,9 @@ func (l *limits) look() {
 	}
 }
 
-// hold keeps a neighbour down that is stopped, or starts it again. A dynamic one is
-// gone with its session, and nothing but another end of each keeps it away. The caller
-// holds mu.
+// hold keeps a neighbour down that is stopped, or starts it again. A dynamic neighbour is
+// gone with its session: all that keeps it away is that each new session is ended too. The
+// caller holds mu.
 func (l *limits) hold(addr string, p livePeer, e *excess) {
 	up := p.established()
 	if e.tally.dynamic {

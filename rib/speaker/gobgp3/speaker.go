@@ -140,7 +140,7 @@ func learnGoBGP() (*insides, error) {
 func (s *Speaker) Feed(vrf string) (*rib.Feed, error) { return s.feeder.feeds.Feed(vrf) }
 
 // VRFs returns the configured VRFs by name, without the default one.
-func (s *Speaker) VRFs() []speaker.VRF { return speaker.Clone(s.vrfs()) }
+func (s *Speaker) VRFs() []speaker.VRF { return speaker.CloneVRFs(s.vrfs()) }
 
 // Announced returns what is announced for a VRF, by prefix: what BGP confirmed.
 func (s *Speaker) Announced(vrf string) []rib.Announcement { return s.announcer.Announced(vrf) }

@@ -15,9 +15,9 @@ import (
 
 // stales lets go of the routes that were kept for a neighbour while it restarted
 // (RFC 4724, 4.2, and RFC 9494, 4.2). GoBGP does so when every family that the
-// neighbour ever offered has had its End-of-RIB, and so never where one does not come:
-// where the neighbour is back without graceful restart, or without that family, and
-// where it does not send the marker. GoBGP does not look at the F bit either.
+// neighbour ever offered has had its End-of-RIB, and so never where one marker does not
+// come: where the neighbour is back without graceful restart, or without that family, or
+// does not send the marker. GoBGP does not look at the F bit either.
 //
 // So from a neighbour's return on its stale routes are kept here: those of a family
 // that it has not preserved go at once, and each other family's with its End-of-RIB,
@@ -26,7 +26,7 @@ type stales struct {
 	*loop
 	log   *logger
 	up    map[unsafe.Pointer]bool     // the peers that were established
-	waits map[unsafe.Pointer]*await   // those that have stale routes, since their return
+	waits map[unsafe.Pointer]*await   // the peers with stale routes, since their return
 	conf  atomic.Pointer[conf.Config] // in force
 }
 
@@ -36,7 +36,7 @@ type await struct {
 	until    time.Time
 }
 
-// staleTime is how long a neighbour may take that has told no restart time.
+// staleTime is how long a neighbour may take whose OPEN had no restart time.
 const staleTime = 2 * time.Minute
 
 func newStales(l *loop, log *logger) *stales {
@@ -100,7 +100,7 @@ func (s *stales) back(addr string, p livePeer) {
 	s.drop(addr, p, gone, "it came back without having kept them")
 	w := s.waits[p.at]
 	if w == nil || len(kept) == 0 {
-		// One that comes back again and again does not begin its time anew.
+		// A neighbour that comes back again and again does not begin its time anew.
 		w = &await{until: time.Now().Add(s.wait(addr, group, told))}
 	}
 	if w.families = kept; len(kept) == 0 {
@@ -143,8 +143,8 @@ func (s *stales) end(addr string, p livePeer, w *await) {
 	}
 }
 
-// drop withdraws the stale routes of families. why is said where there are any: it is
-// not what a neighbour is expected to do.
+// drop withdraws the stale routes of families, and logs why where there are any; "": the
+// neighbour did as it should.
 func (s *stales) drop(addr string, p livePeer, families []bgp.RouteFamily, why string) {
 	if len(families) == 0 {
 		return

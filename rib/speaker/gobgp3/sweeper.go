@@ -12,9 +12,9 @@ import (
 
 // sweeper frees destinations that have no path left. GoBGP makes one for each prefix
 // that is withdrawn without ever having been announced, and leaves it in the neighbour's
-// adj-RIB-in until the session ends; and it leaves one in its own tables wherever
-// the path went without the mark that it has left Adj-RIB-In too: a neighbour's in a
-// VRF, or one of the API.
+// adj-RIB-in until the session ends; and it leaves one in its own tables wherever a path
+// went without the mark that it has left the adj-RIB-in too: the path of a neighbour in a
+// VRF, or of the API.
 type sweeper struct {
 	*loop
 	wake chan<- struct{} // signalled when there is something to sweep
@@ -41,8 +41,8 @@ const (
 	// sweepEmpty is how many empty destinations of a neighbour are swept at once, and how
 	// many withdrawals of all neighbours have GoBGP's own tables swept.
 	sweepEmpty = 50_000
-	// sweepShare: where it is quiet, they are once they are this part of its table, so
-	// that going through a large one for a few is not worth it.
+	// sweepShare is the part of an adj-RIB-in that must be empty for a sweep where no
+	// messages come: for a few destinations a large table is not gone through.
 	sweepShare = 8
 	// sweepStep is how long a step of a sweep may hold the loop for its own sake.
 	sweepStep = time.Millisecond
@@ -69,8 +69,8 @@ func (s *sweeper) check(p livePeer) {
 	}
 }
 
-// empty is about how many destinations of a neighbour are empty. Paths that GoBGP
-// rejected are none that it accepted, and count until a sweep has seen them.
+// empty is about how many destinations of a neighbour are empty. Destinations whose paths
+// GoBGP rejected count as empty until a sweep has seen them.
 func (s *sweeper) empty(p livePeer, family bgp.RouteFamily, t *bgpTable) int {
 	n := len(t.destinations) - p.adjIn().accepted[family]
 	if kept := s.kept[t]; kept > n {
@@ -95,8 +95,8 @@ func (s *sweeper) quiet() {
 	maps.DeleteFunc(s.counted, func(at unsafe.Pointer, _ uint32) bool { return !peers[at] })
 }
 
-// count takes what GoBGP has counted of the withdrawals of a neighbour in a VRF: those
-// of others free what they had.
+// count adds GoBGP's count of the withdrawals of a neighbour in a VRF. The withdrawals of
+// neighbours in no VRF free their destinations.
 func (s *sweeper) count(p livePeer) {
 	var now uint32
 	p.read(func(conf *oc.Neighbor, _ bgp.FSMState) {
@@ -189,9 +189,9 @@ func (s *sweeper) stop() {
 }
 
 // see frees a destination that is empty. Of another destination it frees the local
-// identifiers that no path has: GoBGP forgets one each time that the path of a
-// neighbour in a VRF, or of the API, goes while another one stays, and looks for a
-// free one from the beginning.
+// identifiers that no path has: GoBGP does not free the identifier of a path of a neighbour
+// in a VRF, or of the API, that goes while another path stays, and searches for a free one
+// from the beginning.
 func (w *sweep) see(d *bgpDestination) {
 	if len(d.knownPathList) == 0 {
 		free(w.table, d)

@@ -197,7 +197,7 @@ func (in injector) Inject(vrf string, changes []rib.AnnounceChange) error {
 		ours = make(map[netip.Prefix]rib.Path)
 		in.s.injected[vrf] = ours
 	}
-	v, _ := speaker.Find(in.s.vrfs, vrf)
+	v, _ := speaker.FindVRF(in.s.vrfs, vrf)
 	for _, c := range changes {
 		if c.Withdraw {
 			delete(ours, c.Prefix)

@@ -85,7 +85,7 @@ func (c *Config) CopySet() *oc.BgpConfigSet {
 }
 
 // VRF returns the VRF called name.
-func (c *Config) VRF(name string) (speaker.VRF, bool) { return speaker.Find(c.VRFs, name) }
+func (c *Config) VRF(name string) (speaker.VRF, bool) { return speaker.FindVRF(c.VRFs, name) }
 
 // Groups are the peer groups by name.
 func (c *Config) Groups() map[string]oc.PeerGroup {

@@ -7,7 +7,7 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 )
 
-// pathFacts are what decides about an AS_PATH or AS4_PATH.
+// pathFacts are the facts by which an AS_PATH or AS4_PATH is judged.
 type pathFacts struct {
 	there bool
 	own   int    // how often our own AS is in it
@@ -85,7 +85,7 @@ func widen(to, v []byte) []byte {
 	return to
 }
 
-// judgePaths refuses what the AS numbers of a path forbid.
+// judgePaths refuses an announcement for the AS numbers of its path.
 func (j *judging) judgePaths(u *update) {
 	p, p4 := &u.asPath[0], &u.asPath[1]
 	if !u.announces() || !p.there {
@@ -110,7 +110,7 @@ func (j *judging) judgePaths(u *update) {
 	}
 }
 
-// is tells whether an AS number is the neighbour's, or what stands for it where AS
+// is tells whether an AS number is the neighbour's, or AS_TRANS in its place where AS
 // numbers have two bytes (RFC 6793, 9).
 func (j *judging) is(as uint32) bool {
 	return as == j.agreed.PeerAS || !j.agreed.FourByteAS && as == bgp.AS_TRANS && j.agreed.PeerAS > 0xffff

@@ -31,8 +31,8 @@ var plainFlags = [256]byte{
 	18: flagOptional | flagTransitive, 32: flagOptional | flagTransitive,
 }
 
-// decoded are the other attributes that GoBGP v3 decodes. All that it does not know it
-// keeps as the bytes that they are.
+// decoded are the other attributes that GoBGP v3 decodes. It keeps attributes that it does
+// not know as bytes.
 var decoded = [256]bool{
 	byte(bgp.BGP_ATTR_TYPE_PMSI_TUNNEL): true, byte(bgp.BGP_ATTR_TYPE_TUNNEL_ENCAP): true,
 	byte(bgp.BGP_ATTR_TYPE_IP6_EXTENDED_COMMUNITIES): true, byte(bgp.BGP_ATTR_TYPE_AIGP): true,
@@ -88,18 +88,18 @@ func (j *judging) attributes(u *update) error {
 	return nil
 }
 
-// attributeHead is what an attribute has before its value, at most.
+// attributeHead is the size of an attribute's head, at most.
 const attributeHead = 4
 
 // mostAttributes is how long the attributes of a path may be, without those of routes.
 // GoBGP panics where it has to send an IPv4 route on whose attributes leave no room in
-// a message for a prefix, and sends other routes not at all, so that the neighbour keeps
-// the one before. What it adds itself has to fit in the rest: 255 prepended AS numbers
+// a message for a prefix, and does not send other routes at all, so that the neighbour keeps
+// the route from before. The bytes that GoBGP adds itself have to fit in the rest: 255 prepended AS numbers
 // of a policy (1,025 bytes), and 240 bytes for LOCAL_PREF, reflection, route targets
 // and communities.
 const mostAttributes = 2800
 
-// mandatory refuses an announcement that lacks what each must have (RFC 7606, 3 d).
+// mandatory refuses an announcement without a mandatory attribute (RFC 7606, 3 d).
 func (j *judging) mandatory(u *update, seen uint64) {
 	must := uint64(1<<1 | 1<<2)
 	if len(u.nlri) > 0 {
@@ -117,7 +117,8 @@ const (
 	kindAS4Path = byte(bgp.BGP_ATTR_TYPE_AS4_PATH)
 )
 
-// attribute judges one. What is neither plain, nor cut, nor unknown to GoBGP is odd.
+// attribute judges one attribute: if it is neither plain, nor cut, nor unknown to GoBGP,
+// it is odd.
 func (j *judging) attribute(u *update, a *attribute) error {
 	switch a.kind {
 	case kindReach:

@@ -18,7 +18,7 @@ import (
 // whole one from being read.
 const roomIn = 2 * mostMessage
 
-// state is how far a session is, in what its neighbour has sent.
+// state is how far a session is, by the messages of its neighbour.
 type state uint8
 
 const (
@@ -40,8 +40,8 @@ type Conn struct {
 
 	in       []byte // bytes that were received; in[from:to] is not judged yet
 	from, to int
-	out      []byte // what GoBGP may have; a part of in, or of what updates made
-	err      error  // what comes after out
+	out      []byte // passed, and not read by GoBGP yet; a part of in, or of updates.made
+	err      error  // of Read, after out
 	state    state
 	refresh  map[bgp.RouteFamily]*refreshed
 
@@ -61,8 +61,8 @@ func newConn(g *Guard, r *record, conn net.Conn, q Queues) *Conn {
 	}
 }
 
-// Write passes what GoBGP sends. Once the guard has ended the session there is nothing
-// more to say: GoBGP's own word on it would be a second NOTIFICATION.
+// Write passes GoBGP's messages. Once the guard has ended the session none is sent any
+// more: GoBGP's own answer to the end would be a second NOTIFICATION.
 func (c *Conn) Write(b []byte) (int, error) {
 	if c.refused.Load() {
 		return len(b), nil
@@ -82,7 +82,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Close ends the connection, and gives back what it held.
+// Close ends the connection, and gives back its places of the VRF's limit.
 func (c *Conn) Close() error {
 	c.places.release()
 	c.guard.closed(c)
@@ -91,7 +91,7 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// Read returns what has passed.
+// Read returns bytes that have passed.
 func (c *Conn) Read(b []byte) (int, error) {
 	for len(c.out) == 0 {
 		if c.err != nil {
@@ -110,7 +110,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 
 // advance judges one message, and reads from the socket where none is whole.
 func (c *Conn) advance() {
-	if c.state == over { // what comes after the last message is nobody's
+	if c.state == over { // bytes after the last message are nobody's
 		c.err = io.EOF
 		return
 	}
@@ -164,7 +164,7 @@ func (c *Conn) fill() {
 	c.to += n
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.mu.Lock()
-		_ = c.SetReadDeadline(time.Time{}) // what is due is looked at before the next read
+		_ = c.SetReadDeadline(time.Time{}) // interrupts looks at c.gone and c.ask before the next read
 		c.mu.Unlock()
 		return
 	}
@@ -173,7 +173,7 @@ func (c *Conn) fill() {
 	}
 }
 
-// judge decides what GoBGP gets for a message: c.out. Its error is a refusal.
+// judge sets c.out to the bytes that GoBGP gets for a message. Its error is a refusal.
 func (c *Conn) judge(m []byte) error {
 	c.now = m
 	kind := m[18]
@@ -210,7 +210,8 @@ func (c *Conn) judge(m []byte) error {
 	return nil
 }
 
-// open judges the OPEN. What GoBGP answers itself is left to it.
+// open judges the OPEN. An OPEN to which GoBGP itself answers with a NOTIFICATION is
+// passed.
 func (c *Conn) open(m []byte) error {
 	own := c.opened.Load()
 	if own == nil {

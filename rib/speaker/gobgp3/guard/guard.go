@@ -2,23 +2,28 @@
 // every byte that a neighbour sends before GoBGP reads it.
 //
 // GoBGP v3 ends its process on many messages, some of them before the OPEN; it
-// decodes families that were not negotiated; and it believes what a neighbour has no
-// right to say: another tenant's route target, a LOCAL_PREF over eBGP, a prefix that
-// belongs to nobody. A [Conn] takes the place of the session's connection. What it
-// passes is one of three things:
+// decodes families that were not negotiated; and it believes attributes and prefixes that
+// a neighbour has no right to send: another tenant's route target, a LOCAL_PREF over eBGP,
+// a prefix that belongs to nobody. A [Conn] takes the place of the session's connection.
+// It passes one of three things:
 //
 //   - the neighbour's bytes as they came, where a message is plain: known attributes,
 //     each once and well formed, and prefixes of negotiated families. Nearly all are,
 //     and they cost a walk without an allocation;
 //   - a message that was rewritten: an attribute cut out, prefixes withdrawn that were
 //     announced, one of many prefixes divided into several;
-//   - what is odd, but was rehearsed: GoBGP's own code has dealt with a copy of it, on
-//     the goroutine of this session, where a panic is caught. What does not survive
-//     that goes down the ladder of RFC 7606: the attribute is discarded, else the
+//   - an odd message that was rehearsed: GoBGP's own code has dealt with a copy of it, on
+//     the goroutine of this session, where a panic is caught. A message that does not
+//     survive that goes down the ladder of RFC 7606: the attribute is discarded, else the
 //     routes are withdrawn, else the session ends with a NOTIFICATION.
 //
-// What was done is counted by neighbour and [Reason], and the last prefixes that were
-// refused are kept with theirs, for whoever asks why a route is not there.
+// Each intervention is counted by neighbour and [Reason], and the last prefixes that were
+// refused are kept with their reasons, for whoever asks why a route is not there.
+//
+// A [Guard] owns the records of neighbours, which outlive their sessions, and knows the
+// newest connection of each; a Conn owns its buffers and its judgement, for the one
+// goroutine that reads. A reader begins with Conn.advance in conn.go, then
+// rewriter.update in rewrite.go.
 package guard
 
 import (
@@ -32,13 +37,14 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// Rules are what the guard has to know of a neighbour. They are immutable: a reload
-// gives a session others (see [Guard.Update]).
+// Rules say how the messages of a neighbour are judged. They are immutable: a reload
+// gives a session other ones (see [Guard.Update]).
 type Rules struct {
 	VRF string // "": the global table
 
-	// OwnASes are the numbers that make a path a loop: this router's, what it is to
-	// the neighbour, and its confederation's. AllowOwnAS is how often they may be in one.
+	// OwnASes are the AS numbers that make a path a loop: this router's, its local-as
+	// towards the neighbour, and its confederation's. AllowOwnAS is how often they may be
+	// in one path.
 	OwnASes    []uint32
 	AllowOwnAS int
 	// RouterID and ClusterIDs are this router's, for RFC 4456, section 8.
@@ -46,8 +52,8 @@ type Rules struct {
 	ClusterIDs []netip.Addr
 	// Member says that the neighbour is in another member AS of this confederation.
 	Member bool
-	// Dynamic says that the neighbour is one that a prefix let in: when its session ends
-	// it is there no more.
+	// Dynamic says that a prefix let the neighbour in: when its session ends it is there
+	// no more.
 	Dynamic bool
 	// Loopback says that both ends of the session are loopback addresses, so that a
 	// nexthop may be one.
@@ -59,7 +65,7 @@ type Rules struct {
 	Limit *Limit
 }
 
-// Session is what both OPENs agreed on, for a rehearsal. It is immutable.
+// Session is the agreement of both OPENs, for a rehearsal. It is immutable.
 type Session struct {
 	Families   Families
 	External   bool // eBGP
@@ -148,8 +154,8 @@ func (g *Guard) closed(c *Conn) {
 	}
 }
 
-// Update gives a neighbour other rules. What they let in that was refused before is
-// asked of the neighbour again, where it can refresh its routes (RFC 2918).
+// Update gives a neighbour other rules. The neighbour is asked again for routes that were
+// refused under the old ones, where it can refresh its routes (RFC 2918).
 func (g *Guard) Update(name string, rules *Rules) {
 	g.mu.Lock()
 	r, c := g.records[name], g.conns[name]
@@ -184,7 +190,7 @@ func (g *Guard) of(vrf string) []*Conn {
 	return conns
 }
 
-// Forget drops what is known of a neighbour that is there no more.
+// Forget drops the record of a neighbour that is there no more.
 func (g *Guard) Forget(name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -203,8 +209,8 @@ func (g *Guard) Names() []string {
 	return names
 }
 
-// Own says that subnets or addresses of a VRF came or went: what came is withdrawn
-// from the neighbours of that VRF, and what went is asked of them again.
+// Own says that subnets or addresses of a VRF came or went: routes of the VRF's neighbours
+// to those that came are withdrawn, and they are asked again for routes to those that went.
 func (g *Guard) Own(vrf string, came, went []netip.Prefix) {
 	for _, c := range g.of(vrf) {
 		c.own(came, went)

@@ -11,9 +11,9 @@ import (
 )
 
 // ladder rehearses an odd UPDATE. Where it does not survive as it is, the extended
-// communities or attributes that may be discarded are taken out, the one that is to blame where one alone is
-// (RFC 7606, 2: attribute discard; RFC 8669, 5 for Prefix-SID). Its error is what is
-// wrong where that is no help either.
+// communities or attributes that may be discarded are taken out: a single one, where that
+// is to blame (RFC 7606, 2: attribute discard; RFC 8669, 5 for Prefix-SID). Where that is
+// no help either, the error is that of the first rehearsal.
 func (r *rewriter) ladder(u *update) error {
 	first := r.try(u)
 	if first == nil {
@@ -51,10 +51,10 @@ func (r *rewriter) ladder(u *update) error {
 	return nil
 }
 
-// sift takes out of the extended communities those that are to blame, and tells whether
-// that was all. Who does not know one has to carry it (RFC 4360, 6), but GoBGP cannot
-// read all of EVPN's, and a route without those forwards as before: what decides where
-// it goes are the route targets, which it can.
+// sift takes the extended communities out that are to blame, and tells whether the UPDATE
+// survives then. A router that does not know an extended community has to carry it (RFC
+// 4360, 6), but GoBGP cannot read all of EVPN's, and a route without those forwards as
+// before: its way depends on the route targets, which GoBGP reads.
 func (r *rewriter) sift(u *update, why error) bool {
 	const size = 8
 	i := slices.IndexFunc(u.attrs, func(a attribute) bool {
@@ -95,9 +95,9 @@ const mostSifted = 64
 // mostSuspects is how many attributes are tried one by one: each costs a rehearsal.
 const mostSuspects = 4
 
-// discardable tells whether a route is the same without an attribute, for who forwards
-// by it. Those that choose among routes or say where they may go are not: a route
-// without them would be another one.
+// discardable tells whether a route forwards in the same way without an attribute.
+// Attributes by which routes are chosen, or that say where a route may go, are not
+// discardable: the route would be another one without them.
 func discardable(a *attribute) bool {
 	switch bgp.BGPAttrType(a.kind) {
 	case bgp.BGP_ATTR_TYPE_ATOMIC_AGGREGATE, bgp.BGP_ATTR_TYPE_AGGREGATOR, bgp.BGP_ATTR_TYPE_AS4_PATH, bgp.BGP_ATTR_TYPE_AS4_AGGREGATOR:
@@ -142,7 +142,7 @@ func (r *rewriter) tryAll(u *update) error {
 	return nil
 }
 
-// tryOne rehearses a copy of a message: GoBGP keeps parts of what it reads.
+// tryOne rehearses a copy of a message: GoBGP keeps parts of the bytes that it reads.
 func (r *rewriter) tryOne(m []byte) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

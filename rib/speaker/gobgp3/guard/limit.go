@@ -19,7 +19,7 @@ func NewLimit(most int64, room func()) *Limit {
 	return l
 }
 
-// Set changes the limit. What is over a lower one stays.
+// Set changes the limit. Prefixes over a lower limit stay.
 func (l *Limit) Set(most int64) {
 	l.most.Store(most)
 	l.give(0)

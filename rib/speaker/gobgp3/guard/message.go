@@ -73,6 +73,6 @@ func keepalive() []byte {
 	return m
 }
 
-// nothing is what GoBGP gets for a message of which nothing is left: that the
+// nothing is passed for a message of which nothing is left: a KEEPALIVE, because the
 // neighbour lives.
 var nothing = keepalive()

@@ -8,10 +8,10 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 )
 
-// Families are the address families of a session, with what ADD-PATH was agreed on.
+// Families are the address families of a session, each with its mode of ADD-PATH.
 type Families = map[bgp.RouteFamily]bgp.BGPAddPathMode
 
-// agreement is what both OPENs say.
+// agreement is the agreement of both OPENs.
 type agreement struct {
 	Session
 	notification bool // RFC 8538's N bit, of both: a NOTIFICATION keeps the routes
@@ -99,7 +99,7 @@ func (a *agreement) of(afi uint16, safi uint8) (encoding, bool) {
 }
 
 // labelled tells whether a family was agreed on of which the routes carry a label or a
-// tunnel: VPN, EVPN and labelled unicast. Those have a use for Prefix-SID (RFC 8669,
+// tunnel: VPN, EVPN and labelled unicast. These families have a use for Prefix-SID (RFC 8669,
 // RFC 9252) and tunnel encapsulation (RFC 9012).
 func (a *agreement) labelled() bool {
 	for f := range a.Families {
@@ -121,7 +121,7 @@ func (a *agreement) linkState() bool {
 	return false
 }
 
-// capabilities are those of one OPEN.
+// capabilities are the capabilities of one OPEN.
 type capabilities struct {
 	as                              uint32
 	families                        map[bgp.RouteFamily]bool
@@ -141,7 +141,7 @@ func capabilitiesOf(o *bgp.BGPOpen) capabilities {
 		}
 	}
 	if len(c.families) == 0 {
-		c.families[bgp.RF_IPv4_UC] = true // RFC 4760, 8: one that names no family has this one
+		c.families[bgp.RF_IPv4_UC] = true // RFC 4760, 8: an OPEN that names no family has this one
 	}
 	return c
 }

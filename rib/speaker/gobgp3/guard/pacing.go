@@ -3,9 +3,10 @@ package guard
 import "time"
 
 // GoBGP's queue of a session's messages has no bound, and a neighbour can write faster
-// than its loop reads: what is more than this waits in the socket, and then at the
-// neighbour. Much less would have Go collect garbage more often, because the heap is
-// smaller while a table comes in, and cost a sixth of the session's processor time.
+// than its loop reads: messages beyond this number wait in the socket, and then at the
+// neighbour. A much smaller number would have Go collect garbage more often, because the
+// heap is smaller while a table comes in, and cost a sixth of the session's processor
+// time.
 const (
 	mostBacklog         = 8192  // messages
 	mostBacklogPrefixes = 65536 // about as many prefixes, by those of the last messages

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// places are those that a session's prefixes take of the VRF's limit. hold, giveBack and
+// places are the places of the VRF's limit that a session's prefixes take. hold, giveBack and
 // drop have one caller at a time, the session's reader; release may come beside them.
 type places struct {
 	held map[held]struct{}

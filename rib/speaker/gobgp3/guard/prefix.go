@@ -55,8 +55,7 @@ func (j *judging) unreach(u *update, a *attribute) error {
 	return nil
 }
 
-// family reads of which family routes are, and cuts those of one that was not agreed
-// on.
+// family reads the family of routes, and cuts routes of a family that was not agreed on.
 func (j *judging) family(u *update, a *attribute, r *routes) (ok bool, err error) {
 	if len(a.value) < 3 {
 		return false, badRoutes("an attribute of routes without a family")
@@ -122,8 +121,8 @@ func (j *judging) prefixes(u *update) (n int, err error) {
 	return n, nil
 }
 
-// unmapped are the prefixes of a list that are not of IPv4 in IPv6. None of those is
-// ever let in, so GoBGP need not hear that one is withdrawn.
+// unmapped are the prefixes of a list that do not lie in ::ffff:0:0/96. Prefixes that do
+// are never let in, so GoBGP need not hear that one is withdrawn.
 func (j *judging) unmapped(l lot) (keep []byte) {
 	for b := l.nlri; len(b) > 0; {
 		size := l.size(b)
@@ -145,8 +144,8 @@ type lot struct {
 	announced bool
 }
 
-// scan walks a list, and tells whether it has a prefix that is to be refused. What it
-// asks of each is cheap; what has to be remembered of each is asked where it is divided.
+// scan walks a list, and tells whether it has a prefix that is to be refused. Its tests
+// are cheap; the costly ones, and those that remember a prefix, are made by divide.
 func (j *judging) scan(u *update, l lot) (n int, divide, ok bool) {
 	rules := j.rules()
 	counted := l.unicast && rules.Limit != nil
@@ -203,7 +202,7 @@ func (e encoding) prefix(b []byte) netip.Prefix {
 	return p
 }
 
-// prefixes are those of a list that scan found good.
+// prefixes yields the prefixes of a list that scan found good.
 func (l lot) prefixes() iter.Seq[netip.Prefix] {
 	return func(yield func(netip.Prefix) bool) {
 		for b := l.nlri; len(b) > 0; {
@@ -216,7 +215,7 @@ func (l lot) prefixes() iter.Seq[netip.Prefix] {
 	}
 }
 
-// held is a prefix with what tells it from another of the same list.
+// held is a prefix with its path identifier.
 func (l lot) held(b []byte) held {
 	h := held{prefix: l.prefix(b)}
 	if l.id > 0 {
@@ -225,8 +224,8 @@ func (l lot) held(b []byte) held {
 	return h
 }
 
-// plainLabel tells whether a prefix has one label, the bottom of its stack, or one that
-// says that it is withdrawn (RFC 8277, 2.4), and a distinguisher that there is.
+// plainLabel tells whether a prefix has one label, the bottom of its stack, or the label
+// of a withdrawal (RFC 8277, 2.4), and a route distinguisher of a known type.
 func plainLabel(b []byte, withdrawn bool) bool {
 	label := [3]byte(b[:3])
 	bottom := label[2]&1 != 0 || withdrawn && (label == [3]byte{0x80, 0, 0} || label == [3]byte{})
@@ -280,7 +279,7 @@ func (j *judging) divide(u *update, l lot, into *division) {
 			into.keep = append(into.keep, one...)
 			continue
 		}
-		if why != Mapped { // none of those is in
+		if why != Mapped { // GoBGP has no such prefix
 			into.drop = append(into.drop, one...)
 			if l.unicast && rules.Limit != nil {
 				j.places.drop(rules.Limit, l.held(one)) // it was let in before

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Reason is why the guard did something to what a neighbour sent.
+// Reason is why the guard changed, held back or refused a message, or a part of it.
 type Reason uint8
 
 // The reasons. Their texts are in reasonTexts, and their names in metrics in
@@ -94,11 +94,12 @@ type Refusal struct {
 	Neighbour string // as GoBGP names it
 	Prefix    netip.Prefix
 	Reason    Reason
-	Detail    string // what was wrong; "": the reason says it
+	Detail    string // the mistake; "": the reason says it
 	At        time.Time
 }
 
-// Report is what the guard did to one neighbour's messages since the daemon started.
+// Report counts the guard's interventions in one neighbour's messages since the daemon
+// started.
 type Report struct {
 	Neighbour string
 	VRF       string
@@ -109,11 +110,11 @@ type Report struct {
 	Ended   string
 	EndedAt time.Time
 	// RouteServer says that every path of the session was refused for its first AS, as
-	// those of a route server are.
+	// the paths of a route server are.
 	RouteServer bool
 }
 
-// record is what the guard remembers of a neighbour, over its sessions.
+// record is the guard's memory of a neighbour, over its sessions.
 type record struct {
 	name  string
 	rules atomic.Pointer[Rules]
@@ -168,7 +169,7 @@ func (r *record) refuse(p netip.Prefix, why Reason, detail string, at time.Time)
 	r.next = (r.next + 1) % mostRefusals
 }
 
-// forget drops what was refused of prefixes that have come again, or were withdrawn.
+// forget drops the refusals of prefixes that have come again, or were withdrawn.
 // The caller has looked at known first.
 func (r *record) forget(list iter.Seq[netip.Prefix]) {
 	r.mu.Lock()
@@ -179,8 +180,8 @@ func (r *record) forget(list iter.Seq[netip.Prefix]) {
 	r.known.Store(int64(len(r.refused)))
 }
 
-// takeBack notes that a prefix was withdrawn, whether or not the neighbour had announced
-// it: that the guard does not know, so it says of it neither that it was refused.
+// takeBack notes that a prefix was withdrawn. The guard does not know whether the neighbour
+// had announced it, so it is not shown as refused.
 func (r *record) takeBack(p netip.Prefix) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -212,8 +213,8 @@ func (r *record) wasRefused(list []netip.Prefix) (was bool) {
 	return was
 }
 
-// say logs what was done, at most once a minute for a neighbour: what came in between
-// is a number in the next line.
+// say logs an intervention, at most once a minute for a neighbour: the next line has the
+// number of those in between.
 func (r *record) say(log *slog.Logger, now time.Time, why Reason, detail string, m []byte) {
 	r.mu.Lock()
 	if now.Sub(r.saidAt) < time.Minute {
@@ -263,7 +264,7 @@ func (r *record) report() Report {
 	return p
 }
 
-// Reports are what was done to each neighbour's messages, by name.
+// Reports are the reports of all neighbours, by name.
 func (g *Guard) Reports() []Report {
 	g.mu.Lock()
 	list := make([]Report, 0, len(g.records))

@@ -15,15 +15,15 @@ import (
 // each time GoBGP walks its table, and puts all of them into a queue without bound.
 const refreshEvery = 10 * time.Second
 
-// refreshed is what became of a family's ROUTE-REFRESH.
+// refreshed is the state of a family's ROUTE-REFRESH.
 type refreshed struct {
 	last    time.Time // when one passed
-	message []byte    // one that waits; nil: none
+	message []byte    // the ROUTE-REFRESH that waits; nil: none
 }
 
-// routeRefresh judges a ROUTE-REFRESH (RFC 2918). One of a family that was not agreed
-// on, and the marks of RFC 7313, which we do not offer and GoBGP takes for requests,
-// are left out; one that comes too soon after another waits.
+// routeRefresh judges a ROUTE-REFRESH (RFC 2918). A request for a family that was not
+// agreed on is left out, and so are the markers of RFC 7313, which we do not offer and
+// GoBGP takes for requests; a request that comes too soon after another waits.
 func (c *Conn) routeRefresh(m []byte) {
 	c.out = nothing
 	f := bgp.AfiSafiToRouteFamily(binary.BigEndian.Uint16(m[headerSize:]), m[headerSize+3])
@@ -49,8 +49,8 @@ func (c *Conn) routeRefresh(m []byte) {
 	c.record.counts[Refresh].Add(1)
 }
 
-// interrupts deals with what is due between two messages, and tells whether that gave
-// GoBGP something to read.
+// interrupts deals between two messages with a ROUTE-REFRESH that has waited, with own
+// prefixes and with requests, and tells whether that gave GoBGP something to read.
 func (c *Conn) interrupts() bool {
 	for _, r := range c.refresh {
 		if now := c.guard.now(); r.message != nil && now.Sub(r.last) >= refreshEvery {
@@ -71,7 +71,7 @@ func (c *Conn) interrupts() bool {
 	return len(c.out) > 0
 }
 
-// interrupt has Read look at what is due; the caller holds mu.
+// interrupt has Read call interrupts; the caller holds mu.
 func (c *Conn) interrupt() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
 
 // askAgain has the neighbour asked for its routes again.
@@ -108,8 +108,8 @@ func (c *Conn) request() {
 }
 
 // withdrawOwn withdraws prefixes that the VRF has now itself, of which the neighbour
-// may have announced one before. ADD-PATH has an identifier for each: then it is asked
-// to announce all again, and what is the VRF's own is left out.
+// may have announced one before. With ADD-PATH a withdrawal needs the path's identifier:
+// then the neighbour is asked to announce all again, and own prefixes are refused.
 func (c *Conn) withdrawOwn(list []netip.Prefix) {
 	rules := c.rules()
 	if !c.outside() {

@@ -8,14 +8,15 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// rewriter makes of each UPDATE what GoBGP gets.
+// rewriter makes of each UPDATE the messages that GoBGP gets.
 type rewriter struct {
 	judging
 	work update // the UPDATE in hand, its lists used again
 	made []byte // the messages that it became, in a buffer that is used again
 }
 
-// update judges an UPDATE. It returns what GoBGP gets, and how many prefixes it had.
+// update judges an UPDATE. It returns the messages that GoBGP gets, and how many prefixes
+// it had.
 func (r *rewriter) update(m []byte) (out []byte, prefixes int, err error) {
 	u := &r.work
 	if err := u.parse(m[headerSize:]); err != nil {
@@ -44,8 +45,9 @@ func (r *rewriter) update(m []byte) (out []byte, prefixes int, err error) {
 	return r.made, n, nil
 }
 
-// rewrite makes of an UPDATE what GoBGP gets of it: r.out. What is odd is rehearsed as
-// it would go out, and goes down the ladder of RFC 7606 where it does not survive.
+// rewrite writes the messages that GoBGP gets for an UPDATE into r.made. An odd UPDATE is
+// rehearsed as it would go out, and goes down the ladder of RFC 7606 where it does not
+// survive.
 func (r *rewriter) rewrite(u *update) error {
 	if u.odd && u.refused == reasons {
 		r.record.rehearsed.Add(1)
@@ -60,7 +62,7 @@ func (r *rewriter) rewrite(u *update) error {
 		return err
 	}
 	if u.refused != reasons {
-		// The withdrawal of what GoBGP cannot read it may not be able to read either.
+		// GoBGP may not be able to read the withdrawal of routes that it cannot read.
 		if err := r.tryAll(u); err != nil {
 			return notification(bgp.BGP_ERROR_UPDATE_MESSAGE_ERROR, bgp.BGP_ERROR_SUB_INVALID_NETWORK_FIELD, nil, "routes that cannot be read: %v", err)
 		}
@@ -97,7 +99,7 @@ func (r *rewriter) withdrawAll(u *update) {
 	u.nlri, u.reach.nlri, u.changed = nil, nil, true
 }
 
-// emit writes an UPDATE into r.made as the messages that GoBGP gets: what it withdraws
+// emit writes an UPDATE into r.made as the messages that GoBGP gets: the withdrawals
 // first, and no more than mostPrefixes in each.
 func (r *rewriter) emit(u *update) error {
 	r.made = r.made[:0]
@@ -129,7 +131,8 @@ func (r *rewriter) emit(u *update) error {
 	return nil
 }
 
-// appendAttributes writes the attributes that are left, but for those of routes. GoBGP
+// appendAttributes writes the attributes that are left, but for MP_REACH_NLRI and
+// MP_UNREACH_NLRI. GoBGP
 // merges an AS4_PATH into an AS_PATH only where it comes behind it.
 func appendAttributes(to []byte, attrs []attribute) []byte {
 	for _, last := range []bool{false, true} {
@@ -155,7 +158,7 @@ func appendAttributeHead(to []byte, flags, kind byte, size int) []byte {
 	return append(to, flags&^flagExtended, kind, byte(size))
 }
 
-// room is what a message has besides header and the two lengths of an UPDATE.
+// room is the size of a message without its header and the two lengths of an UPDATE.
 const room = mostMessage - headerSize - 4
 
 // begin writes the header of a message whose length end writes.
@@ -215,7 +218,7 @@ func (r *rewriter) emitRoutes(attrs []byte, e encoding, nlri []byte) bool {
 }
 
 // emitUnreach withdraws prefixes of any family; none: it is an End-of-RIB (RFC 4724, 2).
-// Those that the guard does not read itself stay together.
+// Prefixes of families that the guard does not read itself stay together.
 func (r *rewriter) emitUnreach(afi uint16, safi uint8, nlri []byte) {
 	e, ours := r.agreed.of(afi, safi)
 	for first := true; first || len(nlri) > 0; first = false {

@@ -13,8 +13,8 @@ import (
 type Queues struct{ In, Out func() int }
 
 // mostOwed is how many messages may wait for a neighbour that does not take them. GoBGP's
-// queue has no bound, and keeps a copy of each path for each neighbour: one that reads
-// nothing, or little, while routes change makes it grow by megabytes a second.
+// queue has no bound, and keeps a copy of each path for each neighbour: a neighbour that
+// reads nothing, or little, while routes change makes it grow by megabytes a second.
 const mostOwed = 16384
 
 const (
@@ -34,7 +34,7 @@ type sending struct {
 	deadline time.Time // guarded by mu; of the message in hand; zero: none
 
 	turn    sync.Mutex    // held for a whole message
-	began   time.Time     // guarded by turn; of what is measured
+	began   time.Time     // guarded by turn; of the measurement
 	blocked time.Duration // guarded by turn; since then, in the socket
 }
 
@@ -95,8 +95,8 @@ func (s *sending) again(set func(time.Time) error) error {
 	return set(s.next())
 }
 
-// slow notes how long a write took, and tells whether the neighbour is to blame for what
-// waits for it: the socket was full for most of the time. The caller holds turn.
+// slow notes how long a write took, and tells whether too many messages wait and the
+// neighbour is to blame: the socket was full for most of the time. The caller holds turn.
 func (s *sending) slow(start, end time.Time) bool {
 	if s.owed == nil {
 		return false

@@ -1,6 +1,6 @@
 package guard
 
-// session is what the guard knows of a session while it judges a message.
+// session is the guard's knowledge of a session while it judges a message.
 type session struct {
 	guard  *Guard
 	record *record
@@ -9,13 +9,13 @@ type session struct {
 	places places     // of the VRF's limit
 }
 
-// rules are those in force.
+// rules are the rules in force.
 func (s *session) rules() *Rules { return s.record.rules.Load() }
 
 // outside tells whether the neighbour is neither of our AS nor of our confederation.
 func (s *session) outside() bool { return s.agreed.External && !s.agreed.Member }
 
-// say logs what was done to the message in hand.
+// say logs an intervention in the message in hand.
 func (s *session) say(why Reason, detail string) {
 	s.record.say(s.guard.log, s.guard.now(), why, detail, s.now)
 }

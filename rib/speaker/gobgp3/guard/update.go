@@ -13,7 +13,7 @@ type update struct {
 	broken          bool // the list of attributes ends in the midst of one
 	reach, unreach  routes
 
-	changed bool   // GoBGP gets something else than what came
+	changed bool   // GoBGP gets other bytes than the neighbour sent
 	odd     bool   // it is rehearsed
 	refused Reason // why all that it announces is taken for withdrawn; reasons: it is not
 	detail  string
@@ -45,7 +45,7 @@ type attribute struct {
 	odd         bool // not plain: it is rehearsed
 }
 
-// routes are those of an MP_REACH_NLRI or MP_UNREACH_NLRI (RFC 4760).
+// routes are the routes of an MP_REACH_NLRI or MP_UNREACH_NLRI (RFC 4760).
 type routes struct {
 	there   bool
 	afi     uint16
