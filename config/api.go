@@ -37,7 +37,7 @@ type API struct {
 // and fit together.
 type TLS struct {
 	Certificate, Key []byte
-	ClientCA         []byte // who vouches for clients
+	ClientCA         []byte // the authorities that vouch for clients
 }
 
 var apiKeys = keys[API]{
@@ -82,7 +82,7 @@ func apiSchema() schema {
 	})
 }
 
-// readAPI reads [netlink.api]; vrfs are those that there are.
+// readAPI reads [netlink.api]; vrfs are the VRFs of the file.
 func readAPI(p *problems, n *node, vrfs []string) API {
 	a := API{Limits: access.DefaultLimits()}
 	read(p, n, apiKeys, &a)
@@ -104,14 +104,14 @@ func readAPI(p *problems, n *node, vrfs []string) API {
 	return a
 }
 
-// readLimits reads [netlink.api.limits]. What memory there is where the file does
-// not say it follows what one request may take of it.
+// readLimits reads [netlink.api.limits]. Where the file does not say how much memory
+// there is, it follows from the size of a request.
 func readLimits(p *problems, n *node, l *access.Limits) {
 	read(p, n, limitKeys, l)
 	if at := n.get("calls"); at != nil && n.get("streams-per-user") == nil && l.Calls > l.StreamsPerUser {
 		p.note(at, "is for one connection; on all of its connections together a caller other than root has %d. Write streams_per_user where one needs more", l.StreamsPerUser)
 	}
-	most := 2 * l.MessageSize // one is read while another is worked on
+	most := 2 * l.MessageSize // a request is read while another is worked on
 	switch at := n.get("memory-per-user"); {
 	case at == nil:
 		l.MemoryPerUser = max(l.MemoryPerUser, most)
@@ -337,7 +337,7 @@ func number(n *node, what string, lookup func(string) (string, error)) (uint32, 
 	}
 	id, err := strconv.ParseUint(digits, 10, 32)
 	switch {
-	case err != nil || id == math.MaxUint32: // (uid_t)-1 is no one
+	case err != nil || id == math.MaxUint32: // (uid_t)-1 stands for no user
 		return 0, fmt.Errorf("%s is no %s; write a number from 0 to %d", n.show(), what, uint32(math.MaxUint32-1))
 	case id == access.Overflow:
 		return 0, fmt.Errorf("%s stands for every %s that the kernel has no number for (%d); name one of its own", n.show(), what, access.Overflow)

@@ -94,7 +94,7 @@ func clientsAlone(members []*node, groups map[string]*node, group *node) bool {
 	return len(members) > 0 || isClient(nil, groups, group)
 }
 
-// nameOf is what a person calls a neighbour.
+// nameOf is a neighbour's name for a person.
 func nameOf(config *node) string {
 	var words []string
 	for _, key := range []string{"neighbor-address", "neighbor-interface"} {

@@ -12,8 +12,8 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// What follows is the part of GoBGP's own sections that vrfredist needs, and
-// what GoBGP would accept and then trip over. The rest is BGP.Check's.
+// The keys below are those of GoBGP's own sections that vrfredist needs, and those whose
+// faults GoBGP would accept and trip over later. The rest is BGP.Check's.
 
 type global struct {
 	as       uint32
@@ -95,7 +95,7 @@ func readTenants(p *problems, list *node) []vrf.Spec {
 		var t tenant
 		read(p, config, tenantKeys, &t)
 		spec := vrf.Spec{Name: t.name, RD: t.rd, ImportRTs: t.imports, ExportRTs: t.exprt}
-		// The two lists are preferred over the one for both, as GoBGP has it.
+		// import-rt-list and export-rt-list go before both-rt-list, as in GoBGP.
 		if len(spec.ImportRTs) == 0 {
 			spec.ImportRTs = slices.Clone(t.both)
 		}
@@ -133,8 +133,8 @@ func readTenants(p *problems, list *node) []vrf.Spec {
 	return specs
 }
 
-// readPeers checks what refers to something else in the file, because GoBGP
-// stops filling in defaults, without a word, at a peer-group that is not there.
+// readPeers checks references to other parts of the file, because GoBGP stops filling in
+// defaults, without a word, at a peer-group that is not there.
 func readPeers(p *problems, root *node, vrfs []vrf.Spec) (secret *node) {
 	groups, addresses := []string{}, make(map[string]int)
 	var configs []*node
@@ -160,7 +160,7 @@ func readPeers(p *problems, root *node, vrfs []vrf.Spec) (secret *node) {
 		if n.vrf != "" && !slices.Contains(names, n.vrf) {
 			p.at(config.get("vrf"), "there is no VRF %q; %s", n.vrf, suggest(n.vrf, names, "add it under [[vrfs]]"))
 		}
-		who := n.address + "|" + n.netns // the relay gives each an address of its own
+		who := n.address + "|" + n.netns // the relay gives each neighbour an address of its own
 		if first, taken := addresses[who]; taken && n.address != "" {
 			p.at(config.get("neighbor-address"), "%q is the neighbour of line %d too; GoBGP tells neighbours apart by their addresses alone, remove one", n.address, first)
 		} else if n.address != "" {
@@ -183,12 +183,12 @@ func suggest(name string, known []string, add string) string {
 	return add
 }
 
-// keyPath finds what looks like a key in an error of GoBGP or its libraries: at
-// least two parts, because one may be any word.
+// keyPath finds a key in an error of GoBGP or its libraries: it has at least two parts,
+// because a single one may be any word.
 var keyPath = regexp.MustCompile(`[A-Za-z][\w-]*(\[\d+\]|\.[A-Za-z][\w-]*)+`)
 
-// checkBGP has GoBGP itself judge its part, and maps what it says to lines.
-// What has been said already, in words of our own, is not repeated.
+// checkBGP has GoBGP itself judge its part, and maps its complaints to lines. A complaint
+// that was made already, in words of our own, is not repeated.
 func checkBGP(p *problems, bgp BGP, conf []byte, index map[string]*node) {
 	if bgp.Check == nil {
 		return

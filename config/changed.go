@@ -4,8 +4,8 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// noteChanged says what a file that was written for an earlier version does otherwise
-// now, at the key that shows it: docs/UPGRADING.md has all of it.
+// noteChanged notes where a file that was written for an earlier version has another
+// effect now, at the key that shows it: docs/UPGRADING.md has all changes.
 func noteChanged(p *problems, root *node) {
 	noteChangedNeighbors(p, root)
 	kept := map[rib.Community]string{
@@ -34,7 +34,7 @@ func noteChanged(p *problems, root *node) {
 	}
 }
 
-// grouped is a section of a neighbour, and that of its peer group.
+// grouped is a section of a neighbour, with the same section of its peer group.
 type grouped struct{ own, group *node }
 
 // config returns a key of [neighbors.config], or of the group's; nil: neither has it.
@@ -53,8 +53,9 @@ func (n grouped) section(name string) *node {
 	return n.group.get(name).get("config")
 }
 
-// noteChangedNeighbors notes what neighbours may say no more, at the first one whom each
-// may concern. A key that is written, whatever it says, shows that it is known.
+// noteChangedNeighbors notes the messages that neighbours may no longer send, each at the
+// first neighbour that it may concern. Where the key for one is written, with any value,
+// the change is known.
 func noteChangedNeighbors(p *problems, root *node) {
 	groups := make(map[string]*node)
 	for _, item := range sections(root.get("peer-groups")) {
@@ -82,7 +83,7 @@ func noteChangedNeighbors(p *problems, root *node) {
 	}
 }
 
-// noteChanges notes what concerns one neighbour.
+// noteChanges notes the changes that concern one neighbour.
 func (n grouped) noteChanges(as string, once func(what string, at *node, text string)) {
 	number, vrf := n.config("peer-as"), n.config("vrf")
 	external := number != nil && number.text != as

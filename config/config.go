@@ -1,9 +1,15 @@
 // Package config turns a file into a validated configuration: a gobgpd file
-// with one more section, [netlink], in TOML, YAML or JSON. Everything that is
-// wrong in a file is reported at once, each with its line and what to write
-// instead, and nothing of such a file is used.
+// with one more section, [netlink], in TOML, YAML or JSON.
 //
-// It does not import GoBGP: what GoBGP knows of its own part arrives as a BGP.
+// It promises that all faults of a file are reported at once, each with its line and a
+// remedy, that nothing of such a file is used, and that a Config is never changed once
+// it was returned. It also keeps, in the state directory, the settings that were made at
+// run time (Overlay) and the configuration before a reload that was not confirmed (Kept):
+// they are the only state, and belong to the daemon.
+//
+// Begin reading at Load. The readers of TOML, YAML and JSON build one tree of nodes with
+// lines; a schema finds unknown keys; tables of keys (section.go) read each section into
+// a struct. GoBGP is not imported: its knowledge of its own part arrives as a BGP.
 package config
 
 import (
@@ -37,24 +43,24 @@ type BGP struct {
 	Secret []byte
 }
 
-// Config is a validated configuration. It is a value that nobody changes.
+// Config is a validated configuration. It is a value, and is not changed.
 type Config struct {
 	// Text is the file as Load read it.
 	Text []byte
 	// BGP is GoBGP's part as JSON with kebab-case keys, without [netlink].
 	BGP []byte
-	// Extras are what the file says of BGP beside GoBGP's own part.
+	// Extras are the settings of BGP beside GoBGP's own part.
 	Extras rib.Extras
-	// VRFs are those that [netlink] names, ordered by name: the workers to run.
+	// VRFs are the VRFs that [netlink] names, ordered by name: the workers to run.
 	VRFs []vrf.Spec
 	// Others are the VRFs of GoBGP, and the default one, that [netlink] does not
 	// name, ordered by name: with the device of their own name (default: main)
-	// and both directions off. One that is enabled at run time joins.
+	// and both directions off. A VRF that is enabled at run time joins.
 	Others []vrf.Spec
 	API    API
 	// Metrics are off unless the file names an address.
 	Metrics Metrics
-	// Neighbors are those with `netns`: the relay carries their sessions. In
+	// Neighbors are the neighbours with `netns`: the relay carries their sessions. In
 	// BGP they are neighbours on the loopback.
 	Neighbors []rib.Neighbor
 	BGPPort   uint16 // where GoBGP listens; 0: nowhere
@@ -74,7 +80,7 @@ type Config struct {
 	// Changed are what the file does otherwise than in an earlier version, the first
 	// place of each (docs/UPGRADING.md), ordered by line.
 	Changed Errors
-	// ManageSysctls lets the daemon set what it needs, where it is not set.
+	// ManageSysctls lets the daemon set the sysctls that it needs, where they are not set.
 	ManageSysctls bool
 }
 
@@ -121,7 +127,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	p := &problems{file: path}
 	root := readTree(p, path, data)
 	if root == nil {
-		return nil, p.err() // what is missing says nothing where the rest could not be read
+		return nil, p.err() // a key that seems missing may be in a part that could not be read
 	}
 	index := make(map[string]*node)
 	root.label("", "", index)
@@ -177,7 +183,7 @@ func readTree(p *problems, path string, data []byte) *node {
 	return readTOML(p, data)
 }
 
-// assemble joins what [netlink] says with the VRFs of GoBGP.
+// assemble joins the VRFs of [netlink] with those of GoBGP.
 func assemble(p *problems, s settings, entries []*entry, known []vrf.Spec) (run, others []vrf.Spec) {
 	known = append(slices.Clone(known), vrf.Spec{Name: vrf.Default})
 	byName := make(map[string]vrf.Spec, len(known))

@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// Error is one thing that is wrong in a configuration file: where, what, and
-// what to write instead.
+// Error is a fault of a configuration file, with its line and a remedy.
 type Error struct {
 	File    string
 	Line    int    // from 1; 0 where no line of the file says it
@@ -28,7 +27,7 @@ func (e Error) Error() string {
 	return s + e.Message
 }
 
-// Errors is everything that is wrong in a file, ordered by line. It prints one
+// Errors are all faults of a file, ordered by line. It prints one
 // error a line.
 type Errors []Error
 
@@ -50,12 +49,12 @@ func (e *Errors) As(target any) bool {
 	return ok
 }
 
-// problems collects what is wrong while a file is read.
+// problems collects faults and notes while a file is read.
 type problems struct {
 	file  string
 	list  Errors
 	notes Errors
-	// changed are notes of what is otherwise than in an earlier version.
+	// changed are notes of differences from an earlier version.
 	changed Errors
 }
 
@@ -68,12 +67,12 @@ func (p *problems) at(n *node, format string, args ...any) {
 	p.add(n.line, n.path, format, args...)
 }
 
-// note says of a key that is fine what it means here.
+// note says of a key without a fault what it means here.
 func (p *problems) note(n *node, format string, args ...any) {
 	p.notes = append(p.notes, Error{p.file, n.line, n.path, fmt.Sprintf(format, args...)})
 }
 
-// noteChange is note for what is otherwise than in an earlier version.
+// noteChange notes a difference from an earlier version.
 func (p *problems) noteChange(n *node, format string, args ...any) {
 	p.changed = append(p.changed, Error{p.file, n.line, n.path, fmt.Sprintf(format, args...)})
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// What follows reads the keys of gobgp-netlink, a fork of GoBGP, so that its
+// This file reads the keys of gobgp-netlink, a fork of GoBGP, so that its
 // configuration is taken as it is. A key that means something else here gets a
 // note (Config.Notes). docs/MIGRATING.md has them all.
 
@@ -38,7 +38,7 @@ var ruleKeys = keys[rule]{
 }
 
 var globalRuleKeys = with(ruleKeys, keys[rule]{
-	"name":     one(text, func(*rule) *string { return new(string) }), // tells them apart in the fork's commands
+	"name":     one(text, func(*rule) *string { return new(string) }), // tells the rules apart in the fork's commands
 	"vrf":      one(text, func(r *rule) *string { return &r.vrf }),
 	"table-id": one(tableOrMain, func(r *rule) *uint32 { return &r.table }),
 })
@@ -74,7 +74,7 @@ func withTenantKeys(bgp schema) schema {
 	return bgp
 }
 
-// withoutTenantKeys takes them out of what GoBGP gets.
+// withoutTenantKeys takes the tenants' keys out of GoBGP's part.
 func withoutTenantKeys(all map[string]any) {
 	list, _ := all["vrfs"].([]any)
 	for _, item := range list {
@@ -102,7 +102,7 @@ func validates(p *problems, n *node, r *rule) {
 	r.skips = !on
 }
 
-// fork gathers what the fork's keys come to.
+// fork gathers the rules of the fork's keys.
 type fork struct {
 	*problems
 	settings
@@ -169,7 +169,7 @@ func isShort(export *node) bool {
 	return false
 }
 
-// tenant reads what the fork has in a VRF's own section.
+// tenant reads the fork's keys in a VRF's own section.
 func (f *fork) tenant(item *node) {
 	imp, exp := item.get("netlink-import"), item.get("netlink-export")
 	name := item.get("config").get("name")
@@ -297,7 +297,7 @@ func (f *fork) home(name string, n *node) *entry {
 	return e
 }
 
-// twice refuses to change what [[netlink.vrfs]] says of a VRF.
+// twice refuses to change a VRF that [[netlink.vrfs]] has.
 func (f *fork) twice(e *entry, n *node) {
 	f.at(n, "VRF %q is in [[netlink.vrfs]] already, on line %d; say it there, and remove this", e.name, e.where().line)
 }
@@ -334,10 +334,10 @@ func (f *fork) fill(e *entry, r *rule) {
 	e.exp.CommunityList, e.exp.LargeCommunities = r.exp.CommunityList, r.exp.LargeCommunities
 }
 
-// merge lets two rules for one table be one: what any of them takes goes there.
+// merge makes one rule of two for one table: a route that either takes goes there.
 func (f *fork) merge(e *entry, r *rule) {
 	if len(e.exp.CommunityList)+len(e.exp.LargeCommunities) == 0 || len(r.exp.CommunityList)+len(r.exp.LargeCommunities) == 0 {
-		e.exp.CommunityList, e.exp.LargeCommunities = nil, nil // one of them takes all
+		e.exp.CommunityList, e.exp.LargeCommunities = nil, nil // either takes all
 	} else {
 		e.exp.CommunityList = append(slices.Clone(e.exp.CommunityList), r.exp.CommunityList...)
 		e.exp.LargeCommunities = append(slices.Clone(e.exp.LargeCommunities), r.exp.LargeCommunities...)

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// jsonReader builds the tree token by token, because that is what tells the
-// position of a key, and finds one given twice.
+// jsonReader builds the tree token by token: only a token has a position, and only so is
+// a key found that is given twice.
 type jsonReader struct {
 	*problems
 	decoder *json.Decoder
@@ -50,7 +50,7 @@ func readJSON(p *problems, data []byte) *node {
 // line is where the token just read ends, which no token of JSON spans.
 func (r *jsonReader) line() int { return r.lines.at(int(r.decoder.InputOffset())) }
 
-// value reads one value; line is that of its key, 0 where it has none.
+// value reads one value; line is its key's, 0 where it has none.
 func (r *jsonReader) value(line int, path string, depth int) (*node, error) {
 	token, err := r.decoder.Token()
 	if err != nil {

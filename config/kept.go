@@ -14,7 +14,7 @@ import (
 // keptName is the file below --state-dir.
 const keptName = "confirmed.json"
 
-// keptVersion is what this program reads and writes.
+// keptVersion is the version of the file that this program reads and writes.
 const keptVersion = 1
 
 // Kept is the configuration that was in force before a reload that nobody has
@@ -25,11 +25,11 @@ type Kept struct {
 	Version int    `json:"version"`
 	File    string `json:"file"`
 	Text    []byte `json:"text"` // of the file, as it was
-	// Overlay is what Overlay.Snapshot was; none: it is in force already.
+	// Overlay is a result of Overlay.Snapshot; none: it is in force already.
 	Overlay []byte `json:"overlay,omitempty"`
 }
 
-// ReadKept returns what is kept in dir; nil: nothing is.
+// ReadKept returns the configuration that is kept in dir; nil: none is.
 func ReadKept(dir string) (*Kept, error) {
 	file := filepath.Join(dir, keptName)
 	data, _, err := readFile(file, mostKept)
@@ -67,7 +67,7 @@ func (k Kept) Write(dir string) error {
 	return syncDir(dir)
 }
 
-// RemoveKept takes away what is kept in dir; nothing is no error.
+// RemoveKept removes the configuration that is kept in dir; that none is, is no error.
 func RemoveKept(dir string) error {
 	err := os.Remove(filepath.Join(dir, keptName))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -79,7 +79,7 @@ func RemoveKept(dir string) error {
 	return syncDir(dir)
 }
 
-// Snapshot returns all that was set at run time, for Restore.
+// Snapshot returns all settings made at run time, for Restore.
 func (o *Overlay) Snapshot() ([]byte, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -22,7 +22,7 @@ import (
 // place. Here its section is divided: what is the socket's goes to the relay,
 // and GoBGP's part is rewritten.
 
-// relayed is what the relay needs of a neighbour's section, from itself or from
+// relayed are the keys of a neighbour's section that the relay needs, its own or from
 // its peer-group.
 type relayed struct {
 	netns, device   string
@@ -44,7 +44,7 @@ var (
 		"netns":            one(namespace, func(r *relayed) *string { return &r.netns }),
 		"neighbor-address": one(sessionAddress, func(r *relayed) *netip.Addr { return &r.peer }),
 	}
-	// judgedKeys are read here too; what is wrong with them is said elsewhere.
+	// judgedKeys are read here too; their faults are reported elsewhere.
 	judgedKeys = keys[relayed]{
 		"peer-as":       one(asNumber, func(r *relayed) *uint32 { return &r.peerAS }),
 		"local-as":      one(asNumber, func(r *relayed) *uint32 { return &r.localAS }),
@@ -83,7 +83,7 @@ func sessionAddress(n *node) (netip.Addr, error) {
 	return a.Unmap(), nil
 }
 
-// seconds reads what GoBGP's timers hold: a number, whole or not.
+// seconds reads the value of a GoBGP timer: a number, whole or not.
 func seconds(n *node) (time.Duration, error) {
 	s, err := strconv.ParseFloat(n.text, 64)
 	if err != nil || s < 0 || s > 65535 {
@@ -102,7 +102,7 @@ func readNeighbors(p *problems, root *node, secret []byte) map[int]rib.Neighbor 
 		}
 	}
 	var g global
-	read(&problems{}, root.get("global").get("config"), globalKeys, &g) // what is wrong there has been said
+	read(&problems{}, root.get("global").get("config"), globalKeys, &g) // its faults were reported already
 	out := make(map[int]rib.Neighbor)
 	taken := make(map[netip.Addr]bool)
 	for i, item := range sections(root.get("neighbors")) {
@@ -203,7 +203,7 @@ func aliasSecret(key []byte, alias netip.Addr) string {
 	return hex.EncodeToString(m.Sum(nil))
 }
 
-// rewrite gives GoBGP the aliases in place of the neighbours that are relayed.
+// rewrite gives GoBGP the aliases in place of the relayed neighbours.
 func rewrite(all map[string]any, relayed map[int]rib.Neighbor) {
 	list, _ := all["neighbors"].([]any)
 	for i, n := range relayed {

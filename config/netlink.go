@@ -24,7 +24,7 @@ type settings struct {
 	metrics  Metrics
 }
 
-// defaults are what holds where a file says nothing.
+// defaults are the values where a file says nothing.
 func defaults() settings {
 	return settings{
 		protocol: rib.ProtoOwn,
@@ -39,7 +39,7 @@ func defaults() settings {
 // entry is one VRF of [netlink]: an item of the long form, or what the short
 // form says of it.
 type entry struct {
-	node    *node // that says it
+	node    *node // of its section
 	name    string
 	long    bool   // from [[netlink.vrfs]]
 	of      string // the VRF whose routes these are, where it is not name: vrf.Spec.VRF
@@ -103,12 +103,12 @@ var exportKeys = keys[entry]{
 	"prefsrc":              sources,
 }
 
-// bgpKeys is what a VRF has under bgp, which the short form has not.
+// bgpKeys are the keys of a VRF under bgp, which the short form has not.
 var bgpKeys = keys[entry]{
 	"max-prefixes": one(whole[uint32](1, math.MaxUint32, ""), func(e *entry) *uint32 { return &e.maxPrefixes }),
 }
 
-// shortKeys is what the short form has beside importKeys or exportKeys.
+// shortKeys are the keys of the short form beside importKeys or exportKeys.
 var shortKeys = keys[entry]{
 	"vrf": one(text, func(e *entry) *string { return &e.name }),
 }
@@ -214,7 +214,7 @@ func readShort(p *problems, n *node, s settings, fork bool) []*entry {
 	return entries
 }
 
-// entry returns what holds for a VRF of which nothing is said.
+// entry returns the defaults of a VRF.
 func (s settings) entry(n *node) *entry {
 	return &entry{node: n, exp: rib.ExportPolicy{Metric: s.metric, MaxRoutes: rib.DefaultMaxRoutes, MaxPaths: 1}}
 }
@@ -285,7 +285,7 @@ func (s settings) spec(e *entry, of vrf.Spec) vrf.Spec {
 	return of
 }
 
-// ownBinding is that of a VRF of which nothing else is said.
+// ownBinding is the binding of a VRF for which the file has none.
 func ownBinding(name string) rib.Binding {
 	if name == vrf.Default {
 		return rib.Binding{}
@@ -293,7 +293,7 @@ func ownBinding(name string) rib.Binding {
 	return rib.Binding{Device: name}
 }
 
-// protocolClash refuses to import what is never imported: own routes.
+// protocolClash refuses the import of our own route protocol, which is never imported.
 func (s settings) protocolClash(p *problems, e *entry) {
 	for _, number := range e.imp.Protocols {
 		if number != s.protocol {

@@ -11,7 +11,7 @@ import (
 // maxDepth bounds how deep a file may nest: GoBGP's deepest key is at 9.
 const maxDepth = 64
 
-// maxCopied bounds what a small YAML file can become by its aliases, in nodes.
+// maxCopied bounds the nodes that the aliases of a small YAML file can make.
 const maxCopied = 500_000
 
 type kind uint8
@@ -27,7 +27,7 @@ const (
 	kindBad // something was wrong with it, and has been said
 )
 
-// node is one value of a file with its position: what TOML, YAML and JSON have
+// node is one value of a file with its position: the form that TOML, YAML and JSON have
 // in common. Everything after the three readers sees only nodes.
 type node struct {
 	kind   kind
@@ -67,7 +67,7 @@ func (n *node) get(name string) *node {
 
 func (n *node) isBad() bool { return n != nil && n.kind == kindBad }
 
-// put adds a key to a section. Where it is there already, that one is returned
+// put adds a key to a section. Where it is there already, the earlier one is returned
 // and nothing changes.
 func (n *node) put(written string, line int, value *node) (taken *field) {
 	name := canonical(written)

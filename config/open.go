@@ -2,7 +2,7 @@ package config
 
 import "fmt"
 
-// readOpen names the neighbours that nothing keeps others from posing as, with the VRF
+// readOpen names the neighbours for whom another host may pose, with the VRF
 // of each. A peer group's keys are its neighbours' too.
 func readOpen(root *node) (open []string) {
 	groups := make(map[string]*node)
@@ -26,7 +26,7 @@ func readOpen(root *node) (open []string) {
 			name = config.get("neighbor-interface")
 		}
 		switch vrf := config.get("vrf"); {
-		case name == nil: // that has been said
+		case name == nil: // its absence was reported
 		case vrf == nil:
 			open = append(open, name.text)
 		default:

@@ -24,7 +24,7 @@ import (
 // overlayName is the file below --state-dir.
 const overlayName = "redistribution.json"
 
-// overlayVersion is what this program reads and writes.
+// overlayVersion is the version of the file that this program reads and writes.
 const overlayVersion = 1
 
 // Redistribution is what can be set at run time for one direction of a VRF. It
@@ -40,7 +40,7 @@ type Redistribution struct {
 	LargeCommunities []rib.LargeCommunity
 }
 
-// Overlay is what was enabled and disabled at run time: it is laid over the
+// Overlay has the directions that were enabled and disabled at run time: it is laid over the
 // file, and survives a restart. It is safe for concurrent use.
 type Overlay struct {
 	dir string
@@ -49,13 +49,13 @@ type Overlay struct {
 	vrfs map[string]overlaid // guarded by mu
 }
 
-// overlaid is what is set for one VRF; nil leaves a direction to the file.
+// overlaid are the settings of one VRF; nil leaves a direction to the file.
 type overlaid struct {
 	imp, exp *Redistribution
 }
 
 // OpenOverlay reads the overlay in dir. A directory or file that is not there is
-// an empty overlay; one that cannot be understood is an error, because to start
+// an empty overlay; a file that cannot be understood is an error, because to start
 // without it would silently turn on what an operator turned off.
 func OpenOverlay(dir string) (*Overlay, error) {
 	sweepHalfWritten(dir)
@@ -242,9 +242,9 @@ func (o *Overlay) Remove() error {
 // halfWrittenAge is how old a half-written file has to be to be nobody's.
 const halfWrittenAge = time.Minute
 
-// sweepHalfWritten removes what a crash left in the state directory in the middle of
+// sweepHalfWritten removes files that a crash left in the state directory in the middle of
 // a write: renameio writes to a file with a dot before the name and digits behind it.
-// What cannot be removed is tried at the next start.
+// A file that cannot be removed is tried again at the next start.
 func sweepHalfWritten(dir string) {
 	for _, name := range []string{overlayName, keptName} {
 		left, err := filepath.Glob(filepath.Join(dir, "."+name+"[0-9]*"))
@@ -269,7 +269,7 @@ func syncDir(dir string) (err error) {
 	return d.Sync()
 }
 
-// What follows is the file's shape.
+// The types below are the file's shape.
 
 type overlayFile struct {
 	Version int                    `json:"version"`

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// What may be in a file, at most.
+// Bounds of a file.
 const (
 	mostConfig  = 64 << 20
 	mostOverlay = 64 << 20
@@ -17,7 +17,7 @@ const (
 	mostPEM     = 1 << 20
 )
 
-// ReadFile returns what a configuration file holds, as Load reads it.
+// ReadFile returns the content of a configuration file, as Load reads it.
 func ReadFile(path string) ([]byte, error) {
 	data, _, err := readFile(path, mostConfig)
 	return data, err

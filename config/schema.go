@@ -12,8 +12,8 @@ import (
 // of one of them for a list of sections, nil for a value.
 type schema = map[string]any
 
-// walker holds a file's tree against the schema. What is wrong it reports, and
-// marks bad, so that nothing later reports it again.
+// walker holds a file's tree against the schema. It reports faults, and marks their nodes
+// bad, so that no later reader reports them again.
 type walker struct {
 	*problems
 	bgp, netlink schema
@@ -106,8 +106,8 @@ func (w walker) bad(n *node, format string, args ...any) {
 	n.kind = kindBad
 }
 
-// unknown reports a key that its section does not have, with what may have been
-// meant: a key one letter away, this very key in another section, or the nearest.
+// unknown reports a key that its section does not have, with the key that may have been
+// meant: one that is a letter away, this very key in another section, or the nearest.
 func (w walker) unknown(f *field, known schema, where string) {
 	others, spell := w.bgp, func(s string) string { return s }
 	if where == "" {

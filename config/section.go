@@ -2,11 +2,11 @@ package config
 
 import "maps"
 
-// keys says how the value of each key of a section is read into S. A key that
-// is not in it is of no interest here: the schema refuses what is unknown.
+// keys says how the value of each key of a section is read into S. A key that is not in
+// it is passed over: the schema refuses unknown keys.
 type keys[S any] map[string]func(p *problems, n *node, s *S)
 
-// read reads what is well formed in a section into s. A nil section is empty.
+// read reads the keys without a fault of a section into s. A nil section is empty.
 func read[S any](p *problems, n *node, ks keys[S], s *S) {
 	if n == nil {
 		return
@@ -25,7 +25,7 @@ func with[S any](ks, more keys[S]) keys[S] {
 	return all
 }
 
-// schema returns ks as a schema in which every key is a value, but for those
+// schema returns ks as a schema in which every key is a value, but for the keys
 // that sections names.
 func (ks keys[S]) schema(sections schema) schema {
 	s := make(schema, len(ks)+len(sections))
@@ -36,7 +36,7 @@ func (ks keys[S]) schema(sections schema) schema {
 	return s
 }
 
-// one reads a key with one value.
+// one reads a key with a single value.
 func one[S, T any](parse func(*node) (T, error), field func(*S) *T) func(*problems, *node, *S) {
 	return func(p *problems, n *node, s *S) {
 		v, err := parse(n)

@@ -11,8 +11,8 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// termKeys are what a neighbour's or a peer group's section has beside GoBGP's keys:
-// what the neighbour may say, and how it is spoken to.
+// termKeys are the keys of a neighbour's or a peer group's section beside GoBGP's: for
+// the messages that the neighbour may send, and for how it is spoken to.
 var termKeys = keys[rib.Terms]{
 	"accept-route-targets": acceptedTargets,
 	"enforce-first-as":     one(boolean, func(t *rib.Terms) *bool { return &t.EnforceFirstAS }),
@@ -25,7 +25,7 @@ var termKeys = keys[rib.Terms]{
 const allTargets = "*"
 
 func acceptedTargets(p *problems, n *node, t *rib.Terms) {
-	t.AcceptRTs, t.AnyRT = nil, false // not those of the group as well
+	t.AcceptRTs, t.AnyRT = nil, false // the neighbour's list replaces its group's
 	parse := func(n *node) (rib.RT, error) {
 		if n.kind == kindText && n.text == allTargets {
 			t.AnyRT = true
@@ -98,7 +98,7 @@ func withPeerKeys(bgp schema) schema {
 	return bgp
 }
 
-// withoutPeerKeys takes them out of what GoBGP gets.
+// withoutPeerKeys takes our keys of neighbours out of GoBGP's part.
 func withoutPeerKeys(all map[string]any) {
 	for list, ours := range ourPeerKeys() {
 		items, _ := all[list].([]any)
@@ -141,7 +141,7 @@ func readTerms(p *problems, root *node, relayed map[int]rib.Neighbor) map[string
 	return all
 }
 
-// peerName is what GoBGP knows a neighbour by.
+// peerName is the name by which GoBGP knows a neighbour.
 func peerName(config *node, relayed rib.Neighbor) string {
 	if relayed.Alias.IsValid() {
 		return relayed.Alias.String()
@@ -154,7 +154,7 @@ func peerName(config *node, relayed rib.Neighbor) string {
 	return ""
 }
 
-// acceptMartians lets what any neighbour may announce of the martians into every table,
+// acceptMartians lets the martians that any neighbour may announce into every table,
 // and out of it: the guard judges by the neighbour, and a route may come by way of another
 // VRF.
 func acceptMartians(terms map[string]rib.Terms, lists ...[]vrf.Spec) {
@@ -171,7 +171,7 @@ func acceptMartians(terms map[string]rib.Terms, lists ...[]vrf.Spec) {
 	}
 }
 
-// extras are what the speaker is told beside GoBGP's own part.
+// extras are the speaker's settings beside GoBGP's own part.
 func (c *Config) extras(terms map[string]rib.Terms) rib.Extras {
 	x := rib.Extras{Terms: terms, MaxPrefixes: make(map[string]uint32)}
 	for _, s := range c.VRFs {

@@ -54,8 +54,8 @@ func readTOML(p *problems, data []byte) *node {
 	return r.root
 }
 
-// validate lets go-toml itself judge what the syntax tree leaves open: leading
-// zeros, dates that are none, the finer rules on redefined tables.
+// validate lets go-toml itself judge the faults that the syntax tree leaves open: leading
+// zeros, impossible dates, the finer rules on redefined tables.
 func (r *tomlReader) validate(data []byte) bool {
 	var discard map[string]any
 	err := toml.Unmarshal(data, &discard)

@@ -23,7 +23,7 @@ func boolean(n *node) (bool, error) {
 	return n.text == "true", nil
 }
 
-// not reads the opposite of what a key says.
+// not reads the opposite of a key's value.
 func not(parse func(*node) (bool, error)) func(*node) (bool, error) {
 	return func(n *node) (bool, error) {
 		v, err := parse(n)

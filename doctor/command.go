@@ -54,7 +54,7 @@ func edit(file, key, value string) string {
 	return fmt.Sprintf(`sed -i -E 's/^([[:space:]]*%s[[:space:]]*=[[:space:]]*).*/\1%s/' %s`, key, value, quote(file))
 }
 
-// all joins command lines of which each needs the one before.
+// all joins command lines so that each runs only after the one before succeeded.
 func all(commands ...string) string {
 	var out []string
 	for _, c := range commands {

@@ -1,5 +1,9 @@
-// Package doctor judges what stands in the way of vrfredist on a host. Judge is
-// pure: facts in, findings out. What the facts are made of is read elsewhere;
+// Package doctor finds the faults and risks of vrfredist on a host.
+//
+// It promises that each finding says in a sentence what is wrong, and has a command that
+// mends it where one can, fit for a root shell; and that looking changes nothing. Begin
+// reading at Judge, which is pure: facts in, findings out, so that each check is a row of
+// a table in its test. It keeps no state: whoever asks gathers the Facts, of which
 // ReadHost reads those that lie in files.
 package doctor
 
@@ -26,32 +30,32 @@ const (
 
 func (l Level) String() string { return [...]string{"broken", "risk", "advice"}[l] }
 
-// Finding is one thing that somebody should mend.
+// Finding is a fault, or a risk, with the way to mend it.
 type Finding struct {
 	Level   Level
 	Check   string // which check found it: "capabilities", "rp-filter"
-	Subject string // what it is about: a VRF, a namespace, a device; "": the host
-	What    string // a sentence
+	Subject string // a VRF, a namespace or a device; "": the host
+	What    string // the fault, in a sentence
 	Why     string // why it matters
 	// Mend is a shell command after which the finding is gone; "" where no
 	// command can do it, and What says what to do.
 	Mend string
 }
 
-// Space is what is known of one network namespace.
+// Space has the facts of one network namespace.
 type Space struct {
 	rib.Survey
-	Err error // why it could not be looked at; one that matches rib.ErrAbsent: it is not there
+	Err error // why it could not be looked at; where it matches rib.ErrAbsent: it is not there
 }
 
-// Drift is something that BGP has otherwise than the configuration says.
+// Drift is a difference between BGP's state and the configuration.
 type Drift struct {
 	Subject string // "neighbour 192.0.2.1"
-	What    string // what is so, and who made it so
-	Added   bool   // it is of no configuration, and What says who added it
+	What    string // the difference, and who made it
+	Added   bool   // it is in no configuration, and What says who added it
 }
 
-// Facts are all that Judge goes by. Nobody changes them afterwards.
+// Facts are the input of Judge. They are not changed afterwards.
 type Facts struct {
 	// File is the configuration's path; "": there is none, and what follows of
 	// the configuration is empty.
@@ -59,15 +63,15 @@ type Facts struct {
 	Specs         []vrf.Spec // the VRFs to run
 	Neighbors     []rib.Neighbor
 	Bound         []string // neighbours bound to an interface in a VRF, as config has them
-	Open          []string // neighbours that nothing keeps others from posing as, as config has them
+	Open          []string // neighbours for whom another host may pose, as config.Config.Open has them
 	Unapplied     []string // neighbours and peer groups whose own policies are not in force
 	BGPPort       uint16   // 0: BGP does not listen
 	ManageSysctls bool
 
-	// Running: the facts are of the daemon, which runs; else of a process that
-	// looks at what the daemon would find.
+	// Running: the running daemon gathered the facts; otherwise another process did, which
+	// looks for the daemon's sake.
 	Running      bool
-	States       []vrf.Status // of a daemon that runs
+	States       []vrf.Status // of the running daemon
 	Rivals       []rib.Rival  // of its tables
 	Drift        []Drift      // the same
 	Capabilities uint64
@@ -78,7 +82,7 @@ type Facts struct {
 	tables *tables // Judge's
 }
 
-// Judge returns what there is to mend, the worst first.
+// Judge returns the findings, the worst first.
 func Judge(f Facts) []Finding {
 	f.tables = newTables(f)
 	var all []Finding
@@ -92,7 +96,7 @@ func Judge(f Facts) []Finding {
 	return all
 }
 
-// Sort puts the worst first, and what is alike beside each other.
+// Sort puts the worst first, and findings of one check beside each other.
 func Sort(all []Finding) {
 	slices.SortStableFunc(all, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Level, b.Level), cmp.Compare(a.Check, b.Check), cmp.Compare(a.Subject, b.Subject))

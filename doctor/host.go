@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Host is what files say of this host.
+// Host has the facts that files of this host hold.
 type Host struct {
 	Networkd  Networkd
 	Unit      Unit
@@ -21,7 +21,7 @@ type Host struct {
 // Networkd is how systemd-networkd is set up.
 type Networkd struct {
 	Runs, Enabled bool
-	// KeepsRoutes and KeepsNexthops: it leaves those of other programs alone.
+	// KeepsRoutes and KeepsNexthops: it leaves other programs' routes and nexthop objects alone.
 	KeepsRoutes, KeepsNexthops bool
 	DropIns                    string // the directory for more settings
 }
@@ -57,8 +57,8 @@ func ReadHost(root fs.FS, prefix string, started bool) Host {
 	return h
 }
 
-// exists tells whether one of the paths is there, be it as a link to nowhere: a
-// unit is enabled by a link that is absolute.
+// exists tells whether one of the paths is there, a link to nowhere included: a unit is
+// enabled by an absolute link, which under another root leads nowhere.
 func exists(root fs.FS, paths ...string) bool {
 	return slices.ContainsFunc(paths, func(p string) bool {
 		entries, err := fs.ReadDir(root, path.Dir(p))
@@ -66,7 +66,7 @@ func exists(root fs.FS, paths ...string) bool {
 	})
 }
 
-// processes are those that run, with the least id of each name.
+// processes are the running processes, with the least id of each name.
 func processes(root fs.FS) map[string]int {
 	out := make(map[string]int)
 	entries, _ := fs.ReadDir(root, "proc") // none: nothing is known to run
@@ -88,7 +88,7 @@ func processes(root fs.FS) map[string]int {
 }
 
 // protocols reads rt_protos of iproute2, where it is: a newer one lies under
-// /usr, and what is in /etc stands before it.
+// /usr, and the files in /etc stand before it.
 func protocols(root fs.FS) map[uint8]string {
 	out := make(map[uint8]string)
 	for _, dir := range []string{"usr/lib/iproute2", "usr/share/iproute2", "etc/iproute2"} {
@@ -146,7 +146,7 @@ func readNetworkd(root fs.FS) Networkd {
 		}
 	}
 	// Each is yes unless it is said (networkd.conf(5)); the second is known since
-	// systemd 256, and one that does not know it passes over it.
+	// systemd 256, and an older systemd passes over it.
 	n.KeepsRoutes = isNo(values["ManageForeignRoutes"])
 	n.KeepsNexthops = isNo(values["ManageForeignNextHops"])
 	return n

@@ -9,7 +9,7 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// capability is one of linux/capability.h.
+// capability is a capability of linux/capability.h.
 type capability struct {
 	bit  uint
 	name string
@@ -89,7 +89,7 @@ func features(f Facts) []Finding {
 	return out
 }
 
-// states are what a running daemon says of its VRFs.
+// states are findings from the states of a running daemon's VRFs.
 func states(f Facts) []Finding {
 	var out []Finding
 	for _, st := range f.States {
@@ -102,14 +102,14 @@ func states(f Facts) []Finding {
 			find.Level = Risk
 			find.What = fmt.Sprintf("VRF %q is degraded; `vrfredist route export --vrf %s` says of each route why it is not there.", st.Spec.Name, quote(st.Spec.Name))
 		default:
-			continue // one that is pending is found by what it waits for
+			continue // places finds what a pending VRF waits for
 		}
 		out = append(out, find)
 	}
 	return out
 }
 
-// drift is what a running daemon finds in BGP that is not as configured.
+// drift are findings from BGP's state where it differs from the configuration.
 func drift(f Facts) []Finding {
 	var out []Finding
 	for _, d := range f.Drift {
@@ -143,8 +143,8 @@ func sentence(s string) string {
 	return s
 }
 
-// restart is about who starts the daemon again. What a neighbour sends does not end it
-// (see docs/SECURITY.md); a fault in it, or in the host, still may.
+// restart looks for a service manager that starts the daemon again. A neighbour's
+// messages do not end it (see docs/SECURITY.md); a fault in it, or in the host, still may.
 func restart(f Facts) []Finding {
 	if f.File == "" || f.Host.supervised(f.Running) {
 		return nil
@@ -158,8 +158,8 @@ func restart(f Facts) []Finding {
 	}}
 }
 
-// passwords is about neighbours whose sessions anybody may open or break who can send
-// from their address: the guard bears whatever comes, and cannot know whose it is.
+// passwords finds neighbours whose sessions may be opened or broken by anybody who can
+// send from their address: the guard bears every message, and cannot know its sender.
 func passwords(f Facts) []Finding {
 	if len(f.Open) == 0 {
 		return nil

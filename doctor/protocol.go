@@ -114,7 +114,7 @@ func reload(f Facts) string {
 	return ""
 }
 
-// networkd finds a systemd-networkd that takes out what it did not write.
+// networkd finds a systemd-networkd that takes out routes which it did not write.
 func networkd(f Facts) []Finding {
 	n := f.Host.Networkd
 	if !n.Runs && !n.Enabled || n.KeepsRoutes && n.KeepsNexthops {
@@ -155,7 +155,7 @@ func sessions(f Facts) []Finding {
 	}}
 }
 
-// policies are about those that GoBGP does not heed.
+// policies finds policies that GoBGP does not heed.
 func policies(f Facts) []Finding {
 	if len(f.Unapplied) == 0 {
 		return nil

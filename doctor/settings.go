@@ -126,8 +126,8 @@ func forwarding6(_ Facts, n netnsVRFs, s Space) (Finding, bool) {
 	}, true
 }
 
-// reversePath finds strict filters: of conf.all and that of the interface the
-// higher counts, so that 2 for all makes every one loose.
+// reversePath finds strict filters: of rp_filter for conf.all and for the interface the
+// higher counts, so that 2 for all makes every filter loose.
 func reversePath(_ Facts, n netnsVRFs, s Space) (Finding, bool) {
 	every := s.Settings["ipv4/conf/all/rp_filter"]
 	if every == "2" {

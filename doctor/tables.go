@@ -49,7 +49,7 @@ func places(f Facts) []Finding {
 	return out
 }
 
-// unseen is about a namespace that cannot be looked at.
+// unseen is the finding for a namespace that cannot be looked at.
 func unseen(n netnsVRFs, err error) Finding {
 	if errors.Is(err, rib.ErrAbsent) {
 		return Finding{
@@ -99,7 +99,7 @@ func newDevice(netns, name string, table uint32) string {
 	return all(ipIn(netns, fmt.Sprintf("link add %s type vrf table %d", quote(name), table)), ipIn(netns, "link set "+quote(name)+" up"))
 }
 
-// tables gives out tables that nothing has, each once: the commands of several
+// tables gives out unused table numbers, each once: the commands of several
 // findings may be pasted one after the other.
 type tables struct{ taken map[place]bool }
 
@@ -148,7 +148,7 @@ func vrfNames(specs []vrf.Spec) string {
 	return "VRFs " + strings.Join(names, ", ")
 }
 
-// place is one table of one namespace, by whatever name that goes.
+// place is one table of one namespace, whatever the namespace is called.
 type place struct {
 	dev, inode uint64
 	table      uint32
@@ -246,8 +246,8 @@ func guards(f Facts) []Finding {
 	return out
 }
 
-// rivals finds who else holds a table of a daemon that runs: another daemon, which it
-// waits for, or a program that only has the name.
+// rivals finds other holders of a running daemon's tables: another daemon, for which it
+// waits, or a program that only has the name.
 func rivals(f Facts) []Finding {
 	var out []Finding
 	for _, r := range f.Rivals {

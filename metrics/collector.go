@@ -1,5 +1,9 @@
-// Package metrics shows how the VRFs fare to Prometheus. Everything is read when
-// it is asked for: between two questions it costs nothing.
+// Package metrics shows Prometheus how the VRFs fare.
+//
+// It promises that the number of series grows with VRFs and neighbours, never with routes,
+// and that between two scrapes it costs nothing: it keeps no values, and reads the status
+// of each VRF, which the supervisor owns, when it is asked. Begin reading at families, the
+// list of all metrics with their help texts, then at Collector.Collect.
 package metrics
 
 import (
@@ -25,7 +29,7 @@ type Source interface {
 	// SessionStates counts the neighbours of each VRF by the state of their
 	// session.
 	SessionStates(ctx context.Context) (map[string]map[string]int, error)
-	// Guarded returns what was done to the messages of each BGP neighbour.
+	// Guarded returns the counts of messages of each BGP neighbour that were changed.
 	Guarded() []vrf.Guarded
 }
 
@@ -96,7 +100,7 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// series are those of one VRF.
+// series are the time series of one VRF.
 type series struct {
 	*Collector
 	out        chan<- prometheus.Metric

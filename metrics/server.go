@@ -14,7 +14,7 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// Limits of the HTTP server: whoever reaches it may cost the daemon no more.
+// Limits of the HTTP server: its clients together may cost the daemon no more.
 const (
 	questionsAtOnce = 2
 	questionTime    = 20 * time.Second
@@ -63,13 +63,13 @@ func (l logged) Println(v ...any) {
 // Handle adds another handler, before Run.
 func (s *Server) Handle(pattern string, h http.Handler) { s.mux.Handle(pattern, h) }
 
-// Listen takes the address, so that one that cannot be had is an error at start.
+// Listen takes the address, so that an address that cannot be had is an error at start.
 func (s *Server) Listen() error {
 	at, err := net.Listen("tcp", s.addr)
 	if err != nil {
 		return fmt.Errorf("metrics: listen on %s: %w; end what listens there, if that is another vrfredist, or write another address in [netlink.metrics]", s.addr, err)
 	}
-	s.at = netutil.LimitListener(at, connections) // they are descriptors of the process that serves the tables
+	s.at = netutil.LimitListener(at, connections) // connections are descriptors of the process that serves the tables
 	return nil
 }
 

@@ -12,7 +12,7 @@ import (
 // sessionsShown bounds the neighbours of one VRF that the page lists.
 const sessionsShown = 16
 
-// row is one VRF on the page.
+// row is a VRF on the page.
 type row struct {
 	Name      string    `json:"name"`
 	Of        string    `json:"of,omitempty"` // the VRF of a secondary table
@@ -58,7 +58,7 @@ type session struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// model is what the clients were told last.
+// model is the state that the clients were told last.
 type model struct {
 	identity Identity
 	names    []string
@@ -89,8 +89,8 @@ func (m *model) snapshot(r rings) []byte {
 	return event("snapshot", snapshotEvent{m.identity, int(sampleEvery.Seconds()), samples, rows, r.charts()})
 }
 
-// update takes in how the VRFs fare now, and returns what differs as an event;
-// nil where nothing does.
+// update takes in how the VRFs fare now, and returns the differences as an event; nil:
+// there are none.
 func (m *model) update(source Source, sessions map[string][]vrf.Session) []byte {
 	var u updateEvent
 	list := source.List()
@@ -100,7 +100,7 @@ func (m *model) update(source Source, sessions map[string][]vrf.Session) []byte 
 		name := st.Spec.Name
 		text, err := json.Marshal(newRow(st, source.Waiting(name), sessions[name]))
 		if err != nil {
-			continue // a row has nothing that JSON cannot hold
+			continue // it cannot happen: JSON can hold every field of a row
 		}
 		m.names = append(m.names, name)
 		now[name] = text
@@ -171,7 +171,7 @@ func texts(rts []rib.RT) []string {
 func event(name string, v any) []byte {
 	text, err := json.Marshal(v)
 	if err != nil {
-		return nil // the types above hold nothing that JSON cannot
+		return nil // it cannot happen: JSON can hold every type above
 	}
 	return slices.Concat([]byte("event: "+name+"\ndata: "), text, []byte("\n\n"))
 }

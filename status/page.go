@@ -1,5 +1,12 @@
-// Package status is the page that shows a person how the VRFs fare: it is read
-// in a browser, changes by itself, and changes nothing.
+// Package status is the page that shows a person how the VRFs fare, in a browser.
+//
+// It promises to change nothing, to cost the daemon a bounded amount whoever looks, and to
+// never wait for a client: one that is some events behind is dropped, and comes back by
+// itself. Page.Run owns the model, the rates and the clients; HTTP handlers reach them by
+// its channels.
+//
+// Begin reading at Page.Run: while somebody looks, it compares each VRF with its last
+// row and publishes the difference, one text for all event streams.
 package status
 
 import (
@@ -28,7 +35,7 @@ type Source interface {
 	Explain(ctx context.Context, name string, q rib.Question) (rib.Explanation, error)
 }
 
-// Identity is what the page says of the daemon.
+// Identity names the daemon on the page.
 type Identity struct {
 	Host    string `json:"host"`
 	Version string `json:"version"`
@@ -43,7 +50,7 @@ type Options struct {
 	Log   *slog.Logger
 }
 
-// What the page may cost, whoever asks for it.
+// Bounds of the page's cost, for all of its readers together.
 const (
 	clientsAtOnce  = 32 // event streams
 	explainsAtOnce = 4
@@ -52,8 +59,8 @@ const (
 	lookEvery      = time.Second            // sessions change without a word to the page
 )
 
-// Page keeps what the page shows up to date while somebody looks at it, and
-// samples rates always. Everything but the channels belongs to Run's goroutine.
+// Page keeps its model up to date while somebody looks at it, and samples rates
+// always. All fields but the channels belong to Run's goroutine.
 type Page struct {
 	source  Source
 	options Options
@@ -67,7 +74,7 @@ type Page struct {
 	model    model
 	rings    rings
 	sessions map[string][]vrf.Session
-	mute     bool // that sessions could not be listed was said
+	mute     bool // the log has that sessions could not be listed
 }
 
 // New returns a page over source. It shows something while Run runs.
@@ -108,7 +115,7 @@ func (p *Page) Run(ctx context.Context) error {
 		case c := <-p.leaves:
 			delete(p.clients, c)
 		case <-changed:
-			changed = nil // until what it says was looked at
+			changed = nil // until the change was looked at
 			settle.Reset(settleTime)
 		case <-settle.C:
 			changed = p.source.Changed()
@@ -164,7 +171,7 @@ func (p *Page) sample(ctx context.Context) {
 	}
 }
 
-// publish gives each client the same event. One that has not read the last ones
+// publish gives each client the same event. A client that has not read the last ones
 // is dropped: its browser comes back by itself, and gets all anew.
 func (p *Page) publish(event []byte) {
 	if event == nil {

@@ -18,8 +18,8 @@ type ring struct {
 // rings are the charts, by VRF: at most maxRings of them.
 type rings map[string]*ring
 
-// sample takes what was done since the last call, and returns it as an event:
-// VRFs that did nothing are left out.
+// sample takes the counts since the last call, and returns them as an event: VRFs
+// that did nothing are left out.
 func (r rings) sample(list []vrf.Status) []byte {
 	did := make(map[string][2]uint32)
 	seen := make(map[string]bool, len(list))
@@ -38,9 +38,9 @@ func (r rings) sample(list []vrf.Status) []byte {
 			if len(r) >= maxRings {
 				continue
 			}
-			one = &ring{} // all that it did was since the last sample
+			one = &ring{} // all of its counts are since the last sample
 			if len(list) > maxRings {
-				one.last = now // or since long ago, without a ring
+				one.last = now // or since long ago, before it had a ring
 			}
 			r[name] = one
 		}
@@ -77,7 +77,7 @@ type chart struct {
 	Told    []uint32 `json:"told"`
 }
 
-// charts are those in which something happened.
+// charts are the rings in which something happened.
 func (r rings) charts() map[string]chart {
 	all := make(map[string]chart)
 	for name, one := range r {

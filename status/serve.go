@@ -22,7 +22,7 @@ import (
 //go:embed web
 var web embed.FS
 
-// Prefix is where the page is, and all that it asks for.
+// Prefix is the path of the page and of all its requests.
 const Prefix = "/status/"
 
 // policy lets the page run its own files and ask its own server, and nothing
@@ -105,7 +105,7 @@ func answer(w http.ResponseWriter, v any) {
 	_ = json.NewEncoder(w).Encode(v) // a client that is gone
 }
 
-// refuse says why there is no answer, in a sentence that the page shows.
+// refuse answers with the reason of a failure, in a sentence that the page shows.
 func refuse(w http.ResponseWriter, err error) {
 	code := http.StatusInternalServerError
 	switch {

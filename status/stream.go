@@ -15,7 +15,7 @@ const (
 // refused, or the page ends.
 type client struct{ events chan []byte }
 
-// stream serves server-sent events: a snapshot, and then what changes.
+// stream serves server-sent events: a snapshot, and then its changes.
 func (p *Page) stream(w http.ResponseWriter, r *http.Request) {
 	c := &client{make(chan []byte, backlog)}
 	select {
@@ -35,7 +35,7 @@ func (p *Page) stream(w http.ResponseWriter, r *http.Request) {
 	defer p.leave(c)
 	w.Header().Set("Content-Type", "text/event-stream")
 	control := http.NewResponseController(w)
-	// The server's limit is for answers that end; here it is one for each write.
+	// The server's time limit is for answers that end; here each write has one.
 	write := func(text []byte) error {
 		if err := control.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
 			return err
@@ -68,7 +68,7 @@ func (p *Page) stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// leave tells Run of a client that is gone.
+// leave tells Run that a client is gone.
 func (p *Page) leave(c *client) {
 	select {
 	case p.leaves <- c:

@@ -12,30 +12,30 @@ import (
 const (
 	troubleShown = 50              // routes of one VRF
 	troubleKept  = 4 * time.Second // an answer is good for so long, at least
-	troubleRest  = 50              // and for so many times what it took
+	troubleRest  = 50              // an answer serves for so many times the time that it took
 	troubleTime  = 10 * time.Second
 	troubleVRFs  = 64 // answers that are kept
 )
 
-// troubled is a route that is not where it should be.
+// troubled is a route that should be in the table and is not.
 type troubled struct {
 	Prefix string `json:"prefix"`
 	State  string `json:"state"`
 	Reason string `json:"reason"`
 }
 
-// trouble is those of one VRF: the first ones, by prefix.
+// trouble are the troubled routes of one VRF: the first ones, by prefix.
 type trouble struct {
 	VRF    string     `json:"vrf"`
 	Routes []troubled `json:"routes"`
-	More   bool       `json:"more"` // there are more of them than these
-	Old    bool       `json:"old"`  // somebody asked before: they may be others by now
+	More   bool       `json:"more"` // there are more
+	Old    bool       `json:"old"`  // the answer is an earlier one, and may be out of date
 	until  time.Time
 }
 
-// troubles answers what is wrong in a VRF. To look through the routes of a VRF
-// costs its worker a copy of the list, so one question runs at a time, and its
-// answer serves all who ask soon after: the longer, the more it cost.
+// troubles answers which routes of a VRF are troubled. To look through the routes of a
+// VRF costs its worker a copy of the list, so one question runs at a time, and its
+// answer serves all questions soon after: the longer, the more it cost.
 type troubles struct {
 	source Source
 	turn   chan struct{}
@@ -60,7 +60,7 @@ func (t *troubles) ask(ctx context.Context, name string) (trouble, error) {
 	case <-ctx.Done():
 		return trouble{}, ctx.Err()
 	}
-	if answer, ok := t.kept(name); ok { // of who was before
+	if answer, ok := t.kept(name); ok { // of the question that was under way
 		return answer, nil
 	}
 	answer, began := trouble{VRF: name, Routes: []troubled{}}, time.Now()

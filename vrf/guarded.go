@@ -1,14 +1,14 @@
 package vrf
 
-// Guarded is what the guard before BGP did to the messages of a neighbour since the
-// daemon started.
+// Guarded counts the messages of a neighbour that the guard before BGP let through,
+// rehearsed or changed since the daemon started.
 type Guarded struct {
 	VRF, Netns string
-	Neighbor   string // its address, not that of an alias
-	// Plain and Rehearsed count UPDATEs: those that passed as they came, and those that
-	// BGP's own code was tried on first.
+	Neighbor   string // its own address, where it has an alias too
+	// Plain counts UPDATEs that passed as they came, Rehearsed UPDATEs on which GoBGP's
+	// own code was tried first.
 	Plain, Rehearsed uint64
-	// Removed counts attributes, prefixes, messages or sessions by the name of the
-	// reason, as each reason is about.
+	// Removed counts by the name of a reason: attributes, prefixes, messages or sessions,
+	// according to the reason.
 	Removed map[string]uint64
 }

@@ -27,8 +27,8 @@ const (
 var errReturned = errors.New("the worker ended without being told to")
 
 // keeper keeps the worker of one VRF running as long as Binding, Protocol and
-// RD stay the same. A change of those is another keeper, which waits for this
-// one to leave.
+// RD stay the same. Where one of the three changes, another keeper takes over, which
+// waits for this one to leave.
 type keeper struct {
 	sup   *Supervisor
 	name  string
@@ -43,7 +43,7 @@ type keeper struct {
 	abandoned bool // nobody waits for it any longer: err goes to the log
 	spec      Spec
 	worker    Worker // nil while none runs
-	life      int    // of the worker: a report of an earlier one is void
+	life      int    // number of the worker: reports of an earlier one are void
 	status    Status
 	past      Totals // of the workers before the one that runs
 }
@@ -79,8 +79,8 @@ func (k *keeper) start(base context.Context) {
 	}()
 }
 
-// end says that the keeper has left. Its error is for whoever joins it, and for
-// the log where that one has given up.
+// end says that the keeper has left. Its error goes to the goroutine that joins it, and
+// to the log where that one has given up.
 func (k *keeper) end() {
 	k.mu.Lock()
 	abandoned := k.abandoned
@@ -106,7 +106,7 @@ func (k *keeper) abandon() bool {
 	}
 }
 
-// leave ends the keeper with cause. One that never started is gone at once.
+// leave ends the keeper with cause. A keeper that never started is gone at once.
 func (k *keeper) leave(cause error) {
 	k.mu.Lock()
 	cancel := k.cancel
@@ -158,8 +158,8 @@ func (k *keeper) run(ctx context.Context) error {
 		if err == nil || !k.mustClean(ctx) {
 			return nil // a failure was reported when it happened
 		}
-		// A worker that failed left its routes for the next one. As they must go,
-		// there has to be one more, even though its context has ended.
+		// A worker that failed left its routes for the next worker. Where the routes must
+		// go, one more worker has to take them out, even though its context has ended.
 		return k.work(ctx)
 	}
 }
@@ -220,7 +220,7 @@ func (k *keeper) work(ctx context.Context) error {
 	return err
 }
 
-// employ makes w the one to ask, and hands it what changed since it was made.
+// employ makes w the worker to ask, and hands it the spec if that changed since w was made.
 func (k *keeper) employ(w Worker, made Spec) {
 	k.mu.Lock()
 	k.worker = w
@@ -231,7 +231,7 @@ func (k *keeper) employ(w Worker, made Spec) {
 	}
 }
 
-// reconfigure hands a changed spec to the worker, and to those after it. A
+// reconfigure hands a changed spec to the worker, and to later workers. A
 // worker that panics over it is left running: it says itself how it fares.
 func (k *keeper) reconfigure(spec Spec) {
 	k.mu.Lock()
@@ -247,7 +247,7 @@ func (k *keeper) reconfigure(spec Spec) {
 	}
 }
 
-// report takes in what a worker says of itself.
+// report takes in the status that a worker reports.
 func (k *keeper) report(life int, said WorkerStatus) {
 	k.update(func(st *Status) bool {
 		said.Totals = k.past.Plus(said.Totals)

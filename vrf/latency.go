@@ -5,7 +5,7 @@ import "time"
 const latencyBounds = 12
 
 // LatencyBounds are the upper bounds of the buckets of a Latency, ascending. A
-// last bucket is for what took longer than all of them.
+// last bucket is for routes that took longer than all of them.
 func LatencyBounds() [latencyBounds]time.Duration {
 	const ms = time.Millisecond
 	return [latencyBounds]time.Duration{
@@ -14,7 +14,7 @@ func LatencyBounds() [latencyBounds]time.Duration {
 	}
 }
 
-// Latency is how long routes took, as a histogram: a value that is copied.
+// Latency is a histogram of the times that routes took: a value that is copied.
 type Latency struct {
 	Counts [latencyBounds + 1]uint64 // each bucket by itself, not cumulative
 	Sum    time.Duration

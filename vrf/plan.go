@@ -6,7 +6,7 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// PlanOp is what becomes of a thing that a plan is about.
+// PlanOp is the change that a plan makes to a thing.
 type PlanOp uint8
 
 // The operations of a plan.
@@ -21,8 +21,8 @@ func (o PlanOp) String() string {
 	return [...]string{"", "add", "remove", "change"}[o]
 }
 
-// PlannedRoute is one line of what changes in a kernel table: a route that is
-// replaced is a PlanRemove followed by a PlanAdd.
+// PlannedRoute is one change of a kernel table: a route that is replaced is a
+// PlanRemove followed by a PlanAdd.
 type PlannedRoute struct {
 	Op     PlanOp
 	Prefix netip.Prefix
@@ -30,13 +30,13 @@ type PlannedRoute struct {
 	Where  rib.Binding // of its table
 }
 
-// PlannedAnnouncement is what changes in what a VRF announces to BGP.
+// PlannedAnnouncement is one change of a VRF's announcements to BGP.
 type PlannedAnnouncement struct {
 	Op           PlanOp // PlanChange: with other attributes
 	Announcement rib.Announcement
 }
 
-// PlanCounts count what a plan would change.
+// PlanCounts count the changes of a plan.
 type PlanCounts struct {
 	Added, Removed, Changed, Kept     int // routes of kernel tables
 	Announced, Withdrawn, Reannounced int // routes in BGP
@@ -55,19 +55,18 @@ func (c PlanCounts) Plus(o PlanCounts) PlanCounts {
 	}
 }
 
-// PlannedTable is what would become of one VRF's routes. It is a value that
-// nobody changes.
+// PlannedTable are the changes of one VRF's routes. It is a value that nobody changes.
 type PlannedTable struct {
 	Routes        []PlannedRoute        // ordered by prefix
 	Announcements []PlannedAnnouncement // ordered by prefix
 	Counts        PlanCounts
-	Notes         []string // what is not known before, a sentence each
+	Notes         []string // on what the outcome depends that is not known before, a sentence each
 }
 
-// PlanKind is what a PlanItem is about.
+// PlanKind is the kind of thing that a PlanItem changes.
 type PlanKind string
 
-// The kinds of items, in the order in which they come. Those of a VRF follow each
+// The kinds of items, in the order in which they come. The items of a VRF follow each
 // other.
 const (
 	PlanSetting      PlanKind = "setting"
@@ -79,14 +78,14 @@ const (
 	PlanSummary      PlanKind = "summary" // the last item
 )
 
-// PlanItem is one thing that a configuration would change.
+// PlanItem is one change that a configuration would make.
 type PlanItem struct {
 	Kind    PlanKind
 	Op      PlanOp
 	VRF     string
 	Text    string   // the thing in a line
-	Details []string // what changes about it
-	Notes   []string // what is not known before, or worth knowing
+	Details []string // the changes of the thing, a line each
+	Notes   []string // on what the outcome depends that is not known before, or is worth knowing
 	Prefix  netip.Prefix
 	Where   rib.Binding // of a route
 	Totals  *PlanTotals // of PlanOfVRF and PlanSummary
@@ -96,7 +95,7 @@ type PlanItem struct {
 type PlanTotals struct {
 	PlanCounts
 	Unlisted  int // routes and announcements that were not yielded
-	VRFs      int // of the summary, as what follows
+	VRFs      int // of the summary, as the two below
 	Neighbors int
 	Settings  int
 }

@@ -1,8 +1,8 @@
 package vrf
 
 // Slips counts the slips of the pen that lead from one name to the other: a letter
-// too many, one too few, or another one (Levenshtein's distance, in bytes). By it a
-// message finds the name that was meant.
+// too many, a letter too few, or another letter (Levenshtein's distance, in bytes). By it
+// a message finds the name that was meant.
 func Slips(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

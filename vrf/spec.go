@@ -1,6 +1,6 @@
-// Package vrf holds what a VRF is to the daemon (Spec), how it fares (Status),
-// and the Supervisor that keeps exactly the configured workers running. It
-// starts workers through a Factory and does not know what they do.
+// Package vrf has a VRF's configuration (Spec), its state (Status), and the Supervisor
+// that keeps exactly the configured workers running. It makes workers through a Factory
+// and knows them by the Worker interface alone.
 //
 // It promises that a worker which fails, panics or hangs costs no other: it is
 // restarted with backoff, its status says why, and what it reported before counts
@@ -24,7 +24,7 @@ import (
 // Default is the name of the VRF that stands for the global routing table.
 const Default = "default"
 
-// OnExit says what becomes of a VRF's kernel routes when the daemon ends.
+// OnExit rules whether a VRF's kernel routes stay when the daemon ends.
 type OnExit uint8
 
 // Keep leaves them for the next start to adopt; Remove takes them out.
@@ -33,8 +33,8 @@ const (
 	Remove
 )
 
-// Spec is the validated configuration of one VRF. It is a value: nobody changes
-// one that was handed on, nor the slices in it.
+// Spec is the validated configuration of one VRF. It is a value: a Spec that was handed
+// on is not changed, nor are the slices in it.
 type Spec struct {
 	Name string
 	// VRF is the VRF of GoBGP whose routes these are, where it is not Name: the
@@ -115,8 +115,8 @@ type Status struct {
 	Restarts int       // of the worker, since the VRF was configured
 }
 
-// WorkerStatus is what a worker says of itself. It is copied whole and compared with ==,
-// so that a field which is added here is told to everybody.
+// WorkerStatus is the status that a worker reports. It is copied whole and compared with
+// ==, so that a field which is added here reaches every reader.
 type WorkerStatus struct {
 	State     State
 	Reason    string // for Pending, Degraded and Failed: one sentence
@@ -127,8 +127,8 @@ type WorkerStatus struct {
 	Progress  Progress // of long work
 }
 
-// Contested counts what is left alone for a while, because another program keeps
-// changing it.
+// Contested counts the routes and objects that are left alone for a while, because
+// another program keeps changing them.
 type Contested struct {
 	Routes    int // of ours
 	Strangers int // routes that the other program adds under our protocol

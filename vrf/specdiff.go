@@ -9,7 +9,7 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// Differences says in a line each what differs between two Specs of one VRF, by
+// Differences returns a line for each difference between two Specs of one VRF, by
 // the keys of the configuration: "export.metric: 20 -> 30".
 func (s Spec) Differences(next Spec) []string {
 	was, is := s.keys(), next.keys()

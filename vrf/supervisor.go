@@ -33,7 +33,7 @@ var ErrStopped = errors.New("the supervisor has ended")
 // end. Taking out a full table is a matter of seconds.
 const leaveTimeout = 15 * time.Second
 
-// Supervisor keeps exactly the configured workers running. It restarts one that
+// Supervisor keeps exactly the configured workers running. It restarts a worker that
 // fails or panics, with backoff; the others do not notice. Its methods are safe
 // for concurrent use, and none of them but Run and Apply waits for a worker.
 type Supervisor struct {
@@ -95,11 +95,11 @@ func (s *Supervisor) Run(ctx context.Context) error {
 }
 
 // Apply brings the running set to specs, and waits until the workers that leave
-// have ended: those of VRFs that are not in specs, and those whose Binding,
-// Protocol or RD changed, which start anew once the old one is gone. Any other
-// change is handed to the running worker; a VRF without one is not disturbed.
+// have ended: the workers of VRFs that are not in specs, and of VRFs whose Binding,
+// Protocol or RD changed, which start anew once the old worker is gone. Any other
+// change is handed to the running worker; an unchanged VRF is not disturbed.
 //
-// An error before anything was done is one about specs. An error afterwards
+// An error about specs comes before anything is done. An error afterwards
 // (ctx, a worker that does not end, routes that could not be taken out) names
 // the VRFs, and specs are in force all the same.
 func (s *Supervisor) Apply(ctx context.Context, specs []Spec) error {
@@ -110,8 +110,8 @@ func (s *Supervisor) Apply(ctx context.Context, specs []Spec) error {
 	return wait(ctx)
 }
 
-// Begin is Apply that does not wait: the function that it returns does. A worker
-// that leaves has begun to, and one of the same table starts when it is gone.
+// Begin is Apply without the wait, which is the function that it returns. The workers
+// that leave have begun to; a new worker of the same table starts when they are gone.
 func (s *Supervisor) Begin(specs []Spec) (wait func(context.Context) error, err error) {
 	want := make(map[string]Spec, len(specs))
 	for _, spec := range specs {
@@ -230,8 +230,8 @@ func (s *Supervisor) Changed() <-chan struct{} {
 	return s.changed
 }
 
-// Nudge closes what Changed returned, for who has something else to say to those
-// who wait.
+// Nudge closes the channel that Changed returned, for news of another kind to those who
+// wait on it.
 func (s *Supervisor) Nudge() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -245,8 +245,8 @@ func (s *Supervisor) Routes(ctx context.Context, name string, q RouteQuery, yiel
 	return s.ask(name, "list routes", func(w Worker) error { return w.Routes(ctx, q, yield) })
 }
 
-// Resync has the worker of a VRF read its table again now, and waits until what
-// differed is put right. Its errors match as those of Routes, and ErrPending
+// Resync has the worker of a VRF read its table again now, and waits until the
+// differences are put right. Its errors match as those of Routes, and ErrPending
 // where the VRF has no table.
 func (s *Supervisor) Resync(ctx context.Context, name string) (r Repair, err error) {
 	err = s.ask(name, "resync", func(w Worker) (err error) {
@@ -305,7 +305,7 @@ func (s *Supervisor) find(name string) *keeper {
 	return s.keepers[name]
 }
 
-// notify wakes who waits on Changed. The caller holds mu.
+// notify wakes all that wait on Changed. The caller holds mu.
 func (s *Supervisor) notify() {
 	if s.changed != nil {
 		close(s.changed)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What a RouteEvent tells of.
+// The kinds of a RouteEvent.
 const (
 	RouteAdded     = "added" // to the kernel table
 	RouteReplaced  = "replaced"
@@ -18,20 +18,20 @@ const (
 	TableRead      = "resync"  // the whole table was read: no single route
 )
 
-// RouteEvent is what happened to one route. It is a value.
+// RouteEvent is a change of one route. It is a value.
 type RouteEvent struct {
 	Time   time.Time
 	VRF    string // the Spec's name
 	Of     string // the VRF of GoBGP whose routes these are
 	Prefix netip.Prefix
-	What   string // one of the above, or the name of the rib.State that it came into
+	What   string // one of the kinds above, or the name of the rib.State that it came into
 	Text   string // the route as `ip route` prints it; "": there is none
 	Reason string
 }
 
-// Tap hands what happens to single routes to those who listen. While nobody does
-// it costs its source a look at a pointer. A nil Tap has no listeners. It is
-// safe for concurrent use.
+// Tap hands the events of single routes to its listeners. Without a listener it costs
+// its source a look at a pointer. A nil Tap has no listeners. It is safe for
+// concurrent use.
 type Tap struct {
 	open atomic.Int32 // how many listen
 
@@ -50,14 +50,14 @@ func (t *Tap) Open() *Tap {
 // burst is how many events a listener is told of in a second; more are counted.
 const burst = 500
 
-// Listener takes the events of a Tap that it wants. It is bounded, and whoever
-// emits never waits for it.
+// Listener takes the events of a Tap that it wants. It is bounded, and the emitter
+// never waits for it.
 type Listener struct {
 	tap   *Tap
 	wants func(RouteEvent) bool
 	ready chan struct{}
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the rest
 	second  time.Time  // when the second began that told counts in
 	told    int
 	events  []RouteEvent
@@ -86,8 +86,8 @@ func (l *Listener) Close() {
 	l.tap.open.Add(-1)
 }
 
-// Emit hands an event to those who want it. complete adds what is costly to say
-// (Text), and is called where somebody is told.
+// Emit hands an event to the listeners that want it. complete adds Text, which is costly
+// to make, and is called where a listener gets the event.
 func (t *Tap) Emit(e RouteEvent, complete func(*RouteEvent)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -41,11 +41,11 @@ func (d Drifts) Plus(o Drifts) Drifts {
 	return d
 }
 
-// Repair is what a reading of a VRF's table found, and what became of it.
+// Repair counts the differences that a reading of a VRF's table found and put right.
 type Repair struct {
 	Own, Foreign int // routes of the table that are ours, and others, afterwards
 	Found        Drifts
-	Unmended     int // of Found: what could not be put right, a conflict for example
+	Unmended     int // of Found: could not be put right, because of a conflict for example
 	Objects      int // nexthop objects that were written or deleted
 	Announced    int // announcements to BGP that were made or taken back
 }
@@ -53,11 +53,11 @@ type Repair struct {
 // Resyncs counts readings by their reason.
 type Resyncs [rib.ResyncReasons]uint64
 
-// Totals count what the workers of a VRF did since it was configured. They are
+// Totals count the work of a VRF's workers since it was configured. They are
 // a snapshot, and never go down.
 type Totals struct {
 	Writes        rib.ByFamily[Writes]
-	Found, Mended rib.ByFamily[Drifts]  // what was found to differ from what was written, and what of it is as it should be again
+	Found, Mended rib.ByFamily[Drifts]  // own routes found to differ from those written, and put right again
 	Latency       rib.ByFamily[Latency] // from BGP's event to the kernel's confirmation
 	Objects       uint64                // confirmed changes of nexthop objects
 	Unconfirmed   uint64                // batches of changes that nobody answered
@@ -114,7 +114,7 @@ func (w *Writes) Told(withdraw bool) {
 	}
 }
 
-// Plus adds what a worker did to what those before it did.
+// Plus adds the counts of one worker to those of the workers before it.
 func (t Totals) Plus(o Totals) Totals {
 	t.Writes, t.Found, t.Mended, t.Latency = t.Writes.Plus(o.Writes), t.Found.Plus(o.Found), t.Mended.Plus(o.Mended), t.Latency.Plus(o.Latency)
 	t.Objects, t.Unconfirmed, t.ReadFailures = t.Objects+o.Objects, t.Unconfirmed+o.Unconfirmed, t.ReadFailures+o.ReadFailures

@@ -23,7 +23,7 @@ type RouteQuery struct {
 	// Within tells whether a prefix is asked for; nil: all are. It is called for every
 	// prefix.
 	Within func(netip.Prefix) bool
-	// States are those asked for; none: all.
+	// States are the states to list; none: all.
 	States []rib.State
 }
 
@@ -40,7 +40,7 @@ type Worker interface {
 	// says so (ErrRemoved, ErrExit with Spec.OnExit Remove).
 	// Any other return is a failure: the supervisor restarts it with backoff.
 	// Run may be called with a context that has ended already, where the worker
-	// before it failed: then it does only what the cause asks for.
+	// before it failed: then it does only the work that the cause asks for.
 	Run(ctx context.Context) error
 	// Reconfigure hands over a changed Spec with the same Name and Binding. It
 	// does not wait. Routes that both allow stay untouched.
@@ -50,7 +50,7 @@ type Worker interface {
 	// any goroutine while Run runs; it ends with ctx. Where the VRF loses its table
 	// meanwhile the error matches ErrPending.
 	Routes(ctx context.Context, q RouteQuery, yield func(rib.RouteStatus) bool) error
-	// Resync reads the table again now, puts right what differs, and returns
+	// Resync reads the table again now, puts the differences right, and returns
 	// when that is done. It may be called as Routes may. Where the VRF has no
 	// table the error matches ErrPending.
 	Resync(ctx context.Context) (Repair, error)
@@ -72,7 +72,7 @@ var (
 	// worker takes its routes out of the kernel and its announcements out of
 	// BGP before Run returns.
 	ErrRemoved = cause("the VRF was removed")
-	// ErrExit: the daemon ends. Spec.OnExit rules what becomes of the routes.
+	// ErrExit: the daemon ends. Spec.OnExit rules whether the routes stay.
 	ErrExit = cause("the daemon ends")
 )
 

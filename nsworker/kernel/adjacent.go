@@ -29,7 +29,7 @@ func (n *Namespaces) Adjacent(ctx context.Context) (rib.Adjacencies, error) {
 	if n.own == nil {
 		return nil, n.ownErr
 	}
-	s, err := dialClient(n.own, nil)
+	s, err := dialClient(n.own, anyPort)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (n *Namespaces) WatchAdjacent(ctx context.Context, changed chan<- struct{})
 	if n.own == nil {
 		return n.ownErr
 	}
-	s, err := dial(n.own, replyBuffer, nil)
+	s, err := dial(n.own, replyBuffer, anyPort)
 	if err != nil {
 		return err
 	}

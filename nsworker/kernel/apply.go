@@ -70,10 +70,6 @@ func (c *Conn) mayChange(ch *rib.Change) error {
 	return nil
 }
 
-func isNexthop(op rib.Op) bool {
-	return op == rib.OpAddNexthop || op == rib.OpReplaceNexthop || op == rib.OpDeleteNexthop
-}
-
 // probe finds out whether we may write, with a delete of a route type that does
 // not exist: the kernel looks at the capability first.
 func probe(ctx context.Context, c *client, ns *namespace) error {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"syscall"
 
+	"github.com/mdlayher/socket"
 	"golang.org/x/sys/unix"
 )
 
@@ -17,9 +18,9 @@ type client struct {
 	dumping uint32 // sequence number of a dump that was not read to its end
 }
 
-// dialClient makes a socket for requests in ns; ports are as in dial.
-func dialClient(ns *namespace, ports *ports) (*client, error) {
-	s, err := dial(ns, replyBuffer, ports)
+// dialClient makes a socket for requests in ns; bind is as in dial.
+func dialClient(ns *namespace, bind func(*socket.Conn) error) (*client, error) {
+	s, err := dial(ns, replyBuffer, bind)
 	if err != nil {
 		return nil, err
 	}

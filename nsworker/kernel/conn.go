@@ -42,7 +42,7 @@ func openConn(ctx context.Context, h *Host, m *monitor, b rib.Binding, protocol 
 			return nil, err
 		}
 	}
-	if c.sock, err = dialClient(m.ns, h.ports); err != nil {
+	if c.sock, err = dialClient(m.ns, h.ports.bind); err != nil {
 		return nil, err
 	}
 	if err := probe(ctx, c.sock, m.ns); err != nil {

@@ -34,7 +34,7 @@ func tryFeatures(ctx context.Context, own *namespace) (f rib.Features, err error
 		}
 		defer inside.file.Close()
 	}
-	s, err := dialClient(inside, nil)
+	s, err := dialClient(inside, anyPort)
 	if err != nil {
 		return f, err
 	}

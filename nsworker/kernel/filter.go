@@ -42,7 +42,7 @@ func (p *ports) bind(c *socket.Conn) error {
 			return err
 		}
 	}
-	return c.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+	return anyPort(c)
 }
 
 // echoes is a filter program that drops route messages of one protocol which a

@@ -70,10 +70,10 @@ func (m *monitor) open(ctx context.Context) error {
 }
 
 func (m *monitor) dial() (err error) {
-	if m.sock, err = dial(m.ns, eventBuffer, nil); err != nil {
+	if m.sock, err = dial(m.ns, eventBuffer, anyPort); err != nil {
 		return err
 	}
-	m.query, err = dialClient(m.ns, nil)
+	m.query, err = dialClient(m.ns, anyPort)
 	return err
 }
 

@@ -8,6 +8,11 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
+// isNexthop tells whether an operation is about a nexthop object, and not about a route.
+func isNexthop(op rib.Op) bool {
+	return op == rib.OpAddNexthop || op == rib.OpReplaceNexthop || op == rib.OpDeleteNexthop
+}
+
 // appendNexthopChange appends the message that makes change c of a nexthop
 // object, under our protocol. Where no message can carry c, b comes back as it was.
 func appendNexthopChange(b []byte, c *rib.Change, protocol uint8, seq uint32) ([]byte, error) {

@@ -235,7 +235,7 @@ func (o *claims) release(goes func(claimKey, *claim) bool) {
 // refused has the await of the binding signalled when the daemon ends that owns the
 // table.
 func (o *claims) refused(key claimKey, c *Conn, found rival) error {
-	said := found.said(c, key)
+	said := found.said(c.binding.Netns, key)
 	var waits *await
 	o.mu.Lock()
 	for a := range o.awaits {
@@ -274,7 +274,7 @@ func (o *claims) waits(a *await, on bool) {
 // stranger notes that another user's program has a name. That is no reason to stop: any
 // user who can be in the namespace could stop a daemon so.
 func (o *claims) stranger(key claimKey, c *Conn, found rival) {
-	said := found.said(c, key)
+	said := found.said(c.binding.Netns, key)
 	o.add(key, c, nil)
 	o.mu.Lock()
 	old, known := o.rivals[key]

@@ -50,9 +50,9 @@ type sock struct {
 	}
 }
 
-// dial makes a socket in ns with a receive buffer of that size, and with a port id of
-// ports; where ports is nil, the kernel chooses the id.
-func dial(ns *namespace, receive int, ports *ports) (*sock, error) {
+// dial makes a socket in ns with a receive buffer of that size. bind gives it its port
+// id: anyPort, or that of the sockets that write.
+func dial(ns *namespace, receive int, bind func(*socket.Conn) error) (*sock, error) {
 	c, err := netlinkSocket(ns)
 	if err != nil {
 		if entering := new(enterError); errors.As(err, &entering) {
@@ -64,7 +64,7 @@ func dial(ns *namespace, receive int, ports *ports) (*sock, error) {
 	s.in.read, s.out.write = s.recv, s.trySend
 	s.out.to.Family = unix.AF_NETLINK
 	if s.raw, err = c.SyscallConn(); err == nil {
-		err = s.configure(receive, ports)
+		err = s.configure(receive, bind)
 	}
 	if err == nil {
 		err = s.settled(ns)
@@ -75,6 +75,9 @@ func dial(ns *namespace, receive int, ports *ports) (*sock, error) {
 	}
 	return s, nil
 }
+
+// anyPort has the kernel choose the port id of a socket.
+func anyPort(c *socket.Conn) error { return c.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK}) }
 
 // netlinkSocket makes a socket in ns. The library can enter a namespace too, but finds
 // its way back by the thread's number in /proc/self/task: in a process namespace that
@@ -127,7 +130,7 @@ func (s *sock) settled(ns *namespace) error {
 	return old.Close()
 }
 
-func (s *sock) configure(receive int, ports *ports) error {
+func (s *sock) configure(receive int, bind func(*socket.Conn) error) error {
 	// SO_RCVBUFFORCE needs CAP_NET_ADMIN in the first user namespace, which a
 	// rootless run lacks: then the size that net.core.rmem_max allows must do.
 	if err := s.c.SetReadBuffer(receive); err != nil {
@@ -138,10 +141,6 @@ func (s *sock) configure(receive int, ports *ports) error {
 		if err != nil && !errors.Is(err, unix.ENOPROTOOPT) { // older than 4.20
 			return err
 		}
-	}
-	bind := func(c *socket.Conn) error { return c.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK}) }
-	if ports != nil {
-		bind = ports.bind
 	}
 	if err := bind(s.c); err != nil {
 		return err

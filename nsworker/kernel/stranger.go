@@ -81,7 +81,7 @@ func (s *squatter) retake() bool {
 	if found.ours {
 		return true
 	}
-	if said := found.said(s.c, s.key); found.believed() && said != s.told {
+	if said := found.said(s.c.binding.Netns, s.key); found.believed() && said != s.told {
 		s.told = said
 		s.claims.rival(s.key, &said)
 		s.claims.log.Error(said.String() + ", and this one serves it: end one of them, or each deletes the other's routes")

@@ -25,7 +25,7 @@ func (n *Namespaces) Survey(ctx context.Context, netns string, protocol uint8, s
 		Dev: ns.id.dev, Inode: ns.id.inode,
 		Settings: make(map[string]string), Own: make(map[uint32]int), Guarded: make(map[uint32]rib.Guard),
 	}
-	s, err := dialClient(ns, nil)
+	s, err := dialClient(ns, anyPort)
 	if err != nil {
 		return rib.Survey{}, err
 	}
