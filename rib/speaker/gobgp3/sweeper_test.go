@@ -36,8 +36,14 @@ func (r *running) kept() (own, sent int) {
 
 func (r *running) awaitKept(t testing.TB, own, sent int) {
 	t.Helper()
+	var a, b int
+	defer func() {
+		if t.Failed() {
+			t.Logf("there are %d, and %d of neighbours", a, b)
+		}
+	}()
 	eventually(t, fmt.Sprintf("%d destinations in the tables and %d of neighbours", own, sent), func() bool {
-		a, b := r.kept()
+		a, b = r.kept()
 		return a == own && b == sent
 	})
 }
@@ -156,7 +162,12 @@ func TestWithdrawalsOfNothing(t *testing.T) {
 			eventually(t, "a session", p.isUp)
 			p.send(p.some(v6, false, 0, 1000)...)
 			p.send(p.some(v6, true, 1000, 60_000)...)
-			s.awaitKept(t, 1000, 1000)
+			// A sweep that begins in the midst of the withdrawals leaves those behind it: they
+			// stay as long as they are a small part.
+			eventually(t, "the destinations of 1000 prefixes, and few empty ones", func() bool {
+				own, sent := s.kept()
+				return own == 1000 && sent >= 1000 && (sent-1000)*sweepShare < sent
+			})
 			p.send(p.some(v6, true, 0, 2000)...)
 			s.awaitKept(t, 0, 0)
 		})
