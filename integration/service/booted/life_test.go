@@ -153,9 +153,7 @@ func namespaces(s *service, n *network) {
 	n.arrive()
 	s.becomes("late", "ready")
 	waitTenant(s.T, n.late, 3)
-	if status := s.property("StatusText"); status != "3 VRFs: 3 ready" {
-		s.Errorf("systemd was told %q", status)
-	}
+	lab.WaitEqual(s.T, "what systemd is told", "3 VRFs: 3 ready", func() string { return s.property("StatusText") })
 }
 
 // since returns what the service's journal has from a moment on.
