@@ -60,6 +60,8 @@ func openNamespace(name string) (*namespace, error) {
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
 		return nil, rib.Absent(fmt.Sprintf("netns %s is not there (%s)", name, path))
+	case errors.Is(err, unix.EACCES) && unmounted(path):
+		return nil, rib.Absent(fmt.Sprintf("netns %s is not mounted on %s yet", name, path))
 	case err != nil:
 		return nil, fmt.Errorf("open netns %s: %w", name, &os.PathError{Op: "open", Path: path, Err: err})
 	}
@@ -69,6 +71,14 @@ func openNamespace(name string) (*namespace, error) {
 		return nil, err
 	}
 	return n, nil
+}
+
+// unmounted tells whether a file is one that `ip netns add` has made, and not mounted the
+// namespace on yet: nobody may open it, but for root with CAP_DAC_OVERRIDE, which the
+// service has not.
+func unmounted(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode().Perm() == 0
 }
 
 // verify makes a namespace of fd, and owns it where it returns no error.

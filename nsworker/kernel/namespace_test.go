@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vrfredist/vrfredist/rib"
 )
 
@@ -308,5 +310,33 @@ func TestHostThatStopped(t *testing.T) {
 	}
 	if log.Len() > 0 {
 		t.Errorf("an orderly end is logged as trouble: %s", &log)
+	}
+}
+
+// TestNamespaceThatIsBeingMade: `ip netns add` makes a file that nobody may open, and then
+// mounts the namespace on it. Who comes between is to wait, and not to fail.
+func TestNamespaceThatIsBeingMade(t *testing.T) {
+	needRoot(t)
+	path := filepath.Join(t.TempDir(), "late")
+	if err := os.WriteFile(path, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	for dir := filepath.Dir(path); dir != filepath.Clean(os.TempDir()); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opened := make(chan error)
+	go func() { // a thread of its own, which ends with it, without what root may do with files
+		runtime.LockOSThread()
+		if err := unix.Setfsuid(65534); err != nil {
+			opened <- err
+			return
+		}
+		_, err := openNamespace(path)
+		opened <- err
+	}()
+	if err := <-opened; !errors.Is(err, rib.ErrAbsent) || !strings.Contains(err.Error(), "is not mounted on") {
+		t.Errorf("the error is %v", err)
 	}
 }
