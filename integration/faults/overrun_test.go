@@ -106,26 +106,6 @@ func (w *network) memory() int {
 	return pages * os.Getpagesize()
 }
 
-// peak is the most memory that the daemon has had.
-func (w *network) peak() int {
-	w.T.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.daemon.PID()))
-	if err != nil {
-		w.T.Fatalf("read the daemon's memory: %v", err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, is := strings.CutPrefix(line, "VmHWM:"); is {
-			var kb int
-			if _, err := fmt.Sscanf(rest, "%d kB", &kb); err != nil {
-				w.T.Fatalf("read the daemon's memory: %q: %v", line, err)
-			}
-			return kb << 10
-		}
-	}
-	w.T.Fatal("the kernel does not say how much memory the daemon has had")
-	return 0
-}
-
 // flood are foreign routes that come, and those that go again.
 func flood(n int) (come, leave []string) {
 	for i := range n {
@@ -179,7 +159,7 @@ func TestFault11Flood(t *testing.T) {
 	w.wait(all(routes), all(routes6))
 	length := scaled(5*time.Second, 30*time.Second)
 	mark, s := w.rtr.Mark(), w.sample()
-	before := w.peak() // how much of it Go has given back by now is a matter of moments
+	before := w.memory()
 	most, changes := before, 0
 	come, leave := flood(20_000)
 	resyncs, start := sum(w.resyncs()), time.Now()
