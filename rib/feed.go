@@ -33,6 +33,7 @@ type Feed struct {
 	since     time.Time // of the oldest change that the last Take returned
 	taken     []Path    // what the last Take returned
 	converged [Families]bool
+	down      Down
 	ready     chan struct{}
 }
 

@@ -49,6 +49,23 @@ type Via struct {
 	Imported bool
 }
 
+// PathNexthop is by what a path is forwarded in the VRF that has it from a neighbour. Paths
+// with the same one are reached alike.
+type PathNexthop struct {
+	Nexthop   netip.Addr
+	LinkLocal netip.Addr
+	Peer      netip.Addr // of a link-local one, which the neighbour's link makes unambiguous; else invalid
+}
+
+// PathNexthop is that of the paths that share v.
+func (v *Via) PathNexthop() PathNexthop {
+	n := PathNexthop{Nexthop: v.Nexthop, LinkLocal: v.LinkLocal}
+	if v.LinkLocal.IsValid() || v.Nexthop.IsLinkLocalUnicast() {
+		n.Peer = v.Peer
+	}
+	return n
+}
+
 // Attrs are the attributes of a path that vrfredist needs. They are shared by
 // many paths and immutable once handed on. In a full table there is one for
 // every few prefixes, so its size counts.

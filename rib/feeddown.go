@@ -1,0 +1,46 @@
+package rib
+
+import (
+	"maps"
+	"net/netip"
+)
+
+// Down are the neighbours whose session has ended, while paths of theirs may still be in a
+// feed. It is immutable.
+type Down map[netip.Addr]struct{}
+
+// Has tells whether the session of a neighbour has ended.
+func (d Down) Has(peer netip.Addr) bool {
+	_, is := d[peer]
+	return is
+}
+
+// SetDown says whether the session of a neighbour has ended, and its paths with it: not
+// where they are held for a graceful restart. It comes ahead of the changes of the paths,
+// which take BGP seconds, so that the reader can act for all of them at once. Peer is as in
+// Attrs.Peer. It may be called from any goroutine.
+func (f *Feed) SetDown(peer netip.Addr, down bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.down.Has(peer) == down {
+		return
+	}
+	next := maps.Clone(f.down) // a reader has the old one
+	if next == nil {
+		next = make(Down)
+	}
+	if down {
+		next[peer] = struct{}{}
+	} else {
+		delete(next, peer)
+	}
+	f.down = next
+	f.wake()
+}
+
+// Down returns the neighbours for which SetDown was last told that they are.
+func (f *Feed) Down() Down {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.down
+}
