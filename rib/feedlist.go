@@ -106,3 +106,27 @@ func (f *Feed) keys(buf []packed, from Slot) ([]packed, bool) {
 	}
 	return buf, from+sortedAtOnce < end
 }
+
+// Mark has every prefix taken again that has a path for whose attributes has is true. It
+// looks at a few under one lock, so that neither the writer nor the reader waits for a whole
+// table.
+func (f *Feed) Mark(has func(*Attrs) bool) {
+	for from, more := Slot(0), true; more; from += sortedAtOnce {
+		more = f.mark(has, from)
+	}
+}
+
+func (f *Feed) mark(has func(*Attrs) bool, from Slot) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	end := f.slots.end()
+	for slot := from; slot < min(end, from+sortedAtOnce); slot++ {
+		if c := f.cells.At(slot); !c.empty() && f.kept.has(slot, c, has) {
+			f.queue.add(slot, c, f.slots.family(slot))
+		}
+	}
+	if !f.queue.empty() {
+		f.wake()
+	}
+	return from+sortedAtOnce < end
+}
