@@ -38,9 +38,15 @@ func newBooks(w *Worker, where rib.Where, follows *follower, doubt func(rib.Resy
 // view is what the VRF sees of the kernel now.
 func (b *books) view() *rib.View { return &b.sets.Resolver.View }
 
+// onlooker finds nexthops as they are found now.
+func (b *books) onlooker() onlooker {
+	return onlooker{b.sets.Resolver, b.routes.ways.of, b.routes.ways.link}
+}
+
 // judgeBy has everything judged by a changed Spec from now on.
 func (b *books) judgeBy(spec vrf.Spec) {
 	b.sets.Resolver.Policy = spec.Export
+	b.routes.ways.blackhole = spec.Export.AcceptBlackhole
 	b.routes.exporting, b.importing = exporting(spec), importing(spec)
 	b.routes.markUsers(b.sets.ResolveAll())
 }
@@ -94,6 +100,9 @@ func (b *books) reason(slot rib.Slot, e *route) string {
 	case rib.Unresolved:
 		return e.Want.Reason
 	case rib.Stale:
+		if e.Want != nil {
+			return "from an earlier run; BGP has another way by now, which is taken when every neighbour has sent its routes, or after sweep_delay"
+		}
 		return "from an earlier run; BGP has not spoken of it yet"
 	case rib.Conflict:
 		if r.LeftAlone(slot) {

@@ -68,7 +68,8 @@ func (s *tableSync) adopt(t rib.Table) {
 	v.Links, v.Foreign = t.Links, rib.NewForeignTable(foreign)
 	s.publish()
 	s.deadHops = slices.ContainsFunc(foreign, func(r rib.Route) bool { return hasDead(r.Hops) })
-	s.sets.TryObjects() // what refused an object may have changed
+	s.sets.TryObjects() // what refused an object, or a route, may have changed
+	s.routes.unbar()
 	s.sets.ResolveAll() // every entry is marked
 	s.setOwn(rib.OwnPrefixesOf(*v, foreign))
 	s.importAll()

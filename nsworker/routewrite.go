@@ -118,6 +118,9 @@ func (r *routes) wrote(w write, err error) {
 	default:
 		r.setState(w.slot, e, rib.Failed)
 		r.Refuse(w.slot, err.Error())
+		if w.Op != rib.OpDelete {
+			r.bar(w.slot, e, err)
+		}
 		if e.Have != nil && w.Op != rib.OpDelete && !passing(err) {
 			// What stands there forwards to where BGP points no more.
 			r.surplus.add(e.Have.Route(w.Route.Prefix, r.spec.Protocol))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -32,6 +33,7 @@ type tableSync struct {
 	slow   schedule // the reading after resync_interval
 	later  schedule // a reading that nothing waits for
 
+	down    rib.Down         // whose sessions have ended, as the feed last said
 	told    vrf.WorkerStatus // what was reported last
 	toldAll bool             // the board knows that all imports were announced
 	entries []rib.Entry
@@ -55,6 +57,7 @@ func newTableSync(w *Worker, table Table) *tableSync {
 		books: s.books, feed: w.feed, deps: &w.deps, spec: &w.spec, follows: s.follows, log: w.log,
 		deadline: time.Now().Add(w.spec.SweepDelay),
 	}
+	s.routes.late = s.sweeps.late
 	s.write = writer{books: s.books, Worker: w, table: table, tell: &s.tell, doubt: s.doubt, lost: s.losesStep}
 	return s
 }
@@ -163,12 +166,19 @@ func (s *tableSync) work(ctx context.Context) error {
 	s.retry()
 	s.sweeps.sweep(now)
 	s.pass()
-	for _, step := range []func(context.Context) error{s.write.objects, s.writeRoutes, s.write.announce} {
+	if err := s.write.objects(ctx); err != nil || !s.phase.known() {
+		return err
+	}
+	s.routes.chooseMoved() // behind what moves them at once
+	for _, step := range []func(context.Context) error{s.writeRoutes, s.write.announce} {
 		if err := step(ctx); err != nil || !s.phase.known() {
 			return err
 		}
 	}
-	s.sets.Objects.Tidy(s.mayTidy())
+	if s.sets.Objects.Tidy(s.mayTidy()) {
+		s.routes.markUsers(s.sets.Separate())
+		s.routes.forgetWays()
+	}
 	s.pass()
 	s.announcedAll()
 	return nil
@@ -214,9 +224,15 @@ func (s *tableSync) reconfigure(spec vrf.Spec) {
 	}
 }
 
-// onFeed takes in what changed in BGP, a bounded part of it.
+// onFeed takes in what changed in BGP: whose session has ended, and a bounded part of the
+// prefixes.
 func (s *tableSync) onFeed() {
 	s.tell.look()
+	if down := s.feed.Down(); !maps.Equal(down, s.down) {
+		s.down = down
+		s.routes.markUsers(s.sets.SetDown(down))
+		return // nothing else before that is in the kernel
+	}
 	s.entries = s.feed.Take(s.entries[:0], feedBatch)
 	before := [rib.Families]int{s.routes.WaitingOf(rib.IPv4), s.routes.WaitingOf(rib.IPv6)}
 	s.routes.take(s.entries)

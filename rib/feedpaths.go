@@ -32,6 +32,11 @@ func (s *feedPaths) appendTo(buf []Path, slot Slot, c *feedCell, prefix netip.Pr
 	return buf
 }
 
+// several tells whether a cell has more than one path.
+func (s *feedPaths) several(slot Slot, c *feedCell) bool {
+	return c.more != 0 || len(s.lists[slot]) > 1
+}
+
 // has tells whether a cell has a path for whose attributes is is true.
 func (s *feedPaths) has(slot Slot, c *feedCell, is func(*Attrs) bool) bool {
 	if c.is(metaList) {

@@ -72,8 +72,8 @@ func TestFeedLeavesSamePathsAlone(t *testing.T) {
 	}
 }
 
-// TestFeedMark: the prefixes with a certain path are taken again, whichever of their paths it is.
-func TestFeedMark(t *testing.T) {
+// TestFeedMarkSeveral: the prefixes with a certain path are taken again, whichever of their paths it is.
+func TestFeedMarkSeveral(t *testing.T) {
 	f, a, b := NewFeed(), &Attrs{LocalPref: 1}, &Attrs{LocalPref: 2}
 	for i := range 10_000 {
 		paths := []Path{{Prefix: host(i), ID: 1, Attrs: a}}
@@ -83,7 +83,7 @@ func TestFeedMark(t *testing.T) {
 		f.Set(host(i), 0, paths)
 	}
 	f.Take(nil, 10_000)
-	f.Mark(func(x *Attrs) bool { return x == b })
+	f.MarkSeveral(func(x *Attrs) bool { return x == b })
 	if got := f.Take(nil, 10_000); len(got) != 100 {
 		t.Errorf("%d prefixes are taken again", len(got))
 	}

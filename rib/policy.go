@@ -32,6 +32,13 @@ type ExportPolicy struct {
 	// prefixes, sorted.
 	AcceptMartians []netip.Prefix
 	PrefSrc        [Families]netip.Addr // our routes' preferred source; invalid: none
+	Selection      Selection            // the router's
+	// BackupRoutes keeps the backup path's route in the table too, under the next metric: the kernel
+	// takes it by itself where a link, and with it the first route, goes.
+	BackupRoutes bool
+	// AnnounceUnreached has neighbours told of paths whatever becomes of their nexthops: the
+	// key `reachability` is false.
+	AnnounceUnreached bool
 }
 
 // Quota is how many routes the VRF may have in its table.

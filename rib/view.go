@@ -74,6 +74,24 @@ func (v View) connects(subnet netip.Prefix, link Link) bool {
 	return slices.ContainsFunc(v.Foreign.Get(subnet), func(r Route) bool { return r.Connects(v.Links) && r.Hops[0].Ifindex == link.Index })
 }
 
+// OnLink tells whether the gateway of a hop is on its link: link-local, or in a subnet that
+// is connected there.
+func (v View) OnLink(h Hop) bool {
+	if zoned(h.Gateway) {
+		return true
+	}
+	for _, routes := range v.Foreign.covering(h.Gateway) {
+		for _, r := range routes {
+			for _, o := range r.Hops {
+				if o.Ifindex == h.Ifindex && !o.Gateway.IsValid() {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
 // zone returns the interface that is the zone of a link-local address, by name or index.
 func (v View) zone(nh netip.Addr) (Link, bool) {
 	link, found := v.Links.ByName(nh.Zone())
