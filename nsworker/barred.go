@@ -9,28 +9,36 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// bar takes in that the kernel refused a route for a reason that lies in its nexthops: where
-// the prefix has another path, that is taken (RFC 4271, 9.1.2), until the table is read
-// again.
-func (r *routes) bar(slot rib.Slot, e *route, err error) {
-	if e.Want == nil || !ofNexthops(err) || len(r.feed.Paths(r.pathBuf[:0], slot)) < 2 {
-		return
+// barred are the nexthops by which the kernel refused a route for a prefix, for a reason that
+// lies in them: where the prefix has another path, that one is taken (RFC 4271, 9.1.2), until
+// the table is read again.
+type barred map[rib.Slot][]*nexthop.Way
+
+// bar takes in that the kernel refused the route to a set. It tells whether that is news.
+func (b barred) bar(slot rib.Slot, set *nexthop.Set) bool {
+	of := set.Ways
+	if set.OnBackup {
+		of = []*nexthop.Way{set.Backup}
 	}
-	of := e.Want.Ways
-	if e.Want.OnBackup {
-		of = []*nexthop.Way{e.Want.Backup}
-	}
-	barred := r.barred[slot]
+	now := b[slot]
 	for _, way := range of {
-		if !slices.Contains(barred, way) {
-			barred = append(barred, way)
+		if !slices.Contains(now, way) {
+			now = append(now, way)
 		}
 	}
-	if len(barred) == len(r.barred[slot]) {
-		return // all that there are
+	if len(now) == len(b[slot]) {
+		return false
 	}
-	r.barred[slot] = barred
-	r.MarkAnew(slot, e)
+	b[slot] = now
+	return true
+}
+
+// by are the nexthops that are barred for a prefix.
+func (b barred) by(slot rib.Slot) (members []nexthop.Member) {
+	for _, way := range b[slot] {
+		members = append(members, way.Member)
+	}
+	return members
 }
 
 // ofNexthops tells whether the kernel's error may be about the gateway or the interface of a
@@ -42,22 +50,4 @@ func ofNexthops(err error) bool {
 		}
 	}
 	return false
-}
-
-// unbar has every nexthop count again.
-func (r *routes) unbar() {
-	for slot := range r.barred {
-		if e := r.Find(slot); e != nil {
-			r.MarkAnew(slot, e)
-		}
-	}
-	clear(r.barred)
-}
-
-// barredBy are the nexthops by which the kernel takes no route for a prefix.
-func (r *routes) barredBy(slot rib.Slot) (members []nexthop.Member) {
-	for _, way := range r.barred[slot] {
-		members = append(members, way.Member)
-	}
-	return members
 }

@@ -38,6 +38,14 @@ func newBooks(w *Worker, where rib.Where, follows *follower, doubt func(rib.Resy
 // view is what the VRF sees of the kernel now.
 func (b *books) view() *rib.View { return &b.sets.Resolver.View }
 
+// chooseMoved has those prefixes decided anew that have several paths, one of them by a
+// nexthop that is reached otherwise than before: another path may be the best one now.
+func (b *books) chooseMoved() {
+	if moved := b.sets.Moved(); len(moved) > 0 {
+		b.routes.feed.MarkSeveral(b.routes.ways.among(moved))
+	}
+}
+
 // onlooker finds nexthops as they are found now.
 func (b *books) onlooker() onlooker {
 	return onlooker{b.sets.Resolver, b.routes.ways.of, b.routes.ways.link}

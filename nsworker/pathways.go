@@ -16,6 +16,7 @@ type pathWays struct {
 	blackhole bool
 	link      func(peer netip.Addr) (netns, device string)
 
+	kept   int // nexthops, when those were forgotten that no path had
 	byVia  [rib.Families]map[*rib.Via]*nexthop.Way
 	barred []*nexthop.Way // by which the kernel takes no route for the prefix in hand
 }
@@ -136,6 +137,42 @@ func appendSender(to []netip.Addr, a *rib.Attrs) []netip.Addr {
 		to = append(to, a.Peer)
 	}
 	return to
+}
+
+// among returns the test whether the paths with some attributes have one of these nexthops.
+func (w *pathWays) among(ways map[*nexthop.Way]struct{}) func(*rib.Attrs) bool {
+	imports := false // of other VRFs: each prefix has a nexthop of its own
+	for way := range ways {
+		imports = imports || way.Prefix.IsValid()
+	}
+	return func(a *rib.Attrs) bool {
+		if a.Imported {
+			return imports
+		}
+		for f := range w.byVia {
+			if way := w.byVia[f][a.Via]; way != nil {
+				if _, is := ways[way]; is {
+					return true
+				}
+			}
+		}
+		return false
+	}
+}
+
+// fewWays is how many nexthops are kept without asking whether a path has them still.
+const fewWays = 4096
+
+// tidy forgets the nexthops that no path of a feed has any more.
+func (w *pathWays) tidy(feed *rib.Feed) {
+	if w.ways.Len() < max(fewWays, 2*w.kept) {
+		return
+	}
+	used := make(map[*nexthop.Way]struct{})
+	feed.Each(func(p rib.Path) { used[w.way(&p)] = struct{}{} })
+	w.ways.Keep(func(way *nexthop.Way) bool { _, is := used[way]; return is })
+	w.forget()
+	w.kept = w.ways.Len()
 }
 
 // barring has the kernel take no route for the prefix in hand by some nexthops.

@@ -23,12 +23,11 @@ type routes struct {
 	surplus *surplus
 	doubt   func(rib.ResyncReason) // has the table read again
 
-	over     map[rib.Slot]struct{}       // kept out by the quota
-	barred   map[rib.Slot][]*nexthop.Way // by which the kernel takes no route for a prefix
-	late     func(rib.Family) bool       // BGP may not have said all of a family since the start
-	counts   [rib.Families]byState       // entries by family and state
-	keptWays int                         // nexthops, when those were forgotten that no path had
-	wanted   int                         // entries that are in the kernel or due to be: what the quota counts
+	over     map[rib.Slot]struct{} // kept out by the quota
+	barred   barred
+	standing standing
+	counts   [rib.Families]byState // entries by family and state
+	wanted   int                   // entries that are in the kernel or due to be: what the quota counts
 
 	exporting *rib.Exporting         // how the Spec judges BGP's paths
 	lastRead  *nexthop.Forwarding    // what shared returned last
@@ -59,11 +58,11 @@ func newRoutes(w *Worker, sets *nexthop.Sets, c *ledger.Contention, doubt func(r
 	r := &routes{
 		feed: w.feed, spec: &w.spec, sets: sets, doubt: doubt,
 		surplus: newSurplus(c, &w.drifts), over: make(map[rib.Slot]struct{}),
-		barred:    make(map[rib.Slot][]*nexthop.Way),
-		late:      func(rib.Family) bool { return false },
+		barred:    make(barred),
 		exporting: exporting(w.spec),
 		ways:      newPathWays(sets.Ways, w.spec.Of(), w.spec.Export, w.deps.Link),
 	}
+	r.standing = standing{late: func(rib.Family) bool { return false }, ways: r.ways}
 	r.Ledger = ledger.New(&bySlot{feed: w.feed}, r, c, &w.drifts)
 	return r
 }
@@ -96,7 +95,7 @@ func (r *routes) Replaced(was, is *nexthop.Forwarding) { r.sets.Objects.Hold(was
 func (r *routes) take(batch []rib.Entry) {
 	var like alike
 	for _, in := range batch {
-		if like.is(in) && r.exporting.OfPrefix(r.own, in.Prefix) == rib.Accepted && !r.stands(in.Slot, like.set) {
+		if like.is(in) && r.exporting.OfPrefix(r.own, in.Prefix) == rib.Accepted && !elsewhere(r.Find(in.Slot), like.set) {
 			e := r.Begin(in.Slot, like.family)
 			e.Note.out = rib.Accepted
 			like.set.Use()
@@ -144,7 +143,7 @@ func (r *routes) alike(in rib.Entry) alike {
 func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []rib.Path) {
 	r.ways.barred = r.barred[slot]
 	if e.Note.state == rib.Stale {
-		e.Note.maker = e.Note.maker.after(r.mayHaveMade(e, paths))
+		r.standing.look(e, paths)
 	}
 	v := rib.Decide(r.exporting, &rib.Candidates{Prefix: prefix, Paths: paths, Reach: r.ways.reach, Own: r.own, Room: r.pathBuf}, nil)
 	r.pathBuf = v.Chosen
@@ -189,7 +188,7 @@ func (r *routes) evaluate(slot rib.Slot, e *route) {
 // of it.
 func (r *routes) settle(slot rib.Slot, e *route) {
 	set := e.Want
-	if e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits || r.holds(e, set)) {
+	if e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits || r.standing.holds(e, set)) {
 		return // until the sweep decides, or the VRF that leaks it is there
 	}
 	if set != nil && set.Carries == nil {

@@ -90,3 +90,13 @@ func (r *routes) dropStale(of rib.Family) (n int) {
 	}
 	return n
 }
+
+// unbar has every nexthop count again.
+func (r *routes) unbar() {
+	for slot := range r.barred {
+		if e := r.Find(slot); e != nil {
+			r.MarkAnew(slot, e)
+		}
+	}
+	clear(r.barred)
+}

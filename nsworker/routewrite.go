@@ -118,8 +118,8 @@ func (r *routes) wrote(w write, err error) {
 	default:
 		r.setState(w.slot, e, rib.Failed)
 		r.Refuse(w.slot, err.Error())
-		if w.Op != rib.OpDelete {
-			r.bar(w.slot, e, err)
+		if e.Want != nil && w.Op != rib.OpDelete && ofNexthops(err) && len(r.feed.Paths(r.pathBuf[:0], w.slot)) > 1 && r.barred.bar(w.slot, e.Want) {
+			r.MarkAnew(w.slot, e)
 		}
 		if e.Have != nil && w.Op != rib.OpDelete && !passing(err) {
 			// What stands there forwards to where BGP points no more.

@@ -68,7 +68,7 @@ func (b *books) row(slot rib.Slot, e *route) (row, bool) {
 	if e.Note.state == 0 && e.Have != nil && e.Want == nil { // on its way out
 		return row{}, false
 	}
-	r := row{state: e.Note.state, reason: b.reason(slot, e), fwd: e.Have, barred: b.routes.barredBy(slot)}
+	r := row{state: e.Note.state, reason: b.reason(slot, e), fwd: e.Have, barred: b.routes.barred.by(slot)}
 	if r.fwd == nil {
 		r.fwd = b.routes.Comes(e)
 	}

@@ -7,9 +7,14 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// A route that stands in the table since an earlier run is left as it is until BGP has said
-// all it knows (RFC 4724, 4.1, of a speaker that restarts: no choice before End-of-RIB): else
-// it would follow whichever neighbour comes back first, and then be written back.
+// standing judges routes that stand in the table since an earlier run. One is left as it is
+// until BGP has said all it knows (RFC 4724, 4.1, of a speaker that restarts: no choice before
+// End-of-RIB): else it would follow whichever neighbour comes back first, and then be written
+// back.
+type standing struct {
+	late func(rib.Family) bool // BGP may not have said all of a family since the start
+	ways *pathWays
+}
 
 // maker is what is known of the path that a standing route was made of.
 type maker uint8
@@ -31,32 +36,42 @@ func (m maker) after(there bool) maker {
 	return m
 }
 
-// mayHaveMade tells whether one of the paths leads where a standing route does.
-func (r *routes) mayHaveMade(e *route, paths []rib.Path) bool {
-	if e.Have == nil {
-		return false
-	}
-	for i := range paths {
-		p := &paths[i]
-		if r.ways.discards(p.Attrs) && e.Have.Kind == rib.KindBlackhole {
-			return true
-		}
-		hops := r.ways.way(p).Hops
-		if len(hops) > 0 && !slices.ContainsFunc(hops, func(h rib.Hop) bool { return !slices.ContainsFunc(e.Have.Hops, h.SameWay) }) {
-			return true
-		}
-	}
-	return false
+// look takes in which paths there are for a standing route.
+func (s *standing) look(e *route, paths []rib.Path) {
+	e.Note.maker = e.Note.maker.after(e.Have != nil && slices.ContainsFunc(paths, func(p rib.Path) bool { return s.mayHaveMade(e.Have, &p) }))
 }
 
-// holds tells whether a standing route is left as it is, though another set is wanted.
-func (r *routes) holds(e *route, set *nexthop.Set) bool {
-	return set.Carries != nil && r.late(e.Family()) && e.Note.maker != makerLeft && !leadsTo(e.Have, set) && r.works(e.Have)
+// mayHaveMade tells whether a path leads where a standing route does.
+func (s *standing) mayHaveMade(f *nexthop.Forwarding, p *rib.Path) bool {
+	if f.Kind == rib.KindBlackhole {
+		return s.ways.discards(p.Attrs)
+	}
+	hops := s.ways.way(p).Hops
+	return len(hops) > 0 && !slices.ContainsFunc(hops, func(h rib.Hop) bool { return !slices.ContainsFunc(f.Hops, h.SameWay) })
 }
 
-// stands tells whether a prefix has a standing route that leads elsewhere than a set.
-func (r *routes) stands(slot rib.Slot, set *nexthop.Set) bool {
-	e := r.Find(slot)
+// holds tells whether an entry's standing route is left as it is, though another set is
+// wanted.
+func (s *standing) holds(e *route, set *nexthop.Set) bool {
+	return set.Carries != nil && s.late(e.Family()) && e.Note.maker != makerLeft && !leadsTo(e.Have, set) && s.works(e.Have)
+}
+
+// works tells whether packets get out by a standing route: over links that are up, to
+// gateways that are on them.
+func (s *standing) works(f *nexthop.Forwarding) bool {
+	if f.Kind != rib.KindUnicast {
+		return true
+	}
+	v := &s.ways.ways.Resolver.View
+	return len(f.Hops) > 0 && !slices.ContainsFunc(f.Hops, func(h rib.Hop) bool {
+		link, there := v.Links[h.Ifindex]
+		return h.Dead || !there || !link.Up || h.Gateway.IsValid() && !h.OnLink && !v.OnLink(h)
+	})
+}
+
+// elsewhere tells whether an entry, which may be nil, is a standing route that leads
+// elsewhere than a set.
+func elsewhere(e *route, set *nexthop.Set) bool {
 	return e != nil && e.Note.state == rib.Stale && e.Have != nil && !leadsTo(e.Have, set)
 }
 
@@ -66,17 +81,4 @@ func leadsTo(f *nexthop.Forwarding, set *nexthop.Set) bool {
 		return false
 	}
 	return rib.SameForwarding(rib.Route{Kind: f.Kind, Hops: f.Hops}, rib.Route{Kind: set.Carries.Kind, Hops: set.Hops})
-}
-
-// works tells whether packets get out by a standing route: over links that are up, to
-// gateways that are on them.
-func (r *routes) works(f *nexthop.Forwarding) bool {
-	if f.Kind != rib.KindUnicast {
-		return true
-	}
-	v := &r.sets.Resolver.View
-	return len(f.Hops) > 0 && !slices.ContainsFunc(f.Hops, func(h rib.Hop) bool {
-		link, there := v.Links[h.Ifindex]
-		return h.Dead || !there || !link.Up || h.Gateway.IsValid() && !h.OnLink && !v.OnLink(h)
-	})
 }

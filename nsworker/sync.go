@@ -57,7 +57,7 @@ func newTableSync(w *Worker, table Table) *tableSync {
 		books: s.books, feed: w.feed, deps: &w.deps, spec: &w.spec, follows: s.follows, log: w.log,
 		deadline: time.Now().Add(w.spec.SweepDelay),
 	}
-	s.routes.late = s.sweeps.late
+	s.routes.standing.late = s.sweeps.late
 	s.write = writer{books: s.books, Worker: w, table: table, tell: &s.tell, doubt: s.doubt, lost: s.losesStep}
 	return s
 }
@@ -169,7 +169,7 @@ func (s *tableSync) work(ctx context.Context) error {
 	if err := s.write.objects(ctx); err != nil || !s.phase.known() {
 		return err
 	}
-	s.routes.chooseMoved() // behind what moves them at once
+	s.chooseMoved() // behind what moves them at once
 	for _, step := range []func(context.Context) error{s.writeRoutes, s.write.announce} {
 		if err := step(ctx); err != nil || !s.phase.known() {
 			return err
@@ -177,7 +177,7 @@ func (s *tableSync) work(ctx context.Context) error {
 	}
 	if s.sets.Objects.Tidy(s.mayTidy()) {
 		s.routes.markUsers(s.sets.Separate())
-		s.routes.forgetWays()
+		s.routes.ways.tidy(s.feed)
 	}
 	s.pass()
 	s.announcedAll()
@@ -231,7 +231,8 @@ func (s *tableSync) onFeed() {
 	if down := s.feed.Down(); !maps.Equal(down, s.down) {
 		s.down = down
 		s.routes.markUsers(s.sets.SetDown(down))
-		return // nothing else before that is in the kernel
+		s.feed.Postpone() // the prefixes: this is in the kernel first
+		return
 	}
 	s.entries = s.feed.Take(s.entries[:0], feedBatch)
 	before := [rib.Families]int{s.routes.WaitingOf(rib.IPv4), s.routes.WaitingOf(rib.IPv6)}

@@ -130,6 +130,13 @@ func (f *Feed) Retain(keep func(Path) bool) {
 // Ready is signalled when there is something to take.
 func (f *Feed) Ready() <-chan struct{} { return f.ready }
 
+// Postpone has Ready signalled again: the reader has something to do first.
+func (f *Feed) Postpone() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wake()
+}
+
 // Take appends at most max changed prefixes to buf and returns it. Where more
 // are left, Ready is signalled again. The reader holds the slots of what it took
 // until it releases them. It is for the reader.

@@ -160,10 +160,10 @@ func (s *Sets) Separate() Changed {
 
 // drop is told that a set has no users any more.
 func (o *Objects) drop(set *Set) {
-	for _, id := range append(set.wants, set.spares...) {
+	for _, id := range set.wants {
 		o.unwant(id)
 	}
-	set.wants, set.spares = nil, nil
+	set.wants = nil
 	if set.Group != 0 {
 		o.leave(set)
 	}

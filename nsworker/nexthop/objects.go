@@ -119,8 +119,8 @@ const DissolveFrom = 1000
 
 // demand has the ledger want what a set resolves to.
 func (o *Objects) demand(set *Set) {
-	had := append(set.wants, set.spares...)
-	set.wants, set.spares = nil, nil
+	had := set.wants
+	set.wants = nil
 	set.Contested = false
 	if set.Group != 0 && !set.inline && o.On {
 		o.want(set)
@@ -144,27 +144,17 @@ func (o *Objects) want(set *Set) {
 	for _, h := range set.Hops {
 		id := o.single(h, set.ipv6)
 		group.Members = append(group.Members, rib.NexthopMember{ID: id, Weight: max(h.Weight, 1)})
-		o.wantOne(&set.wants, singleOf(h, set.ipv6, id))
+		o.wantOne(set, singleOf(h, set.ipv6, id))
 	}
-	o.wantOne(&set.wants, group)
+	o.wantOne(set, group)
 	set.Contested = o.contested(set)
-	if set.Backup == nil || set.OnBackup || set.spareless {
-		return
-	}
-	// The backup's are there before they are needed: what moves the routes is one message.
-	for _, h := range set.Backup.Hops {
-		if id := o.single(h, set.ipv6); id != 0 {
-			o.wantOne(&set.spares, singleOf(h, set.ipv6, id))
-		}
-	}
 }
 
-// wantOne has an object wanted, and notes it in a list of a set.
-func (o *Objects) wantOne(of *[]uint32, n rib.Nexthop) {
+func (o *Objects) wantOne(set *Set, n rib.Nexthop) {
 	e := o.begin(n.ID)
 	e.Note.users++
 	e.Note.goes = false
-	*of = append(*of, n.ID)
+	set.wants = append(set.wants, n.ID)
 	if e.Want == nil || !(rules{}).Same(e.Want, &n) {
 		e.Want = &n
 	}

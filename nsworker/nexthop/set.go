@@ -35,14 +35,12 @@ type Set struct {
 	Waits     bool        // unresolved, because a VRF that it needs has no table now, or not yet
 	Reason    string      // why it is unresolved, for a person
 
-	key       string
-	natural   int // how much of the key is about the nexthops alone
-	ipv6      bool
-	users     int      // entries that point here
-	inline    bool     // no object can be had: routes carry the hops themselves
-	spareless bool     // one of its backup cannot
-	wants     []uint32 // the objects that it needs
-	spares    []uint32 // those that its backup will need
+	key     string
+	natural int // how much of the key is about the nexthops alone
+	ipv6    bool
+	users   int      // entries that point here
+	inline  bool     // no object can be had: routes carry the hops themselves
+	wants   []uint32 // the objects that it needs
 }
 
 // appendKey appends what makes the nexthops of two sets different, in whichever order they

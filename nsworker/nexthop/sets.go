@@ -221,7 +221,7 @@ func (s *Sets) Resolutions() int { return s.tracker.resolved }
 // TryObjects has sets hang on nexthop objects again of which one was refused.
 func (s *Sets) TryObjects() {
 	for set := range s.All() {
-		set.inline, set.spareless = false, false
+		set.inline = false
 	}
 }
 
@@ -235,6 +235,30 @@ func (s *Sets) SetDown(down rib.Down) Changed {
 		}
 	}
 	s.down = down
+	return s.again(sets)
+}
+
+// Leaking resolves what other VRFs leak here.
+func (s *Sets) Leaking() Changed { return s.some(s.leaking()) }
+
+// Covered resolves the nexthops inside the prefixes whose routes changed.
+func (s *Sets) Covered(changed []netip.Prefix) Changed { return s.some(s.covered(changed)) }
+
+// OnLinks resolves the nexthops that a change of these links can touch.
+func (s *Sets) OnLinks(changed []int, before, now rib.Links) Changed {
+	return s.some(s.onLinks(changed, before, now))
+}
+
+// Without has the sets that want an object do without it, until TryObjects: the kernel
+// refuses it. Their routes carry their hops themselves.
+func (s *Sets) Without(id uint32) Changed {
+	sets := make(Changed)
+	for set := range s.All() {
+		if slices.Contains(set.wants, id) {
+			set.inline = true
+			sets[set] = struct{}{}
+		}
+	}
 	return s.again(sets)
 }
 

@@ -53,32 +53,3 @@ func (w *Ways) onLinks(changed []int, before, now rib.Links) iter.Seq[*Way] {
 		}
 	}
 }
-
-// Leaking resolves what other VRFs leak here.
-func (s *Sets) Leaking() Changed { return s.some(s.leaking()) }
-
-// Covered resolves the nexthops inside the prefixes whose routes changed.
-func (s *Sets) Covered(changed []netip.Prefix) Changed { return s.some(s.covered(changed)) }
-
-// OnLinks resolves the nexthops that a change of these links can touch.
-func (s *Sets) OnLinks(changed []int, before, now rib.Links) Changed {
-	return s.some(s.onLinks(changed, before, now))
-}
-
-// Without has the sets that want an object do without it, until TryObjects: the kernel
-// refuses it. Their routes carry their hops themselves.
-func (s *Sets) Without(id uint32) Changed {
-	sets := make(Changed)
-	for set := range s.All() {
-		switch {
-		case slices.Contains(set.wants, id):
-			set.inline = true
-		case slices.Contains(set.spares, id):
-			set.spareless = true
-		default:
-			continue
-		}
-		sets[set] = struct{}{}
-	}
-	return s.again(sets)
-}
