@@ -29,6 +29,7 @@ type keeper struct {
 	limits *limits
 	stale  *stales
 	leaver *leavers
+	reach  *reachability
 
 	wake     chan struct{} // there is something to sweep
 	endOfRIB atomic.Bool   // an End-of-RIB came since the last look
@@ -50,13 +51,16 @@ func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k.limits = newLimits(l, log)
 	k.stale = newStales(l, log)
 	k.leaver = newLeavers(l)
+	k.reach = newReachability(l, log)
 	return k
 }
 
 // Observe implements GoBGP's timing hook.
 func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
+	stateChanged := k.log.stateChanged.Swap(false)
+	k.reach.after(stateChanged)
 	k.pacer.Observe(op, did, waited)
-	if k.log.stateChanged.Swap(false) || k.endOfRIB.Swap(false) {
+	if stateChanged || k.endOfRIB.Swap(false) {
 		k.stale.look()
 		k.limits.look()
 	}
@@ -99,6 +103,7 @@ func (k *keeper) look() {
 func (k *keeper) configure(c *conf.Config) {
 	k.limits.configure(c)
 	k.stale.configure(c)
+	k.reach.configure(c)
 }
 
 // start has the keeper look where no messages come too, until ctx ends. join waits for
