@@ -114,7 +114,7 @@ func (v View) lookup(nh netip.Addr, depth int) ([]Hop, Route, error) {
 	}
 	// Of all prefixes that cover nh the longest counts: its reason is the one that is told.
 	var reason error
-	for prefix, routes := range v.Foreign.covering(nh) {
+	for prefix, routes := range v.Foreign.Covering(nh) {
 		if prefix.Bits() == 0 {
 			if reason == nil {
 				reason = errors.New("only the default route covers it, which is not used for nexthops")
