@@ -72,7 +72,8 @@ func (b *books) row(slot rib.Slot, e *route) (row, bool) {
 	if r.fwd != nil {
 		r.hops = e.Want.HopsOf(r.fwd)
 	}
-	r.leaked = e.Want.Leaks() || slices.ContainsFunc(r.hops, func(h rib.Hop) bool { return h.OnLink })
+	// Of a route that nobody wants no one knows any more whether another VRF leaked it: it says onlink then.
+	r.leaked = e.Want.Leaks() || e.Want == nil && slices.ContainsFunc(r.hops, func(h rib.Hop) bool { return h.OnLink })
 	if e.Note.state == 0 {
 		r.state, r.reason = rib.Failed, "not written to the kernel yet"
 	}

@@ -80,8 +80,10 @@ func (rules) Same(have, want *rib.Nexthop) bool {
 // Replaced implements ledger.Rules.
 func (r rules) Replaced(_, _ *rib.Nexthop) { r.litter = true }
 
+// sameSingle tells whether two single nexthops forward alike. One that the kernel took without
+// RTNH_F_ONLINK, as an earlier version wrote it, does what it would do with it.
 func sameSingle(a, b rib.Nexthop) bool {
-	return !a.Group() && !b.Group() && a.IPv6 == b.IPv6 && a.Hop.Equal(b.Hop)
+	return !a.Group() && !b.Group() && a.IPv6 == b.IPv6 && a.Hop.SameWay(b.Hop)
 }
 
 // have is an object as the kernel confirmed or showed it; nil: it is not there.
@@ -244,17 +246,34 @@ func (o *Objects) single(h rib.Hop, ipv6 bool) uint32 {
 		return id
 	}
 	what := string(o.buf)
-	id := o.claim(SingleBase, o.buf, func(there rib.Nexthop) bool { return sameSingle(there, n) }, 0)
+	fits := func(there rib.Nexthop) bool { return sameSingle(there, n) }
+	id := o.claim(SingleBase, []byte(what), fits, o.otherwise(n, fits))
 	if id != 0 {
 		o.singles[what] = id
 	}
 	return id
 }
 
+// otherwise returns the id of a single object that fits n and stands where n would be without
+// RTNH_F_ONLINK, or with it: an earlier version may have thought otherwise of that. 0: none does.
+func (o *Objects) otherwise(n rib.Nexthop, fits func(rib.Nexthop) bool) uint32 {
+	n.Hop.OnLink = !n.Hop.OnLink
+	o.buf = appendHop(o.buf[:0], n.Hop, n.IPv6)
+	for try := range uint32(idTries) {
+		if there := o.have(o.id(SingleBase, hash32(o.buf)+try)); there != nil && fits(*there) {
+			return there.ID
+		}
+	}
+	return 0
+}
+
+// id is the id of a kind that has a hash.
+func (o *Objects) id(base, hash uint32) uint32 { return base | Tag(o.where.Table) | hash&hashMask }
+
 // claim returns an id: that of an object which is there already as it should be (fits), or
 // else a free one, the natural one where possible; 0: there is none. What another set's
 // routes hang on since an earlier run is not free. Of several groups that fit, as those of
-// other sets may, it is hint, the one that the routes have.
+// other sets may, it is hint, the one that the routes have; of single ones hint comes last.
 func (o *Objects) claim(base uint32, what []byte, fits func(rib.Nexthop) bool, hint uint32) uint32 {
 	natural := hash32(what)
 	take := func(id uint32) bool {
@@ -266,7 +285,7 @@ func (o *Objects) claim(base uint32, what []byte, fits func(rib.Nexthop) bool, h
 	}
 	first := func(suits func(id uint32) bool) uint32 {
 		for try := range uint32(idTries) {
-			id := base | Tag(o.where.Table) | (natural+try)&hashMask
+			id := o.id(base, natural+try)
 			if suits(id) && take(id) {
 				return id
 			}
@@ -279,6 +298,9 @@ func (o *Objects) claim(base uint32, what []byte, fits func(rib.Nexthop) bool, h
 	}
 	if id := first(stands); id != 0 {
 		return id
+	}
+	if base == SingleBase && stands(hint) && take(hint) {
+		return hint
 	}
 	return first(func(id uint32) bool {
 		_, strange := o.strange[id]
