@@ -103,7 +103,7 @@ func (s *tableSync) onRoutes(events []rib.RouteEvent) {
 			// It stands beside ours, or took its place without a word.
 			s.doubt(rib.ResyncOverwritten)
 		}
-		s.routes.Mark(slot, e)
+		s.routes.MarkAnew(slot, e) // the metric of what is imported counts for the choice
 	}
 }
 

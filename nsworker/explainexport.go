@@ -17,7 +17,7 @@ import (
 func (f *facts) explainExport(w *rib.Walk) {
 	x := exporting(f.spec)
 	var t rib.Trace
-	v := rib.Decide(x, &rib.Candidates{Prefix: f.prefix, Paths: f.paths, Own: f.mine}, &t)
+	v := rib.Decide(x, &rib.Candidates{Prefix: f.prefix, Paths: f.paths, Own: f.mine, Taken: takenOf(f.spec, importing(f.spec), f.view)}, &t)
 	for _, s := range t.Steps {
 		switch s.Place {
 		case rib.AtExport:

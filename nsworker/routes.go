@@ -23,6 +23,8 @@ type routes struct {
 
 	surplus *surplus
 	doubt   func(rib.ResyncReason) // has the table read again
+	taken   rib.Taken
+	moved   func(rib.Slot) // our route of a slot came, went, or changed its metric
 
 	over   map[rib.Slot]struct{} // kept out by the quota
 	counts [rib.Families]byState // entries by family and state
@@ -45,6 +47,7 @@ type note struct {
 	state  rib.State
 	out    rib.Cause // why it is Filtered
 	counts bool      // it has a place in the quota
+	stands stands    // what moved was told of last
 }
 
 // byState counts entries by their state.
@@ -135,7 +138,7 @@ func (r *routes) alike(in rib.Entry) alike {
 
 // choose finds out what is wanted of one prefix, given its candidates.
 func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []rib.Path) {
-	v := rib.Decide(r.exporting, &rib.Candidates{Prefix: prefix, Paths: paths, Own: r.own, Room: r.pathBuf}, nil)
+	v := rib.Decide(r.exporting, &rib.Candidates{Prefix: prefix, Paths: paths, Own: r.own, Taken: r.taken, Room: r.pathBuf}, nil)
 	r.pathBuf = v.Chosen
 	if v.Out == rib.NoPath || v.Out == rib.ExportOff {
 		if e.Note.state != rib.Stale || v.Out == rib.ExportOff { // a stale route is the sweep's
@@ -219,6 +222,7 @@ func (r *routes) evaluate(slot rib.Slot, e *route) {
 // settle compares what is wanted of an entry with what the kernel has, and says what became
 // of it.
 func (r *routes) settle(slot rib.Slot, e *route) {
+	r.noteStanding(slot, e)
 	set := e.Want
 	if e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits) {
 		return // until the sweep decides, or the VRF that leaks it is there

@@ -21,6 +21,7 @@ type snapshot struct {
 	metric    uint32
 	exporting *rib.Exporting
 	importing *rib.Importing
+	taken     rib.Taken
 }
 
 // row is one exported route of a snapshot.
@@ -38,6 +39,7 @@ func snapshotOf(s *tableSync) snapshot {
 	return snapshot{
 		name: s.spec.Of(), view: *s.view(), mine: s.routes.own, protocol: s.spec.Protocol,
 		metric: s.spec.Export.Metric, exporting: s.routes.exporting, importing: s.importing,
+		taken: takenOf(s.spec, s.importing, *s.view()),
 	}
 }
 
@@ -93,7 +95,7 @@ func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus
 			st.Route = rib.Route{Prefix: r.prefix, Metric: s.metric, Protocol: s.protocol, Kind: rib.KindUnicast}
 		}
 		if paths := feed.Lookup(r.prefix); len(paths) > 0 {
-			buf = rib.Decide(s.exporting, &rib.Candidates{Prefix: r.prefix, Paths: paths, Own: s.mine, Room: buf}, nil).Chosen
+			buf = rib.Decide(s.exporting, &rib.Candidates{Prefix: r.prefix, Paths: paths, Own: s.mine, Taken: s.taken, Room: buf}, nil).Chosen
 			st.Best, st.Paths = buf[0], len(buf)
 			st.Leaked = st.Leaked || slices.ContainsFunc(buf, func(p rib.Path) bool { return p.LeaksInto(s.name) })
 			if r.state == rib.Unresolved && st.Best.Label != 0 && st.Best.Attrs.Source == "" {

@@ -28,6 +28,7 @@ type Candidates struct {
 	Prefix netip.Prefix
 	Paths  []Path       // in any order; they are not changed
 	Own    *OwnPrefixes // the VRF's own, as of now
+	Taken  Taken        // what the VRF imports of the kernel's routes
 	Room   []Path       // the chosen paths are written over it; it must not overlap Paths
 }
 
@@ -59,7 +60,9 @@ type Verdict struct {
 //	                policy, which may also change it; by its encapsulation, which the VRF
 //	                must be able to use; by its nexthop, which must be reached (RFC 4271,
 //	                9.1.2). After it comes the backup: the same choice without the best.
-//	AtOwnImport     Is the best path what this VRF told BGP itself?
+//	AtOwnImport     Is the best path what this VRF told BGP itself? Where the kernel would
+//	                forward by our route, and not by the one that was imported, the choice
+//	                was made without it.
 //	AtConnected     Is the prefix a subnet or an address of this VRF?
 //	AtMartian       Is it one that no unicast table should have?
 //	AtCommunities   Does the best path carry what the policy asks for?
@@ -67,7 +70,7 @@ type Verdict struct {
 // What follows is the worker's, which knows more than one prefix: nexthops, quota, kernel.
 func Decide(x *Exporting, c *Candidates, t *Trace) Verdict {
 	t.begin()
-	v := Verdict{Chosen: selectOf(c.Room, c.Paths, x.policy.MaxPaths, &x.policy)}
+	v := Verdict{Chosen: x.choose(c)}
 	switch { // to the first that ends it
 	case v.ends(t, AtExport, x.off()):
 	case v.ends(t, AtCandidates, none(c.Paths)) || len(c.Paths) == 0: // there is no more to judge
@@ -115,7 +118,7 @@ func (x *Exporting) off() Cause {
 }
 
 func (x *Exporting) ownImport(best *Attrs) Cause {
-	if best.Imported && best.Source == x.of {
+	if x.imported(best) {
 		return OwnImport
 	}
 	return Accepted

@@ -78,12 +78,16 @@ func (t *Trace) decided(x *Exporting, c *Candidates, v *Verdict) {
 		}
 	}
 	if len(c.Paths) > 0 {
-		t.rank(v.Chosen, c.Paths)
+		t.rank(x, v.Chosen, c.Paths)
 	}
 }
 
+// behindInKernel is what puts the VRF's own import behind another path, whatever BGP thinks of
+// the two.
+const behindInKernel = "the metric in the kernel's table, where ours is the lower one"
+
 // rank takes down what the choice made of all paths.
-func (t *Trace) rank(chosen, all []Path) {
+func (t *Trace) rank(x *Exporting, chosen, all []Path) {
 	same := func(a *Path) func(Path) bool {
 		return func(b Path) bool { return a.RD == b.RD && a.ID == b.ID }
 	}
@@ -92,6 +96,8 @@ func (t *Trace) rank(chosen, all []Path) {
 		case same(p)(chosen[0]):
 		case slices.ContainsFunc(chosen, same(p)):
 			t.Others = append(t.Others, OtherPath{Path: *p, Used: true})
+		case x.imported(p.Attrs) && !x.imported(chosen[0].Attrs):
+			t.Others = append(t.Others, OtherPath{Path: *p, By: behindInKernel})
 		default:
 			t.Others = append(t.Others, OtherPath{Path: *p, By: behind(&chosen[0], p, all)})
 		}
