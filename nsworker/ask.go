@@ -115,8 +115,7 @@ func (w *Worker) Routes(ctx context.Context, q vrf.RouteQuery, yield func(rib.Ro
 		return err
 	}
 	if q.Direction == vrf.Import {
-		snap.imports(q, yield)
-		return nil
+		return w.imports(ctx, snap, q, yield)
 	}
 	batch := make([]netip.Prefix, 0, listedAtOnce)
 	var rows []row

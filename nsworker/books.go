@@ -32,6 +32,10 @@ func newBooks(w *Worker, where rib.Where, follows *follower, doubt func(rib.Resy
 	}, nexthop.NewObjects(w.deps.Board.ids, where, b.contention, time.Now), follows.follow)
 	b.routes = newRoutes(w, b.sets, b.contention, doubt)
 	b.announced = newAnnouncements(w.name, w.deps.BGP, b.contention, b.toAnnounce)
+	if w.spec.VRF == "" { // a secondary table imports nothing
+		b.routes.beside.taken = func(p netip.Prefix) (uint32, bool) { return rib.TakenOf(b.importing, *b.view())(p) }
+	}
+	b.routes.beside.moved = b.lookAtImport
 	return b
 }
 
@@ -92,12 +96,27 @@ func (b *books) retry() {
 
 // toAnnounce is what is to be announced of a prefix of the table.
 func (b *books) toAnnounce(prefix netip.Prefix) (rib.Announcement, bool) {
-	in, out := rib.DecideImport(b.importing, *b.view(), prefix, nil)
+	in, out := rib.DecideImport(b.importing, *b.view(), prefix, b.routes.standing, nil)
 	return in.Announcement, out == rib.Accepted
 }
 
-// importAll has what is announced of the whole table decided again.
-func (b *books) importAll() { b.announced.want(rib.ImportSet(b.importing, *b.view())) }
+// importAll has what is announced of the whole table decided again, and what the VRF's own
+// imports keep out.
+func (b *books) importAll() {
+	b.announced.want(rib.ImportSet(b.importing, *b.view(), b.routes.standing))
+	b.routes.chooseBesideImports()
+}
+
+// lookAtImport has it decided again what is announced of a prefix of which our own route came
+// or went.
+func (b *books) lookAtImport(slot rib.Slot) {
+	if !b.importing.On() || b.view().Foreign.Len() == 0 {
+		return
+	}
+	if prefix := b.routes.feed.Prefix(slot); len(b.view().Foreign.Get(prefix)) > 0 {
+		b.announced.look(prefix)
+	}
+}
 
 // reason says, for a person, why an entry's state is what it is.
 func (b *books) reason(slot rib.Slot, e *route) string {

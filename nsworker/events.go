@@ -58,7 +58,9 @@ func (s *tableSync) onAddresses(changed []int, before, now rib.Links) {
 	s.setOwn(s.routes.own.WithLinks(*s.view()))
 	for _, i := range changed {
 		for _, a := range append(slices.Clone(before[i].Addrs), now[i].Addrs...) {
-			s.onConnected(a.Masked())
+			for prefix := range s.view().Foreign.Covering(a.Addr()) { // of which a may make subnets, or did
+				s.onConnected(prefix)
+			}
 		}
 	}
 }
@@ -101,7 +103,7 @@ func (s *tableSync) onRoutes(events []rib.RouteEvent) {
 			// It stands beside ours, or took its place without a word.
 			s.doubt(rib.ResyncOverwritten)
 		}
-		s.routes.Mark(slot, e)
+		s.routes.MarkAnew(slot, e) // the metric of what is imported counts for the choice
 	}
 }
 

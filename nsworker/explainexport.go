@@ -17,7 +17,7 @@ import (
 func (f *facts) explainExport(w *rib.Walk) {
 	x := exporting(f.spec)
 	var t rib.Trace
-	c := rib.Candidates{Prefix: f.prefix, Paths: f.paths, Own: f.mine}
+	c := rib.Candidates{Prefix: f.prefix, Paths: f.paths, Own: f.mine, Taken: takenOf(f.spec, importing(f.spec), f.view)}
 	if f.read {
 		ways := f.onlooker.pathWays()
 		ways.barring(rib.FamilyOf(f.prefix), f.barred)

@@ -2,6 +2,7 @@ package nsworker
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -10,7 +11,7 @@ import (
 // explainImport walks a prefix from the kernel to BGP.
 func (f *facts) explainImport(w *rib.Walk) {
 	var t rib.Trace
-	rib.DecideImport(importing(f.spec), f.view, f.prefix, &t)
+	rib.DecideImport(importing(f.spec), f.view, f.prefix, f.standing, &t)
 	for _, s := range t.Steps {
 		switch s.Place {
 		case rib.AtImport:
@@ -42,6 +43,14 @@ func (f *facts) ruled(r rib.JudgedRoute) string {
 		return f.line(r.Route) + ": taken"
 	}
 	return f.line(r.Route) + ": left out: " + r.Reason.String()
+}
+
+// standing implements rib.Standing for the prefix in question.
+func (f *facts) standing(netip.Prefix) (metric uint32, is bool) {
+	if f.entry.Have == nil {
+		return 0, false
+	}
+	return f.entry.Have.Metric, true
 }
 
 func (f *facts) line(r rib.Route) string { return flat(r.Format(f.view.Links)) }

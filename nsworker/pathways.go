@@ -18,6 +18,7 @@ type pathWays struct {
 
 	kept   int // nexthops, when those were forgotten that no path had
 	byVia  [rib.Families]map[*rib.Via]*nexthop.Way
+	last   nexthop.Want   // what want returned, for its room
 	barred []*nexthop.Way // by which the kernel takes no route for the prefix in hand
 }
 
@@ -96,11 +97,12 @@ func nexthopOf(a *rib.Attrs) netip.Addr {
 }
 
 // want is what a decision comes down to. Its lists are good until the next call.
-func (w *pathWays) want(to *nexthop.Want, v *rib.Verdict, candidates []rib.Path) {
+func (w *pathWays) want(v *rib.Verdict, candidates []rib.Path) nexthop.Want {
+	to := &w.last
 	*to = nexthop.Want{Ways: to.Ways[:0], Sent: to.Sent[:0], BackupSent: to.BackupSent[:0]}
 	if w.discards(v.Chosen[0].Attrs) {
 		to.Blackhole = true
-		return
+		return *to
 	}
 	for i := range v.Chosen {
 		if way := w.way(&v.Chosen[i]); !slices.Contains(to.Ways, way) {
@@ -112,7 +114,7 @@ func (w *pathWays) want(to *nexthop.Want, v *rib.Verdict, candidates []rib.Path)
 	}
 	if len(candidates) == 1 {
 		to.Sent = appendSender(to.Sent, candidates[0].Attrs)
-		return
+		return *to
 	}
 	local := false
 	for i := range candidates {
@@ -128,6 +130,7 @@ func (w *pathWays) want(to *nexthop.Want, v *rib.Verdict, candidates []rib.Path)
 	if local {
 		to.Sent = to.Sent[:0]
 	}
+	return *to
 }
 
 // appendSender appends the neighbour that sent a path. A path of the VRF's own daemon has

@@ -22,18 +22,18 @@ type routes struct {
 
 	surplus *surplus
 	doubt   func(rib.ResyncReason) // has the table read again
+	beside  beside
 
-	over     map[rib.Slot]struct{} // kept out by the quota
-	barred   barred
-	standing standing
-	counts   [rib.Families]byState // entries by family and state
-	wanted   int                   // entries that are in the kernel or due to be: what the quota counts
+	over    map[rib.Slot]struct{} // kept out by the quota
+	barred  barred
+	adopted adopted
+	counts  [rib.Families]byState // entries by family and state
+	wanted  int                   // entries that are in the kernel or due to be: what the quota counts
 
 	exporting *rib.Exporting         // how the Spec judges BGP's paths
 	lastRead  *nexthop.Forwarding    // what shared returned last
 	tellState func(rib.Slot, *route) // nil: nobody listens
-	want      nexthop.Want           // reused, as are those below
-	pathBuf   []rib.Path
+	pathBuf   []rib.Path             // reused, as are those below
 	prefixBuf []netip.Prefix
 	slotBuf   []rib.Slot
 }
@@ -47,7 +47,7 @@ type note struct {
 	state  rib.State
 	out    rib.Cause // why it is Filtered
 	counts bool      // it has a place in the quota
-	maker  maker     // of one that is Stale
+	past   past
 }
 
 // byState counts entries by their state.
@@ -62,7 +62,7 @@ func newRoutes(w *Worker, sets *nexthop.Sets, c *ledger.Contention, doubt func(r
 		exporting: exporting(w.spec),
 		ways:      newPathWays(sets.Ways, w.spec.Of(), w.spec.Export, w.deps.Link),
 	}
-	r.standing = standing{late: func(rib.Family) bool { return false }, ways: r.ways}
+	r.adopted = adopted{late: func(rib.Family) bool { return false }, ways: r.ways}
 	r.Ledger = ledger.New(&bySlot{feed: w.feed}, r, c, &w.drifts)
 	return r
 }
@@ -143,12 +143,12 @@ func (r *routes) alike(in rib.Entry) alike {
 func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []rib.Path) {
 	r.ways.barred = r.barred[slot]
 	if e.Note.state == rib.Stale {
-		r.standing.look(e, paths)
+		r.adopted.look(e, paths)
 	}
-	v := rib.Decide(r.exporting, &rib.Candidates{Prefix: prefix, Paths: paths, Reach: r.ways.reach, Own: r.own, Room: r.pathBuf}, nil)
+	v := rib.Decide(r.exporting, &rib.Candidates{Prefix: prefix, Paths: paths, Reach: r.ways.reach, Own: r.own, Taken: r.beside.taken, Room: r.pathBuf}, nil)
 	r.pathBuf = v.Chosen
 	if v.Out == rib.NoPath || v.Out == rib.ExportOff {
-		if e.Note.state != rib.Stale || v.Out == rib.ExportOff || e.Note.maker == makerLeft { // another stale route is the sweep's
+		if e.Note.state != rib.Stale || v.Out == rib.ExportOff || e.Note.past.maker() == makerLeft { // another stale route is the sweep's
 			r.setNexthops(slot, e, nil, 0)
 		}
 		return
@@ -161,8 +161,7 @@ func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []ri
 	if e.Have != nil {
 		hint = e.Have.Group
 	}
-	r.ways.want(&r.want, &v, paths)
-	r.setNexthops(slot, e, r.sets.Get(rib.FamilyOf(prefix), r.want, hint), 0)
+	r.setNexthops(slot, e, r.sets.Get(rib.FamilyOf(prefix), r.ways.want(&v, paths), hint), 0)
 }
 
 // setNexthops has a set of nexthops wanted (nil: nothing), with the use of it, and says what became of the
@@ -187,8 +186,9 @@ func (r *routes) evaluate(slot rib.Slot, e *route) {
 // settle compares what is wanted of an entry with what the kernel has, and says what became
 // of it.
 func (r *routes) settle(slot rib.Slot, e *route) {
+	r.beside.note(slot, e, r.spec.Export.Metric)
 	set := e.Want
-	if e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits || r.standing.holds(e, set)) {
+	if e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits || r.adopted.holds(e, set)) {
 		return // until the sweep decides, or the VRF that leaks it is there
 	}
 	if set != nil && set.Carries == nil {

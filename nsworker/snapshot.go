@@ -22,6 +22,7 @@ type snapshot struct {
 	exporting *rib.Exporting
 	importing *rib.Importing
 	onlooker  onlooker
+	taken     rib.Taken
 }
 
 // row is one exported route of a snapshot.
@@ -41,6 +42,7 @@ func snapshotOf(s *tableSync) snapshot {
 		name: s.spec.Of(), view: *s.view(), mine: s.routes.own, protocol: s.spec.Protocol,
 		metric: s.spec.Export.Metric, exporting: s.routes.exporting, importing: s.importing,
 		onlooker: s.onlooker(),
+		taken:    takenOf(s.spec, s.importing, *s.view()),
 	}
 }
 
@@ -75,7 +77,8 @@ func (b *books) row(slot rib.Slot, e *route) (row, bool) {
 	if r.fwd != nil {
 		r.hops = e.Want.HopsOf(r.fwd)
 	}
-	r.leaked = e.Want.Leaks() || slices.ContainsFunc(r.hops, func(h rib.Hop) bool { return h.OnLink })
+	// Of a route that nobody wants no one knows any more whether another VRF leaked it: it says onlink then.
+	r.leaked = e.Want.Leaks() || e.Want == nil && slices.ContainsFunc(r.hops, func(h rib.Hop) bool { return h.OnLink })
 	if e.Note.state == 0 {
 		r.state, r.reason = rib.Failed, "not written to the kernel yet"
 	}
@@ -97,7 +100,7 @@ func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus
 		}
 		if paths := feed.Lookup(r.prefix); len(paths) > 0 {
 			ways.barring(rib.FamilyOf(r.prefix), r.barred)
-			v := rib.Decide(s.exporting, &rib.Candidates{Prefix: r.prefix, Paths: paths, Reach: ways.reach, Own: s.mine, Room: buf}, nil)
+			v := rib.Decide(s.exporting, &rib.Candidates{Prefix: r.prefix, Paths: paths, Reach: ways.reach, Own: s.mine, Taken: s.taken, Room: buf}, nil)
 			buf = v.Chosen
 			st.Best, st.Paths, st.Backup = buf[0], len(buf), v.Backup
 			st.Leaked = st.Leaked || slices.ContainsFunc(buf, func(p rib.Path) bool { return p.LeaksInto(s.name) })

@@ -1,84 +1,37 @@
 package nsworker
 
 import (
-	"slices"
-
-	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// standing judges routes that stand in the table since an earlier run. One is left as it is
-// until BGP has said all it knows (RFC 4724, 4.1, of a speaker that restarts: no choice before
-// End-of-RIB): else it would follow whichever neighbour comes back first, and then be written
-// back.
-type standing struct {
-	late func(rib.Family) bool // BGP may not have said all of a family since the start
-	ways *pathWays
-}
-
-// maker is what is known of the path that a standing route was made of.
-type maker uint8
+// stands is how a route of ours stands in the table, as far as the import of others beside it
+// depends on that.
+type stands uint8
 
 const (
-	makerUnknown maker = iota
-	makerCame          // there is a path that leads as the route does
-	makerLeft          // there was one, and it is gone
+	standsNot stands = iota
+	standsHere
+	standsElsewhere // under another metric than that in use
 )
 
-// after is what is known when a path that leads as the route does is there, or is not.
-func (m maker) after(there bool) maker {
+// beside is how the kernel's routes that the VRF imports and our own stand beside each other.
+type beside struct {
+	taken rib.Taken
+	moved func(rib.Slot) // our route of a slot came, went, or changed its metric
+}
+
+// note tells where our route came, went, or changed its metric, of which metric is in use.
+func (b *beside) note(slot rib.Slot, e *route, metric uint32) {
+	now := standsNot
 	switch {
-	case there:
-		return makerCame
-	case m == makerCame:
-		return makerLeft
+	case e.Have == nil:
+	case e.Have.Metric == metric:
+		now = standsHere
+	default:
+		now = standsElsewhere
 	}
-	return m
-}
-
-// look takes in which paths there are for a standing route.
-func (s *standing) look(e *route, paths []rib.Path) {
-	e.Note.maker = e.Note.maker.after(e.Have != nil && slices.ContainsFunc(paths, func(p rib.Path) bool { return s.mayHaveMade(e.Have, &p) }))
-}
-
-// mayHaveMade tells whether a path leads where a standing route does.
-func (s *standing) mayHaveMade(f *nexthop.Forwarding, p *rib.Path) bool {
-	if f.Kind == rib.KindBlackhole {
-		return s.ways.discards(p.Attrs)
+	if now != e.Note.past.stood() {
+		e.Note.past.stand(now)
+		b.moved(slot)
 	}
-	hops := s.ways.way(p).Hops
-	return len(hops) > 0 && !slices.ContainsFunc(hops, func(h rib.Hop) bool { return !slices.ContainsFunc(f.Hops, h.SameWay) })
-}
-
-// holds tells whether an entry's standing route is left as it is, though another set is
-// wanted.
-func (s *standing) holds(e *route, set *nexthop.Set) bool {
-	return set.Carries != nil && s.late(e.Family()) && e.Note.maker != makerLeft && !leadsTo(e.Have, set) && s.works(e.Have)
-}
-
-// works tells whether packets get out by a standing route: over links that are up, to
-// gateways that are on them.
-func (s *standing) works(f *nexthop.Forwarding) bool {
-	if f.Kind != rib.KindUnicast {
-		return true
-	}
-	v := &s.ways.ways.Resolver.View
-	return len(f.Hops) > 0 && !slices.ContainsFunc(f.Hops, func(h rib.Hop) bool {
-		link, there := v.Links[h.Ifindex]
-		return h.Dead || !there || !link.Up || h.Gateway.IsValid() && !h.OnLink && !v.OnLink(h)
-	})
-}
-
-// elsewhere tells whether an entry, which may be nil, is a standing route that leads
-// elsewhere than a set.
-func elsewhere(e *route, set *nexthop.Set) bool {
-	return e != nil && e.Note.state == rib.Stale && e.Have != nil && !leadsTo(e.Have, set)
-}
-
-// leadsTo tells whether a standing route leads where a set does.
-func leadsTo(f *nexthop.Forwarding, set *nexthop.Set) bool {
-	if set.Carries == nil {
-		return false
-	}
-	return rib.SameForwarding(rib.Route{Kind: f.Kind, Hops: f.Hops}, rib.Route{Kind: set.Carries.Kind, Hops: set.Hops})
 }

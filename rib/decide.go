@@ -29,6 +29,7 @@ type Candidates struct {
 	Paths  []Path              // in any order; they are not changed
 	Reach  func(p *Path) Reach // how the nexthop of a path is reached; nil: each is
 	Own    *OwnPrefixes        // the VRF's own, as of now
+	Taken  Taken               // what the VRF imports of the kernel's routes
 	Room   []Path              // the chosen paths are written over it; it must not overlap Paths
 }
 
@@ -77,7 +78,9 @@ type Verdict struct {
 //	                and one that fails takes no part: by the export policy, which may also
 //	                change it; by its encapsulation, which the VRF must be able to use;
 //	                by its nexthop.
-//	AtOwnImport     Is the best path what this VRF told BGP itself?
+//	AtOwnImport     Is the best path what this VRF told BGP itself? Where the kernel would
+//	                forward by our route, and not by the one that was imported, the choice
+//	                was made without it.
 //	AtConnected     Is the prefix a subnet or an address of this VRF?
 //	AtMartian       Is it one that no unicast table should have?
 //	AtCommunities   Does the best path carry what the policy asks for?
@@ -109,17 +112,30 @@ func Decide(x *Exporting, c *Candidates, t *Trace) Verdict {
 	return v
 }
 
-// choose chooses among the paths that are reached best.
+// choose chooses among the paths that are reached best. Where the VRF's own import is the best
+// one, and the kernel would not forward by its route but by ours, the own import takes no part.
 func (x *Exporting) choose(c *Candidates) Verdict {
-	if c.Reach == nil {
-		return Verdict{Chosen: selectOf(c.Room, c.Paths, x.policy.MaxPaths, x.policy.Selection, &x.policy)}
+	v := x.chooseOf(c, false)
+	if len(c.Paths) < 2 || !x.imported(v.Chosen[0].Attrs) || !x.outranks(c) {
+		return v
 	}
-	if len(c.Paths) == 1 {
-		return Verdict{Chosen: append(c.Room[:0], c.Paths[0]), Reach: c.Reach(&c.Paths[0])}
+	if others := x.chooseOf(c, true); len(others.Chosen) > 0 {
+		return others
+	}
+	return x.chooseOf(c, false) // the room was used
+}
+
+// chooseOf is choose, with or without the VRF's own imports.
+func (x *Exporting) chooseOf(c *Candidates, withoutOwn bool) Verdict {
+	if len(c.Paths) == 0 {
+		return Verdict{Chosen: c.Room[:0]}
 	}
 	v := Verdict{Reach: Unreached, Chosen: c.Room[:0]}
 	for i := range c.Paths {
-		switch r := c.Reach(&c.Paths[i]); {
+		if withoutOwn && x.imported(c.Paths[i].Attrs) {
+			continue
+		}
+		switch r := c.reach(&c.Paths[i]); {
 		case r < v.Reach:
 			v.Reach, v.Chosen = r, append(v.Chosen[:0], c.Paths[i])
 		case r == v.Reach:
@@ -128,6 +144,14 @@ func (x *Exporting) choose(c *Candidates) Verdict {
 	}
 	v.Chosen = x.among(v.Chosen)
 	return v
+}
+
+// reach is how a path is reached.
+func (c *Candidates) reach(p *Path) Reach {
+	if c.Reach == nil {
+		return Reached
+	}
+	return c.Reach(p)
 }
 
 // among chooses among paths, in place.
@@ -148,11 +172,10 @@ func (x *Exporting) backup(c *Candidates, v *Verdict) {
 		if slices.ContainsFunc(v.Chosen, func(o Path) bool { return sameNexthop(o.Attrs, p.Attrs) }) {
 			continue
 		}
-		r := Reached
-		if c.Reach != nil {
-			r = c.Reach(p)
+		if x.imported(p.Attrs) && x.outranks(c) {
+			continue
 		}
-		switch {
+		switch r := c.reach(p); {
 		case r < best:
 			best, rest = r, append(rest[:0], *p)
 		case r == best && r != Unreached:
@@ -200,7 +223,7 @@ func (x *Exporting) off() Cause {
 }
 
 func (x *Exporting) ownImport(best *Attrs) Cause {
-	if best.Imported && best.Source == x.of {
+	if x.imported(best) {
 		return OwnImport
 	}
 	return Accepted

@@ -12,7 +12,7 @@ type Hop struct {
 	Ifindex int        // of the output interface, in the VRF's namespace
 	Encap   Encap      // what a packet is put into on this way
 	Weight  uint16     // 1 to 256; 0 is read as 1
-	OnLink  bool       // RTNH_F_ONLINK: the gateway need not be in a connected subnet
+	OnLink  bool       // RTNH_F_ONLINK: the kernel is not to ask the table whether the gateway is on the link
 	Dead    bool       // as read: the kernel does not forward there (RTNH_F_DEAD); never written
 }
 

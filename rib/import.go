@@ -21,17 +21,21 @@ func NewImporting(name string, policy ImportPolicy, protocol uint8) *Importing {
 	return &Importing{name, policy, protocol, strings.Join(policy.Interfaces, ", ")}
 }
 
+// On tells whether anything is imported at all.
+func (x *Importing) On() bool { return x.policy.Enabled }
+
 // Import is a kernel route that a VRF announces, and what it announces.
 type Import struct {
 	Route        Route
 	Announcement Announcement
 }
 
-// ImportSet returns what a VRF announces of its table: what DecideImport accepts.
-func ImportSet(x *Importing, v View) map[netip.Prefix]Import {
+// ImportSet returns what a VRF announces of its table: what DecideImport accepts. own are the
+// VRF's routes in the table.
+func ImportSet(x *Importing, v View, own Standing) map[netip.Prefix]Import {
 	set := make(map[netip.Prefix]Import)
 	for prefix, routes := range v.Foreign.All() {
-		if taken, _ := x.pick(routes, v, nil); taken >= 0 {
+		if taken, _ := x.pick(routes, v, own, nil); taken >= 0 {
 			set[prefix] = x.announce(routes[taken])
 		}
 	}
@@ -47,11 +51,11 @@ func ImportSet(x *Importing, v View) map[netip.Prefix]Import {
 //
 //	AtImport        Is import on?
 //	AtKernelRoute   Does the table have a route that is not ours?
-//	AtRules         Does the policy accept one?
-func DecideImport(x *Importing, v View, prefix netip.Prefix, t *Trace) (in Import, out Cause) {
+//	AtRules         Does the policy accept one, and is none of ours before it?
+func DecideImport(x *Importing, v View, prefix netip.Prefix, own Standing, t *Trace) (in Import, out Cause) {
 	routes := v.Foreign.Get(prefix)
 	t.begin()
-	taken, first := x.pick(routes, v, t)
+	taken, first := x.pick(routes, v, own, t)
 	switch {
 	case taken >= 0:
 		in = x.announce(routes[taken])
@@ -68,11 +72,14 @@ func DecideImport(x *Importing, v View, prefix netip.Prefix, t *Trace) (in Impor
 
 // pick returns the index of the route that is announced, -1 where there is none, and what
 // was found of the first one. Without a trace it looks no further than it must.
-func (x *Importing) pick(routes []Route, v View, t *Trace) (taken int, first judgement) {
+func (x *Importing) pick(routes []Route, v View, own Standing, t *Trace) (taken int, first judgement) {
 	taken = -1
 	for i := range routes {
 		j := x.judge(&routes[i], v)
 		switch {
+		case j.cause == Accepted && own.outranks(&routes[i]):
+			metric, _ := own(routes[i].Prefix)
+			j = judgement{Outranked, utoa(metric)}
 		case j.cause == Accepted && taken < 0:
 			taken = i
 		case j.cause == Accepted:

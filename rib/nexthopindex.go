@@ -66,7 +66,7 @@ func (v View) DependsOn(nh netip.Addr) iter.Seq[int] {
 			yield(0)
 			return
 		}
-		for _, routes := range v.Foreign.covering(nh.WithZone("")) {
+		for _, routes := range v.Foreign.Covering(nh.WithZone("")) {
 			for _, r := range routes {
 				for _, h := range r.Hops {
 					if !yield(h.Ifindex) {

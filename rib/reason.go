@@ -35,6 +35,7 @@ const (
 	DeadHop
 	// Two routes of one prefix pass, and the other is taken.
 	OtherRoute
+	Outranked // a route of ours has a lower metric, and the kernel forwards by that
 )
 
 // Reason is a Cause with what it is about. Lists, explanations, plans and the API have
@@ -96,6 +97,8 @@ func (r Reason) importText() string {
 		return "its nexthop on " + r.Subject + " is dead"
 	case OtherRoute:
 		return "another route of this prefix has a lower metric"
+	case Outranked:
+		return "our own route from BGP has a lower metric, " + r.Subject + ", and the kernel forwards by that; this one is announced when that one goes"
 	}
 	return "the route has no output interface"
 }

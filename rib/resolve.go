@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // maxRecursion bounds how often a gateway is looked up to reach another.
@@ -114,7 +115,7 @@ func (v View) lookup(nh netip.Addr, depth int) ([]Hop, Route, error) {
 	}
 	// Of all prefixes that cover nh the longest counts: its reason is the one that is told.
 	var reason error
-	for prefix, routes := range v.Foreign.covering(nh) {
+	for prefix, routes := range v.Foreign.Covering(nh) {
 		if prefix.Bits() == 0 {
 			if reason == nil {
 				reason = errors.New("only the default route covers it, which is not used for nexthops")
@@ -160,9 +161,10 @@ func (v View) towards(nh netip.Addr, r Route, depth int) ([]Hop, error) {
 	for _, h := range live {
 		switch {
 		case h.Ifindex != 0 && h.Gateway.IsValid():
+			h.OnLink = h.OnLink || v.doubted(h.Gateway, h.Ifindex, scopeLink)
 			hops = merge(hops, h)
 		case h.Ifindex != 0:
-			h.Gateway = nh
+			h.Gateway, h.OnLink = nh, v.doubted(nh, h.Ifindex, r.Scope)
 			hops = merge(hops, h)
 		case zoned(h.Gateway):
 			reason = fmt.Errorf("its gateway %s is link-local, and the interface is not known", h.Gateway)
@@ -178,6 +180,36 @@ func (v View) towards(nh netip.Addr, r Route, depth int) ([]Hop, error) {
 		}
 	}
 	return hops, reason
+}
+
+// doubted tells whether the kernel may not take a gateway on a link, which was found there by a
+// route of a scope, unless it is told not to ask a table (RTNH_F_ONLINK).
+//
+// In IPv6 it asks by all routes, ours too, and one of ours may lead to the gateway by another
+// (ip6_route_check_nh in net/ipv6/route.c); in IPv4 by those of scope link alone
+// (fib_check_nh_v4_gw in net/ipv4/fib_semantics.c). A link-local gateway of IPv6 it takes as
+// it is.
+func (v View) doubted(gateway netip.Addr, index int, scope uint8) bool {
+	switch {
+	case zoned(gateway):
+		return false
+	case gateway.Is4():
+		return scope < scopeLink
+	}
+	return !v.plain() || !v.alsoOn(gateway, index)
+}
+
+// alsoOn tells whether the main table beside a plain one leads to a gateway by another link, in
+// whose subnet it lies: that table is asked then, and the gateway refused
+// (ip6_route_check_nh_onlink).
+func (v View) alsoOn(gateway netip.Addr, index int) bool {
+	for i, link := range v.Links {
+		if i != index && v.device(link) == 0 && link.Admin &&
+			slices.ContainsFunc(link.Addrs, func(a netip.Prefix) bool { return a.Contains(gateway) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // live returns the hops of r that can be used now, and where there is none,

@@ -15,8 +15,13 @@ func tenant() View {
 	links[7] = Link{Index: 7, Name: "eth4", Admin: true} // no carrier
 	links[6] = Link{Index: 6, Name: "eth3", Up: true, Admin: true, Master: 5, Addrs: []netip.Prefix{prefix("203.0.113.1/24")}}
 	uni := func(p string, metric uint32, hops ...Hop) Route {
-		return Route{Prefix: prefix(p), Metric: metric, Protocol: ProtoStatic, Kind: KindUnicast, Hops: hops}
+		r := Route{Prefix: prefix(p), Metric: metric, Protocol: ProtoStatic, Kind: KindUnicast, Hops: hops}
+		if r.Prefix.Addr().Is4() && len(hops) == 1 && !hops[0].Gateway.IsValid() {
+			r.Scope = scopeLink
+		}
+		return r
 	}
+	far := func(r Route) Route { r.Scope = 0; return r }
 	none := func(p string, k Kind) Route { return Route{Prefix: prefix(p), Protocol: ProtoStatic, Kind: k} }
 	via := func(gw string, dev int) Hop { return Hop{Gateway: addr(gw), Ifindex: dev} }
 	return View{Where: Where{Table: 254}, Links: links, Foreign: NewForeignTable([]Route{
@@ -25,6 +30,8 @@ func tenant() View {
 		uni("2001:db8:1::/64", 256, Hop{Ifindex: 2}),
 		uni("fe80::/64", 256, Hop{Ifindex: 2}),
 		uni("169.254.0.0/16", 0, Hop{Ifindex: 3}),
+		far(uni("192.0.2.128/25", 20, Hop{Ifindex: 3})), // as zebra and BIRD write it
+		uni("2001:db8:8::/48", 0, via("2001:db8:1::7", 2)), uni("2001:db8:9::/48", 0, via("fe80::7", 2)),
 		uni("0.0.0.0/0", 0, via("192.0.2.1", 2)),
 		uni("::/0", 1024, via("2001:db8:1::1", 2)),
 		uni("10.1.0.0/16", 0, via("192.0.2.1", 2)),
@@ -63,8 +70,11 @@ func TestResolve(t *testing.T) {
 	v := tenant()
 	for _, tc := range []struct{ nh, hops, via, err string }{
 		{nh: "192.0.2.1", hops: "via 192.0.2.1 dev eth0 weight 1", via: "192.0.2.0/24"},
-		{nh: "2001:db8:1::9", hops: "via 2001:db8:1::9 dev eth0 weight 1", via: "2001:db8:1::/64"},
-		{nh: "2001:db8:1::9%eth1", hops: "via 2001:db8:1::9 dev eth0 weight 1", via: "2001:db8:1::/64"},
+		{nh: "192.0.2.129", hops: "via 192.0.2.129 dev eth1 weight 1 onlink", via: "192.0.2.128/25"},
+		{nh: "2001:db8:1::9", hops: "via 2001:db8:1::9 dev eth0 weight 1 onlink", via: "2001:db8:1::/64"},
+		{nh: "2001:db8:1::9%eth1", hops: "via 2001:db8:1::9 dev eth0 weight 1 onlink", via: "2001:db8:1::/64"},
+		{nh: "2001:db8:8::1", hops: "via 2001:db8:1::7 dev eth0 weight 1 onlink", via: "2001:db8:8::/48"},
+		{nh: "2001:db8:9::1", hops: "via fe80::7 dev eth0 weight 1", via: "2001:db8:9::/48"},
 		{nh: "169.254.1.1", hops: "via 169.254.1.1 dev eth1 weight 1", via: "169.254.0.0/16"},
 		{nh: "10.1.0.1", hops: "via 192.0.2.1 dev eth0 weight 1", via: "10.1.0.0/16"},
 		{nh: "10.1.1.1", hops: "via 192.0.2.1 dev eth0 weight 2, via 198.51.100.1 dev eth1 weight 1 onlink", via: "10.1.1.0/24"},

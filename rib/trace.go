@@ -81,6 +81,10 @@ func (t *Trace) decided(x *Exporting, c *Candidates, v *Verdict) {
 	}
 }
 
+// behindInKernel is what puts the VRF's own import behind another path, whatever BGP thinks of
+// the two.
+const behindInKernel = "the metric in the kernel's table, where ours is the lower one"
+
 // ranked takes down what the choice made of all paths.
 func (t *Trace) ranked(x *Exporting, c *Candidates, v *Verdict) {
 	same := func(a *Path) func(Path) bool {
@@ -89,10 +93,7 @@ func (t *Trace) ranked(x *Exporting, c *Candidates, v *Verdict) {
 	var rivals []Path
 	reach := make([]Reach, len(c.Paths))
 	for i := range c.Paths {
-		if c.Reach != nil {
-			reach[i] = c.Reach(&c.Paths[i])
-		}
-		if reach[i] == v.Reach {
+		if reach[i] = c.reach(&c.Paths[i]); reach[i] == v.Reach {
 			rivals = append(rivals, c.Paths[i])
 		}
 	}
@@ -104,6 +105,8 @@ func (t *Trace) ranked(x *Exporting, c *Candidates, v *Verdict) {
 			continue
 		case slices.ContainsFunc(v.Chosen, same(p)):
 			o.Used = true
+		case x.imported(p.Attrs) && !x.imported(v.Chosen[0].Attrs):
+			o.By = behindInKernel
 		case o.Reach > v.Reach:
 			o.By = o.Reach.String()
 		default:

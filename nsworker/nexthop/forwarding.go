@@ -42,7 +42,7 @@ func (f *Forwarding) Same(o *Forwarding) bool {
 		return f.Kind == o.Kind && f.PrefSrc == o.PrefSrc
 	}
 	var any netip.Prefix
-	return rib.SameForwarding(f.Route(any, 0), o.Route(any, 0))
+	return rib.SameWays(f.Route(any, 0), o.Route(any, 0))
 }
 
 // errNoView is of a VRF whose worker has not told what its table holds.

@@ -185,7 +185,7 @@ func (o *Objects) claim(base uint32, what, like []byte, fits func(rib.Nexthop) b
 	}
 	first := func(suits func(id uint32) bool) uint32 {
 		for try := range uint32(idTries) {
-			id := base | Tag(o.where.Table) | (natural+try)&hashMask
+			id := o.id(base, natural+try)
 			if suits(id) && take(id) {
 				return id
 			}
@@ -198,6 +198,9 @@ func (o *Objects) claim(base uint32, what, like []byte, fits func(rib.Nexthop) b
 	}
 	if id := first(stands); id != 0 {
 		return id
+	}
+	if base == SingleBase && stands(hint) && take(hint) {
+		return hint
 	}
 	return first(func(id uint32) bool {
 		_, strange := o.strange[id]

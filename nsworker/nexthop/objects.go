@@ -81,8 +81,10 @@ func (rules) Same(have, want *rib.Nexthop) bool {
 // Replaced implements ledger.Rules.
 func (r rules) Replaced(_, _ *rib.Nexthop) { r.litter = true }
 
+// sameSingle tells whether two single nexthops forward alike. One that the kernel took without
+// RTNH_F_ONLINK, as an earlier version wrote it, does what it would do with it.
 func sameSingle(a, b rib.Nexthop) bool {
-	return !a.Group() && !b.Group() && a.IPv6 == b.IPv6 && a.Hop.Equal(b.Hop)
+	return !a.Group() && !b.Group() && a.IPv6 == b.IPv6 && a.Hop.SameWay(b.Hop)
 }
 
 // have is an object as the kernel confirmed or showed it; nil: it is not there.
@@ -207,12 +209,29 @@ func (o *Objects) single(h rib.Hop, ipv6 bool) uint32 {
 		return id
 	}
 	what := string(o.buf)
-	id := o.claim(SingleBase, o.buf, o.buf, func(there rib.Nexthop) bool { return sameSingle(there, n) }, 0)
+	fits := func(there rib.Nexthop) bool { return sameSingle(there, n) }
+	id := o.claim(SingleBase, []byte(what), []byte(what), fits, o.otherwise(n, fits))
 	if id != 0 {
 		o.singles[what] = id
 	}
 	return id
 }
+
+// otherwise returns the id of a single object that fits n and stands where n would be without
+// RTNH_F_ONLINK, or with it: an earlier version may have thought otherwise of that. 0: none does.
+func (o *Objects) otherwise(n rib.Nexthop, fits func(rib.Nexthop) bool) uint32 {
+	n.Hop.OnLink = !n.Hop.OnLink
+	o.buf = appendHop(o.buf[:0], n.Hop, n.IPv6)
+	for try := range uint32(idTries) {
+		if there := o.have(o.id(SingleBase, hash32(o.buf)+try)); there != nil && fits(*there) {
+			return there.ID
+		}
+	}
+	return 0
+}
+
+// id is the id of a kind that has a hash.
+func (o *Objects) id(base, hash uint32) uint32 { return base | Tag(o.where.Table) | hash&hashMask }
 
 // Close gives every id back.
 func (o *Objects) Close() {

@@ -148,3 +148,29 @@ func TestObjectsComeAndGo(t *testing.T) {
 		t.Errorf("ids are claimed still: %v", o.claimed)
 	}
 }
+
+// TestObjectWithoutOnlinkStands: the objects of an earlier version, which asked the kernel to
+// check the gateway, do what ours would: nothing is written, and they are found again.
+func TestObjectWithoutOnlinkStands(t *testing.T) {
+	gateway := netip.MustParseAddr("2001:db8:1::9")
+	lan := rib.Route{Prefix: netip.MustParsePrefix("2001:db8:1::/64"), Metric: 256, Protocol: rib.ProtoKernel, Kind: rib.KindUnicast, Hops: []rib.Hop{{Ifindex: 2}}}
+	view := connected()
+	view.Where.Table, view.Foreign = 254, rib.NewForeignTable([]rib.Route{lan})
+	single := rib.Nexthop{Hop: rib.Hop{Gateway: gateway, Ifindex: 2}}
+	group := rib.Nexthop{ID: GroupID(254, rib.IPv6, Member{Addr: gateway})}
+	single.ID = SingleBase | Tag(254) | hash32(single.Hop.AppendKey(nil))&hashMask
+	group.Members = []rib.NexthopMember{{ID: single.ID, Weight: 1}}
+	at := where
+	at.Table = 254
+	o := NewObjects(NewIDs(), at, ledger.NewContention(time.Now), time.Now)
+	o.On = true
+	o.Load(rib.Table{Nexthops: []rib.Nexthop{single, group}}, rib.ProtoOwn, false)
+	sets := NewSets(Resolver{View: view}, o, func(string, int) {})
+	set := sets.Get(rib.IPv6, Want{Ways: []*Way{sets.Of(Member{Addr: gateway}, rib.IPv6)}}, group.ID)
+	if len(set.Hops) != 1 || !set.Hops[0].OnLink || set.Carries.Group != group.ID {
+		t.Fatalf("resolved to %+v, carries %+v", set.Hops, set.Carries)
+	}
+	if changes := o.write(); len(changes) > 0 {
+		t.Errorf("written: %v", changes)
+	}
+}
