@@ -27,7 +27,7 @@ type books struct {
 func newBooks(w *Worker, where rib.Where, follows *follower, doubt func(rib.ResyncReason)) *books {
 	b := &books{contention: ledger.NewContention(time.Now), importing: importing(w.spec), drifts: &w.drifts}
 	b.sets = nexthop.NewSets(nexthop.Resolver{
-		View: rib.View{Where: where}, Netns: w.spec.Binding.Netns,
+		View: rib.View{Where: where, ByDefault: w.spec.Export.ResolveByDefault}, Netns: w.spec.Binding.Netns,
 		Views: w.deps.Board, Home: w.spec.VRF, Policy: w.spec.Export,
 	}, nexthop.NewObjects(w.deps.Board.ids, where, b.contention, time.Now), follows.follow)
 	b.routes = newRoutes(w, b.sets, b.contention, doubt)
@@ -46,6 +46,7 @@ func (b *books) view() *rib.View { return &b.sets.Resolver.View }
 // nexthop that is reached otherwise than before: another path may be the best one now.
 func (b *books) chooseMoved() {
 	if moved := b.sets.Moved(); len(moved) > 0 {
+		b.routes.ways.news = true
 		b.routes.feed.MarkSeveral(b.routes.ways.among(moved))
 	}
 }
@@ -58,7 +59,8 @@ func (b *books) onlooker() onlooker {
 // judgeBy has everything judged by a changed Spec from now on.
 func (b *books) judgeBy(spec vrf.Spec) {
 	b.sets.Resolver.Policy = spec.Export
-	b.routes.ways.blackhole = spec.Export.AcceptBlackhole
+	b.routes.ways.blackhole, b.routes.ways.news = spec.Export.AcceptBlackhole, true
+	b.view().ByDefault = spec.Export.ResolveByDefault
 	b.routes.exporting, b.importing = exporting(spec), importing(spec)
 	b.routes.markUsers(b.sets.ResolveAll())
 }

@@ -16,7 +16,8 @@ type pathWays struct {
 	blackhole bool
 	link      func(peer netip.Addr) (netns, device string)
 
-	kept   int // nexthops, when those were forgotten that no path had
+	news   bool // how a nexthop is reached has changed, or one is new that is not
+	kept   int  // nexthops, when those were forgotten that no path had
 	byVia  [rib.Families]map[*rib.Via]*nexthop.Way
 	last   nexthop.Want   // what want returned, for its room
 	barred []*nexthop.Way // by which the kernel takes no route for the prefix in hand
@@ -45,6 +46,7 @@ func (w *pathWays) way(p *rib.Path) *nexthop.Way {
 	if way == nil {
 		way = w.ways.Of(w.member(p.Attrs), f)
 		w.byVia[f][p.Attrs.Via] = way
+		w.news = w.news || way.Reach != rib.Reached
 	}
 	return way
 }

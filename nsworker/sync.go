@@ -20,14 +20,15 @@ import (
 type tableSync struct {
 	*Worker
 	*books
-	table    Table
-	phase    phase
-	follows  *follower
-	sweeps   sweeps
-	tell     teller
-	write    writer
-	askings  askings
-	deadHops bool // some foreign hop was RTNH_F_DEAD at the last read. The kernel sends no event when it revives, so the next link-up needs a reading
+	table     Table
+	phase     phase
+	follows   *follower
+	sweeps    sweeps
+	tell      teller
+	write     writer
+	askings   askings
+	unreached unreached
+	deadHops  bool // some foreign hop was RTNH_F_DEAD at the last read. The kernel sends no event when it revives, so the next link-up needs a reading
 
 	resync schedule
 	slow   schedule // the reading after resync_interval
@@ -57,6 +58,7 @@ func newTableSync(w *Worker, table Table) *tableSync {
 		books: s.books, feed: w.feed, deps: &w.deps, spec: &w.spec, follows: s.follows, log: w.log,
 		deadline: time.Now().Add(w.spec.SweepDelay),
 	}
+	s.unreached = unreached{bgp: w.deps.BGP, spec: &w.spec, ways: s.routes.ways}
 	s.routes.adopted.late = s.sweeps.late
 	s.write = writer{books: s.books, Worker: w, table: table, tell: &s.tell, doubt: s.doubt, lost: s.losesStep}
 	return s
@@ -170,6 +172,7 @@ func (s *tableSync) work(ctx context.Context) error {
 		return err
 	}
 	s.chooseMoved() // behind what moves them at once
+	s.unreached.tell()
 	for _, step := range []func(context.Context) error{s.writeRoutes, s.write.announce} {
 		if err := step(ctx); err != nil || !s.phase.known() {
 			return err
@@ -279,6 +282,7 @@ func (s *tableSync) leave(ctx context.Context) error {
 
 // close gives back what it holds of others.
 func (s *tableSync) close() {
+	s.unreached.end()
 	s.follows.close()
 	s.sets.Objects.Close()
 	s.askings.abandon()

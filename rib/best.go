@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // Selection is how the best path is chosen where an operator wants it otherwise than RFC
@@ -12,6 +13,24 @@ type Selection struct {
 	AlwaysCompareMED        bool // MED is compared between neighbouring ASes too
 	IgnoreASPathLength      bool
 	ExternalCompareRouterID bool // of two eBGP paths the older one is not preferred
+}
+
+// String names what is set, as GoBGP's configuration does; "none": nothing is.
+func (by Selection) String() string {
+	var set []string
+	for _, option := range []struct {
+		on   bool
+		name string
+	}{
+		{by.AlwaysCompareMED, "always-compare-med"},
+		{by.IgnoreASPathLength, "ignore-as-path-length"},
+		{by.ExternalCompareRouterID, "external-compare-router-id"},
+	} {
+		if option.on {
+			set = append(set, option.name)
+		}
+	}
+	return cmp.Or(strings.Join(set, ", "), "none")
 }
 
 // Select returns the paths of a prefix that are used: the best one first,

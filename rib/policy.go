@@ -39,6 +39,7 @@ type ExportPolicy struct {
 	// AnnounceUnreached has neighbours told of paths whatever becomes of their nexthops: the
 	// key `reachability` is false.
 	AnnounceUnreached bool
+	ResolveByDefault  bool // the default route may lead to nexthops
 }
 
 // Quota is how many routes the VRF may have in its table.

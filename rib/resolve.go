@@ -18,7 +18,7 @@ const maxRecursion = 8
 // Hops that are dead, or whose interface is missing or down, are passed over; a
 // route without any other is passed over for the next metric and then for the
 // next shorter prefix. A route that discards ends the lookup. Unlike the
-// kernel, the default route is never used: nearly any nexthop would be
+// kernel, the default route is used only with ByDefault: nearly any nexthop would be
 // reachable by it. An interface without carrier is used as the kernel does: unless
 // ignore_routes_with_linkdown made the kernel call the hop dead.
 //
@@ -116,9 +116,9 @@ func (v View) lookup(nh netip.Addr, depth int) ([]Hop, Route, error) {
 	// Of all prefixes that cover nh the longest counts: its reason is the one that is told.
 	var reason error
 	for prefix, routes := range v.Foreign.Covering(nh) {
-		if prefix.Bits() == 0 {
+		if prefix.Bits() == 0 && !v.ByDefault {
 			if reason == nil {
-				reason = errors.New("only the default route covers it, which is not used for nexthops")
+				reason = errors.New("only the default route covers it, which is used for nexthops only with resolve_by_default")
 			}
 			break
 		}

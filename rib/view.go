@@ -13,6 +13,8 @@ type View struct {
 	Where   Where
 	Links   Links
 	Foreign *ForeignTable
+	// ByDefault lets the default route lead to nexthops: nearly any is reached by it.
+	ByDefault bool
 }
 
 // mainTable is the number of the main table (RT_TABLE_MAIN).
