@@ -63,7 +63,9 @@ func TestFloatingStatic(t *testing.T) {
 			f := &floating{l: l, table: table, prefix: netip.MustParsePrefix("203.0.113.0/24")}
 			s := spec("red")
 			s.NexthopObjects = objects
-			static := func(metric uint32) rib.Route { return via("203.0.113.0/24", "198.51.100.7", 3, rib.ProtoStatic, metric) }
+			static := func(metric uint32) rib.Route {
+				return via("203.0.113.0/24", "198.51.100.7", 3, rib.ProtoStatic, metric)
+			}
 			l.converge("red")
 			l.start(s)
 

@@ -51,7 +51,7 @@ func (v View) Resolve(nh netip.Addr) (hops []Hop, via Route, err error) {
 func (v View) ResolvePrefix(p netip.Prefix) ([]Hop, Route, error) {
 	err := errors.New("the VRF it comes from has no such route")
 	for i, r := range v.Foreign.Get(p) {
-		if r.Kind != KindUnicast {
+		if r.Kind != KindUnicast && !r.Expired {
 			if i == 0 {
 				err = fmt.Errorf("the VRF it comes from has a route of type %s for it", r.Kind)
 			}
@@ -123,7 +123,7 @@ func (v View) lookup(nh netip.Addr, depth int) ([]Hop, Route, error) {
 			break
 		}
 		for _, r := range routes {
-			if r.Kind != KindUnicast {
+			if r.Kind != KindUnicast && !r.Expired {
 				if reason == nil {
 					reason = discards(r)
 				}
@@ -215,7 +215,10 @@ func (v View) alsoOn(gateway netip.Addr, index int) bool {
 // live returns the hops of r that can be used now, and where there is none,
 // why.
 func (v View) live(r Route) (hops []Hop, why error) {
-	if len(r.Hops) == 0 {
+	switch {
+	case r.Expired:
+		return nil, fmt.Errorf("the route %s has expired", destination(r))
+	case len(r.Hops) == 0:
 		return nil, fmt.Errorf("the route %s has no hop", destination(r))
 	}
 	for _, h := range r.Hops {

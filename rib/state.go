@@ -44,7 +44,7 @@ func (s State) String() string {
 type RouteStatus struct {
 	Prefix  netip.Prefix
 	State   State
-	Reason  string   // one sentence where State is not Installed, else ""
+	Reason  string   // one sentence where State is not Installed, or the route is in another table, else ""
 	Best    Path     // export: the best path; Attrs is nil for a Stale route
 	Paths   int      // export: how many paths of the VRF are used at once
 	Route   Route    // export: what is in the table (or would be); import: the kernel's route

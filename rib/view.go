@@ -13,6 +13,7 @@ type View struct {
 	Where   Where
 	Links   Links
 	Foreign *ForeignTable
+	Beside  map[uint32]*ForeignTable // other tables of the namespace that are imported too; immutable
 }
 
 // mainTable is the number of the main table (RT_TABLE_MAIN).

@@ -63,6 +63,11 @@ func (r *Resolver) resolve(set *Set) {
 	if set.ipv6 {
 		src = r.Policy.PrefSrc[rib.IPv6]
 	}
+	if src.IsValid() && !r.View.Links.Source(src) {
+		set.Hops = nil
+		set.Reason = fmt.Sprintf("prefsrc %s is no address of this host, or none that it may use yet; set it on an interface, or write another prefsrc", src)
+		return
+	}
 	set.Carries = &Forwarding{Metric: r.Policy.Metric, Kind: rib.KindUnicast, Hops: hops, PrefSrc: src}
 }
 
