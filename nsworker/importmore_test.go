@@ -99,7 +99,9 @@ func TestImportOfKinds(t *testing.T) {
 // in which the tables are named.
 func TestImportOfTables(t *testing.T) {
 	story(t, func(l *lab, table *fakeTable) {
-		static := func(prefix string, metric uint32) rib.Route { return via(prefix, "192.0.2.9", 2, rib.ProtoStatic, metric) }
+		static := func(prefix string, metric uint32) rib.Route {
+			return via(prefix, "192.0.2.9", 2, rib.ProtoStatic, metric)
+		}
 		ours := static("10.9.0.0/16", 20)
 		ours.Protocol = rib.ProtoOwn // another VRF's
 		table.beside = map[uint32][]rib.Route{
