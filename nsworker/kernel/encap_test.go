@@ -133,7 +133,7 @@ func TestReadOfRoutesThatEnd(t *testing.T) {
 	}
 	for time.Now().Before(after.Add(1100 * time.Millisecond)) { // what ended in the meantime says so
 		at := ends()
-		if len(at) == 0 && time.Now().After(before.Add(time.Second)) {
+		if len(at) == 0 && time.Now().After(before.Add(900*time.Millisecond)) {
 			return // the kernel collected it early
 		}
 		if !right(at) {
