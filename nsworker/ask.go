@@ -75,7 +75,7 @@ func (w *Worker) facts(s *tableSync, q rib.Question) facts {
 	prefix := q.Prefix
 	if q.Longest {
 		prefix, _ = rib.Longest(prefix.Addr(), func(p netip.Prefix) bool {
-			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.routes.has(p) || len(s.view().Foreign.Get(p)) > 0)
+			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.routes.has(p) || s.importing.Has(*s.view(), p))
 		})
 	}
 	f := facts{prefix: prefix, confined: q.Confined, spec: w.spec, board: w.deps.Board}

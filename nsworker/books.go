@@ -112,10 +112,10 @@ func (b *books) importAll() {
 // lookAtImport has it decided again what is announced of a prefix of which our own route came
 // or went.
 func (b *books) lookAtImport(slot rib.Slot) {
-	if !b.importing.On() || b.view().Foreign.Len() == 0 {
+	if !b.importing.On() {
 		return
 	}
-	if prefix := b.routes.feed.Prefix(slot); len(b.view().Foreign.Get(prefix)) > 0 {
+	if prefix := b.routes.feed.Prefix(slot); b.importing.Has(*b.view(), prefix) {
 		b.announced.look(prefix)
 	}
 }

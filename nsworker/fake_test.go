@@ -38,6 +38,7 @@ type fakeTable struct {
 	where     rib.Where
 	routes    map[rib.Key]rib.Route
 	links     rib.Links
+	beside    map[uint32][]rib.Route // of other tables
 	open      bool
 	ready     chan struct{}
 	events    rib.KernelEvents
@@ -144,7 +145,7 @@ func (t *fakeTable) Where() rib.Where       { return t.where }
 func (t *fakeTable) Ready() <-chan struct{} { return t.ready }
 func (t *fakeTable) Close() error           { t.open = false; return nil }
 
-func (t *fakeTable) Read(context.Context) (rib.Table, error) {
+func (t *fakeTable) Read(_ context.Context, beside ...uint32) (rib.Table, error) {
 	t.k.mu.Lock()
 	defer t.k.mu.Unlock()
 	if t.k.failing("read") {
@@ -157,6 +158,12 @@ func (t *fakeTable) Read(context.Context) (rib.Table, error) {
 			return out, fmt.Errorf("the dump broke off: %w", errInjected)
 		}
 		out.Routes = append(out.Routes, t.resolved(r))
+	}
+	for _, table := range beside {
+		if out.Beside == nil {
+			out.Beside = make(map[uint32][]rib.Route)
+		}
+		out.Beside[table] = slices.Clone(t.beside[table])
 	}
 	if short {
 		return rib.Table{}, fmt.Errorf("the dump broke off: %w", errInjected)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -29,7 +31,7 @@ func importStatus(r rib.JudgedRoute, in rib.Import) rib.RouteStatus {
 // something does.
 func (w *Worker) imports(ctx context.Context, snap snapshot, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
 	prefixes := make([]netip.Prefix, 0, 64)
-	for prefix := range snap.view.Foreign.All() {
+	for prefix := range snap.importing.Prefixes(snap.view) {
 		if q.Within == nil || q.Within(prefix) {
 			prefixes = append(prefixes, prefix)
 		}
@@ -67,6 +69,9 @@ func (s snapshot) imports(prefixes []netip.Prefix, own rib.Standing, q vrf.Route
 		in, _ := rib.DecideImport(s.importing, s.view, prefix, own, &t)
 		for _, r := range t.Routes {
 			st := importStatus(r, in)
+			if r.Table != 0 {
+				st.Reason = strings.TrimPrefix(st.Reason+"; it is in table "+strconv.Itoa(int(r.Table)), "; ")
+			}
 			st.Devices = s.devices(r.Route.Hops)
 			if q.Wants(prefix, st.State) && !yield(st) {
 				return false

@@ -23,9 +23,10 @@ type Kernel interface {
 type Table interface {
 	// Where is the identity of the table.
 	Where() rib.Where
-	// Read reads the whole table and the namespace's links. It repeats an
-	// interrupted dump, and returns an error rather than a part.
-	Read(ctx context.Context) (rib.Table, error)
+	// Read reads the whole table and the namespace's links, and other tables of the
+	// namespace, of which there are events from then on. It repeats an interrupted dump,
+	// and returns an error rather than a part.
+	Read(ctx context.Context, beside ...uint32) (rib.Table, error)
 	// Apply makes changes in their order, and goes on after one that fails.
 	// The answer has one error for each change, nil where the kernel confirmed
 	// it. The second result is the failure of the whole batch (the socket, the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -33,6 +34,7 @@ type tableSync struct {
 	resync schedule
 	slow   schedule // the reading after resync_interval
 	later  schedule // a reading that nothing waits for
+	expiry expiry
 
 	down    rib.Down         // whose sessions have ended, as the feed last said
 	told    vrf.WorkerStatus // what was reported last
@@ -128,7 +130,7 @@ func (s *tableSync) idle() bool { return s.phase.known() && s.books.idle() }
 // left.
 func (s *tableSync) nextTimer() time.Duration {
 	next := time.Hour
-	times := []time.Time{s.resync.when, s.later.when, s.slow.when, s.routes.RetryTime(), s.contention.Again(), s.contention.CalmTime()}
+	times := []time.Time{s.resync.when, s.later.when, s.slow.when, s.routes.RetryTime(), s.expiry.next, s.contention.Again(), s.contention.CalmTime()}
 	if s.phase.known() {
 		if !s.routes.Idle() || len(s.routes.surplus.routes) > 0 && s.resync.when.IsZero() || !s.sets.Objects.Idle() {
 			return 0
@@ -155,6 +157,9 @@ func (s *tableSync) work(ctx context.Context) error {
 	}
 	if s.slow.passed(now) {
 		s.resync.at(now, rib.ResyncTimer)
+	}
+	if s.expiry.passed(now) {
+		s.resync.at(now, rib.ResyncExpired)
 	}
 	if s.resync.passed(now) {
 		if err := s.reconcile(ctx); err != nil {
@@ -212,7 +217,7 @@ func (s *tableSync) announcedAll() {
 // new policy; one that both allow stays as it is.
 func (s *tableSync) reconfigure(spec vrf.Spec) {
 	s.tell.look()
-	if s.spec.NexthopObjects != spec.NexthopObjects {
+	if s.spec.NexthopObjects != spec.NexthopObjects || !slices.Equal(s.spec.Import.Tables, spec.Import.Tables) {
 		s.doubt(rib.ResyncOther)
 	}
 	s.spec = spec

@@ -61,7 +61,7 @@ func (r *Route) ConnectsBy(index int, links Links) bool {
 }
 
 func (r *Route) connectsBy(h Hop, links Links) bool {
-	if r.Kind != KindUnicast || r.Prefix.Bits() == 0 || h.Gateway.IsValid() {
+	if r.Kind != KindUnicast || r.Expired || r.Prefix.Bits() == 0 || h.Gateway.IsValid() || h.Encap != (Encap{}) {
 		return false
 	}
 	return r.Protocol == ProtoKernel ||

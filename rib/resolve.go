@@ -17,7 +17,8 @@ const maxRecursion = 8
 // table alone: the longest prefix first, of one prefix the lowest metric first.
 // Hops that are dead, or whose interface is missing or down, are passed over; a
 // route without any other is passed over for the next metric and then for the
-// next shorter prefix. A route that discards ends the lookup. Unlike the
+// next shorter prefix. A route that discards ends the lookup, and so does one that
+// encapsulates on any of its ways: ours would send packets bare where it does not. Unlike the
 // kernel, the default route is used only with ByDefault: nearly any nexthop would be
 // reachable by it. An interface without carrier is used as the kernel does: unless
 // ignore_routes_with_linkdown made the kernel call the hop dead.
@@ -51,13 +52,16 @@ func (v View) Resolve(nh netip.Addr) (hops []Hop, via Route, err error) {
 func (v View) ResolvePrefix(p netip.Prefix) ([]Hop, Route, error) {
 	err := errors.New("the VRF it comes from has no such route")
 	for i, r := range v.Foreign.Get(p) {
-		if r.Kind != KindUnicast {
+		if r.Kind != KindUnicast && !r.Expired {
 			if i == 0 {
 				err = fmt.Errorf("the VRF it comes from has a route of type %s for it", r.Kind)
 			}
 			continue
 		}
 		hops, why := v.live(r)
+		if why := encapsulates(r, hops); why != nil {
+			return nil, Route{}, fmt.Errorf("prefix %s is unresolved: %w", p, why)
+		}
 		if len(hops) > 0 {
 			return hops, r, nil
 		}
@@ -123,13 +127,16 @@ func (v View) lookup(nh netip.Addr, depth int) ([]Hop, Route, error) {
 			break
 		}
 		for _, r := range routes {
-			if r.Kind != KindUnicast {
+			if r.Kind != KindUnicast && !r.Expired {
 				if reason == nil {
 					reason = discards(r)
 				}
 				return nil, Route{}, reason
 			}
 			hops, err := v.towards(nh, r, depth)
+			if encap := (*encapError)(nil); errors.As(err, &encap) {
+				return nil, Route{}, err
+			}
 			if len(hops) > 0 {
 				return hops, r, nil
 			}
@@ -157,6 +164,9 @@ func discards(r Route) error {
 // towards returns the hops by which r leads to nh.
 func (v View) towards(nh netip.Addr, r Route, depth int) ([]Hop, error) {
 	live, reason := v.live(r)
+	if why := encapsulates(r, live); why != nil {
+		return nil, why
+	}
 	var hops []Hop
 	for _, h := range live {
 		switch {
@@ -173,6 +183,9 @@ func (v View) towards(nh netip.Addr, r Route, depth int) ([]Hop, error) {
 			if err != nil {
 				reason = fmt.Errorf("its gateway %s: %w", h.Gateway, err)
 			}
+			if encap := (*encapError)(nil); errors.As(err, &encap) {
+				return nil, reason
+			}
 			for _, i := range inner {
 				i.Weight = share(i.weight(), h.weight())
 				hops = merge(hops, i)
@@ -180,6 +193,26 @@ func (v View) towards(nh netip.Addr, r Route, depth int) ([]Hop, error) {
 		}
 	}
 	return hops, reason
+}
+
+// encapError is of a route through which nothing of ours may go.
+type encapError struct {
+	of   Route
+	kind EncapKind
+}
+
+func (e *encapError) Error() string {
+	return fmt.Sprintf("the route %s encapsulates (encap %s), which routes of ours cannot do", destination(e.of), e.kind)
+}
+
+// encapsulates refuses a route of which one of the usable hops has an encapsulation.
+func encapsulates(r Route, live []Hop) error {
+	for _, h := range live {
+		if h.Encap != (Encap{}) {
+			return &encapError{r, h.Encap.Kind}
+		}
+	}
+	return nil
 }
 
 // doubted tells whether the kernel may not take a gateway on a link, which was found there by a
@@ -215,7 +248,10 @@ func (v View) alsoOn(gateway netip.Addr, index int) bool {
 // live returns the hops of r that can be used now, and where there is none,
 // why.
 func (v View) live(r Route) (hops []Hop, why error) {
-	if len(r.Hops) == 0 {
+	switch {
+	case r.Expired:
+		return nil, fmt.Errorf("the route %s has expired", destination(r))
+	case len(r.Hops) == 0:
 		return nil, fmt.Errorf("the route %s has no hop", destination(r))
 	}
 	for _, h := range r.Hops {

@@ -55,6 +55,11 @@ func tenant() View {
 		uni("172.16.5.0/24", 0, via("fe80::1", 0)),                       // link-local, off the link
 		uni("172.16.6.0/24", 0, via("fe80::1", 2)),                       // IPv4 by IPv6
 		{Prefix: prefix("172.16.7.0/24"), Kind: KindUnicast, NexthopID: 7},
+		uni("10.20.0.0/16", 0, Hop{Gateway: addr("192.0.2.1"), Ifindex: 2, Encap: Encap{Kind: 1}}), uni("10.20.0.0/16", 9, via("192.0.2.1", 2)),
+		uni("10.21.0.0/16", 0, Hop{Gateway: addr("192.0.2.1"), Ifindex: 2}, Hop{Gateway: addr("198.51.100.1"), Ifindex: 3, Encap: Encap{Kind: 2}}),
+		uni("10.22.0.0/16", 0, via("10.20.0.9", 0), via("192.0.2.1", 2)),
+		uni("10.23.0.0/16", 0, via("192.0.2.1", 2), Hop{Gateway: addr("10.255.0.1"), Ifindex: 4, Encap: Encap{Kind: 2}}), // which is down
+		uni("192.0.2.64/26", 0, Hop{Ifindex: 2, Encap: Encap{Kind: 5}}),
 	})}
 }
 
@@ -87,6 +92,11 @@ func TestResolve(t *testing.T) {
 		{nh: "172.16.2.1", hops: "via 192.0.2.7 dev eth0 weight 1", via: "172.16.2.0/24"},
 		{nh: "172.16.3.1", hops: "via 192.0.2.1 dev eth0 weight 2", via: "172.16.3.0/24"},
 		{nh: "172.16.6.1", hops: "via fe80::1 dev eth0 weight 1", via: "172.16.6.0/24"},
+		{nh: "10.20.0.1", err: "the route 10.20.0.0/16 encapsulates (encap mpls)"},
+		{nh: "10.21.0.1", err: "the route 10.21.0.0/16 encapsulates (encap ip)"},
+		{nh: "10.22.0.1", err: "its gateway 10.20.0.9: the route 10.20.0.0/16 encapsulates (encap mpls)"},
+		{nh: "10.23.0.1", hops: "via 192.0.2.1 dev eth0 weight 1", via: "10.23.0.0/16"},
+		{nh: "192.0.2.65", err: "the route 192.0.2.64/26 encapsulates (encap seg6)"},
 		{nh: "fe80::1%eth0", hops: "via fe80::1 dev eth0 weight 1"},
 		{nh: "fe80::1%3", hops: "via fe80::1 dev eth1 weight 1"},
 		{nh: "fe80::2%eth1", hops: "via fe80::2 dev eth1 weight 1"},

@@ -28,12 +28,12 @@ type Taken func(netip.Prefix) (metric uint32, is bool)
 // TakenOf is that of a VRF's view.
 func TakenOf(x *Importing, v View) Taken {
 	return func(prefix netip.Prefix) (metric uint32, is bool) {
-		routes := v.Foreign.Get(prefix)
-		i, _ := x.pick(routes, v, nil, nil)
+		all := x.find(nil, v, prefix)
+		i, _ := x.pick(all, v, nil, nil)
 		if i < 0 {
 			return 0, false
 		}
-		return routes[i].Metric, true
+		return all[i].route.Metric, true
 	}
 }
 

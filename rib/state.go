@@ -44,7 +44,7 @@ func (s State) String() string {
 type RouteStatus struct {
 	Prefix  netip.Prefix
 	State   State
-	Reason  string   // one sentence where State is not Installed, else ""
+	Reason  string   // one sentence where State is not Installed, or the route is in another table, else ""
 	Best    Path     // export: the best path; Attrs is nil for a Stale route
 	Backup  Path     // export: the one that takes over where the nexthops of the best are lost; Attrs is nil where there is none
 	Paths   int      // export: how many paths of the VRF are used at once

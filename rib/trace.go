@@ -47,6 +47,7 @@ type OtherPath struct {
 // JudgedRoute is a route that may be announced.
 type JudgedRoute struct {
 	Route  Route
+	Table  uint32 // that it is in, where it is another one than the VRF's own; 0: that, or it is an address
 	Reason Reason // why it is not
 }
 

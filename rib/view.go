@@ -15,6 +15,7 @@ type View struct {
 	Foreign *ForeignTable
 	// ByDefault lets the default route lead to nexthops: nearly any is reached by it.
 	ByDefault bool
+	Beside    map[uint32]*ForeignTable // other tables of the namespace that are imported too; immutable
 }
 
 // mainTable is the number of the main table (RT_TABLE_MAIN).

@@ -43,6 +43,9 @@ func (s Spec) keys() []specKey {
 		{"import.enabled", fmt.Sprint(imp.Enabled)},
 		{"import.interface_list", listed(imp.Interfaces)},
 		{"import.protocols", protocols(imp.Protocols)},
+		{"import.addresses", fmt.Sprint(imp.Addresses)},
+		{"import.kinds", kinds(imp.Kinds)},
+		{"import.tables", numbers(imp.Tables)},
 		{"import.allow_default", fmt.Sprint(imp.AllowDefault)},
 		{"import.med", med},
 		{"import.communities", words(imp.Communities)},
@@ -95,6 +98,21 @@ func protocols(list []uint8) string {
 	out := make([]string, len(list))
 	for i, p := range list {
 		out[i] = rib.ProtocolName(p)
+	}
+	return listed(out)
+}
+
+func kinds(list []rib.Kind) string {
+	if len(list) == 0 {
+		return rib.KindUnicast.String()
+	}
+	return words(list)
+}
+
+func numbers(list []uint32) string {
+	out := make([]string, len(list))
+	for i, n := range list {
+		out[i] = fmt.Sprint(n)
 	}
 	return listed(out)
 }

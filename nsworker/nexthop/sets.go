@@ -1,6 +1,7 @@
 package nexthop
 
 import (
+	"fmt"
 	"iter"
 	"maps"
 	"net/netip"
@@ -116,8 +117,13 @@ func (s *Sets) resolveSet(set *Set) {
 	if len(hops) == 0 {
 		return
 	}
+	src := policy.PrefSrc[set.family()]
+	if src.IsValid() && !s.Resolver.View.Links.Source(src) {
+		set.Reason = fmt.Sprintf("prefsrc %s is no address of this host, or none that it may use yet; set it on an interface, or write another prefsrc", src)
+		return
+	}
 	set.Reason, set.Waits, set.Hops = "", false, hops
-	set.Carries = &Forwarding{Metric: policy.Metric, Kind: rib.KindUnicast, Hops: hops, PrefSrc: policy.PrefSrc[set.family()]}
+	set.Carries = &Forwarding{Metric: policy.Metric, Kind: rib.KindUnicast, Hops: hops, PrefSrc: src}
 }
 
 // primary returns the hops of a set's own nexthops that are reached best, or says why there
