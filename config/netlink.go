@@ -100,6 +100,7 @@ var exportKeys = keys[entry]{
 	"max-paths":            one(whole[int](1, 128, ""), func(e *entry) *int { return &e.exp.MaxPaths }),
 	"accept-blackhole":     one(boolean, func(e *entry) *bool { return &e.exp.AcceptBlackhole }),
 	"blackhole-no-export":  one(not(boolean), func(e *entry) *bool { return &e.exp.AnnounceBlackholes }),
+	"prefer-link-local":    one(boolean, func(e *entry) *bool { return &e.exp.PreferLinkLocal }),
 	"prefsrc":              sources,
 }
 

@@ -19,7 +19,7 @@ type routes struct {
 	spec *vrf.Spec // the worker's
 	sets *nexthop.Sets
 	own  *rib.OwnPrefixes // connected subnets, and addresses; nil before the first reading
-	link func(peer netip.Addr) (netns, device string)
+	link func(peer netip.Addr) (netns, device string, inside netip.Addr)
 
 	surplus *surplus
 	doubt   func(rib.ResyncReason) // has the table read again
@@ -162,7 +162,7 @@ func (r *routes) setOf(prefix netip.Prefix, paths []rib.Path, hint uint32) *next
 	}
 	members := make([]nexthop.Member, 0, 4)
 	for _, p := range paths {
-		m := r.member(p.Attrs)
+		m := member(p.Attrs, r.spec.Export.PreferLinkLocal, r.link)
 		if p.Attrs.Source != "" && p.Attrs.Source != r.spec.Of() {
 			m.Source = p.Attrs.Source
 			if p.Attrs.Imported {
@@ -172,29 +172,6 @@ func (r *routes) setOf(prefix netip.Prefix, paths []rib.Path, hint uint32) *next
 		members = append(members, m)
 	}
 	return r.sets.Get(f, false, members, hint)
-}
-
-// nexthopOf prefers the global address: it says which link it is on by itself. Only where
-// there is none does the link-local one of RFC 2545 serve.
-func nexthopOf(a *rib.Attrs) netip.Addr {
-	if !a.Nexthop.IsValid() || a.Nexthop.IsUnspecified() && a.LinkLocal.IsValid() {
-		return a.LinkLocal
-	}
-	if a.Nexthop.IsLinkLocalUnicast() && a.Nexthop.Zone() == "" && a.LinkLocal.IsValid() {
-		return a.LinkLocal
-	}
-	return a.Nexthop
-}
-
-// member is the nexthop of a path, with its interface where it is link-local.
-func (r *routes) member(a *rib.Attrs) nexthop.Member {
-	m := nexthop.Member{Addr: nexthopOf(a)}
-	if m.Addr.Is6() && m.Addr.IsLinkLocalUnicast() && m.Addr.Zone() == "" && r.link != nil {
-		if netns, device := r.link(a.Peer); device != "" {
-			m.Addr, m.Netns = m.Addr.WithZone(device), netns
-		}
-	}
-	return m
 }
 
 // setNexthops has a set of nexthops wanted (nil: nothing), with the use of it, and says what became of the

@@ -32,6 +32,9 @@ type ExportPolicy struct {
 	// prefixes, sorted.
 	AcceptMartians []netip.Prefix
 	PrefSrc        [Families]netip.Addr // our routes' preferred source; invalid: none
+	// PreferLinkLocal has a path that came with a global and a link-local nexthop (RFC
+	// 2545) go by the latter.
+	PreferLinkLocal bool
 }
 
 // Quota is how many routes the VRF may have in its table.

@@ -22,6 +22,9 @@ func (t *tracker) watch(set *Set) {
 	for _, m := range set.Members {
 		if m.Source == "" {
 			t.nexthops.Add(m.Addr, set)
+			if m.Peer.IsValid() {
+				t.nexthops.Add(m.Peer, set)
+			}
 		} else {
 			t.leaks[set] = struct{}{}
 		}
@@ -67,6 +70,9 @@ func (t *tracker) forget(set *Set) {
 	for _, m := range set.Members {
 		if m.Source == "" {
 			t.nexthops.Remove(m.Addr, set)
+			if m.Peer.IsValid() {
+				t.nexthops.Remove(m.Peer, set)
+			}
 		}
 	}
 }

@@ -112,6 +112,7 @@ type fsmFields struct {
 	lock         field[sync.RWMutex]
 	state        field[bgp.FSMState]
 	conn         field[net.Conn]
+	peerInfo     field[*bgpPeer]
 	incoming     field[*channels.InfiniteChannel] // of messages, to the loop
 	outgoing     field[*channels.InfiniteChannel] // of messages, to the neighbour
 	adminState   field[int]
@@ -172,6 +173,7 @@ func learnInsides() (*insides, error) {
 	learn(&l, fsm, "lock", &at.lock)
 	learn(&l, fsm, "state", &at.state)
 	learn(&l, fsm, "conn", &at.conn)
+	learn(&l, fsm, "peerInfo", &at.peerInfo)
 	learn(&l, fsm, "incomingCh", &at.incoming)
 	learn(&l, fsm, "outgoingCh", &at.outgoing)
 	learn(&l, fsm, "adminState", &at.adminState)

@@ -22,6 +22,8 @@ type keeper struct {
 	*loop
 	pacer *pacer
 	log   *logger
+	names *peerNames
+	local *localAddresses
 
 	work   time.Duration // of the loop since it last looked; the loop's own
 	each   time.Duration // how much it does before the next look; the loop's own
@@ -46,6 +48,7 @@ const (
 
 func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k := &keeper{loop: l, pacer: pacer, log: log, each: lookEach, wake: make(chan struct{}, 1)}
+	k.names, k.local = newPeerNames(l), &localAddresses{loop: l}
 	k.sweeps = newSweeper(l, k.wake)
 	k.limits = newLimits(l, log)
 	k.stale = newStales(l, log)
@@ -56,7 +59,11 @@ func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 // Observe implements GoBGP's timing hook.
 func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
 	k.pacer.Observe(op, did, waited)
-	if k.log.stateChanged.Swap(false) || k.endOfRIB.Swap(false) {
+	changed := k.log.stateChanged.Swap(false)
+	if changed {
+		k.local.putBack()
+	}
+	if k.endOfRIB.Swap(false) || changed {
 		k.stale.look()
 		k.limits.look()
 	}
