@@ -59,7 +59,7 @@ func (b *books) onlooker() onlooker {
 // judgeBy has everything judged by a changed Spec from now on.
 func (b *books) judgeBy(spec vrf.Spec) {
 	b.sets.Resolver.Policy = spec.Export
-	b.routes.ways.blackhole, b.routes.ways.news = spec.Export.AcceptBlackhole, true
+	b.routes.ways.judgeBy(spec.Export)
 	b.view().ByDefault = spec.Export.ResolveByDefault
 	b.routes.exporting, b.importing = exporting(spec), importing(spec)
 	b.routes.markUsers(b.sets.ResolveAll())

@@ -68,7 +68,7 @@ func (s *tableSync) adopt(t rib.Table) {
 	s.expiry.begin()
 	v.Links, v.Foreign, v.Beside = t.Links, rib.NewForeignTable(s.expiry.look(foreign)), nil
 	for table, routes := range t.Beside {
-		s.setBeside(table, rib.NewForeignTable(s.expiry.look(s.routes.others(routes))))
+		s.setBeside(table, rib.NewForeignTable(s.expiry.look(slices.DeleteFunc(routes, s.routes.owns))))
 	}
 	s.publish()
 	s.deadHops = slices.ContainsFunc(foreign, func(r rib.Route) bool { return hasDead(r.Hops) })

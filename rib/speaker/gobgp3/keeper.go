@@ -22,6 +22,8 @@ type keeper struct {
 	*loop
 	pacer *pacer
 	log   *logger
+	names *peerNames
+	local *localAddresses
 
 	work   time.Duration // of the loop since it last looked; the loop's own
 	each   time.Duration // how much it does before the next look; the loop's own
@@ -47,11 +49,12 @@ const (
 
 func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k := &keeper{loop: l, pacer: pacer, log: log, each: lookEach, wake: make(chan struct{}, 1)}
+	k.names, k.local = newPeerNames(l), &localAddresses{loop: l}
 	k.sweeps = newSweeper(l, k.wake)
 	k.limits = newLimits(l, log)
 	k.stale = newStales(l, log)
 	k.leaver = newLeavers(l)
-	k.reach = newReachability(l, log)
+	k.reach = newReachability(l, k.names, log)
 	return k
 }
 
@@ -60,7 +63,10 @@ func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
 	stateChanged := k.log.stateChanged.Swap(false)
 	k.reach.after(stateChanged)
 	k.pacer.Observe(op, did, waited)
-	if stateChanged || k.endOfRIB.Swap(false) {
+	if stateChanged {
+		k.local.putBack()
+	}
+	if k.endOfRIB.Swap(false) || stateChanged {
 		k.stale.look()
 		k.limits.look()
 	}

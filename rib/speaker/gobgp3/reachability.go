@@ -18,9 +18,10 @@ import (
 // turn of the loop; paths that arrive meanwhile are judged by flags.
 type reachability struct {
 	*loop
-	log  *logger
-	wake chan struct{} // there is something to do
-	conf atomic.Pointer[conf.Config]
+	names *peerNames
+	log   *logger
+	wake  chan struct{} // there is something to do
+	conf  atomic.Pointer[conf.Config]
 
 	mu    sync.Mutex
 	said  map[string]*unreached // guarded by mu; by VRF
@@ -34,9 +35,9 @@ type reachability struct {
 	walk    *walk             // under way
 }
 
-func newReachability(l *loop, log *logger) *reachability {
+func newReachability(l *loop, names *peerNames, log *logger) *reachability {
 	return &reachability{
-		loop: l, log: log, wake: make(chan struct{}, 1), flags: newFlags(l),
+		loop: l, names: names, log: log, wake: make(chan struct{}, 1), flags: newFlags(l),
 		said: make(map[string]*unreached), grown: make(map[string]bool), refused: make(map[string]string),
 	}
 }
@@ -166,7 +167,7 @@ func (r *reachability) adopt() bool {
 	}
 	r.again = false
 	if c := r.conf.Load(); c != r.decodes {
-		r.decodes, r.flags.decoder = c, newDecoder(c)
+		r.decodes, r.flags.decoder = c, newDecoder(c, r.names)
 	}
 	r.flags.learn()
 	refused := r.refusals()

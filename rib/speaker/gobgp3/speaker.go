@@ -109,6 +109,8 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	s.force.Store(c)
 	s.keeper = newKeeper(l, new(pacer), log)
 	s.guarding = newGuarding(l, s.options.OwnPrefix, c, log)
+	s.keeper.names.linkLocal = s.guarding.guard.LinkLocal
+	s.guarding.names, s.guarding.local = s.keeper.names, s.keeper.local
 	log.down, log.guarding = s.sessions.down, s.guarding
 	s.feeder = newFeeder(s.embedded, s.keeper, c.VRFs)
 	s.tables = &tables{s.embedded, s.feeder}
