@@ -3,11 +3,13 @@ package gobgp3
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+	"github.com/osrg/gobgp/v3/pkg/server"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
@@ -369,5 +371,94 @@ func TestUnreachedPolicies(t *testing.T) {
 			x.reset(x.r, api.ResetPeerRequest_OUT)
 			x.hears(x.p, "soft reset out", told)
 		})
+	}
+}
+
+// TestUnreachedAndStale: GoBGP prefers a flagged path to one that is long-lived stale (RFC
+// 9494), and would say nothing of the prefix.
+func TestUnreachedAndStale(t *testing.T) {
+	long := both(gracefulCap(1, nil), longLivedCap(12, map[bgp.RouteFamily]bool{bgp.RF_IPv4_UC: true, bgp.RF_IPv6_UC: true}))
+	p, q, r := newHostile(t, "127.0.0.2", 65001, both()...), newHostile(t, "127.0.0.3", 65002, both()...), newHostile(t, "127.0.0.4", 65009, long...)
+	x := &trial{t: t, p: p, q: q, r: r, vrf: speaker.Default, prefix: "10.1.0.0/24"}
+	families := allFamilies[:2]
+	x.s = run(t, Options{Config: toJSON(t, baseConf(nil, []any{p.conf(families...), q.conf(families...), longLived(r.conf(families...))}))})
+	eventually(t, "all sessions are up", func() bool { return p.isUp() && q.isUp() && r.isUp() })
+	stale := x.update(p, x.prefix, x.hopOf(p), 0)
+	u := stale.Body.(*bgp.BGPUpdate)
+	u.PathAttributes = append(u.PathAttributes, bgp.NewPathAttributeCommunities([]uint32{uint32(llgrStale)}))
+	x.send(p, stale)
+	x.hears(p, "p's path is stale", ofP)
+	x.announce(q)
+	x.hears(q, "q's is fresh", ofQ)
+	x.unreached(q)
+	x.hears(p, "q is not reached", ofP)
+	x.announce(q)
+	x.hears(q, "q says it again")
+	x.reset(r, api.ResetPeerRequest_OUT)
+	x.hears(p, "soft reset out", ofP)
+	x.withdraw(p)
+	x.hears(p, "p withdraws", "-")
+	x.unreached()
+	x.hears(p, "q is reached", ofQ)
+}
+
+// TestWithoutWord: as long as no worker says anything, neighbours hear what gobgpd tells
+// them, of nexthops that nobody reaches too.
+func TestWithoutWord(t *testing.T) {
+	heard := make(map[string][]string)
+	play := func(t *testing.T, name string, x *trial) {
+		eventually(t, "all sessions are up", func() bool { return x.p.isUp() && x.q.isUp() && x.r.isUp() })
+		for i, m := range [][]*bgp.BGPMessage{
+			{x.update(x.p, "10.1.0.0/24", "192.0.2.2", 1), x.update(x.p, "10.2.0.0/24", "203.0.113.9", 2)},
+			{x.update(x.q, "10.1.0.0/24", "192.0.2.3", 1)},
+			{x.update(x.p, "10.1.0.0/24", "203.0.113.9", 1), x.update(x.p, "10.1.0.0/24", "203.0.113.9", 1)},
+			{bgp.NewBGPUpdateMessage([]*bgp.IPAddrPrefix{bgp.NewIPAddrPrefix(24, "10.1.0.0")}, nil, nil)},
+		} {
+			by, mark := x.p, fmt.Sprintf("198.51.100.%d/32", i)
+			if i == 1 {
+				by = x.q
+			}
+			x.send(by, append(m, x.update(by, mark, "192.0.2.200", 0))...)
+			eventually(t, "the mark", func() bool {
+				for _, u := range x.r.heard() {
+					heard[name] = append(heard[name], u...)
+				}
+				return slices.ContainsFunc(heard[name], func(line string) bool { return strings.Contains(line, mark) })
+			})
+		}
+	}
+	trio := func(t *testing.T) *trial {
+		return &trial{
+			t: t, p: newHostile(t, "127.0.0.2", 65001, both()...), q: newHostile(t, "127.0.0.3", 65002, both()...),
+			r: newHostile(t, "127.0.0.4", 65009, both()...),
+		}
+	}
+	t.Run("ours", func(t *testing.T) {
+		x := trio(t)
+		x.s = run(t, Options{Config: toJSON(t, baseConf(nil, []any{x.p.conf(allFamilies[:2]...), x.q.conf(allFamilies[:2]...), x.r.conf(allFamilies[:2]...)}))})
+		play(t, "ours", x)
+	})
+	t.Run("gobgpd", func(t *testing.T) {
+		x := trio(t)
+		b := server.NewBgpServer(server.LoggerOption(quiet{}))
+		go b.Serve()
+		if err := b.StartBgp(t.Context(), &api.StartBgpRequest{Global: &api.Global{Asn: ourAS, RouterId: "192.0.2.1", ListenPort: -1}}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { stopBGP(b) })
+		for _, n := range []*hostile{x.p, x.q, x.r} {
+			if err := b.AddPeer(t.Context(), &api.AddPeerRequest{Peer: &api.Peer{
+				Conf:      &api.PeerConf{NeighborAddress: n.addr, PeerAsn: uint32(n.as)},
+				Transport: &api.Transport{RemotePort: uint32(n.port), LocalAddress: "127.0.0.1"},
+				Timers:    &api.Timers{Config: &api.TimersConfig{ConnectRetry: 1}},
+				AfiSafis:  []*api.AfiSafi{{Config: &api.AfiSafiConfig{Family: family("ipv4-unicast"), Enabled: true}}},
+			}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		play(t, "gobgpd", x)
+	})
+	if len(heard["ours"]) == 0 || !slices.Equal(heard["ours"], heard["gobgpd"]) {
+		t.Errorf("a neighbour hears %q, of gobgpd %q", heard["ours"], heard["gobgpd"])
 	}
 }
