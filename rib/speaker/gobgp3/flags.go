@@ -20,6 +20,7 @@ type flags struct {
 	sources
 	hush     hush
 	replaced replaced
+	left     func(vrf string, path *bgpPath) // called for a path that leads no more into a VRF
 
 	// held has the prefixes with flagged paths by family and by GoBGP's key: with the path
 	// that neighbours were told of; nil: none.
@@ -35,8 +36,8 @@ type place struct {
 	key    string
 }
 
-func newFlags(l *loop) *flags {
-	f := &flags{sources: sources{loop: l, vrfs: make(map[*bgpPeer]string)}, hush: hush{loop: l}}
+func newFlags(l *loop, left func(vrf string, path *bgpPath)) *flags {
+	f := &flags{sources: sources{loop: l, vrfs: make(map[*bgpPeer]string)}, hush: hush{loop: l}, left: left}
 	f.held = make(map[bgp.RouteFamily]map[string]*bgpPath)
 	for _, family := range judgedFamilies {
 		f.held[family] = make(map[string]*bgpPath)
@@ -72,7 +73,7 @@ func (f *flags) listen() {
 			f.replaced.Logger, t.logger = t.logger, &f.replaced
 		}
 	}
-	f.replaced.is = true // what was last is not known
+	f.replaced.take()
 }
 
 // judge is called for each event of best paths, before GoBGP tells its neighbours.

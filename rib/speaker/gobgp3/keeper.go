@@ -54,14 +54,14 @@ func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k.limits = newLimits(l, log)
 	k.stale = newStales(l, log)
 	k.leaver = newLeavers(l)
-	k.reach = newReachability(l, k.names, log)
+	k.reach = newReachability(l, k.names, log, k.leaver.left)
 	return k
 }
 
 // Observe implements GoBGP's timing hook.
 func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
 	stateChanged := k.log.stateChanged.Swap(false)
-	k.reach.after(stateChanged)
+	defer k.reach.after(stateChanged) // after what else changes the tables here
 	k.pacer.Observe(op, did, waited)
 	if stateChanged {
 		k.local.putBack()

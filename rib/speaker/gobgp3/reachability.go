@@ -35,9 +35,9 @@ type reachability struct {
 	walk    *walk             // under way
 }
 
-func newReachability(l *loop, names *peerNames, log *logger) *reachability {
+func newReachability(l *loop, names *peerNames, log *logger, left func(vrf string, path *bgpPath)) *reachability {
 	return &reachability{
-		loop: l, names: names, log: log, wake: make(chan struct{}, 1), flags: newFlags(l),
+		loop: l, names: names, log: log, wake: make(chan struct{}, 1), flags: newFlags(l, left),
 		said: make(map[string]*unreached), grown: make(map[string]bool), refused: make(map[string]string),
 	}
 }
@@ -226,18 +226,11 @@ func (r *reachability) importedBy(vrf string) map[string]bool {
 	if into == nil {
 		return nil
 	}
-	wanted := make(map[rib.RT]bool)
-	for _, c := range into.ImportRt {
-		if rt, is := decodeRT(c); is {
-			wanted[rt] = true
-		}
-	}
+	wanted := targets(into.ImportRt)
 	from := make(map[string]bool)
 	for name, v := range r.rib().Vrfs {
-		for _, c := range v.ExportRt {
-			if rt, is := decodeRT(c); is && wanted[rt] {
-				from[name] = true
-			}
+		if meet(wanted, targets(v.ExportRt)) {
+			from[name] = true
 		}
 	}
 	return from
