@@ -24,7 +24,7 @@ type routes struct {
 	surplus *surplus
 	doubt   func(rib.ResyncReason) // has the table read again
 	taken   rib.Taken
-	moved   func(rib.Slot) // our route of a slot came, went, or changed its metric
+	stood   func(rib.Slot, *route) // told of each evaluated entry, of which our route may have come or gone
 
 	over   map[rib.Slot]struct{} // kept out by the quota
 	counts [rib.Families]byState // entries by family and state
@@ -47,7 +47,7 @@ type note struct {
 	state  rib.State
 	out    rib.Cause // why it is Filtered
 	counts bool      // it has a place in the quota
-	stands stands    // what moved was told of last
+	stands stands    // whether stood found our route in the table last
 }
 
 // byState counts entries by their state.
@@ -222,7 +222,7 @@ func (r *routes) evaluate(slot rib.Slot, e *route) {
 // settle compares what is wanted of an entry with what the kernel has, and says what became
 // of it.
 func (r *routes) settle(slot rib.Slot, e *route) {
-	r.noteStanding(slot, e)
+	r.stood(slot, e)
 	set := e.Want
 	if e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits) {
 		return // until the sweep decides, or the VRF that leaks it is there

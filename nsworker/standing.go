@@ -17,38 +17,45 @@ const (
 )
 
 // standing implements rib.Standing.
-func (r *routes) standing(prefix netip.Prefix) (metric uint32, is bool) {
-	if _, e := r.entryOf(prefix); e != nil && e.Have != nil {
+func (b *books) standing(prefix netip.Prefix) (metric uint32, is bool) {
+	if _, e := b.routes.entryOf(prefix); e != nil && e.Have != nil {
 		return e.Have.Metric, true
 	}
 	return 0, false
 }
 
-// noteStanding tells where our route came, went, or changed its metric.
-func (r *routes) noteStanding(slot rib.Slot, e *route) {
+// noteStanding looks whether our route of a slot came, went, or changed its metric, and has
+// what is announced of its prefix decided again then.
+func (b *books) noteStanding(slot rib.Slot, e *route) {
 	now := standsNot
 	switch {
 	case e.Have == nil:
-	case e.Have.Metric == r.spec.Export.Metric:
+	case e.Have.Metric == b.routes.spec.Export.Metric:
 		now = standsHere
 	default:
 		now = standsElsewhere
 	}
-	if now != e.Note.stands {
-		e.Note.stands = now
-		r.moved(slot)
+	if now == e.Note.stands {
+		return
+	}
+	e.Note.stands = now
+	if !b.importing.On() {
+		return
+	}
+	if prefix := b.routes.feed.Prefix(slot); b.importing.Has(*b.view(), prefix) {
+		b.announced.look(prefix)
 	}
 }
 
 // chooseBesideImports has those prefixes decided again whose best path is the VRF's own import:
 // which route is imported may be another now.
-func (r *routes) chooseBesideImports() {
-	if r.inState(rib.Filtered) == 0 {
+func (b *books) chooseBesideImports() {
+	if b.routes.inState(rib.Filtered) == 0 {
 		return
 	}
-	for slot, e := range r.All {
+	for slot, e := range b.routes.All {
 		if e.Note.out == rib.OwnImport {
-			r.MarkAnew(slot, e)
+			b.routes.MarkAnew(slot, e)
 		}
 	}
 }
