@@ -217,7 +217,7 @@ func (f *facts) way(w *nexthop.Way) string {
 	var by rib.Route
 	if n.Prefix.IsValid() {
 		what = fmt.Sprintf("what VRF %q has", n.Source)
-		_, by, err = in.ResolvePrefix(n.Prefix)
+		_, by, err = in.LeakedPrefix(n.Prefix)
 	} else {
 		_, by, err = in.Resolve(n.On(in))
 	}

@@ -133,7 +133,7 @@ func leakedHops(from View, m Member) ([]rib.Hop, error) {
 	var hops []rib.Hop
 	var err error
 	if m.Prefix.IsValid() {
-		hops, _, err = from.ResolvePrefix(m.Prefix)
+		hops, _, err = from.LeakedPrefix(m.Prefix)
 	} else {
 		hops, err = m.in(from.View, from.Binding.Netns)
 	}
