@@ -20,8 +20,9 @@ import (
 // goroutine has the loop call it.
 type keeper struct {
 	*loop
-	pacer *pacer
-	log   *logger
+	pacer   *pacer
+	log     *logger
+	changes *changes // the loop's own
 
 	work   time.Duration // of the loop since it last looked; the loop's own
 	each   time.Duration // how much it does before the next look; the loop's own
@@ -46,17 +47,23 @@ const (
 
 func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k := &keeper{loop: l, pacer: pacer, log: log, each: lookEach, wake: make(chan struct{}, 1)}
+	k.changes = newChanges(l)
 	k.sweeps = newSweeper(l, k.wake)
 	k.limits = newLimits(l, log)
-	k.stale = newStales(l, log)
+	k.stale = newStales(k.changes, log)
 	k.leaver = newLeavers(l)
 	return k
 }
 
 // Observe implements GoBGP's timing hook.
 func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
+	k.changes.after()
 	k.pacer.Observe(op, did, waited)
-	if k.log.stateChanged.Swap(false) || k.endOfRIB.Swap(false) {
+	changed := k.log.stateChanged.Swap(false)
+	if changed {
+		k.changes.moved()
+	}
+	if k.endOfRIB.Swap(false) || changed {
 		k.stale.look()
 		k.limits.look()
 	}
@@ -70,11 +77,12 @@ func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
 	}
 }
 
-// seen returns the function that the loop calls for each event of a watch.
+// seen returns the function that the loop calls for each event of a watch that is of best
+// paths or End-of-RIB.
 func (k *keeper) seen() func(event any) {
 	var kinds shapes // the watch has its own, and gives up where an event is not as expected
 	return func(event any) {
-		best, eor, err := kinds.read(event)
+		best, eor, _, err := kinds.read(event)
 		switch {
 		case err != nil:
 		case eor != nil:
@@ -139,6 +147,9 @@ func (k *keeper) sweepAll() {
 // quiet is called in the loop.
 func (k *keeper) quiet() error {
 	k.look()
+	if k.log.endings != nil {
+		k.log.endings.quiet()
+	}
 	k.sweeps.quiet()
 	k.limits.look()
 	k.stale.look()

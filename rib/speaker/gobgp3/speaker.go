@@ -111,8 +111,9 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	s.guarding = newGuarding(l, s.options.OwnPrefix, c, log)
 	log.down, log.guarding = s.sessions.down, s.guarding
 	s.feeder = newFeeder(s.embedded, s.keeper, c.VRFs)
+	log.endings = newEndings(s.feeder)
 	s.tables = &tables{s.embedded, s.feeder}
-	s.announcer = speaker.NewAnnouncer(injector{l, s.tables}, s.feeder.feeds)
+	s.announcer = speaker.NewAnnouncer(injector{l, s.tables, s.keeper.changes}, s.feeder.feeds)
 	mender, listening := newMender(s.embedded, s.announcer), &listening{loop: l}
 	s.drift = newDrift(s.embedded, s.keeper, s.sessions, mender)
 	s.drift.called, s.drift.drifted = s.options.Called, s.options.Drifted
