@@ -54,8 +54,8 @@ func TestIPv6ThroughIPv4(t *testing.T) {
 			l.hear("red", bgpPath("2001:db8:2::/48", "192.0.2.9"), bgpPath("2001:db8:2::/48", "2001:db8::9", id(1)))
 			l.hear("red", bgpPath("10.1.0.0/16", "2001:db8::9")) // the other way round it has (RFC 8950)
 			l.table(red,
-				"10.1.0.0/16 via inet6 2001:db8::9 dev eth0 proto vrfredist metric 20",
-				"2001:db8:2::/48 via 2001:db8::9 dev eth0 proto vrfredist metric 20")
+				"10.1.0.0/16 via inet6 2001:db8::9 dev eth0 proto vrfredist metric 20 onlink",
+				"2001:db8:2::/48 via 2001:db8::9 dev eth0 proto vrfredist metric 20 onlink")
 			l.exported("red", "2001:db8:1::/48", rib.Unresolved, "cannot go through an IPv4 gateway")
 		})
 	}

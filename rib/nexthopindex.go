@@ -66,7 +66,7 @@ func (v View) DependsOn(nh netip.Addr) iter.Seq[int] {
 			yield(0)
 			return
 		}
-		for _, routes := range v.Foreign.covering(nh.WithZone("")) {
+		for _, routes := range v.Foreign.Covering(nh.WithZone("")) {
 			for _, r := range routes {
 				for _, h := range r.Hops {
 					if !yield(h.Ifindex) {
@@ -97,5 +97,6 @@ func ChangedLinks(a, b Links) []int {
 
 func sameLink(a, b Link) bool {
 	return a.Name == b.Name && a.Master == b.Master && a.VRFTable == b.VRFTable &&
-		a.Up == b.Up && a.Admin == b.Admin && slices.Equal(a.Addrs, b.Addrs)
+		a.Up == b.Up && a.Admin == b.Admin && slices.Equal(a.Addrs, b.Addrs) &&
+		slices.Equal(a.Tentative, b.Tentative) && slices.Equal(a.Deprecated, b.Deprecated)
 }

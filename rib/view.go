@@ -13,6 +13,9 @@ type View struct {
 	Where   Where
 	Links   Links
 	Foreign *ForeignTable
+	// ByDefault lets the default route lead to nexthops: nearly any is reached by it.
+	ByDefault bool
+	Beside    map[uint32]*ForeignTable // other tables of the namespace that are imported too; immutable
 }
 
 // mainTable is the number of the main table (RT_TABLE_MAIN).
@@ -61,7 +64,7 @@ func (v View) own(nh netip.Addr) bool {
 	}
 	for _, link := range v.Links {
 		for _, a := range link.Addrs {
-			if a.Addr() == nh && v.Member(link) && (!v.plain() || v.device(link) == 0 || v.connects(a.Masked(), link)) {
+			if a.Addr() == nh && v.Member(link) && (!v.plain() || v.device(link) == 0 || v.connects(nh, link)) {
 				return true
 			}
 		}
@@ -69,9 +72,32 @@ func (v View) own(nh netip.Addr) bool {
 	return false
 }
 
-// connects tells whether a subnet is connected in the table by link.
-func (v View) connects(subnet netip.Prefix, link Link) bool {
-	return slices.ContainsFunc(v.Foreign.Get(subnet), func(r Route) bool { return r.Connects(v.Links) && r.Hops[0].Ifindex == link.Index })
+// connects tells whether the table has a subnet on a link in which an address lies.
+func (v View) connects(addr netip.Addr, link Link) bool {
+	for _, routes := range v.Foreign.Covering(addr) {
+		if slices.ContainsFunc(routes, func(r Route) bool { return r.ConnectsBy(link.Index, v.Links) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// OnLink tells whether the gateway of a hop is on its link: link-local, or in a subnet that
+// is connected there.
+func (v View) OnLink(h Hop) bool {
+	if zoned(h.Gateway) {
+		return true
+	}
+	for _, routes := range v.Foreign.Covering(h.Gateway) {
+		for _, r := range routes {
+			for _, o := range r.Hops {
+				if o.Ifindex == h.Ifindex && !o.Gateway.IsValid() {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // zone returns the interface that is the zone of a link-local address, by name or index.

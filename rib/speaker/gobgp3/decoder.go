@@ -76,18 +76,24 @@ func considered(n bgp.AddrPrefixInterface) bool {
 // destination decodes a path's NLRI, and the label of a VPN one.
 func (d *decoder) destination(n bgp.AddrPrefixInterface) (to speaker.Destination, label uint32, err error) {
 	switch n := n.(type) {
-	case *bgp.IPAddrPrefix:
-		to.Prefix, err = prefixOf(n.Prefix, n.Length, false)
-	case *bgp.IPv6AddrPrefix:
-		to.Prefix, err = prefixOf(n.Prefix, n.Length, true)
 	case *bgp.LabeledVPNIPAddrPrefix:
 		return d.vpn(n, false)
 	case *bgp.LabeledVPNIPv6AddrPrefix:
 		return d.vpn(&n.LabeledVPNIPAddrPrefix, true)
-	default:
-		err = fmt.Errorf("decode a prefix: %T is none", n)
 	}
+	to.Prefix, err = unicastPrefix(n)
 	return to, 0, err
+}
+
+// unicastPrefix is the prefix of an NLRI in no VRF.
+func unicastPrefix(n bgp.AddrPrefixInterface) (netip.Prefix, error) {
+	switch n := n.(type) {
+	case *bgp.IPAddrPrefix:
+		return prefixOf(n.Prefix, n.Length, false)
+	case *bgp.IPv6AddrPrefix:
+		return prefixOf(n.Prefix, n.Length, true)
+	}
+	return netip.Prefix{}, fmt.Errorf("decode a prefix: %T is none", n)
 }
 
 func (d *decoder) vpn(n *bgp.LabeledVPNIPAddrPrefix, six bool) (to speaker.Destination, label uint32, err error) {

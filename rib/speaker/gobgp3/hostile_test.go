@@ -26,6 +26,7 @@ type hostile struct {
 	conn net.Conn          // guarded by mu; of the session that is up
 	open []byte            // guarded by mu; the OPEN of the next session
 	got  []*bgp.BGPMessage // guarded by mu; NOTIFICATIONs
+	news []*bgp.BGPUpdate  // guarded by mu; UPDATEs since the last call of heard
 	ups  int               // guarded by mu; how many sessions came up
 	gone sync.WaitGroup
 }
@@ -113,6 +114,10 @@ func (p *hostile) session(conn net.Conn) {
 		case m.Header.Type == bgp.BGP_MSG_NOTIFICATION:
 			p.mu.Lock()
 			p.got = append(p.got, m)
+			p.mu.Unlock()
+		case m.Header.Type == bgp.BGP_MSG_UPDATE:
+			p.mu.Lock()
+			p.news = append(p.news, m.Body.(*bgp.BGPUpdate))
 			p.mu.Unlock()
 		}
 	}

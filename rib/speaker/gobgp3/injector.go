@@ -24,6 +24,7 @@ type injector struct {
 	*loop
 	*tables
 	changes *changes
+	flags   *flags
 }
 
 // localPeer is the source of a path that originated here.
@@ -56,11 +57,11 @@ func (in injector) Inject(vrf string, changes []rib.AnnounceChange) error {
 func (in injector) update(paths []*bgpPath) {
 	var updates []*bgpUpdate
 	for _, p := range paths {
-		updates = append(updates, tablesUpdate(in.rib(), p)...)
+		for _, u := range tablesUpdate(in.rib(), p) {
+			updates = append(updates, in.flags.without(u))
+		}
 	}
-	if len(updates) > 0 {
-		serverTellNeighbors(in.server(), in.rib(), nil, paths[0], updates, true)
-	}
+	in.flags.tell(updates)
 }
 
 // acceptRoute is GoBGP's ROUTE_TYPE_ACCEPT.

@@ -30,6 +30,7 @@ type keeper struct {
 	limits *limits
 	stale  *stales
 	leaver *leavers
+	reach  *reachability
 
 	wake     chan struct{} // there is something to sweep
 	endOfRIB atomic.Bool   // an End-of-RIB came since the last look
@@ -52,18 +53,20 @@ func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k.limits = newLimits(l, log)
 	k.stale = newStales(k.changes, log)
 	k.leaver = newLeavers(l)
+	k.reach = newReachability(k.changes, log)
 	return k
 }
 
 // Observe implements GoBGP's timing hook.
 func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
-	k.changes.after()
-	k.pacer.Observe(op, did, waited)
-	changed := k.log.stateChanged.Swap(false)
-	if changed {
+	stateChanged := k.log.stateChanged.Swap(false)
+	if stateChanged {
 		k.changes.moved()
 	}
-	if k.endOfRIB.Swap(false) || changed {
+	k.changes.after()
+	k.reach.after(stateChanged)
+	k.pacer.Observe(op, did, waited)
+	if k.endOfRIB.Swap(false) || stateChanged {
 		k.stale.look()
 		k.limits.look()
 	}
@@ -107,6 +110,7 @@ func (k *keeper) look() {
 func (k *keeper) configure(c *conf.Config) {
 	k.limits.configure(c)
 	k.stale.configure(c)
+	k.reach.configure(c)
 }
 
 // start has the keeper look where no messages come too, until ctx ends. join waits for

@@ -359,3 +359,47 @@ func TestSameAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestFlaggedPaths: a path that takes no part in GoBGP's choice, because its nexthop is not
+// reached, is in the feeds all the same, and nobody is set to work for it.
+func TestFlaggedPaths(t *testing.T) {
+	pairs(t, as, nil, func(t *testing.T, p pair) {
+		drain(p.s.feed(t, p.vrf))
+		flagged := func() (n int) {
+			_ = p.s.keeper.inLoop(func() error {
+				for _, f := range families {
+					for _, d := range p.s.keeper.rib().Tables[f].destinations {
+						for _, x := range d.knownPathList {
+							if x.IsNexthopInvalid {
+								n++
+							}
+						}
+					}
+				}
+				return nil
+			})
+			return n
+		}
+		best, other := rib.PathNexthop{Nexthop: netip.MustParseAddr(p.best.addr)}, rib.PathNexthop{Nexthop: netip.MustParseAddr(p.other.addr)}
+		p.s.Unreached(p.vrf, map[rib.PathNexthop]struct{}{best: {}})
+		eventually(t, "two flagged paths", func() bool { return flagged() == 2 })
+		p.s.feedsAgree(t, "the best path is not reached")
+		st, err := watchAll(p.s.keeper.changes, func(any) {}) // nobody else is told from here on
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer st.stop()
+		p.s.Unreached(p.vrf, map[rib.PathNexthop]struct{}{best: {}, other: {}})
+		eventually(t, "four flagged paths", func() bool { return flagged() == 4 })
+		p.s.Unreached(p.vrf, map[rib.PathNexthop]struct{}{})
+		eventually(t, "none", func() bool { return flagged() == 0 })
+		select {
+		case <-st.live.unseen:
+			t.Error("the tables are to be read again")
+		default:
+		}
+		if changed := p.s.feed(t, p.vrf).Take(nil, 10); len(changed) != 0 {
+			t.Errorf("changed %v", changed)
+		}
+	})
+}
