@@ -113,8 +113,9 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	s.guarding.names, s.guarding.local = s.keeper.names, s.keeper.local
 	log.down, log.guarding = s.sessions.down, s.guarding
 	s.feeder = newFeeder(s.embedded, s.keeper, c.VRFs)
+	log.endings = newEndings(s.feeder)
 	s.tables = &tables{s.embedded, s.feeder}
-	s.announcer = speaker.NewAnnouncer(injector{l, s.tables, s.keeper.reach.flags}, s.feeder.feeds)
+	s.announcer = speaker.NewAnnouncer(injector{l, s.tables, s.keeper.changes, s.keeper.reach.flags}, s.feeder.feeds)
 	mender, listening := newMender(s.embedded, s.announcer), &listening{loop: l}
 	s.drift = newDrift(s.embedded, s.keeper, s.sessions, mender)
 	s.drift.called, s.drift.drifted = s.options.Called, s.options.Drifted

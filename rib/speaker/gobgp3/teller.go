@@ -150,7 +150,8 @@ func (f *flags) tell(updates []*bgpUpdate) {
 	f.hush.set(false)
 	f.telling = true
 	defer func() { f.telling = false }()
-	serverTellNeighbors(f.server(), f.rib(), nil, some, updates, true)
+	// No path comes or goes by that, of which the feeds would have to be told.
+	f.changes.foretelling(func() { serverTellNeighbors(f.server(), f.rib(), nil, some, updates, true) })
 	f.replaced.take()
 }
 
