@@ -107,38 +107,56 @@ func TestPeerDownBeforeTheLoop(t *testing.T) {
 }
 
 // TestDepartureComesFirst: the word that a neighbour goes is ahead of what GoBGP says of
-// each of its destinations, and the tables are not read again for those.
+// each of its destinations, and the tables are not read again for those. A few of them are
+// told of, of many it is said that they go.
 func TestDepartureComesFirst(t *testing.T) {
-	pairs(t, as, nil, func(t *testing.T, p pair) {
-		var st stream
-		var rest int
-		for _, h := range []*hostile{p.other, p.best} {
-			var err error
-			if st, err = watchAll(p.s.keeper.changes, func(any) {}); err != nil { // nobody else is told from here on
-				t.Fatal(err)
+	for _, many := range []int{0, 2 * fewSent} {
+		pairs(t, as, nil, func(t *testing.T, p pair) {
+			for _, h := range []*hostile{p.best, p.other} {
+				h.send(h.some(false, false, 100, many)...)
 			}
-			defer st.stop()
-			_ = h.l.Close()
-			h.cut()
-			var got []item
-			eventually(t, "it goes", func() bool {
+			if many > 0 {
+				p.s.await(t, p.vrf, nth(false, 100+many-1).String(), count(2))
+			}
+			for _, h := range []*hostile{p.other, p.best} {
+				st, err := watchAll(p.s.keeper.changes, func(any) {}) // nobody else is told from here on
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer st.stop()
+				_ = h.l.Close()
+				h.cut()
+				var got []item
+				eventually(t, "it goes", func() bool {
+					got = append(got, st.live.take(nil)...)
+					return len(got) > 0
+				})
+				if d, is := got[0].of.(departure); !is || d.key != h.addr || !d.whole || (len(d.gone) == 2) != (many > 0) {
+					t.Errorf("the first thing is %+v", got[0])
+				}
+				_ = p.s.keeper.inLoop(func() error { return nil }) // the turn is over
 				got = append(got, st.live.take(nil)...)
-				return len(got) > 0
-			})
-			rest = len(got) - 1
-			d, is := got[0].of.(departure)
-			if !is || d.key != h.addr || !d.whole || len(d.gone) != 2 {
-				t.Errorf("the first thing is %+v", got[0])
+				of := make(map[string]bool)
+				for _, it := range got[1:] {
+					switch n := it.of.(type) {
+					case nil:
+						of[it.paths[0].path.origin().nlri.String()] = true
+					case bgp.AddrPrefixInterface:
+						of[n.String()] = true
+					}
+				}
+				// Of the better one each destination has another best path now, or none.
+				if want := 4 + many; len(of) != want && (h == p.best || many == 0) {
+					t.Errorf("it was told of %d destinations of %s, want %d", len(of), h.addr, want)
+				}
+				select {
+				case <-st.live.unseen:
+					t.Error("the tables are to be read again")
+				default:
+				}
 			}
-		}
-		// Of the better one each destination has another best path now, or none.
-		eventually(t, "its destinations", func() bool { rest += len(st.live.take(nil)); return rest >= 4 })
-		select {
-		case <-st.live.unseen:
-			t.Error("the tables are to be read again")
-		default:
-		}
-	})
+		})
+	}
 }
 
 // TestGracefulRestart: the paths of a family that a neighbour keeps over its restart stay,
