@@ -107,6 +107,7 @@ var exportKeys = keys[entry]{
 	"reachability":         one(not(boolean), func(e *entry) *bool { return &e.exp.AnnounceUnreached }),
 	"backup-routes":        one(boolean, func(e *entry) *bool { return &e.exp.BackupRoutes }),
 	"resolve-by-default":   one(boolean, func(e *entry) *bool { return &e.exp.ResolveByDefault }),
+	"prefer-link-local":    one(boolean, func(e *entry) *bool { return &e.exp.PreferLinkLocal }),
 	"prefsrc":              sources,
 }
 

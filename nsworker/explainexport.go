@@ -205,7 +205,7 @@ func (f *facts) way(w *nexthop.Way) string {
 	in, links, what := f.view, f.view.Links, n.Addr.String()
 	source := n.Source
 	if source == "" && f.spec.VRF != "" {
-		if _, _, err := in.Resolve(n.Addr); err != nil {
+		if _, _, err := in.Resolve(n.On(in)); err != nil {
 			source = f.spec.VRF
 		}
 	}
@@ -217,9 +217,9 @@ func (f *facts) way(w *nexthop.Way) string {
 	var by rib.Route
 	if n.Prefix.IsValid() {
 		what = fmt.Sprintf("what VRF %q has", n.Source)
-		_, by, err = in.ResolvePrefix(n.Prefix)
+		_, by, err = in.LeakedPrefix(n.Prefix)
 	} else {
-		_, by, err = in.Resolve(n.Addr)
+		_, by, err = in.Resolve(n.On(in))
 	}
 	if err != nil { // it went meanwhile
 		return err.Error()

@@ -38,7 +38,7 @@ func (w *Worker) imports(ctx context.Context, snap snapshot, q vrf.RouteQuery, y
 	}
 	slices.SortFunc(prefixes, comparePrefixes)
 	for batch := range slices.Chunk(prefixes, listedAtOnce) {
-		own, err := w.standing(ctx, batch)
+		own, err := w.ownAmong(ctx, batch)
 		if err != nil || !snap.imports(batch, own, q, yield) {
 			return err
 		}
@@ -46,15 +46,15 @@ func (w *Worker) imports(ctx context.Context, snap snapshot, q vrf.RouteQuery, y
 	return nil
 }
 
-// standing takes out of the loop which of our routes stand for some prefixes.
-func (w *Worker) standing(ctx context.Context, prefixes []netip.Prefix) (rib.Standing, error) {
+// ownAmong takes out of the loop which of our routes stand for some prefixes.
+func (w *Worker) ownAmong(ctx context.Context, prefixes []netip.Prefix) (rib.Standing, error) {
 	own := make(map[netip.Prefix]uint32)
 	err := w.ask(ctx, func(s *tableSync) {
 		if s == nil {
 			return
 		}
 		for _, p := range prefixes {
-			if metric, is := s.routes.standing(p); is {
+			if metric, is := s.standing(p); is {
 				own[p] = metric
 			}
 		}

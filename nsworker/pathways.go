@@ -14,7 +14,8 @@ type pathWays struct {
 	of   string // the VRF's name in BGP: paths with this Source are its own
 	// blackhole says that a path with BLACKHOLE (RFC 7999) needs no nexthop.
 	blackhole bool
-	link      func(peer netip.Addr) (netns, device string)
+	linkLocal bool // a path's link-local nexthop is preferred
+	link      func(peer netip.Addr) (netns, device string, inside netip.Addr)
 
 	news   bool // how a nexthop is reached has changed, or one is new that is not
 	kept   int  // nexthops, when those were forgotten that no path had
@@ -23,8 +24,8 @@ type pathWays struct {
 	barred []*nexthop.Way // by which the kernel takes no route for the prefix in hand
 }
 
-func newPathWays(ways *nexthop.Ways, of string, p rib.ExportPolicy, link func(netip.Addr) (netns, device string)) *pathWays {
-	w := &pathWays{ways: ways, of: of, blackhole: p.AcceptBlackhole, link: link}
+func newPathWays(ways *nexthop.Ways, of string, p rib.ExportPolicy, link func(netip.Addr) (netns, device string, inside netip.Addr)) *pathWays {
+	w := &pathWays{ways: ways, of: of, blackhole: p.AcceptBlackhole, linkLocal: p.PreferLinkLocal, link: link}
 	w.forget()
 	return w
 }
@@ -36,6 +37,12 @@ func (w *pathWays) forget() {
 	}
 }
 
+// judgeBy takes over a changed policy.
+func (w *pathWays) judgeBy(p rib.ExportPolicy) {
+	w.blackhole, w.linkLocal, w.news = p.AcceptBlackhole, p.PreferLinkLocal, true
+	w.forget()
+}
+
 // way is the nexthop of a path.
 func (w *pathWays) way(p *rib.Path) *nexthop.Way {
 	f := rib.FamilyOf(p.Prefix)
@@ -44,7 +51,11 @@ func (w *pathWays) way(p *rib.Path) *nexthop.Way {
 	}
 	way := w.byVia[f][p.Attrs.Via]
 	if way == nil {
-		way = w.ways.Of(w.member(p.Attrs), f)
+		m := member(p.Attrs, w.linkLocal, w.link)
+		if w.leaks(p.Attrs) {
+			m.Source = p.Attrs.Source
+		}
+		way = w.ways.Of(m, f)
 		w.byVia[f][p.Attrs.Via] = way
 		w.news = w.news || way.Reach != rib.Reached
 	}
@@ -69,33 +80,6 @@ func (w *pathWays) reach(p *rib.Path) rib.Reach {
 // discards tells whether a path becomes a blackhole route.
 func (w *pathWays) discards(a *rib.Attrs) bool {
 	return w.blackhole && slices.Contains(a.Communities, rib.CommunityBlackhole)
-}
-
-// member is the nexthop of a path that is no import, with its interface where it is
-// link-local.
-func (w *pathWays) member(a *rib.Attrs) nexthop.Member {
-	m := nexthop.Member{Addr: nexthopOf(a)}
-	if m.Addr.Is6() && m.Addr.IsLinkLocalUnicast() && m.Addr.Zone() == "" && w.link != nil {
-		if netns, device := w.link(a.Peer); device != "" {
-			m.Addr, m.Netns = m.Addr.WithZone(device), netns
-		}
-	}
-	if w.leaks(a) {
-		m.Source = a.Source
-	}
-	return m
-}
-
-// nexthopOf prefers the global address: it says which link it is on by itself. Only where
-// there is none does the link-local one of RFC 2545 serve.
-func nexthopOf(a *rib.Attrs) netip.Addr {
-	if !a.Nexthop.IsValid() || a.Nexthop.IsUnspecified() && a.LinkLocal.IsValid() {
-		return a.LinkLocal
-	}
-	if a.Nexthop.IsLinkLocalUnicast() && a.Nexthop.Zone() == "" && a.LinkLocal.IsValid() {
-		return a.LinkLocal
-	}
-	return a.Nexthop
 }
 
 // want is what a decision comes down to. Its lists are good until the next call.
@@ -193,7 +177,7 @@ func (w *pathWays) barring(f rib.Family, members []nexthop.Member) {
 type onlooker struct {
 	resolver nexthop.Resolver
 	of       string
-	link     func(netip.Addr) (netns, device string)
+	link     func(netip.Addr) (netns, device string, inside netip.Addr)
 }
 
 func (o onlooker) pathWays() *pathWays {

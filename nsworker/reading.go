@@ -67,8 +67,8 @@ func (s *tableSync) adopt(t rib.Table) {
 	foreign := s.routes.adopt(t.Routes, func(f rib.Family) bool { return !s.sweeps.done[f] })
 	s.expiry.begin()
 	v.Links, v.Foreign, v.Beside = t.Links, rib.NewForeignTable(s.expiry.look(foreign)), nil
-	for table, routes := range t.Beside {
-		s.setBeside(table, rib.NewForeignTable(s.expiry.look(s.routes.others(routes))))
+	for table, routes := range t.Beside { // of which other VRFs may have written some
+		s.setBeside(table, rib.NewForeignTable(s.expiry.look(slices.DeleteFunc(routes, s.routes.owns))))
 	}
 	s.publish()
 	s.deadHops = slices.ContainsFunc(foreign, func(r rib.Route) bool { return hasDead(r.Hops) })

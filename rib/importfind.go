@@ -16,9 +16,6 @@ type found struct {
 	unfit   bool // an address that is tentative or deprecated
 }
 
-// scopeOfAddress is that of an address's own route.
-const scopeOfAddress = scopeHost
-
 // find appends all that may be announced for a prefix, in the order in which it is taken: by
 // metric, then the VRF's own table before the others in the order of the policy.
 func (x *Importing) find(all []found, v View, prefix netip.Prefix) []found {
@@ -56,8 +53,8 @@ func (x *Importing) findAddresses(all []found, v View, prefix netip.Prefix) []fo
 		if !slices.ContainsFunc(link.Addrs, is) {
 			continue
 		}
-		r := &Route{Prefix: prefix, Protocol: ProtoKernel, Kind: KindLocal, Scope: scopeOfAddress, Hops: []Hop{{Ifindex: i}}}
-		all = append(all, found{route: r, address: true, unfit: slices.ContainsFunc(link.Tentative, is) || slices.ContainsFunc(link.Deprecated, is)})
+		r := addressOn(prefix, i)
+		all = append(all, found{route: &r, address: true, unfit: slices.ContainsFunc(link.Tentative, is) || slices.ContainsFunc(link.Deprecated, is)})
 	}
 	slices.SortFunc(all, func(a, b found) int { return a.route.Hops[0].Ifindex - b.route.Hops[0].Ifindex })
 	return all

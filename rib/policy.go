@@ -54,6 +54,9 @@ type ExportPolicy struct {
 	// key `reachability` is false.
 	AnnounceUnreached bool
 	ResolveByDefault  bool // the default route may lead to nexthops
+	// PreferLinkLocal has a path that came with a global and a link-local nexthop (RFC
+	// 2545) go by the latter.
+	PreferLinkLocal bool
 }
 
 // Filtered tells whether the policy takes paths with some communities alone.

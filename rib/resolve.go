@@ -46,6 +46,24 @@ func (v View) Resolve(nh netip.Addr) (hops []Hop, via Route, err error) {
 	return hops, via, nil
 }
 
+// LinkOf returns the interface on which a neighbour is directly connected: the one of the
+// route that leads to it without a gateway.
+func (v View) LinkOf(peer netip.Addr) (Link, bool) {
+	hops, _, err := v.lookup(peer, 0)
+	if err != nil || len(hops) != 1 || hops[0].Gateway != peer {
+		return Link{}, false
+	}
+	link, found := v.Links[hops[0].Ifindex]
+	return link, found
+}
+
+// IsLink tells whether the zone of an address is an interface that a nexthop can be on. A
+// VRF device is none, though a session may be bound to it.
+func (v View) IsLink(nh netip.Addr) bool {
+	link, found := v.zone(nh)
+	return found && link.VRFTable == 0
+}
+
 // ResolvePrefix returns the live hops of the foreign route of exactly p, for
 // the import of one VRF that is exported into another. Where p is directly
 // connected, Gateway is invalid.

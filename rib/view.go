@@ -1,6 +1,7 @@
 package rib
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -107,4 +108,26 @@ func (v View) zone(nh netip.Addr) (Link, bool) {
 		link, found = v.Links[index]
 	}
 	return link, found
+}
+
+// DependsOn yields the ifindexes whose change can alter Resolve(nh): those of the hops
+// of every route that covers it, dead hops too. One may come several times. 0 means that
+// the change of any interface can: the zone of a link-local nexthop may come back under
+// another index, and a gateway without an interface is looked up further.
+func (v View) DependsOn(nh netip.Addr) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		if zoned(nh) {
+			yield(0)
+			return
+		}
+		for _, routes := range v.Foreign.Covering(nh.WithZone("")) {
+			for _, r := range routes {
+				for _, h := range r.Hops {
+					if !yield(h.Ifindex) {
+						return
+					}
+				}
+			}
+		}
+	}
 }

@@ -64,6 +64,7 @@ func (s Spec) keys() []specKey {
 		{"export.backup_routes", fmt.Sprint(exp.BackupRoutes)},
 		{"export.resolve_by_default", fmt.Sprint(exp.ResolveByDefault)},
 		{"route-selection-options", exp.Selection.String()},
+		{"export.prefer_link_local", fmt.Sprint(exp.PreferLinkLocal)},
 		{"export.accept_martians", words(exp.AcceptMartians)},
 		{"export.prefsrc (IPv4)", source(exp.PrefSrc[rib.IPv4])},
 		{"export.prefsrc (IPv6)", source(exp.PrefSrc[rib.IPv6])},

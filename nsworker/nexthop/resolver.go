@@ -133,7 +133,7 @@ func leakedHops(from View, m Member) ([]rib.Hop, error) {
 	var hops []rib.Hop
 	var err error
 	if m.Prefix.IsValid() {
-		hops, _, err = from.ResolvePrefix(m.Prefix)
+		hops, _, err = from.LeakedPrefix(m.Prefix)
 	} else {
 		hops, err = m.in(from.View, from.Binding.Netns)
 	}
@@ -151,9 +151,25 @@ func leakedHops(from View, m Member) ([]rib.Hop, error) {
 // in resolves m in a view of the namespace that a Binding calls netns. An interface of
 // another namespace is not this one's of the same name.
 func (m Member) in(v rib.View, netns string) ([]rib.Hop, error) {
-	if m.Addr.Zone() != "" && !rib.SameNetns(m.Netns, netns) {
+	if (m.Addr.Zone() != "" || m.Peer.IsValid()) && !rib.SameNetns(m.Netns, netns) {
 		return nil, fmt.Errorf("nexthop %s is unresolved: it is link-local, and its interface is in another network namespace", m.Addr)
 	}
-	hops, _, err := v.Resolve(m.Addr)
+	nh := m.On(v)
+	if m.Peer.IsValid() && nh.Zone() == "" {
+		return nil, fmt.Errorf("nexthop %s is unresolved: it is link-local, and its interface is not known: the neighbour that sent it is not directly connected in this VRF", nh)
+	}
+	hops, _, err := v.Resolve(nh)
 	return hops, err
+}
+
+// On is the address of m with the link that it is on as zone, where it is link-local and
+// that is found in a view.
+func (m Member) On(v rib.View) netip.Addr {
+	if !m.Peer.IsValid() || v.IsLink(m.Addr) {
+		return m.Addr
+	}
+	if link, on := v.LinkOf(m.Peer); on {
+		return m.Addr.WithZone(link.Name)
+	}
+	return m.Addr
 }

@@ -21,6 +21,9 @@ func newTracker() tracker {
 func (t *tracker) watch(way *Way) {
 	if way.Source == "" {
 		t.nexthops.Add(way.Addr, way)
+		if way.Peer.IsValid() {
+			t.nexthops.Add(way.Peer, way)
+		}
 	} else {
 		t.leaks[way] = struct{}{}
 	}
@@ -62,5 +65,8 @@ func (t *tracker) forget(way *Way) {
 	delete(t.leaks, way)
 	if way.Source == "" {
 		t.nexthops.Remove(way.Addr, way)
+		if way.Peer.IsValid() {
+			t.nexthops.Remove(way.Peer, way)
+		}
 	}
 }

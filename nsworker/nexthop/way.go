@@ -11,7 +11,8 @@ import (
 // Member names one nexthop of paths.
 type Member struct {
 	Addr   netip.Addr
-	Netns  string       // the namespace of the interface that is the zone of Addr, as a Binding names it
+	Netns  string       // the namespace of a link-local Addr's interface, as a Binding names it
+	Peer   netip.Addr   // of a link-local Addr: the neighbour that sent it, on whose link it is where Addr names none
 	Source string       // a leak: the VRF in whose table it is resolved; "": this one
 	Prefix netip.Prefix // a leak of an import: that VRF's own route for Prefix
 }
@@ -22,6 +23,9 @@ func (m Member) appendKey(b []byte) []byte {
 	b = m.Addr.AppendTo(b)
 	if m.Netns != "" {
 		b = append(append(b, '/'), m.Netns...)
+	}
+	if m.Peer.IsValid() {
+		b = m.Peer.AppendTo(append(b, '~'))
 	}
 	if m.Source != "" {
 		b = append(append(b, '@'), m.Source...)

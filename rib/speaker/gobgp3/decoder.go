@@ -1,6 +1,7 @@
 package gobgp3
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -19,8 +20,9 @@ import (
 // that have them in common. It has one user at a time.
 type decoder struct {
 	global     uint32 // our AS
-	neighbours map[netip.Addr]conf.Neighbor
-	vrfs       map[rib.RD]string // of the configuration
+	names      *peerNames
+	neighbours map[string]conf.Neighbor // by name
+	vrfs       map[rib.RD]string        // of the configuration
 	recent     recent
 	cache      attrCache
 	vias       map[rib.Via]*rib.Via
@@ -29,19 +31,15 @@ type decoder struct {
 	scratch    []byte
 }
 
-func newDecoder(c *conf.Config) *decoder {
+func newDecoder(c *conf.Config, names *peerNames) *decoder {
 	d := &decoder{
 		global:     c.Set.Global.Config.As,
-		neighbours: make(map[netip.Addr]conf.Neighbor),
+		names:      names,
+		neighbours: c.Neighbors(),
 		vrfs:       make(map[rib.RD]string, len(c.VRFs)),
 		rds:        make(map[rib.RD]struct{}),
 		vias:       make(map[rib.Via]*rib.Via),
 		noTags:     new(rib.Tags),
-	}
-	for text, n := range c.Neighbors() {
-		if addr, err := netip.ParseAddr(text); err == nil {
-			d.neighbours[addr] = n
-		}
 	}
 	for _, v := range c.VRFs {
 		d.vrfs[v.RD] = v.Name
@@ -52,13 +50,19 @@ func newDecoder(c *conf.Config) *decoder {
 // peerOf is the neighbour that GoBGP has under an address, as it is in the attributes of its
 // paths. It may be called from any goroutine.
 func (d *decoder) peerOf(key string) netip.Addr {
-	peer := zoneless(key).Unmap()
-	return d.zoned(peer, d.neighbours[peer].Zone)
+	peer, err := netip.ParseAddr(key)
+	if err != nil {
+		return netip.Addr{} // GoBGP has none such
+	}
+	if peer = peer.Unmap(); !peer.IsLinkLocalUnicast() {
+		peer = peer.WithZone("")
+	}
+	return zoned(peer, cmp.Or(peer.Zone(), d.neighbours[peer.String()].Zone))
 }
 
 // zoned is a neighbour's address with the zone of its link, where it is a link-local one.
-func (d *decoder) zoned(peer netip.Addr, zone string) netip.Addr {
-	if peer.IsLinkLocalUnicast() && zone != "" {
+func zoned(peer netip.Addr, zone string) netip.Addr {
+	if peer.Is6() && peer.IsLinkLocalUnicast() && zone != "" {
 		return peer.WithZone(zone)
 	}
 	return peer

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"testing"
 	"time"
+	"unsafe"
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
@@ -73,7 +74,7 @@ func TestPeerDown(t *testing.T) {
 				p.s.feedsAgree(t, name+" of "+h.addr)
 				back()
 				eventually(t, "another session", func() bool { return h.sessions() > before && h.isUp() })
-				h.send(h.told(11, nth(false, 0), nth(false, 1), nth(true, 0), nth(true, 1))...)
+				h.send(h.says(11, nth(false, 0), nth(false, 1), nth(true, 0), nth(true, 1))...)
 				p.awaitFrom(t, h, nth(true, 1), 1)
 				eventually(t, "it counts as up", func() bool { return !p.isDown(h) })
 				p.s.feedsAgree(t, h.addr+" is back")
@@ -277,14 +278,17 @@ func TestPeerOf(t *testing.T) {
 	link := neighborConf("fe80::1%eth7", 65001, 179, "ipv6-unicast")
 	alias := neighborConf("127.1.0.5", 65001, 179, "ipv4-unicast")
 	alias["transport"].(obj)["config"].(obj)["bind-interface"] = "lo"
-	d := newDecoder(readConf(t, baseConf(nil, []any{link, alias}), rib.Extras{}))
+	names := newPeerNames(nil)
+	d := newDecoder(readConf(t, baseConf(nil, []any{link, alias}), rib.Extras{}), names)
 	for key, want := range map[string]string{
-		"fe80::1%eth7": "fe80::1%eth7", "127.1.0.5": "127.1.0.5", "2001:db8::1": "2001:db8::1", "fe80::2%eth9": "fe80::2",
+		"fe80::1%eth7": "fe80::1%eth7", "127.1.0.5": "127.1.0.5", "2001:db8::1": "2001:db8::1", "fe80::2%eth9": "fe80::2%eth9",
 	} {
 		if got := d.peerOf(key).String(); got != want {
 			t.Errorf("%s is %s, want %s", key, got, want)
 		}
-		source := &bgpOrigin{nlri: nth(false, 0), source: &bgpPeer{Address: zoneless(key).AsSlice(), ID: zoneless("192.0.2.1").AsSlice()}}
+		addr := zoneless(key).AsSlice()
+		names.known[unsafe.SliceData(addr)] = peerName{name: key}
+		source := &bgpOrigin{nlri: nth(false, 0), source: &bgpPeer{Address: addr, ID: zoneless("192.0.2.1").AsSlice()}}
 		path, _, err := d.path(&bgpPath{info: source}, 1, speaker.Destination{Prefix: prefix(nth(false, 0).String())}, 0)
 		if err != nil || path.Attrs.Peer.String() != want {
 			t.Errorf("a path of %s is from %v, %v", key, path.Attrs.Peer, err)

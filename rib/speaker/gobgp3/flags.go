@@ -21,6 +21,7 @@ type flags struct {
 	changes  *changes
 	hush     hush
 	replaced replaced
+	left     func(vrf string, path *bgpPath) // called for a path that leads no more into a VRF
 
 	// held has the prefixes with flagged paths by family and by GoBGP's key: with the path
 	// that neighbours were told of; nil: none.
@@ -36,8 +37,8 @@ type place struct {
 	key    string
 }
 
-func newFlags(c *changes) *flags {
-	f := &flags{sources: sources{loop: c.loop, vrfs: make(map[*bgpPeer]string)}, changes: c, hush: hush{loop: c.loop}}
+func newFlags(c *changes, left func(vrf string, path *bgpPath)) *flags {
+	f := &flags{sources: sources{loop: c.loop, vrfs: make(map[*bgpPeer]string)}, changes: c, hush: hush{loop: c.loop}, left: left}
 	f.held = make(map[bgp.RouteFamily]map[string]*bgpPath)
 	for _, family := range judgedFamilies {
 		f.held[family] = make(map[string]*bgpPath)
@@ -73,7 +74,7 @@ func (f *flags) listen() {
 			f.replaced.Logger, t.logger = t.logger, &f.replaced
 		}
 	}
-	f.replaced.is = true // what was last is not known
+	f.replaced.take()
 }
 
 // judge is called for each event of best paths, before GoBGP tells its neighbours.

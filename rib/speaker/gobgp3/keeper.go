@@ -23,6 +23,8 @@ type keeper struct {
 	pacer   *pacer
 	log     *logger
 	changes *changes // the loop's own
+	names   *peerNames
+	local   *localAddresses
 
 	work   time.Duration // of the loop since it last looked; the loop's own
 	each   time.Duration // how much it does before the next look; the loop's own
@@ -49,11 +51,12 @@ const (
 func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k := &keeper{loop: l, pacer: pacer, log: log, each: lookEach, wake: make(chan struct{}, 1)}
 	k.changes = newChanges(l)
+	k.names, k.local = newPeerNames(l), &localAddresses{loop: l}
 	k.sweeps = newSweeper(l, k.wake)
 	k.limits = newLimits(l, log)
 	k.stale = newStales(k.changes, log)
 	k.leaver = newLeavers(l)
-	k.reach = newReachability(k.changes, log)
+	k.reach = newReachability(k.changes, k.names, log, k.leaver.left)
 	return k
 }
 
@@ -64,8 +67,11 @@ func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
 		k.changes.moved()
 	}
 	k.changes.after()
-	k.reach.after(stateChanged)
+	defer k.reach.after(stateChanged) // after what else changes the tables here
 	k.pacer.Observe(op, did, waited)
+	if stateChanged {
+		k.local.putBack()
+	}
 	if k.endOfRIB.Swap(false) || stateChanged {
 		k.stale.look()
 		k.limits.look()

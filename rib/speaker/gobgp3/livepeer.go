@@ -112,6 +112,16 @@ func (p livePeer) copied() (n reload.Neighbor) {
 	return n
 }
 
+// hasFamily tells whether a session may have a family. The caller holds its lock.
+func (p livePeer) hasFamily(f bgp.RouteFamily) bool {
+	for _, a := range (*p.conf.in(p.fsm)).AfiSafis {
+		if a.State.Family == f {
+			return true
+		}
+	}
+	return false
+}
+
 // isDynamic tells whether a peer group let a neighbour in.
 func isDynamic(n *oc.Neighbor) bool {
 	return n.Config.NeighborAddress == "" && n.Config.NeighborInterface == ""

@@ -18,9 +18,10 @@ import (
 // turn of the loop; paths that arrive meanwhile are judged by flags.
 type reachability struct {
 	*loop
-	log  *logger
-	wake chan struct{} // there is something to do
-	conf atomic.Pointer[conf.Config]
+	names *peerNames
+	log   *logger
+	wake  chan struct{} // there is something to do
+	conf  atomic.Pointer[conf.Config]
 
 	mu    sync.Mutex
 	said  map[string]*unreached // guarded by mu; by VRF
@@ -34,9 +35,9 @@ type reachability struct {
 	walk    *walk             // under way
 }
 
-func newReachability(c *changes, log *logger) *reachability {
+func newReachability(c *changes, names *peerNames, log *logger, left func(vrf string, path *bgpPath)) *reachability {
 	return &reachability{
-		loop: c.loop, log: log, wake: make(chan struct{}, 1), flags: newFlags(c),
+		loop: c.loop, names: names, log: log, wake: make(chan struct{}, 1), flags: newFlags(c, left),
 		said: make(map[string]*unreached), grown: make(map[string]bool), refused: make(map[string]string),
 	}
 }
@@ -166,7 +167,7 @@ func (r *reachability) adopt() bool {
 	}
 	r.again = false
 	if c := r.conf.Load(); c != r.decodes {
-		r.decodes, r.flags.decoder = c, newDecoder(c)
+		r.decodes, r.flags.decoder = c, newDecoder(c, r.names)
 	}
 	r.flags.learn()
 	refused := r.refusals()
@@ -225,18 +226,11 @@ func (r *reachability) importedBy(vrf string) map[string]bool {
 	if into == nil {
 		return nil
 	}
-	wanted := make(map[rib.RT]bool)
-	for _, c := range into.ImportRt {
-		if rt, is := decodeRT(c); is {
-			wanted[rt] = true
-		}
-	}
+	wanted := targets(into.ImportRt)
 	from := make(map[string]bool)
 	for name, v := range r.rib().Vrfs {
-		for _, c := range v.ExportRt {
-			if rt, is := decodeRT(c); is && wanted[rt] {
-				from[name] = true
-			}
+		if meet(wanted, targets(v.ExportRt)) {
+			from[name] = true
 		}
 	}
 	return from

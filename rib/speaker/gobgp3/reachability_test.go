@@ -156,6 +156,18 @@ func (r *running) settled(t testing.TB) {
 	})
 }
 
+// holdsNothing fails where a prefix counts as one with flagged paths.
+func (r *running) holdsNothing(t testing.TB) {
+	t.Helper()
+	r.settled(t)
+	_ = r.keeper.inLoop(func() error {
+		if r.keeper.reach.flags.holds() {
+			t.Error("prefixes are still held")
+		}
+		return nil
+	})
+}
+
 // hears fails unless r has heard just that since the last call: "+" and an AS path, or
 // "-". by is who was at work: with a prefix of its own it marks the end.
 func (x *trial) hears(by *hostile, what string, want ...string) {
@@ -322,9 +334,7 @@ func TestUnreachedNexthops(t *testing.T) {
 			x.hears(x.q, "q withdraws, and p is not reached", "-")
 			x.unreached()
 			x.hears(x.p, "all are reached", ofP)
-			if held := x.s.keeper.reach.flags; held.holds() {
-				t.Error("prefixes are still held")
-			}
+			x.s.holdsNothing(t)
 		})
 	}
 }

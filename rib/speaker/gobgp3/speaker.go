@@ -109,6 +109,8 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	s.force.Store(c)
 	s.keeper = newKeeper(l, new(pacer), log)
 	s.guarding = newGuarding(l, s.options.OwnPrefix, c, log)
+	s.keeper.names.linkLocal = s.guarding.guard.LinkLocal
+	s.guarding.names, s.guarding.local = s.keeper.names, s.keeper.local
 	log.down, log.guarding = s.sessions.down, s.guarding
 	s.feeder = newFeeder(s.embedded, s.keeper, c.VRFs)
 	log.endings = newEndings(s.feeder)
@@ -279,6 +281,15 @@ func (s *Speaker) Sessions() []speaker.Session {
 		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.VRF, b.VRF))
 	})
 	return list
+}
+
+// LinkChanged says how an interface of the daemon's namespace fares. The sessions of
+// neighbours on one over which nothing goes any more are ended, unless their terms say
+// otherwise.
+func (s *Speaker) LinkChanged(l rib.LinkFate) {
+	if l.Reason != "" {
+		s.guarding.guard.LinkLost(l)
+	}
 }
 
 // Answers returns when GoBGP's loop has answered: it is not stuck. GoBGP ignores
