@@ -147,7 +147,7 @@ func (d *decoder) decodeAttrs(s *sender, name string, list []bgp.PathAttributeIn
 		// A route of another PE with the RD of one of our VRFs is not of that
 		// VRF: the neighbour says where a path was learned.
 		a.Source, zone = n.VRF, cmp.Or(peer.Zone(), n.Zone)
-		a.Peer = d.zoned(peer.WithZone(""), zone)
+		a.Peer = zoned(peer, zone)
 	} else if s.rd != 0 {
 		a.Source = d.vrfs[s.rd]
 	} else if s.ours {

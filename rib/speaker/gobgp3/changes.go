@@ -21,6 +21,7 @@ type changes struct {
 	update *bgp.BGPUpdate // in hand; nil: none, or one without a destination
 	from   netip.Addr     // whose it is
 	known  bool           // what changes now is told of when it has
+	owed   []owed         // to be told of at the end of the turn
 	// foretold is set for a turn in which the paths that change without being best ones are
 	// told of as those of a neighbour that goes.
 	foretold bool
@@ -28,6 +29,12 @@ type changes struct {
 	homes map[netip.Addr][]string // see homesOf
 	lists []item                  // to be put into the queue at once
 	room  []known                 // of lists to come
+}
+
+// owed is a destination that a neighbour in a VRF, or with "" in none, sent.
+type owed struct {
+	vrf  string
+	nlri bgp.AddrPrefixInterface
 }
 
 func newChanges(l *loop) *changes { return &changes{loop: l} }
@@ -114,7 +121,31 @@ func (c *changes) after() {
 		}
 		c.flush()
 	}
+	c.settle()
 	c.update, c.foretold = nil, false
+}
+
+// oweAll has all destinations of an adj-RIB-in told of at the end of the turn.
+func (c *changes) oweAll(vrf string, in *bgpTable) {
+	for _, d := range in.destinations {
+		c.owed = append(c.owed, owed{vrf, d.nlri})
+	}
+}
+
+// settle tells of what is owed.
+func (c *changes) settle() {
+	if len(c.owed) == 0 {
+		return
+	}
+	in := make(map[string]*vrfNLRI)
+	for _, o := range c.owed {
+		if _, known := in[o.vrf]; !known {
+			in[o.vrf] = c.inVRF(o.vrf)
+		}
+		c.tell(in[o.vrf].nlri(o.nlri))
+	}
+	c.owed = nil
+	c.flush()
 }
 
 // within tells of the destinations of an UPDATE of a neighbour in a VRF; "": in none.
@@ -147,9 +178,6 @@ func (c *changes) during(vrf string, paths []*bgpPath, do func()) {
 	c.known = true
 	do()
 	c.known = known
-	if c.live == nil {
-		return
-	}
 	in := c.inVRF(vrf)
 	for _, p := range paths {
 		c.tell(in.nlri(p.origin().nlri))
@@ -200,75 +228,9 @@ func (c *changes) list(d *bgpDestination) {
 
 // flush puts what was told of into the queue.
 func (c *changes) flush() {
-	c.live.put(c.lists...)
+	if c.live != nil {
+		c.live.put(c.lists...)
+	}
 	clear(c.lists)
 	c.lists = c.lists[:0]
-}
-
-// homesOf are the VRFs of the neighbours with an address, which may be link-local and so
-// of several: "" of those in none.
-func (c *changes) homesOf(addr netip.Addr) []string {
-	if c.homes == nil {
-		c.homes = make(map[netip.Addr][]string)
-		for key, p := range c.peers() {
-			at := zoneless(key).Unmap()
-			c.homes[at] = append(c.homes[at], p.vrf())
-		}
-	}
-	return c.homes[addr]
-}
-
-// moved says that neighbours may have come, or be in other VRFs.
-func (c *changes) moved() { c.homes = nil }
-
-// inVRF makes NLRIs of a VRF's neighbours those of the destinations that GoBGP keeps them
-// under.
-func (c *changes) inVRF(name string) *vrfNLRI {
-	v := c.rib().Vrfs[name]
-	if v == nil {
-		return nil
-	}
-	in := &vrfNLRI{overhead: 8 * uint8(v.Rd.Len())}
-	in.four.RD, in.four.Labels = v.Rd, *bgp.NewMPLSLabelStack(v.MplsLabel)
-	in.six.RD, in.six.Labels = in.four.RD, in.four.Labels
-	in.overhead += 8 * uint8(in.four.Labels.Len())
-	return in
-}
-
-// vrfNLRI are NLRIs with an RD and a label; nil stands for the NLRI itself.
-type vrfNLRI struct {
-	overhead uint8 // the bits of the RD and the label, which count in a VPN NLRI's length
-	four     bgp.LabeledVPNIPAddrPrefix
-	six      bgp.LabeledVPNIPv6AddrPrefix
-}
-
-// nlri is good until the next call.
-func (v *vrfNLRI) nlri(n bgp.AddrPrefixInterface) bgp.AddrPrefixInterface {
-	if v == nil {
-		return n
-	}
-	switch n := n.(type) {
-	case *bgp.IPAddrPrefix:
-		v.four.Prefix, v.four.Length = n.Prefix, n.Length+v.overhead
-		return &v.four
-	case *bgp.IPv6AddrPrefix:
-		v.six.Prefix, v.six.Length = n.Prefix, n.Length+v.overhead
-		return &v.six
-	}
-	return n
-}
-
-// kept is an NLRI that lasts.
-func kept(n bgp.AddrPrefixInterface) bgp.AddrPrefixInterface {
-	switch n := n.(type) {
-	case *bgp.LabeledVPNIPAddrPrefix:
-		lasting := new(bgp.LabeledVPNIPAddrPrefix)
-		lasting.RD, lasting.Labels, lasting.Prefix, lasting.Length = n.RD, n.Labels, n.Prefix, n.Length
-		return lasting
-	case *bgp.LabeledVPNIPv6AddrPrefix:
-		lasting := new(bgp.LabeledVPNIPv6AddrPrefix)
-		lasting.RD, lasting.Labels, lasting.Prefix, lasting.Length = n.RD, n.Labels, n.Prefix, n.Length
-		return lasting
-	}
-	return n
 }

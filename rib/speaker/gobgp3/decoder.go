@@ -50,13 +50,19 @@ func newDecoder(c *conf.Config, names *peerNames) *decoder {
 // peerOf is the neighbour that GoBGP has under an address, as it is in the attributes of its
 // paths. It may be called from any goroutine.
 func (d *decoder) peerOf(key string) netip.Addr {
-	peer, _ := netip.ParseAddr(key)
-	return d.zoned(peer.WithZone("").Unmap(), cmp.Or(peer.Zone(), d.neighbours[key].Zone))
+	peer, err := netip.ParseAddr(key)
+	if err != nil {
+		return netip.Addr{} // GoBGP has none such
+	}
+	if peer = peer.Unmap(); !peer.IsLinkLocalUnicast() {
+		peer = peer.WithZone("")
+	}
+	return zoned(peer, cmp.Or(peer.Zone(), d.neighbours[peer.String()].Zone))
 }
 
 // zoned is a neighbour's address with the zone of its link, where it is a link-local one.
-func (d *decoder) zoned(peer netip.Addr, zone string) netip.Addr {
-	if peer.IsLinkLocalUnicast() && zone != "" {
+func zoned(peer netip.Addr, zone string) netip.Addr {
+	if peer.Is6() && peer.IsLinkLocalUnicast() && zone != "" {
 		return peer.WithZone(zone)
 	}
 	return peer

@@ -21,8 +21,8 @@ import (
 //
 // When a session has ended, its goroutine says so at once, and the feeds count the neighbour
 // as down, though messages of it may still wait for the loop. The loop comes to the end
-// behind those, and then the paths go out of the feeds, in the order of the queue. They count
-// as down until the next session is up.
+// behind those, and then the paths go out of the feeds, in the order of the queue. The
+// neighbour counts as down until its next session is up.
 type endings struct {
 	*feeder
 
@@ -55,6 +55,9 @@ const (
 	dying = "dying"
 	// lateNotice is how long after its notice an end is in the loop's channel for certain.
 	lateNotice = time.Second
+	// fewSent is how many destinations of a neighbour are told of one by one: as many as
+	// GoBGP withdraws in some 10 ms.
+	fewSent = 1000
 	// absentFor is how long a neighbour that was taken out counts as down: readers are done
 	// with its paths then.
 	absentFor = time.Minute
@@ -93,7 +96,7 @@ func (e *endings) stateChanged(fields log.Fields) {
 		delete(e.noticed, key)
 		e.mu.Unlock()
 		// GoBGP withdraws the others, and marks these as stale, which no reader sees.
-		e.depart(key, n, func(a *oc.AfiSafi) bool {
+		e.depart(key, p, n, func(a *oc.AfiSafi) bool {
 			s := a.MpGracefulRestart.State
 			return fmt.Sprint(fields["reason"]) == graceful && s.Enabled && s.Received
 		})
@@ -104,7 +107,7 @@ func (e *endings) stateChanged(fields log.Fields) {
 		// The time for which GoBGP keeps paths has ended. It goes on keeping those of some
 		// families, with a community more, or without those that do not want it.
 		long := n.GracefulRestart.State.LongLivedEnabled
-		e.depart(key, n, func(a *oc.AfiSafi) bool { return long && a.LongLivedGracefulRestart.State.Enabled })
+		e.depart(key, p, n, func(a *oc.AfiSafi) bool { return long && a.LongLivedGracefulRestart.State.Enabled })
 		e.keeper.changes.foretold = !long
 	}
 }
@@ -112,28 +115,40 @@ func (e *endings) stateChanged(fields log.Fields) {
 // deleted is called in the loop, before a neighbour's paths are withdrawn.
 func (e *endings) deleted(key string) {
 	if p, there := e.peerOf(key); there {
-		p.read(func(n *oc.Neighbor, _ bgp.FSMState) { e.depart(key, n, func(*oc.AfiSafi) bool { return false }) })
+		p.read(func(n *oc.Neighbor, _ bgp.FSMState) { e.depart(key, p, n, func(*oc.AfiSafi) bool { return false }) })
 		e.keeper.changes.foretold = true
 	}
 }
 
 // depart has the paths of a neighbour go out of the feeds, but for those of the families
-// that are held.
-func (e *endings) depart(key string, n *oc.Neighbor, held func(*oc.AfiSafi) bool) {
+// that are held. To look for them in all feeds takes as long as those are large, so a few
+// are told of by their destinations, at the end of the turn.
+func (e *endings) depart(key string, p livePeer, n *oc.Neighbor, held func(*oc.AfiSafi) bool) {
 	d := departure{key: key, whole: true}
+	var tables []*bgpTable
+	sent := 0
 	for i := range n.AfiSafis {
 		a := &n.AfiSafis[i]
-		if held(a) {
+		f, is := conf.FamilyOf(a.State.Family)
+		switch table := p.adjIn().table[a.State.Family]; {
+		case held(a):
 			d.whole = false
-		} else if f, is := conf.FamilyOf(a.State.Family); is {
+		case is && table != nil:
 			f.VPN = f.VPN || n.Config.Vrf != ""
 			d.gone = append(d.gone, f)
+			tables, sent = append(tables, table), sent+len(table.destinations)
+		}
+	}
+	if sent <= fewSent {
+		d.gone = nil
+		for _, t := range tables {
+			e.keeper.changes.oweAll(n.Config.Vrf, t)
 		}
 	}
 	if d.whole {
 		e.setDown(key)
 	}
-	if len(d.gone) > 0 {
+	if d.whole || len(d.gone) > 0 {
 		e.keeper.changes.put(d)
 	}
 }

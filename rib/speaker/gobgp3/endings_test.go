@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
@@ -74,7 +74,7 @@ func TestPeerDown(t *testing.T) {
 				p.s.feedsAgree(t, name+" of "+h.addr)
 				back()
 				eventually(t, "another session", func() bool { return h.sessions() > before && h.isUp() })
-				h.send(h.told(11, nth(false, 0), nth(false, 1), nth(true, 0), nth(true, 1))...)
+				h.send(h.says(11, nth(false, 0), nth(false, 1), nth(true, 0), nth(true, 1))...)
 				p.awaitFrom(t, h, nth(true, 1), 1)
 				eventually(t, "it counts as up", func() bool { return !p.isDown(h) })
 				p.s.feedsAgree(t, h.addr+" is back")
@@ -108,38 +108,56 @@ func TestPeerDownBeforeTheLoop(t *testing.T) {
 }
 
 // TestDepartureComesFirst: the word that a neighbour goes is ahead of what GoBGP says of
-// each of its destinations, and the tables are not read again for those.
+// each of its destinations, and the tables are not read again for those. A few of them are
+// told of, of many it is said that they go.
 func TestDepartureComesFirst(t *testing.T) {
-	pairs(t, as, nil, func(t *testing.T, p pair) {
-		var st stream
-		var rest int
-		for _, h := range []*hostile{p.other, p.best} {
-			var err error
-			if st, err = watchAll(p.s.keeper.changes, func(any) {}); err != nil { // nobody else is told from here on
-				t.Fatal(err)
+	for _, many := range []int{0, 2 * fewSent} {
+		pairs(t, as, nil, func(t *testing.T, p pair) {
+			for _, h := range []*hostile{p.best, p.other} {
+				h.send(h.some(false, false, 100, many)...)
 			}
-			defer st.stop()
-			_ = h.l.Close()
-			h.cut()
-			var got []item
-			eventually(t, "it goes", func() bool {
+			if many > 0 {
+				p.s.await(t, p.vrf, nth(false, 100+many-1).String(), count(2))
+			}
+			for _, h := range []*hostile{p.other, p.best} {
+				st, err := watchAll(p.s.keeper.changes, func(any) {}) // nobody else is told from here on
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer st.stop()
+				_ = h.l.Close()
+				h.cut()
+				var got []item
+				eventually(t, "it goes", func() bool {
+					got = append(got, st.live.take(nil)...)
+					return len(got) > 0
+				})
+				if d, is := got[0].of.(departure); !is || d.key != h.addr || !d.whole || (len(d.gone) == 2) != (many > 0) {
+					t.Errorf("the first thing is %+v", got[0])
+				}
+				_ = p.s.keeper.inLoop(func() error { return nil }) // the turn is over
 				got = append(got, st.live.take(nil)...)
-				return len(got) > 0
-			})
-			rest = len(got) - 1
-			d, is := got[0].of.(departure)
-			if !is || d.key != h.addr || !d.whole || len(d.gone) != 2 {
-				t.Errorf("the first thing is %+v", got[0])
+				of := make(map[string]bool)
+				for _, it := range got[1:] {
+					switch n := it.of.(type) {
+					case nil:
+						of[it.paths[0].path.origin().nlri.String()] = true
+					case bgp.AddrPrefixInterface:
+						of[n.String()] = true
+					}
+				}
+				// Of the better one each destination has another best path now, or none.
+				if want := 4 + many; len(of) != want && (h == p.best || many == 0) {
+					t.Errorf("it was told of %d destinations of %s, want %d", len(of), h.addr, want)
+				}
+				select {
+				case <-st.live.unseen:
+					t.Error("the tables are to be read again")
+				default:
+				}
 			}
-		}
-		// Of the better one each destination has another best path now, or none.
-		eventually(t, "its destinations", func() bool { rest += len(st.live.take(nil)); return rest >= 4 })
-		select {
-		case <-st.live.unseen:
-			t.Error("the tables are to be read again")
-		default:
-		}
-	})
+		})
+	}
 }
 
 // TestGracefulRestart: the paths of a family that a neighbour keeps over its restart stay,
@@ -260,17 +278,17 @@ func TestPeerOf(t *testing.T) {
 	link := neighborConf("fe80::1%eth7", 65001, 179, "ipv6-unicast")
 	alias := neighborConf("127.1.0.5", 65001, 179, "ipv4-unicast")
 	alias["transport"].(obj)["config"].(obj)["bind-interface"] = "lo"
-	d := newDecoder(readConf(t, baseConf(nil, []any{link, alias}), rib.Extras{}), nil)
+	names := newPeerNames(nil)
+	d := newDecoder(readConf(t, baseConf(nil, []any{link, alias}), rib.Extras{}), names)
 	for key, want := range map[string]string{
 		"fe80::1%eth7": "fe80::1%eth7", "127.1.0.5": "127.1.0.5", "2001:db8::1": "2001:db8::1", "fe80::2%eth9": "fe80::2%eth9",
 	} {
 		if got := d.peerOf(key).String(); got != want {
 			t.Errorf("%s is %s, want %s", key, got, want)
 		}
-		if strings.Contains(key, "%") {
-			continue // by which of GoBGP's peers it is known, see peerNames
-		}
-		source := &bgpOrigin{nlri: nth(false, 0), source: &bgpPeer{Address: zoneless(key).AsSlice(), ID: zoneless("192.0.2.1").AsSlice()}}
+		addr := zoneless(key).AsSlice()
+		names.known[unsafe.SliceData(addr)] = peerName{name: key}
+		source := &bgpOrigin{nlri: nth(false, 0), source: &bgpPeer{Address: addr, ID: zoneless("192.0.2.1").AsSlice()}}
 		path, _, err := d.path(&bgpPath{info: source}, 1, speaker.Destination{Prefix: prefix(nth(false, 0).String())}, 0)
 		if err != nil || path.Attrs.Peer.String() != want {
 			t.Errorf("a path of %s is from %v, %v", key, path.Attrs.Peer, err)

@@ -77,8 +77,8 @@ func (r *running) feedsAgree(t testing.TB, when string) {
 	})
 }
 
-// told are UPDATEs of a neighbour that announce prefixes with a MED.
-func (p *hostile) told(med uint32, prefixes ...bgp.AddrPrefixInterface) (out []*bgp.BGPMessage) {
+// says are UPDATEs of a neighbour that announce prefixes with a MED.
+func (p *hostile) says(med uint32, prefixes ...bgp.AddrPrefixInterface) (out []*bgp.BGPMessage) {
 	for _, n := range prefixes {
 		attrs := []bgp.PathAttributeInterface{
 			bgp.NewPathAttributeOrigin(0),
@@ -117,7 +117,7 @@ func newPair(t *testing.T, vrf string, change func(obj) obj, caps []bgp.Paramete
 	p := pair{run(t, Options{Config: toJSON(t, c)}), vrf, best, other}
 	for i, h := range []*hostile{best, other} {
 		eventually(t, "a session", h.isUp)
-		h.send(h.told(uint32(10+i), nth(false, 0), nth(false, 1), nth(true, 0), nth(true, 1))...)
+		h.send(h.says(uint32(10+i), nth(false, 0), nth(false, 1), nth(true, 0), nth(true, 1))...)
 	}
 	for _, n := range []bgp.AddrPrefixInterface{nth(false, 0), nth(false, 1), nth(true, 0), nth(true, 1)} {
 		p.s.await(t, vrf, n.String(), count(2))
@@ -153,12 +153,12 @@ func TestAllPaths(t *testing.T) {
 				return slices.ContainsFunc(paths, func(x rib.Path) bool { return x.Attrs.Peer.String() == p.other.addr && x.Attrs.MED == med })
 			}
 		}
-		p.other.send(p.other.told(20, four, six)...)
+		p.other.send(p.other.says(20, four, six)...)
 		for _, n := range []bgp.AddrPrefixInterface{four, six} {
 			p.s.await(t, p.vrf, n.String(), med(20))
 		}
 		p.s.feedsAgree(t, "another path than the best changes")
-		p.other.send(p.other.told(1, four, six)...)
+		p.other.send(p.other.says(1, four, six)...)
 		for _, n := range []bgp.AddrPrefixInterface{four, six} {
 			p.s.await(t, p.vrf, n.String(), med(1))
 		}
@@ -289,8 +289,8 @@ func TestRejectedPaths(t *testing.T) {
 		p.awaitFrom(t, p.other, four, 0)
 		p.awaitFrom(t, p.other, six, 0)
 		p.s.feedsAgree(t, "rejected")
-		p.other.send(p.other.told(30, nth(false, 5))...)
-		p.best.send(p.best.told(30, nth(false, 6))...)
+		p.other.send(p.other.says(30, nth(false, 5))...)
+		p.best.send(p.best.says(30, nth(false, 6))...)
 		p.s.await(t, p.vrf, nth(false, 6).String(), count(1))
 		p.s.feedsAgree(t, "a new one is rejected")
 		must(client.SetPolicyAssignment(ctx, &api.SetPolicyAssignmentRequest{Assignment: assigned("med")}))
@@ -307,15 +307,15 @@ func TestLoopedPaths(t *testing.T) {
 	p := newHostile(t, "127.0.0.2", 65001, both()...)
 	s := run(t, Options{Config: toJSON(t, redAnd(p.conf(allFamilies[:2]...)))})
 	eventually(t, "a session", p.isUp)
-	p.send(p.told(1, nth(false, 0), nth(false, 1))...)
+	p.send(p.says(1, nth(false, 0), nth(false, 1))...)
 	s.await(t, speaker.Default, nth(false, 1).String(), count(1))
-	looped := p.told(2, nth(false, 0), nth(false, 2))
+	looped := p.says(2, nth(false, 0), nth(false, 2))
 	for _, m := range looped {
 		m.Body.(*bgp.BGPUpdate).PathAttributes[1] = bgp.NewPathAttributeAsPath([]bgp.AsPathParamInterface{
 			bgp.NewAsPathParam(bgp.BGP_ASPATH_ATTR_TYPE_SEQ, []uint16{p.as, 65000})})
 	}
 	p.send(looped...)
-	p.send(p.told(1, nth(false, 3))...)
+	p.send(p.says(1, nth(false, 3))...)
 	s.await(t, speaker.Default, nth(false, 3).String(), count(1))
 	s.feedsAgree(t, "looped")
 	if n := len(s.feed(t, speaker.Default).Lookup(prefix(nth(false, 2).String()))); n != 0 {
@@ -334,7 +334,7 @@ func TestRewatchAllPaths(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.other.send(p.other.told(50, nth(false, 0))...)
+		p.other.send(p.other.says(50, nth(false, 0))...)
 		p.s.await(t, p.vrf, nth(false, 0).String(), func(paths []rib.Path) bool {
 			return slices.ContainsFunc(paths, func(x rib.Path) bool { return x.Attrs.MED == 50 })
 		})
@@ -349,9 +349,9 @@ func TestRewatchAllPaths(t *testing.T) {
 func TestSameAgain(t *testing.T) {
 	pairs(t, as, nil, func(t *testing.T, p pair) {
 		drain(p.s.feed(t, p.vrf))
-		p.best.send(p.best.told(10, nth(false, 0), nth(true, 1))...)
-		p.other.send(p.other.told(11, nth(false, 0), nth(true, 1))...)
-		p.other.send(p.other.told(11, nth(false, 7))...)
+		p.best.send(p.best.says(10, nth(false, 0), nth(true, 1))...)
+		p.other.send(p.other.says(11, nth(false, 0), nth(true, 1))...)
+		p.other.send(p.other.says(11, nth(false, 7))...)
 		p.s.await(t, p.vrf, nth(false, 7).String(), count(1))
 		p.s.feedsAgree(t, "the same again")
 		if changed := p.s.feed(t, p.vrf).Take(nil, 10); len(changed) != 1 || changed[0].Prefix != prefix(nth(false, 7).String()) {
