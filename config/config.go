@@ -162,6 +162,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	c.VRFs, c.Others = assemble(p, settings, entries, vrfs)
 	c.Extras = c.extras(terms)
 	acceptMartians(terms, c.VRFs, c.Others)
+	selectPaths(root, c.VRFs, c.Others)
 	c.API = readAPI(p, root.get("netlink").get("api"), append(specNames(vrfs), vrf.Default))
 	withSecondary(&c.API.Policy, c.VRFs)
 	if err := p.err(); err != nil {

@@ -104,6 +104,10 @@ var exportKeys = keys[entry]{
 	"max-paths":            one(whole[int](1, 128, ""), func(e *entry) *int { return &e.exp.MaxPaths }),
 	"accept-blackhole":     one(boolean, func(e *entry) *bool { return &e.exp.AcceptBlackhole }),
 	"blackhole-no-export":  one(not(boolean), func(e *entry) *bool { return &e.exp.AnnounceBlackholes }),
+	"reachability":         one(not(boolean), func(e *entry) *bool { return &e.exp.AnnounceUnreached }),
+	"backup-routes":        one(boolean, func(e *entry) *bool { return &e.exp.BackupRoutes }),
+	"resolve-by-default":   one(boolean, func(e *entry) *bool { return &e.exp.ResolveByDefault }),
+	"prefer-link-local":    one(boolean, func(e *entry) *bool { return &e.exp.PreferLinkLocal }),
 	"prefsrc":              sources,
 }
 

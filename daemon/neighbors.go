@@ -67,10 +67,10 @@ func (n *neighbors) behind(alias netip.Addr) (rib.Neighbor, bool) {
 	return one, is
 }
 
-// link returns where a neighbour is that BGP knows by an alias.
-func (n *neighbors) link(alias netip.Addr) (netns, device string) {
+// link returns where a neighbour is that BGP knows by an alias, and its address there.
+func (n *neighbors) link(alias netip.Addr) (netns, device string, inside netip.Addr) {
 	one, _ := n.behind(alias)
-	return one.Netns, cmp.Or(one.Peer.Zone(), one.Device)
+	return one.Netns, cmp.Or(one.Peer.Zone(), one.Device), one.Peer
 }
 
 // called is a neighbour's address as people know it, where BGP knows it by an alias.

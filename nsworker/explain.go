@@ -28,6 +28,8 @@ type facts struct {
 	changes int // routes that are due
 	wanted  int // places of the quota that are taken
 
+	onlooker     onlooker
+	barred       []nexthop.Member // by which the kernel takes no route for the prefix
 	view         rib.View
 	mine         *rib.OwnPrefixes
 	board        *Board

@@ -34,17 +34,18 @@ type fakeKernel struct {
 }
 
 type fakeTable struct {
-	k      *fakeKernel
-	where  rib.Where
-	routes map[rib.Key]rib.Route
-	links  rib.Links
-	beside map[uint32][]rib.Route // of other tables
-	open   bool
-	ready  chan struct{}
-	events rib.KernelEvents
-	refuse map[netip.Prefix]error // what the kernel refuses to write
-	rivals []rib.Route            // another program's, which come just before the next write
-	wrote  func()                 // called once, after the next batch
+	k         *fakeKernel
+	where     rib.Where
+	routes    map[rib.Key]rib.Route
+	links     rib.Links
+	beside    map[uint32][]rib.Route // of other tables
+	open      bool
+	ready     chan struct{}
+	events    rib.KernelEvents
+	refuse    map[netip.Prefix]error // what the kernel refuses to write
+	refuseVia map[netip.Addr]error   // by which gateways it writes no route
+	rivals    []rib.Route            // another program's, which come just before the next write
+	wrote     func()                 // called once, after the next batch
 }
 
 var errInjected = errors.New("injected failure")
@@ -216,6 +217,11 @@ func (t *fakeTable) apply(c rib.Change) error {
 	for _, errno := range []syscall.Errno{syscall.ENETUNREACH, syscall.ENOENT, syscall.EINVAL, syscall.ENOBUFS} {
 		if c.Op != rib.OpDelete && t.k.failing(errno.Error()) {
 			return fmt.Errorf("the kernel refused %s: %w", c.Route.Prefix, errno)
+		}
+	}
+	for _, h := range c.Route.Hops {
+		if err := t.refuseVia[h.Gateway]; err != nil && c.Op != rib.OpDelete {
+			return fmt.Errorf("the kernel refused %s: %w", c.Route.Prefix, err)
 		}
 	}
 	if err := t.refuse[c.Route.Prefix]; err != nil && c.Op != rib.OpDelete {

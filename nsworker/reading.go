@@ -67,12 +67,13 @@ func (s *tableSync) adopt(t rib.Table) {
 	foreign := s.routes.adopt(t.Routes, func(f rib.Family) bool { return !s.sweeps.done[f] })
 	s.expiry.begin()
 	v.Links, v.Foreign, v.Beside = t.Links, rib.NewForeignTable(s.expiry.look(foreign)), nil
-	for table, routes := range t.Beside { // of which other VRFs may have written some
+	for table, routes := range t.Beside {
 		s.setBeside(table, rib.NewForeignTable(s.expiry.look(slices.DeleteFunc(routes, s.routes.owns))))
 	}
 	s.publish()
 	s.deadHops = slices.ContainsFunc(foreign, func(r rib.Route) bool { return hasDead(r.Hops) })
-	s.sets.TryObjects() // what refused an object may have changed
+	s.sets.TryObjects() // what refused an object, or a route, may have changed
+	s.routes.unbar()
 	s.sets.ResolveAll() // every entry is marked
 	s.setOwn(rib.OwnPrefixesOf(*v, foreign))
 	s.importAll()

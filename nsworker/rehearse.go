@@ -264,6 +264,8 @@ func (p *prompter) Candidates(context.Context, string, netip.Prefix) ([]rib.Path
 
 func (p *prompter) Refused(string, netip.Prefix) []rib.Refusal { return nil }
 
+func (p *prompter) Unreached(string, map[rib.PathNexthop]struct{}) {}
+
 func (p *prompter) Announced(string) []rib.Announcement { return p.announced }
 
 func (p *prompter) Announce(_ context.Context, _ string, changes []rib.AnnounceChange) error {

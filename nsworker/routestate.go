@@ -1,6 +1,10 @@
 package nsworker
 
-import "github.com/vrfredist/vrfredist/rib"
+import (
+	"net/netip"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
 
 // quota gives an entry that is wanted a place, or marks it over the quota; one that is
 // wanted no longer gives its place back, which admit gives to another.
@@ -76,15 +80,48 @@ func (r *routes) isStale(slot rib.Slot) bool {
 	return e != nil && e.Note.state == rib.Stale
 }
 
-// dropStale has the routes of a family go that BGP has not spoken of, and returns how many
-// they are.
+// dropStale has the standing routes of a family go that BGP has not spoken of, and returns how
+// many they are. What BGP has another way for is moved to it.
 func (r *routes) dropStale(of rib.Family) (n int) {
 	for slot, e := range r.All {
 		if e.Note.state == rib.Stale && e.Is(of) {
-			n++
+			if e.Want == nil {
+				n++
+			}
 			r.setState(slot, e, 0)
 			r.Mark(slot, e)
 		}
 	}
 	return n
+}
+
+// unbar has every nexthop count again.
+func (r *routes) unbar() {
+	for slot := range r.barred {
+		if e := r.Find(slot); e != nil {
+			r.MarkAnew(slot, e)
+		}
+	}
+	clear(r.barred)
+}
+
+// standing implements rib.Standing.
+func (r *routes) standing(prefix netip.Prefix) (metric uint32, is bool) {
+	if _, e := r.entryOf(prefix); e != nil && e.Have != nil {
+		return e.Have.Metric, true
+	}
+	return 0, false
+}
+
+// chooseBesideImports has those prefixes decided again whose best path is the VRF's own import:
+// which route is imported may be another now.
+func (r *routes) chooseBesideImports() {
+	if r.inState(rib.Filtered) == 0 {
+		return
+	}
+	for slot, e := range r.All {
+		if e.Note.out == rib.OwnImport {
+			r.MarkAnew(slot, e)
+		}
+	}
 }

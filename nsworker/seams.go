@@ -59,4 +59,8 @@ type BGP interface {
 	// Refused returns the neighbours of the VRF whose announcement of a prefix was not
 	// taken, because of what it said; of no prefix: of all that are remembered.
 	Refused(vrf string, prefix netip.Prefix) []rib.Refusal
+	// Unreached says which nexthops of the paths that a VRF's neighbours sent are not
+	// reached: BGP's own choice is to leave them out. It replaces what was said before; nil
+	// ends it. The map is not changed any more.
+	Unreached(vrf string, of map[rib.PathNexthop]struct{})
 }

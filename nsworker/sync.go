@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -20,20 +21,22 @@ import (
 type tableSync struct {
 	*Worker
 	*books
-	table    Table
-	phase    phase
-	follows  *follower
-	sweeps   sweeps
-	tell     teller
-	write    writer
-	askings  askings
-	deadHops bool // some foreign hop was RTNH_F_DEAD at the last read. The kernel sends no event when it revives, so the next link-up needs a reading
+	table     Table
+	phase     phase
+	follows   *follower
+	sweeps    sweeps
+	tell      teller
+	write     writer
+	askings   askings
+	unreached unreached
+	deadHops  bool // some foreign hop was RTNH_F_DEAD at the last read. The kernel sends no event when it revives, so the next link-up needs a reading
 
 	resync schedule
 	slow   schedule // the reading after resync_interval
 	later  schedule // a reading that nothing waits for
 	expiry expiry
 
+	down    rib.Down         // whose sessions have ended, as the feed last said
 	told    vrf.WorkerStatus // what was reported last
 	toldAll bool             // the board knows that all imports were announced
 	entries []rib.Entry
@@ -57,6 +60,8 @@ func newTableSync(w *Worker, table Table) *tableSync {
 		books: s.books, feed: w.feed, deps: &w.deps, spec: &w.spec, follows: s.follows, log: w.log,
 		deadline: time.Now().Add(w.spec.SweepDelay),
 	}
+	s.unreached = unreached{bgp: w.deps.BGP, spec: &w.spec, ways: s.routes.ways}
+	s.routes.adopted.late = s.sweeps.late
 	s.write = writer{books: s.books, Worker: w, table: table, tell: &s.tell, doubt: s.doubt, lost: s.losesStep}
 	return s
 }
@@ -168,12 +173,20 @@ func (s *tableSync) work(ctx context.Context) error {
 	s.retry()
 	s.sweeps.sweep(now)
 	s.pass()
-	for _, step := range []func(context.Context) error{s.write.objects, s.writeRoutes, s.write.announce} {
+	if err := s.write.objects(ctx); err != nil || !s.phase.known() {
+		return err
+	}
+	s.chooseMoved() // behind what moves them at once
+	s.unreached.tell()
+	for _, step := range []func(context.Context) error{s.writeRoutes, s.write.announce} {
 		if err := step(ctx); err != nil || !s.phase.known() {
 			return err
 		}
 	}
-	s.sets.Objects.Tidy(s.mayTidy())
+	if s.sets.Objects.Tidy(s.mayTidy()) {
+		s.routes.markUsers(s.sets.Separate())
+		s.routes.ways.tidy(s.feed)
+	}
 	s.pass()
 	s.announcedAll()
 	return nil
@@ -219,9 +232,16 @@ func (s *tableSync) reconfigure(spec vrf.Spec) {
 	}
 }
 
-// onFeed takes in what changed in BGP, a bounded part of it.
+// onFeed takes in what changed in BGP: whose session has ended, and a bounded part of the
+// prefixes.
 func (s *tableSync) onFeed() {
 	s.tell.look()
+	if down := s.feed.Down(); !maps.Equal(down, s.down) {
+		s.down = down
+		s.routes.markUsers(s.sets.SetDown(down))
+		s.feed.Postpone() // the prefixes: this is in the kernel first
+		return
+	}
 	s.entries = s.feed.Take(s.entries[:0], feedBatch)
 	before := [rib.Families]int{s.routes.WaitingOf(rib.IPv4), s.routes.WaitingOf(rib.IPv6)}
 	s.routes.take(s.entries)
@@ -267,6 +287,7 @@ func (s *tableSync) leave(ctx context.Context) error {
 
 // close gives back what it holds of others.
 func (s *tableSync) close() {
+	s.unreached.end()
 	s.follows.close()
 	s.sets.Objects.Close()
 	s.askings.abandon()

@@ -46,6 +46,17 @@ type ExportPolicy struct {
 	// prefixes, sorted.
 	AcceptMartians []netip.Prefix
 	PrefSrc        [Families]netip.Addr // our routes' preferred source; invalid: none
+	Selection      Selection            // the router's
+	// BackupRoutes keeps the backup path's route in the table too, under the next metric: the kernel
+	// takes it by itself where a link, and with it the first route, goes.
+	BackupRoutes bool
+	// AnnounceUnreached has neighbours told of paths whatever becomes of their nexthops: the
+	// key `reachability` is false.
+	AnnounceUnreached bool
+	ResolveByDefault  bool // the default route may lead to nexthops
+	// PreferLinkLocal has a path that came with a global and a link-local nexthop (RFC
+	// 2545) go by the latter.
+	PreferLinkLocal bool
 }
 
 // Filtered tells whether the policy takes paths with some communities alone.

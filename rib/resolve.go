@@ -19,7 +19,7 @@ const maxRecursion = 8
 // route without any other is passed over for the next metric and then for the
 // next shorter prefix. A route that discards ends the lookup, and so does one that
 // encapsulates on any of its ways: ours would send packets bare where it does not. Unlike the
-// kernel, the default route is never used: nearly any nexthop would be
+// kernel, the default route is used only with ByDefault: nearly any nexthop would be
 // reachable by it. An interface without carrier is used as the kernel does: unless
 // ignore_routes_with_linkdown made the kernel call the hop dead.
 //
@@ -44,6 +44,24 @@ func (v View) Resolve(nh netip.Addr) (hops []Hop, via Route, err error) {
 		return nil, Route{}, unresolved(nh, err)
 	}
 	return hops, via, nil
+}
+
+// LinkOf returns the interface on which a neighbour is directly connected: the one of the
+// route that leads to it without a gateway.
+func (v View) LinkOf(peer netip.Addr) (Link, bool) {
+	hops, _, err := v.lookup(peer, 0)
+	if err != nil || len(hops) != 1 || hops[0].Gateway != peer {
+		return Link{}, false
+	}
+	link, found := v.Links[hops[0].Ifindex]
+	return link, found
+}
+
+// IsLink tells whether the zone of an address is an interface that a nexthop can be on. A
+// VRF device is none, though a session may be bound to it.
+func (v View) IsLink(nh netip.Addr) bool {
+	link, found := v.zone(nh)
+	return found && link.VRFTable == 0
 }
 
 // ResolvePrefix returns the live hops of the foreign route of exactly p, for
@@ -120,9 +138,9 @@ func (v View) lookup(nh netip.Addr, depth int) ([]Hop, Route, error) {
 	// Of all prefixes that cover nh the longest counts: its reason is the one that is told.
 	var reason error
 	for prefix, routes := range v.Foreign.Covering(nh) {
-		if prefix.Bits() == 0 {
+		if prefix.Bits() == 0 && !v.ByDefault {
 			if reason == nil {
-				reason = errors.New("only the default route covers it, which is not used for nexthops")
+				reason = errors.New("only the default route covers it, which is used for nexthops only with resolve_by_default")
 			}
 			break
 		}

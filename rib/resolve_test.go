@@ -101,7 +101,7 @@ func TestResolve(t *testing.T) {
 		{nh: "fe80::1%3", hops: "via fe80::1 dev eth1 weight 1"},
 		{nh: "fe80::2%eth1", hops: "via fe80::2 dev eth1 weight 1"},
 
-		{nh: "11.0.0.1", err: "nexthop 11.0.0.1 is unresolved: only the default route covers it, which is not used for nexthops"},
+		{nh: "11.0.0.1", err: "nexthop 11.0.0.1 is unresolved: only the default route covers it, which is used for nexthops only with resolve_by_default"},
 		{nh: "10.1.3.1", err: "nexthop 10.1.3.1 is unresolved: eth2 is down"},
 		{nh: "10.6.0.1", err: "nexthop 10.6.0.1 is unresolved: the route that covers it is blackhole 10.6.0.0/16"},
 		{nh: "10.7.0.1", err: "unreachable 10.7.0.0/16"},

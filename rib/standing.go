@@ -37,25 +37,6 @@ func TakenOf(x *Importing, v View) Taken {
 	}
 }
 
-// choose selects among the paths of a prefix. Where the VRF's own import is the best one, and
-// the kernel would not forward by its route but by ours, the own import takes no part.
-func (x *Exporting) choose(c *Candidates) []Path {
-	chosen := selectOf(c.Room, c.Paths, x.policy.MaxPaths, &x.policy)
-	if len(c.Paths) < 2 || !x.imported(chosen[0].Attrs) || !x.outranks(c) {
-		return chosen
-	}
-	rest := make([]Path, 0, len(c.Paths))
-	for i := range c.Paths {
-		if !x.imported(c.Paths[i].Attrs) {
-			rest = append(rest, c.Paths[i])
-		}
-	}
-	if len(rest) == 0 {
-		return chosen
-	}
-	return selectOf(chosen, rest, x.policy.MaxPaths, &x.policy)
-}
-
 // imported tells whether a path is what the VRF told BGP itself.
 func (x *Exporting) imported(a *Attrs) bool { return a.Imported && a.Source == x.of }
 

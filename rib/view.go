@@ -14,7 +14,9 @@ type View struct {
 	Where   Where
 	Links   Links
 	Foreign *ForeignTable
-	Beside  map[uint32]*ForeignTable // other tables of the namespace that are imported too; immutable
+	// ByDefault lets the default route lead to nexthops: nearly any is reached by it.
+	ByDefault bool
+	Beside    map[uint32]*ForeignTable // other tables of the namespace that are imported too; immutable
 }
 
 // mainTable is the number of the main table (RT_TABLE_MAIN).
@@ -76,6 +78,24 @@ func (v View) connects(addr netip.Addr, link Link) bool {
 	for _, routes := range v.Foreign.Covering(addr) {
 		if slices.ContainsFunc(routes, func(r Route) bool { return r.ConnectsBy(link.Index, v.Links) }) {
 			return true
+		}
+	}
+	return false
+}
+
+// OnLink tells whether the gateway of a hop is on its link: link-local, or in a subnet that
+// is connected there.
+func (v View) OnLink(h Hop) bool {
+	if zoned(h.Gateway) {
+		return true
+	}
+	for _, routes := range v.Foreign.Covering(h.Gateway) {
+		for _, r := range routes {
+			for _, o := range r.Hops {
+				if o.Ifindex == h.Ifindex && !o.Gateway.IsValid() {
+					return true
+				}
+			}
 		}
 	}
 	return false

@@ -19,8 +19,9 @@ import (
 // that have them in common. It has one user at a time.
 type decoder struct {
 	global     uint32 // our AS
-	neighbours map[netip.Addr]conf.Neighbor
-	vrfs       map[rib.RD]string // of the configuration
+	names      *peerNames
+	neighbours map[string]conf.Neighbor // by name
+	vrfs       map[rib.RD]string        // of the configuration
 	recent     recent
 	cache      attrCache
 	vias       map[rib.Via]*rib.Via
@@ -29,19 +30,15 @@ type decoder struct {
 	scratch    []byte
 }
 
-func newDecoder(c *conf.Config) *decoder {
+func newDecoder(c *conf.Config, names *peerNames) *decoder {
 	d := &decoder{
 		global:     c.Set.Global.Config.As,
-		neighbours: make(map[netip.Addr]conf.Neighbor),
+		names:      names,
+		neighbours: c.Neighbors(),
 		vrfs:       make(map[rib.RD]string, len(c.VRFs)),
 		rds:        make(map[rib.RD]struct{}),
 		vias:       make(map[rib.Via]*rib.Via),
 		noTags:     new(rib.Tags),
-	}
-	for text, n := range c.Neighbors() {
-		if addr, err := netip.ParseAddr(text); err == nil {
-			d.neighbours[addr] = n
-		}
 	}
 	for _, v := range c.VRFs {
 		d.vrfs[v.RD] = v.Name
@@ -61,18 +58,24 @@ func considered(n bgp.AddrPrefixInterface) bool {
 // destination decodes a path's NLRI, and the label of a VPN one.
 func (d *decoder) destination(n bgp.AddrPrefixInterface) (to speaker.Destination, label uint32, err error) {
 	switch n := n.(type) {
-	case *bgp.IPAddrPrefix:
-		to.Prefix, err = prefixOf(n.Prefix, n.Length, false)
-	case *bgp.IPv6AddrPrefix:
-		to.Prefix, err = prefixOf(n.Prefix, n.Length, true)
 	case *bgp.LabeledVPNIPAddrPrefix:
 		return d.vpn(n, false)
 	case *bgp.LabeledVPNIPv6AddrPrefix:
 		return d.vpn(&n.LabeledVPNIPAddrPrefix, true)
-	default:
-		err = fmt.Errorf("decode a prefix: %T is none", n)
 	}
+	to.Prefix, err = unicastPrefix(n)
 	return to, 0, err
+}
+
+// unicastPrefix is the prefix of an NLRI in no VRF.
+func unicastPrefix(n bgp.AddrPrefixInterface) (netip.Prefix, error) {
+	switch n := n.(type) {
+	case *bgp.IPAddrPrefix:
+		return prefixOf(n.Prefix, n.Length, false)
+	case *bgp.IPv6AddrPrefix:
+		return prefixOf(n.Prefix, n.Length, true)
+	}
+	return netip.Prefix{}, fmt.Errorf("decode a prefix: %T is none", n)
 }
 
 func (d *decoder) vpn(n *bgp.LabeledVPNIPAddrPrefix, six bool) (to speaker.Destination, label uint32, err error) {

@@ -11,6 +11,7 @@ import (
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/log"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
@@ -29,6 +30,8 @@ import (
 type guarding struct {
 	*loop
 	guard  *guard.Guard
+	names  *peerNames
+	local  *localAddresses
 	ours   func(vrf string, p netip.Prefix) bool // Options.OwnPrefix
 	config atomic.Pointer[conf.Config]           // in force
 
@@ -45,12 +48,25 @@ func newGuarding(l *loop, ours func(vrf string, p netip.Prefix) bool, c *conf.Co
 // stateChanged is called in GoBGP's loop, which owns the map of neighbours and holds the
 // lock of this one's session.
 func (g *guarding) stateChanged(fields log.Fields) {
-	if g.server() == nil || fields["new"] != "BGP_FSM_OPENSENT" || unguarded {
+	if g.server() == nil {
 		return
 	}
 	key, _ := fields["Key"].(string)
 	p, there := g.peerOf(key)
 	if !there {
+		return
+	}
+	switch fields["new"] {
+	case bgp.BGP_FSM_ESTABLISHED.String():
+		g.names.note(key, p, true)
+		g.local.established(p)
+		return
+	case bgp.BGP_FSM_OPENSENT.String():
+		g.names.note(key, p, false)
+	default:
+		return
+	}
+	if unguarded {
 		return
 	}
 	conn := p.conn.in(p.fsm)

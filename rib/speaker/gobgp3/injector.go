@@ -23,6 +23,7 @@ import (
 type injector struct {
 	*loop
 	*tables
+	flags *flags
 }
 
 // localPeer is the source of a path that originated here.
@@ -46,11 +47,11 @@ func (in injector) Inject(vrf string, changes []rib.AnnounceChange) error {
 		for run := range runs(paths, changes) {
 			var updates []*bgpUpdate
 			for _, p := range run {
-				updates = append(updates, tablesUpdate(rib, p)...)
+				for _, u := range tablesUpdate(rib, p) {
+					updates = append(updates, in.flags.without(u))
+				}
 			}
-			if len(updates) > 0 {
-				serverTellNeighbors(in.server(), rib, nil, run[0], updates, true)
-			}
+			in.flags.tell(updates)
 		}
 		return nil
 	})

@@ -59,7 +59,7 @@ type bgpPeer struct {
 	AS      uint32
 	ID      net.IP
 	_       uint32
-	_       net.IP
+	LocalID net.IP
 	Address net.IP
 	_       net.IP
 	_       bool

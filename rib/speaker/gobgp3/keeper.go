@@ -22,6 +22,8 @@ type keeper struct {
 	*loop
 	pacer *pacer
 	log   *logger
+	names *peerNames
+	local *localAddresses
 
 	work   time.Duration // of the loop since it last looked; the loop's own
 	each   time.Duration // how much it does before the next look; the loop's own
@@ -29,6 +31,7 @@ type keeper struct {
 	limits *limits
 	stale  *stales
 	leaver *leavers
+	reach  *reachability
 
 	wake     chan struct{} // there is something to sweep
 	endOfRIB atomic.Bool   // an End-of-RIB came since the last look
@@ -46,17 +49,24 @@ const (
 
 func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k := &keeper{loop: l, pacer: pacer, log: log, each: lookEach, wake: make(chan struct{}, 1)}
+	k.names, k.local = newPeerNames(l), &localAddresses{loop: l}
 	k.sweeps = newSweeper(l, k.wake)
 	k.limits = newLimits(l, log)
 	k.stale = newStales(l, log)
 	k.leaver = newLeavers(l)
+	k.reach = newReachability(l, k.names, log, k.leaver.left)
 	return k
 }
 
 // Observe implements GoBGP's timing hook.
 func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
+	stateChanged := k.log.stateChanged.Swap(false)
+	defer k.reach.after(stateChanged) // after what else changes the tables here
 	k.pacer.Observe(op, did, waited)
-	if k.log.stateChanged.Swap(false) || k.endOfRIB.Swap(false) {
+	if stateChanged {
+		k.local.putBack()
+	}
+	if k.endOfRIB.Swap(false) || stateChanged {
 		k.stale.look()
 		k.limits.look()
 	}
@@ -99,6 +109,7 @@ func (k *keeper) look() {
 func (k *keeper) configure(c *conf.Config) {
 	k.limits.configure(c)
 	k.stale.configure(c)
+	k.reach.configure(c)
 }
 
 // start has the keeper look where no messages come too, until ctx ends. join waits for

@@ -83,6 +83,9 @@ func tableGetDestination(t *bgpTable, nlri bgp.AddrPrefixInterface) *bgpDestinat
 //go:linkname tableDeleteDest github.com/osrg/gobgp/v3/internal/pkg/table.(*Table).deleteDest
 func tableDeleteDest(t *bgpTable, d *bgpDestination)
 
+//go:linkname tableKey github.com/osrg/gobgp/v3/internal/pkg/table.(*Table).tableKey
+func tableKey(t *bgpTable, nlri bgp.AddrPrefixInterface) string
+
 //go:linkname adjRibDropStale github.com/osrg/gobgp/v3/internal/pkg/table.(*AdjRib).DropStale
 func adjRibDropStale(a *bgpAdjRib, families []bgp.RouteFamily) []*bgpPath
 

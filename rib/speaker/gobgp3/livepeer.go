@@ -70,6 +70,34 @@ func (p livePeer) sendsAll() (does bool) {
 	return does
 }
 
+// judgedBy is the VRF that judges the paths of the neighbour: "default" of one in no VRF;
+// "": none, because it is a route server's client.
+func (p livePeer) judgedBy() (vrf string) {
+	p.read(func(n *oc.Neighbor, _ bgp.FSMState) {
+		if !n.RouteServer.Config.RouteServerClient {
+			vrf = vrfOrDefault(n.Config.Vrf)
+		}
+	})
+	return vrf
+}
+
+// getsAll tells of which families the neighbour gets all paths of a prefix, and in which
+// VRF it is.
+func (p livePeer) getsAll() (unicast, vpn bool, vrf string) {
+	p.read(func(n *oc.Neighbor, state bgp.FSMState) {
+		if state != bgp.BGP_FSM_ESTABLISHED || n.RouteServer.Config.RouteServerClient {
+			return
+		}
+		vrf = n.Config.Vrf
+		for family, mode := range *p.families.in(p.fsm) {
+			all := mode&bgp.BGP_ADD_PATH_SEND != 0
+			vpn = vpn || all && isVPN(family)
+			unicast = unicast || all && vpnOf(family) != family
+		}
+	})
+	return unicast, vpn, vrf
+}
+
 // copied is the neighbour as its session has it.
 func (p livePeer) copied() (n reload.Neighbor) {
 	p.read(func(conf *oc.Neighbor, _ bgp.FSMState) {
@@ -79,6 +107,16 @@ func (p livePeer) copied() (n reload.Neighbor) {
 	n.AfiSafis = slices.Clone(n.AfiSafis)
 	n.Dynamic = isDynamic(&n.Neighbor)
 	return n
+}
+
+// hasFamily tells whether a session may have a family. The caller holds its lock.
+func (p livePeer) hasFamily(f bgp.RouteFamily) bool {
+	for _, a := range (*p.conf.in(p.fsm)).AfiSafis {
+		if a.State.Family == f {
+			return true
+		}
+	}
+	return false
 }
 
 // isDynamic tells whether a peer group let a neighbour in.

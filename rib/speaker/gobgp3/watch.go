@@ -43,7 +43,7 @@ func newWatch(c *conf.Config, feeds *speaker.Feeds, markers *speaker.Markers, k 
 		giveUp:  log.giveUp,
 		done:    make(chan struct{}),
 		pacer:   k.pacer,
-		decoder: newDecoder(c),
+		decoder: newDecoder(c, k.names),
 		failed:  make(map[string]struct{}),
 	}
 	left := func(vrf string) { k.leaver.left(vrf, w.first) }
@@ -194,7 +194,7 @@ func (w *watch) path(p *bgpPath, nlri bgp.AddrPrefixInterface) {
 
 func (w *watch) endOfRIB(e *eorEvent) {
 	if family, is := conf.FamilyOf(e.Family); is {
-		w.intake.EndOfRIB(speaker.Marker{Neighbour: e.PeerInfo.Address.String(), Family: family})
+		w.intake.EndOfRIB(speaker.Marker{Neighbour: w.decoder.names.of(e.PeerInfo), Family: family})
 	}
 }
 
