@@ -17,6 +17,7 @@ var termKeys = keys[rib.Terms]{
 	"accept-route-targets": acceptedTargets,
 	"enforce-first-as":     one(boolean, func(t *rib.Terms) *bool { return &t.EnforceFirstAS }),
 	"next-hop-self":        one(boolean, func(t *rib.Terms) *bool { return &t.NextHopSelf }),
+	"fast-failover":        one(boolean, func(t *rib.Terms) *bool { return &t.FastFailover }),
 	"accept-martians":      acceptedMartians,
 	"stale-time":           one(duration(time.Second, day), func(t *rib.Terms) *time.Duration { return &t.StaleTime }),
 }
@@ -136,6 +137,10 @@ func readTerms(p *problems, root *node, relayed map[int]rib.Neighbor) map[string
 		}
 		if name := peerName(config, relayed[i]); name != "" {
 			all[name] = t
+		}
+		if n, is := relayed[i]; is { // the relay has the connection that goes over the link
+			n.FastFailover = n.FastFailover && t.FastFailover
+			relayed[i] = n
 		}
 	}
 	return all

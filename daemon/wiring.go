@@ -152,6 +152,7 @@ func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
 		parts: []part{
 			{"netlink", w.host.Run},
 			{"neighbours on interfaces", w.links.Run},
+			{"links of neighbours", func(ctx context.Context) error { return w.host.WatchLinks(ctx, "", w.bgp.LinkChanged) }},
 			{"BGP", w.bgp.Run},
 			{"sessions in namespaces", w.relay.Run},
 		},

@@ -35,7 +35,7 @@ func newBooks(w *Worker, where rib.Where, follows *follower, doubt func(rib.Resy
 	if w.spec.VRF == "" { // a secondary table imports nothing
 		b.routes.beside.taken = func(p netip.Prefix) (uint32, bool) { return rib.TakenOf(b.importing, *b.view())(p) }
 	}
-	b.routes.beside.moved = b.lookAtImport
+	b.routes.beside.stood = b.noteStanding
 	return b
 }
 
@@ -98,26 +98,15 @@ func (b *books) retry() {
 
 // toAnnounce is what is to be announced of a prefix of the table.
 func (b *books) toAnnounce(prefix netip.Prefix) (rib.Announcement, bool) {
-	in, out := rib.DecideImport(b.importing, *b.view(), prefix, b.routes.standing, nil)
+	in, out := rib.DecideImport(b.importing, *b.view(), prefix, b.standing, nil)
 	return in.Announcement, out == rib.Accepted
 }
 
 // importAll has what is announced of the whole table decided again, and what the VRF's own
 // imports keep out.
 func (b *books) importAll() {
-	b.announced.want(rib.ImportSet(b.importing, *b.view(), b.routes.standing))
-	b.routes.chooseBesideImports()
-}
-
-// lookAtImport has it decided again what is announced of a prefix of which our own route came
-// or went.
-func (b *books) lookAtImport(slot rib.Slot) {
-	if !b.importing.On() {
-		return
-	}
-	if prefix := b.routes.feed.Prefix(slot); b.importing.Has(*b.view(), prefix) {
-		b.announced.look(prefix)
-	}
+	b.announced.want(rib.ImportSet(b.importing, *b.view(), b.standing))
+	b.chooseBesideImports()
 }
 
 // reason says, for a person, why an entry's state is what it is.

@@ -54,7 +54,7 @@ func (w *Worker) ownAmong(ctx context.Context, prefixes []netip.Prefix) (rib.Sta
 			return
 		}
 		for _, p := range prefixes {
-			if metric, is := s.routes.standing(p); is {
+			if metric, is := s.standing(p); is {
 				own[p] = metric
 			}
 		}

@@ -67,7 +67,7 @@ func (s *tableSync) adopt(t rib.Table) {
 	foreign := s.routes.adopt(t.Routes, func(f rib.Family) bool { return !s.sweeps.done[f] })
 	s.expiry.begin()
 	v.Links, v.Foreign, v.Beside = t.Links, rib.NewForeignTable(s.expiry.look(foreign)), nil
-	for table, routes := range t.Beside {
+	for table, routes := range t.Beside { // of which other VRFs may have written some
 		s.setBeside(table, rib.NewForeignTable(s.expiry.look(slices.DeleteFunc(routes, s.routes.owns))))
 	}
 	s.publish()

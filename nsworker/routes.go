@@ -186,7 +186,7 @@ func (r *routes) evaluate(slot rib.Slot, e *route) {
 // settle compares what is wanted of an entry with what the kernel has, and says what became
 // of it.
 func (r *routes) settle(slot rib.Slot, e *route) {
-	r.beside.note(slot, e, r.spec.Export.Metric)
+	r.beside.stood(slot, e)
 	set := e.Want
 	if e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits || r.adopted.holds(e, set)) {
 		return // until the sweep decides, or the VRF that leaks it is there

@@ -1,10 +1,6 @@
 package nsworker
 
-import (
-	"net/netip"
-
-	"github.com/vrfredist/vrfredist/rib"
-)
+import "github.com/vrfredist/vrfredist/rib"
 
 // quota gives an entry that is wanted a place, or marks it over the quota; one that is
 // wanted no longer gives its place back, which admit gives to another.
@@ -103,25 +99,4 @@ func (r *routes) unbar() {
 		}
 	}
 	clear(r.barred)
-}
-
-// standing implements rib.Standing.
-func (r *routes) standing(prefix netip.Prefix) (metric uint32, is bool) {
-	if _, e := r.entryOf(prefix); e != nil && e.Have != nil {
-		return e.Have.Metric, true
-	}
-	return 0, false
-}
-
-// chooseBesideImports has those prefixes decided again whose best path is the VRF's own import:
-// which route is imported may be another now.
-func (r *routes) chooseBesideImports() {
-	if r.inState(rib.Filtered) == 0 {
-		return
-	}
-	for slot, e := range r.All {
-		if e.Note.out == rib.OwnImport {
-			r.MarkAnew(slot, e)
-		}
-	}
 }

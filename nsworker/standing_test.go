@@ -55,17 +55,9 @@ func (f *floating) says(ours, announced bool) {
 	}
 }
 
-// metricMoves has our metric rise above the static's, and fall again.
-func (f *floating) metricMoves(s vrf.Spec) {
-	s.Export.Metric = 600
-	f.l.configure(s)
-	synctest.Wait()
-	f.echo(true)
-	f.says(false, true)
-	s.Export.Metric = 20
-	f.l.configure(s)
-	f.echo(true)
-	f.says(true, false)
+// static is the other program's route.
+func (f *floating) static(metric uint32) rib.Route {
+	return via(f.prefix.String(), "198.51.100.7", 3, rib.ProtoStatic, metric)
 }
 
 // TestFloatingStatic: the kernel forwards by the lower of two metrics, and so do both
@@ -76,14 +68,11 @@ func TestFloatingStatic(t *testing.T) {
 			f := &floating{l: l, table: table, prefix: netip.MustParsePrefix("203.0.113.0/24")}
 			s := spec("red")
 			s.NexthopObjects = objects
-			static := func(metric uint32) rib.Route {
-				return via("203.0.113.0/24", "198.51.100.7", 3, rib.ProtoStatic, metric)
-			}
 			l.converge("red")
 			l.start(s)
 
 			f.echo(true) // BGP's first
-			table.set(static(500))
+			table.set(f.static(500))
 			synctest.Wait()
 			f.echo(true)
 			f.says(true, false)
@@ -100,30 +89,8 @@ func TestFloatingStatic(t *testing.T) {
 			f.echo(true) // and announces it again: the static was first
 			f.says(true, false)
 
-			l.stop("red", vrf.ErrExit) // a restart, with BGP as it was, changes nothing
-			l.kernel.writes = nil
-			l.start(s)
-			synctest.Wait()
-			f.echo(true)
-			f.says(true, false)
-			if len(l.kernel.writes) > 0 {
-				t.Errorf("the restart wrote %q", l.kernel.writes)
-			}
-			l.stop("red", vrf.ErrExit) // and one in which the neighbour does not come back
-			l.feed("red").Set(f.prefix, 0, nil)
-			l.feed("red").SetConverged(rib.IPv4, false)
-			l.start(s)
-			synctest.Wait()
-			f.says(true, false) // until the sweep
-			time.Sleep(2 * s.SweepDelay)
-			synctest.Wait()
-			f.echo(false)
-			f.says(false, true)
-			f.echo(true)
-			f.says(true, false)
-
-			table.del(static(500).Key()) // the metric falls below ours
-			table.set(static(10))
+			table.del(f.static(500).Key()) // the metric falls below ours
+			table.set(f.static(10))
 			synctest.Wait()
 			f.echo(true)
 			f.says(false, true)
@@ -131,18 +98,61 @@ func TestFloatingStatic(t *testing.T) {
 			if !strings.Contains(text(x.Export), "stopped own import") {
 				t.Errorf("explained by:\n%s", text(x.Export))
 			}
-			table.del(static(10).Key())
-			table.set(static(500))
+			table.del(f.static(10).Key())
+			table.set(f.static(500))
 			synctest.Wait()
 			f.echo(true)
 			f.says(true, false)
 
-			f.metricMoves(s)
+			s.Export.Metric = 600 // ours rises above it
+			l.configure(s)
+			synctest.Wait()
+			f.echo(true)
+			f.says(false, true)
+			s.Export.Metric = 20
+			l.configure(s)
+			f.echo(true)
+			f.says(true, false)
 			if f.turns > 30 {
 				t.Errorf("BGP was told otherwise %d times", f.turns)
 			}
 		})
 	}
+}
+
+// TestFloatingStaticOverRestarts: what stands from before the restart counts until the sweep.
+func TestFloatingStaticOverRestarts(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		f := &floating{l: l, table: table, prefix: netip.MustParsePrefix("203.0.113.0/24")}
+		s := spec("red")
+		l.converge("red")
+		table.set(f.static(500))
+		l.start(s)
+		f.echo(true)
+		f.says(true, false)
+
+		l.stop("red", vrf.ErrExit) // a restart, with BGP as it was, changes nothing
+		l.kernel.writes = nil
+		l.start(s)
+		synctest.Wait()
+		f.echo(true)
+		f.says(true, false)
+		if len(l.kernel.writes) > 0 {
+			t.Errorf("the restart wrote %q", l.kernel.writes)
+		}
+		l.stop("red", vrf.ErrExit) // and one in which the neighbour does not come back
+		l.feed("red").Set(f.prefix, 0, nil)
+		l.feed("red").SetConverged(rib.IPv4, false)
+		l.start(s)
+		synctest.Wait()
+		f.says(true, false) // until the sweep
+		time.Sleep(2 * s.SweepDelay)
+		synctest.Wait()
+		f.echo(false)
+		f.says(false, true)
+		f.echo(true)
+		f.says(true, false)
+	})
 }
 
 // TestFloatingStaticExplained: of a prefix whose own import is not what the kernel forwards by,

@@ -176,6 +176,26 @@ func (n *Namespaces) WatchAdjacent(ctx context.Context, changed chan<- struct{})
 	}
 }
 
+// WatchLinks calls told for each interface of a namespace over which nothing goes any more,
+// because it lost its carrier, was set down or is gone, and when something goes over it again,
+// until ctx ends, which is no error. A binding would call the namespace netns.
+func (n *Namespaces) WatchLinks(ctx context.Context, netns string, told func(rib.LinkFate)) error {
+	ns, err := n.open(netns)
+	if err != nil {
+		return err
+	}
+	defer ns.close()
+	w := newLinkWatch(told)
+	if err := w.open(ns); err != nil {
+		return err
+	}
+	defer w.close()
+	if err := w.run(ctx); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("watch the interfaces of %v: %w", ns, err)
+	}
+	return nil
+}
+
 // concernsAdjacent tells whether a datagram has news for Adjacent: IPv4's neighbours,
 // and the entries of bridges and tunnels, are none.
 func concernsAdjacent(b []byte) bool {

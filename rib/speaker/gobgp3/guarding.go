@@ -100,6 +100,7 @@ func (g *guarding) rules(key string, p livePeer) *guard.Rules {
 		Loopback: n.Transport.Config.BindInterface != "lo",
 		Terms:    c.TermsOf(key, n.Config.PeerGroup),
 	}
+	r.Direct = r.Terms.FastFailover && isDirect(n)
 	if n.Config.LocalAs != 0 && n.Config.LocalAs != global.Config.As {
 		r.OwnASes = append(r.OwnASes, n.Config.LocalAs)
 	}
@@ -115,6 +116,13 @@ func (g *guarding) rules(key string, p livePeer) *guard.Rules {
 	}
 	r.Limit = g.limit(n.Config.Vrf, c.Extras.MaxPrefixes)
 	return r
+}
+
+// isDirect tells whether a neighbour can only be on a link of ours. Of one in a namespace the
+// relay has the link.
+func isDirect(n *oc.Neighbor) bool {
+	return !n.EbgpMultihop.Config.Enabled && n.Transport.Config.BindInterface != "lo" &&
+		(!n.TtlSecurity.Config.Enabled || n.TtlSecurity.Config.TtlMin == rib.OneHop)
 }
 
 func vrfOrDefault(vrf string) string {

@@ -282,6 +282,15 @@ func (s *Speaker) Sessions() []speaker.Session {
 	return list
 }
 
+// LinkChanged says how an interface of the daemon's namespace fares. The sessions of
+// neighbours on one over which nothing goes any more are ended, unless their terms say
+// otherwise.
+func (s *Speaker) LinkChanged(l rib.LinkFate) {
+	if l.Reason != "" {
+		s.guarding.guard.LinkLost(l)
+	}
+}
+
 // Answers returns when GoBGP's loop has answered: it is not stuck. GoBGP ignores
 // the end of ctx.
 func (s *Speaker) Answers(ctx context.Context) error {

@@ -48,6 +48,8 @@ type Conn struct {
 	opened  atomic.Pointer[[]byte] // our own OPEN
 	refused atomic.Bool            // the session was ended: nothing more is sent
 
+	internal atomic.Bool // the neighbour's OPEN is of our own AS
+
 	mu   sync.Mutex
 	gone []netip.Prefix // guarded by mu; own prefixes to withdraw
 	ask  bool           // guarded by mu; the neighbour is to be asked for its routes again
@@ -230,6 +232,7 @@ func (c *Conn) open(m []byte) error {
 	}
 	rules := c.rules()
 	a.Member, a.Loopback = rules.Member, rules.Loopback
+	c.internal.Store(!a.External)
 	c.agreed, c.out, c.state = a, m, expectKeepalive
 	c.record.passed.Store(0)
 	c.record.firstAS.Store(0)

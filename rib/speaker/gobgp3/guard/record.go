@@ -248,6 +248,13 @@ func (r *record) end(why string, at time.Time) {
 	r.ended, r.endedAt = why, at
 }
 
+// cut notes that the session was ended for something else than what the neighbour sent.
+func (r *record) cut(why string, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended, r.endedAt = why, at
+}
+
 func (r *record) report() Report {
 	p := Report{Neighbour: r.name, Plain: r.plain.Load(), Rehearsed: r.rehearsed.Load(), Counts: make(map[Reason]uint64)}
 	if rules := r.rules.Load(); rules != nil {
