@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
@@ -460,5 +461,65 @@ func TestWithoutWord(t *testing.T) {
 	})
 	if len(heard["ours"]) == 0 || !slices.Equal(heard["ours"], heard["gobgpd"]) {
 		t.Errorf("a neighbour hears %q, of gobgpd %q", heard["ours"], heard["gobgpd"])
+	}
+}
+
+// TestManyUnreached: neighbours hear of many prefixes in few messages, and of fewer at
+// once where that takes long.
+func TestManyUnreached(t *testing.T) {
+	x := external.start(t)
+	const n = 5000
+	told := make(map[string]string)
+	through := func(by string) func() bool {
+		return func() bool {
+			x.r.told(told)
+			k := 0
+			for _, path := range told {
+				if strings.TrimSpace(path) == "65000 "+by {
+					k++
+				}
+			}
+			return k == n
+		}
+	}
+	x.send(x.p, x.p.some(false, false, 0, n)...)
+	eventually(t, "r has p's", through("65001"))
+	for _, m := range x.q.some(false, false, 0, n) {
+		u := m.Body.(*bgp.BGPUpdate)
+		u.PathAttributes = append(slices.Clone(u.PathAttributes), bgp.NewPathAttributeMultiExitDisc(9))
+		u.PathAttributes[1] = bgp.NewPathAttributeAsPath([]bgp.AsPathParamInterface{bgp.NewAsPathParam(bgp.BGP_ASPATH_ATTR_TYPE_SEQ, []uint16{x.q.as, x.q.as})})
+		x.send(x.q, m)
+	}
+	x.hears(x.q, "q's are worse")
+	x.prefix = "10.0.0.0/24"
+	x.gone(x.p.addr)
+	messages := 0
+	eventually(t, "r has q's", func() bool {
+		x.r.mu.Lock()
+		messages += len(x.r.news)
+		x.r.mu.Unlock()
+		return through("65002 65002")()
+	})
+	// A turn may have been long because of what else the machine does.
+	if messages > n/toldAtLeast {
+		t.Errorf("of %d prefixes r heard in %d messages", n, messages)
+	}
+	b := batch(toldAtOnce)
+	for _, step := range []struct {
+		took time.Duration
+		want batch
+	}{{tellingTakes + 1, 100}, {tellingTakes, 100}, {time.Hour, 50}, {time.Microsecond, 100}, {time.Microsecond, 200}, {time.Microsecond, 200}} {
+		if b.took(int(b), step.took); b != step.want {
+			t.Errorf("%d at once after %s, want %d", b, step.took, step.want)
+		}
+	}
+	if b.took(1, time.Hour); b != 100 {
+		t.Errorf("%d at once", b)
+	}
+	for range 20 {
+		b.took(1, time.Hour)
+	}
+	if b.took(1, 0); b != toldAtLeast {
+		t.Errorf("%d at once, where it takes long for a few", b)
 	}
 }
