@@ -245,6 +245,47 @@ func TestUnreachedEarly(t *testing.T) {
 	x.hears(p, "of a new VRF nothing was said", ofP)
 }
 
+// TestUnreachedBesideOurs: a route of our own comes and goes beside paths that are not
+// reached, by whichever way it goes into GoBGP's tables.
+func TestUnreachedBesideOurs(t *testing.T) {
+	eachTrial(t, func(x *trial) {
+		for name, put := range map[string]func(c rib.AnnounceChange){
+			"batched": func(c rib.AnnounceChange) { x.s.announce(x.t, x.vrf, c) },
+			"one by one": func(c rib.AnnounceChange) {
+				_ = x.s.keeper.inLoop(func() error {
+					serverPropagate(x.s.server(), nil, paths(x.s.keeper.rib().Vrfs[x.vrf], []rib.AnnounceChange{c}))
+					return nil
+				})
+			},
+		} {
+			x.unreached(x.p)
+			x.announce(x.p)
+			x.hears(x.p, name+": p is not reached")
+			put(change(x.prefix, 1))
+			x.hears(x.p, name+": we announce", "+65000")
+			put(withdrawal(x.prefix))
+			x.hears(x.p, name+": we withdraw", "-")
+			x.announce(x.q)
+			x.hears(x.q, name+": q announces", ofQ)
+			put(change(x.prefix, 1))
+			x.unreached(x.p, x.q)
+			x.hears(x.p, name+": we announce, and q is not reached", "+65000")
+			put(withdrawal(x.prefix))
+			x.hears(x.p, name+": we withdraw, and neither is reached", "-")
+			x.withdraw(x.q)
+			x.hears(x.q, name+": q withdraws")
+			put(change(x.prefix, 1))
+			x.hears(x.p, name+": we announce again", "+65000")
+			x.withdraw(x.p)
+			x.hears(x.p, name+": p withdraws")
+			put(withdrawal(x.prefix))
+			x.hears(x.p, name+": nothing is left", "-")
+			x.unreached()
+			x.s.holdsNothing(x.t)
+		}
+	})
+}
+
 // TestUnreachedTargets: a neighbour in a VRF that the better path reaches by its route
 // targets, and the next one does not, has the route taken back.
 func TestUnreachedTargets(t *testing.T) {
