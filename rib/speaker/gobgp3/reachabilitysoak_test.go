@@ -211,9 +211,12 @@ func TestReachabilitySoak(t *testing.T) {
 			eventually(t, "all sessions are up", func() bool {
 				return k.r.isUp() && !slices.ContainsFunc(k.from, func(p *hostile) bool { return !p.isUp() })
 			})
-			for i := range 400 {
+			for i := range 600 {
 				if k.step(); i == 250 {
 					k.cut(k.rnd.IntN(len(k.from)))
+				}
+				if k.rnd.IntN(10) == 0 {
+					k.check(prepend, false)
 				}
 			}
 			k.check(prepend, true)
