@@ -11,6 +11,7 @@ import (
 	"github.com/vrfredist/vrfredist/nsworker"
 	"github.com/vrfredist/vrfredist/nsworker/kernel"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
+	"github.com/vrfredist/vrfredist/nsworker/routeradvert"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -81,7 +82,8 @@ func wire(ctx context.Context, o Options) (*daemon, error) {
 	w.host.Identify(absolute(o.File))
 	w.links = newHostLinks(w.host)
 	w.relay = relay.New(bgpAddress(cfg), w.host, log)
-	w.neighbors = &neighbors{relay: w.relay}
+	w.adverts = routeradvert.New(log)
+	w.neighbors = &neighbors{relay: w.relay, adverts: w.adverts}
 	w.sysctls = &sysctls{w.host, w.force, log}
 	w.supervise()
 	if err := w.speak(ctx); err != nil {
@@ -101,6 +103,7 @@ type wiring struct {
 	board      *nsworker.Board
 	tap        vrf.Tap
 	relay      *relay.Relay
+	adverts    *routeradvert.Advertiser
 	neighbors  *neighbors
 	sysctls    *sysctls
 	supervisor *vrf.Supervisor
@@ -155,6 +158,7 @@ func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
 			{"links of neighbours", func(ctx context.Context) error { return w.host.WatchLinks(ctx, "", w.bgp.LinkChanged) }},
 			{"BGP", w.bgp.Run},
 			{"sessions in namespaces", w.relay.Run},
+			{"router advertisements", w.adverts.Run},
 		},
 	}
 	d.changer = &changer{
