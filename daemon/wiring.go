@@ -132,6 +132,7 @@ func (w *wiring) speak(ctx context.Context) error {
 		Server: api.NewGateway(w.gate.door, &w.backend), Secured: cfg.API.TLS != nil,
 		GracefulRestart: w.options.GracefulRestart, Logger: w.options.Log, Links: w.links,
 		Who: api.Who, Serves: serves, Called: w.neighbors.called, Drifted: w.supervisor.Nudge,
+		OwnSix: func(neighbour string, local netip.Addr, bound string) netip.Addr { return w.ownSix(ctx, neighbour, local, bound) },
 		OwnPrefix: func(vrf string, p netip.Prefix) bool { return w.board.Own(vrf).Has(p) },
 	})
 	if err != nil {
@@ -144,6 +145,22 @@ func (w *wiring) speak(ctx context.Context) error {
 	}
 	w.board.OnOwn(s.OwnChanged)
 	return nil
+}
+
+// ownSix looks for this router's IPv6 address on the link of a neighbour's IPv4 session: there
+// too where the session is in another namespace.
+func (w *wiring) ownSix(ctx context.Context, neighbour string, local netip.Addr, bound string) netip.Addr {
+	netns := ""
+	if alias, err := netip.ParseAddr(neighbour); err == nil {
+		if n, inside := w.neighbors.behind(alias); inside {
+			netns, local, bound = n.Netns, n.Local, n.Device
+		}
+	}
+	six, err := w.host.OwnSix(ctx, netns, local, bound)
+	if err != nil {
+		w.options.Log.Warn("our IPv6 address on the link of a session over IPv4 cannot be looked up: IPv6 routes are announced with the IPv4 address", "neighbor", neighbour, "error", err)
+	}
+	return six
 }
 
 // daemon makes what changes and shows the parts. found is how the start found the last
