@@ -77,7 +77,8 @@ type Config struct {
 	// heed: "192.0.2.1", "peer-group customers".
 	Unapplied []string
 	// Notes are what the keys of gobgp-netlink mean here, where that is something
-	// else, and what GoBGP makes of some of its own, ordered by line.
+	// else, what GoBGP makes of some of its own, and what is easily overlooked,
+	// ordered by line.
 	Notes Errors
 	// Changed are what the file does otherwise than in an earlier version, the first
 	// place of each (docs/UPGRADING.md), ordered by line.
@@ -163,6 +164,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	c.VRFs, c.Others = assemble(p, settings, entries, vrfs)
 	c.Extras = c.extras(terms)
 	acceptMartians(terms, c.VRFs, c.Others)
+	selectPaths(root, c.VRFs, c.Others)
 	c.API = readAPI(p, root.get("netlink").get("api"), append(specNames(vrfs), vrf.Default))
 	withSecondary(&c.API.Policy, c.VRFs)
 	if err := p.err(); err != nil {
@@ -214,7 +216,7 @@ func assemble(p *problems, s settings, entries []*entry, known []vrf.Spec) (run,
 		}
 		named[e.name] = e
 		spec := s.spec(e, of)
-		s.protocolClash(p, e)
+		s.checkImport(p, e, spec.Binding)
 		if e.binding == (rib.Binding{}) && spec.Binding.Device != "" {
 			if err := deviceName(spec.Name); err != nil {
 				p.at(at, "VRF %q has no netns, device or table, and its name cannot be that of a device; write one of them", e.name)

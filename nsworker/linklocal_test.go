@@ -86,7 +86,7 @@ func TestLinkLocalNexthopOfANeighbourByItsAddress(t *testing.T) {
 // TestPreferLinkLocal: of a path with two nexthops the global one is used, unless the VRF
 // prefers the other, and the other where the global one says nothing.
 func TestPreferLinkLocal(t *testing.T) {
-	for prefer, want := range map[bool]string{false: "2001:db8::9", true: "fe80::9"} {
+	for prefer, want := range map[bool]string{false: "2001:db8::9 dev eth0 proto vrfredist metric 20 onlink", true: "fe80::9 dev eth0 proto vrfredist metric 20"} {
 		story(t, func(l *lab, table *fakeTable) {
 			s := spec("red")
 			s.Export.PreferLinkLocal = !prefer
@@ -99,9 +99,9 @@ func TestPreferLinkLocal(t *testing.T) {
 			l.configure(s)
 			l.settle()
 			l.table(red,
-				"2001:db8:1::/48 via "+want+" dev eth0 proto vrfredist metric 20",
+				"2001:db8:1::/48 via "+want,
 				"2001:db8:2::/48 via fe80::9 dev eth0 proto vrfredist metric 20",
-				"2001:db8:3::/48 via 2001:db8::9 dev eth0 proto vrfredist metric 20")
+				"2001:db8:3::/48 via 2001:db8::9 dev eth0 proto vrfredist metric 20 onlink")
 		})
 	}
 }
@@ -118,8 +118,8 @@ func TestIPv6ThroughIPv4(t *testing.T) {
 			l.hear("red", bgpPath("2001:db8:2::/48", "192.0.2.9"), bgpPath("2001:db8:2::/48", "2001:db8::9", id(1)))
 			l.hear("red", bgpPath("10.1.0.0/16", "2001:db8::9")) // the other way round it has (RFC 8950)
 			l.table(red,
-				"10.1.0.0/16 via inet6 2001:db8::9 dev eth0 proto vrfredist metric 20",
-				"2001:db8:2::/48 via 2001:db8::9 dev eth0 proto vrfredist metric 20")
+				"10.1.0.0/16 via inet6 2001:db8::9 dev eth0 proto vrfredist metric 20 onlink",
+				"2001:db8:2::/48 via 2001:db8::9 dev eth0 proto vrfredist metric 20 onlink")
 			l.exported("red", "2001:db8:1::/48", rib.Unresolved, "cannot go through an IPv4 gateway")
 		})
 	}

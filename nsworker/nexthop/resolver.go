@@ -1,7 +1,6 @@
 package nexthop
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -33,38 +32,31 @@ type Resolver struct {
 	Policy rib.ExportPolicy
 }
 
-// resolve finds out what a set resolves to, or why it does not. Of several nexthops those
-// that resolve are used; where none does, nothing is installed.
-func (r *Resolver) resolve(set *Set) {
-	set.Carries, set.Hops, set.Reason, set.Waits = nil, nil, "", false
-	if set.Blackhole {
-		set.Carries = &Forwarding{Metric: r.Policy.Metric, Kind: rib.KindBlackhole}
-		return
+// reach is how hops are reached: over a link with carrier, or only over others. The kernel
+// itself uses a link without carrier unless ignore_routes_with_linkdown is set.
+func (r *Resolver) reach(hops []rib.Hop) rib.Reach {
+	switch {
+	case len(hops) == 0:
+		return rib.Unreached
+	case slices.ContainsFunc(hops, r.carries):
+		return rib.Reached
 	}
-	var hops []rib.Hop
-	for _, m := range set.Members {
-		h, err := r.Hops(m)
-		if err == nil && set.ipv6 {
-			err = onlyIPv6(m, h)
-		}
-		if err != nil {
-			if set.Reason == "" {
-				set.Reason = err.Error()
-			}
-			set.Waits = set.Waits || errors.Is(err, errNoView)
-			continue
-		}
-		hops = mergeHops(hops, h)
+	return rib.NoCarrier
+}
+
+// carries tells whether the link of a hop has carrier.
+func (r *Resolver) carries(h rib.Hop) bool {
+	link, known := r.View.Links[h.Ifindex]
+	return link.Up || !known
+}
+
+// withCarrier are those of a nexthop's hops that are over links with carrier, or all where
+// none is.
+func (r *Resolver) withCarrier(hops []rib.Hop) []rib.Hop {
+	if r.reach(hops) != rib.Reached || !slices.ContainsFunc(hops, func(h rib.Hop) bool { return !r.carries(h) }) {
+		return hops
 	}
-	if len(hops) == 0 {
-		return
-	}
-	set.Reason, set.Waits, set.Hops = "", false, hops
-	src := r.Policy.PrefSrc[rib.IPv4]
-	if set.ipv6 {
-		src = r.Policy.PrefSrc[rib.IPv6]
-	}
-	set.Carries = &Forwarding{Metric: r.Policy.Metric, Kind: rib.KindUnicast, Hops: hops, PrefSrc: src}
+	return slices.DeleteFunc(slices.Clone(hops), func(h rib.Hop) bool { return !r.carries(h) })
 }
 
 // onlyIPv6 refuses an IPv6 route through an IPv4 gateway, as a path has it whose nexthop is
@@ -74,6 +66,14 @@ func onlyIPv6(m Member, hops []rib.Hop) error {
 		return fmt.Errorf("nexthop %s is unresolved: an IPv6 route cannot go through an IPv4 gateway", m.Addr)
 	}
 	return nil
+}
+
+// sessionsEnded says why nexthops do not count that may be reached.
+func sessionsEnded(sent []netip.Addr) string {
+	if len(sent) == 1 {
+		return fmt.Sprintf("the session with %s, which sent the path, has ended", sent[0])
+	}
+	return fmt.Sprintf("the sessions with all of %v, which sent the paths, have ended", sent)
 }
 
 // mergeHops adds hops that are not there yet. One member of a group that is reached twice
@@ -133,7 +133,7 @@ func leakedHops(from View, m Member) ([]rib.Hop, error) {
 	var hops []rib.Hop
 	var err error
 	if m.Prefix.IsValid() {
-		hops, _, err = from.ResolvePrefix(m.Prefix)
+		hops, _, err = from.LeakedPrefix(m.Prefix)
 	} else {
 		hops, err = m.in(from.View, from.Binding.Netns)
 	}

@@ -77,7 +77,7 @@ func TestForesight(t *testing.T) {
 		"two announcements": {Foresight{Next: old}, Announcing{"red": {one: {Prefix: one}}}, map[string]int{"red": 2}, map[string]int{"red": 1}},
 	} {
 		f := tc.f
-		f.Old, f.Feeds, f.Multipath = old, feeds, 1
+		f.Old, f.Feeds = old, feeds
 		if f.Tables == nil {
 			f.Tables = server
 		}

@@ -1,6 +1,7 @@
 package gobgp3
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -46,6 +47,21 @@ func newDecoder(c *conf.Config, names *peerNames) *decoder {
 	return d
 }
 
+// peerOf is the neighbour that GoBGP has under an address, as it is in the attributes of its
+// paths. It may be called from any goroutine.
+func (d *decoder) peerOf(key string) netip.Addr {
+	peer, _ := netip.ParseAddr(key)
+	return d.zoned(peer.WithZone("").Unmap(), cmp.Or(peer.Zone(), d.neighbours[key].Zone))
+}
+
+// zoned is a neighbour's address with the zone of its link, where it is a link-local one.
+func (d *decoder) zoned(peer netip.Addr, zone string) netip.Addr {
+	if peer.IsLinkLocalUnicast() && zone != "" {
+		return peer.WithZone(zone)
+	}
+	return peer
+}
+
 // considered tells whether an NLRI is of a family whose routes lead into kernel tables.
 func considered(n bgp.AddrPrefixInterface) bool {
 	switch n.(type) {
@@ -58,18 +74,24 @@ func considered(n bgp.AddrPrefixInterface) bool {
 // destination decodes a path's NLRI, and the label of a VPN one.
 func (d *decoder) destination(n bgp.AddrPrefixInterface) (to speaker.Destination, label uint32, err error) {
 	switch n := n.(type) {
-	case *bgp.IPAddrPrefix:
-		to.Prefix, err = prefixOf(n.Prefix, n.Length, false)
-	case *bgp.IPv6AddrPrefix:
-		to.Prefix, err = prefixOf(n.Prefix, n.Length, true)
 	case *bgp.LabeledVPNIPAddrPrefix:
 		return d.vpn(n, false)
 	case *bgp.LabeledVPNIPv6AddrPrefix:
 		return d.vpn(&n.LabeledVPNIPAddrPrefix, true)
-	default:
-		err = fmt.Errorf("decode a prefix: %T is none", n)
 	}
+	to.Prefix, err = unicastPrefix(n)
 	return to, 0, err
+}
+
+// unicastPrefix is the prefix of an NLRI in no VRF.
+func unicastPrefix(n bgp.AddrPrefixInterface) (netip.Prefix, error) {
+	switch n := n.(type) {
+	case *bgp.IPAddrPrefix:
+		return prefixOf(n.Prefix, n.Length, false)
+	case *bgp.IPv6AddrPrefix:
+		return prefixOf(n.Prefix, n.Length, true)
+	}
+	return netip.Prefix{}, fmt.Errorf("decode a prefix: %T is none", n)
 }
 
 func (d *decoder) vpn(n *bgp.LabeledVPNIPAddrPrefix, six bool) (to speaker.Destination, label uint32, err error) {
@@ -117,8 +139,8 @@ func prefixOf(ip net.IP, bits uint8, six bool) (netip.Prefix, error) {
 	return p, nil
 }
 
-// path decodes a path that is not withdrawn.
-func (d *decoder) path(p *bgpPath, to speaker.Destination, label uint32) (rib.Path, *attrEntry, error) {
+// path decodes a path that is not withdrawn, with its local identifier.
+func (d *decoder) path(p *bgpPath, id uint32, to speaker.Destination, label uint32) (rib.Path, *attrEntry, error) {
 	o := p.origin()
 	entry, err := d.attrs(o, p.attributes(), to.RD)
 	if err != nil {
@@ -127,7 +149,7 @@ func (d *decoder) path(p *bgpPath, to speaker.Destination, label uint32) (rib.Pa
 	return rib.Path{
 		Prefix: to.Prefix,
 		RD:     to.RD,
-		ID:     o.nlri.PathLocalIdentifier(),
+		ID:     id,
 		Label:  label,
 		Age:    o.timestamp,
 		Attrs:  entry.attrs,
@@ -168,7 +190,7 @@ func (d *decoder) whole(p *api.Path) (rib.Path, error) {
 	if err != nil {
 		return rib.Path{}, err
 	}
-	path, _, err := d.path(native, to, label)
+	path, _, err := d.path(native, p.LocalIdentifier, to, label)
 	return path, err
 }
 

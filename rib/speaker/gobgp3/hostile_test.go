@@ -21,11 +21,13 @@ type hostile struct {
 	as   uint16
 	port int
 	l    net.Listener
+	deaf bool // it does not understand UPDATEs; set before BGP runs
 
 	mu   sync.Mutex
 	conn net.Conn          // guarded by mu; of the session that is up
 	open []byte            // guarded by mu; the OPEN of the next session
 	got  []*bgp.BGPMessage // guarded by mu; NOTIFICATIONs
+	news []*bgp.BGPUpdate  // guarded by mu; UPDATEs of this session that were not looked at
 	ups  int               // guarded by mu; how many sessions came up
 	gone sync.WaitGroup
 }
@@ -92,7 +94,7 @@ func (p *hostile) session(conn net.Conn) {
 		return
 	}
 	for up := false; ; {
-		m, err := readMessage(conn)
+		m, err := p.read(conn)
 		if err != nil {
 			p.mu.Lock()
 			if p.conn == conn {
@@ -108,17 +110,41 @@ func (p *hostile) session(conn net.Conn) {
 		case m.Header.Type == bgp.BGP_MSG_KEEPALIVE:
 			up = true
 			p.mu.Lock()
-			p.conn, p.ups = conn, p.ups+1
+			p.conn, p.ups, p.news = conn, p.ups+1, nil
 			p.mu.Unlock()
 		case m.Header.Type == bgp.BGP_MSG_NOTIFICATION:
 			p.mu.Lock()
 			p.got = append(p.got, m)
 			p.mu.Unlock()
+		case m.Header.Type == bgp.BGP_MSG_UPDATE:
+			p.mu.Lock()
+			p.news = append(p.news, m.Body.(*bgp.BGPUpdate))
+			p.mu.Unlock()
 		}
 	}
 }
 
+// read reads a message; of one that is deaf, an UPDATE is an empty one.
+func (p *hostile) read(r io.Reader) (*bgp.BGPMessage, error) {
+	b, err := readBytes(r)
+	if err != nil {
+		return nil, err
+	}
+	if p.deaf && b[bgp.BGP_HEADER_LENGTH-1] == bgp.BGP_MSG_UPDATE {
+		return bgp.NewBGPUpdateMessage(nil, nil, nil), nil
+	}
+	return bgp.ParseBGPMessage(b)
+}
+
 func readMessage(r io.Reader) (*bgp.BGPMessage, error) {
+	b, err := readBytes(r)
+	if err != nil {
+		return nil, err
+	}
+	return bgp.ParseBGPMessage(b)
+}
+
+func readBytes(r io.Reader) ([]byte, error) {
 	head := make([]byte, bgp.BGP_HEADER_LENGTH)
 	if _, err := io.ReadFull(r, head); err != nil {
 		return nil, err
@@ -127,7 +153,7 @@ func readMessage(r io.Reader) (*bgp.BGPMessage, error) {
 	if _, err := io.ReadFull(r, body); err != nil {
 		return nil, err
 	}
-	return bgp.ParseBGPMessage(bytes.Join([][]byte{head, body}, nil))
+	return bytes.Join([][]byte{head, body}, nil), nil
 }
 
 // sessions is how many sessions came up.

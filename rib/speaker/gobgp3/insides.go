@@ -31,7 +31,7 @@ type bgpTables struct {
 type bgpTable struct {
 	_            bgp.RouteFamily
 	destinations map[string]*bgpDestination
-	_            log.Logger
+	logger       log.Logger
 	_            map[string]map[string]struct{}
 }
 
@@ -55,7 +55,7 @@ type bgpVRF struct {
 	_         string
 	_         uint32
 	Rd        bgp.RouteDistinguisherInterface
-	_         []bgp.ExtendedCommunityInterface
+	ImportRt  []bgp.ExtendedCommunityInterface
 	ExportRt  []bgp.ExtendedCommunityInterface
 	MplsLabel uint32
 }
@@ -109,10 +109,10 @@ type peerFields struct {
 type fsmFields struct {
 	global       field[*oc.Global]
 	conf         field[*oc.Neighbor]
+	peerInfo     field[*bgpPeer] // the source of its paths
 	lock         field[sync.RWMutex]
 	state        field[bgp.FSMState]
 	conn         field[net.Conn]
-	peerInfo     field[*bgpPeer]
 	incoming     field[*channels.InfiniteChannel] // of messages, to the loop
 	outgoing     field[*channels.InfiniteChannel] // of messages, to the neighbour
 	adminState   field[int]
@@ -170,10 +170,10 @@ func learnInsides() (*insides, error) {
 	fsm := follow(srv, "neighborMap", "fsm")
 	learn(&l, fsm, "gConf", &at.global)
 	learn(&l, fsm, "pConf", &at.conf)
+	learn(&l, fsm, "peerInfo", &at.peerInfo)
 	learn(&l, fsm, "lock", &at.lock)
 	learn(&l, fsm, "state", &at.state)
 	learn(&l, fsm, "conn", &at.conn)
-	learn(&l, fsm, "peerInfo", &at.peerInfo)
 	learn(&l, fsm, "incomingCh", &at.incoming)
 	learn(&l, fsm, "outgoingCh", &at.outgoing)
 	learn(&l, fsm, "adminState", &at.adminState)

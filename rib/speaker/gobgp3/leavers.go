@@ -86,5 +86,5 @@ func (l *leavers) isBack(x leaver) bool {
 		return true // it has no neighbours any more
 	}
 	d := tableGetDestination(table, nlri)
-	return d != nil && len(d.knownPathList) > 0 && canImportToVRF(vrf, d.knownPathList[0])
+	return d != nil && len(d.knownPathList) > 0 && !d.knownPathList[0].IsNexthopInvalid && canImportToVRF(vrf, d.knownPathList[0])
 }

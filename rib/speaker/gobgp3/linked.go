@@ -36,6 +36,9 @@ func watchBestPath(current bool) watchOption
 //go:linkname watchEOR github.com/osrg/gobgp/v3/pkg/server.watchEor
 func watchEOR(current bool) watchOption
 
+//go:linkname watchMessage github.com/osrg/gobgp/v3/pkg/server.watchMessage
+func watchMessage(sent bool) watchOption
+
 //go:linkname watcherEvent github.com/osrg/gobgp/v3/pkg/server.(*watcher).Event
 func watcherEvent(watcher unsafe.Pointer) <-chan any
 
@@ -82,6 +85,9 @@ func tableGetDestination(t *bgpTable, nlri bgp.AddrPrefixInterface) *bgpDestinat
 
 //go:linkname tableDeleteDest github.com/osrg/gobgp/v3/internal/pkg/table.(*Table).deleteDest
 func tableDeleteDest(t *bgpTable, d *bgpDestination)
+
+//go:linkname tableKey github.com/osrg/gobgp/v3/internal/pkg/table.(*Table).tableKey
+func tableKey(t *bgpTable, nlri bgp.AddrPrefixInterface) string
 
 //go:linkname adjRibDropStale github.com/osrg/gobgp/v3/internal/pkg/table.(*AdjRib).DropStale
 func adjRibDropStale(a *bgpAdjRib, families []bgp.RouteFamily) []*bgpPath

@@ -48,11 +48,14 @@ func (p livePeer) established() (is bool) {
 	return is
 }
 
-// inVRF tells whether the neighbour is in a VRF.
-func (p livePeer) inVRF() (is bool) {
-	p.read(func(n *oc.Neighbor, _ bgp.FSMState) { is = n.Config.Vrf != "" })
-	return is
+// vrf is the VRF that the neighbour is in; "": none.
+func (p livePeer) vrf() (name string) {
+	p.read(func(n *oc.Neighbor, _ bgp.FSMState) { name = n.Config.Vrf })
+	return name
 }
+
+// inVRF tells whether the neighbour is in a VRF.
+func (p livePeer) inVRF() bool { return p.vrf() != "" }
 
 // isDown tells whether somebody, or a limit, keeps the neighbour from having a session.
 func (p livePeer) isDown() (is bool) {
@@ -68,6 +71,34 @@ func (p livePeer) sendsAll() (does bool) {
 		}
 	})
 	return does
+}
+
+// judgedBy is the VRF that judges the paths of the neighbour: "default" of one in no VRF;
+// "": none, because it is a route server's client.
+func (p livePeer) judgedBy() (vrf string) {
+	p.read(func(n *oc.Neighbor, _ bgp.FSMState) {
+		if !n.RouteServer.Config.RouteServerClient {
+			vrf = vrfOrDefault(n.Config.Vrf)
+		}
+	})
+	return vrf
+}
+
+// getsAll tells of which families the neighbour gets all paths of a prefix, and in which
+// VRF it is.
+func (p livePeer) getsAll() (unicast, vpn bool, vrf string) {
+	p.read(func(n *oc.Neighbor, state bgp.FSMState) {
+		if state != bgp.BGP_FSM_ESTABLISHED || n.RouteServer.Config.RouteServerClient {
+			return
+		}
+		vrf = n.Config.Vrf
+		for family, mode := range *p.families.in(p.fsm) {
+			all := mode&bgp.BGP_ADD_PATH_SEND != 0
+			vpn = vpn || all && isVPN(family)
+			unicast = unicast || all && vpnOf(family) != family
+		}
+	})
+	return unicast, vpn, vrf
 }
 
 // copied is the neighbour as its session has it.

@@ -48,6 +48,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	beside.Go(func() { s.reloader.run(ctx) })
 	beside.Go(func() { s.drift.run(ctx) })
+	beside.Go(func() { s.keeper.reach.run(ctx) })
 	defer func() { end(); beside.Wait() }()
 	defer s.keeper.start(ctx)()
 	if err := sockets.publish(); err != nil {

@@ -118,8 +118,9 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	s.guarding.names, s.guarding.local = s.keeper.names, s.keeper.local
 	log.down, log.guarding = s.sessions.down, s.guarding
 	s.feeder = newFeeder(s.embedded, s.keeper, c.VRFs)
+	log.endings = newEndings(s.feeder)
 	s.tables = &tables{s.embedded, s.feeder}
-	s.announcer = speaker.NewAnnouncer(injector{l, s.tables}, s.feeder.feeds)
+	s.announcer = speaker.NewAnnouncer(injector{l, s.tables, s.keeper.changes, s.keeper.reach.flags}, s.feeder.feeds)
 	mender, listening := newMender(s.embedded, s.announcer), &listening{loop: l}
 	s.drift = newDrift(s.embedded, s.keeper, s.sessions, mender)
 	s.drift.called, s.drift.drifted = s.options.Called, s.options.Drifted
@@ -191,6 +192,17 @@ func (s *Speaker) Removed() []speaker.Report { return s.guarding.reports() }
 // neighbours to them are judged again.
 func (s *Speaker) OwnChanged(vrf string, came, went []netip.Prefix) {
 	s.guarding.guard.Own(vrfOrGlobal(vrf), came, went)
+}
+
+// Unreached says which nexthops of the paths that a VRF's neighbours sent are not reached:
+// paths by them take no part in the choice, so that neighbours are told of the next path,
+// or of none. It replaces what was said of that VRF before; of a nil map BGP heeds
+// nothing. "default" is the global table, with what neighbours in no VRF send. The paths
+// of route server clients, VPN routes of other PEs and what originated here are not
+// concerned. It waits for nothing, and may be called before Run; the map may not be
+// changed any more.
+func (s *Speaker) Unreached(vrf string, of map[rib.PathNexthop]struct{}) {
+	s.keeper.reach.say(vrf, of)
 }
 
 // Limits returns the limits that are configured, by VRF and neighbour, with what counts

@@ -1,0 +1,261 @@
+package gobgp3
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
+)
+
+// reachability has GoBGP's choice, and so what its neighbours are told, follow what the
+// VRFs' workers say of nexthops. What they say is taken into GoBGP's loop here, by a
+// goroutine of its own, and the paths that it concerns are brought in line, some in each
+// turn of the loop; paths that arrive meanwhile are judged by flags.
+type reachability struct {
+	*loop
+	names *peerNames
+	log   *logger
+	wake  chan struct{} // there is something to do
+	conf  atomic.Pointer[conf.Config]
+
+	mu    sync.Mutex
+	said  map[string]*unreached // guarded by mu; by VRF
+	grown map[string]bool       // guarded by mu; the VRFs whose paths are to be looked through
+	again bool                  // guarded by mu; what was said, or who listens, is another than the loop has
+
+	// The loop's own.
+	flags   *flags
+	decodes *conf.Config      // of flags.decoder
+	refused map[string]string // the VRFs that are not heeded, and because of whom
+	walk    *walk             // under way
+}
+
+func newReachability(c *changes, names *peerNames, log *logger, left func(vrf string, path *bgpPath)) *reachability {
+	return &reachability{
+		loop: c.loop, names: names, log: log, wake: make(chan struct{}, 1), flags: newFlags(c, left),
+		said: make(map[string]*unreached), grown: make(map[string]bool), refused: make(map[string]string),
+	}
+}
+
+// say is Speaker.Unreached.
+func (r *reachability) say(vrf string, of map[rib.PathNexthop]struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.said[vrf]
+	if of == nil {
+		if old == nil {
+			return
+		}
+		delete(r.said, vrf)
+	} else {
+		u := newUnreached(of)
+		if u.equal(old) {
+			return
+		}
+		r.said[vrf] = u
+		r.grown[vrf] = r.grown[vrf] || u.grows(old)
+	}
+	r.stir()
+}
+
+// stir has the goroutine look again. The caller holds mu.
+func (r *reachability) stir() {
+	r.again = true
+	select {
+	case r.wake <- struct{}{}:
+	default: // it is awake
+	}
+}
+
+// configure brings a configuration into force. A VRF that is none any more is forgotten.
+func (r *reachability) configure(c *conf.Config) {
+	r.conf.Store(c)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for vrf := range r.said {
+		if _, has := c.VRF(vrf); !has && vrf != speaker.Default {
+			delete(r.said, vrf)
+		}
+	}
+	r.stir()
+}
+
+// run has the loop bring the paths in line until ctx ends.
+func (r *reachability) run(ctx context.Context) {
+	var changes stream
+	defer func() {
+		_ = r.inAnyLoop(func() error { r.stop(); return nil })
+		if changes.watcher != nil {
+			changes.stop()
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.wake:
+		}
+		if changes.watcher == nil && r.hasWord() {
+			changes = watchChanges(r.loop, r.flags.judge)
+		}
+		for more := true; more && ctx.Err() == nil; {
+			if err := r.inLoop(func() error { more = r.turn(); return nil }); err != nil {
+				break // GoBGP was stopped
+			}
+		}
+	}
+}
+
+// hasWord tells whether a worker has said something.
+func (r *reachability) hasWord() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.said) > 0
+}
+
+// turn is called in the loop, and does a part of what is to do. It tells whether there is
+// more.
+func (r *reachability) turn() bool {
+	if r.walk == nil && r.adopt() {
+		r.walk = r.begin()
+	}
+	if r.walk != nil && !r.walk.step() {
+		r.walk = nil
+		r.flags.armed = len(r.flags.said) > 0 || r.flags.holds()
+	}
+	owes := r.flags.tellOwed()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return owes || r.walk != nil || r.again
+}
+
+// after is called in the loop at the end of each of its operations.
+func (r *reachability) after(stateChanged bool) {
+	if !r.flags.armed {
+		return
+	}
+	r.flags.hush.set(false)
+	more := r.flags.tellOwed()
+	if !more && !stateChanged {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if more {
+		select {
+		case r.wake <- struct{}{}:
+		default:
+		}
+		return
+	}
+	// Somebody who gets all paths may have come or gone, and prefixes may be held of
+	// which the flagged path has gone.
+	r.stir()
+}
+
+// adopt takes what was said into the loop, and tells whether there was something new.
+func (r *reachability) adopt() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.again {
+		return false
+	}
+	r.again = false
+	if c := r.conf.Load(); c != r.decodes {
+		r.decodes, r.flags.decoder = c, newDecoder(c, r.names)
+	}
+	r.flags.learn()
+	refused := r.refusals()
+	for vrf := range r.refused {
+		if refused[vrf] == "" {
+			r.grown[vrf] = true // it is heeded again
+		}
+	}
+	heeded := maps.Clone(r.said)
+	for vrf, because := range refused {
+		if heeded[vrf] != nil && r.refused[vrf] == "" {
+			r.log.slog.Warn("Neighbors are told of a VRF's routes whether or not their nexthops are reached, because one of them gets all paths of a prefix (add-paths with send-max). Take send-max from that neighbor, or write reachability = false.",
+				"vrf", vrf, "neighbor", because)
+		}
+		delete(heeded, vrf)
+	}
+	r.refused = refused
+	r.flags.said = heeded
+	r.flags.armed = len(heeded) > 0 || r.flags.holds()
+	if r.flags.armed {
+		r.flags.listen()
+	}
+	return true
+}
+
+// refusals are the VRFs of whose paths a neighbour hears who gets several paths of a
+// prefix (RFC 7911), by VRF: GoBGP tells him each path, with or without the flag.
+func (r *reachability) refusals() map[string]string {
+	refused := make(map[string]string)
+	for addr, p := range r.peers() {
+		unicast, vpn, vrf := p.getsAll()
+		switch {
+		case vrf != "":
+			if unicast {
+				for name := range r.importedBy(vrf) {
+					refused[name] = addr
+				}
+			}
+		default:
+			if unicast {
+				refused[speaker.Default] = addr
+			}
+			if vpn {
+				for name := range r.rib().Vrfs {
+					refused[name] = addr
+				}
+			}
+		}
+	}
+	return refused
+}
+
+// importedBy are the VRFs whose routes lead into a VRF by their route targets.
+func (r *reachability) importedBy(vrf string) map[string]bool {
+	into := r.rib().Vrfs[vrf]
+	if into == nil {
+		return nil
+	}
+	wanted := targets(into.ImportRt)
+	from := make(map[string]bool)
+	for name, v := range r.rib().Vrfs {
+		if meet(wanted, targets(v.ExportRt)) {
+			from[name] = true
+		}
+	}
+	return from
+}
+
+// stop gives up what is under way.
+func (r *reachability) stop() {
+	r.flags.hush.set(false)
+	if r.walk != nil {
+		r.walk.end()
+		r.walk = nil
+	}
+}
+
+// watchChanges has judge called in GoBGP's loop for each event of best paths.
+func watchChanges(l *loop, judge func(*bestEvent)) stream {
+	var kinds shapes
+	divert := func(opts unsafe.Pointer) {
+		filters := *(*map[string]func(any) bool)(unsafe.Add(opts, filtersAt()))
+		filters[eventKinds[0]] = func(event any) bool {
+			if best, _, _, err := kinds.read(event); err == nil && best != nil {
+				judge(best) // where it is not as expected, the feeds' watch gives up
+			}
+			return false
+		}
+	}
+	return stream{watcher: serverWatch(l.server(), watchBestPath(false), divert)}
+}

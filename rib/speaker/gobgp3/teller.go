@@ -1,0 +1,184 @@
+package gobgp3
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// What neighbours are told of prefixes with flagged paths is told from here: of many
+// prefixes at once, which GoBGP then packs, and with flagged paths in neither of the two
+// lists by which GoBGP sees what changed.
+
+// toldAtOnce is how many prefixes neighbours are told of in one turn of the loop.
+const toldAtOnce = 200
+
+// tellOwed tells the neighbours what is owed to them, as far as one turn goes, and returns
+// whether there is more.
+func (f *flags) tellOwed() (more bool) {
+	if len(f.owed) == 0 {
+		return false
+	}
+	some := f.owed[:min(len(f.owed), toldAtOnce)]
+	byFamily := make(map[bgp.RouteFamily][]*bgpUpdate)
+	for _, at := range some {
+		if u := f.settle(at); u != nil {
+			byFamily[at.family] = append(byFamily[at.family], u)
+		}
+	}
+	if f.owed = f.owed[len(some):]; len(f.owed) == 0 {
+		f.owed = nil
+	}
+	for _, updates := range byFamily {
+		f.tell(updates)
+	}
+	return len(f.owed) > 0
+}
+
+// settle returns what neighbours are to be told of a place, and takes them to be told it;
+// nil: nothing. A place without flagged paths is held no longer.
+func (f *flags) settle(at place) *bgpUpdate {
+	held := f.held[at.family]
+	told, is := held[at.key]
+	if !is {
+		return nil
+	}
+	valid, flagged := f.valid(at)
+	best := bestOf(valid)
+	if flagged {
+		held[at.key] = best
+	} else {
+		delete(held, at.key)
+	}
+	if best == told {
+		return nil
+	}
+	u := &bgpUpdate{KnownPathList: slices.Clone(valid)} // GoBGP changes its list in place
+	if told != nil {
+		u.OldKnownPathList = []*bgpPath{told}
+		if best != nil && isVPN(at.family) {
+			f.leave(told, best)
+		}
+	}
+	return u
+}
+
+// leave notes the VRFs into which a path leads, and the next one does not: their
+// neighbours GoBGP forgets.
+func (f *flags) leave(told, best *bgpPath) {
+	from, to := told.targets(), best.targets()
+	if maps.Equal(from, to) {
+		return
+	}
+	for name, v := range f.rib().Vrfs {
+		if into := targets(v.ImportRt); meet(into, from) && !meet(into, to) {
+			f.left(name, told)
+		}
+	}
+}
+
+// targets are the route targets of a path.
+func (p *bgpPath) targets() map[rib.RT]bool {
+	for _, a := range p.attributes() {
+		if c, is := a.(*bgp.PathAttributeExtendedCommunities); is {
+			return targets(c.Value)
+		}
+	}
+	return nil
+}
+
+func targets(list []bgp.ExtendedCommunityInterface) map[rib.RT]bool {
+	set := make(map[rib.RT]bool, len(list))
+	for _, c := range list {
+		if rt, is := decodeRT(c); is {
+			set[rt] = true
+		}
+	}
+	return set
+}
+
+// meet tells whether two sets of route targets have one in common.
+func meet(a, b map[rib.RT]bool) bool {
+	for rt := range a {
+		if b[rt] {
+			return true
+		}
+	}
+	return false
+}
+
+// owe notes a held place, where something is to be told or it need not be held any more.
+func (f *flags) owe(at place) {
+	valid, flagged := f.valid(at)
+	if !flagged || bestOf(valid) != f.held[at.family][at.key] {
+		f.owed = append(f.owed, at)
+	}
+}
+
+// valid are the paths of a place without the flag, as a part of GoBGP's own list. flagged
+// tells whether there are others.
+func (f *flags) valid(at place) (paths []*bgpPath, flagged bool) {
+	d := f.rib().Tables[at.family].destinations[at.key]
+	if d == nil {
+		return nil, false
+	}
+	d.putFlaggedLast()
+	n := len(d.knownPathList)
+	for n > 0 && d.knownPathList[n-1].IsNexthopInvalid {
+		n--
+	}
+	return d.knownPathList[:n:n], n < len(d.knownPathList)
+}
+
+// tell tells the neighbours of changes of one family; nothing, where there are none.
+func (f *flags) tell(updates []*bgpUpdate) {
+	var some *bgpPath // GoBGP takes the family from it
+	for _, u := range updates {
+		if some = bestOf(u.KnownPathList); some == nil {
+			some = bestOf(u.OldKnownPathList)
+		}
+		if some != nil {
+			break
+		}
+	}
+	if some == nil {
+		return
+	}
+	f.hush.set(false)
+	f.telling = true
+	defer func() { f.telling = false }()
+	// No path comes or goes by that, of which the feeds would have to be told.
+	f.changes.foretelling(func() { serverTellNeighbors(f.server(), f.rib(), nil, some, updates, true) })
+	f.replaced.take()
+}
+
+// without is what neighbours are to be told of a change of our own that was made to
+// GoBGP's table: the change itself, where flagged paths have nothing to do with it.
+func (f *flags) without(u *bgpUpdate) *bgpUpdate {
+	if !f.armed || len(u.KnownPathList)+len(u.OldKnownPathList) == 0 {
+		return u
+	}
+	nlri := slices.Concat(u.KnownPathList, u.OldKnownPathList)[0].origin().nlri
+	family := bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI())
+	held, is := f.held[family]
+	if !is {
+		return u
+	}
+	at := place{family, tableKey(f.rib().Tables[family], nlri)}
+	if _, is = held[at.key]; !is {
+		if len(u.KnownPathList) == 0 || !f.isUnreached(u.KnownPathList[0], family) {
+			return u
+		}
+		held[at.key] = bestOf(u.OldKnownPathList)
+	}
+	if d := f.rib().Tables[family].destinations[at.key]; d != nil {
+		f.align(d, family)
+	}
+	if told := f.settle(at); told != nil {
+		return told
+	}
+	return &bgpUpdate{}
+}
