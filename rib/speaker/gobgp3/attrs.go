@@ -142,14 +142,12 @@ func (d *decoder) decodeAttrs(s *sender, name string, list []bgp.PathAttributeIn
 		if configured && n.LocalAS != 0 {
 			local = n.LocalAS
 		}
-		a.Peer, a.PeerAS, a.IBGP = peer, s.as, s.as == local
+		a.PeerAS, a.IBGP = s.as, s.as == local
 		a.RouterID, _ = addrOf(s.id) // none before the OPEN
 		// A route of another PE with the RD of one of our VRFs is not of that
 		// VRF: the neighbour says where a path was learned.
 		a.Source, zone = n.VRF, cmp.Or(peer.Zone(), n.Zone)
-		if peer.Is6() && peer.IsLinkLocalUnicast() && zone != "" {
-			a.Peer = peer.WithZone(zone)
-		}
+		a.Peer = zoned(peer, zone)
 	} else if s.rd != 0 {
 		a.Source = d.vrfs[s.rd]
 	} else if s.ours {

@@ -1,6 +1,7 @@
 package gobgp3
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -44,6 +45,27 @@ func newDecoder(c *conf.Config, names *peerNames) *decoder {
 		d.vrfs[v.RD] = v.Name
 	}
 	return d
+}
+
+// peerOf is the neighbour that GoBGP has under an address, as it is in the attributes of its
+// paths. It may be called from any goroutine.
+func (d *decoder) peerOf(key string) netip.Addr {
+	peer, err := netip.ParseAddr(key)
+	if err != nil {
+		return netip.Addr{} // GoBGP has none such
+	}
+	if peer = peer.Unmap(); !peer.IsLinkLocalUnicast() {
+		peer = peer.WithZone("")
+	}
+	return zoned(peer, cmp.Or(peer.Zone(), d.neighbours[peer.String()].Zone))
+}
+
+// zoned is a neighbour's address with the zone of its link, where it is a link-local one.
+func zoned(peer netip.Addr, zone string) netip.Addr {
+	if peer.Is6() && peer.IsLinkLocalUnicast() && zone != "" {
+		return peer.WithZone(zone)
+	}
+	return peer
 }
 
 // considered tells whether an NLRI is of a family whose routes lead into kernel tables.
@@ -123,8 +145,8 @@ func prefixOf(ip net.IP, bits uint8, six bool) (netip.Prefix, error) {
 	return p, nil
 }
 
-// path decodes a path that is not withdrawn.
-func (d *decoder) path(p *bgpPath, to speaker.Destination, label uint32) (rib.Path, *attrEntry, error) {
+// path decodes a path that is not withdrawn, with its local identifier.
+func (d *decoder) path(p *bgpPath, id uint32, to speaker.Destination, label uint32) (rib.Path, *attrEntry, error) {
 	o := p.origin()
 	entry, err := d.attrs(o, p.attributes(), to.RD)
 	if err != nil {
@@ -133,7 +155,7 @@ func (d *decoder) path(p *bgpPath, to speaker.Destination, label uint32) (rib.Pa
 	return rib.Path{
 		Prefix: to.Prefix,
 		RD:     to.RD,
-		ID:     o.nlri.PathLocalIdentifier(),
+		ID:     id,
 		Label:  label,
 		Age:    o.timestamp,
 		Attrs:  entry.attrs,
@@ -174,7 +196,7 @@ func (d *decoder) whole(p *api.Path) (rib.Path, error) {
 	if err != nil {
 		return rib.Path{}, err
 	}
-	path, _, err := d.path(native, to, label)
+	path, _, err := d.path(native, p.LocalIdentifier, to, label)
 	return path, err
 }
 

@@ -48,11 +48,14 @@ func (p livePeer) established() (is bool) {
 	return is
 }
 
-// inVRF tells whether the neighbour is in a VRF.
-func (p livePeer) inVRF() (is bool) {
-	p.read(func(n *oc.Neighbor, _ bgp.FSMState) { is = n.Config.Vrf != "" })
-	return is
+// vrf is the VRF that the neighbour is in; "": none.
+func (p livePeer) vrf() (name string) {
+	p.read(func(n *oc.Neighbor, _ bgp.FSMState) { name = n.Config.Vrf })
+	return name
 }
+
+// inVRF tells whether the neighbour is in a VRF.
+func (p livePeer) inVRF() bool { return p.vrf() != "" }
 
 // isDown tells whether somebody, or a limit, keeps the neighbour from having a session.
 func (p livePeer) isDown() (is bool) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
@@ -244,6 +245,47 @@ func TestUnreachedEarly(t *testing.T) {
 	x.hears(p, "of a new VRF nothing was said", ofP)
 }
 
+// TestUnreachedBesideOurs: a route of our own comes and goes beside paths that are not
+// reached, by whichever way it goes into GoBGP's tables.
+func TestUnreachedBesideOurs(t *testing.T) {
+	eachTrial(t, func(x *trial) {
+		for name, put := range map[string]func(c rib.AnnounceChange){
+			"batched": func(c rib.AnnounceChange) { x.s.announce(x.t, x.vrf, c) },
+			"one by one": func(c rib.AnnounceChange) {
+				_ = x.s.keeper.inLoop(func() error {
+					serverPropagate(x.s.server(), nil, paths(x.s.keeper.rib().Vrfs[x.vrf], []rib.AnnounceChange{c}))
+					return nil
+				})
+			},
+		} {
+			x.unreached(x.p)
+			x.announce(x.p)
+			x.hears(x.p, name+": p is not reached")
+			put(change(x.prefix, 1))
+			x.hears(x.p, name+": we announce", "+65000")
+			put(withdrawal(x.prefix))
+			x.hears(x.p, name+": we withdraw", "-")
+			x.announce(x.q)
+			x.hears(x.q, name+": q announces", ofQ)
+			put(change(x.prefix, 1))
+			x.unreached(x.p, x.q)
+			x.hears(x.p, name+": we announce, and q is not reached", "+65000")
+			put(withdrawal(x.prefix))
+			x.hears(x.p, name+": we withdraw, and neither is reached", "-")
+			x.withdraw(x.q)
+			x.hears(x.q, name+": q withdraws")
+			put(change(x.prefix, 1))
+			x.hears(x.p, name+": we announce again", "+65000")
+			x.withdraw(x.p)
+			x.hears(x.p, name+": p withdraws")
+			put(withdrawal(x.prefix))
+			x.hears(x.p, name+": nothing is left", "-")
+			x.unreached()
+			x.s.holdsNothing(x.t)
+		}
+	})
+}
+
 // TestUnreachedTargets: a neighbour in a VRF that the better path reaches by its route
 // targets, and the next one does not, has the route taken back.
 func TestUnreachedTargets(t *testing.T) {
@@ -266,7 +308,7 @@ func TestUnreachedTargets(t *testing.T) {
 	x.announce(q)
 	told := make(map[string]string)
 	has := func(want string) func() bool {
-		return func() bool { r.told(told); return strings.TrimSpace(told[x.prefix]) == want }
+		return func() bool { r.follow(told); return strings.TrimSpace(told[x.prefix]) == want }
 	}
 	eventually(t, "r has p's path", has("65000 65001"))
 	x.unreached(p)
@@ -460,5 +502,65 @@ func TestWithoutWord(t *testing.T) {
 	})
 	if len(heard["ours"]) == 0 || !slices.Equal(heard["ours"], heard["gobgpd"]) {
 		t.Errorf("a neighbour hears %q, of gobgpd %q", heard["ours"], heard["gobgpd"])
+	}
+}
+
+// TestManyUnreached: neighbours hear of many prefixes in few messages, and of fewer at
+// once where that takes long.
+func TestManyUnreached(t *testing.T) {
+	x := external.start(t)
+	const n = 5000
+	told := make(map[string]string)
+	through := func(by string) func() bool {
+		return func() bool {
+			x.r.told(told)
+			k := 0
+			for _, path := range told {
+				if strings.TrimSpace(path) == "65000 "+by {
+					k++
+				}
+			}
+			return k == n
+		}
+	}
+	x.send(x.p, x.p.some(false, false, 0, n)...)
+	eventually(t, "r has p's", through("65001"))
+	for _, m := range x.q.some(false, false, 0, n) {
+		u := m.Body.(*bgp.BGPUpdate)
+		u.PathAttributes = append(slices.Clone(u.PathAttributes), bgp.NewPathAttributeMultiExitDisc(9))
+		u.PathAttributes[1] = bgp.NewPathAttributeAsPath([]bgp.AsPathParamInterface{bgp.NewAsPathParam(bgp.BGP_ASPATH_ATTR_TYPE_SEQ, []uint16{x.q.as, x.q.as})})
+		x.send(x.q, m)
+	}
+	x.hears(x.q, "q's are worse")
+	x.prefix = "10.0.0.0/24"
+	x.gone(x.p.addr)
+	messages := 0
+	eventually(t, "r has q's", func() bool {
+		x.r.mu.Lock()
+		messages += len(x.r.news)
+		x.r.mu.Unlock()
+		return through("65002 65002")()
+	})
+	// A turn may have been long because of what else the machine does.
+	if messages > n/toldAtLeast {
+		t.Errorf("of %d prefixes r heard in %d messages", n, messages)
+	}
+	b := batch(toldAtOnce)
+	for _, step := range []struct {
+		took time.Duration
+		want batch
+	}{{tellingTakes + 1, 100}, {tellingTakes, 100}, {time.Hour, 50}, {time.Microsecond, 100}, {time.Microsecond, 200}, {time.Microsecond, 200}} {
+		if b.took(int(b), step.took); b != step.want {
+			t.Errorf("%d at once after %s, want %d", b, step.took, step.want)
+		}
+	}
+	if b.took(1, time.Hour); b != 100 {
+		t.Errorf("%d at once", b)
+	}
+	for range 20 {
+		b.took(1, time.Hour)
+	}
+	if b.took(1, 0); b != toldAtLeast {
+		t.Errorf("%d at once, where it takes long for a few", b)
 	}
 }

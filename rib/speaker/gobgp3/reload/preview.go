@@ -39,19 +39,11 @@ func Compare(old, next *conf.Config, drift *Drift) *speaker.Preview {
 	c.others()
 	c.corrections()
 	c.terms()
-	c.out.Old, c.out.Next, c.out.Multipath = old.VRFs, next.VRFs, multipath(next)
+	c.out.Old, c.out.Next = old.VRFs, next.VRFs
 	if len(c.lost) > 0 {
 		c.out.Goes = c.goes
 	}
 	return &c.out
-}
-
-// multipath is how many equal paths of a destination GoBGP tells of.
-func multipath(c *conf.Config) int {
-	if c.Set.Global.UseMultiplePaths.Config.Enabled {
-		return 64
-	}
-	return 1
 }
 
 // comparison of two configurations.
