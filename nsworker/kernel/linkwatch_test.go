@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -96,6 +97,7 @@ func TestLinkWatchAfterALoss(t *testing.T) {
 	ip(t, ns, "link set d1p up")
 	ip(t, ns, "link set d1 up")
 	ip(t, ns, "link set v0 down")
+	waitUntil(t, "d1 has its carrier", func() bool { return strings.Contains(ip(t, ns, "link show dev d1"), "LOWER_UP") })
 	if err := w.readAgain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
