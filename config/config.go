@@ -63,6 +63,8 @@ type Config struct {
 	// Neighbors are the neighbours with `netns`: the relay carries their sessions. In
 	// BGP they are neighbours on the loopback.
 	Neighbors []rib.Neighbor
+	// Advertise are the interfaces on which router advertisements are sent.
+	Advertise []string
 	BGPPort   uint16 // where GoBGP listens; 0: nowhere
 	// Bound are the neighbours of GoBGP's own that are in a VRF and bound to an
 	// interface: "192.0.2.1 in VRF a (vrf-a)".
@@ -139,7 +141,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 		p.at(secret, "every user can read this file (mode %04o), and it holds a secret; run: chmod 0640 %s", mode.Perm(), path)
 	}
 	relayed := readNeighbors(p, root, bgp.Secret)
-	terms := readTerms(p, root, relayed)
+	terms, advertised := readTerms(p, root, relayed)
 	noteTimers(p, root)
 	noteChanged(p, root)
 	noteWaiting(p, root, bgp.Waits)
@@ -154,7 +156,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	}
 	checkBGP(p, bgp, conf, index)
 	settings, entries := readNetlink(p, root)
-	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Unapplied: unapplied}
+	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Unapplied: unapplied, Advertise: advertised}
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
 	}

@@ -130,6 +130,33 @@ func TestFastFailover(t *testing.T) {
 	}
 }
 
+// TestAdvertise: router advertisements are sent on the links of neighbours by interface that
+// want them, or whose group does, and of no others.
+func TestAdvertise(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		was, is, want string // in termsFile; the links, or a part of the error
+	}{
+		"left out":                 {"", "", ""},
+		"its own":                  {`neighbor-interface = "eth1"`, "neighbor-interface = \"eth1\"\n    router_advertisements = true", "eth1"},
+		"its group's":              {`stale_time = "90s"`, "router-advertisements = true", "eth1"},
+		"its group's, and not its": {`neighbor-interface = "eth1"`, "neighbor-interface = \"eth1\"\n    router_advertisements = false", ""},
+		"by its address":           {"next_hop_self = true", "router_advertisements = true", "f.toml:30: neighbors[1].config.router_advertisements: needs neighbor-interface"},
+	} {
+		text := termsFile
+		if strings.Contains(name, "and not its") {
+			text = strings.Replace(text, `stale_time = "90s"`, "router-advertisements = true", 1)
+		}
+		c, err := Parse("f.toml", []byte(strings.Replace(text, tc.was, tc.is, 1)), termsBGP())
+		switch {
+		case err != nil && (tc.want == "" || !strings.Contains(err.Error(), tc.want)):
+			t.Errorf("%s: %v, want %q", name, err, tc.want)
+		case err == nil && strings.Join(c.Advertise, " ") != tc.want:
+			t.Errorf("%s: %q, want %q", name, c.Advertise, tc.want)
+		}
+	}
+}
+
 func targets(t *testing.T, list ...string) (rts []rib.RT) {
 	t.Helper()
 	for _, s := range list {

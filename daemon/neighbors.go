@@ -32,12 +32,16 @@ type carrier interface {
 	Retry(netns string)
 }
 
+// advertiser sends router advertisements on links.
+type advertiser interface{ Set(devices []string) }
+
 // neighbors are the BGP neighbours as people know them: BGP has those in namespaces by
 // an alias, and the relay knows why one of them has no session. It is a part of the
 // api.Backend, and of the sources of metrics and status page.
 type neighbors struct {
-	bgp   sessions
-	relay carrier
+	bgp     sessions
+	relay   carrier
+	adverts advertiser
 
 	inside atomic.Pointer[map[netip.Addr]rib.Neighbor] // those in namespaces, by alias; nil: none were set
 }

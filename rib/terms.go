@@ -24,6 +24,9 @@ type Terms struct {
 	// FastFailover ends the session of an eBGP neighbour that is directly connected when
 	// its link goes.
 	FastFailover bool
+	// RouterAdvertisements has router advertisements sent on the link of a neighbour that is
+	// named by its interface.
+	RouterAdvertisements bool
 	// StaleTime is how long the routes of a neighbour that restarted gracefully wait
 	// for its End-of-RIB once it is back; 0: as long as its restart-time.
 	StaleTime time.Duration

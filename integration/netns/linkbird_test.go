@@ -205,3 +205,43 @@ protocol bgp dut {
 		})
 	}
 }
+
+// TestIPv6RoutesOverAnIPv4Session: they have our IPv6 address on the link of the session as
+// their nexthop, in the daemon's namespace and in another one.
+func TestIPv6RoutesOverAnIPv4Session(t *testing.T) {
+	for _, inside := range []bool{false, true} {
+		t.Run(map[bool]string{false: "in the daemon's namespace", true: "in another one"}[inside], func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, bird, "birdc")
+			rtr, p := l.Namespace("rtr"), l.Namespace("p")
+			at, config := rtr, linkGlobal+strings.Replace(linkNeighbor("::", 65001), `"::"`, `"10.0.0.2"`, 1)+defaultTable
+			if inside {
+				at = l.Namespace("red")
+				config = strings.Replace(inANamespace(at, "::", "10.0.0.1"), `"::"`, `"10.0.0.2"`, 1)
+			}
+			l.Subnet(at, "eth0", p, "eth0", "10.0.0.1/24", "2001:db8::1/64")
+			l.Link(at, "lan0", p, "lan0")
+			at.Address("lan0", "2001:db8:7::1/64", "10.7.0.1/24")
+			b := p.BIRD(`
+router id 192.0.2.1;
+log stderr all;
+protocol device {}
+protocol direct { ipv6; interface "eth0"; }
+protocol bgp dut {
+  local 10.0.0.2 as 65001;
+  neighbor 10.0.0.1 as 65000;
+  connect delay time 1; connect retry time 1; error wait time 1, 2;
+  ipv4 { import all; export none; };
+  ipv6 { import all; export none; };
+}
+`)
+			rtr.Daemon(config)
+			for prefix, want := range map[string]string{"10.7.0.0/24": "10.0.0.1", "2001:db8:7::/64": "2001:db8::1"} {
+				lab.WaitEqual(t, "the nexthop of "+prefix, want, func() string {
+					hop, _, _ := strings.Cut(hasFrom(b, prefix), " ")
+					return hop
+				})
+			}
+		})
+	}
+}

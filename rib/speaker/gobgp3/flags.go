@@ -27,8 +27,9 @@ type flags struct {
 	// that neighbours were told of; nil: none.
 	held    map[bgp.RouteFamily]map[string]*bgpPath
 	owed    []place // of which the neighbours are to be told
-	telling bool    // they are being told
-	armed   bool    // something was said, or is held
+	batch   batch
+	telling bool // they are being told
+	armed   bool // something was said, or is held
 }
 
 // place is a destination in GoBGP's own tables. It outlives the destination.
@@ -38,7 +39,7 @@ type place struct {
 }
 
 func newFlags(c *changes, left func(vrf string, path *bgpPath)) *flags {
-	f := &flags{sources: sources{loop: c.loop, vrfs: make(map[*bgpPeer]string)}, changes: c, hush: hush{loop: c.loop}, left: left}
+	f := &flags{sources: sources{loop: c.loop, vrfs: make(map[*bgpPeer]string)}, changes: c, hush: hush{loop: c.loop}, left: left, batch: toldAtOnce}
 	f.held = make(map[bgp.RouteFamily]map[string]*bgpPath)
 	for _, family := range judgedFamilies {
 		f.held[family] = make(map[string]*bgpPath)

@@ -32,8 +32,9 @@ type guarding struct {
 	guard  *guard.Guard
 	names  *peerNames
 	local  *localAddresses
-	ours   func(vrf string, p netip.Prefix) bool // Options.OwnPrefix
-	config atomic.Pointer[conf.Config]           // in force
+	ours   func(vrf string, p netip.Prefix) bool                             // Options.OwnPrefix
+	six    func(neighbour string, local netip.Addr, bound string) netip.Addr // Options.OwnSix
+	config atomic.Pointer[conf.Config]                                       // in force
 
 	mu     sync.Mutex
 	limits map[string]*guard.Limit // guarded by mu; by VRF
@@ -99,6 +100,12 @@ func (g *guarding) rules(key string, p livePeer) *guard.Rules {
 		// The loopback is an alias's, of a neighbour who is elsewhere.
 		Loopback: n.Transport.Config.BindInterface != "lo",
 		Terms:    c.TermsOf(key, n.Config.PeerGroup),
+	}
+	if n.Transport.Config.BindInterface == "lo" { // of an alias
+		r.Local, _ = netip.ParseAddr(n.Transport.Config.LocalAddress)
+	}
+	if g.six != nil {
+		r.Six = func(local netip.Addr, bound string) netip.Addr { return g.six(key, local, bound) }
 	}
 	r.Direct = r.Terms.FastFailover && isDirect(n)
 	if n.Config.LocalAs != 0 && n.Config.LocalAs != global.Config.As {

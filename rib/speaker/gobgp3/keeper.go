@@ -22,9 +22,9 @@ type keeper struct {
 	*loop
 	pacer   *pacer
 	log     *logger
-	changes *changes // the loop's own
 	names   *peerNames
 	local   *localAddresses
+	changes *changes // the loop's own
 
 	work   time.Duration // of the loop since it last looked; the loop's own
 	each   time.Duration // how much it does before the next look; the loop's own
@@ -50,8 +50,8 @@ const (
 
 func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k := &keeper{loop: l, pacer: pacer, log: log, each: lookEach, wake: make(chan struct{}, 1)}
-	k.changes = newChanges(l)
 	k.names, k.local = newPeerNames(l), &localAddresses{loop: l}
+	k.changes = newChanges(l)
 	k.sweeps = newSweeper(l, k.wake)
 	k.limits = newLimits(l, log)
 	k.stale = newStales(k.changes, log)
@@ -65,13 +65,11 @@ func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
 	stateChanged := k.log.stateChanged.Swap(false)
 	if stateChanged {
 		k.changes.moved()
+		k.local.putBack()
 	}
 	k.changes.after()
 	defer k.reach.after(stateChanged) // after what else changes the tables here
 	k.pacer.Observe(op, did, waited)
-	if stateChanged {
-		k.local.putBack()
-	}
 	if k.endOfRIB.Swap(false) || stateChanged {
 		k.stale.look()
 		k.limits.look()

@@ -44,19 +44,16 @@ func newReachability(c *changes, names *peerNames, log *logger, left func(vrf st
 
 // say is Speaker.Unreached.
 func (r *reachability) say(vrf string, of map[rib.PathNexthop]struct{}) {
+	u := newUnreached(of) // not under mu, for which BGP's loop may wait
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old := r.said[vrf]
-	if of == nil {
-		if old == nil {
-			return
-		}
+	switch {
+	case of == nil && old == nil || of != nil && u.equal(old):
+		return
+	case of == nil:
 		delete(r.said, vrf)
-	} else {
-		u := newUnreached(of)
-		if u.equal(old) {
-			return
-		}
+	default:
 		r.said[vrf] = u
 		r.grown[vrf] = r.grown[vrf] || u.grows(old)
 	}

@@ -158,8 +158,8 @@ func (k *soak) want(prepend string) map[string]string {
 	return want
 }
 
-// told takes what r hears into what it has been told.
-func (p *hostile) told(all map[string]string) {
+// follow takes what r hears into what it has been told.
+func (p *hostile) follow(all map[string]string) {
 	p.mu.Lock()
 	news := p.news
 	p.news = nil
@@ -211,9 +211,12 @@ func TestReachabilitySoak(t *testing.T) {
 			eventually(t, "all sessions are up", func() bool {
 				return k.r.isUp() && !slices.ContainsFunc(k.from, func(p *hostile) bool { return !p.isUp() })
 			})
-			for i := range 400 {
+			for i := range 600 {
 				if k.step(); i == 250 {
 					k.cut(k.rnd.IntN(len(k.from)))
+				}
+				if k.rnd.IntN(10) == 0 {
+					k.check(prepend, false)
 				}
 			}
 			k.check(prepend, true)
@@ -259,7 +262,7 @@ func (k *soak) check(prepend string, again bool) {
 			clear(k.had)
 		}
 		eventually(k.t, "r is told all, "+what, func() bool {
-			k.r.told(k.had)
+			k.r.follow(k.had)
 			return maps.Equal(k.had, want)
 		})
 		_ = k.s.keeper.inLoop(func() error {

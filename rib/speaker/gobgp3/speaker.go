@@ -54,6 +54,10 @@ type Options struct {
 	// addresses: neighbours may not announce those. It is called for every route of an
 	// eBGP neighbour, by many goroutines. nil: none is known.
 	OwnPrefix func(vrf string, p netip.Prefix) bool
+	// OwnSix returns this router's IPv6 address on the link on which it has an IPv4 address,
+	// where the session of a neighbour is, by BGP's name for it, whose socket may be bound to
+	// an interface or VRF device; invalid: none. It may block for a moment. nil: none is known.
+	OwnSix func(neighbour string, local netip.Addr, bound string) netip.Addr
 }
 
 // Speaker is one embedded BGP server. A process may run one at a time: GoBGP
@@ -110,6 +114,7 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	s.keeper = newKeeper(l, new(pacer), log)
 	s.guarding = newGuarding(l, s.options.OwnPrefix, c, log)
 	s.keeper.names.linkLocal = s.guarding.guard.LinkLocal
+	s.guarding.six = s.options.OwnSix
 	s.guarding.names, s.guarding.local = s.keeper.names, s.keeper.local
 	log.down, log.guarding = s.sessions.down, s.guarding
 	s.feeder = newFeeder(s.embedded, s.keeper, c.VRFs)

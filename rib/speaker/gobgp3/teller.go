@@ -3,6 +3,7 @@ package gobgp3
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
@@ -13,8 +14,28 @@ import (
 // prefixes at once, which GoBGP then packs, and with flagged paths in neither of the two
 // lists by which GoBGP sees what changed.
 
-// toldAtOnce is how many prefixes neighbours are told of in one turn of the loop.
-const toldAtOnce = 200
+const (
+	// toldAtOnce is of how many prefixes neighbours are told in one turn of the loop, at
+	// most: with many neighbours, above all in VRFs, for which GoBGP compiles regular
+	// expressions, it takes longer, and it is fewer, but no fewer than toldAtLeast.
+	toldAtOnce  = 200
+	toldAtLeast = 10
+	// tellingTakes is how long it may take.
+	tellingTakes = 10 * time.Millisecond
+)
+
+// batch is of how many prefixes neighbours are told in the next turn.
+type batch int
+
+// took adapts it to how long the last turn took for n of them.
+func (a *batch) took(n int, d time.Duration) {
+	switch {
+	case d > tellingTakes:
+		*a = max(toldAtLeast, *a/2)
+	case d < tellingTakes/4 && n >= int(*a):
+		*a = min(toldAtOnce, *a*2)
+	}
+}
 
 // tellOwed tells the neighbours what is owed to them, as far as one turn goes, and returns
 // whether there is more.
@@ -22,7 +43,8 @@ func (f *flags) tellOwed() (more bool) {
 	if len(f.owed) == 0 {
 		return false
 	}
-	some := f.owed[:min(len(f.owed), toldAtOnce)]
+	began := time.Now()
+	some := f.owed[:min(len(f.owed), int(f.batch))]
 	byFamily := make(map[bgp.RouteFamily][]*bgpUpdate)
 	for _, at := range some {
 		if u := f.settle(at); u != nil {
@@ -35,6 +57,7 @@ func (f *flags) tellOwed() (more bool) {
 	for _, updates := range byFamily {
 		f.tell(updates)
 	}
+	f.batch.took(len(some), time.Since(began))
 	return len(f.owed) > 0
 }
 

@@ -20,12 +20,9 @@ type walk struct {
 	end   func()
 }
 
-const (
-	// flaggedAtOnce is how many flags change in one turn of the loop.
-	flaggedAtOnce = toldAtOnce
-	// walkStep is how long a turn looks for flags to change.
-	walkStep = 5 * time.Millisecond
-)
+// walkStep is how long a turn of the loop looks for flags to change. It changes no more of
+// them than neighbours are told of in a turn.
+const walkStep = 5 * time.Millisecond
 
 // begin begins a walk, for which r.grown says whose neighbours' paths are looked through.
 func (r *reachability) begin() *walk {
@@ -40,8 +37,8 @@ func (r *reachability) begin() *walk {
 // step does a part of the walk, and tells whether there is more.
 func (w *walk) step() bool {
 	changed := 0
-	for began := time.Now(); changed < flaggedAtOnce && time.Since(began) < walkStep; {
-		for range 16 {
+	for began := time.Now(); changed < int(w.flags.batch) && time.Since(began) < walkStep; {
+		for range 8 {
 			at, more := w.next()
 			if !more {
 				return false

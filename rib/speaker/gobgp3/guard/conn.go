@@ -35,6 +35,7 @@ type Conn struct {
 	*session
 	updates rewriter
 	pacing  pacing
+	six     ownSix
 	sending sending
 	quiet   *quiet
 
@@ -77,7 +78,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	if c.rules().VRF != "" {
 		out = asUnicast(b)
 	}
-	n, err := c.send(out)
+	n, err := c.send(c.withOwnSix(out))
 	if c.refused.Load() || err == nil && n == len(out) { // ended meanwhile, or as it should be
 		return len(b), nil
 	}

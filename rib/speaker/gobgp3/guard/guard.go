@@ -59,6 +59,13 @@ type Rules struct {
 	// Loopback says that both ends of the session are loopback addresses, so that a
 	// nexthop may be one.
 	Loopback bool
+	// Local is our end of a session that is carried from another namespace; invalid: it is
+	// that of the connection.
+	Local netip.Addr
+	// Six returns this router's IPv6 address on the link on which it has an IPv4 address, of
+	// a session that is bound to an interface or VRF device; invalid: it has none. nil: it
+	// is not known. It may block for a moment.
+	Six func(local netip.Addr, bound string) netip.Addr
 	// Direct says that an eBGP neighbour is one hop away, and its session ends with its link.
 	Direct bool
 	Terms  rib.Terms

@@ -3,6 +3,8 @@ package guard
 import (
 	"net/netip"
 	"sync"
+
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 )
 
 // RFC 2545, 3, has two addresses in an IPv6 nexthop where both speakers share the link: a
@@ -84,4 +86,47 @@ func (p *pairs) of(global netip.Addr) netip.Addr {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.beside[global]
+}
+
+// An IPv6 route that goes over an IPv4 session with this router as its nexthop gets the IPv4
+// address of the session from GoBGP, as ::ffff:192.0.2.1, to which no kernel forwards. RFC 2545
+// and RFC 4760 have an IPv6 address there: the one that this router has on the link.
+
+// withNexthop returns a message of GoBGP's with the nexthop six in its IPv6 unicast routes where
+// it has own, an IPv4 address. Every other message is returned as it is.
+func withNexthop(m []byte, own netip.Addr, six func() netip.Addr) []byte {
+	at := mappedNexthop(m, own)
+	if at == 0 {
+		return m
+	}
+	addr := six()
+	if !addr.Is6() {
+		return m
+	}
+	out := append([]byte(nil), m...)
+	copy(out[at:], addr.AsSlice())
+	return out
+}
+
+// mappedNexthop is where the nexthop of IPv6 unicast routes is in a message, if it is own as an
+// IPv4-mapped address; 0: it is not.
+func mappedNexthop(m []byte, own netip.Addr) (at int) {
+	const first = headerSize + 4 // an UPDATE of GoBGP's with MP_REACH_NLRI withdraws nothing
+	if len(m) < first || m[18] != bgp.BGP_MSG_UPDATE || m[headerSize]|m[headerSize+1] != 0 {
+		return 0
+	}
+	for rest := m[first:]; len(rest) > 0; {
+		a, size, ok := firstAttribute(rest)
+		if !ok {
+			return 0
+		}
+		if v := a.value; a.kind == kindReach && len(v) > 4+sizeOfAddr && [4]byte(v) == [4]byte{0, bgp.AFI_IP6, bgp.SAFI_UNICAST, sizeOfAddr} {
+			if netip.AddrFrom16([sizeOfAddr]byte(v[4:])) == netip.AddrFrom16(own.As16()) {
+				return len(m) - len(rest) + size - len(v) + 4
+			}
+			return 0
+		}
+		rest = rest[size:]
+	}
+	return 0
 }

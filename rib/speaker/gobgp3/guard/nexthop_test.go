@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"net/netip"
 	"slices"
 	"testing"
@@ -132,4 +133,53 @@ func TestPairs(t *testing.T) {
 		t.Errorf("%d pairs are remembered", len(p.beside))
 	}
 	x.write(message(bgp.BGP_MSG_KEEPALIVE)) // the session stands
+}
+
+// TestOwnSix: of what GoBGP sends, IPv6 unicast routes with our own IPv4 address as their
+// nexthop get the IPv6 one, and nothing else changes.
+func TestOwnSix(t *testing.T) {
+	t.Parallel()
+	own, addr := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
+	prefix := nlri("2001:db8:1::/48")
+	reach := func(safi byte, hop string) []byte {
+		return announcement(nil, slices.Concat(origin, sequence(65000), reachBy(2, safi, bytesOf(false, hop), prefix)), nil)
+	}
+	for name, tc := range map[string]struct{ in, want []byte }{
+		"our own":         {reach(1, "::ffff:192.0.2.1"), reach(1, "2001:db8::1")},
+		"another's":       {reach(1, "::ffff:192.0.2.2"), nil},
+		"an IPv6 one":     {reach(1, "2001:db8::7"), nil},
+		"labelled":        {reach(4, "::ffff:192.0.2.1"), nil}, // RFC 4798
+		"IPv4":            {announcement(nil, plainAttrs(), nlri("10.0.0.0/8")), nil},
+		"a withdrawal":    {announcement(nil, attr(0x80, 15, append([]byte{0, 2, 1}, prefix...)...), nil), nil},
+		"End-of-RIB":      {announcement(nil, nil, nil), nil},
+		"a KEEPALIVE":     {message(bgp.BGP_MSG_KEEPALIVE), nil},
+		"cut off":         {reach(1, "::ffff:192.0.2.1")[:40], nil},
+		"with long attrs": {announcement(nil, slices.Concat(attr(0xd0, 32, make([]byte, 300)...), reachBy(2, 1, bytesOf(false, "::ffff:192.0.2.1"), prefix)), nil), announcement(nil, slices.Concat(attr(0xd0, 32, make([]byte, 300)...), reachBy(2, 1, bytesOf(false, "2001:db8::1"), prefix)), nil)},
+	} {
+		before := slices.Clone(tc.in)
+		want := tc.want
+		if want == nil {
+			want = tc.in
+		}
+		if got := withNexthop(tc.in, own, func() netip.Addr { return addr }); !slices.Equal(got, want) {
+			t.Errorf("%s: %x, want %x", name, got, want)
+		}
+		if got := withNexthop(tc.in, own, func() netip.Addr { return netip.Addr{} }); !slices.Equal(got, tc.in) || !slices.Equal(tc.in, before) {
+			t.Errorf("%s: without an address it becomes %x", name, got)
+		}
+	}
+	asked := 0
+	x := established(t, setup{rules: Rules{Terms: rib.DefaultTerms(), Local: own, Six: func(local netip.Addr, bound string) netip.Addr {
+		if asked++; local != own || bound != "" {
+			t.Errorf("asked for the link of %s, bound to %q", local, bound)
+		}
+		return addr
+	}}})
+	x.write(reach(1, "::ffff:192.0.2.1"))
+	x.write(reach(1, "::ffff:192.0.2.1"))
+	eventually(t, "the neighbour gets both with our IPv6 address", func() bool {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		return bytes.Count(x.sent, addr.AsSlice()) == 2 && asked == 1
+	})
 }
