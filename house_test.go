@@ -68,6 +68,10 @@ var house = map[string]room{
 		tests:  []string{"rib/speaker/gobgp3"},
 		reason: "the relay carries BGP sessions into namespaces; it knows neither workers nor the speaker",
 	},
+	"nsworker/routeradvert": {
+		only:   []string{"github.com/mdlayher/ndp", "golang.org/x/net/ipv6", "golang.org/x/sys/unix"},
+		reason: "router advertisements need a link and nothing else of the house",
+	},
 	"rib/speaker/gobgp3/guard": {
 		may:    []string{"rib"},
 		reason: "the guard judges bytes by rules that it is given; it knows no server, so that all it does can be tried on a pair of sockets",
@@ -126,7 +130,7 @@ var house = map[string]room{
 	},
 	"daemon": {
 		may: []string{
-			"api", "config", "doctor", "metrics", "nsworker", "nsworker/kernel", "nsworker/relay", "rib", "rib/speaker", "rib/speaker/gobgp3", "rib/speaker/gobgp3/conf", "status", "vrf",
+			"api", "config", "doctor", "metrics", "nsworker", "nsworker/kernel", "nsworker/relay", "nsworker/routeradvert", "rib", "rib/speaker", "rib/speaker/gobgp3", "rib/speaker/gobgp3/conf", "status", "vrf",
 		},
 		tests:  []string{"api/access", "rib/speaker/speakertest"},
 		reason: "daemon wires the parts and runs them; what it knows of the speaker, the kernel and the relay stands in interfaces of its own, so that a reload, a plan and a rollback run in tests without them",

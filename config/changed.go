@@ -96,6 +96,9 @@ func (n grouped) noteChanges(as string, once func(what string, at *node, text st
 	if external && n.config("accept-martians") == nil {
 		once("martians", number, "its LOCAL_PREF, martians and the VRF's own subnets are left out (UPGRADING.md); accept_martians = [] says so")
 	}
+	if external && n.config("fast-failover") == nil && n.section("ebgp-multihop").get("enabled") == nil {
+		once("failover", number, "its session ends with the carrier of its link (UPGRADING.md); fast_failover = true says so, false has it last for the hold time")
+	}
 	if on := n.section("graceful-restart").get("enabled"); on != nil && on.text == "true" && n.config("stale-time") == nil {
 		once("stale", on, "stale routes go where it comes back without them (UPGRADING.md); stale_time says how long they wait for End-of-RIB")
 	}

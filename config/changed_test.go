@@ -10,7 +10,7 @@ import (
 func TestNotesOfChangedDefaults(t *testing.T) {
 	t.Parallel()
 	const head = "[global.config]\nas = 65000\nrouter-id = \"192.0.2.1\"\n[[vrfs]]\n[vrfs.config]\nname = \"red\"\nrd = \"65000:1\"\n"
-	const group = "[[peer-groups]]\n[peer-groups.config]\npeer-group-name = \"g\"\npeer-as = 65001\naccept_route_targets = []\nenforce_first_as = true\naccept_martians = []\n"
+	const group = "[[peer-groups]]\n[peer-groups.config]\npeer-group-name = \"g\"\npeer-as = 65001\naccept_route_targets = []\nenforce_first_as = true\naccept_martians = []\nfast_failover = true\n"
 	neighbor := func(lines ...string) string {
 		return "[[neighbors]]\n[neighbors.config]\n" + strings.Join(lines, "\n") + "\n"
 	}
@@ -20,9 +20,9 @@ func TestNotesOfChangedDefaults(t *testing.T) {
 	}{
 		"nobody":           {"", nil},
 		"iBGP":             {neighbor(`neighbor-address = "192.0.2.2"`, "peer-as = 65000"), nil},
-		"eBGP":             {neighbor(`neighbor-address = "192.0.2.2"`, "peer-as = 65001"), []string{"f.toml:11: neighbors[0].config.peer-as: a path", "f.toml:11: neighbors[0].config.peer-as: its LOCAL_PREF"}},
+		"eBGP":             {neighbor(`neighbor-address = "192.0.2.2"`, "peer-as = 65001"), []string{"f.toml:11: neighbors[0].config.peer-as: a path", "f.toml:11: neighbors[0].config.peer-as: its LOCAL_PREF", "f.toml:11: neighbors[0].config.peer-as: its session ends with the carrier"}},
 		"a customer":       {neighbor(`neighbor-address = "192.0.2.2"`, "peer-as = 65000", `vrf = "red"`), []string{"f.toml:12: neighbors[0].config.vrf: route targets"}},
-		"its keys written": {neighbor(`neighbor-address = "192.0.2.2"`, "peer-as = 65001", `vrf = "red"`, "accept_route_targets = []", "enforce_first_as = false", "accept_martians = []"), nil},
+		"its keys written": {neighbor(`neighbor-address = "192.0.2.2"`, "peer-as = 65001", `vrf = "red"`, "accept_route_targets = []", "enforce_first_as = false", "accept_martians = []", "fast_failover = false"), nil},
 		"in its group":     {group + neighbor(`neighbor-address = "192.0.2.2"`, `vrf = "red"`, `peer-group = "g"`), nil},
 		"two of a kind": {neighbor(`neighbor-address = "192.0.2.2"`, "peer-as = 65000", `vrf = "red"`) + neighbor(`neighbor-address = "192.0.2.3"`, "peer-as = 65000", `vrf = "red"`),
 			[]string{"f.toml:12: neighbors[0].config.vrf: route targets"}},

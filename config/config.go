@@ -63,6 +63,8 @@ type Config struct {
 	// Neighbors are the neighbours with `netns`: the relay carries their sessions. In
 	// BGP they are neighbours on the loopback.
 	Neighbors []rib.Neighbor
+	// Advertise are the interfaces on which router advertisements are sent.
+	Advertise []string
 	BGPPort   uint16 // where GoBGP listens; 0: nowhere
 	// Bound are the neighbours of GoBGP's own that are in a VRF and bound to an
 	// interface: "192.0.2.1 in VRF a (vrf-a)".
@@ -75,7 +77,8 @@ type Config struct {
 	// heed: "192.0.2.1", "peer-group customers".
 	Unapplied []string
 	// Notes are what the keys of gobgp-netlink mean here, where that is something
-	// else, and what GoBGP makes of some of its own, ordered by line.
+	// else, what GoBGP makes of some of its own, and what is easily overlooked,
+	// ordered by line.
 	Notes Errors
 	// Changed are what the file does otherwise than in an earlier version, the first
 	// place of each (docs/UPGRADING.md), ordered by line.
@@ -138,7 +141,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 		p.at(secret, "every user can read this file (mode %04o), and it holds a secret; run: chmod 0640 %s", mode.Perm(), path)
 	}
 	relayed := readNeighbors(p, root, bgp.Secret)
-	terms := readTerms(p, root, relayed)
+	terms, advertised := readTerms(p, root, relayed)
 	noteTimers(p, root)
 	noteChanged(p, root)
 	noteWaiting(p, root, bgp.Waits)
@@ -153,7 +156,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	}
 	checkBGP(p, bgp, conf, index)
 	settings, entries := readNetlink(p, root)
-	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Unapplied: unapplied}
+	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Unapplied: unapplied, Advertise: advertised}
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
 	}
@@ -161,6 +164,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	c.VRFs, c.Others = assemble(p, settings, entries, vrfs)
 	c.Extras = c.extras(terms)
 	acceptMartians(terms, c.VRFs, c.Others)
+	selectPaths(root, c.VRFs, c.Others)
 	c.API = readAPI(p, root.get("netlink").get("api"), append(specNames(vrfs), vrf.Default))
 	withSecondary(&c.API.Policy, c.VRFs)
 	if err := p.err(); err != nil {
@@ -212,7 +216,7 @@ func assemble(p *problems, s settings, entries []*entry, known []vrf.Spec) (run,
 		}
 		named[e.name] = e
 		spec := s.spec(e, of)
-		s.protocolClash(p, e)
+		s.checkImport(p, e, spec.Binding)
 		if e.binding == (rib.Binding{}) && spec.Binding.Device != "" {
 			if err := deviceName(spec.Name); err != nil {
 				p.at(at, "VRF %q has no netns, device or table, and its name cannot be that of a device; write one of them", e.name)

@@ -152,6 +152,8 @@ func readNeighbor(p *problems, item *node, groups map[string]*node, as uint32) (
 	if r.localAS != 0 {
 		external = r.peerAS != r.localAS
 	}
+	direct := !r.multihop && (!r.security || r.securityTTL == rib.OneHop)
+	n.FastFailover = external && r.peerAS != 0 && direct // unless its terms say otherwise
 	switch {
 	case r.security:
 		n.TTLSecurity = max(r.securityTTL, 1)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,6 +85,9 @@ var importKeys = keys[entry]{
 	"enabled":           one(boolean, func(e *entry) *bool { return &e.imp.Enabled }),
 	"interface-list":    many(glob, func(e *entry) *[]string { return &e.imp.Interfaces }),
 	"protocols":         many(protocol, func(e *entry) *[]uint8 { return &e.imp.Protocols }),
+	"addresses":         one(boolean, func(e *entry) *bool { return &e.imp.Addresses }),
+	"kinds":             many(importKind, func(e *entry) *[]rib.Kind { return &e.imp.Kinds }),
+	"tables":            many(importTable, func(e *entry) *[]uint32 { return &e.imp.Tables }),
 	"allow-default":     one(boolean, func(e *entry) *bool { return &e.imp.AllowDefault }),
 	"med":               one(pointer(whole[uint32](0, math.MaxUint32, "")), func(e *entry) **uint32 { return &e.imp.MED }),
 	"communities":       many(community, func(e *entry) *[]rib.Community { return &e.imp.Communities }),
@@ -100,6 +104,10 @@ var exportKeys = keys[entry]{
 	"max-paths":            one(whole[int](1, 128, ""), func(e *entry) *int { return &e.exp.MaxPaths }),
 	"accept-blackhole":     one(boolean, func(e *entry) *bool { return &e.exp.AcceptBlackhole }),
 	"blackhole-no-export":  one(not(boolean), func(e *entry) *bool { return &e.exp.AnnounceBlackholes }),
+	"reachability":         one(not(boolean), func(e *entry) *bool { return &e.exp.AnnounceUnreached }),
+	"backup-routes":        one(boolean, func(e *entry) *bool { return &e.exp.BackupRoutes }),
+	"resolve-by-default":   one(boolean, func(e *entry) *bool { return &e.exp.ResolveByDefault }),
+	"prefer-link-local":    one(boolean, func(e *entry) *bool { return &e.exp.PreferLinkLocal }),
 	"prefsrc":              sources,
 }
 
@@ -222,12 +230,15 @@ func (s settings) entry(n *node) *entry {
 func readDirections(p *problems, e *entry, imp, exp *node, more keys[entry]) {
 	if present(imp) {
 		read(p, imp, with(importKeys, more), e)
+		if slices.Equal(e.imp.Kinds, []rib.Kind{rib.KindUnicast}) {
+			e.imp.Kinds = nil // which means the same
+		}
 		needEnabled(p, imp)
 		line, empty := imp.line, true
 		if list := imp.get("interface-list"); list != nil {
 			line, empty = list.line, list.kind == kindList && len(list.items) == 0
 		}
-		if e.imp.Enabled && empty {
+		if e.imp.Enabled && empty && (e.imp.Takes(rib.KindUnicast) || e.imp.Addresses) {
 			p.add(line, join(imp.path, "interface_list"), `is empty, with import enabled; name the interfaces to import from, or write ["*"] for all`)
 		}
 	}
@@ -291,20 +302,6 @@ func ownBinding(name string) rib.Binding {
 		return rib.Binding{}
 	}
 	return rib.Binding{Device: name}
-}
-
-// protocolClash refuses the import of our own route protocol, which is never imported.
-func (s settings) protocolClash(p *problems, e *entry) {
-	for _, number := range e.imp.Protocols {
-		if number != s.protocol {
-			continue
-		}
-		n := e.node.get("protocols")
-		if long := e.node.get("import"); long != nil {
-			n = long.get("protocols")
-		}
-		p.at(n, "%d is the daemon's own route_protocol, and its own routes are never imported; remove it", number)
-	}
 }
 
 // usedBy says whose a route protocol is beside ours; "" where nobody is known to

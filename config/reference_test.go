@@ -159,6 +159,8 @@ var referenceFiles = map[string]string{
 // referenceNeeds are keys that a key needs beside it.
 var referenceNeeds = map[string]map[string]any{
 	"netlink.metrics.status_hosts": {"status_page": true},
+
+	"neighbors.config.router_advertisements": {"neighbor-interface": "eth0"},
 }
 
 // trial parses the least file of a section after change.
@@ -200,7 +202,9 @@ func trial(t *testing.T, section string, change func(section map[string]any)) (*
 		t.Fatal(err)
 	}
 	bgp := fakeBGP()
-	bgp.Schema["neighbors"].([]any)[0].(map[string]any)["transport"] = map[string]any{"config": map[string]any{"local-address": nil}}
+	neighbor := bgp.Schema["neighbors"].([]any)[0].(map[string]any)
+	neighbor["config"].(map[string]any)["neighbor-interface"] = nil
+	neighbor["transport"] = map[string]any{"config": map[string]any{"local-address": nil}}
 	c, err := Parse("reference.json", text, bgp)
 	if c != nil {
 		c.Notes, c.Changed = nil, nil // of what is written, not of what it comes to
@@ -237,6 +241,9 @@ func checkRow(t *testing.T, section string, d documented, without *Config) {
 			maps.Copy(s, referenceNeeds[section+"."+d.key])
 			s[d.key] = v
 		})
+	}
+	if needs := referenceNeeds[section+"."+d.key]; needs != nil {
+		without, _ = trial(t, section, func(s map[string]any) { maps.Copy(s, needs) })
 	}
 	takes := func(v any) {
 		if _, err := set(v); err != nil {

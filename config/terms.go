@@ -17,8 +17,11 @@ var termKeys = keys[rib.Terms]{
 	"accept-route-targets": acceptedTargets,
 	"enforce-first-as":     one(boolean, func(t *rib.Terms) *bool { return &t.EnforceFirstAS }),
 	"next-hop-self":        one(boolean, func(t *rib.Terms) *bool { return &t.NextHopSelf }),
+	"fast-failover":        one(boolean, func(t *rib.Terms) *bool { return &t.FastFailover }),
 	"accept-martians":      acceptedMartians,
-	"stale-time":           one(duration(time.Second, day), func(t *rib.Terms) *time.Duration { return &t.StaleTime }),
+
+	"router-advertisements": one(boolean, func(t *rib.Terms) *bool { return &t.RouterAdvertisements }),
+	"stale-time":            one(duration(time.Second, day), func(t *rib.Terms) *time.Duration { return &t.StaleTime }),
 }
 
 // allTargets stands for every route target.
@@ -112,9 +115,11 @@ func withoutPeerKeys(all map[string]any) {
 	}
 }
 
-// readTerms returns the terms of all neighbours and peer groups: see rib.Extras.
-func readTerms(p *problems, root *node, relayed map[int]rib.Neighbor) map[string]rib.Terms {
-	all, groups := make(map[string]rib.Terms), make(map[string]rib.Terms)
+// readTerms returns the terms of all neighbours and peer groups, see rib.Extras, and the
+// interfaces on which router advertisements are sent.
+func readTerms(p *problems, root *node, relayed map[int]rib.Neighbor) (all map[string]rib.Terms, advertised []string) {
+	groups := make(map[string]rib.Terms)
+	all = make(map[string]rib.Terms)
 	for _, item := range sections(root.get("peer-groups")) {
 		t, config := rib.DefaultTerms(), item.get("config")
 		read(p, config, termKeys, &t)
@@ -134,11 +139,22 @@ func readTerms(p *problems, root *node, relayed map[int]rib.Neighbor) map[string
 		if n := config.get("accept-route-targets"); n != nil && config.get("vrf") == nil {
 			p.at(n, "needs vrf beside it; the route targets of a neighbour of no VRF are believed as they are, remove it")
 		}
+		link := config.get("neighbor-interface")
+		if n := config.get("router-advertisements"); n != nil && t.RouterAdvertisements && link == nil {
+			p.at(n, "needs neighbor-interface in place of neighbor-address; they are for a neighbour that is to find us on that link, remove it")
+		}
+		if t.RouterAdvertisements && link != nil {
+			advertised = append(advertised, link.text)
+		}
 		if name := peerName(config, relayed[i]); name != "" {
 			all[name] = t
 		}
+		if n, is := relayed[i]; is { // the relay has the connection that goes over the link
+			n.FastFailover = n.FastFailover && t.FastFailover
+			relayed[i] = n
+		}
 	}
-	return all
+	return all, advertised
 }
 
 // peerName is the name by which GoBGP knows a neighbour.

@@ -76,14 +76,14 @@ func TestTerms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	group := rib.Terms{AcceptRTs: targets(t, "65000:10", "65000:20"), StaleTime: 90 * time.Second}
+	group := rib.Terms{AcceptRTs: targets(t, "65000:10", "65000:20"), StaleTime: 90 * time.Second, FastFailover: true}
 	linkLocal, unnumbered := group, group
 	linkLocal.NextHopSelf, linkLocal.AcceptMartians = true, []netip.Prefix{netip.MustParsePrefix("240.0.0.0/4")}
 	unnumbered.EnforceFirstAS = true
 	want := rib.Extras{
 		Terms: map[string]rib.Terms{
 			"group:customers":             group,
-			c.Neighbors[0].Alias.String(): {AnyRT: true, EnforceFirstAS: true},
+			c.Neighbors[0].Alias.String(): {AnyRT: true, EnforceFirstAS: true, FastFailover: true},
 			"fe80::2%eth0":                linkLocal,
 			"eth1":                        unnumbered,
 		},
@@ -96,6 +96,63 @@ func TestTerms(t *testing.T) {
 	for key := range termKeys {
 		if strings.Contains(string(c.BGP), key) {
 			t.Errorf("GoBGP would see %s", key)
+		}
+	}
+}
+
+// TestFastFailover: of a neighbour, of its group, and of the session that the relay has in a
+// namespace: that of a directly connected eBGP neighbour.
+func TestFastFailover(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		was, is      string // in termsFile
+		terms, relay bool
+	}{
+		"left out":            {"", "", true, true},
+		"off":                 {`accept_route_targets = ["*"]`, "fast_failover = false", false, false},
+		"iBGP":                {"peer-as = 65001\n    vrf", "peer-as = 65000\n    vrf", true, false},
+		"any AS":              {"peer-as = 65001\n    vrf", "vrf", true, false},
+		"of its group":        {`accept_route_targets = ["*"]`, `peer-group = "customers"`, false, false},
+		"more than its group": {`accept_route_targets = ["*"]`, "peer-group = \"customers\"\n    fast-failover = true", true, true},
+		"secured":             {`    local-address = "10.0.0.1"`, "    local-address = \"10.0.0.1\"\n  [neighbors.ttl-security.config]\n    enabled = true\n    ttl-min = 255", true, true},
+		"secured, further":    {`    local-address = "10.0.0.1"`, "    local-address = \"10.0.0.1\"\n  [neighbors.ttl-security.config]\n    enabled = true\n    ttl-min = 250", true, false},
+	} {
+		text := strings.Replace(termsFile, `    stale_time = "90s"`, `    fast_failover = false`, 1)
+		c, err := Parse("f.toml", []byte(strings.Replace(text, tc.was, tc.is, 1)), termsBGP())
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		n := c.Neighbors[0]
+		if got := c.Extras.Terms[n.Alias.String()].FastFailover; got != tc.terms || n.FastFailover != tc.relay {
+			t.Errorf("%s: %v, in the relay %v", name, got, n.FastFailover)
+		}
+	}
+}
+
+// TestAdvertise: router advertisements are sent on the links of neighbours by interface that
+// want them, or whose group does, and of no others.
+func TestAdvertise(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		was, is, want string // in termsFile; the links, or a part of the error
+	}{
+		"left out":                 {"", "", ""},
+		"its own":                  {`neighbor-interface = "eth1"`, "neighbor-interface = \"eth1\"\n    router_advertisements = true", "eth1"},
+		"its group's":              {`stale_time = "90s"`, "router-advertisements = true", "eth1"},
+		"its group's, and not its": {`neighbor-interface = "eth1"`, "neighbor-interface = \"eth1\"\n    router_advertisements = false", ""},
+		"by its address":           {"next_hop_self = true", "router_advertisements = true", "f.toml:30: neighbors[1].config.router_advertisements: needs neighbor-interface"},
+	} {
+		text := termsFile
+		if strings.Contains(name, "and not its") {
+			text = strings.Replace(text, `stale_time = "90s"`, "router-advertisements = true", 1)
+		}
+		c, err := Parse("f.toml", []byte(strings.Replace(text, tc.was, tc.is, 1)), termsBGP())
+		switch {
+		case err != nil && (tc.want == "" || !strings.Contains(err.Error(), tc.want)):
+			t.Errorf("%s: %v, want %q", name, err, tc.want)
+		case err == nil && strings.Join(c.Advertise, " ") != tc.want:
+			t.Errorf("%s: %q, want %q", name, c.Advertise, tc.want)
 		}
 	}
 }

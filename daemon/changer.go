@@ -38,6 +38,7 @@ func (c *changer) start(ctx context.Context) error {
 	if err := c.apply.neighbors.set(cfg.Neighbors); err != nil {
 		return err
 	}
+	c.apply.neighbors.adverts.Set(cfg.Advertise)
 	c.apply.sysctls.check(cfg)
 	return nil
 }

@@ -103,6 +103,11 @@ func (b *fakeBGP) Stop(_ context.Context, graceful bool) error {
 }
 
 // fakeRelay carries nothing.
+// fakeAdverts are the links on which router advertisements are sent.
+type fakeAdverts struct{ links []string }
+
+func (a *fakeAdverts) Set(links []string) { a.links = links }
+
 type fakeRelay struct {
 	*trail
 	status []relay.Status
@@ -155,6 +160,7 @@ type stage struct {
 	changer *changer
 	bgp     *fakeBGP
 	relay   *fakeRelay
+	adverts *fakeAdverts
 	dir     string
 	file    *config.Config // what a reload finds
 	log     *strings.Builder
@@ -185,6 +191,7 @@ func newStage(t *testing.T, now *config.Config) *stage {
 	for i, v := range now.VRFs {
 		vrfs = append(vrfs, speaker.VRF{Name: v.Name, RD: rib.RD(i + 1)})
 	}
+	s.adverts = new(fakeAdverts)
 	s.bgp, s.relay = &fakeBGP{trail: s.trail, Speaker: speakertest.New(vrfs)}, &fakeRelay{trail: s.trail}
 	log := slog.New(slog.NewTextHandler(s.log, nil))
 	overlay, err := config.OpenOverlay(s.dir)
@@ -199,7 +206,7 @@ func newStage(t *testing.T, now *config.Config) *stage {
 		force: force,
 		apply: &transition{
 			file: "f.toml", force: force, workers: workers, bgp: s.bgp, log: log,
-			neighbors: &neighbors{bgp: s.bgp, relay: s.relay},
+			neighbors: &neighbors{bgp: s.bgp, relay: s.relay, adverts: s.adverts},
 			gate:      &gate{door: api.NewDoor(access.DefaultLimits(), access.Policy{}, nil, log), log: log},
 			sysctls:   &sysctls{fakeSysctls{}, force, log},
 		},

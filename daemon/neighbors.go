@@ -32,12 +32,16 @@ type carrier interface {
 	Retry(netns string)
 }
 
+// advertiser sends router advertisements on links.
+type advertiser interface{ Set(devices []string) }
+
 // neighbors are the BGP neighbours as people know them: BGP has those in namespaces by
 // an alias, and the relay knows why one of them has no session. It is a part of the
 // api.Backend, and of the sources of metrics and status page.
 type neighbors struct {
-	bgp   sessions
-	relay carrier
+	bgp     sessions
+	relay   carrier
+	adverts advertiser
 
 	inside atomic.Pointer[map[netip.Addr]rib.Neighbor] // those in namespaces, by alias; nil: none were set
 }
@@ -67,10 +71,10 @@ func (n *neighbors) behind(alias netip.Addr) (rib.Neighbor, bool) {
 	return one, is
 }
 
-// link returns where a neighbour is that BGP knows by an alias.
-func (n *neighbors) link(alias netip.Addr) (netns, device string) {
+// link returns where a neighbour is that BGP knows by an alias, and its address there.
+func (n *neighbors) link(alias netip.Addr) (netns, device string, inside netip.Addr) {
 	one, _ := n.behind(alias)
-	return one.Netns, cmp.Or(one.Peer.Zone(), one.Device)
+	return one.Netns, cmp.Or(one.Peer.Zone(), one.Device), one.Peer
 }
 
 // called is a neighbour's address as people know it, where BGP knows it by an alias.

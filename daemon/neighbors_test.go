@@ -82,9 +82,10 @@ func TestWhatTheGuardDidIsOfTheOwnAddress(t *testing.T) {
 
 func TestLinkAndName(t *testing.T) {
 	n, _, _ := inNamespaces(t)
+	addresses := map[netip.Addr]netip.Addr{alias1: inner, alias2: innerLL}
 	for alias, want := range map[netip.Addr][2]string{alias1: {"ns", "vrf-a"}, alias2: {"ns", "eth0"}, outer: {}} {
-		if netns, device := n.link(alias); netns != want[0] || device != want[1] {
-			t.Errorf("%v is in %q on %q, want %q", alias, netns, device, want)
+		if netns, device, inside := n.link(alias); netns != want[0] || device != want[1] || inside != addresses[alias] {
+			t.Errorf("%v is %v in %q on %q, want %q", alias, inside, netns, device, want)
 		}
 	}
 	for name, want := range map[string]string{

@@ -40,9 +40,9 @@ func (t stillTable) Ready() <-chan struct{}   { return nil }
 func (t stillTable) Events() rib.KernelEvents { return rib.KernelEvents{} }
 func (t stillTable) Close() error             { return nil }
 
-func (t stillTable) Read(context.Context) (rib.Table, error) {
+func (t stillTable) Read(context.Context, ...uint32) (rib.Table, error) {
 	links := rib.Links{2: {Index: 2, Name: "eth0", Up: true, Admin: true, Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}}
-	connected := rib.Route{Prefix: netip.MustParsePrefix("192.0.2.0/24"), Protocol: rib.ProtoKernel, Kind: rib.KindUnicast, Hops: []rib.Hop{{Ifindex: 2}}}
+	connected := rib.Route{Prefix: netip.MustParsePrefix("192.0.2.0/24"), Protocol: rib.ProtoKernel, Kind: rib.KindUnicast, Scope: 253, Hops: []rib.Hop{{Ifindex: 2}}}
 	return rib.Table{Links: links, Routes: append(slices.Clone(t.routes), connected)}, nil
 }
 

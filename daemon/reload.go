@@ -112,6 +112,11 @@ func (t *transition) steps(m *move) []step {
 			},
 		},
 		{
+			name: "router advertisements",
+			do:   func(context.Context) error { t.neighbors.adverts.Set(m.next.Advertise); return nil },
+			undo: func(context.Context) error { t.neighbors.adverts.Set(m.old.Advertise); return nil },
+		},
+		{
 			name: "access to the API",
 			do: func(context.Context) error {
 				changes, err := t.gate.guard(m.old.API, m.next.API)

@@ -42,6 +42,22 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// TestReloadOfAdvertisedLinks: router advertisements are sent on the links of the
+// configuration in force, also where a later step of a reload fails.
+func TestReloadOfAdvertisedLinks(t *testing.T) {
+	s := reloading(t)
+	s.changer.force.config().Advertise = []string{"eth0"}
+	s.file.Advertise = []string{"eth1"}
+	s.file.API.TLS = &config.TLS{Certificate: []byte("no PEM"), Key: []byte("no PEM")}
+	if _, _, err := s.changer.Reload(t.Context(), 0); err == nil || !slices.Equal(s.adverts.links, []string{"eth0"}) {
+		t.Errorf("%v: after a reload that failed they are sent on %q", err, s.adverts.links)
+	}
+	s.file.API.TLS = nil
+	if _, _, err := s.changer.Reload(t.Context(), 0); err != nil || !slices.Equal(s.adverts.links, []string{"eth1"}) {
+		t.Errorf("%v: after a reload they are sent on %q", err, s.adverts.links)
+	}
+}
+
 // TestEachStepOfAReloadFails: the old configuration is in force again, and the error
 // says what failed.
 func TestEachStepOfAReloadFails(t *testing.T) {

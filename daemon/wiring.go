@@ -11,6 +11,7 @@ import (
 	"github.com/vrfredist/vrfredist/nsworker"
 	"github.com/vrfredist/vrfredist/nsworker/kernel"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
+	"github.com/vrfredist/vrfredist/nsworker/routeradvert"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -81,7 +82,8 @@ func wire(ctx context.Context, o Options) (*daemon, error) {
 	w.host.Identify(absolute(o.File))
 	w.links = newHostLinks(w.host)
 	w.relay = relay.New(bgpAddress(cfg), w.host, log)
-	w.neighbors = &neighbors{relay: w.relay}
+	w.adverts = routeradvert.New(log)
+	w.neighbors = &neighbors{relay: w.relay, adverts: w.adverts}
 	w.sysctls = &sysctls{w.host, w.force, log}
 	w.supervise()
 	if err := w.speak(ctx); err != nil {
@@ -101,6 +103,7 @@ type wiring struct {
 	board      *nsworker.Board
 	tap        vrf.Tap
 	relay      *relay.Relay
+	adverts    *routeradvert.Advertiser
 	neighbors  *neighbors
 	sysctls    *sysctls
 	supervisor *vrf.Supervisor
@@ -129,6 +132,7 @@ func (w *wiring) speak(ctx context.Context) error {
 		Server: api.NewGateway(w.gate.door, &w.backend), Secured: cfg.API.TLS != nil,
 		GracefulRestart: w.options.GracefulRestart, Logger: w.options.Log, Links: w.links,
 		Who: api.Who, Serves: serves, Called: w.neighbors.called, Drifted: w.supervisor.Nudge,
+		OwnSix: func(neighbour string, local netip.Addr, bound string) netip.Addr { return w.ownSix(ctx, neighbour, local, bound) },
 		OwnPrefix: func(vrf string, p netip.Prefix) bool { return w.board.Own(vrf).Has(p) },
 	})
 	if err != nil {
@@ -143,6 +147,22 @@ func (w *wiring) speak(ctx context.Context) error {
 	return nil
 }
 
+// ownSix looks for this router's IPv6 address on the link of a neighbour's IPv4 session: there
+// too where the session is in another namespace.
+func (w *wiring) ownSix(ctx context.Context, neighbour string, local netip.Addr, bound string) netip.Addr {
+	netns := ""
+	if alias, err := netip.ParseAddr(neighbour); err == nil {
+		if n, inside := w.neighbors.behind(alias); inside {
+			netns, local, bound = n.Netns, n.Local, n.Device
+		}
+	}
+	six, err := w.host.OwnSix(ctx, netns, local, bound)
+	if err != nil {
+		w.options.Log.Warn("our IPv6 address on the link of a session over IPv4 cannot be looked up: IPv6 routes are announced with the IPv4 address", "neighbor", neighbour, "error", err)
+	}
+	return six
+}
+
 // daemon makes what changes and shows the parts. found is how the start found the last
 // reload.
 func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
@@ -152,8 +172,10 @@ func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
 		parts: []part{
 			{"netlink", w.host.Run},
 			{"neighbours on interfaces", w.links.Run},
+			{"links of neighbours", func(ctx context.Context) error { return w.host.WatchLinks(ctx, "", w.bgp.LinkChanged) }},
 			{"BGP", w.bgp.Run},
 			{"sessions in namespaces", w.relay.Run},
+			{"router advertisements", w.adverts.Run},
 		},
 	}
 	d.changer = &changer{

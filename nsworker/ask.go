@@ -75,7 +75,7 @@ func (w *Worker) facts(s *tableSync, q rib.Question) facts {
 	prefix := q.Prefix
 	if q.Longest {
 		prefix, _ = rib.Longest(prefix.Addr(), func(p netip.Prefix) bool {
-			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.routes.has(p) || len(s.view().Foreign.Get(p)) > 0)
+			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.routes.has(p) || s.importing.Has(*s.view(), p))
 		})
 	}
 	f := facts{prefix: prefix, confined: q.Confined, spec: w.spec, board: w.deps.Board}
@@ -86,8 +86,9 @@ func (w *Worker) facts(s *tableSync, q rib.Question) facts {
 		return f
 	}
 	f.read, f.changes, f.wanted = s.phase.known(), s.routes.Waiting(), s.routes.wanted
-	f.view, f.mine = *s.view(), s.routes.own
+	f.view, f.mine, f.onlooker = *s.view(), s.routes.own, s.onlooker()
 	if slot, e := s.routes.entryOf(prefix); e != nil {
+		f.barred = s.routes.barred.by(slot)
 		f.entry, f.known, f.reason = *e, true, s.reason(slot, e)
 		if e.Want != nil {
 			f.set = *e.Want
@@ -114,8 +115,7 @@ func (w *Worker) Routes(ctx context.Context, q vrf.RouteQuery, yield func(rib.Ro
 		return err
 	}
 	if q.Direction == vrf.Import {
-		snap.imports(q, yield)
-		return nil
+		return w.imports(ctx, snap, q, yield)
 	}
 	batch := make([]netip.Prefix, 0, listedAtOnce)
 	var rows []row

@@ -27,20 +27,40 @@ type books struct {
 func newBooks(w *Worker, where rib.Where, follows *follower, doubt func(rib.ResyncReason)) *books {
 	b := &books{contention: ledger.NewContention(time.Now), importing: importing(w.spec), drifts: &w.drifts}
 	b.sets = nexthop.NewSets(nexthop.Resolver{
-		View: rib.View{Where: where}, Netns: w.spec.Binding.Netns,
+		View: rib.View{Where: where, ByDefault: w.spec.Export.ResolveByDefault}, Netns: w.spec.Binding.Netns,
 		Views: w.deps.Board, Home: w.spec.VRF, Policy: w.spec.Export,
 	}, nexthop.NewObjects(w.deps.Board.ids, where, b.contention, time.Now), follows.follow)
 	b.routes = newRoutes(w, b.sets, b.contention, doubt)
 	b.announced = newAnnouncements(w.name, w.deps.BGP, b.contention, b.toAnnounce)
+	if w.spec.VRF == "" { // a secondary table imports nothing
+		b.routes.beside.taken = func(p netip.Prefix) (uint32, bool) { return rib.TakenOf(b.importing, *b.view())(p) }
+	}
+	b.routes.beside.stood = b.noteStanding
 	return b
 }
 
 // view is what the VRF sees of the kernel now.
 func (b *books) view() *rib.View { return &b.sets.Resolver.View }
 
+// chooseMoved has those prefixes decided anew that have several paths, one of them by a
+// nexthop that is reached otherwise than before: another path may be the best one now.
+func (b *books) chooseMoved() {
+	if moved := b.sets.Moved(); len(moved) > 0 {
+		b.routes.ways.news = true
+		b.routes.feed.MarkSeveral(b.routes.ways.among(moved))
+	}
+}
+
+// onlooker finds nexthops as they are found now.
+func (b *books) onlooker() onlooker {
+	return onlooker{b.sets.Resolver, b.routes.ways.of, b.routes.ways.link}
+}
+
 // judgeBy has everything judged by a changed Spec from now on.
 func (b *books) judgeBy(spec vrf.Spec) {
 	b.sets.Resolver.Policy = spec.Export
+	b.routes.ways.judgeBy(spec.Export)
+	b.view().ByDefault = spec.Export.ResolveByDefault
 	b.routes.exporting, b.importing = exporting(spec), importing(spec)
 	b.routes.markUsers(b.sets.ResolveAll())
 }
@@ -78,12 +98,16 @@ func (b *books) retry() {
 
 // toAnnounce is what is to be announced of a prefix of the table.
 func (b *books) toAnnounce(prefix netip.Prefix) (rib.Announcement, bool) {
-	in, out := rib.DecideImport(b.importing, *b.view(), prefix, nil)
+	in, out := rib.DecideImport(b.importing, *b.view(), prefix, b.standing, nil)
 	return in.Announcement, out == rib.Accepted
 }
 
-// importAll has what is announced of the whole table decided again.
-func (b *books) importAll() { b.announced.want(rib.ImportSet(b.importing, *b.view())) }
+// importAll has what is announced of the whole table decided again, and what the VRF's own
+// imports keep out.
+func (b *books) importAll() {
+	b.announced.want(rib.ImportSet(b.importing, *b.view(), b.standing))
+	b.chooseBesideImports()
+}
 
 // reason says, for a person, why an entry's state is what it is.
 func (b *books) reason(slot rib.Slot, e *route) string {
@@ -94,6 +118,9 @@ func (b *books) reason(slot rib.Slot, e *route) string {
 	case rib.Unresolved:
 		return e.Want.Reason
 	case rib.Stale:
+		if e.Want != nil {
+			return "from an earlier run; BGP has another way by now, which is taken when every neighbour has sent its routes, or after sweep_delay"
+		}
 		return "from an earlier run; BGP has not spoken of it yet"
 	case rib.Conflict:
 		if r.LeftAlone(slot) {

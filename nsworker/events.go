@@ -1,6 +1,7 @@
 package nsworker
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -50,6 +51,9 @@ func (s *tableSync) onLinks(links rib.Links) {
 	s.publish()
 	s.onAddresses(changed, before, links)
 	s.routes.markUsers(s.sets.OnLinks(changed, before, links))
+	if s.onSources(before, links) {
+		s.routes.markUsers(s.sets.ResolveAll())
+	}
 	s.importAll()
 }
 
@@ -58,9 +62,20 @@ func (s *tableSync) onAddresses(changed []int, before, now rib.Links) {
 	s.setOwn(s.routes.own.WithLinks(*s.view()))
 	for _, i := range changed {
 		for _, a := range append(slices.Clone(before[i].Addrs), now[i].Addrs...) {
-			s.onConnected(a.Masked())
+			for prefix := range s.view().Foreign.Covering(a.Addr()) { // of which a may make subnets, or did
+				s.onConnected(prefix)
+			}
 		}
 	}
+}
+
+// onSources tells whether an address that routes have as their preferred source came or went:
+// with that the kernel takes IPv4 routes out, and the source out of IPv6 ones
+// (fib6_remove_prefsrc in net/ipv6/route.c).
+func (s *tableSync) onSources(before, now rib.Links) bool {
+	return slices.ContainsFunc(s.spec.Export.PrefSrc[:], func(src netip.Addr) bool {
+		return src.IsValid() && before.Source(src) != now.Source(src)
+	})
 }
 
 // onRoutes takes in single changes that others made in the table.
@@ -69,6 +84,11 @@ func (s *tableSync) onRoutes(events []rib.RouteEvent) {
 	fib := v.Foreign
 	var changed []netip.Prefix
 	for _, ev := range events {
+		s.expiry.one(&ev.Route)
+		if ev.Table != 0 {
+			s.onBeside(ev)
+			continue
+		}
 		if s.routes.owns(ev.Route) {
 			if ev.Replaces && s.routes.foreignAt(ev.Route.Prefix, ev.Route.Metric) {
 				s.doubt(rib.ResyncOverwritten) // a foreign one
@@ -101,7 +121,7 @@ func (s *tableSync) onRoutes(events []rib.RouteEvent) {
 			// It stands beside ours, or took its place without a word.
 			s.doubt(rib.ResyncOverwritten)
 		}
-		s.routes.Mark(slot, e)
+		s.routes.MarkAnew(slot, e) // the metric of what is imported counts for the choice
 	}
 }
 
@@ -129,4 +149,39 @@ func (s *tableSync) setOwn(own *rib.OwnPrefixes) {
 	for _, prefix := range append(came, went...) {
 		s.routes.chooseAgain(prefix)
 	}
+}
+
+// Tables beside the VRF's own are read for import alone: nothing is written to them, and no
+// nexthop is looked up in them.
+
+// setBeside takes in what another table holds now.
+func (s *tableSync) setBeside(table uint32, now *rib.ForeignTable) {
+	v := s.view()
+	next := maps.Clone(v.Beside) // others may read the old one
+	if next == nil {
+		next = make(map[uint32]*rib.ForeignTable)
+	}
+	next[table] = now
+	v.Beside = next
+}
+
+// onBeside takes in a change that another program made in such a table.
+func (s *tableSync) onBeside(ev rib.RouteEvent) {
+	before, followed := s.view().Beside[ev.Table]
+	switch {
+	case !followed: // no more, or not yet read
+		return
+	case s.routes.owns(ev.Route):
+		if ev.Replaces {
+			s.doubt(rib.ResyncOverwritten) // maybe of a route that is in here
+		}
+		return
+	}
+	next, sure := before.After(ev)
+	if !sure {
+		s.doubt(rib.ResyncOverwritten)
+	}
+	s.setBeside(ev.Table, next)
+	s.announced.look(ev.Route.Prefix)
+	s.routes.chooseAgain(ev.Route.Prefix)
 }

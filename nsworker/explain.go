@@ -28,6 +28,8 @@ type facts struct {
 	changes int // routes that are due
 	wanted  int // places of the quota that are taken
 
+	onlooker     onlooker
+	barred       []nexthop.Member // by which the kernel takes no route for the prefix
 	view         rib.View
 	mine         *rib.OwnPrefixes
 	board        *Board
@@ -64,7 +66,7 @@ func (f *facts) conclude(x *rib.Explanation) {
 	x.Export.Verdict = verdict(x.Export, "its BGP route is in the kernel table")
 	x.Import.Verdict = verdict(x.Import, "its kernel route is announced to BGP")
 	matters := x.Export
-	switch foreign := len(f.view.Foreign.Get(f.prefix)) > 0; {
+	switch foreign := len(f.view.Foreign.Get(f.prefix)) > 0 || importing(f.spec).Has(f.view, f.prefix); {
 	case x.Export.StoppedBy == "":
 	case x.Import.StoppedBy == "", foreign && len(f.candidates) == 0 && f.spec.Import.Enabled:
 		matters = x.Import

@@ -17,7 +17,13 @@ import (
 func (f *facts) explainExport(w *rib.Walk) {
 	x := exporting(f.spec)
 	var t rib.Trace
-	v := rib.Decide(x, &rib.Candidates{Prefix: f.prefix, Paths: f.paths, Own: f.mine}, &t)
+	c := rib.Candidates{Prefix: f.prefix, Paths: f.paths, Own: f.mine, Taken: takenOf(f.spec, importing(f.spec), f.view)}
+	if f.read {
+		ways := f.onlooker.pathWays()
+		ways.barring(rib.FamilyOf(f.prefix), f.barred)
+		c.Reach = ways.reach
+	}
+	v := rib.Decide(x, &c, &t)
 	for _, s := range t.Steps {
 		switch s.Place {
 		case rib.AtExport:
@@ -134,7 +140,11 @@ func (f *facts) beside(o rib.OtherPath) string {
 	if o.Used {
 		return "used as well: " + f.show(o.Path)
 	}
-	return fmt.Sprintf("behind by %s: %s", cmp.Or(o.By, "nothing: it is the same"), f.show(o.Path))
+	backup := ""
+	if o.Backup {
+		backup = "the backup, "
+	}
+	return fmt.Sprintf("%sbehind by %s: %s", backup, cmp.Or(o.By, "nothing: it is the same"), f.show(o.Path))
 }
 
 // tell adds a step of a decision: with its reason where it stops the route, and with
@@ -168,9 +178,9 @@ func (f *facts) explainNexthop(w *rib.Walk) {
 	case f.set.Blackhole:
 		w.Add("nexthop", rib.Passed, "the path says BLACKHOLE: it needs none")
 	case f.set.Carries == nil:
-		w.Add("nexthop", rib.Stopped, f.unresolved(), lines(f.set.Members, f.way)...)
+		w.Add("nexthop", rib.Stopped, f.unresolved(), lines(f.set.Ways, f.way)...)
 	default:
-		w.Add("nexthop", rib.Passed, "it resolves in this VRF", lines(f.set.Members, f.way)...)
+		w.Add("nexthop", rib.Passed, "it resolves in this VRF", lines(f.set.Ways, f.way)...)
 	}
 }
 
@@ -182,7 +192,8 @@ func (f *facts) unresolved() string {
 }
 
 // way says by which route and interface a nexthop is reached, or what is missing.
-func (f *facts) way(n nexthop.Member) string {
+func (f *facts) way(w *nexthop.Way) string {
+	n := w.Member // what it resolves to is the worker's
 	if f.confined && n.Source != "" {
 		return "one is leaked from " + rib.Elsewhere
 	}
@@ -194,7 +205,7 @@ func (f *facts) way(n nexthop.Member) string {
 	in, links, what := f.view, f.view.Links, n.Addr.String()
 	source := n.Source
 	if source == "" && f.spec.VRF != "" {
-		if _, _, err := in.Resolve(n.Addr); err != nil {
+		if _, _, err := in.Resolve(n.On(in)); err != nil {
 			source = f.spec.VRF
 		}
 	}
@@ -206,9 +217,9 @@ func (f *facts) way(n nexthop.Member) string {
 	var by rib.Route
 	if n.Prefix.IsValid() {
 		what = fmt.Sprintf("what VRF %q has", n.Source)
-		_, by, err = in.ResolvePrefix(n.Prefix)
+		_, by, err = in.LeakedPrefix(n.Prefix)
 	} else {
-		_, by, err = in.Resolve(n.Addr)
+		_, by, err = in.Resolve(n.On(in))
 	}
 	if err != nil { // it went meanwhile
 		return err.Error()

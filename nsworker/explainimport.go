@@ -2,6 +2,7 @@ package nsworker
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -10,7 +11,7 @@ import (
 // explainImport walks a prefix from the kernel to BGP.
 func (f *facts) explainImport(w *rib.Walk) {
 	var t rib.Trace
-	rib.DecideImport(importing(f.spec), f.view, f.prefix, &t)
+	rib.DecideImport(importing(f.spec), f.view, f.prefix, f.standing, &t)
 	for _, s := range t.Steps {
 		switch s.Place {
 		case rib.AtImport:
@@ -33,18 +34,32 @@ func (f *facts) explainKernelRoute(w *rib.Walk, s rib.TraceStep, routes []rib.Ju
 		return
 	}
 	tell(w, "kernel route", s, "the table has "+plural(len(routes), "route")+" other than ours",
-		lines(routes, func(r rib.JudgedRoute) string { return f.line(r.Route) + " (" + f.owner(r.Route) + ")" })...)
+		lines(routes, func(r rib.JudgedRoute) string { return f.line(r) + " (" + f.owner(r.Route) + ")" })...)
 }
 
 // ruled says whether a route is announced, and else why not.
 func (f *facts) ruled(r rib.JudgedRoute) string {
 	if r.Reason.Cause == rib.Accepted {
-		return f.line(r.Route) + ": taken"
+		return f.line(r) + ": taken"
 	}
-	return f.line(r.Route) + ": left out: " + r.Reason.String()
+	return f.line(r) + ": left out: " + r.Reason.String()
 }
 
-func (f *facts) line(r rib.Route) string { return flat(r.Format(f.view.Links)) }
+// standing implements rib.Standing for the prefix in question.
+func (f *facts) standing(netip.Prefix) (metric uint32, is bool) {
+	if f.entry.Have == nil {
+		return 0, false
+	}
+	return f.entry.Have.Metric, true
+}
+
+func (f *facts) line(r rib.JudgedRoute) string {
+	line := flat(r.Route.Format(f.view.Links))
+	if r.Table != 0 {
+		line += fmt.Sprintf(" table %d", r.Table)
+	}
+	return line
+}
 
 func (f *facts) explainAnnouncement(w *rib.Walk) {
 	switch {

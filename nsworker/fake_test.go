@@ -34,16 +34,18 @@ type fakeKernel struct {
 }
 
 type fakeTable struct {
-	k      *fakeKernel
-	where  rib.Where
-	routes map[rib.Key]rib.Route
-	links  rib.Links
-	open   bool
-	ready  chan struct{}
-	events rib.KernelEvents
-	refuse map[netip.Prefix]error // what the kernel refuses to write
-	rivals []rib.Route            // another program's, which come just before the next write
-	wrote  func()                 // called once, after the next batch
+	k         *fakeKernel
+	where     rib.Where
+	routes    map[rib.Key]rib.Route
+	links     rib.Links
+	beside    map[uint32][]rib.Route // of other tables
+	open      bool
+	ready     chan struct{}
+	events    rib.KernelEvents
+	refuse    map[netip.Prefix]error // what the kernel refuses to write
+	refuseVia map[netip.Addr]error   // by which gateways it writes no route
+	rivals    []rib.Route            // another program's, which come just before the next write
+	wrote     func()                 // called once, after the next batch
 }
 
 var errInjected = errors.New("injected failure")
@@ -143,7 +145,7 @@ func (t *fakeTable) Where() rib.Where       { return t.where }
 func (t *fakeTable) Ready() <-chan struct{} { return t.ready }
 func (t *fakeTable) Close() error           { t.open = false; return nil }
 
-func (t *fakeTable) Read(context.Context) (rib.Table, error) {
+func (t *fakeTable) Read(_ context.Context, beside ...uint32) (rib.Table, error) {
 	t.k.mu.Lock()
 	defer t.k.mu.Unlock()
 	if t.k.failing("read") {
@@ -156,6 +158,12 @@ func (t *fakeTable) Read(context.Context) (rib.Table, error) {
 			return out, fmt.Errorf("the dump broke off: %w", errInjected)
 		}
 		out.Routes = append(out.Routes, t.resolved(r))
+	}
+	for _, table := range beside {
+		if out.Beside == nil {
+			out.Beside = make(map[uint32][]rib.Route)
+		}
+		out.Beside[table] = slices.Clone(t.beside[table])
 	}
 	if short {
 		return rib.Table{}, fmt.Errorf("the dump broke off: %w", errInjected)
@@ -209,6 +217,11 @@ func (t *fakeTable) apply(c rib.Change) error {
 	for _, errno := range []syscall.Errno{syscall.ENETUNREACH, syscall.ENOENT, syscall.EINVAL, syscall.ENOBUFS} {
 		if c.Op != rib.OpDelete && t.k.failing(errno.Error()) {
 			return fmt.Errorf("the kernel refused %s: %w", c.Route.Prefix, errno)
+		}
+	}
+	for _, h := range c.Route.Hops {
+		if err := t.refuseVia[h.Gateway]; err != nil && c.Op != rib.OpDelete {
+			return fmt.Errorf("the kernel refused %s: %w", c.Route.Prefix, err)
 		}
 	}
 	if err := t.refuse[c.Route.Prefix]; err != nil && c.Op != rib.OpDelete {

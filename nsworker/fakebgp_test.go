@@ -22,10 +22,11 @@ type fakeBGP struct {
 	unmatched []rib.Path // what Candidates returns beside the feeds' paths
 	lost      int        // how many more take effect and fail all the same
 	refused   []rib.Refusal
+	unreached map[string]map[rib.PathNexthop]struct{}
 }
 
 func newFakeBGP() *fakeBGP {
-	return &fakeBGP{feeds: make(map[string]*rib.Feed), announced: make(map[string]map[netip.Prefix]rib.Announcement)}
+	return &fakeBGP{feeds: make(map[string]*rib.Feed), announced: make(map[string]map[netip.Prefix]rib.Announcement), unreached: make(map[string]map[rib.PathNexthop]struct{})}
 }
 
 func (b *fakeBGP) Feed(vrf string) (*rib.Feed, error) {
@@ -96,4 +97,25 @@ func (b *fakeBGP) Refused(_ string, p netip.Prefix) (list []rib.Refusal) {
 		}
 	}
 	return list
+}
+
+func (b *fakeBGP) Unreached(vrf string, of map[rib.PathNexthop]struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.unreached[vrf] = of
+}
+
+// notReached are the nexthops that BGP was told are not reached; "off": it was told nothing.
+func (b *fakeBGP) notReached(vrf string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.unreached[vrf] == nil {
+		return "off"
+	}
+	var list []string
+	for n := range b.unreached[vrf] {
+		list = append(list, n.Nexthop.String())
+	}
+	slices.Sort(list)
+	return strings.Join(list, " ")
 }

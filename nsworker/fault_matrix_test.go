@@ -58,7 +58,7 @@ func (k *faulty) Open(ctx context.Context, b rib.Binding, protocol uint8) (Table
 	return &faultyTable{table, k}, nil
 }
 
-func (t *faultyTable) Read(ctx context.Context) (rib.Table, error) {
+func (t *faultyTable) Read(ctx context.Context, beside ...uint32) (rib.Table, error) {
 	t.k.note("read")
 	t.k.mu.Lock()
 	panics := t.k.panics > 0
@@ -69,7 +69,7 @@ func (t *faultyTable) Read(ctx context.Context) (rib.Table, error) {
 	if panics {
 		panic("injected")
 	}
-	return t.Table.Read(ctx)
+	return t.Table.Read(ctx, beside...)
 }
 
 func (t *faultyTable) Apply(ctx context.Context, changes []rib.Change) ([]error, error) {

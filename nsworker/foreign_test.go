@@ -89,7 +89,7 @@ func TestConnectedPrefixIsNotHidden(t *testing.T) {
 		l.exported("red", "2001:db8::/64", rib.Filtered, "directly connected")
 		l.unhear("red", "2001:db8:4::/64", 0)
 		l.hear("red", bgpPath("2001:db8:5::/64", "2001:db8::9"))
-		other := "2001:db8:5::/64 via 2001:db8::9 dev eth0 proto vrfredist metric 20"
+		other := "2001:db8:5::/64 via 2001:db8::9 dev eth0 proto vrfredist metric 20 onlink"
 		l.table(red, other)
 		table.set(connected("2001:db8:5::/64", 3, 256))
 		synctest.Wait()

@@ -8,5 +8,14 @@ import (
 // exporting is how a VRF judges what BGP has for it.
 func exporting(s vrf.Spec) *rib.Exporting { return rib.NewExporting(s.Name, s.Of(), s.Export) }
 
+// takenOf is what a VRF imports, as the choice among its paths depends on it. A secondary table
+// imports nothing: what its VRF imported is not in it.
+func takenOf(s vrf.Spec, x *rib.Importing, v rib.View) rib.Taken {
+	if s.VRF != "" {
+		return nil
+	}
+	return rib.TakenOf(x, v)
+}
+
 // importing is how a VRF judges the kernel's routes.
 func importing(s vrf.Spec) *rib.Importing { return rib.NewImporting(s.Name, s.Import, s.Protocol) }

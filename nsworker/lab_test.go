@@ -97,11 +97,16 @@ func (l *lab) start(s vrf.Spec) {
 }
 
 // link knows one neighbour in a namespace.
-func (l *lab) link(peer netip.Addr) (netns, device string) {
-	if peer == netip.MustParseAddr("127.1.0.1") {
-		return "red", "eth0"
+func (l *lab) link(peer netip.Addr) (netns, device string, inside netip.Addr) {
+	switch peer {
+	case netip.MustParseAddr("127.1.0.1"):
+		return "red", "eth0", netip.MustParseAddr("fe80::254%eth0")
+	case netip.MustParseAddr("127.1.0.2"): // by its address, in no VRF device
+		return "red", "", netip.MustParseAddr("192.0.2.254")
+	case netip.MustParseAddr("127.1.0.3"): // bound to a VRF device
+		return "red", "vrf-x", netip.MustParseAddr("198.51.100.254")
 	}
-	return "", ""
+	return "", "", netip.Addr{}
 }
 
 func (l *lab) leaking(into vrf.Spec) []string { return l.leaks[into.Name] }

@@ -151,3 +151,49 @@ func TestOwnOfAPlainTable(t *testing.T) {
 		}
 	}
 }
+
+// TestConnectedWhateverWroteIt: the subnet of a link is the VRF's own however the address that
+// lies in it is masked, and from whichever of the two comes last; a metric above ours changes
+// nothing.
+func TestConnectedWhateverWroteIt(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.start(spec("red"))
+		l.hear("red", bgpPath("203.0.113.0/24", "192.0.2.9"))
+		ours := "203.0.113.0/24 via 192.0.2.9 dev eth0 proto vrfredist metric 20"
+		l.table(red, ours)
+		lease := connected("203.0.113.0/24", 3, 1002)
+		lease.Protocol = rib.ProtoDHCP
+		leased := "203.0.113.0/24 dev eth1 proto dhcp scope link metric 1002"
+		table.set(lease)
+		l.settle()
+		l.table(red, leased, ours) // no address of eth1 lies in it
+		addresses := func(addrs ...string) {
+			l.kernel.mu.Lock()
+			defer l.kernel.mu.Unlock()
+			next := make(rib.Links)
+			for i, link := range table.links {
+				next[i] = link
+			}
+			eth1 := next[3]
+			eth1.Addrs = prefixes(addrs...)
+			next[3] = eth1
+			table.links = next
+			table.emit(rib.KernelEvents{Came: true, Reason: rib.ResyncAddress, Links: next})
+		}
+		addresses("198.51.100.1/24", "203.0.113.7/32")
+		synctest.Wait()
+		l.exported("red", "203.0.113.0/24", rib.Filtered, "directly connected")
+		l.table(red, leased)
+		addresses("198.51.100.1/24")
+		l.settle()
+		l.exported("red", "203.0.113.0/24", rib.Installed, "")
+		addresses("198.51.100.1/24", "203.0.113.7/25")
+		l.settle()
+		table.del(lease.Key())
+		synctest.Wait()
+		l.exported("red", "203.0.113.0/24", rib.Installed, "")
+		table.set(lease)
+		synctest.Wait()
+		l.exported("red", "203.0.113.0/24", rib.Filtered, "directly connected")
+	})
+}

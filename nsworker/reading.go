@@ -21,7 +21,7 @@ func (s *tableSync) reconcile(ctx context.Context) error {
 	if s.routes.inState(rib.Installed)+s.view().Foreign.Len() >= manyRoutes {
 		s.report(true)
 	}
-	t, err := s.table.Read(ctx)
+	t, err := s.table.Read(ctx, s.spec.Import.Tables...)
 	if err != nil {
 		if ctx.Err() != nil {
 			return err
@@ -65,10 +65,15 @@ func (s *tableSync) adopt(t rib.Table) {
 	o.Load(t, s.spec.Protocol, trusted)
 	o.Settle() // which of them are left alone, before the sets that hang on them are resolved
 	foreign := s.routes.adopt(t.Routes, func(f rib.Family) bool { return !s.sweeps.done[f] })
-	v.Links, v.Foreign = t.Links, rib.NewForeignTable(foreign)
+	s.expiry.begin()
+	v.Links, v.Foreign, v.Beside = t.Links, rib.NewForeignTable(s.expiry.look(foreign)), nil
+	for table, routes := range t.Beside { // of which other VRFs may have written some
+		s.setBeside(table, rib.NewForeignTable(s.expiry.look(slices.DeleteFunc(routes, s.routes.owns))))
+	}
 	s.publish()
 	s.deadHops = slices.ContainsFunc(foreign, func(r rib.Route) bool { return hasDead(r.Hops) })
-	s.sets.TryObjects() // what refused an object may have changed
+	s.sets.TryObjects() // what refused an object, or a route, may have changed
+	s.routes.unbar()
 	s.sets.ResolveAll() // every entry is marked
 	s.setOwn(rib.OwnPrefixesOf(*v, foreign))
 	s.importAll()

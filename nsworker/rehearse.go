@@ -84,7 +84,7 @@ func (r *Rehearsal) read(ctx context.Context, s vrf.Spec) (rib.Where, rib.Table,
 	if err != nil {
 		return rib.Where{}, rib.Table{}, err
 	}
-	t, err := table.Read(ctx)
+	t, err := table.Read(ctx, s.Import.Tables...)
 	return table.Where(), t, errors.Join(err, table.Close())
 }
 
@@ -102,8 +102,7 @@ func (r *Rehearsal) Imports(ctx context.Context, name string) ([]rib.Announcemen
 		}
 		return nil, fmt.Errorf("VRF %q: %w", name, err)
 	}
-	s.Export.Enabled = false
-	on, err := r.begin(ctx, s, where, t, true)
+	on, err := r.begin(ctx, s, where, t, false) // our routes stand: what they keep out of BGP is not announced
 	if err != nil {
 		return nil, err
 	}
@@ -245,11 +244,11 @@ type scenery struct {
 	table rib.Table
 }
 
-func (s scenery) Where() rib.Where                        { return s.where }
-func (s scenery) Read(context.Context) (rib.Table, error) { return s.table, nil }
-func (s scenery) Ready() <-chan struct{}                  { return nil }
-func (s scenery) Events() rib.KernelEvents                { return rib.KernelEvents{} }
-func (s scenery) Close() error                            { return nil }
+func (s scenery) Where() rib.Where                                   { return s.where }
+func (s scenery) Read(context.Context, ...uint32) (rib.Table, error) { return s.table, nil }
+func (s scenery) Ready() <-chan struct{}                             { return nil }
+func (s scenery) Events() rib.KernelEvents                           { return rib.KernelEvents{} }
+func (s scenery) Close() error                                       { return nil }
 func (s scenery) Apply(_ context.Context, changes []rib.Change) ([]error, error) {
 	return make([]error, len(changes)), nil
 }
@@ -264,6 +263,8 @@ func (p *prompter) Candidates(context.Context, string, netip.Prefix) ([]rib.Path
 }
 
 func (p *prompter) Refused(string, netip.Prefix) []rib.Refusal { return nil }
+
+func (p *prompter) Unreached(string, map[rib.PathNexthop]struct{}) {}
 
 func (p *prompter) Announced(string) []rib.Announcement { return p.announced }
 

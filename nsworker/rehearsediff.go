@@ -82,16 +82,7 @@ func (d *differ) sort() {
 
 // sameLook tells whether `ip route` would show the same. Whether a gateway is
 // onlink does not show of a nexthop object.
-func sameLook(a, b rib.Route) bool {
-	bare := func(r rib.Route) rib.Route {
-		r.Hops = slices.Clone(r.Hops)
-		for i := range r.Hops {
-			r.Hops[i].OnLink = false
-		}
-		return r
-	}
-	return a.Metric == b.Metric && rib.SameForwarding(bare(a), bare(b))
-}
+func sameLook(a, b rib.Route) bool { return a.Metric == b.Metric && rib.SameWays(a, b) }
 
 // announcements compares what is announced with what would be. anew says that
 // all of it would be withdrawn, and announced again.

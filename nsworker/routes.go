@@ -2,7 +2,6 @@ package nsworker
 
 import (
 	"net/netip"
-	"slices"
 
 	"github.com/vrfredist/vrfredist/nsworker/ledger"
 	"github.com/vrfredist/vrfredist/nsworker/nexthop"
@@ -18,15 +17,18 @@ type routes struct {
 	feed *rib.Feed
 	spec *vrf.Spec // the worker's
 	sets *nexthop.Sets
+	ways *pathWays
 	own  *rib.OwnPrefixes // connected subnets, and addresses; nil before the first reading
-	link func(peer netip.Addr) (netns, device string)
 
 	surplus *surplus
 	doubt   func(rib.ResyncReason) // has the table read again
+	beside  beside
 
-	over   map[rib.Slot]struct{} // kept out by the quota
-	counts [rib.Families]byState // entries by family and state
-	wanted int                   // entries that are in the kernel or due to be: what the quota counts
+	over    map[rib.Slot]struct{} // kept out by the quota
+	barred  barred
+	adopted adopted
+	counts  [rib.Families]byState // entries by family and state
+	wanted  int                   // entries that are in the kernel or due to be: what the quota counts
 
 	exporting *rib.Exporting         // how the Spec judges BGP's paths
 	lastRead  *nexthop.Forwarding    // what shared returned last
@@ -45,6 +47,7 @@ type note struct {
 	state  rib.State
 	out    rib.Cause // why it is Filtered
 	counts bool      // it has a place in the quota
+	past   past
 }
 
 // byState counts entries by their state.
@@ -53,10 +56,13 @@ type byState [rib.Stale + 1]int
 // newRoutes returns an empty ledger. doubt has the table read again.
 func newRoutes(w *Worker, sets *nexthop.Sets, c *ledger.Contention, doubt func(rib.ResyncReason)) *routes {
 	r := &routes{
-		feed: w.feed, spec: &w.spec, sets: sets, link: w.deps.Link, doubt: doubt,
+		feed: w.feed, spec: &w.spec, sets: sets, doubt: doubt,
 		surplus: newSurplus(c, &w.drifts), over: make(map[rib.Slot]struct{}),
+		barred:    make(barred),
 		exporting: exporting(w.spec),
+		ways:      newPathWays(sets.Ways, w.spec.Of(), w.spec.Export, w.deps.Link),
 	}
+	r.adopted = adopted{late: func(rib.Family) bool { return false }, ways: r.ways}
 	r.Ledger = ledger.New(&bySlot{feed: w.feed}, r, c, &w.drifts)
 	return r
 }
@@ -89,7 +95,7 @@ func (r *routes) Replaced(was, is *nexthop.Forwarding) { r.sets.Objects.Hold(was
 func (r *routes) take(batch []rib.Entry) {
 	var like alike
 	for _, in := range batch {
-		if like.is(in) && r.exporting.OfPrefix(r.own, in.Prefix) == rib.Accepted {
+		if like.is(in) && r.exporting.OfPrefix(r.own, in.Prefix) == rib.Accepted && !elsewhere(r.Find(in.Slot), like.set) {
 			e := r.Begin(in.Slot, like.family)
 			e.Note.out = rib.Accepted
 			like.set.Use()
@@ -135,10 +141,14 @@ func (r *routes) alike(in rib.Entry) alike {
 
 // choose finds out what is wanted of one prefix, given its candidates.
 func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []rib.Path) {
-	v := rib.Decide(r.exporting, &rib.Candidates{Prefix: prefix, Paths: paths, Own: r.own, Room: r.pathBuf}, nil)
+	r.ways.barred = r.barred[slot]
+	if e.Note.state == rib.Stale {
+		r.adopted.look(e, paths)
+	}
+	v := rib.Decide(r.exporting, &rib.Candidates{Prefix: prefix, Paths: paths, Reach: r.ways.reach, Own: r.own, Taken: r.beside.taken, Room: r.pathBuf}, nil)
 	r.pathBuf = v.Chosen
 	if v.Out == rib.NoPath || v.Out == rib.ExportOff {
-		if e.Note.state != rib.Stale || v.Out == rib.ExportOff { // a stale route is the sweep's
+		if e.Note.state != rib.Stale || v.Out == rib.ExportOff || e.Note.past.maker() == makerLeft { // another stale route is the sweep's
 			r.setNexthops(slot, e, nil, 0)
 		}
 		return
@@ -151,50 +161,7 @@ func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []ri
 	if e.Have != nil {
 		hint = e.Have.Group
 	}
-	r.setNexthops(slot, e, r.setOf(prefix, v.Chosen, hint), 0)
-}
-
-// setOf returns the set of the chosen paths' nexthops.
-func (r *routes) setOf(prefix netip.Prefix, paths []rib.Path, hint uint32) *nexthop.Set {
-	f := rib.FamilyOf(prefix)
-	if r.spec.Export.AcceptBlackhole && slices.Contains(paths[0].Attrs.Communities, rib.CommunityBlackhole) {
-		return r.sets.Get(f, true, nil, hint)
-	}
-	members := make([]nexthop.Member, 0, 4)
-	for _, p := range paths {
-		m := r.member(p.Attrs)
-		if p.Attrs.Source != "" && p.Attrs.Source != r.spec.Of() {
-			m.Source = p.Attrs.Source
-			if p.Attrs.Imported {
-				m.Prefix, m.Addr = prefix, netip.Addr{}
-			}
-		}
-		members = append(members, m)
-	}
-	return r.sets.Get(f, false, members, hint)
-}
-
-// nexthopOf prefers the global address: it says which link it is on by itself. Only where
-// there is none does the link-local one of RFC 2545 serve.
-func nexthopOf(a *rib.Attrs) netip.Addr {
-	if !a.Nexthop.IsValid() || a.Nexthop.IsUnspecified() && a.LinkLocal.IsValid() {
-		return a.LinkLocal
-	}
-	if a.Nexthop.IsLinkLocalUnicast() && a.Nexthop.Zone() == "" && a.LinkLocal.IsValid() {
-		return a.LinkLocal
-	}
-	return a.Nexthop
-}
-
-// member is the nexthop of a path, with its interface where it is link-local.
-func (r *routes) member(a *rib.Attrs) nexthop.Member {
-	m := nexthop.Member{Addr: nexthopOf(a)}
-	if m.Addr.Is6() && m.Addr.IsLinkLocalUnicast() && m.Addr.Zone() == "" && r.link != nil {
-		if netns, device := r.link(a.Peer); device != "" {
-			m.Addr, m.Netns = m.Addr.WithZone(device), netns
-		}
-	}
-	return m
+	r.setNexthops(slot, e, r.sets.Get(rib.FamilyOf(prefix), r.ways.want(&v, paths), hint), 0)
 }
 
 // setNexthops has a set of nexthops wanted (nil: nothing), with the use of it, and says what became of the
@@ -219,8 +186,9 @@ func (r *routes) evaluate(slot rib.Slot, e *route) {
 // settle compares what is wanted of an entry with what the kernel has, and says what became
 // of it.
 func (r *routes) settle(slot rib.Slot, e *route) {
+	r.beside.stood(slot, e)
 	set := e.Want
-	if e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits) {
+	if e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits || r.adopted.holds(e, set)) {
 		return // until the sweep decides, or the VRF that leaks it is there
 	}
 	if set != nil && set.Carries == nil {
@@ -246,6 +214,7 @@ func (r *routes) settle(slot rib.Slot, e *route) {
 			r.Mark(slot, e)
 		case set == nil && (e.Note.state == 0 || e.Note.state == rib.Stale):
 			r.setState(slot, e, 0)
+			delete(r.barred, slot)
 			r.Drop(slot, e)
 		}
 	}

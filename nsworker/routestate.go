@@ -76,15 +76,27 @@ func (r *routes) isStale(slot rib.Slot) bool {
 	return e != nil && e.Note.state == rib.Stale
 }
 
-// dropStale has the routes of a family go that BGP has not spoken of, and returns how many
-// they are.
+// dropStale has the standing routes of a family go that BGP has not spoken of, and returns how
+// many they are. What BGP has another way for is moved to it.
 func (r *routes) dropStale(of rib.Family) (n int) {
 	for slot, e := range r.All {
 		if e.Note.state == rib.Stale && e.Is(of) {
-			n++
+			if e.Want == nil {
+				n++
+			}
 			r.setState(slot, e, 0)
 			r.Mark(slot, e)
 		}
 	}
 	return n
+}
+
+// unbar has every nexthop count again.
+func (r *routes) unbar() {
+	for slot := range r.barred {
+		if e := r.Find(slot); e != nil {
+			r.MarkAnew(slot, e)
+		}
+	}
+	clear(r.barred)
 }

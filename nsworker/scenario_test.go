@@ -28,7 +28,7 @@ var scenarios = []scenario{
 	}, func(l *lab) {
 		l.table(red,
 			"10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20",
-			"2001:db8:1::/48 via 2001:db8::9 dev eth0 proto vrfredist metric 20")
+			"2001:db8:1::/48 via 2001:db8::9 dev eth0 proto vrfredist metric 20 onlink")
 	}},
 	{"a withdrawn route leaves", func(l *lab, t *fakeTable) {
 		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))

@@ -23,9 +23,10 @@ type Kernel interface {
 type Table interface {
 	// Where is the identity of the table.
 	Where() rib.Where
-	// Read reads the whole table and the namespace's links. It repeats an
-	// interrupted dump, and returns an error rather than a part.
-	Read(ctx context.Context) (rib.Table, error)
+	// Read reads the whole table and the namespace's links, and other tables of the
+	// namespace, of which there are events from then on. It repeats an interrupted dump,
+	// and returns an error rather than a part.
+	Read(ctx context.Context, beside ...uint32) (rib.Table, error)
 	// Apply makes changes in their order, and goes on after one that fails.
 	// The answer has one error for each change, nil where the kernel confirmed
 	// it. The second result is the failure of the whole batch (the socket, the
@@ -58,4 +59,8 @@ type BGP interface {
 	// Refused returns the neighbours of the VRF whose announcement of a prefix was not
 	// taken, because of what it said; of no prefix: of all that are remembered.
 	Refused(vrf string, prefix netip.Prefix) []rib.Refusal
+	// Unreached says which nexthops of the paths that a VRF's neighbours sent are not
+	// reached: BGP's own choice is to leave them out. It replaces what was said before; nil
+	// ends it. The map is not changed any more.
+	Unreached(vrf string, of map[rib.PathNexthop]struct{})
 }

@@ -21,6 +21,8 @@ type snapshot struct {
 	metric    uint32
 	exporting *rib.Exporting
 	importing *rib.Importing
+	onlooker  onlooker
+	taken     rib.Taken
 }
 
 // row is one exported route of a snapshot.
@@ -30,7 +32,8 @@ type row struct {
 	reason string
 	fwd    *nexthop.Forwarding // in the table, or wanted there; nil: neither
 	hops   []rib.Hop
-	leaked bool // through another VRF
+	leaked bool             // through another VRF
+	barred []nexthop.Member // by which the kernel takes no route for the prefix
 }
 
 // snapshotOf is called by the loop's goroutine.
@@ -38,6 +41,8 @@ func snapshotOf(s *tableSync) snapshot {
 	return snapshot{
 		name: s.spec.Of(), view: *s.view(), mine: s.routes.own, protocol: s.spec.Protocol,
 		metric: s.spec.Export.Metric, exporting: s.routes.exporting, importing: s.importing,
+		onlooker: s.onlooker(),
+		taken:    takenOf(s.spec, s.importing, *s.view()),
 	}
 }
 
@@ -65,14 +70,15 @@ func (b *books) row(slot rib.Slot, e *route) (row, bool) {
 	if e.Note.state == 0 && e.Have != nil && e.Want == nil { // on its way out
 		return row{}, false
 	}
-	r := row{state: e.Note.state, reason: b.reason(slot, e), fwd: e.Have}
+	r := row{state: e.Note.state, reason: b.reason(slot, e), fwd: e.Have, barred: b.routes.barred.by(slot)}
 	if r.fwd == nil {
 		r.fwd = b.routes.Comes(e)
 	}
 	if r.fwd != nil {
 		r.hops = e.Want.HopsOf(r.fwd)
 	}
-	r.leaked = e.Want.Leaks() || slices.ContainsFunc(r.hops, func(h rib.Hop) bool { return h.OnLink })
+	// Of a route that nobody wants no one knows any more whether another VRF leaked it: it says onlink then.
+	r.leaked = e.Want.Leaks() || e.Want == nil && slices.ContainsFunc(r.hops, func(h rib.Hop) bool { return h.OnLink })
 	if e.Note.state == 0 {
 		r.state, r.reason = rib.Failed, "not written to the kernel yet"
 	}
@@ -82,6 +88,7 @@ func (b *books) row(slot rib.Slot, e *route) (row, bool) {
 // exports calls yield with the routes of rows, and tells whether to go on.
 func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus) bool) bool {
 	var buf []rib.Path
+	ways := s.onlooker.pathWays()
 	for _, r := range rows {
 		st := rib.RouteStatus{Prefix: r.prefix, State: r.state, Reason: r.reason, Leaked: r.leaked}
 		if r.fwd != nil {
@@ -92,8 +99,10 @@ func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus
 			st.Route = rib.Route{Prefix: r.prefix, Metric: s.metric, Protocol: s.protocol, Kind: rib.KindUnicast}
 		}
 		if paths := feed.Lookup(r.prefix); len(paths) > 0 {
-			buf = rib.Decide(s.exporting, &rib.Candidates{Prefix: r.prefix, Paths: paths, Own: s.mine, Room: buf}, nil).Chosen
-			st.Best, st.Paths = buf[0], len(buf)
+			ways.barring(rib.FamilyOf(r.prefix), r.barred)
+			v := rib.Decide(s.exporting, &rib.Candidates{Prefix: r.prefix, Paths: paths, Reach: ways.reach, Own: s.mine, Taken: s.taken, Room: buf}, nil)
+			buf = v.Chosen
+			st.Best, st.Paths, st.Backup = buf[0], len(buf), v.Backup
 			st.Leaked = st.Leaked || slices.ContainsFunc(buf, func(p rib.Path) bool { return p.LeaksInto(s.name) })
 			if r.state == rib.Unresolved && st.Best.Label != 0 && st.Best.Attrs.Source == "" {
 				// Not the set's reason: a set is shared by paths with other labels.

@@ -26,6 +26,9 @@ type sweeps struct {
 // all tells whether both families were swept.
 func (s *sweeps) all() bool { return !slices.Contains(s.done[:], false) }
 
+// late tells whether BGP may not have said all of a family since the start.
+func (s *sweeps) late(f rib.Family) bool { return !s.done[f] }
+
 // time is when the sweep is to be considered; zero: not by time.
 func (s *sweeps) time() time.Time {
 	if s.all() {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -19,19 +21,22 @@ import (
 type tableSync struct {
 	*Worker
 	*books
-	table    Table
-	phase    phase
-	follows  *follower
-	sweeps   sweeps
-	tell     teller
-	write    writer
-	askings  askings
-	deadHops bool // some foreign hop was RTNH_F_DEAD at the last read. The kernel sends no event when it revives, so the next link-up needs a reading
+	table     Table
+	phase     phase
+	follows   *follower
+	sweeps    sweeps
+	tell      teller
+	write     writer
+	askings   askings
+	unreached unreached
+	deadHops  bool // some foreign hop was RTNH_F_DEAD at the last read. The kernel sends no event when it revives, so the next link-up needs a reading
 
 	resync schedule
 	slow   schedule // the reading after resync_interval
 	later  schedule // a reading that nothing waits for
+	expiry expiry
 
+	down    rib.Down         // whose sessions have ended, as the feed last said
 	told    vrf.WorkerStatus // what was reported last
 	toldAll bool             // the board knows that all imports were announced
 	entries []rib.Entry
@@ -55,6 +60,8 @@ func newTableSync(w *Worker, table Table) *tableSync {
 		books: s.books, feed: w.feed, deps: &w.deps, spec: &w.spec, follows: s.follows, log: w.log,
 		deadline: time.Now().Add(w.spec.SweepDelay),
 	}
+	s.unreached = unreached{bgp: w.deps.BGP, spec: &w.spec, ways: s.routes.ways}
+	s.routes.adopted.late = s.sweeps.late
 	s.write = writer{books: s.books, Worker: w, table: table, tell: &s.tell, doubt: s.doubt, lost: s.losesStep}
 	return s
 }
@@ -123,7 +130,7 @@ func (s *tableSync) idle() bool { return s.phase.known() && s.books.idle() }
 // left.
 func (s *tableSync) nextTimer() time.Duration {
 	next := time.Hour
-	times := []time.Time{s.resync.when, s.later.when, s.slow.when, s.routes.RetryTime(), s.contention.Again(), s.contention.CalmTime()}
+	times := []time.Time{s.resync.when, s.later.when, s.slow.when, s.routes.RetryTime(), s.expiry.next, s.contention.Again(), s.contention.CalmTime()}
 	if s.phase.known() {
 		if !s.routes.Idle() || len(s.routes.surplus.routes) > 0 && s.resync.when.IsZero() || !s.sets.Objects.Idle() {
 			return 0
@@ -151,6 +158,9 @@ func (s *tableSync) work(ctx context.Context) error {
 	if s.slow.passed(now) {
 		s.resync.at(now, rib.ResyncTimer)
 	}
+	if s.expiry.passed(now) {
+		s.resync.at(now, rib.ResyncExpired)
+	}
 	if s.resync.passed(now) {
 		if err := s.reconcile(ctx); err != nil {
 			return err
@@ -163,12 +173,20 @@ func (s *tableSync) work(ctx context.Context) error {
 	s.retry()
 	s.sweeps.sweep(now)
 	s.pass()
-	for _, step := range []func(context.Context) error{s.write.objects, s.writeRoutes, s.write.announce} {
+	if err := s.write.objects(ctx); err != nil || !s.phase.known() {
+		return err
+	}
+	s.chooseMoved() // behind what moves them at once
+	s.unreached.tell()
+	for _, step := range []func(context.Context) error{s.writeRoutes, s.write.announce} {
 		if err := step(ctx); err != nil || !s.phase.known() {
 			return err
 		}
 	}
-	s.sets.Objects.Tidy(s.mayTidy())
+	if s.sets.Objects.Tidy(s.mayTidy()) {
+		s.routes.markUsers(s.sets.Separate())
+		s.routes.ways.tidy(s.feed)
+	}
 	s.pass()
 	s.announcedAll()
 	return nil
@@ -199,7 +217,7 @@ func (s *tableSync) announcedAll() {
 // new policy; one that both allow stays as it is.
 func (s *tableSync) reconfigure(spec vrf.Spec) {
 	s.tell.look()
-	if s.spec.NexthopObjects != spec.NexthopObjects {
+	if s.spec.NexthopObjects != spec.NexthopObjects || !slices.Equal(s.spec.Import.Tables, spec.Import.Tables) {
 		s.doubt(rib.ResyncOther)
 	}
 	s.spec = spec
@@ -214,9 +232,16 @@ func (s *tableSync) reconfigure(spec vrf.Spec) {
 	}
 }
 
-// onFeed takes in what changed in BGP, a bounded part of it.
+// onFeed takes in what changed in BGP: whose session has ended, and a bounded part of the
+// prefixes.
 func (s *tableSync) onFeed() {
 	s.tell.look()
+	if down := s.feed.Down(); !maps.Equal(down, s.down) {
+		s.down = down
+		s.routes.markUsers(s.sets.SetDown(down))
+		s.feed.Postpone() // the prefixes: this is in the kernel first
+		return
+	}
 	s.entries = s.feed.Take(s.entries[:0], feedBatch)
 	before := [rib.Families]int{s.routes.WaitingOf(rib.IPv4), s.routes.WaitingOf(rib.IPv6)}
 	s.routes.take(s.entries)
@@ -262,6 +287,7 @@ func (s *tableSync) leave(ctx context.Context) error {
 
 // close gives back what it holds of others.
 func (s *tableSync) close() {
+	s.unreached.end()
 	s.follows.close()
 	s.sets.Objects.Close()
 	s.askings.abandon()

@@ -25,9 +25,9 @@ type Deps struct {
 	// accepts; nil: there are none.
 	Leaking func(vrf.Spec) []string
 	// Link returns where a neighbour is whose session runs in a namespace that is not
-	// BGP's own: that namespace, as a Binding names it, and the interface, "" where it
-	// is not known; nil: there are none.
-	Link func(peer netip.Addr) (netns, device string)
+	// BGP's own: that namespace, as a Binding names it, the interface, "" where it is not
+	// known, and the address that it has inside; nil: there are none.
+	Link func(peer netip.Addr) (netns, device string, inside netip.Addr)
 }
 
 // Worker keeps one VRF true. It satisfies vrf.Worker.

@@ -69,7 +69,7 @@ func (w *writer) wroteObject(c rib.Change, err error) {
 		w.doubt(rib.ResyncRefused)
 	default:
 		w.log.Debug("a nexthop object was refused; the routes carry their nexthops themselves", "err", err)
-		w.routes.markUsers(w.sets.Inline(w.sets.Using(id)))
+		w.routes.markUsers(w.sets.Without(id))
 	}
 }
 

@@ -26,7 +26,7 @@ func external1(change func(*Path, *Attrs)) Path {
 // the step that decides, "" where none does. It orders no three paths: MED is not
 // transitive.
 func pairwise(a, b Path) (int, string) {
-	if c, step := beforeMED(&a, &b); c != 0 {
+	if c, step := (Selection{}).beforeMED(&a, &b); c != 0 {
 		return c, step
 	}
 	if a.Attrs.neighbourAS() == b.Attrs.neighbourAS() {
@@ -37,7 +37,7 @@ func pairwise(a, b Path) (int, string) {
 	if c, step := external(&a, &b); c != 0 {
 		return c, step
 	}
-	return tieBreak(&a, &b)
+	return Selection{}.tieBreak(&a, &b)
 }
 
 func TestSelectSteps(t *testing.T) {
@@ -70,7 +70,7 @@ func TestSelectSteps(t *testing.T) {
 		if got := Select(nil, []Path{than, better}, 1); len(got) != 1 || got[0].Attrs != better.Attrs {
 			t.Errorf("%s: Select takes the other", tc.step)
 		}
-		if step := behind(&better, &than, []Path{than, better}); step != tc.step {
+		if step := (Selection{}).behind(&better, &than, []Path{than, better}); step != tc.step {
 			t.Errorf("%s: behind by %q", tc.step, step)
 		}
 	}
@@ -239,7 +239,7 @@ func checkSelect(t *testing.T, r *rand.Rand, paths []Path, maxPaths int) {
 
 // noneBefore: p is not itself beaten before MED is looked at.
 func noneBefore(paths []Path, p Path) bool {
-	return !slices.ContainsFunc(paths, func(o Path) bool { c, _ := beforeMED(&o, &p); return c < 0 })
+	return !slices.ContainsFunc(paths, func(o Path) bool { c, _ := (Selection{}).beforeMED(&o, &p); return c < 0 })
 }
 
 func TestSelectOrderIndependence(t *testing.T) {
@@ -277,7 +277,7 @@ func TestBehindNamesTheStep(t *testing.T) {
 		"MED": func(p *Path) { p.Attrs.ASPath = []uint32{65009, 2}; p.Attrs.MED = 9; p.Age = 1 },
 	} {
 		other := candidate(change)
-		if got := behind(&best, &other, []Path{best, other, lowMED}); got != want {
+		if got := (Selection{}).behind(&best, &other, []Path{best, other, lowMED}); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
@@ -296,7 +296,7 @@ func TestBehindFitsSelect(t *testing.T) {
 	}
 	best := Select(nil, all, 1)[0]
 	for _, p := range all {
-		if p != best && behind(&best, &p, all) == "" {
+		if p != best && (Selection{}).behind(&best, &p, all) == "" {
 			t.Errorf("no step for %v", p)
 		}
 	}

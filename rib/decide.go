@@ -3,6 +3,7 @@ package rib
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 )
 
 // Exporting is how a VRF judges what BGP has for it: its export policy, made ready once
@@ -22,20 +23,38 @@ func NewExporting(name, of string, policy ExportPolicy) *Exporting {
 }
 
 // Candidates are the paths of one prefix in the feed of a VRF, and what else of the VRF
-// counts for them and may change without its Spec: whether a nexthop is reached, say,
-// belongs here, and not into Exporting.
+// counts for them and may change without its Spec.
 type Candidates struct {
 	Prefix netip.Prefix
-	Paths  []Path       // in any order; they are not changed
-	Own    *OwnPrefixes // the VRF's own, as of now
-	Room   []Path       // the chosen paths are written over it; it must not overlap Paths
+	Paths  []Path              // in any order; they are not changed
+	Reach  func(p *Path) Reach // how the nexthop of a path is reached; nil: each is
+	Own    *OwnPrefixes        // the VRF's own, as of now
+	Taken  Taken               // what the VRF imports of the kernel's routes
+	Room   []Path              // the chosen paths are written over it; it must not overlap Paths
 }
+
+// Reach is how the nexthop of a path is reached, the best first.
+type Reach uint8
+
+// A path whose nexthop is not reached takes no part in the choice (RFC 4271, 9.1.2); one
+// that is reached only over a link without carrier takes part where no other one does.
+const (
+	Reached Reach = iota
+	NoCarrier
+	Unreached
+)
 
 // Verdict is what becomes of a prefix on its way from BGP to the kernel.
 type Verdict struct {
 	// Chosen are the paths that the VRF uses, best first. A prefix that is left out has
 	// them too, where it has a path: they are what BGP would have the VRF use.
 	Chosen []Path
+	// Backup is the path that would be chosen, and installed, if the nexthops of the chosen
+	// ones were lost; without Attrs: there is none.
+	Backup Path
+	// Reach is how the chosen paths are reached: where no path is, they are what BGP would
+	// have the VRF use.
+	Reach Reach
 	// Out is why nothing of the prefix goes into the kernel. Accepted: the chosen paths
 	// do, as far as their nexthops are found.
 	Out Cause
@@ -54,20 +73,24 @@ type Verdict struct {
 //	AtCandidates    Is there a path? Whatever lets in the paths of other VRFs and PEs,
 //	                such as a policy for them, judges each path here; and so does what
 //	                takes out the VRF's own imports before they are compared.
-//	AtChoice        The best path, and those as good. Before the choice each path is
-//	                judged by itself, and one that fails takes no part: by the export
-//	                policy, which may also change it; by its encapsulation, which the VRF
-//	                must be able to use; by its nexthop, which must be reached (RFC 4271,
-//	                9.1.2). After it comes the backup: the same choice without the best.
-//	AtOwnImport     Is the best path what this VRF told BGP itself?
+//	AtChoice        The best path, and those as good, of those whose nexthop is reached
+//	                (RFC 4271, 9.1.2). Before the choice each path is judged by itself,
+//	                and one that fails takes no part: by the export policy, which may also
+//	                change it; by its encapsulation, which the VRF must be able to use;
+//	                by its nexthop.
+//	AtOwnImport     Is the best path what this VRF told BGP itself? Where the kernel would
+//	                forward by our route, and not by the one that was imported, the choice
+//	                was made without it.
 //	AtConnected     Is the prefix a subnet or an address of this VRF?
 //	AtMartian       Is it one that no unicast table should have?
 //	AtCommunities   Does the best path carry what the policy asks for?
 //
-// What follows is the worker's, which knows more than one prefix: nexthops, quota, kernel.
+// Of a prefix that nothing stops the backup is found then: by the same choice without the
+// nexthops of the chosen paths. What follows is the worker's, which knows more than one
+// prefix: nexthops, quota, kernel.
 func Decide(x *Exporting, c *Candidates, t *Trace) Verdict {
 	t.begin()
-	v := Verdict{Chosen: selectOf(c.Room, c.Paths, x.policy.MaxPaths, &x.policy)}
+	v := x.choose(c)
 	switch { // to the first that ends it
 	case v.ends(t, AtExport, x.off()):
 	case v.ends(t, AtCandidates, none(c.Paths)) || len(c.Paths) == 0: // there is no more to judge
@@ -80,7 +103,92 @@ func Decide(x *Exporting, c *Candidates, t *Trace) Verdict {
 	if t != nil {
 		t.decided(x, c, &v)
 	}
+	if v.Out == Accepted {
+		x.backup(c, &v)
+	}
+	if t != nil && len(c.Paths) > 0 {
+		t.ranked(x, c, &v)
+	}
 	return v
+}
+
+// choose chooses among the paths that are reached best. Where the VRF's own import is the best
+// one, and the kernel would not forward by its route but by ours, the own import takes no part.
+func (x *Exporting) choose(c *Candidates) Verdict {
+	v := x.chooseOf(c, false)
+	if len(c.Paths) < 2 || !x.imported(v.Chosen[0].Attrs) || !x.outranks(c) {
+		return v
+	}
+	if others := x.chooseOf(c, true); len(others.Chosen) > 0 {
+		return others
+	}
+	return x.chooseOf(c, false) // the room was used
+}
+
+// chooseOf is choose, with or without the VRF's own imports.
+func (x *Exporting) chooseOf(c *Candidates, withoutOwn bool) Verdict {
+	if len(c.Paths) == 0 {
+		return Verdict{Chosen: c.Room[:0]}
+	}
+	v := Verdict{Reach: Unreached, Chosen: c.Room[:0]}
+	for i := range c.Paths {
+		if withoutOwn && x.imported(c.Paths[i].Attrs) {
+			continue
+		}
+		switch r := c.reach(&c.Paths[i]); {
+		case r < v.Reach:
+			v.Reach, v.Chosen = r, append(v.Chosen[:0], c.Paths[i])
+		case r == v.Reach:
+			v.Chosen = append(v.Chosen, c.Paths[i])
+		}
+	}
+	v.Chosen = x.among(v.Chosen)
+	return v
+}
+
+// reach is how a path is reached.
+func (c *Candidates) reach(p *Path) Reach {
+	if c.Reach == nil {
+		return Reached
+	}
+	return c.Reach(p)
+}
+
+// among chooses among paths, in place.
+func (x *Exporting) among(paths []Path) []Path {
+	return selectIn(paths, x.policy.MaxPaths, x.policy.Selection, &x.policy)
+}
+
+// backup finds the path that would be installed if the nexthops of the chosen ones were
+// lost.
+func (x *Exporting) backup(c *Candidates, v *Verdict) {
+	if len(c.Paths) < 2 || v.Reach == Unreached { // nothing stands that could be lost
+		return
+	}
+	rest := v.Chosen[len(v.Chosen):]
+	best := Unreached
+	for i := range c.Paths {
+		p := &c.Paths[i]
+		if slices.ContainsFunc(v.Chosen, func(o Path) bool { return sameNexthop(o.Attrs, p.Attrs) }) {
+			continue
+		}
+		if x.imported(p.Attrs) && x.outranks(c) {
+			continue
+		}
+		switch r := c.reach(p); {
+		case r < best:
+			best, rest = r, append(rest[:0], *p)
+		case r == best && r != Unreached:
+			rest = append(rest, *p)
+		}
+	}
+	if len(rest) == 0 {
+		return
+	}
+	p := selectIn(rest, 1, x.policy.Selection, nil)[0]
+	if x.ownImport(p.Attrs) == Accepted && x.communities(p.Attrs) == Accepted {
+		v.Backup = p
+	}
 }
 
 // ends takes in what a step came to, and tells whether the decision is over. With a trace
@@ -115,7 +223,7 @@ func (x *Exporting) off() Cause {
 }
 
 func (x *Exporting) ownImport(best *Attrs) Cause {
-	if best.Imported && best.Source == x.of {
+	if x.imported(best) {
 		return OwnImport
 	}
 	return Accepted

@@ -8,7 +8,7 @@ import (
 // match tells whether a path with these attributes carries any of the communities that
 // the policy names, or none is named.
 func (p *ExportPolicy) match(a *Attrs) bool {
-	if len(p.Community) == 0 && len(p.CommunityList) == 0 && len(p.LargeCommunities) == 0 {
+	if !p.Filtered() {
 		return true
 	}
 	for _, c := range a.Communities {

@@ -2,6 +2,7 @@ package rib
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -26,10 +27,11 @@ type Feed struct {
 	mu        sync.Mutex
 	slots     slots           // guarded by mu, as is all below
 	cells     Slots[feedCell] // what there is of each prefix
-	lists     map[Slot][]Path // several paths of a prefix
+	kept      feedPaths
 	queue     feedQueue
 	withPaths [Families]int // how many cells have a path
 
+	old       []Path    // used again by Set
 	since     time.Time // of the oldest change that the last Take returned
 	taken     []Path    // what the last Take returned
 	converged [Families]bool
@@ -39,7 +41,7 @@ type Feed struct {
 
 // NewFeed returns an empty feed.
 func NewFeed() *Feed {
-	f := &Feed{lists: make(map[Slot][]Path), ready: make(chan struct{}, 1)}
+	f := &Feed{ready: make(chan struct{}, 1)}
 	f.queue = feedQueue{cells: &f.cells, began: time.Now()}
 	f.slots.begin()
 	return f
@@ -59,23 +61,45 @@ func (f *Feed) Set(prefix netip.Prefix, rd RD, paths []Path) {
 		slot = f.slots.add(k)
 	}
 	c := f.cells.At(slot)
-	if !c.onlyOf(rd) {
-		old := f.paths(nil, slot, c)
-		next := make([]Path, 0, len(old)+len(paths))
-		for _, p := range old {
-			if p.RD != rd {
-				next = append(next, p)
-			}
-		}
-		if len(next) == len(old) && len(paths) == 0 {
+	if c.attrs == nil && !c.is(metaList) {
+		if len(paths) == 0 {
 			return
 		}
-		paths = append(next, paths...)
-	} else if c.empty() && len(paths) == 0 {
+	} else if paths, found = f.replaced(slot, c, rd, paths); !found {
 		return
 	}
 	f.put(slot, c, k.family(), paths)
 	f.wake()
+}
+
+// replaced returns the paths of a cell with those of rd replaced, until the next call; false:
+// they are the same already.
+func (f *Feed) replaced(slot Slot, c *feedCell, rd RD, paths []Path) ([]Path, bool) {
+	f.old = f.paths(f.old[:0], slot, c)
+	others, same := 0, 0
+	for i := range f.old {
+		switch p := &f.old[i]; {
+		case p.RD != rd:
+			others++
+		case same < len(paths) && samePath(p, &paths[same]):
+			same++
+		default:
+			same = len(paths) + 1
+		}
+	}
+	if same == len(paths) {
+		return nil, false
+	}
+	if others == 0 {
+		return paths, true
+	}
+	f.old = append(slices.DeleteFunc(f.old, func(p Path) bool { return p.RD == rd }), paths...)
+	return f.old, true
+}
+
+// samePath tells whether a path of a prefix and RD is the one that a feed has already.
+func samePath(a, b *Path) bool {
+	return a.ID == b.ID && a.Label == b.Label && a.Age == b.Age && a.Attrs == b.Attrs
 }
 
 // Retain takes away every path for which keep is false. The speaker uses it to
@@ -103,27 +127,15 @@ func (f *Feed) Retain(keep func(Path) bool) {
 	}
 }
 
-// SetConverged tells the reader whether BGP has said all it knows of a family: every
-// peer that feeds the VRF sent End-of-RIB. Until then a route that is in the kernel
-// and not in the feed may only be late.
-func (f *Feed) SetConverged(of Family, v bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.converged[of] != v {
-		f.converged[of] = v
-		f.wake()
-	}
-}
-
-// Converged returns what SetConverged was last told of a family.
-func (f *Feed) Converged(of Family) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.converged[of]
-}
-
 // Ready is signalled when there is something to take.
 func (f *Feed) Ready() <-chan struct{} { return f.ready }
+
+// Postpone has Ready signalled again: the reader has something to do first.
+func (f *Feed) Postpone() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wake()
+}
 
 // Take appends at most max changed prefixes to buf and returns it. Where more
 // are left, Ready is signalled again. The reader holds the slots of what it took
@@ -248,7 +260,7 @@ func (f *Feed) put(slot Slot, c *feedCell, family Family, paths []Path) {
 	if !c.empty() {
 		f.withPaths[family]--
 	}
-	f.fill(slot, c, paths)
+	f.kept.put(slot, c, paths)
 	if !c.empty() {
 		f.withPaths[family]++
 	}
@@ -275,30 +287,10 @@ func (f *Feed) dropUnused(slot Slot, c *feedCell) {
 
 // paths appends a cell's paths.
 func (f *Feed) paths(buf []Path, slot Slot, c *feedCell) []Path {
-	switch {
-	case c.is(metaList):
-		return append(buf, f.lists[slot]...)
-	case c.attrs == nil:
+	if c.empty() {
 		return buf
 	}
-	return append(buf, c.path(f.slots.key(slot).prefix()))
-}
-
-// fill makes paths, which are copied, all that a cell has.
-func (f *Feed) fill(slot Slot, c *feedCell, paths []Path) {
-	if c.is(metaList) {
-		delete(f.lists, slot)
-		c.set(metaList, false)
-	}
-	c.attrs = nil
-	switch {
-	case len(paths) == 0:
-	case len(paths) == 1 && fits(&paths[0]):
-		c.keep(&paths[0])
-	default:
-		f.lists[slot] = append([]Path(nil), paths...)
-		c.set(metaList, true)
-	}
+	return f.kept.appendTo(buf, slot, c, f.slots.key(slot).prefix())
 }
 
 func (f *Feed) wake() {

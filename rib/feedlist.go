@@ -106,3 +106,48 @@ func (f *Feed) keys(buf []packed, from Slot) ([]packed, bool) {
 	}
 	return buf, from+sortedAtOnce < end
 }
+
+// MarkSeveral has every prefix taken again that has several paths, and one for whose
+// attributes has is true. It looks at a few under one lock, so that neither the writer nor the
+// reader waits for a whole table.
+func (f *Feed) MarkSeveral(has func(*Attrs) bool) {
+	for from, more := Slot(0), true; more; from += sortedAtOnce {
+		more = f.mark(has, from)
+	}
+}
+
+func (f *Feed) mark(has func(*Attrs) bool, from Slot) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	end := f.slots.end()
+	for slot := from; slot < min(end, from+sortedAtOnce); slot++ {
+		if c := f.cells.At(slot); f.kept.several(slot, c) && f.kept.has(slot, c, has) {
+			f.queue.add(slot, c, f.slots.family(slot))
+		}
+	}
+	if !f.queue.empty() {
+		f.wake()
+	}
+	return from+sortedAtOnce < end
+}
+
+// Each calls with for every path, a few under one lock.
+func (f *Feed) Each(with func(Path)) {
+	var paths []Path
+	for from, more := Slot(0), true; more; from += sortedAtOnce {
+		paths, more = f.some(paths[:0], from)
+		for _, p := range paths {
+			with(p)
+		}
+	}
+}
+
+func (f *Feed) some(buf []Path, from Slot) ([]Path, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	end := f.slots.end()
+	for slot := from; slot < min(end, from+sortedAtOnce); slot++ {
+		buf = f.paths(buf, slot, f.cells.At(slot))
+	}
+	return buf, from+sortedAtOnce < end
+}

@@ -120,8 +120,8 @@ func (f *ForeignTable) count() (n [Families]int) {
 	return n
 }
 
-// covering yields the prefixes that hold addr and their routes, longest first.
-func (f *ForeignTable) covering(addr netip.Addr) iter.Seq2[netip.Prefix, []Route] {
+// Covering yields the prefixes that hold addr and their routes, longest first.
+func (f *ForeignTable) Covering(addr netip.Addr) iter.Seq2[netip.Prefix, []Route] {
 	if f == nil || f.table == nil {
 		return func(func(netip.Prefix, []Route) bool) {}
 	}

@@ -3,6 +3,7 @@ package rib
 import (
 	"encoding/binary"
 	"net/netip"
+	"strconv"
 )
 
 // Hop is one way out: a resolved nexthop as the kernel knows it. Two are compared by
@@ -12,15 +13,30 @@ type Hop struct {
 	Ifindex int        // of the output interface, in the VRF's namespace
 	Encap   Encap      // what a packet is put into on this way
 	Weight  uint16     // 1 to 256; 0 is read as 1
-	OnLink  bool       // RTNH_F_ONLINK: the gateway need not be in a connected subnet
+	OnLink  bool       // RTNH_F_ONLINK: the kernel is not to ask the table whether the gateway is on the link
 	Dead    bool       // as read: the kernel does not forward there (RTNH_F_DEAD); never written
 }
 
-// Encap is the encapsulation of a hop (RTA_ENCAP, NHA_ENCAP). The zero Encap is none, and
-// so far there is no other. It is where MPLS labels, the SIDs of SRv6, and the VNI with
-// the router's MAC of VXLAN go. It stays comparable, so that hops stay so: a list in it
-// has a fixed length, or is interned.
-type Encap struct{}
+// Encap is the encapsulation of a hop (RTA_ENCAP, NHA_ENCAP). The zero Encap is none. Of
+// another program's it says which kind it is, and no hop of ours has one so far. It is where
+// MPLS labels, the SIDs of SRv6, and the VNI with the router's MAC of VXLAN go. It stays
+// comparable, so that hops stay so: a list in it has a fixed length, or is interned.
+type Encap struct {
+	Kind EncapKind
+}
+
+// EncapKind is the kernel's number of a kind of encapsulation, enum lwtunnel_encap_types
+// (include/uapi/linux/lwtunnel.h); 0: none.
+type EncapKind uint8
+
+// String is the kind as `ip route` names it behind "encap".
+func (k EncapKind) String() string {
+	names := [...]string{"none", "mpls", "ip", "ila", "ip6", "seg6", "bpf", "seg6local", "rpl", "ioam6", "xfrm"}
+	if int(k) < len(names) {
+		return names[k]
+	}
+	return strconv.Itoa(int(k))
+}
 
 // Equal tells whether the kernel would hold a and b as the same nexthop: gateway,
 // interface, encapsulation and RTNH_F_ONLINK. Weight belongs to a hop's place among
@@ -43,6 +59,9 @@ func (h Hop) AppendKey(b []byte) []byte {
 	b = h.Gateway.AppendTo(b)
 	if h.OnLink {
 		b = append(b, 'o')
+	}
+	if h.Encap != (Encap{}) {
+		b = append(b, 'e', byte(h.Encap.Kind))
 	}
 	return b
 }

@@ -20,6 +20,7 @@ func TestHopEquality(t *testing.T) {
 		"onlink":            {with(func(h *Hop) { h.OnLink = true }), false, true},
 		"another gateway":   {with(func(h *Hop) { h.Gateway = addr("192.0.2.2") }), false, false},
 		"no gateway":        {with(func(h *Hop) { h.Gateway = Hop{}.Gateway }), false, false},
+		"encapsulated":      {with(func(h *Hop) { h.Encap.Kind = 1 }), false, false},
 		"another interface": {with(func(h *Hop) { h.Ifindex = 3 }), false, false},
 	} {
 		if got := base.Equal(tc.other); got != tc.equal || tc.other.Equal(base) != got {

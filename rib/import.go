@@ -21,18 +21,24 @@ func NewImporting(name string, policy ImportPolicy, protocol uint8) *Importing {
 	return &Importing{name, policy, protocol, strings.Join(policy.Interfaces, ", ")}
 }
 
+// On tells whether anything is imported at all.
+func (x *Importing) On() bool { return x.policy.Enabled }
+
 // Import is a kernel route that a VRF announces, and what it announces.
 type Import struct {
 	Route        Route
 	Announcement Announcement
 }
 
-// ImportSet returns what a VRF announces of its table: what DecideImport accepts.
-func ImportSet(x *Importing, v View) map[netip.Prefix]Import {
+// ImportSet returns what a VRF announces of its table: what DecideImport accepts. own are the
+// VRF's routes in the table.
+func ImportSet(x *Importing, v View, own Standing) map[netip.Prefix]Import {
 	set := make(map[netip.Prefix]Import)
-	for prefix, routes := range v.Foreign.All() {
-		if taken, _ := x.pick(routes, v, nil); taken >= 0 {
-			set[prefix] = x.announce(routes[taken])
+	var all []found
+	for prefix := range x.Prefixes(v) {
+		all = x.find(all[:0], v, prefix)
+		if taken, _ := x.pick(all, v, own, nil); taken >= 0 {
+			set[prefix] = x.announce(*all[taken].route)
 		}
 	}
 	return set
@@ -47,17 +53,17 @@ func ImportSet(x *Importing, v View) map[netip.Prefix]Import {
 //
 //	AtImport        Is import on?
 //	AtKernelRoute   Does the table have a route that is not ours?
-//	AtRules         Does the policy accept one?
-func DecideImport(x *Importing, v View, prefix netip.Prefix, t *Trace) (in Import, out Cause) {
-	routes := v.Foreign.Get(prefix)
+//	AtRules         Does the policy accept one, and is none of ours before it?
+func DecideImport(x *Importing, v View, prefix netip.Prefix, own Standing, t *Trace) (in Import, out Cause) {
+	all := x.find(nil, v, prefix)
 	t.begin()
-	taken, first := x.pick(routes, v, t)
+	taken, first := x.pick(all, v, own, t)
 	switch {
 	case taken >= 0:
-		in = x.announce(routes[taken])
+		in = x.announce(*all[taken].route)
 	case !x.policy.Enabled:
 		out = ImportOff
-	case len(routes) == 0:
+	case len(all) == 0:
 		out = NoRoute
 	default:
 		out = first.cause
@@ -68,11 +74,14 @@ func DecideImport(x *Importing, v View, prefix netip.Prefix, t *Trace) (in Impor
 
 // pick returns the index of the route that is announced, -1 where there is none, and what
 // was found of the first one. Without a trace it looks no further than it must.
-func (x *Importing) pick(routes []Route, v View, t *Trace) (taken int, first judgement) {
+func (x *Importing) pick(all []found, v View, own Standing, t *Trace) (taken int, first judgement) {
 	taken = -1
-	for i := range routes {
-		j := x.judge(&routes[i], v)
+	for i, f := range all {
+		j := x.judge(f, v)
 		switch {
+		case j.cause == Accepted && own.outranks(f.route):
+			metric, _ := own(f.route.Prefix)
+			j = judgement{Outranked, utoa(metric)}
 		case j.cause == Accepted && taken < 0:
 			taken = i
 		case j.cause == Accepted:
@@ -82,7 +91,7 @@ func (x *Importing) pick(routes []Route, v View, t *Trace) (taken int, first jud
 			first = j
 		}
 		if t != nil {
-			t.Routes = append(t.Routes, JudgedRoute{routes[i], x.reason(&routes[i], j)})
+			t.Routes = append(t.Routes, JudgedRoute{*f.route, f.table, x.reason(f, j)})
 		} else if taken >= 0 {
 			break
 		}
@@ -129,15 +138,20 @@ type judgement struct {
 	subject string
 }
 
-func (x *Importing) judge(r *Route, v View) judgement {
-	p := &x.policy
+func (x *Importing) judge(f found, v View) judgement {
+	p, r := &x.policy, f.route
+	if f.address {
+		return x.judgeAddress(f, v)
+	}
 	switch {
 	case !p.Enabled:
 		return judgement{cause: ImportOff}
 	case r.Protocol == x.protocol:
 		return judgement{cause: OwnRoute}
-	case r.Kind != KindUnicast:
+	case !p.Takes(r.Kind):
 		return judgement{cause: NotUnicast}
+	case r.Expired:
+		return judgement{cause: ExpiredRoute}
 	case r.Prefix.Bits() == 0 && !p.AllowDefault:
 		return judgement{cause: DefaultRoute}
 	case len(p.Protocols) > 0 && !slices.Contains(p.Protocols, r.Protocol):
@@ -145,6 +159,9 @@ func (x *Importing) judge(r *Route, v View) judgement {
 	}
 	if within := special(p.AcceptMartians, r.Prefix); within != "" {
 		return judgement{SpecialPrefix, within}
+	}
+	if r.Kind.discards() {
+		return judgement{} // it has no interface
 	}
 	furthest := judgement{cause: NoInterface}
 	for _, h := range r.Hops {
@@ -183,18 +200,34 @@ func (x *Importing) lists(link string) bool {
 	})
 }
 
-// reason is what was found of r, for a person.
-func (x *Importing) reason(r *Route, j judgement) Reason {
-	w := Reason{Cause: j.cause, Subject: j.subject}
+// kinds are what routes may do, in words.
+func (x *Importing) kinds() string {
+	if len(x.policy.Kinds) == 0 {
+		return "only unicast"
+	}
+	names := make([]string, len(x.policy.Kinds))
+	for i, k := range x.policy.Kinds {
+		names[i] = k.String()
+	}
+	return "only " + strings.Join(names, ", ")
+}
+
+// reason is what was found of a route, for a person.
+func (x *Importing) reason(f found, j judgement) Reason {
+	r, w := f.route, Reason{Cause: j.cause, Subject: j.subject}
 	switch j.cause {
 	case ImportOff:
 		w.Subject = x.name
 	case NotUnicast:
-		w.Subject = r.Kind.String()
+		w.Subject, w.Asked = r.Kind.String(), x.kinds()
 	case UnlistedProtocol:
 		w.Subject = ProtocolName(r.Protocol)
 	case UnlistedInterface:
 		w.Asked = x.globs
+	case OtherRoute:
+		if f.table != 0 {
+			w.Asked = utoa(f.table)
+		}
 	}
 	return w
 }

@@ -4,6 +4,7 @@ package rib
 // itself, made in the VRF's table.
 type RouteEvent struct {
 	Route   Route
+	Table   uint32 // another one than the VRF's own; 0: that
 	Deleted bool
 	// Of an add. Both false: no other route has this key (NLM_F_EXCL).
 	Replaces bool // it took the place of a route with this key, of whatever protocol (NLM_F_REPLACE)

@@ -40,6 +40,9 @@ type Neighbor struct {
 	// TTL is what we send: 1 for eBGP, the number of hops for multihop eBGP.
 	// 0: the system's default.
 	TTL uint8
+	// FastFailover ends the session when its link goes: of an eBGP neighbour that is
+	// directly connected.
+	FastFailover bool
 	// PassiveOnly leaves the dialling to the peer.
 	PassiveOnly bool
 	// ConnectRetry is the longest time between two attempts to dial; the first

@@ -56,28 +56,6 @@ func hostPrefix(nh netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(nh, nh.BitLen())
 }
 
-// DependsOn yields the ifindexes whose change can alter Resolve(nh): those of the hops
-// of every route that covers it, dead hops too. One may come several times. 0 means that
-// the change of any interface can: the zone of a link-local nexthop may come back under
-// another index, and a gateway without an interface is looked up further.
-func (v View) DependsOn(nh netip.Addr) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		if zoned(nh) {
-			yield(0)
-			return
-		}
-		for _, routes := range v.Foreign.covering(nh.WithZone("")) {
-			for _, r := range routes {
-				for _, h := range r.Hops {
-					if !yield(h.Ifindex) {
-						return
-					}
-				}
-			}
-		}
-	}
-}
-
 // ChangedLinks returns the indexes of the interfaces that are not the same in a
 // and b.
 func ChangedLinks(a, b Links) []int {
@@ -97,5 +75,6 @@ func ChangedLinks(a, b Links) []int {
 
 func sameLink(a, b Link) bool {
 	return a.Name == b.Name && a.Master == b.Master && a.VRFTable == b.VRFTable &&
-		a.Up == b.Up && a.Admin == b.Admin && slices.Equal(a.Addrs, b.Addrs)
+		a.Up == b.Up && a.Admin == b.Admin && slices.Equal(a.Addrs, b.Addrs) &&
+		slices.Equal(a.Tentative, b.Tentative) && slices.Equal(a.Deprecated, b.Deprecated)
 }

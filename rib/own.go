@@ -1,6 +1,9 @@
 package rib
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // OwnPrefixes are a VRF's own: the subnets that are connected in it, and its addresses,
 // as /32 and /128. The way there is the VRF's own, so BGP's paths for them are left out.
@@ -34,7 +37,7 @@ func (o *OwnPrefixes) WithLinks(v View) *OwnPrefixes {
 		}
 		for _, a := range l.Addrs {
 			one := netip.PrefixFrom(a.Addr().WithZone(""), a.Addr().BitLen())
-			if _, is := Martian(one); is || v.plain() && !o.Subnet(a.Masked()) {
+			if _, is := Martian(one); is || v.plain() && !o.inSubnet(one) {
 				continue // loopback's and link-local ones every router has
 			}
 			addresses[one] = struct{}{}
@@ -43,21 +46,26 @@ func (o *OwnPrefixes) WithLinks(v View) *OwnPrefixes {
 	return &OwnPrefixes{o.subnets, addresses}
 }
 
-// Connects tells whether a route is that of a subnet on a link: the kernel's, or one that
-// a program made in its place (an address with noprefixroute) under a protocol of its own.
+// Connects tells whether a route is that of a subnet on a link: one without a gateway in
+// whose prefix an address of the link lies, whichever program wrote it, and under whatever
+// metric. The kernel's own count without an address too: that of a peer's address, and that of
+// a prefix which a router advertised as being on the link (RFC 4861, 6.3.4). A default route
+// is no subnet, whatever it leads to.
 func (r *Route) Connects(links Links) bool {
-	if r.Kind != KindUnicast || len(r.Hops) == 0 || r.Hops[0].Gateway.IsValid() {
+	return slices.ContainsFunc(r.Hops, func(h Hop) bool { return r.connectsBy(h, links) })
+}
+
+// ConnectsBy tells whether a route is that of a subnet on the link with an index.
+func (r *Route) ConnectsBy(index int, links Links) bool {
+	return slices.ContainsFunc(r.Hops, func(h Hop) bool { return h.Ifindex == index && r.connectsBy(h, links) })
+}
+
+func (r *Route) connectsBy(h Hop, links Links) bool {
+	if r.Kind != KindUnicast || r.Expired || r.Prefix.Bits() == 0 || h.Gateway.IsValid() || h.Encap != (Encap{}) {
 		return false
 	}
-	if r.Protocol == ProtoKernel {
-		return true
-	}
-	for _, a := range links[r.Hops[0].Ifindex].Addrs {
-		if a.Masked() == r.Prefix {
-			return true
-		}
-	}
-	return false
+	return r.Protocol == ProtoKernel ||
+		slices.ContainsFunc(links[h.Ifindex].Addrs, func(a netip.Prefix) bool { return r.Prefix.Contains(a.Addr()) })
 }
 
 // Has tells whether a prefix is a subnet or an address. A nil o has none.
@@ -70,6 +78,16 @@ func (o *OwnPrefixes) Subnet(p netip.Prefix) bool {
 	}
 	_, is := o.subnets[p]
 	return is
+}
+
+// inSubnet tells whether one of the subnets holds a prefix.
+func (o *OwnPrefixes) inSubnet(p netip.Prefix) bool {
+	for bits := p.Bits(); bits > 0; bits-- {
+		if o.Subnet(netip.PrefixFrom(p.Addr(), bits).Masked()) {
+			return true
+		}
+	}
+	return false
 }
 
 // Address tells whether a prefix is an address.

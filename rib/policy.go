@@ -1,17 +1,31 @@
 package rib
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // ImportPolicy says which kernel routes of a VRF go into BGP.
 type ImportPolicy struct {
 	Enabled          bool
 	Interfaces       []string // path.Match globs on the output interface's name
 	Protocols        []uint8  // rtm_protocol; none: all
+	Addresses        bool     // each address of the interfaces too, as /32 or /128
+	Kinds            []Kind   // what routes may do; none: KindUnicast alone
+	Tables           []uint32 // tables of the namespace beside the binding's own, the first before the next
 	AllowDefault     bool
 	MED              *uint32 // nil: the route's metric
 	Communities      []Community
 	LargeCommunities []LargeCommunity
 	AcceptMartians   []netip.Prefix // as in ExportPolicy
+}
+
+// Takes tells whether routes of a kind are imported.
+func (p *ImportPolicy) Takes(k Kind) bool {
+	if len(p.Kinds) == 0 {
+		return k == KindUnicast
+	}
+	return slices.Contains(p.Kinds, k)
 }
 
 // ExportPolicy says which BGP routes of a VRF go into its kernel table. A path
@@ -32,6 +46,22 @@ type ExportPolicy struct {
 	// prefixes, sorted.
 	AcceptMartians []netip.Prefix
 	PrefSrc        [Families]netip.Addr // our routes' preferred source; invalid: none
+	Selection      Selection            // the router's
+	// BackupRoutes keeps the backup path's route in the table too, under the next metric: the kernel
+	// takes it by itself where a link, and with it the first route, goes.
+	BackupRoutes bool
+	// AnnounceUnreached has neighbours told of paths whatever becomes of their nexthops: the
+	// key `reachability` is false.
+	AnnounceUnreached bool
+	ResolveByDefault  bool // the default route may lead to nexthops
+	// PreferLinkLocal has a path that came with a global and a link-local nexthop (RFC
+	// 2545) go by the latter.
+	PreferLinkLocal bool
+}
+
+// Filtered tells whether the policy takes paths with some communities alone.
+func (p *ExportPolicy) Filtered() bool {
+	return len(p.Community)+len(p.CommunityList)+len(p.LargeCommunities) > 0
 }
 
 // Quota is how many routes the VRF may have in its table.

@@ -118,8 +118,8 @@ func importOne(v View, p ImportPolicy, of netip.Prefix) (Import, string, bool) {
 // importOf is DecideImport with the words of its trace; without one it says the same.
 func importOf(x *Importing, v View, of netip.Prefix) (in Import, reason string, ok bool) {
 	var t Trace
-	in, out := DecideImport(x, v, of, &t)
-	if _, again := DecideImport(x, v, of, nil); again != out {
+	in, out := DecideImport(x, v, of, nil, &t)
+	if _, again := DecideImport(x, v, of, nil, nil); again != out {
 		panic("it depends on the trace")
 	}
 	for _, s := range t.Steps {
@@ -147,7 +147,7 @@ func TestImportSet(t *testing.T) {
 	})}
 	p := ImportPolicy{Enabled: true, Interfaces: []string{"*"}, Communities: []Community{5}, LargeCommunities: []LargeCommunity{{1, 2, 3}}}
 	got := map[netip.Prefix]uint32{}
-	for k, i := range ImportSet(NewImporting("red", p, ProtoOwn), v) {
+	for k, i := range ImportSet(NewImporting("red", p, ProtoOwn), v, nil) {
 		if i.Route.Prefix != k || i.Announcement.Prefix != k || i.Announcement.MED != i.Route.Metric {
 			t.Errorf("%s: %+v", k, i)
 		}
@@ -173,7 +173,7 @@ func TestImportSet(t *testing.T) {
 	p.MED = &med
 	elsewhere := v
 	elsewhere.Where.Device = 9 // eth0 is not in it
-	if set := ImportSet(NewImporting("red", p, ProtoOwn), elsewhere); len(set) != 0 {
+	if set := ImportSet(NewImporting("red", p, ProtoOwn), elsewhere, nil); len(set) != 0 {
 		t.Errorf("imported by an interface of another VRF: %v", set)
 	}
 	if i, _, _ := importOne(v, p, prefix("10.0.0.0/24")); i.Announcement.MED != 7 {

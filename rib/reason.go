@@ -22,6 +22,7 @@ const (
 	NoRoute
 	OwnRoute // we made it of a path
 	NotUnicast
+	ExpiredRoute // an IPv6 route whose lifetime has passed
 	DefaultRoute
 	UnlistedProtocol
 	SpecialPrefix // it is for no other router
@@ -33,8 +34,10 @@ const (
 	UnlistedInterface
 	InterfaceDown
 	DeadHop
+	UnfitAddress // it is tentative or deprecated
 	// Two routes of one prefix pass, and the other is taken.
 	OtherRoute
+	Outranked // a route of ours has a lower metric, and the kernel forwards by that
 )
 
 // Reason is a Cause with what it is about. Lists, explanations, plans and the API have
@@ -77,7 +80,9 @@ func (r Reason) importText() string {
 	case OwnRoute:
 		return "the route is our own"
 	case NotUnicast:
-		return "the route is of type " + r.Subject + ", and only unicast ones are imported"
+		return "the route is of type " + r.Subject + ", and " + r.Asked + " ones are imported"
+	case ExpiredRoute:
+		return "the route has expired: no lookup uses it any more"
 	case DefaultRoute:
 		return "the default route is imported only with allow_default"
 	case UnlistedProtocol:
@@ -94,8 +99,15 @@ func (r Reason) importText() string {
 		return "interface " + r.Subject + " is down"
 	case DeadHop:
 		return "its nexthop on " + r.Subject + " is dead"
+	case UnfitAddress:
+		return "the address is tentative or deprecated"
 	case OtherRoute:
+		if r.Asked != "" {
+			return "another route of this prefix has a lower metric, or is in a table that counts before " + r.Asked
+		}
 		return "another route of this prefix has a lower metric"
+	case Outranked:
+		return "our own route from BGP has a lower metric, " + r.Subject + ", and the kernel forwards by that; this one is announced when that one goes"
 	}
 	return "the route has no output interface"
 }

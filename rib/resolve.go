@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // maxRecursion bounds how often a gateway is looked up to reach another.
@@ -16,8 +17,9 @@ const maxRecursion = 8
 // table alone: the longest prefix first, of one prefix the lowest metric first.
 // Hops that are dead, or whose interface is missing or down, are passed over; a
 // route without any other is passed over for the next metric and then for the
-// next shorter prefix. A route that discards ends the lookup. Unlike the
-// kernel, the default route is never used: nearly any nexthop would be
+// next shorter prefix. A route that discards ends the lookup, and so does one that
+// encapsulates on any of its ways: ours would send packets bare where it does not. Unlike the
+// kernel, the default route is used only with ByDefault: nearly any nexthop would be
 // reachable by it. An interface without carrier is used as the kernel does: unless
 // ignore_routes_with_linkdown made the kernel call the hop dead.
 //
@@ -44,19 +46,40 @@ func (v View) Resolve(nh netip.Addr) (hops []Hop, via Route, err error) {
 	return hops, via, nil
 }
 
+// LinkOf returns the interface on which a neighbour is directly connected: the one of the
+// route that leads to it without a gateway.
+func (v View) LinkOf(peer netip.Addr) (Link, bool) {
+	hops, _, err := v.lookup(peer, 0)
+	if err != nil || len(hops) != 1 || hops[0].Gateway != peer {
+		return Link{}, false
+	}
+	link, found := v.Links[hops[0].Ifindex]
+	return link, found
+}
+
+// IsLink tells whether the zone of an address is an interface that a nexthop can be on. A
+// VRF device is none, though a session may be bound to it.
+func (v View) IsLink(nh netip.Addr) bool {
+	link, found := v.zone(nh)
+	return found && link.VRFTable == 0
+}
+
 // ResolvePrefix returns the live hops of the foreign route of exactly p, for
 // the import of one VRF that is exported into another. Where p is directly
 // connected, Gateway is invalid.
 func (v View) ResolvePrefix(p netip.Prefix) ([]Hop, Route, error) {
 	err := errors.New("the VRF it comes from has no such route")
 	for i, r := range v.Foreign.Get(p) {
-		if r.Kind != KindUnicast {
+		if r.Kind != KindUnicast && !r.Expired {
 			if i == 0 {
 				err = fmt.Errorf("the VRF it comes from has a route of type %s for it", r.Kind)
 			}
 			continue
 		}
 		hops, why := v.live(r)
+		if why := encapsulates(r, hops); why != nil {
+			return nil, Route{}, fmt.Errorf("prefix %s is unresolved: %w", p, why)
+		}
 		if len(hops) > 0 {
 			return hops, r, nil
 		}
@@ -114,21 +137,24 @@ func (v View) lookup(nh netip.Addr, depth int) ([]Hop, Route, error) {
 	}
 	// Of all prefixes that cover nh the longest counts: its reason is the one that is told.
 	var reason error
-	for prefix, routes := range v.Foreign.covering(nh) {
-		if prefix.Bits() == 0 {
+	for prefix, routes := range v.Foreign.Covering(nh) {
+		if prefix.Bits() == 0 && !v.ByDefault {
 			if reason == nil {
-				reason = errors.New("only the default route covers it, which is not used for nexthops")
+				reason = errors.New("only the default route covers it, which is used for nexthops only with resolve_by_default")
 			}
 			break
 		}
 		for _, r := range routes {
-			if r.Kind != KindUnicast {
+			if r.Kind != KindUnicast && !r.Expired {
 				if reason == nil {
 					reason = discards(r)
 				}
 				return nil, Route{}, reason
 			}
 			hops, err := v.towards(nh, r, depth)
+			if encap := (*encapError)(nil); errors.As(err, &encap) {
+				return nil, Route{}, err
+			}
 			if len(hops) > 0 {
 				return hops, r, nil
 			}
@@ -156,13 +182,17 @@ func discards(r Route) error {
 // towards returns the hops by which r leads to nh.
 func (v View) towards(nh netip.Addr, r Route, depth int) ([]Hop, error) {
 	live, reason := v.live(r)
+	if why := encapsulates(r, live); why != nil {
+		return nil, why
+	}
 	var hops []Hop
 	for _, h := range live {
 		switch {
 		case h.Ifindex != 0 && h.Gateway.IsValid():
+			h.OnLink = h.OnLink || v.doubted(h.Gateway, h.Ifindex, scopeLink)
 			hops = merge(hops, h)
 		case h.Ifindex != 0:
-			h.Gateway = nh
+			h.Gateway, h.OnLink = nh, v.doubted(nh, h.Ifindex, r.Scope)
 			hops = merge(hops, h)
 		case zoned(h.Gateway):
 			reason = fmt.Errorf("its gateway %s is link-local, and the interface is not known", h.Gateway)
@@ -170,6 +200,9 @@ func (v View) towards(nh netip.Addr, r Route, depth int) ([]Hop, error) {
 			inner, _, err := v.lookup(h.Gateway, depth+1)
 			if err != nil {
 				reason = fmt.Errorf("its gateway %s: %w", h.Gateway, err)
+			}
+			if encap := (*encapError)(nil); errors.As(err, &encap) {
+				return nil, reason
 			}
 			for _, i := range inner {
 				i.Weight = share(i.weight(), h.weight())
@@ -180,10 +213,63 @@ func (v View) towards(nh netip.Addr, r Route, depth int) ([]Hop, error) {
 	return hops, reason
 }
 
+// encapError is of a route through which nothing of ours may go.
+type encapError struct {
+	of   Route
+	kind EncapKind
+}
+
+func (e *encapError) Error() string {
+	return fmt.Sprintf("the route %s encapsulates (encap %s), which routes of ours cannot do", destination(e.of), e.kind)
+}
+
+// encapsulates refuses a route of which one of the usable hops has an encapsulation.
+func encapsulates(r Route, live []Hop) error {
+	for _, h := range live {
+		if h.Encap != (Encap{}) {
+			return &encapError{r, h.Encap.Kind}
+		}
+	}
+	return nil
+}
+
+// doubted tells whether the kernel may not take a gateway on a link, which was found there by a
+// route of a scope, unless it is told not to ask a table (RTNH_F_ONLINK).
+//
+// In IPv6 it asks by all routes, ours too, and one of ours may lead to the gateway by another
+// (ip6_route_check_nh in net/ipv6/route.c); in IPv4 by those of scope link alone
+// (fib_check_nh_v4_gw in net/ipv4/fib_semantics.c). A link-local gateway of IPv6 it takes as
+// it is.
+func (v View) doubted(gateway netip.Addr, index int, scope uint8) bool {
+	switch {
+	case zoned(gateway):
+		return false
+	case gateway.Is4():
+		return scope < scopeLink
+	}
+	return !v.plain() || !v.alsoOn(gateway, index)
+}
+
+// alsoOn tells whether the main table beside a plain one leads to a gateway by another link, in
+// whose subnet it lies: that table is asked then, and the gateway refused
+// (ip6_route_check_nh_onlink).
+func (v View) alsoOn(gateway netip.Addr, index int) bool {
+	for i, link := range v.Links {
+		if i != index && v.device(link) == 0 && link.Admin &&
+			slices.ContainsFunc(link.Addrs, func(a netip.Prefix) bool { return a.Contains(gateway) }) {
+			return true
+		}
+	}
+	return false
+}
+
 // live returns the hops of r that can be used now, and where there is none,
 // why.
 func (v View) live(r Route) (hops []Hop, why error) {
-	if len(r.Hops) == 0 {
+	switch {
+	case r.Expired:
+		return nil, fmt.Errorf("the route %s has expired", destination(r))
+	case len(r.Hops) == 0:
 		return nil, fmt.Errorf("the route %s has no hop", destination(r))
 	}
 	for _, h := range r.Hops {

@@ -15,8 +15,13 @@ func tenant() View {
 	links[7] = Link{Index: 7, Name: "eth4", Admin: true} // no carrier
 	links[6] = Link{Index: 6, Name: "eth3", Up: true, Admin: true, Master: 5, Addrs: []netip.Prefix{prefix("203.0.113.1/24")}}
 	uni := func(p string, metric uint32, hops ...Hop) Route {
-		return Route{Prefix: prefix(p), Metric: metric, Protocol: ProtoStatic, Kind: KindUnicast, Hops: hops}
+		r := Route{Prefix: prefix(p), Metric: metric, Protocol: ProtoStatic, Kind: KindUnicast, Hops: hops}
+		if r.Prefix.Addr().Is4() && len(hops) == 1 && !hops[0].Gateway.IsValid() {
+			r.Scope = scopeLink
+		}
+		return r
 	}
+	far := func(r Route) Route { r.Scope = 0; return r }
 	none := func(p string, k Kind) Route { return Route{Prefix: prefix(p), Protocol: ProtoStatic, Kind: k} }
 	via := func(gw string, dev int) Hop { return Hop{Gateway: addr(gw), Ifindex: dev} }
 	return View{Where: Where{Table: 254}, Links: links, Foreign: NewForeignTable([]Route{
@@ -25,6 +30,8 @@ func tenant() View {
 		uni("2001:db8:1::/64", 256, Hop{Ifindex: 2}),
 		uni("fe80::/64", 256, Hop{Ifindex: 2}),
 		uni("169.254.0.0/16", 0, Hop{Ifindex: 3}),
+		far(uni("192.0.2.128/25", 20, Hop{Ifindex: 3})), // as zebra and BIRD write it
+		uni("2001:db8:8::/48", 0, via("2001:db8:1::7", 2)), uni("2001:db8:9::/48", 0, via("fe80::7", 2)),
 		uni("0.0.0.0/0", 0, via("192.0.2.1", 2)),
 		uni("::/0", 1024, via("2001:db8:1::1", 2)),
 		uni("10.1.0.0/16", 0, via("192.0.2.1", 2)),
@@ -48,6 +55,11 @@ func tenant() View {
 		uni("172.16.5.0/24", 0, via("fe80::1", 0)),                       // link-local, off the link
 		uni("172.16.6.0/24", 0, via("fe80::1", 2)),                       // IPv4 by IPv6
 		{Prefix: prefix("172.16.7.0/24"), Kind: KindUnicast, NexthopID: 7},
+		uni("10.20.0.0/16", 0, Hop{Gateway: addr("192.0.2.1"), Ifindex: 2, Encap: Encap{Kind: 1}}), uni("10.20.0.0/16", 9, via("192.0.2.1", 2)),
+		uni("10.21.0.0/16", 0, Hop{Gateway: addr("192.0.2.1"), Ifindex: 2}, Hop{Gateway: addr("198.51.100.1"), Ifindex: 3, Encap: Encap{Kind: 2}}),
+		uni("10.22.0.0/16", 0, via("10.20.0.9", 0), via("192.0.2.1", 2)),
+		uni("10.23.0.0/16", 0, via("192.0.2.1", 2), Hop{Gateway: addr("10.255.0.1"), Ifindex: 4, Encap: Encap{Kind: 2}}), // which is down
+		uni("192.0.2.64/26", 0, Hop{Ifindex: 2, Encap: Encap{Kind: 5}}),
 	})}
 }
 
@@ -63,8 +75,11 @@ func TestResolve(t *testing.T) {
 	v := tenant()
 	for _, tc := range []struct{ nh, hops, via, err string }{
 		{nh: "192.0.2.1", hops: "via 192.0.2.1 dev eth0 weight 1", via: "192.0.2.0/24"},
-		{nh: "2001:db8:1::9", hops: "via 2001:db8:1::9 dev eth0 weight 1", via: "2001:db8:1::/64"},
-		{nh: "2001:db8:1::9%eth1", hops: "via 2001:db8:1::9 dev eth0 weight 1", via: "2001:db8:1::/64"},
+		{nh: "192.0.2.129", hops: "via 192.0.2.129 dev eth1 weight 1 onlink", via: "192.0.2.128/25"},
+		{nh: "2001:db8:1::9", hops: "via 2001:db8:1::9 dev eth0 weight 1 onlink", via: "2001:db8:1::/64"},
+		{nh: "2001:db8:1::9%eth1", hops: "via 2001:db8:1::9 dev eth0 weight 1 onlink", via: "2001:db8:1::/64"},
+		{nh: "2001:db8:8::1", hops: "via 2001:db8:1::7 dev eth0 weight 1 onlink", via: "2001:db8:8::/48"},
+		{nh: "2001:db8:9::1", hops: "via fe80::7 dev eth0 weight 1", via: "2001:db8:9::/48"},
 		{nh: "169.254.1.1", hops: "via 169.254.1.1 dev eth1 weight 1", via: "169.254.0.0/16"},
 		{nh: "10.1.0.1", hops: "via 192.0.2.1 dev eth0 weight 1", via: "10.1.0.0/16"},
 		{nh: "10.1.1.1", hops: "via 192.0.2.1 dev eth0 weight 2, via 198.51.100.1 dev eth1 weight 1 onlink", via: "10.1.1.0/24"},
@@ -77,11 +92,16 @@ func TestResolve(t *testing.T) {
 		{nh: "172.16.2.1", hops: "via 192.0.2.7 dev eth0 weight 1", via: "172.16.2.0/24"},
 		{nh: "172.16.3.1", hops: "via 192.0.2.1 dev eth0 weight 2", via: "172.16.3.0/24"},
 		{nh: "172.16.6.1", hops: "via fe80::1 dev eth0 weight 1", via: "172.16.6.0/24"},
+		{nh: "10.20.0.1", err: "the route 10.20.0.0/16 encapsulates (encap mpls)"},
+		{nh: "10.21.0.1", err: "the route 10.21.0.0/16 encapsulates (encap ip)"},
+		{nh: "10.22.0.1", err: "its gateway 10.20.0.9: the route 10.20.0.0/16 encapsulates (encap mpls)"},
+		{nh: "10.23.0.1", hops: "via 192.0.2.1 dev eth0 weight 1", via: "10.23.0.0/16"},
+		{nh: "192.0.2.65", err: "the route 192.0.2.64/26 encapsulates (encap seg6)"},
 		{nh: "fe80::1%eth0", hops: "via fe80::1 dev eth0 weight 1"},
 		{nh: "fe80::1%3", hops: "via fe80::1 dev eth1 weight 1"},
 		{nh: "fe80::2%eth1", hops: "via fe80::2 dev eth1 weight 1"},
 
-		{nh: "11.0.0.1", err: "nexthop 11.0.0.1 is unresolved: only the default route covers it, which is not used for nexthops"},
+		{nh: "11.0.0.1", err: "nexthop 11.0.0.1 is unresolved: only the default route covers it, which is used for nexthops only with resolve_by_default"},
 		{nh: "10.1.3.1", err: "nexthop 10.1.3.1 is unresolved: eth2 is down"},
 		{nh: "10.6.0.1", err: "nexthop 10.6.0.1 is unresolved: the route that covers it is blackhole 10.6.0.0/16"},
 		{nh: "10.7.0.1", err: "unreachable 10.7.0.0/16"},

@@ -18,13 +18,14 @@ const (
 	ResyncConflict                 // a foreign route, not known yet, has a key of ours
 	ResyncOverwritten              // a change of ours may have met a foreign route too
 	ResyncRefused                  // the kernel refused what should have been possible
-	ResyncOther                    // nexthop_objects of the configuration changed
+	ResyncOther                    // nexthop_objects or the tables to import changed in the configuration
+	ResyncExpired                  // an IPv6 route of another program should have ended
 	ResyncReasons
 )
 
 func (r ResyncReason) String() string {
 	return [ResyncReasons]string{
 		"start", "timer", "asked", "link", "address", "nexthop", "overflow", "backlog",
-		"write", "conflict", "overwritten", "refused", "other",
+		"write", "conflict", "overwritten", "refused", "other", "expired",
 	}[r]
 }

@@ -2,6 +2,7 @@ package rib
 
 import (
 	"net/netip"
+	"slices"
 )
 
 // Kind is what the kernel does with packets that match a route: its rtm_type
@@ -20,6 +21,9 @@ const (
 	KindProhibit    Kind = 8
 	KindThrow       Kind = 9
 )
+
+// discards tells whether packets go nowhere by routes of kind k, which have no interface then.
+func (k Kind) discards() bool { return k == KindBlackhole || k == KindUnreachable || k == KindProhibit }
 
 // Route protocols (rtm_protocol) that this package treats by name.
 const (
@@ -55,9 +59,11 @@ type Route struct {
 	Protocol  uint8
 	Kind      Kind
 	Scope     uint8      // as read; the writer derives it from the hops
+	Expired   bool       // of another program, past Expires: no lookup uses it, but it holds its key still
 	Hops      []Hop      // none for blackhole, unreachable, prohibit and throw
 	PrefSrc   netip.Addr // invalid: none
 	NexthopID uint32     // RTA_NH_ID. As read, Hops hold what it stands for; written, Hops are left out
+	Expires   uint32     // when an IPv6 route ends, in Unix seconds; 0: never
 }
 
 // Key returns the kernel's key of r.
@@ -73,6 +79,9 @@ type Link struct {
 	Admin    bool   // IFF_UP
 	Loopback bool
 	Addrs    []netip.Prefix // with host bits: 192.0.2.1/24
+	// Those of Addrs that IPv6 still looks for on other hosts, and that are not for new
+	// sessions any more (RFC 4862, 2).
+	Tentative, Deprecated []netip.Prefix
 }
 
 // Links are the interfaces of one namespace by index: an immutable snapshot.
@@ -88,12 +97,26 @@ func (l Links) ByName(name string) (Link, bool) {
 	return Link{}, false
 }
 
+// Source tells whether the kernel takes an address for the source of what this host sends: an
+// interface has it, and in IPv6 no other host may turn out to have it too (ipv6_chk_addr in
+// net/ipv6/addrconf.c).
+func (l Links) Source(addr netip.Addr) bool {
+	for _, k := range l {
+		is := func(a netip.Prefix) bool { return a.Addr() == addr }
+		if slices.ContainsFunc(k.Addrs, is) && !slices.ContainsFunc(k.Tentative, is) {
+			return true
+		}
+	}
+	return false
+}
+
 // Table is one complete and uninterrupted reading of a VRF's table and of the
 // links of its namespace. A reader that cannot vouch for completeness returns
 // an error instead: a failed read is no news.
 type Table struct {
 	Links  Links
-	Routes []Route // all of them, own and foreign, both families, TOS 0 only
+	Routes []Route            // all of them, own and foreign, both families, TOS 0 only
+	Beside map[uint32][]Route // the same of other tables that were asked for
 	// Objects says that the kernel has nexthop objects, and Nexthops are those
 	// of the namespace that have our protocol: of this VRF and of others.
 	Objects  bool

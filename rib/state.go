@@ -44,8 +44,9 @@ func (s State) String() string {
 type RouteStatus struct {
 	Prefix  netip.Prefix
 	State   State
-	Reason  string   // one sentence where State is not Installed, else ""
+	Reason  string   // one sentence where State is not Installed, or the route is in another table, else ""
 	Best    Path     // export: the best path; Attrs is nil for a Stale route
+	Backup  Path     // export: the one that takes over where the nexthops of the best are lost; Attrs is nil where there is none
 	Paths   int      // export: how many paths of the VRF are used at once
 	Route   Route    // export: what is in the table (or would be); import: the kernel's route
 	Devices []string // the names of the interfaces of Route.Hops, in their order

@@ -21,10 +21,19 @@ type Terms struct {
 	// AcceptMartians are prefixes of the martians that this neighbour may announce,
 	// with everything inside them.
 	AcceptMartians []netip.Prefix
+	// FastFailover ends the session of an eBGP neighbour that is directly connected when
+	// its link goes.
+	FastFailover bool
+	// RouterAdvertisements has router advertisements sent on the link of a neighbour that is
+	// named by its interface.
+	RouterAdvertisements bool
 	// StaleTime is how long the routes of a neighbour that restarted gracefully wait
 	// for its End-of-RIB once it is back; 0: as long as its restart-time.
 	StaleTime time.Duration
 }
 
+// OneHop is the least TTL of a neighbour that is directly connected (RFC 5082).
+const OneHop = 255
+
 // DefaultTerms are those of a neighbour whose section names none of their keys.
-func DefaultTerms() Terms { return Terms{EnforceFirstAS: true} }
+func DefaultTerms() Terms { return Terms{EnforceFirstAS: true, FastFailover: true} }

@@ -37,14 +37,17 @@ type TraceStep struct {
 
 // OtherPath is a path beside the best one.
 type OtherPath struct {
-	Path Path
-	Used bool   // as good as the best one, and used with it
-	By   string // the step of the decision process that puts it behind; "": nothing does
+	Path   Path
+	Used   bool   // as good as the best one, and used with it
+	Backup bool   // it is the backup
+	Reach  Reach  // how its nexthop is reached
+	By     string // the step of the decision process that puts it behind; "": nothing does
 }
 
 // JudgedRoute is a route that may be announced.
 type JudgedRoute struct {
 	Route  Route
+	Table  uint32 // that it is in, where it is another one than the VRF's own; 0: that, or it is an address
 	Reason Reason // why it is not
 }
 
@@ -77,23 +80,50 @@ func (t *Trace) decided(x *Exporting, c *Candidates, v *Verdict) {
 			v.Out = s.Reason.Cause
 		}
 	}
-	if len(c.Paths) > 0 {
-		t.rank(v.Chosen, c.Paths)
-	}
 }
 
-// rank takes down what the choice made of all paths.
-func (t *Trace) rank(chosen, all []Path) {
+// behindInKernel is what puts the VRF's own import behind another path, whatever BGP thinks of
+// the two.
+const behindInKernel = "the metric in the kernel's table, where ours is the lower one"
+
+// ranked takes down what the choice made of all paths.
+func (t *Trace) ranked(x *Exporting, c *Candidates, v *Verdict) {
 	same := func(a *Path) func(Path) bool {
 		return func(b Path) bool { return a.RD == b.RD && a.ID == b.ID }
 	}
-	for i := range all {
-		switch p := &all[i]; {
-		case same(p)(chosen[0]):
-		case slices.ContainsFunc(chosen, same(p)):
-			t.Others = append(t.Others, OtherPath{Path: *p, Used: true})
-		default:
-			t.Others = append(t.Others, OtherPath{Path: *p, By: behind(&chosen[0], p, all)})
+	var rivals []Path
+	reach := make([]Reach, len(c.Paths))
+	for i := range c.Paths {
+		if reach[i] = c.reach(&c.Paths[i]); reach[i] == v.Reach {
+			rivals = append(rivals, c.Paths[i])
 		}
 	}
+	for i := range c.Paths {
+		p := &c.Paths[i]
+		o := OtherPath{Path: *p, Reach: reach[i], Backup: v.Backup.Attrs != nil && same(p)(v.Backup)}
+		switch {
+		case same(p)(v.Chosen[0]):
+			continue
+		case slices.ContainsFunc(v.Chosen, same(p)):
+			o.Used = true
+		case x.imported(p.Attrs) && !x.imported(v.Chosen[0].Attrs):
+			o.By = behindInKernel
+		case o.Reach > v.Reach:
+			o.By = o.Reach.String()
+		default:
+			o.By = x.policy.Selection.behind(&v.Chosen[0], p, rivals)
+		}
+		t.Others = append(t.Others, o)
+	}
+}
+
+// String says for a person what is in the way of a path; "": nothing is.
+func (r Reach) String() string {
+	switch r {
+	case Reached:
+		return ""
+	case NoCarrier:
+		return "reachability: its nexthop is on a link without carrier"
+	}
+	return "reachability: its nexthop is not reached"
 }

@@ -1,6 +1,7 @@
 package rib
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -13,6 +14,9 @@ type View struct {
 	Where   Where
 	Links   Links
 	Foreign *ForeignTable
+	// ByDefault lets the default route lead to nexthops: nearly any is reached by it.
+	ByDefault bool
+	Beside    map[uint32]*ForeignTable // other tables of the namespace that are imported too; immutable
 }
 
 // mainTable is the number of the main table (RT_TABLE_MAIN).
@@ -61,7 +65,7 @@ func (v View) own(nh netip.Addr) bool {
 	}
 	for _, link := range v.Links {
 		for _, a := range link.Addrs {
-			if a.Addr() == nh && v.Member(link) && (!v.plain() || v.device(link) == 0 || v.connects(a.Masked(), link)) {
+			if a.Addr() == nh && v.Member(link) && (!v.plain() || v.device(link) == 0 || v.connects(nh, link)) {
 				return true
 			}
 		}
@@ -69,9 +73,32 @@ func (v View) own(nh netip.Addr) bool {
 	return false
 }
 
-// connects tells whether a subnet is connected in the table by link.
-func (v View) connects(subnet netip.Prefix, link Link) bool {
-	return slices.ContainsFunc(v.Foreign.Get(subnet), func(r Route) bool { return r.Connects(v.Links) && r.Hops[0].Ifindex == link.Index })
+// connects tells whether the table has a subnet on a link in which an address lies.
+func (v View) connects(addr netip.Addr, link Link) bool {
+	for _, routes := range v.Foreign.Covering(addr) {
+		if slices.ContainsFunc(routes, func(r Route) bool { return r.ConnectsBy(link.Index, v.Links) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// OnLink tells whether the gateway of a hop is on its link: link-local, or in a subnet that
+// is connected there.
+func (v View) OnLink(h Hop) bool {
+	if zoned(h.Gateway) {
+		return true
+	}
+	for _, routes := range v.Foreign.Covering(h.Gateway) {
+		for _, r := range routes {
+			for _, o := range r.Hops {
+				if o.Ifindex == h.Ifindex && !o.Gateway.IsValid() {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // zone returns the interface that is the zone of a link-local address, by name or index.
@@ -81,4 +108,26 @@ func (v View) zone(nh netip.Addr) (Link, bool) {
 		link, found = v.Links[index]
 	}
 	return link, found
+}
+
+// DependsOn yields the ifindexes whose change can alter Resolve(nh): those of the hops
+// of every route that covers it, dead hops too. One may come several times. 0 means that
+// the change of any interface can: the zone of a link-local nexthop may come back under
+// another index, and a gateway without an interface is looked up further.
+func (v View) DependsOn(nh netip.Addr) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		if zoned(nh) {
+			yield(0)
+			return
+		}
+		for _, routes := range v.Foreign.Covering(nh.WithZone("")) {
+			for _, r := range routes {
+				for _, h := range r.Hops {
+					if !yield(h.Ifindex) {
+						return
+					}
+				}
+			}
+		}
+	}
 }

@@ -53,6 +53,7 @@ put 0644 "$tree/made/vrfredist.fish" usr/share/fish/vendor_completions.d/vrfredi
 put 0644 contrib/systemd/vrfredist.service usr/lib/systemd/system/vrfredist.service
 put 0644 contrib/systemd/vrfredist.sysusers usr/lib/sysusers.d/vrfredist.conf
 put 0644 contrib/systemd/netns.conf usr/share/vrfredist/netns.conf
+put 0644 contrib/systemd/router-advertisements.conf usr/share/vrfredist/router-advertisements.conf
 put 0640 contrib/debian/vrfredist.toml etc/vrfredist/vrfredist.toml
 chmod 0750 "$root/etc/vrfredist"
 put 0644 contrib/debian/default etc/default/vrfredist

@@ -43,6 +43,9 @@ func (s Spec) keys() []specKey {
 		{"import.enabled", fmt.Sprint(imp.Enabled)},
 		{"import.interface_list", listed(imp.Interfaces)},
 		{"import.protocols", protocols(imp.Protocols)},
+		{"import.addresses", fmt.Sprint(imp.Addresses)},
+		{"import.kinds", kinds(imp.Kinds)},
+		{"import.tables", numbers(imp.Tables)},
 		{"import.allow_default", fmt.Sprint(imp.AllowDefault)},
 		{"import.med", med},
 		{"import.communities", words(imp.Communities)},
@@ -57,6 +60,11 @@ func (s Spec) keys() []specKey {
 		{"export.max_paths", fmt.Sprint(max(1, exp.MaxPaths))},
 		{"export.accept_blackhole", fmt.Sprint(exp.AcceptBlackhole)},
 		{"export.blackhole_no_export", fmt.Sprint(!exp.AnnounceBlackholes)},
+		{"export.reachability", fmt.Sprint(!exp.AnnounceUnreached)},
+		{"export.backup_routes", fmt.Sprint(exp.BackupRoutes)},
+		{"export.resolve_by_default", fmt.Sprint(exp.ResolveByDefault)},
+		{"route-selection-options", exp.Selection.String()},
+		{"export.prefer_link_local", fmt.Sprint(exp.PreferLinkLocal)},
 		{"export.accept_martians", words(exp.AcceptMartians)},
 		{"export.prefsrc (IPv4)", source(exp.PrefSrc[rib.IPv4])},
 		{"export.prefsrc (IPv6)", source(exp.PrefSrc[rib.IPv6])},
@@ -91,6 +99,21 @@ func protocols(list []uint8) string {
 	out := make([]string, len(list))
 	for i, p := range list {
 		out[i] = rib.ProtocolName(p)
+	}
+	return listed(out)
+}
+
+func kinds(list []rib.Kind) string {
+	if len(list) == 0 {
+		return rib.KindUnicast.String()
+	}
+	return words(list)
+}
+
+func numbers(list []uint32) string {
+	out := make([]string, len(list))
+	for i, n := range list {
+		out[i] = fmt.Sprint(n)
 	}
 	return listed(out)
 }

@@ -17,7 +17,6 @@ func TestLinkLocalNeighborInANamespace(t *testing.T) {
 	l.Subnet(a, "cust0", home, "eth0", "fe80::a:1/64")
 	l.Link(b, "cust0", other, "eth0")
 	l.Link(rtr, "cust0", other, "eth1")
-	// Not BIRD: it sends :: beside its address, and of a VRF's path GoBGP keeps that alone.
 	home.Router(`
 frr defaults traditional
 router bgp 65001

@@ -61,9 +61,12 @@ func (n *tenants) tables() []string {
 
 var legs = regexp.MustCompile(` proto vrfredist metric (\d+)((?: nexthop via \S+ dev \S+ weight 1)*)$`)
 
+// onlink is a flag that lab.Route does not have.
+var onlink = regexp.MustCompile(` onlink\b`)
+
 // plain is a line of a plan as lab.Route renders routes.
 func plain(text string) string {
-	return legs.ReplaceAllStringFunc(text, func(tail string) string {
+	return legs.ReplaceAllStringFunc(onlink.ReplaceAllString(text, ""), func(tail string) string {
 		m := legs.FindStringSubmatch(tail)
 		var ways []string
 		for _, leg := range strings.Split(m[2], " nexthop")[1:] {

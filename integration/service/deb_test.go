@@ -157,6 +157,7 @@ func TestPackage(t *testing.T) {
 		"0644 root /usr/lib/systemd/system/vrfredist.service",
 		"0644 root /usr/lib/sysusers.d/vrfredist.conf",
 		"0644 root /usr/share/vrfredist/netns.conf",
+		"0644 root /usr/share/vrfredist/router-advertisements.conf",
 		"0644 root /usr/share/man/man1/vrfredist.1.gz",
 		"0644 root /usr/share/man/man1/vrfredist-doctor.1.gz",
 		"0644 root /usr/share/man/man5/vrfredist.conf.5.gz",
@@ -199,7 +200,7 @@ func TestPackage(t *testing.T) {
 		t.Errorf("after the removal there are:\n%s", strings.Join(left, "\n"))
 	}
 
-	must(t, "install", "-D", "-m", "0644", systemdDir+"/netns.conf", s.dir+"/etc/systemd/system/vrfredist.service.d/netns.conf")
+	must(t, "install", "-D", "-m", "0644", "-t", s.dir+"/etc/systemd/system/vrfredist.service.d", systemdDir+"/netns.conf", systemdDir+"/router-advertisements.conf")
 	must(t, "install", "-D", "/dev/null", s.dir+"/var/lib/vrfredist/redistribution.json")
 	s.dpkg("--purge", "vrfredist")
 	if left := s.files(); len(left) > 0 {

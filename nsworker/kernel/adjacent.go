@@ -176,6 +176,62 @@ func (n *Namespaces) WatchAdjacent(ctx context.Context, changed chan<- struct{})
 	}
 }
 
+// WatchLinks calls told for each interface of a namespace over which nothing goes any more,
+// because it lost its carrier, was set down or is gone, and when something goes over it again,
+// until ctx ends, which is no error. A binding would call the namespace netns.
+func (n *Namespaces) WatchLinks(ctx context.Context, netns string, told func(rib.LinkFate)) error {
+	ns, err := n.open(netns)
+	if err != nil {
+		return err
+	}
+	defer ns.close()
+	w := newLinkWatch(told)
+	if err := w.open(ns); err != nil {
+		return err
+	}
+	defer w.close()
+	if err := w.run(ctx); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("watch the interfaces of %v: %w", ns, err)
+	}
+	return nil
+}
+
+// OwnSix returns the IPv6 address that a namespace, as a binding would call it, has on the link
+// on which it has an IPv4 address: a global one that may be used. bound is the interface, or the
+// VRF device, of a socket at that address; "": none.
+func (n *Namespaces) OwnSix(ctx context.Context, netns string, local netip.Addr, bound string) (six netip.Addr, err error) {
+	ns, err := n.open(netns)
+	if err != nil {
+		return six, err
+	}
+	defer ns.close()
+	w := new(linkWatch)
+	if w.query, err = dialClient(ns, anyPort); err != nil {
+		return six, err
+	}
+	defer w.query.close()
+	if w.links, err = w.query.dumpLinks(ctx); err != nil {
+		return six, err
+	}
+	for _, k := range w.links {
+		if k.has(local) && (bound == w.vrfOf(k) || bound == k.Name) {
+			return k.six(), nil
+		}
+	}
+	return six, nil
+}
+
+// six is the first of the link's global IPv6 addresses that may be used; invalid: it has none.
+func (k *linkState) six() (first netip.Addr) {
+	for p, unusable := range k.addresses {
+		a := p.Addr()
+		if unusable == 0 && a.Is6() && a.IsGlobalUnicast() && (!first.IsValid() || a.Less(first)) {
+			first = a
+		}
+	}
+	return first
+}
+
 // concernsAdjacent tells whether a datagram has news for Adjacent: IPv4's neighbours,
 // and the entries of bridges and tunnels, are none.
 func concernsAdjacent(b []byte) bool {

@@ -3,8 +3,11 @@ package kernel
 import (
 	"encoding/binary"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 var native = binary.NativeEndian
@@ -84,6 +87,30 @@ func attrVia(v []byte) netip.Addr {
 		}
 	}
 	return netip.Addr{}
+}
+
+// attrEncap returns the encapsulation in an RTA_ENCAP_TYPE or NHA_ENCAP_TYPE. What it puts
+// around a packet (RTA_ENCAP) is not read: no route of ours has one.
+func attrEncap(v []byte) rib.Encap {
+	if len(v) < 2 {
+		return rib.Encap{}
+	}
+	return rib.Encap{Kind: rib.EncapKind(native.Uint16(v))}
+}
+
+// attrExpires returns when a route ends by its struct rta_cacheinfo, in Unix seconds, rounded
+// up; 0: never. The kernel says how many ticks of 1/100 s are left, or are over
+// (rtnl_put_cacheinfo in net/core/rtnetlink.c).
+func attrExpires(v []byte, now time.Time) uint32 {
+	const at, tick = 8, 10 * time.Millisecond
+	if len(v) < at+4 {
+		return 0
+	}
+	left := int32(native.Uint32(v[at:]))
+	if left == 0 {
+		return 0
+	}
+	return uint32(now.Add(time.Duration(left)*tick + time.Second - 1).Unix())
 }
 
 func appendAttr(b []byte, typ uint16, v []byte) []byte {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/vrfredist/vrfredist/rib"
 )
 
@@ -78,17 +76,22 @@ func (c *Conn) Close() error {
 	return filter
 }
 
-// Read reads the table and the interfaces of its namespace. Changes that fall into the
-// reading are in the next Events too.
-func (c *Conn) Read(ctx context.Context) (rib.Table, error) {
+// Read reads the table and the interfaces of its namespace, and other tables of it, of which
+// there are events from then on, and of no others. Changes that fall into the reading are in
+// the next Events too.
+func (c *Conn) Read(ctx context.Context, beside ...uint32) (rib.Table, error) {
+	c.mon.follow(c, beside)
 	c.inbox.forgetShared()
 	for try := 1; ; try++ {
-		t, known, err := c.read(ctx)
+		t, known, err := c.read(ctx, beside)
 		if err != nil {
 			return rib.Table{}, fmt.Errorf("read %s: %w", c.text, err)
 		}
 		if known {
 			c.inbox.learnShared(t.Routes)
+			for table, routes := range t.Beside {
+				c.inbox.learnSharedOf(table, routes)
+			}
 			return t, nil
 		}
 		if try == readTries {
@@ -98,7 +101,7 @@ func (c *Conn) Read(ctx context.Context) (rib.Table, error) {
 }
 
 // read reads once. It is not known where a nexthop object was missing.
-func (c *Conn) read(ctx context.Context) (t rib.Table, known bool, err error) {
+func (c *Conn) read(ctx context.Context, beside []uint32) (t rib.Table, known bool, err error) {
 	// Links come first because their dump takes the RTNL lock, and the kernel
 	// says that a link went down while it still holds that lock and before it
 	// takes the link's routes out. Route dumps do not wait for it.
@@ -111,19 +114,28 @@ func (c *Conn) read(ctx context.Context) (t rib.Table, known bool, err error) {
 		t.Routes = make([]rib.Route, 0, c.size+c.size/16)
 	}
 	var dec decoder
-	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
-		t.Routes, err = c.sock.dumpRoutes(ctx, &dec, family, c.where.Table, t.Routes)
-		if err != nil {
+	if t.Routes, err = c.sock.dumpTable(ctx, &dec, c.where.Table, t.Routes); err != nil {
+		return t, false, err
+	}
+	c.size = len(t.Routes)
+	for _, table := range beside {
+		if t.Beside == nil {
+			t.Beside = make(map[uint32][]rib.Route)
+		}
+		if t.Beside[table], err = c.sock.dumpTable(ctx, &dec, table, nil); err != nil {
 			return t, false, err
 		}
 	}
-	c.size = len(t.Routes)
 	objects, err := c.sock.dumpNexthops(ctx)
 	if err != nil {
 		return t, false, err
 	}
 	t.Objects, t.Nexthops = objects != nil, objects.own(c.protocol)
-	return t, resolveHops(objects, t.Routes), nil
+	known = resolveHops(objects, t.Routes)
+	for _, routes := range t.Beside {
+		known = resolveHops(objects, routes) && known
+	}
+	return t, known, nil
 }
 
 // resolveHops fills in the hops of routes that came with the id of a nexthop

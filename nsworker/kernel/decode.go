@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -109,6 +110,10 @@ func (d *decoder) routeInto(r *rib.Route, body []byte) (routeHead, error) {
 			only.Gateway = attrAddr(v)
 		case unix.RTA_VIA:
 			only.Gateway = attrVia(v)
+		case unix.RTA_ENCAP_TYPE:
+			only.Encap = attrEncap(v)
+		case unix.RTA_CACHEINFO:
+			r.Expires = attrExpires(v, time.Now())
 		case unix.RTA_MULTIPATH:
 			var err error
 			if several, err = d.shareSeveral(v); err != nil {
@@ -182,6 +187,8 @@ func (d *decoder) multipath(b []byte) error {
 				h.Gateway = attrAddr(v)
 			case unix.RTA_VIA:
 				h.Gateway = attrVia(v)
+			case unix.RTA_ENCAP_TYPE:
+				h.Encap = attrEncap(v)
 			}
 		}
 		d.scratch = append(d.scratch, h)

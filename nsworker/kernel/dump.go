@@ -78,6 +78,16 @@ func spare(routes []rib.Route) []rib.Route {
 	return routes
 }
 
+// dumpTable appends the routes of one table to routes, IPv4 first.
+func (c *client) dumpTable(ctx context.Context, d *decoder, table uint32, routes []rib.Route) (_ []rib.Route, err error) {
+	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+		if routes, err = c.dumpRoutes(ctx, d, family, table, routes); err != nil {
+			return nil, err
+		}
+	}
+	return routes, nil
+}
+
 // dumpRoutes appends the routes of one table and family to routes.
 func (c *client) dumpRoutes(ctx context.Context, d *decoder, family byte, table uint32, routes []rib.Route) ([]rib.Route, error) {
 	request := make([]byte, unix.SizeofRtMsg)

@@ -21,6 +21,7 @@ type inbox struct {
 	// legs of an IPv6 route, and routes that were appended. A deletion there
 	// may leave others.
 	shared map[rib.Key]struct{}
+	beside map[uint32]map[rib.Key]struct{} // the same of other tables that are followed
 }
 
 func newInbox() inbox {
@@ -47,13 +48,17 @@ func (b *inbox) isGone() bool {
 func (b *inbox) forgetShared() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.shared = make(map[rib.Key]struct{})
+	b.shared, b.beside = make(map[rib.Key]struct{}), nil
 }
 
 // learnShared notes which keys of a reading are shared.
-func (b *inbox) learnShared(routes []rib.Route) {
+func (b *inbox) learnShared(routes []rib.Route) { b.learnSharedOf(0, routes) }
+
+// learnSharedOf is learnShared for another table than the Conn's; 0: for that.
+func (b *inbox) learnSharedOf(table uint32, routes []rib.Route) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	shared := b.sharedOf(table)
 	metrics := make(map[uint32]struct{}) // of the routes before r with the same prefix
 	for i := range routes {
 		r := &routes[i]
@@ -68,9 +73,23 @@ func (b *inbox) learnShared(routes []rib.Route) {
 			clear(metrics)
 		}
 		if legs {
-			b.shared[r.Key()] = struct{}{}
+			shared[r.Key()] = struct{}{}
 		}
 	}
+}
+
+// sharedOf returns the shared keys of a table; mu is held.
+func (b *inbox) sharedOf(table uint32) map[rib.Key]struct{} {
+	if table == 0 {
+		return b.shared
+	}
+	if b.beside == nil {
+		b.beside = make(map[uint32]map[rib.Key]struct{})
+	}
+	if b.beside[table] == nil {
+		b.beside[table] = make(map[rib.Key]struct{})
+	}
+	return b.beside[table]
 }
 
 // expect notes which keys changes will make shared, before they do.
@@ -92,13 +111,13 @@ func (b *inbox) routeChanged(e rib.RouteEvent) {
 	if b.over() {
 		return
 	}
-	key := e.Route.Key()
-	if _, shared := b.shared[key]; shared && e.Deleted {
+	key, keys := e.Route.Key(), b.sharedOf(e.Table)
+	if _, shared := keys[key]; shared && e.Deleted {
 		b.resyncLocked(rib.ResyncNexthop, nil)
 		return
 	}
 	if e.Beside || !e.Deleted && len(e.Route.Hops) > 1 && e.Route.Prefix.Addr().Is6() {
-		b.shared[key] = struct{}{}
+		keys[key] = struct{}{}
 	}
 	if b.events.Resync {
 		return

@@ -198,7 +198,7 @@ func (c linkCache) address(m message) (news, error) {
 		}
 		return changed, nil
 	}
-	flags &= unix.IFA_F_TENTATIVE | unix.IFA_F_DADFAILED
+	flags &= unix.IFA_F_TENTATIVE | unix.IFA_F_OPTIMISTIC | unix.IFA_F_DADFAILED | unix.IFA_F_DEPRECATED
 	if k.addresses == nil {
 		k.addresses = make(map[netip.Prefix]uint32)
 	}
@@ -228,11 +228,20 @@ func (c linkCache) links() rib.Links {
 	for index, k := range c {
 		out := k.Link
 		for p, flags := range k.addresses {
-			if flags&unix.IFA_F_DADFAILED == 0 {
-				out.Addrs = append(out.Addrs, p)
+			if flags&unix.IFA_F_DADFAILED != 0 {
+				continue
+			}
+			out.Addrs = append(out.Addrs, p)
+			if flags&unix.IFA_F_TENTATIVE != 0 && flags&unix.IFA_F_OPTIMISTIC == 0 {
+				out.Tentative = append(out.Tentative, p)
+			}
+			if flags&unix.IFA_F_DEPRECATED != 0 {
+				out.Deprecated = append(out.Deprecated, p)
 			}
 		}
-		slices.SortFunc(out.Addrs, netip.Prefix.Compare)
+		for _, list := range [][]netip.Prefix{out.Addrs, out.Tentative, out.Deprecated} {
+			slices.SortFunc(list, netip.Prefix.Compare)
+		}
 		links[index] = out
 	}
 	return links

@@ -173,8 +173,9 @@ func (m *monitor) event(msg message) error {
 
 // route hands a route event to the Conns of its table, except the Conn that caused it.
 func (m *monitor) route(msg message) error {
-	conns := m.subscribers.tables[tableOf(msg.body)]
-	if len(conns) == 0 || len(conns) == 1 && conns[0].caused(msg) {
+	table := tableOf(msg.body)
+	conns, beside := m.subscribers.tables[table], m.subscribers.beside[table]
+	if len(beside) == 0 && (len(conns) == 0 || len(conns) == 1 && conns[0].caused(msg)) {
 		return nil
 	}
 	r, err := m.dec.route(msg.body)
@@ -195,7 +196,19 @@ func (m *monitor) route(msg message) error {
 		}
 		c.inbox.routeChanged(routeEvent(r.Route, msg))
 	}
+	ev := routeEvent(r.Route, msg)
+	ev.Table = table
+	for _, c := range beside {
+		c.inbox.routeChanged(ev)
+	}
 	return nil
+}
+
+// follow has c hear of exactly some tables beside its own.
+func (m *monitor) follow(c *Conn, tables []uint32) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.subscribers.follow(c, tables)
 }
 
 // routeEvent makes an event of a route message. NLM_F_REPLACE: the route replaced one

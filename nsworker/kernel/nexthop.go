@@ -93,6 +93,8 @@ func decodeNexthop(body []byte) (uint32, nexthop, error) {
 			n.hop.Ifindex = int(attrU32(v))
 		case unix.NHA_GATEWAY:
 			n.hop.Gateway = attrAddr(v)
+		case unix.NHA_ENCAP_TYPE:
+			n.hop.Encap = attrEncap(v)
 		case unix.NHA_GROUP:
 			for ; len(v) >= sizeofNhmember; v = v[sizeofNhmember:] {
 				// weight is the value less one, weight_high its second byte (since 6.12).

@@ -10,6 +10,7 @@ import (
 // keeps them guards them.
 type subscribers struct {
 	tables map[uint32][]*Conn
+	beside map[uint32][]*Conn  // who follows a table that is not its own
 	ports  map[uint32]*Conn    // by the port of the socket that a Conn writes with
 	awaits map[*await]struct{} // for a device
 }
@@ -17,6 +18,7 @@ type subscribers struct {
 func newSubscribers() subscribers {
 	return subscribers{
 		tables: make(map[uint32][]*Conn),
+		beside: make(map[uint32][]*Conn),
 		ports:  make(map[uint32]*Conn),
 		awaits: make(map[*await]struct{}),
 	}
@@ -29,11 +31,26 @@ func (s *subscribers) add(c *Conn) {
 
 func (s *subscribers) remove(c *Conn) {
 	delete(s.ports, c.sock.port)
-	conns := slices.DeleteFunc(s.tables[c.where.Table], func(o *Conn) bool { return o == c })
+	without(s.tables, c.where.Table, c)
+	s.follow(c, nil)
+}
+
+// follow has exactly some tables followed beside c's own.
+func (s *subscribers) follow(c *Conn, tables []uint32) {
+	for table := range s.beside {
+		without(s.beside, table, c)
+	}
+	for _, table := range tables {
+		s.beside[table] = append(s.beside[table], c)
+	}
+}
+
+func without(from map[uint32][]*Conn, table uint32, c *Conn) {
+	conns := slices.DeleteFunc(slices.Clone(from[table]), func(o *Conn) bool { return o == c })
 	if len(conns) == 0 {
-		delete(s.tables, c.where.Table)
+		delete(from, table)
 	} else {
-		s.tables[c.where.Table] = conns
+		from[table] = conns
 	}
 }
 

@@ -24,7 +24,8 @@ type Objects struct {
 	contest *ledger.Contest[uint32, struct{}] // of objects that nobody here wrote, or wants
 	strange map[uint32]struct{}               // may be of another table whose tag is the same
 	claimed map[uint32]string                 // what each id of ours stands for
-	groups  map[string]uint32                 // ids of groups by the key of their set
+	groups  map[string]uint32                 // ids of groups by the key of the set that claimed them
+	sharing map[uint32]Changed                // the sets whose routes hang on a group
 	singles map[string]uint32                 // ids of single objects by their hop
 	refs    map[uint32]int                    // routes in the table, by the group they hang on
 	bare    map[uint32]time.Time              // when the last route of a group went
@@ -50,7 +51,7 @@ func NewObjects(ids *IDs, where rib.Where, c *ledger.Contention, now func() time
 	o := &Objects{
 		ids: ids, where: where, now: now,
 		strange: make(map[uint32]struct{}), claimed: make(map[uint32]string),
-		groups: make(map[string]uint32), singles: make(map[string]uint32),
+		groups: make(map[string]uint32), sharing: make(map[uint32]Changed), singles: make(map[string]uint32),
 		refs: make(map[uint32]int), bare: make(map[uint32]time.Time),
 	}
 	o.contest = ledger.NewContest[uint32, struct{}](c, ledger.WhenPutRight)
@@ -80,8 +81,10 @@ func (rules) Same(have, want *rib.Nexthop) bool {
 // Replaced implements ledger.Rules.
 func (r rules) Replaced(_, _ *rib.Nexthop) { r.litter = true }
 
+// sameSingle tells whether two single nexthops forward alike. One that the kernel took without
+// RTNH_F_ONLINK, as an earlier version wrote it, does what it would do with it.
 func sameSingle(a, b rib.Nexthop) bool {
-	return !a.Group() && !b.Group() && a.IPv6 == b.IPv6 && a.Hop.Equal(b.Hop)
+	return !a.Group() && !b.Group() && a.IPv6 == b.IPv6 && a.Hop.SameWay(b.Hop)
 }
 
 // have is an object as the kernel confirmed or showed it; nil: it is not there.
@@ -112,32 +115,6 @@ func (o *Objects) Hold(was, is *Forwarding) {
 	}
 }
 
-// carried returns what routes to a set carry that resolves to f: its group, or the hops
-// themselves. hint is the group that a route of it hangs on; 0: none.
-func (o *Objects) carried(set *Set, f Forwarding, hint uint32) *Forwarding {
-	if !o.On || set.inline {
-		return &f
-	}
-	if set.Group == 0 {
-		set.Group = o.groups[set.key]
-	}
-	if set.Group == 0 {
-		if set.Group = o.claim(GroupBase, []byte(set.key), o.like(set), hint); set.Group == 0 {
-			set.inline = true
-			return &f
-		}
-		o.groups[set.key] = set.Group
-	}
-	for _, h := range set.Hops {
-		if o.single(h, set.ipv6) == 0 {
-			set.inline = true
-			return &f
-		}
-	}
-	f.Group, f.Hops = set.Group, nil
-	return &f
-}
-
 // DissolveFrom is from how many routes on it is cheaper to delete a group, and its routes
 // with it, than the routes one by one.
 const DissolveFrom = 1000
@@ -159,7 +136,7 @@ func (o *Objects) demand(set *Set) {
 // members are not there.
 func (o *Objects) want(set *Set) {
 	if set.Carries == nil {
-		if e := o.ledger.Find(set.Group); e != nil && e.Have != nil && o.refs[set.Group] >= DissolveFrom {
+		if e := o.ledger.Find(set.Group); e != nil && e.Have != nil && o.refs[set.Group] >= DissolveFrom && o.unresolved(set.Group) {
 			e.Note.goes = true
 			o.ledger.Mark(set.Group, e)
 		}
@@ -193,18 +170,6 @@ func (o *Objects) unwant(id uint32) {
 		o.litter = true
 		o.ledger.Mark(id, e)
 	}
-}
-
-// drop is told that a set has no users any more.
-func (o *Objects) drop(set *Set) {
-	for _, id := range set.wants {
-		o.unwant(id)
-	}
-	set.wants = nil
-	if o.have(set.Group) == nil {
-		o.release(set.Group)
-	}
-	o.litter = true
 }
 
 // contested tells whether the group of a set is there, and it or one of its members is left
@@ -244,64 +209,29 @@ func (o *Objects) single(h rib.Hop, ipv6 bool) uint32 {
 		return id
 	}
 	what := string(o.buf)
-	id := o.claim(SingleBase, o.buf, func(there rib.Nexthop) bool { return sameSingle(there, n) }, 0)
+	fits := func(there rib.Nexthop) bool { return sameSingle(there, n) }
+	id := o.claim(SingleBase, []byte(what), []byte(what), fits, o.otherwise(n, fits))
 	if id != 0 {
 		o.singles[what] = id
 	}
 	return id
 }
 
-// claim returns an id: that of an object which is there already as it should be (fits), or
-// else a free one, the natural one where possible; 0: there is none. What another set's
-// routes hang on since an earlier run is not free. Of several groups that fit, as those of
-// other sets may, it is hint, the one that the routes have.
-func (o *Objects) claim(base uint32, what []byte, fits func(rib.Nexthop) bool, hint uint32) uint32 {
-	natural := hash32(what)
-	take := func(id uint32) bool {
-		if !o.ids.claim(o.where, id, o) {
-			return false
+// otherwise returns the id of a single object that fits n and stands where n would be without
+// RTNH_F_ONLINK, or with it: an earlier version may have thought otherwise of that. 0: none does.
+func (o *Objects) otherwise(n rib.Nexthop, fits func(rib.Nexthop) bool) uint32 {
+	n.Hop.OnLink = !n.Hop.OnLink
+	o.buf = appendHop(o.buf[:0], n.Hop, n.IPv6)
+	for try := range uint32(idTries) {
+		if there := o.have(o.id(SingleBase, hash32(o.buf)+try)); there != nil && fits(*there) {
+			return there.ID
 		}
-		o.claimed[id] = string(what)
-		return true
 	}
-	first := func(suits func(id uint32) bool) uint32 {
-		for try := range uint32(idTries) {
-			id := base | Tag(o.where.Table) | (natural+try)&hashMask
-			if suits(id) && take(id) {
-				return id
-			}
-		}
-		return 0
-	}
-	stands := func(id uint32) bool { n := o.have(id); return n != nil && fits(*n) }
-	if base == GroupBase && stands(hint) && take(hint) {
-		return hint
-	}
-	if id := first(stands); id != 0 {
-		return id
-	}
-	return first(func(id uint32) bool {
-		_, strange := o.strange[id]
-		return !strange && (o.have(id) == nil || base == GroupBase && o.refs[id] == 0)
-	})
+	return 0
 }
 
-// release gives an id back.
-func (o *Objects) release(id uint32) {
-	what, ours := o.claimed[id]
-	if !ours {
-		return
-	}
-	delete(o.claimed, id)
-	of := o.singles
-	if id&baseMask == GroupBase {
-		of = o.groups
-	}
-	if of[what] == id {
-		delete(of, what)
-	}
-	o.ids.release(o.where, id)
-}
+// id is the id of a kind that has a hash.
+func (o *Objects) id(base, hash uint32) uint32 { return base | Tag(o.where.Table) | hash&hashMask }
 
 // Close gives every id back.
 func (o *Objects) Close() {

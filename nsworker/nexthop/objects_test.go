@@ -35,6 +35,16 @@ func setsOf(ids *IDs) *Sets {
 	return NewSets(Resolver{View: connected()}, objectsOf(ids), func(string, int) {})
 }
 
+// to is the set of some nexthops.
+func (s *Sets) to(members ...Member) *Set { return s.Get(rib.IPv4, s.want(members...), 0) }
+
+func (s *Sets) want(members ...Member) (w Want) {
+	for _, m := range members {
+		w.Ways = append(w.Ways, s.Of(m, rib.IPv4))
+	}
+	return w
+}
+
 func member(addr string) Member { return Member{Addr: netip.MustParseAddr(addr)} }
 
 // write has the kernel take all that is due.
@@ -57,7 +67,7 @@ func (o *Objects) write() (written []rib.Change) {
 func TestTwoVRFsOfOneNamespaceShareNoID(t *testing.T) {
 	ids := NewIDs()
 	one, two := objectsOf(ids), objectsOf(ids)
-	a, c := one.claim(GroupBase, []byte("x"), anyObject, 0), two.claim(GroupBase, []byte("x"), anyObject, 0)
+	a, c := one.claim(GroupBase, []byte("x"), []byte("x"), anyObject, 0), two.claim(GroupBase, []byte("x"), []byte("x"), anyObject, 0)
 	if a == 0 || c == 0 || a == c {
 		t.Errorf("ids %d and %d", a, c)
 	}
@@ -66,7 +76,7 @@ func TestTwoVRFsOfOneNamespaceShareNoID(t *testing.T) {
 		t.Error("one VRF takes another's object for its own")
 	}
 	one.Close()
-	if again := objectsOf(ids).claim(GroupBase, []byte("x"), anyObject, 0); again != a {
+	if again := objectsOf(ids).claim(GroupBase, []byte("x"), []byte("x"), anyObject, 0); again != a {
 		t.Errorf("an id that was given back is %d now, was %d", again, a)
 	}
 }
@@ -78,15 +88,15 @@ func TestNoIDLeft(t *testing.T) {
 	other := objectsOf(ids)
 	key := appendKey(nil, rib.IPv4, []Member{member("192.0.2.9")})
 	for range idTries {
-		if other.claim(GroupBase, key, anyObject, 0) == 0 {
+		if other.claim(GroupBase, key, key, anyObject, 0) == 0 {
 			t.Fatal("the ids are used up already")
 		}
 	}
-	if id := other.claim(GroupBase, key, anyObject, 0); id != 0 {
+	if id := other.claim(GroupBase, key, key, anyObject, 0); id != 0 {
 		t.Fatalf("one more than there are: %d", id)
 	}
 	sets := setsOf(ids)
-	set := sets.Get(rib.IPv4, false, []Member{member("192.0.2.9")}, 0)
+	set := sets.to(member("192.0.2.9"))
 	if set.Carries == nil || set.Carries.Group != 0 || len(set.Carries.Hops) != 1 {
 		t.Fatalf("its routes carry %+v", set.Carries)
 	}
@@ -103,16 +113,16 @@ func TestObjectsComeAndGo(t *testing.T) {
 	o := NewObjects(ids, where, ledger.NewContention(func() time.Time { return now }), func() time.Time { return now })
 	o.On = true
 	sets := NewSets(Resolver{View: connected()}, o, func(string, int) {})
-	two := sets.Get(rib.IPv4, false, []Member{member("192.0.2.9"), member("192.0.2.8")}, 0)
+	two := sets.to(member("192.0.2.9"), member("192.0.2.8"))
 	w := o.write()
 	if len(w) != 3 || IsGroup(w[0].Nexthop.ID) || IsGroup(w[1].Nexthop.ID) || w[2].Nexthop.ID != two.Group {
 		t.Fatalf("written is %+v", w)
 	}
-	one := sets.Get(rib.IPv4, false, []Member{member("192.0.2.9")}, 0)
+	one := sets.to(member("192.0.2.9"))
 	if w := o.write(); len(w) != 1 || w[0].Op != rib.OpAddNexthop || w[0].Nexthop.ID != one.Group {
 		t.Fatalf("for a second set is written %+v", w)
 	}
-	if sets.Get(rib.IPv4, false, []Member{member("192.0.2.9")}, 0) != one {
+	if sets.to(member("192.0.2.9")) != one {
 		t.Error("the same nexthops have two sets")
 	}
 	sets.Drop(one)
@@ -136,5 +146,31 @@ func TestObjectsComeAndGo(t *testing.T) {
 	}
 	if len(o.claimed) != 0 || !o.Idle() {
 		t.Errorf("ids are claimed still: %v", o.claimed)
+	}
+}
+
+// TestObjectWithoutOnlinkStands: the objects of an earlier version, which asked the kernel to
+// check the gateway, do what ours would: nothing is written, and they are found again.
+func TestObjectWithoutOnlinkStands(t *testing.T) {
+	gateway := netip.MustParseAddr("2001:db8:1::9")
+	lan := rib.Route{Prefix: netip.MustParsePrefix("2001:db8:1::/64"), Metric: 256, Protocol: rib.ProtoKernel, Kind: rib.KindUnicast, Hops: []rib.Hop{{Ifindex: 2}}}
+	view := connected()
+	view.Where.Table, view.Foreign = 254, rib.NewForeignTable([]rib.Route{lan})
+	single := rib.Nexthop{Hop: rib.Hop{Gateway: gateway, Ifindex: 2}}
+	group := rib.Nexthop{ID: GroupID(254, rib.IPv6, Member{Addr: gateway})}
+	single.ID = SingleBase | Tag(254) | hash32(single.Hop.AppendKey(nil))&hashMask
+	group.Members = []rib.NexthopMember{{ID: single.ID, Weight: 1}}
+	at := where
+	at.Table = 254
+	o := NewObjects(NewIDs(), at, ledger.NewContention(time.Now), time.Now)
+	o.On = true
+	o.Load(rib.Table{Nexthops: []rib.Nexthop{single, group}}, rib.ProtoOwn, false)
+	sets := NewSets(Resolver{View: view}, o, func(string, int) {})
+	set := sets.Get(rib.IPv6, Want{Ways: []*Way{sets.Of(Member{Addr: gateway}, rib.IPv6)}}, group.ID)
+	if len(set.Hops) != 1 || !set.Hops[0].OnLink || set.Carries.Group != group.ID {
+		t.Fatalf("resolved to %+v, carries %+v", set.Hops, set.Carries)
+	}
+	if changes := o.write(); len(changes) > 0 {
+		t.Errorf("written: %v", changes)
 	}
 }

@@ -1,8 +1,8 @@
 package nexthop
 
 import (
-	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -32,38 +32,31 @@ type Resolver struct {
 	Policy rib.ExportPolicy
 }
 
-// resolve finds out what a set resolves to, or why it does not. Of several nexthops those
-// that resolve are used; where none does, nothing is installed.
-func (r *Resolver) resolve(set *Set) {
-	set.Carries, set.Hops, set.Reason, set.Waits = nil, nil, "", false
-	if set.Blackhole {
-		set.Carries = &Forwarding{Metric: r.Policy.Metric, Kind: rib.KindBlackhole}
-		return
+// reach is how hops are reached: over a link with carrier, or only over others. The kernel
+// itself uses a link without carrier unless ignore_routes_with_linkdown is set.
+func (r *Resolver) reach(hops []rib.Hop) rib.Reach {
+	switch {
+	case len(hops) == 0:
+		return rib.Unreached
+	case slices.ContainsFunc(hops, r.carries):
+		return rib.Reached
 	}
-	var hops []rib.Hop
-	for _, m := range set.Members {
-		h, err := r.Hops(m)
-		if err == nil && set.ipv6 {
-			err = onlyIPv6(m, h)
-		}
-		if err != nil {
-			if set.Reason == "" {
-				set.Reason = err.Error()
-			}
-			set.Waits = set.Waits || errors.Is(err, errNoView)
-			continue
-		}
-		hops = mergeHops(hops, h)
+	return rib.NoCarrier
+}
+
+// carries tells whether the link of a hop has carrier.
+func (r *Resolver) carries(h rib.Hop) bool {
+	link, known := r.View.Links[h.Ifindex]
+	return link.Up || !known
+}
+
+// withCarrier are those of a nexthop's hops that are over links with carrier, or all where
+// none is.
+func (r *Resolver) withCarrier(hops []rib.Hop) []rib.Hop {
+	if r.reach(hops) != rib.Reached || !slices.ContainsFunc(hops, func(h rib.Hop) bool { return !r.carries(h) }) {
+		return hops
 	}
-	if len(hops) == 0 {
-		return
-	}
-	set.Reason, set.Waits, set.Hops = "", false, hops
-	src := r.Policy.PrefSrc[rib.IPv4]
-	if set.ipv6 {
-		src = r.Policy.PrefSrc[rib.IPv6]
-	}
-	set.Carries = &Forwarding{Metric: r.Policy.Metric, Kind: rib.KindUnicast, Hops: hops, PrefSrc: src}
+	return slices.DeleteFunc(slices.Clone(hops), func(h rib.Hop) bool { return !r.carries(h) })
 }
 
 // onlyIPv6 refuses an IPv6 route through an IPv4 gateway, as a path has it whose nexthop is
@@ -73,6 +66,14 @@ func onlyIPv6(m Member, hops []rib.Hop) error {
 		return fmt.Errorf("nexthop %s is unresolved: an IPv6 route cannot go through an IPv4 gateway", m.Addr)
 	}
 	return nil
+}
+
+// sessionsEnded says why nexthops do not count that may be reached.
+func sessionsEnded(sent []netip.Addr) string {
+	if len(sent) == 1 {
+		return fmt.Sprintf("the session with %s, which sent the path, has ended", sent[0])
+	}
+	return fmt.Sprintf("the sessions with all of %v, which sent the paths, have ended", sent)
 }
 
 // mergeHops adds hops that are not there yet. One member of a group that is reached twice
@@ -132,7 +133,7 @@ func leakedHops(from View, m Member) ([]rib.Hop, error) {
 	var hops []rib.Hop
 	var err error
 	if m.Prefix.IsValid() {
-		hops, _, err = from.ResolvePrefix(m.Prefix)
+		hops, _, err = from.LeakedPrefix(m.Prefix)
 	} else {
 		hops, err = m.in(from.View, from.Binding.Netns)
 	}
@@ -150,9 +151,25 @@ func leakedHops(from View, m Member) ([]rib.Hop, error) {
 // in resolves m in a view of the namespace that a Binding calls netns. An interface of
 // another namespace is not this one's of the same name.
 func (m Member) in(v rib.View, netns string) ([]rib.Hop, error) {
-	if m.Addr.Zone() != "" && !rib.SameNetns(m.Netns, netns) {
+	if (m.Addr.Zone() != "" || m.Peer.IsValid()) && !rib.SameNetns(m.Netns, netns) {
 		return nil, fmt.Errorf("nexthop %s is unresolved: it is link-local, and its interface is in another network namespace", m.Addr)
 	}
-	hops, _, err := v.Resolve(m.Addr)
+	nh := m.On(v)
+	if m.Peer.IsValid() && nh.Zone() == "" {
+		return nil, fmt.Errorf("nexthop %s is unresolved: it is link-local, and its interface is not known: the neighbour that sent it is not directly connected in this VRF", nh)
+	}
+	hops, _, err := v.Resolve(nh)
 	return hops, err
+}
+
+// On is the address of m with the link that it is on as zone, where it is link-local and
+// that is found in a view.
+func (m Member) On(v rib.View) netip.Addr {
+	if !m.Peer.IsValid() || v.IsLink(m.Addr) {
+		return m.Addr
+	}
+	if link, on := v.LinkOf(m.Peer); on {
+		return m.Addr.WithZone(link.Name)
+	}
+	return m.Addr
 }

@@ -1,60 +1,50 @@
 package nexthop
 
 import (
-	"errors"
+	"bytes"
 	"net/netip"
 	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// Set is what the best paths of a prefix come down to: nexthops, and what they resolve
-// to now. All prefixes with the same nexthops share it, so that a changed link costs one
-// resolution for each distinct set. Its exported fields are for reading alone.
+// Want is what the paths of a prefix come down to.
+type Want struct {
+	Blackhole bool // the best path says so (RFC 7999): there are no nexthops
+	Ways      []*Way
+	// Sent are the neighbours of whom there is a path by one of Ways: when the sessions with
+	// all of them have ended, the nexthops count no more, though they may be reached still.
+	// None: it is not known, or not a neighbour's path.
+	Sent       []netip.Addr
+	Backup     *Way // nil: none
+	BackupSent []netip.Addr
+}
+
+// Set is the nexthops of prefixes, with their backup, and what they resolve to now. All
+// prefixes that want the same share it, so that a changed link costs one resolution for each
+// distinct nexthop, and one nexthop object for each distinct set. Its exported fields are for
+// reading alone.
 type Set struct {
-	Members   []Member
-	Blackhole bool // the paths say so (RFC 7999): there are no members
+	Want
 
 	Carries   *Forwarding // what its routes carry; nil: it is unresolved
-	Hops      []rib.Hop   // what the members resolve to
-	Group     uint32      // the id of its nexthop object; 0: none yet
+	Hops      []rib.Hop   // what the routes lead to
+	OnBackup  bool        // that is the backup
+	Group     uint32      // the id of its nexthop object, which it may share; 0: none yet
 	Contested bool        // another program keeps changing its objects, which are left alone
 	Waits     bool        // unresolved, because a VRF that it needs has no table now, or not yet
 	Reason    string      // why it is unresolved, for a person
 
-	key    string
-	ipv6   bool
-	users  int      // entries that point here
-	links  []int    // the interfaces that the resolution depends on; 0: any
-	inline bool     // no object can be had: routes carry the hops themselves
-	wants  []uint32 // the objects that it needs
+	key     string
+	natural int // how much of the key is about the nexthops alone
+	ipv6    bool
+	users   int      // entries that point here
+	inline  bool     // no object can be had: routes carry the hops themselves
+	wants   []uint32 // the objects that it needs
 }
 
-// Member is one nexthop of a set.
-type Member struct {
-	Addr   netip.Addr
-	Netns  string       // the namespace of the interface that is the zone of Addr, as a Binding names it
-	Source string       // a leak: the VRF in whose table it is resolved; "": this one
-	Prefix netip.Prefix // a leak of an import: that VRF's own route for Prefix
-}
-
-// appendKey appends what makes two members different.
-func (m Member) appendKey(b []byte) []byte {
-	b = append(b, '|')
-	b = m.Addr.AppendTo(b)
-	if m.Netns != "" {
-		b = append(append(b, '/'), m.Netns...)
-	}
-	if m.Source != "" {
-		b = append(append(b, '@'), m.Source...)
-	}
-	if m.Prefix.IsValid() {
-		b = m.Prefix.AppendTo(append(b, '#'))
-	}
-	return b
-}
-
-// appendKey appends what makes two sets different.
+// appendKey appends what makes the nexthops of two sets different, in whichever order they
+// came.
 func appendKey(b []byte, f rib.Family, members []Member) []byte {
 	if f == rib.IPv6 {
 		b = append(b, '6')
@@ -67,13 +57,58 @@ func appendKey(b []byte, f rib.Family, members []Member) []byte {
 	return b
 }
 
+// normal puts the parts of a want into an order of their own.
+func (w *Want) normal() {
+	slices.SortFunc(w.Ways, func(a, b *Way) int {
+		if c := a.Addr.Compare(b.Addr); c != 0 {
+			return c
+		}
+		return bytes.Compare(a.appendKey(nil), b.appendKey(nil))
+	})
+	slices.SortFunc(w.Sent, netip.Addr.Compare)
+	w.Sent = slices.Compact(w.Sent)
+	slices.SortFunc(w.BackupSent, netip.Addr.Compare)
+	w.BackupSent = slices.Compact(w.BackupSent)
+}
+
+// appendKey appends what makes two sets different. natural is how long the part of it is that
+// is only about the nexthops: what ids are made of.
+func (w *Want) appendKey(b []byte, f rib.Family) (key []byte, natural int) {
+	b = appendKey(b, f, nil)
+	if w.Blackhole {
+		return append(b[:len(b)-1], '!'), len(b)
+	}
+	for _, way := range w.Ways {
+		b = way.appendKey(b)
+	}
+	natural = len(b)
+	b = appendPeers(b, w.Sent)
+	if w.Backup != nil {
+		b = w.Backup.appendKey(append(b, '>'))
+		b = appendPeers(b, w.BackupSent)
+	}
+	return b, natural
+}
+
+func appendPeers(b []byte, peers []netip.Addr) []byte {
+	for _, p := range peers {
+		b = p.AppendTo(append(b, '<'))
+	}
+	return b
+}
+
 // Used tells whether any route wants the set still.
 func (s *Set) Used() bool { return s.users > 0 }
 
+// Use adds one user to a set.
+func (s *Set) Use() { s.users++ }
+
 // Leaks tells whether a set is reached through another VRF. A nil one is not.
 func (s *Set) Leaks() bool {
-	return s != nil && slices.ContainsFunc(s.Members, func(m Member) bool { return m.Source != "" })
+	return s != nil && (slices.ContainsFunc(s.Ways, (*Way).leaks) || s.Backup != nil && s.Backup.leaks())
 }
+
+func (w *Way) leaks() bool { return w.Source != "" }
 
 // HopsOf returns the hops of a route that carries f: those of the set where it hangs on the
 // set's group, which may lead elsewhere by now than when the route was read.
@@ -84,43 +119,10 @@ func (s *Set) HopsOf(f *Forwarding) []rib.Hop {
 	return f.Hops
 }
 
-// Forwarding is what a route does, without its prefix. It is shared by all routes that do
-// the same, and immutable.
-type Forwarding struct {
-	Metric  uint32
-	Kind    rib.Kind
-	Group   uint32    // the nexthop object it hangs on; 0: none
-	Hops    []rib.Hop // with a group, what it was when the route was read
-	PrefSrc netip.Addr
-}
-
-// ForwardingOf is what a route of the table does.
-func ForwardingOf(r rib.Route) Forwarding {
-	return Forwarding{r.Metric, r.Kind, r.NexthopID, r.Hops, r.PrefSrc}
-}
-
-// Route is the route for a prefix that does this.
-func (f *Forwarding) Route(prefix netip.Prefix, protocol uint8) rib.Route {
-	return rib.Route{
-		Prefix: prefix, Metric: f.Metric, Protocol: protocol,
-		Kind: f.Kind, Hops: f.Hops, PrefSrc: f.PrefSrc, NexthopID: f.Group,
+// family is that of its routes.
+func (s *Set) family() rib.Family {
+	if s.ipv6 {
+		return rib.IPv6
 	}
+	return rib.IPv4
 }
-
-// Same tells whether a route need not be written again to go from f to o. Either may be nil.
-func (f *Forwarding) Same(o *Forwarding) bool {
-	if f == o {
-		return true
-	}
-	if f == nil || o == nil || f.Metric != o.Metric || f.Group != o.Group {
-		return false
-	}
-	if f.Group != 0 { // where it leads is the group's business
-		return f.Kind == o.Kind && f.PrefSrc == o.PrefSrc
-	}
-	var any netip.Prefix
-	return rib.SameForwarding(f.Route(any, 0), o.Route(any, 0))
-}
-
-// errNoView is of a VRF whose worker has not told what its table holds.
-var errNoView = errors.New("has no table now")

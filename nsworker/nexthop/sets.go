@@ -1,6 +1,7 @@
 package nexthop
 
 import (
+	"fmt"
 	"iter"
 	"maps"
 	"net/netip"
@@ -12,46 +13,55 @@ import (
 // Sets holds the sets of one VRF, resolves them, and says which of them a change can
 // touch.
 type Sets struct {
-	Resolver Resolver
-	Objects  *Objects
+	*Ways
+	Objects *Objects
 	// Followed is told of each VRF that a set leaks from: by is +1 or −1.
 	Followed func(vrf string, by int)
 
-	byKey   map[string]*Set
-	tracker tracker
-	buf     []byte
+	byKey map[string]*Set
+	down  rib.Down // whose sessions have ended
+	buf   []byte
 }
 
 // NewSets returns no sets yet.
 func NewSets(r Resolver, o *Objects, followed func(vrf string, by int)) *Sets {
-	return &Sets{Resolver: r, Objects: o, Followed: followed, byKey: make(map[string]*Set), tracker: newTracker()}
+	return &Sets{Ways: NewWays(r), Objects: o, Followed: followed, byKey: make(map[string]*Set)}
 }
 
-// Get returns the shared set of these nexthops, resolved, with one more user. hint is the
-// group that a route of it hangs on in the kernel; 0: none.
-func (s *Sets) Get(f rib.Family, blackhole bool, members []Member, hint uint32) *Set {
-	b := appendKey(s.buf[:0], f, members)
-	if blackhole {
-		b = append(b[:1], '!')
-	}
+// Get returns the shared set of what is wanted, resolved, with one more user. It may put the
+// lists of want into another order, and keeps none. hint is the group that a route of it
+// hangs on in the kernel; 0: none.
+func (s *Sets) Get(f rib.Family, want Want, hint uint32) *Set {
+	want.normal()
+	b, natural := want.appendKey(s.buf[:0], f)
 	s.buf = b
 	if set, ok := s.byKey[string(b)]; ok {
 		set.users++
 		return set
 	}
-	set := &Set{key: string(b), ipv6: f == rib.IPv6, Blackhole: blackhole, users: 1}
-	if !blackhole {
-		set.Members = slices.Clone(members)
-	}
+	want.Ways, want.Sent, want.BackupSent = slices.Clone(want.Ways), slices.Clone(want.Sent), slices.Clone(want.BackupSent)
+	set := &Set{Want: want, key: string(b), natural: natural, ipv6: f == rib.IPv6, users: 1}
 	s.byKey[set.key] = set
-	s.tracker.watch(set)
-	s.resolve(set, hint)
+	for way := range set.all {
+		way.sets[set] = struct{}{}
+	}
+	s.resolveSet(set)
+	s.carry(set, hint)
 	s.follow(set, +1)
 	return set
 }
 
-// Use adds one user to a set.
-func (s *Set) Use() { s.users++ }
+// all yields the ways of a set, and its backup.
+func (w *Want) all(yield func(*Way) bool) {
+	for _, way := range w.Ways {
+		if !yield(way) {
+			return
+		}
+	}
+	if w.Backup != nil {
+		yield(w.Backup)
+	}
+}
 
 // Drop gives back one use of a set. A nil one has none.
 func (s *Sets) Drop(set *Set) {
@@ -62,15 +72,17 @@ func (s *Sets) Drop(set *Set) {
 		return
 	}
 	delete(s.byKey, set.key)
+	for way := range set.all {
+		delete(way.sets, set)
+	}
 	s.follow(set, -1)
 	s.Objects.drop(set)
-	s.tracker.forget(set)
 }
 
 func (s *Sets) follow(set *Set, by int) {
-	for _, m := range set.Members {
-		if m.Source != "" {
-			s.Followed(m.Source, by)
+	for way := range set.all {
+		if way.Source != "" {
+			s.Followed(way.Source, by)
 		}
 	}
 }
@@ -81,39 +93,135 @@ func (s *Sets) All() iter.Seq[*Set] { return maps.Values(s.byKey) }
 // Awaiting tells whether a set of a family cannot be judged before the table of another VRF
 // is there. All workers begin at once, and the other one may have a long table to read.
 func (s *Sets) Awaiting(f rib.Family) bool {
-	sets := maps.Keys(s.tracker.leaks)
-	if s.Resolver.Home != "" {
-		sets = s.All()
-	}
-	for set := range sets {
-		if set.Waits && set.ipv6 == (f == rib.IPv6) {
+	for set := range s.All() {
+		if set.Waits && set.family() == f {
 			return true
 		}
 	}
 	return false
 }
 
-// resolve resolves one set, and notes what its resolution depends on now. It tells whether
-// its routes have to be looked at again.
-func (s *Sets) resolve(set *Set, hint uint32) (changed bool) {
-	reason, contested, old := set.Reason, set.Contested, set.Carries
-	s.tracker.depend(set, s.Resolver.View)
-	s.tracker.resolved++
-	s.Resolver.resolve(set)
+// resolveSet finds out where a set leads now: to those of its nexthops that are reached
+// best, or else to its backup; where neither is reached, nothing is installed.
+func (s *Sets) resolveSet(set *Set) {
+	set.Carries, set.Hops, set.Reason, set.Waits, set.OnBackup = nil, nil, "", false, false
+	policy := &s.Resolver.Policy
+	if set.Blackhole {
+		set.Carries = &Forwarding{Metric: policy.Metric, Kind: rib.KindBlackhole}
+		return
+	}
+	hops, reach := s.primary(set)
+	if b := set.Backup; b != nil && b.Reach < reach && !s.gone(set.BackupSent) {
+		hops, set.OnBackup = b.Hops, true
+	}
+	if len(hops) == 0 {
+		return
+	}
+	src := policy.PrefSrc[set.family()]
+	if src.IsValid() && !s.Resolver.View.Links.Source(src) {
+		set.Reason = fmt.Sprintf("prefsrc %s is no address of this host, or none that it may use yet; set it on an interface, or write another prefsrc", src)
+		return
+	}
+	set.Reason, set.Waits, set.Hops = "", false, hops
+	set.Carries = &Forwarding{Metric: policy.Metric, Kind: rib.KindUnicast, Hops: hops, PrefSrc: src}
+}
+
+// primary returns the hops of a set's own nexthops that are reached best, or says why there
+// are none.
+func (s *Sets) primary(set *Set) (hops []rib.Hop, reach rib.Reach) {
+	if s.gone(set.Sent) {
+		set.Reason = sessionsEnded(set.Sent)
+		return nil, rib.Unreached
+	}
+	reach = rib.Unreached
+	for _, way := range set.Ways {
+		reach = min(reach, way.Reach)
+	}
+	for _, way := range set.Ways {
+		switch {
+		case way.Reach == rib.Unreached:
+			if set.Reason == "" {
+				set.Reason = way.Reason
+			}
+			set.Waits = set.Waits || way.Waits
+		case way.Reach == reach:
+			hops = mergeHops(hops, way.Hops)
+		}
+	}
+	return hops, reach
+}
+
+// gone tells whether the sessions of all these neighbours have ended.
+func (s *Sets) gone(sent []netip.Addr) bool {
+	return len(s.down) > 0 && len(sent) > 0 && !slices.ContainsFunc(sent, func(p netip.Addr) bool { return !s.down.Has(p) })
+}
+
+// carry finds out what the routes of a set carry, and which objects it needs.
+func (s *Sets) carry(set *Set, hint uint32) {
 	if set.Carries != nil && !set.Blackhole {
 		set.Carries = s.Objects.carried(set, *set.Carries, hint)
 	}
-	if old.Same(set.Carries) {
-		set.Carries = old
-	}
 	s.Objects.demand(set)
-	return set.Carries != old || set.Contested != contested || set.Reason != reason
 }
 
-// ResolveAll resolves every set again, and returns those of which the outcome changed.
-func (s *Sets) ResolveAll() Changed { return s.some(s.All()) }
+// some resolves ways, each once, however often which yields it, and the sets that have
+// them.
+func (s *Sets) some(which iter.Seq[*Way]) Changed {
+	ways := make(map[*Way]struct{}) // resolving changes what is being iterated over
+	for way := range which {
+		ways[way] = struct{}{}
+	}
+	sets := make(Changed)
+	for way := range ways {
+		s.resolve(way)
+		for set := range way.sets {
+			sets[set] = struct{}{}
+		}
+	}
+	return s.again(sets)
+}
 
-// Resolutions counts how often a set was resolved.
+// again has the outcome of sets found out anew, and returns those of which it changed: their
+// routes are to be looked at again.
+func (s *Sets) again(sets Changed) Changed {
+	was := make(map[*Set]Set, len(sets))
+	for set := range sets {
+		was[set] = *set
+		s.resolveSet(set)
+	}
+	for set := range s.Objects.divide(maps.Keys(was)) {
+		if _, is := was[set]; !is {
+			was[set] = *set
+			s.resolveSet(set)
+		}
+	}
+	changed := make(Changed)
+	for set, old := range was {
+		s.carry(set, 0)
+		if old.Carries.Same(set.Carries) {
+			set.Carries = old.Carries
+		}
+		if set.Carries != old.Carries || set.Contested != old.Contested || set.Reason != old.Reason {
+			changed[set] = struct{}{}
+		}
+	}
+	return changed
+}
+
+// ResolveAll resolves everything again, and returns the sets of which the outcome changed.
+func (s *Sets) ResolveAll() Changed {
+	changed := s.some(maps.Values(s.Ways.all))
+	rest := make(Changed) // those that discard
+	for set := range s.All() {
+		if len(set.Ways) == 0 {
+			rest[set] = struct{}{}
+		}
+	}
+	maps.Copy(changed, s.again(rest))
+	return changed
+}
+
+// Resolutions counts how often a nexthop was resolved.
 func (s *Sets) Resolutions() int { return s.tracker.resolved }
 
 // TryObjects has sets hang on nexthop objects again of which one was refused.
@@ -123,71 +231,42 @@ func (s *Sets) TryObjects() {
 	}
 }
 
-// Leaking resolves the sets that other VRFs leak here, and all where another VRF's table
-// may hold any nexthop.
-func (s *Sets) Leaking() Changed {
-	if s.Resolver.Home != "" {
-		return s.ResolveAll()
-	}
-	return s.some(maps.Keys(s.tracker.leaks))
-}
-
-// Covered resolves the sets that have a nexthop inside one of the prefixes whose routes
-// changed.
-func (s *Sets) Covered(changed []netip.Prefix) Changed {
-	return s.some(func(yield func(*Set) bool) {
-		for _, p := range changed {
-			for set := range s.tracker.nexthops.Under(p) {
-				if !yield(set) {
-					return
-				}
-			}
+// SetDown says whose sessions have ended.
+func (s *Sets) SetDown(down rib.Down) Changed {
+	sets := make(Changed)
+	for set := range s.All() {
+		touched := func(p netip.Addr) bool { return down.Has(p) != s.down.Has(p) }
+		if slices.ContainsFunc(set.Sent, touched) || slices.ContainsFunc(set.BackupSent, touched) {
+			sets[set] = struct{}{}
 		}
-	})
+	}
+	s.down = down
+	return s.again(sets)
 }
 
-// OnLinks resolves the sets that a change of these links can touch: those whose
-// resolution depends on one, and those that name an address of one.
+// Leaking resolves what other VRFs leak here.
+func (s *Sets) Leaking() Changed { return s.some(s.leaking()) }
+
+// Covered resolves the nexthops inside the prefixes whose routes changed.
+func (s *Sets) Covered(changed []netip.Prefix) Changed { return s.some(s.covered(changed)) }
+
+// OnLinks resolves the nexthops that a change of these links can touch.
 func (s *Sets) OnLinks(changed []int, before, now rib.Links) Changed {
-	return s.some(func(yield func(*Set) bool) {
-		for _, i := range append(slices.Clone(changed), 0) {
-			for set := range s.tracker.onLink[i] {
-				if !yield(set) {
-					return
-				}
-			}
-			for _, p := range append(slices.Clone(before[i].Addrs), now[i].Addrs...) {
-				for set := range s.tracker.nexthops.Of(p.Addr()) {
-					if !yield(set) {
-						return
-					}
-				}
-			}
-		}
-	})
+	return s.some(s.onLinks(changed, before, now))
 }
 
-// Inline has the routes of sets carry their hops themselves, until TryObjects.
-func (s *Sets) Inline(sets Changed) Changed {
-	for set := range sets {
-		set.inline = true
+// Without has the sets that want an object do without it, until TryObjects: the kernel
+// refuses it. Their routes carry their hops themselves.
+func (s *Sets) Without(id uint32) Changed {
+	sets := make(Changed)
+	for set := range s.All() {
+		if slices.Contains(set.wants, id) {
+			set.inline = true
+			sets[set] = struct{}{}
+		}
 	}
-	return s.some(maps.Keys(sets))
+	return s.again(sets)
 }
 
 // Changed are sets of which the outcome changed: their routes are to be looked at again.
 type Changed map[*Set]struct{}
-
-// some resolves each set once, however often which yields it.
-func (s *Sets) some(which iter.Seq[*Set]) Changed {
-	all := make(Changed) // resolving changes what is being iterated over
-	for set := range which {
-		all[set] = struct{}{}
-	}
-	for set := range all {
-		if !s.resolve(set, 0) {
-			delete(all, set)
-		}
-	}
-	return all
-}

@@ -210,15 +210,16 @@ func (o *Objects) TidyTime() time.Time { return o.tidy.When() }
 
 // Tidy marks for deletion what nothing uses, a while after something may have become so:
 // groups without a set and without a route, then singles without a group. may says that no
-// route is due: one that is still to be moved hangs on its old group.
-func (o *Objects) Tidy(may bool) {
+// route is due: one that is still to be moved hangs on its old group. It tells whether the
+// time for it had come.
+func (o *Objects) Tidy(may bool) bool {
 	now := o.now()
 	if o.litter {
 		o.litter = false
 		o.tidy.At(now.Add(KeepUnused))
 	}
 	if !may || !o.tidy.Rings(now) {
-		return
+		return false
 	}
 	kept := make(map[uint32]bool) // members of groups that stay
 	for id, e := range o.ledger.All {
@@ -244,26 +245,16 @@ func (o *Objects) Tidy(may bool) {
 		}
 	}
 	maps.DeleteFunc(o.bare, func(_ uint32, since time.Time) bool { return !since.After(now.Add(-KeepUnused)) })
+	return true
 }
 
 // Lost is told that a group went, and its id with it.
 func (s *Sets) Lost(group uint32) {
-	for set := range s.All() {
-		if set.Group == group && len(set.wants) == 0 {
-			set.Group = 0
+	for set := range s.Objects.sharing[group] {
+		if len(set.wants) == 0 {
+			s.Objects.leave(set)
 		}
 	}
-}
-
-// Using returns the sets that want an object.
-func (s *Sets) Using(id uint32) Changed {
-	sets := make(Changed)
-	for set := range s.All() {
-		if slices.Contains(set.wants, id) {
-			sets[set] = struct{}{}
-		}
-	}
-	return sets
 }
 
 // Contested looks again at which sets hang on objects that are left alone, and returns

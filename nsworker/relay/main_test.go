@@ -5,6 +5,7 @@
 package relay_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -63,7 +64,25 @@ func again() int {
 }
 
 // sockets enters namespaces as the daemon's wiring does.
-type sockets struct{}
+type sockets struct {
+	links chan rib.LinkFate // nil: none is told of
+}
+
+// WatchLinks implements relay.Sockets: a test that has links go tells of it itself.
+func (s sockets) WatchLinks(ctx context.Context, netns string, told func(rib.LinkFate)) error {
+	if s.links == nil {
+		<-ctx.Done()
+		return nil
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case l := <-s.links:
+			told(l)
+		}
+	}
+}
 
 func (sockets) InNetns(netns string, f func() error) error {
 	path := netns

@@ -194,6 +194,8 @@ func (p *peer) dial(ctx context.Context) *net.TCPConn {
 // long that was, 0 where the server did not take it.
 func (p *peer) session(ctx context.Context, c *net.TCPConn, accepted bool) time.Duration {
 	p.set(StateWaiting)
+	p.hold(c)
+	defer p.hold(nil)
 	server, err := knock(ctx, p.space.relay, p.n, c)
 	if err != nil {
 		c.Close()

@@ -36,6 +36,9 @@ type Sockets interface {
 	// rib.ErrAbsent; an error of f is returned so that errors.Is finds it. It is
 	// called by several goroutines at once.
 	InNetns(netns string, f func() error) error
+	// WatchLinks calls told for each interface of a namespace over which nothing goes
+	// any more, and when something does again, until ctx ends, which is no error.
+	WatchLinks(ctx context.Context, netns string, told func(rib.LinkFate)) error
 }
 
 // Relay carries the sessions of a set of neighbours. All methods but Run may be

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // lookAgain is how often a namespace is looked at without being told to.
@@ -128,6 +130,9 @@ type life struct {
 // live keeps the neighbours until the namespace is gone, another, or ctx ends.
 func (s *space) live(ctx context.Context, id identity) error {
 	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	watching.Go(func() { s.watchLinks(ctx) })
 	l := &life{space: s, id: id, peers: make(map[*entry]*peer), listeners: make(map[listenKey]*listener)}
 	defer l.close()
 	defer cancel()
@@ -155,6 +160,30 @@ func (s *space) live(ctx context.Context, id identity) error {
 		if err := l.look(); err != nil {
 			return err
 		}
+	}
+}
+
+// watchLinks ends the sessions that go over a link when that goes, and has their peers dialled
+// at once when it is back, until ctx ends. Without it a session ends with its hold time.
+func (s *space) watchLinks(ctx context.Context) {
+	told := func(l rib.LinkFate) {
+		for _, e := range s.entries() {
+			if e.linkChanged(&l) {
+				signal(s.retry)
+			}
+		}
+	}
+	retry := backoff{most: lookAgain, delay: firstDelay}
+	for ctx.Err() == nil {
+		if err := s.relay.sockets.WatchLinks(ctx, s.name, told); err != nil && ctx.Err() == nil {
+			s.relay.log.Warn("the links of BGP neighbours are not watched, so that their sessions last for the hold time where one goes", "netns", s.name, "error", err)
+		}
+		wait := time.NewTimer(retry.next())
+		select {
+		case <-ctx.Done():
+		case <-wait.C:
+		}
+		wait.Stop()
 	}
 }
 

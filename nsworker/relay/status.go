@@ -1,10 +1,15 @@
 package relay
 
 import (
+	"cmp"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // State is what the relay does for a neighbour.
@@ -44,6 +49,9 @@ type entry struct {
 
 	mu     sync.Mutex // guards what follows
 	s      Status
+	conn   *net.TCPConn        // with the peer; nil: there is none
+	gone   string              // why nothing goes over the peer's link; "": something does, or it is not known
+	cut    string              // why conn was closed, where that was by us
 	warned map[string]struct{} // reasons logged since the last connection
 }
 
@@ -112,6 +120,9 @@ func (e *entry) attempt() {
 func (e *entry) fail(state State, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.gone != "" {
+		err = &reason{fmt.Sprintf("no session with %v: %s", e.n, e.gone), err}
+	}
 	e.enter(state)
 	e.s.Accepted = false
 	e.s.Error = err.Error()
@@ -153,10 +164,42 @@ func (e *entry) connected(accepted bool) {
 	e.log.Info("connected a neighbour with the BGP server", "opened_by", opened)
 }
 
+// hold notes the connection with the peer; nil: there is none any more.
+func (e *entry) hold(c *net.TCPConn) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.conn = c
+	if c != nil {
+		e.cut = ""
+	}
+}
+
+// linkChanged takes in the fate of a link, and ends the session that goes over it. It tells
+// whether the peer can be reached over it again.
+func (e *entry) linkChanged(l *rib.LinkFate) (back bool) {
+	if !e.n.FastFailover || !l.Carries(e.n.Local, e.n.Peer, cmp.Or(e.n.Device, e.n.Peer.Zone())) {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.gone = l.Reason
+	if l.Reason == "" {
+		return true
+	}
+	if e.conn != nil {
+		e.cut = l.Reason
+		_ = e.conn.Close() // what carries its bytes hears of it
+	}
+	return false
+}
+
 // ended notes that a connection is over.
 func (e *entry) ended(why string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.cut != "" {
+		why, e.cut = e.cut, ""
+	}
 	e.enter(e.idle())
 	e.s.Accepted, e.s.Error = false, why
 	e.log.Info("a neighbour's connection has ended", "reason", why)

@@ -17,7 +17,7 @@ type Family struct {
 // Marker is the End-of-RIB of a neighbour for a family (RFC 4724, 2), or the wait for
 // it.
 type Marker struct {
-	Neighbour string // its address, as the server's events have it
+	Neighbour string // its address, a link-local one with its zone
 	Family    Family
 }
 

@@ -3,6 +3,7 @@ package speaker
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"sync"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -56,6 +57,23 @@ func (f *Feeds) Keep(vrfs []VRF) Gone {
 		}
 	}
 	return gone
+}
+
+// SetDown tells all feeds that a neighbour's session has ended, and its paths with it: see
+// rib.Feed.SetDown.
+func (f *Feeds) SetDown(peer netip.Addr) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, feed := range f.feeds {
+		feed.SetDown(peer, true)
+	}
+}
+
+// Down are the neighbours that the feeds count as down.
+func (f *Feeds) Down() rib.Down {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.feeds[Default].Down() // a feed that was made later does not have them all
 }
 
 // Mirror makes feeds with the paths of another VRF's feed, for a second reader of its

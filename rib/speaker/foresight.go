@@ -26,7 +26,6 @@ type Foresight struct {
 	Old, Next []VRF
 	Anew      map[string]bool     // VRFs that go, or are made anew: their announcements with them
 	Goes      func(rib.Path) bool // whether a path goes, with its neighbour; nil: none does
-	Multipath int                 // how many equal paths of a destination are best ones
 	Feeds     *Feeds
 	Tables    Tables
 }
@@ -168,11 +167,7 @@ func (w *outlook) put(d Destination, after []rib.Path, touched bool) {
 		byRD[d.RD] = append([]rib.Path(nil), byRD[d.RD]...) // the paths that were there go
 	}
 	for rd, paths := range byRD {
-		best := paths
-		if len(paths) > 0 {
-			best = rib.Select(nil, paths, w.Multipath)
-		}
-		w.give(Destination{rd, d.Prefix}, best, touched)
+		w.give(Destination{rd, d.Prefix}, paths, touched)
 	}
 }
 

@@ -77,7 +77,7 @@ func TestForesight(t *testing.T) {
 		"two announcements": {Foresight{Next: old}, Announcing{"red": {one: {Prefix: one}}}, map[string]int{"red": 2}, map[string]int{"red": 1}},
 	} {
 		f := tc.f
-		f.Old, f.Feeds, f.Multipath = old, feeds, 1
+		f.Old, f.Feeds = old, feeds
 		if f.Tables == nil {
 			f.Tables = server
 		}
@@ -87,6 +87,50 @@ func TestForesight(t *testing.T) {
 		}
 		if !maps.Equal(counts(got, one), tc.one) || !maps.Equal(counts(got, two), tc.two) {
 			t.Errorf("%s: of %s %v, want %v; of %s %v, want %v", name, one, counts(got, one), tc.one, two, counts(got, two), tc.two)
+		}
+	}
+}
+
+// TestForesightOfAllPaths: paths behind the best one are foreseen too.
+func TestForesightOfAllPaths(t *testing.T) {
+	t.Parallel()
+	feeds := NewFeeds(redAnd)
+	in := NewIntake(redAnd, nil, feeds, NewMarkers(), nil)
+	in.Sync()
+	peer := netip.MustParseAddr("192.0.2.1")
+	best, other, global := vpnPath(one, 1, 1), vpnPath(one, 2, 1), globalPath(one)
+	best.Attrs.Peer, best.Attrs.LocalPref, global.Attrs.Peer = peer, 200, peer
+	worse := globalPath(one)
+	worse.ID, worse.Attrs.MED = 2, 7
+	server := known{{RD: 5, Prefix: one}: {best, other}, {Prefix: one}: {global, worse}}
+	for d, paths := range server {
+		take(in, d, paths...)
+	}
+	green := VRF{Name: "green", RD: 3, ImportRTs: []rib.RT{1}}
+	red := redAnd[1]
+	red.ImportRTs = []rib.RT{2}
+	for name, tc := range map[string]struct {
+		f          Foresight
+		announcing Announcing
+		want       map[string]int
+	}{
+		"nothing":             {Foresight{Next: redAnd, Tables: unread{t}}, nil, map[string]int{Default: 2, "red": 2}},
+		"a VRF more":          {Foresight{Next: append([]VRF{green}, redAnd...)}, nil, map[string]int{Default: 2, "red": 2, "green": 2}},
+		"other targets":       {Foresight{Next: []VRF{redAnd[0], red}}, nil, map[string]int{Default: 2}},
+		"a neighbour less":    {Foresight{Next: redAnd, Goes: func(p rib.Path) bool { return p.Attrs.Peer == peer }}, nil, map[string]int{Default: 1, "red": 1}},
+		"an announcement too": {Foresight{Next: redAnd}, Announcing{Default: {one: {Prefix: one}}}, map[string]int{Default: 3, "red": 2}},
+	} {
+		f := tc.f
+		f.Old, f.Feeds = redAnd, feeds
+		if f.Tables == nil {
+			f.Tables = server
+		}
+		got, err := f.Paths(t.Context(), tc.announcing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !maps.Equal(counts(got, one), tc.want) {
+			t.Errorf("%s: %v, want %v", name, counts(got, one), tc.want)
 		}
 	}
 }

@@ -44,11 +44,15 @@ type index struct {
 	// at says which VRFs have paths of a destination now: an UPDATE with other
 	// route targets takes the path out of the VRFs that it no longer meets, and a
 	// withdrawal does not repeat the route targets of the path.
-	at  map[Destination]*Importers
-	buf []rib.Path // the argument of Feed.Set, which copies it
-	// left is told of a VRF that a destination left which still has paths; nil: nobody.
+	at     map[Destination]*placement
+	places map[placement]*placement // interned: there are few of them
+	buf    []rib.Path               // the argument of Feed.Set, which copies it
+	// left is told of a VRF into which the best path leads no more; nil: nobody.
 	left func(vrf string)
 }
+
+// placement is where the paths of a destination lead: some of them, and the best one.
+type placement struct{ all, best *Importers }
 
 func newIndex(vrfs []VRF, feeds map[string][]*rib.Feed) *index {
 	x := &index{
@@ -56,7 +60,8 @@ func newIndex(vrfs []VRF, feeds map[string][]*rib.Feed) *index {
 		byRT:   make(map[rib.RT][]importer),
 		sets:   make(map[string]*Importers),
 		none:   &Importers{},
-		at:     make(map[Destination]*Importers),
+		at:     make(map[Destination]*placement),
+		places: make(map[placement]*placement),
 	}
 	id := uint32(0)
 	for _, v := range vrfs {
@@ -98,12 +103,9 @@ func (x *index) intern(list []importer) *Importers {
 	return s
 }
 
-// setter writes one destination's paths into a feed: Feed.Set, or setChanged. Neither
-// keeps the list.
-type setter func(f *rib.Feed, d Destination, paths []rib.Path)
-
-// put makes paths all paths of destination d; an empty list takes it away.
-func (x *index) put(d Destination, paths []candidate, set setter) {
+// put makes paths all paths of destination d; an empty list takes it away. best has the
+// VRFs into which the best of them leads.
+func (x *index) put(d Destination, paths []candidate, best *Importers) {
 	if d.RD == 0 {
 		for _, f := range x.global {
 			set(f, d, x.pathsOf(paths, nil))
@@ -111,14 +113,13 @@ func (x *index) put(d Destination, paths []candidate, set setter) {
 		return
 	}
 	now := x.union(paths)
-	old := x.at[d]
-	if old != nil && old != now {
-		for _, m := range old.list {
-			if !now.has(m.id) {
-				set(m.feed, d, nil)
-				if len(paths) > 0 && x.left != nil {
-					x.left(m.vrf)
-				}
+	if old := x.at[d]; old != nil {
+		for _, m := range old.all.without(now) {
+			set(m.feed, d, nil)
+		}
+		if len(paths) > 0 && x.left != nil {
+			for _, m := range old.best.without(best) {
+				x.left(m.vrf)
 			}
 		}
 	}
@@ -128,8 +129,18 @@ func (x *index) put(d Destination, paths []candidate, set setter) {
 	if len(now.list) == 0 {
 		delete(x.at, d)
 	} else {
-		x.at[d] = now
+		x.at[d] = x.place(now, best)
 	}
+}
+
+func (x *index) place(all, best *Importers) *placement {
+	at := placement{all, best}
+	p := x.places[at]
+	if p == nil {
+		p = &at
+		x.places[at] = p
+	}
+	return p
 }
 
 // union returns the VRFs that take any of the paths.
@@ -172,6 +183,19 @@ func (s *Importers) has(id uint32) bool {
 	return found
 }
 
-func (s *Importers) feeds(f *rib.Feed) bool {
-	return s != nil && slices.ContainsFunc(s.list, func(m importer) bool { return m.feed == f })
+// without are the VRFs of s that are not in o.
+func (s *Importers) without(o *Importers) (rest []importer) {
+	if s == o || s == nil {
+		return nil
+	}
+	for _, m := range s.list {
+		if !o.has(m.id) {
+			rest = append(rest, m)
+		}
+	}
+	return rest
+}
+
+func (p *placement) feeds(f *rib.Feed) bool {
+	return p != nil && slices.ContainsFunc(p.all.list, func(m importer) bool { return m.feed == f })
 }

@@ -1,15 +1,19 @@
 package speaker
 
 import (
+	"cmp"
+	"net/netip"
 	"reflect"
 	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// Intake takes the best paths and the End-of-RIB markers of a BGP server, in their one
-// order, into the feeds of the VRFs that import them. It begins with a snapshot of all
-// that the server has, which ends with Sync. It has one user at a time.
+// Intake takes the paths of a BGP server's destinations, all of each at a time, and its
+// End-of-RIB markers, in their one order, into the feeds of the VRFs that import them. It
+// begins with all that the server has, which ends with Sync. A feed that has the same paths
+// of a destination already is left alone, so that its reader is not set to work. It has one
+// user at a time.
 type Intake struct {
 	index   *index
 	markers *Markers
@@ -22,13 +26,14 @@ type Intake struct {
 	at      Destination
 	open    bool
 
-	synced   bool                     // the snapshot is complete
+	synced   bool                     // all that the server has has come
 	replaces bool                     // there was an Intake before: feeds may hold more than there is
-	global   map[Destination]struct{} // of the snapshot, where replaces: the index has no global paths
+	global   map[Destination]struct{} // before Sync, where replaces: the index has no global paths
 }
 
 // NewIntake makes an Intake for VRFs and neighbours. left, which may be nil, is told of
-// a VRF that a destination has left which still has paths: its route targets are others.
+// a VRF that the best path of a destination led into, and now leads into no more: another
+// is the best one, with other route targets, or they have changed.
 func NewIntake(vrfs []VRF, neighbours []Neighbour, feeds *Feeds, markers *Markers, left func(vrf string)) *Intake {
 	byVRF := feeds.byVRF()
 	in := &Intake{
@@ -44,9 +49,8 @@ func NewIntake(vrfs []VRF, neighbours []Neighbour, feeds *Feeds, markers *Marker
 	return in
 }
 
-// Replace says that the feeds have paths of an earlier Intake: until Sync, paths that a
-// feed has already are left alone there, so that its reader is not set to work, and Sync
-// takes out the others. It is called before the first path.
+// Replace says that the feeds have paths of an earlier Intake, of which Sync takes out those
+// that have not come again. It is called before the first path.
 func (in *Intake) Replace() { in.replaces = true }
 
 // Importers returns the VRFs that import a VPN path with these route targets.
@@ -68,20 +72,22 @@ func (in *Intake) Add(path rib.Path, to *Importers) (first bool) {
 	return len(in.pending) == 1
 }
 
-// Flush hands the gathered paths to the feeds.
+// Flush hands the gathered paths to the feeds. A feed has them in the order of their ids,
+// whichever is the best now: that a server prefers another one changes nothing for a reader.
 func (in *Intake) Flush() {
 	if !in.open {
 		return
 	}
-	tellApart(in.pending)
-	set := setter(func(f *rib.Feed, d Destination, paths []rib.Path) { f.Set(d.Prefix, d.RD, paths) })
-	if in.replaces && !in.synced {
-		set = setChanged
-		if in.at.RD == 0 {
-			in.global[in.at] = struct{}{}
-		}
+	var best *Importers
+	if len(in.pending) > 0 {
+		best = in.pending[0].to
 	}
-	in.index.put(in.at, in.pending, set)
+	tellApart(in.pending)
+	slices.SortFunc(in.pending, func(a, b candidate) int { return cmp.Compare(a.path.ID, b.path.ID) })
+	if in.replaces && !in.synced && in.at.RD == 0 {
+		in.global[in.at] = struct{}{}
+	}
+	in.index.put(in.at, in.pending, best)
 	clear(in.pending)
 	in.pending, in.open = in.pending[:0], false
 }
@@ -101,21 +107,27 @@ func tellApart(paths []candidate) {
 	}
 }
 
-// setChanged leaves a feed alone that has the same paths already.
-func setChanged(f *rib.Feed, d Destination, paths []rib.Path) {
-	var have []rib.Path
+// set makes paths all paths of a destination in a feed, unless they are that already.
+func set(f *rib.Feed, d Destination, paths []rib.Path) {
+	n, same := 0, true
 	for _, p := range f.Lookup(d.Prefix) {
 		if p.RD == d.RD {
-			have = append(have, p)
+			same = same && n < len(paths) && equal(&p, &paths[n])
+			n++
 		}
 	}
-	if !slices.EqualFunc(have, paths, func(a, b rib.Path) bool { return reflect.DeepEqual(a, b) }) {
+	if !same || n != len(paths) {
 		f.Set(d.Prefix, d.RD, paths)
 	}
 }
 
-// Sync ends the snapshot: it sweeps paths that are not in it out of the feeds, and tells
-// the feeds of which all markers have come. It returns false where it was called before.
+// equal compares two paths of a destination.
+func equal(a, b *rib.Path) bool {
+	return a.ID == b.ID && a.Label == b.Label && a.Age == b.Age && (a.Attrs == b.Attrs || reflect.DeepEqual(a.Attrs, b.Attrs))
+}
+
+// Sync says that all that the server has has come: it sweeps other paths out of the feeds,
+// and tells the feeds of which all markers have come. It returns false where it was called before.
 func (in *Intake) Sync() bool {
 	if in.synced {
 		return false
@@ -148,6 +160,35 @@ func (in *Intake) EndOfRIB(m Marker) {
 	in.markers.add(m)
 	if in.synced {
 		in.converge()
+	}
+}
+
+// Departure is of a neighbour whose paths go, all or those of some families. The family of
+// a path is that in which the server has it: of a neighbour in a VRF, VPN.
+type Departure struct {
+	Peer  netip.Addr // as in rib.Attrs
+	Gone  []Family
+	Whole bool // it was told to go, or its session has ended: no path of it is left
+}
+
+// Depart takes the paths of a neighbour that goes out of all feeds, ahead of the server's
+// word on each destination. The index keeps them until that comes.
+func (in *Intake) Depart(d Departure) {
+	in.Flush()
+	for _, f := range in.feeds {
+		if d.Whole {
+			f.SetDown(d.Peer, true)
+		}
+		f.Retain(func(p rib.Path) bool {
+			return p.Attrs.Peer != d.Peer || !slices.Contains(d.Gone, Family{rib.FamilyOf(p.Prefix), p.RD != 0})
+		})
+	}
+}
+
+// Arrive says that a neighbour's session is up.
+func (in *Intake) Arrive(peer netip.Addr) {
+	for _, f := range in.feeds {
+		f.SetDown(peer, false)
 	}
 }
 

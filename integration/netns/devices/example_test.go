@@ -80,14 +80,14 @@ func (c *customer) bgp() string {
 	return fmt.Sprintf("10.%d.0.0/16 via 192.168.%d.2 dev lan-%s metric 20", c.number, c.number, c.name)
 }
 
-// leaked is what the other tenant's table has of this one: its customer's route,
-// its static one and its connected ones, all through its own interface.
+// leaked is what the other tenant's table has of this one: its customer's route and its static
+// one through its own interface, and its connected ones through its VRF device.
 func (c *customer) leaked() []string {
 	return []string{
 		c.bgp(),
 		fmt.Sprintf("10.77.%d.0/24 via 192.168.%d.2 dev lan-%s metric 20", c.number, c.number, c.name),
-		fmt.Sprintf("192.168.%d.0/24 dev lan-%s metric 20", c.number, c.name),
-		fmt.Sprintf("2001:db8:%d::/64 dev lan-%s metric 20", c.number, c.name),
+		fmt.Sprintf("192.168.%d.0/24 dev %s metric 20", c.number, c.name),
+		fmt.Sprintf("2001:db8:%d::/64 dev %s metric 20", c.number, c.name),
 	}
 }
 
@@ -130,6 +130,12 @@ func TestDevicesExample(t *testing.T) {
 	n.red.home.WaitPing("10.77.1.1", "10.77.2.1")
 	n.red.home.WaitPing("2001:db8:1::2", "2001:db8:2::2")
 	n.blue.home.WaitPing("10.2.0.1", "10.1.0.1")
+
+	t.Log("and to the router's own addresses in the other tenant's VRF")
+	n.red.home.WaitPing("192.168.1.2", "192.168.2.1")
+	n.red.home.WaitPing("2001:db8:1::2", "2001:db8:2::1")
+	n.blue.home.WaitPing("192.168.2.2", "192.168.1.1")
+	n.blue.home.WaitPing("2001:db8:2::2", "2001:db8:1::1")
 
 	t.Log("a leak is neither imported nor leaked back")
 	for _, c := range []*customer{n.red, n.blue} {

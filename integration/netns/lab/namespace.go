@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -107,6 +108,21 @@ func (n *Namespace) Address(dev string, addrs ...string) {
 func (n *Namespace) VRF(name string, table int) {
 	n.lab.T.Helper()
 	n.Batch(fmt.Sprintf("link add %s type vrf table %d", name, table), "link set "+name+" up")
+}
+
+// LinkLocal returns the link-local address of a link, once it may be used.
+func (n *Namespace) LinkLocal(dev string) (address string) {
+	n.lab.T.Helper()
+	WaitFor(n.lab.T, dev+" has a link-local address", Patience, func() string {
+		for _, word := range strings.Fields(n.IP("-br", "-6", "addr", "show", "dev", dev, "scope", "link", "-tentative")) {
+			if p, err := netip.ParsePrefix(word); err == nil {
+				address = p.Addr().String()
+				return ""
+			}
+		}
+		return "none, or it is tentative"
+	})
+	return address
 }
 
 // Sysctl sets a setting of the namespace: "ipv4.ip_forward".

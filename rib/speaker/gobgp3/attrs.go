@@ -1,6 +1,7 @@
 package gobgp3
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -44,20 +45,26 @@ func (d *decoder) attrs(o *bgpOrigin, list []bgp.PathAttributeInterface, rd rib.
 	if e := d.recent.get(&source, list); e != nil {
 		return e, nil
 	}
-	b := appendSized(d.scratch[:0], source.peer.Address)
+	name := d.names.of(source.peer)
+	b := appendSized(d.scratch[:0], []byte(name))
 	b = appendSized(b, source.id)
 	b = binary.BigEndian.AppendUint32(b, source.as)
 	b = binary.BigEndian.AppendUint64(b, uint64(source.rd))
 	if ours {
 		b = append(b, 1)
 	}
+	var beside netip.Addr
 	for _, a := range list {
 		b = appendAttr(b, a)
+		if reach, is := a.(*bgp.PathAttributeMpReachNLRI); is {
+			beside = d.names.beside(name, reach.Nexthop)
+			b = beside.AppendTo(b)
+		}
 	}
 	d.scratch = b
 	e := d.cache.get(b)
 	if e == nil {
-		attrs, err := d.decodeAttrs(&source, list, rd)
+		attrs, err := d.decodeAttrs(&source, name, list, beside)
 		if err != nil {
 			return nil, err
 		}
@@ -124,25 +131,25 @@ func appendAttr(b []byte, attr bgp.PathAttributeInterface) []byte {
 	return b
 }
 
-func (d *decoder) decodeAttrs(s *sender, list []bgp.PathAttributeInterface, rd rib.RD) (*rib.Attrs, error) {
+// decodeAttrs decodes attributes that a neighbour called name sent. beside is the link-local
+// address that it sent beside the nexthop, and GoBGP has not kept.
+func (d *decoder) decodeAttrs(s *sender, name string, list []bgp.PathAttributeInterface, beside netip.Addr) (*rib.Attrs, error) {
 	a := &rib.Attrs{Via: &rib.Via{Imported: s.ours}, Tags: new(rib.Tags), LocalPref: speaker.DefaultLocalPref}
 	zone := ""
-	if peer, ok := addrOf(s.peer.Address); ok {
-		n, configured := d.neighbours[peer]
+	if peer, err := netip.ParseAddr(name); err == nil {
+		n, configured := d.neighbours[name]
 		local := d.global
 		if configured && n.LocalAS != 0 {
 			local = n.LocalAS
 		}
-		a.Peer, a.PeerAS, a.IBGP = peer, s.as, s.as == local
+		a.PeerAS, a.IBGP = s.as, s.as == local
 		a.RouterID, _ = addrOf(s.id) // none before the OPEN
 		// A route of another PE with the RD of one of our VRFs is not of that
 		// VRF: the neighbour says where a path was learned.
-		a.Source, zone = n.VRF, n.Zone
-		if peer.IsLinkLocalUnicast() && zone != "" {
-			a.Peer = peer.WithZone(zone)
-		}
-	} else if rd != 0 {
-		a.Source = d.vrfs[rd]
+		a.Source, zone = n.VRF, cmp.Or(peer.Zone(), n.Zone)
+		a.Peer = zoned(peer, zone)
+	} else if s.rd != 0 {
+		a.Source = d.vrfs[s.rd]
 	} else if s.ours {
 		a.Source = speaker.Default
 	}
@@ -150,6 +157,9 @@ func (d *decoder) decodeAttrs(s *sender, list []bgp.PathAttributeInterface, rd r
 		if err := decodeAttr(a, attr); err != nil {
 			return nil, err
 		}
+	}
+	if !a.LinkLocal.IsValid() {
+		a.LinkLocal = beside
 	}
 	for _, nh := range []*netip.Addr{&a.Nexthop, &a.LinkLocal} {
 		if nh.IsLinkLocalUnicast() && nh.Is6() && zone != "" {

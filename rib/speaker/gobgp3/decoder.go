@@ -1,6 +1,7 @@
 package gobgp3
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -19,8 +20,9 @@ import (
 // that have them in common. It has one user at a time.
 type decoder struct {
 	global     uint32 // our AS
-	neighbours map[netip.Addr]conf.Neighbor
-	vrfs       map[rib.RD]string // of the configuration
+	names      *peerNames
+	neighbours map[string]conf.Neighbor // by name
+	vrfs       map[rib.RD]string        // of the configuration
 	recent     recent
 	cache      attrCache
 	vias       map[rib.Via]*rib.Via
@@ -29,24 +31,41 @@ type decoder struct {
 	scratch    []byte
 }
 
-func newDecoder(c *conf.Config) *decoder {
+func newDecoder(c *conf.Config, names *peerNames) *decoder {
 	d := &decoder{
 		global:     c.Set.Global.Config.As,
-		neighbours: make(map[netip.Addr]conf.Neighbor),
+		names:      names,
+		neighbours: c.Neighbors(),
 		vrfs:       make(map[rib.RD]string, len(c.VRFs)),
 		rds:        make(map[rib.RD]struct{}),
 		vias:       make(map[rib.Via]*rib.Via),
 		noTags:     new(rib.Tags),
 	}
-	for text, n := range c.Neighbors() {
-		if addr, err := netip.ParseAddr(text); err == nil {
-			d.neighbours[addr] = n
-		}
-	}
 	for _, v := range c.VRFs {
 		d.vrfs[v.RD] = v.Name
 	}
 	return d
+}
+
+// peerOf is the neighbour that GoBGP has under an address, as it is in the attributes of its
+// paths. It may be called from any goroutine.
+func (d *decoder) peerOf(key string) netip.Addr {
+	peer, err := netip.ParseAddr(key)
+	if err != nil {
+		return netip.Addr{} // GoBGP has none such
+	}
+	if peer = peer.Unmap(); !peer.IsLinkLocalUnicast() {
+		peer = peer.WithZone("")
+	}
+	return zoned(peer, cmp.Or(peer.Zone(), d.neighbours[peer.String()].Zone))
+}
+
+// zoned is a neighbour's address with the zone of its link, where it is a link-local one.
+func zoned(peer netip.Addr, zone string) netip.Addr {
+	if peer.Is6() && peer.IsLinkLocalUnicast() && zone != "" {
+		return peer.WithZone(zone)
+	}
+	return peer
 }
 
 // considered tells whether an NLRI is of a family whose routes lead into kernel tables.
@@ -126,8 +145,8 @@ func prefixOf(ip net.IP, bits uint8, six bool) (netip.Prefix, error) {
 	return p, nil
 }
 
-// path decodes a path that is not withdrawn.
-func (d *decoder) path(p *bgpPath, to speaker.Destination, label uint32) (rib.Path, *attrEntry, error) {
+// path decodes a path that is not withdrawn, with its local identifier.
+func (d *decoder) path(p *bgpPath, id uint32, to speaker.Destination, label uint32) (rib.Path, *attrEntry, error) {
 	o := p.origin()
 	entry, err := d.attrs(o, p.attributes(), to.RD)
 	if err != nil {
@@ -136,7 +155,7 @@ func (d *decoder) path(p *bgpPath, to speaker.Destination, label uint32) (rib.Pa
 	return rib.Path{
 		Prefix: to.Prefix,
 		RD:     to.RD,
-		ID:     o.nlri.PathLocalIdentifier(),
+		ID:     id,
 		Label:  label,
 		Age:    o.timestamp,
 		Attrs:  entry.attrs,
@@ -177,7 +196,7 @@ func (d *decoder) whole(p *api.Path) (rib.Path, error) {
 	if err != nil {
 		return rib.Path{}, err
 	}
-	path, _, err := d.path(native, to, label)
+	path, _, err := d.path(native, p.LocalIdentifier, to, label)
 	return path, err
 }
 

@@ -102,7 +102,7 @@ func TestRDs(t *testing.T) {
 			t.Errorf("%T %v is an RD", bad, bad)
 		}
 	}
-	d := newDecoder(&conf.Config{})
+	d := newDecoder(&conf.Config{}, nil)
 	for i := range 1<<16 + 10 {
 		d.remember(rib.RD(i + 1))
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
-// feeder fills the feeds from GoBGP's best paths, by one watch after another.
+// feeder fills the feeds from GoBGP's tables, by one watch after another.
 type feeder struct {
 	*embedded
 	feeds   *speaker.Feeds
@@ -23,9 +23,9 @@ func newFeeder(e *embedded, k *keeper, vrfs []speaker.VRF) *feeder {
 	return &feeder{embedded: e, keeper: k, feeds: speaker.NewFeeds(vrfs), markers: speaker.NewMarkers()}
 }
 
-// rewatch starts a watch with a snapshot, in place of the watch that runs. When
-// the snapshot is in, feeds hold the paths of it and nothing else. Its callers take
-// turns: the start, and then the holder of changing.
+// rewatch starts a watch that begins with all that the tables have, in place of the watch
+// that runs. When that is in, feeds hold it and nothing else. Its callers take turns: the
+// start, and then the holder of changing.
 func (f *feeder) rewatch(ctx context.Context) error {
 	old, ended := f.current()
 	if ended {
@@ -38,14 +38,15 @@ func (f *feeder) rewatch(ctx context.Context) error {
 		// A path that goes until the next watch is there leaves its destination behind.
 		defer f.keeper.sweepAll()
 	}
-	b, err := watchBest(f.loop, f.keeper.seen())
+	s, err := watchAll(f.keeper.changes, f.keeper.seen())
 	if err != nil {
 		return err
 	}
+	w.queue = s.live
 	// The watch outlives the call that starts it.
 	wctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	w.cancel = cancel
-	go w.run(wctx, b)
+	go w.run(wctx, s, &reading{f.keeper.changes, s.live})
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.ended { // fenced meanwhile
@@ -79,6 +80,16 @@ func (f *feeder) fence() {
 	f.mu.Unlock()
 	if w != nil {
 		w.end()
+	}
+}
+
+// setDown tells the feeds that the session of a neighbour has ended, and its paths with it.
+// It waits for nothing, and may be called from any goroutine.
+func (f *feeder) setDown(key string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.watch != nil {
+		f.feeds.SetDown(f.watch.decoder.peerOf(key))
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 // are told after the message (teller), of what differs from what they were told last.
 type flags struct {
 	sources
+	changes  *changes
 	hush     hush
 	replaced replaced
 	left     func(vrf string, path *bgpPath) // called for a path that leads no more into a VRF
@@ -37,8 +38,8 @@ type place struct {
 	key    string
 }
 
-func newFlags(l *loop, left func(vrf string, path *bgpPath)) *flags {
-	f := &flags{sources: sources{loop: l, vrfs: make(map[*bgpPeer]string)}, hush: hush{loop: l}, left: left, batch: toldAtOnce}
+func newFlags(c *changes, left func(vrf string, path *bgpPath)) *flags {
+	f := &flags{sources: sources{loop: c.loop, vrfs: make(map[*bgpPeer]string)}, changes: c, hush: hush{loop: c.loop}, left: left, batch: toldAtOnce}
 	f.held = make(map[bgp.RouteFamily]map[string]*bgpPath)
 	for _, family := range judgedFamilies {
 		f.held[family] = make(map[string]*bgpPath)

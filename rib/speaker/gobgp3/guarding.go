@@ -11,6 +11,7 @@ import (
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/log"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
@@ -29,8 +30,11 @@ import (
 type guarding struct {
 	*loop
 	guard  *guard.Guard
-	ours   func(vrf string, p netip.Prefix) bool // Options.OwnPrefix
-	config atomic.Pointer[conf.Config]           // in force
+	names  *peerNames
+	local  *localAddresses
+	ours   func(vrf string, p netip.Prefix) bool                             // Options.OwnPrefix
+	six    func(neighbour string, local netip.Addr, bound string) netip.Addr // Options.OwnSix
+	config atomic.Pointer[conf.Config]                                       // in force
 
 	mu     sync.Mutex
 	limits map[string]*guard.Limit // guarded by mu; by VRF
@@ -45,12 +49,25 @@ func newGuarding(l *loop, ours func(vrf string, p netip.Prefix) bool, c *conf.Co
 // stateChanged is called in GoBGP's loop, which owns the map of neighbours and holds the
 // lock of this one's session.
 func (g *guarding) stateChanged(fields log.Fields) {
-	if g.server() == nil || fields["new"] != "BGP_FSM_OPENSENT" || unguarded {
+	if g.server() == nil {
 		return
 	}
 	key, _ := fields["Key"].(string)
 	p, there := g.peerOf(key)
 	if !there {
+		return
+	}
+	switch fields["new"] {
+	case bgp.BGP_FSM_ESTABLISHED.String():
+		g.names.note(key, p, true)
+		g.local.established(p)
+		return
+	case bgp.BGP_FSM_OPENSENT.String():
+		g.names.note(key, p, false)
+	default:
+		return
+	}
+	if unguarded {
 		return
 	}
 	conn := p.conn.in(p.fsm)
@@ -84,6 +101,13 @@ func (g *guarding) rules(key string, p livePeer) *guard.Rules {
 		Loopback: n.Transport.Config.BindInterface != "lo",
 		Terms:    c.TermsOf(key, n.Config.PeerGroup),
 	}
+	if n.Transport.Config.BindInterface == "lo" { // of an alias
+		r.Local, _ = netip.ParseAddr(n.Transport.Config.LocalAddress)
+	}
+	if g.six != nil {
+		r.Six = func(local netip.Addr, bound string) netip.Addr { return g.six(key, local, bound) }
+	}
+	r.Direct = r.Terms.FastFailover && isDirect(n)
 	if n.Config.LocalAs != 0 && n.Config.LocalAs != global.Config.As {
 		r.OwnASes = append(r.OwnASes, n.Config.LocalAs)
 	}
@@ -99,6 +123,13 @@ func (g *guarding) rules(key string, p livePeer) *guard.Rules {
 	}
 	r.Limit = g.limit(n.Config.Vrf, c.Extras.MaxPrefixes)
 	return r
+}
+
+// isDirect tells whether a neighbour can only be on a link of ours. Of one in a namespace the
+// relay has the link.
+func isDirect(n *oc.Neighbor) bool {
+	return !n.EbgpMultihop.Config.Enabled && n.Transport.Config.BindInterface != "lo" &&
+		(!n.TtlSecurity.Config.Enabled || n.TtlSecurity.Config.TtlMin == rib.OneHop)
 }
 
 func vrfOrDefault(vrf string) string {

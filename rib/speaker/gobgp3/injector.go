@@ -23,7 +23,8 @@ import (
 type injector struct {
 	*loop
 	*tables
-	flags *flags
+	changes *changes
+	flags   *flags
 }
 
 // localPeer is the source of a path that originated here.
@@ -32,29 +33,35 @@ var localPeer = new(bgpPeer)
 // Inject makes changes to the announcements of a VRF: all, or none where it fails.
 func (in injector) Inject(vrf string, changes []rib.AnnounceChange) error {
 	return in.inLoop(func() error {
-		rib := in.rib()
 		var of *bgpVRF
 		if vrf != speaker.Default {
-			if of = rib.Vrfs[vrf]; of == nil {
+			if of = in.rib().Vrfs[vrf]; of == nil {
 				return fmt.Errorf("BGP has no VRF %q any more", vrf)
 			}
 		}
 		paths := paths(of, changes)
-		if in.oneByOne() {
-			serverPropagate(in.server(), nil, paths)
-			return nil
-		}
-		for run := range runs(paths, changes) {
-			var updates []*bgpUpdate
-			for _, p := range run {
-				for _, u := range tablesUpdate(rib, p) {
-					updates = append(updates, in.flags.without(u))
-				}
+		in.changes.during("", paths, func() {
+			if in.oneByOne() {
+				serverPropagate(in.server(), nil, paths)
+				return
 			}
-			in.flags.tell(updates)
-		}
+			for run := range runs(paths, changes) {
+				in.update(run)
+			}
+		})
 		return nil
 	})
+}
+
+// update changes paths of one family at once.
+func (in injector) update(paths []*bgpPath) {
+	var updates []*bgpUpdate
+	for _, p := range paths {
+		for _, u := range tablesUpdate(in.rib(), p) {
+			updates = append(updates, in.flags.without(u))
+		}
+	}
+	in.flags.tell(updates)
 }
 
 // acceptRoute is GoBGP's ROUTE_TYPE_ACCEPT.

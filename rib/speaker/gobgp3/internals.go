@@ -5,6 +5,7 @@ import (
 	"net"
 	"reflect"
 	"slices"
+	"time"
 	"unsafe"
 
 	"github.com/eapache/channels"
@@ -59,7 +60,7 @@ type bgpPeer struct {
 	AS      uint32
 	ID      net.IP
 	_       uint32
-	_       net.IP
+	LocalID net.IP
 	Address net.IP
 	_       net.IP
 	_       bool
@@ -68,11 +69,12 @@ type bgpPeer struct {
 	_       bool
 }
 
-// bestEvent is server.watchEventBestPath: the best paths of a destination, or a withdrawn
-// one where it has none left; the first event has the best paths of the whole table.
+// bestEvent is server.watchEventBestPath: the best path of a destination, or a withdrawn
+// one where it has none left; nothing, where the best path stays; of a batch of changes the
+// paths of those of which it does not.
 type bestEvent struct {
 	PathList      []*bgpPath
-	MultiPathList [][]*bgpPath // instead, where multipath is on
+	MultiPathList [][]*bgpPath // also, where multipath is on: those as good as the best
 	_             map[uint32]bool
 }
 
@@ -80,6 +82,20 @@ type bestEvent struct {
 type eorEvent struct {
 	Family   bgp.RouteFamily
 	PeerInfo *bgpPeer
+}
+
+// messageEvent is server.watchEventMessage: a message of a neighbour, before GoBGP handles
+// it, which it may not do.
+type messageEvent struct {
+	Message     *bgp.BGPMessage
+	_           uint32
+	_           uint32
+	PeerAddress net.IP // without its zone
+	_           net.IP
+	_           net.IP
+	_           bool
+	_           time.Time
+	_           bool
 }
 
 // origin is where a path came from, as it was received.
@@ -103,53 +119,54 @@ func (p *bgpPath) attributes() []bgp.PathAttributeInterface {
 	return pathAttributes(p) // a policy changed them: a list is made of the changes
 }
 
-// bestPaths is a watch of GoBGP's best paths and End-of-RIB markers, in their one
-// order: paths that there are already come from events, up to snapshotEnd, and later
-// events from live.
-type bestPaths struct {
+// stream is a watch of GoBGP's messages, best paths and End-of-RIB markers, in their one
+// order: the markers that there were already come from events, up to pastEnd, and all
+// else from live.
+type stream struct {
 	watcher unsafe.Pointer
 	events  <-chan any
 	live    *queue
 }
 
-// snapshotEnd comes after the events of the snapshot.
-type snapshotEnd struct{}
+// pastEnd comes after the markers that there were already.
+type pastEnd struct{}
 
 // eventKinds are GoBGP's names of the events that a watch is for, under which it looks
 // for a watcher's filters.
-var eventKinds = []string{"bestpath", "eor"}
+var eventKinds = []string{"bestpath", "eor", "receivedmessage"}
 
-// watchBest starts a watch. It waits for GoBGP's loop.
+// watchAll starts a watch. It waits for GoBGP's loop.
 //
 // GoBGP shows each new event to a watcher's filter before it goes into the watcher's
 // channels, in the loop itself, and drops the events that the filter does not pass. This
-// filter passes none, and has put the event into a queue of ours. seen is called for each
-// in the loop.
-func watchBest(l *loop, seen func(event any)) (bestPaths, error) {
+// filter passes none, and has changes put into a queue of ours what it tells. seen is called
+// in the loop for each event of best paths and End-of-RIB.
+func watchAll(c *changes, seen func(event any)) (stream, error) {
 	live := newQueue()
-	divert := func(opts unsafe.Pointer) {
+	divert := func(opts unsafe.Pointer) { // it is called in the loop
+		c.follow(live)
 		filters := *(*map[string]func(any) bool)(unsafe.Add(opts, filtersAt()))
 		for _, kind := range eventKinds {
-			filters[kind] = func(event any) bool { live.put(event); seen(event); return false }
+			filters[kind] = func(event any) bool { c.event(live, event, seen); return false }
 		}
 	}
-	w := serverWatch(l.server(), watchBestPath(true), watchEOR(true), divert)
-	b := bestPaths{w, watcherEvent(w), live}
-	if err := b.checkKinds(l); err != nil {
+	w := serverWatch(c.server(), watchBestPath(false), watchEOR(true), watchMessage(false), divert)
+	b := stream{w, watcherEvent(w), live}
+	if err := b.checkKinds(c.loop); err != nil {
 		b.stop()
-		return bestPaths{}, err
+		return stream{}, err
 	}
 	ch := reflect.NewAt(watcherType(), w).Elem().FieldByName("ch")
 	// The filters divert later events to our queue, so this marker is the last item in
-	// the channel: all before it is the snapshot.
-	(*channels.InfiniteChannel)(ch.UnsafePointer()).In() <- snapshotEnd{}
+	// the channel: all before it is from before the watch.
+	(*channels.InfiniteChannel)(ch.UnsafePointer()).In() <- pastEnd{}
 	return b, nil
 }
 
 // checkKinds makes sure that GoBGP has the watcher under eventKinds, and so looks for
 // filters under those names: under other names it would find none, and fill the channel,
-// which nobody reads after the snapshot.
-func (b bestPaths) checkKinds(l *loop) error {
+// which nobody reads after pastEnd.
+func (b stream) checkKinds(l *loop) error {
 	var kinds []string
 	err := l.inLoop(func() error {
 		field, _ := reflect.TypeFor[server.BgpServer]().FieldByName("watcherMap")
@@ -164,19 +181,19 @@ func (b bestPaths) checkKinds(l *loop) error {
 		return nil
 	})
 	if slices.Sort(kinds); err == nil && !slices.Equal(kinds, eventKinds) {
-		err = internalsError("the events of best paths and of End-of-RIB are called %q, not %q", kinds, eventKinds)
+		err = internalsError("the events of best paths, of End-of-RIB and of messages are called %q, not %q", kinds, eventKinds)
 	}
 	return err
 }
 
-// errLate is that of an event that came by a watcher's channel after the snapshot: GoBGP
+// errLate is that of an event that came by a watcher's channel after pastEnd: GoBGP
 // has not asked the filter.
 func errLate(event any) error {
 	return internalsError("a %T came by the watcher's channel, past its filters", event)
 }
 
 // stop ends the watch. It waits for GoBGP's loop.
-func (b bestPaths) stop() { watcherStop(b.watcher) }
+func (b stream) stop() { watcherStop(b.watcher) }
 
 // filtersAt is how far behind a watcher's options, which are its first field, its
 // filters are.
@@ -222,21 +239,24 @@ func pathType() reflect.Type {
 }
 
 // shapes are the types of GoBGP's events, which only an event itself shows.
-type shapes struct{ best, eor reflect.Type }
+type shapes struct{ best, eor, message reflect.Type }
 
-// read returns an event, the other being nil.
-func (s *shapes) read(event any) (*bestEvent, *eorEvent, error) {
+// read returns an event, the others being nil.
+func (s *shapes) read(event any) (*bestEvent, *eorEvent, *messageEvent, error) {
 	t := reflect.TypeOf(event)
-	if t == nil || t != s.best && t != s.eor {
+	if t == nil || t != s.best && t != s.eor && t != s.message {
 		if err := s.learn(t); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
-	p := reflect.ValueOf(event).UnsafePointer()
-	if t == s.best {
-		return (*bestEvent)(p), nil, nil
+	switch p := reflect.ValueOf(event).UnsafePointer(); t {
+	case s.best:
+		return (*bestEvent)(p), nil, nil, nil
+	case s.eor:
+		return nil, (*eorEvent)(p), nil, nil
+	default:
+		return nil, nil, (*messageEvent)(p), nil
 	}
-	return nil, (*eorEvent)(p), nil
 }
 
 func (s *shapes) learn(t reflect.Type) error {
@@ -247,6 +267,8 @@ func (s *shapes) learn(t reflect.Type) error {
 		mirror = reflect.TypeFor[*bestEvent]()
 	case "*server.watchEventEor":
 		mirror, is = reflect.TypeFor[*eorEvent](), &s.eor
+	case "*server.watchEventMessage":
+		mirror, is = reflect.TypeFor[*messageEvent](), &s.message
 	default:
 		return internalsError("an event of best paths is a %v", t)
 	}

@@ -26,11 +26,12 @@ func TestInternals(t *testing.T) {
 	p.announce(spec{prefix: "10.1.0.0/16"})
 	s := run(t, Options{Config: toJSON(t, baseConf(nil, []any{neighborConf(p.addr, 65001, p.port, "ipv4-unicast")}))})
 	eventually(t, "the End-of-RIB", func() bool { return converged(s.feed(t, speaker.Default)) })
-	w, _ := s.feeder.current()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.shapes.best == nil || w.shapes.eor == nil {
-		t.Errorf("after a path and an End-of-RIB the events known are %+v", w.shapes)
+	var known shapes
+	if err := s.keeper.inLoop(func() error { known = s.keeper.changes.shapes; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if known.best == nil || known.eor == nil || known.message == nil {
+		t.Errorf("after a path and an End-of-RIB the events known are %+v", known)
 	}
 }
 
@@ -39,8 +40,11 @@ func TestStrangeEvent(t *testing.T) {
 	h := newHarness(t, twoVRFs())
 	var told error
 	h.giveUp = func(err error) { told = err }
-	h.take([]any{"strange"})
-	h.take([]any{"and again"})
+	c, live := newChanges(new(loop)), newQueue()
+	c.follow(live)
+	c.event(live, "strange", func(any) { t.Error("somebody else is told") })
+	h.take(live.take(nil))
+	h.take([]item{{of: "and again"}})
 	if told == nil || !strings.Contains(told.Error(), "string") {
 		t.Errorf("told %v", told)
 	}
@@ -138,13 +142,13 @@ func spelled(paths []rib.Path) string {
 func TestOtherNamesOfEvents(t *testing.T) {
 	names := eventKinds
 	defer func() { eventKinds = names }()
-	eventKinds = []string{"bestpath", "end-of-rib"}
+	eventKinds = []string{"bestpath", "end-of-rib", "receivedmessage"}
 	s, err := New(Options{Config: toJSON(t, baseConf(nil, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Stop(t.Context(), false) }()
-	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), `["bestpath" "eor"]`) {
+	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), `["bestpath" "eor" "receivedmessage"]`) {
 		t.Errorf("error %v, want one about the names", err)
 	}
 }
@@ -156,14 +160,14 @@ func TestLateEvent(t *testing.T) {
 	told := make(chan error, 1)
 	h.giveUp = func(err error) { told <- err }
 	events := make(chan any, 2)
-	events <- snapshotEnd{}
+	events <- pastEnd{}
 	events <- &bestEvent{}
 	h.done = make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		defer close(h.done)
 		<-events
-		h.follow(ctx, bestPaths{events: events, live: newQueue()})
+		h.follow(ctx, stream{events: events, live: newQueue()})
 	}()
 	if err := <-told; err == nil || !strings.Contains(err.Error(), "past its filters") {
 		t.Errorf("told %v", err)

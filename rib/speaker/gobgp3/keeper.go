@@ -20,8 +20,11 @@ import (
 // goroutine has the loop call it.
 type keeper struct {
 	*loop
-	pacer *pacer
-	log   *logger
+	pacer   *pacer
+	log     *logger
+	names   *peerNames
+	local   *localAddresses
+	changes *changes // the loop's own
 
 	work   time.Duration // of the loop since it last looked; the loop's own
 	each   time.Duration // how much it does before the next look; the loop's own
@@ -47,20 +50,27 @@ const (
 
 func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k := &keeper{loop: l, pacer: pacer, log: log, each: lookEach, wake: make(chan struct{}, 1)}
+	k.names, k.local = newPeerNames(l), &localAddresses{loop: l}
+	k.changes = newChanges(l)
 	k.sweeps = newSweeper(l, k.wake)
 	k.limits = newLimits(l, log)
-	k.stale = newStales(l, log)
+	k.stale = newStales(k.changes, log)
 	k.leaver = newLeavers(l)
-	k.reach = newReachability(l, log, k.leaver.left)
+	k.reach = newReachability(k.changes, k.names, log, k.leaver.left)
 	return k
 }
 
 // Observe implements GoBGP's timing hook.
 func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
 	stateChanged := k.log.stateChanged.Swap(false)
+	if stateChanged {
+		k.changes.moved()
+		k.local.putBack()
+	}
+	k.changes.after()
 	defer k.reach.after(stateChanged) // after what else changes the tables here
 	k.pacer.Observe(op, did, waited)
-	if stateChanged || k.endOfRIB.Swap(false) {
+	if k.endOfRIB.Swap(false) || stateChanged {
 		k.stale.look()
 		k.limits.look()
 	}
@@ -74,11 +84,12 @@ func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
 	}
 }
 
-// seen returns the function that the loop calls for each event of a watch.
+// seen returns the function that the loop calls for each event of a watch that is of best
+// paths or End-of-RIB.
 func (k *keeper) seen() func(event any) {
 	var kinds shapes // the watch has its own, and gives up where an event is not as expected
 	return func(event any) {
-		best, eor, err := kinds.read(event)
+		best, eor, _, err := kinds.read(event)
 		switch {
 		case err != nil:
 		case eor != nil:
@@ -144,6 +155,9 @@ func (k *keeper) sweepAll() {
 // quiet is called in the loop.
 func (k *keeper) quiet() error {
 	k.look()
+	if k.log.endings != nil {
+		k.log.endings.quiet()
+	}
 	k.sweeps.quiet()
 	k.limits.look()
 	k.stale.look()

@@ -36,6 +36,9 @@ func watchBestPath(current bool) watchOption
 //go:linkname watchEOR github.com/osrg/gobgp/v3/pkg/server.watchEor
 func watchEOR(current bool) watchOption
 
+//go:linkname watchMessage github.com/osrg/gobgp/v3/pkg/server.watchMessage
+func watchMessage(sent bool) watchOption
+
 //go:linkname watcherEvent github.com/osrg/gobgp/v3/pkg/server.(*watcher).Event
 func watcherEvent(watcher unsafe.Pointer) <-chan any
 

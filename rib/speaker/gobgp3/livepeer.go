@@ -48,11 +48,14 @@ func (p livePeer) established() (is bool) {
 	return is
 }
 
-// inVRF tells whether the neighbour is in a VRF.
-func (p livePeer) inVRF() (is bool) {
-	p.read(func(n *oc.Neighbor, _ bgp.FSMState) { is = n.Config.Vrf != "" })
-	return is
+// vrf is the VRF that the neighbour is in; "": none.
+func (p livePeer) vrf() (name string) {
+	p.read(func(n *oc.Neighbor, _ bgp.FSMState) { name = n.Config.Vrf })
+	return name
 }
+
+// inVRF tells whether the neighbour is in a VRF.
+func (p livePeer) inVRF() bool { return p.vrf() != "" }
 
 // isDown tells whether somebody, or a limit, keeps the neighbour from having a session.
 func (p livePeer) isDown() (is bool) {
@@ -107,6 +110,16 @@ func (p livePeer) copied() (n reload.Neighbor) {
 	n.AfiSafis = slices.Clone(n.AfiSafis)
 	n.Dynamic = isDynamic(&n.Neighbor)
 	return n
+}
+
+// hasFamily tells whether a session may have a family. The caller holds its lock.
+func (p livePeer) hasFamily(f bgp.RouteFamily) bool {
+	for _, a := range (*p.conf.in(p.fsm)).AfiSafis {
+		if a.State.Family == f {
+			return true
+		}
+	}
+	return false
 }
 
 // isDynamic tells whether a peer group let a neighbour in.

@@ -32,6 +32,8 @@ type logger struct {
 	down func(neighbor, reason string)
 	// guarding is told of each change of a session's state; nil: nobody is.
 	guarding *guarding
+	// endings is told of the ends of sessions, and of neighbours; nil: nobody is.
+	endings *endings
 	// stateChanged is set when a session's state has changed. GoBGP says so in its
 	// loop, and to nobody else before the change has had its effects.
 	stateChanged atomic.Bool
@@ -144,10 +146,21 @@ func (l *logger) Panic(msg string, fields log.Fields) {
 
 func (l *logger) Error(msg string, fields log.Fields) { l.write(slog.LevelError, msg, fields) }
 
-// Info passes the reason of a session's end on to down.
+// Info passes the ends of sessions and neighbours on.
 func (l *logger) Info(msg string, fields log.Fields) {
-	if msg == "Peer Down" && l.down != nil {
-		l.down(fmt.Sprint(fields["Key"]), fmt.Sprint(fields["Reason"]))
+	switch key := fmt.Sprint(fields["Key"]); msg {
+	case peerDown:
+		reason := fmt.Sprint(fields["Reason"])
+		if l.endings != nil { // it comes first: it is in a hurry
+			l.endings.ended(key, reason)
+		}
+		if l.down != nil {
+			l.down(key, reason)
+		}
+	case peerDeleted:
+		if l.endings != nil {
+			l.endings.deleted(key)
+		}
 	}
 	l.write(slog.LevelInfo, msg, fields)
 }
@@ -169,14 +182,22 @@ func (l *logger) Debug(msg string, fields log.Fields) {
 		if l.guarding != nil {
 			l.guarding.stateChanged(fields)
 		}
+		if l.endings != nil {
+			l.endings.stateChanged(fields)
+		}
 	}
 	if fields["Topic"] != "Table" {
 		l.write(slog.LevelDebug, msg, fields)
 	}
 }
 
-// stateChange is GoBGP's message when a session's state has changed.
-const stateChange = "state changed"
+// GoBGP's messages when a session's state changes, in its loop; when a session has ended,
+// on the session's goroutine; and when a neighbour is about to be taken out, in the loop.
+const (
+	stateChange = "state changed"
+	peerDown    = "Peer Down"
+	peerDeleted = "Delete a peer configuration"
+)
 
 func (l *logger) SetLevel(level log.LogLevel) { l.level.Store(uint32(level)) }
 func (l *logger) GetLevel() log.LogLevel      { return log.LogLevel(l.level.Load()) }

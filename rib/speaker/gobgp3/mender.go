@@ -118,7 +118,7 @@ func (m *mender) lostPaths(vrf string, paths ...*api.Path) scope {
 			continue
 		}
 		if d == nil {
-			d = newDecoder(m.inForce())
+			d = newDecoder(m.inForce(), nil)
 		}
 		nlri, err := apiutil.GetNativeNlri(p)
 		if err != nil {

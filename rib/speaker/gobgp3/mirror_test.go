@@ -71,7 +71,7 @@ func TestOtherInternals(t *testing.T) {
 	}
 	var s shapes
 	for _, ev := range []any{5, "x", nil, &bestEvent{}, &server.BgpServer{}} {
-		if _, _, err := s.read(ev); err == nil {
+		if _, _, _, err := s.read(ev); err == nil {
 			t.Errorf("%T is an event", ev)
 		}
 	}

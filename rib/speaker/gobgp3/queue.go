@@ -11,20 +11,48 @@ import (
 // costs the loop, or the watch, more than the queue does.
 type queue struct {
 	ready chan struct{} // signalled when there is something to take
-	open  atomic.Int64  // events that were put and are not done
+	open  atomic.Int64  // items that were put and are not done
+
+	// unseen is signalled when paths have changed of which nothing in the queue tells.
+	unseen chan struct{}
 
 	mu     sync.Mutex
-	events []any // guarded by mu
+	items  []item // guarded by mu
+	closed bool   // guarded by mu
 }
 
-func newQueue() *queue { return &queue{ready: make(chan struct{}, 1)} }
+// item is a thing that the watch is told of.
+type item struct {
+	paths []known // all of a destination, as GoBGP has them in order
+	// of is, where there are no paths, the NLRI of a destination that has none, or another
+	// thing than a destination.
+	of any
+}
+
+// known is a path in GoBGP's tables, with its local identifier there, which is read in the
+// loop because GoBGP writes it again there.
+type known struct {
+	path *bgpPath
+	id   uint32
+}
+
+func newQueue() *queue {
+	return &queue{ready: make(chan struct{}, 1), unseen: make(chan struct{}, 1)}
+}
 
 // put never waits.
-func (q *queue) put(event any) {
-	q.open.Add(1)
+func (q *queue) put(items ...item) {
+	if len(items) == 0 {
+		return
+	}
 	q.mu.Lock()
-	q.events = append(q.events, event)
-	first := len(q.events) == 1
+	if q.closed {
+		q.mu.Unlock()
+		return
+	}
+	q.open.Add(int64(len(items)))
+	first := len(q.items) == 0
+	q.items = append(q.items, items...)
 	q.mu.Unlock()
 	if first {
 		select {
@@ -34,26 +62,41 @@ func (q *queue) put(event any) {
 	}
 }
 
-// take returns the events that wait, in their order. used is the result of an
+// miss says that paths have changed of which nothing in the queue tells.
+func (q *queue) miss() {
+	select {
+	case q.unseen <- struct{}{}:
+	default: // it is said
+	}
+}
+
+// take returns the items that wait, in their order. used is the result of an
 // earlier take, whose room is used again.
-func (q *queue) take(used []any) []any {
+func (q *queue) take(used []item) []item {
 	if cap(used) > mostRoom {
 		used = nil
 	}
 	clear(used)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	events := q.events
-	q.events = used[:0]
-	return events
+	items := q.items
+	q.items = used[:0]
+	return items
 }
 
-// done says that n of the taken events are dealt with.
+// close has the queue take nothing any more: nobody will.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed, q.items = true, nil
+}
+
+// done says that n of the taken items are dealt with.
 func (q *queue) done(n int) { q.open.Add(int64(-n)) }
 
-// waiting is how many events were put and are not done.
+// waiting is how many items were put and are not done.
 func (q *queue) waiting() int { return int(q.open.Load()) }
 
-// mostRoom is how many events a queue keeps room for: a peer that takes a million
+// mostRoom is how many items a queue keeps room for: a peer that takes a million
 // paths with it should not leave that much behind.
 const mostRoom = 1 << 14

@@ -13,7 +13,7 @@ func TestQueue(t *testing.T) {
 		q := newQueue()
 		go func() {
 			for i := range n {
-				q.put(i)
+				q.put(item{of: i})
 				if i%1000 == 0 {
 					synctest.Wait() // the reader has taken all of it
 					if open := q.waiting(); open != 0 {
@@ -22,7 +22,7 @@ func TestQueue(t *testing.T) {
 				}
 			}
 		}()
-		var events []any
+		var events []item
 		for next := 0; next < n; {
 			<-q.ready
 			events = q.take(events)
@@ -30,8 +30,8 @@ func TestQueue(t *testing.T) {
 				t.Fatalf("%d wait while %d are in hand", open, len(events))
 			}
 			for _, ev := range events {
-				if ev != next {
-					t.Fatalf("%v after %d", ev, next-1)
+				if ev.of != next {
+					t.Fatalf("%v after %d", ev.of, next-1)
 				}
 				next++
 			}
@@ -47,11 +47,11 @@ func TestQueue(t *testing.T) {
 func TestQueueGivesItsRoomBack(t *testing.T) {
 	q := newQueue()
 	for range 2 * mostRoom {
-		q.put(0)
+		q.put(item{of: 0})
 	}
 	many := q.take(nil)
 	q.take(many)
-	q.put(0)
+	q.put(item{of: 0})
 	if room := cap(q.take(nil)); room > mostRoom {
 		t.Errorf("room for %d is kept", room)
 	}

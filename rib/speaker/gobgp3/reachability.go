@@ -18,9 +18,10 @@ import (
 // turn of the loop; paths that arrive meanwhile are judged by flags.
 type reachability struct {
 	*loop
-	log  *logger
-	wake chan struct{} // there is something to do
-	conf atomic.Pointer[conf.Config]
+	names *peerNames
+	log   *logger
+	wake  chan struct{} // there is something to do
+	conf  atomic.Pointer[conf.Config]
 
 	mu    sync.Mutex
 	said  map[string]*unreached // guarded by mu; by VRF
@@ -34,9 +35,9 @@ type reachability struct {
 	walk    *walk             // under way
 }
 
-func newReachability(l *loop, log *logger, left func(vrf string, path *bgpPath)) *reachability {
+func newReachability(c *changes, names *peerNames, log *logger, left func(vrf string, path *bgpPath)) *reachability {
 	return &reachability{
-		loop: l, log: log, wake: make(chan struct{}, 1), flags: newFlags(l, left),
+		loop: c.loop, names: names, log: log, wake: make(chan struct{}, 1), flags: newFlags(c, left),
 		said: make(map[string]*unreached), grown: make(map[string]bool), refused: make(map[string]string),
 	}
 }
@@ -83,7 +84,7 @@ func (r *reachability) configure(c *conf.Config) {
 
 // run has the loop bring the paths in line until ctx ends.
 func (r *reachability) run(ctx context.Context) {
-	var changes bestPaths
+	var changes stream
 	defer func() {
 		_ = r.inAnyLoop(func() error { r.stop(); return nil })
 		if changes.watcher != nil {
@@ -163,7 +164,7 @@ func (r *reachability) adopt() bool {
 	}
 	r.again = false
 	if c := r.conf.Load(); c != r.decodes {
-		r.decodes, r.flags.decoder = c, newDecoder(c)
+		r.decodes, r.flags.decoder = c, newDecoder(c, r.names)
 	}
 	r.flags.learn()
 	refused := r.refusals()
@@ -242,16 +243,16 @@ func (r *reachability) stop() {
 }
 
 // watchChanges has judge called in GoBGP's loop for each event of best paths.
-func watchChanges(l *loop, judge func(*bestEvent)) bestPaths {
+func watchChanges(l *loop, judge func(*bestEvent)) stream {
 	var kinds shapes
 	divert := func(opts unsafe.Pointer) {
 		filters := *(*map[string]func(any) bool)(unsafe.Add(opts, filtersAt()))
 		filters[eventKinds[0]] = func(event any) bool {
-			if best, _, err := kinds.read(event); err == nil && best != nil {
+			if best, _, _, err := kinds.read(event); err == nil && best != nil {
 				judge(best) // where it is not as expected, the feeds' watch gives up
 			}
 			return false
 		}
 	}
-	return bestPaths{watcher: serverWatch(l.server(), watchBestPath(false), divert)}
+	return stream{watcher: serverWatch(l.server(), watchBestPath(false), divert)}
 }

@@ -195,7 +195,7 @@ func TestManyUnreached(t *testing.T) {
 	told := make(map[string]string)
 	through := func(by string) func() bool {
 		return func() bool {
-			x.r.told(told)
+			x.r.follow(told)
 			k := 0
 			for _, path := range told {
 				if strings.TrimSpace(path) == "65000 "+by {

@@ -131,9 +131,10 @@ func TestUnreachedTargets(t *testing.T) {
 	x.announce(q)
 	told := make(map[string]string)
 	has := func(want string) func() bool {
-		return func() bool { r.told(told); return strings.TrimSpace(told[x.prefix]) == want }
+		return func() bool { r.follow(told); return strings.TrimSpace(told[x.prefix]) == want }
 	}
 	eventually(t, "r has p's path", has("65000 65001"))
+	eventually(t, "q's is there", func() bool { _, sent := x.s.kept(); return sent == 2 })
 	x.unreached(p)
 	eventually(t, "it is taken back", has(""))
 	x.unreached()

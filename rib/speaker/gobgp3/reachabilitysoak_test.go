@@ -158,8 +158,8 @@ func (k *soak) want(prepend string) map[string]string {
 	return want
 }
 
-// told takes what r hears into what it has been told.
-func (p *hostile) told(all map[string]string) {
+// follow takes what r hears into what it has been told.
+func (p *hostile) follow(all map[string]string) {
 	p.mu.Lock()
 	news := p.news
 	p.news = nil
@@ -262,7 +262,7 @@ func (k *soak) check(prepend string, again bool) {
 			clear(k.had)
 		}
 		eventually(k.t, "r is told all, "+what, func() bool {
-			k.r.told(k.had)
+			k.r.follow(k.had)
 			return maps.Equal(k.had, want)
 		})
 		_ = k.s.keeper.inLoop(func() error {

@@ -54,6 +54,10 @@ type Options struct {
 	// addresses: neighbours may not announce those. It is called for every route of an
 	// eBGP neighbour, by many goroutines. nil: none is known.
 	OwnPrefix func(vrf string, p netip.Prefix) bool
+	// OwnSix returns this router's IPv6 address on the link on which it has an IPv4 address,
+	// where the session of a neighbour is, by BGP's name for it, whose socket may be bound to
+	// an interface or VRF device; invalid: none. It may block for a moment. nil: none is known.
+	OwnSix func(neighbour string, local netip.Addr, bound string) netip.Addr
 }
 
 // Speaker is one embedded BGP server. A process may run one at a time: GoBGP
@@ -109,10 +113,14 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	s.force.Store(c)
 	s.keeper = newKeeper(l, new(pacer), log)
 	s.guarding = newGuarding(l, s.options.OwnPrefix, c, log)
+	s.keeper.names.linkLocal = s.guarding.guard.LinkLocal
+	s.guarding.six = s.options.OwnSix
+	s.guarding.names, s.guarding.local = s.keeper.names, s.keeper.local
 	log.down, log.guarding = s.sessions.down, s.guarding
 	s.feeder = newFeeder(s.embedded, s.keeper, c.VRFs)
+	log.endings = newEndings(s.feeder)
 	s.tables = &tables{s.embedded, s.feeder}
-	s.announcer = speaker.NewAnnouncer(injector{l, s.tables, s.keeper.reach.flags}, s.feeder.feeds)
+	s.announcer = speaker.NewAnnouncer(injector{l, s.tables, s.keeper.changes, s.keeper.reach.flags}, s.feeder.feeds)
 	mender, listening := newMender(s.embedded, s.announcer), &listening{loop: l}
 	s.drift = newDrift(s.embedded, s.keeper, s.sessions, mender)
 	s.drift.called, s.drift.drifted = s.options.Called, s.options.Drifted
@@ -278,6 +286,15 @@ func (s *Speaker) Sessions() []speaker.Session {
 		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.VRF, b.VRF))
 	})
 	return list
+}
+
+// LinkChanged says how an interface of the daemon's namespace fares. The sessions of
+// neighbours on one over which nothing goes any more are ended, unless their terms say
+// otherwise.
+func (s *Speaker) LinkChanged(l rib.LinkFate) {
+	if l.Reason != "" {
+		s.guarding.guard.LinkLost(l)
+	}
 }
 
 // Answers returns when GoBGP's loop has answered: it is not stuck. GoBGP ignores

@@ -24,10 +24,11 @@ import (
 // or after a time.
 type stales struct {
 	*loop
-	log   *logger
-	up    map[unsafe.Pointer]bool     // the peers that were established
-	waits map[unsafe.Pointer]*await   // the peers with stale routes, since their return
-	conf  atomic.Pointer[conf.Config] // in force
+	changes *changes
+	log     *logger
+	up      map[unsafe.Pointer]bool     // the peers that were established
+	waits   map[unsafe.Pointer]*await   // the peers with stale routes, since their return
+	conf    atomic.Pointer[conf.Config] // in force
 }
 
 // await is the wait for a neighbour's End-of-RIB.
@@ -39,8 +40,8 @@ type await struct {
 // staleTime is how long a neighbour may take whose OPEN had no restart time.
 const staleTime = 2 * time.Minute
 
-func newStales(l *loop, log *logger) *stales {
-	return &stales{loop: l, log: log, up: make(map[unsafe.Pointer]bool), waits: make(map[unsafe.Pointer]*await)}
+func newStales(c *changes, log *logger) *stales {
+	return &stales{loop: c.loop, changes: c, log: log, up: make(map[unsafe.Pointer]bool), waits: make(map[unsafe.Pointer]*await)}
 }
 
 // look is called in the loop: after each change of a session's state, after each
@@ -153,7 +154,7 @@ func (s *stales) drop(addr string, p livePeer, families []bgp.RouteFamily, why s
 	if len(paths) == 0 {
 		return
 	}
-	serverPropagate(s.server(), p.at, paths)
+	s.changes.during(p.vrf(), paths, func() { serverPropagate(s.server(), p.at, paths) })
 	if why != "" {
 		s.log.slog.Warn("Routes of a neighbour that restarted gracefully are given up: "+why+".",
 			"neighbor", addr, "routes", len(paths))

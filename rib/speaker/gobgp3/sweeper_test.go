@@ -70,7 +70,7 @@ func TestImportsLeaveNothing(t *testing.T) {
 				conf["global"].(obj)["apply-policy"], conf["policy-definitions"] = policy, all
 			}
 			s := run(t, Options{Config: toJSON(t, conf)})
-			if oneByOne := (injector{loop: s.loop, tables: s.tables}).oneByOne(); oneByOne != (name == "one by one") {
+			if oneByOne := (injector{s.loop, s.tables, s.keeper.changes, s.keeper.reach.flags}).oneByOne(); oneByOne != (name == "one by one") {
 				t.Fatalf("one by one: %v", oneByOne)
 			}
 			for _, vrf := range []string{speaker.Default, "red"} {

@@ -34,7 +34,7 @@ func (t *tables) list(ctx context.Context, c *conf.Config, of speaker.Family, lo
 	if of.VPN {
 		family.Safi = api.Family_SAFI_MPLS_VPN
 	}
-	d := newDecoder(c)
+	d := newDecoder(c, t.feeder.keeper.names)
 	request := &api.ListPathRequest{TableType: api.TableType_GLOBAL, Family: family, Prefixes: lookups}
 	err = t.server().ListPath(ctx, request, func(dst *api.Destination) {
 		var paths []rib.Path

@@ -173,7 +173,8 @@ func (f *flags) tell(updates []*bgpUpdate) {
 	f.hush.set(false)
 	f.telling = true
 	defer func() { f.telling = false }()
-	serverTellNeighbors(f.server(), f.rib(), nil, some, updates, true)
+	// No path comes or goes by that: the feeds have them all, with the flag or without.
+	f.changes.during("", nil, func() { serverTellNeighbors(f.server(), f.rib(), nil, some, updates, true) })
 	f.replaced.take()
 }
 

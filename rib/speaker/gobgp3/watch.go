@@ -12,28 +12,24 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
-// atOnce is after how many paths of one event, which may have the whole table, whoever
-// waits for the watch comes in between.
+// atOnce is after how many items of the queue whoever waits for the watch comes in between.
 const atOnce = 256
 
-// watch takes GoBGP's best paths and End-of-RIB markers, in their one order,
-// into the feeds. Events that it has not taken are queued without bound, so nothing in
-// here waits.
+// watch takes the paths of GoBGP's destinations and End-of-RIB markers, in their one order,
+// into the feeds. What it has not taken is queued without bound, so nothing in here waits.
 type watch struct {
 	log    *slog.Logger
 	giveUp func(error)
 	cancel context.CancelFunc
-	done   chan struct{} // closed when no event is read any more
+	done   chan struct{} // closed when nothing is taken any more
 	pacer  *pacer
-	queued func() int // how many events wait in the queue
+	queue  *queue // nil before it runs
 
 	mu      sync.Mutex // guards all below
 	ended   bool
-	shapes  shapes
 	decoder *decoder
 	intake  *speaker.Intake
 	first   *bgpPath            // the best path of the destination in hand
-	taken   int                 // how many paths
 	failed  map[string]struct{} // decoding errors that were logged
 }
 
@@ -43,7 +39,7 @@ func newWatch(c *conf.Config, feeds *speaker.Feeds, markers *speaker.Markers, k 
 		giveUp:  log.giveUp,
 		done:    make(chan struct{}),
 		pacer:   k.pacer,
-		decoder: newDecoder(c),
+		decoder: newDecoder(c, k.names),
 		failed:  make(map[string]struct{}),
 	}
 	left := func(vrf string) { k.leaver.left(vrf, w.first) }
@@ -51,41 +47,55 @@ func newWatch(c *conf.Config, feeds *speaker.Feeds, markers *speaker.Markers, k 
 	return w
 }
 
-// run reads events until ctx ends, and joins in when GoBGP's loop gets to take the
-// watch away, for which nobody else need wait.
-func (w *watch) run(ctx context.Context, b bestPaths) {
-	defer b.stop()
+// run takes what a stream has until ctx ends, while r reads the tables into it. It joins in
+// when GoBGP's loop gets to take the stream away, for which nobody else need wait.
+func (w *watch) run(ctx context.Context, s stream, r *reading) {
+	var beside sync.WaitGroup
+	beside.Go(func() { r.run(ctx) })
+	defer beside.Wait()
+	defer s.stop()
 	defer close(w.done)
-	w.queued = b.live.waiting
 	for {
 		select {
-		case ev := <-b.events:
-			if ev == (snapshotEnd{}) {
-				w.follow(ctx, b)
+		case ev := <-s.events:
+			if ev == (pastEnd{}) {
+				w.follow(ctx, s)
 				return
 			}
-			w.take([]any{ev})
+			w.take([]item{marker(ev)})
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// follow reads the events after the snapshot. They come by the queue alone: an event that
-// comes by the channel went past the filters, and all later ones would do so too.
-func (w *watch) follow(ctx context.Context, b bestPaths) {
-	var events []any
+// marker is an event that came before pastEnd, which has to be an End-of-RIB.
+func marker(event any) item {
+	_, eor, _, err := new(shapes).read(event)
+	switch {
+	case err != nil:
+		return item{of: err}
+	case eor == nil:
+		return item{of: errLate(event)}
+	}
+	return item{of: eor}
+}
+
+// follow takes what comes by the queue. All does: an event that comes by the channel went
+// past the filters, and all later ones would do so too.
+func (w *watch) follow(ctx context.Context, s stream) {
+	var items []item
 	for {
 		select {
-		case <-b.live.ready:
-			events = b.live.take(events)
-			for rest := events; len(rest) > 0; {
+		case <-s.live.ready:
+			items = s.live.take(items)
+			for rest := items; len(rest) > 0; {
 				n := min(len(rest), atOnce)
 				w.take(rest[:n])
-				b.live.done(n)
+				s.live.done(n)
 				rest = rest[n:]
 			}
-		case ev := <-b.events:
+		case ev := <-s.events:
 			w.giveUp(errLate(ev))
 			<-ctx.Done()
 			return
@@ -99,87 +109,82 @@ func (w *watch) follow(ctx context.Context, b bestPaths) {
 func (w *watch) end() {
 	w.cancel()
 	w.pacer.follow(nil)
+	w.queue.close()
 	w.mu.Lock()
 	w.ended = true
 	w.mu.Unlock()
 	<-w.done
 }
 
-// take takes GoBGP's events in.
-func (w *watch) take(events []any) {
+// take takes items in.
+func (w *watch) take(items []item) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, ev := range events {
-		w.event(ev)
-	}
-}
-
-// event takes one of GoBGP's events in. The caller holds mu.
-func (w *watch) event(ev any) {
-	if w.ended {
-		return
-	}
-	best, eor, err := w.shapes.read(ev)
-	switch {
-	case err != nil:
-		w.ended = true
-		w.giveUp(err)
-	case eor != nil:
-		w.endOfRIB(eor)
-	default:
-		w.best(best)
-	}
-}
-
-// best takes the best paths of a destination; in the first event, of the whole table. The
-// event of a change that is none of a best path is empty. The caller holds mu.
-func (w *watch) best(ev *bestEvent) {
-	if len(ev.MultiPathList) == 0 {
-		w.takeAll(ev.PathList)
-	}
-	for _, paths := range ev.MultiPathList {
-		w.takeAll(paths)
-	}
-	if w.ended {
-		return
-	}
-	w.intake.Flush()
-	w.first = nil
-	if w.intake.Sync() { // the first event is the snapshot
-		w.pacer.follow(w.queued)
-	}
-}
-
-// takeAll takes paths in. The caller holds mu, which is let go of after each atOnce
-// paths, so that who ends the watch need not wait for a whole table: ended may be another
-// after the call than before it.
-func (w *watch) takeAll(paths []*bgpPath) {
-	for _, p := range paths {
+	for _, it := range items {
 		if w.ended {
 			return
 		}
-		if nlri := p.origin().nlri; considered(nlri) {
-			w.path(p, nlri)
-		}
-		if w.taken++; w.taken%atOnce == 0 {
-			w.mu.Unlock()
-			w.mu.Lock()
-		}
+		w.item(it)
 	}
 }
 
-// path hands a path to the intake.
-func (w *watch) path(p *bgpPath, nlri bgp.AddrPrefixInterface) {
-	d, label, err := w.decoder.destination(nlri)
+// item takes one item in. The caller holds mu.
+func (w *watch) item(it item) {
+	switch of := it.of.(type) {
+	case nil:
+		w.paths(it.paths)
+	case bgp.AddrPrefixInterface:
+		w.gone(of)
+	case *eorEvent:
+		w.endOfRIB(of)
+	case departure:
+		w.intake.Depart(speaker.Departure{Peer: w.decoder.peerOf(of.key), Gone: of.gone, Whole: of.whole})
+	case arrival:
+		w.intake.Arrive(w.decoder.peerOf(of.key))
+	case forgotten:
+		w.intake.Arrive(of.peer)
+	case tablesRead:
+		if w.intake.Sync() {
+			w.pacer.follow(w.queue.waiting)
+		}
+	case error:
+		w.ended = true
+		w.giveUp(of)
+	default:
+		w.ended = true
+		w.giveUp(internalsError("a %T came by the queue", of))
+	}
+}
+
+// paths hands all paths of a destination to the intake, the best one first.
+func (w *watch) paths(paths []known) {
+	defer func() { w.first = nil }()
+	for _, k := range paths {
+		d, label, err := w.decoder.destination(k.path.origin().nlri)
+		if err != nil {
+			w.fail(err)
+			continue
+		}
+		w.intake.Begin(d)
+		w.path(k, d, label)
+	}
+	w.intake.Flush()
+}
+
+// gone tells the intake of a destination without a path.
+func (w *watch) gone(nlri bgp.AddrPrefixInterface) {
+	d, _, err := w.decoder.destination(nlri)
 	if err != nil {
 		w.fail(err)
 		return
 	}
 	w.intake.Begin(d)
-	if p.IsWithdraw {
-		return // it stands alone: the destination has no path left
-	}
-	path, entry, err := w.decoder.path(p, d, label)
+	w.intake.Flush()
+}
+
+// path hands a path to the intake.
+func (w *watch) path(k known, d speaker.Destination, label uint32) {
+	path, entry, err := w.decoder.path(k.path, k.id, d, label)
 	if err != nil {
 		w.fail(err)
 		return // a path that we do not understand is none
@@ -188,13 +193,13 @@ func (w *watch) path(p *bgpPath, nlri bgp.AddrPrefixInterface) {
 		entry.importers = w.intake.Importers(entry.attrs.RTs)
 	}
 	if w.intake.Add(path, entry.importers) {
-		w.first = p
+		w.first = k.path
 	}
 }
 
 func (w *watch) endOfRIB(e *eorEvent) {
 	if family, is := conf.FamilyOf(e.Family); is {
-		w.intake.EndOfRIB(speaker.Marker{Neighbour: e.PeerInfo.Address.String(), Family: family})
+		w.intake.EndOfRIB(speaker.Marker{Neighbour: w.decoder.names.of(e.PeerInfo), Family: family})
 	}
 }
 

@@ -1,6 +1,7 @@
 package gobgp3
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -19,7 +20,7 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
-// harness is a watch without a server: tests call its best.
+// harness is a watch without a server: tests put in what comes by the queue.
 type harness struct {
 	*watch
 	t       testing.TB
@@ -54,25 +55,38 @@ func names(vrfs []speaker.VRF) (list []string) {
 func (h *harness) begin(c *conf.Config) {
 	log := newLogger(slog.New(slog.DiscardHandler))
 	h.watch = newWatch(c, h.all, h.markers, newKeeper(new(loop), new(pacer), log), log)
-	h.cancel = func() {}
+	h.cancel, h.queue = func() {}, newQueue()
 	close(h.done)
 }
 
-// send sends an event with paths as GoBGP renders them.
+// send sends the paths of destinations as GoBGP renders them; the first time, of all that
+// there are.
 func (h *harness) send(paths ...*api.Path) {
-	var ev bestEvent
+	var list []*bgpPath
 	for _, p := range paths {
-		ev.PathList = append(ev.PathList, native(h.t, p))
+		list = append(list, native(h.t, p))
 	}
-	h.sendEvent(&ev)
+	h.sendPaths(list...)
 }
 
-func (h *harness) sendEvent(ev *bestEvent) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !h.ended {
-		h.best(ev)
+func (h *harness) sendPaths(paths ...*bgpPath) { h.take(append(items(paths), item{of: tablesRead{}})) }
+
+// items are the items of paths; those of a destination follow each other.
+func items(paths []*bgpPath) (list []item) {
+	last := ""
+	for _, p := range paths {
+		nlri := p.origin().nlri
+		k := known{p, nlri.PathLocalIdentifier()}
+		switch at := fmt.Sprint(nlri.AFI(), nlri.SAFI(), nlri); {
+		case p.IsWithdraw:
+			list, last = append(list, item{of: nlri}), ""
+		case at == last:
+			list[len(list)-1].paths = append(list[len(list)-1].paths, k)
+		default:
+			list, last = append(list, item{paths: []known{k}}), at
+		}
 	}
+	return list
 }
 
 func native(t testing.TB, p *api.Path) *bgpPath {
@@ -116,36 +130,36 @@ func twoVRFs() obj {
 	}, nil)
 }
 
-// TestSnapshot: the first event is the whole table, in however many parts it is
-// taken, and one of them may end amid the paths of a prefix.
+// TestSnapshot: what there is comes in however many parts, in any order with what changes
+// meanwhile, and is complete when the tables were read.
 func TestSnapshot(t *testing.T) {
-	for _, multipath := range []bool{false, true} {
-		h := newHarness(t, twoVRFs())
-		var snapshot bestEvent
-		for i := range 2 * atOnce {
-			// Three paths a prefix.
-			snapshot.PathList = append(snapshot.PathList, native(t, from(t, spec{prefix: fmt.Sprintf("10.%d.%d.0/24", i/3/256, i/3%256), id: uint32(i + 1)})))
+	h := newHarness(t, twoVRFs())
+	var snapshot []*bgpPath
+	for i := range 2 * atOnce {
+		// Three paths a prefix.
+		snapshot = append(snapshot, native(t, from(t, spec{prefix: fmt.Sprintf("10.%d.%d.0/24", i/3/256, i/3%256), id: uint32(i + 1)})))
+	}
+	if converged(h.feeds[speaker.Default]) {
+		t.Error("the snapshot is complete before it came")
+	}
+	all := items(snapshot)
+	h.take(all[:len(all)/2])
+	if converged(h.feeds[speaker.Default]) {
+		t.Error("the snapshot is complete before its second half")
+	}
+	h.take(all[len(all)/2:])
+	h.take([]item{{of: tablesRead{}}})
+	if !converged(h.feeds[speaker.Default]) || h.intake.Sync() {
+		t.Error("the snapshot is not complete")
+	}
+	for _, i := range []int{0, atOnce / 3, atOnce/3 + 1} {
+		if got := len(h.feeds[speaker.Default].Lookup(prefix(fmt.Sprintf("10.0.%d.0/24", i)))); got != 3 {
+			t.Errorf("%d paths of prefix %d", got, i)
 		}
-		if multipath {
-			snapshot.MultiPathList = slices.Collect(slices.Chunk(snapshot.PathList, 3))
-			snapshot.PathList = snapshot.PathList[:1] // not looked at
-		}
-		if converged(h.feeds[speaker.Default]) {
-			t.Error("the snapshot is complete before it came")
-		}
-		h.sendEvent(&snapshot)
-		if !converged(h.feeds[speaker.Default]) || h.intake.Sync() {
-			t.Error("the snapshot is not complete")
-		}
-		for _, i := range []int{0, atOnce / 3, atOnce/3 + 1} {
-			if got := len(h.feeds[speaker.Default].Lookup(prefix(fmt.Sprintf("10.0.%d.0/24", i)))); got != 3 {
-				t.Errorf("%d paths of prefix %d", got, i)
-			}
-		}
-		h.send() // a change that is none of a best path
-		if got, want := h.len(speaker.Default), (2*atOnce+2)/3; got != want {
-			t.Errorf("%d prefixes, want %d", got, want)
-		}
+	}
+	h.send()
+	if got, want := h.len(speaker.Default), (2*atOnce+2)/3; got != want {
+		t.Errorf("%d prefixes, want %d", got, want)
 	}
 }
 
@@ -153,16 +167,28 @@ func TestSnapshot(t *testing.T) {
 // does not count it as complete.
 func TestEndWhileTaking(t *testing.T) {
 	h := newHarness(t, twoVRFs())
-	p := native(t, from(t, spec{prefix: "10.1.0.0/16"}))
-	ev := bestEvent{PathList: slices.Repeat([]*bgpPath{p}, 1000*atOnce)}
+	var some []item
+	for i := range atOnce {
+		some = append(some, items([]*bgpPath{native(t, from(t, spec{prefix: fmt.Sprintf("10.1.%d.0/24", i)}))})...)
+	}
+	const parts = 1000
+	taken := 0
+	s := stream{live: h.queue}
+	for range parts {
+		s.live.put(some...)
+	}
+	s.live.put(item{of: tablesRead{}})
+	h.done = make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	h.cancel = cancel
 	h.mu.Lock()
 	var ended sync.WaitGroup
+	ended.Go(func() { defer close(h.done); h.follow(ctx, s) })
 	ended.Go(h.end) // gets its turn after some part
-	h.best(&ev)
 	h.mu.Unlock()
 	ended.Wait()
-	if synced := !h.intake.Sync(); synced || h.taken == len(ev.PathList) {
-		t.Errorf("%d paths were taken, in sync: %v", h.taken, synced)
+	if taken = parts*atOnce + 1 - s.live.waiting(); !h.intake.Sync() || taken == parts*atOnce+1 {
+		t.Errorf("%d items were taken, and the snapshot counts as complete", taken)
 	}
 }
 
@@ -213,14 +239,14 @@ func TestIgnored(t *testing.T) {
 	broken.info.nlri.(*bgp.IPAddrPrefix).Prefix = nil
 	long := native(t, from(t, spec{prefix: "10.1.0.0/16"}))
 	long.info.nlri.(*bgp.IPAddrPrefix).Length = 33
-	h.sendEvent(&bestEvent{PathList: []*bgpPath{evpn, labelled, zero, unknown, broken, long}})
+	h.sendPaths(evpn, labelled, zero, unknown, broken, long)
 	if h.len(speaker.Default)+h.len("red")+h.len("blue") != 0 {
 		t.Error("a path of another family, with RD 0:0 or an unknown one, or broken got in")
 	}
 	h.send(from(t, spec{prefix: "10.1.0.0/16"}))
 	bad := native(t, from(t, spec{prefix: "10.1.0.0/16"}))
 	bad.pathAttrs = append(slices.Clone(bad.pathAttrs), &bgp.PathAttributeOriginatorId{})
-	h.sendEvent(&bestEvent{PathList: []*bgpPath{bad}})
+	h.sendPaths(bad)
 	if h.len(speaker.Default) != 0 {
 		t.Error("the old path stands for one that cannot be decoded")
 	}
@@ -335,7 +361,7 @@ func BenchmarkEvent(b *testing.B) {
 			}
 			// A hundred prefixes, so that the feed's queue is bounded as a
 			// worker bounds it.
-			var events []*bestEvent
+			var events []item
 			for i := range 100 {
 				s := c.spec
 				if strings.HasPrefix(s.prefix, "10.") {
@@ -343,11 +369,13 @@ func BenchmarkEvent(b *testing.B) {
 				} else {
 					s.prefix = fmt.Sprintf("2001:db8:%d::/48", i+1)
 				}
-				events = append(events, &bestEvent{PathList: []*bgpPath{native(b, from(b, s))}})
+				events = append(events, items([]*bgpPath{native(b, from(b, s))})...)
+				s.attrs = append(slices.Clone(s.attrs), &api.MultiExitDiscAttribute{Med: 1}) // a change
+				events = append(events, items([]*bgpPath{native(b, from(b, s))})...)
 			}
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				h.sendEvent(events[i%len(events)])
+				h.take(events[i%len(events) : i%len(events)+1])
 			}
 		})
 	}

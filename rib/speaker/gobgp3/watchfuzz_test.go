@@ -27,10 +27,11 @@ func FuzzEvent(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		paths := received(b)
 		h := newHarness(t, conf)
-		for _, p := range paths { // GoBGP's events are of one destination each
-			h.sendEvent(&bestEvent{PathList: []*bgpPath{p}})
+		for _, p := range paths {
+			h.sendPaths(p)
 		}
-		h.sendEvent(&bestEvent{PathList: paths, MultiPathList: [][]*bgpPath{paths, paths}})
+		h.sendPaths(paths...)
+		h.sendPaths(slices.Concat(paths, paths)...)
 		for name, feed := range h.feeds {
 			for _, e := range feed.Take(nil, 1<<20) {
 				wholeEntry(t, name, e)

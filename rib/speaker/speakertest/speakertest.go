@@ -37,6 +37,8 @@ type Speaker struct {
 	refused  map[string][]rib.Refusal             // guarded by mu; by VRF
 	failing  []error                              // guarded by mu; of the next injections
 	silent   error                                // guarded by mu; of questions for candidates
+	// unreached is guarded by mu.
+	unreached map[string]map[rib.PathNexthop]struct{}
 }
 
 // New returns a speaker with VRFs, beside Default, and the neighbours whose End-of-RIB
@@ -45,7 +47,7 @@ func New(vrfs []speaker.VRF, neighbours ...speaker.Neighbour) *Speaker {
 	s := &Speaker{
 		feeds: speaker.NewFeeds(vrfs), vrfs: vrfs,
 		learned: make(map[speaker.Destination][]rib.Path), injected: make(map[string]map[netip.Prefix]rib.Path),
-		refused: make(map[string][]rib.Refusal),
+		refused: make(map[string][]rib.Refusal), unreached: make(map[string]map[rib.PathNexthop]struct{}),
 	}
 	s.announcer = speaker.NewAnnouncer(injector{s}, s.feeds)
 	s.intake = speaker.NewIntake(vrfs, neighbours, s.feeds, speaker.NewMarkers(), nil)
@@ -220,4 +222,18 @@ func (in injector) Injected(_ context.Context, vrf string, want []rib.Announceme
 		}
 	}
 	return there, nil
+}
+
+// Unreached is heeded by no one here: all paths are told.
+func (s *Speaker) Unreached(vrf string, of map[rib.PathNexthop]struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unreached[vrf] = of
+}
+
+// NotReached is what Unreached was last told of a VRF.
+func (s *Speaker) NotReached(vrf string) map[rib.PathNexthop]struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unreached[vrf]
 }

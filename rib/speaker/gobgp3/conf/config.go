@@ -124,7 +124,7 @@ func (c *Config) keepsBlackholes(vrf string) bool {
 // Neighbor is a configured neighbour, as far as the watch of best paths depends on it.
 type Neighbor struct {
 	VRF      string // "": the global table
-	Zone     string // of its link, in the daemon's namespace; "": unknown, or more than one
+	Zone     string // of its link, in the daemon's namespace; "": unknown
 	LocalAS  uint32
 	Families []bgp.RouteFamily
 	Down     bool // administratively
@@ -135,8 +135,8 @@ func (n Neighbor) Equal(m Neighbor) bool {
 	return n.VRF == m.VRF && n.Zone == m.Zone && n.LocalAS == m.LocalAS && n.Down == m.Down && slices.Equal(n.Families, m.Families)
 }
 
-// Neighbors returns the neighbours by address, without a zone: GoBGP's events
-// have none.
+// Neighbors returns the neighbours by the address that GoBGP has them under, a link-local
+// one with its zone.
 func (c *Config) Neighbors() map[string]Neighbor {
 	m := make(map[string]Neighbor, len(c.Set.Neighbors))
 	for _, n := range c.Set.Neighbors {
@@ -155,11 +155,7 @@ func (c *Config) Neighbors() map[string]Neighbor {
 		if nb.Zone == "" && n.Transport.Config.BindInterface != "lo" {
 			nb.Zone = n.Transport.Config.BindInterface
 		}
-		key := addr.WithZone("").String()
-		if other, twice := m[key]; twice && other.Zone != nb.Zone {
-			nb.Zone = ""
-		}
-		m[key] = nb
+		m[n.State.NeighborAddress] = nb
 	}
 	return m
 }

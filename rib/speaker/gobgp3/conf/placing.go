@@ -101,7 +101,7 @@ func place(text []byte, choose Choose) (placed []byte, u Unnumbered, err error) 
 			u.Placed[device] = peer
 			n = renamed(n, group, peer.WithZone(device).String())
 		}
-		stay = append(stay, fromAnyAddress(n, group).value)
+		stay = append(stay, fromLink(n, group).value)
 	}
 	if !changed {
 		return text, u, nil
@@ -150,13 +150,25 @@ func renamed(n, group section, address string) section {
 	return n
 }
 
-// fromAnyAddress has sessions with a neighbour on a link begin at whatever address the
-// kernel chooses, which is the link's own. GoBGP would look that up, refuse the
-// configuration where it is not there, dial from it when it is another one's, and
-// announce :: as the nexthop for its zone.
-func fromAnyAddress(n, group section) section {
-	if n.at("transport", "config").has("local-address") || group.at("transport", "config").has("local-address") {
-		return n
+// fromLink has sessions with a neighbour on a link begin at whatever address the kernel
+// chooses, which is the link's own. GoBGP would look that up, refuse the configuration where
+// it is not there, and dial from it when it is another one's. Where a link-local address is
+// named it is on that link too: GoBGP takes its text, and would neither dial from it nor take
+// a connection to it without the link.
+func fromLink(n, group section) section {
+	local, named := "::", false
+	for _, s := range []section{group.at("transport", "config"), n.at("transport", "config")} {
+		if s.has("local-address") {
+			local, named = s.text("local-address"), true
+		}
+	}
+	if named {
+		addr, err := netip.ParseAddr(local)
+		if err != nil || !addr.Is6() || !addr.IsLinkLocalUnicast() || addr.Zone() != "" {
+			return n
+		}
+		peer, _ := netip.ParseAddr(n.at("config").text("neighbor-address"))
+		local = addr.WithZone(peer.Zone()).String()
 	}
 	transport, config := maps.Clone(n.at("transport").value), maps.Clone(n.at("transport", "config").value)
 	if transport == nil {
@@ -165,7 +177,7 @@ func fromAnyAddress(n, group section) section {
 	if config == nil {
 		config = make(map[string]any)
 	}
-	config["local-address"], transport["config"] = "::", config
+	config["local-address"], transport["config"] = local, config
 	n.value = maps.Clone(n.value)
 	n.value["transport"] = transport
 	return n

@@ -24,6 +24,8 @@ func TestPlace(t *testing.T) {
 			`{"afi-safis":[{"config":{"afi-safi-name":"ipv4-unicast"}},{"config":{"afi-safi-name":"ipv6-unicast"}}],"config":{"neighbor-address":"fe80::1%e9","peer-as":65009},"transport":{"config":{"local-address":"::"}}}`},
 		"an interface, with all that is to be said": {byInterface("e9", obj{"afi-safis": []any{family}, "transport": obj{"config": obj{"local-address": "fe80::5%e9", "passive-mode": true}}}),
 			`{"afi-safis":[{"config":{"afi-safi-name":"ipv6-unicast"}}],"config":{"neighbor-address":"fe80::1%e9","peer-as":65009},"transport":{"config":{"local-address":"fe80::5%e9","passive-mode":true}}}`},
+		"our end without its link": {obj{"config": obj{"neighbor-address": "fe80::7%e9"}, "transport": obj{"config": obj{"local-address": "fe80::5"}}},
+			`{"config":{"neighbor-address":"fe80::7%e9"},"transport":{"config":{"local-address":"fe80::5%e9"}}}`},
 		"an interface, and a group's word": {member, `{"config":{"neighbor-address":"fe80::1%e9","peer-group":"g"}}`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -37,6 +37,8 @@ func termValues(t rib.Terms) []termValue {
 		{"accept_route_targets", targets},
 		{"enforce_first_as", fmt.Sprint(t.EnforceFirstAS)},
 		{"next_hop_self", fmt.Sprint(t.NextHopSelf)},
+		{"fast_failover", fmt.Sprint(t.FastFailover)},
+		{"router_advertisements", fmt.Sprint(t.RouterAdvertisements)},
 		{"accept_martians", listOf(t.AcceptMartians)},
 		{"stale_time", stale},
 	}

@@ -35,6 +35,7 @@ type Conn struct {
 	*session
 	updates rewriter
 	pacing  pacing
+	six     ownSix
 	sending sending
 	quiet   *quiet
 
@@ -47,6 +48,8 @@ type Conn struct {
 
 	opened  atomic.Pointer[[]byte] // our own OPEN
 	refused atomic.Bool            // the session was ended: nothing more is sent
+
+	internal atomic.Bool // the neighbour's OPEN is of our own AS
 
 	mu   sync.Mutex
 	gone []netip.Prefix // guarded by mu; own prefixes to withdraw
@@ -75,7 +78,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	if c.rules().VRF != "" {
 		out = asUnicast(b)
 	}
-	n, err := c.send(out)
+	n, err := c.send(c.withOwnSix(out))
 	if c.refused.Load() || err == nil && n == len(out) { // ended meanwhile, or as it should be
 		return len(b), nil
 	}
@@ -230,6 +233,7 @@ func (c *Conn) open(m []byte) error {
 	}
 	rules := c.rules()
 	a.Member, a.Loopback = rules.Member, rules.Loopback
+	c.internal.Store(!a.External)
 	c.agreed, c.out, c.state = a, m, expectKeepalive
 	c.record.passed.Store(0)
 	c.record.firstAS.Store(0)

@@ -28,6 +28,7 @@ package guard
 
 import (
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -58,7 +59,16 @@ type Rules struct {
 	// Loopback says that both ends of the session are loopback addresses, so that a
 	// nexthop may be one.
 	Loopback bool
-	Terms    rib.Terms
+	// Local is our end of a session that is carried from another namespace; invalid: it is
+	// that of the connection.
+	Local netip.Addr
+	// Six returns this router's IPv6 address on the link on which it has an IPv4 address, of
+	// a session that is bound to an interface or VRF device; invalid: it has none. nil: it
+	// is not known. It may block for a moment.
+	Six func(local netip.Addr, bound string) netip.Addr
+	// Direct says that an eBGP neighbour is one hop away, and its session ends with its link.
+	Direct bool
+	Terms  rib.Terms
 	// Own tells whether a prefix is a subnet or an address of this VRF; nil: none is.
 	Own func(netip.Prefix) bool
 	// Limit is the VRF's, for all its sessions together; nil: there is none.
@@ -214,6 +224,23 @@ func (g *Guard) Names() []string {
 func (g *Guard) Own(vrf string, came, went []netip.Prefix) {
 	for _, c := range g.of(vrf) {
 		c.own(came, went)
+	}
+}
+
+// LinkLost ends the sessions that go over an interface over which nothing goes any more, of
+// neighbours that are directly connected. GoBGP sees a connection that broke: a neighbour may
+// restart gracefully with its link.
+func (g *Guard) LinkLost(l rib.LinkFate) {
+	g.mu.Lock()
+	conns := slices.Collect(maps.Values(g.conns))
+	g.mu.Unlock()
+	for _, c := range conns {
+		if !c.rules().Direct || c.internal.Load() || !l.Carries(addrOf(c.LocalAddr()), addrOf(c.RemoteAddr()), boundTo(c.Conn)) {
+			continue
+		}
+		c.record.cut(l.Reason, g.now())
+		g.log.Warn("A BGP session is ended with its link.", "neighbor", c.record.name, "vrf", c.rules().VRF, "reason", l.Reason)
+		_ = c.Conn.Close() // its reader hears of it
 	}
 }
 

@@ -27,6 +27,10 @@ func (j *judging) reach(u *update, a *attribute) error {
 	}
 	n := int(v[0])
 	r.nexthop, r.nlri = v[:1+n], v[2+n:] // between them a byte that is reserved
+	j.record.pairs.note(r.nexthop)
+	if hop, changed := usableNexthop(r.nexthop, &u.hop); changed {
+		r.nexthop, n, u.changed = hop, int(hop[0]), true
+	}
 	if n == 0 && r.safi != bgp.SAFI_FLOW_SPEC_UNICAST && r.safi != bgp.SAFI_FLOW_SPEC_VPN {
 		u.refuse(Malformed, "an MP_REACH_NLRI without a nexthop") // GoBGP takes it, and sends it on
 	}

@@ -125,6 +125,7 @@ type record struct {
 	// Of the session that runs: whether a route has passed, and how many were refused for
 	// their first AS.
 	passed, firstAS atomic.Uint64
+	pairs           pairs
 
 	mu       sync.Mutex
 	refused  map[netip.Prefix]int      // guarded by mu; where in last
@@ -247,6 +248,13 @@ func (r *record) end(why string, at time.Time) {
 	r.ended, r.endedAt = why, at
 }
 
+// cut notes that the session was ended for something else than what the neighbour sent.
+func (r *record) cut(why string, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended, r.endedAt = why, at
+}
+
 func (r *record) report() Report {
 	p := Report{Neighbour: r.name, Plain: r.plain.Load(), Rehearsed: r.rehearsed.Load(), Counts: make(map[Reason]uint64)}
 	if rules := r.rules.Load(); rules != nil {
@@ -274,6 +282,18 @@ func (g *Guard) Reports() []Report {
 	g.mu.Unlock()
 	slices.SortFunc(list, func(a, b Report) int { return cmp.Compare(a.Neighbour, b.Neighbour) })
 	return list
+}
+
+// LinkLocal is the link-local address that a neighbour sent beside a global one in its
+// nexthops (RFC 2545, 3); invalid: none.
+func (g *Guard) LinkLocal(neighbour string, global netip.Addr) netip.Addr {
+	g.mu.Lock()
+	r := g.records[neighbour]
+	g.mu.Unlock()
+	if r == nil {
+		return netip.Addr{}
+	}
+	return r.pairs.of(global)
 }
 
 // Refused are the refusals that are remembered in a VRF ("": the global table), of a

@@ -3,6 +3,7 @@ package guard
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -36,6 +37,31 @@ type sending struct {
 	turn    sync.Mutex    // held for a whole message
 	began   time.Time     // guarded by turn; of the measurement
 	blocked time.Duration // guarded by turn; since then, in the socket
+}
+
+// ownSix is this router's IPv6 address on the link of a session over IPv4, once it was asked for.
+type ownSix struct {
+	once sync.Once
+	addr netip.Addr
+}
+
+// withOwnSix puts it into a message in place of the IPv4 address.
+func (c *Conn) withOwnSix(m []byte) []byte {
+	rules := c.rules()
+	if rules.Six == nil {
+		return m
+	}
+	local := rules.Local
+	if !local.IsValid() {
+		local = addrOf(c.LocalAddr())
+	}
+	if !local.Is4() {
+		return m
+	}
+	return withNexthop(m, local, func() netip.Addr {
+		c.six.once.Do(func() { c.six.addr = rules.Six(local, boundTo(c.Conn)) })
+		return c.six.addr
+	})
 }
 
 // SetWriteDeadline is called by GoBGP before each message, with the hold time from now.

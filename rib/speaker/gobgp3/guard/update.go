@@ -26,6 +26,7 @@ type update struct {
 	kept  []byte // the extended communities that pass
 	kept6 []byte // the same, of IPv6
 	head  []byte // the attributes as they go out
+	hop   [1 + sizeOfRD + sizeOfAddr]byte
 }
 
 // division of announced prefixes.
@@ -50,7 +51,7 @@ type routes struct {
 	there   bool
 	afi     uint16
 	safi    uint8
-	nexthop []byte // with its length before it
+	nexthop []byte // with its length before it, as GoBGP gets it
 	nlri    []byte
 	// encoding says how nlri is read, where the guard does so itself.
 	encoding

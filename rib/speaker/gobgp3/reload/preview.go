@@ -2,7 +2,6 @@ package reload
 
 import (
 	"fmt"
-	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -40,19 +39,11 @@ func Compare(old, next *conf.Config, drift *Drift) *speaker.Preview {
 	c.others()
 	c.corrections()
 	c.terms()
-	c.out.Old, c.out.Next, c.out.Multipath = old.VRFs, next.VRFs, multipath(next)
+	c.out.Old, c.out.Next = old.VRFs, next.VRFs
 	if len(c.lost) > 0 {
 		c.out.Goes = c.goes
 	}
 	return &c.out
-}
-
-// multipath is how many equal paths of a destination GoBGP tells of.
-func multipath(c *conf.Config) int {
-	if c.Set.Global.UseMultiplePaths.Config.Enabled {
-		return 64
-	}
-	return 1
 }
 
 // comparison of two configurations.
@@ -61,7 +52,7 @@ type comparison struct {
 	was       *Reconciler // it changes nothing: the state that a reload would begin with
 	is        *state
 	drifted   map[speaker.Thing]speaker.Difference
-	lost      map[string]loss // by the neighbour's address as events have it
+	lost      map[string]loss // by the neighbour's address
 	out       speaker.Preview
 }
 
@@ -91,7 +82,7 @@ func (c *comparison) neighbors() {
 		switch {
 		case !stays:
 			add(neighborChange(speaker.Removed, addr, have))
-			c.lost[bare(addr)] = loss{all: true}
+			c.lost[addr] = loss{all: true}
 		case !n.Equal(&have):
 			add(c.changed(addr, have, n))
 		case c.was.altered[thing(speaker.KindNeighbor, addr)]:
@@ -150,15 +141,6 @@ func neighborChange(kind speaker.ChangeKind, addr string, n oc.Neighbor) speaker
 	return speaker.NeighborChange{Kind: kind, Address: addr, VRF: n.Config.Vrf, PeerAS: n.Config.PeerAs}
 }
 
-// bare is an address as GoBGP's events have it: without a zone.
-func bare(addr string) string {
-	a, err := netip.ParseAddr(addr)
-	if err != nil {
-		return addr
-	}
-	return a.WithZone("").String()
-}
-
 // changed says which routes a changed neighbour loses, as GoBGP's UpdatePeer has it.
 func (c *comparison) changed(addr string, have, n oc.Neighbor) speaker.NeighborChange {
 	x := neighborChange(speaker.Changed, addr, n)
@@ -169,13 +151,13 @@ func (c *comparison) changed(addr string, have, n oc.Neighbor) speaker.NeighborC
 	gone := slices.DeleteFunc(conf.FamiliesOf(have), func(f bgp.RouteFamily) bool { return slices.Contains(conf.FamiliesOf(n), f) })
 	switch {
 	case b.AdminDown && !a.AdminDown:
-		c.lost[bare(addr)] = loss{all: true}
+		c.lost[addr] = loss{all: true}
 		note("its session ends: its routes go")
 	case a.Vrf != b.Vrf, a.PeerAs != b.PeerAs:
-		c.lost[bare(addr)] = loss{all: true}
+		c.lost[addr] = loss{all: true}
 		note("its session restarts as another one: its routes go, and which ones come back cannot be known before")
 	case len(gone) > 0:
-		c.lost[bare(addr)] = loss{families: gone}
+		c.lost[addr] = loss{families: gone}
 		note("its session restarts: the routes of a family that it has no more go, the others go and come back")
 	case x.Restarts:
 		note("its session restarts: its routes go and come back")
@@ -263,7 +245,7 @@ func (c *comparison) goes(path rib.Path) bool {
 	if !path.Attrs.Peer.IsValid() {
 		return false
 	}
-	l, hit := c.lost[path.Attrs.Peer.WithZone("").String()]
+	l, hit := c.lost[path.Attrs.Peer.String()]
 	return hit && (l.all || slices.Contains(l.families, familyOf(path)))
 }
 

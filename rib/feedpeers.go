@@ -5,6 +5,8 @@ import (
 	"net/netip"
 )
 
+// What a Feed is told of the neighbours whose paths it has.
+
 // Down are the neighbours whose session has ended, while paths of theirs may still be in a
 // feed. It is immutable.
 type Down map[netip.Addr]struct{}
@@ -43,4 +45,23 @@ func (f *Feed) Down() Down {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.down
+}
+
+// SetConverged tells the reader whether BGP has said all it knows of a family: every
+// peer that feeds the VRF sent End-of-RIB. Until then a route that is in the kernel
+// and not in the feed may only be late.
+func (f *Feed) SetConverged(of Family, v bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.converged[of] != v {
+		f.converged[of] = v
+		f.wake()
+	}
+}
+
+// Converged returns what SetConverged was last told of a family.
+func (f *Feed) Converged(of Family) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.converged[of]
 }

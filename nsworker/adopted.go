@@ -1,0 +1,95 @@
+package nsworker
+
+import (
+	"slices"
+
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// adopted judges routes that stand in the table since an earlier run. One is left as it is
+// until BGP has said all it knows (RFC 4724, 4.1, of a speaker that restarts: no choice before
+// End-of-RIB): else it would follow whichever neighbour comes back first, and then be written
+// back.
+type adopted struct {
+	late func(rib.Family) bool // BGP may not have said all of a family since the start
+	ways *pathWays
+}
+
+// maker is what is known of the path that a standing route was made of.
+type maker uint8
+
+const (
+	makerUnknown maker = iota
+	makerCame          // there is a path that leads as the route does
+	makerLeft          // there was one, and it is gone
+)
+
+// past is, in one byte of an entry, the maker of its standing route, and how its own route
+// stood when that was told last.
+type past uint8
+
+const stoodAt = 2 // the lowest bit of the latter
+
+func (p past) maker() maker    { return maker(p & (1<<stoodAt - 1)) }
+func (p past) stood() stands   { return stands(p >> stoodAt) }
+func (p *past) stand(s stands) { *p = past(s)<<stoodAt | past(p.maker()) }
+
+// saw takes in whether a path that leads as the route does is there.
+func (p *past) saw(there bool) {
+	now := p.maker()
+	switch {
+	case there:
+		now = makerCame
+	case now == makerCame:
+		now = makerLeft
+	}
+	*p = past(p.stood())<<stoodAt | past(now)
+}
+
+// look takes in which paths there are for a standing route.
+func (s *adopted) look(e *route, paths []rib.Path) {
+	e.Note.past.saw(e.Have != nil && slices.ContainsFunc(paths, func(p rib.Path) bool { return s.mayHaveMade(e.Have, &p) }))
+}
+
+// mayHaveMade tells whether a path leads where a standing route does.
+func (s *adopted) mayHaveMade(f *nexthop.Forwarding, p *rib.Path) bool {
+	if f.Kind == rib.KindBlackhole {
+		return s.ways.discards(p.Attrs)
+	}
+	hops := s.ways.way(p).Hops
+	return len(hops) > 0 && !slices.ContainsFunc(hops, func(h rib.Hop) bool { return !slices.ContainsFunc(f.Hops, h.SameWay) })
+}
+
+// holds tells whether an entry's standing route is left as it is, though another set is
+// wanted.
+func (s *adopted) holds(e *route, set *nexthop.Set) bool {
+	return set.Carries != nil && s.late(e.Family()) && e.Note.past.maker() != makerLeft && !leadsTo(e.Have, set) && s.works(e.Have)
+}
+
+// works tells whether packets get out by a standing route: over links that are up, to
+// gateways that are on them.
+func (s *adopted) works(f *nexthop.Forwarding) bool {
+	if f.Kind != rib.KindUnicast {
+		return true
+	}
+	v := &s.ways.ways.Resolver.View
+	return len(f.Hops) > 0 && !slices.ContainsFunc(f.Hops, func(h rib.Hop) bool {
+		link, there := v.Links[h.Ifindex]
+		return h.Dead || !there || !link.Up || h.Gateway.IsValid() && !h.OnLink && !v.OnLink(h)
+	})
+}
+
+// elsewhere tells whether an entry, which may be nil, is a standing route that leads
+// elsewhere than a set.
+func elsewhere(e *route, set *nexthop.Set) bool {
+	return e != nil && e.Note.state == rib.Stale && e.Have != nil && !leadsTo(e.Have, set)
+}
+
+// leadsTo tells whether a standing route leads where a set does.
+func leadsTo(f *nexthop.Forwarding, set *nexthop.Set) bool {
+	if set.Carries == nil {
+		return false
+	}
+	return rib.SameWays(rib.Route{Kind: f.Kind, Hops: f.Hops}, rib.Route{Kind: set.Carries.Kind, Hops: set.Hops})
+}

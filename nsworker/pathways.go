@@ -1,0 +1,185 @@
+package nsworker
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// pathWays finds the nexthop of a path, and how it is reached.
+type pathWays struct {
+	ways *nexthop.Ways
+	of   string // the VRF's name in BGP: paths with this Source are its own
+	// blackhole says that a path with BLACKHOLE (RFC 7999) needs no nexthop.
+	blackhole bool
+	linkLocal bool // a path's link-local nexthop is preferred
+	link      func(peer netip.Addr) (netns, device string, inside netip.Addr)
+
+	news   bool // how a nexthop is reached has changed, or one is new that is not
+	kept   int  // nexthops, when those were forgotten that no path had
+	byVia  [rib.Families]map[*rib.Via]*nexthop.Way
+	last   nexthop.Want   // what want returned, for its room
+	barred []*nexthop.Way // by which the kernel takes no route for the prefix in hand
+}
+
+func newPathWays(ways *nexthop.Ways, of string, p rib.ExportPolicy, link func(netip.Addr) (netns, device string, inside netip.Addr)) *pathWays {
+	w := &pathWays{ways: ways, of: of, blackhole: p.AcceptBlackhole, linkLocal: p.PreferLinkLocal, link: link}
+	w.forget()
+	return w
+}
+
+// forget has each nexthop looked up by its parts again.
+func (w *pathWays) forget() {
+	for f := range w.byVia {
+		w.byVia[f] = make(map[*rib.Via]*nexthop.Way)
+	}
+}
+
+// judgeBy takes over a changed policy.
+func (w *pathWays) judgeBy(p rib.ExportPolicy) {
+	w.blackhole, w.linkLocal, w.news = p.AcceptBlackhole, p.PreferLinkLocal, true
+	w.forget()
+}
+
+// way is the nexthop of a path.
+func (w *pathWays) way(p *rib.Path) *nexthop.Way {
+	f := rib.FamilyOf(p.Prefix)
+	if w.leaks(p.Attrs) && p.Attrs.Imported {
+		return w.ways.Of(nexthop.Member{Source: p.Attrs.Source, Prefix: p.Prefix}, f)
+	}
+	way := w.byVia[f][p.Attrs.Via]
+	if way == nil {
+		m := member(p.Attrs, w.linkLocal, w.link)
+		if w.leaks(p.Attrs) {
+			m.Source = p.Attrs.Source
+		}
+		way = w.ways.Of(m, f)
+		w.byVia[f][p.Attrs.Via] = way
+		w.news = w.news || way.Reach != rib.Reached
+	}
+	return way
+}
+
+// leaks tells whether a path is another VRF's of this daemon.
+func (w *pathWays) leaks(a *rib.Attrs) bool { return a.Source != "" && a.Source != w.of }
+
+// reach is rib.Candidates.Reach.
+func (w *pathWays) reach(p *rib.Path) rib.Reach {
+	if p.Attrs.Imported && !w.leaks(p.Attrs) || w.discards(p.Attrs) {
+		return rib.Reached // it needs no nexthop
+	}
+	way := w.way(p)
+	if len(w.barred) > 0 && slices.Contains(w.barred, way) {
+		return rib.Unreached
+	}
+	return way.Reach
+}
+
+// discards tells whether a path becomes a blackhole route.
+func (w *pathWays) discards(a *rib.Attrs) bool {
+	return w.blackhole && slices.Contains(a.Communities, rib.CommunityBlackhole)
+}
+
+// want is what a decision comes down to. Its lists are good until the next call.
+func (w *pathWays) want(v *rib.Verdict, candidates []rib.Path) nexthop.Want {
+	to := &w.last
+	*to = nexthop.Want{Ways: to.Ways[:0], Sent: to.Sent[:0], BackupSent: to.BackupSent[:0]}
+	if w.discards(v.Chosen[0].Attrs) {
+		to.Blackhole = true
+		return *to
+	}
+	for i := range v.Chosen {
+		if way := w.way(&v.Chosen[i]); !slices.Contains(to.Ways, way) {
+			to.Ways = append(to.Ways, way)
+		}
+	}
+	if v.Backup.Attrs != nil && !w.discards(v.Backup.Attrs) {
+		to.Backup = w.way(&v.Backup)
+	}
+	if len(candidates) == 1 {
+		to.Sent = appendSender(to.Sent, candidates[0].Attrs)
+		return *to
+	}
+	local := false
+	for i := range candidates {
+		p := &candidates[i]
+		switch way := w.way(p); {
+		case way == to.Backup:
+			to.BackupSent = appendSender(to.BackupSent, p.Attrs)
+		case slices.Contains(to.Ways, way):
+			to.Sent = appendSender(to.Sent, p.Attrs)
+			local = local || !p.Attrs.Peer.IsValid()
+		}
+	}
+	if local {
+		to.Sent = to.Sent[:0]
+	}
+	return *to
+}
+
+// appendSender appends the neighbour that sent a path. A path of the VRF's own daemon has
+// none.
+func appendSender(to []netip.Addr, a *rib.Attrs) []netip.Addr {
+	if a.Peer.IsValid() {
+		to = append(to, a.Peer)
+	}
+	return to
+}
+
+// among returns the test whether the paths with some attributes have one of these nexthops.
+func (w *pathWays) among(ways map[*nexthop.Way]struct{}) func(*rib.Attrs) bool {
+	imports := false // of other VRFs: each prefix has a nexthop of its own
+	for way := range ways {
+		imports = imports || way.Prefix.IsValid()
+	}
+	return func(a *rib.Attrs) bool {
+		if a.Imported {
+			return imports
+		}
+		for f := range w.byVia {
+			if way := w.byVia[f][a.Via]; way != nil {
+				if _, is := ways[way]; is {
+					return true
+				}
+			}
+		}
+		return false
+	}
+}
+
+// fewWays is how many nexthops are kept without asking whether a path has them still.
+const fewWays = 4096
+
+// tidy forgets the nexthops that no path of a feed has any more.
+func (w *pathWays) tidy(feed *rib.Feed) {
+	if w.ways.Len() < max(fewWays, 2*w.kept) {
+		return
+	}
+	used := make(map[*nexthop.Way]struct{})
+	feed.Each(func(p rib.Path) { used[w.way(&p)] = struct{}{} })
+	w.ways.Keep(func(way *nexthop.Way) bool { _, is := used[way]; return is })
+	w.forget()
+	w.kept = w.ways.Len()
+}
+
+// barring has the kernel take no route for the prefix in hand by some nexthops.
+func (w *pathWays) barring(f rib.Family, members []nexthop.Member) {
+	w.barred = w.barred[:0]
+	for _, m := range members {
+		w.barred = append(w.barred, w.ways.Of(m, f))
+	}
+}
+
+// onlooker finds nexthops as a worker did when it was made, for who looks on from outside its
+// loop.
+type onlooker struct {
+	resolver nexthop.Resolver
+	of       string
+	link     func(netip.Addr) (netns, device string, inside netip.Addr)
+}
+
+func (o onlooker) pathWays() *pathWays {
+	return newPathWays(nexthop.NewWays(o.resolver), o.of, o.resolver.Policy, o.link)
+}

@@ -1,0 +1,142 @@
+package gobgp3
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"time"
+
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+)
+
+// reading reads GoBGP's tables into the queue of a watch, a few destinations in a turn of
+// the loop: all of them when the watch begins, and again where paths changed of which GoBGP
+// did not say which. A destination that changes meanwhile is told of as ever, behind what
+// was read of it.
+type reading struct {
+	*changes
+	live *queue
+}
+
+// tablesRead comes after the destinations that were there when a watch began.
+type tablesRead struct{}
+
+const (
+	// readAtOnce is how many destinations are read in a turn of the loop, some 0.2 ms, and
+	// readAhead how many things may wait in the queue before the next ones are: together
+	// fewer than have the pacer stop the loop.
+	readAtOnce = 512
+	readAhead  = 256
+	// readPause is how long the reading waits for the watch.
+	readPause = time.Millisecond
+	// readSettle is how long no path may have changed unseen before the tables are read
+	// again, and readLatest after which time they are in any case.
+	readSettle = 50 * time.Millisecond
+	readLatest = time.Second
+	// readShare is how much longer the tables are left alone than reading them took.
+	readShare = 10
+)
+
+// families are those whose routes lead into kernel tables.
+var families = []bgp.RouteFamily{bgp.RF_IPv4_UC, bgp.RF_IPv6_UC, bgp.RF_IPv4_VPN, bgp.RF_IPv6_VPN}
+
+// run reads until ctx ends, or BGP.
+func (r *reading) run(ctx context.Context) {
+	if !r.tables(ctx) || r.inLoop(func() error { r.live.put(item{of: tablesRead{}}); return nil }) != nil {
+		return
+	}
+	for r.due(ctx) {
+		began := time.Now()
+		if !r.tables(ctx) || !sleep(ctx, readShare*time.Since(began)) {
+			return
+		}
+	}
+}
+
+// due waits until the tables have to be read again, and tells whether they have.
+func (r *reading) due(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-r.live.unseen:
+	}
+	for latest := time.Now().Add(readLatest); ; {
+		if !sleep(ctx, readSettle) {
+			return false
+		}
+		select {
+		case <-r.live.unseen:
+			if time.Now().Before(latest) {
+				continue
+			}
+		default:
+		}
+		return true
+	}
+}
+
+// tables reads all tables, and tells whether it came to their end.
+func (r *reading) tables(ctx context.Context) bool {
+	for _, f := range families {
+		if !r.table(ctx, f) {
+			return false
+		}
+	}
+	return true
+}
+
+// table reads the table of a family, and tells whether it came to its end.
+func (r *reading) table(ctx context.Context, f bgp.RouteFamily) bool {
+	var next func() (string, *bgpDestination, bool)
+	stop := func() {}
+	defer func() { stop() }()
+	for more := true; more; {
+		if r.live.waiting() > readAhead {
+			if !sleep(ctx, readPause) {
+				return false
+			}
+			continue
+		}
+		err := r.inLoop(func() error {
+			if t := r.rib().Tables[f]; next == nil && t != nil {
+				next, stop = iter.Pull2(maps.All(t.destinations))
+			}
+			more = next != nil && r.some(next)
+			return nil
+		})
+		if err != nil || ctx.Err() != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// some reads some destinations, and tells whether there are more. It is called in the loop.
+func (r *reading) some(next func() (string, *bgpDestination, bool)) (more bool) {
+	if r.changes.live != r.live {
+		return false // another watch has taken the place of this one
+	}
+	defer r.flush()
+	for range readAtOnce {
+		_, d, there := next()
+		if !there {
+			return false
+		}
+		if len(d.knownPathList) > 0 {
+			r.list(d)
+		}
+	}
+	return true
+}
+
+// sleep waits, and tells whether ctx went on meanwhile.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
