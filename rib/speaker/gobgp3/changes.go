@@ -185,6 +185,14 @@ func (c *changes) during(vrf string, paths []*bgpPath, do func()) {
 	c.flush()
 }
 
+// foretelling calls do, in which best paths may change alone, or paths of which was told.
+func (c *changes) foretelling(do func()) {
+	foretold := c.foretold
+	c.foretold = true
+	do()
+	c.foretold = foretold
+}
+
 // listRoom is for how many paths room is made at once.
 const listRoom = 64
 

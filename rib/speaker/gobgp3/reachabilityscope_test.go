@@ -139,4 +139,11 @@ func TestUnreachedTargets(t *testing.T) {
 	eventually(t, "it is taken back", has(""))
 	x.unreached()
 	eventually(t, "r has it again", has("65000 65001"))
+	x.unreached(p)
+	eventually(t, "it is taken back again", has(""))
+	x.send(q, x.update(q, x.prefix, x.hopOf(q), 5))
+	x.unreached()
+	eventually(t, "r has it once more", has("65000 65001"))
+	x.announce(p)
+	eventually(t, "p's path does not lead there any more", has(""))
 }
