@@ -2,6 +2,7 @@ package nsworker
 
 import (
 	"errors"
+	"net/netip"
 
 	"github.com/vrfredist/vrfredist/nsworker/ledger"
 	"github.com/vrfredist/vrfredist/nsworker/nexthop"
@@ -176,6 +177,17 @@ func (s *backups) wrote(w write, err error) {
 // are tells whether an own route of the table is a backup route.
 func (s *backups) are(o rib.Route) bool {
 	return s.routes.spec.Export.BackupRoutes && o.Metric == s.metric()
+}
+
+// route is the backup route that the table has for a prefix; nil: there is none.
+func (s *backups) route(slot rib.Slot, prefix netip.Prefix) *rib.Route {
+	e := s.Find(slot)
+	if e == nil || e.Have == nil {
+		return nil
+	}
+	r := e.Have.Route(prefix, s.routes.spec.Protocol)
+	r.Hops = e.Want.HopsOf(e.Have)
+	return &r
 }
 
 // adopt takes in which backup routes a reading has: see read.

@@ -143,3 +143,36 @@ func TestBackupRouteBesideAnother(t *testing.T) {
 		l.table(red, byEth0, byEth1Spare)
 	})
 }
+
+// TestBackupIsShown: the explanation names the backup, and what the table has of it; the list
+// has it beside the best path; and a plan of the same configuration changes nothing.
+func TestBackupIsShown(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.hear("red", two("10.1.0.0/16", "192.0.2.9", "198.51.100.9")...)
+		l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9"))
+		l.converge("red")
+		l.start(backed())
+		l.settle()
+		got := text(l.explained("red", "10.1.0.0/16").Export)
+		for _, want := range []string{"the backup, behind by local preference", "its route stands under the next metric", "via 198.51.100.9 dev eth1 proto vrfredist metric 21"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("the explanation lacks %q:\n%s", want, got)
+			}
+		}
+		if got := text(l.explained("red", "10.2.0.0/16").Export); !strings.Contains(got, "there is none: no other path") {
+			t.Errorf("the explanation of a prefix without backup:\n%s", got)
+		}
+		if r := l.routes("red", vrf.Export)["10.1.0.0/16 vrfredist"]; r.Backup.Attrs == nil || r.Backup.Attrs.Nexthop.String() != "198.51.100.9" {
+			t.Errorf("the list has the backup %+v", r.Backup)
+		}
+		if lines := l.rehearsed(backed(), backed()); len(lines) != 0 {
+			t.Errorf("a plan of what is so: %q", lines)
+		}
+		l.k(func() { l.kernel.writes = nil })
+		l.feed("red").SetDown(two("10.1.0.0/16", "192.0.2.9", "198.51.100.9")[0].Attrs.Peer, true)
+		synctest.Wait()
+		if got := text(l.explained("red", "10.1.0.0/16").Export); !strings.Contains(got, "the backup forwards until") {
+			t.Errorf("after the session's end:\n%s", got)
+		}
+	})
+}

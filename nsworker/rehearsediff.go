@@ -55,11 +55,9 @@ func (d *differ) routes(s *tableSync, have []rib.Route) {
 		r.Hops = row.hops
 		d.compare(was, r, links, where)
 	}
-	for slot, e := range s.routes.backups.All {
-		if e.Have != nil {
-			r := e.Have.Route(s.feed.Prefix(slot), s.spec.Protocol)
-			r.Hops = e.Want.HopsOf(e.Have)
-			d.compare(was, r, links, where)
+	for slot := range s.routes.backups.All {
+		if r := s.routes.backups.route(slot, s.feed.Prefix(slot)); r != nil {
+			d.compare(was, *r, links, where)
 		}
 	}
 	for _, r := range was {
