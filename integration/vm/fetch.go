@@ -91,8 +91,12 @@ func isKernel(version, name string) bool {
 	return begins && (rest == "" || strings.ContainsAny(rest[:1], ".-~+"))
 }
 
-// kernelParts are the packages that a kernel is in: up to 6.12 one, later one with the
-// kernel and one with its modules, on which the first depends.
+// partPrefixes are the packages of a kernel besides its linux-image: up to 6.12 there are
+// none; later that one is empty, and depends on one with the kernel, one with its
+// modules, and one with their lists.
+var partPrefixes = []string{"linux-binary-", "linux-modules-", "linux-base-"}
+
+// kernelParts are the packages that a kernel is in.
 func kernelParts(ctx context.Context, suite *debian.Suite, image string) ([]string, error) {
 	about, err := suite.Show(ctx, image)
 	if err != nil {
@@ -100,7 +104,7 @@ func kernelParts(ctx context.Context, suite *debian.Suite, image string) ([]stri
 	}
 	parts := []string{image}
 	for _, dependency := range about.Depends {
-		if strings.HasPrefix(dependency, "linux-binary-") || strings.HasPrefix(dependency, "linux-modules-") {
+		if slices.ContainsFunc(partPrefixes, func(prefix string) bool { return strings.HasPrefix(dependency, prefix) }) {
 			parts = append(parts, dependency)
 		}
 	}
