@@ -53,7 +53,7 @@ func (b *books) chooseMoved() {
 
 // onlooker finds nexthops as they are found now.
 func (b *books) onlooker() onlooker {
-	return onlooker{b.sets.Resolver, b.routes.ways.of, b.routes.ways.link}
+	return onlooker{resolver: b.sets.Resolver, decided: b.sets.Decided(), of: b.routes.ways.of, link: b.routes.ways.link}
 }
 
 // judgeBy has everything judged by a changed Spec from now on.
@@ -75,15 +75,25 @@ func (b *books) pass() {
 		b.routes.markUsers(b.sets.Contested())
 	}
 	b.routes.Pass(b.routes.evaluate)
+	b.recur()
 	b.routes.backups.Pass(b.routes.backups.evaluate)
 	b.routes.admit()
 	o.Settle() // sets that routes have now and had not before
 	b.announced.Pass(b.announced.evaluate)
 }
 
+// recur has nexthops found out anew that are reached by BGP's own routes, as long as these
+// change with them.
+func (b *books) recur() {
+	for turn := 0; b.sets.Due() && turn <= rib.MaxRecursion; turn++ {
+		b.routes.markUsers(b.sets.OwnChanged())
+		b.routes.Pass(b.routes.evaluate)
+	}
+}
+
 // idle tells whether nothing is due.
 func (b *books) idle() bool {
-	return b.routes.idle() && b.sets.Objects.Idle() && b.announced.Idle()
+	return b.routes.idle() && !b.sets.Due() && b.sets.Objects.Idle() && b.announced.Idle()
 }
 
 // retry marks what the kernel refused, and what was left alone to another program, where

@@ -30,7 +30,6 @@ type facts struct {
 	wanted  int        // places of the quota that are taken
 
 	onlooker     onlooker
-	barred       []nexthop.Member // by which the kernel takes no route for the prefix
 	view         rib.View
 	mine         *rib.OwnPrefixes
 	board        *Board

@@ -70,6 +70,7 @@ func newRoutes(w *Worker, sets *nexthop.Sets, c *ledger.Contention, doubt func(r
 	}
 	r.adopted = adopted{late: func(rib.Family) bool { return false }, ways: r.ways}
 	r.backups = newBackups(r, c, &w.drifts)
+	sets.Recurse(ownRoutes{r})
 	r.Ledger = ledger.New(&bySlot{feed: w.feed}, r, c, &w.drifts)
 	return r
 }
@@ -198,6 +199,7 @@ func (r *routes) evaluate(slot rib.Slot, e *route) {
 // of it.
 func (r *routes) settle(slot rib.Slot, e *route) {
 	r.beside.stood(slot, e)
+	ownRoutes{r}.changed(slot)
 	set := e.Want
 	if e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits || r.adopted.holds(e, set)) {
 		return // until the sweep decides, or the VRF that leaks it is there

@@ -132,7 +132,7 @@ func (s *tableSync) nextTimer() time.Duration {
 	next := time.Hour
 	times := []time.Time{s.resync.when, s.later.when, s.slow.when, s.routes.RetryTime(), s.routes.backups.RetryTime(), s.expiry.next, s.contention.Again(), s.contention.CalmTime()}
 	if s.phase.known() {
-		if !s.routes.written() || len(s.routes.surplus.routes) > 0 && s.resync.when.IsZero() || !s.sets.Objects.Idle() {
+		if !s.routes.written() || s.sets.Due() || len(s.routes.surplus.routes) > 0 && s.resync.when.IsZero() || !s.sets.Objects.Idle() {
 			return 0
 		}
 		times = append(times, s.sweeps.time(), s.announced.sendTime())
