@@ -132,7 +132,9 @@ func (w *wiring) speak(ctx context.Context) error {
 		Server: api.NewGateway(w.gate.door, &w.backend), Secured: cfg.API.TLS != nil,
 		GracefulRestart: w.options.GracefulRestart, Logger: w.options.Log, Links: w.links,
 		Who: api.Who, Serves: serves, Called: w.neighbors.called, Drifted: w.supervisor.Nudge,
-		OwnSix: func(neighbour string, local netip.Addr, bound string) netip.Addr { return w.ownSix(ctx, neighbour, local, bound) },
+		OwnSix: func(neighbour string, local netip.Addr, bound string) netip.Addr {
+			return w.ownSix(ctx, neighbour, local, bound)
+		},
 		OwnPrefix: func(vrf string, p netip.Prefix) bool { return w.board.Own(vrf).Has(p) },
 	})
 	if err != nil {

@@ -76,6 +76,7 @@ func (b *books) pass() {
 	}
 	b.routes.Pass(b.routes.evaluate)
 	b.routes.admit()
+	o.Settle() // sets that routes have now and had not before
 	b.announced.Pass(b.announced.evaluate)
 }
 

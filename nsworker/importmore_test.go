@@ -165,7 +165,12 @@ func TestExpiredRoute(t *testing.T) {
 		l.exported("red", "2001:db8:7::/48", rib.Installed, "")
 		l.exported("red", lan, rib.Filtered, "directly connected")
 		time.Sleep(8 * time.Second)
-		table.routes[ra(far, gateway, 0).Key()] = ra(far, gateway, 12*time.Second) // without a word
+		given := func(more time.Duration) { // without a word
+			l.kernel.mu.Lock()
+			defer l.kernel.mu.Unlock()
+			table.routes[ra(far, gateway, 0).Key()] = ra(far, gateway, more)
+		}
+		given(12 * time.Second)
 		time.Sleep(4 * time.Second)
 		synctest.Wait()
 		announced(true)
@@ -177,7 +182,7 @@ func TestExpiredRoute(t *testing.T) {
 		if r := l.routes("red", vrf.Import)[far+" ra"]; !strings.Contains(r.Reason, "has expired") {
 			t.Errorf("listed as %v: %s", r.State, r.Reason)
 		}
-		table.routes[ra(far, gateway, 0).Key()] = ra(far, gateway, time.Hour) // before the kernel collected it
+		given(time.Hour) // before the kernel collected it
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		announced(true)

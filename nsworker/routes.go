@@ -191,8 +191,11 @@ func (r *routes) settle(slot rib.Slot, e *route) {
 	if e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits || r.adopted.holds(e, set)) {
 		return // until the sweep decides, or the VRF that leaks it is there
 	}
-	if set != nil && set.Carries == nil {
-		r.setState(slot, e, rib.Unresolved)
+	if set != nil {
+		r.sets.Activate(set)
+		if set.Carries == nil {
+			r.setState(slot, e, rib.Unresolved)
+		}
 	}
 	r.quota(slot, e, set != nil && set.Carries != nil)
 	switch r.Settle(slot, e) {

@@ -1,6 +1,7 @@
 package netns_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -95,7 +96,7 @@ func TestNothingGoesBareThroughAnEncapsulation(t *testing.T) {
 			}
 		}
 		if seen != len(want) {
-			return "not all are known"
+			return fmt.Sprintf("%d of them are known", seen)
 		}
 		return ""
 	})

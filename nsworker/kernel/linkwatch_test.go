@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -96,6 +97,7 @@ func TestLinkWatchAfterALoss(t *testing.T) {
 	ip(t, ns, "link set d1p up")
 	ip(t, ns, "link set d1 up")
 	ip(t, ns, "link set v0 down")
+	waitUntil(t, "d1 has its carrier", func() bool { return strings.Contains(ip(t, ns, "link show dev d1"), "LOWER_UP") })
 	if err := w.readAgain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +110,6 @@ func TestLinkWatchAfterALoss(t *testing.T) {
 // TestOwnSix: the IPv6 address of the link that has an IPv4 one, that may be used.
 func TestOwnSix(t *testing.T) {
 	ns := lab(t)
-	h := hostIn(t, ns)
 	for _, line := range []string{
 		"addr add 203.0.113.1/24 dev v1", "addr add 203.0.113.9/24 dev w0",
 		"addr add 2001:db8:f::2/64 dev v1 nodad", "addr add 2001:db8:f::1/64 dev v1 nodad",
@@ -120,15 +121,15 @@ func TestOwnSix(t *testing.T) {
 		"bound to it":          {"203.0.113.1", "v1", "2001:db8:f::1"},
 		"bound to another":     {"203.0.113.1", "w0", ""},
 		"on no link":           {"203.0.113.2", "", ""},
-		"a link without one":   {"203.0.113.9", "", ""},
+		"another link":         {"203.0.113.9", "", "2001:db8:1::1"},
 		"of another namespace": {"192.0.2.1", "nowhere", ""},
 	} {
-		got, err := h.OwnSix(t.Context(), "", netip.MustParseAddr(tc.local), tc.bound)
+		got, err := hostIn(t, ns).OwnSix(t.Context(), "", netip.MustParseAddr(tc.local), tc.bound)
 		if err != nil || tc.want == "" && got.IsValid() || tc.want != "" && got.String() != tc.want {
 			t.Errorf("%s: %v, %v, want %q", name, got, err, tc.want)
 		}
 	}
-	if _, err := h.OwnSix(t.Context(), "none-of-that-name", netip.MustParseAddr("192.0.2.1"), ""); err == nil {
+	if _, err := hostIn(t, ns).OwnSix(t.Context(), "none-of-that-name", netip.MustParseAddr("192.0.2.1"), ""); err == nil {
 		t.Error("a namespace that is not there has an address")
 	}
 }

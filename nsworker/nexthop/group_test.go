@@ -37,10 +37,10 @@ func (o *Objects) leads(id uint32) (to []string) {
 // neighbour sent too stays.
 func TestSessionEnds(t *testing.T) {
 	s := setsOf(NewIDs())
-	backed := s.Get(rib.IPv4, s.from("192.0.2.1", "192.0.2.2", []netip.Addr{p1}, []netip.Addr{p2}), 0)
-	both := s.Get(rib.IPv4, s.from("192.0.2.1", "192.0.2.2", []netip.Addr{p1, p2}, []netip.Addr{p2}), 0)
-	alone := s.Get(rib.IPv4, s.from("192.0.2.1", "", []netip.Addr{p1}, nil), 0)
-	doomed := s.Get(rib.IPv4, s.from("192.0.2.1", "192.0.2.2", []netip.Addr{p1}, []netip.Addr{p1}), 0)
+	backed := s.live(s.from("192.0.2.1", "192.0.2.2", []netip.Addr{p1}, []netip.Addr{p2}), 0)
+	both := s.live(s.from("192.0.2.1", "192.0.2.2", []netip.Addr{p1, p2}, []netip.Addr{p2}), 0)
+	alone := s.live(s.from("192.0.2.1", "", []netip.Addr{p1}, nil), 0)
+	doomed := s.live(s.from("192.0.2.1", "192.0.2.2", []netip.Addr{p1}, []netip.Addr{p1}), 0)
 	s.Objects.write()
 	changed := s.SetDown(rib.Down{p1: {}})
 	written := s.Objects.write()
@@ -74,7 +74,7 @@ func TestNexthopLost(t *testing.T) {
 	s.Resolver.View.Foreign = s.Resolver.View.Foreign.With(rib.Route{
 		Prefix: lan, Protocol: rib.ProtoKernel, Kind: rib.KindUnicast, Scope: 253, Hops: []rib.Hop{{Ifindex: 3}},
 	})
-	set := s.Get(rib.IPv4, s.from("192.0.2.1", "198.51.100.1", []netip.Addr{p1}, []netip.Addr{p2}), 0)
+	set := s.live(s.from("192.0.2.1", "198.51.100.1", []netip.Addr{p1}, []netip.Addr{p2}), 0)
 	s.Objects.write()
 	up := s.Resolver.View.Links
 	for what, eth0 := range map[string]rib.Link{
@@ -100,7 +100,7 @@ func TestNexthopLost(t *testing.T) {
 		s.Moved()
 	}
 	// Of a set on a link without carrier alone, the kernel decides.
-	alone := s.Get(rib.IPv4, s.from("192.0.2.1", "", []netip.Addr{p1}, nil), 0)
+	alone := s.live(s.from("192.0.2.1", "", []netip.Addr{p1}, nil), 0)
 	links := maps.Clone(up)
 	links[2] = rib.Link{Index: 2, Name: "eth0", Admin: true}
 	s.Resolver.View.Links = links
@@ -115,14 +115,14 @@ func TestNexthopLost(t *testing.T) {
 // when there is time.
 func TestGroupIsShared(t *testing.T) {
 	s := setsOf(NewIDs())
-	first := s.Get(rib.IPv4, s.from("192.0.2.1", "", []netip.Addr{p1}, nil), 0)
+	first := s.live(s.from("192.0.2.1", "", []netip.Addr{p1}, nil), 0)
 	s.Objects.write()
 	group := first.Group
-	backed := s.Get(rib.IPv4, s.from("192.0.2.1", "192.0.2.2", []netip.Addr{p1}, []netip.Addr{p2}), group)
+	backed := s.live(s.from("192.0.2.1", "192.0.2.2", []netip.Addr{p1}, []netip.Addr{p2}), group)
 	if backed.Group != group || !first.Carries.Same(backed.Carries) {
 		t.Fatalf("a set that leads to the same has group %d, not %d", backed.Group, group)
 	}
-	if other := s.Get(rib.IPv4, s.from("192.0.2.2", "", []netip.Addr{p2}, nil), group); other.Group == group {
+	if other := s.live(s.from("192.0.2.2", "", []netip.Addr{p2}, nil), group); other.Group == group {
 		t.Fatal("a set that leads elsewhere shares a group")
 	}
 	backed.Use() // it has the most routes
@@ -152,10 +152,10 @@ func TestGroupIsShared(t *testing.T) {
 // TestPartedSets: sets that shared a group and do not lead to the same any more have two.
 func TestPartedSets(t *testing.T) {
 	s := setsOf(NewIDs())
-	small := s.Get(rib.IPv4, s.from("192.0.2.1", "192.0.2.3", []netip.Addr{p1}, nil), 0)
+	small := s.live(s.from("192.0.2.1", "192.0.2.3", []netip.Addr{p1}, nil), 0)
 	s.Objects.write()
 	group := small.Group
-	large := s.Get(rib.IPv4, s.from("192.0.2.1", "192.0.2.2", []netip.Addr{p1}, nil), group)
+	large := s.live(s.from("192.0.2.1", "192.0.2.2", []netip.Addr{p1}, nil), group)
 	large.Use()
 	changed := s.SetDown(rib.Down{p1: {}})
 	s.Objects.write()

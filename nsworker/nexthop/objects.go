@@ -124,7 +124,7 @@ func (o *Objects) demand(set *Set) {
 	had := set.wants
 	set.wants = nil
 	set.Contested = false
-	if set.Group != 0 && !set.inline && o.On {
+	if set.active && set.Group != 0 && !set.inline && o.On {
 		o.want(set)
 	}
 	for _, id := range had {

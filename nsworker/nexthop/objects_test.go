@@ -36,7 +36,14 @@ func setsOf(ids *IDs) *Sets {
 }
 
 // to is the set of some nexthops.
-func (s *Sets) to(members ...Member) *Set { return s.Get(rib.IPv4, s.want(members...), 0) }
+func (s *Sets) to(members ...Member) *Set { return s.live(s.want(members...), 0) }
+
+// live is the set of what a route wants.
+func (s *Sets) live(w Want, hint uint32) *Set {
+	set := s.Get(rib.IPv4, w, hint)
+	s.Activate(set)
+	return set
+}
 
 func (s *Sets) want(members ...Member) (w Want) {
 	for _, m := range members {

@@ -39,6 +39,7 @@ type Set struct {
 	natural int // how much of the key is about the nexthops alone
 	ipv6    bool
 	users   int      // entries that point here
+	active  bool     // a route is to have it: its objects are wanted
 	inline  bool     // no object can be had: routes carry the hops themselves
 	wants   []uint32 // the objects that it needs
 }

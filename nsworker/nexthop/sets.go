@@ -63,6 +63,15 @@ func (w *Want) all(yield func(*Way) bool) {
 	}
 }
 
+// Activate has the objects of a set wanted, because a route is to hang on them. The routes of
+// a set that waits with what stands need none.
+func (s *Sets) Activate(set *Set) {
+	if !set.active {
+		set.active = true
+		s.Objects.demand(set)
+	}
+}
+
 // Drop gives back one use of a set. A nil one has none.
 func (s *Sets) Drop(set *Set) {
 	if set == nil {

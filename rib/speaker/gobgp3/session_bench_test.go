@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
@@ -29,11 +31,50 @@ func BenchmarkSession(b *testing.B) {
 	}
 }
 
+// wholeTable is the processor time for one such session.
 func wholeTable(b *testing.B, vrf string, routes, each int) time.Duration {
 	b.StopTimer()
+	p, s := neighbourWith(b, vrf)
+	return fill(b, p, s.feed(b, vrf), routes, each)
+}
+
+// BenchmarkPeerDown is the end of a session with 200,000 routes: when the feed is told so,
+// and when the routes have left it.
+func BenchmarkPeerDown(b *testing.B) {
+	const routes = 200_000
+	var told, gone time.Duration
+	for range b.N {
+		b.StopTimer()
+		p, s := neighbourWith(b, speaker.Default)
+		feed := s.feed(b, speaker.Default)
+		fill(b, p, feed, routes, 400)
+		b.StartTimer()
+		began := time.Now()
+		_ = p.l.Close()
+		p.cut()
+		for len(feed.Down()) == 0 {
+			runtime.Gosched()
+		}
+		told += time.Since(began)
+		for n := 1; n > 0; n, _ = feed.Len() {
+			runtime.Gosched()
+		}
+		gone += time.Since(began)
+	}
+	b.ReportMetric(told.Seconds()*1000/float64(b.N), "ms-told")
+	b.ReportMetric(gone.Seconds()*1000/float64(b.N), "ms-gone")
+}
+
+func neighbourWith(b *testing.B, vrf string) (*hostile, *running) {
 	p := newHostile(b, "127.0.0.2", 65001, both()...)
 	s := run(b, Options{Config: toJSON(b, redAnd(in(vrf, p.conf(allFamilies[:2]...))))})
 	eventually(b, "the session", p.isUp)
+	return p, s
+}
+
+// fill has a neighbour send routes until all are in a feed, and returns the processor
+// time that this took.
+func fill(b *testing.B, p *hostile, feed *rib.Feed, routes, each int) time.Duration {
 	var all bytes.Buffer
 	for from := 0; from < routes; from += each {
 		for _, m := range p.some(false, false, from, min(each, routes-from)) {
@@ -47,7 +88,6 @@ func wholeTable(b *testing.B, vrf string, routes, each int) time.Duration {
 	p.mu.Lock()
 	conn := p.conn
 	p.mu.Unlock()
-	feed := s.feed(b, vrf)
 	b.StartTimer()
 	before := processorTime(b)
 	if _, err := (&net.Buffers{all.Bytes()}).WriteTo(conn); err != nil {
