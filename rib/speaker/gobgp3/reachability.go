@@ -120,8 +120,10 @@ func (r *reachability) hasWord() bool {
 // turn is called in the loop, and does a part of what is to do. It tells whether there is
 // more.
 func (r *reachability) turn() bool {
-	if r.walk == nil && r.adopt() {
-		r.walk = r.begin()
+	if r.walk == nil {
+		if grown, is := r.adopt(); is {
+			r.walk = r.flags.begin(grown)
+		}
 	}
 	if r.walk != nil && !r.walk.step() {
 		r.walk = nil
@@ -157,14 +159,16 @@ func (r *reachability) after(stateChanged bool) {
 	r.stir()
 }
 
-// adopt takes what was said into the loop, and tells whether there was something new.
-func (r *reachability) adopt() bool {
+// adopt takes what was said into the loop, with the VRFs whose neighbours' paths are to be
+// looked through for that. is tells whether there was something new.
+func (r *reachability) adopt() (grown map[string]bool, is bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.again {
-		return false
+		return nil, false
 	}
 	r.again = false
+	grown, r.grown = r.grown, make(map[string]bool)
 	if c := r.conf.Load(); c != r.decodes {
 		r.decodes, r.flags.decoder = c, newDecoder(c, r.names)
 	}
@@ -172,7 +176,7 @@ func (r *reachability) adopt() bool {
 	refused := r.refusals()
 	for vrf := range r.refused {
 		if refused[vrf] == "" {
-			r.grown[vrf] = true // it is heeded again
+			grown[vrf] = true // it is heeded again
 		}
 	}
 	heeded := maps.Clone(r.said)
@@ -189,7 +193,7 @@ func (r *reachability) adopt() bool {
 	if r.flags.armed {
 		r.flags.listen()
 	}
-	return true
+	return grown, true
 }
 
 // refusals are the VRFs of whose paths a neighbour hears who gets several paths of a

@@ -147,3 +147,25 @@ func TestUnreachedTargets(t *testing.T) {
 	x.announce(p)
 	eventually(t, "p's path does not lead there any more", has(""))
 }
+
+// TestUnreachedMeanwhile: what is said between the taking in of the word before and the
+// walk for that one is walked for next.
+func TestUnreachedMeanwhile(t *testing.T) {
+	x := external.start(t)
+	x.announce(x.p)
+	x.hears(x.p, "p announces", ofP)
+	of := func(p *hostile) map[rib.PathNexthop]struct{} {
+		return map[rib.PathNexthop]struct{}{{Nexthop: netip.MustParseAddr(x.hopOf(p))}: {}}
+	}
+	x.unreached(x.q) // so that changes are watched
+	_ = x.s.keeper.inLoop(func() error {
+		reach := x.s.keeper.reach
+		x.s.Unreached(x.vrf, nil)
+		grown, _ := reach.adopt()
+		x.s.Unreached(x.vrf, of(x.p))
+		reach.walk = reach.flags.begin(grown)
+		return nil
+	})
+	x.s.settled(t)
+	x.hears(x.p, "p is not reached", "-")
+}
