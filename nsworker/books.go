@@ -27,7 +27,7 @@ type books struct {
 func newBooks(w *Worker, where rib.Where, follows *follower, doubt func(rib.ResyncReason)) *books {
 	b := &books{contention: ledger.NewContention(time.Now), importing: importing(w.spec), drifts: &w.drifts}
 	b.sets = nexthop.NewSets(nexthop.Resolver{
-		View: rib.View{Where: where, ByDefault: w.spec.Export.ResolveByDefault}, Netns: w.spec.Binding.Netns,
+		View: rib.View{Where: where, ByDefault: w.spec.Export.ResolveByDefault, Imports: b.importing}, Netns: w.spec.Binding.Netns,
 		Views: w.deps.Board, Home: w.spec.VRF, Policy: w.spec.Export,
 	}, nexthop.NewObjects(w.deps.Board.ids, where, b.contention, time.Now), follows.follow)
 	b.routes = newRoutes(w, b.sets, b.contention, doubt)
@@ -60,8 +60,8 @@ func (b *books) onlooker() onlooker {
 func (b *books) judgeBy(spec vrf.Spec) {
 	b.sets.Resolver.Policy = spec.Export
 	b.routes.ways.judgeBy(spec.Export)
-	b.view().ByDefault = spec.Export.ResolveByDefault
 	b.routes.exporting, b.importing = exporting(spec), importing(spec)
+	b.view().ByDefault, b.view().Imports = spec.Export.ResolveByDefault, b.importing
 	b.routes.markUsers(b.sets.ResolveAll())
 }
 
@@ -75,6 +75,7 @@ func (b *books) pass() {
 		b.routes.markUsers(b.sets.Contested())
 	}
 	b.routes.Pass(b.routes.evaluate)
+	b.routes.backups.Pass(b.routes.backups.evaluate)
 	b.routes.admit()
 	o.Settle() // sets that routes have now and had not before
 	b.announced.Pass(b.announced.evaluate)
@@ -89,6 +90,7 @@ func (b *books) idle() bool {
 // the time for it has come.
 func (b *books) retry() {
 	b.routes.Retry()
+	b.routes.backups.Retry()
 	if b.contention.Over() {
 		b.routes.takeBack()
 		b.sets.Objects.TakeBack()

@@ -1,12 +1,11 @@
 package lab
 
 import (
-	"os/exec"
 	"regexp"
 	"strings"
 )
 
-// BIRD is a BIRD 2 in a namespace. Its configurations here have no kernel
+// BIRD is a BIRD in a namespace. Its configurations here have no kernel
 // protocol: it speaks BGP and touches no kernel table.
 type BIRD struct {
 	*Process
@@ -17,7 +16,7 @@ type BIRD struct {
 
 func (b *BIRD) try(command string) (string, error) {
 	args := append([]string{"-s", b.socket}, strings.Fields(command)...)
-	out, err := exec.Command("birdc", args...).CombinedOutput()
+	out, err := b.lab.peer("birdc", args...).CombinedOutput()
 	return string(out), err
 }
 

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
@@ -35,9 +37,9 @@ type reachability struct {
 	walk    *walk             // under way
 }
 
-func newReachability(c *changes, names *peerNames, log *logger, left func(vrf string, path *bgpPath)) *reachability {
+func newReachability(c *changes, names *peerNames, log *logger) *reachability {
 	return &reachability{
-		loop: c.loop, names: names, log: log, wake: make(chan struct{}, 1), flags: newFlags(c, left),
+		loop: c.loop, names: names, log: log, wake: make(chan struct{}, 1), flags: newFlags(c),
 		said: make(map[string]*unreached), grown: make(map[string]bool), refused: make(map[string]string),
 	}
 }
@@ -231,6 +233,27 @@ func (r *reachability) importedBy(vrf string) map[string]bool {
 		}
 	}
 	return from
+}
+
+// targets are the route targets among extended communities.
+func targets(list []bgp.ExtendedCommunityInterface) map[rib.RT]bool {
+	set := make(map[rib.RT]bool, len(list))
+	for _, c := range list {
+		if rt, is := decodeRT(c); is {
+			set[rt] = true
+		}
+	}
+	return set
+}
+
+// meet tells whether two sets of route targets have one in common.
+func meet(a, b map[rib.RT]bool) bool {
+	for rt := range a {
+		if b[rt] {
+			return true
+		}
+	}
+	return false
 }
 
 // stop gives up what is under way.

@@ -134,8 +134,16 @@ func TestUnreachedTargets(t *testing.T) {
 		return func() bool { r.follow(told); return strings.TrimSpace(told[x.prefix]) == want }
 	}
 	eventually(t, "r has p's path", has("65000 65001"))
+	eventually(t, "q's is there", func() bool { _, sent := x.s.kept(); return sent == 2 })
 	x.unreached(p)
 	eventually(t, "it is taken back", has(""))
 	x.unreached()
 	eventually(t, "r has it again", has("65000 65001"))
+	x.unreached(p)
+	eventually(t, "it is taken back again", has(""))
+	x.send(q, x.update(q, x.prefix, x.hopOf(q), 5))
+	x.unreached()
+	eventually(t, "r has it once more", has("65000 65001"))
+	x.announce(p)
+	eventually(t, "p's path does not lead there any more", has(""))
 }
