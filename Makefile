@@ -71,6 +71,7 @@ clean: ## Remove what was built
 	rm -rf bin .cache
 
 include integration/vm/vm.mk
+include integration/peers/peers.mk
 
 # GoBGP alone is what the benchmarks compare with: the version that go.mod names,
 # from a module of its own with the dependencies that gobgpd asks for.
