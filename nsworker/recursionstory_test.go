@@ -159,3 +159,28 @@ func TestQuotaUnderANexthop(t *testing.T) {
 		l.exported("red", "10.1.0.0/16", rib.OverQuota, "")
 	})
 }
+
+// TestPlanOfRecursion: a plan has the routes that are reached by others, whichever comes first
+// in it.
+func TestPlanOfRecursion(t *testing.T) {
+	for range 8 { // the feed has no order
+		story(t, func(l *lab, table *fakeTable) {
+			before := spec("red")
+			before.Export.Enabled = false
+			l.start(before)
+			l.hear("red", two("10.1.0.0/16", "10.255.0.2", "198.51.100.9")...)
+			l.hear("red", two("10.255.0.2/32", "10.255.0.1", "198.51.100.9")...)
+			l.hear("red", bgpPath(loopback, "192.0.2.9"))
+			l.settle()
+			planned := l.rehearsed(before, spec("red"))
+			for _, want := range []string{byEth0, loopByEth0, "10.255.0.2 via 192.0.2.9 dev eth0 proto vrfredist metric 20"} {
+				if !slices.Contains(planned, "add "+want) {
+					t.Errorf("planned is %q, without %q", planned, want)
+				}
+			}
+			l.configure(spec("red"))
+			l.settle()
+			l.table(red, byEth0, loopByEth0, "10.255.0.2 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+		})
+	}
+}
