@@ -53,7 +53,7 @@ func (s *state) model(at *site, v vrfOf, foreign []oracle.Entry) model {
 			continue
 		}
 		if kind == "" {
-			m.groups[nexthops] = true
+			m.groups[nexthops+s.apart(at, v, prefix, foreign)] = true
 		}
 		for _, l := range legs {
 			m.singles[l] = true
@@ -107,6 +107,18 @@ func (s *state) forwarding(at *site, v vrfOf, prefix netip.Prefix, foreign []ora
 	}
 	sort.Strings(legs)
 	return "", nexthops, legs
+}
+
+// apart is what else than its nexthops tells the sets of two prefixes apart, which may have a
+// nexthop object each: the peers that sent which nexthop, as far as it is reached.
+func (s *state) apart(at *site, v vrfOf, prefix netip.Prefix, foreign []oracle.Entry) (key string) {
+	for i, p := range s.peers {
+		r, there := p.rib[routeID{v.target != 0, prefix}]
+		if there && p.up && (v.target == 0 || slices.Contains(r.Targets, v.target)) {
+			key += fmt.Sprintf(" %d: %s %d %v", i, r.Nexthop, s.reach(at, r, foreign), s.passes(r))
+		}
+	}
+	return key
 }
 
 // How a path's nexthop is reached, the best first.
