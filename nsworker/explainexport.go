@@ -20,7 +20,7 @@ func (f *facts) explainExport(w *rib.Walk) {
 	c := rib.Candidates{Prefix: f.prefix, Paths: f.paths, Own: f.mine, Taken: takenOf(f.spec, importing(f.spec), f.view)}
 	if f.read {
 		ways := f.onlooker.pathWays()
-		ways.barring(rib.FamilyOf(f.prefix), f.barred)
+		ways.barring(rib.FamilyOf(f.prefix), f.onlooker.barred)
 		c.Reach = ways.reach
 	}
 	v := rib.Decide(x, &c, &t)
@@ -47,6 +47,7 @@ func (f *facts) explainExport(w *rib.Walk) {
 	if len(f.paths) > 0 {
 		f.explainQuota(w)
 		f.explainNexthop(w)
+		f.explainBackup(w, v.Backup)
 	}
 	if f.absent == "" {
 		f.explainKernel(w)
@@ -179,8 +180,23 @@ func (f *facts) explainNexthop(w *rib.Walk) {
 		w.Add("nexthop", rib.Passed, "the path says BLACKHOLE: it needs none")
 	case f.set.Carries == nil:
 		w.Add("nexthop", rib.Stopped, f.unresolved(), lines(f.set.Ways, f.way)...)
+	case f.set.OnBackup:
+		w.Add("nexthop", rib.Passed, "it is lost, and the backup forwards until another path is the best one", lines(f.set.Ways, f.way)...)
 	default:
 		w.Add("nexthop", rib.Passed, "it resolves in this VRF", lines(f.set.Ways, f.way)...)
+	}
+}
+
+// explainBackup says what takes over where the nexthops of the best path are lost.
+func (f *facts) explainBackup(w *rib.Walk, backup rib.Path) {
+	switch {
+	case f.entry.Want == nil || f.set.Blackhole || f.set.Carries == nil:
+	case backup.Attrs == nil:
+		w.Add("backup", rib.Noted, "there is none: no other path of this prefix that would be installed has another nexthop that is reached")
+	case f.spec.Export.BackupRoutes:
+		w.Add("backup", rib.Noted, "it takes over in one message, and its route stands under the next metric", f.show(backup))
+	default:
+		w.Add("backup", rib.Noted, "it takes over in one message where the link stays", f.show(backup))
 	}
 }
 
@@ -197,44 +213,49 @@ func (f *facts) way(w *nexthop.Way) string {
 	if f.confined && n.Source != "" {
 		return "one is leaked from " + rib.Elsewhere
 	}
-	r := nexthop.Resolver{View: f.view, Netns: f.spec.Binding.Netns, Views: f.board, Home: f.spec.VRF}
-	hops, err := r.Hops(n)
-	if err != nil {
-		return err.Error()
+	if o, is := f.onlooker.decided.Of(n, rib.FamilyOf(f.prefix)); is {
+		switch {
+		case o.Own.IsValid():
+			return fmt.Sprintf("%s is reached by BGP's route %s: through %s", n.Addr, o.Own, through(o.Hops, f.view.Links))
+		case o.Reach == rib.Unreached:
+			return o.Reason
+		}
 	}
-	in, links, what := f.view, f.view.Links, n.Addr.String()
+	r := nexthop.Resolver{View: f.view, Netns: f.spec.Binding.Netns, Views: f.board, Home: f.spec.VRF}
+	l := r.Lead(n)
+	if l.Err != nil {
+		return l.Err.Error()
+	}
+	links, what := f.view.Links, n.Addr.String()
 	source := n.Source
 	if source == "" && f.spec.VRF != "" {
-		if _, _, err := in.Resolve(n.On(in)); err != nil {
+		if _, _, err := f.view.Resolve(n.On(f.view)); err != nil {
 			source = f.spec.VRF
 		}
 	}
 	if source != "" {
 		from, _ := f.board.View(source)
-		in, links = from.View, from.Links
+		links = from.Links
 		what += fmt.Sprintf(" in VRF %q", source)
 	}
-	var by rib.Route
 	if n.Prefix.IsValid() {
 		what = fmt.Sprintf("what VRF %q has", n.Source)
-		_, by, err = in.LeakedPrefix(n.Prefix)
-	} else {
-		_, by, err = in.Resolve(n.On(in))
 	}
-	if err != nil { // it went meanwhile
-		return err.Error()
+	if !l.By.Prefix.IsValid() {
+		return fmt.Sprintf("%s is link-local: through %s", what, through(l.Hops, links))
 	}
-	out := lines(hops, func(h rib.Hop) string {
+	return fmt.Sprintf("%s is reached by %s: through %s", what, flat(l.By.Format(links)), through(l.Hops, links))
+}
+
+// through names where packets go.
+func through(hops []rib.Hop, links rib.Links) string {
+	return strings.Join(lines(hops, func(h rib.Hop) string {
 		s := links[h.Ifindex].Name
 		if h.Gateway.IsValid() {
 			s = h.Gateway.String() + " on " + s
 		}
 		return s
-	})
-	if !by.Prefix.IsValid() {
-		return fmt.Sprintf("%s is link-local: through %s", what, strings.Join(out, " and "))
-	}
-	return fmt.Sprintf("%s is reached by %s: through %s", what, flat(by.Format(links)), strings.Join(out, " and "))
+	}), " and ")
 }
 
 // explainKernel says what the kernel answered, or why it was not asked.
@@ -264,6 +285,9 @@ func (f *facts) explainTable(w *rib.Walk) {
 		r := have.Route(f.prefix, f.spec.Protocol)
 		r.Hops = f.set.HopsOf(have)
 		routes = append(routes, r)
+	}
+	if f.spare != nil {
+		routes = append(routes, *f.spare)
 	}
 	slices.SortStableFunc(routes, func(a, b rib.Route) int { return cmp.Compare(a.Metric, b.Metric) })
 	details := lines(routes, func(r rib.Route) string {

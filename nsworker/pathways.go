@@ -176,10 +176,12 @@ func (w *pathWays) barring(f rib.Family, members []nexthop.Member) {
 // loop.
 type onlooker struct {
 	resolver nexthop.Resolver
+	decided  nexthop.Decided
 	of       string
 	link     func(netip.Addr) (netns, device string, inside netip.Addr)
+	barred   []nexthop.Member // by which the kernel takes no route for the prefix that is asked for
 }
 
 func (o onlooker) pathWays() *pathWays {
-	return newPathWays(nexthop.NewWays(o.resolver), o.of, o.resolver.Policy, o.link)
+	return newPathWays(nexthop.NewDecidedWays(o.resolver, o.decided), o.of, o.resolver.Policy, o.link)
 }

@@ -194,7 +194,9 @@ func (r *Rehearsal) begin(ctx context.Context, s vrf.Spec, where rib.Where, t ri
 }
 
 // choose has every prefix decided. Those that are in the table come first: a
-// running worker has their places in the quota taken already.
+// running worker has their places in the quota taken already. Where routes are
+// reached by others that are decided after them, all are decided again, as a
+// worker does with those whose nexthop moves.
 func (st *rehearsing) choose(have []rib.Route, paths Candidates) {
 	s := st.sync
 	first := make(map[netip.Prefix]struct{})
@@ -203,13 +205,16 @@ func (st *rehearsing) choose(have []rib.Route, paths Candidates) {
 			first[r.Prefix] = struct{}{}
 		}
 	}
-	for prefix := range first {
-		st.decide(prefix, paths)
-	}
-	for _, prefix := range paths.WithPaths() {
-		if _, done := first[prefix]; !done {
+	rest := slices.DeleteFunc(paths.WithPaths(), func(p netip.Prefix) bool { _, is := first[p]; return is })
+	s.sets.Moved()
+	for turn := 0; turn == 0 || turn <= rib.MaxRecursion && len(s.sets.Moved()) > 0; turn++ {
+		for prefix := range first {
 			st.decide(prefix, paths)
 		}
+		for _, prefix := range rest {
+			st.decide(prefix, paths)
+		}
+		s.pass()
 	}
 }
 

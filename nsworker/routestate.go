@@ -49,6 +49,7 @@ func (r *routes) setState(slot rib.Slot, e *route, state rib.State) {
 	counts[was]--
 	counts[state]++
 	e.Note.state = state
+	ownRoutes{r}.changed(slot)
 	if r.tellState != nil {
 		r.tellState(slot, e)
 	}
@@ -88,6 +89,7 @@ func (r *routes) dropStale(of rib.Family) (n int) {
 			r.Mark(slot, e)
 		}
 	}
+	r.backups.sweep(of)
 	return n
 }
 

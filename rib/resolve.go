@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// maxRecursion bounds how often a gateway is looked up to reach another.
-const maxRecursion = 8
+// MaxRecursion bounds how often a gateway is looked up to reach another.
+const MaxRecursion = 8
 
 // Resolve returns the ways to a nexthop, and the foreign route that leads there
 // (the zero Route for a link-local nexthop).
@@ -26,24 +26,33 @@ const maxRecursion = 8
 // A nexthop that is link-local in IPv6 needs its interface as zone, by name or
 // index. The error is one short sentence about the nexthop.
 func (v View) Resolve(nh netip.Addr) (hops []Hop, via Route, err error) {
+	l := v.Lead(nh)
+	if l.Err != nil {
+		return nil, Route{}, l.Err
+	}
+	return l.Hops, l.By, nil
+}
+
+// Lead looks a nexthop up as Resolve does.
+func (v View) Lead(nh netip.Addr) Lead {
 	if !zoned(nh) {
 		nh = nh.WithZone("")
 	}
 	if err := v.usable(nh); err != nil {
-		return nil, Route{}, err
+		return Lead{Err: err, settled: true}
 	}
 	if zoned(nh) {
 		hop, err := v.linkLocal(nh)
 		if err != nil {
-			return nil, Route{}, unresolved(nh, err)
+			return Lead{Err: unresolved(nh, err), settled: true}
 		}
-		return []Hop{hop}, Route{}, nil
+		return Lead{Hops: []Hop{hop}, settled: true}
 	}
-	hops, via, err = v.lookup(nh, 0)
+	hops, by, err := v.lookup(nh, 0)
 	if err != nil {
-		return nil, Route{}, unresolved(nh, err)
+		return Lead{By: by, Err: unresolved(nh, err)}
 	}
-	return hops, via, nil
+	return Lead{Hops: hops, By: by, settled: by.Prefix.Bits() > 0 && slices.ContainsFunc(by.Hops, Hop.direct)}
 }
 
 // LinkOf returns the interface on which a neighbour is directly connected: the one of the
@@ -69,7 +78,7 @@ func (v View) IsLink(nh netip.Addr) bool {
 // connected, Gateway is invalid.
 func (v View) ResolvePrefix(p netip.Prefix) ([]Hop, Route, error) {
 	err := errors.New("the VRF it comes from has no such route")
-	for i, r := range v.Foreign.Get(p) {
+	for i, r := range v.importedFirst(p) {
 		if r.Kind != KindUnicast && !r.Expired {
 			if i == 0 {
 				err = fmt.Errorf("the VRF it comes from has a route of type %s for it", r.Kind)
@@ -88,6 +97,21 @@ func (v View) ResolvePrefix(p netip.Prefix) ([]Hop, Route, error) {
 		}
 	}
 	return nil, Route{}, fmt.Errorf("prefix %s is unresolved: %w", p, err)
+}
+
+// importedFirst returns the routes of exactly p, the one that the VRF imports before the
+// others: another one may have the lower metric, and be none that the policy lets out.
+func (v View) importedFirst(p netip.Prefix) []Route {
+	routes := v.Foreign.Get(p)
+	if v.Imports == nil {
+		return routes
+	}
+	all := v.Imports.find(nil, v, p)
+	taken, _ := v.Imports.pick(all, v, nil, nil)
+	if taken < 0 || all[taken].address {
+		return routes
+	}
+	return append([]Route{*all[taken].route}, routes...)
 }
 
 // zoned tells whether nh means something on one interface only. IPv4 link-local
@@ -131,9 +155,11 @@ func (v View) linkLocal(nh netip.Addr) (Hop, error) {
 	return Hop{Gateway: nh.WithZone(""), Ifindex: link.Index, Weight: 1}, nil
 }
 
+// lookup returns the ways to nh and the foreign route that leads there. With an error the route
+// is the one that ends the lookup, if one does.
 func (v View) lookup(nh netip.Addr, depth int) ([]Hop, Route, error) {
-	if depth > maxRecursion {
-		return nil, Route{}, fmt.Errorf("more than %d gateways lead to each other", maxRecursion)
+	if depth > MaxRecursion {
+		return nil, Route{}, fmt.Errorf("more than %d gateways lead to each other", MaxRecursion)
 	}
 	// Of all prefixes that cover nh the longest counts: its reason is the one that is told.
 	var reason error
@@ -149,11 +175,11 @@ func (v View) lookup(nh netip.Addr, depth int) ([]Hop, Route, error) {
 				if reason == nil {
 					reason = discards(r)
 				}
-				return nil, Route{}, reason
+				return nil, r, reason
 			}
 			hops, err := v.towards(nh, r, depth)
 			if encap := (*encapError)(nil); errors.As(err, &encap) {
-				return nil, Route{}, err
+				return nil, r, err
 			}
 			if len(hops) > 0 {
 				return hops, r, nil

@@ -87,79 +87,82 @@ func mergeHops(to, hops []rib.Hop) []rib.Hop {
 	return to
 }
 
-// Hops are what a nexthop resolves to.
-func (r *Resolver) Hops(m Member) ([]rib.Hop, error) {
+// Lead is how far the routes lead to a nexthop that others wrote: in the table of this VRF, or
+// in that of the VRF that leaks it.
+func (r *Resolver) Lead(m Member) rib.Lead {
 	if m.Source == "" {
-		hops, err := m.in(r.View, r.Netns)
-		if err == nil || r.Home == "" {
-			return hops, err
+		l := m.in(r.View, r.Netns)
+		if l.Err == nil || r.Home == "" {
+			return l
 		}
-		return r.atHome(m, err)
+		return r.atHome(m, l)
 	}
 	from, ok := r.Views.View(m.Source)
 	if !ok {
-		return nil, fmt.Errorf("leaked from VRF %q, which %w", m.Source, errNoView)
+		return rib.Lead{Err: fmt.Errorf("leaked from VRF %q, which %w", m.Source, errNoView)}
 	}
 	if !from.Where.SameNamespace(r.View.Where) {
-		return nil, fmt.Errorf("leaked from VRF %q in another network namespace (%s); a leak needs both VRFs in one namespace", m.Source, from.Binding)
+		return rib.Lead{Err: fmt.Errorf("leaked from VRF %q in another network namespace (%s); a leak needs both VRFs in one namespace", m.Source, from.Binding)}
 	}
-	hops, err := leakedHops(from, m)
-	if err != nil {
-		return nil, fmt.Errorf("leaked from VRF %q: %w", m.Source, err)
+	l := leaked(from, m)
+	if l.Err != nil {
+		l.Err = fmt.Errorf("leaked from VRF %q: %w", m.Source, l.Err)
 	}
-	return hops, nil
+	return l
 }
 
-// atHome resolves m in the VRF's own table, after this secondary one had nothing for it.
-func (r *Resolver) atHome(m Member, nothing error) ([]rib.Hop, error) {
+// atHome looks m up in the VRF's own table, after this secondary one had nothing for it.
+func (r *Resolver) atHome(m Member, nothing rib.Lead) rib.Lead {
 	from, ok := r.Views.View(r.Home)
 	if !ok {
-		return nil, fmt.Errorf("%w; and VRF %q %w", nothing, r.Home, errNoView)
+		nothing.Err = fmt.Errorf("%w; and VRF %q %w", nothing.Err, r.Home, errNoView)
+		return nothing
 	}
 	if !from.Where.SameNamespace(r.View.Where) {
-		return nil, fmt.Errorf("%w; and VRF %q has no table in this network namespace now", nothing, r.Home)
+		nothing.Err = fmt.Errorf("%w; and VRF %q has no table in this network namespace now", nothing.Err, r.Home)
+		return nothing
 	}
-	hops, err := leakedHops(from, m)
-	if err != nil {
-		return nil, fmt.Errorf("%w; nor is it found in VRF %q: %w", nothing, r.Home, err)
+	l := leaked(from, m)
+	if l.Err != nil {
+		nothing.Err = fmt.Errorf("%w; nor is it found in VRF %q: %w", nothing.Err, r.Home, l.Err)
+		return nothing
 	}
-	return hops, nil
+	return l
 }
 
-// leakedHops resolves m in the VRF it came from. Its gateways are on a link that is not in
+// leaked looks m up in the VRF it came from. Its gateways are on a link that is not in
 // the receiving table's subnets, so the kernel must be told not to look for them there
 // (RTNH_F_ONLINK).
-func leakedHops(from View, m Member) ([]rib.Hop, error) {
-	var hops []rib.Hop
-	var err error
+func leaked(from View, m Member) rib.Lead {
+	var l rib.Lead
 	if m.Prefix.IsValid() {
-		hops, _, err = from.LeakedPrefix(m.Prefix)
+		l.Hops, l.By, l.Err = from.LeakedPrefix(m.Prefix)
 	} else {
-		hops, err = m.in(from.View, from.Binding.Netns)
+		l = m.in(from.View, from.Binding.Netns)
 	}
-	if err != nil {
-		return nil, err
+	if l.Err != nil {
+		return l
 	}
-	out := make([]rib.Hop, len(hops))
-	for i, h := range hops {
+	hops := make([]rib.Hop, len(l.Hops))
+	for i, h := range l.Hops {
 		h.OnLink = h.Gateway.IsValid()
-		out[i] = h
+		hops[i] = h
 	}
-	return out, nil
+	l.Hops = hops
+	return l
 }
 
-// in resolves m in a view of the namespace that a Binding calls netns. An interface of
+// in looks m up in a view of the namespace that a Binding calls netns. An interface of
 // another namespace is not this one's of the same name.
-func (m Member) in(v rib.View, netns string) ([]rib.Hop, error) {
+func (m Member) in(v rib.View, netns string) rib.Lead {
 	if (m.Addr.Zone() != "" || m.Peer.IsValid()) && !rib.SameNetns(m.Netns, netns) {
-		return nil, fmt.Errorf("nexthop %s is unresolved: it is link-local, and its interface is in another network namespace", m.Addr)
+		return rib.Lead{Err: fmt.Errorf("nexthop %s is unresolved: it is link-local, and its interface is in another network namespace", m.Addr)}
 	}
 	nh := m.On(v)
 	if m.Peer.IsValid() && nh.Zone() == "" {
-		return nil, fmt.Errorf("nexthop %s is unresolved: it is link-local, and its interface is not known: the neighbour that sent it is not directly connected in this VRF", nh)
+		return rib.Lead{Err: fmt.Errorf("nexthop %s is unresolved: it is link-local, and its interface is not known: the neighbour that sent it is not directly connected in this VRF", nh)}
 	}
-	hops, _, err := v.Resolve(nh)
-	return hops, err
+	return v.Lead(nh)
 }
 
 // On is the address of m with the link that it is on as zone, where it is link-local and

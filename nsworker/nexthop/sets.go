@@ -1,7 +1,6 @@
 package nexthop
 
 import (
-	"fmt"
 	"iter"
 	"maps"
 	"net/netip"
@@ -19,7 +18,6 @@ type Sets struct {
 	Followed func(vrf string, by int)
 
 	byKey map[string]*Set
-	down  rib.Down // whose sessions have ended
 	buf   []byte
 }
 
@@ -110,61 +108,6 @@ func (s *Sets) Awaiting(f rib.Family) bool {
 	return false
 }
 
-// resolveSet finds out where a set leads now: to those of its nexthops that are reached
-// best, or else to its backup; where neither is reached, nothing is installed.
-func (s *Sets) resolveSet(set *Set) {
-	set.Carries, set.Hops, set.Reason, set.Waits, set.OnBackup = nil, nil, "", false, false
-	policy := &s.Resolver.Policy
-	if set.Blackhole {
-		set.Carries = &Forwarding{Metric: policy.Metric, Kind: rib.KindBlackhole}
-		return
-	}
-	hops, reach := s.primary(set)
-	if b := set.Backup; b != nil && b.Reach < reach && !s.gone(set.BackupSent) {
-		hops, set.OnBackup = b.Hops, true
-	}
-	if len(hops) == 0 {
-		return
-	}
-	src := policy.PrefSrc[set.family()]
-	if src.IsValid() && !s.Resolver.View.Links.Source(src) {
-		set.Reason = fmt.Sprintf("prefsrc %s is no address of this host, or none that it may use yet; set it on an interface, or write another prefsrc", src)
-		return
-	}
-	set.Reason, set.Waits, set.Hops = "", false, hops
-	set.Carries = &Forwarding{Metric: policy.Metric, Kind: rib.KindUnicast, Hops: hops, PrefSrc: src}
-}
-
-// primary returns the hops of a set's own nexthops that are reached best, or says why there
-// are none.
-func (s *Sets) primary(set *Set) (hops []rib.Hop, reach rib.Reach) {
-	if s.gone(set.Sent) {
-		set.Reason = sessionsEnded(set.Sent)
-		return nil, rib.Unreached
-	}
-	reach = rib.Unreached
-	for _, way := range set.Ways {
-		reach = min(reach, way.Reach)
-	}
-	for _, way := range set.Ways {
-		switch {
-		case way.Reach == rib.Unreached:
-			if set.Reason == "" {
-				set.Reason = way.Reason
-			}
-			set.Waits = set.Waits || way.Waits
-		case way.Reach == reach:
-			hops = mergeHops(hops, way.Hops)
-		}
-	}
-	return hops, reach
-}
-
-// gone tells whether the sessions of all these neighbours have ended.
-func (s *Sets) gone(sent []netip.Addr) bool {
-	return len(s.down) > 0 && len(sent) > 0 && !slices.ContainsFunc(sent, func(p netip.Addr) bool { return !s.down.Has(p) })
-}
-
 // carry finds out what the routes of a set carry, and which objects it needs.
 func (s *Sets) carry(set *Set, hint uint32) {
 	if set.Carries != nil && !set.Blackhole {
@@ -176,18 +119,23 @@ func (s *Sets) carry(set *Set, hint uint32) {
 // some resolves ways, each once, however often which yields it, and the sets that have
 // them.
 func (s *Sets) some(which iter.Seq[*Way]) Changed {
+	return s.again(s.touched(which))
+}
+
+// touched resolves ways, and returns the sets that have them.
+func (s *Sets) touched(which iter.Seq[*Way]) Changed {
 	ways := make(map[*Way]struct{}) // resolving changes what is being iterated over
 	for way := range which {
 		ways[way] = struct{}{}
 	}
+	s.resolve(ways)
 	sets := make(Changed)
 	for way := range ways {
-		s.resolve(way)
 		for set := range way.sets {
 			sets[set] = struct{}{}
 		}
 	}
-	return s.again(sets)
+	return sets
 }
 
 // again has the outcome of sets found out anew, and returns those of which it changed: their
@@ -243,15 +191,24 @@ func (s *Sets) TryObjects() {
 // SetDown says whose sessions have ended.
 func (s *Sets) SetDown(down rib.Down) Changed {
 	sets := make(Changed)
+	changes := func(p netip.Addr) bool { return down.Has(p) != s.down.Has(p) }
 	for set := range s.All() {
-		touched := func(p netip.Addr) bool { return down.Has(p) != s.down.Has(p) }
-		if slices.ContainsFunc(set.Sent, touched) || slices.ContainsFunc(set.BackupSent, touched) {
+		if slices.ContainsFunc(set.Sent, changes) || slices.ContainsFunc(set.BackupSent, changes) {
 			sets[set] = struct{}{}
 		}
 	}
 	s.down = down
+	if len(sets) > 0 {
+		maps.Copy(sets, s.touched(none))
+	}
 	return s.again(sets)
 }
+
+// OwnChanged resolves anew what is reached by BGP's own routes, of which one has changed.
+func (s *Sets) OwnChanged() Changed { return s.some(none) }
+
+// none are no ways.
+func none(func(*Way) bool) {}
 
 // Leaking resolves what other VRFs leak here.
 func (s *Sets) Leaking() Changed { return s.some(s.leaking()) }

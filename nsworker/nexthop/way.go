@@ -2,8 +2,10 @@ package nexthop
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -36,19 +38,29 @@ func (m Member) appendKey(b []byte) []byte {
 	return b
 }
 
+// Outcome is what a nexthop resolves to.
+type Outcome struct {
+	Hops   []rib.Hop // none: it is not reached
+	Reach  rib.Reach
+	Reason string       // why it is not reached, for a person
+	Waits  bool         // not reached, because a VRF that it needs has no table now, or not yet
+	Own    netip.Prefix // BGP's own route that leads there; invalid: what others wrote does
+}
+
 // Way is one nexthop for the routes of a family, and what it resolves to now. All sets that
 // have it share it, and so do all paths that are chosen among by how it is reached. Its
 // exported fields are for reading alone.
 type Way struct {
 	Member
-	Hops   []rib.Hop // none: it is not reached
-	Reach  rib.Reach
-	Reason string // why it is not reached, for a person
-	Waits  bool   // not reached, because a VRF that it needs has no table now, or not yet
+	Outcome
 
-	ipv6  bool
-	sets  map[*Set]struct{} // that have it, as a member or as backup
-	links []int             // the interfaces that the resolution depends on; 0: any
+	ipv6    bool
+	sets    map[*Set]struct{} // that have it, as a member or as backup
+	links   []int             // the interfaces that the resolution depends on; 0: any
+	lead    rib.Lead          // by what others wrote
+	foreign Outcome           // what that comes to
+	open    bool              // BGP's own routes have a say
+	covers  []netip.Prefix    // those of them that cover it, the longest first
 }
 
 type wayKey struct {
@@ -56,18 +68,36 @@ type wayKey struct {
 	family rib.Family
 }
 
+func (w *Way) key() wayKey {
+	if w.ipv6 {
+		return wayKey{w.Member, rib.IPv6}
+	}
+	return wayKey{w.Member, rib.IPv4}
+}
+
 // Ways are the nexthops of one VRF. They know which of them a change can touch.
 type Ways struct {
 	Resolver Resolver
 
-	all     map[wayKey]*Way
-	tracker tracker
-	moved   map[*Way]struct{} // whose Reach is another since Moved was asked
+	all       map[wayKey]*Way
+	tracker   tracker
+	recursion recursion
+	decided   Decided           // what a worker found, where these are looked at from outside its loop
+	down      rib.Down          // whose sessions have ended
+	moved     map[*Way]struct{} // whose Reach is another since Moved was asked
 }
 
 // NewWays returns no ways yet, of what r sees.
 func NewWays(r Resolver) *Ways {
-	return &Ways{Resolver: r, all: make(map[wayKey]*Way), tracker: newTracker(), moved: make(map[*Way]struct{})}
+	return &Ways{Resolver: r, all: make(map[wayKey]*Way), tracker: newTracker(), recursion: newRecursion(), moved: make(map[*Way]struct{})}
+}
+
+// NewDecidedWays returns no ways yet, of what r sees and of what was decided of BGP's own
+// routes.
+func NewDecidedWays(r Resolver, d Decided) *Ways {
+	w := NewWays(r)
+	w.decided = d
+	return w
 }
 
 // Of returns the way of a nexthop for the routes of a family, resolved.
@@ -79,8 +109,11 @@ func (w *Ways) Of(m Member, f rib.Family) *Way {
 	way := &Way{Member: m, ipv6: f == rib.IPv6, sets: make(map[*Set]struct{})}
 	w.all[k] = way
 	w.tracker.watch(way)
-	w.resolve(way)
-	delete(w.moved, way)
+	w.look(way)
+	w.first(way)
+	if o, is := w.decided[k]; is {
+		way.Outcome = o
+	}
 	return way
 }
 
@@ -94,6 +127,7 @@ func (w *Ways) Keep(used func(*Way) bool) {
 			return false
 		}
 		w.tracker.forget(way)
+		w.recursion.close(way)
 		delete(w.moved, way)
 		return true
 	})
@@ -109,20 +143,109 @@ func (w *Ways) Moved() map[*Way]struct{} {
 	return moved
 }
 
-// resolve resolves one way, and notes what its resolution depends on now.
-func (w *Ways) resolve(way *Way) {
-	was := way.Reach
+// resolve resolves ways, and all that are reached by BGP's own routes, and adds to them those
+// of the latter that are reached otherwise now.
+func (w *Ways) resolve(ways map[*Way]struct{}) {
+	was := make(map[*Way]Outcome, len(ways))
+	for way := range w.recursion.under {
+		was[way] = way.Outcome
+	}
+	for way := range ways {
+		was[way] = way.Outcome
+		w.look(way)
+	}
+	w.recur()
+	for way, o := range was {
+		if way.Reach != o.Reach {
+			w.moved[way] = struct{}{}
+		}
+		if !o.same(&way.Outcome) {
+			ways[way] = struct{}{}
+		}
+	}
+}
+
+// look resolves one way by what others wrote, and notes what its resolution depends on now.
+func (w *Ways) look(way *Way) {
 	w.tracker.depend(way, w.Resolver.View)
 	w.tracker.resolved++
-	hops, err := w.Resolver.Hops(way.Member)
+	way.lead = w.Resolver.Lead(way.Member)
+	way.foreign = w.outcome(way, way.lead.Hops, way.lead.Err)
+	way.Outcome = way.foreign
+	w.ask(way)
+}
+
+// outcome is what the hops to a nexthop come to.
+func (w *Ways) outcome(way *Way, hops []rib.Hop, err error) Outcome {
 	if err == nil && way.ipv6 {
 		err = onlyIPv6(way.Member, hops)
 	}
-	way.Hops, way.Reach, way.Reason, way.Waits = w.Resolver.withCarrier(hops), w.Resolver.reach(hops), "", false
 	if err != nil {
-		way.Hops, way.Reach, way.Reason, way.Waits = nil, rib.Unreached, err.Error(), errors.Is(err, errNoView)
+		return Outcome{Reach: rib.Unreached, Reason: err.Error(), Waits: errors.Is(err, errNoView)}
 	}
-	if way.Reach != was {
-		w.moved[way] = struct{}{}
+	return Outcome{Hops: w.Resolver.withCarrier(hops), Reach: w.Resolver.reach(hops)}
+}
+
+// same tells whether two outcomes are the same to all who look at them.
+func (o *Outcome) same(p *Outcome) bool {
+	return o.Reach == p.Reach && o.Reason == p.Reason && o.Waits == p.Waits && o.Own == p.Own &&
+		slices.EqualFunc(o.Hops, p.Hops, sameMember)
+}
+
+// resolveSet finds out where a set leads now: to those of its nexthops that are reached
+// best, or else to its backup; where neither is reached, nothing is installed.
+func (w *Ways) resolveSet(set *Set) {
+	set.Carries, set.Hops, set.Reason, set.Waits, set.OnBackup = nil, nil, "", false, false
+	policy := &w.Resolver.Policy
+	if set.Blackhole {
+		set.Carries = &Forwarding{Metric: policy.Metric, Kind: rib.KindBlackhole}
+		return
 	}
+	hops, reach := w.primary(set)
+	if b := set.Backup; b != nil && b.Reach < reach && !w.gone(set.BackupSent) {
+		hops, set.OnBackup = b.Hops, true
+	}
+	if len(hops) == 0 {
+		return
+	}
+	src := policy.PrefSrc[set.family()]
+	if src.IsValid() && !w.Resolver.View.Links.Source(src) {
+		set.Reason = fmt.Sprintf("prefsrc %s is no address of this host, or none that it may use yet; set it on an interface, or write another prefsrc", src)
+		return
+	}
+	set.Reason, set.Waits, set.Hops = "", false, hops
+	set.Carries = &Forwarding{Metric: policy.Metric, Kind: rib.KindUnicast, Hops: hops, PrefSrc: src}
+	if set.Spare {
+		set.Carries.Metric++
+	}
+}
+
+// primary returns the hops of a set's own nexthops that are reached best, or says why there
+// are none.
+func (w *Ways) primary(set *Set) (hops []rib.Hop, reach rib.Reach) {
+	if w.gone(set.Sent) {
+		set.Reason = sessionsEnded(set.Sent)
+		return nil, rib.Unreached
+	}
+	reach = rib.Unreached
+	for _, way := range set.Ways {
+		reach = min(reach, way.Reach)
+	}
+	for _, way := range set.Ways {
+		switch {
+		case way.Reach == rib.Unreached:
+			if set.Reason == "" {
+				set.Reason = way.Reason
+			}
+			set.Waits = set.Waits || way.Waits
+		case way.Reach == reach:
+			hops = mergeHops(hops, way.Hops)
+		}
+	}
+	return hops, reach
+}
+
+// gone tells whether the sessions of all these neighbours have ended.
+func (w *Ways) gone(sent []netip.Addr) bool {
+	return len(w.down) > 0 && len(sent) > 0 && !slices.ContainsFunc(sent, func(p netip.Addr) bool { return !w.down.Has(p) })
 }

@@ -1,0 +1,186 @@
+package nsworker
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// TestOrderDoesNotMatter: whichever way BGP tells of routes that are reached by each other, the
+// table is the same.
+func TestOrderDoesNotMatter(t *testing.T) {
+	paths := []rib.Path{
+		bgpPath("10.1.0.0/16", "10.2.0.1"), bgpPath("10.2.0.0/16", "10.1.0.1"), bgpPath("10.1.0.0/24", "10.255.0.1"),
+		bgpPath(loopback, "192.0.2.9"), bgpPath("10.255.0.2/32", "10.1.0.7"), bgpPath("10.3.0.0/16", "10.255.0.2"),
+	}
+	seen := make(map[string][]int)
+	for from := range paths {
+		for step := 1; step < len(paths); step += 4 { // 1 and 5 have no divisor with 6
+			story(t, func(l *lab, table *fakeTable) {
+				table.set(via("10.2.0.0/15", "198.51.100.9", 3, rib.ProtoStatic, 0))
+				l.start(spec("red"))
+				for i := range paths {
+					l.hear("red", paths[(from+i*step)%len(paths)])
+				}
+				l.settle()
+				seen[table.String()] = append(seen[table.String()], from*10+step)
+			})
+		}
+	}
+	if len(seen) != 1 {
+		t.Errorf("the tables are %v", seen)
+	}
+	for got := range seen {
+		if strings.Count(got, "vrfredist") != len(paths) {
+			t.Errorf("the table is\n%s", got)
+		}
+	}
+}
+
+// TestInnerRouteMoves: when the route moves by which the nexthop of many is reached, one
+// replace of their group takes them along, before BGP says anything of them.
+func TestInnerRouteMoves(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.hear("red", two(loopback, "192.0.2.9", "198.51.100.9")...)
+		at := func(i int) string { return fmt.Sprintf("10.%d.%d.0/24", i/250, i%250) }
+		for i := range 500 {
+			l.feed("red").Set(netip.MustParsePrefix(at(i)), 0, []rib.Path{bgpPath(at(i), "10.255.0.1", peer("192.0.2.110"))})
+		}
+		l.converge("red")
+		l.start(spec("red"))
+		l.settle()
+		for _, ended := range []bool{true, false} {
+			l.k(func() { l.kernel.writes, l.kernel.objectWrites = nil, nil })
+			l.feed("red").SetDown(netip.MustParseAddr("192.0.2.101"), ended)
+			synctest.Wait()
+			if len(l.kernel.writes) != 0 || len(l.kernel.objectWrites) > 3 { // a single, and a group each
+				t.Errorf("the session ended: %v; written are %d routes, and the objects %q", ended, len(l.kernel.writes), l.kernel.objectWrites)
+			}
+		}
+		l.k(func() { l.kernel.writes, l.kernel.objectWrites = nil, nil })
+		l.hear("red", bgpPath(loopback, "198.51.100.9", peer("192.0.2.102"), id(2)))
+		if len(l.kernel.writes) > 1 || !strings.Contains(table.String(), at(7)+" via 198.51.100.9 dev eth1") {
+			t.Errorf("%d routes are written: %q, and the table is\n%.400s", len(l.kernel.writes), l.kernel.writes, table)
+		}
+	})
+}
+
+// TestStandingRouteUnderStandingRoute: after a restart a route stands that is reached by one
+// that stands; neither is touched, whichever comes first, and the one goes with the other where
+// BGP has that no more.
+func TestStandingRouteUnderStandingRoute(t *testing.T) {
+	outer, inner := bgpPath("10.1.0.0/16", "10.255.0.1"), bgpPath(loopback, "192.0.2.9")
+	for name, c := range map[string]struct {
+		says []rib.Path
+		want []string
+	}{
+		"the outer one first": {[]rib.Path{outer, inner}, []string{byEth0, loopByEth0}},
+		"the inner one first": {[]rib.Path{inner, outer}, []string{byEth0, loopByEth0}},
+		"the outer one alone": {[]rib.Path{outer}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			story(t, func(l *lab, table *fakeTable) {
+				for _, p := range []string{"10.1.0.0/16", loopback} {
+					table.routes[left(p).Key()] = left(p)
+				}
+				s := spec("red")
+				s.NexthopObjects = false
+				l.start(s)
+				for _, p := range c.says {
+					l.hear("red", p)
+					l.table(red, byEth0, loopByEth0)
+				}
+				if len(l.kernel.writes) != 0 {
+					t.Errorf("before all have spoken %q is written", l.kernel.writes)
+				}
+				l.converge("red")
+				l.settle()
+				l.table(red, c.want...)
+			})
+		})
+	}
+}
+
+// TestExplainNamesTheRouteOfBGP: explain, and the list, show what the worker decided.
+func TestExplainNamesTheRouteOfBGP(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.start(spec("red"))
+		l.hear("red", bgpPath(loopback, "192.0.2.9"))
+		l.hear("red", two("10.1.0.0/16", "10.255.0.1", "198.51.100.9")...)
+		l.hear("red", bgpPath("10.66.0.0/16", "10.66.0.1"))
+		l.settle()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		for prefix, want := range map[string]string{
+			"10.1.0.0/16":  "10.255.0.1 is reached by BGP's route 10.255.0.1/32: through 192.0.2.9 on eth0",
+			"10.66.0.0/16": "nexthop 10.66.0.1 is unresolved: BGP's route 10.66.0.0/16, which covers it, is reached by it itself",
+		} {
+			x, err := l.worker("red").Explain(ctx, rib.Question{Prefix: netip.MustParsePrefix(prefix)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(x.Export.Steps, func(s rib.Step) bool {
+				return s.Name == "nexthop" && slices.Contains(s.Details, want)
+			}) {
+				t.Errorf("%s is explained by %+v", prefix, x.Export.Steps)
+			}
+		}
+		r := l.routes("red", vrf.Export)["10.1.0.0/16 vrfredist"]
+		if r.State != rib.Installed || r.Best.Attrs.Nexthop != netip.MustParseAddr("10.255.0.1") || r.Backup.Attrs == nil {
+			t.Errorf("the list has %+v", r)
+		}
+	})
+}
+
+// TestQuotaUnderANexthop: a route that the quota keeps out leads to no nexthop.
+func TestQuotaUnderANexthop(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		s := spec("red")
+		s.Export.MaxRoutes = 1
+		l.start(s)
+		for _, p := range []rib.Path{bgpPath("10.9.0.0/16", "192.0.2.9"), bgpPath(loopback, "192.0.2.9"), bgpPath("10.1.0.0/16", "10.255.0.1")} {
+			l.hear("red", p)
+		}
+		l.settle()
+		l.table(red, "10.9.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+		l.exported("red", loopback, rib.OverQuota, "")
+		l.exported("red", "10.1.0.0/16", rib.Unresolved, "10.255.0.1")
+		l.unhear("red", "10.9.0.0/16", 0)
+		l.settle()
+		l.table(red, loopByEth0)
+		l.exported("red", "10.1.0.0/16", rib.OverQuota, "")
+	})
+}
+
+// TestPlanOfRecursion: a plan has the routes that are reached by others, whichever comes first
+// in it.
+func TestPlanOfRecursion(t *testing.T) {
+	for range 8 { // the feed has no order
+		story(t, func(l *lab, table *fakeTable) {
+			before := spec("red")
+			before.Export.Enabled = false
+			l.start(before)
+			l.hear("red", two("10.1.0.0/16", "10.255.0.2", "198.51.100.9")...)
+			l.hear("red", two("10.255.0.2/32", "10.255.0.1", "198.51.100.9")...)
+			l.hear("red", bgpPath(loopback, "192.0.2.9"))
+			l.settle()
+			planned := l.rehearsed(before, spec("red"))
+			for _, want := range []string{byEth0, loopByEth0, "10.255.0.2 via 192.0.2.9 dev eth0 proto vrfredist metric 20"} {
+				if !slices.Contains(planned, "add "+want) {
+					t.Errorf("planned is %q, without %q", planned, want)
+				}
+			}
+			l.configure(spec("red"))
+			l.settle()
+			l.table(red, byEth0, loopByEth0, "10.255.0.2 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
+		})
+	}
+}

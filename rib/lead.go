@@ -1,0 +1,32 @@
+package rib
+
+import "net/netip"
+
+// Lead is how far the foreign routes of a table lead to a nexthop.
+type Lead struct {
+	Hops []Hop
+	// By is the foreign route that leads there, or that discards or encapsulates what is sent
+	// there; the zero Route: none does, or the nexthop is link-local.
+	By  Route
+	Err error // one short sentence about the nexthop, where there are no hops
+
+	settled bool
+}
+
+// direct tells whether a hop leads to everybody on its link.
+func (h Hop) direct() bool { return h.Ifindex != 0 && !h.Gateway.IsValid() }
+
+// Settled tells whether BGP's own routes have no say, whatever their length: the nexthop is on
+// a link here, or can be none. Else a neighbour on a shared link, that of an exchange say, that
+// announces a part of the link's prefix would become the way to the others on it.
+func (l *Lead) Settled() bool { return l.settled }
+
+// Outranked tells whether BGP's own route for a prefix that covers the nexthop is used before
+// the foreign one: by the longer prefix, as the kernel looks it up, and of one prefix by the
+// lower metric.
+func (l *Lead) Outranked(own netip.Prefix, metric uint32) bool {
+	if by := l.By.Prefix; by.IsValid() && by.Bits() >= own.Bits() {
+		return by.Bits() == own.Bits() && metric < l.By.Metric
+	}
+	return true
+}
