@@ -124,10 +124,11 @@ func (r *routes) wrote(w write, err error) {
 	default:
 		r.setState(w.slot, e, rib.Failed)
 		r.Refuse(w.slot, err.Error())
-		if e.Want != nil && w.Op != rib.OpDelete && ofNexthops(err) && len(r.feed.Paths(r.pathBuf[:0], w.slot)) > 1 && r.barred.bar(w.slot, e.Want) {
-			r.MarkAnew(w.slot, e)
-		}
-		if e.Have != nil && w.Op != rib.OpDelete && !passing(err) {
+		switch {
+		case w.Op == rib.OpDelete || passing(err):
+		case e.Want != nil && ofNexthops(err) && len(r.feed.Paths(r.pathBuf[:0], w.slot)) > 1 && r.barred.bar(w.slot, e.Want):
+			r.MarkAnew(w.slot, e) // another path's route replaces what stands there
+		case e.Have != nil:
 			// What stands there forwards to where BGP points no more.
 			r.surplus.add(e.Have.Route(w.Route.Prefix, r.spec.Protocol))
 			r.Put(e, nil)
