@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
@@ -127,6 +129,22 @@ func (n *tenants) awaitTidy() {
 	}
 }
 
+// atRest is standing once nothing has moved for longer than nexthop objects stay that no route
+// needs, and than routes of several sets share one.
+func (n *tenants) atRest() map[string]string {
+	last, since := n.standing(), time.Now()
+	lab.WaitFor(n.T, "the tables are at rest", 2*lab.Patience, func() string {
+		if now := n.standing(); !maps.Equal(now, last) {
+			last, since = now, time.Now()
+		}
+		if time.Since(since) < 4*time.Second {
+			return fmt.Sprint(last)
+		}
+		return ""
+	})
+	return last
+}
+
 // standing is everything that a plan must not change: the kernel's routes, rules
 // and nexthop objects, BGP's table, the session, and the state directory.
 func (n *tenants) standing() map[string]string {
@@ -225,7 +243,8 @@ func TestPlan(t *testing.T) {
 		{"all as before", both},
 		{"no neighbour", noNeighbor + a(importAll, exportAll)},
 	} {
-		before, tables := n.standing(), n.tables()
+		before := n.atRest()
+		tables := n.tables()
 		items := n.plan(swept + step.config)
 		lab.Equal(t, step.name+": what stands after the plan", before, n.standing())
 		want := applied(t, tables, items)
