@@ -149,7 +149,7 @@ func TestBackupRouteBesideAnother(t *testing.T) {
 func TestBackupIsShown(t *testing.T) {
 	story(t, func(l *lab, table *fakeTable) {
 		l.hear("red", two("10.1.0.0/16", "192.0.2.9", "198.51.100.9")...)
-		l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9"))
+		l.hear("red", two("10.2.0.0/16", "192.0.2.9", "192.0.2.9")...)
 		l.converge("red")
 		l.start(backed())
 		l.settle()

@@ -190,7 +190,7 @@ func (f *facts) explainNexthop(w *rib.Walk) {
 // explainBackup says what takes over where the nexthops of the best path are lost.
 func (f *facts) explainBackup(w *rib.Walk, backup rib.Path) {
 	switch {
-	case f.entry.Want == nil || f.set.Blackhole || f.set.Carries == nil:
+	case f.entry.Want == nil || f.set.Blackhole || f.set.Carries == nil || len(f.paths) < 2:
 	case backup.Attrs == nil:
 		w.Add("backup", rib.Noted, "there is none: no other path of this prefix that would be installed has another nexthop that is reached")
 	case f.spec.Export.BackupRoutes:

@@ -3,6 +3,7 @@ package nsworker
 import (
 	"fmt"
 	"net/netip"
+	"syscall"
 	"testing/synctest"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -204,6 +205,75 @@ func init() {
 			l.table(red)
 			l.exported("red", "10.1.0.0/16", rib.Unresolved, "BGP's route 10.2.0.0/16, which covers it,")
 			l.exported("red", "10.2.0.0/16", rib.Unresolved, "BGP's route 10.1.0.0/16, which covers it,")
+		}},
+	)
+}
+
+func init() {
+	scenarios = append(scenarios,
+		scenario{"the route that a nexthop is reached by has several nexthops, and loses one", func(l *lab, t *fakeTable) {
+			for _, p := range []string{loopback, "10.255.0.2/32"} {
+				l.hear("red", bgpPath(p, "192.0.2.9"), bgpPath(p, "198.51.100.9", id(1)))
+			}
+			l.hear("red", bgpPath("10.1.0.0/16", "10.255.0.1"))
+			l.hear("red", bgpPath("10.2.0.0/16", "10.255.0.2"), bgpPath("10.2.0.0/16", "10.255.0.1", id(1)))
+			l.hear("red", bgpPath("10.255.0.2/32", "198.51.100.9", id(1)))
+		}, func(l *lab) {
+			both := func(p string) string {
+				return p + " proto vrfredist metric 20\n\tnexthop via 192.0.2.9 dev eth0 weight 1\n\tnexthop via 198.51.100.9 dev eth1 weight 1"
+			}
+			l.table(red, both("10.1.0.0/16"), both("10.2.0.0/16"), both("10.255.0.1"), "10.255.0.2 via 198.51.100.9 dev eth1 proto vrfredist metric 20")
+		}},
+		scenario{"another program takes the place of the route that a nexthop is reached by", func(l *lab, t *fakeTable) {
+			l.hear("red", bgpPath(loopback, "192.0.2.9"))
+			l.hear("red", bgpPath("10.1.0.0/16", "10.255.0.1"))
+			t.set(via(loopback, "198.51.100.9", 3, rib.ProtoStatic, 20))
+		}, func(l *lab) {
+			l.table(red, byEth1, "10.255.0.1 via 198.51.100.9 dev eth1 proto static metric 20")
+			l.exported("red", loopback, rib.Conflict, "")
+		}},
+		scenario{"another program deletes the route that a nexthop is reached by", func(l *lab, t *fakeTable) {
+			l.hear("red", bgpPath(loopback, "192.0.2.9"))
+			l.hear("red", bgpPath("10.1.0.0/16", "10.255.0.1"))
+			t.del(rib.Key{Prefix: netip.MustParsePrefix(loopback), Metric: 20})
+		}, func(l *lab) { l.table(red, byEth0, loopByEth0) }},
+		scenario{"the kernel refuses the route that a nexthop is reached by", func(l *lab, t *fakeTable) {
+			t.refuse[netip.MustParsePrefix(loopback)] = syscall.EINVAL
+			l.hear("red", bgpPath("10.255.0.0/16", "198.51.100.9"))
+			l.hear("red", bgpPath(loopback, "192.0.2.9"))
+			l.hear("red", bgpPath("10.1.0.0/16", "10.255.0.1"))
+		}, func(l *lab) {
+			l.table(red, byEth1, "10.255.0.0/16 via 198.51.100.9 dev eth1 proto vrfredist metric 20")
+		}},
+		scenario{"the nexthop comes onto a link, and leaves it", func(l *lab, t *fakeTable) {
+			l.hear("red", bgpPath("203.0.113.0/24", "198.51.100.9"))
+			l.hear("red", bgpPath("10.1.0.0/16", "203.0.113.9"))
+			t.set(connected("203.0.113.8/29", 2, 0))
+			l.settle()
+			l.table(red, "10.1.0.0/16 via 203.0.113.9 dev eth0 proto vrfredist metric 20", "203.0.113.0/24 via 198.51.100.9 dev eth1 proto vrfredist metric 20")
+			t.del(connected("203.0.113.8/29", 2, 0).Key())
+		}, func(l *lab) {
+			l.table(red, byEth1, "203.0.113.0/24 via 198.51.100.9 dev eth1 proto vrfredist metric 20")
+		}},
+		scenario{"two RDs have the route that a nexthop is reached by, and the better one goes", func(l *lab, t *fakeTable) {
+			l.hear("red", bgpPath(loopback, "192.0.2.9", rd(1), pref(200)))
+			l.hear("red", bgpPath(loopback, "198.51.100.9", rd(2)))
+			l.hear("red", bgpPath("10.1.0.0/16", "10.255.0.1", rd(3)))
+			l.unhear("red", loopback, 1)
+		}, func(l *lab) { l.table(red, byEth1, loopByEth1) }},
+		scenario{"a nexthop is reached by a route that another VRF leaks, from where it is connected", func(l *lab, t *fakeTable) {
+			s := spec("leaky")
+			s.Binding = rib.Binding{Netns: "red", Table: 1001}
+			other := l.kernel.add(s.Binding, t.where.Inode)
+			other.del(rib.Key{Prefix: netip.MustParsePrefix("192.0.2.0/24")}) // the other's alone
+			l.start(s)
+			l.hear("leaky", bgpPath("10.1.0.0/16", "192.0.2.9"))
+			l.hear("leaky", bgpPath("192.0.2.0/24", "0.0.0.0", imported("red")))
+			l.hear("red", bgpPath(loopback, "192.0.2.9"))
+			l.hear("leaky", bgpPath("10.2.0.0/16", "10.255.0.1", from("red")))
+		}, func(l *lab) {
+			l.table(leaky, byEth0+" onlink", "192.0.2.0/24 dev eth0 proto vrfredist metric 20")
+			l.exported("leaky", "10.2.0.0/16", rib.Unresolved, `leaked from VRF "red", where BGP's own routes are not asked: nexthop 10.255.0.1 is unresolved`)
 		}},
 	)
 }

@@ -3,6 +3,7 @@ package nsworker
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -183,4 +184,108 @@ func TestPlanOfRecursion(t *testing.T) {
 			l.table(red, byEth0, loopByEth0, "10.255.0.2 via 192.0.2.9 dev eth0 proto vrfredist metric 20")
 		})
 	}
+}
+
+// TestHistoryDoesNotMatter: whatever BGP said in between, and whichever routes came and went
+// under it, the table is that of a worker that begins with what is there now.
+func TestHistoryDoesNotMatter(t *testing.T) {
+	for seed := range uint64(100) {
+		r := rand.New(rand.NewPCG(seed, 13))
+		at := func() string { return fmt.Sprintf("10.%d.0.0/%d", 1+r.IntN(4), 16+8*r.IntN(2)) }
+		by := func() string {
+			if r.IntN(4) == 0 {
+				return []string{"192.0.2.9", "198.51.100.9"}[r.IntN(2)]
+			}
+			return fmt.Sprintf("10.%d.%d.1", 1+r.IntN(4), r.IntN(2))
+		}
+		static := via("10.0.0.0/8", "192.0.2.77", 2, rib.ProtoStatic, 0)
+		now, isStatic := make(map[string][]rib.Path), false
+		var was, is string
+		story(t, func(l *lab, table *fakeTable) {
+			l.start(spec("red"))
+			for range 40 {
+				switch prefix := at(); r.IntN(6) {
+				case 0:
+					delete(now, prefix)
+					l.unhear("red", prefix, 0)
+				case 1:
+					if isStatic = !isStatic; isStatic {
+						table.set(static)
+					} else {
+						table.del(static.Key())
+					}
+				case 2:
+					now[prefix] = two(prefix, by(), by())
+					l.hear("red", now[prefix]...)
+				default:
+					now[prefix] = []rib.Path{bgpPath(prefix, by())}
+					l.hear("red", now[prefix]...)
+				}
+			}
+			l.settle()
+			was = table.String()
+		})
+		story(t, func(l *lab, table *fakeTable) {
+			if isStatic {
+				table.set(static)
+			}
+			for prefix, paths := range now {
+				l.feed("red").Set(netip.MustParsePrefix(prefix), 0, paths)
+			}
+			l.start(spec("red"))
+			l.settle()
+			is = table.String()
+		})
+		if was != is {
+			t.Errorf("seed %d: after its history the table is\n%s\nand from the beginning\n%s\nof %v", seed, was, is, now)
+		}
+	}
+}
+
+// TestBGPIsToldOfRecursion: a nexthop that is reached by BGP's own route is told to be, and not
+// to be when that goes: what neighbours hear follows.
+func TestBGPIsToldOfRecursion(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.start(spec("red"))
+		l.hear("red", bgpPath("10.1.0.0/16", "10.255.0.1", from("red")))
+		for i, step := range []struct {
+			do   func()
+			want string
+		}{
+			{func() {}, "10.255.0.1"},
+			{func() { l.hear("red", bgpPath(loopback, "192.0.2.9", from("red"))) }, ""},
+			{func() { l.unhear("red", loopback, 0) }, "10.255.0.1"},
+		} {
+			step.do()
+			l.settle()
+			if got := l.bgp.notReached("red"); got != step.want {
+				t.Errorf("step %d: BGP hears that %q is not reached, want %q", i, got, step.want)
+			}
+		}
+	})
+}
+
+// TestRecursionInASecondaryTable: its own routes lead to nexthops there, as the VRF's do in the
+// VRF's.
+func TestRecursionInASecondaryTable(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		own := rib.Binding{Netns: "red", Table: 1002}
+		clear(l.kernel.add(own, 1).routes)
+		secondary := spec("red")
+		secondary.Name, secondary.VRF, secondary.Binding = "red/1002", "red", own
+		secondary.Import.Enabled = false
+		l.start(spec("red"))
+		l.start(secondary)
+		for _, name := range []string{"red", "red/1002"} {
+			l.hear(name, bgpPath("10.1.0.0/16", "10.255.0.1"))
+			l.hear(name, bgpPath(loopback, "192.0.2.9"))
+		}
+		l.settle()
+		l.table(red, byEth0, loopByEth0)
+		l.table(own, byEth0+" onlink", loopByEth0+" onlink")
+		l.unhear("red/1002", loopback, 0)
+		l.settle()
+		l.table(own)
+		l.table(red, byEth0, loopByEth0)
+	})
 }

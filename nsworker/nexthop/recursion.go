@@ -69,7 +69,7 @@ func (w *Ways) ask(way *Way) {
 	}
 }
 
-func (w *Way) linkLocal() bool { return w.Addr.Is6() && w.Addr.IsLinkLocalUnicast() }
+func (m *Member) linkLocal() bool { return m.Addr.Is6() && m.Addr.IsLinkLocalUnicast() }
 
 // close ends that BGP's own routes have a say in where a way leads.
 func (r *recursion) close(way *Way) {

@@ -115,7 +115,10 @@ func (r *Resolver) Lead(m Member) rib.Lead {
 		return rib.Lead{Err: fmt.Errorf("leaked from VRF %q in another network namespace (%s); a leak needs both VRFs in one namespace", m.Source, from.Binding)}
 	}
 	l := leaked(from, m)
-	if l.Err != nil {
+	switch {
+	case l.Err != nil && !m.Prefix.IsValid() && !l.Settled() && !m.linkLocal():
+		l.Err = fmt.Errorf("leaked from VRF %q, where BGP's own routes are not asked: %w", m.Source, l.Err)
+	case l.Err != nil:
 		l.Err = fmt.Errorf("leaked from VRF %q: %w", m.Source, l.Err)
 	}
 	return l
