@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -157,10 +158,13 @@ func newRouter(t *stage, w *work, far *lab.Namespace) *router {
 func (r *router) inside(do func() error) { r.t.must(r.ns.Enter(do)) }
 
 func (r *router) index(device string) (index int) {
-	out := r.ns.IP("-o", "link", "show", "dev", device)
-	if _, err := fmt.Sscanf(out, "%d:", &index); err != nil {
-		r.t.Fatalf("read the index of %s from %q: %w", device, out, err)
-	}
+	r.inside(func() error {
+		link, err := net.InterfaceByName(device)
+		if err == nil {
+			index = link.Index
+		}
+		return err
+	})
 	return index
 }
 

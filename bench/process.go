@@ -56,13 +56,20 @@ func status(t *stage, pids []int, field string) (sum float64) {
 }
 
 // received is how many bytes a device of the process's namespace has received.
-func received(t *stage, pid int, device string) int64 {
+func received(t *stage, pid int, device string) int64 { return deviceStat(t, pid, device, 0) }
+
+// dropped is how many packets a device of the process's namespace did not send: it is down,
+// has no carrier, or nobody is at its other end.
+func dropped(t *stage, pid int, device string) int64 { return deviceStat(t, pid, device, 11) }
+
+// deviceStat is one of the numbers in /proc/net/dev.
+func deviceStat(t *stage, pid int, device string, column int) int64 {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/dev", pid))
 	t.must(err)
 	for _, line := range strings.Split(string(data), "\n") {
 		name, counters, _ := strings.Cut(strings.TrimSpace(line), ":")
 		if name == device {
-			n, err := strconv.ParseInt(strings.Fields(counters)[0], 10, 64)
+			n, err := strconv.ParseInt(strings.Fields(counters)[column], 10, 64)
 			t.must(err)
 			return n
 		}

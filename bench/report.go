@@ -20,7 +20,7 @@ var about = []struct{ scenario, title, text string }{
 	{"lost", "The peer is gone", "The session that brought the IPv4 table ends, with a CEASE. Until the last of its routes has left the kernel."},
 	{killed, "Two neighbours, the better one killed", "Two neighbours announce the same IPv4 table over eBGP, the first with the shorter paths. The first one's process gets SIGKILL; its link stays. From just before that until the kernel sends packets for the first, and for every one, of 256 prefixes to the other neighbour; and what became of a packet a millisecond for them. `backup_routes` keeps the second neighbour's routes in the kernel, beside the first one's."},
 	{linkDown, "Two neighbours, the better one's link down", "The same, and the router's end of the first one's link is set down. The kernel itself takes out, in silence, what hangs on the link, and nobody else writes a route until it has. `All written anew` is what it then takes to empty the table, by a command, and write all of it by the way that is left."},
-	{carrierLost, "Two neighbours, the better one's carrier lost", "The same, and the neighbour's end of the link is set down. The kernel's part is over when it tells of the lost carrier. On the wire are packets that the router had sent out."},
+	{carrierLost, "Two neighbours, the better one's carrier lost", "The same, and the neighbour's end of the link is set down. The kernel's part is over when it tells of the lost carrier. On the wire are packets that the router had sent out; at the dead link those that it had handed to its device, which dropped them."},
 	{aloneKilled, "One neighbour, killed", "The first neighbour alone has announced the table, and is killed. Until the last of its routes has left the kernel."},
 	{"one route", "One route, from peer to kernel", "On the loaded table, a second peer sends single routes. From its write to the session until the route is in the kernel."},
 	{"beside", "One route beside a full table", "While the whole IPv4 table comes in, another peer sends single routes, one after the other: in vrfredist those of another tenant, with a VRF, a table and a session of its own; in BIRD and FRR of the same table. From its write until the route is in the kernel, all of GoBGP included; and, for vrfredist, the part after BGP's word: mailbox, worker and kernel."},
@@ -96,10 +96,10 @@ func neighbourAims() (list []aim) {
 		return func(r *results) (float64, bool) { return r.value(scenario, subject, quantity) }
 	}
 	list = append(list, aim{killed + ", all moved, ms", 10, false, of(killed, ours, allMoved)},
-		aim{killed + ", packets lost in the router", 0, false, of(killed, ours, lostInside)})
+		aim{killed + ", packets lost for want of a route", 0, false, of(killed, ours, lostInside)})
 	for _, s := range []string{linkDown, carrierLost} {
 		list = append(list,
-			aim{s + ", backup_routes, packets lost in the router", 0, false, of(s, oursBackup, lostInside)},
+			aim{s + ", backup_routes, packets lost for want of a route", 0, false, of(s, oursBackup, lostInside)},
 			aim{s + ", first moved after the kernel's own part, ms", 10, false, of(s, ours, firstAfter)},
 			aim{s + ", all moved ÷ all written anew", 1.2, false, over(s, ours, allMoved, linkDown, ours, writtenAnew)})
 		for _, rival := range []string{bird, frr, bird3, frr10} {

@@ -65,8 +65,8 @@ func TestRender(t *testing.T) {
 		"| session, FRR's time ÷ ours | at least 2 | 1 | **no** |",
 		"| the better neighbour's link down, all moved ÷ all written anew | at most 1.20 | 1.20 | yes |",
 		"| the better neighbour's link down, all moved ÷ BIRD 3 | at most 1 | 1.50 | **no** |",
-		"| the better neighbour's carrier lost, backup_routes, packets lost in the router | at most 0 | 0 | yes |",
-		"| the better neighbour killed, packets lost in the router | at most 0 | 1 | **no** |",
+		"| the better neighbour's carrier lost, backup_routes, packets lost for want of a route | at most 0 | 0 | yes |",
+		"| the better neighbour killed, packets lost for want of a route | at most 0 | 1 | **no** |",
 		"| restart, routes written | at most 0 | – | not measured |",
 		"BIRD 2.0.12.",
 	} {

@@ -118,6 +118,7 @@ func (o takeover) play(w *work, t *stage) {
 	inKernel := routes(t, r.pid(), false)
 	p := u.packets(targets)
 	do := o.prepare(u)
+	drops := dropped(t, r.pid(), "eth0")
 	var kernel time.Time
 	ended := make(chan error, 1)
 	began := time.Now()
@@ -129,6 +130,8 @@ func (o takeover) play(w *work, t *stage) {
 	first, all := u.moves(targets, u.eth[1], began)
 	t.must(<-ended)
 	lost, onWire := p.count()
+	atDead := min(lost, max(0, int(dropped(t, r.pid(), "eth0")-drops)-onWire)) // those on the wire count as dropped too
+	lost -= atDead
 	note := func(quantity string, value float64) { w.note(o.scenario, o.subject, quantity, value) }
 	note(firstMoved, milliseconds(first.Sub(began)))
 	note(allMoved, milliseconds(all.Sub(began)))
@@ -137,7 +140,8 @@ func (o takeover) play(w *work, t *stage) {
 		note(firstAfter, milliseconds(max(0, first.Sub(kernel))))
 	}
 	note(lostInside, float64(lost))
-	note("on the wire", float64(onWire))
+	note("at the dead link", float64(atDead))
+	note("on its wire", float64(onWire))
 	note("loading both, s", loaded.Seconds())
 	note("routes in the kernel", float64(inKernel))
 	if o.scenario == linkDown && o.subject == ours {
@@ -153,7 +157,7 @@ const (
 	firstMoved  = "first ms"
 	allMoved    = "all ms"
 	firstAfter  = "first after it, ms"
-	lostInside  = "packets lost in the router"
+	lostInside  = "packets lost for want of a route"
 	writtenAnew = "all written anew, ms"
 )
 
