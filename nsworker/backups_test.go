@@ -87,11 +87,7 @@ func TestBackupRouteIsOurs(t *testing.T) {
 		if len(l.kernel.writes)+len(l.kernel.objectWrites) != 0 {
 			t.Errorf("what stood was written: %q %q", l.kernel.writes, l.kernel.objectWrites)
 		}
-		for key, r := range table.routes {
-			if r.Metric == 21 {
-				table.del(key)
-			}
-		}
+		table.del(via("10.1.0.0/16", "198.51.100.9", 3, rib.ProtoOwn, 21).Key())
 		l.settle()
 		l.table(red, byEth0, byEth1Spare)
 		table.set(via("10.1.0.0/16", "192.0.2.77", 2, rib.ProtoOwn, 21)) // changed by hand
