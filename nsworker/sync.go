@@ -220,8 +220,12 @@ func (s *tableSync) reconfigure(spec vrf.Spec) {
 	if s.spec.NexthopObjects != spec.NexthopObjects || !slices.Equal(s.spec.Import.Tables, spec.Import.Tables) {
 		s.doubt(rib.ResyncOther)
 	}
+	byDefault := s.view().ByDefault
 	s.spec = spec
 	s.judgeBy(spec)
+	if s.view().ByDefault != byDefault && s.phase.known() {
+		s.publish() // what is leaked from here is found by it too
+	}
 	s.announced.ask() // another RD or RT made BGP forget them
 	s.feed.Rewind()
 	for slot, e := range s.routes.All { // a route that is gone from the feed is not rewound
