@@ -71,6 +71,7 @@ clean: ## Remove what was built
 	rm -rf bin .cache
 
 include integration/vm/vm.mk
+include integration/peers/peers.mk
 
 # GoBGP alone is what the benchmarks compare with: the version that go.mod names,
 # from a module of its own with the dependencies that gobgpd asks for.
@@ -81,7 +82,7 @@ bench-programs: build
 	go build -trimpath -o bin/bench ./bench
 	TAGS=unguarded scripts/build.sh bin/vrfredist-unguarded
 
-bench: bench-programs ## Measure against BIRD and FRR (as root, half an hour), and write bench/RESULTS.md
+bench: bench-programs ## Measure against BIRD and FRR (as root, three quarters of an hour), and write bench/RESULTS.md
 	bin/bench
 
 # Profile-guided optimisation: go build takes cmd/vrfredist/default.pgo by itself.
@@ -97,5 +98,5 @@ bench-tuning: bench-programs ## What each setting gives (as root, some minutes),
 	@mkdir -p bench/tuning
 	bin/bench -tuning -scale 0.2 -out bench/tuning
 
-bench-quick: bench-programs ## The same, small and once, in two minutes, into .cache/bench
+bench-quick: bench-programs ## The same, small and once, in three minutes, into .cache/bench
 	bin/bench -scale 0.05 -runs 1 -out .cache/bench

@@ -69,6 +69,7 @@ func TestRouteMessages(t *testing.T) {
 			Hops: []rib.Hop{{Gateway: addr("192.0.2.9"), Ifindex: 2, Weight: 3}, {Ifindex: 3}},
 		},
 		Devices: []string{"eth0", "eth1"},
+		Backup:  rib.Path{Attrs: &rib.Attrs{Via: &rib.Via{Nexthop: addr("192.0.2.8"), Peer: addr("192.0.2.7"), Source: "vrf-red"}}},
 	}
 	stale := rib.RouteStatus{Prefix: netip.MustParsePrefix("10.2.0.0/24"), State: rib.Stale, Reason: "not heard of yet"}
 	imported := rib.RouteStatus{
@@ -97,6 +98,7 @@ func TestRouteMessages(t *testing.T) {
 				Metric: 20, Kind: "unicast", Rd: "65000:10", Nexthops: []string{"2001:db8::1", "fe80::1"},
 				Peer: "192.0.2.1", AsPath: []uint32{65001, 65002}, LocalPref: 200, Med: 5,
 				Communities: []string{"65001:1"}, LargeCommunities: []string{"1:2:3"}, Source: "vrf-blue", Label: 100,
+				Backup: &v1.Backup{Nexthops: []string{"192.0.2.8"}, Peer: "192.0.2.7"},
 			},
 			{Prefix: "10.2.0.0/24", State: "stale", Reason: "not heard of yet"},
 		}},

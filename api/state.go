@@ -155,7 +155,23 @@ func routeMessage(name string, d vrf.Direction, r rib.RouteStatus) *vrfredistv1.
 		return m
 	}
 	addPath(m, name, r.Best)
+	if b := r.Backup.Attrs; b != nil {
+		m.Backup = &vrfredistv1.Backup{Nexthops: nexthops(b), Peer: address(b.Peer)}
+		if b.Source != name {
+			m.Backup.Source = b.Source
+		}
+	}
 	return m
+}
+
+// nexthops are those of a path that it has.
+func nexthops(a *rib.Attrs) (list []string) {
+	for _, nexthop := range []netip.Addr{a.Nexthop, a.LinkLocal} {
+		if nexthop.IsValid() {
+			list = append(list, nexthop.String())
+		}
+	}
+	return list
 }
 
 // addPath says where an exported route comes from. Of a stale route it is not known.
@@ -168,11 +184,7 @@ func addPath(m *vrfredistv1.Route, name string, best rib.Path) {
 	if a == nil {
 		return
 	}
-	for _, nexthop := range []netip.Addr{a.Nexthop, a.LinkLocal} {
-		if nexthop.IsValid() {
-			m.Nexthops = append(m.Nexthops, nexthop.String())
-		}
-	}
+	m.Nexthops = nexthops(a)
 	m.Peer = address(a.Peer)
 	m.AsPath = a.ASPath
 	m.LocalPref, m.Med = a.LocalPref, a.MED

@@ -62,23 +62,29 @@ func (l *loaded) session(ipv6 bool) {
 
 // fill turns the sender's session on, and returns how long the table took.
 func (l *loaded) fill(ipv6 bool) time.Duration {
-	w, r, s := l.w, l.r, l.s
-	t, table, session := r.t, w.v4, "full4"
+	table, session := l.w.v4, "full4"
 	if ipv6 {
-		table, session = w.v6, "full6"
+		table, session = l.w.v6, "full6"
 	}
+	l.r.t.Cleanup(func() { l.s.feed(session, false) })
+	return l.r.fill(l.w, "eth0", table, func() { l.s.feed(session, true) })
+}
+
+// fill has a neighbour behind a link begin to send a table, and returns how long it took
+// from the first kilobytes that arrive until the last prefix is at the receiver's end.
+func (r *receiver) fill(w *work, device string, table []netip.Prefix, feed func()) time.Duration {
+	t, ipv6 := r.t, table[0].Addr().Is6()
 	inKernel := r.api == nil || r.name == ours
 	before := 0
 	if inKernel {
 		before = routes(t, r.pid(), ipv6)
 	}
 	sample := sampled(table, samples)
-	bytes := received(t, r.pid(), "eth0")
-	s.feed(session, true)
-	t.Cleanup(func() { s.feed(session, false) })
+	bytes := received(t, r.pid(), device)
+	feed()
 	// An OPEN and what TCP needs are some hundred bytes.
 	begin := t.until("the first routes arrive", 30*time.Second, time.Millisecond, func() bool {
-		return received(t, r.pid(), "eth0") > bytes+4096
+		return received(t, r.pid(), device) > bytes+4096
 	})
 	end := arrival(r, sample)
 	if inKernel {
@@ -206,27 +212,40 @@ func (l *loaded) failover() {
 // lost takes the peer of the full table away, and measures until the last of its
 // routes has left the kernel.
 func (l *loaded) lost() {
-	w, r, s := l.w, l.r, l.s
+	l.r.emptied(l.w, "lost", func() { l.s.feed("full4", false) })
+}
+
+// emptied has the one neighbour of all routes go, and notes what it took until the last of
+// them has left the kernel.
+func (r *receiver) emptied(w *work, scenario string, end func()) {
 	t, sample := r.t, sampled(w.v4, samples)
 	full := routes(t, r.pid(), false)
 	cpu, begin := cpuTime(t, r.pids()), time.Now()
-	s.feed("full4", false)
+	end()
 	for _, p := range sample {
 		t.until(fmt.Sprintf("%v goes", p), w.limit, time.Millisecond, func() bool { return !r.has(p) })
 	}
-	end := t.until("the last route goes", w.limit, 10*time.Millisecond, func() bool {
+	gone := t.until("the last route goes", w.limit, 10*time.Millisecond, func() bool {
 		return routes(t, r.pid(), false) <= full-len(w.v4)
 	})
-	took := end.Sub(begin).Seconds()
-	w.note("lost", r.name, "s", took)
-	w.note("lost", r.name, "s for 100,000", took*100_000/float64(len(w.v4)))
-	w.note("lost", r.name, "CPU s", (cpuTime(t, r.pids()) - cpu).Seconds())
+	took := gone.Sub(begin).Seconds()
+	w.note(scenario, r.name, "s", took)
+	w.note(scenario, r.name, "s for 100,000", took*100_000/float64(len(w.v4)))
+	w.note(scenario, r.name, "CPU s", (cpuTime(t, r.pids()) - cpu).Seconds())
+}
+
+// writing notes what writing all routes anew took.
+func (l *loaded) writing() {
+	took, cpu := l.r.writing(l.w)
+	l.w.note("writing", l.r.name, "s", took.Seconds())
+	l.w.note("writing", l.r.name, "routes/s", float64(len(l.w.v4))/took.Seconds())
+	l.w.note("writing", l.r.name, "CPU s", cpu.Seconds())
 }
 
 // writing takes every route out of the kernel and has vrfredist write them all
 // anew from what it holds.
-func (l *loaded) writing() {
-	w, r, t := l.w, l.r, l.r.t
+func (r *receiver) writing(w *work) (took, cpu time.Duration) {
+	t := r.t
 	full := routes(t, r.pid(), false)
 	r.api.export(t, false)
 	t.until("the table is empty", w.limit, 50*time.Millisecond, func() bool {
@@ -234,16 +253,13 @@ func (l *loaded) writing() {
 	})
 	sample := sampled(w.v4, samples)
 	w.settle(t)
-	cpu, begin := cpuTime(t, r.pids()), time.Now()
+	before, begin := cpuTime(t, r.pids()), time.Now()
 	r.api.export(t, true)
 	end := arrival(r, sample)
 	end = later(end, t.until("the last route is written", w.limit, 10*time.Millisecond, func() bool {
 		return routes(t, r.pid(), false) >= full
 	}))
-	took := end.Sub(begin).Seconds()
-	w.note("writing", r.name, "s", took)
-	w.note("writing", r.name, "routes/s", float64(len(w.v4))/took)
-	w.note("writing", r.name, "CPU s", (cpuTime(t, r.pids()) - cpu).Seconds())
+	return end.Sub(begin), cpuTime(t, r.pids()) - before
 }
 
 // protocol is vrfredist's route protocol.

@@ -2,7 +2,7 @@
 // in network namespaces of its own, and writes what it measured to results.json
 // and, rendered from that, to RESULTS.md and a chart.
 //
-//	make bench          the whole of it, some half an hour
+//	make bench          the whole of it, some three quarters of an hour
 //	make bench-quick    small and once, to see that all of it works
 package main
 
@@ -56,10 +56,15 @@ func bench(ctx context.Context) error {
 	list := flag.Bool("list", false, "name the scenarios")
 	render := flag.Bool("render", false, "render RESULTS.md and the chart from results.json, and measure nothing")
 	flag.StringVar(&w.cpuProfile, "cpuprofile", "", "`FILE` for a CPU profile of vrfredist over the session scenario")
-	limit := flag.Duration("limit", 45*time.Minute, "for the whole run")
+	limit := flag.Duration("limit", 75*time.Minute, "for the whole run")
 	announce := flag.String("announce", "", "internal: announce with GoBGP's configuration in `FILE`")
 	count := flag.Int("prefixes", 0, "internal: how many to announce")
+	neighbour := flag.String("speak", "", "internal: send a table as `ORDER` says")
+	flag.Var(&w.roots, "root", "`NAME=FOLDER`: another version of a receiver, \"BIRD 3\" or \"FRR 10\", and the folder of its system")
 	flag.Parse()
+	if *neighbour != "" {
+		return speak(ctx, *neighbour)
+	}
 	if *announce != "" {
 		return announceAlone(ctx, *announce, *count, w.seed)
 	}
@@ -116,7 +121,7 @@ func (w *work) prepare() error {
 	}
 	w.sizes = sizesAt(w.Scale, w.seed)
 	w.IPv4, w.IPv6 = len(w.v4), len(w.v6)
-	return w.describe()
+	return w.describe(w.roots)
 }
 
 // scenario is one thing to run, as often as there are runs.
@@ -151,7 +156,11 @@ func (w *work) scenarios() (list []scenario) {
 	}
 	list = append(list, scenario{name: "guard", play: func(t *stage, s *sender) { guard(w, t, s) }, sender: true, once: true})
 	list = append(list, scenario{name: "memory", play: func(t *stage, s *sender) { memory(w, t, s) }, sender: true, once: true})
+	list = append(list, oneScenario(memoryOfPaths, true, func(t *stage) { furtherPaths(w, t) }))
 	list = append(list, scenario{name: "operator", play: func(t *stage, s *sender) { operator(w, t, s) }, sender: true, once: true})
+	for _, name := range append([]string{ours}, w.rivals()...) {
+		list = append(list, w.takeovers(name)...)
+	}
 	for _, name := range []string{pathStream, ours, bird, frr} {
 		list = append(list, scenario{name: "import: " + name, play: func(t *stage, _ *sender) { imports(w, t, name) }})
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 )
@@ -37,6 +38,73 @@ func memory(w *work, t *stage, s *sender) {
 		w.note("memory", name, "live heap, MB", live[name]/1e6)
 	}
 	w.note("memory", ours, "bytes a route beyond GoBGP", (live[ours]-live[alone])/float64(len(w.v4)))
+}
+
+// furtherPaths measures what vrfredist needs, beside GoBGP, for each further path of a
+// prefix, and for routes of a backup: with one neighbour, with two that have the same
+// prefixes, and with backup_routes.
+func furtherPaths(w *work, t *stage) {
+	const one, two = ", one neighbour", ", two neighbours"
+	live, slabs := map[string]float64{}, map[string]float64{}
+	for _, c := range []struct {
+		name, subject, more string
+		both                bool
+	}{
+		{alone, alone + one, "", false}, {alone, alone + two, "", true},
+		{ours, ours + one, "", false}, {ours, ours + two, "", true}, {ours, oursBackup + two, backupRoutes, true},
+	} {
+		if err := run(t.ctx, func(t *stage) {
+			live[c.subject], slabs[c.subject] = loadedMemory(w, t, c.name, c.more, c.both)
+		}); err != nil {
+			t.Fatalf("%s: %w", c.subject, err)
+		}
+		w.note(memoryOfPaths, c.subject, "live heap, MB", live[c.subject]/1e6)
+		w.note(memoryOfPaths, c.subject, "kernel's slabs, MB more", slabs[c.subject]/1e6)
+	}
+	n := float64(len(w.v4))
+	further := (live[ours+two] - live[ours+one]) - (live[alone+two] - live[alone+one])
+	w.note(memoryOfPaths, ours+two, "bytes a further path beyond GoBGP", further/n)
+	w.note(memoryOfPaths, oursBackup+two, "bytes a route for it in the daemon", (live[oursBackup+two]-live[ours+two])/n)
+	w.note(memoryOfPaths, oursBackup+two, "in the kernel", (slabs[oursBackup+two]-slabs[ours+two])/n)
+}
+
+const memoryOfPaths = "memory of paths"
+
+// loadedMemory is what is alive on a receiver's heap with the table of one neighbour, or
+// of both, and how much the kernel's slabs have grown by it.
+func loadedMemory(w *work, t *stage, name, more string, both bool) (live, slabs float64) {
+	u := newUpstreams(t, w)
+	o := options{export: true, config: u.config(name, more)}
+	if name == ours {
+		o.args = []string{"--pprof", pprofAddr}
+	}
+	before := unreclaimable(t)
+	r := w.receive(u.router, name, o)
+	if both {
+		u.load(r)
+	} else {
+		r.fill(w, "eth0", w.v4, func() { u.speaks(0) })
+	}
+	r.quiet(w)
+	live, slabs = liveHeap(r), unreclaimable(t)-before
+	r.stop()
+	return live, slabs
+}
+
+// unreclaimable is how much memory the kernel's slabs have that nothing but their owner
+// can free, in bytes: those of routes are among them.
+func unreclaimable(t *stage) float64 {
+	text, err := os.ReadFile("/proc/meminfo")
+	t.must(err)
+	for line := range strings.Lines(string(text)) {
+		if value, found := strings.CutPrefix(line, "SUnreclaim:"); found {
+			kilo, err := strconv.ParseFloat(strings.Fields(value)[0], 64)
+			t.must(err)
+			return kilo * 1024
+		}
+	}
+	t.Fatalf("the kernel does not say how much memory its slabs have")
+	return 0
 }
 
 // liveHeap has the receiver collect its garbage, and returns what is left.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vrfredist/vrfredist/bench/peer"
+	"github.com/vrfredist/vrfredist/bench/prefixes"
 	"github.com/vrfredist/vrfredist/bench/probe"
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
@@ -92,19 +93,13 @@ protocol bgp full6 from receiver {
 	return s
 }
 
-// staticRoutes renders a table for BIRD. Runs of one to nine prefixes share
-// their path attributes, five on average, as a real table's do.
+// staticRoutes renders a table for BIRD.
 func staticRoutes(table []netip.Prefix) string {
 	var b strings.Builder
-	origin, left := 0, 0
-	for i, p := range table {
-		if left == 0 {
-			origin++
-			left = 1 + i*7919%9
+	for path, run := range prefixes.Runs(table) {
+		for _, p := range run {
+			fmt.Fprintf(&b, "route %v blackhole { bgp_path.prepend(%d); bgp_path.prepend(%d); bgp_path.prepend(%d); };\n", p, path[2], path[1], path[0])
 		}
-		left--
-		fmt.Fprintf(&b, "route %v blackhole { bgp_path.prepend(%d); bgp_path.prepend(%d); bgp_path.prepend(%d); };\n",
-			p, 100_000+origin, 1000+origin%5000, 64600+origin%20)
 	}
 	return b.String()
 }

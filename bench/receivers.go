@@ -1,11 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -70,6 +68,7 @@ func (r *receiver) awaitBGP() {
 // programs are the paths of the programs that are measured.
 type programs struct {
 	daemon, gobgpd string
+	roots          roots
 	cpuProfile     string // of the daemon; "": none is written
 }
 
@@ -88,8 +87,8 @@ func (p programs) receive(r *router, name string, o options) *receiver {
 		r.t.must(err)
 		return there
 	}}
-	switch name {
-	case ours, exportOff:
+	switch language(name) {
+	case ours:
 		o.export = o.export && name == ours
 		p.startOurs(v, o)
 	case alone:
@@ -111,7 +110,7 @@ type options struct {
 	export bool     // routes into the kernel (FRR and BIRD always do)
 	env    []string // of the process: GOGC=…
 	args   []string // more arguments of vrfredist
-	config string   // more configuration of vrfredist
+	config string   // the whole configuration, in the receiver's language; "": for the sender
 	daemon string   // another vrfredist than the one that is measured
 }
 
@@ -153,76 +152,14 @@ func (p programs) startOurs(r *receiver, o options) {
 }
 
 func (p programs) startAlone(r *receiver, o options) {
-	file := r.lab.File("gobgpd.toml", gobgpConfig("ipv4-unicast", "ipv6-unicast"))
+	text := o.config
+	if text == "" {
+		text = gobgpConfig("ipv4-unicast", "ipv6-unicast")
+	}
+	file := r.lab.File("gobgpd.toml", text)
 	socket := filepath.Join(r.lab.Dir, "gobgpd.sock")
 	argv := append([]string{"env"}, append(o.env, p.gobgpd, "-f", file, "-t", "toml", "--api-hosts", "unix://"+socket, "--pprof-host", pprofAddr, "-l", "warn")...)
 	r.start(r.name, argv...)
 	r.api = newAPI(r.t, socket)
 	r.has = r.api.has(r.t)
-}
-
-func (p programs) startBIRD(r *receiver, _ options) {
-	b := r.ns.BIRD(fmt.Sprintf(`router id 10.0.0.1;
-protocol device { }
-protocol direct { ipv4; ipv6; }
-protocol kernel kernel4 { learn; ipv4 { import all; export where source = RTS_BGP; }; }
-protocol kernel kernel6 { learn; ipv6 { import all; export where source = RTS_BGP; }; }
-template bgp neighbour { local 10.0.0.1 as %[1]d; passive; ipv4 { import all; export where source = RTS_INHERIT; next hop self; }; }
-protocol bgp full4 from neighbour { neighbor 10.0.0.2 as %[1]d; }
-protocol bgp exact from neighbour { neighbor 10.0.0.3 as %[1]d; }
-protocol bgp full6 { local fd00::1 as %[1]d; neighbor fd00::2 as %[1]d; passive; ipv6 { import all; export none; }; }
-`, as))
-	r.procs = append(r.procs, b.Process)
-	r.birdc = func(command string) { b.Show(command) }
-}
-
-func (p programs) startFRR(r *receiver, _ options) {
-	dir := filepath.Join(r.lab.Dir, "frr")
-	r.t.must(os.Mkdir(dir, 0o755))
-	r.t.must(os.Chmod(dir, 0o777)) // both give up root for a user of their own
-	zebra := r.lab.File("frr/zebra.conf", "no ipv6 forwarding\n")
-	bgpd := r.lab.File("frr/bgpd.conf", fmt.Sprintf(`router bgp %[1]d
- bgp router-id 10.0.0.1
- neighbor 10.0.0.2 remote-as %[1]d
- neighbor 10.0.0.2 passive
- neighbor 10.0.0.3 remote-as %[1]d
- neighbor 10.0.0.3 passive
- neighbor fd00::2 remote-as %[1]d
- neighbor fd00::2 passive
- address-family ipv6 unicast
-  neighbor fd00::2 activate
- exit-address-family
-`, as))
-	common := func(name string) []string {
-		return []string{"-P", "0", "--vty_socket", dir, "-i", filepath.Join(dir, name+".pid"),
-			"-z", filepath.Join(dir, "zserv.api"), "--log", "file:/dev/null"}
-	}
-	r.t.must(errors.Join(os.Chmod(zebra, 0o644), os.Chmod(bgpd, 0o644)))
-	const programs = "/usr/lib/frr/"
-	r.start("zebra", append([]string{programs + "zebra", "-f", zebra}, common("zebra")...)...)
-	r.t.until("zebra serves", 20*time.Second, 10*time.Millisecond, func() bool {
-		_, err := os.Stat(filepath.Join(dir, "zserv.api"))
-		return err == nil
-	})
-	r.start("bgpd", append([]string{programs + "bgpd", "-f", bgpd}, common("bgpd")...)...)
-	// Both prepare a directory for the story of a crash, and leave it where they
-	// are killed.
-	for _, p := range r.procs {
-		r.t.Cleanup(func() {
-			p.Kill()
-			crashes, _ := filepath.Glob(fmt.Sprintf("/var/tmp/frr/*.%d", p.PID()))
-			for _, c := range crashes {
-				r.t.must(os.RemoveAll(c))
-			}
-		})
-	}
-	r.vty = func(lines string) {
-		args := []string{"--vty_socket", dir, "-c", "configure terminal"}
-		for _, line := range strings.Split(lines, "\n") {
-			args = append(args, "-c", line)
-		}
-		if out, err := exec.Command("vtysh", args...).CombinedOutput(); err != nil || strings.Contains(string(out), "%") {
-			r.t.Fatalf("vtysh: %v: %s", err, out)
-		}
-	}
 }

@@ -18,12 +18,17 @@ var about = []struct{ scenario, title, text string }{
 	{"writing", "Writing", "The RIB is full, the kernel's table empty: export is disabled, which takes all routes out, and enabled again. From that call until the last route is in the kernel."},
 	{"failover", "Failover", "The static route that covers the nexthop of all routes moves to another link. From just before that change until the kernel sends packets for every one of 256 prefixes by the new link. The median and the slowest of three moves, in each run."},
 	{"lost", "The peer is gone", "The session that brought the IPv4 table ends, with a CEASE. Until the last of its routes has left the kernel."},
+	{killed, "Two neighbours, the better one killed", "Two neighbours announce the same IPv4 table over eBGP, the first with the shorter paths. The first one's process gets SIGKILL; its link stays. From just before that until the kernel sends packets for the first, and for every one, of 256 prefixes to the other neighbour; and what became of a packet a millisecond for them. `backup_routes` keeps the second neighbour's routes in the kernel, beside the first one's."},
+	{linkDown, "Two neighbours, the better one's link down", "The same, and the router's end of the first one's link is set down. The kernel itself takes out, in silence, what hangs on the link, and nobody else writes a route until it has. `All written anew` is what it then takes to empty the table, by a command, and write all of it by the way that is left."},
+	{carrierLost, "Two neighbours, the better one's carrier lost", "The same, and the neighbour's end of the link is set down. The kernel's part is over when it tells of the lost carrier. On the wire are packets that the router had sent out."},
+	{aloneKilled, "One neighbour, killed", "The first neighbour alone has announced the table, and is killed. Until the last of its routes has left the kernel."},
 	{"one route", "One route, from peer to kernel", "On the loaded table, a second peer sends single routes. From its write to the session until the route is in the kernel."},
 	{"beside", "One route beside a full table", "While the whole IPv4 table comes in, another peer sends single routes, one after the other: in vrfredist those of another tenant, with a VRF, a table and a session of its own; in BIRD and FRR of the same table. From its write until the route is in the kernel, all of GoBGP included; and, for vrfredist, the part after BGP's word: mailbox, worker and kernel."},
 	{"restart", "Restart over adopted routes", "vrfredist is killed, its routes stay, and it starts again. Until its VRF is ready with every route adopted; and how many route messages of its protocol the kernel sent meanwhile."},
 	{"import", "Import", "Static kernel routes go to a BGP peer. From the command that enables the import until the peer has the last one. AddPathStream alone is GoBGP given the same number of routes from memory."},
 	{"import one", "One changed kernel route, to the peer", "From the change in the kernel until the peer reads the route from its session."},
 	{"memory", "Memory", "What is alive on the heap with the full IPv4 table, after a collection; and the resident memory then, with the collector as each program sets it."},
+	{memoryOfPaths, "Memory of further paths", "What is alive on the heap with the IPv4 table of one neighbour and of two, and with `backup_routes`; and how much the kernel's slabs have grown by it, which hold its routes."},
 	{"operator", "What an operator asks", "The full IPv4 table is in the kernel, and the command line asks for it: until its first line, until its end, the most memory that the command had, and how much more than before the daemon had meanwhile. The plans are of a file with another metric, which changes every route. And the session that fills the table, with nobody asking and with a hundred `GetVrf` a second."},
 	{"tuning", "What each setting gives", "vrfredist as it ships, and with one thing each as it would be untuned: the IPv4 table from a session to the kernel, the failover of all its routes, and writing them anew."},
 	{"VRFs", "Many VRFs", "Five VRFs, each bound to a table, in each of many namespaces; 100 routes each from one VPN-IPv4 session."},
@@ -52,7 +57,7 @@ func over(s1, subject1, q1, s2, subject2, q2 string) func(*results) (float64, bo
 
 func (r *results) aims() []aim {
 	many := fmt.Sprintf("%d VRFs", max(5, int(shared*r.Scale)))
-	return []aim{
+	list := []aim{
 		{"writing, routes/s", 200_000, true, figureOf("writing", "routes/s")},
 		{"writing, ours ÷ BIRD's session", 1.3, true, over("writing", ours, "routes/s", "session", bird, "routes/s")},
 		{"writing, ours ÷ FRR's session", 6, true, over("writing", ours, "routes/s", "session", frr, "routes/s")},
@@ -64,6 +69,9 @@ func (r *results) aims() []aim {
 		}},
 		{"guard, session with it ÷ without", 1.05, false, over("guard", "with it", "CPU s", "guard", "without it", "CPU s")},
 		{"failover, ms", 10, false, figureOf("failover", "ms")},
+	}
+	list = append(list, neighbourAims()...)
+	return append(list, []aim{
 		{"one route peer to kernel, p99 ms", 10, false, figureOf("one route", "p99 ms")},
 		{"one route beside a table, after BGP, p99 ms under", 50, false, figureOf("beside", "of which after BGP, 99 % under ms")},
 		{"one route beside a table, peer to kernel, p99 ms", 50, false, figureOf("beside", "p99 ms")},
@@ -72,11 +80,36 @@ func (r *results) aims() []aim {
 		{"restart, routes written", 0, false, figureOf("restart", "routes written")},
 		{"restart, in sync ÷ GoBGP's own reload", 1.5, false, over("restart", ours, "s from the session", "session", alone, "s")},
 		{"memory, bytes a route beyond GoBGP", 150, false, figureOf("memory", "bytes a route beyond GoBGP")},
+		{"memory, bytes a further path beyond GoBGP", 40, false, func(r *results) (float64, bool) {
+			return r.value(memoryOfPaths, ours+", two neighbours", "bytes a further path beyond GoBGP")
+		}},
 		{"VRFs, s from the start to all ready", 30, false, figureOf("VRFs", "s from the start to all ready, with routes")},
 		{"VRFs, KiB a VRF beyond routes", 150, false, figureOf("VRFs", "KiB a VRF, without routes")},
 		{"VRFs, idle CPU in % of a core", 1, false, figureOf("VRFs", "idle CPU with routes, % of a core")},
 		{"ip -batch beside many VRFs ÷ beside one", 1.1, false, over("ip -batch", many, "s", "ip -batch", "1 VRFs", "s")},
+	}...)
+}
+
+// neighbourAims are about the better one of two neighbours that is lost.
+func neighbourAims() (list []aim) {
+	of := func(scenario, subject, quantity string) func(*results) (float64, bool) {
+		return func(r *results) (float64, bool) { return r.value(scenario, subject, quantity) }
 	}
+	list = append(list, aim{killed + ", all moved, ms", 10, false, of(killed, ours, allMoved)},
+		aim{killed + ", packets lost in the router", 0, false, of(killed, ours, lostInside)})
+	for _, s := range []string{linkDown, carrierLost} {
+		list = append(list,
+			aim{s + ", backup_routes, packets lost in the router", 0, false, of(s, oursBackup, lostInside)},
+			aim{s + ", first moved after the kernel's own part, ms", 10, false, of(s, ours, firstAfter)},
+			aim{s + ", all moved ÷ all written anew", 1.2, false, over(s, ours, allMoved, linkDown, ours, writtenAnew)})
+		for _, rival := range []string{bird, frr, bird3, frr10} {
+			list = append(list, aim{s + ", all moved ÷ " + rival, 1, false, over(s, ours, allMoved, s, rival, allMoved)})
+		}
+	}
+	for _, rival := range []string{bird, bird3} {
+		list = append(list, aim{aloneKilled + ", time ÷ " + rival, 0.25, false, over(aloneKilled, ours, "s", aloneKilled, rival, "s")})
+	}
+	return list
 }
 
 // render writes RESULTS.md and the chart.

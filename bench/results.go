@@ -80,7 +80,7 @@ func percentile(values []float64, p int) float64 {
 }
 
 // describe notes where and with what the run is made.
-func (r *results) describe() error {
+func (r *results) describe(others roots) error {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
 		return err
@@ -107,6 +107,13 @@ func (r *results) describe() error {
 		"GoBGP":     firstLine("go", "list", "-m", "-f", "{{.Version}}", "github.com/osrg/gobgp/v3"),
 		"BIRD":      firstLine("bird", "--version"),
 		"FRR":       firstLine("/usr/lib/frr/zebra", "--version"),
+	}
+	for name, root := range others {
+		argv := []string{"chroot", root, "/usr/lib/frr/zebra", "--version"}
+		if language(name) == bird {
+			argv[2] = "/usr/sbin/bird"
+		}
+		r.Versions[name] = firstLine(argv...)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -44,6 +45,11 @@ func TestRender(t *testing.T) {
 		r.note("session", frr, "s", s)
 	}
 	r.note("failover", ours, "ms", 4)
+	r.note(linkDown, ours, allMoved, 3000)
+	r.note(linkDown, ours, writtenAnew, 2500)
+	r.note(linkDown, bird3, allMoved, 2000)
+	r.note(carrierLost, oursBackup, lostInside, 0)
+	r.note(killed, ours, lostInside, 1)
 	dir := t.TempDir()
 	if err := r.write(dir); err != nil {
 		t.Fatal(err)
@@ -57,6 +63,10 @@ func TestRender(t *testing.T) {
 		"| vrfredist | 11 (10–12) |",
 		"| session, time ÷ BIRD | at most 1.50 | 1.10 | yes |",
 		"| session, FRR's time ÷ ours | at least 2 | 1 | **no** |",
+		"| the better neighbour's link down, all moved ÷ all written anew | at most 1.20 | 1.20 | yes |",
+		"| the better neighbour's link down, all moved ÷ BIRD 3 | at most 1 | 1.50 | **no** |",
+		"| the better neighbour's carrier lost, backup_routes, packets lost in the router | at most 0 | 0 | yes |",
+		"| the better neighbour killed, packets lost in the router | at most 0 | 1 | **no** |",
 		"| restart, routes written | at most 0 | – | not measured |",
 		"BIRD 2.0.12.",
 	} {
@@ -92,5 +102,35 @@ func TestASampleIsFoundByItsAddress(t *testing.T) {
 	}
 	if want := "20.0.0.0/24 20.1.0.0/16 20.1.1.0/24 2001:db8::/48 "; got != want {
 		t.Errorf("sampled %s, want %s", got, want)
+	}
+}
+
+// The two tables main and local have one trie, which is shown twice, until somebody adds a
+// rule.
+func TestRoutesAreCountedOnce(t *testing.T) {
+	t.Parallel()
+	const merged = "Basic info: size of leaf: 48 bytes, size of tnode: 40 bytes.\nMain:\n\tLeaves:         4\n\tPrefixes:       5\nNull ptrs: 6\nLocal:\n\tPrefixes:       5\n"
+	const apart = "Basic info: size of leaf: 48 bytes, size of tnode: 40 bytes.\nId 1001:\n\tPrefixes:       7\nMain:\n\tPrefixes:       2\nLocal:\n\tPrefixes:       3\n"
+	for stat, want := range map[string]int{merged: 5, apart: 9, "": 0} {
+		if n, err := triePrefixes([]byte(stat)); n != want || err != nil {
+			t.Errorf("%d routes, %v; want %d of\n%s", n, err, want, stat)
+		}
+	}
+}
+
+// The folder of another version is named by the receiver whose configuration it reads.
+func TestRoots(t *testing.T) {
+	t.Parallel()
+	var r roots
+	for text, ok := range map[string]bool{"BIRD 3=/srv/bird3": true, "FRR 10=/srv/frr": true, "BIRD=/x": false, "FRR 10=": false, "bird3=/x": false, "FRR 10": false} {
+		if err := r.Set(text); (err == nil) != ok {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if got := (programs{roots: r}).rivals(); !slices.Equal(got, []string{bird, frr, bird3, frr10}) {
+		t.Errorf("it is compared with %q", got)
+	}
+	if got := (programs{}).rivals(); !slices.Equal(got, []string{bird, frr}) {
+		t.Errorf("without roots it is compared with %q", got)
 	}
 }

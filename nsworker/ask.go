@@ -88,7 +88,7 @@ func (w *Worker) facts(s *tableSync, q rib.Question) facts {
 	f.read, f.changes, f.wanted = s.phase.known(), s.routes.Waiting(), s.routes.wanted
 	f.view, f.mine, f.onlooker = *s.view(), s.routes.own, s.onlooker()
 	if slot, e := s.routes.entryOf(prefix); e != nil {
-		f.barred = s.routes.barred.by(slot)
+		f.onlooker.barred, f.spare = s.routes.barred.by(slot), s.routes.backups.route(slot, prefix)
 		f.entry, f.known, f.reason = *e, true, s.reason(slot, e)
 		if e.Want != nil {
 			f.set = *e.Want

@@ -27,7 +27,7 @@ type books struct {
 func newBooks(w *Worker, where rib.Where, follows *follower, doubt func(rib.ResyncReason)) *books {
 	b := &books{contention: ledger.NewContention(time.Now), importing: importing(w.spec), drifts: &w.drifts}
 	b.sets = nexthop.NewSets(nexthop.Resolver{
-		View: rib.View{Where: where, ByDefault: w.spec.Export.ResolveByDefault}, Netns: w.spec.Binding.Netns,
+		View: rib.View{Where: where, ByDefault: w.spec.Export.ResolveByDefault, Imports: b.importing}, Netns: w.spec.Binding.Netns,
 		Views: w.deps.Board, Home: w.spec.VRF, Policy: w.spec.Export,
 	}, nexthop.NewObjects(w.deps.Board.ids, where, b.contention, time.Now), follows.follow)
 	b.routes = newRoutes(w, b.sets, b.contention, doubt)
@@ -53,15 +53,15 @@ func (b *books) chooseMoved() {
 
 // onlooker finds nexthops as they are found now.
 func (b *books) onlooker() onlooker {
-	return onlooker{b.sets.Resolver, b.sets.Decided(), b.routes.ways.of, b.routes.ways.link}
+	return onlooker{resolver: b.sets.Resolver, decided: b.sets.Decided(), of: b.routes.ways.of, link: b.routes.ways.link}
 }
 
 // judgeBy has everything judged by a changed Spec from now on.
 func (b *books) judgeBy(spec vrf.Spec) {
 	b.sets.Resolver.Policy = spec.Export
 	b.routes.ways.judgeBy(spec.Export)
-	b.view().ByDefault = spec.Export.ResolveByDefault
 	b.routes.exporting, b.importing = exporting(spec), importing(spec)
+	b.view().ByDefault, b.view().Imports = spec.Export.ResolveByDefault, b.importing
 	b.routes.markUsers(b.sets.ResolveAll())
 }
 
@@ -76,6 +76,7 @@ func (b *books) pass() {
 	}
 	b.routes.Pass(b.routes.evaluate)
 	b.recur()
+	b.routes.backups.Pass(b.routes.backups.evaluate)
 	b.routes.admit()
 	o.Settle() // sets that routes have now and had not before
 	b.announced.Pass(b.announced.evaluate)
@@ -99,6 +100,7 @@ func (b *books) idle() bool {
 // the time for it has come.
 func (b *books) retry() {
 	b.routes.Retry()
+	b.routes.backups.Retry()
 	if b.contention.Over() {
 		b.routes.takeBack()
 		b.sets.Objects.TakeBack()

@@ -25,11 +25,11 @@ type facts struct {
 	known   bool // there is an entry
 	reason  string
 	set     nexthop.Set
-	changes int // routes that are due
-	wanted  int // places of the quota that are taken
+	spare   *rib.Route // the backup route in the table; nil: there is none
+	changes int        // routes that are due
+	wanted  int        // places of the quota that are taken
 
 	onlooker     onlooker
-	barred       []nexthop.Member // by which the kernel takes no route for the prefix
 	view         rib.View
 	mine         *rib.OwnPrefixes
 	board        *Board

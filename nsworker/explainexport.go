@@ -20,7 +20,7 @@ func (f *facts) explainExport(w *rib.Walk) {
 	c := rib.Candidates{Prefix: f.prefix, Paths: f.paths, Own: f.mine, Taken: takenOf(f.spec, importing(f.spec), f.view)}
 	if f.read {
 		ways := f.onlooker.pathWays()
-		ways.barring(rib.FamilyOf(f.prefix), f.barred)
+		ways.barring(rib.FamilyOf(f.prefix), f.onlooker.barred)
 		c.Reach = ways.reach
 	}
 	v := rib.Decide(x, &c, &t)
@@ -47,6 +47,7 @@ func (f *facts) explainExport(w *rib.Walk) {
 	if len(f.paths) > 0 {
 		f.explainQuota(w)
 		f.explainNexthop(w)
+		f.explainBackup(w, v.Backup)
 	}
 	if f.absent == "" {
 		f.explainKernel(w)
@@ -179,8 +180,23 @@ func (f *facts) explainNexthop(w *rib.Walk) {
 		w.Add("nexthop", rib.Passed, "the path says BLACKHOLE: it needs none")
 	case f.set.Carries == nil:
 		w.Add("nexthop", rib.Stopped, f.unresolved(), lines(f.set.Ways, f.way)...)
+	case f.set.OnBackup:
+		w.Add("nexthop", rib.Passed, "it is lost, and the backup forwards until another path is the best one", lines(f.set.Ways, f.way)...)
 	default:
 		w.Add("nexthop", rib.Passed, "it resolves in this VRF", lines(f.set.Ways, f.way)...)
+	}
+}
+
+// explainBackup says what takes over where the nexthops of the best path are lost.
+func (f *facts) explainBackup(w *rib.Walk, backup rib.Path) {
+	switch {
+	case f.entry.Want == nil || f.set.Blackhole || f.set.Carries == nil || len(f.paths) < 2:
+	case backup.Attrs == nil:
+		w.Add("backup", rib.Noted, "there is none: no other path of this prefix that would be installed has another nexthop that is reached")
+	case f.spec.Export.BackupRoutes:
+		w.Add("backup", rib.Noted, "it takes over in one message, and its route stands under the next metric", f.show(backup))
+	default:
+		w.Add("backup", rib.Noted, "it takes over in one message where the link stays", f.show(backup))
 	}
 }
 
@@ -269,6 +285,9 @@ func (f *facts) explainTable(w *rib.Walk) {
 		r := have.Route(f.prefix, f.spec.Protocol)
 		r.Hops = f.set.HopsOf(have)
 		routes = append(routes, r)
+	}
+	if f.spare != nil {
+		routes = append(routes, *f.spare)
 	}
 	slices.SortStableFunc(routes, func(a, b rib.Route) int { return cmp.Compare(a.Metric, b.Metric) })
 	details := lines(routes, func(r rib.Route) string {

@@ -224,6 +224,9 @@ func (t *fakeTable) apply(c rib.Change) error {
 			return fmt.Errorf("the kernel refused %s: %w", c.Route.Prefix, err)
 		}
 	}
+	if err := t.refuseVia[c.Nexthop.Hop.Gateway]; err != nil && (c.Op == rib.OpAddNexthop || c.Op == rib.OpReplaceNexthop) {
+		return fmt.Errorf("the kernel refused nexthop object %d: %w", c.Nexthop.ID, err)
+	}
 	if err := t.refuse[c.Route.Prefix]; err != nil && c.Op != rib.OpDelete {
 		return err
 	}

@@ -109,3 +109,27 @@ func TestRestartKeepsLeakedImports(t *testing.T) {
 		})
 	}
 }
+
+// TestLeakFollowsTheImport: where the VRF that leaks has two routes of a prefix, and imports
+// the one with the higher metric because of its interface, that one leads there, and not the
+// other; also when the import changes while it runs.
+func TestLeakFollowsTheImport(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		s := spec("leaky")
+		s.Binding = rib.Binding{Netns: "red", Table: 1001}
+		l.kernel.add(s.Binding, table.where.Inode)
+		source := spec("red")
+		source.Import.Interfaces = []string{"eth1"}
+		table.set(via("10.5.0.0/16", "192.0.2.9", 2, rib.ProtoStatic, 7))
+		table.set(via("10.5.0.0/16", "198.51.100.9", 3, rib.ProtoStatic, 500))
+		l.hear("leaky", bgpPath("10.5.0.0/16", "0.0.0.0", imported("red")))
+		l.start(source)
+		l.start(s)
+		l.settle()
+		l.table(s.Binding, "10.5.0.0/16 via 198.51.100.9 dev eth1 proto vrfredist metric 20 onlink")
+		source.Import.Interfaces = []string{"eth*"}
+		l.configure(source)
+		l.settle()
+		l.table(s.Binding, "10.5.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20 onlink")
+	})
+}

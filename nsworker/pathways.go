@@ -179,6 +179,7 @@ type onlooker struct {
 	decided  nexthop.Decided
 	of       string
 	link     func(netip.Addr) (netns, device string, inside netip.Addr)
+	barred   []nexthop.Member // by which the kernel takes no route for the prefix that is asked for
 }
 
 func (o onlooker) pathWays() *pathWays {

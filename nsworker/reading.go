@@ -42,7 +42,7 @@ func (s *tableSync) reconcile(ctx context.Context) error {
 	s.pass()
 	s.askings.wasRead(before, s.count())
 	s.tell.event(netip.Prefix{}, vrf.TableRead, reason.String(), nil)
-	s.routes.Trusted = true
+	s.routes.Trusted, s.routes.backups.Trusted = true, true
 	if s.spec.ResyncInterval > 0 {
 		s.slow.when = time.Now().Add(s.spec.ResyncInterval)
 	}
@@ -86,7 +86,7 @@ func hasDead(hops []rib.Hop) bool {
 // losesStep takes in that the outcome of a batch is not known.
 func (s *tableSync) losesStep() {
 	s.phase = s.phase.lost()
-	s.routes.Trusted = false
+	s.routes.Trusted, s.routes.backups.Trusted = false, false
 }
 
 // publish shows the VRF's view to those it leaks into.

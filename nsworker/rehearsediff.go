@@ -53,18 +53,11 @@ func (d *differ) routes(s *tableSync, have []rib.Route) {
 		}
 		r := row.fwd.Route(s.feed.Prefix(slot), s.spec.Protocol)
 		r.Hops = row.hops
-		old, there := was[r.Key()]
-		delete(was, r.Key())
-		switch {
-		case !there:
-			d.out.Counts.Added++
-			d.add(vrf.PlanAdd, r, links, where)
-		case sameLook(old, r):
-			d.out.Counts.Kept++
-		default:
-			d.out.Counts.Changed++
-			d.add(vrf.PlanRemove, old, links, where)
-			d.add(vrf.PlanAdd, r, links, where)
+		d.compare(was, r, links, where)
+	}
+	for slot := range s.routes.backups.All {
+		if r := s.routes.backups.route(slot, s.feed.Prefix(slot)); r != nil {
+			d.compare(was, *r, links, where)
 		}
 	}
 	for _, r := range was {
@@ -72,6 +65,23 @@ func (d *differ) routes(s *tableSync, have []rib.Route) {
 		d.add(vrf.PlanRemove, r, links, where)
 	}
 	d.sort()
+}
+
+// compare compares a route that would be there with what is, and takes that out of was.
+func (d *differ) compare(was map[rib.Key]rib.Route, r rib.Route, links rib.Links, where rib.Binding) {
+	old, there := was[r.Key()]
+	delete(was, r.Key())
+	switch {
+	case !there:
+		d.out.Counts.Added++
+		d.add(vrf.PlanAdd, r, links, where)
+	case sameLook(old, r):
+		d.out.Counts.Kept++
+	default:
+		d.out.Counts.Changed++
+		d.add(vrf.PlanRemove, old, links, where)
+		d.add(vrf.PlanAdd, r, links, where)
+	}
 }
 
 func (d *differ) sort() {

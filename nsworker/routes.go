@@ -25,6 +25,7 @@ type routes struct {
 	beside  beside
 
 	over    map[rib.Slot]struct{} // kept out by the quota
+	backups *backups
 	barred  barred
 	adopted adopted
 	counts  [rib.Families]byState // entries by family and state
@@ -34,8 +35,7 @@ type routes struct {
 	lastRead  *nexthop.Forwarding    // what shared returned last
 	tellState func(rib.Slot, *route) // nil: nobody listens
 	pathBuf   []rib.Path             // reused, as are those below
-	prefixBuf []netip.Prefix
-	slotBuf   []rib.Slot
+	batch     batch
 }
 
 // route is one prefix on its way from BGP to the kernel, in 24 bytes: a full table has a
@@ -48,6 +48,12 @@ type note struct {
 	out    rib.Cause // why it is Filtered
 	counts bool      // it has a place in the quota
 	past   past
+}
+
+// batch is the slots of the next changes, with their prefixes.
+type batch struct {
+	slots    []rib.Slot
+	prefixes []netip.Prefix
 }
 
 // byState counts entries by their state.
@@ -63,6 +69,7 @@ func newRoutes(w *Worker, sets *nexthop.Sets, c *ledger.Contention, doubt func(r
 		ways:      newPathWays(sets.Ways, w.spec.Of(), w.spec.Export, w.deps.Link),
 	}
 	r.adopted = adopted{late: func(rib.Family) bool { return false }, ways: r.ways}
+	r.backups = newBackups(r, c, &w.drifts)
 	sets.Recurse(ownRoutes{r})
 	r.Ledger = ledger.New(&bySlot{feed: w.feed}, r, c, &w.drifts)
 	return r
@@ -101,6 +108,7 @@ func (r *routes) take(batch []rib.Entry) {
 			e.Note.out = rib.Accepted
 			like.set.Use()
 			r.setNexthops(in.Slot, e, like.set, 0)
+			r.backups.want(in.Slot, like.family, nil, nexthop.Want{}, 0)
 			r.settle(in.Slot, e)
 			continue
 		}
@@ -162,7 +170,9 @@ func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []ri
 	if e.Have != nil {
 		hint = e.Have.Group
 	}
-	r.setNexthops(slot, e, r.sets.Get(rib.FamilyOf(prefix), r.ways.want(&v, paths), hint), 0)
+	want := r.ways.want(&v, paths)
+	r.setNexthops(slot, e, r.sets.Get(rib.FamilyOf(prefix), want, hint), 0)
+	r.backups.want(slot, rib.FamilyOf(prefix), want.Backup, want, 0)
 }
 
 // setNexthops has a set of nexthops wanted (nil: nothing), with the use of it, and says what became of the
@@ -173,6 +183,7 @@ func (r *routes) setNexthops(slot rib.Slot, e *route, set *nexthop.Set, state ri
 	r.sets.Drop(old)
 	if set == nil {
 		r.setState(slot, e, state)
+		r.backups.want(slot, e.Family(), nil, nexthop.Want{}, 0)
 	}
 }
 
@@ -217,7 +228,7 @@ func (r *routes) settle(slot rib.Slot, e *route) {
 		switch {
 		case e.Want != set: // it is wanted after all
 			r.Mark(slot, e)
-		case set == nil && (e.Note.state == 0 || e.Note.state == rib.Stale):
+		case set == nil && (e.Note.state == 0 || e.Note.state == rib.Stale) && r.backups.Find(slot) == nil:
 			r.setState(slot, e, 0)
 			delete(r.barred, slot)
 			r.Drop(slot, e)
@@ -235,6 +246,7 @@ func (r *routes) markUsers(of nexthop.Changed) {
 			r.Mark(slot, e)
 		}
 	}
+	r.backups.markUsers(of)
 }
 
 // entryOf returns the entry of a prefix, nil where there is none.
@@ -264,7 +276,10 @@ func (r *routes) chooseAgain(prefix netip.Prefix) {
 }
 
 // idle tells whether nothing is due.
-func (r *routes) idle() bool { return r.Idle() && len(r.surplus.routes) == 0 }
+func (r *routes) idle() bool { return r.written() && len(r.surplus.routes) == 0 }
+
+// written tells whether nothing is due but what is surplus.
+func (r *routes) written() bool { return r.Idle() && r.backups.Idle() }
 
 // due is how many routes are to be written or deleted.
-func (r *routes) due() int { return r.Waiting() + len(r.surplus.routes) }
+func (r *routes) due() int { return r.Waiting() + r.backups.Waiting() + len(r.surplus.routes) }

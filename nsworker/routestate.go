@@ -89,6 +89,7 @@ func (r *routes) dropStale(of rib.Family) (n int) {
 			r.Mark(slot, e)
 		}
 	}
+	r.backups.sweep(of)
 	return n
 }
 

@@ -16,7 +16,8 @@ func (r *routes) owns(o rib.Route) bool { return o.Protocol == r.spec.Protocol }
 
 // write is a change of a route, and the entry that it is of.
 type write struct {
-	slot rib.Slot // noSlot: of surplus
+	slot  rib.Slot // noSlot: of surplus
+	spare bool     // of a backup route
 	rib.Change
 }
 
@@ -26,23 +27,24 @@ type write struct {
 // until the next call.
 func (r *routes) changes(buf []write, mayDelete bool) []write {
 	for len(buf) < writeBatch {
-		r.slotBuf = r.Next(r.slotBuf, writeBatch-len(buf))
-		if len(r.slotBuf) == 0 {
+		r.batch.slots = r.Next(r.batch.slots, writeBatch-len(buf))
+		if len(r.batch.slots) == 0 {
 			break
 		}
-		r.prefixBuf = r.feed.Prefixes(r.prefixBuf[:0], r.slotBuf)
-		for i, slot := range r.slotBuf {
-			if c, is := r.change(slot, r.prefixBuf[i]); is {
-				buf = append(buf, write{slot, c})
+		r.batch.prefixes = r.feed.Prefixes(r.batch.prefixes[:0], r.batch.slots)
+		for i, slot := range r.batch.slots {
+			if c, is := r.change(slot, r.batch.prefixes[i]); is {
+				buf = append(buf, write{slot, false, c})
 			}
 		}
 	}
-	for mayDelete && len(buf) < writeBatch && r.Waiting() == 0 {
+	buf = r.backups.changes(buf)
+	for mayDelete && len(buf) < writeBatch && r.Waiting()+r.backups.Waiting() == 0 {
 		o, there := r.surplus.next()
 		if !there {
 			break
 		}
-		buf = append(buf, write{noSlot, rib.Change{Op: rib.OpDelete, Route: o}})
+		buf = append(buf, write{noSlot, false, rib.Change{Op: rib.OpDelete, Route: o}})
 	}
 	return buf
 }
@@ -97,6 +99,10 @@ func (r *routes) wrote(w write, err error) {
 		}
 		return
 	}
+	if w.spare {
+		r.backups.wrote(w, err)
+		return
+	}
 	e := r.Find(w.slot)
 	switch {
 	case err == nil && w.Op == rib.OpDelete:
@@ -118,10 +124,11 @@ func (r *routes) wrote(w write, err error) {
 	default:
 		r.setState(w.slot, e, rib.Failed)
 		r.Refuse(w.slot, err.Error())
-		if e.Want != nil && w.Op != rib.OpDelete && ofNexthops(err) && len(r.feed.Paths(r.pathBuf[:0], w.slot)) > 1 && r.barred.bar(w.slot, e.Want) {
-			r.MarkAnew(w.slot, e)
-		}
-		if e.Have != nil && w.Op != rib.OpDelete && !passing(err) {
+		switch {
+		case w.Op == rib.OpDelete || passing(err):
+		case e.Want != nil && ofNexthops(err) && len(r.feed.Paths(r.pathBuf[:0], w.slot)) > 1 && r.barred.bar(w.slot, e.Want):
+			r.MarkAnew(w.slot, e) // another path's route replaces what stands there
+		case e.Have != nil:
 			// What stands there forwards to where BGP points no more.
 			r.surplus.add(e.Have.Route(w.Route.Prefix, r.spec.Protocol))
 			r.Put(e, nil)
@@ -144,19 +151,21 @@ func (r *routes) lostGroup(id uint32) {
 			r.Mark(slot, e)
 		}
 	}
+	r.backups.lostGroup(id)
 }
 
 // adopt takes in what a whole reading of the table has of ours, and returns the foreign
 // routes. Every entry is evaluated afterwards.
 func (r *routes) adopt(all []rib.Route, waitsForSweep func(rib.Family) bool) (foreign []rib.Route) {
 	foreign, mine := r.sort(all)
-	for slot, i := range mine.All {
+	for slot, i := range mine.first.All {
 		if *i != 0 {
 			r.found(slot, all[*i-1], waitsForSweep)
 		}
 	}
+	r.backups.adopt(all, &mine.second, waitsForSweep)
 	for slot, e := range r.All {
-		if *mine.At(slot) == 0 {
+		if *mine.first.At(slot) == 0 {
 			r.missing(slot, e)
 		}
 		r.Mark(slot, e)
@@ -175,10 +184,13 @@ func (r *routes) missing(slot rib.Slot, e *route) {
 	}
 }
 
-// sort divides a reading into foreign routes and ours, one a prefix: mine has one more than
-// the index of the route, 0 where there is none. Where there are two of ours, from a time
-// with another metric, the one under the metric in use counts and the other is surplus.
-func (r *routes) sort(all []rib.Route) (foreign []rib.Route, mine rib.Slots[int32]) {
+// read are our routes of a reading, one a prefix, and the backup routes: one more than the
+// index of a route, 0 where there is none.
+type read struct{ first, second rib.Slots[int32] }
+
+// sort divides a reading into foreign routes and ours. Where there are two of ours, from a
+// time with another metric, the one under the metric in use counts and the other is surplus.
+func (r *routes) sort(all []rib.Route) (foreign []rib.Route, mine read) {
 	known := r.surplus.begin()
 	for i, o := range all {
 		if !r.owns(o) {
@@ -188,8 +200,11 @@ func (r *routes) sort(all []rib.Route) (foreign []rib.Route, mine rib.Slots[int3
 		if r.spares(o) {
 			continue
 		}
-		at := mine.At(r.feed.Hold(o.Prefix))
+		slot := r.feed.Hold(o.Prefix)
+		at := mine.first.At(slot)
 		switch {
+		case r.backups.are(o):
+			*mine.second.At(slot) = int32(i + 1)
 		case *at == 0:
 			*at = int32(i + 1)
 		case o.Metric == r.spec.Export.Metric:
@@ -247,6 +262,9 @@ func (r *routes) onOwn(ev rib.RouteEvent) {
 	slot, e := r.entryOf(o.Prefix)
 	have := nexthop.ForwardingOf(o)
 	switch {
+	case r.backups.are(o):
+		r.backups.on(ev)
+		return
 	case e == nil && ev.Deleted:
 		return
 	case e == nil:
@@ -297,6 +315,7 @@ func (r *routes) spares(o rib.Route) bool {
 // somebody adds again and again.
 func (r *routes) takeBack() {
 	r.TakeBack()
+	r.backups.TakeBack()
 	for _, o := range r.surplus.contest.Release() {
 		if r.unexpected(o) {
 			r.onOwn(rib.RouteEvent{Route: o})

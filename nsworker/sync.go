@@ -130,9 +130,9 @@ func (s *tableSync) idle() bool { return s.phase.known() && s.books.idle() }
 // left.
 func (s *tableSync) nextTimer() time.Duration {
 	next := time.Hour
-	times := []time.Time{s.resync.when, s.later.when, s.slow.when, s.routes.RetryTime(), s.expiry.next, s.contention.Again(), s.contention.CalmTime()}
+	times := []time.Time{s.resync.when, s.later.when, s.slow.when, s.routes.RetryTime(), s.routes.backups.RetryTime(), s.expiry.next, s.contention.Again(), s.contention.CalmTime()}
 	if s.phase.known() {
-		if !s.routes.Idle() || s.sets.Due() || len(s.routes.surplus.routes) > 0 && s.resync.when.IsZero() || !s.sets.Objects.Idle() {
+		if !s.routes.written() || s.sets.Due() || len(s.routes.surplus.routes) > 0 && s.resync.when.IsZero() || !s.sets.Objects.Idle() {
 			return 0
 		}
 		times = append(times, s.sweeps.time(), s.announced.sendTime())
@@ -220,11 +220,10 @@ func (s *tableSync) reconfigure(spec vrf.Spec) {
 	if s.spec.NexthopObjects != spec.NexthopObjects || !slices.Equal(s.spec.Import.Tables, spec.Import.Tables) {
 		s.doubt(rib.ResyncOther)
 	}
-	byDefault := s.view().ByDefault
 	s.spec = spec
 	s.judgeBy(spec)
-	if s.view().ByDefault != byDefault && s.phase.known() {
-		s.publish() // what is leaked from here is found by it too
+	if s.phase.known() {
+		s.publish() // what is imported, and its default route, count for those that it leaks into
 	}
 	s.announced.ask() // another RD or RT made BGP forget them
 	s.feed.Rewind()

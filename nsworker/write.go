@@ -2,7 +2,9 @@ package nsworker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/vrfredist/vrfredist/nsworker/nexthop"
@@ -67,6 +69,11 @@ func (w *writer) wroteObject(c rib.Change, err error) {
 	case c.Op == rib.OpDeleteNexthop:
 		o.Kept(id)
 		w.doubt(rib.ResyncRefused)
+	case !o.Wanted(c):
+		// A group whose member was refused just now: its set leads elsewhere already.
+	case c.Op == rib.OpAddNexthop && !nexthop.IsGroup(id) && errors.Is(err, syscall.EINVAL):
+		w.log.Debug("the kernel refuses a nexthop; paths by another one are used", "err", err)
+		w.routes.markUsers(w.sets.Refuse(id))
 	default:
 		w.log.Debug("a nexthop object was refused; the routes carry their nexthops themselves", "err", err)
 		w.routes.markUsers(w.sets.Without(id))

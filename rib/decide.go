@@ -37,10 +37,12 @@ type Candidates struct {
 type Reach uint8
 
 // A path whose nexthop is not reached takes no part in the choice (RFC 4271, 9.1.2); one
-// that is reached only over a link without carrier takes part where no other one does.
+// that is reached only over a link without carrier, or that the kernel takes for no gateway,
+// takes part where no other one does.
 const (
 	Reached Reach = iota
 	NoCarrier
+	Refused
 	Unreached
 )
 

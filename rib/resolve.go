@@ -78,7 +78,7 @@ func (v View) IsLink(nh netip.Addr) bool {
 // connected, Gateway is invalid.
 func (v View) ResolvePrefix(p netip.Prefix) ([]Hop, Route, error) {
 	err := errors.New("the VRF it comes from has no such route")
-	for i, r := range v.Foreign.Get(p) {
+	for i, r := range v.importedFirst(p) {
 		if r.Kind != KindUnicast && !r.Expired {
 			if i == 0 {
 				err = fmt.Errorf("the VRF it comes from has a route of type %s for it", r.Kind)
@@ -97,6 +97,21 @@ func (v View) ResolvePrefix(p netip.Prefix) ([]Hop, Route, error) {
 		}
 	}
 	return nil, Route{}, fmt.Errorf("prefix %s is unresolved: %w", p, err)
+}
+
+// importedFirst returns the routes of exactly p, the one that the VRF imports before the
+// others: another one may have the lower metric, and be none that the policy lets out.
+func (v View) importedFirst(p netip.Prefix) []Route {
+	routes := v.Foreign.Get(p)
+	if v.Imports == nil {
+		return routes
+	}
+	all := v.Imports.find(nil, v, p)
+	taken, _ := v.Imports.pick(all, v, nil, nil)
+	if taken < 0 || all[taken].address {
+		return routes
+	}
+	return append([]Route{*all[taken].route}, routes...)
 }
 
 // zoned tells whether nh means something on one interface only. IPv4 link-local

@@ -26,6 +26,14 @@ func (s *Slots[T]) At(i Slot) *T {
 	return &(*c)[i%slotChunk]
 }
 
+// Peek returns the T of a slot; nil: there is no room for it.
+func (s *Slots[T]) Peek(i Slot) *T {
+	if int(i/slotChunk) >= len(s.chunks) || s.chunks[i/slotChunk] == nil {
+		return nil
+	}
+	return &s.chunks[i/slotChunk][i%slotChunk]
+}
+
 // All yields every slot for which there is room, and its T.
 func (s *Slots[T]) All(yield func(Slot, *T) bool) {
 	for n, c := range s.chunks {

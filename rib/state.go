@@ -63,6 +63,7 @@ const Elsewhere = "another VRF"
 // another VRF leaks no more than that it is there. A stale route may be such a
 // leak; nobody can tell.
 func (r RouteStatus) Confined(own string) RouteStatus {
+	r.Backup = r.Backup.Confined(own)
 	if !r.Leaked && r.State != Stale {
 		return r
 	}

@@ -124,6 +124,8 @@ func (r Reach) String() string {
 		return ""
 	case NoCarrier:
 		return "reachability: its nexthop is on a link without carrier"
+	case Refused:
+		return "reachability: the kernel refuses its nexthop"
 	}
 	return "reachability: its nexthop is not reached"
 }

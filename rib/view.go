@@ -14,6 +14,7 @@ type View struct {
 	Where   Where
 	Links   Links
 	Foreign *ForeignTable
+	Imports *Importing // what the VRF imports of it, for those that it leaks into; nil: any of it
 	// ByDefault lets the default route lead to nexthops: nearly any is reached by it.
 	ByDefault bool
 	Beside    map[uint32]*ForeignTable // other tables of the namespace that are imported too; immutable

@@ -129,14 +129,18 @@ func (p *Peer) open(c Config) error {
 }
 
 func (p *Peer) send(kind byte, body []byte) error {
+	_, err := p.conn.Write(message(kind, body))
+	return err
+}
+
+// message is a whole one.
+func message(kind byte, body []byte) []byte {
 	m := make([]byte, 16, headerSize+len(body))
 	for i := range m {
 		m[i] = 0xff
 	}
 	m = binary.BigEndian.AppendUint16(m, uint16(headerSize+len(body)))
-	m = append(append(m, kind), body...)
-	_, err := p.conn.Write(m)
-	return err
+	return append(append(m, kind), body...)
 }
 
 func (p *Peer) receive(buf []byte) (kind byte, body []byte, err error) {
@@ -248,6 +252,9 @@ func (p *Peer) Heard() (int, error) {
 	defer p.mu.Unlock()
 	return len(p.heard), p.ended
 }
+
+// Ended is closed when the session has ended; Heard says why.
+func (p *Peer) Ended() <-chan struct{} { return p.done }
 
 // When returns when a prefix was announced to us; zero: it is not.
 func (p *Peer) When(prefix netip.Prefix) time.Time {

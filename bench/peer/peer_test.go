@@ -1,10 +1,16 @@
 package peer
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/vrfredist/vrfredist/bench/prefixes"
 )
 
 // What Announce writes, update reads; the session's end is told.
@@ -66,4 +72,45 @@ func FuzzUpdate(f *testing.F) {
 			t.Errorf("%x passes for an UPDATE", b)
 		}
 	})
+}
+
+// A stream of a table, played into a session, announces the table, a keepalive between its
+// messages or not.
+func TestAStreamIsTheTable(t *testing.T) {
+	t.Parallel()
+	table := prefixes.IPv4(3000, 7)
+	var stream bytes.Buffer
+	if err := WriteStream(&stream, table, Origin{AS: 65001, Times: 2, Nexthop: netip.MustParseAddr("192.0.2.1")}); err != nil {
+		t.Fatal(err)
+	}
+	here, there := net.Pipe()
+	from := &Peer{conn: here}
+	to := &Peer{conn: there, done: make(chan struct{}), heard: make(map[netip.Prefix]time.Time)}
+	to.parts.Add(1)
+	go to.read()
+	var keeping sync.WaitGroup
+	keeping.Go(func() {
+		for range 50 {
+			_ = from.send(msgKeepalive, nil)
+		}
+	})
+	if err := Play(from, &stream); err != nil {
+		t.Fatal(err)
+	}
+	keeping.Wait()
+	if err := here.Close(); err != nil {
+		t.Fatal(err)
+	}
+	<-to.Ended()
+	if n, err := to.Heard(); n != len(table) || !errors.Is(err, io.EOF) {
+		t.Errorf("%d prefixes of %d, and %v", n, len(table), err)
+	}
+	for _, p := range table {
+		if to.When(p).IsZero() {
+			t.Fatalf("%v was not announced", p)
+		}
+	}
+	if err := Play(from, bytes.NewReader(bytes.Repeat([]byte{255}, 18))); err == nil {
+		t.Error("half a message passes for a stream")
+	}
 }

@@ -4,8 +4,10 @@ package prefixes
 
 import (
 	"encoding/binary"
+	"iter"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 )
 
 // share is how much of a table has one length, in thousandths.
@@ -83,4 +85,18 @@ func generate(n int, seed uint64, mix []share, draw func(*rand.Rand, int) (netip
 	take(mix[0].bits, n-len(out)) // the commonest length, and the rest
 	r.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	return out
+}
+
+// Runs splits a table into runs of nine prefixes, which share their path attributes: their
+// AS path is yielded with them.
+func Runs(table []netip.Prefix) iter.Seq2[[3]uint32, []netip.Prefix] {
+	return func(yield func([3]uint32, []netip.Prefix) bool) {
+		origin := uint32(0)
+		for run := range slices.Chunk(table, 9) {
+			origin++
+			if !yield([3]uint32{64600 + origin%20, 1000 + origin%5000, 100_000 + origin}, run) {
+				return
+			}
+		}
+	}
 }

@@ -53,3 +53,21 @@ func TestTables(t *testing.T) {
 		})
 	}
 }
+
+// Runs are the whole table in its order, each with a path of its own.
+func TestRuns(t *testing.T) {
+	t.Parallel()
+	table := IPv4(1000, 1)
+	var got []netip.Prefix
+	paths := map[[3]uint32]bool{}
+	for path, run := range Runs(table) {
+		if paths[path] || len(run) != 9 && len(got)+len(run) < len(table) {
+			t.Errorf("a run of %d with the path %v", len(run), path)
+		}
+		paths[path] = true
+		got = append(got, run...)
+	}
+	if !slices.Equal(got, table) {
+		t.Error("the runs are not the table")
+	}
+}

@@ -117,6 +117,20 @@ func (s *Socket) Route(c Change) error {
 	return nil
 }
 
+// Down sets an interface down, and waits for the kernel's word, which comes when all that
+// hung on the interface is gone.
+func (s *Socket) Down(index int) error {
+	s.begin(unix.RTM_NEWLINK, unix.NLM_F_ACK)
+	s.out = append(s.out, unix.AF_UNSPEC, 0, 0, 0)
+	s.out = binary.NativeEndian.AppendUint32(s.out, uint32(index))
+	s.out = binary.NativeEndian.AppendUint32(s.out, 0)           // no flag
+	s.out = binary.NativeEndian.AppendUint32(s.out, unix.IFF_UP) // in place of this one
+	if _, err := s.ask(); err != nil {
+		return fmt.Errorf("set interface %d down: %w", index, err)
+	}
+	return nil
+}
+
 func (s *Socket) lookup(addr netip.Addr, flags uint32) ([]byte, error) {
 	s.begin(unix.RTM_GETROUTE, 0)
 	s.out = append(s.out, family(addr), byte(addr.BitLen()), 0, 0, 0, 0, 0, 0)

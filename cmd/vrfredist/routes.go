@@ -153,13 +153,8 @@ func exportHeading() []string { return []string{"PREFIX", "STATE", "VIA", "FROM"
 // exportRows gives a route of several hops a row for each.
 func exportRows(r *vrfredistv1.Route) [][]string {
 	from := cell(r.GetPeer())
-	switch {
-	case r.GetSource() == rib.Elsewhere:
-		from = rib.Elsewhere
-	case r.GetSource() != "":
-		from = "VRF " + r.GetSource()
-	case r.GetPeer() == "" && r.GetState() != rib.Stale.String():
-		from = "local"
+	if r.GetPeer() != "" || r.GetSource() != "" || r.GetState() != rib.Stale.String() {
+		from = origin(r.GetPeer(), r.GetSource())
 	}
 	ways := via(r)
 	rd := cell(r.GetRd())
@@ -170,7 +165,23 @@ func exportRows(r *vrfredistv1.Route) [][]string {
 	for _, way := range ways[1:] {
 		rows = append(rows, []string{"", "", way, "", "", ""})
 	}
+	if b := r.GetBackup(); b != nil {
+		rows = append(rows, []string{"", "", "backup " + cell(strings.Join(b.GetNexthops(), " ")), origin(b.GetPeer(), b.GetSource()), "", ""})
+	}
 	return rows
+}
+
+// origin says where a path comes from.
+func origin(peer, source string) string {
+	switch {
+	case source == rib.Elsewhere:
+		return rib.Elsewhere
+	case source != "":
+		return "VRF " + source
+	case peer == "":
+		return "local"
+	}
+	return peer
 }
 
 // via says which way a route goes: what is in the kernel, or else the nexthop

@@ -35,7 +35,7 @@ func TestFault09GracefulPeerRestarts(t *testing.T) {
 	config := filepath.Join(w.Dir, "bird-up.conf") // as Reconfigure has left it
 	// -R: it recovers, and says so in its OPEN.
 	began := time.Now()
-	w.up.Start("bird again", "bird", "-R", "-f", "-c", config, "-s", filepath.Join(w.Dir, "again.ctl"))
+	w.up.Start("bird again", lab.Peer(t, "bird", "-R", "-f", "-c", config, "-s", filepath.Join(w.Dir, "again.ctl"))...)
 	w.oracle.Wait(lab.Main, model(all(routes)[gone:], all(routes6)[gone:]), limit())
 	took := time.Since(began)
 	s.finish()

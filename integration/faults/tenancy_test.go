@@ -85,7 +85,7 @@ protocol bgp up {
 func (y *tenancy) second(config string) (socket string) {
 	y.T.Helper()
 	socket = filepath.Join(y.Dir, "second.ctl")
-	y.up.Start("the second bird", "bird", "-f", "-c", y.File("second.conf", config), "-s", socket)
+	y.up.Start("the second bird", lab.Peer(y.T, "bird", "-f", "-c", y.File("second.conf", config), "-s", socket)...)
 	return socket
 }
 

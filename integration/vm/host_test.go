@@ -76,20 +76,20 @@ func TestWrongClockIsNoticed(t *testing.T) {
 
 func TestMissingKernelSaysWhatToDo(t *testing.T) {
 	cache := t.TempDir()
-	_, err := openKernel(cache)
-	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "vmrun -prepare") {
+	_, err := openKernel(cache, "6.1")
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "vmrun -prepare -kernel 6.1") {
 		t.Errorf("got the error %v", err)
 	}
-	modules := filepath.Join(cache, "kernel/lib/modules/6.1.0")
+	modules := filepath.Join(cache, "kernel-6.1/lib/modules/6.1.0")
 	if err := os.MkdirAll(modules, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(cache, "kernel/vmlinux"), "")
-	if _, err := openKernel(cache); err == nil || errors.Is(err, os.ErrNotExist) {
+	write(t, filepath.Join(cache, "kernel-6.1/vmlinux"), "")
+	if _, err := openKernel(cache, "6.1"); err == nil || errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a kernel without modules: %v", err)
 	}
 	write(t, filepath.Join(modules, "modules.dep"), "")
-	if k, err := openKernel(cache); err != nil || k.modules != modules {
+	if k, err := openKernel(cache, "6.1"); err != nil || k.modules != modules {
 		t.Errorf("got %+v, %v", k, err)
 	}
 }
@@ -101,31 +101,74 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
-func TestCacheIsFoundFromAnyPackage(t *testing.T) {
-	module := t.TempDir()
-	sub := filepath.Join(module, "a/b")
-	if err := os.MkdirAll(sub, 0o755); err != nil {
-		t.Fatal(err)
+func TestKernelIsKnownByHowItsVersionBegins(t *testing.T) {
+	for _, c := range []struct {
+		version, name string
+		is            bool
+	}{
+		{"6.1.192-1", "6.1", true},
+		{"6.12.107-1", "6.1", false},
+		{"6.12.107-1", "6.12", true},
+		{"7.2.13-1", "7", true},
+		{"7.2.13-1", "7.2", true},
+		{"7.2~rc4-1", "7.2", true},
+		{"7.20-1", "7.2", false},
+		{"16.1-1", "6.1", false},
+		{"7", "7", true},
+	} {
+		if got := isKernel(c.version, c.name); got != c.is {
+			t.Errorf("%s is %s: %v", c.version, c.name, got)
+		}
 	}
-	write(t, filepath.Join(module, "go.mod"), "module x\n")
-	t.Chdir(sub)
-	if got, err := defaultCache(); err != nil || got != filepath.Join(module, ".cache/vm") {
-		t.Errorf("got %s, %v", got, err)
+	for _, bad := range []string{"", "sid", "6.", ".1", "../6.1", "6.1-1"} {
+		if err := checkKernelName(bad); err == nil {
+			t.Errorf("%q was taken for a kernel's version", bad)
+		}
 	}
 }
 
-func TestVersionedKernelPackage(t *testing.T) {
-	const about = `Package: linux-image-amd64
-Source: linux-signed-amd64 (6.1.192+2)
-Provides: wireguard-modules (= 1.0.0)
-Depends: base, linux-image-6.1.0-56-amd64 (= 6.1.192-2)
-Suggests: linux-image-other
-`
-	if got, err := dependency(about, "linux-image-"); err != nil || got != "linux-image-6.1.0-56-amd64" {
-		t.Errorf("got %q, %v", got, err)
+// TestKernelsOfBothShapes: up to 6.12 the package has the kernel in /boot, later it is
+// beside its modules.
+func TestKernelsOfBothShapes(t *testing.T) {
+	if _, err := exec.LookPath("depmod"); err != nil {
+		t.Skip("depmod is not installed: `vmrun -prepare` installs it")
 	}
-	if got, err := dependency("Package: x\n", "linux-image-"); err == nil {
-		t.Errorf("got %q from a package that depends on nothing", got)
+	for name, files := range map[string][2]string{
+		"6.1":  {"boot/vmlinuz-5.0.0", "lib/modules/5.0.0"},
+		"6.12": {"boot/vmlinuz-5.0.0", "usr/lib/modules/5.0.0"},
+		"7.2":  {"usr/lib/modules/5.0.0/vmlinuz", "usr/lib/modules/5.0.0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cache := t.TempDir()
+			tree := filepath.Join(cache, "tree")
+			image, modules := filepath.Join(tree, files[0]), filepath.Join(tree, files[1])
+			for _, dir := range []string{filepath.Dir(image), modules + "/kernel/net", modules + "/kernel/drivers/gpu"} {
+				if err := os.MkdirAll(dir, 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write(t, image, string(bzImage(27, gzipped(t, fakeKernel))))
+			write(t, modules+"/kernel/drivers/gpu/card.ko", "")
+			write(t, modules+"/modules.builtin", "")
+			write(t, modules+"/modules.order", "")
+			ready, err := unpackKernel(t.Context(), tree, filepath.Join(cache, "kernel"), "5.0.0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(ready, kernelDir(cache, name)); err != nil {
+				t.Fatal(err)
+			}
+			k, err := openKernel(cache, name)
+			if err != nil || k.release() != "5.0.0" {
+				t.Fatalf("%+v, %v", k, err)
+			}
+			if got, err := os.ReadFile(k.image); err != nil || !bytes.Equal(got, fakeKernel) {
+				t.Errorf("%d bytes of a kernel, %v", len(got), err)
+			}
+			if _, err := os.Stat(filepath.Join(k.modules, "kernel/drivers/gpu")); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("modules of hardware were kept: %v", err)
+			}
+		})
 	}
 }
 
@@ -172,8 +215,7 @@ func TestPackedModulesAreUnpacked(t *testing.T) {
 	} else if err != nil {
 		t.Fatalf("xz: %v: %s", err, out)
 	}
-	p := &preparer{}
-	if err := p.unpackModules(t.Context(), dir); err != nil {
+	if err := unpackModules(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"plain", "packed"} {

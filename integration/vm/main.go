@@ -2,6 +2,8 @@
 // devices: Debian's, in a virtual machine that sees the host's files.
 //
 //	vmrun -prepare                                  install QEMU, fetch the kernel
+//	vmrun -prepare -kernel 6.12                     another kernel, beside the others
+//	VM_KERNEL=6.12 vmrun uname -r                   run something on that
 //	go test -exec "$PWD/.cache/vm/vmrun" ./...      run tests in it
 //	vmrun ip link add red type vrf table 10         run anything in it
 //	vmrun -systemd systemctl status                 where the host's systemd has booted
@@ -24,24 +26,33 @@
 // machine did not start, or ended before the command. With 125 the machine's
 // console is shown.
 //
+// The kernel is one of those that Debian's suites have now, named by how its version
+// begins: 6.1, 6.12, 7. Without -kernel or VM_KERNEL it is 6.1. -prepare ends with 69
+// where no suite has such a one, or none can be reached: who runs tests on several goes
+// on with the others, and says so.
+//
 // The processor is emulated, which is slow and works everywhere. VM_ACCEL=kvm
 // uses KVM instead; the mere presence of /dev/kvm does not, because there are
 // hosts where it is there and hangs.
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"runtime"
 	"time"
+
+	"github.com/vrfredist/vrfredist/integration/debian"
 )
 
 // What vmrun itself ends with; everything else is the command's.
 const (
-	exitUsage    = 2
-	exitTimeout  = 124
-	exitNoResult = 125
+	exitUsage       = 2
+	exitUnavailable = 69 // EX_UNAVAILABLE of sysexits(3)
+	exitTimeout     = 124
+	exitNoResult    = 125
 )
 
 type options struct {
@@ -49,6 +60,7 @@ type options struct {
 	verbose bool
 	systemd bool
 	cache   string
+	kernel  string // how its version begins
 	accel   string
 	timeout time.Duration // 0: by the test's own
 }
@@ -71,19 +83,26 @@ func main() {
 }
 
 func host(args []string) (int, error) {
-	o := options{accel: os.Getenv("VM_ACCEL")}
+	o := options{accel: os.Getenv("VM_ACCEL"), kernel: os.Getenv("VM_KERNEL")}
+	if o.kernel == "" {
+		o.kernel = defaultKernel
+	}
 	flags := flag.NewFlagSet("vmrun", flag.ContinueOnError)
 	flags.Usage = func() {
-		fmt.Fprintln(flags.Output(), "usage: vmrun -prepare | vmrun [-v] [-systemd] [-timeout LIMIT] COMMAND [ARGUMENT…]")
+		fmt.Fprintln(flags.Output(), "usage: vmrun -prepare [-kernel VERSION] | vmrun [-kernel VERSION] [-v] [-systemd] [-timeout LIMIT] COMMAND [ARGUMENT…]")
 		flags.PrintDefaults()
 	}
 	flags.BoolVar(&o.prepare, "prepare", false, "install QEMU and fetch the kernel where they are missing")
 	flags.BoolVar(&o.verbose, "v", false, "show the machine's console and how long things take")
 	flags.BoolVar(&o.systemd, "systemd", false, "boot the host's systemd, and run the command as its service")
 	flags.StringVar(&o.cache, "cache", "", "folder of the kernel (default .cache/vm of the Go module that it is called in)")
+	flags.StringVar(&o.kernel, "kernel", o.kernel, "how the kernel's version begins; $VM_KERNEL is the same")
 	flags.DurationVar(&o.timeout, "timeout", 0, "hard limit for the machine (default: the -test.timeout of a test and 55s, else 11m)")
 	if err := flags.Parse(args); err != nil {
 		return exitUsage, nil //nolint:nilerr // flags has said why
+	}
+	if err := checkKernelName(o.kernel); err != nil {
+		return exitUsage, err
 	}
 	if o.prepare == (flags.NArg() > 0) {
 		flags.Usage()
@@ -98,14 +117,18 @@ func host(args []string) (int, error) {
 		return exitNoResult, err
 	}
 	if o.cache == "" {
-		cache, err := defaultCache()
+		cache, err := debian.Cache("vm")
 		if err != nil {
-			return exitNoResult, err
+			return exitNoResult, fmt.Errorf("%w: say with -cache where the kernel is", err)
 		}
 		o.cache = cache
 	}
 	if o.prepare {
-		if err := prepare(o.cache, os.Stdout); err != nil {
+		err := prepare(o.cache, o.kernel, os.Stdout)
+		switch {
+		case errors.Is(err, debian.ErrUnavailable):
+			return exitUnavailable, err
+		case err != nil:
 			return exitNoResult, err
 		}
 		return 0, nil

@@ -26,7 +26,7 @@ func run(o options, argv []string) (int, error) {
 	if o.timeout > 0 {
 		limit = o.timeout
 	}
-	k, err := openKernel(o.cache)
+	k, err := openKernel(o.cache, o.kernel)
 	if err != nil {
 		return exitNoResult, err
 	}

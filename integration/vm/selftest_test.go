@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vrfredist/vrfredist/integration/debian"
 )
 
 // selfTest asks for the tests that start machines: each start takes from 6 s to
@@ -160,7 +162,7 @@ func TestMachineIsAHostOfItsOwn(t *testing.T) {
 // repositoryCache is where -prepare left the kernel.
 func repositoryCache(t *testing.T) string {
 	t.Helper()
-	cache, err := defaultCache()
+	cache, err := debian.Cache("vm")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,15 @@ VM_DEB := $(CURDIR)/.cache/vm/deb
 # those outside integration only the tests that need VRF devices are.
 VM_PACKAGES ?= $(shell go list -test -f '{{if .ForTest}}{{.ForTest}} {{join .Imports " "}}{{end}}' ./integration/... | awk '{ p = $$1; $$1 = "" } /integration\/vm\/need/ { print p }' | grep -vE '/integration/(faults/|service/booted$$)' | sort -u)
 
-.PHONY: vmrun test-vm test-vm-if-needed test-booted
+# What a kernel of another version may do otherwise, besides: the tests whose routes and
+# objects go through it, and the rows of the fault matrix about nexthops and their links.
+KERNEL_TESTS := VRF|Enslaved|Fuzz|RoundTrip|EveryShape|ReplaceTransitions|NeverTouches|FailsAlone|SilentDeletions|GoneWithTheirLink|DeadHops|Encapsulations
+NEXTHOP_ROWS := 16|17|18|19|20|21|22|53
+# The kernels beside the one of test-vm, by how their versions begin: those of Debian's
+# stable and unstable suites.
+VM_KERNELS ?= 6.12 7
+
+.PHONY: vmrun test-vm test-vm-if-needed test-kernels test-booted
 
 # Static, because it is the machine's first process too.
 vmrun:
@@ -18,11 +26,15 @@ vmrun:
 
 # Without the race detector, which takes twice as long on an emulated processor:
 # `make test` runs the same code with it, on the host.
-test-vm: vmrun ## Run the tests that need VRF devices on Debian's kernel, in a virtual machine
+test-vm: vmrun ## Run the tests that need VRF devices on Debian's kernel (VM_KERNEL=6.12: on that one), in a virtual machine
 	$(VMRUN) -prepare
 	go build -pgo=off -o $(VM_DAEMON) ./cmd/vrfredist
-	go run ./integration/summary -count=1 -p 1 -timeout 10m -exec $(VMRUN) -run 'VRF|Enslaved' ./nsworker/kernel ./nsworker/relay
+	go run ./integration/summary -count=1 -p 1 -timeout 10m -exec $(VMRUN) -run '$(KERNEL_TESTS)' ./nsworker/kernel ./nsworker/relay
 	VRFREDIST_TEST_DAEMON=$(VM_DAEMON) go run ./integration/summary -count=1 -p 1 -timeout 20m -exec $(VMRUN) $(VM_PACKAGES)
+	VRFREDIST_FAULT_ROUTES=1000 VRFREDIST_TEST_DAEMON=$(VM_DAEMON) go run ./integration/summary -count=1 -p 1 -timeout 20m -exec $(VMRUN) -run '^TestFault($(NEXTHOP_ROWS))' ./integration/faults
+
+test-kernels: vmrun ## Run test-vm on the newer kernels that Debian has (VM_KERNELS="6.12 7"), and say which could not be had
+	@VMRUN=$(VMRUN) integration/vm/kernels.sh $(VM_KERNELS)
 
 # Where the running kernel has VRF devices, `make test` ran these tests.
 test-vm-if-needed:

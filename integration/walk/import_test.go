@@ -82,7 +82,13 @@ func (w *world) judgeAnnouncements() (wrong []string) {
 			if !at.there || !v.imports {
 				continue
 			}
-			for prefix, e := range imported(at, v, w.places[at.name].mind.Table(uint32(v.table))) {
+			foreign := w.places[at.name].mind.Table(uint32(v.table))
+			ours := w.state.model(at, v, foreign).lines
+			for prefix, e := range imported(at, v, foreign) {
+				// Beside a route of ours with a lower metric the kernel does not forward by it.
+				if w.state.policy.metric < int(e.Metric) && slices.ContainsFunc(ours, func(l string) bool { return strings.Contains(l, prefix.String()+" ") }) {
+					continue
+				}
 				want = append(want, fmt.Sprintf("%d:%d %s med %d", as, v.target, prefix, e.Metric))
 			}
 		}

@@ -53,7 +53,7 @@ func (s *state) model(at *site, v vrfOf, foreign []oracle.Entry) model {
 			continue
 		}
 		if kind == "" {
-			m.groups[nexthops] = true
+			m.groups[nexthops+s.apart(at, v, prefix, foreign)] = true
 		}
 		for _, l := range legs {
 			m.singles[l] = true
@@ -84,7 +84,7 @@ func (s *state) prefixes(v vrfOf) (list []netip.Prefix) {
 // forwarding is what a prefix comes down to in a VRF: "blackhole ", or the legs by
 // which these nexthops are reached.
 func (s *state) forwarding(at *site, v vrfOf, prefix netip.Prefix, foreign []oracle.Entry) (kind, nexthops string, legs []string) {
-	paths := s.best(v, prefix, imported(at, v, foreign))
+	paths := s.best(at, v, prefix, foreign)
 	if len(paths) == 0 || !s.passes(paths[0]) {
 		return "", "", nil
 	}
@@ -96,7 +96,7 @@ func (s *state) forwarding(at *site, v vrfOf, prefix netip.Prefix, foreign []ora
 			continue
 		}
 		nexthops += " " + p.Nexthop.String()
-		for _, w := range ways(at, p.Nexthop, foreign) {
+		for _, w := range carrying(at, ways(at, p.Nexthop, foreign)) {
 			if !onLink(w, foreign) && !onLink(w, s.main) {
 				return eitherWay, p.Nexthop.String(), nil
 			}
@@ -109,17 +109,69 @@ func (s *state) forwarding(at *site, v vrfOf, prefix netip.Prefix, foreign []ora
 	return "", nexthops, legs
 }
 
+// apart is what else than its nexthops tells the sets of two prefixes apart, which may have a
+// nexthop object each: the peers that sent which nexthop, as far as it is reached.
+func (s *state) apart(at *site, v vrfOf, prefix netip.Prefix, foreign []oracle.Entry) (key string) {
+	for i, p := range s.peers {
+		r, there := p.rib[routeID{v.target != 0, prefix}]
+		if there && p.up && (v.target == 0 || slices.Contains(r.Targets, v.target)) {
+			key += fmt.Sprintf(" %d: %s %d %v", i, r.Nexthop, s.reach(at, r, foreign), s.passes(r))
+		}
+	}
+	return key
+}
+
+// How a path's nexthop is reached, the best first.
+const (
+	reached = iota
+	withoutCarrier
+	unreached
+)
+
+// reach is how a path's nexthop is reached. A blackhole needs none.
+func (s *state) reach(at *site, r peer.Route, foreign []oracle.Entry) int {
+	if s.policy.blackhole && slices.Contains(r.Communities, blackholeCommunity) {
+		return reached
+	}
+	switch legs := ways(at, r.Nexthop, foreign); {
+	case len(legs) == 0:
+		return unreached
+	case slices.ContainsFunc(legs, func(w oracle.Way) bool { return at.link(w.Dev).carrier }):
+		return reached
+	}
+	return withoutCarrier
+}
+
+// carrying are the legs over links with carrier, or all where there is none.
+func carrying(at *site, legs []oracle.Way) []oracle.Way {
+	with := slices.DeleteFunc(slices.Clone(legs), func(w oracle.Way) bool { return !at.link(w.Dev).carrier })
+	if len(with) == 0 {
+		return legs
+	}
+	return with
+}
+
 // best are the equally good paths to a prefix (RFC 4271, 9.1.2, as far as what these
-// peers send can differ: they are internal, and their AS paths are empty). What the VRF
-// imports itself has a local preference of 100, and wins over others that have the same.
-func (s *state) best(v vrfOf, prefix netip.Prefix, imports map[netip.Prefix]oracle.Entry) (paths []peer.Route) {
-	_, local := imports[prefix]
+// peers send can differ: they are internal, and their AS paths are empty) of those that are
+// reached best. What the VRF imports itself has a local preference of 100, and wins over
+// others that have the same; where its metric is above that of our routes, it takes no part.
+func (s *state) best(at *site, v vrfOf, prefix netip.Prefix, foreign []oracle.Entry) (paths []peer.Route) {
+	own, local := imported(at, v, foreign)[prefix]
+	local = local && int(own.Metric) <= s.policy.metric
+	least := unreached
 	for _, p := range s.peers { // in the order of their router IDs
 		r, there := p.rib[routeID{v.target != 0, prefix}]
 		if local && r.LocalPref <= 100 {
 			continue
 		}
-		if there && p.up && (v.target == 0 || slices.Contains(r.Targets, v.target)) {
+		if !there || !p.up || v.target != 0 && !slices.Contains(r.Targets, v.target) {
+			continue
+		}
+		level := s.reach(at, r, foreign)
+		if level < least {
+			least, paths = level, nil
+		}
+		if level == least {
 			paths = append(paths, r)
 		}
 	}

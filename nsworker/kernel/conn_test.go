@@ -15,7 +15,9 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-var sameRoute = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.EquateEmpty()}
+// sameRoute compares hops as they are: by their Equal method, which cmp would take, their
+// weights would not count.
+var sameRoute = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}, rib.Hop{}), cmpopts.EquateEmpty()}
 
 func TestReadSeesTableAndLinks(t *testing.T) {
 	ns := lab(t)

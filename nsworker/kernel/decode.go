@@ -88,9 +88,9 @@ func (d *decoder) routeInto(r *rib.Route, body []byte) (routeHead, error) {
 	if body[3] != 0 || flags&unix.RTM_F_CLONED != 0 || body[2] != 0 {
 		head.other = true // a TOS, a cached clone, or a source-specific IPv6 route
 	}
-	only := rib.Hop{Weight: 1}
-	setFlags(&only, flags)
-	var several []rib.Hop
+	var way ways
+	way.only.Weight = 1
+	setFlags(&way.only, flags)
 	a := attrs{b: body[unix.SizeofRtMsg:]}
 	for typ, v, ok := a.next(); ok; typ, v, ok = a.next() {
 		switch typ {
@@ -104,19 +104,10 @@ func (d *decoder) routeInto(r *rib.Route, body []byte) (routeHead, error) {
 			r.PrefSrc = attrAddr(v)
 		case rtaNexthopID:
 			r.NexthopID = attrU32(v)
-		case unix.RTA_OIF:
-			only.Ifindex = int(attrU32(v))
-		case unix.RTA_GATEWAY:
-			only.Gateway = attrAddr(v)
-		case unix.RTA_VIA:
-			only.Gateway = attrVia(v)
-		case unix.RTA_ENCAP_TYPE:
-			only.Encap = attrEncap(v)
 		case unix.RTA_CACHEINFO:
 			r.Expires = attrExpires(v, time.Now())
-		case unix.RTA_MULTIPATH:
-			var err error
-			if several, err = d.shareSeveral(v); err != nil {
+		default:
+			if err := way.take(d, typ, v); err != nil {
 				return routeHead{}, err
 			}
 		}
@@ -126,16 +117,43 @@ func (d *decoder) routeInto(r *rib.Route, body []byte) (routeHead, error) {
 		return routeHead{}, fmt.Errorf("route message for %v/%d, family %d, is malformed", dst, bits, head.family)
 	}
 	r.Prefix = prefix
-	// A reject route of IPv6 comes back with the loopback interface, which
-	// nobody gave it.
-	switch {
-	case !forwards(r.Kind):
-	case len(several) > 0:
-		r.Hops = several
-	case only.Ifindex != 0 || only.Gateway.IsValid():
-		r.Hops = d.share(only)
+	if forwards(r.Kind) { // a reject route of IPv6 comes back with the loopback interface, which nobody gave it
+		r.Hops = way.hops(d)
 	}
 	return head, nil
+}
+
+// ways are the hops of a route message: one, or several.
+type ways struct {
+	only    rib.Hop
+	several []rib.Hop
+}
+
+// take takes in an attribute that is about a hop.
+func (w *ways) take(d *decoder, typ uint16, v []byte) (err error) {
+	switch typ {
+	case unix.RTA_OIF:
+		w.only.Ifindex = int(attrU32(v))
+	case unix.RTA_GATEWAY:
+		w.only.Gateway = attrAddr(v)
+	case unix.RTA_VIA:
+		w.only.Gateway = attrVia(v)
+	case unix.RTA_ENCAP_TYPE:
+		w.only.Encap = attrEncap(v)
+	case unix.RTA_MULTIPATH:
+		w.several, err = d.shareSeveral(v)
+	}
+	return err
+}
+
+func (w *ways) hops(d *decoder) []rib.Hop {
+	switch {
+	case len(w.several) > 0:
+		return w.several
+	case w.only.Ifindex != 0 || w.only.Gateway.IsValid():
+		return d.share(w.only)
+	}
+	return nil
 }
 
 // forwards tells whether routes of kind k have hops.

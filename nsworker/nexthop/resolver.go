@@ -30,6 +30,9 @@ type Resolver struct {
 	// a secondary table of it; "": none.
 	Home   string
 	Policy rib.ExportPolicy
+	// Refused are hops that the kernel takes for none, whatever leads to them: a broadcast
+	// address, say (fib_check_nh). The list is replaced, not changed.
+	Refused []rib.Hop
 }
 
 // reach is how hops are reached: over a link with carrier, or only over others. The kernel
@@ -38,10 +41,17 @@ func (r *Resolver) reach(hops []rib.Hop) rib.Reach {
 	switch {
 	case len(hops) == 0:
 		return rib.Unreached
+	case slices.ContainsFunc(hops, r.refuses):
+		return rib.Refused
 	case slices.ContainsFunc(hops, r.carries):
 		return rib.Reached
 	}
 	return rib.NoCarrier
+}
+
+// refuses tells whether the kernel takes a hop for none.
+func (r *Resolver) refuses(h rib.Hop) bool {
+	return slices.ContainsFunc(r.Refused, h.Equal)
 }
 
 // carries tells whether the link of a hop has carrier.

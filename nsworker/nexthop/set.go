@@ -18,6 +18,7 @@ type Want struct {
 	Sent       []netip.Addr
 	Backup     *Way // nil: none
 	BackupSent []netip.Addr
+	Spare      bool // the routes are backup routes, under the next metric
 }
 
 // Set is the nexthops of prefixes, with their backup, and what they resolve to now. All
@@ -83,6 +84,9 @@ func (w *Want) appendKey(b []byte, f rib.Family) (key []byte, natural int) {
 		b = way.appendKey(b)
 	}
 	natural = len(b)
+	if w.Spare {
+		b = append(b, '^')
+	}
 	b = appendPeers(b, w.Sent)
 	if w.Backup != nil {
 		b = w.Backup.appendKey(append(b, '>'))

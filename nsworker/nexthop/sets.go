@@ -183,6 +183,7 @@ func (s *Sets) Resolutions() int { return s.tracker.resolved }
 
 // TryObjects has sets hang on nexthop objects again of which one was refused.
 func (s *Sets) TryObjects() {
+	s.Resolver.Refused = nil
 	for set := range s.All() {
 		set.inline = false
 	}
@@ -232,6 +233,27 @@ func (s *Sets) Without(id uint32) Changed {
 		}
 	}
 	return s.again(sets)
+}
+
+// Refuse takes in that the kernel refused a single object for good, because of where it
+// leads: until TryObjects its hop counts behind all others, and the sets that lead there fall
+// back to their backup. Those that have none do without the object, and the kernel's answer
+// to their routes says why.
+func (s *Sets) Refuse(id uint32) Changed {
+	hop, is := s.Objects.hop(id)
+	if !is {
+		return nil
+	}
+	s.Resolver.Refused = append(slices.Clip(s.Resolver.Refused), hop)
+	changed := s.some(func(yield func(*Way) bool) {
+		for _, way := range s.Ways.all {
+			if slices.ContainsFunc(way.Hops, s.Resolver.refuses) && !yield(way) {
+				return
+			}
+		}
+	})
+	maps.Copy(changed, s.Without(id))
+	return changed
 }
 
 // Changed are sets of which the outcome changed: their routes are to be looked at again.

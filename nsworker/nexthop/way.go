@@ -215,6 +215,9 @@ func (w *Ways) resolveSet(set *Set) {
 	}
 	set.Reason, set.Waits, set.Hops = "", false, hops
 	set.Carries = &Forwarding{Metric: policy.Metric, Kind: rib.KindUnicast, Hops: hops, PrefSrc: src}
+	if set.Spare {
+		set.Carries.Metric++
+	}
 }
 
 // primary returns the hops of a set's own nexthops that are reached best, or says why there

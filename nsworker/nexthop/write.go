@@ -169,6 +169,20 @@ func (o *Objects) Confirmed(c rib.Change) {
 	o.ledger.Mark(id, e)
 }
 
+// Wanted tells whether what a change writes is wanted still.
+func (o *Objects) Wanted(c rib.Change) bool {
+	e := o.ledger.Find(c.Nexthop.ID)
+	return e != nil && e.Want != nil && (rules{}).Same(e.Want, &c.Nexthop)
+}
+
+// hop is that of a single object that is wanted.
+func (o *Objects) hop(id uint32) (hop rib.Hop, is bool) {
+	if e := o.ledger.Find(id); e != nil && e.Want != nil && !e.Want.Group() {
+		return e.Want.Hop, true
+	}
+	return hop, false
+}
+
 // IsGroup tells whether an id is one of our groups: with it go the routes that hang on it,
 // of which the kernel says nothing where they are IPv4.
 func IsGroup(id uint32) bool { return id&baseMask == GroupBase }

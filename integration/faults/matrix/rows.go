@@ -54,5 +54,6 @@ var matrix = []row{
 	{50, "users without a role, with one: half-sent requests, lists that are not read, idle connections, 6,000 changes", "under 200 MiB more, root gets in, another tenant's change within 2 s, the watchdog fed"},
 	{51, "SIGHUP storms with SIGTERM in the midst", "ends"},
 	{52, "one unnumbered neighbour's interface is missing, deleted, renamed; its peer's address changes", "that neighbour waits, the rest goes on, it comes back by itself"},
+	{53, "the best path's link is down, its nexthop unreachable, refused by the kernel, behind a blackhole", "another neighbour's path forwards: one message, 10 ms, whatever the number; peers are not told to send here"},
 	{54, "a VRF removed with several local paths of one prefix, leaked", "nothing left, in BGP, in the other VRF, in the kernel"},
 }

@@ -47,19 +47,58 @@ func (o *Oracle) Table(table uint32) (all []Entry) {
 func (o *Oracle) Has(prefix string) bool {
 	o.t.Helper()
 	p := netip.MustParsePrefix(prefix)
-	body := make([]byte, unix.SizeofRtMsg, unix.SizeofRtMsg+unix.SizeofRtAttr+4)
-	body[0], body[1] = unix.AF_INET, 32
-	binary.NativeEndian.PutUint32(body[8:], unix.RTM_F_FIB_MATCH)
-	body = binary.NativeEndian.AppendUint16(body, unix.SizeofRtAttr+4)
-	body = binary.NativeEndian.AppendUint16(body, unix.RTA_DST)
-	body = append(body, p.Addr().AsSlice()...)
-	m, err := o.sock.ask(request{unix.RTM_GETROUTE, body})
-	if errors.Is(err, unix.ENETUNREACH) {
+	m := o.lookUp(p.Addr(), unix.RTM_F_FIB_MATCH)
+	if m == nil {
 		return false
-	}
-	if err != nil {
-		o.t.Fatalf("look %s up in %s: %v", prefix, o.ns.Role, err)
 	}
 	r := parse(m)
 	return r.prefix == p && r.protocol == o.protocol
+}
+
+// Leaves returns the index of the interface by which a packet to an address leaves; 0:
+// by none.
+func (o *Oracle) Leaves(to netip.Addr) int32 {
+	o.t.Helper()
+	m := o.lookUp(to, 0)
+	if m == nil || m[7] != unix.RTN_UNICAST { // rtm_type
+		return 0
+	}
+	for _, h := range parse(m).hops {
+		return h.index
+	}
+	return 0
+}
+
+// lookUp asks the kernel for the route that it takes for an address; nil: it has none that
+// leads anywhere.
+func (o *Oracle) lookUp(to netip.Addr, flags uint32) []byte {
+	o.t.Helper()
+	body := make([]byte, unix.SizeofRtMsg, unix.SizeofRtMsg+unix.SizeofRtAttr+16)
+	body[0], body[1] = unix.AF_INET, uint8(to.BitLen())
+	if to.Is6() {
+		body[0] = unix.AF_INET6
+	}
+	binary.NativeEndian.PutUint32(body[8:], flags)
+	body = binary.NativeEndian.AppendUint16(body, uint16(unix.SizeofRtAttr+to.BitLen()/8))
+	body = binary.NativeEndian.AppendUint16(body, unix.RTA_DST)
+	m, err := o.sock.ask(request{unix.RTM_GETROUTE, append(body, to.AsSlice()...)})
+	if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) {
+		return nil
+	}
+	if err != nil {
+		o.t.Fatalf("look %v up in %s: %v", to, o.ns.Role, err)
+	}
+	return m
+}
+
+// Link returns the index of an interface.
+func (o *Oracle) Link(dev string) int32 {
+	o.t.Helper()
+	for index, name := range o.links() {
+		if name == dev {
+			return index
+		}
+	}
+	o.t.Fatalf("%s has no interface %s", o.ns.Role, dev)
+	return 0
 }

@@ -1,12 +1,12 @@
 package lab
 
 import (
-	"os/exec"
 	"regexp"
+	"sort"
 	"strings"
 )
 
-// BIRD is a BIRD 2 in a namespace. Its configurations here have no kernel
+// BIRD is a BIRD in a namespace. Its configurations here have no kernel
 // protocol: it speaks BGP and touches no kernel table.
 type BIRD struct {
 	*Process
@@ -17,7 +17,7 @@ type BIRD struct {
 
 func (b *BIRD) try(command string) (string, error) {
 	args := append([]string{"-s", b.socket}, strings.Fields(command)...)
-	out, err := exec.Command("birdc", args...).CombinedOutput()
+	out, err := b.lab.peer("birdc", args...).CombinedOutput()
 	return string(out), err
 }
 
@@ -25,14 +25,19 @@ func (b *BIRD) try(command string) (string, error) {
 // out whenever it shows one, and is a millisecond off at times.
 var thousandths = regexp.MustCompile(`(\d\d:\d\d:\d\d)\.\d+`)
 
-// Show runs a command of birdc. Times in what it prints are in seconds.
+// attribute is how BIRD 3 names an attribute of a path: in BIRD 2 bgp_next_hop is
+// BGP.next_hop.
+var attribute = regexp.MustCompile(`(?m)^(\s+)bgp_(\w+:)`)
+
+// Show runs a command of birdc. Times in what it prints are in seconds, and attributes are
+// named as BIRD 2 does.
 func (b *BIRD) Show(command string) string {
 	b.lab.T.Helper()
 	out, err := b.try(command)
 	if err != nil {
 		b.lab.T.Fatalf("birdc %s: %v: %s", command, err, out)
 	}
-	return thousandths.ReplaceAllString(out, "$1")
+	return attribute.ReplaceAllString(thousandths.ReplaceAllString(out, "$1"), "${1}BGP.$2")
 }
 
 // Reconfigure replaces BIRD's configuration.
@@ -46,12 +51,14 @@ func (b *BIRD) Reconfigure(config string) {
 
 var birdPrefix = regexp.MustCompile(`(?m)^([0-9a-f.:]+/[0-9]+)\s`)
 
-// Received returns the prefixes that BIRD holds from one of its protocols.
+// Received returns the prefixes that BIRD holds from one of its protocols, sorted: each
+// version has an order of its own.
 func (b *BIRD) Received(protocol string) []string {
 	b.lab.T.Helper()
 	prefixes := []string{}
 	for _, m := range birdPrefix.FindAllStringSubmatch(b.Show("show route protocol "+protocol), -1) {
 		prefixes = append(prefixes, m[1])
 	}
+	sort.Strings(prefixes)
 	return prefixes
 }

@@ -4,13 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os/exec"
 	"sort"
 	"strings"
 )
-
-// frrPrograms is where Debian's and Ubuntu's frr package has them.
-const frrPrograms = "/usr/lib/frr"
 
 // FRR is FRR's bgpd in a namespace: it speaks BGP, VPN families too.
 type FRR struct {
@@ -27,7 +23,7 @@ func (f *FRR) run(commands ...string) (string, error) {
 	// What vtysh says on its other output is no part of an answer: a plain user
 	// hears there that /etc/frr is closed to him.
 	var complaint bytes.Buffer
-	cmd := exec.Command("vtysh", args...)
+	cmd := f.lab.peer("vtysh", args...)
 	cmd.Stderr = &complaint
 	out, err := cmd.Output()
 	if err != nil {

@@ -201,16 +201,6 @@ func (l *Lab) startTool(cmd *exec.Cmd) error {
 	return nil
 }
 
-// Need skips a test where a program that it needs is not installed.
-func Need(t testing.TB, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("%s is not installed: run scripts/install-deps.sh as root", p)
-		}
-	}
-}
-
 // NeedRoot skips a test where it cannot make namespaces.
 func NeedRoot(t testing.TB) {
 	t.Helper()

@@ -41,7 +41,7 @@ func (n *Namespace) BIRD(config string) *BIRD {
 	n.lab.T.Helper()
 	file := n.lab.File("bird-"+n.Role+".conf", config)
 	b := &BIRD{lab: n.lab, config: "bird-" + n.Role + ".conf", socket: filepath.Join(n.lab.Dir, "bird-"+n.Role+".ctl")}
-	b.Process = n.Start("bird in "+n.Role, "bird", "-f", "-c", file, "-s", b.socket)
+	b.Process = n.Start("bird in "+n.Role, Peer(n.lab.T, "bird", "-f", "-c", file, "-s", b.socket)...)
 	WaitFor(n.lab.T, "bird takes commands", Patience, func() string {
 		if out, err := b.try("show status"); err != nil {
 			return err.Error() + ": " + out
@@ -52,11 +52,16 @@ func (n *Namespace) BIRD(config string) *BIRD {
 }
 
 // FRR starts bgpd with a configuration, and waits until it takes commands. It
-// is without zebra, and touches no kernel table.
+// touches no kernel table.
 func (n *Namespace) FRR(config string) *FRR {
 	n.lab.T.Helper()
-	// -n and -Z keep it from the kernel and from zebra.
-	return n.bgpd(config, "-n", "-Z", "-S")
+	// -n keeps it from the kernel, -Z from zebra.
+	if !newestPeers(n.lab.T) {
+		return n.bgpd(config, "-n", "-Z", "-S")
+	}
+	// FRR 10 refuses a session between IPv4 addresses that is to carry an IPv6 family
+	// while no zebra tells it that the kernel has IPv6 routes by IPv4 nexthops.
+	return n.bgpd(config, "-n", "-S", "-z", n.zebra())
 }
 
 // Router starts zebra and bgpd with a configuration: FRR with the kernel's
@@ -64,8 +69,13 @@ func (n *Namespace) FRR(config string) *FRR {
 func (n *Namespace) Router(config string) *FRR {
 	n.lab.T.Helper()
 	n.Trust()
-	dir := filepath.Join(n.lab.Dir, "frr-"+n.Role)
-	server := filepath.Join(dir, "zserv.api")
+	return n.bgpd(config, "-S", "-z", n.zebra())
+}
+
+// zebra starts zebra, and returns the socket by which it takes clients.
+func (n *Namespace) zebra() string {
+	n.lab.T.Helper()
+	server := filepath.Join(n.lab.Dir, "frr-"+n.Role, "zserv.api")
 	n.frr("zebra", "", "-z", server)
 	WaitFor(n.lab.T, "zebra takes clients", Patience, func() string {
 		if _, err := os.Stat(server); err != nil {
@@ -73,7 +83,7 @@ func (n *Namespace) Router(config string) *FRR {
 		}
 		return ""
 	})
-	return n.bgpd(config, "-S", "-z", server)
+	return server
 }
 
 func (n *Namespace) bgpd(config string, args ...string) *FRR {
@@ -106,9 +116,8 @@ func (n *Namespace) frr(program, config string, args ...string) (*Process, strin
 		file = n.lab.File("frr-"+n.Role+"/"+program+".conf", config)
 	}
 	// -P 0 keeps it from opening a telnet port.
-	argv := append([]string{filepath.Join(frrPrograms, program), "-P", "0", "-f", file,
-		"--vty_socket", dir, "-i", filepath.Join(dir, program+".pid"), "--log", "stdout"}, args...)
-	p := n.Start(program+" in "+n.Role, argv...)
+	args = append([]string{"-P", "0", "-f", file, "--vty_socket", dir, "-i", filepath.Join(dir, program+".pid"), "--log", "stdout"}, args...)
+	p := n.Start(program+" in "+n.Role, Peer(n.lab.T, program, args...)...)
 	// It prepares a directory for the story of its crash, and leaves it where it
 	// is killed.
 	crash := filepath.Join("/var/tmp/frr", fmt.Sprintf("%s.%d", program, p.PID()))

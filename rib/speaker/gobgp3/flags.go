@@ -21,7 +21,6 @@ type flags struct {
 	changes  *changes
 	hush     hush
 	replaced replaced
-	left     func(vrf string, path *bgpPath) // called for a path that leads no more into a VRF
 
 	// held has the prefixes with flagged paths by family and by GoBGP's key: with the path
 	// that neighbours were told of; nil: none.
@@ -38,8 +37,8 @@ type place struct {
 	key    string
 }
 
-func newFlags(c *changes, left func(vrf string, path *bgpPath)) *flags {
-	f := &flags{sources: sources{loop: c.loop, vrfs: make(map[*bgpPeer]string)}, changes: c, hush: hush{loop: c.loop}, left: left, batch: toldAtOnce}
+func newFlags(c *changes) *flags {
+	f := &flags{sources: sources{loop: c.loop, vrfs: make(map[*bgpPeer]string)}, changes: c, hush: hush{loop: c.loop}, batch: toldAtOnce}
 	f.held = make(map[bgp.RouteFamily]map[string]*bgpPath)
 	for _, family := range judgedFamilies {
 		f.held[family] = make(map[string]*bgpPath)

@@ -56,7 +56,7 @@ func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k.limits = newLimits(l, log)
 	k.stale = newStales(k.changes, log)
 	k.leaver = newLeavers(l)
-	k.reach = newReachability(k.changes, k.names, log, k.leaver.left)
+	k.reach = newReachability(k.changes, k.names, log)
 	return k
 }
 

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
@@ -35,9 +37,9 @@ type reachability struct {
 	walk    *walk             // under way
 }
 
-func newReachability(c *changes, names *peerNames, log *logger, left func(vrf string, path *bgpPath)) *reachability {
+func newReachability(c *changes, names *peerNames, log *logger) *reachability {
 	return &reachability{
-		loop: c.loop, names: names, log: log, wake: make(chan struct{}, 1), flags: newFlags(c, left),
+		loop: c.loop, names: names, log: log, wake: make(chan struct{}, 1), flags: newFlags(c),
 		said: make(map[string]*unreached), grown: make(map[string]bool), refused: make(map[string]string),
 	}
 }
@@ -118,8 +120,10 @@ func (r *reachability) hasWord() bool {
 // turn is called in the loop, and does a part of what is to do. It tells whether there is
 // more.
 func (r *reachability) turn() bool {
-	if r.walk == nil && r.adopt() {
-		r.walk = r.begin()
+	if r.walk == nil {
+		if grown, is := r.adopt(); is {
+			r.walk = r.flags.begin(grown)
+		}
 	}
 	if r.walk != nil && !r.walk.step() {
 		r.walk = nil
@@ -155,14 +159,16 @@ func (r *reachability) after(stateChanged bool) {
 	r.stir()
 }
 
-// adopt takes what was said into the loop, and tells whether there was something new.
-func (r *reachability) adopt() bool {
+// adopt takes what was said into the loop, with the VRFs whose neighbours' paths are to be
+// looked through for that. is tells whether there was something new.
+func (r *reachability) adopt() (grown map[string]bool, is bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.again {
-		return false
+		return nil, false
 	}
 	r.again = false
+	grown, r.grown = r.grown, make(map[string]bool)
 	if c := r.conf.Load(); c != r.decodes {
 		r.decodes, r.flags.decoder = c, newDecoder(c, r.names)
 	}
@@ -170,7 +176,7 @@ func (r *reachability) adopt() bool {
 	refused := r.refusals()
 	for vrf := range r.refused {
 		if refused[vrf] == "" {
-			r.grown[vrf] = true // it is heeded again
+			grown[vrf] = true // it is heeded again
 		}
 	}
 	heeded := maps.Clone(r.said)
@@ -187,7 +193,7 @@ func (r *reachability) adopt() bool {
 	if r.flags.armed {
 		r.flags.listen()
 	}
-	return true
+	return grown, true
 }
 
 // refusals are the VRFs of whose paths a neighbour hears who gets several paths of a
@@ -231,6 +237,27 @@ func (r *reachability) importedBy(vrf string) map[string]bool {
 		}
 	}
 	return from
+}
+
+// targets are the route targets among extended communities.
+func targets(list []bgp.ExtendedCommunityInterface) map[rib.RT]bool {
+	set := make(map[rib.RT]bool, len(list))
+	for _, c := range list {
+		if rt, is := decodeRT(c); is {
+			set[rt] = true
+		}
+	}
+	return set
+}
+
+// meet tells whether two sets of route targets have one in common.
+func meet(a, b map[rib.RT]bool) bool {
+	for rt := range a {
+		if b[rt] {
+			return true
+		}
+	}
+	return false
 }
 
 // stop gives up what is under way.

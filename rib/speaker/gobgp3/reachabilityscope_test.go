@@ -134,8 +134,38 @@ func TestUnreachedTargets(t *testing.T) {
 		return func() bool { r.follow(told); return strings.TrimSpace(told[x.prefix]) == want }
 	}
 	eventually(t, "r has p's path", has("65000 65001"))
+	eventually(t, "q's is there", func() bool { _, sent := x.s.kept(); return sent == 2 })
 	x.unreached(p)
 	eventually(t, "it is taken back", has(""))
 	x.unreached()
 	eventually(t, "r has it again", has("65000 65001"))
+	x.unreached(p)
+	eventually(t, "it is taken back again", has(""))
+	x.send(q, x.update(q, x.prefix, x.hopOf(q), 5))
+	x.unreached()
+	eventually(t, "r has it once more", has("65000 65001"))
+	x.announce(p)
+	eventually(t, "p's path does not lead there any more", has(""))
+}
+
+// TestUnreachedMeanwhile: what is said between the taking in of the word before and the
+// walk for that one is walked for next.
+func TestUnreachedMeanwhile(t *testing.T) {
+	x := external.start(t)
+	x.announce(x.p)
+	x.hears(x.p, "p announces", ofP)
+	of := func(p *hostile) map[rib.PathNexthop]struct{} {
+		return map[rib.PathNexthop]struct{}{{Nexthop: netip.MustParseAddr(x.hopOf(p))}: {}}
+	}
+	x.unreached(x.q) // so that changes are watched
+	_ = x.s.keeper.inLoop(func() error {
+		reach := x.s.keeper.reach
+		x.s.Unreached(x.vrf, nil)
+		grown, _ := reach.adopt()
+		x.s.Unreached(x.vrf, of(x.p))
+		reach.walk = reach.flags.begin(grown)
+		return nil
+	})
+	x.s.settled(t)
+	x.hears(x.p, "p is not reached", "-")
 }

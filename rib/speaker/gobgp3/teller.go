@@ -1,13 +1,10 @@
 package gobgp3
 
 import (
-	"maps"
 	"slices"
 	"time"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
-
-	"github.com/vrfredist/vrfredist/rib"
 )
 
 // What neighbours are told of prefixes with flagged paths is told from here: of many
@@ -82,55 +79,8 @@ func (f *flags) settle(at place) *bgpUpdate {
 	u := &bgpUpdate{KnownPathList: slices.Clone(valid)} // GoBGP changes its list in place
 	if told != nil {
 		u.OldKnownPathList = []*bgpPath{told}
-		if best != nil && isVPN(at.family) {
-			f.leave(told, best)
-		}
 	}
 	return u
-}
-
-// leave notes the VRFs into which a path leads, and the next one does not: their
-// neighbours GoBGP forgets.
-func (f *flags) leave(told, best *bgpPath) {
-	from, to := told.targets(), best.targets()
-	if maps.Equal(from, to) {
-		return
-	}
-	for name, v := range f.rib().Vrfs {
-		if into := targets(v.ImportRt); meet(into, from) && !meet(into, to) {
-			f.left(name, told)
-		}
-	}
-}
-
-// targets are the route targets of a path.
-func (p *bgpPath) targets() map[rib.RT]bool {
-	for _, a := range p.attributes() {
-		if c, is := a.(*bgp.PathAttributeExtendedCommunities); is {
-			return targets(c.Value)
-		}
-	}
-	return nil
-}
-
-func targets(list []bgp.ExtendedCommunityInterface) map[rib.RT]bool {
-	set := make(map[rib.RT]bool, len(list))
-	for _, c := range list {
-		if rt, is := decodeRT(c); is {
-			set[rt] = true
-		}
-	}
-	return set
-}
-
-// meet tells whether two sets of route targets have one in common.
-func meet(a, b map[rib.RT]bool) bool {
-	for rt := range a {
-		if b[rt] {
-			return true
-		}
-	}
-	return false
 }
 
 // owe notes a held place, where something is to be told or it need not be held any more.
@@ -173,7 +123,8 @@ func (f *flags) tell(updates []*bgpUpdate) {
 	f.hush.set(false)
 	f.telling = true
 	defer func() { f.telling = false }()
-	// No path comes or goes by that, of which the feeds would have to be told.
+	// No path comes or goes by that; but the watch has to see which one is the best now, for
+	// the VRFs into which that one does not lead (leavers).
 	f.changes.foretelling(func() { serverTellNeighbors(f.server(), f.rib(), nil, some, updates, true) })
 	f.replaced.take()
 }

@@ -24,14 +24,10 @@ type walk struct {
 // them than neighbours are told of in a turn.
 const walkStep = 5 * time.Millisecond
 
-// begin begins a walk, for which r.grown says whose neighbours' paths are looked through.
-func (r *reachability) begin() *walk {
-	r.mu.Lock()
-	grown := r.grown
-	r.grown = make(map[string]bool)
-	r.mu.Unlock()
-	next, end := iter.Pull(r.flags.concerned(grown))
-	return &walk{flags: r.flags, next: next, end: end}
+// begin begins a walk, for which grown says whose neighbours' paths are looked through.
+func (f *flags) begin(grown map[string]bool) *walk {
+	next, end := iter.Pull(f.concerned(grown))
+	return &walk{flags: f, next: next, end: end}
 }
 
 // step does a part of the walk, and tells whether there is more.

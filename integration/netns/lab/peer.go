@@ -1,0 +1,60 @@
+package lab
+
+import (
+	"os/exec"
+	"sync"
+	"testing"
+
+	"github.com/vrfredist/vrfredist/integration/peers"
+)
+
+// peerPrograms are BIRD's and FRR's programs of this run: a test's body is the same
+// whichever they are (peers.Env).
+var peerPrograms = sync.OnceValues(peers.Chosen)
+
+// Peer is the command line of one of BIRD's or FRR's programs, by its name or its path.
+func Peer(t testing.TB, program string, args ...string) []string {
+	t.Helper()
+	p, err := peerPrograms()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Command(program, args...)
+}
+
+// newestPeers tells whether a test's peers are not the host's.
+func newestPeers(t testing.TB) bool {
+	t.Helper()
+	p, err := peerPrograms()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p != peers.Host()
+}
+
+// peer is Peer as a command that can be run.
+func (l *Lab) peer(program string, args ...string) *exec.Cmd {
+	l.T.Helper()
+	argv := Peer(l.T, program, args...)
+	return exec.Command(argv[0], argv[1:]...)
+}
+
+// Need skips a test where a program that it needs is not there.
+func Need(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, program := range programs {
+		if !peers.Has(program) {
+			if _, err := exec.LookPath(program); err != nil {
+				t.Skipf("%s is not installed: run scripts/install-deps.sh as root", program)
+			}
+			continue
+		}
+		p, err := peerPrograms()
+		if err != nil {
+			t.Skip(err)
+		}
+		if err := p.Lacks(program); err != nil {
+			t.Skipf("%s: run scripts/install-deps.sh as root for the host's, or `make peers` for the newest", err)
+		}
+	}
+}
