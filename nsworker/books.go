@@ -21,6 +21,7 @@ type books struct {
 	importing  *rib.Importing // how the Spec judges the kernel's routes
 	contention *ledger.Contention
 	drifts     *ledger.Drifts // the worker's
+	moved      time.Time      // since when a nexthop is reached otherwise, and not all that have it are decided anew
 }
 
 // newBooks returns empty books for an open table. doubt has the table read again.
@@ -43,13 +44,26 @@ func newBooks(w *Worker, where rib.Where, follows *follower, doubt func(rib.Resy
 func (b *books) view() *rib.View { return &b.sets.Resolver.View }
 
 // chooseMoved has those prefixes decided anew that have several paths, one of them by a
-// nexthop that is reached otherwise than before: another path may be the best one now.
+// nexthop that is reached otherwise than before: another path may be the best one now. Where
+// all of them lead somewhere meanwhile, to their backup say, that waits until they are written.
 func (b *books) chooseMoved() {
-	if moved := b.sets.Moved(); len(moved) > 0 {
-		b.routes.ways.news = true
-		b.routes.feed.MarkSeveral(b.routes.ways.among(moved))
+	switch {
+	case !b.sets.HasMoved():
+		b.moved = time.Time{}
+		return
+	case b.moved.IsZero():
+		b.moved = time.Now()
 	}
+	b.routes.ways.news = true // BGP is told at once
+	if !b.routes.written() && b.sets.MovedLead() && time.Since(b.moved) < movedWait {
+		return
+	}
+	b.routes.feed.MarkSeveral(b.routes.ways.among(b.sets.Moved()))
 }
+
+// movedWait bounds how long prefixes wait for others to be written before they are decided
+// anew.
+const movedWait = 10 * time.Second
 
 // onlooker finds nexthops as they are found now.
 func (b *books) onlooker() onlooker {

@@ -166,7 +166,10 @@ func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []ri
 		r.setNexthops(slot, e, nil, rib.Filtered)
 		return
 	}
-	hint := uint32(0)
+	hint := uint32(0) // the group that the route has, or is about to have
+	if e.Want != nil {
+		hint = e.Want.Group
+	}
 	if e.Have != nil {
 		hint = e.Have.Group
 	}

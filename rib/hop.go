@@ -12,10 +12,15 @@ type Hop struct {
 	Gateway netip.Addr // invalid where the destination is on the link itself; never has a zone
 	Ifindex int        // of the output interface, in the VRF's namespace
 	Encap   Encap      // what a packet is put into on this way
-	Weight  uint16     // 1 to 256; 0 is read as 1
+	Weight  uint16     // 1 to MaxWeight where it is ours; 0 is read as 1
 	OnLink  bool       // RTNH_F_ONLINK: the kernel is not to ask the table whether the gateway is on the link
 	Dead    bool       // as read: the kernel does not forward there (RTNH_F_DEAD); never written
 }
+
+// MaxWeight is the largest weight that every kernel takes everywhere: that of a route's hop
+// may be 256, that of a member of a nexthop object's group 255, and 65535 since Linux 6.12
+// (nh_check_attr_group), which other programs' objects have.
+const MaxWeight = 255
 
 // Encap is the encapsulation of a hop (RTA_ENCAP, NHA_ENCAP). The zero Encap is none. Of
 // another program's it says which kind it is, and no hop of ours has one so far. It is where
@@ -64,6 +69,21 @@ func (h Hop) AppendKey(b []byte) []byte {
 		b = append(b, 'e', byte(h.Encap.Kind))
 	}
 	return b
+}
+
+// fitted returns hops with their weights brought down to MaxWeight where one is above, each
+// by the same factor. It changes hops.
+func fitted(hops []Hop) []Hop {
+	var most uint32
+	for _, h := range hops {
+		most = max(most, uint32(h.weight()))
+	}
+	for i := range hops {
+		if most > MaxWeight {
+			hops[i].Weight = uint16(max(1, uint32(hops[i].weight())*MaxWeight/most))
+		}
+	}
+	return hops
 }
 
 // weight is the share of h as the kernel counts it, from 1.

@@ -40,7 +40,7 @@ func (v View) LeakedPrefix(p netip.Prefix) ([]Hop, Route, error) {
 		}
 		out = merge(out, h)
 	}
-	return out, by, nil
+	return fitted(out), by, nil
 }
 
 // addressRoute returns the route of an address of the VRF, which the table `local` has, or that

@@ -12,7 +12,7 @@ type Nexthop struct {
 // NexthopMember is a member of a group.
 type NexthopMember struct {
 	ID     uint32
-	Weight uint16 // 1 to 256
+	Weight uint16 // 1 to MaxWeight where it is ours
 }
 
 // Group tells whether n is a group. The kernel never replaces one by the other.

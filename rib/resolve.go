@@ -3,6 +3,7 @@ package rib
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 )
@@ -182,7 +183,7 @@ func (v View) lookup(nh netip.Addr, depth int) ([]Hop, Route, error) {
 				return nil, r, err
 			}
 			if len(hops) > 0 {
-				return hops, r, nil
+				return fitted(hops), r, nil
 			}
 			if reason == nil {
 				reason = err
@@ -296,7 +297,7 @@ func (v View) live(r Route) (hops []Hop, why error) {
 		h.Dead, h.Weight = false, h.weight()
 		hops = append(hops, h)
 	}
-	return hops, why
+	return fitted(hops), why
 }
 
 // merge adds h to hops, or its weight to the hop that goes the same way: the
@@ -304,17 +305,15 @@ func (v View) live(r Route) (hops []Hop, why error) {
 func merge(hops []Hop, h Hop) []Hop {
 	for i := range hops {
 		if hops[i].SameWay(h) {
-			hops[i].Weight = min(hops[i].Weight+h.Weight, 256)
+			hops[i].Weight = uint16(min(uint32(hops[i].Weight)+uint32(h.Weight), math.MaxUint16))
 			return hops
 		}
 	}
 	return append(hops, h)
 }
 
-// share is the weight of a hop within a hop.
-func share(inner, outer uint16) uint16 {
-	return uint16(min(uint32(inner)*uint32(outer), 256))
-}
+// share is the weight of a hop within a hop, both at most MaxWeight.
+func share(inner, outer uint16) uint16 { return inner * outer }
 
 func unresolved(nh netip.Addr, why error) error {
 	return fmt.Errorf("nexthop %s is unresolved: %w", nh, why)

@@ -5,7 +5,7 @@
 PEERS_FETCH := $(CURDIR)/.cache/peers/fetch
 # What a newer peer may do otherwise: sessions in VRFs and namespaces and both ways, over
 # IPv6 and unnumbered (RFC 8950), graceful restart, failover.
-PEER_TESTS := GlobalRIB|IPv4OverIPv6Nexthop|SessionsExample|Sessions?Security|ExportByRouteTarget|ImportsOfTwoTenants|LinkLocal|BIRDOnALink|OneAddressOnTwoLinks|TwoRouters|IPv6RoutesOverAnIPv4|NexthopsOfANeighbour|RouterAdvertisements$$|FastFailover
+PEER_TESTS := GlobalRIB|IPv4OverIPv6Nexthop|SessionsExample|Sessions?Security|ExportByRouteTarget|ImportsOfTwoTenants|LinkLocal|BIRDOnALink|OneAddressOnTwoLinks|TwoRouters|IPv6RoutesOverAnIPv4|NexthopsOfANeighbour|RouterAdvertisements$$|FastFailover|FailoverToAnother|GracefulRestartOfFRR
 PEER_ROWS := 08|09|52|53
 
 .PHONY: peers-program peers test-peers

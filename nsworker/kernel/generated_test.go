@@ -104,7 +104,7 @@ func (g *generator) object(ipv6 bool) (uint32, []rib.Hop) {
 		link := g.IntN(2)
 		h := rib.Hop{Ifindex: g.links[link], Gateway: g.gateway(link, ipv6)}
 		single := rib.Nexthop{ID: 0x50000000 + uint32(len(g.objects)), Hop: h}
-		h.Weight = uint16(1 + g.IntN(256))
+		h.Weight = uint16(1 + g.IntN(rib.MaxWeight))
 		group.Members = append(group.Members, rib.NexthopMember{ID: single.ID, Weight: h.Weight})
 		g.objects, hops = append(g.objects, single), append(hops, h)
 	}

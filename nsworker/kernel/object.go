@@ -56,7 +56,7 @@ func checkNexthop(c *rib.Change) error {
 		return refuse(fmt.Sprintf("the gateway %v is an IPv4 address in IPv6 form", n.Hop.Gateway))
 	}
 	for _, m := range n.Members {
-		if m.ID == 0 || m.Weight == 0 || m.Weight > 256 {
+		if m.ID == 0 || m.Weight == 0 || m.Weight > rib.MaxWeight {
 			return refuse(fmt.Sprintf("the member %d with the weight %d is none", m.ID, m.Weight))
 		}
 	}

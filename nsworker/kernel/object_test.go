@@ -25,7 +25,7 @@ func TestNexthopObjectsRoundTrip(t *testing.T) {
 	group := func(id uint32, members ...uint32) rib.Nexthop {
 		n := rib.Nexthop{ID: id}
 		for i, m := range members {
-			n.Members = append(n.Members, rib.NexthopMember{ID: m, Weight: uint16(1 + i*255)})
+			n.Members = append(n.Members, rib.NexthopMember{ID: m, Weight: uint16(1 + i*254)})
 		}
 		return n
 	}
@@ -52,7 +52,7 @@ func TestNexthopObjectsRoundTrip(t *testing.T) {
 
 	apply(t, c, rib.Change{Op: rib.OpReplaceNexthop, Nexthop: group(0x40000001, 0x50000001, 0x50000002)})
 	wantRoutes(t, ns, "-4", table,
-		"10.1.0.0/16 nexthop 192.0.2.7 v0 1 nexthop 192.0.2.8 v0 256 proto 179 metric 20",
+		"10.1.0.0/16 nexthop 192.0.2.7 v0 1 nexthop 192.0.2.8 v0 255 proto 179 metric 20",
 		"10.2.0.0/16 via 2001:db8::7 dev v0 proto 179 metric 20")
 	quiet(t, c, ns)
 

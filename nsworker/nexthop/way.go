@@ -133,6 +133,21 @@ func (w *Ways) Keep(used func(*Way) bool) {
 	})
 }
 
+// HasMoved tells whether Moved would return some.
+func (w *Ways) HasMoved() bool { return len(w.moved) > 0 }
+
+// MovedLead tells whether every set that has one of them leads somewhere all the same.
+func (w *Ways) MovedLead() bool {
+	for way := range w.moved {
+		for set := range way.sets {
+			if set.Carries == nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // Moved returns the ways that are reached otherwise than when it was last asked.
 func (w *Ways) Moved() map[*Way]struct{} {
 	if len(w.moved) == 0 {

@@ -26,8 +26,13 @@ func (b *BIRD) try(command string) (string, error) {
 var thousandths = regexp.MustCompile(`(\d\d:\d\d:\d\d)\.\d+`)
 
 // attribute is how BIRD 3 names an attribute of a path: in BIRD 2 bgp_next_hop is
-// BGP.next_hop.
+// BGP.next_hop, and bgp_path BGP.as_path.
 var attribute = regexp.MustCompile(`(?m)^(\s+)bgp_(\w+:)`)
+
+// asBIRD2 is what BIRD 3 prints, as BIRD 2 does.
+func asBIRD2(printed string) string {
+	return strings.ReplaceAll(attribute.ReplaceAllString(printed, "${1}BGP.$2"), "BGP.path:", "BGP.as_path:")
+}
 
 // Show runs a command of birdc. Times in what it prints are in seconds, and attributes are
 // named as BIRD 2 does.
@@ -37,7 +42,7 @@ func (b *BIRD) Show(command string) string {
 	if err != nil {
 		b.lab.T.Fatalf("birdc %s: %v: %s", command, err, out)
 	}
-	return attribute.ReplaceAllString(thousandths.ReplaceAllString(out, "$1"), "${1}BGP.$2")
+	return asBIRD2(thousandths.ReplaceAllString(out, "$1"))
 }
 
 // Reconfigure replaces BIRD's configuration.
@@ -50,6 +55,19 @@ func (b *BIRD) Reconfigure(config string) {
 }
 
 var birdPrefix = regexp.MustCompile(`(?m)^([0-9a-f.:]+/[0-9]+)\s`)
+
+// Path returns an attribute ("next_hop", "as_path") of the path that BIRD has of a prefix;
+// "" where it has none.
+func (b *BIRD) Path(prefix, attribute string) string {
+	b.lab.T.Helper()
+	// By a filter, because it is an error to name a network that is not there.
+	for line := range strings.Lines(b.Show("show route where net = " + prefix + " all")) {
+		if _, value, is := strings.Cut(line, "BGP."+attribute+":"); is {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
 
 // Received returns the prefixes that BIRD holds from one of its protocols, sorted: each
 // version has an order of its own.

@@ -12,7 +12,16 @@ import (
 type FRR struct {
 	*Process
 	lab    *Lab
+	ns     *Namespace
+	args   []string // of its command line
 	socket string
+}
+
+// Restart kills bgpd, and starts it again with a configuration.
+func (f *FRR) Restart(config string) {
+	f.lab.T.Helper()
+	f.Kill()
+	*f = *f.ns.bgpd(config, f.args...)
 }
 
 func (f *FRR) run(commands ...string) (string, error) {

@@ -89,7 +89,7 @@ func (n *Namespace) zebra() string {
 func (n *Namespace) bgpd(config string, args ...string) *FRR {
 	n.lab.T.Helper()
 	p, dir := n.frr("bgpd", config, args...)
-	f := &FRR{Process: p, lab: n.lab, socket: dir}
+	f := &FRR{Process: p, lab: n.lab, ns: n, args: args, socket: dir}
 	WaitFor(n.lab.T, "bgpd takes commands", Patience, func() string {
 		if out, err := f.run("show bgp summary"); err != nil {
 			return err.Error() + ": " + out
