@@ -261,6 +261,15 @@ func init() {
 			l.hear("red", bgpPath("10.1.0.0/16", "10.255.0.1", rd(3)))
 			l.unhear("red", loopback, 1)
 		}, func(l *lab) { l.table(red, byEth1, loopByEth1) }},
+		scenario{"a backup route is reached by a route of BGP, which moves", func(l *lab, t *fakeTable) {
+			l.configure(backed())
+			l.hear("red", two("10.1.0.0/16", "10.255.0.1", "10.255.0.2")...)
+			l.hear("red", bgpPath(loopback, "192.0.2.9"))
+			l.hear("red", bgpPath("10.255.0.2/32", "192.0.2.9"))
+			l.hear("red", bgpPath("10.255.0.2/32", "198.51.100.9"))
+		}, func(l *lab) {
+			l.table(red, byEth0, byEth1Spare, loopByEth0, "10.255.0.2 via 198.51.100.9 dev eth1 proto vrfredist metric 20")
+		}},
 		scenario{"a nexthop is reached by a route that another VRF leaks, from where it is connected", func(l *lab, t *fakeTable) {
 			s := spec("leaky")
 			s.Binding = rib.Binding{Netns: "red", Table: 1001}

@@ -289,3 +289,31 @@ func TestRecursionInASecondaryTable(t *testing.T) {
 		l.table(red, byEth0, loopByEth0)
 	})
 }
+
+// TestDefaultRouteOfALeak: a VRF's default route leads to what it leaks as the key of that VRF
+// says, from the moment at which it is set, and in a plan of that.
+func TestDefaultRouteOfALeak(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		into := spec("leaky")
+		into.Binding = leaky
+		l.kernel.add(leaky, 1)
+		before, after := spec("red"), spec("red")
+		after.Export.ResolveByDefault = true
+		l.start(before)
+		l.start(into)
+		table.set(via("0.0.0.0/0", "192.0.2.7", 2, rib.ProtoStatic, 0))
+		l.hear("leaky", bgpPath("10.1.0.0/16", "10.255.0.1", from("red")))
+		l.settle()
+		l.table(leaky)
+		const want = "10.1.0.0/16 via 192.0.2.7 dev eth0 proto vrfredist metric 20 onlink"
+		deps := Deps{Kernel: l.kernel, BGP: l.bgp, Board: l.board}
+		plan, err := NewRehearsal(t.Context(), deps, []vrf.Spec{before, into}, []vrf.Spec{after, into}).Table(t.Context(), "leaky", l.feed("leaky"), false)
+		if err != nil || len(plan.Routes) != 1 || plan.Routes[0].Text != want {
+			t.Errorf("planned is %+v (%v)", plan.Routes, err)
+		}
+		l.configure(after)
+		l.table(leaky, want)
+		l.configure(before)
+		l.table(leaky)
+	})
+}

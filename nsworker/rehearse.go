@@ -57,14 +57,17 @@ func NewRehearsal(ctx context.Context, deps Deps, before, after []vrf.Spec) *Reh
 		r.leaving = append(r.leaving, l)
 	}
 	for _, s := range after {
-		if _, runs := r.deps.Board.View(s.Name); runs {
+		if v, runs := r.deps.Board.View(s.Name); runs {
+			v.ByDefault = s.Export.ResolveByDefault
+			r.deps.Board.publish(s.Name, v)
 			continue
 		}
 		// Others may leak from it, whoever comes first.
 		where, t, err := r.read(ctx, s)
 		if err == nil {
 			foreign := slices.DeleteFunc(t.Routes, func(o rib.Route) bool { return o.Protocol == s.Protocol })
-			r.deps.Board.publish(s.Name, nexthop.View{View: rib.View{Where: where, Links: t.Links, Foreign: rib.NewForeignTable(foreign)}, Binding: s.Binding})
+			view := rib.View{Where: where, Links: t.Links, Foreign: rib.NewForeignTable(foreign), ByDefault: s.Export.ResolveByDefault}
+			r.deps.Board.publish(s.Name, nexthop.View{View: view, Binding: s.Binding})
 		}
 	}
 	return r

@@ -223,7 +223,7 @@ func (s *tableSync) reconfigure(spec vrf.Spec) {
 	s.spec = spec
 	s.judgeBy(spec)
 	if s.phase.known() {
-		s.publish() // what is imported counts for those that it leaks into
+		s.publish() // what is imported, and its default route, count for those that it leaks into
 	}
 	s.announced.ask() // another RD or RT made BGP forget them
 	s.feed.Rewind()

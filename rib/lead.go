@@ -1,6 +1,9 @@
 package rib
 
-import "net/netip"
+import (
+	"fmt"
+	"net/netip"
+)
 
 // Lead is how far the foreign routes of a table lead to a nexthop.
 type Lead struct {
@@ -29,4 +32,24 @@ func (l *Lead) Outranked(own netip.Prefix, metric uint32) bool {
 		return by.Bits() == own.Bits() && metric < l.By.Metric
 	}
 	return true
+}
+
+// encapError is of a route through which nothing of ours may go.
+type encapError struct {
+	of   Route
+	kind EncapKind
+}
+
+func (e *encapError) Error() string {
+	return fmt.Sprintf("the route %s encapsulates (encap %s), which routes of ours cannot do", destination(e.of), e.kind)
+}
+
+// encapsulates refuses a route of which one of the usable hops has an encapsulation.
+func encapsulates(r Route, live []Hop) error {
+	for _, h := range live {
+		if h.Encap != (Encap{}) {
+			return &encapError{r, h.Encap.Kind}
+		}
+	}
+	return nil
 }

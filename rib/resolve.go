@@ -240,26 +240,6 @@ func (v View) towards(nh netip.Addr, r Route, depth int) ([]Hop, error) {
 	return hops, reason
 }
 
-// encapError is of a route through which nothing of ours may go.
-type encapError struct {
-	of   Route
-	kind EncapKind
-}
-
-func (e *encapError) Error() string {
-	return fmt.Sprintf("the route %s encapsulates (encap %s), which routes of ours cannot do", destination(e.of), e.kind)
-}
-
-// encapsulates refuses a route of which one of the usable hops has an encapsulation.
-func encapsulates(r Route, live []Hop) error {
-	for _, h := range live {
-		if h.Encap != (Encap{}) {
-			return &encapError{r, h.Encap.Kind}
-		}
-	}
-	return nil
-}
-
 // doubted tells whether the kernel may not take a gateway on a link, which was found there by a
 // route of a scope, unless it is told not to ask a table (RTNH_F_ONLINK).
 //
