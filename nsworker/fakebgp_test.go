@@ -105,13 +105,10 @@ func (b *fakeBGP) Unreached(vrf string, of map[rib.PathNexthop]struct{}) {
 	b.unreached[vrf] = of
 }
 
-// notReached are the nexthops that BGP was told are not reached; "off": it was told nothing.
+// notReached are the nexthops that BGP was told are not reached.
 func (b *fakeBGP) notReached(vrf string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.unreached[vrf] == nil {
-		return "off"
-	}
 	var list []string
 	for n := range b.unreached[vrf] {
 		list = append(list, n.Nexthop.String())

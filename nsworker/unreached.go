@@ -27,7 +27,7 @@ func (u *unreached) tell() {
 	if x := u.spec.Export; u.spec.VRF == "" && x.Enabled && !x.AnnounceUnreached {
 		now = u.ways.unreached(u.spec.Of())
 	}
-	if (now == nil) != (u.told == nil) || !maps.Equal(now, u.told) {
+	if !maps.Equal(now, u.told) {
 		u.told = now
 		u.bgp.Unreached(u.spec.Of(), now)
 	}
@@ -42,15 +42,18 @@ func (u *unreached) end() {
 }
 
 // unreached are the nexthops that are not reached of the paths that a VRF's own neighbours
-// sent.
+// sent; nil: all are reached.
 func (w *pathWays) unreached(vrfName string) map[rib.PathNexthop]struct{} {
 	if vrfName == vrf.Default {
 		vrfName = "" // what is in no VRF
 	}
-	not := make(map[rib.PathNexthop]struct{})
+	var not map[rib.PathNexthop]struct{}
 	for f := range w.byVia {
 		for via, way := range w.byVia[f] {
 			if way.Reach != rib.Reached && via.Source == vrfName && via.Peer.IsValid() {
+				if not == nil {
+					not = make(map[rib.PathNexthop]struct{})
+				}
 				not[via.PathNexthop()] = struct{}{}
 			}
 		}

@@ -23,8 +23,9 @@ var Profiled = []string{"--pprof", profiles}
 // Goroutines are the goroutines of a program: how many begin in each function of the
 // module, and how many there are in all, the libraries' among them.
 type Goroutines struct {
-	Ours  map[string]int
-	Total int
+	Ours   map[string]int
+	Others map[string]int // those that begin in a library's function, for who reads a failure
+	Total  int
 }
 
 func (d *Daemon) goroutines() (Goroutines, error) {
@@ -50,18 +51,21 @@ func (d *Daemon) goroutines() (Goroutines, error) {
 	return parseGoroutines(string(text))
 }
 
+// anyFrame is a line of a stack.
+var anyFrame = regexp.MustCompile(`^#\t0x[0-9a-f]+\t(\S+?)\+0x`)
+
 // ourFrame is a line of a stack, with a function of the module.
 var ourFrame = regexp.MustCompile(`^#\t0x[0-9a-f]+\t((?:github\.com/vrfredist/vrfredist/|main\.)\S+?)\+0x`)
 
 // parseGoroutines reads a goroutine profile as text: after a first line, for each
 // stack a line with how many have it, and a line for each frame, the innermost first.
 func parseGoroutines(profile string) (Goroutines, error) {
-	g := Goroutines{Ours: make(map[string]int)}
+	g := Goroutines{Ours: make(map[string]int), Others: make(map[string]int)}
 	if _, err := fmt.Sscanf(profile, "goroutine profile: total %d", &g.Total); err != nil {
 		return g, fmt.Errorf("no goroutine profile: %w: %.100q", err, profile)
 	}
 	for _, stack := range strings.Split(profile, "\n\n") {
-		count, begins := 0, ""
+		count, begins, outer := 0, "", ""
 		for _, line := range strings.Split(stack, "\n") {
 			if n, _, ok := strings.Cut(line, " @ 0x"); ok {
 				count, _ = strconv.Atoi(n)
@@ -69,9 +73,15 @@ func parseGoroutines(profile string) (Goroutines, error) {
 			if m := ourFrame.FindStringSubmatch(line); m != nil {
 				begins = m[1]
 			}
+			if m := anyFrame.FindStringSubmatch(line); m != nil {
+				outer = m[1]
+			}
 		}
-		if begins != "" && count > 0 {
+		switch {
+		case begins != "" && count > 0:
 			g.Ours[begins] += count
+		case outer != "":
+			g.Others[outer] += count
 		}
 	}
 	if len(g.Ours) == 0 {
@@ -90,6 +100,11 @@ func (before Goroutines) Leaked(now Goroutines) string {
 	}
 	if now.Total > before.Total {
 		more = append(more, fmt.Sprintf("%d goroutines in all, and %d before", now.Total, before.Total))
+		for _, f := range slices.Sorted(maps.Keys(now.Others)) {
+			if now.Others[f] > before.Others[f] {
+				more = append(more, fmt.Sprintf("of a library: %s: %d, and %d before", f, now.Others[f], before.Others[f]))
+			}
+		}
 	}
 	return strings.Join(more, "; ")
 }

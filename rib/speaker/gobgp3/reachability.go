@@ -107,7 +107,17 @@ func (r *reachability) run(ctx context.Context) {
 				break // GoBGP was stopped
 			}
 		}
+		if changes.watcher != nil && !r.hasWord() && r.disarmed() {
+			changes.stop() // each event costs GoBGP's loop something
+			changes = stream{}
+		}
 	}
+}
+
+// disarmed tells whether no path is judged any more. It waits for the loop.
+func (r *reachability) disarmed() (is bool) {
+	err := r.inLoop(func() error { is = !r.flags.armed; return nil })
+	return err == nil && is
 }
 
 // hasWord tells whether a worker has said something.
