@@ -204,7 +204,7 @@ func TestEncodingAllocatesNothing(t *testing.T) {
 		}
 	}
 	viaIPv6 := route("10.0.0.0/8", via("2001:db8::2")) // RFC 8950
-	group := rib.Nexthop{ID: 7, Members: []rib.NexthopMember{{ID: 8, Weight: 1}, {ID: 9, Weight: 256}}}
+	group := rib.Nexthop{ID: 7, Members: []rib.NexthopMember{{ID: 8, Weight: 1}, {ID: 9, Weight: 255}}}
 	single := rib.Nexthop{ID: 8, Hop: rib.Hop{Gateway: netip.MustParseAddr("192.0.2.2"), Ifindex: 4}}
 	changes = append(changes, rib.Change{Op: rib.OpAdd, Route: viaIPv6},
 		rib.Change{Op: rib.OpAddNexthop, Nexthop: single}, rib.Change{Op: rib.OpReplaceNexthop, Nexthop: group},
