@@ -83,6 +83,7 @@ func (s *sessions) set(addr netip.Addr, state *api.PeerState) bool {
 	if found.PeerAS == 0 {
 		found.PeerAS = state.GetPeerAsn() // peer-as is not configured: the AS of its OPEN
 	}
+	found.seen = true
 	found.State = stateName(state.GetSessionState())
 	switch established := state.GetSessionState() == api.PeerState_ESTABLISHED; {
 	case !established:
@@ -119,14 +120,16 @@ func (s *sessions) look(ctx context.Context, bgp *server.BgpServer, addr netip.A
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key, n := range s.known {
-		if _, stays := there[key]; !stays && n.at == addr {
+		// One that BGP never had may be about to be put in, beside another that has its
+		// link-local address.
+		if _, stays := there[key]; !stays && n.at == addr && (n.seen || !n.configured()) {
 			delete(s.known, key)
 		}
 	}
 	for key, n := range there {
 		if have := s.known[key]; have != nil {
 			n.Origin = have.Origin
-			have.Session = n
+			have.Session, have.seen = n, true
 		} else {
 			s.known[key] = &session{Session: n, at: zoneless(key)}
 		}

@@ -32,6 +32,7 @@ type sessions struct {
 
 type session struct {
 	speaker.Session
+	seen     bool       // BGP has had it
 	at       netip.Addr // the address without its zone, as in GoBGP's events
 	down     bool       // administratively, by the configuration
 	disabled string     // who disabled it, in words; "": nobody
