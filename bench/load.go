@@ -67,12 +67,12 @@ func (l *loaded) fill(ipv6 bool) time.Duration {
 		table, session = l.w.v6, "full6"
 	}
 	l.r.t.Cleanup(func() { l.s.feed(session, false) })
-	return l.r.fill(l.w, "eth0", table, func() { l.s.feed(session, true) })
+	return l.r.fill(l.w, table, func() { l.s.feed(session, true) })
 }
 
-// fill has a neighbour behind a link begin to send a table, and returns how long it took
+// fill has the neighbour behind eth0 begin to send a table, and returns how long it took
 // from the first kilobytes that arrive until the last prefix is at the receiver's end.
-func (r *receiver) fill(w *work, device string, table []netip.Prefix, feed func()) time.Duration {
+func (r *receiver) fill(w *work, table []netip.Prefix, feed func()) time.Duration {
 	t, ipv6 := r.t, table[0].Addr().Is6()
 	inKernel := r.api == nil || r.name == ours
 	before := 0
@@ -80,11 +80,11 @@ func (r *receiver) fill(w *work, device string, table []netip.Prefix, feed func(
 		before = routes(t, r.pid(), ipv6)
 	}
 	sample := sampled(table, samples)
-	bytes := received(t, r.pid(), device)
+	bytes := received(t, r.pid(), "eth0")
 	feed()
 	// An OPEN and what TCP needs are some hundred bytes.
 	begin := t.until("the first routes arrive", 30*time.Second, time.Millisecond, func() bool {
-		return received(t, r.pid(), device) > bytes+4096
+		return received(t, r.pid(), "eth0") > bytes+4096
 	})
 	end := arrival(r, sample)
 	if inKernel {

@@ -83,7 +83,7 @@ func loadedMemory(w *work, t *stage, name, more string, both bool) (live, slabs 
 	if both {
 		u.load(r)
 	} else {
-		r.fill(w, "eth0", w.v4, func() { u.speaks(0) })
+		r.fill(w, w.v4, func() { u.speaks(0) })
 	}
 	r.quiet(w)
 	live, slabs = liveHeap(r), unreclaimable(t)-before

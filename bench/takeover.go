@@ -81,7 +81,7 @@ func (w *work) takeovers(name string) (list []scenario) {
 	return append(list, oneScenario("neighbours: "+aloneKilled+": "+name, name != ours, func(t *stage) {
 		u := newUpstreams(t, w)
 		r := w.receive(u.router, name, options{export: true, config: u.config(name, "")})
-		r.fill(w, "eth0", w.v4, func() { u.speaks(0) })
+		r.fill(w, w.v4, func() { u.speaks(0) })
 		w.settle(t)
 		r.emptied(w, aloneKilled, func() { t.must(u.side[0].proc.TrySignal(syscall.SIGKILL)) })
 		r.stop()
@@ -166,7 +166,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 // load has both neighbours send their tables, the better one first, and returns how long
 // the receiver was at work with them.
 func (u *upstreams) load(r *receiver) time.Duration {
-	took := r.fill(u.w, "eth0", u.w.v4, func() { u.speaks(0) })
+	took := r.fill(u.w, u.w.v4, func() { u.speaks(0) })
 	began := time.Now()
 	u.speaks(1)
 	u.awaitSpoken(1)

@@ -21,7 +21,8 @@ var ErrUnavailable = errors.New("it cannot be had here")
 
 const (
 	// Keyring signs Debian's suites; the package KeyringPackage has it.
-	Keyring        = "/usr/share/keyrings/debian-archive-keyring.gpg"
+	Keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+	// KeyringPackage is Debian's package that has Keyring.
 	KeyringPackage = "debian-archive-keyring"
 
 	publicMirror = "http://deb.debian.org/debian"

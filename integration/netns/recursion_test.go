@@ -17,7 +17,6 @@ type behind struct {
 	*lab.Lab
 	dut, p, q, far *lab.Namespace
 	loops          [2]*lab.BIRD // of p and q
-	daemon         *lab.Daemon
 }
 
 // reflector is the BIRD of the neighbour with a number: it announces far's loopback by itself,

@@ -43,7 +43,7 @@ func TestReadSeesEncapsulations(t *testing.T) {
 				for _, h := range r.Hops {
 					got = append(got, h.Encap.Kind)
 				}
-				if fmt.Sprint(got) != fmt.Sprint(want[r.Prefix.String()]) {
+				if !slices.Equal(got, want[r.Prefix.String()]) {
 					t.Errorf("%s: %s has %v, want %v", how, r.Prefix, got, want[r.Prefix.String()])
 				}
 			}

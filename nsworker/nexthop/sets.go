@@ -167,7 +167,7 @@ func (s *Sets) again(sets Changed) Changed {
 
 // ResolveAll resolves everything again, and returns the sets of which the outcome changed.
 func (s *Sets) ResolveAll() Changed {
-	changed := s.some(maps.Values(s.Ways.all))
+	changed := s.some(maps.Values(s.all))
 	rest := make(Changed) // those that discard
 	for set := range s.All() {
 		if len(set.Ways) == 0 {
@@ -246,7 +246,7 @@ func (s *Sets) Refuse(id uint32) Changed {
 	}
 	s.Resolver.Refused = append(slices.Clip(s.Resolver.Refused), hop)
 	changed := s.some(func(yield func(*Way) bool) {
-		for _, way := range s.Ways.all {
+		for _, way := range s.all {
 			if slices.ContainsFunc(way.Hops, s.Resolver.refuses) && !yield(way) {
 				return
 			}

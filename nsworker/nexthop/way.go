@@ -247,13 +247,13 @@ func (w *Ways) primary(set *Set) (hops []rib.Hop, reach rib.Reach) {
 		reach = min(reach, way.Reach)
 	}
 	for _, way := range set.Ways {
-		switch {
-		case way.Reach == rib.Unreached:
+		switch way.Reach {
+		case rib.Unreached:
 			if set.Reason == "" {
 				set.Reason = way.Reason
 			}
 			set.Waits = set.Waits || way.Waits
-		case way.Reach == reach:
+		case reach:
 			hops = mergeHops(hops, way.Hops)
 		}
 	}

@@ -19,8 +19,8 @@ const exitUnavailable = 69 // EX_UNAVAILABLE of sysexits(3)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
 	err := run(ctx)
+	stop()
 	if err == nil {
 		return
 	}

@@ -136,14 +136,6 @@ func (p *hostile) read(r io.Reader) (*bgp.BGPMessage, error) {
 	return bgp.ParseBGPMessage(b)
 }
 
-func readMessage(r io.Reader) (*bgp.BGPMessage, error) {
-	b, err := readBytes(r)
-	if err != nil {
-		return nil, err
-	}
-	return bgp.ParseBGPMessage(b)
-}
-
 func readBytes(r io.Reader) ([]byte, error) {
 	head := make([]byte, bgp.BGP_HEADER_LENGTH)
 	if _, err := io.ReadFull(r, head); err != nil {

@@ -172,7 +172,6 @@ func TestEndWhileTaking(t *testing.T) {
 		some = append(some, items([]*bgpPath{native(t, from(t, spec{prefix: fmt.Sprintf("10.1.%d.0/24", i)}))})...)
 	}
 	const parts = 1000
-	taken := 0
 	s := stream{live: h.queue}
 	for range parts {
 		s.live.put(some...)
@@ -187,7 +186,7 @@ func TestEndWhileTaking(t *testing.T) {
 	ended.Go(h.end) // gets its turn after some part
 	h.mu.Unlock()
 	ended.Wait()
-	if taken = parts*atOnce + 1 - s.live.waiting(); !h.intake.Sync() || taken == parts*atOnce+1 {
+	if taken := parts*atOnce + 1 - s.live.waiting(); !h.intake.Sync() || taken == parts*atOnce+1 {
 		t.Errorf("%d items were taken, and the snapshot counts as complete", taken)
 	}
 }
