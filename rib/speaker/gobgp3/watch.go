@@ -89,7 +89,7 @@ func (w *watch) follow(ctx context.Context, s stream) {
 		select {
 		case <-s.live.ready:
 			items = s.live.take(items)
-			for rest := items; len(rest) > 0; {
+			for rest := items; len(rest) > 0 && ctx.Err() == nil; {
 				n := min(len(rest), atOnce)
 				w.take(rest[:n])
 				s.live.done(n)
