@@ -137,3 +137,19 @@ func TestAResyncThatCannotBe(t *testing.T) {
 		}
 	})
 }
+
+// TestLostEventsAreTheReason: whatever else asks for the same reading, before or after.
+func TestLostEventsAreTheReason(t *testing.T) {
+	now := time.Now()
+	for _, reasons := range [][]rib.ResyncReason{
+		{rib.ResyncOverflow, rib.ResyncLink}, {rib.ResyncLink, rib.ResyncOverflow}, {rib.ResyncOverwritten, rib.ResyncOverflow, rib.ResyncRefused},
+	} {
+		var s schedule
+		for i, r := range reasons {
+			s.at(now.Add(time.Duration(1-i)*time.Second), r)
+		}
+		if s.reason != rib.ResyncOverflow {
+			t.Errorf("%v are read for %v", reasons, s.reason)
+		}
+	}
+}

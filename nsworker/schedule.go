@@ -14,10 +14,15 @@ type schedule struct {
 	failures int
 }
 
-// at moves the moment to t, unless it is earlier already.
+// at moves the moment to t, unless it is earlier already. That events were lost is a reason
+// before all others, which only say where to look.
 func (c *schedule) at(t time.Time, reason rib.ResyncReason) {
+	lost := !c.when.IsZero() && c.reason == rib.ResyncOverflow
 	if c.when.IsZero() || t.Before(c.when) {
 		c.when, c.reason = t, reason
+	}
+	if lost || reason == rib.ResyncOverflow {
+		c.reason = rib.ResyncOverflow
 	}
 }
 
