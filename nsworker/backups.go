@@ -3,6 +3,7 @@ package nsworker
 import (
 	"errors"
 	"net/netip"
+	"time"
 
 	"github.com/vrfredist/vrfredist/nsworker/ledger"
 	"github.com/vrfredist/vrfredist/nsworker/nexthop"
@@ -19,6 +20,38 @@ type backups struct {
 	*ledger.Ledger[rib.Slot, nexthop.Set, nexthop.Forwarding, spareNote]
 	routes *routes
 	slots  []rib.Slot // used again
+	// until is until when none is deleted, because the first routes may be about to go with
+	// their link, whatever the last reading of the table has shown.
+	until time.Time
+	later []rib.Slot // of which one would have been
+}
+
+// linkWait is how long no backup route is deleted after anything that may take first routes
+// away.
+const linkWait = 2 * time.Second
+
+// keep has no backup route deleted for a while.
+func (s *backups) keep() { s.until = time.Now().Add(linkWait) }
+
+// resume marks those that were to be deleted, where the time is over.
+func (s *backups) resume() {
+	if len(s.later) == 0 || time.Now().Before(s.until) {
+		return
+	}
+	for _, slot := range s.later {
+		if e := s.Find(slot); e != nil {
+			s.Mark(slot, e)
+		}
+	}
+	s.later = nil
+}
+
+// time is when resume has something to do; zero: it has not.
+func (s *backups) time() time.Time {
+	if len(s.later) == 0 {
+		return time.Time{}
+	}
+	return s.until
 }
 
 type spare = ledger.Entry[nexthop.Set, nexthop.Forwarding, spareNote]
@@ -142,6 +175,10 @@ func (s *backups) change(slot rib.Slot) (c rib.Change, is bool) {
 		return c, false
 	case want == nil || r.foreignAt(prefix, want.Metric): // what another program has there is a backup too
 		if e.Have == nil {
+			return c, false
+		}
+		if want == nil && time.Now().Before(s.until) {
+			s.later = append(s.later, slot)
 			return c, false
 		}
 		return rib.Change{Op: rib.OpDelete, Route: e.Have.Route(prefix, r.spec.Protocol)}, true

@@ -115,6 +115,7 @@ func (b *books) idle() bool {
 func (b *books) retry() {
 	b.routes.Retry()
 	b.routes.backups.Retry()
+	b.routes.backups.resume()
 	if b.contention.Over() {
 		b.routes.takeBack()
 		b.sets.Objects.TakeBack()

@@ -98,6 +98,7 @@ func (s *tableSync) publish() {
 // messages: the reading for the first makes them due again, and one more before they are
 // written would hold them up.
 func (s *tableSync) doubt(reason rib.ResyncReason) {
+	s.routes.backups.keep()
 	at, gap := time.Now(), resyncGap
 	if s.routes.Waiting() > 0 {
 		gap = busyGap

@@ -130,7 +130,7 @@ func (s *tableSync) idle() bool { return s.phase.known() && s.books.idle() }
 // left.
 func (s *tableSync) nextTimer() time.Duration {
 	next := time.Hour
-	times := []time.Time{s.resync.when, s.later.when, s.slow.when, s.routes.RetryTime(), s.routes.backups.RetryTime(), s.expiry.next, s.contention.Again(), s.contention.CalmTime()}
+	times := []time.Time{s.resync.when, s.later.when, s.slow.when, s.routes.RetryTime(), s.routes.backups.RetryTime(), s.routes.backups.time(), s.expiry.next, s.contention.Again(), s.contention.CalmTime()}
 	if s.phase.known() {
 		if !s.routes.written() || s.sets.Due() || len(s.routes.surplus.routes) > 0 && s.resync.when.IsZero() || !s.sets.Objects.Idle() {
 			return 0
