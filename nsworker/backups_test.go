@@ -172,3 +172,25 @@ func TestBackupIsShown(t *testing.T) {
 		}
 	})
 }
+
+// TestBackupRouteOutlivesALinksChange: the kernel takes first routes away some time after a
+// link's change was heard of, and the backup's route is there until then.
+func TestBackupRouteOutlivesALinksChange(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.hear("red", two("10.1.0.0/16", "192.0.2.9", "198.51.100.9")...)
+		l.converge("red")
+		l.start(backed())
+		l.settle()
+		l.hear("red", two("10.1.0.0/16", "192.0.2.9", "198.51.100.9")[:1]...)
+		l.settle()
+		l.table(red, byEth0) // no link has changed: it goes when there is no backup
+		l.hear("red", two("10.1.0.0/16", "192.0.2.9", "198.51.100.9")...)
+		l.settle()
+		table.carrier(3, false)
+		l.hear("red", two("10.1.0.0/16", "192.0.2.9", "198.51.100.9")[:1]...)
+		synctest.Wait()
+		l.table(red, byEth0, byEth1Spare)
+		l.settle()
+		l.table(red, byEth0)
+	})
+}
