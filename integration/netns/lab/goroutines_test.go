@@ -23,7 +23,8 @@ func TestGoroutines(t *testing.T) {
 		t.Fatal(err)
 	}
 	const worker, part = "github.com/vrfredist/vrfredist/vrf.(*Supervisor).start.func1", "main.main.func2"
-	Equal(t, "goroutines", Goroutines{Ours: map[string]int{worker: 3, part: 2}, Total: 9}, before)
+	const library = "net/http.(*conn).serve"
+	Equal(t, "goroutines", Goroutines{Ours: map[string]int{worker: 3, part: 2}, Others: map[string]int{library: 4}, Total: 9}, before)
 	for _, c := range []struct {
 		name, says string
 		now        Goroutines
@@ -31,7 +32,8 @@ func TestGoroutines(t *testing.T) {
 		{"the same", "", before},
 		{"fewer", "", Goroutines{Ours: map[string]int{part: 1}, Total: 4}},
 		{"one of ours for another", part + ": 3, and 2 before", Goroutines{Ours: map[string]int{worker: 2, part: 3}, Total: 9}},
-		{"one of a library's", "10 goroutines in all, and 9 before", Goroutines{Ours: before.Ours, Total: 10}},
+		{"one of a library's", "10 goroutines in all, and 9 before; of a library: " + library + ": 5, and 4 before",
+			Goroutines{Ours: before.Ours, Others: map[string]int{library: 5}, Total: 10}},
 	} {
 		Equal(t, c.name, c.says, before.Leaked(c.now))
 	}
