@@ -56,8 +56,7 @@ func Read(text []byte, extras rib.Extras, choose Choose) (*Config, error) {
 	}
 	slices.SortFunc(c.VRFs, func(a, b speaker.VRF) int { return strings.Compare(a.Name, b.Name) })
 	addFamilies(&c.Set.Global)
-	addRules(c)
-	return c, nil
+	return c, addRules(c)
 }
 
 // addFamilies adds the tables without which VRFs do not work, where the

@@ -18,6 +18,8 @@ type party struct {
 	vpn      bool // takes VPN routes
 	client   bool // of our route server: no rule is about it
 	terms    rib.Terms
+	in, out  applied // policies of its own
+	name     string  // by which GoBGP has it, or the prefix that lets it in
 }
 
 // inside tells whether a party is in our AS or our confederation.
@@ -46,6 +48,8 @@ func partiesOf(c *Config) (all parties) {
 			member:   isMember(&c.Set.Global, n.Config.PeerAs, n.Config.LocalAs),
 			vpn:      takesVPN(n.AfiSafis), client: n.RouteServer.Config.RouteServerClient,
 			terms: c.TermsOf(n.State.NeighborAddress, n.Config.PeerGroup),
+			in:    inward.of(&n.ApplyPolicy.Config, n.Config.Vrf != ""), out: outward.of(&n.ApplyPolicy.Config, false),
+			name: n.State.NeighborAddress,
 		})
 	}
 	for _, d := range c.Set.DynamicNeighbors {
@@ -64,6 +68,8 @@ func partiesOf(c *Config) (all parties) {
 			member:   isMember(&c.Set.Global, g.Config.PeerAs, local),
 			vpn:      takesVPN(g.AfiSafis), client: g.RouteServer.Config.RouteServerClient,
 			terms: c.TermsOf("", d.Config.PeerGroup),
+			in:    inward.of(&g.ApplyPolicy.Config, false), out: outward.of(&g.ApplyPolicy.Config, false),
+			name: prefix.String(),
 		})
 	}
 	return all
@@ -83,11 +89,21 @@ func (all parties) externalMeansCustomer() bool {
 	return !slices.ContainsFunc(all, func(p party) bool { return p.vrf == "" && p.vpn && !p.internal || p.vrf != "" && p.internal })
 }
 
-// prefixes returns the addresses of the parties for which is holds, and of no others, in order: a
+// prefixes returns the addresses of the parties for which is holds as a set of GoBGP's has
+// them.
+func (all parties) prefixes(is func(party) bool) (list []string) { return texts(all.pieces(is)) }
+
+func texts(prefixes []netip.Prefix) (list []string) {
+	for _, p := range prefixes {
+		list = append(list, p.String())
+	}
+	return list
+}
+
+// pieces returns the addresses of the parties for which is holds, and of no others, in order: a
 // neighbour has its own section where it has an address that a prefix lets in too, and
 // of two prefixes GoBGP goes by the longer one.
-func (all parties) prefixes(is func(party) bool) (list []string) {
-	var pieces []netip.Prefix
+func (all parties) pieces(is func(party) bool) (pieces []netip.Prefix) {
 	for _, p := range all {
 		if !is(p) {
 			continue
@@ -101,10 +117,7 @@ func (all parties) prefixes(is func(party) bool) (list []string) {
 		pieces = append(pieces, rest...)
 	}
 	slices.SortFunc(pieces, netip.Prefix.Compare)
-	for _, p := range slices.Compact(pieces) {
-		list = append(list, p.String())
-	}
-	return list
+	return slices.Compact(pieces)
 }
 
 // without takes hole out of prefixes, where it lies in one or is one.

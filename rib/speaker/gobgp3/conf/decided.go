@@ -1,0 +1,162 @@
+package conf
+
+import (
+	"fmt"
+
+	"github.com/osrg/gobgp/v3/pkg/config/oc"
+)
+
+// With a statement that accepts, GoBGP ends the judgement of a route, the global policies
+// with it. So a neighbour's statement that accepts marks the route as decided instead, by
+// a community: the neighbour's later statements pass over what has it, and after the last
+// of them it is taken off again, before the global policies. What came with the mark loses
+// it first: nobody decides for us. Only a copy that accepts before it rejects or changes
+// other routes, and only where the global policies have a word, needs it.
+
+// mark is a kind of community by which a decided route is known.
+type mark struct {
+	set    string // of the community
+	define func(*oc.DefinedSets)
+	// tests tells whether conditions look at such communities.
+	tests func(*oc.Conditions) bool
+	match func(*oc.Conditions, oc.MatchSetOptionsType)
+	// sets adds the mark to actions, which is possible where they remove none such.
+	sets    func(*oc.Actions) bool
+	removes func(*oc.Actions)
+}
+
+// The marks are communities that are assigned to nobody: the largest AS number is
+// reserved (RFC 8092, 6, and RFC 7300), and so are the communities of 65535 but for the
+// well-known ones (RFC 1997).
+const (
+	largeMark = "4294967295:179:179"
+	plainMark = "65535:44975"
+)
+
+var marks = []mark{
+	{
+		set: ruleName + "decided, large",
+		define: func(d *oc.DefinedSets) {
+			b := &d.BgpDefinedSets
+			b.LargeCommunitySets = append(b.LargeCommunitySets, oc.LargeCommunitySet{LargeCommunitySetName: ruleName + "decided, large", LargeCommunityList: []string{"^" + largeMark + "$"}})
+		},
+		tests: func(c *oc.Conditions) bool { return c.BgpConditions.MatchLargeCommunitySet.LargeCommunitySet != "" },
+		match: func(c *oc.Conditions, how oc.MatchSetOptionsType) {
+			c.BgpConditions.MatchLargeCommunitySet = oc.MatchLargeCommunitySet{LargeCommunitySet: ruleName + "decided, large", MatchSetOptions: how}
+		},
+		sets: func(a *oc.Actions) bool {
+			s := &a.BgpActions.SetLargeCommunity
+			options := string(s.Options)
+			list, ok := marked(&options, s.SetLargeCommunityMethod.CommunitiesList, largeMark)
+			s.Options, s.SetLargeCommunityMethod.CommunitiesList = oc.BgpSetCommunityOptionType(options), list
+			return ok
+		},
+		removes: func(a *oc.Actions) {
+			a.BgpActions.SetLargeCommunity = oc.SetLargeCommunity{
+				Options:                 oc.BGP_SET_COMMUNITY_OPTION_TYPE_REMOVE,
+				SetLargeCommunityMethod: oc.SetLargeCommunityMethod{CommunitiesList: []string{"^" + largeMark + "$"}},
+			}
+		},
+	},
+	{
+		set: ruleName + "decided",
+		define: func(d *oc.DefinedSets) {
+			b := &d.BgpDefinedSets
+			b.CommunitySets = append(b.CommunitySets, oc.CommunitySet{CommunitySetName: ruleName + "decided", CommunityList: []string{"^" + plainMark + "$"}})
+		},
+		tests: func(c *oc.Conditions) bool {
+			b := &c.BgpConditions
+			return b.MatchCommunitySet.CommunitySet != "" || b.CommunityCount != (oc.CommunityCount{})
+		},
+		match: func(c *oc.Conditions, how oc.MatchSetOptionsType) {
+			c.BgpConditions.MatchCommunitySet = oc.MatchCommunitySet{CommunitySet: ruleName + "decided", MatchSetOptions: how}
+		},
+		sets: func(a *oc.Actions) bool {
+			s := &a.BgpActions.SetCommunity
+			list, ok := marked(&s.Options, s.SetCommunityMethod.CommunitiesList, plainMark)
+			s.SetCommunityMethod.CommunitiesList = list
+			return ok
+		},
+		removes: func(a *oc.Actions) {
+			a.BgpActions.SetCommunity = oc.SetCommunity{
+				Options:            string(oc.BGP_SET_COMMUNITY_OPTION_TYPE_REMOVE),
+				SetCommunityMethod: oc.SetCommunityMethod{CommunitiesList: []string{"^" + plainMark + "$"}},
+			}
+		},
+	},
+}
+
+// marked adds a mark to the communities that a statement sets, if it can. The list may be
+// another statement's too.
+func marked(options *string, list []string, with string) ([]string, bool) {
+	switch oc.BgpSetCommunityOptionType(*options) {
+	case oc.BGP_SET_COMMUNITY_OPTION_TYPE_REMOVE:
+		return list, len(list) == 0
+	case "":
+		*options = string(oc.BGP_SET_COMMUNITY_OPTION_TYPE_ADD)
+	}
+	return append(list[:len(list):len(list)], with), true
+}
+
+// goOn has what a copy accepts go on to the global policies.
+func (r *rules) goOn(c *copied, own []oc.Statement) ([]oc.Statement, error) {
+	first := -1 // the first that accepts while others could still have a word
+	for i := range own {
+		if accepts(own[i]) && i < len(own)-1 {
+			first = i
+			break
+		}
+	}
+	if first < 0 {
+		for i := range own {
+			if accepts(own[i]) { // the last one
+				own[i].Actions.RouteDisposition = oc.ROUTE_DISPOSITION_NONE
+			}
+		}
+		return own, nil
+	}
+	for _, m := range marks {
+		if out, ok := m.apply(c, own, first); ok {
+			r.define(m)
+			return out, nil
+		}
+	}
+	return nil, fmt.Errorf("the policies %q accept routes before they look at communities and at large communities of others, and the global policies that follow cannot be kept for the accepted ones: "+
+		"let one of the two alone in the statements behind %q, or write the statements with route-disposition = \"accept-route\" last", c.list, own[first].Name)
+}
+
+// define defines the set of a mark, once.
+func (r *rules) define(m mark) {
+	if !r.marks[m.set] {
+		r.marks[m.set] = true
+		m.define(&r.sets)
+	}
+}
+
+// apply marks what a copy accepts from its statement first on; false: its statements need
+// this kind of communities themselves.
+func (m mark) apply(c *copied, own []oc.Statement, first int) ([]oc.Statement, bool) {
+	strip := oc.Statement{Conditions: to(c.name)}
+	m.match(&strip.Conditions, oc.MATCH_SET_OPTIONS_TYPE_ANY)
+	m.removes(&strip.Actions)
+	before, after := strip, strip
+	before.Name, after.Name = c.name+", not decided yet", c.name+", decided"
+
+	out := []oc.Statement{before}
+	for i, s := range own {
+		if i > first {
+			if m.tests(&s.Conditions) {
+				return nil, false
+			}
+			m.match(&s.Conditions, oc.MATCH_SET_OPTIONS_TYPE_INVERT)
+		}
+		if accepts(s) {
+			s.Actions.RouteDisposition = oc.ROUTE_DISPOSITION_NONE
+			if i < len(own)-1 && !m.sets(&s.Actions) {
+				return nil, false
+			}
+		}
+		out = append(out, s)
+	}
+	return append(out, after), true
+}
