@@ -17,18 +17,18 @@ import (
 
 // way is a direction of routes.
 type way struct {
-	name string
-	list func(*oc.ApplyPolicyConfig) *[]string
-	last func(*oc.ApplyPolicyConfig) oc.DefaultPolicyType
+	name, key string
+	list      func(*oc.ApplyPolicyConfig) *[]string
+	last      func(*oc.ApplyPolicyConfig) oc.DefaultPolicyType
 }
 
 var (
 	inward = &way{
-		"in", func(c *oc.ApplyPolicyConfig) *[]string { return &c.ImportPolicyList },
+		"in", "import-policy-list", func(c *oc.ApplyPolicyConfig) *[]string { return &c.ImportPolicyList },
 		func(c *oc.ApplyPolicyConfig) oc.DefaultPolicyType { return c.DefaultImportPolicy },
 	}
 	outward = &way{
-		"out", func(c *oc.ApplyPolicyConfig) *[]string { return &c.ExportPolicyList },
+		"out", "export-policy-list", func(c *oc.ApplyPolicyConfig) *[]string { return &c.ExportPolicyList },
 		func(c *oc.ApplyPolicyConfig) oc.DefaultPolicyType { return c.DefaultExportPolicy },
 	}
 )
@@ -119,7 +119,7 @@ func (r *rules) copy(set *oc.BgpConfigSet, w *way, c *copied) ([]oc.Statement, e
 	if !judgesMore(set, w, c.members) {
 		return own, nil
 	}
-	return r.goOn(c, own)
+	return r.goOn(w, c, own)
 }
 
 // statementsOf are the statements of a policy that a list names. Whatever else than

@@ -99,7 +99,7 @@ func marked(options *string, list []string, with string) ([]string, bool) {
 }
 
 // goOn has what a copy accepts go on to the global policies.
-func (r *rules) goOn(c *copied, own []oc.Statement) ([]oc.Statement, error) {
+func (r *rules) goOn(w *way, c *copied, own []oc.Statement) ([]oc.Statement, error) {
 	first := -1 // the first that accepts while others could still have a word
 	for i := range own {
 		if accepts(own[i]) && i < len(own)-1 {
@@ -121,8 +121,20 @@ func (r *rules) goOn(c *copied, own []oc.Statement) ([]oc.Statement, error) {
 			return out, nil
 		}
 	}
-	return nil, fmt.Errorf("the policies %q accept routes before they look at communities and at large communities of others, and the global policies that follow cannot be kept for the accepted ones: "+
-		"let one of the two alone in the statements behind %q, or write the statements with route-disposition = \"accept-route\" last", c.list, own[first].Name)
+	return nil, &undecidedError{way: w, list: c.list, first: own[first].Name}
+}
+
+// undecidedError is the error of policies that accept too early: both kinds of marks are
+// communities that their statements look at, or remove.
+type undecidedError struct {
+	way   *way
+	list  []string
+	first string
+}
+
+func (e *undecidedError) Error() string {
+	return fmt.Sprintf("what these policies accept goes on to the global ones, and cannot be told from what they have not decided yet, because behind the first statement that accepts (%q) they look at communities and at large communities: "+
+		"put the statements with route-disposition = \"accept-route\" last, or let those behind it look at one of the two alone", e.first)
 }
 
 // define defines the set of a mark, once.
