@@ -84,11 +84,11 @@ func place(text []byte, choose Choose) (placed []byte, u Unnumbered, err error) 
 		groups[g.at("config").text("peer-group-name")] = g
 	}
 	addresses := make(map[string]bool)
-	alike := make(alike)
+	known := make(alike)
 	for _, n := range all.each("neighbors") {
 		config := n.at("config")
 		addresses[config.text("neighbor-address")] = true
-		alike.add(config.text("neighbor-address"), policiesIn(n, groups[config.text("peer-group")]))
+		known.add(config.text("neighbor-address"), policiesIn(n, groups[config.text("peer-group")]))
 	}
 	changed := false
 	var stay []any
@@ -104,7 +104,7 @@ func place(text []byte, choose Choose) (placed []byte, u Unnumbered, err error) 
 			taken := func(a netip.Addr) bool { return addresses[a.WithZone(device).String()] }
 			peer, waits := choose(device, taken)
 			if waits == "" {
-				waits = alike.add(peer.WithZone(device).String(), policiesIn(n, group))
+				waits = known.add(peer.WithZone(device).String(), policiesIn(n, group))
 			}
 			if waits != "" {
 				u.Waiting = append(u.Waiting, absent(n, group, device, waits))

@@ -31,7 +31,7 @@ func TestPlace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := baseConf(nil, []any{tc.neighbor})
 			c["peer-groups"] = groups
-			placed, _, err := place(toJSON(t, c), func(string, func(netip.Addr) bool) (netip.Addr, string) { return standIn, "" })
+			placed, _, err := place(toJSON(t, c), func(string, func(netip.Addr) bool) (netip.Addr, string) { return netip.MustParseAddr("fe80::1"), "" })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,5 +52,38 @@ func TestNoInterfaceIsNeededToCheck(t *testing.T) {
 	set(c, 0, "neighbors", "config", "peer-as")
 	if err := Check(toJSON(t, c)); err == nil || !strings.Contains(err.Error(), "neighbors[0].config.peer-as") {
 		t.Errorf("the rest of it is not judged: %v", err)
+	}
+}
+
+// TestTwoWithOneAddress: GoBGP judges routes by an address without its link, so of two
+// neighbours that have the same one and policies of their own the second waits.
+func TestTwoWithOneAddress(t *testing.T) {
+	same := func(string, func(netip.Addr) bool) (netip.Addr, string) { return netip.MustParseAddr("fe80::1"), "" }
+	policy := func(list string) obj {
+		return obj{"apply-policy": obj{"config": obj{"import-policy-list": []string{list}}}}
+	}
+	for name, tc := range map[string]struct {
+		first, second obj
+		waits         bool
+	}{
+		"none":                 {byInterface("e8", nil), byInterface("e9", nil), false},
+		"the same":             {byInterface("e8", policy("a")), byInterface("e9", policy("a")), false},
+		"others":               {byInterface("e8", policy("a")), byInterface("e9", policy("b")), true},
+		"one has some":         {byInterface("e8", nil), byInterface("e9", policy("b")), true},
+		"by its address":       {set(neighborConf("fe80::1%e8", 65001, 179), []string{"a"}, "apply-policy", "config", "import-policy-list"), byInterface("e9", policy("b")), true},
+		"another address":      {set(neighborConf("fe80::2%e8", 65001, 179), []string{"a"}, "apply-policy", "config", "import-policy-list"), byInterface("e9", policy("b")), false},
+		"a group's, and alike": {byInterface("e8", policy("g")), byInterface("e9", obj{"config": obj{"neighbor-interface": "e9", "peer-group": "g"}}), false},
+	} {
+		c := baseConf(nil, []any{tc.first, tc.second})
+		c["peer-groups"] = []any{obj{"config": obj{"peer-group-name": "g"}, "apply-policy": obj{"config": obj{"import-policy-list": []string{"g"}}}}}
+		_, u, err := place(toJSON(t, c), same)
+		if err != nil || (len(u.Waiting) == 1) != tc.waits {
+			t.Errorf("%s: %+v wait, %v; want %v", name, u.Waiting, err, tc.waits)
+		}
+		for _, w := range u.Waiting {
+			if w.Interface != "e9" || !strings.Contains(w.Reason, "%e8 has the same address on another link and another apply-policy") {
+				t.Errorf("%s: %s waits: %s", name, w.Interface, w.Reason)
+			}
+		}
 	}
 }
