@@ -239,12 +239,13 @@ func locate(message string, index map[string]*node) (string, *node) {
 }
 
 // encode returns GoBGP's part as JSON, with the aliases of neighbours that are
-// relayed.
-func encode(root *node, relayed map[int]rib.Neighbor) ([]byte, error) {
+// relayed, and sets of neighbours in its words.
+func encode(root *node, relayed map[int]rib.Neighbor, sets map[int][]string) ([]byte, error) {
 	all, _ := root.plain().(map[string]any)
 	delete(all, "netlink")
 	withoutTenantKeys(all)
 	withoutPeerKeys(all)
+	writeSets(all, sets)
 	if len(relayed) > 0 {
 		rewrite(all, relayed)
 		listenHere(all)

@@ -73,9 +73,6 @@ type Config struct {
 	// prefixes from which such neighbours may dial in: anybody who can send from there
 	// may pose as one.
 	Open []string
-	// Unapplied are the neighbours and peer groups whose own policies GoBGP does not
-	// heed: "192.0.2.1", "peer-group customers".
-	Unapplied []string
 	// Notes are what the keys of gobgp-netlink mean here, where that is something
 	// else, what GoBGP makes of some of its own, and what is easily overlooked,
 	// ordered by line.
@@ -145,9 +142,9 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	noteTimers(p, root)
 	noteChanged(p, root)
 	noteWaiting(p, root, bgp.Waits)
-	unapplied := noteApplyPolicies(p, root, relayed)
+	noteApplied(p, root)
 	port := listenPort(root)
-	conf, err := encode(root, relayed)
+	conf, err := encode(root, relayed, readSets(p, root, relayed, append(specNames(vrfs), vrf.Default)))
 	if err != nil {
 		p.add(0, "", "cannot be handed to GoBGP: %v", err)
 	}
@@ -156,7 +153,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	}
 	checkBGP(p, bgp, conf, index)
 	settings, entries := readNetlink(p, root)
-	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Unapplied: unapplied, Advertise: advertised}
+	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised}
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
 	}

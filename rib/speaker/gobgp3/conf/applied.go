@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // GoBGP heeds the apply-policy of route server clients alone (TableID in
@@ -187,7 +189,7 @@ func concerned(set *oc.BgpConfigSet, m oc.MatchNeighborSet, some []netip.Prefix)
 		return some
 	case m.MatchSetOptions == oc.MATCH_SET_OPTIONS_RESTRICTED_TYPE_INVERT:
 		for _, hole := range named {
-			some = outOf(some, hole)
+			some = rib.Subtract(some, hole)
 		}
 		return some
 	}
@@ -236,18 +238,6 @@ func longer(p, q netip.Prefix) netip.Prefix {
 		return p
 	}
 	return q
-}
-
-// outOf takes the addresses of hole out of prefixes.
-func outOf(prefixes []netip.Prefix, hole netip.Prefix) (rest []netip.Prefix) {
-	for _, p := range prefixes {
-		if p.Overlaps(hole) && p.Bits() >= hole.Bits() {
-			continue
-		}
-		rest = append(rest, without([]netip.Prefix{p}, hole)...)
-	}
-	slices.SortFunc(rest, netip.Prefix.Compare)
-	return rest
 }
 
 // judgesMore tells whether the global policies can change or reject a route of these

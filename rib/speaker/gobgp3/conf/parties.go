@@ -120,31 +120,17 @@ func (all parties) pieces(is func(party) bool) (pieces []netip.Prefix) {
 	return slices.Compact(pieces)
 }
 
-// without takes hole out of prefixes, where it lies in one or is one.
+// without takes hole out of prefixes, where it lies in one or is one; of a longer one it
+// takes nothing.
 func without(prefixes []netip.Prefix, hole netip.Prefix) (rest []netip.Prefix) {
 	for _, p := range prefixes {
-		if p.Bits() > hole.Bits() || !p.Contains(hole.Addr()) {
+		if p.Bits() > hole.Bits() {
 			rest = append(rest, p)
 			continue
 		}
-		for p != hole {
-			low, high := halves(p)
-			if high.Contains(hole.Addr()) {
-				low, high = high, low
-			}
-			rest, p = append(rest, high), low
-		}
+		rest = append(rest, rib.Subtract([]netip.Prefix{p}, hole)...)
 	}
 	return rest
-}
-
-// halves divides a prefix that is longer than one address.
-func halves(p netip.Prefix) (low, high netip.Prefix) {
-	low = netip.PrefixFrom(p.Addr(), p.Bits()+1)
-	bytes := p.Addr().AsSlice()
-	bytes[p.Bits()/8] |= 0x80 >> (p.Bits() % 8)
-	addr, _ := netip.AddrFromSlice(bytes)
-	return low, netip.PrefixFrom(addr, p.Bits()+1)
 }
 
 // of returns who has an address: the neighbour itself, or the longest prefix that lets it
