@@ -2,6 +2,8 @@ package conf
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 )
@@ -33,7 +35,7 @@ const (
 	plainMark = "65535:44975"
 )
 
-var marks = []mark{
+var marks = []*mark{
 	{
 		set: ruleName + "decided, large",
 		define: func(d *oc.DefinedSets) {
@@ -115,13 +117,69 @@ func (r *rules) goOn(w *way, c *copied, own []oc.Statement) ([]oc.Statement, err
 		}
 		return own, nil
 	}
+	by, ok := marksFor(own, first)
+	if !ok {
+		return nil, &undecidedError{way: w, list: c.list, first: own[first].Name}
+	}
+	var out []oc.Statement
 	for _, m := range marks {
-		if out, ok := m.apply(c, own, first); ok {
+		if slices.Contains(by, m) {
 			r.define(m)
-			return out, nil
+			out = append(out, m.strip(c, ", not decided yet"))
 		}
 	}
-	return nil, &undecidedError{way: w, list: c.list, first: own[first].Name}
+	before := len(out)
+	for i, s := range own {
+		if m := by[i]; m != nil {
+			m.match(&s.Conditions, oc.MATCH_SET_OPTIONS_TYPE_INVERT)
+		}
+		if accepts(s) {
+			s.Actions.RouteDisposition = oc.ROUTE_DISPOSITION_NONE
+			for _, m := range marks {
+				if slices.Contains(by[i+1:], m) {
+					m.sets(&s.Actions)
+				}
+			}
+		}
+		out = append(out, s)
+	}
+	for _, s := range out[:before:before] {
+		s.Name = strings.Replace(s.Name, ", not decided yet", ", decided", 1)
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// marksFor chooses for each statement behind the first that accepts the mark that it looks
+// for: one kind for all, where that is possible. false: there is none for some statement.
+func marksFor(own []oc.Statement, first int) (by []*mark, ok bool) {
+	for _, some := range [][]*mark{marks[:1], marks[1:], marks} {
+		if by, ok = chosen(some, own, first); ok {
+			return by, true
+		}
+	}
+	return nil, false
+}
+
+// chosen is marksFor with some kinds of marks.
+func chosen(some []*mark, own []oc.Statement, first int) ([]*mark, bool) {
+	by := make([]*mark, len(own))
+	for i := first + 1; i < len(own); i++ {
+		m := slices.IndexFunc(some, func(m *mark) bool { return !m.tests(&own[i].Conditions) })
+		if m < 0 {
+			return nil, false
+		}
+		by[i] = some[m]
+	}
+	for i, s := range own {
+		for _, m := range some {
+			actions := s.Actions
+			if accepts(s) && slices.Contains(by[i+1:], m) && !m.sets(&actions) {
+				return nil, false
+			}
+		}
+	}
+	return by, true
 }
 
 // undecidedError is the error of policies that accept too early: both kinds of marks are
@@ -133,42 +191,22 @@ type undecidedError struct {
 }
 
 func (e *undecidedError) Error() string {
-	return fmt.Sprintf("what these policies accept goes on to the global ones, and cannot be told from what they have not decided yet, because behind the first statement that accepts (%q) they look at communities and at large communities: "+
-		"put the statements with route-disposition = \"accept-route\" last, or let those behind it look at one of the two alone", e.first)
+	return fmt.Sprintf("what these policies accept goes on to the global ones, and cannot be told from what they have not decided yet, because a statement behind the first that accepts (%q) looks at communities and at large communities, or one that accepts removes some that the mark of a decided route would be: "+
+		"divide that statement, or put the statements with route-disposition = \"accept-route\" last", e.first)
 }
 
 // define defines the set of a mark, once.
-func (r *rules) define(m mark) {
+func (r *rules) define(m *mark) {
 	if !r.marks[m.set] {
 		r.marks[m.set] = true
 		m.define(&r.sets)
 	}
 }
 
-// apply marks what a copy accepts from its statement first on; false: its statements need
-// this kind of communities themselves.
-func (m mark) apply(c *copied, own []oc.Statement, first int) ([]oc.Statement, bool) {
-	strip := oc.Statement{Conditions: to(c.name)}
-	m.match(&strip.Conditions, oc.MATCH_SET_OPTIONS_TYPE_ANY)
-	m.removes(&strip.Actions)
-	before, after := strip, strip
-	before.Name, after.Name = c.name+", not decided yet", c.name+", decided"
-
-	out := []oc.Statement{before}
-	for i, s := range own {
-		if i > first {
-			if m.tests(&s.Conditions) {
-				return nil, false
-			}
-			m.match(&s.Conditions, oc.MATCH_SET_OPTIONS_TYPE_INVERT)
-		}
-		if accepts(s) {
-			s.Actions.RouteDisposition = oc.ROUTE_DISPOSITION_NONE
-			if i < len(own)-1 && !m.sets(&s.Actions) {
-				return nil, false
-			}
-		}
-		out = append(out, s)
-	}
-	return append(out, after), true
+// strip takes the mark off the routes of a copy's members.
+func (m *mark) strip(c *copied, when string) oc.Statement {
+	s := oc.Statement{Name: c.name + when + ", " + m.set, Conditions: to(c.name)}
+	m.match(&s.Conditions, oc.MATCH_SET_OPTIONS_TYPE_ANY)
+	m.removes(&s.Actions)
+	return s
 }
