@@ -26,7 +26,7 @@ const (
 // judgeOf has GoBGP judge by policies, and by lists of their names.
 func judgeOf(t testing.TB, policies *oc.RoutingPolicy, lists oc.ApplyPolicy) unsafe.Pointer {
 	t.Helper()
-	r, err := conf.MakePolicies(policies, map[string]oc.ApplyPolicy{conf.GlobalTable: lists})
+	r, err := conf.MakePolicies(quiet{}, policies, map[string]oc.ApplyPolicy{conf.GlobalTable: lists})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,11 +115,6 @@ func (c *Config) TermsOf(address, group string) rib.Terms {
 	return rib.DefaultTerms()
 }
 
-// keepsBlackholes tells whether a VRF's blackholes are kept from eBGP neighbours.
-func (c *Config) keepsBlackholes(vrf string) bool {
-	return slices.Contains(c.Extras.KeptBlackholes, vrf)
-}
-
 // Neighbor is a configured neighbour, as far as the watch of best paths depends on it.
 type Neighbor struct {
 	VRF      string // "": the global table

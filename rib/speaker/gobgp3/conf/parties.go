@@ -133,17 +133,6 @@ func without(prefixes []netip.Prefix, hole netip.Prefix) (rest []netip.Prefix) {
 	return rest
 }
 
-// of returns who has an address: the neighbour itself, or the longest prefix that lets it
-// in.
-func (all parties) of(addr netip.Addr) (found party, ok bool) {
-	for _, p := range all {
-		if p.prefix.Contains(addr) && (!ok || p.prefix.Bits() > found.prefix.Bits()) {
-			found, ok = p, true
-		}
-	}
-	return found, ok
-}
-
 // toldApart refuses neighbours with one address on two links that have policies of their
 // own each: GoBGP judges by the address, which has no zone there.
 func (c *checker) toldApart(all parties) {

@@ -35,11 +35,9 @@ func resetPolicies(r unsafe.Pointer, to *oc.RoutingPolicy, assigned map[string]o
 const GlobalTable = "global"
 
 // MakePolicies makes GoBGP's policies, and puts nothing in force: a *table.RoutingPolicy.
-func MakePolicies(of *oc.RoutingPolicy, assigned map[string]oc.ApplyPolicy) (unsafe.Pointer, error) {
-	var said said
-	r := newRoutingPolicy(&said)
-	err := resetPolicies(r, of, assigned)
-	return r, errors.Join(err, said.err)
+func MakePolicies(logger log.Logger, of *oc.RoutingPolicy, assigned map[string]oc.ApplyPolicy) (unsafe.Pointer, error) {
+	r := newRoutingPolicy(logger)
+	return r, resetPolicies(r, of, assigned)
 }
 
 // rehearse makes the policies of a configuration the way that they are given to GoBGP.
@@ -52,8 +50,9 @@ func rehearse(set *oc.BgpConfigSet) error {
 	if err != nil {
 		return err
 	}
-	_, err = MakePolicies(given, map[string]oc.ApplyPolicy{GlobalTable: set.Global.ApplyPolicy})
-	return err
+	var said said
+	_, err = MakePolicies(&said, given, map[string]oc.ApplyPolicy{GlobalTable: set.Global.ApplyPolicy})
+	return errors.Join(err, said.err)
 }
 
 // said is a logger for GoBGP that keeps the last error: of an assignment it says that

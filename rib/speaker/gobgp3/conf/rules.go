@@ -2,7 +2,6 @@ package conf
 
 import (
 	"fmt"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -258,23 +257,3 @@ func WithoutRules(set oc.BgpConfigSet) oc.BgpConfigSet {
 }
 
 func isRule(name string) bool { return strings.HasPrefix(name, ruleName) }
-
-// Retold returns which neighbours with a session must be sent their routes anew: another
-// rule is about them in next than in old. A session that begins anew with the
-// configuration gets all anyway.
-func Retold(old, next *Config) func(netip.Addr) bool {
-	was, is := partiesOf(old), partiesOf(next)
-	blackholes := func(c *Config, p party) bool {
-		return p.vrf != "" && c.keepsBlackholes(p.vrf) ||
-			p.vrf == "" && (c.keepsBlackholes(speaker.Default) || p.vpn && len(c.Extras.KeptBlackholes) > 0)
-	}
-	return func(addr netip.Addr) bool {
-		a, had := was.of(addr)
-		b, has := is.of(addr)
-		if had != has || a.vrf != b.vrf || b.client {
-			return false // a session that begins anew, or one that no rule is about
-		}
-		return a.inside() != b.inside() || a.internal != b.internal || a.terms.NextHopSelf != b.terms.NextHopSelf ||
-			!b.inside() && blackholes(old, a) != blackholes(next, b)
-	}
-}
