@@ -8,11 +8,8 @@ import (
 	"testing"
 )
 
-// TestNeighborSets: sets name neighbours in namespaces by their own addresses, and GoBGP
-// gets its own for them.
-func TestNeighborSets(t *testing.T) {
-	t.Parallel()
-	const head = `[global.config]
+// setsHead is a file with two VRFs.
+const setsHead = `[global.config]
 as = 65000
 router-id = "192.0.2.1"
 [[vrfs]]
@@ -20,9 +17,18 @@ config = {name = "red", rd = "65000:1"}
 [[vrfs]]
 config = {name = "blue", rd = "65000:2"}
 `
-	inside := func(vrf, addr, local string) string {
-		return fmt.Sprintf("[[neighbors]]\nconfig = {neighbor-address = %q, peer-as = 65001, vrf = %q, netns = \"ns-%s\"}\ntransport = {config = {local-address = %q}}\n", addr, vrf, vrf, local)
-	}
+
+// setNeighborInside is a neighbour in a namespace.
+func setNeighborInside(vrf, addr, local string) string {
+	return fmt.Sprintf("[[neighbors]]\nconfig = {neighbor-address = %q, peer-as = 65001, vrf = %q, netns = \"ns-%s\"}\ntransport = {config = {local-address = %q}}\n", addr, vrf, vrf, local)
+}
+
+// TestNeighborSets: sets name neighbours in namespaces by their own addresses, and GoBGP
+// gets its own for them.
+func TestNeighborSets(t *testing.T) {
+	t.Parallel()
+	const head = setsHead
+	inside := setNeighborInside
 	plain := func(addr, vrf string) string {
 		if vrf != "" {
 			vrf = fmt.Sprintf(", vrf = %q", vrf)
@@ -90,8 +96,14 @@ config = {name = "blue", rd = "65000:2"}
 			}
 		})
 	}
-	// All addresses of IPv4 are not the alias of a neighbour of IPv6.
-	c, err := Parse("f.toml", []byte(head+red+six+"[[defined-sets.neighbor-sets]]\nneighbor-set-name = \"s\"\nneighbor-info-list = \"0.0.0.0/0\"\n"), setsBGP())
+}
+
+// TestAllOfIPv4IsNoneOfIPv6: all addresses of IPv4 are not the alias of a neighbour of IPv6.
+func TestAllOfIPv4IsNoneOfIPv6(t *testing.T) {
+	t.Parallel()
+	red, six := setNeighborInside("red", "192.0.2.2", "192.0.2.1"), setNeighborInside("red", "2001:db8::2", "2001:db8::1")
+	r, s := aliasesIn(t, setsHead+red)[0], aliasesIn(t, setsHead+six)[0]
+	c, err := Parse("f.toml", []byte(setsHead+red+six+"[[defined-sets.neighbor-sets]]\nneighbor-set-name = \"s\"\nneighbor-info-list = \"0.0.0.0/0\"\n"), setsBGP())
 	if err != nil {
 		t.Fatal(err)
 	}

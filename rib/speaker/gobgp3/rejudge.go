@@ -23,7 +23,7 @@ func (r *reloader) rejudge(ctx context.Context, by *reload.Reconciler) error {
 	whose := by.Rejudged(now.Neighbors)
 	var errs []error
 	for _, name := range whose.In {
-		if err := r.keeper.rejudge(name); err != nil {
+		if err := r.keeper.changes.rejudge(name); err != nil {
 			errs = append(errs, fmt.Errorf("judge the routes of neighbour %s by the policies of now: %w", name, err))
 		}
 	}
@@ -34,14 +34,14 @@ func (r *reloader) rejudge(ctx context.Context, by *reload.Reconciler) error {
 }
 
 // rejudge has what a neighbour sent judged anew, as GoBGP's soft reset does in one turn.
-func (k *keeper) rejudge(name string) error {
+func (c *changes) rejudge(name string) error {
 	type sent struct {
 		family bgp.RouteFamily
 		key    string
 	}
 	var all []sent
-	err := k.inLoop(func() error {
-		p, there := k.peerOf(name)
+	err := c.inLoop(func() error {
+		p, there := c.peerOf(name)
 		if !there {
 			return nil
 		}
@@ -57,8 +57,8 @@ func (k *keeper) rejudge(name string) error {
 	for len(all) > 0 && err == nil {
 		some := all[:min(len(all), rejudgedAtOnce)]
 		all = all[len(some):]
-		err = k.inLoop(func() error {
-			p, there := k.peerOf(name)
+		err = c.inLoop(func() error {
+			p, there := c.peerOf(name)
 			if !there {
 				return nil
 			}
@@ -69,7 +69,7 @@ func (k *keeper) rejudge(name string) error {
 				}
 			}
 			if len(paths) > 0 {
-				k.changes.during(p.vrf(), paths, func() { serverPropagate(k.server(), p.at, paths) })
+				c.during(p.vrf(), paths, func() { serverPropagate(c.server(), p.at, paths) })
 			}
 			return nil
 		})

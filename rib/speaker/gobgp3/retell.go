@@ -4,10 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"unsafe"
-
-	"github.com/osrg/gobgp/v3/pkg/config/oc"
-
-	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
 // What a neighbour was told under other policies than those of now has to be put right with
@@ -16,18 +12,6 @@ import (
 // goes on to be judged by the policies by which it was told, which GoBGP has in each peer,
 // until in one turn of its loop it is told the difference and gets the new ones. What changes
 // in between is told, or taken back, as it was told before.
-
-// SetPolicies implements reload.Server.
-func (k *keeper) SetPolicies(policies *oc.RoutingPolicy, assigned map[string]oc.ApplyPolicy) error {
-	made, err := conf.MakePolicies(k.log, policies, assigned)
-	if err != nil {
-		return err
-	}
-	return k.inLoop(func() error {
-		*k.policy.in(unsafe.Pointer(k.server())) = made
-		return nil
-	})
-}
 
 // retell has all neighbours be told by the policies that are in force: those that are named
 // the difference, while nothing is another for the others.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 
@@ -31,8 +32,9 @@ func Check(text []byte) error {
 	c.vrfs()
 	c.neighbors()
 	c.dynamicNeighbors()
-	c.policies()
-	c.obeyed()
+	policies := policyChecker{c}
+	policies.policies()
+	policies.obeyed()
 	c.unsupported()
 	if len(c.errs) == 0 {
 		c.whole(text)
@@ -64,6 +66,25 @@ func (c *checker) whole(text []byte) {
 	default:
 		if err := rehearse(&read.Set); err != nil {
 			refuse(fmt.Errorf("its policies cannot be made: %w; look at policy-definitions and defined-sets", err))
+		}
+	}
+}
+
+// toldApart refuses neighbours with one address on two links that have policies of their
+// own each: GoBGP judges by the address, which has no zone there.
+func (c *checker) toldApart(all parties) {
+	for i, n := range c.root.each("neighbors") {
+		config := n.at("config")
+		addr, err := netip.ParseAddr(config.text("neighbor-address"))
+		if err != nil || addr.Zone() == "" {
+			continue
+		}
+		mine, ok := all.named(addr.String())
+		for _, other := range c.root.each("neighbors")[:i] {
+			theirs, is := all.named(other.at("config").text("neighbor-address"))
+			if ok && is && theirs.prefix == mine.prefix && !mine.judgedAs(theirs) {
+				c.fail(config.key("neighbor-address"), "%s has the same address on another link and other policies, and GoBGP judges routes by the address alone: give both the same apply-policy, or one of them another address", theirs.name)
+			}
 		}
 	}
 }

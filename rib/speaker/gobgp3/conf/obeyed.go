@@ -24,7 +24,7 @@ var disregarded = []struct {
 }
 
 // obeyed refuses what GoBGP would read and not go by.
-func (c *checker) obeyed() {
+func (c policyChecker) obeyed() {
 	for _, p := range c.root.each("policy-definitions") {
 		for _, s := range p.each("statements") {
 			for _, d := range disregarded {
@@ -47,7 +47,7 @@ func (c *checker) obeyed() {
 }
 
 // statement refuses values that GoBGP takes for none.
-func (c *checker) statement(s section) {
+func (c policyChecker) statement(s section) {
 	actions := s.at("actions", "bgp-actions")
 	if actions.has("set-local-pref") && actions.number("set-local-pref") == 0 {
 		c.fail(actions.key("set-local-pref"), "GoBGP takes 0 for none and leaves the preference as it is: write 1 or more")
@@ -69,7 +69,7 @@ func (c *checker) statement(s section) {
 
 // appliedTo refuses what apply-policy of a neighbour, a group or all has, and GoBGP does
 // not go by.
-func (c *checker) appliedTo(s section) {
+func (c policyChecker) appliedTo(s section) {
 	a := s.at("apply-policy", "config")
 	for _, key := range []string{"in-policy-list", "default-in-policy"} {
 		if a.has(key) {

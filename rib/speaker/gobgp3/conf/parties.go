@@ -133,25 +133,6 @@ func without(prefixes []netip.Prefix, hole netip.Prefix) (rest []netip.Prefix) {
 	return rest
 }
 
-// toldApart refuses neighbours with one address on two links that have policies of their
-// own each: GoBGP judges by the address, which has no zone there.
-func (c *checker) toldApart(all parties) {
-	for i, n := range c.root.each("neighbors") {
-		config := n.at("config")
-		addr, err := netip.ParseAddr(config.text("neighbor-address"))
-		if err != nil || addr.Zone() == "" {
-			continue
-		}
-		mine, ok := all.named(addr.String())
-		for _, other := range c.root.each("neighbors")[:i] {
-			theirs, is := all.named(other.at("config").text("neighbor-address"))
-			if ok && is && theirs.prefix == mine.prefix && !mine.judgedAs(theirs) {
-				c.fail(config.key("neighbor-address"), "%s has the same address on another link and other policies, and GoBGP judges routes by the address alone: give both the same apply-policy, or one of them another address", theirs.name)
-			}
-		}
-	}
-}
-
 // named is the party that GoBGP has by a name.
 func (all parties) named(name string) (party, bool) {
 	i := slices.IndexFunc(all, func(p party) bool { return p.name == name })

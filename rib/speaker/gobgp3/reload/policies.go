@@ -259,6 +259,20 @@ func (r *Reconciler) assign(set *api.PolicyAssignment) *api.PolicyAssignment {
 	return set
 }
 
+// Reannounce has what the VRFs announce judged anew. A VRF that was made anew has announced
+// all again already.
+func (r *Reconciler) Reannounce(ctx context.Context) error {
+	for _, vrf := range r.announcer.VRFs() {
+		if r.held[vrf] != nil {
+			continue
+		}
+		if err := r.announcer.Repeat(ctx, vrf); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func equalPolicies(a, b *oc.BgpConfigSet) bool {
 	return oc.ConfigSetToRoutingPolicy(a).Equal(oc.ConfigSetToRoutingPolicy(b)) &&
 		a.Global.ApplyPolicy.Config.Equal(&b.Global.ApplyPolicy.Config)

@@ -1,7 +1,6 @@
 package reload
 
 import (
-	"context"
 	"net/netip"
 
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
@@ -65,18 +64,4 @@ func (r *rejudging) Rejudged(now map[string]Neighbor) (x Rejudged) {
 	}
 	x.Local = differ(func(j *conf.Judging) conf.Judgement { return j.In(netip.Addr{}, nil) })
 	return x
-}
-
-// Reannounce has what the VRFs announce judged anew. A VRF that was made anew has announced
-// all again already.
-func (r *Reconciler) Reannounce(ctx context.Context) error {
-	for _, vrf := range r.announcer.VRFs() {
-		if r.held[vrf] != nil {
-			continue
-		}
-		if err := r.announcer.Repeat(ctx, vrf); err != nil {
-			return err
-		}
-	}
-	return nil
 }
