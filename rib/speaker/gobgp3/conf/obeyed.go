@@ -2,8 +2,11 @@ package conf
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
+	"regexp"
 	"slices"
+	"strings"
 )
 
 // disregarded are the keys of a statement that GoBGP v3.37.0 reads and does not go by
@@ -46,16 +49,38 @@ func (c policyChecker) obeyed() {
 	}
 }
 
-// statement refuses values that GoBGP takes for none.
+// medOf is a MED that is set, added or subtracted.
+var medOf = regexp.MustCompile(`^[+-]?[0-9]+$`)
+
+// statement refuses values that GoBGP takes for none, or for others.
 func (c policyChecker) statement(s section) {
 	actions := s.at("actions", "bgp-actions")
 	if actions.has("set-local-pref") && actions.number("set-local-pref") == 0 {
 		c.fail(actions.key("set-local-pref"), "GoBGP takes 0 for none and leaves the preference as it is: write 1 or more")
 	}
-	if prepend := actions.at("set-as-path-prepend"); prepend.has("as") && prepend.number("repeat-n") == 0 {
-		c.fail(prepend.key("repeat-n"), "missing: write how many times the AS is prepended")
+	if prepend := actions.at("set-as-path-prepend"); prepend.has("as") {
+		if as := prepend.number("as"); prepend.text("as") != "last-as" && (as < 1 || as > math.MaxUint32 || as != math.Trunc(as)) {
+			c.fail(prepend.key("as"), "%v is no AS: write its number, or last-as", prepend.value["as"])
+		}
+		if prepend.number("repeat-n") == 0 {
+			c.fail(prepend.key("repeat-n"), "missing: write how many times the AS is prepended")
+		}
+	}
+	if med := actions.text("set-med"); med != "" && !medOf.MatchString(med) {
+		c.fail(actions.key("set-med"), "%q is no MED: write a number, or one to add or subtract, +10 or -10", med)
+	}
+	for _, set := range []string{"set-community", "set-ext-community", "set-large-community"} {
+		options := []string{"add", "remove", "replace"}
+		if at := actions.at(set); at.text("options") != "" && !slices.Contains(options, at.text("options")) {
+			c.fail(at.key("options"), "%q is none of %s, and GoBGP would add the communities", at.text("options"), strings.Join(options, ", "))
+		}
 	}
 	conditions := s.at("conditions", "bgp-conditions")
+	for _, counts := range []string{"as-path-length", "community-count"} {
+		if at := conditions.at(counts); at.has("value") && at.text("operator") == "" {
+			c.fail(at.key("operator"), "missing, and GoBGP would take the condition for none: write eq, ge or le")
+		}
+	}
 	for _, hop := range conditions.texts("next-hop-in-list") {
 		if _, err := netip.ParsePrefix(hop); err == nil {
 			continue
