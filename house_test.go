@@ -91,7 +91,7 @@ var house = map[string]room{
 	},
 	"rib/speaker/gobgp3": {
 		may:    []string{"rib", "rib/speaker", "rib/speaker/gobgp3/guard", "rib/speaker/gobgp3/conf", "rib/speaker/gobgp3/reload"},
-		tests:  []string{"rib/speaker/gobgp3/conf/conftest"},
+		tests:  []string{"rib/speaker/gobgp3/conf/conftest", "config"},
 		reason: "nothing outside may assume that GoBGP runs in this process",
 	},
 	"rib/speaker/gobgp3/conf": {

@@ -149,7 +149,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	noteApplied(p, root)
 	port := listenPort(root)
 	judges := readPolicies(p, root, append(specNames(vrfs), vrf.Default))
-	conf, err := encode(root, relayed, readSets(p, root, relayed, append(specNames(vrfs), vrf.Default)))
+	conf, err := encode(root, relayed, readSets(p, root, relayed, append(specNames(vrfs), vrf.Default)), judges.readApplied(p, root, setPeers(root, relayed)))
 	if err != nil {
 		p.add(0, "", "cannot be handed to GoBGP: %v", err)
 	}
