@@ -29,6 +29,18 @@ func BenchmarkApplied(b *testing.B) {
 }
 
 func benchmarkApplied(b *testing.B, neighbors int, own, prefixes bool) {
+	by, route := appliedJudge(b, neighbors, own, prefixes)
+	b.ReportAllocs()
+	for b.Loop() {
+		if applyPolicy(by, conf.GlobalTable, inwards, unsafe.Pointer(route), nil) == nil {
+			b.Fatal("it is rejected")
+		}
+	}
+}
+
+// appliedJudge judges by policies of some neighbours, and route is one of the last of them.
+func appliedJudge(b testing.TB, neighbors int, own, prefixes bool) (by unsafe.Pointer, route *bgpPath) {
+	b.Helper()
 	c := baseConf(nil, nil)
 	var sets, definitions, list []any
 	for i := range neighbors {
@@ -60,12 +72,20 @@ func benchmarkApplied(b *testing.B, neighbors int, own, prefixes bool) {
 	}
 	c["neighbors"], c["defined-sets"], c["policy-definitions"] = list, obj{"prefix-sets": sets}, definitions
 	read := readConf(b, c, rib.Extras{})
-	by := judgeOf(b, oc.ConfigSetToRoutingPolicy(&read.Set), read.Set.Global.ApplyPolicy)
-	route := routeFrom(fmt.Sprintf("10.0.0.%d", max(1, neighbors)), "10.1.0.0", nil, nil)
-	b.ReportAllocs()
-	for b.Loop() {
+	by = judgeOf(b, oc.ConfigSetToRoutingPolicy(&read.Set), read.Set.Global.ApplyPolicy)
+	return by, routeFrom(fmt.Sprintf("10.0.0.%d", max(1, neighbors)), "10.1.0.0", nil, nil)
+}
+
+// TestStatementsOfOthersAreCheap: a statement of another neighbour is passed over before its
+// other conditions are looked at, for which GoBGP allocates.
+func TestStatementsOfOthersAreCheap(t *testing.T) {
+	by, route := appliedJudge(t, 50, true, true)
+	allocs := testing.AllocsPerRun(100, func() {
 		if applyPolicy(by, conf.GlobalTable, inwards, unsafe.Pointer(route), nil) == nil {
-			b.Fatal("it is rejected")
+			t.Fatal("it is rejected")
 		}
+	})
+	if few := 5 * 4.0; allocs > few { // of its own 5 statements
+		t.Errorf("%v allocations a route, want at most %v", allocs, few)
 	}
 }

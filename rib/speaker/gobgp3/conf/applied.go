@@ -124,8 +124,8 @@ func (r *rules) copy(set *oc.BgpConfigSet, w *way, c *copied) ([]oc.Statement, e
 	return r.goOn(w, c, own)
 }
 
-// statementsOf are the statements of a policy that a list names. Whatever else than
-// policy-definitions comes to be named there is translated here.
+// statementsOf are the statements of a policy that a list names. Policies that are not
+// GoBGP's own have been written as such before (config).
 func statementsOf(set *oc.BgpConfigSet, policy string) []oc.Statement {
 	for _, p := range set.PolicyDefinitions {
 		if p.Name == policy {

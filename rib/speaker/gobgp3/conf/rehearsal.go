@@ -37,7 +37,11 @@ const GlobalTable = "global"
 // MakePolicies makes GoBGP's policies, and puts nothing in force: a *table.RoutingPolicy.
 func MakePolicies(logger log.Logger, of *oc.RoutingPolicy, assigned map[string]oc.ApplyPolicy) (unsafe.Pointer, error) {
 	r := newRoutingPolicy(logger)
-	return r, resetPolicies(r, of, assigned)
+	if err := resetPolicies(r, of, assigned); err != nil {
+		return nil, err
+	}
+	neighborsFirst(r)
+	return r, nil
 }
 
 // rehearse makes the policies of a configuration the way that they are given to GoBGP.

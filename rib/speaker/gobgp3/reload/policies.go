@@ -182,6 +182,13 @@ func (r *Reconciler) setPolicies(ctx context.Context, to oc.BgpConfigSet) error 
 	return nil
 }
 
+// GivePolicies gives a server that has begun with a configuration its policies once more, in
+// the order in which they are judged fastest. They judge as before.
+func GivePolicies(ctx context.Context, s Server, c *conf.Config) error {
+	r := New(s, nil, c)
+	return s.Guard(func() error { return r.givePolicies(ctx, &r.policies) })
+}
+
 // givePolicies gives GoBGP policies and their assignments.
 func (r *Reconciler) givePolicies(ctx context.Context, to *oc.BgpConfigSet) error {
 	ours, err := conf.PoliciesOfAPI(oc.ConfigSetToRoutingPolicy(to))
