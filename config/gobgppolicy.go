@@ -18,17 +18,6 @@ var lists = []struct {
 	at          policy.Place
 }{{"import-policy-list", " (in)", policy.NeighborIn}, {"export-policy-list", " (out)", policy.NeighborOut}}
 
-// translation is what GoBGP gets of [[netlink.policies]].
-type translation struct {
-	peers []setPeer
-	as    uint32
-
-	definitions []any
-	sets        map[string][]any  // by the key of each kind of set
-	made        map[string]bool   // definitions, by name
-	renamed     map[string]string // by the path of the list's item
-}
-
 // readApplied translates the policies that lists name.
 func (all *policies) readApplied(p *problems, root *node, peers []setPeer) *translation {
 	var g global
@@ -103,9 +92,6 @@ func (all *policies) translate(p *problems, t *translation, w *written, use *nod
 		"name": name + ", the rest", "actions": map[string]any{"route-disposition": dispositions[w.def.Default]},
 	})
 }
-
-// dispositions are GoBGP's words for what a rule comes to.
-var dispositions = map[policy.Action]string{policy.Accept: "accept-route", policy.Reject: "reject-route", policy.Next: "none"}
 
 // put writes the translated policies into GoBGP's part, and names them in its lists.
 func (t *translation) put(all map[string]any) {

@@ -9,42 +9,6 @@ import (
 	"github.com/vrfredist/vrfredist/rib/policy"
 )
 
-// byFamily are the families for which a rule is written by itself; -1 stands for all of them
-// at once.
-func (r *ruleWriter) byFamily() []int {
-	all := len(r.families) == int(rib.Families)
-	if all && len(r.rule.When.Prefixes)+len(r.rule.Unless.Prefixes) == 0 && !r.rule.Set.Nexthop.Addr.IsValid() {
-		return []int{-1}
-	}
-	var list []int
-	for _, f := range r.families {
-		list = append(list, int(f))
-	}
-	return list
-}
-
-// prefixes writes the condition on prefixes, or on the family where there is none; false:
-// no prefix of the family meets it.
-func (r *ruleWriter) prefixes(family int, general, bgp section) bool {
-	if family < 0 {
-		return true
-	}
-	f := rib.Family(family)
-	if len(r.rule.When.Prefixes)+len(r.rule.Unless.Prefixes) == 0 {
-		bgp["afi-safi-in-list"] = map[rib.Family][]string{
-			rib.IPv4: {"ipv4-unicast", "l3vpn-ipv4-unicast", "ipv4-labelled-unicast"}, rib.IPv6: {"ipv6-unicast", "l3vpn-ipv6-unicast", "ipv6-labelled-unicast"},
-		}[f]
-		return true
-	}
-	members, some := prefixMembers(f, r.rule.When.Prefixes, r.rule.Unless.Prefixes)
-	if !some {
-		return false
-	}
-	name := r.set("prefix-sets", "prefix-set-name", "prefix-list", members)
-	general["match-prefix-set"] = section{"prefix-set": name, "match-set-options": "any"}
-	return true
-}
-
 // prefixMembers are the entries of one prefix-set for the prefixes of when that are not of
 // unless. For a prefix GoBGP looks at the entries of the longest of the set's prefixes that
 // it lies in, and at no others, so each has all lengths that are meant within it; where

@@ -12,23 +12,6 @@ import (
 	"github.com/vrfredist/vrfredist/rib/policy"
 )
 
-// ruleWriter writes a rule as statements of GoBGP: several, where one of GoBGP's conditions
-// says less than ours; of a route at most one of them matches.
-type ruleWriter struct {
-	*translation
-	name string
-	rule *policy.Rule
-	at   policy.Place
-	sets int // that were made
-
-	families []rib.Family
-}
-
-// misfit is what GoBGP cannot be told.
-type misfit struct{ key, why string }
-
-type section = map[string]any
-
 // write returns the statements, which have no names yet; none, where nothing can match.
 func (r *ruleWriter) write() ([]section, *misfit) {
 	if err := r.unable(); err != nil {
@@ -99,14 +82,6 @@ func (r *ruleWriter) unable() *misfit {
 		return &misfit{"set_local_pref", "GoBGP takes 0 for none; write 1 or more"}
 	}
 	return nil
-}
-
-// set defines a set and returns its name.
-func (r *ruleWriter) set(kind, nameKey, listKey string, members any) string {
-	r.sets++
-	name := fmt.Sprintf("%s, set %d", r.name, r.sets)
-	r.translation.sets[kind] = append(r.translation.sets[kind], section{nameKey: name, listKey: members})
-	return name
 }
 
 // neighbors writes the condition on neighbours; false: it is one that nobody meets.
@@ -182,38 +157,6 @@ func (r *ruleWriter) nexthops(to section) *misfit {
 	}
 	to["next-hop-in-list"] = stringsOf(list)
 	return nil
-}
-
-// kindOfSet is a kind of set as a statement's conditions name it.
-type kindOfSet struct{ sets, name, list, condition, reference string }
-
-var (
-	communitySets = kindOfSet{"community-sets", "community-set-name", "community-list", "match-community-set", "community-set"}
-	largeSets     = kindOfSet{"large-community-sets", "large-community-set-name", "large-community-list", "match-large-community-set", "large-community-set"}
-	targetSets    = kindOfSet{"ext-community-sets", "ext-community-set-name", "ext-community-list", "match-ext-community-set", "ext-community-set"}
-	asPathSets    = kindOfSet{"as-path-sets", "as-path-set-name", "as-path-list", "match-as-path-set", "as-path-set"}
-)
-
-func (r *ruleWriter) match(to section, of kindOfSet, option string, members []string) {
-	to[of.condition] = section{of.reference: r.set(of.sets, of.name, of.list, members), "match-set-options": option}
-}
-
-// once writes one of several lists of which GoBGP compares one in a statement.
-func (r *ruleWriter) once(to section, of kindOfSet, what string, lists []listOfSet) *misfit {
-	lists = slices.DeleteFunc(lists, func(l listOfSet) bool { return len(l.members) == 0 })
-	if len(lists) > 1 {
-		return &misfit{lists[1].key, fmt.Sprintf("GoBGP compares %s with one list in a rule, and %s is one already; write two rules, of which the first rejects, or marks, what is not meant", what, lists[0].key)}
-	}
-	for _, l := range lists {
-		r.match(to, of, l.option, l.members)
-	}
-	return nil
-}
-
-// listOfSet is a list of a rule, with the key that has it.
-type listOfSet struct {
-	key, option string
-	members     []string
 }
 
 func (r *ruleWriter) communities(to section) *misfit {
@@ -352,4 +295,40 @@ func (r *ruleWriter) states() (out []section) {
 		return []section{{}}
 	}
 	return out
+}
+
+// byFamily are the families for which a rule is written by itself; -1 stands for all of them
+// at once.
+func (r *ruleWriter) byFamily() []int {
+	all := len(r.families) == int(rib.Families)
+	if all && len(r.rule.When.Prefixes)+len(r.rule.Unless.Prefixes) == 0 && !r.rule.Set.Nexthop.Addr.IsValid() {
+		return []int{-1}
+	}
+	var list []int
+	for _, f := range r.families {
+		list = append(list, int(f))
+	}
+	return list
+}
+
+// prefixes writes the condition on prefixes, or on the family where there is none; false:
+// no prefix of the family meets it.
+func (r *ruleWriter) prefixes(family int, general, bgp section) bool {
+	if family < 0 {
+		return true
+	}
+	f := rib.Family(family)
+	if len(r.rule.When.Prefixes)+len(r.rule.Unless.Prefixes) == 0 {
+		bgp["afi-safi-in-list"] = map[rib.Family][]string{
+			rib.IPv4: {"ipv4-unicast", "l3vpn-ipv4-unicast", "ipv4-labelled-unicast"}, rib.IPv6: {"ipv6-unicast", "l3vpn-ipv6-unicast", "ipv6-labelled-unicast"},
+		}[f]
+		return true
+	}
+	members, some := prefixMembers(f, r.rule.When.Prefixes, r.rule.Unless.Prefixes)
+	if !some {
+		return false
+	}
+	name := r.set("prefix-sets", "prefix-set-name", "prefix-list", members)
+	general["match-prefix-set"] = section{"prefix-set": name, "match-set-options": "any"}
+	return true
 }
