@@ -3,8 +3,11 @@ package conf
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // TestPlace: what GoBGP is given in place of neighbours on links.
@@ -84,6 +87,32 @@ func TestTwoWithOneAddress(t *testing.T) {
 			if w.Interface != "e9" || !strings.Contains(w.Reason, "%e8 has the same address on another link and another apply-policy") {
 				t.Errorf("%s: %s waits: %s", name, w.Interface, w.Reason)
 			}
+		}
+	}
+}
+
+// TestAppliedByInterface: the policies of a neighbour that is named by an interface are for
+// the address that it has now.
+func TestAppliedByInterface(t *testing.T) {
+	c := goodConf()
+	c["neighbors"] = []any{byInterface("e9", obj{"apply-policy": obj{"config": obj{"export-policy-list": []string{"pol"}, "default-export-policy": "reject-route"}}})}
+	for _, addr := range []string{"fe80::9", "fe80::10"} {
+		read, err := Read(toJSON(t, c), rib.Extras{}, func(string, func(netip.Addr) bool) (netip.Addr, string) { return netip.MustParseAddr(addr), "" })
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := read.Set.Global.ApplyPolicy.Config.ExportPolicyList
+		if want := `vrfredist/out ["pol"] or reject`; len(list) != 2 || list[1] != want {
+			t.Fatalf("the export policies are %q, want %q last", list, want)
+		}
+		for _, s := range read.Set.DefinedSets.NeighborSets {
+			if s.NeighborSetName == list[1] && !slices.Equal(s.NeighborInfoList, []string{addr + "/128"}) {
+				t.Errorf("they are for %q, want %s", s.NeighborInfoList, addr)
+			}
+		}
+		before := NewJudging(&read.Set)
+		if before.Out(netip.MustParseAddr(addr), nil) == before.Out(netip.MustParseAddr("fe80::8"), nil) {
+			t.Errorf("%s is judged as others are", addr)
 		}
 	}
 }
