@@ -141,6 +141,7 @@ func (w *wiring) speak(ctx context.Context) error {
 		return err
 	}
 	w.bgp, w.neighbors.bgp = bgp{s}, bgp{s}
+	w.relay.EndAfter(s.AfterRepair)
 	w.gate.warnOfStrangers(cfg.API)
 	if err := s.Mirror(ctx, mirrors(cfg)); err != nil {
 		return err
