@@ -23,6 +23,7 @@ import (
 	"strings"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/policy"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -58,6 +59,9 @@ type Config struct {
 	// and both directions off. A VRF that is enabled at run time joins.
 	Others []vrf.Spec
 	API    API
+	// Policies are those of [[netlink.policies]], in the order of the file, whether they are
+	// used or not.
+	Policies []*policy.Policy
 	// Metrics are off unless the file names an address.
 	Metrics Metrics
 	// Neighbors are the neighbours with `netns`: the relay carries their sessions. In
@@ -73,9 +77,6 @@ type Config struct {
 	// prefixes from which such neighbours may dial in: anybody who can send from there
 	// may pose as one.
 	Open []string
-	// Unapplied are the neighbours and peer groups whose own policies GoBGP does not
-	// heed: "192.0.2.1", "peer-group customers".
-	Unapplied []string
 	// Notes are what the keys of gobgp-netlink mean here, where that is something
 	// else, what GoBGP makes of some of its own, and what is easily overlooked,
 	// ordered by line.
@@ -145,9 +146,10 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	noteTimers(p, root)
 	noteChanged(p, root)
 	noteWaiting(p, root, bgp.Waits)
-	unapplied := noteApplyPolicies(p, root, relayed)
+	noteApplied(p, root)
 	port := listenPort(root)
-	conf, err := encode(root, relayed)
+	judges := readPolicies(p, root, append(specNames(vrfs), vrf.Default))
+	conf, err := encode(root, relayed, readSets(p, root, relayed, append(specNames(vrfs), vrf.Default)), judges.readApplied(p, root, setPeers(root, relayed)))
 	if err != nil {
 		p.add(0, "", "cannot be handed to GoBGP: %v", err)
 	}
@@ -155,8 +157,8 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 		p.at(root.get("global").get("config").get("port"), "leaves GoBGP without a listener, which neighbours with netns need; write a port, or remove the key for 179")
 	}
 	checkBGP(p, bgp, conf, index)
-	settings, entries := readNetlink(p, root)
-	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Unapplied: unapplied, Advertise: advertised}
+	settings, entries := readNetlink(p, root, judges)
+	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised}
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
 	}
@@ -170,6 +172,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
+	c.Policies = judges.compiled()
 	slices.SortStableFunc(p.notes, func(a, b Error) int { return a.Line - b.Line })
 	slices.SortStableFunc(p.changed, func(a, b Error) int { return a.Line - b.Line })
 	c.Notes, c.Changed = p.notes, p.changed

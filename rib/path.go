@@ -80,6 +80,8 @@ type Attrs struct {
 	ASPath    []uint32
 
 	*Tags // never nil in a path
+
+	Rare *Rare // nil: it has nothing of it
 }
 
 // Tags are the communities of a path, which many paths do not have. They are
@@ -106,12 +108,21 @@ type Path struct {
 }
 
 // Announcement is a route that a VRF imports into BGP: ORIGIN incomplete,
-// nexthop self. The VRF's RD and export RTs are added by BGP.
+// nexthop self. The VRF's RD and export RTs are added by BGP. Two are compared by Equal.
 type Announcement struct {
 	Prefix      netip.Prefix
 	MED         uint32
 	Communities []Community
 	Large       []LargeCommunity
+	LocalPref   *uint32 // nil: none is said, which is 100
+	Prepend     uint8   // how often our own AS is put before the AS path
+}
+
+// Equal tells whether two announcements say the same.
+func (a *Announcement) Equal(o *Announcement) bool {
+	return a.Prefix == o.Prefix && a.MED == o.MED && a.Prepend == o.Prepend &&
+		(a.LocalPref == o.LocalPref || a.LocalPref != nil && o.LocalPref != nil && *a.LocalPref == *o.LocalPref) &&
+		slices.Equal(a.Communities, o.Communities) && slices.Equal(a.Large, o.Large)
 }
 
 // AnnounceChange announces, or with Withdraw takes back, one route of a VRF.
@@ -135,7 +146,8 @@ func (p Path) Confined(own string) Path {
 	}
 	a := *p.Attrs
 	a.Via = &Via{Source: Elsewhere, Imported: a.Imported, IBGP: a.IBGP} // the old one is shared
-	a.RTs = nil
+	a.Tags = &Tags{Communities: a.Communities, Large: a.Large}          // so is this
+	a.Rare = a.Rare.confined()
 	p.RD, p.ID, p.Label, p.Attrs = 0, 0, 0, &a
 	return p
 }

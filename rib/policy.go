@@ -18,6 +18,8 @@ type ImportPolicy struct {
 	Communities      []Community
 	LargeCommunities []LargeCommunity
 	AcceptMartians   []netip.Prefix // as in ExportPolicy
+	// Policy judges what all else lets through; nil: there is none.
+	Policy Judge
 }
 
 // Takes tells whether routes of a kind are imported.
@@ -54,6 +56,8 @@ type ExportPolicy struct {
 	// key `reachability` is false.
 	AnnounceUnreached bool
 	ResolveByDefault  bool // the default route may lead to nexthops
+	// Policy judges each path before the choice; nil: there is none.
+	Policy Judge
 	// PreferLinkLocal has a path that came with a global and a link-local nexthop (RFC
 	// 2545) go by the latter.
 	PreferLinkLocal bool

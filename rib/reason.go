@@ -16,6 +16,7 @@ const (
 	OwnAddress    // the prefix is an address of the VRF
 	MartianPrefix // no unicast table should have it
 	NoCommunity   // the best path carries none that is asked for
+	PolicyRejects // the policy rejects all that there is of it, in either direction
 
 	// From the kernel to BGP: see DecideImport.
 	ImportOff
@@ -67,6 +68,8 @@ func (r Reason) String() string {
 		return "the prefix is " + r.Subject + ", which no unicast table should have; accept_martians of a neighbour lets one in"
 	case NoCommunity:
 		return "the best path does not carry what export asks for: " + r.Subject
+	case PolicyRejects:
+		return r.Subject + " rejects it"
 	}
 	return r.importText()
 }

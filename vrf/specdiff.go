@@ -51,6 +51,7 @@ func (s Spec) keys() []specKey {
 		{"import.communities", words(imp.Communities)},
 		{"import.large_communities", words(imp.LargeCommunities)},
 		{"import.accept_martians", words(imp.AcceptMartians)},
+		{"import.policy", policy(imp.Policy)},
 		{"export.enabled", fmt.Sprint(exp.Enabled)},
 		{"export.community", words(exp.Community)},
 		{"export.community_list", words(exp.CommunityList)},
@@ -64,6 +65,7 @@ func (s Spec) keys() []specKey {
 		{"export.backup_routes", fmt.Sprint(exp.BackupRoutes)},
 		{"export.resolve_by_default", fmt.Sprint(exp.ResolveByDefault)},
 		{"route-selection-options", exp.Selection.String()},
+		{"export.policy", policy(exp.Policy)},
 		{"export.prefer_link_local", fmt.Sprint(exp.PreferLinkLocal)},
 		{"export.accept_martians", words(exp.AcceptMartians)},
 		{"export.prefsrc (IPv4)", source(exp.PrefSrc[rib.IPv4])},
@@ -130,4 +132,11 @@ func source(addr netip.Addr) string {
 		return "none"
 	}
 	return addr.String()
+}
+
+func policy(j rib.Judge) string {
+	if j == nil {
+		return "none"
+	}
+	return j.String()
 }

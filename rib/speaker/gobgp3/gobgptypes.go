@@ -27,7 +27,7 @@ type bgpPath struct {
 	pathAttrs []bgp.PathAttributeInterface
 	dels      []bgp.BGPAttrType
 	attrsHash uint32
-	_         bool
+	rejected  bool // of a path of an adj-RIB-in: a loop
 	dropped   bool // of a withdrawal: the path's local identifier is free again
 
 	IsNexthopInvalid bool

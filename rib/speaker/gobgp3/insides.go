@@ -52,6 +52,7 @@ type policyFields struct {
 type peerFields struct {
 	fsm      field[unsafe.Pointer]
 	adjRibIn field[*bgpAdjRib]
+	judge    field[unsafe.Pointer]  // the policies by which it is told
 	llgrEnds field[[]chan struct{}] // not empty: in long-lived graceful restart
 }
 
@@ -116,6 +117,7 @@ func learnInsides() (*insides, error) {
 	peer := follow(srv, "neighborMap")
 	learn(&l, peer, "fsm", &at.fsm)
 	learn(&l, peer, "adjRibIn", &at.adjRibIn)
+	learn(&l, peer, "policy", &at.judge)
 	learn(&l, peer, "llgrEndChs", &at.llgrEnds)
 	fsm := follow(srv, "neighborMap", "fsm")
 	learn(&l, fsm, "gConf", &at.global)

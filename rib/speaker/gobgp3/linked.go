@@ -65,8 +65,14 @@ func serverTellNeighbors(s *server.BgpServer, rib *bgpTables, from unsafe.Pointe
 //go:linkname serverPeers github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).addrToPeers
 func serverPeers(s *server.BgpServer, address string) ([]unsafe.Pointer, error)
 
-//go:linkname serverBest github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).getBestFromLocal
-func serverBest(s *server.BgpServer, peer unsafe.Pointer, families []bgp.RouteFamily) (paths, filtered []*bgpPath)
+//go:linkname serverBest github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).getPossibleBest
+func serverBest(s *server.BgpServer, peer unsafe.Pointer, family bgp.RouteFamily) []*bgpPath
+
+//go:linkname serverFilter github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).filterpath
+func serverFilter(s *server.BgpServer, peer unsafe.Pointer, path, old *bgpPath) *bgpPath
+
+//go:linkname peerTables github.com/osrg/gobgp/v3/pkg/server.(*peer).toGlobalFamilies
+func peerTables(peer unsafe.Pointer, families []bgp.RouteFamily) []bgp.RouteFamily
 
 //go:linkname softResetFamilies github.com/osrg/gobgp/v3/pkg/server.familiesForSoftreset
 func softResetFamilies(peer unsafe.Pointer, family bgp.RouteFamily) []bgp.RouteFamily
@@ -102,6 +108,9 @@ func pathClone(p *bgpPath, withdraw bool) *bgpPath
 
 //go:linkname pathToLocal github.com/osrg/gobgp/v3/internal/pkg/table.(*Path).ToLocal
 func pathToLocal(p *bgpPath) *bgpPath
+
+//go:linkname pathEqual github.com/osrg/gobgp/v3/internal/pkg/table.(*Path).Equal
+func pathEqual(a, b *bgpPath) bool
 
 //go:linkname mergeAS4Path github.com/osrg/gobgp/v3/internal/pkg/table.UpdatePathAttrs4ByteAs
 func mergeAS4Path(l log.Logger, u *bgp.BGPUpdate) error
@@ -143,6 +152,8 @@ func checkLinked() error {
 	s.check(path, "GetPathAttrs", has, m, func() []bgp.PathAttributeInterface { return nil })
 	m, has = path.MethodByName("Clone")
 	s.check(path, "Clone", has, m, func(bool) *bgpPath { return nil })
+	m, has = path.MethodByName("Equal")
+	s.check(path, "Equal", has, m, func(*bgpPath) bool { return false })
 	m, has = path.MethodByName("ToLocal")
 	s.check(path, "ToLocal", has, m, func() *bgpPath { return nil })
 	m, has = tables.MethodByName("Update")

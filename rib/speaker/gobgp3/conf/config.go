@@ -56,8 +56,7 @@ func Read(text []byte, extras rib.Extras, choose Choose) (*Config, error) {
 	}
 	slices.SortFunc(c.VRFs, func(a, b speaker.VRF) int { return strings.Compare(a.Name, b.Name) })
 	addFamilies(&c.Set.Global)
-	addRules(c)
-	return c, nil
+	return c, addRules(c)
 }
 
 // addFamilies adds the tables without which VRFs do not work, where the
@@ -114,11 +113,6 @@ func (c *Config) TermsOf(address, group string) rib.Terms {
 		return t
 	}
 	return rib.DefaultTerms()
-}
-
-// keepsBlackholes tells whether a VRF's blackholes are kept from eBGP neighbours.
-func (c *Config) keepsBlackholes(vrf string) bool {
-	return slices.Contains(c.Extras.KeptBlackholes, vrf)
 }
 
 // Neighbor is a configured neighbour, as far as the watch of best paths depends on it.

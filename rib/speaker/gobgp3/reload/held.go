@@ -9,6 +9,7 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/server"
 
 	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
 // Server is the embedded server as a reload needs it beside GoBGP's own API.
@@ -19,6 +20,9 @@ type Server interface {
 	Peers() (Peers, error)
 	// DeleteVRF has GoBGP delete a VRF, with every local path of its RD.
 	DeleteVRF(ctx context.Context, name string) error
+	// SetPolicies puts policies in force, with their assignments, in one step: what comes is
+	// judged by them from then on. What goes to neighbours is so when they have been told.
+	SetPolicies(policies *oc.RoutingPolicy, assigned map[string]oc.ApplyPolicy) error
 	// Guard calls fn and returns its error, or that with which GoBGP would have ended
 	// the process below it.
 	Guard(fn func() error) error
@@ -60,7 +64,7 @@ type Assignment struct {
 }
 
 // globalTable is GoBGP's name of its global table.
-const globalTable = "global"
+const globalTable = conf.GlobalTable
 
 // DynamicName names the dynamic neighbours that a prefix lets into a peer group.
 func DynamicName(prefix, group string) string {
