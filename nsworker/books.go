@@ -79,6 +79,12 @@ func (b *books) judgeBy(spec vrf.Spec) {
 	b.routes.markUsers(b.sets.ResolveAll())
 }
 
+// lookOn has nothing counted of what policies are asked: nobody acts on what comes of it.
+func (b *books) lookOn() {
+	b.routes.exporting, b.importing = b.routes.exporting.LookingOn(), b.importing.LookingOn()
+	b.view().Imports = b.importing
+}
+
 // pass evaluates what is marked, once: the nexthop objects before the routes, of which the
 // state says so where an object is left alone to another program.
 func (b *books) pass() {
