@@ -43,6 +43,8 @@ type heard struct {
 	candidates []rib.Path    // with whatever route targets
 	unasked    error         // why BGP did not say which
 	refused    []rib.Refusal // what neighbours announced and BGP did not take
+	offers     []rib.Offer   // what they sent, and BGP's policies did not take
+	ours       rib.Path      // what BGP has of the VRF's own import; without Attrs: nothing
 	paths      []rib.Path    // in the feed
 	waiting    int           // prefixes that wait in the feed
 }

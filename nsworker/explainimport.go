@@ -67,9 +67,14 @@ func (f *facts) explainAnnouncement(w *rib.Walk) {
 	switch {
 	case f.announcesDue:
 		w.Add("announcement", rib.Stopped, "what BGP has is out of date; the change is due")
+	case f.isAnnounced && f.ours.Attrs == nil && f.unasked == nil:
+		w.Add("announcement", rib.Stopped, "it was handed to BGP with "+f.announced.Terms()+", and BGP does not have it: a global import policy rejects it, or it is on its way")
 	case f.isAnnounced:
-		a := f.announced
-		w.Add("announcement", rib.Passed, "BGP has it, with "+a.Terms())
+		now := f.announced
+		if a := f.ours.Attrs; a != nil {
+			now = rib.AnnouncementOf(&f.ours)
+		}
+		w.Add("announcement", rib.Passed, "BGP has it, with "+now.Terms())
 	default:
 		w.Add("announcement", rib.Noted, "nothing is announced for it")
 	}

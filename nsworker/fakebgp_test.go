@@ -22,6 +22,8 @@ type fakeBGP struct {
 	unmatched []rib.Path // what Candidates returns beside the feeds' paths
 	lost      int        // how many more take effect and fail all the same
 	refused   []rib.Refusal
+	offers    []rib.Offer
+	policy    func(*rib.Path) bool // of BGP's own, for what is announced; nil: none
 	unreached map[string]map[rib.PathNexthop]struct{}
 }
 
@@ -75,7 +77,16 @@ func (b *fakeBGP) Candidates(_ context.Context, vrf string, prefix netip.Prefix)
 	if b.mute != nil {
 		return nil, b.mute
 	}
-	return append(slices.Clone(f.Lookup(prefix)), b.unmatched...), nil
+	list := append(slices.Clone(f.Lookup(prefix)), b.unmatched...)
+	if a, is := b.announced[vrf][prefix]; is && !slices.ContainsFunc(list, func(p rib.Path) bool { return p.Attrs.Imported }) {
+		p := rib.Path{Prefix: prefix, Attrs: &rib.Attrs{
+			Via: &rib.Via{Source: vrf, Imported: true}, Tags: &rib.Tags{Communities: a.Communities, Large: a.Large}, MED: a.MED, LocalPref: 100,
+		}}
+		if b.policy == nil || b.policy(&p) {
+			list = append(list, p)
+		}
+	}
+	return list, nil
 }
 
 // announcements prints what a VRF announces, a line each.
@@ -97,6 +108,17 @@ func (b *fakeBGP) Refused(_ string, p netip.Prefix) (list []rib.Refusal) {
 		}
 	}
 	return list
+}
+
+func (b *fakeBGP) Offers(_ context.Context, _ string, p netip.Prefix) (list []rib.Offer, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, o := range b.offers {
+		if o.Path.Prefix == p {
+			list = append(list, o)
+		}
+	}
+	return list, nil
 }
 
 func (b *fakeBGP) Unreached(vrf string, of map[rib.PathNexthop]struct{}) {

@@ -237,3 +237,36 @@ func TestPolicySetsANexthop(t *testing.T) {
 		l.table(red, "10.1.0.0/16 via 198.51.100.7 dev eth1 proto vrfredist metric 20", static)
 	})
 }
+
+// TestExplainAsksWhatBGPTook: before it says that nobody sent a prefix it looks into what
+// neighbours sent, and of an announcement it shows what BGP made of it.
+func TestExplainAsksWhatBGPTook(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		s := spec("red")
+		s.Import.Protocols = []uint8{rib.ProtoStatic}
+		table.set(via("10.8.0.0/16", "198.51.100.7", 3, rib.ProtoStatic, 5))
+		l.start(s)
+		l.converge("red")
+		l.settle()
+		l.bgp.offers = []rib.Offer{{Path: bgpPath("10.1.0.0/16", "192.0.2.9"), Reason: `statement "a" of policy "b" rejects it`}}
+		x := l.explained("red", "10.1.0.0/16")
+		if got, want := stopping(x.Export), `BGP did not take what a neighbour sent: statement "a" of policy "b" rejects it`; got != want {
+			t.Errorf("explained by %q, want %q", got, want)
+		}
+		if said := text(x.Export); strings.Contains(said, "BGP has no path for it, of any neighbour") || !strings.Contains(said, "192.0.2.254") {
+			t.Errorf("explain says\n%s", said)
+		}
+
+		if said := text(l.explained("red", "10.8.0.0/16").Import); !strings.Contains(said, "BGP has it, with MED 5") {
+			t.Errorf("explain says\n%s", said)
+		}
+		l.bgp.policy = func(p *rib.Path) bool { p.Attrs.MED = 99; return true }
+		if said := text(l.explained("red", "10.8.0.0/16").Import); !strings.Contains(said, "BGP has it, with MED 99") {
+			t.Errorf("where BGP's policy sets the MED, explain says\n%s", said)
+		}
+		l.bgp.policy = func(*rib.Path) bool { return false }
+		if got := stopping(l.explained("red", "10.8.0.0/16").Import); !strings.Contains(got, "a global import policy rejects it") {
+			t.Errorf("where BGP's policy rejects it, explain says %q", got)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package rib
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -125,6 +126,17 @@ func (a *Announcement) Equal(o *Announcement) bool {
 	return a.Prefix == o.Prefix && a.MED == o.MED && a.Prepend == o.Prepend &&
 		(a.LocalPref == o.LocalPref || a.LocalPref != nil && o.LocalPref != nil && *a.LocalPref == *o.LocalPref) &&
 		slices.Equal(a.Communities, o.Communities) && slices.Equal(a.Large, o.Large)
+}
+
+// AnnouncementOf is what a path of ours says, as BGP has it: a policy of BGP's may have changed
+// what was announced.
+func AnnouncementOf(p *Path) Announcement {
+	a := Announcement{Prefix: p.Prefix, MED: p.Attrs.MED, Communities: p.Attrs.Communities, Large: p.Attrs.Large}
+	if p.Attrs.LocalPref != defaultLocalPref {
+		a.LocalPref = &p.Attrs.LocalPref
+	}
+	a.Prepend = uint8(min(len(p.Attrs.ASPath), math.MaxUint8))
+	return a
 }
 
 // Terms are what is announced beside the prefix, for a person.

@@ -36,7 +36,7 @@ type bgpPath struct {
 	pathAttrs []bgp.PathAttributeInterface
 	dels      []bgp.BGPAttrType
 	attrsHash uint32
-	_         bool
+	rejected  bool // of adj-RIB-in: a loop check refused it
 	dropped   bool // of a withdrawal: the path's local identifier is free again
 
 	IsNexthopInvalid bool
