@@ -58,6 +58,9 @@ type ExportPolicy struct {
 	ResolveByDefault  bool // the default route may lead to nexthops
 	// Policy judges each path before the choice; nil: there is none.
 	Policy Judge
+	// Receive judges the paths of other VRFs and of other PEs before Policy does; nil: there is
+	// none.
+	Receive Judge
 	// PreferLinkLocal has a path that came with a global and a link-local nexthop (RFC
 	// 2545) go by the latter.
 	PreferLinkLocal bool

@@ -70,6 +70,7 @@ func (s Spec) keys() []specKey {
 		{"export.accept_martians", words(exp.AcceptMartians)},
 		{"export.prefsrc (IPv4)", source(exp.PrefSrc[rib.IPv4])},
 		{"export.prefsrc (IPv6)", source(exp.PrefSrc[rib.IPv6])},
+		{"bgp.receive", policy(exp.Receive)},
 		{"bgp.max_prefixes", limit(s.MaxPrefixes)},
 		{"route_protocol", fmt.Sprint(s.Protocol)},
 		{"nexthop_objects", fmt.Sprint(s.NexthopObjects)},
