@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 // judgeOf is a policy for tests: it rejects a path by its ID's community, and changes others.
@@ -231,5 +232,16 @@ func TestExtCommunities(t *testing.T) {
 	}
 	if _, is := ExtCommunity(0x0002fde84e9502f9).Bandwidth(); is {
 		t.Error("a route target is no bandwidth")
+	}
+}
+
+// TestAttributesStaySmall: in a full table there is one for every few prefixes, and another
+// eight bytes make it the next size that Go allocates.
+func TestAttributesStaySmall(t *testing.T) {
+	if n := unsafe.Sizeof(Attrs{}); n > 64 {
+		t.Errorf("Attrs has %d bytes", n)
+	}
+	if n := unsafe.Sizeof(Tags{}); n > 80 {
+		t.Errorf("Tags has %d bytes", n)
 	}
 }

@@ -14,20 +14,22 @@ func accepting(set Changes) *Policy {
 	return Compile(Definition{Name: "set", Default: Accept, Rules: []Rule{{Set: set, Action: Accept}}})
 }
 
-// TestChanges tries each action: what differs afterwards, and what explain says of it.
-func TestChanges(t *testing.T) {
+// changeTried is an action, what differs afterwards, and what explain says of it.
+type changeTried struct {
+	name  string
+	set   Changes
+	of    rib.Subject
+	ok    func(a *rib.Attrs, r rib.Ruling) bool
+	words string
+}
+
+func changesOfNumbers() []changeTried {
 	bandwidth := func(megabits string) func(*rib.Subject, *rib.Attrs) {
 		return func(_ *rib.Subject, a *rib.Attrs) {
 			a.Rare = &rib.Rare{Extended: parsed(rib.ParseExtCommunity, map[string]string{"10000": "0x4004fde84e9502f9", "tiny": "0x4004fde83f800000", "negative": "0x4004fde8bf800000"}[megabits])}
 		}
 	}
-	for _, tc := range []struct {
-		name  string
-		set   Changes
-		of    rib.Subject
-		ok    func(a *rib.Attrs, r rib.Ruling) bool
-		words string
-	}{
+	return []changeTried{
 		{"set_local_pref", Changes{LocalPref: new(uint32(200))}, aPath(nil), func(a *rib.Attrs, _ rib.Ruling) bool { return a.LocalPref == 200 && a.MED == 5 }, "sets local preference 200"},
 		{"set_local_pref to 0", Changes{LocalPref: new(uint32(0))}, aPath(nil), func(a *rib.Attrs, _ rib.Ruling) bool { return a.LocalPref == 0 }, "sets local preference 0"},
 		{"set_med", Changes{MED: new(uint32(0))}, aPath(nil), func(a *rib.Attrs, _ rib.Ruling) bool { return a.MED == 0 }, "sets MED 0"},
@@ -53,6 +55,11 @@ func TestChanges(t *testing.T) {
 			return r.Nexthop == rib.NexthopSelf && a.Nexthop == netip.MustParseAddr("192.0.2.9")
 		}, "sets nexthop self"},
 		{"set_nexthop: unchanged", Changes{Nexthop: Nexthop{Told: rib.NexthopUnchanged}}, aPath(nil), func(_ *rib.Attrs, r rib.Ruling) bool { return r.Nexthop == rib.NexthopUnchanged }, "sets nexthop unchanged"},
+	}
+}
+
+func changesOfLists() []changeTried {
+	return []changeTried{
 		{"prepend_as: the path's own", Changes{Prepend: 2}, aPath(nil), func(a *rib.Attrs, _ rib.Ruling) bool {
 			return slices.Equal(a.ASPath, []uint32{65002, 65002, 65002, 65001}) && a.ASPathLen == 4
 		}, "makes the AS path 2 longer"},
@@ -72,7 +79,12 @@ func TestChanges(t *testing.T) {
 		{"set_large_communities", Changes{Large: CommunityChanges[rib.LargeCommunity]{Replace: true, Set: parsed(rib.ParseLargeCommunity, "1:1:1")}}, aPath(nil), tags("65001:1 65001:2", "1:1:1"), "sets large communities 1:1:1"},
 		{"the route targets stay", Changes{Communities: CommunityChanges[rib.Community]{Replace: true}}, aPath(nil), func(a *rib.Attrs, _ rib.Ruling) bool { return len(a.RTs) == 1 }, ""},
 		{"LLGR_STALE is what it says", Changes{Communities: CommunityChanges[rib.Community]{Add: parsed(rib.ParseCommunity, "llgr-stale")}}, aPath(nil), func(a *rib.Attrs, _ rib.Ruling) bool { return a.Stale }, ""},
-	} {
+	}
+}
+
+// TestChanges tries each action.
+func TestChanges(t *testing.T) {
+	for _, tc := range append(changesOfNumbers(), changesOfLists()...) {
 		was := *tc.of.Attrs
 		wasVia, wasTags := *was.Via, *was.Tags
 		var h rib.Hearing

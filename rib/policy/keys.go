@@ -135,6 +135,16 @@ var meaning = [keyNames][]Place{
 	keySetMetric:  toKernel, keySetPrefSrc: toKernel, keySetWeight: toKernel, keyWeightBandwidth: toKernel,
 }
 
+// Keys are the keys of a rule, those of conditions without not_, with the places where each means
+// something.
+func Keys() map[string][]Place {
+	out := make(map[string][]Place, keyNames)
+	for k := range keyNames {
+		out[k.String()] = slices.Clone(meaning[k])
+	}
+	return out
+}
+
 // means tells whether a key means something in a place. Only to a neighbour a path can be told
 // with another nexthop than the one that it is forwarded by here.
 func (r *Rule) means(key keyName, at Place) bool {

@@ -65,19 +65,26 @@ func ofSet(kind rib.SegmentKind, ases ...uint32) func(*rib.Subject, *rib.Attrs) 
 	}
 }
 
-// TestConditions tries each condition on what it is about and on what it is not.
-func TestConditions(t *testing.T) {
-	other := aPath(func(s *rib.Subject, a *rib.Attrs) {
+// tried is a condition with what it is about and what it is not about.
+type tried struct {
+	name string
+	when Conditions
+	is   []rib.Subject
+	not  []rib.Subject
+}
+
+// anotherPath has nothing of what aPath has.
+func anotherPath() rib.Subject {
+	return aPath(func(s *rib.Subject, a *rib.Attrs) {
 		s.Prefix, s.RPKI = netip.MustParsePrefix("2001:db8::/32"), rib.Invalid
 		a.Via = &rib.Via{Nexthop: netip.MustParseAddr("fe80::9%eth1"), Peer: netip.MustParseAddr("fe80::2%eth0")}
 		a.Tags, a.LocalPref, a.MED, a.ASPath, a.ASPathLen = &rib.Tags{}, 50, 0, nil, 0
 	})
-	for _, tc := range []struct {
-		name string
-		when Conditions
-		is   []rib.Subject
-		not  []rib.Subject
-	}{
+}
+
+func conditionsOnAttributes(t *testing.T) []tried {
+	other := anotherPath()
+	return []tried{
 		{"prefixes", Conditions{Prefixes: prefixes(t, "10.0.0.0/8 le 24", "::/0")}, []rib.Subject{aPath(nil), aRoute(nil)}, []rib.Subject{other}},
 		{"families", Conditions{Families: []rib.Family{rib.IPv4}}, []rib.Subject{aPath(nil), aRoute(nil)}, []rib.Subject{other}},
 		{"communities: any", Conditions{Communities: parsed(rib.ParseCommunity, "65009:9", "65001:2")}, []rib.Subject{aPath(nil)}, []rib.Subject{other, aRoute(nil)}},
@@ -104,6 +111,12 @@ func TestConditions(t *testing.T) {
 		{"metric: another", Conditions{Metric: number("8-9")}, nil, []rib.Subject{aRoute(nil)}},
 		{"rpki", Conditions{RPKI: []rib.Validity{rib.Invalid}}, []rib.Subject{other}, []rib.Subject{aPath(nil), aRoute(nil)}},
 		{"rpki: without a cache all is not found", Conditions{RPKI: []rib.Validity{rib.NotFound}}, []rib.Subject{aPath(nil)}, []rib.Subject{other}},
+	}
+}
+
+func conditionsOnOrigin() []tried {
+	other := anotherPath()
+	return []tried{
 		{"neighbors: an address", Conditions{Neighbors: parsed(ParseNeighbor, "192.0.2.2")}, []rib.Subject{aPath(nil)}, []rib.Subject{other, aRoute(nil)}},
 		{"neighbors: a prefix", Conditions{Neighbors: parsed(ParseNeighbor, "192.0.2.0/24")}, []rib.Subject{aPath(nil)}, []rib.Subject{other}},
 		{"neighbors: of a VRF", Conditions{Neighbors: parsed(ParseNeighbor, "192.0.2.2@red")}, []rib.Subject{aPath(nil)}, []rib.Subject{
@@ -150,7 +163,12 @@ func TestConditions(t *testing.T) {
 		}},
 		{"as_path and more", Conditions{ASPath: parsed(ParseASPath, "^65002_"), LocalPref: number("100")}, []rib.Subject{aPath(nil)}, []rib.Subject{other}},
 		{"as_path and what is not so", Conditions{ASPath: parsed(ParseASPath, "^65002_"), LocalPref: number("101")}, nil, []rib.Subject{aPath(nil)}},
-	} {
+	}
+}
+
+// TestConditions tries each condition on what it is about and on what it is not.
+func TestConditions(t *testing.T) {
+	for _, tc := range append(conditionsOnAttributes(t), conditionsOnOrigin()...) {
 		when, unless := tc.when.tests(false), tc.when.tests(true)
 		for i, s := range append(tc.is, tc.not...) {
 			want := i < len(tc.is)

@@ -121,6 +121,9 @@ func (p *Policy) String() string {
 	return fmt.Sprintf("%s (%d rules, %s)", p.name, len(p.rules), p.digest)
 }
 
+// Equal tells whether two policies are the same.
+func (p *Policy) Equal(o *Policy) bool { return p == o || p != nil && o != nil && p.text == o.text }
+
 // Text is the policy as a configuration may write it.
 func (p *Policy) Text() string { return p.text }
 
