@@ -6,22 +6,22 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// explainPolicy says what the policy of the export made of each path.
-func (f *facts) explainPolicy(w *rib.Walk, s rib.TraceStep, judged []rib.JudgedPath) {
-	accepted := 0
+// explainPolicy says what a policy on the way to the kernel made of each path.
+func (f *facts) explainPolicy(w *rib.Walk, name string, s rib.TraceStep, judged []rib.JudgedPath) {
+	accepted, asked, text := 0, 0, ""
 	var details []string
 	for i := range judged {
 		p := &judged[i]
-		if !p.Rejected {
+		if p.At != s.Place {
+			continue
+		}
+		if asked++; !p.Rejected {
 			accepted++
 		}
 		details = append(append(details, f.show(p.Path)), indented(p.Lines())...)
+		text = fmt.Sprintf("policy %q accepts %d of %s", p.Policy, accepted, plural(asked, "path"))
 	}
-	text := ""
-	if len(judged) > 0 { // else all that there is are the VRF's own imports
-		text = fmt.Sprintf("policy %q accepts %d of %s", judged[0].Policy, accepted, plural(len(judged), "path"))
-	}
-	tell(w, "policy", s, text, details...)
+	tell(w, name, s, text, details...)
 }
 
 // explainImportPolicy says what the policy of the import made of the routes that it was asked

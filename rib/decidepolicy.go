@@ -16,17 +16,16 @@ func (x *Exporting) judged(c *Candidates, t *Trace) (paths []Path, why rejection
 	}
 	paths = c.Judged[:0]
 	for i := range c.Paths {
-		p := c.Paths[i]
-		if !x.imported(p.Attrs) {
-			at, by := x.ask(&p, c, t)
+		paths = append(paths, c.Paths[i])
+		if p := &paths[len(paths)-1]; !x.imported(p.Attrs) {
+			at, by := x.ask(p, c, t)
 			if at > why.at {
 				why = rejection{at, by}
 			}
 			if at != 0 {
-				continue
+				paths = paths[:len(paths)-1]
 			}
 		}
-		paths = append(paths, p)
 	}
 	c.Judged = paths
 	if len(paths) > 0 {
@@ -42,14 +41,15 @@ func (x *Exporting) ask(p *Path, c *Candidates, t *Trace) (at Place, by string) 
 	if c.RPKI != nil {
 		s.RPKI = c.RPKI(p)
 	}
-	given := *p
+	others, given := p.Attrs.Source != x.of, p.Attrs
 	for at, policy := range [...]Judge{AtReceive: x.policy.Receive, AtPolicy: x.policy.Policy} {
-		if policy == nil || Place(at) == AtReceive && given.Attrs.Source == x.of {
+		if policy == nil || Place(at) == AtReceive && !others {
 			continue
 		}
 		var h *Hearing
 		if t != nil {
-			t.Judged = append(t.Judged, JudgedPath{At: Place(at), Path: given})
+			t.Judged = append(t.Judged, JudgedPath{At: Place(at), Path: *p})
+			t.Judged[len(t.Judged)-1].Path.Attrs = given
 			h = &t.Judged[len(t.Judged)-1].Hearing
 		}
 		r := policy.Judge(s, h)
