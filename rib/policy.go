@@ -56,6 +56,8 @@ type ExportPolicy struct {
 	// key `reachability` is false.
 	AnnounceUnreached bool
 	ResolveByDefault  bool // the default route may lead to nexthops
+	// AdvertiseRejected has neighbours told of paths that Policy rejects.
+	AdvertiseRejected bool
 	// Policy judges each path before the choice; nil: there is none.
 	Policy Judge
 	// Receive judges the paths of other VRFs and of other PEs before Policy does; nil: there is

@@ -61,6 +61,7 @@ func (s Spec) keys() []specKey {
 		{"export.max_paths", fmt.Sprint(max(1, exp.MaxPaths))},
 		{"export.accept_blackhole", fmt.Sprint(exp.AcceptBlackhole)},
 		{"export.blackhole_no_export", fmt.Sprint(!exp.AnnounceBlackholes)},
+		{"export.advertise_rejected", fmt.Sprint(exp.AdvertiseRejected)},
 		{"export.reachability", fmt.Sprint(!exp.AnnounceUnreached)},
 		{"export.backup_routes", fmt.Sprint(exp.BackupRoutes)},
 		{"export.resolve_by_default", fmt.Sprint(exp.ResolveByDefault)},
