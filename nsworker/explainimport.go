@@ -5,8 +5,52 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
 )
+
+// facts are what a worker knows of one prefix, taken out of its loop: everything
+// in it is immutable, or a copy.
+type facts struct {
+	prefix netip.Prefix
+	// confined: what is of other VRFs is not to be told.
+	confined bool
+	spec     vrf.Spec
+	absent   string // why there is no table; "": there is one
+	read     bool
+
+	heard
+
+	entry   route
+	known   bool // there is an entry
+	reason  string
+	set     nexthop.Set
+	spare   *rib.Route // the backup route in the table; nil: there is none
+	changes int        // routes that are due
+	wanted  int        // places of the quota that are taken
+
+	onlooker     onlooker
+	view         rib.View
+	mine         *rib.OwnPrefixes
+	board        *Board
+	announced    rib.Announcement
+	isAnnounced  bool
+	announcesDue bool
+}
+
+// heard is what BGP has of the prefix.
+type heard struct {
+	candidates []rib.Path    // with whatever route targets
+	unasked    error         // why BGP did not say which
+	refused    []rib.Refusal // what neighbours announced and BGP did not take
+	offers     []rib.Offer   // what they sent, and BGP's policies did not take
+	ours       rib.Path      // what BGP has of the VRF's own import; without Attrs: nothing
+	paths      []rib.Path    // in the feed
+	waiting    int           // prefixes that wait in the feed
+}
+
+// plural renders a number of things.
 
 // explainImport walks a prefix from the kernel to BGP.
 func (f *facts) explainImport(w *rib.Walk) {
@@ -78,4 +122,11 @@ func (f *facts) explainAnnouncement(w *rib.Walk) {
 	default:
 		w.Add("announcement", rib.Noted, "nothing is announced for it")
 	}
+}
+
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -297,4 +298,24 @@ func (s *tableSync) close() {
 	s.follows.close()
 	s.sets.Objects.Close()
 	s.askings.abandon()
+}
+
+// doubt asks for a reading of the table, soon. What takes many routes away says so in several
+// messages: the reading for the first makes them due again, and one more before they are
+// written would hold them up.
+func (s *tableSync) doubt(reason rib.ResyncReason) {
+	s.routes.backups.keep()
+	at, gap := time.Now(), resyncGap
+	if s.routes.Waiting() > 0 {
+		gap = busyGap
+	}
+	if next := s.resync.last.Add(gap); next.After(at) {
+		at = next
+	}
+	s.resync.at(at, reason)
+}
+
+// publish shows the VRF's view to those it leaks into.
+func (s *tableSync) publish() {
+	s.deps.Board.publish(s.name, nexthop.View{View: *s.view(), Binding: s.spec.Binding})
 }

@@ -26,9 +26,6 @@ type injector struct {
 	flags   *flags
 }
 
-// localPeer is the source of a path that originated here.
-var localPeer = new(bgpPeer)
-
 // Inject makes changes to the announcements of a VRF: all, or none where it fails.
 func (in injector) Inject(vrf string, changes []rib.AnnounceChange) error {
 	return in.inLoop(func() error {

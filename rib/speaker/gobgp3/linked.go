@@ -19,9 +19,6 @@ import (
 // gobgpVersion, which a test of the house holds against go.mod: whoever raises it there
 // compares each of these with the new source.
 
-// gobgpVersion is the GoBGP that this package was written for.
-const gobgpVersion = "v3.37.0"
-
 // GoBGP's loop, its watchers, its neighbours and its listening sockets.
 
 //go:linkname mgmtOperation github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).mgmtOperation

@@ -130,16 +130,3 @@ func (s *sources) learn() {
 
 // judgedFamilies are those of GoBGP's own tables in which paths of neighbours are judged.
 var judgedFamilies = [...]bgp.RouteFamily{bgp.RF_IPv4_UC, bgp.RF_IPv6_UC, bgp.RF_IPv4_VPN, bgp.RF_IPv6_VPN}
-
-func isVPN(f bgp.RouteFamily) bool { return f == bgp.RF_IPv4_VPN || f == bgp.RF_IPv6_VPN }
-
-// vpnOf is the family under which GoBGP has what a neighbour in a VRF sends.
-func vpnOf(f bgp.RouteFamily) bgp.RouteFamily {
-	switch f {
-	case bgp.RF_IPv4_UC:
-		return bgp.RF_IPv4_VPN
-	case bgp.RF_IPv6_UC:
-		return bgp.RF_IPv6_VPN
-	}
-	return f
-}
