@@ -34,9 +34,9 @@ func (f *facts) explainExport(w *rib.Walk) {
 			f.explainCandidates(w, s)
 			f.explainTargets(w)
 		case rib.AtReceive:
-			f.explainPolicy(w, "receive", s, t.Judged)
+			hearings{f}.paths(w, "receive", s, t.Judged)
 		case rib.AtPolicy:
-			f.explainPolicy(w, "policy", s, t.Judged)
+			hearings{f}.paths(w, "policy", s, t.Judged)
 		case rib.AtChoice:
 			w.Add("best path", s.Outcome, f.show(v.Chosen[0]), lines(t.Others, f.beside)...)
 		case rib.AtOwnImport:

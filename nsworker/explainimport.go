@@ -68,7 +68,7 @@ func (f *facts) explainImport(w *rib.Walk) {
 		case rib.AtRules:
 			tell(w, "rules", s, "every rule lets it through", lines(t.Routes, f.ruled)...)
 		case rib.AtImportPolicy:
-			f.explainImportPolicy(w, s, t.Routes)
+			hearings{f}.kernelRoutes(w, s, t.Routes)
 		}
 	}
 	f.explainAnnouncement(w)

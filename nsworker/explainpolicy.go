@@ -6,8 +6,11 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// explainPolicy says what a policy on the way to the kernel made of each path.
-func (f *facts) explainPolicy(w *rib.Walk, name string, s rib.TraceStep, judged []rib.JudgedPath) {
+// hearings are what policies made of what a worker knows of a prefix.
+type hearings struct{ *facts }
+
+// paths says what a policy on the way to the kernel made of each path.
+func (f hearings) paths(w *rib.Walk, name string, s rib.TraceStep, judged []rib.JudgedPath) {
 	accepted, asked, text := 0, 0, ""
 	var details []string
 	for i := range judged {
@@ -24,9 +27,9 @@ func (f *facts) explainPolicy(w *rib.Walk, name string, s rib.TraceStep, judged 
 	tell(w, name, s, text, details...)
 }
 
-// explainImportPolicy says what the policy of the import made of the routes that it was asked
+// kernelRoutes says what the policy of the import made of the routes that it was asked
 // about.
-func (f *facts) explainImportPolicy(w *rib.Walk, s rib.TraceStep, routes []rib.JudgedRoute) {
+func (f hearings) kernelRoutes(w *rib.Walk, s rib.TraceStep, routes []rib.JudgedRoute) {
 	accepted, asked, name := 0, 0, ""
 	var details []string
 	for _, r := range routes {

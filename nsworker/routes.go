@@ -34,8 +34,7 @@ type routes struct {
 	exporting *rib.Exporting         // how the Spec judges BGP's paths
 	lastRead  *nexthop.Forwarding    // what shared returned last
 	tellState func(rib.Slot, *route) // nil: nobody listens
-	pathBuf   []rib.Path             // reused, as are those below
-	judgedBuf []rib.Path
+	room      room                   // reused, as is batch
 	batch     batch
 }
 
@@ -50,6 +49,9 @@ type note struct {
 	counts bool      // it has a place in the quota
 	past   past
 }
+
+// room is for the paths of one prefix.
+type room struct{ chosen, judged []rib.Path }
 
 // batch is the slots of the next changes, with their prefixes.
 type batch struct {
@@ -186,14 +188,14 @@ func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []ri
 func (r *routes) decide(prefix netip.Prefix, paths []rib.Path) (v rib.Verdict, judged []rib.Path) {
 	c := rib.Candidates{
 		Prefix: prefix, Paths: paths, Reach: r.ways.reach, Own: r.own, Taken: r.beside.taken,
-		Room: r.pathBuf, Judged: r.judgedBuf,
+		Room: r.room.chosen, Judged: r.room.judged,
 	}
 	v = rib.Decide(r.exporting, &c, nil)
-	r.pathBuf = v.Chosen
+	r.room.chosen = v.Chosen
 	if !r.exporting.Judges() {
 		return v, paths
 	}
-	r.judgedBuf = c.Judged
+	r.room.judged = c.Judged
 	r.ways.heard(paths, c.Judged)
 	return v, c.Judged
 }

@@ -1,7 +1,6 @@
 package gobgp3
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -159,11 +158,4 @@ func (o *offering) why(p livePeer, sent, as *bgpPath) string {
 		return "no global import policy accepts it, and default-import-policy rejects it"
 	}
 	return ""
-}
-
-// Offers are what neighbours sent of a prefix and BGP does not have in the VRF's table, with
-// the reason where that is known: of a VRF's own neighbours, and VPN routes of other PEs
-// under the RDs that were seen. It is for a person who asks about one prefix.
-func (s *Speaker) Offers(_ context.Context, vrf string, prefix netip.Prefix) ([]rib.Offer, error) {
-	return s.tables.offers(vrf, prefix)
 }

@@ -179,6 +179,13 @@ func (s *Speaker) Candidates(ctx context.Context, vrf string, prefix netip.Prefi
 	return s.tables.candidates(ctx, vrf, prefix)
 }
 
+// Offers are what neighbours sent of a prefix and BGP does not have in the VRF's table, with
+// the reason where that is known: of a VRF's own neighbours, and VPN routes of other PEs
+// under the RDs that were seen. It is for a person who asks about one prefix.
+func (s *Speaker) Offers(_ context.Context, vrf string, prefix netip.Prefix) ([]rib.Offer, error) {
+	return s.tables.offers(vrf, prefix)
+}
+
 // Refused are the neighbours of a VRF whose last announcement of a prefix was taken for
 // a withdrawal, and why; of no prefix: all that are remembered, by prefix.
 func (s *Speaker) Refused(vrf string, p netip.Prefix) []rib.Refusal {
