@@ -15,7 +15,8 @@ import (
 )
 
 // reachability has GoBGP's choice, and so what its neighbours are told, follow what the
-// VRFs' workers say of nexthops. What they say is taken into GoBGP's loop here, by a
+// VRFs' workers say of nexthops, and the policies of their exports. What is said is taken into
+// GoBGP's loop here, by a
 // goroutine of its own, and the paths that it concerns are brought in line, some in each
 // turn of the loop; paths that arrive meanwhile are judged by flags.
 type reachability struct {
@@ -26,9 +27,10 @@ type reachability struct {
 	conf  atomic.Pointer[conf.Config]
 
 	mu    sync.Mutex
-	said  map[string]*unreached // guarded by mu; by VRF
-	grown map[string]bool       // guarded by mu; the VRFs whose paths are to be looked through
-	again bool                  // guarded by mu; what was said, or who listens, is another than the loop has
+	said  map[string]word // guarded by mu; by VRF
+	grown map[string]bool // guarded by mu; the VRFs whose paths are to be looked through
+	again bool            // guarded by mu; what was said, or who listens, is another than the loop has
+	awake []chan struct{} // guarded by mu; closed when all that was said is in force
 
 	// The loop's own.
 	flags   *flags
@@ -40,24 +42,61 @@ type reachability struct {
 func newReachability(c *changes, names *peerNames, log *logger) *reachability {
 	return &reachability{
 		loop: c.loop, names: names, log: log, wake: make(chan struct{}, 1), flags: newFlags(c),
-		said: make(map[string]*unreached), grown: make(map[string]bool), refused: make(map[string]string),
+		said: make(map[string]word), grown: make(map[string]bool), refused: make(map[string]string),
 	}
 }
 
 // say is Speaker.Unreached.
 func (r *reachability) say(vrf string, of map[rib.PathNexthop]struct{}) {
-	u := newUnreached(of) // not under mu, for which BGP's loop may wait
+	var u *unreached
+	if of != nil {
+		u = newUnreached(of) // not under mu, for which BGP's loop may wait
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old := r.said[vrf]
-	switch {
-	case of == nil && old == nil || of != nil && u.equal(old):
+	now := r.said[vrf]
+	old := now.nexthops
+	if u == nil && old == nil || u != nil && u.equal(old) {
 		return
-	case of == nil:
+	}
+	now.nexthops = u
+	r.put(vrf, now, u != nil && u.grows(old))
+}
+
+// withhold is Speaker.Withhold, but for the wait: what it returns is closed when that is in
+// force, and nil where nothing changes.
+func (r *reachability) withhold(policies map[string]rib.Judge) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	changed := false
+	for vrf, now := range r.said {
+		if next := policies[vrf]; now.policy != nil && now.policy != next {
+			now.policy, changed = next, true
+			r.put(vrf, now, next != nil)
+		}
+	}
+	for vrf, policy := range policies {
+		if now := r.said[vrf]; now.policy != policy {
+			now.policy, changed = policy, true
+			r.put(vrf, now, true)
+		}
+	}
+	if !changed {
+		return nil
+	}
+	done := make(chan struct{})
+	r.awake = append(r.awake, done)
+	return done
+}
+
+// put puts what is said of a VRF now in the place of what was. grows says that more of its
+// paths may be concerned. The caller holds mu.
+func (r *reachability) put(vrf string, now word, grows bool) {
+	if now == (word{}) {
 		delete(r.said, vrf)
-	default:
-		r.said[vrf] = u
-		r.grown[vrf] = r.grown[vrf] || u.grows(old)
+	} else {
+		r.said[vrf] = now
+		r.grown[vrf] = r.grown[vrf] || grows
 	}
 	r.stir()
 }
@@ -142,7 +181,14 @@ func (r *reachability) turn() bool {
 	owes := r.flags.tellOwed()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return owes || r.walk != nil || r.again
+	if owes || r.walk != nil || r.again {
+		return true
+	}
+	for _, done := range r.awake {
+		close(done)
+	}
+	r.awake = nil
+	return false
 }
 
 // after is called in the loop at the end of each of its operations.
@@ -191,8 +237,8 @@ func (r *reachability) adopt() (grown map[string]bool, is bool) {
 	}
 	heeded := maps.Clone(r.said)
 	for vrf, because := range refused {
-		if heeded[vrf] != nil && r.refused[vrf] == "" {
-			r.log.slog.Warn("Neighbors are told of a VRF's routes whether or not their nexthops are reached, because one of them gets all paths of a prefix (add-paths with send-max). Take send-max from that neighbor, or write reachability = false.",
+		if heeded[vrf] != (word{}) && r.refused[vrf] == "" {
+			r.log.slog.Warn("Neighbors are told of a VRF's routes whether or not their nexthops are reached and export.policy accepts them, because one of them gets all paths of a prefix (add-paths with send-max). Take send-max from that neighbor, or write reachability = false, and advertise_rejected = true where there is such a policy.",
 				"vrf", vrf, "neighbor", because)
 		}
 		delete(heeded, vrf)

@@ -212,6 +212,30 @@ func (s *Speaker) Unreached(vrf string, of map[rib.PathNexthop]struct{}) {
 	s.keeper.reach.say(vrf, of)
 }
 
+// Withhold says by which policies the paths that the neighbours of VRFs sent are judged before
+// others are told of them: what one rejects takes no part in BGP's choice. It replaces what was
+// said before, and concerns the same paths as Unreached. It returns when neighbours have been
+// told what follows from it; before Run, at once.
+func (s *Speaker) Withhold(ctx context.Context, policies map[string]rib.Judge) error {
+	done := s.keeper.reach.withhold(policies)
+	select {
+	case <-s.started:
+	default:
+		return nil
+	}
+	if done == nil {
+		return nil
+	}
+	select {
+	case <-done:
+		return nil
+	case <-s.stop:
+		return errStopped
+	case <-ctx.Done():
+		return fmt.Errorf("neighbors may still be told of what the policies of exports reject: %w", context.Cause(ctx))
+	}
+}
+
 // Limits returns the limits that are configured, by VRF and neighbour, with what counts
 // against them.
 func (s *Speaker) Limits() []speaker.Limit { return s.keeper.limits.list() }

@@ -79,7 +79,7 @@ type sent struct {
 func (f *flags) sentTo(vrfs map[string]bool) (list []sent) {
 	for _, p := range f.peers() {
 		name := p.judgedBy()
-		if !vrfs[name] || f.said[name] == nil {
+		if _, heeded := f.said[name]; !heeded || !vrfs[name] {
 			continue
 		}
 		vrf := f.rib().Vrfs[name] // none is called "default"
