@@ -25,6 +25,9 @@ type configuredBGP interface {
 	// Reload brings another configuration of GoBGP's into force, and returns a line for
 	// each thing that it changed.
 	Reload(ctx context.Context, text []byte, extras rib.Extras) ([]string, error)
+	// Withhold says by which policies paths are judged before neighbours are told of them,
+	// by VRF, and returns when they have been told what follows from it.
+	Withhold(ctx context.Context, policies map[string]rib.Judge) error
 	// Mirror makes feeds that say what another VRF's says, by the name of the feed.
 	Mirror(ctx context.Context, mirrors map[string]string) error
 }
@@ -86,6 +89,14 @@ func (t *transition) steps(m *move) []step {
 			},
 		},
 		{
+			// Before BGP has sessions that it did not have.
+			name: "what neighbours are not told",
+			do:   func(ctx context.Context) error { return t.bgp.Withhold(ctx, withheld(m.after)) },
+			undo: func(ctx context.Context) error {
+				return about("for what neighbours are told of that policies reject", t.bgp.Withhold(ctx, withheld(m.before)))
+			},
+		},
+		{
 			name: "BGP",
 			do: func(ctx context.Context) error {
 				changes, err := t.bgp.Reload(ctx, m.next.BGP, m.next.Extras)
@@ -143,6 +154,17 @@ func mirrors(cfg *config.Config) map[string]string {
 	for _, s := range cfg.VRFs {
 		if s.VRF != "" {
 			of[s.Name] = s.VRF
+		}
+	}
+	return of
+}
+
+// withheld are the policies that say of what neighbours of a VRF sent whether others are told.
+func withheld(specs []vrf.Spec) map[string]rib.Judge {
+	of := make(map[string]rib.Judge)
+	for _, s := range specs {
+		if x := s.Export; s.VRF == "" && x.Enabled && x.Policy != nil && !x.AdvertiseRejected {
+			of[s.Name] = x.Policy
 		}
 	}
 	return of
