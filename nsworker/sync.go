@@ -231,8 +231,11 @@ func (s *tableSync) reconfigure(spec vrf.Spec) {
 	}
 	s.announced.ask() // another RD or RT made BGP forget them
 	s.feed.Rewind()
+	var paths []rib.Path
 	for slot, e := range s.routes.All { // a route that is gone from the feed is not rewound
-		s.routes.MarkAnew(slot, e)
+		if paths = s.feed.Paths(paths[:0], slot); len(paths) == 0 {
+			s.routes.MarkAnew(slot, e)
+		}
 	}
 	if s.phase.known() {
 		s.importAll()
