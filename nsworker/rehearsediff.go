@@ -126,7 +126,7 @@ func (d *differ) announcements(have, want []rib.Announcement, anew bool) {
 }
 
 // byPolicy says how many of the routes that are filtered a policy rejects.
-func (b *books) byPolicy(of int) string {
+func (*differ) byPolicy(b *books, of int) string {
 	n := 0
 	for _, e := range b.routes.All {
 		if e.Note.state == rib.Filtered && e.Note.out == rib.PolicyRejects {
@@ -154,7 +154,7 @@ func (d *differ) remarks(s *tableSync) {
 		}
 		switch state {
 		case rib.Filtered:
-			d.note("%s of BGP would be filtered%s", plural(n, "route"), s.byPolicy(n))
+			d.note("%s of BGP would be filtered%s", plural(n, "route"), d.byPolicy(s.books, n))
 		case rib.Unresolved:
 			d.note("%s of BGP would be unresolved: the nexthop cannot be reached in this VRF", plural(n, "route"))
 		case rib.Conflict:
