@@ -111,6 +111,7 @@ var exportKeys = keys[entry]{
 	"prefer-link-local":    one(boolean, func(e *entry) *bool { return &e.exp.PreferLinkLocal }),
 	"prefsrc":              func(p *problems, n *node, e *entry) { readSources(p, n, &e.exp.PrefSrc) },
 	"policy":               uses(policy.Export, func(e *entry) *rib.Judge { return &e.exp.Policy }),
+	"advertise":            one(advertise, func(e *entry) *bool { return &e.exp.AdvertiseInstalled }),
 	"advertise-rejected":   one(boolean, func(e *entry) *bool { return &e.exp.AdvertiseRejected }),
 }
 
@@ -241,6 +242,9 @@ func readDirections(p *problems, e *entry, imp, exp *node, more keys[entry]) {
 	if present(exp) {
 		read(p, exp, with(exportKeys, more), e)
 		needEnabled(p, exp)
+		if n := exp.get("advertise"); n != nil && e.exp.AdvertiseInstalled && !e.exp.Enabled {
+			p.at(n, "is \"installed\" with export off, so that neighbours would be told of nothing; write enabled = true, or remove the key")
+		}
 	}
 }
 

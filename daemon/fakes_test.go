@@ -73,7 +73,7 @@ func (b *fakeBGP) Reload(_ context.Context, text []byte, _ rib.Extras) ([]string
 	return []string{"BGP has " + string(text)}, b.call("BGP gets %s", text)
 }
 
-func (b *fakeBGP) Withhold(_ context.Context, policies map[string]rib.Judge) error {
+func (b *fakeBGP) Withhold(_ context.Context, policies map[string]rib.Advertising) error {
 	if len(policies) == 0 {
 		return nil
 	}

@@ -25,9 +25,9 @@ type configuredBGP interface {
 	// Reload brings another configuration of GoBGP's into force, and returns a line for
 	// each thing that it changed.
 	Reload(ctx context.Context, text []byte, extras rib.Extras) ([]string, error)
-	// Withhold says by which policies paths are judged before neighbours are told of them,
-	// by VRF, and returns when they have been told what follows from it.
-	Withhold(ctx context.Context, policies map[string]rib.Judge) error
+	// Withhold says what neighbours are told of the paths that other neighbours of a VRF sent,
+	// and returns when they have been told what follows from it.
+	Withhold(ctx context.Context, of map[string]rib.Advertising) error
 	// Mirror makes feeds that say what another VRF's says, by the name of the feed.
 	Mirror(ctx context.Context, mirrors map[string]string) error
 }
@@ -159,12 +159,20 @@ func mirrors(cfg *config.Config) map[string]string {
 	return of
 }
 
-// withheld are the policies that say of what neighbours of a VRF sent whether others are told.
-func withheld(specs []vrf.Spec) map[string]rib.Judge {
-	of := make(map[string]rib.Judge)
+// withheld is what neighbours are told of what others sent in some VRFs, where that is not all.
+func withheld(specs []vrf.Spec) map[string]rib.Advertising {
+	of := make(map[string]rib.Advertising)
 	for _, s := range specs {
-		if x := s.Export; s.VRF == "" && x.Enabled && x.Policy != nil && !x.AdvertiseRejected {
-			of[s.Name] = x.Policy
+		x := s.Export
+		if s.VRF != "" || !x.Enabled {
+			continue
+		}
+		a := rib.Advertising{Installed: x.AdvertiseInstalled}
+		if !x.AdvertiseRejected {
+			a.Rejects = x.Policy
+		}
+		if a != (rib.Advertising{}) {
+			of[s.Name] = a
 		}
 	}
 	return of

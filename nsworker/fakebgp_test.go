@@ -25,10 +25,11 @@ type fakeBGP struct {
 	offers    []rib.Offer
 	policy    func(*rib.Path) bool // of BGP's own, for what is announced; nil: none
 	unreached map[string]map[rib.PathNexthop]struct{}
+	confirmed map[string]map[netip.Prefix]bool
 }
 
 func newFakeBGP() *fakeBGP {
-	return &fakeBGP{feeds: make(map[string]*rib.Feed), announced: make(map[string]map[netip.Prefix]rib.Announcement), unreached: make(map[string]map[rib.PathNexthop]struct{})}
+	return &fakeBGP{feeds: make(map[string]*rib.Feed), announced: make(map[string]map[netip.Prefix]rib.Announcement), unreached: make(map[string]map[rib.PathNexthop]struct{}), confirmed: make(map[string]map[netip.Prefix]bool)}
 }
 
 func (b *fakeBGP) Feed(vrf string) (*rib.Feed, error) {
@@ -119,6 +120,37 @@ func (b *fakeBGP) Offers(_ context.Context, _ string, p netip.Prefix) (list []ri
 		}
 	}
 	return list, nil
+}
+
+func (b *fakeBGP) Confirmed(vrf string, whole bool, changes []rib.Confirmation) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if whole || b.confirmed[vrf] == nil {
+		if !whole {
+			panic("a worker does not begin with all that it confirms")
+		}
+		b.confirmed[vrf] = make(map[netip.Prefix]bool)
+	}
+	for _, c := range changes {
+		if c.Is == b.confirmed[vrf][c.Prefix] {
+			panic("a worker confirms what it has confirmed")
+		}
+		b.confirmed[vrf][c.Prefix] = c.Is
+	}
+}
+
+// isConfirmed are the prefixes that are.
+func (b *fakeBGP) isConfirmed(vrf string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var list []string
+	for p, is := range b.confirmed[vrf] {
+		if is {
+			list = append(list, p.String())
+		}
+	}
+	slices.Sort(list)
+	return strings.Join(list, " ")
 }
 
 func (b *fakeBGP) Unreached(vrf string, of map[rib.PathNexthop]struct{}) {

@@ -277,6 +277,8 @@ func (p *prompter) Offers(context.Context, string, netip.Prefix) ([]rib.Offer, e
 	return nil, nil
 }
 
+func (p *prompter) Confirmed(string, bool, []rib.Confirmation) {}
+
 func (p *prompter) Unreached(string, map[rib.PathNexthop]struct{}) {}
 
 func (p *prompter) Announced(string) []rib.Announcement { return p.announced }

@@ -27,13 +27,13 @@ type write struct {
 // until the next call.
 func (r *routes) changes(buf []write, mayDelete bool) []write {
 	for len(buf) < writeBatch {
-		r.batch.slots = r.Next(r.batch.slots, writeBatch-len(buf))
-		if len(r.batch.slots) == 0 {
+		r.room.slots = r.Next(r.room.slots, writeBatch-len(buf))
+		if len(r.room.slots) == 0 {
 			break
 		}
-		r.batch.prefixes = r.feed.Prefixes(r.batch.prefixes[:0], r.batch.slots)
-		for i, slot := range r.batch.slots {
-			if c, is := r.change(slot, r.batch.prefixes[i]); is {
+		r.room.prefixes = r.feed.Prefixes(r.room.prefixes[:0], r.room.slots)
+		for i, slot := range r.room.slots {
+			if c, is := r.change(slot, r.room.prefixes[i]); is {
 				buf = append(buf, write{slot, false, c})
 			}
 		}

@@ -57,6 +57,9 @@ type BGP interface {
 	// reached: BGP's own choice is to leave them out. It replaces what was said before; nil
 	// ends it. The map is not changed any more.
 	Unreached(vrf string, of map[rib.PathNexthop]struct{})
+	// Confirmed says for which prefixes the kernel has what the VRF means it to have, and for
+	// which not any more; whole: for no others. The list is not changed any more.
+	Confirmed(vrf string, whole bool, changes []rib.Confirmation)
 }
 
 // Library is where a person who asks looks up what BGP has, and what it has not. It is not for

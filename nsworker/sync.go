@@ -182,6 +182,7 @@ func (s *tableSync) work(ctx context.Context) error {
 	}
 	s.chooseMoved() // behind what moves them at once
 	s.unreached.tell()
+	s.routes.confirms.tell()
 	for _, step := range []func(context.Context) error{s.writeRoutes, s.write.announce} {
 		if err := step(ctx); err != nil || !s.phase.known() {
 			return err
@@ -192,6 +193,7 @@ func (s *tableSync) work(ctx context.Context) error {
 		s.routes.ways.tidy(s.feed)
 	}
 	s.pass()
+	s.routes.confirms.tell()
 	s.announcedAll()
 	return nil
 }
@@ -272,6 +274,7 @@ func (s *tableSync) gone(ctx context.Context, what string) error {
 	if err := s.removeOwn(ctx); err != nil {
 		s.log.Info("routes in the old table could not be removed", "err", err)
 	}
+	confirmNothing(s.deps.BGP, &s.spec)
 	if err := s.withdrawAll(ctx); err != nil {
 		return err
 	}

@@ -56,6 +56,9 @@ type ExportPolicy struct {
 	// key `reachability` is false.
 	AnnounceUnreached bool
 	ResolveByDefault  bool // the default route may lead to nexthops
+	// AdvertiseInstalled has neighbours told of what is in the table alone: the key
+	// `advertise` is "installed".
+	AdvertiseInstalled bool
 	// AdvertiseRejected has neighbours told of paths that Policy rejects.
 	AdvertiseRejected bool
 	// Policy judges each path before the choice; nil: there is none.

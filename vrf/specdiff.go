@@ -61,6 +61,7 @@ func (s Spec) keys() []specKey {
 		{"export.max_paths", fmt.Sprint(max(1, exp.MaxPaths))},
 		{"export.accept_blackhole", fmt.Sprint(exp.AcceptBlackhole)},
 		{"export.blackhole_no_export", fmt.Sprint(!exp.AnnounceBlackholes)},
+		{"export.advertise", advertise(exp.AdvertiseInstalled)},
 		{"export.advertise_rejected", fmt.Sprint(exp.AdvertiseRejected)},
 		{"export.reachability", fmt.Sprint(!exp.AnnounceUnreached)},
 		{"export.backup_routes", fmt.Sprint(exp.BackupRoutes)},
@@ -134,6 +135,13 @@ func source(addr netip.Addr) string {
 		return "none"
 	}
 	return addr.String()
+}
+
+func advertise(installed bool) string {
+	if installed {
+		return "installed"
+	}
+	return "always"
 }
 
 func policy(j rib.Judge) string {

@@ -38,7 +38,7 @@ type place struct {
 }
 
 func newFlags(c *changes) *flags {
-	f := &flags{sources: sources{loop: c.loop, vrfs: make(map[*bgpPeer]string)}, changes: c, hush: hush{loop: c.loop}, batch: toldAtOnce}
+	f := &flags{sources: sources{loop: c.loop, vrfs: make(map[*bgpPeer]string), gates: make(gates)}, changes: c, hush: hush{loop: c.loop}, batch: toldAtOnce}
 	f.held = make(map[bgp.RouteFamily]map[string]*bgpPath)
 	for _, family := range judgedFamilies {
 		f.held[family] = make(map[string]*bgpPath)

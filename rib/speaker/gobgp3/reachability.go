@@ -3,11 +3,10 @@ package gobgp3
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
-
-	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
@@ -31,6 +30,10 @@ type reachability struct {
 	grown map[string]bool // guarded by mu; the VRFs whose paths are to be looked through
 	again bool            // guarded by mu; what was said, or who listens, is another than the loop has
 	awake []chan struct{} // guarded by mu; closed when all that was said is in force
+	news  []report        // guarded by mu; what workers confirm
+	// strict says of gates to come that nothing passes them before the worker has said what
+	// may: of those from the start, when nobody has been told of anything yet.
+	strict bool // guarded by mu
 
 	// The loop's own.
 	flags   *flags
@@ -65,20 +68,16 @@ func (r *reachability) say(vrf string, of map[rib.PathNexthop]struct{}) {
 
 // withhold is Speaker.Withhold, but for the wait: what it returns is closed when that is in
 // force, and nil where nothing changes.
-func (r *reachability) withhold(policies map[string]rib.Judge) <-chan struct{} {
+func (r *reachability) withhold(of map[string]rib.Advertising, started bool) <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.strict = !started
 	changed := false
-	for vrf, now := range r.said {
-		if next := policies[vrf]; now.policy != nil && now.policy != next {
-			now.policy, changed = next, true
-			r.put(vrf, now, next != nil)
-		}
-	}
-	for vrf, policy := range policies {
-		if now := r.said[vrf]; now.policy != policy {
-			now.policy, changed = policy, true
-			r.put(vrf, now, true)
+	for _, vrf := range slices.Concat(slices.Collect(maps.Keys(r.said)), slices.Collect(maps.Keys(of))) {
+		now, next := r.said[vrf], of[vrf]
+		if now.policy != next.Rejects || now.installed != next.Installed {
+			now.policy, now.installed, changed = next.Rejects, next.Installed, true
+			r.put(vrf, now, next != (rib.Advertising{}))
 		}
 	}
 	if !changed {
@@ -87,6 +86,44 @@ func (r *reachability) withhold(policies map[string]rib.Judge) <-chan struct{} {
 	done := make(chan struct{})
 	r.awake = append(r.awake, done)
 	return done
+}
+
+// confirm is Speaker.Confirmed.
+func (r *reachability) confirm(of report) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.said[of.vrf].installed {
+		return
+	}
+	if of.whole {
+		r.news = slices.DeleteFunc(r.news, func(old report) bool { return old.vrf == of.vrf })
+	}
+	r.news = append(r.news, of)
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// report takes in a part of what workers confirm.
+func (r *reachability) report() {
+	r.mu.Lock()
+	if len(r.news) == 0 {
+		r.mu.Unlock()
+		return
+	}
+	next := r.news[0]
+	r.news = r.news[1:]
+	r.mu.Unlock()
+	rest, walk := r.flags.gates.take(r.flags, next)
+	if walk {
+		r.walk = r.flags.begin(map[string]bool{next.vrf: true})
+	}
+	if len(rest.changes) > 0 {
+		r.mu.Lock()
+		r.news = slices.Insert(r.news, 0, rest)
+		r.mu.Unlock()
+	}
 }
 
 // put puts what is said of a VRF now in the place of what was. grows says that more of its
@@ -174,6 +211,9 @@ func (r *reachability) turn() bool {
 			r.walk = r.flags.begin(grown)
 		}
 	}
+	if r.walk == nil {
+		r.report()
+	}
 	if r.walk != nil && !r.walk.step() {
 		r.walk = nil
 		r.flags.armed = len(r.flags.said) > 0 || r.flags.holds()
@@ -181,7 +221,7 @@ func (r *reachability) turn() bool {
 	owes := r.flags.tellOwed()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if owes || r.walk != nil || r.again {
+	if owes || r.walk != nil || r.again || len(r.news) > 0 {
 		return true
 	}
 	for _, done := range r.awake {
@@ -238,82 +278,19 @@ func (r *reachability) adopt() (grown map[string]bool, is bool) {
 	heeded := maps.Clone(r.said)
 	for vrf, because := range refused {
 		if heeded[vrf] != (word{}) && r.refused[vrf] == "" {
-			r.log.slog.Warn("Neighbors are told of a VRF's routes whether or not their nexthops are reached and export.policy accepts them, because one of them gets all paths of a prefix (add-paths with send-max). Take send-max from that neighbor, or write reachability = false, and advertise_rejected = true where there is such a policy.",
+			r.log.slog.Warn("Neighbors are told of a VRF's routes whether or not their nexthops are reached and the kernel has them, and also where export.policy rejects them, because one of them gets all paths of a prefix (add-paths with send-max). Take send-max from that neighbor, or write reachability = false, advertise = \"always\" and advertise_rejected = true.",
 				"vrf", vrf, "neighbor", because)
 		}
 		delete(heeded, vrf)
 	}
 	r.refused = refused
 	r.flags.said = heeded
+	r.flags.gates.follow(heeded, r.strict)
 	r.flags.armed = len(heeded) > 0 || r.flags.holds()
 	if r.flags.armed {
 		r.flags.listen()
 	}
 	return grown, true
-}
-
-// refusals are the VRFs of whose paths a neighbour hears who gets several paths of a
-// prefix (RFC 7911), by VRF: GoBGP tells him each path, with or without the flag.
-func (r *reachability) refusals() map[string]string {
-	refused := make(map[string]string)
-	for addr, p := range r.peers() {
-		unicast, vpn, vrf := p.getsAll()
-		switch {
-		case vrf != "":
-			if unicast {
-				for name := range r.importedBy(vrf) {
-					refused[name] = addr
-				}
-			}
-		default:
-			if unicast {
-				refused[speaker.Default] = addr
-			}
-			if vpn {
-				for name := range r.rib().Vrfs {
-					refused[name] = addr
-				}
-			}
-		}
-	}
-	return refused
-}
-
-// importedBy are the VRFs whose routes lead into a VRF by their route targets.
-func (r *reachability) importedBy(vrf string) map[string]bool {
-	into := r.rib().Vrfs[vrf]
-	if into == nil {
-		return nil
-	}
-	wanted := targets(into.ImportRt)
-	from := make(map[string]bool)
-	for name, v := range r.rib().Vrfs {
-		if meet(wanted, targets(v.ExportRt)) {
-			from[name] = true
-		}
-	}
-	return from
-}
-
-// targets are the route targets among extended communities.
-func targets(list []bgp.ExtendedCommunityInterface) map[rib.RT]bool {
-	set := make(map[rib.RT]bool, len(list))
-	for _, c := range list {
-		if rt, is := decodeRT(c); is {
-			set[rt] = true
-		}
-	}
-	return set
-}
-
-// meet tells whether two sets of route targets have one in common.
-func meet(a, b map[rib.RT]bool) bool {
-	for rt := range a {
-		if b[rt] {
-			return true
-		}
-	}
-	return false
 }
 
 // stop gives up what is under way.

@@ -212,18 +212,19 @@ func (s *Speaker) Unreached(vrf string, of map[rib.PathNexthop]struct{}) {
 	s.keeper.reach.say(vrf, of)
 }
 
-// Withhold says by which policies the paths that the neighbours of VRFs sent are judged before
-// others are told of them: what one rejects takes no part in BGP's choice. It replaces what was
-// said before, and concerns the same paths as Unreached. It returns when neighbours have been
+// Withhold says what others are told of the paths that the neighbours of VRFs sent; of a VRF that
+// is not named, of all. What they are not told of takes no part in BGP's choice. It replaces what
+// was said before, and concerns the same paths as Unreached. It returns when neighbours have been
 // told what follows from it; before Run, at once.
-func (s *Speaker) Withhold(ctx context.Context, policies map[string]rib.Judge) error {
-	done := s.keeper.reach.withhold(policies)
+func (s *Speaker) Withhold(ctx context.Context, of map[string]rib.Advertising) error {
+	started := false
 	select {
 	case <-s.started:
+		started = true
 	default:
-		return nil
 	}
-	if done == nil {
+	done := s.keeper.reach.withhold(of, started)
+	if done == nil || !started {
 		return nil
 	}
 	select {
@@ -234,6 +235,13 @@ func (s *Speaker) Withhold(ctx context.Context, policies map[string]rib.Judge) e
 	case <-ctx.Done():
 		return fmt.Errorf("neighbors may still be told of what the policies of exports reject: %w", context.Cause(ctx))
 	}
+}
+
+// Confirmed says which prefixes of a VRF are confirmed from now on, or are not any more: where
+// Withhold says so, neighbours are told of confirmed ones alone. whole: nothing else is. It waits
+// for nothing. The list may not be changed any more.
+func (s *Speaker) Confirmed(vrf string, whole bool, changes []rib.Confirmation) {
+	s.keeper.reach.confirm(report{vrf, whole, changes})
 }
 
 // Limits returns the limits that are configured, by VRF and neighbour, with what counts

@@ -84,6 +84,8 @@ func (u *unreached) hasAddr(ip net.IP) bool {
 type word struct {
 	nexthops *unreached // nil: nothing
 	policy   rib.Judge  // others are not told of what it rejects; nil: there is none
+	// installed: others are told of what the VRF's gate lets pass alone.
+	installed bool
 }
 
 // sources says of GoBGP's paths in which VRF's neighbour they come from, and what is said of
@@ -93,10 +95,12 @@ type sources struct {
 	decoder *decoder
 	vrfs    map[*bgpPeer]string // "": no VRF judges the paths of that neighbour
 	said    map[string]word
+	gates   gates
 }
 
 // isWithheld tells whether a path may take no part in GoBGP's choice, because the VRF
-// whose neighbour sent it does not reach its nexthop, or has a policy that rejects it.
+// whose neighbour sent it does not reach its nexthop, has a policy that rejects it, or has not
+// confirmed its prefix.
 func (s *sources) isWithheld(p *bgpPath, family bgp.RouteFamily) bool {
 	o := p.origin()
 	if len(o.source.Address) == 0 {
@@ -104,12 +108,16 @@ func (s *sources) isWithheld(p *bgpPath, family bgp.RouteFamily) bool {
 	}
 	vrf := s.vrfOf(o.source, family)
 	w, is := s.said[vrf]
-	if !is || w.policy == nil && !w.nexthops.mayHave(p) {
+	gate := s.gates[vrf]
+	if !is || w.policy == nil && gate == nil && !w.nexthops.mayHave(p) {
 		return false
 	}
 	to, label, err := s.decoder.destination(o.nlri)
 	if err != nil {
 		return false
+	}
+	if !gate.passes(to.Prefix) {
+		return true
 	}
 	path, _, err := s.decoder.path(p, 0, to, label)
 	if err != nil {

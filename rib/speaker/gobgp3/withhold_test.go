@@ -2,6 +2,7 @@ package gobgp3
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -20,9 +21,9 @@ func (j noMED) Judge(s rib.Subject, _ *rib.Hearing) rib.Ruling {
 // withhold has the VRF judged by a policy, and returns when that is in force.
 func (x *trial) withhold(j rib.Judge) {
 	x.t.Helper()
-	policies := make(map[string]rib.Judge)
+	policies := make(map[string]rib.Advertising)
 	if j != nil {
-		policies[x.vrf] = j
+		policies[x.vrf] = rib.Advertising{Rejects: j}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -80,5 +81,68 @@ func TestWithholdFromANewSession(t *testing.T) {
 		x.r.cut()
 		eventually(x.t, "r is back", func() bool { return x.r.sessions() > before && x.r.isUp() })
 		x.hears(x.p, "a new session", ofQ)
+	})
+}
+
+// confirm says of the prefix, or with whole of all, whether it is confirmed.
+func (x *trial) confirm(whole, is bool) {
+	x.t.Helper()
+	var list []rib.Confirmation
+	if is || !whole {
+		list = append(list, rib.Confirmation{Prefix: prefix(x.prefix), Is: is})
+	}
+	for i := range 64 { // the marks of hears are
+		list = append(list, rib.Confirmation{Prefix: prefix(fmt.Sprintf("198.51.100.%d/32", i)), Is: true})
+	}
+	x.s.Confirmed(x.vrf, whole, list)
+	x.s.settled(x.t)
+}
+
+func (x *trial) advertise(a rib.Advertising) {
+	x.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := x.s.Withhold(ctx, map[string]rib.Advertising{x.vrf: a}); err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+// TestInstalled: neighbours are told of a prefix once its VRF confirms it, of its changes from
+// then on at once, and take it back when it is confirmed no more.
+func TestInstalled(t *testing.T) {
+	eachTrial(t, func(x *trial) {
+		x.announce(x.p)
+		x.hears(x.p, "before", ofP)
+		x.advertise(rib.Advertising{Installed: true})
+		x.hears(x.p, "nobody has said anything yet")
+		x.confirm(true, true)
+		x.hears(x.p, "it is confirmed: nothing changes")
+		x.confirm(false, false)
+		x.hears(x.p, "not any more", "-")
+		x.announce(x.q)
+		x.hears(x.q, "another path comes, and is not confirmed either")
+		x.confirm(false, true)
+		x.hears(x.p, "it is confirmed", ofP)
+		x.withdraw(x.p)
+		x.hears(x.p, "the prefix is confirmed, whichever path it has", ofQ)
+		x.med(x.p, 7)
+		x.hears(x.p, "a better one is told at once", ofP)
+		before := x.r.sessions()
+		x.confirm(true, false)
+		x.hears(x.p, "nothing is confirmed", "-")
+		x.r.cut()
+		eventually(x.t, "r is back", func() bool { return x.r.sessions() > before && x.r.isUp() })
+		x.hears(x.p, "a new session is told nothing")
+		x.advertise(rib.Advertising{Installed: true, Rejects: noMED(7)})
+		x.confirm(false, true)
+		x.hears(x.p, "what is confirmed may be rejected", ofQ)
+		x.unreached(x.q)
+		x.hears(x.p, "or not be reached", "-")
+		x.advertise(rib.Advertising{})
+		x.unreached()
+		x.hears(x.p, "all is told", ofP)
+		x.s.Unreached(x.vrf, nil)
+		x.s.settled(x.t)
+		x.s.holdsNothing(x.t)
 	})
 }

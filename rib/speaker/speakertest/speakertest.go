@@ -66,6 +66,9 @@ func (s *Speaker) Announce(ctx context.Context, vrf string, changes []rib.Announ
 	return s.announcer.Announce(ctx, vrf, changes)
 }
 
+// Confirmed does nothing: it has no neighbours to tell.
+func (s *Speaker) Confirmed(string, bool, []rib.Confirmation) {}
+
 // Offers returns nothing: whatever it learns it has.
 func (s *Speaker) Offers(context.Context, string, netip.Prefix) ([]rib.Offer, error) { return nil, nil }
 
