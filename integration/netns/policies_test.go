@@ -132,3 +132,33 @@ func TestPolicies(t *testing.T) {
 		})
 	}
 }
+
+// TestAdvertiseInstalled: neighbours hear of a prefix once the kernel has its route, and of none
+// that another program has the place of; a restart withdraws nothing that stands.
+func TestAdvertiseInstalled(t *testing.T) {
+	for _, inside := range []bool{false, true} {
+		t.Run(map[bool]string{false: "in the daemon's namespace", true: "in another one"}[inside], func(t *testing.T) {
+			t.Parallel()
+			f := newFork(t, inside)
+			f.goes(1)
+			_, theirs := ends(3)
+			config := f.judged(inside, "", []string{`advertise = "installed"`}, nil)
+			f.daemon.Reload(config)
+			f.goes(1)
+			f.at.IP("route", "replace", "10.9.0.0/16", "via", theirs[0], "dev", "eth3", "metric", "20", "proto", "static")
+			f.told("another program took the place of one", "", "65000 65001")
+			f.at.IP("route", "del", "10.9.0.0/16", "via", theirs[0], "dev", "eth3", "metric", "20", "proto", "static")
+			f.goes(1)
+			f.bird.Show("disable all")
+			f.goes(2)
+			f.bird.Show("enable all")
+			f.goes(1)
+			f.daemon.Stop()
+			f.daemon.Start()
+			f.goes(1)
+			f.at.IP("link", "set", "eth1", "down")
+			f.at.IP("link", "set", "eth2", "down")
+			f.told("no link is up", "", "")
+		})
+	}
+}
