@@ -204,9 +204,13 @@ func (s *tableSync) work(ctx context.Context) error {
 // link took with it, BGP waits: it needs the processors too for what it makes of that.
 func (s *tableSync) tellUnreached() {
 	repairs := s.routes.Waiting() > 0 && time.Now().Before(s.resync.held)
-	if s.feed.SetRepairing(repairs); !repairs {
-		s.unreached.tell()
+	if s.feed.SetRepairing(repairs); repairs {
+		return
 	}
+	if !s.resync.held.IsZero() {
+		s.hasten()
+	}
+	s.unreached.tell()
 }
 
 func (s *tableSync) writeRoutes(ctx context.Context) error {
