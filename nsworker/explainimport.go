@@ -1,7 +1,6 @@
 package nsworker
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -177,7 +176,7 @@ func (f hearings) advertised(w *rib.Walk, judged []rib.JudgedPath) {
 	x, rejected := &f.spec.Export, 0
 	for i := range judged {
 		p := &judged[i]
-		if of := cmp.Or(p.Path.Attrs.Source, vrf.Default); p.At == rib.AtPolicy && p.Rejected && p.Path.Attrs.Peer.IsValid() && of == f.spec.Of() {
+		if p.At == rib.AtPolicy && p.Rejected && (telling{of: f.spec.Of()}).are(&p.Path) {
 			rejected++
 		}
 	}

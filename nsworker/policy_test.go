@@ -284,8 +284,8 @@ func TestRehearsalOfAPolicy(t *testing.T) {
 		paths := two("10.1.0.0/16", "192.0.2.9", "198.51.100.9")
 		paths[0].Attrs.Tags = &rib.Tags{Communities: []rib.Community{7}}
 		l.hear("red", paths...)
-		l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9", community(7)))
-		l.hear("red", bgpPath("10.3.0.0/16", "192.0.2.9"))
+		l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9", community(7), from("red")))
+		l.hear("red", bgpPath("10.3.0.0/16", "192.0.2.9", from("red")))
 		l.converge("red")
 		l.settle()
 		next := s
@@ -301,6 +301,7 @@ func TestRehearsalOfAPolicy(t *testing.T) {
 			"add 10.3.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 50",
 			"change 10.8.0.0/16",
 			"1 route of BGP would be filtered, by a policy",
+			"neighbours would be told no more of 1 prefix that the policy of the export rejects; with advertise_rejected = true they would be",
 		}
 		if d := cmp.Diff(want, l.rehearsed(s, next)); d != "" {
 			t.Errorf("(-want +got)\n%s", d)
