@@ -141,7 +141,7 @@ var referenceFiles = map[string]string{
 	"netlink.policies.rules": `{"netlink": {"policies": [{"name": "to-kernel", "rules": [{"action": "accept"}]}]}}`,
 	"netlink.vrfs":           `{"netlink": {"vrfs": [{"name": "tenant-a"}]}}`,
 	"netlink.vrfs.import":    `{"netlink": {"policies": [{"name": "from-kernel", "rules": [{"action": "accept"}]}], "vrfs": [{"name": "tenant-a", "import": {"enabled": true, "interface_list": ["*"]}}]}}`,
-	"netlink.vrfs.bgp":       `{"netlink": {"vrfs": [{"name": "tenant-a", "bgp": {}}]}}`,
+	"netlink.vrfs.bgp":       `{"netlink": {"policies": [{"name": "from-others", "rules": [{"action": "accept"}]}], "vrfs": [{"name": "tenant-a", "bgp": {}}]}}`,
 	"netlink.vrfs.export":    `{"netlink": {"policies": [{"name": "to-kernel", "rules": [{"action": "accept"}]}], "vrfs": [{"name": "tenant-a", "export": {"enabled": true}}]}}`,
 	"netlink.import":         `{"netlink": {"policies": [{"name": "from-kernel", "rules": [{"action": "accept"}]}], "import": {"enabled": true, "interface_list": ["*"]}}}`,
 	"netlink.export":         `{"netlink": {"policies": [{"name": "to-kernel", "rules": [{"action": "accept"}]}], "export": {"enabled": true}}}`,

@@ -25,15 +25,29 @@ const (
 	makerLeft          // there was one, and it is gone
 )
 
-// past is, in one byte of an entry, the maker of its standing route, and how its own route
-// stood when that was told last.
+// past is, in one byte of an entry, the maker of its standing route, how its own route stood
+// when that was told last, and whether it is confirmed to BGP.
 type past uint8
 
-const stoodAt = 2 // the lowest bit of the latter
+// Where the latter two are.
+const (
+	stoodAt     = 2
+	confirmedAt = 4
+	makerBits   = 1<<stoodAt - 1
+	stoodBits   = 1<<confirmedAt - 1<<stoodAt
+)
 
-func (p past) maker() maker    { return maker(p & (1<<stoodAt - 1)) }
-func (p past) stood() stands   { return stands(p >> stoodAt) }
-func (p *past) stand(s stands) { *p = past(s)<<stoodAt | past(p.maker()) }
+func (p past) maker() maker    { return maker(p & makerBits) }
+func (p past) stood() stands   { return stands(p & stoodBits >> stoodAt) }
+func (p *past) stand(s stands) { *p = *p&^stoodBits | past(s)<<stoodAt }
+func (p past) confirmed() bool { return p>>confirmedAt != 0 }
+
+func (p *past) confirm(is bool) {
+	*p &= 1<<confirmedAt - 1
+	if is {
+		*p |= 1 << confirmedAt
+	}
+}
 
 // saw takes in whether a path that leads as the route does is there.
 func (p *past) saw(there bool) {
@@ -44,12 +58,14 @@ func (p *past) saw(there bool) {
 	case now == makerCame:
 		now = makerLeft
 	}
-	*p = past(p.stood())<<stoodAt | past(now)
+	*p = *p&^makerBits | past(now)
 }
 
-// look takes in which paths there are for a standing route.
-func (s *adopted) look(e *route, paths []rib.Path) {
-	e.Note.past.saw(e.Have != nil && slices.ContainsFunc(paths, func(p rib.Path) bool { return s.mayHaveMade(e.Have, &p) }))
+// look takes in which paths there are for a standing route, as BGP has them, and as the
+// policy left them.
+func (s *adopted) look(e *route, paths, judged []rib.Path) {
+	made := func(p rib.Path) bool { return s.mayHaveMade(e.Have, &p) }
+	e.Note.past.saw(e.Have != nil && (slices.ContainsFunc(paths, made) || slices.ContainsFunc(judged, made)))
 }
 
 // mayHaveMade tells whether a path leads where a standing route does.
@@ -65,6 +81,13 @@ func (s *adopted) mayHaveMade(f *nexthop.Forwarding, p *rib.Path) bool {
 // wanted.
 func (s *adopted) holds(e *route, set *nexthop.Set) bool {
 	return set.Carries != nil && s.late(e.Family()) && e.Note.past.maker() != makerLeft && !leadsTo(e.Have, set) && s.works(e.Have)
+}
+
+// mayBeOf tells whether an entry's standing route may be of a path that BGP has not told of
+// yet, and its policy rejects those that it has: another one may come that it accepts. Where
+// one of those leads as the route does, the route is its, and goes.
+func (s *adopted) mayBeOf(e *route) bool {
+	return e.Note.state == rib.Stale && e.Have != nil && s.late(e.Family()) && e.Note.past.maker() == makerUnknown && s.works(e.Have)
 }
 
 // works tells whether packets get out by a standing route: over links that are up, to

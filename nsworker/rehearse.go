@@ -158,6 +158,9 @@ func (r *Rehearsal) Table(ctx context.Context, name string, paths Candidates, st
 	d.routes(on.sync, t.Routes)
 	d.announcements(now, on.announcements(), anew)
 	d.remarks(on.sync)
+	if was, runs := r.before[name]; runs && s.VRF == "" {
+		d.told(was, s, paths)
+	}
 	return d.out, nil
 }
 
@@ -186,6 +189,7 @@ func (r *Rehearsal) begin(ctx context.Context, s vrf.Spec, where rib.Where, t ri
 	w := New(deps, s, func(vrf.WorkerStatus) {})
 	w.feed = rib.NewFeed() // of no paths: it gives out the slots
 	st := &rehearsing{newTableSync(w, scenery{where, t}), bgp}
+	st.sync.lookOn()
 	st.sync.sweeps.done = [rib.Families]bool{swept, swept}
 	st.sync.sweeps.deadline = time.Now().Add(24 * time.Hour)
 	st.sync.announced.ask()
@@ -271,6 +275,12 @@ func (p *prompter) Candidates(context.Context, string, netip.Prefix) ([]rib.Path
 }
 
 func (p *prompter) Refused(string, netip.Prefix) []rib.Refusal { return nil }
+
+func (p *prompter) Offers(context.Context, string, netip.Prefix) ([]rib.Offer, error) {
+	return nil, nil
+}
+
+func (p *prompter) Confirmed(string, bool, []rib.Confirmation) {}
 
 func (p *prompter) Unreached(string, map[rib.PathNexthop]struct{}) {}
 

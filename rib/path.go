@@ -1,8 +1,11 @@
 package rib
 
 import (
+	"fmt"
+	"math"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // RD is a route distinguisher as its 8 bytes in wire order (RFC 4364 section
@@ -123,6 +126,39 @@ func (a *Announcement) Equal(o *Announcement) bool {
 	return a.Prefix == o.Prefix && a.MED == o.MED && a.Prepend == o.Prepend &&
 		(a.LocalPref == o.LocalPref || a.LocalPref != nil && o.LocalPref != nil && *a.LocalPref == *o.LocalPref) &&
 		slices.Equal(a.Communities, o.Communities) && slices.Equal(a.Large, o.Large)
+}
+
+// AnnouncementOf is what a path of ours says, as BGP has it: a policy of BGP's may have changed
+// what was announced.
+func AnnouncementOf(p *Path) Announcement {
+	a := Announcement{Prefix: p.Prefix, MED: p.Attrs.MED, Communities: p.Attrs.Communities, Large: p.Attrs.Large}
+	if p.Attrs.LocalPref != defaultLocalPref {
+		a.LocalPref = &p.Attrs.LocalPref
+	}
+	a.Prepend = uint8(min(len(p.Attrs.ASPath), math.MaxUint8))
+	return a
+}
+
+// Terms are what is announced beside the prefix, for a person.
+func (a *Announcement) Terms() string {
+	s := fmt.Sprintf("MED %d", a.MED)
+	if a.LocalPref != nil {
+		s += fmt.Sprintf(", local preference %d", *a.LocalPref)
+	}
+	if a.Prepend > 0 {
+		s += fmt.Sprintf(", our AS prepended %d times", a.Prepend)
+	}
+	var has []string
+	for _, c := range a.Communities {
+		has = append(has, c.String())
+	}
+	for _, c := range a.Large {
+		has = append(has, c.String())
+	}
+	if len(has) > 0 {
+		s += " and " + strings.Join(has, ", ")
+	}
+	return s
 }
 
 // AnnounceChange announces, or with Withdraw takes back, one route of a VRF.

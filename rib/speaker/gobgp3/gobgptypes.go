@@ -27,7 +27,7 @@ type bgpPath struct {
 	pathAttrs []bgp.PathAttributeInterface
 	dels      []bgp.BGPAttrType
 	attrsHash uint32
-	rejected  bool // of a path of an adj-RIB-in: a loop
+	rejected  bool // of adj-RIB-in: a loop check refused it
 	dropped   bool // of a withdrawal: the path's local identifier is free again
 
 	IsNexthopInvalid bool
