@@ -50,6 +50,7 @@ type entry struct {
 	source  []netip.Addr
 
 	maxPrefixes uint32
+	originates  origination
 }
 
 const day = 24 * time.Hour
@@ -114,6 +115,7 @@ var exportKeys = keys[entry]{
 // bgpKeys are the keys of a VRF under bgp, which the short form has not.
 var bgpKeys = keys[entry]{
 	"max-prefixes": one(whole[uint32](1, math.MaxUint32, ""), func(e *entry) *uint32 { return &e.maxPrefixes }),
+	"leak-from":    readLeakFrom,
 }
 
 // shortKeys are the keys of the short form beside importKeys or exportKeys.
@@ -132,7 +134,7 @@ func netlinkSchema() schema {
 		"vrfs": []any{entryKeys.schema(schema{
 			"import": importKeys.schema(nil),
 			"export": exportKeys.schema(nil),
-			"bgp":    bgpKeys.schema(nil),
+			"bgp":    bgpKeys.schema(originationSchema()),
 		})},
 	})
 }
@@ -181,6 +183,7 @@ func readNetlink(p *problems, root *node) (settings, []*entry) {
 		}
 		readDirections(p, e, item.get("import"), item.get("export"), nil)
 		read(p, item.get("bgp"), bgpKeys, e)
+		readOrigination(p, item.get("bgp"), e)
 		if e.binding.Device != "" && e.binding.Table != 0 {
 			p.at(item.get("table"), "device and table exclude each other; a device brings its own table, remove one")
 		}
@@ -292,7 +295,9 @@ func (s settings) spec(e *entry, of vrf.Spec) vrf.Spec {
 	}
 	if e.of != "" {
 		of.Name, of.VRF = e.name, e.of
+		return of
 	}
+	of.Originates = e.originates.Origination
 	return of
 }
 

@@ -45,8 +45,12 @@ type Via struct {
 	// "" for the global table and for VPN paths from other PEs.
 	Source string
 	// Imported marks a path that a worker of this daemon announced, from the
-	// kernel table of Source ("default" for the global table).
+	// kernel table of Source ("default" for the global table), or for another reason As.
 	Imported bool
+	As       AnnouncedAs
+	// ByRule marks a path that another VRF's LeakRule let in; Source is "default" where it
+	// is of the global table.
+	ByRule bool
 }
 
 // PathNexthop is by what a path is forwarded in the VRF that has it from a neighbour. Paths
@@ -107,9 +111,13 @@ type Path struct {
 	Attrs  *Attrs
 }
 
-// Announcement is a route that a VRF imports into BGP: ORIGIN incomplete,
+// Announcement is a route that a VRF imports into BGP, or originates: ORIGIN incomplete,
 // nexthop self. The VRF's RD and export RTs are added by BGP. Two are compared by Equal.
 type Announcement struct {
+	As AnnouncedAs
+	// Of is the path that is passed on by FromLeak: origin and AS path are its own. Neither
+	// another VRF nor another router gets it. nil: it begins here.
+	Of          *Attrs
 	Prefix      netip.Prefix
 	MED         uint32
 	Communities []Community
@@ -120,9 +128,18 @@ type Announcement struct {
 
 // Equal tells whether two announcements say the same.
 func (a *Announcement) Equal(o *Announcement) bool {
-	return a.Prefix == o.Prefix && a.MED == o.MED && a.Prepend == o.Prepend &&
+	return a.Prefix == o.Prefix && a.MED == o.MED && a.Prepend == o.Prepend && a.As == o.As && a.Of.passesOnAs(o.Of) &&
 		(a.LocalPref == o.LocalPref || a.LocalPref != nil && o.LocalPref != nil && *a.LocalPref == *o.LocalPref) &&
 		slices.Equal(a.Communities, o.Communities) && slices.Equal(a.Large, o.Large)
+}
+
+// passesOnAs tells whether two paths are passed on with the same origin and AS path.
+func (a *Attrs) passesOnAs(b *Attrs) bool {
+	if a == nil || b == nil || a == b {
+		return a == b
+	}
+	same := func(x, y ASSegment) bool { return x.Kind == y.Kind && slices.Equal(x.ASes, y.ASes) }
+	return a.Origin == b.Origin && slices.EqualFunc(slices.Collect(a.Segments), slices.Collect(b.Segments), same)
 }
 
 // AnnounceChange announces, or with Withdraw takes back, one route of a VRF.
@@ -145,8 +162,8 @@ func (p Path) Confined(own string) Path {
 		return p
 	}
 	a := *p.Attrs
-	a.Via = &Via{Source: Elsewhere, Imported: a.Imported, IBGP: a.IBGP} // the old one is shared
-	a.Tags = &Tags{Communities: a.Communities, Large: a.Large}          // so is this
+	a.Via = &Via{Source: Elsewhere, Imported: a.Imported, As: a.As, IBGP: a.IBGP, ByRule: a.ByRule} // the old one is shared
+	a.Tags = &Tags{Communities: a.Communities, Large: a.Large}                                      // so is this
 	a.Rare = a.Rare.confined()
 	p.RD, p.ID, p.Label, p.Attrs = 0, 0, 0, &a
 	return p
