@@ -48,7 +48,7 @@ func counts(paths map[string]*Paths, prefix netip.Prefix) map[string]int {
 func TestForesight(t *testing.T) {
 	t.Parallel()
 	feeds := NewFeeds(redAnd)
-	in := NewIntake(redAnd, nil, feeds, NewMarkers(), nil)
+	in := NewIntake(redAnd, nil, nil, feeds, NewMarkers(), nil)
 	in.Sync()
 	peer := netip.MustParseAddr("192.0.2.1")
 	learned := vpnPath(one, 1, 1)
@@ -95,7 +95,7 @@ func TestForesight(t *testing.T) {
 func TestForesightOfAllPaths(t *testing.T) {
 	t.Parallel()
 	feeds := NewFeeds(redAnd)
-	in := NewIntake(redAnd, nil, feeds, NewMarkers(), nil)
+	in := NewIntake(redAnd, nil, nil, feeds, NewMarkers(), nil)
 	in.Sync()
 	peer := netip.MustParseAddr("192.0.2.1")
 	best, other, global := vpnPath(one, 1, 1), vpnPath(one, 2, 1), globalPath(one)

@@ -43,7 +43,7 @@ func newWatch(c *conf.Config, feeds *speaker.Feeds, markers *speaker.Markers, k 
 		failed:  make(map[string]struct{}),
 	}
 	left := func(vrf string) { k.leaver.left(vrf, w.first) }
-	w.intake = speaker.NewIntake(c.VRFs, c.Awaited(), feeds, markers, left)
+	w.intake = speaker.NewIntake(c.VRFs, c.Extras.Leaks, c.Awaited(), feeds, markers, left)
 	return w
 }
 
