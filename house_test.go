@@ -36,12 +36,17 @@ var house = map[string]room{
 		only:   []string{"github.com/gaissmai/bart"},
 		reason: "rib is pure: the standard library and a prefix trie, so that everything else can build on it and it can be tested without I/O",
 	},
+	"rib/policy": {
+		may:    []string{"rib"},
+		only:   []string{},
+		reason: "policies judge what rib's decisions show them; they are pure, so that a second evaluator can be held against them",
+	},
 	"vrf": {
 		may:    []string{"rib"},
 		reason: "vrf starts workers through a Factory; it must not know what they do, nor who configures it",
 	},
 	"config": {
-		may:    []string{"api/access", "vrf", "rib"},
+		may:    []string{"api/access", "vrf", "rib", "rib/policy"},
 		reason: "config turns a file into validated values; it runs nothing",
 	},
 	"nsworker": {

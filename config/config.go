@@ -23,6 +23,7 @@ import (
 	"strings"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/policy"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -58,6 +59,9 @@ type Config struct {
 	// and both directions off. A VRF that is enabled at run time joins.
 	Others []vrf.Spec
 	API    API
+	// Policies are those of [[netlink.policies]], in the order of the file, whether they are
+	// used or not.
+	Policies []*policy.Policy
 	// Metrics are off unless the file names an address.
 	Metrics Metrics
 	// Neighbors are the neighbours with `netns`: the relay carries their sessions. In
@@ -155,7 +159,8 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 		p.at(root.get("global").get("config").get("port"), "leaves GoBGP without a listener, which neighbours with netns need; write a port, or remove the key for 179")
 	}
 	checkBGP(p, bgp, conf, index)
-	settings, entries := readNetlink(p, root)
+	judges := readPolicies(p, root, append(specNames(vrfs), vrf.Default))
+	settings, entries := readNetlink(p, root, judges)
 	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Unapplied: unapplied, Advertise: advertised}
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
@@ -170,6 +175,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
+	c.Policies = judges.compiled()
 	slices.SortStableFunc(p.notes, func(a, b Error) int { return a.Line - b.Line })
 	slices.SortStableFunc(p.changed, func(a, b Error) int { return a.Line - b.Line })
 	c.Notes, c.Changed = p.notes, p.changed

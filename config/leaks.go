@@ -7,14 +7,14 @@ import (
 	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/policy"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // leakEntry is one of [[netlink.vrfs.bgp.leaks]], or a name of leak_from.
 type leakEntry struct {
-	at     *node
-	rule   rib.LeakRule
-	policy string // its name
+	at   *node
+	rule rib.LeakRule
 }
 
 // prefixEntry is a prefix of a section beside the place that says it.
@@ -26,13 +26,12 @@ type prefixEntry struct {
 // origination is what a VRF tells BGP by its configuration, with where it is said.
 type origination struct {
 	rib.Origination
-	leaks    []leakEntry
+	leaks    []*leakEntry
 	prefixes []prefixEntry // of aggregates and networks
 }
 
 var leakKeys = keys[leakEntry]{
 	"from":         one(text, func(l *leakEntry) *string { return &l.rule.From }),
-	"policy":       one(text, func(l *leakEntry) *string { return &l.policy }),
 	"max-prefixes": one(whole[uint32](1, math.MaxUint32, ""), func(l *leakEntry) *uint32 { return &l.rule.MaxPrefixes }),
 	"link":         one(linkName, func(l *leakEntry) *string { return &l.rule.Link }),
 }
@@ -50,7 +49,7 @@ var networkKeys = keys[rib.Network]{
 	"communities": many(community, func(n *rib.Network) *[]rib.Community { return &n.Communities }),
 }
 
-var conditionKeys = keys[rib.Condition]{
+var announceKeys = keys[rib.Condition]{
 	"prefixes":  many(prefix, func(c *rib.Condition) *[]netip.Prefix { return &c.Prefixes }),
 	"while":     many(prefix, func(c *rib.Condition) *[]netip.Prefix { return &c.While }),
 	"while-not": many(prefix, func(c *rib.Condition) *[]netip.Prefix { return &c.WhileNot }),
@@ -59,10 +58,10 @@ var conditionKeys = keys[rib.Condition]{
 // originationSchema are the sections under bgp.
 func originationSchema() schema {
 	return schema{
-		"leaks":      []any{leakKeys.schema(nil)},
+		"leaks":      []any{leakKeys.schema(schema{"policy": nil})},
 		"aggregates": []any{aggregateKeys.schema(nil)},
 		"networks":   []any{networkKeys.schema(nil)},
-		"conditions": []any{conditionKeys.schema(nil)},
+		"conditions": []any{announceKeys.schema(nil)},
 	}
 }
 
@@ -119,7 +118,7 @@ func readLeakFrom(p *problems, n *node, e *entry) {
 			p.at(item, "%v", err)
 			continue
 		}
-		e.originates.leaks = append(e.originates.leaks, leakEntry{at: item, rule: rib.LeakRule{From: name}})
+		e.originates.leaks = append(e.originates.leaks, &leakEntry{at: item, rule: rib.LeakRule{From: name}})
 	}
 }
 
@@ -127,8 +126,11 @@ func readLeakFrom(p *problems, n *node, e *entry) {
 func readOrigination(p *problems, bgp *node, e *entry) {
 	o := &e.originates
 	for _, item := range sections(bgp.get("leaks")) {
-		l := leakEntry{at: item}
-		read(p, item, leakKeys, &l)
+		l := &leakEntry{at: item}
+		read(p, item, leakKeys, l)
+		if n := item.get("policy"); n != nil && !n.isBad() {
+			uses(policy.Leak, func(*entry) *rib.Judge { return &l.rule.Policy })(p, n, e)
+		}
 		if from := item.get("from"); from == nil {
 			p.add(item.line, join(item.path, "from"), `is missing; name the VRF whose routes come in, or "default"`)
 			continue
@@ -153,7 +155,7 @@ func readOrigination(p *problems, bgp *node, e *entry) {
 	}
 	for _, item := range sections(bgp.get("conditions")) {
 		var c rib.Condition
-		read(p, item, conditionKeys, &c)
+		read(p, item, announceKeys, &c)
 		o.condition(p, item, c)
 	}
 }

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/policy"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -47,7 +47,7 @@ type entry struct {
 	binding rib.Binding
 	imp     rib.ImportPolicy
 	exp     rib.ExportPolicy
-	source  []netip.Addr
+	uses    []use // of policies
 
 	maxPrefixes uint32
 	originates  origination
@@ -93,6 +93,7 @@ var importKeys = keys[entry]{
 	"med":               one(pointer(whole[uint32](0, math.MaxUint32, "")), func(e *entry) **uint32 { return &e.imp.MED }),
 	"communities":       many(community, func(e *entry) *[]rib.Community { return &e.imp.Communities }),
 	"large-communities": many(largeCommunity, func(e *entry) *[]rib.LargeCommunity { return &e.imp.LargeCommunities }),
+	"policy":            uses(policy.Import, func(e *entry) *rib.Judge { return &e.imp.Policy }),
 }
 
 var exportKeys = keys[entry]{
@@ -109,7 +110,8 @@ var exportKeys = keys[entry]{
 	"backup-routes":        one(boolean, func(e *entry) *bool { return &e.exp.BackupRoutes }),
 	"resolve-by-default":   one(boolean, func(e *entry) *bool { return &e.exp.ResolveByDefault }),
 	"prefer-link-local":    one(boolean, func(e *entry) *bool { return &e.exp.PreferLinkLocal }),
-	"prefsrc":              sources,
+	"prefsrc":              func(p *problems, n *node, e *entry) { readSources(p, n, &e.exp.PrefSrc) },
+	"policy":               uses(policy.Export, func(e *entry) *rib.Judge { return &e.exp.Policy }),
 }
 
 // bgpKeys are the keys of a VRF under bgp, which the short form has not.
@@ -129,8 +131,9 @@ func netlinkSchema() schema {
 		"export": with(exportKeys, shortKeys).schema(forkExportKeys.schema(schema{
 			"rules": []any{globalRuleKeys.schema(nil)},
 		})),
-		"api":     apiSchema(),
-		"metrics": metricsKeys.schema(nil),
+		"api":      apiSchema(),
+		"metrics":  metricsKeys.schema(nil),
+		"policies": policySchema(),
 		"vrfs": []any{entryKeys.schema(schema{
 			"import": importKeys.schema(nil),
 			"export": exportKeys.schema(nil),
@@ -144,25 +147,9 @@ func oneCommunity(n *node) ([]rib.Community, error) {
 	return []rib.Community{c}, err
 }
 
-// sources reads prefsrc: an address, or a list with one of each family.
-func sources(p *problems, n *node, e *entry) {
-	list := n
-	if n.kind != kindList {
-		list = &node{kind: kindList, items: []*node{n}}
-	}
-	many(source, func(e *entry) *[]netip.Addr { return &e.source })(p, list, e)
-	for _, a := range e.source {
-		to := &e.exp.PrefSrc[rib.FamilyOfAddr(a)]
-		if to.IsValid() {
-			p.at(n, "names %v and %v; write one address of each family", *to, a)
-		}
-		*to = a
-	}
-}
-
 // readNetlink reads [netlink]: its settings, and its VRFs in the order of the
 // file, the short form last.
-func readNetlink(p *problems, root *node) (settings, []*entry) {
+func readNetlink(p *problems, root *node, judges *policies) (settings, []*entry) {
 	n := root.get("netlink")
 	s := defaults()
 	read(p, n.get("export"), forkExportKeys, &s)
@@ -190,6 +177,9 @@ func readNetlink(p *problems, root *node) (settings, []*entry) {
 		entries = append(entries, e)
 	}
 	short := readShort(p, n, s, isFork(root))
+	for _, e := range slices.Concat(entries, short) {
+		judges.resolve(p, e.uses)
+	}
 	return s, readFork(p, root, s, append(entries, short...))
 }
 
@@ -217,6 +207,10 @@ func readShort(p *problems, n *node, s settings, fork bool) []*entry {
 		readDirections(p, e, nil, exp, shortKeys)
 		e.name = cmp.Or(e.name, vrf.Default)
 		if len(entries) == 1 && entries[0].name == e.name {
+			for _, u := range e.uses {
+				u.set = func(j rib.Judge) { entries[0].exp.Policy = j }
+				entries[0].uses = append(entries[0].uses, u)
+			}
 			entries[0].exp = e.exp
 		} else {
 			entries = append(entries, e)

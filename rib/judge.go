@@ -2,7 +2,6 @@ package rib
 
 import (
 	"fmt"
-	"iter"
 	"net/netip"
 	"strings"
 )
@@ -62,25 +61,6 @@ func defaultName(vrf string) string {
 		return "default"
 	}
 	return vrf
-}
-
-// Nexthops yields those of a path, or the gateways of a kernel route.
-func (s *Subject) Nexthops() iter.Seq[netip.Addr] {
-	return func(yield func(netip.Addr) bool) {
-		if s.Route != nil {
-			for _, h := range s.Route.Hops {
-				if h.Gateway.IsValid() && !yield(h.Gateway) {
-					return
-				}
-			}
-			return
-		}
-		for _, nh := range [...]netip.Addr{s.Attrs.Nexthop, s.Attrs.LinkLocal} {
-			if nh.IsValid() && !yield(nh) {
-				return
-			}
-		}
-	}
 }
 
 // Validity is what the RPKI says of a path (RFC 6811, 2). The zero Validity is that of a
