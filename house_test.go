@@ -51,7 +51,7 @@ var house = map[string]room{
 	},
 	"nsworker": {
 		may:    []string{"nsworker/ledger", "nsworker/nexthop", "vrf", "rib"},
-		tests:  []string{"rib/speaker", "rib/speaker/speakertest"},
+		tests:  []string{"rib/policy", "rib/speaker", "rib/speaker/speakertest"},
 		reason: "a worker sees the kernel and BGP through its own interfaces, so that its loop runs without root",
 	},
 	"nsworker/ledger": {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/vrfredist/vrfredist/nsworker/ledger"
@@ -40,8 +39,7 @@ func (a *announcements) Comes(e *announced) *rib.Announcement { return e.Want }
 
 // Same implements ledger.Rules.
 func (a *announcements) Same(have, want *rib.Announcement) bool {
-	return have.Prefix == want.Prefix && have.MED == want.MED &&
-		slices.Equal(have.Communities, want.Communities) && slices.Equal(have.Large, want.Large)
+	return have.Equal(want)
 }
 
 // Replaced implements ledger.Rules.

@@ -56,6 +56,34 @@ func (w *Worker) Resync(ctx context.Context) (vrf.Repair, error) {
 	}
 }
 
+// Settled implements vrf.Worker.
+func (w *Worker) Settled(ctx context.Context) error {
+	done := make(chan struct{})
+	err := w.ask(ctx, func(s *tableSync) {
+		if s == nil {
+			close(done)
+			return
+		}
+		select { // it may have been handed over just now
+		case spec := <-s.specs:
+			s.reconfigure(spec)
+		default:
+		}
+		s.askings.settling = append(s.askings.settling, done)
+	})
+	if err != nil {
+		return err
+	}
+	select {
+	case <-done:
+		return nil
+	case <-w.ended:
+		return errEnded
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // Explain implements vrf.Worker.
 func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, error) {
 	var f facts

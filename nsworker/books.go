@@ -79,6 +79,12 @@ func (b *books) judgeBy(spec vrf.Spec) {
 	b.routes.markUsers(b.sets.ResolveAll())
 }
 
+// lookOn has nothing counted of what policies are asked: nobody acts on what comes of it.
+func (b *books) lookOn() {
+	b.routes.exporting, b.importing = b.routes.exporting.LookingOn(), b.importing.LookingOn()
+	b.view().Imports = b.importing
+}
+
 // pass evaluates what is marked, once: the nexthop objects before the routes, of which the
 // state says so where an object is left alone to another program.
 func (b *books) pass() {
@@ -142,6 +148,9 @@ func (b *books) reason(slot rib.Slot, e *route) string {
 	r := b.routes
 	switch e.Note.state {
 	case rib.Filtered:
+		if e.Note.out == rib.PolicyRejects {
+			return b.rejection(slot)
+		}
 		return r.exporting.Reason(e.Note.out, r.feed.Prefix(slot)).String()
 	case rib.Unresolved:
 		return e.Want.Reason
@@ -164,6 +173,17 @@ func (b *books) reason(slot rib.Slot, e *route) string {
 		return r.Refusal(slot)
 	}
 	return ""
+}
+
+// rejection says, for a person, which rule of the policy rejects the paths of an entry.
+func (b *books) rejection(slot rib.Slot) string {
+	r := b.routes
+	c := rib.Candidates{
+		Prefix: r.feed.Prefix(slot), Paths: r.feed.Paths(nil, slot), Reach: r.ways.reach, Own: r.own, Taken: r.beside.taken,
+	}
+	x := r.exporting.LookingOn()
+	v := rib.Decide(x, &c, nil)
+	return x.ReasonOf(&v, &c).String()
 }
 
 // contends says, for a person, why what is left alone is so.

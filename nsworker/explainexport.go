@@ -15,7 +15,7 @@ import (
 // explainExport walks a prefix from BGP to the kernel: first by the trace of the decision,
 // then by what the worker and the kernel made of it.
 func (f *facts) explainExport(w *rib.Walk) {
-	x := exporting(f.spec)
+	x := exporting(f.spec).LookingOn()
 	var t rib.Trace
 	c := rib.Candidates{Prefix: f.prefix, Paths: f.paths, Own: f.mine, Taken: takenOf(f.spec, importing(f.spec), f.view)}
 	if f.read {
@@ -32,6 +32,8 @@ func (f *facts) explainExport(w *rib.Walk) {
 			f.explainRefused(w)
 			f.explainCandidates(w, s)
 			f.explainTargets(w)
+		case rib.AtPolicy:
+			f.explainPolicy(w, s, t.Judged)
 		case rib.AtChoice:
 			w.Add("best path", s.Outcome, f.show(v.Chosen[0]), lines(t.Others, f.beside)...)
 		case rib.AtOwnImport:

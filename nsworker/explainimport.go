@@ -11,7 +11,7 @@ import (
 // explainImport walks a prefix from the kernel to BGP.
 func (f *facts) explainImport(w *rib.Walk) {
 	var t rib.Trace
-	rib.DecideImport(importing(f.spec), f.view, f.prefix, f.standing, &t)
+	rib.DecideImport(importing(f.spec).LookingOn(), f.view, f.prefix, f.standing, &t)
 	for _, s := range t.Steps {
 		switch s.Place {
 		case rib.AtImport:
@@ -23,6 +23,8 @@ func (f *facts) explainImport(w *rib.Walk) {
 			f.explainKernelRoute(w, s, t.Routes)
 		case rib.AtRules:
 			tell(w, "rules", s, "every rule lets it through", lines(t.Routes, f.ruled)...)
+		case rib.AtImportPolicy:
+			f.explainImportPolicy(w, s, t.Routes)
 		}
 	}
 	f.explainAnnouncement(w)
@@ -67,11 +69,7 @@ func (f *facts) explainAnnouncement(w *rib.Walk) {
 		w.Add("announcement", rib.Stopped, "what BGP has is out of date; the change is due")
 	case f.isAnnounced:
 		a := f.announced
-		text := fmt.Sprintf("BGP has it, with MED %d", a.MED)
-		if has := append(lines(a.Communities, rib.Community.String), lines(a.Large, rib.LargeCommunity.String)...); len(has) > 0 {
-			text += " and " + strings.Join(has, ", ")
-		}
-		w.Add("announcement", rib.Passed, text)
+		w.Add("announcement", rib.Passed, "BGP has it, with "+a.Terms())
 	default:
 		w.Add("announcement", rib.Noted, "nothing is announced for it")
 	}

@@ -1,6 +1,7 @@
 package nsworker
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -17,11 +18,13 @@ type pathWays struct {
 	linkLocal bool // a path's link-local nexthop is preferred
 	link      func(peer netip.Addr) (netns, device string, inside netip.Addr)
 
-	news   bool // how a nexthop is reached has changed, or one is new that is not
-	kept   int  // nexthops, when those were forgotten that no path had
-	byVia  [rib.Families]map[*rib.Via]*nexthop.Way
-	last   nexthop.Want   // what want returned, for its room
-	barred []*nexthop.Way // by which the kernel takes no route for the prefix in hand
+	news    bool // how a nexthop is reached has changed, or one is new that is not
+	kept    int  // nexthops, when those were forgotten that no path had
+	byVia   [rib.Families]map[*rib.Via]*nexthop.Way
+	became  map[*rib.Via][]*rib.Via // what a policy made of them that sets nexthops
+	last    nexthop.Want            // what want returned, for its room
+	weights []uint16                // reused
+	barred  []*nexthop.Way          // by which the kernel takes no route for the prefix in hand
 }
 
 func newPathWays(ways *nexthop.Ways, of string, p rib.ExportPolicy, link func(netip.Addr) (netns, device string, inside netip.Addr)) *pathWays {
@@ -34,6 +37,40 @@ func newPathWays(ways *nexthop.Ways, of string, p rib.ExportPolicy, link func(ne
 func (w *pathWays) forget() {
 	for f := range w.byVia {
 		w.byVia[f] = make(map[*rib.Via]*nexthop.Way)
+	}
+	w.became = make(map[*rib.Via][]*rib.Via)
+}
+
+// heard takes in what a policy left of the paths of a prefix.
+func (w *pathWays) heard(paths, judged []rib.Path) {
+	for i := range paths {
+		p := &paths[i]
+		if len(judged) == 0 {
+			return
+		}
+		j := &judged[0]
+		if p.RD != j.RD || p.ID != j.ID {
+			continue // it is rejected
+		}
+		judged = judged[1:]
+		if was, is := p.Attrs.Via, j.Attrs.Via; was != is && !slices.Contains(w.became[was], is) {
+			w.became[was] = append(w.became[was], is)
+		}
+	}
+}
+
+// known yields the nexthops that were looked up of paths with a Via, as BGP has it and as a
+// policy left it.
+func (w *pathWays) known(f rib.Family, via *rib.Via) iter.Seq[*nexthop.Way] {
+	return func(yield func(*nexthop.Way) bool) {
+		if way := w.byVia[f][via]; way != nil && !yield(way) {
+			return
+		}
+		for _, is := range w.became[via] {
+			if way := w.byVia[f][is]; way != nil && !yield(way) {
+				return
+			}
+		}
 	}
 }
 
@@ -85,16 +122,15 @@ func (w *pathWays) discards(a *rib.Attrs) bool {
 // want is what a decision comes down to. Its lists are good until the next call.
 func (w *pathWays) want(v *rib.Verdict, candidates []rib.Path) nexthop.Want {
 	to := &w.last
-	*to = nexthop.Want{Ways: to.Ways[:0], Sent: to.Sent[:0], BackupSent: to.BackupSent[:0]}
+	*to = nexthop.Want{
+		Ways: to.Ways[:0], Weights: to.Weights[:0], Sent: to.Sent[:0], BackupSent: to.BackupSent[:0],
+		Metric: v.Metric, PrefSrc: v.PrefSrc,
+	}
 	if w.discards(v.Chosen[0].Attrs) {
 		to.Blackhole = true
 		return *to
 	}
-	for i := range v.Chosen {
-		if way := w.way(&v.Chosen[i]); !slices.Contains(to.Ways, way) {
-			to.Ways = append(to.Ways, way)
-		}
-	}
+	w.join(to, v.Chosen)
 	if v.Backup.Attrs != nil && !w.discards(v.Backup.Attrs) {
 		to.Backup = w.way(&v.Backup)
 	}
@@ -119,6 +155,28 @@ func (w *pathWays) want(v *rib.Verdict, candidates []rib.Path) nexthop.Want {
 	return *to
 }
 
+// join gives a want the ways of the chosen paths, and their weights where they have some. A way
+// that several of them have weighs as the one that has the most.
+func (w *pathWays) join(to *nexthop.Want, chosen []rib.Path) {
+	w.weights = rib.Weights(w.weights, chosen)
+	for i := range chosen {
+		way := w.way(&chosen[i])
+		at := slices.Index(to.Ways, way)
+		if at < 0 {
+			at, to.Ways = len(to.Ways), append(to.Ways, way)
+			if len(w.weights) > 0 {
+				to.Weights = append(to.Weights, 0)
+			}
+		}
+		if len(w.weights) > 0 {
+			to.Weights[at] = max(to.Weights[at], w.weights[i])
+		}
+	}
+	if len(to.Ways) < 2 {
+		to.Weights = to.Weights[:0]
+	}
+}
+
 // appendSender appends the neighbour that sent a path. A path of the VRF's own daemon has
 // none.
 func appendSender(to []netip.Addr, a *rib.Attrs) []netip.Addr {
@@ -139,7 +197,7 @@ func (w *pathWays) among(ways map[*nexthop.Way]struct{}) func(*rib.Attrs) bool {
 			return imports
 		}
 		for f := range w.byVia {
-			if way := w.byVia[f][a.Via]; way != nil {
+			for way := range w.known(rib.Family(f), a.Via) {
 				if _, is := ways[way]; is {
 					return true
 				}
@@ -158,7 +216,12 @@ func (w *pathWays) tidy(feed *rib.Feed) {
 		return
 	}
 	used := make(map[*nexthop.Way]struct{})
-	feed.Each(func(p rib.Path) { used[w.way(&p)] = struct{}{} })
+	feed.Each(func(p rib.Path) {
+		used[w.way(&p)] = struct{}{}
+		for way := range w.known(rib.FamilyOf(p.Prefix), p.Attrs.Via) {
+			used[way] = struct{}{}
+		}
+	})
 	w.ways.Keep(func(way *nexthop.Way) bool { _, is := used[way]; return is })
 	w.forget()
 	w.kept = w.ways.Len()

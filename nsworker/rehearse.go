@@ -186,6 +186,7 @@ func (r *Rehearsal) begin(ctx context.Context, s vrf.Spec, where rib.Where, t ri
 	w := New(deps, s, func(vrf.WorkerStatus) {})
 	w.feed = rib.NewFeed() // of no paths: it gives out the slots
 	st := &rehearsing{newTableSync(w, scenery{where, t}), bgp}
+	st.sync.lookOn()
 	st.sync.sweeps.done = [rib.Families]bool{swept, swept}
 	st.sync.sweeps.deadline = time.Now().Add(24 * time.Hour)
 	st.sync.announced.ask()

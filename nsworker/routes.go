@@ -35,6 +35,7 @@ type routes struct {
 	lastRead  *nexthop.Forwarding    // what shared returned last
 	tellState func(rib.Slot, *route) // nil: nobody listens
 	pathBuf   []rib.Path             // reused, as are those below
+	judgedBuf []rib.Path
 	batch     batch
 }
 
@@ -142,7 +143,7 @@ func (a *alike) is(in rib.Entry) bool {
 // alike returns what the decision for in says of others.
 func (r *routes) alike(in rib.Entry) alike {
 	e := r.Find(in.Slot)
-	if len(in.Paths) != 1 || e == nil || e.Want == nil || e.Want.Leaks() {
+	if len(in.Paths) != 1 || e == nil || e.Want == nil || e.Want.Leaks() || r.exporting.Judges() {
 		return alike{}
 	}
 	return alike{in.Paths[0].Attrs, rib.FamilyOf(in.Prefix), e.Want}
@@ -151,15 +152,17 @@ func (r *routes) alike(in rib.Entry) alike {
 // choose finds out what is wanted of one prefix, given its candidates.
 func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []rib.Path) {
 	r.ways.barred = r.barred[slot]
+	v, judged := r.decide(prefix, paths)
 	if e.Note.state == rib.Stale {
-		r.adopted.look(e, paths)
+		r.adopted.look(e, paths, judged)
 	}
-	v := rib.Decide(r.exporting, &rib.Candidates{Prefix: prefix, Paths: paths, Reach: r.ways.reach, Own: r.own, Taken: r.beside.taken, Room: r.pathBuf}, nil)
-	r.pathBuf = v.Chosen
 	if v.Out == rib.NoPath || v.Out == rib.ExportOff {
 		if e.Note.state != rib.Stale || v.Out == rib.ExportOff || e.Note.past.maker() == makerLeft { // another stale route is the sweep's
 			r.setNexthops(slot, e, nil, 0)
 		}
+		return
+	}
+	if v.Out == rib.PolicyRejects && r.adopted.mayBeOf(e) {
 		return
 	}
 	if e.Note.out = v.Out; v.Out != rib.Accepted {
@@ -173,9 +176,26 @@ func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []ri
 	if e.Have != nil {
 		hint = e.Have.Group
 	}
-	want := r.ways.want(&v, paths)
+	want := r.ways.want(&v, judged)
 	r.setNexthops(slot, e, r.sets.Get(rib.FamilyOf(prefix), want, hint), 0)
 	r.backups.want(slot, rib.FamilyOf(prefix), want.Backup, want, 0)
+}
+
+// decide decides one prefix. judged are its paths as the policy left them. Both are good until
+// the next call.
+func (r *routes) decide(prefix netip.Prefix, paths []rib.Path) (v rib.Verdict, judged []rib.Path) {
+	c := rib.Candidates{
+		Prefix: prefix, Paths: paths, Reach: r.ways.reach, Own: r.own, Taken: r.beside.taken,
+		Room: r.pathBuf, Judged: r.judgedBuf,
+	}
+	v = rib.Decide(r.exporting, &c, nil)
+	r.pathBuf = v.Chosen
+	if !r.exporting.Judges() {
+		return v, paths
+	}
+	r.judgedBuf = c.Judged
+	r.ways.heard(paths, c.Judged)
+	return v, c.Judged
 }
 
 // setNexthops has a set of nexthops wanted (nil: nothing), with the use of it, and says what became of the

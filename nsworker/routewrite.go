@@ -184,6 +184,21 @@ func (r *routes) missing(slot rib.Slot, e *route) {
 	}
 }
 
+// metricOf is the metric that the route of a slot has, or is to have. Before BGP has spoken of
+// its prefix it is taken to be the VRF's, whatever a policy will set.
+func (r *routes) metricOf(slot rib.Slot) uint32 {
+	if slot != noSlot {
+		switch e := r.Find(slot); {
+		case e == nil:
+		case e.Want != nil:
+			return e.Want.Metric
+		case e.Have != nil:
+			return e.Have.Metric
+		}
+	}
+	return r.spec.Export.Metric
+}
+
 // read are our routes of a reading, one a prefix, and the backup routes: one more than the
 // index of a route, 0 where there is none.
 type read struct{ first, second rib.Slots[int32] }
@@ -203,13 +218,17 @@ func (r *routes) sort(all []rib.Route) (foreign []rib.Route, mine read) {
 		slot := r.feed.Hold(o.Prefix)
 		at := mine.first.At(slot)
 		switch {
-		case r.backups.are(o):
+		case r.backups.are(slot, o):
 			*mine.second.At(slot) = int32(i + 1)
 		case *at == 0:
 			*at = int32(i + 1)
-		case o.Metric == r.spec.Export.Metric:
+		case o.Metric == r.metricOf(slot):
 			r.surplus.add(all[*at-1])
 			*at = int32(i + 1)
+		case r.backups.behind(slot, o, all[*at-1]):
+			*mine.second.At(slot) = int32(i + 1)
+		case r.backups.behind(slot, all[*at-1], o):
+			*mine.second.At(slot), *at = *at, int32(i+1)
 		default:
 			r.surplus.add(o)
 		}
@@ -262,7 +281,7 @@ func (r *routes) onOwn(ev rib.RouteEvent) {
 	slot, e := r.entryOf(o.Prefix)
 	have := nexthop.ForwardingOf(o)
 	switch {
-	case r.backups.are(o):
+	case r.backups.are(slot, o):
 		r.backups.on(ev)
 		return
 	case e == nil && ev.Deleted:

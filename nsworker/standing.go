@@ -13,7 +13,7 @@ type stands uint8
 const (
 	standsNot stands = iota
 	standsHere
-	standsElsewhere // under another metric than that in use
+	standsElsewhere // under another metric than the VRF's
 )
 
 // beside is how the kernel's routes that the VRF imports and our own stand beside each other.
@@ -31,7 +31,8 @@ func (b *books) standing(prefix netip.Prefix) (metric uint32, is bool) {
 }
 
 // noteStanding looks whether our route of a slot came, went, or changed its metric, and has
-// what is announced of its prefix decided again then.
+// what is announced of its prefix decided again then. Of metrics that a policy sets it is not
+// known whether they are what they were.
 func (b *books) noteStanding(slot rib.Slot, e *route) {
 	now := standsNot
 	switch {
@@ -41,7 +42,7 @@ func (b *books) noteStanding(slot rib.Slot, e *route) {
 	default:
 		now = standsElsewhere
 	}
-	if now == e.Note.past.stood() {
+	if now == e.Note.past.stood() && now != standsElsewhere {
 		return
 	}
 	e.Note.past.stand(now)

@@ -110,6 +110,9 @@ func (s *tableSync) run(ctx context.Context) error {
 		s.report(false)
 		if s.idle() {
 			s.askings.answer(s.books, s.totals.Objects)
+			if _, waiting := s.feed.Len(); waiting == 0 {
+				s.askings.settled()
+			}
 		}
 	}
 }

@@ -1,8 +1,10 @@
 package rib
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // RD is a route distinguisher as its 8 bytes in wire order (RFC 4364 section
@@ -140,6 +142,28 @@ func (a *Attrs) passesOnAs(b *Attrs) bool {
 	}
 	same := func(x, y ASSegment) bool { return x.Kind == y.Kind && slices.Equal(x.ASes, y.ASes) }
 	return a.Origin == b.Origin && slices.EqualFunc(slices.Collect(a.Segments), slices.Collect(b.Segments), same)
+}
+
+// Terms are what is announced beside the prefix, for a person.
+func (a *Announcement) Terms() string {
+	s := fmt.Sprintf("MED %d", a.MED)
+	if a.LocalPref != nil {
+		s += fmt.Sprintf(", local preference %d", *a.LocalPref)
+	}
+	if a.Prepend > 0 {
+		s += fmt.Sprintf(", our AS prepended %d times", a.Prepend)
+	}
+	var has []string
+	for _, c := range a.Communities {
+		has = append(has, c.String())
+	}
+	for _, c := range a.Large {
+		has = append(has, c.String())
+	}
+	if len(has) > 0 {
+		s += " and " + strings.Join(has, ", ")
+	}
+	return s
 }
 
 // AnnounceChange announces, or with Withdraw takes back, one route of a VRF.

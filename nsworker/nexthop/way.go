@@ -211,9 +211,8 @@ func (o *Outcome) same(p *Outcome) bool {
 // best, or else to its backup; where neither is reached, nothing is installed.
 func (w *Ways) resolveSet(set *Set) {
 	set.Carries, set.Hops, set.Reason, set.Waits, set.OnBackup = nil, nil, "", false, false
-	policy := &w.Resolver.Policy
 	if set.Blackhole {
-		set.Carries = &Forwarding{Metric: policy.Metric, Kind: rib.KindBlackhole}
+		set.Carries = &Forwarding{Metric: set.Metric, Kind: rib.KindBlackhole}
 		return
 	}
 	hops, reach := w.primary(set)
@@ -223,13 +222,13 @@ func (w *Ways) resolveSet(set *Set) {
 	if len(hops) == 0 {
 		return
 	}
-	src := policy.PrefSrc[set.family()]
+	src := set.PrefSrc
 	if src.IsValid() && !w.Resolver.View.Links.Source(src) {
 		set.Reason = fmt.Sprintf("prefsrc %s is no address of this host, or none that it may use yet; set it on an interface, or write another prefsrc", src)
 		return
 	}
 	set.Reason, set.Waits, set.Hops = "", false, hops
-	set.Carries = &Forwarding{Metric: policy.Metric, Kind: rib.KindUnicast, Hops: hops, PrefSrc: src}
+	set.Carries = &Forwarding{Metric: set.Metric, Kind: rib.KindUnicast, Hops: hops, PrefSrc: src}
 	if set.Spare {
 		set.Carries.Metric++
 	}
@@ -256,6 +255,9 @@ func (w *Ways) primary(set *Set) (hops []rib.Hop, reach rib.Reach) {
 		case reach:
 			hops = mergeHops(hops, way.Hops)
 		}
+	}
+	if len(set.Weights) > 0 && reach != rib.Unreached {
+		hops = set.shared(reach)
 	}
 	return hops, reach
 }

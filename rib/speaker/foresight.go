@@ -219,10 +219,15 @@ func (w *outlook) remade(path rib.Path) (rib.Path, bool) {
 // Announced is the path that a server makes of an announcement in a VRF called name, of
 // which v has the RD and export route targets: none for Default.
 func Announced(v VRF, name string, a rib.Announcement) rib.Path {
-	return rib.Path{Prefix: a.Prefix, RD: v.RD, Attrs: &rib.Attrs{
+	attrs := &rib.Attrs{
 		Via: &rib.Via{Source: name, Imported: true}, LocalPref: DefaultLocalPref, MED: a.MED, Origin: rib.OriginIncomplete,
-		Tags: &rib.Tags{RTs: v.ExportRTs, Communities: a.Communities, Large: a.Large},
-	}}
+		ASPathLen: int32(a.Prepend), // of our own AS, which no policy asks for by its number here
+		Tags:      &rib.Tags{RTs: v.ExportRTs, Communities: a.Communities, Large: a.Large},
+	}
+	if a.LocalPref != nil {
+		attrs.LocalPref = *a.LocalPref
+	}
+	return rib.Path{Prefix: a.Prefix, RD: v.RD, Attrs: attrs}
 }
 
 // DefaultLocalPref is the preference of a path without LOCAL_PREF.

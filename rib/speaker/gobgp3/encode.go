@@ -2,6 +2,7 @@ package gobgp3
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
@@ -21,12 +22,19 @@ func isOurs(o *bgpOrigin) bool {
 	return o.isFromExternal && o.nlri.PathIdentifier() == ourIdentifier
 }
 
-// attributesOf are the attributes of an announcement, in the order of their types, but for
-// the nexthop and the export route targets of a VRF.
-func attributesOf(a rib.Announcement) []bgp.PathAttributeInterface {
-	list := []bgp.PathAttributeInterface{
-		bgp.NewPathAttributeOrigin(rib.OriginIncomplete),
-		bgp.NewPathAttributeMultiExitDisc(a.MED),
+// attributesOf are the attributes of an announcement of a router of an AS, in the order of
+// their types, but for the nexthop and the export route targets of a VRF.
+func attributesOf(a rib.Announcement, as uint32) []bgp.PathAttributeInterface {
+	list := []bgp.PathAttributeInterface{bgp.NewPathAttributeOrigin(rib.OriginIncomplete)}
+	if a.Prepend > 0 {
+		ours := slices.Repeat([]uint32{as}, int(a.Prepend))
+		list = append(list, bgp.NewPathAttributeAsPath([]bgp.AsPathParamInterface{
+			bgp.NewAs4PathParam(bgp.BGP_ASPATH_ATTR_TYPE_SEQ, ours),
+		}))
+	}
+	list = append(list, bgp.NewPathAttributeMultiExitDisc(a.MED))
+	if a.LocalPref != nil {
+		list = append(list, bgp.NewPathAttributeLocalPref(*a.LocalPref))
 	}
 	if len(a.Communities) > 0 {
 		values := make([]uint32, len(a.Communities))

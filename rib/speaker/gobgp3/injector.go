@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/netip"
-	"slices"
 	"time"
 	"unsafe"
 
@@ -39,7 +38,7 @@ func (in injector) Inject(vrf string, changes []rib.AnnounceChange) error {
 				return fmt.Errorf("BGP has no VRF %q any more", vrf)
 			}
 		}
-		paths := paths(of, changes)
+		paths := paths(of, in.config.in(unsafe.Pointer(in.server())).Global.Config.As, changes)
 		in.changes.during("", paths, func() {
 			if in.oneByOne() {
 				serverPropagate(in.server(), nil, paths)
@@ -85,9 +84,9 @@ func (in injector) oneByOne() bool {
 	return false
 }
 
-// paths are GoBGP's paths of changes in a VRF; nil: in the global table. Paths with the
-// same attributes have them in common.
-func paths(of *bgpVRF, changes []rib.AnnounceChange) []*bgpPath {
+// paths are GoBGP's paths of changes in a VRF of a router of an AS; nil: in the global table.
+// Paths with the same attributes have them in common.
+func paths(of *bgpVRF, as uint32, changes []rib.AnnounceChange) []*bgpPath {
 	now := time.Now().Unix()
 	list := make([]*bgpPath, 0, len(changes))
 	var last rib.Announcement
@@ -102,7 +101,7 @@ func paths(of *bgpVRF, changes []rib.AnnounceChange) []*bgpPath {
 			continue
 		}
 		if shared == nil || !sameAttributes(last, c.Announcement) {
-			last, shared = c.Announcement, attributesOf(c.Announcement)
+			last, shared = c.Announcement, attributesOf(c.Announcement, as)
 			hash = hashOf(shared)
 		}
 		p.pathAttrs, p.attrsHash = withNexthop(shared, nlri, of), hash
@@ -111,7 +110,8 @@ func paths(of *bgpVRF, changes []rib.AnnounceChange) []*bgpPath {
 }
 
 func sameAttributes(a, b rib.Announcement) bool {
-	return a.MED == b.MED && slices.Equal(a.Communities, b.Communities) && slices.Equal(a.Large, b.Large)
+	a.Prefix = b.Prefix
+	return a.Equal(&b)
 }
 
 // hashOf is the same for the same attributes: GoBGP packs by it.

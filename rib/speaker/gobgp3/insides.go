@@ -88,6 +88,7 @@ type serverFields struct {
 	neighbors field[map[string]unsafe.Pointer] // its peers by address
 	groups    field[map[string]unsafe.Pointer] // its peer groups by name
 	globalRib field[*bgpTables]
+	config    field[oc.Bgp]
 	policy    field[unsafe.Pointer]
 }
 
@@ -157,6 +158,7 @@ func learnInsides() (*insides, error) {
 	learn(&l, srv, "neighborMap", &at.neighbors)
 	learn(&l, srv, "peerGroupMap", &at.groups)
 	learn(&l, srv, "globalRib", &at.globalRib)
+	learn(&l, srv, "bgpConfig", &at.config)
 	learn(&l, srv, "policy", &at.policy)
 	policy := follow(srv, "policy")
 	learn(&l, policy, "assignmentMap", &at.assignments)
