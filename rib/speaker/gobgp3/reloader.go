@@ -93,7 +93,12 @@ func (r *reloader) replace(ctx context.Context, next *conf.Config) (changes []st
 		whom = func(netip.Addr) bool { return true }
 	}
 	told := r.retell(r.sessions.up(), whom)
-	return changes, errors.Join(told, r.adopt(ctx, next, by.VRFsChanged || !conf.SameNeighbors(old, next)))
+	leaks := conf.SameLeaks(old, next)
+	err = errors.Join(told, r.adopt(ctx, next, by.VRFsChanged || !conf.SameNeighbors(old, next) || !leaks))
+	if err == nil && !leaks {
+		err = r.feeder.awaitTables(ctx)
+	}
+	return changes, err
 }
 
 // adopt makes c the configuration in force, once BGP has it.

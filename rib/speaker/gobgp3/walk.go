@@ -7,6 +7,7 @@ import (
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
+	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
@@ -107,7 +108,7 @@ func (s *sent) keyOf(nlri bgp.AddrPrefixInterface) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	return tableKey(s.table, nlriOf(prefix, s.vrf)), true
+	return tableKey(s.table, nlriOf(prefix, rib.FromKernel, s.vrf)), true
 }
 
 // holds tells whether a prefix has a flagged path.
