@@ -67,13 +67,13 @@ const movedWait = 10 * time.Second
 
 // onlooker finds nexthops as they are found now.
 func (b *books) onlooker() onlooker {
-	return onlooker{resolver: b.sets.Resolver, decided: b.sets.Decided(), of: b.routes.ways.of, link: b.routes.ways.link}
+	return onlooker{resolver: b.sets.Resolver, decided: b.sets.Decided(), spec: *b.routes.spec, link: b.routes.ways.link}
 }
 
 // judgeBy has everything judged by a changed Spec from now on.
 func (b *books) judgeBy(spec vrf.Spec) {
 	b.sets.Resolver.Policy = spec.Export
-	b.routes.ways.judgeBy(spec.Export)
+	b.routes.ways.judgeBy(spec)
 	b.routes.exporting, b.importing = exporting(spec), importing(spec)
 	b.view().ByDefault, b.view().Imports = spec.Export.ResolveByDefault, b.importing
 	b.routes.markUsers(b.sets.ResolveAll())

@@ -224,7 +224,7 @@ func (f *facts) way(w *nexthop.Way) string {
 		}
 	}
 	r := nexthop.Resolver{View: f.view, Netns: f.spec.Binding.Netns, Views: f.board, Home: f.spec.VRF}
-	l := r.Lead(n)
+	l := r.Lead(n, f.prefix.Addr().Is6())
 	if l.Err != nil {
 		return l.Err.Error()
 	}
@@ -235,18 +235,25 @@ func (f *facts) way(w *nexthop.Way) string {
 			source = f.spec.VRF
 		}
 	}
+	foreign := links // where the route that leads there is
 	if source != "" {
 		from, _ := f.board.View(source)
-		links = from.Links
+		foreign = from.Links
+		if n.Link == "" {
+			links = foreign
+		}
 		what += fmt.Sprintf(" in VRF %q", source)
 	}
-	if n.Prefix.IsValid() {
+	switch {
+	case n.Originated:
+		return fmt.Sprintf("what VRF %q announces by its configuration is reached through %s", n.Source, through(l.Hops, links))
+	case n.Prefix.IsValid():
 		what = fmt.Sprintf("what VRF %q has", n.Source)
 	}
 	if !l.By.Prefix.IsValid() {
 		return fmt.Sprintf("%s is link-local: through %s", what, through(l.Hops, links))
 	}
-	return fmt.Sprintf("%s is reached by %s: through %s", what, flat(l.By.Format(links)), through(l.Hops, links))
+	return fmt.Sprintf("%s is reached by %s: through %s", what, flat(l.By.Format(foreign)), through(l.Hops, links))
 }
 
 // through names where packets go.

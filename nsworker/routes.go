@@ -67,7 +67,7 @@ func newRoutes(w *Worker, sets *nexthop.Sets, c *ledger.Contention, doubt func(r
 		surplus: newSurplus(c, &w.drifts), over: make(map[rib.Slot]struct{}),
 		barred:    make(barred),
 		exporting: exporting(w.spec),
-		ways:      newPathWays(sets.Ways, w.spec.Of(), w.spec.Export, w.deps.Link),
+		ways:      newPathWays(sets.Ways, w.spec, w.deps.Link),
 	}
 	r.adopted = adopted{late: func(rib.Family) bool { return false }, ways: r.ways}
 	r.backups = newBackups(r, c, &w.drifts)
