@@ -37,7 +37,11 @@ func (f *facts) explainExport(w *rib.Walk) {
 		case rib.AtChoice:
 			w.Add("best path", s.Outcome, f.show(v.Chosen[0]), lines(t.Others, f.beside)...)
 		case rib.AtOwnImport:
-			tell(w, "own import", s, "the best path is not what this VRF imported itself")
+			passed := "the best path is not what this VRF imported itself"
+			if v.Discards {
+				passed = "the best path is an aggregate of this VRF: packets that no longer prefix takes are discarded"
+			}
+			tell(w, "own import", s, passed)
 		case rib.AtConnected:
 			tell(w, "connected", s, "")
 		case rib.AtMartian:

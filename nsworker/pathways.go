@@ -155,7 +155,7 @@ func (w *pathWays) want(v *rib.Verdict, candidates []rib.Path) nexthop.Want {
 		Ways: to.Ways[:0], Weights: to.Weights[:0], Sent: to.Sent[:0], BackupSent: to.BackupSent[:0],
 		Metric: v.Metric, PrefSrc: v.PrefSrc,
 	}
-	if w.discards(v.Chosen[0].Attrs) {
+	if v.Discards || w.discards(v.Chosen[0].Attrs) {
 		to.Blackhole = true
 		return *to
 	}

@@ -153,6 +153,7 @@ func (r *routes) alike(in rib.Entry) alike {
 func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []rib.Path) {
 	r.ways.barred = r.barred[slot]
 	v, judged := r.decide(prefix, paths)
+	r.beside.origin.chose(slot, prefix, &v, paths)
 	if e.Note.state == rib.Stale {
 		r.adopted.look(e, paths, judged)
 	}
@@ -222,6 +223,7 @@ func (r *routes) evaluate(slot rib.Slot, e *route) {
 // of it.
 func (r *routes) settle(slot rib.Slot, e *route) {
 	r.beside.stood(slot, e)
+	r.beside.origin.settled(slot, e, func() netip.Prefix { return r.feed.Prefix(slot) })
 	ownRoutes{r}.changed(slot)
 	set := e.Want
 	if e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits || r.adopted.holds(e, set)) {
