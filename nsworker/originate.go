@@ -32,6 +32,7 @@ type originating struct {
 // passedOn is a chosen path that came in by a leak.
 type passedOn struct {
 	attrs *rib.Attrs // as the rule let it in
+	apart bool       // it is told whatever becomes of it in the table, which the export's communities keep it from
 	told  bool
 }
 
@@ -84,7 +85,7 @@ func (g *originating) chose(slot rib.Slot, prefix netip.Prefix, v *rib.Verdict, 
 		return
 	}
 	was, had := g.leaks[prefix]
-	if v.Reach == rib.Unreached || v.Out != rib.Accepted && v.Out != rib.NoCommunity || !v.Chosen[0].Attrs.ByRule {
+	if v.Out != rib.Accepted && v.Out != rib.NoCommunity || !v.Chosen[0].Attrs.ByRule {
 		if had {
 			delete(g.leaks, prefix)
 			delete(g.slots, slot)
@@ -93,7 +94,7 @@ func (g *originating) chose(slot rib.Slot, prefix netip.Prefix, v *rib.Verdict, 
 		return
 	}
 	best := &v.Chosen[0]
-	is := passedOn{best.Attrs, was.told}
+	is := passedOn{best.Attrs, v.Out == rib.NoCommunity && v.Reach != rib.Unreached, was.told}
 	for i := range paths { // what the export's policy changes is for the kernel alone
 		if paths[i].RD == best.RD && paths[i].ID == best.ID {
 			is.attrs = paths[i].Attrs
@@ -113,8 +114,9 @@ func (g *originating) looks(is bool, prefix netip.Prefix) {
 func (g *originating) settled(slot rib.Slot, e *route, prefix func() netip.Prefix) {
 	leads := e.Want != nil && e.Want.Carries != nil
 	if p, is := g.slots[slot]; is {
-		if l := g.leaks[p]; l.told != (leads || e.Note.out == rib.NoCommunity) {
-			g.leaks[p] = passedOn{l.attrs, !l.told}
+		if l := g.leaks[p]; l.told != (leads || l.apart) {
+			l.told = !l.told
+			g.leaks[p] = l
 			g.look(p)
 		}
 	}
