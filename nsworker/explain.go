@@ -45,6 +45,7 @@ type heard struct {
 	refused    []rib.Refusal // what neighbours announced and BGP did not take
 	paths      []rib.Path    // in the feed
 	waiting    int           // prefixes that wait in the feed
+	byRules    []heardByRule
 }
 
 func (f *facts) explain() rib.Explanation {

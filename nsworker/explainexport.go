@@ -31,6 +31,7 @@ func (f *facts) explainExport(w *rib.Walk) {
 		case rib.AtCandidates:
 			f.explainRefused(w)
 			f.explainCandidates(w, s)
+			f.explainLeaks(w)
 			f.explainTargets(w)
 		case rib.AtPolicy:
 			f.explainPolicy(w, s, t.Judged)
@@ -126,6 +127,8 @@ func (f *facts) explainTargets(w *rib.Walk) {
 		return fmt.Sprintf("RD %s has %s: %s", p.RD, has, verb)
 	})
 	switch {
+	case match == 0 && slices.ContainsFunc(f.paths, func(p rib.Path) bool { return p.Attrs.ByRule }):
+		w.Add("route targets", rib.Noted, fmt.Sprintf("no path carries a route target that the VRF imports (%s)", wants), details...)
 	case len(f.paths) > 0:
 		w.Add("route targets", rib.Passed, fmt.Sprintf("%d of %s a route target that the VRF imports (%s)", match, carry(len(f.candidates)), wants), details...)
 	case match > 0:

@@ -108,6 +108,9 @@ func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus
 			}
 			st.Best, st.Paths, st.Backup = buf[0], len(buf), v.Backup
 			st.Leaked = st.Leaked || slices.ContainsFunc(buf, func(p rib.Path) bool { return p.LeaksInto(s.name) })
+			if r.state == rib.Installed {
+				st.Reason = besideReason(st.Reason, byWhichLeak(st.Best))
+			}
 			if r.state == rib.Unresolved && st.Best.Label != 0 && st.Best.Attrs.Source == "" {
 				// Not the set's reason: a set is shared by paths with other labels.
 				st.Reason = fmt.Sprintf("%s, and forwarding by its MPLS label, %d, is not supported", r.reason, st.Best.Label)

@@ -7,17 +7,6 @@ import (
 	"strings"
 )
 
-// LeakRule has a VRF take paths of another one beside those that its route targets let in.
-// Two rules are the same where they are equal by ==.
-type LeakRule struct {
-	From        string // the VRF whose paths they are; "default": the global table
-	Policy      Judge  // which of them; nil: all
-	MaxPrefixes uint32 // how many prefixes; 0: any number
-	// Link is the interface of this VRF that leads to From, in whose namespace the other end
-	// of it is; "": both are in one namespace, and packets go out by From's interfaces.
-	Link string
-}
-
 // Origination is what a VRF tells BGP beside what it imports from the kernel. It is immutable.
 type Origination struct {
 	Aggregates []Aggregate
@@ -51,25 +40,6 @@ type Condition struct {
 
 // Any tells whether anything is originated.
 func (o *Origination) Any() bool { return len(o.Aggregates)+len(o.Networks)+len(o.Conditions) > 0 }
-
-// String names the rule by what the configuration says of it.
-func (l LeakRule) String() string {
-	s := l.From
-	var more []string
-	if l.Policy != nil {
-		more = append(more, "policy "+l.Policy.String())
-	}
-	if l.MaxPrefixes > 0 {
-		more = append(more, fmt.Sprintf("at most %d prefixes", l.MaxPrefixes))
-	}
-	if l.Link != "" {
-		more = append(more, "by "+l.Link)
-	}
-	if len(more) > 0 {
-		s += " (" + strings.Join(more, ", ") + ")"
-	}
-	return s
-}
 
 // String is the aggregate as a list of changes names it.
 func (a Aggregate) String() string {

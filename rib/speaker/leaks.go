@@ -11,9 +11,7 @@ import (
 // leaks lets paths of VRFs into the feeds of others, by rules and not by route targets. It is
 // the index's.
 //
-// A path is of the VRF in which this router learned or originated it, and of no other: what
-// came into that VRF by a leak, or of another router by route targets, is not leaked. So no
-// path comes back to where it is from, however many VRFs leak from each other.
+// Which paths a rule is about rib.LeakRule says.
 type leaks struct {
 	from map[string][]policed // by the VRF of the paths
 	as   map[string]*disguise // likewise
@@ -79,9 +77,9 @@ func (ls *leaks) of(d Destination, paths []candidate) (out []leaked) {
 		if (name == Default) != (d.RD == 0) {
 			continue
 		}
-		some := ls.own(name, d, paths)
+		some := ls.own(name, &list[0].into[0].rule, paths)
 		for i := range list {
-			passed := list[i].passed(d, some)
+			passed := list[i].passed(some)
 			for _, l := range list[i].into {
 				out = ls.take(out, l, d, passed)
 			}
@@ -91,26 +89,24 @@ func (ls *leaks) of(d Destination, paths []candidate) (out []leaked) {
 }
 
 // own are the paths of a VRF among those of a destination, as others get them.
-func (ls *leaks) own(vrf string, d Destination, paths []candidate) (out []candidate) {
+func (ls *leaks) own(vrf string, rule *rib.LeakRule, paths []candidate) (out []candidate) {
 	for _, c := range paths {
-		a := c.path.Attrs
-		if a.Imported && a.As == rib.FromLeak || d.RD != 0 && a.Source != vrf {
-			continue
+		if rule.Concerns(&c.path) {
+			c.path.Attrs = ls.as[vrf].attrs(c.path.Attrs)
+			out = append(out, c)
 		}
-		c.path.Attrs = ls.as[vrf].attrs(a)
-		out = append(out, c)
 	}
 	return out
 }
 
 // passed are the paths that the policy lets through, as it leaves them.
-func (p *policed) passed(d Destination, paths []candidate) (out []candidate) {
+func (p *policed) passed(paths []candidate) (out []candidate) {
 	if p.policy == nil {
 		return paths
 	}
+	first := p.into[0]
 	for _, c := range paths {
-		r := p.policy.Judge(rib.Subject{Prefix: d.Prefix, RD: d.RD, Attrs: c.path.Attrs, VRF: p.into[0].into}, nil)
-		if !r.Rejected {
+		if r := first.rule.Judge(&c.path, first.into, false, nil); !r.Rejected {
 			c.path.Attrs = r.Attrs
 			out = append(out, c)
 		}
@@ -202,8 +198,7 @@ func (ls *leaks) counts() (out []LeakCount) {
 	return out
 }
 
-// disguise is how paths of a VRF look in others: they say that a rule let them in, and what
-// their VRF prefers among its own counts for nobody else.
+// disguise is how paths of a VRF look in others (rib.Attrs.Leaked).
 type disguise struct {
 	source     string
 	young, old map[*rib.Attrs]*rib.Attrs // both bounded: what is used moves to the young ones
@@ -224,9 +219,8 @@ func (s *disguise) attrs(a *rib.Attrs) *rib.Attrs {
 	}
 	b := s.old[a]
 	if b == nil {
-		c := *a
-		c.Via, c.LocalPref = s.via(a.Via), DefaultLocalPref
-		b = &c
+		b = a.Leaked(s.source)
+		b.Via = s.via(a.Via, b.Via)
 	}
 	if len(s.young) >= disguised {
 		s.young, s.old = make(map[*rib.Attrs]*rib.Attrs), s.young
@@ -235,17 +229,16 @@ func (s *disguise) attrs(a *rib.Attrs) *rib.Attrs {
 	return b
 }
 
-func (s *disguise) via(v *rib.Via) *rib.Via {
-	if w := s.vias[v]; w != nil {
-		return w
+// via is one for all that have the same.
+func (s *disguise) via(of, is *rib.Via) *rib.Via {
+	if v := s.vias[of]; v != nil {
+		return v
 	}
 	if len(s.vias) >= disguised {
 		clear(s.vias)
 	}
-	w := *v
-	w.Source, w.ByRule = s.source, true
-	s.vias[v] = &w
-	return &w
+	s.vias[of] = is
+	return is
 }
 
 // LeakCount is how many prefixes come in by a rule.
