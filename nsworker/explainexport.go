@@ -30,8 +30,8 @@ func (f *facts) explainExport(w *rib.Walk) {
 			tell(w, "export", s, "export is on for this VRF")
 		case rib.AtCandidates:
 			f.explainRefused(w)
-			f.explainCandidates(w, s)
 			f.explainLeaks(w)
+			f.explainCandidates(w, s)
 			f.explainTargets(w)
 		case rib.AtPolicy:
 			f.explainPolicy(w, s, t.Judged)
@@ -83,6 +83,7 @@ func (f *facts) explainCandidates(w *rib.Walk, s rib.TraceStep) {
 	switch n := len(f.candidates); {
 	case n > 0:
 		w.Add("candidates", rib.Passed, "BGP has "+plural(n, "path"), lines(f.candidates, f.show)...)
+	case len(f.byRules) > 0: // and nothing else: that is said
 	case len(f.paths) > 0: // it came since
 		w.Add("candidates", rib.Passed, "BGP has "+plural(len(f.paths), "path"))
 	case f.unasked != nil:
