@@ -52,11 +52,14 @@ func (a *announcements) Replaced(was, is *rib.Announcement) {
 	}
 }
 
-// begin takes what BGP says is announced for what should be, until the table was read.
-func (a *announcements) begin() {
+// begin takes what BGP says is announced for what should be, until the table was read. with is
+// told of each.
+func (a *announcements) begin(with func(rib.Announcement)) {
 	a.ask()
 	for _, e := range a.All {
-		e.Want = e.Have
+		if e.Want = e.Have; e.Have != nil {
+			with(*e.Have)
+		}
 	}
 }
 

@@ -91,7 +91,7 @@ func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, 
 		return rib.Explanation{}, err
 	}
 	f.candidates, f.unasked = w.deps.BGP.Candidates(ctx, f.spec.Of(), f.prefix)
-	f.askByRules(ctx, w.deps.BGP)
+	askByRules(ctx, &f, w.deps.BGP)
 	f.refused = w.deps.BGP.Refused(f.spec.Of(), f.prefix)
 	if f.confined && f.spec.Of() != vrf.Default {
 		f.candidates = slices.DeleteFunc(f.candidates, func(p rib.Path) bool { return !p.Attrs.Meets(f.spec.ImportRTs) })

@@ -30,7 +30,7 @@ func (f *facts) explainExport(w *rib.Walk) {
 			tell(w, "export", s, "export is on for this VRF")
 		case rib.AtCandidates:
 			f.explainRefused(w)
-			f.explainLeaks(w)
+			explainLeaks(f, w)
 			f.explainCandidates(w, s)
 			f.explainTargets(w)
 		case rib.AtPolicy:

@@ -18,7 +18,7 @@ type heardByRule struct {
 
 // askByRules asks BGP for what the VRF's rules are about, and takes it out of what is shown of
 // BGP's paths for the VRF what BGP only tells its neighbours.
-func (f *facts) askByRules(ctx context.Context, bgp BGP) {
+func askByRules(ctx context.Context, f *facts, bgp BGP) {
 	f.candidates = slices.DeleteFunc(f.candidates, func(p rib.Path) bool { return p.Attrs.Imported && p.Attrs.As == rib.FromLeak })
 	for _, rule := range f.spec.Leaks {
 		of := f.candidates
@@ -28,7 +28,7 @@ func (f *facts) askByRules(ctx context.Context, bgp BGP) {
 		h := heardByRule{rule: rule}
 		for _, p := range of {
 			if rule.Concerns(&p) {
-				p.Attrs = p.Attrs.Leaked(rule.From)
+				p.Attrs = rule.Leaked(p.Attrs)
 				h.paths = append(h.paths, p)
 			}
 		}
@@ -39,7 +39,7 @@ func (f *facts) askByRules(ctx context.Context, bgp BGP) {
 }
 
 // explainLeaks says what comes in by the VRF's rules, and what they keep out.
-func (f *facts) explainLeaks(w *rib.Walk) {
+func explainLeaks(f *facts, w *rib.Walk) {
 	in, all := 0, 0
 	var details []string
 	for _, h := range f.byRules {
@@ -47,7 +47,7 @@ func (f *facts) explainLeaks(w *rib.Walk) {
 			all++
 			var heard rib.Hearing
 			out := h.rule.Judge(&p, f.spec.Of(), true, &heard)
-			came, why := f.cameIn(&p, h.rule, out)
+			came, why := cameIn(f.paths, &p, h.rule, out)
 			if came {
 				in++
 			}
@@ -71,12 +71,12 @@ func (f *facts) explainLeaks(w *rib.Walk) {
 }
 
 // cameIn tells whether a path is in the VRF's feed by a rule, and why it is not.
-func (f *facts) cameIn(p *rib.Path, rule rib.LeakRule, out rib.Ruling) (is bool, why string) {
-	at := slices.IndexFunc(f.paths, func(q rib.Path) bool { return q.RD == p.RD && q.ID == p.ID })
+func cameIn(paths []rib.Path, p *rib.Path, rule rib.LeakRule, out rib.Ruling) (is bool, why string) {
+	at := slices.IndexFunc(paths, func(q rib.Path) bool { return q.RD == p.RD && q.ID == p.ID })
 	switch {
 	case out.Rejected:
 		return false, ", kept out by its policy"
-	case at >= 0 && !f.paths[at].Attrs.ByRule:
+	case at >= 0 && !paths[at].Attrs.ByRule:
 		return false, ", in by its route targets already"
 	case at >= 0:
 		return true, ""

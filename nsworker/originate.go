@@ -26,6 +26,9 @@ type originating struct {
 	// late tells whether BGP may not have said all of a family since the start: what is not
 	// there may come still.
 	late func(rib.Family) bool
+	// inherited is what an earlier worker announced: it stays until BGP may be expected to have
+	// said what it was made of.
+	inherited map[netip.Prefix]struct{}
 	off  bool // it is a secondary table, whose VRF has a worker that does all this
 }
 
@@ -37,7 +40,7 @@ type passedOn struct {
 }
 
 func newOriginating(o rib.Origination, look func(netip.Prefix)) *originating {
-	g := &originating{leaks: make(map[netip.Prefix]passedOn), slots: make(map[rib.Slot]netip.Prefix), look: look, late: func(rib.Family) bool { return false }}
+	g := &originating{leaks: make(map[netip.Prefix]passedOn), slots: make(map[rib.Slot]netip.Prefix), inherited: make(map[netip.Prefix]struct{}), look: look, late: func(rib.Family) bool { return false }}
 	g.configure(o)
 	return g
 }
@@ -178,18 +181,20 @@ func (g *originating) announcement(prefix netip.Prefix, imported, have *rib.Anno
 	if a == nil {
 		a = g.own(prefix)
 	}
-	early := g.late(rib.FamilyOf(prefix))
-	if a == nil && early && have != nil && (have.As == rib.FromLeak || have.As == rib.FromAggregate) {
-		a = have // of an earlier worker: what it was made of has not come yet
+	if _, is := g.inherited[prefix]; !is || !g.late(rib.FamilyOf(prefix)) {
+		have = nil
 	}
-	if a != nil && !g.kept(prefix) {
-		return a
+	if a == nil && have != nil && (have.As == rib.FromLeak || have.As == rib.FromAggregate) {
+		a = have
 	}
-	if a != nil && early {
+	if a != nil && g.kept(prefix) {
 		return have
 	}
-	return nil
+	return a
 }
+
+// inherit takes in what an earlier worker announced.
+func (g *originating) inherit(a rib.Announcement) { g.inherited[a.Prefix] = struct{}{} }
 
 // own is what the VRF has to announce of a prefix without the kernel's routes; nil: nothing.
 func (g *originating) own(prefix netip.Prefix) *rib.Announcement {
@@ -228,6 +233,11 @@ func (g *originating) kept(prefix netip.Prefix) bool {
 
 // converged has decided again what depended on that BGP may not have said all of a family.
 func (g *originating) converged(of rib.Family, announced iter.Seq2[netip.Prefix, *announced]) {
+	for p := range g.inherited {
+		if rib.FamilyOf(p) == of {
+			delete(g.inherited, p)
+		}
+	}
 	for p, e := range announced {
 		g.looks(e.Have != nil && e.Have.As != rib.FromKernel && rib.FamilyOf(p) == of, p)
 	}

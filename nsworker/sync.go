@@ -70,7 +70,7 @@ func (s *tableSync) run(ctx context.Context) error {
 	if home := s.spec.VRF; home != "" {
 		s.follows.follow(home, +1)
 	}
-	s.announced.begin()
+	s.announced.begin(s.routes.beside.origin.inherit)
 	s.feed.Restart()
 	s.resync.at(time.Now(), rib.ResyncStart)
 	s.report(false)

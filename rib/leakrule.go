@@ -30,12 +30,11 @@ func (l *LeakRule) Concerns(p *Path) bool {
 	}
 }
 
-// Leaked returns the attributes of a path of the VRF called from as others have it: they say that
-// a rule let it in, and what its VRF prefers among its own counts for nobody else. They share
+// Leaked returns the attributes of a path of From as others have it: they say that a rule let it in, and what its VRF prefers among its own counts for nobody else. They share
 // nothing that is changed.
-func (a *Attrs) Leaked(from string) *Attrs {
+func (l *LeakRule) Leaked(a *Attrs) *Attrs {
 	b, via := *a, *a.Via
-	via.Source, via.ByRule = from, true
+	via.Source, via.ByRule = l.From, true
 	b.Via, b.LocalPref = &via, defaultLocalPref
 	return &b
 }

@@ -130,13 +130,13 @@ type Announcement struct {
 
 // Equal tells whether two announcements say the same.
 func (a *Announcement) Equal(o *Announcement) bool {
-	return a.Prefix == o.Prefix && a.MED == o.MED && a.Prepend == o.Prepend && a.As == o.As && a.Of.passesOnAs(o.Of) &&
+	return a.Prefix == o.Prefix && a.MED == o.MED && a.Prepend == o.Prepend && a.As == o.As && samePassedOn(a.Of, o.Of) &&
 		(a.LocalPref == o.LocalPref || a.LocalPref != nil && o.LocalPref != nil && *a.LocalPref == *o.LocalPref) &&
 		slices.Equal(a.Communities, o.Communities) && slices.Equal(a.Large, o.Large)
 }
 
-// passesOnAs tells whether two paths are passed on with the same origin and AS path.
-func (a *Attrs) passesOnAs(b *Attrs) bool {
+// samePassedOn tells whether two paths are passed on with the same origin and AS path.
+func samePassedOn(a, b *Attrs) bool {
 	if a == nil || b == nil || a == b {
 		return a == b
 	}

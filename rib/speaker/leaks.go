@@ -47,7 +47,7 @@ func newLeaks(rules map[string][]rib.LeakRule, all map[string][]importer) leaks 
 	for _, into := range slices.Sorted(maps.Keys(rules)) {
 		for _, r := range rules[into] {
 			l := &leak{rule: r, into: into, to: all[into], held: make(map[netip.Prefix]struct{}), waiting: make(map[Destination][]rib.Path)}
-			ls.as[r.From] = newDisguise(r.From)
+			ls.as[r.From] = newDisguise(r)
 			list := ls.from[r.From]
 			i := slices.IndexFunc(list, func(p policed) bool { return p.policy == r.Policy })
 			if i < 0 {
@@ -198,9 +198,9 @@ func (ls *leaks) counts() (out []LeakCount) {
 	return out
 }
 
-// disguise is how paths of a VRF look in others (rib.Attrs.Leaked).
+// disguise is how paths of a VRF look in others (rib.LeakRule.Leaked).
 type disguise struct {
-	source     string
+	rule       rib.LeakRule              // one of those from the VRF
 	young, old map[*rib.Attrs]*rib.Attrs // both bounded: what is used moves to the young ones
 	vias       map[*rib.Via]*rib.Via
 }
@@ -208,8 +208,8 @@ type disguise struct {
 // disguised is how many attributes are remembered in each generation.
 const disguised = 1 << 14
 
-func newDisguise(source string) *disguise {
-	return &disguise{source: source, young: make(map[*rib.Attrs]*rib.Attrs), vias: make(map[*rib.Via]*rib.Via)}
+func newDisguise(rule rib.LeakRule) *disguise {
+	return &disguise{rule: rule, young: make(map[*rib.Attrs]*rib.Attrs), vias: make(map[*rib.Via]*rib.Via)}
 }
 
 // attrs are those of a path in other VRFs. Paths with the same ones share them.
@@ -219,7 +219,7 @@ func (s *disguise) attrs(a *rib.Attrs) *rib.Attrs {
 	}
 	b := s.old[a]
 	if b == nil {
-		b = a.Leaked(s.source)
+		b = s.rule.Leaked(a)
 		b.Via = s.via(a.Via, b.Via)
 	}
 	if len(s.young) >= disguised {
