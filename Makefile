@@ -14,10 +14,14 @@ build: ## Build bin/vrfredist, static, with its version in it
 deb: ## Build the Debian package into bin
 	@scripts/deb.sh bin
 
+# These wait for sessions most of their time, minutes of it: they begin first, and three
+# packages at once are not more than two processors bear.
+LONGEST := ./rib/speaker/gobgp3 ./integration/netns
+
 test: ## Install what is missing, run every test with the race detector, and sum up
 	@scripts/install-deps.sh test
 	@echo "The fault matrix (integration/faults) breaks things for minutes and has targets of its own: make faults-quick, and make faults."
-	go run ./integration/summary -race -pgo=off -count=1 -timeout 20m $$(go list ./... | grep -vE '/integration/faults(/devices)?$$')
+	go run ./integration/summary -race -pgo=off -count=1 -timeout 20m -p 3 $(LONGEST) $$(go list ./... | grep -vE '/integration/faults(/devices)?$$')
 	@$(MAKE) --no-print-directory fuzz FOR=60s
 	@$(MAKE) --no-print-directory test-vm-if-needed
 	@$(MAKE) --no-print-directory test-booted

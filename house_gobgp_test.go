@@ -25,7 +25,7 @@ var (
 // are those of one version, which no compiler and no reflection compares.
 func TestGoBGPIsTheOneThatIsLinked(t *testing.T) {
 	t.Parallel()
-	want := constant(t, "rib/speaker/gobgp3/linked.go", "gobgpVersion")
+	want := constant(t, "rib/speaker/gobgp3/mirror.go", "gobgpVersion")
 	for _, file := range []string{"go.mod", "bench/gobgpd/go.mod"} {
 		text, err := os.ReadFile(filepath.FromSlash(file))
 		if err != nil {
@@ -33,7 +33,7 @@ func TestGoBGPIsTheOneThatIsLinked(t *testing.T) {
 		}
 		got := regexp.MustCompile(`github.com/osrg/gobgp/v3 (v\S+)`).FindSubmatch(text)
 		if got == nil || string(got[1]) != want {
-			t.Errorf("%s has GoBGP %q, and rib/speaker/gobgp3 is written for %s: compare each function of linked.go and each struct of internals.go and insides.go with the new source, then change gobgpVersion", file, got, want)
+			t.Errorf("%s has GoBGP %q, and rib/speaker/gobgp3 is written for %s: compare each function of linked.go and each struct of gobgptypes.go and insides.go with the new source, then change gobgpVersion", file, got, want)
 		}
 		if regexp.MustCompile(`(?m)^\s*replace\b`).Match(text) {
 			t.Errorf("%s replaces a module: it may be GoBGP, or one of those in its place", file)

@@ -94,6 +94,30 @@ func (g graph) order() []string {
 	return append(first, last...)
 }
 
+// mostAgainst is how many references against the order of its files a room may have: where
+// files use each other in rings, none of them can be read first.
+const mostAgainst = 19
+
+// rooms are the packages of the daemon that are large enough for an order of files.
+func rooms(t *testing.T) (list []listed) {
+	t.Helper()
+	for _, p := range packages(t) {
+		outside := strings.HasPrefix(p.room(), "integration") || strings.HasPrefix(p.room(), "bench")
+		if !outside && len(p.GoFiles) > 3 {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func TestFilesHaveAnOrder(t *testing.T) {
+	for _, p := range rooms(t) {
+		if n := references(t, p).against(); n > mostAgainst {
+			t.Errorf("%s: %d references go against the best order of its files that was found, at most %d may: move what two files use below both", p.room(), n, mostAgainst)
+		}
+	}
+}
+
 // references reads which files of a package use which others, by the types of all names.
 func references(t *testing.T, p listed) graph {
 	t.Helper()

@@ -156,11 +156,9 @@ func TestMeasurements(t *testing.T) {
 	}
 	printLengths(t)
 	fmt.Println("references between the files of a room (all, against the order of files, files):")
-	for _, p := range packages(t) {
-		if slices.Contains([]string{"nsworker", "nsworker/ledger", "nsworker/nexthop", "rib", "rib/speaker", "rib/speaker/gobgp3", "daemon", "cmd/vrfredist", "nsworker/kernel", "config", "api", "vrf"}, p.room()) {
-			g := references(t, p)
-			fmt.Printf("  %-44s %4d %4d %4d\n", p.room(), g.edges(), g.against(), len(p.GoFiles))
-		}
+	for _, p := range rooms(t) {
+		g := references(t, p)
+		fmt.Printf("  %-44s %4d %4d %4d\n", p.room(), g.edges(), g.against(), len(p.GoFiles))
 	}
 }
 

@@ -112,12 +112,15 @@ var exportKeys = keys[entry]{
 	"prefer-link-local":    one(boolean, func(e *entry) *bool { return &e.exp.PreferLinkLocal }),
 	"prefsrc":              func(p *problems, n *node, e *entry) { readSources(p, n, &e.exp.PrefSrc) },
 	"policy":               uses(policy.Export, func(e *entry) *rib.Judge { return &e.exp.Policy }),
+	"advertise":            one(advertise, func(e *entry) *bool { return &e.exp.AdvertiseInstalled }),
+	"advertise-rejected":   one(boolean, func(e *entry) *bool { return &e.exp.AdvertiseRejected }),
 }
 
 // bgpKeys are the keys of a VRF under bgp, which the short form has not.
 var bgpKeys = keys[entry]{
 	"max-prefixes": one(whole[uint32](1, math.MaxUint32, ""), func(e *entry) *uint32 { return &e.maxPrefixes }),
 	"leak-from":    readLeakFrom,
+	"receive":      uses(policy.Receive, func(e *entry) *rib.Judge { return &e.exp.Receive }),
 }
 
 // shortKeys are the keys of the short form beside importKeys or exportKeys.
@@ -169,8 +172,7 @@ func readNetlink(p *problems, root *node, judges *policies) (settings, []*entry)
 			p.add(item.line, join(item.path, "name"), `is missing; name a VRF of [[vrfs]], or "default"`)
 		}
 		readDirections(p, e, item.get("import"), item.get("export"), nil)
-		read(p, item.get("bgp"), bgpKeys, e)
-		readOrigination(p, item.get("bgp"), e)
+		readOfBGP(p, item.get("bgp"), e)
 		if e.binding.Device != "" && e.binding.Table != 0 {
 			p.at(item.get("table"), "device and table exclude each other; a device brings its own table, remove one")
 		}
@@ -242,6 +244,9 @@ func readDirections(p *problems, e *entry, imp, exp *node, more keys[entry]) {
 	if present(exp) {
 		read(p, exp, with(exportKeys, more), e)
 		needEnabled(p, exp)
+		if n := exp.get("advertise"); n != nil && e.exp.AdvertiseInstalled && !e.exp.Enabled {
+			p.at(n, "is \"installed\" with export off, so that neighbours would be told of nothing; write enabled = true, or remove the key")
+		}
 	}
 }
 
@@ -250,6 +255,15 @@ func readDirections(p *problems, e *entry, imp, exp *node, more keys[entry]) {
 func needEnabled(p *problems, n *node) {
 	if n.get("enabled") == nil {
 		p.add(n.line, join(n.path, "enabled"), "is missing; write enabled = true, or enabled = false to keep the section for later")
+	}
+}
+
+// readOfBGP reads what BGP does for a VRF.
+func readOfBGP(p *problems, n *node, e *entry) {
+	read(p, n, bgpKeys, e)
+	readOrigination(p, n, e)
+	if receive := n.get("receive"); receive != nil && e.name == vrf.Default {
+		p.at(receive, "means nothing for default, into which no route targets lead; judge what its neighbours send by policy of export, or by their import-policy-list, and remove the key")
 	}
 }
 

@@ -96,29 +96,67 @@ action = "accept"
 }
 
 // TestPolicyTextIsAConfiguration: what `policy NAME` prints may be written into a file, and is
-// the same policy then.
+// the same policy then, whichever key a rule has.
 func TestPolicyTextIsAConfiguration(t *testing.T) {
 	t.Parallel()
-	c, err := Load("../examples/reference/vrfredist.toml", fakeBGP())
-	if err != nil {
-		c, err = Parse("f.toml", []byte(policiesFile), fakeBGP())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := head
-	for _, p := range c.Policies {
-		text += "[[netlink.policies]]\n" + strings.ReplaceAll(p.Text(), "[[rules]]", "[[netlink.policies.rules]]")
-	}
-	again, err := Parse("f.toml", []byte(text), fakeBGP())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, p := range again.Policies {
-		if p != c.Policies[i] {
-			t.Errorf("%s\nis not\n%s", p.Text(), c.Policies[i].Text())
+	keys := 0
+	for _, row := range readReference(t)["netlink.policies.rules"] {
+		if row.key == "action" {
+			continue
+		}
+		for _, m := range literals.FindAllStringSubmatch(row.values, -1) {
+			keys++
+			text := "action = \"accept\"\n" + row.key + " = " + strings.ReplaceAll(m[1], "tenant-a", "a") + "\n"
+			if row.key == "weight_from_bandwidth" {
+				text += "med = 1\n" // false is as good as none
+			}
+			checkText(t, text)
 		}
 	}
+	checkText(t, "action = \"accept\"\nname = \"a \\\"b\\\" \\\\ ü\"\nas_path = [\"[\\u0001\\u007f\\n\\U000E0001]\", '\\{_65001_\\}']\n")
+	if keys < 60 {
+		t.Errorf("only %d values were tried", keys)
+	}
+}
+
+// checkText reads a policy of one rule, and what it is printed as.
+func checkText(t *testing.T, rule string) {
+	t.Helper()
+	c, err := Parse("f.toml", []byte(inNetlink("[[netlink.policies]]\nname = \"p\"\n[[netlink.policies.rules]]\n"+rule)), fakeBGP())
+	if err != nil {
+		t.Errorf("%s: %v", rule, err)
+		return
+	}
+	text := strings.ReplaceAll(c.Policies[0].Text(), "[[rules]]", "[[netlink.policies.rules]]")
+	again, err := Parse("f.toml", []byte(inNetlink("[[netlink.policies]]\n"+text)), fakeBGP())
+	if err != nil || again.Policies[0] != c.Policies[0] {
+		t.Errorf("%s: it is printed as\n%s\nwhich is not the same: %v", rule, text, err)
+	}
+}
+
+// FuzzPolicy holds that a rule that is accepted is, as it is printed, the same one.
+func FuzzPolicy(f *testing.F) {
+	for _, rule := range []string{
+		"action = \"next\"\nprefixes = [\"10.0.0.0/8 ge 9 le 24\", \"::/0 le 128\"]\nset_med = 7\nset_prefsrc = [\"192.0.2.1\"]\n",
+		"action = \"reject\"\nneighbors = [\"fe80::1%eth0@a\", \"192.0.2.0/24\"]\nnot_as_path = [\"_65001_\", \"^$\"]\nmed = \"1-2\"\n",
+		"action = \"accept\"\norigin_as = [1, \"2\"]\next_communities = [\"color:1\", \"0x0000000000000000\"]\ncommunities_all = [\"no-export\", 7]\nset_nexthop = \"::1\"\n",
+	} {
+		f.Add(rule)
+	}
+	f.Fuzz(func(t *testing.T, rule string) {
+		c, err := Parse("f.toml", []byte(inNetlink("[[netlink.policies]]\nname = \"p\"\n[[netlink.policies.rules]]\n"+rule)), fakeBGP())
+		if err != nil {
+			messages(t, err, "f.toml")
+			return
+		}
+		for _, p := range c.Policies {
+			text := strings.ReplaceAll("\n"+p.Text(), "\n[[rules]]", "\n[[netlink.policies.rules]]")
+			again, err := Parse("f.toml", []byte(inNetlink("[[netlink.policies]]"+text)), fakeBGP())
+			if err != nil || again.Policies[0] != p {
+				t.Fatalf("%q is printed as\n%s\nwhich is not the same: %v", rule, text, err)
+			}
+		}
+	})
 }
 
 func TestPolicyErrors(t *testing.T) {
@@ -215,6 +253,9 @@ func TestPolicyUses(t *testing.T) {
 		{"empty", inVRF("[netlink.vrfs.export]\nenabled = true\npolicy = \"\"\n"), []string{`:15: netlink.vrfs[0].export.policy: is empty; name a policy of [[netlink.policies]], or remove the key`}},
 		{"GoBGP's", "[[policy-definitions]]\nname = \"theirs\"\n" + inVRF("[netlink.vrfs.export]\nenabled = true\npolicy = \"theirs\"\n"), []string{`:17: netlink.vrfs[0].export.policy: "theirs", on line 2, is one of [[policy-definitions]], which judge what neighbours send and are told, and nothing else; write it under [[netlink.policies]]`}},
 		{"the short form too", inExport("policy = \"x\"\n"), []string{`:14: netlink.export.policy: there is no policy "x"; add it under [[netlink.policies]]`}},
+		{"installed with export off", inVRF("[netlink.vrfs.export]\nenabled = false\nadvertise = \"installed\"\n"), []string{`:15: netlink.vrfs[0].export.advertise: is "installed" with export off, so that neighbours would be told of nothing; write enabled = true, or remove the key`}},
+		{"neither", inVRF("[netlink.vrfs.export]\nenabled = true\nadvertise = \"never\"\n"), []string{`:15: netlink.vrfs[0].export.advertise: "never" is neither "always" nor "installed"; write one of them`}},
+		{"receive of default", inPolicy("") + "[[netlink.vrfs]]\nname = \"default\"\n[netlink.vrfs.bgp]\nreceive = \"p\"\n", []string{`:19: netlink.vrfs[0].bgp.receive: means nothing for default, into which no route targets lead; judge what its neighbours send by policy of export, or by their import-policy-list, and remove the key`}},
 		{"a key of kernel routes in export", inPolicy("not_protocols = [\"static\"]\n") + exported(use("export")), []string{`:16: netlink.policies[0].rules[0].not_protocols: means nothing in export, which judges paths on their way to the kernel, where line 21 uses this policy; remove it, or write a policy of its own for that`}},
 		{"keys of paths in import", inPolicy("as_path = [\"^$\"]\nset_metric = 7\n") + use("import"), []string{
 			`:16: netlink.policies[0].rules[0].as_path: means nothing in import, which judges kernel routes, where line 23 uses this policy; remove it, or write a policy of its own for that`,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"strconv"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/policy"
@@ -83,11 +84,11 @@ func numbers(n *node) (*policy.Numbers, error) {
 // originAS reads an AS that a path may come from, reserved ones too: they are what is filtered.
 func originAS(n *node) (uint32, error) {
 	s, ok := word(n)
-	v, err := policy.ParseNumbers(s)
-	if !ok || err != nil || v.Least != v.Most {
+	v, err := strconv.ParseUint(s, 10, 32)
+	if !ok || err != nil {
 		return 0, fmt.Errorf("%s is not an AS number; write one from 0 to 4294967295", n.show())
 	}
-	return v.Least, nil
+	return uint32(v), nil
 }
 
 // policyCommunity and policyLarge name the keys of a rule where one kind was written for the

@@ -29,6 +29,8 @@ type Source interface {
 	// SessionStates counts the neighbours of each VRF by the state of their
 	// session.
 	SessionStates(ctx context.Context) (map[string]map[string]int, error)
+	// Policies returns the policies with how often each rule matched.
+	Policies() []vrf.Policy
 	// Guarded returns the counts of messages of each BGP neighbour that were changed.
 	Guarded() []vrf.Guarded
 }
@@ -90,6 +92,9 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 			s.gauge(sessionCount, float64(sessions[st.Spec.Name][state]), state)
 		}
 	}
+	for _, p := range c.source.Policies() {
+		series{c, out, "", ""}.rules(p)
+	}
 	for _, g := range c.source.Guarded() {
 		s := series{c, out, g.VRF, g.Netns}
 		s.counter(guardUpdates, g.Plain, g.Neighbor, "plain")
@@ -117,6 +122,25 @@ func (s series) gauge(name string, value float64, labels ...string) {
 
 func (s series) counter(name string, value uint64, labels ...string) {
 	s.send(name, prometheus.CounterValue, float64(value), labels...)
+}
+
+// mostRules is how many rules of a policy have a series of their own; all further ones share
+// one.
+const mostRules = 100
+
+// rules tells how often each rule of a policy matched.
+func (s series) rules(p vrf.Policy) {
+	var further uint64
+	for i, r := range p.Rules {
+		if i >= mostRules && i < len(p.Rules)-1 {
+			further += r.Matched
+			continue
+		}
+		s.counter(policyMatches, r.Matched, p.Name, r.Title)
+	}
+	if len(p.Rules) > mostRules+1 {
+		s.counter(policyMatches, further, p.Name, "further rules")
+	}
 }
 
 func (s series) states(st vrf.Status) {

@@ -25,15 +25,29 @@ const (
 	makerLeft          // there was one, and it is gone
 )
 
-// past is, in one byte of an entry, the maker of its standing route, and how its own route
-// stood when that was told last.
+// past is, in one byte of an entry, the maker of its standing route, how its own route stood
+// when that was told last, and whether it is confirmed to BGP.
 type past uint8
 
-const stoodAt = 2 // the lowest bit of the latter
+// Where the latter two are.
+const (
+	stoodAt     = 2
+	confirmedAt = 4
+	makerBits   = 1<<stoodAt - 1
+	stoodBits   = 1<<confirmedAt - 1<<stoodAt
+)
 
-func (p past) maker() maker    { return maker(p & (1<<stoodAt - 1)) }
-func (p past) stood() stands   { return stands(p >> stoodAt) }
-func (p *past) stand(s stands) { *p = past(s)<<stoodAt | past(p.maker()) }
+func (p past) maker() maker    { return maker(p & makerBits) }
+func (p past) stood() stands   { return stands(p & stoodBits >> stoodAt) }
+func (p *past) stand(s stands) { *p = *p&^stoodBits | past(s)<<stoodAt }
+func (p past) confirmed() bool { return p>>confirmedAt != 0 }
+
+func (p *past) confirm(is bool) {
+	*p &= 1<<confirmedAt - 1
+	if is {
+		*p |= 1 << confirmedAt
+	}
+}
 
 // saw takes in whether a path that leads as the route does is there.
 func (p *past) saw(there bool) {
@@ -44,7 +58,7 @@ func (p *past) saw(there bool) {
 	case now == makerCame:
 		now = makerLeft
 	}
-	*p = past(p.stood())<<stoodAt | past(now)
+	*p = *p&^makerBits | past(now)
 }
 
 // look takes in which paths there are for a standing route, as BGP has them, and as the

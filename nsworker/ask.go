@@ -1,6 +1,7 @@
 package nsworker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -91,10 +92,20 @@ func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, 
 		return rib.Explanation{}, err
 	}
 	f.candidates, f.unasked = w.deps.BGP.Candidates(ctx, f.spec.Of(), f.prefix)
-	askByRules(ctx, &f, w.deps.BGP)
 	f.refused = w.deps.BGP.Refused(f.spec.Of(), f.prefix)
+	for _, p := range f.candidates {
+		if p.Attrs.Imported && p.Attrs.Source == f.spec.Of() {
+			f.ours = p
+		}
+	}
+	askByRules(ctx, &f, w.deps.BGP)
+	offers, err := w.deps.BGP.Offers(ctx, f.spec.Of(), f.prefix)
+	f.offers, f.unasked = offers, cmp.Or(f.unasked, err)
 	if f.confined && f.spec.Of() != vrf.Default {
 		f.candidates = slices.DeleteFunc(f.candidates, func(p rib.Path) bool { return !p.Attrs.Meets(f.spec.ImportRTs) })
+		f.offers = slices.DeleteFunc(f.offers, func(o rib.Offer) bool {
+			return o.Path.Attrs.Source != f.spec.Of() && !o.Path.Attrs.Meets(f.spec.ImportRTs)
+		})
 	}
 	return f.explain(), nil
 }

@@ -210,7 +210,22 @@ func (s *backups) wrote(w write, err error) {
 
 // are tells whether an own route of the table, which is of a slot, is a backup route.
 func (s *backups) are(slot rib.Slot, o rib.Route) bool {
-	return s.routes.spec.Export.BackupRoutes && o.Metric == s.routes.metricOf(slot)+1
+	return s.routes.spec.Export.BackupRoutes && o.Metric == s.metricBefore(slot)+1
+}
+
+// metricBefore is the metric that the route of a slot, before its backup's, has, or is to have. Before BGP has spoken of
+// its prefix it is taken to be the VRF's, whatever a policy will set.
+func (s *backups) metricBefore(slot rib.Slot) uint32 {
+	if slot != noSlot {
+		switch e := s.routes.Find(slot); {
+		case e == nil:
+		case e.Want != nil:
+			return e.Want.Metric
+		case e.Have != nil:
+			return e.Have.Metric
+		}
+	}
+	return s.routes.spec.Export.Metric
 }
 
 // behind tells whether an own route of the table is the backup route of another, of a prefix

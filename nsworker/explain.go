@@ -2,51 +2,9 @@ package nsworker
 
 import (
 	"fmt"
-	"net/netip"
 
-	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/vrf"
 )
-
-// facts are what a worker knows of one prefix, taken out of its loop: everything
-// in it is immutable, or a copy.
-type facts struct {
-	prefix netip.Prefix
-	// confined: what is of other VRFs is not to be told.
-	confined bool
-	spec     vrf.Spec
-	absent   string // why there is no table; "": there is one
-	read     bool
-
-	heard
-
-	entry   route
-	known   bool // there is an entry
-	reason  string
-	set     nexthop.Set
-	spare   *rib.Route // the backup route in the table; nil: there is none
-	changes int        // routes that are due
-	wanted  int        // places of the quota that are taken
-
-	onlooker     onlooker
-	view         rib.View
-	mine         *rib.OwnPrefixes
-	board        *Board
-	announced    rib.Announcement
-	isAnnounced  bool
-	announcesDue bool
-}
-
-// heard is what BGP has of the prefix.
-type heard struct {
-	candidates []rib.Path    // with whatever route targets
-	unasked    error         // why BGP did not say which
-	refused    []rib.Refusal // what neighbours announced and BGP did not take
-	paths      []rib.Path    // in the feed
-	waiting    int           // prefixes that wait in the feed
-	byRules    []heardByRule
-}
 
 func (f *facts) explain() rib.Explanation {
 	x := rib.Explanation{Prefix: f.prefix}
@@ -85,12 +43,4 @@ func verdict(w rib.Walk, through string) string {
 		}
 	}
 	return through
-}
-
-// plural renders a number of things.
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

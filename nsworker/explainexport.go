@@ -31,10 +31,13 @@ func (f *facts) explainExport(w *rib.Walk) {
 		case rib.AtCandidates:
 			f.explainRefused(w)
 			explainLeaks(f, w)
+			f.explainOffers(w)
 			f.explainCandidates(w, s)
 			f.explainTargets(w)
+		case rib.AtReceive:
+			hearings{f}.paths(w, "receive", s, t.Judged)
 		case rib.AtPolicy:
-			f.explainPolicy(w, s, t.Judged)
+			hearings{f}.paths(w, "policy", s, t.Judged)
 		case rib.AtChoice:
 			w.Add("best path", s.Outcome, f.show(v.Chosen[0]), lines(t.Others, f.beside)...)
 		case rib.AtOwnImport:
@@ -79,6 +82,26 @@ func (f *facts) explainRefused(w *rib.Walk) {
 	w.Add("guard", outcome, plural(len(f.refused), "neighbour")+" announced it, and what was said of it was not taken", details...)
 }
 
+// explainOffers names what neighbours sent and BGP does not have, and because of what.
+func (f *facts) explainOffers(w *rib.Walk) {
+	if len(f.offers) == 0 {
+		return
+	}
+	outcome := rib.Noted
+	if len(f.candidates)+len(f.paths) == 0 {
+		outcome = rib.Stopped
+	}
+	text := "BGP did not take what a neighbour sent"
+	if n := len(f.offers); n > 1 {
+		text = fmt.Sprintf("BGP did not take %d paths that neighbours sent", n)
+	} else if why := f.offers[0].Reason; why != "" {
+		text += ": " + why
+	}
+	w.Add("received", outcome, text, lines(f.offers, func(o rib.Offer) string {
+		return f.show(o.Path) + ": " + cmp.Or(o.Reason, "it is not known why; look at the log")
+	})...)
+}
+
 func (f *facts) explainCandidates(w *rib.Walk, s rib.TraceStep) {
 	switch n := len(f.candidates); {
 	case n > 0:
@@ -90,6 +113,7 @@ func (f *facts) explainCandidates(w *rib.Walk, s rib.TraceStep) {
 		w.Add("candidates", rib.Stopped, "the VRF was given no path, and BGP could not be asked for others: "+f.unasked.Error())
 	case f.entry.Note.state == rib.Stale:
 		w.Add("candidates", rib.Stopped, "BGP has no path; the route in the table is of an earlier run, and goes when every neighbour has sent its routes, or after sweep_delay")
+	case len(f.offers) > 0: // which says why there is none
 	default:
 		tell(w, "candidates", s, "")
 	}

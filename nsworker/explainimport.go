@@ -5,8 +5,53 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
 )
+
+// facts are what a worker knows of one prefix, taken out of its loop: everything
+// in it is immutable, or a copy.
+type facts struct {
+	prefix netip.Prefix
+	// confined: what is of other VRFs is not to be told.
+	confined bool
+	spec     vrf.Spec
+	absent   string // why there is no table; "": there is one
+	read     bool
+
+	heard
+
+	entry   route
+	known   bool // there is an entry
+	reason  string
+	set     nexthop.Set
+	spare   *rib.Route // the backup route in the table; nil: there is none
+	changes int        // routes that are due
+	wanted  int        // places of the quota that are taken
+
+	onlooker     onlooker
+	view         rib.View
+	mine         *rib.OwnPrefixes
+	board        *Board
+	announced    rib.Announcement
+	isAnnounced  bool
+	announcesDue bool
+}
+
+// heard is what BGP has of the prefix.
+type heard struct {
+	candidates []rib.Path    // with whatever route targets
+	unasked    error         // why BGP did not say which
+	refused    []rib.Refusal // what neighbours announced and BGP did not take
+	offers     []rib.Offer   // what they sent, and BGP's policies did not take
+	ours       rib.Path      // what BGP has of the VRF's own import; without Attrs: nothing
+	paths      []rib.Path    // in the feed
+	waiting    int           // prefixes that wait in the feed
+	byRules    []heardByRule // what of other VRFs the leaks of this one are about
+}
+
+// plural renders a number of things.
 
 // explainImport walks a prefix from the kernel to BGP.
 func (f *facts) explainImport(w *rib.Walk) {
@@ -24,7 +69,7 @@ func (f *facts) explainImport(w *rib.Walk) {
 		case rib.AtRules:
 			tell(w, "rules", s, "every rule lets it through", lines(t.Routes, f.ruled)...)
 		case rib.AtImportPolicy:
-			f.explainImportPolicy(w, s, t.Routes)
+			hearings{f}.kernelRoutes(w, s, t.Routes)
 		}
 	}
 	f.explainAnnouncement(w)
@@ -67,10 +112,70 @@ func (f *facts) explainAnnouncement(w *rib.Walk) {
 	switch {
 	case f.announcesDue:
 		w.Add("announcement", rib.Stopped, "what BGP has is out of date; the change is due")
+	case f.isAnnounced && f.ours.Attrs == nil && f.unasked == nil:
+		w.Add("announcement", rib.Stopped, "it was handed to BGP with "+f.announced.Terms()+", and BGP does not have it: a global import policy rejects it, or it is on its way")
 	case f.isAnnounced:
-		a := f.announced
-		w.Add("announcement", rib.Passed, "BGP has it, with "+a.Terms())
+		now := f.announced
+		if a := f.ours.Attrs; a != nil {
+			now = rib.AnnouncementOf(&f.ours)
+		}
+		w.Add("announcement", rib.Passed, "BGP has it, with "+now.Terms())
 	default:
 		w.Add("announcement", rib.Noted, "nothing is announced for it")
 	}
+}
+
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// hearings are what policies made of what a worker knows of a prefix.
+type hearings struct{ *facts }
+
+// paths says what a policy on the way to the kernel made of each path.
+func (f hearings) paths(w *rib.Walk, name string, s rib.TraceStep, judged []rib.JudgedPath) {
+	accepted, asked, text := 0, 0, ""
+	var details []string
+	for i := range judged {
+		p := &judged[i]
+		if p.At != s.Place {
+			continue
+		}
+		if asked++; !p.Rejected {
+			accepted++
+		}
+		details = append(append(details, f.show(p.Path)), indented(p.Lines())...)
+		text = fmt.Sprintf("policy %q accepts %d of %s", p.Policy, accepted, plural(asked, "path"))
+	}
+	tell(w, name, s, text, details...)
+}
+
+// kernelRoutes says what the policy of the import made of the routes that it was asked
+// about.
+func (f hearings) kernelRoutes(w *rib.Walk, s rib.TraceStep, routes []rib.JudgedRoute) {
+	accepted, asked, name := 0, 0, ""
+	var details []string
+	for _, r := range routes {
+		if r.Heard == nil {
+			continue
+		}
+		asked++
+		name = r.Heard.Policy
+		if !r.Heard.Rejected {
+			accepted++
+		}
+		details = append(append(details, f.line(r)), indented(r.Heard.Lines())...)
+	}
+	tell(w, "policy", s, fmt.Sprintf("policy %q accepts %d of %s", name, accepted, plural(asked, "route")), details...)
+}
+
+func indented(lines []string) []string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = "  " + l
+	}
+	return out
 }

@@ -29,7 +29,7 @@ type originating struct {
 	// inherited is what an earlier worker announced: it stays until BGP may be expected to have
 	// said what it was made of.
 	inherited map[netip.Prefix]struct{}
-	off  bool // it is a secondary table, whose VRF has a worker that does all this
+	off       bool // it is a secondary table, whose VRF has a worker that does all this
 }
 
 // passedOn is a chosen path that came in by a leak.

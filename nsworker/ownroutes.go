@@ -24,7 +24,7 @@ func (o ownRoutes) Own(prefix netip.Prefix) (nexthop.OwnRoute, bool) {
 	if e == nil {
 		return nexthop.OwnRoute{}, false
 	}
-	of := nexthop.OwnRoute{Metric: o.metricOf(slot)}
+	of := nexthop.OwnRoute{Metric: o.backups.metricBefore(slot)}
 	switch state := e.Note.state; {
 	case state == rib.Stale && e.Have != nil && o.adopted.works(e.Have):
 		stands := *e.Have

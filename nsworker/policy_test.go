@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/policy"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -236,4 +238,93 @@ func TestPolicySetsANexthop(t *testing.T) {
 		l.settle()
 		l.table(red, "10.1.0.0/16 via 198.51.100.7 dev eth1 proto vrfredist metric 20", static)
 	})
+}
+
+// TestExplainAsksWhatBGPTook: before it says that nobody sent a prefix it looks into what
+// neighbours sent, and of an announcement it shows what BGP made of it.
+func TestExplainAsksWhatBGPTook(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		s := spec("red")
+		s.Import.Protocols = []uint8{rib.ProtoStatic}
+		table.set(via("10.8.0.0/16", "198.51.100.7", 3, rib.ProtoStatic, 5))
+		l.start(s)
+		l.converge("red")
+		l.settle()
+		l.bgp.offers = []rib.Offer{{Path: bgpPath("10.1.0.0/16", "192.0.2.9"), Reason: `statement "a" of policy "b" rejects it`}}
+		x := l.explained("red", "10.1.0.0/16")
+		if got, want := stopping(x.Export), `BGP did not take what a neighbour sent: statement "a" of policy "b" rejects it`; got != want {
+			t.Errorf("explained by %q, want %q", got, want)
+		}
+		if said := text(x.Export); strings.Contains(said, "BGP has no path for it, of any neighbour") || !strings.Contains(said, "192.0.2.254") {
+			t.Errorf("explain says\n%s", said)
+		}
+
+		if said := text(l.explained("red", "10.8.0.0/16").Import); !strings.Contains(said, "BGP has it, with MED 5") {
+			t.Errorf("explain says\n%s", said)
+		}
+		l.bgp.policy = func(p *rib.Path) bool { p.Attrs.MED = 99; return true }
+		if said := text(l.explained("red", "10.8.0.0/16").Import); !strings.Contains(said, "BGP has it, with MED 99") {
+			t.Errorf("where BGP's policy sets the MED, explain says\n%s", said)
+		}
+		l.bgp.policy = func(*rib.Path) bool { return false }
+		if got := stopping(l.explained("red", "10.8.0.0/16").Import); !strings.Contains(got, "a global import policy rejects it") {
+			t.Errorf("where BGP's policy rejects it, explain says %q", got)
+		}
+	})
+}
+
+// TestRehearsalOfAPolicy: a plan says as `ip route` lines what a changed policy would take out and
+// let in, with another metric, and what would be announced otherwise; and counts nothing.
+func TestRehearsalOfAPolicy(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		s := spec("red")
+		s.Import.Protocols = []uint8{rib.ProtoStatic}
+		table.set(via("10.8.0.0/16", "198.51.100.7", 3, rib.ProtoStatic, 5))
+		l.start(s)
+		paths := two("10.1.0.0/16", "192.0.2.9", "198.51.100.9")
+		paths[0].Attrs.Tags = &rib.Tags{Communities: []rib.Community{7}}
+		l.hear("red", paths...)
+		l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9", community(7)))
+		l.hear("red", bgpPath("10.3.0.0/16", "192.0.2.9"))
+		l.converge("red")
+		l.settle()
+		next := s
+		to := policy.Compile(policy.Definition{Name: "planned", Default: policy.Accept, Rules: []policy.Rule{
+			rejecting(7), {When: policy.Conditions{Prefixes: []policy.Prefix{exactly("10.3.0.0/16")}}, Set: policy.Changes{Metric: 50}, Action: policy.Accept},
+		}})
+		next.Export.Policy, next.Import.Policy = to, judge("planned in", change(policy.Changes{LocalPref: new(uint32(200))}))
+		want := []string{
+			"remove 10.1.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20",
+			"add 10.1.0.0/16 via 198.51.100.9 dev eth1 proto vrfredist metric 20",
+			"remove 10.2.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20",
+			"remove 10.3.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20",
+			"add 10.3.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 50",
+			"change 10.8.0.0/16",
+			"1 route of BGP would be filtered, by a policy",
+		}
+		if d := cmp.Diff(want, l.rehearsed(s, next)); d != "" {
+			t.Errorf("(-want +got)\n%s", d)
+		}
+		for _, r := range to.Describe() {
+			if r.Matched != 0 {
+				t.Errorf("a plan counts: %+v", r)
+			}
+		}
+		l.configure(next)
+		l.settled("red")
+		if n := to.Describe()[0].Matched; n != 2 {
+			t.Errorf("rule 1 matched %d times, want twice", n)
+		}
+		if d := cmp.Diff([]string(nil), l.rehearsed(next, next), cmp.Transformer("sorted", func(s []string) []string { return s })); d != "" && !strings.Contains(d, "would be filtered") {
+			t.Errorf("what is in force is planned to change:\n%s", d)
+		}
+	})
+}
+
+func exactly(prefix string) policy.Prefix {
+	p, err := policy.ParsePrefix(prefix)
+	if err != nil {
+		panic(err)
+	}
+	return p
 }

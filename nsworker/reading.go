@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -87,26 +86,6 @@ func hasDead(hops []rib.Hop) bool {
 func (s *tableSync) losesStep() {
 	s.phase = s.phase.lost()
 	s.routes.Trusted, s.routes.backups.Trusted = false, false
-}
-
-// publish shows the VRF's view to those it leaks into.
-func (s *tableSync) publish() {
-	s.deps.Board.publish(s.name, nexthop.View{View: *s.view(), Binding: s.spec.Binding})
-}
-
-// doubt asks for a reading of the table, soon. What takes many routes away says so in several
-// messages: the reading for the first makes them due again, and one more before they are
-// written would hold them up.
-func (s *tableSync) doubt(reason rib.ResyncReason) {
-	s.routes.backups.keep()
-	at, gap := time.Now(), resyncGap
-	if s.routes.Waiting() > 0 {
-		gap = busyGap
-	}
-	if next := s.resync.last.Add(gap); next.After(at) {
-		at = next
-	}
-	s.resync.at(at, reason)
 }
 
 // hasten moves a reading that is due to where it would be without busyGap.

@@ -273,6 +273,12 @@ func (p *prompter) Candidates(context.Context, string, netip.Prefix) ([]rib.Path
 
 func (p *prompter) Refused(string, netip.Prefix) []rib.Refusal { return nil }
 
+func (p *prompter) Offers(context.Context, string, netip.Prefix) ([]rib.Offer, error) {
+	return nil, nil
+}
+
+func (p *prompter) Confirmed(string, bool, []rib.Confirmation) {}
+
 func (p *prompter) Unreached(string, map[rib.PathNexthop]struct{}) {}
 
 func (p *prompter) Announced(string) []rib.Announcement { return p.announced }

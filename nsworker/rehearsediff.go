@@ -125,6 +125,23 @@ func (d *differ) announcements(have, want []rib.Announcement, anew bool) {
 	})
 }
 
+// byPolicy says how many of the routes that are filtered a policy rejects.
+func (*differ) byPolicy(b *books, of int) string {
+	n := 0
+	for _, e := range b.routes.All {
+		if e.Note.state == rib.Filtered && e.Note.out == rib.PolicyRejects {
+			n++
+		}
+	}
+	switch n {
+	case 0:
+		return ""
+	case of:
+		return ", by a policy"
+	}
+	return fmt.Sprintf(", %d of them by a policy", n)
+}
+
 // remarks says what would keep routes out, and what was a matter of chance.
 func (d *differ) remarks(s *tableSync) {
 	for _, state := range []rib.State{rib.Filtered, rib.Unresolved, rib.Conflict, rib.OverQuota} {
@@ -137,7 +154,7 @@ func (d *differ) remarks(s *tableSync) {
 		}
 		switch state {
 		case rib.Filtered:
-			d.note("%s of BGP would be filtered", plural(n, "route"))
+			d.note("%s of BGP would be filtered%s", plural(n, "route"), d.byPolicy(s.books, n))
 		case rib.Unresolved:
 			d.note("%s of BGP would be unresolved: the nexthop cannot be reached in this VRF", plural(n, "route"))
 		case rib.Conflict:

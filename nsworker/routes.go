@@ -24,19 +24,18 @@ type routes struct {
 	doubt   func(rib.ResyncReason) // has the table read again
 	beside  beside
 
-	over    map[rib.Slot]struct{} // kept out by the quota
-	backups *backups
-	barred  barred
-	adopted adopted
-	counts  [rib.Families]byState // entries by family and state
-	wanted  int                   // entries that are in the kernel or due to be: what the quota counts
+	over     map[rib.Slot]struct{} // kept out by the quota
+	backups  *backups
+	barred   barred
+	adopted  adopted
+	confirms confirms
+	counts   [rib.Families]byState // entries by family and state
+	wanted   int                   // entries that are in the kernel or due to be: what the quota counts
 
 	exporting *rib.Exporting         // how the Spec judges BGP's paths
 	lastRead  *nexthop.Forwarding    // what shared returned last
 	tellState func(rib.Slot, *route) // nil: nobody listens
-	pathBuf   []rib.Path             // reused, as are those below
-	judgedBuf []rib.Path
-	batch     batch
+	room      room                   // reused
 }
 
 // route is one prefix on its way from BGP to the kernel, in 24 bytes: a full table has a
@@ -51,10 +50,11 @@ type note struct {
 	past   past
 }
 
-// batch is the slots of the next changes, with their prefixes.
-type batch struct {
-	slots    []rib.Slot
-	prefixes []netip.Prefix
+// room is for the paths of one prefix, and for the slots of the next changes with their prefixes.
+type room struct {
+	chosen, judged []rib.Path
+	slots          []rib.Slot
+	prefixes       []netip.Prefix
 }
 
 // byState counts entries by their state.
@@ -69,6 +69,7 @@ func newRoutes(w *Worker, sets *nexthop.Sets, c *ledger.Contention, doubt func(r
 		exporting: exporting(w.spec),
 		ways:      newPathWays(sets.Ways, w.spec, w.deps.Link),
 	}
+	r.confirms = confirms{bgp: w.deps.BGP, spec: &w.spec, routes: r}
 	r.adopted = adopted{late: func(rib.Family) bool { return false }, ways: r.ways}
 	r.backups = newBackups(r, c, &w.drifts)
 	sets.Recurse(ownRoutes{r})
@@ -187,14 +188,14 @@ func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []ri
 func (r *routes) decide(prefix netip.Prefix, paths []rib.Path) (v rib.Verdict, judged []rib.Path) {
 	c := rib.Candidates{
 		Prefix: prefix, Paths: paths, Reach: r.ways.reach, Own: r.own, Taken: r.beside.taken,
-		Room: r.pathBuf, Judged: r.judgedBuf,
+		Room: r.room.chosen, Judged: r.room.judged,
 	}
 	v = rib.Decide(r.exporting, &c, nil)
-	r.pathBuf = v.Chosen
+	r.room.chosen = v.Chosen
 	if !r.exporting.Judges() {
 		return v, paths
 	}
-	r.judgedBuf = c.Judged
+	r.room.judged = c.Judged
 	r.ways.heard(paths, c.Judged)
 	return v, c.Judged
 }
@@ -227,6 +228,7 @@ func (r *routes) settle(slot rib.Slot, e *route) {
 	ownRoutes{r}.changed(slot)
 	set := e.Want
 	if e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits || r.adopted.holds(e, set)) {
+		r.confirms.look(slot, e)
 		return // until the sweep decides, or the VRF that leaks it is there
 	}
 	if set != nil {
@@ -256,9 +258,12 @@ func (r *routes) settle(slot rib.Slot, e *route) {
 		case set == nil && (e.Note.state == 0 || e.Note.state == rib.Stale) && r.backups.Find(slot) == nil:
 			r.setState(slot, e, 0)
 			delete(r.barred, slot)
+			r.confirms.look(slot, e)
 			r.Drop(slot, e)
+			return
 		}
 	}
+	r.confirms.look(slot, e)
 }
 
 // markUsers marks the entries that want one of some sets.

@@ -27,13 +27,13 @@ type write struct {
 // until the next call.
 func (r *routes) changes(buf []write, mayDelete bool) []write {
 	for len(buf) < writeBatch {
-		r.batch.slots = r.Next(r.batch.slots, writeBatch-len(buf))
-		if len(r.batch.slots) == 0 {
+		r.room.slots = r.Next(r.room.slots, writeBatch-len(buf))
+		if len(r.room.slots) == 0 {
 			break
 		}
-		r.batch.prefixes = r.feed.Prefixes(r.batch.prefixes[:0], r.batch.slots)
-		for i, slot := range r.batch.slots {
-			if c, is := r.change(slot, r.batch.prefixes[i]); is {
+		r.room.prefixes = r.feed.Prefixes(r.room.prefixes[:0], r.room.slots)
+		for i, slot := range r.room.slots {
+			if c, is := r.change(slot, r.room.prefixes[i]); is {
 				buf = append(buf, write{slot, false, c})
 			}
 		}
@@ -126,7 +126,7 @@ func (r *routes) wrote(w write, err error) {
 		r.Refuse(w.slot, err.Error())
 		switch {
 		case w.Op == rib.OpDelete || passing(err):
-		case e.Want != nil && ofNexthops(err) && len(r.feed.Paths(r.pathBuf[:0], w.slot)) > 1 && r.barred.bar(w.slot, e.Want):
+		case e.Want != nil && ofNexthops(err) && len(r.feed.Paths(r.room.chosen[:0], w.slot)) > 1 && r.barred.bar(w.slot, e.Want):
 			r.MarkAnew(w.slot, e) // another path's route replaces what stands there
 		case e.Have != nil:
 			// What stands there forwards to where BGP points no more.
@@ -184,21 +184,6 @@ func (r *routes) missing(slot rib.Slot, e *route) {
 	}
 }
 
-// metricOf is the metric that the route of a slot has, or is to have. Before BGP has spoken of
-// its prefix it is taken to be the VRF's, whatever a policy will set.
-func (r *routes) metricOf(slot rib.Slot) uint32 {
-	if slot != noSlot {
-		switch e := r.Find(slot); {
-		case e == nil:
-		case e.Want != nil:
-			return e.Want.Metric
-		case e.Have != nil:
-			return e.Have.Metric
-		}
-	}
-	return r.spec.Export.Metric
-}
-
 // read are our routes of a reading, one a prefix, and the backup routes: one more than the
 // index of a route, 0 where there is none.
 type read struct{ first, second rib.Slots[int32] }
@@ -222,7 +207,7 @@ func (r *routes) sort(all []rib.Route) (foreign []rib.Route, mine read) {
 			*mine.second.At(slot) = int32(i + 1)
 		case *at == 0:
 			*at = int32(i + 1)
-		case o.Metric == r.metricOf(slot):
+		case o.Metric == r.backups.metricBefore(slot):
 			r.surplus.add(all[*at-1])
 			*at = int32(i + 1)
 		case r.backups.behind(slot, o, all[*at-1]):

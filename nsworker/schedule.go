@@ -6,6 +6,15 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
+const (
+	// writeBatch bounds the changes of one Apply.
+	writeBatch = 1024
+	retryFirst = 200 * time.Millisecond
+	// attempts is how often in a row reading, writing or announcing may fail before the
+	// worker gives up and is restarted.
+	attempts = 6
+)
+
 // schedule is a moment at which the table is to be read, and why.
 type schedule struct {
 	when     time.Time // zero: never

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -181,6 +182,7 @@ func (s *tableSync) work(ctx context.Context) error {
 	}
 	s.chooseMoved() // behind what moves them at once
 	s.unreached.tell()
+	s.routes.confirms.tell()
 	for _, step := range []func(context.Context) error{s.writeRoutes, s.write.announce} {
 		if err := step(ctx); err != nil || !s.phase.known() {
 			return err
@@ -191,6 +193,7 @@ func (s *tableSync) work(ctx context.Context) error {
 		s.routes.ways.tidy(s.feed)
 	}
 	s.pass()
+	s.routes.confirms.tell()
 	s.announcedAll()
 	return nil
 }
@@ -230,8 +233,11 @@ func (s *tableSync) reconfigure(spec vrf.Spec) {
 	}
 	s.announced.ask() // another RD or RT made BGP forget them
 	s.feed.Rewind()
+	var paths []rib.Path
 	for slot, e := range s.routes.All { // a route that is gone from the feed is not rewound
-		s.routes.MarkAnew(slot, e)
+		if paths = s.feed.Paths(paths[:0], slot); len(paths) == 0 {
+			s.routes.MarkAnew(slot, e)
+		}
 	}
 	if s.phase.known() {
 		s.importAll()
@@ -268,6 +274,7 @@ func (s *tableSync) gone(ctx context.Context, what string) error {
 	if err := s.removeOwn(ctx); err != nil {
 		s.log.Info("routes in the old table could not be removed", "err", err)
 	}
+	confirmNothing(s.deps.BGP, &s.spec)
 	if err := s.withdrawAll(ctx); err != nil {
 		return err
 	}
@@ -297,4 +304,24 @@ func (s *tableSync) close() {
 	s.follows.close()
 	s.sets.Objects.Close()
 	s.askings.abandon()
+}
+
+// doubt asks for a reading of the table, soon. What takes many routes away says so in several
+// messages: the reading for the first makes them due again, and one more before they are
+// written would hold them up.
+func (s *tableSync) doubt(reason rib.ResyncReason) {
+	s.routes.backups.keep()
+	at, gap := time.Now(), resyncGap
+	if s.routes.Waiting() > 0 {
+		gap = busyGap
+	}
+	if next := s.resync.last.Add(gap); next.After(at) {
+		at = next
+	}
+	s.resync.at(at, reason)
+}
+
+// publish shows the VRF's view to those it leaks into.
+func (s *tableSync) publish() {
+	s.deps.Board.publish(s.name, nexthop.View{View: *s.view(), Binding: s.spec.Binding})
 }

@@ -27,15 +27,6 @@ type writer struct {
 	changes     []rib.Change // those of writes
 }
 
-const (
-	// writeBatch bounds the changes of one Apply.
-	writeBatch = 1024
-	retryFirst = 200 * time.Millisecond
-	// attempts is how often in a row reading, writing or announcing may fail before the
-	// worker gives up and is restarted.
-	attempts = 6
-)
-
 // objects brings about the nexthop objects that are due, before any route that is to hang on
 // them.
 func (w *writer) objects(ctx context.Context) error {

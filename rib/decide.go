@@ -92,7 +92,7 @@ type Verdict struct {
 	// do, as far as their nexthops are found.
 	Out Cause
 
-	rejected string // by what the policy rejects every path; "": it does not
+	rejected rejection
 }
 
 // Decide says what becomes of a prefix on its way from BGP to the kernel table of a VRF.
@@ -105,9 +105,8 @@ type Verdict struct {
 // The order of judgement, and where more of it belongs:
 //
 //	AtExport        Is export on?
-//	AtCandidates    Is there a path? Whatever lets in the paths of other VRFs and PEs,
-//	                such as a policy for them, judges each path here; and so does what
-//	                takes out the VRF's own imports before they are compared.
+//	AtCandidates    Is there a path?
+//	AtReceive       Does the policy for the paths of other VRFs and PEs leave one?
 //	AtPolicy        Does the export policy accept one? A path that it rejects takes no
 //	                part, and the others are from here on as it left them.
 //	AtChoice        The best path, and those as good, of those whose nexthop is reached
@@ -128,9 +127,7 @@ type Verdict struct {
 func Decide(x *Exporting, c *Candidates, t *Trace) Verdict {
 	t.begin()
 	paths, rejected := x.judged(c, t)
-	if len(paths) > 0 {
-		rejected = ""
-	} else {
+	if len(paths) == 0 {
 		paths = c.Paths // of which the others are told: they are what BGP has
 	}
 	v := x.choose(c, paths)
@@ -140,7 +137,8 @@ func Decide(x *Exporting, c *Candidates, t *Trace) Verdict {
 	switch { // to the first that ends it
 	case v.ends(t, AtExport, x.off()):
 	case v.ends(t, AtCandidates, none(c.Paths)) || len(c.Paths) == 0: // there is no more to judge
-	case x.Judges() && v.ends(t, AtPolicy, v.rejects()):
+	case x.policy.Receive != nil && v.ends(t, AtReceive, v.rejects(AtReceive)):
+	case x.policy.Policy != nil && v.ends(t, AtPolicy, v.rejects(AtPolicy)):
 	case v.ends(t, AtChoice, Accepted):
 	case v.ends(t, AtOwnImport, x.ownImport(&v)):
 	case v.ends(t, AtConnected, connected(c.Own, c.Prefix)):

@@ -2,48 +2,68 @@ package rib
 
 import "cmp"
 
-// judged returns the paths as the policy left them, without those that it rejects. The VRF's
-// own imports are not asked about: they are not what BGP has for it. Where the policy rejects
-// all, what it says of the first one is by.
-func (x *Exporting) judged(c *Candidates, t *Trace) (paths []Path, by string) {
-	if x.policy.Policy == nil || !x.policy.Enabled && t == nil {
-		return c.Paths, ""
+// rejection is which policy rejects all that there is of a prefix.
+type rejection struct {
+	at Place  // AtReceive or AtPolicy; 0: none does
+	by string // what the first path that came there was rejected by
+}
+
+// judged returns the paths as the policies left them, without those that one of them rejects.
+// The VRF's own imports are not asked about: they are not what BGP has for it.
+func (x *Exporting) judged(c *Candidates, t *Trace) (paths []Path, why rejection) {
+	if !x.Judges() || !x.policy.Enabled && t == nil {
+		return c.Paths, why
 	}
 	paths = c.Judged[:0]
 	for i := range c.Paths {
-		p := &c.Paths[i]
-		attrs := p.Attrs
-		if !x.imported(attrs) {
-			r := x.ask(p, c, t)
-			if r.Rejected {
-				by = cmp.Or(by, r.By)
-				continue
+		paths = append(paths, c.Paths[i])
+		if p := &paths[len(paths)-1]; !x.imported(p.Attrs) {
+			at, by := x.ask(p, c, t)
+			if at > why.at {
+				why = rejection{at, by}
 			}
-			attrs = r.Attrs
+			if at != 0 {
+				paths = paths[:len(paths)-1]
+			}
 		}
-		paths = append(paths, *p)
-		paths[len(paths)-1].Attrs = attrs
 	}
 	c.Judged = paths
-	return paths, by
+	if len(paths) > 0 {
+		why = rejection{}
+	}
+	return paths, why
 }
 
-// ask asks the policy about one path.
-func (x *Exporting) ask(p *Path, c *Candidates, t *Trace) Ruling {
+// ask asks the policies about one path, which is from then on as they left it, and returns which
+// one rejects it; 0: none.
+func (x *Exporting) ask(p *Path, c *Candidates, t *Trace) (at Place, by string) {
 	s := Subject{Prefix: p.Prefix, RD: p.RD, Attrs: p.Attrs, VRF: x.of, Unacted: x.looksOn}
 	if c.RPKI != nil {
 		s.RPKI = c.RPKI(p)
 	}
-	if t == nil {
-		return x.policy.Policy.Judge(s, nil)
+	others, given := p.Attrs.Source != x.of, p.Attrs
+	for at, policy := range [...]Judge{AtReceive: x.policy.Receive, AtPolicy: x.policy.Policy} {
+		if policy == nil || Place(at) == AtReceive && !others {
+			continue
+		}
+		var h *Hearing
+		if t != nil {
+			t.Judged = append(t.Judged, JudgedPath{At: Place(at), Path: *p})
+			t.Judged[len(t.Judged)-1].Path.Attrs = given
+			h = &t.Judged[len(t.Judged)-1].Hearing
+		}
+		r := policy.Judge(s, h)
+		if r.Rejected {
+			return Place(at), r.By
+		}
+		s.Attrs, p.Attrs = r.Attrs, r.Attrs
 	}
-	t.Judged = append(t.Judged, JudgedPath{Path: *p})
-	return x.policy.Policy.Judge(s, &t.Judged[len(t.Judged)-1].Hearing)
+	return 0, ""
 }
 
 // Judges tells whether a policy is asked about each path: then a decision for one prefix says
 // nothing of another with the same attributes.
-func (x *Exporting) Judges() bool { return x.policy.Policy != nil }
+func (x *Exporting) Judges() bool { return x.policy.Policy != nil || x.policy.Receive != nil }
 
 // LookingOn is x for who shows what is decided and does not act on it: the policy counts
 // nothing.
@@ -69,9 +89,9 @@ func (x *Exporting) terms(c *Candidates, v *Verdict) {
 	}
 }
 
-// rejects is the step of the policy.
-func (v *Verdict) rejects() Cause {
-	if v.rejected != "" {
+// rejects is the step of a policy.
+func (v *Verdict) rejects(at Place) Cause {
+	if v.rejected.at == at {
 		return PolicyRejects
 	}
 	return Accepted
@@ -81,7 +101,7 @@ func (v *Verdict) rejects() Cause {
 func (x *Exporting) ReasonOf(v *Verdict, c *Candidates) Reason {
 	r := x.Reason(v.Out, c.Prefix)
 	if v.Out == PolicyRejects {
-		r.Subject = v.rejected
+		r.Subject = v.rejected.by
 	}
 	return r
 }

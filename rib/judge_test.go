@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 // judgeOf is a policy for tests: it rejects a path by its ID's community, and changes others.
@@ -165,6 +166,41 @@ func TestDecideImportAsksThePolicy(t *testing.T) {
 	}
 }
 
+// TestLookingOn: who shows what is decided has the policy told so.
+func TestLookingOn(t *testing.T) {
+	j := new(judgeOf)
+	x, own := red(func(p *ExportPolicy) { p.Policy = j })
+	c := Candidates{Prefix: prefix("10.0.0.0/24"), Paths: []Path{tagged(7, nil)}, Own: own}
+	Decide(x, &c, nil)
+	Decide(x.LookingOn(), &c, nil)
+	v := View{Where: Where{Table: 254}, Links: twoLinks(), Foreign: NewForeignTable([]Route{
+		{Prefix: prefix("10.1.0.0/24"), Protocol: ProtoStatic, Metric: 5, Kind: KindUnicast, Hops: []Hop{{Ifindex: 2}}},
+	})}
+	in := NewImporting("red", ImportPolicy{Enabled: true, Interfaces: []string{"*"}, Policy: j}, ProtoOwn)
+	DecideImport(in, v, prefix("10.1.0.0/24"), nil, nil)
+	DecideImport(in.LookingOn(), v, prefix("10.1.0.0/24"), nil, nil)
+	DecideImport(in, v, prefix("10.1.0.0/24"), nil, new(Trace))
+	ImportSet(in, v, nil)
+	var unacted []bool
+	for _, s := range j.asked {
+		unacted = append(unacted, s.Unacted)
+	}
+	if want := []bool{false, true, false, true, true, false}; !slices.Equal(unacted, want) {
+		t.Errorf("unacted: %v, want %v", unacted, want)
+	}
+}
+
+// TestAsked: a policy is told what the RPKI says, and in which VRF it judges.
+func TestAsked(t *testing.T) {
+	j := new(judgeOf)
+	x, own := red(func(p *ExportPolicy) { p.Policy = j })
+	c := Candidates{Prefix: prefix("10.0.0.0/24"), Paths: []Path{tagged(7, func(p *Path, _ *Attrs) { p.RD = 9 })}, Own: own, RPKI: func(*Path) Validity { return Invalid }}
+	Decide(x, &c, nil)
+	if s := j.asked[0]; s.RPKI != Invalid || s.VRF != "red" || s.RD != 9 || s.Route != nil {
+		t.Errorf("%+v", s)
+	}
+}
+
 // TestConfinedLeavesTheOthers: what is taken out of a path that somebody may not see stays in
 // the attributes that other paths share.
 func TestConfinedLeavesTheOthers(t *testing.T) {
@@ -231,5 +267,16 @@ func TestExtCommunities(t *testing.T) {
 	}
 	if _, is := ExtCommunity(0x0002fde84e9502f9).Bandwidth(); is {
 		t.Error("a route target is no bandwidth")
+	}
+}
+
+// TestAttributesStaySmall: in a full table there is one for every few prefixes, and another
+// eight bytes make it the next size that Go allocates.
+func TestAttributesStaySmall(t *testing.T) {
+	if n := unsafe.Sizeof(Attrs{}); n > 64 {
+		t.Errorf("Attrs has %d bytes", n)
+	}
+	if n := unsafe.Sizeof(Tags{}); n > 80 {
+		t.Errorf("Tags has %d bytes", n)
 	}
 }

@@ -2,6 +2,7 @@ package rib
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -142,6 +143,21 @@ func samePassedOn(a, b *Attrs) bool {
 	}
 	same := func(x, y ASSegment) bool { return x.Kind == y.Kind && slices.Equal(x.ASes, y.ASes) }
 	return a.Origin == b.Origin && slices.EqualFunc(slices.Collect(a.Segments), slices.Collect(b.Segments), same)
+}
+
+// AnnouncementOf is what a path of ours says, as BGP has it: a policy of BGP's may have changed
+// what was announced.
+func AnnouncementOf(p *Path) Announcement {
+	a := Announcement{Prefix: p.Prefix, MED: p.Attrs.MED, Communities: p.Attrs.Communities, Large: p.Attrs.Large}
+	if p.Attrs.LocalPref != defaultLocalPref {
+		a.LocalPref = &p.Attrs.LocalPref
+	}
+	if a.As = p.Attrs.As; a.As == FromLeak {
+		a.Of = p.Attrs
+		return a
+	}
+	a.Prepend = uint8(min(len(p.Attrs.ASPath), math.MaxUint8))
+	return a
 }
 
 // Terms are what is announced beside the prefix, for a person.

@@ -9,7 +9,8 @@ type Place uint8
 const (
 	AtExport Place = iota + 1
 	AtCandidates
-	AtPolicy // where there is one
+	AtReceive // where there is a policy for what others send
+	AtPolicy  // where there is one
 	AtChoice
 	AtOwnImport
 	AtConnected
@@ -26,7 +27,7 @@ const (
 // down nothing. The next decision is written over it.
 type Trace struct {
 	Steps  []TraceStep
-	Judged []JudgedPath  // Decide: what the policy made of each path, in the order in which they were given
+	Judged []JudgedPath  // Decide: what policies made of each path, in the order in which they were asked
 	Others []OtherPath   // Decide: the paths that are not the best one, as the policy left them
 	Routes []JudgedRoute // DecideImport: the routes of the prefix, lowest metric first
 }
@@ -40,7 +41,8 @@ type TraceStep struct {
 
 // JudgedPath is a path that a policy was asked about.
 type JudgedPath struct {
-	Path Path // as it was given
+	At   Place // AtReceive or AtPolicy
+	Path Path  // as it was given to Decide
 	Hearing
 }
 
@@ -87,7 +89,7 @@ func (t *Trace) decided(x *Exporting, c *Candidates, v *Verdict) {
 	for i := range t.Steps {
 		s := &t.Steps[i]
 		if s.Reason.Cause == PolicyRejects {
-			s.Reason.Subject = v.rejected
+			s.Reason.Subject = v.rejected.by
 		} else {
 			s.Reason = x.Reason(s.Reason.Cause, c.Prefix)
 		}
@@ -140,7 +142,7 @@ func (t *Trace) ranked(x *Exporting, c *Candidates, paths []Path, v *Verdict) {
 // rejection is what rejected a path that takes no part.
 func (t *Trace) rejection(is func(Path) bool) string {
 	for i := range t.Judged {
-		if is(t.Judged[i].Path) {
+		if is(t.Judged[i].Path) && t.Judged[i].Rejected {
 			return t.Judged[i].By
 		}
 	}

@@ -61,6 +61,8 @@ func (s Spec) keys() []specKey {
 		{"export.max_paths", fmt.Sprint(max(1, exp.MaxPaths))},
 		{"export.accept_blackhole", fmt.Sprint(exp.AcceptBlackhole)},
 		{"export.blackhole_no_export", fmt.Sprint(!exp.AnnounceBlackholes)},
+		{"export.advertise", advertise(exp.AdvertiseInstalled)},
+		{"export.advertise_rejected", fmt.Sprint(exp.AdvertiseRejected)},
 		{"export.reachability", fmt.Sprint(!exp.AnnounceUnreached)},
 		{"export.backup_routes", fmt.Sprint(exp.BackupRoutes)},
 		{"export.resolve_by_default", fmt.Sprint(exp.ResolveByDefault)},
@@ -70,6 +72,7 @@ func (s Spec) keys() []specKey {
 		{"export.accept_martians", words(exp.AcceptMartians)},
 		{"export.prefsrc (IPv4)", source(exp.PrefSrc[rib.IPv4])},
 		{"export.prefsrc (IPv6)", source(exp.PrefSrc[rib.IPv6])},
+		{"bgp.receive", policy(exp.Receive)},
 		{"bgp.max_prefixes", limit(s.MaxPrefixes)},
 		{"bgp.leaks", words(s.Leaks)},
 		{"bgp.aggregates", words(s.Originates.Aggregates)},
@@ -136,6 +139,13 @@ func source(addr netip.Addr) string {
 		return "none"
 	}
 	return addr.String()
+}
+
+func advertise(installed bool) string {
+	if installed {
+		return "installed"
+	}
+	return "always"
 }
 
 func policy(j rib.Judge) string {

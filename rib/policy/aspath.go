@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -98,6 +99,28 @@ func (a *ASPath) matches(path []uint32) (is, known bool) {
 		return false, true
 	}
 	return false, false
+}
+
+// asPathMemory knows the last attributes of which the AS path matched, and the last of which it
+// did not: the paths of one UPDATE follow each other, and a regular expression costs more than
+// all the rest of a decision. A nil one knows none. It may be used from any goroutine.
+type asPathMemory struct{ is, isNot atomic.Pointer[rib.Attrs] }
+
+func (m *asPathMemory) match(list []ASPath, attrs *rib.Attrs) bool {
+	switch {
+	case m == nil:
+		return matchASPath(list, attrs)
+	case m.is.Load() == attrs:
+		return true
+	case m.isNot.Load() == attrs:
+		return false
+	}
+	if matchASPath(list, attrs) {
+		m.is.Store(attrs)
+		return true
+	}
+	m.isNot.Store(attrs)
+	return false
 }
 
 // pathTexts are buffers for the text of AS paths.

@@ -14,7 +14,8 @@ type test struct {
 	key     keyName
 	of      *Conditions
 	negated bool
-	in      *prefixSet // of keyPrefixes
+	in      *prefixSet    // of keyPrefixes
+	paths   *asPathMemory // of keyASPath, where regular expressions are run
 }
 
 // tests makes conditions ready.
@@ -24,6 +25,9 @@ func (c *Conditions) tests(negated bool) (out []test) {
 		t := test{key: k, of: of, negated: negated}
 		if k == keyPrefixes {
 			t.in = newPrefixSet(c.Prefixes)
+		}
+		if k == keyASPath && slices.ContainsFunc(c.ASPath, func(a ASPath) bool { return a.form == anyForm }) {
+			t.paths = new(asPathMemory)
 		}
 		out = append(out, t)
 	}
@@ -125,7 +129,7 @@ func (t *test) holdsOfPath(s *rib.Subject) bool {
 	case keyExtended:
 		return c.extended(a)
 	case keyASPath:
-		return matchASPath(c.ASPath, a)
+		return t.paths.match(c.ASPath, a)
 	}
 	return false
 }

@@ -2,8 +2,10 @@ package policy
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -33,7 +35,7 @@ func (c *Conditions) settings() (out []setting) {
 	}
 	number := func(key keyName, n *Numbers) {
 		if n != nil {
-			out = append(out, setting{key, false, strconv.Quote(n.String())})
+			out = append(out, setting{key, false, quote(n.String())})
 		}
 	}
 	add(keyFamilies, quoted(c.Families))
@@ -76,7 +78,7 @@ func (c *Changes) settings() (out []setting) {
 		add(keySetMED, utoa(*c.MED), true)
 	}
 	add(keyPrepend, utoa(uint32(c.Prepend)), c.Prepend > 0)
-	add(keySetNexthop, strconv.Quote(c.Nexthop.String()), c.Nexthop != Nexthop{})
+	add(keySetNexthop, quote(c.Nexthop.String()), c.Nexthop != Nexthop{})
 	list(keySetCommunities, quoted(c.Communities.Set), c.Communities.Replace)
 	list(keyRemoveCommunities, quoted(c.Communities.Remove), len(c.Communities.Remove) > 0)
 	list(keyAddCommunities, quoted(c.Communities.Add), len(c.Communities.Add) > 0)
@@ -87,7 +89,7 @@ func (c *Changes) settings() (out []setting) {
 	var sources []string
 	for _, a := range c.PrefSrc {
 		if a.IsValid() {
-			sources = append(sources, strconv.Quote(a.String()))
+			sources = append(sources, quote(a.String()))
 		}
 	}
 	list(keySetPrefSrc, sources, len(sources) > 0)
@@ -120,12 +122,12 @@ func (r *Rule) conditions() []setting {
 // Text is the policy as a configuration may write it. Two with the same text are the same.
 func (d *Definition) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "name = %q\ndefault = %q\n", d.Name, d.Default)
+	fmt.Fprintf(&b, "name = %s\ndefault = %q\n", quote(d.Name), d.Default)
 	for i := range d.Rules {
 		r := &d.Rules[i]
 		b.WriteString("\n[[rules]]\n")
 		if r.Name != "" {
-			fmt.Fprintf(&b, "name = %q\n", r.Name)
+			fmt.Fprintf(&b, "name = %s\n", quote(r.Name))
 		}
 		for _, s := range r.conditions() {
 			fmt.Fprintln(&b, s)
@@ -169,7 +171,7 @@ func bare(list string) string { return strings.ReplaceAll(strings.Trim(list, "[]
 func quoted[T fmt.Stringer](list []T) []string {
 	out := make([]string, len(list))
 	for i, v := range list {
-		out[i] = strconv.Quote(v.String())
+		out[i] = quote(v.String())
 	}
 	return out
 }
@@ -177,7 +179,7 @@ func quoted[T fmt.Stringer](list []T) []string {
 func quotedText(list []string) []string {
 	out := make([]string, len(list))
 	for i, v := range list {
-		out[i] = strconv.Quote(v)
+		out[i] = quote(v)
 	}
 	return out
 }
@@ -193,9 +195,30 @@ func numbers(list []uint32) []string {
 func protocols(list []uint8) []string {
 	out := make([]string, len(list))
 	for i, v := range list {
-		out[i] = strconv.Quote(rib.ProtocolName(v))
+		out[i] = quote(rib.ProtocolName(v))
 	}
 	return out
+}
+
+// quote renders text so that TOML and YAML read it back.
+func quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r <= math.MaxUint16:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
 }
 
 func utoa(n uint32) string { return strconv.FormatUint(uint64(n), 10) }

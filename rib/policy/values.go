@@ -83,9 +83,8 @@ func ParseNumbers(s string) (Numbers, error) {
 		return Numbers{}, fmt.Errorf(`%q: %s; write "100", ">= 100", "<= 100" or "100-200", with numbers up to 4294967295`, s, why)
 	}
 	number := func(t string) (uint32, bool) {
-		t = strings.TrimSpace(t)
-		n, err := strconv.ParseUint(t, 10, 32)
-		return uint32(n), err == nil && t[0] != '+'
+		n, err := strconv.ParseUint(strings.TrimSpace(t), 10, 32)
+		return uint32(n), err == nil
 	}
 	t := strings.TrimSpace(s)
 	if rest, is := strings.CutPrefix(t, ">="); is {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
-	"net"
 	"net/netip"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
@@ -171,12 +170,6 @@ func (d *decoder) decodeAttrs(s *sender, name string, list []bgp.PathAttributeIn
 		a.Tags = d.noTags
 	}
 	return a, nil
-}
-
-// addrOf is an address as GoBGP prints it: ::ffff:192.0.2.1 as 192.0.2.1.
-func addrOf(ip net.IP) (netip.Addr, bool) {
-	addr, ok := netip.AddrFromSlice(ip)
-	return addr.Unmap(), ok
 }
 
 func decodeAttr(a *rib.Attrs, attr bgp.PathAttributeInterface) error {

@@ -60,14 +60,6 @@ func (d *decoder) peerOf(key string) netip.Addr {
 	return zoned(peer, cmp.Or(peer.Zone(), d.neighbours[peer.String()].Zone))
 }
 
-// zoned is a neighbour's address with the zone of its link, where it is a link-local one.
-func zoned(peer netip.Addr, zone string) netip.Addr {
-	if peer.Is6() && peer.IsLinkLocalUnicast() && zone != "" {
-		return peer.WithZone(zone)
-	}
-	return peer
-}
-
 // considered tells whether an NLRI is of a family whose routes lead into kernel tables.
 func considered(n bgp.AddrPrefixInterface) bool {
 	switch n.(type) {

@@ -6,7 +6,7 @@
 //
 // GoBGP is one goroutine, its loop, which owns its tables and neighbours. Where its API is
 // too slow or has no call, functions of ours run in that loop and reach its structs
-// (linked.go, internals.go, insides.go). Nothing of that is taken for granted: the layouts
+// (linked.go, gobgptypes.go, insides.go). Nothing of that is taken for granted: the layouts
 // and the signatures that reflection can see are compared before BGP starts, and where one
 // differs New or Run fails; the rest is held to the version in go.mod by a test.
 //

@@ -87,9 +87,16 @@ func segmentsOf(a rib.Announcement, as uint32) (list []bgp.AsPathParamInterface)
 	return list
 }
 
-// nlriOf is a prefix as GoBGP has it, as which it is announced: with the RD and the label of
-// vrf, or in no VRF where that is nil.
-func nlriOf(prefix netip.Prefix, as rib.AnnouncedAs, vrf *bgpVRF) bgp.AddrPrefixInterface {
+// announcedNLRI is a prefix as GoBGP has it where it is announced for one of our reasons.
+func announcedNLRI(prefix netip.Prefix, as rib.AnnouncedAs, vrf *bgpVRF) bgp.AddrPrefixInterface {
+	nlri := nlriOf(prefix, vrf)
+	nlri.SetPathIdentifier(ourIdentifier + uint32(as))
+	return nlri
+}
+
+// nlriOf is a prefix as GoBGP has it: with the RD and the label of vrf, or in no VRF
+// where that is nil.
+func nlriOf(prefix netip.Prefix, vrf *bgpVRF) bgp.AddrPrefixInterface {
 	bits, addr := uint8(prefix.Bits()), prefix.Addr().String()
 	var nlri bgp.AddrPrefixInterface
 	switch {
@@ -102,6 +109,6 @@ func nlriOf(prefix netip.Prefix, as rib.AnnouncedAs, vrf *bgpVRF) bgp.AddrPrefix
 	default:
 		nlri = bgp.NewLabeledVPNIPv6AddrPrefix(bits, addr, *bgp.NewMPLSLabelStack(vrf.MplsLabel), vrf.Rd)
 	}
-	nlri.SetPathIdentifier(ourIdentifier + uint32(as))
+	nlri.SetPathIdentifier(ourIdentifier)
 	return nlri
 }

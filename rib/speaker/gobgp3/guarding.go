@@ -132,13 +132,6 @@ func isDirect(n *oc.Neighbor) bool {
 		(!n.TtlSecurity.Config.Enabled || n.TtlSecurity.Config.TtlMin == rib.OneHop)
 }
 
-func vrfOrDefault(vrf string) string {
-	if vrf == "" {
-		return speaker.Default
-	}
-	return vrf
-}
-
 // clusterIDs are the ids under which this router reflects, to whichever neighbour.
 func clusterIDs(router netip.Addr, n *oc.Neighbor, others []oc.Neighbor) []netip.Addr {
 	ids := []netip.Addr{router}

@@ -27,9 +27,6 @@ type injector struct {
 	flags   *flags
 }
 
-// localPeer is the source of a path that originated here.
-var localPeer = new(bgpPeer)
-
 // Inject makes changes to the announcements of a VRF: all, or none where it fails.
 func (in injector) Inject(vrf string, changes []rib.AnnounceChange) error {
 	return in.inLoop(func() error {
@@ -97,7 +94,7 @@ func paths(of *bgpVRF, as uint32, changes []rib.AnnounceChange) []*bgpPath {
 	var shared []bgp.PathAttributeInterface
 	var hash uint32
 	for _, c := range changes {
-		nlri := nlriOf(c.Prefix, c.As, of)
+		nlri := announcedNLRI(c.Prefix, c.As, of)
 		p := &bgpPath{info: &bgpOrigin{nlri: nlri, source: localPeer, timestamp: now, isFromExternal: true}}
 		list = append(list, p)
 		if c.Withdraw {

@@ -8,65 +8,15 @@ import (
 
 	"github.com/eapache/channels"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
-	"github.com/osrg/gobgp/v3/pkg/log"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 	"github.com/osrg/gobgp/v3/pkg/server"
 )
 
 // GoBGP's loop owns its tables and its neighbours, and has no call that lets go of
 // destinations without a path, or of the routes of a neighbour that came back without
-// them, which GoBGP keeps by mistake. So this file reaches them, as internals.go reaches
-// the best paths and with the same care. All of it is for the loop alone: a filter of a
+// them, which GoBGP keeps by mistake. So this file finds where
+// it has them, and internals.go compares. All of it is for the loop alone: a filter of a
 // watcher, the timing hook, and functions that mgmtOperation is given run in it.
-
-// bgpTables is table.TableManager.
-type bgpTables struct {
-	Tables map[bgp.RouteFamily]*bgpTable
-	Vrfs   map[string]*bgpVRF
-	_      []bgp.RouteFamily
-	_      log.Logger
-}
-
-// bgpTable is table.Table.
-type bgpTable struct {
-	_            bgp.RouteFamily
-	destinations map[string]*bgpDestination
-	logger       log.Logger
-	_            map[string]map[string]struct{}
-}
-
-// bgpDestination is table.Destination. Of the bits of localIdMap, which Adj-RIB-In does
-// not use, the first is always set, and each other one by a path with that identifier.
-type bgpDestination struct {
-	_             bgp.RouteFamily
-	nlri          bgp.AddrPrefixInterface
-	knownPathList []*bgpPath
-	localIdMap    *bgpBitmap
-}
-
-// bgpBitmap is table.Bitmap.
-type bgpBitmap struct{ bitmap []uint64 }
-
-// bgpUpdate is table.Update, which only a method of bgpTables leads to.
-type bgpUpdate struct{ KnownPathList, OldKnownPathList []*bgpPath }
-
-// bgpVRF is table.Vrf.
-type bgpVRF struct {
-	_         string
-	_         uint32
-	Rd        bgp.RouteDistinguisherInterface
-	ImportRt  []bgp.ExtendedCommunityInterface
-	ExportRt  []bgp.ExtendedCommunityInterface
-	MplsLabel uint32
-}
-
-// bgpAdjRib is table.AdjRib: the adj-RIB-in of a neighbour. accepted counts the paths
-// that no loop check rejected.
-type bgpAdjRib struct {
-	accepted map[bgp.RouteFamily]int
-	table    map[bgp.RouteFamily]*bgpTable
-	_        log.Logger
-}
 
 // field is where a struct of GoBGP has a T.
 type field[T any] uintptr
@@ -89,14 +39,18 @@ type serverFields struct {
 	groups    field[map[string]unsafe.Pointer] // its peer groups by name
 	globalRib field[*bgpTables]
 	config    field[oc.Bgp]
+	roas      field[unsafe.Pointer]
 	policy    field[unsafe.Pointer]
 }
 
-// policyFields are fields of table.RoutingPolicy, and of table.Assignment.
+// policyFields are fields of table.RoutingPolicy, and of what it leads to.
 type policyFields struct {
 	assignments   field[map[string]unsafe.Pointer]
 	importList    field[[]unsafe.Pointer]
 	importDefault field[int]
+	policyName    field[string] // of table.Policy
+	statements    field[[]unsafe.Pointer]
+	statementName field[string] // of table.Statement
 }
 
 // peerFields are fields of server.peer.
@@ -159,12 +113,17 @@ func learnInsides() (*insides, error) {
 	learn(&l, srv, "peerGroupMap", &at.groups)
 	learn(&l, srv, "globalRib", &at.globalRib)
 	learn(&l, srv, "bgpConfig", &at.config)
+	learn(&l, srv, "roaTable", &at.roas)
 	learn(&l, srv, "policy", &at.policy)
 	policy := follow(srv, "policy")
 	learn(&l, policy, "assignmentMap", &at.assignments)
 	assignment := follow(srv, "policy", "assignmentMap")
 	learn(&l, assignment, "importPolicies", &at.importList)
 	learn(&l, assignment, "defaultImportPolicy", &at.importDefault)
+	listed := follow(srv, "policy", "assignmentMap", "importPolicies")
+	learn(&l, listed, "Name", &at.policyName)
+	learn(&l, listed, "Statements", &at.statements)
+	learn(&l, follow(srv, "policy", "assignmentMap", "importPolicies", "Statements"), "Name", &at.statementName)
 	peer := follow(srv, "neighborMap")
 	learn(&l, peer, "fsm", &at.fsm)
 	learn(&l, peer, "adjRibIn", &at.adjRibIn)

@@ -44,8 +44,6 @@ const (
 	lookEach = 10 * time.Millisecond
 	// lookShare is how much longer the loop works than the keeper looks.
 	lookShare = 50
-	// quietEach is how often the keeper looks where no messages come.
-	quietEach = time.Second
 )
 
 func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {

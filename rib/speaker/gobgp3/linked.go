@@ -19,9 +19,6 @@ import (
 // gobgpVersion, which a test of the house holds against go.mod: whoever raises it there
 // compares each of these with the new source.
 
-// gobgpVersion is the GoBGP that this package was written for.
-const gobgpVersion = "v3.37.0"
-
 // GoBGP's loop, its watchers, its neighbours and its listening sockets.
 
 //go:linkname mgmtOperation github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).mgmtOperation
@@ -106,6 +103,15 @@ func pathClone(p *bgpPath, withdraw bool) *bgpPath
 //go:linkname pathToLocal github.com/osrg/gobgp/v3/internal/pkg/table.(*Path).ToLocal
 func pathToLocal(p *bgpPath) *bgpPath
 
+//go:linkname pathToGlobal github.com/osrg/gobgp/v3/internal/pkg/table.(*Path).ToGlobal
+func pathToGlobal(p *bgpPath, vrf *bgpVRF) *bgpPath
+
+//go:linkname statementApply github.com/osrg/gobgp/v3/internal/pkg/table.(*Statement).Apply
+func statementApply(statement unsafe.Pointer, l log.Logger, p *bgpPath, options *bgpPolicyOptions) (routeType int, changed *bgpPath)
+
+//go:linkname roasValidate github.com/osrg/gobgp/v3/internal/pkg/table.(*ROATable).Validate
+func roasValidate(roas unsafe.Pointer, p *bgpPath) unsafe.Pointer
+
 //go:linkname mergeAS4Path github.com/osrg/gobgp/v3/internal/pkg/table.UpdatePathAttrs4ByteAs
 func mergeAS4Path(l log.Logger, u *bgp.BGPUpdate) error
 
@@ -137,6 +143,8 @@ func checkLinked() error {
 	watcher, path := pointerTo(watcherType()), pointerTo(pathType())
 	tables, table := pointerTo(follow(srv, "globalRib")), pointerTo(follow(srv, "globalRib", "Tables"))
 	adj := pointerTo(follow(srv, "neighborMap", "adjRibIn"))
+	statement := pointerTo(follow(srv, "policy", "assignmentMap", "importPolicies", "Statements"))
+	roas := pointerTo(follow(srv, "roaTable"))
 	var s signatures
 	m, has := watcher.MethodByName("Event")
 	s.check(watcher, "Event", has, m, func() <-chan any { return nil })
@@ -148,6 +156,12 @@ func checkLinked() error {
 	s.check(path, "Clone", has, m, func(bool) *bgpPath { return nil })
 	m, has = path.MethodByName("ToLocal")
 	s.check(path, "ToLocal", has, m, func() *bgpPath { return nil })
+	m, has = path.MethodByName("ToGlobal")
+	s.check(path, "ToGlobal", has, m, func(*bgpVRF) *bgpPath { return nil })
+	m, has = statement.MethodByName("Apply")
+	s.check(statement, "Apply", has, m, func(log.Logger, *bgpPath, *bgpPolicyOptions) (int, *bgpPath) { return 0, nil })
+	m, has = roas.MethodByName("Validate")
+	s.check(roas, "Validate", has, m, func(*bgpPath) unsafe.Pointer { return nil })
 	m, has = tables.MethodByName("Update")
 	s.check(tables, "Update", has, m, func(*bgpPath) []*bgpUpdate { return nil })
 	m, has = table.MethodByName("GetDestination")

@@ -7,6 +7,7 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
+	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/reload"
 )
 
@@ -125,4 +126,11 @@ func (p livePeer) hasFamily(f bgp.RouteFamily) bool {
 // isDynamic tells whether a peer group let a neighbour in.
 func isDynamic(n *oc.Neighbor) bool {
 	return n.Config.NeighborAddress == "" && n.Config.NeighborInterface == ""
+}
+
+func vrfOrDefault(vrf string) string {
+	if vrf == "" {
+		return speaker.Default
+	}
+	return vrf
 }

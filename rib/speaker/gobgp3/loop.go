@@ -3,6 +3,7 @@ package gobgp3
 import (
 	"iter"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"github.com/osrg/gobgp/v3/pkg/server"
@@ -57,3 +58,6 @@ func (l *loop) hasGroup(name string) (has bool) {
 	})
 	return err == nil && has
 }
+
+// quietEach is how often the loop is looked at where no messages come.
+const quietEach = time.Second

@@ -101,3 +101,6 @@ func follow(t reflect.Type, fields ...string) reflect.Type {
 func internalsError(format string, args ...any) error {
 	return fmt.Errorf("the GoBGP in this program is not the one that it was written for, "+gobgpVersion+", whose insides it reads: "+format, args...)
 }
+
+// gobgpVersion is the GoBGP that this package was written for.
+const gobgpVersion = "v3.37.0"

@@ -135,3 +135,11 @@ func (n *peerNames) beside(name string, nexthop net.IP) netip.Addr {
 	}
 	return n.linkLocal(name, addr)
 }
+
+// zoned is a neighbour's address with the zone of its link, where it is a link-local one.
+func zoned(peer netip.Addr, zone string) netip.Addr {
+	if peer.Is6() && peer.IsLinkLocalUnicast() && zone != "" {
+		return peer.WithZone(zone)
+	}
+	return peer
+}

@@ -51,6 +51,9 @@ func (u *unreached) equal(old *unreached) bool {
 
 // mayHave tells whether a path can have one of the nexthops.
 func (u *unreached) mayHave(p *bgpPath) bool {
+	if u == nil {
+		return false
+	}
 	for ; p != nil; p = p.parent {
 		for _, a := range p.pathAttrs {
 			switch a := a.(type) {
@@ -77,31 +80,67 @@ func (u *unreached) hasAddr(ip net.IP) bool {
 	return has
 }
 
-// sources says of GoBGP's paths in which VRF's neighbour they come from, and by which
-// nexthop they are forwarded there. It is the loop's own.
+// word is what is said of the paths that the neighbours of one VRF sent.
+type word struct {
+	nexthops *unreached // nil: nothing
+	policy   rib.Judge  // others are not told of what it rejects; nil: there is none
+	// installed: others are told of what the VRF's gate lets pass alone.
+	installed bool
+}
+
+// sources says of GoBGP's paths in which VRF's neighbour they come from, and what is said of
+// them there. It is the loop's own.
 type sources struct {
 	*loop
 	decoder *decoder
 	vrfs    map[*bgpPeer]string // "": no VRF judges the paths of that neighbour
-	said    map[string]*unreached
+	said    map[string]word
+	gates   gates
 }
 
-// isUnreached tells whether a path may take no part in GoBGP's choice, because the VRF
-// whose neighbour sent it does not reach its nexthop.
-func (s *sources) isUnreached(p *bgpPath, family bgp.RouteFamily) bool {
+// isWithheld tells whether a path may take no part in GoBGP's choice, because the VRF
+// whose neighbour sent it does not reach its nexthop, has a policy that rejects it, or has not
+// confirmed its prefix.
+func (s *sources) isWithheld(p *bgpPath, family bgp.RouteFamily) bool {
 	o := p.origin()
 	if len(o.source.Address) == 0 {
 		return false // it originated here
 	}
-	u := s.said[s.vrfOf(o.source, family)]
-	if u == nil || !u.mayHave(p) {
+	vrf := s.vrfOf(o.source, family)
+	w, is := s.said[vrf]
+	gate := s.gates[vrf]
+	if !is || w.policy == nil && gate == nil && !w.nexthops.mayHave(p) {
 		return false
 	}
-	entry, err := s.decoder.attrs(o, p.attributes(), 0)
+	to, label, err := s.decoder.destination(o.nlri)
+	if err != nil {
+		return false
+	}
+	if !gate.passes(to.Prefix) {
+		return true
+	}
+	path, _, err := s.decoder.path(p, 0, to, label)
 	if err != nil {
 		return false // no VRF has a path that cannot be decoded
 	}
-	_, is := u.of[entry.attrs.PathNexthop()]
+	return w.nexthops.has(path.Attrs) || w.rejects(&path, vrf)
+}
+
+// rejects tells whether the policy rejects a path. The VRF's worker asks it too, and acts and
+// counts.
+func (w word) rejects(p *rib.Path, vrf string) bool {
+	if w.policy == nil {
+		return false
+	}
+	return w.policy.Judge(rib.Subject{Prefix: p.Prefix, RD: p.RD, Attrs: p.Attrs, VRF: vrf, Unacted: true}, nil).Rejected
+}
+
+// has tells whether a path has one of the nexthops. Of nil nothing has.
+func (u *unreached) has(a *rib.Attrs) bool {
+	if u == nil {
+		return false
+	}
+	_, is := u.of[a.PathNexthop()]
 	return is
 }
 
@@ -130,16 +169,3 @@ func (s *sources) learn() {
 
 // judgedFamilies are those of GoBGP's own tables in which paths of neighbours are judged.
 var judgedFamilies = [...]bgp.RouteFamily{bgp.RF_IPv4_UC, bgp.RF_IPv6_UC, bgp.RF_IPv4_VPN, bgp.RF_IPv6_VPN}
-
-func isVPN(f bgp.RouteFamily) bool { return f == bgp.RF_IPv4_VPN || f == bgp.RF_IPv6_VPN }
-
-// vpnOf is the family under which GoBGP has what a neighbour in a VRF sends.
-func vpnOf(f bgp.RouteFamily) bgp.RouteFamily {
-	switch f {
-	case bgp.RF_IPv4_UC:
-		return bgp.RF_IPv4_VPN
-	case bgp.RF_IPv6_UC:
-		return bgp.RF_IPv6_VPN
-	}
-	return f
-}

@@ -66,6 +66,12 @@ func (s *Speaker) Announce(ctx context.Context, vrf string, changes []rib.Announ
 	return s.announcer.Announce(ctx, vrf, changes)
 }
 
+// Confirmed does nothing: it has no neighbours to tell.
+func (s *Speaker) Confirmed(string, bool, []rib.Confirmation) {}
+
+// Offers returns nothing: whatever it learns it has.
+func (s *Speaker) Offers(context.Context, string, netip.Prefix) ([]rib.Offer, error) { return nil, nil }
+
 // Candidates returns every path of a prefix: of the global table for Default, else those
 // with an RD, whatever their route targets; or the error of Mute.
 func (s *Speaker) Candidates(_ context.Context, vrf string, prefix netip.Prefix) ([]rib.Path, error) {

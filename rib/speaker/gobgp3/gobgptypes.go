@@ -1,0 +1,177 @@
+package gobgp3
+
+import (
+	"net"
+	"net/netip"
+	"reflect"
+	"time"
+	"unsafe"
+
+	"github.com/osrg/gobgp/v3/pkg/log"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+	"github.com/osrg/gobgp/v3/pkg/server"
+)
+
+// The structs of GoBGP that it does not export and that are read here: of its watchers' events,
+// and of its tables. They depend on its version, so each is compared with GoBGP's own
+// (internals.go, insides.go), and no function of it is called that does not link (linked.go).
+
+// watchOption gets a watcher's options, which are where the watcher is.
+type watchOption func(unsafe.Pointer)
+
+// bgpPath is table.Path: a path that was received, or a change of its parent. The
+// fields of these mirrors are named as GoBGP's, and _ where nothing reads them.
+type bgpPath struct {
+	info      *bgpOrigin // of the first parent
+	parent    *bgpPath
+	pathAttrs []bgp.PathAttributeInterface
+	dels      []bgp.BGPAttrType
+	attrsHash uint32
+	rejected  bool // of adj-RIB-in: a loop check refused it
+	dropped   bool // of a withdrawal: the path's local identifier is free again
+
+	IsNexthopInvalid bool
+	IsWithdraw       bool
+}
+
+// bgpOrigin is table.originInfo.
+type bgpOrigin struct {
+	nlri           bgp.AddrPrefixInterface
+	source         *bgpPeer
+	timestamp      int64 // Unix seconds
+	_              bool
+	isFromExternal bool
+	_              bool
+	_              bool
+}
+
+// bgpPeer is table.PeerInfo. Of a path that originated here the Address is nil. A session
+// that comes up writes AS and ID.
+type bgpPeer struct {
+	AS      uint32
+	ID      net.IP
+	_       uint32
+	LocalID net.IP
+	Address net.IP
+	_       net.IP
+	_       bool
+	_       net.IP
+	_       uint8
+	_       bool
+}
+
+// bestEvent is server.watchEventBestPath: the best path of a destination, or a withdrawn
+// one where it has none left; nothing, where the best path stays; of a batch of changes the
+// paths of those of which it does not.
+type bestEvent struct {
+	PathList      []*bgpPath
+	MultiPathList [][]*bgpPath // also, where multipath is on: those as good as the best
+	_             map[uint32]bool
+}
+
+// eorEvent is server.watchEventEor.
+type eorEvent struct {
+	Family   bgp.RouteFamily
+	PeerInfo *bgpPeer
+}
+
+// messageEvent is server.watchEventMessage: a message of a neighbour, before GoBGP handles
+// it, which it may not do.
+type messageEvent struct {
+	Message     *bgp.BGPMessage
+	_           uint32
+	_           uint32
+	PeerAddress net.IP // without its zone
+	_           net.IP
+	_           net.IP
+	_           bool
+	_           time.Time
+	_           bool
+}
+
+// origin is where a path came from, as it was received.
+func (p *bgpPath) origin() *bgpOrigin {
+	for p.parent != nil {
+		p = p.parent
+	}
+	return p.info
+}
+
+func watcherType() reflect.Type { return follow(reflect.TypeFor[server.BgpServer](), "watcherMap") }
+
+// pathType is table.Path.
+func pathType() reflect.Type {
+	return follow(reflect.TypeFor[server.BgpServer](), "globalRib", "Tables", "destinations", "knownPathList")
+}
+
+// bgpTables is table.TableManager.
+type bgpTables struct {
+	Tables map[bgp.RouteFamily]*bgpTable
+	Vrfs   map[string]*bgpVRF
+	_      []bgp.RouteFamily
+	_      log.Logger
+}
+
+// bgpTable is table.Table.
+type bgpTable struct {
+	_            bgp.RouteFamily
+	destinations map[string]*bgpDestination
+	logger       log.Logger
+	_            map[string]map[string]struct{}
+}
+
+// bgpDestination is table.Destination. Of the bits of localIdMap, which Adj-RIB-In does
+// not use, the first is always set, and each other one by a path with that identifier.
+type bgpDestination struct {
+	_             bgp.RouteFamily
+	nlri          bgp.AddrPrefixInterface
+	knownPathList []*bgpPath
+	localIdMap    *bgpBitmap
+}
+
+// bgpBitmap is table.Bitmap.
+type bgpBitmap struct{ bitmap []uint64 }
+
+// bgpUpdate is table.Update, which only a method of bgpTables leads to.
+type bgpUpdate struct{ KnownPathList, OldKnownPathList []*bgpPath }
+
+// bgpVRF is table.Vrf.
+type bgpVRF struct {
+	_         string
+	_         uint32
+	Rd        bgp.RouteDistinguisherInterface
+	ImportRt  []bgp.ExtendedCommunityInterface
+	ExportRt  []bgp.ExtendedCommunityInterface
+	MplsLabel uint32
+}
+
+// bgpAdjRib is table.AdjRib: the adj-RIB-in of a neighbour. accepted counts the paths
+// that no loop check rejected.
+type bgpAdjRib struct {
+	accepted map[bgp.RouteFamily]int
+	table    map[bgp.RouteFamily]*bgpTable
+	_        log.Logger
+}
+
+// isVPN tells whether a family is one of RFC 4364 or RFC 4659.
+func isVPN(f bgp.RouteFamily) bool { return f == bgp.RF_IPv4_VPN || f == bgp.RF_IPv6_VPN }
+
+// vpnOf is the family under which GoBGP has what a neighbour in a VRF sends.
+func vpnOf(f bgp.RouteFamily) bgp.RouteFamily {
+	switch f {
+	case bgp.RF_IPv4_UC:
+		return bgp.RF_IPv4_VPN
+	case bgp.RF_IPv6_UC:
+		return bgp.RF_IPv6_VPN
+	}
+	return f
+}
+
+// addrOf is an address as GoBGP prints it: ::ffff:192.0.2.1 as 192.0.2.1.
+func addrOf(ip net.IP) (netip.Addr, bool) {
+	addr, ok := netip.AddrFromSlice(ip)
+	return addr.Unmap(), ok
+}
+
+// localPeer is the source of a path that originated here.
+var localPeer = new(bgpPeer)
