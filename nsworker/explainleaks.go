@@ -4,17 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
-
-// heardByRule is what BGP has of a prefix that a rule of the VRF's is about.
-type heardByRule struct {
-	rule  rib.LeakRule
-	paths []rib.Path // as they come in, but for the policy
-}
 
 // askByRules asks BGP for what the VRF's rules are about, and takes it out of what is shown of
 // BGP's paths for the VRF what BGP only tells its neighbours.
@@ -98,17 +91,4 @@ func comes(n int) string {
 		return "comes"
 	}
 	return "come"
-}
-
-// byWhichLeak says of a route whose best path came in by a rule where that is from.
-func byWhichLeak(best rib.Path) string {
-	if best.Attrs == nil || !best.Attrs.ByRule {
-		return ""
-	}
-	return fmt.Sprintf("leaked from VRF %q", best.Attrs.Source)
-}
-
-// besideReason is a reason with another one.
-func besideReason(reason, more string) string {
-	return strings.TrimSuffix(strings.TrimPrefix(reason+"; "+more, "; "), "; ")
 }

@@ -1,7 +1,6 @@
 package nsworker
 
 import (
-	"iter"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -20,7 +19,10 @@ type originating struct {
 	others map[netip.Prefix]rib.Announcement // networks and aggregates, as they would be announced
 	// members are the chosen prefixes in each aggregate, and watched those on which conditions
 	// depend: whether a path is chosen for one.
-	members []map[rib.Slot]struct{}
+	members []map[netip.Prefix]struct{}
+	// kept are the members that the VRF itself has to announce, and does not, because the
+	// aggregate suppresses them.
+	kept    []map[netip.Prefix]struct{}
 	watched map[netip.Prefix]bool
 	look    func(netip.Prefix)
 	// late tells whether BGP may not have said all of a family since the start: what is not
@@ -53,12 +55,12 @@ func (g *originating) configure(o rib.Origination) {
 	}
 	g.Origination = o
 	g.others, g.watched = make(map[netip.Prefix]rib.Announcement), make(map[netip.Prefix]bool)
-	g.members = make([]map[rib.Slot]struct{}, len(o.Aggregates))
+	g.members, g.kept = make([]map[netip.Prefix]struct{}, len(o.Aggregates)), make([]map[netip.Prefix]struct{}, len(o.Aggregates))
 	for _, n := range o.Networks {
 		g.others[n.Prefix] = rib.Announcement{As: rib.FromNetwork, Prefix: n.Prefix, Communities: n.Communities}
 	}
 	for i, a := range o.Aggregates {
-		g.members[i] = make(map[rib.Slot]struct{})
+		g.members[i], g.kept[i] = make(map[netip.Prefix]struct{}), make(map[netip.Prefix]struct{})
 		g.others[a.Prefix] = rib.Announcement{As: rib.FromAggregate, Prefix: a.Prefix, Communities: a.Communities, MED: a.MED}
 	}
 	for i := range o.Conditions {
@@ -113,11 +115,18 @@ func (g *originating) looks(is bool, prefix netip.Prefix) {
 	}
 }
 
-// settled takes in what became of an entry of the routes.
-func (g *originating) settled(slot rib.Slot, e *route, prefix func() netip.Prefix) {
-	leads := e.Want != nil && e.Want.Carries != nil
-	if p, is := g.slots[slot]; is {
-		if l := g.leaks[p]; l.told != (leads || l.apart) {
+// became is what became of a prefix in the routes.
+type became struct {
+	leads bool // its route is wanted, and leads somewhere
+	wants bool // a route is wanted
+	state rib.State
+	out   rib.Cause
+}
+
+// settled takes in what became of a slot of the routes.
+func (g *originating) settled(slot rib.Slot, is became, prefix func() netip.Prefix) {
+	if p, leaks := g.slots[slot]; leaks {
+		if l := g.leaks[p]; l.told != (is.leads || l.apart) {
 			l.told = !l.told
 			g.leaks[p] = l
 			g.look(p)
@@ -127,33 +136,37 @@ func (g *originating) settled(slot rib.Slot, e *route, prefix func() netip.Prefi
 		return
 	}
 	p := prefix()
-	there := leads || e.Want == nil && g.counts(p, e)
-	if was, is := g.watched[p]; is && was != there {
+	there := is.leads || !is.wants && g.counts(p, is)
+	if was, watched := g.watched[p]; watched && was != there {
 		g.watched[p] = there
 		g.depends(p)
 	}
 	for i := range g.members {
-		if !g.Aggregates[i].Covers(p) {
-			continue
+		if g.Aggregates[i].Covers(p) {
+			g.join(i, g.members[i], p, there)
 		}
-		before := len(g.members[i])
-		if there {
-			g.members[i][slot] = struct{}{}
-		} else {
-			delete(g.members[i], slot)
-		}
-		g.looks((before == 0) != (len(g.members[i]) == 0), g.Aggregates[i].Prefix)
 	}
+}
+
+// join makes a prefix a member of an aggregate in one of the sets of its members, or has it leave.
+func (g *originating) join(i int, set map[netip.Prefix]struct{}, p netip.Prefix, is bool) {
+	before := g.hasMember(i)
+	if is {
+		set[p] = struct{}{}
+	} else {
+		delete(set, p)
+	}
+	g.looks(before != g.hasMember(i), g.Aggregates[i].Prefix)
 }
 
 // counts tells whether a prefix counts as chosen for which nothing of BGP's is in the table. What
 // the VRF announces itself does, but where that depends on a condition: two of those could take
 // turns for ever.
-func (g *originating) counts(prefix netip.Prefix, e *route) bool {
-	if e.Note.state != rib.Filtered {
+func (g *originating) counts(prefix netip.Prefix, is became) bool {
+	if is.state != rib.Filtered {
 		return false
 	}
-	switch e.Note.out {
+	switch is.out {
 	case rib.OwnImport, rib.OwnPrefix:
 		return !slices.ContainsFunc(g.Conditions, func(c rib.Condition) bool { return slices.Contains(c.Prefixes, prefix) })
 	case rib.OwnSubnet, rib.OwnAddress, rib.NoCommunity:
@@ -187,7 +200,10 @@ func (g *originating) announcement(prefix netip.Prefix, imported, have *rib.Anno
 	if a == nil && have != nil && (have.As == rib.FromLeak || have.As == rib.FromAggregate) {
 		a = have
 	}
-	if a != nil && g.kept(prefix) {
+	if g.suppress(prefix, a) {
+		return nil
+	}
+	if a != nil && g.holds(prefix) {
 		return have
 	}
 	return a
@@ -200,7 +216,7 @@ func (g *originating) inherit(a rib.Announcement) { g.inherited[a.Prefix] = stru
 func (g *originating) own(prefix netip.Prefix) *rib.Announcement {
 	a, is := g.others[prefix]
 	switch {
-	case is && a.As == rib.FromNetwork, is && g.hasMember(prefix):
+	case is && (a.As == rib.FromNetwork || g.isMade(prefix)):
 		return &a
 	case is:
 		return nil
@@ -211,19 +227,33 @@ func (g *originating) own(prefix netip.Prefix) *rib.Announcement {
 	return nil
 }
 
-// hasMember tells whether a longer prefix in an aggregate is chosen.
-func (g *originating) hasMember(aggregate netip.Prefix) bool {
+// isMade tells whether an aggregate has a member.
+func (g *originating) isMade(aggregate netip.Prefix) bool {
 	for i := range g.Aggregates {
 		if g.Aggregates[i].Prefix == aggregate {
-			return len(g.members[i]) > 0
+			return g.hasMember(i)
 		}
 	}
 	return false
 }
 
-// kept tells whether a condition keeps a prefix back. While BGP may not have said all, what is
+func (g *originating) hasMember(i int) bool { return len(g.members[i])+len(g.kept[i]) > 0 }
+
+// suppress notes whether the VRF has something to announce of a prefix that is in an aggregate
+// which suppresses it, and tells whether it is in such a one.
+func (g *originating) suppress(prefix netip.Prefix, a *rib.Announcement) (is bool) {
+	for i := range g.Aggregates {
+		if g.Aggregates[i].Suppress && g.Aggregates[i].Covers(prefix) {
+			g.join(i, g.kept[i], prefix, a != nil)
+			is = true
+		}
+	}
+	return is
+}
+
+// holds tells whether a condition keeps a prefix back. While BGP may not have said all, what is
 // not there may be about to come.
-func (g *originating) kept(prefix netip.Prefix) bool {
+func (g *originating) holds(prefix netip.Prefix) bool {
 	there := func(p netip.Prefix) bool { return g.watched[p] }
 	early := func(p netip.Prefix) bool { return g.watched[p] || g.late(rib.FamilyOf(p)) }
 	return slices.ContainsFunc(g.Conditions, func(c rib.Condition) bool {
@@ -231,15 +261,13 @@ func (g *originating) kept(prefix netip.Prefix) bool {
 	})
 }
 
-// converged has decided again what depended on that BGP may not have said all of a family.
-func (g *originating) converged(of rib.Family, announced iter.Seq2[netip.Prefix, *announced]) {
+// converged says that BGP has said all of a family: what depended on that is decided again.
+func (g *originating) converged(of rib.Family) {
 	for p := range g.inherited {
 		if rib.FamilyOf(p) == of {
 			delete(g.inherited, p)
+			g.look(p)
 		}
-	}
-	for p, e := range announced {
-		g.looks(e.Have != nil && e.Have.As != rib.FromKernel && rib.FamilyOf(p) == of, p)
 	}
 	for i := range g.Conditions {
 		for _, p := range g.Conditions[i].Prefixes {

@@ -224,7 +224,7 @@ func (r *routes) evaluate(slot rib.Slot, e *route) {
 // of it.
 func (r *routes) settle(slot rib.Slot, e *route) {
 	r.beside.stood(slot, e)
-	r.beside.origin.settled(slot, e, func() netip.Prefix { return r.feed.Prefix(slot) })
+	r.beside.origin.settled(slot, became{e.Want != nil && e.Want.Carries != nil, e.Want != nil, e.Note.state, e.Note.out}, func() netip.Prefix { return r.feed.Prefix(slot) })
 	ownRoutes{r}.changed(slot)
 	set := e.Want
 	if e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits || r.adopted.holds(e, set)) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
@@ -131,6 +132,19 @@ func (s snapshot) devices(hops []rib.Hop) []string {
 		}
 	}
 	return names
+}
+
+// byWhichLeak says of a route whose best path came in by a rule where that is from.
+func byWhichLeak(best rib.Path) string {
+	if best.Attrs == nil || !best.Attrs.ByRule {
+		return ""
+	}
+	return fmt.Sprintf("leaked from VRF %q", best.Attrs.Source)
+}
+
+// besideReason is a reason with another one.
+func besideReason(reason, more string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(reason+"; "+more, "; "), "; ")
 }
 
 // comparePrefixes orders IPv4 before IPv6, then by address, then short to long.

@@ -132,6 +132,41 @@ func TestAggregates(t *testing.T) {
 	}
 }
 
+// TestSuppressedMembers: neighbours hear of the aggregate alone, whoever has its members: a
+// neighbour, the kernel, or a network of the configuration.
+func TestSuppressedMembers(t *testing.T) {
+	t.Parallel()
+	for _, vrf := range []string{"default", "red"} {
+		t.Run(vrf, func(t *testing.T) {
+			t.Parallel()
+			x := newTelling(t, vrf)
+			config := func(suppress bool, more string) string {
+				return x.config(fmt.Sprintf("  [netlink.vrfs.import]\n    enabled = true\n    interface_list = [\"lan*\"]\n    protocols = [\"static\"]\n"+
+					"  [[netlink.vrfs.bgp.aggregates]]\n    prefix = \"10.0.0.0/8\"\n    suppress = %v\n"+more, suppress))
+			}
+			x.daemon = x.rtr.Daemon(config(true, ""))
+			x.announces("10.1.0.0/16", "11.0.0.0/16")
+			x.heard([]string{"10.0.0.0/8", "11.0.0.0/16"}, []string{})
+			x.at.WaitOwn(lab.Main, "blackhole 10.0.0.0/8 metric 20", "10.1.0.0/16 via 192.168.1.2 dev lan0 metric 20", "11.0.0.0/16 via 192.168.1.2 dev lan0 metric 20")
+			x.announces("11.0.0.0/16")
+			x.heard([]string{"11.0.0.0/16"}, []string{})
+			x.at.IP("route", "add", "10.3.0.0/16", "via", "192.168.1.2", "proto", "static")
+			x.heard([]string{"10.0.0.0/8", "11.0.0.0/16"}, []string{})
+			x.daemon.Reload(config(false, ""))
+			x.heard([]string{"10.0.0.0/8", "10.3.0.0/16", "11.0.0.0/16"}, []string{})
+			x.announces("10.1.0.0/16")
+			x.heard([]string{"10.0.0.0/8", "10.1.0.0/16", "10.3.0.0/16"}, []string{})
+			x.daemon.Reload(config(true, ""))
+			x.heard([]string{"10.0.0.0/8"}, []string{})
+			x.at.IP("route", "del", "10.3.0.0/16")
+			x.announces()
+			x.heard([]string{}, []string{})
+			x.daemon.Reload(config(true, "  [[netlink.vrfs.bgp.networks]]\n    prefix = \"10.4.0.0/16\"\n"))
+			x.heard([]string{"10.0.0.0/8"}, []string{})
+		})
+	}
+}
+
 // TestConditions after FRR's bgp_conditional_advertisement: networks are announced always, and
 // some of them while another prefix is there, or is not.
 func TestConditions(t *testing.T) {
