@@ -136,6 +136,10 @@ func (a *Announcement) Equal(o *Announcement) bool {
 		slices.Equal(a.Communities, o.Communities) && slices.Equal(a.Large, o.Large)
 }
 
+// IsCandidate tells whether an announcement comes back as a path that VRFs choose among, and is
+// made whatever is chosen: of a leak it does not, and an aggregate depends on its members.
+func (a *Announcement) IsCandidate() bool { return a.As == FromKernel || a.As == FromNetwork }
+
 // samePassedOn tells whether two paths are passed on with the same origin and AS path.
 func samePassedOn(a, b *Attrs) bool {
 	if a == nil || b == nil || a == b {
