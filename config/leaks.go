@@ -242,6 +242,7 @@ func (e *entry) leakRules(p *problems, run map[string]vrf.Spec) (rules []rib.Lea
 				l.rule.From, suggest(l.rule.From, leakable(run, e.name), "add a section for it there"))
 		case !into.Export.Enabled:
 			p.at(at, "has no effect: VRF %q has export off, so what it leaks in goes into no table, and is told to nobody; write enabled = true under its export", e.name)
+		case l.rule.Link == "" && l.at.get("link") != nil: // said so
 		case l.rule.Link == "" && !rib.SameNetns(from.Binding.Netns, into.Binding.Netns):
 			p.at(at, "VRF %q is in another network namespace (%s; this one: %s); write it as [[netlink.vrfs.bgp.leaks]] with link, the interface of this VRF whose other end is there",
 				l.rule.From, from.Binding, into.Binding)
