@@ -237,6 +237,7 @@ func assemble(p *problems, s settings, entries []*entry, known []vrf.Spec) (run,
 			others = append(others, s.spec(s.entry(nil), v))
 		}
 	}
+	checkLeaks(p, entries, run)
 	sortSpecs(run)
 	sortSpecs(others)
 	return run, others

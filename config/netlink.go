@@ -50,6 +50,7 @@ type entry struct {
 	uses    []use // of policies
 
 	maxPrefixes uint32
+	originates  origination
 }
 
 const day = 24 * time.Hour
@@ -118,6 +119,7 @@ var exportKeys = keys[entry]{
 // bgpKeys are the keys of a VRF under bgp, which the short form has not.
 var bgpKeys = keys[entry]{
 	"max-prefixes": one(whole[uint32](1, math.MaxUint32, ""), func(e *entry) *uint32 { return &e.maxPrefixes }),
+	"leak-from":    readLeakFrom,
 	"receive":      uses(policy.Receive, func(e *entry) *rib.Judge { return &e.exp.Receive }),
 }
 
@@ -138,7 +140,7 @@ func netlinkSchema() schema {
 		"vrfs": []any{entryKeys.schema(schema{
 			"import": importKeys.schema(nil),
 			"export": exportKeys.schema(nil),
-			"bgp":    bgpKeys.schema(nil),
+			"bgp":    bgpKeys.schema(originationSchema()),
 		})},
 	})
 }
@@ -259,6 +261,7 @@ func needEnabled(p *problems, n *node) {
 // readOfBGP reads what BGP does for a VRF.
 func readOfBGP(p *problems, n *node, e *entry) {
 	read(p, n, bgpKeys, e)
+	readOrigination(p, n, e)
 	if receive := n.get("receive"); receive != nil && e.name == vrf.Default {
 		p.at(receive, "means nothing for default, into which no route targets lead; judge what its neighbours send by policy of export, or by their import-policy-list, and remove the key")
 	}
@@ -300,7 +303,9 @@ func (s settings) spec(e *entry, of vrf.Spec) vrf.Spec {
 	}
 	if e.of != "" {
 		of.Name, of.VRF = e.name, e.of
+		return of
 	}
+	of.Originates = e.originates.Origination
 	return of
 }
 

@@ -233,3 +233,7 @@ func (s *stage) wants(t *testing.T, calls ...string) {
 
 // inForce tells which configuration is.
 func (s *stage) inForce() string { return string(s.changer.force.config().BGP) }
+
+func (b *fakeBGP) Leaks() []speaker.LeakCount {
+	return []speaker.LeakCount{{Into: "a", Rule: rib.LeakRule{From: "default"}, Prefixes: 2, Over: 1}}
+}

@@ -171,6 +171,7 @@ func withheld(specs []vrf.Spec) map[string]rib.Advertising {
 		if !x.AdvertiseRejected {
 			a.Rejects = x.Policy
 		}
+		a.Rejects = rib.Suppressing(a.Rejects, s.Originates.Aggregates)
 		if a != (rib.Advertising{}) {
 			of[s.Name] = a
 		}

@@ -31,6 +31,8 @@ type Source interface {
 	SessionStates(ctx context.Context) (map[string]map[string]int, error)
 	// Policies returns the policies with how often each rule matched.
 	Policies() []vrf.Policy
+	// Leaks returns how many prefixes come in by each leak of the configuration.
+	Leaks() []vrf.LeakCount
 	// Guarded returns the counts of messages of each BGP neighbour that were changed.
 	Guarded() []vrf.Guarded
 }
@@ -76,6 +78,10 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	if err != nil {
 		c.log.Warn("the states of the sessions are missing in the metrics", "err", err)
 	}
+	leaks := make(map[string][]vrf.LeakCount)
+	for _, l := range c.source.Leaks() {
+		leaks[l.Into] = append(leaks[l.Into], l)
+	}
 	for _, st := range c.source.List() {
 		s := series{c, out, st.Spec.Name, st.Spec.Binding.Netns}
 		s.states(st)
@@ -87,6 +93,10 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 		for f := range rib.Families {
 			s.latency(f.String(), st.Totals.Latency[f])
 			s.gauge(mailboxDepth, float64(c.source.WaitingOf(st.Spec.Name, f)), f.String())
+		}
+		for _, l := range leaks[st.Spec.Name] {
+			s.gauge(leakPrefixes, float64(l.Prefixes), l.From, "in")
+			s.gauge(leakPrefixes, float64(l.Over), l.From, "kept out")
 		}
 		for _, state := range slices.Sorted(maps.Keys(sessions[st.Spec.Name])) {
 			s.gauge(sessionCount, float64(sessions[st.Spec.Name][state]), state)

@@ -32,6 +32,8 @@ func newBooks(w *Worker, where rib.Where, follows *follower, doubt func(rib.Resy
 		Views: w.deps.Board, Home: w.spec.VRF, Policy: w.spec.Export,
 	}, nexthop.NewObjects(w.deps.Board.ids, where, b.contention, time.Now), follows.follow)
 	b.routes = newRoutes(w, b.sets, b.contention, doubt)
+	b.routes.beside.origin = newOriginating(w.spec.Originates, func(p netip.Prefix) { b.announced.look(p) })
+	b.routes.beside.origin.off = w.spec.VRF != ""
 	b.announced = newAnnouncements(w.name, w.deps.BGP, b.contention, b.toAnnounce)
 	if w.spec.VRF == "" { // a secondary table imports nothing
 		b.routes.beside.taken = func(p netip.Prefix) (uint32, bool) { return rib.TakenOf(b.importing, *b.view())(p) }
@@ -67,14 +69,15 @@ const movedWait = 10 * time.Second
 
 // onlooker finds nexthops as they are found now.
 func (b *books) onlooker() onlooker {
-	return onlooker{resolver: b.sets.Resolver, decided: b.sets.Decided(), of: b.routes.ways.of, link: b.routes.ways.link}
+	return onlooker{resolver: b.sets.Resolver, decided: b.sets.Decided(), spec: *b.routes.spec, link: b.routes.ways.link}
 }
 
 // judgeBy has everything judged by a changed Spec from now on.
 func (b *books) judgeBy(spec vrf.Spec) {
 	b.sets.Resolver.Policy = spec.Export
-	b.routes.ways.judgeBy(spec.Export)
+	b.routes.ways.judgeBy(spec)
 	b.routes.exporting, b.importing = exporting(spec), importing(spec)
+	b.routes.beside.origin.configure(spec.Originates)
 	b.view().ByDefault, b.view().Imports = spec.Export.ResolveByDefault, b.importing
 	b.routes.markUsers(b.sets.ResolveAll())
 }
@@ -130,17 +133,46 @@ func (b *books) retry() {
 	b.contention.Relax()
 }
 
-// toAnnounce is what is to be announced of a prefix of the table.
+// toAnnounce is what is to be announced of a prefix: what the table has, or what the VRF
+// originates.
 func (b *books) toAnnounce(prefix netip.Prefix) (rib.Announcement, bool) {
-	in, out := rib.DecideImport(b.importing, *b.view(), prefix, b.standing, nil)
-	return in.Announcement, out == rib.Accepted
+	var imported *rib.Announcement
+	if in, out := rib.DecideImport(b.importing, *b.view(), prefix, b.standing, nil); out == rib.Accepted {
+		imported = &in.Announcement
+	}
+	if a := b.routes.beside.origin.announcement(prefix, imported, b.announced.has(prefix)); a != nil {
+		return *a, true
+	}
+	return rib.Announcement{}, false
 }
 
 // importAll has what is announced of the whole table decided again, and what the VRF's own
 // imports keep out.
 func (b *books) importAll() {
-	b.announced.want(rib.ImportSet(b.importing, *b.view(), b.standing))
+	b.announced.want(b.announceAll())
 	b.chooseBesideImports()
+}
+
+// announceAll is all that is to be announced.
+func (b *books) announceAll() map[netip.Prefix]rib.Announcement {
+	set, g := make(map[netip.Prefix]rib.Announcement), b.routes.beside.origin
+	add := func(prefix netip.Prefix, imported *rib.Announcement) {
+		if a := g.announcement(prefix, imported, b.announced.has(prefix)); a != nil {
+			set[prefix] = *a
+		}
+	}
+	for prefix := range g.prefixes {
+		add(prefix, nil)
+	}
+	for prefix, e := range b.announced.All { // of an earlier worker
+		if e.Have != nil && e.Have.As != rib.FromKernel {
+			add(prefix, nil)
+		}
+	}
+	for prefix, in := range rib.ImportSet(b.importing, *b.view(), b.standing) {
+		add(prefix, &in.Announcement)
+	}
+	return set
 }
 
 // reason says, for a person, why an entry's state is what it is.

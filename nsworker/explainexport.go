@@ -30,6 +30,7 @@ func (f *facts) explainExport(w *rib.Walk) {
 			tell(w, "export", s, "export is on for this VRF")
 		case rib.AtCandidates:
 			f.explainRefused(w)
+			explainLeaks(f, w)
 			f.explainOffers(w)
 			f.explainCandidates(w, s)
 			f.explainTargets(w)
@@ -40,7 +41,11 @@ func (f *facts) explainExport(w *rib.Walk) {
 		case rib.AtChoice:
 			w.Add("best path", s.Outcome, f.show(v.Chosen[0]), lines(t.Others, f.beside)...)
 		case rib.AtOwnImport:
-			tell(w, "own import", s, "the best path is not what this VRF imported itself")
+			passed := "the best path is not what this VRF imported itself"
+			if v.Discards {
+				passed = "the best path is an aggregate of this VRF: packets that no longer prefix takes are discarded"
+			}
+			tell(w, "own import", s, passed)
 		case rib.AtConnected:
 			tell(w, "connected", s, "")
 		case rib.AtMartian:
@@ -102,6 +107,7 @@ func (f *facts) explainCandidates(w *rib.Walk, s rib.TraceStep) {
 	switch n := len(f.candidates); {
 	case n > 0:
 		w.Add("candidates", rib.Passed, "BGP has "+plural(n, "path"), lines(f.candidates, f.show)...)
+	case len(f.byRules) > 0: // and nothing else: that is said
 	case len(f.paths) > 0: // it came since
 		w.Add("candidates", rib.Passed, "BGP has "+plural(len(f.paths), "path"))
 	case f.unasked != nil:
@@ -147,6 +153,8 @@ func (f *facts) explainTargets(w *rib.Walk) {
 		return fmt.Sprintf("RD %s has %s: %s", p.RD, has, verb)
 	})
 	switch {
+	case match == 0 && slices.ContainsFunc(f.paths, func(p rib.Path) bool { return p.Attrs.ByRule }):
+		w.Add("route targets", rib.Noted, fmt.Sprintf("no path carries a route target that the VRF imports (%s)", wants), details...)
 	case len(f.paths) > 0:
 		w.Add("route targets", rib.Passed, fmt.Sprintf("%d of %s a route target that the VRF imports (%s)", match, carry(len(f.candidates)), wants), details...)
 	case match > 0:
@@ -249,7 +257,7 @@ func (f *facts) way(w *nexthop.Way) string {
 		}
 	}
 	r := nexthop.Resolver{View: f.view, Netns: f.spec.Binding.Netns, Views: f.board, Home: f.spec.VRF}
-	l := r.Lead(n)
+	l := r.Lead(n, f.prefix.Addr().Is6())
 	if l.Err != nil {
 		return l.Err.Error()
 	}
@@ -260,18 +268,25 @@ func (f *facts) way(w *nexthop.Way) string {
 			source = f.spec.VRF
 		}
 	}
+	foreign := links // where the route that leads there is
 	if source != "" {
 		from, _ := f.board.View(source)
-		links = from.Links
+		foreign = from.Links
+		if n.Link == "" {
+			links = foreign
+		}
 		what += fmt.Sprintf(" in VRF %q", source)
 	}
-	if n.Prefix.IsValid() {
+	switch {
+	case n.Originated:
+		return fmt.Sprintf("what VRF %q announces by its configuration is reached through %s", n.Source, through(l.Hops, links))
+	case n.Prefix.IsValid():
 		what = fmt.Sprintf("what VRF %q has", n.Source)
 	}
 	if !l.By.Prefix.IsValid() {
 		return fmt.Sprintf("%s is link-local: through %s", what, through(l.Hops, links))
 	}
-	return fmt.Sprintf("%s is reached by %s: through %s", what, flat(l.By.Format(links)), through(l.Hops, links))
+	return fmt.Sprintf("%s is reached by %s: through %s", what, flat(l.By.Format(foreign)), through(l.Hops, links))
 }
 
 // through names where packets go.

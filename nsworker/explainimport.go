@@ -48,6 +48,13 @@ type heard struct {
 	ours       rib.Path      // what BGP has of the VRF's own import; without Attrs: nothing
 	paths      []rib.Path    // in the feed
 	waiting    int           // prefixes that wait in the feed
+	byRules    []heardByRule // what of other VRFs the leaks of this one are about
+}
+
+// heardByRule is what BGP has of a prefix that a rule of the VRF's is about.
+type heardByRule struct {
+	rule  rib.LeakRule
+	paths []rib.Path // as they come in, but for the policy
 }
 
 // plural renders a number of things.

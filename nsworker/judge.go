@@ -6,7 +6,13 @@ import (
 )
 
 // exporting is how a VRF judges what BGP has for it.
-func exporting(s vrf.Spec) *rib.Exporting { return rib.NewExporting(s.Name, s.Of(), s.Export) }
+func exporting(s vrf.Spec) *rib.Exporting {
+	x := rib.NewExporting(s.Name, s.Of(), s.Export)
+	if len(s.Originates.Aggregates) > 0 {
+		x = x.Discarding(s.Originates.Aggregates)
+	}
+	return x
+}
 
 // takenOf is what a VRF imports, as the choice among its paths depends on it. A secondary table
 // imports nothing: what its VRF imported is not in it.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // pathWays finds the nexthop of a path, and how it is reached.
@@ -17,6 +18,7 @@ type pathWays struct {
 	blackhole bool
 	linkLocal bool // a path's link-local nexthop is preferred
 	link      func(peer netip.Addr) (netns, device string, inside netip.Addr)
+	links     map[string]string // the interfaces that lead to VRFs of other namespaces
 
 	news    bool // how a nexthop is reached has changed, or one is new that is not
 	kept    int  // nexthops, when those were forgotten that no path had
@@ -27,9 +29,10 @@ type pathWays struct {
 	barred  []*nexthop.Way          // by which the kernel takes no route for the prefix in hand
 }
 
-func newPathWays(ways *nexthop.Ways, of string, p rib.ExportPolicy, link func(netip.Addr) (netns, device string, inside netip.Addr)) *pathWays {
-	w := &pathWays{ways: ways, of: of, blackhole: p.AcceptBlackhole, linkLocal: p.PreferLinkLocal, link: link}
-	w.forget()
+func newPathWays(ways *nexthop.Ways, spec vrf.Spec, link func(netip.Addr) (netns, device string, inside netip.Addr)) *pathWays {
+	w := &pathWays{ways: ways, of: spec.Of(), link: link}
+	w.judgeBy(spec)
+	w.news = false
 	return w
 }
 
@@ -74,23 +77,40 @@ func (w *pathWays) known(f rib.Family, via *rib.Via) iter.Seq[*nexthop.Way] {
 	}
 }
 
-// judgeBy takes over a changed policy.
-func (w *pathWays) judgeBy(p rib.ExportPolicy) {
-	w.blackhole, w.linkLocal, w.news = p.AcceptBlackhole, p.PreferLinkLocal, true
+// judgeBy takes over a changed Spec.
+func (w *pathWays) judgeBy(spec vrf.Spec) {
+	w.blackhole, w.linkLocal, w.news = spec.Export.AcceptBlackhole, spec.Export.PreferLinkLocal, true
+	w.links = linksOf(spec)
 	w.forget()
+}
+
+// linksOf are the interfaces that lead to the VRFs that a VRF leaks from, where they are in
+// other namespaces.
+func linksOf(spec vrf.Spec) map[string]string {
+	links := make(map[string]string)
+	for _, l := range spec.Leaks {
+		if l.Link != "" {
+			links[l.From] = l.Link
+		}
+	}
+	return links
 }
 
 // way is the nexthop of a path.
 func (w *pathWays) way(p *rib.Path) *nexthop.Way {
 	f := rib.FamilyOf(p.Prefix)
 	if w.leaks(p.Attrs) && p.Attrs.Imported {
-		return w.ways.Of(nexthop.Member{Source: p.Attrs.Source, Prefix: p.Prefix}, f)
+		m := nexthop.Member{Source: p.Attrs.Source, Prefix: p.Prefix, Link: w.linkOf(p.Attrs)}
+		if p.Attrs.As != rib.FromKernel {
+			m.Originated, m.Prefix = true, netip.Prefix{}
+		}
+		return w.ways.Of(m, f)
 	}
 	way := w.byVia[f][p.Attrs.Via]
 	if way == nil {
 		m := member(p.Attrs, w.linkLocal, w.link)
 		if w.leaks(p.Attrs) {
-			m.Source = p.Attrs.Source
+			m.Source, m.Link = p.Attrs.Source, w.linkOf(p.Attrs)
 		}
 		way = w.ways.Of(m, f)
 		w.byVia[f][p.Attrs.Via] = way
@@ -101,6 +121,15 @@ func (w *pathWays) way(p *rib.Path) *nexthop.Way {
 
 // leaks tells whether a path is another VRF's of this daemon.
 func (w *pathWays) leaks(a *rib.Attrs) bool { return a.Source != "" && a.Source != w.of }
+
+// linkOf is the interface that leads to the VRF of a leaked path; "": it is in this namespace,
+// or came by route targets, which name none.
+func (w *pathWays) linkOf(a *rib.Attrs) string {
+	if !a.ByRule {
+		return ""
+	}
+	return w.links[a.Source]
+}
 
 // reach is rib.Candidates.Reach.
 func (w *pathWays) reach(p *rib.Path) rib.Reach {
@@ -126,7 +155,7 @@ func (w *pathWays) want(v *rib.Verdict, candidates []rib.Path) nexthop.Want {
 		Ways: to.Ways[:0], Weights: to.Weights[:0], Sent: to.Sent[:0], BackupSent: to.BackupSent[:0],
 		Metric: v.Metric, PrefSrc: v.PrefSrc,
 	}
-	if w.discards(v.Chosen[0].Attrs) {
+	if v.Discards || w.discards(v.Chosen[0].Attrs) {
 		to.Blackhole = true
 		return *to
 	}
@@ -190,7 +219,7 @@ func appendSender(to []netip.Addr, a *rib.Attrs) []netip.Addr {
 func (w *pathWays) among(ways map[*nexthop.Way]struct{}) func(*rib.Attrs) bool {
 	imports := false // of other VRFs: each prefix has a nexthop of its own
 	for way := range ways {
-		imports = imports || way.Prefix.IsValid()
+		imports = imports || way.Prefix.IsValid() || way.Originated
 	}
 	return func(a *rib.Attrs) bool {
 		if a.Imported {
@@ -240,11 +269,11 @@ func (w *pathWays) barring(f rib.Family, members []nexthop.Member) {
 type onlooker struct {
 	resolver nexthop.Resolver
 	decided  nexthop.Decided
-	of       string
+	spec     vrf.Spec
 	link     func(netip.Addr) (netns, device string, inside netip.Addr)
 	barred   []nexthop.Member // by which the kernel takes no route for the prefix that is asked for
 }
 
 func (o onlooker) pathWays() *pathWays {
-	return newPathWays(nexthop.NewDecidedWays(o.resolver, o.decided), o.of, o.resolver.Policy, o.link)
+	return newPathWays(nexthop.NewDecidedWays(o.resolver, o.decided), o.spec, o.link)
 }

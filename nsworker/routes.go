@@ -67,7 +67,7 @@ func newRoutes(w *Worker, sets *nexthop.Sets, c *ledger.Contention, doubt func(r
 		surplus: newSurplus(c, &w.drifts), over: make(map[rib.Slot]struct{}),
 		barred:    make(barred),
 		exporting: exporting(w.spec),
-		ways:      newPathWays(sets.Ways, w.spec.Of(), w.spec.Export, w.deps.Link),
+		ways:      newPathWays(sets.Ways, w.spec, w.deps.Link),
 	}
 	r.confirms = confirms{bgp: w.deps.BGP, spec: &w.spec, routes: r}
 	r.adopted = adopted{late: func(rib.Family) bool { return false }, ways: r.ways}
@@ -154,6 +154,7 @@ func (r *routes) alike(in rib.Entry) alike {
 func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []rib.Path) {
 	r.ways.barred = r.barred[slot]
 	v, judged := r.decide(prefix, paths)
+	r.beside.origin.chose(slot, prefix, &v, paths)
 	if e.Note.state == rib.Stale {
 		r.adopted.look(e, paths, judged)
 	}
@@ -223,6 +224,7 @@ func (r *routes) evaluate(slot rib.Slot, e *route) {
 // of it.
 func (r *routes) settle(slot rib.Slot, e *route) {
 	r.beside.stood(slot, e)
+	r.beside.origin.settled(slot, became{e.Want != nil && e.Want.Carries != nil, e.Want != nil, e.Note.state, e.Note.out}, func() netip.Prefix { return r.feed.Prefix(slot) })
 	ownRoutes{r}.changed(slot)
 	set := e.Want
 	if e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits || r.adopted.holds(e, set)) {

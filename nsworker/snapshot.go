@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
@@ -108,6 +109,9 @@ func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus
 			}
 			st.Best, st.Paths, st.Backup = buf[0], len(buf), v.Backup
 			st.Leaked = st.Leaked || slices.ContainsFunc(buf, func(p rib.Path) bool { return p.LeaksInto(s.name) })
+			if r.state == rib.Installed {
+				st.Reason = besideReason(st.Reason, byWhichLeak(st.Best))
+			}
 			if r.state == rib.Unresolved && st.Best.Label != 0 && st.Best.Attrs.Source == "" {
 				// Not the set's reason: a set is shared by paths with other labels.
 				st.Reason = fmt.Sprintf("%s, and forwarding by its MPLS label, %d, is not supported", r.reason, st.Best.Label)
@@ -128,6 +132,19 @@ func (s snapshot) devices(hops []rib.Hop) []string {
 		}
 	}
 	return names
+}
+
+// byWhichLeak says of a route whose best path came in by a rule where that is from.
+func byWhichLeak(best rib.Path) string {
+	if best.Attrs == nil || !best.Attrs.ByRule {
+		return ""
+	}
+	return fmt.Sprintf("leaked from VRF %q", best.Attrs.Source)
+}
+
+// besideReason is a reason with another one.
+func besideReason(reason, more string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(reason+"; "+more, "; "), "; ")
 }
 
 // comparePrefixes orders IPv4 before IPv6, then by address, then short to long.

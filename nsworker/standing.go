@@ -20,6 +20,8 @@ const (
 type beside struct {
 	taken rib.Taken
 	stood func(rib.Slot, *route) // told of each evaluated entry, of which our route may have come or gone
+	// origin is told of what is chosen.
+	origin *originating
 }
 
 // standing implements rib.Standing.

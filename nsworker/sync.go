@@ -63,7 +63,7 @@ func newTableSync(w *Worker, table Table) *tableSync {
 		deadline: time.Now().Add(w.spec.SweepDelay),
 	}
 	s.unreached = unreached{bgp: w.deps.BGP, spec: &w.spec, ways: s.routes.ways}
-	s.routes.adopted.late = s.sweeps.late
+	s.routes.adopted.late, s.routes.beside.origin.late = s.sweeps.late, s.sweeps.late
 	s.write = writer{books: s.books, Worker: w, table: table, tell: &s.tell, doubt: s.doubt, lost: s.losesStep}
 	return s
 }
@@ -72,7 +72,7 @@ func (s *tableSync) run(ctx context.Context) error {
 	if home := s.spec.VRF; home != "" {
 		s.follows.follow(home, +1)
 	}
-	s.announced.begin()
+	s.announced.begin(s.routes.beside.origin.inherit)
 	s.feed.Restart()
 	s.resync.at(time.Now(), rib.ResyncStart)
 	s.report(false)

@@ -14,7 +14,8 @@ type Exporting struct {
 	policy ExportPolicy
 	wants  string // what the policy's communities ask for, in words
 
-	looksOn bool // nobody acts on what is decided
+	looksOn  bool // nobody acts on what is decided
+	discards map[netip.Prefix]struct{}
 }
 
 // NewExporting makes the export policy of a VRF ready. name is what the configuration
@@ -22,6 +23,25 @@ type Exporting struct {
 // of its own.
 func NewExporting(name, of string, policy ExportPolicy) *Exporting {
 	return &Exporting{name: name, of: of, policy: policy, wants: policy.wants()}
+}
+
+// Discarding is x for a VRF with aggregates: as long as one that discards is announced, and is
+// the best path, its prefix gets a route that discards.
+func (x *Exporting) Discarding(list []Aggregate) *Exporting {
+	c := *x
+	c.discards = make(map[netip.Prefix]struct{})
+	for i := range list {
+		if list[i].Discard {
+			c.discards[list[i].Prefix] = struct{}{}
+		}
+	}
+	return &c
+}
+
+// discarding tells whether a path is an aggregate of the VRF that discards.
+func (x *Exporting) discarding(prefix netip.Prefix, a *Attrs) bool {
+	_, is := x.discards[prefix]
+	return is && x.imported(a) && a.As == FromAggregate
 }
 
 // Candidates are the paths of one prefix in the feed of a VRF, and what else of the VRF
@@ -66,6 +86,8 @@ type Verdict struct {
 	// set for the best one, or else the VRF's own.
 	Metric  uint32
 	PrefSrc netip.Addr
+	// Discards says that packets for the prefix are discarded: it is an aggregate of the VRF.
+	Discards bool
 	// Out is why nothing of the prefix goes into the kernel. Accepted: the chosen paths
 	// do, as far as their nexthops are found.
 	Out Cause
@@ -93,7 +115,8 @@ type Verdict struct {
 //	                which the VRF must be able to use; by its nexthop.
 //	AtOwnImport     Is the best path what this VRF told BGP itself? Where the kernel would
 //	                forward by our route, and not by the one that was imported, the choice
-//	                was made without it.
+//	                was made without it. An aggregate goes on, to become a route that
+//	                discards, where its configuration says so.
 //	AtConnected     Is the prefix a subnet or an address of this VRF?
 //	AtMartian       Is it one that no unicast table should have?
 //	AtCommunities   Does the best path carry what the policy asks for?
@@ -109,6 +132,7 @@ func Decide(x *Exporting, c *Candidates, t *Trace) Verdict {
 	}
 	v := x.choose(c, paths)
 	v.rejected = rejected
+	v.Discards = len(v.Chosen) > 0 && x.discarding(c.Prefix, v.Chosen[0].Attrs)
 	x.terms(c, &v)
 	switch { // to the first that ends it
 	case v.ends(t, AtExport, x.off()):
@@ -116,9 +140,10 @@ func Decide(x *Exporting, c *Candidates, t *Trace) Verdict {
 	case x.policy.Receive != nil && v.ends(t, AtReceive, v.rejects(AtReceive)):
 	case x.policy.Policy != nil && v.ends(t, AtPolicy, v.rejects(AtPolicy)):
 	case v.ends(t, AtChoice, Accepted):
-	case v.ends(t, AtOwnImport, x.ownImport(v.Chosen[0].Attrs)):
+	case v.ends(t, AtOwnImport, x.ownImport(&v)):
 	case v.ends(t, AtConnected, connected(c.Own, c.Prefix)):
 	case v.ends(t, AtMartian, x.martian(c.Prefix)):
+	case v.Discards: // communities choose among what others announce
 	case v.ends(t, AtCommunities, x.communities(v.Chosen[0].Attrs)):
 	}
 	if t != nil {
@@ -137,7 +162,7 @@ func Decide(x *Exporting, c *Candidates, t *Trace) Verdict {
 // one, and the kernel would not forward by its route but by ours, the own import takes no part.
 func (x *Exporting) choose(c *Candidates, paths []Path) Verdict {
 	v := x.chooseOf(c, paths, false)
-	if len(paths) < 2 || !x.imported(v.Chosen[0].Attrs) {
+	if len(paths) < 2 || !x.imported(v.Chosen[0].Attrs) || x.discarding(c.Prefix, v.Chosen[0].Attrs) {
 		return v
 	}
 	if others := x.chooseOf(c, paths, true); len(others.Chosen) > 0 && x.outranks(c, x.metric(others.Chosen[0].Attrs)) {
@@ -183,7 +208,7 @@ func (x *Exporting) among(paths []Path) []Path {
 // backup finds the path that would be installed if the nexthops of the chosen ones were
 // lost.
 func (x *Exporting) backup(c *Candidates, paths []Path, v *Verdict) {
-	if len(paths) < 2 || v.Reach == Unreached { // nothing stands that could be lost
+	if len(paths) < 2 || v.Reach == Unreached || v.Discards { // nothing stands that could be lost
 		return
 	}
 	rest := v.Chosen[len(v.Chosen):]
@@ -207,7 +232,7 @@ func (x *Exporting) backup(c *Candidates, paths []Path, v *Verdict) {
 		return
 	}
 	p := selectIn(rest, 1, x.policy.Selection, nil)[0]
-	if x.ownImport(p.Attrs) == Accepted && x.communities(p.Attrs) == Accepted {
+	if !x.imported(p.Attrs) && x.communities(p.Attrs) == Accepted {
 		v.Backup = p
 	}
 }
@@ -243,11 +268,15 @@ func (x *Exporting) off() Cause {
 	return Accepted
 }
 
-func (x *Exporting) ownImport(best *Attrs) Cause {
-	if x.imported(best) {
+func (x *Exporting) ownImport(v *Verdict) Cause {
+	best := v.Chosen[0].Attrs
+	switch {
+	case !x.imported(best), v.Discards:
+		return Accepted
+	case best.As == FromKernel:
 		return OwnImport
 	}
-	return Accepted
+	return OwnPrefix
 }
 
 // connected leaves out what the VRF has on its own links.

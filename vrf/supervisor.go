@@ -292,17 +292,18 @@ func (s *Supervisor) ask(name, what string, f func(Worker) error) error {
 	return nil
 }
 
-// Leaking names the VRFs whose imports from the kernel into accepts by its route
-// targets.
+// Leaking names the VRFs whose imports from the kernel into accepts, by its route targets or by a
+// rule.
 func (s *Supervisor) Leaking(into Spec) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var names []string
 	for name, k := range s.keepers {
 		of := k.configured()
-		if of.Import.Enabled && of.Of() != into.Of() && slices.ContainsFunc(of.ExportRTs, func(rt rib.RT) bool {
+		_, ruled := into.LeakFrom(name)
+		if of.Import.Enabled && of.Of() != into.Of() && (ruled || slices.ContainsFunc(of.ExportRTs, func(rt rib.RT) bool {
 			return slices.Contains(into.ImportRTs, rt)
-		}) {
+		})) {
 			names = append(names, name)
 		}
 	}

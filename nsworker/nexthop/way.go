@@ -17,6 +17,9 @@ type Member struct {
 	Peer   netip.Addr   // of a link-local Addr: the neighbour that sent it, on whose link it is where Addr names none
 	Source string       // a leak: the VRF in whose table it is resolved; "": this one
 	Prefix netip.Prefix // a leak of an import: that VRF's own route for Prefix
+	// Originated says of a leak that no route is: that VRF announces it by its configuration.
+	Originated bool
+	Link       string // a leak from another namespace: the interface that leads there
 }
 
 // appendKey appends what makes two members different.
@@ -34,6 +37,12 @@ func (m Member) appendKey(b []byte) []byte {
 	}
 	if m.Prefix.IsValid() {
 		b = m.Prefix.AppendTo(append(b, '#'))
+	}
+	if m.Originated {
+		b = append(b, '&')
+	}
+	if m.Link != "" {
+		b = append(append(b, '%'), m.Link...)
 	}
 	return b
 }
@@ -184,7 +193,7 @@ func (w *Ways) resolve(ways map[*Way]struct{}) {
 func (w *Ways) look(way *Way) {
 	w.tracker.depend(way, w.Resolver.View)
 	w.tracker.resolved++
-	way.lead = w.Resolver.Lead(way.Member)
+	way.lead = w.Resolver.Lead(way.Member, way.ipv6)
 	way.foreign = w.outcome(way, way.lead.Hops, way.lead.Err)
 	way.Outcome = way.foreign
 	w.ask(way)

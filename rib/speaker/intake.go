@@ -34,12 +34,14 @@ type Intake struct {
 // NewIntake makes an Intake for VRFs and neighbours. left, which may be nil, is told of
 // a VRF that the best path of a destination led into, and now leads into no more: another
 // is the best one, with other route targets, or they have changed.
-func NewIntake(vrfs []VRF, neighbours []Neighbour, feeds *Feeds, markers *Markers, left func(vrf string)) *Intake {
+//
+// rules has the leaks beside route targets by the VRF that takes.
+func NewIntake(vrfs []VRF, rules map[string][]rib.LeakRule, neighbours []Neighbour, feeds *Feeds, markers *Markers, left func(vrf string)) *Intake {
 	byVRF := feeds.byVRF()
 	in := &Intake{
-		index:   newIndex(vrfs, byVRF),
+		index:   newIndex(vrfs, rules, byVRF),
 		markers: markers,
-		awaited: awaited(vrfs, neighbours, byVRF),
+		awaited: awaited(vrfs, rules, neighbours, byVRF),
 		global:  make(map[Destination]struct{}),
 	}
 	in.index.left = left
@@ -51,7 +53,13 @@ func NewIntake(vrfs []VRF, neighbours []Neighbour, feeds *Feeds, markers *Marker
 
 // Replace says that the feeds have paths of an earlier Intake, of which Sync takes out those
 // that have not come again. It is called before the first path.
-func (in *Intake) Replace() { in.replaces = true }
+func (in *Intake) Replace() {
+	in.replaces = true
+	in.index.leaks.seed()
+}
+
+// Leaks are how much comes in by each rule beside route targets.
+func (in *Intake) Leaks() []LeakCount { return in.index.leaks.counts() }
 
 // Importers returns the VRFs that import a VPN path with these route targets.
 func (in *Intake) Importers(rts []rib.RT) *Importers { return in.index.match(rts) }
@@ -145,7 +153,7 @@ func (in *Intake) sweep() {
 	for _, f := range in.index.global {
 		f.Retain(func(p rib.Path) bool {
 			_, there := in.global[Destination{p.RD, p.Prefix}]
-			return there
+			return there || p.RD != 0 && in.index.at[Destination{p.RD, p.Prefix}].feeds(f)
 		})
 	}
 	for _, f := range in.feeds {
@@ -153,6 +161,8 @@ func (in *Intake) sweep() {
 			f.Retain(func(p rib.Path) bool { return in.index.at[Destination{p.RD, p.Prefix}].feeds(f) })
 		}
 	}
+	in.index.leaks.seed()
+	in.index.fillAll()
 }
 
 // EndOfRIB takes in a marker. Before Sync it counts, and no feed is told.

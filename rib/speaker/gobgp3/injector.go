@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/netip"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -34,6 +35,9 @@ func (in injector) Inject(vrf string, changes []rib.AnnounceChange) error {
 			if of = in.rib().Vrfs[vrf]; of == nil {
 				return fmt.Errorf("BGP has no VRF %q any more", vrf)
 			}
+		}
+		if of != nil && slices.ContainsFunc(changes, func(c rib.AnnounceChange) bool { return c.As == rib.FromLeak }) {
+			openHome(of, in.rib().Vrfs)
 		}
 		paths := paths(of, in.config.in(unsafe.Pointer(in.server())).Global.Config.As, changes)
 		in.changes.during("", paths, func() {
@@ -90,7 +94,7 @@ func paths(of *bgpVRF, as uint32, changes []rib.AnnounceChange) []*bgpPath {
 	var shared []bgp.PathAttributeInterface
 	var hash uint32
 	for _, c := range changes {
-		nlri := nlriOf(c.Prefix, of)
+		nlri := announcedNLRI(c.Prefix, c.As, of)
 		p := &bgpPath{info: &bgpOrigin{nlri: nlri, source: localPeer, timestamp: now, isFromExternal: true}}
 		list = append(list, p)
 		if c.Withdraw {
@@ -101,7 +105,7 @@ func paths(of *bgpVRF, as uint32, changes []rib.AnnounceChange) []*bgpPath {
 			last, shared = c.Announcement, attributesOf(c.Announcement, as)
 			hash = hashOf(shared)
 		}
-		p.pathAttrs, p.attrsHash = withNexthop(shared, nlri, of), hash
+		p.pathAttrs, p.attrsHash = withNexthop(shared, nlri, of, c.As), hash
 	}
 	return list
 }
@@ -124,8 +128,9 @@ func hashOf(list []bgp.PathAttributeInterface) uint32 {
 }
 
 // withNexthop adds a nexthop to the attributes, which others have too: an unspecified
-// address, which stands for self. A VRF's paths get its export RTs as well.
-func withNexthop(shared []bgp.PathAttributeInterface, nlri bgp.AddrPrefixInterface, of *bgpVRF) []bgp.PathAttributeInterface {
+// address, which stands for self. A VRF's paths get its export RTs as well, and what is leaked
+// into it the one that only its own neighbours are told by.
+func withNexthop(shared []bgp.PathAttributeInterface, nlri bgp.AddrPrefixInterface, of *bgpVRF, as rib.AnnouncedAs) []bgp.PathAttributeInterface {
 	list := make([]bgp.PathAttributeInterface, len(shared), len(shared)+2)
 	copy(list, shared)
 	self := "0.0.0.0"
@@ -136,7 +141,11 @@ func withNexthop(shared []bgp.PathAttributeInterface, nlri bgp.AddrPrefixInterfa
 		return append(list, bgp.NewPathAttributeNextHop(self))
 	}
 	list = append(list, bgp.NewPathAttributeMpReachNLRI(self, []bgp.AddrPrefixInterface{nlri}))
-	if of != nil {
+	switch {
+	case of == nil:
+	case as == rib.FromLeak:
+		list = append(list, bgp.NewPathAttributeExtendedCommunities([]bgp.ExtendedCommunityInterface{homeOf(of)}))
+	default:
 		list = append(list, bgp.NewPathAttributeExtendedCommunities(of.ExportRt))
 	}
 	return list

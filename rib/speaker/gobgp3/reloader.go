@@ -88,7 +88,12 @@ func (r *reloader) replace(ctx context.Context, next *conf.Config) (changes []st
 	}
 	changes = slices.Concat(by.Changes, conf.ExtraChanges(old, next), reload.WaitingLines(old, next))
 	rejudged := r.rejudge(ctx, by)
-	return changes, errors.Join(rejudged, r.adopt(ctx, next, by.VRFsChanged || !conf.SameNeighbors(old, next)))
+	leaks := conf.SameLeaks(old, next)
+	err = errors.Join(rejudged, r.adopt(ctx, next, by.VRFsChanged || !conf.SameNeighbors(old, next) || !leaks))
+	if err == nil && !leaks {
+		err = r.feeder.awaitTables(ctx)
+	}
+	return changes, err
 }
 
 // adopt makes c the configuration in force, once BGP has it.

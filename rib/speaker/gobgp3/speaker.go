@@ -248,6 +248,9 @@ func (s *Speaker) Confirmed(vrf string, whole bool, changes []rib.Confirmation) 
 // against them.
 func (s *Speaker) Limits() []speaker.Limit { return s.keeper.limits.list() }
 
+// Leaks returns how many prefixes come in by each rule beside route targets.
+func (s *Speaker) Leaks() []speaker.LeakCount { return s.feeder.leaks() }
+
 // Mirror makes feeds with the paths of another VRF's feed, for a second reader of its
 // routes: mirrors has the VRF by the name of the feed, which is no VRF's. Mirrors of an
 // earlier call that are not in it go. A mirror of a VRF that is not configured is empty.

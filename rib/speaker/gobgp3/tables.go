@@ -134,7 +134,9 @@ func (t *tables) Injected(ctx context.Context, vrf string, want []rib.Announceme
 		rd = v.RD.Dotted()
 	}
 	var lookups [rib.Families][]*api.TableLookupPrefix
+	why := make(map[netip.Prefix]rib.AnnouncedAs, len(want))
 	for _, a := range want {
+		why[a.Prefix] = a.As
 		f := rib.FamilyOf(a.Prefix)
 		lookups[f] = append(lookups[f], &api.TableLookupPrefix{Prefix: a.Prefix.String(), Rd: rd})
 	}
@@ -147,7 +149,7 @@ func (t *tables) Injected(ctx context.Context, vrf string, want []rib.Announceme
 		// A path that cannot be decoded is none of ours.
 		_, err := t.list(ctx, c, family, some, func(paths []rib.Path) {
 			for _, p := range paths {
-				if p.Attrs.Imported {
+				if p.Attrs.Imported && p.Attrs.As == why[p.Prefix] {
 					there[p.Prefix] = true
 				}
 			}

@@ -50,7 +50,7 @@ func New(vrfs []speaker.VRF, neighbours ...speaker.Neighbour) *Speaker {
 		refused: make(map[string][]rib.Refusal), unreached: make(map[string]map[rib.PathNexthop]struct{}),
 	}
 	s.announcer = speaker.NewAnnouncer(injector{s}, s.feeds)
-	s.intake = speaker.NewIntake(vrfs, neighbours, s.feeds, speaker.NewMarkers(), nil)
+	s.intake = speaker.NewIntake(vrfs, nil, neighbours, s.feeds, speaker.NewMarkers(), nil)
 	s.intake.Sync()
 	return s
 }

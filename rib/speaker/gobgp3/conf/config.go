@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -113,6 +114,11 @@ func (c *Config) TermsOf(address, group string) rib.Terms {
 		return t
 	}
 	return rib.DefaultTerms()
+}
+
+// SameLeaks tells whether VRFs leak from each other by the same rules in two configurations.
+func SameLeaks(a, b *Config) bool {
+	return maps.EqualFunc(a.Extras.Leaks, b.Extras.Leaks, func(x, y []rib.LeakRule) bool { return slices.Equal(x, y) })
 }
 
 // Neighbor is a configured neighbour, as far as the watch of best paths depends on it.

@@ -3,10 +3,12 @@ package reload
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/server"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
@@ -91,7 +93,7 @@ func ReadBack(ctx context.Context, s Server) (*Held, error) {
 	bgp := s.BGP()
 	var err error
 	if h.Peers, err = s.Peers(); err == nil {
-		err = bgp.ListVrf(ctx, &api.ListVrfRequest{}, func(v *api.Vrf) { h.VRFs[v.GetName()] = v })
+		err = bgp.ListVrf(ctx, &api.ListVrfRequest{}, func(v *api.Vrf) { h.VRFs[v.GetName()] = withoutHome(v) })
 	}
 	for kind := range setKinds {
 		if err == nil {
@@ -115,6 +117,16 @@ func ReadBack(ctx context.Context, s Server) (*Held, error) {
 		return nil, fmt.Errorf("read back what BGP has: %w", err)
 	}
 	return h, nil
+}
+
+// withoutHome takes the import target out of a VRF as GoBGP lists it by which its neighbours are
+// told what is leaked into it, and which no configuration has: it is of AS 0.
+func withoutHome(v *api.Vrf) *api.Vrf {
+	v.ImportRt = slices.DeleteFunc(v.ImportRt, func(rt *anypb.Any) bool {
+		var two api.TwoOctetAsSpecificExtended
+		return rt.UnmarshalTo(&two) == nil && two.Asn == 0
+	})
+	return v
 }
 
 // Put takes a thing over from another reading.
