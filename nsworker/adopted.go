@@ -16,51 +16,6 @@ type adopted struct {
 	ways *pathWays
 }
 
-// maker is what is known of the path that a standing route was made of.
-type maker uint8
-
-const (
-	makerUnknown maker = iota
-	makerCame          // there is a path that leads as the route does
-	makerLeft          // there was one, and it is gone
-)
-
-// past is, in one byte of an entry, the maker of its standing route, how its own route stood
-// when that was told last, and whether it is confirmed to BGP.
-type past uint8
-
-// Where the latter two are.
-const (
-	stoodAt     = 2
-	confirmedAt = 4
-	makerBits   = 1<<stoodAt - 1
-	stoodBits   = 1<<confirmedAt - 1<<stoodAt
-)
-
-func (p past) maker() maker    { return maker(p & makerBits) }
-func (p past) stood() stands   { return stands(p & stoodBits >> stoodAt) }
-func (p *past) stand(s stands) { *p = *p&^stoodBits | past(s)<<stoodAt }
-func (p past) confirmed() bool { return p>>confirmedAt != 0 }
-
-func (p *past) confirm(is bool) {
-	*p &= 1<<confirmedAt - 1
-	if is {
-		*p |= 1 << confirmedAt
-	}
-}
-
-// saw takes in whether a path that leads as the route does is there.
-func (p *past) saw(there bool) {
-	now := p.maker()
-	switch {
-	case there:
-		now = makerCame
-	case now == makerCame:
-		now = makerLeft
-	}
-	*p = *p&^makerBits | past(now)
-}
-
 // look takes in which paths there are for a standing route, as BGP has them, and as the
 // policy left them.
 func (s *adopted) look(e *route, paths, judged []rib.Path) {

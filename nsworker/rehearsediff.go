@@ -167,3 +167,11 @@ func (d *differ) remarks(s *tableSync) {
 		d.note("%s of an earlier run stay until every neighbour has sent its routes, or for sweep_delay", plural(n, "route"))
 	}
 }
+
+// leaving is a table from which a VRF's routes go.
+type leaving struct {
+	spec  vrf.Spec
+	where rib.Where
+	table rib.Table
+	err   error
+}

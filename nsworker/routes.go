@@ -38,18 +38,6 @@ type routes struct {
 	room      room                   // reused
 }
 
-// route is one prefix on its way from BGP to the kernel, in 24 bytes: a full table has a
-// million.
-type route = ledger.Entry[nexthop.Set, nexthop.Forwarding, note]
-
-// note is what routes keeps of an entry.
-type note struct {
-	state  rib.State
-	out    rib.Cause // why it is Filtered
-	counts bool      // it has a place in the quota
-	past   past
-}
-
 // room is for the paths of one prefix, and for the slots of the next changes with their prefixes.
 type room struct {
 	chosen, judged []rib.Path
@@ -294,9 +282,6 @@ func (r *routes) has(prefix netip.Prefix) bool {
 	_, e := r.entryOf(prefix)
 	return e != nil
 }
-
-// noSlot stands, beside a change, for no entry: it is of a superseded route.
-const noSlot = ^rib.Slot(0)
 
 // chooseAgain has what is wanted of a prefix found out again.
 func (r *routes) chooseAgain(prefix netip.Prefix) {

@@ -6,16 +6,6 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// stands is how a route of ours stands in the table, as far as the import of others beside it
-// depends on that.
-type stands uint8
-
-const (
-	standsNot stands = iota
-	standsHere
-	standsElsewhere // under another metric than the VRF's
-)
-
 // beside is how the kernel's routes that the VRF imports and our own stand beside each other.
 type beside struct {
 	taken rib.Taken

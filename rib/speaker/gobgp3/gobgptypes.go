@@ -175,3 +175,10 @@ func addrOf(ip net.IP) (netip.Addr, bool) {
 
 // localPeer is the source of a path that originated here.
 var localPeer = new(bgpPeer)
+
+// bgpPolicyOptions is table.PolicyOptions.
+type bgpPolicyOptions struct {
+	Info       *bgpPeer
+	OldNextHop net.IP
+	Validate   func(*bgpPath) unsafe.Pointer
+}

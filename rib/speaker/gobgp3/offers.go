@@ -2,7 +2,6 @@ package gobgp3
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"unsafe"
 
@@ -11,13 +10,6 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 )
-
-// bgpPolicyOptions is table.PolicyOptions.
-type bgpPolicyOptions struct {
-	Info       *bgpPeer
-	OldNextHop net.IP
-	Validate   func(*bgpPath) unsafe.Pointer
-}
 
 // rejectRoute is GoBGP's ROUTE_TYPE_REJECT, and noRoute its ROUTE_TYPE_NONE.
 const (

@@ -80,14 +80,6 @@ func (u *unreached) hasAddr(ip net.IP) bool {
 	return has
 }
 
-// word is what is said of the paths that the neighbours of one VRF sent.
-type word struct {
-	nexthops *unreached // nil: nothing
-	policy   rib.Judge  // others are not told of what it rejects; nil: there is none
-	// installed: others are told of what the VRF's gate lets pass alone.
-	installed bool
-}
-
 // sources says of GoBGP's paths in which VRF's neighbour they come from, and what is said of
 // them there. It is the loop's own.
 type sources struct {
@@ -124,15 +116,6 @@ func (s *sources) isWithheld(p *bgpPath, family bgp.RouteFamily) bool {
 		return false // no VRF has a path that cannot be decoded
 	}
 	return w.nexthops.has(path.Attrs) || w.rejects(&path, vrf)
-}
-
-// rejects tells whether the policy rejects a path. The VRF's worker asks it too, and acts and
-// counts.
-func (w word) rejects(p *rib.Path, vrf string) bool {
-	if w.policy == nil {
-		return false
-	}
-	return w.policy.Judge(rib.Subject{Prefix: p.Prefix, RD: p.RD, Attrs: p.Attrs, VRF: vrf, Unacted: true}, nil).Rejected
 }
 
 // has tells whether a path has one of the nexthops. Of nil nothing has.
