@@ -142,6 +142,7 @@ func (w *wiring) speak(ctx context.Context) error {
 		return err
 	}
 	w.bgp, w.neighbors.bgp = bgp{s}, bgp{s}
+	w.relay.EndAfter(s.AfterRepair)
 	w.gate.warnOfStrangers(cfg.API)
 	if err := errors.Join(s.Mirror(ctx, mirrors(cfg)), s.Withhold(ctx, withheld(w.force.specs()))); err != nil {
 		return err

@@ -63,6 +63,7 @@ func (f *facts) explainExport(w *rib.Walk) {
 		f.explainKernel(w)
 		f.explainTable(w)
 	}
+	hearings{f}.advertised(w, t.Judged)
 }
 
 // explainRefused names the neighbours whose announcement was taken for a withdrawal. Where

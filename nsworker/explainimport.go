@@ -178,6 +178,24 @@ func (f hearings) kernelRoutes(w *rib.Walk, s rib.TraceStep, routes []rib.Judged
 	tell(w, "policy", s, fmt.Sprintf("policy %q accepts %d of %s", name, accepted, plural(asked, "route")), details...)
 }
 
+// advertised says where neighbours are not told of what BGP has.
+func (f hearings) advertised(w *rib.Walk, judged []rib.JudgedPath) {
+	x, rejected := &f.spec.Export, 0
+	for i := range judged {
+		p := &judged[i]
+		if p.At == rib.AtPolicy && p.Rejected && (telling{of: f.spec.Of()}).are(&p.Path) {
+			rejected++
+		}
+	}
+	switch {
+	case !x.Enabled || f.spec.VRF != "" || len(f.facts.paths) == 0:
+	case x.AdvertiseInstalled && !f.entry.Note.past.confirmed():
+		w.Add("advertised", rib.Noted, `neighbours are told of no path that this VRF's neighbours sent: advertise is "installed", and the kernel does not have the route`)
+	case rejected > 0 && !x.AdvertiseRejected:
+		w.Add("advertised", rib.Noted, "neighbours are not told of "+plural(rejected, "path")+" that the policy rejects; with advertise_rejected = true they are")
+	}
+}
+
 func indented(lines []string) []string {
 	out := make([]string, len(lines))
 	for i, l := range lines {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 func peer(addr string) func(*rib.Path) {
@@ -169,6 +170,42 @@ func TestFailoverIsOneMessage(t *testing.T) {
 		l.settle()
 		if got := table.String(); !strings.Contains(got, at(7)+" via 198.51.100.9 dev eth1") {
 			t.Errorf("the table is\n%s", got)
+		}
+	})
+}
+
+// TestLostWithTheLink: the kernel has deleted a link's group, and the routes on it, without a
+// word. They are written by the other way before the table is read, which fails meanwhile, and
+// BGP is told of the nexthop when they are.
+func TestLostWithTheLink(t *testing.T) {
+	const routes = 3000
+	at := func(i int) string { return fmt.Sprintf("10.%d.%d.0/24", i/250, i%250) }
+	story(t, func(l *lab, table *fakeTable) {
+		for i := range routes {
+			l.feed("red").Set(netip.MustParsePrefix(at(i)), 0, two(at(i), "192.0.2.9", "198.51.100.9"))
+		}
+		l.hear("red", bgpPath("10.200.0.0/16", "198.51.100.9")) // which the link is nothing to
+		l.converge("red")
+		l.start(spec("red"))
+		l.settle()
+		l.k(func() { l.kernel.writes, l.kernel.fail = nil, map[string]int{"read": 2} })
+		table.link(2, false)
+		synctest.Wait()
+		read := l.state("red").Totals.ReadFailures > 0
+		if got := table.String(); strings.Count(got, "via 198.51.100.9 dev eth1") != routes+1 {
+			t.Errorf("the table is\n%.500s", got)
+		}
+		l.k(func() {
+			if len(l.kernel.writes) != routes || read {
+				t.Errorf("%d routes are written, want %d; the table was read before: %v", len(l.kernel.writes), routes, read)
+			}
+		})
+		if l.feed("red").Repairing() {
+			t.Error("BGP waits still")
+		}
+		l.settle()
+		if st := l.state("red"); st.State != vrf.Ready || st.Totals.ReadFailures != 2 || len(l.kernel.writes) != routes {
+			t.Errorf("red is %s (%s), after %d failed readings and %d writes", st.State, st.Reason, st.Totals.ReadFailures, len(l.kernel.writes))
 		}
 	})
 }

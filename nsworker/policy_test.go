@@ -51,7 +51,7 @@ func (l *lab) settled(name string) {
 func TestExportPolicyLetsTheNextPathIn(t *testing.T) {
 	story(t, func(l *lab, _ *fakeTable) {
 		paths := two("10.1.0.0/16", "192.0.2.9", "198.51.100.9")
-		paths[0].Attrs.Tags = &rib.Tags{Communities: []rib.Community{7}}
+		paths[0].Attrs.Tags, paths[0].Attrs.Source = &rib.Tags{Communities: []rib.Community{7}}, "red"
 		l.start(judged(judge("next", rejecting(7))))
 		l.hear("red", paths...)
 		l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9", community(7)))
@@ -63,7 +63,7 @@ func TestExportPolicyLetsTheNextPathIn(t *testing.T) {
 			t.Errorf("explained by %q", got)
 		}
 		said := text(l.explained("red", "10.1.0.0/16").Export)
-		for _, want := range []string{`policy "next" accepts 1 of 2 paths`, `policy "next": rule 1 matches, and rejects`, `behind by policy "next", rule 1`} {
+		for _, want := range []string{`policy "next" accepts 1 of 2 paths`, `policy "next": rule 1 matches, and rejects`, `behind by policy "next", rule 1`, `neighbours are not told of 1 path that the policy rejects`} {
 			if !strings.Contains(said, want) {
 				t.Errorf("explain does not say %q:\n%s", want, said)
 			}
@@ -284,8 +284,8 @@ func TestRehearsalOfAPolicy(t *testing.T) {
 		paths := two("10.1.0.0/16", "192.0.2.9", "198.51.100.9")
 		paths[0].Attrs.Tags = &rib.Tags{Communities: []rib.Community{7}}
 		l.hear("red", paths...)
-		l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9", community(7)))
-		l.hear("red", bgpPath("10.3.0.0/16", "192.0.2.9"))
+		l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9", community(7), from("red")))
+		l.hear("red", bgpPath("10.3.0.0/16", "192.0.2.9", from("red")))
 		l.converge("red")
 		l.settle()
 		next := s
@@ -301,6 +301,7 @@ func TestRehearsalOfAPolicy(t *testing.T) {
 			"add 10.3.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 50",
 			"change 10.8.0.0/16",
 			"1 route of BGP would be filtered, by a policy",
+			"neighbours would be told no more of 1 prefix that the policy of the export rejects; with advertise_rejected = true they would be",
 		}
 		if d := cmp.Diff(want, l.rehearsed(s, next)); d != "" {
 			t.Errorf("(-want +got)\n%s", d)

@@ -88,8 +88,9 @@ func (s *tableSync) losesStep() {
 	s.routes.Trusted, s.routes.backups.Trusted = false, false
 }
 
-// hasten moves a reading that is due to where it would be without busyGap.
+// hasten moves a reading that is due to where it would be without busyGap and lossGap.
 func (s *tableSync) hasten() {
+	s.resync.held = time.Time{}
 	if !s.resync.when.IsZero() && s.resync.failures == 0 {
 		s.doubt(s.resync.reason)
 	}

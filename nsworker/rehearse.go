@@ -158,6 +158,9 @@ func (r *Rehearsal) Table(ctx context.Context, name string, paths Candidates, st
 	d.routes(on.sync, t.Routes)
 	d.announcements(now, on.announcements(), anew)
 	d.remarks(on.sync)
+	if was, runs := r.before[name]; runs && s.VRF == "" {
+		d.told(was, s, paths)
+	}
 	return d.out, nil
 }
 

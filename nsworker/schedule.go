@@ -19,6 +19,7 @@ const (
 type schedule struct {
 	when     time.Time // zero: never
 	last     time.Time // when it was done last
+	held     time.Time // until when doubts wait: there is something to write first
 	reason   rib.ResyncReason
 	failures int
 }

@@ -50,6 +50,7 @@ const (
 
 	resyncGap = 100 * time.Millisecond // between two readings of the table
 	busyGap   = 300 * time.Millisecond // the same, in the midst of writing what the one before made due
+	lossGap   = 5 * time.Second        // how long it waits, at most, for routes to be written that a link took with it
 	laterGap  = 2 * time.Second        // a link that comes up says so in several messages, and IPv6 takes a second more
 )
 
@@ -180,14 +181,15 @@ func (s *tableSync) work(ctx context.Context) error {
 	if err := s.write.objects(ctx); err != nil || !s.phase.known() {
 		return err
 	}
-	s.chooseMoved() // behind what moves them at once
-	s.unreached.tell()
+	s.chooseMoved()   // behind what moves them at once
+	s.tellUnreached() // before what takes long
 	s.routes.confirms.tell()
 	for _, step := range []func(context.Context) error{s.writeRoutes, s.write.announce} {
 		if err := step(ctx); err != nil || !s.phase.known() {
 			return err
 		}
 	}
+	s.tellUnreached()
 	if s.sets.Objects.Tidy(s.mayTidy()) {
 		s.routes.markUsers(s.sets.Separate())
 		s.routes.ways.tidy(s.feed)
@@ -196,6 +198,19 @@ func (s *tableSync) work(ctx context.Context) error {
 	s.routes.confirms.tell()
 	s.announcedAll()
 	return nil
+}
+
+// tellUnreached tells BGP which nexthops are not reached. While routes are being written that a
+// link took with it, BGP waits: it needs the processors too for what it makes of that.
+func (s *tableSync) tellUnreached() {
+	repairs := s.routes.Waiting() > 0 && time.Now().Before(s.resync.held)
+	if s.feed.SetRepairing(repairs); repairs {
+		return
+	}
+	if !s.resync.held.IsZero() {
+		s.hasten()
+	}
+	s.unreached.tell()
 }
 
 func (s *tableSync) writeRoutes(ctx context.Context) error {
@@ -300,6 +315,7 @@ func (s *tableSync) leave(ctx context.Context) error {
 
 // close gives back what it holds of others.
 func (s *tableSync) close() {
+	s.feed.SetRepairing(false)
 	s.unreached.end()
 	s.follows.close()
 	s.sets.Objects.Close()
@@ -315,8 +331,10 @@ func (s *tableSync) doubt(reason rib.ResyncReason) {
 	if s.routes.Waiting() > 0 {
 		gap = busyGap
 	}
-	if next := s.resync.last.Add(gap); next.After(at) {
-		at = next
+	for _, next := range []time.Time{s.resync.last.Add(gap), s.resync.held} {
+		if next.After(at) {
+			at = next
+		}
 	}
 	s.resync.at(at, reason)
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,6 +37,7 @@ type Feed struct {
 	taken     []Path    // what the last Take returned
 	converged [Families]bool
 	down      Down
+	repairs   atomic.Bool // see SetRepairing; not guarded
 	ready     chan struct{}
 }
 

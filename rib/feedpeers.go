@@ -65,3 +65,10 @@ func (f *Feed) Converged(of Family) bool {
 	defer f.mu.Unlock()
 	return f.converged[of]
 }
+
+// SetRepairing says whether the reader is writing many routes by another way, because a link
+// took them with it.
+func (f *Feed) SetRepairing(is bool) { f.repairs.Store(is) }
+
+// Repairing tells whether the reader says so.
+func (f *Feed) Repairing() bool { return f.repairs.Load() }

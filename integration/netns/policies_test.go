@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
@@ -146,7 +147,9 @@ func TestAdvertiseInstalled(t *testing.T) {
 			f.daemon.Reload(config)
 			f.goes(1)
 			f.at.IP("route", "replace", "10.9.0.0/16", "via", theirs[0], "dev", "eth3", "metric", "20", "proto", "static")
+			began := time.Now()
 			f.told("another program took the place of one", "", "65000 65001")
+			t.Logf("the neighbour has the withdrawal after %v", time.Since(began).Round(time.Millisecond))
 			f.at.IP("route", "del", "10.9.0.0/16", "via", theirs[0], "dev", "eth3", "metric", "20", "proto", "static")
 			f.goes(1)
 			f.bird.Show("disable all")

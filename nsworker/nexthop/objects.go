@@ -115,6 +115,27 @@ func (o *Objects) Hold(was, is *Forwarding) {
 	}
 }
 
+// GoneWith returns the groups of IPv4 routes that the kernel has deleted, and their routes with
+// them, because their last members were on links over which nothing goes any more: it says
+// nothing of either (nexthop_flush_dev in net/ipv4/nexthop.c). What becomes of the objects
+// themselves, the next reading shows.
+func (o *Objects) GoneWith(link func(index int) bool) (groups []uint32) {
+	there := func(m rib.NexthopMember) bool { n := o.have(m.ID); return n != nil && !link(n.Hop.Ifindex) }
+	for id, sets := range o.sharing {
+		have := o.have(id)
+		if have == nil || o.refs[id] == 0 || slices.ContainsFunc(have.Members, there) {
+			continue
+		}
+		for set := range sets { // they are of one family
+			if !set.ipv6 {
+				groups = append(groups, id)
+			}
+			break
+		}
+	}
+	return groups
+}
+
 // DissolveFrom is from how many routes on it is cheaper to delete a group, and its routes
 // with it, than the routes one by one.
 const DissolveFrom = 1000

@@ -50,6 +50,8 @@ type Relay struct {
 	changed chan struct{} // signalled when entries changed
 	door    chan struct{} // held by whoever is in a namespace
 
+	endAfter func(end func()) // see EndAfter; set before Run
+
 	mu      sync.Mutex              // guards what follows
 	entries map[rib.Neighbor]*entry // the set that is wanted
 	spaces  map[string]*space       // those that run, by namespace; Run's to change
@@ -66,8 +68,14 @@ func New(server netip.AddrPort, s Sockets, log *slog.Logger) *Relay {
 		door:    make(chan struct{}, doors),
 		entries: make(map[rib.Neighbor]*entry),
 		spaces:  make(map[string]*space),
+
+		endAfter: func(end func()) { end() },
 	}
 }
+
+// EndAfter has f call what ends a session whose link has gone, now or later: at once where
+// nobody says otherwise. It is called before Run.
+func (r *Relay) EndAfter(f func(end func())) { r.endAfter = f }
 
 // Set brings the neighbours to these. The sessions of those that are unchanged
 // in every field stay; a changed one loses its session and gets a new one. A

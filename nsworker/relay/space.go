@@ -168,7 +168,7 @@ func (s *space) live(ctx context.Context, id identity) error {
 func (s *space) watchLinks(ctx context.Context) {
 	told := func(l rib.LinkFate) {
 		for _, e := range s.entries() {
-			if e.linkChanged(&l) {
+			if e.linkChanged(&l, s.relay.endAfter) {
 				signal(s.retry)
 			}
 		}

@@ -174,9 +174,9 @@ func (e *entry) hold(c *net.TCPConn) {
 	}
 }
 
-// linkChanged takes in the fate of a link, and ends the session that goes over it. It tells
-// whether the peer can be reached over it again.
-func (e *entry) linkChanged(l *rib.LinkFate) (back bool) {
+// linkChanged takes in the fate of a link, and ends the session that goes over it: after calls
+// what does that, now or later. It tells whether the peer can be reached over the link again.
+func (e *entry) linkChanged(l *rib.LinkFate, after func(end func())) (back bool) {
 	if !e.n.FastFailover || !l.Carries(e.n.Local, e.n.Peer, cmp.Or(e.n.Device, e.n.Peer.Zone())) {
 		return false
 	}
@@ -188,7 +188,8 @@ func (e *entry) linkChanged(l *rib.LinkFate) (back bool) {
 	}
 	if e.conn != nil {
 		e.cut = l.Reason
-		_ = e.conn.Close() // what carries its bytes hears of it
+		conn := e.conn
+		after(func() { _ = conn.Close() }) // what carries its bytes hears of it
 	}
 	return false
 }

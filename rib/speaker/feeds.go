@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -74,6 +75,42 @@ func (f *Feeds) Down() rib.Down {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.feeds[Default].Down() // a feed that was made later does not have them all
+}
+
+// repairing tells whether the reader of a feed is at it.
+func (f *Feeds) repairing() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, feed := range f.feeds {
+		if feed.Repairing() {
+			return true
+		}
+	}
+	return false
+}
+
+const (
+	// repairBegins is how long a worker may take to hear of a link.
+	repairBegins = 50 * time.Millisecond
+	// repairTakes bounds how long BGP waits for the kernel.
+	repairTakes = 5 * time.Second
+)
+
+// AfterRepair calls end, which ends a session with its link, when no worker is writing the
+// routes that the link took with it by another way. What BGP makes of a neighbour's end takes
+// it twice as long as the kernel needs for the routes, on processors that both need; and
+// packets wait for the kernel alone. It does not wait itself.
+func (f *Feeds) AfterRepair(end func()) {
+	last := time.Now().Add(repairTakes)
+	var look func()
+	look = func() {
+		if f.repairing() && time.Now().Before(last) {
+			time.AfterFunc(repairBegins, look)
+			return
+		}
+		end()
+	}
+	time.AfterFunc(repairBegins, look)
 }
 
 // Mirror makes feeds with the paths of another VRF's feed, for a second reader of its

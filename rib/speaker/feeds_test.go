@@ -1,6 +1,10 @@
 package speaker
 
-import "testing"
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
 
 // TestFeeds: a feed is the same one as long as its VRF is there, and a mirror says what
 // its VRF's says.
@@ -40,4 +44,32 @@ func TestFeeds(t *testing.T) {
 	if n, _ := red.Len(); n != 0 {
 		t.Errorf("the feed of a VRF that has gone has %d prefixes", n)
 	}
+}
+
+// TestAfterRepair: a session ends with its link when no worker writes what that took with it,
+// and after a while anyway.
+func TestAfterRepair(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		feeds := NewFeeds(redAnd)
+		red := feedOf(t, feeds, "red")
+		ended := func() (after time.Duration) {
+			began := time.Now()
+			done := make(chan time.Duration, 1)
+			feeds.AfterRepair(func() { done <- time.Since(began) })
+			return <-done
+		}
+		if after := ended(); after != repairBegins {
+			t.Errorf("with nothing to write it ends after %v", after)
+		}
+		red.SetRepairing(true)
+		time.AfterFunc(time.Second, func() { red.SetRepairing(false) })
+		if after := ended(); after < time.Second || after > time.Second+2*repairBegins {
+			t.Errorf("with a second's work it ends after %v", after)
+		}
+		red.SetRepairing(true)
+		if after := ended(); after < repairTakes || after > repairTakes+2*repairBegins {
+			t.Errorf("of a worker that does not come to an end it does after %v", after)
+		}
+	})
 }

@@ -335,9 +335,13 @@ func (s *Speaker) Sessions() []speaker.Session {
 // otherwise.
 func (s *Speaker) LinkChanged(l rib.LinkFate) {
 	if l.Reason != "" {
-		s.guarding.guard.LinkLost(l)
+		s.guarding.guard.LinkLost(l, s.AfterRepair)
 	}
 }
+
+// AfterRepair calls end when the routes that a link took with it are written by another way:
+// see speaker.Feeds.
+func (s *Speaker) AfterRepair(end func()) { s.feeder.feeds.AfterRepair(end) }
 
 // Answers returns when GoBGP's loop has answered: it is not stuck. GoBGP ignores
 // the end of ctx.

@@ -229,8 +229,8 @@ func (g *Guard) Own(vrf string, came, went []netip.Prefix) {
 
 // LinkLost ends the sessions that go over an interface over which nothing goes any more, of
 // neighbours that are directly connected. GoBGP sees a connection that broke: a neighbour may
-// restart gracefully with its link.
-func (g *Guard) LinkLost(l rib.LinkFate) {
+// restart gracefully with its link. after calls what ends a connection, now or later.
+func (g *Guard) LinkLost(l rib.LinkFate, after func(end func())) {
 	g.mu.Lock()
 	conns := slices.Collect(maps.Values(g.conns))
 	g.mu.Unlock()
@@ -240,7 +240,7 @@ func (g *Guard) LinkLost(l rib.LinkFate) {
 		}
 		c.record.cut(l.Reason, g.now())
 		g.log.Warn("A BGP session is ended with its link.", "neighbor", c.record.name, "vrf", c.rules().VRF, "reason", l.Reason)
-		_ = c.Conn.Close() // its reader hears of it
+		after(func() { _ = c.Conn.Close() }) // its reader hears of it
 	}
 }
 
