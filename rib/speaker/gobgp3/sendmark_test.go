@@ -3,11 +3,14 @@ package gobgp3
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
 	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/config/oc"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/vrfredist/vrfredist/config"
@@ -155,4 +158,68 @@ func TestSendJudgesWhatGoesOut(t *testing.T) {
 	reload(none)
 	plain["10.2.0.0/16"], plain["2001:db8:2::/48"] = six, six
 	x.told("without one again", x.pe, plain)
+}
+
+// TestSendAtRandom: what goes out of a VRF by a policy is what the policy itself makes of it,
+// and carries no mark; what goes out of another VRF is as it was.
+func TestSendAtRandom(t *testing.T) {
+	red := strings.Replace(translatedHead, "[[netlink.policies]]", "[[netlink.vrfs]]\nname = \"red\"\ntable = 1001\nbgp = {send = \"p\"}\n[[netlink.policies]]", 1)
+	red = strings.NewReplacer(`import-policy-list = ["p"]`, "", `, export-policy-list = ["p"]`, "").Replace(red)
+	files, refused, compared, passed := 0, 0, 0, 0
+	for seed := range uint64(400) {
+		m := ruleMaker{rand.New(rand.NewPCG(seed, 14))}
+		text := red + fmt.Sprintf("default = %q\n", m.one("accept", "reject"))
+		for range 1 + m.IntN(4) {
+			text += "[[netlink.policies.rules]]\n" + m.rule()
+		}
+		read, err := config.Parse("f.toml", []byte(text), config.BGP{Schema: conf.Schema(), Check: conf.Check})
+		if err != nil {
+			if strings.Contains(err.Error(), "GoBGP refuses") || strings.Contains(err.Error(), "there is no policy") {
+				t.Fatalf("seed %d: %v\n%s", seed, err, text)
+			}
+			refused++
+			continue
+		}
+		c, err := conf.Read(read.BGP, read.Extras, nil)
+		if err != nil {
+			t.Fatalf("seed %d: %v\n%s", seed, err, text)
+		}
+		files++
+		d := newDecoder(c, nil)
+		by := judgeOf(t, oc.ConfigSetToRoutingPolicy(&c.Set), c.Set.Global.ApplyPolicy)
+		target, mark := rt(t, "65000:1"), c.SendMarks()["red"]
+		for range 24 {
+			route := m.route("127.0.0.2")
+			in := decoded(t, d, route)
+			targets := []bgp.ExtendedCommunityInterface{bgp.NewTwoOctetAsSpecificExtended(bgp.EC_SUBTYPE_ROUTE_TARGET, 65000, 1, true)}
+			ours := m.IntN(4) > 0
+			if ours {
+				targets = append(targets, sendMark(mark))
+			}
+			route.pathAttrs = append(route.pathAttrs, bgp.NewPathAttributeExtendedCommunities(targets))
+			got, want := "", said(in.Attrs)
+			if ours {
+				want = ""
+				if ruling := read.Policies[0].Judge(rib.Subject{Prefix: in.Prefix, Attrs: in.Attrs, VRF: "red", AS: 65000}, nil); !ruling.Rejected {
+					want = said(ruling.Attrs)
+				}
+			}
+			if p := apply(by, outwards, route); p != nil {
+				out := decoded(t, d, p).Attrs
+				if got = said(out); !slices.Equal(out.RTs, []rib.RT{target}) {
+					t.Fatalf("seed %d: %s goes out with %v\n%s", seed, in.Prefix, out.RTs, text)
+				}
+				if ours {
+					passed++
+				}
+			}
+			if compared++; got != want {
+				t.Fatalf("seed %d: %s (of the VRF: %v) with %s\nis   %s\nwant %s\n%s", seed, in.Prefix, ours, said(in.Attrs), got, want, text)
+			}
+		}
+	}
+	t.Logf("%d policies, %d judgements, %d routes passed; %d refused", files, compared, passed, refused)
+	if files < 100 || passed < compared/10 || passed > compared*9/10 {
+		t.Error("the policies are not worth it")
+	}
 }
