@@ -149,7 +149,10 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	noteApplied(p, root)
 	port := listenPort(root)
 	judges := readPolicies(p, root, append(specNames(vrfs), vrf.Default))
-	conf, err := encode(root, relayed, readSets(p, root, relayed, append(specNames(vrfs), vrf.Default)), judges.readApplied(p, root, setPeers(root, relayed)))
+	settings, entries := readNetlink(p, root, judges)
+	applied := judges.readApplied(p, root, setPeers(root, relayed))
+	sends := judges.readSends(p, applied, entries, vrfs)
+	conf, err := encode(root, relayed, readSets(p, root, relayed, append(specNames(vrfs), vrf.Default)), applied)
 	if err != nil {
 		p.add(0, "", "cannot be handed to GoBGP: %v", err)
 	}
@@ -157,7 +160,6 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 		p.at(root.get("global").get("config").get("port"), "leaves GoBGP without a listener, which neighbours with netns need; write a port, or remove the key for 179")
 	}
 	checkBGP(p, bgp, conf, index)
-	settings, entries := readNetlink(p, root, judges)
 	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised}
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
@@ -165,6 +167,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	c.Bound, c.Open = readBound(root), readOpen(root)
 	c.VRFs, c.Others = assemble(p, settings, entries, vrfs)
 	c.Extras = c.extras(terms)
+	c.Extras.Sends = sends
 	acceptMartians(terms, c.VRFs, c.Others)
 	selectPaths(root, c.VRFs, c.Others)
 	c.API = readAPI(p, root.get("netlink").get("api"), append(specNames(vrfs), vrf.Default))

@@ -165,7 +165,7 @@ func (f *facts) explainTargets(w *rib.Walk) {
 			match++
 			verb = "matches"
 		}
-		has := strings.Join(lines(p.Attrs.RTs, rib.RT.String), ", ")
+		has := strings.Join(lines(slices.DeleteFunc(slices.Clone(p.Attrs.RTs), rib.IsSendMark), rib.RT.String), ", ") // marks are not of the configuration
 		if has == "" {
 			has = "none"
 		}
