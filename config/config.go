@@ -62,6 +62,9 @@ type Config struct {
 	// Policies are those of [[netlink.policies]], in the order of the file, whether they are
 	// used or not.
 	Policies []*policy.Policy
+	// Applied are the lists of neighbours that name such policies, by the policy's name: GoBGP
+	// judges by a copy, and counts nothing.
+	Applied map[string][]vrf.PolicyUse
 	// Metrics are off unless the file names an address.
 	Metrics Metrics
 	// Neighbors are the neighbours with `netns`: the relay carries their sessions. In
@@ -175,7 +178,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	c.Policies = judges.compiled()
+	c.Policies, c.Applied = judges.compiled(), applied.uses
 	slices.SortStableFunc(p.notes, func(a, b Error) int { return a.Line - b.Line })
 	slices.SortStableFunc(p.changed, func(a, b Error) int { return a.Line - b.Line })
 	c.Notes, c.Changed = p.notes, p.changed

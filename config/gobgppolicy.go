@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/vrfredist/vrfredist/rib/policy"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // The lists of policies of a neighbour, a peer group and of all take policies of
@@ -22,7 +23,7 @@ var lists = []struct {
 func (all *policies) readApplied(p *problems, root *node, peers []setPeer) *translation {
 	var g global
 	read(&problems{}, root.get("global").get("config"), globalKeys, &g) // its faults were reported already
-	t := &translation{peers: peers, as: g.as, sets: make(map[string][]any), made: make(map[string]bool), renamed: make(map[string]string)}
+	t := &translation{peers: peers, as: g.as, sets: make(map[string][]any), made: make(map[string]bool), renamed: make(map[string]string), uses: make(map[string][]vrf.PolicyUse)}
 	owners := []*node{root.get("global")}
 	for _, list := range []string{"neighbors", "peer-groups"} {
 		owners = append(owners, sections(root.get(list))...)
@@ -39,11 +40,31 @@ func (all *policies) readApplied(p *problems, root *node, peers []setPeer) *tran
 					p.at(items[i+1], "is never asked: policy %q before it decides every route, by its default what no rule does; write it before that, or remove it", item.text)
 				}
 				t.renamed[canonical(item.path)] = item.text + l.suffix
+				t.uses[item.text] = append(t.uses[item.text], useIn(owner, l.key))
 				all.translate(p, t, w, item, l.at, item.text+l.suffix)
 			}
 		}
 	}
 	return t
+}
+
+// useIn says whose list names a policy: that of a neighbour, of a group's, or of all, which are
+// of no VRF.
+func useIn(owner *node, list string) vrf.PolicyUse {
+	config := owner.get("config")
+	for _, by := range []string{"neighbor-address", "neighbor-interface"} {
+		if n := config.get(by); n != nil && n.text != "" {
+			u := vrf.PolicyUse{VRF: vrf.Default, Place: list + " of neighbor " + n.text}
+			if in := config.get("vrf"); in != nil && in.text != "" {
+				u.VRF = in.text
+			}
+			return u
+		}
+	}
+	if group := config.get("peer-group-name"); group != nil {
+		return vrf.PolicyUse{Place: list + " of peer group " + group.text}
+	}
+	return vrf.PolicyUse{Place: list + " of [global]"}
 }
 
 // itemsOf are the items of a list, of which GoBGP takes a single value for one of one.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 const appliedHead = `[global.config]
@@ -116,5 +118,38 @@ func TestAPolicyThatDecidesAllIsTheLast(t *testing.T) {
 	_, err := Parse("f.toml", []byte(text), appliedBGP())
 	if err == nil || !strings.Contains(err.Error(), `f.toml:9: neighbors[0].apply-policy.config.import-policy-list[1]: is never asked: policy "ours" before it decides every route`) {
 		t.Error(err)
+	}
+}
+
+// TestListsThatUsePolicies: whose lists name a policy is known, for what is shown of it.
+func TestListsThatUsePolicies(t *testing.T) {
+	t.Parallel()
+	const lists = `apply-policy = {config = {import-policy-list = ["ours"]}}
+`
+	text := appliedHead + lists + `[[neighbors]]
+config = {neighbor-address = "192.0.2.9", peer-as = 65001}
+apply-policy = {config = {export-policy-list = ["ours"]}}
+[[peer-groups]]
+config = {peer-group-name = "many"}
+` + lists + `[global.apply-policy.config]
+import-policy-list = ["ours"]
+[[netlink.policies]]
+name = "ours"
+default = "reject"
+[[netlink.policies.rules]]
+action = "accept"
+`
+	c, err := Parse("f.toml", []byte(text), appliedBGP())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []vrf.PolicyUse{
+		{VRF: "", Place: "import-policy-list of [global]"},
+		{VRF: "red", Place: "import-policy-list of neighbor 192.0.2.2"},
+		{VRF: "default", Place: "export-policy-list of neighbor 192.0.2.9"},
+		{VRF: "", Place: "import-policy-list of peer group many"},
+	}
+	if got := c.Applied["ours"]; !slices.Equal(got, want) {
+		t.Errorf("uses %v, want %v", got, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/policy"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // translation is what GoBGP gets of [[netlink.policies]].
@@ -17,6 +18,7 @@ type translation struct {
 	sets        map[string][]any  // by the key of each kind of set
 	made        map[string]bool   // definitions, by name
 	renamed     map[string]string // by the path of the list's item
+	uses        map[string][]vrf.PolicyUse
 }
 
 // dispositions are GoBGP's words for what a rule comes to.

@@ -22,8 +22,8 @@ type PolicyRule struct {
 
 // PolicyUse is where a policy is asked.
 type PolicyUse struct {
-	VRF   string
-	Place string // the key that names it: "export.policy", "bgp.receive"
+	VRF   string // "": it is of none
+	Place string // the key that names it: "export.policy", "bgp.leaks", "import-policy-list of neighbor 192.0.2.2"
 }
 
 // PolicyUses are where some VRFs use policies, by the policy's name.
@@ -38,6 +38,9 @@ func PolicyUses(specs []Spec) map[string][]PolicyUse {
 		use("import.policy", s.Import.Policy)
 		use("export.policy", s.Export.Policy)
 		use("bgp.receive", s.Export.Receive)
+		for _, l := range s.Leaks {
+			use("bgp.leaks", l.Policy)
+		}
 	}
 	return all
 }

@@ -3315,9 +3315,11 @@ func (x *PolicyRule) GetMatched() uint64 {
 }
 
 type PolicyUse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`
-	Place         string                 `protobuf:"bytes,2,opt,name=place,proto3" json:"place,omitempty"` // the key that names the policy: "export.policy", "bgp.receive"
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Vrf   string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"` // empty: of none
+	// place is the key that names the policy: "export.policy", "bgp.leaks",
+	// "import-policy-list of neighbor 192.0.2.2", where GoBGP judges by a copy and nothing is counted
+	Place         string `protobuf:"bytes,2,opt,name=place,proto3" json:"place,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

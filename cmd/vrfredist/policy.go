@@ -103,7 +103,11 @@ func (c policyCommands) one(ctx context.Context, client vrfredistv1.Redistributi
 func usesText(p *vrfredistv1.Policy) string {
 	var parts []string
 	for _, u := range p.GetUses() {
-		parts = append(parts, u.GetPlace()+" of VRF "+u.GetVrf())
+		part := u.GetPlace()
+		if u.GetVrf() != "" {
+			part += " of VRF " + u.GetVrf()
+		}
+		parts = append(parts, part)
 	}
 	return strings.Join(parts, ", ")
 }

@@ -40,6 +40,7 @@ type index struct {
 	global []*rib.Feed
 	leaks  leaks
 	byRT   map[rib.RT][]importer
+	homes  map[rib.RD][]importer // each VRF by its own RD
 	sets   map[string]*Importers // by the ids in them
 	none   *Importers
 	// at says which VRFs have paths of a destination now: an UPDATE with other
@@ -59,6 +60,7 @@ func newIndex(vrfs []VRF, rules map[string][]rib.LeakRule, feeds map[string][]*r
 	x := &index{
 		global: feeds[Default],
 		byRT:   make(map[rib.RT][]importer),
+		homes:  make(map[rib.RD][]importer),
 		sets:   make(map[string]*Importers),
 		none:   &Importers{},
 		at:     make(map[Destination]*placement),
@@ -69,6 +71,9 @@ func newIndex(vrfs []VRF, rules map[string][]rib.LeakRule, feeds map[string][]*r
 	for _, v := range append([]VRF{{Name: Default}}, vrfs...) {
 		for _, f := range feeds[v.Name] {
 			all[v.Name] = append(all[v.Name], importer{id, v.Name, f})
+			if v.RD != 0 {
+				x.homes[v.RD] = append(x.homes[v.RD], importer{id, v.Name, f})
+			}
 			for _, rt := range v.ImportRTs {
 				x.byRT[rt] = append(x.byRT[rt], importer{id, v.Name, f})
 			}
@@ -166,7 +171,7 @@ func (x *index) lead(d Destination, paths []candidate, now *Importers, leaked []
 		set(m.feed, d, some)
 		x.buf = some
 	}
-	if len(all.list) == 0 {
+	if len(all.list) == 0 && (best == nil || len(best.list) == 0) {
 		delete(x.at, d)
 	} else {
 		x.at[d] = x.place(all, best)

@@ -25,6 +25,7 @@ type Intake struct {
 	pending []candidate
 	at      Destination
 	open    bool
+	hidden  bool // the best path of the destination is one that readers do not hear of
 
 	synced   bool                     // all that the server has has come
 	replaces bool                     // there was an Intake before: feeds may hold more than there is
@@ -80,6 +81,10 @@ func (in *Intake) Add(path rib.Path, to *Importers) (first bool) {
 	return len(in.pending) == 1
 }
 
+// Hide says that the next path of the destination is for the neighbours of the VRF that has its
+// RD alone. If it is the best one, the destination leads into that VRF.
+func (in *Intake) Hide() { in.hidden = in.hidden || len(in.pending) == 0 }
+
 // Flush hands the gathered paths to the feeds. A feed has them in the order of their ids,
 // whichever is the best now: that a server prefers another one changes nothing for a reader.
 func (in *Intake) Flush() {
@@ -87,7 +92,10 @@ func (in *Intake) Flush() {
 		return
 	}
 	var best *Importers
-	if len(in.pending) > 0 {
+	switch {
+	case in.hidden:
+		best = in.index.intern(slices.Clone(in.index.homes[in.at.RD]))
+	case len(in.pending) > 0:
 		best = in.pending[0].to
 	}
 	tellApart(in.pending)
@@ -97,7 +105,7 @@ func (in *Intake) Flush() {
 	}
 	in.index.put(in.at, in.pending, best)
 	clear(in.pending)
-	in.pending, in.open = in.pending[:0], false
+	in.pending, in.open, in.hidden = in.pending[:0], false, false
 }
 
 // tellApart makes the ids of a destination's paths distinct. A server's own identifiers

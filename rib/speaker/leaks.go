@@ -2,7 +2,6 @@ package speaker
 
 import (
 	"maps"
-	"net/netip"
 	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -29,8 +28,8 @@ type policed struct {
 type leak struct {
 	rule rib.LeakRule
 	into string
-	to   []importer // its feeds
-	held map[netip.Prefix]struct{}
+	to   []importer               // its feeds
+	held map[Destination]struct{} // as many as prefixes: a VRF has its paths under one RD
 	// waiting are destinations that the limit keeps out, with what comes in of each when
 	// another goes.
 	waiting map[Destination][]rib.Path
@@ -46,7 +45,7 @@ func newLeaks(rules map[string][]rib.LeakRule, all map[string][]importer) leaks 
 	ls := leaks{from: make(map[string][]policed), as: make(map[string]*disguise)}
 	for _, into := range slices.Sorted(maps.Keys(rules)) {
 		for _, r := range rules[into] {
-			l := &leak{rule: r, into: into, to: all[into], held: make(map[netip.Prefix]struct{}), waiting: make(map[Destination][]rib.Path)}
+			l := &leak{rule: r, into: into, to: all[into], held: make(map[Destination]struct{}), waiting: make(map[Destination][]rib.Path)}
 			ls.as[r.From] = newDisguise(r)
 			list := ls.from[r.From]
 			i := slices.IndexFunc(list, func(p policed) bool { return p.policy == r.Policy })
@@ -137,11 +136,11 @@ func (ls *leaks) take(out []leaked, l *leak, d Destination, passed []candidate) 
 
 // admit counts the prefix of a destination, and tells whether there is room for it.
 func (l *leak) admit(d Destination, paths []rib.Path) bool {
-	_, held := l.held[d.Prefix]
+	_, held := l.held[d]
 	most := int(l.rule.MaxPrefixes)
 	switch {
 	case len(paths) == 0:
-		delete(l.held, d.Prefix)
+		delete(l.held, d)
 		delete(l.waiting, d)
 		return false
 	case held:
@@ -155,7 +154,7 @@ func (l *leak) admit(d Destination, paths []rib.Path) bool {
 		return false
 	}
 	delete(l.waiting, d)
-	l.held[d.Prefix] = struct{}{}
+	l.held[d] = struct{}{}
 	return true
 }
 
@@ -166,7 +165,7 @@ func (l *leak) next() (d Destination, paths []rib.Path, is bool) {
 	}
 	for d, paths = range l.waiting {
 		delete(l.waiting, d)
-		l.held[d.Prefix] = struct{}{}
+		l.held[d] = struct{}{}
 		return d, paths, true
 	}
 	return d, nil, false
@@ -180,7 +179,7 @@ func (ls *leaks) seed() {
 		for _, m := range l.to[:min(len(l.to), 1)] {
 			m.feed.Each(func(p rib.Path) {
 				if p.Attrs.ByRule && p.Attrs.Source == l.rule.From {
-					l.held[p.Prefix] = struct{}{}
+					l.held[Destination{p.RD, p.Prefix}] = struct{}{}
 				}
 			})
 		}

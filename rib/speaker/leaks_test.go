@@ -232,3 +232,33 @@ func TestLeakConverges(t *testing.T) {
 	in.EndOfRIB(Marker{"192.0.2.2", four[0]})
 	is(true, true, true, true)
 }
+
+// TestLeakLimitOfSharedPrefixes: that others have a prefix too is nothing to the limit of a leak,
+// neither what they send of it nor what they withdraw.
+func TestLeakLimitOfSharedPrefixes(t *testing.T) {
+	t.Parallel()
+	feeds := NewFeeds(threeVRFs)
+	in := NewIntake(threeVRFs, map[string][]rib.LeakRule{"red": {{From: "blue", MaxPrefixes: 1}}}, nil, feeds, NewMarkers(), nil)
+	in.Sync()
+	leaked := func() (n int) {
+		feedOf(t, feeds, "red").Each(func(p rib.Path) {
+			if p.Attrs.ByRule {
+				n++
+			}
+		})
+		return n
+	}
+	for i := range byte(3) {
+		prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, i, 0, 0}), 16)
+		for _, vrf := range []string{"blue", "red", "green"} {
+			d, p := of(vrf, prefix, 1)
+			take(in, d, p)
+			if vrf != "blue" {
+				take(in, d)
+			}
+		}
+		if n := leaked(); n != 1 {
+			t.Errorf("with %d prefixes of blue, red has %d of them, want 1", i+1, n)
+		}
+	}
+}

@@ -180,3 +180,45 @@ func TestReloadedLeaks(t *testing.T) {
 		}
 	}
 }
+
+// TestLeakedPathGivesWay: a neighbour whose own path takes the place of what was leaked into its
+// VRF is told of the latter no more, and neither is another one, where the VRF does not import
+// what it exports: GoBGP tells nobody there of the former.
+func TestLeakedPathGivesWay(t *testing.T) {
+	families := []string{"ipv4-unicast", "ipv6-unicast"}
+	customer := newPeer(t, "127.0.0.2", 65003, families...)
+	site := newPeer(t, "127.0.0.3", 65004, families...)
+	s := run(t, Options{
+		Config: toJSON(t, baseConf([]any{vrfConf("red", "65000:1", []string{"65000:7"}, []string{"65000:1"})}, []any{
+			inVRF(neighborConf(customer.addr, 65003, customer.port, families...), "red"),
+			inVRF(neighborConf(site.addr, 65004, site.port, families...), "red"),
+		})),
+		Extras: rib.Extras{Leaks: map[string][]rib.LeakRule{"red": {{From: speaker.Default}}}},
+	})
+	for _, pfx := range []string{"10.1.0.0/16", "2001:db8:1::/48"} {
+		hear := func(n int) {
+			t.Helper()
+			eventually(t, fmt.Sprintf("%d paths for %s", n, pfx), func() bool {
+				return len(customer.has(pfx, 0)) == n && len(site.has(pfx, 0)) == n
+			})
+		}
+		leak, own := passed(pfx, 65010), spec{prefix: pfx}
+		s.announce(t, "red", leak)
+		hear(1)
+		customer.announce(own)
+		eventually(t, "BGP has the customer's", func() bool {
+			paths, err := s.Candidates(context.Background(), "red", prefix(pfx))
+			return err == nil && len(paths) == 2
+		})
+		gone := leak
+		gone.Withdraw = true
+		s.announce(t, "red", gone)
+		hear(0)
+		s.announce(t, "red", leak)
+		hear(1)
+		behind, preference := leak, uint32(50)
+		behind.LocalPref = &preference
+		s.announce(t, "red", behind)
+		hear(0)
+	}
+}

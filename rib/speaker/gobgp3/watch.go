@@ -169,9 +169,11 @@ func (w *watch) paths(paths []known) {
 			continue
 		}
 		w.intake.Begin(d)
-		if as, _ := announcedAs(k.path.origin()); as != rib.FromLeak { // which is a path of another destination
-			w.path(k, d, label)
+		if as, _ := announcedAs(k.path.origin()); as == rib.FromLeak { // readers have the path itself, of another destination
+			w.intake.Hide()
+			continue
 		}
+		w.path(k, d, label)
 	}
 	w.intake.Flush()
 }
