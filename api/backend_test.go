@@ -37,7 +37,7 @@ type fake struct {
 	tap     vrf.Tap
 
 	policies []vrf.Policy
-	trip    error // what Redistribute fails with
+	trip     error // what Redistribute fails with
 }
 
 func (f *fake) List() []vrf.Status {

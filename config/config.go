@@ -62,8 +62,8 @@ type Config struct {
 	// Policies are those of [[netlink.policies]], in the order of the file, whether they are
 	// used or not.
 	Policies []*policy.Policy
-	// Applied are the lists of neighbours that name such policies, by the policy's name: GoBGP
-	// judges by a copy, and counts nothing.
+	// Applied are where such policies are named, by the policy's name, of which GoBGP judges by a
+	// copy, and counts nothing: lists of neighbours, and bgp.send.
 	Applied map[string][]vrf.PolicyUse
 	// Metrics are off unless the file names an address.
 	Metrics Metrics
@@ -154,7 +154,9 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	judges := readPolicies(p, root, append(specNames(vrfs), vrf.Default))
 	peers := setPeers(root, relayed)
 	judges.nameAliases(peers)
+	settings, entries := readNetlink(p, root, judges)
 	applied := judges.readApplied(p, root, peers)
+	sends := judges.readSends(p, applied, entries, vrfs)
 	conf, err := encode(root, relayed, readSets(p, root, relayed, append(specNames(vrfs), vrf.Default)), applied)
 	if err != nil {
 		p.add(0, "", "cannot be handed to GoBGP: %v", err)
@@ -163,7 +165,6 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 		p.at(root.get("global").get("config").get("port"), "leaves GoBGP without a listener, which neighbours with netns need; write a port, or remove the key for 179")
 	}
 	checkBGP(p, bgp, conf, index)
-	settings, entries := readNetlink(p, root, judges)
 	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised}
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
@@ -171,6 +172,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	c.Bound, c.Open = readBound(root), readOpen(root)
 	c.VRFs, c.Others = assemble(p, settings, entries, vrfs)
 	c.Extras = c.extras(terms)
+	c.Extras.Sends = sends
 	acceptMartians(terms, c.VRFs, c.Others)
 	selectPaths(root, c.VRFs, c.Others)
 	c.API = readAPI(p, root.get("netlink").get("api"), append(specNames(vrfs), vrf.Default))

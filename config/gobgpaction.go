@@ -20,7 +20,7 @@ func (r *ruleWriter) actions(family int) ([]section, *misfit) {
 	}
 	if set.Prepend > 0 {
 		as := "last-as"
-		if r.at == policy.NeighborOut {
+		if r.at == policy.NeighborOut || r.at == policy.Send {
 			as = fmt.Sprint(r.as)
 		}
 		bgp["set-as-path-prepend"] = section{"as": as, "repeat-n": set.Prepend}

@@ -14,6 +14,7 @@ import (
 
 // write returns the statements, which have no names yet; none, where nothing can match.
 func (r *ruleWriter) write() ([]section, *misfit) {
+	r.families = nil
 	if err := r.unable(); err != nil {
 		return nil, err
 	}
@@ -72,10 +73,15 @@ func (r *ruleWriter) unable() *misfit {
 			return &misfit{not + "local_pref", "GoBGP does not compare the local preference; match what it was set for, a community or the AS path"}
 		case c.MED != nil:
 			return &misfit{not + "med", "GoBGP does not compare the MED; match a community, the AS path or the neighbour"}
-		case len(c.SourceVRFs) > 0:
+		case len(c.SourceVRFs) > 0 && r.at != policy.Send:
 			return &misfit{not + "source_vrfs", "GoBGP does not know the VRF that a path comes from; match its route targets, or write it into send or receive of the VRF"}
 		case len(c.Extended) > 0:
 			return &misfit{not + "ext_communities", "GoBGP's policies read route targets alone here; match route_targets, or communities"}
+		}
+	}
+	if r.at == policy.Send {
+		if err := r.unableOfSent(); err != nil {
+			return err
 		}
 	}
 	if p := r.rule.Set.LocalPref; p != nil && *p == 0 {
@@ -203,6 +209,10 @@ func exact(values []string) (list []string) {
 }
 
 func (r *ruleWriter) targets(to section) *misfit {
+	if r.at == policy.Send {
+		r.match(to, targetSets, "any", []string{anyTarget(r.marks)})
+		return nil
+	}
 	list := func(rts []rib.RT) (out []string) {
 		for _, rt := range rts {
 			out = append(out, "rt:^"+regexp.QuoteMeta(rt.Dotted())+"$")

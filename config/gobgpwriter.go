@@ -28,10 +28,11 @@ var dispositions = map[policy.Action]string{policy.Accept: "accept-route", polic
 // says less than ours; of a route at most one of them matches.
 type ruleWriter struct {
 	*translation
-	name string
-	rule *policy.Rule
-	at   policy.Place
-	sets int // that were made
+	name  string
+	rule  *policy.Rule
+	at    policy.Place
+	sets  int      // that were made
+	marks []rib.RT // of what goes out of a VRF, any of them
 
 	families []rib.Family
 }

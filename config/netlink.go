@@ -48,6 +48,7 @@ type entry struct {
 	imp     rib.ImportPolicy
 	exp     rib.ExportPolicy
 	uses    []use // of policies
+	send    rib.Judge
 
 	maxPrefixes uint32
 	originates  origination
@@ -121,6 +122,7 @@ var bgpKeys = keys[entry]{
 	"max-prefixes": one(whole[uint32](1, math.MaxUint32, ""), func(e *entry) *uint32 { return &e.maxPrefixes }),
 	"leak-from":    readLeakFrom,
 	"receive":      uses(policy.Receive, func(e *entry) *rib.Judge { return &e.exp.Receive }),
+	"send":         uses(policy.Send, func(e *entry) *rib.Judge { return &e.send }),
 }
 
 // shortKeys are the keys of the short form beside importKeys or exportKeys.
@@ -264,6 +266,9 @@ func readOfBGP(p *problems, n *node, e *entry) {
 	readOrigination(p, n, e)
 	if receive := n.get("receive"); receive != nil && e.name == vrf.Default {
 		p.at(receive, "means nothing for default, into which no route targets lead; judge what its neighbours send by policy of export, or by their import-policy-list, and remove the key")
+	}
+	if send := n.get("send"); send != nil && e.name == vrf.Default {
+		p.at(send, "means nothing for default, out of which nothing goes as a VPN route; judge what its neighbours are told by their export-policy-list, and remove the key")
 	}
 }
 

@@ -141,7 +141,7 @@ var referenceFiles = map[string]string{
 	"netlink.policies.rules": `{"netlink": {"policies": [{"name": "to-kernel", "rules": [{"action": "accept"}]}]}}`,
 	"netlink.vrfs":           `{"netlink": {"vrfs": [{"name": "tenant-a"}]}}`,
 	"netlink.vrfs.import":    `{"netlink": {"policies": [{"name": "from-kernel", "rules": [{"action": "accept"}]}], "vrfs": [{"name": "tenant-a", "import": {"enabled": true, "interface_list": ["*"]}}]}}`,
-	"netlink.vrfs.bgp":       `{"netlink": {"policies": [{"name": "from-others", "rules": [{"action": "accept"}]}], "vrfs": [{"name": "tenant-a", "export": {"enabled": true}, "bgp": {}}, {"name": "default"}]}}`,
+	"netlink.vrfs.bgp":       `{"netlink": {"policies": [{"name": "from-others", "rules": [{"action": "accept"}]}, {"name": "to-pe", "rules": [{"action": "accept"}]}], "vrfs": [{"name": "tenant-a", "export": {"enabled": true}, "bgp": {}}, {"name": "default"}]}}`,
 	"netlink.vrfs.bgp.leaks": `{"netlink": {"policies": [{"name": "default-route-only", "rules": [{"action": "accept"}]}], "vrfs": [{"name": "tenant-a", "netns": "a", "export": {"enabled": true},
 		"bgp": {"leaks": [{"from": "default", "link": "core"}]}}, {"name": "default"}]}}`,
 	"netlink.vrfs.bgp.aggregates": `{"netlink": {"vrfs": [{"name": "tenant-a", "bgp": {"aggregates": [{"prefix": "10.0.0.0/16"}]}}]}}`,

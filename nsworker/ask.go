@@ -98,7 +98,8 @@ func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, 
 			f.ours = p
 		}
 	}
-	askByRules(ctx, &f, w.deps.BGP)
+	f.candidates = slices.DeleteFunc(f.candidates, isPassedOn)
+	f.byRules = askByRules(ctx, &f.spec, f.prefix, f.candidates, w.deps.BGP)
 	offers, err := w.deps.BGP.Offers(ctx, f.spec.Of(), f.prefix)
 	f.offers, f.unasked = offers, cmp.Or(f.unasked, err)
 	if f.confined && f.spec.Of() != vrf.Default {

@@ -32,7 +32,7 @@ func newBooks(w *Worker, where rib.Where, follows *follower, doubt func(rib.Resy
 		Views: w.deps.Board, Home: w.spec.VRF, Policy: w.spec.Export,
 	}, nexthop.NewObjects(w.deps.Board.ids, where, b.contention, time.Now), follows.follow)
 	b.routes = newRoutes(w, b.sets, b.contention, doubt)
-	b.routes.beside.origin = newOriginating(w.spec.Originates, func(p netip.Prefix) { b.announced.look(p) })
+	b.routes.beside.origin = newOriginating(w.name, w.spec.Originates, func(p netip.Prefix) { b.announced.look(p) })
 	b.routes.beside.origin.off = w.spec.VRF != ""
 	b.announced = newAnnouncements(w.name, w.deps.BGP, b.contention, b.toAnnounce)
 	if w.spec.VRF == "" { // a secondary table imports nothing

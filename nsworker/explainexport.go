@@ -30,7 +30,7 @@ func (f *facts) explainExport(w *rib.Walk) {
 			tell(w, "export", s, "export is on for this VRF")
 		case rib.AtCandidates:
 			f.explainRefused(w)
-			explainLeaks(f, w)
+			f.explainLeaks(w)
 			f.explainOffers(w)
 			f.explainCandidates(w, s)
 			f.explainTargets(w)
@@ -120,6 +120,25 @@ func (f *facts) explainCandidates(w *rib.Walk, s rib.TraceStep) {
 	}
 }
 
+// explainLeaks says what comes in by the VRF's leaks, and what they keep out.
+func (f *facts) explainLeaks(w *rib.Walk) {
+	in, all, details := leakLines(f.byRules, f.spec.Of(), f.paths, f.show)
+	if all == 0 {
+		return
+	}
+	outcome, comes := rib.Passed, "come"
+	if len(f.paths) == 0 {
+		outcome = rib.Stopped
+	}
+	if in == 1 {
+		comes = "comes"
+	}
+	if f.confined {
+		details = nil
+	}
+	w.Add("leaks", outcome, fmt.Sprintf("%d of %s of other VRFs %s in by this VRF's leaks", in, plural(all, "path"), comes), details...)
+}
+
 // show renders a path as the one who asks may see it.
 func (f *facts) show(p rib.Path) string {
 	if f.confined {
@@ -146,7 +165,7 @@ func (f *facts) explainTargets(w *rib.Walk) {
 			match++
 			verb = "matches"
 		}
-		has := strings.Join(lines(p.Attrs.RTs, rib.RT.String), ", ")
+		has := strings.Join(lines(slices.DeleteFunc(slices.Clone(p.Attrs.RTs), rib.IsSendMark), rib.RT.String), ", ") // marks are not of the configuration
 		if has == "" {
 			has = "none"
 		}

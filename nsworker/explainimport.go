@@ -51,12 +51,6 @@ type heard struct {
 	byRules    []heardByRule // what of other VRFs the leaks of this one are about
 }
 
-// heardByRule is what BGP has of a prefix that a rule of the VRF's is about.
-type heardByRule struct {
-	rule  rib.LeakRule
-	paths []rib.Path // as they come in, but for the policy
-}
-
 // plural renders a number of things.
 
 // explainImport walks a prefix from the kernel to BGP.

@@ -20,6 +20,7 @@ type fakeBGP struct {
 	fail      int        // how many more Announce calls fail
 	mute      error      // what Candidates fails with
 	unmatched []rib.Path // what Candidates returns beside the feeds' paths
+	told      int        // how many Announce calls there were
 	lost      int        // how many more take effect and fail all the same
 	refused   []rib.Refusal
 	offers    []rib.Offer
@@ -50,6 +51,7 @@ func (b *fakeBGP) Announced(vrf string) []rib.Announcement {
 func (b *fakeBGP) Announce(_ context.Context, vrf string, changes []rib.AnnounceChange) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.told++
 	if b.fail > 0 {
 		b.fail--
 		return errInjected

@@ -14,6 +14,7 @@ import (
 // and says of which prefixes the announcement is to be decided again.
 type originating struct {
 	rib.Origination
+	vrf    string // whose it is
 	leaks  map[netip.Prefix]passedOn
 	slots  map[rib.Slot]netip.Prefix         // of leaks
 	others map[netip.Prefix]rib.Announcement // networks and aggregates, as they would be announced
@@ -41,8 +42,8 @@ type passedOn struct {
 	told  bool
 }
 
-func newOriginating(o rib.Origination, look func(netip.Prefix)) *originating {
-	g := &originating{leaks: make(map[netip.Prefix]passedOn), slots: make(map[rib.Slot]netip.Prefix), inherited: make(map[netip.Prefix]struct{}), look: look, late: func(rib.Family) bool { return false }}
+func newOriginating(vrf string, o rib.Origination, look func(netip.Prefix)) *originating {
+	g := &originating{vrf: vrf, leaks: make(map[netip.Prefix]passedOn), slots: make(map[rib.Slot]netip.Prefix), inherited: make(map[netip.Prefix]struct{}), look: look, late: func(rib.Family) bool { return false }}
 	g.configure(o)
 	return g
 }
@@ -222,7 +223,7 @@ func (g *originating) own(prefix netip.Prefix) *rib.Announcement {
 		return nil
 	}
 	if l, is := g.leaks[prefix]; is && l.told {
-		return l.announcement(prefix)
+		return l.announcement(prefix, g.vrf)
 	}
 	return nil
 }
@@ -276,10 +277,10 @@ func (g *originating) converged(of rib.Family) {
 	}
 }
 
-// announcement is how a path is passed on.
-func (l *passedOn) announcement(prefix netip.Prefix) *rib.Announcement {
+// announcement is how a path is passed on by a VRF.
+func (l *passedOn) announcement(prefix netip.Prefix, vrf string) *rib.Announcement {
 	a := l.attrs
-	out := &rib.Announcement{As: rib.FromLeak, Of: a, Prefix: prefix, MED: a.MED, Communities: a.Communities, Large: a.Large}
+	out := &rib.Announcement{As: rib.FromLeak, Of: a, Mark: rib.SendMark(vrf, a.Source), Prefix: prefix, MED: a.MED, Communities: a.Communities, Large: a.Large}
 	if a.LocalPref != defaultLocalPref {
 		out.LocalPref = &a.LocalPref
 	}

@@ -125,6 +125,30 @@ func (d *differ) announcements(have, want []rib.Announcement, anew bool) {
 	})
 }
 
+// told says of how many prefixes neighbours would be told no more, and of how many anew.
+func (d *differ) told(was, is vrf.Spec, paths Candidates) {
+	before, after := tellingOf(was), tellingOf(is)
+	if before == after {
+		return
+	}
+	less, more := 0, 0
+	for _, prefix := range paths.WithPaths() {
+		list := paths.Lookup(prefix)
+		switch a, b := before.tells(list), after.tells(list); {
+		case a && !b:
+			less++
+		case b && !a:
+			more++
+		}
+	}
+	if less > 0 {
+		d.note("neighbours would be told no more of %s that the policy of the export rejects; with advertise_rejected = true they would be", vrf.CountOf(less, "prefix"))
+	}
+	if more > 0 {
+		d.note("neighbours would be told of %s that they are not told of now", vrf.CountOf(more, "prefix"))
+	}
+}
+
 // byPolicy says how many of the routes that are filtered a policy rejects.
 func (*differ) byPolicy(b *books, of int) string {
 	n := 0

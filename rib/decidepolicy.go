@@ -41,7 +41,7 @@ func (x *Exporting) ask(p *Path, c *Candidates, t *Trace) (at Place, by string) 
 	if c.RPKI != nil {
 		s.RPKI = c.RPKI(p)
 	}
-	others, given := p.Attrs.Source != x.of, p.Attrs
+	others, given := p.Attrs.Source != x.of && !p.Attrs.ByRule, p.Attrs // by a rule: it has a policy of its own
 	for at, policy := range [...]Judge{AtReceive: x.policy.Receive, AtPolicy: x.policy.Policy} {
 		if policy == nil || Place(at) == AtReceive && !others {
 			continue

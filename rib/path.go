@@ -118,9 +118,11 @@ type Path struct {
 // nexthop self. The VRF's RD and export RTs are added by BGP. Two are compared by Equal.
 type Announcement struct {
 	As AnnouncedAs
-	// Of is the path that is passed on by FromLeak: origin and AS path are its own. Neither
-	// another VRF nor another router gets it. nil: it begins here.
+	// Of is the path that is passed on by FromLeak: origin and AS path are its own. No other VRF
+	// gets it, and another router only where the policy of what goes out of the VRF accepts it,
+	// which knows it by Mark. nil: it begins here.
 	Of          *Attrs
+	Mark        RT
 	Prefix      netip.Prefix
 	MED         uint32
 	Communities []Community
@@ -131,7 +133,7 @@ type Announcement struct {
 
 // Equal tells whether two announcements say the same.
 func (a *Announcement) Equal(o *Announcement) bool {
-	return a.Prefix == o.Prefix && a.MED == o.MED && a.Prepend == o.Prepend && a.As == o.As && samePassedOn(a.Of, o.Of) &&
+	return a.Prefix == o.Prefix && a.MED == o.MED && a.Prepend == o.Prepend && a.As == o.As && a.Mark == o.Mark && samePassedOn(a.Of, o.Of) &&
 		(a.LocalPref == o.LocalPref || a.LocalPref != nil && o.LocalPref != nil && *a.LocalPref == *o.LocalPref) &&
 		slices.Equal(a.Communities, o.Communities) && slices.Equal(a.Large, o.Large)
 }
@@ -157,7 +159,7 @@ func AnnouncementOf(p *Path) Announcement {
 		a.LocalPref = &p.Attrs.LocalPref
 	}
 	if a.As = p.Attrs.As; a.As == FromLeak {
-		a.Of = p.Attrs
+		a.Of, a.Mark = p.Attrs, sendMarkOf(p.Attrs.RTs)
 		return a
 	}
 	a.Prepend = uint8(min(len(p.Attrs.ASPath), math.MaxUint8))

@@ -241,3 +241,29 @@ func TestLeakOverALostLink(t *testing.T) {
 		lab.WaitEqual(t, "what red's customer hears", []string{"0.0.0.0/0"}, func() []string { return h.customer[0].Received("v4") })
 	}
 }
+
+// TestLeakFromInOneNamespace: what a VRF imports comes into others, and into the main table, by
+// its own interface, without route targets; and goes with the key.
+func TestLeakFromInOneNamespace(t *testing.T) {
+	t.Parallel()
+	n := newTenants(t)
+	n.Link(n.rtr, "lan0", n.hostA, "lan0")
+	n.rtr.IP("route", "add", "192.168.77.0/24", "dev", "lan0", "table", "1001")
+	n.rtr.IP("route", "add", "2001:db8:77::/64", "dev", "lan0", "table", "1001")
+	vrfs := func(leak string) string {
+		return routerConfig + "\n[[netlink.vrfs]]\n  name = \"vrf-a\"\n  table = 1001\n  [netlink.vrfs.import]\n    enabled = true\n    interface_list = [\"lan*\"]\n" +
+			"\n[[netlink.vrfs]]\n  name = \"vrf-b\"\n  table = 1002\n  " + exportAll + "\n" + leak +
+			"\n[[netlink.vrfs]]\n  name = \"default\"\n  " + exportAll + "\n" + leak
+	}
+	leak := "  [netlink.vrfs.bgp]\n    leak_from = [\"vrf-a\"]\n"
+	n.start(vrfs(leak))
+	routes := []string{"192.168.77.0/24 dev lan0 metric 20", "2001:db8:77::/64 dev lan0 metric 20"}
+	for range 2 {
+		n.rtr.WaitOwn(1002, routes...)
+		n.rtr.WaitOwn(lab.Main, routes...)
+		lab.Equal(t, "all of the daemon's routes in rtr", 4, len(n.rtr.OwnEverywhere()))
+		n.daemon.Reload(vrfs(""))
+		lab.WaitEqual(t, "routes of the daemon in rtr", []string{}, n.rtr.OwnEverywhere)
+		n.daemon.Reload(vrfs(leak))
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
@@ -223,8 +224,19 @@ func decodeAttr(a *rib.Attrs, attr bgp.PathAttributeInterface) error {
 }
 
 // decodeASPath leaves confederation segments out: they count nothing, and the
-// neighbouring AS is the first one outside of the confederation.
+// neighbouring AS is the first one outside of the confederation. A path that is not one
+// sequence alone is kept by its segments too.
 func decodeASPath(a *rib.Attrs, segments []bgp.AsPathParamInterface) {
+	if slices.ContainsFunc(segments, func(s bgp.AsPathParamInterface) bool { return s.GetType() != bgp.BGP_ASPATH_ATTR_TYPE_SEQ }) {
+		rare := new(rib.Rare)
+		if a.Rare != nil {
+			*rare = *a.Rare
+		}
+		for _, s := range segments {
+			rare.Segments = append(rare.Segments, rib.ASSegment{Kind: rib.SegmentKind(s.GetType()), ASes: s.GetAS()})
+		}
+		a.Rare = rare
+	}
 	for _, s := range segments {
 		numbers := s.GetAS()
 		switch s.GetType() {

@@ -105,7 +105,7 @@ func paths(of *bgpVRF, as uint32, changes []rib.AnnounceChange) []*bgpPath {
 			last, shared = c.Announcement, attributesOf(c.Announcement, as)
 			hash = hashOf(shared)
 		}
-		p.pathAttrs, p.attrsHash = withNexthop(shared, nlri, of, c.As), hash
+		p.pathAttrs, p.attrsHash = withNexthop(shared, nlri, of, c.Announcement), hash
 	}
 	return list
 }
@@ -129,8 +129,8 @@ func hashOf(list []bgp.PathAttributeInterface) uint32 {
 
 // withNexthop adds a nexthop to the attributes, which others have too: an unspecified
 // address, which stands for self. A VRF's paths get its export RTs as well, and what is leaked
-// into it the one that only its own neighbours are told by.
-func withNexthop(shared []bgp.PathAttributeInterface, nlri bgp.AddrPrefixInterface, of *bgpVRF, as rib.AnnouncedAs) []bgp.PathAttributeInterface {
+// into it the one that only its own neighbours are told by, and its mark.
+func withNexthop(shared []bgp.PathAttributeInterface, nlri bgp.AddrPrefixInterface, of *bgpVRF, a rib.Announcement) []bgp.PathAttributeInterface {
 	list := make([]bgp.PathAttributeInterface, len(shared), len(shared)+2)
 	copy(list, shared)
 	self := "0.0.0.0"
@@ -143,8 +143,12 @@ func withNexthop(shared []bgp.PathAttributeInterface, nlri bgp.AddrPrefixInterfa
 	list = append(list, bgp.NewPathAttributeMpReachNLRI(self, []bgp.AddrPrefixInterface{nlri}))
 	switch {
 	case of == nil:
-	case as == rib.FromLeak:
-		list = append(list, bgp.NewPathAttributeExtendedCommunities([]bgp.ExtendedCommunityInterface{homeOf(of)}))
+	case a.As == rib.FromLeak:
+		targets := []bgp.ExtendedCommunityInterface{homeOf(of)}
+		if a.Mark != 0 {
+			targets = append(targets, sendMark(a.Mark))
+		}
+		list = append(list, bgp.NewPathAttributeExtendedCommunities(targets))
 	default:
 		list = append(list, bgp.NewPathAttributeExtendedCommunities(of.ExportRt))
 	}

@@ -3,8 +3,11 @@ package gobgp3
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
+
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
@@ -96,6 +99,19 @@ func TestLeakedPathIsTold(t *testing.T) {
 	leak.Withdraw = true
 	s.announce(t, "red", leak)
 	eventually(t, "it is withdrawn", func() bool { return len(customer.has("10.1.0.0/16", 0)) == 0 })
+}
+
+// TestLeakedASSet: an AS path with a set in it comes in, and is passed on, as it is.
+func TestLeakedASSet(t *testing.T) {
+	a := new(rib.Attrs)
+	want := []bgp.AsPathParamInterface{
+		bgp.NewAs4PathParam(bgp.BGP_ASPATH_ATTR_TYPE_SEQ, []uint32{65010}), bgp.NewAs4PathParam(bgp.BGP_ASPATH_ATTR_TYPE_SET, []uint32{65011, 65012}),
+	}
+	decodeASPath(a, want)
+	got := segmentsOf(rib.Announcement{As: rib.FromLeak, Of: a}, 65000)
+	if a.ASPathLen != 2 || !reflect.DeepEqual(got, want) {
+		t.Errorf("length %d, passed on as %v", a.ASPathLen, got)
+	}
 }
 
 // TestLeakedIntoTheGlobalTable: those in no VRF hear it, and a VRF that leaks from the global

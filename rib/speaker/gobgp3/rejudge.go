@@ -7,6 +7,7 @@ import (
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/reload"
 )
 
@@ -14,14 +15,17 @@ import (
 const rejudgedAtOnce = 200
 
 // rejudge has what came from neighbours, what originates here, and what was told to
-// neighbours judged by the policies that are in force, where others judged before.
-func (r *reloader) rejudge(ctx context.Context, by *reload.Reconciler) error {
+// neighbours judged by the policies of c, which are in force, where others judged before. The
+// marks of what goes out of VRFs come when neighbours are told by those that take them off, and
+// go before.
+func (r *reloader) rejudge(ctx context.Context, by *reload.Reconciler, c *conf.Config) error {
 	now, err := r.keeper.Peers()
 	if err != nil {
 		return errors.Join(err, r.retell(nil))
 	}
+	again := func() error { return by.Reannounce(ctx) }
 	whose := by.Rejudged(now.Neighbors)
-	var errs []error
+	errs := []error{r.keeper.changes.remark(c, true, again)}
 	for _, name := range whose.In {
 		if err := r.keeper.changes.rejudge(name); err != nil {
 			errs = append(errs, fmt.Errorf("judge the routes of neighbour %s by the policies of now: %w", name, err))
@@ -30,7 +34,7 @@ func (r *reloader) rejudge(ctx context.Context, by *reload.Reconciler) error {
 	if whose.Local {
 		errs = append(errs, by.Reannounce(ctx))
 	}
-	return errors.Join(append(errs, r.retell(whose.Out))...)
+	return errors.Join(append(errs, r.retell(whose.Out), r.keeper.changes.remark(c, false, again))...)
 }
 
 // rejudge has what a neighbour sent judged anew, as GoBGP's soft reset does in one turn.

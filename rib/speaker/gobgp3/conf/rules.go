@@ -43,7 +43,7 @@ const (
 	matchSubconfed = "^65535:6528[23]$"
 	matchAdvertise = "^65535:65282$"
 	matchBlackhole = "^65535:666$"
-	matchLeaked    = "rt:^0:[0-9]+$"
+	matchLeaked    = "rt:^0:[0-9]{1,9}$" // rib.SendMark has more digits
 )
 
 var (
@@ -75,9 +75,9 @@ func addRules(c *Config) error {
 	if err != nil {
 		return err
 	}
+	r.sends(c)
 	r.communities()
 	r.blackholes(c)
-	r.leaks(c)
 	r.nextHops(c.Set.Global.Config.RouterId)
 
 	set := &c.Set
@@ -193,17 +193,6 @@ func (r *rules) blackholes(c *Config) {
 			r.reject("blackhole, "+name, carrying(to(customers), setBlackhole))
 		}
 	}
-}
-
-// leaks keeps what is leaked into VRFs from all neighbours that get VPN routes: it is for those
-// in the VRFs. Its target is of AS 0.
-func (r *rules) leaks(c *Config) {
-	if !slices.ContainsFunc(c.VRFs, func(v speaker.VRF) bool { return len(c.Extras.Leaks[v.Name]) > 0 }) {
-		return
-	}
-	b := &r.sets.BgpDefinedSets
-	b.ExtCommunitySets = append(b.ExtCommunitySets, oc.ExtCommunitySet{ExtCommunitySetName: setLeaked, ExtCommunityList: []string{matchLeaked}})
-	r.reject("leaked into a VRF", ofFamilies(carryingExt(oc.Conditions{}, setLeaked), vpnFamilies))
 }
 
 func targetSet(name string, v speaker.VRF) oc.ExtCommunitySet {

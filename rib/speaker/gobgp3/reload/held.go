@@ -119,13 +119,15 @@ func ReadBack(ctx context.Context, s Server) (*Held, error) {
 	return h, nil
 }
 
-// withoutHome takes the import target out of a VRF as GoBGP lists it by which its neighbours are
-// told what is leaked into it, and which no configuration has: it is of AS 0.
+// withoutHome takes the targets out of a VRF as GoBGP lists it which no configuration has, of AS
+// 0: that by which its neighbours are told what is leaked into it, and the mark of what goes out
+// of it.
 func withoutHome(v *api.Vrf) *api.Vrf {
-	v.ImportRt = slices.DeleteFunc(v.ImportRt, func(rt *anypb.Any) bool {
+	ours := func(rt *anypb.Any) bool {
 		var two api.TwoOctetAsSpecificExtended
 		return rt.UnmarshalTo(&two) == nil && two.Asn == 0
-	})
+	}
+	v.ImportRt, v.ExportRt = slices.DeleteFunc(v.ImportRt, ours), slices.DeleteFunc(v.ExportRt, ours)
 	return v
 }
 
