@@ -62,8 +62,8 @@ type Config struct {
 	// Policies are those of [[netlink.policies]], in the order of the file, whether they are
 	// used or not.
 	Policies []*policy.Policy
-	// Applied are the lists of neighbours that name such policies, by the policy's name: GoBGP
-	// judges by a copy, and counts nothing.
+	// Applied are where such policies are named, by the policy's name, of which GoBGP judges by a
+	// copy, and counts nothing: lists of neighbours, and bgp.send.
 	Applied map[string][]vrf.PolicyUse
 	// Metrics are off unless the file names an address.
 	Metrics Metrics
@@ -152,8 +152,10 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	noteApplied(p, root)
 	port := listenPort(root)
 	judges := readPolicies(p, root, append(specNames(vrfs), vrf.Default))
+	peers := setPeers(root, relayed)
+	judges.nameAliases(peers)
 	settings, entries := readNetlink(p, root, judges)
-	applied := judges.readApplied(p, root, setPeers(root, relayed))
+	applied := judges.readApplied(p, root, peers)
 	sends := judges.readSends(p, applied, entries, vrfs)
 	conf, err := encode(root, relayed, readSets(p, root, relayed, append(specNames(vrfs), vrf.Default)), applied)
 	if err != nil {

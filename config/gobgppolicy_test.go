@@ -138,6 +138,10 @@ name = "ours"
 default = "reject"
 [[netlink.policies.rules]]
 action = "accept"
+[[netlink.vrfs]]
+name = "red"
+[netlink.vrfs.bgp]
+send = "ours"
 `
 	c, err := Parse("f.toml", []byte(text), appliedBGP())
 	if err != nil {
@@ -148,6 +152,7 @@ action = "accept"
 		{VRF: "red", Place: "import-policy-list of neighbor 192.0.2.2"},
 		{VRF: "default", Place: "export-policy-list of neighbor 192.0.2.9"},
 		{VRF: "", Place: "import-policy-list of peer group many"},
+		{VRF: "red", Place: "bgp.send"},
 	}
 	if got := c.Applied["ours"]; !slices.Equal(got, want) {
 		t.Errorf("uses %v, want %v", got, want)

@@ -45,6 +45,7 @@ func (all *policies) readSends(p *problems, t *translation, entries []*entry, vr
 		}
 		s.write(p, w)
 		sends[e.name] = s.name
+		t.uses[at.text] = append(t.uses[at.text], vrf.PolicyUse{VRF: e.name, Place: "bgp.send"})
 	}
 	return sends
 }

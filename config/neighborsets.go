@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/policy"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -106,6 +107,27 @@ func (m setMember) known(peers []setPeer) (list []netip.Prefix) {
 	}
 	slices.SortFunc(list, netip.Prefix.Compare)
 	return slices.Compact(list)
+}
+
+// nameAliases has the policies know the neighbours in network namespaces whom their rules name
+// as BGP does: the paths that it has are of their aliases.
+func (all *policies) nameAliases(peers []setPeer) {
+	for _, w := range all.written {
+		for i := range w.def.Rules {
+			r := &w.def.Rules[i]
+			for _, list := range [][]policy.Neighbor{r.When.Neighbors, r.Unless.Neighbors} {
+				for j := range list {
+					n := &list[j]
+					of := setMember{n.Prefix, n.Zone, n.VRF}
+					for _, p := range peers {
+						if p.relayed && of.names(p) {
+							n.Aliases = append(n.Aliases, p.name)
+						}
+					}
+				}
+			}
+		}
+	}
 }
 
 // shared returns another neighbour of no namespace that has an entry's address on another

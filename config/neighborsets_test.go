@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // setsHead is a file with two VRFs.
@@ -161,4 +163,40 @@ func setIn(t *testing.T, conf []byte) []string {
 		t.Fatalf("GoBGP gets %s: %v", conf, err)
 	}
 	return all.Sets.Neighbors[0].List
+}
+
+// TestPoliciesKnowNeighborsInNamespaces: the paths of a neighbour in a network namespace are of its
+// alias, and a rule names it by its address.
+func TestPoliciesKnowNeighborsInNamespaces(t *testing.T) {
+	t.Parallel()
+	for _, x := range []struct {
+		key, entry string
+		names      bool
+	}{
+		{"neighbors", "192.0.2.2", true},
+		{"neighbors", "192.0.2.0/24", true},
+		{"neighbors", "192.0.2.2@red", true},
+		{"neighbors", "192.0.2.2@default", false},
+		{"neighbors", "192.0.2.3", false},
+		{"not_neighbors", "192.0.2.2", false},
+		{"not_neighbors", "192.0.2.3", true},
+	} {
+		c, err := Parse("f.toml", fmt.Appendf(nil, `%s[[netlink.policies]]
+name = "p"
+default = "accept"
+[[netlink.policies.rules]]
+%s = [%q]
+action = "reject"
+`, appliedHead, x.key, x.entry), appliedBGP())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := rib.Subject{
+			Prefix: netip.MustParsePrefix("10.0.0.0/8"), VRF: "red",
+			Attrs: &rib.Attrs{Via: &rib.Via{Peer: c.Neighbors[0].Alias, Source: "red"}, Tags: new(rib.Tags), Rare: new(rib.Rare)},
+		}
+		if got := c.Policies[0].Judge(s, nil).Rejected; got != x.names {
+			t.Errorf("%s = [%q]: rejects what 192.0.2.2 in VRF red sent: %t, want %t", x.key, x.entry, got, x.names)
+		}
+	}
 }

@@ -110,9 +110,7 @@ func (t *test) holdsOfPath(s *rib.Subject) bool {
 		return slices.Contains(c.SourceVRFs, s.SourceVRF())
 	case keyNeighbors:
 		peer, vrf := s.Neighbor()
-		return peer.IsValid() && slices.ContainsFunc(c.Neighbors, func(n Neighbor) bool {
-			return (n.VRF == "" || n.VRF == vrf) && n.has(peer)
-		})
+		return peer.IsValid() && slices.ContainsFunc(c.Neighbors, func(n Neighbor) bool { return n.is(peer, vrf) })
 	case keyRPKI:
 		return slices.Contains(c.RPKI, s.RPKI)
 	case keyOriginAS:

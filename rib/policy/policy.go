@@ -56,7 +56,7 @@ var known = struct {
 // Compile makes a policy ready: the one that there is already, where one has the same text. The
 // definition must have no Faults, and is not changed any more.
 func Compile(d Definition) *Policy {
-	text := d.Text()
+	text := d.Text() + aliasesIn(d.Rules)
 	known.mu.Lock()
 	defer known.mu.Unlock()
 	if p := known.byText[text].Value(); p != nil {
@@ -66,6 +66,20 @@ func Compile(d Definition) *Policy {
 	known.byText[text] = weak.Make(p)
 	runtime.AddCleanup(p, forget, text)
 	return p
+}
+
+// aliasesIn are all of the neighbours' that the rules name: with others it is another policy.
+func aliasesIn(rules []Rule) (text string) {
+	for i := range rules {
+		for _, list := range [][]Neighbor{rules[i].When.Neighbors, rules[i].Unless.Neighbors} {
+			for _, n := range list {
+				if len(n.Aliases) > 0 {
+					text += fmt.Sprintln(n, n.Aliases)
+				}
+			}
+		}
+	}
+	return text
 }
 
 // forget takes a policy out that nobody has any more.
@@ -125,7 +139,7 @@ func (p *Policy) String() string {
 func (p *Policy) Equal(o *Policy) bool { return p == o || p != nil && o != nil && p.text == o.text }
 
 // Text is the policy as a configuration may write it.
-func (p *Policy) Text() string { return p.text }
+func (p *Policy) Text() string { return p.of.Text() }
 
 // Judge implements rib.Judge.
 func (p *Policy) Judge(s rib.Subject, h *rib.Hearing) rib.Ruling {

@@ -158,7 +158,7 @@ func randomCondition(r *rand.Rand, c *Conditions) {
 	case 2:
 		c.SourceVRFs = some(r, 2, func() string { return oneOf(r, "default", "red", "blue") })
 	case 3:
-		c.Neighbors = some(r, 2, func() Neighbor { return Neighbor{randomRange(r), oneOf(r, "", "", "red", "default")} })
+		c.Neighbors = some(r, 2, func() Neighbor { return Neighbor{Range: randomRange(r), VRF: oneOf(r, "", "", "red", "default")} })
 	case 4:
 		c.Nexthops = some(r, 2, func() Range { return randomRange(r) })
 	case 5:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -182,6 +183,13 @@ func (r Range) has(a netip.Addr) bool {
 type Neighbor struct {
 	Range
 	VRF string // that has the session, "default" for the global table; "": any
+	// Aliases are by what addresses BGP knows those of them that are in network namespaces.
+	Aliases []netip.Addr
+}
+
+// is tells whether a neighbour, of a VRF, is one of them.
+func (n Neighbor) is(peer netip.Addr, vrf string) bool {
+	return slices.Contains(n.Aliases, peer) || (n.VRF == "" || n.VRF == vrf) && n.has(peer)
 }
 
 // ParseNeighbor reads what ParseRange does, with "@VRF" behind it where the neighbour of one VRF
@@ -196,7 +204,7 @@ func ParseNeighbor(s string) (Neighbor, error) {
 	if err == nil && s[at+1:] == "" {
 		err = fmt.Errorf("%q: there is no VRF behind @; write for example %s@red, or leave @ out for any VRF", s, cmp.Or(s[:at], "192.0.2.2"))
 	}
-	return Neighbor{r, s[at+1:]}, err
+	return Neighbor{Range: r, VRF: s[at+1:]}, err
 }
 
 // String renders n as ParseNeighbor reads it.

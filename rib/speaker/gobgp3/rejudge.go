@@ -25,7 +25,7 @@ func (r *reloader) rejudge(ctx context.Context, by *reload.Reconciler, c *conf.C
 	}
 	again := func() error { return by.Reannounce(ctx) }
 	whose := by.Rejudged(now.Neighbors)
-	errs := []error{r.keeper.changes.remark(c, true, again)}
+	errs := []error{remark(r.keeper.changes, c, true, again)}
 	for _, name := range whose.In {
 		if err := r.keeper.changes.rejudge(name); err != nil {
 			errs = append(errs, fmt.Errorf("judge the routes of neighbour %s by the policies of now: %w", name, err))
@@ -34,7 +34,7 @@ func (r *reloader) rejudge(ctx context.Context, by *reload.Reconciler, c *conf.C
 	if whose.Local {
 		errs = append(errs, by.Reannounce(ctx))
 	}
-	return errors.Join(append(errs, r.retell(whose.Out), r.keeper.changes.remark(c, false, again))...)
+	return errors.Join(append(errs, r.retell(whose.Out), remark(r.keeper.changes, c, false, again))...)
 }
 
 // rejudge has what a neighbour sent judged anew, as GoBGP's soft reset does in one turn.

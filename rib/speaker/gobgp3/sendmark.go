@@ -29,7 +29,7 @@ func isSendMark(c bgp.ExtendedCommunityInterface) bool {
 
 // mark gives VRFs their marks where they have others, or none; with off it takes those away
 // that are no VRF's any more. It returns the VRFs that it changed.
-func (l *loop) mark(c *conf.Config, off bool) (changed map[string]bool, err error) {
+func mark(l *loop, c *conf.Config, off bool) (changed map[string]bool, err error) {
 	marks := c.SendMarks()
 	changed = make(map[string]bool)
 	err = l.inLoop(func() error {
@@ -53,8 +53,8 @@ func (l *loop) mark(c *conf.Config, off bool) (changed map[string]bool, err erro
 
 // remark is mark, and has what the VRFs announce and what their neighbours sent get the targets
 // of now. announce announces again what originates here.
-func (c *changes) remark(of *conf.Config, off bool, announce func() error) error {
-	changed, err := c.mark(of, off)
+func remark(c *changes, of *conf.Config, off bool, announce func() error) error {
+	changed, err := mark(c.loop, of, off)
 	if err != nil || len(changed) == 0 {
 		return err
 	}

@@ -75,7 +75,7 @@ func addRules(c *Config) error {
 	if err != nil {
 		return err
 	}
-	r.sends(c)
+	addSends(&r, c)
 	r.communities()
 	r.blackholes(c)
 	r.nextHops(c.Set.Global.Config.RouterId)

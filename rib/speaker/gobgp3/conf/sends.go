@@ -35,9 +35,9 @@ func (c *Config) SendMarks() map[string]rib.RT {
 	return marks
 }
 
-// sends judges what goes out of VRFs, and keeps what is leaked into them from all neighbours
+// addSends judges what goes out of VRFs, and keeps what is leaked into them from all neighbours
 // that get VPN routes, but for what those policies let out: it is for neighbours in the VRFs.
-func (r *rules) sends(c *Config) {
+func addSends(r *rules, c *Config) {
 	ext := func(name, match string) {
 		b := &r.sets.BgpDefinedSets
 		b.ExtCommunitySets = append(b.ExtCommunitySets, oc.ExtCommunitySet{ExtCommunitySetName: name, ExtCommunityList: []string{match}})
