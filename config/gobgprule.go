@@ -80,7 +80,7 @@ func (r *ruleWriter) unable() *misfit {
 		}
 	}
 	if r.at == policy.Send {
-		if err := r.unableOfSent(); err != nil {
+		if err := unableOfSent(r); err != nil {
 			return err
 		}
 	}

@@ -156,7 +156,7 @@ func anyTarget(rts []rib.RT) string {
 }
 
 // unableOfSent refuses the conditions that GoBGP does not have on the way out of a VRF.
-func (r *ruleWriter) unableOfSent() *misfit {
+func unableOfSent(r *ruleWriter) *misfit {
 	for i, c := range []*policy.Conditions{&r.rule.When, &r.rule.Unless} {
 		not := []string{"", "not_"}[i]
 		switch {

@@ -111,7 +111,7 @@ func (m setMember) known(peers []setPeer) (list []netip.Prefix) {
 
 // nameAliases has the policies know the neighbours in network namespaces whom their rules name
 // as BGP does: the paths that it has are of their aliases.
-func (all *policies) nameAliases(peers []setPeer) {
+func nameAliases(all *policies, peers []setPeer) {
 	for _, w := range all.written {
 		for i := range w.def.Rules {
 			r := &w.def.Rules[i]

@@ -25,10 +25,6 @@ func (x *Importing) announcing(r *Route) *Attrs {
 	return a
 }
 
-// defaultLocalPref is that of a path without one (RFC 4271, 5.1.5 leaves it open; all
-// implementations have it so).
-const defaultLocalPref = 100
-
 // ourselves stands for our own AS, whichever a session has: what counts of the AS path of an
 // announcement is its length. It is AS_TRANS, which no router has (RFC 6793, 9).
 const ourselves = 23456

@@ -214,3 +214,7 @@ func (p Path) Confined(own string) Path {
 	p.RD, p.ID, p.Label, p.Attrs = 0, 0, 0, &a
 	return p
 }
+
+// defaultLocalPref is that of a path without one (RFC 4271, 5.1.5 leaves it open; all
+// implementations have it so).
+const defaultLocalPref = 100

@@ -115,10 +115,6 @@ func (v View) importedFirst(p netip.Prefix) []Route {
 	return append([]Route{*all[got.at].route}, routes...)
 }
 
-// zoned tells whether nh means something on one interface only. IPv4 link-local
-// addresses do too, but have no zones: there the connected route decides.
-func zoned(nh netip.Addr) bool { return nh.Is6() && nh.IsLinkLocalUnicast() }
-
 // usable refuses what can never be a nexthop of this router.
 func (v View) usable(nh netip.Addr) error {
 	switch {
