@@ -236,3 +236,11 @@ func locate(message string, index map[string]*node) (string, *node) {
 	}
 	return "", nil
 }
+
+func specNames(specs []vrf.Spec) []string {
+	names := make([]string, len(specs))
+	for i, s := range specs {
+		names[i] = s.Name
+	}
+	return names
+}

@@ -103,8 +103,6 @@ type Metrics struct {
 	StatusHosts []string
 }
 
-const defaultListen = "unix:///run/vrfredist/vrfredist.sock"
-
 // Load reads and validates the file at path. The error is an *Errors.
 func Load(path string, bgp BGP) (*Config, error) {
 	data, mode, err := readFile(path, mostConfig)
@@ -267,14 +265,6 @@ func describe(b rib.Binding) string {
 		return "main of " + b.String()
 	}
 	return b.String()
-}
-
-func specNames(specs []vrf.Spec) []string {
-	names := make([]string, len(specs))
-	for i, s := range specs {
-		names[i] = s.Name
-	}
-	return names
 }
 
 func sortSpecs(specs []vrf.Spec) {

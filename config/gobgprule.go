@@ -128,14 +128,6 @@ func (r *ruleWriter) neighbors(to section) (bool, *misfit) {
 	return true, nil
 }
 
-func stringsOf[T fmt.Stringer](list []T) []string {
-	out := make([]string, len(list))
-	for i, v := range list {
-		out[i] = v.String()
-	}
-	return out
-}
-
 // nexthops writes the condition on nexthops: GoBGP has a list of which one has to match.
 func (r *ruleWriter) nexthops(to section) *misfit {
 	when, unless := r.rule.When.Nexthops, r.rule.Unless.Nexthops
@@ -179,15 +171,6 @@ func (r *ruleWriter) large(to section) *misfit {
 	})
 }
 
-// plainCommunities writes communities as numbers: GoBGP's expressions have no names.
-func plainCommunities(list []rib.Community) []string {
-	out := make([]string, len(list))
-	for i, c := range list {
-		out[i] = fmt.Sprintf("%d:%d", uint32(c)>>16, uint32(c)&0xffff)
-	}
-	return out
-}
-
 // communityLists writes any of, all of, none of, and not all of some communities.
 func communityLists(r *ruleWriter, to section, of kindOfSet, key string, l [4][]string) *misfit {
 	anyOf, all, none, notAll := exact(l[0]), exact(l[1]), exact(l[2]), exact(l[3])
@@ -198,14 +181,6 @@ func communityLists(r *ruleWriter, to section, of kindOfSet, key string, l [4][]
 		all, anyOf = append(all, anyOf...), nil
 	}
 	return r.once(to, of, "communities", []listOfSet{{key, "any", anyOf}, {key + "_all", "all", all}, {"not_" + key, "invert", none}})
-}
-
-// exact are expressions for values.
-func exact(values []string) (list []string) {
-	for _, v := range values {
-		list = append(list, "^"+regexp.QuoteMeta(v)+"$")
-	}
-	return list
 }
 
 func (r *ruleWriter) targets(to section) *misfit {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -80,4 +81,29 @@ func (r *ruleWriter) once(to section, of kindOfSet, what string, lists []listOfS
 type listOfSet struct {
 	key, option string
 	members     []string
+}
+
+// exact are expressions for values.
+func exact(values []string) (list []string) {
+	for _, v := range values {
+		list = append(list, "^"+regexp.QuoteMeta(v)+"$")
+	}
+	return list
+}
+
+// plainCommunities writes communities as numbers: GoBGP's expressions have no names.
+func plainCommunities(list []rib.Community) []string {
+	out := make([]string, len(list))
+	for i, c := range list {
+		out[i] = fmt.Sprintf("%d:%d", uint32(c)>>16, uint32(c)&0xffff)
+	}
+	return out
+}
+
+func stringsOf[T fmt.Stringer](list []T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = v.String()
+	}
+	return out
 }
