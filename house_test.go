@@ -36,17 +36,22 @@ var house = map[string]room{
 		only:   []string{"github.com/gaissmai/bart"},
 		reason: "rib is pure: the standard library and a prefix trie, so that everything else can build on it and it can be tested without I/O",
 	},
+	"rib/policy": {
+		may:    []string{"rib"},
+		only:   []string{},
+		reason: "policies judge what rib's decisions show them; they are pure, so that a second evaluator can be held against them",
+	},
 	"vrf": {
 		may:    []string{"rib"},
 		reason: "vrf starts workers through a Factory; it must not know what they do, nor who configures it",
 	},
 	"config": {
-		may:    []string{"api/access", "vrf", "rib"},
+		may:    []string{"api/access", "vrf", "rib", "rib/policy"},
 		reason: "config turns a file into validated values; it runs nothing",
 	},
 	"nsworker": {
 		may:    []string{"nsworker/ledger", "nsworker/nexthop", "vrf", "rib"},
-		tests:  []string{"rib/speaker", "rib/speaker/speakertest"},
+		tests:  []string{"rib/policy", "rib/speaker", "rib/speaker/speakertest"},
 		reason: "a worker sees the kernel and BGP through its own interfaces, so that its loop runs without root",
 	},
 	"nsworker/ledger": {
@@ -86,7 +91,7 @@ var house = map[string]room{
 	},
 	"rib/speaker/gobgp3": {
 		may:    []string{"rib", "rib/speaker", "rib/speaker/gobgp3/guard", "rib/speaker/gobgp3/conf", "rib/speaker/gobgp3/reload"},
-		tests:  []string{"rib/speaker/gobgp3/conf/conftest"},
+		tests:  []string{"rib/speaker/gobgp3/conf/conftest", "config"},
 		reason: "nothing outside may assume that GoBGP runs in this process",
 	},
 	"rib/speaker/gobgp3/conf": {

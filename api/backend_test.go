@@ -35,7 +35,9 @@ type fake struct {
 	changed chan struct{}
 	waits   *vrf.Unconfirmed
 	tap     vrf.Tap
-	trip    error // what Redistribute fails with
+
+	policies []vrf.Policy
+	trip     error // what Redistribute fails with
 }
 
 func (f *fake) List() []vrf.Status {
@@ -304,6 +306,8 @@ func wantCode(t *testing.T, err error, code codes.Code, words ...string) {
 }
 
 // Diagnose finds one thing of each level.
+func (f *fake) Policies() []vrf.Policy { return f.policies }
+
 func (f *fake) Diagnose(context.Context) ([]doctor.Finding, error) {
 	return []doctor.Finding{
 		{Level: doctor.Broken, Check: "capabilities", Subject: "CAP_SYS_ADMIN", What: "The daemon lacks CAP_SYS_ADMIN.", Why: "It needs it.", Mend: "mend it"},

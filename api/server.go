@@ -31,6 +31,8 @@ type Backend interface {
 	VRFs
 	Tables
 	Configuration
+	// Policies returns the policies of the configuration, ordered by name.
+	Policies() []vrf.Policy
 	// Diagnose says what stands in the way of the daemon on its host.
 	Diagnose(ctx context.Context) ([]doctor.Finding, error)
 }

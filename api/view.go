@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -98,6 +100,24 @@ func (v view) AllSessions(ctx context.Context) (map[string][]vrf.Session, error)
 	all, err := v.Backend.AllSessions(ctx)
 	maps.DeleteFunc(all, func(name string, _ []vrf.Session) bool { return !v.grant.Sees(name) })
 	return all, err
+}
+
+// Policies implements Backend. Who sees some VRFs alone sees the policies that are called after
+// them, and of their uses those by these VRFs.
+func (v view) Policies() []vrf.Policy {
+	all := v.Backend.Policies()
+	if v.grant.SeesAll() {
+		return all
+	}
+	var list []vrf.Policy
+	for _, p := range all {
+		if of, _, is := strings.Cut(p.Name, "/"); !is || !v.grant.Sees(of) {
+			continue
+		}
+		p.Uses = slices.DeleteFunc(slices.Clone(p.Uses), func(u vrf.PolicyUse) bool { return !v.grant.Sees(u.VRF) })
+		list = append(list, p)
+	}
+	return list
 }
 
 // Restore implements Backend. BGP's configuration is an administrator's; the resync of

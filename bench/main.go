@@ -155,6 +155,8 @@ func (w *work) scenarios() (list []scenario) {
 		list = append(list, scenario{name: "beside a full table: " + name, play: func(t *stage, s *sender) { beside(w, t, s, name) }, sender: true})
 	}
 	list = append(list, scenario{name: "guard", play: func(t *stage, s *sender) { guard(w, t, s) }, sender: true, once: true})
+	list = append(list, scenario{name: "policy", play: func(t *stage, s *sender) { policies(w, t, s) }, sender: true, once: true})
+	list = append(list, scenario{name: "advertise", play: func(t *stage, s *sender) { advertising(w, t, s) }, sender: true, once: true})
 	list = append(list, scenario{name: "memory", play: func(t *stage, s *sender) { memory(w, t, s) }, sender: true, once: true})
 	list = append(list, oneScenario(memoryOfPaths, true, func(t *stage) { furtherPaths(w, t) }))
 	list = append(list, scenario{name: "operator", play: func(t *stage, s *sender) { operator(w, t, s) }, sender: true, once: true})

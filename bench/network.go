@@ -172,7 +172,10 @@ func (r *router) index(device string) (index int) {
 func (r *router) dial(vpn bool) *peer.Peer { return r.dialAs(peer.Config{VPN: vpn}) }
 
 func (r *router) dialAs(c peer.Config) *peer.Peer {
-	c.Local, c.Remote, c.AS = peerAddr, routerAddr, as
+	c.Local, c.Remote = peerAddr, routerAddr
+	if c.AS == 0 {
+		c.AS = as
+	}
 	var p *peer.Peer
 	r.t.until("the exact peer's session is up", 30*time.Second, 100*time.Millisecond, func() bool {
 		var err error

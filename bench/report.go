@@ -14,6 +14,8 @@ import (
 var about = []struct{ scenario, title, text string }{
 	{"session", "From a BGP session to the kernel", "BIRD sends the IPv4 table over iBGP. From the first routes that arrive at the receiver until the last one is in the kernel's table, or, for GoBGP alone and with export off, in GoBGP's."},
 	{"guard", "What the guard costs", "The same session, five times with the guard before it and five times without, in turn: by a program that was built without it. Of a profile of the session, what the guard's own functions took."},
+	{policyScenario, "What a policy costs", "The same session, five times without a policy and five times with one for the export, in turn: a rule of 1,000 prefixes of the table, each with those in it, sets the MED of what it matches and goes on."},
+	{advertiseScenario, "What advertising what is installed costs", "The same session with an eBGP neighbour that is told of all, five times as GoBGP has the routes (`always`) and five times once the kernel has them (`installed`), in turn. Until the last route is in the kernel, and until the neighbour has the last one; the CPU is of the whole."},
 	{"session-ipv6", "The same for IPv6", "The IPv6 table, over a session of its own."},
 	{"writing", "Writing", "The RIB is full, the kernel's table empty: export is disabled, which takes all routes out, and enabled again. From that call until the last route is in the kernel."},
 	{"failover", "Failover", "The static route that covers the nexthop of all routes moves to another link. From just before that change until the kernel sends packets for every one of 256 prefixes by the new link. The median and the slowest of three moves, in each run."},
@@ -68,6 +70,7 @@ func (r *results) aims() []aim {
 			return r.value("guard", "with it", "its own functions, % of the samples")
 		}},
 		{"guard, session with it ÷ without", 1.05, false, over("guard", "with it", "CPU s", "guard", "without it", "CPU s")},
+		{"policy of 1,000 prefixes, CPU of the session ÷ without", 1.1, false, over(policyScenario, withPolicy, "CPU s", policyScenario, withoutPolicy, "CPU s")},
 		{"failover, ms", 10, false, figureOf("failover", "ms")},
 	}
 	list = append(list, neighbourAims()...)

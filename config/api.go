@@ -344,3 +344,5 @@ func number(n *node, what string, lookup func(string) (string, error)) (uint32, 
 	}
 	return uint32(id), nil
 }
+
+const defaultListen = "unix:///run/vrfredist/vrfredist.sock"

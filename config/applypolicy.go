@@ -1,17 +1,30 @@
 package config
 
-import (
-	"fmt"
-	"strings"
+// noteApplied notes that the policies of neighbours that are no route server's clients are
+// in force, which they were not in an earlier version, and where the global ones leave
+// nothing of what they accept.
+func noteApplied(p *problems, root *node) {
+	first := firstApplied(root)
+	if first == nil {
+		return
+	}
+	p.noteChange(first, "is in force: what it rejects is not taken and not told (UPGRADING.md); before, GoBGP went by it for route server's clients alone. The global policies judge what it accepts, as before")
+	global := root.get("global").get("apply-policy").get("config")
+	for _, way := range []struct{ fallback, list, what string }{
+		{"default-import-policy", "import-policy-list", "nothing is taken from any neighbour"},
+		{"default-export-policy", "export-policy-list", "nothing is told to any neighbour"},
+	} {
+		n, list := global.get(way.fallback), global.get(way.list)
+		if n != nil && n.text == "reject-route" && (list == nil || list.kind == kindList && len(list.items) == 0) {
+			p.note(n, "without %s: %s, whatever the policies of neighbours accept, because the global ones judge what those accept; "+
+				"write it under [neighbors.apply-policy.config] or [peer-groups.apply-policy.config], and accept-route here", way.list, way.what)
+		}
+	}
+}
 
-	"github.com/vrfredist/vrfredist/rib"
-)
-
-// noteApplyPolicies says where a neighbour's own policies are not in force: GoBGP
-// judges the routes of route server clients alone by them (v3.37.0, TableID in
-// pkg/server/peer.go), and those of all others by the global ones. It returns the
-// neighbours and peer groups, for a person.
-func noteApplyPolicies(p *problems, root *node, relayed map[int]rib.Neighbor) (unapplied []string) {
+// firstApplied is the first key of a policy of a neighbour, or peer group, that is no route
+// server's client; nil: there is none.
+func firstApplied(root *node) *node {
 	members := make(map[string][]*node) // of a peer-group, the dynamic ones too
 	groups := make(map[string]*node)
 	for _, item := range sections(root.get("peer-groups")) {
@@ -19,28 +32,20 @@ func noteApplyPolicies(p *problems, root *node, relayed map[int]rib.Neighbor) (u
 			groups[n.text] = item
 		}
 	}
-	note := func(at *node, who, set string) {
-		p.note(at, "is not in force: GoBGP heeds the policies of a neighbour only where that is a route server's client, and takes and sends all routes of %s as the global policies say. "+
-			"Write them under [global.apply-policy.config], with a statement for it: conditions.match-neighbor-set, and a neighbor-set that holds %s", who, set)
-		unapplied = append(unapplied, who)
+	var first *node
+	keep := func(at *node) {
+		if at != nil && (first == nil || at.line < first.line) {
+			first = at
+		}
 	}
-	for i, item := range sections(root.get("neighbors")) {
-		config := item.get("config")
-		group := config.get("peer-group")
+	for _, item := range sections(root.get("neighbors")) {
+		group := item.get("config").get("peer-group")
 		if group != nil {
 			members[group.text] = append(members[group.text], item)
 		}
-		at := applied(item)
-		if at == nil || isClient(item, groups, group) {
-			continue
+		if !isClient(item, groups, group) {
+			keep(applied(item))
 		}
-		who, set := nameOf(config), nameOf(config)
-		if n, ok := relayed[i]; ok {
-			set = fmt.Sprintf("%s, which is what GoBGP calls it", n.Alias)
-		} else if config.get("neighbor-address") == nil {
-			set = "its link-local address"
-		}
-		note(at, who, set)
 	}
 	for _, item := range sections(root.get("dynamic-neighbors")) {
 		if group := item.get("config").get("peer-group"); group != nil {
@@ -48,13 +53,12 @@ func noteApplyPolicies(p *problems, root *node, relayed map[int]rib.Neighbor) (u
 		}
 	}
 	for _, item := range sections(root.get("peer-groups")) {
-		name, at := item.get("config").get("peer-group-name"), applied(item)
-		if name == nil || at == nil || clientsAlone(members[name.text], groups, name) {
-			continue
+		name := item.get("config").get("peer-group-name")
+		if name != nil && !clientsAlone(members[name.text], groups, name) {
+			keep(applied(item))
 		}
-		note(at, "peer-group "+name.text, "the addresses of its neighbours")
 	}
-	return unapplied
+	return first
 }
 
 // applied returns the first key of a neighbour's or group's policies; nil: it has
@@ -92,20 +96,6 @@ func clientsAlone(members []*node, groups map[string]*node, group *node) bool {
 		}
 	}
 	return len(members) > 0 || isClient(nil, groups, group)
-}
-
-// nameOf is a neighbour's name for a person.
-func nameOf(config *node) string {
-	var words []string
-	for _, key := range []string{"neighbor-address", "neighbor-interface"} {
-		if n := config.get(key); n != nil {
-			words = append(words, n.text)
-		}
-	}
-	if n := config.get("netns"); n != nil {
-		words = append(words, "in netns", n.text)
-	}
-	return strings.Join(words, " ")
 }
 
 // noteWaiting says which neighbours without an address would wait now; waits is nil where

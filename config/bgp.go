@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/json"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -238,16 +237,10 @@ func locate(message string, index map[string]*node) (string, *node) {
 	return "", nil
 }
 
-// encode returns GoBGP's part as JSON, with the aliases of neighbours that are
-// relayed.
-func encode(root *node, relayed map[int]rib.Neighbor) ([]byte, error) {
-	all, _ := root.plain().(map[string]any)
-	delete(all, "netlink")
-	withoutTenantKeys(all)
-	withoutPeerKeys(all)
-	if len(relayed) > 0 {
-		rewrite(all, relayed)
-		listenHere(all)
+func specNames(specs []vrf.Spec) []string {
+	names := make([]string, len(specs))
+	for i, s := range specs {
+		names[i] = s.Name
 	}
-	return json.Marshal(all)
+	return names
 }

@@ -23,6 +23,7 @@ import (
 	"strings"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/policy"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -58,6 +59,12 @@ type Config struct {
 	// and both directions off. A VRF that is enabled at run time joins.
 	Others []vrf.Spec
 	API    API
+	// Policies are those of [[netlink.policies]], in the order of the file, whether they are
+	// used or not.
+	Policies []*policy.Policy
+	// Applied are where such policies are named, by the policy's name, of which GoBGP judges by a
+	// copy, and counts nothing: lists of neighbours, and bgp.send.
+	Applied map[string][]vrf.PolicyUse
 	// Metrics are off unless the file names an address.
 	Metrics Metrics
 	// Neighbors are the neighbours with `netns`: the relay carries their sessions. In
@@ -73,9 +80,6 @@ type Config struct {
 	// prefixes from which such neighbours may dial in: anybody who can send from there
 	// may pose as one.
 	Open []string
-	// Unapplied are the neighbours and peer groups whose own policies GoBGP does not
-	// heed: "192.0.2.1", "peer-group customers".
-	Unapplied []string
 	// Notes are what the keys of gobgp-netlink mean here, where that is something
 	// else, what GoBGP makes of some of its own, and what is easily overlooked,
 	// ordered by line.
@@ -98,8 +102,6 @@ type Metrics struct {
 	StatusPage  bool
 	StatusHosts []string
 }
-
-const defaultListen = "unix:///run/vrfredist/vrfredist.sock"
 
 // Load reads and validates the file at path. The error is an *Errors.
 func Load(path string, bgp BGP) (*Config, error) {
@@ -145,9 +147,15 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	noteTimers(p, root)
 	noteChanged(p, root)
 	noteWaiting(p, root, bgp.Waits)
-	unapplied := noteApplyPolicies(p, root, relayed)
+	noteApplied(p, root)
 	port := listenPort(root)
-	conf, err := encode(root, relayed)
+	judges := readPolicies(p, root, append(specNames(vrfs), vrf.Default))
+	peers := setPeers(root, relayed)
+	nameAliases(judges, peers)
+	settings, entries := readNetlink(p, root, judges)
+	applied := judges.readApplied(p, root, peers)
+	sends := judges.readSends(p, applied, entries, vrfs)
+	conf, err := encode(root, relayed, readSets(p, root, relayed, append(specNames(vrfs), vrf.Default)), applied)
 	if err != nil {
 		p.add(0, "", "cannot be handed to GoBGP: %v", err)
 	}
@@ -155,14 +163,14 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 		p.at(root.get("global").get("config").get("port"), "leaves GoBGP without a listener, which neighbours with netns need; write a port, or remove the key for 179")
 	}
 	checkBGP(p, bgp, conf, index)
-	settings, entries := readNetlink(p, root)
-	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Unapplied: unapplied, Advertise: advertised}
+	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised}
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
 	}
 	c.Bound, c.Open = readBound(root), readOpen(root)
 	c.VRFs, c.Others = assemble(p, settings, entries, vrfs)
 	c.Extras = c.extras(terms)
+	c.Extras.Sends = sends
 	acceptMartians(terms, c.VRFs, c.Others)
 	selectPaths(root, c.VRFs, c.Others)
 	c.API = readAPI(p, root.get("netlink").get("api"), append(specNames(vrfs), vrf.Default))
@@ -170,6 +178,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
+	c.Policies, c.Applied = judges.compiled(), applied.uses
 	slices.SortStableFunc(p.notes, func(a, b Error) int { return a.Line - b.Line })
 	slices.SortStableFunc(p.changed, func(a, b Error) int { return a.Line - b.Line })
 	c.Notes, c.Changed = p.notes, p.changed
@@ -234,6 +243,7 @@ func assemble(p *problems, s settings, entries []*entry, known []vrf.Spec) (run,
 			others = append(others, s.spec(s.entry(nil), v))
 		}
 	}
+	checkLeaks(p, entries, run)
 	sortSpecs(run)
 	sortSpecs(others)
 	return run, others
@@ -255,14 +265,6 @@ func describe(b rib.Binding) string {
 		return "main of " + b.String()
 	}
 	return b.String()
-}
-
-func specNames(specs []vrf.Spec) []string {
-	names := make([]string, len(specs))
-	for i, s := range specs {
-		names[i] = s.Name
-	}
-	return names
 }
 
 func sortSpecs(specs []vrf.Spec) {

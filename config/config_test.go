@@ -34,11 +34,12 @@ func fakeBGP() BGP {
 	}
 	return BGP{
 		Schema: map[string]any{
-			"global":            map[string]any{"config": section("as", "router-id", "port", "local-address-list")},
-			"neighbors":         []any{peer("neighbor-address")},
-			"peer-groups":       []any{peer("peer-group-name")},
-			"dynamic-neighbors": []any{map[string]any{"config": section("prefix", "peer-group")}},
-			"vrfs":              []any{map[string]any{"config": section("name", "id", "rd", "import-rt-list", "export-rt-list", "both-rt-list")}},
+			"global":             map[string]any{"config": section("as", "router-id", "port", "local-address-list")},
+			"neighbors":          []any{peer("neighbor-address")},
+			"peer-groups":        []any{peer("peer-group-name")},
+			"policy-definitions": []any{section("name")},
+			"dynamic-neighbors":  []any{map[string]any{"config": section("prefix", "peer-group")}},
+			"vrfs":               []any{map[string]any{"config": section("name", "id", "rd", "import-rt-list", "export-rt-list", "both-rt-list")}},
 		},
 		Check: func([]byte) error { return nil },
 	}

@@ -88,7 +88,7 @@ func TestErrorsOfKeys(t *testing.T) {
 		{"unknown key, GoBGP's", "[global.config]\nas = 65000\nrouterid = \"192.0.2.1\"\nrouter-id = \"192.0.2.1\"",
 			[]string{":3: global.config.routerid: unknown key; did you mean router-id?"}},
 		{"unknown section", head + "[bmp]\nx = 1",
-			[]string{":11: bmp: unknown key; known here: dynamic-neighbors, global, neighbors, netlink, peer-groups, vrfs"}},
+			[]string{":11: bmp: unknown key; known here: dynamic-neighbors, global, neighbors, netlink, peer-groups, policy-definitions, vrfs"}},
 		{"repeated key", inNetlink("metric = 5\nmetric = 6"), []string{":13: netlink.metric: is given twice, first on line 12; remove one"}},
 		{"repeated key, two spellings", inNetlink("on_exit = \"keep\"\non-exit = \"keep\""),
 			[]string{":13: netlink.on-exit: is the same key as on_exit on line 12; remove one"}},

@@ -20,6 +20,7 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(uint8(format), string(data))
 	}
+	f.Add(uint8(0), policiesFile)
 	f.Fuzz(func(t *testing.T, format uint8, data string) {
 		file := []string{"f.toml", "f.yaml", "f.json"}[format%3]
 		bgp := fakeBGP()

@@ -45,6 +45,9 @@ func TestManualHasEveryKey(t *testing.T) {
 		"import":  slices.Sorted(maps.Keys(importKeys)),
 		"bgp":     slices.Sorted(maps.Keys(bgpKeys)),
 		"export":  slices.Sorted(maps.Keys(exportKeys)),
+
+		"policies":       slices.Sorted(maps.Keys(policyKeys)),
+		"policies.rules": slices.Sorted(maps.Keys(policyRuleKeys)),
 	}
 	for key := range termKeys {
 		if key = "config." + strings.ReplaceAll(key, "-", "_"); !strings.Contains(string(page), "**"+key+"**") {

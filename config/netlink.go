@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/policy"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -47,9 +47,11 @@ type entry struct {
 	binding rib.Binding
 	imp     rib.ImportPolicy
 	exp     rib.ExportPolicy
-	source  []netip.Addr
+	uses    []use // of policies
+	send    rib.Judge
 
 	maxPrefixes uint32
+	originates  origination
 }
 
 const day = 24 * time.Hour
@@ -92,6 +94,7 @@ var importKeys = keys[entry]{
 	"med":               one(pointer(whole[uint32](0, math.MaxUint32, "")), func(e *entry) **uint32 { return &e.imp.MED }),
 	"communities":       many(community, func(e *entry) *[]rib.Community { return &e.imp.Communities }),
 	"large-communities": many(largeCommunity, func(e *entry) *[]rib.LargeCommunity { return &e.imp.LargeCommunities }),
+	"policy":            uses(policy.Import, func(e *entry) *rib.Judge { return &e.imp.Policy }),
 }
 
 var exportKeys = keys[entry]{
@@ -108,12 +111,18 @@ var exportKeys = keys[entry]{
 	"backup-routes":        one(boolean, func(e *entry) *bool { return &e.exp.BackupRoutes }),
 	"resolve-by-default":   one(boolean, func(e *entry) *bool { return &e.exp.ResolveByDefault }),
 	"prefer-link-local":    one(boolean, func(e *entry) *bool { return &e.exp.PreferLinkLocal }),
-	"prefsrc":              sources,
+	"prefsrc":              func(p *problems, n *node, e *entry) { readSources(p, n, &e.exp.PrefSrc) },
+	"policy":               uses(policy.Export, func(e *entry) *rib.Judge { return &e.exp.Policy }),
+	"advertise":            one(advertise, func(e *entry) *bool { return &e.exp.AdvertiseInstalled }),
+	"advertise-rejected":   one(boolean, func(e *entry) *bool { return &e.exp.AdvertiseRejected }),
 }
 
 // bgpKeys are the keys of a VRF under bgp, which the short form has not.
 var bgpKeys = keys[entry]{
 	"max-prefixes": one(whole[uint32](1, math.MaxUint32, ""), func(e *entry) *uint32 { return &e.maxPrefixes }),
+	"leak-from":    readLeakFrom,
+	"receive":      uses(policy.Receive, func(e *entry) *rib.Judge { return &e.exp.Receive }),
+	"send":         uses(policy.Send, func(e *entry) *rib.Judge { return &e.send }),
 }
 
 // shortKeys are the keys of the short form beside importKeys or exportKeys.
@@ -127,12 +136,13 @@ func netlinkSchema() schema {
 		"export": with(exportKeys, shortKeys).schema(forkExportKeys.schema(schema{
 			"rules": []any{globalRuleKeys.schema(nil)},
 		})),
-		"api":     apiSchema(),
-		"metrics": metricsKeys.schema(nil),
+		"api":      apiSchema(),
+		"metrics":  metricsKeys.schema(nil),
+		"policies": policySchema(),
 		"vrfs": []any{entryKeys.schema(schema{
 			"import": importKeys.schema(nil),
 			"export": exportKeys.schema(nil),
-			"bgp":    bgpKeys.schema(nil),
+			"bgp":    bgpKeys.schema(originationSchema()),
 		})},
 	})
 }
@@ -142,25 +152,9 @@ func oneCommunity(n *node) ([]rib.Community, error) {
 	return []rib.Community{c}, err
 }
 
-// sources reads prefsrc: an address, or a list with one of each family.
-func sources(p *problems, n *node, e *entry) {
-	list := n
-	if n.kind != kindList {
-		list = &node{kind: kindList, items: []*node{n}}
-	}
-	many(source, func(e *entry) *[]netip.Addr { return &e.source })(p, list, e)
-	for _, a := range e.source {
-		to := &e.exp.PrefSrc[rib.FamilyOfAddr(a)]
-		if to.IsValid() {
-			p.at(n, "names %v and %v; write one address of each family", *to, a)
-		}
-		*to = a
-	}
-}
-
 // readNetlink reads [netlink]: its settings, and its VRFs in the order of the
 // file, the short form last.
-func readNetlink(p *problems, root *node) (settings, []*entry) {
+func readNetlink(p *problems, root *node, judges *policies) (settings, []*entry) {
 	n := root.get("netlink")
 	s := defaults()
 	read(p, n.get("export"), forkExportKeys, &s)
@@ -180,13 +174,16 @@ func readNetlink(p *problems, root *node) (settings, []*entry) {
 			p.add(item.line, join(item.path, "name"), `is missing; name a VRF of [[vrfs]], or "default"`)
 		}
 		readDirections(p, e, item.get("import"), item.get("export"), nil)
-		read(p, item.get("bgp"), bgpKeys, e)
+		readOfBGP(p, item.get("bgp"), e)
 		if e.binding.Device != "" && e.binding.Table != 0 {
 			p.at(item.get("table"), "device and table exclude each other; a device brings its own table, remove one")
 		}
 		entries = append(entries, e)
 	}
 	short := readShort(p, n, s, isFork(root))
+	for _, e := range slices.Concat(entries, short) {
+		judges.resolve(p, e.uses)
+	}
 	return s, readFork(p, root, s, append(entries, short...))
 }
 
@@ -214,6 +211,10 @@ func readShort(p *problems, n *node, s settings, fork bool) []*entry {
 		readDirections(p, e, nil, exp, shortKeys)
 		e.name = cmp.Or(e.name, vrf.Default)
 		if len(entries) == 1 && entries[0].name == e.name {
+			for _, u := range e.uses {
+				u.set = func(j rib.Judge) { entries[0].exp.Policy = j }
+				entries[0].uses = append(entries[0].uses, u)
+			}
 			entries[0].exp = e.exp
 		} else {
 			entries = append(entries, e)
@@ -245,6 +246,9 @@ func readDirections(p *problems, e *entry, imp, exp *node, more keys[entry]) {
 	if present(exp) {
 		read(p, exp, with(exportKeys, more), e)
 		needEnabled(p, exp)
+		if n := exp.get("advertise"); n != nil && e.exp.AdvertiseInstalled && !e.exp.Enabled {
+			p.at(n, "is \"installed\" with export off, so that neighbours would be told of nothing; write enabled = true, or remove the key")
+		}
 	}
 }
 
@@ -253,6 +257,18 @@ func readDirections(p *problems, e *entry, imp, exp *node, more keys[entry]) {
 func needEnabled(p *problems, n *node) {
 	if n.get("enabled") == nil {
 		p.add(n.line, join(n.path, "enabled"), "is missing; write enabled = true, or enabled = false to keep the section for later")
+	}
+}
+
+// readOfBGP reads what BGP does for a VRF.
+func readOfBGP(p *problems, n *node, e *entry) {
+	read(p, n, bgpKeys, e)
+	readOrigination(p, n, e)
+	if receive := n.get("receive"); receive != nil && e.name == vrf.Default {
+		p.at(receive, "means nothing for default, into which no route targets lead; judge what its neighbours send by policy of export, or by their import-policy-list, and remove the key")
+	}
+	if send := n.get("send"); send != nil && e.name == vrf.Default {
+		p.at(send, "means nothing for default, out of which nothing goes as a VPN route; judge what its neighbours are told by their export-policy-list, and remove the key")
 	}
 }
 
@@ -292,7 +308,9 @@ func (s settings) spec(e *entry, of vrf.Spec) vrf.Spec {
 	}
 	if e.of != "" {
 		of.Name, of.VRF = e.name, e.of
+		return of
 	}
+	of.Originates = e.originates.Origination
 	return of
 }
 

@@ -120,7 +120,7 @@ func (w walker) unknown(f *field, known schema, where string) {
 		return
 	}
 	near, distance := nearest(f.name, slices.Sorted(maps.Keys(known)))
-	if distance > 1 {
+	if distance > 1 && !strings.HasPrefix(near, f.name) { // prefix, for prefixes, is a key elsewhere
 		if own := ownWord(f.name, known, where); own != "" {
 			w.at(f.value, "unknown key; did you mean %s?", spell(own))
 			return

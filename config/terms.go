@@ -189,7 +189,7 @@ func acceptMartians(terms map[string]rib.Terms, lists ...[]vrf.Spec) {
 
 // extras are the speaker's settings beside GoBGP's own part.
 func (c *Config) extras(terms map[string]rib.Terms) rib.Extras {
-	x := rib.Extras{Terms: terms, MaxPrefixes: make(map[string]uint32)}
+	x := rib.Extras{Terms: terms, MaxPrefixes: make(map[string]uint32), Leaks: make(map[string][]rib.LeakRule)}
 	for _, s := range c.VRFs {
 		if s.VRF != "" {
 			continue // a secondary table of another VRF
@@ -199,6 +199,9 @@ func (c *Config) extras(terms map[string]rib.Terms) rib.Extras {
 		}
 		if s.Export.AcceptBlackhole && !s.Export.AnnounceBlackholes {
 			x.KeptBlackholes = append(x.KeptBlackholes, s.Name)
+		}
+		if len(s.Leaks) > 0 {
+			x.Leaks[s.Name] = s.Leaks
 		}
 	}
 	return x

@@ -107,6 +107,16 @@ func onExit(n *node) (vrf.OnExit, error) {
 	return 0, fmt.Errorf(`%s is neither "keep" nor "remove"; write one of them`, n.show())
 }
 
+func advertise(n *node) (installed bool, err error) {
+	switch {
+	case n.kind == kindText && n.text == "always":
+		return false, nil
+	case n.kind == kindText && n.text == "installed":
+		return true, nil
+	}
+	return false, fmt.Errorf(`%s is neither "always" nor "installed"; write one of them`, n.show())
+}
+
 // Tables with a meaning of their own: include/uapi/linux/rtnetlink.h.
 const (
 	tableUnspec  = 0

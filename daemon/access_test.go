@@ -33,6 +33,8 @@ var needs = map[string]string{
 	"vrfredist.v1.Redistribution.WatchVrfs":             "read all",
 	"vrfredist.v1.Redistribution.ListRoutes":            "read one",
 	"vrfredist.v1.Redistribution.ListNeighbors":         "read all",
+	"vrfredist.v1.Redistribution.ListPolicies":          "read all",
+	"vrfredist.v1.Redistribution.GetPolicy":             "read all",
 	"vrfredist.v1.Redistribution.ExplainRoute":          "read one",
 	"vrfredist.v1.Redistribution.Resync":                "change all",
 	"vrfredist.v1.Redistribution.Diagnose":              "see",
@@ -159,6 +161,9 @@ func try(t *testing.T, conn *grpc.ClientConn, m protoreflect.MethodDescriptor, v
 	set("vrf", vrf)
 	set("service", vrf)
 	set("target", "172.16.0.0/16")
+	if m.Name() == "GetPolicy" && vrf != "" {
+		set("name", vrf+"/policy")
+	}
 	if f := m.Input().Fields().ByName("direction"); f != nil {
 		request.Set(f, protoreflect.ValueOfEnum(2))
 	}

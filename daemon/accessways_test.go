@@ -244,6 +244,18 @@ func (f *tenants) Get(name string) (vrf.Status, bool) {
 	return vrf.Status{}, false
 }
 
+// Policies are one of each tenant, which name the other's facts, and one of nobody.
+func (f *tenants) Policies() (list []vrf.Policy) {
+	for _, name := range []string{"alpha", "bravo"} {
+		x := tenantFacts[name]
+		list = append(list, vrf.Policy{
+			Name: name + "/policy", Rules: []vrf.PolicyRule{{Title: "rule 1", Conditions: []string{x.prefix}, Action: "accept", Matched: 7}},
+			Uses: []vrf.PolicyUse{{VRF: name, Place: "export.policy"}, {VRF: x.other, Place: "export.policy"}},
+		})
+	}
+	return append(list, vrf.Policy{Name: "everybody", Rules: []vrf.PolicyRule{{Title: "default", Conditions: []string{"10.1.0.0/24", "198.51.100.0/24"}}}})
+}
+
 func (f *tenants) Changed() <-chan struct{} { return f.idle }
 
 func (f *tenants) Sessions(_ context.Context, name string) ([]vrf.Session, error) {

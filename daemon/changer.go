@@ -141,14 +141,14 @@ func (c *changer) rollBackTo(ctx context.Context, was *unconfirmed) error {
 // the change for the next start, and applies it. For a worker that takes its routes
 // out it waits while others may make their changes.
 func (c *changer) Redistribute(ctx context.Context, name string, dir vrf.Direction, change func(*vrf.Spec)) error {
-	wait, err := c.redistribute(name, dir, change)
+	wait, err := c.redistribute(ctx, name, dir, change)
 	if err != nil {
 		return err
 	}
 	return wait(ctx)
 }
 
-func (c *changer) redistribute(name string, dir vrf.Direction, change func(*vrf.Spec)) (wait func(context.Context) error, err error) {
+func (c *changer) redistribute(ctx context.Context, name string, dir vrf.Direction, change func(*vrf.Spec)) (wait func(context.Context) error, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	spec, ok := c.force.spec(name)
@@ -162,7 +162,11 @@ func (c *changer) redistribute(name string, dir vrf.Direction, change func(*vrf.
 	if err := c.force.overlay.Set(spec.Name, dir, redistribution(spec, dir)); err != nil {
 		return nil, err
 	}
-	return c.apply.workers.Begin(c.force.specs())
+	specs := c.force.specs()
+	if err := c.apply.bgp.Withhold(ctx, withheld(specs)); err != nil {
+		return nil, err
+	}
+	return c.apply.workers.Begin(specs)
 }
 
 // redistribution is one direction of spec, as the state directory keeps it.

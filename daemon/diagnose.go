@@ -69,7 +69,7 @@ const surveysAtOnce = 4
 // gather reads what there is to judge of a configuration and of the kernel.
 func gather(ctx context.Context, host surveyed, cfg *config.Config, specs []vrf.Spec) (doctor.Facts, error) {
 	f := doctor.Facts{
-		Specs: specs, Neighbors: cfg.Neighbors, Bound: cfg.Bound, Unapplied: cfg.Unapplied, BGPPort: cfg.BGPPort,
+		Specs: specs, Neighbors: cfg.Neighbors, Bound: cfg.Bound, BGPPort: cfg.BGPPort,
 		ManageSysctls: cfg.ManageSysctls, Open: cfg.Open, Spaces: make(map[string]doctor.Space),
 	}
 	var err error

@@ -73,6 +73,13 @@ func (b *fakeBGP) Reload(_ context.Context, text []byte, _ rib.Extras) ([]string
 	return []string{"BGP has " + string(text)}, b.call("BGP gets %s", text)
 }
 
+func (b *fakeBGP) Withhold(_ context.Context, policies map[string]rib.Advertising) error {
+	if len(policies) == 0 {
+		return nil
+	}
+	return b.call("withhold by the policies of %d VRFs", len(policies))
+}
+
 func (b *fakeBGP) Mirror(_ context.Context, mirrors map[string]string) error {
 	return b.call("mirrors %s", strings.Join(slices.Sorted(maps.Keys(mirrors)), " "))
 }
@@ -226,3 +233,7 @@ func (s *stage) wants(t *testing.T, calls ...string) {
 
 // inForce tells which configuration is.
 func (s *stage) inForce() string { return string(s.changer.force.config().BGP) }
+
+func (b *fakeBGP) Leaks() []speaker.LeakCount {
+	return []speaker.LeakCount{{Into: "a", Rule: rib.LeakRule{From: "default"}, Prefixes: 2, Over: 1}}
+}

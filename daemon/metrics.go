@@ -10,7 +10,9 @@ import (
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/metrics"
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/status"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // newMetrics returns the server of the metrics, which has its address already, and the
@@ -52,6 +54,8 @@ func newStatus(source status.Source, cfg config.Metrics, version string, log *sl
 // feeder has the mailboxes of the VRFs.
 type feeder interface {
 	Feed(vrf string) (*rib.Feed, error)
+	// Leaks returns how many prefixes come in by each leak of the configuration.
+	Leaks() []speaker.LeakCount
 }
 
 // mailboxes says how many prefixes wait in the mailbox of a VRF. A VRF without one is on
@@ -66,6 +70,14 @@ func (m mailboxes) WaitingOf(name string, f rib.Family) int {
 	}
 	_, waiting := feed.LenOf(f)
 	return waiting
+}
+
+// Leaks implements metrics.Source.
+func (m mailboxes) Leaks() (list []vrf.LeakCount) {
+	for _, l := range m.bgp.Leaks() {
+		list = append(list, vrf.LeakCount{Into: l.Into, From: l.Rule.From, Prefixes: l.Prefixes, Over: l.Over})
+	}
+	return list
 }
 
 // Waiting implements status.Source.

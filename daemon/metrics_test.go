@@ -54,6 +54,8 @@ func TestWhatAWorkerReportsIsScraped(t *testing.T) {
 		})
 		for _, want := range []string{
 			`vrfredist_contested{kind="route",netns="a",vrf="a"} 6`,
+			`vrfredist_leak_prefixes{from="default",netns="a",state="in",vrf="a"} 2`,
+			`vrfredist_leak_prefixes{from="default",netns="a",state="kept out",vrf="a"} 1`,
 			`vrfredist_contested{kind="stranger",netns="a",vrf="a"} 5`,
 			`vrfredist_contested{kind="nexthop",netns="a",vrf="a"} 4`,
 			`vrfredist_vrf_state{netns="a",state="degraded",vrf="a"} 1`,

@@ -21,20 +21,29 @@ name = "p"
 // notes are those of a file by GoBGP's own schema, a line each.
 func notes(t *testing.T, text string) string {
 	t.Helper()
+	return noteLines(parsed(t, text).Notes)
+}
+
+func parsed(t *testing.T, text string) *config.Config {
+	t.Helper()
 	cfg, err := config.Parse("f.toml", []byte(text), config.BGP{Schema: conf.Schema(), Check: conf.Check})
 	if err != nil {
 		t.Fatalf("%s\nis refused: %v", text, err)
 	}
+	return cfg
+}
+
+func noteLines(list config.Errors) string {
 	var b strings.Builder
-	for _, n := range cfg.Notes {
+	for _, n := range list {
 		fmt.Fprintf(&b, "%d %s: %s\n", n.Line, n.Key, n.Message)
 	}
 	return b.String()
 }
 
-// TestPoliciesThatGoBGPDoesNotHeedAreNoted: those of a neighbour that is no route
-// server's client, by whichever way it comes to them.
-func TestPoliciesThatGoBGPDoesNotHeedAreNoted(t *testing.T) {
+// TestPoliciesThatCameIntoForceAreNoted: those of a neighbour that is no route server's
+// client, by whichever way it comes to them, once, as a change from earlier versions.
+func TestPoliciesThatCameIntoForceAreNoted(t *testing.T) {
 	const (
 		apply     = "apply-policy = {config = {import-policy-list = [\"p\"]}}\n"
 		client    = "route-server = {config = {route-server-client = true}}\n"
@@ -44,16 +53,16 @@ func TestPoliciesThatGoBGPDoesNotHeedAreNoted(t *testing.T) {
 		inside    = "[[neighbors]]\nconfig = {neighbor-address = \"192.0.2.2\", peer-as = 65001, vrf = \"a\", netns = \"x\"}\ntransport = {config = {local-address = \"192.0.2.1\"}}\n"
 		group     = "[[peer-groups]]\nconfig = {peer-group-name = \"g\", peer-as = 65001}\n"
 		dynamic   = "[[dynamic-neighbors]]\nconfig = {prefix = \"192.0.2.0/24\", peer-group = \"g\"}\n"
-		neighbour = "10 neighbors[0].apply-policy.config.import-policy-list: is not in force"
+		neighbour = "10 neighbors[0].apply-policy.config.import-policy-list: is in force"
 	)
 	for text, want := range map[string]string{
 		peer + apply: neighbour,
-		peer + "apply-policy = {config = {default-export-policy = \"reject-route\"}}\n": "neighbors[0].apply-policy.config.default-export-policy: is not in force",
+		peer + "apply-policy = {config = {default-export-policy = \"reject-route\"}}\n": "neighbors[0].apply-policy.config.default-export-policy: is in force",
 		peer + apply + client:   "",
 		peer + apply + noClient: neighbour,
-		inside + apply:          "a neighbor-set that holds 127.1.",
+		inside + apply:          "neighbors[0].apply-policy.config.import-policy-list: is in force",
 		peer:                    "",
-		group + apply:           "10 peer-groups[0].apply-policy.config.import-policy-list: is not in force",
+		group + apply:           "10 peer-groups[0].apply-policy.config.import-policy-list: is in force",
 		group + apply + client:  "",
 		group + apply + client + member + noClient: "peer-groups[0].apply-policy",
 		group + apply + member + client:            "",
@@ -61,6 +70,34 @@ func TestPoliciesThatGoBGPDoesNotHeedAreNoted(t *testing.T) {
 		group + apply + member + client + dynamic:  "peer-groups[0].apply-policy",
 		group + client + member + apply:            "",
 		group + member + apply:                     "neighbors[0].apply-policy",
+	} {
+		got := ""
+		for _, line := range strings.SplitAfter(noteLines(parsed(t, notedBase+text).Changed), "\n") {
+			if strings.Contains(line, "apply-policy") {
+				got += line
+			}
+		}
+		if want == "" && got != "" || !strings.Contains(got, want) || strings.Count(got, "\n") > 1 {
+			t.Errorf("%s\nhas the notes %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestAGlobalDefaultThatLeavesNothingIsNoted: the global policies judge what those of a
+// neighbour accept.
+func TestAGlobalDefaultThatLeavesNothingIsNoted(t *testing.T) {
+	const (
+		peer    = "[[neighbors]]\nconfig = {neighbor-address = \"192.0.2.2\", peer-as = 65001}\n"
+		applied = peer + "apply-policy = {config = {import-policy-list = [\"p\"], default-import-policy = \"reject-route\"}}\n"
+		global  = "[global.apply-policy.config]\n"
+	)
+	for text, want := range map[string]string{
+		applied: "",
+		global + "default-import-policy = \"reject-route\"\n" + peer:                                  "",
+		global + "default-import-policy = \"accept-route\"\n" + applied:                               "",
+		global + "default-import-policy = \"reject-route\"\nimport-policy-list = [\"p\"]\n" + applied: "",
+		global + "default-import-policy = \"reject-route\"\n" + applied:                               "9 global.apply-policy.config.default-import-policy: without import-policy-list: nothing is taken",
+		global + "default-export-policy = \"reject-route\"\n" + applied:                               "9 global.apply-policy.config.default-export-policy: without export-policy-list: nothing is told",
 	} {
 		got := notes(t, notedBase+text)
 		if want == "" && got != "" || !strings.Contains(got, want) || strings.Count(got, "\n") > 1 {

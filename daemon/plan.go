@@ -163,10 +163,14 @@ func (p *plan) announcing(ctx context.Context) (speaker.Announcing, error) {
 		}
 		changes := make(map[netip.Prefix]*rib.Announcement)
 		for _, a := range p.reader.BGP.Announced(name) {
-			changes[a.Prefix] = nil
+			if a.IsCandidate() {
+				changes[a.Prefix] = nil
+			}
 		}
 		for _, a := range want {
-			changes[a.Prefix] = &a
+			if a.IsCandidate() {
+				changes[a.Prefix] = &a
+			}
 		}
 		if len(changes) > 0 {
 			out[name] = changes

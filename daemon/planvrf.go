@@ -158,6 +158,12 @@ func (p *plan) table(v plannedVRF, t vrf.PlannedTable) error {
 
 func announcementText(a rib.Announcement) string {
 	s := fmt.Sprintf("%s MED %d", a.Prefix, a.MED)
+	if a.LocalPref != nil {
+		s += fmt.Sprintf(" local preference %d", *a.LocalPref)
+	}
+	if a.Prepend > 0 {
+		s += fmt.Sprintf(" prepended %d times", a.Prepend)
+	}
 	for _, c := range a.Communities {
 		s += " " + c.String()
 	}

@@ -25,6 +25,9 @@ type configuredBGP interface {
 	// Reload brings another configuration of GoBGP's into force, and returns a line for
 	// each thing that it changed.
 	Reload(ctx context.Context, text []byte, extras rib.Extras) ([]string, error)
+	// Withhold says what neighbours are told of the paths that other neighbours of a VRF sent,
+	// and returns when they have been told what follows from it.
+	Withhold(ctx context.Context, of map[string]rib.Advertising) error
 	// Mirror makes feeds that say what another VRF's says, by the name of the feed.
 	Mirror(ctx context.Context, mirrors map[string]string) error
 }
@@ -86,6 +89,14 @@ func (t *transition) steps(m *move) []step {
 			},
 		},
 		{
+			// Before BGP has sessions that it did not have.
+			name: "what neighbours are not told",
+			do:   func(ctx context.Context) error { return t.bgp.Withhold(ctx, withheld(m.after)) },
+			undo: func(ctx context.Context) error {
+				return about("for what neighbours are told of that policies reject", t.bgp.Withhold(ctx, withheld(m.before)))
+			},
+		},
+		{
 			name: "BGP",
 			do: func(ctx context.Context) error {
 				changes, err := t.bgp.Reload(ctx, m.next.BGP, m.next.Extras)
@@ -143,6 +154,26 @@ func mirrors(cfg *config.Config) map[string]string {
 	for _, s := range cfg.VRFs {
 		if s.VRF != "" {
 			of[s.Name] = s.VRF
+		}
+	}
+	return of
+}
+
+// withheld is what neighbours are told of what others sent in some VRFs, where that is not all.
+func withheld(specs []vrf.Spec) map[string]rib.Advertising {
+	of := make(map[string]rib.Advertising)
+	for _, s := range specs {
+		x := s.Export
+		if s.VRF != "" || !x.Enabled {
+			continue
+		}
+		a := rib.Advertising{Installed: x.AdvertiseInstalled}
+		if !x.AdvertiseRejected {
+			a.Rejects = x.Policy
+		}
+		a.Rejects = rib.Suppressing(a.Rejects, s.Originates.Aggregates)
+		if a != (rib.Advertising{}) {
+			of[s.Name] = a
 		}
 	}
 	return of

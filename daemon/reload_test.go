@@ -191,3 +191,30 @@ func TestRestore(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// policyOf is a policy that accepts everything.
+type policyOf string
+
+func (p policyOf) Name() string                                 { return string(p) }
+func (p policyOf) String() string                               { return string(p) }
+func (policyOf) Judge(s rib.Subject, _ *rib.Hearing) rib.Ruling { return rib.Ruling{Attrs: s.Attrs} }
+
+// TestReloadWithholds: BGP knows by which policies neighbours are not told before it has new
+// sessions, whichever of the VRFs has one and means that, and the old ones where a later step
+// fails.
+func TestReloadWithholds(t *testing.T) {
+	s := reloading(t)
+	has := func(p rib.ExportPolicy) rib.ExportPolicy { p.Enabled, p.Policy = true, policyOf("p"); return p }
+	old := s.changer.force.config()
+	for i := range old.VRFs {
+		old.VRFs[i].Export = has(old.VRFs[i].Export)
+	}
+	s.file.VRFs[0].Export = has(s.file.VRFs[0].Export)
+	s.file.VRFs[1].Export = has(s.file.VRFs[1].Export)
+	s.file.VRFs[1].Export.AdvertiseRejected = true
+	s.refuse("BGP gets new")
+	if _, _, err := s.changer.Reload(t.Context(), 0); err == nil {
+		t.Error("a reload that BGP refuses came through")
+	}
+	s.wants(t, "read the file", "run a", "withhold by the policies of 1 VRFs", "BGP gets new", "BGP gets old", "withhold by the policies of 2 VRFs", "run a a/2 b")
+}

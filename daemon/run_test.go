@@ -30,6 +30,8 @@ func (w fakeWorker) Run(ctx context.Context) error {
 
 func (w fakeWorker) Reconfigure(vrf.Spec) {}
 
+func (w fakeWorker) Settled(context.Context) error { return nil }
+
 func (w fakeWorker) Routes(context.Context, vrf.RouteQuery, func(rib.RouteStatus) bool) error {
 	return nil
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net/netip"
 	"path/filepath"
 
@@ -143,7 +144,7 @@ func (w *wiring) speak(ctx context.Context) error {
 	w.bgp, w.neighbors.bgp = bgp{s}, bgp{s}
 	w.relay.EndAfter(s.AfterRepair)
 	w.gate.warnOfStrangers(cfg.API)
-	if err := s.Mirror(ctx, mirrors(cfg)); err != nil {
+	if err := errors.Join(s.Mirror(ctx, mirrors(cfg)), s.Withhold(ctx, withheld(w.force.specs()))); err != nil {
 		return err
 	}
 	w.board.OnOwn(s.OwnChanged)

@@ -64,7 +64,6 @@ type Facts struct {
 	Neighbors     []rib.Neighbor
 	Bound         []string // neighbours bound to an interface in a VRF, as config has them
 	Open          []string // neighbours for whom another host may pose, as config.Config.Open has them
-	Unapplied     []string // neighbours and peer groups whose own policies are not in force
 	BGPPort       uint16   // 0: BGP does not listen
 	ManageSysctls bool
 
@@ -88,7 +87,7 @@ func Judge(f Facts) []Finding {
 	var all []Finding
 	for _, check := range []func(Facts) []Finding{
 		capabilities, features, places, states, sharedTables, rivals, guards, protocolRoutes, protocolNumber,
-		sessions, policies, settings, networkd, restart, passwords, drift,
+		sessions, settings, networkd, restart, passwords, drift,
 	} {
 		all = append(all, check(f)...)
 	}

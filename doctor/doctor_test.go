@@ -161,7 +161,6 @@ var judgements = []struct {
 	{"a stranger with its name", func(f *Facts) {
 		f.Rivals = []rib.Rival{{Netns: "blue", Table: 254, PID: 7, Who: "uid 1000, pid 7"}, {Table: 1001, Who: "uid 65534"}}
 	}, []string{"risk table-owner blue, table 254: kill 7", "risk table-owner table 1001"}},
-	{"policies that GoBGP does not heed", func(f *Facts) { f.Unapplied = []string{"192.0.2.2", "peer-group g"} }, []string{"risk apply-policy "}},
 	{"forwarding", func(f *Facts) {
 		f.setting("", "ipv4/conf/eth1.7/forwarding", "0")
 		f.setting("", "ipv6/conf/all/forwarding", "0")

@@ -155,19 +155,6 @@ func sessions(f Facts) []Finding {
 	}}
 }
 
-// policies finds policies that GoBGP does not heed.
-func policies(f Facts) []Finding {
-	if len(f.Unapplied) == 0 {
-		return nil
-	}
-	return []Finding{{
-		Level: Risk, Check: "apply-policy", Subject: "",
-		What: fmt.Sprintf("apply-policy of these is not in force: %s. Write it under [global.apply-policy.config], with a neighbor-set in the conditions of each statement; `vrfredist check -f %s` shows the lines.",
-			strings.Join(f.Unapplied, ", "), quote(f.File)),
-		Why: "GoBGP heeds the policies of a neighbour only where that is a route server's client: what they were to reject is taken from these neighbours, and sent to them.",
-	}}
-}
-
 // exports tells whether a VRF has routes for the kernel to forward by.
 func exports(specs []vrf.Spec) bool {
 	return slices.ContainsFunc(specs, func(s vrf.Spec) bool { return s.Export.Enabled })

@@ -29,6 +29,10 @@ type Source interface {
 	// SessionStates counts the neighbours of each VRF by the state of their
 	// session.
 	SessionStates(ctx context.Context) (map[string]map[string]int, error)
+	// Policies returns the policies with how often each rule matched.
+	Policies() []vrf.Policy
+	// Leaks returns how many prefixes come in by each leak of the configuration.
+	Leaks() []vrf.LeakCount
 	// Guarded returns the counts of messages of each BGP neighbour that were changed.
 	Guarded() []vrf.Guarded
 }
@@ -74,6 +78,10 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	if err != nil {
 		c.log.Warn("the states of the sessions are missing in the metrics", "err", err)
 	}
+	leaks := make(map[string][]vrf.LeakCount)
+	for _, l := range c.source.Leaks() {
+		leaks[l.Into] = append(leaks[l.Into], l)
+	}
 	for _, st := range c.source.List() {
 		s := series{c, out, st.Spec.Name, st.Spec.Binding.Netns}
 		s.states(st)
@@ -86,9 +94,16 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 			s.latency(f.String(), st.Totals.Latency[f])
 			s.gauge(mailboxDepth, float64(c.source.WaitingOf(st.Spec.Name, f)), f.String())
 		}
+		for _, l := range leaks[st.Spec.Name] {
+			s.gauge(leakPrefixes, float64(l.Prefixes), l.From, "in")
+			s.gauge(leakPrefixes, float64(l.Over), l.From, "kept out")
+		}
 		for _, state := range slices.Sorted(maps.Keys(sessions[st.Spec.Name])) {
 			s.gauge(sessionCount, float64(sessions[st.Spec.Name][state]), state)
 		}
+	}
+	for _, p := range c.source.Policies() {
+		series{c, out, "", ""}.rules(p)
 	}
 	for _, g := range c.source.Guarded() {
 		s := series{c, out, g.VRF, g.Netns}
@@ -117,6 +132,25 @@ func (s series) gauge(name string, value float64, labels ...string) {
 
 func (s series) counter(name string, value uint64, labels ...string) {
 	s.send(name, prometheus.CounterValue, float64(value), labels...)
+}
+
+// mostRules is how many rules of a policy have a series of their own; all further ones share
+// one.
+const mostRules = 100
+
+// rules tells how often each rule of a policy matched.
+func (s series) rules(p vrf.Policy) {
+	var further uint64
+	for i, r := range p.Rules {
+		if i >= mostRules && i < len(p.Rules)-1 {
+			further += r.Matched
+			continue
+		}
+		s.counter(policyMatches, r.Matched, p.Name, r.Title)
+	}
+	if len(p.Rules) > mostRules+1 {
+		s.counter(policyMatches, further, p.Name, "further rules")
+	}
 }
 
 func (s series) states(st vrf.Status) {

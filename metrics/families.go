@@ -30,6 +30,8 @@ const (
 	exportLatency = "vrfredist_export_latency_seconds"
 	guardUpdates  = "vrfredist_guard_updates_total"
 	guardActions  = "vrfredist_guard_actions_total"
+	policyMatches = "vrfredist_policy_matches_total"
+	leakPrefixes  = "vrfredist_leak_prefixes"
 )
 
 // families are all of them, in the order of docs/METRICS.md, which has the same
@@ -55,6 +57,8 @@ func families() []family {
 		{contested, "gauge", []string{"kind"}, "What is left alone for a while, because another program keeps changing it."},
 		{exportLatency, "histogram", []string{"family"}, "Time from BGP's event to the kernel's confirmation, for each route that was written."},
 		{guardUpdates, "counter", []string{"neighbor", "kind"}, "UPDATEs of a BGP neighbour that passed the guard as they came, or were rehearsed first."},
+		{policyMatches, "counter", []string{"policy", "rule"}, "Routes that a rule of a policy matched, each time that they were judged; vrf and netns are empty."},
+		{leakPrefixes, "gauge", []string{"from", "state"}, "Prefixes that leak in from another VRF by the configuration, and those that max_prefixes of the leak keeps out."},
 		{guardActions, "counter", []string{"neighbor", "reason"}, "What the guard removed, withdrew, held back or ended of a BGP neighbour's messages."},
 	}
 }

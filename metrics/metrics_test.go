@@ -36,6 +36,14 @@ func (f *fakeSource) SessionStates(context.Context) (map[string]map[string]int, 
 	return f.sessions()
 }
 
+func (f *fakeSource) Policies() []vrf.Policy {
+	return []vrf.Policy{{Name: "to-kernel", Rules: []vrf.PolicyRule{{Title: "rule 1 (customers)", Matched: 12}, {Title: "default", Matched: 3}}}}
+}
+
+func (f *fakeSource) Leaks() []vrf.LeakCount {
+	return []vrf.LeakCount{{Into: "red", From: "default", Prefixes: 10, Over: 3}}
+}
+
 func (f *fakeSource) Guarded() []vrf.Guarded {
 	return []vrf.Guarded{{VRF: "red", Netns: "tenant", Neighbor: "192.0.2.2", Plain: 7, Rehearsed: 2, Removed: map[string]uint64{"route_target": 3}}}
 }

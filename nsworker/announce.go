@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/vrfredist/vrfredist/nsworker/ledger"
@@ -40,8 +39,7 @@ func (a *announcements) Comes(e *announced) *rib.Announcement { return e.Want }
 
 // Same implements ledger.Rules.
 func (a *announcements) Same(have, want *rib.Announcement) bool {
-	return have.Prefix == want.Prefix && have.MED == want.MED &&
-		slices.Equal(have.Communities, want.Communities) && slices.Equal(have.Large, want.Large)
+	return have.Equal(want)
 }
 
 // Replaced implements ledger.Rules.
@@ -54,11 +52,14 @@ func (a *announcements) Replaced(was, is *rib.Announcement) {
 	}
 }
 
-// begin takes what BGP says is announced for what should be, until the table was read.
-func (a *announcements) begin() {
+// begin takes what BGP says is announced for what should be, until the table was read. with is
+// told of each.
+func (a *announcements) begin(with func(rib.Announcement)) {
 	a.ask()
 	for _, e := range a.All {
-		e.Want = e.Have
+		if e.Want = e.Have; e.Have != nil {
+			with(*e.Have)
+		}
 	}
 }
 
@@ -76,11 +77,11 @@ func (a *announcements) ask() {
 }
 
 // want has exactly a set announced.
-func (a *announcements) want(set map[netip.Prefix]rib.Import) {
-	for prefix, in := range set {
+func (a *announcements) want(set map[netip.Prefix]rib.Announcement) {
+	for prefix, is := range set {
 		e := a.Begin(prefix, rib.FamilyOf(prefix))
-		if e.Want == nil || !a.Same(e.Want, &in.Announcement) {
-			e.Want = &in.Announcement
+		if e.Want == nil || !a.Same(e.Want, &is) {
+			e.Want = &is
 			a.Mark(prefix, e)
 		}
 	}
@@ -129,6 +130,9 @@ func (a *announcements) send(ctx context.Context) ([]rib.AnnounceChange, error) 
 	for _, prefix := range a.prefix {
 		switch e := a.Find(prefix); {
 		case e.Want != nil:
+			if e.Have != nil && e.Have.As != e.Want.As { // another path of BGP's
+				changes = append(changes, rib.AnnounceChange{Announcement: *e.Have, Withdraw: true})
+			}
 			changes = append(changes, rib.AnnounceChange{Announcement: *e.Want})
 		case e.Have != nil:
 			changes = append(changes, rib.AnnounceChange{Announcement: *e.Have, Withdraw: true})
@@ -165,6 +169,14 @@ func (a *announcements) sendTime() time.Time {
 		return time.Now()
 	}
 	return a.again
+}
+
+// has is what is announced of a prefix; nil: nothing.
+func (a *announcements) has(prefix netip.Prefix) *rib.Announcement {
+	if e := a.Find(prefix); e != nil {
+		return e.Have
+	}
+	return nil
 }
 
 // announcedNow returns what is announced of a prefix; false: nothing is.

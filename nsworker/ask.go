@@ -1,6 +1,7 @@
 package nsworker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -56,6 +57,34 @@ func (w *Worker) Resync(ctx context.Context) (vrf.Repair, error) {
 	}
 }
 
+// Settled implements vrf.Worker.
+func (w *Worker) Settled(ctx context.Context) error {
+	done := make(chan struct{})
+	err := w.ask(ctx, func(s *tableSync) {
+		if s == nil {
+			close(done)
+			return
+		}
+		select { // it may have been handed over just now
+		case spec := <-s.specs:
+			s.reconfigure(spec)
+		default:
+		}
+		s.askings.settling = append(s.askings.settling, done)
+	})
+	if err != nil {
+		return err
+	}
+	select {
+	case <-done:
+		return nil
+	case <-w.ended:
+		return errEnded
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // Explain implements vrf.Worker.
 func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, error) {
 	var f facts
@@ -64,8 +93,20 @@ func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, 
 	}
 	f.candidates, f.unasked = w.deps.BGP.Candidates(ctx, f.spec.Of(), f.prefix)
 	f.refused = w.deps.BGP.Refused(f.spec.Of(), f.prefix)
+	for _, p := range f.candidates {
+		if p.Attrs.Imported && p.Attrs.Source == f.spec.Of() {
+			f.ours = p
+		}
+	}
+	f.candidates = slices.DeleteFunc(f.candidates, isPassedOn)
+	f.byRules = askByRules(ctx, &f.spec, f.prefix, f.candidates, w.deps.BGP)
+	offers, err := w.deps.BGP.Offers(ctx, f.spec.Of(), f.prefix)
+	f.offers, f.unasked = offers, cmp.Or(f.unasked, err)
 	if f.confined && f.spec.Of() != vrf.Default {
 		f.candidates = slices.DeleteFunc(f.candidates, func(p rib.Path) bool { return !p.Attrs.Meets(f.spec.ImportRTs) })
+		f.offers = slices.DeleteFunc(f.offers, func(o rib.Offer) bool {
+			return o.Path.Attrs.Source != f.spec.Of() && !o.Path.Attrs.Meets(f.spec.ImportRTs)
+		})
 	}
 	return f.explain(), nil
 }

@@ -88,9 +88,6 @@ func (s *backups) Same(have, want *nexthop.Forwarding) bool { return have.Same(w
 // Replaced implements ledger.Rules.
 func (s *backups) Replaced(was, is *nexthop.Forwarding) { s.routes.sets.Objects.Hold(was, is) }
 
-// metric is that of a spare.
-func (s *backups) metric() uint32 { return s.routes.spec.Export.Metric + 1 }
-
 // want has the backup of a prefix wanted beside its route; nil: there is none.
 func (s *backups) want(slot rib.Slot, f rib.Family, backup *nexthop.Way, w nexthop.Want, hint uint32) {
 	e := s.Find(slot)
@@ -107,7 +104,7 @@ func (s *backups) want(slot rib.Slot, f rib.Family, backup *nexthop.Way, w nexth
 		hint = e.Have.Group
 	}
 	old := e.Want
-	e.Want = s.routes.sets.Get(f, nexthop.Want{Ways: []*nexthop.Way{backup}, Sent: w.BackupSent, Spare: true}, hint)
+	e.Want = s.routes.sets.Get(f, nexthop.Want{Ways: []*nexthop.Way{backup}, Sent: w.BackupSent, Metric: w.Metric, PrefSrc: w.PrefSrc, Spare: true}, hint)
 	s.routes.sets.Drop(old)
 	e.Note.stale = false
 	s.Mark(slot, e)
@@ -211,9 +208,31 @@ func (s *backups) wrote(w write, err error) {
 	}
 }
 
-// are tells whether an own route of the table is a backup route.
-func (s *backups) are(o rib.Route) bool {
-	return s.routes.spec.Export.BackupRoutes && o.Metric == s.metric()
+// are tells whether an own route of the table, which is of a slot, is a backup route.
+func (s *backups) are(slot rib.Slot, o rib.Route) bool {
+	return s.routes.spec.Export.BackupRoutes && o.Metric == s.metricBefore(slot)+1
+}
+
+// metricBefore is the metric that the route of a slot, before its backup's, has, or is to have. Before BGP has spoken of
+// its prefix it is taken to be the VRF's, whatever a policy will set.
+func (s *backups) metricBefore(slot rib.Slot) uint32 {
+	if slot != noSlot {
+		switch e := s.routes.Find(slot); {
+		case e == nil:
+		case e.Want != nil:
+			return e.Want.Metric
+		case e.Have != nil:
+			return e.Have.Metric
+		}
+	}
+	return s.routes.spec.Export.Metric
+}
+
+// behind tells whether an own route of the table is the backup route of another, of a prefix
+// of which it is not known yet what metric its policy sets.
+func (s *backups) behind(slot rib.Slot, o, first rib.Route) bool {
+	p := &s.routes.spec.Export
+	return p.BackupRoutes && p.Policy != nil && s.routes.Find(slot) == nil && o.Metric == first.Metric+1
 }
 
 // route is the backup route that the table has for a prefix; nil: there is none.

@@ -32,6 +32,8 @@ func newBooks(w *Worker, where rib.Where, follows *follower, doubt func(rib.Resy
 		Views: w.deps.Board, Home: w.spec.VRF, Policy: w.spec.Export,
 	}, nexthop.NewObjects(w.deps.Board.ids, where, b.contention, time.Now), follows.follow)
 	b.routes = newRoutes(w, b.sets, b.contention, doubt)
+	b.routes.beside.origin = newOriginating(w.name, w.spec.Originates, func(p netip.Prefix) { b.announced.look(p) })
+	b.routes.beside.origin.off = w.spec.VRF != ""
 	b.announced = newAnnouncements(w.name, w.deps.BGP, b.contention, b.toAnnounce)
 	if w.spec.VRF == "" { // a secondary table imports nothing
 		b.routes.beside.taken = func(p netip.Prefix) (uint32, bool) { return rib.TakenOf(b.importing, *b.view())(p) }
@@ -67,16 +69,23 @@ const movedWait = 10 * time.Second
 
 // onlooker finds nexthops as they are found now.
 func (b *books) onlooker() onlooker {
-	return onlooker{resolver: b.sets.Resolver, decided: b.sets.Decided(), of: b.routes.ways.of, link: b.routes.ways.link}
+	return onlooker{resolver: b.sets.Resolver, decided: b.sets.Decided(), spec: *b.routes.spec, link: b.routes.ways.link}
 }
 
 // judgeBy has everything judged by a changed Spec from now on.
 func (b *books) judgeBy(spec vrf.Spec) {
 	b.sets.Resolver.Policy = spec.Export
-	b.routes.ways.judgeBy(spec.Export)
+	b.routes.ways.judgeBy(spec)
 	b.routes.exporting, b.importing = exporting(spec), importing(spec)
+	b.routes.beside.origin.configure(spec.Originates)
 	b.view().ByDefault, b.view().Imports = spec.Export.ResolveByDefault, b.importing
 	b.routes.markUsers(b.sets.ResolveAll())
+}
+
+// lookOn has nothing counted of what policies are asked: nobody acts on what comes of it.
+func (b *books) lookOn() {
+	b.routes.exporting, b.importing = b.routes.exporting.LookingOn(), b.importing.LookingOn()
+	b.view().Imports = b.importing
 }
 
 // pass evaluates what is marked, once: the nexthop objects before the routes, of which the
@@ -124,17 +133,46 @@ func (b *books) retry() {
 	b.contention.Relax()
 }
 
-// toAnnounce is what is to be announced of a prefix of the table.
+// toAnnounce is what is to be announced of a prefix: what the table has, or what the VRF
+// originates.
 func (b *books) toAnnounce(prefix netip.Prefix) (rib.Announcement, bool) {
-	in, out := rib.DecideImport(b.importing, *b.view(), prefix, b.standing, nil)
-	return in.Announcement, out == rib.Accepted
+	var imported *rib.Announcement
+	if in, out := rib.DecideImport(b.importing, *b.view(), prefix, b.standing, nil); out == rib.Accepted {
+		imported = &in.Announcement
+	}
+	if a := b.routes.beside.origin.announcement(prefix, imported, b.announced.has(prefix)); a != nil {
+		return *a, true
+	}
+	return rib.Announcement{}, false
 }
 
 // importAll has what is announced of the whole table decided again, and what the VRF's own
 // imports keep out.
 func (b *books) importAll() {
-	b.announced.want(rib.ImportSet(b.importing, *b.view(), b.standing))
+	b.announced.want(b.announceAll())
 	b.chooseBesideImports()
+}
+
+// announceAll is all that is to be announced.
+func (b *books) announceAll() map[netip.Prefix]rib.Announcement {
+	set, g := make(map[netip.Prefix]rib.Announcement), b.routes.beside.origin
+	add := func(prefix netip.Prefix, imported *rib.Announcement) {
+		if a := g.announcement(prefix, imported, b.announced.has(prefix)); a != nil {
+			set[prefix] = *a
+		}
+	}
+	for prefix := range g.prefixes {
+		add(prefix, nil)
+	}
+	for prefix, e := range b.announced.All { // of an earlier worker
+		if e.Have != nil && e.Have.As != rib.FromKernel {
+			add(prefix, nil)
+		}
+	}
+	for prefix, in := range rib.ImportSet(b.importing, *b.view(), b.standing) {
+		add(prefix, &in.Announcement)
+	}
+	return set
 }
 
 // reason says, for a person, why an entry's state is what it is.
@@ -142,6 +180,9 @@ func (b *books) reason(slot rib.Slot, e *route) string {
 	r := b.routes
 	switch e.Note.state {
 	case rib.Filtered:
+		if e.Note.out == rib.PolicyRejects {
+			return b.rejection(slot)
+		}
 		return r.exporting.Reason(e.Note.out, r.feed.Prefix(slot)).String()
 	case rib.Unresolved:
 		return e.Want.Reason
@@ -164,6 +205,17 @@ func (b *books) reason(slot rib.Slot, e *route) string {
 		return r.Refusal(slot)
 	}
 	return ""
+}
+
+// rejection says, for a person, which rule of the policy rejects the paths of an entry.
+func (b *books) rejection(slot rib.Slot) string {
+	r := b.routes
+	c := rib.Candidates{
+		Prefix: r.feed.Prefix(slot), Paths: r.feed.Paths(nil, slot), Reach: r.ways.reach, Own: r.own, Taken: r.beside.taken,
+	}
+	x := r.exporting.LookingOn()
+	v := rib.Decide(x, &c, nil)
+	return x.ReasonOf(&v, &c).String()
 }
 
 // contends says, for a person, why what is left alone is so.

@@ -93,9 +93,15 @@ func (s *tableSync) onAddresses(changed []int, before, now rib.Links) {
 // with that the kernel takes IPv4 routes out, and the source out of IPv6 ones
 // (fib6_remove_prefsrc in net/ipv6/route.c).
 func (s *tableSync) onSources(before, now rib.Links) bool {
-	return slices.ContainsFunc(s.spec.Export.PrefSrc[:], func(src netip.Addr) bool {
-		return src.IsValid() && before.Source(src) != now.Source(src)
-	})
+	asked := make(map[netip.Addr]bool) // most sets have the same one
+	for set := range s.sets.All() {
+		src := set.PrefSrc
+		if src.IsValid() && !asked[src] && before.Source(src) != now.Source(src) {
+			return true
+		}
+		asked[src] = true
+	}
+	return false
 }
 
 // onRoutes takes in single changes that others made in the table.

@@ -29,7 +29,7 @@ func (f *facts) conclude(x *rib.Explanation) {
 	case x.Export.StoppedBy == "":
 	case x.Import.StoppedBy == "", foreign && len(f.candidates) == 0 && f.spec.Import.Enabled:
 		matters = x.Import
-	case !foreign && len(f.candidates) == 0 && !f.known && f.absent == "":
+	case !foreign && len(f.candidates)+len(f.byRules) == 0 && !f.known && f.absent == "":
 		x.StoppedBy, x.Verdict = x.Export.StoppedBy, "neither BGP nor the kernel table of this VRF has a route for it"
 		return
 	}

@@ -15,7 +15,7 @@ import (
 // explainExport walks a prefix from BGP to the kernel: first by the trace of the decision,
 // then by what the worker and the kernel made of it.
 func (f *facts) explainExport(w *rib.Walk) {
-	x := exporting(f.spec)
+	x := exporting(f.spec).LookingOn()
 	var t rib.Trace
 	c := rib.Candidates{Prefix: f.prefix, Paths: f.paths, Own: f.mine, Taken: takenOf(f.spec, importing(f.spec), f.view)}
 	if f.read {
@@ -30,12 +30,22 @@ func (f *facts) explainExport(w *rib.Walk) {
 			tell(w, "export", s, "export is on for this VRF")
 		case rib.AtCandidates:
 			f.explainRefused(w)
+			f.explainLeaks(w)
+			f.explainOffers(w)
 			f.explainCandidates(w, s)
 			f.explainTargets(w)
+		case rib.AtReceive:
+			hearings{f}.paths(w, "receive", s, t.Judged)
+		case rib.AtPolicy:
+			hearings{f}.paths(w, "policy", s, t.Judged)
 		case rib.AtChoice:
 			w.Add("best path", s.Outcome, f.show(v.Chosen[0]), lines(t.Others, f.beside)...)
 		case rib.AtOwnImport:
-			tell(w, "own import", s, "the best path is not what this VRF imported itself")
+			passed := "the best path is not what this VRF imported itself"
+			if v.Discards {
+				passed = "the best path is an aggregate of this VRF: packets that no longer prefix takes are discarded"
+			}
+			tell(w, "own import", s, passed)
 		case rib.AtConnected:
 			tell(w, "connected", s, "")
 		case rib.AtMartian:
@@ -53,6 +63,7 @@ func (f *facts) explainExport(w *rib.Walk) {
 		f.explainKernel(w)
 		f.explainTable(w)
 	}
+	hearings{f}.advertised(w, t.Judged)
 }
 
 // explainRefused names the neighbours whose announcement was taken for a withdrawal. Where
@@ -72,19 +83,60 @@ func (f *facts) explainRefused(w *rib.Walk) {
 	w.Add("guard", outcome, plural(len(f.refused), "neighbour")+" announced it, and what was said of it was not taken", details...)
 }
 
+// explainOffers names what neighbours sent and BGP does not have, and because of what.
+func (f *facts) explainOffers(w *rib.Walk) {
+	if len(f.offers) == 0 {
+		return
+	}
+	outcome := rib.Noted
+	if len(f.candidates)+len(f.paths) == 0 {
+		outcome = rib.Stopped
+	}
+	text := "BGP did not take what a neighbour sent"
+	if n := len(f.offers); n > 1 {
+		text = fmt.Sprintf("BGP did not take %d paths that neighbours sent", n)
+	} else if why := f.offers[0].Reason; why != "" {
+		text += ": " + why
+	}
+	w.Add("received", outcome, text, lines(f.offers, func(o rib.Offer) string {
+		return f.show(o.Path) + ": " + cmp.Or(o.Reason, "it is not known why; look at the log")
+	})...)
+}
+
 func (f *facts) explainCandidates(w *rib.Walk, s rib.TraceStep) {
 	switch n := len(f.candidates); {
 	case n > 0:
 		w.Add("candidates", rib.Passed, "BGP has "+plural(n, "path"), lines(f.candidates, f.show)...)
+	case len(f.byRules) > 0: // and nothing else: that is said
 	case len(f.paths) > 0: // it came since
 		w.Add("candidates", rib.Passed, "BGP has "+plural(len(f.paths), "path"))
 	case f.unasked != nil:
 		w.Add("candidates", rib.Stopped, "the VRF was given no path, and BGP could not be asked for others: "+f.unasked.Error())
 	case f.entry.Note.state == rib.Stale:
 		w.Add("candidates", rib.Stopped, "BGP has no path; the route in the table is of an earlier run, and goes when every neighbour has sent its routes, or after sweep_delay")
+	case len(f.offers) > 0: // which says why there is none
 	default:
 		tell(w, "candidates", s, "")
 	}
+}
+
+// explainLeaks says what comes in by the VRF's leaks, and what they keep out.
+func (f *facts) explainLeaks(w *rib.Walk) {
+	in, all, details := leakLines(f.byRules, f.spec.Of(), f.paths, f.show)
+	if all == 0 {
+		return
+	}
+	outcome, comes := rib.Passed, "come"
+	if len(f.paths) == 0 {
+		outcome = rib.Stopped
+	}
+	if in == 1 {
+		comes = "comes"
+	}
+	if f.confined {
+		details = nil
+	}
+	w.Add("leaks", outcome, fmt.Sprintf("%d of %s of other VRFs %s in by this VRF's leaks", in, plural(all, "path"), comes), details...)
 }
 
 // show renders a path as the one who asks may see it.
@@ -113,13 +165,15 @@ func (f *facts) explainTargets(w *rib.Walk) {
 			match++
 			verb = "matches"
 		}
-		has := strings.Join(lines(p.Attrs.RTs, rib.RT.String), ", ")
+		has := strings.Join(lines(slices.DeleteFunc(slices.Clone(p.Attrs.RTs), rib.IsSendMark), rib.RT.String), ", ") // marks are not of the configuration
 		if has == "" {
 			has = "none"
 		}
 		return fmt.Sprintf("RD %s has %s: %s", p.RD, has, verb)
 	})
 	switch {
+	case match == 0 && slices.ContainsFunc(f.paths, func(p rib.Path) bool { return p.Attrs.ByRule }):
+		w.Add("route targets", rib.Noted, fmt.Sprintf("no path carries a route target that the VRF imports (%s)", wants), details...)
 	case len(f.paths) > 0:
 		w.Add("route targets", rib.Passed, fmt.Sprintf("%d of %s a route target that the VRF imports (%s)", match, carry(len(f.candidates)), wants), details...)
 	case match > 0:
@@ -222,7 +276,7 @@ func (f *facts) way(w *nexthop.Way) string {
 		}
 	}
 	r := nexthop.Resolver{View: f.view, Netns: f.spec.Binding.Netns, Views: f.board, Home: f.spec.VRF}
-	l := r.Lead(n)
+	l := r.Lead(n, f.prefix.Addr().Is6())
 	if l.Err != nil {
 		return l.Err.Error()
 	}
@@ -233,18 +287,25 @@ func (f *facts) way(w *nexthop.Way) string {
 			source = f.spec.VRF
 		}
 	}
+	foreign := links // where the route that leads there is
 	if source != "" {
 		from, _ := f.board.View(source)
-		links = from.Links
+		foreign = from.Links
+		if n.Link == "" {
+			links = foreign
+		}
 		what += fmt.Sprintf(" in VRF %q", source)
 	}
-	if n.Prefix.IsValid() {
+	switch {
+	case n.Originated:
+		return fmt.Sprintf("what VRF %q announces by its configuration is reached through %s", n.Source, through(l.Hops, links))
+	case n.Prefix.IsValid():
 		what = fmt.Sprintf("what VRF %q has", n.Source)
 	}
 	if !l.By.Prefix.IsValid() {
 		return fmt.Sprintf("%s is link-local: through %s", what, through(l.Hops, links))
 	}
-	return fmt.Sprintf("%s is reached by %s: through %s", what, flat(l.By.Format(links)), through(l.Hops, links))
+	return fmt.Sprintf("%s is reached by %s: through %s", what, flat(l.By.Format(foreign)), through(l.Hops, links))
 }
 
 // through names where packets go.

@@ -44,8 +44,11 @@ type heard struct {
 	candidates []rib.Path    // with whatever route targets
 	unasked    error         // why BGP did not say which
 	refused    []rib.Refusal // what neighbours announced and BGP did not take
+	offers     []rib.Offer   // what they sent, and BGP's policies did not take
+	ours       rib.Path      // what BGP has of the VRF's own import; without Attrs: nothing
 	paths      []rib.Path    // in the feed
 	waiting    int           // prefixes that wait in the feed
+	byRules    []heardByRule // what of other VRFs the leaks of this one are about
 }
 
 // plural renders a number of things.
@@ -53,7 +56,7 @@ type heard struct {
 // explainImport walks a prefix from the kernel to BGP.
 func (f *facts) explainImport(w *rib.Walk) {
 	var t rib.Trace
-	rib.DecideImport(importing(f.spec), f.view, f.prefix, f.standing, &t)
+	rib.DecideImport(importing(f.spec).LookingOn(), f.view, f.prefix, f.standing, &t)
 	for _, s := range t.Steps {
 		switch s.Place {
 		case rib.AtImport:
@@ -65,6 +68,8 @@ func (f *facts) explainImport(w *rib.Walk) {
 			f.explainKernelRoute(w, s, t.Routes)
 		case rib.AtRules:
 			tell(w, "rules", s, "every rule lets it through", lines(t.Routes, f.ruled)...)
+		case rib.AtImportPolicy:
+			hearings{f}.kernelRoutes(w, s, t.Routes)
 		}
 	}
 	f.explainAnnouncement(w)
@@ -107,13 +112,14 @@ func (f *facts) explainAnnouncement(w *rib.Walk) {
 	switch {
 	case f.announcesDue:
 		w.Add("announcement", rib.Stopped, "what BGP has is out of date; the change is due")
+	case f.isAnnounced && f.ours.Attrs == nil && f.unasked == nil:
+		w.Add("announcement", rib.Stopped, "it was handed to BGP with "+f.announced.Terms()+", and BGP does not have it: a global import policy rejects it, or it is on its way")
 	case f.isAnnounced:
-		a := f.announced
-		text := fmt.Sprintf("BGP has it, with MED %d", a.MED)
-		if has := append(lines(a.Communities, rib.Community.String), lines(a.Large, rib.LargeCommunity.String)...); len(has) > 0 {
-			text += " and " + strings.Join(has, ", ")
+		now := f.announced
+		if a := f.ours.Attrs; a != nil {
+			now = rib.AnnouncementOf(&f.ours)
 		}
-		w.Add("announcement", rib.Passed, text)
+		w.Add("announcement", rib.Passed, "BGP has it, with "+now.Terms())
 	default:
 		w.Add("announcement", rib.Noted, "nothing is announced for it")
 	}
@@ -124,4 +130,70 @@ func plural(n int, thing string) string {
 		return "1 " + thing
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// hearings are what policies made of what a worker knows of a prefix.
+type hearings struct{ *facts }
+
+// paths says what a policy on the way to the kernel made of each path.
+func (f hearings) paths(w *rib.Walk, name string, s rib.TraceStep, judged []rib.JudgedPath) {
+	accepted, asked, text := 0, 0, ""
+	var details []string
+	for i := range judged {
+		p := &judged[i]
+		if p.At != s.Place {
+			continue
+		}
+		if asked++; !p.Rejected {
+			accepted++
+		}
+		details = append(append(details, f.show(p.Path)), indented(p.Lines())...)
+		text = fmt.Sprintf("policy %q accepts %d of %s", p.Policy, accepted, plural(asked, "path"))
+	}
+	tell(w, name, s, text, details...)
+}
+
+// kernelRoutes says what the policy of the import made of the routes that it was asked
+// about.
+func (f hearings) kernelRoutes(w *rib.Walk, s rib.TraceStep, routes []rib.JudgedRoute) {
+	accepted, asked, name := 0, 0, ""
+	var details []string
+	for _, r := range routes {
+		if r.Heard == nil {
+			continue
+		}
+		asked++
+		name = r.Heard.Policy
+		if !r.Heard.Rejected {
+			accepted++
+		}
+		details = append(append(details, f.line(r)), indented(r.Heard.Lines())...)
+	}
+	tell(w, "policy", s, fmt.Sprintf("policy %q accepts %d of %s", name, accepted, plural(asked, "route")), details...)
+}
+
+// advertised says where neighbours are not told of what BGP has.
+func (f hearings) advertised(w *rib.Walk, judged []rib.JudgedPath) {
+	x, rejected := &f.spec.Export, 0
+	for i := range judged {
+		p := &judged[i]
+		if p.At == rib.AtPolicy && p.Rejected && (telling{of: f.spec.Of()}).are(&p.Path) {
+			rejected++
+		}
+	}
+	switch {
+	case !x.Enabled || f.spec.VRF != "" || len(f.facts.paths) == 0:
+	case x.AdvertiseInstalled && !f.entry.Note.past.confirmed():
+		w.Add("advertised", rib.Noted, `neighbours are told of no path that this VRF's neighbours sent: advertise is "installed", and the kernel does not have the route`)
+	case rejected > 0 && !x.AdvertiseRejected:
+		w.Add("advertised", rib.Noted, "neighbours are not told of "+plural(rejected, "path")+" that the policy rejects; with advertise_rejected = true they are")
+	}
+}
+
+func indented(lines []string) []string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = "  " + l
+	}
+	return out
 }

@@ -20,13 +20,17 @@ type fakeBGP struct {
 	fail      int        // how many more Announce calls fail
 	mute      error      // what Candidates fails with
 	unmatched []rib.Path // what Candidates returns beside the feeds' paths
+	told      int        // how many Announce calls there were
 	lost      int        // how many more take effect and fail all the same
 	refused   []rib.Refusal
+	offers    []rib.Offer
+	policy    func(*rib.Path) bool // of BGP's own, for what is announced; nil: none
 	unreached map[string]map[rib.PathNexthop]struct{}
+	confirmed map[string]map[netip.Prefix]bool
 }
 
 func newFakeBGP() *fakeBGP {
-	return &fakeBGP{feeds: make(map[string]*rib.Feed), announced: make(map[string]map[netip.Prefix]rib.Announcement), unreached: make(map[string]map[rib.PathNexthop]struct{})}
+	return &fakeBGP{feeds: make(map[string]*rib.Feed), announced: make(map[string]map[netip.Prefix]rib.Announcement), unreached: make(map[string]map[rib.PathNexthop]struct{}), confirmed: make(map[string]map[netip.Prefix]bool)}
 }
 
 func (b *fakeBGP) Feed(vrf string) (*rib.Feed, error) {
@@ -47,6 +51,7 @@ func (b *fakeBGP) Announced(vrf string) []rib.Announcement {
 func (b *fakeBGP) Announce(_ context.Context, vrf string, changes []rib.AnnounceChange) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.told++
 	if b.fail > 0 {
 		b.fail--
 		return errInjected
@@ -75,7 +80,16 @@ func (b *fakeBGP) Candidates(_ context.Context, vrf string, prefix netip.Prefix)
 	if b.mute != nil {
 		return nil, b.mute
 	}
-	return append(slices.Clone(f.Lookup(prefix)), b.unmatched...), nil
+	list := append(slices.Clone(f.Lookup(prefix)), b.unmatched...)
+	if a, is := b.announced[vrf][prefix]; is && !slices.ContainsFunc(list, func(p rib.Path) bool { return p.Attrs.Imported }) {
+		p := rib.Path{Prefix: prefix, Attrs: &rib.Attrs{
+			Via: &rib.Via{Source: vrf, Imported: true}, Tags: &rib.Tags{Communities: a.Communities, Large: a.Large}, MED: a.MED, LocalPref: 100,
+		}}
+		if b.policy == nil || b.policy(&p) {
+			list = append(list, p)
+		}
+	}
+	return list, nil
 }
 
 // announcements prints what a VRF announces, a line each.
@@ -97,6 +111,48 @@ func (b *fakeBGP) Refused(_ string, p netip.Prefix) (list []rib.Refusal) {
 		}
 	}
 	return list
+}
+
+func (b *fakeBGP) Offers(_ context.Context, _ string, p netip.Prefix) (list []rib.Offer, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, o := range b.offers {
+		if o.Path.Prefix == p {
+			list = append(list, o)
+		}
+	}
+	return list, nil
+}
+
+func (b *fakeBGP) Confirmed(vrf string, whole bool, changes []rib.Confirmation) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if whole || b.confirmed[vrf] == nil {
+		if !whole {
+			panic("a worker does not begin with all that it confirms")
+		}
+		b.confirmed[vrf] = make(map[netip.Prefix]bool)
+	}
+	for _, c := range changes {
+		if c.Is == b.confirmed[vrf][c.Prefix] {
+			panic("a worker confirms what it has confirmed")
+		}
+		b.confirmed[vrf][c.Prefix] = c.Is
+	}
+}
+
+// isConfirmed are the prefixes that are.
+func (b *fakeBGP) isConfirmed(vrf string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var list []string
+	for p, is := range b.confirmed[vrf] {
+		if is {
+			list = append(list, p.String())
+		}
+	}
+	slices.Sort(list)
+	return strings.Join(list, " ")
 }
 
 func (b *fakeBGP) Unreached(vrf string, of map[rib.PathNexthop]struct{}) {

@@ -2,6 +2,7 @@ package nsworker
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
@@ -23,7 +24,7 @@ func (o ownRoutes) Own(prefix netip.Prefix) (nexthop.OwnRoute, bool) {
 	if e == nil {
 		return nexthop.OwnRoute{}, false
 	}
-	of := nexthop.OwnRoute{Metric: o.spec.Export.Metric}
+	of := nexthop.OwnRoute{Metric: o.backups.metricBefore(slot)}
 	switch state := e.Note.state; {
 	case state == rib.Stale && e.Have != nil && o.adopted.works(e.Have):
 		stands := *e.Have
@@ -47,9 +48,7 @@ func (o ownRoutes) waysOf(slot rib.Slot, e *route, prefix netip.Prefix) (ways []
 		}
 	}
 	for _, p := range o.feed.Paths(nil, slot) {
-		if way := o.ways.byVia[rib.FamilyOf(prefix)][p.Attrs.Via]; way != nil {
-			ways = append(ways, way)
-		}
+		ways = slices.AppendSeq(ways, o.ways.known(rib.FamilyOf(prefix), p.Attrs.Via))
 	}
 	return ways
 }

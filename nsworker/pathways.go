@@ -1,11 +1,13 @@
 package nsworker
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
 
 	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // pathWays finds the nexthop of a path, and how it is reached.
@@ -16,17 +18,21 @@ type pathWays struct {
 	blackhole bool
 	linkLocal bool // a path's link-local nexthop is preferred
 	link      func(peer netip.Addr) (netns, device string, inside netip.Addr)
+	links     map[string]string // the interfaces that lead to VRFs of other namespaces
 
-	news   bool // how a nexthop is reached has changed, or one is new that is not
-	kept   int  // nexthops, when those were forgotten that no path had
-	byVia  [rib.Families]map[*rib.Via]*nexthop.Way
-	last   nexthop.Want   // what want returned, for its room
-	barred []*nexthop.Way // by which the kernel takes no route for the prefix in hand
+	news    bool // how a nexthop is reached has changed, or one is new that is not
+	kept    int  // nexthops, when those were forgotten that no path had
+	byVia   [rib.Families]map[*rib.Via]*nexthop.Way
+	became  map[*rib.Via][]*rib.Via // what a policy made of them that sets nexthops
+	last    nexthop.Want            // what want returned, for its room
+	weights []uint16                // reused
+	barred  []*nexthop.Way          // by which the kernel takes no route for the prefix in hand
 }
 
-func newPathWays(ways *nexthop.Ways, of string, p rib.ExportPolicy, link func(netip.Addr) (netns, device string, inside netip.Addr)) *pathWays {
-	w := &pathWays{ways: ways, of: of, blackhole: p.AcceptBlackhole, linkLocal: p.PreferLinkLocal, link: link}
-	w.forget()
+func newPathWays(ways *nexthop.Ways, spec vrf.Spec, link func(netip.Addr) (netns, device string, inside netip.Addr)) *pathWays {
+	w := &pathWays{ways: ways, of: spec.Of(), link: link}
+	w.judgeBy(spec)
+	w.news = false
 	return w
 }
 
@@ -35,25 +41,76 @@ func (w *pathWays) forget() {
 	for f := range w.byVia {
 		w.byVia[f] = make(map[*rib.Via]*nexthop.Way)
 	}
+	w.became = make(map[*rib.Via][]*rib.Via)
 }
 
-// judgeBy takes over a changed policy.
-func (w *pathWays) judgeBy(p rib.ExportPolicy) {
-	w.blackhole, w.linkLocal, w.news = p.AcceptBlackhole, p.PreferLinkLocal, true
+// heard takes in what a policy left of the paths of a prefix.
+func (w *pathWays) heard(paths, judged []rib.Path) {
+	for i := range paths {
+		p := &paths[i]
+		if len(judged) == 0 {
+			return
+		}
+		j := &judged[0]
+		if p.RD != j.RD || p.ID != j.ID {
+			continue // it is rejected
+		}
+		judged = judged[1:]
+		if was, is := p.Attrs.Via, j.Attrs.Via; was != is && !slices.Contains(w.became[was], is) {
+			w.became[was] = append(w.became[was], is)
+		}
+	}
+}
+
+// known yields the nexthops that were looked up of paths with a Via, as BGP has it and as a
+// policy left it.
+func (w *pathWays) known(f rib.Family, via *rib.Via) iter.Seq[*nexthop.Way] {
+	return func(yield func(*nexthop.Way) bool) {
+		if way := w.byVia[f][via]; way != nil && !yield(way) {
+			return
+		}
+		for _, is := range w.became[via] {
+			if way := w.byVia[f][is]; way != nil && !yield(way) {
+				return
+			}
+		}
+	}
+}
+
+// judgeBy takes over a changed Spec.
+func (w *pathWays) judgeBy(spec vrf.Spec) {
+	w.blackhole, w.linkLocal, w.news = spec.Export.AcceptBlackhole, spec.Export.PreferLinkLocal, true
+	w.links = linksOf(spec)
 	w.forget()
+}
+
+// linksOf are the interfaces that lead to the VRFs that a VRF leaks from, where they are in
+// other namespaces.
+func linksOf(spec vrf.Spec) map[string]string {
+	links := make(map[string]string)
+	for _, l := range spec.Leaks {
+		if l.Link != "" {
+			links[l.From] = l.Link
+		}
+	}
+	return links
 }
 
 // way is the nexthop of a path.
 func (w *pathWays) way(p *rib.Path) *nexthop.Way {
 	f := rib.FamilyOf(p.Prefix)
 	if w.leaks(p.Attrs) && p.Attrs.Imported {
-		return w.ways.Of(nexthop.Member{Source: p.Attrs.Source, Prefix: p.Prefix}, f)
+		m := nexthop.Member{Source: p.Attrs.Source, Prefix: p.Prefix, Link: w.linkOf(p.Attrs)}
+		if p.Attrs.As != rib.FromKernel {
+			m.Originated, m.Prefix = true, netip.Prefix{}
+		}
+		return w.ways.Of(m, f)
 	}
 	way := w.byVia[f][p.Attrs.Via]
 	if way == nil {
 		m := member(p.Attrs, w.linkLocal, w.link)
 		if w.leaks(p.Attrs) {
-			m.Source = p.Attrs.Source
+			m.Source, m.Link = p.Attrs.Source, w.linkOf(p.Attrs)
 		}
 		way = w.ways.Of(m, f)
 		w.byVia[f][p.Attrs.Via] = way
@@ -64,6 +121,15 @@ func (w *pathWays) way(p *rib.Path) *nexthop.Way {
 
 // leaks tells whether a path is another VRF's of this daemon.
 func (w *pathWays) leaks(a *rib.Attrs) bool { return a.Source != "" && a.Source != w.of }
+
+// linkOf is the interface that leads to the VRF of a leaked path; "": it is in this namespace,
+// or came by route targets, which name none.
+func (w *pathWays) linkOf(a *rib.Attrs) string {
+	if !a.ByRule {
+		return ""
+	}
+	return w.links[a.Source]
+}
 
 // reach is rib.Candidates.Reach.
 func (w *pathWays) reach(p *rib.Path) rib.Reach {
@@ -85,16 +151,15 @@ func (w *pathWays) discards(a *rib.Attrs) bool {
 // want is what a decision comes down to. Its lists are good until the next call.
 func (w *pathWays) want(v *rib.Verdict, candidates []rib.Path) nexthop.Want {
 	to := &w.last
-	*to = nexthop.Want{Ways: to.Ways[:0], Sent: to.Sent[:0], BackupSent: to.BackupSent[:0]}
-	if w.discards(v.Chosen[0].Attrs) {
+	*to = nexthop.Want{
+		Ways: to.Ways[:0], Weights: to.Weights[:0], Sent: to.Sent[:0], BackupSent: to.BackupSent[:0],
+		Metric: v.Metric, PrefSrc: v.PrefSrc,
+	}
+	if v.Discards || w.discards(v.Chosen[0].Attrs) {
 		to.Blackhole = true
 		return *to
 	}
-	for i := range v.Chosen {
-		if way := w.way(&v.Chosen[i]); !slices.Contains(to.Ways, way) {
-			to.Ways = append(to.Ways, way)
-		}
-	}
+	w.join(to, v.Chosen)
 	if v.Backup.Attrs != nil && !w.discards(v.Backup.Attrs) {
 		to.Backup = w.way(&v.Backup)
 	}
@@ -119,6 +184,28 @@ func (w *pathWays) want(v *rib.Verdict, candidates []rib.Path) nexthop.Want {
 	return *to
 }
 
+// join gives a want the ways of the chosen paths, and their weights where they have some. A way
+// that several of them have weighs as the one that has the most.
+func (w *pathWays) join(to *nexthop.Want, chosen []rib.Path) {
+	w.weights = rib.Weights(w.weights, chosen)
+	for i := range chosen {
+		way := w.way(&chosen[i])
+		at := slices.Index(to.Ways, way)
+		if at < 0 {
+			at, to.Ways = len(to.Ways), append(to.Ways, way)
+			if len(w.weights) > 0 {
+				to.Weights = append(to.Weights, 0)
+			}
+		}
+		if len(w.weights) > 0 {
+			to.Weights[at] = max(to.Weights[at], w.weights[i])
+		}
+	}
+	if len(to.Ways) < 2 {
+		to.Weights = to.Weights[:0]
+	}
+}
+
 // appendSender appends the neighbour that sent a path. A path of the VRF's own daemon has
 // none.
 func appendSender(to []netip.Addr, a *rib.Attrs) []netip.Addr {
@@ -132,14 +219,14 @@ func appendSender(to []netip.Addr, a *rib.Attrs) []netip.Addr {
 func (w *pathWays) among(ways map[*nexthop.Way]struct{}) func(*rib.Attrs) bool {
 	imports := false // of other VRFs: each prefix has a nexthop of its own
 	for way := range ways {
-		imports = imports || way.Prefix.IsValid()
+		imports = imports || way.Prefix.IsValid() || way.Originated
 	}
 	return func(a *rib.Attrs) bool {
 		if a.Imported {
 			return imports
 		}
 		for f := range w.byVia {
-			if way := w.byVia[f][a.Via]; way != nil {
+			for way := range w.known(rib.Family(f), a.Via) {
 				if _, is := ways[way]; is {
 					return true
 				}
@@ -158,7 +245,12 @@ func (w *pathWays) tidy(feed *rib.Feed) {
 		return
 	}
 	used := make(map[*nexthop.Way]struct{})
-	feed.Each(func(p rib.Path) { used[w.way(&p)] = struct{}{} })
+	feed.Each(func(p rib.Path) {
+		used[w.way(&p)] = struct{}{}
+		for way := range w.known(rib.FamilyOf(p.Prefix), p.Attrs.Via) {
+			used[way] = struct{}{}
+		}
+	})
 	w.ways.Keep(func(way *nexthop.Way) bool { _, is := used[way]; return is })
 	w.forget()
 	w.kept = w.ways.Len()
@@ -177,11 +269,11 @@ func (w *pathWays) barring(f rib.Family, members []nexthop.Member) {
 type onlooker struct {
 	resolver nexthop.Resolver
 	decided  nexthop.Decided
-	of       string
+	spec     vrf.Spec
 	link     func(netip.Addr) (netns, device string, inside netip.Addr)
 	barred   []nexthop.Member // by which the kernel takes no route for the prefix that is asked for
 }
 
 func (o onlooker) pathWays() *pathWays {
-	return newPathWays(nexthop.NewDecidedWays(o.resolver, o.decided), o.of, o.resolver.Policy, o.link)
+	return newPathWays(nexthop.NewDecidedWays(o.resolver, o.decided), o.spec, o.link)
 }

@@ -33,14 +33,6 @@ type Rehearsal struct {
 	leaving []leaving // tables that a worker of before empties
 }
 
-// leaving is a table from which a VRF's routes go.
-type leaving struct {
-	spec  vrf.Spec
-	where rib.Where
-	table rib.Table
-	err   error
-}
-
 // NewRehearsal rehearses the change from one set of Specs to another. deps are
 // those of the running workers: the kernel is read, BGP is asked what is
 // announced, and the board is looked at.
@@ -158,6 +150,9 @@ func (r *Rehearsal) Table(ctx context.Context, name string, paths Candidates, st
 	d.routes(on.sync, t.Routes)
 	d.announcements(now, on.announcements(), anew)
 	d.remarks(on.sync)
+	if was, runs := r.before[name]; runs && s.VRF == "" {
+		d.told(was, s, paths)
+	}
 	return d.out, nil
 }
 
@@ -186,6 +181,7 @@ func (r *Rehearsal) begin(ctx context.Context, s vrf.Spec, where rib.Where, t ri
 	w := New(deps, s, func(vrf.WorkerStatus) {})
 	w.feed = rib.NewFeed() // of no paths: it gives out the slots
 	st := &rehearsing{newTableSync(w, scenery{where, t}), bgp}
+	st.sync.lookOn()
 	st.sync.sweeps.done = [rib.Families]bool{swept, swept}
 	st.sync.sweeps.deadline = time.Now().Add(24 * time.Hour)
 	st.sync.announced.ask()
@@ -259,36 +255,6 @@ func (s scenery) Events() rib.KernelEvents                           { return ri
 func (s scenery) Close() error                                       { return nil }
 func (s scenery) Apply(_ context.Context, changes []rib.Change) ([]error, error) {
 	return make([]error, len(changes)), nil
-}
-
-// prompter is BGP as a rehearsal has it: what is announced goes nowhere.
-type prompter struct{ announced []rib.Announcement }
-
-func (p *prompter) Feed(string) (*rib.Feed, error) { return nil, errors.New("a rehearsal has no feed") }
-
-func (p *prompter) Candidates(context.Context, string, netip.Prefix) ([]rib.Path, error) {
-	return nil, nil
-}
-
-func (p *prompter) Refused(string, netip.Prefix) []rib.Refusal { return nil }
-
-func (p *prompter) Unreached(string, map[rib.PathNexthop]struct{}) {}
-
-func (p *prompter) Announced(string) []rib.Announcement { return p.announced }
-
-func (p *prompter) Announce(_ context.Context, _ string, changes []rib.AnnounceChange) error {
-	at := make(map[netip.Prefix]rib.AnnounceChange, len(changes))
-	for _, c := range changes {
-		at[c.Prefix] = c
-	}
-	next := slices.DeleteFunc(slices.Clone(p.announced), func(a rib.Announcement) bool { _, changed := at[a.Prefix]; return changed })
-	for _, c := range changes {
-		if !c.Withdraw {
-			next = append(next, c.Announcement)
-		}
-	}
-	p.announced = next
-	return nil
 }
 
 // rehearsal returns a board of its own with the views that are on b now.

@@ -125,6 +125,47 @@ func (d *differ) announcements(have, want []rib.Announcement, anew bool) {
 	})
 }
 
+// told says of how many prefixes neighbours would be told no more, and of how many anew.
+func (d *differ) told(was, is vrf.Spec, paths Candidates) {
+	before, after := tellingOf(was), tellingOf(is)
+	if before == after {
+		return
+	}
+	less, more := 0, 0
+	for _, prefix := range paths.WithPaths() {
+		list := paths.Lookup(prefix)
+		switch a, b := before.tells(list), after.tells(list); {
+		case a && !b:
+			less++
+		case b && !a:
+			more++
+		}
+	}
+	if less > 0 {
+		d.note("neighbours would be told no more of %s that the policy of the export rejects; with advertise_rejected = true they would be", vrf.CountOf(less, "prefix"))
+	}
+	if more > 0 {
+		d.note("neighbours would be told of %s that they are not told of now", vrf.CountOf(more, "prefix"))
+	}
+}
+
+// byPolicy says how many of the routes that are filtered a policy rejects.
+func (*differ) byPolicy(b *books, of int) string {
+	n := 0
+	for _, e := range b.routes.All {
+		if e.Note.state == rib.Filtered && e.Note.out == rib.PolicyRejects {
+			n++
+		}
+	}
+	switch n {
+	case 0:
+		return ""
+	case of:
+		return ", by a policy"
+	}
+	return fmt.Sprintf(", %d of them by a policy", n)
+}
+
 // remarks says what would keep routes out, and what was a matter of chance.
 func (d *differ) remarks(s *tableSync) {
 	for _, state := range []rib.State{rib.Filtered, rib.Unresolved, rib.Conflict, rib.OverQuota} {
@@ -137,7 +178,7 @@ func (d *differ) remarks(s *tableSync) {
 		}
 		switch state {
 		case rib.Filtered:
-			d.note("%s of BGP would be filtered", plural(n, "route"))
+			d.note("%s of BGP would be filtered%s", plural(n, "route"), d.byPolicy(s.books, n))
 		case rib.Unresolved:
 			d.note("%s of BGP would be unresolved: the nexthop cannot be reached in this VRF", plural(n, "route"))
 		case rib.Conflict:
@@ -149,4 +190,12 @@ func (d *differ) remarks(s *tableSync) {
 	if n := s.routes.inState(rib.Stale); n > 0 {
 		d.note("%s of an earlier run stay until every neighbour has sent its routes, or for sweep_delay", plural(n, "route"))
 	}
+}
+
+// leaving is a table from which a VRF's routes go.
+type leaving struct {
+	spec  vrf.Spec
+	where rib.Where
+	table rib.Table
+	err   error
 }

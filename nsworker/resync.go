@@ -23,8 +23,11 @@ type resynced struct {
 	err    error
 }
 
-// askings are the resyncs that are waited on.
-type askings struct{ list []*asking }
+// askings are the resyncs that are waited on, and those who wait until all is in force.
+type askings struct {
+	list     []*asking
+	settling []chan<- struct{} // closed then
+}
 
 func (a *askings) add(answer chan<- resynced) { a.list = append(a.list, &asking{answer: answer}) }
 
@@ -68,10 +71,19 @@ func (a *askings) answer(b *books, objects uint64) {
 	a.list = waiting
 }
 
+// settled tells those who wait that all is in force.
+func (a *askings) settled() {
+	for _, done := range a.settling {
+		close(done)
+	}
+	a.settling = nil
+}
+
 // abandon answers those whose resync will not come to an end.
 func (a *askings) abandon() {
 	for _, k := range a.list {
 		k.answer <- resynced{err: errEnded}
 	}
 	a.list = nil
+	a.settled() // what stands is the next worker's to judge, or nobody's
 }

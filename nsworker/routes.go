@@ -24,36 +24,25 @@ type routes struct {
 	doubt   func(rib.ResyncReason) // has the table read again
 	beside  beside
 
-	over    map[rib.Slot]struct{} // kept out by the quota
-	backups *backups
-	barred  barred
-	adopted adopted
-	counts  [rib.Families]byState // entries by family and state
-	wanted  int                   // entries that are in the kernel or due to be: what the quota counts
+	over     map[rib.Slot]struct{} // kept out by the quota
+	backups  *backups
+	barred   barred
+	adopted  adopted
+	confirms confirms
+	counts   [rib.Families]byState // entries by family and state
+	wanted   int                   // entries that are in the kernel or due to be: what the quota counts
 
 	exporting *rib.Exporting         // how the Spec judges BGP's paths
 	lastRead  *nexthop.Forwarding    // what shared returned last
 	tellState func(rib.Slot, *route) // nil: nobody listens
-	pathBuf   []rib.Path             // reused, as are those below
-	batch     batch
+	room      room                   // reused
 }
 
-// route is one prefix on its way from BGP to the kernel, in 24 bytes: a full table has a
-// million.
-type route = ledger.Entry[nexthop.Set, nexthop.Forwarding, note]
-
-// note is what routes keeps of an entry.
-type note struct {
-	state  rib.State
-	out    rib.Cause // why it is Filtered
-	counts bool      // it has a place in the quota
-	past   past
-}
-
-// batch is the slots of the next changes, with their prefixes.
-type batch struct {
-	slots    []rib.Slot
-	prefixes []netip.Prefix
+// room is for the paths of one prefix, and for the slots of the next changes with their prefixes.
+type room struct {
+	chosen, judged []rib.Path
+	slots          []rib.Slot
+	prefixes       []netip.Prefix
 }
 
 // byState counts entries by their state.
@@ -66,8 +55,9 @@ func newRoutes(w *Worker, sets *nexthop.Sets, c *ledger.Contention, doubt func(r
 		surplus: newSurplus(c, &w.drifts), over: make(map[rib.Slot]struct{}),
 		barred:    make(barred),
 		exporting: exporting(w.spec),
-		ways:      newPathWays(sets.Ways, w.spec.Of(), w.spec.Export, w.deps.Link),
+		ways:      newPathWays(sets.Ways, w.spec, w.deps.Link),
 	}
+	r.confirms = confirms{bgp: w.deps.BGP, spec: &w.spec, routes: r}
 	r.adopted = adopted{late: func(rib.Family) bool { return false }, ways: r.ways}
 	r.backups = newBackups(r, c, &w.drifts)
 	sets.Recurse(ownRoutes{r})
@@ -142,7 +132,7 @@ func (a *alike) is(in rib.Entry) bool {
 // alike returns what the decision for in says of others.
 func (r *routes) alike(in rib.Entry) alike {
 	e := r.Find(in.Slot)
-	if len(in.Paths) != 1 || e == nil || e.Want == nil || e.Want.Leaks() {
+	if len(in.Paths) != 1 || e == nil || e.Want == nil || e.Want.Leaks() || r.exporting.Judges() {
 		return alike{}
 	}
 	return alike{in.Paths[0].Attrs, rib.FamilyOf(in.Prefix), e.Want}
@@ -151,15 +141,18 @@ func (r *routes) alike(in rib.Entry) alike {
 // choose finds out what is wanted of one prefix, given its candidates.
 func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []rib.Path) {
 	r.ways.barred = r.barred[slot]
+	v, judged := r.decide(prefix, paths)
+	r.beside.origin.chose(slot, prefix, &v, paths)
 	if e.Note.state == rib.Stale {
-		r.adopted.look(e, paths)
+		r.adopted.look(e, paths, judged)
 	}
-	v := rib.Decide(r.exporting, &rib.Candidates{Prefix: prefix, Paths: paths, Reach: r.ways.reach, Own: r.own, Taken: r.beside.taken, Room: r.pathBuf}, nil)
-	r.pathBuf = v.Chosen
 	if v.Out == rib.NoPath || v.Out == rib.ExportOff {
 		if e.Note.state != rib.Stale || v.Out == rib.ExportOff || e.Note.past.maker() == makerLeft { // another stale route is the sweep's
 			r.setNexthops(slot, e, nil, 0)
 		}
+		return
+	}
+	if v.Out == rib.PolicyRejects && r.adopted.mayBeOf(e) {
 		return
 	}
 	if e.Note.out = v.Out; v.Out != rib.Accepted {
@@ -173,9 +166,26 @@ func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []ri
 	if e.Have != nil {
 		hint = e.Have.Group
 	}
-	want := r.ways.want(&v, paths)
+	want := r.ways.want(&v, judged)
 	r.setNexthops(slot, e, r.sets.Get(rib.FamilyOf(prefix), want, hint), 0)
 	r.backups.want(slot, rib.FamilyOf(prefix), want.Backup, want, 0)
+}
+
+// decide decides one prefix. judged are its paths as the policy left them. Both are good until
+// the next call.
+func (r *routes) decide(prefix netip.Prefix, paths []rib.Path) (v rib.Verdict, judged []rib.Path) {
+	c := rib.Candidates{
+		Prefix: prefix, Paths: paths, Reach: r.ways.reach, Own: r.own, Taken: r.beside.taken,
+		Room: r.room.chosen, Judged: r.room.judged,
+	}
+	v = rib.Decide(r.exporting, &c, nil)
+	r.room.chosen = v.Chosen
+	if !r.exporting.Judges() {
+		return v, paths
+	}
+	r.room.judged = c.Judged
+	r.ways.heard(paths, c.Judged)
+	return v, c.Judged
 }
 
 // setNexthops has a set of nexthops wanted (nil: nothing), with the use of it, and says what became of the
@@ -202,9 +212,11 @@ func (r *routes) evaluate(slot rib.Slot, e *route) {
 // of it.
 func (r *routes) settle(slot rib.Slot, e *route) {
 	r.beside.stood(slot, e)
+	r.beside.origin.settled(slot, became{e.Want != nil && e.Want.Carries != nil, e.Want != nil, e.Note.state, e.Note.out}, func() netip.Prefix { return r.feed.Prefix(slot) })
 	ownRoutes{r}.changed(slot)
 	set := e.Want
 	if e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits || r.adopted.holds(e, set)) {
+		r.confirms.look(slot, e)
 		return // until the sweep decides, or the VRF that leaks it is there
 	}
 	if set != nil {
@@ -234,9 +246,12 @@ func (r *routes) settle(slot rib.Slot, e *route) {
 		case set == nil && (e.Note.state == 0 || e.Note.state == rib.Stale) && r.backups.Find(slot) == nil:
 			r.setState(slot, e, 0)
 			delete(r.barred, slot)
+			r.confirms.look(slot, e)
 			r.Drop(slot, e)
+			return
 		}
 	}
+	r.confirms.look(slot, e)
 }
 
 // markUsers marks the entries that want one of some sets.
@@ -267,9 +282,6 @@ func (r *routes) has(prefix netip.Prefix) bool {
 	_, e := r.entryOf(prefix)
 	return e != nil
 }
-
-// noSlot stands, beside a change, for no entry: it is of a superseded route.
-const noSlot = ^rib.Slot(0)
 
 // chooseAgain has what is wanted of a prefix found out again.
 func (r *routes) chooseAgain(prefix netip.Prefix) {

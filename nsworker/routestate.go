@@ -86,7 +86,7 @@ func (r *routes) dropStale(of rib.Family) (n int) {
 				n++
 			}
 			r.setState(slot, e, 0)
-			r.Mark(slot, e)
+			r.MarkAnew(slot, e) // a policy may reject all paths that there are
 		}
 	}
 	r.backups.sweep(of)

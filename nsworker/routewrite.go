@@ -27,13 +27,13 @@ type write struct {
 // until the next call.
 func (r *routes) changes(buf []write, mayDelete bool) []write {
 	for len(buf) < writeBatch {
-		r.batch.slots = r.Next(r.batch.slots, writeBatch-len(buf))
-		if len(r.batch.slots) == 0 {
+		r.room.slots = r.Next(r.room.slots, writeBatch-len(buf))
+		if len(r.room.slots) == 0 {
 			break
 		}
-		r.batch.prefixes = r.feed.Prefixes(r.batch.prefixes[:0], r.batch.slots)
-		for i, slot := range r.batch.slots {
-			if c, is := r.change(slot, r.batch.prefixes[i]); is {
+		r.room.prefixes = r.feed.Prefixes(r.room.prefixes[:0], r.room.slots)
+		for i, slot := range r.room.slots {
+			if c, is := r.change(slot, r.room.prefixes[i]); is {
 				buf = append(buf, write{slot, false, c})
 			}
 		}
@@ -126,7 +126,7 @@ func (r *routes) wrote(w write, err error) {
 		r.Refuse(w.slot, err.Error())
 		switch {
 		case w.Op == rib.OpDelete || passing(err):
-		case e.Want != nil && ofNexthops(err) && len(r.feed.Paths(r.pathBuf[:0], w.slot)) > 1 && r.barred.bar(w.slot, e.Want):
+		case e.Want != nil && ofNexthops(err) && len(r.feed.Paths(r.room.chosen[:0], w.slot)) > 1 && r.barred.bar(w.slot, e.Want):
 			r.MarkAnew(w.slot, e) // another path's route replaces what stands there
 		case e.Have != nil:
 			// What stands there forwards to where BGP points no more.
@@ -203,13 +203,17 @@ func (r *routes) sort(all []rib.Route) (foreign []rib.Route, mine read) {
 		slot := r.feed.Hold(o.Prefix)
 		at := mine.first.At(slot)
 		switch {
-		case r.backups.are(o):
+		case r.backups.are(slot, o):
 			*mine.second.At(slot) = int32(i + 1)
 		case *at == 0:
 			*at = int32(i + 1)
-		case o.Metric == r.spec.Export.Metric:
+		case o.Metric == r.backups.metricBefore(slot):
 			r.surplus.add(all[*at-1])
 			*at = int32(i + 1)
+		case r.backups.behind(slot, o, all[*at-1]):
+			*mine.second.At(slot) = int32(i + 1)
+		case r.backups.behind(slot, all[*at-1], o):
+			*mine.second.At(slot), *at = *at, int32(i+1)
 		default:
 			r.surplus.add(o)
 		}
@@ -262,7 +266,7 @@ func (r *routes) onOwn(ev rib.RouteEvent) {
 	slot, e := r.entryOf(o.Prefix)
 	have := nexthop.ForwardingOf(o)
 	switch {
-	case r.backups.are(o):
+	case r.backups.are(slot, o):
 		r.backups.on(ev)
 		return
 	case e == nil && ev.Deleted:

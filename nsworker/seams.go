@@ -43,6 +43,7 @@ type Table interface {
 
 // BGP is what a worker needs of the speaker. It is safe for concurrent use.
 type BGP interface {
+	Library
 	// Feed returns the mailbox of a VRF. It is the same one after a restart of
 	// the worker.
 	Feed(vrf string) (*rib.Feed, error)
@@ -52,15 +53,25 @@ type BGP interface {
 	// Announce makes changes to what is announced. After an error nothing is
 	// known of any of them: ask Announced.
 	Announce(ctx context.Context, vrf string, changes []rib.AnnounceChange) error
-	// Candidates returns every path that BGP has for a prefix of the VRF's
-	// table, with whatever route targets. It is for a person who asks, not for
-	// the loop.
-	Candidates(ctx context.Context, vrf string, prefix netip.Prefix) ([]rib.Path, error)
-	// Refused returns the neighbours of the VRF whose announcement of a prefix was not
-	// taken, because of what it said; of no prefix: of all that are remembered.
-	Refused(vrf string, prefix netip.Prefix) []rib.Refusal
 	// Unreached says which nexthops of the paths that a VRF's neighbours sent are not
 	// reached: BGP's own choice is to leave them out. It replaces what was said before; nil
 	// ends it. The map is not changed any more.
 	Unreached(vrf string, of map[rib.PathNexthop]struct{})
+	// Confirmed says for which prefixes the kernel has what the VRF means it to have, and for
+	// which not any more; whole: for no others. The list is not changed any more.
+	Confirmed(vrf string, whole bool, changes []rib.Confirmation)
+}
+
+// Library is where a person who asks looks up what BGP has, and what it has not. It is not for
+// the loop.
+type Library interface {
+	// Candidates returns every path that BGP has for a prefix of the VRF's
+	// table, with whatever route targets.
+	Candidates(ctx context.Context, vrf string, prefix netip.Prefix) ([]rib.Path, error)
+	// Refused returns the neighbours of the VRF whose announcement of a prefix was not
+	// taken, because of what it said; of no prefix: of all that are remembered.
+	Refused(vrf string, prefix netip.Prefix) []rib.Refusal
+	// Offers returns what neighbours sent of a prefix and BGP does not have: a policy of
+	// BGP's rejected it, say.
+	Offers(ctx context.Context, vrf string, prefix netip.Prefix) ([]rib.Offer, error)
 }

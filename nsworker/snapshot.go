@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
@@ -40,7 +41,7 @@ type row struct {
 func snapshotOf(s *tableSync) snapshot {
 	return snapshot{
 		name: s.spec.Of(), view: *s.view(), mine: s.routes.own, protocol: s.spec.Protocol,
-		metric: s.spec.Export.Metric, exporting: s.routes.exporting, importing: s.importing,
+		metric: s.spec.Export.Metric, exporting: s.routes.exporting.LookingOn(), importing: s.importing.LookingOn(),
 		onlooker: s.onlooker(),
 		taken:    takenOf(s.spec, s.importing, *s.view()),
 	}
@@ -87,7 +88,7 @@ func (b *books) row(slot rib.Slot, e *route) (row, bool) {
 
 // exports calls yield with the routes of rows, and tells whether to go on.
 func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus) bool) bool {
-	var buf []rib.Path
+	var buf, judged []rib.Path
 	ways := s.onlooker.pathWays()
 	for _, r := range rows {
 		st := rib.RouteStatus{Prefix: r.prefix, State: r.state, Reason: r.reason, Leaked: r.leaked}
@@ -100,10 +101,17 @@ func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus
 		}
 		if paths := feed.Lookup(r.prefix); len(paths) > 0 {
 			ways.barring(rib.FamilyOf(r.prefix), r.barred)
-			v := rib.Decide(s.exporting, &rib.Candidates{Prefix: r.prefix, Paths: paths, Reach: ways.reach, Own: s.mine, Taken: s.taken, Room: buf}, nil)
-			buf = v.Chosen
+			c := rib.Candidates{Prefix: r.prefix, Paths: paths, Reach: ways.reach, Own: s.mine, Taken: s.taken, Room: buf, Judged: judged}
+			v := rib.Decide(s.exporting, &c, nil)
+			buf, judged = v.Chosen, c.Judged
+			if r.fwd == nil {
+				st.Route.Metric = v.Metric
+			}
 			st.Best, st.Paths, st.Backup = buf[0], len(buf), v.Backup
 			st.Leaked = st.Leaked || slices.ContainsFunc(buf, func(p rib.Path) bool { return p.LeaksInto(s.name) })
+			if r.state == rib.Installed {
+				st.Reason = besideReason(st.Reason, byWhichLeak(st.Best))
+			}
 			if r.state == rib.Unresolved && st.Best.Label != 0 && st.Best.Attrs.Source == "" {
 				// Not the set's reason: a set is shared by paths with other labels.
 				st.Reason = fmt.Sprintf("%s, and forwarding by its MPLS label, %d, is not supported", r.reason, st.Best.Label)
@@ -124,6 +132,19 @@ func (s snapshot) devices(hops []rib.Hop) []string {
 		}
 	}
 	return names
+}
+
+// byWhichLeak says of a route whose best path came in by a rule where that is from.
+func byWhichLeak(best rib.Path) string {
+	if best.Attrs == nil || !best.Attrs.ByRule {
+		return ""
+	}
+	return fmt.Sprintf("leaked from VRF %q", best.Attrs.Source)
+}
+
+// besideReason is a reason with another one.
+func besideReason(reason, more string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(reason+"; "+more, "; "), "; ")
 }
 
 // comparePrefixes orders IPv4 before IPv6, then by address, then short to long.

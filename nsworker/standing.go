@@ -6,20 +6,12 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// stands is how a route of ours stands in the table, as far as the import of others beside it
-// depends on that.
-type stands uint8
-
-const (
-	standsNot stands = iota
-	standsHere
-	standsElsewhere // under another metric than that in use
-)
-
 // beside is how the kernel's routes that the VRF imports and our own stand beside each other.
 type beside struct {
 	taken rib.Taken
 	stood func(rib.Slot, *route) // told of each evaluated entry, of which our route may have come or gone
+	// origin is told of what is chosen.
+	origin *originating
 }
 
 // standing implements rib.Standing.
@@ -31,7 +23,8 @@ func (b *books) standing(prefix netip.Prefix) (metric uint32, is bool) {
 }
 
 // noteStanding looks whether our route of a slot came, went, or changed its metric, and has
-// what is announced of its prefix decided again then.
+// what is announced of its prefix decided again then. Of metrics that a policy sets it is not
+// known whether they are what they were.
 func (b *books) noteStanding(slot rib.Slot, e *route) {
 	now := standsNot
 	switch {
@@ -41,7 +34,7 @@ func (b *books) noteStanding(slot rib.Slot, e *route) {
 	default:
 		now = standsElsewhere
 	}
-	if now == e.Note.past.stood() {
+	if now == e.Note.past.stood() && now != standsElsewhere {
 		return
 	}
 	e.Note.past.stand(now)

@@ -44,6 +44,7 @@ func (s *sweeps) sweep(now time.Time) {
 			continue
 		}
 		s.done[f] = true
+		s.routes.beside.origin.converged(f)
 		if n := s.routes.dropStale(f); n > 0 {
 			s.log.Info("routes of an earlier run that BGP has no more are removed", "family", f, "routes", n)
 		}

@@ -63,7 +63,7 @@ func newTableSync(w *Worker, table Table) *tableSync {
 		deadline: time.Now().Add(w.spec.SweepDelay),
 	}
 	s.unreached = unreached{bgp: w.deps.BGP, spec: &w.spec, ways: s.routes.ways}
-	s.routes.adopted.late = s.sweeps.late
+	s.routes.adopted.late, s.routes.beside.origin.late = s.sweeps.late, s.sweeps.late
 	s.write = writer{books: s.books, Worker: w, table: table, tell: &s.tell, doubt: s.doubt, lost: s.losesStep}
 	return s
 }
@@ -72,7 +72,7 @@ func (s *tableSync) run(ctx context.Context) error {
 	if home := s.spec.VRF; home != "" {
 		s.follows.follow(home, +1)
 	}
-	s.announced.begin()
+	s.announced.begin(s.routes.beside.origin.inherit)
 	s.feed.Restart()
 	s.resync.at(time.Now(), rib.ResyncStart)
 	s.report(false)
@@ -112,6 +112,9 @@ func (s *tableSync) run(ctx context.Context) error {
 		s.report(false)
 		if s.idle() {
 			s.askings.answer(s.books, s.totals.Objects)
+			if _, waiting := s.feed.Len(); waiting == 0 {
+				s.askings.settled()
+			}
 		}
 	}
 }
@@ -180,6 +183,7 @@ func (s *tableSync) work(ctx context.Context) error {
 	}
 	s.chooseMoved()   // behind what moves them at once
 	s.tellUnreached() // before what takes long
+	s.routes.confirms.tell()
 	for _, step := range []func(context.Context) error{s.writeRoutes, s.write.announce} {
 		if err := step(ctx); err != nil || !s.phase.known() {
 			return err
@@ -191,6 +195,7 @@ func (s *tableSync) work(ctx context.Context) error {
 		s.routes.ways.tidy(s.feed)
 	}
 	s.pass()
+	s.routes.confirms.tell()
 	s.announcedAll()
 	return nil
 }
@@ -243,8 +248,11 @@ func (s *tableSync) reconfigure(spec vrf.Spec) {
 	}
 	s.announced.ask() // another RD or RT made BGP forget them
 	s.feed.Rewind()
+	var paths []rib.Path
 	for slot, e := range s.routes.All { // a route that is gone from the feed is not rewound
-		s.routes.MarkAnew(slot, e)
+		if paths = s.feed.Paths(paths[:0], slot); len(paths) == 0 {
+			s.routes.MarkAnew(slot, e)
+		}
 	}
 	if s.phase.known() {
 		s.importAll()
@@ -281,6 +289,7 @@ func (s *tableSync) gone(ctx context.Context, what string) error {
 	if err := s.removeOwn(ctx); err != nil {
 		s.log.Info("routes in the old table could not be removed", "err", err)
 	}
+	confirmNothing(s.deps.BGP, &s.spec)
 	if err := s.withdrawAll(ctx); err != nil {
 		return err
 	}

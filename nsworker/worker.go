@@ -163,6 +163,7 @@ func (w *Worker) open(ctx context.Context) (Table, error) {
 		if first {
 			w.log.Info("waiting for the VRF's table", "reason", reason)
 			w.deps.Board.retract(w.name)
+			confirmNothing(w.deps.BGP, &w.spec)
 			// Interfaces that are gone announce nothing.
 			if err := w.withdrawAll(ctx); err != nil {
 				return nil, err

@@ -13,6 +13,9 @@ type Exporting struct {
 	of     string // its name in BGP: paths with this Source are its own
 	policy ExportPolicy
 	wants  string // what the policy's communities ask for, in words
+
+	looksOn  bool // nobody acts on what is decided
+	discards map[netip.Prefix]struct{}
 }
 
 // NewExporting makes the export policy of a VRF ready. name is what the configuration
@@ -22,15 +25,37 @@ func NewExporting(name, of string, policy ExportPolicy) *Exporting {
 	return &Exporting{name: name, of: of, policy: policy, wants: policy.wants()}
 }
 
+// Discarding is x for a VRF with aggregates: as long as one that discards is announced, and is
+// the best path, its prefix gets a route that discards.
+func (x *Exporting) Discarding(list []Aggregate) *Exporting {
+	c := *x
+	c.discards = make(map[netip.Prefix]struct{})
+	for i := range list {
+		if list[i].Discard {
+			c.discards[list[i].Prefix] = struct{}{}
+		}
+	}
+	return &c
+}
+
+// discarding tells whether a path is an aggregate of the VRF that discards.
+func (x *Exporting) discarding(prefix netip.Prefix, a *Attrs) bool {
+	_, is := x.discards[prefix]
+	return is && x.imported(a) && a.As == FromAggregate
+}
+
 // Candidates are the paths of one prefix in the feed of a VRF, and what else of the VRF
 // counts for them and may change without its Spec.
 type Candidates struct {
 	Prefix netip.Prefix
-	Paths  []Path              // in any order; they are not changed
-	Reach  func(p *Path) Reach // how the nexthop of a path is reached; nil: each is
-	Own    *OwnPrefixes        // the VRF's own, as of now
-	Taken  Taken               // what the VRF imports of the kernel's routes
-	Room   []Path              // the chosen paths are written over it; it must not overlap Paths
+	Paths  []Path                 // in any order; they are not changed
+	Reach  func(p *Path) Reach    // how the nexthop of a path is reached; nil: each is
+	Own    *OwnPrefixes           // the VRF's own, as of now
+	Taken  Taken                  // what the VRF imports of the kernel's routes
+	RPKI   func(p *Path) Validity // what the RPKI says of a path; nil: nothing
+	Room   []Path                 // the chosen paths are written over it; it must not overlap Paths
+	// Judged is room for the paths as the policy leaves them: they are written over it.
+	Judged []Path
 }
 
 // Reach is how the nexthop of a path is reached, the best first.
@@ -57,9 +82,17 @@ type Verdict struct {
 	// Reach is how the chosen paths are reached: where no path is, they are what BGP would
 	// have the VRF use.
 	Reach Reach
+	// Metric and PrefSrc are those of the route that the chosen paths come to: what the policy
+	// set for the best one, or else the VRF's own.
+	Metric  uint32
+	PrefSrc netip.Addr
+	// Discards says that packets for the prefix are discarded: it is an aggregate of the VRF.
+	Discards bool
 	// Out is why nothing of the prefix goes into the kernel. Accepted: the chosen paths
 	// do, as far as their nexthops are found.
 	Out Cause
+
+	rejected rejection
 }
 
 // Decide says what becomes of a prefix on its way from BGP to the kernel table of a VRF.
@@ -67,22 +100,23 @@ type Verdict struct {
 // explanation prints its trace; nobody decides a second time. It is pure, and does not
 // depend on the order of the paths. With a trace it goes on behind the step that stops
 // the prefix, so that all that is in the way is seen; without one it allocates nothing
-// where Room is large enough.
+// where Room and Judged are large enough.
 //
 // The order of judgement, and where more of it belongs:
 //
 //	AtExport        Is export on?
-//	AtCandidates    Is there a path? Whatever lets in the paths of other VRFs and PEs,
-//	                such as a policy for them, judges each path here; and so does what
-//	                takes out the VRF's own imports before they are compared.
+//	AtCandidates    Is there a path?
+//	AtReceive       Does the policy for the paths of other VRFs and PEs leave one?
+//	AtPolicy        Does the export policy accept one? A path that it rejects takes no
+//	                part, and the others are from here on as it left them.
 //	AtChoice        The best path, and those as good, of those whose nexthop is reached
 //	                (RFC 4271, 9.1.2). Before the choice each path is judged by itself,
-//	                and one that fails takes no part: by the export policy, which may also
-//	                change it; by its encapsulation, which the VRF must be able to use;
-//	                by its nexthop.
+//	                and one that fails takes no part: by the policy; by its encapsulation,
+//	                which the VRF must be able to use; by its nexthop.
 //	AtOwnImport     Is the best path what this VRF told BGP itself? Where the kernel would
 //	                forward by our route, and not by the one that was imported, the choice
-//	                was made without it.
+//	                was made without it. An aggregate goes on, to become a route that
+//	                discards, where its configuration says so.
 //	AtConnected     Is the prefix a subnet or an address of this VRF?
 //	AtMartian       Is it one that no unicast table should have?
 //	AtCommunities   Does the best path carry what the policy asks for?
@@ -92,56 +126,66 @@ type Verdict struct {
 // prefix: nexthops, quota, kernel.
 func Decide(x *Exporting, c *Candidates, t *Trace) Verdict {
 	t.begin()
-	v := x.choose(c)
+	paths, rejected := x.judged(c, t)
+	if len(paths) == 0 {
+		paths = c.Paths // of which the others are told: they are what BGP has
+	}
+	v := x.choose(c, paths)
+	v.rejected = rejected
+	v.Discards = len(v.Chosen) > 0 && x.discarding(c.Prefix, v.Chosen[0].Attrs)
+	x.terms(c, &v)
 	switch { // to the first that ends it
 	case v.ends(t, AtExport, x.off()):
 	case v.ends(t, AtCandidates, none(c.Paths)) || len(c.Paths) == 0: // there is no more to judge
+	case x.policy.Receive != nil && v.ends(t, AtReceive, v.rejects(AtReceive)):
+	case x.policy.Policy != nil && v.ends(t, AtPolicy, v.rejects(AtPolicy)):
 	case v.ends(t, AtChoice, Accepted):
-	case v.ends(t, AtOwnImport, x.ownImport(v.Chosen[0].Attrs)):
+	case v.ends(t, AtOwnImport, x.ownImport(&v)):
 	case v.ends(t, AtConnected, connected(c.Own, c.Prefix)):
 	case v.ends(t, AtMartian, x.martian(c.Prefix)):
+	case v.Discards: // communities choose among what others announce
 	case v.ends(t, AtCommunities, x.communities(v.Chosen[0].Attrs)):
 	}
 	if t != nil {
 		t.decided(x, c, &v)
 	}
 	if v.Out == Accepted {
-		x.backup(c, &v)
+		x.backup(c, paths, &v)
 	}
 	if t != nil && len(c.Paths) > 0 {
-		t.ranked(x, c, &v)
+		t.ranked(x, c, paths, &v)
 	}
 	return v
 }
 
 // choose chooses among the paths that are reached best. Where the VRF's own import is the best
 // one, and the kernel would not forward by its route but by ours, the own import takes no part.
-func (x *Exporting) choose(c *Candidates) Verdict {
-	v := x.chooseOf(c, false)
-	if len(c.Paths) < 2 || !x.imported(v.Chosen[0].Attrs) || !x.outranks(c) {
+func (x *Exporting) choose(c *Candidates, paths []Path) Verdict {
+	v := x.chooseOf(c, paths, false)
+	if len(paths) < 2 || !x.imported(v.Chosen[0].Attrs) || x.discarding(c.Prefix, v.Chosen[0].Attrs) {
 		return v
 	}
-	if others := x.chooseOf(c, true); len(others.Chosen) > 0 {
+	if others := x.chooseOf(c, paths, true); len(others.Chosen) > 0 && x.outranks(c, x.metric(others.Chosen[0].Attrs)) {
 		return others
 	}
-	return x.chooseOf(c, false) // the room was used
+	return x.chooseOf(c, paths, false) // the room was used
 }
 
 // chooseOf is choose, with or without the VRF's own imports.
-func (x *Exporting) chooseOf(c *Candidates, withoutOwn bool) Verdict {
-	if len(c.Paths) == 0 {
+func (x *Exporting) chooseOf(c *Candidates, paths []Path, withoutOwn bool) Verdict {
+	if len(paths) == 0 {
 		return Verdict{Chosen: c.Room[:0]}
 	}
 	v := Verdict{Reach: Unreached, Chosen: c.Room[:0]}
-	for i := range c.Paths {
-		if withoutOwn && x.imported(c.Paths[i].Attrs) {
+	for i := range paths {
+		if withoutOwn && x.imported(paths[i].Attrs) {
 			continue
 		}
-		switch r := c.reach(&c.Paths[i]); {
+		switch r := c.reach(&paths[i]); {
 		case r < v.Reach:
-			v.Reach, v.Chosen = r, append(v.Chosen[:0], c.Paths[i])
+			v.Reach, v.Chosen = r, append(v.Chosen[:0], paths[i])
 		case r == v.Reach:
-			v.Chosen = append(v.Chosen, c.Paths[i])
+			v.Chosen = append(v.Chosen, paths[i])
 		}
 	}
 	v.Chosen = x.among(v.Chosen)
@@ -163,18 +207,18 @@ func (x *Exporting) among(paths []Path) []Path {
 
 // backup finds the path that would be installed if the nexthops of the chosen ones were
 // lost.
-func (x *Exporting) backup(c *Candidates, v *Verdict) {
-	if len(c.Paths) < 2 || v.Reach == Unreached { // nothing stands that could be lost
+func (x *Exporting) backup(c *Candidates, paths []Path, v *Verdict) {
+	if len(paths) < 2 || v.Reach == Unreached || v.Discards { // nothing stands that could be lost
 		return
 	}
 	rest := v.Chosen[len(v.Chosen):]
 	best := Unreached
-	for i := range c.Paths {
-		p := &c.Paths[i]
+	for i := range paths {
+		p := &paths[i]
 		if slices.ContainsFunc(v.Chosen, func(o Path) bool { return sameNexthop(o.Attrs, p.Attrs) }) {
 			continue
 		}
-		if x.imported(p.Attrs) && x.outranks(c) {
+		if x.imported(p.Attrs) && x.outranks(c, v.Metric) {
 			continue
 		}
 		switch r := c.reach(p); {
@@ -188,7 +232,7 @@ func (x *Exporting) backup(c *Candidates, v *Verdict) {
 		return
 	}
 	p := selectIn(rest, 1, x.policy.Selection, nil)[0]
-	if x.ownImport(p.Attrs) == Accepted && x.communities(p.Attrs) == Accepted {
+	if !x.imported(p.Attrs) && x.communities(p.Attrs) == Accepted {
 		v.Backup = p
 	}
 }
@@ -224,11 +268,15 @@ func (x *Exporting) off() Cause {
 	return Accepted
 }
 
-func (x *Exporting) ownImport(best *Attrs) Cause {
-	if x.imported(best) {
+func (x *Exporting) ownImport(v *Verdict) Cause {
+	best := v.Chosen[0].Attrs
+	switch {
+	case !x.imported(best), v.Discards:
+		return Accepted
+	case best.As == FromKernel:
 		return OwnImport
 	}
-	return Accepted
+	return OwnPrefix
 }
 
 // connected leaves out what the VRF has on its own links.

@@ -110,11 +110,11 @@ func TestDecideTellsAll(t *testing.T) {
 	}
 	want := []string{
 		"1 stopped export is off for this VRF; turn it on with `vrfredist redistribution enable export --vrf red/1002`",
-		"2 passed ", "3 passed ",
-		"4 noted the best path is this VRF's own import from the kernel: its table has the route already",
-		"5 noted the prefix is directly connected here: who is on the link is reached over the link",
-		"6 passed ",
-		"7 noted the best path does not carry what export asks for: community 0:7",
+		"2 passed ", "5 passed ",
+		"6 noted the best path is this VRF's own import from the kernel: its table has the route already",
+		"7 noted the prefix is directly connected here: who is on the link is reached over the link",
+		"8 passed ",
+		"9 noted the best path does not carry what export asks for: community 0:7",
 	}
 	if !slices.Equal(told, want) {
 		t.Errorf("got %q\nwant %q", told, want)

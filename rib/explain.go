@@ -92,8 +92,11 @@ func (p Path) String() string {
 	case a == nil:
 		b.WriteString("unknown")
 		return b.String()
-	case a.Imported:
+	case a.Imported && a.As == FromKernel:
 		fmt.Fprintf(&b, "imported from the kernel table of %s", a.sourceText())
+		return b.String()
+	case a.Imported:
+		fmt.Fprintf(&b, "%s of %s", a.As, a.sourceText())
 		return b.String()
 	case a.Source == Elsewhere:
 		b.WriteString("of " + Elsewhere)

@@ -14,6 +14,11 @@ type Extras struct {
 	// KeptBlackholes are the VRFs whose paths with BLACKHOLE no eBGP neighbour is told
 	// (RFC 7999, 3.2), sorted.
 	KeptBlackholes []string
+	// Leaks are what VRFs take of others, by the VRF that takes.
+	Leaks map[string][]LeakRule
+	// Sends are the policies of what goes out of VRFs as VPN routes, by VRF: the name of a
+	// policy of BGP's own.
+	Sends map[string]string
 }
 
 // TermsOfGroup is the key of a peer group in Extras.Terms.

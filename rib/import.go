@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // Importing is how a VRF judges the routes that others put into its table: its import
@@ -14,11 +15,14 @@ type Importing struct {
 	policy   ImportPolicy
 	protocol uint8  // of our own routes
 	globs    string // the policy's interfaces, in words
+
+	last    atomic.Pointer[Attrs] // what the policy was asked about last
+	looksOn bool                  // nobody acts on what is decided
 }
 
 // NewImporting makes the import policy of a VRF ready, whose own routes have protocol.
 func NewImporting(name string, policy ImportPolicy, protocol uint8) *Importing {
-	return &Importing{name, policy, protocol, strings.Join(policy.Interfaces, ", ")}
+	return &Importing{name: name, policy: policy, protocol: protocol, globs: strings.Join(policy.Interfaces, ", ")}
 }
 
 // On tells whether anything is imported at all.
@@ -37,8 +41,8 @@ func ImportSet(x *Importing, v View, own Standing) map[netip.Prefix]Import {
 	var all []found
 	for prefix := range x.Prefixes(v) {
 		all = x.find(all[:0], v, prefix)
-		if taken, _ := x.pick(all, v, own, nil); taken >= 0 {
-			set[prefix] = x.announce(*all[taken].route)
+		if got := x.pick(all, v, own, true, nil); got.at >= 0 {
+			set[prefix] = x.announce(*all[got.at].route, got.attrs)
 		}
 	}
 	return set
@@ -53,50 +57,64 @@ func ImportSet(x *Importing, v View, own Standing) map[netip.Prefix]Import {
 //
 //	AtImport        Is import on?
 //	AtKernelRoute   Does the table have a route that is not ours?
-//	AtRules         Does the policy accept one, and is none of ours before it?
+//	AtRules         Do the keys of the import accept one, and is none of ours before it?
+//	AtImportPolicy  Does the policy that it names accept one of those? One that it rejects
+//	                leaves its place to the next.
 func DecideImport(x *Importing, v View, prefix netip.Prefix, own Standing, t *Trace) (in Import, out Cause) {
 	all := x.find(nil, v, prefix)
 	t.begin()
-	taken, first := x.pick(all, v, own, t)
+	got := x.pick(all, v, own, t == nil, t)
 	switch {
-	case taken >= 0:
-		in = x.announce(*all[taken].route)
+	case got.at >= 0:
+		in = x.announce(*all[got.at].route, got.attrs)
 	case !x.policy.Enabled:
 		out = ImportOff
 	case len(all) == 0:
 		out = NoRoute
 	default:
-		out = first.cause
+		out = got.first.cause
 	}
 	t.imported(x, out)
 	return in, out
 }
 
-// pick returns the index of the route that is announced, -1 where there is none, and what
-// was found of the first one. Without a trace it looks no further than it must.
-func (x *Importing) pick(all []found, v View, own Standing, t *Trace) (taken int, first judgement) {
-	taken = -1
+// pick finds the route that is announced. Without a trace it looks no further than it must.
+// acted says that something comes of it.
+func (x *Importing) pick(all []found, v View, own Standing, acted bool, t *Trace) picked {
+	got := picked{at: -1}
 	for i, f := range all {
 		j := x.judge(f, v)
-		switch {
-		case j.cause == Accepted && own.outranks(f.route):
+		if j.cause == Accepted && own.outranks(f.route) {
 			metric, _ := own(f.route.Prefix)
 			j = judgement{Outranked, utoa(metric)}
-		case j.cause == Accepted && taken < 0:
-			taken = i
+		}
+		var heard *Hearing
+		var attrs *Attrs
+		if j.cause == Accepted && x.policy.Policy != nil {
+			if t != nil {
+				heard = new(Hearing)
+			}
+			r := x.ask(f.route, v, acted, heard)
+			if attrs = r.Attrs; r.Rejected {
+				j = judgement{PolicyRejects, r.By}
+			}
+		}
+		switch {
+		case j.cause == Accepted && got.at < 0:
+			got.at, got.attrs = i, attrs
 		case j.cause == Accepted:
 			j.cause = OtherRoute
 		}
 		if i == 0 {
-			first = j
+			got.first = j
 		}
 		if t != nil {
-			t.Routes = append(t.Routes, JudgedRoute{*f.route, f.table, x.reason(f, j)})
-		} else if taken >= 0 {
+			t.Routes = append(t.Routes, JudgedRoute{*f.route, f.table, x.reason(f, j), heard})
+		} else if got.at >= 0 {
 			break
 		}
 	}
-	return taken, first
+	return got
 }
 
 // imported takes down the steps, once the routes are judged.
@@ -114,21 +132,18 @@ func (t *Trace) imported(x *Importing, out Cause) {
 		return
 	}
 	t.judged(AtKernelRoute, Reason{})
-	var rule Reason
-	if out != Accepted {
+	var rule, policy Reason
+	switch out {
+	case Accepted:
+	case PolicyRejects:
+		policy = t.Routes[0].Reason
+	default:
 		rule = t.Routes[0].Reason
 	}
 	t.judged(AtRules, rule)
-}
-
-// announce is what a VRF tells BGP of r.
-func (x *Importing) announce(r Route) Import {
-	p := &x.policy
-	a := Announcement{Prefix: r.Prefix, MED: r.Metric, Communities: p.Communities, Large: p.LargeCommunities}
-	if p.MED != nil {
-		a.MED = *p.MED
+	if x.policy.Policy != nil && rule.Cause == Accepted {
+		t.judged(AtImportPolicy, policy)
 	}
-	return Import{r, a}
 }
 
 // judgement is a Cause and the interface or range that it is about. A Reason is made of it

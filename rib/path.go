@@ -1,8 +1,11 @@
 package rib
 
 import (
+	"fmt"
+	"math"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // RD is a route distinguisher as its 8 bytes in wire order (RFC 4364 section
@@ -45,8 +48,12 @@ type Via struct {
 	// "" for the global table and for VPN paths from other PEs.
 	Source string
 	// Imported marks a path that a worker of this daemon announced, from the
-	// kernel table of Source ("default" for the global table).
+	// kernel table of Source ("default" for the global table), or for another reason As.
 	Imported bool
+	As       AnnouncedAs
+	// ByRule marks a path that another VRF's LeakRule let in; Source is "default" where it
+	// is of the global table.
+	ByRule bool
 }
 
 // PathNexthop is by what a path is forwarded in the VRF that has it from a neighbour. Paths
@@ -80,6 +87,8 @@ type Attrs struct {
 	ASPath    []uint32
 
 	*Tags // never nil in a path
+
+	Rare *Rare // nil: it has nothing of it
 }
 
 // Tags are the communities of a path, which many paths do not have. They are
@@ -105,13 +114,78 @@ type Path struct {
 	Attrs  *Attrs
 }
 
-// Announcement is a route that a VRF imports into BGP: ORIGIN incomplete,
-// nexthop self. The VRF's RD and export RTs are added by BGP.
+// Announcement is a route that a VRF imports into BGP, or originates: ORIGIN incomplete,
+// nexthop self. The VRF's RD and export RTs are added by BGP. Two are compared by Equal.
 type Announcement struct {
+	As AnnouncedAs
+	// Of is the path that is passed on by FromLeak: origin and AS path are its own. No other VRF
+	// gets it, and another router only where the policy of what goes out of the VRF accepts it,
+	// which knows it by Mark. nil: it begins here.
+	Of          *Attrs
+	Mark        RT
 	Prefix      netip.Prefix
 	MED         uint32
 	Communities []Community
 	Large       []LargeCommunity
+	LocalPref   *uint32 // nil: none is said, which is 100
+	Prepend     uint8   // how often our own AS is put before the AS path
+}
+
+// Equal tells whether two announcements say the same.
+func (a *Announcement) Equal(o *Announcement) bool {
+	return a.Prefix == o.Prefix && a.MED == o.MED && a.Prepend == o.Prepend && a.As == o.As && a.Mark == o.Mark && samePassedOn(a.Of, o.Of) &&
+		(a.LocalPref == o.LocalPref || a.LocalPref != nil && o.LocalPref != nil && *a.LocalPref == *o.LocalPref) &&
+		slices.Equal(a.Communities, o.Communities) && slices.Equal(a.Large, o.Large)
+}
+
+// IsCandidate tells whether an announcement comes back as a path that VRFs choose among, and is
+// made whatever is chosen: of a leak it does not, and an aggregate depends on its members.
+func (a *Announcement) IsCandidate() bool { return a.As == FromKernel || a.As == FromNetwork }
+
+// samePassedOn tells whether two paths are passed on with the same origin and AS path.
+func samePassedOn(a, b *Attrs) bool {
+	if a == nil || b == nil || a == b {
+		return a == b
+	}
+	same := func(x, y ASSegment) bool { return x.Kind == y.Kind && slices.Equal(x.ASes, y.ASes) }
+	return a.Origin == b.Origin && slices.EqualFunc(slices.Collect(a.Segments), slices.Collect(b.Segments), same)
+}
+
+// AnnouncementOf is what a path of ours says, as BGP has it: a policy of BGP's may have changed
+// what was announced.
+func AnnouncementOf(p *Path) Announcement {
+	a := Announcement{Prefix: p.Prefix, MED: p.Attrs.MED, Communities: p.Attrs.Communities, Large: p.Attrs.Large}
+	if p.Attrs.LocalPref != defaultLocalPref {
+		a.LocalPref = &p.Attrs.LocalPref
+	}
+	if a.As = p.Attrs.As; a.As == FromLeak {
+		a.Of, a.Mark = p.Attrs, sendMarkOf(p.Attrs.RTs)
+		return a
+	}
+	a.Prepend = uint8(min(len(p.Attrs.ASPath), math.MaxUint8))
+	return a
+}
+
+// Terms are what is announced beside the prefix, for a person.
+func (a *Announcement) Terms() string {
+	s := fmt.Sprintf("MED %d", a.MED)
+	if a.LocalPref != nil {
+		s += fmt.Sprintf(", local preference %d", *a.LocalPref)
+	}
+	if a.Prepend > 0 {
+		s += fmt.Sprintf(", our AS prepended %d times", a.Prepend)
+	}
+	var has []string
+	for _, c := range a.Communities {
+		has = append(has, c.String())
+	}
+	for _, c := range a.Large {
+		has = append(has, c.String())
+	}
+	if len(has) > 0 {
+		s += " and " + strings.Join(has, ", ")
+	}
+	return s
 }
 
 // AnnounceChange announces, or with Withdraw takes back, one route of a VRF.
@@ -134,8 +208,13 @@ func (p Path) Confined(own string) Path {
 		return p
 	}
 	a := *p.Attrs
-	a.Via = &Via{Source: Elsewhere, Imported: a.Imported, IBGP: a.IBGP} // the old one is shared
-	a.RTs = nil
+	a.Via = &Via{Source: Elsewhere, Imported: a.Imported, As: a.As, IBGP: a.IBGP, ByRule: a.ByRule} // the old one is shared
+	a.Tags = &Tags{Communities: a.Communities, Large: a.Large}                                      // so is this
+	a.Rare = a.Rare.confined()
 	p.RD, p.ID, p.Label, p.Attrs = 0, 0, 0, &a
 	return p
 }
+
+// defaultLocalPref is that of a path without one (RFC 4271, 5.1.5 leaves it open; all
+// implementations have it so).
+const defaultLocalPref = 100

@@ -18,6 +18,8 @@ type ImportPolicy struct {
 	Communities      []Community
 	LargeCommunities []LargeCommunity
 	AcceptMartians   []netip.Prefix // as in ExportPolicy
+	// Policy judges what all else lets through; nil: there is none.
+	Policy Judge
 }
 
 // Takes tells whether routes of a kind are imported.
@@ -54,6 +56,16 @@ type ExportPolicy struct {
 	// key `reachability` is false.
 	AnnounceUnreached bool
 	ResolveByDefault  bool // the default route may lead to nexthops
+	// AdvertiseInstalled has neighbours told of what is in the table alone: the key
+	// `advertise` is "installed".
+	AdvertiseInstalled bool
+	// AdvertiseRejected has neighbours told of paths that Policy rejects.
+	AdvertiseRejected bool
+	// Policy judges each path before the choice; nil: there is none.
+	Policy Judge
+	// Receive judges the paths of other VRFs and of other PEs before Policy does; nil: there is
+	// none.
+	Receive Judge
 	// PreferLinkLocal has a path that came with a global and a link-local nexthop (RFC
 	// 2545) go by the latter.
 	PreferLinkLocal bool

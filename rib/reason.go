@@ -12,10 +12,12 @@ const (
 	ExportOff
 	NoPath
 	OwnImport     // the best path is the VRF's own import
+	OwnPrefix     // the best path is what the VRF announces by its configuration
 	OwnSubnet     // the prefix is connected here
 	OwnAddress    // the prefix is an address of the VRF
 	MartianPrefix // no unicast table should have it
 	NoCommunity   // the best path carries none that is asked for
+	PolicyRejects // the policy rejects all that there is of it, in either direction
 
 	// From the kernel to BGP: see DecideImport.
 	ImportOff
@@ -59,6 +61,8 @@ func (r Reason) String() string {
 		return "BGP has no path for it, of any neighbour"
 	case OwnImport:
 		return "the best path is this VRF's own import from the kernel: its table has the route already"
+	case OwnPrefix:
+		return "the best path is what this VRF announces by its configuration: nothing comes in for that"
 	case OwnSubnet:
 		return "the prefix is directly connected here: who is on the link is reached over the link"
 	case OwnAddress:
@@ -67,6 +71,8 @@ func (r Reason) String() string {
 		return "the prefix is " + r.Subject + ", which no unicast table should have; accept_martians of a neighbour lets one in"
 	case NoCommunity:
 		return "the best path does not carry what export asks for: " + r.Subject
+	case PolicyRejects:
+		return r.Subject + " rejects it"
 	}
 	return r.importText()
 }

@@ -12,3 +12,9 @@ type Refusal struct {
 	Reason    string
 	At        time.Time
 }
+
+// Offer is what a neighbour sent of a prefix, and BGP does not have.
+type Offer struct {
+	Path   Path   // as it was sent, before any policy
+	Reason string // why BGP does not have it; "": it is not known
+}

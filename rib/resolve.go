@@ -108,16 +108,12 @@ func (v View) importedFirst(p netip.Prefix) []Route {
 		return routes
 	}
 	all := v.Imports.find(nil, v, p)
-	taken, _ := v.Imports.pick(all, v, nil, nil)
-	if taken < 0 || all[taken].address {
+	got := v.Imports.pick(all, v, nil, false, nil)
+	if got.at < 0 || all[got.at].address {
 		return routes
 	}
-	return append([]Route{*all[taken].route}, routes...)
+	return append([]Route{*all[got.at].route}, routes...)
 }
-
-// zoned tells whether nh means something on one interface only. IPv4 link-local
-// addresses do too, but have no zones: there the connected route decides.
-func zoned(nh netip.Addr) bool { return nh.Is6() && nh.IsLinkLocalUnicast() }
 
 // usable refuses what can never be a nexthop of this router.
 func (v View) usable(nh netip.Addr) error {

@@ -29,23 +29,23 @@ type Taken func(netip.Prefix) (metric uint32, is bool)
 func TakenOf(x *Importing, v View) Taken {
 	return func(prefix netip.Prefix) (metric uint32, is bool) {
 		all := x.find(nil, v, prefix)
-		i, _ := x.pick(all, v, nil, nil)
-		if i < 0 {
+		got := x.pick(all, v, nil, false, nil)
+		if got.at < 0 {
 			return 0, false
 		}
-		return all[i].route.Metric, true
+		return all[got.at].route.Metric, true
 	}
 }
 
 // imported tells whether a path is what the VRF told BGP itself.
 func (x *Exporting) imported(a *Attrs) bool { return a.Imported && a.Source == x.of }
 
-// outranks tells whether the kernel would forward by a route of ours, and not by the one that
-// the VRF imports: that one has a higher metric, or is there no more.
-func (x *Exporting) outranks(c *Candidates) bool {
+// outranks tells whether the kernel would forward by a route of ours with a metric, and not by
+// the one that the VRF imports: that one has a higher metric, or is there no more.
+func (x *Exporting) outranks(c *Candidates, ours uint32) bool {
 	if c.Taken == nil {
 		return false
 	}
 	metric, is := c.Taken(c.Prefix)
-	return !is || metric > x.policy.Metric
+	return !is || metric > ours
 }

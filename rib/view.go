@@ -132,3 +132,7 @@ func (v View) DependsOn(nh netip.Addr) iter.Seq[int] {
 		}
 	}
 }
+
+// zoned tells whether nh means something on one interface only. IPv4 link-local
+// addresses do too, but have no zones: there the connected route decides.
+func zoned(nh netip.Addr) bool { return nh.Is6() && nh.IsLinkLocalUnicast() }

@@ -12,7 +12,7 @@ set -euo pipefail
 
 # What is needed, as the program that shows that it is there, and its package.
 demo=(ip:iproute2 unshare:util-linux /usr/lib/frr/bgpd:frr vtysh:frr)
-tests=("${demo[@]}" setpriv:util-linux sysctl:procps systemd-analyze:systemd dpkg-deb:dpkg groff:groff-base strace:strace bird:bird2 gobgp:gobgpd protoc:protobuf-compiler cpio:cpio gcc:gcc /usr/include/stdio.h:libc6-dev
+tests=("${demo[@]}" setpriv:util-linux sysctl:procps systemd-analyze:systemd dpkg-deb:dpkg groff:groff-base strace:strace bird:bird2 ping:iputils-ping gobgp:gobgpd protoc:protobuf-compiler cpio:cpio gcc:gcc /usr/include/stdio.h:libc6-dev
 	/usr/bin/chromium:chromium node:nodejs npm:npm promtool:prometheus)
 ci=("${tests[@]}" make:make git:git lintian:lintian)
 

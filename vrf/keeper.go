@@ -247,6 +247,17 @@ func (k *keeper) reconfigure(spec Spec) {
 	}
 }
 
+// settle waits until the worker has brought its Spec into force.
+func (k *keeper) settle(ctx context.Context) {
+	w := k.current()
+	if w == nil {
+		return
+	}
+	if err := guard(func() error { return w.Settled(ctx) }); err != nil {
+		k.log.Info("what was changed is not in force everywhere yet", "err", err)
+	}
+}
+
 // report takes in the status that a worker reports.
 func (k *keeper) report(life int, said WorkerStatus) {
 	k.update(func(st *Status) bool {

@@ -48,6 +48,10 @@ type Spec struct {
 	Binding   rib.Binding
 	Import    rib.ImportPolicy
 	Export    rib.ExportPolicy
+	// Leaks are what the VRF takes of others beside its route targets, at most one rule for
+	// each of them.
+	Leaks      []rib.LeakRule
+	Originates rib.Origination
 
 	// MaxPrefixes is how many prefixes all sessions of the VRF may send together; 0:
 	// any number.
@@ -62,6 +66,16 @@ type Spec struct {
 
 // Of is the VRF of GoBGP whose routes these are.
 func (s Spec) Of() string { return cmp.Or(s.VRF, s.Name) }
+
+// LeakFrom is the rule by which paths of another VRF come in; false: there is none.
+func (s *Spec) LeakFrom(vrf string) (rib.LeakRule, bool) {
+	for _, l := range s.Leaks {
+		if l.From == vrf {
+			return l, true
+		}
+	}
+	return rib.LeakRule{}, false
+}
 
 // SpecsByName has each of specs under its name.
 func SpecsByName(specs []Spec) map[string]Spec {

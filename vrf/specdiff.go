@@ -51,6 +51,7 @@ func (s Spec) keys() []specKey {
 		{"import.communities", words(imp.Communities)},
 		{"import.large_communities", words(imp.LargeCommunities)},
 		{"import.accept_martians", words(imp.AcceptMartians)},
+		{"import.policy", policy(imp.Policy)},
 		{"export.enabled", fmt.Sprint(exp.Enabled)},
 		{"export.community", words(exp.Community)},
 		{"export.community_list", words(exp.CommunityList)},
@@ -60,15 +61,23 @@ func (s Spec) keys() []specKey {
 		{"export.max_paths", fmt.Sprint(max(1, exp.MaxPaths))},
 		{"export.accept_blackhole", fmt.Sprint(exp.AcceptBlackhole)},
 		{"export.blackhole_no_export", fmt.Sprint(!exp.AnnounceBlackholes)},
+		{"export.advertise", advertise(exp.AdvertiseInstalled)},
+		{"export.advertise_rejected", fmt.Sprint(exp.AdvertiseRejected)},
 		{"export.reachability", fmt.Sprint(!exp.AnnounceUnreached)},
 		{"export.backup_routes", fmt.Sprint(exp.BackupRoutes)},
 		{"export.resolve_by_default", fmt.Sprint(exp.ResolveByDefault)},
 		{"route-selection-options", exp.Selection.String()},
+		{"export.policy", policy(exp.Policy)},
 		{"export.prefer_link_local", fmt.Sprint(exp.PreferLinkLocal)},
 		{"export.accept_martians", words(exp.AcceptMartians)},
 		{"export.prefsrc (IPv4)", source(exp.PrefSrc[rib.IPv4])},
 		{"export.prefsrc (IPv6)", source(exp.PrefSrc[rib.IPv6])},
+		{"bgp.receive", policy(exp.Receive)},
 		{"bgp.max_prefixes", limit(s.MaxPrefixes)},
+		{"bgp.leaks", words(s.Leaks)},
+		{"bgp.aggregates", words(s.Originates.Aggregates)},
+		{"bgp.networks", words(s.Originates.Networks)},
+		{"bgp.conditions", words(s.Originates.Conditions)},
 		{"route_protocol", fmt.Sprint(s.Protocol)},
 		{"nexthop_objects", fmt.Sprint(s.NexthopObjects)},
 		{"resync_interval", s.ResyncInterval.String()},
@@ -130,4 +139,18 @@ func source(addr netip.Addr) string {
 		return "none"
 	}
 	return addr.String()
+}
+
+func advertise(installed bool) string {
+	if installed {
+		return "installed"
+	}
+	return "always"
+}
+
+func policy(j rib.Judge) string {
+	if j == nil {
+		return "none"
+	}
+	return j.String()
 }

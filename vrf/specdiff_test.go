@@ -48,6 +48,10 @@ func TestDifferencesNameEveryField(t *testing.T) {
 // set gives a field a value that is not its zero.
 func set(t *testing.T, v reflect.Value, path string) {
 	t.Helper()
+	if v.Type() == reflect.TypeFor[rib.Judge]() {
+		v.Set(reflect.ValueOf(someJudge{}))
+		return
+	}
 	switch v.Interface().(type) {
 	case rib.Binding:
 		v.Set(reflect.ValueOf(rib.Binding{Table: 7}))
@@ -83,3 +87,9 @@ func set(t *testing.T, v reflect.Value, path string) {
 		t.Fatalf("%s: no value for a %s", path, v.Type())
 	}
 }
+
+type someJudge struct{}
+
+func (someJudge) Name() string                               { return "to-kernel" }
+func (someJudge) String() string                             { return "to-kernel (1 rule)" }
+func (someJudge) Judge(rib.Subject, *rib.Hearing) rib.Ruling { return rib.Ruling{} }

@@ -85,6 +85,11 @@ func (a *actor) Reconfigure(spec Spec) {
 	a.stage.note("%s takes metric %d", spec.Name, spec.Export.Metric)
 }
 
+func (a *actor) Settled(context.Context) error {
+	a.stage.note("%s settles", a.spec.Name)
+	return nil
+}
+
 func (a *actor) Routes(ctx context.Context, q RouteQuery, yield func(rib.RouteStatus) bool) error {
 	if q.Direction == Import {
 		panic("no imports here")

@@ -33,6 +33,10 @@ var ErrStopped = errors.New("the supervisor has ended")
 // end. Taking out a full table is a matter of seconds.
 const leaveTimeout = 15 * time.Second
 
+// settleTimeout bounds how long Apply waits for workers that were given another Spec. A
+// million routes are judged anew, and written, in a part of it.
+const settleTimeout = time.Minute
+
 // Supervisor keeps exactly the configured workers running. It restarts a worker that
 // fails or panics, with backoff; the others do not notice. Its methods are safe
 // for concurrent use, and none of them but Run and Apply waits for a worker.
@@ -97,7 +101,8 @@ func (s *Supervisor) Run(ctx context.Context) error {
 // Apply brings the running set to specs, and waits until the workers that leave
 // have ended: the workers of VRFs that are not in specs, and of VRFs whose Binding,
 // Protocol or RD changed, which start anew once the old worker is gone. Any other
-// change is handed to the running worker; an unchanged VRF is not disturbed.
+// change is handed to the running worker, and Apply waits, a while, until it is in force; an
+// unchanged VRF is not disturbed.
 //
 // An error about specs comes before anything is done. An error afterwards
 // (ctx, a worker that does not end, routes that could not be taken out) names
@@ -120,16 +125,20 @@ func (s *Supervisor) Begin(specs []Spec) (wait func(context.Context) error, err 
 		}
 		want[spec.Name] = spec
 	}
-	gone, err := s.steer(want)
+	gone, changed, err := s.steer(want)
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context) error { return join(ctx, gone) }, nil
+	return func(ctx context.Context) error {
+		err := join(ctx, gone)
+		settle(ctx, changed)
+		return err
+	}, nil
 }
 
 // steer starts, stops and reconfigures without waiting, and returns the keepers
-// that were told to leave.
-func (s *Supervisor) steer(want map[string]Spec) (gone []*keeper, err error) {
+// that were told to leave, and those that were given another Spec.
+func (s *Supervisor) steer(want map[string]Spec) (gone, changed []*keeper, err error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 
@@ -141,7 +150,7 @@ func (s *Supervisor) steer(want map[string]Spec) (gone []*keeper, err error) {
 	s.mu.Lock()
 	if s.ended {
 		s.mu.Unlock()
-		return nil, ErrStopped
+		return nil, nil, ErrStopped
 	}
 	restarts := make(map[string]int)
 	for name, k := range s.keepers {
@@ -173,8 +182,9 @@ func (s *Supervisor) steer(want map[string]Spec) (gone []*keeper, err error) {
 
 	for _, c := range changes {
 		c.keeper.reconfigure(c.spec)
+		changed = append(changed, c.keeper)
 	}
-	return gone, nil
+	return gone, changed, nil
 }
 
 // inTheWayOf returns the leaving keepers that must be gone before a worker of
@@ -282,17 +292,18 @@ func (s *Supervisor) ask(name, what string, f func(Worker) error) error {
 	return nil
 }
 
-// Leaking names the VRFs whose imports from the kernel into accepts by its route
-// targets.
+// Leaking names the VRFs whose imports from the kernel into accepts, by its route targets or by a
+// rule.
 func (s *Supervisor) Leaking(into Spec) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var names []string
 	for name, k := range s.keepers {
 		of := k.configured()
-		if of.Import.Enabled && of.Of() != into.Of() && slices.ContainsFunc(of.ExportRTs, func(rt rib.RT) bool {
+		_, ruled := into.LeakFrom(name)
+		if of.Import.Enabled && of.Of() != into.Of() && (ruled || slices.ContainsFunc(of.ExportRTs, func(rt rib.RT) bool {
 			return slices.Contains(into.ImportRTs, rt)
-		}) {
+		})) {
 			names = append(names, name)
 		}
 	}
@@ -311,6 +322,18 @@ func (s *Supervisor) notify() {
 		close(s.changed)
 		s.changed = nil
 	}
+}
+
+// settle waits, a while, until the workers of keepers have brought into force what they were
+// given. One that fails meanwhile starts with it.
+func settle(ctx context.Context, keepers []*keeper) {
+	limit, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, k := range keepers {
+		all.Go(func() { k.settle(limit) })
+	}
+	all.Wait()
 }
 
 // join waits until the keepers have left, ctx ends or leaveTimeout has passed.

@@ -34,7 +34,7 @@ func TestApplyBringsTheRunningSetToTheSpecs(t *testing.T) {
 		louder := red
 		louder.Export.Metric = 30
 		apply(t, sup, louder, blue)
-		wantEvents(t, s, "red takes metric 30")
+		wantEvents(t, s, "red takes metric 30", "red settles")
 		if got := get(t, sup, "red").Spec.Export.Metric; got != 30 {
 			t.Errorf("status shows metric %d", got)
 		}

@@ -45,6 +45,10 @@ type Worker interface {
 	// Reconfigure hands over a changed Spec with the same Name and Binding. It
 	// does not wait. Routes that both allow stay untouched.
 	Reconfigure(Spec)
+	// Settled returns when all that was handed over is in force: every prefix was judged by
+	// it, and the kernel and BGP have what came of that. It may be called as Routes may; where
+	// the VRF has no table there is nothing to wait for.
+	Settled(ctx context.Context) error
 	// Routes calls yield with each route that q asks for, ordered by prefix, until
 	// it returns false. Each is as it is when its turn comes. It may be called from
 	// any goroutine while Run runs; it ends with ctx. Where the VRF loses its table

@@ -34,6 +34,8 @@ var rules = map[string]Rule{
 	"/vrfredist.v1.Redistribution/WatchVrfs":             ReadSome,
 	"/vrfredist.v1.Redistribution/ListRoutes":            ReadOne,
 	"/vrfredist.v1.Redistribution/ListNeighbors":         ReadSome,
+	"/vrfredist.v1.Redistribution/ListPolicies":          ReadSome, // of a VRF's role those that are called after the VRF
+	"/vrfredist.v1.Redistribution/GetPolicy":             ReadSome,
 	"/vrfredist.v1.Redistribution/ExplainRoute":          ReadOne,
 	"/vrfredist.v1.Redistribution/Resync":                ChangeSome,
 	"/vrfredist.v1.Redistribution/Diagnose":              ReadAll,

@@ -3010,6 +3010,364 @@ func (x *Activity) GetMended() uint64 {
 	return 0
 }
 
+type ListPoliciesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPoliciesRequest) Reset() {
+	*x = ListPoliciesRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPoliciesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPoliciesRequest) ProtoMessage() {}
+
+func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPoliciesRequest.ProtoReflect.Descriptor instead.
+func (*ListPoliciesRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{41}
+}
+
+type ListPoliciesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Policies      []*Policy              `protobuf:"bytes,1,rep,name=policies,proto3" json:"policies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPoliciesResponse) Reset() {
+	*x = ListPoliciesResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPoliciesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPoliciesResponse) ProtoMessage() {}
+
+func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPoliciesResponse.ProtoReflect.Descriptor instead.
+func (*ListPoliciesResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ListPoliciesResponse) GetPolicies() []*Policy {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
+type GetPolicyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPolicyRequest) Reset() {
+	*x = GetPolicyRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPolicyRequest) ProtoMessage() {}
+
+func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
+func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *GetPolicyRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type GetPolicyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Policy        *Policy                `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPolicyResponse) Reset() {
+	*x = GetPolicyResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPolicyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPolicyResponse) ProtoMessage() {}
+
+func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPolicyResponse.ProtoReflect.Descriptor instead.
+func (*GetPolicyResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *GetPolicyResponse) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+type Policy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Rules         []*PolicyRule          `protobuf:"bytes,2,rep,name=rules,proto3" json:"rules,omitempty"` // in the order in which they are asked; the default last
+	Uses          []*PolicyUse           `protobuf:"bytes,3,rep,name=uses,proto3" json:"uses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Policy) Reset() {
+	*x = Policy{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Policy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Policy) ProtoMessage() {}
+
+func (x *Policy) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Policy.ProtoReflect.Descriptor instead.
+func (*Policy) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *Policy) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Policy) GetRules() []*PolicyRule {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *Policy) GetUses() []*PolicyUse {
+	if x != nil {
+		return x.Uses
+	}
+	return nil
+}
+
+type PolicyRule struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Title         string                 `protobuf:"bytes,1,opt,name=title,proto3" json:"title,omitempty"`           // "rule 2 (customers)", "default"
+	Conditions    []string               `protobuf:"bytes,2,rep,name=conditions,proto3" json:"conditions,omitempty"` // as a configuration has them; none: all routes
+	Changes       []string               `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
+	Action        string                 `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"`    // accept, reject, next
+	Matched       uint64                 `protobuf:"varint,5,opt,name=matched,proto3" json:"matched,omitempty"` // how often, since the policy is in force; a route that is judged again counts again
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PolicyRule) Reset() {
+	*x = PolicyRule{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyRule) ProtoMessage() {}
+
+func (x *PolicyRule) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyRule.ProtoReflect.Descriptor instead.
+func (*PolicyRule) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *PolicyRule) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *PolicyRule) GetConditions() []string {
+	if x != nil {
+		return x.Conditions
+	}
+	return nil
+}
+
+func (x *PolicyRule) GetChanges() []string {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *PolicyRule) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *PolicyRule) GetMatched() uint64 {
+	if x != nil {
+		return x.Matched
+	}
+	return 0
+}
+
+type PolicyUse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Vrf   string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"` // empty: of none
+	// place is the key that names the policy: "export.policy", "bgp.leaks",
+	// "import-policy-list of neighbor 192.0.2.2", where GoBGP judges by a copy and nothing is counted
+	Place         string `protobuf:"bytes,2,opt,name=place,proto3" json:"place,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PolicyUse) Reset() {
+	*x = PolicyUse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyUse) ProtoMessage() {}
+
+func (x *PolicyUse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyUse.ProtoReflect.Descriptor instead.
+func (*PolicyUse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *PolicyUse) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *PolicyUse) GetPlace() string {
+	if x != nil {
+		return x.Place
+	}
+	return ""
+}
+
 type DiagnoseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3018,7 +3376,7 @@ type DiagnoseRequest struct {
 
 func (x *DiagnoseRequest) Reset() {
 	*x = DiagnoseRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3030,7 +3388,7 @@ func (x *DiagnoseRequest) String() string {
 func (*DiagnoseRequest) ProtoMessage() {}
 
 func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3043,7 +3401,7 @@ func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseRequest.ProtoReflect.Descriptor instead.
 func (*DiagnoseRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{41}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{48}
 }
 
 type DiagnoseResponse struct {
@@ -3055,7 +3413,7 @@ type DiagnoseResponse struct {
 
 func (x *DiagnoseResponse) Reset() {
 	*x = DiagnoseResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3067,7 +3425,7 @@ func (x *DiagnoseResponse) String() string {
 func (*DiagnoseResponse) ProtoMessage() {}
 
 func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3080,7 +3438,7 @@ func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseResponse.ProtoReflect.Descriptor instead.
 func (*DiagnoseResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{42}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *DiagnoseResponse) GetFindings() []*Finding {
@@ -3104,7 +3462,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3116,7 +3474,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3129,7 +3487,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{43}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Finding) GetLevel() string {
@@ -3423,7 +3781,30 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\aresyncs\x18\b \x01(\x04R\aresyncs\x12\x14\n" +
 	"\x05found\x18\t \x01(\x04R\x05found\x12\x16\n" +
 	"\x06mended\x18\n" +
-	" \x01(\x04R\x06mended\"\x11\n" +
+	" \x01(\x04R\x06mended\"\x15\n" +
+	"\x13ListPoliciesRequest\"H\n" +
+	"\x14ListPoliciesResponse\x120\n" +
+	"\bpolicies\x18\x01 \x03(\v2\x14.vrfredist.v1.PolicyR\bpolicies\"&\n" +
+	"\x10GetPolicyRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"A\n" +
+	"\x11GetPolicyResponse\x12,\n" +
+	"\x06policy\x18\x01 \x01(\v2\x14.vrfredist.v1.PolicyR\x06policy\"y\n" +
+	"\x06Policy\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
+	"\x05rules\x18\x02 \x03(\v2\x18.vrfredist.v1.PolicyRuleR\x05rules\x12+\n" +
+	"\x04uses\x18\x03 \x03(\v2\x17.vrfredist.v1.PolicyUseR\x04uses\"\x8e\x01\n" +
+	"\n" +
+	"PolicyRule\x12\x14\n" +
+	"\x05title\x18\x01 \x01(\tR\x05title\x12\x1e\n" +
+	"\n" +
+	"conditions\x18\x02 \x03(\tR\n" +
+	"conditions\x12\x18\n" +
+	"\achanges\x18\x03 \x03(\tR\achanges\x12\x16\n" +
+	"\x06action\x18\x04 \x01(\tR\x06action\x12\x18\n" +
+	"\amatched\x18\x05 \x01(\x04R\amatched\"3\n" +
+	"\tPolicyUse\x12\x10\n" +
+	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x14\n" +
+	"\x05place\x18\x02 \x01(\tR\x05place\"\x11\n" +
 	"\x0fDiagnoseRequest\"E\n" +
 	"\x10DiagnoseResponse\x121\n" +
 	"\bfindings\x18\x01 \x03(\v2\x15.vrfredist.v1.FindingR\bfindings\"\x89\x01\n" +
@@ -3437,7 +3818,8 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\tDirection\x12\x19\n" +
 	"\x15DIRECTION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DIRECTION_IMPORT\x10\x01\x12\x14\n" +
-	"\x10DIRECTION_EXPORT\x10\x022\x88\t\n" +
+	"\x10DIRECTION_EXPORT\x10\x022\xad\n" +
+	"\n" +
 	"\x0eRedistribution\x12m\n" +
 	"\x14EnableRedistribution\x12).vrfredist.v1.EnableRedistributionRequest\x1a*.vrfredist.v1.EnableRedistributionResponse\x12p\n" +
 	"\x15DisableRedistribution\x12*.vrfredist.v1.DisableRedistributionRequest\x1a+.vrfredist.v1.DisableRedistributionResponse\x12d\n" +
@@ -3450,7 +3832,9 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x06Reload\x12\x1b.vrfredist.v1.ReloadRequest\x1a\x1c.vrfredist.v1.ReloadResponse\x12F\n" +
 	"\aConfirm\x12\x1c.vrfredist.v1.ConfirmRequest\x1a\x1d.vrfredist.v1.ConfirmResponse\x12;\n" +
 	"\x04Plan\x12\x19.vrfredist.v1.PlanRequest\x1a\x16.vrfredist.v1.PlanItem0\x01\x12X\n" +
-	"\rListNeighbors\x12\".vrfredist.v1.ListNeighborsRequest\x1a#.vrfredist.v1.ListNeighborsResponse\x12C\n" +
+	"\rListNeighbors\x12\".vrfredist.v1.ListNeighborsRequest\x1a#.vrfredist.v1.ListNeighborsResponse\x12U\n" +
+	"\fListPolicies\x12!.vrfredist.v1.ListPoliciesRequest\x1a\".vrfredist.v1.ListPoliciesResponse\x12L\n" +
+	"\tGetPolicy\x12\x1e.vrfredist.v1.GetPolicyRequest\x1a\x1f.vrfredist.v1.GetPolicyResponse\x12C\n" +
 	"\x06Resync\x12\x1b.vrfredist.v1.ResyncRequest\x1a\x1c.vrfredist.v1.ResyncResponse\x12U\n" +
 	"\fExplainRoute\x12!.vrfredist.v1.ExplainRouteRequest\x1a\".vrfredist.v1.ExplainRouteResponse\x12I\n" +
 	"\bDiagnose\x12\x1d.vrfredist.v1.DiagnoseRequest\x1a\x1e.vrfredist.v1.DiagnoseResponseB3Z1github.com/vrfredist/vrfredist/api/v1;vrfredistv1b\x06proto3"
@@ -3468,7 +3852,7 @@ func file_api_v1_vrfredist_proto_rawDescGZIP() []byte {
 }
 
 var file_api_v1_vrfredist_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_api_v1_vrfredist_proto_goTypes = []any{
 	(Direction)(0),                        // 0: vrfredist.v1.Direction
 	(*EnableRedistributionRequest)(nil),   // 1: vrfredist.v1.EnableRedistributionRequest
@@ -3512,9 +3896,16 @@ var file_api_v1_vrfredist_proto_goTypes = []any{
 	(*WatchVrfsResponse)(nil),             // 39: vrfredist.v1.WatchVrfsResponse
 	(*RouteEvent)(nil),                    // 40: vrfredist.v1.RouteEvent
 	(*Activity)(nil),                      // 41: vrfredist.v1.Activity
-	(*DiagnoseRequest)(nil),               // 42: vrfredist.v1.DiagnoseRequest
-	(*DiagnoseResponse)(nil),              // 43: vrfredist.v1.DiagnoseResponse
-	(*Finding)(nil),                       // 44: vrfredist.v1.Finding
+	(*ListPoliciesRequest)(nil),           // 42: vrfredist.v1.ListPoliciesRequest
+	(*ListPoliciesResponse)(nil),          // 43: vrfredist.v1.ListPoliciesResponse
+	(*GetPolicyRequest)(nil),              // 44: vrfredist.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),             // 45: vrfredist.v1.GetPolicyResponse
+	(*Policy)(nil),                        // 46: vrfredist.v1.Policy
+	(*PolicyRule)(nil),                    // 47: vrfredist.v1.PolicyRule
+	(*PolicyUse)(nil),                     // 48: vrfredist.v1.PolicyUse
+	(*DiagnoseRequest)(nil),               // 49: vrfredist.v1.DiagnoseRequest
+	(*DiagnoseResponse)(nil),              // 50: vrfredist.v1.DiagnoseResponse
+	(*Finding)(nil),                       // 51: vrfredist.v1.Finding
 }
 var file_api_v1_vrfredist_proto_depIdxs = []int32{
 	0,  // 0: vrfredist.v1.DisableRedistributionRequest.direction:type_name -> vrfredist.v1.Direction
@@ -3543,40 +3934,48 @@ var file_api_v1_vrfredist_proto_depIdxs = []int32{
 	41, // 23: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
 	40, // 24: vrfredist.v1.WatchVrfsResponse.events:type_name -> vrfredist.v1.RouteEvent
 	27, // 25: vrfredist.v1.WatchVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
-	44, // 26: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
-	1,  // 27: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
-	3,  // 28: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
-	5,  // 29: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
-	8,  // 30: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
-	10, // 31: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
-	38, // 32: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
-	19, // 33: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
-	23, // 34: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
-	25, // 35: vrfredist.v1.Redistribution.Confirm:input_type -> vrfredist.v1.ConfirmRequest
-	28, // 36: vrfredist.v1.Redistribution.Plan:input_type -> vrfredist.v1.PlanRequest
-	16, // 37: vrfredist.v1.Redistribution.ListNeighbors:input_type -> vrfredist.v1.ListNeighborsRequest
-	31, // 38: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
-	34, // 39: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
-	42, // 40: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
-	2,  // 41: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
-	4,  // 42: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
-	6,  // 43: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
-	9,  // 44: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
-	11, // 45: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
-	39, // 46: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
-	20, // 47: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
-	24, // 48: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
-	26, // 49: vrfredist.v1.Redistribution.Confirm:output_type -> vrfredist.v1.ConfirmResponse
-	29, // 50: vrfredist.v1.Redistribution.Plan:output_type -> vrfredist.v1.PlanItem
-	17, // 51: vrfredist.v1.Redistribution.ListNeighbors:output_type -> vrfredist.v1.ListNeighborsResponse
-	32, // 52: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
-	35, // 53: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
-	43, // 54: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
-	41, // [41:55] is the sub-list for method output_type
-	27, // [27:41] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	46, // 26: vrfredist.v1.ListPoliciesResponse.policies:type_name -> vrfredist.v1.Policy
+	46, // 27: vrfredist.v1.GetPolicyResponse.policy:type_name -> vrfredist.v1.Policy
+	47, // 28: vrfredist.v1.Policy.rules:type_name -> vrfredist.v1.PolicyRule
+	48, // 29: vrfredist.v1.Policy.uses:type_name -> vrfredist.v1.PolicyUse
+	51, // 30: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
+	1,  // 31: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
+	3,  // 32: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
+	5,  // 33: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
+	8,  // 34: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
+	10, // 35: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
+	38, // 36: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
+	19, // 37: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
+	23, // 38: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
+	25, // 39: vrfredist.v1.Redistribution.Confirm:input_type -> vrfredist.v1.ConfirmRequest
+	28, // 40: vrfredist.v1.Redistribution.Plan:input_type -> vrfredist.v1.PlanRequest
+	16, // 41: vrfredist.v1.Redistribution.ListNeighbors:input_type -> vrfredist.v1.ListNeighborsRequest
+	42, // 42: vrfredist.v1.Redistribution.ListPolicies:input_type -> vrfredist.v1.ListPoliciesRequest
+	44, // 43: vrfredist.v1.Redistribution.GetPolicy:input_type -> vrfredist.v1.GetPolicyRequest
+	31, // 44: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
+	34, // 45: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
+	49, // 46: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
+	2,  // 47: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
+	4,  // 48: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
+	6,  // 49: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
+	9,  // 50: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
+	11, // 51: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
+	39, // 52: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
+	20, // 53: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
+	24, // 54: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
+	26, // 55: vrfredist.v1.Redistribution.Confirm:output_type -> vrfredist.v1.ConfirmResponse
+	29, // 56: vrfredist.v1.Redistribution.Plan:output_type -> vrfredist.v1.PlanItem
+	17, // 57: vrfredist.v1.Redistribution.ListNeighbors:output_type -> vrfredist.v1.ListNeighborsResponse
+	43, // 58: vrfredist.v1.Redistribution.ListPolicies:output_type -> vrfredist.v1.ListPoliciesResponse
+	45, // 59: vrfredist.v1.Redistribution.GetPolicy:output_type -> vrfredist.v1.GetPolicyResponse
+	32, // 60: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
+	35, // 61: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
+	50, // 62: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
+	47, // [47:63] is the sub-list for method output_type
+	31, // [31:47] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_vrfredist_proto_init() }
@@ -3590,7 +3989,7 @@ func file_api_v1_vrfredist_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_vrfredist_proto_rawDesc), len(file_api_v1_vrfredist_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   44,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -34,6 +34,8 @@ const (
 	Redistribution_Confirm_FullMethodName               = "/vrfredist.v1.Redistribution/Confirm"
 	Redistribution_Plan_FullMethodName                  = "/vrfredist.v1.Redistribution/Plan"
 	Redistribution_ListNeighbors_FullMethodName         = "/vrfredist.v1.Redistribution/ListNeighbors"
+	Redistribution_ListPolicies_FullMethodName          = "/vrfredist.v1.Redistribution/ListPolicies"
+	Redistribution_GetPolicy_FullMethodName             = "/vrfredist.v1.Redistribution/GetPolicy"
 	Redistribution_Resync_FullMethodName                = "/vrfredist.v1.Redistribution/Resync"
 	Redistribution_ExplainRoute_FullMethodName          = "/vrfredist.v1.Redistribution/ExplainRoute"
 	Redistribution_Diagnose_FullMethodName              = "/vrfredist.v1.Redistribution/Diagnose"
@@ -77,6 +79,11 @@ type RedistributionClient interface {
 	// the configuration, those that a peer group let in, and those that another client
 	// of the API added.
 	ListNeighbors(ctx context.Context, in *ListNeighborsRequest, opts ...grpc.CallOption) (*ListNeighborsResponse, error)
+	// The policies of the configuration, ordered by name, with how often each rule matched
+	// and where each is used. Who sees some VRFs alone sees those called "NAME/..." of them.
+	ListPolicies(ctx context.Context, in *ListPoliciesRequest, opts ...grpc.CallOption) (*ListPoliciesResponse, error)
+	// One policy.
+	GetPolicy(ctx context.Context, in *GetPolicyRequest, opts ...grpc.CallOption) (*GetPolicyResponse, error)
 	// Reads the table of a VRF, or of every VRF, again now, and answers when what
 	// differed is put right. Of an admin it is also put right what BGP has otherwise
 	// than the configuration says.
@@ -234,6 +241,26 @@ func (c *redistributionClient) ListNeighbors(ctx context.Context, in *ListNeighb
 	return out, nil
 }
 
+func (c *redistributionClient) ListPolicies(ctx context.Context, in *ListPoliciesRequest, opts ...grpc.CallOption) (*ListPoliciesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPoliciesResponse)
+	err := c.cc.Invoke(ctx, Redistribution_ListPolicies_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *redistributionClient) GetPolicy(ctx context.Context, in *GetPolicyRequest, opts ...grpc.CallOption) (*GetPolicyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetPolicyResponse)
+	err := c.cc.Invoke(ctx, Redistribution_GetPolicy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *redistributionClient) Resync(ctx context.Context, in *ResyncRequest, opts ...grpc.CallOption) (*ResyncResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ResyncResponse)
@@ -302,6 +329,11 @@ type RedistributionServer interface {
 	// the configuration, those that a peer group let in, and those that another client
 	// of the API added.
 	ListNeighbors(context.Context, *ListNeighborsRequest) (*ListNeighborsResponse, error)
+	// The policies of the configuration, ordered by name, with how often each rule matched
+	// and where each is used. Who sees some VRFs alone sees those called "NAME/..." of them.
+	ListPolicies(context.Context, *ListPoliciesRequest) (*ListPoliciesResponse, error)
+	// One policy.
+	GetPolicy(context.Context, *GetPolicyRequest) (*GetPolicyResponse, error)
 	// Reads the table of a VRF, or of every VRF, again now, and answers when what
 	// differed is put right. Of an admin it is also put right what BGP has otherwise
 	// than the configuration says.
@@ -354,6 +386,12 @@ func (UnimplementedRedistributionServer) Plan(*PlanRequest, grpc.ServerStreaming
 }
 func (UnimplementedRedistributionServer) ListNeighbors(context.Context, *ListNeighborsRequest) (*ListNeighborsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListNeighbors not implemented")
+}
+func (UnimplementedRedistributionServer) ListPolicies(context.Context, *ListPoliciesRequest) (*ListPoliciesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPolicies not implemented")
+}
+func (UnimplementedRedistributionServer) GetPolicy(context.Context, *GetPolicyRequest) (*GetPolicyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPolicy not implemented")
 }
 func (UnimplementedRedistributionServer) Resync(context.Context, *ResyncRequest) (*ResyncResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Resync not implemented")
@@ -562,6 +600,42 @@ func _Redistribution_ListNeighbors_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Redistribution_ListPolicies_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPoliciesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RedistributionServer).ListPolicies(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Redistribution_ListPolicies_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RedistributionServer).ListPolicies(ctx, req.(*ListPoliciesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Redistribution_GetPolicy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPolicyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RedistributionServer).GetPolicy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Redistribution_GetPolicy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RedistributionServer).GetPolicy(ctx, req.(*GetPolicyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Redistribution_Resync_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ResyncRequest)
 	if err := dec(in); err != nil {
@@ -654,6 +728,14 @@ var Redistribution_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListNeighbors",
 			Handler:    _Redistribution_ListNeighbors_Handler,
+		},
+		{
+			MethodName: "ListPolicies",
+			Handler:    _Redistribution_ListPolicies_Handler,
+		},
+		{
+			MethodName: "GetPolicy",
+			Handler:    _Redistribution_GetPolicy_Handler,
 		},
 		{
 			MethodName: "Resync",

@@ -101,6 +101,7 @@ func TestSessions(t *testing.T) {
 		"confirm":  {"reload --confirm 2m", "vrf vrf-red", "vrf", "confirm", "confirm", "reload --confirm 2m --json", "confirm --json", "reload --confirm 0s", "reload --confirm soon", "reload --confirm 25h", "reload --confirm 1193047h", "reload --confirm 10", "confirm it"},
 		"explain":  {"explain 10.3.0.0/16 -vrf vrf-red", "explain 10.3.0.0/16 -vrf vrf-red --json", "explain 10.3.0.1/16", "explain ten", "explain", "explain 10.0.0.0/8 --vrf tenant-b"},
 		"neighbor": {"neighbor", "neighbor --vrf vrf-red", "neighbor 10.0.0.2", "neighbor 127.1.7.5 --json", "neighbor fe80::1", "neighbor 192.0.2.99", "neighbor it", "neighbor -vrf nobody", "neighbor a b"},
+		"policy":   {"policy", "policy to-kernel", "policy to-kernel --json", "policy nobody", "policy a b", "policy --help"},
 		"resync":   {"resync", "resync --vrf vrf-red", "resync --vrf=default --json", "resync -vrf tenant-a", "resync -vrf nobody", "resync x"},
 		"doctor":   {"doctor", "doctor --json", "doctor -f absent.toml", "doctor x"},
 		"usage": {

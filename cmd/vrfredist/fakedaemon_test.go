@@ -259,6 +259,20 @@ func serveFake(t *testing.T) {
 }
 
 // Diagnose finds one thing of each level.
+func (f *fakeDaemon) Policies() []vrf.Policy {
+	return []vrf.Policy{
+		{Name: "tenant-a/out", Rules: []vrf.PolicyRule{{Title: "default", Action: "accept"}}},
+		{
+			Name: "to-kernel", Uses: []vrf.PolicyUse{{VRF: "vrf-red", Place: "export.policy"}, {VRF: "vrf-red", Place: "bgp.receive"}},
+			Rules: []vrf.PolicyRule{
+				{Title: "rule 1 (customers)", Conditions: []string{`prefixes = ["10.0.0.0/8 le 24"]`, `communities = ["65001:1"]`}, Changes: []string{"set_metric = 50"}, Action: "accept", Matched: 980},
+				{Title: "rule 2", Changes: []string{"set_local_pref = 50"}, Action: "next", Matched: 25},
+				{Title: "default", Action: "reject", Matched: 10},
+			},
+		},
+	}
+}
+
 func (f *fakeDaemon) Diagnose(context.Context) ([]doctor.Finding, error) {
 	return []doctor.Finding{
 		{Level: doctor.Broken, Check: "capabilities", Subject: "CAP_SYS_ADMIN", What: "The daemon lacks CAP_SYS_ADMIN.", Why: "It needs it.", Mend: "mend it"},

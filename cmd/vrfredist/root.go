@@ -106,7 +106,7 @@ or of the environment's VRFREDIST_API.`,
 	},
 		runCommands{c}.runCommand(), checkCommands{c}.checkCommand(), planCommands{c}.planCommand(),
 		reloadCommands{c}.reloadCommand(), reloadCommands{c}.confirmCommand(),
-		redistributionCommands{c}.redistributionCommand(), vrfCommands{c}.vrfCommand(), neighborCommands{c}.neighborCommand(),
+		redistributionCommands{c}.redistributionCommand(), vrfCommands{c}.vrfCommand(), neighborCommands{c}.neighborCommand(), policyCommands{c}.policyCommand(),
 		monitorCommands{c}.monitorCommand(), routeCommands{c}.routeCommand(), explainCommands{c}.explainCommand(),
 		resyncCommands{c}.resyncCommand(), doctorCommands{c}.doctorCommand(), versionCommands{c}.versionCommand())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, err} })

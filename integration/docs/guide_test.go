@@ -38,10 +38,12 @@ const patience = 3 * lab.Patience
 var guidesPlayed = map[string][]string{
 	"namespace":     {"bird", "birdc"},
 	"table":         {"bird", "birdc"},
+	"upstream":      {"bird", "birdc", "ping"},
 	"provider-edge": {"/usr/lib/frr/bgpd", "vtysh"},
 }
 
 func TestGuideNamespace(t *testing.T)    { playGuide(t, "namespace") }
+func TestGuideUpstream(t *testing.T)     { playGuide(t, "upstream") }
 func TestGuideTable(t *testing.T)        { playGuide(t, "table") }
 func TestGuideProviderEdge(t *testing.T) { playGuide(t, "provider-edge") }
 

@@ -75,7 +75,7 @@ func (c linkCache) link(m message) (index int, n news, err error) {
 
 // becomes compares a link's old state with its new one, k.
 func (old *linkState) becomes(k *linkState) news {
-	same := old.Name == k.Name && old.Master == k.Master && old.VRFTable == k.VRFTable && old.vrf == k.vrf &&
+	same := old.Name == k.Name && old.Master == k.Master && old.Peer == k.Peer && old.VRFTable == k.VRFTable && old.vrf == k.vrf &&
 		old.Loopback == k.Loopback && old.mtu == k.mtu
 	switch {
 	case !same, old.Up && !k.Up, old.Admin && !k.Admin:
@@ -103,6 +103,8 @@ func decodeLink(body []byte) (k *linkState, whole bool, err error) {
 			k.Name = printable(attrString(v))
 		case unix.IFLA_MASTER:
 			k.Master = int(attrU32(v))
+		case unix.IFLA_LINK: // of a veth that of its peer (veth_get_iflink)
+			k.Peer = int(attrU32(v))
 		case unix.IFLA_MTU:
 			k.mtu = attrU32(v)
 		case unix.IFLA_WIRELESS:

@@ -97,9 +97,9 @@ func mergeHops(to, hops []rib.Hop) []rib.Hop {
 	return to
 }
 
-// Lead is how far the routes lead to a nexthop that others wrote: in the table of this VRF, or
-// in that of the VRF that leaks it.
-func (r *Resolver) Lead(m Member) rib.Lead {
+// Lead is how far the routes lead to a nexthop of routes of a family that others wrote: in the
+// table of this VRF, or in that of the VRF that leaks it.
+func (r *Resolver) Lead(m Member, ipv6 bool) rib.Lead {
 	if m.Source == "" {
 		l := m.in(r.View, r.Netns)
 		if l.Err == nil || r.Home == "" {
@@ -111,12 +111,22 @@ func (r *Resolver) Lead(m Member) rib.Lead {
 	if !ok {
 		return rib.Lead{Err: fmt.Errorf("leaked from VRF %q, which %w", m.Source, errNoView)}
 	}
-	if !from.Where.SameNamespace(r.View.Where) {
-		return rib.Lead{Err: fmt.Errorf("leaked from VRF %q in another network namespace (%s); a leak needs both VRFs in one namespace", m.Source, from.Binding)}
+	if m.Link == "" && !from.Where.SameNamespace(r.View.Where) {
+		return rib.Lead{Err: fmt.Errorf("leaked from VRF %q in another network namespace (%s); a leak needs both VRFs in one namespace, or the link between them", m.Source, from.Binding)}
 	}
-	l := leaked(from, m)
+	var l rib.Lead
 	switch {
-	case l.Err != nil && !m.Prefix.IsValid() && !l.Settled() && !m.linkLocal():
+	case !m.Originated:
+		l = leaked(from, m)
+	case m.Link == "":
+		l = originated(from)
+	}
+	asked := l.Err != nil && !m.Prefix.IsValid() && !l.Settled() && !m.linkLocal()
+	if m.Link != "" {
+		l = r.byLink(from, m, ipv6, l)
+	}
+	switch {
+	case asked:
 		l.Err = fmt.Errorf("leaked from VRF %q, where BGP's own routes are not asked: %w", m.Source, l.Err)
 	case l.Err != nil:
 		l.Err = fmt.Errorf("leaked from VRF %q: %w", m.Source, l.Err)

@@ -2,8 +2,10 @@ package nexthop
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net/netip"
 	"slices"
+	"sort"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -12,13 +14,18 @@ import (
 type Want struct {
 	Blackhole bool // the best path says so (RFC 7999): there are no nexthops
 	Ways      []*Way
+	// Weights are the shares of Ways, in their order; none: all count the same.
+	Weights []uint16
+	// Metric and PrefSrc are those of the routes; an invalid PrefSrc is none.
+	Metric  uint32
+	PrefSrc netip.Addr
 	// Sent are the neighbours of whom there is a path by one of Ways: when the sessions with
 	// all of them have ended, the nexthops count no more, though they may be reached still.
 	// None: it is not known, or not a neighbour's path.
 	Sent       []netip.Addr
 	Backup     *Way // nil: none
 	BackupSent []netip.Addr
-	Spare      bool // the routes are backup routes, under the next metric
+	Spare      bool // the routes are backup routes, under the metric after Metric
 }
 
 // Set is the nexthops of prefixes, with their backup, and what they resolve to now. All
@@ -61,16 +68,31 @@ func appendKey(b []byte, f rib.Family, members []Member) []byte {
 
 // normal puts the parts of a want into an order of their own.
 func (w *Want) normal() {
-	slices.SortFunc(w.Ways, func(a, b *Way) int {
-		if c := a.Addr.Compare(b.Addr); c != 0 {
-			return c
-		}
-		return bytes.Compare(a.appendKey(nil), b.appendKey(nil))
-	})
+	sort.Sort((*byWay)(w))
 	slices.SortFunc(w.Sent, netip.Addr.Compare)
 	w.Sent = slices.Compact(w.Sent)
 	slices.SortFunc(w.BackupSent, netip.Addr.Compare)
 	w.BackupSent = slices.Compact(w.BackupSent)
+}
+
+// byWay orders the ways of a want, and their weights along with them.
+type byWay Want
+
+func (w *byWay) Len() int { return len(w.Ways) }
+
+func (w *byWay) Less(i, j int) bool {
+	a, b := w.Ways[i], w.Ways[j]
+	if c := a.Addr.Compare(b.Addr); c != 0 {
+		return c < 0
+	}
+	return bytes.Compare(a.appendKey(nil), b.appendKey(nil)) < 0
+}
+
+func (w *byWay) Swap(i, j int) {
+	w.Ways[i], w.Ways[j] = w.Ways[j], w.Ways[i]
+	if len(w.Weights) > 0 {
+		w.Weights[i], w.Weights[j] = w.Weights[j], w.Weights[i]
+	}
 }
 
 // appendKey appends what makes two sets different. natural is how long the part of it is that
@@ -78,12 +100,17 @@ func (w *Want) normal() {
 func (w *Want) appendKey(b []byte, f rib.Family) (key []byte, natural int) {
 	b = appendKey(b, f, nil)
 	if w.Blackhole {
-		return append(b[:len(b)-1], '!'), len(b)
+		b = append(b[:len(b)-1], '!')
+		return w.appendTerms(b), len(b)
 	}
-	for _, way := range w.Ways {
+	for i, way := range w.Ways {
 		b = way.appendKey(b)
+		if len(w.Weights) > 0 {
+			b = binary.BigEndian.AppendUint16(append(b, '*'), w.Weights[i])
+		}
 	}
 	natural = len(b)
+	b = w.appendTerms(b)
 	if w.Spare {
 		b = append(b, '^')
 	}
@@ -93,6 +120,15 @@ func (w *Want) appendKey(b []byte, f rib.Family) (key []byte, natural int) {
 		b = appendPeers(b, w.BackupSent)
 	}
 	return b, natural
+}
+
+// appendTerms appends what the routes have beside their nexthops.
+func (w *Want) appendTerms(b []byte) []byte {
+	b = binary.BigEndian.AppendUint32(append(b, '='), w.Metric)
+	if w.PrefSrc.IsValid() {
+		b = w.PrefSrc.AppendTo(append(b, '$'))
+	}
+	return b
 }
 
 func appendPeers(b []byte, peers []netip.Addr) []byte {

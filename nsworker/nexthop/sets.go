@@ -37,7 +37,8 @@ func (s *Sets) Get(f rib.Family, want Want, hint uint32) *Set {
 		set.users++
 		return set
 	}
-	want.Ways, want.Sent, want.BackupSent = slices.Clone(want.Ways), slices.Clone(want.Sent), slices.Clone(want.BackupSent)
+	want.Ways, want.Weights = slices.Clone(want.Ways), slices.Clone(want.Weights)
+	want.Sent, want.BackupSent = slices.Clone(want.Sent), slices.Clone(want.BackupSent)
 	set := &Set{Want: want, key: string(b), natural: natural, ipv6: f == rib.IPv6, users: 1}
 	s.byKey[set.key] = set
 	for way := range set.all {

@@ -32,19 +32,27 @@ func (t *tracker) watch(way *Way) {
 // depend notes anew on which interfaces the resolution of a way depends.
 func (t *tracker) depend(way *Way, v rib.View) {
 	t.release(way)
+	if way.Link != "" {
+		t.depends(way, 0) // whichever has that name by then
+	}
 	if way.Source != "" {
 		return
 	}
 	for link := range v.DependsOn(way.Addr) {
-		on := t.onLink[link]
-		if on == nil {
-			on = make(map[*Way]struct{})
-			t.onLink[link] = on
-		}
-		if _, noted := on[way]; !noted {
-			on[way] = struct{}{}
-			way.links = append(way.links, link)
-		}
+		t.depends(way, link)
+	}
+}
+
+// depends notes that the resolution of a way depends on an interface.
+func (t *tracker) depends(way *Way, link int) {
+	on := t.onLink[link]
+	if on == nil {
+		on = make(map[*Way]struct{})
+		t.onLink[link] = on
+	}
+	if _, noted := on[way]; !noted {
+		on[way] = struct{}{}
+		way.links = append(way.links, link)
 	}
 }
 

@@ -17,6 +17,9 @@ type Member struct {
 	Peer   netip.Addr   // of a link-local Addr: the neighbour that sent it, on whose link it is where Addr names none
 	Source string       // a leak: the VRF in whose table it is resolved; "": this one
 	Prefix netip.Prefix // a leak of an import: that VRF's own route for Prefix
+	// Originated says of a leak that no route is: that VRF announces it by its configuration.
+	Originated bool
+	Link       string // a leak from another namespace: the interface that leads there
 }
 
 // appendKey appends what makes two members different.
@@ -34,6 +37,12 @@ func (m Member) appendKey(b []byte) []byte {
 	}
 	if m.Prefix.IsValid() {
 		b = m.Prefix.AppendTo(append(b, '#'))
+	}
+	if m.Originated {
+		b = append(b, '&')
+	}
+	if m.Link != "" {
+		b = append(append(b, '%'), m.Link...)
 	}
 	return b
 }
@@ -184,7 +193,7 @@ func (w *Ways) resolve(ways map[*Way]struct{}) {
 func (w *Ways) look(way *Way) {
 	w.tracker.depend(way, w.Resolver.View)
 	w.tracker.resolved++
-	way.lead = w.Resolver.Lead(way.Member)
+	way.lead = w.Resolver.Lead(way.Member, way.ipv6)
 	way.foreign = w.outcome(way, way.lead.Hops, way.lead.Err)
 	way.Outcome = way.foreign
 	w.ask(way)
@@ -211,9 +220,8 @@ func (o *Outcome) same(p *Outcome) bool {
 // best, or else to its backup; where neither is reached, nothing is installed.
 func (w *Ways) resolveSet(set *Set) {
 	set.Carries, set.Hops, set.Reason, set.Waits, set.OnBackup = nil, nil, "", false, false
-	policy := &w.Resolver.Policy
 	if set.Blackhole {
-		set.Carries = &Forwarding{Metric: policy.Metric, Kind: rib.KindBlackhole}
+		set.Carries = &Forwarding{Metric: set.Metric, Kind: rib.KindBlackhole}
 		return
 	}
 	hops, reach := w.primary(set)
@@ -223,13 +231,13 @@ func (w *Ways) resolveSet(set *Set) {
 	if len(hops) == 0 {
 		return
 	}
-	src := policy.PrefSrc[set.family()]
+	src := set.PrefSrc
 	if src.IsValid() && !w.Resolver.View.Links.Source(src) {
 		set.Reason = fmt.Sprintf("prefsrc %s is no address of this host, or none that it may use yet; set it on an interface, or write another prefsrc", src)
 		return
 	}
 	set.Reason, set.Waits, set.Hops = "", false, hops
-	set.Carries = &Forwarding{Metric: policy.Metric, Kind: rib.KindUnicast, Hops: hops, PrefSrc: src}
+	set.Carries = &Forwarding{Metric: set.Metric, Kind: rib.KindUnicast, Hops: hops, PrefSrc: src}
 	if set.Spare {
 		set.Carries.Metric++
 	}
@@ -256,6 +264,9 @@ func (w *Ways) primary(set *Set) (hops []rib.Hop, reach rib.Reach) {
 		case reach:
 			hops = mergeHops(hops, way.Hops)
 		}
+	}
+	if len(set.Weights) > 0 && reach != rib.Unreached {
+		hops = set.shared(reach)
 	}
 	return hops, reach
 }

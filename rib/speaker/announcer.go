@@ -141,6 +141,31 @@ func (a *Announcer) inject(ctx context.Context, vrf string, batch []rib.Announce
 	}
 }
 
+// Repeat sends all announcements of a VRF again, so that BGP judges them by the policies that
+// it has now. Between its parts the VRF's worker has its turn.
+func (a *Announcer) Repeat(ctx context.Context, vrf string) error {
+	if _, err := a.feeds.Feed(vrf); err != nil {
+		return nil //nolint:nilerr // the VRF went, with all that was announced in it
+	}
+	l := a.Ledger(vrf)
+	for part := range slices.Chunk(l.prefixes(nil), lookupBatch) {
+		if err := a.repeat(ctx, vrf, l, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Announcer) repeat(ctx context.Context, vrf string, l *Ledger, part []netip.Prefix) error {
+	l.order.Lock()
+	defer l.order.Unlock()
+	var again []rib.AnnounceChange
+	for _, w := range l.these(part) {
+		again = append(again, rib.AnnounceChange{Announcement: w})
+	}
+	return a.Send(ctx, vrf, l, again)
+}
+
 // Reannounce looks for announcements of a VRF in BGP, of some prefixes or, where that is
 // nil, of all, sends again the missing ones, and returns how many of those came to be
 // there. Between its parts the VRF's worker has its turn.

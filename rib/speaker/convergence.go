@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 
@@ -57,13 +58,14 @@ func (m *Markers) all(list []Marker, of rib.Family) bool {
 //
 //   - the default feed: of the neighbours in no VRF, for IPv4 and IPv6 unicast;
 //   - a VRF's: of the neighbours in no VRF for vpnv4 and vpnv6, and of the neighbours
-//     in a VRF whose export route targets it imports, for IPv4 and IPv6 unicast.
+//     in a VRF whose export route targets it imports, for IPv4 and IPv6 unicast;
+//   - each: of the neighbours in a VRF, or in none, from which a rule lets paths in.
 //
 // A neighbour that is administratively down is not waited for. One that never sends the
 // marker, or does not come up, leaves the feed unconverged, and the worker to its
 // timer: GoBGP itself, for example, sends End-of-RIB only where graceful restart was
 // negotiated.
-func awaited(vrfs []VRF, neighbours []Neighbour, feeds map[string][]*rib.Feed) map[*rib.Feed][]Marker {
+func awaited(vrfs []VRF, rules map[string][]rib.LeakRule, neighbours []Neighbour, feeds map[string][]*rib.Feed) map[*rib.Feed][]Marker {
 	m := make(map[*rib.Feed][]Marker)
 	add := func(vrf string, markers ...Marker) {
 		for _, f := range feeds[vrf] {
@@ -81,6 +83,11 @@ func awaited(vrfs []VRF, neighbours []Neighbour, feeds map[string][]*rib.Feed) m
 		from, _ := FindVRF(vrfs, n.VRF)
 		for _, f := range n.Families {
 			marker := Marker{n.Address, f}
+			for into, list := range rules {
+				if !f.VPN && slices.ContainsFunc(list, func(r rib.LeakRule) bool { return r.From == cmp.Or(n.VRF, Default) }) {
+					add(into, marker)
+				}
+			}
 			if !f.VPN && n.VRF == "" {
 				add(Default, marker)
 				continue

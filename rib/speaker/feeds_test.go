@@ -18,7 +18,7 @@ func TestFeeds(t *testing.T) {
 	if gone, changed := feeds.Mirror(map[string]string{"red/1002": "red", "default/300": Default}); changed || len(gone) != 0 {
 		t.Error("the same mirrors are a change")
 	}
-	in := NewIntake(redAnd, nil, feeds, NewMarkers(), nil)
+	in := NewIntake(redAnd, nil, nil, feeds, NewMarkers(), nil)
 	in.Sync()
 	take(in, Destination{Prefix: one}, globalPath(one))
 	take(in, Destination{RD: 5, Prefix: one}, vpnPath(one, 1, 1))

@@ -24,10 +24,13 @@ type Tables interface {
 // Foresight works out which paths each VRF would have under another configuration.
 type Foresight struct {
 	Old, Next []VRF
-	Anew      map[string]bool     // VRFs that go, or are made anew: their announcements with them
-	Goes      func(rib.Path) bool // whether a path goes, with its neighbour; nil: none does
-	Feeds     *Feeds
-	Tables    Tables
+	// OldRules and NextRules are the leaks beside route targets, by the VRF that takes. How many
+	// prefixes they may let in is not counted.
+	OldRules, NextRules map[string][]rib.LeakRule
+	Anew                map[string]bool     // VRFs that go, or are made anew: their announcements with them
+	Goes                func(rib.Path) bool // whether a path goes, with its neighbour; nil: none does
+	Feeds               *Feeds
+	Tables              Tables
 }
 
 // Paths returns the candidates that each VRF of the next configuration would have,
@@ -67,16 +70,20 @@ func (f *Foresight) begin(announcing Announcing) *outlook {
 		Foresight: f, announcing: announcing, vrfs: make(map[string]VRF), rds: make(map[rib.RD]string),
 		attrs: make(map[*rib.Attrs]*rib.Attrs), out: make(map[string]*Paths), met: make(map[Destination]bool),
 	}
-	w.out[Default] = f.start(Default, true)
+	w.out[Default] = f.start(Default, f.sameRules(Default))
 	for _, v := range f.Old {
 		w.rds[v.RD] = v.Name
 	}
 	for _, v := range f.Next {
 		was, had := FindVRF(f.Old, v.Name)
-		w.out[v.Name] = f.start(v.Name, had && slices.Equal(was.ImportRTs, v.ImportRTs))
+		w.out[v.Name] = f.start(v.Name, had && slices.Equal(was.ImportRTs, v.ImportRTs) && f.sameRules(v.Name))
 		w.vrfs[v.Name] = v
 	}
 	return w
+}
+
+func (f *Foresight) sameRules(name string) bool {
+	return slices.Equal(f.OldRules[name], f.NextRules[name])
 }
 
 func (f *Foresight) start(name string, keeps bool) *Paths {
@@ -172,19 +179,13 @@ func (w *outlook) put(d Destination, after []rib.Path, touched bool) {
 }
 
 func (w *outlook) give(d Destination, paths []rib.Path, touched bool) {
-	if d.RD == 0 {
-		if touched {
-			w.out[Default].set(d, paths)
-		}
-		return
-	}
 	for name, to := range w.out {
-		if name == Default || to.feed != nil && !touched {
+		if to.feed != nil && !touched {
 			continue
 		}
 		var some []rib.Path
 		for _, p := range paths {
-			if meet(p.Attrs.RTs, w.vrfs[name].ImportRTs) {
+			if p, in := w.lead(name, p); in {
 				some = append(some, p)
 			}
 		}
@@ -192,6 +193,27 @@ func (w *outlook) give(d Destination, paths []rib.Path, touched bool) {
 			to.set(d, some)
 		}
 	}
+}
+
+// lead returns a path as it comes into a VRF, by route targets or by a rule.
+func (w *outlook) lead(into string, p rib.Path) (rib.Path, bool) {
+	switch {
+	case p.Attrs.Imported && p.Attrs.As == rib.FromLeak: // it is there to be told alone
+		return p, false
+	case into == Default && p.RD == 0, into != Default && p.RD != 0 && meet(p.Attrs.RTs, w.vrfs[into].ImportRTs):
+		return p, true
+	}
+	for i := range w.NextRules[into] {
+		rule := &w.NextRules[into][i]
+		if !rule.Concerns(&p) {
+			continue
+		}
+		p.Attrs = rule.Leaked(p.Attrs)
+		r := rule.Judge(&p, into, true, nil)
+		p.Attrs = r.Attrs
+		return p, !r.Rejected
+	}
+	return p, false
 }
 
 // remade is a path of a VRF that is made anew, with the RD and route targets that it
@@ -219,10 +241,15 @@ func (w *outlook) remade(path rib.Path) (rib.Path, bool) {
 // Announced is the path that a server makes of an announcement in a VRF called name, of
 // which v has the RD and export route targets: none for Default.
 func Announced(v VRF, name string, a rib.Announcement) rib.Path {
-	return rib.Path{Prefix: a.Prefix, RD: v.RD, Attrs: &rib.Attrs{
-		Via: &rib.Via{Source: name, Imported: true}, LocalPref: DefaultLocalPref, MED: a.MED, Origin: rib.OriginIncomplete,
-		Tags: &rib.Tags{RTs: v.ExportRTs, Communities: a.Communities, Large: a.Large},
-	}}
+	attrs := &rib.Attrs{
+		Via: &rib.Via{Source: name, Imported: true, As: a.As}, LocalPref: DefaultLocalPref, MED: a.MED, Origin: rib.OriginIncomplete,
+		ASPathLen: int32(a.Prepend), // of our own AS, which no policy asks for by its number here
+		Tags:      &rib.Tags{RTs: v.ExportRTs, Communities: a.Communities, Large: a.Large},
+	}
+	if a.LocalPref != nil {
+		attrs.LocalPref = *a.LocalPref
+	}
+	return rib.Path{Prefix: a.Prefix, RD: v.RD, Attrs: attrs}
 }
 
 // DefaultLocalPref is the preference of a path without LOCAL_PREF.

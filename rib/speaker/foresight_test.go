@@ -48,7 +48,7 @@ func counts(paths map[string]*Paths, prefix netip.Prefix) map[string]int {
 func TestForesight(t *testing.T) {
 	t.Parallel()
 	feeds := NewFeeds(redAnd)
-	in := NewIntake(redAnd, nil, feeds, NewMarkers(), nil)
+	in := NewIntake(redAnd, nil, nil, feeds, NewMarkers(), nil)
 	in.Sync()
 	peer := netip.MustParseAddr("192.0.2.1")
 	learned := vpnPath(one, 1, 1)
@@ -95,7 +95,7 @@ func TestForesight(t *testing.T) {
 func TestForesightOfAllPaths(t *testing.T) {
 	t.Parallel()
 	feeds := NewFeeds(redAnd)
-	in := NewIntake(redAnd, nil, feeds, NewMarkers(), nil)
+	in := NewIntake(redAnd, nil, nil, feeds, NewMarkers(), nil)
 	in.Sync()
 	peer := netip.MustParseAddr("192.0.2.1")
 	best, other, global := vpnPath(one, 1, 1), vpnPath(one, 2, 1), globalPath(one)
@@ -109,6 +109,7 @@ func TestForesightOfAllPaths(t *testing.T) {
 	green := VRF{Name: "green", RD: 3, ImportRTs: []rib.RT{1}}
 	red := redAnd[1]
 	red.ImportRTs = []rib.RT{2}
+	leak := map[string][]rib.LeakRule{"red": {{From: Default}}}
 	for name, tc := range map[string]struct {
 		f          Foresight
 		announcing Announcing
@@ -118,6 +119,8 @@ func TestForesightOfAllPaths(t *testing.T) {
 		"a VRF more":          {Foresight{Next: append([]VRF{green}, redAnd...)}, nil, map[string]int{Default: 2, "red": 2, "green": 2}},
 		"other targets":       {Foresight{Next: []VRF{redAnd[0], red}}, nil, map[string]int{Default: 2}},
 		"a neighbour less":    {Foresight{Next: redAnd, Goes: func(p rib.Path) bool { return p.Attrs.Peer == peer }}, nil, map[string]int{Default: 1, "red": 1}},
+		"a leak more":         {Foresight{Next: redAnd, NextRules: leak}, nil, map[string]int{Default: 2, "red": 4}},
+		"a leak less":         {Foresight{Next: redAnd, OldRules: leak}, nil, map[string]int{Default: 2, "red": 2}},
 		"an announcement too": {Foresight{Next: redAnd}, Announcing{Default: {one: {Prefix: one}}}, map[string]int{Default: 3, "red": 2}},
 	} {
 		f := tc.f

@@ -38,7 +38,9 @@ type candidate struct {
 // and is made anew when VRFs or their route targets change.
 type index struct {
 	global []*rib.Feed
+	leaks  leaks
 	byRT   map[rib.RT][]importer
+	homes  map[rib.RD][]importer // each VRF by its own RD
 	sets   map[string]*Importers // by the ids in them
 	none   *Importers
 	// at says which VRFs have paths of a destination now: an UPDATE with other
@@ -54,24 +56,31 @@ type index struct {
 // placement is where the paths of a destination lead: some of them, and the best one.
 type placement struct{ all, best *Importers }
 
-func newIndex(vrfs []VRF, feeds map[string][]*rib.Feed) *index {
+func newIndex(vrfs []VRF, rules map[string][]rib.LeakRule, feeds map[string][]*rib.Feed) *index {
 	x := &index{
 		global: feeds[Default],
 		byRT:   make(map[rib.RT][]importer),
+		homes:  make(map[rib.RD][]importer),
 		sets:   make(map[string]*Importers),
 		none:   &Importers{},
 		at:     make(map[Destination]*placement),
 		places: make(map[placement]*placement),
 	}
+	all := make(map[string][]importer)
 	id := uint32(0)
-	for _, v := range vrfs {
+	for _, v := range append([]VRF{{Name: Default}}, vrfs...) {
 		for _, f := range feeds[v.Name] {
+			all[v.Name] = append(all[v.Name], importer{id, v.Name, f})
+			if v.RD != 0 {
+				x.homes[v.RD] = append(x.homes[v.RD], importer{id, v.Name, f})
+			}
 			for _, rt := range v.ImportRTs {
 				x.byRT[rt] = append(x.byRT[rt], importer{id, v.Name, f})
 			}
 			id++
 		}
 	}
+	x.leaks = newLeaks(rules, all)
 	return x
 }
 
@@ -104,17 +113,46 @@ func (x *index) intern(list []importer) *Importers {
 }
 
 // put makes paths all paths of destination d; an empty list takes it away. best has the
-// VRFs into which the best of them leads.
+// VRFs into which the best of them leads by its route targets.
 func (x *index) put(d Destination, paths []candidate, best *Importers) {
-	if d.RD == 0 {
+	now := x.none
+	if d.RD != 0 {
+		now = x.union(paths)
+	} else {
 		for _, f := range x.global {
 			set(f, d, x.pathsOf(paths, nil))
 		}
-		return
+		if len(x.leaks.from[Default]) == 0 {
+			return
+		}
 	}
-	now := x.union(paths)
+	leaked := x.leaks.of(d, paths)
+	x.lead(d, paths, now, leaked, best)
+	x.fillAll()
+}
+
+// fillAll lets in what limits of leaks kept out, where something went.
+func (x *index) fillAll() {
+	for len(x.leaks.room) > 0 {
+		l := x.leaks.room[0]
+		x.leaks.room = x.leaks.room[1:]
+		x.fill(l)
+	}
+}
+
+// lead gives the paths of a destination to the feeds that get them, and takes them from those
+// that had some: to those of now by route targets, and what is leaked.
+func (x *index) lead(d Destination, paths []candidate, now *Importers, leaked []leaked, best *Importers) {
+	all := now
+	if len(leaked) > 0 {
+		list := slices.Clone(now.list)
+		for _, l := range leaked {
+			list = append(list, l.to)
+		}
+		all = x.intern(list)
+	}
 	if old := x.at[d]; old != nil {
-		for _, m := range old.all.without(now) {
+		for _, m := range old.all.without(all) {
 			set(m.feed, d, nil)
 		}
 		if len(paths) > 0 && x.left != nil {
@@ -123,13 +161,39 @@ func (x *index) put(d Destination, paths []candidate, best *Importers) {
 			}
 		}
 	}
-	for _, m := range now.list {
-		set(m.feed, d, x.pathsOf(paths, &m))
+	for _, m := range all.list {
+		some := x.pathsOf(paths, &m)
+		for _, l := range leaked {
+			if l.to.id == m.id {
+				some = append(some, l.paths...)
+			}
+		}
+		set(m.feed, d, some)
+		x.buf = some
 	}
-	if len(now.list) == 0 {
+	if len(all.list) == 0 && (best == nil || len(best.list) == 0) {
 		delete(x.at, d)
 	} else {
-		x.at[d] = x.place(now, best)
+		x.at[d] = x.place(all, best)
+	}
+}
+
+// fill lets in what a leak's limit kept out, as far as there is room by now.
+func (x *index) fill(l *leak) {
+	for {
+		d, paths, is := l.next()
+		if !is {
+			return
+		}
+		best, list := x.none, slices.Clone(l.to)
+		if old := x.at[d]; old != nil {
+			best, list = old.best, append(list, old.all.list...)
+		}
+		for _, m := range l.to {
+			others := slices.DeleteFunc(m.feed.Lookup(d.Prefix), func(p rib.Path) bool { return p.RD != d.RD || p.Attrs.ByRule })
+			set(m.feed, d, append(others, paths...))
+		}
+		x.at[d] = x.place(x.intern(list), best)
 	}
 }
 

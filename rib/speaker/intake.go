@@ -25,6 +25,7 @@ type Intake struct {
 	pending []candidate
 	at      Destination
 	open    bool
+	hidden  bool // the best path of the destination is one that readers do not hear of
 
 	synced   bool                     // all that the server has has come
 	replaces bool                     // there was an Intake before: feeds may hold more than there is
@@ -34,12 +35,14 @@ type Intake struct {
 // NewIntake makes an Intake for VRFs and neighbours. left, which may be nil, is told of
 // a VRF that the best path of a destination led into, and now leads into no more: another
 // is the best one, with other route targets, or they have changed.
-func NewIntake(vrfs []VRF, neighbours []Neighbour, feeds *Feeds, markers *Markers, left func(vrf string)) *Intake {
+//
+// rules has the leaks beside route targets by the VRF that takes.
+func NewIntake(vrfs []VRF, rules map[string][]rib.LeakRule, neighbours []Neighbour, feeds *Feeds, markers *Markers, left func(vrf string)) *Intake {
 	byVRF := feeds.byVRF()
 	in := &Intake{
-		index:   newIndex(vrfs, byVRF),
+		index:   newIndex(vrfs, rules, byVRF),
 		markers: markers,
-		awaited: awaited(vrfs, neighbours, byVRF),
+		awaited: awaited(vrfs, rules, neighbours, byVRF),
 		global:  make(map[Destination]struct{}),
 	}
 	in.index.left = left
@@ -51,7 +54,13 @@ func NewIntake(vrfs []VRF, neighbours []Neighbour, feeds *Feeds, markers *Marker
 
 // Replace says that the feeds have paths of an earlier Intake, of which Sync takes out those
 // that have not come again. It is called before the first path.
-func (in *Intake) Replace() { in.replaces = true }
+func (in *Intake) Replace() {
+	in.replaces = true
+	in.index.leaks.seed()
+}
+
+// Leaks are how much comes in by each rule beside route targets.
+func (in *Intake) Leaks() []LeakCount { return in.index.leaks.counts() }
 
 // Importers returns the VRFs that import a VPN path with these route targets.
 func (in *Intake) Importers(rts []rib.RT) *Importers { return in.index.match(rts) }
@@ -72,6 +81,10 @@ func (in *Intake) Add(path rib.Path, to *Importers) (first bool) {
 	return len(in.pending) == 1
 }
 
+// Hide says that the next path of the destination is for the neighbours of the VRF that has its
+// RD alone. If it is the best one, the destination leads into that VRF.
+func (in *Intake) Hide() { in.hidden = in.hidden || len(in.pending) == 0 }
+
 // Flush hands the gathered paths to the feeds. A feed has them in the order of their ids,
 // whichever is the best now: that a server prefers another one changes nothing for a reader.
 func (in *Intake) Flush() {
@@ -79,7 +92,10 @@ func (in *Intake) Flush() {
 		return
 	}
 	var best *Importers
-	if len(in.pending) > 0 {
+	switch {
+	case in.hidden:
+		best = in.index.intern(slices.Clone(in.index.homes[in.at.RD]))
+	case len(in.pending) > 0:
 		best = in.pending[0].to
 	}
 	tellApart(in.pending)
@@ -89,7 +105,7 @@ func (in *Intake) Flush() {
 	}
 	in.index.put(in.at, in.pending, best)
 	clear(in.pending)
-	in.pending, in.open = in.pending[:0], false
+	in.pending, in.open, in.hidden = in.pending[:0], false, false
 }
 
 // tellApart makes the ids of a destination's paths distinct. A server's own identifiers
@@ -145,7 +161,7 @@ func (in *Intake) sweep() {
 	for _, f := range in.index.global {
 		f.Retain(func(p rib.Path) bool {
 			_, there := in.global[Destination{p.RD, p.Prefix}]
-			return there
+			return there || p.RD != 0 && in.index.at[Destination{p.RD, p.Prefix}].feeds(f)
 		})
 	}
 	for _, f := range in.feeds {
@@ -153,6 +169,8 @@ func (in *Intake) sweep() {
 			f.Retain(func(p rib.Path) bool { return in.index.at[Destination{p.RD, p.Prefix}].feeds(f) })
 		}
 	}
+	in.index.leaks.seed()
+	in.index.fillAll()
 }
 
 // EndOfRIB takes in a marker. Before Sync it counts, and no feed is told.

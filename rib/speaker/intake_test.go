@@ -51,7 +51,7 @@ func ids(f *rib.Feed, prefix netip.Prefix) (out []uint32) {
 func TestIntake(t *testing.T) {
 	t.Parallel()
 	feeds, left := NewFeeds(redAnd), []string(nil)
-	in := NewIntake(redAnd, nil, feeds, NewMarkers(), func(vrf string) { left = append(left, vrf) })
+	in := NewIntake(redAnd, nil, nil, feeds, NewMarkers(), func(vrf string) { left = append(left, vrf) })
 	in.Sync()
 	red, blue, d := feedOf(t, feeds, "red"), feedOf(t, feeds, "blue"), Destination{RD: 5, Prefix: one}
 	for _, step := range []struct {
@@ -84,7 +84,7 @@ func TestIntake(t *testing.T) {
 func TestIntakeReplaces(t *testing.T) {
 	t.Parallel()
 	feeds := NewFeeds(redAnd)
-	first := NewIntake(redAnd, nil, feeds, NewMarkers(), nil)
+	first := NewIntake(redAnd, nil, nil, feeds, NewMarkers(), nil)
 	for _, prefix := range []netip.Prefix{one, two} {
 		take(first, Destination{Prefix: prefix}, globalPath(prefix))
 		take(first, Destination{RD: 5, Prefix: prefix}, vpnPath(prefix, 1, 1))
@@ -93,7 +93,7 @@ func TestIntakeReplaces(t *testing.T) {
 	for _, vrf := range []string{Default, "red"} {
 		feedOf(t, feeds, vrf).Take(nil, 10)
 	}
-	second := NewIntake(redAnd, nil, feeds, NewMarkers(), nil)
+	second := NewIntake(redAnd, nil, nil, feeds, NewMarkers(), nil)
 	second.Replace()
 	take(second, Destination{Prefix: one}, globalPath(one))
 	take(second, Destination{RD: 5, Prefix: one}, vpnPath(one, 1, 1))
@@ -113,7 +113,7 @@ func TestIntakeReplaces(t *testing.T) {
 func TestIntakeLeavesAlone(t *testing.T) {
 	t.Parallel()
 	feeds := NewFeeds(redAnd)
-	in := NewIntake(redAnd, nil, feeds, NewMarkers(), nil)
+	in := NewIntake(redAnd, nil, nil, feeds, NewMarkers(), nil)
 	in.Sync()
 	red := feedOf(t, feeds, "red")
 	med := vpnPath(one, 2, 1)
@@ -162,7 +162,7 @@ func TestIntakeDeparts(t *testing.T) {
 		{Departure{peer, nil, false}, 4},
 	} {
 		feeds := NewFeeds(redAnd)
-		in := NewIntake(redAnd, nil, feeds, NewMarkers(), nil)
+		in := NewIntake(redAnd, nil, nil, feeds, NewMarkers(), nil)
 		of := func(p rib.Path, id uint32, from netip.Addr) rib.Path {
 			p.ID, p.Attrs.Peer = id, from
 			return p

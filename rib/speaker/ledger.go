@@ -18,16 +18,22 @@ type Ledger struct {
 	routes map[netip.Prefix]rib.Announcement // guarded by mu; confirmed by BGP
 	// asked are prefixes of which a message was sent and no answer came. They count as
 	// not announced, and are withdrawn before the next changes.
-	asked map[netip.Prefix]struct{} // guarded by mu
+	asked map[asked]struct{} // guarded by mu
 	// suspended are the changes that announce all again when the VRF has been made anew.
 	suspended []rib.AnnounceChange // guarded by mu
+}
+
+// asked names an announcement in a server: there is one for each reason.
+type asked struct {
+	prefix netip.Prefix
+	as     rib.AnnouncedAs
 }
 
 // errNoAnswer is the error of a batch of which nobody knows whether BGP took it.
 var errNoAnswer = errors.New("BGP does not answer")
 
 func newLedger() *Ledger {
-	return &Ledger{routes: make(map[netip.Prefix]rib.Announcement), asked: make(map[netip.Prefix]struct{})}
+	return &Ledger{routes: make(map[netip.Prefix]rib.Announcement), asked: make(map[asked]struct{})}
 }
 
 // Lock waits until nobody else makes changes.
@@ -55,7 +61,7 @@ func (l *Ledger) confirmed(batch []rib.AnnounceChange) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range batch {
-		delete(l.asked, c.Prefix)
+		delete(l.asked, asked{c.Prefix, c.As})
 		if c.Withdraw {
 			delete(l.routes, c.Prefix)
 		} else {
@@ -74,7 +80,7 @@ func (l *Ledger) failed(batch []rib.AnnounceChange, err error) {
 	defer l.mu.Unlock()
 	for _, c := range batch {
 		delete(l.routes, c.Prefix)
-		l.asked[c.Prefix] = struct{}{}
+		l.asked[asked{c.Prefix, c.As}] = struct{}{}
 	}
 }
 
@@ -84,8 +90,8 @@ func (l *Ledger) unanswered() []rib.AnnounceChange {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var changes []rib.AnnounceChange
-	for p := range l.asked {
-		changes = append(changes, rib.AnnounceChange{Announcement: rib.Announcement{Prefix: p}, Withdraw: true})
+	for a := range l.asked {
+		changes = append(changes, rib.AnnounceChange{Announcement: rib.Announcement{Prefix: a.prefix, As: a.as}, Withdraw: true})
 	}
 	return changes
 }

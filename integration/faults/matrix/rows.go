@@ -56,4 +56,5 @@ var matrix = []row{
 	{52, "one unnumbered neighbour's interface is missing, deleted, renamed; its peer's address changes", "that neighbour waits, the rest goes on, it comes back by itself"},
 	{53, "the best path's link is down, its nexthop unreachable, refused by the kernel, behind a blackhole", "another neighbour's path forwards: one message, 10 ms, whatever the number; peers are not told to send here"},
 	{54, "a VRF removed with several local paths of one prefix, leaked", "nothing left, in BGP, in the other VRF, in the kernel"},
+	{55, "the kernel refuses or loses a route of a VRF that advertises `installed`", "peers hear the withdrawal within 1 s"},
 }

@@ -21,11 +21,12 @@ type sender struct {
 	as   uint32
 	id   net.IP
 	ours bool
-	rd   rib.RD // of a path that originated here
+	why  rib.AnnouncedAs // of a path of ours
+	rd   rib.RD          // of a path that originated here
 }
 
 func (s *sender) equal(o *sender) bool {
-	return s.peer == o.peer && s.as == o.as && s.ours == o.ours && s.rd == o.rd && s.id.Equal(o.id)
+	return s.peer == o.peer && s.as == o.as && s.ours == o.ours && s.why == o.why && s.rd == o.rd && s.id.Equal(o.id)
 }
 
 // recent knows the attributes of the last UPDATEs by identity, which is nearly free:

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
@@ -34,10 +35,10 @@ var counts = map[string]bool{
 // attrs returns the attributes of a path: the entry of an earlier path where all that
 // decodeAttr reads is the same.
 func (d *decoder) attrs(o *bgpOrigin, list []bgp.PathAttributeInterface, rd rib.RD) (*attrEntry, error) {
-	ours := isOurs(o)
+	as, ours := announcedAs(o)
 	// A session that comes up writes AS and ID into the source of the paths that it
 	// had: they are read once.
-	source := sender{o.source, o.source.AS, o.source.ID, ours, 0}
+	source := sender{o.source, o.source.AS, o.source.ID, ours, as, 0}
 	if len(o.source.Address) == 0 {
 		source.rd = rd // originated here: the RD says in which VRF
 	}
@@ -50,7 +51,7 @@ func (d *decoder) attrs(o *bgpOrigin, list []bgp.PathAttributeInterface, rd rib.
 	b = binary.BigEndian.AppendUint32(b, source.as)
 	b = binary.BigEndian.AppendUint64(b, uint64(source.rd))
 	if ours {
-		b = append(b, 1)
+		b = append(b, 1+byte(as))
 	}
 	var beside netip.Addr
 	for _, a := range list {
@@ -133,7 +134,7 @@ func appendAttr(b []byte, attr bgp.PathAttributeInterface) []byte {
 // decodeAttrs decodes attributes that a neighbour called name sent. beside is the link-local
 // address that it sent beside the nexthop, and GoBGP has not kept.
 func (d *decoder) decodeAttrs(s *sender, name string, list []bgp.PathAttributeInterface, beside netip.Addr) (*rib.Attrs, error) {
-	a := &rib.Attrs{Via: &rib.Via{Imported: s.ours}, Tags: new(rib.Tags), LocalPref: speaker.DefaultLocalPref}
+	a := &rib.Attrs{Via: &rib.Via{Imported: s.ours, As: s.why}, Tags: new(rib.Tags), LocalPref: speaker.DefaultLocalPref}
 	zone := ""
 	if peer, err := netip.ParseAddr(name); err == nil {
 		n, configured := d.neighbours[name]
@@ -223,8 +224,19 @@ func decodeAttr(a *rib.Attrs, attr bgp.PathAttributeInterface) error {
 }
 
 // decodeASPath leaves confederation segments out: they count nothing, and the
-// neighbouring AS is the first one outside of the confederation.
+// neighbouring AS is the first one outside of the confederation. A path that is not one
+// sequence alone is kept by its segments too.
 func decodeASPath(a *rib.Attrs, segments []bgp.AsPathParamInterface) {
+	if slices.ContainsFunc(segments, func(s bgp.AsPathParamInterface) bool { return s.GetType() != bgp.BGP_ASPATH_ATTR_TYPE_SEQ }) {
+		rare := new(rib.Rare)
+		if a.Rare != nil {
+			*rare = *a.Rare
+		}
+		for _, s := range segments {
+			rare.Segments = append(rare.Segments, rib.ASSegment{Kind: rib.SegmentKind(s.GetType()), ASes: s.GetAS()})
+		}
+		a.Rare = rare
+	}
 	for _, s := range segments {
 		numbers := s.GetAS()
 		switch s.GetType() {

@@ -57,6 +57,9 @@ func TestDecodeAttributes(t *testing.T) {
 			RTs:         []rib.RT{rt(t, "65000:1"), rt(t, "192.0.2.1:2"), rt(t, "1.4464:3")},
 			Communities: []rib.Community{llgrStale},
 		},
+		Rare: &rib.Rare{Segments: []rib.ASSegment{
+			{Kind: rib.ConfedSequence, ASes: []uint32{64601, 64602}}, {Kind: rib.ASSequence, ASes: []uint32{65001, 65002}},
+		}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("attributes\n%+v, want\n%+v", got, want)

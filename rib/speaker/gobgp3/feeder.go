@@ -2,7 +2,9 @@ package gobgp3
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"time"
 
 	"github.com/vrfredist/vrfredist/rib/speaker"
 )
@@ -54,6 +56,36 @@ func (f *feeder) rewatch(ctx context.Context) error {
 		return nil
 	}
 	f.watch = w
+	return nil
+}
+
+// rereading is how long the tables may take to be read: a million routes take some seconds.
+const rereading = time.Minute
+
+// awaitTables waits until the feeds hold what the tables had when the watch that runs began,
+// and nothing else.
+func (f *feeder) awaitTables(ctx context.Context) error {
+	w, _ := f.current()
+	if w == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, rereading)
+	defer cancel()
+	select {
+	case <-w.synced:
+		return nil
+	case <-w.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("BGP's tables are read anew for changed leaks, which is not done yet: %w", ctx.Err())
+	}
+}
+
+// leaks are how much comes in by each rule beside route targets.
+func (f *feeder) leaks() []speaker.LeakCount {
+	if w, _ := f.current(); w != nil {
+		return w.leaks()
+	}
 	return nil
 }
 

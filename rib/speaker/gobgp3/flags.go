@@ -38,7 +38,7 @@ type place struct {
 }
 
 func newFlags(c *changes) *flags {
-	f := &flags{sources: sources{loop: c.loop, vrfs: make(map[*bgpPeer]string)}, changes: c, hush: hush{loop: c.loop}, batch: toldAtOnce}
+	f := &flags{sources: sources{loop: c.loop, vrfs: make(map[*bgpPeer]string), gates: make(gates)}, changes: c, hush: hush{loop: c.loop}, batch: toldAtOnce}
 	f.held = make(map[bgp.RouteFamily]map[string]*bgpPath)
 	for _, family := range judgedFamilies {
 		f.held[family] = make(map[string]*bgpPath)
@@ -100,7 +100,7 @@ func (f *flags) claim(x *bgpPath, out bool) bool {
 	if !is {
 		return false
 	}
-	bad := !x.IsWithdraw && (x.IsNexthopInvalid || f.isUnreached(x, family))
+	bad := !x.IsWithdraw && (x.IsNexthopInvalid || f.isWithheld(x, family))
 	if !bad && len(held) == 0 {
 		return false
 	}
@@ -155,7 +155,7 @@ func anybodys(x *bgpPath) *bgpPath {
 func (f *flags) align(d *bgpDestination, family bgp.RouteFamily) (changed int) {
 	var other []*bgpPath
 	for _, p := range d.knownPathList {
-		if f.isUnreached(p, family) != p.IsNexthopInvalid {
+		if f.isWithheld(p, family) != p.IsNexthopInvalid {
 			other = append(other, p)
 		}
 	}
@@ -215,7 +215,7 @@ func (f *flags) visit(at place) (changed int) {
 
 // differs tells whether a path of a destination has another flag than is due.
 func (f *flags) differs(d *bgpDestination, family bgp.RouteFamily) bool {
-	return slices.ContainsFunc(d.knownPathList, func(p *bgpPath) bool { return f.isUnreached(p, family) != p.IsNexthopInvalid })
+	return slices.ContainsFunc(d.knownPathList, func(p *bgpPath) bool { return f.isWithheld(p, family) != p.IsNexthopInvalid })
 }
 
 // bestOf is the first path without the flag; nil: there is none.

@@ -27,7 +27,7 @@ type bgpPath struct {
 	pathAttrs []bgp.PathAttributeInterface
 	dels      []bgp.BGPAttrType
 	attrsHash uint32
-	_         bool
+	rejected  bool // of adj-RIB-in: a loop check refused it
 	dropped   bool // of a withdrawal: the path's local identifier is free again
 
 	IsNexthopInvalid bool
@@ -175,3 +175,10 @@ func addrOf(ip net.IP) (netip.Addr, bool) {
 
 // localPeer is the source of a path that originated here.
 var localPeer = new(bgpPeer)
+
+// bgpPolicyOptions is table.PolicyOptions.
+type bgpPolicyOptions struct {
+	Info       *bgpPeer
+	OldNextHop net.IP
+	Validate   func(*bgpPath) unsafe.Pointer
+}

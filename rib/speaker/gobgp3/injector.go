@@ -36,7 +36,10 @@ func (in injector) Inject(vrf string, changes []rib.AnnounceChange) error {
 				return fmt.Errorf("BGP has no VRF %q any more", vrf)
 			}
 		}
-		paths := paths(of, changes)
+		if of != nil && slices.ContainsFunc(changes, func(c rib.AnnounceChange) bool { return c.As == rib.FromLeak }) {
+			openHome(of, in.rib().Vrfs)
+		}
+		paths := paths(of, in.config.in(unsafe.Pointer(in.server())).Global.Config.As, changes)
 		in.changes.during("", paths, func() {
 			if in.oneByOne() {
 				serverPropagate(in.server(), nil, paths)
@@ -82,16 +85,16 @@ func (in injector) oneByOne() bool {
 	return false
 }
 
-// paths are GoBGP's paths of changes in a VRF; nil: in the global table. Paths with the
-// same attributes have them in common.
-func paths(of *bgpVRF, changes []rib.AnnounceChange) []*bgpPath {
+// paths are GoBGP's paths of changes in a VRF of a router of an AS; nil: in the global table.
+// Paths with the same attributes have them in common.
+func paths(of *bgpVRF, as uint32, changes []rib.AnnounceChange) []*bgpPath {
 	now := time.Now().Unix()
 	list := make([]*bgpPath, 0, len(changes))
 	var last rib.Announcement
 	var shared []bgp.PathAttributeInterface
 	var hash uint32
 	for _, c := range changes {
-		nlri := nlriOf(c.Prefix, of)
+		nlri := announcedNLRI(c.Prefix, c.As, of)
 		p := &bgpPath{info: &bgpOrigin{nlri: nlri, source: localPeer, timestamp: now, isFromExternal: true}}
 		list = append(list, p)
 		if c.Withdraw {
@@ -99,16 +102,17 @@ func paths(of *bgpVRF, changes []rib.AnnounceChange) []*bgpPath {
 			continue
 		}
 		if shared == nil || !sameAttributes(last, c.Announcement) {
-			last, shared = c.Announcement, attributesOf(c.Announcement)
+			last, shared = c.Announcement, attributesOf(c.Announcement, as)
 			hash = hashOf(shared)
 		}
-		p.pathAttrs, p.attrsHash = withNexthop(shared, nlri, of), hash
+		p.pathAttrs, p.attrsHash = withNexthop(shared, nlri, of, c.Announcement), hash
 	}
 	return list
 }
 
 func sameAttributes(a, b rib.Announcement) bool {
-	return a.MED == b.MED && slices.Equal(a.Communities, b.Communities) && slices.Equal(a.Large, b.Large)
+	a.Prefix = b.Prefix
+	return a.Equal(&b)
 }
 
 // hashOf is the same for the same attributes: GoBGP packs by it.
@@ -124,8 +128,9 @@ func hashOf(list []bgp.PathAttributeInterface) uint32 {
 }
 
 // withNexthop adds a nexthop to the attributes, which others have too: an unspecified
-// address, which stands for self. A VRF's paths get its export RTs as well.
-func withNexthop(shared []bgp.PathAttributeInterface, nlri bgp.AddrPrefixInterface, of *bgpVRF) []bgp.PathAttributeInterface {
+// address, which stands for self. A VRF's paths get its export RTs as well, and what is leaked
+// into it the one that only its own neighbours are told by, and its mark.
+func withNexthop(shared []bgp.PathAttributeInterface, nlri bgp.AddrPrefixInterface, of *bgpVRF, a rib.Announcement) []bgp.PathAttributeInterface {
 	list := make([]bgp.PathAttributeInterface, len(shared), len(shared)+2)
 	copy(list, shared)
 	self := "0.0.0.0"
@@ -136,7 +141,15 @@ func withNexthop(shared []bgp.PathAttributeInterface, nlri bgp.AddrPrefixInterfa
 		return append(list, bgp.NewPathAttributeNextHop(self))
 	}
 	list = append(list, bgp.NewPathAttributeMpReachNLRI(self, []bgp.AddrPrefixInterface{nlri}))
-	if of != nil {
+	switch {
+	case of == nil:
+	case a.As == rib.FromLeak:
+		targets := []bgp.ExtendedCommunityInterface{homeOf(of)}
+		if a.Mark != 0 {
+			targets = append(targets, sendMark(a.Mark))
+		}
+		list = append(list, bgp.NewPathAttributeExtendedCommunities(targets))
+	default:
 		list = append(list, bgp.NewPathAttributeExtendedCommunities(of.ExportRt))
 	}
 	return list

@@ -167,3 +167,33 @@ func TestOperatorsPaths(t *testing.T) {
 	}
 	s.await(t, "red", "10.1.0.0/16", count(0))
 }
+
+// TestAnnounceWithAPolicysTerms: a preference and AS path that the import's policy set are
+// announced, and two announcements that differ in nothing else are told apart.
+func TestAnnounceWithAPolicysTerms(t *testing.T) {
+	p := newPeer(t, "127.0.0.2", 65001, allFamilies...)
+	s := run(t, Options{Config: toJSON(t, baseConf(nil, []any{neighborConf(p.addr, 65001, p.port, allFamilies...)}))})
+	plain, set := change("10.1.0.0/16", 5), change("10.2.0.0/16", 5)
+	set.LocalPref, set.Prepend = new(uint32(200)), 2
+	s.announce(t, speaker.Default, plain, set)
+	for pfx, want := range map[string]struct {
+		pref   uint32
+		length int32
+	}{"10.1.0.0/16": {100, 0}, "10.2.0.0/16": {200, 2}} {
+		got := s.await(t, speaker.Default, pfx, count(1))[0].Attrs
+		if got.LocalPref != want.pref || got.ASPathLen != want.length || len(got.ASPath) != int(want.length) {
+			t.Errorf("%s came back with preference %d and AS path %v", pfx, got.LocalPref, got.ASPath)
+		}
+		for _, as := range got.ASPath {
+			if as != 65000 {
+				t.Errorf("%s came back with AS path %v", pfx, got.ASPath)
+			}
+		}
+	}
+	eventually(t, "both reach the peer", func() bool { return len(p.has("10.1.0.0/16", 0))+len(p.has("10.2.0.0/16", 0)) == 2 })
+	set.Prepend = 0
+	s.announce(t, speaker.Default, set)
+	eventually(t, "the AS path is short again", func() bool {
+		return s.await(t, speaker.Default, "10.2.0.0/16", count(1))[0].Attrs.ASPathLen == 0
+	})
+}

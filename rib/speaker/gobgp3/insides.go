@@ -38,20 +38,26 @@ type serverFields struct {
 	neighbors field[map[string]unsafe.Pointer] // its peers by address
 	groups    field[map[string]unsafe.Pointer] // its peer groups by name
 	globalRib field[*bgpTables]
+	config    field[oc.Bgp]
+	roas      field[unsafe.Pointer]
 	policy    field[unsafe.Pointer]
 }
 
-// policyFields are fields of table.RoutingPolicy, and of table.Assignment.
+// policyFields are fields of table.RoutingPolicy, and of what it leads to.
 type policyFields struct {
 	assignments   field[map[string]unsafe.Pointer]
 	importList    field[[]unsafe.Pointer]
 	importDefault field[int]
+	policyName    field[string] // of table.Policy
+	statements    field[[]unsafe.Pointer]
+	statementName field[string] // of table.Statement
 }
 
 // peerFields are fields of server.peer.
 type peerFields struct {
 	fsm      field[unsafe.Pointer]
 	adjRibIn field[*bgpAdjRib]
+	judge    field[unsafe.Pointer]  // the policies by which it is told
 	llgrEnds field[[]chan struct{}] // not empty: in long-lived graceful restart
 }
 
@@ -107,15 +113,22 @@ func learnInsides() (*insides, error) {
 	learn(&l, srv, "neighborMap", &at.neighbors)
 	learn(&l, srv, "peerGroupMap", &at.groups)
 	learn(&l, srv, "globalRib", &at.globalRib)
+	learn(&l, srv, "bgpConfig", &at.config)
+	learn(&l, srv, "roaTable", &at.roas)
 	learn(&l, srv, "policy", &at.policy)
 	policy := follow(srv, "policy")
 	learn(&l, policy, "assignmentMap", &at.assignments)
 	assignment := follow(srv, "policy", "assignmentMap")
 	learn(&l, assignment, "importPolicies", &at.importList)
 	learn(&l, assignment, "defaultImportPolicy", &at.importDefault)
+	listed := follow(srv, "policy", "assignmentMap", "importPolicies")
+	learn(&l, listed, "Name", &at.policyName)
+	learn(&l, listed, "Statements", &at.statements)
+	learn(&l, follow(srv, "policy", "assignmentMap", "importPolicies", "Statements"), "Name", &at.statementName)
 	peer := follow(srv, "neighborMap")
 	learn(&l, peer, "fsm", &at.fsm)
 	learn(&l, peer, "adjRibIn", &at.adjRibIn)
+	learn(&l, peer, "policy", &at.judge)
 	learn(&l, peer, "llgrEndChs", &at.llgrEnds)
 	fsm := follow(srv, "neighborMap", "fsm")
 	learn(&l, fsm, "gConf", &at.global)

@@ -202,3 +202,15 @@ func (k *keeper) Peers() (reload.Peers, error) {
 
 // BGP implements reload.Server.
 func (k *keeper) BGP() *server.BgpServer { return k.server() }
+
+// SetPolicies implements reload.Server.
+func (k *keeper) SetPolicies(policies *oc.RoutingPolicy, assigned map[string]oc.ApplyPolicy) error {
+	made, err := conf.MakePolicies(k.log, policies, assigned)
+	if err != nil {
+		return err
+	}
+	return k.inLoop(func() error {
+		*k.policy.in(unsafe.Pointer(k.server())) = made
+		return nil
+	})
+}

@@ -65,8 +65,14 @@ func serverTellNeighbors(s *server.BgpServer, rib *bgpTables, from unsafe.Pointe
 //go:linkname serverPeers github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).addrToPeers
 func serverPeers(s *server.BgpServer, address string) ([]unsafe.Pointer, error)
 
-//go:linkname serverBest github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).getBestFromLocal
-func serverBest(s *server.BgpServer, peer unsafe.Pointer, families []bgp.RouteFamily) (paths, filtered []*bgpPath)
+//go:linkname serverBest github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).getPossibleBest
+func serverBest(s *server.BgpServer, peer unsafe.Pointer, family bgp.RouteFamily) []*bgpPath
+
+//go:linkname serverFilter github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).filterpath
+func serverFilter(s *server.BgpServer, peer unsafe.Pointer, path, old *bgpPath) *bgpPath
+
+//go:linkname peerTables github.com/osrg/gobgp/v3/pkg/server.(*peer).toGlobalFamilies
+func peerTables(peer unsafe.Pointer, families []bgp.RouteFamily) []bgp.RouteFamily
 
 //go:linkname softResetFamilies github.com/osrg/gobgp/v3/pkg/server.familiesForSoftreset
 func softResetFamilies(peer unsafe.Pointer, family bgp.RouteFamily) []bgp.RouteFamily
@@ -103,6 +109,18 @@ func pathClone(p *bgpPath, withdraw bool) *bgpPath
 //go:linkname pathToLocal github.com/osrg/gobgp/v3/internal/pkg/table.(*Path).ToLocal
 func pathToLocal(p *bgpPath) *bgpPath
 
+//go:linkname pathEqual github.com/osrg/gobgp/v3/internal/pkg/table.(*Path).Equal
+func pathEqual(a, b *bgpPath) bool
+
+//go:linkname pathToGlobal github.com/osrg/gobgp/v3/internal/pkg/table.(*Path).ToGlobal
+func pathToGlobal(p *bgpPath, vrf *bgpVRF) *bgpPath
+
+//go:linkname statementApply github.com/osrg/gobgp/v3/internal/pkg/table.(*Statement).Apply
+func statementApply(statement unsafe.Pointer, l log.Logger, p *bgpPath, options *bgpPolicyOptions) (routeType int, changed *bgpPath)
+
+//go:linkname roasValidate github.com/osrg/gobgp/v3/internal/pkg/table.(*ROATable).Validate
+func roasValidate(roas unsafe.Pointer, p *bgpPath) unsafe.Pointer
+
 //go:linkname mergeAS4Path github.com/osrg/gobgp/v3/internal/pkg/table.UpdatePathAttrs4ByteAs
 func mergeAS4Path(l log.Logger, u *bgp.BGPUpdate) error
 
@@ -134,6 +152,8 @@ func checkLinked() error {
 	watcher, path := pointerTo(watcherType()), pointerTo(pathType())
 	tables, table := pointerTo(follow(srv, "globalRib")), pointerTo(follow(srv, "globalRib", "Tables"))
 	adj := pointerTo(follow(srv, "neighborMap", "adjRibIn"))
+	statement := pointerTo(follow(srv, "policy", "assignmentMap", "importPolicies", "Statements"))
+	roas := pointerTo(follow(srv, "roaTable"))
 	var s signatures
 	m, has := watcher.MethodByName("Event")
 	s.check(watcher, "Event", has, m, func() <-chan any { return nil })
@@ -143,8 +163,16 @@ func checkLinked() error {
 	s.check(path, "GetPathAttrs", has, m, func() []bgp.PathAttributeInterface { return nil })
 	m, has = path.MethodByName("Clone")
 	s.check(path, "Clone", has, m, func(bool) *bgpPath { return nil })
+	m, has = path.MethodByName("Equal")
+	s.check(path, "Equal", has, m, func(*bgpPath) bool { return false })
 	m, has = path.MethodByName("ToLocal")
 	s.check(path, "ToLocal", has, m, func() *bgpPath { return nil })
+	m, has = path.MethodByName("ToGlobal")
+	s.check(path, "ToGlobal", has, m, func(*bgpVRF) *bgpPath { return nil })
+	m, has = statement.MethodByName("Apply")
+	s.check(statement, "Apply", has, m, func(log.Logger, *bgpPath, *bgpPolicyOptions) (int, *bgpPath) { return 0, nil })
+	m, has = roas.MethodByName("Validate")
+	s.check(roas, "Validate", has, m, func(*bgpPath) unsafe.Pointer { return nil })
 	m, has = tables.MethodByName("Update")
 	s.check(tables, "Update", has, m, func(*bgpPath) []*bgpUpdate { return nil })
 	m, has = table.MethodByName("GetDestination")

@@ -11,6 +11,7 @@ import (
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/apiutil"
 
+	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
@@ -114,7 +115,7 @@ func (m *mender) lostPaths(vrf string, paths ...*api.Path) scope {
 	lost := make(scope)
 	var d *decoder
 	for _, p := range paths {
-		if p.GetIdentifier() != ourIdentifier {
+		if p.GetIdentifier()-ourIdentifier > uint32(rib.FromAggregate) {
 			continue
 		}
 		if d == nil {

@@ -179,6 +179,7 @@ type seen struct {
 	large       string
 	rts         int
 	origin      uint32
+	asPath      []uint32
 }
 
 // has returns the routes of a prefix that arrived at the peer; for a VPN prefix
@@ -237,6 +238,10 @@ func (p *peer) decode(path *api.Path) seen {
 			s.rts = len(m.Communities)
 		case *api.OriginAttribute:
 			s.origin = m.Origin
+		case *api.AsPathAttribute:
+			for _, segment := range m.Segments {
+				s.asPath = append(s.asPath, segment.Numbers...)
+			}
 		}
 	}
 	return s

@@ -3,11 +3,10 @@ package gobgp3
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
-
-	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
@@ -15,7 +14,8 @@ import (
 )
 
 // reachability has GoBGP's choice, and so what its neighbours are told, follow what the
-// VRFs' workers say of nexthops. What they say is taken into GoBGP's loop here, by a
+// VRFs' workers say of nexthops, and the policies of their exports. What is said is taken into
+// GoBGP's loop here, by a
 // goroutine of its own, and the paths that it concerns are brought in line, some in each
 // turn of the loop; paths that arrive meanwhile are judged by flags.
 type reachability struct {
@@ -26,9 +26,14 @@ type reachability struct {
 	conf  atomic.Pointer[conf.Config]
 
 	mu    sync.Mutex
-	said  map[string]*unreached // guarded by mu; by VRF
-	grown map[string]bool       // guarded by mu; the VRFs whose paths are to be looked through
-	again bool                  // guarded by mu; what was said, or who listens, is another than the loop has
+	said  map[string]word // guarded by mu; by VRF
+	grown map[string]bool // guarded by mu; the VRFs whose paths are to be looked through
+	again bool            // guarded by mu; what was said, or who listens, is another than the loop has
+	awake []chan struct{} // guarded by mu; closed when all that was said is in force
+	news  []report        // guarded by mu; what workers confirm
+	// strict says of gates to come that nothing passes them before the worker has said what
+	// may: of those from the start, when nobody has been told of anything yet.
+	strict bool // guarded by mu
 
 	// The loop's own.
 	flags   *flags
@@ -40,24 +45,95 @@ type reachability struct {
 func newReachability(c *changes, names *peerNames, log *logger) *reachability {
 	return &reachability{
 		loop: c.loop, names: names, log: log, wake: make(chan struct{}, 1), flags: newFlags(c),
-		said: make(map[string]*unreached), grown: make(map[string]bool), refused: make(map[string]string),
+		said: make(map[string]word), grown: make(map[string]bool), refused: make(map[string]string),
 	}
 }
 
 // say is Speaker.Unreached.
 func (r *reachability) say(vrf string, of map[rib.PathNexthop]struct{}) {
-	u := newUnreached(of) // not under mu, for which BGP's loop may wait
+	var u *unreached
+	if of != nil {
+		u = newUnreached(of) // not under mu, for which BGP's loop may wait
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old := r.said[vrf]
-	switch {
-	case of == nil && old == nil || of != nil && u.equal(old):
+	now := r.said[vrf]
+	old := now.nexthops
+	if u == nil && old == nil || u != nil && u.equal(old) {
 		return
-	case of == nil:
-		delete(r.said, vrf)
+	}
+	now.nexthops = u
+	r.put(vrf, now, u != nil && u.grows(old))
+}
+
+// withhold is Speaker.Withhold, but for the wait: what it returns is closed when that is in
+// force, and nil where nothing changes.
+func (r *reachability) withhold(of map[string]rib.Advertising, started bool) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.strict = !started
+	changed := false
+	for _, vrf := range slices.Concat(slices.Collect(maps.Keys(r.said)), slices.Collect(maps.Keys(of))) {
+		now, next := r.said[vrf], of[vrf]
+		if now.policy != next.Rejects || now.installed != next.Installed {
+			now.policy, now.installed, changed = next.Rejects, next.Installed, true
+			r.put(vrf, now, next != (rib.Advertising{}))
+		}
+	}
+	if !changed {
+		return nil
+	}
+	done := make(chan struct{})
+	r.awake = append(r.awake, done)
+	return done
+}
+
+// confirm is Speaker.Confirmed.
+func (r *reachability) confirm(of report) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.said[of.vrf].installed {
+		return
+	}
+	if of.whole {
+		r.news = slices.DeleteFunc(r.news, func(old report) bool { return old.vrf == of.vrf })
+	}
+	r.news = append(r.news, of)
+	select {
+	case r.wake <- struct{}{}:
 	default:
-		r.said[vrf] = u
-		r.grown[vrf] = r.grown[vrf] || u.grows(old)
+	}
+}
+
+// report takes in a part of what workers confirm.
+func (r *reachability) report() {
+	r.mu.Lock()
+	if len(r.news) == 0 {
+		r.mu.Unlock()
+		return
+	}
+	next := r.news[0]
+	r.news = r.news[1:]
+	r.mu.Unlock()
+	rest, walk := r.flags.gates.take(r.flags, next)
+	if walk {
+		r.walk = r.flags.begin(map[string]bool{next.vrf: true})
+	}
+	if len(rest.changes) > 0 {
+		r.mu.Lock()
+		r.news = slices.Insert(r.news, 0, rest)
+		r.mu.Unlock()
+	}
+}
+
+// put puts what is said of a VRF now in the place of what was. grows says that more of its
+// paths may be concerned. The caller holds mu.
+func (r *reachability) put(vrf string, now word, grows bool) {
+	if now == (word{}) {
+		delete(r.said, vrf)
+	} else {
+		r.said[vrf] = now
+		r.grown[vrf] = r.grown[vrf] || grows
 	}
 	r.stir()
 }
@@ -135,6 +211,9 @@ func (r *reachability) turn() bool {
 			r.walk = r.flags.begin(grown)
 		}
 	}
+	if r.walk == nil {
+		r.report()
+	}
 	if r.walk != nil && !r.walk.step() {
 		r.walk = nil
 		r.flags.armed = len(r.flags.said) > 0 || r.flags.holds()
@@ -142,7 +221,14 @@ func (r *reachability) turn() bool {
 	owes := r.flags.tellOwed()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return owes || r.walk != nil || r.again
+	if owes || r.walk != nil || r.again || len(r.news) > 0 {
+		return true
+	}
+	for _, done := range r.awake {
+		close(done)
+	}
+	r.awake = nil
+	return false
 }
 
 // after is called in the loop at the end of each of its operations.
@@ -191,83 +277,20 @@ func (r *reachability) adopt() (grown map[string]bool, is bool) {
 	}
 	heeded := maps.Clone(r.said)
 	for vrf, because := range refused {
-		if heeded[vrf] != nil && r.refused[vrf] == "" {
-			r.log.slog.Warn("Neighbors are told of a VRF's routes whether or not their nexthops are reached, because one of them gets all paths of a prefix (add-paths with send-max). Take send-max from that neighbor, or write reachability = false.",
+		if heeded[vrf] != (word{}) && r.refused[vrf] == "" {
+			r.log.slog.Warn("Neighbors are told of a VRF's routes whether or not their nexthops are reached and the kernel has them, and also where export.policy rejects them, because one of them gets all paths of a prefix (add-paths with send-max). Take send-max from that neighbor, or write reachability = false, advertise = \"always\" and advertise_rejected = true.",
 				"vrf", vrf, "neighbor", because)
 		}
 		delete(heeded, vrf)
 	}
 	r.refused = refused
 	r.flags.said = heeded
+	r.flags.gates.follow(heeded, r.strict)
 	r.flags.armed = len(heeded) > 0 || r.flags.holds()
 	if r.flags.armed {
 		r.flags.listen()
 	}
 	return grown, true
-}
-
-// refusals are the VRFs of whose paths a neighbour hears who gets several paths of a
-// prefix (RFC 7911), by VRF: GoBGP tells him each path, with or without the flag.
-func (r *reachability) refusals() map[string]string {
-	refused := make(map[string]string)
-	for addr, p := range r.peers() {
-		unicast, vpn, vrf := p.getsAll()
-		switch {
-		case vrf != "":
-			if unicast {
-				for name := range r.importedBy(vrf) {
-					refused[name] = addr
-				}
-			}
-		default:
-			if unicast {
-				refused[speaker.Default] = addr
-			}
-			if vpn {
-				for name := range r.rib().Vrfs {
-					refused[name] = addr
-				}
-			}
-		}
-	}
-	return refused
-}
-
-// importedBy are the VRFs whose routes lead into a VRF by their route targets.
-func (r *reachability) importedBy(vrf string) map[string]bool {
-	into := r.rib().Vrfs[vrf]
-	if into == nil {
-		return nil
-	}
-	wanted := targets(into.ImportRt)
-	from := make(map[string]bool)
-	for name, v := range r.rib().Vrfs {
-		if meet(wanted, targets(v.ExportRt)) {
-			from[name] = true
-		}
-	}
-	return from
-}
-
-// targets are the route targets among extended communities.
-func targets(list []bgp.ExtendedCommunityInterface) map[rib.RT]bool {
-	set := make(map[rib.RT]bool, len(list))
-	for _, c := range list {
-		if rt, is := decodeRT(c); is {
-			set[rt] = true
-		}
-	}
-	return set
-}
-
-// meet tells whether two sets of route targets have one in common.
-func meet(a, b map[rib.RT]bool) bool {
-	for rt := range a {
-		if b[rt] {
-			return true
-		}
-	}
-	return false
 }
 
 // stop gives up what is under way.

@@ -149,7 +149,7 @@ func (r *running) settled(t testing.TB) {
 		_ = r.keeper.inLoop(func() error {
 			reach.mu.Lock()
 			defer reach.mu.Unlock()
-			is = !reach.again && reach.walk == nil && len(reach.flags.owed) == 0
+			is = !reach.again && len(reach.news) == 0 && reach.walk == nil && len(reach.flags.owed) == 0
 			return nil
 		})
 		return is

@@ -154,7 +154,7 @@ func TestUnreachedBesideOurs(t *testing.T) {
 			"batched": func(c rib.AnnounceChange) { x.s.announce(x.t, x.vrf, c) },
 			"one by one": func(c rib.AnnounceChange) {
 				_ = x.s.keeper.inLoop(func() error {
-					serverPropagate(x.s.server(), nil, paths(x.s.keeper.rib().Vrfs[x.vrf], []rib.AnnounceChange{c}))
+					serverPropagate(x.s.server(), nil, paths(x.s.keeper.rib().Vrfs[x.vrf], 65000, []rib.AnnounceChange{c}))
 					return nil
 				})
 			},

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -85,15 +84,16 @@ func (r *reloader) replace(ctx context.Context, next *conf.Config) (changes []st
 		if back := by.Reach(ctx, old); back != nil {
 			err = errors.Join(err, fmt.Errorf("and the old configuration could not be restored: %w; restart the daemon", back))
 		}
-		return nil, errors.Join(err, r.adopt(ctx, old, true))
+		return nil, errors.Join(err, r.rejudge(ctx, by, old), r.adopt(ctx, old, true))
 	}
 	changes = slices.Concat(by.Changes, conf.ExtraChanges(old, next), reload.WaitingLines(old, next))
-	whom := conf.Retold(old, next)
-	if by.Rejudged {
-		whom = func(netip.Addr) bool { return true }
+	rejudged := r.rejudge(ctx, by, next)
+	leaks := conf.SameLeaks(old, next)
+	err = errors.Join(rejudged, r.adopt(ctx, next, by.VRFsChanged || !conf.SameNeighbors(old, next) || !leaks))
+	if err == nil && !leaks {
+		err = r.feeder.awaitTables(ctx)
 	}
-	told := r.retell(r.sessions.up(), whom)
-	return changes, errors.Join(told, r.adopt(ctx, next, by.VRFsChanged || !conf.SameNeighbors(old, next)))
+	return changes, err
 }
 
 // adopt makes c the configuration in force, once BGP has it.
@@ -223,15 +223,14 @@ func (r *reloader) refit(ctx context.Context) error {
 	by.Correct(r.drift.held(), now, func(d speaker.Difference) bool { return d.Kind == speaker.KindNeighbor && old.IsPlaced(d.Name) })
 	ctx = context.WithoutCancel(ctx)
 	if err := by.Reach(ctx, next); err != nil {
-		return errors.Join(err, by.Reach(ctx, old))
+		return errors.Join(err, by.Reach(ctx, old), r.rejudge(ctx, by, old))
 	}
 	for device, peer := range next.Placed {
 		if old.Placed[device] != peer {
 			r.log.slog.Info("a neighbour without an address was heard", "interface", device, "address", peer)
 		}
 	}
-	told := r.retell(r.sessions.up(), conf.Retold(old, next))
-	return errors.Join(told, r.drift.holdOn(ctx, next), r.takeOver(ctx, next, true))
+	return errors.Join(r.rejudge(ctx, by, next), r.drift.holdOn(ctx, next), r.takeOver(ctx, next, true))
 }
 
 // tellWaiting logs each neighbour that waits, and did not, or for something else.

@@ -3,73 +3,74 @@ package gobgp3
 import (
 	"errors"
 	"fmt"
-	"net/netip"
-	"slices"
-
-	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
-
-	"github.com/vrfredist/vrfredist/rib"
+	"unsafe"
 )
 
-// Another rule for a neighbour whose session is up has to be heard of by it. GoBGP's soft
-// reset sends the routes that the neighbour may have now, and takes nothing back: a route
-// that a policy has come to reject stays with the neighbour for good. So these routes are
-// withdrawn by ourselves, in GoBGP's loop, as a soft reset is done there.
+// What a neighbour was told under other policies than those of now has to be put right with
+// it. GoBGP's soft reset sends all that the neighbour may have now, and takes nothing back: a
+// route that a policy has come to reject stays with the neighbour for good. So each neighbour
+// goes on to be judged by the policies by which it was told, which GoBGP has in each peer,
+// until in one turn of its loop it is told the difference and gets the new ones. What changes
+// in between is told, or taken back, as it was told before.
 
-// retell sends the neighbours that whom chooses, of those whose sessions stay up, all
-// routes that they may have.
-func (l *loop) retell(up map[string]netip.Addr, whom func(netip.Addr) bool) error {
+// retell has all neighbours be told by the policies that are in force: those that are named
+// the difference, while nothing is another for the others.
+func (l *loop) retell(names []string) error {
 	var errs []error
-	for key, addr := range up {
-		if !whom(addr) {
-			continue
-		}
-		if err := l.retellPeer(key); err != nil {
-			errs = append(errs, fmt.Errorf("tell neighbour %s what it may have now: %w", key, err))
+	for _, name := range names {
+		if err := l.inLoop(func() error { return l.retellPeer(name) }); err != nil {
+			errs = append(errs, fmt.Errorf("tell neighbour %s what it may have now: %w", name, err))
 		}
 	}
-	return errors.Join(errs...)
-}
-
-// retellPeer sends a neighbour all routes that it may have, and takes back the routes that
-// a rule of ours can keep from it.
-func (l *loop) retellPeer(address string) error {
-	return l.inLoop(func() error {
-		peers, err := serverPeers(l.server(), address)
-		if err != nil || len(peers) != 1 {
-			return nil //nolint:nilerr // it is gone
-		}
-		p := l.peer(peers[0])
-		if !p.established() {
-			return nil // when it comes up it is told all
-		}
-		paths, filtered := serverBest(l.server(), p.at, softResetFamilies(p.at, 0))
-		inVRF := p.inVRF()
-		for _, f := range filtered {
-			if !mayBeKept(f) {
-				continue
-			}
-			if inVRF {
-				f = pathToLocal(f)
-			}
-			paths = append(paths, pathClone(f, true))
-		}
-		if len(paths) > 0 {
-			sendToPeer(p.at, paths, nil, false)
+	err := l.inLoop(func() error {
+		now := *l.policy.in(unsafe.Pointer(l.server()))
+		for _, p := range l.peers() {
+			*l.judge.in(p.at) = now
 		}
 		return nil
 	})
+	return errors.Join(append(errs, err)...)
 }
 
-// mayBeKept tells whether a path has a community that a rule of ours is about.
-func mayBeKept(p *bgpPath) bool {
-	for _, a := range p.attributes() {
-		c, is := a.(*bgp.PathAttributeCommunities)
-		if is && slices.ContainsFunc(c.Value, func(v uint32) bool {
-			return rib.Community(v) == rib.CommunityBlackhole || v >= 0xffffff01 && v <= 0xffffff03
-		}) {
-			return true
+// retellPeer tells a neighbour the difference between what it may have by the policies of
+// before and by those of now. It is called in the loop.
+func (l *loop) retellPeer(name string) error {
+	p, there := l.peerOf(name)
+	if !there {
+		return nil
+	}
+	judge := l.judge.in(p.at)
+	was, is := *judge, *l.policy.in(unsafe.Pointer(l.server()))
+	defer func() { *judge = is }()
+	if was == is || !p.established() {
+		return nil // when it comes up it is told all
+	}
+	var send []*bgpPath
+	for _, f := range peerTables(p.at, softResetFamilies(p.at, 0)) {
+		for _, path := range serverBest(l.server(), p.at, f) {
+			*judge = was
+			before := asTold(serverFilter(l.server(), p.at, path, nil))
+			*judge = is
+			after := asTold(serverFilter(l.server(), p.at, path, nil))
+			switch {
+			case after != nil && (before == nil || !pathEqual(after, before)):
+				send = append(send, after)
+			case after == nil && before != nil:
+				send = append(send, pathClone(before, true))
+			}
 		}
 	}
-	return false
+	if len(send) > 0 {
+		sendToPeer(p.at, send, nil, false)
+	}
+	return nil
+}
+
+// asTold is a path as a neighbour has it; nil: it has not. GoBGP makes a withdrawal of one that
+// is kept from it for other reasons than a policy.
+func asTold(p *bgpPath) *bgpPath {
+	if p == nil || p.IsWithdraw {
+		return nil
+	}
+	return p
 }

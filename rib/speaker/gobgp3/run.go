@@ -87,7 +87,7 @@ func (s *Speaker) start(until context.Context, bgp *server.BgpServer) error {
 	if err != nil {
 		return startError(err)
 	}
-	if err := errors.Join(s.reloader.listening.answer(c), reload.CheckPolicies(ctx, bgp, &c.Set)); err != nil {
+	if err := errors.Join(s.reloader.listening.answer(c), reload.CheckPolicies(ctx, bgp, &c.Set), reload.GivePolicies(ctx, s.keeper, c), s.retell(nil), remark(s.keeper.changes, c, false, func() error { return nil })); err != nil {
 		return fmt.Errorf("start BGP: %w", err)
 	}
 	if err := s.feeder.rewatch(ctx); err != nil {

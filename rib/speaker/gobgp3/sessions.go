@@ -161,19 +161,6 @@ func (s *sessions) speaks(addr netip.Addr) bool {
 	return n != nil && (n.disabled != "" || slices.Contains([]string{"opensent", "openconfirm", "established"}, n.State))
 }
 
-// up returns the neighbours with a session, by the key that GoBGP calls them by.
-func (s *sessions) up() map[string]netip.Addr {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	up := make(map[string]netip.Addr)
-	for key, n := range s.known {
-		if n.State == stateName(api.PeerState_ESTABLISHED) {
-			up[key] = n.at
-		}
-	}
-	return up
-}
-
 func stateName(s api.PeerState_SessionState) string {
 	switch s {
 	case api.PeerState_IDLE:

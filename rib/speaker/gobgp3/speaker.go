@@ -179,6 +179,13 @@ func (s *Speaker) Candidates(ctx context.Context, vrf string, prefix netip.Prefi
 	return s.tables.candidates(ctx, vrf, prefix)
 }
 
+// Offers are what neighbours sent of a prefix and BGP does not have in the VRF's table, with
+// the reason where that is known: of a VRF's own neighbours, and VPN routes of other PEs
+// under the RDs that were seen. It is for a person who asks about one prefix.
+func (s *Speaker) Offers(_ context.Context, vrf string, prefix netip.Prefix) ([]rib.Offer, error) {
+	return s.tables.offers(vrf, prefix)
+}
+
 // Refused are the neighbours of a VRF whose last announcement of a prefix was taken for
 // a withdrawal, and why; of no prefix: all that are remembered, by prefix.
 func (s *Speaker) Refused(vrf string, p netip.Prefix) []rib.Refusal {
@@ -205,9 +212,44 @@ func (s *Speaker) Unreached(vrf string, of map[rib.PathNexthop]struct{}) {
 	s.keeper.reach.say(vrf, of)
 }
 
+// Withhold says what others are told of the paths that the neighbours of VRFs sent; of a VRF that
+// is not named, of all. What they are not told of takes no part in BGP's choice. It replaces what
+// was said before, and concerns the same paths as Unreached. It returns when neighbours have been
+// told what follows from it; before Run, at once.
+func (s *Speaker) Withhold(ctx context.Context, of map[string]rib.Advertising) error {
+	started := false
+	select {
+	case <-s.started:
+		started = true
+	default:
+	}
+	done := s.keeper.reach.withhold(of, started)
+	if done == nil || !started {
+		return nil
+	}
+	select {
+	case <-done:
+		return nil
+	case <-s.stop:
+		return errStopped
+	case <-ctx.Done():
+		return fmt.Errorf("neighbors may still be told of what the policies of exports reject: %w", context.Cause(ctx))
+	}
+}
+
+// Confirmed says which prefixes of a VRF are confirmed from now on, or are not any more: where
+// Withhold says so, neighbours are told of confirmed ones alone. whole: nothing else is. It waits
+// for nothing. The list may not be changed any more.
+func (s *Speaker) Confirmed(vrf string, whole bool, changes []rib.Confirmation) {
+	s.keeper.reach.confirm(report{vrf, whole, changes})
+}
+
 // Limits returns the limits that are configured, by VRF and neighbour, with what counts
 // against them.
 func (s *Speaker) Limits() []speaker.Limit { return s.keeper.limits.list() }
+
+// Leaks returns how many prefixes come in by each rule beside route targets.
+func (s *Speaker) Leaks() []speaker.LeakCount { return s.feeder.leaks() }
 
 // Mirror makes feeds with the paths of another VRF's feed, for a second reader of its
 // routes: mirrors has the VRF by the name of the feed, which is no VRF's. Mirrors of an

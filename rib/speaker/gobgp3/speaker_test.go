@@ -45,6 +45,9 @@ func TestGlobalRoutes(t *testing.T) {
 			Communities: []rib.Community{65001<<16 | 100},
 			Large:       []rib.LargeCommunity{{Global: 65001, Local1: 1, Local2: 100}},
 		},
+		Rare: &rib.Rare{Segments: []rib.ASSegment{
+			{Kind: rib.ASSequence, ASes: []uint32{65001, 64999}}, {Kind: rib.ASSet, ASes: []uint32{1, 2, 3}},
+		}},
 	}
 	if !reflect.DeepEqual(got.Attrs, want) {
 		t.Errorf("attributes\n%+v, want\n%+v", got.Attrs, want)

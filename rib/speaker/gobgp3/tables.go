@@ -66,12 +66,7 @@ func (t *tables) candidates(ctx context.Context, vrf string, prefix netip.Prefix
 	lookups := []*api.TableLookupPrefix{{Prefix: prefix.String()}}
 	if of.VPN {
 		lookups = lookups[:0]
-		rds := w.knownRDs()
-		for _, v := range c.VRFs {
-			rds = append(rds, v.RD)
-		}
-		slices.Sort(rds)
-		for _, rd := range slices.Compact(rds) {
+		for _, rd := range rdsOf(c, w) {
 			// Without an RD, GoBGP would walk the whole table.
 			lookups = append(lookups, &api.TableLookupPrefix{Prefix: prefix.String(), Rd: rd.Dotted()})
 		}
@@ -89,6 +84,17 @@ func (t *tables) candidates(ctx context.Context, vrf string, prefix netip.Prefix
 	}
 	slices.SortStableFunc(out, func(a, b rib.Path) int { return cmp.Compare(a.RD, b.RD) })
 	return out, failed
+}
+
+// rdsOf are the RDs under which there may be paths: those of the configuration, and those that
+// were seen.
+func rdsOf(c *conf.Config, w *watch) []rib.RD {
+	rds := w.knownRDs()
+	for _, v := range c.VRFs {
+		rds = append(rds, v.RD)
+	}
+	slices.Sort(rds)
+	return slices.Compact(rds)
 }
 
 // under are the tables as a configuration says whose each path is. It implements
@@ -128,7 +134,9 @@ func (t *tables) Injected(ctx context.Context, vrf string, want []rib.Announceme
 		rd = v.RD.Dotted()
 	}
 	var lookups [rib.Families][]*api.TableLookupPrefix
+	why := make(map[netip.Prefix]rib.AnnouncedAs, len(want))
 	for _, a := range want {
+		why[a.Prefix] = a.As
 		f := rib.FamilyOf(a.Prefix)
 		lookups[f] = append(lookups[f], &api.TableLookupPrefix{Prefix: a.Prefix.String(), Rd: rd})
 	}
@@ -141,7 +149,7 @@ func (t *tables) Injected(ctx context.Context, vrf string, want []rib.Announceme
 		// A path that cannot be decoded is none of ours.
 		_, err := t.list(ctx, c, family, some, func(paths []rib.Path) {
 			for _, p := range paths {
-				if p.Attrs.Imported {
+				if p.Attrs.Imported && p.Attrs.As == why[p.Prefix] {
 					there[p.Prefix] = true
 				}
 			}

@@ -143,7 +143,7 @@ func (f *flags) without(u *bgpUpdate) *bgpUpdate {
 	}
 	at := place{family, tableKey(f.rib().Tables[family], nlri)}
 	if _, is = held[at.key]; !is {
-		if len(u.KnownPathList) == 0 || !f.isUnreached(u.KnownPathList[0], family) {
+		if len(u.KnownPathList) == 0 || !f.isWithheld(u.KnownPathList[0], family) {
 			return u
 		}
 		held[at.key] = bestOf(u.OldKnownPathList)

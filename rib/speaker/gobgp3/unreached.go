@@ -51,6 +51,9 @@ func (u *unreached) equal(old *unreached) bool {
 
 // mayHave tells whether a path can have one of the nexthops.
 func (u *unreached) mayHave(p *bgpPath) bool {
+	if u == nil {
+		return false
+	}
 	for ; p != nil; p = p.parent {
 		for _, a := range p.pathAttrs {
 			switch a := a.(type) {
@@ -77,31 +80,50 @@ func (u *unreached) hasAddr(ip net.IP) bool {
 	return has
 }
 
-// sources says of GoBGP's paths in which VRF's neighbour they come from, and by which
-// nexthop they are forwarded there. It is the loop's own.
+// sources says of GoBGP's paths in which VRF's neighbour they come from, and what is said of
+// them there. It is the loop's own.
 type sources struct {
 	*loop
 	decoder *decoder
 	vrfs    map[*bgpPeer]string // "": no VRF judges the paths of that neighbour
-	said    map[string]*unreached
+	said    map[string]word
+	gates   gates
 }
 
-// isUnreached tells whether a path may take no part in GoBGP's choice, because the VRF
-// whose neighbour sent it does not reach its nexthop.
-func (s *sources) isUnreached(p *bgpPath, family bgp.RouteFamily) bool {
+// isWithheld tells whether a path may take no part in GoBGP's choice, because the VRF
+// whose neighbour sent it does not reach its nexthop, has a policy that rejects it, or has not
+// confirmed its prefix.
+func (s *sources) isWithheld(p *bgpPath, family bgp.RouteFamily) bool {
 	o := p.origin()
 	if len(o.source.Address) == 0 {
 		return false // it originated here
 	}
-	u := s.said[s.vrfOf(o.source, family)]
-	if u == nil || !u.mayHave(p) {
+	vrf := s.vrfOf(o.source, family)
+	w, is := s.said[vrf]
+	gate := s.gates[vrf]
+	if !is || w.policy == nil && gate == nil && !w.nexthops.mayHave(p) {
 		return false
 	}
-	entry, err := s.decoder.attrs(o, p.attributes(), 0)
+	to, label, err := s.decoder.destination(o.nlri)
+	if err != nil {
+		return false
+	}
+	if !gate.passes(to.Prefix) {
+		return true
+	}
+	path, _, err := s.decoder.path(p, 0, to, label)
 	if err != nil {
 		return false // no VRF has a path that cannot be decoded
 	}
-	_, is := u.of[entry.attrs.PathNexthop()]
+	return w.nexthops.has(path.Attrs) || w.rejects(&path, vrf)
+}
+
+// has tells whether a path has one of the nexthops. Of nil nothing has.
+func (u *unreached) has(a *rib.Attrs) bool {
+	if u == nil {
+		return false
+	}
+	_, is := u.of[a.PathNexthop()]
 	return is
 }
 

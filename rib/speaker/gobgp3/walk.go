@@ -79,7 +79,7 @@ type sent struct {
 func (f *flags) sentTo(vrfs map[string]bool) (list []sent) {
 	for _, p := range f.peers() {
 		name := p.judgedBy()
-		if !vrfs[name] || f.said[name] == nil {
+		if _, heeded := f.said[name]; !heeded || !vrfs[name] {
 			continue
 		}
 		vrf := f.rib().Vrfs[name] // none is called "default"
@@ -118,4 +118,39 @@ func (f *flags) holds() bool {
 		}
 	}
 	return false
+}
+
+// take takes in a part of a report, and returns what is left of it, and whether the paths of the
+// VRF are to be looked through.
+func (all gates) take(f *flags, r report) (rest report, walk bool) {
+	g := all[r.vrf]
+	if g == nil {
+		return report{}, false
+	}
+	if r.whole {
+		walk = true
+		g.known = true
+		g.clear()
+		for _, c := range r.changes {
+			g.set(c)
+		}
+		return report{}, true
+	}
+	of := f.rib().Vrfs[r.vrf] // none is called "default"
+	changed, began := 0, time.Now()
+	for i, c := range r.changes {
+		if changed >= int(f.batch) || i%8 == 7 && time.Since(began) > walkStep {
+			r.changes = r.changes[i:]
+			return r, false
+		}
+		g.set(c)
+		if of != nil || r.vrf == speaker.Default {
+			nlri := nlriOf(c.Prefix, of)
+			family := bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI())
+			if t := f.rib().Tables[family]; t != nil {
+				changed += f.visit(place{family, tableKey(t, nlri)})
+			}
+		}
+	}
+	return report{}, false
 }

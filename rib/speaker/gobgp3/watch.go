@@ -22,6 +22,7 @@ type watch struct {
 	giveUp func(error)
 	cancel context.CancelFunc
 	done   chan struct{} // closed when nothing is taken any more
+	synced chan struct{} // closed when all is taken that the tables had when it began
 	pacer  *pacer
 	queue  *queue // nil before it runs
 
@@ -38,12 +39,13 @@ func newWatch(c *conf.Config, feeds *speaker.Feeds, markers *speaker.Markers, k 
 		log:     log.slog,
 		giveUp:  log.giveUp,
 		done:    make(chan struct{}),
+		synced:  make(chan struct{}),
 		pacer:   k.pacer,
 		decoder: newDecoder(c, k.names),
 		failed:  make(map[string]struct{}),
 	}
 	left := func(vrf string) { k.leaver.left(vrf, w.first) }
-	w.intake = speaker.NewIntake(c.VRFs, c.Awaited(), feeds, markers, left)
+	w.intake = speaker.NewIntake(c.VRFs, c.Extras.Leaks, c.Awaited(), feeds, markers, left)
 	return w
 }
 
@@ -145,6 +147,7 @@ func (w *watch) item(it item) {
 		w.intake.Arrive(of.peer)
 	case tablesRead:
 		if w.intake.Sync() {
+			close(w.synced)
 			w.pacer.follow(w.queue.waiting)
 		}
 	case error:
@@ -166,6 +169,10 @@ func (w *watch) paths(paths []known) {
 			continue
 		}
 		w.intake.Begin(d)
+		if as, _ := announcedAs(k.path.origin()); as == rib.FromLeak { // readers have the path itself, of another destination
+			w.intake.Hide()
+			continue
+		}
 		w.path(k, d, label)
 	}
 	w.intake.Flush()
@@ -201,6 +208,13 @@ func (w *watch) endOfRIB(e *eorEvent) {
 	if family, is := conf.FamilyOf(e.Family); is {
 		w.intake.EndOfRIB(speaker.Marker{Neighbour: w.decoder.names.of(e.PeerInfo), Family: family})
 	}
+}
+
+// leaks are how much comes in by each rule beside route targets.
+func (w *watch) leaks() []speaker.LeakCount {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.intake.Leaks()
 }
 
 // knownRDs are the route distinguishers that were decoded lately.

@@ -50,7 +50,7 @@ func New(vrfs []speaker.VRF, neighbours ...speaker.Neighbour) *Speaker {
 		refused: make(map[string][]rib.Refusal), unreached: make(map[string]map[rib.PathNexthop]struct{}),
 	}
 	s.announcer = speaker.NewAnnouncer(injector{s}, s.feeds)
-	s.intake = speaker.NewIntake(vrfs, neighbours, s.feeds, speaker.NewMarkers(), nil)
+	s.intake = speaker.NewIntake(vrfs, nil, neighbours, s.feeds, speaker.NewMarkers(), nil)
 	s.intake.Sync()
 	return s
 }
@@ -65,6 +65,12 @@ func (s *Speaker) Announced(vrf string) []rib.Announcement { return s.announcer.
 func (s *Speaker) Announce(ctx context.Context, vrf string, changes []rib.AnnounceChange) error {
 	return s.announcer.Announce(ctx, vrf, changes)
 }
+
+// Confirmed does nothing: it has no neighbours to tell.
+func (s *Speaker) Confirmed(string, bool, []rib.Confirmation) {}
+
+// Offers returns nothing: whatever it learns it has.
+func (s *Speaker) Offers(context.Context, string, netip.Prefix) ([]rib.Offer, error) { return nil, nil }
 
 // Candidates returns every path of a prefix: of the global table for Default, else those
 // with an RD, whatever their route targets; or the error of Mute.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 )
@@ -31,18 +32,74 @@ func Check(text []byte) error {
 	c.vrfs()
 	c.neighbors()
 	c.dynamicNeighbors()
-	c.policies()
+	policies := policyChecker{c}
+	policies.policies()
+	policies.obeyed()
 	c.unsupported()
 	if len(c.errs) == 0 {
-		placed, _, err := place(text, func(string, func(netip.Addr) bool) (netip.Addr, string) { return standIn, "" })
-		if err == nil {
-			_, err = parse(placed)
-		}
-		if err != nil {
-			c.errs = append(c.errs, fmt.Errorf("GoBGP refuses the configuration: %w", err))
-		}
+		c.whole(text)
 	}
 	return errors.Join(c.errs...)
+}
+
+// whole has GoBGP read the configuration, and make its policies.
+func (c *checker) whole(text []byte) {
+	refuse := func(err error) { c.errs = append(c.errs, fmt.Errorf("GoBGP refuses the configuration: %w", err)) }
+	placed, _, err := place(text, standIns())
+	if err != nil {
+		refuse(err)
+		return
+	}
+	set, err := parse(placed)
+	if err != nil {
+		refuse(err)
+		return
+	}
+	read := &Config{Set: *set}
+	c.toldApart(partiesOf(read))
+	var undecided *undecidedError
+	switch err := addRules(read); {
+	case errors.As(err, &undecided):
+		c.fail(c.whereListed(undecided), "%w", err)
+	case err != nil:
+		refuse(err)
+	default:
+		if err := rehearse(&read.Set); err != nil {
+			refuse(fmt.Errorf("its policies cannot be made: %w; look at policy-definitions and defined-sets", err))
+		}
+	}
+}
+
+// toldApart refuses neighbours with one address on two links that have policies of their
+// own each: GoBGP judges by the address, which has no zone there.
+func (c *checker) toldApart(all parties) {
+	for i, n := range c.root.each("neighbors") {
+		config := n.at("config")
+		addr, err := netip.ParseAddr(config.text("neighbor-address"))
+		if err != nil || addr.Zone() == "" {
+			continue
+		}
+		mine, ok := all.named(addr.String())
+		for _, other := range c.root.each("neighbors")[:i] {
+			theirs, is := all.named(other.at("config").text("neighbor-address"))
+			if ok && is && theirs.prefix == mine.prefix && !mine.judgedAs(theirs) {
+				c.fail(config.key("neighbor-address"), "%s has the same address on another link and other policies, and GoBGP judges routes by the address alone: give both the same apply-policy, or one of them another address", theirs.name)
+			}
+		}
+	}
+}
+
+// whereListed finds the first neighbour or peer group with a list of policies.
+func (c *checker) whereListed(e *undecidedError) string {
+	for _, list := range []string{"neighbors", "peer-groups"} {
+		for _, s := range c.root.each(list) {
+			a := s.at("apply-policy", "config")
+			if slices.Equal(a.texts(e.way.key), e.list) {
+				return a.key(e.way.key)
+			}
+		}
+	}
+	return "policy-definitions"
 }
 
 // checker looks for the errors of one configuration.

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -56,8 +57,7 @@ func Read(text []byte, extras rib.Extras, choose Choose) (*Config, error) {
 	}
 	slices.SortFunc(c.VRFs, func(a, b speaker.VRF) int { return strings.Compare(a.Name, b.Name) })
 	addFamilies(&c.Set.Global)
-	addRules(c)
-	return c, nil
+	return c, addRules(c)
 }
 
 // addFamilies adds the tables without which VRFs do not work, where the
@@ -116,9 +116,9 @@ func (c *Config) TermsOf(address, group string) rib.Terms {
 	return rib.DefaultTerms()
 }
 
-// keepsBlackholes tells whether a VRF's blackholes are kept from eBGP neighbours.
-func (c *Config) keepsBlackholes(vrf string) bool {
-	return slices.Contains(c.Extras.KeptBlackholes, vrf)
+// SameLeaks tells whether VRFs leak from each other by the same rules in two configurations.
+func SameLeaks(a, b *Config) bool {
+	return maps.EqualFunc(a.Extras.Leaks, b.Extras.Leaks, func(x, y []rib.LeakRule) bool { return slices.Equal(x, y) })
 }
 
 // Neighbor is a configured neighbour, as far as the watch of best paths depends on it.

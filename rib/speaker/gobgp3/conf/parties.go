@@ -18,6 +18,8 @@ type party struct {
 	vpn      bool // takes VPN routes
 	client   bool // of our route server: no rule is about it
 	terms    rib.Terms
+	in, out  applied // policies of its own
+	name     string  // by which GoBGP has it, or the prefix that lets it in
 }
 
 // inside tells whether a party is in our AS or our confederation.
@@ -46,6 +48,8 @@ func partiesOf(c *Config) (all parties) {
 			member:   isMember(&c.Set.Global, n.Config.PeerAs, n.Config.LocalAs),
 			vpn:      takesVPN(n.AfiSafis), client: n.RouteServer.Config.RouteServerClient,
 			terms: c.TermsOf(n.State.NeighborAddress, n.Config.PeerGroup),
+			in:    inward.of(&n.ApplyPolicy.Config, n.Config.Vrf != ""), out: outward.of(&n.ApplyPolicy.Config, false),
+			name: n.State.NeighborAddress,
 		})
 	}
 	for _, d := range c.Set.DynamicNeighbors {
@@ -64,6 +68,8 @@ func partiesOf(c *Config) (all parties) {
 			member:   isMember(&c.Set.Global, g.Config.PeerAs, local),
 			vpn:      takesVPN(g.AfiSafis), client: g.RouteServer.Config.RouteServerClient,
 			terms: c.TermsOf("", d.Config.PeerGroup),
+			in:    inward.of(&g.ApplyPolicy.Config, false), out: outward.of(&g.ApplyPolicy.Config, false),
+			name: prefix.String(),
 		})
 	}
 	return all
@@ -83,11 +89,21 @@ func (all parties) externalMeansCustomer() bool {
 	return !slices.ContainsFunc(all, func(p party) bool { return p.vrf == "" && p.vpn && !p.internal || p.vrf != "" && p.internal })
 }
 
-// prefixes returns the addresses of the parties for which is holds, and of no others, in order: a
+// prefixes returns the addresses of the parties for which is holds as a set of GoBGP's has
+// them.
+func (all parties) prefixes(is func(party) bool) (list []string) { return texts(all.pieces(is)) }
+
+func texts(prefixes []netip.Prefix) (list []string) {
+	for _, p := range prefixes {
+		list = append(list, p.String())
+	}
+	return list
+}
+
+// pieces returns the addresses of the parties for which is holds, and of no others, in order: a
 // neighbour has its own section where it has an address that a prefix lets in too, and
 // of two prefixes GoBGP goes by the longer one.
-func (all parties) prefixes(is func(party) bool) (list []string) {
-	var pieces []netip.Prefix
+func (all parties) pieces(is func(party) bool) (pieces []netip.Prefix) {
 	for _, p := range all {
 		if !is(p) {
 			continue
@@ -101,46 +117,32 @@ func (all parties) prefixes(is func(party) bool) (list []string) {
 		pieces = append(pieces, rest...)
 	}
 	slices.SortFunc(pieces, netip.Prefix.Compare)
-	for _, p := range slices.Compact(pieces) {
-		list = append(list, p.String())
-	}
-	return list
+	return slices.Compact(pieces)
 }
 
-// without takes hole out of prefixes, where it lies in one or is one.
+// without takes hole out of prefixes, where it lies in one or is one; of a longer one it
+// takes nothing.
 func without(prefixes []netip.Prefix, hole netip.Prefix) (rest []netip.Prefix) {
 	for _, p := range prefixes {
-		if p.Bits() > hole.Bits() || !p.Contains(hole.Addr()) {
+		if p.Bits() > hole.Bits() {
 			rest = append(rest, p)
 			continue
 		}
-		for p != hole {
-			low, high := halves(p)
-			if high.Contains(hole.Addr()) {
-				low, high = high, low
-			}
-			rest, p = append(rest, high), low
-		}
+		rest = append(rest, rib.Subtract([]netip.Prefix{p}, hole)...)
 	}
 	return rest
 }
 
-// halves divides a prefix that is longer than one address.
-func halves(p netip.Prefix) (low, high netip.Prefix) {
-	low = netip.PrefixFrom(p.Addr(), p.Bits()+1)
-	bytes := p.Addr().AsSlice()
-	bytes[p.Bits()/8] |= 0x80 >> (p.Bits() % 8)
-	addr, _ := netip.AddrFromSlice(bytes)
-	return low, netip.PrefixFrom(addr, p.Bits()+1)
+// named is the party that GoBGP has by a name.
+func (all parties) named(name string) (party, bool) {
+	i := slices.IndexFunc(all, func(p party) bool { return p.name == name })
+	if i < 0 {
+		return party{}, false
+	}
+	return all[i], true
 }
 
-// of returns who has an address: the neighbour itself, or the longest prefix that lets it
-// in.
-func (all parties) of(addr netip.Addr) (found party, ok bool) {
-	for _, p := range all {
-		if p.prefix.Contains(addr) && (!ok || p.prefix.Bits() > found.prefix.Bits()) {
-			found, ok = p, true
-		}
-	}
-	return found, ok
+// judgedAs tells whether two have the same policies.
+func (p party) judgedAs(q party) bool {
+	return p.client == q.client && p.in.name(inward) == q.in.name(inward) && p.out.name(outward) == q.out.name(outward)
 }

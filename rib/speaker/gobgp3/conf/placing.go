@@ -62,9 +62,15 @@ func (u Unnumbered) Missing(in Unnumbered) (list []Absentee) {
 	return list
 }
 
-// standIn is the address of every neighbour that has none, where only the rest of a
-// configuration is judged.
-var standIn = netip.MustParseAddr("fe80::1")
+// standIns returns addresses for the neighbours that have none, where only the rest of a
+// configuration is judged: each another one, as they would have.
+func standIns() Choose {
+	next := netip.MustParseAddr("fe80::ffff:ffff:ffff:0")
+	return func(string, func(netip.Addr) bool) (netip.Addr, string) {
+		next = next.Next()
+		return next, ""
+	}
+}
 
 // place returns a configuration as GoBGP gets it.
 func place(text []byte, choose Choose) (placed []byte, u Unnumbered, err error) {
@@ -78,8 +84,11 @@ func place(text []byte, choose Choose) (placed []byte, u Unnumbered, err error) 
 		groups[g.at("config").text("peer-group-name")] = g
 	}
 	addresses := make(map[string]bool)
+	known := make(alike)
 	for _, n := range all.each("neighbors") {
-		addresses[n.at("config").text("neighbor-address")] = true
+		config := n.at("config")
+		addresses[config.text("neighbor-address")] = true
+		known.add(config.text("neighbor-address"), policiesIn(n, groups[config.text("peer-group")]))
 	}
 	changed := false
 	var stay []any
@@ -94,6 +103,9 @@ func place(text []byte, choose Choose) (placed []byte, u Unnumbered, err error) 
 		if device != "" {
 			taken := func(a netip.Addr) bool { return addresses[a.WithZone(device).String()] }
 			peer, waits := choose(device, taken)
+			if waits == "" {
+				waits = known.add(peer.WithZone(device).String(), policiesIn(n, group))
+			}
 			if waits != "" {
 				u.Waiting = append(u.Waiting, absent(n, group, device, waits))
 				continue
@@ -109,6 +121,45 @@ func place(text []byte, choose Choose) (placed []byte, u Unnumbered, err error) 
 	root["neighbors"] = stay
 	placed, err = json.Marshal(root)
 	return placed, u, err
+}
+
+// alike are the neighbours with link-local addresses, by the address without its link: one
+// that has it, and the policies that they have to have in common, because GoBGP judges
+// routes by the address alone.
+type alike map[netip.Addr]struct{ name, policies string }
+
+// add takes in a neighbour, or says why it has to wait.
+func (a alike) add(name, policies string) (waits string) {
+	addr, err := netip.ParseAddr(name)
+	if err != nil || addr.Zone() == "" {
+		return ""
+	}
+	at := addr.WithZone("")
+	other, taken := a[at]
+	if !taken {
+		a[at] = struct{ name, policies string }{name, policies}
+		return ""
+	}
+	if other.policies == policies {
+		return ""
+	}
+	return fmt.Sprintf("%s has the same address on another link and another apply-policy, and GoBGP judges routes by the address alone; give both the same policies, or one of them another address", other.name)
+}
+
+// policiesIn is the same for neighbours whose routes the same policies of their own judge.
+func policiesIn(n, group section) string {
+	var all []any
+	for _, path := range [][]string{{"apply-policy", "config"}, {"route-server", "config"}} {
+		own, groups := n.at(path...), group.at(path...)
+		for _, key := range []string{"import-policy-list", "default-import-policy", "export-policy-list", "default-export-policy", "route-server-client"} {
+			v, has := own.value[key]
+			if !has {
+				v = groups.value[key]
+			}
+			all = append(all, v)
+		}
+	}
+	return fmt.Sprint(all...)
 }
 
 // absent is a neighbour that GoBGP does not get, as it would get it.

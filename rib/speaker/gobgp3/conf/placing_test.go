@@ -3,8 +3,11 @@ package conf
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // TestPlace: what GoBGP is given in place of neighbours on links.
@@ -31,7 +34,7 @@ func TestPlace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := baseConf(nil, []any{tc.neighbor})
 			c["peer-groups"] = groups
-			placed, _, err := place(toJSON(t, c), func(string, func(netip.Addr) bool) (netip.Addr, string) { return standIn, "" })
+			placed, _, err := place(toJSON(t, c), func(string, func(netip.Addr) bool) (netip.Addr, string) { return netip.MustParseAddr("fe80::1"), "" })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,5 +55,64 @@ func TestNoInterfaceIsNeededToCheck(t *testing.T) {
 	set(c, 0, "neighbors", "config", "peer-as")
 	if err := Check(toJSON(t, c)); err == nil || !strings.Contains(err.Error(), "neighbors[0].config.peer-as") {
 		t.Errorf("the rest of it is not judged: %v", err)
+	}
+}
+
+// TestTwoWithOneAddress: GoBGP judges routes by an address without its link, so of two
+// neighbours that have the same one and policies of their own the second waits.
+func TestTwoWithOneAddress(t *testing.T) {
+	same := func(string, func(netip.Addr) bool) (netip.Addr, string) { return netip.MustParseAddr("fe80::1"), "" }
+	policy := func(list string) obj {
+		return obj{"apply-policy": obj{"config": obj{"import-policy-list": []string{list}}}}
+	}
+	for name, tc := range map[string]struct {
+		first, second obj
+		waits         bool
+	}{
+		"none":                 {byInterface("e8", nil), byInterface("e9", nil), false},
+		"the same":             {byInterface("e8", policy("a")), byInterface("e9", policy("a")), false},
+		"others":               {byInterface("e8", policy("a")), byInterface("e9", policy("b")), true},
+		"one has some":         {byInterface("e8", nil), byInterface("e9", policy("b")), true},
+		"by its address":       {set(neighborConf("fe80::1%e8", 65001, 179), []string{"a"}, "apply-policy", "config", "import-policy-list"), byInterface("e9", policy("b")), true},
+		"another address":      {set(neighborConf("fe80::2%e8", 65001, 179), []string{"a"}, "apply-policy", "config", "import-policy-list"), byInterface("e9", policy("b")), false},
+		"a group's, and alike": {byInterface("e8", policy("g")), byInterface("e9", obj{"config": obj{"neighbor-interface": "e9", "peer-group": "g"}}), false},
+	} {
+		c := baseConf(nil, []any{tc.first, tc.second})
+		c["peer-groups"] = []any{obj{"config": obj{"peer-group-name": "g"}, "apply-policy": obj{"config": obj{"import-policy-list": []string{"g"}}}}}
+		_, u, err := place(toJSON(t, c), same)
+		if err != nil || (len(u.Waiting) == 1) != tc.waits {
+			t.Errorf("%s: %+v wait, %v; want %v", name, u.Waiting, err, tc.waits)
+		}
+		for _, w := range u.Waiting {
+			if w.Interface != "e9" || !strings.Contains(w.Reason, "%e8 has the same address on another link and another apply-policy") {
+				t.Errorf("%s: %s waits: %s", name, w.Interface, w.Reason)
+			}
+		}
+	}
+}
+
+// TestAppliedByInterface: the policies of a neighbour that is named by an interface are for
+// the address that it has now.
+func TestAppliedByInterface(t *testing.T) {
+	c := goodConf()
+	c["neighbors"] = []any{byInterface("e9", obj{"apply-policy": obj{"config": obj{"export-policy-list": []string{"pol"}, "default-export-policy": "reject-route"}}})}
+	for _, addr := range []string{"fe80::9", "fe80::10"} {
+		read, err := Read(toJSON(t, c), rib.Extras{}, func(string, func(netip.Addr) bool) (netip.Addr, string) { return netip.MustParseAddr(addr), "" })
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := read.Set.Global.ApplyPolicy.Config.ExportPolicyList
+		if want := `vrfredist/out ["pol"] or reject`; len(list) != 2 || list[1] != want {
+			t.Fatalf("the export policies are %q, want %q last", list, want)
+		}
+		for _, s := range read.Set.DefinedSets.NeighborSets {
+			if s.NeighborSetName == list[1] && !slices.Equal(s.NeighborInfoList, []string{addr + "/128"}) {
+				t.Errorf("they are for %q, want %s", s.NeighborInfoList, addr)
+			}
+		}
+		before := NewJudging(&read.Set)
+		if before.Out(netip.MustParseAddr(addr), nil) == before.Out(netip.MustParseAddr("fe80::8"), nil) {
+			t.Errorf("%s is judged as others are", addr)
+		}
 	}
 }

@@ -28,9 +28,13 @@ var definedSets = []struct {
 		[]string{"bgp-conditions", "match-as-path-set"}, "as-path-set", "as-path-list", "regexp"},
 }
 
+// policyChecker looks for the errors of policies, of their sets, and of the lists that name
+// them.
+type policyChecker struct{ *checker }
+
 // policies checks the references between policies: with one that is wrong,
 // GoBGP drops every policy with a line in its log, and accepts all routes.
-func (c *checker) policies() {
+func (c policyChecker) policies() {
 	policies, statements := make(map[string]string), make(map[string]string)
 	for _, p := range c.root.each("policy-definitions") {
 		c.unique(policies, p, "name", p.text("name"))
@@ -67,7 +71,7 @@ func (c *checker) policies() {
 }
 
 // notOurs refuses the names that our own policies and sets have.
-func (c *checker) notOurs() {
+func (c policyChecker) notOurs() {
 	refuse := func(s section, key string) {
 		if name := s.text(key); isRule(name) {
 			c.fail(s.key(key), "%q: names that begin with %s are those of the rules that are always there: choose another", name, ruleName)
@@ -86,7 +90,7 @@ func (c *checker) notOurs() {
 	}
 }
 
-func (c *checker) setContent(set section, key, format string) {
+func (c policyChecker) setContent(set section, key, format string) {
 	for _, text := range set.texts(key) {
 		if text == "" {
 			c.fail(set.key(key), "has an empty entry")
@@ -103,7 +107,7 @@ func (c *checker) setContent(set section, key, format string) {
 	}
 }
 
-func (c *checker) applied(s section, policies map[string]string) {
+func (c policyChecker) applied(s section, policies map[string]string) {
 	a := s.at("apply-policy", "config")
 	for _, key := range []string{"import-policy-list", "export-policy-list"} {
 		for _, name := range a.texts(key) {

@@ -2,7 +2,6 @@ package conf
 
 import (
 	"fmt"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,11 +37,13 @@ const (
 	setOutside     = ruleName + "no-export, no-advertise, no-export-subconfed"
 	setSubconfed   = ruleName + "no-advertise, no-export-subconfed"
 	setAdvertise   = ruleName + "no-advertise"
+	setLeaked      = ruleName + "leaked into a VRF"
 	siteOfOrigin   = "soo:%s:179" // of the router's id
 	matchOutside   = "^65535:6528[123]$"
 	matchSubconfed = "^65535:6528[23]$"
 	matchAdvertise = "^65535:65282$"
 	matchBlackhole = "^65535:666$"
+	matchLeaked    = "rt:^0:[0-9]{1,9}$" // rib.SendMark has more digits
 )
 
 var (
@@ -59,26 +60,44 @@ type rules struct {
 	sets    oc.DefinedSets
 	in      []oc.Statement
 	out     []oc.Statement
+	marks   map[string]bool // the sets of marks that are defined
 }
 
-// addRules puts our policies before those of the file.
-func addRules(c *Config) {
-	r := rules{parties: partiesOf(c)}
+// addRules puts our policies before those of the file, and the policies of neighbours
+// between the two.
+func addRules(c *Config) error {
+	r := rules{parties: partiesOf(c), marks: make(map[string]bool)}
+	in, err := r.neighborPolicies(&c.Set, inward, func(p party) applied { return p.in })
+	if err != nil {
+		return err
+	}
+	out, err := r.neighborPolicies(&c.Set, outward, func(p party) applied { return p.out })
+	if err != nil {
+		return err
+	}
+	addSends(&r, c)
 	r.communities()
 	r.blackholes(c)
 	r.nextHops(c.Set.Global.Config.RouterId)
 
 	set := &c.Set
 	set.DefinedSets = MergeSets(set.DefinedSets, r.sets)
-	apply := &set.Global.ApplyPolicy.Config
-	add := func(name string, statements []oc.Statement, list *[]string) {
-		if len(statements) > 0 {
-			set.PolicyDefinitions = append(slices.Clip(set.PolicyDefinitions), oc.PolicyDefinition{Name: name, Statements: statements})
-			*list = append([]string{name}, *list...)
+	add := func(w *way, name string, own []oc.Statement, neighbors []oc.PolicyDefinition) {
+		ours := neighbors
+		if len(own) > 0 {
+			ours = append([]oc.PolicyDefinition{{Name: name, Statements: own}}, ours...)
 		}
+		set.PolicyDefinitions = append(slices.Clip(set.PolicyDefinitions), ours...)
+		var names []string
+		for _, p := range ours {
+			names = append(names, p.Name)
+		}
+		list := w.list(&set.Global.ApplyPolicy.Config)
+		*list = append(names, *list...)
 	}
-	add(ruleOut, r.out, &apply.ExportPolicyList)
-	add(ruleIn, r.in, &apply.ImportPolicyList)
+	add(outward, ruleOut, r.out, out)
+	add(inward, ruleIn, r.in, in)
+	return nil
 }
 
 // neighbors adds a set of neighbours. GoBGP takes an empty set for one that all
@@ -231,6 +250,7 @@ func WithoutRules(set oc.BgpConfigSet) oc.BgpConfigSet {
 	d.NeighborSets = slices.DeleteFunc(slices.Clone(d.NeighborSets), func(s oc.NeighborSet) bool { return isRule(s.NeighborSetName) })
 	b := &d.BgpDefinedSets
 	b.CommunitySets = slices.DeleteFunc(slices.Clone(b.CommunitySets), func(s oc.CommunitySet) bool { return isRule(s.CommunitySetName) })
+	b.LargeCommunitySets = slices.DeleteFunc(slices.Clone(b.LargeCommunitySets), func(s oc.LargeCommunitySet) bool { return isRule(s.LargeCommunitySetName) })
 	b.ExtCommunitySets = slices.DeleteFunc(slices.Clone(b.ExtCommunitySets), func(s oc.ExtCommunitySet) bool { return isRule(s.ExtCommunitySetName) })
 	set.PolicyDefinitions = slices.DeleteFunc(slices.Clone(set.PolicyDefinitions), func(p oc.PolicyDefinition) bool { return isRule(p.Name) })
 	apply := &set.Global.ApplyPolicy.Config
@@ -240,23 +260,3 @@ func WithoutRules(set oc.BgpConfigSet) oc.BgpConfigSet {
 }
 
 func isRule(name string) bool { return strings.HasPrefix(name, ruleName) }
-
-// Retold returns which neighbours with a session must be sent their routes anew: another
-// rule is about them in next than in old. A session that begins anew with the
-// configuration gets all anyway.
-func Retold(old, next *Config) func(netip.Addr) bool {
-	was, is := partiesOf(old), partiesOf(next)
-	blackholes := func(c *Config, p party) bool {
-		return p.vrf != "" && c.keepsBlackholes(p.vrf) ||
-			p.vrf == "" && (c.keepsBlackholes(speaker.Default) || p.vpn && len(c.Extras.KeptBlackholes) > 0)
-	}
-	return func(addr netip.Addr) bool {
-		a, had := was.of(addr)
-		b, has := is.of(addr)
-		if had != has || a.vrf != b.vrf || b.client {
-			return false // a session that begins anew, or one that no rule is about
-		}
-		return a.inside() != b.inside() || a.internal != b.internal || a.terms.NextHopSelf != b.terms.NextHopSelf ||
-			!b.inside() && blackholes(old, a) != blackholes(next, b)
-	}
-}

@@ -18,6 +18,11 @@ type Queues struct{ In, Out func() int }
 // reads nothing, or little, while routes change makes it grow by megabytes a second.
 const mostOwed = 16384
 
+// A neighbour that takes as many in the time of patience reads: what waits is more than GoBGP
+// can send, as when it has a full table to withdraw one by one, or the processors are busy. It
+// is borne with up to some tables of that.
+const mostEver = 1 << 21
+
 const (
 	// patience is how long such a neighbour may take little.
 	patience = 5 * time.Second
@@ -37,6 +42,7 @@ type sending struct {
 	turn    sync.Mutex    // held for a whole message
 	began   time.Time     // guarded by turn; of the measurement
 	blocked time.Duration // guarded by turn; since then, in the socket
+	taken   int           // guarded by turn; since then, messages
 }
 
 // ownSix is this router's IPv6 address on the link of a session over IPv4, once it was asked for.
@@ -95,8 +101,11 @@ func (c *Conn) send(b []byte) (n int, err error) {
 		start := time.Now()
 		written, err := c.Conn.Write(b[n:])
 		n += written
-		if s.slow(start, time.Now()) {
-			why := fmt.Sprintf("it does not read fast enough: more than %d messages wait for it", mostOwed)
+		if n == len(b) {
+			s.taken++
+		}
+		if owed, slow := s.slow(start, time.Now()); slow {
+			why := fmt.Sprintf("it does not read fast enough: %d messages wait for it", owed)
 			c.record.end(why, c.guard.now())
 			c.record.say(c.guard.log, c.guard.now(), Ended, why, nil)
 			return n, errors.New(why)
@@ -122,17 +131,23 @@ func (s *sending) again(set func(time.Time) error) error {
 }
 
 // slow notes how long a write took, and tells whether too many messages wait and the
-// neighbour is to blame: the socket was full for most of the time. The caller holds turn.
-func (s *sending) slow(start, end time.Time) bool {
+// neighbour is to blame: the socket was full for most of the time, and it took few of them. The
+// caller holds turn.
+func (s *sending) slow(start, end time.Time) (owed int, is bool) {
 	if s.owed == nil {
-		return false
+		return 0, false
 	}
 	s.blocked += end.Sub(start)
 	spent := end.Sub(s.began)
 	if spent < patience {
-		return false
+		return 0, false
 	}
 	full := s.blocked > spent/2 && spent < 2*patience
-	s.began, s.blocked = end, 0
-	return full && s.owed() > mostOwed
+	few := s.taken < mostOwed
+	s.began, s.blocked, s.taken = end, 0, 0
+	if !full {
+		return 0, false
+	}
+	owed = s.owed()
+	return owed, owed > mostOwed && few || owed > mostEver
 }

@@ -81,17 +81,25 @@ func TestSlow(t *testing.T) {
 	at := func(s float64) time.Time { return time.Unix(1000, 0).Add(time.Duration(s * float64(time.Second))) }
 	for name, tc := range map[string]struct {
 		writes [][2]float64 // from when to when
+		taken  int          // messages, in each
+		owed   int
 		slow   bool
 	}{
-		"reads":              {[][2]float64{{0, 0.1}, {1, 1.1}, {6, 6.1}}, false},
-		"reads a little":     {[][2]float64{{0, 2}, {2, 4}, {4, 6}}, true},
-		"reads half":         {[][2]float64{{0, 1}, {2, 3}, {5, 5.5}}, false},
-		"after a long pause": {[][2]float64{{0, 1}, {100, 101}}, false},
+		"reads":                    {[][2]float64{{0, 0.1}, {1, 1.1}, {6, 6.1}}, 1, mostOwed + 1, false},
+		"reads a little":           {[][2]float64{{0, 2}, {2, 4}, {4, 6}}, 1, mostOwed + 1, true},
+		"reads a little of little": {[][2]float64{{0, 2}, {2, 4}, {4, 6}}, 1, mostOwed, false},
+		"is sent a table":          {[][2]float64{{0, 2}, {2, 4}, {4, 6}}, mostOwed, mostEver, false},
+		"is sent without end":      {[][2]float64{{0, 2}, {2, 4}, {4, 6}}, mostOwed, mostEver + 1, true},
+
+		"reads half":         {[][2]float64{{0, 1}, {2, 3}, {5, 5.5}}, 1, mostOwed + 1, false},
+		"after a long pause": {[][2]float64{{0, 1}, {100, 101}}, 1, mostOwed + 1, false},
 	} {
-		s := sending{owed: func() int { return mostOwed + 1 }, began: at(0)}
+		s := sending{owed: func() int { return tc.owed }, began: at(0)}
 		slow := false
 		for _, w := range tc.writes {
-			slow = slow || s.slow(at(w[0]), at(w[1]))
+			s.taken += tc.taken
+			_, now := s.slow(at(w[0]), at(w[1]))
+			slow = slow || now
 		}
 		if slow != tc.slow {
 			t.Errorf("%s: blamed: %v", name, slow)

@@ -3,12 +3,15 @@ package reload
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/server"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
 // Server is the embedded server as a reload needs it beside GoBGP's own API.
@@ -19,6 +22,9 @@ type Server interface {
 	Peers() (Peers, error)
 	// DeleteVRF has GoBGP delete a VRF, with every local path of its RD.
 	DeleteVRF(ctx context.Context, name string) error
+	// SetPolicies puts policies in force, with their assignments, in one step: what comes is
+	// judged by them from then on. What goes to neighbours is so when they have been told.
+	SetPolicies(policies *oc.RoutingPolicy, assigned map[string]oc.ApplyPolicy) error
 	// Guard calls fn and returns its error, or that with which GoBGP would have ended
 	// the process below it.
 	Guard(fn func() error) error
@@ -60,7 +66,7 @@ type Assignment struct {
 }
 
 // globalTable is GoBGP's name of its global table.
-const globalTable = "global"
+const globalTable = conf.GlobalTable
 
 // DynamicName names the dynamic neighbours that a prefix lets into a peer group.
 func DynamicName(prefix, group string) string {
@@ -87,7 +93,7 @@ func ReadBack(ctx context.Context, s Server) (*Held, error) {
 	bgp := s.BGP()
 	var err error
 	if h.Peers, err = s.Peers(); err == nil {
-		err = bgp.ListVrf(ctx, &api.ListVrfRequest{}, func(v *api.Vrf) { h.VRFs[v.GetName()] = v })
+		err = bgp.ListVrf(ctx, &api.ListVrfRequest{}, func(v *api.Vrf) { h.VRFs[v.GetName()] = withoutHome(v) })
 	}
 	for kind := range setKinds {
 		if err == nil {
@@ -111,6 +117,18 @@ func ReadBack(ctx context.Context, s Server) (*Held, error) {
 		return nil, fmt.Errorf("read back what BGP has: %w", err)
 	}
 	return h, nil
+}
+
+// withoutHome takes the targets out of a VRF as GoBGP lists it which no configuration has, of AS
+// 0: that by which its neighbours are told what is leaked into it, and the mark of what goes out
+// of it.
+func withoutHome(v *api.Vrf) *api.Vrf {
+	ours := func(rt *anypb.Any) bool {
+		var two api.TwoOctetAsSpecificExtended
+		return rt.UnmarshalTo(&two) == nil && two.Asn == 0
+	}
+	v.ImportRt, v.ExportRt = slices.DeleteFunc(v.ImportRt, ours), slices.DeleteFunc(v.ExportRt, ours)
+	return v
 }
 
 // Put takes a thing over from another reading.

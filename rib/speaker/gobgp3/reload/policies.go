@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	_ "unsafe" // for go:linkname
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
@@ -111,7 +110,7 @@ func policiesOf(set *oc.BgpConfigSet) oc.BgpConfigSet {
 // neighbour's whole list.
 func (r *Reconciler) addPolicies(ctx context.Context, want *state) error {
 	again := r.policiesAltered()
-	if equalPolicies(&r.policies, &want.policies) && !again {
+	if equalPolicies(&r.policies, &want.policies) && !again && !r.clientsChange(want) {
 		return nil
 	}
 	both := want.policies
@@ -133,12 +132,25 @@ func (r *Reconciler) addPolicies(ctx context.Context, want *state) error {
 				delete(r.altered, t)
 			}
 		}
-		r.softReset, r.Rejudged = true, true
+		r.judgedByOthers = true
 		r.changed("policies %s", changedOr(true, ""))
 	case !equalPolicies(&was, &is):
 		r.changed("policies changed")
 	}
 	return nil
+}
+
+// clientsChange tells whether a route server's client gets other policies, of those that
+// there are. GoBGP changes its assignment in place, in the policies that are in force; with
+// others in their place those by which it was told stay as they were, until it is told anew.
+func (r *Reconciler) clientsChange(want *state) bool {
+	for addr, n := range want.neighbors {
+		have, had := r.neighbors[addr]
+		if had && n.RouteServer.Config.RouteServerClient && !n.ApplyPolicy.Equal(&have.ApplyPolicy) {
+			return true
+		}
+	}
+	return false
 }
 
 // dropPolicies takes out the policies that addPolicies left.
@@ -149,79 +161,123 @@ func (r *Reconciler) dropPolicies(ctx context.Context, want *state) error {
 	return r.setPolicies(ctx, want.policies)
 }
 
-// policiesOfAPI renders the file's policies as messages of GoBGP's API: the conversion is
-// internal to GoBGP, and the one function around it, config.UpdateConfig, has all routes
-// of all neighbours judged anew, whatever changed, and drops the policies of other clients.
-//
-//go:linkname policiesOfAPI github.com/osrg/gobgp/v3/internal/pkg/table.NewAPIRoutingPolicyFromConfigStruct
-func policiesOfAPI(c *oc.RoutingPolicy) (*api.RoutingPolicy, error)
-
 // setPolicies has GoBGP change its policies, those of other clients among them, in one
-// step. Where those of the file changed, all routes are to be judged anew; who is told
-// anew where ours changed, retell decides.
+// step. Who is judged otherwise by that, Rejudged says.
 func (r *Reconciler) setPolicies(ctx context.Context, to oc.BgpConfigSet) error {
-	err := r.server.Guard(func() error {
-		ours, err := policiesOfAPI(oc.ConfigSetToRoutingPolicy(&to))
-		if err != nil {
-			return err
-		}
-		request := r.theirs.beside(ours)
-		r.assignable = request.GetPolicies()
-		return r.server.BGP().SetPolicies(ctx, request)
-	})
+	err := r.server.Guard(func() error { return r.givePolicies(ctx, &to) })
 	if err == nil {
 		err = CheckPolicies(ctx, r.server.BGP(), &to)
 	}
-	a := to.Global.ApplyPolicy.Config
-	for _, set := range []*api.PolicyAssignment{
-		assigning(api.PolicyDirection_IMPORT, a.DefaultImportPolicy, a.ImportPolicyList),
-		assigning(api.PolicyDirection_EXPORT, a.DefaultExportPolicy, a.ExportPolicyList),
-	} {
-		if err == nil {
-			err = r.assign(ctx, set)
-		}
-	}
 	for at, set := range r.restore {
 		if err == nil {
-			err = r.assign(ctx, set)
+			err = r.server.BGP().SetPolicyAssignment(ctx, &api.SetPolicyAssignmentRequest{Assignment: r.assign(set)})
 			delete(r.restore, at)
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("change the policies: %w", err)
 	}
-	was, is := conf.WithoutRules(r.policies), conf.WithoutRules(to)
-	r.softReset = r.softReset || !equalPolicies(&was, &is)
+	r.judged = append(r.judged, conf.NewJudging(&to))
 	r.policies = to
 	return nil
 }
 
-// assign assigns policies of the configuration, and behind them those that other
-// clients assigned.
-func (r *Reconciler) assign(ctx context.Context, set *api.PolicyAssignment) error {
-	set = proto.CloneOf(set)
-	for _, name := range r.theirs.assigned[Assignment{set.Name, set.Direction}] {
-		named := func(p *api.Policy) bool { return p.GetName() == name }
-		if slices.ContainsFunc(r.assignable, named) && !slices.ContainsFunc(set.Policies, named) {
-			set.Policies = append(set.Policies, &api.Policy{Name: name})
-		}
-	}
-	return r.server.BGP().SetPolicyAssignment(ctx, &api.SetPolicyAssignmentRequest{Assignment: set})
+// GivePolicies gives a server that has begun with a configuration its policies once more, in
+// the order in which they are judged fastest. They judge as before.
+func GivePolicies(ctx context.Context, s Server, c *conf.Config) error {
+	r := New(s, nil, c)
+	return s.Guard(func() error { return r.givePolicies(ctx, &r.policies) })
 }
 
-// assigning is an assignment to the global table. Without a default GoBGP goes by none.
-func assigning(d api.PolicyDirection, fallback oc.DefaultPolicyType, names []string) *api.PolicyAssignment {
-	set := &api.PolicyAssignment{Name: globalTable, Direction: d}
-	for _, name := range names {
+// givePolicies gives GoBGP policies and their assignments.
+func (r *Reconciler) givePolicies(ctx context.Context, to *oc.BgpConfigSet) error {
+	ours, err := conf.PoliciesOfAPI(oc.ConfigSetToRoutingPolicy(to))
+	if err != nil {
+		return err
+	}
+	request := r.theirs.beside(ours)
+	r.assignable = request.GetPolicies()
+	policies, err := conf.PoliciesFromAPI(request)
+	if err != nil {
+		return err
+	}
+	assigned, err := r.assignments(ctx)
+	if err != nil {
+		return err
+	}
+	a := to.Global.ApplyPolicy.Config
+	a.ImportPolicyList = r.withTheirs(Assignment{globalTable, api.PolicyDirection_IMPORT}, a.ImportPolicyList)
+	a.ExportPolicyList = r.withTheirs(Assignment{globalTable, api.PolicyDirection_EXPORT}, a.ExportPolicyList)
+	assigned[globalTable] = oc.ApplyPolicy{Config: a}
+	return r.server.SetPolicies(policies, assigned)
+}
+
+// assignments are those of route server clients, which stay: nothing else has any.
+func (r *Reconciler) assignments(ctx context.Context) (map[string]oc.ApplyPolicy, error) {
+	all := make(map[string]oc.ApplyPolicy)
+	err := r.server.BGP().ListPolicyAssignment(ctx, &api.ListPolicyAssignmentRequest{}, func(a *api.PolicyAssignment) {
+		of := all[a.GetName()]
+		var names []string
+		for _, p := range a.GetPolicies() {
+			if r.isAssignable(p.GetName()) {
+				names = append(names, p.GetName())
+			}
+		}
+		fallback := oc.DEFAULT_POLICY_TYPE_ACCEPT_ROUTE
+		if a.GetDefaultAction() == api.RouteAction_REJECT {
+			fallback = oc.DEFAULT_POLICY_TYPE_REJECT_ROUTE
+		}
+		if a.GetDirection() == api.PolicyDirection_IMPORT {
+			of.Config.ImportPolicyList, of.Config.DefaultImportPolicy = names, fallback
+		} else {
+			of.Config.ExportPolicyList, of.Config.DefaultExportPolicy = names, fallback
+		}
+		all[a.GetName()] = of
+	})
+	return all, err
+}
+
+func (r *Reconciler) isAssignable(name string) bool {
+	return slices.ContainsFunc(r.assignable, func(p *api.Policy) bool { return p.GetName() == name })
+}
+
+// withTheirs adds to the policies of the configuration those that other clients assigned,
+// behind them.
+func (r *Reconciler) withTheirs(at Assignment, names []string) []string {
+	names = slices.Clip(names)
+	for _, name := range r.theirs.assigned[at] {
+		if r.isAssignable(name) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// assign is an assignment of the configuration with those of other clients behind it.
+func (r *Reconciler) assign(set *api.PolicyAssignment) *api.PolicyAssignment {
+	set = proto.CloneOf(set)
+	var names []string
+	for _, p := range set.Policies {
+		names = append(names, p.GetName())
+	}
+	for _, name := range r.withTheirs(Assignment{set.Name, set.Direction}, names)[len(names):] {
 		set.Policies = append(set.Policies, &api.Policy{Name: name})
 	}
-	switch fallback {
-	case oc.DEFAULT_POLICY_TYPE_ACCEPT_ROUTE:
-		set.DefaultAction = api.RouteAction_ACCEPT
-	case oc.DEFAULT_POLICY_TYPE_REJECT_ROUTE:
-		set.DefaultAction = api.RouteAction_REJECT
-	}
 	return set
+}
+
+// Reannounce has what the VRFs announce judged anew. A VRF that was made anew has announced
+// all again already.
+func (r *Reconciler) Reannounce(ctx context.Context) error {
+	for _, vrf := range r.announcer.VRFs() {
+		if r.held[vrf] != nil {
+			continue
+		}
+		if err := r.announcer.Repeat(ctx, vrf); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func equalPolicies(a, b *oc.BgpConfigSet) bool {

@@ -40,6 +40,7 @@ func Compare(old, next *conf.Config, drift *Drift) *speaker.Preview {
 	c.corrections()
 	c.terms()
 	c.out.Old, c.out.Next = old.VRFs, next.VRFs
+	c.out.OldRules, c.out.NextRules = old.Extras.Leaks, next.Extras.Leaks
 	if len(c.lost) > 0 {
 		c.out.Goes = c.goes
 	}

@@ -36,20 +36,19 @@ type Reconciler struct {
 	held map[string]*speaker.Ledger
 
 	// Changes has a line for each thing that was changed; VRFsChanged tells whether VRFs were
-	// among it, and Rejudged whether policies were put right, so that neighbours may
-	// have routes that they should not.
-	Changes               []string
-	VRFsChanged, Rejudged bool
+	// among it.
+	Changes     []string
+	VRFsChanged bool
 
 	restarted map[string]bool // neighbours that went with their VRF and come back
-	softReset bool
+	rejudging
 }
 
 // New makes a Reconciler for a server that has a configuration. A server that is nil
 // changes nothing: see Compare.
 func New(s Server, a *speaker.Announcer, c *conf.Config) *Reconciler {
 	return &Reconciler{
-		server: s, announcer: a, state: stateOf(c),
+		server: s, announcer: a, state: stateOf(c), rejudging: newRejudging(c),
 		altered: make(map[speaker.Thing]bool), disabled: make(map[string]bool), theirs: new(foreign),
 		restore: make(map[Assignment]*api.PolicyAssignment), held: make(map[string]*speaker.Ledger), restarted: make(map[string]bool),
 	}
@@ -101,13 +100,6 @@ func (r *Reconciler) Reach(ctx context.Context, c *conf.Config) error {
 		r.changed("%s", line)
 	}
 	r.limits = want.limits
-	if r.softReset {
-		r.softReset = false
-		err := r.server.BGP().ResetPeer(ctx, &api.ResetPeerRequest{Soft: true, Direction: api.ResetPeerRequest_IN})
-		if err != nil {
-			return fmt.Errorf("apply the policies to the routes that are there: %w", err)
-		}
-	}
 	return nil
 }
 
@@ -193,7 +185,7 @@ func (r *Reconciler) changeNeighbor(ctx context.Context, addr string, have, n oc
 	if n.TtlSecurity.Equal(&have.TtlSecurity) && n.EbgpMultihop.Equal(&have.EbgpMultihop) {
 		u, err := r.server.BGP().UpdatePeer(ctx, &api.UpdatePeerRequest{Peer: peer})
 		if err == nil {
-			r.softReset = r.softReset || u.NeedsSoftResetIn
+			r.again[addr] = r.again[addr] || u.NeedsSoftResetIn
 		}
 		return err
 	}
@@ -229,7 +221,7 @@ func (r *Reconciler) addNeighbor(ctx context.Context, addr string, peer *api.Pee
 	if again != nil {
 		return fmt.Errorf("add neighbour %s: %w", addr, errors.Join(err, again))
 	}
-	r.softReset = r.softReset || u.NeedsSoftResetIn
+	r.again[addr] = r.again[addr] || u.NeedsSoftResetIn
 	return nil
 }
 

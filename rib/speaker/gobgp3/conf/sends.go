@@ -1,0 +1,76 @@
+package conf
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/osrg/gobgp/v3/pkg/config/oc"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+)
+
+// What goes out of a VRF as a VPN route is judged by the VRF's own policy before all else. GoBGP
+// does not know the VRF of a VPN route where it tells neighbours, so routes of a VRF that has
+// such a policy carry a mark (rib.SendMark), which the statements look for: config writes them
+// so. A statement that accepts takes the mark off, so that no later one of the policy matches,
+// and the other policies have their turn. In the end no route has a mark any more.
+//
+// Neighbours in VRFs are told unicast routes without extended communities, and are in no
+// statement's way.
+
+const (
+	setSent   = ruleName + "goes out of a VRF"
+	matchSent = "rt:^0:3[0-9]{9}$"
+)
+
+// SendMarks are the marks of what goes out of VRFs, by VRF.
+func (c *Config) SendMarks() map[string]rib.RT {
+	marks := make(map[string]rib.RT, len(c.Extras.Sends))
+	for _, v := range c.VRFs {
+		if c.Extras.Sends[v.Name] != "" {
+			marks[v.Name] = rib.SendMark(v.Name, "")
+		}
+	}
+	return marks
+}
+
+// addSends judges what goes out of VRFs, and keeps what is leaked into them from all neighbours
+// that get VPN routes, but for what those policies let out: it is for neighbours in the VRFs.
+func addSends(r *rules, c *Config) {
+	ext := func(name, match string) {
+		b := &r.sets.BgpDefinedSets
+		b.ExtCommunitySets = append(b.ExtCommunitySets, oc.ExtCommunitySet{ExtCommunitySetName: name, ExtCommunityList: []string{match}})
+	}
+	marks := c.SendMarks()
+	for _, v := range c.VRFs {
+		if _, has := marks[v.Name]; !has {
+			continue
+		}
+		for i, s := range statementsOf(&c.Set, c.Extras.Sends[v.Name]) {
+			s.Name = fmt.Sprintf("%ssend of %s[%d]", ruleName, v.Name, i)
+			r.out = append(r.out, s)
+		}
+	}
+	if slices.ContainsFunc(c.VRFs, func(v speaker.VRF) bool { return len(c.Extras.Leaks[v.Name]) > 0 }) {
+		ext(setLeaked, matchLeaked)
+		r.reject("leaked into a VRF", ofFamilies(carryingExt(oc.Conditions{}, setLeaked), vpnFamilies))
+	}
+	if len(marks) == 0 {
+		return
+	}
+	ext(setSent, matchSent)
+	r.out = append(r.out, oc.Statement{
+		Name: setSent, Conditions: carryingExt(oc.Conditions{}, setSent),
+		Actions: oc.Actions{BgpActions: oc.BgpActions{SetExtCommunity: oc.SetExtCommunity{
+			Options:               string(oc.BGP_SET_COMMUNITY_OPTION_TYPE_REMOVE),
+			SetExtCommunityMethod: oc.SetExtCommunityMethod{CommunitiesList: []string{matchSent}},
+		}}},
+	})
+}
+
+// SameSends tells whether the same VRFs have policies of what goes out of them.
+func SameSends(a, b *Config) bool {
+	x, y := a.SendMarks(), b.SendMarks()
+	return len(x) == len(y) && !slices.ContainsFunc(a.VRFs, func(v speaker.VRF) bool { return x[v.Name] != y[v.Name] })
+}

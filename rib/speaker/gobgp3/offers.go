@@ -1,0 +1,153 @@
+package gobgp3
+
+import (
+	"fmt"
+	"net/netip"
+	"unsafe"
+
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+)
+
+// rejectRoute is GoBGP's ROUTE_TYPE_REJECT, and noRoute its ROUTE_TYPE_NONE.
+const (
+	noRoute     = 0
+	rejectRoute = 2
+)
+
+// offering looks into what neighbours sent, for a prefix that BGP does not have of them.
+type offering struct {
+	*loop
+	decoder *decoder
+	rds     []rib.RD
+	log     *logger
+	found   []rib.Offer
+}
+
+// offers is Speaker.Offers.
+func (t *tables) offers(vrf string, prefix netip.Prefix) (found []rib.Offer, err error) {
+	w, _ := t.feeder.current()
+	if t.server() == nil || w == nil {
+		return nil, nil
+	}
+	c := t.inForce()
+	o := &offering{loop: t.loop, decoder: newDecoder(c, t.feeder.keeper.names), log: t.log}
+	if vrf != speaker.Default {
+		o.rds = rdsOf(c, w)
+		o.rds = o.rds[:min(len(o.rds), rdsAtOnce)]
+	}
+	err = o.inLoop(func() error {
+		for _, p := range o.peers() {
+			switch p.judgedBy() { // none does what a route server's clients send
+			case vrf:
+				o.look(p, vrf, nlriOf(prefix, nil))
+			case speaker.Default:
+				o.lookForVPN(p, prefix)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look %s up in what neighbours sent: %w", prefix, err)
+	}
+	return o.found, nil
+}
+
+// lookForVPN looks for VPN routes of a prefix that another PE sent.
+func (o *offering) lookForVPN(p livePeer, prefix netip.Prefix) {
+	for _, rd := range o.rds {
+		native, err := bgp.ParseRouteDistinguisher(rd.Dotted())
+		if err == nil {
+			o.look(p, speaker.Default, nlriOf(prefix, &bgpVRF{Rd: native}))
+		}
+	}
+}
+
+// look looks into what one neighbour, in a VRF or in none, sent of one destination.
+func (o *offering) look(p livePeer, vrf string, nlri bgp.AddrPrefixInterface) {
+	family := bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI())
+	adj := p.adjIn().table[family]
+	if adj == nil {
+		return
+	}
+	d := adj.destinations[tableKey(adj, nlri)]
+	if d == nil {
+		return
+	}
+	for _, sent := range d.knownPathList {
+		as := sent
+		if vrf != speaker.Default {
+			of := o.rib().Vrfs[vrf]
+			if of == nil {
+				return
+			}
+			as = pathToGlobal(sent, of)
+		}
+		if o.has(as) {
+			continue
+		}
+		to, label, err := o.decoder.destination(as.origin().nlri)
+		if err != nil {
+			continue
+		}
+		path, _, err := o.decoder.path(as, 0, to, label)
+		reason := o.why(p, sent, as)
+		if err != nil {
+			reason = err.Error()
+		}
+		o.found = append(o.found, rib.Offer{Path: path, Reason: reason})
+	}
+}
+
+// has tells whether a path is in the table into which it leads.
+func (o *offering) has(p *bgpPath) bool {
+	nlri := p.origin().nlri
+	t := o.rib().Tables[bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI())]
+	if t == nil {
+		return false
+	}
+	d := t.destinations[tableKey(t, nlri)]
+	if d == nil {
+		return false
+	}
+	for _, known := range d.knownPathList {
+		k := known.origin()
+		if k.source == p.origin().source && k.nlri.PathIdentifier() == nlri.PathIdentifier() {
+			return true
+		}
+	}
+	return false
+}
+
+// why is why GoBGP did not take what a neighbour sent: as it was sent, and as it would be in
+// the table. It asks the policies what GoBGP asks them (propagateUpdate in
+// pkg/server/server.go).
+func (o *offering) why(p livePeer, sent, as *bgpPath) string {
+	if sent.rejected {
+		return "its AS path, or another attribute against loops, says that it came by here before"
+	}
+	roas := *o.roas.in(unsafe.Pointer(o.server()))
+	options := &bgpPolicyOptions{Info: *p.peerInfo.in(p.fsm), Validate: func(q *bgpPath) unsafe.Pointer { return roasValidate(roas, q) }}
+	global := (*o.assignments.in(*o.policy.in(unsafe.Pointer(o.server()))))["global"]
+	if global == nil {
+		return ""
+	}
+	for _, policy := range *o.importList.in(global) {
+		for _, statement := range *o.statements.in(policy) {
+			var result int
+			if result, as = statementApply(statement, o.log, as, options); result == noRoute {
+				continue
+			}
+			if result == rejectRoute {
+				return fmt.Sprintf("statement %q of policy %q rejects it", *o.statementName.in(statement), *o.policyName.in(policy))
+			}
+			return ""
+		}
+	}
+	if *o.importDefault.in(global) == rejectRoute {
+		return "no global import policy accepts it, and default-import-policy rejects it"
+	}
+	return ""
+}

@@ -1,0 +1,72 @@
+package gobgp3
+
+import (
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
+)
+
+// refusals are the VRFs of whose paths a neighbour hears who gets several paths of a
+// prefix (RFC 7911), by VRF: GoBGP tells him each path, with or without the flag.
+func (r *reachability) refusals() map[string]string {
+	refused := make(map[string]string)
+	for addr, p := range r.peers() {
+		unicast, vpn, vrf := p.getsAll()
+		switch {
+		case vrf != "":
+			if unicast {
+				for name := range r.importedBy(vrf) {
+					refused[name] = addr
+				}
+			}
+		default:
+			if unicast {
+				refused[speaker.Default] = addr
+			}
+			if vpn {
+				for name := range r.rib().Vrfs {
+					refused[name] = addr
+				}
+			}
+		}
+	}
+	return refused
+}
+
+// importedBy are the VRFs whose routes lead into a VRF by their route targets.
+func (r *reachability) importedBy(vrf string) map[string]bool {
+	into := r.rib().Vrfs[vrf]
+	if into == nil {
+		return nil
+	}
+	wanted := targets(into.ImportRt)
+	from := make(map[string]bool)
+	for name, v := range r.rib().Vrfs {
+		if meet(wanted, targets(v.ExportRt)) {
+			from[name] = true
+		}
+	}
+	return from
+}
+
+// targets are the route targets among extended communities.
+func targets(list []bgp.ExtendedCommunityInterface) map[rib.RT]bool {
+	set := make(map[rib.RT]bool, len(list))
+	for _, c := range list {
+		if rt, is := decodeRT(c); is {
+			set[rt] = true
+		}
+	}
+	return set
+}
+
+// meet tells whether two sets of route targets have one in common.
+func meet(a, b map[rib.RT]bool) bool {
+	for rt := range a {
+		if b[rt] {
+			return true
+		}
+	}
+	return false
+}

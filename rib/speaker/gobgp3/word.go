@@ -1,0 +1,20 @@
+package gobgp3
+
+import "github.com/vrfredist/vrfredist/rib"
+
+// word is what is said of the paths that the neighbours of one VRF sent.
+type word struct {
+	nexthops *unreached // nil: nothing
+	policy   rib.Judge  // others are not told of what it rejects; nil: there is none
+	// installed: others are told of what the VRF's gate lets pass alone.
+	installed bool
+}
+
+// rejects tells whether the policy rejects a path. The VRF's worker asks it too, and acts and
+// counts.
+func (w word) rejects(p *rib.Path, vrf string) bool {
+	if w.policy == nil {
+		return false
+	}
+	return w.policy.Judge(rib.Subject{Prefix: p.Prefix, RD: p.RD, Attrs: p.Attrs, VRF: vrf, Unacted: true}, nil).Rejected
+}
