@@ -28,7 +28,9 @@ func isSendMark(c bgp.ExtendedCommunityInterface) bool {
 }
 
 // mark gives VRFs their marks where they have others, or none; with off it takes those away
-// that are no VRF's any more. It returns the VRFs that it changed.
+// that are no VRF's any more. It returns the VRFs that it changed. The list gets no room
+// for more: GoBGP gives it to paths that have no extended communities, and appends to what a path
+// has (SetExtCommunities in internal/pkg/table/path.go).
 func mark(l *loop, c *conf.Config, off bool) (changed map[string]bool, err error) {
 	marks := c.SendMarks()
 	changed = make(map[string]bool)
@@ -38,9 +40,9 @@ func mark(l *loop, c *conf.Config, off bool) (changed map[string]bool, err error
 			want, wanted := marks[name]
 			switch {
 			case wanted && !off && has < 0:
-				v.ExportRt = append(slices.Clip(v.ExportRt), sendMark(want))
+				v.ExportRt = slices.Clip(append(slices.Clip(v.ExportRt), sendMark(want)))
 			case !wanted && off && has >= 0:
-				v.ExportRt = slices.Delete(slices.Clone(v.ExportRt), has, has+1)
+				v.ExportRt = slices.Clip(slices.Delete(slices.Clone(v.ExportRt), has, has+1))
 			default:
 				continue
 			}
