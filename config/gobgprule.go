@@ -200,7 +200,7 @@ func (r *ruleWriter) targets(to section) *misfit {
 }
 
 func (r *ruleWriter) asPath(to section) *misfit {
-	paths := func(list []policy.ASPath) []string { return stringsOf(list) }
+	paths := stringsOf[policy.ASPath]
 	origins := func(list []uint32) (out []string) {
 		for _, as := range list {
 			out = append(out, fmt.Sprintf("_%d$", as))

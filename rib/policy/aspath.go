@@ -56,11 +56,10 @@ func ParseASPath(s string) (ASPath, error) {
 		return a, nil
 	}
 	digits := strings.Trim(s, "^_$")
-	as, err := strconv.ParseUint(digits, 10, 32)
-	if err != nil || strconv.FormatUint(as, 10) != digits {
+	var is bool
+	if a.as, is = asNumber(digits); !is {
 		return a, nil
 	}
-	a.as = uint32(as)
 	switch s {
 	case "^" + digits + "_":
 		a.form = firstForm
@@ -72,6 +71,12 @@ func ParseASPath(s string) (ASPath, error) {
 		a.form = onlyForm
 	}
 	return a, nil
+}
+
+// asNumber reads an AS, in the one way of writing it.
+func asNumber(digits string) (as uint32, is bool) {
+	n, err := strconv.ParseUint(digits, 10, 32)
+	return uint32(n), err == nil && strconv.FormatUint(n, 10) == digits
 }
 
 // String is the expression as it was written.

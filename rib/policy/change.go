@@ -184,7 +184,7 @@ func (c *CommunityChanges[T]) applied(list []T) ([]T, bool) {
 // the other one.
 func (c *changer) redirect(a *rib.Attrs, f rib.Family) bool {
 	to := c.set.Nexthop.Addr
-	if !to.IsValid() || to.Is4() != (f == rib.IPv4) && !(to.Is6() && c.only4) {
+	if !to.IsValid() || to.Is4() != (f == rib.IPv4) && (to.Is4() || !c.only4) {
 		return false
 	}
 	if a.Nexthop == to && !a.LinkLocal.IsValid() {

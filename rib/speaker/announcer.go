@@ -145,7 +145,7 @@ func (a *Announcer) inject(ctx context.Context, vrf string, batch []rib.Announce
 // it has now. Between its parts the VRF's worker has its turn.
 func (a *Announcer) Repeat(ctx context.Context, vrf string) error {
 	if _, err := a.feeds.Feed(vrf); err != nil {
-		return nil //nolint:nilerr // the VRF went, with all that was announced in it
+		return nil // the VRF went, with all that was announced in it
 	}
 	l := a.Ledger(vrf)
 	for part := range slices.Chunk(l.prefixes(nil), lookupBatch) {

@@ -162,10 +162,8 @@ func TestLeakLimit(t *testing.T) {
 	for i := range all {
 		all[i] = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i), 0, 0}), 16)
 	}
-	inRed := func() (list []netip.Prefix) {
-		for _, prefix := range feedOf(t, feeds, "red").WithPaths() {
-			list = append(list, prefix)
-		}
+	inRed := func() []netip.Prefix {
+		list := slices.Clone(feedOf(t, feeds, "red").WithPaths())
 		slices.SortFunc(list, netip.Prefix.Compare)
 		return list
 	}

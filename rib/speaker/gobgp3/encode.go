@@ -15,15 +15,9 @@ import (
 // it; GoBGP sends an identifier of its own.
 const ourIdentifier = 0x76726672
 
-// isOurs tells whether a path is one that we announced: our identifier, and
-// GoBGP's mark "from external", which no path of a neighbour has, and which
+// announcedAs is why a path of ours is announced; false: it is none. One that we announced has
+// our identifier, and GoBGP's mark "from external", which no path of a neighbour has, and which
 // keeps it from GoBGP's own zebra client.
-func isOurs(o *bgpOrigin) bool {
-	_, is := announcedAs(o)
-	return is
-}
-
-// announcedAs is why a path of ours is announced; false: it is none.
 func announcedAs(o *bgpOrigin) (as rib.AnnouncedAs, ours bool) {
 	n := o.nlri.PathIdentifier() - ourIdentifier
 	if !o.isFromExternal || n > uint32(rib.FromAggregate) {

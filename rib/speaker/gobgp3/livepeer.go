@@ -55,9 +55,6 @@ func (p livePeer) vrf() (name string) {
 	return name
 }
 
-// inVRF tells whether the neighbour is in a VRF.
-func (p livePeer) inVRF() bool { return p.vrf() != "" }
-
 // isDown tells whether somebody, or a limit, keeps the neighbour from having a session.
 func (p livePeer) isDown() (is bool) {
 	p.read(func(*oc.Neighbor, bgp.FSMState) { is = *p.adminState.in(p.fsm) != adminUp })

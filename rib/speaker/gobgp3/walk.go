@@ -128,7 +128,6 @@ func (all gates) take(f *flags, r report) (rest report, walk bool) {
 		return report{}, false
 	}
 	if r.whole {
-		walk = true
 		g.known = true
 		g.clear()
 		for _, c := range r.changes {

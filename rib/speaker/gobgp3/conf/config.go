@@ -118,7 +118,7 @@ func (c *Config) TermsOf(address, group string) rib.Terms {
 
 // SameLeaks tells whether VRFs leak from each other by the same rules in two configurations.
 func SameLeaks(a, b *Config) bool {
-	return maps.EqualFunc(a.Extras.Leaks, b.Extras.Leaks, func(x, y []rib.LeakRule) bool { return slices.Equal(x, y) })
+	return maps.EqualFunc(a.Extras.Leaks, b.Extras.Leaks, slices.Equal)
 }
 
 // Neighbor is a configured neighbour, as far as the watch of best paths depends on it.
