@@ -29,7 +29,7 @@ func policies(w *work, t *stage, s *sender) {
 	for _, p := range pick(w.v4, policyPrefixes) {
 		prefixes = append(prefixes, fmt.Sprintf("%q", p.String()+" le 32"))
 	}
-	by := "  policy = \"thousand\"\n[[netlink.policies]]\n  name = \"thousand\"\n  [[netlink.policies.rules]]\n    prefixes = [" +
+	by := "  policy = \"thousand\"\n[[netlink.policies]]\n  default = \"accept\"\n  name = \"thousand\"\n  [[netlink.policies.rules]]\n    prefixes = [" +
 		strings.Join(prefixes, ", ") + "]\n    set_med = 7\n    action = \"next\"\n"
 	plain := gobgpConfig("ipv4-unicast", "ipv6-unicast") + "[netlink.export]\n  enabled = true\n"
 	for range besidePairs {

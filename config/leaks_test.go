@@ -46,6 +46,7 @@ while_not = ["0.0.0.0/0"]
 [[netlink.vrfs]]
 name = "default"
 [[netlink.policies]]
+default = "accept"
 name = "some"
 [[netlink.policies.rules]]
 action = "accept"

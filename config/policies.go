@@ -93,6 +93,9 @@ func readPolicies(p *problems, root *node, known []string) *policies {
 		read(p, item, policyKeys, &d)
 		w.def.Name, w.def.Default = d.name, d.fallback
 		all.checkName(p, w)
+		if item.get("default") == nil {
+			p.add(item.line, join(item.path, "default"), `is missing; write "accept" or "reject": what becomes of a route that no rule decides`)
+		}
 		w.readRules(p, known)
 		if w.faulty = len(p.list) > faults; !w.faulty {
 			w.judge(p)

@@ -30,6 +30,7 @@ func (f *fork) judged(inside bool, policies string, export, imports []string) st
 const (
 	without65001 = `
 [[netlink.policies]]
+  default = "accept"
   name = "not-65001"
   [[netlink.policies.rules]]
     name = "the nearer one"
@@ -43,6 +44,7 @@ const (
 `
 	nothing = `
 [[netlink.policies]]
+  default = "accept"
   name = "nothing"
   [[netlink.policies.rules]]
     action = "reject"
