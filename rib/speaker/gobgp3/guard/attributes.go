@@ -227,9 +227,9 @@ func (j *judging) unwantedAttribute(u *update, a *attribute) bool {
 	customer := j.rules().VRF != ""
 	switch bgp.BGPAttrType(a.kind) {
 	case bgp.BGP_ATTR_TYPE_EXTENDED_COMMUNITIES:
-		return customer && j.customerCommunities(u, a, 8, &u.kept)
+		return j.extendedCommunities(u, a, 8, &u.kept, customer)
 	case bgp.BGP_ATTR_TYPE_IP6_EXTENDED_COMMUNITIES:
-		return customer && j.customerCommunities(u, a, 20, &u.kept6)
+		return j.extendedCommunities(u, a, 20, &u.kept6, customer)
 	case bgp.BGP_ATTR_TYPE_PREFIX_SID, bgp.BGP_ATTR_TYPE_TUNNEL_ENCAP:
 		if customer || !j.agreed.labelled() {
 			j.cut(u, a, TunnelAttribute)
@@ -249,17 +249,21 @@ func (j *judging) unwantedAttribute(u *update, a *attribute) bool {
 	return false
 }
 
-// customerCommunities leaves of a customer's extended communities only those that are
-// its own to set, and tells whether none is left. A list that is no list of them is
-// left to the rehearsal.
-func (j *judging) customerCommunities(u *update, a *attribute, size int, kept *[]byte) bool {
+// extendedCommunities leaves of a customer's extended communities only those that are
+// its own to set, and of everybody's those that are not our own marks, and tells whether none is
+// left. A list that is no list of them is left to the rehearsal.
+func (j *judging) extendedCommunities(u *update, a *attribute, size int, kept *[]byte, customer bool) bool {
 	if len(a.value) == 0 || len(a.value)%size != 0 {
 		return false
 	}
 	terms := &j.rules().Terms
 	*kept = (*kept)[:0]
 	for v := a.value; len(v) > 0; v = v[size:] {
-		switch why := customers(v[:size], terms); why {
+		why := marks(v[:size])
+		if why == reasons && customer {
+			why = customers(v[:size], terms)
+		}
+		switch why {
 		case reasons:
 			*kept = append(*kept, v[:size]...)
 		default:
@@ -272,6 +276,15 @@ func (j *judging) customerCommunities(u *update, a *attribute, size int, kept *[
 	}
 	a.cut = len(a.value) == 0
 	return a.cut
+}
+
+// marks tells whether an extended community is a route target of AS 0, which is nobody's (RFC
+// 7607): by these this router tells its own paths apart (rib.SendMark).
+func marks(v []byte) Reason {
+	if len(v) == 8 && v[0]&^0x40 == 0 && v[1] == 0x02 && v[2] == 0 && v[3] == 0 {
+		return RouteTarget
+	}
+	return reasons
 }
 
 // customers tells why a customer may not set an extended community; reasons: it may.

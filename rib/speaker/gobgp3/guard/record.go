@@ -49,7 +49,7 @@ const (
 )
 
 var reasonTexts = [reasons]string{
-	RouteTarget:         "a route target that accept_route_targets does not name was removed",
+	RouteTarget:         "a route target that accept_route_targets does not name, or one of AS 0, was removed",
 	ExtendedCommunity:   "an extended community that is not a customer's to set was removed",
 	LocalPref:           "LOCAL_PREF of an eBGP neighbour was removed (RFC 4271, 5.1.5)",
 	Reflection:          "ORIGINATOR_ID or CLUSTER_LIST of an eBGP neighbour was removed (RFC 7606, 7.9 and 7.10)",

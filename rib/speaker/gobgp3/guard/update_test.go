@@ -91,6 +91,7 @@ func community(kind uint16, rest ...byte) []byte {
 
 var (
 	rtB     = community(0x0002, 0xfd, 0xe8, 0, 0, 0, 20)
+	ourMark = binary.BigEndian.AppendUint64(nil, uint64(rib.SendMark("a", "")))
 	rtFour  = community(0x0202, 0, 1, 0, 0, 0, 20)
 	rtIP    = community(0x0102, 192, 0, 2, 1, 0, 20)
 	rtMute  = community(0x4002, 0xfd, 0xe8, 0, 0, 0, 20)
@@ -149,6 +150,9 @@ func TestCustomers(t *testing.T) {
 		"a MAC address":            {customer, 0, plainAttrs(attr(0xc0, 16, mac...)), n4, four, nil, list(1, 2, 3), ExtendedCommunity},
 		"an encapsulation":         {customer, 0, plainAttrs(attr(0xc0, 16, encap...)), n4, four, nil, list(1, 2, 3), ExtendedCommunity},
 		"a route target, accepted": {with(customer, func(r *Rules) { r.Terms.AcceptRTs = []rib.RT{rtValue} }), 0, plainAttrs(attr(0xc0, 16, slices.Concat(rtB, rtFour)...)), n4, four, nil, list(1, 2, 3, 16), RouteTarget},
+		"a mark of ours":           {with(customer, func(r *Rules) { r.Terms.AnyRT = true }), 0, plainAttrs(attr(0xc0, 16, slices.Concat(rtB, ourMark)...)), n4, four, nil, list(1, 2, 3, 16), RouteTarget},
+		"a PE's mark of ours":      {outside, 0, plainAttrs(attr(0xc0, 16, ourMark...)), n4, four, nil, list(1, 2, 3), RouteTarget},
+		"beside a PE's own":        {inside, 0, plainAttrs(attr(0xc0, 16, slices.Concat(ourMark, mac, rtB)...)), n4, four, nil, list(1, 2, 3, 16), RouteTarget},
 		"any route target":         {with(customer, func(r *Rules) { r.Terms.AnyRT = true }), 0, plainAttrs(attr(0xc0, 16, slices.Concat(rtB, rtFour)...)), n4, four, nil, list(1, 2, 3, 16), reasons},
 		"a customer's VPN route":   {customer, 0, plainAttrs(reachVPN("2001:db8:8::/48")), n4, four, nil, list(1, 2, 3), FamilyNotNegotiated},
 		"a customer's ATTR_SET":    {customer, 0, plainAttrs(attr(0xc0, 128, slices.Concat([]byte{0, 0, 0, 1}, attr(0xc0, 16, rtB...))...)), n4, four, nil, list(1, 2, 3), TunnelAttribute},
