@@ -47,6 +47,7 @@ type examiner struct {
 	host  surveyed
 	force *inForce
 	vrfs  *vrfs
+	boxes mailboxes
 }
 
 // Diagnose implements api.Backend.
@@ -56,7 +57,7 @@ func (e *examiner) Diagnose(ctx context.Context) ([]doctor.Finding, error) {
 		return nil, err
 	}
 	facts.File, facts.Running, facts.States = e.file, true, e.vrfs.List()
-	facts.Rivals, facts.Drift = e.host.Rivals(), driftFindings(e.vrfs.bgp)
+	facts.Rivals, facts.Drift, facts.Limits = e.host.Rivals(), driftFindings(e.vrfs.bgp), e.boxes.Limits()
 	// systemd says which process it started; its other variables are inherited.
 	started := os.Getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Getpid())
 	facts.Host = doctor.ReadHost(os.DirFS("/"), "", started)

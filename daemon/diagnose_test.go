@@ -64,7 +64,7 @@ func TestGather(t *testing.T) {
 // TestDiagnose is of what is in force, and of what BGP has otherwise.
 func TestDiagnose(t *testing.T) {
 	v, s := seen(t)
-	e := &examiner{"f.toml", &fakeHost{asked: make(map[string]uint8)}, s.changer.force, v}
+	e := &examiner{"f.toml", &fakeHost{asked: make(map[string]uint8)}, s.changer.force, v, mailboxes{s.bgp}}
 	found, err := e.Diagnose(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -234,6 +234,10 @@ func (s *stage) wants(t *testing.T, calls ...string) {
 // inForce tells which configuration is.
 func (s *stage) inForce() string { return string(s.changer.force.config().BGP) }
 
+func (b *fakeBGP) Limits() []speaker.Limit {
+	return []speaker.Limit{{VRF: "a", Neighbor: "192.0.2.2", Family: "ipv4-unicast", Prefixes: 90, Most: 100, Near: true}}
+}
+
 func (b *fakeBGP) Leaks() []speaker.LeakCount {
 	return []speaker.LeakCount{{Into: "a", Rule: rib.LeakRule{From: "default"}, Prefixes: 2, Over: 1}}
 }

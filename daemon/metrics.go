@@ -56,6 +56,8 @@ type feeder interface {
 	Feed(vrf string) (*rib.Feed, error)
 	// Leaks returns how many prefixes come in by each leak of the configuration.
 	Leaks() []speaker.LeakCount
+	// Limits returns how many prefixes neighbours have sent, where there is a limit.
+	Limits() []speaker.Limit
 }
 
 // mailboxes says how many prefixes wait in the mailbox of a VRF. A VRF without one is on
@@ -72,10 +74,15 @@ func (m mailboxes) WaitingOf(name string, f rib.Family) int {
 	return waiting
 }
 
-// Leaks implements metrics.Source.
-func (m mailboxes) Leaks() (list []vrf.LeakCount) {
+// Limits implements metrics.Source.
+func (m mailboxes) Limits() (list []vrf.PrefixLimit) {
 	for _, l := range m.bgp.Leaks() {
-		list = append(list, vrf.LeakCount{Into: l.Into, From: l.Rule.From, Prefixes: l.Prefixes, Over: l.Over})
+		list = append(list, vrf.PrefixLimit{VRF: l.Into, From: l.Rule.From, Prefixes: l.Prefixes, Most: int(l.Rule.MaxPrefixes), Over: l.Over})
+	}
+	for _, l := range m.bgp.Limits() {
+		list = append(list, vrf.PrefixLimit{
+			VRF: l.VRF, Neighbor: l.Neighbor, Family: l.Family, Prefixes: l.Prefixes, Most: int(l.Most), Stopped: l.Stopped,
+		})
 	}
 	return list
 }

@@ -192,7 +192,7 @@ func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
 	fleet := &vrfs{w.supervisor, w.force, w.bgp, &w.tap}
 	w.backend = backend{
 		vrfs: fleet, neighbors: w.neighbors, changer: d.changer, mailboxes: mailboxes{w.bgp},
-		examiner: &examiner{o.File, w.host, w.force, fleet},
+		examiner: &examiner{o.File, w.host, w.force, fleet, mailboxes{w.bgp}},
 		planner: &planner{
 			force: w.force, gate: w.gate, bgp: w.bgp, status: w.supervisor.Get,
 			parse:  func(file string, text []byte) (*config.Config, error) { return config.Parse(file, text, w.judge) },

@@ -70,9 +70,10 @@ type Facts struct {
 	// Running: the running daemon gathered the facts; otherwise another process did, which
 	// looks for the daemon's sake.
 	Running      bool
-	States       []vrf.Status // of the running daemon
-	Rivals       []rib.Rival  // of its tables
-	Drift        []Drift      // the same
+	States       []vrf.Status      // of the running daemon
+	Rivals       []rib.Rival       // of its tables
+	Drift        []Drift           // the same
+	Limits       []vrf.PrefixLimit // the same
 	Capabilities uint64
 	Features     rib.Features
 	Spaces       map[string]Space // by the netns of a binding, "" for the daemon's own
@@ -87,7 +88,7 @@ func Judge(f Facts) []Finding {
 	var all []Finding
 	for _, check := range []func(Facts) []Finding{
 		capabilities, features, places, states, sharedTables, rivals, guards, protocolRoutes, protocolNumber,
-		sessions, settings, networkd, restart, passwords, drift,
+		sessions, settings, networkd, restart, passwords, drift, limits,
 	} {
 		all = append(all, check(f)...)
 	}

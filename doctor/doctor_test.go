@@ -77,6 +77,19 @@ var judgements = []struct {
 }{
 	{"healthy", func(*Facts) {}, nil},
 	{"neighbours without a password", func(f *Facts) { f.Open = []string{"192.0.2.7 in VRF red"} }, []string{"advice password "}},
+	{"near their limits", func(f *Facts) {
+		f.Limits = []vrf.PrefixLimit{
+			{VRF: "red", Prefixes: 79, Most: 100},
+			{VRF: "red", Neighbor: "192.0.2.7", Family: "ipv4-unicast", Prefixes: 80, Most: 100},
+			{VRF: "blue", Neighbor: "127.1.0.1", Family: "ipv4-unicast", Prefixes: 101, Most: 100, Stopped: "it sent more than its prefix-limit"},
+			{VRF: "blue", Prefixes: 900, Most: 1000},
+			{VRF: "blue", From: "default", Prefixes: 3, Most: 3, Over: 2},
+			{VRF: "blue", From: "red", Prefixes: 1000},
+		}
+		full := f.Specs[1]
+		full.Export.MaxRoutes = 10
+		f.States = []vrf.Status{{Spec: full, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready, Counts: rib.ByFamily[vrf.Counts]{{Installed: 5}, {Installed: 3}}}}}
+	}, []string{"broken prefix-limit blue", "risk max-routes red", "risk prefix-limit blue", "risk prefix-limit blue", "risk prefix-limit red"}},
 	{"no capability", func(f *Facts) { f.Capabilities = 0 }, []string{
 		"broken capabilities CAP_NET_ADMIN: sudo vrfredist run -f /etc/vrfredist/vrfredist.toml",
 		"broken capabilities CAP_NET_BIND_SERVICE: sudo vrfredist run -f /etc/vrfredist/vrfredist.toml",

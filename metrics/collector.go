@@ -31,8 +31,9 @@ type Source interface {
 	SessionStates(ctx context.Context) (map[string]map[string]int, error)
 	// Policies returns the policies with how often each rule matched.
 	Policies() []vrf.Policy
-	// Leaks returns how many prefixes come in by each leak of the configuration.
-	Leaks() []vrf.LeakCount
+	// Limits returns how many prefixes neighbours have sent, and leaks let in, where there is
+	// a limit.
+	Limits() []vrf.PrefixLimit
 	// Guarded returns the counts of messages of each BGP neighbour that were changed.
 	Guarded() []vrf.Guarded
 }
@@ -78,9 +79,9 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	if err != nil {
 		c.log.Warn("the states of the sessions are missing in the metrics", "err", err)
 	}
-	leaks := make(map[string][]vrf.LeakCount)
-	for _, l := range c.source.Leaks() {
-		leaks[l.Into] = append(leaks[l.Into], l)
+	limits := make(map[string][]vrf.PrefixLimit)
+	for _, l := range c.source.Limits() {
+		limits[l.VRF] = append(limits[l.VRF], l)
 	}
 	for _, st := range c.source.List() {
 		s := series{c, out, st.Spec.Name, st.Spec.Binding.Netns}
@@ -94,10 +95,7 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 			s.latency(f.String(), st.Totals.Latency[f])
 			s.gauge(mailboxDepth, float64(c.source.WaitingOf(st.Spec.Name, f)), f.String())
 		}
-		for _, l := range leaks[st.Spec.Name] {
-			s.gauge(leakPrefixes, float64(l.Prefixes), l.From, "in")
-			s.gauge(leakPrefixes, float64(l.Over), l.From, "kept out")
-		}
+		s.limits(limits[st.Spec.Name])
 		for _, state := range slices.Sorted(maps.Keys(sessions[st.Spec.Name])) {
 			s.gauge(sessionCount, float64(sessions[st.Spec.Name][state]), state)
 		}
@@ -112,6 +110,20 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 		for _, reason := range slices.Sorted(maps.Keys(g.Removed)) {
 			s.counter(guardActions, g.Removed[reason], g.Neighbor, reason)
 		}
+	}
+}
+
+// limits are how many prefixes there are of those that the VRF's limits allow.
+func (s series) limits(all []vrf.PrefixLimit) {
+	for i := range all {
+		l := &all[i]
+		if l.From != "" {
+			s.gauge(leakPrefixes, float64(l.Prefixes), l.From, "in")
+			s.gauge(leakPrefixes, float64(l.Over), l.From, "kept out")
+			continue
+		}
+		s.gauge(limitedPrefixes, float64(l.Prefixes), l.Neighbor, l.Family)
+		s.gauge(prefixLimit, float64(l.Most), l.Neighbor, l.Family)
 	}
 }
 
@@ -161,6 +173,7 @@ func (s series) states(st vrf.Status) {
 		}
 		s.gauge(vrfState, is, string(state))
 	}
+	s.gauge(maxRoutes, float64(st.Spec.Export.Quota()))
 	for f := range rib.Families {
 		n, family := st.Counts[f], f.String()
 		for state, count := range map[rib.State]int{

@@ -32,6 +32,10 @@ const (
 	guardActions  = "vrfredist_guard_actions_total"
 	policyMatches = "vrfredist_policy_matches_total"
 	leakPrefixes  = "vrfredist_leak_prefixes"
+
+	limitedPrefixes = "vrfredist_limited_prefixes"
+	prefixLimit     = "vrfredist_prefix_limit"
+	maxRoutes       = "vrfredist_max_routes"
 )
 
 // families are all of them, in the order of docs/METRICS.md, which has the same
@@ -58,6 +62,9 @@ func families() []family {
 		{exportLatency, "histogram", []string{"family"}, "Time from BGP's event to the kernel's confirmation, for each route that was written."},
 		{guardUpdates, "counter", []string{"neighbor", "kind"}, "UPDATEs of a BGP neighbour that passed the guard as they came, or were rehearsed first."},
 		{policyMatches, "counter", []string{"policy", "rule"}, "Routes that a rule of a policy matched, each time that they were judged; vrf and netns are empty."},
+		{limitedPrefixes, "gauge", []string{"neighbor", "family"}, "Prefixes that a neighbour has sent, or all neighbours of a VRF (neighbor empty), where vrfredist_prefix_limit says how many may be."},
+		{prefixLimit, "gauge", []string{"neighbor", "family"}, "How many prefixes a neighbour may send (prefix-limit), or all neighbours of a VRF together (max_prefixes; neighbor empty). Of 80 % on the log and doctor warn."},
+		{maxRoutes, "gauge", nil, "How many routes the VRF may have in its table (max_routes). Of 80 % on the log and doctor warn."},
 		{leakPrefixes, "gauge", []string{"from", "state"}, "Prefixes that leak in from another VRF by the configuration, and those that max_prefixes of the leak keeps out."},
 		{guardActions, "counter", []string{"neighbor", "reason"}, "What the guard removed, withdrew, held back or ended of a BGP neighbour's messages."},
 	}

@@ -40,8 +40,12 @@ func (f *fakeSource) Policies() []vrf.Policy {
 	return []vrf.Policy{{Name: "to-kernel", Rules: []vrf.PolicyRule{{Title: "rule 1 (customers)", Matched: 12}, {Title: "default", Matched: 3}}}}
 }
 
-func (f *fakeSource) Leaks() []vrf.LeakCount {
-	return []vrf.LeakCount{{Into: "red", From: "default", Prefixes: 10, Over: 3}}
+func (f *fakeSource) Limits() []vrf.PrefixLimit {
+	return []vrf.PrefixLimit{
+		{VRF: "red", From: "default", Prefixes: 10, Over: 3},
+		{VRF: "red", Neighbor: "192.0.2.2", Family: "ipv4-unicast", Prefixes: 85, Most: 100},
+		{VRF: "red", Prefixes: 90, Most: 1000},
+	}
 }
 
 func (f *fakeSource) Guarded() []vrf.Guarded {
@@ -112,6 +116,11 @@ func TestCollector(t *testing.T) {
 		`vrfredist_routes{direction="export",family="ipv6",` + red + `,state="installed",vrf="red"} 3`,
 		`vrfredist_routes{direction="export",family="ipv4",` + red + `,state="unresolved",vrf="red"} 14`,
 		`vrfredist_routes{direction="import",family="ipv6",` + red + `,state="announced",vrf="red"} 2`,
+		`vrfredist_limited_prefixes{family="ipv4-unicast",neighbor="192.0.2.2",` + red + `,vrf="red"} 85`,
+		`vrfredist_prefix_limit{family="ipv4-unicast",neighbor="192.0.2.2",` + red + `,vrf="red"} 100`,
+		`vrfredist_limited_prefixes{family="",neighbor="",` + red + `,vrf="red"} 90`,
+		`vrfredist_prefix_limit{family="",neighbor="",` + red + `,vrf="red"} 1000`,
+		`vrfredist_max_routes{` + red + `,vrf="red"} 4e+06`,
 		`vrfredist_bgp_prefixes{family="ipv4",` + red + `,vrf="red"} 7`,
 		`vrfredist_bgp_prefixes{family="ipv6",` + red + `,vrf="red"} 4`,
 		`vrfredist_foreign_routes{family="ipv4",` + red + `,vrf="red"} 14`,

@@ -32,6 +32,7 @@ type lab struct {
 	done    sync.WaitGroup
 	leaks   map[string][]string // by the VRF into which others leak
 	fails   int                 // worker runs that ended in an error
+	logged  *strings.Builder    // nil: what is logged is not kept
 }
 
 func newLab(t *testing.T) *lab {
@@ -43,7 +44,12 @@ func newLab(t *testing.T) *lab {
 	return l
 }
 
-func (l *lab) log() *slog.Logger { return slog.New(slog.DiscardHandler) }
+func (l *lab) log() *slog.Logger {
+	if l.logged != nil {
+		return slog.New(slog.NewTextHandler(l.logged, nil))
+	}
+	return slog.New(slog.DiscardHandler)
+}
 
 func binding(name string) rib.Binding {
 	if name == vrf.Default {

@@ -69,6 +69,36 @@ func TestRestartKeepsTheQuota(t *testing.T) {
 	}
 }
 
+// TestQuotaWarnsBefore: once four fifths of max_routes are there, and again when they were not
+// meanwhile.
+func TestQuotaWarnsBefore(t *testing.T) {
+	story(t, func(l *lab, _ *fakeTable) {
+		l.logged = new(strings.Builder)
+		s := spec("red")
+		s.Export.MaxRoutes = 5
+		l.start(s)
+		l.converge("red")
+		route := func(i int) string { return fmt.Sprintf("10.%d.0.0/16", i) }
+		warnings := func(want int) {
+			t.Helper()
+			l.settle()
+			if got := strings.Count(l.logged.String(), "level=WARN"); got != want {
+				t.Errorf("%d warnings, want %d:\n%s", got, want, l.logged)
+			}
+		}
+		for i, want := range []int{0, 0, 0, 1, 1, 1} {
+			l.hear("red", bgpPath(route(i), "192.0.2.9"))
+			warnings(want)
+		}
+		for _, i := range []int{0, 1, 2} {
+			l.unhear("red", route(i), 0)
+		}
+		warnings(1)
+		l.hear("red", bgpPath(route(0), "192.0.2.9"))
+		warnings(2)
+	})
+}
+
 func TestSweepWaitsForEndOfRIB(t *testing.T) {
 	story(t, func(l *lab, table *fakeTable) {
 		table.routes[left("10.1.0.0/16").Key()] = left("10.1.0.0/16")

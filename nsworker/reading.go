@@ -135,6 +135,7 @@ func (s *tableSync) report(reading bool) {
 	}
 	st := vrf.WorkerStatus{Table: s.view().Where.Table, State: vrf.Syncing, Totals: s.withDrifts(s.totals), Contested: s.contested(), Counts: s.counts(s.feed)}
 	st.Progress = s.progress(prefixes, waiting, reading)
+	s.warnOfQuota()
 	// A route that nobody spoke of since the start may be an earlier tenant's: with one of
 	// them the VRF is not ready.
 	if s.phase.synced() && st.Counts.Total().Stale == 0 {
@@ -148,6 +149,16 @@ func (s *tableSync) report(reading bool) {
 	}
 	s.told = st
 	s.Worker.report(st)
+}
+
+// warnOfQuota says once that a VRF has nearly as many routes as it may have.
+func (s *tableSync) warnOfQuota() {
+	q := vrf.PrefixLimit{Prefixes: s.routes.wanted, Most: s.spec.Export.Quota()}
+	if near := q.Near(); near != s.nearQuota {
+		if s.nearQuota = near; near {
+			s.log.Warn("the VRF has nearly as many routes as its max_routes lets it have; raise it, or send fewer routes", "routes", q.Prefixes, "max_routes", q.Most)
+		}
+	}
 }
 
 // progress says how far long work is; the zero value where there is none. What is done in one

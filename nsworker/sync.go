@@ -40,7 +40,9 @@ type tableSync struct {
 	down    rib.Down         // whose sessions have ended, as the feed last said
 	told    vrf.WorkerStatus // what was reported last
 	toldAll bool             // the board knows that all imports were announced
-	entries []rib.Entry
+
+	nearQuota bool // somebody was warned
+	entries   []rib.Entry
 }
 
 const (

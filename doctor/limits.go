@@ -1,0 +1,48 @@
+package doctor
+
+import (
+	"fmt"
+
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// limits are about what is near the number of prefixes or routes that the configuration allows,
+// or over it.
+func limits(f Facts) (all []Finding) {
+	for i := range f.Limits {
+		if l := &f.Limits[i]; l.Near() || l.Stopped != "" || l.Over > 0 {
+			all = append(all, limit(l))
+		}
+	}
+	for _, st := range f.States {
+		q := vrf.PrefixLimit{VRF: st.Spec.Name, Prefixes: st.Counts.Total().Installed, Most: st.Spec.Export.Quota()}
+		if over := st.Counts.Total().OverQuota; q.Near() || over > 0 {
+			all = append(all, Finding{
+				Level: Risk, Check: "max-routes", Subject: q.VRF,
+				What: fmt.Sprintf("VRF %q has %d of the %d routes that its max_routes lets it have, and %d are kept out.", q.VRF, q.Prefixes, q.Most, over),
+				Why:  "Beyond that number no further prefix gets into its table: what goes there takes another route, or none. Raise max_routes, or send fewer routes.",
+			})
+		}
+	}
+	return all
+}
+
+func limit(l *vrf.PrefixLimit) Finding {
+	find := Finding{Level: Risk, Check: "prefix-limit", Subject: l.VRF}
+	switch {
+	case l.From != "":
+		find.What = fmt.Sprintf("VRF %q has %d of the %d prefixes that max_prefixes lets leak in from %q, and %d are kept out.", l.VRF, l.Prefixes, l.Most, l.From, l.Over)
+		find.Why = "Beyond that number no further prefix leaks in. Raise max_prefixes of the leak, or give it a policy that lets in fewer."
+	case l.Neighbor == "":
+		find.What = fmt.Sprintf("The neighbours of VRF %q have sent %d prefixes, of the %d that its max_prefixes lets them send together.", l.VRF, l.Prefixes, l.Most)
+		find.Why = "Beyond that number none of them gets a further prefix in. Raise max_prefixes under [netlink.vrfs.bgp], or have them send fewer."
+	default:
+		find.What = fmt.Sprintf("The neighbour %s of VRF %q has sent %d %s prefixes, of the %d that its prefix-limit lets it send.", l.Neighbor, l.VRF, l.Prefixes, l.Family, l.Most)
+		find.Why = "Its session ends when it sends more. Raise max-prefixes of its prefix-limit, or have it send fewer."
+		if l.Stopped != "" {
+			find.Level = Broken
+			find.Why = "Its session was ended: " + l.Stopped + "."
+		}
+	}
+	return find
+}
