@@ -33,9 +33,12 @@ type told struct {
 	want map[string]bool // by prefix
 }
 
-func (x told) check(t *testing.T, rd uint32, last string) {
+// check waits for the last routes, of each family one: they come in an order of their own.
+func (x told) check(t *testing.T, rd uint32, lasts ...string) {
 	t.Helper()
-	eventually(t, x.who+" has "+last, func() bool { return len(x.peer.has(last, rd)) == 1 })
+	for _, last := range lasts {
+		eventually(t, x.who+" has "+last, func() bool { return len(x.peer.has(last, rd)) == 1 })
+	}
 	for pfx, want := range x.want {
 		if got := len(x.peer.has(pfx, rd)) == 1; got != want {
 			t.Errorf("%s has %s: %v, want %v", x.who, pfx, got, want)
@@ -81,11 +84,12 @@ func TestWellKnownCommunities(t *testing.T) {
 				out[pfx], in[pfx], out[own], in[own] = kind.out, kind.in, kind.out, kind.in
 			}
 		}
-		for _, last := range []string{"10.200.0.0/16", "2001:db8:ffff::/48"} {
+		lasts := []string{"10.200.0.0/16", "2001:db8:ffff::/48"}
+		for _, last := range lasts {
 			from.announce(spec{prefix: last, rd: rd, rts: []uint32{1}})
-			told{"eBGP", receivers[0], out}.check(t, 0, last)
-			told{"iBGP", receivers[1], in}.check(t, 0, last)
 		}
+		told{"eBGP", receivers[0], out}.check(t, 0, lasts...)
+		told{"iBGP", receivers[1], in}.check(t, 0, lasts...)
 	}
 	// VPN routes go to PEs of other ASes and of ours by the same rules.
 	s.announce(t, "red", change("10.201.0.0/16", 1))
