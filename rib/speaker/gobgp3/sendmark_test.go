@@ -168,15 +168,8 @@ func TestSendAtRandom(t *testing.T) {
 	files, refused, compared, passed := 0, 0, 0, 0
 	for seed := range uint64(400) {
 		m := ruleMaker{rand.New(rand.NewPCG(seed, 14))}
-		text := red + fmt.Sprintf("default = %q\n", m.one("accept", "reject"))
-		for range 1 + m.IntN(4) {
-			text += "[[netlink.policies.rules]]\n" + m.rule()
-		}
-		read, err := config.Parse("f.toml", []byte(text), config.BGP{Schema: conf.Schema(), Check: conf.Check})
-		if err != nil {
-			if strings.Contains(err.Error(), "GoBGP refuses") || strings.Contains(err.Error(), "there is no policy") {
-				t.Fatalf("seed %d: %v\n%s", seed, err, text)
-			}
+		text, read := m.file(t, seed, red)
+		if read == nil {
 			refused++
 			continue
 		}

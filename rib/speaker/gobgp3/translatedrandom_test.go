@@ -134,22 +134,33 @@ func (m ruleMaker) route(from string) *bgpPath {
 	return (*bgpPath)(newTablePath(unsafe.Pointer(source), nlri, false, attrs, time.Unix(0, 0), false))
 }
 
+// file adds the default and the rules of the policy at a file's end, at random, and reads it;
+// nil: check refuses it, because it contradicts itself, or says what GoBGP cannot be told.
+func (m ruleMaker) file(t *testing.T, seed uint64, head string) (text string, read *config.Config) {
+	t.Helper()
+	text = head + fmt.Sprintf("default = %q\n", m.one("accept", "reject"))
+	for range 1 + m.IntN(4) {
+		text += "[[netlink.policies.rules]]\n" + m.rule()
+	}
+	read, err := config.Parse("f.toml", []byte(text), config.BGP{Schema: conf.Schema(), Check: conf.Check})
+	if err == nil {
+		return text, read
+	}
+	if strings.Contains(err.Error(), "GoBGP refuses") || strings.Contains(err.Error(), "there is no policy") {
+		t.Fatalf("seed %d: %v\n%s", seed, err, text)
+	}
+	return text, nil
+}
+
 // TestTranslatedAtRandom: what GoBGP makes of a route by a policy of [[netlink.policies]] is
 // what the policy itself makes of it.
 func TestTranslatedAtRandom(t *testing.T) {
 	files, refused, compared, passed := 0, 0, 0, 0
 	for seed := range uint64(400) {
 		m := ruleMaker{rand.New(rand.NewPCG(seed, 15))}
-		text := translatedHead + fmt.Sprintf("default = %q\n", m.one("accept", "reject"))
-		for range 1 + m.IntN(4) {
-			text += "[[netlink.policies.rules]]\n" + m.rule()
-		}
-		read, err := config.Parse("f.toml", []byte(text), config.BGP{Schema: conf.Schema(), Check: conf.Check})
-		if err != nil {
-			if strings.Contains(err.Error(), "GoBGP refuses") || strings.Contains(err.Error(), "there is no policy") {
-				t.Fatalf("seed %d: %v\n%s", seed, err, text)
-			}
-			refused++ // it contradicts itself, or says what GoBGP cannot be told
+		text, read := m.file(t, seed, translatedHead)
+		if read == nil {
+			refused++
 			continue
 		}
 		c, err := conf.Read(read.BGP, read.Extras, nil)
