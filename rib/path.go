@@ -51,6 +51,11 @@ type Via struct {
 	// kernel table of Source ("default" for the global table), or for another reason As.
 	Imported bool
 	As       AnnouncedAs
+	// Carrier is what brought a path of another PE into a VRF. Of ByEVPN the rest says for which
+	// encapsulation, and its router's MAC address; the VNI is the path's label.
+	Carrier   Carrier
+	EncapKind EncapKind
+	RouterMAC MAC
 	// ByRule marks a path that another VRF's LeakRule let in; Source is "default" where it
 	// is of the global table.
 	ByRule bool
@@ -109,7 +114,7 @@ type Path struct {
 	Prefix netip.Prefix
 	RD     RD
 	ID     uint32 // tells the paths of one RD:prefix apart (RFC 7911, multipath)
-	Label  uint32 // MPLS label of a VPN path; 0: none
+	Label  uint32 // of a VPN path its MPLS label, of one by EVPN its VNI; 0: none
 	Age    int64  // Unix seconds at which it was learned
 	Attrs  *Attrs
 }

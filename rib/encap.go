@@ -1,0 +1,150 @@
+package rib
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"unique"
+)
+
+// Encap is what a packet is put into on its way. The zero Encap is none. Of another program's
+// route only the kind is known. It is comparable, so that nexthops and hops stay so.
+type Encap struct {
+	Kind EncapKind
+	to   unique.Handle[Tunnel] // zero: not known
+}
+
+// Tunnel is what an encapsulation says beside its kind and the PE that it leads to.
+type Tunnel struct {
+	VNI       uint32 // of VXLAN
+	RouterMAC MAC    // of VXLAN: the inner destination address
+}
+
+// EncapKind is the kernel's number of a kind of encapsulation, enum lwtunnel_encap_types
+// (include/uapi/linux/lwtunnel.h); 0: none. VXLAN is none of those there: what the kernel
+// forwards by is the device, and the PE's entries on it (Endpoint).
+type EncapKind uint8
+
+// EncapVXLAN is far from the kernel's own numbers.
+const EncapVXLAN EncapKind = 255
+
+// String is the kind as `ip route` names it behind "encap".
+func (k EncapKind) String() string {
+	names := [...]string{"none", "mpls", "ip", "ila", "ip6", "seg6", "bpf", "seg6local", "rpl", "ioam6", "xfrm"}
+	switch {
+	case int(k) < len(names):
+		return names[k]
+	case k == EncapVXLAN:
+		return "vxlan"
+	}
+	return strconv.Itoa(int(k))
+}
+
+// ByVXLAN puts packets into VXLAN with a VNI, for the router that has a MAC address (RFC 9135,
+// 5.1; RFC 9136, 4.4.1).
+func ByVXLAN(vni uint32, router MAC) Encap {
+	return Encap{EncapVXLAN, unique.Make(Tunnel{VNI: vni, RouterMAC: router})}
+}
+
+// Tunnel is what e says beside its kind; the zero one where that is not known.
+func (e Encap) Tunnel() Tunnel {
+	if e.to == (unique.Handle[Tunnel]{}) {
+		return Tunnel{}
+	}
+	return e.to.Value()
+}
+
+// To describes e with the PE that it leads to, for a person: "vxlan 100 to 10.255.0.2,
+// 02:00:00:00:02:01".
+func (e Encap) To(pe netip.Addr) string {
+	if t := e.Tunnel(); e.Kind == EncapVXLAN {
+		return fmt.Sprintf("vxlan %d to %s, %s", t.VNI, pe, t.RouterMAC)
+	}
+	return fmt.Sprintf("%s to %s", e.Kind, pe)
+}
+
+// AppendKey appends what makes two encapsulations different, and nothing for none.
+func (e Encap) AppendKey(b []byte) []byte {
+	if e == (Encap{}) {
+		return b
+	}
+	b = append(b, 'e', byte(e.Kind))
+	if e.to == (unique.Handle[Tunnel]{}) {
+		return b
+	}
+	t := e.to.Value()
+	b = strconv.AppendUint(b, uint64(t.VNI), 10)
+	return append(append(b, '-'), t.RouterMAC[:]...)
+}
+
+// MAC is the Ethernet address of an interface. The zero one is none.
+type MAC [6]byte
+
+// ParseMAC reads an address of six bytes in one of the usual forms.
+func ParseMAC(s string) (MAC, error) {
+	hw, err := net.ParseMAC(s)
+	if err != nil || len(hw) != len(MAC{}) {
+		return MAC{}, fmt.Errorf("%q is no MAC address; write one like 02:00:00:00:01:01", s)
+	}
+	return MAC(hw), nil
+}
+
+// Unicast tells whether it can be the address of one router.
+func (m MAC) Unicast() bool { return m != MAC{} && m[0]&1 == 0 }
+
+// String is the usual form.
+func (m MAC) String() string {
+	b := make([]byte, 0, 3*len(m))
+	for i := range m {
+		if i > 0 {
+			b = append(b, ':')
+		}
+		b = hex.AppendEncode(b, m[i:i+1])
+	}
+	return string(b)
+}
+
+// Carrier is the family of BGP by which another router's path came into a VRF.
+type Carrier uint8
+
+// What carries paths. NotCarried are those of neighbours in the VRF, those of the global table,
+// and this router's own.
+const (
+	NotCarried Carrier = iota
+	ByVPN              // a VPN route (RFC 4364), which has a label
+	ByEVPN             // an IP prefix route of EVPN, type 5 (RFC 9136)
+)
+
+// String names the family for a person.
+func (c Carrier) String() string {
+	switch c {
+	case ByVPN:
+		return "VPN"
+	case ByEVPN:
+		return "EVPN"
+	}
+	return "plain"
+}
+
+// Encap is what a packet for the path is to be put into, as its sender says. why is one short
+// sentence where nothing can be made of that, or the path says of none; it is empty for a path
+// that is not carried.
+func (p *Path) Encap() (e Encap, why string) {
+	a := p.Attrs
+	switch {
+	case a.Carrier != ByEVPN:
+		return Encap{}, ""
+	case a.EncapKind != EncapVXLAN:
+		return Encap{}, fmt.Sprintf("it came by EVPN for another encapsulation than VXLAN (%s)", a.EncapKind)
+	case !a.RouterMAC.Unicast():
+		return Encap{}, "it came by EVPN without its router's MAC address (RFC 9135, 5.1)"
+	case p.Label == 0 || p.Label > MaxVNI:
+		return Encap{}, fmt.Sprintf("it came by EVPN with the VNI %d, which is none", p.Label)
+	}
+	return ByVXLAN(p.Label, a.RouterMAC), ""
+}
+
+// MaxVNI is the largest VXLAN network identifier: it has 24 bits (RFC 7348, 5).
+const MaxVNI = 1<<24 - 1
