@@ -24,6 +24,7 @@ type lab struct {
 	speaker BGP // in place of bgp, where it is set
 	board   *Board
 	tap     *vrf.Tap // nil: nobody listens
+	core    Core     // nil: there is none
 	mu      sync.Mutex
 	status  map[string]vrf.WorkerStatus
 	ends    map[string]context.CancelCauseFunc
@@ -81,7 +82,7 @@ func (l *lab) start(s vrf.Spec) {
 			if l.speaker != nil {
 				bgp = l.speaker
 			}
-			w := New(Deps{l.kernel, bgp, l.board, l.log(), l.tap, l.leaking, l.link}, l.specs[s.Name], func(st vrf.WorkerStatus) {
+			w := New(Deps{l.kernel, bgp, l.board, l.log(), l.tap, l.leaking, l.link, l.core}, l.specs[s.Name], func(st vrf.WorkerStatus) {
 				l.mu.Lock()
 				defer l.mu.Unlock()
 				l.status[s.Name] = st

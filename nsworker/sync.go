@@ -30,6 +30,7 @@ type tableSync struct {
 	write     writer
 	askings   askings
 	unreached unreached
+	carried   carried
 	deadHops  bool // some foreign hop was RTNH_F_DEAD at the last read. The kernel sends no event when it revives, so the next link-up needs a reading
 
 	resync schedule
@@ -64,9 +65,10 @@ func newTableSync(w *Worker, table Table) *tableSync {
 		books: s.books, feed: w.feed, deps: &w.deps, spec: &w.spec, follows: s.follows, log: w.log,
 		deadline: time.Now().Add(w.spec.SweepDelay),
 	}
+	s.carried = carried{core: w.deps.Core, spec: &w.spec}
 	s.unreached = unreached{bgp: w.deps.BGP, spec: &w.spec, ways: s.routes.ways}
 	s.routes.adopted.late, s.routes.beside.origin.late = s.sweeps.late, s.sweeps.late
-	s.write = writer{books: s.books, Worker: w, table: table, tell: &s.tell, doubt: s.doubt, lost: s.losesStep}
+	s.write = writer{books: s.books, Worker: w, table: table, tell: &s.tell, doubt: s.doubt, lost: s.losesStep, wrote: s.carried.wrote}
 	return s
 }
 
@@ -76,6 +78,7 @@ func (s *tableSync) run(ctx context.Context) error {
 	}
 	s.announced.begin(s.routes.beside.origin.inherit)
 	s.feed.Restart()
+	s.carried.begin()
 	s.resync.at(time.Now(), rib.ResyncStart)
 	s.report(false)
 	timer := time.NewTimer(0)
@@ -99,6 +102,9 @@ func (s *tableSync) run(ctx context.Context) error {
 		case <-s.wakes:
 			s.tell.look()
 			s.routes.markUsers(s.sets.Leaking())
+		case <-s.carried.news:
+			s.tell.look()
+			s.routes.markUsers(s.sets.OverCore())
 		case spec := <-s.specs:
 			s.reconfigure(spec)
 		case q := <-s.queries:
@@ -139,12 +145,12 @@ func (s *tableSync) nextTimer() time.Duration {
 	next := time.Hour
 	times := []time.Time{s.resync.when, s.later.when, s.slow.when, s.routes.RetryTime(), s.routes.backups.RetryTime(), s.routes.backups.time(), s.expiry.next, s.contention.Again(), s.contention.CalmTime()}
 	if s.phase.known() {
-		if !s.routes.written() || s.sets.Due() || len(s.routes.surplus.routes) > 0 && s.resync.when.IsZero() || !s.sets.Objects.Idle() {
+		if !s.routes.written() || s.sets.Due() || len(s.routes.surplus.routes) > 0 && s.resync.when.IsZero() || !s.sets.Objects.Idle() || !s.sets.Endpoints.Idle() {
 			return 0
 		}
 		times = append(times, s.sweeps.time(), s.announced.sendTime())
 		if s.mayTidy() {
-			times = append(times, s.sets.Objects.TidyTime())
+			times = append(times, s.sets.Objects.TidyTime(), s.sets.Endpoints.TidyTime())
 		}
 	}
 	for _, t := range times {
@@ -192,6 +198,7 @@ func (s *tableSync) work(ctx context.Context) error {
 		}
 	}
 	s.tellUnreached()
+	s.sets.Endpoints.Tidy(s.mayTidy())
 	if s.sets.Objects.Tidy(s.mayTidy()) {
 		s.routes.markUsers(s.sets.Separate())
 		s.routes.ways.tidy(s.feed)
@@ -225,7 +232,7 @@ func (s *tableSync) writeRoutes(ctx context.Context) error {
 
 // mayTidy tells whether what is known of the table says what is unused.
 func (s *tableSync) mayTidy() bool {
-	return s.phase.known() && s.sweeps.all() && s.routes.idle() && s.sets.Objects.Idle()
+	return s.phase.known() && s.sweeps.all() && s.routes.idle() && s.sets.Objects.Idle() && s.sets.Endpoints.Idle()
 }
 
 // announcedAll tells those who wait for it, once, that BGP has all that the table had for it.
@@ -309,6 +316,7 @@ func (s *tableSync) leave(ctx context.Context) error {
 	if err := s.removeOwn(ctx); err != nil {
 		return fmt.Errorf("remove the routes of a VRF that ends: %w", err)
 	}
+	s.carried.drop()
 	if errors.Is(why, vrf.ErrRemoved) {
 		return s.withdrawAll(ctx)
 	}
@@ -320,6 +328,8 @@ func (s *tableSync) close() {
 	s.feed.SetRepairing(false)
 	s.unreached.end()
 	s.follows.close()
+	s.carried.end()
+	s.sets.Close()
 	s.sets.Objects.Close()
 	s.askings.abandon()
 }
@@ -343,5 +353,5 @@ func (s *tableSync) doubt(reason rib.ResyncReason) {
 
 // publish shows the VRF's view to those it leaks into.
 func (s *tableSync) publish() {
-	s.deps.Board.publish(s.name, nexthop.View{View: *s.view(), Binding: s.spec.Binding})
+	s.deps.Board.publish(s.name, nexthop.View{View: *s.view(), Binding: s.spec.Binding, Carriage: s.spec.Carriage})
 }

@@ -56,13 +56,29 @@ func (e Encap) Tunnel() Tunnel {
 	return e.to.Value()
 }
 
-// To describes e with the PE that it leads to, for a person: "vxlan 100 to 10.255.0.2,
-// 02:00:00:00:02:01".
-func (e Encap) To(pe netip.Addr) string {
-	if t := e.Tunnel(); e.Kind == EncapVXLAN {
-		return fmt.Sprintf("vxlan %d to %s, %s", t.VNI, pe, t.RouterMAC)
+// EncapTo is an encapsulation, and the PE that it leads to; invalid: that is not to be told.
+type EncapTo struct {
+	Encap
+	PE netip.Addr
+}
+
+// String is t for a person: "vxlan 100 to 10.255.0.2, 02:00:00:00:02:01"; "" where it is none.
+func (t EncapTo) String() string {
+	if t.Encap == (Encap{}) {
+		return ""
 	}
-	return fmt.Sprintf("%s to %s", e.Kind, pe)
+	s, is := t.Kind.String(), t.Tunnel()
+	if t.Kind == EncapVXLAN {
+		s += " " + strconv.FormatUint(uint64(is.VNI), 10)
+	}
+	switch {
+	case !t.PE.IsValid():
+	case t.Kind == EncapVXLAN:
+		s = fmt.Sprintf("%s to %s, %s", s, t.PE, is.RouterMAC)
+	default:
+		s = fmt.Sprintf("%s to %s", s, t.PE)
+	}
+	return s
 }
 
 // AppendKey appends what makes two encapsulations different, and nothing for none.

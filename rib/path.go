@@ -205,18 +205,23 @@ func (p Path) LeaksInto(own string) bool {
 	return p.Attrs != nil && p.Attrs.Source != "" && p.Attrs.Source != own
 }
 
-// Confined returns p without what it says of the other VRF, where it leaks into
-// own: its name, RD and label, its neighbour and its nexthops. What decides
-// between paths, and what BGP would announce to the VRF's own neighbours, stays.
+// Confined returns p without what it says of others, for one who may know of the VRF own alone.
+// Of a path that leaks into own that is the other VRF: its name, RD and label, its neighbour and
+// its nexthops; of one that another PE sent by an encapsulation, the core's addresses. What
+// decides between paths, and what BGP would announce to the VRF's own neighbours, stays.
 func (p Path) Confined(own string) Path {
-	if !p.LeaksInto(own) {
-		return p
+	switch {
+	case p.LeaksInto(own):
+		a := *p.Attrs
+		a.Via = &Via{Source: Elsewhere, Imported: a.Imported, As: a.As, IBGP: a.IBGP, ByRule: a.ByRule} // the old one is shared
+		a.Tags = &Tags{Communities: a.Communities, Large: a.Large}                                      // so is this
+		a.Rare = a.Rare.confined()
+		p.RD, p.ID, p.Label, p.Attrs = 0, 0, 0, &a
+	case p.Attrs != nil && p.Attrs.Carrier == ByEVPN:
+		a := *p.Attrs
+		a.Via = &Via{IBGP: a.IBGP, PeerAS: a.PeerAS, ClusterLen: a.ClusterLen, Carrier: a.Carrier, EncapKind: a.EncapKind}
+		p.Attrs = &a
 	}
-	a := *p.Attrs
-	a.Via = &Via{Source: Elsewhere, Imported: a.Imported, As: a.As, IBGP: a.IBGP, ByRule: a.ByRule} // the old one is shared
-	a.Tags = &Tags{Communities: a.Communities, Large: a.Large}                                      // so is this
-	a.Rare = a.Rare.confined()
-	p.RD, p.ID, p.Label, p.Attrs = 0, 0, 0, &a
 	return p
 }
 

@@ -79,6 +79,7 @@ type Link struct {
 	Up       bool   // IFF_UP and IFF_RUNNING: administratively up, and with carrier
 	Admin    bool   // IFF_UP
 	Loopback bool
+	MTU      uint32
 	Addrs    []netip.Prefix // with host bits: 192.0.2.1/24
 	// Those of Addrs that IPv6 still looks for on other hosts, and that are not for new
 	// sessions any more (RFC 4862, 2).

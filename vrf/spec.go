@@ -52,6 +52,8 @@ type Spec struct {
 	// each of them.
 	Leaks      []rib.LeakRule
 	Originates rib.Origination
+	// Carriage is how its packets get to other PEs.
+	Carriage rib.Carriage
 
 	// MaxPrefixes is how many prefixes all sessions of the VRF may send together; 0:
 	// any number.

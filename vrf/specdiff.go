@@ -40,6 +40,7 @@ func (s Spec) keys() []specKey {
 		{"import route targets", words(s.ImportRTs)},
 		{"export route targets", words(s.ExportRTs)},
 		{"binding", s.Binding.String()},
+		{"encap", s.Carriage.String()},
 		{"import.enabled", fmt.Sprint(imp.Enabled)},
 		{"import.interface_list", listed(imp.Interfaces)},
 		{"import.protocols", protocols(imp.Protocols)},
