@@ -57,7 +57,7 @@ func (i *linkInfo) describe(k *linkState) {
 		}
 	case "vxlan":
 		k.VXLAN = decodeVXLAN(a)
-		k.VXLAN.MAC, k.VXLAN.MTU = attrMAC(i.mac), k.mtu
+		k.VXLAN.MAC, k.VXLAN.MTU = attrMAC(i.mac), k.MTU
 		k.VXLAN.Underlay, k.VXLAN.Alias = i.underlay, printable(attrString(i.alias))
 	}
 }

@@ -17,8 +17,7 @@ import (
 
 // linkState has the properties of an interface on which the routes over it depend.
 type linkState struct {
-	rib.Link  // without Addrs
-	mtu       uint32
+	rib.Link                          // without Addrs
 	addresses map[netip.Prefix]uint32 // the flags that make an address unusable
 	vrf       bool
 }
@@ -83,7 +82,7 @@ func (c linkCache) link(m message) (index int, n news, err error) {
 func (old *linkState) becomes(k *linkState) news {
 	vxlan := old.VXLAN != (rib.VXLAN{}) && k.VXLAN != (rib.VXLAN{})
 	same := (vxlan || old.Name == k.Name) && old.Master == k.Master && old.Peer == k.Peer && old.VRFTable == k.VRFTable && old.vrf == k.vrf &&
-		old.Loopback == k.Loopback && old.mtu == k.mtu
+		old.Loopback == k.Loopback && old.MTU == k.MTU
 	switch {
 	case !same, old.Up && !k.Up, old.Admin && !k.Admin:
 		return changed
@@ -117,7 +116,7 @@ func decodeLink(body []byte) (k *linkState, whole bool, err error) {
 		case unix.IFLA_LINK: // of a veth that of its peer (veth_get_iflink)
 			k.Peer = int(attrU32(v))
 		case unix.IFLA_MTU:
-			k.mtu = attrU32(v)
+			k.MTU = attrU32(v)
 		case unix.IFLA_WIRELESS:
 			return nil, false, nil
 		default:
