@@ -154,3 +154,16 @@ func (e *entry) checkCarriage(p *problems, core bool) {
 		p.at(n, "needs a VNI, the number of this VRF on the wire, from 1 to %d; write vni = NUMBER", rib.MaxVNI)
 	}
 }
+
+// readCustomers are the VRFs that have neighbours of their own.
+func readCustomers(root *node) map[string]bool {
+	in := make(map[string]bool)
+	for _, list := range []string{"neighbors", "peer-groups"} {
+		for _, item := range sections(root.get(list)) {
+			if n := item.get("config").get("vrf"); n != nil {
+				in[n.text] = true
+			}
+		}
+	}
+	return in
+}
