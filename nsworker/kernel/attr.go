@@ -114,7 +114,7 @@ func attrEncap(v []byte) rib.Encap {
 	if len(v) < 2 {
 		return rib.Encap{}
 	}
-	return rib.Encap{Kind: rib.EncapKind(native.Uint16(v))}
+	return rib.EncapOf(rib.EncapKind(native.Uint16(v)))
 }
 
 // attrExpires returns when a route ends by its struct rta_cacheinfo, in Unix seconds, rounded

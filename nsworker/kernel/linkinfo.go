@@ -50,7 +50,10 @@ func (i *linkInfo) take(typ uint16, v []byte) {
 
 // vrfTable is the table of a VRF device; it is not ok where the link is none.
 func (i *linkInfo) vrfTable() (table uint32, ok bool) {
-	return attrU32(attribute(i.data, unix.IFLA_VRF_TABLE)), i.kind == "vrf"
+	if i.kind != "vrf" {
+		return 0, false
+	}
+	return attrU32(attribute(i.data, unix.IFLA_VRF_TABLE)), true
 }
 
 // vxlan is how a VXLAN device with an MTU is made; zero where the link is none.

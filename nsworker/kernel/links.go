@@ -13,8 +13,7 @@ import (
 
 // linkState has the properties of an interface on which the routes over it depend.
 type linkState struct {
-	rib.Link  // without Addrs
-	mtu       uint32
+	rib.Link                          // without Addrs
 	addresses map[netip.Prefix]uint32 // the flags that make an address unusable
 	vrf       bool
 }
@@ -79,7 +78,7 @@ func (c linkCache) link(m message) (index int, n news, err error) {
 func (old *linkState) becomes(k *linkState) news {
 	vxlan := old.VXLAN != (rib.VXLAN{}) && k.VXLAN != (rib.VXLAN{})
 	same := (vxlan || old.Name == k.Name) && old.Master == k.Master && old.Peer == k.Peer && old.VRFTable == k.VRFTable && old.vrf == k.vrf &&
-		old.Loopback == k.Loopback && old.mtu == k.mtu
+		old.Loopback == k.Loopback && old.MTU == k.MTU
 	switch {
 	case !same, old.Up && !k.Up, old.Admin && !k.Admin:
 		return changed
@@ -113,7 +112,7 @@ func decodeLink(body []byte) (k *linkState, whole bool, err error) {
 		case unix.IFLA_LINK: // of a veth that of its peer (veth_get_iflink)
 			k.Peer = int(attrU32(v))
 		case unix.IFLA_MTU:
-			k.mtu = attrU32(v)
+			k.MTU = attrU32(v)
 		case unix.IFLA_WIRELESS:
 			return nil, false, nil
 		default:
@@ -124,7 +123,7 @@ func decodeLink(body []byte) (k *linkState, whole bool, err error) {
 		return nil, false, fmt.Errorf("interface message for index %d is malformed", k.Index)
 	}
 	k.VRFTable, k.vrf = info.vrfTable()
-	k.VXLAN = info.vxlan(k.mtu)
+	k.VXLAN = info.vxlan(k.MTU)
 	return k, true, nil
 }
 
