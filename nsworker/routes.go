@@ -94,7 +94,7 @@ func (r *routes) Replaced(was, is *nexthop.Forwarding) { r.sets.Objects.Hold(was
 func (r *routes) take(batch []rib.Entry) {
 	var like alike
 	for _, in := range batch {
-		r.hear(in)
+		hear(r, in)
 		if like.is(in, r.room.heard.Judged) && r.exporting.OfPrefix(r.own, in.Prefix) == rib.Accepted && !elsewhere(r.Find(in.Slot), like.set) {
 			e := r.Begin(in.Slot, like.family)
 			e.Note.out = rib.Accepted
@@ -119,7 +119,7 @@ func (r *routes) take(batch []rib.Entry) {
 
 // hear has the policies asked about the one path of a prefix, ahead of its decision: mostly they
 // leave of it what they left of the one before.
-func (r *routes) hear(in rib.Entry) {
+func hear(r *routes, in rib.Entry) {
 	r.room.heard = rib.Candidates{}
 	if len(in.Paths) != 1 || !r.exporting.Judges() || !r.spec.Export.Enabled {
 		return
