@@ -56,6 +56,8 @@ func (k EncapKind) String() string {
 		return names[k]
 	case k == EncapVXLAN:
 		return "vxlan"
+	case k == EncapOther:
+		return "another"
 	}
 	return strconv.Itoa(int(k))
 }
