@@ -259,7 +259,12 @@ func TestManyEventsOfUnderlay(t *testing.T) {
 	core := coreLab(t)
 	o := openUnderlay(t, startHost(t), core)
 	flood(t, core, backlog+100)
-	waitUntil(t, "any answer may be another", func() bool { return o.Events().Resync })
+	waitUntil(t, "any answer may be another", func() bool { // without taking what waits
+		in := &o.lookups.inbox
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		return in.events.Resync && len(in.events.Routes) == 0
+	})
 }
 
 func TestUnderlayThatGoes(t *testing.T) {
