@@ -3,6 +3,7 @@ package nsworker
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -264,6 +265,9 @@ func (f *facts) unresolved() string {
 // way says by which route and interface a nexthop is reached, or what is missing.
 func (f *facts) way(w *nexthop.Way) string {
 	n := w.Member // what it resolves to is the worker's
+	if n.Encap != (rib.Encap{}) || n.Cannot != "" {
+		return f.pe(w)
+	}
 	if f.confined && n.Source != "" {
 		return "one is leaked from " + rib.Elsewhere
 	}
@@ -306,6 +310,21 @@ func (f *facts) way(w *nexthop.Way) string {
 		return fmt.Sprintf("%s is link-local: through %s", what, through(l.Hops, links))
 	}
 	return fmt.Sprintf("%s is reached by %s: through %s", what, flat(l.By.Format(foreign)), through(l.Hops, links))
+}
+
+// pe says how another PE is reached, and what packets are put into for it.
+func (f *facts) pe(w *nexthop.Way) string {
+	to := rib.EncapTo{Encap: w.Encap, PE: w.Addr}
+	switch {
+	case f.confined && len(w.Hops) == 0:
+		return "the PE that sent it is not reached"
+	case f.confined:
+		to.PE = netip.Addr{}
+		return fmt.Sprintf("encap %s, to a PE that is reached", to)
+	case len(w.Hops) == 0:
+		return w.Reason
+	}
+	return fmt.Sprintf("encap %s: through %s; in the core the PE is reached by %s", to, through(w.Hops, f.view.Links), flat(w.Core.Format(nil)))
 }
 
 // through names where packets go.

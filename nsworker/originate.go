@@ -33,9 +33,16 @@ type originating struct {
 	// said what it was made of.
 	inherited map[netip.Prefix]struct{}
 	off       bool // it is a secondary table, whose VRF has a worker that does all this
+	customers bool // somebody hears of paths of EVPN by the VRF alone
 }
 
-// passedOn is a chosen path that came in by a leak.
+// passesOn tells whether the VRF's own neighbours hear of a path by the VRF alone: one that came
+// in by a leak, or by EVPN, whose routes BGP has in no VRF.
+func (g *originating) passesOn(a *rib.Attrs) bool {
+	return a.ByRule || a.Carrier == rib.ByEVPN && g.customers
+}
+
+// passedOn is a chosen path that came in by a leak, or by EVPN.
 type passedOn struct {
 	attrs *rib.Attrs // as the rule let it in
 	apart bool       // it is told whatever becomes of it in the table, which the export's communities keep it from
@@ -91,7 +98,7 @@ func (g *originating) chose(slot rib.Slot, prefix netip.Prefix, v *rib.Verdict, 
 		return
 	}
 	was, had := g.leaks[prefix]
-	if v.Out != rib.Accepted && v.Out != rib.NoCommunity || !v.Chosen[0].Attrs.ByRule {
+	if v.Out != rib.Accepted && v.Out != rib.NoCommunity || !g.passesOn(v.Chosen[0].Attrs) {
 		if had {
 			delete(g.leaks, prefix)
 			delete(g.slots, slot)
@@ -280,7 +287,10 @@ func (g *originating) converged(of rib.Family) {
 // announcement is how a path is passed on by a VRF.
 func (l *passedOn) announcement(prefix netip.Prefix, vrf string) *rib.Announcement {
 	a := l.attrs
-	out := &rib.Announcement{As: rib.FromLeak, Of: a, Mark: rib.SendMark(vrf, a.Source), Prefix: prefix, MED: a.MED, Communities: a.Communities, Large: a.Large}
+	out := &rib.Announcement{As: rib.FromLeak, Of: a, Prefix: prefix, MED: a.MED, Communities: a.Communities, Large: a.Large}
+	if a.ByRule { // what another PE sent, no PE is told again
+		out.Mark = rib.SendMark(vrf, a.Source)
+	}
 	if a.LocalPref != defaultLocalPref {
 		out.LocalPref = &a.LocalPref
 	}

@@ -38,7 +38,7 @@ type Rehearsal struct {
 // announced, and the board is looked at.
 func NewRehearsal(ctx context.Context, deps Deps, before, after []vrf.Spec) *Rehearsal {
 	r := &Rehearsal{before: vrf.SpecsByName(before), after: vrf.SpecsByName(after)}
-	r.deps = Deps{Kernel: deps.Kernel, BGP: deps.BGP, Board: deps.Board.rehearsal(), Log: slog.New(slog.DiscardHandler), Link: deps.Link}
+	r.deps = Deps{Kernel: deps.Kernel, BGP: deps.BGP, Board: deps.Board.rehearsal(), Log: slog.New(slog.DiscardHandler), Link: deps.Link, Core: onlookersCore{deps.Core}}
 	for _, s := range before {
 		if !r.Moves(s.Name) {
 			continue
@@ -59,7 +59,7 @@ func NewRehearsal(ctx context.Context, deps Deps, before, after []vrf.Spec) *Reh
 		if err == nil {
 			foreign := slices.DeleteFunc(t.Routes, func(o rib.Route) bool { return o.Protocol == s.Protocol })
 			view := rib.View{Where: where, Links: t.Links, Foreign: rib.NewForeignTable(foreign), ByDefault: s.Export.ResolveByDefault}
-			r.deps.Board.publish(s.Name, nexthop.View{View: view, Binding: s.Binding})
+			r.deps.Board.publish(s.Name, nexthop.View{View: view, Binding: s.Binding, Carriage: s.Carriage})
 		}
 	}
 	return r

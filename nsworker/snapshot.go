@@ -108,6 +108,7 @@ func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus
 				st.Route.Metric = v.Metric
 			}
 			st.Best, st.Paths, st.Backup = buf[0], len(buf), v.Backup
+			st.Encaps = s.onlooker.encaps(r.hops, buf)
 			st.Leaked = st.Leaked || slices.ContainsFunc(buf, func(p rib.Path) bool { return p.LeaksInto(s.name) })
 			if r.state == rib.Installed {
 				st.Reason = besideReason(st.Reason, byWhichLeak(st.Best))

@@ -66,7 +66,7 @@ func newTableSync(w *Worker, table Table) *tableSync {
 	}
 	s.unreached = unreached{bgp: w.deps.BGP, spec: &w.spec, ways: s.routes.ways}
 	s.routes.adopted.late, s.routes.beside.origin.late = s.sweeps.late, s.sweeps.late
-	s.write = writer{books: s.books, Worker: w, table: table, tell: &s.tell, doubt: s.doubt, lost: s.losesStep}
+	s.write = writer{books: s.books, Worker: w, table: table, tell: &s.tell, doubt: s.doubt, lost: s.losesStep, carried: carried{core: w.deps.Core, bgp: w.deps.BGP, spec: &w.spec}}
 	return s
 }
 
@@ -76,6 +76,7 @@ func (s *tableSync) run(ctx context.Context) error {
 	}
 	s.announced.begin(s.routes.beside.origin.inherit)
 	s.feed.Restart()
+	s.write.carried.begin()
 	s.resync.at(time.Now(), rib.ResyncStart)
 	s.report(false)
 	timer := time.NewTimer(0)
@@ -99,6 +100,9 @@ func (s *tableSync) run(ctx context.Context) error {
 		case <-s.wakes:
 			s.tell.look()
 			s.routes.markUsers(s.sets.Leaking())
+		case <-s.write.carried.news:
+			s.tell.look()
+			s.routes.markUsers(s.sets.OverCore())
 		case spec := <-s.specs:
 			s.reconfigure(spec)
 		case q := <-s.queries:
@@ -139,12 +143,12 @@ func (s *tableSync) nextTimer() time.Duration {
 	next := time.Hour
 	times := []time.Time{s.resync.when, s.later.when, s.slow.when, s.routes.RetryTime(), s.routes.backups.RetryTime(), s.routes.backups.time(), s.expiry.next, s.contention.Again(), s.contention.CalmTime()}
 	if s.phase.known() {
-		if !s.routes.written() || s.sets.Due() || len(s.routes.surplus.routes) > 0 && s.resync.when.IsZero() || !s.sets.Objects.Idle() {
+		if !s.routes.written() || s.sets.Due() || len(s.routes.surplus.routes) > 0 && s.resync.when.IsZero() || !s.sets.Objects.Idle() || !s.sets.Endpoints.Idle() {
 			return 0
 		}
 		times = append(times, s.sweeps.time(), s.announced.sendTime())
 		if s.mayTidy() {
-			times = append(times, s.sets.Objects.TidyTime())
+			times = append(times, s.sets.Objects.TidyTime(), s.sets.Endpoints.TidyTime())
 		}
 	}
 	for _, t := range times {
@@ -192,6 +196,7 @@ func (s *tableSync) work(ctx context.Context) error {
 		}
 	}
 	s.tellUnreached()
+	s.sets.Endpoints.Tidy(s.mayTidy())
 	if s.sets.Objects.Tidy(s.mayTidy()) {
 		s.routes.markUsers(s.sets.Separate())
 		s.routes.ways.tidy(s.feed)
@@ -225,7 +230,7 @@ func (s *tableSync) writeRoutes(ctx context.Context) error {
 
 // mayTidy tells whether what is known of the table says what is unused.
 func (s *tableSync) mayTidy() bool {
-	return s.phase.known() && s.sweeps.all() && s.routes.idle() && s.sets.Objects.Idle()
+	return s.phase.known() && s.sweeps.all() && s.routes.idle() && s.sets.Objects.Idle() && s.sets.Endpoints.Idle()
 }
 
 // announcedAll tells those who wait for it, once, that BGP has all that the table had for it.
@@ -292,6 +297,7 @@ func (s *tableSync) gone(ctx context.Context, what string) error {
 		s.log.Info("routes in the old table could not be removed", "err", err)
 	}
 	confirmNothing(s.deps.BGP, &s.spec)
+	deafen(s.deps.BGP, &s.spec)
 	if err := s.withdrawAll(ctx); err != nil {
 		return err
 	}
@@ -309,6 +315,7 @@ func (s *tableSync) leave(ctx context.Context) error {
 	if err := s.removeOwn(ctx); err != nil {
 		return fmt.Errorf("remove the routes of a VRF that ends: %w", err)
 	}
+	s.write.carried.drop()
 	if errors.Is(why, vrf.ErrRemoved) {
 		return s.withdrawAll(ctx)
 	}
@@ -320,6 +327,8 @@ func (s *tableSync) close() {
 	s.feed.SetRepairing(false)
 	s.unreached.end()
 	s.follows.close()
+	s.write.carried.end()
+	s.sets.Close()
 	s.sets.Objects.Close()
 	s.askings.abandon()
 }
@@ -343,5 +352,5 @@ func (s *tableSync) doubt(reason rib.ResyncReason) {
 
 // publish shows the VRF's view to those it leaks into.
 func (s *tableSync) publish() {
-	s.deps.Board.publish(s.name, nexthop.View{View: *s.view(), Binding: s.spec.Binding})
+	s.deps.Board.publish(s.name, nexthop.View{View: *s.view(), Binding: s.spec.Binding, Carriage: s.spec.Carriage})
 }

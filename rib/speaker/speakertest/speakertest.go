@@ -69,6 +69,9 @@ func (s *Speaker) Announce(ctx context.Context, vrf string, changes []rib.Announ
 // Confirmed does nothing: it has no neighbours to tell.
 func (s *Speaker) Confirmed(string, bool, []rib.Confirmation) {}
 
+// Deaf forgets what it is told: it tells no PE anything.
+func (s *Speaker) Deaf(string, bool) {}
+
 // Offers returns nothing: whatever it learns it has.
 func (s *Speaker) Offers(context.Context, string, netip.Prefix) ([]rib.Offer, error) { return nil, nil }
 
@@ -114,7 +117,7 @@ func (s *Speaker) Learn(paths ...rib.Path) {
 	defer s.mu.Unlock()
 	fresh := make(map[speaker.Destination][]rib.Path)
 	for _, p := range paths {
-		d := speaker.Destination{RD: p.RD, Prefix: p.Prefix}
+		d := speaker.DestinationOf(&p)
 		fresh[d] = append(fresh[d], p)
 	}
 	for d, list := range fresh {
