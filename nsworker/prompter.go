@@ -26,6 +26,8 @@ func (p *prompter) Offers(context.Context, string, netip.Prefix) ([]rib.Offer, e
 
 func (p *prompter) Confirmed(string, bool, []rib.Confirmation) {}
 
+func (p *prompter) Chose(string, []rib.Choice) {}
+
 func (p *prompter) Unreached(string, map[rib.PathNexthop]struct{}) {}
 
 func (p *prompter) Announced(string) []rib.Announcement { return p.announced }

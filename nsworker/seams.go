@@ -60,6 +60,10 @@ type BGP interface {
 	// Confirmed says for which prefixes the kernel has what the VRF means it to have, and for
 	// which not any more; whole: for no others. The list is not changed any more.
 	Confirmed(vrf string, whole bool, changes []rib.Confirmation)
+	// Chose says what a VRF goes by for some prefixes, where rib.Feed.Asked says that others
+	// leak it. It is called each time that the worker has taken something from the feed. The
+	// list is BGP's then.
+	Chose(vrf string, list []rib.Choice)
 }
 
 // Library is where a person who asks looks up what BGP has, and what it has not. It is not for

@@ -19,6 +19,13 @@ type Extras struct {
 	// Sends are the policies of what goes out of VRFs as VPN routes, by VRF: the name of a
 	// policy of BGP's own.
 	Sends map[string]string
+	// Validating are the VRFs whose paths some policy judges by what the RPKI says, for the VRF's own
+	// table or on their way into another VRF; sorted.
+	Validating []string
+	// Screened are the VRFs whose neighbours may be told of nothing that route targets lead into the
+	// VRF but what its worker passes on, because a policy of the VRF judges it: see Advertising;
+	// sorted.
+	Screened []string
 }
 
 // TermsOfGroup is the key of a peer group in Extras.Terms.

@@ -13,6 +13,9 @@ import (
 // that it leaves behind. GoBGP withdraws the first local path alone of each prefix, and
 // of a family that it does not expect none.
 func (k *keeper) DeleteVRF(ctx context.Context, name string) error {
+	if err := k.inLoop(func() error { k.screens.take(name); return nil }); err != nil {
+		return err // by its import targets GoBGP takes back what it told of them
+	}
 	return k.withoutPaths(name, func() error {
 		return k.server().DeleteVrf(ctx, &api.DeleteVrfRequest{Name: name})
 	})

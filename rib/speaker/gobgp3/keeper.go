@@ -26,13 +26,16 @@ type keeper struct {
 	local   *localAddresses
 	changes *changes // the loop's own
 
-	work   time.Duration // of the loop since it last looked; the loop's own
-	each   time.Duration // how much it does before the next look; the loop's own
-	sweeps *sweeper      // the loop's own
-	limits *limits
-	stale  *stales
-	leaver *leavers
-	reach  *reachability
+	work    time.Duration // of the loop since it last looked; the loop's own
+	each    time.Duration // how much it does before the next look; the loop's own
+	sweeps  *sweeper      // the loop's own
+	limits  *limits
+	stale   *stales
+	leaver  *leavers
+	reach   *reachability
+	screens *screens
+	// validation is nil where there are no feeds.
+	validation *validation
 
 	wake     chan struct{} // there is something to sweep
 	endOfRIB atomic.Bool   // an End-of-RIB came since the last look
@@ -53,7 +56,8 @@ func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k.sweeps = newSweeper(l, k.wake)
 	k.limits = newLimits(l, log)
 	k.stale = newStales(k.changes, log)
-	k.leaver = newLeavers(l)
+	k.screens = newScreens(l)
+	k.leaver = newLeavers(l, k.screens)
 	k.reach = newReachability(k.changes, k.names, log)
 	return k
 }
@@ -113,6 +117,9 @@ func (k *keeper) configure(c *conf.Config) {
 	k.limits.configure(c)
 	k.stale.configure(c)
 	k.reach.configure(c)
+	if k.validation != nil {
+		k.validation.configure(c)
+	}
 }
 
 // start has the keeper look where no messages come too, until ctx ends. join waits for
@@ -159,6 +166,9 @@ func (k *keeper) quiet() error {
 	k.sweeps.quiet()
 	k.limits.look()
 	k.stale.look()
+	if k.validation != nil {
+		k.validation.look()
+	}
 	return nil
 }
 
@@ -175,6 +185,11 @@ func (k *keeper) sweep(ctx context.Context) {
 		case <-pause.C:
 		}
 	}
+}
+
+// Screen implements reload.Server.
+func (k *keeper) Screen(c *conf.Config) error {
+	return k.inLoop(func() error { k.screens.putUntold(c); return nil })
 }
 
 // Guard implements reload.Server.
@@ -195,6 +210,7 @@ func (k *keeper) Peers() (reload.Peers, error) {
 				all.Dynamic[reload.DynamicName(prefix, name)] = true
 			}
 		}
+		all.Wanted = k.screens.wanted()
 		return nil
 	})
 	return all, err

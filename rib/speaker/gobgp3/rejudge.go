@@ -21,11 +21,11 @@ const rejudgedAtOnce = 200
 func (r *reloader) rejudge(ctx context.Context, by *reload.Reconciler, c *conf.Config) error {
 	now, err := r.keeper.Peers()
 	if err != nil {
-		return errors.Join(err, r.retell(nil))
+		return errors.Join(err, retell(r.keeper.changes, nil))
 	}
 	again := func() error { return by.Reannounce(ctx) }
 	whose := by.Rejudged(now.Neighbors)
-	errs := []error{remark(r.keeper.changes, c, true, again)}
+	errs := []error{r.keeper.screens.rescreen(c, true), beginRetelling(r.keeper.changes, whose.Out), remark(r.keeper.changes, c, true, again)}
 	for _, name := range whose.In {
 		if err := r.keeper.changes.rejudge(name); err != nil {
 			errs = append(errs, fmt.Errorf("judge the routes of neighbour %s by the policies of now: %w", name, err))
@@ -34,7 +34,7 @@ func (r *reloader) rejudge(ctx context.Context, by *reload.Reconciler, c *conf.C
 	if whose.Local {
 		errs = append(errs, by.Reannounce(ctx))
 	}
-	return errors.Join(append(errs, r.retell(whose.Out), remark(r.keeper.changes, c, false, again))...)
+	return errors.Join(append(errs, retell(r.keeper.changes, whose.Out), remark(r.keeper.changes, c, false, again), r.keeper.screens.rescreen(c, false))...)
 }
 
 // rejudge has what a neighbour sent judged anew, as GoBGP's soft reset does in one turn.

@@ -145,6 +145,7 @@ func (r *reloader) preview(text []byte, extras rib.Extras) (*speaker.Preview, er
 		drift = &reload.Drift{Claim: claim, Now: now, Known: r.drift.known()}
 	}
 	p := reload.Compare(old, next, drift)
+	p.RPKI = r.keeper.rpki
 	p.Feeds, p.Tables = r.feeder.feeds, under{r.tables, old}
 	return p, nil
 }
