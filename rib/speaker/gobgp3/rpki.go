@@ -25,7 +25,7 @@ import (
 type validation struct {
 	*loop
 	feeds *speaker.Feeds
-	reach *reachability
+	anew  func(vrfs []string) // has the paths judged anew that neighbours of VRFs sent
 	wake  chan struct{}
 	asks  atomic.Pointer[[]string] // the VRFs whose paths are judged by it; of none nothing is read
 	lost  atomic.Bool              // GoBGP has let go of what a cache sent, for it is away too long
@@ -48,8 +48,8 @@ type cacheState struct {
 // longestAnswer is how many looks an answer may take; then what there is of it counts.
 const longestAnswer = 30
 
-func newValidation(l *loop, reach *reachability, feeds *speaker.Feeds) *validation {
-	return &validation{loop: l, feeds: feeds, reach: reach, wake: make(chan struct{}, 1)}
+func newValidation(l *loop, anew func(vrfs []string), feeds *speaker.Feeds) *validation {
+	return &validation{loop: l, feeds: feeds, anew: anew, wake: make(chan struct{}, 1)}
 }
 
 // configure brings a configuration into force.
@@ -129,7 +129,7 @@ func (v *validation) read(vrfs []string) {
 	if changed.Empty() {
 		return
 	}
-	v.reach.judgeAnew(vrfs)
+	v.anew(vrfs)
 	for vrf, feeds := range v.feeds.ByVRF() {
 		if !slices.Contains(vrfs, vrf) {
 			continue

@@ -122,7 +122,7 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	log.down, log.guarding = s.sessions.down, s.guarding
 	s.feeder = newFeeder(s.embedded, s.keeper, c.VRFs)
 	log.endings = newEndings(s.feeder)
-	s.keeper.validation = newValidation(l, s.keeper.reach, s.feeder.feeds)
+	s.keeper.validation = newValidation(l, s.keeper.reach.judgeAnew, s.feeder.feeds)
 	log.lostROAs = func() { s.keeper.validation.lost.Store(true) }
 	s.tables = &tables{s.embedded, s.feeder}
 	s.announcer = speaker.NewAnnouncer(injector{l, s.tables, s.keeper.changes, s.keeper.reach.flags}, s.feeder.feeds)
