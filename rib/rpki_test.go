@@ -98,3 +98,29 @@ func TestMarkWithin(t *testing.T) {
 		t.Errorf("taken again are %v, want %v", got, want)
 	}
 }
+
+// manyROAs are about as many as there are.
+func manyROAs(n int) (all []ROA) {
+	for i := range n {
+		all = append(all, ROA{netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(1 + i>>16), byte(i >> 8), byte(i), 0}), 24), 24, uint32(i % 70000)})
+	}
+	return all
+}
+
+// BenchmarkROAs is what a change of them costs, and what a policy that asks pays for a path.
+func BenchmarkROAs(b *testing.B) {
+	list := manyROAs(500_000)
+	all := NewROAs(65000, slices.Values(list))
+	b.Run("table of 500,000", func(b *testing.B) {
+		for b.Loop() {
+			NewROAs(65000, slices.Values(list)).Since(all)
+		}
+	})
+	b.Run("path", func(b *testing.B) {
+		a, i := &Attrs{Via: new(Via), Tags: new(Tags), ASPath: []uint32{65001}}, 0
+		for b.Loop() {
+			all.Validity(list[i%len(list)].Prefix, a)
+			i += 7919
+		}
+	})
+}
