@@ -182,7 +182,7 @@ func withheld(specs []vrf.Spec) map[string]rib.Advertising {
 		if s.VRF != "" || !x.Enabled {
 			continue
 		}
-		a := rib.Advertising{Installed: x.AdvertiseInstalled}
+		a := rib.Advertising{Installed: x.AdvertiseInstalled, PassesOn: x.PassesOn()}
 		if !x.AdvertiseRejected {
 			a.Rejects = x.Policy
 		}

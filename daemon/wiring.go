@@ -139,7 +139,7 @@ func (w *wiring) speak(ctx context.Context) error {
 		OwnSix: func(neighbour string, local netip.Addr, bound string) netip.Addr {
 			return w.ownSix(ctx, neighbour, local, bound)
 		},
-		OwnPrefix: func(vrf string, p netip.Prefix) bool { return w.board.Own(vrf).Has(p) },
+		OwnPrefix: func(vrf string, p netip.Prefix) bool { return w.board.Own(vrf).Has(p) }, RPKI: w.board.RPKI(),
 	})
 	if err != nil {
 		return err

@@ -14,7 +14,8 @@ import (
 // resolved through the VRF it came from. Each worker publishes its own view;
 // a view is immutable. It is safe for concurrent use.
 type Board struct {
-	ids *nexthop.IDs
+	ids  *nexthop.IDs
+	rpki *rib.RPKI
 
 	mu        sync.Mutex
 	tables    map[tableKey]holder              // guarded by mu
@@ -37,12 +38,16 @@ type holder struct {
 func NewBoard() *Board {
 	return &Board{
 		ids:       nexthop.NewIDs(),
+		rpki:      new(rib.RPKI),
 		tables:    make(map[tableKey]holder),
 		views:     make(map[string]nexthop.View),
 		followers: make(map[string]map[chan struct{}]int),
 		announced: make(map[string]bool),
 	}
 }
+
+// RPKI is what policies are told that the RPKI says: who has it from BGP puts it there.
+func (b *Board) RPKI() *rib.RPKI { return b.rpki }
 
 type tableKey struct {
 	dev, inode uint64

@@ -16,7 +16,7 @@ import (
 // explainExport walks a prefix from BGP to the kernel: first by the trace of the decision,
 // then by what the worker and the kernel made of it.
 func (f *facts) explainExport(w *rib.Walk) {
-	x := exporting(f.spec).LookingOn()
+	x := exporting(f.spec).Asking(f.board.RPKI()).LookingOn()
 	var t rib.Trace
 	c := rib.Candidates{Prefix: f.prefix, Paths: f.paths, Own: f.mine, Taken: takenOf(f.spec, importing(f.spec), f.view)}
 	if f.read {
@@ -123,7 +123,7 @@ func (f *facts) explainCandidates(w *rib.Walk, s rib.TraceStep) {
 
 // explainLeaks says what comes in by the VRF's leaks, and what they keep out.
 func (f *facts) explainLeaks(w *rib.Walk) {
-	in, all, details := leakLines(f.byRules, f.spec.Of(), f.paths, f.show)
+	in, all, details := leakLines(f.byRules, f.spec.Of(), f.paths, f.board.RPKI(), f.show)
 	if all == 0 {
 		return
 	}

@@ -150,6 +150,8 @@ func (b *fakeBGP) Confirmed(vrf string, whole bool, changes []rib.Confirmation) 
 	}
 }
 
+func (b *fakeBGP) Chose(string, []rib.Choice) {}
+
 // isConfirmed are the prefixes that are.
 func (b *fakeBGP) isConfirmed(vrf string) string {
 	b.mu.Lock()

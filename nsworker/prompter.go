@@ -28,6 +28,8 @@ func (p *prompter) Deaf(string, bool) {}
 
 func (p *prompter) Confirmed(string, bool, []rib.Confirmation) {}
 
+func (p *prompter) Chose(string, []rib.Choice) {}
+
 func (p *prompter) Unreached(string, map[rib.PathNexthop]struct{}) {}
 
 func (p *prompter) Announced(string) []rib.Announcement { return p.announced }

@@ -151,7 +151,7 @@ func (r *Rehearsal) Table(ctx context.Context, name string, paths Candidates, st
 	d.announcements(now, on.announcements(), anew)
 	d.remarks(on.sync)
 	if was, runs := r.before[name]; runs && s.VRF == "" {
-		d.told(was, s, paths)
+		d.told(was, s, paths, r.deps.Board.RPKI())
 	}
 	return d.out, nil
 }
@@ -260,6 +260,7 @@ func (s scenery) Apply(_ context.Context, changes []rib.Change) ([]error, error)
 // rehearsal returns a board of its own with the views that are on b now.
 func (b *Board) rehearsal() *Board {
 	own := NewBoard()
+	own.rpki = b.rpki
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for name, v := range b.views {

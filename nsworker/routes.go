@@ -55,9 +55,10 @@ func newRoutes(w *Worker, sets *nexthop.Sets, c *ledger.Contention, doubt func(r
 		feed: w.feed, spec: &w.spec, sets: sets, doubt: doubt,
 		surplus: newSurplus(c, &w.drifts), over: make(map[rib.Slot]struct{}),
 		barred:    make(barred),
-		exporting: exporting(w.spec),
+		exporting: exporting(w.spec).Asking(w.deps.Board.RPKI()),
 		ways:      newPathWays(sets.Ways, w.spec, w.deps.Link),
 	}
+	r.beside.choices = choices{bgp: w.deps.BGP, spec: &w.spec, feed: w.feed}
 	r.confirms = confirms{bgp: w.deps.BGP, spec: &w.spec, routes: r}
 	r.adopted = adopted{late: func(rib.Family) bool { return false }, ways: r.ways}
 	r.backups = newBackups(r, c, &w.drifts)
@@ -98,6 +99,7 @@ func (r *routes) take(batch []rib.Entry) {
 		if like.is(in, r.room.heard.Judged) && r.exporting.OfPrefix(r.own, in.Prefix) == rib.Accepted && !elsewhere(r.Find(in.Slot), like.set) {
 			e := r.Begin(in.Slot, like.family)
 			e.Note.out = rib.Accepted
+			r.beside.choices.plain(in)
 			like.set.Use()
 			r.setNexthops(in.Slot, e, like.set, 0)
 			r.backups.want(in.Slot, like.family, nil, nexthop.Want{}, 0)
@@ -106,6 +108,10 @@ func (r *routes) take(batch []rib.Entry) {
 		}
 		e := r.Find(in.Slot)
 		if e == nil && (len(in.Paths) == 0 || !r.spec.Export.Enabled) {
+			if r.beside.choices.asked() {
+				v, _ := r.decide(in.Prefix, in.Paths)
+				r.beside.choices.made(in.Prefix, &v, in.Paths)
+			}
 			r.feed.Release(in.Slot)
 			like = alike{}
 			continue
@@ -171,6 +177,7 @@ func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []ri
 	r.ways.barred = r.barred[slot]
 	v, judged := r.decide(prefix, paths)
 	r.beside.origin.chose(slot, prefix, &v, paths)
+	r.beside.choices.made(prefix, &v, paths)
 	if e.Note.state == rib.Stale {
 		r.adopted.look(e, paths, judged)
 	}
@@ -207,6 +214,9 @@ func (r *routes) decide(prefix netip.Prefix, paths []rib.Path) (v rib.Verdict, j
 		c = rib.Candidates{Prefix: prefix, Paths: paths, Judged: r.room.judged}
 	}
 	c.Reach, c.Own, c.Taken, c.Room = r.ways.reach, r.own, r.beside.taken, r.room.chosen
+	if !r.spec.Export.Enabled {
+		c.Reach = nil // it is what BGP chooses, which looks no nexthop up then
+	}
 	v = rib.Decide(r.exporting, &c, nil)
 	r.room.chosen = v.Chosen
 	if !r.exporting.Judges() {

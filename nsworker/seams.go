@@ -63,6 +63,10 @@ type BGP interface {
 	// Deaf says whether a VRF whose packets are carried can take none from other PEs now: they
 	// are told of none of its routes then.
 	Deaf(vrf string, deaf bool)
+	// Chose says what a VRF goes by for some prefixes, where rib.Feed.Asked says that others
+	// leak it. It is called each time that the worker has taken something from the feed. The
+	// list is BGP's then.
+	Chose(vrf string, list []rib.Choice)
 }
 
 // Library is where a person who asks looks up what BGP has, and what it has not. It is not for

@@ -190,6 +190,7 @@ func (s *tableSync) work(ctx context.Context) error {
 	s.chooseMoved()   // behind what moves them at once
 	s.tellUnreached() // before what takes long
 	s.routes.confirms.tell()
+	s.routes.beside.choices.tell()
 	for _, step := range []func(context.Context) error{s.writeRoutes, s.write.announce} {
 		if err := step(ctx); err != nil || !s.phase.known() {
 			return err
@@ -203,6 +204,7 @@ func (s *tableSync) work(ctx context.Context) error {
 	}
 	s.pass()
 	s.routes.confirms.tell()
+	s.routes.beside.choices.tell()
 	s.announcedAll()
 	return nil
 }
@@ -276,6 +278,7 @@ func (s *tableSync) onFeed() {
 		s.feed.Postpone() // the prefixes: this is in the kernel first
 		return
 	}
+	s.routes.beside.choices.looked = true
 	s.entries = s.feed.Take(s.entries[:0], feedBatch)
 	before := [rib.Families]int{s.routes.WaitingOf(rib.IPv4), s.routes.WaitingOf(rib.IPv6)}
 	s.routes.take(s.entries)
@@ -325,6 +328,7 @@ func (s *tableSync) leave(ctx context.Context) error {
 // close gives back what it holds of others.
 func (s *tableSync) close() {
 	s.feed.SetRepairing(false)
+	s.feed.Leave()
 	s.unreached.end()
 	s.follows.close()
 	s.write.carried.end()

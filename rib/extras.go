@@ -22,6 +22,13 @@ type Extras struct {
 	// Carried is how what goes out of VRFs is carried, by VRF. What goes out of one that is not in
 	// it is VPN routes.
 	Carried map[string]Carried
+	// Validating are the VRFs whose paths some policy judges by what the RPKI says, for the VRF's own
+	// table or on their way into another VRF; sorted.
+	Validating []string
+	// Screened are the VRFs whose neighbours may be told of nothing that route targets lead into the
+	// VRF but what its worker passes on, because a policy of the VRF judges it: see Advertising;
+	// sorted.
+	Screened []string
 }
 
 // TermsOfGroup is the key of a peer group in Extras.Terms.

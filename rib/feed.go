@@ -38,6 +38,8 @@ type Feed struct {
 	converged [Families]bool
 	down      Down
 	repairs   atomic.Bool // see SetRepairing; not guarded
+	asked     atomic.Bool // see Ask; not guarded
+	read      atomic.Bool // see Leave; not guarded
 	ready     chan struct{}
 }
 
@@ -188,6 +190,7 @@ func (f *Feed) Restart() {
 		}
 	}
 	f.rewind()
+	f.read.Store(true)
 }
 
 // Rewind marks every prefix with a path as changed.

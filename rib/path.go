@@ -59,6 +59,8 @@ type Via struct {
 	// ByRule marks a path that another VRF's LeakRule let in; Source is "default" where it
 	// is of the global table.
 	ByRule bool
+	// GivesWay says of one that it comes behind all others, because rules lead in a circle.
+	GivesWay bool
 }
 
 // PathNexthop is by what a path is forwarded in the VRF that has it from a neighbour. Paths
@@ -219,8 +221,8 @@ func (p Path) Confined(own string) Path {
 	switch {
 	case p.LeaksInto(own):
 		a := *p.Attrs
-		a.Via = &Via{Source: Elsewhere, Imported: a.Imported, As: a.As, IBGP: a.IBGP, ByRule: a.ByRule} // the old one is shared
-		a.Tags = &Tags{Communities: a.Communities, Large: a.Large}                                      // so is this
+		a.Via = &Via{Source: Elsewhere, Imported: a.Imported, As: a.As, IBGP: a.IBGP, ByRule: a.ByRule, GivesWay: a.GivesWay} // the old one is shared
+		a.Tags = &Tags{Communities: a.Communities, Large: a.Large}                                                            // so is this
 		a.Rare = a.Rare.confined()
 		p.RD, p.ID, p.Label, p.Attrs = 0, 0, 0, &a
 	case p.Attrs != nil && p.Attrs.Carrier == ByEVPN:

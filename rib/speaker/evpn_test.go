@@ -61,7 +61,7 @@ func TestIntakeReplacesEVPN(t *testing.T) {
 	red := feedOf(t, feeds, "red")
 	red.Take(nil, 10)
 	second := NewIntake(redAnd, nil, nil, feeds, NewMarkers(), nil)
-	second.Replace()
+	second.Replace(first)
 	take(second, Destination{RD: 5, Prefix: one}, vpnPath(one, 1, 1))
 	take(second, Destination{RD: 5, Prefix: two, EVPN: true}, evpnPath(two, 1, 1))
 	second.Sync()

@@ -29,6 +29,7 @@ type Foresight struct {
 	OldRules, NextRules map[string][]rib.LeakRule
 	Anew                map[string]bool     // VRFs that go, or are made anew: their announcements with them
 	Goes                func(rib.Path) bool // whether a path goes, with its neighbour; nil: none does
+	RPKI                *rib.RPKI           // what the policies of rules are told
 	Feeds               *Feeds
 	Tables              Tables
 }
@@ -189,10 +190,36 @@ func (w *outlook) give(d Destination, paths []rib.Path, touched bool) {
 				some = append(some, p)
 			}
 		}
+		some = w.goneBy(name, some)
 		if len(some) > 0 || to.has(d) {
 			to.set(d, some)
 		}
 	}
+}
+
+// goneBy leaves of the paths that a rule lets into a VRF those that the VRF which they are from goes
+// by: those that it goes by now, or else the best of them. What its worker would make of another
+// policy is not known before.
+func (w *outlook) goneBy(into string, paths []rib.Path) []rib.Path {
+	byRule := func(p rib.Path) bool { return p.Attrs.ByRule }
+	at := slices.IndexFunc(paths, byRule)
+	if at < 0 {
+		return paths
+	}
+	var goes []rib.Path
+	if f, err := w.Feeds.Feed(into); err == nil {
+		now := f.Lookup(paths[at].Prefix)
+		for _, p := range paths {
+			if byRule(p) && slices.ContainsFunc(now, func(q rib.Path) bool { return byRule(q) && q.RD == p.RD && q.ID == p.ID }) {
+				goes = append(goes, p)
+			}
+		}
+	}
+	if len(goes) == 0 {
+		all := slices.DeleteFunc(slices.Clone(paths), func(p rib.Path) bool { return !byRule(p) })
+		goes = rib.Select(nil, all, 1)
+	}
+	return append(slices.DeleteFunc(paths, byRule), goes...)
 }
 
 // lead returns a path as it comes into a VRF, by route targets or by a rule.
@@ -209,8 +236,10 @@ func (w *outlook) lead(into string, p rib.Path) (rib.Path, bool) {
 			continue
 		}
 		p.Attrs = rule.Leaked(p.Attrs)
-		r := rule.Judge(&p, into, true, nil)
-		p.Attrs = r.Attrs
+		r := rule.Judge(&p, into, true, w.RPKI, nil)
+		if p.Attrs = r.Attrs; !r.Rejected && rib.LeakRules(w.NextRules).GivesWay(into, rule, p.Prefix) {
+			p.Attrs = rib.GivingWay(p.Attrs)
+		}
 		return p, !r.Rejected
 	}
 	return p, false

@@ -115,7 +115,7 @@ func newIndex(vrfs []VRF, rules map[string][]rib.LeakRule, feeds map[string][]*r
 			id++
 		}
 	}
-	x.leaks = newLeaks(rules, all)
+	x.leaks = newLeaks(vrfs, rules, all)
 	return x
 }
 
@@ -157,12 +157,11 @@ func (x *index) put(d Destination, paths []candidate, best *Importers) {
 		for _, f := range x.global {
 			set(f, d, x.pathsOf(paths, nil))
 		}
-		if len(x.leaks.from[Default]) == 0 {
+		if x.leaks.from[Default] == nil {
 			return
 		}
 	}
-	leaked := x.leaks.of(d, paths)
-	x.lead(d, paths, now, leaked, best)
+	x.lead(d, paths, now, x.leaks.stay(d, paths), best)
 	x.fillAll()
 }
 
@@ -206,6 +205,11 @@ func (x *index) lead(d Destination, paths []candidate, now *Importers, leaked []
 		set(m.feed, d, some)
 		x.buf = some
 	}
+	x.note(d, all, best)
+}
+
+// note notes where the paths of a destination lead.
+func (x *index) note(d Destination, all, best *Importers) {
 	if len(all.list) == 0 && (best == nil || len(best.list) == 0) {
 		x.at.set(d, nil)
 	} else {
@@ -220,15 +224,7 @@ func (x *index) fill(l *leak) {
 		if !is {
 			return
 		}
-		best, list := x.none, slices.Clone(l.to)
-		if old := x.at.of(d); old != nil {
-			best, list = old.best, append(list, old.all.list...)
-		}
-		for _, m := range l.to {
-			others := slices.DeleteFunc(m.feed.Lookup(d.Prefix), func(p rib.Path) bool { return DestinationOf(&p) != d || p.Attrs.ByRule })
-			set(m.feed, d, append(others, paths...))
-		}
-		x.at.set(d, x.place(x.intern(list), best))
+		x.give(l, d, paths)
 	}
 }
 

@@ -38,7 +38,7 @@ type Intake struct {
 //
 // rules has the leaks beside route targets by the VRF that takes.
 func NewIntake(vrfs []VRF, rules map[string][]rib.LeakRule, neighbours []Neighbour, feeds *Feeds, markers *Markers, left func(vrf string)) *Intake {
-	byVRF := feeds.byVRF()
+	byVRF := feeds.ByVRF()
 	in := &Intake{
 		index:   newIndex(vrfs, rules, byVRF),
 		markers: markers,
@@ -46,17 +46,22 @@ func NewIntake(vrfs []VRF, rules map[string][]rib.LeakRule, neighbours []Neighbo
 		global:  make(map[Destination]struct{}),
 	}
 	in.index.left = left
+	own := awaited(vrfs, nil, neighbours, byVRF)
+	for _, s := range in.index.leaks.from {
+		s.awaits = own[s.feed]
+	}
+	in.index.leaks.ask()
 	for f := range in.awaited {
 		in.feeds = append(in.feeds, f)
 	}
 	return in
 }
 
-// Replace says that the feeds have paths of an earlier Intake, of which Sync takes out those
-// that have not come again. It is called before the first path.
-func (in *Intake) Replace() {
+// Replace says that the feeds have paths of an earlier Intake, which takes nothing any more, of
+// which Sync takes out those that have not come again. It is called before the first path.
+func (in *Intake) Replace(before *Intake) {
 	in.replaces = true
-	in.index.leaks.seed()
+	in.index.leaks.follow(&before.index.leaks)
 }
 
 // Leaks are how much comes in by each rule beside route targets.
@@ -167,6 +172,7 @@ func (in *Intake) Sync() bool {
 		in.sweep()
 	}
 	in.global = nil
+	in.index.leaks.prompt(in.markers)
 	in.converge()
 	return true
 }
@@ -184,7 +190,12 @@ func (in *Intake) sweep() {
 			f.Retain(func(p rib.Path) bool { return in.index.at.of(DestinationOf(&p)).feeds(f) })
 		}
 	}
-	in.index.leaks.seed()
+	for _, l := range in.index.leaks.all {
+		l.seed()
+		if len(l.waiting) > 0 {
+			in.index.leaks.room = append(in.index.leaks.room, l)
+		}
+	}
 	in.index.fillAll()
 }
 
@@ -192,6 +203,7 @@ func (in *Intake) sweep() {
 func (in *Intake) EndOfRIB(m Marker) {
 	in.markers.add(m)
 	if in.synced {
+		in.index.leaks.prompt(in.markers)
 		in.converge()
 	}
 }
@@ -205,7 +217,8 @@ type Departure struct {
 }
 
 // Depart takes the paths of a neighbour that goes out of all feeds, ahead of the server's
-// word on each destination. The index keeps them until that comes.
+// word on each destination. The index keeps them until that comes. What was leaked of them stays
+// until the worker of their VRF has chosen others.
 func (in *Intake) Depart(d Departure) {
 	in.Flush()
 	for _, f := range in.feeds {
@@ -213,7 +226,7 @@ func (in *Intake) Depart(d Departure) {
 			f.SetDown(d.Peer, true)
 		}
 		f.Retain(func(p rib.Path) bool {
-			return p.Attrs.Peer != d.Peer || !slices.Contains(d.Gone, FamilyOf(&p))
+			return p.Attrs.Peer != d.Peer || p.Attrs.ByRule || !slices.Contains(d.Gone, FamilyOf(&p))
 		})
 	}
 }
@@ -230,7 +243,7 @@ func (in *Intake) converge() {
 	for f, list := range in.awaited {
 		done := true
 		for of := range rib.Families {
-			if in.markers.all(list, of) {
+			if in.markers.all(list, of) && in.index.leaks.saidAll(f, of) {
 				f.SetConverged(of, true)
 			} else {
 				done = false

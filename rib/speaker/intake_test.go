@@ -94,7 +94,7 @@ func TestIntakeReplaces(t *testing.T) {
 		feedOf(t, feeds, vrf).Take(nil, 10)
 	}
 	second := NewIntake(redAnd, nil, nil, feeds, NewMarkers(), nil)
-	second.Replace()
+	second.Replace(first)
 	take(second, Destination{Prefix: one}, globalPath(one))
 	take(second, Destination{RD: 5, Prefix: one}, vpnPath(one, 1, 1))
 	if !second.Sync() || second.Sync() {

@@ -299,3 +299,24 @@ func decodeRT(c bgp.ExtendedCommunityInterface) (rib.RT, bool) {
 	}
 	return rib.RT(binary.BigEndian.Uint64(b[:])), true
 }
+
+// targets are the route targets among extended communities.
+func targets(list []bgp.ExtendedCommunityInterface) map[rib.RT]bool {
+	set := make(map[rib.RT]bool, len(list))
+	for _, c := range list {
+		if rt, is := decodeRT(c); is {
+			set[rt] = true
+		}
+	}
+	return set
+}
+
+// meet tells whether two sets of route targets have one in common.
+func meet(a, b map[rib.RT]bool) bool {
+	for rt := range a {
+		if b[rt] {
+			return true
+		}
+	}
+	return false
+}

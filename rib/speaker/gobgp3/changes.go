@@ -26,6 +26,8 @@ type changes struct {
 	// told of as those of a neighbour that goes.
 	foretold bool
 
+	retelling *retelling // under way; nil: none
+
 	homes map[netip.Addr][]string // see homesOf
 	// hear is called with each destination that is told of.
 	hear  func(nlri bgp.AddrPrefixInterface)
@@ -178,11 +180,10 @@ func (c *changes) within(u *bgp.BGPUpdate, vrf string) {
 // during calls do, which changes paths of a VRF's neighbour, or with "" of another source,
 // and tells of their destinations.
 func (c *changes) during(vrf string, paths []*bgpPath, do func()) {
-	known := c.known
+	known, in := c.known, c.inVRF(vrf)
 	c.known = true
-	do()
+	c.retelling.around(in.nlri, paths, do)
 	c.known = known
-	in := c.inVRF(vrf)
 	for _, p := range paths {
 		c.tell(in.nlri(p.origin().nlri))
 	}

@@ -194,3 +194,28 @@ type bgpPolicyOptions struct {
 	OldNextHop net.IP
 	Validate   func(*bgpPath) unsafe.Pointer
 }
+
+// bgpROA is table.ROA: a validated payload that a cache of the RPKI sent.
+type bgpROA struct {
+	Family  int
+	Network *net.IPNet
+	MaxLen  uint8
+	AS      uint32
+	Src     string
+}
+
+// bestOf is the first path without the flag; nil: there is none.
+func bestOf(paths []*bgpPath) *bgpPath {
+	for _, p := range paths {
+		if !p.IsNexthopInvalid {
+			return p
+		}
+	}
+	return nil
+}
+
+// place is a destination in GoBGP's own tables. It outlives the destination.
+type place struct {
+	family bgp.RouteFamily
+	key    string
+}

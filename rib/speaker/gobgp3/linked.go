@@ -121,6 +121,9 @@ func statementApply(statement unsafe.Pointer, l log.Logger, p *bgpPath, options 
 //go:linkname roasValidate github.com/osrg/gobgp/v3/internal/pkg/table.(*ROATable).Validate
 func roasValidate(roas unsafe.Pointer, p *bgpPath) unsafe.Pointer
 
+//go:linkname roasList github.com/osrg/gobgp/v3/internal/pkg/table.(*ROATable).List
+func roasList(roas unsafe.Pointer, family bgp.RouteFamily) ([]*bgpROA, error)
+
 //go:linkname mergeAS4Path github.com/osrg/gobgp/v3/internal/pkg/table.UpdatePathAttrs4ByteAs
 func mergeAS4Path(l log.Logger, u *bgp.BGPUpdate) error
 
@@ -173,6 +176,8 @@ func checkLinked() error {
 	s.check(statement, "Apply", has, m, func(log.Logger, *bgpPath, *bgpPolicyOptions) (int, *bgpPath) { return 0, nil })
 	m, has = roas.MethodByName("Validate")
 	s.check(roas, "Validate", has, m, func(*bgpPath) unsafe.Pointer { return nil })
+	m, has = roas.MethodByName("List")
+	s.check(roas, "List", has, m, func(bgp.RouteFamily) ([]*bgpROA, error) { return nil, nil })
 	m, has = tables.MethodByName("Update")
 	s.check(tables, "Update", has, m, func(*bgpPath) []*bgpUpdate { return nil })
 	m, has = table.MethodByName("GetDestination")

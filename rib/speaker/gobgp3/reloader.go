@@ -99,6 +99,29 @@ func (r *reloader) replace(ctx context.Context, next *conf.Config) (changes []st
 	return changes, err
 }
 
+// rejudge has what came from neighbours, what originates here, and what was told to
+// neighbours judged by the policies of c, which are in force, where others judged before. The
+// marks of what goes out of VRFs come when neighbours are told by those that take them off, and
+// go before.
+func (r *reloader) rejudge(ctx context.Context, by *reload.Reconciler, c *conf.Config) error {
+	now, err := r.keeper.Peers()
+	if err != nil {
+		return errors.Join(err, retell(r.keeper.changes, nil))
+	}
+	again := func() error { return by.Reannounce(ctx) }
+	whose := by.Rejudged(now.Neighbors)
+	errs := []error{r.keeper.screens.rescreen(c, true), beginRetelling(r.keeper.changes, whose.Out), remark(r.keeper.changes, c, true, again)}
+	for _, name := range whose.In {
+		if err := r.keeper.changes.rejudge(name); err != nil {
+			errs = append(errs, fmt.Errorf("judge the routes of neighbour %s by the policies of now: %w", name, err))
+		}
+	}
+	if whose.Local {
+		errs = append(errs, by.Reannounce(ctx))
+	}
+	return errors.Join(append(errs, retell(r.keeper.changes, whose.Out), remark(r.keeper.changes, c, false, again), r.keeper.screens.rescreen(c, false))...)
+}
+
 // adopt makes c the configuration in force, once BGP has it.
 func (r *reloader) adopt(ctx context.Context, c *conf.Config, rewatch bool) error {
 	return errors.Join(r.drift.hold(ctx, c), r.takeOver(ctx, c, rewatch))
@@ -148,6 +171,7 @@ func (r *reloader) preview(text []byte, extras rib.Extras) (*speaker.Preview, er
 		drift = &reload.Drift{Claim: claim, Now: now, Known: r.drift.known()}
 	}
 	p := reload.Compare(old, next, drift)
+	p.RPKI = r.keeper.rpki
 	p.Feeds, p.Tables = r.feeder.feeds, under{r.tables, old}
 	return p, nil
 }

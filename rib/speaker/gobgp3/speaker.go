@@ -58,6 +58,9 @@ type Options struct {
 	// where the session of a neighbour is, by BGP's name for it, whose socket may be bound to
 	// an interface or VRF device; invalid: none. It may block for a moment. nil: none is known.
 	OwnSix func(neighbour string, local netip.Addr, bound string) netip.Addr
+	// RPKI is where what BGP has of RPKI caches is put, if policies outside of BGP ask for it;
+	// nil: they are told nothing.
+	RPKI *rib.RPKI
 }
 
 // Speaker is one embedded BGP server. A process may run one at a time: GoBGP
@@ -108,7 +111,7 @@ func New(o Options) (*Speaker, error) {
 
 // wire makes the parts, each with those that it needs.
 func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
-	l, log := &loop{insides: at}, newLogger(s.options.Logger)
+	l, log := &loop{insides: at, rpki: cmp.Or(s.options.RPKI, new(rib.RPKI))}, newLogger(s.options.Logger)
 	s.embedded = newEmbedded(l, log)
 	s.force.Store(c)
 	s.keeper = newKeeper(l, new(pacer), log)
@@ -119,6 +122,8 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	log.down, log.guarding = s.sessions.down, s.guarding
 	s.feeder = newFeeder(s.embedded, s.keeper, c.VRFs)
 	log.endings = newEndings(s.feeder)
+	s.keeper.validation = newValidation(l, s.keeper.reach.judgeAnew, s.feeder.feeds)
+	log.lostROAs = func() { s.keeper.validation.lost.Store(true) }
 	s.tables = &tables{s.embedded, s.feeder}
 	s.announcer = speaker.NewAnnouncer(injector{l, s.tables, s.keeper.changes, s.keeper.reach.flags}, s.feeder.feeds)
 	mender, listening := newMender(s.embedded, s.announcer), &listening{loop: l}
@@ -224,8 +229,13 @@ func (s *Speaker) Withhold(ctx context.Context, of map[string]rib.Advertising) e
 	default:
 	}
 	done := s.keeper.reach.withhold(of, started)
-	if done == nil || !started {
+	s.keeper.screens.on.Store(&of)
+	if !started {
 		return nil
+	}
+	c := s.inForce()
+	if err := errors.Join(s.keeper.screens.rescreen(c, true), s.keeper.screens.rescreen(c, false)); err != nil || done == nil {
+		return err
 	}
 	select {
 	case <-done:
@@ -247,6 +257,10 @@ func (s *Speaker) Confirmed(vrf string, whole bool, changes []rib.Confirmation) 
 // Deaf says whether a VRF, whose routes go out by EVPN, can take no packets from other PEs now.
 // They are told of none of its routes then.
 func (s *Speaker) Deaf(vrf string, deaf bool) { s.keeper.carrier.setDeaf(vrf, deaf) }
+
+// Chose says what a VRF goes by for some prefixes, of which others leak. It waits for nothing but
+// for a watch that takes some paths in. The list is the speaker's then.
+func (s *Speaker) Chose(vrf string, list []rib.Choice) { s.feeder.chose(vrf, list) }
 
 // Limits returns the limits that are configured, by VRF and neighbour, with what counts
 // against them.

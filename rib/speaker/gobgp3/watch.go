@@ -46,6 +46,7 @@ func newWatch(c *conf.Config, feeds *speaker.Feeds, markers *speaker.Markers, k 
 	}
 	left := func(vrf string) { k.leaver.left(vrf, w.first) }
 	w.intake = speaker.NewIntake(c.VRFs, c.Extras.Leaks, c.Awaited(), feeds, markers, left)
+	w.intake.Validate(k.rpki)
 	return w
 }
 
@@ -215,6 +216,24 @@ func (w *watch) endOfRIB(e *eorEvent) {
 	for _, family := range conf.InFeeds(e.Family) {
 		w.intake.EndOfRIB(speaker.Marker{Neighbour: w.decoder.names.of(e.PeerInfo), Family: family})
 	}
+}
+
+// chose takes in what a VRF's worker chose; false: the watch has ended.
+func (w *watch) chose(vrf string, list []rib.Choice) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended {
+		return false
+	}
+	w.intake.Chose(vrf, list)
+	return true
+}
+
+// chosen tells whether each VRF that others leak from has said what it chooses.
+func (w *watch) chosen() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ended || w.intake.Chosen()
 }
 
 // leaks are how much comes in by each rule beside route targets.

@@ -32,11 +32,12 @@ func SendStatement(vrf string, i int) string {
 	return fmt.Sprintf("%ssend of %s[%d]", ruleName, vrf, i)
 }
 
-// SendMarks are the marks of what goes out of VRFs, by VRF.
+// SendMarks are the marks of what goes out of VRFs, by VRF: of those that have such a policy, and
+// of those whose neighbours are told of the VRF's own routes alone by them (Extras.Screened).
 func (c *Config) SendMarks() map[string]rib.RT {
 	marks := make(map[string]rib.RT, len(c.Extras.Sends))
 	for _, v := range c.VRFs {
-		if c.Extras.Sends[v.Name] != "" {
+		if c.Extras.Sends[v.Name] != "" || c.IsScreened(v.Name) {
 			marks[v.Name] = rib.SendMark(v.Name, "")
 		}
 	}
@@ -84,7 +85,7 @@ func addSends(r *rules, c *Config) {
 			r.out = append(r.out, s)
 		}
 	}
-	if c.carries() || slices.ContainsFunc(c.VRFs, func(v speaker.VRF) bool { return len(c.Extras.Leaks[v.Name]) > 0 }) {
+	if c.carries() || slices.ContainsFunc(c.VRFs, func(v speaker.VRF) bool { return len(c.Extras.Leaks[v.Name]) > 0 || c.IsScreened(v.Name) }) {
 		ext(setLeaked, matchLeaked)
 		r.reject("leaked into a VRF", ofFamilies(carryingExt(oc.Conditions{}, setLeaked), vpnFamilies))
 	}
@@ -100,6 +101,9 @@ func addSends(r *rules, c *Config) {
 		}}},
 	})
 }
+
+// IsScreened tells whether a VRF is one of Extras.Screened.
+func (c *Config) IsScreened(vrf string) bool { return slices.Contains(c.Extras.Screened, vrf) }
 
 // SameSends tells whether the same VRFs have policies of what goes out of them.
 func SameSends(a, b *Config) bool {
