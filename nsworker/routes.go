@@ -98,7 +98,7 @@ func (r *routes) take(batch []rib.Entry) {
 			e.Note.out = rib.Accepted
 			like.set.Use()
 			r.setNexthops(in.Slot, e, like.set, 0)
-			r.backups.want(in.Slot, like.family, nil, nexthop.Want{}, 0)
+			r.backups.want(in.Slot, like.family, nil, like.set.Want, 0)
 			r.settle(in.Slot, e)
 			continue
 		}
