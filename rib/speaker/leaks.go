@@ -172,13 +172,14 @@ func (l *leak) next() (d Destination, paths []rib.Path, is bool) {
 }
 
 // seed counts what came in before, by another index, so that the limit goes on letting in
-// the same.
+// the same, as far as it does.
 func (ls *leaks) seed() {
 	for _, l := range ls.all {
 		clear(l.held)
+		most := int(l.rule.MaxPrefixes)
 		for _, m := range l.to[:min(len(l.to), 1)] {
 			m.feed.Each(func(p rib.Path) {
-				if p.Attrs.ByRule && p.Attrs.Source == l.rule.From {
+				if p.Attrs.ByRule && p.Attrs.Source == l.rule.From && (most == 0 || len(l.held) < most) {
 					l.held[Destination{p.RD, p.Prefix}] = struct{}{}
 				}
 			})
