@@ -229,6 +229,9 @@ func assemble(p *problems, s settings, entries []*entry, known []vrf.Spec) (run,
 		}
 		named[e.name] = e
 		spec := s.spec(e, of)
+		if home := named[e.of]; home != nil { // its policies judge its paths, whichever table they go to
+			spec.Export.Policy, spec.Export.Receive = home.exp.Policy, home.exp.Receive
+		}
 		s.checkImport(p, e, spec.Binding)
 		if e.binding == (rib.Binding{}) && spec.Binding.Device != "" {
 			if err := deviceName(spec.Name); err != nil {

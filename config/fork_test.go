@@ -205,3 +205,48 @@ func TestRolesOfFurtherTables(t *testing.T) {
 		t.Errorf("a role of a secondary table alone: %v", err)
 	}
 }
+
+// TestSecondaryTablesHaveThePolicies: what a VRF's policies reject goes into no table of it.
+func TestSecondaryTablesHaveThePolicies(t *testing.T) {
+	c := mustParse(t, "f.toml", forkBase+`
+[[netlink.policies]]
+  name = "to-kernel"
+  default = "accept"
+  rules = [{action = "accept"}]
+[[netlink.policies]]
+  name = "from-others"
+  default = "accept"
+  rules = [{action = "accept"}]
+[[netlink.vrfs]]
+  name = "red"
+  table = 1001
+  [netlink.vrfs.export]
+    enabled = true
+    policy = "to-kernel"
+  [netlink.vrfs.bgp]
+    receive = "from-others"
+[netlink.export]
+  enabled = true
+  [[netlink.export.rules]]
+    vrf = "red"
+    table-id = 1002
+  [[netlink.export.rules]]
+    table-id = 300
+`)
+	for _, s := range c.VRFs {
+		export, receive := "none", "none"
+		if s.Export.Policy != nil {
+			export = s.Export.Policy.Name()
+		}
+		if s.Export.Receive != nil {
+			receive = s.Export.Receive.Name()
+		}
+		want := [2]string{"none", "none"}
+		if s.Of() == "red" {
+			want = [2]string{"to-kernel", "from-others"}
+		}
+		if got := [2]string{export, receive}; got != want {
+			t.Errorf("%s is judged by %v, want %v", s.Name, got, want)
+		}
+	}
+}

@@ -208,6 +208,7 @@ func aliasSecret(key []byte, alias netip.Addr) string {
 // rewrite gives GoBGP the aliases in place of the relayed neighbours.
 func rewrite(all map[string]any, relayed map[int]rib.Neighbor) {
 	list, _ := all["neighbors"].([]any)
+	grouped := groupsWithFamilies(all)
 	for i, n := range relayed {
 		if i >= len(list) {
 			continue
@@ -224,8 +225,10 @@ func rewrite(all map[string]any, relayed map[int]rib.Neighbor) {
 		transport["local-address"] = n.Local.WithZone("").String() // GoBGP takes a zone for no address
 		transport["passive-mode"] = true
 		transport["bind-interface"] = "lo"
-		if _, named := section["afi-safis"]; !named && n.Peer.Is6() {
-			// Or GoBGP would choose IPv4, after the alias.
+		group, _ := config["peer-group"].(string)
+		if _, named := section["afi-safis"]; !named && !grouped[group] && n.Peer.Is6() {
+			// Or GoBGP would choose IPv4, after the alias. A neighbour without families of its own has
+			// those of its group, with their limits.
 			section["afi-safis"] = []any{map[string]any{"config": map[string]any{"afi-safi-name": "ipv6-unicast"}}}
 		}
 		// Whole, so that what the relay alone is to heed is no change to GoBGP,
@@ -234,6 +237,20 @@ func rewrite(all map[string]any, relayed map[int]rib.Neighbor) {
 			section[key] = map[string]any{"config": map[string]any{"enabled": false}}
 		}
 	}
+}
+
+// groupsWithFamilies are the names of the peer groups that say which families they have.
+func groupsWithFamilies(all map[string]any) map[string]bool {
+	has := make(map[string]bool)
+	list, _ := all["peer-groups"].([]any)
+	for _, g := range list {
+		section, _ := g.(map[string]any)
+		config, _ := section["config"].(map[string]any)
+		if name, is := config["peer-group-name"].(string); is && section["afi-safis"] != nil {
+			has[name] = true
+		}
+	}
+	return has
 }
 
 // under returns the section at path, which it makes where it is not there.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +123,69 @@ func TestNeighborsInNamespaces(t *testing.T) {
 	transport := map[string]any{"local-address": "10.0.0.1", "passive-mode": true, "bind-interface": "lo"}
 	if diff := cmp.Diff(transport, conf.Neighbors[0].Transport["config"]); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestRelayedFamilies: a neighbour in a namespace whose address is IPv6 has IPv6, unless it says
+// otherwise, or its group does: GoBGP gives it all of the group's families, with their limits, as
+// long as it has none of its own.
+func TestRelayedFamilies(t *testing.T) {
+	const file = `
+[global.config]
+  as = 65000
+  router-id = "192.0.2.1"
+[[vrfs]]
+  [vrfs.config]
+    name = "a"
+    rd = "65000:1"
+    both-rt-list = ["65000:1"]
+[[peer-groups]]
+  [peer-groups.config]
+    peer-group-name = "customers"
+    peer-as = 65001
+GROUP
+[[neighbors]]
+  [neighbors.config]
+    neighbor-address = "2001:db8::2"
+    peer-group = "customers"
+    vrf = "a"
+    netns = "tenant-a"
+  [neighbors.transport.config]
+    local-address = "2001:db8::1"
+OWN
+`
+	const group = "  [[peer-groups.afi-safis]]\n    [peer-groups.afi-safis.config]\n      afi-safi-name = \"ipv4-unicast\"\n"
+	const own = "  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = \"l2vpn-evpn\"\n"
+	bgp := sessionsBGP()
+	for _, list := range []string{"neighbors", "peer-groups"} {
+		bgp.Schema[list].([]any)[0].(map[string]any)["afi-safis"] = []any{map[string]any{"config": map[string]any{"afi-safi-name": nil}}}
+	}
+	for _, tt := range []struct{ group, own, want string }{
+		{"", "", "[ipv6-unicast]"}, {group, "", "[]"}, {"", own, "[l2vpn-evpn]"}, {group, own, "[l2vpn-evpn]"},
+	} {
+		c, err := Parse("f.toml", []byte(strings.NewReplacer("GROUP", tt.group, "OWN", tt.own).Replace(file)), bgp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var conf struct {
+			Neighbors []struct {
+				Families []struct {
+					Config struct {
+						Name string `json:"afi-safi-name"`
+					}
+				} `json:"afi-safis"`
+			}
+		}
+		if err := json.Unmarshal(c.BGP, &conf); err != nil {
+			t.Fatal(err)
+		}
+		names := []string{}
+		for _, f := range conf.Neighbors[0].Families {
+			names = append(names, f.Config.Name)
+		}
+		if got := fmt.Sprint(names); got != tt.want {
+			t.Errorf("group %q, own %q: GoBGP gets %s, want %s", tt.group, tt.own, got, tt.want)
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ type spare = ledger.Entry[nexthop.Set, nexthop.Forwarding, spareNote]
 // spareNote is what backups keeps of an entry.
 type spareNote struct {
 	counts bool // it has a place in the quota
-	stale  bool // of an earlier run, and BGP has not spoken of its prefix yet
+	stale  bool // of an earlier run, and BGP has not spoken of its prefix yet, or not of all its paths
 }
 
 func newBackups(r *routes, c *ledger.Contention, drifts *ledger.Drifts) *backups {
@@ -92,7 +92,7 @@ func (s *backups) Replaced(was, is *nexthop.Forwarding) { s.routes.sets.Objects.
 func (s *backups) want(slot rib.Slot, f rib.Family, backup *nexthop.Way, w nexthop.Want, hint uint32) {
 	e := s.Find(slot)
 	if !s.routes.spec.Export.BackupRoutes || backup == nil {
-		if e != nil {
+		if e != nil && !s.holds(f, e, &w) {
 			s.drop(slot, e)
 		}
 		return
@@ -108,6 +108,14 @@ func (s *backups) want(slot rib.Slot, f rib.Family, backup *nexthop.Way, w nexth
 	s.routes.sets.Drop(old)
 	e.Note.stale = false
 	s.Mark(slot, e)
+}
+
+// holds tells whether a spare of an earlier run is left behind the route of what is wanted, though
+// no path for it has come yet: BGP may not have said all that it knows.
+func (s *backups) holds(f rib.Family, e *spare, w *nexthop.Want) bool {
+	a := &s.routes.adopted
+	return e.Note.stale && e.Have != nil && s.routes.spec.Export.BackupRoutes && len(w.Ways) > 0 && e.Have.Metric == w.Metric+1 &&
+		a.late(f) && a.works(e.Have)
 }
 
 // drop has the spare of a prefix wanted no more.

@@ -72,6 +72,48 @@ func TestBackupRoute(t *testing.T) {
 	}
 }
 
+// TestBackupRouteWaitsForItsPath: one of an earlier run stays when the better path alone has come,
+// and goes with the sweep where no other one does; also where the better path is of many prefixes.
+func TestBackupRouteWaitsForItsPath(t *testing.T) {
+	for _, comes := range []bool{true, false} {
+		story(t, func(l *lab, table *fakeTable) {
+			const other = "10.2.0.0/16 via 192.0.2.9 dev eth0 proto vrfredist metric 20"
+			both, second := two("10.1.0.0/16", "192.0.2.9", "198.51.100.9"), two("10.2.0.0/16", "192.0.2.9", "198.51.100.9")
+			second[0].Attrs = both[0].Attrs
+			l.hear("red", both...)
+			l.hear("red", second...)
+			l.converge("red")
+			l.start(backed())
+			l.settle()
+			spare := strings.Replace(byEth1Spare, "10.1.", "10.2.", 1)
+			l.table(red, byEth0, byEth1Spare, other, spare)
+			l.stop("red", vrf.ErrExit)
+			for of := range rib.Families {
+				l.feed("red").SetConverged(of, false)
+			}
+			l.hear("red", both[:1]...)
+			l.hear("red", second[:1]...)
+			l.k(func() { l.kernel.writes, l.kernel.objectWrites = nil, nil })
+			l.start(backed())
+			synctest.Wait()
+			if comes {
+				l.hear("red", both...)
+				l.hear("red", second...)
+			}
+			if len(l.kernel.writes)+len(l.kernel.objectWrites) != 0 {
+				t.Errorf("what stood was written: %q %q", l.kernel.writes, l.kernel.objectWrites)
+			}
+			l.converge("red")
+			l.settle()
+			if comes {
+				l.table(red, byEth0, byEth1Spare, other, spare)
+			} else {
+				l.table(red, byEth0, other)
+			}
+		})
+	}
+}
+
 // TestBackupRouteIsOurs: it survives a restart without a write, is put back when somebody
 // deletes it, goes with the sweep where BGP has no path any more, and counts for the quota.
 func TestBackupRouteIsOurs(t *testing.T) {

@@ -22,8 +22,9 @@ func confirming(s *vrf.Spec) bool {
 	return s.Export.AdvertiseInstalled && s.Export.Enabled && s.VRF == ""
 }
 
-// are tells whether a prefix is confirmed: its route stands, or the VRF has the prefix by itself.
-func (c *confirms) are(e *route) bool {
+// are tells whether a prefix is confirmed: its route stands, and no other program's goes before
+// it, or the VRF has the prefix by itself.
+func (c *confirms) are(slot rib.Slot, e *route) bool {
 	switch e.Note.state {
 	case rib.Filtered:
 		switch e.Note.out {
@@ -34,9 +35,18 @@ func (c *confirms) are(e *route) bool {
 		}
 		return false
 	case rib.Installed, rib.Stale, 0: // 0: it stands, and is about to be changed
-		return e.Have != nil && (e.Want != nil || e.Note.state == rib.Stale)
+		return e.Have != nil && (e.Want != nil || e.Note.state == rib.Stale) && !c.passedOver(slot, e.Have.Metric)
 	}
 	return false
+}
+
+// passedOver tells whether the kernel forwards by another program's route, and not by ours, which
+// stands beside it under a higher metric.
+func (c *confirms) passedOver(slot rib.Slot, metric uint32) (is bool) {
+	if foreign := c.routes.sets.Resolver.View.Foreign; foreign.Len() > 0 {
+		_, is = foreign.Before(c.routes.feed.Prefix(slot), metric)
+	}
+	return is
 }
 
 // look looks at one entry that was evaluated.
@@ -44,7 +54,7 @@ func (c *confirms) look(slot rib.Slot, e *route) {
 	if !c.begun {
 		return
 	}
-	if is := c.are(e); is != e.Note.past.confirmed() {
+	if is := c.are(slot, e); is != e.Note.past.confirmed() {
 		e.Note.past.confirm(is)
 		c.list = append(c.list, rib.Confirmation{Prefix: c.routes.feed.Prefix(slot), Is: is})
 	}
@@ -68,7 +78,7 @@ func (c *confirms) begin() {
 	c.begun, c.list = true, nil
 	var all []rib.Confirmation
 	for slot, e := range c.routes.All {
-		is := c.are(e)
+		is := c.are(slot, e)
 		e.Note.past.confirm(is)
 		if is {
 			all = append(all, rib.Confirmation{Prefix: c.routes.feed.Prefix(slot), Is: true})

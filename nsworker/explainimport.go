@@ -184,10 +184,20 @@ func (f hearings) advertised(w *rib.Walk, judged []rib.JudgedPath) {
 	switch {
 	case !x.Enabled || f.spec.VRF != "" || len(f.facts.paths) == 0:
 	case x.AdvertiseInstalled && !f.entry.Note.past.confirmed():
-		w.Add("advertised", rib.Noted, `neighbours are told of no path that this VRF's neighbours sent: advertise is "installed", and the kernel does not have the route`)
+		w.Add("advertised", rib.Noted, `neighbours are told of no path that this VRF's neighbours sent: advertise is "installed", and `+f.unconfirmed())
 	case rejected > 0 && !x.AdvertiseRejected:
 		w.Add("advertised", rib.Noted, "neighbours are not told of "+plural(rejected, "path")+" that the policy rejects; with advertise_rejected = true they are")
 	}
+}
+
+// unconfirmed says why a prefix is not confirmed.
+func (f hearings) unconfirmed() string {
+	if have := f.entry.Have; have != nil {
+		if other, is := f.view.Foreign.Before(f.prefix, have.Metric); is {
+			return fmt.Sprintf("the kernel forwards by another program's route, which has the lower metric %d", other.Metric)
+		}
+	}
+	return "the kernel does not have the route"
 }
 
 func indented(lines []string) []string {

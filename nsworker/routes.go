@@ -102,7 +102,7 @@ func (r *routes) take(batch []rib.Entry) {
 			r.beside.choices.plain(in)
 			like.set.Use()
 			r.setNexthops(in.Slot, e, like.set, 0)
-			r.backups.want(in.Slot, like.family, nil, nexthop.Want{}, 0)
+			r.backups.want(in.Slot, like.family, nil, like.set.Want, 0)
 			r.settle(in.Slot, e)
 			continue
 		}

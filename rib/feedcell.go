@@ -16,9 +16,8 @@ type feedCell struct {
 	meta       uint32 // flags, and the label
 }
 
-// morePath is a further path of a prefix, in 32 bytes.
+// morePath is a further path of a prefix but for its attributes, in 20 bytes.
 type morePath struct {
-	attrs *Attrs
 	rd    uint32
 	age   uint32
 	id    uint32

@@ -6,7 +6,13 @@ import (
 )
 
 // feedPaths is where a feed has the paths of its cells.
+//
+// Of a further path the attributes are in one table and all else in another, by the same
+// index: so each chunk of the one is 512 bytes, and of the other 1280 without a pointer. Of a
+// longer chunk with pointers Go's allocator keeps a header, and rounds up what both come to: 64
+// times 32 bytes are 2304 then, 36 a path and not 28.
 type feedPaths struct {
+	attrs Slots[*Attrs]
 	more  Slots[morePath]
 	used  uint32          // how many of more were ever in use
 	free  uint32          // the first free one, as feedCell.more
@@ -26,7 +32,7 @@ func (s *feedPaths) appendTo(buf []Path, slot Slot, c *feedCell, prefix netip.Pr
 	buf = append(buf, Path{prefix, s.rds.of(c.rd), c.id, c.meta >> metaLabel, int64(c.age), c.attrs})
 	for at := c.more; at != 0; {
 		m := s.more.At(Slot(at - 1))
-		buf = append(buf, Path{prefix, s.rds.of(m.rd), m.id, m.label, int64(m.age), m.attrs})
+		buf = append(buf, Path{prefix, s.rds.of(m.rd), m.id, m.label, int64(m.age), *s.attrs.At(Slot(at - 1))})
 		at = m.next
 	}
 	return buf
@@ -44,8 +50,7 @@ func (s *feedPaths) has(slot Slot, c *feedCell, is func(*Attrs) bool) bool {
 	}
 	found := is(c.attrs)
 	for at := c.more; at != 0 && !found; {
-		m := s.more.At(Slot(at - 1))
-		found, at = is(m.attrs), m.next
+		found, at = is(*s.attrs.At(Slot(at - 1))), s.more.At(Slot(at-1)).next
 	}
 	return found
 }
@@ -72,7 +77,7 @@ func (s *feedPaths) put(slot Slot, c *feedCell, paths []Path) {
 		p := &paths[1+i]
 		at := s.take()
 		m := s.more.At(Slot(at - 1))
-		*m = morePath{p.Attrs, s.rds.hold(p.RD), uint32(p.Age), p.ID, p.Label, 0}
+		*m, *s.attrs.At(Slot(at - 1)) = morePath{s.rds.hold(p.RD), uint32(p.Age), p.ID, p.Label, 0}, p.Attrs
 		*to, to = at, &m.next
 	}
 }
@@ -91,13 +96,13 @@ func (s *feedPaths) clear(slot Slot, c *feedCell) {
 		m := s.more.At(Slot(at - 1))
 		s.rds.drop(m.rd)
 		next := m.next
-		*m = morePath{next: s.free}
+		*m, *s.attrs.At(Slot(at - 1)) = morePath{next: s.free}, nil
 		s.free, at = at, next
 		s.inUse--
 	}
 	c.attrs, c.more = nil, 0
 	if s.inUse == 0 { // a table of several paths that was there once leaves nothing
-		s.more, s.used, s.free = Slots[morePath]{}, 0, 0
+		s.attrs, s.more, s.used, s.free = Slots[*Attrs]{}, Slots[morePath]{}, 0, 0
 	}
 }
 

@@ -3,15 +3,63 @@ package rib
 import (
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"slices"
 	"testing"
 	"unsafe"
 )
 
-// TestFurtherPathSize: each further path of a prefix costs this much.
+// TestFurtherPathSize: each further path of a prefix costs this much, with its attributes'
+// pointer, and with what the allocator and the tables of chunks take beside.
 func TestFurtherPathSize(t *testing.T) {
-	if n := unsafe.Sizeof(morePath{}); n > 32 {
+	if n := unsafe.Sizeof(morePath{}) + unsafe.Sizeof(&Attrs{}); n > 28 {
 		t.Errorf("a further path has %d bytes", n)
+	}
+	const prefixes, most = 200_000, 29
+	attrs := [...]*Attrs{{}, {LocalPref: 1}, {LocalPref: 2}}
+	var paths []Path
+	for i, a := range attrs {
+		paths = append(paths, Path{ID: uint32(i + 1), Age: 1 << 30, Attrs: a})
+	}
+	f, alive := NewFeed(), [len(attrs)]uint64{}
+	for n := range attrs {
+		for i := range prefixes {
+			f.Set(host(i), 0, paths[:n+1])
+		}
+		alive[n] = aliveHeap()
+	}
+	for n := range alive[1:] {
+		each := float64(alive[n+1]-alive[n]) / prefixes
+		t.Logf("further path %d of each prefix has %.1f bytes", n+1, each)
+		if each > most {
+			t.Errorf("further path %d of each prefix has %.1f bytes, more than %d", n+1, each, most)
+		}
+	}
+	runtime.KeepAlive(f)
+}
+
+// aliveHeap is how many bytes of the heap are in use once all garbage is gone.
+func aliveHeap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// BenchmarkFeedOfSeveralPaths sets the paths of a prefix that has two, and reads them.
+func BenchmarkFeedOfSeveralPaths(b *testing.B) {
+	const prefixes = 200_000
+	f, attrs := NewFeed(), [...]*Attrs{{}, {LocalPref: 1}}
+	paths := []Path{{ID: 1, Attrs: attrs[0]}, {ID: 2, Attrs: attrs[1]}}
+	for i := range prefixes {
+		f.Set(host(i), 0, paths)
+	}
+	var entries []Entry
+	for n := 0; b.Loop(); n = (n + 7919) % prefixes {
+		paths[1].Age++
+		f.Set(host(n), 0, paths)
+		entries = f.Take(entries[:0], 1)
 	}
 }
 

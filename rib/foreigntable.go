@@ -92,6 +92,19 @@ func (f *ForeignTable) Get(prefix netip.Prefix) []Route {
 	return routes
 }
 
+// Before returns the route of a prefix by which the kernel forwards, and not by one of this
+// metric: of those with lower ones the first that is in use. One whose nexthops are all dead is
+// passed over (fib_table_lookup in net/ipv4/fib_trie.c, find_rr_leaf in net/ipv6/route.c).
+func (f *ForeignTable) Before(prefix netip.Prefix, metric uint32) (Route, bool) {
+	alive := func(h Hop) bool { return !h.Dead }
+	for _, r := range f.Get(prefix) {
+		if r.Metric < metric && !r.Expired && (len(r.Hops) == 0 || slices.ContainsFunc(r.Hops, alive)) {
+			return r, true
+		}
+	}
+	return Route{}, false
+}
+
 // All yields each prefix with its routes as Get returns them, IPv4 first,
 // ordered by prefix.
 func (f *ForeignTable) All() iter.Seq2[netip.Prefix, []Route] {

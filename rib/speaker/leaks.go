@@ -182,11 +182,13 @@ func (s *source) leaks(yield func(*leak) bool) {
 	}
 }
 
-// seed counts what came in before, so that the limit goes on letting in the same.
+// seed counts what came in before, so that the limit goes on letting in the same, as far as it
+// does.
 func (l *leak) seed() {
 	clear(l.held)
+	most := int(l.rule.MaxPrefixes)
 	l.to[0].feed.Each(func(p rib.Path) {
-		if p.Attrs.ByRule && p.Attrs.Source == l.rule.From {
+		if p.Attrs.ByRule && p.Attrs.Source == l.rule.From && (most == 0 || len(l.held) < most) {
 			l.held[DestinationOf(&p)] = struct{}{}
 		}
 	})

@@ -246,6 +246,16 @@ func TestLeakLimit(t *testing.T) {
 	if got := inRed(); !slices.Equal(got, was) {
 		t.Errorf("after another reading %v are in red, before it were %v", got, was)
 	}
+	for _, most := range []uint32{4, 1, 3, 2} { // more come in by a higher limit, and some go by a lower one
+		again = NewIntake(threeVRFs, map[string][]rib.LeakRule{"red": {{From: Default, MaxPrefixes: most}}}, nil, feeds, NewMarkers(), nil)
+		again.Replace()
+		for _, prefix := range all {
+			d, p := of(Default, prefix, 1)
+			take(again, d, p)
+		}
+		again.Sync()
+		counts(again, int(most), 5-int(most))
+	}
 	for _, left := range []int{4, 3, 2, 1} {
 		d, _ := of(Default, inRed()[0], 1)
 		take(again, d)

@@ -138,6 +138,25 @@ func (f *FRR) Unicast(family, neighbor string) []string {
 	return prefixes
 }
 
+// ASPath is the AS path of the best path that bgpd has of a prefix of a family ("ipv4" or "ipv6");
+// "" where it has none.
+func (f *FRR) ASPath(family, prefix string) string {
+	f.lab.T.Helper()
+	var found struct {
+		Paths []struct {
+			ASPath   struct{ String string } `json:"aspath"`
+			BestPath struct{ Overall bool }  `json:"bestpath"`
+		} `json:"paths"`
+	}
+	f.show("show bgp "+family+" unicast "+prefix+" json", &found)
+	for _, p := range found.Paths {
+		if p.BestPath.Overall {
+			return p.ASPath.String
+		}
+	}
+	return ""
+}
+
 // VRF returns what bgpd has of a family ("ipv4" or "ipv6") in one of its VRFs, a
 // line each, sorted: the prefix and the AS path, "10.1.0.0/24 65000".
 func (f *FRR) VRF(vrf, family string) []string {

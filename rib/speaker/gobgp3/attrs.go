@@ -121,6 +121,8 @@ func appendAttr(b []byte, attr bgp.PathAttributeInterface) []byte {
 		for _, c := range a.Value {
 			if rt, is := decodeRT(c); is {
 				b = binary.BigEndian.AppendUint64(append(b, 1), uint64(rt))
+			} else if e, is := decodeExtended(c); is {
+				b = binary.BigEndian.AppendUint64(append(b, 2), uint64(e))
 			}
 			b = appendOverlay(b, c)
 		}
@@ -226,6 +228,9 @@ func decodeAttr(a *rib.Attrs, attr bgp.PathAttributeInterface) error {
 		for _, c := range attr.Value {
 			if rt, is := decodeRT(c); is && rt != rib.CarriedMark { // nobody but GoBGP's policies need know
 				a.RTs = append(a.RTs, rt)
+			} else if e, is := decodeExtended(c); is {
+				rare := rareOf(a)
+				rare.Extended = append(rare.Extended, e)
 			}
 		}
 		if a.Carrier == rib.ByEVPN {
@@ -244,14 +249,10 @@ func decodeAttr(a *rib.Attrs, attr bgp.PathAttributeInterface) error {
 // sequence alone is kept by its segments too.
 func decodeASPath(a *rib.Attrs, segments []bgp.AsPathParamInterface) {
 	if slices.ContainsFunc(segments, func(s bgp.AsPathParamInterface) bool { return s.GetType() != bgp.BGP_ASPATH_ATTR_TYPE_SEQ }) {
-		rare := new(rib.Rare)
-		if a.Rare != nil {
-			*rare = *a.Rare
-		}
+		rare := rareOf(a)
 		for _, s := range segments {
 			rare.Segments = append(rare.Segments, rib.ASSegment{Kind: rib.SegmentKind(s.GetType()), ASes: s.GetAS()})
 		}
-		a.Rare = rare
 	}
 	for _, s := range segments {
 		numbers := s.GetAS()
@@ -265,6 +266,24 @@ func decodeASPath(a *rib.Attrs, segments []bgp.AsPathParamInterface) {
 		}
 		a.ASPath = append(a.ASPath, numbers...)
 	}
+}
+
+// rareOf is what attributes that are being decoded have of what is rare.
+func rareOf(a *rib.Attrs) *rib.Rare {
+	if a.Rare == nil {
+		a.Rare = new(rib.Rare)
+	}
+	return a.Rare
+}
+
+// decodeExtended decodes an extended community that is no route target. GoBGP takes a link
+// bandwidth that is transitive for one that is not.
+func decodeExtended(c bgp.ExtendedCommunityInterface) (rib.ExtCommunity, bool) {
+	b, err := c.Serialize()
+	if err != nil || len(b) != 8 {
+		return 0, false
+	}
+	return rib.ExtCommunity(binary.BigEndian.Uint64(b)), true
 }
 
 // decodeRT decodes a route target of the types 0x00 to 0x02 (RFC 4360 section 4, RFC

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 
 	api "github.com/osrg/gobgp/v3/api"
@@ -59,7 +60,7 @@ func TestDecodeAttributes(t *testing.T) {
 		},
 		Rare: &rib.Rare{Segments: []rib.ASSegment{
 			{Kind: rib.ConfedSequence, ASes: []uint32{64601, 64602}}, {Kind: rib.ASSequence, ASes: []uint32{65001, 65002}},
-		}},
+		}, Extended: []rib.ExtCommunity{0x0003fde800000009, 0x4002fde800000009, 0x030b000000000005}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("attributes\n%+v, want\n%+v", got, want)
@@ -86,6 +87,29 @@ func TestDecodeAttributes(t *testing.T) {
 	h.send(mapped)
 	if len(h.feeds[speaker.Default].Lookup(netip.MustParsePrefix("::ffff:192.0.2.0/120"))) != 1 {
 		t.Error("an IPv4-mapped prefix is not an IPv6 one")
+	}
+}
+
+// TestDecodeExtendedCommunities: paths that differ in one alone have other attributes, which is what
+// policies look at.
+func TestDecodeExtendedCommunities(t *testing.T) {
+	h := newHarness(t, baseConf(nil, []any{neighborConf("127.0.0.2", 65001, 179, "ipv4-unicast")}))
+	h.send()
+	for want, c := range map[rib.ExtCommunity]proto.Message{
+		0x4004fde84cee6b28: &api.LinkBandwidthExtended{Asn: 65000, Bandwidth: 125e6},
+		0x4004fde84d6e6b28: &api.LinkBandwidthExtended{Asn: 65000, Bandwidth: 250e6},
+		0x0003fde800000001: &api.TwoOctetAsSpecificExtended{IsTransitive: true, SubType: 3, Asn: 65000, LocalAdmin: 1},
+		0x0103c00002010002: &api.IPv4AddressSpecificExtended{IsTransitive: true, SubType: 3, Address: "192.0.2.1", LocalAdmin: 2},
+		0x030b000000000007: &api.ColorExtended{Color: 7},
+	} {
+		h.send(from(t, spec{prefix: "10.1.0.0/16", attrs: []proto.Message{&api.ExtendedCommunitiesAttribute{Communities: []*anypb.Any{any_(t, c)}}}}))
+		if got := h.feeds[speaker.Default].Lookup(prefix("10.1.0.0/16"))[0].Attrs.Extended(); !slices.Equal(got, []rib.ExtCommunity{want}) {
+			t.Errorf("%v became %x, want %x", c, got, want)
+		}
+	}
+	h.send(from(t, spec{prefix: "10.1.0.0/16"}))
+	if a := h.feeds[speaker.Default].Lookup(prefix("10.1.0.0/16"))[0].Attrs; a.Rare != nil {
+		t.Errorf("a path without any has %+v", a.Rare)
 	}
 }
 

@@ -47,16 +47,21 @@ func rd(t testing.TB, s string) rib.RD {
 	return v
 }
 
-// eventually waits for ok with a deadline.
+// eventually waits for ok with a deadline, and looks once more behind it: a look that takes
+// seconds, on a loaded machine, says what was so when it began.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.After(deadline); !ok(); {
+	end, over := time.After(deadline), false
+	for !ok() {
+		if over {
+			t.Fatalf("not in time: %s", what)
+		}
 		select {
 		case <-tick.C:
 		case <-end:
-			t.Fatalf("not in time: %s", what)
+			over = true
 		}
 	}
 }
@@ -118,6 +123,7 @@ type running struct {
 	*Speaker
 	socket string
 	log    *syncBuffer
+	done   chan error // what Run returned
 }
 
 func run(t testing.TB, o Options) *running {
@@ -128,7 +134,15 @@ func run(t testing.TB, o Options) *running {
 // runWith runs a speaker that was prepared.
 func runWith(t testing.TB, o Options, prepare func(*Speaker)) *running {
 	t.Helper()
-	r := &running{log: new(syncBuffer), socket: filepath.Join(t.TempDir(), "api.sock")}
+	r := launch(t, o, prepare)
+	r.awaitStart(t)
+	return r
+}
+
+// launch is runWith, and does not wait.
+func launch(t testing.TB, o Options, prepare func(*Speaker)) *running {
+	t.Helper()
+	r := &running{log: new(syncBuffer), socket: filepath.Join(t.TempDir(), "api.sock"), done: make(chan error, 1)}
 	o.Listen = append([]string{"unix://" + r.socket}, o.Listen...)
 	o.Logger = slog.New(slog.NewTextHandler(r.log, nil))
 	s, err := New(o)
@@ -138,11 +152,10 @@ func runWith(t testing.TB, o Options, prepare func(*Speaker)) *running {
 	prepare(s)
 	r.Speaker = s
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
+	go func() { r.done <- s.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := <-done; err != nil {
+		if err := <-r.done; err != nil {
 			t.Errorf("Run: %v", err)
 		}
 		sctx, cancel := context.WithTimeout(context.Background(), deadline)
@@ -154,15 +167,19 @@ func runWith(t testing.TB, o Options, prepare func(*Speaker)) *running {
 			t.Logf("the speaker's log:\n%s", r.log)
 		}
 	})
+	return r
+}
+
+func (r *running) awaitStart(t testing.TB) {
+	t.Helper()
 	select {
-	case <-s.Started():
-	case err := <-done:
-		done <- nil
+	case <-r.Started():
+	case err := <-r.done:
+		r.done <- nil
 		t.Fatalf("Run ended: %v", err)
 	case <-time.After(deadline):
 		t.Fatal("not started in time")
 	}
-	return r
 }
 
 func (r *running) feed(t testing.TB, vrf string) *rib.Feed {

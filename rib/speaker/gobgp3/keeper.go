@@ -233,7 +233,9 @@ func (k *keeper) Peers() (reload.Peers, error) {
 	all := reload.Peers{Neighbors: make(map[string]reload.Neighbor), Groups: make(map[string]oc.PeerGroup), Dynamic: make(map[string]bool)}
 	err := k.inLoop(func() error {
 		for addr, p := range k.peers() {
-			all.Neighbors[addr] = p.copied()
+			n := p.copied()
+			n.Disabled = n.Disabled && !k.limits.stops(addr)
+			all.Neighbors[addr] = n
 		}
 		for name, at := range *k.groups.in(unsafe.Pointer(k.server())) {
 			group := **k.groupConf.in(at)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"unsafe"
 
+	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
@@ -171,6 +172,25 @@ func (l *limits) drop(addr string) {
 			delete(l.vrfs, t.vrf)
 		}
 		delete(l.known, addr)
+	}
+}
+
+// stops tells whether a neighbour is down because of its limit, which is no client's doing.
+func (l *limits) stops(addr string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.over[addr] != nil
+}
+
+// tell adds to sessions which of them there is none of because of a limit.
+func (l *limits) tell(sessions map[string]shown) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for addr, e := range l.over {
+		if s, there := sessions[addr]; there && s.State != stateName(api.PeerState_ESTABLISHED) {
+			s.Stopped, s.Reason = true, e.reason
+			sessions[addr] = s
+		}
 	}
 }
 

@@ -108,6 +108,38 @@ func TestPrefixLimitStays(t *testing.T) {
 	s.await(t, "red", nth(false, 199).String(), count(1))
 }
 
+// TestPrefixLimitIsNoClients: a neighbour that is stopped for its limit is not taken for one that
+// a client disabled, which stays so over reloads: it says why it is down, and starts again with
+// a raised limit, also where its configuration is another for more than that.
+func TestPrefixLimitIsNoClients(t *testing.T) {
+	p := newHostile(t, "127.0.0.2", 65001, both()...)
+	conf := func(most, families int) []byte { // GoBGP makes a neighbour anew that has other families
+		return toJSON(t, redAnd(in("red", limited(p.conf(allFamilies[:families]...), most, 0))))
+	}
+	s := run(t, Options{Config: conf(100, 2)})
+	eventually(t, "the session", p.isUp)
+	p.send(p.some(false, false, 0, 200)...)
+	eventually(t, "it is stopped and down", func() bool {
+		s.keeper.limits.mu.Lock()
+		defer s.keeper.limits.mu.Unlock()
+		e := s.keeper.limits.over[p.addr]
+		return e != nil && e.down
+	})
+	if err := s.drift.examine(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if list := s.Sessions(); len(list) != 1 || !list[0].Stopped || !strings.Contains(list[0].Reason, "it sent 200 prefixes of ipv4-unicast, and its prefix-limit is 100") {
+		t.Errorf("sessions %+v", list)
+	}
+	if _, err := s.Reload(t.Context(), conf(1000, 1), rib.Extras{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it started again", func() bool { return s.stopped(p.addr) == "" && p.sessions() == 2 && p.isUp() })
+	if list := s.Sessions(); len(list) != 1 || list[0].Stopped {
+		t.Errorf("sessions %+v", list)
+	}
+}
+
 // TestPrefixLimitOfFlood: what a neighbour sends beyond its limit does not get in,
 // however fast it comes.
 func TestPrefixLimitOfFlood(t *testing.T) {

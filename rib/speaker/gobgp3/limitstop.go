@@ -1,6 +1,7 @@
 package gobgp3
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"time"
@@ -161,7 +162,7 @@ func (l *limits) hold(addr string, p livePeer, e *excess) {
 	down := p.isDown()
 	switch {
 	case e.down && !down:
-		e.release = "somebody enabled it"
+		e.release = cmp.Or(e.release, "somebody enabled it")
 		l.started(addr, e)
 	case down && e.release != "":
 		if serverSetAdminState(l.server(), addr, "", true) == nil {

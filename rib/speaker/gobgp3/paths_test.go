@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	api "github.com/osrg/gobgp/v3/api"
@@ -48,33 +49,44 @@ func (r *running) tablesAsRendered(t testing.TB) map[string]map[netip.Prefix][]r
 // feedsAgree waits until each feed has all paths of GoBGP's tables, and no other.
 func (r *running) feedsAgree(t testing.TB, when string) {
 	t.Helper()
-	differ := ""
+	var differ []string
 	defer func() {
 		if t.Failed() {
-			t.Log(differ)
+			t.Log(strings.Join(differ, ""))
 		}
 	}()
-	byRD := func(a, b rib.Path) int { return cmp.Or(cmp.Compare(a.RD, b.RD), cmp.Compare(a.ID, b.ID)) }
 	eventually(t, when+": the feeds have what GoBGP's tables have", func() bool {
-		differ = ""
-		for vrf, want := range r.tablesAsRendered(t) {
-			f := r.feed(t, vrf)
-			for _, p := range f.WithPaths() {
-				if len(want[p]) == 0 {
-					want[p] = nil
-				}
-			}
-			for p, paths := range want {
-				got := f.Lookup(p)
-				slices.SortFunc(paths, byRD)
-				slices.SortFunc(got, byRD)
-				if !slices.EqualFunc(got, paths, func(a, b rib.Path) bool { return reflect.DeepEqual(a, b) }) {
-					differ += fmt.Sprintf("%s in %s:\n%sGoBGP:\n%s", p, vrf, spelled(got), spelled(paths))
-				}
+		differ = r.differences(t)
+		return len(differ) == 0
+	})
+}
+
+// differences are the first ones between the feeds and GoBGP's tables: to write down thousands,
+// which are to go at once, would keep the speaker from the processor.
+func (r *running) differences(t testing.TB) (list []string) {
+	t.Helper()
+	const most = 5
+	byRD := func(a, b rib.Path) int { return cmp.Or(cmp.Compare(a.RD, b.RD), cmp.Compare(a.ID, b.ID)) }
+	for vrf, want := range r.tablesAsRendered(t) {
+		f := r.feed(t, vrf)
+		for _, p := range f.WithPaths() {
+			if len(want[p]) == 0 {
+				want[p] = nil
 			}
 		}
-		return differ == ""
-	})
+		for p, paths := range want {
+			got := f.Lookup(p)
+			slices.SortFunc(paths, byRD)
+			slices.SortFunc(got, byRD)
+			if !slices.EqualFunc(got, paths, func(a, b rib.Path) bool { return reflect.DeepEqual(a, b) }) {
+				list = append(list, fmt.Sprintf("%s in %s:\n%sGoBGP:\n%s", p, vrf, spelled(got), spelled(paths)))
+			}
+			if len(list) == most {
+				return list
+			}
+		}
+	}
+	return list
 }
 
 // says are UPDATEs of a neighbour that announce prefixes with a MED.

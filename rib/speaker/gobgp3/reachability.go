@@ -1,12 +1,10 @@
 package gobgp3
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
@@ -35,7 +33,10 @@ type reachability struct {
 	// may: of those from the start, when nobody has been told of anything yet.
 	strict bool // guarded by mu
 
+	judged stream // by it changes are judged; run's own, and begin's before
+
 	// The loop's own.
+	early   bool // what was said is to be in force as soon as GoBGP has tables
 	flags   *flags
 	decodes *conf.Config      // of flags.decoder
 	refused map[string]string // the VRFs that are not heeded, and because of whom
@@ -173,56 +174,18 @@ func (r *reachability) configure(c *conf.Config) {
 	r.stir()
 }
 
-// run has the loop bring the paths in line until ctx ends.
-func (r *reachability) run(ctx context.Context) {
-	var changes stream
-	defer func() {
-		_ = r.inAnyLoop(func() error { r.stop(); return nil })
-		if changes.watcher != nil {
-			changes.stop()
-		}
-	}()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-r.wake:
-		}
-		if changes.watcher == nil && r.hasWord() {
-			changes = watchChanges(r.loop, r.flags.judge)
-		}
-		for more := true; more && ctx.Err() == nil; {
-			if err := r.inLoop(func() error { more = r.turn(); return nil }); err != nil {
-				break // GoBGP was stopped
-			}
-		}
-		if changes.watcher != nil && !r.hasWord() && r.disarmed() {
-			changes.stop() // each event costs GoBGP's loop something
-			changes = stream{}
-		}
+// begins takes in what was said, where there is something new.
+func (r *reachability) begins() {
+	if grown, is := r.adopt(); is {
+		r.walk = r.flags.begin(grown)
 	}
-}
-
-// disarmed tells whether no path is judged any more. It waits for the loop.
-func (r *reachability) disarmed() (is bool) {
-	err := r.inLoop(func() error { is = !r.flags.armed; return nil })
-	return err == nil && is
-}
-
-// hasWord tells whether a worker has said something.
-func (r *reachability) hasWord() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.said) > 0
 }
 
 // turn is called in the loop, and does a part of what is to do. It tells whether there is
 // more.
 func (r *reachability) turn() bool {
 	if r.walk == nil {
-		if grown, is := r.adopt(); is {
-			r.walk = r.flags.begin(grown)
-		}
+		r.begins()
 	}
 	if r.walk == nil {
 		r.report()
@@ -246,6 +209,10 @@ func (r *reachability) turn() bool {
 
 // after is called in the loop at the end of each of its operations.
 func (r *reachability) after(stateChanged bool) {
+	if r.early && r.rib() != nil {
+		r.early = false
+		r.begins()
+	}
 	if !r.flags.armed {
 		return
 	}
@@ -304,28 +271,4 @@ func (r *reachability) adopt() (grown map[string]bool, is bool) {
 		r.flags.listen()
 	}
 	return grown, true
-}
-
-// stop gives up what is under way.
-func (r *reachability) stop() {
-	r.flags.hush.set(false)
-	if r.walk != nil {
-		r.walk.end()
-		r.walk = nil
-	}
-}
-
-// watchChanges has judge called in GoBGP's loop for each event of best paths.
-func watchChanges(l *loop, judge func(*bestEvent)) stream {
-	var kinds shapes
-	divert := func(opts unsafe.Pointer) {
-		filters := *(*map[string]func(any) bool)(unsafe.Add(opts, filtersAt()))
-		filters[eventKinds[0]] = func(event any) bool {
-			if best, _, _, err := kinds.read(event); err == nil && best != nil {
-				judge(best) // where it is not as expected, the feeds' watch gives up
-			}
-			return false
-		}
-	}
-	return stream{watcher: serverWatch(l.server(), watchBestPath(false), divert)}
 }

@@ -97,6 +97,7 @@ func TestUnreachedEarly(t *testing.T) {
 	eventually(t, "both are up", func() bool { return p.isUp() && r.isUp() })
 	x.announce(p)
 	x.hears(p, "the first path")
+	before := [...]int{p.sessions(), r.sessions()}
 	if _, err := x.s.Reload(t.Context(), toJSON(t, conf(nil)), rib.Extras{}); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,10 @@ func TestUnreachedEarly(t *testing.T) {
 	if _, err := x.s.Reload(t.Context(), toJSON(t, conf()), rib.Extras{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "both are up again", func() bool { return p.isUp() && r.isUp() })
+	// A neighbour need not have seen yet that its session of before has ended.
+	eventually(t, "both are up again", func() bool {
+		return p.isUp() && r.isUp() && p.sessions() > before[0] && r.sessions() > before[1]
+	})
 	x.announce(p)
 	x.hears(p, "of a new VRF nothing was said", ofP)
 }

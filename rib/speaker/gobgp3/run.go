@@ -39,6 +39,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 
 	ctx, end := context.WithCancel(ctx)
 	defer end()
+	defer s.keeper.reach.end()
 	if err := s.start(ctx, bgp); err != nil {
 		if ctx.Err() != nil || s.stopped() {
 			return nil
@@ -78,6 +79,7 @@ func (s *Speaker) start(until context.Context, bgp *server.BgpServer) error {
 	c := s.inForce()
 	s.sessions.configure(c)
 	s.keeper.configure(c)
+	s.keeper.reach.begin()
 	if err := s.sessions.watch(until, bgp); err != nil {
 		return err
 	}

@@ -322,6 +322,7 @@ func (s *Speaker) Additions() []speaker.Addition { return s.drift.added() }
 func (s *Speaker) Sessions() []speaker.Session {
 	known := s.sessions.list()
 	s.guarding.tell(known)
+	s.keeper.limits.tell(known)
 	list := make([]speaker.Session, 0, len(known))
 	for _, n := range known {
 		n.Interface = n.Address.Zone()

@@ -3,10 +3,12 @@ package gobgp3
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 // noMED is a policy that rejects paths with some MED.
@@ -68,6 +70,46 @@ func TestWithhold(t *testing.T) {
 		x.s.settled(x.t)
 		x.s.holdsNothing(x.t)
 	})
+}
+
+// TestWithheldFromTheFirst: what is said before BGP runs holds for routes that come while the
+// speaker still starts, as those of a neighbour do that dials in at once.
+func TestWithheldFromTheFirst(t *testing.T) {
+	for _, vrf := range []string{speaker.Default, "red"} {
+		for what, say := range map[string]func(*Speaker) error{
+			"a policy": func(s *Speaker) error {
+				return s.Withhold(t.Context(), map[string]rib.Advertising{vrf: {Rejects: noMED(66)}})
+			},
+			"installed": func(s *Speaker) error {
+				return s.Withhold(t.Context(), map[string]rib.Advertising{vrf: {Installed: true}})
+			},
+			"unreached": func(s *Speaker) error {
+				s.Unreached(vrf, map[rib.PathNexthop]struct{}{{Nexthop: netip.MustParseAddr("192.0.2.2")}: {}})
+				return nil
+			},
+		} {
+			t.Run(what+" in "+vrf, func(t *testing.T) {
+				p, r := newHostile(t, "127.0.0.2", 65001, both()...), newHostile(t, "127.0.0.4", 65009, both()...)
+				x := &trial{t: t, p: p, r: r, vrf: vrf, prefix: "10.1.0.0/24"}
+				conf := redAnd(in(vrf, p.conf(allFamilies[:2]...)), in(vrf, r.conf(allFamilies[:2]...)))
+				x.s = launch(t, Options{Config: toJSON(t, conf)}, func(s *Speaker) {
+					if err := say(s); err != nil {
+						t.Fatal(err)
+					}
+					s.changing.Lock() // so that the start does not come to its end
+				})
+				func() {
+					defer x.s.changing.Unlock()
+					eventually(t, "both are up", func() bool { return p.isUp() && r.isUp() })
+					x.med(p, 66)
+					x.s.await(t, vrf, x.prefix, count(1))
+				}()
+				x.s.awaitStart(t)
+				x.confirm(false, false)
+				x.hears(p, "the first path")
+			})
+		}
+	}
 }
 
 // TestWithholdFromANewSession: who comes later is not told either, nor is who asks again.

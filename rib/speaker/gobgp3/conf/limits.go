@@ -63,7 +63,7 @@ func LimitsOf(list []oc.AfiSafi) map[bgp.RouteFamily]Limit {
 		}
 		limits[family] = Limit{
 			Most:    c.MaxPrefixes,
-			Warn:    int(uint64(c.MaxPrefixes) * percent / 100),
+			Warn:    max(1, int(uint64(c.MaxPrefixes)*percent/100)), // none is not nearly one
 			Restart: time.Duration(c.RestartTimer * float64(time.Second)),
 		}
 	}
