@@ -31,7 +31,7 @@ type carrier struct {
 	mu    sync.Mutex
 	next  map[rib.RD]*carriage // guarded by mu; to be taken over; nil: there is none
 	awake []chan struct{}      // guarded by mu; closed when all that was to do is done
-	conf  *conf.Config         // guarded by mu: the last one
+	all   map[rib.RD]*carriage // guarded by mu; of the configuration; never modified
 	deaf  map[string]bool      // guarded by mu: VRFs that can take no packets now
 
 	// The loop's own.
@@ -39,6 +39,7 @@ type carrier struct {
 	due    []speaker.Destination        // of the VPN table
 	queued map[speaker.Destination]bool // what is due; true: in the table of EVPN alone something changed
 	walk   *carryWalk                   // under way
+	again  map[rib.RD]bool              // of which the next one is
 	lost   int                          // routes that somebody else took away, since the log had it
 	makes  *routeMaker
 }
@@ -56,7 +57,7 @@ func newCarrier(of *changes, log *logger) *carrier {
 	c := &carrier{
 		loop: of.loop, changes: of, log: log, wake: make(chan struct{}, 1),
 		queued: make(map[speaker.Destination]bool), makes: newRouteMaker(of.loop, log),
-		deaf: make(map[string]bool),
+		deaf: make(map[string]bool), again: make(map[rib.RD]bool),
 	}
 	of.hear = c.told
 	return c
@@ -64,9 +65,10 @@ func newCarrier(of *changes, log *logger) *carrier {
 
 // configure brings a configuration into force. It does not wait for the loop.
 func (c *carrier) configure(next *conf.Config) {
+	all := carriagesOf(next)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.conf = next
+	c.all = all
 	c.anew()
 }
 
@@ -81,14 +83,14 @@ func (c *carrier) setDeaf(vrf string, deaf bool) {
 	if c.deaf[vrf] = deaf; !deaf {
 		delete(c.deaf, vrf)
 	}
-	if c.conf != nil {
+	if c.all != nil {
 		c.anew()
 	}
 }
 
 // anew has it found out again how VRFs are carried. The caller holds mu.
 func (c *carrier) anew() {
-	c.next = carriagesOf(c.conf)
+	c.next = maps.Clone(c.all)
 	maps.DeleteFunc(c.next, func(_ rib.RD, v *carriage) bool { return c.deaf[v.vrf] })
 	c.stir()
 }
@@ -156,11 +158,14 @@ func (c *carrier) after() {
 	if !c.takeOver() {
 		return // BGP begins
 	}
+	if c.walk == nil && len(c.again) > 0 {
+		c.walk, c.again = newCarryWalk(c.rib(), c.again), make(map[rib.RD]bool)
+	}
 	if c.walk != nil && len(c.due) < carriedAtOnce && !c.walk.step(c.putSome) {
 		c.walk = nil
 	}
 	c.carry()
-	if len(c.due) > 0 || c.walk != nil {
+	if len(c.due) > 0 || c.walk != nil || len(c.again) > 0 {
 		c.stir()
 		return
 	}
@@ -171,6 +176,14 @@ func (c *carrier) after() {
 			close(done)
 		}
 		c.awake = nil
+	}
+}
+
+// stop gives a walk up. It is called in the loop.
+func (c *carrier) stop() {
+	if c.walk != nil {
+		c.walk.stop()
+		c.walk = nil
 	}
 }
 
@@ -198,16 +211,9 @@ func (c *carrier) takeOver() bool {
 			again[rd] = true
 		}
 	}
-	if c.walk != nil {
-		maps.Copy(again, c.walk.rds)
-		c.walk.stop()
-		c.walk = nil
-	}
 	c.by = by
 	c.makes.forget()
-	if len(again) > 0 {
-		c.walk = newCarryWalk(c.rib(), again)
-	}
+	maps.Copy(c.again, again) // behind the walk that is under way, which would not end in a time of many changes
 	return true
 }
 

@@ -155,7 +155,7 @@ func (k *keeper) start(ctx context.Context) (join func()) {
 func (k *keeper) run(ctx context.Context) {
 	tick := time.NewTicker(quietEach)
 	defer tick.Stop()
-	defer func() { _ = k.inLoop(func() error { k.sweeps.stop(); return nil }) }()
+	defer func() { _ = k.inLoop(func() error { k.sweeps.stop(); k.carrier.stop(); return nil }) }()
 	for {
 		select {
 		case <-ctx.Done():

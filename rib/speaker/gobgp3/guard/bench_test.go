@@ -98,9 +98,11 @@ func BenchmarkPlain(b *testing.B) {
 func TestPlainAllocatesNothing(t *testing.T) {
 	for name, attrs := range map[string][]byte{
 		"plain": plainAttrs(), "LOCAL_PREF": plainAttrs(attr(0x40, 5, 0, 0, 0, 1)),
+		"EVPN": plainAttrs(reachEVPN(five("10.1.0.0", 16), five("2001:db8::", 32)), attr(0xc0, 16, overlay...)),
 	} {
 		m := announcement(nil, attrs, nlri("10.0.0.0/8", "192.0.2.0/24"))
-		c := guarded(t, Rules{Terms: rib.DefaultTerms()}, fourByte(65000, all...), fourByte(65002, all...), m)
+		some := append(slices.Clone(all), bgp.RF_EVPN)
+		c := guarded(t, Rules{Terms: rib.DefaultTerms()}, fourByte(65000, some...), fourByte(65002, some...), m)
 		room := make([]byte, mostMessage)
 		if _, err := c.Read(room); err != nil { // its buffers are made
 			t.Fatal(err)
