@@ -17,6 +17,8 @@ type endpointBook struct {
 	mu        sync.Mutex // guards the rest
 	neighbors map[neighborKey]rib.MAC
 	forwards  map[forwardKey]vtep
+	// leaving are the neighbour entries that were deleted, of which older events may come yet.
+	leaving map[neighborKey]struct{}
 	// While a reading runs, events wait for what it finds: they may be about entries that are
 	// not known yet.
 	reading bool
@@ -60,7 +62,7 @@ func (b *endpointBook) learn(endpoints []rib.Endpoint, forwards []*entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	was := b.forwards
-	b.neighbors, b.forwards = make(map[neighborKey]rib.MAC), make(map[forwardKey]vtep)
+	b.neighbors, b.forwards, b.leaving = make(map[neighborKey]rib.MAC), make(map[forwardKey]vtep), nil
 	for _, f := range forwards {
 		// What we wrote stays ours when its neighbour entry goes, which a link takes with it
 		// that goes down.
@@ -101,10 +103,15 @@ func (b *endpointBook) expect(changes []rib.Change, errs []error) {
 		switch changes[i].Op {
 		case rib.OpSetEndpoint:
 			b.neighbors[neighbor] = to.MAC
+			delete(b.leaving, neighbor)
 			// Of what is not to be written because it is another's, its end is news too.
 			b.forwards[forward] = vtep{to.VTEP, to.VNI, errs[i] == nil}
 		case rib.OpDeleteEndpoint:
 			delete(b.neighbors, neighbor)
+			if b.leaving == nil {
+				b.leaving = make(map[neighborKey]struct{})
+			}
+			b.leaving[neighbor] = struct{}{}
 			if b.forwards[forward].addr == to.VTEP {
 				delete(b.forwards, forward)
 			}
@@ -155,8 +162,14 @@ func (b *endpointBook) isNews(ev *entryEvent) bool {
 		same := ev.plain() && ev.addr == to.addr && ev.vni == to.vni
 		return known && (ev.deleted || !same)
 	}
-	keeps := neighborsHaveProtocol()
-	mac, known := b.neighbors[neighborKey{ev.ifindex, ev.addr}]
-	own := !ev.deleted && ev.own(b.protocol, keeps)
-	return known && (!own || ev.mac != mac) || !known && own
+	key := neighborKey{ev.ifindex, ev.addr}
+	own := !ev.deleted && ev.own(b.protocol, neighborsHaveProtocol())
+	if mac, known := b.neighbors[key]; known {
+		return !own || ev.mac != mac
+	}
+	_, leaving := b.leaving[key]
+	if ev.deleted {
+		delete(b.leaving, key)
+	}
+	return own && !leaving
 }

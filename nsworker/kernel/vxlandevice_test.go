@@ -56,7 +56,7 @@ func onlyDevice(t testing.TB, number int, spaces ...string) {
 	t.Helper()
 	var all strings.Builder
 	for _, ns := range spaces {
-		all.WriteString(ip(t, ns, "-o link show type vxlan"))
+		all.WriteString(ipLinks(t, ns, "-o link show type vxlan"))
 	}
 	if got := strings.Count(all.String(), "\n"); got != number {
 		t.Errorf("%d VXLAN devices, want %d:\n%s", got, number, all.String())
@@ -180,7 +180,7 @@ func TestDeviceOfOthersIsLeft(t *testing.T) {
 				line = "link set vx100 alias " + mark
 			}
 			ip(t, ns, line)
-			before := ip(t, ns, "-d link show")
+			before := ipLinks(t, ns, "-d link show")
 			err := h.MakeVXLAN(t.Context(), rib.Binding{Netns: core}, rib.Binding{Netns: ns}, toMake())
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v\nwant %s", err, tt.want)
@@ -188,7 +188,7 @@ func TestDeviceOfOthersIsLeft(t *testing.T) {
 			if err := h.RemoveVXLAN(t.Context(), rib.Binding{Netns: ns}, "vx100", "vrfredist:red"); err != nil {
 				t.Error(err)
 			}
-			if after := ip(t, ns, "-d link show"); after != before {
+			if after := ipLinks(t, ns, "-d link show"); after != before {
 				t.Errorf("it is touched:\n%s\nbefore:\n%s", after, before)
 			}
 			onlyDevice(t, 0, core)
@@ -212,13 +212,13 @@ func TestTakenVNI(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			core, ns, h := coreLab(t), netns(t), startHost(t)
 			tt.make(t, core, ns)
-			before := ip(t, core, "-o link show") + ip(t, ns, "-o link show")
+			before := ipLinks(t, core, "-o link show") + ipLinks(t, ns, "-o link show")
 			err := h.MakeVXLAN(t.Context(), rib.Binding{Netns: core}, rib.Binding{Netns: ns}, toMake())
 			want := strings.NewReplacer("CORE", core, "TENANT", ns).Replace(tt.want)
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%v\nwant %s", err, want)
 			}
-			if after := ip(t, core, "-o link show") + ip(t, ns, "-o link show"); after != before {
+			if after := ipLinks(t, core, "-o link show") + ipLinks(t, ns, "-o link show"); after != before {
 				t.Errorf("something is left:\n%s", after)
 			}
 			d := toMake()
