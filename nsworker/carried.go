@@ -84,6 +84,27 @@ func (c *carried) end() {
 	}
 }
 
+// now is how the VRF's packets get to other PEs, and what is wrong with its device.
+func (c *carried) now(v rib.View, pes *nexthop.Endpoints) (vrf.Carried, *nexthop.BadDevice) {
+	if c.spec.Carriage.Kind != rib.EncapVXLAN {
+		return vrf.Carried{}, nil
+	}
+	_, bad := nexthop.VXLANDevice(v, &c.spec.Carriage, coreOf(c.core))
+	return vrf.Carried{Endpoints: pes.Len(), Device: bad == nil}, bad
+}
+
+// withDevice is what keeps a VRF from being ready, with what is wrong with its VXLAN device, and
+// the same for who may not know of the core; "": that is the same.
+func withDevice(bad *nexthop.BadDevice, trouble string) (reason, toTenant string) {
+	if bad == nil {
+		return trouble, ""
+	}
+	if bad.Confined != "" {
+		toTenant = besideReason(bad.Confined, trouble)
+	}
+	return besideReason(bad.Why, trouble), toTenant
+}
+
 // encaps are what packets are put into on hops that chosen paths come down to; none: nowhere into
 // anything.
 func (o onlooker) encaps(hops []rib.Hop, chosen []rib.Path) (list []rib.EncapTo) {

@@ -74,7 +74,11 @@ func (c *Core) Making(vni uint32) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, d := range c.devices {
-		if d.is.VNI == vni && !d.goes {
+		switch {
+		case d.is.VNI != vni || d.goes:
+		case d.why == "" && !d.at.IsZero():
+			return c.absent
+		default:
 			return d.why
 		}
 	}

@@ -196,6 +196,9 @@ func (o *Objects) Kept(id uint32) {
 	}
 }
 
+// Len is how many the kernel has for this VRF.
+func (o *Objects) Len() int { return o.ledger.Has() }
+
 // Idle tells whether nothing is due.
 func (o *Objects) Idle() bool { return o.ledger.Idle() }
 
