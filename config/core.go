@@ -98,7 +98,9 @@ func readCore(p *problems, root *node, s *settings, entries []*entry) {
 	if c.VTEP = c.source; !c.source.IsValid() {
 		c.VTEP = c.source6
 	}
-	s.core = c
+	if c.VTEP.IsValid() {
+		s.core = c
+	}
 	router := root.get("global").get("config").get("router-id")
 	first := make(map[uint32]*entry) // by VNI
 	for _, e := range entries {

@@ -24,7 +24,7 @@ type documented struct {
 
 var (
 	sectionHeading = regexp.MustCompile("^##+ `\\[+([a-z.-]+)\\]+`$")
-	keyRow         = regexp.MustCompile("^\\| `([a-z_]+)` \\| ([^|]*) \\| ([^|]*) \\|")
+	keyRow         = regexp.MustCompile("^\\| `([a-z_0-9]+)` \\| ([^|]*) \\| ([^|]*) \\|")
 	literals       = regexp.MustCompile("`([^`]+)`")
 	span           = regexp.MustCompile("^`([^`]+)` to `([^`]+)`")
 )

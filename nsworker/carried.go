@@ -111,7 +111,7 @@ func (o onlooker) encaps(hops []rib.Hop, chosen []rib.Path) (list []rib.EncapTo)
 	for i := range chosen {
 		p := &chosen[i]
 		e, _ := o.spec.Carriage.Use(p)
-		if e.Kind != rib.EncapVXLAN {
+		if e.Kind() != rib.EncapVXLAN {
 			continue
 		}
 		gateway := rib.VTEPGateway(p.Attrs.Nexthop, e.Tunnel().RouterMAC)

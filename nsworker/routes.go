@@ -120,12 +120,14 @@ func (r *routes) take(batch []rib.Entry) {
 // else, unless the prefix is special.
 type alike struct {
 	attrs  *rib.Attrs // nil: the next one has to be decided for itself
+	label  uint32     // counts where another PE says by it how it is reached
 	family rib.Family
 	set    *nexthop.Set
 }
 
 func (a *alike) is(in rib.Entry) bool {
 	return len(in.Paths) == 1 && in.Paths[0].Attrs == a.attrs && a.attrs != nil &&
+		(a.attrs.Carrier == rib.NotCarried || in.Paths[0].Label == a.label) &&
 		rib.FamilyOf(in.Prefix) == a.family && a.set.Used() // or it was given up meanwhile
 }
 
@@ -135,7 +137,7 @@ func (r *routes) alike(in rib.Entry) alike {
 	if len(in.Paths) != 1 || e == nil || e.Want == nil || e.Want.Leaks() || r.exporting.Judges() {
 		return alike{}
 	}
-	return alike{in.Paths[0].Attrs, rib.FamilyOf(in.Prefix), e.Want}
+	return alike{in.Paths[0].Attrs, in.Paths[0].Label, rib.FamilyOf(in.Prefix), e.Want}
 }
 
 // choose finds out what is wanted of one prefix, given its candidates.

@@ -9,17 +9,35 @@ import (
 	"unique"
 )
 
-// Encap is what a packet is put into on its way. The zero Encap is none. Of another program's
-// route only the kind is known. It is comparable, so that nexthops and hops stay so.
-type Encap struct {
-	Kind EncapKind
-	to   unique.Handle[Tunnel] // zero: not known
+// Encap is what a packet is put into on its way. The zero Encap is none. It is one word, and
+// comparable, so that nexthops and hops stay so: what it says is kept once for all that say it.
+type Encap struct{ of unique.Handle[encapOf] }
+
+type encapOf struct {
+	kind EncapKind
+	Tunnel
 }
 
 // Tunnel is what an encapsulation says beside its kind and the PE that it leads to.
 type Tunnel struct {
 	VNI       uint32 // of VXLAN
 	RouterMAC MAC    // of VXLAN: the inner destination address
+}
+
+// EncapOf is an encapsulation of which only the kind is known: another program's; 0: none.
+func EncapOf(kind EncapKind) Encap {
+	if kind == 0 {
+		return Encap{}
+	}
+	return Encap{unique.Make(encapOf{kind: kind})}
+}
+
+// Kind is the kind of e; 0: it is none.
+func (e Encap) Kind() EncapKind {
+	if e == (Encap{}) {
+		return 0
+	}
+	return e.of.Value().kind
 }
 
 // EncapKind is the kernel's number of a kind of encapsulation, enum lwtunnel_encap_types
@@ -45,15 +63,15 @@ func (k EncapKind) String() string {
 // ByVXLAN puts packets into VXLAN with a VNI, for the router that has a MAC address (RFC 9135,
 // 5.1; RFC 9136, 4.4.1).
 func ByVXLAN(vni uint32, router MAC) Encap {
-	return Encap{EncapVXLAN, unique.Make(Tunnel{VNI: vni, RouterMAC: router})}
+	return Encap{unique.Make(encapOf{EncapVXLAN, Tunnel{VNI: vni, RouterMAC: router}})}
 }
 
 // Tunnel is what e says beside its kind; the zero one where that is not known.
 func (e Encap) Tunnel() Tunnel {
-	if e.to == (unique.Handle[Tunnel]{}) {
+	if e == (Encap{}) {
 		return Tunnel{}
 	}
-	return e.to.Value()
+	return e.of.Value().Tunnel
 }
 
 // EncapTo is an encapsulation, and the PE that it leads to; invalid: that is not to be told.
@@ -67,13 +85,13 @@ func (t EncapTo) String() string {
 	if t.Encap == (Encap{}) {
 		return ""
 	}
-	s, is := t.Kind.String(), t.Tunnel()
-	if t.Kind == EncapVXLAN {
+	s, is := t.Kind().String(), t.Tunnel()
+	if t.Kind() == EncapVXLAN {
 		s += " " + strconv.FormatUint(uint64(is.VNI), 10)
 	}
 	switch {
 	case !t.PE.IsValid():
-	case t.Kind == EncapVXLAN:
+	case t.Kind() == EncapVXLAN:
 		s = fmt.Sprintf("%s to %s, %s", s, t.PE, is.RouterMAC)
 	default:
 		s = fmt.Sprintf("%s to %s", s, t.PE)
@@ -81,18 +99,18 @@ func (t EncapTo) String() string {
 	return s
 }
 
-// AppendKey appends what makes two encapsulations different, and nothing for none.
+// AppendKey appends what makes two encapsulations different, and nothing for none. The ids of
+// nexthop objects are made of it, and outlive the daemon.
 func (e Encap) AppendKey(b []byte) []byte {
 	if e == (Encap{}) {
 		return b
 	}
-	b = append(b, 'e', byte(e.Kind))
-	if e.to == (unique.Handle[Tunnel]{}) {
-		return b
+	b = append(b, 'e', byte(e.Kind()))
+	if t := e.Tunnel(); t != (Tunnel{}) {
+		b = strconv.AppendUint(b, uint64(t.VNI), 10)
+		b = append(append(b, '-'), t.RouterMAC[:]...)
 	}
-	t := e.to.Value()
-	b = strconv.AppendUint(b, uint64(t.VNI), 10)
-	return append(append(b, '-'), t.RouterMAC[:]...)
+	return b
 }
 
 // MAC is the Ethernet address of an interface. The zero one is none.

@@ -60,7 +60,7 @@ func (e *encapError) Error() string {
 func encapsulates(r Route, live []Hop) error {
 	for _, h := range live {
 		if h.Encap != (Encap{}) {
-			return &encapError{r, h.Encap.Kind}
+			return &encapError{r, h.Encap.Kind()}
 		}
 	}
 	return nil

@@ -53,9 +53,9 @@ type RouteStatus struct {
 	Devices []string // the names of the interfaces of Route.Hops, in their order
 	// Encaps are what packets are put into on each of Route.Hops, in their order; none: nowhere
 	// into anything.
-	Encaps  []EncapTo
-	MED     uint32   // import: as announced
-	Comms   []string // import: communities as announced, as text
+	Encaps []EncapTo
+	MED    uint32   // import: as announced
+	Comms  []string // import: communities as announced, as text
 	// Leaked: export: another VRF's routes, links and neighbours are in it.
 	Leaked bool
 }
@@ -92,7 +92,7 @@ func (r RouteStatus) withoutCore(own string) RouteStatus {
 	}
 	r.Encaps, r.Route.Hops = slices.Clone(r.Encaps), slices.Clone(r.Route.Hops)
 	for i := range r.Encaps {
-		if r.Encaps[i].Kind != 0 {
+		if r.Encaps[i].Kind() != 0 {
 			r.Encaps[i].PE, r.Route.Hops[i].Gateway = netip.Addr{}, netip.Addr{}
 		}
 	}

@@ -15,25 +15,26 @@ const readTries = 4
 // Conn is the open table of one VRF. Read, Apply and Close belong to its one
 // owner; the other methods may be called from any goroutine.
 type Conn struct {
-	host     *Host
-	mon      *monitor
-	sock     *client // dumps and writes
-	where    rib.Where
-	binding  rib.Binding
-	path     string // of the namespace's file; "": the daemon's own
-	text     string // the binding, for a person
-	protocol uint8
-	batch    batch
-	inbox    inbox
-	size     int  // routes of the last reading
-	claimed  bool // the table is this daemon's: see Own
-	squatter *squatter
+	host      *Host
+	mon       *monitor
+	sock      *client // dumps and writes
+	where     rib.Where
+	binding   rib.Binding
+	path      string // of the namespace's file; "": the daemon's own
+	text      string // the binding, for a person
+	protocol  uint8
+	batch     batch
+	inbox     inbox
+	endpoints endpointBook
+	size      int  // routes of the last reading
+	claimed   bool // the table is this daemon's: see Own
+	squatter  *squatter
 }
 
 // openConn makes the Conn of a binding, which belongs to m's namespace; its monitor
 // has yet to bind it to a table.
 func openConn(ctx context.Context, h *Host, m *monitor, b rib.Binding, protocol uint8) (*Conn, error) {
-	c := &Conn{host: h, mon: m, binding: b, text: b.String(), protocol: protocol, inbox: newInbox()}
+	c := &Conn{host: h, mon: m, binding: b, text: b.String(), protocol: protocol, inbox: newInbox(), endpoints: endpointBook{protocol: protocol}}
 	var err error
 	if b.Netns != "" {
 		if c.path, err = netnsPath(b.Netns); err != nil {
@@ -67,6 +68,7 @@ func (c *Conn) Close() error {
 	}
 	c.host.paths.dropConn(c)
 	c.mon.remove(c)
+	_ = c.mon.entries.follow(c.mon.ns, c, nil) // it fails only where a device is followed
 	filter := c.mon.filterEchoes()
 	c.host.monitors.release(c.mon)
 	defer c.host.claims.leave(c)
@@ -110,6 +112,9 @@ func (c *Conn) read(ctx context.Context, beside []uint32) (t rib.Table, known bo
 		return t, false, err
 	}
 	t.Links = links.links()
+	if t.Endpoints, err = c.readEndpoints(ctx, links); err != nil {
+		return t, false, err
+	}
 	if c.size > 0 {
 		t.Routes = make([]rib.Route, 0, c.size+c.size/16)
 	}

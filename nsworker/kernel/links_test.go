@@ -86,7 +86,7 @@ func TestLinkCache(t *testing.T) {
 				t.Errorf("news %v, %v, want %v", n, err, tt.news)
 			}
 			got, ok := c.links()[5]
-			if ok != (tt.want != nil) || tt.want != nil && !cmp.Equal(got, *tt.want) {
+			if ok != (tt.want != nil) || tt.want != nil && !cmp.Equal(got, *tt.want, vxlanComparer) {
 				t.Errorf("the link is %+v, want %+v", got, tt.want)
 			}
 		})

@@ -51,7 +51,7 @@ func checkNexthop(c *rib.Change) error {
 	case !n.Group() && n.Hop.Ifindex <= 0:
 		return refuse("it has no interface")
 	case n.Hop.Encap != (rib.Encap{}):
-		return refuse(fmt.Sprintf("there is no way here to write its encapsulation (%s)", n.Hop.Encap.Kind))
+		return refuse(fmt.Sprintf("there is no way here to write its encapsulation (%s)", n.Hop.Encap.Kind()))
 	case n.Hop.Gateway.Is4In6():
 		return refuse(fmt.Sprintf("the gateway %v is an IPv4 address in IPv6 form", n.Hop.Gateway))
 	}

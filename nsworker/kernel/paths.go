@@ -19,8 +19,9 @@ type paths struct {
 
 // users are those who depend on the namespace at one path.
 type users struct {
-	conns  map[*Conn]struct{}
-	awaits map[*await]struct{}
+	conns     map[*Conn]struct{}
+	underlays map[*Underlay]struct{}
+	awaits    map[*await]struct{}
 }
 
 func newPaths(log *slog.Logger) *paths { return &paths{log: log, at: make(map[string]*users)} }
@@ -94,14 +95,13 @@ func (p *paths) changed(path string) (changed []*await) {
 		return nil
 	}
 	for c := range u.conns {
-		switch {
-		case now == identity{c.where.Dev, c.where.Inode}:
-		case now.dev != c.where.Dev:
-			// Nothing, or the file that the namespace was mounted on:
-			// namespaces are all on one device.
-			c.inbox.gone(rib.NetnsText(c.binding.Netns) + " was removed")
-		default:
-			c.inbox.gone(rib.NetnsText(c.binding.Netns) + " is another namespace now")
+		if by := lost(c.binding.Netns, c.where, now); by != "" {
+			c.inbox.gone(by)
+		}
+	}
+	for o := range u.underlays {
+		if by := lost(o.netns, o.where, now); by != "" {
+			o.inbox.gone(by)
 		}
 	}
 	for a := range u.awaits {
@@ -115,6 +115,20 @@ func (p *paths) changed(path string) (changed []*await) {
 	return changed
 }
 
+// lost says what became of the namespace called netns that is at where; "": it is at its path,
+// where now is.
+func lost(netns string, where rib.Where, now identity) string {
+	switch {
+	case now == identity{where.Dev, where.Inode}:
+		return ""
+	case now.dev != where.Dev:
+		// Nothing, or the file that the namespace was mounted on: namespaces are all on one
+		// device.
+		return rib.NetnsText(netns) + " was removed"
+	}
+	return rib.NetnsText(netns) + " is another namespace now"
+}
+
 func (p *paths) addConn(c *Conn) {
 	if c.path == "" {
 		return
@@ -122,6 +136,24 @@ func (p *paths) addConn(c *Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.users(c.path).conns[c] = struct{}{}
+}
+
+func (p *paths) addUnderlay(o *Underlay) {
+	if o.path == "" {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.users(o.path).underlays[o] = struct{}{}
+}
+
+func (p *paths) dropUnderlay(o *Underlay) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if u := p.at[o.path]; u != nil {
+		delete(u.underlays, o)
+		p.tidy(o.path, u)
+	}
 }
 
 func (p *paths) addAwait(a *await) {
@@ -138,7 +170,7 @@ func (p *paths) addAwait(a *await) {
 func (p *paths) users(path string) *users {
 	u := p.at[path]
 	if u == nil {
-		u = &users{conns: make(map[*Conn]struct{}), awaits: make(map[*await]struct{})}
+		u = &users{conns: make(map[*Conn]struct{}), underlays: make(map[*Underlay]struct{}), awaits: make(map[*await]struct{})}
 		p.at[path] = u
 	}
 	if p.wake != nil {
@@ -167,7 +199,7 @@ func (p *paths) dropAwait(a *await) {
 
 // tidy forgets a path without users; mu is held.
 func (p *paths) tidy(path string, u *users) {
-	if len(u.conns)+len(u.awaits) > 0 {
+	if len(u.conns)+len(u.underlays)+len(u.awaits) > 0 {
 		return
 	}
 	delete(p.at, path)
