@@ -3,6 +3,7 @@ package status
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -24,6 +25,7 @@ type row struct {
 	Binding   string    `json:"binding"`
 	Table     uint32    `json:"table,omitempty"`
 	RD        string    `json:"rd,omitempty"`
+	Encap     string    `json:"encap,omitempty"` // how packets get to other PEs
 	ImportRTs []string  `json:"import_rts,omitempty"`
 	ExportRTs []string  `json:"export_rts,omitempty"`
 	Imports   bool      `json:"imports"`
@@ -132,6 +134,9 @@ func newRow(st vrf.Status, waiting int, sessions []vrf.Session) row {
 	}
 	if st.Spec.RD != 0 {
 		r.RD = st.Spec.RD.String()
+	}
+	if st.Spec.Carriage.Kind != 0 {
+		r.Encap = fmt.Sprintf("%s; %s", st.Spec.Carriage, vrf.CountOf(st.Carried.Endpoints, "other PE"))
 	}
 	for f := range rib.Families {
 		r.Counts[f] = counts(st.Counts[f])
