@@ -105,12 +105,12 @@ func readCore(p *problems, root *node, s *settings, entries []*entry) {
 	first := make(map[uint32]*entry) // by VNI
 	for _, e := range entries {
 		if e.carriage.Kind == 0 {
-			e.withoutEncap(p)
+			withoutEncap(p, e)
 			continue
 		}
 		e.carriage.Core = c.Core
 		e.carriage.Managed = s.manageLinks
-		e.checkCarriage(p, present(n.get("core")))
+		checkCarriage(p, e, present(n.get("core")))
 		if e.carriage.VNI == 0 {
 			continue
 		}
@@ -127,7 +127,7 @@ func readCore(p *problems, root *node, s *settings, entries []*entry) {
 }
 
 // withoutEncap refuses what means nothing where a VRF has no encapsulation.
-func (e *entry) withoutEncap(p *problems) {
+func withoutEncap(p *problems, e *entry) {
 	for _, key := range []string{"vni", "router-mac", "vxlan-device"} {
 		if n := e.node.get(key); n != nil && e.node.get("encap") == nil {
 			p.at(n, `means nothing without an encapsulation; write encap = "vxlan", or remove the key`)
@@ -136,7 +136,7 @@ func (e *entry) withoutEncap(p *problems) {
 }
 
 // checkCarriage refuses an encapsulation that cannot be had.
-func (e *entry) checkCarriage(p *problems, core bool) {
+func checkCarriage(p *problems, e *entry, core bool) {
 	n := e.node.get("encap")
 	switch {
 	case e.name == vrf.Default:
@@ -153,4 +153,17 @@ func (e *entry) checkCarriage(p *problems, core bool) {
 	if e.node.get("vni") == nil {
 		p.at(n, "needs a VNI, the number of this VRF on the wire, from 1 to %d; write vni = NUMBER", rib.MaxVNI)
 	}
+}
+
+// readCustomers are the VRFs that have neighbours of their own.
+func readCustomers(root *node) map[string]bool {
+	in := make(map[string]bool)
+	for _, list := range []string{"neighbors", "peer-groups"} {
+		for _, item := range sections(root.get(list)) {
+			if n := item.get("config").get("vrf"); n != nil {
+				in[n.text] = true
+			}
+		}
+	}
+	return in
 }

@@ -25,6 +25,7 @@ type settings struct {
 	metrics  Metrics
 	// manageLinks: VXLAN devices are made here. core are the interfaces to other PEs.
 	manageLinks bool
+	customers   map[string]bool // the VRFs that have neighbours of their own
 	core        core
 }
 
@@ -164,6 +165,7 @@ func oneCommunity(n *node) ([]rib.Community, error) {
 func readNetlink(p *problems, root *node, judges *policies) (settings, []*entry) {
 	n := root.get("netlink")
 	s := defaults()
+	s.customers = readCustomers(root)
 	read(p, n.get("export"), forkExportKeys, &s)
 	read(p, n, netlinkKeys, &s)
 	if number := n.get("route-protocol"); number != nil && s.protocol != rib.ProtoOwn {
@@ -311,6 +313,7 @@ func (s settings) spec(e *entry, of vrf.Spec) vrf.Spec {
 	of.Binding, of.Import, of.Export = e.binding, e.imp, e.exp
 	of.Protocol, of.ResyncInterval, of.SweepDelay, of.OnExit = s.protocol, s.resync, s.sweep, s.onExit
 	of.NexthopObjects, of.MaxPrefixes, of.Carriage = s.objects, e.maxPrefixes, e.carriage
+	of.Customers = e.carriage.Kind != 0 && s.customers[of.Name]
 	if e.binding == (rib.Binding{}) {
 		of.Binding = ownBinding(of.Name)
 	}

@@ -203,6 +203,12 @@ func (c *Config) extras(terms map[string]rib.Terms) rib.Extras {
 		if len(s.Leaks) > 0 {
 			x.Leaks[s.Name] = s.Leaks
 		}
+		if c := s.Carriage; c.Kind == rib.EncapVXLAN {
+			if x.Carried == nil {
+				x.Carried = make(map[string]rib.Carried)
+			}
+			x.Carried[s.Name] = rib.Carried{Source: c.Core.VTEP, VNI: c.VNI, RouterMAC: c.Router}
+		}
 	}
 	return x
 }

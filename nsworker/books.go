@@ -34,7 +34,7 @@ func newBooks(w *Worker, where rib.Where, follows *follower, doubt func(rib.Resy
 	}, nexthop.NewObjects(w.deps.Board.ids, where, b.contention, time.Now), follows.follow)
 	b.routes = newRoutes(w, b.sets, b.contention, doubt)
 	b.routes.beside.origin = newOriginating(w.name, w.spec.Originates, func(p netip.Prefix) { b.announced.look(p) })
-	b.routes.beside.origin.off = w.spec.VRF != ""
+	b.routes.beside.origin.off, b.routes.beside.origin.customers = w.spec.VRF != "", w.spec.Customers
 	b.announced = newAnnouncements(w.name, w.deps.BGP, b.contention, b.toAnnounce)
 	if w.spec.VRF == "" { // a secondary table imports nothing
 		b.routes.beside.taken = func(p netip.Prefix) (uint32, bool) { return rib.TakenOf(b.importing, *b.view())(p) }
@@ -79,6 +79,7 @@ func (b *books) judgeBy(spec vrf.Spec) {
 	b.routes.ways.judgeBy(spec)
 	b.routes.exporting, b.importing = exporting(spec), importing(spec)
 	b.routes.beside.origin.configure(spec.Originates)
+	b.routes.beside.origin.customers = spec.Customers
 	b.view().ByDefault, b.view().Imports = spec.Export.ResolveByDefault, b.importing
 	b.routes.markUsers(b.sets.ResolveAll())
 }

@@ -91,7 +91,8 @@ func TestCarriedToATenant(t *testing.T) {
 			{"no device", func(_ *lab, table *fakeTable, _ *fakeCore) {
 				table.vxlan(func(k *rib.Link) { k.VXLAN.Local = vtepOf(pe3) })
 			}, []string{rib.PENotReached}},
-			{"a VPN route", func(l *lab, _ *fakeTable, _ *fakeCore) {
+			{"a VPN route", func(l *lab, _ *fakeTable, core *fakeCore) {
+				core.says(pe2, lost)
 				l.hear("red", bgpPath(prefix, pe2, rd(2), func(p *rib.Path) { p.Label, p.Attrs.Carrier = 80, rib.ByVPN }))
 			}, []string{rib.PENotReached}},
 			{"stale", func(l *lab, _ *fakeTable, _ *fakeCore) {

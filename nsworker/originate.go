@@ -33,11 +33,14 @@ type originating struct {
 	// said what it was made of.
 	inherited map[netip.Prefix]struct{}
 	off       bool // it is a secondary table, whose VRF has a worker that does all this
+	customers bool // somebody hears of paths of EVPN by the VRF alone
 }
 
 // passesOn tells whether the VRF's own neighbours hear of a path by the VRF alone: one that came
 // in by a leak, or by EVPN, whose routes BGP has in no VRF.
-func passesOn(a *rib.Attrs) bool { return a.ByRule || a.Carrier == rib.ByEVPN }
+func (g *originating) passesOn(a *rib.Attrs) bool {
+	return a.ByRule || a.Carrier == rib.ByEVPN && g.customers
+}
 
 // passedOn is a chosen path that came in by a leak, or by EVPN.
 type passedOn struct {
@@ -95,7 +98,7 @@ func (g *originating) chose(slot rib.Slot, prefix netip.Prefix, v *rib.Verdict, 
 		return
 	}
 	was, had := g.leaks[prefix]
-	if v.Out != rib.Accepted && v.Out != rib.NoCommunity || !passesOn(v.Chosen[0].Attrs) {
+	if v.Out != rib.Accepted && v.Out != rib.NoCommunity || !g.passesOn(v.Chosen[0].Attrs) {
 		if had {
 			delete(g.leaks, prefix)
 			delete(g.slots, slot)

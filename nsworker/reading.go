@@ -72,7 +72,7 @@ func (s *tableSync) adopt(t rib.Table) {
 		s.setBeside(table, rib.NewForeignTable(s.expiry.look(slices.DeleteFunc(routes, s.routes.owns))))
 	}
 	s.publish()
-	s.carried.looks(t.Links)
+	s.write.carried.looks(t.Links)
 	s.deadHops = slices.ContainsFunc(foreign, func(r rib.Route) bool { return hasDead(r.Hops) })
 	s.sets.TryObjects() // what refused an object, or a route, may have changed
 	s.routes.unbar()
@@ -137,9 +137,9 @@ func (s *tableSync) report(reading bool) {
 	if s.phase == catchUp && waiting == 0 && s.routes.idle() && s.announced.Idle() {
 		s.phase = inStep
 	}
-	st := vrf.WorkerStatus{Table: s.view().Where.Table, State: vrf.Syncing, Totals: s.withDrifts(s.totals), Contested: s.contested(), Counts: s.counts(s.feed), Objects: s.sets.Objects.Len()}
+	st := vrf.WorkerStatus{Table: s.view().Where.Table, State: vrf.Syncing, Totals: s.withDrifts(s.totals), Contested: s.contested(), Counts: s.counts(s.feed), Objects: nexthop.CountObjects(s.sets.Objects)}
 	var bad *nexthop.BadDevice
-	st.Carried, bad = s.carried.now(*s.view(), s.sets.Endpoints)
+	st.Carried, bad = s.write.carried.now(*s.view(), s.sets.Endpoints)
 	if st.Progress = s.progress(prefixes, waiting, reading); st.Progress == (vrf.Progress{}) && bad != nil && bad.Waits {
 		st.Progress.Phase = "waiting for the device " + s.spec.Carriage.Device
 	}

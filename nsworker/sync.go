@@ -30,7 +30,6 @@ type tableSync struct {
 	write     writer
 	askings   askings
 	unreached unreached
-	carried   carried
 	deadHops  bool // some foreign hop was RTNH_F_DEAD at the last read. The kernel sends no event when it revives, so the next link-up needs a reading
 
 	resync schedule
@@ -65,10 +64,9 @@ func newTableSync(w *Worker, table Table) *tableSync {
 		books: s.books, feed: w.feed, deps: &w.deps, spec: &w.spec, follows: s.follows, log: w.log,
 		deadline: time.Now().Add(w.spec.SweepDelay),
 	}
-	s.carried = carried{core: w.deps.Core, spec: &w.spec}
 	s.unreached = unreached{bgp: w.deps.BGP, spec: &w.spec, ways: s.routes.ways}
 	s.routes.adopted.late, s.routes.beside.origin.late = s.sweeps.late, s.sweeps.late
-	s.write = writer{books: s.books, Worker: w, table: table, tell: &s.tell, doubt: s.doubt, lost: s.losesStep, wrote: s.carried.wrote}
+	s.write = writer{books: s.books, Worker: w, table: table, tell: &s.tell, doubt: s.doubt, lost: s.losesStep, carried: carried{core: w.deps.Core, spec: &w.spec}}
 	return s
 }
 
@@ -78,7 +76,7 @@ func (s *tableSync) run(ctx context.Context) error {
 	}
 	s.announced.begin(s.routes.beside.origin.inherit)
 	s.feed.Restart()
-	s.carried.begin()
+	s.write.carried.begin()
 	s.resync.at(time.Now(), rib.ResyncStart)
 	s.report(false)
 	timer := time.NewTimer(0)
@@ -102,7 +100,7 @@ func (s *tableSync) run(ctx context.Context) error {
 		case <-s.wakes:
 			s.tell.look()
 			s.routes.markUsers(s.sets.Leaking())
-		case <-s.carried.news:
+		case <-s.write.carried.news:
 			s.tell.look()
 			s.routes.markUsers(s.sets.OverCore())
 		case spec := <-s.specs:
@@ -316,7 +314,7 @@ func (s *tableSync) leave(ctx context.Context) error {
 	if err := s.removeOwn(ctx); err != nil {
 		return fmt.Errorf("remove the routes of a VRF that ends: %w", err)
 	}
-	s.carried.drop()
+	s.write.carried.drop()
 	if errors.Is(why, vrf.ErrRemoved) {
 		return s.withdrawAll(ctx)
 	}
@@ -328,7 +326,7 @@ func (s *tableSync) close() {
 	s.feed.SetRepairing(false)
 	s.unreached.end()
 	s.follows.close()
-	s.carried.end()
+	s.write.carried.end()
 	s.sets.Close()
 	s.sets.Objects.Close()
 	s.askings.abandon()

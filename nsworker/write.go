@@ -16,11 +16,11 @@ import (
 type writer struct {
 	*books
 	*Worker
-	table Table
-	tell  *teller
-	doubt func(rib.ResyncReason)
-	lost  func() // the outcome of a batch is not known
-	wrote func(rib.Where, []rib.Change)
+	table   Table
+	tell    *teller
+	doubt   func(rib.ResyncReason)
+	lost    func() // the outcome of a batch is not known
+	carried carried
 
 	ages        [rib.Families]ages
 	unconfirmed int          // batches in a row whose outcome is not known
@@ -67,7 +67,7 @@ func (w *writer) objects(ctx context.Context) error {
 		if err != nil {
 			return w.unknown(ctx, err)
 		}
-		w.wrote(w.table.Where(), changes)
+		w.carried.wrote(w.table.Where(), changes)
 		for i, c := range changes {
 			w.wroteObject(c, errs[i])
 		}
@@ -116,7 +116,7 @@ func (w *writer) some(ctx context.Context, mayDelete bool) (wrote bool, err erro
 		return false, w.unknown(ctx, err)
 	}
 	w.unconfirmed = 0
-	w.wrote(w.table.Where(), w.changes)
+	w.carried.wrote(w.table.Where(), w.changes)
 	var confirmed [rib.Families]int
 	for i, c := range w.writes {
 		w.tally(c.Change, errs[i])

@@ -69,3 +69,67 @@ func (c Carriage) String() string {
 	}
 	return fmt.Sprintf("%s %d, device %s, router MAC %s, from %s", c.Kind, c.VNI, c.Device, c.Router, c.Core.VTEP)
 }
+
+// Encap is what a packet for the path is to be put into, as its sender says. why is one short
+// sentence where nothing can be made of that, or the path says of none; it is empty for a path
+// that is not carried.
+func (p *Path) Encap() (e Encap, why string) {
+	a := p.Attrs
+	switch {
+	case a.Carrier != ByEVPN:
+		return Encap{}, ""
+	case a.EncapKind != EncapVXLAN:
+		return Encap{}, fmt.Sprintf("it came by EVPN for another encapsulation than VXLAN (%s)", a.EncapKind)
+	case !a.RouterMAC.Unicast():
+		return Encap{}, "it came by EVPN without its router's MAC address (RFC 9135, 5.1)"
+	case p.Label == 0 || p.Label > MaxVNI:
+		return Encap{}, fmt.Sprintf("it came by EVPN with the VNI %d, which is none", p.Label)
+	}
+	return ByVXLAN(p.Label, a.RouterMAC), ""
+}
+
+// DeviceFault is what keeps a link from being the device by which a VRF's packets are carried.
+type DeviceFault uint8
+
+// The faults, the worst first. With one that differs packets would come to another tenant, or
+// what comes back would be lost.
+const (
+	NoDeviceFault   DeviceFault = iota
+	DeviceMissing               // there is no link of that name
+	DeviceElsewhere             // it does not belong to the VRF
+	DeviceNotVXLAN
+	DeviceForMany // it is for many VNIs, which packets' metadata say
+	DeviceOtherVNI
+	DeviceOtherLocal // address
+	DeviceOtherPort
+	DeviceOtherMAC
+	DeviceDown
+)
+
+// DeviceFault is the worst of what is wrong with the VXLAN device of a VRF, of which the interfaces
+// are members.
+func (c *Carriage) DeviceFault(links Links, member func(Link) bool) (Link, DeviceFault) {
+	link, is := links.ByName(c.Device)
+	x := &link.VXLAN
+	switch {
+	case !is:
+		return link, DeviceMissing
+	case !member(link):
+		return link, DeviceElsewhere
+	case *x == VXLAN{}:
+		return link, DeviceNotVXLAN
+	case x.VNI == 0:
+		return link, DeviceForMany
+	case x.VNI != c.VNI:
+		return link, DeviceOtherVNI
+	case x.Local != c.Core.VTEP:
+		return link, DeviceOtherLocal
+	case x.Port != c.Core.Port:
+		return link, DeviceOtherPort
+	case x.MAC != c.Router:
+		return link, DeviceOtherMAC
+	case !link.Admin:
+		return link, DeviceDown
+	}
+	return link, NoDeviceFault
+}

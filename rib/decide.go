@@ -56,6 +56,16 @@ type Candidates struct {
 	Room   []Path                 // the chosen paths are written over it; it must not overlap Paths
 	// Judged is room for the paths as the policy leaves them: they are written over it.
 	Judged []Path
+
+	heard    bool // Judged is what the policies left, and rejected why they left nothing
+	rejected rejection
+}
+
+// Hear has the policies asked before Decide, which does not ask them again: then what they leave
+// can be compared with what they left of others. It is called once.
+func (x *Exporting) Hear(c *Candidates) {
+	c.Judged, c.rejected = x.judged(c, nil)
+	c.heard = true
 }
 
 // Reach is how the nexthop of a path is reached, the best first.
@@ -126,7 +136,10 @@ type Verdict struct {
 // prefix: nexthops, quota, kernel.
 func Decide(x *Exporting, c *Candidates, t *Trace) Verdict {
 	t.begin()
-	paths, rejected := x.judged(c, t)
+	paths, rejected := c.Judged, c.rejected
+	if !c.heard {
+		paths, rejected = x.judged(c, t)
+	}
 	if len(paths) == 0 {
 		paths = c.Paths // of which the others are told: they are what BGP has
 	}

@@ -56,6 +56,8 @@ func (k EncapKind) String() string {
 		return names[k]
 	case k == EncapVXLAN:
 		return "vxlan"
+	case k == EncapOther:
+		return "another"
 	}
 	return strconv.Itoa(int(k))
 }
@@ -168,24 +170,6 @@ func (c Carrier) String() string {
 		return "EVPN"
 	}
 	return "plain"
-}
-
-// Encap is what a packet for the path is to be put into, as its sender says. why is one short
-// sentence where nothing can be made of that, or the path says of none; it is empty for a path
-// that is not carried.
-func (p *Path) Encap() (e Encap, why string) {
-	a := p.Attrs
-	switch {
-	case a.Carrier != ByEVPN:
-		return Encap{}, ""
-	case a.EncapKind != EncapVXLAN:
-		return Encap{}, fmt.Sprintf("it came by EVPN for another encapsulation than VXLAN (%s)", a.EncapKind)
-	case !a.RouterMAC.Unicast():
-		return Encap{}, "it came by EVPN without its router's MAC address (RFC 9135, 5.1)"
-	case p.Label == 0 || p.Label > MaxVNI:
-		return Encap{}, fmt.Sprintf("it came by EVPN with the VNI %d, which is none", p.Label)
-	}
-	return ByVXLAN(p.Label, a.RouterMAC), ""
 }
 
 // MaxVNI is the largest VXLAN network identifier: it has 24 bits (RFC 7348, 5).

@@ -113,10 +113,16 @@ func (t *Tags) Meets(rts []RT) bool {
 type Path struct {
 	Prefix netip.Prefix
 	RD     RD
-	ID     uint32 // tells the paths of one RD:prefix apart (RFC 7911, multipath)
+	ID     uint32 // tells the paths of one RD:prefix apart, those by EVPN too (RFC 7911, multipath)
 	Label  uint32 // of a VPN path its MPLS label, of one by EVPN its VNI; 0: none
 	Age    int64  // Unix seconds at which it was learned
 	Attrs  *Attrs
+}
+
+// InEVPN tells whether a path is of BGP's table of EVPN, in which an RD and a prefix name another
+// destination than in the table of VPN routes.
+func (p *Path) InEVPN() bool {
+	return p.RD != 0 && p.Attrs != nil && p.Attrs.Via != nil && p.Attrs.Carrier == ByEVPN
 }
 
 // Announcement is a route that a VRF imports into BGP, or originates: ORIGIN incomplete,

@@ -41,6 +41,7 @@ func (s Spec) keys() []specKey {
 		{"export route targets", words(s.ExportRTs)},
 		{"binding", s.Binding.String()},
 		{"encap", s.Carriage.String()},
+		{"neighbours of its own", fmt.Sprint(s.Customers)},
 		{"import.enabled", fmt.Sprint(imp.Enabled)},
 		{"import.interface_list", listed(imp.Interfaces)},
 		{"import.protocols", protocols(imp.Protocols)},

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -32,7 +33,7 @@ func (c *Conn) Apply(ctx context.Context, changes []rib.Change) ([]error, error)
 
 // write makes changes. errs, one for each, is what came of them.
 func (c *Conn) write(ctx context.Context, changes []rib.Change, errs []error) error {
-	plans, err := c.planEndpoints(ctx, changes, errs)
+	plans, err := planEndpoints(ctx, c.sock, &c.endpoints, changes, errs)
 	if err != nil {
 		return fmt.Errorf("write to %s: %w", c.text, err)
 	}
@@ -52,6 +53,34 @@ func (c *Conn) write(ctx context.Context, changes []rib.Change, errs []error) er
 		done = c.encode(changes, done, plans, errs)
 		if err := c.batch.commit(c.sock, changes, errs); err != nil {
 			return fmt.Errorf("write to %s: %w", c.text, lapse(ctx, err))
+		}
+	}
+	return nil
+}
+
+// againMost is how often an endpoint is tried again where the kernel had an entry that was not
+// there a moment before: it makes one for a gateway whenever a packet goes there.
+const againMost = 2
+
+// again tries those endpoints again that met an entry which came after they were looked at, and
+// notes which were refused.
+func (c *Conn) again(ctx context.Context, changes []rib.Change, errs []error) error {
+	for i := range changes {
+		ch := &changes[i]
+		if errs[i] == nil || !isEndpoint(ch.Op) {
+			continue
+		}
+		for try := 0; try < againMost && errors.Is(errs[i], unix.EEXIST); try++ {
+			errs[i] = nil
+			if err := c.write(ctx, changes[i:i+1], errs[i:i+1]); err != nil {
+				return err
+			}
+		}
+		if errs[i] != nil {
+			c.endpoints.refused(&ch.Endpoint)
+		}
+		if taken := new(takenError); errors.As(errs[i], &taken) {
+			taken.link = c.mon.linkName(ch.Endpoint.Ifindex)
 		}
 	}
 	return nil

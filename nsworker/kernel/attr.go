@@ -44,6 +44,17 @@ func (a *attrs) next() (typ uint16, v []byte, ok bool) {
 	return typ, v, true
 }
 
+// attribute is the payload of the first attribute of a type in b.
+func attribute(b []byte, typ uint16) []byte {
+	a := attrs{b: b}
+	for t, v, ok := a.next(); ok; t, v, ok = a.next() {
+		if t == typ {
+			return v
+		}
+	}
+	return nil
+}
+
 // align rounds n up to the 4 bytes that netlink aligns to.
 func align(n int) int { return (n + 3) &^ 3 }
 

@@ -2,10 +2,7 @@ package kernel
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -29,57 +26,6 @@ func checkEndpoint(c *rib.Change) error {
 		return refuse(fmt.Sprintf("the VNI %d is too large", to.VNI))
 	}
 	return nil
-}
-
-// takenError is that an entry of another program is where one of ours has to be.
-type takenError struct {
-	to   rib.Endpoint
-	by   entry
-	link string // the name of the device; "": not known
-}
-
-func (e *takenError) Error() string {
-	dev := e.link
-	if dev == "" {
-		dev = fmt.Sprintf("interface %d", e.to.Ifindex)
-	}
-	if e.by.forwards {
-		to := e.by.addr.String()
-		switch {
-		case e.by.object != 0:
-			to = fmt.Sprintf("nexthop object %d", e.by.object)
-		case e.by.vni != 0:
-			to += fmt.Sprintf(" with the VNI %d", e.by.vni)
-		}
-		return fmt.Sprintf("another program's forwarding entry on %s leads %v to %s; remove it: bridge fdb del %v dev %s self", dev, e.to.MAC, to, e.to.MAC, dev)
-	}
-	return fmt.Sprintf("another program's neighbour entry on %s has %v at %v; remove it: ip neigh del %v dev %s", dev, e.to.Gateway, e.by.mac, e.to.Gateway, dev)
-}
-
-// Is matches rib.ErrExists.
-func (e *takenError) Is(target error) bool { return target == rib.ErrExists }
-
-// readEndpoints reads what stands on the VXLAN devices of the table: nothing is asked where it has
-// none. From then on there are events of it.
-func (c *Conn) readEndpoints(ctx context.Context, links linkCache) (list []rib.Endpoint, err error) {
-	devices := links.endpointDevices(c.where)
-	c.endpoints.begin()
-	if err := c.mon.entries.follow(c.mon.ns, c, devices); err != nil {
-		return nil, err
-	}
-	sights := make([]*sight, 0, len(devices))
-	for _, index := range devices {
-		s := newSight(index, c.protocol, &c.endpoints)
-		if err := s.look(ctx, c.sock); err != nil {
-			return nil, err
-		}
-		sights = append(sights, s)
-		list = append(list, s.endpoints()...)
-	}
-	if c.endpoints.learn(sights) {
-		c.inbox.resync(rib.ResyncEndpoint, nil)
-	}
-	return list, nil
 }
 
 // apart is how many changes, from the first on, are of different entries: what becomes of one of
@@ -106,13 +52,9 @@ func apart(changes []rib.Change) int {
 	return len(changes)
 }
 
-// getAtMost is how many endpoints of a device are looked at one by one: of more of them a
-// reading of the whole device costs less.
-const getAtMost = 16
-
 // planEndpoints looks what stands where changes are about endpoints, and plans their messages:
 // a plan for each index of those, nil where there are none. An error of one is in errs.
-func (c *Conn) planEndpoints(ctx context.Context, changes []rib.Change, errs []error) (map[int][]entryChange, error) {
+func planEndpoints(ctx context.Context, c *client, book *endpointBook, changes []rib.Change, errs []error) (map[int][]entryChange, error) {
 	var number map[int]int // of changes by device
 	for i := range changes {
 		if !isEndpoint(changes[i].Op) {
@@ -137,46 +79,14 @@ func (c *Conn) planEndpoints(ctx context.Context, changes []rib.Change, errs []e
 		ifindex := ch.Endpoint.Ifindex
 		s := sights[ifindex]
 		if s == nil {
-			s = newSight(ifindex, c.protocol, &c.endpoints)
+			s = newSight(ifindex, book)
 			sights[ifindex] = s
 		}
-		if err := s.lookFor(ctx, c.sock, &ch.Endpoint, number[ifindex]); err != nil {
+		if err := s.lookFor(ctx, c, &ch.Endpoint, number[ifindex]); err != nil {
 			return nil, err
 		}
-		if plans[i], errs[i] = s.plan(ch); errs[i] != nil {
-			if taken := new(takenError); errors.As(errs[i], &taken) {
-				taken.link = c.mon.linkName(ifindex)
-			}
-		}
+		plans[i], errs[i] = s.plan(ch)
 	}
-	c.endpoints.expect(changes, errs)
+	book.expect(changes, errs)
 	return plans, nil
 }
-
-// againMost is how often an endpoint is tried again where the kernel had an entry that was not
-// there a moment before: it makes one for a gateway whenever a packet goes there.
-const againMost = 2
-
-// again tries those endpoints again that met an entry which came after they were looked at, and
-// notes which were refused.
-func (c *Conn) again(ctx context.Context, changes []rib.Change, errs []error) error {
-	for i := range changes {
-		ch := &changes[i]
-		if errs[i] == nil || !isEndpoint(ch.Op) {
-			continue
-		}
-		for try := 0; try < againMost && errors.Is(errs[i], unix.EEXIST); try++ {
-			errs[i] = nil
-			if err := c.write(ctx, changes[i:i+1], errs[i:i+1]); err != nil {
-				return err
-			}
-		}
-		if errs[i] != nil {
-			c.endpoints.refused(&ch.Endpoint)
-		}
-	}
-	return nil
-}
-
-// isEndpoint tells whether an operation is about an endpoint.
-func isEndpoint(op rib.Op) bool { return op == rib.OpSetEndpoint || op == rib.OpDeleteEndpoint }

@@ -228,7 +228,7 @@ func TestSetAndDeleteEndpoints(t *testing.T) {
 		t.Errorf("%d routes", got)
 	}
 	// What stands is not written again.
-	plans, err := c.planEndpoints(t.Context(), []rib.Change{set(a), set(b)}, make([]error, 2))
+	plans, err := planEndpoints(t.Context(), c.sock, &c.endpoints, []rib.Change{set(a), set(b)}, make([]error, 2))
 	if err != nil || len(plans[0])+len(plans[1]) != 0 {
 		t.Errorf("messages %+v, %v", plans, err)
 	}

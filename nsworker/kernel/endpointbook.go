@@ -11,7 +11,8 @@ import (
 // changed a forwarding entry, nor who deleted a neighbour entry: an event that says what the book
 // says is no news, whoever caused it. It is safe for concurrent use.
 type endpointBook struct {
-	protocol uint8 // of the Conn's own entries
+	protocol uint8  // of the Conn's own entries
+	inbox    *inbox // is told what is news
 
 	mu        sync.Mutex // guards the rest
 	neighbors map[neighborKey]rib.MAC
@@ -53,35 +54,38 @@ func (b *endpointBook) begin() {
 	b.reading, b.waiting, b.many = true, nil, false
 }
 
-// learn takes in a reading, and tells whether it has to be repeated, because of what happened
-// meanwhile.
-func (b *endpointBook) learn(sights []*sight) (doubt bool) {
+// learn takes in a reading: the endpoints, and all forwarding entries on their devices. What
+// happened meanwhile that it does not have leads to another one.
+func (b *endpointBook) learn(endpoints []rib.Endpoint, forwards []*entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	was := b.forwards
 	b.neighbors, b.forwards = make(map[neighborKey]rib.MAC), make(map[forwardKey]vtep)
-	for _, s := range sights {
-		for mac, f := range s.forwards {
-			// What we wrote stays ours when its neighbour entry goes, which a link takes with it
-			// that goes down.
-			key := forwardKey{s.ifindex, mac}
-			if old := was[key]; f != nil && old.confirmed && old.addr == f.addr {
-				b.forwards[key] = vtep{f.addr, f.vni, true}
-			}
+	for _, f := range forwards {
+		// What we wrote stays ours when its neighbour entry goes, which a link takes with it
+		// that goes down.
+		key := forwardKey{f.ifindex, f.mac}
+		if old := was[key]; old.confirmed && old.addr == f.addr {
+			b.forwards[key] = vtep{f.addr, f.vni, true}
 		}
-		for _, to := range s.endpoints() {
-			b.neighbors[neighborKey{s.ifindex, to.Gateway}] = to.MAC
-			if to.VTEP.IsValid() {
-				b.forwards[forwardKey{s.ifindex, to.MAC}] = vtep{to.VTEP, to.VNI, rib.VTEPGateway(to.VTEP, to.MAC) == to.Gateway}
-			}
+	}
+	for i := range endpoints {
+		to := &endpoints[i]
+		b.neighbors[neighborKey{to.Ifindex, to.Gateway}] = to.MAC
+		if to.VTEP.IsValid() {
+			ours := rib.VTEPGateway(to.VTEP, to.MAC) == to.Gateway
+			b.forwards[forwardKey{to.Ifindex, to.MAC}] = vtep{to.VTEP, to.VNI, ours}
 		}
 	}
 	waited := b.waiting
-	doubt, b.reading, b.waiting, b.many = b.many, false, nil, false
-	for _, ev := range waited {
-		doubt = doubt || b.isNews(&ev)
+	doubt := b.many
+	b.reading, b.waiting, b.many = false, nil, false
+	for i := range waited {
+		doubt = doubt || b.isNews(&waited[i])
 	}
-	return doubt
+	if doubt {
+		b.inbox.resync(rib.ResyncEndpoint, nil)
+	}
 }
 
 // expect takes in changes that are about to be made.
@@ -127,22 +131,24 @@ func (b *endpointBook) wrote(ifindex int, mac rib.MAC, to netip.Addr) bool {
 	return v.confirmed && v.addr == to
 }
 
-// news tells whether an event says that something stands otherwise than the book has it.
-func (b *endpointBook) news(ev entryEvent) bool {
+// hear takes in an event: one that says that something stands otherwise than the book has it
+// leads to a reading.
+func (b *endpointBook) hear(ev entryEvent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case !b.reading:
-		return b.isNews(&ev)
+		if b.isNews(&ev) {
+			b.inbox.resync(rib.ResyncEndpoint, nil)
+		}
 	case len(b.waiting) < backlog:
 		b.waiting = append(b.waiting, ev)
 	default:
 		b.many = true
 	}
-	return false
 }
 
-// isNews is news where mu is held and no reading runs.
+// isNews tells whether an event is news; mu is held.
 func (b *endpointBook) isNews(ev *entryEvent) bool {
 	if ev.forwards {
 		to, known := b.forwards[forwardKey{ev.ifindex, ev.mac}]

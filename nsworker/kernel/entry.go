@@ -19,6 +19,9 @@ const (
 	ndaObject   = 13 // NDA_NH_ID
 )
 
+// sizeofNdmsg is the size of struct ndmsg.
+const sizeofNdmsg = 12
+
 // entry is one of the neighbour entries of a link, or of the forwarding entries of a VXLAN
 // device: both come in struct ndmsg.
 type entry struct {
@@ -111,7 +114,7 @@ func (e *entry) leadsTo(to *rib.Endpoint) bool {
 }
 
 // dumpEntries returns the neighbour entries, or the forwarding entries, of one VXLAN device.
-func (c *client) dumpEntries(ctx context.Context, family byte, ifindex int) ([]entry, error) {
+func dumpEntries(ctx context.Context, c *client, family byte, ifindex int) ([]entry, error) {
 	var all []entry
 	request := make([]byte, sizeofNdmsg)
 	request[0] = family
@@ -136,7 +139,7 @@ func (c *client) dumpEntries(ctx context.Context, family byte, ifindex int) ([]e
 
 // getEntry returns one neighbour or forwarding entry. It is not there where the kernel says so;
 // errNoGet is of a kernel before 5.0, which only dumps them.
-func (c *client) getEntry(ctx context.Context, family byte, ifindex int, attribute []byte) (e entry, there bool, err error) {
+func getEntry(ctx context.Context, c *client, family byte, ifindex int, attribute []byte) (e entry, there bool, err error) {
 	flags := byte(0)
 	if family == unix.AF_BRIDGE {
 		flags = unix.NTF_SELF

@@ -13,25 +13,25 @@ import (
 )
 
 // entryWatch hears of the neighbour and forwarding entries on the VXLAN devices of a namespace,
-// while Conns have such devices there. A namespace may have thousands of other such events a
+// while Conns have endpoints there. A namespace may have thousands of other such events a
 // second: it has a socket of its own, on which a filter lets through those of the devices alone.
 // Its zero value watches nothing. It is safe for concurrent use.
 type entryWatch struct {
 	changing sync.Mutex // held while the socket is made, or closed
 
 	mu      sync.Mutex // guards the rest
-	devices map[int][]*Conn
+	devices map[int][]*endpointBook
 	sock    *sock
 	ended   chan struct{} // by the goroutine of sock
 	closed  bool
 }
 
-// follow has c hear of exactly some devices of ns, from now on.
-func (w *entryWatch) follow(ns *namespace, c *Conn, devices []int) error {
+// follow has b hear of exactly some devices of ns, from now on.
+func (w *entryWatch) follow(ns *namespace, b *endpointBook, devices []int) error {
 	w.changing.Lock()
 	defer w.changing.Unlock()
 	w.mu.Lock()
-	changed := w.put(c, devices)
+	changed := w.put(b, devices)
 	none, s, closed, program := len(w.devices) == 0, w.sock, w.closed, indexFilter(w.devices)
 	w.mu.Unlock()
 	switch {
@@ -41,7 +41,7 @@ func (w *entryWatch) follow(ns *namespace, c *Conn, devices []int) error {
 	case s == nil:
 		if err := w.start(ns, program); err != nil {
 			w.mu.Lock()
-			w.put(c, nil)
+			w.put(b, nil)
 			w.mu.Unlock()
 			return err
 		}
@@ -51,28 +51,28 @@ func (w *entryWatch) follow(ns *namespace, c *Conn, devices []int) error {
 	return nil
 }
 
-// put gives c exactly some devices, and tells whether those of all have changed; mu is held.
-func (w *entryWatch) put(c *Conn, devices []int) (changed bool) {
-	for index, conns := range w.devices {
-		if !slices.Contains(conns, c) || slices.Contains(devices, index) {
+// put gives b exactly some devices, and tells whether those of all have changed; mu is held.
+func (w *entryWatch) put(b *endpointBook, devices []int) (changed bool) {
+	for index, books := range w.devices {
+		if !slices.Contains(books, b) || slices.Contains(devices, index) {
 			continue
 		}
-		conns = slices.DeleteFunc(slices.Clone(conns), func(o *Conn) bool { return o == c })
-		if w.devices[index] = conns; len(conns) == 0 {
+		books = slices.DeleteFunc(slices.Clone(books), func(o *endpointBook) bool { return o == b })
+		if w.devices[index] = books; len(books) == 0 {
 			delete(w.devices, index)
 			changed = true
 		}
 	}
 	for _, index := range devices {
-		conns := w.devices[index]
-		if slices.Contains(conns, c) {
+		books := w.devices[index]
+		if slices.Contains(books, b) {
 			continue
 		}
 		if w.devices == nil {
-			w.devices = make(map[int][]*Conn)
+			w.devices = make(map[int][]*endpointBook)
 		}
-		w.devices[index] = append(slices.Clone(conns), c)
-		changed = changed || len(conns) == 0
+		w.devices[index] = append(slices.Clone(books), b)
+		changed = changed || len(books) == 0
 	}
 	return changed
 }
@@ -125,7 +125,7 @@ func (w *entryWatch) run(s *sock, ended chan struct{}) {
 		var malformed *malformedError
 		if errors.Is(err, unix.ENOBUFS) || errors.Is(err, errTruncated) || errors.As(err, &malformed) {
 			if err = s.drain(); err == nil {
-				w.all(func(c *Conn) { c.inbox.resync(rib.ResyncOverflow, nil) })
+				w.all(func(b *endpointBook) { b.inbox.resync(rib.ResyncOverflow, nil) })
 			}
 		}
 		w.mu.Lock()
@@ -140,19 +140,19 @@ func (w *entryWatch) run(s *sock, ended chan struct{}) {
 		case err != nil:
 			_ = s.close() // the error that counts is the first
 			why := fmt.Errorf("the events of neighbour entries cannot be read: %w", err)
-			w.all(func(c *Conn) { c.inbox.broken(why) })
+			w.all(func(b *endpointBook) { b.inbox.broken(why) })
 			return
 		}
 	}
 }
 
-// all calls each with every Conn that has a device.
-func (w *entryWatch) all(each func(*Conn)) {
+// all calls each with every book that has a device.
+func (w *entryWatch) all(each func(*endpointBook)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, conns := range w.devices {
-		for _, c := range conns {
-			each(c)
+	for _, books := range w.devices {
+		for _, b := range books {
+			each(b)
 		}
 	}
 }
@@ -174,10 +174,8 @@ func (w *entryWatch) take(b []byte) error {
 		if !ok {
 			continue
 		}
-		for _, c := range w.devices[e.ifindex] {
-			if c.endpoints.news(entryEvent{e, m.typ == unix.RTM_DELNEIGH}) {
-				c.inbox.resync(rib.ResyncEndpoint, nil)
-			}
+		for _, book := range w.devices[e.ifindex] {
+			book.hear(entryEvent{e, m.typ == unix.RTM_DELNEIGH})
 		}
 	}
 	return nil
@@ -189,7 +187,7 @@ const filterMost = 2000
 
 // indexFilter is a filter program that lets through the messages about neighbours on some
 // devices; nil: there are too many for one.
-func indexFilter(devices map[int][]*Conn) []bpf.Instruction {
+func indexFilter(devices map[int][]*endpointBook) []bpf.Instruction {
 	if len(devices) > filterMost {
 		return nil
 	}

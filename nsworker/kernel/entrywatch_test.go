@@ -27,15 +27,16 @@ func entryEvents(t testing.TB, c *Conn, ns string) rib.KernelEvents {
 	t.Helper()
 	p0 := ifindex(t, read(t, c), "p0")
 	probe := fakeConn(c.mon, rib.Binding{Netns: ns})
+	probe.endpoints.inbox = &probe.inbox
 	marker := netip.MustParseAddr("fe80::77")
 	probe.endpoints.neighbors = map[neighborKey]rib.MAC{{p0, marker}: {}}
-	if err := c.mon.entries.follow(c.mon.ns, probe, []int{p0}); err != nil {
+	if err := c.mon.entries.follow(c.mon.ns, &probe.endpoints, []int{p0}); err != nil {
 		t.Fatal(err)
 	}
 	ip(t, ns, "neigh add fe80::77 dev p0 lladdr 02:00:00:00:00:77 nud permanent")
 	ip(t, ns, "neigh del fe80::77 dev p0")
 	awaitResync(t, probe, rib.ResyncEndpoint)
-	if err := c.mon.entries.follow(c.mon.ns, probe, nil); err != nil {
+	if err := c.mon.entries.follow(c.mon.ns, &probe.endpoints, nil); err != nil {
 		t.Fatal(err)
 	}
 	return c.Events()
@@ -174,7 +175,7 @@ func TestFlapOfTheDevice(t *testing.T) {
 }
 
 func TestEntryFilterProgram(t *testing.T) {
-	devices := map[int][]*Conn{7: nil, 70000: nil, 1: nil}
+	devices := map[int][]*endpointBook{7: nil, 70000: nil, 1: nil}
 	vm, err := bpf.NewVM(indexFilter(devices))
 	if err != nil {
 		t.Fatal(err)
@@ -306,20 +307,24 @@ func TestEventsDuringAReading(t *testing.T) {
 		{"another one went", []entryEvent{{entry{ifindex: 6, addr: a.Gateway, state: unix.NUD_FAILED}, true}}, false},
 		{"more than wait", make([]entryEvent, backlog+1), true},
 	} {
-		b := &endpointBook{protocol: 179}
+		in := newInbox()
+		b := &endpointBook{protocol: 179, inbox: &in}
+		asked := func() bool { return in.take().Resync }
 		b.begin()
 		for _, ev := range tt.events {
-			if b.news(ev) {
-				t.Errorf("%s: news while the reading runs", tt.name)
-			}
+			b.hear(ev)
 		}
-		s := newSight(5, 179, b)
-		s.neighbors[a.Gateway], s.forwards[a.MAC] = &neighbor, &forward
-		if got := b.learn([]*sight{s}); got != tt.doubt {
-			t.Errorf("%s: doubt %v", tt.name, got)
+		if asked() {
+			t.Errorf("%s: a reading is asked for while it runs", tt.name)
 		}
-		if !b.news(entryEvent{neighbor, true}) || b.news(entryEvent{neighbor, false}) {
-			t.Errorf("%s: what comes behind is not judged", tt.name)
+		if b.learn([]rib.Endpoint{a}, []*entry{&forward}); asked() != tt.doubt {
+			t.Errorf("%s: another reading is asked for: %v", tt.name, !tt.doubt)
+		}
+		if b.hear(entryEvent{neighbor, false}); asked() {
+			t.Errorf("%s: what it has is news behind it", tt.name)
+		}
+		if b.hear(entryEvent{neighbor, true}); !asked() {
+			t.Errorf("%s: what goes behind it is none", tt.name)
 		}
 	}
 }

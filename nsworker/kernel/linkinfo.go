@@ -2,6 +2,10 @@ package kernel
 
 import (
 	"encoding/binary"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -44,22 +48,22 @@ func (i *linkInfo) take(typ uint16, v []byte) {
 	}
 }
 
-// describe completes a link of which all other attributes are known.
-func (i *linkInfo) describe(k *linkState) {
-	a := attrs{b: i.data}
-	switch i.kind {
-	case "vrf":
-		k.vrf = true
-		for typ, v, ok := a.next(); ok; typ, v, ok = a.next() {
-			if typ == unix.IFLA_VRF_TABLE {
-				k.VRFTable = attrU32(v)
-			}
-		}
-	case "vxlan":
-		k.VXLAN = decodeVXLAN(a)
-		k.VXLAN.MAC, k.VXLAN.MTU = attrMAC(i.mac), k.mtu
-		k.VXLAN.Underlay, k.VXLAN.Alias = i.underlay, printable(attrString(i.alias))
+// vrfTable is the table of a VRF device; it is not ok where the link is none.
+func (i *linkInfo) vrfTable() (table uint32, ok bool) {
+	if i.kind != "vrf" {
+		return 0, false
 	}
+	return attrU32(attribute(i.data, unix.IFLA_VRF_TABLE)), true
+}
+
+// vxlan is how a VXLAN device with an MTU is made; zero where the link is none.
+func (i *linkInfo) vxlan(mtu uint32) rib.VXLAN {
+	if i.kind != "vxlan" {
+		return rib.VXLAN{}
+	}
+	x := decodeVXLAN(attrs{b: i.data})
+	x.MAC, x.MTU, x.Underlay, x.Alias = attrMAC(i.mac), mtu, i.underlay, printable(attrString(i.alias))
+	return x
 }
 
 // decodeVXLAN reads the attributes that VXLAN devices alone have (vxlan_fill_info in
@@ -88,20 +92,16 @@ func decodeVXLAN(a attrs) (x rib.VXLAN) {
 	return x
 }
 
-// endpointDevice tells whether a link is a VXLAN device that can have endpoints of the table at
-// where: one for one VNI, and in no bridge and no other VRF. What comes in by a device is looked
-// up in the main table, or in that of its VRF: other tables have none.
-func (k *linkState) endpointDevice(where rib.Where) bool {
-	forwardsIn := where.Device != 0 || where.Table == unix.RT_TABLE_MAIN
-	return k.VXLAN.VNI != 0 && k.Master == where.Device && forwardsIn
-}
-
-// endpointDevices are the links that can have endpoints of the table at where.
-func (c linkCache) endpointDevices(where rib.Where) (list []int) {
-	for index, k := range c {
-		if k.endpointDevice(where) {
-			list = append(list, index)
-		}
+// printable returns the name of an interface as it may be shown. The kernel takes
+// any byte but a blank, a slash and a colon (dev_valid_name), and who is root in a
+// tenant's namespace chooses: an escape sequence for an operator's terminal, or bytes
+// that are no UTF-8, with which no message of the API can be sent. Such a name is written
+// as Go would quote it; every other name stays as it is.
+func printable(name string) string {
+	strange := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
+	if !strings.ContainsFunc(name, strange) {
+		return name
 	}
-	return list
+	quoted := strconv.Quote(name)
+	return quoted[1 : len(quoted)-1]
 }

@@ -53,7 +53,7 @@ func TestVXLANDevicesAreDecoded(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			k, whole, err := decodeLink(linkMessage(unix.RTM_NEWLINK, 0, 5, up, append([][]byte{name, mtu}, tt.attrs...)...).body)
-			if err != nil || !whole || k.vrf {
+			if err != nil || !whole || k.vrf || k.VRFTable != 0 {
 				t.Fatalf("%+v, %v", k, err)
 			}
 			if d := cmp.Diff(tt.want, k.VXLAN, vxlanComparer); d != "" {

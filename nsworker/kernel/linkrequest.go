@@ -20,7 +20,7 @@ func beginLink(index int, flags, mask uint32) []byte {
 }
 
 // getLink returns the link with a name, without its addresses; nil: there is none.
-func (c *client) getLink(ctx context.Context, name string) (*linkState, error) {
+func getLink(ctx context.Context, c *client, name string) (*linkState, error) {
 	body := appendAttr(beginLink(0, 0, 0), unix.IFLA_IFNAME, []byte(name+"\x00"))
 	body = appendAttrU32(body, unix.IFLA_EXT_MASK, skipStats)
 	var k *linkState
@@ -42,7 +42,7 @@ func (c *client) getLink(ctx context.Context, name string) (*linkState, error) {
 }
 
 // deleteLink deletes the link with an index. That it is gone is no error.
-func (c *client) deleteLink(ctx context.Context, index int) error {
+func deleteLink(ctx context.Context, c *client, index int) error {
 	errno, text, err := c.do(ctx, unix.RTM_DELLINK, 0, beginLink(index, 0, 0))
 	if err == nil && errno != 0 && errno != unix.ENODEV {
 		err = &requestError{errno, text}
@@ -64,7 +64,7 @@ func noAddress(index int) []byte {
 }
 
 // generatesAddress tells whether a link makes itself a link-local address.
-func (c *client) generatesAddress(ctx context.Context, index int) (yes bool, err error) {
+func generatesAddress(ctx context.Context, c *client, index int) (yes bool, err error) {
 	yes = true
 	errno, text, err := c.ask(ctx, unix.RTM_GETLINK, beginLink(index, 0, 0), func(m message) error {
 		for _, typ := range []uint16{unix.IFLA_AF_SPEC, unix.AF_INET6, unix.IFLA_INET6_ADDR_GEN_MODE} {
@@ -83,17 +83,6 @@ func (c *client) generatesAddress(ctx context.Context, index int) (yes bool, err
 	return yes, err
 }
 
-// attribute is the payload of the first attribute of a type in b.
-func attribute(b []byte, typ uint16) []byte {
-	a := attrs{b: b}
-	for t, v, ok := a.next(); ok; t, v, ok = a.next() {
-		if t == typ {
-			return v
-		}
-	}
-	return nil
-}
-
 // Of requests about numbers of namespaces (include/uapi/linux/net_namespace.h).
 const (
 	sizeofRtgenmsg = 4 // with its padding
@@ -102,7 +91,7 @@ const (
 )
 
 // numberOf is the number of a namespace in that of the socket; ownNamespaceID: it has none.
-func (c *client) numberOf(ctx context.Context, ns *namespace) (number int32, err error) {
+func numberOf(ctx context.Context, c *client, ns *namespace) (number int32, err error) {
 	number = ownNamespaceID
 	body := appendAttrU32(make([]byte, sizeofRtgenmsg), netnsaFile, uint32(ns.file.Fd()))
 	errno, text, err := c.ask(ctx, unix.RTM_GETNSID, body, func(m message) error {

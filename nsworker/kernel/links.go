@@ -5,10 +5,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -17,8 +13,7 @@ import (
 
 // linkState has the properties of an interface on which the routes over it depend.
 type linkState struct {
-	rib.Link  // without Addrs
-	mtu       uint32
+	rib.Link                          // without Addrs
 	addresses map[netip.Prefix]uint32 // the flags that make an address unusable
 	vrf       bool
 }
@@ -83,7 +78,7 @@ func (c linkCache) link(m message) (index int, n news, err error) {
 func (old *linkState) becomes(k *linkState) news {
 	vxlan := old.VXLAN != (rib.VXLAN{}) && k.VXLAN != (rib.VXLAN{})
 	same := (vxlan || old.Name == k.Name) && old.Master == k.Master && old.Peer == k.Peer && old.VRFTable == k.VRFTable && old.vrf == k.vrf &&
-		old.Loopback == k.Loopback && old.mtu == k.mtu
+		old.Loopback == k.Loopback && old.MTU == k.MTU
 	switch {
 	case !same, old.Up && !k.Up, old.Admin && !k.Admin:
 		return changed
@@ -117,7 +112,7 @@ func decodeLink(body []byte) (k *linkState, whole bool, err error) {
 		case unix.IFLA_LINK: // of a veth that of its peer (veth_get_iflink)
 			k.Peer = int(attrU32(v))
 		case unix.IFLA_MTU:
-			k.mtu = attrU32(v)
+			k.MTU = attrU32(v)
 		case unix.IFLA_WIRELESS:
 			return nil, false, nil
 		default:
@@ -127,22 +122,9 @@ func decodeLink(body []byte) (k *linkState, whole bool, err error) {
 	if a.bad || k.Name == "" {
 		return nil, false, fmt.Errorf("interface message for index %d is malformed", k.Index)
 	}
-	info.describe(k)
+	k.VRFTable, k.vrf = info.vrfTable()
+	k.VXLAN = info.vxlan(k.MTU)
 	return k, true, nil
-}
-
-// printable returns the name of an interface as it may be shown. The kernel takes
-// any byte but a blank, a slash and a colon (dev_valid_name), and who is root in a
-// tenant's namespace chooses: an escape sequence for an operator's terminal, or bytes
-// that are no UTF-8, with which no message of the API can be sent. Such a name is written
-// as Go would quote it; every other name stays as it is.
-func printable(name string) string {
-	strange := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
-	if !strings.ContainsFunc(name, strange) {
-		return name
-	}
-	quoted := strconv.Quote(name)
-	return quoted[1 : len(quoted)-1]
 }
 
 // address takes in an RTM_NEWADDR or RTM_DELADDR, and returns the message's meaning for

@@ -181,15 +181,15 @@ func (m *monitor) event(msg message) error {
 func (m *monitor) route(msg message) error {
 	table := tableOf(msg.body)
 	conns, beside := m.subscribers.tables[table], m.subscribers.beside[table]
-	lookups := m.subscribers.lookups(table, msg.port)
-	if len(beside)+len(lookups) == 0 && (len(conns) == 0 || len(conns) == 1 && conns[0].caused(msg)) {
+	looking := m.subscribers.looking(table, msg.port)
+	if len(beside)+len(looking) == 0 && (len(conns) == 0 || len(conns) == 1 && conns[0].caused(msg)) {
 		return nil
 	}
 	r, err := m.dec.route(msg.body)
 	if err != nil || r.other {
 		return err
 	}
-	for _, u := range lookups {
+	for _, u := range looking {
 		u.inbox.queue(rib.RouteEvent{Route: r.Route, Deleted: msg.typ == unix.RTM_DELROUTE})
 	}
 	if needsResolving(&r.Route) {

@@ -13,6 +13,9 @@ func isNexthop(op rib.Op) bool {
 	return op == rib.OpAddNexthop || op == rib.OpReplaceNexthop || op == rib.OpDeleteNexthop
 }
 
+// isEndpoint tells whether an operation is about an endpoint.
+func isEndpoint(op rib.Op) bool { return op == rib.OpSetEndpoint || op == rib.OpDeleteEndpoint }
+
 // appendNexthopChange appends the message that makes change c of a nexthop
 // object, under our protocol. Where no message can carry c, b comes back as it was.
 func appendNexthopChange(b []byte, c *rib.Change, protocol uint8, seq uint32) ([]byte, error) {

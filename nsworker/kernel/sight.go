@@ -3,6 +3,7 @@ package kernel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -14,7 +15,6 @@ import (
 // for and is not there is nil.
 type sight struct {
 	ifindex   int
-	protocol  uint8
 	book      *endpointBook
 	keeps     bool // the kernel keeps the protocol of neighbour entries
 	whole     bool // every entry was looked at
@@ -22,20 +22,20 @@ type sight struct {
 	forwards  map[rib.MAC]*entry
 }
 
-func newSight(ifindex int, protocol uint8, book *endpointBook) *sight {
+func newSight(ifindex int, book *endpointBook) *sight {
 	return &sight{
-		ifindex: ifindex, protocol: protocol, book: book, keeps: neighborsHaveProtocol(),
+		ifindex: ifindex, book: book, keeps: neighborsHaveProtocol(),
 		neighbors: make(map[netip.Addr]*entry), forwards: make(map[rib.MAC]*entry),
 	}
 }
 
 // look reads every entry of the device.
 func (s *sight) look(ctx context.Context, c *client) error {
-	neighbors, err := c.dumpEntries(ctx, unix.AF_INET6, s.ifindex)
+	neighbors, err := dumpEntries(ctx, c, unix.AF_INET6, s.ifindex)
 	if err != nil {
 		return err
 	}
-	forwards, err := c.dumpEntries(ctx, unix.AF_BRIDGE, s.ifindex)
+	forwards, err := dumpEntries(ctx, c, unix.AF_BRIDGE, s.ifindex)
 	if err != nil {
 		return err
 	}
@@ -48,6 +48,10 @@ func (s *sight) look(ctx context.Context, c *client) error {
 	s.whole = true
 	return nil
 }
+
+// getAtMost is how many endpoints of a device are looked at one by one: of more of them a
+// reading of the whole device costs less.
+const getAtMost = 16
 
 // lookFor makes sure that what one of so many changes depends on was looked at.
 func (s *sight) lookFor(ctx context.Context, c *client, to *rib.Endpoint, number int) error {
@@ -68,7 +72,7 @@ func (s *sight) lookAt(ctx context.Context, c *client, to *rib.Endpoint) error {
 		return err
 	}
 	if _, done := s.forwards[to.MAC]; !done {
-		e, there, err := c.getEntry(ctx, unix.AF_BRIDGE, s.ifindex, appendAttr(nil, unix.NDA_LLADDR, to.MAC[:]))
+		e, there, err := getEntry(ctx, c, unix.AF_BRIDGE, s.ifindex, appendAttr(nil, unix.NDA_LLADDR, to.MAC[:]))
 		if err != nil {
 			return err
 		}
@@ -87,7 +91,7 @@ func (s *sight) lookNeighbor(ctx context.Context, c *client, gateway netip.Addr)
 	if _, done := s.neighbors[gateway]; done {
 		return nil
 	}
-	e, there, err := c.getEntry(ctx, unix.AF_INET6, s.ifindex, appendAttrAddr(nil, unix.NDA_DST, gateway))
+	e, there, err := getEntry(ctx, c, unix.AF_INET6, s.ifindex, appendAttrAddr(nil, unix.NDA_DST, gateway))
 	if err != nil {
 		return err
 	}
@@ -101,7 +105,7 @@ func (s *sight) lookNeighbor(ctx context.Context, c *client, gateway netip.Addr)
 // endpoints are those of which a neighbour entry is ours.
 func (s *sight) endpoints() (list []rib.Endpoint) {
 	for _, e := range s.neighbors {
-		if e == nil || !e.own(s.protocol, s.keeps) {
+		if e == nil || !e.own(s.book.protocol, s.keeps) {
 			continue
 		}
 		to := rib.Endpoint{Ifindex: s.ifindex, Gateway: e.addr, MAC: e.mac}
@@ -120,7 +124,7 @@ func (s *sight) ours(f *entry) bool {
 		return false
 	}
 	n := s.neighbors[rib.VTEPGateway(f.addr, f.mac)]
-	return n != nil && n.mac == f.mac && n.own(s.protocol, s.keeps) || s.book.wrote(s.ifindex, f.mac, f.addr)
+	return n != nil && n.mac == f.mac && n.own(s.book.protocol, s.keeps) || s.book.wrote(s.ifindex, f.mac, f.addr)
 }
 
 // plan returns the messages that a change takes, none where all stands as it should. Where an entry of another program is in the way, the error matches
@@ -162,9 +166,9 @@ func (s *sight) planNeighbor(to *rib.Endpoint) (entryChange, error) {
 	switch {
 	case n == nil:
 		return create(false, false, to), nil
-	case n.own(s.protocol, s.keeps) && n.mac == to.MAC:
+	case n.own(s.book.protocol, s.keeps) && n.mac == to.MAC:
 		return entryChange{}, nil
-	case n.own(s.protocol, s.keeps), s.keeps && n.protocol == s.protocol, !n.kept():
+	case n.own(s.book.protocol, s.keeps), s.keeps && n.protocol == s.book.protocol, !n.kept():
 		return create(true, false, to), nil
 	}
 	return entryChange{}, &takenError{to: *to, by: *n}
@@ -188,8 +192,36 @@ func (s *sight) planDelete(to *rib.Endpoint) (steps []entryChange) {
 	if f != nil && to.VTEP.IsValid() && f.addr == to.VTEP && f.vni == to.VNI && s.ours(f) {
 		steps = append(steps, entryChange{unix.RTM_DELNEIGH, 0, true, *to})
 	}
-	if n := s.neighbors[to.Gateway]; n != nil && n.own(s.protocol, s.keeps) {
+	if n := s.neighbors[to.Gateway]; n != nil && n.own(s.book.protocol, s.keeps) {
 		steps = append(steps, entryChange{unix.RTM_DELNEIGH, 0, false, *to})
 	}
 	return steps
 }
+
+// takenError is that an entry of another program is where one of ours has to be.
+type takenError struct {
+	to   rib.Endpoint
+	by   entry
+	link string // the name of the device; "": not known
+}
+
+func (e *takenError) Error() string {
+	dev := e.link
+	if dev == "" {
+		dev = fmt.Sprintf("interface %d", e.to.Ifindex)
+	}
+	if e.by.forwards {
+		to := e.by.addr.String()
+		switch {
+		case e.by.object != 0:
+			to = fmt.Sprintf("nexthop object %d", e.by.object)
+		case e.by.vni != 0:
+			to += fmt.Sprintf(" with the VNI %d", e.by.vni)
+		}
+		return fmt.Sprintf("another program's forwarding entry on %s leads %v to %s; remove it: bridge fdb del %v dev %s self", dev, e.to.MAC, to, e.to.MAC, dev)
+	}
+	return fmt.Sprintf("another program's neighbour entry on %s has %v at %v; remove it: ip neigh del %v dev %s", dev, e.to.Gateway, e.by.mac, e.to.Gateway, dev)
+}
+
+// Is matches rib.ErrExists.
+func (e *takenError) Is(target error) bool { return target == rib.ErrExists }

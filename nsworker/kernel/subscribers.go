@@ -13,7 +13,7 @@ type subscribers struct {
 	beside    map[uint32][]*Conn  // who follows a table that is not its own
 	ports     map[uint32]*Conn    // by the port of the socket that a Conn writes with
 	awaits    map[*await]struct{} // for a device
-	underlays map[*Underlay]struct{}
+	underlays map[*lookups]struct{}
 }
 
 func newSubscribers() subscribers {
@@ -22,7 +22,7 @@ func newSubscribers() subscribers {
 		beside:    make(map[uint32][]*Conn),
 		ports:     make(map[uint32]*Conn),
 		awaits:    make(map[*await]struct{}),
-		underlays: make(map[*Underlay]struct{}),
+		underlays: make(map[*lookups]struct{}),
 	}
 }
 
@@ -59,9 +59,9 @@ func without(from map[uint32][]*Conn, table uint32, c *Conn) {
 // wrote tells whether the socket with this port is a Conn's.
 func (s *subscribers) wrote(port uint32) bool { return s.ports[port] != nil }
 
-// lookups are the underlays whose lookups may go by a route of a table that the socket with
-// this port changed: what a Conn writes is told to them otherwise.
-func (s *subscribers) lookups(table, port uint32) (list []*Underlay) {
+// looking are the lookups that may go by a route of a table that the socket with this port
+// changed: what a Conn writes is told to them otherwise.
+func (s *subscribers) looking(table, port uint32) (list []*lookups) {
 	for u := range s.underlays {
 		if u.uses(table) && !s.wrote(port) {
 			list = append(list, u)

@@ -21,28 +21,22 @@ var ErrNoRoute = errors.New("no route")
 // sends packets to another PE, whoever wrote that route. Lookup and Close belong to its one owner;
 // the other methods may be called from any goroutine.
 type Underlay struct {
-	host  *Host
-	mon   *monitor
-	sock  *client
-	where rib.Where
-	netns string
-	path  string // of the namespace's file; "": the daemon's own
-	dec   decoder
-	inbox inbox
-
-	// Guarded by mon.mu. tables are those that rules lead to, nil while they have to be read;
-	// rules counts the changes of rules.
-	tables map[uint32]struct{}
-	rules  int
+	host    *Host
+	mon     *monitor
+	sock    *client
+	bound   bound
+	dec     decoder
+	lookups *lookups
 }
 
 // OpenUnderlay opens the namespace that a binding would call netns. Where it is not there, the
 // error matches rib.ErrAbsent.
 func (h *Host) OpenUnderlay(ctx context.Context, netns string) (*Underlay, error) {
-	o := &Underlay{host: h, netns: netns, inbox: newInbox()}
+	o := &Underlay{host: h, lookups: newLookups()}
+	o.bound = bound{netns: netns, inbox: &o.lookups.inbox}
 	var err error
 	if netns != "" {
-		if o.path, err = netnsPath(netns); err != nil {
+		if o.bound.path, err = netnsPath(netns); err != nil {
 			return nil, err
 		}
 	}
@@ -53,13 +47,13 @@ func (h *Host) OpenUnderlay(ctx context.Context, netns string) (*Underlay, error
 		h.monitors.release(o.mon)
 		return nil, fmt.Errorf("open the core in %s: %w", rib.NetnsText(netns), err)
 	}
-	h.paths.addUnderlay(o)
+	h.paths.add(&o.bound)
 	return o, nil
 }
 
 func (o *Underlay) open() (err error) {
 	id := o.mon.ns.id
-	o.where = rib.Where{Dev: id.dev, Inode: id.inode, Table: unix.RT_TABLE_MAIN}
+	o.bound.where = rib.Where{Dev: id.dev, Inode: id.inode, Table: unix.RT_TABLE_MAIN}
 	if o.sock, err = dialClient(o.mon.ns, anyPort); err != nil {
 		return err
 	}
@@ -76,22 +70,22 @@ func (o *Underlay) open() (err error) {
 		_ = o.sock.close() // the error that counts is the first
 		return err
 	}
-	o.mon.subscribers.underlays[o] = struct{}{}
+	o.mon.subscribers.underlays[o.lookups] = struct{}{}
 	return nil
 }
 
 // Close frees the socket, and the namespace's monitor with its last user.
 func (o *Underlay) Close() error {
-	o.host.paths.dropUnderlay(o)
+	o.host.paths.drop(&o.bound)
 	o.mon.mu.Lock()
-	delete(o.mon.subscribers.underlays, o)
+	delete(o.mon.subscribers.underlays, o.lookups)
 	o.mon.mu.Unlock()
 	o.host.monitors.release(o.mon)
 	return o.sock.close()
 }
 
 // Where is the identity of the namespace's main table.
-func (o *Underlay) Where() rib.Where { return o.where }
+func (o *Underlay) Where() rib.Where { return o.bound.where }
 
 // Links are the interfaces of the namespace.
 func (o *Underlay) Links() rib.Links {
@@ -101,25 +95,12 @@ func (o *Underlay) Links() rib.Links {
 }
 
 // Ready is signalled when Events has something.
-func (o *Underlay) Ready() <-chan struct{} { return o.inbox.ready }
+func (o *Underlay) Ready() <-chan struct{} { return o.lookups.inbox.ready }
 
 // Events takes what happened since the last call that may give a Lookup another answer: Routes
 // are those of other programs in tables that rules lead to, and Resync says that any answer may
 // be another one. Of what this daemon's own Conns write there are none.
-func (o *Underlay) Events() rib.KernelEvents { return o.inbox.take() }
-
-// uses tells whether lookups may go by a table. The caller holds mon.mu.
-func (o *Underlay) uses(table uint32) bool {
-	_, is := o.tables[table]
-	return is || o.tables == nil
-}
-
-// rulesChanged takes in that there are other rules. The caller holds mon.mu.
-func (o *Underlay) rulesChanged() {
-	o.tables = nil
-	o.rules++
-	o.inbox.resync(rib.ResyncOther, nil)
-}
+func (o *Underlay) Events() rib.KernelEvents { return o.lookups.inbox.take() }
 
 // Lookup is the route by which the kernel sends packets to an address, with all its hops; its
 // Kind where it discards them, and then the kernel does not say the prefix. The error matches
@@ -142,7 +123,7 @@ func (o *Underlay) Lookup(ctx context.Context, to netip.Addr) (rib.Route, error)
 			return r, nil
 		}
 	}
-	return rib.Route{}, fmt.Errorf("look up %v in %s: the route uses a nexthop object that cannot be found, %d times in a row", to, rib.NetnsText(o.netns), readTries)
+	return rib.Route{}, fmt.Errorf("look up %v in %s: the route uses a nexthop object that cannot be found, %d times in a row", to, rib.NetnsText(o.bound.netns), readTries)
 }
 
 // inOrder returns hops in an order of their own: of an IPv6 route the kernel puts the one first
@@ -167,13 +148,13 @@ func (o *Underlay) lookup(ctx context.Context, to netip.Addr) (r rib.Route, err 
 		r = answer.Route
 		return err
 	})
-	where := fmt.Sprintf("look up %v in %s", to, rib.NetnsText(o.netns))
+	where := fmt.Sprintf("look up %v in %s", to, rib.NetnsText(o.bound.netns))
 	kind, discards := discarding[errno]
 	switch {
 	case err != nil:
 		return r, fmt.Errorf("%s: %w", where, err)
 	case errno == unix.ENETUNREACH:
-		return r, &noRouteError{to, o.netns}
+		return r, &noRouteError{to, o.bound.netns}
 	case discards && text == "":
 		return rib.Route{Kind: kind}, nil
 	case errno != 0:
@@ -231,7 +212,7 @@ func (o *Underlay) readObject(ctx context.Context, objects nexthops, id uint32) 
 		err = &requestError{errno, text}
 	}
 	if err != nil {
-		return fmt.Errorf("look up the nexthop object %d in %s: %w", id, rib.NetnsText(o.netns), err)
+		return fmt.Errorf("look up the nexthop object %d in %s: %w", id, rib.NetnsText(o.bound.netns), err)
 	}
 	return nil
 }
@@ -239,12 +220,12 @@ func (o *Underlay) readObject(ctx context.Context, objects nexthops, id uint32) 
 // readRules finds out which tables rules lead to, where that is not known.
 func (o *Underlay) readRules(ctx context.Context) error {
 	o.mon.mu.Lock()
-	known, rules := o.tables != nil, o.rules
+	known, rules := o.lookups.tables != nil, o.lookups.rules
 	o.mon.mu.Unlock()
 	if known {
 		return nil
 	}
-	tables := map[uint32]struct{}{unix.RT_TABLE_LOCAL: {}, unix.RT_TABLE_MAIN: {}, unix.RT_TABLE_DEFAULT: {}}
+	tables := builtInTables()
 	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
 		request := make([]byte, unix.SizeofRtMsg) // struct fib_rule_hdr is as long
 		request[0] = family
@@ -259,13 +240,11 @@ func (o *Underlay) readRules(ctx context.Context) error {
 		switch {
 		case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EAFNOSUPPORT): // built without rules, or without IPv6
 		case err != nil:
-			return fmt.Errorf("look at %s: %w", rib.NetnsText(o.netns), err)
+			return fmt.Errorf("look at %s: %w", rib.NetnsText(o.bound.netns), err)
 		}
 	}
 	o.mon.mu.Lock()
 	defer o.mon.mu.Unlock()
-	if o.rules == rules {
-		o.tables = tables
-	}
+	o.lookups.learn(tables, rules)
 	return nil
 }

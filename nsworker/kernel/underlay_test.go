@@ -45,8 +45,8 @@ func way(t testing.TB, o *Underlay, to string) string {
 		if h.Weight != 1 {
 			s += fmt.Sprintf(" weight %d", h.Weight)
 		}
-		if h.Encap.Kind != 0 {
-			s += " encap " + h.Encap.Kind.String()
+		if h.Encap.Kind() != 0 {
+			s += " encap " + h.Encap.Kind().String()
 		}
 		if h.Dead {
 			s += " dead"

@@ -3,15 +3,45 @@ package kernel
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"syscall"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
+
+// VXLANDevice is a VXLAN device as it is to be in the namespace of a VRF. It never learns
+// addresses, and its underlay is the core, whatever VXLAN says of both.
+type VXLANDevice struct {
+	Name string
+	rib.VXLAN
+}
+
+// check refuses what no device can be made of, and names that mean something to the kernel: in
+// one with a % it puts a number.
+func (d *VXLANDevice) check() error {
+	refuse := func(why string) error { return fmt.Errorf("cannot make the VXLAN device %q: %s", d.Name, why) }
+	strange := func(r rune) bool { return !unicode.IsPrint(r) || strings.ContainsRune(" /:%", r) }
+	switch {
+	case d.Name == "" || len(d.Name) >= unix.IFNAMSIZ || d.Name == "." || d.Name == ".." || strings.ContainsFunc(d.Name, strange):
+		return refuse("that is no name of an interface")
+	case d.Alias == "" || len(d.Alias) > 255 || d.Alias != printable(d.Alias):
+		return refuse("it has no alias by which it can be told apart")
+	case d.VNI == 0 || d.VNI > rib.MaxVNI:
+		return refuse(fmt.Sprintf("%d is no VNI", d.VNI))
+	case !d.Local.IsValid() || d.Local.Is4In6() || d.Local.IsUnspecified() || d.Local.IsMulticast():
+		return refuse(fmt.Sprintf("%v is not the address of one router", d.Local))
+	case d.Port == 0:
+		return refuse("it has no UDP port")
+	case !d.MAC.Unicast():
+		return refuse(fmt.Sprintf("%v is not the MAC address of one router", d.MAC))
+	}
+	return nil
+}
 
 // workshop is where a device is made: a socket in the core, and one in the tenant's namespace.
 type workshop struct {
@@ -56,121 +86,12 @@ func (w *workshop) close() {
 // same tells whether core and tenant are one namespace.
 func (w *workshop) same() bool { return w.coreNS.id == w.tenantNS.id }
 
-// deliver makes the device, or adopts the one that is there.
-func (w *workshop) deliver(ctx context.Context) error {
-	if err := w.findMaster(ctx); err != nil {
-		return err
-	}
-	k, err := w.tenant.getLink(ctx, w.d.Name)
-	switch {
-	case err != nil:
-		return err
-	case k == nil:
-		return w.make(ctx)
-	case k.VXLAN.Alias != w.d.Alias:
-		return fmt.Errorf("an interface of that name is there already, and is not marked as this VRF's (alias %q): rename or remove it, or give the VRF another vxlan_device", w.d.Alias)
-	}
-	return w.adopt(ctx, k)
-}
-
-// findMaster finds the VRF device of the tenant.
-func (w *workshop) findMaster(ctx context.Context) error {
-	if w.to.Device == "" {
-		return nil
-	}
-	k, err := w.tenant.getLink(ctx, w.to.Device)
-	switch {
-	case err != nil:
-		return err
-	case k == nil || !k.vrf:
-		return rib.Absent(fmt.Sprintf("VRF device %s in %s is not there", w.to.Device, rib.NetnsText(w.to.Netns)))
-	}
-	w.master = k.Index
-	return nil
-}
-
-// adopt makes a device of ours the one that is to be. What the kernel cannot change, it makes anew.
-func (w *workshop) adopt(ctx context.Context, k *linkState) error {
-	over, err := w.overCore(ctx, k)
-	if err != nil {
-		return err
-	}
-	x, d := &k.VXLAN, &w.d
-	if over && x.VNI == d.VNI && x.Port == d.Port && x.Local.BitLen() == d.Local.BitLen() {
-		return w.finish(ctx, k)
-	}
-	if err := w.tenant.deleteLink(ctx, k.Index); err != nil {
-		return err
-	}
-	return w.make(ctx)
-}
-
-// overCore tells whether the packets of a VXLAN device of the tenant's namespace go by the tables
-// of the core: the kernel says a number of the tenant's for that namespace.
-func (w *workshop) overCore(ctx context.Context, k *linkState) (bool, error) {
-	if w.same() {
-		return k.VXLAN.Underlay == ownNamespaceID, nil
-	}
-	number, err := w.tenant.numberOf(ctx, w.coreNS)
-	return number != ownNamespaceID && number == k.VXLAN.Underlay, err
-}
-
 // temporary is the name that a device has until it is marked. It is as long as a name may be,
 // and says the VNI: what has it and is not marked was left by a daemon that was killed.
 func temporary(vni uint32) string {
 	const longest = unix.IFNAMSIZ - 1
 	number := strconv.FormatUint(uint64(vni), 36)
 	return "vrfredist-" + strings.Repeat("0", max(0, longest-len("vrfredist-")-len(number))) + number
-}
-
-// make makes the device. It is made by a socket of the core, which is so its underlay for good,
-// and in the tenant's namespace at once, so that nothing of it is ever seen in the core.
-func (w *workshop) make(ctx context.Context) error {
-	k, err := w.create(ctx)
-	if err != nil || k == nil {
-		return err
-	}
-	mark := appendAttr(beginLink(k.Index, 0, 0), unix.IFLA_IFNAME, []byte(w.d.Name+"\x00"))
-	mark = appendAttr(mark, unix.IFLA_IFALIAS, []byte(w.d.Alias))
-	if err = w.change(ctx, "name it", mark); err == nil {
-		k.Name, k.VXLAN.Alias = w.d.Name, w.d.Alias
-		err = w.finish(ctx, k)
-	}
-	if err != nil {
-		// It must not be left half made where ctx has ended, either.
-		undo := w.tenant.deleteLink(context.WithoutCancel(ctx), k.Index)
-		return errors.Join(err, undo)
-	}
-	return nil
-}
-
-// create creates the device under its temporary name; or adopts one of ours that has the VNI
-// under another name, and returns none.
-func (w *workshop) create(ctx context.Context) (*linkState, error) {
-	name := temporary(w.d.VNI)
-	body := w.newDevice(name)
-	const create = unix.NLM_F_CREATE | unix.NLM_F_EXCL
-	errno, text, err := w.core.do(ctx, unix.RTM_NEWLINK, create, body)
-	if err == nil && errno == unix.EEXIST {
-		var done bool
-		if done, err = w.makeWay(ctx, name); done || err != nil {
-			return nil, err
-		}
-		errno, text, err = w.core.do(ctx, unix.RTM_NEWLINK, create, body)
-	}
-	switch {
-	case err != nil:
-		return nil, err
-	case errno == unix.EOPNOTSUPP:
-		return nil, fmt.Errorf("%w: the kernel has no VXLAN devices; load its module: modprobe vxlan", &requestError{errno, text})
-	case errno != 0:
-		return nil, w.refusal("create it", errno, text)
-	}
-	k, err := w.tenant.getLink(ctx, name)
-	if err == nil && (k == nil || k.VXLAN.VNI != w.d.VNI) {
-		err = fmt.Errorf("%s is not there any more, as which it was made: another program in %s has removed or renamed it", name, rib.NetnsText(w.to.Netns))
-	}
-	return k, err
 }
 
 // newDevice is the message that creates the device.
@@ -203,4 +124,40 @@ func (w *workshop) changeable() []byte {
 func appendVXLANInfo(b, data []byte) []byte {
 	info := appendAttr(nil, unix.IFLA_INFO_KIND, []byte("vxlan\x00"))
 	return appendAttr(b, unix.IFLA_LINKINFO, appendAttr(info, unix.IFLA_INFO_DATA, data))
+}
+
+// overCore tells whether the packets of a VXLAN device of the tenant's namespace go by the tables
+// of the core: the kernel says a number of the tenant's for that namespace.
+func (w *workshop) overCore(ctx context.Context, k *linkState) (bool, error) {
+	if w.same() {
+		return k.VXLAN.Underlay == ownNamespaceID, nil
+	}
+	number, err := numberOf(ctx, w.tenant, w.coreNS)
+	return number != ownNamespaceID && number == k.VXLAN.Underlay, err
+}
+
+// change makes a change to a link in the tenant's namespace.
+func (w *workshop) change(ctx context.Context, what string, body []byte) error {
+	errno, text, err := w.tenant.do(ctx, unix.RTM_NEWLINK, 0, body)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", what, err)
+	case errno != 0:
+		return w.refusal(what, errno, text)
+	}
+	return nil
+}
+
+// refusal is the kernel's refusal of a step, with what is to be done about it.
+func (w *workshop) refusal(step string, errno syscall.Errno, text string) error {
+	err := fmt.Errorf("%s: %w", step, &requestError{errno, text})
+	switch errno {
+	case unix.EPERM, unix.EACCES:
+		return fmt.Errorf("%w: run with CAP_NET_ADMIN in %s and in %s", err, w.coreNS, w.tenantNS)
+	case unix.EADDRINUSE:
+		return fmt.Errorf("%w: another program has the UDP port %d in %s, see ss -lunp there; end it, or change port in [netlink.vxlan]", err, w.d.Port, w.coreNS)
+	case unix.EAFNOSUPPORT:
+		return fmt.Errorf("%w: IPv6 is off in %s, and the entries for other PEs need it", err, w.tenantNS)
+	}
+	return err
 }

@@ -24,10 +24,6 @@ type Core interface {
 	Making(vni uint32) string
 }
 
-// carried tells whether a member came from another PE by an encapsulation, or would have to be
-// reached by one.
-func (m *Member) carried() bool { return m.Encap != (rib.Encap{}) || m.Cannot != "" }
-
 // overCore looks up a PE for a VRF that sees v, and whose packets are carried as c says.
 func (r *Resolver) overCore(v rib.View, c *rib.Carriage, m Member) rib.Lead {
 	cannot := func(why error) rib.Lead { return rib.NoLead(fmt.Errorf("PE %s is not reached: %w", m.Addr, why)) }
@@ -59,18 +55,4 @@ func (r *Resolver) overCore(v rib.View, c *rib.Carriage, m Member) rib.Lead {
 		to.VNI = t.VNI
 	}
 	return rib.LeadOver(rib.Hop{Gateway: to.Gateway, Ifindex: device.Index, Weight: 1}, lead, to)
-}
-
-// watch says that a way of the worker's own wants to know of its PE, or does no more.
-func (w *Ways) watch(way *Way, by int) {
-	if w.endpoints != nil && w.Resolver.Core != nil && way.carried() {
-		w.Resolver.Core.Watch(way.Addr, by)
-	}
-}
-
-// Close gives back what the ways have of others.
-func (w *Ways) Close() {
-	for _, way := range w.all {
-		w.watch(way, -1)
-	}
 }

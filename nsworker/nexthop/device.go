@@ -26,54 +26,54 @@ func (b *BadDevice) ToTenant() string {
 	return b.Why
 }
 
-// VXLANDevice is the device by which a VRF's packets are carried, where it is as it has to be:
-// one that differs would send them to another tenant, or lose what comes back. The core, which
-// may be nil, knows why a device that is made here is not there.
+// VXLANDevice is the device by which a VRF's packets are carried, where it is as it has to be. The
+// core, which may be nil, knows why a device that is made here is not there.
 func VXLANDevice(v rib.View, c *rib.Carriage, core Core) (rib.Link, *BadDevice) {
-	link, is := v.Links.ByName(c.Device)
-	bad := judgeDevice(v, c, link, is)
-	if bad == nil || core == nil || !c.Managed {
-		return link, bad
+	link, fault := c.DeviceFault(v.Links, v.Member)
+	if fault == rib.NoDeviceFault {
+		return link, nil
 	}
-	if why := core.Making(c.VNI); why != "" {
-		cannot := fmt.Sprintf("the device %s cannot be made", c.Device)
-		return link, &BadDevice{Why: cannot + ": " + why, Confined: cannot}
+	if core != nil && c.Managed {
+		if why := core.Making(c.VNI); why != "" {
+			cannot := fmt.Sprintf("the device %s cannot be made", c.Device)
+			return link, &BadDevice{Why: cannot + ": " + why, Confined: cannot}
+		}
 	}
-	return link, bad
+	return link, badDevice(c, &link.VXLAN, fault)
 }
 
-// judgeDevice holds a link against what a VRF's device has to be.
-func judgeDevice(v rib.View, c *rib.Carriage, link rib.Link, is bool) *BadDevice {
-	x := link.VXLAN
+// badDevice is what is wrong with a VRF's device, in words.
+func badDevice(c *rib.Carriage, x *rib.VXLAN, fault rib.DeviceFault) *BadDevice {
 	bad := func(format string, args ...any) *BadDevice {
 		return &BadDevice{Why: "the device " + c.Device + fmt.Sprintf(format, args...)}
 	}
-	switch {
-	case !is && c.Managed:
-		return &BadDevice{Why: fmt.Sprintf("the VRF has no device %s, which is being made", c.Device), Waits: true}
-	case !is:
+	switch fault {
+	case rib.DeviceMissing:
+		if c.Managed {
+			return &BadDevice{Why: fmt.Sprintf("the VRF has no device %s, which is being made", c.Device), Waits: true}
+		}
 		return &BadDevice{
 			Why:      fmt.Sprintf("the VRF has no device %s; make it, or write manage_links = true in [netlink]", c.Device),
 			Confined: "the VRF has no device " + c.Device,
 		}
-	case !v.Member(link):
+	case rib.DeviceElsewhere:
 		return bad(" does not belong to this VRF")
-	case x == (rib.VXLAN{}):
+	case rib.DeviceNotVXLAN:
 		return bad(" is no VXLAN device")
-	case x.VNI != c.VNI:
+	case rib.DeviceForMany:
+		return bad(" is for many VNIs (external), and this VRF needs one for the VNI %d", c.VNI)
+	case rib.DeviceOtherVNI:
 		return bad(" has the VNI %d, and this VRF's is %d", x.VNI, c.VNI)
-	case x.Local != c.Core.VTEP:
+	case rib.DeviceOtherLocal:
 		b := bad(" has the local address %v, and this VRF's is %v", x.Local, c.Core.VTEP)
 		b.Confined = "the device " + c.Device + " has another local address than this VRF's"
 		return b
-	case x.Port != c.Core.Port:
+	case rib.DeviceOtherPort:
 		return bad(" has the UDP port %d, and this VRF's is %d", x.Port, c.Core.Port)
-	case x.MAC != c.Router:
+	case rib.DeviceOtherMAC:
 		b := bad(" has the MAC address %s, and other PEs send to %s; run: ip link set %s address %s", x.MAC, c.Router, c.Device, c.Router)
 		b.Confined = "the device " + c.Device + " has another MAC address than other PEs send to"
 		return b
-	case !link.Admin:
-		return bad(" is down")
 	}
-	return nil
+	return bad(" is down")
 }

@@ -72,25 +72,6 @@ func (e *Endpoints) Confirmed(c rib.Change) {
 	e.ledger.Mark(c.Endpoint.Gateway, entry)
 }
 
-// RefuseEndpoint takes in why a change was not made: those that lead there are resolved anew, and lead
-// nowhere until Try.
-func (s *Sets) RefuseEndpoint(c rib.Change, why error) Changed {
-	e := s.Endpoints
-	entry := e.ledger.Find(c.Endpoint.Gateway)
-	if c.Op == rib.OpDeleteEndpoint {
-		entry.Note.goes = false
-		return nil
-	}
-	e.refused[c.Endpoint.Gateway] = why.Error()
-	return s.some(func(yield func(*Way) bool) {
-		for way, gateway := range e.holders {
-			if gateway == c.Endpoint.Gateway && !yield(way) {
-				return
-			}
-		}
-	})
-}
-
 // Try has those looked up and written again that were refused.
 func (e *Endpoints) Try() {
 	if len(e.refused) > 0 {

@@ -269,3 +269,22 @@ func (s *Sets) Refuse(id uint32) Changed {
 
 // Changed are sets of which the outcome changed: their routes are to be looked at again.
 type Changed map[*Set]struct{}
+
+// RefuseEndpoint takes in why a change was not made: those that lead there are resolved anew, and lead
+// nowhere until Try.
+func (s *Sets) RefuseEndpoint(c rib.Change, why error) Changed {
+	e := s.Endpoints
+	entry := e.ledger.Find(c.Endpoint.Gateway)
+	if c.Op == rib.OpDeleteEndpoint {
+		entry.Note.goes = false
+		return nil
+	}
+	e.refused[c.Endpoint.Gateway] = why.Error()
+	return s.some(func(yield func(*Way) bool) {
+		for way, gateway := range e.holders {
+			if gateway == c.Endpoint.Gateway && !yield(way) {
+				return
+			}
+		}
+	})
+}

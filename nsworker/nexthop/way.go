@@ -302,3 +302,21 @@ func (w *Ways) primary(set *Set) (hops []rib.Hop, reach rib.Reach) {
 func (w *Ways) gone(sent []netip.Addr) bool {
 	return len(w.down) > 0 && len(sent) > 0 && !slices.ContainsFunc(sent, func(p netip.Addr) bool { return !w.down.Has(p) })
 }
+
+// carried tells whether a member came from another PE by an encapsulation, or would have to be
+// reached by one.
+func (m *Member) carried() bool { return m.Encap != (rib.Encap{}) || m.Cannot != "" }
+
+// watch says that a way of the worker's own wants to know of its PE, or does no more.
+func (w *Ways) watch(way *Way, by int) {
+	if w.endpoints != nil && w.Resolver.Core != nil && way.carried() {
+		w.Resolver.Core.Watch(way.Addr, by)
+	}
+}
+
+// Close gives back what the ways have of others.
+func (w *Ways) Close() {
+	for _, way := range w.all {
+		w.watch(way, -1)
+	}
+}

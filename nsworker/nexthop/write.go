@@ -196,9 +196,6 @@ func (o *Objects) Kept(id uint32) {
 	}
 }
 
-// Len is how many the kernel has for this VRF.
-func (o *Objects) Len() int { return o.ledger.Has() }
-
 // Idle tells whether nothing is due.
 func (o *Objects) Idle() bool { return o.ledger.Idle() }
 
@@ -286,3 +283,6 @@ func (s *Sets) Contested() Changed {
 	}
 	return sets
 }
+
+// CountObjects is how many nexthop objects the kernel has for a VRF.
+func CountObjects(o *Objects) int { return o.ledger.Has() }

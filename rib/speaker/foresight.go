@@ -97,7 +97,7 @@ func (f *Foresight) start(name string, keeps bool) *Paths {
 // read looks at destinations of the server's tables: all of them, or those whose
 // announcement changes.
 func (w *outlook) read(ctx context.Context, whole bool) error {
-	for _, family := range []Family{{Of: rib.IPv4}, {Of: rib.IPv6}, {Of: rib.IPv4, VPN: true}, {Of: rib.IPv6, VPN: true}} {
+	for _, family := range allFamilies {
 		parts := [][]Destination{nil} // everything
 		if !whole {
 			parts = w.changing(family)
@@ -116,12 +116,12 @@ func (w *outlook) changing(family Family) [][]Destination {
 	var all []Destination
 	for name, changes := range w.announcing {
 		was, had := FindVRF(w.Old, name)
-		if family.VPN != (name != Default) || family.VPN && !had {
+		if family.EVPN || family.VPN != (name != Default) || family.VPN && !had {
 			continue
 		}
 		for prefix := range changes {
 			if prefix.Addr().Is4() == (family.Of == rib.IPv4) {
-				all = append(all, Destination{was.RD, prefix})
+				all = append(all, Destination{RD: was.RD, Prefix: prefix})
 			}
 		}
 	}
@@ -136,7 +136,7 @@ func (w *outlook) destination(d Destination, known []rib.Path) {
 		own = Default
 	}
 	change, changes := w.announcing[own][d.Prefix]
-	if changes {
+	if changes = changes && !d.EVPN; changes {
 		w.met[d] = true
 	}
 	for _, path := range known {
@@ -174,7 +174,7 @@ func (w *outlook) put(d Destination, after []rib.Path, touched bool) {
 		byRD[d.RD] = append([]rib.Path(nil), byRD[d.RD]...) // the paths that were there go
 	}
 	for rd, paths := range byRD {
-		w.give(Destination{rd, d.Prefix}, paths, touched)
+		w.give(Destination{rd, d.Prefix, d.EVPN}, paths, touched)
 	}
 }
 
@@ -264,9 +264,9 @@ func (w *outlook) announceNew() {
 		}
 		was, is := FindVRF(w.Old, name)
 		for prefix, a := range changes {
-			read := (is || name == Default) && w.met[Destination{was.RD, prefix}]
+			read := (is || name == Default) && w.met[Destination{RD: was.RD, Prefix: prefix}]
 			if a != nil && !read {
-				w.put(Destination{v.RD, prefix}, []rib.Path{Announced(v, name, *a)}, true)
+				w.put(Destination{RD: v.RD, Prefix: prefix}, []rib.Path{Announced(v, name, *a)}, true)
 			}
 		}
 	}

@@ -93,12 +93,13 @@ func (in *Intake) Flush() {
 	}
 	var best *Importers
 	switch {
+	case in.at.EVPN: // GoBGP tells no neighbour in a VRF of it
 	case in.hidden:
 		best = in.index.intern(slices.Clone(in.index.homes[in.at.RD]))
 	case len(in.pending) > 0:
 		best = in.pending[0].to
 	}
-	tellApart(in.pending)
+	tellApart(in.pending, in.at.EVPN)
 	slices.SortFunc(in.pending, func(a, b candidate) int { return cmp.Compare(a.path.ID, b.path.ID) })
 	if in.replaces && !in.synced && in.at.RD == 0 {
 		in.global[in.at] = struct{}{}
@@ -108,14 +109,23 @@ func (in *Intake) Flush() {
 	in.pending, in.open, in.hidden = in.pending[:0], false, false
 }
 
+// ByEVPN is set in the ids of paths by EVPN, so that these differ from those of VPN paths of the
+// same RD and prefix. A server's own are far smaller.
+const ByEVPN uint32 = 1 << 31
+
 // tellApart makes the ids of a destination's paths distinct. A server's own identifiers
 // are, and stay with a path; where there is none the position has to do.
-func tellApart(paths []candidate) {
+func tellApart(paths []candidate, evpn bool) {
+	if evpn {
+		for i := range paths {
+			paths[i].path.ID |= ByEVPN
+		}
+	}
 	for i := range paths {
 		for j := range i {
 			if paths[j].path.ID == paths[i].path.ID {
 				for n := range paths {
-					paths[n].path.ID = uint32(n + 1)
+					paths[n].path.ID = paths[n].path.ID&ByEVPN | uint32(n+1)
 				}
 				return
 			}
@@ -127,12 +137,16 @@ func tellApart(paths []candidate) {
 func set(f *rib.Feed, d Destination, paths []rib.Path) {
 	n, same := 0, true
 	for _, p := range f.Lookup(d.Prefix) {
-		if p.RD == d.RD {
+		if p.RD == d.RD && p.InEVPN() == d.EVPN {
 			same = same && n < len(paths) && equal(&p, &paths[n])
 			n++
 		}
 	}
-	if !same || n != len(paths) {
+	switch {
+	case same && n == len(paths):
+	case d.EVPN:
+		f.SetEVPN(d.Prefix, d.RD, paths)
+	default:
 		f.Set(d.Prefix, d.RD, paths)
 	}
 }
@@ -160,13 +174,14 @@ func (in *Intake) Sync() bool {
 func (in *Intake) sweep() {
 	for _, f := range in.index.global {
 		f.Retain(func(p rib.Path) bool {
-			_, there := in.global[Destination{p.RD, p.Prefix}]
-			return there || p.RD != 0 && in.index.at[Destination{p.RD, p.Prefix}].feeds(f)
+			d := DestinationOf(&p)
+			_, there := in.global[d]
+			return there || p.RD != 0 && in.index.at.of(d).feeds(f)
 		})
 	}
 	for _, f := range in.feeds {
 		if !slices.Contains(in.index.global, f) {
-			f.Retain(func(p rib.Path) bool { return in.index.at[Destination{p.RD, p.Prefix}].feeds(f) })
+			f.Retain(func(p rib.Path) bool { return in.index.at.of(DestinationOf(&p)).feeds(f) })
 		}
 	}
 	in.index.leaks.seed()
@@ -198,7 +213,7 @@ func (in *Intake) Depart(d Departure) {
 			f.SetDown(d.Peer, true)
 		}
 		f.Retain(func(p rib.Path) bool {
-			return p.Attrs.Peer != d.Peer || !slices.Contains(d.Gone, Family{rib.FamilyOf(p.Prefix), p.RD != 0})
+			return p.Attrs.Peer != d.Peer || !slices.Contains(d.Gone, FamilyOf(&p))
 		})
 	}
 }

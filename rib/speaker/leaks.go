@@ -179,7 +179,7 @@ func (ls *leaks) seed() {
 		for _, m := range l.to[:min(len(l.to), 1)] {
 			m.feed.Each(func(p rib.Path) {
 				if p.Attrs.ByRule && p.Attrs.Source == l.rule.From {
-					l.held[Destination{p.RD, p.Prefix}] = struct{}{}
+					l.held[DestinationOf(&p)] = struct{}{}
 				}
 			})
 		}

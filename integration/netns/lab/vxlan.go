@@ -29,8 +29,8 @@ type VXLANs struct {
 	seen map[Carried]int // guarded by mu
 }
 
-// VXLANs starts to read what comes and goes on an interface, over IPv4; it ends with the test.
-func (n *Namespace) VXLANs(device string) *VXLANs {
+// ReadVXLANs starts to read what comes and goes on an interface, over IPv4; it ends with the test.
+func ReadVXLANs(n *Namespace, device string) *VXLANs {
 	n.lab.T.Helper()
 	v := &VXLANs{done: make(chan struct{}), port: 4789, seen: make(map[Carried]int)}
 	err := n.Enter(func() error {

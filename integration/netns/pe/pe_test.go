@@ -13,7 +13,7 @@ import (
 func TestTwoPEs(t *testing.T) {
 	t.Parallel()
 	m := newMachines(t, 2)
-	wire := m.p.VXLANs("c1")
+	wire := lab.ReadVXLANs(m.p, "c1")
 	m.start()
 	one, two := m.pes[0], m.pes[1]
 	for name := range vnis {

@@ -26,9 +26,10 @@ type changes struct {
 	// told of as those of a neighbour that goes.
 	foretold bool
 
-	homes map[netip.Addr][]string // see homesOf
-	lists []item                  // to be put into the queue at once
-	room  []known                 // of lists to come
+	homes   map[netip.Addr][]string // see homesOf
+	carrier *carrier                // hears of each destination too
+	lists   []item                  // to be put into the queue at once
+	room    []known                 // of lists to come
 }
 
 // owed is a destination that a neighbour in a VRF, or with "" in none, sent.
@@ -37,7 +38,11 @@ type owed struct {
 	nlri bgp.AddrPrefixInterface
 }
 
-func newChanges(l *loop) *changes { return &changes{loop: l} }
+func newChanges(l *loop) *changes {
+	c := &changes{loop: l}
+	c.carrier = newCarrier(c)
+	return c
+}
 
 // follow has another watch be told from here on.
 func (c *changes) follow(live *queue) { c.live, c.homes = live, nil }
@@ -207,6 +212,7 @@ func (c *changes) tell(nlri bgp.AddrPrefixInterface) {
 	}
 	d := tableGetDestination(t, nlri)
 	if d == nil || len(d.knownPathList) == 0 {
+		c.carrier.told(nlri)
 		c.lists = append(c.lists, item{of: kept(nlri)})
 		return
 	}
@@ -215,6 +221,7 @@ func (c *changes) tell(nlri bgp.AddrPrefixInterface) {
 
 // list adds a destination that has paths. GoBGP changes the list of them in place later.
 func (c *changes) list(d *bgpDestination) {
+	c.carrier.told(d.nlri)
 	n := len(d.knownPathList)
 	if cap(c.room)-len(c.room) < n {
 		c.room = make([]known, 0, max(n, listRoom))

@@ -62,20 +62,27 @@ func (d *decoder) peerOf(key string) netip.Addr {
 
 // considered tells whether an NLRI is of a family whose routes lead into kernel tables.
 func considered(n bgp.AddrPrefixInterface) bool {
-	switch n.(type) {
+	switch n := n.(type) {
 	case *bgp.IPAddrPrefix, *bgp.IPv6AddrPrefix, *bgp.LabeledVPNIPAddrPrefix, *bgp.LabeledVPNIPv6AddrPrefix:
 		return true
+	case *bgp.EVPNNLRI:
+		return n.RouteType == bgp.EVPN_IP_PREFIX
 	}
 	return false
 }
 
-// destination decodes a path's NLRI, and the label of a VPN one.
+// destination decodes a path's NLRI, and the label of a VPN one or the VNI of one of EVPN.
 func (d *decoder) destination(n bgp.AddrPrefixInterface) (to speaker.Destination, label uint32, err error) {
 	switch n := n.(type) {
 	case *bgp.LabeledVPNIPAddrPrefix:
 		return d.vpn(n, false)
 	case *bgp.LabeledVPNIPv6AddrPrefix:
 		return d.vpn(&n.LabeledVPNIPAddrPrefix, true)
+	case *bgp.EVPNNLRI:
+		if to, label, err = decodeEVPN(n); err == nil {
+			d.remember(to.RD)
+		}
+		return to, label, err
 	}
 	to.Prefix, err = unicastPrefix(n)
 	return to, 0, err
@@ -140,9 +147,15 @@ func prefixOf(ip net.IP, bits uint8, six bool) (netip.Prefix, error) {
 // path decodes a path that is not withdrawn, with its local identifier.
 func (d *decoder) path(p *bgpPath, id uint32, to speaker.Destination, label uint32) (rib.Path, *attrEntry, error) {
 	o := p.origin()
-	entry, err := d.attrs(o, p.attributes(), to.RD)
+	entry, err := d.attrs(o, p.attributes(), to)
 	if err != nil {
 		return rib.Path{}, nil, fmt.Errorf("decode the path to %s: %w", to.Prefix, err)
+	}
+	if to.EVPN {
+		id |= speaker.ByEVPN
+		if entry.attrs.EncapKind == rib.EncapMPLS {
+			label >>= 4 // it has 20 of the 24 bits (RFC 7432, 7)
+		}
 	}
 	return rib.Path{
 		Prefix: to.Prefix,
@@ -152,6 +165,17 @@ func (d *decoder) path(p *bgpPath, id uint32, to speaker.Destination, label uint
 		Age:    o.timestamp,
 		Attrs:  entry.attrs,
 	}, entry, nil
+}
+
+// candidate decodes a path in GoBGP's table of EVPN; false: it is no candidate of a VRF.
+func (d *decoder) candidate(p *bgpPath) (rib.Path, bool) {
+	nlri := p.origin().nlri
+	to, label, err := d.destination(nlri)
+	if err != nil || p.originated() || noCandidate(nlri) != nil {
+		return rib.Path{}, false
+	}
+	path, _, err := d.path(p, nlri.PathLocalIdentifier(), to, label)
+	return path, err == nil
 }
 
 func decodeRD(rd bgp.RouteDistinguisherInterface) (rib.RD, error) {
@@ -186,6 +210,12 @@ func (d *decoder) whole(p *api.Path) (rib.Path, error) {
 	}
 	to, label, err := d.destination(native.info.nlri)
 	if err != nil {
+		return rib.Path{}, err
+	}
+	if to.EVPN && native.originated() {
+		return rib.Path{}, errNoIPPrefix
+	}
+	if err := noCandidate(native.info.nlri); err != nil {
 		return rib.Path{}, err
 	}
 	path, _, err := d.path(native, p.LocalIdentifier, to, label)

@@ -50,14 +50,16 @@ type bgpOrigin struct {
 type bgpPeer struct {
 	AS      uint32
 	ID      net.IP
-	_       uint32
+	LocalAS uint32
 	LocalID net.IP
 	Address net.IP
 	_       net.IP
-	_       bool
-	_       net.IP
-	_       uint8
-	_       bool
+
+	RouteReflectorClient bool
+
+	_ net.IP
+	_ uint8
+	_ bool
 }
 
 // bestEvent is server.watchEventBestPath: the best path of a destination, or a withdrawn
@@ -96,6 +98,9 @@ func (p *bgpPath) origin() *bgpOrigin {
 	}
 	return p.info
 }
+
+// originated tells whether a path began here.
+func (p *bgpPath) originated() bool { return len(p.origin().source.Address) == 0 }
 
 func watcherType() reflect.Type { return follow(reflect.TypeFor[server.BgpServer](), "watcherMap") }
 

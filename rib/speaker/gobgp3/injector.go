@@ -145,8 +145,13 @@ func withNexthop(shared []bgp.PathAttributeInterface, nlri bgp.AddrPrefixInterfa
 	case of == nil:
 	case a.As == rib.FromLeak:
 		targets := []bgp.ExtendedCommunityInterface{homeOf(of)}
-		if a.Mark != 0 {
+		if a.Mark != 0 && (a.Of == nil || a.Of.Carrier == rib.NotCarried) { // what another router sent goes to no other one
 			targets = append(targets, sendMark(a.Mark))
+		}
+		for _, rt := range of.ExportRt {
+			if is, _ := decodeRT(rt); is == rib.CarriedMark {
+				targets = append(targets, rt)
+			}
 		}
 		list = append(list, bgp.NewPathAttributeExtendedCommunities(targets))
 	default:

@@ -47,6 +47,7 @@ type serverFields struct {
 type policyFields struct {
 	assignments   field[map[string]unsafe.Pointer]
 	importList    field[[]unsafe.Pointer]
+	exportList    field[[]unsafe.Pointer]
 	importDefault field[int]
 	policyName    field[string] // of table.Policy
 	statements    field[[]unsafe.Pointer]
@@ -120,6 +121,7 @@ func learnInsides() (*insides, error) {
 	learn(&l, policy, "assignmentMap", &at.assignments)
 	assignment := follow(srv, "policy", "assignmentMap")
 	learn(&l, assignment, "importPolicies", &at.importList)
+	learn(&l, assignment, "exportPolicies", &at.exportList)
 	learn(&l, assignment, "defaultImportPolicy", &at.importDefault)
 	listed := follow(srv, "policy", "assignmentMap", "importPolicies")
 	learn(&l, listed, "Name", &at.policyName)

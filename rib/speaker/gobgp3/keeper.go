@@ -50,6 +50,7 @@ func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k := &keeper{loop: l, pacer: pacer, log: log, each: lookEach, wake: make(chan struct{}, 1)}
 	k.names, k.local = newPeerNames(l), &localAddresses{loop: l}
 	k.changes = newChanges(l)
+	k.changes.carrier.log = log
 	k.sweeps = newSweeper(l, k.wake)
 	k.limits = newLimits(l, log)
 	k.stale = newStales(k.changes, log)
@@ -66,6 +67,7 @@ func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
 		k.local.putBack()
 	}
 	k.changes.after()
+	defer k.changes.carrier.after()
 	defer k.reach.after(stateChanged) // after what else changes the tables here
 	k.pacer.Observe(op, did, waited)
 	if k.endOfRIB.Swap(false) || stateChanged {
@@ -113,6 +115,20 @@ func (k *keeper) configure(c *conf.Config) {
 	k.limits.configure(c)
 	k.stale.configure(c)
 	k.reach.configure(c)
+	k.changes.carrier.configure(c)
+}
+
+// carriedTakes is how long a reload waits at most until neighbours are told by EVPN.
+const carriedTakes = 10 * time.Second
+
+// awaitCarried waits until neighbours have been told what goes out of VRFs by EVPN.
+func (k *keeper) awaitCarried(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, carriedTakes)
+	defer cancel()
+	select {
+	case <-k.changes.carrier.idle():
+	case <-ctx.Done():
+	}
 }
 
 // start has the keeper look where no messages come too, until ctx ends. join waits for
@@ -141,6 +157,8 @@ func (k *keeper) run(ctx context.Context) {
 			k.sweep(ctx)
 		case <-k.leaver.wake:
 			k.leaver.takeBack()
+		case <-k.changes.carrier.wake:
+			k.changes.carrier.turn()
 		}
 	}
 }
@@ -157,6 +175,7 @@ func (k *keeper) quiet() error {
 		k.log.endings.quiet()
 	}
 	k.sweeps.quiet()
+	k.changes.carrier.mourn()
 	k.limits.look()
 	k.stale.look()
 	return nil

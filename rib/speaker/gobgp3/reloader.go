@@ -78,6 +78,7 @@ func (r *reloader) replace(ctx context.Context, next *conf.Config) (changes []st
 	if err := r.listening.answer(old, next); err != nil {
 		return nil, err
 	}
+	asked := ctx
 	// A change that has begun is finished: half a configuration is worse than a late one.
 	ctx = context.WithoutCancel(ctx)
 	if err := by.Reach(ctx, next); err != nil {
@@ -89,10 +90,12 @@ func (r *reloader) replace(ctx context.Context, next *conf.Config) (changes []st
 	changes = slices.Concat(by.Changes, conf.ExtraChanges(old, next), reload.WaitingLines(old, next))
 	rejudged := r.rejudge(ctx, by, next)
 	leaks := conf.SameLeaks(old, next)
-	err = errors.Join(rejudged, r.adopt(ctx, next, by.VRFsChanged || !conf.SameNeighbors(old, next) || !leaks))
+	again := by.VRFsChanged || !conf.SameNeighbors(old, next) || !leaks || !conf.SameAwaited(old, next)
+	err = errors.Join(rejudged, r.adopt(ctx, next, again))
 	if err == nil && !leaks {
 		err = r.feeder.awaitTables(ctx)
 	}
+	r.keeper.awaitCarried(asked)
 	return changes, err
 }
 

@@ -143,8 +143,8 @@ func learnGoBGP() (*insides, error) {
 }
 
 // Feed returns the mailbox of a VRF: for "default" the global table's IPv4 and
-// IPv6 unicast, for a VRF the VPN routes that meet its import RTs. It is the
-// same one as long as the VRF is configured.
+// IPv6 unicast, for a VRF the VPN routes, and the IP prefix routes of EVPN, that meet its import
+// RTs. It is the same one as long as the VRF is configured.
 func (s *Speaker) Feed(vrf string) (*rib.Feed, error) { return s.feeder.feeds.Feed(vrf) }
 
 // VRFs returns the configured VRFs by name, without the default one.
@@ -172,7 +172,7 @@ func (s *Speaker) Reannounce(ctx context.Context, vrf string) (int, error) {
 }
 
 // Candidates returns every path that BGP has for prefix, best first within an
-// RD: of the global table for "default", and else of the VPN table with whatever
+// RD: of the global table for "default", and else of the VPN table and of EVPN's with whatever
 // route targets, under every RD that was ever seen. It is for a person who asks
 // about one prefix.
 func (s *Speaker) Candidates(ctx context.Context, vrf string, prefix netip.Prefix) ([]rib.Path, error) {

@@ -169,6 +169,9 @@ func (w *watch) paths(paths []known) {
 			continue
 		}
 		w.intake.Begin(d)
+		if d.EVPN && k.path.originated() {
+			continue
+		}
 		if as, _ := announcedAs(k.path.origin()); as == rib.FromLeak { // readers have the path itself, of another destination
 			w.intake.Hide()
 			continue
@@ -191,6 +194,10 @@ func (w *watch) gone(nlri bgp.AddrPrefixInterface) {
 
 // path hands a path to the intake.
 func (w *watch) path(k known, d speaker.Destination, label uint32) {
+	if err := noCandidate(k.path.origin().nlri); err != nil {
+		w.fail(err)
+		return
+	}
 	path, entry, err := w.decoder.path(k.path, k.id, d, label)
 	if err != nil {
 		w.fail(err)
@@ -199,13 +206,13 @@ func (w *watch) path(k known, d speaker.Destination, label uint32) {
 	if d.RD != 0 && entry.importers == nil {
 		entry.importers = w.intake.Importers(entry.attrs.RTs)
 	}
-	if w.intake.Add(path, entry.importers) {
+	if w.intake.Add(path, entry.importers) && !d.EVPN {
 		w.first = k.path
 	}
 }
 
 func (w *watch) endOfRIB(e *eorEvent) {
-	if family, is := conf.FamilyOf(e.Family); is {
+	for _, family := range conf.InFeeds(e.Family) {
 		w.intake.EndOfRIB(speaker.Marker{Neighbour: w.decoder.names.of(e.PeerInfo), Family: family})
 	}
 }

@@ -114,7 +114,7 @@ func (s *Speaker) Learn(paths ...rib.Path) {
 	defer s.mu.Unlock()
 	fresh := make(map[speaker.Destination][]rib.Path)
 	for _, p := range paths {
-		d := speaker.Destination{RD: p.RD, Prefix: p.Prefix}
+		d := speaker.DestinationOf(&p)
 		fresh[d] = append(fresh[d], p)
 	}
 	for d, list := range fresh {

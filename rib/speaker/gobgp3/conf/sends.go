@@ -20,9 +20,17 @@ import (
 // statement's way.
 
 const (
-	setSent   = ruleName + "goes out of a VRF"
-	matchSent = "rt:^0:3[0-9]{9}$"
+	setSent      = ruleName + "goes out of a VRF"
+	matchSent    = "rt:^0:3[0-9]{9}$"
+	setCarried   = ruleName + "carried by EVPN"
+	matchCarried = "rt:^0:4000000000$" // rib.CarriedMark
 )
+
+// SendStatement names the statements that judge what goes out of a VRF, in their order, in the
+// policy RuleOut.
+func SendStatement(vrf string, i int) string {
+	return fmt.Sprintf("%ssend of %s[%d]", ruleName, vrf, i)
+}
 
 // SendMarks are the marks of what goes out of VRFs, by VRF.
 func (c *Config) SendMarks() map[string]rib.RT {
@@ -35,6 +43,26 @@ func (c *Config) SendMarks() map[string]rib.RT {
 	return marks
 }
 
+// Marks are those that what goes out of VRFs carries, by VRF: for the policies of that, and of what
+// is carried by EVPN.
+func (c *Config) Marks() map[string][]rib.RT {
+	marks := make(map[string][]rib.RT)
+	for name, rt := range c.SendMarks() {
+		marks[name] = append(marks[name], rt)
+	}
+	for _, v := range c.VRFs {
+		if v.Carried != nil {
+			marks[v.Name] = append(marks[v.Name], rib.CarriedMark)
+		}
+	}
+	return marks
+}
+
+// carries tells whether what goes out of some VRF is carried by EVPN.
+func (c *Config) carries() bool {
+	return slices.ContainsFunc(c.VRFs, func(v speaker.VRF) bool { return v.Carried != nil })
+}
+
 // addSends judges what goes out of VRFs, and keeps what is leaked into them from all neighbours
 // that get VPN routes, but for what those policies let out: it is for neighbours in the VRFs.
 func addSends(r *rules, c *Config) {
@@ -42,17 +70,21 @@ func addSends(r *rules, c *Config) {
 		b := &r.sets.BgpDefinedSets
 		b.ExtCommunitySets = append(b.ExtCommunitySets, oc.ExtCommunitySet{ExtCommunitySetName: name, ExtCommunityList: []string{match}})
 	}
+	if c.carries() { // a VRF has one encapsulation
+		ext(setCarried, matchCarried)
+		r.reject("carried by EVPN, and no VPN route", ofFamilies(carryingExt(oc.Conditions{}, setCarried), vpnFamilies))
+	}
 	marks := c.SendMarks()
 	for _, v := range c.VRFs {
 		if _, has := marks[v.Name]; !has {
 			continue
 		}
 		for i, s := range statementsOf(&c.Set, c.Extras.Sends[v.Name]) {
-			s.Name = fmt.Sprintf("%ssend of %s[%d]", ruleName, v.Name, i)
+			s.Name = SendStatement(v.Name, i)
 			r.out = append(r.out, s)
 		}
 	}
-	if slices.ContainsFunc(c.VRFs, func(v speaker.VRF) bool { return len(c.Extras.Leaks[v.Name]) > 0 }) {
+	if c.carries() || slices.ContainsFunc(c.VRFs, func(v speaker.VRF) bool { return len(c.Extras.Leaks[v.Name]) > 0 }) {
 		ext(setLeaked, matchLeaked)
 		r.reject("leaked into a VRF", ofFamilies(carryingExt(oc.Conditions{}, setLeaked), vpnFamilies))
 	}
