@@ -5,12 +5,6 @@ import (
 	"net/netip"
 )
 
-// What BGP names beside VXLAN.
-const (
-	EncapMPLS  EncapKind = 1
-	EncapOther EncapKind = 254 // none of those that this router knows
-)
-
 // Carried says that the routes of a VRF go out to other PEs as IP prefix routes of EVPN, by
 // VXLAN (RFC 9136, 4.4.1), and with what. It is comparable.
 type Carried struct {

@@ -45,8 +45,13 @@ func (e Encap) Kind() EncapKind {
 // forwards by is the device, and the PE's entries on it (Endpoint).
 type EncapKind uint8
 
-// EncapVXLAN is far from the kernel's own numbers.
-const EncapVXLAN EncapKind = 255
+// Of the kinds that BGP names VXLAN, and those that nothing here knows, are far from the kernel's
+// own numbers.
+const (
+	EncapMPLS  EncapKind = 1
+	EncapVXLAN EncapKind = 255
+	EncapOther EncapKind = 254
+)
 
 // String is the kind as `ip route` names it behind "encap".
 func (k EncapKind) String() string {

@@ -235,6 +235,15 @@ func TestSetAndDeleteEndpoints(t *testing.T) {
 	b.VNI = 301
 	apply(t, c, set(b))
 	wantStand(t, ns, "vx100", slices.Concat(lines(a), lines(b), lines(other))...)
+	// In place, where somebody sends the packets to another port, or by a link.
+	for _, more := range []string{"port 5000", "via p0"} {
+		bridge(t, ns, fmt.Sprintf("fdb replace %v dev vx100 dst %v %s self permanent", a.MAC, a.VTEP, more))
+		half := a
+		half.VTEP = netip.Addr{}
+		wantEndpoints(t, c, half, b, other)
+		apply(t, c, set(a))
+		wantStand(t, ns, "vx100", slices.Concat(lines(a), lines(b), lines(other))...)
+	}
 	// In place, where somebody put another address, or another state, into ours.
 	ip(t, ns, fmt.Sprintf("neigh replace %v dev vx100 lladdr 02:00:00:00:02:99 nud permanent", a.Gateway))
 	ip(t, ns, fmt.Sprintf("neigh replace %v dev vx100 lladdr %v nud stale", other.Gateway, other.MAC))
@@ -411,6 +420,22 @@ func TestErrorsOfEndpoints(t *testing.T) {
 			t.Errorf("no %s", line)
 		}
 	}
+}
+
+// TestNoIPv6OnTheDevice: no neighbour entry can be there, and the kernel says why.
+func TestNoIPv6OnTheDevice(t *testing.T) {
+	ns := tenantOf(t, coreLab(t))
+	c := open(t, startHost(t), rib.Binding{Netns: ns})
+	to := endpoint(read(t, c), 1, "10.255.0.2")
+	run(t, "ip", "netns", "exec", ns, "sysctl", "-qw", "net.ipv6.conf.vx100.disable_ipv6=1")
+	errs, err := c.Apply(t.Context(), []rib.Change{set(to)})
+	want := `the kernel refused to set endpoint 02:00:00:00:02:01 at 10.255.0.2: invalid argument ("IPv6 is disabled on this device")`
+	if err != nil || errs[0] == nil || errs[0].Error() != want {
+		t.Errorf("%v, %v\nwant %s", errs, err, want)
+	}
+	run(t, "ip", "netns", "exec", ns, "sysctl", "-qw", "net.ipv6.conf.vx100.disable_ipv6=0")
+	apply(t, c, set(to))
+	wantStand(t, ns, "vx100", lines(to)...)
 }
 
 // BenchmarkEndpoints sets, reads and deletes 1,000 endpoints of one device.

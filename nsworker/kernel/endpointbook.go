@@ -152,7 +152,7 @@ func (b *endpointBook) hear(ev entryEvent) {
 func (b *endpointBook) isNews(ev *entryEvent) bool {
 	if ev.forwards {
 		to, known := b.forwards[forwardKey{ev.ifindex, ev.mac}]
-		same := ev.permanent() && ev.object == 0 && ev.addr == to.addr && ev.vni == to.vni
+		same := ev.plain() && ev.addr == to.addr && ev.vni == to.vni
 		return known && (ev.deleted || !same)
 	}
 	keeps := neighborsHaveProtocol()

@@ -34,6 +34,7 @@ type entry struct {
 	state    uint16
 	flags    uint8
 	object   uint32 // the nexthop object by which it forwards; 0: by addr
+	astray   bool   // of a forwarding entry: it says more of where it leads than ours do
 }
 
 // decodeEntry reads a message about one entry. It is not ok where that is none of IPv6 or of a
@@ -64,6 +65,8 @@ func decodeEntry(m message) (e entry, ok bool, err error) {
 			}
 		case ndaObject:
 			e.object = attrU32(v)
+		case unix.NDA_PORT, unix.NDA_IFINDEX, unix.NDA_SRC_VNI:
+			e.astray = true
 		}
 	}
 	if a.bad {
@@ -108,9 +111,13 @@ var neighborsHaveProtocol = sync.OnceValue(func() bool {
 	return err != nil || major >= 5
 })
 
+// plain tells whether a forwarding entry leads to a VTEP as ours do: for good, with the port of
+// the device, by no certain link.
+func (e *entry) plain() bool { return e.permanent() && e.object == 0 && !e.astray }
+
 // leadsTo tells whether a forwarding entry is the one of an endpoint.
 func (e *entry) leadsTo(to *rib.Endpoint) bool {
-	return e.permanent() && e.object == 0 && e.mac == to.MAC && e.addr == to.VTEP && e.vni == to.VNI
+	return e.plain() && e.mac == to.MAC && e.addr == to.VTEP && e.vni == to.VNI
 }
 
 // dumpEntries returns the neighbour entries, or the forwarding entries, of one VXLAN device.

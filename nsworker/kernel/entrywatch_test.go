@@ -69,6 +69,7 @@ func TestEventsOfEntries(t *testing.T) {
 		"bridge fdb del " + address + " dev vx100 self",
 		"bridge fdb replace " + address + " dev vx100 dst 10.255.9.9 self permanent",
 		"bridge fdb replace " + address + " dev vx100 dst 10.255.0.2 vni 77 self permanent",
+		"bridge fdb replace " + address + " dev vx100 dst 10.255.0.2 port 5000 self permanent",
 		"ip neigh add fe80::aff:909:0:2fd dev vx100 lladdr 02:00:00:00:02:fd nud permanent protocol 179", // a surplus
 	} {
 		name, rest, _ := strings.Cut(line, " ")

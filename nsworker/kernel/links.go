@@ -218,6 +218,16 @@ func (c linkCache) links() rib.Links {
 	return links
 }
 
+// has tells whether one of the links has an address.
+func (c linkCache) has(a netip.Addr) bool {
+	for _, k := range c {
+		if k.has(a) {
+			return true
+		}
+	}
+	return false
+}
+
 // byName returns the link called name, or nil.
 func (c linkCache) byName(name string) *linkState {
 	for _, k := range c {

@@ -109,7 +109,7 @@ func (s *sight) endpoints() (list []rib.Endpoint) {
 			continue
 		}
 		to := rib.Endpoint{Ifindex: s.ifindex, Gateway: e.addr, MAC: e.mac}
-		if f := s.forwards[e.mac]; f != nil && f.permanent() && f.object == 0 {
+		if f := s.forwards[e.mac]; f != nil && f.plain() {
 			to.VTEP, to.VNI = f.addr, f.vni
 		}
 		list = append(list, to)

@@ -27,12 +27,14 @@ type Underlay struct {
 	bound   bound
 	dec     decoder
 	lookups *lookups
+	sources []netip.Addr // this router's addresses there
 }
 
-// OpenUnderlay opens the namespace that a binding would call netns. Where it is not there, the
-// error matches rib.ErrAbsent.
-func (h *Host) OpenUnderlay(ctx context.Context, netns string) (*Underlay, error) {
-	o := &Underlay{host: h, lookups: newLookups()}
+// OpenUnderlay opens the namespace that a binding would call netns. sources are the addresses of
+// this router from which it sends to PEs, by which rules may choose the table. Where the namespace
+// is not there, the error matches rib.ErrAbsent.
+func (h *Host) OpenUnderlay(ctx context.Context, netns string, sources ...netip.Addr) (*Underlay, error) {
+	o := &Underlay{host: h, lookups: newLookups(), sources: sources}
 	o.bound = bound{netns: netns, inbox: &o.lookups.inbox}
 	var err error
 	if netns != "" {
@@ -140,9 +142,13 @@ func (o *Underlay) lookup(ctx context.Context, to netip.Addr) (r rib.Route, err 
 	if to.Is6() {
 		family = unix.AF_INET6
 	}
-	body := []byte{family, byte(to.BitLen()), 0, 0, 0, 0, 0, 0}
+	source := o.source(to)
+	body := []byte{family, byte(to.BitLen()), byte(source.BitLen()), 0, 0, 0, 0, 0}
 	body = native.AppendUint32(body, unix.RTM_F_FIB_MATCH)
 	body = appendAttrAddr(body, unix.RTA_DST, to)
+	if source.IsValid() {
+		body = appendAttrAddr(body, unix.RTA_SRC, source)
+	}
 	errno, text, err := o.sock.ask(ctx, unix.RTM_GETROUTE, body, func(m message) error {
 		answer, err := o.dec.route(m.body)
 		r = answer.Route
@@ -161,6 +167,23 @@ func (o *Underlay) lookup(ctx context.Context, to netip.Addr) (r rib.Route, err 
 		return r, fmt.Errorf("%s: %w", where, &requestError{errno, text})
 	}
 	return r, nil
+}
+
+// source is the address from which this router sends to another; invalid: the kernel chooses. One
+// that no interface has the kernel refuses, as it would refuse a blackhole.
+func (o *Underlay) source(to netip.Addr) netip.Addr {
+	for _, a := range o.sources {
+		if a.BitLen() != to.BitLen() {
+			continue
+		}
+		o.mon.mu.Lock()
+		defer o.mon.mu.Unlock()
+		if o.mon.links.has(a) {
+			return a
+		}
+		break
+	}
+	return netip.Addr{}
 }
 
 // discarding are the answers of the kernel to who asks for a route that discards packets

@@ -14,9 +14,9 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-func openUnderlay(t testing.TB, h *Host, ns string) *Underlay {
+func openUnderlay(t testing.TB, h *Host, ns string, sources ...netip.Addr) *Underlay {
 	t.Helper()
-	o, err := h.OpenUnderlay(t.Context(), ns)
+	o, err := h.OpenUnderlay(t.Context(), ns, sources...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,6 +156,28 @@ func TestLookupFollowsTheKernel(t *testing.T) {
 	becomes("10.255.0.2", "invalid Prefix kind 8 proto 0 metric 0")
 }
 
+// TestLookupFromTheSource: rules may choose the table by it, where this router has it.
+func TestLookupFromTheSource(t *testing.T) {
+	core := coreLab(t)
+	h := startHost(t)
+	four, six := netip.MustParseAddr("10.255.0.1"), netip.MustParseAddr("fd00:255::1")
+	plain, from, absent := openUnderlay(t, h, core), openUnderlay(t, h, core, six, four), openUnderlay(t, h, core, netip.MustParseAddr("10.255.0.99"))
+	for _, line := range []string{
+		"route add 10.255.0.2 via 192.0.2.2", "route add 10.255.0.2 via 198.51.100.2 table 77", "rule add from 10.255.0.1 lookup 77 pref 100",
+		"-6 route add fd00:255::2 via 2001:db8::2", "-6 route add fd00:255::2 via 2001:db8:1::2 table 77", "-6 rule add from fd00:255::1 lookup 77 pref 100",
+	} {
+		ip(t, core, line)
+	}
+	for to, want := range map[string][2]string{
+		"10.255.0.2":  {"10.255.0.2/32 kind 1 proto 3 metric 0 v0 192.0.2.2", "10.255.0.2/32 kind 1 proto 3 metric 0 w0 198.51.100.2"},
+		"fd00:255::2": {"fd00:255::2/128 kind 1 proto 3 metric 1024 v0 2001:db8::2", "fd00:255::2/128 kind 1 proto 3 metric 1024 w0 2001:db8:1::2"},
+	} {
+		if got := [3]string{way(t, plain, to), way(t, from, to), way(t, absent, to)}; got != [3]string{want[0], want[1], want[0]} {
+			t.Errorf("%q\nwant %q", got, want)
+		}
+	}
+}
+
 // TestEventsOfUnderlay: what may give another answer, and nothing else.
 func TestEventsOfUnderlay(t *testing.T) {
 	core := coreLab(t)
@@ -237,7 +259,12 @@ func TestManyEventsOfUnderlay(t *testing.T) {
 	core := coreLab(t)
 	o := openUnderlay(t, startHost(t), core)
 	flood(t, core, backlog+100)
-	waitUntil(t, "any answer may be another", func() bool { return o.Events().Resync })
+	waitUntil(t, "any answer may be another", func() bool { // without taking what waits
+		in := &o.lookups.inbox
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		return in.events.Resync && len(in.events.Routes) == 0
+	})
 }
 
 func TestUnderlayThatGoes(t *testing.T) {

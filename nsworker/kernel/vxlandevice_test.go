@@ -363,16 +363,13 @@ func TestMakeVXLANWithoutRights(t *testing.T) {
 func TestMakeVXLANInVRFDevice(t *testing.T) {
 	need.VRF(t)
 	core, h := coreLab(t), startHost(t)
-	for _, ns := range []string{core, netns(t)} {
+	for n, ns := range []string{core, netns(t)} {
 		for i, name := range []string{"red", "blue"} {
 			ip(t, ns, fmt.Sprintf("link add %s type vrf table %d", name, 1001+i))
 			ip(t, ns, "link set "+name+" up")
 		}
 		d := toMake()
-		d.VNI += uint32(len(ns))
-		if ns != core {
-			d.VNI++
-		}
+		d.VNI += uint32(n)
 		for _, name := range []string{"red", "red", "blue"} {
 			b := rib.Binding{Netns: ns, Device: name}
 			if err := h.MakeVXLAN(t.Context(), rib.Binding{Netns: core}, b, d); err != nil {

@@ -55,8 +55,8 @@ func newMachines(t *testing.T, count int, programs ...string) *machines {
 func vtep(n int) string { return fmt.Sprintf("10.255.0.%d", n) }
 
 func forwards(n *lab.Namespace) {
-	n.Sysctl("net.ipv4.ip_forward", "1")
-	n.Sysctl("net.ipv6.conf.all.forwarding", "1")
+	n.Sysctl("ipv4.ip_forward", "1")
+	n.Sysctl("ipv6.conf.all.forwarding", "1")
 }
 
 // tenant gives a PE a tenant with a host.
@@ -138,7 +138,7 @@ func (m *machines) start() {
 				others = append(others, vtep(o.n))
 			}
 		}
-		pe.daemon = pe.core.Daemon(m.config(pe, others...), "--graceful-restart")
+		pe.daemon = pe.core.OwnDaemon(m.config(pe, others...), "--graceful-restart")
 	}
 }
 

@@ -19,19 +19,20 @@ func TestDeviceChanges(t *testing.T) {
 	tenant, mac := one.tenants["red"], one.mac(t, "red")
 	entries := func() string { return tenant.IP("neigh", "show", "dev", "vx100", "nud", "permanent") }
 	before := entries()
-	for what, do := range map[string]func(){
-		"down and up":         func() { tenant.IP("link", "set", "vx100", "down"); tenant.IP("link", "set", "vx100", "up") },
-		"down":                func() { tenant.IP("link", "set", "vx100", "down") },
-		"another MAC address": func() { tenant.IP("link", "set", "vx100", "address", "02:00:00:00:99:99") },
-		"no neighbour":        func() { tenant.IP("neigh", "flush", "dev", "vx100", "nud", "permanent") },
-		"no forwarding entry": func() { one.bridge(t, "red", "fdb", "del", two.mac(t, "red"), "dev", "vx100", "dst", vtep(2), "self") },
-		"another forwarding entry": func() {
-			one.bridge(t, "red", "fdb", "replace", two.mac(t, "red"), "dev", "vx100", "dst", "10.255.0.77", "self", "permanent")
-		},
-		"deleted": func() { tenant.IP("link", "del", "vx100") },
+	for _, change := range []struct {
+		what string
+		do   func()
+	}{
+		{"down and up", func() { tenant.IP("link", "set", "vx100", "down"); tenant.IP("link", "set", "vx100", "up") }},
+		{"down", func() { tenant.IP("link", "set", "vx100", "down") }},
+		{"another MAC address", func() { tenant.IP("link", "set", "vx100", "address", "02:00:00:00:99:99") }},
+		{"no neighbour", func() { tenant.IP("neigh", "flush", "dev", "vx100", "nud", "permanent") }},
+		{"no forwarding entry", func() { one.bridge(t, "red", "fdb", "del", two.mac(t, "red"), "dev", "vx100", "dst", vtep(2), "self") }},
+		{"deleted", func() { tenant.IP("link", "del", "vx100") }},
 	} {
-		do()
-		lab.WaitFor(t, what+": the entries are back", lab.Patience, func() string {
+		t.Log(change.what)
+		change.do()
+		lab.WaitFor(t, change.what+": the entries are back", lab.Patience, func() string {
 			if out, err := tenant.TryIP("neigh", "show", "dev", "vx100", "nud", "permanent"); err != nil || out != before {
 				return out
 			}
@@ -40,9 +41,34 @@ func TestDeviceChanges(t *testing.T) {
 		m.reach("red", one, two)
 		m.reach("red", two, one)
 		if got := one.mac(t, "red"); got != mac {
-			t.Errorf("%s: the device has %s, and had %s", what, got, mac)
+			t.Errorf("%s: the device has %s, and had %s", change.what, got, mac)
 		}
 	}
+}
+
+// TestEntryOfAnother: a forwarding entry that another program puts in the place of ours is left as
+// it is, and nothing is sent by it; once it is gone, ours is back.
+func TestEntryOfAnother(t *testing.T) {
+	t.Parallel()
+	m := newMachines(t, 2)
+	m.start()
+	one, two := m.pes[0], m.pes[1]
+	m.reach("red", one, two)
+	mac := two.mac(t, "red")
+	one.bridge(t, "red", "fdb", "replace", mac, "dev", "vx100", "dst", "10.255.0.77", "self", "permanent")
+	lab.WaitFor(t, "the routes to the other PE are unresolved", lab.Patience, func() string {
+		for _, r := range one.daemon.RouteStates("export", "--vrf", "red") {
+			if strings.HasPrefix(r.Prefix, "10.2.") && (r.State != "unresolved" || !strings.Contains(r.Reason, "10.255.0.77")) {
+				return r.Prefix + " is " + r.State + ": " + r.Reason
+			}
+		}
+		return strings.Join(one.tenants["red"].Own(lab.Main), "\n")
+	})
+	if out := one.bridge(t, "red", "fdb", "show", "dev", "vx100"); !strings.Contains(out, "10.255.0.77") {
+		t.Errorf("the other program's entry is gone: %s", out)
+	}
+	one.bridge(t, "red", "fdb", "del", mac, "dev", "vx100", "dst", "10.255.0.77", "self")
+	m.reach("red", one, two)
 }
 
 // bridge runs bridge in the namespace of a tenant.

@@ -37,14 +37,33 @@ func carriagesOf(c *conf.Config) map[rib.RD]*carriage {
 // same tells whether routes of a destination are made alike.
 func (v *carriage) same(o *carriage) bool { return o != nil && *v == *o }
 
+// routeMaker makes routes of EVPN of VPN paths. It is the loop's own.
+type routeMaker struct {
+	*loop
+	log   *logger
+	homes map[*bgpPeer]string // the VRFs of GoBGP's neighbours
+	last  madeOf
+	sends sends
+}
+
+func newRouteMaker(l *loop, log *logger) *routeMaker {
+	return &routeMaker{loop: l, log: log, homes: make(map[*bgpPeer]string)}
+}
+
+// forget forgets what depends on a configuration.
+func (m *routeMaker) forget() {
+	m.last = madeOf{}
+	clear(m.homes)
+}
+
 // wanted is the route that is to be told of a destination; nil: none.
-func (c *carrier) wanted(v *carriage, d speaker.Destination) *bgpPath {
-	of := c.rib().Vrfs[v.vrf]
+func (m *routeMaker) wanted(v *carriage, d speaker.Destination) *bgpPath {
+	of := m.rib().Vrfs[v.vrf]
 	if of == nil {
 		return nil
 	}
 	nlri := nlriOf(d.Prefix, of)
-	t := c.rib().Tables[bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI())]
+	t := m.rib().Tables[bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI())]
 	if t == nil {
 		return nil
 	}
@@ -52,7 +71,7 @@ func (c *carrier) wanted(v *carriage, d speaker.Destination) *bgpPath {
 	if dst == nil {
 		return nil
 	}
-	i := slices.IndexFunc(dst.knownPathList, func(p *bgpPath) bool { return !p.IsNexthopInvalid && c.isOf(v.vrf, p) })
+	i := slices.IndexFunc(dst.knownPathList, func(p *bgpPath) bool { return !p.IsNexthopInvalid && m.isOf(v.vrf, p) })
 	if i < 0 {
 		return nil
 	}
@@ -60,11 +79,11 @@ func (c *carrier) wanted(v *carriage, d speaker.Destination) *bgpPath {
 	if best.isInternal() {
 		return nil
 	}
-	list, sent := c.judge(v, best)
+	list, sent := m.judge(v, best)
 	if !sent {
 		return nil
 	}
-	return c.route(v, of, d, best.origin().timestamp, list)
+	return m.route(v, of, d, best.origin().timestamp, list)
 }
 
 // isInternal tells whether a path came by iBGP, and from no client of ours: it goes to no other
@@ -77,19 +96,19 @@ func (p *bgpPath) isInternal() bool {
 
 // isOf tells whether a path under the RD of a VRF is of this router: it originated here, or came
 // from a neighbour in the VRF.
-func (c *carrier) isOf(vrf string, p *bgpPath) bool {
+func (m *routeMaker) isOf(vrf string, p *bgpPath) bool {
 	source := p.origin().source
 	if len(source.Address) == 0 {
 		return true
 	}
-	home, known := c.homes[source]
+	home, known := m.homes[source]
 	if !known {
-		clear(c.homes)
-		for _, peer := range c.peers() {
-			c.homes[*peer.peerInfo.in(peer.fsm)] = peer.vrf()
+		clear(m.homes)
+		for _, peer := range m.peers() {
+			m.homes[*peer.peerInfo.in(peer.fsm)] = peer.vrf()
 		}
-		home = c.homes[source]
-		c.homes[source] = home // of a neighbour that was taken out: none
+		home = m.homes[source]
+		m.homes[source] = home // of a neighbour that was taken out: none
 	}
 	return home == vrf
 }
@@ -104,17 +123,17 @@ type madeOf struct {
 }
 
 // route makes the route of a destination, of a VPN path's attributes.
-func (c *carrier) route(v *carriage, of *bgpVRF, d speaker.Destination, at int64, list []bgp.PathAttributeInterface) *bgpPath {
-	if m := &c.last; m.of != v || !sameAttrs(m.list, list) {
+func (m *routeMaker) route(v *carriage, of *bgpVRF, d speaker.Destination, at int64, list []bgp.PathAttributeInterface) *bgpPath {
+	if l := &m.last; l.of != v || !sameAttrs(l.list, list) {
 		attrs := v.attributes(list)
-		c.last = madeOf{v, list, attrs, hashOf(attrs)}
+		m.last = madeOf{v, list, attrs, hashOf(attrs)}
 	}
 	nlri := evpnNLRI(of.Rd, d.Prefix, v.by.VNI)
 	nlri.SetPathIdentifier(ourIdentifier)
-	attrs := append(slices.Clip(c.last.attrs), bgp.NewPathAttributeMpReachNLRI(v.by.Source.String(), []bgp.AddrPrefixInterface{nlri}))
+	attrs := append(slices.Clip(m.last.attrs), bgp.NewPathAttributeMpReachNLRI(v.by.Source.String(), []bgp.AddrPrefixInterface{nlri}))
 	return &bgpPath{
 		info:      &bgpOrigin{nlri: nlri, source: localPeer, timestamp: at, isFromExternal: true},
-		pathAttrs: attrs, attrsHash: c.last.hash,
+		pathAttrs: attrs, attrsHash: m.last.hash,
 	}
 }
 
@@ -196,23 +215,23 @@ type sends struct {
 }
 
 // statement is one of those, as it is now; nil: there is none by that name.
-func (c *carrier) statement(name string) unsafe.Pointer {
-	global := (*c.assignments.in(*c.policy.in(unsafe.Pointer(c.server()))))["global"]
+func (m *routeMaker) statement(name string) unsafe.Pointer {
+	global := (*m.assignments.in(*m.policy.in(unsafe.Pointer(m.server()))))["global"]
 	if global == nil {
 		return nil
 	}
-	for _, policy := range *c.exportList.in(global) {
-		if *c.policyName.in(policy) != conf.RuleOut {
+	for _, policy := range *m.exportList.in(global) {
+		if *m.policyName.in(policy) != conf.RuleOut {
 			continue
 		}
-		list := *c.statements.in(policy)
-		if first := unsafe.SliceData(list); c.sends.of != policy || c.sends.first != first || len(c.sends.named) != len(list) {
-			c.sends = sends{policy, first, make(map[string]unsafe.Pointer, len(list))}
+		list := *m.statements.in(policy)
+		if first := unsafe.SliceData(list); m.sends.of != policy || m.sends.first != first || len(m.sends.named) != len(list) {
+			m.sends = sends{policy, first, make(map[string]unsafe.Pointer, len(list))}
 			for _, at := range list {
-				c.sends.named[*c.statementName.in(at)] = at
+				m.sends.named[*m.statementName.in(at)] = at
 			}
 		}
-		return c.sends.named[name]
+		return m.sends.named[name]
 	}
 	return nil
 }
@@ -221,17 +240,17 @@ func (c *carrier) statement(name string) unsafe.Pointer {
 // GoBGP finds none in a route of EVPN. It returns the attributes as the policy leaves them, and
 // whether the path goes out. What was leaked into the VRF does where a statement accepted it,
 // and gave it the VRF's route targets.
-func (c *carrier) judge(v *carriage, p *bgpPath) (list []bgp.PathAttributeInterface, sent bool) {
+func (m *routeMaker) judge(v *carriage, p *bgpPath) (list []bgp.PathAttributeInterface, sent bool) {
 	options := &bgpPolicyOptions{Info: localPeer, Validate: func(q *bgpPath) unsafe.Pointer {
-		return roasValidate(*c.roas.in(unsafe.Pointer(c.server())), q)
+		return roasValidate(*m.roas.in(unsafe.Pointer(m.server())), q)
 	}}
 	for i := 0; v.send != ""; i++ {
-		at := c.statement(conf.SendStatement(v.vrf, i))
+		at := m.statement(conf.SendStatement(v.vrf, i))
 		if at == nil {
 			break
 		}
 		var result int
-		if result, p = statementApply(at, c.log, p, options); result == rejectRoute {
+		if result, p = statementApply(at, m.log, p, options); result == rejectRoute {
 			return nil, false
 		}
 	}

@@ -2,7 +2,6 @@ package gobgp3
 
 import (
 	"maps"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,10 +37,8 @@ type carrier struct {
 	due    []speaker.Destination        // of the VPN table
 	queued map[speaker.Destination]bool // what is due; true: in the table of EVPN alone something changed
 	walk   *carryWalk                   // under way
-	homes  map[*bgpPeer]string          // the VRFs of GoBGP's neighbours
 	lost   int                          // routes that somebody else took away, since the log had it
-	last   madeOf
-	sends  sends
+	makes  *routeMaker
 }
 
 const (
@@ -53,11 +50,13 @@ const (
 	carryTakes = 5 * time.Millisecond
 )
 
-func newCarrier(c *changes) *carrier {
-	return &carrier{
-		loop: c.loop, changes: c, wake: make(chan struct{}, 1),
-		queued: make(map[speaker.Destination]bool), homes: make(map[*bgpPeer]string),
+func newCarrier(of *changes, log *logger) *carrier {
+	c := &carrier{
+		loop: of.loop, changes: of, log: log, wake: make(chan struct{}, 1),
+		queued: make(map[speaker.Destination]bool), makes: newRouteMaker(of.loop, log),
 	}
+	of.hear = c.told
+	return c
 }
 
 // configure brings a configuration into force. It does not wait for the loop.
@@ -109,21 +108,6 @@ func (c *carrier) told(nlri bgp.AddrPrefixInterface) {
 	}
 }
 
-// innerPrefix is the prefix in an NLRI of VPN routes or of EVPN.
-func innerPrefix(nlri bgp.AddrPrefixInterface) (netip.Prefix, error) {
-	switch n := nlri.(type) {
-	case *bgp.LabeledVPNIPAddrPrefix:
-		return prefixOf(n.Prefix, n.IPPrefixLen(), false)
-	case *bgp.LabeledVPNIPv6AddrPrefix:
-		return prefixOf(n.Prefix, n.IPPrefixLen(), true)
-	}
-	r := ipPrefixOf(nlri)
-	if r == nil {
-		return netip.Prefix{}, errNoIPPrefix
-	}
-	return prefixOf(r.IPPrefix, r.IPPrefixLength, nlri.(*bgp.EVPNNLRI).Length == lengthOfSix)
-}
-
 // put has the route of a destination found out again. evpn says that it was EVPN's table in which
 // something changed.
 func (c *carrier) put(d speaker.Destination, evpn bool) {
@@ -131,6 +115,12 @@ func (c *carrier) put(d speaker.Destination, evpn bool) {
 	if c.queued[d] = evpn && (also || !is); !is {
 		c.due = append(c.due, d)
 	}
+}
+
+// putSome is put in a walk, and tells whether there is enough to do.
+func (c *carrier) putSome(d speaker.Destination) bool {
+	c.put(d, false)
+	return len(c.due) >= carriedAtOnce
 }
 
 // after is called in the loop at the end of each of its operations.
@@ -141,7 +131,7 @@ func (c *carrier) after() {
 	if !c.takeOver() {
 		return // BGP begins
 	}
-	if c.walk != nil && len(c.due) < carriedAtOnce && !c.walk.step(c) {
+	if c.walk != nil && len(c.due) < carriedAtOnce && !c.walk.step(c.putSome) {
 		c.walk = nil
 	}
 	c.carry()
@@ -188,8 +178,8 @@ func (c *carrier) takeOver() bool {
 		c.walk.stop()
 		c.walk = nil
 	}
-	c.by, c.last = by, madeOf{}
-	clear(c.homes)
+	c.by = by
+	c.makes.forget()
 	if len(again) > 0 {
 		c.walk = newCarryWalk(c.rib(), again)
 	}
@@ -255,7 +245,7 @@ func (c *carrier) change(d speaker.Destination) *bgpPath {
 	v := c.by[d.RD]
 	var want *bgpPath
 	if v != nil {
-		want = c.wanted(v, d)
+		want = c.makes.wanted(v, d)
 	}
 	have := ourRoute(table, d)
 	switch {

@@ -63,17 +63,14 @@ func (w *carryWalk) destination(f bgp.RouteFamily, key string, nlri bgp.AddrPref
 	return d
 }
 
-// step has the routes of some destinations found out again, and tells whether there is more.
-func (w *carryWalk) step(c *carrier) bool {
+// step calls put with some destinations, until it has enough, and tells whether there is more.
+func (w *carryWalk) step(put func(speaker.Destination) (enough bool)) bool {
 	for range carryStep {
 		d, more := w.next()
 		if !more {
 			return false
 		}
-		if d.Prefix.IsValid() {
-			c.put(d, false)
-		}
-		if len(c.due) >= carriedAtOnce {
+		if d.Prefix.IsValid() && put(d) {
 			break
 		}
 	}

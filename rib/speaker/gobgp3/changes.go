@@ -26,10 +26,11 @@ type changes struct {
 	// told of as those of a neighbour that goes.
 	foretold bool
 
-	homes   map[netip.Addr][]string // see homesOf
-	carrier *carrier                // hears of each destination too
-	lists   []item                  // to be put into the queue at once
-	room    []known                 // of lists to come
+	homes map[netip.Addr][]string // see homesOf
+	// hear is called with each destination that is told of.
+	hear  func(nlri bgp.AddrPrefixInterface)
+	lists []item  // to be put into the queue at once
+	room  []known // of lists to come
 }
 
 // owed is a destination that a neighbour in a VRF, or with "" in none, sent.
@@ -39,9 +40,7 @@ type owed struct {
 }
 
 func newChanges(l *loop) *changes {
-	c := &changes{loop: l}
-	c.carrier = newCarrier(c)
-	return c
+	return &changes{loop: l, hear: func(bgp.AddrPrefixInterface) {}}
 }
 
 // follow has another watch be told from here on.
@@ -212,7 +211,7 @@ func (c *changes) tell(nlri bgp.AddrPrefixInterface) {
 	}
 	d := tableGetDestination(t, nlri)
 	if d == nil || len(d.knownPathList) == 0 {
-		c.carrier.told(nlri)
+		c.hear(nlri)
 		c.lists = append(c.lists, item{of: kept(nlri)})
 		return
 	}
@@ -221,7 +220,7 @@ func (c *changes) tell(nlri bgp.AddrPrefixInterface) {
 
 // list adds a destination that has paths. GoBGP changes the list of them in place later.
 func (c *changes) list(d *bgpDestination) {
-	c.carrier.told(d.nlri)
+	c.hear(d.nlri)
 	n := len(d.knownPathList)
 	if cap(c.room)-len(c.room) < n {
 		c.room = make([]known, 0, max(n, listRoom))

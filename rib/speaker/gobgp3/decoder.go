@@ -2,7 +2,6 @@ package gobgp3
 
 import (
 	"cmp"
-	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -127,23 +126,6 @@ func (d *decoder) remember(rd rib.RD) {
 	d.rds[rd] = struct{}{}
 }
 
-func prefixOf(ip net.IP, bits uint8, six bool) (netip.Prefix, error) {
-	addr, ok := netip.AddrFromSlice(ip)
-	if !ok {
-		return netip.Prefix{}, fmt.Errorf("decode a prefix: an address has %d bytes", len(ip))
-	}
-	if !six {
-		addr = addr.Unmap()
-	} else if addr.Is4() {
-		addr = netip.AddrFrom16(addr.As16()) // of ::ffff:0:0/96
-	}
-	p, err := addr.Prefix(int(bits))
-	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("decode a prefix: %w", err)
-	}
-	return p, nil
-}
-
 // path decodes a path that is not withdrawn, with its local identifier.
 func (d *decoder) path(p *bgpPath, id uint32, to speaker.Destination, label uint32) (rib.Path, *attrEntry, error) {
 	o := p.origin()
@@ -176,30 +158,6 @@ func (d *decoder) candidate(p *bgpPath) (rib.Path, bool) {
 	}
 	path, _, err := d.path(p, nlri.PathLocalIdentifier(), to, label)
 	return path, err == nil
-}
-
-func decodeRD(rd bgp.RouteDistinguisherInterface) (rib.RD, error) {
-	var b [8]byte
-	switch rd := rd.(type) {
-	case *bgp.RouteDistinguisherTwoOctetAS:
-		binary.BigEndian.PutUint16(b[2:], rd.Admin)
-		binary.BigEndian.PutUint32(b[4:], rd.Assigned)
-	case *bgp.RouteDistinguisherIPAddressAS:
-		addr := rd.Admin.To4()
-		if addr == nil {
-			return 0, fmt.Errorf("%q is no IPv4 address", rd.Admin)
-		}
-		b[1] = byte(bgp.BGP_RD_IPV4_ADDRESS)
-		copy(b[2:], addr)
-		binary.BigEndian.PutUint16(b[6:], rd.Assigned)
-	case *bgp.RouteDistinguisherFourOctetAS:
-		b[1] = byte(bgp.BGP_RD_FOUR_OCTET_AS)
-		binary.BigEndian.PutUint32(b[2:], rd.Admin)
-		binary.BigEndian.PutUint16(b[6:], rd.Assigned)
-	default:
-		return 0, fmt.Errorf("unknown type %T", rd)
-	}
-	return rib.RD(binary.BigEndian.Uint64(b[:])), nil
 }
 
 // whole decodes a path that ListPath rendered, with its destination.

@@ -85,18 +85,3 @@ func (l *loop) local(rd bgp.RouteDistinguisherInterface) []*bgpPath {
 	}
 	return list
 }
-
-// rdOf is the route distinguisher in an NLRI; nil: it has none.
-func rdOf(nlri bgp.AddrPrefixInterface) bgp.RouteDistinguisherInterface {
-	switch n := nlri.(type) {
-	case *bgp.LabeledVPNIPAddrPrefix:
-		return n.RD
-	case *bgp.LabeledVPNIPv6AddrPrefix:
-		return n.RD
-	case interface {
-		RD() bgp.RouteDistinguisherInterface
-	}:
-		return n.RD()
-	}
-	return nil
-}

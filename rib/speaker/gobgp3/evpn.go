@@ -1,7 +1,6 @@
 package gobgp3
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -124,14 +123,24 @@ func appendOverlay(b []byte, c bgp.ExtendedCommunityInterface) []byte {
 	case *bgp.EncapExtended:
 		return append(b, 2, byte(encapOf(c.TunnelType)))
 	case *bgp.RouterMacExtended:
-		return appendSized(append(b, 3), c.Mac)
+		return append(append(b, 3, byte(len(c.Mac))), c.Mac...)
 	}
 	return b
 }
 
-// nativeRD is an RD as GoBGP has it.
-func nativeRD(rd rib.RD) bgp.RouteDistinguisherInterface {
-	return bgp.GetRouteDistinguisher(binary.BigEndian.AppendUint64(nil, uint64(rd)))
+// innerPrefix is the prefix in an NLRI of VPN routes or of EVPN.
+func innerPrefix(nlri bgp.AddrPrefixInterface) (netip.Prefix, error) {
+	switch n := nlri.(type) {
+	case *bgp.LabeledVPNIPAddrPrefix:
+		return prefixOf(n.Prefix, n.IPPrefixLen(), false)
+	case *bgp.LabeledVPNIPv6AddrPrefix:
+		return prefixOf(n.Prefix, n.IPPrefixLen(), true)
+	}
+	r := ipPrefixOf(nlri)
+	if r == nil {
+		return netip.Prefix{}, errNoIPPrefix
+	}
+	return prefixOf(r.IPPrefix, r.IPPrefixLength, nlri.(*bgp.EVPNNLRI).Length == lengthOfSix)
 }
 
 // evpnNLRI is the IP prefix route of a prefix under an RD as GoBGP has it, of the interface-less

@@ -181,6 +181,13 @@ func addrOf(ip net.IP) (netip.Addr, bool) {
 // localPeer is the source of a path that originated here.
 var localPeer = new(bgpPeer)
 
+// GoBGP's ROUTE_TYPE_NONE, ROUTE_TYPE_ACCEPT and ROUTE_TYPE_REJECT: what a statement says of a path.
+const (
+	noRoute = iota
+	acceptRoute
+	rejectRoute
+)
+
 // bgpPolicyOptions is table.PolicyOptions.
 type bgpPolicyOptions struct {
 	Info       *bgpPeer

@@ -2,7 +2,6 @@ package gobgp3
 
 import (
 	"fmt"
-	"hash/fnv"
 	"net/netip"
 	"slices"
 	"time"
@@ -64,9 +63,6 @@ func (in injector) update(paths []*bgpPath) {
 	in.flags.tell(updates)
 }
 
-// acceptRoute is GoBGP's ROUTE_TYPE_ACCEPT.
-const acceptRoute = 1
-
 // oneByOne tells whether the paths have to go the long way: through a global import
 // policy, or to a neighbour who gets more than the best path of a prefix (RFC 7911),
 // for which GoBGP looks at one path at a time.
@@ -113,18 +109,6 @@ func paths(of *bgpVRF, as uint32, changes []rib.AnnounceChange) []*bgpPath {
 func sameAttributes(a, b rib.Announcement) bool {
 	a.Prefix = b.Prefix
 	return a.Equal(&b)
-}
-
-// hashOf is the same for the same attributes: GoBGP packs by it.
-func hashOf(list []bgp.PathAttributeInterface) uint32 {
-	h := fnv.New32a()
-	for _, a := range list {
-		b, err := a.Serialize()
-		if err == nil { // it fails for none of the attributes that attributesOf makes
-			_, _ = h.Write(b)
-		}
-	}
-	return h.Sum32()
 }
 
 // withNexthop adds a nexthop to the attributes, which others have too: an unspecified

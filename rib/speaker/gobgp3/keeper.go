@@ -25,6 +25,7 @@ type keeper struct {
 	names   *peerNames
 	local   *localAddresses
 	changes *changes // the loop's own
+	carrier *carrier
 
 	work   time.Duration // of the loop since it last looked; the loop's own
 	each   time.Duration // how much it does before the next look; the loop's own
@@ -50,7 +51,7 @@ func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k := &keeper{loop: l, pacer: pacer, log: log, each: lookEach, wake: make(chan struct{}, 1)}
 	k.names, k.local = newPeerNames(l), &localAddresses{loop: l}
 	k.changes = newChanges(l)
-	k.changes.carrier.log = log
+	k.carrier = newCarrier(k.changes, log)
 	k.sweeps = newSweeper(l, k.wake)
 	k.limits = newLimits(l, log)
 	k.stale = newStales(k.changes, log)
@@ -67,7 +68,7 @@ func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
 		k.local.putBack()
 	}
 	k.changes.after()
-	defer k.changes.carrier.after()
+	defer k.carrier.after()
 	defer k.reach.after(stateChanged) // after what else changes the tables here
 	k.pacer.Observe(op, did, waited)
 	if k.endOfRIB.Swap(false) || stateChanged {
@@ -115,7 +116,7 @@ func (k *keeper) configure(c *conf.Config) {
 	k.limits.configure(c)
 	k.stale.configure(c)
 	k.reach.configure(c)
-	k.changes.carrier.configure(c)
+	k.carrier.configure(c)
 }
 
 // carriedTakes is how long a reload waits at most until neighbours are told by EVPN.
@@ -126,7 +127,7 @@ func (k *keeper) awaitCarried(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, carriedTakes)
 	defer cancel()
 	select {
-	case <-k.changes.carrier.idle():
+	case <-k.carrier.idle():
 	case <-ctx.Done():
 	}
 }
@@ -157,8 +158,8 @@ func (k *keeper) run(ctx context.Context) {
 			k.sweep(ctx)
 		case <-k.leaver.wake:
 			k.leaver.takeBack()
-		case <-k.changes.carrier.wake:
-			k.changes.carrier.turn()
+		case <-k.carrier.wake:
+			k.carrier.turn()
 		}
 	}
 }
@@ -175,7 +176,7 @@ func (k *keeper) quiet() error {
 		k.log.endings.quiet()
 	}
 	k.sweeps.quiet()
-	k.changes.carrier.mourn()
+	k.carrier.mourn()
 	k.limits.look()
 	k.stale.look()
 	return nil
