@@ -91,6 +91,9 @@ type Config struct {
 	// patterns of the interfaces that lead to it.
 	Core           rib.Core
 	CoreInterfaces []string
+	// EVPN says that a neighbour has the family by which VRFs with an encapsulation have their
+	// routes from other PEs.
+	EVPN bool
 	// ManageSysctls lets the daemon set the sysctls that it needs, where they are not set.
 	ManageSysctls bool
 }
@@ -179,6 +182,8 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	selectPaths(root, c.VRFs, c.Others)
 	c.API = readAPI(p, root.get("netlink").get("api"), append(specNames(vrfs), vrf.Default))
 	withSecondary(&c.API.Policy, c.VRFs)
+	c.EVPN = hasEVPN(root)
+	noteCarriage(p, root, entries, c.EVPN)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
