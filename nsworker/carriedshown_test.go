@@ -3,6 +3,7 @@ package nsworker
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -144,4 +145,32 @@ func (l *lab) confinedOf(prefix string) string {
 		heard += fmt.Sprint("\n", r.Encaps, r.Backup)
 	}
 	return heard
+}
+
+// TestRehearsalOverCore: a plan has the device that would be made, asks the core for PEs that
+// nobody asked for yet, and gives them back.
+func TestRehearsalOverCore(t *testing.T) {
+	carriedStory(t, func(l *lab, table *fakeTable, core *fakeCore) {
+		table.vxlan(func(k *rib.Link) { k.Name = "vx7" })
+		plain := spec("red")
+		l.hear("red", bgpPath("10.2.0.0/24", pe2, rd(2), byEVPN(100, peMAC)))
+		l.start(plain)
+		l.settle()
+		core.mu.Lock()
+		watched := len(core.watched)
+		core.found = map[netip.Addr]rib.Lead{vtepOf(pe2): reachedPE(pe2)}
+		delete(core.leads, vtepOf(pe2))
+		core.mu.Unlock()
+		next := overVXLAN()
+		next.Carriage.Managed = true
+		got := strings.Join(l.rehearsed(plain, next), "\n")
+		if !strings.Contains(got, "add "+byPE2) {
+			t.Errorf("the plan is\n%s", got)
+		}
+		core.mu.Lock()
+		defer core.mu.Unlock()
+		if len(core.watched) != watched || core.watched[vtepOf(pe2)] > 1 || len(core.followers) > 0 || len(core.needs) > 0 {
+			t.Errorf("it leaves %v, %d followers, and asked for %v", core.watched, len(core.followers), core.needs)
+		}
+	})
 }
