@@ -1,9 +1,12 @@
 package api
 
 import (
+	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -91,6 +94,56 @@ func TestEventsToATenant(t *testing.T) {
 		got := fmt.Sprint(view{grant: access.NewGrant(role)}.confined(events()))
 		if strings.Contains(got, "192.0.2.9") != tells || !strings.Contains(got, "no buffer space") {
 			t.Errorf("%s reads %s", role, got)
+		}
+	}
+}
+
+// coreSecrets are what of the core is not for a tenant.
+func coreSecrets() []string { return []string{"10.255.0.", "02:00:00:00:0", "fe80::aff", "underlay"} }
+
+// TestCoreToATenant: who sees a VRF alone is shown its VNI and device, and none of the core's
+// addresses: in lists, in what is said of the VRF, in a watch, in routes.
+func TestCoreToATenant(t *testing.T) {
+	carried := &rib.Attrs{Via: &rib.Via{Nexthop: netip.MustParseAddr("10.255.0.2"), Peer: netip.MustParseAddr("10.255.0.9"), Carrier: rib.ByEVPN}, Tags: &rib.Tags{}}
+	f := &fake{
+		vrfs: map[string]vrf.Status{"a": {
+			Spec: vrf.Spec{Name: "a", Carriage: rib.Carriage{
+				Kind: rib.EncapVXLAN, VNI: 100, Device: "vx100", Router: rib.MAC{2, 0, 0, 0, 1, 1},
+				Core: rib.Core{VTEP: netip.MustParseAddr("10.255.0.1"), Netns: "underlay", Port: 4789},
+			}},
+			WorkerStatus: vrf.WorkerStatus{
+				State: vrf.Degraded, Reason: "the device vx100 has the local address 10.255.0.7, and this VRF's is 10.255.0.1; 1 unresolved",
+				ToTenant: "the device vx100 has another local address than this VRF's; 1 unresolved",
+			},
+		}},
+		routes: func(_ context.Context, _ vrf.Direction, yield func(rib.RouteStatus) bool) error {
+			yield(rib.RouteStatus{
+				Prefix: netip.MustParsePrefix("10.2.0.0/24"), State: rib.Installed, OverCore: true, Best: rib.Path{Label: 100, Attrs: carried},
+				Route: rib.Route{Kind: rib.KindUnicast, Hops: []rib.Hop{{Gateway: netip.MustParseAddr("fe80::aff:2:0:201")}}}, Devices: []string{"vx100"},
+				Encaps: []rib.EncapTo{{Encap: rib.ByVXLAN(100, rib.MAC{2, 0, 0, 0, 2, 1}), PE: netip.MustParseAddr("10.255.0.2")}},
+			})
+			return nil
+		},
+	}
+	for role, tells := range map[access.Role]bool{access.Read: true, "vrf:a": false} {
+		v := view{f, access.NewGrant(role)}
+		st, _ := v.Get("a")
+		w := watcher{seen: make(map[string]sight)}
+		news, _ := w.look(v.List(), time.Now())
+		said := vrfMessage(st).String() + vrfMessage(v.List()[0]).String() + news[0].String()
+		if err := v.Routes(t.Context(), "a", vrf.RouteQuery{Direction: vrf.Export}, func(r rib.RouteStatus) bool {
+			said += routeMessage("a", vrf.Export, r).String()
+			return true
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for _, secret := range coreSecrets() {
+			if strings.Contains(said, secret) != tells {
+				t.Errorf("%s is told of %q: %t\n%s", role, secret, !tells, said)
+			}
+		}
+		if strings.Count(said, "vx100") < 5 || strings.Count(said, "vni:100") != 4+map[bool]int{true: 1}[tells] {
+			t.Errorf("%s is not told of the VNI and the device:\n%s", role, said)
 		}
 	}
 }

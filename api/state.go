@@ -117,6 +117,34 @@ func vrfMessage(st vrf.Status) *vrfredistv1.Vrf {
 	if st.Spec.RD != 0 {
 		m.Rd = st.Spec.RD.String()
 	}
+	if st.Spec.Carriage.Kind != 0 {
+		m.Carriage = carriageMessage(st)
+	}
+	return m
+}
+
+// carriageMessage says how packets get to other PEs.
+func carriageMessage(st vrf.Status) *vrfredistv1.Carriage {
+	c := &st.Spec.Carriage
+	m := &vrfredistv1.Carriage{
+		Encap: c.Kind.String(), Vni: c.VNI, Device: c.Device, DeviceReady: st.Carried.Device, Managed: c.Managed,
+		Endpoints: uint32(st.Carried.Endpoints), Source: address(c.Core.VTEP), CoreNetns: c.Core.Netns,
+	}
+	if c.Router != (rib.MAC{}) {
+		m.RouterMac = c.Router.String()
+	}
+	return m
+}
+
+// encapMessage is what packets are put into on a hop; nil: nothing.
+func encapMessage(to rib.EncapTo) *vrfredistv1.Encap {
+	if to.Encap == (rib.Encap{}) {
+		return nil
+	}
+	m := &vrfredistv1.Encap{Kind: to.Kind().String(), Vni: to.Tunnel().VNI, Pe: address(to.PE), Text: to.String()}
+	if mac := to.Tunnel().RouterMAC; to.PE.IsValid() && mac != (rib.MAC{}) {
+		m.RouterMac = mac.String()
+	}
 	return m
 }
 
@@ -139,6 +167,9 @@ func routeMessage(name string, d vrf.Direction, r rib.RouteStatus) *vrfredistv1.
 		h := &vrfredistv1.Hop{Gateway: address(hop.Gateway), Weight: uint32(max(1, hop.Weight))}
 		if i < len(r.Devices) {
 			h.Device = r.Devices[i]
+		}
+		if i < len(r.Encaps) {
+			h.Encap = encapMessage(r.Encaps[i])
 		}
 		m.Hops = append(m.Hops, h)
 	}
@@ -179,10 +210,18 @@ func addPath(m *vrfredistv1.Route, name string, best rib.Path) {
 	if best.RD != 0 {
 		m.Rd = best.RD.String()
 	}
-	m.Label = best.Label
 	a := best.Attrs
-	if a == nil {
+	switch {
+	case a == nil:
+		m.Label = best.Label
 		return
+	case a.Carrier == rib.ByEVPN:
+		m.Vni = best.Label
+	default:
+		m.Label = best.Label
+	}
+	if a.Carrier != rib.NotCarried {
+		m.Carrier = a.Carrier.String()
 	}
 	m.Nexthops = nexthops(a)
 	m.Peer = address(a.Peer)

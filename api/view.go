@@ -62,7 +62,7 @@ func (v view) List() []vrf.Status {
 	var list []vrf.Status
 	for _, st := range all {
 		if v.sees(st.Spec) {
-			list = append(list, st)
+			list = append(list, st.Confined())
 		}
 	}
 	return list
@@ -84,7 +84,11 @@ func (v view) Get(name string) (vrf.Status, bool) {
 	if !v.grant.Sees(name) {
 		return vrf.Status{}, false
 	}
-	return v.Backend.Get(name)
+	st, ok := v.Backend.Get(name)
+	if !v.grant.SeesAll() {
+		st = st.Confined()
+	}
+	return st, ok
 }
 
 // Sessions implements Backend.

@@ -91,8 +91,18 @@ type Config struct {
 	// patterns of the interfaces that lead to it.
 	Core           rib.Core
 	CoreInterfaces []string
+	Carriage
 	// ManageSysctls lets the daemon set the sysctls that it needs, where they are not set.
 	ManageSysctls bool
+}
+
+// Carriage is what is needed for VRFs with an encapsulation beside the core.
+type Carriage struct {
+	// ManageLinks lets the daemon make the VXLAN devices of VRFs.
+	ManageLinks bool
+	// EVPN says that a neighbour has the family by which such VRFs have their routes from other
+	// PEs.
+	EVPN bool
 }
 
 // Metrics says where Prometheus may ask.
@@ -179,6 +189,8 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	selectPaths(root, c.VRFs, c.Others)
 	c.API = readAPI(p, root.get("netlink").get("api"), append(specNames(vrfs), vrf.Default))
 	withSecondary(&c.API.Policy, c.VRFs)
+	c.EVPN, c.ManageLinks = hasEVPN(root), settings.manageLinks
+	noteCarriage(p, root, entries, c.EVPN)
 	if err := p.err(); err != nil {
 		return nil, err
 	}

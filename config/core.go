@@ -167,3 +167,34 @@ func readCustomers(root *node) map[string]bool {
 	}
 	return in
 }
+
+// hasEVPN tells whether a neighbour, or those of a peer group, have the family EVPN.
+func hasEVPN(root *node) bool {
+	for _, list := range []string{"neighbors", "peer-groups"} {
+		for _, n := range sections(root.get(list)) {
+			for _, f := range sections(n.get("afi-safis")) {
+				if name := f.get("config").get("afi-safi-name"); name != nil && name.text == "l2vpn-evpn" {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// noteCarriage says where an encapsulation, or what makes devices for one, has no use.
+func noteCarriage(p *problems, root *node, entries []*entry, evpn bool) {
+	var first *node
+	for _, e := range entries {
+		if n := e.node.get("encap"); first == nil && e.carriage.Kind != 0 {
+			first = n
+		}
+	}
+	manage := root.get("netlink").get("manage-links")
+	switch {
+	case first != nil && !evpn:
+		p.note(first, `reaches no other PE: no neighbour has the family l2vpn-evpn, by which alone routes of such a VRF go out and come in. Add [[neighbors.afi-safis]] with afi-safi-name = "l2vpn-evpn" to those that are PEs, or reflect their routes`)
+	case first == nil && manage != nil && manage.text == "true":
+		p.note(manage, "makes nothing: no VRF has an encap")
+	}
+}

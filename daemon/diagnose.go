@@ -36,6 +36,10 @@ type surveyed interface {
 	Features(ctx context.Context) (rib.Features, error)
 	// Survey looks at a namespace: its routes of protocol, its devices and settings.
 	Survey(ctx context.Context, netns string, protocol uint8, settings []string) (rib.Survey, error)
+	// VXLANDevices says whether the kernel makes VXLAN devices.
+	VXLANDevices(ctx context.Context) (rib.Answer, error)
+	// NumberOf is the kernel's number, in one namespace, of another.
+	NumberOf(ctx context.Context, in, of string) (int32, error)
 	// Rivals are other daemons that own tables of ours.
 	Rivals() []rib.Rival
 }
@@ -82,9 +86,17 @@ func gather(ctx context.Context, host surveyed, cfg *config.Config, specs []vrf.
 	}
 	protocol := rib.ProtoOwn
 	names := map[string]struct{}{"": {}}
+	carried := false
 	for _, s := range specs {
 		protocol = s.Protocol
 		names[s.Binding.Netns] = struct{}{}
+		carried = carried || s.Carriage.Kind != 0
+	}
+	if carried {
+		names[cfg.Core.Netns] = struct{}{}
+		if f.Carriage, err = gatherCore(ctx, host, cfg, names); err != nil {
+			return f, err
+		}
 	}
 	var mu sync.Mutex // guards f.Spaces
 	var all errgroup.Group
@@ -100,4 +112,20 @@ func gather(ctx context.Context, host surveyed, cfg *config.Config, specs []vrf.
 	}
 	_ = all.Wait() // its functions return none
 	return f, ctx.Err()
+}
+
+// gatherCore reads how packets get to other PEs from some namespaces.
+func gatherCore(ctx context.Context, host surveyed, cfg *config.Config, names map[string]struct{}) (c doctor.Carriage, err error) {
+	c = doctor.Carriage{Core: cfg.Core, Interfaces: cfg.CoreInterfaces, EVPN: cfg.EVPN, Numbers: make(map[string]int32)}
+	if c.VXLAN, err = host.VXLANDevices(ctx); err != nil {
+		return c, fmt.Errorf("find out whether the kernel makes VXLAN devices: %w", err)
+	}
+	for name := range names {
+		number, err := host.NumberOf(ctx, name, cfg.Core.Netns)
+		if err != nil {
+			number = rib.NoNumber // the survey says of a namespace why it cannot be looked at
+		}
+		c.Numbers[name] = number
+	}
+	return c, nil
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
 
 	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/doctor"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -21,8 +23,15 @@ type fakeHost struct {
 	fails  error
 }
 
-func (h *fakeHost) Features(context.Context) (rib.Features, error) { return rib.Features{}, h.fails }
-func (h *fakeHost) Rivals() []rib.Rival                            { return nil }
+func (h *fakeHost) Features(context.Context) (rib.Features, error)   { return rib.Features{}, h.fails }
+func (h *fakeHost) VXLANDevices(context.Context) (rib.Answer, error) { return rib.Yes, nil }
+func (h *fakeHost) NumberOf(_ context.Context, in, of string) (int32, error) {
+	if in == h.absent {
+		return 0, rib.Absent("netns " + in + " is not there")
+	}
+	return int32(len(in) + 10*len(of)), nil
+}
+func (h *fakeHost) Rivals() []rib.Rival { return nil }
 
 func (h *fakeHost) Survey(_ context.Context, netns string, protocol uint8, _ []string) (rib.Survey, error) {
 	h.mu.Lock()
@@ -75,5 +84,31 @@ func TestDiagnose(t *testing.T) {
 	}
 	if !checks["bgp-drift"] {
 		t.Errorf("what BGP has otherwise is not among %+v", found)
+	}
+}
+
+// TestGatherCore: where a VRF has an encapsulation the core is looked at too, and how each
+// namespace numbers it.
+func TestGatherCore(t *testing.T) {
+	h := &fakeHost{asked: make(map[string]uint8), absent: "b"}
+	specs := []vrf.Spec{{Name: "a", Binding: rib.Binding{Netns: "a"}, Carriage: rib.Carriage{Kind: rib.EncapVXLAN}}, {Name: "b", Binding: rib.Binding{Netns: "b"}}}
+	cfg := &config.Config{Core: rib.Core{Netns: "core"}, CoreInterfaces: []string{"core*"}, Carriage: config.Carriage{EVPN: true}}
+	facts, err := gather(t.Context(), h, cfg, specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := doctor.Carriage{
+		Core: cfg.Core, Interfaces: cfg.CoreInterfaces, EVPN: true, VXLAN: rib.Yes,
+		Numbers: map[string]int32{"": 40, "a": 41, "b": rib.NoNumber, "core": 44},
+	}
+	if !reflect.DeepEqual(facts.Carriage, want) {
+		t.Errorf("it gathered %+v, want %+v", facts.Carriage, want)
+	}
+	if _, looked := facts.Spaces["core"]; !looked {
+		t.Error("the core was not looked at")
+	}
+	facts, err = gather(t.Context(), h, cfg, specs[1:])
+	if _, looked := facts.Spaces["core"]; err != nil || looked || facts.Carriage.Numbers != nil {
+		t.Errorf("without an encapsulation it looked at the core: %v, %v", facts.Carriage, err)
 	}
 }

@@ -18,11 +18,11 @@ import (
 // newMetrics returns the server of the metrics, which has its address already, and the
 // status page that it serves; nil where the configuration wants none. own has GoBGP's own
 // metrics.
-func newMetrics(source *backend, own func() prometheus.Collector, cfg config.Metrics, version string, log *slog.Logger) (*metrics.Server, *status.Page, error) {
+func newMetrics(source *backend, pes metrics.Core, own func() prometheus.Collector, cfg config.Metrics, version string, log *slog.Logger) (*metrics.Server, *status.Page, error) {
 	if cfg.Listen == "" {
 		return nil, nil, nil
 	}
-	collectors := []prometheus.Collector{metrics.NewCollector(source, log)}
+	collectors := []prometheus.Collector{metrics.NewCollector(source, pes, log)}
 	if cfg.GoBGP {
 		collectors = append(collectors, own())
 	}

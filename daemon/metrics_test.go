@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/vrfredist/vrfredist/metrics"
+	"github.com/vrfredist/vrfredist/nsworker/core"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -22,7 +23,7 @@ import (
 func scrape(t *testing.T, source metrics.Source) string {
 	t.Helper()
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(metrics.NewCollector(source, slog.New(slog.DiscardHandler)))
+	registry.MustRegister(metrics.NewCollector(source, core.New(nil, core.Settings{}, nil), slog.New(slog.DiscardHandler)))
 	answer := httptest.NewRecorder()
 	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	text, err := io.ReadAll(answer.Body)
@@ -36,7 +37,7 @@ func scrape(t *testing.T, source metrics.Source) string {
 // to the metrics. What two other programs fight over with us once did not.
 func TestWhatAWorkerReportsIsScraped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		said := vrf.WorkerStatus{State: vrf.Degraded, Reason: "3 failed", Table: 1001, Contested: vrf.Contested{Routes: 6, Strangers: 5, Nexthops: 4}}
+		said := vrf.WorkerStatus{State: vrf.Degraded, Reason: "3 failed", Table: 1001, Contested: vrf.Contested{Routes: 6, Strangers: 5, Nexthops: 4}, Objects: 5}
 		said.Counts = rib.ByFamily[vrf.Counts]{{Paths: 6, Installed: 3, Failed: 3}, {Paths: 1, Installed: 1}}
 		said.Totals = vrf.Totals{Writes: rib.ByFamily[vrf.Writes]{{Added: 7}, {Added: 2}}, Unconfirmed: 8}
 		said.Totals.Resyncs[rib.ResyncLink] = 2
@@ -53,6 +54,7 @@ func TestWhatAWorkerReportsIsScraped(t *testing.T) {
 			vrfs: &vrfs{sup, d.force, s.bgp, new(vrf.Tap)}, neighbors: s.changer.apply.neighbors, mailboxes: mailboxes{s.bgp},
 		})
 		for _, want := range []string{
+			`vrfredist_nexthop_objects{netns="a",vrf="a"} 5`,
 			`vrfredist_contested{kind="route",netns="a",vrf="a"} 6`,
 			`vrfredist_leak_prefixes{from="default",netns="a",state="in",vrf="a"} 2`,
 			`vrfredist_leak_prefixes{from="default",netns="a",state="kept out",vrf="a"} 1`,

@@ -84,6 +84,7 @@ func (p *plan) run(ctx context.Context) error {
 		}
 	}
 	p.stage = nsworker.NewRehearsal(ctx, p.reader, p.before, p.after)
+	defer p.stage.Close()
 	announcing, err := p.announcing(ctx)
 	if err != nil {
 		return err
@@ -118,6 +119,9 @@ func (p *plan) settings() error {
 	}
 	if p.now.ManageSysctls != p.next.ManageSysctls {
 		add(fmt.Sprintf("netlink.manage_sysctls: %v -> %v", p.now.ManageSysctls, p.next.ManageSysctls))
+	}
+	for _, text := range coreChanges(p.now, p.next) {
+		add(text)
 	}
 	if len(p.preview.Notes) > 0 {
 		items = append(items, vrf.PlanItem{Kind: vrf.PlanSetting, Notes: p.preview.Notes, Text: "BGP"})

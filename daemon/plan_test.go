@@ -152,6 +152,39 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestPlanOfAnEncapsulation: what changes of it, that the VRF starts anew, and what devices are
+// made and removed.
+func TestPlanOfAnEncapsulation(t *testing.T) {
+	p, _, next := planning(t)
+	now := p.force.config()
+	is := rib.Carriage{
+		Kind: rib.EncapVXLAN, VNI: 100, Device: "vx100", Router: rib.MAC{2, 0, 0, 0, 1, 1}, Managed: true,
+		Core: rib.Core{VTEP: netip.MustParseAddr("10.255.0.1"), Port: 4789},
+	}
+	now.VRFs[0].Carriage, now.VRFs[1].Carriage = is, is
+	now.VRFs[1].Carriage.VNI, now.VRFs[1].Carriage.Device = 300, "vx300" // of blue, which goes
+	is.VNI, is.Device, is.Core.VTEP = 200, "vx200", netip.MustParseAddr("10.255.0.9")
+	next.VRFs[1].Carriage, next.VRFs[1].Export.Metric = is, 20
+	now.Core, next.Core, next.CoreInterfaces = now.VRFs[0].Carriage.Core, is.Core, []string{"core*"}
+	next.ManageLinks = true
+	got := strings.Join(lines(t, p, vrf.PlanRequest{File: "f.toml", Lines: -1}), "\n")
+	for _, want := range []string{
+		"setting change  netlink.core.interfaces: none -> core*\n",
+		"setting change  netlink.core.source: 10.255.0.1 -> 10.255.0.9\n",
+		"setting change  netlink.manage_links: false -> true\n",
+		"vrf remove blue blue (netns blue) | the VXLAN device vx300 is removed from netns blue\n",
+		"vrf change red red (netns red) | vni: 100 -> 200 | vxlan_device: vx100 -> vx200 | core.source: 10.255.0.1 -> 10.255.0.9 | " +
+			"the VXLAN device vx100 is removed from netns red | the VXLAN device vx200 is made in netns red | " +
+			"how other PEs are reached is looked up in the core as it is now: with the new one it may be otherwise | " +
+			"a changed encapsulation starts the VRF anew: its routes go, and come back when it runs with the other one; until then it forwards nothing | " +
+			"other PEs send by what they were told before until they have heard of the change",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("it does not say\n%s\nbut\n%s", want, got)
+		}
+	}
+}
+
 // TestAPlanThatCannotBeMade says why.
 func TestAPlanThatCannotBeMade(t *testing.T) {
 	p, b, _ := planning(t)

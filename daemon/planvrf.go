@@ -68,6 +68,7 @@ func (v plannedVRF) head() vrf.PlanItem {
 			item.Op = vrf.PlanChange
 		}
 	}
+	item.Details = append(item.Details, v.devices()...)
 	item.Text = fmt.Sprintf("%s (%s)", v.name, shown.Binding)
 	if !v.ran && !v.runs {
 		item.Text = v.name + " (in BGP alone)"
@@ -96,7 +97,7 @@ func (p *plan) yieldVRF(ctx context.Context, v plannedVRF, all map[string]*speak
 		return nil
 	}
 	p.totals.VRFs++
-	head.Notes = t.Notes
+	head.Notes = append(v.carriageNotes(p.now.Core), t.Notes...)
 	if err := p.yield(head); err != nil {
 		return err
 	}

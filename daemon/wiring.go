@@ -203,7 +203,7 @@ func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
 			reader: nsworker.Deps{Kernel: onlooker{w.host}, BGP: w.bgp, Board: w.board, Link: w.neighbors.link, Core: w.core},
 		},
 	}
-	server, page, err := newMetrics(&w.backend, w.bgp.Collector, cfg.Metrics, o.Version, o.Log)
+	server, page, err := newMetrics(&w.backend, w.core, w.bgp.Collector, cfg.Metrics, o.Version, o.Log)
 	if err != nil {
 		return nil, err
 	}

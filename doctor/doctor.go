@@ -78,6 +78,7 @@ type Facts struct {
 	Features     rib.Features
 	Spaces       map[string]Space // by the netns of a binding, "" for the daemon's own
 	Host         Host
+	Carriage     Carriage
 
 	tables *tables // Judge's
 }
@@ -88,7 +89,7 @@ func Judge(f Facts) []Finding {
 	var all []Finding
 	for _, check := range []func(Facts) []Finding{
 		capabilities, features, places, states, sharedTables, rivals, guards, protocolRoutes, protocolNumber,
-		sessions, settings, networkd, restart, passwords, drift, limits,
+		carriage, sessions, settings, networkd, restart, passwords, drift, limits,
 	} {
 		all = append(all, check(f)...)
 	}

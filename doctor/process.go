@@ -29,7 +29,8 @@ func (f Facts) needs() []capability {
 
 func (f Facts) usesNetns() bool {
 	return slices.ContainsFunc(f.Specs, func(s vrf.Spec) bool { return s.Binding.Netns != "" }) ||
-		slices.ContainsFunc(f.Neighbors, func(n rib.Neighbor) bool { return n.Netns != "" })
+		slices.ContainsFunc(f.Neighbors, func(n rib.Neighbor) bool { return n.Netns != "" }) ||
+		f.Carriage.Core.Netns != "" && len(f.carriedSpecs()) > 0
 }
 
 func capabilities(f Facts) []Finding {

@@ -24,6 +24,7 @@ func Settings() []string {
 		"ipv4/route/skip_notify_on_dev_down",
 		"ipv6/route/skip_notify_on_dev_down",
 		"ipv6/conf/all/disable_ipv6",
+		"ipv6/conf/*/disable_ipv6",
 		"ipv6/conf/all/forwarding",
 		"vrf/strict_mode",
 	}
@@ -134,20 +135,32 @@ func reversePath(_ Facts, n netnsVRFs, s Space) (Finding, bool) {
 		return Finding{}, false
 	}
 	var strict []string
+	carried := false
 	for _, k := range members(n, s) {
 		mine := s.Settings["ipv4/conf/"+k.Name+"/rp_filter"]
-		if mine == "1" || every == "1" && mine == "0" {
+		switch {
+		case k.VXLAN != rib.VXLAN{}:
+			carried = true // carriage finds what it drops
+		case mine == "1" || every == "1" && mine == "0":
 			strict = append(strict, k.Name)
 		}
 	}
 	if len(strict) == 0 {
 		return Finding{}, false
 	}
+	mend := set(n.netns, "net.ipv4.conf.all.rp_filter=2")
+	if carried { // which has to be loose for these alone
+		each := []string{"net/ipv4/conf/all/rp_filter=0"}
+		for _, name := range strict {
+			each = append(each, "net/ipv4/conf/"+name+"/rp_filter=2")
+		}
+		mend = set(n.netns, each...)
+	}
 	return Finding{
 		Level: Risk, Check: "rp-filter",
 		What: fmt.Sprintf("The reverse path filter is strict on %s %s (rp_filter=1).", some(strict), in(n.netns)),
 		Why:  "Where BGP sends a reply another way than the request came, as it does with two uplinks, the kernel drops the packets and says nothing.",
-		Mend: set(n.netns, "net.ipv4.conf.all.rp_filter=2"),
+		Mend: mend,
 	}, true
 }
 

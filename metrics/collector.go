@@ -38,6 +38,12 @@ type Source interface {
 	Guarded() []vrf.Guarded
 }
 
+// Core is the network between PEs.
+type Core interface {
+	// Count returns how many other PEs VRFs have paths of, and how many of those are not reached.
+	Count() (watched, unreached int)
+}
+
 // sessionTime bounds how long BGP may take to answer.
 const sessionTime = 5 * time.Second
 
@@ -45,13 +51,14 @@ const sessionTime = 5 * time.Second
 // grows with the VRFs and BGP neighbours that are configured, never with routes.
 type Collector struct {
 	source Source
+	core   Core
 	log    *slog.Logger
 	descs  map[string]*prometheus.Desc
 }
 
-// NewCollector returns a collector of source.
-func NewCollector(source Source, log *slog.Logger) *Collector {
-	c := &Collector{source: source, log: log, descs: make(map[string]*prometheus.Desc)}
+// NewCollector returns a collector of source and core.
+func NewCollector(source Source, core Core, log *slog.Logger) *Collector {
+	c := &Collector{source: source, core: core, log: log, descs: make(map[string]*prometheus.Desc)}
 	for _, f := range families() {
 		c.descs[f.name] = prometheus.NewDesc(f.name, f.help, append([]string{"vrf", "netns"}, f.labels...), nil)
 	}
@@ -88,6 +95,7 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 		s.states(st)
 		s.work(st.Totals)
 		s.repairs(st.Totals)
+		s.carried(st)
 		s.gauge(contested, float64(st.Contested.Routes), "route")
 		s.gauge(contested, float64(st.Contested.Strangers), "stranger")
 		s.gauge(contested, float64(st.Contested.Nexthops), "nexthop")
@@ -100,9 +108,13 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 			s.gauge(sessionCount, float64(sessions[st.Spec.Name][state]), state)
 		}
 	}
+	none := series{c, out, "", ""} // of no VRF
 	for _, p := range c.source.Policies() {
-		series{c, out, "", ""}.rules(p)
+		none.rules(p)
 	}
+	watched, unreached := c.core.Count()
+	none.gauge(corePEs, float64(watched-unreached), "reached")
+	none.gauge(corePEs, float64(unreached), "unreached")
 	for _, g := range c.source.Guarded() {
 		s := series{c, out, g.VRF, g.Netns}
 		s.counter(guardUpdates, g.Plain, g.Neighbor, "plain")
@@ -111,6 +123,20 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 			s.counter(guardActions, g.Removed[reason], g.Neighbor, reason)
 		}
 	}
+}
+
+// carried is how the VRF's packets get to other PEs.
+func (s series) carried(st vrf.Status) {
+	s.gauge(nexthopObjects, float64(st.Objects))
+	if st.Spec.Carriage.Kind == 0 {
+		return
+	}
+	is := 0.0
+	if st.Carried.Device {
+		is = 1
+	}
+	s.gauge(vxlanDevice, is)
+	s.gauge(vxlanEndpoints, float64(st.Carried.Endpoints))
 }
 
 // limits are how many prefixes there are of those that the VRF's limits allow.

@@ -33,6 +33,11 @@ const (
 	policyMatches = "vrfredist_policy_matches_total"
 	leakPrefixes  = "vrfredist_leak_prefixes"
 
+	nexthopObjects = "vrfredist_nexthop_objects"
+	vxlanDevice    = "vrfredist_vxlan_device"
+	vxlanEndpoints = "vrfredist_vxlan_endpoints"
+	corePEs        = "vrfredist_core_pes"
+
 	limitedPrefixes = "vrfredist_limited_prefixes"
 	prefixLimit     = "vrfredist_prefix_limit"
 	maxRoutes       = "vrfredist_max_routes"
@@ -53,6 +58,10 @@ func families() []family {
 		{writeErrors, "counter", []string{"family", "reason"}, "Changes of routes that did not succeed."},
 		{unconfirmed, "counter", nil, "Batches of changes that got no answer, so that the table was read again."},
 		{objectWrites, "counter", nil, "Changes of nexthop objects that the kernel confirmed."},
+		{nexthopObjects, "gauge", nil, "Nexthop objects that the kernel has for the VRF."},
+		{vxlanDevice, "gauge", nil, "Of a VRF with an encapsulation: 1 where its VXLAN device is there and as it has to be, else 0."},
+		{vxlanEndpoints, "gauge", nil, "Other PEs that the VXLAN device of the VRF has entries for."},
+		{corePEs, "gauge", []string{"state"}, "Other PEs that VRFs have paths of, by whether the core reaches them; vrf and netns are empty."},
 		{announcements, "counter", []string{"family", "operation"}, "Changes of what the VRF announces that BGP confirmed."},
 		{resyncs, "counter", []string{"reason"}, "Readings of the whole table by their reason."},
 		{readFailures, "counter", nil, "Readings of the table that failed and were repeated."},

@@ -52,6 +52,11 @@ func (f *fakeSource) Guarded() []vrf.Guarded {
 	return []vrf.Guarded{{VRF: "red", Netns: "tenant", Neighbor: "192.0.2.2", Plain: 7, Rehearsed: 2, Removed: map[string]uint64{"route_target": 3}}}
 }
 
+// fakeCore has three PEs, one of which is not reached.
+type fakeCore struct{}
+
+func (fakeCore) Count() (watched, unreached int) { return 3, 1 }
+
 func newSource() *fakeSource {
 	t := vrf.Totals{
 		Writes: rib.ByFamily[vrf.Writes]{
@@ -66,9 +71,10 @@ func newSource() *fakeSource {
 	t.Latency[rib.IPv6].Observe(time.Minute, 1)
 	return &fakeSource{
 		list: []vrf.Status{{
-			Spec: vrf.Spec{Name: "red", Binding: rib.Binding{Netns: "tenant"}}, Restarts: 2,
+			Spec: vrf.Spec{Name: "red", Binding: rib.Binding{Netns: "tenant"}, Carriage: rib.Carriage{Kind: rib.EncapVXLAN}}, Restarts: 2,
 			WorkerStatus: vrf.WorkerStatus{
 				State: vrf.Degraded, Totals: t, Contested: vrf.Contested{Routes: 6, Strangers: 5, Nexthops: 4},
+				Objects: 12, Carried: vrf.Carried{Endpoints: 3, Device: true},
 				Counts: rib.ByFamily[vrf.Counts]{
 					{Paths: 7, Imported: 10, Installed: 10, Unresolved: 14, Foreign: 14},
 					{Paths: 4, Installed: 3, Imported: 2, Foreign: 1},
@@ -84,7 +90,7 @@ func newSource() *fakeSource {
 func gather(t *testing.T, s Source) string {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(NewCollector(s, slog.New(slog.DiscardHandler)))
+	registry.MustRegister(NewCollector(s, fakeCore{}, slog.New(slog.DiscardHandler)))
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +106,7 @@ func gather(t *testing.T, s Source) string {
 
 func TestCollector(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
-	collector := NewCollector(newSource(), slog.New(slog.DiscardHandler))
+	collector := NewCollector(newSource(), fakeCore{}, slog.New(slog.DiscardHandler))
 	registry.MustRegister(collector)
 	problems, err := testutil.GatherAndLint(registry)
 	if err != nil || len(problems) > 0 {
@@ -137,6 +143,12 @@ func TestCollector(t *testing.T) {
 		`vrfredist_drift_found_total{family="ipv6",kind="missing",` + red + `,vrf="red"} 2`,
 		`vrfredist_drift_repaired_total{family="ipv4",kind="missing",` + red + `,vrf="red"} 3`,
 		`vrfredist_drift_repaired_total{family="ipv6",kind="missing",` + red + `,vrf="red"} 1`,
+		`vrfredist_nexthop_objects{` + red + `,vrf="red"} 12`,
+		`vrfredist_nexthop_objects{netns="",vrf="default"} 0`,
+		`vrfredist_vxlan_device{` + red + `,vrf="red"} 1`,
+		`vrfredist_vxlan_endpoints{` + red + `,vrf="red"} 3`,
+		`vrfredist_core_pes{netns="",state="reached",vrf=""} 2`,
+		`vrfredist_core_pes{netns="",state="unreached",vrf=""} 1`,
 		`vrfredist_contested{kind="nexthop",` + red + `,vrf="red"} 4`,
 		`vrfredist_contested{kind="route",` + red + `,vrf="red"} 6`,
 		`vrfredist_contested{kind="stranger",` + red + `,vrf="red"} 5`,
@@ -188,7 +200,7 @@ func TestCardinalityIsBounded(t *testing.T) {
 	for i := range 100 {
 		s.list = append(s.list, vrf.Status{Spec: vrf.Spec{Name: fmt.Sprint("vrf-", i)}, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready}})
 	}
-	few := testutil.CollectAndCount(NewCollector(s, slog.New(slog.DiscardHandler)))
+	few := testutil.CollectAndCount(NewCollector(s, fakeCore{}, slog.New(slog.DiscardHandler)))
 	if few > 100*95 {
 		t.Errorf("%d series of 100 VRFs", few)
 	}
@@ -196,7 +208,7 @@ func TestCardinalityIsBounded(t *testing.T) {
 		s.list[i].Counts[rib.IPv4] = vrf.Counts{Paths: 1e6, Installed: 1e6}
 		s.list[i].Totals.Writes[rib.IPv4].Added = 1e9
 	}
-	if many := testutil.CollectAndCount(NewCollector(s, slog.New(slog.DiscardHandler))); many != few {
+	if many := testutil.CollectAndCount(NewCollector(s, fakeCore{}, slog.New(slog.DiscardHandler))); many != few {
 		t.Errorf("%d series of full VRFs, %d of empty ones", many, few)
 	}
 }
@@ -237,7 +249,7 @@ func TestTheDocumentationIsRight(t *testing.T) {
 // What is exported is what families says, by type too.
 func TestFamiliesAreWhatIsExported(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(NewCollector(newSource(), slog.New(slog.DiscardHandler)))
+	registry.MustRegister(NewCollector(newSource(), fakeCore{}, slog.New(slog.DiscardHandler)))
 	got, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -299,7 +311,7 @@ func TestPromtoolAcceptsTheRules(t *testing.T) {
 
 func TestServer(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	s, err := NewServer("127.0.0.1:0", log, NewCollector(newSource(), log))
+	s, err := NewServer("127.0.0.1:0", log, NewCollector(newSource(), fakeCore{}, log))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,9 +96,38 @@ func (c *carried) end() {
 	}
 }
 
+// now is how the VRF's packets get to other PEs, and what is wrong with its device.
+func (c *carried) now(v rib.View, pes *nexthop.Endpoints) (vrf.Carried, *nexthop.BadDevice) {
+	if c.spec.Carriage.Kind != rib.EncapVXLAN {
+		return vrf.Carried{}, nil
+	}
+	_, bad := nexthop.VXLANDevice(v, &c.spec.Carriage, coreOf(c.core))
+	return vrf.Carried{Endpoints: pes.Len(), Device: bad == nil}, bad
+}
+
+// withDevice is what keeps a VRF from being ready, with what is wrong with its VXLAN device, and
+// the same for who may not know of the core; "": that is the same.
+func withDevice(bad *nexthop.BadDevice, trouble string) (reason, toTenant string) {
+	if bad == nil {
+		return trouble, ""
+	}
+	if bad.Confined != "" {
+		toTenant = besideReason(bad.Confined, trouble)
+	}
+	return besideReason(bad.Why, trouble), toTenant
+}
+
 // encaps are what packets are put into on hops that chosen paths come down to; none: nowhere into
 // anything.
-func (o onlooker) encaps(hops []rib.Hop, chosen []rib.Path) (list []rib.EncapTo) {
+func (o onlooker) encaps(links rib.Links, hops []rib.Hop, chosen []rib.Path) (list []rib.EncapTo) {
+	for i, h := range hops {
+		if overDevice(o.spec, links, h) { // where that leads is not known of a route of an earlier path
+			if list == nil {
+				list = make([]rib.EncapTo, len(hops))
+			}
+			list[i].Encap = rib.EncapOf(rib.EncapVXLAN)
+		}
+	}
 	for i := range chosen {
 		p := &chosen[i]
 		e, _ := o.spec.Carriage.Use(p)
@@ -117,6 +146,21 @@ func (o onlooker) encaps(hops []rib.Hop, chosen []rib.Path) (list []rib.EncapTo)
 		}
 	}
 	return list
+}
+
+// overDevice tells whether a hop is on a VRF's VXLAN device: its gateway stands for a PE.
+func overDevice(s vrf.Spec, links rib.Links, h rib.Hop) bool {
+	return s.Carriage.Kind == rib.EncapVXLAN && links[h.Ifindex].Name == s.Carriage.Device
+}
+
+// overCore tells whether a path is another PE's, which a VRF is to reach by an encapsulation if at
+// all.
+func overCore(s vrf.Spec, p *rib.Path) bool {
+	if p.Attrs == nil {
+		return false
+	}
+	e, why := s.Carriage.Use(p)
+	return e != (rib.Encap{}) || why != ""
 }
 
 // onlookersCore is a core for who only looks on: what a worker knows of it is known, and nothing

@@ -143,7 +143,9 @@ func (f *facts) explainLeaks(w *rib.Walk) {
 // show renders a path as the one who asks may see it.
 func (f *facts) show(p rib.Path) string {
 	if f.confined {
-		p = p.Confined(f.spec.Of())
+		if p = p.Confined(f.spec.Of()); overCore(f.spec, &p) {
+			p = p.WithoutCore()
+		}
 	}
 	return p.String()
 }
@@ -238,7 +240,11 @@ func (f *facts) explainNexthop(w *rib.Walk) {
 	case f.set.OnBackup:
 		w.Add("nexthop", rib.Passed, "it is lost, and the backup forwards until another path is the best one", lines(f.set.Ways, f.way)...)
 	default:
-		w.Add("nexthop", rib.Passed, "it resolves in this VRF", lines(f.set.Ways, f.way)...)
+		where := "it resolves in this VRF"
+		if slices.ContainsFunc(f.set.Ways, func(w *nexthop.Way) bool { return w.Encap != (rib.Encap{}) }) {
+			where = "its PE is reached over the core"
+		}
+		w.Add("nexthop", rib.Passed, where, lines(f.set.Ways, f.way)...)
 	}
 }
 
@@ -258,6 +264,9 @@ func (f *facts) explainBackup(w *rib.Walk, backup rib.Path) {
 func (f *facts) unresolved() string {
 	if f.confined && f.set.Leaks() {
 		return "it is leaked from " + rib.Elsewhere + ", which has no way to it here now"
+	}
+	if f.confined && slices.ContainsFunc(f.set.Ways, func(w *nexthop.Way) bool { return w.Encap != (rib.Encap{}) || w.Cannot != "" }) {
+		return rib.PENotReached
 	}
 	return f.set.Reason
 }
@@ -317,7 +326,7 @@ func (f *facts) pe(w *nexthop.Way) string {
 	to := rib.EncapTo{Encap: w.Encap, PE: w.Addr}
 	switch {
 	case f.confined && len(w.Hops) == 0:
-		return "the PE that sent it is not reached"
+		return rib.PENotReached
 	case f.confined:
 		to.PE = netip.Addr{}
 		return fmt.Sprintf("encap %s, to a PE that is reached", to)
@@ -371,7 +380,7 @@ func (f *facts) explainTable(w *rib.Walk) {
 	}
 	slices.SortStableFunc(routes, func(a, b rib.Route) int { return cmp.Compare(a.Metric, b.Metric) })
 	details := lines(routes, func(r rib.Route) string {
-		if f.confined && r.Protocol == f.spec.Protocol && (f.set.Leaks() || f.entry.Note.state == rib.Stale) {
+		if f.confined && r.Protocol == f.spec.Protocol && (f.set.Leaks() || f.entry.Note.state == rib.Stale || slices.ContainsFunc(r.Hops, func(h rib.Hop) bool { return overDevice(f.spec, f.view.Links, h) })) {
 			return fmt.Sprintf("%s metric %d (ours)", r.Prefix, r.Metric) // its way may be another VRF's
 		}
 		return flat(r.Format(f.view.Links)) + " (" + f.owner(r) + ")"

@@ -20,6 +20,7 @@ type fakeCore struct {
 	followers map[chan struct{}]bool
 	needs     []string
 	making    string
+	found     map[netip.Addr]rib.Lead // what it finds out once somebody asks
 }
 
 func newFakeCore(pes ...string) *fakeCore {
@@ -45,6 +46,15 @@ func (c *fakeCore) PE(addr netip.Addr) (rib.Lead, bool) {
 func (c *fakeCore) Watch(addr netip.Addr, by int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if lead, is := c.found[addr]; is {
+		c.leads[addr] = lead
+		for ch := range c.followers {
+			select {
+			case ch <- struct{}{}:
+			default:
+			}
+		}
+	}
 	if c.watched[addr] += by; c.watched[addr] == 0 {
 		delete(c.watched, addr)
 	}

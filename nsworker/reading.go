@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -136,14 +137,18 @@ func (s *tableSync) report(reading bool) {
 	if s.phase == catchUp && waiting == 0 && s.routes.idle() && s.announced.Idle() {
 		s.phase = inStep
 	}
-	st := vrf.WorkerStatus{Table: s.view().Where.Table, State: vrf.Syncing, Totals: s.withDrifts(s.totals), Contested: s.contested(), Counts: s.counts(s.feed)}
-	st.Progress = s.progress(prefixes, waiting, reading)
+	st := vrf.WorkerStatus{Table: s.view().Where.Table, State: vrf.Syncing, Totals: s.withDrifts(s.totals), Contested: s.contested(), Counts: s.counts(s.feed), Objects: nexthop.CountObjects(s.sets.Objects)}
+	var bad *nexthop.BadDevice
+	st.Carried, bad = s.write.carried.now(*s.view(), s.sets.Endpoints)
+	if st.Progress = s.progress(prefixes, waiting, reading); st.Progress == (vrf.Progress{}) && bad != nil && bad.Waits {
+		st.Progress.Phase = "waiting for the device " + s.spec.Carriage.Device
+	}
 	s.warnOfQuota()
 	// A route that nobody spoke of since the start may be an earlier tenant's: with one of
 	// them the VRF is not ready.
-	if s.phase.synced() && st.Counts.Total().Stale == 0 {
+	if s.phase.synced() && st.Counts.Total().Stale == 0 && (bad == nil || !bad.Waits) {
 		st.State = vrf.Ready
-		if st.Reason = s.trouble(s.resync.failures > 0); st.Reason != "" {
+		if st.Reason, st.ToTenant = withDevice(bad, s.trouble(s.resync.failures > 0)); st.Reason != "" {
 			st.State = vrf.Degraded
 		}
 	}

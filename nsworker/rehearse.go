@@ -31,14 +31,15 @@ type Rehearsal struct {
 	before  map[string]vrf.Spec
 	after   map[string]vrf.Spec
 	leaving []leaving // tables that a worker of before empties
+	core    *askingCore
 }
 
 // NewRehearsal rehearses the change from one set of Specs to another. deps are
 // those of the running workers: the kernel is read, BGP is asked what is
 // announced, and the board is looked at.
 func NewRehearsal(ctx context.Context, deps Deps, before, after []vrf.Spec) *Rehearsal {
-	r := &Rehearsal{before: vrf.SpecsByName(before), after: vrf.SpecsByName(after)}
-	r.deps = Deps{Kernel: deps.Kernel, BGP: deps.BGP, Board: deps.Board.rehearsal(), Log: slog.New(slog.DiscardHandler), Link: deps.Link, Core: onlookersCore{deps.Core}}
+	r := &Rehearsal{before: vrf.SpecsByName(before), after: vrf.SpecsByName(after), core: newAskingCore(deps.Core)}
+	r.deps = Deps{Kernel: deps.Kernel, BGP: deps.BGP, Board: deps.Board.rehearsal(), Log: slog.New(slog.DiscardHandler), Link: deps.Link, Core: r.core}
 	for _, s := range before {
 		if !r.Moves(s.Name) {
 			continue
@@ -80,8 +81,11 @@ func (r *Rehearsal) read(ctx context.Context, s vrf.Spec) (rib.Where, rib.Table,
 		return rib.Where{}, rib.Table{}, err
 	}
 	t, err := table.Read(ctx, s.Import.Tables...)
-	return table.Where(), t, errors.Join(err, table.Close())
+	return table.Where(), deviceMade(t, table.Where(), s), errors.Join(err, table.Close())
 }
+
+// Close gives back what the rehearsal has of the core.
+func (r *Rehearsal) Close() { r.core.close() }
 
 // Imports returns what a VRF of the new Specs would announce to BGP. A VRF that
 // would have no table announces nothing.

@@ -108,16 +108,17 @@ func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus
 				st.Route.Metric = v.Metric
 			}
 			st.Best, st.Paths, st.Backup = buf[0], len(buf), v.Backup
-			st.Encaps = s.onlooker.encaps(r.hops, buf)
+			st.OverCore = overCore(s.onlooker.spec, &st.Best)
 			st.Leaked = st.Leaked || slices.ContainsFunc(buf, func(p rib.Path) bool { return p.LeaksInto(s.name) })
 			if r.state == rib.Installed {
 				st.Reason = besideReason(st.Reason, byWhichLeak(st.Best))
 			}
-			if r.state == rib.Unresolved && st.Best.Label != 0 && st.Best.Attrs.Source == "" {
+			if r.state == rib.Unresolved && st.Best.Label != 0 && st.Best.Attrs.Source == "" && !st.OverCore {
 				// Not the set's reason: a set is shared by paths with other labels.
 				st.Reason = fmt.Sprintf("%s, and forwarding by its MPLS label, %d, is not supported", r.reason, st.Best.Label)
 			}
 		}
+		st.Encaps = s.onlooker.encaps(s.view.Links, r.hops, buf)
 		if !yield(st) {
 			return false
 		}

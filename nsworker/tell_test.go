@@ -94,7 +94,8 @@ func TestProgress(t *testing.T) {
 // rehearsed is what a rehearsal says of a VRF, a line each.
 func (l *lab) rehearsed(before, after vrf.Spec) (lines []string) {
 	l.t.Helper()
-	r := NewRehearsal(l.t.Context(), Deps{Kernel: l.kernel, BGP: l.bgp, Board: l.board}, []vrf.Spec{before}, []vrf.Spec{after})
+	r := NewRehearsal(l.t.Context(), Deps{Kernel: l.kernel, BGP: l.bgp, Board: l.board, Core: l.core}, []vrf.Spec{before}, []vrf.Spec{after})
+	defer r.Close()
 	got, err := r.Table(l.t.Context(), after.Name, l.feed(after.Name), false)
 	if err != nil {
 		l.t.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/netip"
+	"path"
+	"slices"
 )
 
 // Carriage is how packets of a VRF get to other PEs, and theirs here: by one encapsulation over
@@ -46,6 +48,26 @@ func VXLANOverhead(vtep netip.Addr) uint32 {
 		return 50
 	}
 	return 70
+}
+
+// UnderlayMTU is the smallest MTU of the interfaces to other PEs: what is larger would be cut, or
+// lost. Where patterns name none that is there, it is that of Ethernet.
+func UnderlayMTU(links Links, patterns []string) uint32 {
+	const ethernet = 1500
+	least := uint32(0)
+	for _, l := range links {
+		between := slices.ContainsFunc(patterns, func(pattern string) bool {
+			is, _ := path.Match(pattern, l.Name) // config has looked at the patterns
+			return is
+		})
+		if !l.Loopback && l.MTU != 0 && between && (least == 0 || l.MTU < least) {
+			least = l.MTU
+		}
+	}
+	if least == 0 {
+		return ethernet
+	}
+	return least
 }
 
 // Use is why a VRF with c can do nothing with a path that another PE sent, as one short sentence;

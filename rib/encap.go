@@ -93,17 +93,25 @@ func (t EncapTo) String() string {
 		return ""
 	}
 	s, is := t.Kind().String(), t.Tunnel()
-	if t.Kind() == EncapVXLAN {
+	if is.VNI != 0 {
 		s += " " + strconv.FormatUint(uint64(is.VNI), 10)
 	}
 	switch {
 	case !t.PE.IsValid():
-	case t.Kind() == EncapVXLAN:
+	case is.RouterMAC != (MAC{}):
 		s = fmt.Sprintf("%s to %s, %s", s, t.PE, is.RouterMAC)
 	default:
 		s = fmt.Sprintf("%s to %s", s, t.PE)
 	}
 	return s
+}
+
+// withoutPE is t without what it says of another router.
+func (t EncapTo) withoutPE() EncapTo {
+	if t.Kind() != EncapVXLAN {
+		return EncapTo{Encap: EncapOf(t.Kind())}
+	}
+	return EncapTo{Encap: ByVXLAN(t.Tunnel().VNI, MAC{})}
 }
 
 // AppendKey appends what makes two encapsulations different, and nothing for none. The ids of

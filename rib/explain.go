@@ -100,6 +100,8 @@ func (p Path) String() string {
 		return b.String()
 	case a.Source == Elsewhere:
 		b.WriteString("of " + Elsewhere)
+	case a.local() && a.Carrier != NotCarried:
+		b.WriteString("of another PE")
 	case a.local():
 		b.WriteString("originated here")
 	default:
@@ -111,7 +113,11 @@ func (p Path) String() string {
 	if a.LinkLocal.IsValid() {
 		fmt.Fprintf(&b, " and %s", a.LinkLocal)
 	}
-	if p.Label != 0 {
+	switch {
+	case p.Label == 0:
+	case a.Carrier == ByEVPN:
+		fmt.Fprintf(&b, ", EVPN with VNI %d", p.Label)
+	default:
 		fmt.Fprintf(&b, ", label %d", p.Label)
 	}
 	fmt.Fprintf(&b, ", local preference %d, MED %d", a.LocalPref, a.MED)

@@ -65,3 +65,49 @@ func encapsulates(r Route, live []Hop) error {
 	}
 	return nil
 }
+
+// DeviceFault is what keeps a link from being the device by which a VRF's packets are carried.
+type DeviceFault uint8
+
+// The faults, the worst first. With one that differs packets would come to another tenant, or
+// what comes back would be lost.
+const (
+	NoDeviceFault   DeviceFault = iota
+	DeviceMissing               // there is no link of that name
+	DeviceElsewhere             // it does not belong to the VRF
+	DeviceNotVXLAN
+	DeviceForMany // it is for many VNIs, which packets' metadata say
+	DeviceOtherVNI
+	DeviceOtherLocal // address
+	DeviceOtherPort
+	DeviceOtherMAC
+	DeviceDown
+)
+
+// DeviceFault is the worst of what is wrong with the VXLAN device of a VRF, of which the interfaces
+// are members.
+func (c *Carriage) DeviceFault(links Links, member func(Link) bool) (Link, DeviceFault) {
+	link, is := links.ByName(c.Device)
+	x := &link.VXLAN
+	switch {
+	case !is:
+		return link, DeviceMissing
+	case !member(link):
+		return link, DeviceElsewhere
+	case *x == VXLAN{}:
+		return link, DeviceNotVXLAN
+	case x.VNI == 0:
+		return link, DeviceForMany
+	case x.VNI != c.VNI:
+		return link, DeviceOtherVNI
+	case x.Local != c.Core.VTEP:
+		return link, DeviceOtherLocal
+	case x.Port != c.Core.Port:
+		return link, DeviceOtherPort
+	case x.MAC != c.Router:
+		return link, DeviceOtherMAC
+	case !link.Admin:
+		return link, DeviceDown
+	}
+	return link, NoDeviceFault
+}

@@ -226,10 +226,19 @@ func (p Path) Confined(own string) Path {
 		a.Rare = a.Rare.confined()
 		p.RD, p.ID, p.Label, p.Attrs = 0, 0, 0, &a
 	case p.Attrs != nil && p.Attrs.Carrier == ByEVPN:
-		a := *p.Attrs
-		a.Via = &Via{IBGP: a.IBGP, PeerAS: a.PeerAS, ClusterLen: a.ClusterLen, Carrier: a.Carrier, EncapKind: a.EncapKind}
-		p.Attrs = &a
+		return p.WithoutCore()
 	}
+	return p
+}
+
+// WithoutCore returns p, which another PE sent, without the core's addresses. A route
+// distinguisher or a route target may have one in it (RFC 4364, 4.2).
+func (p Path) WithoutCore() Path {
+	a := *p.Attrs
+	a.Via = &Via{IBGP: a.IBGP, PeerAS: a.PeerAS, ClusterLen: a.ClusterLen, Carrier: a.Carrier, EncapKind: a.EncapKind}
+	a.Tags = &Tags{Communities: a.Communities, Large: a.Large}
+	a.Rare = a.Rare.confined()
+	p.RD, p.ID, p.Label, p.Attrs = 0, 0, 0, &a
 	return p
 }
 

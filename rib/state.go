@@ -54,8 +54,10 @@ type RouteStatus struct {
 	// Encaps are what packets are put into on each of Route.Hops, in their order; none: nowhere
 	// into anything.
 	Encaps []EncapTo
-	MED    uint32   // import: as announced
-	Comms  []string // import: communities as announced, as text
+	// OverCore: export: the best path is one of another PE, for an encapsulation.
+	OverCore bool
+	MED      uint32   // import: as announced
+	Comms    []string // import: communities as announced, as text
 	// Leaked: export: another VRF's routes, links and neighbours are in it.
 	Leaked bool
 }
@@ -68,7 +70,7 @@ const Elsewhere = "another VRF"
 // leak; nobody can tell.
 func (r RouteStatus) Confined(own string) RouteStatus {
 	r.Backup = r.Backup.Confined(own)
-	r = r.withoutCore(own)
+	r = r.withoutCore()
 	if !r.Leaked && r.State != Stale {
 		return r
 	}
@@ -80,11 +82,15 @@ func (r RouteStatus) Confined(own string) RouteStatus {
 	return r
 }
 
+// PENotReached is all that may be told of why a path of another PE is not used to who may not know
+// of the core.
+const PENotReached = "the PE that sent it is not reached"
+
 // withoutCore is r without the addresses of other PEs in the core.
-func (r RouteStatus) withoutCore(own string) RouteStatus {
-	if r.Best.Attrs != nil && r.Best.Attrs.Carrier == ByEVPN && !r.Leaked {
-		if r.Best = r.Best.Confined(own); r.State == Unresolved {
-			r.Reason = "the PE that sent it is not reached"
+func (r RouteStatus) withoutCore() RouteStatus {
+	if r.OverCore && r.Best.Attrs != nil && !r.Leaked {
+		if r.Best = r.Best.WithoutCore(); r.State == Unresolved {
+			r.Reason = PENotReached
 		}
 	}
 	if len(r.Encaps) == 0 {
@@ -92,8 +98,8 @@ func (r RouteStatus) withoutCore(own string) RouteStatus {
 	}
 	r.Encaps, r.Route.Hops = slices.Clone(r.Encaps), slices.Clone(r.Route.Hops)
 	for i := range r.Encaps {
-		if r.Encaps[i].Kind() != 0 {
-			r.Encaps[i].PE, r.Route.Hops[i].Gateway = netip.Addr{}, netip.Addr{}
+		if kind := r.Encaps[i].Kind(); kind != 0 {
+			r.Encaps[i], r.Route.Hops[i].Gateway = r.Encaps[i].withoutPE(), netip.Addr{}
 		}
 	}
 	return r

@@ -16,6 +16,9 @@ type Survey struct {
 	Guarded map[uint32]Guard
 }
 
+// NoNumber is the number of a namespace that another one has none for, or that is the same.
+const NoNumber = -1
+
 // Guard says for which families a table ends in such a route.
 type Guard [Families]bool
 

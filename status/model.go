@@ -3,6 +3,7 @@ package status
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -14,18 +15,16 @@ const sessionsShown = 16
 
 // row is a VRF on the page.
 type row struct {
-	Name      string    `json:"name"`
-	Of        string    `json:"of,omitempty"` // the VRF of a secondary table
-	State     string    `json:"state"`
-	Reason    string    `json:"reason,omitempty"`
-	Since     int64     `json:"since"`
-	Retry     int64     `json:"retry,omitempty"`
-	Restarts  int       `json:"restarts,omitempty"`
-	Binding   string    `json:"binding"`
-	Table     uint32    `json:"table,omitempty"`
-	RD        string    `json:"rd,omitempty"`
-	ImportRTs []string  `json:"import_rts,omitempty"`
-	ExportRTs []string  `json:"export_rts,omitempty"`
+	Name     string `json:"name"`
+	Of       string `json:"of,omitempty"` // the VRF of a secondary table
+	State    string `json:"state"`
+	Reason   string `json:"reason,omitempty"`
+	Since    int64  `json:"since"`
+	Retry    int64  `json:"retry,omitempty"`
+	Restarts int    `json:"restarts,omitempty"`
+	Binding  string `json:"binding"`
+	Table    uint32 `json:"table,omitempty"`
+	between
 	Imports   bool      `json:"imports"`
 	Exports   bool      `json:"exports"`
 	Paths     int       `json:"paths"`
@@ -34,6 +33,14 @@ type row struct {
 	Up        int       `json:"up"`     // sessions that are established
 	Neighbors int       `json:"neighbors"`
 	Sessions  []session `json:"sessions,omitempty"` // sessionsShown at most, those that are down first
+}
+
+// between is how routes and packets get from and to other PEs.
+type between struct {
+	RD        string   `json:"rd,omitempty"`
+	ImportRTs []string `json:"import_rts,omitempty"`
+	ExportRTs []string `json:"export_rts,omitempty"`
+	Encap     string   `json:"encap,omitempty"`
 }
 
 type counts struct {
@@ -125,13 +132,16 @@ func newRow(st vrf.Status, waiting int, sessions []vrf.Session) row {
 		Name: st.Spec.Name, Of: st.Spec.VRF, State: string(st.State), Reason: st.Reason, Since: st.Since.Unix(),
 		Restarts: st.Restarts, Binding: st.Spec.Binding.String(), Table: st.Table, Paths: st.Counts.Total().Paths, Waiting: waiting,
 		Imports: st.Spec.Import.Enabled, Exports: st.Spec.Export.Enabled, Neighbors: len(sessions),
-		ImportRTs: texts(st.Spec.ImportRTs), ExportRTs: texts(st.Spec.ExportRTs),
+		between: between{ImportRTs: texts(st.Spec.ImportRTs), ExportRTs: texts(st.Spec.ExportRTs)},
 	}
 	if !st.Retry.IsZero() {
 		r.Retry = st.Retry.Unix()
 	}
 	if st.Spec.RD != 0 {
 		r.RD = st.Spec.RD.String()
+	}
+	if st.Spec.Carriage.Kind != 0 {
+		r.Encap = fmt.Sprintf("%s; %s", st.Spec.Carriage, vrf.CountOf(st.Carried.Endpoints, "other PE"))
 	}
 	for f := range rib.Families {
 		r.Counts[f] = counts(st.Counts[f])

@@ -126,7 +126,7 @@ func (k *keeper) clearWay(ctx context.Context) bool {
 	for _, other := range k.after {
 		k.set(func(st *Status) {
 			st.State = Pending
-			st.Reason = fmt.Sprintf("it waits for the earlier worker of VRF %q to take its routes out", other.name)
+			st.Reason, st.ToTenant = fmt.Sprintf("it waits for the earlier worker of VRF %q to take its routes out", other.name), ""
 		})
 		select {
 		case <-other.done:
@@ -173,7 +173,7 @@ func (k *keeper) fail(ctx context.Context, err error, delay time.Duration) {
 		k.log.Error("a worker failed", "err", err, "retry_in", delay)
 	}
 	k.set(func(st *Status) {
-		st.State, st.Reason = Failed, err.Error()
+		st.State, st.Reason, st.ToTenant = Failed, err.Error(), ""
 		st.Retry = time.Now().Add(delay)
 		st.Table, st.Contested, st.Progress = 0, Contested{}, Progress{}
 	})
@@ -202,8 +202,8 @@ func (k *keeper) work(ctx context.Context) error {
 	k.past = k.status.Totals
 	k.mu.Unlock()
 	k.set(func(st *Status) {
-		st.State, st.Reason, st.Retry = Syncing, "", time.Time{}
-		st.Counts = rib.ByFamily[Counts]{}
+		st.State, st.Reason, st.ToTenant, st.Retry = Syncing, "", "", time.Time{}
+		st.Counts, st.Carried = rib.ByFamily[Counts]{}, Carried{}
 	})
 	err := guard(func() error {
 		w := k.sup.factory(spec, func(st WorkerStatus) { k.report(life, st) })

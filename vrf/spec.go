@@ -139,11 +139,29 @@ type Status struct {
 type WorkerStatus struct {
 	State     State
 	Reason    string // for Pending, Degraded and Failed: one sentence
+	ToTenant  string // Reason without what it says of the core; "": it says nothing of it
 	Table     uint32 // the table in use; 0 while there is none
 	Counts    rib.ByFamily[Counts]
 	Totals    Totals // of this worker; in a Status of all workers since the VRF was configured
 	Contested Contested
 	Progress  Progress // of long work
+	Objects   int      // nexthop objects of the kernel that are this VRF's
+	Carried   Carried
+}
+
+// Carried is how a VRF's packets get to other PEs now; the zero value where they go plainly.
+type Carried struct {
+	Endpoints int  // other PEs that the VXLAN device has entries for
+	Device    bool // it is there, and as it has to be
+}
+
+// Confined returns s as one may see it who may know of the VRF alone: without the core's
+// addresses. What the VRF has on the wire, and its device, stay.
+func (s Status) Confined() Status {
+	c := &s.Spec.Carriage
+	c.Core, c.Router = rib.Core{}, rib.MAC{}
+	s.Reason, s.ToTenant = cmp.Or(s.ToTenant, s.Reason), ""
+	return s
 }
 
 // Contested counts the routes and objects that are left alone for a while, because

@@ -658,6 +658,7 @@ type Vrf struct {
 	Binding       string                 `protobuf:"bytes,16,opt,name=binding,proto3" json:"binding,omitempty"`     // as configured: "main", "device vrf-red", "netns tenant-a, table 1001"
 	Neighbors     []*Neighbor            `protobuf:"bytes,17,rep,name=neighbors,proto3" json:"neighbors,omitempty"` // of GetVrf alone
 	Progress      *Progress              `protobuf:"bytes,18,opt,name=progress,proto3" json:"progress,omitempty"`   // none: there is no long work
+	Carriage      *Carriage              `protobuf:"bytes,19,opt,name=carriage,proto3" json:"carriage,omitempty"`   // how its packets get to other PEs; none: plainly, or not at all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -818,6 +819,123 @@ func (x *Vrf) GetProgress() *Progress {
 	return nil
 }
 
+func (x *Vrf) GetCarriage() *Carriage {
+	if x != nil {
+		return x.Carriage
+	}
+	return nil
+}
+
+// How a VRF's packets get to other PEs, by an encapsulation over the core. Who sees some VRFs alone
+// is not told what is of the core.
+type Carriage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Encap         string                 `protobuf:"bytes,1,opt,name=encap,proto3" json:"encap,omitempty"`                                 // vxlan
+	Vni           uint32                 `protobuf:"varint,2,opt,name=vni,proto3" json:"vni,omitempty"`                                    // the VRF's number on the wire
+	Device        string                 `protobuf:"bytes,3,opt,name=device,proto3" json:"device,omitempty"`                               // the VXLAN device in the VRF
+	DeviceReady   bool                   `protobuf:"varint,4,opt,name=device_ready,json=deviceReady,proto3" json:"device_ready,omitempty"` // it is there, and as it has to be; else the VRF's reason says what is wrong
+	Managed       bool                   `protobuf:"varint,5,opt,name=managed,proto3" json:"managed,omitempty"`                            // the daemon makes it, and removes it with the VRF
+	Endpoints     uint32                 `protobuf:"varint,6,opt,name=endpoints,proto3" json:"endpoints,omitempty"`                        // other PEs that the device has entries for
+	RouterMac     string                 `protobuf:"bytes,7,opt,name=router_mac,json=routerMac,proto3" json:"router_mac,omitempty"`        // this router's, which other PEs are told; "": not to be told
+	Source        string                 `protobuf:"bytes,8,opt,name=source,proto3" json:"source,omitempty"`                               // this router's address in the core, which other PEs send to; "": not to be told
+	CoreNetns     string                 `protobuf:"bytes,9,opt,name=core_netns,json=coreNetns,proto3" json:"core_netns,omitempty"`        // "": the daemon's own, or not to be told
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Carriage) Reset() {
+	*x = Carriage{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Carriage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Carriage) ProtoMessage() {}
+
+func (x *Carriage) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Carriage.ProtoReflect.Descriptor instead.
+func (*Carriage) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Carriage) GetEncap() string {
+	if x != nil {
+		return x.Encap
+	}
+	return ""
+}
+
+func (x *Carriage) GetVni() uint32 {
+	if x != nil {
+		return x.Vni
+	}
+	return 0
+}
+
+func (x *Carriage) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *Carriage) GetDeviceReady() bool {
+	if x != nil {
+		return x.DeviceReady
+	}
+	return false
+}
+
+func (x *Carriage) GetManaged() bool {
+	if x != nil {
+		return x.Managed
+	}
+	return false
+}
+
+func (x *Carriage) GetEndpoints() uint32 {
+	if x != nil {
+		return x.Endpoints
+	}
+	return 0
+}
+
+func (x *Carriage) GetRouterMac() string {
+	if x != nil {
+		return x.RouterMac
+	}
+	return ""
+}
+
+func (x *Carriage) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Carriage) GetCoreNetns() string {
+	if x != nil {
+		return x.CoreNetns
+	}
+	return ""
+}
+
 // How far long work is.
 type Progress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -830,7 +948,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[12]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -842,7 +960,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[12]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -855,7 +973,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{12}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Progress) GetPhase() string {
@@ -899,7 +1017,7 @@ type Neighbor struct {
 
 func (x *Neighbor) Reset() {
 	*x = Neighbor{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -911,7 +1029,7 @@ func (x *Neighbor) String() string {
 func (*Neighbor) ProtoMessage() {}
 
 func (x *Neighbor) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -924,7 +1042,7 @@ func (x *Neighbor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Neighbor.ProtoReflect.Descriptor instead.
 func (*Neighbor) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{13}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Neighbor) GetAddress() string {
@@ -1008,7 +1126,7 @@ type Removed struct {
 
 func (x *Removed) Reset() {
 	*x = Removed{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1020,7 +1138,7 @@ func (x *Removed) String() string {
 func (*Removed) ProtoMessage() {}
 
 func (x *Removed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1033,7 +1151,7 @@ func (x *Removed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Removed.ProtoReflect.Descriptor instead.
 func (*Removed) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{14}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Removed) GetReason() string {
@@ -1060,7 +1178,7 @@ type ListNeighborsRequest struct {
 
 func (x *ListNeighborsRequest) Reset() {
 	*x = ListNeighborsRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1072,7 +1190,7 @@ func (x *ListNeighborsRequest) String() string {
 func (*ListNeighborsRequest) ProtoMessage() {}
 
 func (x *ListNeighborsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1085,7 +1203,7 @@ func (x *ListNeighborsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighborsRequest.ProtoReflect.Descriptor instead.
 func (*ListNeighborsRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{15}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListNeighborsRequest) GetVrf() string {
@@ -1111,7 +1229,7 @@ type ListNeighborsResponse struct {
 
 func (x *ListNeighborsResponse) Reset() {
 	*x = ListNeighborsResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1123,7 +1241,7 @@ func (x *ListNeighborsResponse) String() string {
 func (*ListNeighborsResponse) ProtoMessage() {}
 
 func (x *ListNeighborsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1136,7 +1254,7 @@ func (x *ListNeighborsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighborsResponse.ProtoReflect.Descriptor instead.
 func (*ListNeighborsResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{16}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListNeighborsResponse) GetNeighbors() []*Neighbor {
@@ -1164,7 +1282,7 @@ type Counts struct {
 
 func (x *Counts) Reset() {
 	*x = Counts{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1176,7 +1294,7 @@ func (x *Counts) String() string {
 func (*Counts) ProtoMessage() {}
 
 func (x *Counts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1189,7 +1307,7 @@ func (x *Counts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counts.ProtoReflect.Descriptor instead.
 func (*Counts) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{17}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Counts) GetPaths() uint32 {
@@ -1275,7 +1393,7 @@ type ListRoutesRequest struct {
 
 func (x *ListRoutesRequest) Reset() {
 	*x = ListRoutesRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1287,7 +1405,7 @@ func (x *ListRoutesRequest) String() string {
 func (*ListRoutesRequest) ProtoMessage() {}
 
 func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1300,7 +1418,7 @@ func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutesRequest.ProtoReflect.Descriptor instead.
 func (*ListRoutesRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{18}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListRoutesRequest) GetVrf() string {
@@ -1358,14 +1476,16 @@ type Route struct {
 	LargeCommunities []string `protobuf:"bytes,15,rep,name=large_communities,json=largeCommunities,proto3" json:"large_communities,omitempty"`
 	Source           string   `protobuf:"bytes,16,opt,name=source,proto3" json:"source,omitempty"` // the VRF it leaked from, "" where it is no leak
 	Label            uint32   `protobuf:"varint,17,opt,name=label,proto3" json:"label,omitempty"`
-	Backup           *Backup  `protobuf:"bytes,18,opt,name=backup,proto3" json:"backup,omitempty"` // export: what takes over where the nexthops of the best path are lost; unset: nothing
+	Backup           *Backup  `protobuf:"bytes,18,opt,name=backup,proto3" json:"backup,omitempty"`   // export: what takes over where the nexthops of the best path are lost; unset: nothing
+	Carrier          string   `protobuf:"bytes,19,opt,name=carrier,proto3" json:"carrier,omitempty"` // export: the family by which another PE's path came: VPN, EVPN; "": neither
+	Vni              uint32   `protobuf:"varint,20,opt,name=vni,proto3" json:"vni,omitempty"`        // export: of a path by EVPN, in place of the label
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1377,7 +1497,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1390,7 +1510,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{19}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Route) GetPrefix() string {
@@ -1519,6 +1639,20 @@ func (x *Route) GetBackup() *Backup {
 	return nil
 }
 
+func (x *Route) GetCarrier() string {
+	if x != nil {
+		return x.Carrier
+	}
+	return ""
+}
+
+func (x *Route) GetVni() uint32 {
+	if x != nil {
+		return x.Vni
+	}
+	return 0
+}
+
 // Backup is the path that takes over, of which a confined caller is not told whose it is.
 type Backup struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1531,7 +1665,7 @@ type Backup struct {
 
 func (x *Backup) Reset() {
 	*x = Backup{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1543,7 +1677,7 @@ func (x *Backup) String() string {
 func (*Backup) ProtoMessage() {}
 
 func (x *Backup) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1556,7 +1690,7 @@ func (x *Backup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Backup.ProtoReflect.Descriptor instead.
 func (*Backup) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{20}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Backup) GetNexthops() []string {
@@ -1585,13 +1719,14 @@ type Hop struct {
 	Gateway       string                 `protobuf:"bytes,1,opt,name=gateway,proto3" json:"gateway,omitempty"` // "": on the link itself
 	Device        string                 `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
 	Weight        uint32                 `protobuf:"varint,3,opt,name=weight,proto3" json:"weight,omitempty"`
+	Encap         *Encap                 `protobuf:"bytes,16,opt,name=encap,proto3" json:"encap,omitempty"` // what packets are put into on this hop; none: nothing
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Hop) Reset() {
 	*x = Hop{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1603,7 +1738,7 @@ func (x *Hop) String() string {
 func (*Hop) ProtoMessage() {}
 
 func (x *Hop) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1616,7 +1751,7 @@ func (x *Hop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hop.ProtoReflect.Descriptor instead.
 func (*Hop) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{21}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Hop) GetGateway() string {
@@ -1640,6 +1775,90 @@ func (x *Hop) GetWeight() uint32 {
 	return 0
 }
 
+func (x *Hop) GetEncap() *Encap {
+	if x != nil {
+		return x.Encap
+	}
+	return nil
+}
+
+// What packets are put into, and the PE that they are sent to.
+type Encap struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // vxlan
+	Vni           uint32                 `protobuf:"varint,2,opt,name=vni,proto3" json:"vni,omitempty"`
+	Pe            string                 `protobuf:"bytes,3,opt,name=pe,proto3" json:"pe,omitempty"`                                // its address in the core; "": not to be told
+	RouterMac     string                 `protobuf:"bytes,4,opt,name=router_mac,json=routerMac,proto3" json:"router_mac,omitempty"` // the PE's router's; "": not to be told
+	Text          string                 `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`                            // all of it: "vxlan 100 to 10.255.0.2, 02:00:00:00:02:01"
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Encap) Reset() {
+	*x = Encap{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Encap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Encap) ProtoMessage() {}
+
+func (x *Encap) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Encap.ProtoReflect.Descriptor instead.
+func (*Encap) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Encap) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Encap) GetVni() uint32 {
+	if x != nil {
+		return x.Vni
+	}
+	return 0
+}
+
+func (x *Encap) GetPe() string {
+	if x != nil {
+		return x.Pe
+	}
+	return ""
+}
+
+func (x *Encap) GetRouterMac() string {
+	if x != nil {
+		return x.RouterMac
+	}
+	return ""
+}
+
+func (x *Encap) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 type ReloadRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	ConfirmSeconds uint32                 `protobuf:"varint,1,opt,name=confirm_seconds,json=confirmSeconds,proto3" json:"confirm_seconds,omitempty"` // 0: what is applied stays
@@ -1649,7 +1868,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +1880,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +1893,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{22}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReloadRequest) GetConfirmSeconds() uint32 {
@@ -1694,7 +1913,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1925,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +1938,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{23}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReloadResponse) GetChanges() []string {
@@ -1744,7 +1963,7 @@ type ConfirmRequest struct {
 
 func (x *ConfirmRequest) Reset() {
 	*x = ConfirmRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1756,7 +1975,7 @@ func (x *ConfirmRequest) String() string {
 func (*ConfirmRequest) ProtoMessage() {}
 
 func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1769,7 +1988,7 @@ func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{24}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{26}
 }
 
 type ConfirmResponse struct {
@@ -1780,7 +1999,7 @@ type ConfirmResponse struct {
 
 func (x *ConfirmResponse) Reset() {
 	*x = ConfirmResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1792,7 +2011,7 @@ func (x *ConfirmResponse) String() string {
 func (*ConfirmResponse) ProtoMessage() {}
 
 func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1805,7 +2024,7 @@ func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{25}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{27}
 }
 
 // A reload that was not confirmed.
@@ -1820,7 +2039,7 @@ type Unconfirmed struct {
 
 func (x *Unconfirmed) Reset() {
 	*x = Unconfirmed{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1832,7 +2051,7 @@ func (x *Unconfirmed) String() string {
 func (*Unconfirmed) ProtoMessage() {}
 
 func (x *Unconfirmed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1845,7 +2064,7 @@ func (x *Unconfirmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unconfirmed.ProtoReflect.Descriptor instead.
 func (*Unconfirmed) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{26}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Unconfirmed) GetRollbackUnix() int64 {
@@ -1881,7 +2100,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1893,7 +2112,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1906,7 +2125,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{27}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PlanRequest) GetFile() string {
@@ -1957,7 +2176,7 @@ type PlanItem struct {
 
 func (x *PlanItem) Reset() {
 	*x = PlanItem{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1969,7 +2188,7 @@ func (x *PlanItem) String() string {
 func (*PlanItem) ProtoMessage() {}
 
 func (x *PlanItem) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1982,7 +2201,7 @@ func (x *PlanItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanItem.ProtoReflect.Descriptor instead.
 func (*PlanItem) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{28}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PlanItem) GetKind() string {
@@ -2067,7 +2286,7 @@ type PlanCounts struct {
 
 func (x *PlanCounts) Reset() {
 	*x = PlanCounts{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2079,7 +2298,7 @@ func (x *PlanCounts) String() string {
 func (*PlanCounts) ProtoMessage() {}
 
 func (x *PlanCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2092,7 +2311,7 @@ func (x *PlanCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanCounts.ProtoReflect.Descriptor instead.
 func (*PlanCounts) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{29}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PlanCounts) GetAdded() uint32 {
@@ -2181,7 +2400,7 @@ type ResyncRequest struct {
 
 func (x *ResyncRequest) Reset() {
 	*x = ResyncRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2193,7 +2412,7 @@ func (x *ResyncRequest) String() string {
 func (*ResyncRequest) ProtoMessage() {}
 
 func (x *ResyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2206,7 +2425,7 @@ func (x *ResyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResyncRequest.ProtoReflect.Descriptor instead.
 func (*ResyncRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{30}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ResyncRequest) GetVrf() string {
@@ -2226,7 +2445,7 @@ type ResyncResponse struct {
 
 func (x *ResyncResponse) Reset() {
 	*x = ResyncResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2238,7 +2457,7 @@ func (x *ResyncResponse) String() string {
 func (*ResyncResponse) ProtoMessage() {}
 
 func (x *ResyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2251,7 +2470,7 @@ func (x *ResyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResyncResponse.ProtoReflect.Descriptor instead.
 func (*ResyncResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{31}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ResyncResponse) GetRepairs() []*Repair {
@@ -2286,7 +2505,7 @@ type Repair struct {
 
 func (x *Repair) Reset() {
 	*x = Repair{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2298,7 +2517,7 @@ func (x *Repair) String() string {
 func (*Repair) ProtoMessage() {}
 
 func (x *Repair) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2311,7 +2530,7 @@ func (x *Repair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Repair.ProtoReflect.Descriptor instead.
 func (*Repair) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{32}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Repair) GetVrf() string {
@@ -2394,7 +2613,7 @@ type ExplainRouteRequest struct {
 
 func (x *ExplainRouteRequest) Reset() {
 	*x = ExplainRouteRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2406,7 +2625,7 @@ func (x *ExplainRouteRequest) String() string {
 func (*ExplainRouteRequest) ProtoMessage() {}
 
 func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2419,7 +2638,7 @@ func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRouteRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{33}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ExplainRouteRequest) GetVrf() string {
@@ -2450,7 +2669,7 @@ type ExplainRouteResponse struct {
 
 func (x *ExplainRouteResponse) Reset() {
 	*x = ExplainRouteResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2462,7 +2681,7 @@ func (x *ExplainRouteResponse) String() string {
 func (*ExplainRouteResponse) ProtoMessage() {}
 
 func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2475,7 +2694,7 @@ func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteResponse.ProtoReflect.Descriptor instead.
 func (*ExplainRouteResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{34}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ExplainRouteResponse) GetVrf() string {
@@ -2531,7 +2750,7 @@ type Walk struct {
 
 func (x *Walk) Reset() {
 	*x = Walk{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2543,7 +2762,7 @@ func (x *Walk) String() string {
 func (*Walk) ProtoMessage() {}
 
 func (x *Walk) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2556,7 +2775,7 @@ func (x *Walk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Walk.ProtoReflect.Descriptor instead.
 func (*Walk) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{35}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Walk) GetSteps() []*Step {
@@ -2592,7 +2811,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2604,7 +2823,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2617,7 +2836,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{36}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Step) GetName() string {
@@ -2659,7 +2878,7 @@ type WatchVrfsRequest struct {
 
 func (x *WatchVrfsRequest) Reset() {
 	*x = WatchVrfsRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2671,7 +2890,7 @@ func (x *WatchVrfsRequest) String() string {
 func (*WatchVrfsRequest) ProtoMessage() {}
 
 func (x *WatchVrfsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2684,7 +2903,7 @@ func (x *WatchVrfsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVrfsRequest.ProtoReflect.Descriptor instead.
 func (*WatchVrfsRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{37}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *WatchVrfsRequest) GetVrf() string {
@@ -2725,7 +2944,7 @@ type WatchVrfsResponse struct {
 
 func (x *WatchVrfsResponse) Reset() {
 	*x = WatchVrfsResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2737,7 +2956,7 @@ func (x *WatchVrfsResponse) String() string {
 func (*WatchVrfsResponse) ProtoMessage() {}
 
 func (x *WatchVrfsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2750,7 +2969,7 @@ func (x *WatchVrfsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVrfsResponse.ProtoReflect.Descriptor instead.
 func (*WatchVrfsResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{38}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *WatchVrfsResponse) GetTimeUnixNano() int64 {
@@ -2830,7 +3049,7 @@ type RouteEvent struct {
 
 func (x *RouteEvent) Reset() {
 	*x = RouteEvent{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2842,7 +3061,7 @@ func (x *RouteEvent) String() string {
 func (*RouteEvent) ProtoMessage() {}
 
 func (x *RouteEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2855,7 +3074,7 @@ func (x *RouteEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteEvent.ProtoReflect.Descriptor instead.
 func (*RouteEvent) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{39}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *RouteEvent) GetTimeUnixNano() int64 {
@@ -2912,7 +3131,7 @@ type Activity struct {
 
 func (x *Activity) Reset() {
 	*x = Activity{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2924,7 +3143,7 @@ func (x *Activity) String() string {
 func (*Activity) ProtoMessage() {}
 
 func (x *Activity) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2937,7 +3156,7 @@ func (x *Activity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activity.ProtoReflect.Descriptor instead.
 func (*Activity) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{40}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Activity) GetAdded() uint64 {
@@ -3018,7 +3237,7 @@ type ListPoliciesRequest struct {
 
 func (x *ListPoliciesRequest) Reset() {
 	*x = ListPoliciesRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3030,7 +3249,7 @@ func (x *ListPoliciesRequest) String() string {
 func (*ListPoliciesRequest) ProtoMessage() {}
 
 func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3043,7 +3262,7 @@ func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesRequest.ProtoReflect.Descriptor instead.
 func (*ListPoliciesRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{41}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{43}
 }
 
 type ListPoliciesResponse struct {
@@ -3055,7 +3274,7 @@ type ListPoliciesResponse struct {
 
 func (x *ListPoliciesResponse) Reset() {
 	*x = ListPoliciesResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3067,7 +3286,7 @@ func (x *ListPoliciesResponse) String() string {
 func (*ListPoliciesResponse) ProtoMessage() {}
 
 func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3080,7 +3299,7 @@ func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesResponse.ProtoReflect.Descriptor instead.
 func (*ListPoliciesResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{42}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListPoliciesResponse) GetPolicies() []*Policy {
@@ -3099,7 +3318,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3111,7 +3330,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3124,7 +3343,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{43}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetPolicyRequest) GetName() string {
@@ -3143,7 +3362,7 @@ type GetPolicyResponse struct {
 
 func (x *GetPolicyResponse) Reset() {
 	*x = GetPolicyResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3155,7 +3374,7 @@ func (x *GetPolicyResponse) String() string {
 func (*GetPolicyResponse) ProtoMessage() {}
 
 func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3168,7 +3387,7 @@ func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyResponse.ProtoReflect.Descriptor instead.
 func (*GetPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{44}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetPolicyResponse) GetPolicy() *Policy {
@@ -3189,7 +3408,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3201,7 +3420,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3214,7 +3433,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{45}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Policy) GetName() string {
@@ -3251,7 +3470,7 @@ type PolicyRule struct {
 
 func (x *PolicyRule) Reset() {
 	*x = PolicyRule{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3263,7 +3482,7 @@ func (x *PolicyRule) String() string {
 func (*PolicyRule) ProtoMessage() {}
 
 func (x *PolicyRule) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3276,7 +3495,7 @@ func (x *PolicyRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyRule.ProtoReflect.Descriptor instead.
 func (*PolicyRule) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{46}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *PolicyRule) GetTitle() string {
@@ -3326,7 +3545,7 @@ type PolicyUse struct {
 
 func (x *PolicyUse) Reset() {
 	*x = PolicyUse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3338,7 +3557,7 @@ func (x *PolicyUse) String() string {
 func (*PolicyUse) ProtoMessage() {}
 
 func (x *PolicyUse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3351,7 +3570,7 @@ func (x *PolicyUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyUse.ProtoReflect.Descriptor instead.
 func (*PolicyUse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{47}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PolicyUse) GetVrf() string {
@@ -3376,7 +3595,7 @@ type DiagnoseRequest struct {
 
 func (x *DiagnoseRequest) Reset() {
 	*x = DiagnoseRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3388,7 +3607,7 @@ func (x *DiagnoseRequest) String() string {
 func (*DiagnoseRequest) ProtoMessage() {}
 
 func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3401,7 +3620,7 @@ func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseRequest.ProtoReflect.Descriptor instead.
 func (*DiagnoseRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{48}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{50}
 }
 
 type DiagnoseResponse struct {
@@ -3413,7 +3632,7 @@ type DiagnoseResponse struct {
 
 func (x *DiagnoseResponse) Reset() {
 	*x = DiagnoseResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3425,7 +3644,7 @@ func (x *DiagnoseResponse) String() string {
 func (*DiagnoseResponse) ProtoMessage() {}
 
 func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3438,7 +3657,7 @@ func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseResponse.ProtoReflect.Descriptor instead.
 func (*DiagnoseResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{49}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *DiagnoseResponse) GetFindings() []*Finding {
@@ -3462,7 +3681,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3474,7 +3693,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3487,7 +3706,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{50}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Finding) GetLevel() string {
@@ -3572,7 +3791,7 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\"r\n" +
 	"\x0eGetVrfResponse\x12#\n" +
 	"\x03vrf\x18\x01 \x01(\v2\x11.vrfredist.v1.VrfR\x03vrf\x12;\n" +
-	"\vunconfirmed\x18\x02 \x01(\v2\x19.vrfredist.v1.UnconfirmedR\vunconfirmed\"\xd9\x04\n" +
+	"\vunconfirmed\x18\x02 \x01(\v2\x19.vrfredist.v1.UnconfirmedR\vunconfirmed\"\x8d\x05\n" +
 	"\x03Vrf\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
@@ -3596,7 +3815,20 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\brestarts\x18\x0f \x01(\x05R\brestarts\x12\x18\n" +
 	"\abinding\x18\x10 \x01(\tR\abinding\x124\n" +
 	"\tneighbors\x18\x11 \x03(\v2\x16.vrfredist.v1.NeighborR\tneighbors\x122\n" +
-	"\bprogress\x18\x12 \x01(\v2\x16.vrfredist.v1.ProgressR\bprogress\"J\n" +
+	"\bprogress\x18\x12 \x01(\v2\x16.vrfredist.v1.ProgressR\bprogress\x122\n" +
+	"\bcarriage\x18\x13 \x01(\v2\x16.vrfredist.v1.CarriageR\bcarriage\"\xfb\x01\n" +
+	"\bCarriage\x12\x14\n" +
+	"\x05encap\x18\x01 \x01(\tR\x05encap\x12\x10\n" +
+	"\x03vni\x18\x02 \x01(\rR\x03vni\x12\x16\n" +
+	"\x06device\x18\x03 \x01(\tR\x06device\x12!\n" +
+	"\fdevice_ready\x18\x04 \x01(\bR\vdeviceReady\x12\x18\n" +
+	"\amanaged\x18\x05 \x01(\bR\amanaged\x12\x1c\n" +
+	"\tendpoints\x18\x06 \x01(\rR\tendpoints\x12\x1d\n" +
+	"\n" +
+	"router_mac\x18\a \x01(\tR\trouterMac\x12\x16\n" +
+	"\x06source\x18\b \x01(\tR\x06source\x12\x1d\n" +
+	"\n" +
+	"core_netns\x18\t \x01(\tR\tcoreNetns\"J\n" +
 	"\bProgress\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\rR\x04done\x12\x14\n" +
@@ -3641,7 +3873,7 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\tdirection\x18\x02 \x01(\x0e2\x17.vrfredist.v1.DirectionR\tdirection\x12\x16\n" +
 	"\x06prefix\x18\x03 \x01(\tR\x06prefix\x12\x14\n" +
 	"\x05exact\x18\x04 \x01(\bR\x05exact\x12\x16\n" +
-	"\x06states\x18\x05 \x03(\tR\x06states\"\xf1\x03\n" +
+	"\x06states\x18\x05 \x03(\tR\x06states\"\x9d\x04\n" +
 	"\x05Route\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
@@ -3662,15 +3894,25 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x11large_communities\x18\x0f \x03(\tR\x10largeCommunities\x12\x16\n" +
 	"\x06source\x18\x10 \x01(\tR\x06source\x12\x14\n" +
 	"\x05label\x18\x11 \x01(\rR\x05label\x12,\n" +
-	"\x06backup\x18\x12 \x01(\v2\x14.vrfredist.v1.BackupR\x06backup\"P\n" +
+	"\x06backup\x18\x12 \x01(\v2\x14.vrfredist.v1.BackupR\x06backup\x12\x18\n" +
+	"\acarrier\x18\x13 \x01(\tR\acarrier\x12\x10\n" +
+	"\x03vni\x18\x14 \x01(\rR\x03vni\"P\n" +
 	"\x06Backup\x12\x1a\n" +
 	"\bnexthops\x18\x01 \x03(\tR\bnexthops\x12\x12\n" +
 	"\x04peer\x18\x02 \x01(\tR\x04peer\x12\x16\n" +
-	"\x06source\x18\x03 \x01(\tR\x06source\"O\n" +
+	"\x06source\x18\x03 \x01(\tR\x06source\"z\n" +
 	"\x03Hop\x12\x18\n" +
 	"\agateway\x18\x01 \x01(\tR\agateway\x12\x16\n" +
 	"\x06device\x18\x02 \x01(\tR\x06device\x12\x16\n" +
-	"\x06weight\x18\x03 \x01(\rR\x06weight\"8\n" +
+	"\x06weight\x18\x03 \x01(\rR\x06weight\x12)\n" +
+	"\x05encap\x18\x10 \x01(\v2\x13.vrfredist.v1.EncapR\x05encap\"p\n" +
+	"\x05Encap\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x10\n" +
+	"\x03vni\x18\x02 \x01(\rR\x03vni\x12\x0e\n" +
+	"\x02pe\x18\x03 \x01(\tR\x02pe\x12\x1d\n" +
+	"\n" +
+	"router_mac\x18\x04 \x01(\tR\trouterMac\x12\x12\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\"8\n" +
 	"\rReloadRequest\x12'\n" +
 	"\x0fconfirm_seconds\x18\x01 \x01(\rR\x0econfirmSeconds\"O\n" +
 	"\x0eReloadResponse\x12\x18\n" +
@@ -3852,7 +4094,7 @@ func file_api_v1_vrfredist_proto_rawDescGZIP() []byte {
 }
 
 var file_api_v1_vrfredist_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_api_v1_vrfredist_proto_goTypes = []any{
 	(Direction)(0),                        // 0: vrfredist.v1.Direction
 	(*EnableRedistributionRequest)(nil),   // 1: vrfredist.v1.EnableRedistributionRequest
@@ -3867,115 +4109,119 @@ var file_api_v1_vrfredist_proto_goTypes = []any{
 	(*GetVrfRequest)(nil),                 // 10: vrfredist.v1.GetVrfRequest
 	(*GetVrfResponse)(nil),                // 11: vrfredist.v1.GetVrfResponse
 	(*Vrf)(nil),                           // 12: vrfredist.v1.Vrf
-	(*Progress)(nil),                      // 13: vrfredist.v1.Progress
-	(*Neighbor)(nil),                      // 14: vrfredist.v1.Neighbor
-	(*Removed)(nil),                       // 15: vrfredist.v1.Removed
-	(*ListNeighborsRequest)(nil),          // 16: vrfredist.v1.ListNeighborsRequest
-	(*ListNeighborsResponse)(nil),         // 17: vrfredist.v1.ListNeighborsResponse
-	(*Counts)(nil),                        // 18: vrfredist.v1.Counts
-	(*ListRoutesRequest)(nil),             // 19: vrfredist.v1.ListRoutesRequest
-	(*Route)(nil),                         // 20: vrfredist.v1.Route
-	(*Backup)(nil),                        // 21: vrfredist.v1.Backup
-	(*Hop)(nil),                           // 22: vrfredist.v1.Hop
-	(*ReloadRequest)(nil),                 // 23: vrfredist.v1.ReloadRequest
-	(*ReloadResponse)(nil),                // 24: vrfredist.v1.ReloadResponse
-	(*ConfirmRequest)(nil),                // 25: vrfredist.v1.ConfirmRequest
-	(*ConfirmResponse)(nil),               // 26: vrfredist.v1.ConfirmResponse
-	(*Unconfirmed)(nil),                   // 27: vrfredist.v1.Unconfirmed
-	(*PlanRequest)(nil),                   // 28: vrfredist.v1.PlanRequest
-	(*PlanItem)(nil),                      // 29: vrfredist.v1.PlanItem
-	(*PlanCounts)(nil),                    // 30: vrfredist.v1.PlanCounts
-	(*ResyncRequest)(nil),                 // 31: vrfredist.v1.ResyncRequest
-	(*ResyncResponse)(nil),                // 32: vrfredist.v1.ResyncResponse
-	(*Repair)(nil),                        // 33: vrfredist.v1.Repair
-	(*ExplainRouteRequest)(nil),           // 34: vrfredist.v1.ExplainRouteRequest
-	(*ExplainRouteResponse)(nil),          // 35: vrfredist.v1.ExplainRouteResponse
-	(*Walk)(nil),                          // 36: vrfredist.v1.Walk
-	(*Step)(nil),                          // 37: vrfredist.v1.Step
-	(*WatchVrfsRequest)(nil),              // 38: vrfredist.v1.WatchVrfsRequest
-	(*WatchVrfsResponse)(nil),             // 39: vrfredist.v1.WatchVrfsResponse
-	(*RouteEvent)(nil),                    // 40: vrfredist.v1.RouteEvent
-	(*Activity)(nil),                      // 41: vrfredist.v1.Activity
-	(*ListPoliciesRequest)(nil),           // 42: vrfredist.v1.ListPoliciesRequest
-	(*ListPoliciesResponse)(nil),          // 43: vrfredist.v1.ListPoliciesResponse
-	(*GetPolicyRequest)(nil),              // 44: vrfredist.v1.GetPolicyRequest
-	(*GetPolicyResponse)(nil),             // 45: vrfredist.v1.GetPolicyResponse
-	(*Policy)(nil),                        // 46: vrfredist.v1.Policy
-	(*PolicyRule)(nil),                    // 47: vrfredist.v1.PolicyRule
-	(*PolicyUse)(nil),                     // 48: vrfredist.v1.PolicyUse
-	(*DiagnoseRequest)(nil),               // 49: vrfredist.v1.DiagnoseRequest
-	(*DiagnoseResponse)(nil),              // 50: vrfredist.v1.DiagnoseResponse
-	(*Finding)(nil),                       // 51: vrfredist.v1.Finding
+	(*Carriage)(nil),                      // 13: vrfredist.v1.Carriage
+	(*Progress)(nil),                      // 14: vrfredist.v1.Progress
+	(*Neighbor)(nil),                      // 15: vrfredist.v1.Neighbor
+	(*Removed)(nil),                       // 16: vrfredist.v1.Removed
+	(*ListNeighborsRequest)(nil),          // 17: vrfredist.v1.ListNeighborsRequest
+	(*ListNeighborsResponse)(nil),         // 18: vrfredist.v1.ListNeighborsResponse
+	(*Counts)(nil),                        // 19: vrfredist.v1.Counts
+	(*ListRoutesRequest)(nil),             // 20: vrfredist.v1.ListRoutesRequest
+	(*Route)(nil),                         // 21: vrfredist.v1.Route
+	(*Backup)(nil),                        // 22: vrfredist.v1.Backup
+	(*Hop)(nil),                           // 23: vrfredist.v1.Hop
+	(*Encap)(nil),                         // 24: vrfredist.v1.Encap
+	(*ReloadRequest)(nil),                 // 25: vrfredist.v1.ReloadRequest
+	(*ReloadResponse)(nil),                // 26: vrfredist.v1.ReloadResponse
+	(*ConfirmRequest)(nil),                // 27: vrfredist.v1.ConfirmRequest
+	(*ConfirmResponse)(nil),               // 28: vrfredist.v1.ConfirmResponse
+	(*Unconfirmed)(nil),                   // 29: vrfredist.v1.Unconfirmed
+	(*PlanRequest)(nil),                   // 30: vrfredist.v1.PlanRequest
+	(*PlanItem)(nil),                      // 31: vrfredist.v1.PlanItem
+	(*PlanCounts)(nil),                    // 32: vrfredist.v1.PlanCounts
+	(*ResyncRequest)(nil),                 // 33: vrfredist.v1.ResyncRequest
+	(*ResyncResponse)(nil),                // 34: vrfredist.v1.ResyncResponse
+	(*Repair)(nil),                        // 35: vrfredist.v1.Repair
+	(*ExplainRouteRequest)(nil),           // 36: vrfredist.v1.ExplainRouteRequest
+	(*ExplainRouteResponse)(nil),          // 37: vrfredist.v1.ExplainRouteResponse
+	(*Walk)(nil),                          // 38: vrfredist.v1.Walk
+	(*Step)(nil),                          // 39: vrfredist.v1.Step
+	(*WatchVrfsRequest)(nil),              // 40: vrfredist.v1.WatchVrfsRequest
+	(*WatchVrfsResponse)(nil),             // 41: vrfredist.v1.WatchVrfsResponse
+	(*RouteEvent)(nil),                    // 42: vrfredist.v1.RouteEvent
+	(*Activity)(nil),                      // 43: vrfredist.v1.Activity
+	(*ListPoliciesRequest)(nil),           // 44: vrfredist.v1.ListPoliciesRequest
+	(*ListPoliciesResponse)(nil),          // 45: vrfredist.v1.ListPoliciesResponse
+	(*GetPolicyRequest)(nil),              // 46: vrfredist.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),             // 47: vrfredist.v1.GetPolicyResponse
+	(*Policy)(nil),                        // 48: vrfredist.v1.Policy
+	(*PolicyRule)(nil),                    // 49: vrfredist.v1.PolicyRule
+	(*PolicyUse)(nil),                     // 50: vrfredist.v1.PolicyUse
+	(*DiagnoseRequest)(nil),               // 51: vrfredist.v1.DiagnoseRequest
+	(*DiagnoseResponse)(nil),              // 52: vrfredist.v1.DiagnoseResponse
+	(*Finding)(nil),                       // 53: vrfredist.v1.Finding
 }
 var file_api_v1_vrfredist_proto_depIdxs = []int32{
 	0,  // 0: vrfredist.v1.DisableRedistributionRequest.direction:type_name -> vrfredist.v1.Direction
 	7,  // 1: vrfredist.v1.GetRedistributionResponse.import:type_name -> vrfredist.v1.RedistributionInfo
 	7,  // 2: vrfredist.v1.GetRedistributionResponse.export:type_name -> vrfredist.v1.RedistributionInfo
 	12, // 3: vrfredist.v1.ListVrfsResponse.vrfs:type_name -> vrfredist.v1.Vrf
-	27, // 4: vrfredist.v1.ListVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	29, // 4: vrfredist.v1.ListVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
 	12, // 5: vrfredist.v1.GetVrfResponse.vrf:type_name -> vrfredist.v1.Vrf
-	27, // 6: vrfredist.v1.GetVrfResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	29, // 6: vrfredist.v1.GetVrfResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
 	7,  // 7: vrfredist.v1.Vrf.import:type_name -> vrfredist.v1.RedistributionInfo
 	7,  // 8: vrfredist.v1.Vrf.export:type_name -> vrfredist.v1.RedistributionInfo
-	18, // 9: vrfredist.v1.Vrf.counts:type_name -> vrfredist.v1.Counts
-	14, // 10: vrfredist.v1.Vrf.neighbors:type_name -> vrfredist.v1.Neighbor
-	13, // 11: vrfredist.v1.Vrf.progress:type_name -> vrfredist.v1.Progress
-	15, // 12: vrfredist.v1.Neighbor.removed:type_name -> vrfredist.v1.Removed
-	14, // 13: vrfredist.v1.ListNeighborsResponse.neighbors:type_name -> vrfredist.v1.Neighbor
-	0,  // 14: vrfredist.v1.ListRoutesRequest.direction:type_name -> vrfredist.v1.Direction
-	22, // 15: vrfredist.v1.Route.hops:type_name -> vrfredist.v1.Hop
-	21, // 16: vrfredist.v1.Route.backup:type_name -> vrfredist.v1.Backup
-	30, // 17: vrfredist.v1.PlanItem.counts:type_name -> vrfredist.v1.PlanCounts
-	33, // 18: vrfredist.v1.ResyncResponse.repairs:type_name -> vrfredist.v1.Repair
-	36, // 19: vrfredist.v1.ExplainRouteResponse.export:type_name -> vrfredist.v1.Walk
-	36, // 20: vrfredist.v1.ExplainRouteResponse.import:type_name -> vrfredist.v1.Walk
-	37, // 21: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
-	12, // 22: vrfredist.v1.WatchVrfsResponse.vrf:type_name -> vrfredist.v1.Vrf
-	41, // 23: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
-	40, // 24: vrfredist.v1.WatchVrfsResponse.events:type_name -> vrfredist.v1.RouteEvent
-	27, // 25: vrfredist.v1.WatchVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
-	46, // 26: vrfredist.v1.ListPoliciesResponse.policies:type_name -> vrfredist.v1.Policy
-	46, // 27: vrfredist.v1.GetPolicyResponse.policy:type_name -> vrfredist.v1.Policy
-	47, // 28: vrfredist.v1.Policy.rules:type_name -> vrfredist.v1.PolicyRule
-	48, // 29: vrfredist.v1.Policy.uses:type_name -> vrfredist.v1.PolicyUse
-	51, // 30: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
-	1,  // 31: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
-	3,  // 32: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
-	5,  // 33: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
-	8,  // 34: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
-	10, // 35: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
-	38, // 36: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
-	19, // 37: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
-	23, // 38: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
-	25, // 39: vrfredist.v1.Redistribution.Confirm:input_type -> vrfredist.v1.ConfirmRequest
-	28, // 40: vrfredist.v1.Redistribution.Plan:input_type -> vrfredist.v1.PlanRequest
-	16, // 41: vrfredist.v1.Redistribution.ListNeighbors:input_type -> vrfredist.v1.ListNeighborsRequest
-	42, // 42: vrfredist.v1.Redistribution.ListPolicies:input_type -> vrfredist.v1.ListPoliciesRequest
-	44, // 43: vrfredist.v1.Redistribution.GetPolicy:input_type -> vrfredist.v1.GetPolicyRequest
-	31, // 44: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
-	34, // 45: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
-	49, // 46: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
-	2,  // 47: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
-	4,  // 48: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
-	6,  // 49: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
-	9,  // 50: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
-	11, // 51: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
-	39, // 52: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
-	20, // 53: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
-	24, // 54: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
-	26, // 55: vrfredist.v1.Redistribution.Confirm:output_type -> vrfredist.v1.ConfirmResponse
-	29, // 56: vrfredist.v1.Redistribution.Plan:output_type -> vrfredist.v1.PlanItem
-	17, // 57: vrfredist.v1.Redistribution.ListNeighbors:output_type -> vrfredist.v1.ListNeighborsResponse
-	43, // 58: vrfredist.v1.Redistribution.ListPolicies:output_type -> vrfredist.v1.ListPoliciesResponse
-	45, // 59: vrfredist.v1.Redistribution.GetPolicy:output_type -> vrfredist.v1.GetPolicyResponse
-	32, // 60: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
-	35, // 61: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
-	50, // 62: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
-	47, // [47:63] is the sub-list for method output_type
-	31, // [31:47] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	19, // 9: vrfredist.v1.Vrf.counts:type_name -> vrfredist.v1.Counts
+	15, // 10: vrfredist.v1.Vrf.neighbors:type_name -> vrfredist.v1.Neighbor
+	14, // 11: vrfredist.v1.Vrf.progress:type_name -> vrfredist.v1.Progress
+	13, // 12: vrfredist.v1.Vrf.carriage:type_name -> vrfredist.v1.Carriage
+	16, // 13: vrfredist.v1.Neighbor.removed:type_name -> vrfredist.v1.Removed
+	15, // 14: vrfredist.v1.ListNeighborsResponse.neighbors:type_name -> vrfredist.v1.Neighbor
+	0,  // 15: vrfredist.v1.ListRoutesRequest.direction:type_name -> vrfredist.v1.Direction
+	23, // 16: vrfredist.v1.Route.hops:type_name -> vrfredist.v1.Hop
+	22, // 17: vrfredist.v1.Route.backup:type_name -> vrfredist.v1.Backup
+	24, // 18: vrfredist.v1.Hop.encap:type_name -> vrfredist.v1.Encap
+	32, // 19: vrfredist.v1.PlanItem.counts:type_name -> vrfredist.v1.PlanCounts
+	35, // 20: vrfredist.v1.ResyncResponse.repairs:type_name -> vrfredist.v1.Repair
+	38, // 21: vrfredist.v1.ExplainRouteResponse.export:type_name -> vrfredist.v1.Walk
+	38, // 22: vrfredist.v1.ExplainRouteResponse.import:type_name -> vrfredist.v1.Walk
+	39, // 23: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
+	12, // 24: vrfredist.v1.WatchVrfsResponse.vrf:type_name -> vrfredist.v1.Vrf
+	43, // 25: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
+	42, // 26: vrfredist.v1.WatchVrfsResponse.events:type_name -> vrfredist.v1.RouteEvent
+	29, // 27: vrfredist.v1.WatchVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	48, // 28: vrfredist.v1.ListPoliciesResponse.policies:type_name -> vrfredist.v1.Policy
+	48, // 29: vrfredist.v1.GetPolicyResponse.policy:type_name -> vrfredist.v1.Policy
+	49, // 30: vrfredist.v1.Policy.rules:type_name -> vrfredist.v1.PolicyRule
+	50, // 31: vrfredist.v1.Policy.uses:type_name -> vrfredist.v1.PolicyUse
+	53, // 32: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
+	1,  // 33: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
+	3,  // 34: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
+	5,  // 35: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
+	8,  // 36: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
+	10, // 37: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
+	40, // 38: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
+	20, // 39: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
+	25, // 40: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
+	27, // 41: vrfredist.v1.Redistribution.Confirm:input_type -> vrfredist.v1.ConfirmRequest
+	30, // 42: vrfredist.v1.Redistribution.Plan:input_type -> vrfredist.v1.PlanRequest
+	17, // 43: vrfredist.v1.Redistribution.ListNeighbors:input_type -> vrfredist.v1.ListNeighborsRequest
+	44, // 44: vrfredist.v1.Redistribution.ListPolicies:input_type -> vrfredist.v1.ListPoliciesRequest
+	46, // 45: vrfredist.v1.Redistribution.GetPolicy:input_type -> vrfredist.v1.GetPolicyRequest
+	33, // 46: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
+	36, // 47: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
+	51, // 48: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
+	2,  // 49: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
+	4,  // 50: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
+	6,  // 51: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
+	9,  // 52: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
+	11, // 53: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
+	41, // 54: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
+	21, // 55: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
+	26, // 56: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
+	28, // 57: vrfredist.v1.Redistribution.Confirm:output_type -> vrfredist.v1.ConfirmResponse
+	31, // 58: vrfredist.v1.Redistribution.Plan:output_type -> vrfredist.v1.PlanItem
+	18, // 59: vrfredist.v1.Redistribution.ListNeighbors:output_type -> vrfredist.v1.ListNeighborsResponse
+	45, // 60: vrfredist.v1.Redistribution.ListPolicies:output_type -> vrfredist.v1.ListPoliciesResponse
+	47, // 61: vrfredist.v1.Redistribution.GetPolicy:output_type -> vrfredist.v1.GetPolicyResponse
+	34, // 62: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
+	37, // 63: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
+	52, // 64: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
+	49, // [49:65] is the sub-list for method output_type
+	33, // [33:49] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_vrfredist_proto_init() }
@@ -3989,7 +4235,7 @@ func file_api_v1_vrfredist_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_vrfredist_proto_rawDesc), len(file_api_v1_vrfredist_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   51,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

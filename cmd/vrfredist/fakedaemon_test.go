@@ -49,7 +49,8 @@ func newFakeDaemon(t *testing.T) *fakeDaemon {
 		{
 			WorkerStatus: vrf.WorkerStatus{
 				State: vrf.Degraded, Reason: "2 routes are unresolved, 1 is in conflict", Table: 1010,
-				Counts: rib.ByFamily[vrf.Counts]{{Paths: 1005, Imported: 3, Installed: 1002, Unresolved: 2, Conflict: 1, Foreign: 5}},
+				Carried: vrf.Carried{Endpoints: 2, Device: true},
+				Counts:  rib.ByFamily[vrf.Counts]{{Paths: 1005, Imported: 3, Installed: 1002, Unresolved: 2, Conflict: 1, Foreign: 5}},
 			},
 			Since: now.Add(-125 * time.Second),
 			Spec: vrf.Spec{
@@ -57,8 +58,12 @@ func newFakeDaemon(t *testing.T) *fakeDaemon {
 				ImportRTs: []rib.RT{parsed(t, rib.ParseRT, "65000:10"), parsed(t, rib.ParseRT, "65000:99")},
 				ExportRTs: []rib.RT{parsed(t, rib.ParseRT, "65000:10")},
 				Binding:   rib.Binding{Device: "vrf-red"},
-				Import:    rib.ImportPolicy{Enabled: true, Interfaces: []string{"eth0", "vlan*"}},
-				Export:    rib.ExportPolicy{Enabled: true, Community: []rib.Community{parsed(t, rib.ParseCommunity, "65001:100")}},
+				Carriage: rib.Carriage{
+					Kind: rib.EncapVXLAN, VNI: 100, Device: "vx100", Router: rib.MAC{2, 0, 0, 0, 1, 1}, Managed: true,
+					Core: rib.Core{VTEP: netip.MustParseAddr("10.255.0.1"), Port: 4789},
+				},
+				Import: rib.ImportPolicy{Enabled: true, Interfaces: []string{"eth0", "vlan*"}},
+				Export: rib.ExportPolicy{Enabled: true, Community: []rib.Community{parsed(t, rib.ParseCommunity, "65001:100")}},
 			},
 		},
 		{Spec: vrf.Spec{Name: "vrf-blue", RD: parsed(t, rib.ParseRD, "65000:40"), Binding: rib.Binding{Device: "vrf-blue"}}},
@@ -215,12 +220,22 @@ func exportedRoutes() []rib.RouteStatus {
 	}
 	leak := path("", "0.0.0.0")
 	leak.Attrs.Source = "vrf-green"
+	carried := path("192.0.2.9", "10.255.0.2")
+	carried.Attrs.Carrier = rib.ByEVPN
+	pe := func(addr string, mac rib.MAC) rib.EncapTo {
+		return rib.EncapTo{Encap: rib.ByVXLAN(100, mac), PE: netip.MustParseAddr(addr)}
+	}
 	return []rib.RouteStatus{
 		{Prefix: prefix("10.0.0.0/8"), State: rib.Installed, Best: path("192.0.2.1", "198.51.100.1"), Route: unicast(via("198.51.100.1", 1)), Devices: []string{"eth0"}},
 		{Prefix: prefix("10.1.0.0/16"), State: rib.Installed, Best: path("192.0.2.1", "198.51.100.1"), Route: unicast(via("198.51.100.1", 2), via("198.51.100.5", 1)), Devices: []string{"eth0", "eth1"}},
 		{Prefix: prefix("10.2.0.0/16"), State: rib.Installed, Best: leak, Route: unicast(rib.Hop{Ifindex: 3}), Devices: []string{"green0"}},
 		{Prefix: prefix("10.3.0.0/16"), State: rib.Unresolved, Best: path("192.0.2.1", "203.0.113.9"), Reason: "no route in this VRF leads to 203.0.113.9, which is what the nexthop of the best path needs; add a connected or static route to it"},
 		{Prefix: prefix("10.4.0.0/16"), State: rib.Conflict, Best: path("192.0.2.1", "198.51.100.1"), Route: unicast(via("198.51.100.1", 1)), Devices: []string{"eth0"}, Reason: "a static route has this prefix and metric"},
+		{
+			Prefix: prefix("10.5.0.0/16"), State: rib.Installed, Best: carried, OverCore: true,
+			Route: unicast(via("fe80::aff:2:0:201", 3), via("fe80::aff:3:0:301", 1)), Devices: []string{"vx100", "vx100"},
+			Encaps: []rib.EncapTo{pe("10.255.0.2", rib.MAC{2, 0, 0, 0, 2, 1}), pe("10.255.0.3", rib.MAC{2, 0, 0, 0, 3, 1})},
+		},
 		{Prefix: prefix("192.0.2.66/32"), State: rib.Installed, Best: path("192.0.2.1", "198.51.100.1"), Route: rib.Route{Kind: rib.KindBlackhole, Metric: 20}},
 		{Prefix: prefix("2001:db8:1::/48"), State: rib.Stale, Route: unicast(via("2001:db8::1", 1)), Devices: []string{"eth0"}, Reason: "left by an earlier run; no neighbour has sent it yet"},
 	}

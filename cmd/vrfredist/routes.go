@@ -153,13 +153,19 @@ func exportHeading() []string { return []string{"PREFIX", "STATE", "VIA", "FROM"
 // exportRows gives a route of several hops a row for each.
 func exportRows(r *vrfredistv1.Route) [][]string {
 	from := cell(r.GetPeer())
-	if r.GetPeer() != "" || r.GetSource() != "" || r.GetState() != rib.Stale.String() {
+	switch {
+	case r.GetPeer() == "" && r.GetSource() == "" && r.GetCarrier() != "":
+		from = "another PE"
+	case r.GetPeer() != "" || r.GetSource() != "" || r.GetState() != rib.Stale.String():
 		from = origin(r.GetPeer(), r.GetSource())
 	}
 	ways := via(r)
 	rd := cell(r.GetRd())
 	if r.GetLabel() != 0 {
 		rd += " label " + number(r.GetLabel())
+	}
+	if r.GetVni() != 0 {
+		rd += " VNI " + number(r.GetVni())
 	}
 	rows := [][]string{{r.GetPrefix(), r.GetState(), ways[0], from, rd, r.GetReason()}}
 	for _, way := range ways[1:] {
@@ -194,8 +200,12 @@ func via(r *vrfredistv1.Route) []string {
 		}
 		var ways []string
 		for _, hop := range r.GetHops() {
-			words := make([]string, 0, 4)
-			for _, w := range []string{hop.GetGateway(), hop.GetDevice()} {
+			words := make([]string, 0, 5)
+			gateway, encap := hop.GetGateway(), ""
+			if e := hop.GetEncap(); e != nil { // the gateway only stands for the PE
+				gateway, encap = "", "encap "+e.GetText()
+			}
+			for _, w := range []string{gateway, hop.GetDevice(), encap} {
 				if w != "" {
 					words = append(words, w)
 				}

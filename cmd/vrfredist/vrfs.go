@@ -174,6 +174,10 @@ func (c vrfCommands) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
 	line("Restarts", strconv.Itoa(int(v.GetRestarts())))
 	line("Table", place(v))
 	line("RD", cell(v.GetRd()))
+	if carriage := v.GetCarriage(); carriage != nil {
+		line("Encap", carriageText(carriage))
+		line("  other PEs", number(carriage.GetEndpoints()))
+	}
 	line("Import RTs", cell(strings.Join(v.GetImportRts(), ", ")))
 	line("Export RTs", cell(strings.Join(v.GetExportRts(), ", ")))
 	line("Import from", imports(v.GetImport()))
@@ -191,6 +195,25 @@ func (c vrfCommands) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
 		line("Neighbor", c.neighbor(n))
 	}
 	return w.Flush()
+}
+
+// carriageText says how packets get to other PEs: "vxlan 100, device vx100, router MAC
+// 02:00:00:00:01:01, from 10.255.0.1".
+func carriageText(m *vrfredistv1.Carriage) string {
+	s := fmt.Sprintf("%s %d, device %s", m.GetEncap(), m.GetVni(), m.GetDevice())
+	if m.GetManaged() {
+		s += " (managed)"
+	}
+	if m.GetRouterMac() != "" {
+		s += ", router MAC " + m.GetRouterMac()
+	}
+	if m.GetSource() != "" {
+		s += ", from " + m.GetSource()
+	}
+	if m.GetCoreNetns() != "" {
+		s += " in netns " + m.GetCoreNetns()
+	}
+	return s
 }
 
 // neighbor says who a neighbour is, how it fares, and what GoBGP calls it.

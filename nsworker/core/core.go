@@ -34,6 +34,7 @@ type Core struct {
 	where     rib.Where                  // guarded by mu: of the main table; zero: it is not open
 	followers map[chan struct{}]struct{} // guarded by mu
 	devices   map[deviceKey]*device      // guarded by mu
+	absent    string                     // guarded by mu: why nothing can be made; "": it can
 }
 
 // New returns a core of which nothing is known before Run.
@@ -216,7 +217,7 @@ const lookAgain = time.Second
 // serve works on open tables until ctx ends, the namespace is gone, or there are other settings.
 func (c *Core) serve(ctx context.Context, is *Settings, t Tables) error {
 	c.mu.Lock()
-	c.where = t.Where()
+	c.where, c.absent = t.Where(), ""
 	c.allDue()
 	c.mu.Unlock()
 	timer := time.NewTimer(0)
@@ -262,7 +263,7 @@ func (c *Core) happened(ev Events) {
 func (c *Core) closed(why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.where = rib.Where{}
+	c.where, c.absent = rib.Where{}, why.Error()
 	for pe := range c.watched {
 		c.leads[pe] = rib.Lead{Err: fmt.Errorf("there is no network: %w", why)}
 	}
@@ -316,4 +317,17 @@ func (c *Core) tell() {
 		default:
 		}
 	}
+}
+
+// Count is how many PEs somebody wants to know of, and how many of those are not reached, as far
+// as is known.
+func (c *Core) Count() (watched, unreached int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, lead := range c.leads {
+		if lead.Err != nil || lead.Reach != rib.Reached {
+			unreached++
+		}
+	}
+	return len(c.watched), unreached
 }

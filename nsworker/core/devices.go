@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"path"
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -74,7 +73,11 @@ func (c *Core) Making(vni uint32) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, d := range c.devices {
-		if d.is.VNI == vni && !d.goes {
+		switch {
+		case d.is.VNI != vni || d.goes:
+		case d.why == "" && !d.at.IsZero():
+			return c.absent
+		default:
 			return d.why
 		}
 	}
@@ -104,7 +107,7 @@ func (c *Core) makeDevices(ctx context.Context, is *Settings, t Tables) time.Dur
 	if len(list) == 0 {
 		return next
 	}
-	mtu := is.mtu(t.Links())
+	mtu := rib.UnderlayMTU(t.Links(), is.Interfaces)
 	for key, d := range list {
 		var err error
 		if d.goes {
@@ -144,34 +147,6 @@ func (c *Core) did(key deviceKey, was device, err error) {
 		c.log.Warn("a VXLAN device could not be made or removed; it is tried again", "vrf", key.vrf, "device", key.name, "err", err)
 		c.tell()
 	}
-}
-
-// mtu is the smallest of the interfaces to other PEs: what is larger would be cut, or lost.
-func (s *Settings) mtu(links rib.Links) uint32 {
-	const ethernet = 1500
-	least := uint32(0)
-	for _, l := range links {
-		if l.Loopback || l.MTU == 0 || !s.between(l.Name) {
-			continue
-		}
-		if least == 0 || l.MTU < least {
-			least = l.MTU
-		}
-	}
-	if least == 0 {
-		return ethernet
-	}
-	return least
-}
-
-// between tells whether an interface is one to other PEs.
-func (s *Settings) between(name string) bool {
-	for _, pattern := range s.Interfaces {
-		if is, _ := path.Match(pattern, name); is { // config has looked at the patterns
-			return true
-		}
-	}
-	return false
 }
 
 // leave does at the end what cannot wait: devices of VRFs that are no more go now.

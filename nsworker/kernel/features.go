@@ -18,11 +18,22 @@ import (
 // tryFeatures runs on a goroutine of its own, whose thread ends with it where the thread
 // cannot be brought back to own.
 func tryFeatures(ctx context.Context, own *namespace) (f rib.Features, err error) {
+	err = elsewhere(own, func(s *client, failed error) error {
+		f.ThrowAwayFailed = failed
+		return features(ctx, s, &f)
+	})
+	return f, err
+}
+
+// elsewhere calls f with a socket in a namespace that is thrown away afterwards; where none could
+// be made, in our own, and with the reason.
+func elsewhere(own *namespace, f func(s *client, failed error) error) error {
 	runtime.LockOSThread()
 	inside := own
+	var failed error
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		runtime.UnlockOSThread()
-		f.ThrowAwayFailed = fmt.Errorf("make a network namespace to try the kernel in: %w", err)
+		failed = fmt.Errorf("make a network namespace to try the kernel in: %w", err)
 	} else {
 		defer func() {
 			if netnslib.Set(netnslib.NsHandle(own.file.Fd())) == nil {
@@ -30,16 +41,16 @@ func tryFeatures(ctx context.Context, own *namespace) (f rib.Features, err error
 			}
 		}()
 		if inside, err = ownNamespace(); err != nil {
-			return f, err
+			return err
 		}
 		defer inside.file.Close()
 	}
 	s, err := dialClient(inside, anyPort)
 	if err != nil {
-		return f, err
+		return err
 	}
 	defer s.close()
-	return f, features(ctx, s, &f)
+	return f(s, failed)
 }
 
 // features fills in f. Where the namespace is not ours to try things in, it
@@ -155,4 +166,9 @@ func Capabilities() (uint64, error) {
 		}
 	}
 	return 0, errors.New("read this process's capabilities: /proc/thread-self/status has no CapEff")
+}
+
+func vxlanDevice() []byte {
+	b := appendAttr(beginLink(0, 0, 0), unix.IFLA_IFNAME, []byte("vxlan\x00"))
+	return appendVXLANInfo(b, appendAttrU32(nil, unix.IFLA_VXLAN_ID, 1))
 }

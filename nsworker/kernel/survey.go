@@ -150,3 +150,52 @@ func pickRoutes(ctx context.Context, s *client, family, protocol byte, kind rib.
 	})
 	return absentFamily(family, err)
 }
+
+// NumberOf is the kernel's number, in one namespace, of another: what rib.VXLAN.Underlay of a
+// device has whose packets go by the other's tables. rib.NoNumber: it has none there, or the two
+// are the same.
+func (n *Namespaces) NumberOf(ctx context.Context, in, of string) (int32, error) {
+	here, err := n.open(in)
+	if err != nil {
+		return rib.NoNumber, err
+	}
+	defer here.close()
+	there, err := n.open(of)
+	if err != nil {
+		return rib.NoNumber, err
+	}
+	defer there.close()
+	if here.id == there.id {
+		return rib.NoNumber, nil // the kernel may have a number for it all the same
+	}
+	s, err := dialClient(here, anyPort)
+	if err != nil {
+		return rib.NoNumber, err
+	}
+	defer s.close()
+	return numberOf(ctx, s, there)
+}
+
+// VXLANDevices finds out whether this kernel makes VXLAN devices, in a namespace that is made and
+// thrown away. Where none may be made that stays unknown. The kernel loads its module for it.
+func (n *Namespaces) VXLANDevices(ctx context.Context) (answer rib.Answer, err error) {
+	if n.own == nil {
+		return rib.Unknown, n.ownErr
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- elsewhere(n.own, func(s *client, failed error) error {
+			if failed != nil {
+				return nil
+			}
+			const create = unix.NLM_F_CREATE | unix.NLM_F_EXCL
+			var err error
+			if answer, err = try(ctx, s, unix.RTM_NEWLINK, create, vxlanDevice()); err != nil {
+				return fmt.Errorf("try a VXLAN device: %w", err)
+			}
+			return nil
+		})
+	}()
+	err = <-done
+	return answer, err
+}

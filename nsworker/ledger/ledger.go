@@ -88,6 +88,7 @@ type Ledger[K comparable, W, V, N any] struct {
 	passing  []K               // the list before, used again
 	waiting  [rib.Families]int // entries that are due
 	drifting int               // entries whose drift is not mended yet
+	has      int               // entries that the store has
 }
 
 // New makes an empty ledger. How often another program changes an entry is counted by c,
@@ -139,8 +140,17 @@ func (l *Ledger[K, W, V, N]) Drop(k K, e *Entry[W, V, N]) {
 func (l *Ledger[K, W, V, N]) Put(e *Entry[W, V, N], have *V) {
 	was := e.Have
 	e.Have = have
+	if was != nil {
+		l.has--
+	}
+	if have != nil {
+		l.has++
+	}
 	l.rules.Replaced(was, have)
 }
+
+// Has is how many entries the store has.
+func (l *Ledger[K, W, V, N]) Has() int { return l.has }
 
 // Mark has an entry evaluated in the next pass.
 func (l *Ledger[K, W, V, N]) Mark(k K, e *Entry[W, V, N]) {

@@ -30,12 +30,9 @@ func (r *Resolver) overCore(v rib.View, c *rib.Carriage, m Member) rib.Lead {
 	if m.Cannot != "" {
 		return cannot(errors.New(m.Cannot))
 	}
-	device, err := vxlanDevice(v, c)
-	if why := r.making(c); err != nil && why != "" {
-		return cannot(fmt.Errorf("the device %s cannot be made: %s", c.Device, why))
-	}
-	if err != nil {
-		return cannot(err)
+	device, bad := VXLANDevice(v, c, r.Core)
+	if bad != nil {
+		return cannot(bad)
 	}
 	if m.Addr.Is4() != c.Core.VTEP.Is4() {
 		return cannot(fmt.Errorf("its address is of another IP version than this router's in the core, %s", c.Core.VTEP))
@@ -58,49 +55,4 @@ func (r *Resolver) overCore(v rib.View, c *rib.Carriage, m Member) rib.Lead {
 		to.VNI = t.VNI
 	}
 	return rib.LeadOver(rib.Hop{Gateway: to.Gateway, Ifindex: device.Index, Weight: 1}, lead, to)
-}
-
-// making is why a VRF's device cannot be made here; "": that is not known.
-func (r *Resolver) making(c *rib.Carriage) string {
-	if r.Core == nil || !c.Managed {
-		return ""
-	}
-	return r.Core.Making(c.VNI)
-}
-
-// Takes tells whether the device by which a VRF's packets are carried is there, as it has to be.
-func Takes(v rib.View, c *rib.Carriage) bool {
-	_, err := vxlanDevice(v, c)
-	return err == nil
-}
-
-// vxlanDevice is the device by which a VRF's packets are carried, where it is as it has to be:
-// one that differs would send them to another tenant, or lose what comes back.
-func vxlanDevice(v rib.View, c *rib.Carriage) (rib.Link, error) {
-	link, is := v.Links.ByName(c.Device)
-	x := link.VXLAN
-	wrong := func(is, want any, what string) error {
-		return fmt.Errorf("the device %s has the %s %v, and this VRF's is %v", c.Device, what, is, want)
-	}
-	switch {
-	case !is && c.Managed:
-		return link, fmt.Errorf("the VRF has no device %s, which is being made: %w", c.Device, errNoView)
-	case !is:
-		return link, fmt.Errorf("the VRF has no device %s; make it, or write manage_links = true in [netlink]", c.Device)
-	case !v.Member(link):
-		return link, fmt.Errorf("the device %s does not belong to this VRF", c.Device)
-	case x == (rib.VXLAN{}):
-		return link, fmt.Errorf("the device %s is no VXLAN device", c.Device)
-	case x.VNI != c.VNI:
-		return link, wrong(x.VNI, c.VNI, "VNI")
-	case x.Local != c.Core.VTEP:
-		return link, wrong(x.Local, c.Core.VTEP, "local address")
-	case x.Port != c.Core.Port:
-		return link, wrong(x.Port, c.Core.Port, "UDP port")
-	case x.MAC != c.Router:
-		return link, fmt.Errorf("the device %s has the MAC address %s, and other PEs send to %s; run: ip link set %s address %s", c.Device, x.MAC, c.Router, c.Device, c.Router)
-	case !link.Admin:
-		return link, fmt.Errorf("the device %s is down", c.Device)
-	}
-	return link, nil
 }

@@ -181,13 +181,8 @@ func (e *Endpoints) released() (ways []*Way) {
 	return ways
 }
 
-// Len is how many there are, or are to be.
-func (e *Endpoints) Len() (n int) {
-	for range e.ledger.All {
-		n++
-	}
-	return n
-}
+// Len is how many the device has.
+func (e *Endpoints) Len() int { return e.ledger.Has() }
 
 // Idle tells whether nothing is due.
 func (e *Endpoints) Idle() bool { return e.ledger.Idle() }

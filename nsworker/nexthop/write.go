@@ -283,3 +283,6 @@ func (s *Sets) Contested() Changed {
 	}
 	return sets
 }
+
+// CountObjects is how many nexthop objects the kernel has for a VRF.
+func CountObjects(o *Objects) int { return o.ledger.Has() }

@@ -247,8 +247,9 @@ func TestLeakLimit(t *testing.T) {
 		t.Errorf("after another reading %v are in red, before it were %v", got, was)
 	}
 	for _, most := range []uint32{4, 1, 3, 2} { // more come in by a higher limit, and some go by a lower one
+		before := again
 		again = NewIntake(threeVRFs, map[string][]rib.LeakRule{"red": {{From: Default, MaxPrefixes: most}}}, nil, feeds, NewMarkers(), nil)
-		again.Replace()
+		again.Replace(before)
 		for _, prefix := range all {
 			d, p := of(Default, prefix, 1)
 			take(again, d, p)

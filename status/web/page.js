@@ -108,7 +108,7 @@ function fill(row) {
   const about = el("div", {}, el("h3", {}, "Configuration"), facts([
     ["State", `${d.state} for ${ago(d.since)}`],
     ["Table", d.table ? `${d.table} (${d.binding})` : `none now (${d.binding})`],
-    ["RD", d.rd], ["Imports RT", (d.import_rts ?? []).join(", ")], ["Exports RT", (d.export_rts ?? []).join(", ")],
+    ["RD", d.rd], ["Encap", d.encap], ["Imports RT", (d.import_rts ?? []).join(", ")], ["Exports RT", (d.export_rts ?? []).join(", ")],
     ["Routes of", d.of], ["Restarts", d.restarts ? String(d.restarts) : ""],
     ["Tried again", d.retry ? "in " + Math.max(0, Math.round(d.retry - Date.now() / 1000)) + " s" : ""],
     ["Mailbox", d.waiting ? plural(d.waiting, "prefix") + " wait" : ""],
@@ -136,7 +136,7 @@ function fill(row) {
 
 function wanted(d, text) {
   if (only.size && !only.has(d.state)) return false;
-  return !text || [d.name, d.binding, d.rd, d.reason, d.of].some((v) => v && v.toLowerCase().includes(text));
+  return !text || [d.name, d.binding, d.rd, d.encap, d.reason, d.of].some((v) => v && v.toLowerCase().includes(text));
 }
 
 // place makes want the children of list. Moving an element takes the focus from

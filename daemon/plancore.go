@@ -1,0 +1,79 @@
+package daemon
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// coreChanges are the differences between two configurations in what they say of the network
+// between PEs, a line each.
+func coreChanges(now, next *config.Config) (changes []string) {
+	was, is := coreKeys(now), coreKeys(next)
+	for i, k := range was {
+		if k.value != is[i].value {
+			changes = append(changes, fmt.Sprintf("netlink.%s: %s -> %s", k.name, k.value, is[i].value))
+		}
+	}
+	return changes
+}
+
+type coreKey struct{ name, value string }
+
+func coreKeys(c *config.Config) []coreKey {
+	source, port := "none", "none"
+	if c.Core.VTEP.IsValid() {
+		source, port = c.Core.VTEP.String(), fmt.Sprint(c.Core.Port)
+	}
+	return []coreKey{
+		{"core.netns", cmp.Or(c.Core.Netns, "the daemon's own")},
+		{"core.interfaces", cmp.Or(strings.Join(c.CoreInterfaces, ", "), "none")},
+		{"core.source", source},
+		{"vxlan.port", port},
+		{"manage_links", fmt.Sprint(c.ManageLinks)},
+	}
+}
+
+// devices says which VXLAN devices the daemon would make and remove for a VRF.
+func (v plannedVRF) devices() (lines []string) {
+	was, is := &rib.Carriage{}, &rib.Carriage{}
+	if v.ran {
+		was = &v.was.Carriage
+	}
+	if v.runs {
+		is = &v.is.Carriage
+	}
+	if *was == *is && v.was.Binding == v.is.Binding {
+		return nil
+	}
+	if was.Managed && (was.Device != is.Device || !is.Managed || v.was.Binding != v.is.Binding) {
+		lines = append(lines, fmt.Sprintf("the VXLAN device %s is removed from %s", was.Device, rib.NetnsText(v.was.Binding.Netns)))
+	}
+	if is.Managed {
+		done := "made in"
+		if was.Managed && was.Device == is.Device && v.was.Binding == v.is.Binding {
+			done = "changed, or made anew, in"
+		}
+		lines = append(lines, fmt.Sprintf("the VXLAN device %s is %s %s", is.Device, done, rib.NetnsText(v.is.Binding.Netns)))
+	}
+	return lines
+}
+
+// carriageNotes say what a change of the encapsulation means for a VRF's traffic.
+func (v plannedVRF) carriageNotes(now rib.Core) (notes []string) {
+	was, is := v.was.Carriage, v.is.Carriage
+	if v.runs && is.Kind != 0 && is.Core != now {
+		notes = append(notes, "how other PEs are reached is looked up in the core as it is now: with the new one it may be otherwise")
+	}
+	if !v.ran || !v.runs || was == is {
+		return nil
+	}
+	notes = append(notes, "a changed encapsulation starts the VRF anew: its routes go, and come back when it runs with the other one; until then it forwards nothing")
+	if was.Kind != 0 && is.Kind != 0 && (was.VNI != is.VNI || was.Router != is.Router || was.Core.VTEP != is.Core.VTEP) {
+		notes = append(notes, "other PEs send by what they were told before until they have heard of the change")
+	}
+	return notes
+}
