@@ -59,3 +59,42 @@ func TestPolicyOfASecondaryTable(t *testing.T) {
 		l.exported("red/1002", "10.1.0.0/16", rib.Filtered, `policy "second", rule 1 rejects it`)
 	})
 }
+
+// TestReceivedIsPassedOn: the VRF's neighbours are told of others' paths what receive lets in, as it
+// leaves it, and what it comes to reject they are told no more; of what the VRF's own neighbours
+// sent nothing is passed on.
+func TestReceivedIsPassedOn(t *testing.T) {
+	story(t, func(l *lab, _ *fakeTable) {
+		s := spec("red")
+		med := uint32(9)
+		s.Import.Enabled = false
+		s.Export.Receive = judge("from others", rejecting(7), change(policy.Changes{MED: &med}))
+		s.Export.Policy = judge("to the kernel", rejecting(8), change(policy.Changes{Metric: 30}))
+		l.start(s)
+		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9", rd(5), community(7)))
+		l.hear("red", bgpPath("10.2.0.0/16", "192.0.2.9", community(7), from("red")))
+		l.hear("red", bgpPath("10.3.0.0/16", "192.0.2.9", rd(5)))
+		l.hear("red", bgpPath("10.4.0.0/16", "192.0.2.9", rd(5), community(8)))
+		l.hear("red", bgpPath("10.5.0.0/16", "203.0.113.9", rd(5))) // which is not reached
+		l.converge("red")
+		l.settle()
+		l.announces("red", "10.3.0.0/16 med 9")
+		for _, a := range l.bgp.Announced("red") {
+			if a.As != rib.FromLeak || a.Mark != 0 || a.Of == nil || len(a.Of.ASPath) != 1 {
+				t.Errorf("it is passed on as %+v", a)
+			}
+		}
+		s.Export.Receive = judge("from others", rejecting(7), policy.Rule{When: policy.Conditions{Prefixes: []policy.Prefix{exactly("10.3.0.0/16")}}, Action: policy.Reject})
+		l.configure(s)
+		l.settle()
+		l.announces("red")
+		s.Export.Receive = judge("from others", policy.Rule{When: policy.Conditions{Communities: []rib.Community{7}}, Action: policy.Accept}, policy.Rule{Action: policy.Reject})
+		l.configure(s)
+		l.settle()
+		l.announces("red", "10.1.0.0/16 med 0")
+		s.Export.Receive = nil
+		l.configure(s)
+		l.settle()
+		l.announces("red") // GoBGP tells of it
+	})
+}
