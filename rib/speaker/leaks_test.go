@@ -255,6 +255,9 @@ func TestLeakLimit(t *testing.T) {
 			take(again, d, p)
 		}
 		again.Sync()
+		for _, prefix := range all {
+			says(t, again, feeds, Default, prefix)
+		}
 		counts(again, int(most), 5-int(most))
 	}
 	for _, left := range []int{4, 3, 2, 1} {
