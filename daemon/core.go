@@ -20,8 +20,8 @@ func coreOf(c *config.Config) core.Settings {
 // coreKernel gives the core a kernel.Host as the interface that it declares.
 type coreKernel struct{ *kernel.Host }
 
-func (k coreKernel) Open(ctx context.Context, in rib.Binding) (core.Tables, error) {
-	u, err := k.OpenUnderlay(ctx, in.Netns)
+func (k coreKernel) Open(ctx context.Context, is rib.Core) (core.Tables, error) {
+	u, err := k.OpenUnderlay(ctx, is.Netns, is.VTEP)
 	if err != nil {
 		return nil, err // a nil *Underlay in the interface would not be nil
 	}

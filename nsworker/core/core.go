@@ -194,7 +194,7 @@ func (c *Core) runAs(ctx context.Context, is *Settings) error {
 	}
 	defer stop()
 	for ctx.Err() == nil && c.settings() == is {
-		tables, err := c.kernel.Open(ctx, is.Binding())
+		tables, err := c.kernel.Open(ctx, is.Core)
 		switch {
 		case err == nil:
 			if err := errors.Join(c.serve(ctx, is, tables), tables.Close()); err != nil {

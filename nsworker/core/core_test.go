@@ -35,7 +35,7 @@ type fakeTables struct {
 	asked  []netip.Addr
 }
 
-func (k *fakeKernel) Open(context.Context, rib.Binding) (Tables, error) {
+func (k *fakeKernel) Open(context.Context, rib.Core) (Tables, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.absent {

@@ -9,9 +9,9 @@ import (
 
 // Kernel opens the core, and makes devices over it. It is safe for concurrent use.
 type Kernel interface {
-	// Open opens the tables of the core's namespace. Where that is not there, the error
-	// matches rib.ErrAbsent.
-	Open(ctx context.Context, in rib.Binding) (Tables, error)
+	// Open opens the tables of the core's namespace, by which packets of this router's address
+	// there go. Where the namespace is not there, the error matches rib.ErrAbsent.
+	Open(ctx context.Context, is rib.Core) (Tables, error)
 	// Await is signalled whenever a namespace that is absent might be there now, until stop.
 	Await(in rib.Binding) (changed <-chan struct{}, stop func(), err error)
 	// MakeVXLAN has a device in the namespace, and in the VRF device, of a VRF: one that is
