@@ -53,12 +53,13 @@ func NewFeed() *Feed {
 
 // Set replaces all paths of rd and prefix by paths, which it copies: none takes
 // them away. Those that came by EVPN stay.
-func (f *Feed) Set(prefix netip.Prefix, rd RD, paths []Path) { f.replace(prefix, rd, false, paths) }
+func (f *Feed) Set(prefix netip.Prefix, rd RD, paths []Path) { replacePaths(f, prefix, rd, false, paths) }
 
 // SetEVPN is Set of the paths that came by EVPN.
-func (f *Feed) SetEVPN(prefix netip.Prefix, rd RD, paths []Path) { f.replace(prefix, rd, true, paths) }
+func (f *Feed) SetEVPN(prefix netip.Prefix, rd RD, paths []Path) { replacePaths(f, prefix, rd, true, paths) }
 
-func (f *Feed) replace(prefix netip.Prefix, rd RD, evpn bool, paths []Path) {
+// replacePaths is Set of the paths of one table.
+func replacePaths(f *Feed, prefix netip.Prefix, rd RD, evpn bool, paths []Path) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	k := pack(prefix)
@@ -74,7 +75,7 @@ func (f *Feed) replace(prefix netip.Prefix, rd RD, evpn bool, paths []Path) {
 		if len(paths) == 0 {
 			return
 		}
-	} else if paths, found = f.replaced(slot, c, rd, evpn, paths); !found {
+	} else if paths, found = replaced(f, slot, c, rd, evpn, paths); !found {
 		return
 	}
 	f.put(slot, c, k.family(), paths)
@@ -83,7 +84,7 @@ func (f *Feed) replace(prefix netip.Prefix, rd RD, evpn bool, paths []Path) {
 
 // replaced returns the paths of a cell with those of rd replaced, until the next call; false:
 // they are the same already.
-func (f *Feed) replaced(slot Slot, c *feedCell, rd RD, evpn bool, paths []Path) ([]Path, bool) {
+func replaced(f *Feed, slot Slot, c *feedCell, rd RD, evpn bool, paths []Path) ([]Path, bool) {
 	f.old = f.paths(f.old[:0], slot, c)
 	others, same := 0, 0
 	for i := range f.old {
