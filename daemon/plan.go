@@ -108,8 +108,8 @@ func (p *plan) run(ctx context.Context) error {
 // settings yields what is neither a neighbour's nor a VRF's.
 func (p *plan) settings() error {
 	var items []vrf.PlanItem
-	add := func(text string, notes ...string) {
-		items = append(items, vrf.PlanItem{Kind: vrf.PlanSetting, Op: vrf.PlanChange, Text: text, Notes: notes})
+	add := func(text string) {
+		items = append(items, vrf.PlanItem{Kind: vrf.PlanSetting, Op: vrf.PlanChange, Text: text})
 	}
 	for _, text := range p.preview.Others {
 		add(text)

@@ -18,7 +18,7 @@ func (x *Exporting) judged(c *Candidates, t *Trace) (paths []Path, why rejection
 	for i := range c.Paths {
 		paths = append(paths, c.Paths[i])
 		if p := &paths[len(paths)-1]; !x.imported(p.Attrs) {
-			at, by := x.ask(p, c, t)
+			at, by := x.ask(p, t)
 			if at > why.at {
 				why = rejection{at, by}
 			}
@@ -36,7 +36,7 @@ func (x *Exporting) judged(c *Candidates, t *Trace) (paths []Path, why rejection
 
 // ask asks the policies about one path, which is from then on as they left it, and returns which
 // one rejects it; 0: none.
-func (x *Exporting) ask(p *Path, c *Candidates, t *Trace) (at Place, by string) {
+func (x *Exporting) ask(p *Path, t *Trace) (at Place, by string) {
 	s := Subject{Prefix: p.Prefix, RD: p.RD, Attrs: p.Attrs, VRF: x.of, Unacted: x.looksOn}
 	others, given := p.Attrs.Source != x.of && !p.Attrs.ByRule, p.Attrs // by a rule: it has a policy of its own
 	for at, policy := range [...]Judge{AtReceive: x.policy.Receive, AtPolicy: x.policy.Policy} {

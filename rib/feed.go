@@ -53,10 +53,14 @@ func NewFeed() *Feed {
 
 // Set replaces all paths of rd and prefix by paths, which it copies: none takes
 // them away. Those that came by EVPN stay.
-func (f *Feed) Set(prefix netip.Prefix, rd RD, paths []Path) { replacePaths(f, prefix, rd, false, paths) }
+func (f *Feed) Set(prefix netip.Prefix, rd RD, paths []Path) {
+	replacePaths(f, prefix, rd, false, paths)
+}
 
 // SetEVPN is Set of the paths that came by EVPN.
-func (f *Feed) SetEVPN(prefix netip.Prefix, rd RD, paths []Path) { replacePaths(f, prefix, rd, true, paths) }
+func (f *Feed) SetEVPN(prefix netip.Prefix, rd RD, paths []Path) {
+	replacePaths(f, prefix, rd, true, paths)
+}
 
 // replacePaths is Set of the paths of one table.
 func replacePaths(f *Feed, prefix netip.Prefix, rd RD, evpn bool, paths []Path) {

@@ -152,10 +152,9 @@ func says(c *Core) string {
 // and who follows is told when it did.
 func TestPE(t *testing.T) {
 	run(t, func(c *Core, k *fakeKernel) {
-		told := func() bool { return false }
 		news, stop := c.Follow()
 		defer stop()
-		told = func() bool {
+		told := func() bool {
 			select {
 			case <-news:
 				return true

@@ -129,9 +129,9 @@ func TestLookupFollowsTheKernel(t *testing.T) {
 	run(t, "ip", "netns", "exec", core, "sysctl", "-qw", "net.ipv4.conf.w0.ignore_routes_with_linkdown=1")
 	becomes := func(to, want string) {
 		t.Helper()
-		got := ""
 		for deadline := time.After(soon); ; {
-			if got = way(t, o, to); got == want {
+			got := way(t, o, to)
+			if got == want {
 				return
 			}
 			select {

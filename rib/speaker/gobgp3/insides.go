@@ -172,7 +172,7 @@ func learnInsides() (*insides, error) {
 	group := follow(srv, "peerGroupMap")
 	learn(&l, group, "Conf", &at.groupConf)
 	learn(&l, group, "dynamicNeighbors", &at.dynamic)
-	at.rpkiFields.learn(&l, srv)
+	at.learn(&l, srv)
 	if l.err != nil {
 		return nil, l.err
 	}

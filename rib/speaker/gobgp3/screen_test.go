@@ -84,7 +84,7 @@ func TestScreenedVRF(t *testing.T) {
 		x.await(t, "red", theirs, count(1))
 		x.hears("of a VRF without a policy", x.other, theirs, true)
 		x.customer.announce(spec{prefix: customers})
-		x.running.announce(t, "red", change(own, 1))
+		x.announce(t, "red", change(own, 1))
 		x.hears("of another customer", x.site, customers, true)
 		for _, p := range []*peer{x.customer, x.site} {
 			x.hears("of the VRF's own", p, own, true)
@@ -92,7 +92,7 @@ func TestScreenedVRF(t *testing.T) {
 				t.Errorf("%s hears %s, which nobody passed on", p.addr, theirs)
 			}
 		}
-		x.running.announce(t, "red", passed(theirs, 65010, 65011))
+		x.announce(t, "red", passed(theirs, 65010, 65011))
 		x.hears("it was passed on", x.customer, theirs, true)
 		x.hears("it was passed on", x.site, theirs, true)
 		if got := asPath(t, x.customer, theirs, 0); len(got) != 3 || got[2] != 65011 {
@@ -108,7 +108,7 @@ func TestScreenedVRF(t *testing.T) {
 		}
 		gone := passed(theirs, 65010, 65011)
 		gone.Withdraw = true
-		x.running.announce(t, "red", gone)
+		x.announce(t, "red", gone)
 		x.hears("it is passed on no more", x.customer, theirs, false)
 	}
 	if got := x.Drift(); len(got) > 0 {
@@ -131,7 +131,7 @@ func TestScreenedAgain(t *testing.T) {
 		x.withholding(t, nil)
 		x.hears("the policy went", x.customer, theirs, true)
 		x.hears("the policy went", x.customer, more, true)
-		x.running.announce(t, "red", passed(theirs, 65010, 65011))
+		x.announce(t, "red", passed(theirs, 65010, 65011))
 		eventually(t, "it is passed on", func() bool { return len(x.customer.has(theirs, 0)) == 1 && len(asPath(t, x.customer, theirs, 0)) == 3 })
 		x.withholding(t, screened("red"))
 		x.hears("the policy is back", x.customer, more, false)

@@ -22,13 +22,7 @@ func sendMark(rt rib.RT) bgp.ExtendedCommunityInterface {
 	return bgp.NewTwoOctetAsSpecificExtended(bgp.EC_SUBTYPE_ROUTE_TARGET, 0, uint32(rt), true)
 }
 
-// isSendMark tells whether a target is such a mark.
-func isSendMark(c bgp.ExtendedCommunityInterface) bool {
-	rt, is := decodeRT(c)
-	return is && rib.IsSendMark(rt)
-}
-
-// isMark tells whether a target is that, or the mark of what is carried by EVPN.
+// isMark tells whether a target is such a mark, or that of what is carried by EVPN.
 func isMark(c bgp.ExtendedCommunityInterface) bool {
 	rt, is := decodeRT(c)
 	return is && (rib.IsSendMark(rt) || rt == rib.CarriedMark)
