@@ -66,6 +66,11 @@ func TestNotesOfCarriage(t *testing.T) {
 		return "[[" + section + "]]\n[" + section + ".config]\n" + key + " = \"" + value + "\"\npeer-as = 65000\n" +
 			"[[" + section + ".afi-safis]]\n[" + section + ".afi-safis.config]\nafi-safi-name = \"l2vpn-evpn\"\n"
 	}
+	bgp := fakeBGP()
+	for _, list := range []string{"neighbors", "peer-groups"} {
+		of := bgp.Schema[list].([]any)[0].(map[string]any)
+		of["afi-safis"] = []any{map[string]any{"config": map[string]any{"afi-safi-name": nil}}}
+	}
 	for _, tc := range []struct{ name, text, key string }{
 		{"no neighbour", coreHead + over, "netlink.vrfs[0].encap"},
 		{"a neighbour", coreHead + over + family("neighbors", "neighbor-address", "10.255.0.2"), ""},
@@ -73,7 +78,7 @@ func TestNotesOfCarriage(t *testing.T) {
 		{"no encapsulation", head + "[netlink]\nmanage_links = true\n", "netlink.manage_links"},
 		{"neither", head + "[netlink]\nmanage_links = false\n", ""},
 	} {
-		c, err := Parse("f.toml", []byte(tc.text), fakeBGP())
+		c, err := Parse("f.toml", []byte(tc.text), bgp)
 		if err != nil {
 			t.Fatalf("%s: %v", tc.name, err)
 		}
