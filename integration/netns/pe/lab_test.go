@@ -80,7 +80,9 @@ func host(n int, ipv6 bool) string {
 	return fmt.Sprintf("10.%d.0.10", n)
 }
 
-// config is that of a PE's daemon, with sessions to the PEs or reflectors at these addresses.
+// config is that of a PE's daemon, with sessions to the PEs at these addresses. Of two PEs one
+// waits for the other: GoBGP closes what comes in for five seconds after a connection was closed,
+// and two of them can take turns in that for long.
 func (m *machines) config(pe *machine, neighbors ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "[global.config]\n  as = 65000\n  router-id = %q\n", vtep(pe.n))
@@ -96,6 +98,7 @@ func (m *machines) config(pe *machine, neighbors ...string) string {
     keepalive-interval = 3
   [neighbors.transport.config]
     local-address = %q
+    passive-mode = %t
   [neighbors.graceful-restart.config]
     enabled = true
     restart-time = 60
@@ -104,7 +107,7 @@ func (m *machines) config(pe *machine, neighbors ...string) string {
       afi-safi-name = "l2vpn-evpn"
     [neighbors.afi-safis.mp-graceful-restart.config]
       enabled = true
-`, addr, vtep(pe.n))
+`, addr, vtep(pe.n), addr < vtep(pe.n))
 	}
 	for name := range vnis {
 		fmt.Fprintf(&b, "\n[[vrfs]]\n  [vrfs.config]\n    name = %q\n    rd = \"65000:%d%02d\"\n    both-rt-list = [\"65000:%d\"]\n", name, vnis[name], pe.n, vnis[name])
@@ -139,6 +142,26 @@ func (m *machines) start() {
 			}
 		}
 		pe.daemon = pe.core.OwnDaemon(m.config(pe, others...), "--graceful-restart")
+	}
+	m.T.Cleanup(m.tell)
+}
+
+// tell says how everything stands where the test has failed.
+func (m *machines) tell() {
+	if !m.T.Failed() {
+		return
+	}
+	for _, pe := range m.pes {
+		for name := range vnis {
+			for _, args := range [][]string{{"vrf", name}, {"route", "export", "--vrf", name}} {
+				out, err := pe.daemon.Try(args...)
+				m.T.Logf("PE %d, %v: %v\n%s", pe.n, args, err, out)
+			}
+			for _, args := range [][]string{{"-d", "link", "show", "dev", fmt.Sprintf("vx%d", vnis[name])}, {"route"}, {"neigh", "show", "nud", "permanent"}} {
+				out, err := pe.tenants[name].TryIP(args...)
+				m.T.Logf("PE %d, %s, ip %v: %v\n%s", pe.n, name, args, err, out)
+			}
+		}
 	}
 }
 
