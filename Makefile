@@ -26,7 +26,7 @@ test: ## Install what is missing, run every test with the race detector, and sum
 	@$(MAKE) --no-print-directory test-vm-if-needed
 	@$(MAKE) --no-print-directory test-booted
 
-demo: ## Show two tenants with the same prefixes, in network namespaces of its own
+demo: ## Show two tenants with the same prefixes, on one machine and on two, in namespaces of its own
 	@scripts/demo.sh
 
 lint: ## Run golangci-lint at its pinned version

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -54,4 +55,44 @@ func TestErrorsOfCarriage(t *testing.T) {
 		{"a source of IPv6", head + "[netlink.core]\nsource = \"fd00::1\"\n", []string{`:12: netlink.core.source: "fd00::1" is not an IPv4 address; write one of this router in the core, such as "10.255.0.1"`}},
 		{"a loopback source", head + "[netlink.core]\nsource = \"127.0.0.1\"\n", []string{`:12: netlink.core.source: "127.0.0.1" cannot be reached by other PEs; write an address of this router in the core, such as "10.255.0.1"`}},
 	})
+}
+
+// TestNotesOfCarriage: an encapsulation without a neighbour of EVPN reaches nobody, and devices are
+// made for nobody where there is no encapsulation.
+func TestNotesOfCarriage(t *testing.T) {
+	t.Parallel()
+	const over = "[[netlink.vrfs]]\nname = \"a\"\nnetns = \"a\"\nencap = \"vxlan\"\nvni = 100\n"
+	family := func(section, key, value string) string {
+		return "[[" + section + "]]\n[" + section + ".config]\n" + key + " = \"" + value + "\"\npeer-as = 65000\n" +
+			"[[" + section + ".afi-safis]]\n[" + section + ".afi-safis.config]\nafi-safi-name = \"l2vpn-evpn\"\n"
+	}
+	bgp := fakeBGP()
+	for _, list := range []string{"neighbors", "peer-groups"} {
+		of := bgp.Schema[list].([]any)[0].(map[string]any)
+		of["afi-safis"] = []any{map[string]any{"config": map[string]any{"afi-safi-name": nil}}}
+	}
+	for _, tc := range []struct{ name, text, key string }{
+		{"no neighbour", coreHead + over, "netlink.vrfs[0].encap"},
+		{"a neighbour", coreHead + over + family("neighbors", "neighbor-address", "10.255.0.2"), ""},
+		{"a peer group", coreHead + over + family("peer-groups", "peer-group-name", "pes"), ""},
+		{"no encapsulation", head + "[netlink]\nmanage_links = true\n", "netlink.manage_links"},
+		{"neither", head + "[netlink]\nmanage_links = false\n", ""},
+	} {
+		c, err := Parse("f.toml", []byte(tc.text), bgp)
+		if err != nil {
+			t.Fatalf("%s: %v", tc.name, err)
+		}
+		var got []string
+		for _, n := range c.Notes {
+			if n.Key == "netlink.vrfs[0].encap" || n.Key == "netlink.manage_links" {
+				got = append(got, n.Key)
+			}
+		}
+		if strings.Join(got, " ") != tc.key {
+			t.Errorf("%s: noted are %q, want %q", tc.name, got, tc.key)
+		}
+		if wants := strings.Contains(tc.text, "l2vpn-evpn"); c.EVPN != wants {
+			t.Errorf("%s: EVPN is %t", tc.name, c.EVPN)
+		}
+	}
 }

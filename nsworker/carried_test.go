@@ -75,13 +75,17 @@ func TestCarriedPELost(t *testing.T) {
 		l.start(overVXLAN())
 		l.settle()
 		l.table(red, byPE2)
+		l.kernel.mu.Lock()
 		l.kernel.writes, l.kernel.objectWrites = nil, nil
+		l.kernel.mu.Unlock()
 		lost := rib.Lead{Err: errors.New("no route leads there")}
 		core.says(pe2, lost)
 		synctest.Wait()
+		l.kernel.mu.Lock()
 		if got := strings.Join(l.kernel.objectWrites, ", "); got != "add nexthop, replace nexthop" || len(l.kernel.writes) > 0 {
 			t.Errorf("the other PE took over by %q and %q", got, l.kernel.writes)
 		}
+		l.kernel.mu.Unlock()
 		l.settle()
 		l.table(red, byPE3)
 		core.says(pe3, lost)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Shows two tenants with the same prefixes, an import, an export that a community
-# filters, and a link that goes down. It ends by itself in less than 30 seconds.
+# filters, a link that goes down, and the tenants of two machines that reach each
+# other through a core. It ends by itself in less than 30 seconds.
 #
 # It runs in network, mount and process-id namespaces of its own, with a /run of
 # its own, so nothing can be left behind, however it ends. Without root it is a
@@ -169,5 +170,48 @@ step "vrfredist ends; routes stay for its next start to adopt (on_exit = \"keep\
 kill "$daemon"
 wait "$daemon"
 run ip -n blue route show proto 179
+
+step "Two machines: red and blue are on another one too, beyond a core that knows nothing of them"
+cat <<'PICTURE'
+        red, blue: 192.168.1.1 -- 10.255.0.1 (this router) == core == 10.255.0.2 (east) -- 192.168.3.1: red, blue
+PICTURE
+for ns in east east-red east-blue; do
+	ip netns add $ns
+	ip -n $ns link set lo up
+done
+ip link add core0 type veth peer name core0 netns east
+ip addr add 192.0.2.1/24 dev core0
+ip -n east addr add 192.0.2.2/24 dev core0
+ip addr add 10.255.0.1/32 dev lo
+ip -n east addr add 10.255.0.2/32 dev lo
+ip link set core0 up
+ip -n east link set core0 up
+ip route add 10.255.0.2/32 via 192.0.2.2
+ip -n east route add 10.255.0.1/32 via 192.0.2.1
+for tenant in red blue; do
+	ip -n east-$tenant link add lan0 type veth peer name lan1
+	ip -n east-$tenant addr add 192.168.3.1/24 dev lan0
+	ip -n east-$tenant addr add 2001:db8:3::1/64 dev lan0 nodad
+	ip -n east-$tenant link set lan0 up
+	ip -n east-$tenant link set lan1 up
+done
+sed -e 's/10\.255\.0\.1/SELF/; s/10\.255\.0\.2/10.255.0.1/; s/SELF/10.255.0.2/' \
+	-e 's/netns = "/netns = "east-/' examples/demo/west.toml >/run/demo/east.toml
+printf '%s$ vrfredist run -f examples/demo/west.toml &   (and on east the same, with its own addresses)%s\n' "$bold" "$plain"
+"$program" run -f examples/demo/west.toml --state-dir /run/demo/west >/run/demo/west.log 2>&1 &
+west=$!
+ip netns exec east "$program" run -f /run/demo/east.toml --state-dir /run/demo/east \
+	--api-listen unix:///run/demo/east.sock >/run/demo/east.log 2>&1 &
+east=$!
+for tenant in red blue; do
+	until_prints "1 received" ip netns exec $tenant ping -c 1 -W 1 -I 192.168.1.1 192.168.3.1
+	until_prints "1 received" ip netns exec $tenant ping -c 1 -W 1 -I 2001:db8:2::1 2001:db8:3::1
+done
+run vrfredist route export --vrf red --state installed
+run vrfredist route export --vrf blue --state installed
+run ip netns exec red ping -c 1 -I 192.168.1.1 192.168.3.1
+run ip netns exec blue ping -c 1 -I 2001:db8:2::1 2001:db8:3::1
+kill "$west" "$east"
+wait "$west" "$east"
 
 step "Done in $((SECONDS - started)) s; all namespaces go with this demo"

@@ -40,12 +40,14 @@ var guidesPlayed = map[string][]string{
 	"table":         {"bird", "birdc"},
 	"upstream":      {"bird", "birdc", "ping"},
 	"provider-edge": {"/usr/lib/frr/bgpd", "vtysh"},
+	"evpn":          {"bridge", "ping", "sed"},
 }
 
 func TestGuideNamespace(t *testing.T)    { playGuide(t, "namespace") }
 func TestGuideUpstream(t *testing.T)     { playGuide(t, "upstream") }
 func TestGuideTable(t *testing.T)        { playGuide(t, "table") }
 func TestGuideProviderEdge(t *testing.T) { playGuide(t, "provider-edge") }
+func TestGuideEVPN(t *testing.T)         { playGuide(t, "evpn") }
 
 func playGuide(t *testing.T, name string) {
 	lab.NeedRoot(t)
@@ -61,7 +63,8 @@ func playGuide(t *testing.T, name string) {
 	if err := unix.Mount("tmpfs", "/var/tmp", "tmpfs", 0, ""); err != nil {
 		t.Fatalf("give the guide a /var/tmp of its own: %v", err)
 	}
-	l.File("vrfredist", fmt.Sprintf("#!/bin/sh\n[ \"$1\" = run ] && exec %[1]s \"$@\" --state-dir %[2]s/state\nexec %[1]s \"$@\"\n", run.Daemon, l.Dir))
+	// One of several daemons has a state directory of its own, which stands behind this one.
+	l.File("vrfredist", fmt.Sprintf("#!/bin/sh\n[ \"$1\" = run ] && shift && exec %[1]s run --state-dir %[2]s/state \"$@\"\nexec %[1]s \"$@\"\n", run.Daemon, l.Dir))
 	if err := os.Chmod(filepath.Join(l.Dir, "vrfredist"), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -55,6 +55,13 @@ func (k *fakeKernel) MakeVXLAN(_ context.Context, _, vrf rib.Binding, d Device) 
 	return k.fails
 }
 
+// failing has devices neither made nor removed, with a reason; nil: they are.
+func (k *fakeKernel) failing(why error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.fails = why
+}
+
 func (k *fakeKernel) RemoveVXLAN(_ context.Context, vrf rib.Binding, name, alias string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -281,13 +288,13 @@ func TestDevices(t *testing.T) {
 		const make100 = "make vx100 in netns red: 100, mtu 1550, vrfredist:red"
 		c.Need("blue", rib.Binding{Netns: "blue"}, rib.Carriage{Kind: rib.EncapVXLAN, VNI: 200, Device: "vx200"})
 		expect()
-		k.fails = errors.New("the kernel has no VXLAN")
+		k.failing(errors.New("the kernel has no VXLAN"))
 		c.Need("red", in, is)
 		expect(make100)
 		if got := c.Making(100); got != "the kernel has no VXLAN" {
 			t.Errorf("it says %q", got)
 		}
-		k.fails = nil
+		k.failing(nil)
 		time.Sleep(retryFirst)
 		expect(make100)
 		if got := c.Making(100); got != "" {

@@ -184,18 +184,15 @@ func (n *Namespaces) VXLANDevices(ctx context.Context) (answer rib.Answer, err e
 	}
 	done := make(chan error, 1)
 	go func() {
-		done <- elsewhere(n.own, func(s *client, failed error) error {
-			if failed != nil {
-				return nil //nolint:nilerr // where no namespace can be made it stays unknown
+		done <- elsewhere(n.own, func(s *client, failed error) (err error) {
+			if failed == nil { // else it stays unknown
+				answer, err = try(ctx, s, unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, vxlanDevice())
 			}
-			const create = unix.NLM_F_CREATE | unix.NLM_F_EXCL
-			var err error
-			if answer, err = try(ctx, s, unix.RTM_NEWLINK, create, vxlanDevice()); err != nil {
-				return fmt.Errorf("try a VXLAN device: %w", err)
-			}
-			return nil
+			return err
 		})
 	}()
-	err = <-done
-	return answer, err
+	if err = <-done; err != nil {
+		return rib.Unknown, fmt.Errorf("try a VXLAN device: %w", err)
+	}
+	return answer, nil
 }

@@ -115,3 +115,44 @@ func TestFeaturesWithoutRights(t *testing.T) {
 		t.Errorf("%v: %s\nwant %s", err, out, want)
 	}
 }
+
+// TestNumberOf: a namespace's number in another one is that which a VXLAN device shows that was made
+// there and moved here; in itself it has none.
+func TestNumberOf(t *testing.T) {
+	core, tenant, other := netns(t), netns(t), netns(t)
+	ip(t, core, "link add vx9 type vxlan id 9 local 192.0.2.1 dstport 4789 nolearning")
+	ip(t, core, "link set vx9 netns "+tenant)
+	h := startHost(t)
+	sv, err := h.Survey(t.Context(), tenant, rib.ProtoOwn, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, is := sv.Links.ByName("vx9")
+	if !is || k.VXLAN.VNI != 9 || k.MTU == 0 {
+		t.Fatalf("the device is shown as %+v", k)
+	}
+	for _, tc := range []struct {
+		in, of string
+		want   int32
+	}{{tenant, core, k.VXLAN.Underlay}, {tenant, tenant, rib.NoNumber}, {tenant, other, rib.NoNumber}} {
+		if got, err := h.NumberOf(t.Context(), tc.in, tc.of); err != nil || got != tc.want {
+			t.Errorf("in %s, %s has the number %d (%v), want %d", tc.in, tc.of, got, err, tc.want)
+		}
+	}
+	if _, err := h.NumberOf(t.Context(), tenant, "vr-not-there"); !errors.Is(err, rib.ErrAbsent) {
+		t.Errorf("of a namespace that is not there: %v", err)
+	}
+}
+
+// TestVXLANDevices holds what is found against what `ip` can do, and leaves nothing behind.
+func TestVXLANDevices(t *testing.T) {
+	ns := netns(t)
+	want := answer(exec.Command("ip", "-n", ns, "link", "add", "v", "type", "vxlan", "id", "1", "dstport", "4789").Run() == nil)
+	before := run(t, "ip", "-o", "link")
+	if got, err := startHost(t).VXLANDevices(t.Context()); err != nil || got != want {
+		t.Errorf("found %v (%v), want %v", got, err, want)
+	}
+	if after := run(t, "ip", "-o", "link"); after != before {
+		t.Errorf("the host had\n%s\nand has\n%s", before, after)
+	}
+}

@@ -42,6 +42,12 @@ func VXLANDevice(v rib.View, c *rib.Carriage, core Core) (rib.Link, *BadDevice) 
 	return link, badDevice(c, &link.VXLAN, fault)
 }
 
+// Takes tells whether the device by which a VRF's packets are carried is there, as it has to be.
+func Takes(v rib.View, c *rib.Carriage) bool {
+	_, fault := c.DeviceFault(v.Links, v.Member)
+	return fault == rib.NoDeviceFault
+}
+
 // badDevice is what is wrong with a VRF's device, in words.
 func badDevice(c *rib.Carriage, x *rib.VXLAN, fault rib.DeviceFault) *BadDevice {
 	bad := func(format string, args ...any) *BadDevice {
@@ -76,10 +82,4 @@ func badDevice(c *rib.Carriage, x *rib.VXLAN, fault rib.DeviceFault) *BadDevice 
 		return b
 	}
 	return bad(" is down")
-}
-
-// Takes tells whether the device by which a VRF's packets are carried is there, as it has to be.
-func Takes(v rib.View, c *rib.Carriage) bool {
-	_, bad := VXLANDevice(v, c, nil)
-	return bad == nil
 }
