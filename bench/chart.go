@@ -21,10 +21,7 @@ var (
 // chart draws two panels of bars: the session to the kernel, and the failover on
 // a logarithmic axis.
 func (r *results) chart(path string) error {
-	plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"}
-	plotter.DefaultFont = plot.DefaultFont
-	canvas := vgsvg.New(24*vg.Centimeter, 9*vg.Centimeter)
-	whole := draw.New(canvas)
+	var plots []*plot.Plot
 	panels := []struct {
 		title, scenario, quantity string
 		subjects                  []string
@@ -33,15 +30,25 @@ func (r *results) chart(path string) error {
 		{fmt.Sprintf("BGP session of %s prefixes to the kernel, s", thousands(float64(r.IPv4))), "session", "s", []string{ours, bird, frr, alone}, false},
 		{"Failover of all of them, ms (logarithmic)", "failover", "ms", []string{ours, bird, frr}, true},
 	}
-	width := (whole.Max.X - whole.Min.X) / vg.Length(len(panels))
-	for i, panel := range panels {
+	for _, panel := range panels {
 		p, err := r.bars(panel.title, panel.scenario, panel.quantity, panel.subjects, panel.log)
 		if err != nil {
 			return err
 		}
+		plots = append(plots, p)
+	}
+	return drawn(plots, path)
+}
+
+// drawn writes plots side by side; one that is nil leaves its room.
+func drawn(plots []*plot.Plot, path string) error {
+	canvas := vgsvg.New(24*vg.Centimeter, 9*vg.Centimeter)
+	whole := draw.New(canvas)
+	width := (whole.Max.X - whole.Min.X) / vg.Length(len(plots))
+	for i, p := range plots {
 		if p != nil {
 			left := vg.Length(i) * width
-			p.Draw(draw.Crop(whole, left+vg.Points(8), left-vg.Length(len(panels)-1)*width-vg.Points(8), vg.Points(8), -vg.Points(8)))
+			p.Draw(draw.Crop(whole, left+vg.Points(8), left-vg.Length(len(plots)-1)*width-vg.Points(8), vg.Points(8), -vg.Points(8)))
 		}
 	}
 	file, err := os.Create(path)
@@ -55,11 +62,19 @@ func (r *results) chart(path string) error {
 	return file.Close()
 }
 
-// bars draws the subjects that were measured; none: no plot.
-func (r *results) bars(title, scenario, quantity string, subjects []string, logarithmic bool) (*plot.Plot, error) {
+// newPlot is an empty one with a title.
+func newPlot(title string) *plot.Plot {
+	plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"}
+	plotter.DefaultFont = plot.DefaultFont
 	p := plot.New()
 	p.Title.Text = title
 	p.Title.TextStyle.Font.Size = vg.Points(12)
+	return p
+}
+
+// bars draws the subjects that were measured; none: no plot.
+func (r *results) bars(title, scenario, quantity string, subjects []string, logarithmic bool) (*plot.Plot, error) {
+	p := newPlot(title)
 	var names []string
 	var labels plotter.XYLabels
 	top, foot := 0.0, 0.0

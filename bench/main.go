@@ -119,6 +119,7 @@ func (w *work) prepare() error {
 		}
 		*program = path
 	}
+	w.run.Daemon = w.daemon
 	w.sizes = sizesAt(w.Scale, w.seed)
 	w.IPv4, w.IPv6 = len(w.v4), len(w.v6)
 	return w.describe(w.roots)
@@ -169,7 +170,24 @@ func (w *work) scenarios() (list []scenario) {
 	for _, n := range []int{0, 1, w.shared} {
 		list = append(list, scenario{name: fmt.Sprintf("ip -batch beside %d VRFs", n), play: func(t *stage, _ *sender) { tenants(w, t, n) }})
 	}
-	return append(list, scenario{name: "VRFs", play: func(t *stage, _ *sender) { manyVRFs(w, t) }})
+	list = append(list, scenario{name: "VRFs", play: func(t *stage, _ *sender) { manyVRFs(w, t) }})
+	return append(list, w.betweenMachines()...)
+}
+
+// betweenMachines are the scenarios of VRFs whose packets go to other PEs by VXLAN.
+func (w *work) betweenMachines() []scenario {
+	list := []scenario{
+		{name: encapScenario, play: func(t *stage, _ *sender) { encapsulated(w, t) }},
+		oneScenario(vtepsScenario, true, func(t *stage) { manyPEs(w, t) }),
+		oneScenario(vnisScenario, true, func(t *stage) { manyVNIs(w, t) }),
+	}
+	for _, n := range w.targets {
+		list = append(list, oneScenario(fmt.Sprintf("%s: %d", membershipsScenario, n), true, func(t *stage) { memberships(w, t, n) }))
+	}
+	for _, n := range w.fabricPEs {
+		list = append(list, oneScenario("fabric of "+fabricOf(n), true, func(t *stage) { grown(w, t, n) }))
+	}
+	return list
 }
 
 // measure plays every scenario as often as asked. One that fails is noted, and

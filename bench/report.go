@@ -34,6 +34,11 @@ var about = []struct{ scenario, title, text string }{
 	{"operator", "What an operator asks", "The full IPv4 table is in the kernel, and the command line asks for it: until its first line, until its end, the most memory that the command had, and how much more than before the daemon had meanwhile. The plans are of a file with another metric, which changes every route. And the session that fills the table, with nobody asking and with a hundred `GetVrf` a second."},
 	{"tuning", "What each setting gives", "vrfredist as it ships, and with one thing each as it would be untuned: the IPv4 table from a session to the kernel, the failover of all its routes, and writing them anew."},
 	{"VRFs", "Many VRFs", "Five VRFs, each bound to a table, in each of many namespaces; 100 routes each from one VPN-IPv4 session."},
+	{encapScenario, "Exported by VXLAN", "One neighbour announces a table for one tenant, which is a namespace: as VPN routes that are reached plainly, and as IP prefix routes of EVPN (type 5) with a VNI. From the first routes that arrive until the last one is in the tenant's table. What is alive on the heap then, GoBGP's part of it too, and without what is alive in GoBGP alone after the same."},
+	{vnisScenario, "Many VRFs with a VNI", "Each VRF is a namespace, whose VXLAN device the daemon makes. Until all are ready, after a cold start and after a kill; then another PE announces routes in each by EVPN."},
+	{vtepsScenario, "Many PEs of one VRF", "One session announces a route for each of many PEs, and as many of one PE. What a PE costs beside its route is the difference: its nexthop, its entries on the VXLAN device, a nexthop object and a group."},
+	{membershipsScenario, "Route target constraint", "A reflector that has route target constraint (RFC 4684) sends the route targets that other PEs import, and then the routes of one tenant go out to it. GoBGP compares each path with each of those."},
+	{fabricScenario, "PEs around two reflectors", "PEs in namespaces of one machine, twenty tenants at each, around two of FRR's bgpd as route reflectors. From the start of all daemons until each tenant at each PE has pinged all that it has at the others, in both families; then an address is added at one PE, until a ping from each other PE is answered, and taken away again.\n\n![Memory, CPU and convergence of PEs](fabric.svg)"},
 	{"ip -batch", "Another program beside many VRFs", "`ip -batch` adds routes in a namespace in which vrfredist has so many VRFs."},
 }
 
@@ -89,6 +94,14 @@ func (r *results) aims() []aim {
 		{"VRFs, s from the start to all ready", 30, false, figureOf("VRFs", "s from the start to all ready, with routes")},
 		{"VRFs, KiB a VRF beyond routes", 150, false, figureOf("VRFs", "KiB a VRF, without routes")},
 		{"VRFs, idle CPU in % of a core", 1, false, figureOf("VRFs", "idle CPU with routes, % of a core")},
+		{"by VXLAN, routes/s ÷ plain", 0.9, true, over(encapScenario, encapExport, "routes/s", encapScenario, plainExport, "routes/s")},
+		{"by VXLAN, bytes a route beyond GoBGP ÷ plain", 1.1, false, over(encapScenario, encapExport, "bytes a route beyond GoBGP", encapScenario, plainExport, "bytes a route beyond GoBGP")},
+		{"by VXLAN, bytes a route in the kernel ÷ plain", 1.1, false, over(encapScenario, encapExport, "kernel's slabs, bytes a route", encapScenario, plainExport, "kernel's slabs, bytes a route")},
+		{"PEs of a VRF, bytes a PE in the daemon", 1000, false, func(r *results) (float64, bool) {
+			return r.value(vtepsScenario, fmt.Sprintf("%d PEs", max(20, int(vteps*r.Scale))), "bytes a PE in the daemon")
+		}},
+		{"VNIs, s from a cold start to all ready", 30, false, figureOf(vnisScenario, "s to all ready, cold")},
+		{"VNIs, s from a restart to all ready, with routes", 30, false, figureOf(vnisScenario, "s to all ready, restarted, with routes")},
 		{"ip -batch beside many VRFs ÷ beside one", 1.1, false, over("ip -batch", many, "s", "ip -batch", "1 VRFs", "s")},
 	}...)
 }
@@ -159,7 +172,7 @@ func (r *results) render(dir string) error {
 	if err := os.WriteFile(filepath.Join(dir, "RESULTS.md"), []byte(b.String()), 0o644); err != nil {
 		return err
 	}
-	return r.chart(filepath.Join(dir, "chart.svg"))
+	return errors.Join(r.chart(filepath.Join(dir, "chart.svg")), fabricChart(r, filepath.Join(dir, "fabric.svg")))
 }
 
 // runs says of how many runs the figures are: a run that -limit cut off, or a scenario

@@ -90,6 +90,44 @@ func TestRender(t *testing.T) {
 	}
 }
 
+// What PEs need as they grow is drawn over their number, and only where it was measured.
+func TestChartOfPEs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	chart := filepath.Join(dir, "fabric.svg")
+	r := &results{Scale: 1, Runs: 1}
+	if err := r.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(chart); err == nil {
+		t.Error("there is a chart of nothing")
+	}
+	for _, pes := range []int{10, 2, 6} {
+		for i, quantity := range []string{fabricMemory, fabricCPU, fabricAdded} {
+			r.note(fabricScenario, fabricOf(pes), quantity, float64(111*pes+i))
+		}
+	}
+	if err := r.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "RESULTS.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "| 6 PEs | 666 | 667 | 668 |"; !strings.Contains(string(text), want) || !strings.Contains(string(text), "(fabric.svg)") {
+		t.Errorf("no %q, or no chart, in:\n%s", want, text)
+	}
+	drawn, err := os.ReadFile(chart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"<?xml", fabricMemory, ">222<", ">1112<"} {
+		if !strings.Contains(string(drawn), want) {
+			t.Errorf("the chart has no %q", want)
+		}
+	}
+}
+
 func TestASampleIsFoundByItsAddress(t *testing.T) {
 	t.Parallel()
 	var table []netip.Prefix

@@ -14,6 +14,11 @@ const (
 	batchSize    = 50_000
 	namespaces   = 200
 	shared       = 200 // VRFs in one namespace
+	vnis         = 1000
+	vteps        = 2000
+	targets      = 10_000
+	announced    = 2000 // routes of a tenant
+	tenantsOfPE  = 20
 )
 
 // sizes are how much is measured, and for how long is waited.
@@ -23,10 +28,18 @@ type sizes struct {
 	batchSize   int
 	namespaces  int
 	shared      int
+	vnis        int   // VRFs with a namespace and a VNI each
+	vteps       int   // PEs of one VRF
+	targets     []int // that a reflector sends
+	announced   int
 	singles     int // single routes to time
 	idleSettles int
 	pause       time.Duration // of settle
 	limit       time.Duration // for one change to arrive
+
+	fabricPEs     []int
+	fabricTenants int // of each PE
+	fabricSingles int // prefixes that come and go
 }
 
 // sizesAt scales the sizes, and makes the tables.
@@ -37,9 +50,12 @@ func sizesAt(scale float64, seed uint64) sizes {
 		v6:         prefixes.IPv6(scaled(size6, 1000), seed),
 		importSize: scaled(importSize, 1000), batchSize: scaled(batchSize, 1000),
 		namespaces: scaled(namespaces, 2), shared: scaled(shared, 5),
+		vnis: scaled(vnis, 10), vteps: scaled(vteps, 20),
+		targets: []int{1, scaled(targets, 100) / 10, scaled(targets, 100)}, announced: scaled(announced, 100), fabricPEs: []int{2, 4, 6, 8, 10}, fabricTenants: scaled(tenantsOfPE, 2), fabricSingles: 20,
 		singles: 300, idleSettles: 5, pause: 2 * time.Second, limit: 4 * time.Minute,
 	}
 	if scale < 0.5 {
+		o.fabricPEs, o.fabricSingles = []int{2, 4}, 5
 		o.singles, o.idleSettles, o.pause, o.limit = 50, 4, 500*time.Millisecond, time.Minute
 	}
 	return o

@@ -73,11 +73,15 @@ func newUpstreams(t *stage, w *work) *upstreams {
 
 // speaks starts a neighbour, which dials the router, and sends its table.
 func (u *upstreams) speaks(i int) {
-	self, err := os.Executable()
-	u.t.must(err)
 	its, router := upstreamAddr(i)
-	u.side[i].proc = u.side[i].ns.Start(fmt.Sprintf("neighbour %d", i+1), self, "-speak",
-		fmt.Sprintf("%v %v %d %s", its, router, upstreamAS(i), u.side[i].stream))
+	u.side[i].proc = speaks(u.t, u.side[i].ns, fmt.Sprintf("%v %v %d %s ipv4", its, router, upstreamAS(i), u.side[i].stream))
+}
+
+// speaks starts a neighbour in a namespace, as an order of speak says.
+func speaks(t *stage, ns *lab.Namespace, order string) *lab.Process {
+	self, err := os.Executable()
+	t.must(err)
+	return ns.Start("a neighbour", self, "-speak", order)
 }
 
 const spoken = "all is sent"
@@ -94,15 +98,15 @@ func (u *upstreams) awaitSpoken(i int) {
 }
 
 // speak is a process of its own: a neighbour that sends a file of messages and listens,
-// until it is killed or its session ends. order is its address, the router's, its AS and
-// the file.
+// until it is killed or its session ends. order is its address, the router's, its AS, the
+// file, and the family: ipv4, vpn or evpn.
 func speak(ctx context.Context, order string) error {
-	var local, remote, file string
+	var local, remote, file, family string
 	var number uint16
-	if _, err := fmt.Sscan(order, &local, &remote, &number, &file); err != nil {
+	if _, err := fmt.Sscan(order, &local, &remote, &number, &file, &family); err != nil {
 		return fmt.Errorf("-speak %q: %w", order, err)
 	}
-	c := peer.Config{AS: number}
+	c := peer.Config{AS: number, VPN: family == "vpn", EVPN: family == "evpn"}
 	var err error
 	if c.Local, err = netip.ParseAddr(local); err == nil {
 		c.Remote, err = netip.ParseAddr(remote)

@@ -12,8 +12,9 @@ import (
 // waits for nothing.
 type Core interface {
 	nexthop.Core
-	// Follow signals news whenever what PE or Making says has changed, until stop.
-	Follow() (news <-chan struct{}, stop func())
+	// Follow signals news whenever what PE says has changed, or what Making says of the VRF's
+	// device, until stop.
+	Follow(vrf string) (news <-chan struct{}, stop func())
 	// Need has the VRF's device made, where that is to be made here, and Drop removed.
 	Need(vrf string, in rib.Binding, c rib.Carriage)
 	Drop(vrf string)
@@ -43,7 +44,7 @@ func (c *carried) begin() {
 	if c.core == nil || c.spec.Carriage.Kind == 0 {
 		return
 	}
-	c.news, c.stop = c.core.Follow()
+	c.news, c.stop = c.core.Follow(c.spec.Name)
 	c.need()
 }
 
@@ -181,8 +182,8 @@ func (o onlookersCore) Making(vni uint32) string {
 	return o.of.Making(vni)
 }
 
-func (onlookersCore) Watch(netip.Addr, int)                  {}
-func (onlookersCore) Follow() (<-chan struct{}, func())      { return nil, func() {} }
-func (onlookersCore) Need(string, rib.Binding, rib.Carriage) {}
-func (onlookersCore) Drop(string)                            {}
-func (onlookersCore) Wrote(rib.Where, []rib.Change)          {}
+func (onlookersCore) Watch(netip.Addr, int)                   {}
+func (onlookersCore) Follow(string) (<-chan struct{}, func()) { return nil, func() {} }
+func (onlookersCore) Need(string, rib.Binding, rib.Carriage)  {}
+func (onlookersCore) Drop(string)                             {}
+func (onlookersCore) Wrote(rib.Where, []rib.Change)           {}

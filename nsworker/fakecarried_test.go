@@ -60,7 +60,7 @@ func (c *fakeCore) Watch(addr netip.Addr, by int) {
 	}
 }
 
-func (c *fakeCore) Follow() (<-chan struct{}, func()) {
+func (c *fakeCore) Follow(string) (<-chan struct{}, func()) {
 	ch := make(chan struct{}, 1)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -153,8 +153,7 @@ func (w *pathWays) way(p *rib.Path) *nexthop.Way {
 		}
 		return w.ways.Of(m, f)
 	}
-	by := w.byVia[f][p.Attrs.Via]
-	way := by.at(p)
+	way := w.byVia[f][p.Attrs.Via].at(p)
 	if way == nil {
 		m := member(p.Attrs, w.linkLocal, w.link)
 		if w.leaks(p.Attrs) {
@@ -162,11 +161,7 @@ func (w *pathWays) way(p *rib.Path) *nexthop.Way {
 		}
 		m.Encap, m.Cannot = w.use(p)
 		way = w.ways.Of(m, f)
-		if by == nil {
-			by = new(viaWays)
-			w.byVia[f][p.Attrs.Via] = by
-		}
-		by.put(p, way)
+		w.found(f, p.Attrs.Via, p, way)
 		w.news = w.news || way.Reach != rib.Reached
 	}
 	return way
@@ -296,26 +291,6 @@ func (w *pathWays) among(ways map[*nexthop.Way]struct{}) func(*rib.Attrs) bool {
 		}
 		return false
 	}
-}
-
-// fewWays is how many nexthops are kept without asking whether a path has them still.
-const fewWays = 4096
-
-// tidy forgets the nexthops that no path of a feed has any more.
-func (w *pathWays) tidy(feed *rib.Feed) {
-	if w.ways.Len() < max(fewWays, 2*w.kept) {
-		return
-	}
-	used := make(map[*nexthop.Way]struct{})
-	feed.Each(func(p rib.Path) {
-		used[w.way(&p)] = struct{}{}
-		for way := range w.known(rib.FamilyOf(p.Prefix), p.Attrs.Via) {
-			used[way] = struct{}{}
-		}
-	})
-	w.ways.Keep(func(way *nexthop.Way) bool { _, is := used[way]; return is })
-	w.forget()
-	w.kept = w.ways.Len()
 }
 
 // barring has the kernel take no route for the prefix in hand by some nexthops.

@@ -25,7 +25,7 @@ const coreWait = 2 * time.Second
 func newAskingCore(of Core) *askingCore {
 	c := &askingCore{onlookersCore: onlookersCore{of}, until: time.Now().Add(coreWait), asked: make(map[netip.Addr]struct{}), stop: func() {}}
 	if of != nil {
-		c.news, c.stop = of.Follow()
+		c.news, c.stop = of.Follow("")
 	}
 	return c
 }

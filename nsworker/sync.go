@@ -197,11 +197,7 @@ func (s *tableSync) work(ctx context.Context) error {
 		}
 	}
 	s.tellUnreached()
-	s.sets.Endpoints.Tidy(s.mayTidy())
-	if s.sets.Objects.Tidy(s.mayTidy()) {
-		s.routes.markUsers(s.sets.Separate())
-		s.routes.ways.tidy(s.feed)
-	}
+	deleteUnused(s)
 	s.pass()
 	s.routes.confirms.tell()
 	s.routes.beside.choices.tell()
@@ -282,6 +278,7 @@ func (s *tableSync) onFeed() {
 	s.entries = s.feed.Take(s.entries[:0], feedBatch)
 	before := [rib.Families]int{s.routes.WaitingOf(rib.IPv4), s.routes.WaitingOf(rib.IPv6)}
 	s.routes.take(s.entries)
+	s.sets.Endpoints.Heard()
 	if s.phase.synced() { // before, BGP's routes waited for the worker, and not for the kernel
 		for f := range rib.Families {
 			s.write.ages[f].took(s.feed.Since(), s.routes.WaitingOf(f)-before[f])

@@ -7,7 +7,8 @@ import (
 	"net/netip"
 )
 
-// vpnUpdate is what an UPDATE says of VPN routes (RFC 4364): by "RD prefix".
+// vpnUpdate is what an UPDATE says of VPN routes (RFC 4364), and of IP prefix routes of EVPN (RFC
+// 9136): by "RD prefix".
 type vpnUpdate struct {
 	announced, withdrawn []string
 	med                  uint32
@@ -23,7 +24,25 @@ func (u *vpnUpdate) attribute(kind byte, value []byte) {
 		u.withdrawn = append(u.withdrawn, parseVPN(value[3:], value[1] == 2)...)
 	case kind == attrMPReach && len(value) >= 5 && value[2] == 128 && len(value) >= 5+int(value[3]):
 		u.announced = append(u.announced, parseVPN(value[5+int(value[3]):], value[1] == 2)...)
+	case kind == attrMPUnreach && len(value) >= 3 && value[2] == 70:
+		u.withdrawn = append(u.withdrawn, parseEVPN(value[3:])...)
+	case kind == attrMPReach && len(value) >= 5 && value[2] == 70 && len(value) >= 5+int(value[3]):
+		u.announced = append(u.announced, parseEVPN(value[5+int(value[3]):])...)
 	}
+}
+
+// parseEVPN reads the IPv4 prefixes in routes of type 5 with an RD of type 0 each.
+func parseEVPN(b []byte) (out []string) {
+	for len(b) >= 2 && len(b) >= 2+int(b[1]) {
+		route := b[2 : 2+int(b[1])]
+		if b[0] == 5 && len(route) == 34 && route[22] <= 32 {
+			rd, bits := route[:8], int(route[22])
+			prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte(route[23:27])), bits)
+			out = append(out, fmt.Sprintf("%d:%d %s", binary.BigEndian.Uint16(rd[2:]), binary.BigEndian.Uint32(rd[4:]), prefix))
+		}
+		b = b[2+int(b[1]):]
+	}
+	return out
 }
 
 // parseVPN reads the NLRI of VPN routes with one label and an RD of type 0 each.

@@ -44,6 +44,8 @@ type Config struct {
 	Local, Remote netip.Addr
 	AS            uint16
 	VPN           bool // VPN-IPv4 instead of IPv4
+	EVPN          bool // EVPN, whatever VPN says
+	Targets       bool // and route target membership (RFC 4684)
 	All           bool // IPv4, IPv6, VPN-IPv4 and VPN-IPv6, whatever VPN says
 	Graceful      bool // graceful restart (RFC 4724)
 }

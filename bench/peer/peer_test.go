@@ -114,3 +114,41 @@ func TestAStreamIsTheTable(t *testing.T) {
 		t.Error("half a message passes for a stream")
 	}
 }
+
+// A tenant's table goes out as VPN routes or as IP prefix routes of EVPN, with the RD and the
+// route target, and of EVPN with all that another PE needs to send packets.
+func TestTenantsTable(t *testing.T) {
+	t.Parallel()
+	table := prefixes.IPv4(100, 7)
+	o := Tenant{AS: 65000, Number: 7, Nexthop: netip.MustParseAddr("192.0.2.1")}
+	to := &Peer{heard: make(map[netip.Prefix]time.Time)}
+	attrs := o.attributes([]uint32{65001, 70000}, table)
+	if err := to.update(append([]byte{0, 0, byte(len(attrs) >> 8), byte(len(attrs))}, attrs...), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	o.MAC, o.VNI = [6]byte{2, 0, 0, 0, 0, 7}, 0x010203
+	o.Number = 8
+	attrs = o.attributes(nil, table)
+	if err := to.update(append([]byte{0, 0, byte(len(attrs) >> 8), byte(len(attrs))}, attrs...), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range table {
+		for _, rd := range []string{"65000:7 ", "65000:8 "} {
+			if _, heard := to.HeardVPN()[rd+p.String()]; !heard {
+				t.Errorf("%s%v was not announced", rd, p)
+			}
+		}
+	}
+	o.Number = 7
+	got := o.attributes(nil, []netip.Prefix{netip.MustParsePrefix("20.1.2.0/23")})
+	want := []byte{0x40, attrOrigin, 1, 0, 0x40, attrASPath, 0, 0x40, attrLocalPref, 4, 0, 0, 0, 100,
+		0xc0, attrExtCommunities, 24,
+		0, 2, 0xfd, 0xe8, 0, 0, 0, 7, // the route target
+		3, 0x0c, 0, 0, 0, 0, 0, 8, // VXLAN
+		6, 3, 2, 0, 0, 0, 0, 7, // the router's MAC
+		0x90, attrMPReach, 0, 9 + 36, 0, 25, 70, 4, 192, 0, 2, 1, 0,
+		5, 34, 0, 0, 0xfd, 0xe8, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 23, 20, 1, 2, 0, 0, 0, 0, 0, 1, 2, 3}
+	if !bytes.Equal(got, want) {
+		t.Errorf("it announces\n%x, want\n%x", got, want)
+	}
+}

@@ -7,7 +7,7 @@ import (
 )
 
 // family is an address family of BGP (RFC 4760): afi 1 is IPv4 and 2 IPv6, safi 1
-// unicast and 128 VPN.
+// unicast and 128 VPN; 25 and 70 are EVPN, 1 and 132 route targets.
 type family struct{ afi, safi byte }
 
 var allFamilies = []family{{1, 1}, {2, 1}, {1, 128}, {2, 128}}
@@ -16,6 +16,10 @@ func (c Config) families() []family {
 	switch {
 	case c.All:
 		return allFamilies
+	case c.EVPN && c.Targets:
+		return []family{{25, 70}, {1, 132}}
+	case c.EVPN:
+		return []family{{25, 70}}
 	case c.VPN:
 		return []family{{1, 128}}
 	}

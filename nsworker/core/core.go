@@ -27,14 +27,14 @@ type Core struct {
 	wake   chan struct{} // something below is to be looked at
 
 	mu        sync.Mutex
-	is        *Settings                  // guarded by mu, and not changed: another one takes its place
-	watched   map[netip.Addr]int         // guarded by mu: how many want to know
-	leads     map[netip.Addr]rib.Lead    // guarded by mu: what is known
-	due       map[netip.Addr]struct{}    // guarded by mu: to be looked up
-	where     rib.Where                  // guarded by mu: of the main table; zero: it is not open
-	followers map[chan struct{}]struct{} // guarded by mu
-	devices   map[deviceKey]*device      // guarded by mu
-	absent    string                     // guarded by mu: why nothing can be made; "": it can
+	is        *Settings                // guarded by mu, and not changed: another one takes its place
+	watched   map[netip.Addr]int       // guarded by mu: how many want to know
+	leads     map[netip.Addr]rib.Lead  // guarded by mu: what is known
+	due       map[netip.Addr]struct{}  // guarded by mu: to be looked up
+	where     rib.Where                // guarded by mu: of the main table; zero: it is not open
+	followers map[chan struct{}]string // guarded by mu: the VRF of each
+	devices   map[deviceKey]*device    // guarded by mu
+	absent    string                   // guarded by mu: why nothing can be made; "": it can
 }
 
 // New returns a core of which nothing is known before Run.
@@ -42,7 +42,7 @@ func New(k Kernel, is Settings, log *slog.Logger) *Core {
 	return &Core{
 		kernel: k, is: &is, log: log, wake: make(chan struct{}, 1),
 		watched: make(map[netip.Addr]int), leads: make(map[netip.Addr]rib.Lead), due: make(map[netip.Addr]struct{}),
-		followers: make(map[chan struct{}]struct{}), devices: make(map[deviceKey]*device),
+		followers: make(map[chan struct{}]string), devices: make(map[deviceKey]*device),
 	}
 }
 
@@ -73,12 +73,13 @@ func (c *Core) Watch(addr netip.Addr, by int) {
 	}
 }
 
-// Follow signals news whenever what PE says has changed, until stop.
-func (c *Core) Follow() (news <-chan struct{}, stop func()) {
+// Follow signals news whenever what PE says has changed, or what Making says of the VRF's device,
+// until stop.
+func (c *Core) Follow(vrf string) (news <-chan struct{}, stop func()) {
 	ch := make(chan struct{}, 1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.followers[ch] = struct{}{}
+	c.followers[ch] = vrf
 	return ch, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -267,7 +268,7 @@ func (c *Core) closed(why error) {
 	for pe := range c.watched {
 		c.leads[pe] = rib.Lead{Err: fmt.Errorf("there is no network: %w", why)}
 	}
-	c.tell()
+	c.tell(everyVRF)
 }
 
 // lookUp looks up what is due. It tells whether something could not be found out: what was known
@@ -304,14 +305,19 @@ func (c *Core) lookUp(ctx context.Context, t Tables) (unknown bool) {
 	}
 	maps.Copy(c.due, due)
 	if changed {
-		c.tell()
+		c.tell(everyVRF)
 	}
 	return unknown
 }
 
-// tell wakes the followers. The caller holds mu.
-func (c *Core) tell() {
-	for ch := range c.followers {
+func everyVRF(string) bool { return true }
+
+// tell wakes followers. The caller holds mu.
+func (c *Core) tell(concerns func(vrf string) bool) {
+	for ch, vrf := range c.followers {
+		if !concerns(vrf) {
+			continue
+		}
 		select {
 		case ch <- struct{}{}:
 		default:

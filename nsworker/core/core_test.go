@@ -159,7 +159,7 @@ func says(c *Core) string {
 // and who follows is told when it did.
 func TestPE(t *testing.T) {
 	run(t, func(c *Core, k *fakeKernel) {
-		news, stop := c.Follow()
+		news, stop := c.Follow("red")
 		defer stop()
 		told := func() bool {
 			select {
@@ -317,5 +317,39 @@ func TestDevices(t *testing.T) {
 		time.Sleep(grace)
 		expect("remove vx100 in netns red: vrfredist:red")
 		c.Drop("red")
+	})
+}
+
+// TestDevicesWakeTheirOwn: who follows is woken by what becomes of the device of its VRF, and by
+// no other's, of which there are many at a start.
+func TestDevicesWakeTheirOwn(t *testing.T) {
+	run(t, func(c *Core, k *fakeKernel) {
+		news := make(map[string]<-chan struct{})
+		for _, vrf := range []string{"red", "blue"} {
+			var stop func()
+			news[vrf], stop = c.Follow(vrf)
+			defer stop()
+		}
+		woken := func(vrf string) bool {
+			synctest.Wait()
+			select {
+			case <-news[vrf]:
+				return true
+			default:
+				return false
+			}
+		}
+		need := func() {
+			c.Need("red", rib.Binding{Netns: "red"}, rib.Carriage{Kind: rib.EncapVXLAN, VNI: 100, Device: "vx100", Managed: true})
+		}
+		need()
+		if !woken("red") || woken("blue") {
+			t.Error("a device was made, and its VRF slept, or another one woke")
+		}
+		k.fails = errors.New("the kernel has no VXLAN")
+		need()
+		if !woken("red") || woken("blue") {
+			t.Error("a device could not be made, and its VRF slept, or another one woke")
+		}
 	})
 }

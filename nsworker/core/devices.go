@@ -131,13 +131,15 @@ func (c *Core) did(key deviceKey, was device, err error) {
 	if d == nil || d.is != was.is || d.goes != was.goes {
 		return // something else is to be done by now
 	}
+	// At a start as many devices are made as there are VRFs: each wakes its own.
+	mine := func(vrf string) bool { return vrf == key.vrf }
 	switch {
 	case err == nil && d.goes:
 		delete(c.devices, key)
 		return
 	case err == nil:
 		d.at, d.tries, d.why = time.Time{}, 0, ""
-		c.tell()
+		c.tell(mine)
 		return
 	}
 	d.at = time.Now().Add(min(retryMost, retryFirst<<min(d.tries, 10)))
@@ -145,7 +147,7 @@ func (c *Core) did(key deviceKey, was device, err error) {
 	if why := err.Error(); d.why != why {
 		d.why = why
 		c.log.Warn("a VXLAN device could not be made or removed; it is tried again", "vrf", key.vrf, "device", key.name, "err", err)
-		c.tell()
+		c.tell(mine)
 	}
 }
 

@@ -28,6 +28,7 @@ type Endpoints struct {
 	freed   bool                     // something was given back since they were asked again
 	idle    map[netip.Addr]time.Time // since when nothing leads there
 	tidy    ledger.Alarm             // when those are deleted
+	doubt   ledger.Alarm             // when it is seen whether a path has each way still
 	now     func() time.Time
 }
 
@@ -84,6 +85,7 @@ func (e *Endpoints) claim(way *Way) {
 	if err := e.available(way, &to); err != nil {
 		e.release(way)
 		e.waiting[way] = struct{}{}
+		e.doubt.At(e.now().Add(contestPause)) // the same router may be elsewhere now
 		way.lead = rib.NoLead(fmt.Errorf("PE %s is not reached: %w", way.Addr, err))
 		return
 	}
@@ -164,6 +166,31 @@ func (e *Endpoints) release(way *Way) {
 func (e *Endpoints) unused(gateway netip.Addr) {
 	e.idle[gateway] = e.now()
 	e.tidy.At(e.now().Add(KeepUnused))
+}
+
+// contestPause is how long after one way was refused what another has it is seen whether a path
+// has that other one still.
+const contestPause = 100 * time.Millisecond
+
+// Heard takes in that paths have changed: some way may have lost its last one.
+func (e *Endpoints) Heard() {
+	if len(e.holders) > 0 {
+		e.doubt.At(e.now().Add(KeepUnused))
+	}
+}
+
+// Doubted tells whether the time has come to see which ways no path has any more. may says that
+// nothing is due, so that the ways of all paths are known.
+func (e *Endpoints) Doubted(may bool) bool { return may && e.doubt.Rings(e.now()) }
+
+// spare tells whether a way that no set has holds an entry.
+func (e *Endpoints) spare() bool {
+	for way := range e.holders {
+		if len(way.sets) == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // forget ends the claims of a way that is no more.

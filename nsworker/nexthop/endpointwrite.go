@@ -80,8 +80,14 @@ func (e *Endpoints) Try() {
 	}
 }
 
-// TidyTime is when what is unused is to be deleted; zero: nothing is.
-func (e *Endpoints) TidyTime() time.Time { return e.tidy.When() }
+// TidyTime is when what is unused is to be deleted, or found; zero: nothing is.
+func (e *Endpoints) TidyTime() time.Time {
+	when := e.tidy
+	if e.doubt.Set() {
+		when.At(e.doubt.When())
+	}
+	return when.When()
+}
 
 // Tidy marks for deletion what nothing has led to for a while. may says that no route hangs on
 // an earlier way.

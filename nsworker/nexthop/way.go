@@ -162,6 +162,10 @@ func (w *Ways) Keep(used func(*Way) bool) {
 	})
 }
 
+// Spare tells whether one that no set has holds entries on the VXLAN device: maybe no path has it
+// any more.
+func (w *Ways) Spare() bool { return w.endpoints != nil && w.endpoints.spare() }
+
 // HasMoved tells whether Moved would return some.
 func (w *Ways) HasMoved() bool { return len(w.moved) > 0 }
 

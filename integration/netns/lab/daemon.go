@@ -39,6 +39,12 @@ func (d *Daemon) Target() string { return "unix://" + d.socket }
 func (d *Daemon) Start(more ...string) {
 	d.ns.lab.T.Helper()
 	d.Launch(more...)
+	d.Answers()
+}
+
+// Answers waits until the daemon that was launched answers.
+func (d *Daemon) Answers() {
+	d.ns.lab.T.Helper()
 	WaitFor(d.ns.lab.T, "vrfredist answers", Patience, func() string {
 		if !d.Running() {
 			d.ns.lab.T.Fatalf("vrfredist ended: %v", d.Wait(Patience))

@@ -120,7 +120,7 @@ func (l *Lab) File(name, content string) string {
 // test has not done so.
 func (l *Lab) Namespace(role string) *Namespace {
 	l.T.Helper()
-	return l.named(role, fmt.Sprintf("%s%d-%d-%s", namePrefix, os.Getpid(), l.Run.namespaces.Add(1), role))
+	return l.named(role, l.unique(role))
 }
 
 // Called makes a namespace with exactly this name, for a configuration that
@@ -211,3 +211,15 @@ func NeedRoot(t testing.TB) {
 
 // interval is how often a condition is looked at while it is waited for.
 const interval = 25 * time.Millisecond
+
+// Bare is a namespace with a unique name that somebody else makes, deletes and watches.
+func (l *Lab) Bare(role string) *Namespace {
+	n := &Namespace{lab: l, Role: role, Name: l.unique(role)}
+	n.Tables = Tables{n}
+	return n
+}
+
+// unique is a namespace's name.
+func (l *Lab) unique(role string) string {
+	return fmt.Sprintf("%s%d-%d-%s", namePrefix, os.Getpid(), l.Run.namespaces.Add(1), role)
+}

@@ -164,10 +164,18 @@ func (n *Namespace) DaemonOf(file string) *Daemon {
 // OwnDaemon is Daemon where the lab has several: its files are in a folder of their own.
 func (n *Namespace) OwnDaemon(config string, more ...string) *Daemon {
 	n.lab.T.Helper()
+	d := n.Launched(config, more...)
+	d.Answers()
+	return d
+}
+
+// Launched is OwnDaemon, and does not wait until it answers.
+func (n *Namespace) Launched(config string, more ...string) *Daemon {
+	n.lab.T.Helper()
 	d := n.daemonIn(filepath.Join(n.lab.Dir, n.Role), filepath.Join(n.lab.Dir, n.Role, "vrfredist.toml"))
 	d.More = more
 	d.Write(config)
-	d.Start()
+	d.Launch()
 	return d
 }
 

@@ -198,3 +198,32 @@ func TestTenantGoes(t *testing.T) {
 	one.daemon.Reload(config)
 	m.reach("red", one, two)
 }
+
+// TestPEChanges: a PE that gets another VNI for a tenant, or another address in the core, with the
+// MAC address that it had, is reached as before.
+func TestPEChanges(t *testing.T) {
+	t.Parallel()
+	m := newMachines(t, 2)
+	m.start()
+	one, two := m.pes[0], m.pes[1]
+	config, source := m.config(two, vtep(1)), fmt.Sprintf("source = %q", vtep(2))
+	const other = "10.255.0.77"
+	two.core.Address("lo", other+"/32")
+	m.p.IP("route", "add", other+"/32", "via", "10.0.2.1")
+	for _, c := range []struct{ old, now, leads string }{
+		{"", "", "encap vxlan 100 to " + vtep(2)},
+		{"vni = 100", "vni = 150", "encap vxlan 150 to " + vtep(2)},
+		{source, fmt.Sprintf("source = %q", other), "encap vxlan 100 to " + other},
+		{"", "", "encap vxlan 100 to " + vtep(2)},
+	} {
+		two.daemon.Reload(strings.Replace(config, c.old, c.now, 1))
+		lab.WaitFor(t, "a packet for red goes by "+c.leads, lab.Patience, func() string {
+			if out := one.daemon.Do("explain", "10.2.0.0/24", "--vrf", "red"); !strings.Contains(out, c.leads) {
+				return out
+			}
+			return ""
+		})
+		m.reach("red", one, two)
+		m.reach("blue", one, two)
+	}
+}
