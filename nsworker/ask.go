@@ -102,6 +102,7 @@ func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, 
 	f.byRules = askByRules(ctx, &f.spec, f.prefix, f.candidates, w.deps.BGP)
 	offers, err := w.deps.BGP.Offers(ctx, f.spec.Of(), f.prefix)
 	f.offers, f.unasked = offers, cmp.Or(f.unasked, err)
+	f.telling, f.untold = w.deps.BGP.Telling(f.spec.Of(), f.prefix)
 	if f.confined && f.spec.Of() != vrf.Default {
 		f.candidates = slices.DeleteFunc(f.candidates, func(p rib.Path) bool { return !p.Attrs.Meets(f.spec.ImportRTs) })
 		f.offers = slices.DeleteFunc(f.offers, func(o rib.Offer) bool {
@@ -119,7 +120,7 @@ func (w *Worker) facts(s *tableSync, q rib.Question) facts {
 			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.routes.has(p) || s.importing.Has(*s.view(), p))
 		})
 	}
-	f := facts{prefix: prefix, confined: q.Confined, spec: w.spec, board: w.deps.Board}
+	f := facts{prefix: prefix, confined: q.Confined, spec: w.spec, board: w.deps.Board, heard: heard{link: w.deps.Link}}
 	f.paths = w.feed.Lookup(prefix)
 	_, f.waiting = w.feed.Len()
 	if s == nil {
@@ -175,7 +176,20 @@ func (w *Worker) Routes(ctx context.Context, q vrf.RouteQuery, yield func(rib.Ro
 		return err
 	}
 	w.refused(snap.name, q, yield)
-	return nil
+	return w.keptOut(ctx, snap, q, yield)
+}
+
+// keptOut calls yield with what the VRF's leaks keep out, where it has no other path.
+func (w *Worker) keptOut(ctx context.Context, s snapshot, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
+	if !s.leaks || len(q.States) > 0 && !slices.Contains(q.States, rib.Filtered) && !slices.Contains(q.States, rib.OverLimit) {
+		return nil // for these BGP's tables would have to be read
+	}
+	return w.deps.BGP.KeptOut(ctx, s.name, q.Within, func(k rib.KeptOut) bool {
+		return !q.Wants(k.Prefix, k.State()) || yield(rib.RouteStatus{
+			Prefix: k.Prefix, State: k.State(), Reason: k.Reason(), Best: k.Path, Leaked: true,
+			Route: rib.Route{Prefix: k.Prefix, Metric: s.metric, Protocol: s.protocol, Kind: rib.KindUnicast},
+		})
+	})
 }
 
 // refused calls yield with what neighbours announced and BGP did not take, where it has

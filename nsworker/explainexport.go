@@ -64,6 +64,7 @@ func (f *facts) explainExport(w *rib.Walk) {
 		f.explainTable(w)
 	}
 	hearings{f}.advertised(w, t.Judged)
+	explainTold(w, f)
 }
 
 // explainRefused names the neighbours whose announcement was taken for a withdrawal. Where
@@ -144,6 +145,7 @@ func (f *facts) show(p rib.Path) string {
 	if f.confined {
 		p = p.Confined(f.spec.Of())
 	}
+	p.Attrs = withOwnPeer(p.Attrs, f.link)
 	return p.String()
 }
 

@@ -23,7 +23,9 @@ type fakeBGP struct {
 	told      int        // how many Announce calls there were
 	lost      int        // how many more take effect and fail all the same
 	refused   []rib.Refusal
+	tellings  map[netip.Prefix]rib.Telling
 	offers    []rib.Offer
+	keptOut   []rib.KeptOut
 	policy    func(*rib.Path) bool // of BGP's own, for what is announced; nil: none
 	unreached map[string]map[rib.PathNexthop]struct{}
 	confirmed map[string]map[netip.Prefix]bool
@@ -111,6 +113,23 @@ func (b *fakeBGP) Refused(_ string, p netip.Prefix) (list []rib.Refusal) {
 		}
 	}
 	return list
+}
+
+func (b *fakeBGP) Telling(_ string, p netip.Prefix) (rib.Telling, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.tellings[p], nil
+}
+
+func (b *fakeBGP) KeptOut(_ context.Context, _ string, within func(netip.Prefix) bool, yield func(rib.KeptOut) bool) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, k := range b.keptOut {
+		if (within == nil || within(k.Prefix)) && !yield(k) {
+			break
+		}
+	}
+	return nil
 }
 
 func (b *fakeBGP) Offers(_ context.Context, _ string, p netip.Prefix) (list []rib.Offer, err error) {

@@ -74,4 +74,9 @@ type Library interface {
 	// Offers returns what neighbours sent of a prefix and BGP does not have: a policy of
 	// BGP's rejected it, say.
 	Offers(ctx context.Context, vrf string, prefix netip.Prefix) ([]rib.Offer, error)
+	// Telling returns what neighbours are told of a prefix of the VRF, and why others are not.
+	Telling(vrf string, prefix netip.Prefix) (rib.Telling, error)
+	// KeptOut calls yield with what the leaks of the VRF keep out, of the prefixes for which
+	// within, where it is not nil, is true, until yield returns false.
+	KeptOut(ctx context.Context, vrf string, within func(netip.Prefix) bool, yield func(rib.KeptOut) bool) error
 }

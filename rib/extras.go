@@ -19,6 +19,9 @@ type Extras struct {
 	// Sends are the policies of what goes out of VRFs as VPN routes, by VRF: the name of a
 	// policy of BGP's own.
 	Sends map[string]string
+	// Rules are what people call the statements of BGP's own policies that policies of the
+	// configuration are written as, by the name of the statement: `policy "p", rule 2 (customers)`.
+	Rules map[string]string
 }
 
 // TermsOfGroup is the key of a peer group in Extras.Terms.

@@ -658,6 +658,7 @@ type Vrf struct {
 	Binding       string                 `protobuf:"bytes,16,opt,name=binding,proto3" json:"binding,omitempty"`     // as configured: "main", "device vrf-red", "netns tenant-a, table 1001"
 	Neighbors     []*Neighbor            `protobuf:"bytes,17,rep,name=neighbors,proto3" json:"neighbors,omitempty"` // of GetVrf alone
 	Progress      *Progress              `protobuf:"bytes,18,opt,name=progress,proto3" json:"progress,omitempty"`   // none: there is no long work
+	Leaks         []*Leak                `protobuf:"bytes,19,rep,name=leaks,proto3" json:"leaks,omitempty"`         // of GetVrf alone
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -818,6 +819,98 @@ func (x *Vrf) GetProgress() *Progress {
 	return nil
 }
 
+func (x *Vrf) GetLeaks() []*Leak {
+	if x != nil {
+		return x.Leaks
+	}
+	return nil
+}
+
+// Leak is what a VRF takes of another one beside its route targets.
+type Leak struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	Policy        string                 `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`                               // empty: none
+	Link          string                 `protobuf:"bytes,3,opt,name=link,proto3" json:"link,omitempty"`                                   // over which it is reached; empty: none is named
+	Prefixes      uint32                 `protobuf:"varint,4,opt,name=prefixes,proto3" json:"prefixes,omitempty"`                          // that came in
+	MaxPrefixes   uint32                 `protobuf:"varint,5,opt,name=max_prefixes,json=maxPrefixes,proto3" json:"max_prefixes,omitempty"` // 0: any number
+	Over          uint32                 `protobuf:"varint,6,opt,name=over,proto3" json:"over,omitempty"`                                  // that max_prefixes keeps out
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Leak) Reset() {
+	*x = Leak{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Leak) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Leak) ProtoMessage() {}
+
+func (x *Leak) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Leak.ProtoReflect.Descriptor instead.
+func (*Leak) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Leak) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Leak) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *Leak) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
+}
+
+func (x *Leak) GetPrefixes() uint32 {
+	if x != nil {
+		return x.Prefixes
+	}
+	return 0
+}
+
+func (x *Leak) GetMaxPrefixes() uint32 {
+	if x != nil {
+		return x.MaxPrefixes
+	}
+	return 0
+}
+
+func (x *Leak) GetOver() uint32 {
+	if x != nil {
+		return x.Over
+	}
+	return 0
+}
+
 // How far long work is.
 type Progress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -830,7 +923,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[12]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -842,7 +935,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[12]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -855,7 +948,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{12}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Progress) GetPhase() string {
@@ -899,7 +992,7 @@ type Neighbor struct {
 
 func (x *Neighbor) Reset() {
 	*x = Neighbor{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -911,7 +1004,7 @@ func (x *Neighbor) String() string {
 func (*Neighbor) ProtoMessage() {}
 
 func (x *Neighbor) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -924,7 +1017,7 @@ func (x *Neighbor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Neighbor.ProtoReflect.Descriptor instead.
 func (*Neighbor) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{13}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Neighbor) GetAddress() string {
@@ -1008,7 +1101,7 @@ type Removed struct {
 
 func (x *Removed) Reset() {
 	*x = Removed{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1020,7 +1113,7 @@ func (x *Removed) String() string {
 func (*Removed) ProtoMessage() {}
 
 func (x *Removed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1033,7 +1126,7 @@ func (x *Removed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Removed.ProtoReflect.Descriptor instead.
 func (*Removed) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{14}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Removed) GetReason() string {
@@ -1060,7 +1153,7 @@ type ListNeighborsRequest struct {
 
 func (x *ListNeighborsRequest) Reset() {
 	*x = ListNeighborsRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1072,7 +1165,7 @@ func (x *ListNeighborsRequest) String() string {
 func (*ListNeighborsRequest) ProtoMessage() {}
 
 func (x *ListNeighborsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1085,7 +1178,7 @@ func (x *ListNeighborsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighborsRequest.ProtoReflect.Descriptor instead.
 func (*ListNeighborsRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{15}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListNeighborsRequest) GetVrf() string {
@@ -1111,7 +1204,7 @@ type ListNeighborsResponse struct {
 
 func (x *ListNeighborsResponse) Reset() {
 	*x = ListNeighborsResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1123,7 +1216,7 @@ func (x *ListNeighborsResponse) String() string {
 func (*ListNeighborsResponse) ProtoMessage() {}
 
 func (x *ListNeighborsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1136,7 +1229,7 @@ func (x *ListNeighborsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighborsResponse.ProtoReflect.Descriptor instead.
 func (*ListNeighborsResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{16}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListNeighborsResponse) GetNeighbors() []*Neighbor {
@@ -1164,7 +1257,7 @@ type Counts struct {
 
 func (x *Counts) Reset() {
 	*x = Counts{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1176,7 +1269,7 @@ func (x *Counts) String() string {
 func (*Counts) ProtoMessage() {}
 
 func (x *Counts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1189,7 +1282,7 @@ func (x *Counts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counts.ProtoReflect.Descriptor instead.
 func (*Counts) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{17}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Counts) GetPaths() uint32 {
@@ -1275,7 +1368,7 @@ type ListRoutesRequest struct {
 
 func (x *ListRoutesRequest) Reset() {
 	*x = ListRoutesRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1287,7 +1380,7 @@ func (x *ListRoutesRequest) String() string {
 func (*ListRoutesRequest) ProtoMessage() {}
 
 func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1300,7 +1393,7 @@ func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutesRequest.ProtoReflect.Descriptor instead.
 func (*ListRoutesRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{18}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListRoutesRequest) GetVrf() string {
@@ -1341,7 +1434,7 @@ func (x *ListRoutesRequest) GetStates() []string {
 type Route struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Prefix   string                 `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
-	State    string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`   // installed, filtered, unresolved, conflict, over-quota, failed, stale
+	State    string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`   // installed, filtered, unresolved, conflict, over-quota, over-limit, failed, stale
 	Reason   string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"` // one sentence, where the state is not installed
 	Hops     []*Hop                 `protobuf:"bytes,4,rep,name=hops,proto3" json:"hops,omitempty"`
 	Metric   uint32                 `protobuf:"varint,5,opt,name=metric,proto3" json:"metric,omitempty"`
@@ -1365,7 +1458,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1377,7 +1470,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1390,7 +1483,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{19}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Route) GetPrefix() string {
@@ -1531,7 +1624,7 @@ type Backup struct {
 
 func (x *Backup) Reset() {
 	*x = Backup{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1543,7 +1636,7 @@ func (x *Backup) String() string {
 func (*Backup) ProtoMessage() {}
 
 func (x *Backup) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1556,7 +1649,7 @@ func (x *Backup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Backup.ProtoReflect.Descriptor instead.
 func (*Backup) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{20}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Backup) GetNexthops() []string {
@@ -1591,7 +1684,7 @@ type Hop struct {
 
 func (x *Hop) Reset() {
 	*x = Hop{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1603,7 +1696,7 @@ func (x *Hop) String() string {
 func (*Hop) ProtoMessage() {}
 
 func (x *Hop) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1616,7 +1709,7 @@ func (x *Hop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hop.ProtoReflect.Descriptor instead.
 func (*Hop) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{21}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Hop) GetGateway() string {
@@ -1649,7 +1742,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +1754,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +1767,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{22}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ReloadRequest) GetConfirmSeconds() uint32 {
@@ -1694,7 +1787,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1799,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +1812,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{23}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReloadResponse) GetChanges() []string {
@@ -1744,7 +1837,7 @@ type ConfirmRequest struct {
 
 func (x *ConfirmRequest) Reset() {
 	*x = ConfirmRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1756,7 +1849,7 @@ func (x *ConfirmRequest) String() string {
 func (*ConfirmRequest) ProtoMessage() {}
 
 func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1769,7 +1862,7 @@ func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{24}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{25}
 }
 
 type ConfirmResponse struct {
@@ -1780,7 +1873,7 @@ type ConfirmResponse struct {
 
 func (x *ConfirmResponse) Reset() {
 	*x = ConfirmResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1792,7 +1885,7 @@ func (x *ConfirmResponse) String() string {
 func (*ConfirmResponse) ProtoMessage() {}
 
 func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1805,7 +1898,7 @@ func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{25}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{26}
 }
 
 // A reload that was not confirmed.
@@ -1820,7 +1913,7 @@ type Unconfirmed struct {
 
 func (x *Unconfirmed) Reset() {
 	*x = Unconfirmed{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1832,7 +1925,7 @@ func (x *Unconfirmed) String() string {
 func (*Unconfirmed) ProtoMessage() {}
 
 func (x *Unconfirmed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1845,7 +1938,7 @@ func (x *Unconfirmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unconfirmed.ProtoReflect.Descriptor instead.
 func (*Unconfirmed) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{26}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Unconfirmed) GetRollbackUnix() int64 {
@@ -1881,7 +1974,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1893,7 +1986,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1906,7 +1999,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{27}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PlanRequest) GetFile() string {
@@ -1942,22 +2035,23 @@ func (x *PlanRequest) GetLines() int32 {
 // its counts.
 type PlanItem struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // setting, neighbor, vrf, route, announcement, counts, summary
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // setting, neighbor, vrf, route, announcement, counts, hearer, told, summary
 	Op            string                 `protobuf:"bytes,2,opt,name=op,proto3" json:"op,omitempty"`     // add, remove, change; "": nothing of the thing itself
 	Vrf           string                 `protobuf:"bytes,3,opt,name=vrf,proto3" json:"vrf,omitempty"`
-	Text          string                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`       // the thing in a line; of a route the line of `ip route`
-	Details       []string               `protobuf:"bytes,5,rep,name=details,proto3" json:"details,omitempty"` // what changes about it, a line each
-	Notes         []string               `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty"`     // what cannot be known before, or is worth knowing
-	Prefix        string                 `protobuf:"bytes,7,opt,name=prefix,proto3" json:"prefix,omitempty"`   // of a route or an announcement
-	Where         string                 `protobuf:"bytes,8,opt,name=where,proto3" json:"where,omitempty"`     // of a route: the binding of its table
-	Counts        *PlanCounts            `protobuf:"bytes,9,opt,name=counts,proto3" json:"counts,omitempty"`   // of counts and summary
+	Text          string                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`          // the thing in a line; of a route the line of `ip route`
+	Details       []string               `protobuf:"bytes,5,rep,name=details,proto3" json:"details,omitempty"`    // what changes about it, a line each
+	Notes         []string               `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty"`        // what cannot be known before, or is worth knowing
+	Prefix        string                 `protobuf:"bytes,7,opt,name=prefix,proto3" json:"prefix,omitempty"`      // of a route or an announcement, or of what a neighbour is told
+	Where         string                 `protobuf:"bytes,8,opt,name=where,proto3" json:"where,omitempty"`        // of a route: the binding of its table
+	Counts        *PlanCounts            `protobuf:"bytes,9,opt,name=counts,proto3" json:"counts,omitempty"`      // of counts, hearer and summary
+	Neighbor      string                 `protobuf:"bytes,10,opt,name=neighbor,proto3" json:"neighbor,omitempty"` // of hearer and told: the neighbour that would be told otherwise, by its own address
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlanItem) Reset() {
 	*x = PlanItem{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1969,7 +2063,7 @@ func (x *PlanItem) String() string {
 func (*PlanItem) ProtoMessage() {}
 
 func (x *PlanItem) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1982,7 +2076,7 @@ func (x *PlanItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanItem.ProtoReflect.Descriptor instead.
 func (*PlanItem) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{28}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PlanItem) GetKind() string {
@@ -2048,6 +2142,13 @@ func (x *PlanItem) GetCounts() *PlanCounts {
 	return nil
 }
 
+func (x *PlanItem) GetNeighbor() string {
+	if x != nil {
+		return x.Neighbor
+	}
+	return ""
+}
+
 type PlanCounts struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Added         uint32                 `protobuf:"varint,1,opt,name=added,proto3" json:"added,omitempty"` // routes in the kernel table
@@ -2061,13 +2162,16 @@ type PlanCounts struct {
 	Vrfs          uint32                 `protobuf:"varint,9,opt,name=vrfs,proto3" json:"vrfs,omitempty"`               // of the summary: those with a change, in themselves or their routes
 	Neighbors     uint32                 `protobuf:"varint,10,opt,name=neighbors,proto3" json:"neighbors,omitempty"`
 	Settings      uint32                 `protobuf:"varint,11,opt,name=settings,proto3" json:"settings,omitempty"`
+	Told          uint32                 `protobuf:"varint,12,opt,name=told,proto3" json:"told,omitempty"`     // prefixes that neighbours would be told of in addition, each neighbour by itself
+	Untold        uint32                 `protobuf:"varint,13,opt,name=untold,proto3" json:"untold,omitempty"` // that they would be told to forget
+	Retold        uint32                 `protobuf:"varint,14,opt,name=retold,proto3" json:"retold,omitempty"` // that they would be told otherwise
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlanCounts) Reset() {
 	*x = PlanCounts{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2079,7 +2183,7 @@ func (x *PlanCounts) String() string {
 func (*PlanCounts) ProtoMessage() {}
 
 func (x *PlanCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2092,7 +2196,7 @@ func (x *PlanCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanCounts.ProtoReflect.Descriptor instead.
 func (*PlanCounts) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{29}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PlanCounts) GetAdded() uint32 {
@@ -2172,6 +2276,27 @@ func (x *PlanCounts) GetSettings() uint32 {
 	return 0
 }
 
+func (x *PlanCounts) GetTold() uint32 {
+	if x != nil {
+		return x.Told
+	}
+	return 0
+}
+
+func (x *PlanCounts) GetUntold() uint32 {
+	if x != nil {
+		return x.Untold
+	}
+	return 0
+}
+
+func (x *PlanCounts) GetRetold() uint32 {
+	if x != nil {
+		return x.Retold
+	}
+	return 0
+}
+
 type ResyncRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`
@@ -2181,7 +2306,7 @@ type ResyncRequest struct {
 
 func (x *ResyncRequest) Reset() {
 	*x = ResyncRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2193,7 +2318,7 @@ func (x *ResyncRequest) String() string {
 func (*ResyncRequest) ProtoMessage() {}
 
 func (x *ResyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2206,7 +2331,7 @@ func (x *ResyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResyncRequest.ProtoReflect.Descriptor instead.
 func (*ResyncRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{30}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ResyncRequest) GetVrf() string {
@@ -2226,7 +2351,7 @@ type ResyncResponse struct {
 
 func (x *ResyncResponse) Reset() {
 	*x = ResyncResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2238,7 +2363,7 @@ func (x *ResyncResponse) String() string {
 func (*ResyncResponse) ProtoMessage() {}
 
 func (x *ResyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2251,7 +2376,7 @@ func (x *ResyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResyncResponse.ProtoReflect.Descriptor instead.
 func (*ResyncResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{31}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ResyncResponse) GetRepairs() []*Repair {
@@ -2286,7 +2411,7 @@ type Repair struct {
 
 func (x *Repair) Reset() {
 	*x = Repair{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2298,7 +2423,7 @@ func (x *Repair) String() string {
 func (*Repair) ProtoMessage() {}
 
 func (x *Repair) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2311,7 +2436,7 @@ func (x *Repair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Repair.ProtoReflect.Descriptor instead.
 func (*Repair) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{32}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Repair) GetVrf() string {
@@ -2394,7 +2519,7 @@ type ExplainRouteRequest struct {
 
 func (x *ExplainRouteRequest) Reset() {
 	*x = ExplainRouteRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2406,7 +2531,7 @@ func (x *ExplainRouteRequest) String() string {
 func (*ExplainRouteRequest) ProtoMessage() {}
 
 func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2419,7 +2544,7 @@ func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRouteRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{33}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ExplainRouteRequest) GetVrf() string {
@@ -2450,7 +2575,7 @@ type ExplainRouteResponse struct {
 
 func (x *ExplainRouteResponse) Reset() {
 	*x = ExplainRouteResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2462,7 +2587,7 @@ func (x *ExplainRouteResponse) String() string {
 func (*ExplainRouteResponse) ProtoMessage() {}
 
 func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2475,7 +2600,7 @@ func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteResponse.ProtoReflect.Descriptor instead.
 func (*ExplainRouteResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{34}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ExplainRouteResponse) GetVrf() string {
@@ -2531,7 +2656,7 @@ type Walk struct {
 
 func (x *Walk) Reset() {
 	*x = Walk{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2543,7 +2668,7 @@ func (x *Walk) String() string {
 func (*Walk) ProtoMessage() {}
 
 func (x *Walk) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2556,7 +2681,7 @@ func (x *Walk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Walk.ProtoReflect.Descriptor instead.
 func (*Walk) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{35}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Walk) GetSteps() []*Step {
@@ -2592,7 +2717,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2604,7 +2729,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2617,7 +2742,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{36}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Step) GetName() string {
@@ -2659,7 +2784,7 @@ type WatchVrfsRequest struct {
 
 func (x *WatchVrfsRequest) Reset() {
 	*x = WatchVrfsRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2671,7 +2796,7 @@ func (x *WatchVrfsRequest) String() string {
 func (*WatchVrfsRequest) ProtoMessage() {}
 
 func (x *WatchVrfsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2684,7 +2809,7 @@ func (x *WatchVrfsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVrfsRequest.ProtoReflect.Descriptor instead.
 func (*WatchVrfsRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{37}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *WatchVrfsRequest) GetVrf() string {
@@ -2725,7 +2850,7 @@ type WatchVrfsResponse struct {
 
 func (x *WatchVrfsResponse) Reset() {
 	*x = WatchVrfsResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2737,7 +2862,7 @@ func (x *WatchVrfsResponse) String() string {
 func (*WatchVrfsResponse) ProtoMessage() {}
 
 func (x *WatchVrfsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2750,7 +2875,7 @@ func (x *WatchVrfsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVrfsResponse.ProtoReflect.Descriptor instead.
 func (*WatchVrfsResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{38}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *WatchVrfsResponse) GetTimeUnixNano() int64 {
@@ -2830,7 +2955,7 @@ type RouteEvent struct {
 
 func (x *RouteEvent) Reset() {
 	*x = RouteEvent{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2842,7 +2967,7 @@ func (x *RouteEvent) String() string {
 func (*RouteEvent) ProtoMessage() {}
 
 func (x *RouteEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2855,7 +2980,7 @@ func (x *RouteEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteEvent.ProtoReflect.Descriptor instead.
 func (*RouteEvent) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{39}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RouteEvent) GetTimeUnixNano() int64 {
@@ -2912,7 +3037,7 @@ type Activity struct {
 
 func (x *Activity) Reset() {
 	*x = Activity{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2924,7 +3049,7 @@ func (x *Activity) String() string {
 func (*Activity) ProtoMessage() {}
 
 func (x *Activity) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2937,7 +3062,7 @@ func (x *Activity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activity.ProtoReflect.Descriptor instead.
 func (*Activity) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{40}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Activity) GetAdded() uint64 {
@@ -3018,7 +3143,7 @@ type ListPoliciesRequest struct {
 
 func (x *ListPoliciesRequest) Reset() {
 	*x = ListPoliciesRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3030,7 +3155,7 @@ func (x *ListPoliciesRequest) String() string {
 func (*ListPoliciesRequest) ProtoMessage() {}
 
 func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3043,7 +3168,7 @@ func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesRequest.ProtoReflect.Descriptor instead.
 func (*ListPoliciesRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{41}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{42}
 }
 
 type ListPoliciesResponse struct {
@@ -3055,7 +3180,7 @@ type ListPoliciesResponse struct {
 
 func (x *ListPoliciesResponse) Reset() {
 	*x = ListPoliciesResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3067,7 +3192,7 @@ func (x *ListPoliciesResponse) String() string {
 func (*ListPoliciesResponse) ProtoMessage() {}
 
 func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3080,7 +3205,7 @@ func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesResponse.ProtoReflect.Descriptor instead.
 func (*ListPoliciesResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{42}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListPoliciesResponse) GetPolicies() []*Policy {
@@ -3099,7 +3224,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3111,7 +3236,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3124,7 +3249,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{43}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetPolicyRequest) GetName() string {
@@ -3143,7 +3268,7 @@ type GetPolicyResponse struct {
 
 func (x *GetPolicyResponse) Reset() {
 	*x = GetPolicyResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3155,7 +3280,7 @@ func (x *GetPolicyResponse) String() string {
 func (*GetPolicyResponse) ProtoMessage() {}
 
 func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3168,7 +3293,7 @@ func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyResponse.ProtoReflect.Descriptor instead.
 func (*GetPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{44}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetPolicyResponse) GetPolicy() *Policy {
@@ -3189,7 +3314,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3201,7 +3326,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3214,7 +3339,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{45}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Policy) GetName() string {
@@ -3251,7 +3376,7 @@ type PolicyRule struct {
 
 func (x *PolicyRule) Reset() {
 	*x = PolicyRule{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3263,7 +3388,7 @@ func (x *PolicyRule) String() string {
 func (*PolicyRule) ProtoMessage() {}
 
 func (x *PolicyRule) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3276,7 +3401,7 @@ func (x *PolicyRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyRule.ProtoReflect.Descriptor instead.
 func (*PolicyRule) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{46}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PolicyRule) GetTitle() string {
@@ -3318,15 +3443,16 @@ type PolicyUse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Vrf   string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"` // empty: of none
 	// place is the key that names the policy: "export.policy", "bgp.leaks",
-	// "import-policy-list of neighbor 192.0.2.2", where GoBGP judges by a copy and nothing is counted
+	// "import-policy-list of neighbor 192.0.2.2"
 	Place         string `protobuf:"bytes,2,opt,name=place,proto3" json:"place,omitempty"`
+	Uncounted     string `protobuf:"bytes,3,opt,name=uncounted,proto3" json:"uncounted,omitempty"` // why what is judged here is in no rule's matched; empty: it is
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PolicyUse) Reset() {
 	*x = PolicyUse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3338,7 +3464,7 @@ func (x *PolicyUse) String() string {
 func (*PolicyUse) ProtoMessage() {}
 
 func (x *PolicyUse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3351,7 +3477,7 @@ func (x *PolicyUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyUse.ProtoReflect.Descriptor instead.
 func (*PolicyUse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{47}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *PolicyUse) GetVrf() string {
@@ -3368,6 +3494,13 @@ func (x *PolicyUse) GetPlace() string {
 	return ""
 }
 
+func (x *PolicyUse) GetUncounted() string {
+	if x != nil {
+		return x.Uncounted
+	}
+	return ""
+}
+
 type DiagnoseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3376,7 +3509,7 @@ type DiagnoseRequest struct {
 
 func (x *DiagnoseRequest) Reset() {
 	*x = DiagnoseRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3388,7 +3521,7 @@ func (x *DiagnoseRequest) String() string {
 func (*DiagnoseRequest) ProtoMessage() {}
 
 func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3401,7 +3534,7 @@ func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseRequest.ProtoReflect.Descriptor instead.
 func (*DiagnoseRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{48}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{49}
 }
 
 type DiagnoseResponse struct {
@@ -3413,7 +3546,7 @@ type DiagnoseResponse struct {
 
 func (x *DiagnoseResponse) Reset() {
 	*x = DiagnoseResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3425,7 +3558,7 @@ func (x *DiagnoseResponse) String() string {
 func (*DiagnoseResponse) ProtoMessage() {}
 
 func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3438,7 +3571,7 @@ func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseResponse.ProtoReflect.Descriptor instead.
 func (*DiagnoseResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{49}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *DiagnoseResponse) GetFindings() []*Finding {
@@ -3462,7 +3595,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3474,7 +3607,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3487,7 +3620,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{50}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Finding) GetLevel() string {
@@ -3572,7 +3705,7 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\"r\n" +
 	"\x0eGetVrfResponse\x12#\n" +
 	"\x03vrf\x18\x01 \x01(\v2\x11.vrfredist.v1.VrfR\x03vrf\x12;\n" +
-	"\vunconfirmed\x18\x02 \x01(\v2\x19.vrfredist.v1.UnconfirmedR\vunconfirmed\"\xd9\x04\n" +
+	"\vunconfirmed\x18\x02 \x01(\v2\x19.vrfredist.v1.UnconfirmedR\vunconfirmed\"\x83\x05\n" +
 	"\x03Vrf\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
@@ -3596,7 +3729,15 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\brestarts\x18\x0f \x01(\x05R\brestarts\x12\x18\n" +
 	"\abinding\x18\x10 \x01(\tR\abinding\x124\n" +
 	"\tneighbors\x18\x11 \x03(\v2\x16.vrfredist.v1.NeighborR\tneighbors\x122\n" +
-	"\bprogress\x18\x12 \x01(\v2\x16.vrfredist.v1.ProgressR\bprogress\"J\n" +
+	"\bprogress\x18\x12 \x01(\v2\x16.vrfredist.v1.ProgressR\bprogress\x12(\n" +
+	"\x05leaks\x18\x13 \x03(\v2\x12.vrfredist.v1.LeakR\x05leaks\"\x99\x01\n" +
+	"\x04Leak\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x16\n" +
+	"\x06policy\x18\x02 \x01(\tR\x06policy\x12\x12\n" +
+	"\x04link\x18\x03 \x01(\tR\x04link\x12\x1a\n" +
+	"\bprefixes\x18\x04 \x01(\rR\bprefixes\x12!\n" +
+	"\fmax_prefixes\x18\x05 \x01(\rR\vmaxPrefixes\x12\x12\n" +
+	"\x04over\x18\x06 \x01(\rR\x04over\"J\n" +
 	"\bProgress\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\rR\x04done\x12\x14\n" +
@@ -3686,7 +3827,7 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x04file\x18\x01 \x01(\tR\x04file\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\fR\acontent\x12\x10\n" +
 	"\x03vrf\x18\x03 \x01(\tR\x03vrf\x12\x14\n" +
-	"\x05lines\x18\x04 \x01(\x05R\x05lines\"\xe4\x01\n" +
+	"\x05lines\x18\x04 \x01(\x05R\x05lines\"\x80\x02\n" +
 	"\bPlanItem\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02op\x18\x02 \x01(\tR\x02op\x12\x10\n" +
@@ -3696,7 +3837,9 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x05notes\x18\x06 \x03(\tR\x05notes\x12\x16\n" +
 	"\x06prefix\x18\a \x01(\tR\x06prefix\x12\x14\n" +
 	"\x05where\x18\b \x01(\tR\x05where\x120\n" +
-	"\x06counts\x18\t \x01(\v2\x18.vrfredist.v1.PlanCountsR\x06counts\"\xb2\x02\n" +
+	"\x06counts\x18\t \x01(\v2\x18.vrfredist.v1.PlanCountsR\x06counts\x12\x1a\n" +
+	"\bneighbor\x18\n" +
+	" \x01(\tR\bneighbor\"\xf6\x02\n" +
 	"\n" +
 	"PlanCounts\x12\x14\n" +
 	"\x05added\x18\x01 \x01(\rR\x05added\x12\x18\n" +
@@ -3710,7 +3853,10 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x04vrfs\x18\t \x01(\rR\x04vrfs\x12\x1c\n" +
 	"\tneighbors\x18\n" +
 	" \x01(\rR\tneighbors\x12\x1a\n" +
-	"\bsettings\x18\v \x01(\rR\bsettings\"!\n" +
+	"\bsettings\x18\v \x01(\rR\bsettings\x12\x12\n" +
+	"\x04told\x18\f \x01(\rR\x04told\x12\x16\n" +
+	"\x06untold\x18\r \x01(\rR\x06untold\x12\x16\n" +
+	"\x06retold\x18\x0e \x01(\rR\x06retold\"!\n" +
 	"\rResyncRequest\x12\x10\n" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\"R\n" +
 	"\x0eResyncResponse\x12.\n" +
@@ -3801,10 +3947,11 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"conditions\x12\x18\n" +
 	"\achanges\x18\x03 \x03(\tR\achanges\x12\x16\n" +
 	"\x06action\x18\x04 \x01(\tR\x06action\x12\x18\n" +
-	"\amatched\x18\x05 \x01(\x04R\amatched\"3\n" +
+	"\amatched\x18\x05 \x01(\x04R\amatched\"Q\n" +
 	"\tPolicyUse\x12\x10\n" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x14\n" +
-	"\x05place\x18\x02 \x01(\tR\x05place\"\x11\n" +
+	"\x05place\x18\x02 \x01(\tR\x05place\x12\x1c\n" +
+	"\tuncounted\x18\x03 \x01(\tR\tuncounted\"\x11\n" +
 	"\x0fDiagnoseRequest\"E\n" +
 	"\x10DiagnoseResponse\x121\n" +
 	"\bfindings\x18\x01 \x03(\v2\x15.vrfredist.v1.FindingR\bfindings\"\x89\x01\n" +
@@ -3852,7 +3999,7 @@ func file_api_v1_vrfredist_proto_rawDescGZIP() []byte {
 }
 
 var file_api_v1_vrfredist_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_api_v1_vrfredist_proto_goTypes = []any{
 	(Direction)(0),                        // 0: vrfredist.v1.Direction
 	(*EnableRedistributionRequest)(nil),   // 1: vrfredist.v1.EnableRedistributionRequest
@@ -3867,115 +4014,117 @@ var file_api_v1_vrfredist_proto_goTypes = []any{
 	(*GetVrfRequest)(nil),                 // 10: vrfredist.v1.GetVrfRequest
 	(*GetVrfResponse)(nil),                // 11: vrfredist.v1.GetVrfResponse
 	(*Vrf)(nil),                           // 12: vrfredist.v1.Vrf
-	(*Progress)(nil),                      // 13: vrfredist.v1.Progress
-	(*Neighbor)(nil),                      // 14: vrfredist.v1.Neighbor
-	(*Removed)(nil),                       // 15: vrfredist.v1.Removed
-	(*ListNeighborsRequest)(nil),          // 16: vrfredist.v1.ListNeighborsRequest
-	(*ListNeighborsResponse)(nil),         // 17: vrfredist.v1.ListNeighborsResponse
-	(*Counts)(nil),                        // 18: vrfredist.v1.Counts
-	(*ListRoutesRequest)(nil),             // 19: vrfredist.v1.ListRoutesRequest
-	(*Route)(nil),                         // 20: vrfredist.v1.Route
-	(*Backup)(nil),                        // 21: vrfredist.v1.Backup
-	(*Hop)(nil),                           // 22: vrfredist.v1.Hop
-	(*ReloadRequest)(nil),                 // 23: vrfredist.v1.ReloadRequest
-	(*ReloadResponse)(nil),                // 24: vrfredist.v1.ReloadResponse
-	(*ConfirmRequest)(nil),                // 25: vrfredist.v1.ConfirmRequest
-	(*ConfirmResponse)(nil),               // 26: vrfredist.v1.ConfirmResponse
-	(*Unconfirmed)(nil),                   // 27: vrfredist.v1.Unconfirmed
-	(*PlanRequest)(nil),                   // 28: vrfredist.v1.PlanRequest
-	(*PlanItem)(nil),                      // 29: vrfredist.v1.PlanItem
-	(*PlanCounts)(nil),                    // 30: vrfredist.v1.PlanCounts
-	(*ResyncRequest)(nil),                 // 31: vrfredist.v1.ResyncRequest
-	(*ResyncResponse)(nil),                // 32: vrfredist.v1.ResyncResponse
-	(*Repair)(nil),                        // 33: vrfredist.v1.Repair
-	(*ExplainRouteRequest)(nil),           // 34: vrfredist.v1.ExplainRouteRequest
-	(*ExplainRouteResponse)(nil),          // 35: vrfredist.v1.ExplainRouteResponse
-	(*Walk)(nil),                          // 36: vrfredist.v1.Walk
-	(*Step)(nil),                          // 37: vrfredist.v1.Step
-	(*WatchVrfsRequest)(nil),              // 38: vrfredist.v1.WatchVrfsRequest
-	(*WatchVrfsResponse)(nil),             // 39: vrfredist.v1.WatchVrfsResponse
-	(*RouteEvent)(nil),                    // 40: vrfredist.v1.RouteEvent
-	(*Activity)(nil),                      // 41: vrfredist.v1.Activity
-	(*ListPoliciesRequest)(nil),           // 42: vrfredist.v1.ListPoliciesRequest
-	(*ListPoliciesResponse)(nil),          // 43: vrfredist.v1.ListPoliciesResponse
-	(*GetPolicyRequest)(nil),              // 44: vrfredist.v1.GetPolicyRequest
-	(*GetPolicyResponse)(nil),             // 45: vrfredist.v1.GetPolicyResponse
-	(*Policy)(nil),                        // 46: vrfredist.v1.Policy
-	(*PolicyRule)(nil),                    // 47: vrfredist.v1.PolicyRule
-	(*PolicyUse)(nil),                     // 48: vrfredist.v1.PolicyUse
-	(*DiagnoseRequest)(nil),               // 49: vrfredist.v1.DiagnoseRequest
-	(*DiagnoseResponse)(nil),              // 50: vrfredist.v1.DiagnoseResponse
-	(*Finding)(nil),                       // 51: vrfredist.v1.Finding
+	(*Leak)(nil),                          // 13: vrfredist.v1.Leak
+	(*Progress)(nil),                      // 14: vrfredist.v1.Progress
+	(*Neighbor)(nil),                      // 15: vrfredist.v1.Neighbor
+	(*Removed)(nil),                       // 16: vrfredist.v1.Removed
+	(*ListNeighborsRequest)(nil),          // 17: vrfredist.v1.ListNeighborsRequest
+	(*ListNeighborsResponse)(nil),         // 18: vrfredist.v1.ListNeighborsResponse
+	(*Counts)(nil),                        // 19: vrfredist.v1.Counts
+	(*ListRoutesRequest)(nil),             // 20: vrfredist.v1.ListRoutesRequest
+	(*Route)(nil),                         // 21: vrfredist.v1.Route
+	(*Backup)(nil),                        // 22: vrfredist.v1.Backup
+	(*Hop)(nil),                           // 23: vrfredist.v1.Hop
+	(*ReloadRequest)(nil),                 // 24: vrfredist.v1.ReloadRequest
+	(*ReloadResponse)(nil),                // 25: vrfredist.v1.ReloadResponse
+	(*ConfirmRequest)(nil),                // 26: vrfredist.v1.ConfirmRequest
+	(*ConfirmResponse)(nil),               // 27: vrfredist.v1.ConfirmResponse
+	(*Unconfirmed)(nil),                   // 28: vrfredist.v1.Unconfirmed
+	(*PlanRequest)(nil),                   // 29: vrfredist.v1.PlanRequest
+	(*PlanItem)(nil),                      // 30: vrfredist.v1.PlanItem
+	(*PlanCounts)(nil),                    // 31: vrfredist.v1.PlanCounts
+	(*ResyncRequest)(nil),                 // 32: vrfredist.v1.ResyncRequest
+	(*ResyncResponse)(nil),                // 33: vrfredist.v1.ResyncResponse
+	(*Repair)(nil),                        // 34: vrfredist.v1.Repair
+	(*ExplainRouteRequest)(nil),           // 35: vrfredist.v1.ExplainRouteRequest
+	(*ExplainRouteResponse)(nil),          // 36: vrfredist.v1.ExplainRouteResponse
+	(*Walk)(nil),                          // 37: vrfredist.v1.Walk
+	(*Step)(nil),                          // 38: vrfredist.v1.Step
+	(*WatchVrfsRequest)(nil),              // 39: vrfredist.v1.WatchVrfsRequest
+	(*WatchVrfsResponse)(nil),             // 40: vrfredist.v1.WatchVrfsResponse
+	(*RouteEvent)(nil),                    // 41: vrfredist.v1.RouteEvent
+	(*Activity)(nil),                      // 42: vrfredist.v1.Activity
+	(*ListPoliciesRequest)(nil),           // 43: vrfredist.v1.ListPoliciesRequest
+	(*ListPoliciesResponse)(nil),          // 44: vrfredist.v1.ListPoliciesResponse
+	(*GetPolicyRequest)(nil),              // 45: vrfredist.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),             // 46: vrfredist.v1.GetPolicyResponse
+	(*Policy)(nil),                        // 47: vrfredist.v1.Policy
+	(*PolicyRule)(nil),                    // 48: vrfredist.v1.PolicyRule
+	(*PolicyUse)(nil),                     // 49: vrfredist.v1.PolicyUse
+	(*DiagnoseRequest)(nil),               // 50: vrfredist.v1.DiagnoseRequest
+	(*DiagnoseResponse)(nil),              // 51: vrfredist.v1.DiagnoseResponse
+	(*Finding)(nil),                       // 52: vrfredist.v1.Finding
 }
 var file_api_v1_vrfredist_proto_depIdxs = []int32{
 	0,  // 0: vrfredist.v1.DisableRedistributionRequest.direction:type_name -> vrfredist.v1.Direction
 	7,  // 1: vrfredist.v1.GetRedistributionResponse.import:type_name -> vrfredist.v1.RedistributionInfo
 	7,  // 2: vrfredist.v1.GetRedistributionResponse.export:type_name -> vrfredist.v1.RedistributionInfo
 	12, // 3: vrfredist.v1.ListVrfsResponse.vrfs:type_name -> vrfredist.v1.Vrf
-	27, // 4: vrfredist.v1.ListVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	28, // 4: vrfredist.v1.ListVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
 	12, // 5: vrfredist.v1.GetVrfResponse.vrf:type_name -> vrfredist.v1.Vrf
-	27, // 6: vrfredist.v1.GetVrfResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	28, // 6: vrfredist.v1.GetVrfResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
 	7,  // 7: vrfredist.v1.Vrf.import:type_name -> vrfredist.v1.RedistributionInfo
 	7,  // 8: vrfredist.v1.Vrf.export:type_name -> vrfredist.v1.RedistributionInfo
-	18, // 9: vrfredist.v1.Vrf.counts:type_name -> vrfredist.v1.Counts
-	14, // 10: vrfredist.v1.Vrf.neighbors:type_name -> vrfredist.v1.Neighbor
-	13, // 11: vrfredist.v1.Vrf.progress:type_name -> vrfredist.v1.Progress
-	15, // 12: vrfredist.v1.Neighbor.removed:type_name -> vrfredist.v1.Removed
-	14, // 13: vrfredist.v1.ListNeighborsResponse.neighbors:type_name -> vrfredist.v1.Neighbor
-	0,  // 14: vrfredist.v1.ListRoutesRequest.direction:type_name -> vrfredist.v1.Direction
-	22, // 15: vrfredist.v1.Route.hops:type_name -> vrfredist.v1.Hop
-	21, // 16: vrfredist.v1.Route.backup:type_name -> vrfredist.v1.Backup
-	30, // 17: vrfredist.v1.PlanItem.counts:type_name -> vrfredist.v1.PlanCounts
-	33, // 18: vrfredist.v1.ResyncResponse.repairs:type_name -> vrfredist.v1.Repair
-	36, // 19: vrfredist.v1.ExplainRouteResponse.export:type_name -> vrfredist.v1.Walk
-	36, // 20: vrfredist.v1.ExplainRouteResponse.import:type_name -> vrfredist.v1.Walk
-	37, // 21: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
-	12, // 22: vrfredist.v1.WatchVrfsResponse.vrf:type_name -> vrfredist.v1.Vrf
-	41, // 23: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
-	40, // 24: vrfredist.v1.WatchVrfsResponse.events:type_name -> vrfredist.v1.RouteEvent
-	27, // 25: vrfredist.v1.WatchVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
-	46, // 26: vrfredist.v1.ListPoliciesResponse.policies:type_name -> vrfredist.v1.Policy
-	46, // 27: vrfredist.v1.GetPolicyResponse.policy:type_name -> vrfredist.v1.Policy
-	47, // 28: vrfredist.v1.Policy.rules:type_name -> vrfredist.v1.PolicyRule
-	48, // 29: vrfredist.v1.Policy.uses:type_name -> vrfredist.v1.PolicyUse
-	51, // 30: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
-	1,  // 31: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
-	3,  // 32: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
-	5,  // 33: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
-	8,  // 34: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
-	10, // 35: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
-	38, // 36: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
-	19, // 37: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
-	23, // 38: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
-	25, // 39: vrfredist.v1.Redistribution.Confirm:input_type -> vrfredist.v1.ConfirmRequest
-	28, // 40: vrfredist.v1.Redistribution.Plan:input_type -> vrfredist.v1.PlanRequest
-	16, // 41: vrfredist.v1.Redistribution.ListNeighbors:input_type -> vrfredist.v1.ListNeighborsRequest
-	42, // 42: vrfredist.v1.Redistribution.ListPolicies:input_type -> vrfredist.v1.ListPoliciesRequest
-	44, // 43: vrfredist.v1.Redistribution.GetPolicy:input_type -> vrfredist.v1.GetPolicyRequest
-	31, // 44: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
-	34, // 45: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
-	49, // 46: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
-	2,  // 47: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
-	4,  // 48: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
-	6,  // 49: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
-	9,  // 50: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
-	11, // 51: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
-	39, // 52: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
-	20, // 53: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
-	24, // 54: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
-	26, // 55: vrfredist.v1.Redistribution.Confirm:output_type -> vrfredist.v1.ConfirmResponse
-	29, // 56: vrfredist.v1.Redistribution.Plan:output_type -> vrfredist.v1.PlanItem
-	17, // 57: vrfredist.v1.Redistribution.ListNeighbors:output_type -> vrfredist.v1.ListNeighborsResponse
-	43, // 58: vrfredist.v1.Redistribution.ListPolicies:output_type -> vrfredist.v1.ListPoliciesResponse
-	45, // 59: vrfredist.v1.Redistribution.GetPolicy:output_type -> vrfredist.v1.GetPolicyResponse
-	32, // 60: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
-	35, // 61: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
-	50, // 62: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
-	47, // [47:63] is the sub-list for method output_type
-	31, // [31:47] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	19, // 9: vrfredist.v1.Vrf.counts:type_name -> vrfredist.v1.Counts
+	15, // 10: vrfredist.v1.Vrf.neighbors:type_name -> vrfredist.v1.Neighbor
+	14, // 11: vrfredist.v1.Vrf.progress:type_name -> vrfredist.v1.Progress
+	13, // 12: vrfredist.v1.Vrf.leaks:type_name -> vrfredist.v1.Leak
+	16, // 13: vrfredist.v1.Neighbor.removed:type_name -> vrfredist.v1.Removed
+	15, // 14: vrfredist.v1.ListNeighborsResponse.neighbors:type_name -> vrfredist.v1.Neighbor
+	0,  // 15: vrfredist.v1.ListRoutesRequest.direction:type_name -> vrfredist.v1.Direction
+	23, // 16: vrfredist.v1.Route.hops:type_name -> vrfredist.v1.Hop
+	22, // 17: vrfredist.v1.Route.backup:type_name -> vrfredist.v1.Backup
+	31, // 18: vrfredist.v1.PlanItem.counts:type_name -> vrfredist.v1.PlanCounts
+	34, // 19: vrfredist.v1.ResyncResponse.repairs:type_name -> vrfredist.v1.Repair
+	37, // 20: vrfredist.v1.ExplainRouteResponse.export:type_name -> vrfredist.v1.Walk
+	37, // 21: vrfredist.v1.ExplainRouteResponse.import:type_name -> vrfredist.v1.Walk
+	38, // 22: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
+	12, // 23: vrfredist.v1.WatchVrfsResponse.vrf:type_name -> vrfredist.v1.Vrf
+	42, // 24: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
+	41, // 25: vrfredist.v1.WatchVrfsResponse.events:type_name -> vrfredist.v1.RouteEvent
+	28, // 26: vrfredist.v1.WatchVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	47, // 27: vrfredist.v1.ListPoliciesResponse.policies:type_name -> vrfredist.v1.Policy
+	47, // 28: vrfredist.v1.GetPolicyResponse.policy:type_name -> vrfredist.v1.Policy
+	48, // 29: vrfredist.v1.Policy.rules:type_name -> vrfredist.v1.PolicyRule
+	49, // 30: vrfredist.v1.Policy.uses:type_name -> vrfredist.v1.PolicyUse
+	52, // 31: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
+	1,  // 32: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
+	3,  // 33: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
+	5,  // 34: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
+	8,  // 35: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
+	10, // 36: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
+	39, // 37: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
+	20, // 38: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
+	24, // 39: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
+	26, // 40: vrfredist.v1.Redistribution.Confirm:input_type -> vrfredist.v1.ConfirmRequest
+	29, // 41: vrfredist.v1.Redistribution.Plan:input_type -> vrfredist.v1.PlanRequest
+	17, // 42: vrfredist.v1.Redistribution.ListNeighbors:input_type -> vrfredist.v1.ListNeighborsRequest
+	43, // 43: vrfredist.v1.Redistribution.ListPolicies:input_type -> vrfredist.v1.ListPoliciesRequest
+	45, // 44: vrfredist.v1.Redistribution.GetPolicy:input_type -> vrfredist.v1.GetPolicyRequest
+	32, // 45: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
+	35, // 46: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
+	50, // 47: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
+	2,  // 48: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
+	4,  // 49: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
+	6,  // 50: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
+	9,  // 51: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
+	11, // 52: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
+	40, // 53: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
+	21, // 54: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
+	25, // 55: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
+	27, // 56: vrfredist.v1.Redistribution.Confirm:output_type -> vrfredist.v1.ConfirmResponse
+	30, // 57: vrfredist.v1.Redistribution.Plan:output_type -> vrfredist.v1.PlanItem
+	18, // 58: vrfredist.v1.Redistribution.ListNeighbors:output_type -> vrfredist.v1.ListNeighborsResponse
+	44, // 59: vrfredist.v1.Redistribution.ListPolicies:output_type -> vrfredist.v1.ListPoliciesResponse
+	46, // 60: vrfredist.v1.Redistribution.GetPolicy:output_type -> vrfredist.v1.GetPolicyResponse
+	33, // 61: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
+	36, // 62: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
+	51, // 63: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
+	48, // [48:64] is the sub-list for method output_type
+	32, // [32:48] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_vrfredist_proto_init() }
@@ -3989,7 +4138,7 @@ func file_api_v1_vrfredist_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_vrfredist_proto_rawDesc), len(file_api_v1_vrfredist_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   51,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

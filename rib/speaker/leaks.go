@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -172,7 +173,7 @@ func (l *leak) next() (d Destination, paths []rib.Path, is bool) {
 }
 
 // seed counts what came in before, by another index, so that the limit goes on letting in
-// the same.
+// the same: where it is a lower one now, the first of them by prefix.
 func (ls *leaks) seed() {
 	for _, l := range ls.all {
 		clear(l.held)
@@ -183,10 +184,27 @@ func (ls *leaks) seed() {
 				}
 			})
 		}
+		l.lower()
 		if len(l.waiting) > 0 {
 			ls.room = append(ls.room, l)
 		}
 	}
+}
+
+// lower takes out of what came in as much as is beyond the limit.
+func (l *leak) lower() {
+	most := int(l.rule.MaxPrefixes)
+	if most == 0 || len(l.held) <= most {
+		return
+	}
+	all := slices.SortedFunc(maps.Keys(l.held), compareDestinations)
+	for _, d := range all[most:] {
+		delete(l.held, d)
+	}
+}
+
+func compareDestinations(a, b Destination) int {
+	return cmp.Or(a.Prefix.Compare(b.Prefix), cmp.Compare(a.RD, b.RD))
 }
 
 // counts are how much comes in by each rule.

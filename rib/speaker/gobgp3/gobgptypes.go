@@ -137,8 +137,8 @@ type bgpUpdate struct{ KnownPathList, OldKnownPathList []*bgpPath }
 
 // bgpVRF is table.Vrf.
 type bgpVRF struct {
-	_         string
-	_         uint32
+	Name      string
+	Id        uint32
 	Rd        bgp.RouteDistinguisherInterface
 	ImportRt  []bgp.ExtendedCommunityInterface
 	ExportRt  []bgp.ExtendedCommunityInterface

@@ -48,6 +48,8 @@ type policyFields struct {
 	assignments   field[map[string]unsafe.Pointer]
 	importList    field[[]unsafe.Pointer]
 	importDefault field[int]
+	exportList    field[[]unsafe.Pointer]
+	exportDefault field[int]
 	policyName    field[string] // of table.Policy
 	statements    field[[]unsafe.Pointer]
 	statementName field[string] // of table.Statement
@@ -58,6 +60,7 @@ type peerFields struct {
 	fsm      field[unsafe.Pointer]
 	adjRibIn field[*bgpAdjRib]
 	judge    field[unsafe.Pointer]  // the policies by which it is told
+	tableID  field[string]          // of the table in which it looks for them
 	llgrEnds field[[]chan struct{}] // not empty: in long-lived graceful restart
 }
 
@@ -121,6 +124,8 @@ func learnInsides() (*insides, error) {
 	assignment := follow(srv, "policy", "assignmentMap")
 	learn(&l, assignment, "importPolicies", &at.importList)
 	learn(&l, assignment, "defaultImportPolicy", &at.importDefault)
+	learn(&l, assignment, "exportPolicies", &at.exportList)
+	learn(&l, assignment, "defaultExportPolicy", &at.exportDefault)
 	listed := follow(srv, "policy", "assignmentMap", "importPolicies")
 	learn(&l, listed, "Name", &at.policyName)
 	learn(&l, listed, "Statements", &at.statements)
@@ -129,6 +134,7 @@ func learnInsides() (*insides, error) {
 	learn(&l, peer, "fsm", &at.fsm)
 	learn(&l, peer, "adjRibIn", &at.adjRibIn)
 	learn(&l, peer, "policy", &at.judge)
+	learn(&l, peer, "tableId", &at.tableID)
 	learn(&l, peer, "llgrEndChs", &at.llgrEnds)
 	fsm := follow(srv, "neighborMap", "fsm")
 	learn(&l, fsm, "gConf", &at.global)

@@ -135,17 +135,26 @@ func (r *reloader) preview(text []byte, extras rib.Extras) (*speaker.Preview, er
 	if err := conf.Unchangeable(old, next); err != nil {
 		return nil, err
 	}
-	var drift *reload.Drift
 	// A claim that is none, or another: BGP does not run, or another reload does.
-	if claim := r.drift.held(); claim != nil && claim.Conf == old {
-		now, err := reload.ReadBack(context.Background(), r.keeper)
-		if err != nil {
-			return nil, err
-		}
-		drift = &reload.Drift{Claim: claim, Now: now, Known: r.drift.known()}
+	claim := r.drift.held()
+	if claim == nil || claim.Conf != old {
+		p, _ := reload.Compare(old, next, nil)
+		p.Rejudged = false
+		p.Feeds, p.Tables = r.feeder.feeds, r.asTheyAre(old)
+		return p, nil
 	}
-	p := reload.Compare(old, next, drift)
-	p.Feeds, p.Tables = r.feeder.feeds, under{r.tables, old}
+	now, err := reload.ReadBack(context.Background(), r.keeper)
+	if err != nil {
+		return nil, err
+	}
+	p, effects := reload.Compare(old, next, &reload.Drift{Claim: claim, Now: now, Known: r.drift.known()})
+	by := reload.New(r.keeper, nil, old)
+	by.Correct(claim, now, reload.All)
+	f, err := r.foresee(context.Background(), by, old, next, effects)
+	if err != nil {
+		return nil, err
+	}
+	p.Feeds, p.Tables, p.Told = r.feeder.feeds, f.tables(), f.told
 	return p, nil
 }
 

@@ -186,6 +186,24 @@ func (s *Speaker) Offers(_ context.Context, vrf string, prefix netip.Prefix) ([]
 	return s.tables.offers(vrf, prefix)
 }
 
+// KeptOut calls yield with what the leaks of a VRF keep out, of the prefixes for which within,
+// where it is not nil, is true, until yield returns false. It reads BGP's tables.
+func (s *Speaker) KeptOut(ctx context.Context, vrf string, within func(netip.Prefix) bool, yield func(rib.KeptOut) bool) error {
+	c := s.inForce()
+	rules := c.Extras.Leaks[vrf]
+	feed, err := s.Feed(vrf)
+	if len(rules) == 0 || err != nil || s.server() == nil {
+		return nil // it may have gone
+	}
+	return speaker.KeptOut(ctx, s.reloader.asTheyAre(c), rules, vrf, feed, within, yield)
+}
+
+// Telling returns what neighbours are told of a prefix of a VRF, Default included, and what keeps
+// others from it.
+func (s *Speaker) Telling(vrf string, prefix netip.Prefix) (rib.Telling, error) {
+	return s.reloader.telling(vrf, prefix, s.options.Called)
+}
+
 // Refused are the neighbours of a VRF whose last announcement of a prefix was taken for
 // a withdrawal, and why; of no prefix: all that are remembered, by prefix.
 func (s *Speaker) Refused(vrf string, p netip.Prefix) []rib.Refusal {

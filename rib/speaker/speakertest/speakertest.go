@@ -72,6 +72,14 @@ func (s *Speaker) Confirmed(string, bool, []rib.Confirmation) {}
 // Offers returns nothing: whatever it learns it has.
 func (s *Speaker) Offers(context.Context, string, netip.Prefix) ([]rib.Offer, error) { return nil, nil }
 
+// Telling returns nothing: it has no neighbours to tell.
+func (s *Speaker) Telling(string, netip.Prefix) (rib.Telling, error) { return rib.Telling{}, nil }
+
+// KeptOut yields nothing: it has no leaks.
+func (s *Speaker) KeptOut(context.Context, string, func(netip.Prefix) bool, func(rib.KeptOut) bool) error {
+	return nil
+}
+
 // Candidates returns every path of a prefix: of the global table for Default, else those
 // with an RD, whatever their route targets; or the error of Mute.
 func (s *Speaker) Candidates(_ context.Context, vrf string, prefix netip.Prefix) ([]rib.Path, error) {

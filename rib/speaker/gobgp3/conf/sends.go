@@ -3,6 +3,7 @@ package conf
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 
@@ -48,13 +49,15 @@ func addSends(r *rules, c *Config) {
 			continue
 		}
 		for i, s := range statementsOf(&c.Set, c.Extras.Sends[v.Name]) {
-			s.Name = fmt.Sprintf("%ssend of %s[%d]", ruleName, v.Name, i)
+			name := fmt.Sprintf("%s[%d]", sendName(v.Name), i)
+			r.words[name] = r.word(c.Extras.Sends[v.Name], s.Name)
+			s.Name = name
 			r.out = append(r.out, s)
 		}
 	}
 	if slices.ContainsFunc(c.VRFs, func(v speaker.VRF) bool { return len(c.Extras.Leaks[v.Name]) > 0 }) {
 		ext(setLeaked, matchLeaked)
-		r.reject("leaked into a VRF", ofFamilies(carryingExt(oc.Conditions{}, setLeaked), vpnFamilies))
+		r.reject("leaked into a VRF", "it is leaked into its VRF, and bgp.send does not accept it with source_vrfs", ofFamilies(carryingExt(oc.Conditions{}, setLeaked), vpnFamilies))
 	}
 	if len(marks) == 0 {
 		return
@@ -68,6 +71,12 @@ func addSends(r *rules, c *Config) {
 		}}},
 	})
 }
+
+// sendName is what the names of the statements begin with that judge what goes out of a VRF.
+func sendName(vrf string) string { return ruleName + "send of " + vrf }
+
+// JudgesSend tells whether a statement is of the policy of what goes out of a VRF.
+func JudgesSend(statement, vrf string) bool { return strings.HasPrefix(statement, sendName(vrf)+"[") }
 
 // SameSends tells whether the same VRFs have policies of what goes out of them.
 func SameSends(a, b *Config) bool {
