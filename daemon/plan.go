@@ -101,7 +101,7 @@ func (p *plan) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := p.told(ctx); err != nil {
+	if err := (hearers{p}).tell(ctx); err != nil {
 		return err
 	}
 	return p.yield(vrf.PlanItem{Kind: vrf.PlanSummary, Totals: &p.totals, Text: p.summary()})

@@ -14,8 +14,11 @@ import (
 // asked for.
 const mostTold = 12
 
-// told yields what each neighbour would be told otherwise.
-func (p *plan) told(ctx context.Context) error {
+// hearers are the neighbours of a plan, who would be told of routes otherwise.
+type hearers struct{ *plan }
+
+// tell yields what each neighbour would be told otherwise.
+func (p hearers) tell(ctx context.Context) error {
 	if p.preview.Told == nil {
 		return nil
 	}
@@ -33,7 +36,7 @@ func (p *plan) told(ctx context.Context) error {
 		if p.request.VRF != "" && p.request.VRF != t.VRF {
 			continue
 		}
-		if err := p.yieldTold(t, called.name(t.Neighbor)); err != nil {
+		if err := p.one(t, called.name(t.Neighbor)); err != nil {
 			return err
 		}
 		*t = speaker.Told{} // its changes may be many
@@ -41,8 +44,8 @@ func (p *plan) told(ctx context.Context) error {
 	return nil
 }
 
-// yieldTold yields what one neighbour would be told otherwise, by its own name.
-func (p *plan) yieldTold(t *speaker.Told, name calling) error {
+// one yields what one neighbour would be told otherwise, by its own name.
+func (p hearers) one(t *speaker.Told, name calling) error {
 	n := vrf.ToldCounts{Announced: t.Announced, Withdrawn: t.Withdrawn, Changed: t.Changed}
 	totals := vrf.PlanTotals{Told: n, Unlisted: t.Changes() - len(t.First)}
 	p.totals.Told = p.totals.Told.Plus(n)

@@ -37,7 +37,7 @@ func TestExplainTold(t *testing.T) {
 				t.Errorf("explain says\n%s\nand not %q", said, w)
 			}
 		}
-		x, err := l.worker("red").Explain(t.Context(), rib.Question{Prefix: path.Prefix, Confined: true})
+		x, err := l.worker("red").Explain(l.t.Context(), rib.Question{Prefix: path.Prefix, Confined: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +82,7 @@ func TestWhatLeaksKeepOutIsListed(t *testing.T) {
 		l.exported("red", "10.7.0.0/16", rib.OverLimit, `the leak from VRF "blue" has as many prefixes as its max_prefixes, 1`)
 		l.exported("red", "10.1.0.0/16", rib.Installed, "")
 		var over []string
-		err := l.worker("red").Routes(t.Context(), vrf.RouteQuery{Direction: vrf.Export, States: []rib.State{rib.OverLimit}}, func(r rib.RouteStatus) bool {
+		err := l.worker("red").Routes(l.t.Context(), vrf.RouteQuery{Direction: vrf.Export, States: []rib.State{rib.OverLimit}}, func(r rib.RouteStatus) bool {
 			over = append(over, r.Prefix.String())
 			return true
 		})

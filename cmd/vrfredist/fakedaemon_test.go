@@ -134,7 +134,7 @@ func (f *fakeDaemon) Sessions(_ context.Context, name string) ([]vrf.Session, er
 }
 
 func (f *fakeDaemon) Leaks(name string) []vrf.Leak {
-	if name != "vrf-red" {
+	if name != "tenant-b" {
 		return nil
 	}
 	return []vrf.Leak{{From: "shared", Prefixes: 1}, {From: "default", Policy: "to-red", Link: "core0", Prefixes: 8, Most: 8, Over: 2}}

@@ -34,9 +34,9 @@ and from what BGP has now, by the policies of the file. Where something cannot
 be known before, such as the routes of a new neighbour, it says so.
 
 Of each VRF the first 20 routes are listed, and of each neighbour the first 12
-prefixes; --all lists every one, --summary none. The exit status is 0 also where nothing would change; the last line says
-which. With --json, each thing is an object on a line of its own, and the last
-one has the counts.`,
+prefixes; --all lists every one, --summary none. The exit status is 0 also where
+nothing would change; the last line says which. With --json, each thing is an
+object on a line of its own, and the last one has the counts.`,
 		Example: `  vrfredist plan -f new.toml
   vrfredist plan -f new.toml --vrf red --all`,
 		DisableFlagsInUseLine: true,

@@ -28,7 +28,7 @@ func (c routeCommands) routeCommand() *cobra.Command {
   filtered    left out, for the reason given`),
 		c.routesOf("export", "List the BGP routes of a VRF, and whether they are in the kernel", vrfredistv1.Direction_DIRECTION_EXPORT, `A route is
   installed   in the kernel
-  filtered    left out by a policy, the export's communities or a leak, as its reason says
+  filtered    left out by a policy, the export's communities or a leak
   unresolved  its nexthop cannot be reached inside the VRF
   conflict    another program has a route with its prefix and metric
   over-quota  max_routes is reached

@@ -181,7 +181,7 @@ func (f *foretelling) one(h *hearer, at spot, before, after *bgpPath) {
 	if stop {
 		return
 	}
-	options.Validate = f.validate()
+	options.Validate = validation(f.loop)
 	table := *h.tableID.in(h.at)
 	a := policiesApply(*h.judge.in(h.at), table, outwards, p, options)
 	b := policiesApply(f.policies, table, outwards, p, options)

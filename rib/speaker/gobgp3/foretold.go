@@ -18,29 +18,26 @@ import (
 
 // foresight makes the prospects of one configuration.
 type foresight struct {
-	*reloader
+	*keeper
+	announcer *speaker.Announcer
 	old, next *conf.Config
 	effects   *reload.Effects
 	policies  unsafe.Pointer // GoBGP's, of next
 }
 
-// foresee returns the foresight of a configuration, with the Reconciler that would bring it
-// into force. Nothing is put in force.
-func (r *reloader) foresee(ctx context.Context, by *reload.Reconciler, old, next *conf.Config, effects *reload.Effects) (*foresight, error) {
-	to, assigned, err := by.Policies(ctx, next)
-	if err != nil {
-		return nil, err
+// foresee has a Reconciler that would bring the next configuration into force say what GoBGP would
+// judge by then. Nothing is put in force.
+func (f *foresight) foresee(ctx context.Context, by *reload.Reconciler) error {
+	to, assigned, err := by.Policies(ctx, f.next)
+	if err == nil {
+		f.policies, err = conf.MakePolicies(f.log, to, assigned)
 	}
-	policies, err := conf.MakePolicies(r.log, to, assigned)
-	if err != nil {
-		return nil, err
-	}
-	return &foresight{r, old, next, effects, policies}, nil
+	return err
 }
 
 // asTheyAre are GoBGP's tables with the paths that are there.
-func (r *reloader) asTheyAre(c *conf.Config) speaker.Tables {
-	f := &foresight{reloader: r, old: c, next: c, effects: new(reload.Effects)}
+func asTheyAre(k *keeper, c *conf.Config) speaker.Tables {
+	f := &foresight{keeper: k, old: c, next: c, effects: new(reload.Effects)}
 	return f.tables()
 }
 
@@ -48,7 +45,7 @@ func (r *reloader) asTheyAre(c *conf.Config) speaker.Tables {
 // policies of next; VRFs and neighbours are those of now.
 func (f *foresight) tables() speaker.Tables {
 	p := &prospect{loop: f.loop, policies: f.policies, as: f.old.Set.Global.Config.As}
-	return &foreseen{prospect: p, decoder: newDecoder(f.old, f.keeper.names), ready: func() error {
+	return &foreseen{prospect: p, decoder: newDecoder(f.old, f.names), ready: func() error {
 		return f.inLoop(func() error {
 			p.vrfs = f.rib().Vrfs
 			p.anew = f.effects.In
@@ -90,7 +87,7 @@ func (f *foresight) announced(p *prospect, some map[string]bool) {
 func (f *foresight) told(ctx context.Context, o speaker.Outcome, most int) ([]speaker.Told, error) {
 	w := &foretelling{
 		prospect: &prospect{loop: f.loop, policies: f.policies, as: f.next.Set.Global.Config.As, lost: f.effects.Lost},
-		reach:    f.keeper.reach, effects: f.effects, most: most, said: make(map[string]bool), all: make(map[string]*hearer),
+		reach:    f.reach, effects: f.effects, most: most, said: make(map[string]bool), all: make(map[string]*hearer),
 	}
 	whole := false
 	err := f.inLoop(func() (err error) {
@@ -235,7 +232,7 @@ func markOf(v *bgpVRF) rib.RT {
 // is not then.
 func (w *foretelling) stand(f *foresight, o speaker.Outcome) {
 	now := w.reach.flags
-	w.sources = sources{loop: f.loop, decoder: newDecoder(f.next, f.keeper.names), vrfs: make(map[*bgpPeer]string), said: make(map[string]word), gates: make(gates)}
+	w.sources = sources{loop: f.loop, decoder: newDecoder(f.next, f.names), vrfs: make(map[*bgpPeer]string), said: make(map[string]word), gates: make(gates)}
 	names := slices.Concat(slices.Collect(maps.Keys(now.said)), slices.Collect(maps.Keys(o.Advertising)), slices.Collect(maps.Keys(o.Standing)))
 	for _, name := range names {
 		if w.reach.refused[name] != "" {

@@ -16,9 +16,9 @@ type hearing struct {
 	then     []string // what changed it
 }
 
-// hears has policies judge a path as GoBGP does (ApplyPolicy in internal/pkg/table/policy.go),
+// hear has policies judge a path as GoBGP does (ApplyPolicy in internal/pkg/table/policy.go),
 // and tells what decided. It is called in the loop.
-func (l *loop) hears(policies unsafe.Pointer, table string, direction int, words conf.Words, path *bgpPath, options *bgpPolicyOptions, log *logger) (h hearing) {
+func hear(l *loop, policies unsafe.Pointer, table string, direction int, words conf.Words, path *bgpPath, options *bgpPolicyOptions, log *logger) (h hearing) {
 	h.path = path
 	assigned := (*l.assignments.in(policies))[table]
 	if assigned == nil {

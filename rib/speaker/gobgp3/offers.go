@@ -130,9 +130,9 @@ func (o *offering) why(p livePeer, sent, as *bgpPath) string {
 	if sent.rejected {
 		return "its AS path, or another attribute against loops, says that it came by here before"
 	}
-	options := &bgpPolicyOptions{Info: *p.peerInfo.in(p.fsm), Validate: o.validate()}
+	options := &bgpPolicyOptions{Info: *p.peerInfo.in(p.fsm), Validate: validation(o.loop)}
 	policies := *o.policy.in(unsafe.Pointer(o.server()))
-	h := o.hears(policies, conf.GlobalTable, inwards, o.words, as, options, o.log)
+	h := hear(o.loop, policies, conf.GlobalTable, inwards, o.words, as, options, o.log)
 	if !h.rejected {
 		return ""
 	}

@@ -207,11 +207,11 @@ const (
 // judged is a path as the policies of what comes in leave it; nil: they reject it. Of one that
 // originates here from is nil.
 func (p *prospect) judged(path *bgpPath, from *bgpPeer) *bgpPath {
-	return policiesApply(p.policies, conf.GlobalTable, inwards, path, &bgpPolicyOptions{Info: from, Validate: p.validate()})
+	return policiesApply(p.policies, conf.GlobalTable, inwards, path, &bgpPolicyOptions{Info: from, Validate: validation(p.loop)})
 }
 
-// validate is what GoBGP's policies ask about the origin AS of a path (RFC 6811).
-func (l *loop) validate() func(*bgpPath) unsafe.Pointer {
+// validation is what GoBGP's policies ask about the origin AS of a path (RFC 6811).
+func validation(l *loop) func(*bgpPath) unsafe.Pointer {
 	roas := *l.roas.in(unsafe.Pointer(l.server()))
 	return func(q *bgpPath) unsafe.Pointer { return roasValidate(roas, q) }
 }

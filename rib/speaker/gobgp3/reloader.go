@@ -140,7 +140,7 @@ func (r *reloader) preview(text []byte, extras rib.Extras) (*speaker.Preview, er
 	if claim == nil || claim.Conf != old {
 		p, _ := reload.Compare(old, next, nil)
 		p.Rejudged = false
-		p.Feeds, p.Tables = r.feeder.feeds, r.asTheyAre(old)
+		p.Feeds, p.Tables = r.feeder.feeds, asTheyAre(r.keeper, old)
 		return p, nil
 	}
 	now, err := reload.ReadBack(context.Background(), r.keeper)
@@ -150,8 +150,8 @@ func (r *reloader) preview(text []byte, extras rib.Extras) (*speaker.Preview, er
 	p, effects := reload.Compare(old, next, &reload.Drift{Claim: claim, Now: now, Known: r.drift.known()})
 	by := reload.New(r.keeper, nil, old)
 	by.Correct(claim, now, reload.All)
-	f, err := r.foresee(context.Background(), by, old, next, effects)
-	if err != nil {
+	f := &foresight{keeper: r.keeper, announcer: r.announcer, old: old, next: next, effects: effects}
+	if err := f.foresee(context.Background(), by); err != nil {
 		return nil, err
 	}
 	p.Feeds, p.Tables, p.Told = r.feeder.feeds, f.tables(), f.told

@@ -195,13 +195,13 @@ func (s *Speaker) KeptOut(ctx context.Context, vrf string, within func(netip.Pre
 	if len(rules) == 0 || err != nil || s.server() == nil {
 		return nil // it may have gone
 	}
-	return speaker.KeptOut(ctx, s.reloader.asTheyAre(c), rules, vrf, feed, within, yield)
+	return speaker.KeptOut(ctx, asTheyAre(s.keeper, c), rules, vrf, feed, within, yield)
 }
 
 // Telling returns what neighbours are told of a prefix of a VRF, Default included, and what keeps
 // others from it.
 func (s *Speaker) Telling(vrf string, prefix netip.Prefix) (rib.Telling, error) {
-	return s.reloader.telling(vrf, prefix, s.options.Called)
+	return tellingOf(s.feeder, vrf, prefix, s.options.Called)
 }
 
 // Refused are the neighbours of a VRF whose last announcement of a prefix was taken for

@@ -19,7 +19,8 @@ import (
 // telling finds out what neighbours are told of one prefix. It asks GoBGP's own policies, which
 // are in force, and is for GoBGP's loop.
 type telling struct {
-	*reloader
+	*embedded
+	flags   *flags
 	vrf     string
 	prefix  netip.Prefix
 	words   conf.Words
@@ -28,14 +29,14 @@ type telling struct {
 	out     rib.Telling
 }
 
-// telling is Speaker.Telling.
-func (r *reloader) telling(vrf string, prefix netip.Prefix, called func(string) string) (rib.Telling, error) {
-	w, _ := r.feeder.current()
-	if r.server() == nil || w == nil {
+// tellingOf is Speaker.Telling.
+func tellingOf(f *feeder, vrf string, prefix netip.Prefix, called func(string) string) (rib.Telling, error) {
+	w, _ := f.current()
+	if f.server() == nil || w == nil {
 		return rib.Telling{}, nil
 	}
-	c := r.inForce()
-	t := &telling{reloader: r, vrf: vrf, prefix: prefix, words: c.Words, decoder: newDecoder(c, r.keeper.names), called: called}
+	c := f.inForce()
+	t := &telling{embedded: f.embedded, flags: f.keeper.reach.flags, vrf: vrf, prefix: prefix, words: c.Words, decoder: newDecoder(c, f.keeper.names), called: called}
 	var rds []rib.RD
 	if vrf != speaker.Default {
 		rds = rdsOf(c, w)
@@ -86,7 +87,7 @@ func (t *telling) destination(nlri bgp.AddrPrefixInterface, of *bgpVRF, own bool
 		t.sent(d)
 	}
 	best := bestOf(d.knownPathList)
-	if told, held := t.keeper.reach.flags.held[family][key]; held {
+	if told, held := t.flags.held[family][key]; held {
 		best = told
 	}
 	if !own && (best == nil || !canImportToVRF(of, best)) {
@@ -113,7 +114,7 @@ func (t *telling) sent(d *bgpDestination) {
 			continue // another router's under this VRF's RD
 		}
 		s := rib.SentPath{Path: t.decoded(p), Out: true}
-		options := &bgpPolicyOptions{Info: localPeer, Validate: t.validate()}
+		options := &bgpPolicyOptions{Info: localPeer, Validate: validation(t.loop)}
 		for _, policy := range *t.exportList.in(assigned) {
 			for _, statement := range *t.statements.in(policy) {
 				if conf.JudgesSend(*t.statementName.in(statement), t.vrf) && s.By == "" {
@@ -214,8 +215,8 @@ func (t *telling) judge(h *rib.Hearer, p livePeer, best *bgpPath) {
 		h.By = whyStopped(p, best)
 		return
 	}
-	options.Validate = t.validate()
-	by := t.hears(*p.judge.in(p.at), *p.tableID.in(p.at), outwards, t.words, ready, options, t.log)
+	options.Validate = validation(t.loop)
+	by := hear(t.loop, *p.judge.in(p.at), *p.tableID.in(p.at), outwards, t.words, ready, options, t.log)
 	h.By, h.Then = by.by, by.then
 	if by.rejected {
 		return

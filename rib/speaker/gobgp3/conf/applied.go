@@ -104,7 +104,7 @@ func (r *rules) copy(set *oc.BgpConfigSet, w *way, c *copied) ([]oc.Statement, e
 	for _, policy := range c.list {
 		for i, s := range statementsOf(set, policy) {
 			name := fmt.Sprintf("%s, %s[%d] %s", c.name, policy, i, s.Name)
-			r.words[name] = fmt.Sprintf("%s, in %s of the neighbour", r.word(policy, s.Name), w.key)
+			r.words[name] = fmt.Sprintf("%s, in %s of the neighbour", r.words.Of(policy, s.Name), w.key)
 			s.Name = name
 			if r.narrow(set, c, &s) {
 				own = append(own, s)

@@ -62,14 +62,13 @@ type rules struct {
 	out     []oc.Statement
 	marks   map[string]bool // the sets of marks that are defined
 	words   Words
-	called  map[string]string // rib.Extras.Rules
 }
 
 // addRules puts our policies before those of the file, and the policies of neighbours
 // between the two.
 func addRules(c *Config) error {
-	r := rules{parties: partiesOf(c), marks: make(map[string]bool), words: make(Words), called: c.Extras.Rules}
-	r.callAll(&c.Set)
+	r := rules{parties: partiesOf(c), marks: make(map[string]bool), words: make(Words)}
+	r.words.callAll(&c.Set, c.Extras.Rules)
 	in, err := r.neighborPolicies(&c.Set, inward, func(p party) applied { return p.in })
 	if err != nil {
 		return err

@@ -50,7 +50,7 @@ func addSends(r *rules, c *Config) {
 		}
 		for i, s := range statementsOf(&c.Set, c.Extras.Sends[v.Name]) {
 			name := fmt.Sprintf("%s[%d]", sendName(v.Name), i)
-			r.words[name] = r.word(c.Extras.Sends[v.Name], s.Name)
+			r.words[name] = r.words.Of(c.Extras.Sends[v.Name], s.Name)
 			s.Name = name
 			r.out = append(r.out, s)
 		}

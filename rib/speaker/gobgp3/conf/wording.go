@@ -24,18 +24,15 @@ func (w Words) Of(policy, statement string) string {
 }
 
 // callAll names the statements that policies of [[netlink.policies]] were written as.
-func (r *rules) callAll(set *oc.BgpConfigSet) {
+func (w Words) callAll(set *oc.BgpConfigSet, called map[string]string) {
 	for _, p := range set.PolicyDefinitions {
 		for _, s := range p.Statements {
-			if words, is := r.called[s.Name]; is {
-				r.words[s.Name] = words
+			if words, is := called[s.Name]; is {
+				w[s.Name] = words
 			}
 		}
 	}
 }
-
-// word is what people call a statement of a policy of the file.
-func (r *rules) word(policy, statement string) string { return r.words.Of(policy, statement) }
 
 // keptBlackhole is why a path with BLACKHOLE is not told.
 const keptBlackhole = "it carries BLACKHOLE, which this router acts on itself (blackhole_no_export)"
