@@ -12,12 +12,6 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
-// rejectRoute is GoBGP's ROUTE_TYPE_REJECT, and noRoute its ROUTE_TYPE_NONE.
-const (
-	noRoute     = 0
-	rejectRoute = 2
-)
-
 // offering looks into what neighbours sent, for a prefix that BGP does not have of them.
 type offering struct {
 	*loop
