@@ -54,6 +54,11 @@ var house = map[string]room{
 		tests:  []string{"rib/policy", "rib/speaker", "rib/speaker/speakertest"},
 		reason: "a worker sees the kernel and BGP through its own interfaces, so that its loop runs without root",
 	},
+	"nsworker/core": {
+		may:    []string{"rib"},
+		only:   []string{},
+		reason: "the core answers workers by what it was told; it sees the kernel through its own interface, and knows no VRF but by name",
+	},
 	"nsworker/ledger": {
 		may:    []string{"rib"},
 		only:   []string{},
@@ -135,7 +140,7 @@ var house = map[string]room{
 	},
 	"daemon": {
 		may: []string{
-			"api", "config", "doctor", "metrics", "nsworker", "nsworker/kernel", "nsworker/relay", "nsworker/routeradvert", "rib", "rib/speaker", "rib/speaker/gobgp3", "rib/speaker/gobgp3/conf", "status", "vrf",
+			"api", "config", "doctor", "metrics", "nsworker", "nsworker/core", "nsworker/kernel", "nsworker/relay", "nsworker/routeradvert", "rib", "rib/speaker", "rib/speaker/gobgp3", "rib/speaker/gobgp3/conf", "status", "vrf",
 		},
 		tests:  []string{"api/access", "rib/speaker/speakertest"},
 		reason: "daemon wires the parts and runs them; what it knows of the speaker, the kernel and the relay stands in interfaces of its own, so that a reload, a plan and a rollback run in tests without them",

@@ -82,7 +82,7 @@ func TestErrorsOfKeys(t *testing.T) {
 			[]string{":14: netlink.import.prefsrc: unknown key here; it belongs in [netlink.export]"}},
 		{"unknown key, netlink's at the top", "metric = 5\n" + head, []string{":1: metric: unknown key here; it belongs in [netlink]"}},
 		{"unknown key, near nothing", inVRF("colour = \"red\""),
-			[]string{":13: netlink.vrfs[0].colour: unknown key; known here: bgp, device, export, import, name, netns, table"}},
+			[]string{":13: netlink.vrfs[0].colour: unknown key; known here: bgp, device, encap, export, import, name, netns, router_mac, table, vni, vxlan_device"}},
 		{"unknown key, of the short form in the long", inVRF("[netlink.vrfs.import]\nenabled = true\ninterface_list = [\"*\"]\nvrf = \"b\""),
 			[]string{":16: netlink.vrfs[0].import.vrf: unknown key here; it belongs in [netlink.import]"}},
 		{"unknown key, GoBGP's", "[global.config]\nas = 65000\nrouterid = \"192.0.2.1\"\nrouter-id = \"192.0.2.1\"",

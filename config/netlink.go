@@ -23,6 +23,10 @@ type settings struct {
 	objects  bool
 	sysctls  bool
 	metrics  Metrics
+	// manageLinks: VXLAN devices are made here. core are the interfaces to other PEs.
+	manageLinks bool
+	customers   map[string]bool // the VRFs that have neighbours of their own
+	core        core
 }
 
 // defaults are the values where a file says nothing.
@@ -52,6 +56,7 @@ type entry struct {
 
 	maxPrefixes uint32
 	originates  origination
+	carriage    rib.Carriage
 }
 
 const day = 24 * time.Hour
@@ -65,6 +70,7 @@ var netlinkKeys = keys[settings]{
 	"sweep-delay":     one(duration(0, day), func(s *settings) *time.Duration { return &s.sweep }),
 	"on-exit":         one(onExit, func(s *settings) *vrf.OnExit { return &s.onExit }),
 	"manage-sysctls":  one(boolean, func(s *settings) *bool { return &s.sysctls }),
+	"manage-links":    one(boolean, func(s *settings) *bool { return &s.manageLinks }),
 	"nexthop-objects": one(boolean, func(s *settings) *bool { return &s.objects }),
 }
 
@@ -139,7 +145,9 @@ func netlinkSchema() schema {
 		"api":      apiSchema(),
 		"metrics":  metricsKeys.schema(nil),
 		"policies": policySchema(),
-		"vrfs": []any{entryKeys.schema(schema{
+		"core":     coreSchema(),
+		"vxlan":    vxlanSchema(),
+		"vrfs": []any{with(entryKeys, carriageKeys).schema(schema{
 			"import": importKeys.schema(nil),
 			"export": exportKeys.schema(nil),
 			"bgp":    bgpKeys.schema(originationSchema()),
@@ -157,6 +165,7 @@ func oneCommunity(n *node) ([]rib.Community, error) {
 func readNetlink(p *problems, root *node, judges *policies) (settings, []*entry) {
 	n := root.get("netlink")
 	s := defaults()
+	s.customers = readCustomers(root)
 	read(p, n.get("export"), forkExportKeys, &s)
 	read(p, n, netlinkKeys, &s)
 	if number := n.get("route-protocol"); number != nil && s.protocol != rib.ProtoOwn {
@@ -169,7 +178,7 @@ func readNetlink(p *problems, root *node, judges *policies) (settings, []*entry)
 	for _, item := range sections(n.get("vrfs")) {
 		e := s.entry(item)
 		e.long = true
-		read(p, item, entryKeys, e)
+		read(p, item, with(entryKeys, carriageKeys), e)
 		if item.get("name") == nil {
 			p.add(item.line, join(item.path, "name"), `is missing; name a VRF of [[vrfs]], or "default"`)
 		}
@@ -180,6 +189,7 @@ func readNetlink(p *problems, root *node, judges *policies) (settings, []*entry)
 		}
 		entries = append(entries, e)
 	}
+	readCore(p, root, &s, entries)
 	short := readShort(p, n, s, isFork(root))
 	for _, e := range slices.Concat(entries, short) {
 		judges.resolve(p, e.uses)
@@ -302,7 +312,8 @@ func sections(n *node) []*node {
 func (s settings) spec(e *entry, of vrf.Spec) vrf.Spec {
 	of.Binding, of.Import, of.Export = e.binding, e.imp, e.exp
 	of.Protocol, of.ResyncInterval, of.SweepDelay, of.OnExit = s.protocol, s.resync, s.sweep, s.onExit
-	of.NexthopObjects, of.MaxPrefixes = s.objects, e.maxPrefixes
+	of.NexthopObjects, of.MaxPrefixes, of.Carriage = s.objects, e.maxPrefixes, e.carriage
+	of.Customers = e.carriage.Kind != 0 && s.customers[of.Name]
 	if e.binding == (rib.Binding{}) {
 		of.Binding = ownBinding(of.Name)
 	}

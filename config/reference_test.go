@@ -24,7 +24,7 @@ type documented struct {
 
 var (
 	sectionHeading = regexp.MustCompile("^##+ `\\[+([a-z.-]+)\\]+`$")
-	keyRow         = regexp.MustCompile("^\\| `([a-z_]+)` \\| ([^|]*) \\| ([^|]*) \\|")
+	keyRow         = regexp.MustCompile("^\\| `([a-z_0-9]+)` \\| ([^|]*) \\| ([^|]*) \\|")
 	literals       = regexp.MustCompile("`([^`]+)`")
 	span           = regexp.MustCompile("^`([^`]+)` to `([^`]+)`")
 )
@@ -139,7 +139,9 @@ var referenceFiles = map[string]string{
 	"netlink":                `{"netlink": {}}`,
 	"netlink.policies":       `{"netlink": {"policies": [{"name": "to-kernel", "default": "accept", "rules": [{"action": "accept"}]}]}}`,
 	"netlink.policies.rules": `{"netlink": {"policies": [{"name": "to-kernel", "default": "accept", "rules": [{"action": "accept"}]}]}}`,
-	"netlink.vrfs":           `{"netlink": {"vrfs": [{"name": "tenant-a"}]}}`,
+	"netlink.core":           `{"netlink": {"core": {}}}`,
+	"netlink.vxlan":          `{"netlink": {"vxlan": {}}}`,
+	"netlink.vrfs":           `{"netlink": {"core": {"source": "10.255.0.1"}, "vrfs": [{"name": "tenant-a"}]}}`,
 	"netlink.vrfs.import":    `{"netlink": {"policies": [{"name": "from-kernel", "default": "accept", "rules": [{"action": "accept"}]}], "vrfs": [{"name": "tenant-a", "import": {"enabled": true, "interface_list": ["*"]}}]}}`,
 	"netlink.vrfs.bgp":       `{"netlink": {"policies": [{"name": "from-others", "default": "accept", "rules": [{"action": "accept"}]}, {"name": "to-pe", "default": "accept", "rules": [{"action": "accept"}]}], "vrfs": [{"name": "tenant-a", "export": {"enabled": true}, "bgp": {}}, {"name": "default"}]}}`,
 	"netlink.vrfs.bgp.leaks": `{"netlink": {"policies": [{"name": "default-route-only", "default": "accept", "rules": [{"action": "accept"}]}], "vrfs": [{"name": "tenant-a", "netns": "a", "export": {"enabled": true},
@@ -166,6 +168,10 @@ var referenceFiles = map[string]string{
 // referenceNeeds are keys that a key needs beside it.
 var referenceNeeds = map[string]map[string]any{
 	"netlink.metrics.status_hosts": {"status_page": true},
+	"netlink.vrfs.encap":           {"vni": 100},
+	"netlink.vrfs.vni":             {"encap": "vxlan"},
+	"netlink.vrfs.router_mac":      {"encap": "vxlan", "vni": 100},
+	"netlink.vrfs.vxlan_device":    {"encap": "vxlan", "vni": 100},
 
 	"neighbors.config.router_advertisements": {"neighbor-interface": "eth0"},
 }

@@ -203,6 +203,32 @@ func (c *Config) extras(terms map[string]rib.Terms) rib.Extras {
 		if len(s.Leaks) > 0 {
 			x.Leaks[s.Name] = s.Leaks
 		}
+		if c := s.Carriage; c.Kind == rib.EncapVXLAN {
+			if x.Carried == nil {
+				x.Carried = make(map[string]rib.Carried)
+			}
+			x.Carried[s.Name] = rib.Carried{Source: c.Core.VTEP, VNI: c.VNI, RouterMAC: c.Router}
+		}
+		if s.Export.Receive != nil {
+			x.Screened = append(x.Screened, s.Name)
+		}
 	}
+	x.Validating = validating(c.VRFs)
 	return x
+}
+
+// validating are the VRFs whose paths are judged by what the RPKI says.
+func validating(specs []vrf.Spec) (names []string) {
+	for _, s := range specs {
+		if rib.AsksRPKI(s.Export.Policy) || rib.AsksRPKI(s.Export.Receive) {
+			names = append(names, s.Of())
+		}
+		for _, l := range s.Leaks {
+			if rib.AsksRPKI(l.Policy) {
+				names = append(names, l.From)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/vrfredist/vrfredist/api"
 	"github.com/vrfredist/vrfredist/api/access"
 	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/nsworker/core"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
@@ -216,6 +217,7 @@ func newStage(t *testing.T, now *config.Config) *stage {
 			neighbors: &neighbors{bgp: s.bgp, relay: s.relay, adverts: s.adverts},
 			gate:      &gate{door: api.NewDoor(access.DefaultLimits(), access.Policy{}, nil, log), log: log},
 			sysctls:   &sysctls{fakeSysctls{}, force, log},
+			core:      core.New(nil, core.Settings{}, log),
 		},
 		confirm: newConfirmation("f.toml", s.dir, nil, func() {}, log),
 		bgp:     s.bgp, manager: m, log: log,

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/nsworker/core"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -42,7 +43,21 @@ type transition struct {
 	neighbors *neighbors
 	gate      *gate
 	sysctls   *sysctls
+	core      underlay
 	log       *slog.Logger
+}
+
+// underlay is the network between PEs: core.Core.
+type underlay interface {
+	// Configure takes over other settings.
+	Configure(core.Settings)
+}
+
+// store has a configuration in force, for all that looks at it.
+func (t *transition) store(c *config.Config) error {
+	t.force.cfg.Store(c)
+	t.core.Configure(coreOf(c))
+	return nil
 }
 
 // move is one change of what is in force.
@@ -75,8 +90,8 @@ func (t *transition) steps(m *move) []step {
 	return []step{
 		{
 			name: "configuration",
-			do:   func(context.Context) error { t.force.cfg.Store(m.next); return nil },
-			undo: func(context.Context) error { t.force.cfg.Store(m.old); return nil },
+			do:   func(context.Context) error { return t.store(m.next) },
+			undo: func(context.Context) error { return t.store(m.old) },
 		},
 		{
 			// Workers of VRFs that go must be done with BGP before BGP forgets them.
@@ -167,7 +182,7 @@ func withheld(specs []vrf.Spec) map[string]rib.Advertising {
 		if s.VRF != "" || !x.Enabled {
 			continue
 		}
-		a := rib.Advertising{Installed: x.AdvertiseInstalled}
+		a := rib.Advertising{Installed: x.AdvertiseInstalled, PassesOn: x.PassesOn()}
 		if !x.AdvertiseRejected {
 			a.Rejects = x.Policy
 		}

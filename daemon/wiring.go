@@ -10,6 +10,7 @@ import (
 	"github.com/vrfredist/vrfredist/api"
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/nsworker"
+	"github.com/vrfredist/vrfredist/nsworker/core"
 	"github.com/vrfredist/vrfredist/nsworker/kernel"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
 	"github.com/vrfredist/vrfredist/nsworker/routeradvert"
@@ -81,6 +82,7 @@ func wire(ctx context.Context, o Options) (*daemon, error) {
 	}
 	w.host, w.board = kernel.NewHost(log), nsworker.NewBoard()
 	w.host.Identify(absolute(o.File))
+	w.core = core.New(coreKernel{w.host}, coreOf(cfg), log)
 	w.links = newHostLinks(w.host)
 	w.relay = relay.New(bgpAddress(cfg), w.host, log)
 	w.adverts = routeradvert.New(log)
@@ -102,6 +104,7 @@ type wiring struct {
 	host       *kernel.Host
 	links      hostLinks
 	board      *nsworker.Board
+	core       *core.Core
 	tap        vrf.Tap
 	relay      *relay.Relay
 	adverts    *routeradvert.Advertiser
@@ -118,7 +121,7 @@ func (w *wiring) supervise() {
 	w.supervisor = vrf.NewSupervisor(func(s vrf.Spec, r vrf.Report) vrf.Worker {
 		deps := nsworker.Deps{
 			Kernel: hostKernel{w.host, w.sysctls.prepare}, BGP: w.bgp, Board: w.board, Log: w.options.Log, Tap: &w.tap,
-			Leaking: w.supervisor.Leaking, Link: w.neighbors.link,
+			Leaking: w.supervisor.Leaking, Link: w.neighbors.link, Core: w.core,
 		}
 		return owning{nsworker.New(deps, s, w.neighbors.reporting(s.Binding.Netns, r)), w.host, s.Binding}
 	}, w.options.Log)
@@ -136,7 +139,7 @@ func (w *wiring) speak(ctx context.Context) error {
 		OwnSix: func(neighbour string, local netip.Addr, bound string) netip.Addr {
 			return w.ownSix(ctx, neighbour, local, bound)
 		},
-		OwnPrefix: func(vrf string, p netip.Prefix) bool { return w.board.Own(vrf).Has(p) },
+		OwnPrefix: func(vrf string, p netip.Prefix) bool { return w.board.Own(vrf).Has(p) }, RPKI: w.board.RPKI(),
 	})
 	if err != nil {
 		return err
@@ -175,6 +178,7 @@ func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
 		log: o.Log, force: w.force, gate: w.gate, bgp: w.bgp, supervisor: w.supervisor, manager: newManager(o.Log),
 		parts: []part{
 			{"netlink", w.host.Run},
+			{"the core", w.core.Run},
 			{"neighbours on interfaces", w.links.Run},
 			{"links of neighbours", func(ctx context.Context) error { return w.host.WatchLinks(ctx, "", w.bgp.LinkChanged) }},
 			{"BGP", w.bgp.Run},
@@ -185,7 +189,7 @@ func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
 	d.changer = &changer{
 		load:    func() (*config.Config, error) { return config.Load(o.File, w.judge) },
 		force:   w.force,
-		apply:   &transition{o.File, w.force, w.supervisor, w.bgp, w.neighbors, w.gate, w.sysctls, o.Log},
+		apply:   &transition{o.File, w.force, w.supervisor, w.bgp, w.neighbors, w.gate, w.sysctls, w.core, o.Log},
 		confirm: newConfirmation(o.File, o.StateDir, found, w.supervisor.Nudge, o.Log),
 		bgp:     w.bgp, manager: d.manager, log: o.Log,
 	}
@@ -196,7 +200,7 @@ func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
 		planner: &planner{
 			force: w.force, gate: w.gate, bgp: w.bgp, status: w.supervisor.Get,
 			parse:  func(file string, text []byte) (*config.Config, error) { return config.Parse(file, text, w.judge) },
-			reader: nsworker.Deps{Kernel: onlooker{w.host}, BGP: w.bgp, Board: w.board, Link: w.neighbors.link},
+			reader: nsworker.Deps{Kernel: onlooker{w.host}, BGP: w.bgp, Board: w.board, Link: w.neighbors.link, Core: w.core},
 		},
 	}
 	server, page, err := newMetrics(&w.backend, w.bgp.Collector, cfg.Metrics, o.Version, o.Log)

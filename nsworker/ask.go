@@ -3,10 +3,12 @@ package nsworker
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -176,20 +178,7 @@ func (w *Worker) Routes(ctx context.Context, q vrf.RouteQuery, yield func(rib.Ro
 		return err
 	}
 	w.refused(snap.name, q, yield)
-	return w.keptOut(ctx, snap, q, yield)
-}
-
-// keptOut calls yield with what the VRF's leaks keep out, where it has no other path.
-func (w *Worker) keptOut(ctx context.Context, s snapshot, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
-	if !s.leaks || len(q.States) > 0 && !slices.Contains(q.States, rib.Filtered) && !slices.Contains(q.States, rib.OverLimit) {
-		return nil // for these BGP's tables would have to be read
-	}
-	return w.deps.BGP.KeptOut(ctx, s.name, q.Within, func(k rib.KeptOut) bool {
-		return !q.Wants(k.Prefix, k.State()) || yield(rib.RouteStatus{
-			Prefix: k.Prefix, State: k.State(), Reason: k.Reason(), Best: k.Path, Leaked: true,
-			Route: rib.Route{Prefix: k.Prefix, Metric: s.metric, Protocol: s.protocol, Kind: rib.KindUnicast},
-		})
-	})
+	return keptOut(ctx, w, snap, q, yield)
 }
 
 // refused calls yield with what neighbours announced and BGP did not take, where it has
@@ -229,4 +218,56 @@ func (w *Worker) exports(ctx context.Context, prefixes []netip.Prefix, rows *[]r
 		return false, err
 	}
 	return away == nil && snap.exports(w.feed, *rows, yield), away
+}
+
+// keptOut calls yield with what the leaks of a worker's VRF keep out, where it has no other path.
+func keptOut(ctx context.Context, w *Worker, s snapshot, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
+	if len(s.leaks) == 0 || len(q.States) > 0 && !slices.Contains(q.States, rib.Filtered) && !slices.Contains(q.States, rib.OverLimit) {
+		return nil
+	}
+	k := keeping{into: s.name, rules: s.leaks, feed: w.feed, board: w.deps.Board, bgp: w.deps.BGP}
+	return k.list(ctx, q.Within, func(out *rib.KeptOut) bool {
+		return !q.Wants(out.Prefix, out.State()) || yield(rib.RouteStatus{
+			Prefix: out.Prefix, State: out.State(), Reason: out.Reason(), Best: out.Path, Leaked: true,
+			Route: rib.Route{Prefix: out.Prefix, Metric: s.metric, Protocol: s.protocol, Kind: rib.KindUnicast},
+		})
+	})
+}
+
+// goesBy calls yield with what a worker's VRF goes by for some prefixes, as it tells BGP (choices),
+// which keeps nothing of that. One without a table goes by nothing, and one that has ended.
+func goesBy(ctx context.Context, w *Worker, prefixes []netip.Prefix, yield func(*rib.Choice)) error {
+	var s snapshot
+	there, barred := false, make([][]nexthop.Member, len(prefixes))
+	if err := w.ask(ctx, func(t *tableSync) {
+		if there = t != nil; !there {
+			return
+		}
+		s = snapshotOf(t)
+		for i, p := range prefixes {
+			if slot, held := t.routes.feed.Find(p); held {
+				barred[i] = t.routes.barred.by(slot)
+			}
+		}
+	}); err != nil && !errors.Is(err, errEnded) {
+		return err
+	}
+	if !there {
+		return nil
+	}
+	var buf, judged, room []rib.Path
+	ways := s.onlooker.pathWays()
+	for i, prefix := range prefixes {
+		c := rib.Candidates{Prefix: prefix, Paths: w.feed.Lookup(prefix), Own: s.mine, Taken: s.taken, Room: buf, Judged: judged}
+		if s.onlooker.spec.Export.Enabled {
+			ways.barring(rib.FamilyOf(prefix), barred[i])
+			c.Reach = ways.reach
+		}
+		v := rib.Decide(s.exporting, &c, nil)
+		buf, judged = v.Chosen, c.Judged
+		var choice rib.Choice
+		choice, room = v.Choice(prefix, c.Paths, room[:0])
+		yield(&choice)
+	}
+	return nil
 }

@@ -21,19 +21,22 @@ type books struct {
 	importing  *rib.Importing // how the Spec judges the kernel's routes
 	contention *ledger.Contention
 	drifts     *ledger.Drifts // the worker's
-	moved      time.Time      // since when a nexthop is reached otherwise, and not all that have it are decided anew
+	rpki       *rib.RPKI
+	moved      time.Time // since when a nexthop is reached otherwise, and not all that have it are decided anew
 }
 
 // newBooks returns empty books for an open table. doubt has the table read again.
 func newBooks(w *Worker, where rib.Where, follows *follower, doubt func(rib.ResyncReason)) *books {
-	b := &books{contention: ledger.NewContention(time.Now), importing: importing(w.spec), drifts: &w.drifts}
+	b := &books{contention: ledger.NewContention(time.Now), importing: importing(w.spec), drifts: &w.drifts, rpki: w.deps.Board.RPKI()}
 	b.sets = nexthop.NewSets(nexthop.Resolver{
 		View: rib.View{Where: where, ByDefault: w.spec.Export.ResolveByDefault, Imports: b.importing}, Netns: w.spec.Binding.Netns,
 		Views: w.deps.Board, Home: w.spec.VRF, Policy: w.spec.Export,
+		Carriage: w.spec.Carriage, Core: coreOf(w.deps.Core),
 	}, nexthop.NewObjects(w.deps.Board.ids, where, b.contention, time.Now), follows.follow)
 	b.routes = newRoutes(w, b.sets, b.contention, doubt)
 	b.routes.beside.origin = newOriginating(w.name, w.spec.Originates, func(p netip.Prefix) { b.announced.look(p) })
-	b.routes.beside.origin.off = w.spec.VRF != ""
+	b.routes.beside.origin.off, b.routes.beside.origin.customers = w.spec.VRF != "", w.spec.Customers
+	b.routes.beside.origin.receives(w.spec.Export, b.rpki)
 	b.announced = newAnnouncements(w.name, w.deps.BGP, b.contention, b.toAnnounce)
 	if w.spec.VRF == "" { // a secondary table imports nothing
 		b.routes.beside.taken = func(p netip.Prefix) (uint32, bool) { return rib.TakenOf(b.importing, *b.view())(p) }
@@ -74,10 +77,12 @@ func (b *books) onlooker() onlooker {
 
 // judgeBy has everything judged by a changed Spec from now on.
 func (b *books) judgeBy(spec vrf.Spec) {
-	b.sets.Resolver.Policy = spec.Export
+	b.sets.Resolver.Policy, b.sets.Resolver.Carriage = spec.Export, spec.Carriage
 	b.routes.ways.judgeBy(spec)
-	b.routes.exporting, b.importing = exporting(spec), importing(spec)
+	b.routes.exporting, b.importing = exporting(spec).Asking(b.rpki), importing(spec)
 	b.routes.beside.origin.configure(spec.Originates)
+	b.routes.beside.origin.customers = spec.Customers
+	b.routes.beside.origin.receives(spec.Export, b.rpki)
 	b.view().ByDefault, b.view().Imports = spec.Export.ResolveByDefault, b.importing
 	b.routes.markUsers(b.sets.ResolveAll())
 }
@@ -93,6 +98,7 @@ func (b *books) lookOn() {
 func (b *books) pass() {
 	o := b.sets.Objects
 	before := o.LeftAlone()
+	b.sets.Endpoints.Settle()
 	o.Settle()
 	if o.LeftAlone()+before > 0 {
 		b.routes.markUsers(b.sets.Contested())
@@ -101,6 +107,7 @@ func (b *books) pass() {
 	b.recur()
 	b.routes.backups.Pass(b.routes.backups.evaluate)
 	b.routes.admit()
+	b.sets.Endpoints.Settle()
 	o.Settle() // sets that routes have now and had not before
 	b.announced.Pass(b.announced.evaluate)
 }
@@ -116,7 +123,7 @@ func (b *books) recur() {
 
 // idle tells whether nothing is due.
 func (b *books) idle() bool {
-	return b.routes.idle() && !b.sets.Due() && b.sets.Objects.Idle() && b.announced.Idle()
+	return b.routes.idle() && !b.sets.Due() && b.sets.Objects.Idle() && b.sets.Endpoints.Idle() && b.announced.Idle()
 }
 
 // retry marks what the kernel refused, and what was left alone to another program, where

@@ -3,6 +3,7 @@ package nsworker
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +16,7 @@ import (
 // explainExport walks a prefix from BGP to the kernel: first by the trace of the decision,
 // then by what the worker and the kernel made of it.
 func (f *facts) explainExport(w *rib.Walk) {
-	x := exporting(f.spec).LookingOn()
+	x := exporting(f.spec).Asking(f.board.RPKI()).LookingOn()
 	var t rib.Trace
 	c := rib.Candidates{Prefix: f.prefix, Paths: f.paths, Own: f.mine, Taken: takenOf(f.spec, importing(f.spec), f.view)}
 	if f.read {
@@ -123,7 +124,7 @@ func (f *facts) explainCandidates(w *rib.Walk, s rib.TraceStep) {
 
 // explainLeaks says what comes in by the VRF's leaks, and what they keep out.
 func (f *facts) explainLeaks(w *rib.Walk) {
-	in, all, details := leakLines(f.byRules, f.spec.Of(), f.paths, f.show)
+	in, all, details := leakLines(f.byRules, f.spec.Of(), f.paths, f.board.RPKI(), f.show)
 	if all == 0 {
 		return
 	}
@@ -266,6 +267,9 @@ func (f *facts) unresolved() string {
 // way says by which route and interface a nexthop is reached, or what is missing.
 func (f *facts) way(w *nexthop.Way) string {
 	n := w.Member // what it resolves to is the worker's
+	if n.Encap != (rib.Encap{}) || n.Cannot != "" {
+		return f.pe(w)
+	}
 	if f.confined && n.Source != "" {
 		return "one is leaked from " + rib.Elsewhere
 	}
@@ -308,6 +312,21 @@ func (f *facts) way(w *nexthop.Way) string {
 		return fmt.Sprintf("%s is link-local: through %s", what, through(l.Hops, links))
 	}
 	return fmt.Sprintf("%s is reached by %s: through %s", what, flat(l.By.Format(foreign)), through(l.Hops, links))
+}
+
+// pe says how another PE is reached, and what packets are put into for it.
+func (f *facts) pe(w *nexthop.Way) string {
+	to := rib.EncapTo{Encap: w.Encap, PE: w.Addr}
+	switch {
+	case f.confined && len(w.Hops) == 0:
+		return "the PE that sent it is not reached"
+	case f.confined:
+		to.PE = netip.Addr{}
+		return fmt.Sprintf("encap %s, to a PE that is reached", to)
+	case len(w.Hops) == 0:
+		return w.Reason
+	}
+	return fmt.Sprintf("encap %s: through %s; in the core the PE is reached by %s", to, through(w.Hops, f.view.Links), flat(w.Core.Format(nil)))
 }
 
 // through names where packets go.

@@ -43,12 +43,12 @@ func isPassedOn(p rib.Path) bool { return p.Attrs.Imported && p.Attrs.As == rib.
 
 // leakLines say of each path that the rules of a VRF are about what becomes of it, and count those
 // that come in. has are the paths in the VRF's feed, and show prints one.
-func leakLines(heard []heardByRule, vrf string, has []rib.Path, show func(rib.Path) string) (in, all int, lines []string) {
+func leakLines(heard []heardByRule, vrf string, has []rib.Path, rpki *rib.RPKI, show func(rib.Path) string) (in, all int, lines []string) {
 	for _, h := range heard {
 		for _, p := range h.paths {
 			all++
 			var by rib.Hearing
-			out := h.rule.Judge(&p, vrf, true, &by)
+			out := h.rule.Judge(&p, vrf, true, rpki, &by)
 			came, why := cameIn(has, &p, h.rule, out)
 			if came {
 				in++
@@ -78,8 +78,8 @@ func cameIn(has []rib.Path, p *rib.Path, rule rib.LeakRule, out rib.Ruling) (is 
 		return false, ", in by its route targets already"
 	case at >= 0:
 		return true, ""
-	case rule.MaxPrefixes > 0:
-		return false, fmt.Sprintf(", kept out by max_prefixes, %d", rule.MaxPrefixes)
+	case rule.MaxPrefixes > 0 && !slices.ContainsFunc(has, func(q rib.Path) bool { return q.Attrs.ByRule && q.RD == p.RD }):
+		return false, fmt.Sprintf(", kept out by max_prefixes, %d, or VRF %q does not go by it", rule.MaxPrefixes, rule.From)
 	}
-	return false, ", not in yet"
+	return false, fmt.Sprintf(", not in: VRF %q does not go by it", rule.From)
 }

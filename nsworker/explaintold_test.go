@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // TestExplainTold: what goes out of the VRF, and what each neighbour is told, by the rules of the
@@ -58,36 +57,6 @@ func TestExplainCallsNeighborsByTheirAddress(t *testing.T) {
 		l.settle()
 		if said := text(l.explained("red", "10.1.0.0/16").Export); strings.Contains(said, "127.1.0.2") || !strings.Contains(said, "from 192.0.2.254 (AS") {
 			t.Errorf("explain says\n%s", said)
-		}
-	})
-}
-
-// TestWhatLeaksKeepOutIsListed: with the leak and what of it keeps it out; where the VRF has a path
-// all the same, that is what is listed.
-func TestWhatLeaksKeepOutIsListed(t *testing.T) {
-	story(t, func(l *lab, _ *fakeTable) {
-		s := spec("red")
-		rule := rib.LeakRule{From: "blue", MaxPrefixes: 1}
-		s.Leaks = []rib.LeakRule{rule}
-		l.start(s)
-		l.hear("red", bgpPath("10.1.0.0/16", "192.0.2.9"))
-		l.converge("red")
-		l.settle()
-		kept := bgpPath("10.7.0.0/16", "192.0.2.9", from("blue"))
-		l.bgp.keptOut = []rib.KeptOut{
-			{Prefix: netip.MustParsePrefix("10.6.0.0/16"), Path: kept, Rule: rule, By: `policy "p", rule 1`},
-			{Prefix: kept.Prefix, Path: kept, Rule: rule},
-		}
-		l.exported("red", "10.6.0.0/16", rib.Filtered, `the leak from VRF "blue" does not let it in: policy "p", rule 1 rejects it`)
-		l.exported("red", "10.7.0.0/16", rib.OverLimit, `the leak from VRF "blue" has as many prefixes as its max_prefixes, 1`)
-		l.exported("red", "10.1.0.0/16", rib.Installed, "")
-		var over []string
-		err := l.worker("red").Routes(l.t.Context(), vrf.RouteQuery{Direction: vrf.Export, States: []rib.State{rib.OverLimit}}, func(r rib.RouteStatus) bool {
-			over = append(over, r.Prefix.String())
-			return true
-		})
-		if err != nil || strings.Join(over, " ") != "10.7.0.0/16" {
-			t.Errorf("over the limit are %q, %v", over, err)
 		}
 	})
 }

@@ -46,6 +46,7 @@ type fakeTable struct {
 	refuseVia map[netip.Addr]error   // by which gateways it writes no route
 	rivals    []rib.Route            // another program's, which come just before the next write
 	wrote     func()                 // called once, after the next batch
+	endpoints map[netip.Addr]rib.Endpoint
 }
 
 var errInjected = errors.New("injected failure")
@@ -151,7 +152,7 @@ func (t *fakeTable) Read(_ context.Context, beside ...uint32) (rib.Table, error)
 	if t.k.failing("read") {
 		return rib.Table{}, fmt.Errorf("the dump was interrupted: %w", errInjected)
 	}
-	out := rib.Table{Links: maps.Clone(t.links), Objects: !t.k.noObject, Nexthops: slices.Collect(maps.Values(t.objects()))}
+	out := rib.Table{Links: maps.Clone(t.links), Objects: !t.k.noObject, Nexthops: slices.Collect(maps.Values(t.objects())), Endpoints: slices.Collect(maps.Values(t.endpoints))}
 	short := t.k.failing("short")
 	for _, r := range t.routes {
 		if short && len(out.Routes) > len(t.routes)/2 {
@@ -233,7 +234,10 @@ func (t *fakeTable) apply(c rib.Change) error {
 	if c.Op == rib.OpDelete && t.k.failing("delete") {
 		return fmt.Errorf("the kernel refused to delete %s: %w", c.Route.Prefix, syscall.EIO)
 	}
-	if c.Op >= rib.OpAddNexthop {
+	switch {
+	case c.Op >= rib.OpSetEndpoint:
+		return t.applyEndpoint(c)
+	case c.Op >= rib.OpAddNexthop:
 		return t.applyNexthop(c.Op, c.Nexthop)
 	}
 	if n, ok := t.objects()[c.Route.NexthopID]; c.Op != rib.OpDelete && c.Route.NexthopID != 0 && (!ok || !n.Group()) {

@@ -25,14 +25,14 @@ type fakeBGP struct {
 	refused   []rib.Refusal
 	tellings  map[netip.Prefix]rib.Telling
 	offers    []rib.Offer
-	keptOut   []rib.KeptOut
 	policy    func(*rib.Path) bool // of BGP's own, for what is announced; nil: none
 	unreached map[string]map[rib.PathNexthop]struct{}
 	confirmed map[string]map[netip.Prefix]bool
+	deaf      map[string]bool
 }
 
 func newFakeBGP() *fakeBGP {
-	return &fakeBGP{feeds: make(map[string]*rib.Feed), announced: make(map[string]map[netip.Prefix]rib.Announcement), unreached: make(map[string]map[rib.PathNexthop]struct{}), confirmed: make(map[string]map[netip.Prefix]bool)}
+	return &fakeBGP{feeds: make(map[string]*rib.Feed), announced: make(map[string]map[netip.Prefix]rib.Announcement), unreached: make(map[string]map[rib.PathNexthop]struct{}), confirmed: make(map[string]map[netip.Prefix]bool), deaf: make(map[string]bool)}
 }
 
 func (b *fakeBGP) Feed(vrf string) (*rib.Feed, error) {
@@ -121,17 +121,6 @@ func (b *fakeBGP) Telling(_ string, p netip.Prefix) (rib.Telling, error) {
 	return b.tellings[p], nil
 }
 
-func (b *fakeBGP) KeptOut(_ context.Context, _ string, within func(netip.Prefix) bool, yield func(rib.KeptOut) bool) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, k := range b.keptOut {
-		if (within == nil || within(k.Prefix)) && !yield(k) {
-			break
-		}
-	}
-	return nil
-}
-
 func (b *fakeBGP) Offers(_ context.Context, _ string, p netip.Prefix) (list []rib.Offer, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -141,6 +130,14 @@ func (b *fakeBGP) Offers(_ context.Context, _ string, p netip.Prefix) (list []ri
 		}
 	}
 	return list, nil
+}
+
+func (b *fakeBGP) Deaf(vrf string, deaf bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.deaf[vrf] = deaf; !deaf {
+		delete(b.deaf, vrf)
+	}
 }
 
 func (b *fakeBGP) Confirmed(vrf string, whole bool, changes []rib.Confirmation) {
@@ -159,6 +156,8 @@ func (b *fakeBGP) Confirmed(vrf string, whole bool, changes []rib.Confirmation) 
 		b.confirmed[vrf][c.Prefix] = c.Is
 	}
 }
+
+func (b *fakeBGP) Chose(string, []rib.Choice) {}
 
 // isConfirmed are the prefixes that are.
 func (b *fakeBGP) isConfirmed(vrf string) string {

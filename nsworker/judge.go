@@ -48,10 +48,10 @@ func (t telling) are(p *rib.Path) bool {
 }
 
 // tells tells whether neighbours are told of some path of a prefix.
-func (t telling) tells(paths []rib.Path) bool {
+func (t telling) tells(paths []rib.Path, by *rib.RPKI) bool {
 	for i := range paths {
 		p := &paths[i]
-		if t.are(p) && (t.by == nil || !t.by.Judge(rib.Subject{Prefix: p.Prefix, RD: p.RD, Attrs: p.Attrs, VRF: t.of, Unacted: true}, nil).Rejected) {
+		if t.are(p) && (t.by == nil || !t.by.Judge(rib.Subject{Prefix: p.Prefix, RD: p.RD, Attrs: p.Attrs, VRF: t.of, RPKI: by.For(t.by, p), Unacted: true}, nil).Rejected) {
 			return true
 		}
 	}

@@ -24,6 +24,7 @@ type lab struct {
 	speaker BGP // in place of bgp, where it is set
 	board   *Board
 	tap     *vrf.Tap // nil: nobody listens
+	core    Core     // nil: there is none
 	mu      sync.Mutex
 	status  map[string]vrf.WorkerStatus
 	ends    map[string]context.CancelCauseFunc
@@ -81,7 +82,7 @@ func (l *lab) start(s vrf.Spec) {
 			if l.speaker != nil {
 				bgp = l.speaker
 			}
-			w := New(Deps{l.kernel, bgp, l.board, l.log(), l.tap, l.leaking, l.link}, l.specs[s.Name], func(st vrf.WorkerStatus) {
+			w := New(Deps{l.kernel, bgp, l.board, l.log(), l.tap, l.leaking, l.link, l.core}, l.specs[s.Name], func(st vrf.WorkerStatus) {
 				l.mu.Lock()
 				defer l.mu.Unlock()
 				l.status[s.Name] = st
@@ -251,12 +252,17 @@ func (l *lab) converge(name string) {
 
 // hear gives a VRF the newest word on RD:prefix of the paths.
 func (l *lab) hear(name string, paths ...rib.Path) {
-	l.feed(name).Set(paths[0].Prefix, paths[0].RD, paths)
+	set := l.feed(name).Set
+	if paths[0].InEVPN() {
+		set = l.feed(name).SetEVPN
+	}
+	set(paths[0].Prefix, paths[0].RD, paths)
 	synctest.Wait()
 }
 
 func (l *lab) unhear(name string, prefix string, rd rib.RD) {
 	l.feed(name).Set(netip.MustParsePrefix(prefix), rd, nil)
+	l.feed(name).SetEVPN(netip.MustParsePrefix(prefix), rd, nil)
 	synctest.Wait()
 }
 

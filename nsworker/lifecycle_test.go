@@ -189,7 +189,7 @@ func TestCleanUpAfterAFailedWorker(t *testing.T) {
 		l.stop("red", errInjected)
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(vrf.ErrRemoved)
-		w := New(Deps{l.kernel, l.bgp, l.board, slog.New(slog.DiscardHandler), nil, nil, nil}, spec("red"), func(vrf.WorkerStatus) {})
+		w := New(Deps{l.kernel, l.bgp, l.board, slog.New(slog.DiscardHandler), nil, nil, nil, nil}, spec("red"), func(vrf.WorkerStatus) {})
 		if err := w.Run(ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -340,7 +340,7 @@ func TestRemovedVRFLeavesTheTableOfAnother(t *testing.T) {
 				l.kernel.writes, l.kernel.objectWrites = nil, nil
 				ctx, cancel := context.WithCancelCause(context.Background())
 				cancel(vrf.ErrRemoved)
-				w := New(Deps{l.kernel, l.bgp, l.board, l.log(), nil, nil, nil}, spec("blue"), func(vrf.WorkerStatus) {})
+				w := New(Deps{l.kernel, l.bgp, l.board, l.log(), nil, nil, nil, nil}, spec("blue"), func(vrf.WorkerStatus) {})
 				if err := w.Run(ctx); err != nil {
 					t.Error(err)
 				}

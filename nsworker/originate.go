@@ -32,10 +32,13 @@ type originating struct {
 	// inherited is what an earlier worker announced: it stays until BGP may be expected to have
 	// said what it was made of.
 	inherited map[netip.Prefix]struct{}
-	off       bool // it is a secondary table, whose VRF has a worker that does all this
+	rpki      *rib.RPKI // what that is told
+	receive   rib.Judge // of what others have, where that is passed on; nil: BGP tells of it
+	off       bool      // it is a secondary table, whose VRF has a worker that does all this
+	customers bool      // somebody hears of paths of EVPN by the VRF alone
 }
 
-// passedOn is a chosen path that came in by a leak.
+// passedOn is a chosen path that came in by a leak, or by EVPN.
 type passedOn struct {
 	attrs *rib.Attrs // as the rule let it in
 	apart bool       // it is told whatever becomes of it in the table, which the export's communities keep it from
@@ -46,6 +49,14 @@ func newOriginating(vrf string, o rib.Origination, look func(netip.Prefix)) *ori
 	g := &originating{vrf: vrf, leaks: make(map[netip.Prefix]passedOn), slots: make(map[rib.Slot]netip.Prefix), inherited: make(map[netip.Prefix]struct{}), look: look, late: func(rib.Family) bool { return false }}
 	g.configure(o)
 	return g
+}
+
+// receives takes over which policy judges what others have for the VRF.
+func (g *originating) receives(x rib.ExportPolicy, by *rib.RPKI) {
+	g.rpki = by
+	if g.receive = nil; x.PassesOn() {
+		g.receive = x.Receive
+	}
 }
 
 // configure takes over what the configuration says. What is chosen is told anew after that,
@@ -91,7 +102,7 @@ func (g *originating) chose(slot rib.Slot, prefix netip.Prefix, v *rib.Verdict, 
 		return
 	}
 	was, had := g.leaks[prefix]
-	if v.Out != rib.Accepted && v.Out != rib.NoCommunity || !v.Chosen[0].Attrs.ByRule {
+	if v.Out != rib.Accepted && v.Out != rib.NoCommunity || !g.passesOn(v.Chosen[0].Attrs) {
 		if had {
 			delete(g.leaks, prefix)
 			delete(g.slots, slot)
@@ -103,11 +114,26 @@ func (g *originating) chose(slot rib.Slot, prefix netip.Prefix, v *rib.Verdict, 
 	is := passedOn{best.Attrs, v.Out == rib.NoCommunity && v.Reach != rib.Unreached, was.told}
 	for i := range paths { // what the export's policy changes is for the kernel alone
 		if paths[i].RD == best.RD && paths[i].ID == best.ID {
-			is.attrs = paths[i].Attrs
+			is.attrs = g.received(&paths[i])
 		}
 	}
 	g.leaks[prefix], g.slots[slot] = is, prefix
 	g.looks(was.told && was.attrs != is.attrs, prefix)
+}
+
+// passesOn tells whether a chosen path is told to the VRF's neighbours as one that was passed on:
+// BGP itself tells them of none that came in by a leak, that the VRF's policy judges, or that came by
+// EVPN, whose routes it has in no VRF.
+func (g *originating) passesOn(a *rib.Attrs) bool {
+	return a.ByRule || g.receive != nil && a.Source != g.vrf || a.Carrier == rib.ByEVPN && g.customers
+}
+
+// received are the attributes of a path as the VRF has it from others.
+func (g *originating) received(p *rib.Path) *rib.Attrs {
+	if p.Attrs.ByRule || g.receive == nil {
+		return p.Attrs
+	}
+	return g.receive.Judge(rib.Subject{Prefix: p.Prefix, RD: p.RD, Attrs: p.Attrs, VRF: g.vrf, RPKI: g.rpki.For(g.receive, p), Unacted: true}, nil).Attrs
 }
 
 func (g *originating) looks(is bool, prefix netip.Prefix) {
@@ -280,7 +306,10 @@ func (g *originating) converged(of rib.Family) {
 // announcement is how a path is passed on by a VRF.
 func (l *passedOn) announcement(prefix netip.Prefix, vrf string) *rib.Announcement {
 	a := l.attrs
-	out := &rib.Announcement{As: rib.FromLeak, Of: a, Mark: rib.SendMark(vrf, a.Source), Prefix: prefix, MED: a.MED, Communities: a.Communities, Large: a.Large}
+	out := &rib.Announcement{As: rib.FromLeak, Of: a, Prefix: prefix, MED: a.MED, Communities: a.Communities, Large: a.Large}
+	if a.ByRule { // else other routers have it from where it is
+		out.Mark = rib.SendMark(vrf, a.Source)
+	}
 	if a.LocalPref != defaultLocalPref {
 		out.LocalPref = &a.LocalPref
 	}

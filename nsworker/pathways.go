@@ -19,10 +19,11 @@ type pathWays struct {
 	linkLocal bool // a path's link-local nexthop is preferred
 	link      func(peer netip.Addr) (netns, device string, inside netip.Addr)
 	links     map[string]string // the interfaces that lead to VRFs of other namespaces
+	carriage  rib.Carriage      // how packets get to other PEs
 
 	news    bool // how a nexthop is reached has changed, or one is new that is not
 	kept    int  // nexthops, when those were forgotten that no path had
-	byVia   [rib.Families]map[*rib.Via]*nexthop.Way
+	byVia   [rib.Families]map[*rib.Via]*viaWays
 	became  map[*rib.Via][]*rib.Via // what a policy made of them that sets nexthops
 	last    nexthop.Want            // what want returned, for its room
 	weights []uint16                // reused
@@ -39,7 +40,7 @@ func newPathWays(ways *nexthop.Ways, spec vrf.Spec, link func(netip.Addr) (netns
 // forget has each nexthop looked up by its parts again.
 func (w *pathWays) forget() {
 	for f := range w.byVia {
-		w.byVia[f] = make(map[*rib.Via]*nexthop.Way)
+		w.byVia[f] = make(map[*rib.Via]*viaWays)
 	}
 	w.became = make(map[*rib.Via][]*rib.Via)
 }
@@ -66,21 +67,67 @@ func (w *pathWays) heard(paths, judged []rib.Path) {
 // policy left it.
 func (w *pathWays) known(f rib.Family, via *rib.Via) iter.Seq[*nexthop.Way] {
 	return func(yield func(*nexthop.Way) bool) {
-		if way := w.byVia[f][via]; way != nil && !yield(way) {
+		if !w.byVia[f][via].each(yield) {
 			return
 		}
 		for _, is := range w.became[via] {
-			if way := w.byVia[f][is]; way != nil && !yield(way) {
+			if !w.byVia[f][is].each(yield) {
 				return
 			}
 		}
 	}
 }
 
+// viaWays are the nexthops of the paths that share a Via: one, or where a path says itself what
+// packets for it are put into, one by each label.
+type viaWays struct {
+	way     *nexthop.Way
+	byLabel map[uint32]*nexthop.Way
+}
+
+// each yields them, and tells whether it is to go on.
+func (v *viaWays) each(yield func(*nexthop.Way) bool) bool {
+	if v == nil {
+		return true
+	}
+	if v.way != nil && !yield(v.way) {
+		return false
+	}
+	for _, way := range v.byLabel {
+		if !yield(way) {
+			return false
+		}
+	}
+	return true
+}
+
+// at is where the nexthop of a path is.
+func (v *viaWays) at(p *rib.Path) *nexthop.Way {
+	switch {
+	case v == nil:
+		return nil
+	case p.Attrs.Carrier == rib.ByEVPN:
+		return v.byLabel[p.Label]
+	}
+	return v.way
+}
+
+// put keeps the nexthop of a path.
+func (v *viaWays) put(p *rib.Path, way *nexthop.Way) {
+	if p.Attrs.Carrier != rib.ByEVPN {
+		v.way = way
+		return
+	}
+	if v.byLabel == nil {
+		v.byLabel = make(map[uint32]*nexthop.Way)
+	}
+	v.byLabel[p.Label] = way
+}
+
 // judgeBy takes over a changed Spec.
 func (w *pathWays) judgeBy(spec vrf.Spec) {
 	w.blackhole, w.linkLocal, w.news = spec.Export.AcceptBlackhole, spec.Export.PreferLinkLocal, true
-	w.links = linksOf(spec)
+	w.links, w.carriage = linksOf(spec), spec.Carriage
 	w.forget()
 }
 
@@ -106,17 +153,32 @@ func (w *pathWays) way(p *rib.Path) *nexthop.Way {
 		}
 		return w.ways.Of(m, f)
 	}
-	way := w.byVia[f][p.Attrs.Via]
+	by := w.byVia[f][p.Attrs.Via]
+	way := by.at(p)
 	if way == nil {
 		m := member(p.Attrs, w.linkLocal, w.link)
 		if w.leaks(p.Attrs) {
 			m.Source, m.Link = p.Attrs.Source, w.linkOf(p.Attrs)
 		}
+		m.Encap, m.Cannot = w.use(p)
 		way = w.ways.Of(m, f)
-		w.byVia[f][p.Attrs.Via] = way
+		if by == nil {
+			by = new(viaWays)
+			w.byVia[f][p.Attrs.Via] = by
+		}
+		by.put(p, way)
 		w.news = w.news || way.Reach != rib.Reached
 	}
 	return way
+}
+
+// use is what packets for a path are put into, or why that cannot be. Of a path that comes from
+// another VRF here that VRF has judged it: it is said for which encapsulation the path is.
+func (w *pathWays) use(p *rib.Path) (rib.Encap, string) {
+	if w.leaks(p.Attrs) && p.Attrs.Carrier == rib.ByEVPN {
+		return p.Encap()
+	}
+	return w.carriage.Use(p)
 }
 
 // leaks tells whether a path is another VRF's of this daemon.

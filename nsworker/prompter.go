@@ -28,11 +28,11 @@ func (p *prompter) Offers(context.Context, string, netip.Prefix) ([]rib.Offer, e
 	return nil, nil
 }
 
-func (p *prompter) Telling(string, netip.Prefix) (rib.Telling, error) { return rib.Telling{}, nil }
+func (p *prompter) Deaf(string, bool) {}
 
-func (p *prompter) KeptOut(context.Context, string, func(netip.Prefix) bool, func(rib.KeptOut) bool) error {
-	return nil
-}
+func (p *prompter) Chose(string, []rib.Choice) {}
+
+func (p *prompter) Telling(string, netip.Prefix) (rib.Telling, error) { return rib.Telling{}, nil }
 
 func (p *prompter) Confirmed(_ string, whole bool, changes []rib.Confirmation) {
 	if whole || p.confirmed == nil {

@@ -62,6 +62,7 @@ func (s *tableSync) adopt(t rib.Table) {
 	o, v := s.sets.Objects, s.view()
 	o.On = t.Objects && s.spec.NexthopObjects
 	o.Load(t, s.spec.Protocol, trusted)
+	s.sets.Endpoints.Load(t.Endpoints, trusted)
 	o.Settle() // which of them are left alone, before the sets that hang on them are resolved
 	foreign := s.routes.adopt(t.Routes, func(f rib.Family) bool { return !s.sweeps.done[f] })
 	s.expiry.begin()
@@ -70,6 +71,7 @@ func (s *tableSync) adopt(t rib.Table) {
 		s.setBeside(table, rib.NewForeignTable(s.expiry.look(slices.DeleteFunc(routes, s.routes.owns))))
 	}
 	s.publish()
+	s.write.carried.looks(v)
 	s.deadHops = slices.ContainsFunc(foreign, func(r rib.Route) bool { return hasDead(r.Hops) })
 	s.sets.TryObjects() // what refused an object, or a route, may have changed
 	s.routes.unbar()
@@ -110,6 +112,7 @@ func (s *tableSync) removeOwn(ctx context.Context) error {
 			changes = append(changes, rib.Change{Op: rib.OpDelete, Route: r})
 		}
 	}
+	changes = append(changes, s.sets.Endpoints.Removal(t.Endpoints)...)
 	var refused error // the first
 	for batch := range slices.Chunk(changes, writeBatch) {
 		errs, err := s.table.Apply(ctx, batch)

@@ -39,7 +39,7 @@ type Rehearsal struct {
 // announced, and the board is looked at.
 func NewRehearsal(ctx context.Context, deps Deps, before, after []vrf.Spec) *Rehearsal {
 	r := &Rehearsal{before: vrf.SpecsByName(before), after: vrf.SpecsByName(after)}
-	r.deps = Deps{Kernel: deps.Kernel, BGP: deps.BGP, Board: deps.Board.rehearsal(), Log: slog.New(slog.DiscardHandler), Link: deps.Link}
+	r.deps = Deps{Kernel: deps.Kernel, BGP: deps.BGP, Board: deps.Board.rehearsal(), Log: slog.New(slog.DiscardHandler), Link: deps.Link, Core: onlookersCore{deps.Core}}
 	for _, s := range before {
 		if !r.Moves(s.Name) {
 			continue
@@ -60,7 +60,7 @@ func NewRehearsal(ctx context.Context, deps Deps, before, after []vrf.Spec) *Reh
 		if err == nil {
 			foreign := slices.DeleteFunc(t.Routes, func(o rib.Route) bool { return o.Protocol == s.Protocol })
 			view := rib.View{Where: where, Links: t.Links, Foreign: rib.NewForeignTable(foreign), ByDefault: s.Export.ResolveByDefault}
-			r.deps.Board.publish(s.Name, nexthop.View{View: view, Binding: s.Binding})
+			r.deps.Board.publish(s.Name, nexthop.View{View: view, Binding: s.Binding, Carriage: s.Carriage})
 		}
 	}
 	return r
@@ -155,7 +155,7 @@ func (r *Rehearsal) Table(ctx context.Context, name string, paths Candidates, st
 	d.out.Unreached, d.out.Confirmed = on.bgp.unreached, slices.Collect(maps.Keys(on.bgp.confirmed))
 	d.remarks(on.sync)
 	if was, runs := r.before[name]; runs && s.VRF == "" {
-		d.told(was, s, paths)
+		d.told(was, s, paths, r.deps.Board.RPKI())
 	}
 	return d.out, nil
 }
@@ -264,6 +264,7 @@ func (s scenery) Apply(_ context.Context, changes []rib.Change) ([]error, error)
 // rehearsal returns a board of its own with the views that are on b now.
 func (b *Board) rehearsal() *Board {
 	own := NewBoard()
+	own.rpki = b.rpki
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for name, v := range b.views {

@@ -126,7 +126,7 @@ func (d *differ) announcements(have, want []rib.Announcement, anew bool) {
 }
 
 // told says of how many prefixes neighbours would be told no more, and of how many anew.
-func (d *differ) told(was, is vrf.Spec, paths Candidates) {
+func (d *differ) told(was, is vrf.Spec, paths Candidates, by *rib.RPKI) {
 	before, after := tellingOf(was), tellingOf(is)
 	if before == after {
 		return
@@ -134,7 +134,7 @@ func (d *differ) told(was, is vrf.Spec, paths Candidates) {
 	less, more := 0, 0
 	for _, prefix := range paths.WithPaths() {
 		list := paths.Lookup(prefix)
-		switch a, b := before.tells(list), after.tells(list); {
+		switch a, b := before.tells(list, by), after.tells(list, by); {
 		case a && !b:
 			less++
 		case b && !a:

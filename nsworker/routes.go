@@ -42,6 +42,7 @@ type routes struct {
 type room struct {
 	chosen, judged []rib.Path
 	slots          []rib.Slot
+	heard          rib.Candidates // of the prefix in hand; without paths: the policies were not asked yet
 	prefixes       []netip.Prefix
 }
 
@@ -54,9 +55,10 @@ func newRoutes(w *Worker, sets *nexthop.Sets, c *ledger.Contention, doubt func(r
 		feed: w.feed, spec: &w.spec, sets: sets, doubt: doubt,
 		surplus: newSurplus(c, &w.drifts), over: make(map[rib.Slot]struct{}),
 		barred:    make(barred),
-		exporting: exporting(w.spec),
+		exporting: exporting(w.spec).Asking(w.deps.Board.RPKI()),
 		ways:      newPathWays(sets.Ways, w.spec, w.deps.Link),
 	}
+	r.beside.choices = choices{bgp: w.deps.BGP, spec: &w.spec, feed: w.feed}
 	r.confirms = confirms{bgp: w.deps.BGP, spec: &w.spec, routes: r}
 	r.adopted = adopted{late: func(rib.Family) bool { return false }, ways: r.ways}
 	r.backups = newBackups(r, c, &w.drifts)
@@ -93,9 +95,11 @@ func (r *routes) Replaced(was, is *nexthop.Forwarding) { r.sets.Objects.Hold(was
 func (r *routes) take(batch []rib.Entry) {
 	var like alike
 	for _, in := range batch {
-		if like.is(in) && r.exporting.OfPrefix(r.own, in.Prefix) == rib.Accepted && !elsewhere(r.Find(in.Slot), like.set) {
+		hear(r, in)
+		if like.is(in, r.room.heard.Judged) && r.exporting.OfPrefix(r.own, in.Prefix) == rib.Accepted && !elsewhere(r.Find(in.Slot), like.set) {
 			e := r.Begin(in.Slot, like.family)
 			e.Note.out = rib.Accepted
+			r.beside.choices.plain(in)
 			like.set.Use()
 			r.setNexthops(in.Slot, e, like.set, 0)
 			r.backups.want(in.Slot, like.family, nil, nexthop.Want{}, 0)
@@ -104,6 +108,10 @@ func (r *routes) take(batch []rib.Entry) {
 		}
 		e := r.Find(in.Slot)
 		if e == nil && (len(in.Paths) == 0 || !r.spec.Export.Enabled) {
+			if r.beside.choices.asked() {
+				v, _ := r.decide(in.Prefix, in.Paths)
+				r.beside.choices.made(in.Prefix, &v, in.Paths)
+			}
 			r.feed.Release(in.Slot)
 			like = alike{}
 			continue
@@ -115,27 +123,53 @@ func (r *routes) take(batch []rib.Entry) {
 	}
 }
 
+// hear has the policies asked about the one path of a prefix, ahead of its decision: mostly they
+// leave of it what they left of the one before.
+func hear(r *routes, in rib.Entry) {
+	r.room.heard = rib.Candidates{}
+	if len(in.Paths) != 1 || !r.exporting.Judges() || !r.spec.Export.Enabled {
+		return
+	}
+	r.room.heard = rib.Candidates{Prefix: in.Prefix, Paths: in.Paths, Judged: r.room.judged}
+	r.exporting.Hear(&r.room.heard)
+	r.room.judged = r.room.heard.Judged
+}
+
 // alike is what was decided for one prefix, while nothing but the feed is taken in: mostly
 // the next one has the same attributes, and what is to become of it depends on nothing
 // else, unless the prefix is special.
 type alike struct {
 	attrs  *rib.Attrs // nil: the next one has to be decided for itself
+	left   *rib.Attrs // what policies left of them; nil: there is none
+	label  uint32     // counts where another PE says by it how it is reached
 	family rib.Family
 	set    *nexthop.Set
 }
 
-func (a *alike) is(in rib.Entry) bool {
+func (a *alike) is(in rib.Entry, judged []rib.Path) bool {
 	return len(in.Paths) == 1 && in.Paths[0].Attrs == a.attrs && a.attrs != nil &&
+		(a.left == nil || len(judged) == 1 && judged[0].Attrs == a.left) &&
+		(a.attrs.Carrier == rib.NotCarried || in.Paths[0].Label == a.label) &&
 		rib.FamilyOf(in.Prefix) == a.family && a.set.Used() // or it was given up meanwhile
 }
 
 // alike returns what the decision for in says of others.
 func (r *routes) alike(in rib.Entry) alike {
 	e := r.Find(in.Slot)
-	if len(in.Paths) != 1 || e == nil || e.Want == nil || e.Want.Leaks() || r.exporting.Judges() {
+	switch {
+	case len(in.Paths) != 1 || e == nil || e.Want == nil || e.Want.Leaks():
+		return alike{}
+	case r.beside.origin.passesOn(in.Paths[0].Attrs): // of which it is told each
 		return alike{}
 	}
-	return alike{in.Paths[0].Attrs, rib.FamilyOf(in.Prefix), e.Want}
+	var left *rib.Attrs
+	if r.exporting.Judges() {
+		if len(r.room.judged) != 1 {
+			return alike{}
+		}
+		left = r.room.judged[0].Attrs
+	}
+	return alike{in.Paths[0].Attrs, left, in.Paths[0].Label, rib.FamilyOf(in.Prefix), e.Want}
 }
 
 // choose finds out what is wanted of one prefix, given its candidates.
@@ -143,6 +177,7 @@ func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []ri
 	r.ways.barred = r.barred[slot]
 	v, judged := r.decide(prefix, paths)
 	r.beside.origin.chose(slot, prefix, &v, paths)
+	r.beside.choices.made(prefix, &v, paths)
 	if e.Note.state == rib.Stale {
 		r.adopted.look(e, paths, judged)
 	}
@@ -174,9 +209,13 @@ func (r *routes) choose(slot rib.Slot, e *route, prefix netip.Prefix, paths []ri
 // decide decides one prefix. judged are its paths as the policy left them. Both are good until
 // the next call.
 func (r *routes) decide(prefix netip.Prefix, paths []rib.Path) (v rib.Verdict, judged []rib.Path) {
-	c := rib.Candidates{
-		Prefix: prefix, Paths: paths, Reach: r.ways.reach, Own: r.own, Taken: r.beside.taken,
-		Room: r.room.chosen, Judged: r.room.judged,
+	c := r.room.heard
+	if r.room.heard = (rib.Candidates{}); c.Prefix != prefix || len(c.Paths) == 0 {
+		c = rib.Candidates{Prefix: prefix, Paths: paths, Judged: r.room.judged}
+	}
+	c.Reach, c.Own, c.Taken, c.Room = r.ways.reach, r.own, r.beside.taken, r.room.chosen
+	if !r.spec.Export.Enabled {
+		c.Reach = nil // it is what BGP chooses, which looks no nexthop up then
 	}
 	v = rib.Decide(r.exporting, &c, nil)
 	r.room.chosen = v.Chosen

@@ -60,6 +60,13 @@ type BGP interface {
 	// Confirmed says for which prefixes the kernel has what the VRF means it to have, and for
 	// which not any more; whole: for no others. The list is not changed any more.
 	Confirmed(vrf string, whole bool, changes []rib.Confirmation)
+	// Deaf says whether a VRF whose packets are carried can take none from other PEs now: they
+	// are told of none of its routes then.
+	Deaf(vrf string, deaf bool)
+	// Chose says what a VRF goes by for some prefixes, where rib.Feed.Asked says that others
+	// leak it. It is called each time that the worker has taken something from the feed. The
+	// list is BGP's then.
+	Chose(vrf string, list []rib.Choice)
 }
 
 // Library is where a person who asks looks up what BGP has, and what it has not. It is not for
@@ -76,7 +83,4 @@ type Library interface {
 	Offers(ctx context.Context, vrf string, prefix netip.Prefix) ([]rib.Offer, error)
 	// Telling returns what neighbours are told of a prefix of the VRF, and why others are not.
 	Telling(vrf string, prefix netip.Prefix) (rib.Telling, error)
-	// KeptOut calls yield with what the leaks of the VRF keep out, of the prefixes for which
-	// within, where it is not nil, is true, until yield returns false.
-	KeptOut(ctx context.Context, vrf string, within func(netip.Prefix) bool, yield func(rib.KeptOut) bool) error
 }

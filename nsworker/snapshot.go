@@ -16,7 +16,7 @@ import (
 // immutable, so that what is in it is printed while the worker goes on.
 type snapshot struct {
 	name      string // of the VRF in BGP
-	leaks     bool   // it takes paths of other VRFs by rules
+	leaks     []rib.LeakRule
 	view      rib.View
 	mine      *rib.OwnPrefixes
 	protocol  uint8
@@ -41,7 +41,7 @@ type row struct {
 // snapshotOf is called by the loop's goroutine.
 func snapshotOf(s *tableSync) snapshot {
 	return snapshot{
-		name: s.spec.Of(), leaks: len(s.spec.Leaks) > 0, view: *s.view(), mine: s.routes.own, protocol: s.spec.Protocol,
+		name: s.spec.Of(), leaks: s.spec.Leaks, view: *s.view(), mine: s.routes.own, protocol: s.spec.Protocol,
 		metric: s.spec.Export.Metric, exporting: s.routes.exporting.LookingOn(), importing: s.importing.LookingOn(),
 		onlooker: s.onlooker(),
 		taken:    takenOf(s.spec, s.importing, *s.view()),
@@ -109,6 +109,7 @@ func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus
 				st.Route.Metric = v.Metric
 			}
 			st.Best, st.Paths, st.Backup = buf[0], len(buf), v.Backup
+			st.Encaps = s.onlooker.encaps(r.hops, buf)
 			st.Leaked = st.Leaked || slices.ContainsFunc(buf, func(p rib.Path) bool { return p.LeaksInto(s.name) })
 			if r.state == rib.Installed {
 				st.Reason = besideReason(st.Reason, byWhichLeak(st.Best))

@@ -6,12 +6,15 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// beside is how the kernel's routes that the VRF imports and our own stand beside each other.
+// beside is how the kernel's routes that the VRF imports and our own stand beside each other, and
+// who else is told of what is decided.
 type beside struct {
 	taken rib.Taken
 	stood func(rib.Slot, *route) // told of each evaluated entry, of which our route may have come or gone
 	// origin is told of what is chosen.
 	origin *originating
+	// choices are for those who leak from the VRF.
+	choices choices
 }
 
 // standing implements rib.Standing.

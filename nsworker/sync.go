@@ -66,7 +66,7 @@ func newTableSync(w *Worker, table Table) *tableSync {
 	}
 	s.unreached = unreached{bgp: w.deps.BGP, spec: &w.spec, ways: s.routes.ways}
 	s.routes.adopted.late, s.routes.beside.origin.late = s.sweeps.late, s.sweeps.late
-	s.write = writer{books: s.books, Worker: w, table: table, tell: &s.tell, doubt: s.doubt, lost: s.losesStep}
+	s.write = writer{books: s.books, Worker: w, table: table, tell: &s.tell, doubt: s.doubt, lost: s.losesStep, carried: carried{core: w.deps.Core, bgp: w.deps.BGP, spec: &w.spec}}
 	return s
 }
 
@@ -76,6 +76,7 @@ func (s *tableSync) run(ctx context.Context) error {
 	}
 	s.announced.begin(s.routes.beside.origin.inherit)
 	s.feed.Restart()
+	s.write.carried.begin()
 	s.resync.at(time.Now(), rib.ResyncStart)
 	s.report(false)
 	timer := time.NewTimer(0)
@@ -99,6 +100,9 @@ func (s *tableSync) run(ctx context.Context) error {
 		case <-s.wakes:
 			s.tell.look()
 			s.routes.markUsers(s.sets.Leaking())
+		case <-s.write.carried.news:
+			s.tell.look()
+			s.routes.markUsers(s.sets.OverCore())
 		case spec := <-s.specs:
 			s.reconfigure(spec)
 		case q := <-s.queries:
@@ -139,12 +143,12 @@ func (s *tableSync) nextTimer() time.Duration {
 	next := time.Hour
 	times := []time.Time{s.resync.when, s.later.when, s.slow.when, s.routes.RetryTime(), s.routes.backups.RetryTime(), s.routes.backups.time(), s.expiry.next, s.contention.Again(), s.contention.CalmTime()}
 	if s.phase.known() {
-		if !s.routes.written() || s.sets.Due() || len(s.routes.surplus.routes) > 0 && s.resync.when.IsZero() || !s.sets.Objects.Idle() {
+		if !s.routes.written() || s.sets.Due() || len(s.routes.surplus.routes) > 0 && s.resync.when.IsZero() || !s.sets.Objects.Idle() || !s.sets.Endpoints.Idle() {
 			return 0
 		}
 		times = append(times, s.sweeps.time(), s.announced.sendTime())
 		if s.mayTidy() {
-			times = append(times, s.sets.Objects.TidyTime())
+			times = append(times, s.sets.Objects.TidyTime(), s.sets.Endpoints.TidyTime())
 		}
 	}
 	for _, t := range times {
@@ -186,18 +190,21 @@ func (s *tableSync) work(ctx context.Context) error {
 	s.chooseMoved()   // behind what moves them at once
 	s.tellUnreached() // before what takes long
 	s.routes.confirms.tell()
+	s.routes.beside.choices.tell()
 	for _, step := range []func(context.Context) error{s.writeRoutes, s.write.announce} {
 		if err := step(ctx); err != nil || !s.phase.known() {
 			return err
 		}
 	}
 	s.tellUnreached()
+	s.sets.Endpoints.Tidy(s.mayTidy())
 	if s.sets.Objects.Tidy(s.mayTidy()) {
 		s.routes.markUsers(s.sets.Separate())
 		s.routes.ways.tidy(s.feed)
 	}
 	s.pass()
 	s.routes.confirms.tell()
+	s.routes.beside.choices.tell()
 	s.announcedAll()
 	return nil
 }
@@ -225,7 +232,7 @@ func (s *tableSync) writeRoutes(ctx context.Context) error {
 
 // mayTidy tells whether what is known of the table says what is unused.
 func (s *tableSync) mayTidy() bool {
-	return s.phase.known() && s.sweeps.all() && s.routes.idle() && s.sets.Objects.Idle()
+	return s.phase.known() && s.sweeps.all() && s.routes.idle() && s.sets.Objects.Idle() && s.sets.Endpoints.Idle()
 }
 
 // announcedAll tells those who wait for it, once, that BGP has all that the table had for it.
@@ -271,6 +278,7 @@ func (s *tableSync) onFeed() {
 		s.feed.Postpone() // the prefixes: this is in the kernel first
 		return
 	}
+	s.routes.beside.choices.looked = true
 	s.entries = s.feed.Take(s.entries[:0], feedBatch)
 	before := [rib.Families]int{s.routes.WaitingOf(rib.IPv4), s.routes.WaitingOf(rib.IPv6)}
 	s.routes.take(s.entries)
@@ -292,6 +300,7 @@ func (s *tableSync) gone(ctx context.Context, what string) error {
 		s.log.Info("routes in the old table could not be removed", "err", err)
 	}
 	confirmNothing(s.deps.BGP, &s.spec)
+	deafen(s.deps.BGP, &s.spec)
 	if err := s.withdrawAll(ctx); err != nil {
 		return err
 	}
@@ -309,6 +318,7 @@ func (s *tableSync) leave(ctx context.Context) error {
 	if err := s.removeOwn(ctx); err != nil {
 		return fmt.Errorf("remove the routes of a VRF that ends: %w", err)
 	}
+	s.write.carried.drop()
 	if errors.Is(why, vrf.ErrRemoved) {
 		return s.withdrawAll(ctx)
 	}
@@ -318,8 +328,11 @@ func (s *tableSync) leave(ctx context.Context) error {
 // close gives back what it holds of others.
 func (s *tableSync) close() {
 	s.feed.SetRepairing(false)
+	s.feed.Leave()
 	s.unreached.end()
 	s.follows.close()
+	s.write.carried.end()
+	s.sets.Close()
 	s.sets.Objects.Close()
 	s.askings.abandon()
 }
@@ -343,5 +356,5 @@ func (s *tableSync) doubt(reason rib.ResyncReason) {
 
 // publish shows the VRF's view to those it leaks into.
 func (s *tableSync) publish() {
-	s.deps.Board.publish(s.name, nexthop.View{View: *s.view(), Binding: s.spec.Binding})
+	s.deps.Board.publish(s.name, nexthop.View{View: *s.view(), Binding: s.spec.Binding, Carriage: s.spec.Carriage})
 }

@@ -49,8 +49,8 @@ func (w *pathWays) unreached(vrfName string) map[rib.PathNexthop]struct{} {
 	}
 	var not map[rib.PathNexthop]struct{}
 	for f := range w.byVia {
-		for via, way := range w.byVia[f] {
-			if way.Reach != rib.Reached && via.Source == vrfName && via.Peer.IsValid() {
+		for via, by := range w.byVia[f] {
+			if way := by.way; way != nil && way.Reach != rib.Reached && via.Source == vrfName && via.Peer.IsValid() {
 				if not == nil {
 					not = make(map[rib.PathNexthop]struct{})
 				}

@@ -28,6 +28,7 @@ type Deps struct {
 	// BGP's own: that namespace, as a Binding names it, the interface, "" where it is not
 	// known, and the address that it has inside; nil: there are none.
 	Link func(peer netip.Addr) (netns, device string, inside netip.Addr)
+	Core Core // the network between PEs; nil: there is none
 }
 
 // Worker keeps one VRF true. It satisfies vrf.Worker.
@@ -89,6 +90,11 @@ func (w *Worker) Run(ctx context.Context) error {
 		return fmt.Errorf("subscribe to BGP: %w", err)
 	}
 	w.feed = feed
+	chooses := &elector{func(ctx context.Context, prefixes []netip.Prefix, yield func(*rib.Choice)) error {
+		return goesBy(ctx, w, prefixes, yield)
+	}}
+	w.deps.Board.enter(w.name, chooses)
+	defer w.deps.Board.exit(w.name, chooses)
 	// A worker that fails leaves its view to those it leaks into: their routes stand,
 	// and the next worker shows them what it finds.
 	defer func() {
@@ -164,6 +170,7 @@ func (w *Worker) open(ctx context.Context) (Table, error) {
 			w.log.Info("waiting for the VRF's table", "reason", reason)
 			w.deps.Board.retract(w.name)
 			confirmNothing(w.deps.BGP, &w.spec)
+			deafen(w.deps.BGP, &w.spec)
 			// Interfaces that are gone announce nothing.
 			if err := w.withdrawAll(ctx); err != nil {
 				return nil, err

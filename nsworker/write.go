@@ -16,10 +16,11 @@ import (
 type writer struct {
 	*books
 	*Worker
-	table Table
-	tell  *teller
-	doubt func(rib.ResyncReason)
-	lost  func() // the outcome of a batch is not known
+	table   Table
+	tell    *teller
+	doubt   func(rib.ResyncReason)
+	lost    func() // the outcome of a batch is not known
+	carried carried
 
 	ages        [rib.Families]ages
 	unconfirmed int          // batches in a row whose outcome is not known
@@ -27,9 +28,36 @@ type writer struct {
 	changes     []rib.Change // those of writes
 }
 
+// endpoints brings about the endpoints that are due, before any nexthop object that leads there.
+// It is not known what the table has where a batch was not confirmed.
+func (w *writer) endpoints(ctx context.Context) (known bool, err error) {
+	for {
+		changes := w.sets.Endpoints.Changes()
+		if len(changes) == 0 {
+			return true, nil
+		}
+		errs, err := w.table.Apply(ctx, changes)
+		if err != nil {
+			return false, w.unknown(ctx, err)
+		}
+		for i, c := range changes {
+			if errs[i] == nil {
+				w.sets.Endpoints.Confirmed(c)
+				continue
+			}
+			w.log.Debug("entries for another PE could not be written", "pe", c.Endpoint.VTEP, "err", errs[i])
+			w.routes.markUsers(w.sets.RefuseEndpoint(c, errs[i]))
+		}
+		w.pass()
+	}
+}
+
 // objects brings about the nexthop objects that are due, before any route that is to hang on
 // them.
 func (w *writer) objects(ctx context.Context) error {
+	if known, err := w.endpoints(ctx); err != nil || !known {
+		return err
+	}
 	for {
 		changes := w.sets.Objects.Changes()
 		if len(changes) == 0 {
@@ -39,6 +67,7 @@ func (w *writer) objects(ctx context.Context) error {
 		if err != nil {
 			return w.unknown(ctx, err)
 		}
+		w.carried.wrote(w.table.Where(), changes)
 		for i, c := range changes {
 			w.wroteObject(c, errs[i])
 		}
@@ -87,6 +116,7 @@ func (w *writer) some(ctx context.Context, mayDelete bool) (wrote bool, err erro
 		return false, w.unknown(ctx, err)
 	}
 	w.unconfirmed = 0
+	w.carried.wrote(w.table.Where(), w.changes)
 	var confirmed [rib.Families]int
 	for i, c := range w.writes {
 		w.tally(c.Change, errs[i])

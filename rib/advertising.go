@@ -8,6 +8,10 @@ type Advertising struct {
 	Rejects Judge
 	// Installed: they are told of prefixes that are confirmed alone: see Confirmation.
 	Installed bool
+	// PassesOn says that the VRF's own neighbours are told what its worker passes on of the paths
+	// that route targets lead into it, and none of those themselves. It counts for the VRFs of
+	// Extras.Screened.
+	PassesOn bool
 }
 
 // Confirmation says whether the kernel forwards by a VRF's route for a prefix, as the VRF means

@@ -179,6 +179,9 @@ func sameNexthop(a, b *Attrs) bool {
 
 func (by Selection) beforeMED(a, b *Path) (int, string) {
 	x, y := a.Attrs, b.Attrs
+	if c := yesFirst(!x.GivesWay, !y.GivesWay); c != 0 {
+		return c, "leaks in a circle"
+	}
 	if c := yesFirst(!x.Stale, !y.Stale); c != 0 {
 		return c, "LLGR-stale"
 	}

@@ -14,7 +14,8 @@ type Exporting struct {
 	policy ExportPolicy
 	wants  string // what the policy's communities ask for, in words
 
-	looksOn  bool // nobody acts on what is decided
+	rpki     *RPKI // what the policies are told; nil: they do not ask
+	looksOn  bool  // nobody acts on what is decided
 	discards map[netip.Prefix]struct{}
 }
 
@@ -23,6 +24,16 @@ type Exporting struct {
 // of its own.
 func NewExporting(name, of string, policy ExportPolicy) *Exporting {
 	return &Exporting{name: name, of: of, policy: policy, wants: policy.wants()}
+}
+
+// Asking is x with what its policies are told that ask what the RPKI says.
+func (x *Exporting) Asking(by *RPKI) *Exporting {
+	if !AsksRPKI(x.policy.Policy) && !AsksRPKI(x.policy.Receive) {
+		return x
+	}
+	c := *x
+	c.rpki = by
+	return &c
 }
 
 // Discarding is x for a VRF with aggregates: as long as one that discards is announced, and is
@@ -48,14 +59,23 @@ func (x *Exporting) discarding(prefix netip.Prefix, a *Attrs) bool {
 // counts for them and may change without its Spec.
 type Candidates struct {
 	Prefix netip.Prefix
-	Paths  []Path                 // in any order; they are not changed
-	Reach  func(p *Path) Reach    // how the nexthop of a path is reached; nil: each is
-	Own    *OwnPrefixes           // the VRF's own, as of now
-	Taken  Taken                  // what the VRF imports of the kernel's routes
-	RPKI   func(p *Path) Validity // what the RPKI says of a path; nil: nothing
-	Room   []Path                 // the chosen paths are written over it; it must not overlap Paths
+	Paths  []Path              // in any order; they are not changed
+	Reach  func(p *Path) Reach // how the nexthop of a path is reached; nil: each is
+	Own    *OwnPrefixes        // the VRF's own, as of now
+	Taken  Taken               // what the VRF imports of the kernel's routes
+	Room   []Path              // the chosen paths are written over it; it must not overlap Paths
 	// Judged is room for the paths as the policy leaves them: they are written over it.
 	Judged []Path
+
+	heard    bool // Judged is what the policies left, and rejected why they left nothing
+	rejected rejection
+}
+
+// Hear has the policies asked before Decide, which does not ask them again: then what they leave
+// can be compared with what they left of others. It is called once.
+func (x *Exporting) Hear(c *Candidates) {
+	c.Judged, c.rejected = x.judged(c, nil)
+	c.heard = true
 }
 
 // Reach is how the nexthop of a path is reached, the best first.
@@ -126,7 +146,10 @@ type Verdict struct {
 // prefix: nexthops, quota, kernel.
 func Decide(x *Exporting, c *Candidates, t *Trace) Verdict {
 	t.begin()
-	paths, rejected := x.judged(c, t)
+	paths, rejected := c.Judged, c.rejected
+	if !c.heard {
+		paths, rejected = x.judged(c, t)
+	}
 	if len(paths) == 0 {
 		paths = c.Paths // of which the others are told: they are what BGP has
 	}

@@ -38,9 +38,6 @@ func (x *Exporting) judged(c *Candidates, t *Trace) (paths []Path, why rejection
 // one rejects it; 0: none.
 func (x *Exporting) ask(p *Path, c *Candidates, t *Trace) (at Place, by string) {
 	s := Subject{Prefix: p.Prefix, RD: p.RD, Attrs: p.Attrs, VRF: x.of, Unacted: x.looksOn}
-	if c.RPKI != nil {
-		s.RPKI = c.RPKI(p)
-	}
 	others, given := p.Attrs.Source != x.of && !p.Attrs.ByRule, p.Attrs // by a rule: it has a policy of its own
 	for at, policy := range [...]Judge{AtReceive: x.policy.Receive, AtPolicy: x.policy.Policy} {
 		if policy == nil || Place(at) == AtReceive && !others {
@@ -52,6 +49,7 @@ func (x *Exporting) ask(p *Path, c *Candidates, t *Trace) (at Place, by string) 
 			t.Judged[len(t.Judged)-1].Path.Attrs = given
 			h = &t.Judged[len(t.Judged)-1].Hearing
 		}
+		s.RPKI = x.rpki.For(policy, p)
 		r := policy.Judge(s, h)
 		if r.Rejected {
 			return Place(at), r.By

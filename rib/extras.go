@@ -22,6 +22,16 @@ type Extras struct {
 	// Rules are what people call the statements of BGP's own policies that policies of the
 	// configuration are written as, by the name of the statement: `policy "p", rule 2 (customers)`.
 	Rules map[string]string
+	// Carried is how what goes out of VRFs is carried, by VRF. What goes out of one that is not in
+	// it is VPN routes.
+	Carried map[string]Carried
+	// Validating are the VRFs whose paths some policy judges by what the RPKI says, for the VRF's own
+	// table or on their way into another VRF; sorted.
+	Validating []string
+	// Screened are the VRFs whose neighbours may be told of nothing that route targets lead into the
+	// VRF but what its worker passes on, because a policy of the VRF judges it: see Advertising;
+	// sorted.
+	Screened []string
 }
 
 // TermsOfGroup is the key of a peer group in Extras.Terms.

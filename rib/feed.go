@@ -38,6 +38,8 @@ type Feed struct {
 	converged [Families]bool
 	down      Down
 	repairs   atomic.Bool // see SetRepairing; not guarded
+	asked     atomic.Bool // see Ask; not guarded
+	read      atomic.Bool // see Leave; not guarded
 	ready     chan struct{}
 }
 
@@ -50,8 +52,13 @@ func NewFeed() *Feed {
 }
 
 // Set replaces all paths of rd and prefix by paths, which it copies: none takes
-// them away.
-func (f *Feed) Set(prefix netip.Prefix, rd RD, paths []Path) {
+// them away. Those that came by EVPN stay.
+func (f *Feed) Set(prefix netip.Prefix, rd RD, paths []Path) { f.replace(prefix, rd, false, paths) }
+
+// SetEVPN is Set of the paths that came by EVPN.
+func (f *Feed) SetEVPN(prefix netip.Prefix, rd RD, paths []Path) { f.replace(prefix, rd, true, paths) }
+
+func (f *Feed) replace(prefix netip.Prefix, rd RD, evpn bool, paths []Path) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	k := pack(prefix)
@@ -67,7 +74,7 @@ func (f *Feed) Set(prefix netip.Prefix, rd RD, paths []Path) {
 		if len(paths) == 0 {
 			return
 		}
-	} else if paths, found = f.replaced(slot, c, rd, paths); !found {
+	} else if paths, found = f.replaced(slot, c, rd, evpn, paths); !found {
 		return
 	}
 	f.put(slot, c, k.family(), paths)
@@ -76,12 +83,12 @@ func (f *Feed) Set(prefix netip.Prefix, rd RD, paths []Path) {
 
 // replaced returns the paths of a cell with those of rd replaced, until the next call; false:
 // they are the same already.
-func (f *Feed) replaced(slot Slot, c *feedCell, rd RD, paths []Path) ([]Path, bool) {
+func (f *Feed) replaced(slot Slot, c *feedCell, rd RD, evpn bool, paths []Path) ([]Path, bool) {
 	f.old = f.paths(f.old[:0], slot, c)
 	others, same := 0, 0
 	for i := range f.old {
 		switch p := &f.old[i]; {
-		case p.RD != rd:
+		case p.RD != rd || p.InEVPN() != evpn:
 			others++
 		case same < len(paths) && samePath(p, &paths[same]):
 			same++
@@ -95,7 +102,7 @@ func (f *Feed) replaced(slot Slot, c *feedCell, rd RD, paths []Path) ([]Path, bo
 	if others == 0 {
 		return paths, true
 	}
-	f.old = append(slices.DeleteFunc(f.old, func(p Path) bool { return p.RD == rd }), paths...)
+	f.old = append(slices.DeleteFunc(f.old, func(p Path) bool { return p.RD == rd && p.InEVPN() == evpn }), paths...)
 	return f.old, true
 }
 
@@ -183,6 +190,7 @@ func (f *Feed) Restart() {
 		}
 	}
 	f.rewind()
+	f.read.Store(true)
 }
 
 // Rewind marks every prefix with a path as changed.

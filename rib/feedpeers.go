@@ -72,3 +72,23 @@ func (f *Feed) SetRepairing(is bool) { f.repairs.Store(is) }
 
 // Repairing tells whether the reader says so.
 func (f *Feed) Repairing() bool { return f.repairs.Load() }
+
+// Ask says whether others are to be told what the reader chooses of each prefix: they leak it.
+// anew: also of what it has said already.
+func (f *Feed) Ask(is, anew bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked.Store(is)
+	if is && anew {
+		f.rewind()
+	}
+}
+
+// Asked tells whether others are to be told what the reader chooses.
+func (f *Feed) Asked() bool { return f.asked.Load() }
+
+// Leave says that the reader takes nothing any more: it has no table. Restart ends that.
+func (f *Feed) Leave() { f.read.Store(false) }
+
+// Read tells whether there is a reader that takes what comes.
+func (f *Feed) Read() bool { return f.read.Load() }

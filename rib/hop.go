@@ -3,7 +3,6 @@ package rib
 import (
 	"encoding/binary"
 	"net/netip"
-	"strconv"
 )
 
 // Hop is one way out: a resolved nexthop as the kernel knows it. Two are compared by
@@ -11,37 +10,18 @@ import (
 type Hop struct {
 	Gateway netip.Addr // invalid where the destination is on the link itself; never has a zone
 	Ifindex int        // of the output interface, in the VRF's namespace
-	Encap   Encap      // what a packet is put into on this way
-	Weight  uint16     // 1 to MaxWeight where it is ours; 0 is read as 1
-	OnLink  bool       // RTNH_F_ONLINK: the kernel is not to ask the table whether the gateway is on the link
-	Dead    bool       // as read: the kernel does not forward there (RTNH_F_DEAD); never written
+	// Encap is what a packet is put into on this way, by the kernel (RTA_ENCAP, NHA_ENCAP). Of a
+	// hop over a VXLAN device it is none: its gateway says it all (Endpoint).
+	Encap  Encap
+	Weight uint16 // 1 to MaxWeight where it is ours; 0 is read as 1
+	OnLink bool   // RTNH_F_ONLINK: the kernel is not to ask the table whether the gateway is on the link
+	Dead   bool   // as read: the kernel does not forward there (RTNH_F_DEAD); never written
 }
 
 // MaxWeight is the largest weight that every kernel takes everywhere: that of a route's hop
 // may be 256, that of a member of a nexthop object's group 255, and 65535 since Linux 6.12
 // (nh_check_attr_group), which other programs' objects have.
 const MaxWeight = 255
-
-// Encap is the encapsulation of a hop (RTA_ENCAP, NHA_ENCAP). The zero Encap is none. Of
-// another program's it says which kind it is, and no hop of ours has one so far. It is where
-// MPLS labels, the SIDs of SRv6, and the VNI with the router's MAC of VXLAN go. It stays
-// comparable, so that hops stay so: a list in it has a fixed length, or is interned.
-type Encap struct {
-	Kind EncapKind
-}
-
-// EncapKind is the kernel's number of a kind of encapsulation, enum lwtunnel_encap_types
-// (include/uapi/linux/lwtunnel.h); 0: none.
-type EncapKind uint8
-
-// String is the kind as `ip route` names it behind "encap".
-func (k EncapKind) String() string {
-	names := [...]string{"none", "mpls", "ip", "ila", "ip6", "seg6", "bpf", "seg6local", "rpl", "ioam6", "xfrm"}
-	if int(k) < len(names) {
-		return names[k]
-	}
-	return strconv.Itoa(int(k))
-}
 
 // Equal tells whether the kernel would hold a and b as the same nexthop: gateway,
 // interface, encapsulation and RTNH_F_ONLINK. Weight belongs to a hop's place among
@@ -65,10 +45,7 @@ func (h Hop) AppendKey(b []byte) []byte {
 	if h.OnLink {
 		b = append(b, 'o')
 	}
-	if h.Encap != (Encap{}) {
-		b = append(b, 'e', byte(h.Encap.Kind))
-	}
-	return b
+	return h.Encap.AppendKey(b)
 }
 
 // fitted returns hops with their weights brought down to MaxWeight where one is above, each

@@ -190,12 +190,19 @@ func TestLookingOn(t *testing.T) {
 	}
 }
 
+// asker asks what the RPKI says.
+type asker struct{ *judgeOf }
+
+func (asker) AsksRPKI() bool { return true }
+
 // TestAsked: a policy is told what the RPKI says, and in which VRF it judges.
 func TestAsked(t *testing.T) {
-	j := new(judgeOf)
+	j := &asker{new(judgeOf)}
 	x, own := red(func(p *ExportPolicy) { p.Policy = j })
-	c := Candidates{Prefix: prefix("10.0.0.0/24"), Paths: []Path{tagged(7, func(p *Path, _ *Attrs) { p.RD = 9 })}, Own: own, RPKI: func(*Path) Validity { return Invalid }}
-	Decide(x, &c, nil)
+	c := Candidates{Prefix: prefix("10.0.0.0/24"), Paths: []Path{tagged(7, func(p *Path, _ *Attrs) { p.RD = 9 })}, Own: own}
+	var rpki RPKI
+	rpki.Set(NewROAs(65000, slices.Values([]ROA{{prefix("10.0.0.0/24"), 24, 64999}})))
+	Decide(x.Asking(&rpki), &c, nil)
 	if s := j.asked[0]; s.RPKI != Invalid || s.VRF != "red" || s.RD != 9 || s.Route != nil {
 		t.Errorf("%+v", s)
 	}

@@ -28,3 +28,26 @@ func (k *KeptOut) Reason() string {
 	}
 	return fmt.Sprintf("the leak from VRF %q does not let it in: %s rejects it", k.Rule.From, k.By)
 }
+
+// KeepsOut is what the rule keeps out of a VRF of what From goes by, where nothing of that came in;
+// false: nothing. What From does not go by is nothing that it leaks.
+func (l *LeakRule) KeepsOut(c *Choice, into string, by *RPKI) (out KeptOut, is bool) {
+	if !l.Takes(c) {
+		return out, false
+	}
+	for _, p := range c.Paths {
+		if !l.Concerns(&p) {
+			continue
+		}
+		p.Attrs = l.Leaked(p.Attrs)
+		r := l.Judge(&p, into, true, by, nil)
+		if !r.Rejected {
+			p.Attrs = r.Attrs
+			return KeptOut{Prefix: c.Prefix, Path: p, Rule: *l}, l.MaxPrefixes > 0 // without a limit it is about to come in
+		}
+		if !is {
+			out, is = KeptOut{Prefix: c.Prefix, Path: p, Rule: *l, By: r.By}, true
+		}
+	}
+	return out, is
+}

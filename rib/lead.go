@@ -12,9 +12,21 @@ type Lead struct {
 	// there; the zero Route: none does, or the nexthop is link-local.
 	By  Route
 	Err error // one short sentence about the nexthop, where there are no hops
+	// Reach is how the core is reached there, of a PE; Endpoint is that of one by VXLAN.
+	Reach    Reach
+	Endpoint Endpoint
 
 	settled bool
 }
+
+// LeadOver is how far the core leads to a PE, by what a VRF has over it: BGP's own routes in the
+// VRF have no say in that.
+func LeadOver(hop Hop, core Lead, to Endpoint) Lead {
+	return Lead{Hops: []Hop{hop}, By: core.By, Reach: core.Reach, Endpoint: to, settled: true}
+}
+
+// NoLead is that nothing leads to a nexthop, whatever BGP's own routes are.
+func NoLead(err error) Lead { return Lead{Err: err, settled: true} }
 
 // direct tells whether a hop leads to everybody on its link.
 func (h Hop) direct() bool { return h.Ifindex != 0 && !h.Gateway.IsValid() }
@@ -48,7 +60,7 @@ func (e *encapError) Error() string {
 func encapsulates(r Route, live []Hop) error {
 	for _, h := range live {
 		if h.Encap != (Encap{}) {
-			return &encapError{r, h.Encap.Kind}
+			return &encapError{r, h.Encap.Kind()}
 		}
 	}
 	return nil

@@ -24,7 +24,7 @@ func TestLeakedPrefix(t *testing.T) {
 	routes := NewForeignTable([]Route{
 		uni("192.0.2.0/24", Hop{Ifindex: 6}), uni("2001:db8:1::/64", Hop{Ifindex: 6}), uni("10.5.0.0/16", Hop{Ifindex: 6}, Hop{Ifindex: 7}),
 		uni("10.1.0.0/16", via("192.0.2.9", 6)), uni("10.2.0.0/16", via("192.0.2.9", 6), Hop{Ifindex: 7}),
-		uni("10.3.0.0/16", Hop{Ifindex: 6, Encap: Encap{Kind: 1}}),
+		uni("10.3.0.0/16", Hop{Ifindex: 6, Encap: EncapOf(1)}),
 	})
 	device := View{Where: Where{Table: 1001, Device: 5}, Links: links, Foreign: routes}
 	main := View{Where: Where{Table: 254}, Links: links, Foreign: routes}

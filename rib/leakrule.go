@@ -18,7 +18,8 @@ type LeakRule struct {
 
 // Concerns tells whether a path is one of From: this router learned or originated it there. What
 // is there by a leak, or by route targets from another router, is not From's to leak, so that no
-// path comes back to where it is from, however many VRFs leak from each other.
+// path comes back to where it is from, however many VRFs leak from each other. Of those a rule
+// takes what From chooses, see Choice: packets that come to From by the leak leave it there.
 func (l *LeakRule) Concerns(p *Path) bool {
 	switch a := p.Attrs; {
 	case a.Imported && a.As == FromLeak, a.ByRule:
@@ -30,8 +31,9 @@ func (l *LeakRule) Concerns(p *Path) bool {
 	}
 }
 
-// Leaked returns the attributes of a path of From as others have it: they say that a rule let it in, and what its VRF prefers among its own counts for nobody else. They share
-// nothing that is changed.
+// Leaked returns the attributes of a path of From as others have it: they say that a rule let it
+// in, and what its VRF prefers among its own counts for nobody else. They share nothing that is
+// changed.
 func (l *LeakRule) Leaked(a *Attrs) *Attrs {
 	b, via := *a, *a.Via
 	via.Source, via.ByRule = l.From, true
@@ -39,13 +41,17 @@ func (l *LeakRule) Leaked(a *Attrs) *Attrs {
 	return &b
 }
 
+// Takes tells whether the rule is about what From chose: by a link packets come to its table,
+// which has to lead on.
+func (l *LeakRule) Takes(c *Choice) bool { return l.Link == "" || !c.Untabled }
+
 // Judge says what the rule's policy makes of a path, with the attributes that it has for others,
-// on its way into a VRF.
-func (l *LeakRule) Judge(p *Path, into string, unacted bool, h *Hearing) Ruling {
+// on its way into a VRF. by is what it is told that the RPKI says.
+func (l *LeakRule) Judge(p *Path, into string, unacted bool, by *RPKI, h *Hearing) Ruling {
 	if l.Policy == nil {
 		return Ruling{Attrs: p.Attrs}
 	}
-	return l.Policy.Judge(Subject{Prefix: p.Prefix, RD: p.RD, Attrs: p.Attrs, VRF: into, Unacted: unacted}, h)
+	return l.Policy.Judge(Subject{Prefix: p.Prefix, RD: p.RD, Attrs: p.Attrs, VRF: into, RPKI: by.For(l.Policy, p), Unacted: unacted}, h)
 }
 
 // String names the rule by what the configuration says of it.

@@ -75,6 +75,6 @@ func ChangedLinks(a, b Links) []int {
 
 func sameLink(a, b Link) bool {
 	return a.Name == b.Name && a.Master == b.Master && a.Peer == b.Peer && a.VRFTable == b.VRFTable &&
-		a.Up == b.Up && a.Admin == b.Admin && slices.Equal(a.Addrs, b.Addrs) &&
+		a.Up == b.Up && a.Admin == b.Admin && a.VXLAN == b.VXLAN && slices.Equal(a.Addrs, b.Addrs) &&
 		slices.Equal(a.Tentative, b.Tentative) && slices.Equal(a.Deprecated, b.Deprecated)
 }

@@ -51,9 +51,16 @@ type Via struct {
 	// kernel table of Source ("default" for the global table), or for another reason As.
 	Imported bool
 	As       AnnouncedAs
+	// Carrier is what brought a path of another PE into a VRF. Of ByEVPN the rest says for which
+	// encapsulation, and its router's MAC address; the VNI is the path's label.
+	Carrier   Carrier
+	EncapKind EncapKind
+	RouterMAC MAC
 	// ByRule marks a path that another VRF's LeakRule let in; Source is "default" where it
 	// is of the global table.
 	ByRule bool
+	// GivesWay says of one that it comes behind all others, because rules lead in a circle.
+	GivesWay bool
 }
 
 // PathNexthop is by what a path is forwarded in the VRF that has it from a neighbour. Paths
@@ -108,10 +115,16 @@ func (t *Tags) Meets(rts []RT) bool {
 type Path struct {
 	Prefix netip.Prefix
 	RD     RD
-	ID     uint32 // tells the paths of one RD:prefix apart (RFC 7911, multipath)
-	Label  uint32 // MPLS label of a VPN path; 0: none
+	ID     uint32 // tells the paths of one RD:prefix apart, those by EVPN too (RFC 7911, multipath)
+	Label  uint32 // of a VPN path its MPLS label, of one by EVPN its VNI; 0: none
 	Age    int64  // Unix seconds at which it was learned
 	Attrs  *Attrs
+}
+
+// InEVPN tells whether a path is of BGP's table of EVPN, in which an RD and a prefix name another
+// destination than in the table of VPN routes.
+func (p *Path) InEVPN() bool {
+	return p.RD != 0 && p.Attrs != nil && p.Attrs.Via != nil && p.Attrs.Carrier == ByEVPN
 }
 
 // Announcement is a route that a VRF imports into BGP, or originates: ORIGIN incomplete,
@@ -200,18 +213,23 @@ func (p Path) LeaksInto(own string) bool {
 	return p.Attrs != nil && p.Attrs.Source != "" && p.Attrs.Source != own
 }
 
-// Confined returns p without what it says of the other VRF, where it leaks into
-// own: its name, RD and label, its neighbour and its nexthops. What decides
-// between paths, and what BGP would announce to the VRF's own neighbours, stays.
+// Confined returns p without what it says of others, for one who may know of the VRF own alone.
+// Of a path that leaks into own that is the other VRF: its name, RD and label, its neighbour and
+// its nexthops; of one that another PE sent by an encapsulation, the core's addresses. What
+// decides between paths, and what BGP would announce to the VRF's own neighbours, stays.
 func (p Path) Confined(own string) Path {
-	if !p.LeaksInto(own) {
-		return p
+	switch {
+	case p.LeaksInto(own):
+		a := *p.Attrs
+		a.Via = &Via{Source: Elsewhere, Imported: a.Imported, As: a.As, IBGP: a.IBGP, ByRule: a.ByRule, GivesWay: a.GivesWay} // the old one is shared
+		a.Tags = &Tags{Communities: a.Communities, Large: a.Large}                                                            // so is this
+		a.Rare = a.Rare.confined()
+		p.RD, p.ID, p.Label, p.Attrs = 0, 0, 0, &a
+	case p.Attrs != nil && p.Attrs.Carrier == ByEVPN:
+		a := *p.Attrs
+		a.Via = &Via{IBGP: a.IBGP, PeerAS: a.PeerAS, ClusterLen: a.ClusterLen, Carrier: a.Carrier, EncapKind: a.EncapKind}
+		p.Attrs = &a
 	}
-	a := *p.Attrs
-	a.Via = &Via{Source: Elsewhere, Imported: a.Imported, As: a.As, IBGP: a.IBGP, ByRule: a.ByRule} // the old one is shared
-	a.Tags = &Tags{Communities: a.Communities, Large: a.Large}                                      // so is this
-	a.Rare = a.Rare.confined()
-	p.RD, p.ID, p.Label, p.Attrs = 0, 0, 0, &a
 	return p
 }
 

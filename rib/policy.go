@@ -71,6 +71,10 @@ type ExportPolicy struct {
 	PreferLinkLocal bool
 }
 
+// PassesOn tells whether the VRF's neighbours are told what its worker passes on of the paths of
+// other VRFs and PEs, because Receive judges them, and not what BGP has of them.
+func (p *ExportPolicy) PassesOn() bool { return p.Receive != nil && p.Enabled }
+
 // Filtered tells whether the policy takes paths with some communities alone.
 func (p *ExportPolicy) Filtered() bool {
 	return len(p.Community)+len(p.CommunityList)+len(p.LargeCommunities) > 0

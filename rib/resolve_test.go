@@ -55,11 +55,11 @@ func tenant() View {
 		uni("172.16.5.0/24", 0, via("fe80::1", 0)),                       // link-local, off the link
 		uni("172.16.6.0/24", 0, via("fe80::1", 2)),                       // IPv4 by IPv6
 		{Prefix: prefix("172.16.7.0/24"), Kind: KindUnicast, NexthopID: 7},
-		uni("10.20.0.0/16", 0, Hop{Gateway: addr("192.0.2.1"), Ifindex: 2, Encap: Encap{Kind: 1}}), uni("10.20.0.0/16", 9, via("192.0.2.1", 2)),
-		uni("10.21.0.0/16", 0, Hop{Gateway: addr("192.0.2.1"), Ifindex: 2}, Hop{Gateway: addr("198.51.100.1"), Ifindex: 3, Encap: Encap{Kind: 2}}),
+		uni("10.20.0.0/16", 0, Hop{Gateway: addr("192.0.2.1"), Ifindex: 2, Encap: EncapOf(1)}), uni("10.20.0.0/16", 9, via("192.0.2.1", 2)),
+		uni("10.21.0.0/16", 0, Hop{Gateway: addr("192.0.2.1"), Ifindex: 2}, Hop{Gateway: addr("198.51.100.1"), Ifindex: 3, Encap: EncapOf(2)}),
 		uni("10.22.0.0/16", 0, via("10.20.0.9", 0), via("192.0.2.1", 2)),
-		uni("10.23.0.0/16", 0, via("192.0.2.1", 2), Hop{Gateway: addr("10.255.0.1"), Ifindex: 4, Encap: Encap{Kind: 2}}), // which is down
-		uni("192.0.2.64/26", 0, Hop{Ifindex: 2, Encap: Encap{Kind: 5}}),
+		uni("10.23.0.0/16", 0, via("192.0.2.1", 2), Hop{Gateway: addr("10.255.0.1"), Ifindex: 4, Encap: EncapOf(2)}), // which is down
+		uni("192.0.2.64/26", 0, Hop{Ifindex: 2, Encap: EncapOf(5)}),
 	})}
 }
 

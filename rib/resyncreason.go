@@ -20,12 +20,13 @@ const (
 	ResyncRefused                  // the kernel refused what should have been possible
 	ResyncOther                    // nexthop_objects or the tables to import changed in the configuration
 	ResyncExpired                  // an IPv6 route of another program should have ended
+	ResyncEndpoint                 // an entry for another PE was changed by somebody else
 	ResyncReasons
 )
 
 func (r ResyncReason) String() string {
 	return [ResyncReasons]string{
 		"start", "timer", "asked", "link", "address", "nexthop", "overflow", "backlog",
-		"write", "conflict", "overwritten", "refused", "other", "expired",
+		"write", "conflict", "overwritten", "refused", "other", "expired", "endpoint",
 	}[r]
 }

@@ -79,10 +79,12 @@ type Link struct {
 	Up       bool   // IFF_UP and IFF_RUNNING: administratively up, and with carrier
 	Admin    bool   // IFF_UP
 	Loopback bool
+	MTU      uint32
 	Addrs    []netip.Prefix // with host bits: 192.0.2.1/24
 	// Those of Addrs that IPv6 still looks for on other hosts, and that are not for new
 	// sessions any more (RFC 4862, 2).
 	Tentative, Deprecated []netip.Prefix
+	VXLAN                 VXLAN
 }
 
 // Links are the interfaces of one namespace by index: an immutable snapshot.
@@ -122,6 +124,8 @@ type Table struct {
 	// of the namespace that have our protocol: of this VRF and of others.
 	Objects  bool
 	Nexthops []Nexthop
+	// Endpoints are those on the VXLAN devices of this VRF that are ours, whole or in part.
+	Endpoints []Endpoint
 }
 
 // Op is what a Change does.
@@ -136,6 +140,9 @@ const (
 	OpAddNexthop     // exclusive: fails with ErrExists where the id is taken
 	OpReplaceNexthop // in place, of an object that is ours: all routes that use it follow
 	OpDeleteNexthop  // of an object that is ours; the kernel deletes the routes that use it, silently
+
+	OpSetEndpoint    // both its entries, each where it is missing or is ours and differs; fails with ErrExists where one is another's
+	OpDeleteEndpoint // both its entries, where they are ours; what is gone already is no error
 )
 
 func (o Op) String() string {
@@ -152,6 +159,10 @@ func (o Op) String() string {
 		return "replace nexthop"
 	case OpDeleteNexthop:
 		return "delete nexthop"
+	case OpSetEndpoint:
+		return "set endpoint"
+	case OpDeleteEndpoint:
+		return "delete endpoint"
 	}
 	return "unknown"
 }
@@ -163,6 +174,8 @@ type Change struct {
 	Op      Op
 	Route   Route
 	Nexthop Nexthop // of the operations on nexthop objects
+	// Endpoint is of the operations on endpoints.
+	Endpoint Endpoint
 }
 
 // Where is the identity of a table while it is open: the namespace's inode, not

@@ -24,6 +24,10 @@ func SendMark(vrf, source string) RT {
 	return RT(uint64(subtypeRT)<<48 | uint64(firstSendMark+h.Sum32()%sendMarks))
 }
 
+// CarriedMark is on all that goes out of a VRF whose routes are carried by EVPN: they are told to
+// no neighbour as VPN routes. Its number is behind those of the other marks.
+const CarriedMark = RT(uint64(subtypeRT)<<48 | (firstSendMark + sendMarks))
+
 // IsSendMark tells whether a route target is such a mark.
 func IsSendMark(rt RT) bool {
 	n := uint64(rt) &^ (uint64(subtypeRT) << 48)

@@ -3,6 +3,7 @@ package rib
 import (
 	"errors"
 	"net/netip"
+	"slices"
 )
 
 // State is what became of one route.
@@ -56,8 +57,11 @@ type RouteStatus struct {
 	Paths   int      // export: how many paths of the VRF are used at once
 	Route   Route    // export: what is in the table (or would be); import: the kernel's route
 	Devices []string // the names of the interfaces of Route.Hops, in their order
-	MED     uint32   // import: as announced
-	Comms   []string // import: communities as announced, as text
+	// Encaps are what packets are put into on each of Route.Hops, in their order; none: nowhere
+	// into anything.
+	Encaps []EncapTo
+	MED    uint32   // import: as announced
+	Comms  []string // import: communities as announced, as text
 	// Leaked: export: another VRF's routes, links and neighbours are in it.
 	Leaked bool
 }
@@ -70,6 +74,7 @@ const Elsewhere = "another VRF"
 // leak; nobody can tell.
 func (r RouteStatus) Confined(own string) RouteStatus {
 	r.Backup = r.Backup.Confined(own)
+	r = r.withoutCore(own)
 	if !r.Leaked && r.State != Stale {
 		return r
 	}
@@ -78,6 +83,25 @@ func (r RouteStatus) Confined(own string) RouteStatus {
 		r.Reason = "leaked from " + Elsewhere + ", which has no way to its nexthop here now"
 	}
 	r.Best = r.Best.Confined(own)
+	return r
+}
+
+// withoutCore is r without the addresses of other PEs in the core.
+func (r RouteStatus) withoutCore(own string) RouteStatus {
+	if r.Best.Attrs != nil && r.Best.Attrs.Carrier == ByEVPN && !r.Leaked {
+		if r.Best = r.Best.Confined(own); r.State == Unresolved {
+			r.Reason = "the PE that sent it is not reached"
+		}
+	}
+	if len(r.Encaps) == 0 {
+		return r
+	}
+	r.Encaps, r.Route.Hops = slices.Clone(r.Encaps), slices.Clone(r.Route.Hops)
+	for i := range r.Encaps {
+		if r.Encaps[i].Kind() != 0 {
+			r.Encaps[i].PE, r.Route.Hops[i].Gateway = netip.Addr{}, netip.Addr{}
+		}
+	}
 	return r
 }
 

@@ -63,3 +63,6 @@ func (s suppressor) Judge(of Subject, h *Hearing) Ruling {
 	}
 	return s.next.Judge(of, h)
 }
+
+// AsksRPKI tells whether the policy behind it asks what the RPKI says.
+func (s suppressor) AsksRPKI() bool { return AsksRPKI(s.next) }

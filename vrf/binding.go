@@ -6,7 +6,7 @@ import "github.com/vrfredist/vrfredist/rib"
 // routes and announcements are known by binding, protocol and RD: a worker with others
 // would not find those that the old one left.
 func SameHome(a, b Spec) bool {
-	return a.Binding == b.Binding && a.Protocol == b.Protocol && a.RD == b.RD
+	return a.Binding == b.Binding && a.Protocol == b.Protocol && a.RD == b.RD && a.Carriage == b.Carriage
 }
 
 // mayShareTable tells whether two bindings can be one kernel table. Two different

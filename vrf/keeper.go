@@ -26,8 +26,8 @@ const (
 // errReturned is the failure of a worker that ends without being told to.
 var errReturned = errors.New("the worker ended without being told to")
 
-// keeper keeps the worker of one VRF running as long as Binding, Protocol and
-// RD stay the same. Where one of the three changes, another keeper takes over, which
+// keeper keeps the worker of one VRF running as long as Binding, Protocol,
+// RD and Carriage stay the same. Where one of the four changes, another keeper takes over, which
 // waits for this one to leave.
 type keeper struct {
 	sup   *Supervisor

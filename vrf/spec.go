@@ -52,6 +52,11 @@ type Spec struct {
 	// each of them.
 	Leaks      []rib.LeakRule
 	Originates rib.Origination
+	// Carriage is how its packets get to other PEs.
+	Carriage rib.Carriage
+	// Customers says of a VRF with a Carriage that it has neighbours of its own, who are told what
+	// other PEs sent.
+	Customers bool
 
 	// MaxPrefixes is how many prefixes all sessions of the VRF may send together; 0:
 	// any number.

@@ -40,6 +40,8 @@ func (s Spec) keys() []specKey {
 		{"import route targets", words(s.ImportRTs)},
 		{"export route targets", words(s.ExportRTs)},
 		{"binding", s.Binding.String()},
+		{"encap", s.Carriage.String()},
+		{"neighbours of its own", fmt.Sprint(s.Customers)},
 		{"import.enabled", fmt.Sprint(imp.Enabled)},
 		{"import.interface_list", listed(imp.Interfaces)},
 		{"import.protocols", protocols(imp.Protocols)},

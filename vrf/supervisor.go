@@ -100,7 +100,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 
 // Apply brings the running set to specs, and waits until the workers that leave
 // have ended: the workers of VRFs that are not in specs, and of VRFs whose Binding,
-// Protocol or RD changed, which start anew once the old worker is gone. Any other
+// Protocol, RD or Carriage changed, which start anew once the old worker is gone. Any other
 // change is handed to the running worker, and Apply waits, a while, until it is in force; an
 // unchanged VRF is not disturbed.
 //

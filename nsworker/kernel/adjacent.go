@@ -21,9 +21,6 @@ type heard struct {
 	age  uint32 // since it was heard, in the kernel's clock ticks; 0: somebody put the entry there
 }
 
-// sizeofNdmsg is the size of struct ndmsg.
-const sizeofNdmsg = 12
-
 // Adjacent looks who is on the interfaces of the daemon's own namespace.
 func (n *Namespaces) Adjacent(ctx context.Context) (rib.Adjacencies, error) {
 	if n.own == nil {

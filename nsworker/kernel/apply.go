@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -16,34 +17,88 @@ import (
 // another protocol than the Conn's is refused without asking the kernel.
 func (c *Conn) Apply(ctx context.Context, changes []rib.Change) ([]error, error) {
 	errs := make([]error, len(changes))
-	release, err := c.sock.within(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	if err := c.sock.settle(); err != nil {
-		return nil, fmt.Errorf("write to %s: %w", c.text, lapse(ctx, err))
-	}
-	c.inbox.expect(changes)
-	for done := 0; done < len(changes); {
-		if err := ctx.Err(); err != nil {
+	for from := 0; from < len(changes); {
+		to := from + apart(changes[from:])
+		err := c.write(ctx, changes[from:to], errs[from:to])
+		if err == nil {
+			err = c.again(ctx, changes[from:to], errs[from:to])
+		}
+		if err != nil {
 			return nil, err
 		}
-		done = c.encode(changes, done, errs)
-		if err := c.batch.commit(c.sock, changes, errs); err != nil {
-			return nil, fmt.Errorf("write to %s: %w", c.text, lapse(ctx, err))
-		}
+		from = to
 	}
 	return errs, nil
 }
 
+// write makes changes. errs, one for each, is what came of them.
+func (c *Conn) write(ctx context.Context, changes []rib.Change, errs []error) error {
+	plans, err := planEndpoints(ctx, c.sock, &c.endpoints, changes, errs)
+	if err != nil {
+		return fmt.Errorf("write to %s: %w", c.text, err)
+	}
+	release, err := c.sock.within(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := c.sock.settle(); err != nil {
+		return fmt.Errorf("write to %s: %w", c.text, lapse(ctx, err))
+	}
+	c.inbox.expect(changes)
+	for done := 0; done < len(changes); {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		done = c.encode(changes, done, plans, errs)
+		if err := c.batch.commit(c.sock, changes, errs); err != nil {
+			return fmt.Errorf("write to %s: %w", c.text, lapse(ctx, err))
+		}
+	}
+	return nil
+}
+
+// againMost is how often an endpoint is tried again where the kernel had an entry that was not
+// there a moment before: it makes one for a gateway whenever a packet goes there.
+const againMost = 2
+
+// again tries those endpoints again that met an entry which came after they were looked at, and
+// notes which were refused.
+func (c *Conn) again(ctx context.Context, changes []rib.Change, errs []error) error {
+	for i := range changes {
+		ch := &changes[i]
+		if errs[i] == nil || !isEndpoint(ch.Op) {
+			continue
+		}
+		for try := 0; try < againMost && errors.Is(errs[i], unix.EEXIST); try++ {
+			errs[i] = nil
+			if err := c.write(ctx, changes[i:i+1], errs[i:i+1]); err != nil {
+				return err
+			}
+		}
+		if errs[i] != nil {
+			c.endpoints.refused(&ch.Endpoint)
+		}
+		if taken := new(takenError); errors.As(errs[i], &taken) {
+			taken.link = c.mon.linkName(ch.Endpoint.Ifindex)
+		}
+	}
+	return nil
+}
+
 // encode fills the batch with changes from the index next on, as many as go
 // into one system call, and returns the index after them.
-func (c *Conn) encode(changes []rib.Change, next int, errs []error) int {
+func (c *Conn) encode(changes []rib.Change, next int, plans map[int][]entryChange, errs []error) int {
 	b := &c.batch
 	b.begin(c.sock)
 	for ; next < len(changes) && len(b.changes) < batchSize; next++ {
 		ch := &changes[next]
+		if isEndpoint(ch.Op) {
+			if errs[next] == nil && !b.addEntries(c.sock, plans[next], next, c.protocol) {
+				break
+			}
+			continue
+		}
 		if errs[next] = c.mayChange(ch); errs[next] != nil {
 			continue
 		}

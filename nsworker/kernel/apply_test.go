@@ -211,7 +211,7 @@ func TestEncodingAllocatesNothing(t *testing.T) {
 		rib.Change{Op: rib.OpDeleteNexthop, Nexthop: group})
 	errs := make([]error, len(changes))
 	n := testing.AllocsPerRun(100, func() {
-		if done := c.encode(changes, 0, errs); done != len(changes) {
+		if done := c.encode(changes, 0, nil, errs); done != len(changes) {
 			t.Fatalf("%d of %d changes are encoded", done, len(changes))
 		}
 	})

@@ -44,6 +44,17 @@ func (a *attrs) next() (typ uint16, v []byte, ok bool) {
 	return typ, v, true
 }
 
+// attribute is the payload of the first attribute of a type in b.
+func attribute(b []byte, typ uint16) []byte {
+	a := attrs{b: b}
+	for t, v, ok := a.next(); ok; t, v, ok = a.next() {
+		if t == typ {
+			return v
+		}
+	}
+	return nil
+}
+
 // align rounds n up to the 4 bytes that netlink aligns to.
 func align(n int) int { return (n + 3) &^ 3 }
 
@@ -68,6 +79,14 @@ func attrString(v []byte) string {
 func attrAddr(v []byte) netip.Addr {
 	a, _ := netip.AddrFromSlice(v)
 	return a
+}
+
+// attrMAC returns the address of an Ethernet interface in v, zero where it is another kind's.
+func attrMAC(v []byte) rib.MAC {
+	if len(v) != len(rib.MAC{}) {
+		return rib.MAC{}
+	}
+	return rib.MAC(v)
 }
 
 // attrVia returns the address in an RTA_VIA: its family and its bytes.
@@ -95,7 +114,7 @@ func attrEncap(v []byte) rib.Encap {
 	if len(v) < 2 {
 		return rib.Encap{}
 	}
-	return rib.Encap{Kind: rib.EncapKind(native.Uint16(v))}
+	return rib.EncapOf(rib.EncapKind(native.Uint16(v)))
 }
 
 // attrExpires returns when a route ends by its struct rta_cacheinfo, in Unix seconds, rounded
@@ -118,6 +137,12 @@ func appendAttr(b []byte, typ uint16, v []byte) []byte {
 	b = native.AppendUint16(b, typ)
 	b = append(b, v...)
 	return pad(b)
+}
+
+func appendAttrU8(b []byte, typ uint16, v uint8) []byte {
+	b = native.AppendUint16(b, attrHeader+1)
+	b = native.AppendUint16(b, typ)
+	return append(b, v, 0, 0, 0)
 }
 
 func appendAttrU32(b []byte, typ uint16, v uint32) []byte {

@@ -17,7 +17,7 @@ const (
 // follow each other from first on, and the change that each one makes.
 type batch struct {
 	first   uint32
-	changes []int // indexes
+	changes []int // indexes, by message: a change of an endpoint takes several
 	bytes   []byte
 	last    int // where in bytes the last message begins
 }
@@ -32,12 +32,8 @@ func (b *batch) begin(c *client) {
 // where the message would make the batch too large; a change that cannot be put into a
 // message is an error and takes no place.
 func (b *batch) add(c *client, ch *rib.Change, index int, table uint32, protocol uint8) (room bool, err error) {
-	seq := c.next()
-	if len(b.changes) == 0 {
-		b.first = seq
-	}
 	before := len(b.bytes)
-	b.bytes, err = appendChange(b.bytes, ch, table, protocol, seq)
+	b.bytes, err = appendChange(b.bytes, ch, table, protocol, b.number(c))
 	if err != nil {
 		c.seq-- // the numbers of a batch have no gap
 		return true, err
@@ -49,6 +45,29 @@ func (b *batch) add(c *client, ch *rib.Change, index int, table uint32, protocol
 	}
 	b.changes, b.last = append(b.changes, index), before
 	return true, nil
+}
+
+// number is the sequence number of the next message.
+func (b *batch) number(c *client) uint32 {
+	seq := c.next()
+	if len(b.changes) == 0 {
+		b.first = seq
+	}
+	return seq
+}
+
+// addEntries appends the messages of a change of an endpoint, all of them or none.
+func (b *batch) addEntries(c *client, steps []entryChange, index int, protocol uint8) (room bool) {
+	const largest = 128 // of such a message
+	if len(b.changes)+len(steps) > batchSize || len(b.bytes) > batchBytes-len(steps)*largest {
+		return false
+	}
+	for i := range steps {
+		b.last = len(b.bytes)
+		b.bytes = appendEntryChange(b.bytes, &steps[i], protocol, b.number(c))
+		b.changes = append(b.changes, index)
+	}
+	return true
 }
 
 // end asks for the acknowledgement of the last message, which stands for all.
@@ -84,8 +103,12 @@ func (b *batch) commit(c *client, changes []rib.Change, errs []error) error {
 					continue
 				}
 				i := b.changes[n]
-				if errs[i], err = verdict(m, &changes[i]); err != nil {
+				refused, err := verdict(m, &changes[i])
+				if err != nil {
 					return err
+				}
+				if errs[i] == nil { // of a change of several messages the first refusal
+					errs[i] = refused
 				}
 				answered = n == uint32(len(b.changes))-1
 			}
@@ -106,6 +129,8 @@ func verdict(m message, c *rib.Change) (refused, failed error) {
 		return nil, err
 	case errno == 0, c.Op == rib.OpDelete && errno == unix.ESRCH, c.Op == rib.OpDeleteNexthop && errno == unix.ENOENT:
 		return nil, nil
+	case c.Op == rib.OpDeleteEndpoint && (errno == unix.ENOENT || errno == unix.ENODEV): // the entry, or its device, is gone
+		return nil, nil
 	}
-	return &Error{Op: c.Op, Route: c.Route, Nexthop: c.Nexthop.ID, Errno: errno, Text: text}, nil
+	return &Error{Op: c.Op, Route: c.Route, Nexthop: c.Nexthop.ID, Endpoint: c.Endpoint, Errno: errno, Text: text}, nil
 }

@@ -73,6 +73,42 @@ func (c *client) do(ctx context.Context, typ, flags uint16, body []byte) (errno 
 	return errno, text, nil
 }
 
+// ask makes one request for one thing, and calls answer with it; or it returns the errno of a
+// kernel that refuses, with the kernel's own words.
+func (c *client) ask(ctx context.Context, typ uint16, body []byte, answer func(message) error) (errno syscall.Errno, text string, err error) {
+	release, err := c.within(ctx)
+	if err != nil {
+		return 0, "", err
+	}
+	defer release()
+	if err := c.settle(); err != nil {
+		return 0, "", lapse(ctx, err)
+	}
+	seq := c.next()
+	b := beginMessage(nil, typ, unix.NLM_F_REQUEST, seq)
+	if err := c.send(endMessage(append(b, body...), 0)); err != nil {
+		return 0, "", lapse(ctx, err)
+	}
+	for answered := false; !answered; {
+		err := c.receive(func(b []byte) error {
+			m, _, err := nextMessage(b)
+			if err != nil || m.seq != seq || m.port != c.port {
+				return err
+			}
+			answered = true
+			if m.typ == unix.NLMSG_ERROR {
+				errno, text, err = m.status()
+				return err
+			}
+			return answer(m)
+		})
+		if err != nil {
+			return 0, "", lapse(ctx, err)
+		}
+	}
+	return errno, text, nil
+}
+
 // dumpTries is how often an interrupted dump is repeated before the reader
 // gives up. Links and nexthops are small; the kernel does not mark route dumps.
 const dumpTries = 16

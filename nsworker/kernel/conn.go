@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -15,28 +17,31 @@ const readTries = 4
 // Conn is the open table of one VRF. Read, Apply and Close belong to its one
 // owner; the other methods may be called from any goroutine.
 type Conn struct {
-	host     *Host
-	mon      *monitor
-	sock     *client // dumps and writes
-	where    rib.Where
-	binding  rib.Binding
-	path     string // of the namespace's file; "": the daemon's own
-	text     string // the binding, for a person
-	protocol uint8
-	batch    batch
-	inbox    inbox
-	size     int  // routes of the last reading
-	claimed  bool // the table is this daemon's: see Own
-	squatter *squatter
+	host      *Host
+	mon       *monitor
+	sock      *client // dumps and writes
+	where     rib.Where
+	binding   rib.Binding
+	bound     bound
+	text      string // the binding, for a person
+	protocol  uint8
+	batch     batch
+	inbox     inbox
+	endpoints endpointBook
+	size      int  // routes of the last reading
+	claimed   bool // the table is this daemon's: see Own
+	squatter  *squatter
 }
 
 // openConn makes the Conn of a binding, which belongs to m's namespace; its monitor
 // has yet to bind it to a table.
 func openConn(ctx context.Context, h *Host, m *monitor, b rib.Binding, protocol uint8) (*Conn, error) {
 	c := &Conn{host: h, mon: m, binding: b, text: b.String(), protocol: protocol, inbox: newInbox()}
+	c.endpoints.protocol, c.endpoints.inbox = protocol, &c.inbox
+	c.bound.netns, c.bound.inbox = b.Netns, &c.inbox
 	var err error
 	if b.Netns != "" {
-		if c.path, err = netnsPath(b.Netns); err != nil {
+		if c.bound.path, err = netnsPath(b.Netns); err != nil {
 			return nil, err
 		}
 	}
@@ -65,8 +70,9 @@ func (c *Conn) Close() error {
 	if c.squatter != nil {
 		c.squatter.close()
 	}
-	c.host.paths.dropConn(c)
+	c.host.paths.drop(&c.bound)
 	c.mon.remove(c)
+	_ = c.mon.entries.follow(c.mon.ns, &c.endpoints, nil) // it fails only where a device is followed
 	filter := c.mon.filterEchoes()
 	c.host.monitors.release(c.mon)
 	defer c.host.claims.leave(c)
@@ -110,6 +116,9 @@ func (c *Conn) read(ctx context.Context, beside []uint32) (t rib.Table, known bo
 		return t, false, err
 	}
 	t.Links = links.links()
+	if t.Endpoints, err = c.readEndpoints(ctx, links); err != nil {
+		return t, false, err
+	}
 	if c.size > 0 {
 		t.Routes = make([]rib.Route, 0, c.size+c.size/16)
 	}
@@ -136,6 +145,27 @@ func (c *Conn) read(ctx context.Context, beside []uint32) (t rib.Table, known bo
 		known = resolveHops(objects, routes) && known
 	}
 	return t, known, nil
+}
+
+// readEndpoints reads what stands on the VXLAN devices of the table: nothing is asked where it has
+// none. From then on there are events of it.
+func (c *Conn) readEndpoints(ctx context.Context, links linkCache) (list []rib.Endpoint, err error) {
+	devices := links.endpointDevices(c.where)
+	c.endpoints.begin()
+	if err := c.mon.entries.follow(c.mon.ns, &c.endpoints, devices); err != nil {
+		return nil, err
+	}
+	var forwards []*entry
+	for _, index := range devices {
+		s := newSight(index, &c.endpoints)
+		if err := s.look(ctx, c.sock); err != nil {
+			return nil, err
+		}
+		forwards = slices.AppendSeq(forwards, maps.Values(s.forwards))
+		list = append(list, s.endpoints()...)
+	}
+	c.endpoints.learn(list, forwards)
+	return list, nil
 }
 
 // resolveHops fills in the hops of routes that came with the id of a nexthop

@@ -57,6 +57,24 @@ func (c linkCache) lost(b rib.Binding, where rib.Where) string {
 	return ""
 }
 
+// endpointDevice tells whether a link is a VXLAN device that can have endpoints of the table at
+// where: one for one VNI, and in no bridge and no other VRF. What comes in by a device is looked
+// up in the main table, or in that of its VRF: other tables have none.
+func (k *linkState) endpointDevice(where rib.Where) bool {
+	forwardsIn := where.Device != 0 || where.Table == unix.RT_TABLE_MAIN
+	return k.VXLAN.VNI != 0 && k.Master == where.Device && forwardsIn
+}
+
+// endpointDevices are the links that can have endpoints of the table at where.
+func (c linkCache) endpointDevices(where rib.Where) (list []int) {
+	for index, k := range c {
+		if k.endpointDevice(where) {
+			list = append(list, index)
+		}
+	}
+	return list
+}
+
 // hasVRF tells whether name is a VRF device.
 func (c linkCache) hasVRF(name string) bool {
 	k := c.byName(name)

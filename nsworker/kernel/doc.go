@@ -19,6 +19,11 @@
 // inotify event. A path through /proc/PID/ns has neither; it works when it is
 // there at Open, and the end of that process is not seen.
 //
+// On the VXLAN devices of a table stand the entries for other PEs: a sight reads them and plans
+// what to write, a Conn's endpointBook knows what should stand, and the namespace's entryWatch
+// hears what others do there. A workshop makes such a device over the core (Host.MakeVXLAN), and
+// an Underlay looks up how the core itself leads to a PE.
+//
 // A table that is to be written is owned (Host.Own): claims hold its name, a
 // rival is another program that has the name. Namespaces enter a namespace, change
 // its settings and look at it for the doctor, without a Host that runs.

@@ -41,7 +41,7 @@ func TestReadSeesEncapsulations(t *testing.T) {
 				t.Helper()
 				var got []rib.EncapKind
 				for _, h := range r.Hops {
-					got = append(got, h.Encap.Kind)
+					got = append(got, h.Encap.Kind())
 				}
 				if !slices.Equal(got, want[r.Prefix.String()]) {
 					t.Errorf("%s: %s has %v, want %v", how, r.Prefix, got, want[r.Prefix.String()])

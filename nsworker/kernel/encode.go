@@ -62,7 +62,7 @@ func check(c *rib.Change) error {
 		case h.Weight > 256:
 			return refuse(fmt.Sprintf("the weight %d is over 256", h.Weight))
 		case h.Encap != (rib.Encap{}):
-			return refuse(fmt.Sprintf("there is no way here to write its encapsulation (%s)", h.Encap.Kind))
+			return refuse(fmt.Sprintf("there is no way here to write its encapsulation (%s)", h.Encap.Kind()))
 		case h.Gateway.Is4In6() || h.Gateway.Is4() && r.Prefix.Addr().Is6():
 			return refuse(fmt.Sprintf("an IPv6 route cannot go through %v", h.Gateway))
 		case h.Ifindex <= 0 && !h.Gateway.IsValid():

@@ -13,16 +13,19 @@ import (
 // Error is the kernel's refusal of one change. It unwraps to its Errno, and
 // matches rib.ErrExists where an exclusive add met a route with the same key.
 type Error struct {
-	Op      rib.Op
-	Route   rib.Route
-	Nexthop uint32 // of a change of a nexthop object: its id
-	Errno   syscall.Errno
-	Text    string // the kernel's own words, "" where it has none
+	Op       rib.Op
+	Route    rib.Route
+	Nexthop  uint32       // of a change of a nexthop object: its id
+	Endpoint rib.Endpoint // of a change of an endpoint
+	Errno    syscall.Errno
+	Text     string // the kernel's own words, "" where it has none
 }
 
 func (e *Error) Error() string {
 	var s string
-	if isNexthop(e.Op) {
+	if isEndpoint(e.Op) {
+		s = fmt.Sprintf("the kernel refused to %v %v at %v: %v", e.Op, e.Endpoint.MAC, e.Endpoint.VTEP, e.Errno)
+	} else if isNexthop(e.Op) {
 		s = fmt.Sprintf("the kernel refused to %v %d: %v", e.Op, e.Nexthop, e.Errno)
 	} else if e.Op == rib.OpDelete {
 		s = fmt.Sprintf("the kernel refused to delete %v: %v", e.Route.Prefix, e.Errno)
@@ -40,7 +43,8 @@ func (e *Error) Unwrap() error { return e.Errno }
 
 // Is matches rib.ErrExists.
 func (e *Error) Is(target error) bool {
-	return target == rib.ErrExists && (e.Op == rib.OpAdd || e.Op == rib.OpAddNexthop) && e.Errno == unix.EEXIST
+	exclusive := e.Op == rib.OpAdd || e.Op == rib.OpAddNexthop || e.Op == rib.OpSetEndpoint
+	return target == rib.ErrExists && exclusive && e.Errno == unix.EEXIST
 }
 
 // requestError is the kernel's refusal of a request that is not about one

@@ -73,7 +73,8 @@ func (h *Host) open(ctx context.Context, m *monitor, b rib.Binding, protocol uin
 		_ = c.sock.close() // the error that counts is the first
 		return nil, err
 	}
-	h.paths.addConn(c)
+	c.bound.where = c.where
+	h.paths.add(&c.bound)
 	return c, nil
 }
 

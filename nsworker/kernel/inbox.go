@@ -119,6 +119,19 @@ func (b *inbox) routeChanged(e rib.RouteEvent) {
 	if e.Beside || !e.Deleted && len(e.Route.Hops) > 1 && e.Route.Prefix.Addr().Is6() {
 		keys[key] = struct{}{}
 	}
+	b.queueLocked(e)
+}
+
+// queue queues a change of a route, whatever else has its key.
+func (b *inbox) queue(e rib.RouteEvent) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.over() {
+		b.queueLocked(e)
+	}
+}
+
+func (b *inbox) queueLocked(e rib.RouteEvent) {
 	if b.events.Resync {
 		return
 	}

@@ -5,10 +5,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -17,8 +13,7 @@ import (
 
 // linkState has the properties of an interface on which the routes over it depend.
 type linkState struct {
-	rib.Link  // without Addrs
-	mtu       uint32
+	rib.Link                          // without Addrs
 	addresses map[netip.Prefix]uint32 // the flags that make an address unusable
 	vrf       bool
 }
@@ -32,7 +27,10 @@ type news uint8
 const (
 	nothing news = iota // nothing on which routes depend
 	came                // a link appeared or went up, or an address became usable: no route is lost by it
-	changed             // anything else: the kernel may have taken routes out without an event
+	// A VXLAN device came, went up or was changed: whose it is finds out what stands on it. To
+	// all others it came.
+	unsettled
+	changed // anything else: the kernel may have taken routes out without an event
 )
 
 // link takes in an RTM_NEWLINK or RTM_DELLINK. It returns the link's index, and the
@@ -69,17 +67,24 @@ func (c linkCache) link(m message) (index int, n news, err error) {
 	} else {
 		n = came
 	}
+	if n == came && k.VXLAN != (rib.VXLAN{}) {
+		n = unsettled
+	}
 	c[index] = k
 	return index, n, nil
 }
 
 // becomes compares a link's old state with its new one, k.
 func (old *linkState) becomes(k *linkState) news {
-	same := old.Name == k.Name && old.Master == k.Master && old.Peer == k.Peer && old.VRFTable == k.VRFTable && old.vrf == k.vrf &&
-		old.Loopback == k.Loopback && old.mtu == k.mtu
+	vxlan := old.VXLAN != (rib.VXLAN{}) && k.VXLAN != (rib.VXLAN{})
+	same := (vxlan || old.Name == k.Name) && old.Master == k.Master && old.Peer == k.Peer && old.VRFTable == k.VRFTable && old.vrf == k.vrf &&
+		old.Loopback == k.Loopback && old.MTU == k.MTU
 	switch {
 	case !same, old.Up && !k.Up, old.Admin && !k.Admin:
 		return changed
+	case old.VXLAN != k.VXLAN, old.Name != k.Name:
+		// With another MAC address the kernel drops all neighbour entries (neigh_changeaddr).
+		return unsettled
 	case old.Up != k.Up, old.Admin != k.Admin:
 		return came
 	}
@@ -96,6 +101,7 @@ func decodeLink(body []byte) (k *linkState, whole bool, err error) {
 		Admin:    flags&unix.IFF_UP != 0,
 		Loopback: flags&unix.IFF_LOOPBACK != 0,
 	}}
+	info := linkInfo{underlay: ownNamespaceID}
 	a := attrs{b: body[unix.SizeofIfInfomsg:]}
 	for typ, v, ok := a.next(); ok; typ, v, ok = a.next() {
 		switch typ {
@@ -106,56 +112,19 @@ func decodeLink(body []byte) (k *linkState, whole bool, err error) {
 		case unix.IFLA_LINK: // of a veth that of its peer (veth_get_iflink)
 			k.Peer = int(attrU32(v))
 		case unix.IFLA_MTU:
-			k.mtu = attrU32(v)
+			k.MTU = attrU32(v)
 		case unix.IFLA_WIRELESS:
 			return nil, false, nil
-		case unix.IFLA_LINKINFO:
-			k.vrf, k.VRFTable = decodeVRF(v)
+		default:
+			info.take(typ, v)
 		}
 	}
 	if a.bad || k.Name == "" {
 		return nil, false, fmt.Errorf("interface message for index %d is malformed", k.Index)
 	}
+	k.VRFTable, k.vrf = info.vrfTable()
+	k.VXLAN = info.vxlan(k.MTU)
 	return k, true, nil
-}
-
-// printable returns the name of an interface as it may be shown. The kernel takes
-// any byte but a blank, a slash and a colon (dev_valid_name), and who is root in a
-// tenant's namespace chooses: an escape sequence for an operator's terminal, or bytes
-// that are no UTF-8, with which no message of the API can be sent. Such a name is written
-// as Go would quote it; every other name stays as it is.
-func printable(name string) string {
-	strange := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
-	if !strings.ContainsFunc(name, strange) {
-		return name
-	}
-	quoted := strconv.Quote(name)
-	return quoted[1 : len(quoted)-1]
-}
-
-// decodeVRF reads from an IFLA_LINKINFO whether the link is a VRF device, and
-// its table.
-func decodeVRF(b []byte) (vrf bool, table uint32) {
-	var data []byte
-	a := attrs{b: b}
-	for typ, v, ok := a.next(); ok; typ, v, ok = a.next() {
-		switch typ {
-		case unix.IFLA_INFO_KIND:
-			vrf = attrString(v) == "vrf"
-		case unix.IFLA_INFO_DATA:
-			data = v
-		}
-	}
-	if !vrf {
-		return false, 0
-	}
-	a = attrs{b: data}
-	for typ, v, ok := a.next(); ok; typ, v, ok = a.next() {
-		if typ == unix.IFLA_VRF_TABLE {
-			table = attrU32(v)
-		}
-	}
-	return true, table
 }
 
 // address takes in an RTM_NEWADDR or RTM_DELADDR, and returns the message's meaning for
@@ -247,6 +216,16 @@ func (c linkCache) links() rib.Links {
 		links[index] = out
 	}
 	return links
+}
+
+// has tells whether one of the links has an address.
+func (c linkCache) has(a netip.Addr) bool {
+	for _, k := range c {
+		if k.has(a) {
+			return true
+		}
+	}
+	return false
 }
 
 // byName returns the link called name, or nil.

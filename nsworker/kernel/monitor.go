@@ -39,7 +39,8 @@ type monitor struct {
 	stale       bool // a link of some nexthop object went: the kernel deletes the object without an event
 	subscribers subscribers
 	filter      echoFilter
-	broken      error // why it ended by itself
+	entries     entryWatch // has a lock of its own
+	broken      error      // why it ended by itself
 }
 
 func newMonitor(ns *namespace, ports *ports, log *slog.Logger) *monitor {
@@ -104,6 +105,7 @@ func (m *monitor) close() {
 	if m.query != nil {
 		_ = m.query.close()
 	}
+	m.entries.close()
 	m.ns.close()
 }
 
@@ -152,13 +154,13 @@ func (m *monitor) event(msg message) error {
 		if n != nothing {
 			k := m.links[index]
 			m.stale = m.stale || (k == nil || !k.Up) && m.nexthops.over(index)
-			m.linksChanged(rib.ResyncLink, n)
+			m.subscribers.linksChanged(m.links, rib.ResyncLink, n, k)
 		}
 		return err
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 		n, err := m.links.address(msg)
 		if n != nothing {
-			m.linksChanged(rib.ResyncAddress, n)
+			m.subscribers.linksChanged(m.links, rib.ResyncAddress, n, nil)
 		}
 		return err
 	case unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
@@ -167,6 +169,10 @@ func (m *monitor) event(msg message) error {
 			m.subscribers.resync(rib.ResyncNexthop)
 		}
 		return err
+	case unix.RTM_NEWRULE, unix.RTM_DELRULE:
+		for u := range m.subscribers.underlays {
+			u.rulesChanged()
+		}
 	}
 	return nil
 }
@@ -175,12 +181,16 @@ func (m *monitor) event(msg message) error {
 func (m *monitor) route(msg message) error {
 	table := tableOf(msg.body)
 	conns, beside := m.subscribers.tables[table], m.subscribers.beside[table]
-	if len(beside) == 0 && (len(conns) == 0 || len(conns) == 1 && conns[0].caused(msg)) {
+	looking := m.subscribers.looking(table, msg.port)
+	if len(beside)+len(looking) == 0 && (len(conns) == 0 || len(conns) == 1 && conns[0].caused(msg)) {
 		return nil
 	}
 	r, err := m.dec.route(msg.body)
 	if err != nil || r.other {
 		return err
+	}
+	for _, u := range looking {
+		u.inbox.queue(rib.RouteEvent{Route: r.Route, Deleted: msg.typ == unix.RTM_DELROUTE})
 	}
 	if needsResolving(&r.Route) {
 		hops, ok := m.nexthops.resolve(r.NexthopID)
@@ -220,11 +230,6 @@ func routeEvent(r rib.Route, msg message) rib.RouteEvent {
 	}
 	replaces := msg.flags&unix.NLM_F_REPLACE != 0
 	return rib.RouteEvent{Route: r, Replaces: replaces, Beside: !replaces && msg.flags&unix.NLM_F_EXCL == 0}
-}
-
-// linksChanged tells the subscribers that links or addresses changed.
-func (m *monitor) linksChanged(reason rib.ResyncReason, n news) {
-	m.subscribers.linksChanged(m.links, reason, n)
 }
 
 // bind finds the table of c's binding and begins to hand c its events.
@@ -298,10 +303,12 @@ func (m *monitor) othersNexthop(id uint32, protocol uint8) bool {
 	return ok && n.protocol != protocol
 }
 
-// breakDown tells all subscribers that the monitor ended by itself.
-func (m *monitor) breakDown(err error) {
+// linkName is the name of an interface; "": it is not known.
+func (m *monitor) linkName(index int) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.broken = fmt.Errorf("the events of %v cannot be read: %w", m.ns, err)
-	m.subscribers.broken(m.broken)
+	if k := m.links[index]; k != nil {
+		return k.Name
+	}
+	return ""
 }

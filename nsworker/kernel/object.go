@@ -13,6 +13,9 @@ func isNexthop(op rib.Op) bool {
 	return op == rib.OpAddNexthop || op == rib.OpReplaceNexthop || op == rib.OpDeleteNexthop
 }
 
+// isEndpoint tells whether an operation is about an endpoint.
+func isEndpoint(op rib.Op) bool { return op == rib.OpSetEndpoint || op == rib.OpDeleteEndpoint }
+
 // appendNexthopChange appends the message that makes change c of a nexthop
 // object, under our protocol. Where no message can carry c, b comes back as it was.
 func appendNexthopChange(b []byte, c *rib.Change, protocol uint8, seq uint32) ([]byte, error) {
@@ -51,7 +54,7 @@ func checkNexthop(c *rib.Change) error {
 	case !n.Group() && n.Hop.Ifindex <= 0:
 		return refuse("it has no interface")
 	case n.Hop.Encap != (rib.Encap{}):
-		return refuse(fmt.Sprintf("there is no way here to write its encapsulation (%s)", n.Hop.Encap.Kind))
+		return refuse(fmt.Sprintf("there is no way here to write its encapsulation (%s)", n.Hop.Encap.Kind()))
 	case n.Hop.Gateway.Is4In6():
 		return refuse(fmt.Sprintf("the gateway %v is an IPv4 address in IPv6 form", n.Hop.Gateway))
 	}

@@ -19,8 +19,29 @@ type paths struct {
 
 // users are those who depend on the namespace at one path.
 type users struct {
-	conns  map[*Conn]struct{}
+	bound  map[*bound]struct{}
 	awaits map[*await]struct{}
+}
+
+// bound is who has something open in the namespace at a path, and is told of its end.
+type bound struct {
+	path  string // of the namespace's file; "": the daemon's own
+	netns string // as configured
+	where rib.Where
+	inbox *inbox
+}
+
+// lost says what became of the namespace; "": it is at its path, where now is.
+func (b *bound) lost(now identity) string {
+	switch {
+	case now == identity{b.where.Dev, b.where.Inode}:
+		return ""
+	case now.dev != b.where.Dev:
+		// Nothing, or the file that the namespace was mounted on: namespaces are all on one
+		// device.
+		return rib.NetnsText(b.netns) + " was removed"
+	}
+	return rib.NetnsText(b.netns) + " is another namespace now"
 }
 
 func newPaths(log *slog.Logger) *paths { return &paths{log: log, at: make(map[string]*users)} }
@@ -81,7 +102,7 @@ func (p *paths) look(path string) {
 	}
 }
 
-// changed ends the Conns of a namespace that is no longer at path, and returns the
+// changed ends what is bound to a namespace that is no longer at path, and returns the
 // awaits for which another one is there.
 func (p *paths) changed(path string) (changed []*await) {
 	p.mu.Lock()
@@ -93,15 +114,9 @@ func (p *paths) changed(path string) (changed []*await) {
 	if u == nil {
 		return nil
 	}
-	for c := range u.conns {
-		switch {
-		case now == identity{c.where.Dev, c.where.Inode}:
-		case now.dev != c.where.Dev:
-			// Nothing, or the file that the namespace was mounted on:
-			// namespaces are all on one device.
-			c.inbox.gone(rib.NetnsText(c.binding.Netns) + " was removed")
-		default:
-			c.inbox.gone(rib.NetnsText(c.binding.Netns) + " is another namespace now")
+	for b := range u.bound {
+		if by := b.lost(now); by != "" {
+			b.inbox.gone(by)
 		}
 	}
 	for a := range u.awaits {
@@ -115,13 +130,13 @@ func (p *paths) changed(path string) (changed []*await) {
 	return changed
 }
 
-func (p *paths) addConn(c *Conn) {
-	if c.path == "" {
+func (p *paths) add(b *bound) {
+	if b.path == "" {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.users(c.path).conns[c] = struct{}{}
+	p.users(b.path).bound[b] = struct{}{}
 }
 
 func (p *paths) addAwait(a *await) {
@@ -138,7 +153,7 @@ func (p *paths) addAwait(a *await) {
 func (p *paths) users(path string) *users {
 	u := p.at[path]
 	if u == nil {
-		u = &users{conns: make(map[*Conn]struct{}), awaits: make(map[*await]struct{})}
+		u = &users{bound: make(map[*bound]struct{}), awaits: make(map[*await]struct{})}
 		p.at[path] = u
 	}
 	if p.wake != nil {
@@ -147,12 +162,12 @@ func (p *paths) users(path string) *users {
 	return u
 }
 
-func (p *paths) dropConn(c *Conn) {
+func (p *paths) drop(b *bound) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if u := p.at[c.path]; u != nil {
-		delete(u.conns, c)
-		p.tidy(c.path, u)
+	if u := p.at[b.path]; u != nil {
+		delete(u.bound, b)
+		p.tidy(b.path, u)
 	}
 }
 
@@ -167,7 +182,7 @@ func (p *paths) dropAwait(a *await) {
 
 // tidy forgets a path without users; mu is held.
 func (p *paths) tidy(path string, u *users) {
-	if len(u.conns)+len(u.awaits) > 0 {
+	if len(u.bound)+len(u.awaits) > 0 {
 		return
 	}
 	delete(p.at, path)

@@ -3,6 +3,7 @@ package kernel
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"golang.org/x/sys/unix"
 
@@ -66,8 +67,16 @@ func (m *monitor) repair(cause error) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.linksChanged(rib.ResyncOverflow, changed)
+	m.subscribers.linksChanged(m.links, rib.ResyncOverflow, changed, nil)
 	return nil
+}
+
+// breakDown tells all subscribers that the monitor ended by itself.
+func (m *monitor) breakDown(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.broken = fmt.Errorf("the events of %v cannot be read: %w", m.ns, err)
+	m.subscribers.broken(m.broken)
 }
 
 // malformedError is an event that could not be decoded: it counts as lost.

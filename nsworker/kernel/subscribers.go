@@ -9,18 +9,20 @@ import (
 // subscribers are those who hear of the events in one namespace. The monitor that
 // keeps them guards them.
 type subscribers struct {
-	tables map[uint32][]*Conn
-	beside map[uint32][]*Conn  // who follows a table that is not its own
-	ports  map[uint32]*Conn    // by the port of the socket that a Conn writes with
-	awaits map[*await]struct{} // for a device
+	tables    map[uint32][]*Conn
+	beside    map[uint32][]*Conn  // who follows a table that is not its own
+	ports     map[uint32]*Conn    // by the port of the socket that a Conn writes with
+	awaits    map[*await]struct{} // for a device
+	underlays map[*lookups]struct{}
 }
 
 func newSubscribers() subscribers {
 	return subscribers{
-		tables: make(map[uint32][]*Conn),
-		beside: make(map[uint32][]*Conn),
-		ports:  make(map[uint32]*Conn),
-		awaits: make(map[*await]struct{}),
+		tables:    make(map[uint32][]*Conn),
+		beside:    make(map[uint32][]*Conn),
+		ports:     make(map[uint32]*Conn),
+		awaits:    make(map[*await]struct{}),
+		underlays: make(map[*lookups]struct{}),
 	}
 }
 
@@ -57,6 +59,17 @@ func without(from map[uint32][]*Conn, table uint32, c *Conn) {
 // wrote tells whether the socket with this port is a Conn's.
 func (s *subscribers) wrote(port uint32) bool { return s.ports[port] != nil }
 
+// looking are the lookups that may go by a route of a table that the socket with this port
+// changed: what a Conn writes is told to them otherwise.
+func (s *subscribers) looking(table, port uint32) (list []*lookups) {
+	for u := range s.underlays {
+		if u.uses(table) && !s.wrote(port) {
+			list = append(list, u)
+		}
+	}
+	return list
+}
+
 // soleProtocol is the route protocol of all Conns. It is not ok where they have
 // several, or where two Conns have the same table: the echo of one may be news to the
 // other.
@@ -77,12 +90,16 @@ func (s *subscribers) resync(reason rib.ResyncReason) {
 			c.inbox.resync(reason, nil)
 		}
 	}
+	for u := range s.underlays {
+		u.inbox.resync(reason, nil)
+	}
 }
 
-// linksChanged tells what a changed link or address means for bindings and for routes.
-func (s *subscribers) linksChanged(now linkCache, reason rib.ResyncReason, n news) {
+// linksChanged tells what a changed link or address means for bindings and for routes. k is the
+// link, or nil: it is gone, or it is about an address, or about several.
+func (s *subscribers) linksChanged(now linkCache, reason rib.ResyncReason, n news, k *linkState) {
 	var links rib.Links
-	if len(s.tables) > 0 {
+	if len(s.tables)+len(s.underlays) > 0 {
 		links = now.links()
 	}
 	for _, conns := range s.tables {
@@ -90,12 +107,15 @@ func (s *subscribers) linksChanged(now linkCache, reason rib.ResyncReason, n new
 			switch by := now.lost(c.binding, c.where); {
 			case by != "":
 				c.inbox.gone(by)
-			case n == came:
+			case n == came, n == unsettled && !k.endpointDevice(c.where):
 				c.inbox.linksCame(reason, links)
 			default:
 				c.inbox.resync(reason, links)
 			}
 		}
+	}
+	for u := range s.underlays {
+		u.inbox.resync(reason, links)
 	}
 	for a := range s.awaits {
 		if now.hasVRF(a.binding.Device) {
@@ -110,6 +130,9 @@ func (s *subscribers) broken(why error) {
 		for _, c := range conns {
 			c.inbox.broken(why)
 		}
+	}
+	for u := range s.underlays {
+		u.inbox.broken(why)
 	}
 	for a := range s.awaits {
 		a.signal()

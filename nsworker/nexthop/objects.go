@@ -32,6 +32,7 @@ type Objects struct {
 	litter  bool                              // something may be unused since tidy looked last
 	tidy    ledger.Alarm                      // when what is unused is deleted
 	buf     []byte
+	clock   *ledger.Contention // of what another program does
 	now     func() time.Time
 }
 
@@ -49,7 +50,7 @@ type note struct {
 // what another program does to them is counted by c.
 func NewObjects(ids *IDs, where rib.Where, c *ledger.Contention, now func() time.Time) *Objects {
 	o := &Objects{
-		ids: ids, where: where, now: now,
+		ids: ids, where: where, clock: c, now: now,
 		strange: make(map[uint32]struct{}), claimed: make(map[uint32]string),
 		groups: make(map[string]uint32), sharing: make(map[uint32]Changed), singles: make(map[string]uint32),
 		refs: make(map[uint32]int), bare: make(map[uint32]time.Time),

@@ -105,7 +105,7 @@ func (w *Ways) Touch(prefix netip.Prefix) {
 }
 
 // Due tells whether nexthops are to be found out anew by Sets.OwnChanged.
-func (w *Ways) Due() bool { return w.recursion.due }
+func (w *Ways) Due() bool { return w.recursion.due || w.endpoints != nil && w.endpoints.due() }
 
 // first is what a new way comes to by BGP's own routes as they are. It counts until all are
 // found out anew.

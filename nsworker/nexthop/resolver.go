@@ -11,7 +11,8 @@ import (
 // View is what one VRF sees of the kernel. It is immutable.
 type View struct {
 	rib.View
-	Binding rib.Binding
+	Binding  rib.Binding
+	Carriage rib.Carriage // how its packets get to other PEs
 }
 
 // Views are those of other VRFs.
@@ -30,6 +31,9 @@ type Resolver struct {
 	// a secondary table of it; "": none.
 	Home   string
 	Policy rib.ExportPolicy
+	// Carriage is how packets get to other PEs, which Core knows; nil: there is none.
+	Carriage rib.Carriage
+	Core     Core
 	// Refused are hops that the kernel takes for none, whatever leads to them: a broadcast
 	// address, say (fib_check_nh). The list is replaced, not changed.
 	Refused []rib.Hop
@@ -100,6 +104,9 @@ func mergeHops(to, hops []rib.Hop) []rib.Hop {
 // Lead is how far the routes lead to a nexthop of routes of a family that others wrote: in the
 // table of this VRF, or in that of the VRF that leaks it.
 func (r *Resolver) Lead(m Member, ipv6 bool) rib.Lead {
+	if m.Source == "" && m.carried() {
+		return r.overCore(r.View, &r.Carriage, m)
+	}
 	if m.Source == "" {
 		l := m.in(r.View, r.Netns)
 		if l.Err == nil || r.Home == "" {
@@ -116,6 +123,8 @@ func (r *Resolver) Lead(m Member, ipv6 bool) rib.Lead {
 	}
 	var l rib.Lead
 	switch {
+	case m.carried():
+		l = r.overCore(from.View, &from.Carriage, m)
 	case !m.Originated:
 		l = leaked(from, m)
 	case m.Link == "":

@@ -13,7 +13,8 @@ import (
 // touch.
 type Sets struct {
 	*Ways
-	Objects *Objects
+	Objects   *Objects
+	Endpoints *Endpoints
 	// Followed is told of each VRF that a set leaks from: by is +1 or −1.
 	Followed func(vrf string, by int)
 
@@ -23,7 +24,9 @@ type Sets struct {
 
 // NewSets returns no sets yet.
 func NewSets(r Resolver, o *Objects, followed func(vrf string, by int)) *Sets {
-	return &Sets{Ways: NewWays(r), Objects: o, Followed: followed, byKey: make(map[string]*Set)}
+	s := &Sets{Ways: NewWays(r), Objects: o, Endpoints: newEndpoints(o), Followed: followed, byKey: make(map[string]*Set)}
+	s.endpoints = s.Endpoints
+	return s
 }
 
 // Get returns the shared set of what is wanted, resolved, with one more user. It may put the
@@ -129,6 +132,9 @@ func (s *Sets) touched(which iter.Seq[*Way]) Changed {
 	for way := range which {
 		ways[way] = struct{}{}
 	}
+	for _, way := range s.Endpoints.released() {
+		ways[way] = struct{}{}
+	}
 	s.resolve(ways)
 	sets := make(Changed)
 	for way := range ways {
@@ -185,6 +191,7 @@ func (s *Sets) Resolutions() int { return s.tracker.resolved }
 // TryObjects has sets hang on nexthop objects again of which one was refused.
 func (s *Sets) TryObjects() {
 	s.Resolver.Refused = nil
+	s.Endpoints.Try()
 	for set := range s.All() {
 		set.inline = false
 	}
@@ -211,6 +218,9 @@ func (s *Sets) OwnChanged() Changed { return s.some(none) }
 
 // none are no ways.
 func none(func(*Way) bool) {}
+
+// OverCore resolves what is looked up in the core, where something has changed.
+func (s *Sets) OverCore() Changed { return s.some(s.overCore()) }
 
 // Leaking resolves what other VRFs leak here.
 func (s *Sets) Leaking() Changed { return s.some(s.leaking()) }
@@ -259,3 +269,22 @@ func (s *Sets) Refuse(id uint32) Changed {
 
 // Changed are sets of which the outcome changed: their routes are to be looked at again.
 type Changed map[*Set]struct{}
+
+// RefuseEndpoint takes in why a change was not made: those that lead there are resolved anew, and lead
+// nowhere until Try.
+func (s *Sets) RefuseEndpoint(c rib.Change, why error) Changed {
+	e := s.Endpoints
+	entry := e.ledger.Find(c.Endpoint.Gateway)
+	if c.Op == rib.OpDeleteEndpoint {
+		entry.Note.goes = false
+		return nil
+	}
+	e.refused[c.Endpoint.Gateway] = why.Error()
+	return s.some(func(yield func(*Way) bool) {
+		for way, gateway := range e.holders {
+			if gateway == c.Endpoint.Gateway && !yield(way) {
+				return
+			}
+		}
+	})
+}

@@ -20,6 +20,9 @@ func (w *Ways) leaking() iter.Seq[*Way] {
 	return maps.Keys(w.tracker.leaks)
 }
 
+// overCore yields the ways that are looked up in the core.
+func (w *Ways) overCore() iter.Seq[*Way] { return maps.Keys(w.tracker.pes) }
+
 // covered yields the ways to a nexthop inside one of the prefixes.
 func (w *Ways) covered(prefixes []netip.Prefix) iter.Seq[*Way] {
 	return func(yield func(*Way) bool) {

@@ -10,15 +10,19 @@ type tracker struct {
 	nexthops rib.NexthopIndex[*Way]    // resolved in this VRF, by address
 	onLink   map[int]map[*Way]struct{} // by the interfaces their resolution depends on; 0: any
 	leaks    map[*Way]struct{}         // that another VRF leaks here
+	pes      map[*Way]struct{}         // that are looked up in the core
 	resolved int                       // how many resolutions there were
 }
 
 func newTracker() tracker {
-	return tracker{onLink: make(map[int]map[*Way]struct{}), leaks: make(map[*Way]struct{})}
+	return tracker{onLink: make(map[int]map[*Way]struct{}), leaks: make(map[*Way]struct{}), pes: make(map[*Way]struct{})}
 }
 
 // watch begins to track a new way.
 func (t *tracker) watch(way *Way) {
+	if way.carried() {
+		t.pes[way] = struct{}{}
+	}
 	if way.Source == "" {
 		t.nexthops.Add(way.Addr, way)
 		if way.Peer.IsValid() {
@@ -32,7 +36,7 @@ func (t *tracker) watch(way *Way) {
 // depend notes anew on which interfaces the resolution of a way depends.
 func (t *tracker) depend(way *Way, v rib.View) {
 	t.release(way)
-	if way.Link != "" {
+	if way.Link != "" || way.carried() {
 		t.depends(way, 0) // whichever has that name by then
 	}
 	if way.Source != "" {
@@ -71,6 +75,7 @@ func (t *tracker) release(way *Way) {
 func (t *tracker) forget(way *Way) {
 	t.release(way)
 	delete(t.leaks, way)
+	delete(t.pes, way)
 	if way.Source == "" {
 		t.nexthops.Remove(way.Addr, way)
 		if way.Peer.IsValid() {

@@ -20,6 +20,11 @@ type Member struct {
 	// Originated says of a leak that no route is: that VRF announces it by its configuration.
 	Originated bool
 	Link       string // a leak from another namespace: the interface that leads there
+	// Encap is what packets are put into for the PE at Addr, which is looked up in the core.
+	// Cannot is why the VRF's encapsulation serves not for what the PE sent, as one short
+	// sentence.
+	Encap  rib.Encap
+	Cannot string
 }
 
 // appendKey appends what makes two members different.
@@ -44,6 +49,12 @@ func (m Member) appendKey(b []byte) []byte {
 	if m.Link != "" {
 		b = append(append(b, '%'), m.Link...)
 	}
+	if m.Encap != (rib.Encap{}) {
+		b = m.Encap.AppendKey(append(b, ':'))
+	}
+	if m.Cannot != "" {
+		b = append(append(b, '?'), m.Cannot...)
+	}
 	return b
 }
 
@@ -54,6 +65,9 @@ type Outcome struct {
 	Reason string       // why it is not reached, for a person
 	Waits  bool         // not reached, because a VRF that it needs has no table now, or not yet
 	Own    netip.Prefix // BGP's own route that leads there; invalid: what others wrote does
+	// Endpoint is that of a PE by VXLAN; Core is the core's route to a PE.
+	Endpoint rib.Endpoint
+	Core     rib.Route
 }
 
 // Way is one nexthop for the routes of a family, and what it resolves to now. All sets that
@@ -91,6 +105,7 @@ type Ways struct {
 	all       map[wayKey]*Way
 	tracker   tracker
 	recursion recursion
+	endpoints *Endpoints        // nil: who looks on claims none
 	decided   Decided           // what a worker found, where these are looked at from outside its loop
 	down      rib.Down          // whose sessions have ended
 	moved     map[*Way]struct{} // whose Reach is another since Moved was asked
@@ -118,6 +133,7 @@ func (w *Ways) Of(m Member, f rib.Family) *Way {
 	way := &Way{Member: m, ipv6: f == rib.IPv6, sets: make(map[*Set]struct{})}
 	w.all[k] = way
 	w.tracker.watch(way)
+	w.watch(way, +1)
 	w.look(way)
 	w.first(way)
 	if o, is := w.decided[k]; is {
@@ -136,7 +152,11 @@ func (w *Ways) Keep(used func(*Way) bool) {
 			return false
 		}
 		w.tracker.forget(way)
+		w.watch(way, -1)
 		w.recursion.close(way)
+		if w.endpoints != nil {
+			w.endpoints.forget(way)
+		}
 		delete(w.moved, way)
 		return true
 	})
@@ -194,6 +214,9 @@ func (w *Ways) look(way *Way) {
 	w.tracker.depend(way, w.Resolver.View)
 	w.tracker.resolved++
 	way.lead = w.Resolver.Lead(way.Member, way.ipv6)
+	if w.endpoints != nil {
+		w.endpoints.claim(way)
+	}
 	way.foreign = w.outcome(way, way.lead.Hops, way.lead.Err)
 	way.Outcome = way.foreign
 	w.ask(way)
@@ -207,12 +230,16 @@ func (w *Ways) outcome(way *Way, hops []rib.Hop, err error) Outcome {
 	if err != nil {
 		return Outcome{Reach: rib.Unreached, Reason: err.Error(), Waits: errors.Is(err, errNoView)}
 	}
-	return Outcome{Hops: w.Resolver.withCarrier(hops), Reach: w.Resolver.reach(hops)}
+	o := Outcome{Hops: w.Resolver.withCarrier(hops), Reach: w.Resolver.reach(hops)}
+	if way.carried() {
+		o.Reach, o.Endpoint, o.Core = max(o.Reach, way.lead.Reach), way.lead.Endpoint, way.lead.By
+	}
+	return o
 }
 
 // same tells whether two outcomes are the same to all who look at them.
 func (o *Outcome) same(p *Outcome) bool {
-	return o.Reach == p.Reach && o.Reason == p.Reason && o.Waits == p.Waits && o.Own == p.Own &&
+	return o.Reach == p.Reach && o.Reason == p.Reason && o.Waits == p.Waits && o.Own == p.Own && o.Endpoint == p.Endpoint &&
 		slices.EqualFunc(o.Hops, p.Hops, sameMember)
 }
 
@@ -274,4 +301,22 @@ func (w *Ways) primary(set *Set) (hops []rib.Hop, reach rib.Reach) {
 // gone tells whether the sessions of all these neighbours have ended.
 func (w *Ways) gone(sent []netip.Addr) bool {
 	return len(w.down) > 0 && len(sent) > 0 && !slices.ContainsFunc(sent, func(p netip.Addr) bool { return !w.down.Has(p) })
+}
+
+// carried tells whether a member came from another PE by an encapsulation, or would have to be
+// reached by one.
+func (m *Member) carried() bool { return m.Encap != (rib.Encap{}) || m.Cannot != "" }
+
+// watch says that a way of the worker's own wants to know of its PE, or does no more.
+func (w *Ways) watch(way *Way, by int) {
+	if w.endpoints != nil && w.Resolver.Core != nil && way.carried() {
+		w.Resolver.Core.Watch(way.Addr, by)
+	}
+}
+
+// Close gives back what the ways have of others.
+func (w *Ways) Close() {
+	for _, way := range w.all {
+		w.watch(way, -1)
+	}
 }

@@ -121,9 +121,7 @@ var meaning = [keyNames][]Place{
 	keyPrefixes: everywhere, keyFamilies: everywhere, keyNexthops: everywhere,
 	keyProtocols: ofKernel, keyInterfaces: ofKernel, keyMetric: ofKernel,
 	keyNeighbors: ofPaths, keyOriginAS: ofPaths, keyASPathLength: ofPaths, keyASPath: ofPaths,
-	keyRouteTargets: ofPaths, keyExtended: ofPaths,
-	// BGP alone has the validated cache: who judges paths behind it does not hear of its changes.
-	keyRPKI:       {Send, NeighborIn, NeighborOut},
+	keyRouteTargets: ofPaths, keyExtended: ofPaths, keyRPKI: ofPaths,
 	keySourceVRFs: {Export, Receive, Send, NeighborOut, Leak}, // what a neighbour sends has one
 	// Of kernel routes they are what the import gives them, and what an earlier rule changed.
 	keyLocalPref: everywhere, keyMED: everywhere,

@@ -31,6 +31,7 @@ type Policy struct {
 	digest  string // of the text
 	rules   []rule
 	fails   bool // the default rejects
+	asks    bool // some rule asks what the RPKI says
 	byNone  string
 	decided []atomic.Uint64 // how often each rule matched; the last one is the default's
 	of      Definition
@@ -101,6 +102,7 @@ func compile(d Definition, text string) *Policy {
 	for i := range d.Rules {
 		of := &p.of.Rules[i]
 		title := Title(i, of.Name)
+		p.asks = p.asks || len(of.When.RPKI)+len(of.Unless.RPKI) > 0
 		r := rule{
 			tests: append(of.When.tests(false), of.Unless.tests(true)...), action: of.Action,
 			told: of.Set.Nexthop.Told, title: title, by: fmt.Sprintf("policy %q, %s", d.Name, title), words: of.Set.words(),
@@ -134,6 +136,9 @@ func (p *Policy) String() string {
 	}
 	return fmt.Sprintf("%s (%d rules, %s)", p.name, len(p.rules), p.digest)
 }
+
+// AsksRPKI tells whether what it decides depends on what the RPKI says.
+func (p *Policy) AsksRPKI() bool { return p.asks }
 
 // Equal tells whether two policies are the same.
 func (p *Policy) Equal(o *Policy) bool { return p == o || p != nil && o != nil && p.text == o.text }

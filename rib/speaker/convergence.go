@@ -8,12 +8,26 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// Family is an address family of routes that lead into kernel tables: unicast or VPN,
-// IPv4 or IPv6.
+// Family is an address family of routes that lead into kernel tables: unicast, VPN or EVPN,
+// IPv4 or IPv6. On a session EVPN is one for both.
 type Family struct {
-	Of  rib.Family
-	VPN bool
+	Of        rib.Family
+	VPN, EVPN bool // at most one of them
 }
+
+var allFamilies = []Family{
+	{Of: rib.IPv4}, {Of: rib.IPv6}, {Of: rib.IPv4, VPN: true}, {Of: rib.IPv6, VPN: true}, {Of: rib.IPv4, EVPN: true}, {Of: rib.IPv6, EVPN: true},
+}
+
+// FamilyOf is the family in whose table a server has a path: one of a neighbour in a VRF is a VPN
+// path.
+func FamilyOf(p *rib.Path) Family {
+	evpn := p.InEVPN()
+	return Family{rib.FamilyOf(p.Prefix), p.RD != 0 && !evpn, evpn}
+}
+
+// plain tells whether it is unicast.
+func (f Family) plain() bool { return !f.VPN && !f.EVPN }
 
 // Marker is the End-of-RIB of a neighbour for a family (RFC 4724, 2), or the wait for
 // it.
@@ -57,8 +71,9 @@ func (m *Markers) all(list []Marker, of rib.Family) bool {
 // family after the markers of that family:
 //
 //   - the default feed: of the neighbours in no VRF, for IPv4 and IPv6 unicast;
-//   - a VRF's: of the neighbours in no VRF for vpnv4 and vpnv6, and of the neighbours
-//     in a VRF whose export route targets it imports, for IPv4 and IPv6 unicast;
+//   - a VRF's: of the neighbours in no VRF for vpnv4 and vpnv6, and where its routes are
+//     carried by EVPN for that; and of the neighbours in a VRF whose export route targets it
+//     imports, for IPv4 and IPv6 unicast;
 //   - each: of the neighbours in a VRF, or in none, from which a rule lets paths in.
 //
 // A neighbour that is administratively down is not waited for. One that never sends the
@@ -84,16 +99,16 @@ func awaited(vrfs []VRF, rules map[string][]rib.LeakRule, neighbours []Neighbour
 		for _, f := range n.Families {
 			marker := Marker{n.Address, f}
 			for into, list := range rules {
-				if !f.VPN && slices.ContainsFunc(list, func(r rib.LeakRule) bool { return r.From == cmp.Or(n.VRF, Default) }) {
+				if f.plain() && slices.ContainsFunc(list, func(r rib.LeakRule) bool { return r.From == cmp.Or(n.VRF, Default) }) {
 					add(into, marker)
 				}
 			}
-			if !f.VPN && n.VRF == "" {
+			if f.plain() && n.VRF == "" {
 				add(Default, marker)
 				continue
 			}
 			for _, v := range vrfs {
-				if f.VPN || meet(from.ExportRTs, v.ImportRTs) {
+				if f.VPN || f.EVPN && v.Carried != nil || f.plain() && meet(from.ExportRTs, v.ImportRTs) {
 					add(v.Name, marker)
 				}
 			}

@@ -136,8 +136,8 @@ func (f *Feeds) Mirror(mirrors map[string]string) (gone Gone, changed bool) {
 	return gone, changed
 }
 
-// byVRF are the feeds of each VRF with the same paths: its own, and its mirrors.
-func (f *Feeds) byVRF() map[string][]*rib.Feed {
+// ByVRF are the feeds of each VRF with the same paths: its own, and its mirrors.
+func (f *Feeds) ByVRF() map[string][]*rib.Feed {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	all := make(map[string][]*rib.Feed, len(f.feeds))

@@ -31,6 +31,7 @@ type Foresight struct {
 	Anew                map[string]bool     // VRFs that go, or are made anew: their announcements with them
 	Goes                func(rib.Path) bool // whether a path goes, with its neighbour; nil: none does
 	Rejudged            bool                // paths may be judged otherwise: see Tables
+	RPKI                *rib.RPKI           // what the policies of rules are told
 	Feeds               *Feeds
 	Tables              Tables
 }
@@ -116,7 +117,7 @@ func (f *Foresight) start(name string, keeps bool) *Paths {
 // read looks at destinations of the server's tables: all of them, or those whose
 // announcement changes.
 func (w *outlook) read(ctx context.Context, whole bool) error {
-	for _, family := range []Family{{Of: rib.IPv4}, {Of: rib.IPv6}, {Of: rib.IPv4, VPN: true}, {Of: rib.IPv6, VPN: true}} {
+	for _, family := range allFamilies {
 		parts := [][]Destination{nil} // everything
 		if !whole {
 			parts = w.changing(family)
@@ -135,12 +136,12 @@ func (w *outlook) changing(family Family) [][]Destination {
 	var all []Destination
 	for name, changes := range w.announcing {
 		was, had := FindVRF(w.Old, name)
-		if family.VPN != (name != Default) || family.VPN && !had {
+		if family.EVPN || family.VPN != (name != Default) || family.VPN && !had {
 			continue
 		}
 		for prefix := range changes {
 			if prefix.Addr().Is4() == (family.Of == rib.IPv4) {
-				all = append(all, Destination{was.RD, prefix})
+				all = append(all, Destination{RD: was.RD, Prefix: prefix})
 			}
 		}
 	}
@@ -155,7 +156,7 @@ func (w *outlook) destination(d Destination, known []rib.Path, touched bool) {
 		own = Default
 	}
 	change, changes := w.announcing[own][d.Prefix]
-	if changes {
+	if changes = changes && !d.EVPN; changes {
 		w.met[d] = true
 	}
 	for _, path := range known {
@@ -193,7 +194,7 @@ func (w *outlook) put(d Destination, after []rib.Path, touched bool) {
 		byRD[d.RD] = append([]rib.Path(nil), byRD[d.RD]...) // the paths that were there go
 	}
 	for rd, paths := range byRD {
-		w.give(Destination{rd, d.Prefix}, paths, touched)
+		w.give(Destination{rd, d.Prefix, d.EVPN}, paths, touched)
 	}
 }
 
@@ -208,10 +209,36 @@ func (w *outlook) give(d Destination, paths []rib.Path, touched bool) {
 				some = append(some, p)
 			}
 		}
+		some = w.goneBy(name, some)
 		if len(some) > 0 || to.has(d) {
 			to.set(d, some)
 		}
 	}
+}
+
+// goneBy leaves of the paths that a rule lets into a VRF those that the VRF which they are from goes
+// by: those that it goes by now, or else the best of them. What its worker would make of another
+// policy is not known before.
+func (w *outlook) goneBy(into string, paths []rib.Path) []rib.Path {
+	byRule := func(p rib.Path) bool { return p.Attrs.ByRule }
+	at := slices.IndexFunc(paths, byRule)
+	if at < 0 {
+		return paths
+	}
+	var goes []rib.Path
+	if f, err := w.Feeds.Feed(into); err == nil {
+		now := f.Lookup(paths[at].Prefix)
+		for _, p := range paths {
+			if byRule(p) && slices.ContainsFunc(now, func(q rib.Path) bool { return byRule(q) && q.RD == p.RD && q.ID == p.ID }) {
+				goes = append(goes, p)
+			}
+		}
+	}
+	if len(goes) == 0 {
+		all := slices.DeleteFunc(slices.Clone(paths), func(p rib.Path) bool { return !byRule(p) })
+		goes = rib.Select(nil, all, 1)
+	}
+	return append(slices.DeleteFunc(paths, byRule), goes...)
 }
 
 // lead returns a path as it comes into a VRF, by route targets or by a rule.
@@ -228,8 +255,10 @@ func (w *outlook) lead(into string, p rib.Path) (rib.Path, bool) {
 			continue
 		}
 		p.Attrs = rule.Leaked(p.Attrs)
-		r := rule.Judge(&p, into, true, nil)
-		p.Attrs = r.Attrs
+		r := rule.Judge(&p, into, true, w.RPKI, nil)
+		if p.Attrs = r.Attrs; !r.Rejected && rib.LeakRules(w.NextRules).GivesWay(into, rule, p.Prefix) {
+			p.Attrs = rib.GivingWay(p.Attrs)
+		}
 		return p, !r.Rejected
 	}
 	return p, false
@@ -283,9 +312,9 @@ func (w *outlook) announceNew() {
 		}
 		was, is := FindVRF(w.Old, name)
 		for prefix, a := range changes {
-			read := (is || name == Default) && w.met[Destination{was.RD, prefix}]
+			read := (is || name == Default) && w.met[Destination{RD: was.RD, Prefix: prefix}]
 			if a != nil && !read {
-				w.put(Destination{v.RD, prefix}, []rib.Path{Announced(v, name, *a)}, true)
+				w.put(Destination{RD: v.RD, Prefix: prefix}, []rib.Path{Announced(v, name, *a)}, true)
 			}
 		}
 	}

@@ -10,10 +10,45 @@ import (
 )
 
 // Destination names where a path leads in a table of BGP's: in the global table with
-// RD 0, else in the VPN table.
+// RD 0, else in the VPN table, or in that of EVPN.
 type Destination struct {
 	RD     rib.RD
 	Prefix netip.Prefix
+	EVPN   bool
+}
+
+// DestinationOf is that of a path.
+func DestinationOf(p *rib.Path) Destination { return Destination{p.RD, p.Prefix, p.InEVPN()} }
+
+// route is a Destination of one table: a key that is smaller.
+type route struct {
+	rd     rib.RD
+	prefix netip.Prefix
+}
+
+// placements have where the paths of each destination lead: those of the VPN table, and those of
+// EVPN's.
+type placements [2]map[route]*placement
+
+func (p *placements) table(d Destination) (map[route]*placement, route) {
+	if d.EVPN {
+		return p[1], route{d.RD, d.Prefix}
+	}
+	return p[0], route{d.RD, d.Prefix}
+}
+
+func (p *placements) of(d Destination) *placement {
+	m, r := p.table(d)
+	return m[r]
+}
+
+// set makes at where the paths of a destination lead; nil: nowhere.
+func (p *placements) set(d Destination, at *placement) {
+	if m, r := p.table(d); at != nil {
+		m[r] = at
+	} else {
+		delete(m, r)
+	}
 }
 
 // importer is a feed that takes VPN paths: a VRF's, or a mirror of it.
@@ -46,7 +81,7 @@ type index struct {
 	// at says which VRFs have paths of a destination now: an UPDATE with other
 	// route targets takes the path out of the VRFs that it no longer meets, and a
 	// withdrawal does not repeat the route targets of the path.
-	at     map[Destination]*placement
+	at     placements
 	places map[placement]*placement // interned: there are few of them
 	buf    []rib.Path               // the argument of Feed.Set, which copies it
 	// left is told of a VRF into which the best path leads no more; nil: nobody.
@@ -63,7 +98,7 @@ func newIndex(vrfs []VRF, rules map[string][]rib.LeakRule, feeds map[string][]*r
 		homes:  make(map[rib.RD][]importer),
 		sets:   make(map[string]*Importers),
 		none:   &Importers{},
-		at:     make(map[Destination]*placement),
+		at:     placements{make(map[route]*placement), make(map[route]*placement)},
 		places: make(map[placement]*placement),
 	}
 	all := make(map[string][]importer)
@@ -80,7 +115,7 @@ func newIndex(vrfs []VRF, rules map[string][]rib.LeakRule, feeds map[string][]*r
 			id++
 		}
 	}
-	x.leaks = newLeaks(rules, all)
+	x.leaks = newLeaks(vrfs, rules, all)
 	return x
 }
 
@@ -122,12 +157,11 @@ func (x *index) put(d Destination, paths []candidate, best *Importers) {
 		for _, f := range x.global {
 			set(f, d, x.pathsOf(paths, nil))
 		}
-		if len(x.leaks.from[Default]) == 0 {
+		if x.leaks.from[Default] == nil {
 			return
 		}
 	}
-	leaked := x.leaks.of(d, paths)
-	x.lead(d, paths, now, leaked, best)
+	x.lead(d, paths, now, x.leaks.stay(d, paths), best)
 	x.fillAll()
 }
 
@@ -151,7 +185,7 @@ func (x *index) lead(d Destination, paths []candidate, now *Importers, leaked []
 		}
 		all = x.intern(list)
 	}
-	if old := x.at[d]; old != nil {
+	if old := x.at.of(d); old != nil {
 		for _, m := range old.all.without(all) {
 			set(m.feed, d, nil)
 		}
@@ -171,10 +205,15 @@ func (x *index) lead(d Destination, paths []candidate, now *Importers, leaked []
 		set(m.feed, d, some)
 		x.buf = some
 	}
+	x.note(d, all, best)
+}
+
+// note notes where the paths of a destination lead.
+func (x *index) note(d Destination, all, best *Importers) {
 	if len(all.list) == 0 && (best == nil || len(best.list) == 0) {
-		delete(x.at, d)
+		x.at.set(d, nil)
 	} else {
-		x.at[d] = x.place(all, best)
+		x.at.set(d, x.place(all, best))
 	}
 }
 
@@ -185,15 +224,7 @@ func (x *index) fill(l *leak) {
 		if !is {
 			return
 		}
-		best, list := x.none, slices.Clone(l.to)
-		if old := x.at[d]; old != nil {
-			best, list = old.best, append(list, old.all.list...)
-		}
-		for _, m := range l.to {
-			others := slices.DeleteFunc(m.feed.Lookup(d.Prefix), func(p rib.Path) bool { return p.RD != d.RD || p.Attrs.ByRule })
-			set(m.feed, d, append(others, paths...))
-		}
-		x.at[d] = x.place(x.intern(list), best)
+		x.give(l, d, paths)
 	}
 }
 

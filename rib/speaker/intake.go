@@ -38,7 +38,7 @@ type Intake struct {
 //
 // rules has the leaks beside route targets by the VRF that takes.
 func NewIntake(vrfs []VRF, rules map[string][]rib.LeakRule, neighbours []Neighbour, feeds *Feeds, markers *Markers, left func(vrf string)) *Intake {
-	byVRF := feeds.byVRF()
+	byVRF := feeds.ByVRF()
 	in := &Intake{
 		index:   newIndex(vrfs, rules, byVRF),
 		markers: markers,
@@ -46,17 +46,22 @@ func NewIntake(vrfs []VRF, rules map[string][]rib.LeakRule, neighbours []Neighbo
 		global:  make(map[Destination]struct{}),
 	}
 	in.index.left = left
+	own := awaited(vrfs, nil, neighbours, byVRF)
+	for _, s := range in.index.leaks.from {
+		s.awaits = own[s.feed]
+	}
+	in.index.leaks.ask()
 	for f := range in.awaited {
 		in.feeds = append(in.feeds, f)
 	}
 	return in
 }
 
-// Replace says that the feeds have paths of an earlier Intake, of which Sync takes out those
-// that have not come again. It is called before the first path.
-func (in *Intake) Replace() {
+// Replace says that the feeds have paths of an earlier Intake, which takes nothing any more, of
+// which Sync takes out those that have not come again. It is called before the first path.
+func (in *Intake) Replace(before *Intake) {
 	in.replaces = true
-	in.index.leaks.seed()
+	in.index.leaks.follow(&before.index.leaks)
 }
 
 // Leaks are how much comes in by each rule beside route targets.
@@ -93,12 +98,13 @@ func (in *Intake) Flush() {
 	}
 	var best *Importers
 	switch {
+	case in.at.EVPN: // GoBGP tells no neighbour in a VRF of it
 	case in.hidden:
 		best = in.index.intern(slices.Clone(in.index.homes[in.at.RD]))
 	case len(in.pending) > 0:
 		best = in.pending[0].to
 	}
-	tellApart(in.pending)
+	tellApart(in.pending, in.at.EVPN)
 	slices.SortFunc(in.pending, func(a, b candidate) int { return cmp.Compare(a.path.ID, b.path.ID) })
 	if in.replaces && !in.synced && in.at.RD == 0 {
 		in.global[in.at] = struct{}{}
@@ -108,14 +114,23 @@ func (in *Intake) Flush() {
 	in.pending, in.open, in.hidden = in.pending[:0], false, false
 }
 
+// ByEVPN is set in the ids of paths by EVPN, so that these differ from those of VPN paths of the
+// same RD and prefix. A server's own are far smaller.
+const ByEVPN uint32 = 1 << 31
+
 // tellApart makes the ids of a destination's paths distinct. A server's own identifiers
 // are, and stay with a path; where there is none the position has to do.
-func tellApart(paths []candidate) {
+func tellApart(paths []candidate, evpn bool) {
+	if evpn {
+		for i := range paths {
+			paths[i].path.ID |= ByEVPN
+		}
+	}
 	for i := range paths {
 		for j := range i {
 			if paths[j].path.ID == paths[i].path.ID {
 				for n := range paths {
-					paths[n].path.ID = uint32(n + 1)
+					paths[n].path.ID = paths[n].path.ID&ByEVPN | uint32(n+1)
 				}
 				return
 			}
@@ -127,12 +142,16 @@ func tellApart(paths []candidate) {
 func set(f *rib.Feed, d Destination, paths []rib.Path) {
 	n, same := 0, true
 	for _, p := range f.Lookup(d.Prefix) {
-		if p.RD == d.RD {
+		if p.RD == d.RD && p.InEVPN() == d.EVPN {
 			same = same && n < len(paths) && equal(&p, &paths[n])
 			n++
 		}
 	}
-	if !same || n != len(paths) {
+	switch {
+	case same && n == len(paths):
+	case d.EVPN:
+		f.SetEVPN(d.Prefix, d.RD, paths)
+	default:
 		f.Set(d.Prefix, d.RD, paths)
 	}
 }
@@ -153,6 +172,7 @@ func (in *Intake) Sync() bool {
 		in.sweep()
 	}
 	in.global = nil
+	in.index.leaks.prompt(in.markers)
 	in.converge()
 	return true
 }
@@ -160,16 +180,22 @@ func (in *Intake) Sync() bool {
 func (in *Intake) sweep() {
 	for _, f := range in.index.global {
 		f.Retain(func(p rib.Path) bool {
-			_, there := in.global[Destination{p.RD, p.Prefix}]
-			return there || p.RD != 0 && in.index.at[Destination{p.RD, p.Prefix}].feeds(f)
+			d := DestinationOf(&p)
+			_, there := in.global[d]
+			return there || p.RD != 0 && in.index.at.of(d).feeds(f)
 		})
 	}
 	for _, f := range in.feeds {
 		if !slices.Contains(in.index.global, f) {
-			f.Retain(func(p rib.Path) bool { return in.index.at[Destination{p.RD, p.Prefix}].feeds(f) })
+			f.Retain(func(p rib.Path) bool { return in.index.at.of(DestinationOf(&p)).feeds(f) })
 		}
 	}
-	in.index.leaks.seed()
+	for _, l := range in.index.leaks.all {
+		l.seed()
+		if len(l.waiting) > 0 {
+			in.index.leaks.room = append(in.index.leaks.room, l)
+		}
+	}
 	in.index.fillAll()
 }
 
@@ -177,6 +203,7 @@ func (in *Intake) sweep() {
 func (in *Intake) EndOfRIB(m Marker) {
 	in.markers.add(m)
 	if in.synced {
+		in.index.leaks.prompt(in.markers)
 		in.converge()
 	}
 }
@@ -190,7 +217,8 @@ type Departure struct {
 }
 
 // Depart takes the paths of a neighbour that goes out of all feeds, ahead of the server's
-// word on each destination. The index keeps them until that comes.
+// word on each destination. The index keeps them until that comes. What was leaked of them stays
+// until the worker of their VRF has chosen others.
 func (in *Intake) Depart(d Departure) {
 	in.Flush()
 	for _, f := range in.feeds {
@@ -198,7 +226,7 @@ func (in *Intake) Depart(d Departure) {
 			f.SetDown(d.Peer, true)
 		}
 		f.Retain(func(p rib.Path) bool {
-			return p.Attrs.Peer != d.Peer || !slices.Contains(d.Gone, Family{rib.FamilyOf(p.Prefix), p.RD != 0})
+			return p.Attrs.Peer != d.Peer || p.Attrs.ByRule || !slices.Contains(d.Gone, FamilyOf(&p))
 		})
 	}
 }
@@ -215,7 +243,7 @@ func (in *Intake) converge() {
 	for f, list := range in.awaited {
 		done := true
 		for of := range rib.Families {
-			if in.markers.all(list, of) {
+			if in.markers.all(list, of) && in.index.leaks.saidAll(f, of) {
 				f.SetConverged(of, true)
 			} else {
 				done = false

@@ -74,8 +74,8 @@ func TestIntake(t *testing.T) {
 			t.Errorf("%v: red %v, blue %v, left %v", step, ids(red, one), ids(blue, one), left)
 		}
 	}
-	if len(in.index.at) != 0 {
-		t.Errorf("the index keeps %v", in.index.at)
+	if at := in.index.at; len(at[0])+len(at[1]) != 0 {
+		t.Errorf("the index keeps %v", at)
 	}
 }
 
@@ -94,7 +94,7 @@ func TestIntakeReplaces(t *testing.T) {
 		feedOf(t, feeds, vrf).Take(nil, 10)
 	}
 	second := NewIntake(redAnd, nil, nil, feeds, NewMarkers(), nil)
-	second.Replace()
+	second.Replace(first)
 	take(second, Destination{Prefix: one}, globalPath(one))
 	take(second, Destination{RD: 5, Prefix: one}, vpnPath(one, 1, 1))
 	if !second.Sync() || second.Sync() {
@@ -156,9 +156,9 @@ func TestIntakeDeparts(t *testing.T) {
 		d    Departure
 		left int // of the paths of peer
 	}{
-		{Departure{peer, []Family{{rib.IPv4, false}, {rib.IPv6, false}, {rib.IPv4, true}, {rib.IPv6, true}}, true}, 0},
-		{Departure{peer, []Family{{rib.IPv4, false}}, false}, 3},
-		{Departure{peer, []Family{{rib.IPv6, true}, {rib.IPv4, true}}, false}, 2},
+		{Departure{peer, []Family{{Of: rib.IPv4}, {Of: rib.IPv6}, {Of: rib.IPv4, VPN: true}, {Of: rib.IPv6, VPN: true}}, true}, 0},
+		{Departure{peer, []Family{{Of: rib.IPv4}}, false}, 3},
+		{Departure{peer, []Family{{Of: rib.IPv6, VPN: true}, {Of: rib.IPv4, VPN: true}}, false}, 2},
 		{Departure{peer, nil, false}, 4},
 	} {
 		feeds := NewFeeds(redAnd)

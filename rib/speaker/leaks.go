@@ -9,20 +9,39 @@ import (
 )
 
 // leaks lets paths of VRFs into the feeds of others, by rules and not by route targets. It is
-// the index's.
-//
-// Which paths a rule is about rib.LeakRule says.
+// the index's. Which paths a rule is about rib.LeakRule says, and of those it takes what the
+// worker of their VRF chose: what BGP says of a destination changes nothing of that, until the
+// worker has taken it in, but where none of them is left.
 type leaks struct {
-	from map[string][]policed // by the VRF of the paths
-	as   map[string]*disguise // likewise
-	all  []*leak
-	room []*leak // of which something went, and another may come in
+	rules rib.LeakRules
+	rpki  *rib.RPKI               // what their policies are told
+	from  map[string]*source      // by the VRF of the paths
+	byRD  map[rib.RD]*source      // likewise
+	into  map[*rib.Feed][]*source // that lead into a feed
+	all   []*leak
+	room  []*leak // of which something went, and another may come in
+}
+
+// source is a VRF of which others leak.
+type source struct {
+	vrf  string
+	rd   rib.RD
+	feed *rib.Feed // its own
+	as   *disguise
+	// last are the attributes of what gives way where it comes in.
+	last *disguise
+	list []policed
+	anew bool // it is still to say what it chooses
+
+	awaits []Marker           // after which its feed has all
+	said   [rib.Families]bool // it has chosen among all that there was at the markers
 }
 
 // policed are the leaks from one VRF with the same policy, which is asked once for all of them.
 type policed struct {
 	policy rib.Judge // nil: there is none
 	into   []*leak
+	room   []rib.Path // what it lets through of the prefix in hand
 }
 
 // leak is one rule, for the VRF that takes.
@@ -38,24 +57,33 @@ type leak struct {
 }
 
 // mostWaiting is how many destinations a leak remembers beyond its limit. One that is left
-// out comes in when BGP says something of it.
+// out comes in when its VRF says something of it.
 const mostWaiting = 1 << 14
 
 // newLeaks makes ready the rules of VRFs, whose feeds are all.
-func newLeaks(rules map[string][]rib.LeakRule, all map[string][]importer) leaks {
-	ls := leaks{from: make(map[string][]policed), as: make(map[string]*disguise)}
+func newLeaks(vrfs []VRF, rules map[string][]rib.LeakRule, all map[string][]importer) leaks {
+	ls := leaks{rules: rules, from: make(map[string]*source), byRD: make(map[rib.RD]*source), into: make(map[*rib.Feed][]*source)}
 	for _, into := range slices.Sorted(maps.Keys(rules)) {
 		for _, r := range rules[into] {
-			l := &leak{rule: r, into: into, to: all[into], held: make(map[Destination]struct{}), waiting: make(map[Destination][]rib.Path)}
-			ls.as[r.From] = newDisguise(r)
-			list := ls.from[r.From]
-			i := slices.IndexFunc(list, func(p policed) bool { return p.policy == r.Policy })
-			if i < 0 {
-				i, list = len(list), append(list, policed{policy: r.Policy})
+			if len(all[r.From]) == 0 || len(all[into]) == 0 {
+				continue // no such VRF is configured
 			}
-			list[i].into = append(list[i].into, l)
-			ls.from[r.From] = list
+			l := &leak{rule: r, into: into, to: all[into], held: make(map[Destination]struct{}), waiting: make(map[Destination][]rib.Path)}
+			s := ls.from[r.From]
+			if s == nil {
+				v, _ := FindVRF(vrfs, r.From)
+				s = &source{vrf: r.From, rd: v.RD, feed: all[r.From][0].feed, as: newDisguise(r.Leaked), last: newDisguise(rib.GivingWay), anew: true}
+				ls.from[r.From], ls.byRD[v.RD] = s, s
+			}
+			i := slices.IndexFunc(s.list, func(p policed) bool { return p.policy == r.Policy })
+			if i < 0 {
+				i, s.list = len(s.list), append(s.list, policed{policy: r.Policy})
+			}
+			s.list[i].into = append(s.list[i].into, l)
 			ls.all = append(ls.all, l)
+			for _, m := range l.to {
+				ls.into[m.feed] = append(ls.into[m.feed], s)
+			}
 		}
 	}
 	return ls
@@ -65,74 +93,6 @@ func newLeaks(rules map[string][]rib.LeakRule, all map[string][]importer) leaks 
 type leaked struct {
 	to    importer
 	paths []rib.Path
-}
-
-// of returns what comes in of a destination, of which paths are all paths, into each feed
-// that leaks from a VRF. A path that route targets let into it is not among them.
-func (ls *leaks) of(d Destination, paths []candidate) (out []leaked) {
-	if len(ls.from) == 0 {
-		return nil
-	}
-	for name, list := range ls.from {
-		if (name == Default) != (d.RD == 0) {
-			continue
-		}
-		some := ls.own(name, &list[0].into[0].rule, paths)
-		for i := range list {
-			passed := list[i].passed(some)
-			for _, l := range list[i].into {
-				out = ls.take(out, l, d, passed)
-			}
-		}
-	}
-	return out
-}
-
-// own are the paths of a VRF among those of a destination, as others get them.
-func (ls *leaks) own(vrf string, rule *rib.LeakRule, paths []candidate) (out []candidate) {
-	for _, c := range paths {
-		if rule.Concerns(&c.path) {
-			c.path.Attrs = ls.as[vrf].attrs(c.path.Attrs)
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-// passed are the paths that the policy lets through, as it leaves them.
-func (p *policed) passed(paths []candidate) (out []candidate) {
-	if p.policy == nil {
-		return paths
-	}
-	first := p.into[0]
-	for _, c := range paths {
-		if r := first.rule.Judge(&c.path, first.into, false, nil); !r.Rejected {
-			c.path.Attrs = r.Attrs
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-// take adds what comes in of a destination by one rule.
-func (ls *leaks) take(out []leaked, l *leak, d Destination, passed []candidate) []leaked {
-	var paths []rib.Path
-	for _, c := range passed {
-		if len(l.to) > 0 && !c.to.has(l.to[0].id) {
-			paths = append(paths, c.path)
-		}
-	}
-	before := len(l.held)
-	if !l.admit(d, paths) {
-		if len(l.held) < before && len(l.waiting) > 0 {
-			ls.room = append(ls.room, l)
-		}
-		return out
-	}
-	for _, m := range l.to {
-		out = append(out, leaked{m, paths})
-	}
-	return out
 }
 
 // admit counts the prefix of a destination, and tells whether there is room for it.
@@ -172,22 +132,73 @@ func (l *leak) next() (d Destination, paths []rib.Path, is bool) {
 	return d, nil, false
 }
 
-// seed counts what came in before, by another index, so that the limit goes on letting in
-// the same: where it is a lower one now, the first of them by prefix.
-func (ls *leaks) seed() {
-	for _, l := range ls.all {
-		clear(l.held)
-		for _, m := range l.to[:min(len(l.to), 1)] {
-			m.feed.Each(func(p rib.Path) {
-				if p.Attrs.ByRule && p.Attrs.Source == l.rule.From {
-					l.held[Destination{p.RD, p.Prefix}] = struct{}{}
+// follow takes over what came in by the rules that an index before had too; where a limit is a
+// lower one now, the first of it by prefix. Of a VRF whose rules are others now the worker says
+// anew what it chooses. What came in by rules that are none any more goes with the sweep, or else
+// with what BGP says of its destination.
+func (ls *leaks) follow(before *leaks) {
+	for name, s := range ls.from {
+		was := before.from[name]
+		s.anew = was == nil || was.anew || !was.sameRules(s)
+		if was != nil {
+			s.said = was.said
+		}
+		for l := range s.leaks {
+			if was == nil {
+				break
+			}
+			for old := range was.leaks {
+				if old.into == l.into && old.rule == l.rule {
+					l.held, l.waiting, l.left = old.held, old.waiting, old.left
 				}
-			})
+			}
+			l.seed()
+			l.lower()
 		}
-		l.lower()
-		if len(l.waiting) > 0 {
-			ls.room = append(ls.room, l)
+		if s.anew {
+			s.feed.Ask(true, true)
 		}
+	}
+	for name, was := range before.from {
+		if ls.from[name] == nil {
+			was.feed.Ask(false, false)
+		}
+	}
+}
+
+// sameRules tells whether the same is leaked from a VRF, into the same feeds.
+func (s *source) sameRules(o *source) bool {
+	a, b := slices.Collect(s.leaks), slices.Collect(o.leaks)
+	return s.rd == o.rd && s.feed == o.feed && slices.EqualFunc(a, b, func(x, y *leak) bool {
+		return x.into == y.into && x.rule == y.rule
+	})
+}
+
+// leaks are those from the VRF.
+func (s *source) leaks(yield func(*leak) bool) {
+	for i := range s.list {
+		for _, l := range s.list[i].into {
+			if !yield(l) {
+				return
+			}
+		}
+	}
+}
+
+// seed counts what came in before, so that the limit goes on letting in the same.
+func (l *leak) seed() {
+	clear(l.held)
+	l.to[0].feed.Each(func(p rib.Path) {
+		if p.Attrs.ByRule && p.Attrs.Source == l.rule.From {
+			l.held[DestinationOf(&p)] = struct{}{}
+		}
+	})
+}
+
+// ask has the workers of the VRFs that others leak from say what they choose from now on.
+func (ls *leaks) ask() {
+	for _, s := range ls.from {
+		s.feed.Ask(true, false)
 	}
 }
 
@@ -215,9 +226,9 @@ func (ls *leaks) counts() (out []LeakCount) {
 	return out
 }
 
-// disguise is how paths of a VRF look in others (rib.LeakRule.Leaked).
+// disguise is how paths of a VRF look in others.
 type disguise struct {
-	rule       rib.LeakRule              // one of those from the VRF
+	make       func(*rib.Attrs) *rib.Attrs
 	young, old map[*rib.Attrs]*rib.Attrs // both bounded: what is used moves to the young ones
 	vias       map[*rib.Via]*rib.Via
 }
@@ -225,8 +236,8 @@ type disguise struct {
 // disguised is how many attributes are remembered in each generation.
 const disguised = 1 << 14
 
-func newDisguise(rule rib.LeakRule) *disguise {
-	return &disguise{rule: rule, young: make(map[*rib.Attrs]*rib.Attrs), vias: make(map[*rib.Via]*rib.Via)}
+func newDisguise(by func(*rib.Attrs) *rib.Attrs) *disguise {
+	return &disguise{make: by, young: make(map[*rib.Attrs]*rib.Attrs), vias: make(map[*rib.Via]*rib.Via)}
 }
 
 // attrs are those of a path in other VRFs. Paths with the same ones share them.
@@ -236,7 +247,7 @@ func (s *disguise) attrs(a *rib.Attrs) *rib.Attrs {
 	}
 	b := s.old[a]
 	if b == nil {
-		b = s.rule.Leaked(a)
+		b = s.make(a)
 		b.Via = s.via(a.Via, b.Via)
 	}
 	if len(s.young) >= disguised {

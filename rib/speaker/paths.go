@@ -48,7 +48,7 @@ func (p *Paths) set(d Destination, paths []rib.Path) {
 	old := p.Lookup(d.Prefix)
 	next := make([]rib.Path, 0, len(old)+len(paths))
 	for _, o := range old {
-		if o.RD != d.RD {
+		if DestinationOf(&o) != d {
 			next = append(next, o)
 		}
 	}
@@ -85,5 +85,5 @@ func (p *Paths) limit(was *rib.Feed, rule rib.LeakRule) {
 
 // has tells whether there is a path of an RD and prefix.
 func (p *Paths) has(d Destination) bool {
-	return slices.ContainsFunc(p.Lookup(d.Prefix), func(x rib.Path) bool { return x.RD == d.RD })
+	return slices.ContainsFunc(p.Lookup(d.Prefix), func(x rib.Path) bool { return DestinationOf(&x) == d })
 }

@@ -14,6 +14,8 @@ type VRF struct {
 	Name                 string
 	RD                   rib.RD
 	ImportRTs, ExportRTs []rib.RT
+	// Carried is how what goes out of it is carried; nil: as VPN routes. It is nobody's to change.
+	Carried *rib.Carried
 }
 
 // FindVRF returns the VRF called name.
@@ -31,6 +33,10 @@ func CloneVRFs(vrfs []VRF) []VRF {
 	out := slices.Clone(vrfs)
 	for i, v := range out {
 		out[i].ImportRTs, out[i].ExportRTs = slices.Clone(v.ImportRTs), slices.Clone(v.ExportRTs)
+		if v.Carried != nil {
+			by := *v.Carried
+			out[i].Carried = &by
+		}
 	}
 	return out
 }

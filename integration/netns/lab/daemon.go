@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -29,7 +28,7 @@ type Daemon struct {
 // Write replaces the daemon's configuration file.
 func (d *Daemon) Write(config string) {
 	d.ns.lab.T.Helper()
-	d.ns.lab.File(filepath.Base(d.config), config+fmt.Sprintf("\n[netlink.api]\n  listen = [%q]\n", d.Target()))
+	d.ns.lab.File(strings.TrimPrefix(d.config, d.ns.lab.Dir), config+fmt.Sprintf("\n[netlink.api]\n  listen = [%q]\n", d.Target()))
 }
 
 // Target is the daemon's address, as gRPC programs want it.

@@ -83,6 +83,11 @@ func (n *Namespace) TryIP(args ...string) (string, error) {
 	return n.lab.runIP("", append([]string{"-n", n.Name}, args...)...)
 }
 
+// Run runs another program in the namespace, and returns what it prints.
+func (n *Namespace) Run(program string, args ...string) (string, error) {
+	return n.lab.runIP("", append([]string{"netns", "exec", n.Name, program}, args...)...)
+}
+
 // Batch runs many ip commands at once, a line each.
 func (n *Namespace) Batch(lines ...string) {
 	n.lab.T.Helper()

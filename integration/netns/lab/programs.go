@@ -161,14 +161,30 @@ func (n *Namespace) DaemonOf(file string) *Daemon {
 	return d
 }
 
+// OwnDaemon is Daemon where the lab has several: its files are in a folder of their own.
+func (n *Namespace) OwnDaemon(config string, more ...string) *Daemon {
+	n.lab.T.Helper()
+	d := n.daemonIn(filepath.Join(n.lab.Dir, n.Role), filepath.Join(n.lab.Dir, n.Role, "vrfredist.toml"))
+	d.More = more
+	d.Write(config)
+	d.Start()
+	return d
+}
+
 func (n *Namespace) daemon(config string) *Daemon {
+	n.lab.T.Helper()
+	return n.daemonIn(n.lab.Dir, config)
+}
+
+// daemonIn has its files in a folder.
+func (n *Namespace) daemonIn(dir, config string) *Daemon {
 	n.lab.T.Helper()
 	d := &Daemon{
 		ns:     n,
 		config: config,
-		state:  filepath.Join(n.lab.Dir, "state"),
-		socket: filepath.Join(n.lab.Dir, "api.sock"),
-		Temp:   filepath.Join(n.lab.Dir, "tmp"),
+		state:  filepath.Join(dir, "state"),
+		socket: filepath.Join(dir, "api.sock"),
+		Temp:   filepath.Join(dir, "tmp"),
 	}
 	if err := os.MkdirAll(d.state, 0o755); err != nil {
 		n.lab.T.Fatalf("make the state directory: %v", err)

@@ -34,13 +34,18 @@ var counts = map[string]bool{
 
 // attrs returns the attributes of a path: the entry of an earlier path where all that
 // decodeAttr reads is the same.
-func (d *decoder) attrs(o *bgpOrigin, list []bgp.PathAttributeInterface, rd rib.RD) (*attrEntry, error) {
+func (d *decoder) attrs(o *bgpOrigin, list []bgp.PathAttributeInterface, to speaker.Destination) (*attrEntry, error) {
 	as, ours := announcedAs(o)
 	// A session that comes up writes AS and ID into the source of the paths that it
 	// had: they are read once.
-	source := sender{o.source, o.source.AS, o.source.ID, ours, as, 0}
-	if len(o.source.Address) == 0 {
-		source.rd = rd // originated here: the RD says in which VRF
+	source := sender{o.source, o.source.AS, o.source.ID, ours, as, 0, rib.NotCarried}
+	switch {
+	case len(o.source.Address) == 0:
+		source.rd = to.RD // originated here: the RD says in which VRF
+	case to.EVPN:
+		source.carrier = rib.ByEVPN
+	case to.RD != 0:
+		source.carrier = rib.ByVPN // or from a neighbour in a VRF
 	}
 	if e := d.recent.get(&source, list); e != nil {
 		return e, nil
@@ -50,6 +55,7 @@ func (d *decoder) attrs(o *bgpOrigin, list []bgp.PathAttributeInterface, rd rib.
 	b = appendSized(b, source.id)
 	b = binary.BigEndian.AppendUint32(b, source.as)
 	b = binary.BigEndian.AppendUint64(b, uint64(source.rd))
+	b = append(b, byte(source.carrier))
 	if ours {
 		b = append(b, 1+byte(as))
 	}
@@ -116,6 +122,7 @@ func appendAttr(b []byte, attr bgp.PathAttributeInterface) []byte {
 			if rt, is := decodeRT(c); is {
 				b = binary.BigEndian.AppendUint64(append(b, 1), uint64(rt))
 			}
+			b = appendOverlay(b, c)
 		}
 		return append(b, 0)
 	case *bgp.PathAttributeLargeCommunities:
@@ -148,17 +155,23 @@ func (d *decoder) decodeAttrs(s *sender, name string, list []bgp.PathAttributeIn
 		// VRF: the neighbour says where a path was learned.
 		a.Source, zone = n.VRF, cmp.Or(peer.Zone(), n.Zone)
 		a.Peer = zoned(peer, zone)
+		if n.VRF == "" {
+			a.Carrier = s.carrier
+		}
 	} else if s.rd != 0 {
 		a.Source = d.vrfs[s.rd]
 	} else if s.ours {
 		a.Source = speaker.Default
+	}
+	if a.Carrier == rib.ByEVPN {
+		a.EncapKind = rib.EncapVXLAN // where the path names none
 	}
 	for _, attr := range list {
 		if err := decodeAttr(a, attr); err != nil {
 			return nil, err
 		}
 	}
-	if !a.LinkLocal.IsValid() {
+	if !a.LinkLocal.IsValid() && a.Carrier != rib.ByEVPN { // a VTEP is on no link of the VRF
 		a.LinkLocal = beside
 	}
 	for _, nh := range []*netip.Addr{&a.Nexthop, &a.LinkLocal} {
@@ -211,9 +224,12 @@ func decodeAttr(a *rib.Attrs, attr bgp.PathAttributeInterface) error {
 		}
 	case *bgp.PathAttributeExtendedCommunities:
 		for _, c := range attr.Value {
-			if rt, is := decodeRT(c); is {
+			if rt, is := decodeRT(c); is && rt != rib.CarriedMark { // nobody but GoBGP's policies need know
 				a.RTs = append(a.RTs, rt)
 			}
+		}
+		if a.Carrier == rib.ByEVPN {
+			overlay(a.Via, attr.Value)
 		}
 	case *bgp.PathAttributeLargeCommunities:
 		for _, c := range attr.Values {
@@ -282,4 +298,25 @@ func decodeRT(c bgp.ExtendedCommunityInterface) (rib.RT, bool) {
 		return 0, false
 	}
 	return rib.RT(binary.BigEndian.Uint64(b[:])), true
+}
+
+// targets are the route targets among extended communities.
+func targets(list []bgp.ExtendedCommunityInterface) map[rib.RT]bool {
+	set := make(map[rib.RT]bool, len(list))
+	for _, c := range list {
+		if rt, is := decodeRT(c); is {
+			set[rt] = true
+		}
+	}
+	return set
+}
+
+// meet tells whether two sets of route targets have one in common.
+func meet(a, b map[rib.RT]bool) bool {
+	for rt := range a {
+		if b[rt] {
+			return true
+		}
+	}
+	return false
 }

@@ -26,9 +26,13 @@ type changes struct {
 	// told of as those of a neighbour that goes.
 	foretold bool
 
+	retelling *retelling // under way; nil: none
+
 	homes map[netip.Addr][]string // see homesOf
-	lists []item                  // to be put into the queue at once
-	room  []known                 // of lists to come
+	// hear is called with each destination that is told of.
+	hear  func(nlri bgp.AddrPrefixInterface)
+	lists []item  // to be put into the queue at once
+	room  []known // of lists to come
 }
 
 // owed is a destination that a neighbour in a VRF, or with "" in none, sent.
@@ -37,7 +41,9 @@ type owed struct {
 	nlri bgp.AddrPrefixInterface
 }
 
-func newChanges(l *loop) *changes { return &changes{loop: l} }
+func newChanges(l *loop) *changes {
+	return &changes{loop: l, hear: func(bgp.AddrPrefixInterface) {}}
+}
 
 // follow has another watch be told from here on.
 func (c *changes) follow(live *queue) { c.live, c.homes = live, nil }
@@ -174,11 +180,10 @@ func (c *changes) within(u *bgp.BGPUpdate, vrf string) {
 // during calls do, which changes paths of a VRF's neighbour, or with "" of another source,
 // and tells of their destinations.
 func (c *changes) during(vrf string, paths []*bgpPath, do func()) {
-	known := c.known
+	known, in := c.known, c.inVRF(vrf)
 	c.known = true
-	do()
+	c.retelling.around(in.nlri, paths, do)
 	c.known = known
-	in := c.inVRF(vrf)
 	for _, p := range paths {
 		c.tell(in.nlri(p.origin().nlri))
 	}
@@ -207,6 +212,7 @@ func (c *changes) tell(nlri bgp.AddrPrefixInterface) {
 	}
 	d := tableGetDestination(t, nlri)
 	if d == nil || len(d.knownPathList) == 0 {
+		c.hear(nlri)
 		c.lists = append(c.lists, item{of: kept(nlri)})
 		return
 	}
@@ -215,6 +221,7 @@ func (c *changes) tell(nlri bgp.AddrPrefixInterface) {
 
 // list adds a destination that has paths. GoBGP changes the list of them in place later.
 func (c *changes) list(d *bgpDestination) {
+	c.hear(d.nlri)
 	n := len(d.knownPathList)
 	if cap(c.room)-len(c.room) < n {
 		c.room = make([]known, 0, max(n, listRoom))

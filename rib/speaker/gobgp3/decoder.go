@@ -2,7 +2,6 @@ package gobgp3
 
 import (
 	"cmp"
-	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -62,20 +61,27 @@ func (d *decoder) peerOf(key string) netip.Addr {
 
 // considered tells whether an NLRI is of a family whose routes lead into kernel tables.
 func considered(n bgp.AddrPrefixInterface) bool {
-	switch n.(type) {
+	switch n := n.(type) {
 	case *bgp.IPAddrPrefix, *bgp.IPv6AddrPrefix, *bgp.LabeledVPNIPAddrPrefix, *bgp.LabeledVPNIPv6AddrPrefix:
 		return true
+	case *bgp.EVPNNLRI:
+		return n.RouteType == bgp.EVPN_IP_PREFIX
 	}
 	return false
 }
 
-// destination decodes a path's NLRI, and the label of a VPN one.
+// destination decodes a path's NLRI, and the label of a VPN one or the VNI of one of EVPN.
 func (d *decoder) destination(n bgp.AddrPrefixInterface) (to speaker.Destination, label uint32, err error) {
 	switch n := n.(type) {
 	case *bgp.LabeledVPNIPAddrPrefix:
 		return d.vpn(n, false)
 	case *bgp.LabeledVPNIPv6AddrPrefix:
 		return d.vpn(&n.LabeledVPNIPAddrPrefix, true)
+	case *bgp.EVPNNLRI:
+		if to, label, err = decodeEVPN(n); err == nil {
+			d.remember(to.RD)
+		}
+		return to, label, err
 	}
 	to.Prefix, err = unicastPrefix(n)
 	return to, 0, err
@@ -120,29 +126,18 @@ func (d *decoder) remember(rd rib.RD) {
 	d.rds[rd] = struct{}{}
 }
 
-func prefixOf(ip net.IP, bits uint8, six bool) (netip.Prefix, error) {
-	addr, ok := netip.AddrFromSlice(ip)
-	if !ok {
-		return netip.Prefix{}, fmt.Errorf("decode a prefix: an address has %d bytes", len(ip))
-	}
-	if !six {
-		addr = addr.Unmap()
-	} else if addr.Is4() {
-		addr = netip.AddrFrom16(addr.As16()) // of ::ffff:0:0/96
-	}
-	p, err := addr.Prefix(int(bits))
-	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("decode a prefix: %w", err)
-	}
-	return p, nil
-}
-
 // path decodes a path that is not withdrawn, with its local identifier.
 func (d *decoder) path(p *bgpPath, id uint32, to speaker.Destination, label uint32) (rib.Path, *attrEntry, error) {
 	o := p.origin()
-	entry, err := d.attrs(o, p.attributes(), to.RD)
+	entry, err := d.attrs(o, p.attributes(), to)
 	if err != nil {
 		return rib.Path{}, nil, fmt.Errorf("decode the path to %s: %w", to.Prefix, err)
+	}
+	if to.EVPN {
+		id |= speaker.ByEVPN
+		if entry.attrs.EncapKind == rib.EncapMPLS {
+			label >>= 4 // it has 20 of the 24 bits (RFC 7432, 7)
+		}
 	}
 	return rib.Path{
 		Prefix: to.Prefix,
@@ -154,28 +149,15 @@ func (d *decoder) path(p *bgpPath, id uint32, to speaker.Destination, label uint
 	}, entry, nil
 }
 
-func decodeRD(rd bgp.RouteDistinguisherInterface) (rib.RD, error) {
-	var b [8]byte
-	switch rd := rd.(type) {
-	case *bgp.RouteDistinguisherTwoOctetAS:
-		binary.BigEndian.PutUint16(b[2:], rd.Admin)
-		binary.BigEndian.PutUint32(b[4:], rd.Assigned)
-	case *bgp.RouteDistinguisherIPAddressAS:
-		addr := rd.Admin.To4()
-		if addr == nil {
-			return 0, fmt.Errorf("%q is no IPv4 address", rd.Admin)
-		}
-		b[1] = byte(bgp.BGP_RD_IPV4_ADDRESS)
-		copy(b[2:], addr)
-		binary.BigEndian.PutUint16(b[6:], rd.Assigned)
-	case *bgp.RouteDistinguisherFourOctetAS:
-		b[1] = byte(bgp.BGP_RD_FOUR_OCTET_AS)
-		binary.BigEndian.PutUint32(b[2:], rd.Admin)
-		binary.BigEndian.PutUint16(b[6:], rd.Assigned)
-	default:
-		return 0, fmt.Errorf("unknown type %T", rd)
+// candidate decodes a path in GoBGP's table of EVPN; false: it is no candidate of a VRF.
+func (d *decoder) candidate(p *bgpPath) (rib.Path, bool) {
+	nlri := p.origin().nlri
+	to, label, err := d.destination(nlri)
+	if err != nil || p.originated() || noCandidate(nlri) != nil {
+		return rib.Path{}, false
 	}
-	return rib.RD(binary.BigEndian.Uint64(b[:])), nil
+	path, _, err := d.path(p, nlri.PathLocalIdentifier(), to, label)
+	return path, err == nil
 }
 
 // whole decodes a path that ListPath rendered, with its destination.
@@ -186,6 +168,12 @@ func (d *decoder) whole(p *api.Path) (rib.Path, error) {
 	}
 	to, label, err := d.destination(native.info.nlri)
 	if err != nil {
+		return rib.Path{}, err
+	}
+	if to.EVPN && native.originated() {
+		return rib.Path{}, errNoIPPrefix
+	}
+	if err := noCandidate(native.info.nlri); err != nil {
 		return rib.Path{}, err
 	}
 	path, _, err := d.path(native, p.LocalIdentifier, to, label)

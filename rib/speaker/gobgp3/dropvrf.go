@@ -2,21 +2,10 @@ package gobgp3
 
 import (
 	"bytes"
-	"context"
 	"slices"
 
-	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 )
-
-// DeleteVRF implements reload.Server: it has GoBGP delete a VRF, and withdraws the paths
-// that it leaves behind. GoBGP withdraws the first local path alone of each prefix, and
-// of a family that it does not expect none.
-func (k *keeper) DeleteVRF(ctx context.Context, name string) error {
-	return k.withoutPaths(name, func() error {
-		return k.server().DeleteVrf(ctx, &api.DeleteVrfRequest{Name: name})
-	})
-}
 
 // withoutPaths withdraws every local path of a VRF's RD once deleted has deleted the VRF.
 // It is done after that, not before: a VRF that GoBGP keeps, as it has neighbours, keeps
@@ -84,19 +73,4 @@ func (l *loop) local(rd bgp.RouteDistinguisherInterface) []*bgpPath {
 		}
 	}
 	return list
-}
-
-// rdOf is the route distinguisher in an NLRI; nil: it has none.
-func rdOf(nlri bgp.AddrPrefixInterface) bgp.RouteDistinguisherInterface {
-	switch n := nlri.(type) {
-	case *bgp.LabeledVPNIPAddrPrefix:
-		return n.RD
-	case *bgp.LabeledVPNIPv6AddrPrefix:
-		return n.RD
-	case interface {
-		RD() bgp.RouteDistinguisherInterface
-	}:
-		return n.RD()
-	}
-	return nil
 }

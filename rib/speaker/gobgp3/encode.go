@@ -1,6 +1,7 @@
 package gobgp3
 
 import (
+	"hash/fnv"
 	"net/netip"
 	"slices"
 
@@ -105,4 +106,16 @@ func nlriOf(prefix netip.Prefix, vrf *bgpVRF) bgp.AddrPrefixInterface {
 	}
 	nlri.SetPathIdentifier(ourIdentifier)
 	return nlri
+}
+
+// hashOf is the same for the same attributes: GoBGP packs by it.
+func hashOf(list []bgp.PathAttributeInterface) uint32 {
+	h := fnv.New32a()
+	for _, a := range list {
+		b, err := a.Serialize()
+		if err == nil { // it fails for none of the attributes that attributesOf makes
+			_, _ = h.Write(b)
+		}
+	}
+	return h.Sum32()
 }

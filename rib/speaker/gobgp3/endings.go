@@ -129,13 +129,15 @@ func (e *endings) depart(key string, p livePeer, n *oc.Neighbor, held func(*oc.A
 	sent := 0
 	for i := range n.AfiSafis {
 		a := &n.AfiSafis[i]
-		f, is := conf.FamilyOf(a.State.Family)
+		in := conf.InFeeds(a.State.Family)
 		switch table := p.adjIn().table[a.State.Family]; {
 		case held(a):
 			d.whole = false
-		case is && table != nil:
-			f.VPN = f.VPN || n.Config.Vrf != ""
-			d.gone = append(d.gone, f)
+		case len(in) > 0 && table != nil:
+			for _, f := range in {
+				f.VPN = f.VPN || n.Config.Vrf != ""
+				d.gone = append(d.gone, f)
+			}
 			tables, sent = append(tables, table), sent+len(table.destinations)
 		}
 	}

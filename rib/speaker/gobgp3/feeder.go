@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
@@ -36,7 +37,7 @@ func (f *feeder) rewatch(ctx context.Context) error {
 	w := newWatch(f.inForce(), f.feeds, f.markers, f.keeper, f.log)
 	if old != nil {
 		old.end()
-		w.intake.Replace()
+		w.intake.Replace(old.intake)
 		// A path that goes until the next watch is there leaves its destination behind.
 		defer f.keeper.sweepAll()
 	}
@@ -62,8 +63,11 @@ func (f *feeder) rewatch(ctx context.Context) error {
 // rereading is how long the tables may take to be read: a million routes take some seconds.
 const rereading = time.Minute
 
+// chosenAgain is how often is looked whether workers have chosen.
+const chosenAgain = 5 * time.Millisecond
+
 // awaitTables waits until the feeds hold what the tables had when the watch that runs began,
-// and nothing else.
+// and nothing else, and what VRFs chose of it that others leak from.
 func (f *feeder) awaitTables(ctx context.Context) error {
 	w, _ := f.current()
 	if w == nil {
@@ -73,11 +77,31 @@ func (f *feeder) awaitTables(ctx context.Context) error {
 	defer cancel()
 	select {
 	case <-w.synced:
-		return nil
 	case <-w.done:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("BGP's tables are read anew for changed leaks, which is not done yet: %w", ctx.Err())
+	}
+	for again := time.NewTicker(chosenAgain); !w.chosen(); {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return fmt.Errorf("VRFs choose anew what others leak from them, which is not done yet: %w", ctx.Err())
+		}
+	}
+	return nil
+}
+
+// chose is Speaker.Chose.
+func (f *feeder) chose(vrf string, list []rib.Choice) {
+	w, _ := f.current()
+	if w == nil || w.chose(vrf, list) || f.fenced() {
+		return
+	}
+	// Another watch takes its place, which is to hear of it too.
+	if feed, err := f.feeds.Feed(vrf); err == nil {
+		feed.Rewind()
 	}
 }
 

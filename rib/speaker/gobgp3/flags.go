@@ -31,12 +31,6 @@ type flags struct {
 	armed   bool // something was said, or is held
 }
 
-// place is a destination in GoBGP's own tables. It outlives the destination.
-type place struct {
-	family bgp.RouteFamily
-	key    string
-}
-
 func newFlags(c *changes) *flags {
 	f := &flags{sources: sources{loop: c.loop, vrfs: make(map[*bgpPeer]string), gates: make(gates)}, changes: c, hush: hush{loop: c.loop}, batch: toldAtOnce}
 	f.held = make(map[bgp.RouteFamily]map[string]*bgpPath)
@@ -216,14 +210,4 @@ func (f *flags) visit(at place) (changed int) {
 // differs tells whether a path of a destination has another flag than is due.
 func (f *flags) differs(d *bgpDestination, family bgp.RouteFamily) bool {
 	return slices.ContainsFunc(d.knownPathList, func(p *bgpPath) bool { return f.isWithheld(p, family) != p.IsNexthopInvalid })
-}
-
-// bestOf is the first path without the flag; nil: there is none.
-func bestOf(paths []*bgpPath) *bgpPath {
-	for _, p := range paths {
-		if !p.IsNexthopInvalid {
-			return p
-		}
-	}
-	return nil
 }

@@ -19,6 +19,7 @@ type foreseen struct {
 	decoder *decoder
 	ready   func() error // learns what is otherwise than now
 
+	of      speaker.Family
 	yield   func(speaker.Destination, []rib.Path, bool)
 	read    []glimpse // in this turn
 	strange error     // the last of what cannot be decoded
@@ -36,6 +37,9 @@ func (f *foreseen) Paths(ctx context.Context, of speaker.Family, some []speaker.
 	if f.server() == nil {
 		return errStopped
 	}
+	if of.EVPN && some != nil {
+		return nil // nothing that is announced is a candidate there
+	}
 	if err := f.ready(); err != nil {
 		return err
 	}
@@ -43,7 +47,7 @@ func (f *foreseen) Paths(ctx context.Context, of speaker.Family, some []speaker.
 	if some != nil {
 		looks = f.these(family, some)
 	}
-	f.yield, f.strange = yield, nil
+	f.of, f.yield, f.strange = of, yield, nil
 	if err := f.tour(ctx, looks, f); err != nil {
 		return err
 	}
@@ -53,6 +57,8 @@ func (f *foreseen) Paths(ctx context.Context, of speaker.Family, some []speaker.
 // nativeFamily is a family as GoBGP has it.
 func nativeFamily(f speaker.Family) bgp.RouteFamily {
 	switch {
+	case f.EVPN:
+		return bgp.RF_EVPN
 	case f.VPN && f.Of == rib.IPv4:
 		return bgp.RF_IPv4_VPN
 	case f.VPN:
@@ -86,6 +92,9 @@ func (f *foreseen) begin() { f.read = f.read[:0] }
 
 // visit keeps what is at a spot, for it to be decoded out of the loop.
 func (f *foreseen) visit(at spot) {
+	if f.of.EVPN && !f.leads(at.nlri) {
+		return
+	}
 	paths := f.paths(at)
 	if len(paths) == 0 && len(at.known) == 0 {
 		return
@@ -105,8 +114,15 @@ func (f *foreseen) visit(at spot) {
 	f.read = append(f.read, g)
 }
 
-// firstForeseen is the first identifier of paths that are in no table yet.
-const firstForeseen = 1 << 31
+// leads tells whether a route of EVPN leads into kernel tables of the family that is read.
+func (f *foreseen) leads(nlri bgp.AddrPrefixInterface) bool {
+	to, _, err := f.decoder.destination(nlri)
+	return err == nil && rib.FamilyOf(to.Prefix) == f.of.Of
+}
+
+// firstForeseen is the first identifier of paths that are in no table yet: below
+// speaker.ByEVPN.
+const firstForeseen = 1 << 30
 
 // sorted are paths, the best one first, as they are where they are not to be sorted.
 func sorted(paths []*bgpPath, is bool) []*bgpPath {
@@ -130,6 +146,9 @@ func (f *foreseen) ended() error {
 		}
 		list := make([]rib.Path, 0, len(g.paths))
 		for _, k := range g.paths {
+			if to.EVPN && (k.path.originated() || noCandidate(k.path.origin().nlri) != nil) {
+				continue // for no VRF it is a candidate
+			}
 			_, label, err := f.decoder.destination(k.path.origin().nlri)
 			if err != nil {
 				f.strange = err

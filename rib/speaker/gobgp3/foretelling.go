@@ -8,6 +8,7 @@ import (
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
+	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/reload"
 )
@@ -22,6 +23,9 @@ type foretelling struct {
 	most    int             // changes of a neighbour that are kept; -1: all
 	sources sources         // with what would be said
 	said    map[string]bool // the VRFs of which something else is said now
+	moved   map[string]bool // the VRFs whose neighbours are told by other targets: see nextVRFs
+	carried map[rib.RD]*carriage
+	makes   *routeMaker
 
 	all  map[string]*hearer // by name
 	here []*hearer          // of this turn
@@ -34,7 +38,7 @@ type hearer struct {
 	vrf      string // "": in none
 	client   bool   // of a route server
 	judged   bool   // by other policies than now
-	moved    bool   // its VRF is made anew
+	moved    bool   // it is told by other import targets of its VRF
 	families map[bgp.RouteFamily]bgp.BGPAddPathMode
 	told     speaker.Told
 }
@@ -67,7 +71,7 @@ func (f *foretelling) hearer(name string, p livePeer) *hearer {
 			h.families = maps.Clone(*p.families.in(p.fsm))
 		}
 	})
-	h.moved = f.effects.Anew[h.vrf]
+	h.moved = f.moved[h.vrf]
 	if f.effects.Lost[name].Whole() {
 		delete(f.all, name)
 		return nil
@@ -141,6 +145,9 @@ func unflagged(paths []*bgpPath) []*bgpPath {
 
 // told are the paths that neighbours may be told of then.
 func (f *foretelling) told(at spot) []*bgpPath {
+	if at.family == bgp.RF_EVPN {
+		return f.toldByEVPN(at)
+	}
 	paths := f.paths(at)
 	again := !slices.Equal(paths, at.known)
 	for i, p := range paths {
@@ -181,7 +188,7 @@ func (f *foretelling) one(h *hearer, at spot, before, after *bgpPath) {
 	if stop {
 		return
 	}
-	options.Validate = validation(f.loop)
+	options.Validate = validating(f.loop)
 	table := *h.tableID.in(h.at)
 	a := policiesApply(*h.judge.in(h.at), table, outwards, p, options)
 	b := policiesApply(f.policies, table, outwards, p, options)

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"unsafe"
 
-	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
-
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
@@ -106,6 +104,9 @@ func (f *foresight) told(ctx context.Context, o speaker.Outcome, most int) ([]sp
 			return nil, err
 		}
 	}
+	if err := w.tour(ctx, w.spotsByEVPN(whole), w); err != nil {
+		return nil, err
+	}
 	return w.results(), nil
 }
 
@@ -113,7 +114,7 @@ func (f *foresight) told(ctx context.Context, o speaker.Outcome, most int) ([]sp
 // looked at. It is called in the loop.
 func (f *foresight) prepare(w *foretelling, o speaker.Outcome) (whole bool, err error) {
 	p := w.prospect
-	if p.vrfs, err = f.nextVRFs(); err != nil {
+	if p.vrfs, w.moved, err = nextVRFs(f.screens, f.next, f.effects.Anew, o.Advertising); err != nil {
 		return false, err
 	}
 	remade := maps.Clone(f.effects.Anew)
@@ -124,7 +125,7 @@ func (f *foresight) prepare(w *foretelling, o speaker.Outcome) (whole bool, err 
 				p.gone[rd] = struct{}{}
 			}
 		}
-		if is := p.vrfs[name]; is != nil && markOf(is) != markOf(v) {
+		if is := p.vrfs[name]; is != nil && !slices.Equal(marksOf(is), marksOf(v)) {
 			remade[name] = true
 		}
 	}
@@ -142,7 +143,8 @@ func (f *foresight) prepare(w *foretelling, o speaker.Outcome) (whole bool, err 
 	f.announced(p, remade)
 	p.originate(o.Announcing)
 	w.stand(f, o)
-	whole = len(p.anew)+len(p.lost)+len(p.gone)+len(f.effects.Out) > 0 || f.effects.Local
+	whole = len(p.anew)+len(p.lost)+len(p.gone)+len(f.effects.Out)+len(w.moved) > 0 || f.effects.Local
+	whole = w.carry(f.carrier, f.next) || whole
 	for _, other := range w.said {
 		whole = whole || other
 	}
@@ -170,62 +172,6 @@ func (p *prospect) originate(changes speaker.Announcing) {
 			}
 		}
 	}
-}
-
-// nextVRFs are GoBGP's VRFs as the next configuration has them, and those of other clients.
-func (f *foresight) nextVRFs() (map[string]*bgpVRF, error) {
-	all := make(map[string]*bgpVRF)
-	for name, v := range f.rib().Vrfs {
-		if !f.effects.Anew[name] {
-			same := *v
-			all[name] = &same
-		}
-	}
-	marks := f.next.SendMarks()
-	for _, c := range f.next.Set.Vrfs {
-		v, stays := all[c.Config.Name]
-		if !stays {
-			v = &bgpVRF{Name: c.Config.Name}
-			var err error
-			if v.Rd, err = bgp.ParseRouteDistinguisher(c.Config.Rd); err != nil {
-				return nil, err
-			}
-			if v.ImportRt, err = targetsOf(c.Config.ImportRtList); err != nil {
-				return nil, err
-			}
-			if v.ExportRt, err = targetsOf(c.Config.ExportRtList); err != nil {
-				return nil, err
-			}
-			all[c.Config.Name] = v
-		}
-		v.ExportRt = slices.DeleteFunc(slices.Clone(v.ExportRt), isSendMark)
-		if m, wanted := marks[c.Config.Name]; wanted {
-			v.ExportRt = append(v.ExportRt, sendMark(m))
-		}
-		v.ExportRt = slices.Clip(v.ExportRt)
-	}
-	return all, nil
-}
-
-func targetsOf(list []string) (out []bgp.ExtendedCommunityInterface, err error) {
-	for _, text := range list {
-		rt, err := bgp.ParseRouteTarget(text)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, rt)
-	}
-	return out, nil
-}
-
-// markOf is the mark among a VRF's export targets; 0: it has none.
-func markOf(v *bgpVRF) rib.RT {
-	i := slices.IndexFunc(v.ExportRt, isSendMark)
-	if i < 0 {
-		return 0
-	}
-	rt, _ := decodeRT(v.ExportRt[i])
-	return rt
 }
 
 // stand takes in what would be said of VRFs' paths. Where a VRF's worker is not heeded now, it

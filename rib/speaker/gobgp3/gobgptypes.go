@@ -50,14 +50,16 @@ type bgpOrigin struct {
 type bgpPeer struct {
 	AS      uint32
 	ID      net.IP
-	_       uint32
+	LocalAS uint32
 	LocalID net.IP
 	Address net.IP
 	_       net.IP
-	_       bool
-	_       net.IP
-	_       uint8
-	_       bool
+
+	RouteReflectorClient bool
+
+	_ net.IP
+	_ uint8
+	_ bool
 }
 
 // bestEvent is server.watchEventBestPath: the best path of a destination, or a withdrawn
@@ -96,6 +98,9 @@ func (p *bgpPath) origin() *bgpOrigin {
 	}
 	return p.info
 }
+
+// originated tells whether a path began here.
+func (p *bgpPath) originated() bool { return len(p.origin().source.Address) == 0 }
 
 func watcherType() reflect.Type { return follow(reflect.TypeFor[server.BgpServer](), "watcherMap") }
 
@@ -190,9 +195,41 @@ func addrOf(ip net.IP) (netip.Addr, bool) {
 // localPeer is the source of a path that originated here.
 var localPeer = new(bgpPeer)
 
+// GoBGP's ROUTE_TYPE_NONE, ROUTE_TYPE_ACCEPT and ROUTE_TYPE_REJECT: what a statement says of a path.
+const (
+	noRoute = iota
+	acceptRoute
+	rejectRoute
+)
+
 // bgpPolicyOptions is table.PolicyOptions.
 type bgpPolicyOptions struct {
 	Info       *bgpPeer
 	OldNextHop net.IP
 	Validate   func(*bgpPath) unsafe.Pointer
+}
+
+// bgpROA is table.ROA: a validated payload that a cache of the RPKI sent.
+type bgpROA struct {
+	Family  int
+	Network *net.IPNet
+	MaxLen  uint8
+	AS      uint32
+	Src     string
+}
+
+// bestOf is the first path without the flag; nil: there is none.
+func bestOf(paths []*bgpPath) *bgpPath {
+	for _, p := range paths {
+		if !p.IsNexthopInvalid {
+			return p
+		}
+	}
+	return nil
+}
+
+// place is a destination in GoBGP's own tables. It outlives the destination.
+type place struct {
+	family bgp.RouteFamily
+	key    string
 }

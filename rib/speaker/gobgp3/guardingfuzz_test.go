@@ -117,7 +117,7 @@ func FuzzGuard(f *testing.F) {
 	for i, body := range append(updates(f), oddUpdates()...) {
 		f.Add(append([]byte{byte(i % len(kinds)), 0}, body...))
 	}
-	for i, body := range familyUpdates() {
+	for i, body := range append(familyUpdates(), evpnUpdates()...) {
 		every := i%(len(kinds)/5)*5 + 3 + i%2 // the kinds that have all families
 		f.Add(append([]byte{byte(every), 0}, body...))
 	}
@@ -216,7 +216,7 @@ func survives(t testing.TB, kind fuzzSession, message []byte) {
 	}
 	received := processMessage(m, &understudy.info, time.Unix(1, 0))
 	fuzzAdjUpdate(fuzzAdjRib(silent{}, list), received)
-	tables := fuzzTables(silent{}, []bgp.RouteFamily{bgp.RF_IPv4_UC, bgp.RF_IPv6_UC, bgp.RF_IPv4_VPN, bgp.RF_IPv6_VPN})
+	tables := fuzzTables(silent{}, []bgp.RouteFamily{bgp.RF_IPv4_UC, bgp.RF_IPv6_UC, bgp.RF_IPv4_VPN, bgp.RF_IPv6_VPN, bgp.RF_EVPN})
 	for _, p := range received {
 		if p.info != nil && p.info.source != nil { // no End-of-RIB
 			throughTables(t, tables, kind, p)
@@ -239,6 +239,13 @@ func throughTables(t testing.TB, tables unsafe.Pointer, kind fuzzSession, p *bgp
 		p = fuzzToGlobal(p, vrf)
 	}
 	fuzzUpdate(tables, p)
+	if isEVPN(p.info.nlri) {
+		// A route that is a candidate has the key under which it is looked for.
+		if to, vni, err := decodeEVPN(p.info.nlri.(*bgp.EVPNNLRI)); err == nil && evpnNLRI(nativeRD(to.RD), to.Prefix, vni).String() != p.info.nlri.String() {
+			t.Errorf("%s is decoded to %v", p.info.nlri, to)
+		}
+		_ = noCandidate(p.info.nlri)
+	}
 	if p.IsWithdraw {
 		return
 	}
@@ -301,6 +308,36 @@ func familyUpdates() (out [][]byte) {
 				body(rawOrigin, path, attribute(bgp.BGP_ATTR_TYPE_MP_REACH_NLRI, slices.Concat(head, []byte{4, 127, 0, 0, 3, 0}, nlri)))
 				body(attribute(bgp.BGP_ATTR_TYPE_MP_UNREACH_NLRI, slices.Concat(head, nlri)))
 			}
+		}
+	}
+	return out
+}
+
+// evpnUpdates are bodies of UPDATEs with routes of EVPN, whole and with one byte otherwise.
+func evpnUpdates() (out [][]byte) {
+	path := attribute(bgp.BGP_ATTR_TYPE_AS_PATH, []byte{2, 1, 0, 0, 0xfd, 0xe9})
+	body := func(attrs ...[]byte) {
+		all := slices.Concat(attrs...)
+		out = append(out, slices.Concat([]byte{0, 0}, binary.BigEndian.AppendUint16(nil, uint16(len(all))), all))
+	}
+	communities := attribute(bgp.BGP_ATTR_TYPE_EXTENDED_COMMUNITIES, []byte{0, 2, 0xfd, 0xe8, 0, 0, 0, 1, 6, 3, 2, 0, 0, 0, 2, 1, 3, 12, 0, 0, 0, 0, 0, 8})
+	rd := nativeRD(rib.RD(65000<<32 | 1))
+	for _, n := range []*bgp.EVPNNLRI{
+		evpnNLRI(rd, netip.MustParsePrefix("10.1.0.0/16"), 100), evpnNLRI(rd, netip.MustParsePrefix("2001:db8::/32"), 1<<24-1),
+		evpnNLRI(rd, netip.MustParsePrefix("::ffff:10.1.0.0/112"), 100),
+	} {
+		wire, err := n.Serialize()
+		if err != nil {
+			panic(err)
+		}
+		for at := -1; at < len(wire); at++ {
+			nlri := slices.Clone(wire)
+			if at >= 0 {
+				nlri[at] ^= 0x21
+			}
+			reach := slices.Concat([]byte{0, 25, 70, 4, 10, 255, 0, 2, 0}, nlri)
+			body(rawOrigin, path, communities, attribute(bgp.BGP_ATTR_TYPE_MP_REACH_NLRI, reach))
+			body(attribute(bgp.BGP_ATTR_TYPE_MP_UNREACH_NLRI, slices.Concat([]byte{0, 25, 70}, nlri)))
 		}
 	}
 	return out

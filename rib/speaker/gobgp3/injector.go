@@ -2,7 +2,6 @@ package gobgp3
 
 import (
 	"fmt"
-	"hash/fnv"
 	"net/netip"
 	"slices"
 	"time"
@@ -64,9 +63,6 @@ func (in injector) update(paths []*bgpPath) {
 	in.flags.tell(updates)
 }
 
-// acceptRoute is GoBGP's ROUTE_TYPE_ACCEPT.
-const acceptRoute = 1
-
 // oneByOne tells whether the paths have to go the long way: through a global import
 // policy, or to a neighbour who gets more than the best path of a prefix (RFC 7911),
 // for which GoBGP looks at one path at a time.
@@ -115,18 +111,6 @@ func sameAttributes(a, b rib.Announcement) bool {
 	return a.Equal(&b)
 }
 
-// hashOf is the same for the same attributes: GoBGP packs by it.
-func hashOf(list []bgp.PathAttributeInterface) uint32 {
-	h := fnv.New32a()
-	for _, a := range list {
-		b, err := a.Serialize()
-		if err == nil { // it fails for none of the attributes that attributesOf makes
-			_, _ = h.Write(b)
-		}
-	}
-	return h.Sum32()
-}
-
 // withNexthop adds a nexthop to the attributes, which others have too: an unspecified
 // address, which stands for self. A VRF's paths get its export RTs as well, and what is leaked
 // into it the one that only its own neighbours are told by, and its mark.
@@ -145,8 +129,13 @@ func withNexthop(shared []bgp.PathAttributeInterface, nlri bgp.AddrPrefixInterfa
 	case of == nil:
 	case a.As == rib.FromLeak:
 		targets := []bgp.ExtendedCommunityInterface{homeOf(of)}
-		if a.Mark != 0 {
+		if a.Mark != 0 && (a.Of == nil || a.Of.Carrier == rib.NotCarried) { // what another router sent goes to no other one
 			targets = append(targets, sendMark(a.Mark))
+		}
+		for _, rt := range of.ExportRt {
+			if is, _ := decodeRT(rt); is == rib.CarriedMark {
+				targets = append(targets, rt)
+			}
 		}
 		list = append(list, bgp.NewPathAttributeExtendedCommunities(targets))
 	default:

@@ -31,6 +31,7 @@ type insides struct {
 	peerFields
 	fsmFields
 	groupFields
+	rpkiFields
 }
 
 // serverFields are fields of server.BgpServer.
@@ -47,8 +48,8 @@ type serverFields struct {
 type policyFields struct {
 	assignments   field[map[string]unsafe.Pointer]
 	importList    field[[]unsafe.Pointer]
-	importDefault field[int]
 	exportList    field[[]unsafe.Pointer]
+	importDefault field[int]
 	exportDefault field[int]
 	policyName    field[string] // of table.Policy
 	statements    field[[]unsafe.Pointer]
@@ -83,6 +84,30 @@ type fsmFields struct {
 type groupFields struct {
 	groupConf field[*oc.PeerGroup]
 	dynamic   field[map[string]unsafe.Pointer] // of its dynamic neighbours, by prefix
+}
+
+// rpkiFields are fields of server.roaManager, and of server.roaClient, of which it has one for each
+// cache.
+type rpkiFields struct {
+	roaManager    field[unsafe.Pointer] // of server.BgpServer
+	caches        field[map[string]unsafe.Pointer]
+	cacheSession  field[uint16]
+	cacheSerial   field[uint32]
+	cacheComplete field[bool]
+	cacheConn     field[*net.TCPConn]
+	cacheStatus   field[oc.RpkiServerState]
+}
+
+// learn finds them.
+func (at *rpkiFields) learn(l *learner, srv reflect.Type) {
+	learn(l, srv, "roaManager", &at.roaManager)
+	learn(l, follow(srv, "roaManager"), "clientMap", &at.caches)
+	cache := follow(srv, "roaManager", "clientMap")
+	learn(l, cache, "sessionID", &at.cacheSession)
+	learn(l, cache, "serialNumber", &at.cacheSerial)
+	learn(l, cache, "endOfData", &at.cacheComplete)
+	learn(l, cache, "conn", &at.cacheConn)
+	learn(l, cache, "state", &at.cacheStatus)
 }
 
 // learner finds fields, and keeps the first that is not as expected.
@@ -123,8 +148,8 @@ func learnInsides() (*insides, error) {
 	learn(&l, policy, "assignmentMap", &at.assignments)
 	assignment := follow(srv, "policy", "assignmentMap")
 	learn(&l, assignment, "importPolicies", &at.importList)
-	learn(&l, assignment, "defaultImportPolicy", &at.importDefault)
 	learn(&l, assignment, "exportPolicies", &at.exportList)
+	learn(&l, assignment, "defaultImportPolicy", &at.importDefault)
 	learn(&l, assignment, "defaultExportPolicy", &at.exportDefault)
 	listed := follow(srv, "policy", "assignmentMap", "importPolicies")
 	learn(&l, listed, "Name", &at.policyName)
@@ -151,6 +176,7 @@ func learnInsides() (*insides, error) {
 	group := follow(srv, "peerGroupMap")
 	learn(&l, group, "Conf", &at.groupConf)
 	learn(&l, group, "dynamicNeighbors", &at.dynamic)
+	at.rpkiFields.learn(&l, srv)
 	if l.err != nil {
 		return nil, l.err
 	}

@@ -7,12 +7,6 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
-// rejectRoute is GoBGP's ROUTE_TYPE_REJECT, and noRoute its ROUTE_TYPE_NONE.
-const (
-	noRoute     = 0
-	rejectRoute = 2
-)
-
 // hearing is what GoBGP's policies made of a path, statement by statement, in the words of the
 // configuration.
 type hearing struct {

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unsafe"
 
+	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/server"
 
@@ -25,14 +26,18 @@ type keeper struct {
 	names   *peerNames
 	local   *localAddresses
 	changes *changes // the loop's own
+	carrier *carrier
 
-	work   time.Duration // of the loop since it last looked; the loop's own
-	each   time.Duration // how much it does before the next look; the loop's own
-	sweeps *sweeper      // the loop's own
-	limits *limits
-	stale  *stales
-	leaver *leavers
-	reach  *reachability
+	work    time.Duration // of the loop since it last looked; the loop's own
+	each    time.Duration // how much it does before the next look; the loop's own
+	sweeps  *sweeper      // the loop's own
+	limits  *limits
+	stale   *stales
+	leaver  *leavers
+	reach   *reachability
+	screens *screens
+	// validation is nil where there are no feeds.
+	validation *validation
 
 	wake     chan struct{} // there is something to sweep
 	endOfRIB atomic.Bool   // an End-of-RIB came since the last look
@@ -50,10 +55,12 @@ func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k := &keeper{loop: l, pacer: pacer, log: log, each: lookEach, wake: make(chan struct{}, 1)}
 	k.names, k.local = newPeerNames(l), &localAddresses{loop: l}
 	k.changes = newChanges(l)
+	k.carrier = newCarrier(k.changes, log)
 	k.sweeps = newSweeper(l, k.wake)
 	k.limits = newLimits(l, log)
 	k.stale = newStales(k.changes, log)
-	k.leaver = newLeavers(l)
+	k.screens = newScreens(l)
+	k.leaver = newLeavers(l, k.screens)
 	k.reach = newReachability(k.changes, k.names, log)
 	return k
 }
@@ -66,6 +73,7 @@ func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
 		k.local.putBack()
 	}
 	k.changes.after()
+	defer k.carrier.after()
 	defer k.reach.after(stateChanged) // after what else changes the tables here
 	k.pacer.Observe(op, did, waited)
 	if k.endOfRIB.Swap(false) || stateChanged {
@@ -113,6 +121,23 @@ func (k *keeper) configure(c *conf.Config) {
 	k.limits.configure(c)
 	k.stale.configure(c)
 	k.reach.configure(c)
+	k.carrier.configure(c)
+	if k.validation != nil {
+		k.validation.configure(c)
+	}
+}
+
+// carriedTakes is how long a reload waits at most until neighbours are told by EVPN.
+const carriedTakes = 10 * time.Second
+
+// awaitCarried waits until neighbours have been told what goes out of VRFs by EVPN.
+func (k *keeper) awaitCarried(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, carriedTakes)
+	defer cancel()
+	select {
+	case <-k.carrier.idle():
+	case <-ctx.Done():
+	}
 }
 
 // start has the keeper look where no messages come too, until ctx ends. join waits for
@@ -141,6 +166,8 @@ func (k *keeper) run(ctx context.Context) {
 			k.sweep(ctx)
 		case <-k.leaver.wake:
 			k.leaver.takeBack()
+		case <-k.carrier.wake:
+			k.carrier.turn()
 		}
 	}
 }
@@ -157,8 +184,12 @@ func (k *keeper) quiet() error {
 		k.log.endings.quiet()
 	}
 	k.sweeps.quiet()
+	k.carrier.mourn()
 	k.limits.look()
 	k.stale.look()
+	if k.validation != nil {
+		k.validation.look()
+	}
 	return nil
 }
 
@@ -175,6 +206,23 @@ func (k *keeper) sweep(ctx context.Context) {
 		case <-pause.C:
 		}
 	}
+}
+
+// DeleteVRF implements reload.Server: it has GoBGP delete a VRF, and withdraws the paths
+// that it leaves behind. GoBGP withdraws the first local path alone of each prefix, and
+// of a family that it does not expect none.
+func (k *keeper) DeleteVRF(ctx context.Context, name string) error {
+	if err := k.inLoop(func() error { k.screens.take(name); return nil }); err != nil {
+		return err // by its import targets GoBGP takes back what it told of them
+	}
+	return k.withoutPaths(name, func() error {
+		return k.server().DeleteVrf(ctx, &api.DeleteVrfRequest{Name: name})
+	})
+}
+
+// Screen implements reload.Server.
+func (k *keeper) Screen(c *conf.Config) error {
+	return k.inLoop(func() error { k.screens.putUntold(c); return nil })
 }
 
 // Guard implements reload.Server.
@@ -195,6 +243,7 @@ func (k *keeper) Peers() (reload.Peers, error) {
 				all.Dynamic[reload.DynamicName(prefix, name)] = true
 			}
 		}
+		all.Wanted = k.screens.wanted()
 		return nil
 	})
 	return all, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
@@ -19,6 +20,31 @@ func passed(p string, as ...uint32) rib.AnnounceChange {
 	c.As = rib.FromLeak
 	c.Of = &rib.Attrs{Via: new(rib.Via), Tags: new(rib.Tags), Origin: rib.OriginEGP, ASPath: as, ASPathLen: int32(len(as))}
 	return c
+}
+
+// choosing stands in for the workers of VRFs: each goes by all that its feed has.
+func (r *running) choosing(t *testing.T, vrfs ...string) {
+	ctx, end := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	t.Cleanup(func() { end(); done.Wait() })
+	for _, vrf := range vrfs {
+		f := r.feed(t, vrf)
+		f.Restart()
+		done.Go(func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-f.Ready():
+				}
+				var list []rib.Choice
+				for _, e := range f.Take(nil, 100) {
+					list = append(list, rib.Choice{Prefix: e.Prefix, Paths: slices.Clone(e.Paths)})
+				}
+				r.Chose(vrf, list)
+			}
+		})
+	}
 }
 
 // asPath is the AS path of a peer's path.
@@ -123,6 +149,7 @@ func TestLeakedIntoTheGlobalTable(t *testing.T) {
 			[]any{neighborConf(upstream.addr, 65001, upstream.port, "ipv4-unicast", "ipv6-unicast")})),
 		Extras: rib.Extras{Leaks: map[string][]rib.LeakRule{"red": {{From: speaker.Default}}, speaker.Default: {{From: "red"}}}},
 	})
+	s.choosing(t, "red", speaker.Default)
 	for i, pfx := range []string{"10.1.0.0/16", "2001:db8:1::/48"} {
 		upstream.announce(spec{prefix: []string{"0.0.0.0/0", "::/0"}[i]})
 		s.announce(t, speaker.Default, passed(pfx, 65010))
@@ -161,6 +188,7 @@ func TestReloadedLeaks(t *testing.T) {
 		return x
 	}
 	s := run(t, Options{Config: text, Extras: from("blue")})
+	s.choosing(t, speaker.Default)
 	upstream.announce(spec{prefix: "10.1.0.0/16"})
 	s.await(t, "blue", "10.1.0.0/16", count(1))
 	s.feed(t, "blue").Take(nil, 10)

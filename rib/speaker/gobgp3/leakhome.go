@@ -23,6 +23,9 @@ func isHome(c bgp.ExtendedCommunityInterface) bool {
 	return is && two.SubType == bgp.EC_SUBTYPE_ROUTE_TARGET && two.AS == 0
 }
 
+// isHomeTarget tells whether a target is one of these, and no mark.
+func isHomeTarget(c bgp.ExtendedCommunityInterface) bool { return isHome(c) && !isMark(c) }
+
 // homeOf is that of a VRF; nil: it has none.
 func homeOf(v *bgpVRF) bgp.ExtendedCommunityInterface {
 	if i := slices.IndexFunc(v.ImportRt, isHome); i >= 0 {

@@ -16,7 +16,8 @@ import (
 // leavers are VPN routes that left VRFs, and are to be taken back from their neighbours.
 type leavers struct {
 	*loop
-	wake chan struct{} // signalled when there is a leaver
+	screens *screens
+	wake    chan struct{} // signalled when there is a leaver
 
 	mu   sync.Mutex
 	list []leaver // guarded by mu
@@ -29,7 +30,9 @@ type leaver struct {
 	path *bgpPath
 }
 
-func newLeavers(l *loop) *leavers { return &leavers{loop: l, wake: make(chan struct{}, 1)} }
+func newLeavers(l *loop, s *screens) *leavers {
+	return &leavers{loop: l, screens: s, wake: make(chan struct{}, 1)}
+}
 
 // left notes a leaver. It waits for nothing.
 func (l *leavers) left(vrf string, path *bgpPath) {
@@ -84,6 +87,9 @@ func (l *leavers) isBack(x leaver) bool {
 	vrf, table := rib.Vrfs[x.vrf], rib.Tables[bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI())]
 	if vrf == nil || table == nil {
 		return true // it has no neighbours any more
+	}
+	if l.screens.has(x.vrf) && rdOf(nlri).String() != vrf.Rd.String() {
+		return true // they are told of none but the VRF's own
 	}
 	d := tableGetDestination(table, nlri)
 	return d != nil && len(d.knownPathList) > 0 && !d.knownPathList[0].IsNexthopInvalid && canImportToVRF(vrf, d.knownPathList[0])

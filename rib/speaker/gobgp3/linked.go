@@ -133,6 +133,9 @@ func policiesApply(policies unsafe.Pointer, table string, direction int, p *bgpP
 //go:linkname roasValidate github.com/osrg/gobgp/v3/internal/pkg/table.(*ROATable).Validate
 func roasValidate(roas unsafe.Pointer, p *bgpPath) unsafe.Pointer
 
+//go:linkname roasList github.com/osrg/gobgp/v3/internal/pkg/table.(*ROATable).List
+func roasList(roas unsafe.Pointer, family bgp.RouteFamily) ([]*bgpROA, error)
+
 //go:linkname mergeAS4Path github.com/osrg/gobgp/v3/internal/pkg/table.UpdatePathAttrs4ByteAs
 func mergeAS4Path(l log.Logger, u *bgp.BGPUpdate) error
 
@@ -187,6 +190,8 @@ func checkLinked() error {
 	s.check(policies, "ApplyPolicy", has, m, func(string, int, *bgpPath, *bgpPolicyOptions) *bgpPath { return nil })
 	m, has = roas.MethodByName("Validate")
 	s.check(roas, "Validate", has, m, func(*bgpPath) unsafe.Pointer { return nil })
+	m, has = roas.MethodByName("List")
+	s.check(roas, "List", has, m, func(bgp.RouteFamily) ([]*bgpROA, error) { return nil, nil })
 	m, has = tables.MethodByName("Update")
 	s.check(tables, "Update", has, m, func(*bgpPath) []*bgpUpdate { return nil })
 	m, has = table.MethodByName("GetDestination")

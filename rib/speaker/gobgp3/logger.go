@@ -34,6 +34,8 @@ type logger struct {
 	guarding *guarding
 	// endings is told of the ends of sessions, and of neighbours; nil: nobody is.
 	endings *endings
+	// lostROAs is told that GoBGP has let go of what an RPKI cache sent; nil: nobody is.
+	lostROAs func()
 	// stateChanged is set when a session's state has changed. GoBGP says so in its
 	// loop, and to nobody else before the change has had its effects.
 	stateChanged atomic.Bool
@@ -161,6 +163,10 @@ func (l *logger) Info(msg string, fields log.Fields) {
 		if l.endings != nil {
 			l.endings.deleted(key)
 		}
+	case roasLost:
+		if l.lostROAs != nil {
+			l.lostROAs()
+		}
 	}
 	l.write(slog.LevelInfo, msg, fields)
 }
@@ -192,11 +198,13 @@ func (l *logger) Debug(msg string, fields log.Fields) {
 }
 
 // GoBGP's messages when a session's state changes, in its loop; when a session has ended,
-// on the session's goroutine; and when a neighbour is about to be taken out, in the loop.
+// on the session's goroutine; when a neighbour is about to be taken out, in the loop; and when
+// it lets go of what an RPKI cache sent that is away too long, in the loop.
 const (
 	stateChange = "state changed"
 	peerDown    = "Peer Down"
 	peerDeleted = "Delete a peer configuration"
+	roasLost    = "Deleting all ROAs due to timeout"
 )
 
 func (l *logger) SetLevel(level log.LogLevel) { l.level.Store(uint32(level)) }

@@ -7,12 +7,15 @@ import (
 	"unsafe"
 
 	"github.com/osrg/gobgp/v3/pkg/server"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // loop is GoBGP's server with its one goroutine, which owns its tables and neighbours.
 // peers, peer, rib and group are for functions that run in it.
 type loop struct {
 	*insides
+	rpki    *rib.RPKI // what policies are told; see validation
 	running atomic.Pointer[server.BgpServer]
 }
 

@@ -51,12 +51,13 @@ func (t *tables) offers(vrf string, prefix netip.Prefix) (found []rib.Offer, err
 	return o.found, nil
 }
 
-// lookForVPN looks for VPN routes of a prefix that another PE sent.
+// lookForVPN looks for VPN routes of a prefix, and for those by EVPN, that another PE sent.
 func (o *offering) lookForVPN(p livePeer, prefix netip.Prefix) {
 	for _, rd := range o.rds {
 		native, err := bgp.ParseRouteDistinguisher(rd.Dotted())
 		if err == nil {
 			o.look(p, speaker.Default, nlriOf(prefix, &bgpVRF{Rd: native}))
+			o.look(p, speaker.Default, evpnNLRI(native, prefix, 0))
 		}
 	}
 }
@@ -81,7 +82,8 @@ func (o *offering) look(p livePeer, vrf string, nlri bgp.AddrPrefixInterface) {
 			}
 			as = pathToGlobal(sent, of)
 		}
-		if o.has(as) {
+		unusable := noCandidate(as.origin().nlri) // BGP has it all the same
+		if unusable == nil && o.has(as) {
 			continue
 		}
 		to, label, err := o.decoder.destination(as.origin().nlri)
@@ -89,9 +91,14 @@ func (o *offering) look(p livePeer, vrf string, nlri bgp.AddrPrefixInterface) {
 			continue
 		}
 		path, _, err := o.decoder.path(as, 0, to, label)
-		reason := o.why(p, sent, as)
 		if err != nil {
-			reason = err.Error()
+			continue // nothing can be said of whose it is
+		}
+		reason := ""
+		if unusable != nil {
+			reason = unusable.Error()
+		} else {
+			reason = o.why(p, sent, as)
 		}
 		o.found = append(o.found, rib.Offer{Path: path, Reason: reason})
 	}
@@ -124,7 +131,7 @@ func (o *offering) why(p livePeer, sent, as *bgpPath) string {
 	if sent.rejected {
 		return "its AS path, or another attribute against loops, says that it came by here before"
 	}
-	options := &bgpPolicyOptions{Info: *p.peerInfo.in(p.fsm), Validate: validation(o.loop)}
+	options := &bgpPolicyOptions{Info: *p.peerInfo.in(p.fsm), Validate: validating(o.loop)}
 	policies := *o.policy.in(unsafe.Pointer(o.server()))
 	h := hear(o.loop, policies, conf.GlobalTable, inwards, o.words, as, options, o.log)
 	if !h.rejected {

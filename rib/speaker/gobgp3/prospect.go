@@ -161,6 +161,9 @@ func (p *prospect) sentBy(n *resender, at spot) (list []*bgpPath) {
 func (n *resender) sent(at spot) []*bgpPath {
 	family, nlri := at.family, at.nlri
 	if n.of != nil {
+		if !isVPN(family) {
+			return nil // a neighbour in a VRF sends none of EVPN
+		}
 		rd, prefix, err := vpnPrefix(nlri)
 		if err != nil || !rdIs(n.of.Rd, rd) {
 			return nil
@@ -207,11 +210,11 @@ const (
 // judged is a path as the policies of what comes in leave it; nil: they reject it. Of one that
 // originates here from is nil.
 func (p *prospect) judged(path *bgpPath, from *bgpPeer) *bgpPath {
-	return policiesApply(p.policies, conf.GlobalTable, inwards, path, &bgpPolicyOptions{Info: from, Validate: validation(p.loop)})
+	return policiesApply(p.policies, conf.GlobalTable, inwards, path, &bgpPolicyOptions{Info: from, Validate: validating(p.loop)})
 }
 
-// validation is what GoBGP's policies ask about the origin AS of a path (RFC 6811).
-func validation(l *loop) func(*bgpPath) unsafe.Pointer {
+// validating is what GoBGP's policies ask about the origin AS of a path (RFC 6811).
+func validating(l *loop) func(*bgpPath) unsafe.Pointer {
 	roas := *l.roas.in(unsafe.Pointer(l.server()))
 	return func(q *bgpPath) unsafe.Pointer { return roasValidate(roas, q) }
 }
@@ -252,17 +255,14 @@ func unicastOf(f bgp.RouteFamily) bgp.RouteFamily {
 	return f
 }
 
-// vpnPrefix is the prefix of a VPN route, and its RD.
+// vpnPrefix is the prefix of a VPN route, or of one by EVPN, and its RD.
 func vpnPrefix(n bgp.AddrPrefixInterface) (rd rib.RD, prefix netip.Prefix, err error) {
-	switch n := n.(type) {
-	case *bgp.LabeledVPNIPAddrPrefix:
-		prefix, err = prefixOf(n.Prefix, n.IPPrefixLen(), false)
-	case *bgp.LabeledVPNIPv6AddrPrefix:
-		prefix, err = prefixOf(n.Prefix, n.IPPrefixLen(), true)
-	default:
+	if rd = vpnRD(n); rd != 0 {
+		prefix, err = innerPrefix(n)
+	} else {
 		prefix, err = unicastPrefix(n)
 	}
-	return vpnRD(n), prefix, err
+	return rd, prefix, err
 }
 
 // vpnRD is the RD of a VPN route; 0: it is none.

@@ -126,6 +126,19 @@ func (r *reachability) report() {
 	}
 }
 
+// judgeAnew has the paths of VRFs looked through whose policy asks what the RPKI says: that is
+// another now.
+func (r *reachability) judgeAnew(vrfs []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, vrf := range vrfs {
+		if rib.AsksRPKI(r.said[vrf].policy) {
+			r.grown[vrf] = true
+			r.stir()
+		}
+	}
+}
+
 // put puts what is said of a VRF now in the place of what was. grows says that more of its
 // paths may be concerned. The caller holds mu.
 func (r *reachability) put(vrf string, now word, grows bool) {

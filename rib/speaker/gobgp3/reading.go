@@ -38,7 +38,7 @@ const (
 )
 
 // families are those whose routes lead into kernel tables.
-var families = []bgp.RouteFamily{bgp.RF_IPv4_UC, bgp.RF_IPv6_UC, bgp.RF_IPv4_VPN, bgp.RF_IPv6_VPN}
+var families = []bgp.RouteFamily{bgp.RF_IPv4_UC, bgp.RF_IPv6_UC, bgp.RF_IPv4_VPN, bgp.RF_IPv6_VPN, bgp.RF_EVPN}
 
 // run reads until ctx ends, or BGP.
 func (r *reading) run(ctx context.Context) {
@@ -122,7 +122,7 @@ func (r *reading) some(next func() (string, *bgpDestination, bool)) (more bool) 
 		if !there {
 			return false
 		}
-		if len(d.knownPathList) > 0 {
+		if len(d.knownPathList) > 0 && considered(d.nlri) {
 			r.list(d)
 		}
 	}

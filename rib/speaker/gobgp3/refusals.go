@@ -1,11 +1,6 @@
 package gobgp3
 
-import (
-	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
-
-	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/rib/speaker"
-)
+import "github.com/vrfredist/vrfredist/rib/speaker"
 
 // refusals are the VRFs of whose paths a neighbour hears who gets several paths of a
 // prefix (RFC 7911), by VRF: GoBGP tells him each path, with or without the flag.
@@ -40,7 +35,7 @@ func (r *reachability) importedBy(vrf string) map[string]bool {
 	if into == nil {
 		return nil
 	}
-	wanted := targets(into.ImportRt)
+	wanted := targets(into.ImportRt) // where it is screened, of those that are passed on to its neighbours
 	from := make(map[string]bool)
 	for name, v := range r.rib().Vrfs {
 		if meet(wanted, targets(v.ExportRt)) {
@@ -48,25 +43,4 @@ func (r *reachability) importedBy(vrf string) map[string]bool {
 		}
 	}
 	return from
-}
-
-// targets are the route targets among extended communities.
-func targets(list []bgp.ExtendedCommunityInterface) map[rib.RT]bool {
-	set := make(map[rib.RT]bool, len(list))
-	for _, c := range list {
-		if rt, is := decodeRT(c); is {
-			set[rt] = true
-		}
-	}
-	return set
-}
-
-// meet tells whether two sets of route targets have one in common.
-func meet(a, b map[rib.RT]bool) bool {
-	for rt := range a {
-		if b[rt] {
-			return true
-		}
-	}
-	return false
 }

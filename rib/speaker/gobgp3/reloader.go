@@ -78,6 +78,7 @@ func (r *reloader) replace(ctx context.Context, next *conf.Config) (changes []st
 	if err := r.listening.answer(old, next); err != nil {
 		return nil, err
 	}
+	asked := ctx
 	// A change that has begun is finished: half a configuration is worse than a late one.
 	ctx = context.WithoutCancel(ctx)
 	if err := by.Reach(ctx, next); err != nil {
@@ -89,11 +90,36 @@ func (r *reloader) replace(ctx context.Context, next *conf.Config) (changes []st
 	changes = slices.Concat(by.Changes, conf.ExtraChanges(old, next), reload.WaitingLines(old, next))
 	rejudged := r.rejudge(ctx, by, next)
 	leaks := conf.SameLeaks(old, next)
-	err = errors.Join(rejudged, r.adopt(ctx, next, by.VRFsChanged || !conf.SameNeighbors(old, next) || !leaks))
+	again := by.VRFsChanged || !conf.SameNeighbors(old, next) || !leaks || !conf.SameAwaited(old, next)
+	err = errors.Join(rejudged, r.adopt(ctx, next, again))
 	if err == nil && !leaks {
 		err = r.feeder.awaitTables(ctx)
 	}
+	r.keeper.awaitCarried(asked)
 	return changes, err
+}
+
+// rejudge has what came from neighbours, what originates here, and what was told to
+// neighbours judged by the policies of c, which are in force, where others judged before. The
+// marks of what goes out of VRFs come when neighbours are told by those that take them off, and
+// go before.
+func (r *reloader) rejudge(ctx context.Context, by *reload.Reconciler, c *conf.Config) error {
+	now, err := r.keeper.Peers()
+	if err != nil {
+		return errors.Join(err, retell(r.keeper.changes, nil))
+	}
+	again := func() error { return by.Reannounce(ctx) }
+	whose := by.Rejudged(now.Neighbors)
+	errs := []error{r.keeper.screens.rescreen(c, true), beginRetelling(r.keeper.changes, whose.Out), remark(r.keeper.changes, c, true, again)}
+	for _, name := range whose.In {
+		if err := r.keeper.changes.rejudge(name); err != nil {
+			errs = append(errs, fmt.Errorf("judge the routes of neighbour %s by the policies of now: %w", name, err))
+		}
+	}
+	if whose.Local {
+		errs = append(errs, by.Reannounce(ctx))
+	}
+	return errors.Join(append(errs, retell(r.keeper.changes, whose.Out), remark(r.keeper.changes, c, false, again), r.keeper.screens.rescreen(c, false))...)
 }
 
 // adopt makes c the configuration in force, once BGP has it.
@@ -139,7 +165,7 @@ func (r *reloader) preview(text []byte, extras rib.Extras) (*speaker.Preview, er
 	claim := r.drift.held()
 	if claim == nil || claim.Conf != old {
 		p, _ := reload.Compare(old, next, nil)
-		p.Rejudged = false
+		p.Rejudged, p.RPKI = false, r.keeper.rpki
 		p.Feeds, p.Tables = r.feeder.feeds, asTheyAre(r.keeper, old)
 		return p, nil
 	}
@@ -154,6 +180,7 @@ func (r *reloader) preview(text []byte, extras rib.Extras) (*speaker.Preview, er
 	if err := f.foresee(context.Background(), by); err != nil {
 		return nil, err
 	}
+	p.RPKI = r.keeper.rpki
 	p.Feeds, p.Tables, p.Told = r.feeder.feeds, f.tables(), f.told
 	return p, nil
 }

@@ -13,16 +13,29 @@ import (
 // until in one turn of its loop it is told the difference and gets the new ones. What changes
 // in between is told, or taken back, as it was told before.
 
+// beginRetelling has neighbours, by the addresses that GoBGP has them under, be told so from now on.
+func beginRetelling(c *changes, names []string) error {
+	return c.inLoop(func() error {
+		c.retelling = &retelling{c.loop, make(map[string]bool), make(map[string]*toldAnew)}
+		for _, name := range names {
+			c.retelling.names[name] = true
+		}
+		return nil
+	})
+}
+
 // retell has all neighbours be told by the policies that are in force: those that are named
 // the difference, while nothing is another for the others.
-func (l *loop) retell(names []string) error {
+func retell(c *changes, names []string) error {
+	l := c.loop
 	var errs []error
 	for _, name := range names {
-		if err := l.inLoop(func() error { return l.retellPeer(name) }); err != nil {
+		if err := l.inLoop(func() error { return l.retellPeer(name, c.retelling) }); err != nil {
 			errs = append(errs, fmt.Errorf("tell neighbour %s what it may have now: %w", name, err))
 		}
 	}
 	err := l.inLoop(func() error {
+		c.retelling = nil
 		now := *l.policy.in(unsafe.Pointer(l.server()))
 		for _, p := range l.peers() {
 			*l.judge.in(p.at) = now
@@ -33,8 +46,9 @@ func (l *loop) retell(names []string) error {
 }
 
 // retellPeer tells a neighbour the difference between what it may have by the policies of
-// before and by those of now. It is called in the loop.
-func (l *loop) retellPeer(name string) error {
+// before and by those of now, but for what it has been told of by the latter. It is called in the
+// loop.
+func (l *loop) retellPeer(name string, done *retelling) error {
 	p, there := l.peerOf(name)
 	if !there {
 		return nil
@@ -45,9 +59,13 @@ func (l *loop) retellPeer(name string) error {
 	if was == is || !p.established() {
 		return nil // when it comes up it is told all
 	}
+	told := done.by(name, p)
 	var send []*bgpPath
 	for _, f := range peerTables(p.at, softResetFamilies(p.at, 0)) {
 		for _, path := range serverBest(l.server(), p.at, f) {
+			if _, is := told[path]; is {
+				continue
+			}
 			*judge = was
 			before := asTold(serverFilter(l.server(), p.at, path, nil))
 			*judge = is
@@ -64,13 +82,4 @@ func (l *loop) retellPeer(name string) error {
 		sendToPeer(p.at, send, nil, false)
 	}
 	return nil
-}
-
-// asTold is a path as a neighbour has it; nil: it has not. GoBGP makes a withdrawal of one that
-// is kept from it for other reasons than a policy.
-func asTold(p *bgpPath) *bgpPath {
-	if p == nil || p.IsWithdraw {
-		return nil
-	}
-	return p
 }

@@ -49,6 +49,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	beside.Go(func() { s.reloader.run(ctx) })
 	beside.Go(func() { s.drift.run(ctx) })
 	beside.Go(func() { s.keeper.reach.run(ctx) })
+	beside.Go(func() { s.keeper.validation.run(ctx) })
 	defer func() { end(); beside.Wait() }()
 	defer s.keeper.start(ctx)()
 	if err := sockets.publish(); err != nil {
@@ -87,7 +88,7 @@ func (s *Speaker) start(until context.Context, bgp *server.BgpServer) error {
 	if err != nil {
 		return startError(err)
 	}
-	if err := errors.Join(s.reloader.listening.answer(c), reload.CheckPolicies(ctx, bgp, &c.Set), reload.GivePolicies(ctx, s.keeper, c), s.retell(nil), remark(s.keeper.changes, c, false, func() error { return nil })); err != nil {
+	if err := errors.Join(s.reloader.listening.answer(c), reload.CheckPolicies(ctx, bgp, &c.Set), reload.GivePolicies(ctx, s.keeper, c), retell(s.keeper.changes, nil), remark(s.keeper.changes, c, false, func() error { return nil }), s.keeper.screens.rescreen(c, false)); err != nil {
 		return fmt.Errorf("start BGP: %w", err)
 	}
 	if err := s.feeder.rewatch(ctx); err != nil {

@@ -58,6 +58,9 @@ type Options struct {
 	// where the session of a neighbour is, by BGP's name for it, whose socket may be bound to
 	// an interface or VRF device; invalid: none. It may block for a moment. nil: none is known.
 	OwnSix func(neighbour string, local netip.Addr, bound string) netip.Addr
+	// RPKI is where what BGP has of RPKI caches is put, if policies outside of BGP ask for it;
+	// nil: they are told nothing.
+	RPKI *rib.RPKI
 }
 
 // Speaker is one embedded BGP server. A process may run one at a time: GoBGP
@@ -108,7 +111,7 @@ func New(o Options) (*Speaker, error) {
 
 // wire makes the parts, each with those that it needs.
 func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
-	l, log := &loop{insides: at}, newLogger(s.options.Logger)
+	l, log := &loop{insides: at, rpki: cmp.Or(s.options.RPKI, new(rib.RPKI))}, newLogger(s.options.Logger)
 	s.embedded = newEmbedded(l, log)
 	s.force.Store(c)
 	s.keeper = newKeeper(l, new(pacer), log)
@@ -119,6 +122,8 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	log.down, log.guarding = s.sessions.down, s.guarding
 	s.feeder = newFeeder(s.embedded, s.keeper, c.VRFs)
 	log.endings = newEndings(s.feeder)
+	s.keeper.validation = newValidation(l, s.keeper.reach.judgeAnew, s.feeder.feeds)
+	log.lostROAs = func() { s.keeper.validation.lost.Store(true) }
 	s.tables = &tables{s.embedded, s.feeder}
 	s.announcer = speaker.NewAnnouncer(injector{l, s.tables, s.keeper.changes, s.keeper.reach.flags}, s.feeder.feeds)
 	mender, listening := newMender(s.embedded, s.announcer), &listening{loop: l}
@@ -143,8 +148,8 @@ func learnGoBGP() (*insides, error) {
 }
 
 // Feed returns the mailbox of a VRF: for "default" the global table's IPv4 and
-// IPv6 unicast, for a VRF the VPN routes that meet its import RTs. It is the
-// same one as long as the VRF is configured.
+// IPv6 unicast, for a VRF the VPN routes, and the IP prefix routes of EVPN, that meet its import
+// RTs. It is the same one as long as the VRF is configured.
 func (s *Speaker) Feed(vrf string) (*rib.Feed, error) { return s.feeder.feeds.Feed(vrf) }
 
 // VRFs returns the configured VRFs by name, without the default one.
@@ -172,7 +177,7 @@ func (s *Speaker) Reannounce(ctx context.Context, vrf string) (int, error) {
 }
 
 // Candidates returns every path that BGP has for prefix, best first within an
-// RD: of the global table for "default", and else of the VPN table with whatever
+// RD: of the global table for "default", and else of the VPN table and of EVPN's with whatever
 // route targets, under every RD that was ever seen. It is for a person who asks
 // about one prefix.
 func (s *Speaker) Candidates(ctx context.Context, vrf string, prefix netip.Prefix) ([]rib.Path, error) {
@@ -184,18 +189,6 @@ func (s *Speaker) Candidates(ctx context.Context, vrf string, prefix netip.Prefi
 // under the RDs that were seen. It is for a person who asks about one prefix.
 func (s *Speaker) Offers(_ context.Context, vrf string, prefix netip.Prefix) ([]rib.Offer, error) {
 	return s.tables.offers(vrf, prefix)
-}
-
-// KeptOut calls yield with what the leaks of a VRF keep out, of the prefixes for which within,
-// where it is not nil, is true, until yield returns false. It reads BGP's tables.
-func (s *Speaker) KeptOut(ctx context.Context, vrf string, within func(netip.Prefix) bool, yield func(rib.KeptOut) bool) error {
-	c := s.inForce()
-	rules := c.Extras.Leaks[vrf]
-	feed, err := s.Feed(vrf)
-	if len(rules) == 0 || err != nil || s.server() == nil {
-		return nil // it may have gone
-	}
-	return speaker.KeptOut(ctx, asTheyAre(s.keeper, c), rules, vrf, feed, within, yield)
 }
 
 // Telling returns what neighbours are told of a prefix of a VRF, Default included, and what keeps
@@ -242,8 +235,13 @@ func (s *Speaker) Withhold(ctx context.Context, of map[string]rib.Advertising) e
 	default:
 	}
 	done := s.keeper.reach.withhold(of, started)
-	if done == nil || !started {
+	s.keeper.screens.on.Store(&of)
+	if !started {
 		return nil
+	}
+	c := s.inForce()
+	if err := errors.Join(s.keeper.screens.rescreen(c, true), s.keeper.screens.rescreen(c, false)); err != nil || done == nil {
+		return err
 	}
 	select {
 	case <-done:
@@ -261,6 +259,14 @@ func (s *Speaker) Withhold(ctx context.Context, of map[string]rib.Advertising) e
 func (s *Speaker) Confirmed(vrf string, whole bool, changes []rib.Confirmation) {
 	s.keeper.reach.confirm(report{vrf, whole, changes})
 }
+
+// Deaf says whether a VRF, whose routes go out by EVPN, can take no packets from other PEs now.
+// They are told of none of its routes then.
+func (s *Speaker) Deaf(vrf string, deaf bool) { s.keeper.carrier.setDeaf(vrf, deaf) }
+
+// Chose says what a VRF goes by for some prefixes, of which others leak. It waits for nothing but
+// for a watch that takes some paths in. The list is the speaker's then.
+func (s *Speaker) Chose(vrf string, list []rib.Choice) { s.feeder.chose(vrf, list) }
 
 // Limits returns the limits that are configured, by VRF and neighbour, with what counts
 // against them.

@@ -3,11 +3,13 @@ package gobgp3
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 
 	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
@@ -31,8 +33,11 @@ func (t *tables) list(ctx context.Context, c *conf.Config, of speaker.Family, lo
 	if of.Of == rib.IPv6 {
 		family.Afi = api.Family_AFI_IP6
 	}
-	if of.VPN {
+	switch {
+	case of.VPN:
 		family.Safi = api.Family_SAFI_MPLS_VPN
+	case of.EVPN:
+		family = &api.Family{Afi: api.Family_AFI_L2VPN, Safi: api.Family_SAFI_EVPN}
 	}
 	d := newDecoder(c, t.feeder.keeper.names)
 	request := &api.ListPathRequest{TableType: api.TableType_GLOBAL, Family: family, Prefixes: lookups}
@@ -40,11 +45,13 @@ func (t *tables) list(ctx context.Context, c *conf.Config, of speaker.Family, lo
 		var paths []rib.Path
 		for _, p := range dst.GetPaths() {
 			path, err := d.whole(p)
-			if err != nil {
+			switch {
+			case errors.Is(err, errNoIPPrefix):
+			case err != nil:
 				strange = err
-				continue
+			case rib.FamilyOf(path.Prefix) == of.Of:
+				paths = append(paths, path)
 			}
-			paths = append(paths, path)
 		}
 		if len(paths) > 0 {
 			yield(paths)
@@ -82,8 +89,38 @@ func (t *tables) candidates(ctx context.Context, vrf string, prefix netip.Prefix
 			failed = strange
 		}
 	}
+	if of.VPN {
+		out = append(out, t.byEVPN(c, w, prefix)...)
+	}
 	slices.SortStableFunc(out, func(a, b rib.Path) int { return cmp.Compare(a.RD, b.RD) })
 	return out, failed
+}
+
+// byEVPN are the paths of a prefix that other routers sent by EVPN: GoBGP's API finds none of a
+// prefix. One that is no candidate is left out, and is among the offers.
+func (t *tables) byEVPN(c *conf.Config, w *watch, prefix netip.Prefix) (out []rib.Path) {
+	d := newDecoder(c, t.feeder.keeper.names)
+	for some := range slices.Chunk(rdsOf(c, w), rdsAtOnce) {
+		_ = t.inLoop(func() error { // its error is ours, or that BGP has stopped: then there are none
+			table := t.rib().Tables[bgp.RF_EVPN]
+			if table == nil {
+				return nil
+			}
+			for _, rd := range some {
+				dst := tableGetDestination(table, evpnNLRI(nativeRD(rd), prefix, 0))
+				if dst == nil {
+					continue
+				}
+				for _, p := range dst.knownPathList {
+					if path, is := d.candidate(p); is {
+						out = append(out, path)
+					}
+				}
+			}
+			return nil
+		})
+	}
+	return out
 }
 
 // rdsOf are the RDs under which there may be paths: those of the configuration, and those that

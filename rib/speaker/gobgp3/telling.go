@@ -67,6 +67,9 @@ func (t *telling) find(rds []rib.RD) {
 		own := rdIs(of.Rd, rd)
 		if native, err := bgp.ParseRouteDistinguisher(rd.Dotted()); err == nil {
 			t.destination(nlriOf(t.prefix, &bgpVRF{Rd: native}), of, own)
+			if own { // no neighbour in a VRF is told of EVPN
+				t.destination(evpnNLRI(native, t.prefix, 0), of, own)
+			}
 		}
 	}
 }
@@ -83,7 +86,7 @@ func (t *telling) destination(nlri bgp.AddrPrefixInterface, of *bgpVRF, own bool
 	if d == nil || len(d.knownPathList) == 0 {
 		return
 	}
-	if own && of != nil {
+	if own && of != nil && isVPN(family) {
 		t.sent(d)
 	}
 	best := bestOf(d.knownPathList)
@@ -114,7 +117,7 @@ func (t *telling) sent(d *bgpDestination) {
 			continue // another router's under this VRF's RD
 		}
 		s := rib.SentPath{Path: t.decoded(p), Out: true}
-		options := &bgpPolicyOptions{Info: localPeer, Validate: validation(t.loop)}
+		options := &bgpPolicyOptions{Info: localPeer, Validate: validating(t.loop)}
 		for _, policy := range *t.exportList.in(assigned) {
 			for _, statement := range *t.statements.in(policy) {
 				if conf.JudgesSend(*t.statementName.in(statement), t.vrf) && s.By == "" {
@@ -215,7 +218,7 @@ func (t *telling) judge(h *rib.Hearer, p livePeer, best *bgpPath) {
 		h.By = whyStopped(p, best)
 		return
 	}
-	options.Validate = validation(t.loop)
+	options.Validate = validating(t.loop)
 	by := hear(t.loop, *p.judge.in(p.at), *p.tableID.in(p.at), outwards, t.words, ready, options, t.log)
 	h.By, h.Then = by.by, by.then
 	if by.rejected {

@@ -115,7 +115,7 @@ func (s *sources) isWithheld(p *bgpPath, family bgp.RouteFamily) bool {
 	if err != nil {
 		return false // no VRF has a path that cannot be decoded
 	}
-	return w.nexthops.has(path.Attrs) || w.rejects(&path, vrf)
+	return w.nexthops.has(path.Attrs) || w.rejects(&path, vrf, s.rpki)
 }
 
 // has tells whether a path has one of the nexthops. Of nil nothing has.

@@ -46,6 +46,7 @@ func newWatch(c *conf.Config, feeds *speaker.Feeds, markers *speaker.Markers, k 
 	}
 	left := func(vrf string) { k.leaver.left(vrf, w.first) }
 	w.intake = speaker.NewIntake(c.VRFs, c.Extras.Leaks, c.Awaited(), feeds, markers, left)
+	w.intake.Validate(k.rpki)
 	return w
 }
 
@@ -169,6 +170,9 @@ func (w *watch) paths(paths []known) {
 			continue
 		}
 		w.intake.Begin(d)
+		if d.EVPN && k.path.originated() {
+			continue
+		}
 		if as, _ := announcedAs(k.path.origin()); as == rib.FromLeak { // readers have the path itself, of another destination
 			w.intake.Hide()
 			continue
@@ -191,6 +195,10 @@ func (w *watch) gone(nlri bgp.AddrPrefixInterface) {
 
 // path hands a path to the intake.
 func (w *watch) path(k known, d speaker.Destination, label uint32) {
+	if err := noCandidate(k.path.origin().nlri); err != nil {
+		w.fail(err)
+		return
+	}
 	path, entry, err := w.decoder.path(k.path, k.id, d, label)
 	if err != nil {
 		w.fail(err)
@@ -199,15 +207,33 @@ func (w *watch) path(k known, d speaker.Destination, label uint32) {
 	if d.RD != 0 && entry.importers == nil {
 		entry.importers = w.intake.Importers(entry.attrs.RTs)
 	}
-	if w.intake.Add(path, entry.importers) {
+	if w.intake.Add(path, entry.importers) && !d.EVPN {
 		w.first = k.path
 	}
 }
 
 func (w *watch) endOfRIB(e *eorEvent) {
-	if family, is := conf.FamilyOf(e.Family); is {
+	for _, family := range conf.InFeeds(e.Family) {
 		w.intake.EndOfRIB(speaker.Marker{Neighbour: w.decoder.names.of(e.PeerInfo), Family: family})
 	}
+}
+
+// chose takes in what a VRF's worker chose; false: the watch has ended.
+func (w *watch) chose(vrf string, list []rib.Choice) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended {
+		return false
+	}
+	w.intake.Chose(vrf, list)
+	return true
+}
+
+// chosen tells whether each VRF that others leak from has said what it chooses.
+func (w *watch) chosen() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ended || w.intake.Chosen()
 }
 
 // leaks are how much comes in by each rule beside route targets.

@@ -268,8 +268,9 @@ func TestResnapshot(t *testing.T) {
 	for _, f := range h.feeds {
 		drain(f)
 	}
+	before := h.intake
 	h.begin(readConf(t, twoVRFs(), rib.Extras{}))
-	h.intake.Replace()
+	h.intake.Replace(before)
 	h.send(at(keep), at(vpnKeep))
 	for _, vrf := range []string{speaker.Default, "red"} {
 		changed := h.feeds[vrf].Take(nil, 10)

@@ -10,11 +10,12 @@ type word struct {
 	installed bool
 }
 
-// rejects tells whether the policy rejects a path. The VRF's worker asks it too, and acts and
+// rejects tells whether the policy rejects a path, of which the RPKI may say something. The VRF's worker asks it too, and acts and
 // counts.
-func (w word) rejects(p *rib.Path, vrf string) bool {
+func (w word) rejects(p *rib.Path, vrf string, by *rib.RPKI) bool {
 	if w.policy == nil {
 		return false
 	}
-	return w.policy.Judge(rib.Subject{Prefix: p.Prefix, RD: p.RD, Attrs: p.Attrs, VRF: vrf, Unacted: true}, nil).Rejected
+	s := rib.Subject{Prefix: p.Prefix, RD: p.RD, Attrs: p.Attrs, VRF: vrf, RPKI: by.For(w.policy, p), Unacted: true}
+	return w.policy.Judge(s, nil).Rejected
 }

@@ -29,6 +29,9 @@ type Speaker struct {
 	feeds     *speaker.Feeds
 	announcer *speaker.Announcer
 	vrfs      []speaker.VRF
+	// neighbours and markers are those of each intake.
+	neighbours []speaker.Neighbour
+	markers    *speaker.Markers
 
 	mu       sync.Mutex
 	intake   *speaker.Intake                      // guarded by mu
@@ -45,12 +48,12 @@ type Speaker struct {
 // their feeds wait for. It has no routes.
 func New(vrfs []speaker.VRF, neighbours ...speaker.Neighbour) *Speaker {
 	s := &Speaker{
-		feeds: speaker.NewFeeds(vrfs), vrfs: vrfs,
+		feeds: speaker.NewFeeds(vrfs), vrfs: vrfs, neighbours: neighbours, markers: speaker.NewMarkers(),
 		learned: make(map[speaker.Destination][]rib.Path), injected: make(map[string]map[netip.Prefix]rib.Path),
 		refused: make(map[string][]rib.Refusal), unreached: make(map[string]map[rib.PathNexthop]struct{}),
 	}
 	s.announcer = speaker.NewAnnouncer(injector{s}, s.feeds)
-	s.intake = speaker.NewIntake(vrfs, nil, neighbours, s.feeds, speaker.NewMarkers(), nil)
+	s.intake = speaker.NewIntake(vrfs, nil, neighbours, s.feeds, s.markers, nil)
 	s.intake.Sync()
 	return s
 }
@@ -69,16 +72,39 @@ func (s *Speaker) Announce(ctx context.Context, vrf string, changes []rib.Announ
 // Confirmed does nothing: it has no neighbours to tell.
 func (s *Speaker) Confirmed(string, bool, []rib.Confirmation) {}
 
+// Deaf forgets what it is told: it tells no PE anything.
+func (s *Speaker) Deaf(string, bool) {}
+
+// Chose takes in what a VRF chose, of which others leak.
+func (s *Speaker) Chose(vrf string, list []rib.Choice) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.intake.Chose(vrf, list)
+}
+
+// Leak has VRFs leak from others by rules, instead of those of before.
+func (s *Speaker) Leak(rules map[string][]rib.LeakRule) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.intake
+	s.intake = speaker.NewIntake(s.vrfs, rules, s.neighbours, s.feeds, s.markers, nil)
+	s.intake.Replace(before)
+	for d := range s.learned {
+		s.feed(d)
+	}
+	for _, ours := range s.injected {
+		for _, p := range ours {
+			s.feed(speaker.Destination{RD: p.RD, Prefix: p.Prefix})
+		}
+	}
+	s.intake.Sync()
+}
+
 // Offers returns nothing: whatever it learns it has.
 func (s *Speaker) Offers(context.Context, string, netip.Prefix) ([]rib.Offer, error) { return nil, nil }
 
 // Telling returns nothing: it has no neighbours to tell.
 func (s *Speaker) Telling(string, netip.Prefix) (rib.Telling, error) { return rib.Telling{}, nil }
-
-// KeptOut yields nothing: it has no leaks.
-func (s *Speaker) KeptOut(context.Context, string, func(netip.Prefix) bool, func(rib.KeptOut) bool) error {
-	return nil
-}
 
 // Candidates returns every path of a prefix: of the global table for Default, else those
 // with an RD, whatever their route targets; or the error of Mute.
@@ -122,7 +148,7 @@ func (s *Speaker) Learn(paths ...rib.Path) {
 	defer s.mu.Unlock()
 	fresh := make(map[speaker.Destination][]rib.Path)
 	for _, p := range paths {
-		d := speaker.Destination{RD: p.RD, Prefix: p.Prefix}
+		d := speaker.DestinationOf(&p)
 		fresh[d] = append(fresh[d], p)
 	}
 	for d, list := range fresh {

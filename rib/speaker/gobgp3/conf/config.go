@@ -54,6 +54,9 @@ func Read(text []byte, extras rib.Extras, choose Choose) (*Config, error) {
 		if vrf.ExportRTs, err = parseRTs(v.ExportRtList); err != nil {
 			return nil, err
 		}
+		if by, is := extras.Carried[v.Name]; is {
+			vrf.Carried = &by
+		}
 		c.VRFs = append(c.VRFs, vrf)
 	}
 	slices.SortFunc(c.VRFs, func(a, b speaker.VRF) int { return strings.Compare(a.Name, b.Name) })
@@ -69,6 +72,7 @@ func addFamilies(g *oc.Global) {
 	for _, name := range []oc.AfiSafiType{
 		oc.AFI_SAFI_TYPE_L3VPN_IPV4_UNICAST,
 		oc.AFI_SAFI_TYPE_L3VPN_IPV6_UNICAST,
+		oc.AFI_SAFI_TYPE_L2VPN_EVPN,
 		oc.AFI_SAFI_TYPE_RTC,
 	} {
 		has := slices.ContainsFunc(g.AfiSafis, func(a oc.AfiSafi) bool { return a.Config.AfiSafiName == name })
@@ -170,20 +174,22 @@ func FamiliesOf(n oc.Neighbor) []bgp.RouteFamily {
 	return list
 }
 
-// FamilyOf is a family of GoBGP's as a feed has it, and whether its routes are for a
-// kernel table at all.
-func FamilyOf(f bgp.RouteFamily) (speaker.Family, bool) {
+// InFeeds is a family of GoBGP's as feeds have it: none where its routes are for no kernel table,
+// and two of EVPN.
+func InFeeds(f bgp.RouteFamily) []speaker.Family {
 	switch f {
 	case bgp.RF_IPv4_UC:
-		return speaker.Family{Of: rib.IPv4}, true
+		return []speaker.Family{{Of: rib.IPv4}}
 	case bgp.RF_IPv6_UC:
-		return speaker.Family{Of: rib.IPv6}, true
+		return []speaker.Family{{Of: rib.IPv6}}
 	case bgp.RF_IPv4_VPN:
-		return speaker.Family{Of: rib.IPv4, VPN: true}, true
+		return []speaker.Family{{Of: rib.IPv4, VPN: true}}
 	case bgp.RF_IPv6_VPN:
-		return speaker.Family{Of: rib.IPv6, VPN: true}, true
+		return []speaker.Family{{Of: rib.IPv6, VPN: true}}
+	case bgp.RF_EVPN:
+		return []speaker.Family{{Of: rib.IPv4, EVPN: true}, {Of: rib.IPv6, EVPN: true}}
 	}
-	return speaker.Family{}, false
+	return nil
 }
 
 // Awaited are the neighbours whose End-of-RIB a feed waits for. One that waits for its
@@ -194,9 +200,7 @@ func (c *Config) Awaited() []speaker.Neighbour {
 	add := func(address string, n Neighbor) {
 		x := speaker.Neighbour{Address: address, VRF: n.VRF, Down: n.Down}
 		for _, f := range n.Families {
-			if family, is := FamilyOf(f); is {
-				x.Families = append(x.Families, family)
-			}
+			x.Families = append(x.Families, InFeeds(f)...)
 		}
 		list = append(list, x)
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
+
+	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
 // Differences names the keys in which two sections of one type differ, with both
@@ -101,6 +103,11 @@ func sortFamilies(g *oc.Global) {
 
 func equalLists[T any](a, b []T, equal func(*T, *T) bool) bool {
 	return slices.EqualFunc(a, b, func(x, y T) bool { return equal(&x, &y) })
+}
+
+// SameAwaited tells whether the same VRFs wait for the End-of-RIB of EVPN in both.
+func SameAwaited(a, b *Config) bool {
+	return slices.EqualFunc(a.VRFs, b.VRFs, func(x, y speaker.VRF) bool { return x.Name == y.Name && (x.Carried == nil) == (y.Carried == nil) })
 }
 
 // SameNeighbors tells whether the watch of best paths sees the same neighbours in both.

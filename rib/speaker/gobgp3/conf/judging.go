@@ -88,6 +88,15 @@ func (j *Judging) Out(to netip.Addr, own *oc.ApplyPolicyConfig) Judgement {
 	return j.of(outward, to, own)
 }
 
+// Policy is how a policy judges what matches it, whoever it is from.
+func (j *Judging) Policy(name string) Judgement {
+	h := sha256.New()
+	for _, s := range j.policies[name] {
+		h.Write(s.rest[:])
+	}
+	return Judgement(h.Sum(nil))
+}
+
 func (j *Judging) of(w *way, addr netip.Addr, lists *oc.ApplyPolicyConfig) Judgement {
 	if lists == nil {
 		lists = &j.global

@@ -22,10 +22,13 @@ import (
 // ruleName marks our own policies, statements and sets.
 const ruleName = "vrfredist/"
 
+// RuleOut is the policy of routes that go out, before those of neighbours and the file's.
+const RuleOut = ruleName + "out"
+
 // Names of policies and sets.
 const (
-	ruleOut        = ruleName + "out" // the policy of routes that go out
-	ruleIn         = ruleName + "in"  // and of routes that come in
+	ruleOut        = RuleOut
+	ruleIn         = ruleName + "in" // and of routes that come in
 	setInside      = ruleName + "inside"
 	setMembers     = ruleName + "members"
 	setVRF         = ruleName + "in-a-vrf"
@@ -189,7 +192,7 @@ func (r *rules) blackholes(c *Config) {
 		// It acts on the paths that it imports, and its own have its export RTs.
 		if targets := targetSet(ruleName+"routes of "+name, v); len(targets.ExtCommunityList) > 0 {
 			r.sets.BgpDefinedSets.ExtCommunitySets = append(r.sets.BgpDefinedSets.ExtCommunitySets, targets)
-			vpn := ofFamilies(carrying(toAllBut(setOutOfVRFs), setBlackhole), vpnFamilies)
+			vpn := ofFamilies(carrying(toAllBut(setOutOfVRFs), setBlackhole), append(slices.Clip(vpnFamilies), oc.AFI_SAFI_TYPE_L2VPN_EVPN))
 			r.reject("blackhole, VPN routes of "+name, keptBlackhole, carryingExt(vpn, targets.ExtCommunitySetName))
 		}
 		customers := ruleName + "eBGP in " + name

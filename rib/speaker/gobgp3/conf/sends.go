@@ -21,19 +21,48 @@ import (
 // statement's way.
 
 const (
-	setSent   = ruleName + "goes out of a VRF"
-	matchSent = "rt:^0:3[0-9]{9}$"
+	setSent      = ruleName + "goes out of a VRF"
+	matchSent    = "rt:^0:3[0-9]{9}$"
+	setCarried   = ruleName + "carried by EVPN"
+	matchCarried = "rt:^0:4000000000$" // rib.CarriedMark
 )
 
-// SendMarks are the marks of what goes out of VRFs, by VRF.
+// SendStatement names the statements that judge what goes out of a VRF, in their order, in the
+// policy RuleOut.
+func SendStatement(vrf string, i int) string {
+	return fmt.Sprintf("%s[%d]", sendName(vrf), i)
+}
+
+// SendMarks are the marks of what goes out of VRFs, by VRF: of those that have such a policy, and
+// of those whose neighbours are told of the VRF's own routes alone by them (Extras.Screened).
 func (c *Config) SendMarks() map[string]rib.RT {
 	marks := make(map[string]rib.RT, len(c.Extras.Sends))
 	for _, v := range c.VRFs {
-		if c.Extras.Sends[v.Name] != "" {
+		if c.Extras.Sends[v.Name] != "" || c.IsScreened(v.Name) {
 			marks[v.Name] = rib.SendMark(v.Name, "")
 		}
 	}
 	return marks
+}
+
+// Marks are those that what goes out of VRFs carries, by VRF: for the policies of that, and of what
+// is carried by EVPN.
+func (c *Config) Marks() map[string][]rib.RT {
+	marks := make(map[string][]rib.RT)
+	for name, rt := range c.SendMarks() {
+		marks[name] = append(marks[name], rt)
+	}
+	for _, v := range c.VRFs {
+		if v.Carried != nil {
+			marks[v.Name] = append(marks[v.Name], rib.CarriedMark)
+		}
+	}
+	return marks
+}
+
+// carries tells whether what goes out of some VRF is carried by EVPN.
+func (c *Config) carries() bool {
+	return slices.ContainsFunc(c.VRFs, func(v speaker.VRF) bool { return v.Carried != nil })
 }
 
 // addSends judges what goes out of VRFs, and keeps what is leaked into them from all neighbours
@@ -43,19 +72,23 @@ func addSends(r *rules, c *Config) {
 		b := &r.sets.BgpDefinedSets
 		b.ExtCommunitySets = append(b.ExtCommunitySets, oc.ExtCommunitySet{ExtCommunitySetName: name, ExtCommunityList: []string{match}})
 	}
+	if c.carries() { // a VRF has one encapsulation
+		ext(setCarried, matchCarried)
+		r.reject("carried by EVPN, and no VPN route", "what goes out of its VRF is told by EVPN, and not as VPN routes", ofFamilies(carryingExt(oc.Conditions{}, setCarried), vpnFamilies))
+	}
 	marks := c.SendMarks()
 	for _, v := range c.VRFs {
 		if _, has := marks[v.Name]; !has {
 			continue
 		}
 		for i, s := range statementsOf(&c.Set, c.Extras.Sends[v.Name]) {
-			name := fmt.Sprintf("%s[%d]", sendName(v.Name), i)
+			name := SendStatement(v.Name, i)
 			r.words[name] = r.words.Of(c.Extras.Sends[v.Name], s.Name)
 			s.Name = name
 			r.out = append(r.out, s)
 		}
 	}
-	if slices.ContainsFunc(c.VRFs, func(v speaker.VRF) bool { return len(c.Extras.Leaks[v.Name]) > 0 }) {
+	if c.carries() || slices.ContainsFunc(c.VRFs, func(v speaker.VRF) bool { return len(c.Extras.Leaks[v.Name]) > 0 || c.IsScreened(v.Name) }) {
 		ext(setLeaked, matchLeaked)
 		r.reject("leaked into a VRF", "it is leaked into its VRF, and bgp.send does not accept it with source_vrfs", ofFamilies(carryingExt(oc.Conditions{}, setLeaked), vpnFamilies))
 	}
@@ -77,6 +110,9 @@ func sendName(vrf string) string { return ruleName + "send of " + vrf }
 
 // JudgesSend tells whether a statement is of the policy of what goes out of a VRF.
 func JudgesSend(statement, vrf string) bool { return strings.HasPrefix(statement, sendName(vrf)+"[") }
+
+// IsScreened tells whether a VRF is one of Extras.Screened.
+func (c *Config) IsScreened(vrf string) bool { return slices.Contains(c.Extras.Screened, vrf) }
 
 // SameSends tells whether the same VRFs have policies of what goes out of them.
 func SameSends(a, b *Config) bool {

@@ -90,6 +90,22 @@ func ExtraChanges(old, next *Config) (lines []string) {
 		}
 		lines = append(lines, who+": "+strings.Join(changed[key], ", "))
 	}
+	return append(lines, CarriedChanges(old, next)...)
+}
+
+// CarriedChanges says in a line each which VRFs that both configurations have go out otherwise.
+func CarriedChanges(old, next *Config) (lines []string) {
+	how := func(by *rib.Carried) string {
+		if by == nil {
+			return "as VPN routes"
+		}
+		return by.String()
+	}
+	for _, v := range next.VRFs {
+		if was, had := old.VRF(v.Name); had && how(was.Carried) != how(v.Carried) {
+			lines = append(lines, fmt.Sprintf("VRF %s: goes out %s -> %s", v.Name, how(was.Carried), how(v.Carried)))
+		}
+	}
 	return lines
 }
 

@@ -202,14 +202,14 @@ func (j *judging) aggregator(u *update, a *attribute, size int) bool {
 }
 
 // plainCommunities tells whether extended communities are of the common kinds: route
-// target and origin, link bandwidth, colour and encapsulation.
+// target and origin, link bandwidth, colour, encapsulation, and the router's MAC address of EVPN.
 func plainCommunities(v []byte) bool {
 	if len(v) == 0 || len(v)%8 != 0 {
 		return false
 	}
 	for ; len(v) > 0; v = v[8:] {
 		switch kind := binary.BigEndian.Uint16(v); kind {
-		case 0x0002, 0x0102, 0x0202, 0x0003, 0x0103, 0x0203, 0x4004, 0x030b, 0x030c:
+		case 0x0002, 0x0102, 0x0202, 0x0003, 0x0103, 0x0203, 0x4004, 0x030b, 0x030c, 0x0603:
 		default:
 			return false
 		}

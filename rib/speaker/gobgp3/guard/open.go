@@ -18,6 +18,7 @@ type agreement struct {
 	refresh      bool // the neighbour takes a ROUTE-REFRESH
 
 	unicast, vpn [2]encoding // by rib.Family: IPv4, IPv6
+	evpn         encoding
 }
 
 // encoding is how prefixes of a family are written.
@@ -26,6 +27,8 @@ type encoding struct {
 	id     int // bytes of a path identifier before each (RFC 7911)
 	bits   int // of an address
 	rd     int // bytes of label and RD before the address, counted in the length
+	// evpn says that each is a route of EVPN, with a type and a length.
+	evpn bool
 }
 
 // agree reads both OPENs as GoBGP does. The neighbour's may make GoBGP's parser panic.
@@ -68,6 +71,8 @@ func agree(own, peer []byte) (a *agreement, err error) {
 	}
 	a.unicast = [2]encoding{a.encoding(bgp.RF_IPv4_UC, 32, 0), a.encoding(bgp.RF_IPv6_UC, 128, 0)}
 	a.vpn = [2]encoding{a.encoding(bgp.RF_IPv4_VPN, 32, labelAndRD), a.encoding(bgp.RF_IPv6_VPN, 128, labelAndRD)}
+	a.evpn = a.encoding(bgp.RF_EVPN, 0, 0)
+	a.evpn.evpn = true
 	return a, nil
 }
 
@@ -86,6 +91,9 @@ func (a *agreement) encoding(f bgp.RouteFamily, bits, rd int) encoding {
 
 // of returns how the prefixes of a family are written that the guard reads itself.
 func (a *agreement) of(afi uint16, safi uint8) (encoding, bool) {
+	if afi == bgp.AFI_L2VPN && safi == bgp.SAFI_EVPN {
+		return a.evpn, true
+	}
 	if afi != bgp.AFI_IP && afi != bgp.AFI_IP6 {
 		return encoding{}, false
 	}

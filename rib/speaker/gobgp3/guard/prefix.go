@@ -27,7 +27,10 @@ func (j *judging) reach(u *update, a *attribute) error {
 	}
 	n := int(v[0])
 	r.nexthop, r.nlri = v[:1+n], v[2+n:] // between them a byte that is reserved
-	j.record.pairs.note(r.nexthop)
+	// Of a VTEP nobody names a link-local address, and its having none means nothing.
+	if !r.evpn {
+		j.record.pairs.note(r.nexthop)
+	}
 	if hop, changed := usableNexthop(r.nexthop, &u.hop); changed {
 		r.nexthop, n, u.changed = hop, int(hop[0]), true
 	}
@@ -116,22 +119,24 @@ func (j *judging) prefixes(u *update) (n int, err error) {
 		case divide && l.announced:
 			u.changed = true
 			j.divide(u, l, list.into)
-		case divide: // of IPv6
+		case divide: // of IPv6, or of EVPN
 			u.changed = true
-			u.unreach.nlri = j.unmapped(l)
+			u.unreach.nlri = j.readable(l)
 			u.unreach.there = len(u.unreach.nlri) > 0 // with none it would be an End-of-RIB
 		}
 	}
 	return n, nil
 }
 
-// unmapped are the prefixes of a list that do not lie in ::ffff:0:0/96. Prefixes that do
-// are never let in, so GoBGP need not hear that one is withdrawn.
-func (j *judging) unmapped(l lot) (keep []byte) {
+// readable are the prefixes of a list that GoBGP can read: that do not lie in ::ffff:0:0/96, and
+// of EVPN's routes those that it knows. The others are never let in, so GoBGP need not hear that
+// one is withdrawn.
+func (j *judging) readable(l lot) (keep []byte) {
+	l.announced = false
 	for b := l.nlri; len(b) > 0; {
 		size := l.size(b)
-		if l.prefix(b[:size]).Addr().Is4In6() {
-			j.record.counts[Mapped].Add(1)
+		if why := j.unwanted(j.rules(), l, b[:size]); why != reasons {
+			j.record.counts[why].Add(1)
 		} else {
 			keep = append(keep, b[:size]...)
 		}
@@ -163,7 +168,10 @@ func (j *judging) scan(u *update, l lot) (n int, divide, ok bool) {
 		if l.rd > 0 && !plainLabel(b[l.id+1:], !l.announced) {
 			u.odd = true
 		}
-		if at := l.id + 1 + l.rd; !divide {
+		if l.evpn {
+			u.odd = u.odd || !plainEVPN(b[l.id:size])
+			divide = divide || j.unwanted(rules, l, b[:size]) != reasons
+		} else if at := l.id + 1 + l.rd; !divide {
 			divide = suspicious(b[at:size], l.bits, strict && l.announced) || strict && l.announced && l.unicast && rules.Own != nil
 			divide = divide && j.unwanted(rules, l, b[:size]) != reasons
 		}
@@ -184,6 +192,12 @@ func (e encoding) size(b []byte) int {
 	if len(b) <= e.id {
 		return 0
 	}
+	if e.evpn {
+		if len(b) < e.id+headOfEVPN {
+			return 0
+		}
+		return e.id + headOfEVPN + int(b[e.id+1])
+	}
 	bits := int(b[e.id]) - 8*e.rd
 	if bits < 0 || bits > e.bits {
 		return 0
@@ -191,8 +205,15 @@ func (e encoding) size(b []byte) int {
 	return e.id + 1 + e.rd + (bits+7)/8
 }
 
-// prefix reads the first one of b, which is size bytes long.
+// prefix reads the first one of b, which is size bytes long; invalid: it is a route of EVPN without
+// one.
 func (e encoding) prefix(b []byte) netip.Prefix {
+	if e.evpn {
+		if b[e.id] != bgp.EVPN_IP_PREFIX {
+			return netip.Prefix{}
+		}
+		return evpnPrefix(b[e.id+headOfEVPN:])
+	}
 	bits := int(b[e.id]) - 8*e.rd
 	if e.bits == 32 {
 		var a [4]byte
@@ -250,6 +271,9 @@ func suspicious(b []byte, bits int, strict bool) bool {
 
 // unwanted tells why a prefix is refused; reasons: it is not.
 func (j *judging) unwanted(rules *Rules, l lot, b []byte) Reason {
+	if l.evpn {
+		return unwantedEVPN(rules, b[l.id:], l.announced && j.outside())
+	}
 	p := l.prefix(b)
 	if p.Addr().Is4In6() {
 		return Mapped // GoBGP makes an IPv4 prefix of it, and falls over that
@@ -283,7 +307,7 @@ func (j *judging) divide(u *update, l lot, into *division) {
 			into.keep = append(into.keep, one...)
 			continue
 		}
-		if why != Mapped { // GoBGP has no such prefix
+		if why != Mapped && why != RouteType && why != Malformed { // GoBGP has none such
 			into.drop = append(into.drop, one...)
 			if l.unicast && rules.Limit != nil {
 				j.places.drop(rules.Limit, l.held(one)) // it was let in before

@@ -37,6 +37,7 @@ const (
 	EmptyConfederation
 	Martian
 	Mapped
+	RouteType
 	OwnPrefix
 	OverLimit
 	TooLong
@@ -66,6 +67,7 @@ var reasonTexts = [reasons]string{
 	EmptyConfederation:  "its AS_PATH does not begin with a confederation's sequence (RFC 5065, 5)",
 	Martian:             "no table should have this prefix (accept_martians lets one in)",
 	Mapped:              "it lies in ::ffff:0:0/96, which is no prefix of IPv6 routing",
+	RouteType:           "it is a route of EVPN of a type that is not known here (RFC 7432, 7)",
 	OwnPrefix:           "it is a subnet or an address of this VRF itself",
 	OverLimit:           "max_prefixes of this VRF is reached",
 	TooLong:             "its attributes leave no room in a message for what is added where it is sent on (more than 2,800 bytes)",
@@ -79,7 +81,7 @@ var reasonNames = [reasons]string{
 	Reflection: "reflection", AS4OnFourByte: "as4_on_four_byte", TunnelAttribute: "tunnel_attribute",
 	Repeated: "repeated_attribute", Discarded: "malformed_attribute", FamilyNotNegotiated: "family_not_negotiated",
 	OwnAS: "own_as", OwnOriginator: "own_originator", OwnCluster: "own_cluster", ASZero: "as_zero",
-	FirstAS: "first_as", EmptyConfederation: "empty_confederation", Martian: "martian", Mapped: "mapped_ipv6",
+	FirstAS: "first_as", EmptyConfederation: "empty_confederation", Martian: "martian", Mapped: "mapped_ipv6", RouteType: "evpn_route_type",
 	OwnPrefix: "own_prefix", OverLimit: "over_limit", TooLong: "too_long", Malformed: "malformed", Refresh: "route_refresh", Ended: "ended",
 }
 
@@ -149,6 +151,9 @@ func newRecord(name string) *record {
 // refuse remembers a refused prefix.
 func (r *record) refuse(p netip.Prefix, why Reason, detail string, at time.Time) {
 	r.counts[why].Add(1)
+	if !p.IsValid() {
+		return // a route of EVPN that is about no prefix
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	defer func() { r.known.Store(int64(len(r.refused))) }()

@@ -79,7 +79,7 @@ func (r *rewriter) withdrawAll(u *update) {
 	rules := r.rules()
 	four := lot{encoding: r.agreed.unicast[rib.IPv4], nlri: u.nlri, unicast: true}
 	for _, l := range []lot{four, {encoding: u.reach.encoding, nlri: u.reach.nlri, unicast: u.reach.safi == bgp.SAFI_UNICAST}} {
-		if l.bits == 0 { // not read here, or not there
+		if l.bits == 0 && !l.evpn { // not read here, or not there
 			r.record.counts[u.refused].Add(1)
 			continue
 		}
@@ -93,8 +93,8 @@ func (r *rewriter) withdrawAll(u *update) {
 	r.say(u.refused, u.detail)
 	u.ofNLRI.divided, u.ofReach.divided = false, false
 	u.ofNLRI.drop, u.ofReach.drop = append(u.ofNLRI.drop[:0], u.nlri...), append(u.ofReach.drop[:0], u.reach.nlri...)
-	if u.reach.ours && u.reach.bits == 128 {
-		u.ofReach.drop = append(u.ofReach.drop[:0], r.unmapped(lot{encoding: u.reach.encoding, nlri: u.reach.nlri})...)
+	if u.reach.ours && (u.reach.bits == 128 || u.reach.evpn) {
+		u.ofReach.drop = append(u.ofReach.drop[:0], r.readable(lot{encoding: u.reach.encoding, nlri: u.reach.nlri})...)
 	}
 	u.nlri, u.reach.nlri, u.changed = nil, nil, true
 }

@@ -161,8 +161,8 @@ func TestLadder(t *testing.T) {
 		}
 	}
 	rules := Rules{Terms: rib.DefaultTerms()}
-	evpn := append(slices.Clone(all), bgp.RF_EVPN)
-	routes := attr(0x80, 14, 0, 25, 70, 4, 127, 0, 0, 3, 0, 1, 2, 3, 4)
+	flows := append(slices.Clone(all), bgp.RF_FS_IPv4_UC)
+	routes := attr(0x80, 14, 0, 1, 133, 4, 127, 0, 0, 3, 0, 1, 2, 3, 4)
 	for name, tc := range map[string]struct {
 		rehearsal Rehearsal
 		attrs     []byte
@@ -182,7 +182,7 @@ func TestLadder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			x := established(t, setup{rules: rules, rehearsal: tc.rehearsal, ours: fourByte(65000, evpn...), theirs: fourByte(65002, evpn...)})
+			x := established(t, setup{rules: rules, rehearsal: tc.rehearsal, ours: fourByte(65000, flows...), theirs: fourByte(65002, flows...)})
 			x.send(announcement(nil, tc.attrs, tc.nlri))
 			if tc.ended {
 				if !x.ended() {
@@ -194,7 +194,7 @@ func TestLadder(t *testing.T) {
 				return
 			}
 			if tc.announced < 0 { // GoBGP's parser cannot read it: it is withdrawn as it is
-				want := announcement(nil, attr(0x80, 15, 0, 25, 70, 1, 2, 3, 4), nil)
+				want := announcement(nil, attr(0x80, 15, 0, 1, 133, 1, 2, 3, 4), nil)
 				if got := x.read(); !bytes.Equal(got, want) {
 					t.Errorf("got %x", got)
 				}

@@ -6,7 +6,9 @@ import (
 	"slices"
 
 	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/apiutil"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 	"github.com/osrg/gobgp/v3/pkg/server"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -25,6 +27,9 @@ type Server interface {
 	// SetPolicies puts policies in force, with their assignments, in one step: what comes is
 	// judged by them from then on. What goes to neighbours is so when they have been told.
 	SetPolicies(policies *oc.RoutingPolicy, assigned map[string]oc.ApplyPolicy) error
+	// Screen has VRFs screened that are to be by a configuration (conf.Config.IsScreened), as far
+	// as nobody is told of them yet.
+	Screen(c *conf.Config) error
 	// Guard calls fn and returns its error, or that with which GoBGP would have ended
 	// the process below it.
 	Guard(fn func() error) error
@@ -44,6 +49,8 @@ type Peers struct {
 	Neighbors map[string]Neighbor // by the address that GoBGP calls it by
 	Groups    map[string]oc.PeerGroup
 	Dynamic   map[string]bool // by DynamicName
+	// Wanted are the import targets of the VRFs that are screened, which GoBGP has others of.
+	Wanted map[string][]bgp.ExtendedCommunityInterface
 }
 
 // Neighbor is a neighbour as its session has it.
@@ -94,6 +101,11 @@ func ReadBack(ctx context.Context, s Server) (*Held, error) {
 	var err error
 	if h.Peers, err = s.Peers(); err == nil {
 		err = bgp.ListVrf(ctx, &api.ListVrfRequest{}, func(v *api.Vrf) { h.VRFs[v.GetName()] = withoutHome(v) })
+	}
+	for name, targets := range h.Wanted {
+		if v := h.VRFs[name]; v != nil && err == nil {
+			v.ImportRt, err = apiutil.MarshalRTs(targets)
+		}
 	}
 	for kind := range setKinds {
 		if err == nil {

@@ -244,6 +244,7 @@ func (c *comparison) others() {
 		}
 	}
 	c.out.Others = append(c.out.Others, was.limits.Changes(is.limits)...)
+	c.out.Others = append(c.out.Others, conf.CarriedChanges(c.old, c.next)...)
 	if !reflect.DeepEqual(conf.WithoutRules(was.policies), conf.WithoutRules(is.policies)) {
 		c.out.Others = append(c.out.Others, "policies changed")
 	}
@@ -286,6 +287,8 @@ func (c *comparison) goes(path rib.Path) bool {
 func familyOf(path rib.Path) bgp.RouteFamily {
 	v4, vpn := path.Prefix.Addr().Is4(), path.RD != 0 && path.Attrs.Source == ""
 	switch {
+	case path.InEVPN():
+		return bgp.RF_EVPN
 	case v4 && vpn:
 		return bgp.RF_IPv4_VPN
 	case vpn:

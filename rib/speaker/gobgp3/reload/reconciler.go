@@ -87,6 +87,7 @@ func (r *Reconciler) Reach(ctx context.Context, c *conf.Config) error {
 		r.addPolicies,
 		r.putGroups,
 		r.putVRFs,
+		func(context.Context, *state) error { return r.server.Screen(c) }, // before they have neighbours
 		r.putNeighbors,
 		r.dropGroups,
 		r.addDynamic,

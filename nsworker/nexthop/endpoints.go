@@ -1,0 +1,193 @@
+package nexthop
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/vrfredist/vrfredist/nsworker/ledger"
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// Endpoints is the ledger of one VRF's entries for other PEs on its VXLAN device, by the gateway
+// that stands for each. There is one for each PE, however many prefixes it announces. All ways
+// to a PE share it: those of both families, and of paths that are not chosen, so that it is
+// there when they are.
+//
+// The device knows a MAC address once. Of two PEs that say they have the same one, the first
+// counts until it is gone, and the other is not reached: the kernel would send the packets for
+// the one to the other.
+type Endpoints struct {
+	ledger  *ledger.Ledger[netip.Addr, rib.Endpoint, rib.Endpoint, endpointNote]
+	holders map[*Way]netip.Addr      // the gateway that each way has claimed
+	byMAC   map[rib.MAC]netip.Addr   // the gateway that has an address
+	refused map[netip.Addr]string    // what the kernel, or another program's entry, refused
+	waiting map[*Way]struct{}        // ways that claimed what another has
+	freed   bool                     // something was given back since they were asked again
+	idle    map[netip.Addr]time.Time // since when nothing leads there
+	tidy    ledger.Alarm             // when those are deleted
+	now     func() time.Time
+}
+
+type endpoint = ledger.Entry[rib.Endpoint, rib.Endpoint, endpointNote]
+
+// endpointNote is what Endpoints keeps of an entry.
+type endpointNote struct {
+	users int32 // ways that have claimed it
+	goes  bool  // it is to be deleted
+}
+
+func newEndpoints(o *Objects) *Endpoints {
+	e := &Endpoints{
+		holders: make(map[*Way]netip.Addr), byMAC: make(map[rib.MAC]netip.Addr), refused: make(map[netip.Addr]string),
+		waiting: make(map[*Way]struct{}), idle: make(map[netip.Addr]time.Time), now: time.Now,
+	}
+	var clock *ledger.Contention
+	if o != nil {
+		e.now, clock = o.now, o.clock
+	}
+	e.ledger = ledger.New(ledger.NewMap[netip.Addr, endpoint](), endpointRules{}, clock, new(ledger.Drifts))
+	return e
+}
+
+// endpointRules are what the ledger of endpoints is told of them.
+type endpointRules struct{}
+
+// Comes implements ledger.Rules. What nobody wants stays until it is tidied away.
+func (endpointRules) Comes(e *endpoint) *rib.Endpoint {
+	switch {
+	case e.Note.goes:
+		return nil
+	case e.Want != nil:
+		return e.Want
+	}
+	return e.Have
+}
+
+// Same implements ledger.Rules.
+func (endpointRules) Same(have, want *rib.Endpoint) bool { return *have == *want }
+
+// Replaced implements ledger.Rules.
+func (endpointRules) Replaced(_, _ *rib.Endpoint) {}
+
+// claim has a way use the endpoint that it leads to, and no other. Where it cannot be had, the
+// way leads nowhere.
+func (e *Endpoints) claim(way *Way) {
+	to := way.lead.Endpoint
+	if to == (rib.Endpoint{}) {
+		e.release(way)
+		return
+	}
+	delete(e.waiting, way)
+	if err := e.available(way, &to); err != nil {
+		e.release(way)
+		e.waiting[way] = struct{}{}
+		way.lead = rib.NoLead(fmt.Errorf("PE %s is not reached: %w", way.Addr, err))
+		return
+	}
+	if held, is := e.holders[way]; is && held == to.Gateway {
+		e.want(to)
+		return
+	}
+	e.release(way)
+	e.holders[way] = to.Gateway
+	e.want(to).Note.users++
+}
+
+// want has an endpoint written.
+func (e *Endpoints) want(to rib.Endpoint) *endpoint {
+	entry := e.ledger.Begin(to.Gateway, rib.IPv6)
+	entry.Note.goes = false
+	if entry.Want == nil || *entry.Want != to {
+		entry.Want = &to
+		e.ledger.Mark(to.Gateway, entry)
+	}
+	e.byMAC[to.MAC] = to.Gateway
+	delete(e.idle, to.Gateway)
+	return entry
+}
+
+// available says why a way cannot have an endpoint; nil: it can.
+func (e *Endpoints) available(way *Way, to *rib.Endpoint) error {
+	if why := e.refused[to.Gateway]; why != "" {
+		return fmt.Errorf("its entries on the VXLAN device cannot be written: %s", why)
+	}
+	for _, gateway := range []netip.Addr{to.Gateway, e.byMAC[to.MAC]} {
+		entry := e.ledger.Find(gateway)
+		if !gateway.IsValid() || entry == nil || entry.Want == nil || *entry.Want == *to || e.alone(way, gateway) {
+			continue
+		}
+		if has := entry.Want; has.Ifindex == to.Ifindex {
+			return fmt.Errorf("its router's MAC address %s is that of %s too, with the VNI %s; give each router one of its own", to.MAC, has.VTEP, vniOf(has))
+		}
+	}
+	return nil
+}
+
+func vniOf(e *rib.Endpoint) string {
+	if e.VNI == 0 {
+		return "of this VRF"
+	}
+	return fmt.Sprint(e.VNI)
+}
+
+// alone tells whether a way is all that has an endpoint.
+func (e *Endpoints) alone(way *Way, gateway netip.Addr) bool {
+	held, is := e.holders[way]
+	return is && held == gateway && e.ledger.Find(gateway).Note.users == 1
+}
+
+// release gives back what a way has.
+func (e *Endpoints) release(way *Way) {
+	delete(e.waiting, way)
+	gateway, is := e.holders[way]
+	if !is {
+		return
+	}
+	delete(e.holders, way)
+	entry := e.ledger.Find(gateway)
+	if entry.Note.users--; entry.Note.users > 0 {
+		return
+	}
+	if e.byMAC[entry.Want.MAC] == gateway {
+		delete(e.byMAC, entry.Want.MAC)
+	}
+	entry.Want = nil
+	e.freed = true
+	e.unused(gateway)
+	e.ledger.Mark(gateway, entry)
+}
+
+// unused notes that nothing leads to an endpoint. It stays a while: routes may hang on it still.
+func (e *Endpoints) unused(gateway netip.Addr) {
+	e.idle[gateway] = e.now()
+	e.tidy.At(e.now().Add(KeepUnused))
+}
+
+// forget ends the claims of a way that is no more.
+func (e *Endpoints) forget(way *Way) { e.release(way) }
+
+// due tells whether ways that wait for an endpoint are to be looked up again.
+func (e *Endpoints) due() bool { return e.freed && len(e.waiting) > 0 }
+
+// released yields, once, those ways.
+func (e *Endpoints) released() (ways []*Way) {
+	if e.due() {
+		ways = slices.Collect(maps.Keys(e.waiting))
+	}
+	e.freed = false
+	return ways
+}
+
+// Len is how many there are, or are to be.
+func (e *Endpoints) Len() (n int) {
+	for range e.ledger.All {
+		n++
+	}
+	return n
+}
+
+// Idle tells whether nothing is due.
+func (e *Endpoints) Idle() bool { return e.ledger.Idle() }
