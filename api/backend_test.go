@@ -102,6 +102,10 @@ func (f *fake) Redistribute(_ context.Context, name string, _ vrf.Direction, cha
 	return nil
 }
 
+func (f *fake) Leaks(name string) []vrf.Leak {
+	return []vrf.Leak{{From: "vrf-blue", Policy: "some", Prefixes: 3, Most: 4, Over: 2}}
+}
+
 func (f *fake) Sessions(_ context.Context, name string) ([]vrf.Session, error) {
 	return []vrf.Session{{
 		Peer: netip.MustParseAddr("10.0.0.2"), PeerAS: 65001, Alias: netip.MustParseAddr("127.1.0.5"),

@@ -44,6 +44,7 @@ func TestVRFMessages(t *testing.T) {
 	red.Neighbors = []*v1.Neighbor{{
 		Address: "10.0.0.2", PeerAs: 65001, Alias: "127.1.0.5", Netns: "vrf-red", State: "established", SinceUnix: 7,
 	}}
+	red.Leaks = []*v1.Leak{{From: "vrf-blue", Policy: "some", Prefixes: 3, MaxPrefixes: 4, Over: 2}}
 	if diff := cmp.Diff(red, one.GetVrf(), protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}

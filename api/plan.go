@@ -47,7 +47,7 @@ func (s *reloads) Plan(r *vrfredistv1.PlanRequest, stream grpc.ServerStreamingSe
 
 func planMessage(i vrf.PlanItem) *vrfredistv1.PlanItem {
 	m := &vrfredistv1.PlanItem{
-		Kind: string(i.Kind), Op: i.Op.String(), Vrf: i.VRF, Text: i.Text, Details: i.Details, Notes: i.Notes,
+		Kind: string(i.Kind), Op: i.Op.String(), Vrf: i.VRF, Text: i.Text, Details: i.Details, Notes: i.Notes, Neighbor: i.Neighbor,
 	}
 	if i.Prefix.IsValid() {
 		m.Prefix = i.Prefix.String()
@@ -60,6 +60,7 @@ func planMessage(i vrf.PlanItem) *vrfredistv1.PlanItem {
 			Added: uint32(t.Added), Removed: uint32(t.Removed), Changed: uint32(t.Changed), Kept: uint32(t.Kept),
 			Announced: uint32(t.Announced), Withdrawn: uint32(t.Withdrawn), Reannounced: uint32(t.Reannounced),
 			Unlisted: uint32(t.Unlisted), Vrfs: uint32(t.VRFs), Neighbors: uint32(t.Neighbors), Settings: uint32(t.Settings),
+			Told: uint32(t.Told.Announced), Untold: uint32(t.Told.Withdrawn), Retold: uint32(t.Told.Changed),
 		}
 	}
 	return m

@@ -40,7 +40,7 @@ func policyMessage(p *vrf.Policy) *vrfredistv1.Policy {
 		})
 	}
 	for _, u := range p.Uses {
-		m.Uses = append(m.Uses, &vrfredistv1.PolicyUse{Vrf: u.VRF, Place: u.Place})
+		m.Uses = append(m.Uses, &vrfredistv1.PolicyUse{Vrf: u.VRF, Place: u.Place, Uncounted: u.Uncounted})
 	}
 	return m
 }

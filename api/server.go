@@ -47,6 +47,8 @@ type VRFs interface {
 	// Changed returns a channel that is closed when a status that List returns
 	// changes after the call.
 	Changed() <-chan struct{}
+	// Leaks returns what a VRF takes of others beside route targets.
+	Leaks(name string) []vrf.Leak
 	// Sessions returns the BGP neighbours of a VRF; those of "default" are in no VRF.
 	Sessions(ctx context.Context, name string) ([]vrf.Session, error)
 	// AllSessions returns the BGP neighbours of every VRF.

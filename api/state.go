@@ -42,6 +42,11 @@ func (s *states) GetVrf(ctx context.Context, r *vrfredistv1.GetVrfRequest) (*vrf
 	for _, n := range sessions {
 		m.Neighbors = append(m.Neighbors, neighborMessage(n))
 	}
+	for _, l := range s.view(ctx).Leaks(name) {
+		m.Leaks = append(m.Leaks, &vrfredistv1.Leak{
+			From: l.From, Policy: l.Policy, Link: l.Link, Prefixes: uint32(l.Prefixes), MaxPrefixes: uint32(l.Most), Over: uint32(l.Over),
+		})
+	}
 	return &vrfredistv1.GetVrfResponse{Vrf: m, Unconfirmed: s.unconfirmed()}, nil
 }
 
@@ -85,11 +90,11 @@ func routeQuery(d vrf.Direction, r *vrfredistv1.ListRoutesRequest) (q vrf.RouteQ
 	}
 	for _, text := range r.GetStates() {
 		state := rib.Installed
-		for state <= rib.Stale && state.String() != text {
+		for state <= rib.LastState && state.String() != text {
 			state++
 		}
-		if state > rib.Stale {
-			return q, invalid("states", "%q is no state; write installed, filtered, unresolved, conflict, over-quota, failed or stale", text)
+		if state > rib.LastState {
+			return q, invalid("states", "%q is no state; write installed, filtered, unresolved, conflict, over-quota, over-limit, failed or stale", text)
 		}
 		q.States = append(q.States, state)
 	}

@@ -91,6 +91,20 @@ func (v view) Get(name string) (vrf.Status, bool) {
 	return st, ok
 }
 
+// Leaks implements Backend. Where a leak is from is told to who sees that VRF.
+func (v view) Leaks(name string) []vrf.Leak {
+	if !v.grant.Sees(name) {
+		return nil
+	}
+	list := v.Backend.Leaks(name)
+	for i := range list {
+		if !v.grant.Sees(list[i].From) {
+			list[i].From = rib.Elsewhere
+		}
+	}
+	return list
+}
+
 // Sessions implements Backend.
 func (v view) Sessions(ctx context.Context, name string) ([]vrf.Session, error) {
 	if !v.grant.Sees(name) {

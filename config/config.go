@@ -80,6 +80,8 @@ type Config struct {
 	// prefixes from which such neighbours may dial in: anybody who can send from there
 	// may pose as one.
 	Open []string
+	// Deaf are the VRFs with neighbours that import no route targets.
+	Deaf []string
 	// Notes are what the keys of gobgp-netlink mean here, where that is something
 	// else, what GoBGP makes of some of its own, and what is easily overlooked,
 	// ordered by line.
@@ -181,10 +183,10 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
 	}
-	c.Bound, c.Open = readBound(root), readOpen(root)
+	c.Bound, c.Open, c.Deaf = readBound(root), readOpen(root), readDeaf(p, root, vrfs)
 	c.VRFs, c.Others = assemble(p, settings, entries, vrfs)
 	c.Extras = c.extras(terms)
-	c.Extras.Sends = sends
+	c.Extras.Sends, c.Extras.Rules = sends, applied.words
 	acceptMartians(terms, c.VRFs, c.Others)
 	selectPaths(root, c.VRFs, c.Others)
 	c.API = readAPI(p, root.get("netlink").get("api"), append(specNames(vrfs), vrf.Default))

@@ -54,7 +54,7 @@ func useIn(owner *node, list string) vrf.PolicyUse {
 	config := owner.get("config")
 	for _, by := range []string{"neighbor-address", "neighbor-interface"} {
 		if n := config.get(by); n != nil && n.text != "" {
-			u := vrf.PolicyUse{VRF: vrf.Default, Place: list + " of neighbor " + n.text}
+			u := vrf.PolicyUse{VRF: vrf.Default, Place: list + " of neighbor " + n.text, Uncounted: vrf.JudgedByBGP}
 			if in := config.get("vrf"); in != nil && in.text != "" {
 				u.VRF = in.text
 			}
@@ -62,9 +62,9 @@ func useIn(owner *node, list string) vrf.PolicyUse {
 		}
 	}
 	if group := config.get("peer-group-name"); group != nil {
-		return vrf.PolicyUse{Place: list + " of peer group " + group.text}
+		return vrf.PolicyUse{Place: list + " of peer group " + group.text, Uncounted: vrf.JudgedByBGP}
 	}
-	return vrf.PolicyUse{Place: list + " of [global]"}
+	return vrf.PolicyUse{Place: list + " of [global]", Uncounted: vrf.JudgedByBGP}
 }
 
 // itemsOf are the items of a list, of which GoBGP takes a single value for one of one.
@@ -105,10 +105,13 @@ func (all *policies) translate(p *problems, t *translation, w *written, use *nod
 			continue
 		}
 		for j, s := range out {
-			s["name"] = fmt.Sprintf("%s.%d", r.name, j+1)
+			name := fmt.Sprintf("%s.%d", r.name, j+1)
+			t.call(name, w.wordsFor(i))
+			s["name"] = name
 			statements = append(statements, s)
 		}
 	}
+	t.call(name+", the rest", w.wordsForRest())
 	definition["statements"] = append(statements, map[string]any{
 		"name": name + ", the rest", "actions": map[string]any{"route-disposition": dispositions[w.def.Default]},
 	})

@@ -148,11 +148,11 @@ send = "ours"
 		t.Fatal(err)
 	}
 	want := []vrf.PolicyUse{
-		{VRF: "", Place: "import-policy-list of [global]"},
-		{VRF: "red", Place: "import-policy-list of neighbor 192.0.2.2"},
-		{VRF: "default", Place: "export-policy-list of neighbor 192.0.2.9"},
-		{VRF: "", Place: "import-policy-list of peer group many"},
-		{VRF: "red", Place: "bgp.send"},
+		{VRF: "", Place: "import-policy-list of [global]", Uncounted: vrf.JudgedByBGP},
+		{VRF: "red", Place: "import-policy-list of neighbor 192.0.2.2", Uncounted: vrf.JudgedByBGP},
+		{VRF: "default", Place: "export-policy-list of neighbor 192.0.2.9", Uncounted: vrf.JudgedByBGP},
+		{VRF: "", Place: "import-policy-list of peer group many", Uncounted: vrf.JudgedByBGP},
+		{VRF: "red", Place: "bgp.send", Uncounted: vrf.JudgedByBGP},
 	}
 	if got := c.Applied["ours"]; !slices.Equal(got, want) {
 		t.Errorf("uses %v, want %v", got, want)

@@ -45,7 +45,7 @@ func (all *policies) readSends(p *problems, t *translation, entries []*entry, vr
 		}
 		s.write(p, w)
 		sends[e.name] = s.name
-		t.uses[at.text] = append(t.uses[at.text], vrf.PolicyUse{VRF: e.name, Place: "bgp.send"})
+		t.uses[at.text] = append(t.uses[at.text], vrf.PolicyUse{VRF: e.name, Place: "bgp.send", Uncounted: vrf.JudgedByBGP})
 	}
 	return sends
 }
@@ -76,7 +76,9 @@ func (s *sending) write(p *problems, w *written) {
 				break
 			}
 			for j, one := range out {
-				one["name"] = fmt.Sprintf("%s.%d", r.name, j+1)
+				name := fmt.Sprintf("%s.%d", r.name, j+1)
+				s.call(name, w.wordsFor(i))
+				one["name"] = name
 				part.end(one)
 				statements = append(statements, one)
 			}
@@ -84,6 +86,7 @@ func (s *sending) write(p *problems, w *written) {
 	}
 	if w.def.Default == policy.Reject {
 		r := ruleWriter{translation: s.translation, name: s.name + ", the rest", rule: new(policy.Rule), at: policy.Send}
+		s.call(r.name, w.wordsForRest())
 		conditions := section{}
 		r.match(conditions, targetSets, "any", []string{anyTarget([]rib.RT{rib.SendMark(s.vrf.Name, "")})})
 		statements = append(statements, section{"name": r.name, "conditions": section{"bgp-conditions": conditions}, "actions": section{"route-disposition": dispositions[policy.Reject]}})

@@ -36,6 +36,11 @@ func TestSendIsTranslated(t *testing.T) {
 			t.Errorf("GoBGP gets no %s: %s", part, c.BGP)
 		}
 	}
+	for statement, words := range map[string]string{"p (send of a), rule 1.1": `policy "p", rule 1`, "p (send of a), rule 1, leaked.1": `policy "p", rule 1`} {
+		if got := c.Extras.Rules[statement]; got != words {
+			t.Errorf("%s is called %q, want %q", statement, got, words)
+		}
+	}
 	if strings.Contains(string(c.BGP), "send of b), rule 1, leaked") {
 		t.Errorf("nothing is leaked into b: %s", c.BGP)
 	}

@@ -20,7 +20,23 @@ type translation struct {
 	made        map[string]bool   // definitions, by name
 	renamed     map[string]string // by the path of the list's item
 	uses        map[string][]vrf.PolicyUse
+	words       map[string]string // what people call a statement, by its name; nil: there is none
 }
+
+// call says what people call a statement.
+func (t *translation) call(statement, words string) {
+	if t.words == nil {
+		t.words = make(map[string]string)
+	}
+	t.words[statement] = words
+}
+
+// wordsFor is what people call a rule, and the default, of a policy.
+func (w *written) wordsFor(rule int) string {
+	return fmt.Sprintf("policy %q, %s", w.def.Name, policy.Title(rule, w.def.Rules[rule].Name))
+}
+
+func (w *written) wordsForRest() string { return fmt.Sprintf("the default of policy %q", w.def.Name) }
 
 // dispositions are GoBGP's words for what a rule comes to.
 var dispositions = map[policy.Action]string{policy.Accept: "accept-route", policy.Reject: "reject-route", policy.Next: "none"}

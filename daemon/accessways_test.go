@@ -258,6 +258,11 @@ func (f *tenants) Policies() (list []vrf.Policy) {
 
 func (f *tenants) Changed() <-chan struct{} { return f.idle }
 
+// Leaks are from the other tenant, of whom nothing may be told.
+func (f *tenants) Leaks(name string) []vrf.Leak {
+	return []vrf.Leak{{From: tenantFacts[name].other, Prefixes: 1}}
+}
+
 func (f *tenants) Sessions(_ context.Context, name string) ([]vrf.Session, error) {
 	peers := map[string]string{"alpha": "192.0.2.66", further: "192.0.2.66", "bravo": "203.0.113.77", "default": "192.0.2.10"}
 	return []vrf.Session{{Peer: netip.MustParseAddr(peers[name]), Netns: name}}, nil

@@ -75,7 +75,7 @@ const surveysAtOnce = 4
 func gather(ctx context.Context, host surveyed, cfg *config.Config, specs []vrf.Spec) (doctor.Facts, error) {
 	f := doctor.Facts{
 		Specs: specs, Neighbors: cfg.Neighbors, Bound: cfg.Bound, BGPPort: cfg.BGPPort,
-		ManageSysctls: cfg.ManageSysctls, Open: cfg.Open, Spaces: make(map[string]doctor.Space),
+		ManageSysctls: cfg.ManageSysctls, Open: cfg.Open, Deaf: cfg.Deaf, Spaces: make(map[string]doctor.Space),
 	}
 	var err error
 	if f.Capabilities, err = kernel.Capabilities(); err != nil {

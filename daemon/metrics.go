@@ -74,6 +74,21 @@ func (m mailboxes) WaitingOf(name string, f rib.Family) int {
 	return waiting
 }
 
+// Leaks implements api.Backend.
+func (m mailboxes) Leaks(name string) (list []vrf.Leak) {
+	for _, l := range m.bgp.Leaks() {
+		if l.Into != name {
+			continue
+		}
+		leak := vrf.Leak{From: l.Rule.From, Link: l.Rule.Link, Prefixes: l.Prefixes, Most: int(l.Rule.MaxPrefixes), Over: l.Over}
+		if l.Rule.Policy != nil {
+			leak.Policy = l.Rule.Policy.Name()
+		}
+		list = append(list, leak)
+	}
+	return list
+}
+
 // Limits implements metrics.Source.
 func (m mailboxes) Limits() (list []vrf.PrefixLimit) {
 	for _, l := range m.bgp.Leaks() {

@@ -71,6 +71,7 @@ type plan struct {
 	before, after []vrf.Spec // the workers that run, and that would
 	preview       *speaker.Preview
 	stage         *nsworker.Rehearsal
+	outcome       speaker.Outcome // of the VRFs so far
 	totals        vrf.PlanTotals
 }
 
@@ -93,14 +94,16 @@ func (p *plan) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.outcome = speaker.Outcome{Announcing: make(speaker.Announcing), Advertising: withheld(p.after), Standing: make(map[string]speaker.Standing)}
 	known := p.known()
 	for _, name := range slices.Sorted(maps.Keys(known)) {
-		if p.request.VRF != "" && p.request.VRF != name {
-			continue
-		}
-		if err := p.yieldVRF(ctx, known[name], paths); err != nil {
+		// What neighbours are told in one VRF hangs on the others too.
+		if err := p.yieldVRF(ctx, known[name], paths, p.request.VRF == "" || p.request.VRF == name); err != nil {
 			return err
 		}
+	}
+	if err := (hearers{p}).tell(ctx); err != nil {
+		return err
 	}
 	return p.yield(vrf.PlanItem{Kind: vrf.PlanSummary, Totals: &p.totals, Text: p.summary()})
 }
@@ -195,7 +198,7 @@ func sortedUnion[T any](a, b map[string]T) []string {
 }
 
 func (p *plan) summary() string {
-	if p.totals.VRFs+p.totals.Neighbors+p.totals.Settings == 0 {
+	if p.totals.VRFs+p.totals.Neighbors+p.totals.Settings == 0 && !p.totals.Told.Any() {
 		if len(p.force.hidden(p.next)) > 0 {
 			return "Nothing would change."
 		}
@@ -209,6 +212,9 @@ func (p *plan) summary() string {
 		if n.n > 0 {
 			parts = append(parts, vrf.CountOf(n.n, n.thing))
 		}
+	}
+	if len(parts) == 0 {
+		return "What neighbours are told would change. Nothing was changed."
 	}
 	return vrf.Enumerate(parts, "and") + " would change. Nothing was changed."
 }

@@ -279,6 +279,6 @@ func TestPlannedAnnouncements(t *testing.T) {
 // noTables are those of a BGP server without routes.
 type noTables struct{}
 
-func (noTables) Paths(context.Context, speaker.Family, []speaker.Destination, func(speaker.Destination, []rib.Path)) error {
+func (noTables) Paths(context.Context, speaker.Family, []speaker.Destination, func(speaker.Destination, []rib.Path, bool)) error {
 	return nil
 }

@@ -56,12 +56,11 @@ func (p *plan) neighbors() error {
 }
 
 func neighborItem(c speaker.NeighborChange) vrf.PlanItem {
-	op := map[speaker.ChangeKind]vrf.PlanOp{speaker.Added: vrf.PlanAdd, speaker.Removed: vrf.PlanRemove, speaker.Changed: vrf.PlanChange}[c.Kind]
 	text := fmt.Sprintf("%s AS %d", c.Address, c.PeerAS)
 	if c.VRF != "" {
 		text += " in VRF " + c.VRF
 	}
-	return vrf.PlanItem{Kind: vrf.PlanNeighbor, Op: op, VRF: c.VRF, Text: text, Details: c.Keys, Notes: c.Notes}
+	return vrf.PlanItem{Kind: vrf.PlanNeighbor, Op: opOf(c.Kind), VRF: c.VRF, Text: text, Details: c.Keys, Notes: c.Notes}
 }
 
 func sortedAliases(m map[netip.Addr]rib.Neighbor) []netip.Addr {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -76,8 +77,9 @@ func (v plannedVRF) head() vrf.PlanItem {
 	return item
 }
 
-// yieldVRF yields one VRF with its routes, where something would change.
-func (p *plan) yieldVRF(ctx context.Context, v plannedVRF, all map[string]*speaker.Paths) error {
+// yieldVRF works out one VRF, and yields it with its routes where something would change, and it
+// is shown.
+func (p *plan) yieldVRF(ctx context.Context, v plannedVRF, all map[string]*speaker.Paths, shown bool) error {
 	head, paths := v.head(), all[v.is.Of()]
 	if paths == nil { // it goes
 		paths = &speaker.Paths{}
@@ -88,12 +90,14 @@ func (p *plan) yieldVRF(ctx context.Context, v plannedVRF, all map[string]*speak
 		var err error
 		if t, err = p.stage.Table(ctx, v.name, paths, st.Counts.Total().Stale > 0); err != nil {
 			t.Notes = append(t.Notes, err.Error()) // of this VRF alone: the others go on
+		} else {
+			p.takeDown(v, t)
 		}
 		if v.ran && st.State != vrf.Ready && st.State != vrf.Degraded {
 			t.Notes = append(t.Notes, fmt.Sprintf("it is %s now: what its worker is to do anyway is in this plan too", cmp.Or(st.State, "not running")))
 		}
 	}
-	if head.Op == vrf.PlanNone && t.Counts.Changes() == 0 {
+	if !shown || head.Op == vrf.PlanNone && t.Counts.Changes() == 0 {
 		return nil
 	}
 	p.totals.VRFs++
@@ -102,6 +106,27 @@ func (p *plan) yieldVRF(ctx context.Context, v plannedVRF, all map[string]*speak
 		return err
 	}
 	return p.table(v, t)
+}
+
+// takeDown keeps what neighbours are told by.
+func (p *plan) takeDown(v plannedVRF, t vrf.PlannedTable) {
+	of := cmp.Or(v.is.VRF, v.was.VRF)
+	if of != "" {
+		return // a secondary table
+	}
+	p.outcome.Standing[v.name] = speaker.Standing{Unreached: t.Unreached, Confirmed: t.Confirmed}
+	if len(t.Announcements) == 0 {
+		return
+	}
+	changes := make(map[netip.Prefix]*rib.Announcement, len(t.Announcements))
+	for i := range t.Announcements {
+		a := &t.Announcements[i]
+		changes[a.Announcement.Prefix] = &a.Announcement
+		if a.Op == vrf.PlanRemove {
+			changes[a.Announcement.Prefix] = nil
+		}
+	}
+	p.outcome.Announcing[v.name] = changes
 }
 
 // leaks tells whether a VRF has routes through another whose table would be

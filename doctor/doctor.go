@@ -64,6 +64,7 @@ type Facts struct {
 	Neighbors     []rib.Neighbor
 	Bound         []string // neighbours bound to an interface in a VRF, as config has them
 	Open          []string // neighbours for whom another host may pose, as config.Config.Open has them
+	Deaf          []string // VRFs with neighbours that import no route targets
 	BGPPort       uint16   // 0: BGP does not listen
 	ManageSysctls bool
 
@@ -89,7 +90,7 @@ func Judge(f Facts) []Finding {
 	var all []Finding
 	for _, check := range []func(Facts) []Finding{
 		capabilities, features, places, states, sharedTables, rivals, guards, protocolRoutes, protocolNumber,
-		carriage, sessions, settings, networkd, restart, passwords, drift, limits,
+		carriage, sessions, settings, networkd, restart, passwords, drift, limits, deaf,
 	} {
 		all = append(all, check(f)...)
 	}

@@ -209,6 +209,7 @@ var judgements = []struct {
 		"advice skip-notify-ipv6 blue: ip netns exec blue sysctl -w net.ipv6.route.skip_notify_on_dev_down=0",
 		"advice vrf-strict-mode : sysctl -w net.vrf.strict_mode=1",
 	}},
+	{"a VRF without import targets", func(f *Facts) { f.Deaf = []string{"blue"} }, []string{"advice no-import-targets blue"}},
 	{"nothing but the host", func(f *Facts) { *f = Facts{Spaces: map[string]Space{"": f.Spaces[""]}} }, nil},
 }
 

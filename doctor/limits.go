@@ -27,6 +27,18 @@ func limits(f Facts) (all []Finding) {
 	return all
 }
 
+// deaf are VRFs whose own neighbours' routes do not get into their tables.
+func deaf(f Facts) (all []Finding) {
+	for _, name := range f.Deaf {
+		all = append(all, Finding{
+			Level: Advice, Check: "no-import-targets", Subject: name,
+			What: fmt.Sprintf("VRF %q imports no route targets, and has neighbours: what they send does not get into its table.", name),
+			Why:  "Routes of a VRF's neighbours carry its export targets, and a table gets what carries an import target; its neighbours are not told of each other's routes either. Write both-rt-list with a target of the VRF's own under [vrfs.config], unless that is what is meant.",
+		})
+	}
+	return all
+}
+
 func limit(l *vrf.PrefixLimit) Finding {
 	find := Finding{Level: Risk, Check: "prefix-limit", Subject: l.VRF}
 	switch {

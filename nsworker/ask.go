@@ -3,10 +3,12 @@ package nsworker
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 
+	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -102,6 +104,7 @@ func (w *Worker) Explain(ctx context.Context, q rib.Question) (rib.Explanation, 
 	f.byRules = askByRules(ctx, &f.spec, f.prefix, f.candidates, w.deps.BGP)
 	offers, err := w.deps.BGP.Offers(ctx, f.spec.Of(), f.prefix)
 	f.offers, f.unasked = offers, cmp.Or(f.unasked, err)
+	f.telling, f.untold = w.deps.BGP.Telling(f.spec.Of(), f.prefix)
 	if f.confined && f.spec.Of() != vrf.Default {
 		f.candidates = slices.DeleteFunc(f.candidates, func(p rib.Path) bool { return !p.Attrs.Meets(f.spec.ImportRTs) })
 		f.offers = slices.DeleteFunc(f.offers, func(o rib.Offer) bool {
@@ -119,7 +122,7 @@ func (w *Worker) facts(s *tableSync, q rib.Question) facts {
 			return len(w.feed.Lookup(p)) > 0 || s != nil && (s.routes.has(p) || s.importing.Has(*s.view(), p))
 		})
 	}
-	f := facts{prefix: prefix, confined: q.Confined, spec: w.spec, board: w.deps.Board}
+	f := facts{prefix: prefix, confined: q.Confined, spec: w.spec, board: w.deps.Board, heard: heard{link: w.deps.Link}}
 	f.paths = w.feed.Lookup(prefix)
 	_, f.waiting = w.feed.Len()
 	if s == nil {
@@ -175,7 +178,7 @@ func (w *Worker) Routes(ctx context.Context, q vrf.RouteQuery, yield func(rib.Ro
 		return err
 	}
 	w.refused(snap.name, q, yield)
-	return nil
+	return keptOut(ctx, w, snap, q, yield)
 }
 
 // refused calls yield with what neighbours announced and BGP did not take, where it has
@@ -215,4 +218,56 @@ func (w *Worker) exports(ctx context.Context, prefixes []netip.Prefix, rows *[]r
 		return false, err
 	}
 	return away == nil && snap.exports(w.feed, *rows, yield), away
+}
+
+// keptOut calls yield with what the leaks of a worker's VRF keep out, where it has no other path.
+func keptOut(ctx context.Context, w *Worker, s snapshot, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
+	if len(s.leaks) == 0 || len(q.States) > 0 && !slices.Contains(q.States, rib.Filtered) && !slices.Contains(q.States, rib.OverLimit) {
+		return nil
+	}
+	k := keeping{into: s.name, rules: s.leaks, feed: w.feed, board: w.deps.Board, bgp: w.deps.BGP}
+	return k.list(ctx, q.Within, func(out *rib.KeptOut) bool {
+		return !q.Wants(out.Prefix, out.State()) || yield(rib.RouteStatus{
+			Prefix: out.Prefix, State: out.State(), Reason: out.Reason(), Best: out.Path, Leaked: true,
+			Route: rib.Route{Prefix: out.Prefix, Metric: s.metric, Protocol: s.protocol, Kind: rib.KindUnicast},
+		})
+	})
+}
+
+// goesBy calls yield with what a worker's VRF goes by for some prefixes, as it tells BGP (choices),
+// which keeps nothing of that. One without a table goes by nothing, and one that has ended.
+func goesBy(ctx context.Context, w *Worker, prefixes []netip.Prefix, yield func(*rib.Choice)) error {
+	var s snapshot
+	there, barred := false, make([][]nexthop.Member, len(prefixes))
+	if err := w.ask(ctx, func(t *tableSync) {
+		if there = t != nil; !there {
+			return
+		}
+		s = snapshotOf(t)
+		for i, p := range prefixes {
+			if slot, held := t.routes.feed.Find(p); held {
+				barred[i] = t.routes.barred.by(slot)
+			}
+		}
+	}); err != nil && !errors.Is(err, errEnded) {
+		return err
+	}
+	if !there {
+		return nil
+	}
+	var buf, judged, room []rib.Path
+	ways := s.onlooker.pathWays()
+	for i, prefix := range prefixes {
+		c := rib.Candidates{Prefix: prefix, Paths: w.feed.Lookup(prefix), Own: s.mine, Taken: s.taken, Room: buf, Judged: judged}
+		if s.onlooker.spec.Export.Enabled {
+			ways.barring(rib.FamilyOf(prefix), barred[i])
+			c.Reach = ways.reach
+		}
+		v := rib.Decide(s.exporting, &c, nil)
+		buf, judged = v.Chosen, c.Judged
+		var choice rib.Choice
+		choice, room = v.Choice(prefix, c.Paths, room[:0])
+		yield(&choice)
+	}
+	return nil
 }

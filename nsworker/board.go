@@ -1,6 +1,7 @@
 package nsworker
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -25,7 +26,8 @@ type Board struct {
 	ownNow    sync.Mutex                       // held by who changes own, until ownTo has been told: in order
 	ownTo     func(vrf string, came, went []netip.Prefix)
 	// announced are the VRFs whose imports BGP has had, all of them, since the start.
-	announced map[string]bool // guarded by mu
+	announced map[string]bool     // guarded by mu
+	electors  map[string]*elector // guarded by mu: of the workers that run
 }
 
 // holder is the VRF that has a table open, or whose worker failed over it.
@@ -43,6 +45,7 @@ func NewBoard() *Board {
 		views:     make(map[string]nexthop.View),
 		followers: make(map[string]map[chan struct{}]int),
 		announced: make(map[string]bool),
+		electors:  make(map[string]*elector),
 	}
 }
 
@@ -138,6 +141,33 @@ func (b *Board) View(vrf string) (nexthop.View, bool) {
 	defer b.mu.Unlock()
 	v, ok := b.views[vrf]
 	return v, ok
+}
+
+// elector says what a VRF goes by: its worker alone knows.
+type elector struct {
+	goesBy func(ctx context.Context, prefixes []netip.Prefix, yield func(*rib.Choice)) error
+}
+
+// enter notes that a VRF's worker runs, until exit.
+func (b *Board) enter(vrf string, e *elector) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.electors[vrf] = e
+}
+
+func (b *Board) exit(vrf string, e *elector) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.electors[vrf] == e { // and none that came after it
+		delete(b.electors, vrf)
+	}
+}
+
+// elector is that of a VRF; nil: no worker runs.
+func (b *Board) elector(vrf string) *elector {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.electors[vrf]
 }
 
 // announcedAll notes that BGP has all that a VRF imports.

@@ -65,6 +65,7 @@ func (f *facts) explainExport(w *rib.Walk) {
 		f.explainTable(w)
 	}
 	hearings{f}.advertised(w, t.Judged)
+	explainTold(w, f)
 }
 
 // explainRefused names the neighbours whose announcement was taken for a withdrawal. Where
@@ -147,6 +148,7 @@ func (f *facts) show(p rib.Path) string {
 			p = p.WithoutCore()
 		}
 	}
+	p.Attrs = withOwnPeer(p.Attrs, f.link)
 	return p.String()
 }
 

@@ -49,6 +49,9 @@ type heard struct {
 	paths      []rib.Path    // in the feed
 	waiting    int           // prefixes that wait in the feed
 	byRules    []heardByRule // what of other VRFs the leaks of this one are about
+	telling    rib.Telling
+	untold     error                                                           // why BGP did not say what neighbours are told
+	link       func(peer netip.Addr) (netns, device string, inside netip.Addr) // of Deps
 }
 
 // plural renders a number of things.

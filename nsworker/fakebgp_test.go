@@ -23,6 +23,7 @@ type fakeBGP struct {
 	told      int        // how many Announce calls there were
 	lost      int        // how many more take effect and fail all the same
 	refused   []rib.Refusal
+	tellings  map[netip.Prefix]rib.Telling
 	offers    []rib.Offer
 	policy    func(*rib.Path) bool // of BGP's own, for what is announced; nil: none
 	unreached map[string]map[rib.PathNexthop]struct{}
@@ -112,6 +113,12 @@ func (b *fakeBGP) Refused(_ string, p netip.Prefix) (list []rib.Refusal) {
 		}
 	}
 	return list
+}
+
+func (b *fakeBGP) Telling(_ string, p netip.Prefix) (rib.Telling, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.tellings[p], nil
 }
 
 func (b *fakeBGP) Offers(_ context.Context, _ string, p netip.Prefix) (list []rib.Offer, err error) {

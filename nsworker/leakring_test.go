@@ -48,8 +48,13 @@ func newRing(l *lab, table *fakeTable, rules map[string][]rib.LeakRule) *ring {
 
 // learn gives a VRF a path of its own neighbour.
 func (r *ring) learn(name, prefix string, change ...func(*rib.Path)) {
+	r.speaker.Learn(r.path(name, prefix, change...))
+}
+
+// path is one of a VRF's own neighbour.
+func (r *ring) path(name, prefix string, change ...func(*rib.Path)) rib.Path {
 	at := rib.RD(1 + strings.Index("bgr", name[:1]))
-	r.speaker.Learn(bgpPath(prefix, r.gateway(name), append([]func(*rib.Path){rd(at), from(name), pref(50), target(rib.RT(at))}, change...)...))
+	return bgpPath(prefix, r.gateway(name), append([]func(*rib.Path){rd(at), from(name), pref(50), target(rib.RT(at))}, change...)...)
 }
 
 func target(rt rib.RT) func(*rib.Path) {

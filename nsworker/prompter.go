@@ -9,8 +9,12 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// prompter is BGP as a rehearsal has it: what is announced goes nowhere.
-type prompter struct{ announced []rib.Announcement }
+// prompter is BGP as a rehearsal has it: what it is told goes nowhere, and is kept.
+type prompter struct {
+	announced []rib.Announcement
+	unreached map[rib.PathNexthop]struct{}
+	confirmed map[netip.Prefix]struct{}
+}
 
 func (p *prompter) Feed(string) (*rib.Feed, error) { return nil, errors.New("a rehearsal has no feed") }
 
@@ -26,11 +30,24 @@ func (p *prompter) Offers(context.Context, string, netip.Prefix) ([]rib.Offer, e
 
 func (p *prompter) Deaf(string, bool) {}
 
-func (p *prompter) Confirmed(string, bool, []rib.Confirmation) {}
-
 func (p *prompter) Chose(string, []rib.Choice) {}
 
-func (p *prompter) Unreached(string, map[rib.PathNexthop]struct{}) {}
+func (p *prompter) Telling(string, netip.Prefix) (rib.Telling, error) { return rib.Telling{}, nil }
+
+func (p *prompter) Confirmed(_ string, whole bool, changes []rib.Confirmation) {
+	if whole || p.confirmed == nil {
+		p.confirmed = make(map[netip.Prefix]struct{}, len(changes))
+	}
+	for _, c := range changes {
+		if c.Is {
+			p.confirmed[c.Prefix] = struct{}{}
+		} else {
+			delete(p.confirmed, c.Prefix)
+		}
+	}
+}
+
+func (p *prompter) Unreached(_ string, of map[rib.PathNexthop]struct{}) { p.unreached = of }
 
 func (p *prompter) Announced(string) []rib.Announcement { return p.announced }
 

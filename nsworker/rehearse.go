@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -153,6 +154,9 @@ func (r *Rehearsal) Table(ctx context.Context, name string, paths Candidates, st
 	}
 	d.routes(on.sync, t.Routes)
 	d.announcements(now, on.announcements(), anew)
+	on.sync.tellUnreached()
+	on.sync.routes.confirms.tell()
+	d.out.Unreached, d.out.Confirmed = on.bgp.unreached, slices.Collect(maps.Keys(on.bgp.confirmed))
 	d.remarks(on.sync)
 	if was, runs := r.before[name]; runs && s.VRF == "" {
 		d.told(was, s, paths, r.deps.Board.RPKI())

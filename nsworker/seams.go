@@ -81,4 +81,6 @@ type Library interface {
 	// Offers returns what neighbours sent of a prefix and BGP does not have: a policy of
 	// BGP's rejected it, say.
 	Offers(ctx context.Context, vrf string, prefix netip.Prefix) ([]rib.Offer, error)
+	// Telling returns what neighbours are told of a prefix of the VRF, and why others are not.
+	Telling(vrf string, prefix netip.Prefix) (rib.Telling, error)
 }

@@ -16,6 +16,7 @@ import (
 // immutable, so that what is in it is printed while the worker goes on.
 type snapshot struct {
 	name      string // of the VRF in BGP
+	leaks     []rib.LeakRule
 	view      rib.View
 	mine      *rib.OwnPrefixes
 	protocol  uint8
@@ -40,7 +41,7 @@ type row struct {
 // snapshotOf is called by the loop's goroutine.
 func snapshotOf(s *tableSync) snapshot {
 	return snapshot{
-		name: s.spec.Of(), view: *s.view(), mine: s.routes.own, protocol: s.spec.Protocol,
+		name: s.spec.Of(), leaks: s.spec.Leaks, view: *s.view(), mine: s.routes.own, protocol: s.spec.Protocol,
 		metric: s.spec.Export.Metric, exporting: s.routes.exporting.LookingOn(), importing: s.importing.LookingOn(),
 		onlooker: s.onlooker(),
 		taken:    takenOf(s.spec, s.importing, *s.view()),

@@ -90,6 +90,11 @@ func (w *Worker) Run(ctx context.Context) error {
 		return fmt.Errorf("subscribe to BGP: %w", err)
 	}
 	w.feed = feed
+	chooses := &elector{func(ctx context.Context, prefixes []netip.Prefix, yield func(*rib.Choice)) error {
+		return goesBy(ctx, w, prefixes, yield)
+	}}
+	w.deps.Board.enter(w.name, chooses)
+	defer w.deps.Board.exit(w.name, chooses)
 	// A worker that fails leaves its view to those it leaks into: their routes stand,
 	// and the next worker shows them what it finds.
 	defer func() {

@@ -19,6 +19,9 @@ type Extras struct {
 	// Sends are the policies of what goes out of VRFs as VPN routes, by VRF: the name of a
 	// policy of BGP's own.
 	Sends map[string]string
+	// Rules are what people call the statements of BGP's own policies that policies of the
+	// configuration are written as, by the name of the statement: `policy "p", rule 2 (customers)`.
+	Rules map[string]string
 	// Carried is how what goes out of VRFs is carried, by VRF. What goes out of one that is not in
 	// it is VPN routes.
 	Carried map[string]Carried

@@ -19,7 +19,11 @@ const (
 	OverQuota        // max_routes is reached
 	Failed           // the kernel refused it
 	Stale            // adopted from an earlier run, and not yet heard of in this one
+	OverLimit        // max_prefixes of a leak is reached
 )
+
+// LastState is the last of the states.
+const LastState = OverLimit
 
 func (s State) String() string {
 	switch s {
@@ -37,6 +41,8 @@ func (s State) String() string {
 		return "failed"
 	case Stale:
 		return "stale"
+	case OverLimit:
+		return "over-limit"
 	}
 	return "unknown"
 }

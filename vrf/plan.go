@@ -60,7 +60,11 @@ type PlannedTable struct {
 	Routes        []PlannedRoute        // ordered by prefix
 	Announcements []PlannedAnnouncement // ordered by prefix
 	Counts        PlanCounts
-	Notes         []string // on what the outcome depends that is not known before, a sentence each
+	// Unreached and Confirmed are what the VRF's worker would tell BGP of its paths, on which
+	// hangs what neighbours are told; of a VRF without a table nothing.
+	Unreached map[rib.PathNexthop]struct{}
+	Confirmed []netip.Prefix
+	Notes     []string // on what the outcome depends that is not known before, a sentence each
 }
 
 // PlanKind is the kind of thing that a PlanItem changes.
@@ -75,6 +79,8 @@ const (
 	PlanRoute        PlanKind = "route"
 	PlanAnnouncement PlanKind = "announcement"
 	PlanOfVRF        PlanKind = "counts"  // of one VRF, behind its routes
+	PlanHearer       PlanKind = "hearer"  // a neighbour that would be told otherwise, with counts
+	PlanTold         PlanKind = "told"    // what it would be told, behind it
 	PlanSummary      PlanKind = "summary" // the last item
 )
 
@@ -88,22 +94,38 @@ type PlanItem struct {
 	Notes   []string // on what the outcome depends that is not known before, or is worth knowing
 	Prefix  netip.Prefix
 	Where   rib.Binding // of a route
-	Totals  *PlanTotals // of PlanOfVRF and PlanSummary
+	// Neighbor is the neighbour of PlanHearer and PlanTold: its own address, where BGP has it
+	// under an alias.
+	Neighbor string
+	Totals   *PlanTotals // of PlanOfVRF, PlanHearer and PlanSummary
 }
 
 // PlanTotals count the items of a VRF, or of a whole plan.
 type PlanTotals struct {
 	PlanCounts
-	Unlisted  int // routes and announcements that were not yielded
+	Told      ToldCounts
+	Unlisted  int // routes, announcements and what neighbours are told that were not yielded
 	VRFs      int // of the summary, as the two below
 	Neighbors int
 	Settings  int
+}
+
+// ToldCounts count of how many prefixes neighbours would be told otherwise, each neighbour by
+// itself.
+type ToldCounts struct{ Announced, Withdrawn, Changed int }
+
+// Any tells whether there are any.
+func (c ToldCounts) Any() bool { return c != ToldCounts{} }
+
+// Plus adds the counts of another neighbour.
+func (c ToldCounts) Plus(o ToldCounts) ToldCounts {
+	return ToldCounts{c.Announced + o.Announced, c.Withdrawn + o.Withdrawn, c.Changed + o.Changed}
 }
 
 // PlanRequest asks what a configuration would change.
 type PlanRequest struct {
 	File    string // its name: the extension says the format
 	Content []byte
-	VRF     string // the routes of this VRF alone; "": of all
+	VRF     string // the routes of this VRF alone, and what its neighbours are told; "": of all
 	Lines   int    // at most so many routes and announcements of a VRF; -1: all
 }

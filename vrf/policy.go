@@ -24,7 +24,13 @@ type PolicyRule struct {
 type PolicyUse struct {
 	VRF   string // "": it is of none
 	Place string // the key that names it: "export.policy", "bgp.leaks", "import-policy-list of neighbor 192.0.2.2"
+	// Uncounted is why what is judged here is not counted; "": it is.
+	Uncounted string
 }
+
+// JudgedByBGP is why what GoBGP judges is not counted: its conditions are its own, and none of them
+// calls us.
+const JudgedByBGP = "GoBGP judges here, by statements that the policy is written as, and counts nothing"
 
 // PolicyUses are where some VRFs use policies, by the policy's name.
 func PolicyUses(specs []Spec) map[string][]PolicyUse {

@@ -24,8 +24,8 @@ func TestPolicyUses(t *testing.T) {
 	red := Spec{Name: "red", Leaks: []rib.LeakRule{{From: "blue", Policy: named{name: "all"}}, {From: "green"}}}
 	red.Import.Policy, red.Export.Policy, red.Export.Receive = named{name: "all"}, named{name: "all"}, named{name: "in"}
 	want := map[string][]PolicyUse{
-		"all": {{"red", "import.policy"}, {"red", "export.policy"}, {"red", "bgp.leaks"}},
-		"in":  {{"red", "bgp.receive"}},
+		"all": {{VRF: "red", Place: "import.policy"}, {VRF: "red", Place: "export.policy"}, {VRF: "red", Place: "bgp.leaks"}},
+		"in":  {{VRF: "red", Place: "bgp.receive"}},
 	}
 	if diff := cmp.Diff(want, PolicyUses([]Spec{red, {Name: "blue"}})); diff != "" {
 		t.Error("(-want +got):\n" + diff)

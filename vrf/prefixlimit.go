@@ -13,6 +13,16 @@ type PrefixLimit struct {
 	Stopped  string // why the neighbour's session was ended; "": it was not
 }
 
+// Leak is what a VRF takes of another one beside route targets, and how much.
+type Leak struct {
+	From     string
+	Policy   string // "": all of it
+	Link     string // over which it is reached; "": none is named
+	Prefixes int
+	Most     int // max_prefixes; 0: any number
+	Over     int // prefixes that this keeps out
+}
+
 // WarnAt is of how much of a limit, in percent, whoever looks is warned.
 const WarnAt = 80
 

@@ -658,7 +658,8 @@ type Vrf struct {
 	Binding       string                 `protobuf:"bytes,16,opt,name=binding,proto3" json:"binding,omitempty"`     // as configured: "main", "device vrf-red", "netns tenant-a, table 1001"
 	Neighbors     []*Neighbor            `protobuf:"bytes,17,rep,name=neighbors,proto3" json:"neighbors,omitempty"` // of GetVrf alone
 	Progress      *Progress              `protobuf:"bytes,18,opt,name=progress,proto3" json:"progress,omitempty"`   // none: there is no long work
-	Carriage      *Carriage              `protobuf:"bytes,19,opt,name=carriage,proto3" json:"carriage,omitempty"`   // how its packets get to other PEs; none: plainly, or not at all
+	Leaks         []*Leak                `protobuf:"bytes,19,rep,name=leaks,proto3" json:"leaks,omitempty"`         // of GetVrf alone
+	Carriage      *Carriage              `protobuf:"bytes,20,opt,name=carriage,proto3" json:"carriage,omitempty"`   // how its packets get to other PEs; none: plainly, or not at all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -819,6 +820,13 @@ func (x *Vrf) GetProgress() *Progress {
 	return nil
 }
 
+func (x *Vrf) GetLeaks() []*Leak {
+	if x != nil {
+		return x.Leaks
+	}
+	return nil
+}
+
 func (x *Vrf) GetCarriage() *Carriage {
 	if x != nil {
 		return x.Carriage
@@ -936,6 +944,91 @@ func (x *Carriage) GetCoreNetns() string {
 	return ""
 }
 
+// Leak is what a VRF takes of another one beside its route targets.
+type Leak struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	Policy        string                 `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`                               // empty: none
+	Link          string                 `protobuf:"bytes,3,opt,name=link,proto3" json:"link,omitempty"`                                   // over which it is reached; empty: none is named
+	Prefixes      uint32                 `protobuf:"varint,4,opt,name=prefixes,proto3" json:"prefixes,omitempty"`                          // that came in
+	MaxPrefixes   uint32                 `protobuf:"varint,5,opt,name=max_prefixes,json=maxPrefixes,proto3" json:"max_prefixes,omitempty"` // 0: any number
+	Over          uint32                 `protobuf:"varint,6,opt,name=over,proto3" json:"over,omitempty"`                                  // that max_prefixes keeps out
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Leak) Reset() {
+	*x = Leak{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Leak) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Leak) ProtoMessage() {}
+
+func (x *Leak) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Leak.ProtoReflect.Descriptor instead.
+func (*Leak) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Leak) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Leak) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *Leak) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
+}
+
+func (x *Leak) GetPrefixes() uint32 {
+	if x != nil {
+		return x.Prefixes
+	}
+	return 0
+}
+
+func (x *Leak) GetMaxPrefixes() uint32 {
+	if x != nil {
+		return x.MaxPrefixes
+	}
+	return 0
+}
+
+func (x *Leak) GetOver() uint32 {
+	if x != nil {
+		return x.Over
+	}
+	return 0
+}
+
 // How far long work is.
 type Progress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -948,7 +1041,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -960,7 +1053,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -973,7 +1066,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{13}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Progress) GetPhase() string {
@@ -1017,7 +1110,7 @@ type Neighbor struct {
 
 func (x *Neighbor) Reset() {
 	*x = Neighbor{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1029,7 +1122,7 @@ func (x *Neighbor) String() string {
 func (*Neighbor) ProtoMessage() {}
 
 func (x *Neighbor) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,7 +1135,7 @@ func (x *Neighbor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Neighbor.ProtoReflect.Descriptor instead.
 func (*Neighbor) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{14}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Neighbor) GetAddress() string {
@@ -1126,7 +1219,7 @@ type Removed struct {
 
 func (x *Removed) Reset() {
 	*x = Removed{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1138,7 +1231,7 @@ func (x *Removed) String() string {
 func (*Removed) ProtoMessage() {}
 
 func (x *Removed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1151,7 +1244,7 @@ func (x *Removed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Removed.ProtoReflect.Descriptor instead.
 func (*Removed) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{15}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Removed) GetReason() string {
@@ -1178,7 +1271,7 @@ type ListNeighborsRequest struct {
 
 func (x *ListNeighborsRequest) Reset() {
 	*x = ListNeighborsRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1283,7 @@ func (x *ListNeighborsRequest) String() string {
 func (*ListNeighborsRequest) ProtoMessage() {}
 
 func (x *ListNeighborsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1296,7 @@ func (x *ListNeighborsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighborsRequest.ProtoReflect.Descriptor instead.
 func (*ListNeighborsRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{16}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListNeighborsRequest) GetVrf() string {
@@ -1229,7 +1322,7 @@ type ListNeighborsResponse struct {
 
 func (x *ListNeighborsResponse) Reset() {
 	*x = ListNeighborsResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1241,7 +1334,7 @@ func (x *ListNeighborsResponse) String() string {
 func (*ListNeighborsResponse) ProtoMessage() {}
 
 func (x *ListNeighborsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1254,7 +1347,7 @@ func (x *ListNeighborsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighborsResponse.ProtoReflect.Descriptor instead.
 func (*ListNeighborsResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{17}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListNeighborsResponse) GetNeighbors() []*Neighbor {
@@ -1282,7 +1375,7 @@ type Counts struct {
 
 func (x *Counts) Reset() {
 	*x = Counts{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1294,7 +1387,7 @@ func (x *Counts) String() string {
 func (*Counts) ProtoMessage() {}
 
 func (x *Counts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1307,7 +1400,7 @@ func (x *Counts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counts.ProtoReflect.Descriptor instead.
 func (*Counts) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{18}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Counts) GetPaths() uint32 {
@@ -1393,7 +1486,7 @@ type ListRoutesRequest struct {
 
 func (x *ListRoutesRequest) Reset() {
 	*x = ListRoutesRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1405,7 +1498,7 @@ func (x *ListRoutesRequest) String() string {
 func (*ListRoutesRequest) ProtoMessage() {}
 
 func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1418,7 +1511,7 @@ func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutesRequest.ProtoReflect.Descriptor instead.
 func (*ListRoutesRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{19}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListRoutesRequest) GetVrf() string {
@@ -1459,7 +1552,7 @@ func (x *ListRoutesRequest) GetStates() []string {
 type Route struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Prefix   string                 `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
-	State    string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`   // installed, filtered, unresolved, conflict, over-quota, failed, stale
+	State    string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`   // installed, filtered, unresolved, conflict, over-quota, over-limit, failed, stale
 	Reason   string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"` // one sentence, where the state is not installed
 	Hops     []*Hop                 `protobuf:"bytes,4,rep,name=hops,proto3" json:"hops,omitempty"`
 	Metric   uint32                 `protobuf:"varint,5,opt,name=metric,proto3" json:"metric,omitempty"`
@@ -1485,7 +1578,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1497,7 +1590,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1510,7 +1603,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{20}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Route) GetPrefix() string {
@@ -1665,7 +1758,7 @@ type Backup struct {
 
 func (x *Backup) Reset() {
 	*x = Backup{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1677,7 +1770,7 @@ func (x *Backup) String() string {
 func (*Backup) ProtoMessage() {}
 
 func (x *Backup) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1690,7 +1783,7 @@ func (x *Backup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Backup.ProtoReflect.Descriptor instead.
 func (*Backup) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{21}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Backup) GetNexthops() []string {
@@ -1726,7 +1819,7 @@ type Hop struct {
 
 func (x *Hop) Reset() {
 	*x = Hop{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1738,7 +1831,7 @@ func (x *Hop) String() string {
 func (*Hop) ProtoMessage() {}
 
 func (x *Hop) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1751,7 +1844,7 @@ func (x *Hop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hop.ProtoReflect.Descriptor instead.
 func (*Hop) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{22}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Hop) GetGateway() string {
@@ -1796,7 +1889,7 @@ type Encap struct {
 
 func (x *Encap) Reset() {
 	*x = Encap{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1808,7 +1901,7 @@ func (x *Encap) String() string {
 func (*Encap) ProtoMessage() {}
 
 func (x *Encap) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1821,7 +1914,7 @@ func (x *Encap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Encap.ProtoReflect.Descriptor instead.
 func (*Encap) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{23}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Encap) GetKind() string {
@@ -1868,7 +1961,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1880,7 +1973,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1893,7 +1986,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{24}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReloadRequest) GetConfirmSeconds() uint32 {
@@ -1913,7 +2006,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1925,7 +2018,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1938,7 +2031,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{25}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReloadResponse) GetChanges() []string {
@@ -1963,7 +2056,7 @@ type ConfirmRequest struct {
 
 func (x *ConfirmRequest) Reset() {
 	*x = ConfirmRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1975,7 +2068,7 @@ func (x *ConfirmRequest) String() string {
 func (*ConfirmRequest) ProtoMessage() {}
 
 func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1988,7 +2081,7 @@ func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{26}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{27}
 }
 
 type ConfirmResponse struct {
@@ -1999,7 +2092,7 @@ type ConfirmResponse struct {
 
 func (x *ConfirmResponse) Reset() {
 	*x = ConfirmResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2011,7 +2104,7 @@ func (x *ConfirmResponse) String() string {
 func (*ConfirmResponse) ProtoMessage() {}
 
 func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2024,7 +2117,7 @@ func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{27}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{28}
 }
 
 // A reload that was not confirmed.
@@ -2039,7 +2132,7 @@ type Unconfirmed struct {
 
 func (x *Unconfirmed) Reset() {
 	*x = Unconfirmed{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2051,7 +2144,7 @@ func (x *Unconfirmed) String() string {
 func (*Unconfirmed) ProtoMessage() {}
 
 func (x *Unconfirmed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2064,7 +2157,7 @@ func (x *Unconfirmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unconfirmed.ProtoReflect.Descriptor instead.
 func (*Unconfirmed) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{28}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Unconfirmed) GetRollbackUnix() int64 {
@@ -2100,7 +2193,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2112,7 +2205,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2125,7 +2218,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{29}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PlanRequest) GetFile() string {
@@ -2161,22 +2254,23 @@ func (x *PlanRequest) GetLines() int32 {
 // its counts.
 type PlanItem struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // setting, neighbor, vrf, route, announcement, counts, summary
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // setting, neighbor, vrf, route, announcement, counts, hearer, told, summary
 	Op            string                 `protobuf:"bytes,2,opt,name=op,proto3" json:"op,omitempty"`     // add, remove, change; "": nothing of the thing itself
 	Vrf           string                 `protobuf:"bytes,3,opt,name=vrf,proto3" json:"vrf,omitempty"`
-	Text          string                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`       // the thing in a line; of a route the line of `ip route`
-	Details       []string               `protobuf:"bytes,5,rep,name=details,proto3" json:"details,omitempty"` // what changes about it, a line each
-	Notes         []string               `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty"`     // what cannot be known before, or is worth knowing
-	Prefix        string                 `protobuf:"bytes,7,opt,name=prefix,proto3" json:"prefix,omitempty"`   // of a route or an announcement
-	Where         string                 `protobuf:"bytes,8,opt,name=where,proto3" json:"where,omitempty"`     // of a route: the binding of its table
-	Counts        *PlanCounts            `protobuf:"bytes,9,opt,name=counts,proto3" json:"counts,omitempty"`   // of counts and summary
+	Text          string                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`          // the thing in a line; of a route the line of `ip route`
+	Details       []string               `protobuf:"bytes,5,rep,name=details,proto3" json:"details,omitempty"`    // what changes about it, a line each
+	Notes         []string               `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty"`        // what cannot be known before, or is worth knowing
+	Prefix        string                 `protobuf:"bytes,7,opt,name=prefix,proto3" json:"prefix,omitempty"`      // of a route or an announcement, or of what a neighbour is told
+	Where         string                 `protobuf:"bytes,8,opt,name=where,proto3" json:"where,omitempty"`        // of a route: the binding of its table
+	Counts        *PlanCounts            `protobuf:"bytes,9,opt,name=counts,proto3" json:"counts,omitempty"`      // of counts, hearer and summary
+	Neighbor      string                 `protobuf:"bytes,10,opt,name=neighbor,proto3" json:"neighbor,omitempty"` // of hearer and told: the neighbour that would be told otherwise, by its own address
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlanItem) Reset() {
 	*x = PlanItem{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2188,7 +2282,7 @@ func (x *PlanItem) String() string {
 func (*PlanItem) ProtoMessage() {}
 
 func (x *PlanItem) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2201,7 +2295,7 @@ func (x *PlanItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanItem.ProtoReflect.Descriptor instead.
 func (*PlanItem) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{30}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PlanItem) GetKind() string {
@@ -2267,6 +2361,13 @@ func (x *PlanItem) GetCounts() *PlanCounts {
 	return nil
 }
 
+func (x *PlanItem) GetNeighbor() string {
+	if x != nil {
+		return x.Neighbor
+	}
+	return ""
+}
+
 type PlanCounts struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Added         uint32                 `protobuf:"varint,1,opt,name=added,proto3" json:"added,omitempty"` // routes in the kernel table
@@ -2280,13 +2381,16 @@ type PlanCounts struct {
 	Vrfs          uint32                 `protobuf:"varint,9,opt,name=vrfs,proto3" json:"vrfs,omitempty"`               // of the summary: those with a change, in themselves or their routes
 	Neighbors     uint32                 `protobuf:"varint,10,opt,name=neighbors,proto3" json:"neighbors,omitempty"`
 	Settings      uint32                 `protobuf:"varint,11,opt,name=settings,proto3" json:"settings,omitempty"`
+	Told          uint32                 `protobuf:"varint,12,opt,name=told,proto3" json:"told,omitempty"`     // prefixes that neighbours would be told of in addition, each neighbour by itself
+	Untold        uint32                 `protobuf:"varint,13,opt,name=untold,proto3" json:"untold,omitempty"` // that they would be told to forget
+	Retold        uint32                 `protobuf:"varint,14,opt,name=retold,proto3" json:"retold,omitempty"` // that they would be told otherwise
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlanCounts) Reset() {
 	*x = PlanCounts{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2298,7 +2402,7 @@ func (x *PlanCounts) String() string {
 func (*PlanCounts) ProtoMessage() {}
 
 func (x *PlanCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2311,7 +2415,7 @@ func (x *PlanCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanCounts.ProtoReflect.Descriptor instead.
 func (*PlanCounts) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{31}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PlanCounts) GetAdded() uint32 {
@@ -2391,6 +2495,27 @@ func (x *PlanCounts) GetSettings() uint32 {
 	return 0
 }
 
+func (x *PlanCounts) GetTold() uint32 {
+	if x != nil {
+		return x.Told
+	}
+	return 0
+}
+
+func (x *PlanCounts) GetUntold() uint32 {
+	if x != nil {
+		return x.Untold
+	}
+	return 0
+}
+
+func (x *PlanCounts) GetRetold() uint32 {
+	if x != nil {
+		return x.Retold
+	}
+	return 0
+}
+
 type ResyncRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`
@@ -2400,7 +2525,7 @@ type ResyncRequest struct {
 
 func (x *ResyncRequest) Reset() {
 	*x = ResyncRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2412,7 +2537,7 @@ func (x *ResyncRequest) String() string {
 func (*ResyncRequest) ProtoMessage() {}
 
 func (x *ResyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2425,7 +2550,7 @@ func (x *ResyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResyncRequest.ProtoReflect.Descriptor instead.
 func (*ResyncRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{32}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ResyncRequest) GetVrf() string {
@@ -2445,7 +2570,7 @@ type ResyncResponse struct {
 
 func (x *ResyncResponse) Reset() {
 	*x = ResyncResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2457,7 +2582,7 @@ func (x *ResyncResponse) String() string {
 func (*ResyncResponse) ProtoMessage() {}
 
 func (x *ResyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2470,7 +2595,7 @@ func (x *ResyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResyncResponse.ProtoReflect.Descriptor instead.
 func (*ResyncResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{33}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ResyncResponse) GetRepairs() []*Repair {
@@ -2505,7 +2630,7 @@ type Repair struct {
 
 func (x *Repair) Reset() {
 	*x = Repair{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2517,7 +2642,7 @@ func (x *Repair) String() string {
 func (*Repair) ProtoMessage() {}
 
 func (x *Repair) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2530,7 +2655,7 @@ func (x *Repair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Repair.ProtoReflect.Descriptor instead.
 func (*Repair) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{34}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Repair) GetVrf() string {
@@ -2613,7 +2738,7 @@ type ExplainRouteRequest struct {
 
 func (x *ExplainRouteRequest) Reset() {
 	*x = ExplainRouteRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2625,7 +2750,7 @@ func (x *ExplainRouteRequest) String() string {
 func (*ExplainRouteRequest) ProtoMessage() {}
 
 func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2638,7 +2763,7 @@ func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRouteRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{35}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ExplainRouteRequest) GetVrf() string {
@@ -2669,7 +2794,7 @@ type ExplainRouteResponse struct {
 
 func (x *ExplainRouteResponse) Reset() {
 	*x = ExplainRouteResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2681,7 +2806,7 @@ func (x *ExplainRouteResponse) String() string {
 func (*ExplainRouteResponse) ProtoMessage() {}
 
 func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2694,7 +2819,7 @@ func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteResponse.ProtoReflect.Descriptor instead.
 func (*ExplainRouteResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{36}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ExplainRouteResponse) GetVrf() string {
@@ -2750,7 +2875,7 @@ type Walk struct {
 
 func (x *Walk) Reset() {
 	*x = Walk{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2762,7 +2887,7 @@ func (x *Walk) String() string {
 func (*Walk) ProtoMessage() {}
 
 func (x *Walk) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2775,7 +2900,7 @@ func (x *Walk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Walk.ProtoReflect.Descriptor instead.
 func (*Walk) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{37}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Walk) GetSteps() []*Step {
@@ -2811,7 +2936,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2823,7 +2948,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2836,7 +2961,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{38}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Step) GetName() string {
@@ -2878,7 +3003,7 @@ type WatchVrfsRequest struct {
 
 func (x *WatchVrfsRequest) Reset() {
 	*x = WatchVrfsRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2890,7 +3015,7 @@ func (x *WatchVrfsRequest) String() string {
 func (*WatchVrfsRequest) ProtoMessage() {}
 
 func (x *WatchVrfsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2903,7 +3028,7 @@ func (x *WatchVrfsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVrfsRequest.ProtoReflect.Descriptor instead.
 func (*WatchVrfsRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{39}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *WatchVrfsRequest) GetVrf() string {
@@ -2944,7 +3069,7 @@ type WatchVrfsResponse struct {
 
 func (x *WatchVrfsResponse) Reset() {
 	*x = WatchVrfsResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2956,7 +3081,7 @@ func (x *WatchVrfsResponse) String() string {
 func (*WatchVrfsResponse) ProtoMessage() {}
 
 func (x *WatchVrfsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2969,7 +3094,7 @@ func (x *WatchVrfsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVrfsResponse.ProtoReflect.Descriptor instead.
 func (*WatchVrfsResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{40}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *WatchVrfsResponse) GetTimeUnixNano() int64 {
@@ -3049,7 +3174,7 @@ type RouteEvent struct {
 
 func (x *RouteEvent) Reset() {
 	*x = RouteEvent{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3061,7 +3186,7 @@ func (x *RouteEvent) String() string {
 func (*RouteEvent) ProtoMessage() {}
 
 func (x *RouteEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3074,7 +3199,7 @@ func (x *RouteEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteEvent.ProtoReflect.Descriptor instead.
 func (*RouteEvent) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{41}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *RouteEvent) GetTimeUnixNano() int64 {
@@ -3131,7 +3256,7 @@ type Activity struct {
 
 func (x *Activity) Reset() {
 	*x = Activity{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3143,7 +3268,7 @@ func (x *Activity) String() string {
 func (*Activity) ProtoMessage() {}
 
 func (x *Activity) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3156,7 +3281,7 @@ func (x *Activity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activity.ProtoReflect.Descriptor instead.
 func (*Activity) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{42}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Activity) GetAdded() uint64 {
@@ -3237,7 +3362,7 @@ type ListPoliciesRequest struct {
 
 func (x *ListPoliciesRequest) Reset() {
 	*x = ListPoliciesRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3249,7 +3374,7 @@ func (x *ListPoliciesRequest) String() string {
 func (*ListPoliciesRequest) ProtoMessage() {}
 
 func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3262,7 +3387,7 @@ func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesRequest.ProtoReflect.Descriptor instead.
 func (*ListPoliciesRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{43}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{44}
 }
 
 type ListPoliciesResponse struct {
@@ -3274,7 +3399,7 @@ type ListPoliciesResponse struct {
 
 func (x *ListPoliciesResponse) Reset() {
 	*x = ListPoliciesResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3286,7 +3411,7 @@ func (x *ListPoliciesResponse) String() string {
 func (*ListPoliciesResponse) ProtoMessage() {}
 
 func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3299,7 +3424,7 @@ func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesResponse.ProtoReflect.Descriptor instead.
 func (*ListPoliciesResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{44}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListPoliciesResponse) GetPolicies() []*Policy {
@@ -3318,7 +3443,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3330,7 +3455,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3343,7 +3468,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{45}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetPolicyRequest) GetName() string {
@@ -3362,7 +3487,7 @@ type GetPolicyResponse struct {
 
 func (x *GetPolicyResponse) Reset() {
 	*x = GetPolicyResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3374,7 +3499,7 @@ func (x *GetPolicyResponse) String() string {
 func (*GetPolicyResponse) ProtoMessage() {}
 
 func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3387,7 +3512,7 @@ func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyResponse.ProtoReflect.Descriptor instead.
 func (*GetPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{46}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GetPolicyResponse) GetPolicy() *Policy {
@@ -3408,7 +3533,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3420,7 +3545,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3433,7 +3558,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{47}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Policy) GetName() string {
@@ -3470,7 +3595,7 @@ type PolicyRule struct {
 
 func (x *PolicyRule) Reset() {
 	*x = PolicyRule{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3482,7 +3607,7 @@ func (x *PolicyRule) String() string {
 func (*PolicyRule) ProtoMessage() {}
 
 func (x *PolicyRule) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3495,7 +3620,7 @@ func (x *PolicyRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyRule.ProtoReflect.Descriptor instead.
 func (*PolicyRule) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{48}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PolicyRule) GetTitle() string {
@@ -3537,15 +3662,16 @@ type PolicyUse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Vrf   string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"` // empty: of none
 	// place is the key that names the policy: "export.policy", "bgp.leaks",
-	// "import-policy-list of neighbor 192.0.2.2", where GoBGP judges by a copy and nothing is counted
+	// "import-policy-list of neighbor 192.0.2.2"
 	Place         string `protobuf:"bytes,2,opt,name=place,proto3" json:"place,omitempty"`
+	Uncounted     string `protobuf:"bytes,3,opt,name=uncounted,proto3" json:"uncounted,omitempty"` // why what is judged here is in no rule's matched; empty: it is
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PolicyUse) Reset() {
 	*x = PolicyUse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3557,7 +3683,7 @@ func (x *PolicyUse) String() string {
 func (*PolicyUse) ProtoMessage() {}
 
 func (x *PolicyUse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3570,7 +3696,7 @@ func (x *PolicyUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyUse.ProtoReflect.Descriptor instead.
 func (*PolicyUse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{49}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PolicyUse) GetVrf() string {
@@ -3587,6 +3713,13 @@ func (x *PolicyUse) GetPlace() string {
 	return ""
 }
 
+func (x *PolicyUse) GetUncounted() string {
+	if x != nil {
+		return x.Uncounted
+	}
+	return ""
+}
+
 type DiagnoseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3595,7 +3728,7 @@ type DiagnoseRequest struct {
 
 func (x *DiagnoseRequest) Reset() {
 	*x = DiagnoseRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3607,7 +3740,7 @@ func (x *DiagnoseRequest) String() string {
 func (*DiagnoseRequest) ProtoMessage() {}
 
 func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3620,7 +3753,7 @@ func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseRequest.ProtoReflect.Descriptor instead.
 func (*DiagnoseRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{50}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{51}
 }
 
 type DiagnoseResponse struct {
@@ -3632,7 +3765,7 @@ type DiagnoseResponse struct {
 
 func (x *DiagnoseResponse) Reset() {
 	*x = DiagnoseResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[51]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3644,7 +3777,7 @@ func (x *DiagnoseResponse) String() string {
 func (*DiagnoseResponse) ProtoMessage() {}
 
 func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[51]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3657,7 +3790,7 @@ func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseResponse.ProtoReflect.Descriptor instead.
 func (*DiagnoseResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{51}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *DiagnoseResponse) GetFindings() []*Finding {
@@ -3681,7 +3814,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[52]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3693,7 +3826,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[52]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3706,7 +3839,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{52}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Finding) GetLevel() string {
@@ -3791,7 +3924,7 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\"r\n" +
 	"\x0eGetVrfResponse\x12#\n" +
 	"\x03vrf\x18\x01 \x01(\v2\x11.vrfredist.v1.VrfR\x03vrf\x12;\n" +
-	"\vunconfirmed\x18\x02 \x01(\v2\x19.vrfredist.v1.UnconfirmedR\vunconfirmed\"\x8d\x05\n" +
+	"\vunconfirmed\x18\x02 \x01(\v2\x19.vrfredist.v1.UnconfirmedR\vunconfirmed\"\xb7\x05\n" +
 	"\x03Vrf\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
@@ -3815,8 +3948,9 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\brestarts\x18\x0f \x01(\x05R\brestarts\x12\x18\n" +
 	"\abinding\x18\x10 \x01(\tR\abinding\x124\n" +
 	"\tneighbors\x18\x11 \x03(\v2\x16.vrfredist.v1.NeighborR\tneighbors\x122\n" +
-	"\bprogress\x18\x12 \x01(\v2\x16.vrfredist.v1.ProgressR\bprogress\x122\n" +
-	"\bcarriage\x18\x13 \x01(\v2\x16.vrfredist.v1.CarriageR\bcarriage\"\xfb\x01\n" +
+	"\bprogress\x18\x12 \x01(\v2\x16.vrfredist.v1.ProgressR\bprogress\x12(\n" +
+	"\x05leaks\x18\x13 \x03(\v2\x12.vrfredist.v1.LeakR\x05leaks\x122\n" +
+	"\bcarriage\x18\x14 \x01(\v2\x16.vrfredist.v1.CarriageR\bcarriage\"\xfb\x01\n" +
 	"\bCarriage\x12\x14\n" +
 	"\x05encap\x18\x01 \x01(\tR\x05encap\x12\x10\n" +
 	"\x03vni\x18\x02 \x01(\rR\x03vni\x12\x16\n" +
@@ -3828,7 +3962,14 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"router_mac\x18\a \x01(\tR\trouterMac\x12\x16\n" +
 	"\x06source\x18\b \x01(\tR\x06source\x12\x1d\n" +
 	"\n" +
-	"core_netns\x18\t \x01(\tR\tcoreNetns\"J\n" +
+	"core_netns\x18\t \x01(\tR\tcoreNetns\"\x99\x01\n" +
+	"\x04Leak\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x16\n" +
+	"\x06policy\x18\x02 \x01(\tR\x06policy\x12\x12\n" +
+	"\x04link\x18\x03 \x01(\tR\x04link\x12\x1a\n" +
+	"\bprefixes\x18\x04 \x01(\rR\bprefixes\x12!\n" +
+	"\fmax_prefixes\x18\x05 \x01(\rR\vmaxPrefixes\x12\x12\n" +
+	"\x04over\x18\x06 \x01(\rR\x04over\"J\n" +
 	"\bProgress\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\rR\x04done\x12\x14\n" +
@@ -3928,7 +4069,7 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x04file\x18\x01 \x01(\tR\x04file\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\fR\acontent\x12\x10\n" +
 	"\x03vrf\x18\x03 \x01(\tR\x03vrf\x12\x14\n" +
-	"\x05lines\x18\x04 \x01(\x05R\x05lines\"\xe4\x01\n" +
+	"\x05lines\x18\x04 \x01(\x05R\x05lines\"\x80\x02\n" +
 	"\bPlanItem\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02op\x18\x02 \x01(\tR\x02op\x12\x10\n" +
@@ -3938,7 +4079,9 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x05notes\x18\x06 \x03(\tR\x05notes\x12\x16\n" +
 	"\x06prefix\x18\a \x01(\tR\x06prefix\x12\x14\n" +
 	"\x05where\x18\b \x01(\tR\x05where\x120\n" +
-	"\x06counts\x18\t \x01(\v2\x18.vrfredist.v1.PlanCountsR\x06counts\"\xb2\x02\n" +
+	"\x06counts\x18\t \x01(\v2\x18.vrfredist.v1.PlanCountsR\x06counts\x12\x1a\n" +
+	"\bneighbor\x18\n" +
+	" \x01(\tR\bneighbor\"\xf6\x02\n" +
 	"\n" +
 	"PlanCounts\x12\x14\n" +
 	"\x05added\x18\x01 \x01(\rR\x05added\x12\x18\n" +
@@ -3952,7 +4095,10 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x04vrfs\x18\t \x01(\rR\x04vrfs\x12\x1c\n" +
 	"\tneighbors\x18\n" +
 	" \x01(\rR\tneighbors\x12\x1a\n" +
-	"\bsettings\x18\v \x01(\rR\bsettings\"!\n" +
+	"\bsettings\x18\v \x01(\rR\bsettings\x12\x12\n" +
+	"\x04told\x18\f \x01(\rR\x04told\x12\x16\n" +
+	"\x06untold\x18\r \x01(\rR\x06untold\x12\x16\n" +
+	"\x06retold\x18\x0e \x01(\rR\x06retold\"!\n" +
 	"\rResyncRequest\x12\x10\n" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\"R\n" +
 	"\x0eResyncResponse\x12.\n" +
@@ -4043,10 +4189,11 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"conditions\x12\x18\n" +
 	"\achanges\x18\x03 \x03(\tR\achanges\x12\x16\n" +
 	"\x06action\x18\x04 \x01(\tR\x06action\x12\x18\n" +
-	"\amatched\x18\x05 \x01(\x04R\amatched\"3\n" +
+	"\amatched\x18\x05 \x01(\x04R\amatched\"Q\n" +
 	"\tPolicyUse\x12\x10\n" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x14\n" +
-	"\x05place\x18\x02 \x01(\tR\x05place\"\x11\n" +
+	"\x05place\x18\x02 \x01(\tR\x05place\x12\x1c\n" +
+	"\tuncounted\x18\x03 \x01(\tR\tuncounted\"\x11\n" +
 	"\x0fDiagnoseRequest\"E\n" +
 	"\x10DiagnoseResponse\x121\n" +
 	"\bfindings\x18\x01 \x03(\v2\x15.vrfredist.v1.FindingR\bfindings\"\x89\x01\n" +
@@ -4094,7 +4241,7 @@ func file_api_v1_vrfredist_proto_rawDescGZIP() []byte {
 }
 
 var file_api_v1_vrfredist_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_api_v1_vrfredist_proto_goTypes = []any{
 	(Direction)(0),                        // 0: vrfredist.v1.Direction
 	(*EnableRedistributionRequest)(nil),   // 1: vrfredist.v1.EnableRedistributionRequest
@@ -4110,118 +4257,120 @@ var file_api_v1_vrfredist_proto_goTypes = []any{
 	(*GetVrfResponse)(nil),                // 11: vrfredist.v1.GetVrfResponse
 	(*Vrf)(nil),                           // 12: vrfredist.v1.Vrf
 	(*Carriage)(nil),                      // 13: vrfredist.v1.Carriage
-	(*Progress)(nil),                      // 14: vrfredist.v1.Progress
-	(*Neighbor)(nil),                      // 15: vrfredist.v1.Neighbor
-	(*Removed)(nil),                       // 16: vrfredist.v1.Removed
-	(*ListNeighborsRequest)(nil),          // 17: vrfredist.v1.ListNeighborsRequest
-	(*ListNeighborsResponse)(nil),         // 18: vrfredist.v1.ListNeighborsResponse
-	(*Counts)(nil),                        // 19: vrfredist.v1.Counts
-	(*ListRoutesRequest)(nil),             // 20: vrfredist.v1.ListRoutesRequest
-	(*Route)(nil),                         // 21: vrfredist.v1.Route
-	(*Backup)(nil),                        // 22: vrfredist.v1.Backup
-	(*Hop)(nil),                           // 23: vrfredist.v1.Hop
-	(*Encap)(nil),                         // 24: vrfredist.v1.Encap
-	(*ReloadRequest)(nil),                 // 25: vrfredist.v1.ReloadRequest
-	(*ReloadResponse)(nil),                // 26: vrfredist.v1.ReloadResponse
-	(*ConfirmRequest)(nil),                // 27: vrfredist.v1.ConfirmRequest
-	(*ConfirmResponse)(nil),               // 28: vrfredist.v1.ConfirmResponse
-	(*Unconfirmed)(nil),                   // 29: vrfredist.v1.Unconfirmed
-	(*PlanRequest)(nil),                   // 30: vrfredist.v1.PlanRequest
-	(*PlanItem)(nil),                      // 31: vrfredist.v1.PlanItem
-	(*PlanCounts)(nil),                    // 32: vrfredist.v1.PlanCounts
-	(*ResyncRequest)(nil),                 // 33: vrfredist.v1.ResyncRequest
-	(*ResyncResponse)(nil),                // 34: vrfredist.v1.ResyncResponse
-	(*Repair)(nil),                        // 35: vrfredist.v1.Repair
-	(*ExplainRouteRequest)(nil),           // 36: vrfredist.v1.ExplainRouteRequest
-	(*ExplainRouteResponse)(nil),          // 37: vrfredist.v1.ExplainRouteResponse
-	(*Walk)(nil),                          // 38: vrfredist.v1.Walk
-	(*Step)(nil),                          // 39: vrfredist.v1.Step
-	(*WatchVrfsRequest)(nil),              // 40: vrfredist.v1.WatchVrfsRequest
-	(*WatchVrfsResponse)(nil),             // 41: vrfredist.v1.WatchVrfsResponse
-	(*RouteEvent)(nil),                    // 42: vrfredist.v1.RouteEvent
-	(*Activity)(nil),                      // 43: vrfredist.v1.Activity
-	(*ListPoliciesRequest)(nil),           // 44: vrfredist.v1.ListPoliciesRequest
-	(*ListPoliciesResponse)(nil),          // 45: vrfredist.v1.ListPoliciesResponse
-	(*GetPolicyRequest)(nil),              // 46: vrfredist.v1.GetPolicyRequest
-	(*GetPolicyResponse)(nil),             // 47: vrfredist.v1.GetPolicyResponse
-	(*Policy)(nil),                        // 48: vrfredist.v1.Policy
-	(*PolicyRule)(nil),                    // 49: vrfredist.v1.PolicyRule
-	(*PolicyUse)(nil),                     // 50: vrfredist.v1.PolicyUse
-	(*DiagnoseRequest)(nil),               // 51: vrfredist.v1.DiagnoseRequest
-	(*DiagnoseResponse)(nil),              // 52: vrfredist.v1.DiagnoseResponse
-	(*Finding)(nil),                       // 53: vrfredist.v1.Finding
+	(*Leak)(nil),                          // 14: vrfredist.v1.Leak
+	(*Progress)(nil),                      // 15: vrfredist.v1.Progress
+	(*Neighbor)(nil),                      // 16: vrfredist.v1.Neighbor
+	(*Removed)(nil),                       // 17: vrfredist.v1.Removed
+	(*ListNeighborsRequest)(nil),          // 18: vrfredist.v1.ListNeighborsRequest
+	(*ListNeighborsResponse)(nil),         // 19: vrfredist.v1.ListNeighborsResponse
+	(*Counts)(nil),                        // 20: vrfredist.v1.Counts
+	(*ListRoutesRequest)(nil),             // 21: vrfredist.v1.ListRoutesRequest
+	(*Route)(nil),                         // 22: vrfredist.v1.Route
+	(*Backup)(nil),                        // 23: vrfredist.v1.Backup
+	(*Hop)(nil),                           // 24: vrfredist.v1.Hop
+	(*Encap)(nil),                         // 25: vrfredist.v1.Encap
+	(*ReloadRequest)(nil),                 // 26: vrfredist.v1.ReloadRequest
+	(*ReloadResponse)(nil),                // 27: vrfredist.v1.ReloadResponse
+	(*ConfirmRequest)(nil),                // 28: vrfredist.v1.ConfirmRequest
+	(*ConfirmResponse)(nil),               // 29: vrfredist.v1.ConfirmResponse
+	(*Unconfirmed)(nil),                   // 30: vrfredist.v1.Unconfirmed
+	(*PlanRequest)(nil),                   // 31: vrfredist.v1.PlanRequest
+	(*PlanItem)(nil),                      // 32: vrfredist.v1.PlanItem
+	(*PlanCounts)(nil),                    // 33: vrfredist.v1.PlanCounts
+	(*ResyncRequest)(nil),                 // 34: vrfredist.v1.ResyncRequest
+	(*ResyncResponse)(nil),                // 35: vrfredist.v1.ResyncResponse
+	(*Repair)(nil),                        // 36: vrfredist.v1.Repair
+	(*ExplainRouteRequest)(nil),           // 37: vrfredist.v1.ExplainRouteRequest
+	(*ExplainRouteResponse)(nil),          // 38: vrfredist.v1.ExplainRouteResponse
+	(*Walk)(nil),                          // 39: vrfredist.v1.Walk
+	(*Step)(nil),                          // 40: vrfredist.v1.Step
+	(*WatchVrfsRequest)(nil),              // 41: vrfredist.v1.WatchVrfsRequest
+	(*WatchVrfsResponse)(nil),             // 42: vrfredist.v1.WatchVrfsResponse
+	(*RouteEvent)(nil),                    // 43: vrfredist.v1.RouteEvent
+	(*Activity)(nil),                      // 44: vrfredist.v1.Activity
+	(*ListPoliciesRequest)(nil),           // 45: vrfredist.v1.ListPoliciesRequest
+	(*ListPoliciesResponse)(nil),          // 46: vrfredist.v1.ListPoliciesResponse
+	(*GetPolicyRequest)(nil),              // 47: vrfredist.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),             // 48: vrfredist.v1.GetPolicyResponse
+	(*Policy)(nil),                        // 49: vrfredist.v1.Policy
+	(*PolicyRule)(nil),                    // 50: vrfredist.v1.PolicyRule
+	(*PolicyUse)(nil),                     // 51: vrfredist.v1.PolicyUse
+	(*DiagnoseRequest)(nil),               // 52: vrfredist.v1.DiagnoseRequest
+	(*DiagnoseResponse)(nil),              // 53: vrfredist.v1.DiagnoseResponse
+	(*Finding)(nil),                       // 54: vrfredist.v1.Finding
 }
 var file_api_v1_vrfredist_proto_depIdxs = []int32{
 	0,  // 0: vrfredist.v1.DisableRedistributionRequest.direction:type_name -> vrfredist.v1.Direction
 	7,  // 1: vrfredist.v1.GetRedistributionResponse.import:type_name -> vrfredist.v1.RedistributionInfo
 	7,  // 2: vrfredist.v1.GetRedistributionResponse.export:type_name -> vrfredist.v1.RedistributionInfo
 	12, // 3: vrfredist.v1.ListVrfsResponse.vrfs:type_name -> vrfredist.v1.Vrf
-	29, // 4: vrfredist.v1.ListVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	30, // 4: vrfredist.v1.ListVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
 	12, // 5: vrfredist.v1.GetVrfResponse.vrf:type_name -> vrfredist.v1.Vrf
-	29, // 6: vrfredist.v1.GetVrfResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	30, // 6: vrfredist.v1.GetVrfResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
 	7,  // 7: vrfredist.v1.Vrf.import:type_name -> vrfredist.v1.RedistributionInfo
 	7,  // 8: vrfredist.v1.Vrf.export:type_name -> vrfredist.v1.RedistributionInfo
-	19, // 9: vrfredist.v1.Vrf.counts:type_name -> vrfredist.v1.Counts
-	15, // 10: vrfredist.v1.Vrf.neighbors:type_name -> vrfredist.v1.Neighbor
-	14, // 11: vrfredist.v1.Vrf.progress:type_name -> vrfredist.v1.Progress
-	13, // 12: vrfredist.v1.Vrf.carriage:type_name -> vrfredist.v1.Carriage
-	16, // 13: vrfredist.v1.Neighbor.removed:type_name -> vrfredist.v1.Removed
-	15, // 14: vrfredist.v1.ListNeighborsResponse.neighbors:type_name -> vrfredist.v1.Neighbor
-	0,  // 15: vrfredist.v1.ListRoutesRequest.direction:type_name -> vrfredist.v1.Direction
-	23, // 16: vrfredist.v1.Route.hops:type_name -> vrfredist.v1.Hop
-	22, // 17: vrfredist.v1.Route.backup:type_name -> vrfredist.v1.Backup
-	24, // 18: vrfredist.v1.Hop.encap:type_name -> vrfredist.v1.Encap
-	32, // 19: vrfredist.v1.PlanItem.counts:type_name -> vrfredist.v1.PlanCounts
-	35, // 20: vrfredist.v1.ResyncResponse.repairs:type_name -> vrfredist.v1.Repair
-	38, // 21: vrfredist.v1.ExplainRouteResponse.export:type_name -> vrfredist.v1.Walk
-	38, // 22: vrfredist.v1.ExplainRouteResponse.import:type_name -> vrfredist.v1.Walk
-	39, // 23: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
-	12, // 24: vrfredist.v1.WatchVrfsResponse.vrf:type_name -> vrfredist.v1.Vrf
-	43, // 25: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
-	42, // 26: vrfredist.v1.WatchVrfsResponse.events:type_name -> vrfredist.v1.RouteEvent
-	29, // 27: vrfredist.v1.WatchVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
-	48, // 28: vrfredist.v1.ListPoliciesResponse.policies:type_name -> vrfredist.v1.Policy
-	48, // 29: vrfredist.v1.GetPolicyResponse.policy:type_name -> vrfredist.v1.Policy
-	49, // 30: vrfredist.v1.Policy.rules:type_name -> vrfredist.v1.PolicyRule
-	50, // 31: vrfredist.v1.Policy.uses:type_name -> vrfredist.v1.PolicyUse
-	53, // 32: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
-	1,  // 33: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
-	3,  // 34: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
-	5,  // 35: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
-	8,  // 36: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
-	10, // 37: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
-	40, // 38: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
-	20, // 39: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
-	25, // 40: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
-	27, // 41: vrfredist.v1.Redistribution.Confirm:input_type -> vrfredist.v1.ConfirmRequest
-	30, // 42: vrfredist.v1.Redistribution.Plan:input_type -> vrfredist.v1.PlanRequest
-	17, // 43: vrfredist.v1.Redistribution.ListNeighbors:input_type -> vrfredist.v1.ListNeighborsRequest
-	44, // 44: vrfredist.v1.Redistribution.ListPolicies:input_type -> vrfredist.v1.ListPoliciesRequest
-	46, // 45: vrfredist.v1.Redistribution.GetPolicy:input_type -> vrfredist.v1.GetPolicyRequest
-	33, // 46: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
-	36, // 47: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
-	51, // 48: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
-	2,  // 49: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
-	4,  // 50: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
-	6,  // 51: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
-	9,  // 52: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
-	11, // 53: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
-	41, // 54: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
-	21, // 55: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
-	26, // 56: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
-	28, // 57: vrfredist.v1.Redistribution.Confirm:output_type -> vrfredist.v1.ConfirmResponse
-	31, // 58: vrfredist.v1.Redistribution.Plan:output_type -> vrfredist.v1.PlanItem
-	18, // 59: vrfredist.v1.Redistribution.ListNeighbors:output_type -> vrfredist.v1.ListNeighborsResponse
-	45, // 60: vrfredist.v1.Redistribution.ListPolicies:output_type -> vrfredist.v1.ListPoliciesResponse
-	47, // 61: vrfredist.v1.Redistribution.GetPolicy:output_type -> vrfredist.v1.GetPolicyResponse
-	34, // 62: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
-	37, // 63: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
-	52, // 64: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
-	49, // [49:65] is the sub-list for method output_type
-	33, // [33:49] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	20, // 9: vrfredist.v1.Vrf.counts:type_name -> vrfredist.v1.Counts
+	16, // 10: vrfredist.v1.Vrf.neighbors:type_name -> vrfredist.v1.Neighbor
+	15, // 11: vrfredist.v1.Vrf.progress:type_name -> vrfredist.v1.Progress
+	14, // 12: vrfredist.v1.Vrf.leaks:type_name -> vrfredist.v1.Leak
+	13, // 13: vrfredist.v1.Vrf.carriage:type_name -> vrfredist.v1.Carriage
+	17, // 14: vrfredist.v1.Neighbor.removed:type_name -> vrfredist.v1.Removed
+	16, // 15: vrfredist.v1.ListNeighborsResponse.neighbors:type_name -> vrfredist.v1.Neighbor
+	0,  // 16: vrfredist.v1.ListRoutesRequest.direction:type_name -> vrfredist.v1.Direction
+	24, // 17: vrfredist.v1.Route.hops:type_name -> vrfredist.v1.Hop
+	23, // 18: vrfredist.v1.Route.backup:type_name -> vrfredist.v1.Backup
+	25, // 19: vrfredist.v1.Hop.encap:type_name -> vrfredist.v1.Encap
+	33, // 20: vrfredist.v1.PlanItem.counts:type_name -> vrfredist.v1.PlanCounts
+	36, // 21: vrfredist.v1.ResyncResponse.repairs:type_name -> vrfredist.v1.Repair
+	39, // 22: vrfredist.v1.ExplainRouteResponse.export:type_name -> vrfredist.v1.Walk
+	39, // 23: vrfredist.v1.ExplainRouteResponse.import:type_name -> vrfredist.v1.Walk
+	40, // 24: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
+	12, // 25: vrfredist.v1.WatchVrfsResponse.vrf:type_name -> vrfredist.v1.Vrf
+	44, // 26: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
+	43, // 27: vrfredist.v1.WatchVrfsResponse.events:type_name -> vrfredist.v1.RouteEvent
+	30, // 28: vrfredist.v1.WatchVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	49, // 29: vrfredist.v1.ListPoliciesResponse.policies:type_name -> vrfredist.v1.Policy
+	49, // 30: vrfredist.v1.GetPolicyResponse.policy:type_name -> vrfredist.v1.Policy
+	50, // 31: vrfredist.v1.Policy.rules:type_name -> vrfredist.v1.PolicyRule
+	51, // 32: vrfredist.v1.Policy.uses:type_name -> vrfredist.v1.PolicyUse
+	54, // 33: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
+	1,  // 34: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
+	3,  // 35: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
+	5,  // 36: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
+	8,  // 37: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
+	10, // 38: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
+	41, // 39: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
+	21, // 40: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
+	26, // 41: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
+	28, // 42: vrfredist.v1.Redistribution.Confirm:input_type -> vrfredist.v1.ConfirmRequest
+	31, // 43: vrfredist.v1.Redistribution.Plan:input_type -> vrfredist.v1.PlanRequest
+	18, // 44: vrfredist.v1.Redistribution.ListNeighbors:input_type -> vrfredist.v1.ListNeighborsRequest
+	45, // 45: vrfredist.v1.Redistribution.ListPolicies:input_type -> vrfredist.v1.ListPoliciesRequest
+	47, // 46: vrfredist.v1.Redistribution.GetPolicy:input_type -> vrfredist.v1.GetPolicyRequest
+	34, // 47: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
+	37, // 48: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
+	52, // 49: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
+	2,  // 50: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
+	4,  // 51: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
+	6,  // 52: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
+	9,  // 53: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
+	11, // 54: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
+	42, // 55: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
+	22, // 56: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
+	27, // 57: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
+	29, // 58: vrfredist.v1.Redistribution.Confirm:output_type -> vrfredist.v1.ConfirmResponse
+	32, // 59: vrfredist.v1.Redistribution.Plan:output_type -> vrfredist.v1.PlanItem
+	19, // 60: vrfredist.v1.Redistribution.ListNeighbors:output_type -> vrfredist.v1.ListNeighborsResponse
+	46, // 61: vrfredist.v1.Redistribution.ListPolicies:output_type -> vrfredist.v1.ListPoliciesResponse
+	48, // 62: vrfredist.v1.Redistribution.GetPolicy:output_type -> vrfredist.v1.GetPolicyResponse
+	35, // 63: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
+	38, // 64: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
+	53, // 65: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
+	50, // [50:66] is the sub-list for method output_type
+	34, // [34:50] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_vrfredist_proto_init() }
@@ -4235,7 +4384,7 @@ func file_api_v1_vrfredist_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_vrfredist_proto_rawDesc), len(file_api_v1_vrfredist_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   53,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -138,6 +138,13 @@ func (f *fakeDaemon) Sessions(_ context.Context, name string) ([]vrf.Session, er
 	}, nil
 }
 
+func (f *fakeDaemon) Leaks(name string) []vrf.Leak {
+	if name != "tenant-b" {
+		return nil
+	}
+	return []vrf.Leak{{From: "shared", Prefixes: 1}, {From: "default", Policy: "to-red", Link: "core0", Prefixes: 8, Most: 8, Over: 2}}
+}
+
 func (f *fakeDaemon) AllSessions(ctx context.Context) (map[string][]vrf.Session, error) {
 	red, err := f.Sessions(ctx, "vrf-red")
 	for i := range red {
@@ -236,6 +243,7 @@ func exportedRoutes() []rib.RouteStatus {
 			Route: unicast(via("fe80::aff:2:0:201", 3), via("fe80::aff:3:0:301", 1)), Devices: []string{"vx100", "vx100"},
 			Encaps: []rib.EncapTo{pe("10.255.0.2", rib.MAC{2, 0, 0, 0, 2, 1}), pe("10.255.0.3", rib.MAC{2, 0, 0, 0, 3, 1})},
 		},
+		{Prefix: prefix("10.6.0.0/16"), State: rib.OverLimit, Best: leak, Leaked: true, Route: rib.Route{Kind: rib.KindUnicast, Metric: 20}, Reason: (&rib.KeptOut{Rule: rib.LeakRule{From: "vrf-green", MaxPrefixes: 1}}).Reason()},
 		{Prefix: prefix("192.0.2.66/32"), State: rib.Installed, Best: path("192.0.2.1", "198.51.100.1"), Route: rib.Route{Kind: rib.KindBlackhole, Metric: 20}},
 		{Prefix: prefix("2001:db8:1::/48"), State: rib.Stale, Route: unicast(via("2001:db8::1", 1)), Devices: []string{"eth0"}, Reason: "left by an earlier run; no neighbour has sent it yet"},
 	}
@@ -278,7 +286,7 @@ func (f *fakeDaemon) Policies() []vrf.Policy {
 	return []vrf.Policy{
 		{Name: "tenant-a/out", Rules: []vrf.PolicyRule{{Title: "default", Action: "accept"}}},
 		{
-			Name: "to-kernel", Uses: []vrf.PolicyUse{{VRF: "vrf-red", Place: "export.policy"}, {VRF: "vrf-red", Place: "bgp.receive"}},
+			Name: "to-kernel", Uses: []vrf.PolicyUse{{VRF: "vrf-red", Place: "export.policy"}, {VRF: "vrf-red", Place: "bgp.receive"}, {VRF: "vrf-red", Place: "bgp.send", Uncounted: vrf.JudgedByBGP}},
 			Rules: []vrf.PolicyRule{
 				{Title: "rule 1 (customers)", Conditions: []string{`prefixes = ["10.0.0.0/8 le 24"]`, `communities = ["65001:1"]`}, Changes: []string{"set_metric = 50"}, Action: "accept", Matched: 980},
 				{Title: "rule 2", Changes: []string{"set_local_pref = 50"}, Action: "next", Matched: 25},
@@ -310,8 +318,13 @@ func (f *fakeDaemon) Plan(_ context.Context, r vrf.PlanRequest, yield func(vrf.P
 		{Kind: vrf.PlanOfVRF, VRF: "red", Totals: &vrf.PlanTotals{PlanCounts: vrf.PlanCounts{Added: 3, Removed: 3, Kept: 2, Withdrawn: 1}, Unlisted: 4}},
 		{Kind: vrf.PlanVRF, Op: vrf.PlanRemove, VRF: "blue", Text: "blue (netns b)"},
 		{Kind: vrf.PlanOfVRF, VRF: "blue", Totals: &vrf.PlanTotals{}},
+		{Kind: vrf.PlanHearer, VRF: "red", Neighbor: "10.0.0.2", Text: "10.0.0.2 in netns red AS 65002 in VRF red", Totals: &vrf.PlanTotals{Told: vrf.ToldCounts{Announced: 14, Withdrawn: 1, Changed: 1}, Unlisted: 13}},
+		{Kind: vrf.PlanTold, Op: vrf.PlanAdd, VRF: "red", Neighbor: "10.0.0.2", Prefix: p("10.1.0.0/16"), Text: "10.1.0.0/16 nexthop 10.0.0.1 AS path 65000 65001"},
+		{Kind: vrf.PlanTold, Op: vrf.PlanRemove, VRF: "red", Neighbor: "10.0.0.2", Prefix: p("10.2.0.0/16"), Text: "10.2.0.0/16"},
+		{Kind: vrf.PlanTold, Op: vrf.PlanChange, VRF: "red", Neighbor: "10.0.0.2", Prefix: p("10.3.0.0/16"), Text: "10.3.0.0/16 nexthop 10.0.0.1 AS path 65000 65001 65000:7"},
+		{Kind: vrf.PlanHearer, VRF: "default", Neighbor: "192.0.2.1", Text: "192.0.2.1 AS 65100 in VRF default", Totals: &vrf.PlanTotals{}, Notes: []string{"its session is down: it is told what it may have when that is up"}},
 		{Kind: vrf.PlanSummary, Text: "2 VRFs, 2 neighbours and 1 setting would change. Nothing was changed.",
-			Totals: &vrf.PlanTotals{PlanCounts: vrf.PlanCounts{Added: 3, Removed: 3, Kept: 2, Withdrawn: 1}, Unlisted: 4, VRFs: 2, Neighbors: 2, Settings: 1}},
+			Totals: &vrf.PlanTotals{PlanCounts: vrf.PlanCounts{Added: 3, Removed: 3, Kept: 2, Withdrawn: 1}, Told: vrf.ToldCounts{Announced: 14, Withdrawn: 1, Changed: 1}, Unlisted: 17, VRFs: 2, Neighbors: 2, Settings: 1}},
 	}
 	if r.VRF != "" {
 		items = []vrf.PlanItem{{Kind: vrf.PlanSummary, Text: "Nothing would change: the file says what is in force.", Totals: &vrf.PlanTotals{}}}

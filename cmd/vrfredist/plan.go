@@ -27,15 +27,16 @@ func (c planCommands) planCommand() *cobra.Command {
 		Use:   "plan -f FILE [--vrf V] [--all|--summary] [--json]",
 		Short: "Say what a configuration file would change, and change nothing",
 		Long: `Compares a file with what is in force, and says what a reload of it would
-change: settings, neighbours, VRFs, and the routes of each VRF as lines of
-"ip route", those that go with - and those that come with +. It is worked out
-from the kernel's tables and from what BGP has now. Where something cannot be
-known before, such as the routes of a new neighbour, it says so.
+change: settings, neighbours, VRFs, the routes of each VRF as lines of "ip
+route", those that go with - and those that come with +, and what each
+neighbour would be told otherwise. It is worked out from the kernel's tables
+and from what BGP has now, by the policies of the file. Where something cannot
+be known before, such as the routes of a new neighbour, it says so.
 
-Of each VRF the first 20 routes are listed; --all lists every one, --summary
-none. The exit status is 0 also where nothing would change; the last line says
-which. With --json, each thing is an object on a line of its own, and the last
-one has the counts.`,
+Of each VRF the first 20 routes are listed, and of each neighbour the first 12
+prefixes; --all lists every one, --summary none. The exit status is 0 also where
+nothing would change; the last line says which. With --json, each thing is an
+object on a line of its own, and the last one has the counts.`,
 		Example: `  vrfredist plan -f new.toml
   vrfredist plan -f new.toml --vrf red --all`,
 		DisableFlagsInUseLine: true,
@@ -106,8 +107,9 @@ func mark(op string) string {
 type planPrinter struct {
 	out   io.Writer
 	err   error
-	kind  string // of the last item: a heading stands before the first of each
-	where string // of the VRF that routes are listed of
+	kind  string                // of the last item: a heading stands before the first of each
+	where string                // of the VRF that routes are listed of
+	hears *vrfredistv1.PlanItem // the neighbour whose changes are listed; nil: none
 }
 
 func (p *planPrinter) line(format string, args ...any) {
@@ -160,13 +162,50 @@ func (p *planPrinter) print(i *vrfredistv1.PlanItem) {
 			p.line("    … and %d more lines; --all --vrf %s lists them", n, i.GetVrf())
 		}
 		p.line("    %s", planCounts(i.GetCounts()))
+	case vrf.PlanHearer, vrf.PlanTold:
+		p.told(i)
 	case vrf.PlanSummary:
+		p.unlisted()
 		if changes := planCounts(i.GetCounts()); i.GetCounts().GetVrfs() > 0 {
 			p.line("%s.", strings.ToUpper(changes[:1])+changes[1:])
+		}
+		if n := i.GetCounts(); n.GetTold()+n.GetUntold()+n.GetRetold() > 0 {
+			p.line("Neighbours would be told: %s.", toldCounts(n))
 		}
 		p.line("%s", i.GetText())
 	}
 	p.kind = i.GetKind()
+}
+
+// told prints a neighbour, or a line of what it would be told.
+func (p *planPrinter) told(i *vrfredistv1.PlanItem) {
+	if i.GetKind() == string(vrf.PlanTold) {
+		p.line("    %s %s", mark(i.GetOp()), i.GetText())
+		return
+	}
+	if p.hears == nil {
+		p.line("Told to neighbours")
+	}
+	p.unlisted()
+	p.hears = i
+	if n := i.GetCounts(); n.GetTold()+n.GetUntold()+n.GetRetold() > 0 {
+		p.line("  %s: %s", i.GetText(), toldCounts(n))
+	} else {
+		p.line("  %s", i.GetText())
+	}
+	p.more(i, "      ")
+}
+
+// unlisted says how much of what a neighbour would be told was not listed.
+func (p *planPrinter) unlisted() {
+	if n := p.hears.GetCounts().GetUnlisted(); n > 0 {
+		p.line("    … and %d more prefixes; --all --vrf %s lists them", n, p.hears.GetVrf())
+	}
+}
+
+// toldCounts sums up of which prefixes neighbours would be told otherwise.
+func toldCounts(n *vrfredistv1.PlanCounts) string {
+	return fmt.Sprintf("%d announced, %d withdrawn, %d changed", n.GetTold(), n.GetUntold(), n.GetRetold())
 }
 
 func (p *planPrinter) more(i *vrfredistv1.PlanItem, indent string) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,7 +23,9 @@ func (c policyCommands) policyCommand() *cobra.Command {
 looks at, what it changes, what follows, and how often it matched since the policy
 is in force. Counted is each time that a route was judged: one that is judged again,
 because a link or a nexthop changed, counts again. What nobody acts on, such as
-"explain" and "plan", is not counted.`,
+"explain" and "plan", is not counted, nor is what GoBGP judges: what neighbours send
+and are told (import-policy-list and export-policy-list), and what goes out of a VRF
+(bgp.send). Which uses those are is said below the rules.`,
 		DisableFlagsInUseLine: true,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -70,7 +73,11 @@ func (c policyCommands) all(ctx context.Context, client vrfredistv1.Redistributi
 			return err
 		}
 	}
-	return t.flush()
+	if err := t.flush(); err != nil || !slices.ContainsFunc(r.GetPolicies(), func(p *vrfredistv1.Policy) bool { return uncounted(p) != "" }) {
+		return err
+	}
+	_, err = fmt.Fprintln(c.out, "MATCHED has nothing of what GoBGP judges; vrfredist policy NAME says where that is.")
+	return err
 }
 
 func (c policyCommands) one(ctx context.Context, client vrfredistv1.RedistributionClient, name string) error {
@@ -96,18 +103,36 @@ func (c policyCommands) one(ctx context.Context, client vrfredistv1.Redistributi
 			return err
 		}
 	}
-	return t.flush()
+	if err := t.flush(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(c.out, uncounted(p))
+	return err
+}
+
+// uncounted says which uses of a policy are in no counter, and why; "": all are.
+func uncounted(p *vrfredistv1.Policy) string {
+	var text strings.Builder
+	for _, u := range p.GetUses() {
+		if u.GetUncounted() != "" {
+			fmt.Fprintf(&text, "Not counted: %s: %s.\n", useText(u), u.GetUncounted())
+		}
+	}
+	return text.String()
 }
 
 // usesText says where a policy is asked: "export.policy of VRF tenant-a".
 func usesText(p *vrfredistv1.Policy) string {
 	var parts []string
 	for _, u := range p.GetUses() {
-		part := u.GetPlace()
-		if u.GetVrf() != "" {
-			part += " of VRF " + u.GetVrf()
-		}
-		parts = append(parts, part)
+		parts = append(parts, useText(u))
 	}
 	return strings.Join(parts, ", ")
+}
+
+func useText(u *vrfredistv1.PolicyUse) string {
+	if u.GetVrf() == "" {
+		return u.GetPlace()
+	}
+	return u.GetPlace() + " of VRF " + u.GetVrf()
 }

@@ -49,6 +49,9 @@ func (n counted) ask(ctx context.Context, client vrfredistv1.RedistributionClien
 	default:
 		return n.list(ctx, client, r) // which says why there are none
 	}
+	if len(answer.GetVrf().GetLeaks()) > 0 { // what they keep out is in no counter
+		return n.list(ctx, client, r)
+	}
 	all := answer.GetVrf().GetCounts()
 	of := map[string]uint32{
 		rib.Installed.String(): all.GetInstalled(), rib.Filtered.String(): all.GetFiltered(), rib.Unresolved.String(): all.GetUnresolved(),

@@ -28,10 +28,11 @@ func (c routeCommands) routeCommand() *cobra.Command {
   filtered    left out, for the reason given`),
 		c.routesOf("export", "List the BGP routes of a VRF, and whether they are in the kernel", vrfredistv1.Direction_DIRECTION_EXPORT, `A route is
   installed   in the kernel
-  filtered    left out by the export's communities
+  filtered    left out by a policy, the export's communities or a leak
   unresolved  its nexthop cannot be reached inside the VRF
   conflict    another program has a route with its prefix and metric
   over-quota  max_routes is reached
+  over-limit  max_prefixes of a leak is reached
   failed      the kernel refused it
   stale       left by an earlier run, and not heard of since`))
 }
@@ -230,7 +231,7 @@ const announced = "announced"
 // stateOrder is how the line under a list names the states: good ones first.
 func stateOrder() []string {
 	order := []string{announced}
-	for state := rib.Installed; state <= rib.Stale; state++ {
+	for state := rib.Installed; state <= rib.LastState; state++ {
 		order = append(order, state.String())
 	}
 	return order

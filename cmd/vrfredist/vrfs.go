@@ -191,6 +191,9 @@ func (c vrfCommands) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
 		}
 	}
 	line("In the table", vrf.CountOf(int(n.GetForeign()), "route")+" of other programs")
+	for _, l := range v.GetLeaks() {
+		line("Leak", leakText(l))
+	}
 	for _, n := range v.GetNeighbors() {
 		line("Neighbor", c.neighbor(n))
 	}
@@ -212,6 +215,24 @@ func carriageText(m *vrfredistv1.Carriage) string {
 	}
 	if m.GetCoreNetns() != "" {
 		s += " in netns " + m.GetCoreNetns()
+	}
+	return s
+}
+
+// leakText says how much comes in by a leak, and what keeps the rest out.
+func leakText(l *vrfredistv1.Leak) string {
+	s := fmt.Sprintf("from %s: %s", l.GetFrom(), vrf.CountOf(int(l.GetPrefixes()), "prefix"))
+	if l.GetMaxPrefixes() > 0 {
+		s += fmt.Sprintf(" of at most %d", l.GetMaxPrefixes())
+	}
+	if l.GetOver() > 0 {
+		s += fmt.Sprintf(", %d kept out by that", l.GetOver())
+	}
+	if l.GetPolicy() != "" {
+		s += ", by policy " + l.GetPolicy()
+	}
+	if l.GetLink() != "" {
+		s += ", over " + l.GetLink()
 	}
 	return s
 }

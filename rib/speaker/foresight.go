@@ -17,8 +17,9 @@ type Announcing map[string]map[netip.Prefix]*rib.Announcement // nil: withdrawn
 type Tables interface {
 	// Paths calls yield with all paths of each destination of a family, the best first,
 	// or of some destinations; nil: of all. A destination that the server does not have
-	// is left out.
-	Paths(ctx context.Context, of Family, some []Destination, yield func(Destination, []rib.Path)) error
+	// is left out. The paths are judged by the policies of the configuration that is foreseen;
+	// again says that the server has others now.
+	Paths(ctx context.Context, of Family, some []Destination, yield func(d Destination, paths []rib.Path, again bool)) error
 }
 
 // Foresight works out which paths each VRF would have under another configuration.
@@ -29,6 +30,7 @@ type Foresight struct {
 	OldRules, NextRules map[string][]rib.LeakRule
 	Anew                map[string]bool     // VRFs that go, or are made anew: their announcements with them
 	Goes                func(rib.Path) bool // whether a path goes, with its neighbour; nil: none does
+	Rejudged            bool                // paths may be judged otherwise: see Tables
 	RPKI                *rib.RPKI           // what the policies of rules are told
 	Feeds               *Feeds
 	Tables              Tables
@@ -37,14 +39,14 @@ type Foresight struct {
 // Paths returns the candidates that each VRF of the next configuration would have,
 // Default included. announcing holds, by VRF, the announcements that would change. The
 // server's tables are read as far as they must: not at all where neither VRFs nor
-// neighbours nor announcements change.
+// neighbours, policies or announcements change.
 func (f *Foresight) Paths(ctx context.Context, announcing Announcing) (map[string]*Paths, error) {
 	w := f.begin(announcing)
 	fresh := false
 	for _, paths := range w.out {
 		fresh = fresh || paths.feed == nil
 	}
-	whole := fresh || len(f.Anew) > 0 || f.Goes != nil
+	whole := fresh || len(f.Anew) > 0 || f.Goes != nil || f.Rejudged
 	if !whole && len(announcing) == 0 {
 		return w.out, nil
 	}
@@ -52,7 +54,24 @@ func (f *Foresight) Paths(ctx context.Context, announcing Announcing) (map[strin
 		return nil, err
 	}
 	w.announceNew()
+	w.limit()
 	return w.out, nil
+}
+
+// limit takes out what the limits of leaks keep out of VRFs that were read anew: what is there now
+// goes before the rest, each of it by prefix.
+func (w *outlook) limit() {
+	for name, p := range w.out {
+		if p.feed != nil {
+			continue
+		}
+		was, _ := w.Feeds.Feed(name) // none: it is new
+		for _, rule := range w.NextRules[name] {
+			if rule.MaxPrefixes > 0 {
+				p.limit(was, rule)
+			}
+		}
+	}
 }
 
 // outlook is the work on one Foresight.
@@ -130,8 +149,8 @@ func (w *outlook) changing(family Family) [][]Destination {
 }
 
 // destination decides what becomes of one destination of the server's tables.
-func (w *outlook) destination(d Destination, known []rib.Path) {
-	after, touched := make([]rib.Path, 0, len(known)+1), false
+func (w *outlook) destination(d Destination, known []rib.Path, touched bool) {
+	after := make([]rib.Path, 0, len(known)+1)
 	own := w.rds[d.RD]
 	if d.RD == 0 {
 		own = Default

@@ -13,13 +13,13 @@ import (
 // known are a server's tables.
 type known map[Destination][]rib.Path
 
-func (k known) Paths(_ context.Context, of Family, some []Destination, yield func(Destination, []rib.Path)) error {
+func (k known) Paths(_ context.Context, of Family, some []Destination, yield func(Destination, []rib.Path, bool)) error {
 	if some == nil {
 		some = slices.Collect(maps.Keys(k))
 	}
 	for _, d := range some {
 		if paths := k[d]; len(paths) > 0 && (d.RD != 0) == of.VPN && rib.FamilyOf(d.Prefix) == of.Of {
-			yield(d, paths)
+			yield(d, paths, false)
 		}
 	}
 	return nil
@@ -28,7 +28,7 @@ func (k known) Paths(_ context.Context, of Family, some []Destination, yield fun
 // unread are tables that must not be read.
 type unread struct{ t *testing.T }
 
-func (u unread) Paths(context.Context, Family, []Destination, func(Destination, []rib.Path)) error {
+func (u unread) Paths(context.Context, Family, []Destination, func(Destination, []rib.Path, bool)) error {
 	u.t.Error("the tables are read")
 	return nil
 }

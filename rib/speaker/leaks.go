@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -131,9 +132,10 @@ func (l *leak) next() (d Destination, paths []rib.Path, is bool) {
 	return d, nil, false
 }
 
-// follow takes over what came in by the rules that an index before had too. Of a VRF whose rules
-// are others now the worker says anew what it chooses. What came in by rules that are none any
-// more goes with the sweep, or else with what BGP says of its destination.
+// follow takes over what came in by the rules that an index before had too; where a limit is a
+// lower one now, the first of it by prefix. Of a VRF whose rules are others now the worker says
+// anew what it chooses. What came in by rules that are none any more goes with the sweep, or else
+// with what BGP says of its destination.
 func (ls *leaks) follow(before *leaks) {
 	for name, s := range ls.from {
 		was := before.from[name]
@@ -151,6 +153,7 @@ func (ls *leaks) follow(before *leaks) {
 				}
 			}
 			l.seed()
+			l.lower()
 		}
 		if s.anew {
 			s.feed.Ask(true, true)
@@ -186,9 +189,8 @@ func (s *source) leaks(yield func(*leak) bool) {
 // does.
 func (l *leak) seed() {
 	clear(l.held)
-	most := int(l.rule.MaxPrefixes)
 	l.to[0].feed.Each(func(p rib.Path) {
-		if p.Attrs.ByRule && p.Attrs.Source == l.rule.From && (most == 0 || len(l.held) < most) {
+		if p.Attrs.ByRule && p.Attrs.Source == l.rule.From {
 			l.held[DestinationOf(&p)] = struct{}{}
 		}
 	})
@@ -199,6 +201,22 @@ func (ls *leaks) ask() {
 	for _, s := range ls.from {
 		s.feed.Ask(true, false)
 	}
+}
+
+// lower takes out of what came in as much as is beyond the limit.
+func (l *leak) lower() {
+	most := int(l.rule.MaxPrefixes)
+	if most == 0 || len(l.held) <= most {
+		return
+	}
+	all := slices.SortedFunc(maps.Keys(l.held), compareDestinations)
+	for _, d := range all[most:] {
+		delete(l.held, d)
+	}
+}
+
+func compareDestinations(a, b Destination) int {
+	return cmp.Or(a.Prefix.Compare(b.Prefix), cmp.Compare(a.RD, b.RD))
 }
 
 // counts are how much comes in by each rule.

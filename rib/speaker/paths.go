@@ -59,6 +59,30 @@ func (p *Paths) set(d Destination, paths []rib.Path) {
 	}
 }
 
+// limit takes out the paths that a rule lets in beyond its limit. was is the VRF's feed now; nil:
+// it has none.
+func (p *Paths) limit(was *rib.Feed, rule rib.LeakRule) {
+	by := func(x rib.Path) bool { return x.Attrs.ByRule && x.Attrs.Source == rule.From }
+	var now, more []netip.Prefix
+	for prefix, paths := range p.edits {
+		switch {
+		case !slices.ContainsFunc(paths, by):
+		case was != nil && slices.ContainsFunc(was.Lookup(prefix), by):
+			now = append(now, prefix)
+		default:
+			more = append(more, prefix)
+		}
+	}
+	slices.SortFunc(now, netip.Prefix.Compare)
+	slices.SortFunc(more, netip.Prefix.Compare)
+	all := append(now, more...)
+	for _, prefix := range all[min(len(all), int(rule.MaxPrefixes)):] {
+		if p.edits[prefix] = slices.DeleteFunc(slices.Clone(p.edits[prefix]), by); len(p.edits[prefix]) == 0 {
+			delete(p.edits, prefix)
+		}
+	}
+}
+
 // has tells whether there is a path of an RD and prefix.
 func (p *Paths) has(d Destination) bool {
 	return slices.ContainsFunc(p.Lookup(d.Prefix), func(x rib.Path) bool { return DestinationOf(&x) == d })

@@ -1,5 +1,7 @@
 package speaker
 
+import "context"
+
 // Preview has the changes that another configuration would make in BGP. Nothing of it has
 // happened. It is immutable, and its methods may be called from any goroutine.
 type Preview struct {
@@ -12,6 +14,10 @@ type Preview struct {
 	Notes []string
 
 	Foresight
+	// Told works out what neighbours would be told otherwise, in the order of their VRFs and
+	// addresses, each with at most so many changes; -1: with all. It has those alone for whom
+	// something changes, or for whom that cannot be known. nil: BGP does not run.
+	Told func(ctx context.Context, of Outcome, most int) ([]Told, error)
 }
 
 // ChangeKind says whether a neighbour comes, goes or stays.

@@ -17,12 +17,6 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
-// directions of GoBGP's policies.
-const (
-	inwards  = 1
-	outwards = 2
-)
-
 // judgeOf has GoBGP judge by policies, and by lists of their names.
 func judgeOf(t testing.TB, policies *oc.RoutingPolicy, lists oc.ApplyPolicy) unsafe.Pointer {
 	t.Helper()

@@ -40,10 +40,12 @@ func (v *carriage) same(o *carriage) bool { return o != nil && *v == *o }
 // routeMaker makes routes of EVPN of VPN paths. It is the loop's own.
 type routeMaker struct {
 	*loop
-	log   *logger
-	homes map[*bgpPeer]string // the VRFs of GoBGP's neighbours
-	last  madeOf
-	sends sends
+	log *logger
+	// policies are those of GoBGP's that judge; nil: those in force.
+	policies unsafe.Pointer
+	homes    map[*bgpPeer]string // the VRFs of GoBGP's neighbours
+	last     madeOf
+	sends    sends
 }
 
 func newRouteMaker(l *loop, log *logger) *routeMaker {
@@ -71,11 +73,16 @@ func (m *routeMaker) wanted(v *carriage, d speaker.Destination) *bgpPath {
 	if dst == nil {
 		return nil
 	}
-	i := slices.IndexFunc(dst.knownPathList, func(p *bgpPath) bool { return !p.IsNexthopInvalid && m.isOf(v.vrf, p) })
+	return m.made(v, of, d, dst.knownPathList)
+}
+
+// made is the route of a destination of which GoBGP has some VPN paths, the best one first; nil: none.
+func (m *routeMaker) made(v *carriage, of *bgpVRF, d speaker.Destination, paths []*bgpPath) *bgpPath {
+	i := slices.IndexFunc(paths, func(p *bgpPath) bool { return !p.IsNexthopInvalid && m.isOf(v.vrf, p) })
 	if i < 0 {
 		return nil
 	}
-	best := dst.knownPathList[i]
+	best := paths[i]
 	if best.isInternal() {
 		return nil
 	}
@@ -216,7 +223,11 @@ type sends struct {
 
 // statement is one of those, as it is now; nil: there is none by that name.
 func (m *routeMaker) statement(name string) unsafe.Pointer {
-	global := (*m.assignments.in(*m.policy.in(unsafe.Pointer(m.server()))))["global"]
+	policies := m.policies
+	if policies == nil {
+		policies = *m.policy.in(unsafe.Pointer(m.server()))
+	}
+	global := (*m.assignments.in(policies))[conf.GlobalTable]
 	if global == nil {
 		return nil
 	}
@@ -241,9 +252,7 @@ func (m *routeMaker) statement(name string) unsafe.Pointer {
 // whether the path goes out. What was leaked into the VRF does where a statement accepted it,
 // and gave it the VRF's route targets.
 func (m *routeMaker) judge(v *carriage, p *bgpPath) (list []bgp.PathAttributeInterface, sent bool) {
-	options := &bgpPolicyOptions{Info: localPeer, Validate: func(q *bgpPath) unsafe.Pointer {
-		return roasValidate(*m.roas.in(unsafe.Pointer(m.server())), q)
-	}}
+	options := &bgpPolicyOptions{Info: localPeer, Validate: validating(m.loop)}
 	for i := 0; v.send != ""; i++ {
 		at := m.statement(conf.SendStatement(v.vrf, i))
 		if at == nil {

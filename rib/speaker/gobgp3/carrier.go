@@ -90,9 +90,23 @@ func (c *carrier) setDeaf(vrf string, deaf bool) {
 
 // anew has it found out again how VRFs are carried. The caller holds mu.
 func (c *carrier) anew() {
-	c.next = maps.Clone(c.all)
-	maps.DeleteFunc(c.next, func(_ rib.RD, v *carriage) bool { return c.deaf[v.vrf] })
+	c.next = c.heeding(c.all)
 	c.stir()
+}
+
+// carriagesOf are those of a configuration that would be in force, of VRFs that can take packets
+// now.
+func (c *carrier) carriagesOf(next *conf.Config) map[rib.RD]*carriage {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.heeding(carriagesOf(next))
+}
+
+// heeding are those of VRFs that can take packets now. The caller holds mu.
+func (c *carrier) heeding(all map[rib.RD]*carriage) map[rib.RD]*carriage {
+	by := maps.Clone(all)
+	maps.DeleteFunc(by, func(_ rib.RD, v *carriage) bool { return c.deaf[v.vrf] })
+	return by
 }
 
 // idle is closed when nothing is to do.

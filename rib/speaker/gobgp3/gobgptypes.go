@@ -125,6 +125,20 @@ type bgpTable struct {
 	_            map[string]map[string]struct{}
 }
 
+// accepted are the paths of a destination of an adj-RIB-in but for those of a loop.
+func (t *bgpTable) accepted(key string) (paths []*bgpPath) {
+	d := t.destinations[key]
+	if d == nil {
+		return nil
+	}
+	for _, p := range d.knownPathList {
+		if !p.rejected {
+			paths = append(paths, p)
+		}
+	}
+	return paths
+}
+
 // bgpDestination is table.Destination. Of the bits of localIdMap, which Adj-RIB-In does
 // not use, the first is always set, and each other one by a path with that identifier.
 type bgpDestination struct {
@@ -142,8 +156,8 @@ type bgpUpdate struct{ KnownPathList, OldKnownPathList []*bgpPath }
 
 // bgpVRF is table.Vrf.
 type bgpVRF struct {
-	_         string
-	_         uint32
+	Name      string
+	Id        uint32
 	Rd        bgp.RouteDistinguisherInterface
 	ImportRt  []bgp.ExtendedCommunityInterface
 	ExportRt  []bgp.ExtendedCommunityInterface

@@ -50,6 +50,7 @@ type policyFields struct {
 	importList    field[[]unsafe.Pointer]
 	exportList    field[[]unsafe.Pointer]
 	importDefault field[int]
+	exportDefault field[int]
 	policyName    field[string] // of table.Policy
 	statements    field[[]unsafe.Pointer]
 	statementName field[string] // of table.Statement
@@ -60,6 +61,7 @@ type peerFields struct {
 	fsm      field[unsafe.Pointer]
 	adjRibIn field[*bgpAdjRib]
 	judge    field[unsafe.Pointer]  // the policies by which it is told
+	tableID  field[string]          // of the table in which it looks for them
 	llgrEnds field[[]chan struct{}] // not empty: in long-lived graceful restart
 }
 
@@ -148,6 +150,7 @@ func learnInsides() (*insides, error) {
 	learn(&l, assignment, "importPolicies", &at.importList)
 	learn(&l, assignment, "exportPolicies", &at.exportList)
 	learn(&l, assignment, "defaultImportPolicy", &at.importDefault)
+	learn(&l, assignment, "defaultExportPolicy", &at.exportDefault)
 	listed := follow(srv, "policy", "assignmentMap", "importPolicies")
 	learn(&l, listed, "Name", &at.policyName)
 	learn(&l, listed, "Statements", &at.statements)
@@ -156,6 +159,7 @@ func learnInsides() (*insides, error) {
 	learn(&l, peer, "fsm", &at.fsm)
 	learn(&l, peer, "adjRibIn", &at.adjRibIn)
 	learn(&l, peer, "policy", &at.judge)
+	learn(&l, peer, "tableId", &at.tableID)
 	learn(&l, peer, "llgrEndChs", &at.llgrEnds)
 	fsm := follow(srv, "neighborMap", "fsm")
 	learn(&l, fsm, "gConf", &at.global)

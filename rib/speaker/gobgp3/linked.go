@@ -71,6 +71,12 @@ func serverBest(s *server.BgpServer, peer unsafe.Pointer, family bgp.RouteFamily
 //go:linkname serverFilter github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).filterpath
 func serverFilter(s *server.BgpServer, peer unsafe.Pointer, path, old *bgpPath) *bgpPath
 
+//go:linkname serverPreFilter github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).prePolicyFilterpath
+func serverPreFilter(s *server.BgpServer, peer unsafe.Pointer, path, old *bgpPath) (before *bgpPath, options *bgpPolicyOptions, stop bool)
+
+//go:linkname serverPostFilter github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).postFilterpath
+func serverPostFilter(s *server.BgpServer, peer unsafe.Pointer, path *bgpPath) *bgpPath
+
 //go:linkname peerTables github.com/osrg/gobgp/v3/pkg/server.(*peer).toGlobalFamilies
 func peerTables(peer unsafe.Pointer, families []bgp.RouteFamily) []bgp.RouteFamily
 
@@ -91,6 +97,9 @@ func tableDeleteDest(t *bgpTable, d *bgpDestination)
 
 //go:linkname tableKey github.com/osrg/gobgp/v3/internal/pkg/table.(*Table).tableKey
 func tableKey(t *bgpTable, nlri bgp.AddrPrefixInterface) string
+
+//go:linkname destinationSort github.com/osrg/gobgp/v3/internal/pkg/table.(*Destination).sort
+func destinationSort(d *bgpDestination) (reason uint8)
 
 //go:linkname adjRibDropStale github.com/osrg/gobgp/v3/internal/pkg/table.(*AdjRib).DropStale
 func adjRibDropStale(a *bgpAdjRib, families []bgp.RouteFamily) []*bgpPath
@@ -117,6 +126,9 @@ func pathToGlobal(p *bgpPath, vrf *bgpVRF) *bgpPath
 
 //go:linkname statementApply github.com/osrg/gobgp/v3/internal/pkg/table.(*Statement).Apply
 func statementApply(statement unsafe.Pointer, l log.Logger, p *bgpPath, options *bgpPolicyOptions) (routeType int, changed *bgpPath)
+
+//go:linkname policiesApply github.com/osrg/gobgp/v3/internal/pkg/table.(*RoutingPolicy).ApplyPolicy
+func policiesApply(policies unsafe.Pointer, table string, direction int, p *bgpPath, options *bgpPolicyOptions) *bgpPath
 
 //go:linkname roasValidate github.com/osrg/gobgp/v3/internal/pkg/table.(*ROATable).Validate
 func roasValidate(roas unsafe.Pointer, p *bgpPath) unsafe.Pointer
@@ -156,7 +168,7 @@ func checkLinked() error {
 	tables, table := pointerTo(follow(srv, "globalRib")), pointerTo(follow(srv, "globalRib", "Tables"))
 	adj := pointerTo(follow(srv, "neighborMap", "adjRibIn"))
 	statement := pointerTo(follow(srv, "policy", "assignmentMap", "importPolicies", "Statements"))
-	roas := pointerTo(follow(srv, "roaTable"))
+	roas, policies := pointerTo(follow(srv, "roaTable")), pointerTo(follow(srv, "policy"))
 	var s signatures
 	m, has := watcher.MethodByName("Event")
 	s.check(watcher, "Event", has, m, func() <-chan any { return nil })
@@ -174,6 +186,8 @@ func checkLinked() error {
 	s.check(path, "ToGlobal", has, m, func(*bgpVRF) *bgpPath { return nil })
 	m, has = statement.MethodByName("Apply")
 	s.check(statement, "Apply", has, m, func(log.Logger, *bgpPath, *bgpPolicyOptions) (int, *bgpPath) { return 0, nil })
+	m, has = policies.MethodByName("ApplyPolicy")
+	s.check(policies, "ApplyPolicy", has, m, func(string, int, *bgpPath, *bgpPolicyOptions) *bgpPath { return nil })
 	m, has = roas.MethodByName("Validate")
 	s.check(roas, "Validate", has, m, func(*bgpPath) unsafe.Pointer { return nil })
 	m, has = roas.MethodByName("List")

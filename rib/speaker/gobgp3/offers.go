@@ -9,12 +9,14 @@ import (
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
 // offering looks into what neighbours sent, for a prefix that BGP does not have of them.
 type offering struct {
 	*loop
 	decoder *decoder
+	words   conf.Words
 	rds     []rib.RD
 	log     *logger
 	found   []rib.Offer
@@ -27,7 +29,7 @@ func (t *tables) offers(vrf string, prefix netip.Prefix) (found []rib.Offer, err
 		return nil, nil
 	}
 	c := t.inForce()
-	o := &offering{loop: t.loop, decoder: newDecoder(c, t.feeder.keeper.names), log: t.log}
+	o := &offering{loop: t.loop, decoder: newDecoder(c, t.feeder.keeper.names), words: c.Words, log: t.log}
 	if vrf != speaker.Default {
 		o.rds = rdsOf(c, w)
 		o.rds = o.rds[:min(len(o.rds), rdsAtOnce)]
@@ -129,26 +131,11 @@ func (o *offering) why(p livePeer, sent, as *bgpPath) string {
 	if sent.rejected {
 		return "its AS path, or another attribute against loops, says that it came by here before"
 	}
-	roas := *o.roas.in(unsafe.Pointer(o.server()))
-	options := &bgpPolicyOptions{Info: *p.peerInfo.in(p.fsm), Validate: func(q *bgpPath) unsafe.Pointer { return roasValidate(roas, q) }}
-	global := (*o.assignments.in(*o.policy.in(unsafe.Pointer(o.server()))))["global"]
-	if global == nil {
+	options := &bgpPolicyOptions{Info: *p.peerInfo.in(p.fsm), Validate: validating(o.loop)}
+	policies := *o.policy.in(unsafe.Pointer(o.server()))
+	h := hear(o.loop, policies, conf.GlobalTable, inwards, o.words, as, options, o.log)
+	if !h.rejected {
 		return ""
 	}
-	for _, policy := range *o.importList.in(global) {
-		for _, statement := range *o.statements.in(policy) {
-			var result int
-			if result, as = statementApply(statement, o.log, as, options); result == noRoute {
-				continue
-			}
-			if result == rejectRoute {
-				return fmt.Sprintf("statement %q of policy %q rejects it", *o.statementName.in(statement), *o.policyName.in(policy))
-			}
-			return ""
-		}
-	}
-	if *o.importDefault.in(global) == rejectRoute {
-		return "no global import policy accepts it, and default-import-policy rejects it"
-	}
-	return ""
+	return h.by + " rejects it"
 }

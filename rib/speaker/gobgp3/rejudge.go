@@ -48,17 +48,3 @@ func (c *changes) rejudge(name string) error {
 	}
 	return err
 }
-
-// accepted are the paths of a destination of an adj-RIB-in but for those of a loop.
-func (t *bgpTable) accepted(key string) (paths []*bgpPath) {
-	d := t.destinations[key]
-	if d == nil {
-		return nil
-	}
-	for _, p := range d.knownPathList {
-		if !p.rejected {
-			paths = append(paths, p)
-		}
-	}
-	return paths
-}

@@ -161,18 +161,27 @@ func (r *reloader) preview(text []byte, extras rib.Extras) (*speaker.Preview, er
 	if err := conf.Unchangeable(old, next); err != nil {
 		return nil, err
 	}
-	var drift *reload.Drift
 	// A claim that is none, or another: BGP does not run, or another reload does.
-	if claim := r.drift.held(); claim != nil && claim.Conf == old {
-		now, err := reload.ReadBack(context.Background(), r.keeper)
-		if err != nil {
-			return nil, err
-		}
-		drift = &reload.Drift{Claim: claim, Now: now, Known: r.drift.known()}
+	claim := r.drift.held()
+	if claim == nil || claim.Conf != old {
+		p, _ := reload.Compare(old, next, nil)
+		p.Rejudged, p.RPKI = false, r.keeper.rpki
+		p.Feeds, p.Tables = r.feeder.feeds, asTheyAre(r.keeper, old)
+		return p, nil
 	}
-	p := reload.Compare(old, next, drift)
+	now, err := reload.ReadBack(context.Background(), r.keeper)
+	if err != nil {
+		return nil, err
+	}
+	p, effects := reload.Compare(old, next, &reload.Drift{Claim: claim, Now: now, Known: r.drift.known()})
+	by := reload.New(r.keeper, nil, old)
+	by.Correct(claim, now, reload.All)
+	f := &foresight{keeper: r.keeper, announcer: r.announcer, old: old, next: next, effects: effects}
+	if err := f.foresee(context.Background(), by); err != nil {
+		return nil, err
+	}
 	p.RPKI = r.keeper.rpki
-	p.Feeds, p.Tables = r.feeder.feeds, under{r.tables, old}
+	p.Feeds, p.Tables, p.Told = r.feeder.feeds, f.tables(), f.told
 	return p, nil
 }
 

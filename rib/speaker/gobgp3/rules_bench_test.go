@@ -19,8 +19,9 @@ func newRoutingPolicy(logger log.Logger) unsafe.Pointer
 //go:linkname resetPolicy github.com/osrg/gobgp/v3/internal/pkg/table.(*RoutingPolicy).Reset
 func resetPolicy(r unsafe.Pointer, rp *oc.RoutingPolicy, ap map[string]oc.ApplyPolicy) error
 
-//go:linkname applyPolicy github.com/osrg/gobgp/v3/internal/pkg/table.(*RoutingPolicy).ApplyPolicy
-func applyPolicy(r unsafe.Pointer, id string, dir int, before unsafe.Pointer, options unsafe.Pointer) unsafe.Pointer
+func applyPolicy(r unsafe.Pointer, id string, dir int, before unsafe.Pointer, options unsafe.Pointer) unsafe.Pointer {
+	return unsafe.Pointer(policiesApply(r, id, dir, (*bgpPath)(before), (*bgpPolicyOptions)(options)))
+}
 
 //go:linkname newTablePath github.com/osrg/gobgp/v3/internal/pkg/table.NewPath
 func newTablePath(source unsafe.Pointer, nlri bgp.AddrPrefixInterface, withdraw bool, attrs []bgp.PathAttributeInterface, at time.Time, noImplicit bool) unsafe.Pointer

@@ -59,21 +59,31 @@ func (s *screens) wanted() map[string][]bgp.ExtendedCommunityInterface {
 
 // put screens a VRF.
 func (s *screens) put(name string, v *bgpVRF) {
-	wanted := slices.DeleteFunc(slices.Clone(v.ImportRt), isHome)
-	openHome(v, s.rib().Vrfs)
+	s.of[name] = screen{v, v.screen(name, s.rib().Vrfs)}
+}
+
+// screen gives a VRF, among all that there are, the import targets that it has while it is
+// screened, and returns those that it had.
+func (v *bgpVRF) screen(name string, all map[string]*bgpVRF) (wanted []bgp.ExtendedCommunityInterface) {
+	wanted = slices.DeleteFunc(slices.Clone(v.ImportRt), isHome)
+	openHome(v, all)
 	now := []bgp.ExtendedCommunityInterface{homeOf(v)}
 	if meet(targets(wanted), targets(v.ExportRt)) {
 		now = append(now, sendMark(rib.SendMark(name, "")))
 	}
-	s.of[name] = screen{v, wanted}
 	v.ImportRt = now
+	return wanted
+}
+
+// unscreen gives it those back.
+func (v *bgpVRF) unscreen(wanted []bgp.ExtendedCommunityInterface) {
+	v.ImportRt = slices.Concat(wanted, []bgp.ExtendedCommunityInterface{homeOf(v)})
 }
 
 // take gives a VRF its import targets back.
 func (s *screens) take(name string) {
 	if s.has(name) {
-		v := s.of[name].vrf
-		v.ImportRt = slices.Concat(s.of[name].wanted, []bgp.ExtendedCommunityInterface{homeOf(v)})
+		s.of[name].vrf.unscreen(s.of[name].wanted)
 	}
 	delete(s.of, name)
 }

@@ -191,6 +191,12 @@ func (s *Speaker) Offers(_ context.Context, vrf string, prefix netip.Prefix) ([]
 	return s.tables.offers(vrf, prefix)
 }
 
+// Telling returns what neighbours are told of a prefix of a VRF, Default included, and what keeps
+// others from it.
+func (s *Speaker) Telling(vrf string, prefix netip.Prefix) (rib.Telling, error) {
+	return tellingOf(s.feeder, vrf, prefix, s.options.Called)
+}
+
 // Refused are the neighbours of a VRF whose last announcement of a prefix was taken for
 // a withdrawal, and why; of no prefix: all that are remembered, by prefix.
 func (s *Speaker) Refused(vrf string, p netip.Prefix) []rib.Refusal {

@@ -134,38 +134,6 @@ func rdsOf(c *conf.Config, w *watch) []rib.RD {
 	return slices.Compact(rds)
 }
 
-// under are the tables as a configuration says whose each path is. It implements
-// speaker.Tables.
-type under struct {
-	*tables
-	conf *conf.Config
-}
-
-// Paths implements speaker.Tables.
-func (t under) Paths(ctx context.Context, of speaker.Family, some []speaker.Destination, yield func(speaker.Destination, []rib.Path)) error {
-	if t.server() == nil {
-		return errStopped
-	}
-	if of.EVPN && some != nil {
-		return nil // nothing that is announced is a candidate there
-	}
-	var lookups []*api.TableLookupPrefix
-	for _, d := range some {
-		l := &api.TableLookupPrefix{Prefix: d.Prefix.String()}
-		if of.VPN {
-			l.Rd = d.RD.Dotted()
-		}
-		lookups = append(lookups, l)
-	}
-	strange, err := t.list(ctx, t.conf, of, lookups, func(paths []rib.Path) {
-		yield(speaker.DestinationOf(&paths[0]), paths)
-	})
-	if err != nil {
-		return err
-	}
-	return strange
-}
-
 // Injected implements speaker.Injector: it returns which announcements BGP has.
 func (t *tables) Injected(ctx context.Context, vrf string, want []rib.Announcement) (map[netip.Prefix]bool, error) {
 	c := t.inForce()

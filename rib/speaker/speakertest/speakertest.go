@@ -103,6 +103,9 @@ func (s *Speaker) Leak(rules map[string][]rib.LeakRule) {
 // Offers returns nothing: whatever it learns it has.
 func (s *Speaker) Offers(context.Context, string, netip.Prefix) ([]rib.Offer, error) { return nil, nil }
 
+// Telling returns nothing: it has no neighbours to tell.
+func (s *Speaker) Telling(string, netip.Prefix) (rib.Telling, error) { return rib.Telling{}, nil }
+
 // Candidates returns every path of a prefix: of the global table for Default, else those
 // with an RD, whatever their route targets; or the error of Mute.
 func (s *Speaker) Candidates(_ context.Context, vrf string, prefix netip.Prefix) ([]rib.Path, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 
@@ -102,13 +103,16 @@ func (r *rules) copy(set *oc.BgpConfigSet, w *way, c *copied) ([]oc.Statement, e
 	var own []oc.Statement
 	for _, policy := range c.list {
 		for i, s := range statementsOf(set, policy) {
-			s.Name = fmt.Sprintf("%s, %s[%d] %s", c.name, policy, i, s.Name)
+			name := fmt.Sprintf("%s, %s[%d] %s", c.name, policy, i, s.Name)
+			r.words[name] = fmt.Sprintf("%s, in %s of the neighbour", r.words.Of(policy, s.Name), w.key)
+			s.Name = name
 			if r.narrow(set, c, &s) {
 				own = append(own, s)
 			}
 		}
 	}
 	if c.reject {
+		r.words[c.name+", the rest"] = fmt.Sprintf("default-%s-policy of the neighbour", strings.TrimSuffix(w.key, "-policy-list"))
 		own = append(own, oc.Statement{
 			Name: c.name + ", the rest", Conditions: to(c.name),
 			Actions: oc.Actions{RouteDisposition: oc.ROUTE_DISPOSITION_REJECT_ROUTE},

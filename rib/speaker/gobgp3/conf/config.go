@@ -20,6 +20,7 @@ type Config struct {
 	VRFs   []speaker.VRF // by name
 	Limits Limits        // of neighbours; GoBGP gets none
 	Extras rib.Extras
+	Words  Words
 	Unnumbered
 }
 

@@ -64,12 +64,14 @@ type rules struct {
 	in      []oc.Statement
 	out     []oc.Statement
 	marks   map[string]bool // the sets of marks that are defined
+	words   Words
 }
 
 // addRules puts our policies before those of the file, and the policies of neighbours
 // between the two.
 func addRules(c *Config) error {
-	r := rules{parties: partiesOf(c), marks: make(map[string]bool)}
+	r := rules{parties: partiesOf(c), marks: make(map[string]bool), words: make(Words)}
+	r.words.callAll(&c.Set, c.Extras.Rules)
 	in, err := r.neighborPolicies(&c.Set, inward, func(p party) applied { return p.in })
 	if err != nil {
 		return err
@@ -83,6 +85,7 @@ func addRules(c *Config) error {
 	r.blackholes(c)
 	r.nextHops(c.Set.Global.Config.RouterId)
 
+	c.Words = r.words
 	set := &c.Set
 	set.DefinedSets = MergeSets(set.DefinedSets, r.sets)
 	add := func(w *way, name string, own []oc.Statement, neighbors []oc.PolicyDefinition) {
@@ -116,7 +119,8 @@ func (r *rules) community(name, match string) {
 	sets.CommunitySets = append(sets.CommunitySets, oc.CommunitySet{CommunitySetName: name, CommunityList: []string{match}})
 }
 
-func (r *rules) reject(name string, of oc.Conditions) {
+func (r *rules) reject(name, because string, of oc.Conditions) {
+	r.words[ruleName+name] = because
 	r.out = append(r.out, oc.Statement{
 		Name: ruleName + name, Conditions: of,
 		Actions: oc.Actions{RouteDisposition: oc.ROUTE_DISPOSITION_REJECT_ROUTE},
@@ -160,14 +164,14 @@ func ofFamilies(c oc.Conditions, families []oc.AfiSafiType) oc.Conditions {
 func (r *rules) communities() {
 	inside := r.neighbors(setInside, party.inside)
 	r.community(setOutside, matchOutside)
-	r.reject("outside", carrying(toAllBut(setInside), setOutside))
+	r.reject("outside", "it carries NO_EXPORT, NO_ADVERTISE or NO_EXPORT_SUBCONFED, which keeps it from whoever is not in this AS", carrying(toAllBut(setInside), setOutside))
 	if r.neighbors(setMembers, func(p party) bool { return p.member }) {
 		r.community(setSubconfed, matchSubconfed)
-		r.reject("members", carrying(to(setMembers), setSubconfed))
+		r.reject("members", "it carries NO_ADVERTISE or NO_EXPORT_SUBCONFED, which keeps it in this member of the confederation", carrying(to(setMembers), setSubconfed))
 	}
 	if inside {
 		r.community(setAdvertise, matchAdvertise)
-		r.reject("inside", carrying(oc.Conditions{}, setAdvertise)) // to anybody: a set costs more than it spares
+		r.reject("inside", "it carries NO_ADVERTISE, which keeps it from everybody", carrying(oc.Conditions{}, setAdvertise)) // to anybody: a set costs more than it spares
 	}
 }
 
@@ -181,7 +185,7 @@ func (r *rules) blackholes(c *Config) {
 	r.neighbors(setOutOfVRFs, func(p party) bool { return p.inside() || p.vrf != "" })
 	for _, name := range c.Extras.KeptBlackholes {
 		if name == speaker.Default {
-			r.reject("blackhole, "+name, ofFamilies(carrying(toAllBut(setOutOfVRFs), setBlackhole), unicastFamilies))
+			r.reject("blackhole, "+name, keptBlackhole, ofFamilies(carrying(toAllBut(setOutOfVRFs), setBlackhole), unicastFamilies))
 			continue
 		}
 		v, _ := c.VRF(name)
@@ -189,11 +193,11 @@ func (r *rules) blackholes(c *Config) {
 		if targets := targetSet(ruleName+"routes of "+name, v); len(targets.ExtCommunityList) > 0 {
 			r.sets.BgpDefinedSets.ExtCommunitySets = append(r.sets.BgpDefinedSets.ExtCommunitySets, targets)
 			vpn := ofFamilies(carrying(toAllBut(setOutOfVRFs), setBlackhole), append(slices.Clip(vpnFamilies), oc.AFI_SAFI_TYPE_L2VPN_EVPN))
-			r.reject("blackhole, VPN routes of "+name, carryingExt(vpn, targets.ExtCommunitySetName))
+			r.reject("blackhole, VPN routes of "+name, keptBlackhole, carryingExt(vpn, targets.ExtCommunitySetName))
 		}
 		customers := ruleName + "eBGP in " + name
 		if r.neighbors(customers, func(p party) bool { return p.vrf == name && !p.inside() }) {
-			r.reject("blackhole, "+name, carrying(to(customers), setBlackhole))
+			r.reject("blackhole, "+name, keptBlackhole, carrying(to(customers), setBlackhole))
 		}
 	}
 }
@@ -214,6 +218,7 @@ func targetSet(name string, v speaker.VRF) oc.ExtCommunitySet {
 func (r *rules) nextHops(routerID string) {
 	self := oc.Actions{BgpActions: oc.BgpActions{SetNextHop: "self"}}
 	if r.neighbors(setSelf, func(p party) bool { return p.terms.NextHopSelf }) {
+		r.words[setSelf] = "next_hop_self of the neighbour"
 		r.out = append(r.out, oc.Statement{
 			Name: setSelf, Conditions: ofFamilies(to(setSelf), hopFamilies), Actions: self,
 		})
@@ -228,6 +233,7 @@ func (r *rules) nextHops(routerID string) {
 		theirs = carryingExt(theirs, setCustomers)
 		r.markCustomers(fmt.Sprintf(siteOfOrigin, routerID))
 	}
+	r.words[ruleName+"vpn-next-hop"] = "this router's address for routes of its VRFs"
 	r.out = append(r.out, oc.Statement{Name: ruleName + "vpn-next-hop", Conditions: theirs, Actions: self})
 }
 

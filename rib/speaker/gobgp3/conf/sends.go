@@ -3,6 +3,7 @@ package conf
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 
@@ -29,7 +30,7 @@ const (
 // SendStatement names the statements that judge what goes out of a VRF, in their order, in the
 // policy RuleOut.
 func SendStatement(vrf string, i int) string {
-	return fmt.Sprintf("%ssend of %s[%d]", ruleName, vrf, i)
+	return fmt.Sprintf("%s[%d]", sendName(vrf), i)
 }
 
 // SendMarks are the marks of what goes out of VRFs, by VRF: of those that have such a policy, and
@@ -73,7 +74,7 @@ func addSends(r *rules, c *Config) {
 	}
 	if c.carries() { // a VRF has one encapsulation
 		ext(setCarried, matchCarried)
-		r.reject("carried by EVPN, and no VPN route", ofFamilies(carryingExt(oc.Conditions{}, setCarried), vpnFamilies))
+		r.reject("carried by EVPN, and no VPN route", "what goes out of its VRF is told by EVPN, and not as VPN routes", ofFamilies(carryingExt(oc.Conditions{}, setCarried), vpnFamilies))
 	}
 	marks := c.SendMarks()
 	for _, v := range c.VRFs {
@@ -81,13 +82,15 @@ func addSends(r *rules, c *Config) {
 			continue
 		}
 		for i, s := range statementsOf(&c.Set, c.Extras.Sends[v.Name]) {
-			s.Name = SendStatement(v.Name, i)
+			name := SendStatement(v.Name, i)
+			r.words[name] = r.words.Of(c.Extras.Sends[v.Name], s.Name)
+			s.Name = name
 			r.out = append(r.out, s)
 		}
 	}
 	if c.carries() || slices.ContainsFunc(c.VRFs, func(v speaker.VRF) bool { return len(c.Extras.Leaks[v.Name]) > 0 || c.IsScreened(v.Name) }) {
 		ext(setLeaked, matchLeaked)
-		r.reject("leaked into a VRF", ofFamilies(carryingExt(oc.Conditions{}, setLeaked), vpnFamilies))
+		r.reject("leaked into a VRF", "it is leaked into its VRF, and bgp.send does not accept it with source_vrfs", ofFamilies(carryingExt(oc.Conditions{}, setLeaked), vpnFamilies))
 	}
 	if len(marks) == 0 {
 		return
@@ -101,6 +104,12 @@ func addSends(r *rules, c *Config) {
 		}}},
 	})
 }
+
+// sendName is what the names of the statements begin with that judge what goes out of a VRF.
+func sendName(vrf string) string { return ruleName + "send of " + vrf }
+
+// JudgesSend tells whether a statement is of the policy of what goes out of a VRF.
+func JudgesSend(statement, vrf string) bool { return strings.HasPrefix(statement, sendName(vrf)+"[") }
 
 // IsScreened tells whether a VRF is one of Extras.Screened.
 func (c *Config) IsScreened(vrf string) bool { return slices.Contains(c.Extras.Screened, vrf) }

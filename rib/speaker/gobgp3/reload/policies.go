@@ -191,25 +191,39 @@ func GivePolicies(ctx context.Context, s Server, c *conf.Config) error {
 
 // givePolicies gives GoBGP policies and their assignments.
 func (r *Reconciler) givePolicies(ctx context.Context, to *oc.BgpConfigSet) error {
-	ours, err := conf.PoliciesOfAPI(oc.ConfigSetToRoutingPolicy(to))
+	policies, assigned, err := r.policiesFor(ctx, to)
 	if err != nil {
 		return err
+	}
+	return r.server.SetPolicies(policies, assigned)
+}
+
+// Policies are those that GoBGP would have with a configuration, and their assignments.
+func (r *Reconciler) Policies(ctx context.Context, c *conf.Config) (*oc.RoutingPolicy, map[string]oc.ApplyPolicy, error) {
+	to := policiesOf(&c.Set)
+	return r.policiesFor(ctx, &to)
+}
+
+func (r *Reconciler) policiesFor(ctx context.Context, to *oc.BgpConfigSet) (*oc.RoutingPolicy, map[string]oc.ApplyPolicy, error) {
+	ours, err := conf.PoliciesOfAPI(oc.ConfigSetToRoutingPolicy(to))
+	if err != nil {
+		return nil, nil, err
 	}
 	request := r.theirs.beside(ours)
 	r.assignable = request.GetPolicies()
 	policies, err := conf.PoliciesFromAPI(request)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	assigned, err := r.assignments(ctx)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	a := to.Global.ApplyPolicy.Config
 	a.ImportPolicyList = r.withTheirs(Assignment{globalTable, api.PolicyDirection_IMPORT}, a.ImportPolicyList)
 	a.ExportPolicyList = r.withTheirs(Assignment{globalTable, api.PolicyDirection_EXPORT}, a.ExportPolicyList)
 	assigned[globalTable] = oc.ApplyPolicy{Config: a}
-	return r.server.SetPolicies(policies, assigned)
+	return policies, assigned, nil
 }
 
 // assignments are those of route server clients, which stay: nothing else has any.

@@ -21,11 +21,18 @@ type Drift struct {
 	Known map[speaker.Thing]speaker.Difference // with who made the difference
 }
 
+// Effects are what a reload does to routes that are there.
+type Effects struct {
+	Rejudged                 // by other policies
+	Lost     map[string]Loss // by the neighbour's address
+	Anew     map[string]bool // VRFs that go, or are made anew
+}
+
 // Compare says what a reload from old to next would change in BGP: a Preview of which
-// Feeds and Tables are the caller's to set. drift has the differences that a reload would
-// put right besides; nil: none is known.
-func Compare(old, next *conf.Config, drift *Drift) *speaker.Preview {
-	c := &comparison{old: old, next: next, was: New(nil, nil, old), is: stateOf(next), lost: make(map[string]loss)}
+// Feeds, Tables and Told are the caller's to set, and what it does to routes. drift has the
+// differences that a reload would put right besides; nil: none is known.
+func Compare(old, next *conf.Config, drift *Drift) (*speaker.Preview, *Effects) {
+	c := &comparison{old: old, next: next, was: New(nil, nil, old), is: stateOf(next), lost: make(map[string]Loss)}
 	if drift != nil {
 		c.correct(drift)
 	}
@@ -44,7 +51,26 @@ func Compare(old, next *conf.Config, drift *Drift) *speaker.Preview {
 	if len(c.lost) > 0 {
 		c.out.Goes = c.goes
 	}
-	return &c.out
+	x := &Effects{Rejudged: c.rejudged(drift), Lost: c.lost, Anew: c.out.Anew}
+	c.out.Foresight.Rejudged = len(x.In) > 0 || x.Local
+	return &c.out, x
+}
+
+// rejudged says whose routes other policies would judge. Of a server that is not known it
+// says that of what originates here alone.
+func (c *comparison) rejudged(drift *Drift) Rejudged {
+	c.was.judged = append(c.was.judged, conf.NewJudging(&c.next.Set))
+	c.was.judgedByOthers = c.was.policiesAltered()
+	now := make(map[string]Neighbor)
+	if drift != nil {
+		now = drift.Now.Neighbors
+	}
+	for addr, n := range now {
+		if is, stays := c.is.neighbors[addr]; stays && n.RouteServer.Config.RouteServerClient && !is.ApplyPolicy.Equal(&n.ApplyPolicy) {
+			c.was.again[addr] = true
+		}
+	}
+	return c.was.Rejudged(now)
 }
 
 // comparison of two configurations.
@@ -53,15 +79,21 @@ type comparison struct {
 	was       *Reconciler // it changes nothing: the state that a reload would begin with
 	is        *state
 	drifted   map[speaker.Thing]speaker.Difference
-	lost      map[string]loss // by the neighbour's address
+	lost      map[string]Loss // by the neighbour's address
 	out       speaker.Preview
 }
 
-// loss says which routes of a neighbour go: all, or those of some families.
-type loss struct {
+// Loss says which routes of a neighbour go: all, or those of some families.
+type Loss struct {
 	all      bool
 	families []bgp.RouteFamily
 }
+
+// Whole tells whether all of them go.
+func (l Loss) Whole() bool { return l.all }
+
+// Has tells whether those of a family go, in which the neighbour sent them.
+func (l Loss) Has(f bgp.RouteFamily) bool { return l.all || slices.Contains(l.families, f) }
 
 // correct corrects the state that a reload would begin with.
 func (c *comparison) correct(d *Drift) {
@@ -83,7 +115,7 @@ func (c *comparison) neighbors() {
 		switch {
 		case !stays:
 			add(neighborChange(speaker.Removed, addr, have))
-			c.lost[addr] = loss{all: true}
+			c.lost[addr] = Loss{all: true}
 		case !n.Equal(&have):
 			add(c.changed(addr, have, n))
 		case c.was.altered[thing(speaker.KindNeighbor, addr)]:
@@ -152,19 +184,19 @@ func (c *comparison) changed(addr string, have, n oc.Neighbor) speaker.NeighborC
 	gone := slices.DeleteFunc(conf.FamiliesOf(have), func(f bgp.RouteFamily) bool { return slices.Contains(conf.FamiliesOf(n), f) })
 	switch {
 	case b.AdminDown && !a.AdminDown:
-		c.lost[addr] = loss{all: true}
+		c.lost[addr] = Loss{all: true}
 		note("its session ends: its routes go")
 	case a.Vrf != b.Vrf, a.PeerAs != b.PeerAs:
-		c.lost[addr] = loss{all: true}
+		c.lost[addr] = Loss{all: true}
 		note("its session restarts as another one: its routes go, and which ones come back cannot be known before")
 	case len(gone) > 0:
-		c.lost[addr] = loss{families: gone}
+		c.lost[addr] = Loss{families: gone}
 		note("its session restarts: the routes of a family that it has no more go, the others go and come back")
 	case x.Restarts:
 		note("its session restarts: its routes go and come back")
 	}
-	if !have.ApplyPolicy.Equal(&n.ApplyPolicy) {
-		note("what other policies do to its routes is not worked out here")
+	if n.RouteServer.Config.RouteServerClient && !have.ApplyPolicy.Equal(&n.ApplyPolicy) {
+		note("it is a route server's client: what other policies do to what it sends, and to what it is told, is not worked out here")
 	}
 	return x
 }
@@ -215,7 +247,6 @@ func (c *comparison) others() {
 	c.out.Others = append(c.out.Others, conf.CarriedChanges(c.old, c.next)...)
 	if !reflect.DeepEqual(conf.WithoutRules(was.policies), conf.WithoutRules(is.policies)) {
 		c.out.Others = append(c.out.Others, "policies changed")
-		c.out.Notes = append(c.out.Notes, "policies changed: what they do to routes is not worked out here, and routes that they let through or refuse are not in this plan; `vrfredist reload --confirm 2m` applies them and takes them back by itself, and `vrfredist monitor` shows meanwhile what they do")
 	}
 }
 
@@ -248,7 +279,7 @@ func (c *comparison) goes(path rib.Path) bool {
 		return false
 	}
 	l, hit := c.lost[path.Attrs.Peer.String()]
-	return hit && (l.all || slices.Contains(l.families, familyOf(path)))
+	return hit && l.Has(familyOf(path))
 }
 
 // familyOf is the family in which the neighbour sent a path: a neighbour in a VRF sends

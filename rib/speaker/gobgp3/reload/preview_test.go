@@ -77,7 +77,7 @@ func TestCompare(t *testing.T) {
 		"another hold time": {conftest.Base([]any{red}, []any{p, slow}), []string{"3 192.0.2.2"}, []bool{false, false, false}},
 		"a neighbour more":  {conftest.Base([]any{red}, []any{p, q, conftest.Neighbor("192.0.2.3", 65003, 179)}), []string{"1 192.0.2.3"}, []bool{false, false, false}},
 	} {
-		got := Compare(old, read(t, tc.next), nil)
+		got, _ := Compare(old, read(t, tc.next), nil)
 		var said []string
 		for _, c := range got.Neighbors {
 			said = append(said, fmt.Sprint(c.Kind, " ", c.Address))
@@ -91,7 +91,7 @@ func TestCompare(t *testing.T) {
 			}
 		}
 	}
-	away := Compare(old, read(t, conftest.Base(nil, []any{p, q})), nil)
+	away, _ := Compare(old, read(t, conftest.Base(nil, []any{p, q})), nil)
 	if !away.Anew["red"] || len(away.Next) != 0 || len(away.Old) != 1 {
 		t.Errorf("a VRF less: %+v", away)
 	}
@@ -114,7 +114,7 @@ func TestCompareWithDrift(t *testing.T) {
 	now.VRFs["theirs"] = &api.Vrf{Name: "theirs"}
 	missing := thing(speaker.KindNeighbor, "127.0.0.2")
 	known := map[speaker.Thing]speaker.Difference{missing: {Kind: missing.Kind, Name: missing.Name, Missing: true, By: "uid 7"}}
-	got := Compare(c, c, &Drift{claim, now, known})
+	got, _ := Compare(c, c, &Drift{claim, now, known})
 	if len(got.Neighbors) != 2 || got.Neighbors[0].Kind != speaker.Added || !strings.Contains(got.Neighbors[0].Notes[0], "deleted by uid 7") ||
 		got.Neighbors[1].Kind != speaker.Changed || !slices.Contains(got.Neighbors[1].Keys, "timers.config.hold-time: 90 -> 33") {
 		t.Errorf("the neighbours: %+v", got.Neighbors)
