@@ -1,9 +1,13 @@
 package lab
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -15,7 +19,9 @@ type FRRPE struct {
 	ns     *Namespace
 	config string
 	vnis   map[string]int
-	starts []string // the command line that starts each of FRR's programs; none: they are started themselves
+	// starts is the command line that starts each of FRR's programs.
+	starts     []string
+	namespaces bool // are its VRFs
 }
 
 // PE starts FRR as a PE with bgpd's configuration, and with the VNI of each of its VRFs. tenants
@@ -26,30 +32,33 @@ func (n *Namespace) PE(config string, vnis map[string]int, tenants map[string]*N
 	for _, t := range tenants {
 		t.Trust()
 	}
-	p := &FRRPE{ns: n, config: config, vnis: vnis, starts: n.amongTenants(tenants)}
+	p := &FRRPE{ns: n, config: config, vnis: vnis, starts: n.amongTenants(tenants), namespaces: len(tenants) > 0}
 	p.start()
 	return p
 }
 
 // amongTenants is the command line of a program that starts another one where `ip netns` lists
-// these namespaces alone, by these names. FRR makes a VRF of each that it finds, whoever's it is,
-// and holds it open.
+// these namespaces alone, by these names: FRR makes a VRF of each that it finds, whoever's it is,
+// and holds it open. Its programs find each other in a folder of their own, and not in FRR's, where
+// one FRR has room.
 func (n *Namespace) amongTenants(tenants map[string]*Namespace) []string {
 	n.lab.T.Helper()
-	if len(tenants) == 0 {
-		return nil
+	dir := filepath.Join(n.lab.Dir, "frr-"+n.Role)
+	for _, sub := range []string{"netns", "run"} {
+		if err := errors.Join(os.MkdirAll(filepath.Join(dir, sub), 0o755), os.Chmod(filepath.Join(dir, sub), 0o777)); err != nil {
+			n.lab.T.Fatalf("make folders for FRR: %v", err)
+		}
 	}
-	room := filepath.Join(n.lab.Dir, "frr-"+n.Role, "netns")
-	if err := os.MkdirAll(room, 0o755); err != nil {
-		n.lab.T.Fatalf("make room for the namespaces of FRR: %v", err)
-	}
-	const script = `room=$0
-mount -t tmpfs tmpfs "$room"
-while [ "$1" != -- ]; do : >"$room/$1"; mount --bind "$2" "$room/$1"; shift 2; done
+	const script = `cd "$0"
+mount -t tmpfs tmpfs netns
+while [ "$1" != -- ]; do : >"netns/$1"; mount --bind "$2" "netns/$1"; shift 2; done
 shift
-mount --rbind "$room" ` + netnsDir + `
+mount -t tmpfs tmpfs /run
+mkdir /run/netns /run/frr
+mount --rbind netns /run/netns
+mount --bind run /run/frr
 exec "$@"`
-	line := []string{"unshare", "--mount", "sh", "-ec", script, room}
+	line := []string{"unshare", "--mount", "sh", "-ec", script, dir}
 	for name, t := range tenants {
 		line = append(line, name, t.path())
 	}
@@ -64,7 +73,7 @@ func (p *FRRPE) start() {
 		n.lab.T.Fatalf("remove the socket that zebra left: %v", err)
 	}
 	var backend []string
-	if len(p.starts) > 0 {
+	if p.namespaces {
 		backend = []string{"--vrfwnetns"}
 	}
 	p.others = nil
@@ -130,4 +139,47 @@ func (p *FRRPE) Restart() {
 		o.Kill()
 	}
 	p.start()
+}
+
+// Type5 is a path of an IP prefix route of EVPN (RFC 9136) as FRR has it.
+type Type5 struct {
+	RD, Nexthop string
+	Communities string // extended ones, as FRR writes them: "RT:65000:100 ET:8 Rmac:02:00:00:00:01:01"
+}
+
+// Type5 returns the paths of a prefix, of one RD after the other.
+func (p *FRRPE) Type5(prefix string) (paths []Type5) {
+	p.lab.T.Helper()
+	net, err := netip.ParsePrefix(prefix)
+	if err != nil {
+		p.lab.T.Fatal(err)
+	}
+	var table map[string]json.RawMessage // by RD, with other things beside
+	p.show("show bgp l2vpn evpn route type 5 json", &table)
+	for rd, raw := range table {
+		var routes map[string]json.RawMessage // by their names, with other things beside
+		var route struct {
+			Paths [][]struct {
+				ExtendedCommunity struct{ String string }
+				Nexthops          []struct{ IP string }
+			}
+		}
+		if json.Unmarshal(raw, &routes) != nil {
+			continue
+		}
+		raw, has := routes[fmt.Sprintf("[5]:[0]:[%d]:[%v]", net.Bits(), net.Addr())]
+		if !has {
+			continue
+		}
+		if err := json.Unmarshal(raw, &route); err != nil {
+			p.lab.T.Fatalf("read FRR's path of %s: %v: %s", prefix, err, raw)
+		}
+		for _, same := range route.Paths {
+			for _, path := range same {
+				paths = append(paths, Type5{RD: rd, Nexthop: path.Nexthops[0].IP, Communities: path.ExtendedCommunity.String})
+			}
+		}
+	}
+	slices.SortFunc(paths, func(a, b Type5) int { return strings.Compare(a.RD, b.RD) })
+	return paths
 }

@@ -127,8 +127,12 @@ func (n *Namespace) frrBy(starter []string, program, config string, args ...stri
 	if config != "" {
 		file = n.lab.File("frr-"+n.Role+"/"+program+".conf", config)
 	}
+	// mgmtd reads no file of its own.
+	if program != "mgmtd" {
+		args = append(args, "-f", file)
+	}
 	// -P 0 keeps it from opening a telnet port.
-	args = append([]string{"-P", "0", "-f", file, "--vty_socket", dir, "-i", filepath.Join(dir, program+".pid"), "--log", "stdout"}, args...)
+	args = append([]string{"-P", "0", "--vty_socket", dir, "-i", filepath.Join(dir, program+".pid"), "--log", "stdout"}, args...)
 	p := n.Start(program+" in "+n.Role, append(slices.Clip(starter), Peer(n.lab.T, program, args...)...)...)
 	// It prepares a directory for the story of its crash, and leaves it where it
 	// is killed.

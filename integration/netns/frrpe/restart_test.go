@@ -1,0 +1,99 @@
+package frrpe_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
+)
+
+// TestCrash: vrfredist is killed and away for 15 seconds, in which FRR keeps its routes; of ten
+// packets a second each way, in both families and of both tenants, none is lost. It comes back with
+// the same MAC addresses, and writes nothing that stands.
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	n.start()
+	macs, pingers, marks := map[string]string{}, []*pinger{}, map[string]int{}
+	for name, here := range n.ours.tenants {
+		macs[name] = here.mac()
+		pingers = append(pingers, n.pingers(name)...)
+	}
+	n.daemon.Kill()
+	pingers[0].wait(t, 150)
+	for name, here := range n.ours.tenants {
+		marks[name] = here.ns.Mark()
+	}
+	n.daemon.Start()
+	n.ready()
+	n.peer.WaitEstablished(vtep(1))
+	pingers[0].wait(t, 50)
+	for _, p := range pingers {
+		p.end(t)
+	}
+	for name, here := range n.ours.tenants {
+		lab.Equal(t, "the MAC address of "+name, macs[name], here.mac())
+		for _, e := range here.ns.Since(marks[name]) {
+			t.Errorf("%s, after the restart: %+v", name, e)
+		}
+	}
+}
+
+// ready waits until all VRFs are.
+func (n *network) ready() {
+	n.T.Helper()
+	lab.WaitFor(n.T, "the VRFs are ready", lab.Patience, func() string {
+		var list struct {
+			Vrfs []struct{ Name, State, Reason string }
+		}
+		n.daemon.JSON(&list, "vrf")
+		for _, v := range list.Vrfs {
+			if v.State != "ready" {
+				return v.Name + " is " + v.State + ": " + v.Reason
+			}
+		}
+		return ""
+	})
+}
+
+// TestFRRChanges: FRR's router gets another MAC address, and the packets go to that one; then FRR
+// is killed and comes back, with the routes that it has then.
+func TestFRRChanges(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	n.start()
+	here, there := n.ours.tenants["red"], n.frr.tenants["red"]
+	const mac = "02:00:00:00:02:99"
+	blue := ping(n.ours.tenants["blue"].host, host(2, false))
+	there.ns.IP("link", "set", "br100", "address", mac)
+	lab.WaitFor(t, "the new MAC address is the only one", lab.Patience, func() string {
+		if e := here.endpoints(); !strings.Contains(e, mac) || strings.Contains(e, frrMAC("red")) {
+			return e
+		}
+		if e, err := here.ns.Run("bridge", "fdb", "show", "dev", here.vxlan()); err != nil || !strings.Contains(e, mac) || strings.Contains(e, frrMAC("red")) {
+			return e
+		}
+		return ""
+	})
+	n.reach("red")
+	n.counted(here, there)
+	n.counted(there, here)
+	blue.end(t)
+
+	n.peer.Kill()
+	there.ns.IP("addr", "add", "10.22.0.1/24", "dev", there.lan())
+	there.ns.IP("addr", "del", "2001:db8:2::1/64", "dev", there.lan())
+	n.peer.Restart()
+	lab.WaitFor(t, "the routes that FRR has now", 2*lab.Patience, func() string {
+		routes := strings.Join(here.own(), "\n")
+		if !strings.Contains(routes, "10.22.0.0/24") || strings.Contains(routes, "2001:db8:2::/64") {
+			return routes
+		}
+		return ""
+	})
+	there.ns.Address(there.lan(), "2001:db8:2::1/64")
+	for name := range vnis {
+		n.reach(name)
+	}
+	n.counted(here, there)
+}
