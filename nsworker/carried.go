@@ -33,6 +33,7 @@ func coreOf(c Core) nexthop.Core {
 type carried struct {
 	core Core // nil: there is none
 	spec *vrf.Spec
+	bgp  BGP
 	news <-chan struct{} // nil: nothing is carried
 	stop func()
 }
@@ -54,13 +55,24 @@ func (c *carried) need() {
 }
 
 // looks takes in the interfaces of now: the device may be missed.
-func (c *carried) looks(links rib.Links) {
-	if c.news == nil || !c.spec.Carriage.Managed {
+func (c *carried) looks(v *rib.View) {
+	if c.news == nil {
 		return
 	}
-	is := c.spec.Carriage
+	is, links := c.spec.Carriage, v.Links
+	c.bgp.Deaf(c.spec.Name, !nexthop.Takes(*v, &is))
+	if !is.Managed {
+		return
+	}
 	if link, there := links.ByName(is.Device); !there || !link.Admin || link.VXLAN.MAC != is.Router {
 		c.need()
+	}
+}
+
+// deafen says that a VRF without a table takes no packets.
+func deafen(bgp BGP, s *vrf.Spec) {
+	if s.Carriage.Kind != 0 {
+		bgp.Deaf(s.Name, true)
 	}
 }
 

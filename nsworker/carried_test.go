@@ -172,8 +172,14 @@ func TestCarriedFlap(t *testing.T) {
 		table.link(vxIndex, false)
 		l.settle()
 		l.table(red)
+		if !l.bgp.deaf["red"] {
+			t.Error("other PEs are still told of the VRF's routes, whose packets it cannot take")
+		}
 		table.link(vxIndex, true)
 		l.settle()
+		if l.bgp.deaf["red"] {
+			t.Error("other PEs are told of none of the VRF's routes")
+		}
 		l.table(red, byPE2)
 		table.loseEndpoints()
 		table.emitResync()

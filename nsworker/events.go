@@ -48,7 +48,7 @@ func (s *tableSync) onLinks(links rib.Links) {
 		return
 	}
 	v.Links = links
-	s.write.carried.looks(links)
+	s.write.carried.looks(v)
 	s.routes.backups.keep()
 	s.publish()
 	s.onAddresses(changed, before, links)

@@ -27,10 +27,11 @@ type fakeBGP struct {
 	policy    func(*rib.Path) bool // of BGP's own, for what is announced; nil: none
 	unreached map[string]map[rib.PathNexthop]struct{}
 	confirmed map[string]map[netip.Prefix]bool
+	deaf      map[string]bool
 }
 
 func newFakeBGP() *fakeBGP {
-	return &fakeBGP{feeds: make(map[string]*rib.Feed), announced: make(map[string]map[netip.Prefix]rib.Announcement), unreached: make(map[string]map[rib.PathNexthop]struct{}), confirmed: make(map[string]map[netip.Prefix]bool)}
+	return &fakeBGP{feeds: make(map[string]*rib.Feed), announced: make(map[string]map[netip.Prefix]rib.Announcement), unreached: make(map[string]map[rib.PathNexthop]struct{}), confirmed: make(map[string]map[netip.Prefix]bool), deaf: make(map[string]bool)}
 }
 
 func (b *fakeBGP) Feed(vrf string) (*rib.Feed, error) {
@@ -122,6 +123,14 @@ func (b *fakeBGP) Offers(_ context.Context, _ string, p netip.Prefix) (list []ri
 		}
 	}
 	return list, nil
+}
+
+func (b *fakeBGP) Deaf(vrf string, deaf bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.deaf[vrf] = deaf; !deaf {
+		delete(b.deaf, vrf)
+	}
 }
 
 func (b *fakeBGP) Confirmed(vrf string, whole bool, changes []rib.Confirmation) {

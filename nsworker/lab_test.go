@@ -252,12 +252,17 @@ func (l *lab) converge(name string) {
 
 // hear gives a VRF the newest word on RD:prefix of the paths.
 func (l *lab) hear(name string, paths ...rib.Path) {
-	l.feed(name).Set(paths[0].Prefix, paths[0].RD, paths)
+	set := l.feed(name).Set
+	if paths[0].InEVPN() {
+		set = l.feed(name).SetEVPN
+	}
+	set(paths[0].Prefix, paths[0].RD, paths)
 	synctest.Wait()
 }
 
 func (l *lab) unhear(name string, prefix string, rd rib.RD) {
 	l.feed(name).Set(netip.MustParsePrefix(prefix), rd, nil)
+	l.feed(name).SetEVPN(netip.MustParsePrefix(prefix), rd, nil)
 	synctest.Wait()
 }
 

@@ -24,6 +24,8 @@ func (p *prompter) Offers(context.Context, string, netip.Prefix) ([]rib.Offer, e
 	return nil, nil
 }
 
+func (p *prompter) Deaf(string, bool) {}
+
 func (p *prompter) Confirmed(string, bool, []rib.Confirmation) {}
 
 func (p *prompter) Unreached(string, map[rib.PathNexthop]struct{}) {}

@@ -71,7 +71,7 @@ func (s *tableSync) adopt(t rib.Table) {
 		s.setBeside(table, rib.NewForeignTable(s.expiry.look(slices.DeleteFunc(routes, s.routes.owns))))
 	}
 	s.publish()
-	s.write.carried.looks(t.Links)
+	s.write.carried.looks(v)
 	s.deadHops = slices.ContainsFunc(foreign, func(r rib.Route) bool { return hasDead(r.Hops) })
 	s.sets.TryObjects() // what refused an object, or a route, may have changed
 	s.routes.unbar()

@@ -60,6 +60,9 @@ type BGP interface {
 	// Confirmed says for which prefixes the kernel has what the VRF means it to have, and for
 	// which not any more; whole: for no others. The list is not changed any more.
 	Confirmed(vrf string, whole bool, changes []rib.Confirmation)
+	// Deaf says whether a VRF whose packets are carried can take none from other PEs now: they
+	// are told of none of its routes then.
+	Deaf(vrf string, deaf bool)
 }
 
 // Library is where a person who asks looks up what BGP has, and what it has not. It is not for

@@ -66,7 +66,7 @@ func newTableSync(w *Worker, table Table) *tableSync {
 	}
 	s.unreached = unreached{bgp: w.deps.BGP, spec: &w.spec, ways: s.routes.ways}
 	s.routes.adopted.late, s.routes.beside.origin.late = s.sweeps.late, s.sweeps.late
-	s.write = writer{books: s.books, Worker: w, table: table, tell: &s.tell, doubt: s.doubt, lost: s.losesStep, carried: carried{core: w.deps.Core, spec: &w.spec}}
+	s.write = writer{books: s.books, Worker: w, table: table, tell: &s.tell, doubt: s.doubt, lost: s.losesStep, carried: carried{core: w.deps.Core, bgp: w.deps.BGP, spec: &w.spec}}
 	return s
 }
 
@@ -297,6 +297,7 @@ func (s *tableSync) gone(ctx context.Context, what string) error {
 		s.log.Info("routes in the old table could not be removed", "err", err)
 	}
 	confirmNothing(s.deps.BGP, &s.spec)
+	deafen(s.deps.BGP, &s.spec)
 	if err := s.withdrawAll(ctx); err != nil {
 		return err
 	}

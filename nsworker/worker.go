@@ -165,6 +165,7 @@ func (w *Worker) open(ctx context.Context) (Table, error) {
 			w.log.Info("waiting for the VRF's table", "reason", reason)
 			w.deps.Board.retract(w.name)
 			confirmNothing(w.deps.BGP, &w.spec)
+			deafen(w.deps.BGP, &w.spec)
 			// Interfaces that are gone announce nothing.
 			if err := w.withdrawAll(ctx); err != nil {
 				return nil, err

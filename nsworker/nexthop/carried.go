@@ -68,6 +68,12 @@ func (r *Resolver) making(c *rib.Carriage) string {
 	return r.Core.Making(c.VNI)
 }
 
+// Takes tells whether the device by which a VRF's packets are carried is there, as it has to be.
+func Takes(v rib.View, c *rib.Carriage) bool {
+	_, err := vxlanDevice(v, c)
+	return err == nil
+}
+
 // vxlanDevice is the device by which a VRF's packets are carried, where it is as it has to be:
 // one that differs would send them to another tenant, or lose what comes back.
 func vxlanDevice(v rib.View, c *rib.Carriage) (rib.Link, error) {

@@ -140,6 +140,26 @@ func (m *machines) start() {
 		}
 		pe.daemon = pe.core.OwnDaemon(m.config(pe, others...), "--graceful-restart")
 	}
+	m.T.Cleanup(m.tell)
+}
+
+// tell says how everything stands where the test has failed.
+func (m *machines) tell() {
+	if !m.T.Failed() {
+		return
+	}
+	for _, pe := range m.pes {
+		for name := range vnis {
+			for _, args := range [][]string{{"vrf", name}, {"route", "export", "--vrf", name}} {
+				out, err := pe.daemon.Try(args...)
+				m.T.Logf("PE %d, %v: %v\n%s", pe.n, args, err, out)
+			}
+			for _, args := range [][]string{{"-d", "link", "show", "dev", fmt.Sprintf("vx%d", vnis[name])}, {"route"}, {"neigh", "show", "nud", "permanent"}} {
+				out, err := pe.tenants[name].TryIP(args...)
+				m.T.Logf("PE %d, %s, ip %v: %v\n%s", pe.n, name, args, err, out)
+			}
+		}
+	}
 }
 
 // reach waits until the host of a tenant at one PE gets answers from that at another, in both

@@ -31,6 +31,8 @@ type carrier struct {
 	mu    sync.Mutex
 	next  map[rib.RD]*carriage // guarded by mu; to be taken over; nil: there is none
 	awake []chan struct{}      // guarded by mu; closed when all that was to do is done
+	conf  *conf.Config         // guarded by mu: the last one
+	deaf  map[string]bool      // guarded by mu: VRFs that can take no packets now
 
 	// The loop's own.
 	by     map[rib.RD]*carriage
@@ -54,6 +56,7 @@ func newCarrier(of *changes, log *logger) *carrier {
 	c := &carrier{
 		loop: of.loop, changes: of, log: log, wake: make(chan struct{}, 1),
 		queued: make(map[speaker.Destination]bool), makes: newRouteMaker(of.loop, log),
+		deaf: make(map[string]bool),
 	}
 	of.hear = c.told
 	return c
@@ -61,10 +64,32 @@ func newCarrier(of *changes, log *logger) *carrier {
 
 // configure brings a configuration into force. It does not wait for the loop.
 func (c *carrier) configure(next *conf.Config) {
-	by := carriagesOf(next)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.next = by
+	c.conf = next
+	c.anew()
+}
+
+// setDeaf says whether a VRF can take no packets now: then other PEs are told of none of its
+// routes. It does not wait for the loop.
+func (c *carrier) setDeaf(vrf string, deaf bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.deaf[vrf] == deaf {
+		return
+	}
+	if c.deaf[vrf] = deaf; !deaf {
+		delete(c.deaf, vrf)
+	}
+	if c.conf != nil {
+		c.anew()
+	}
+}
+
+// anew has it found out again how VRFs are carried. The caller holds mu.
+func (c *carrier) anew() {
+	c.next = carriagesOf(c.conf)
+	maps.DeleteFunc(c.next, func(_ rib.RD, v *carriage) bool { return c.deaf[v.vrf] })
 	c.stir()
 }
 

@@ -168,6 +168,12 @@ func TestReloadedCarried(t *testing.T) {
 			t.Errorf("%s: the same again changed %q", name, changes)
 		}
 	}
+	for _, pfx := range customersPrefixes {
+		x.Deaf("red", true)
+		x.told("while it takes no packets", x.pe, pfx, "", 0)
+		x.Deaf("red", false)
+		eventually(t, "it takes packets again, and the PE hears of "+pfx, func() bool { return len(x.pe.fives(pfx)) == 1 })
+	}
 	x.reloadAs(rib.Extras{})
 	vpn("afterwards")
 	if x.established(t, x.pe.addr) != since {

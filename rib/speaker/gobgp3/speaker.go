@@ -244,6 +244,10 @@ func (s *Speaker) Confirmed(vrf string, whole bool, changes []rib.Confirmation) 
 	s.keeper.reach.confirm(report{vrf, whole, changes})
 }
 
+// Deaf says whether a VRF, whose routes go out by EVPN, can take no packets from other PEs now.
+// They are told of none of its routes then.
+func (s *Speaker) Deaf(vrf string, deaf bool) { s.keeper.carrier.setDeaf(vrf, deaf) }
+
 // Limits returns the limits that are configured, by VRF and neighbour, with what counts
 // against them.
 func (s *Speaker) Limits() []speaker.Limit { return s.keeper.limits.list() }

@@ -69,6 +69,9 @@ func (s *Speaker) Announce(ctx context.Context, vrf string, changes []rib.Announ
 // Confirmed does nothing: it has no neighbours to tell.
 func (s *Speaker) Confirmed(string, bool, []rib.Confirmation) {}
 
+// Deaf forgets what it is told: it tells no PE anything.
+func (s *Speaker) Deaf(string, bool) {}
+
 // Offers returns nothing: whatever it learns it has.
 func (s *Speaker) Offers(context.Context, string, netip.Prefix) ([]rib.Offer, error) { return nil, nil }
 
