@@ -298,12 +298,13 @@ func (w *pathWays) among(ways map[*nexthop.Way]struct{}) func(*rib.Attrs) bool {
 	}
 }
 
-// fewWays is how many nexthops are kept without asking whether a path has them still.
+// fewWays is how many nexthops are kept without asking whether a path has them still, where
+// they hold nothing but their memory.
 const fewWays = 4096
 
 // tidy forgets the nexthops that no path of a feed has any more.
 func (w *pathWays) tidy(feed *rib.Feed) {
-	if w.ways.Len() < max(fewWays, 2*w.kept) {
+	if w.ways.Len() < max(fewWays, 2*w.kept) && !w.ways.Spare() {
 		return
 	}
 	used := make(map[*nexthop.Way]struct{})

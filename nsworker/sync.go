@@ -196,9 +196,12 @@ func (s *tableSync) work(ctx context.Context) error {
 		}
 	}
 	s.tellUnreached()
-	s.sets.Endpoints.Tidy(s.mayTidy())
+	forget := s.sets.Endpoints.Tidy(s.mayTidy())
 	if s.sets.Objects.Tidy(s.mayTidy()) {
 		s.routes.markUsers(s.sets.Separate())
+		forget = true
+	}
+	if forget {
 		s.routes.ways.tidy(s.feed)
 	}
 	s.pass()

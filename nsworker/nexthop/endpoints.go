@@ -84,6 +84,7 @@ func (e *Endpoints) claim(way *Way) {
 	if err := e.available(way, &to); err != nil {
 		e.release(way)
 		e.waiting[way] = struct{}{}
+		e.tidy.At(e.now().Add(KeepUnused)) // the other one may be no path's any more
 		way.lead = rib.NoLead(fmt.Errorf("PE %s is not reached: %w", way.Addr, err))
 		return
 	}
@@ -164,6 +165,17 @@ func (e *Endpoints) release(way *Way) {
 func (e *Endpoints) unused(gateway netip.Addr) {
 	e.idle[gateway] = e.now()
 	e.tidy.At(e.now().Add(KeepUnused))
+}
+
+// spare tells whether a way that no set has holds an endpoint. A path may have it that is not
+// chosen, or none any more.
+func (e *Endpoints) spare() bool {
+	for way := range e.holders {
+		if len(way.sets) == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // forget ends the claims of a way that is no more.

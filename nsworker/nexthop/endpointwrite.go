@@ -35,6 +35,9 @@ func (e *Endpoints) Load(read []rib.Endpoint, trusted bool) {
 		}
 		e.ledger.Mark(gateway, entry)
 	}
+	if e.spare() {
+		e.tidy.At(e.now().Add(KeepUnused))
+	}
 }
 
 // Settle compares what is wanted of the marked endpoints with what is there.
@@ -84,11 +87,12 @@ func (e *Endpoints) Try() {
 func (e *Endpoints) TidyTime() time.Time { return e.tidy.When() }
 
 // Tidy marks for deletion what nothing has led to for a while. may says that no route hangs on
-// an earlier way.
-func (e *Endpoints) Tidy(may bool) {
+// an earlier way. It tells whether the ways are to be forgotten that no path has any more: some
+// may hold endpoints.
+func (e *Endpoints) Tidy(may bool) (forget bool) {
 	now := e.now()
 	if !may || !e.tidy.Rings(now) {
-		return
+		return false
 	}
 	for gateway, since := range e.idle {
 		entry := e.ledger.Find(gateway)
@@ -102,6 +106,7 @@ func (e *Endpoints) Tidy(may bool) {
 			e.ledger.Mark(gateway, entry)
 		}
 	}
+	return e.spare()
 }
 
 // Removal returns what deletes every endpoint of this VRF that a reading has, behind the routes.

@@ -145,6 +145,10 @@ func (w *Ways) Of(m Member, f rib.Family) *Way {
 // Len is how many there are.
 func (w *Ways) Len() int { return len(w.all) }
 
+// Spare tells whether some ways that no set has hold what others may want: it is worth asking
+// which of them paths have, however few there are.
+func (w *Ways) Spare() bool { return w.endpoints != nil && w.endpoints.spare() }
+
 // Keep forgets the ways that no set has and for which used is false.
 func (w *Ways) Keep(used func(*Way) bool) {
 	maps.DeleteFunc(w.all, func(_ wayKey, way *Way) bool {
