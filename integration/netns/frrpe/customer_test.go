@@ -14,17 +14,17 @@ log stderr all;
 protocol device {}
 protocol static four { ipv4; route 20.0.0.0/24 unreachable; }
 protocol static six { ipv6; route 2001:db8:20::/64 unreachable; }
-template bgp provider {
+template bgp upstream {
   local as 65101;
   connect retry time 1;
   error wait time 1, 2;
 }
-protocol bgp pe4 from provider {
+protocol bgp pe4 from upstream {
   neighbor 192.0.2.1 as 65000;
   source address 192.0.2.2;
   ipv4 { import all; export where proto = "four"; };
 }
-protocol bgp pe6 from provider {
+protocol bgp pe6 from upstream {
   neighbor 2001:db8:c::1 as 65000;
   source address 2001:db8:c::2;
   ipv6 { import all; export where proto = "six"; };

@@ -58,12 +58,17 @@ func (p *pinger) wait(t testing.TB, packets int64) {
 	})
 }
 
-// end ends it, and fails the test where a packet was lost.
-func (p *pinger) end(t testing.TB) {
-	t.Helper()
+// end ends it, and returns how many packets were lost.
+func (p *pinger) end() int64 {
 	close(p.stop)
 	p.done.Wait()
-	if lost := p.lost.Load(); lost > 0 {
+	return p.lost.Load()
+}
+
+// endWhole ends it, and fails the test where a packet was lost.
+func (p *pinger) endWhole(t testing.TB) {
+	t.Helper()
+	if lost := p.end(); lost > 0 {
 		t.Errorf("%s: %d of %d packets were lost", p.what, lost, p.sent.Load())
 	}
 }

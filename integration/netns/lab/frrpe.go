@@ -40,7 +40,7 @@ func (n *Namespace) PE(config string, vnis map[string]int, tenants map[string]*N
 // amongTenants is the command line of a program that starts another one where `ip netns` lists
 // these namespaces alone, by these names: FRR makes a VRF of each that it finds, whoever's it is,
 // and holds it open. Its programs find each other in a folder of their own, and not in FRR's, where
-// one FRR has room.
+// one FRR has room; and nothing of the host's configuration.
 func (n *Namespace) amongTenants(tenants map[string]*Namespace) []string {
 	n.lab.T.Helper()
 	dir := filepath.Join(n.lab.Dir, "frr-"+n.Role)
@@ -57,6 +57,7 @@ mount -t tmpfs tmpfs /run
 mkdir /run/netns /run/frr
 mount --rbind netns /run/netns
 mount --bind run /run/frr
+for dir in /etc/frr /var/lib/frr; do [ ! -d $dir ] || mount -t tmpfs tmpfs $dir; done
 exec "$@"`
 	line := []string{"unshare", "--mount", "sh", "-ec", script, dir}
 	for name, t := range tenants {
@@ -96,16 +97,16 @@ func (p *FRRPE) start() {
 	}
 }
 
-// vni gives a VRF its VNI, once zebra takes it: it may not know the VRF yet.
+// vni gives a VRF its VNI, again until zebra has it: it may not know the VRF yet.
 func (p *FRRPE) vni(vrf string, vni int) {
 	p.lab.T.Helper()
 	WaitFor(p.lab.T, fmt.Sprintf("zebra gives %s the VNI %d", vrf, vni), Patience, func() string {
-		out, err := p.all("configure terminal", "vrf "+vrf, fmt.Sprintf("vni %d", vni))
-		if err != nil || strings.Contains(out, "%") {
-			return fmt.Sprintf("%v: %s", err, out)
+		told, err := p.all("configure terminal", "vrf "+vrf, fmt.Sprintf("vni %d", vni))
+		if err != nil {
+			return fmt.Sprintf("%v: %s", err, told)
 		}
-		if out, err = p.all("show evpn vni"); err != nil || !strings.Contains(out, fmt.Sprintf("\n%d ", vni)) {
-			return fmt.Sprintf("%v: %s", err, out)
+		if out, err := p.all("show evpn vni"); err != nil || !strings.Contains(out, fmt.Sprintf("\n%d ", vni)) {
+			return fmt.Sprintf("%s; then %v: %s", told, err, out)
 		}
 		return ""
 	})
@@ -139,6 +140,29 @@ func (p *FRRPE) Restart() {
 		o.Kill()
 	}
 	p.start()
+}
+
+// Keeps tells whether FRR keeps the IP prefix routes of a neighbour that has gone without a word,
+// and asked for it (RFC 4724). FRR 8 does so for the families of IPv4 and IPv6 alone, whatever the
+// neighbour asks.
+func (p *FRRPE) Keeps(neighbor string) bool {
+	p.lab.T.Helper()
+	var peers map[string]struct {
+		Info map[string]json.RawMessage `json:"gracefulRestartInfo"`
+	}
+	p.show("show bgp neighbors "+neighbor+" json", &peers)
+	_, is := peers[neighbor].Info["l2VpnEvpn"]
+	return is
+}
+
+// Dropped is how often a session with a neighbour has ended.
+func (p *FRRPE) Dropped(neighbor string) int {
+	p.lab.T.Helper()
+	var peers map[string]struct {
+		Dropped int `json:"connectionsDropped"`
+	}
+	p.show("show bgp neighbors "+neighbor+" json", &peers)
+	return peers[neighbor].Dropped
 }
 
 // Type5 is a path of an IP prefix route of EVPN (RFC 9136) as FRR has it.
