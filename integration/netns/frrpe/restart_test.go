@@ -99,6 +99,9 @@ func TestFRRChanges(t *testing.T) {
 		}
 		return ""
 	})
+	if e, err := here.ns.Run("bridge", "fdb", "show", "dev", here.vxlan()); err != nil || !strings.Contains(e, mac+" dst 10.255.0.22") {
+		t.Errorf("the MAC address leads elsewhere: %v: %s", err, e)
+	}
 	n.goesTo(here, lab.Carried{From: netip.MustParseAddr(vtep(1)), To: netip.MustParseAddr("10.255.0.22"), VNI: 100, Router: mac})
 	blue.endWhole(t)
 
