@@ -151,3 +151,20 @@ func (pe *edge) came(t testing.TB) map[string]uint64 {
 	}
 	return counts
 }
+
+// waitReady waits until a VRF of a PE is.
+func (pe *edge) waitReady(t *testing.T, vrf string) {
+	t.Helper()
+	lab.WaitFor(t, vrf+" is ready", limit(), func() string {
+		var list struct {
+			Vrfs []struct{ Name, State, Reason string }
+		}
+		pe.daemon.JSON(&list, "vrf")
+		for _, v := range list.Vrfs {
+			if v.Name == vrf && v.State == "ready" {
+				return ""
+			}
+		}
+		return pe.daemon.Do("vrf")
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
@@ -17,37 +18,42 @@ func TestCrash(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t)
 	n.start()
-	macs, pingers, marks := map[string]string{}, []*pinger{}, map[string]int{}
+	macs, pulse, marks := map[string]string{}, n.Pulse(), map[string]int{}
 	for name, here := range n.ours.tenants {
 		macs[name] = here.mac()
-		pingers = append(pingers, n.pingers(name)...)
+		n.between(pulse, name)
 	}
 	keeps := n.peer.Keeps(vtep(1))
 	n.daemon.Kill()
-	pingers[0].wait(t, 150)
+	pulse.Lasts(15 * time.Second)
 	for name, here := range n.ours.tenants {
 		marks[name] = here.ns.Mark()
 	}
 	n.daemon.Start()
 	n.ready()
 	n.peer.WaitEstablished(vtep(1))
-	pingers[0].wait(t, 50)
+	pulse.Lasts(5 * time.Second)
 	for name := range vnis {
 		n.reach(name)
 	}
-	for _, p := range pingers {
-		switch {
-		case keeps:
-			p.endWhole(t)
-		case p.end() == 0:
-			t.Errorf("%s: FRR says that it keeps no EVPN routes, and no packet was lost", p.what)
-		}
+	if keeps {
+		pulse.EndWhole()
+	} else if _, lost := pulse.End(); lost == 0 {
+		t.Error("FRR says that it keeps no EVPN routes, and no packet was lost")
 	}
 	for name, here := range n.ours.tenants {
 		lab.Equal(t, "the MAC address of "+name, macs[name], here.mac())
 		for _, e := range here.ns.Since(marks[name]) {
 			t.Errorf("%s, after the restart: %+v", name, e)
 		}
+	}
+}
+
+// between has packets go between the hosts of a tenant, both ways and in both families.
+func (n *network) between(p *lab.Pulse, name string) {
+	for _, six := range []bool{false, true} {
+		p.Between(n.ours.tenants[name].host, host(2, six))
+		p.Between(n.frr.tenants[name].host, host(1, six))
 	}
 }
 
@@ -76,7 +82,8 @@ func TestFRRChanges(t *testing.T) {
 	n.start()
 	here, there := n.ours.tenants["red"], n.frr.tenants["red"]
 	const mac = "02:00:00:00:02:99"
-	blue := ping(n.ours.tenants["blue"].host, host(2, false))
+	blue := n.Pulse()
+	n.between(blue, "blue")
 	there.ns.IP("link", "set", "br100", "address", mac)
 	lab.WaitFor(t, "the new MAC address is the only one", lab.Patience, func() string {
 		if e := here.endpoints(); !strings.Contains(e, mac) || strings.Contains(e, frrMAC("red")) {
@@ -103,7 +110,7 @@ func TestFRRChanges(t *testing.T) {
 		t.Errorf("the MAC address leads elsewhere: %v: %s", err, e)
 	}
 	n.goesTo(here, lab.Carried{From: netip.MustParseAddr(vtep(1)), To: netip.MustParseAddr("10.255.0.22"), VNI: 100, Router: mac})
-	blue.endWhole(t)
+	blue.EndWhole()
 
 	t.Log("it is killed, and comes back with other routes")
 	n.peer.Kill()

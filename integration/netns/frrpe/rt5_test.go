@@ -158,7 +158,8 @@ func (n *network) clearedInTurn() {
 	paths(2)
 	here, there := n.ours.tenants["red"], n.frr.tenants["red"]
 	lab.WaitEqual(n.T, "FRR's sessions that vrfredist has routes of", 2, func() int { return n.sources("10.2.0.0/24") })
-	mark, pings := here.ns.Mark(), ping(here.host, host(2, false))
+	mark, pulse := here.ns.Mark(), n.Pulse()
+	n.between(pulse, "red")
 	watches := []*lab.Process{here.monitor(here.vxlan())}
 	mends := lab.FRRMajor(n.T) >= 10
 	if mends {
@@ -179,9 +180,10 @@ func (n *network) clearedInTurn() {
 		}
 	}
 	if mends {
-		pings.endWhole(n.T)
+		pulse.EndWhole()
 	} else {
-		n.T.Logf("FRR lost %d packets", pings.end())
+		sent, lost := pulse.End()
+		n.T.Logf("FRR lost %d of %d packets", lost, sent)
 	}
 	for _, e := range here.ns.Since(mark) {
 		n.T.Errorf("while sessions were cleared: %+v", e)
@@ -202,7 +204,7 @@ func (n *network) sources(prefix string) int {
 	out := n.daemon.Do("explain", prefix, "--vrf", "red")
 	count := 0
 	for _, from := range []string{vtep(2), second2} {
-		if strings.Contains(out, from) {
+		if strings.Contains(out, "RD 65000:10002 from "+from+" (") {
 			count++
 		}
 	}
