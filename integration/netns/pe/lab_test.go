@@ -80,7 +80,9 @@ func host(n int, ipv6 bool) string {
 	return fmt.Sprintf("10.%d.0.10", n)
 }
 
-// config is that of a PE's daemon, with sessions to the PEs or reflectors at these addresses.
+// config is that of a PE's daemon, with sessions to the PEs at these addresses. Of two PEs one
+// waits for the other: GoBGP closes what comes in for five seconds after a connection was closed,
+// and two of them can take turns in that for long.
 func (m *machines) config(pe *machine, neighbors ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "[global.config]\n  as = 65000\n  router-id = %q\n", vtep(pe.n))
@@ -96,6 +98,7 @@ func (m *machines) config(pe *machine, neighbors ...string) string {
     keepalive-interval = 3
   [neighbors.transport.config]
     local-address = %q
+    passive-mode = %t
   [neighbors.graceful-restart.config]
     enabled = true
     restart-time = 60
@@ -104,7 +107,7 @@ func (m *machines) config(pe *machine, neighbors ...string) string {
       afi-safi-name = "l2vpn-evpn"
     [neighbors.afi-safis.mp-graceful-restart.config]
       enabled = true
-`, addr, vtep(pe.n))
+`, addr, vtep(pe.n), addr < vtep(pe.n))
 	}
 	for name := range vnis {
 		fmt.Fprintf(&b, "\n[[vrfs]]\n  [vrfs.config]\n    name = %q\n    rd = \"65000:%d%02d\"\n    both-rt-list = [\"65000:%d\"]\n", name, vnis[name], pe.n, vnis[name])
