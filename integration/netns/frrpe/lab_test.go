@@ -1,9 +1,7 @@
 package frrpe_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/netip"
 	"strings"
 	"testing"
 
@@ -29,17 +27,6 @@ type pe struct {
 	n       int
 	core    *lab.Namespace
 	tenants map[string]*tenant
-}
-
-// tenant is a tenant at one PE.
-type tenant struct {
-	t      testing.TB
-	pe     *pe
-	name   string
-	ns     *lab.Namespace // where its interfaces are
-	device string         // the VRF device that it is; "": it is ns
-	table  int
-	host   *lab.Namespace
 }
 
 // vnis are the tenants, and what they have on the wire.
@@ -103,15 +90,6 @@ func (n *network) tenant(e *pe, name string, device bool) *tenant {
 	return t
 }
 
-// enslave has an interface in the tenant's VRF device, where it is one.
-func (t *tenant) enslave(dev string) {
-	if t.device != "" {
-		t.ns.IP("link", "set", dev, "master", t.device)
-	}
-}
-
-func (t *tenant) lan() string { return "lan-" + t.name }
-
 // bridged gives a tenant of FRR what FRR needs: a bridge with the router's MAC address, and the
 // VXLAN device in it, which is made in the core and moved.
 func bridged(t *tenant, vni int) {
@@ -140,7 +118,7 @@ func host(n int, ipv6 bool) string {
 // start starts vrfredist and FRR, and waits until both tenants reach each other.
 func (n *network) start(more ...string) {
 	n.T.Helper()
-	n.peer = n.frr.core.PE(n.frrConfig(), vnis, n.frrNamespaces())
+	n.peer = lab.StartFRRPE(n.frr.core, n.frrConfig(), vnis, n.frrNamespaces())
 	n.daemon = n.ours.core.Daemon(n.config(vtep(2))+strings.Join(more, ""), "--graceful-restart")
 	for name := range vnis {
 		n.reach(name)
@@ -265,47 +243,3 @@ func (n *network) reach(name string) {
 		n.frr.tenants[name].host.WaitPing("", host(1, six))
 	}
 }
-
-// vxlan is the VXLAN device of the tenant.
-func (t *tenant) vxlan() string { return fmt.Sprintf("vx%d", vnis[t.name]) }
-
-// link is what `ip` says of an interface of the tenant's.
-func (t *tenant) link(dev string) (link struct {
-	Address string
-	Stats64 struct {
-		Rx struct{ Packets uint64 } `json:"rx"`
-	} `json:"stats64"`
-}) {
-	t.t.Helper()
-	list := []any{&link}
-	out := t.ns.IP("-s", "-j", "link", "show", "dev", dev)
-	if err := json.Unmarshal([]byte(out), &list); err != nil || len(list) != 1 {
-		t.t.Fatalf("read %s of %s: %v: %s", dev, t.name, err, out)
-	}
-	return link
-}
-
-// received is how many packets the tenant's VXLAN device has got.
-func (t *tenant) received() uint64 { return t.link(t.vxlan()).Stats64.Rx.Packets }
-
-// mac is the address of the tenant's router.
-func (t *tenant) mac() string {
-	if t.pe.n == 2 {
-		return t.link(fmt.Sprintf("br%d", vnis[t.name])).Address
-	}
-	return t.link(t.vxlan()).Address
-}
-
-// carried is a packet of the tenant's from this PE to another one.
-func (t *tenant) carried(to *tenant) lab.Carried {
-	return lab.Carried{From: netip.MustParseAddr(vtep(t.pe.n)), To: netip.MustParseAddr(vtep(to.pe.n)), VNI: uint32(vnis[t.name]), Router: to.mac()}
-}
-
-// endpoints are the neighbours that the tenant's VXLAN device has, a line each.
-func (t *tenant) endpoints() string {
-	t.t.Helper()
-	return t.ns.IP("neigh", "show", "dev", t.vxlan(), "nud", "permanent")
-}
-
-// own are the routes that vrfredist has in the tenant.
-func (t *tenant) own() []string { return t.ns.Own(t.table) }

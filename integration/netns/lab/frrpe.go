@@ -24,15 +24,16 @@ type FRRPE struct {
 	namespaces bool // are its VRFs
 }
 
-// PE starts FRR as a PE with bgpd's configuration, and with the VNI of each of its VRFs. tenants
-// are its VRFs where those are namespaces; none: they are VRF devices, which are there before it.
-func (n *Namespace) PE(config string, vnis map[string]int, tenants map[string]*Namespace) *FRRPE {
+// StartFRRPE starts FRR as a PE in a namespace with bgpd's configuration, and with the VNI of each
+// of its VRFs. tenants are its VRFs where those are namespaces; none: they are VRF devices, which
+// are there before it.
+func StartFRRPE(n *Namespace, config string, vnis map[string]int, tenants map[string]*Namespace) *FRRPE {
 	n.lab.T.Helper()
 	n.Trust()
 	for _, t := range tenants {
 		t.Trust()
 	}
-	p := &FRRPE{ns: n, config: config, vnis: vnis, starts: n.amongTenants(tenants), namespaces: len(tenants) > 0}
+	p := &FRRPE{ns: n, config: config, vnis: vnis, starts: amongTenants(n, tenants), namespaces: len(tenants) > 0}
 	p.start()
 	return p
 }
@@ -41,7 +42,7 @@ func (n *Namespace) PE(config string, vnis map[string]int, tenants map[string]*N
 // these namespaces alone, by these names: FRR makes a VRF of each that it finds, whoever's it is,
 // and holds it open. Its programs find each other in a folder of their own, and not in FRR's, where
 // one FRR has room; and nothing of the host's configuration.
-func (n *Namespace) amongTenants(tenants map[string]*Namespace) []string {
+func amongTenants(n *Namespace, tenants map[string]*Namespace) []string {
 	n.lab.T.Helper()
 	dir := filepath.Join(n.lab.Dir, "frr-"+n.Role)
 	for _, sub := range []string{"netns", "run"} {
