@@ -45,7 +45,7 @@ func TestCarried(t *testing.T) {
 		if got := table.pes(); got != pe2Entries {
 			t.Errorf("the device has\n%s", got)
 		}
-		if got := l.kernel.objectWrites; got[0] != "set endpoint" || strings.Count(strings.Join(got, " "), "set endpoint") != 1 {
+		if _, got := l.kernel.wrote(); got[0] != "set endpoint" || strings.Count(strings.Join(got, " "), "set endpoint") != 1 {
 			t.Errorf("it was written in the order %v", got)
 		}
 		r := l.routes("red", vrf.Export)["10.2.0.0/24 vrfredist"]
@@ -75,12 +75,12 @@ func TestCarriedPELost(t *testing.T) {
 		l.start(overVXLAN())
 		l.settle()
 		l.table(red, byPE2)
-		l.kernel.writes, l.kernel.objectWrites = nil, nil
+		l.kernel.forget()
 		lost := rib.Lead{Err: errors.New("no route leads there")}
 		core.says(pe2, lost)
 		synctest.Wait()
-		if got := strings.Join(l.kernel.objectWrites, ", "); got != "add nexthop, replace nexthop" || len(l.kernel.writes) > 0 {
-			t.Errorf("the other PE took over by %q and %q", got, l.kernel.writes)
+		if writes, objects := l.kernel.wrote(); strings.Join(objects, ", ") != "add nexthop, replace nexthop" || len(writes) > 0 {
+			t.Errorf("the other PE took over by %q and %q", objects, writes)
 		}
 		l.settle()
 		l.table(red, byPE3)
@@ -145,12 +145,12 @@ func TestCarriedRestart(t *testing.T) {
 			t.Errorf("the device has\n%s", got)
 		}
 		l.stop("red", vrf.ErrExit)
-		l.kernel.writes, l.kernel.objectWrites = nil, nil
+		l.kernel.forget()
 		l.start(overVXLAN())
 		l.settle()
 		l.table(red, byPE2)
-		if len(l.kernel.writes)+len(l.kernel.objectWrites) > 0 {
-			t.Errorf("it wrote %v and %v", l.kernel.writes, l.kernel.objectWrites)
+		if writes, objects := l.kernel.wrote(); len(writes)+len(objects) > 0 {
+			t.Errorf("it wrote %v and %v", writes, objects)
 		}
 		if core.watched[vtepOf(pe2)] != 1 {
 			t.Errorf("the core is asked for %v", core.watched)

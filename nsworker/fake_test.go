@@ -259,6 +259,19 @@ func (t *fakeTable) apply(c rib.Change) error {
 	return nil
 }
 
+// wrote returns what was written of routes, and of objects and endpoints, since forget.
+func (k *fakeKernel) wrote() (writes, objects []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.writes), slices.Clone(k.objectWrites)
+}
+
+func (k *fakeKernel) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.writes, k.objectWrites = nil, nil
+}
+
 // emit is called with the kernel's mu held.
 func (t *fakeTable) emit(ev rib.KernelEvents) {
 	switch {
