@@ -279,16 +279,21 @@ func TestDevices(t *testing.T) {
 			}
 			k.made = nil
 		}
+		fails := func(err error) {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			k.fails = err
+		}
 		const make100 = "make vx100 in netns red: 100, mtu 1550, vrfredist:red"
 		c.Need("blue", rib.Binding{Netns: "blue"}, rib.Carriage{Kind: rib.EncapVXLAN, VNI: 200, Device: "vx200"})
 		expect()
-		k.fails = errors.New("the kernel has no VXLAN")
+		fails(errors.New("the kernel has no VXLAN"))
 		c.Need("red", in, is)
 		expect(make100)
 		if got := c.Making(100); got != "the kernel has no VXLAN" {
 			t.Errorf("it says %q", got)
 		}
-		k.fails = nil
+		fails(nil)
 		time.Sleep(retryFirst)
 		expect(make100)
 		if got := c.Making(100); got != "" {
