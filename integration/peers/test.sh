@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs tests with the newest BIRD and FRR as their peers, and says at its end which
-# versions ran, or that they cannot be had here and were left out.
+# Runs tests with the newest BIRD and FRR as their peers, and all those with FRR as another
+# PE, and says at its end which versions ran, or that they cannot be had here and were left
+# out.
 #
 #   integration/peers/test.sh FETCH TESTS-OF-NETNS ROWS-OF-THE-FAULT-MATRIX
 set -euo pipefail
@@ -18,5 +19,6 @@ fi
 
 export VRFREDIST_TEST_PEERS=newest
 go run ./integration/summary -pgo=off -count=1 -timeout 20m -run "$2" ./integration/netns
+go run ./integration/summary -pgo=off -count=1 -timeout 20m ./integration/netns/frrpe
 VRFREDIST_FAULT_ROUTES=1000 go run ./integration/summary -pgo=off -count=1 -timeout 20m -run "$3" ./integration/faults
 echo "Peers passed: ${fetched##*$'\n'}"

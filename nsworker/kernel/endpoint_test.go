@@ -315,6 +315,26 @@ func TestRouterThatMoves(t *testing.T) {
 	wantStand(t, ns, "vx100", lines(before)...)
 }
 
+// TestRouterThatMovedIsReadAsItStands: a reading between the two changes of a router that moves to
+// another VTEP finds two gateways for its MAC address, and deleting what was read of the first one
+// leaves what the second one needs.
+func TestRouterThatMovedIsReadAsItStands(t *testing.T) {
+	core := coreLab(t)
+	ns := tenantOf(t, core)
+	c := open(t, startHost(t), rib.Binding{Netns: ns})
+	tb := read(t, c)
+	was, is := endpoint(tb, 1, "10.255.0.2"), endpoint(tb, 1, "10.255.0.22")
+	apply(t, c, set(was))
+	apply(t, c, set(is))
+	for _, to := range read(t, c).Endpoints {
+		if to.Gateway == was.Gateway {
+			apply(t, c, unset(to))
+		}
+	}
+	wantStand(t, ns, "vx100", lines(is)...)
+	wantEndpoints(t, c, is)
+}
+
 // TestForeignEntriesAreLeft: they are never replaced or deleted, and nothing of ours comes beside them.
 func TestForeignEntriesAreLeft(t *testing.T) {
 	for _, tt := range []struct {

@@ -102,14 +102,16 @@ func (s *sight) lookNeighbor(ctx context.Context, c *client, gateway netip.Addr)
 	return nil
 }
 
-// endpoints are those of which a neighbour entry is ours.
+// endpoints are those of which a neighbour entry is ours. The forwarding entry for its MAC address
+// belongs to it where it leads to the VTEP that its gateway stands for: a router may have moved to
+// another VTEP, and have a gateway of its own there.
 func (s *sight) endpoints() (list []rib.Endpoint) {
 	for _, e := range s.neighbors {
 		if e == nil || !e.own(s.book.protocol, s.keeps) {
 			continue
 		}
 		to := rib.Endpoint{Ifindex: s.ifindex, Gateway: e.addr, MAC: e.mac}
-		if f := s.forwards[e.mac]; f != nil && f.plain() {
+		if f := s.forwards[e.mac]; f != nil && f.plain() && rib.VTEPGateway(f.addr, e.mac) == e.addr {
 			to.VTEP, to.VNI = f.addr, f.vni
 		}
 		list = append(list, to)

@@ -2,6 +2,8 @@ package lab
 
 import (
 	"os/exec"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -30,6 +32,25 @@ func newestPeers(t testing.TB) bool {
 		t.Fatal(err)
 	}
 	return p != peers.Host()
+}
+
+// FRRMajor is the first number of the version of the FRR that tests run: 8 on Debian 12.
+func FRRMajor(t testing.TB) int {
+	t.Helper()
+	p, err := peerPrograms()
+	if err != nil {
+		t.Fatal(err)
+	}
+	version, err := p.Version("bgpd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(version, ".")
+	major, err := strconv.Atoi(first)
+	if err != nil {
+		t.Fatalf("FRR says that its version is %q: %v", version, err)
+	}
+	return major
 }
 
 // peer is Peer as a command that can be run.

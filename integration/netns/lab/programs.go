@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -89,7 +90,12 @@ func (n *Namespace) zebra() string {
 func (n *Namespace) bgpd(config string, args ...string) *FRR {
 	n.lab.T.Helper()
 	p, dir := n.frr("bgpd", config, args...)
-	f := &FRR{Process: p, lab: n.lab, ns: n, args: args, socket: dir}
+	return n.answering(&FRR{Process: p, lab: n.lab, ns: n, args: args, socket: dir})
+}
+
+// answering waits until bgpd takes commands.
+func (n *Namespace) answering(f *FRR) *FRR {
+	n.lab.T.Helper()
 	WaitFor(n.lab.T, "bgpd takes commands", Patience, func() string {
 		if out, err := f.run("show bgp summary"); err != nil {
 			return err.Error() + ": " + out
@@ -103,6 +109,12 @@ func (n *Namespace) bgpd(config string, args ...string) *FRR {
 // namespace.
 func (n *Namespace) frr(program, config string, args ...string) (*Process, string) {
 	n.lab.T.Helper()
+	return n.frrBy(nil, program, config, args...)
+}
+
+// frrBy is frr by another program, which starts it: starter is its command line.
+func (n *Namespace) frrBy(starter []string, program, config string, args ...string) (*Process, string) {
+	n.lab.T.Helper()
 	dir := filepath.Join(n.lab.Dir, "frr-"+n.Role)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		n.lab.T.Fatalf("make a directory for %s: %v", program, err)
@@ -115,9 +127,13 @@ func (n *Namespace) frr(program, config string, args ...string) (*Process, strin
 	if config != "" {
 		file = n.lab.File("frr-"+n.Role+"/"+program+".conf", config)
 	}
+	// mgmtd reads no file of its own.
+	if program != "mgmtd" {
+		args = append(args, "-f", file)
+	}
 	// -P 0 keeps it from opening a telnet port.
-	args = append([]string{"-P", "0", "-f", file, "--vty_socket", dir, "-i", filepath.Join(dir, program+".pid"), "--log", "stdout"}, args...)
-	p := n.Start(program+" in "+n.Role, Peer(n.lab.T, program, args...)...)
+	args = append([]string{"-P", "0", "--vty_socket", dir, "-i", filepath.Join(dir, program+".pid"), "--log", "stdout"}, args...)
+	p := n.Start(program+" in "+n.Role, append(slices.Clip(starter), Peer(n.lab.T, program, args...)...)...)
 	// It prepares a directory for the story of its crash, and leaves it where it
 	// is killed.
 	crash := filepath.Join("/var/tmp/frr", fmt.Sprintf("%s.%d", program, p.PID()))

@@ -43,6 +43,10 @@ func VRF(t testing.TB) {
 	}
 }
 
+// HasVRF tells whether the kernel has VRF devices, for a test that takes a namespace
+// instead where it has none. Where RequireVRF is set, they are taken to be there.
+func HasVRF() bool { return os.Getenv(RequireVRF) == "1" || makeVRF() == nil }
+
 // makeVRF makes a VRF device in a namespace that ends with the process that
 // makes it.
 func makeVRF() error {
