@@ -48,6 +48,13 @@ func (k *fakeKernel) Await(rib.Binding) (<-chan struct{}, func(), error) {
 	return k.awaited, func() {}, nil
 }
 
+// refuse has it make and remove no device from now on; nil: it does again.
+func (k *fakeKernel) refuse(why error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.fails = why
+}
+
 func (k *fakeKernel) MakeVXLAN(_ context.Context, _, vrf rib.Binding, d Device) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -282,13 +289,13 @@ func TestDevices(t *testing.T) {
 		const make100 = "make vx100 in netns red: 100, mtu 1550, vrfredist:red"
 		c.Need("blue", rib.Binding{Netns: "blue"}, rib.Carriage{Kind: rib.EncapVXLAN, VNI: 200, Device: "vx200"})
 		expect()
-		k.fails = errors.New("the kernel has no VXLAN")
+		k.refuse(errors.New("the kernel has no VXLAN"))
 		c.Need("red", in, is)
 		expect(make100)
 		if got := c.Making(100); got != "the kernel has no VXLAN" {
 			t.Errorf("it says %q", got)
 		}
-		k.fails = nil
+		k.refuse(nil)
 		time.Sleep(retryFirst)
 		expect(make100)
 		if got := c.Making(100); got != "" {
@@ -340,7 +347,7 @@ func TestDevicesWakeTheirOwn(t *testing.T) {
 		if !woken("red") || woken("blue") {
 			t.Error("a device was made, and its VRF slept, or another one woke")
 		}
-		k.fails = errors.New("the kernel has no VXLAN")
+		k.refuse(errors.New("the kernel has no VXLAN"))
 		need()
 		if !woken("red") || woken("blue") {
 			t.Error("a device could not be made, and its VRF slept, or another one woke")
