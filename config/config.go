@@ -89,17 +89,17 @@ type Config struct {
 	// Changed are what the file does otherwise than in an earlier version, the first
 	// place of each (docs/UPGRADING.md), ordered by line.
 	Changed Errors
-	// Core is the network between PEs, where its VTEP is valid, and CoreInterfaces are the
-	// patterns of the interfaces that lead to it.
-	Core           rib.Core
-	CoreInterfaces []string
 	Carriage
 	// ManageSysctls lets the daemon set the sysctls that it needs, where they are not set.
 	ManageSysctls bool
 }
 
-// Carriage is what is needed for VRFs with an encapsulation beside the core.
+// Carriage is what is needed for VRFs with an encapsulation.
 type Carriage struct {
+	// Core is the network between PEs, where its VTEP is valid, and CoreInterfaces are the
+	// patterns of the interfaces that lead to it.
+	Core           rib.Core
+	CoreInterfaces []string
 	// ManageLinks lets the daemon make the VXLAN devices of VRFs.
 	ManageLinks bool
 	// EVPN says that a neighbour has the family by which such VRFs have their routes from other
@@ -179,7 +179,8 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 		p.at(root.get("global").get("config").get("port"), "leaves GoBGP without a listener, which neighbours with netns need; write a port, or remove the key for 179")
 	}
 	checkBGP(p, bgp, conf, index)
-	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised, Core: settings.core.Core, CoreInterfaces: settings.core.interfaces}
+	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised}
+	c.Core, c.CoreInterfaces = settings.core.Core, settings.core.interfaces
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
 	}

@@ -92,7 +92,7 @@ func TestDiagnose(t *testing.T) {
 func TestGatherCore(t *testing.T) {
 	h := &fakeHost{asked: make(map[string]uint8), absent: "b"}
 	specs := []vrf.Spec{{Name: "a", Binding: rib.Binding{Netns: "a"}, Carriage: rib.Carriage{Kind: rib.EncapVXLAN}}, {Name: "b", Binding: rib.Binding{Netns: "b"}}}
-	cfg := &config.Config{Core: rib.Core{Netns: "core"}, CoreInterfaces: []string{"core*"}, Carriage: config.Carriage{EVPN: true}}
+	cfg := &config.Config{Carriage: config.Carriage{Core: rib.Core{Netns: "core"}, CoreInterfaces: []string{"core*"}, EVPN: true}}
 	facts, err := gather(t.Context(), h, cfg, specs)
 	if err != nil {
 		t.Fatal(err)

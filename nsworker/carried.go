@@ -2,6 +2,7 @@ package nsworker
 
 import (
 	"net/netip"
+	"strings"
 
 	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
@@ -187,3 +188,8 @@ func (onlookersCore) Follow(string) (<-chan struct{}, func()) { return nil, func
 func (onlookersCore) Need(string, rib.Binding, rib.Carriage)  {}
 func (onlookersCore) Drop(string)                             {}
 func (onlookersCore) Wrote(rib.Where, []rib.Change)           {}
+
+// besideReason is a reason with another one.
+func besideReason(reason, more string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(reason+"; "+more, "; "), "; ")
+}

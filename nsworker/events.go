@@ -1,7 +1,6 @@
 package nsworker
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -161,36 +160,8 @@ func (s *tableSync) onConnected(prefix netip.Prefix) {
 	}
 }
 
-// setOwn takes in what the VRF's own prefixes are now, and has those decided anew that came
-// and went.
-func (s *tableSync) setOwn(own *rib.OwnPrefixes) {
-	came, went := own.Since(s.routes.own)
-	first := s.routes.own == nil
-	s.routes.own = own
-	if !first && len(came)+len(went) == 0 {
-		return
-	}
-	if s.spec.VRF == "" {
-		s.deps.Board.publishOwn(s.name, own)
-	}
-	for _, prefix := range append(came, went...) {
-		s.routes.chooseAgain(prefix)
-	}
-}
-
 // Tables beside the VRF's own are read for import alone: nothing is written to them, and no
 // nexthop is looked up in them.
-
-// setBeside takes in what another table holds now.
-func (s *tableSync) setBeside(table uint32, now *rib.ForeignTable) {
-	v := s.view()
-	next := maps.Clone(v.Beside) // others may read the old one
-	if next == nil {
-		next = make(map[uint32]*rib.ForeignTable)
-	}
-	next[table] = now
-	v.Beside = next
-}
 
 // onBeside takes in a change that another program made in such a table.
 func (s *tableSync) onBeside(ev rib.RouteEvent) {

@@ -314,3 +314,13 @@ type onlooker struct {
 func (o onlooker) pathWays() *pathWays {
 	return newPathWays(nexthop.NewDecidedWays(o.resolver, o.decided), o.spec, o.link)
 }
+
+// found keeps the nexthop of a path by its parts.
+func (w *pathWays) found(f rib.Family, via *rib.Via, p *rib.Path, way *nexthop.Way) {
+	by := w.byVia[f][via]
+	if by == nil {
+		by = new(viaWays)
+		w.byVia[f][via] = by
+	}
+	by.put(p, way)
+}

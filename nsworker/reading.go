@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -186,4 +187,32 @@ func (s *tableSync) progress(prefixes, waiting int, reading bool) vrf.Progress {
 		return vrf.Progress{Phase: "announcing routes", Done: now, Total: now + s.announced.Waiting()}
 	}
 	return vrf.Progress{}
+}
+
+// setBeside takes in what another table holds now.
+func (s *tableSync) setBeside(table uint32, now *rib.ForeignTable) {
+	v := s.view()
+	next := maps.Clone(v.Beside) // others may read the old one
+	if next == nil {
+		next = make(map[uint32]*rib.ForeignTable)
+	}
+	next[table] = now
+	v.Beside = next
+}
+
+// setOwn takes in what the VRF's own prefixes are now, and has those decided anew that came
+// and went.
+func (s *tableSync) setOwn(own *rib.OwnPrefixes) {
+	came, went := own.Since(s.routes.own)
+	first := s.routes.own == nil
+	s.routes.own = own
+	if !first && len(came)+len(went) == 0 {
+		return
+	}
+	if s.spec.VRF == "" {
+		s.deps.Board.publishOwn(s.name, own)
+	}
+	for _, prefix := range append(came, went...) {
+		s.routes.chooseAgain(prefix)
+	}
 }

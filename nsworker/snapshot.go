@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
@@ -143,11 +142,6 @@ func byWhichLeak(best rib.Path) string {
 		return ""
 	}
 	return fmt.Sprintf("leaked from VRF %q", best.Attrs.Source)
-}
-
-// besideReason is a reason with another one.
-func besideReason(reason, more string) string {
-	return strings.TrimSuffix(strings.TrimPrefix(reason+"; "+more, "; "), "; ")
 }
 
 // comparePrefixes orders IPv4 before IPv6, then by address, then short to long.

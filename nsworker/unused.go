@@ -55,13 +55,3 @@ func (w *pathWays) tidy(feed *rib.Feed) {
 	w.ways.Keep(func(way *nexthop.Way) bool { _, is := used[way]; return is })
 	w.kept = w.ways.Len()
 }
-
-// found keeps the nexthop of a path by its parts.
-func (w *pathWays) found(f rib.Family, via *rib.Via, p *rib.Path, way *nexthop.Way) {
-	by := w.byVia[f][via]
-	if by == nil {
-		by = new(viaWays)
-		w.byVia[f][via] = by
-	}
-	by.put(p, way)
-}
