@@ -23,7 +23,10 @@ func explainTold(w *rib.Walk, f *facts) {
 	for i := range hearers {
 		h := &hearers[i]
 		line := fmt.Sprintf("%s: ", h.Name)
-		if h.VRF != f.spec.Of() {
+		switch {
+		case h.EVPN:
+			line = fmt.Sprintf("%s, by EVPN: ", h.Name)
+		case h.VRF != f.spec.Of():
 			line = fmt.Sprintf("%s, as a VPN route: ", h.Name)
 		}
 		if h.Told {

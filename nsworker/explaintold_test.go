@@ -22,12 +22,13 @@ func TestExplainTold(t *testing.T) {
 			Sent: []rib.SentPath{{Path: path, By: `policy "to-pe", rule 2 (mine)`, Then: []string{`policy "to-pe", rule 1`}}, {Path: path, Out: true}},
 			Hearers: []rib.Hearer{
 				{Name: "192.0.2.7", VRF: "default", Path: path, By: "its session is not up"},
+				{Name: "192.0.2.8", VRF: "default", Path: path, EVPN: true, Told: true, Terms: "nexthop 10.255.0.1"},
 				{Name: "10.0.0.2 in netns red", VRF: "red", Path: path, Told: true, Terms: "nexthop 10.0.0.1 AS path 65000", By: `policy "out", rule 1`, Then: []string{`policy "out", rule 1`}},
 			},
 		}}
 		want := []string{
 			"bgp.send lets 1 of 2 paths of this VRF out as VPN routes", `kept: policy "to-pe", rule 2 (mine) rejects it`, `changed by policy "to-pe", rule 1`, "goes out: no rule decides it",
-			"1 of 2 neighbours are told of it", "192.0.2.7, as a VPN route: not told: its session is not up",
+			"2 of 3 neighbours are told of it", "192.0.2.8, by EVPN: told, with nexthop 10.255.0.1", "192.0.2.7, as a VPN route: not told: its session is not up",
 			"10.0.0.2 in netns red: told, with nexthop 10.0.0.1 AS path 65000", `changed by policy "out", rule 1, accepted by policy "out", rule 1`,
 		}
 		said := text(l.explained("red", "10.1.0.0/16").Export)

@@ -22,6 +22,7 @@ type SentPath struct {
 type Hearer struct {
 	Name string // as people call it
 	VRF  string // "default": it is in none
+	EVPN bool   // it is about a route of EVPN; of one in no VRF else about a VPN route
 	Told bool
 	Path Path // of which it is told, or is not; without Attrs: there is none of which anybody is
 	// By is what decided, in the words of the configuration or of BGP; "": nothing is in the way.

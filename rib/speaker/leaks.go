@@ -185,8 +185,7 @@ func (s *source) leaks(yield func(*leak) bool) {
 	}
 }
 
-// seed counts what came in before, so that the limit goes on letting in the same, as far as it
-// does.
+// seed counts what came in before, so that the limit goes on letting in the same.
 func (l *leak) seed() {
 	clear(l.held)
 	l.to[0].feed.Each(func(p rib.Path) {

@@ -33,6 +33,7 @@ func screened(vrfs ...string) map[string]rib.Advertising {
 type screening struct {
 	*running
 	t                         *testing.T
+	text                      []byte
 	pe, customer, site, other *peer
 }
 
@@ -42,7 +43,7 @@ func newScreening(t *testing.T) *screening {
 		t: t, pe: newPeer(t, "127.0.0.2", 65000, allFamilies...), customer: newPeer(t, "127.0.0.4", 65003, families...),
 		site: newPeer(t, "127.0.0.5", 65000, families...), other: newPeer(t, "127.0.0.6", 65006, families...),
 	}
-	text := toJSON(t, baseConf([]any{
+	x.text = toJSON(t, baseConf([]any{
 		vrfConf("blue", "65000:2", []string{"65000:9"}, []string{"65000:2"}),
 		vrfConf("red", "65000:1", []string{"65000:1", "65000:9"}, []string{"65000:1"}),
 	}, []any{
@@ -51,7 +52,7 @@ func newScreening(t *testing.T) *screening {
 		inVRF(neighborConf(x.site.addr, 65000, x.site.port, families...), "red"),
 		inVRF(neighborConf(x.other.addr, 65006, x.other.port, families...), "blue"),
 	}))
-	x.running = runWith(t, Options{Config: text, Extras: rib.Extras{Screened: []string{"red"}}}, func(s *Speaker) {
+	x.running = runWith(t, Options{Config: x.text, Extras: rib.Extras{Screened: []string{"red"}}}, func(s *Speaker) {
 		if err := s.Withhold(context.Background(), screened("red")); err != nil {
 			t.Fatal(err)
 		}

@@ -24,13 +24,17 @@ type goingOut struct {
 	t               *testing.T
 	pe, abroad      *peer
 	customer, other *peer
+	towards         []string // families of the sessions with PEs
 }
 
-func newGoingOut(t *testing.T) *goingOut {
+func newGoingOut(t *testing.T, towards ...string) *goingOut {
 	families := []string{"ipv4-unicast", "ipv6-unicast"}
+	if len(towards) == 0 {
+		towards = allFamilies
+	}
 	return &goingOut{
-		t, newPeer(t, "127.0.0.2", 65000, allFamilies...), newPeer(t, "127.0.0.3", 65009, allFamilies...),
-		newPeer(t, "127.0.0.4", 65003, families...), newPeer(t, "127.0.0.5", 65004, families...),
+		t, newPeer(t, "127.0.0.2", 65000, towards...), newPeer(t, "127.0.0.3", 65009, towards...),
+		newPeer(t, "127.0.0.4", 65003, families...), newPeer(t, "127.0.0.5", 65004, families...), towards,
 	}
 }
 
@@ -42,7 +46,7 @@ func (x *goingOut) read(fallback string, rules ...obj) *config.Config {
 		vrfConf("blue", "65000:2", []string{"65000:2"}, []string{"65000:2"}),
 		vrfConf("red", "65000:1", []string{"65000:1"}, []string{"65000:1"}),
 	}, []any{
-		neighborConf(x.pe.addr, 65000, x.pe.port, allFamilies...), neighborConf(x.abroad.addr, 65009, x.abroad.port, allFamilies...),
+		neighborConf(x.pe.addr, 65000, x.pe.port, x.towards...), neighborConf(x.abroad.addr, 65009, x.abroad.port, x.towards...),
 		inVRF(neighborConf(x.customer.addr, 65003, x.customer.port, families...), "red"),
 		inVRF(neighborConf(x.other.addr, 65004, x.other.port, families...), "blue"),
 	})

@@ -26,6 +26,8 @@ type telling struct {
 	words   conf.Words
 	decoder *decoder
 	called  func(string) string // how people call a neighbour; nil: as BGP does
+	carried bool                // what goes out of the VRF is told by EVPN
+	best    *bgpPath            // of the VRF's own destination
 	out     rib.Telling
 }
 
@@ -63,11 +65,13 @@ func (t *telling) find(rds []rib.RD) {
 	if of == nil {
 		return
 	}
+	configured, _ := t.inForce().VRF(t.vrf)
+	t.carried = configured.Carried != nil
 	for _, rd := range rds {
 		own := rdIs(of.Rd, rd)
 		if native, err := bgp.ParseRouteDistinguisher(rd.Dotted()); err == nil {
 			t.destination(nlriOf(t.prefix, &bgpVRF{Rd: native}), of, own)
-			if own { // no neighbour in a VRF is told of EVPN
+			if own && t.carried { // no neighbour in a VRF is told of EVPN
 				t.destination(evpnNLRI(native, t.prefix, 0), of, own)
 			}
 		}
@@ -95,6 +99,9 @@ func (t *telling) destination(nlri bgp.AddrPrefixInterface, of *bgpVRF, own bool
 	}
 	if !own && (best == nil || !canImportToVRF(of, best)) {
 		return
+	}
+	if own && isVPN(family) {
+		t.best = best
 	}
 	for name, p := range t.peers() {
 		switch home := p.judgedBy(); {
@@ -149,8 +156,10 @@ func (t *telling) sentBy(s *rib.SentPath, statement unsafe.Pointer, policy strin
 func sendMarkOn(p *bgpPath) (rib.RT, bool) {
 	for _, a := range p.attributes() {
 		if ext, is := a.(*bgp.PathAttributeExtendedCommunities); is {
-			if i := slices.IndexFunc(ext.Value, isMark); i >= 0 {
-				return decodeRT(ext.Value[i])
+			for _, target := range ext.Value {
+				if rt, is := decodeRT(target); is && rib.IsSendMark(rt) {
+					return rt, true
+				}
 			}
 		}
 	}
@@ -182,18 +191,24 @@ func (t *telling) hearer(name string, p livePeer, home string, family bgp.RouteF
 		for _, a := range n.AfiSafis {
 			has = has || a.State.Family == family
 		}
+		byEVPN := false
 		if up {
 			_, has = (*p.families.in(p.fsm))[family]
+			_, byEVPN = (*p.families.in(p.fsm))[bgp.RF_EVPN]
 		}
+		has = has && !(byEVPN && t.carried && isVPN(family)) // it is told by EVPN
 	})
 	if !has {
 		return
 	}
-	h := rib.Hearer{Name: name, VRF: home}
+	h := rib.Hearer{Name: name, VRF: home, EVPN: family == bgp.RF_EVPN}
 	if t.called != nil {
 		h.Name = t.called(name)
 	}
-	if best != nil {
+	switch {
+	case h.EVPN && t.best != nil:
+		h.Path = t.decoded(t.best) // of which the route is made
+	case best != nil:
 		h.Path = t.decoded(best)
 	}
 	switch {

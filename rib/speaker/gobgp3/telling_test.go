@@ -24,6 +24,9 @@ func (r *running) tellings(t *testing.T, vrf, pfx string) string {
 		out = append(out, fmt.Sprintf("out %v by %s then %q", s.Out, s.By, s.Then))
 	}
 	for _, h := range x.Hearers {
+		if h.EVPN {
+			h.VRF += " by EVPN"
+		}
 		out = append(out, fmt.Sprintf("%s in %s: %v by %s then %q %s", h.Name, h.VRF, h.Told, h.By, h.Then, h.Terms))
 	}
 	return strings.Join(out, "\n")
@@ -80,6 +83,9 @@ func TestTellingOfSend(t *testing.T) {
 		obj{"prefixes": []string{"10.2.0.0/16", "2001:db8:2::/48"}, "action": "reject"},
 		obj{"name": "mine", "prefixes": []string{"10.1.0.0/16", "2001:db8:1::/48"}, "action": "accept"})
 	s := run(t, Options{Config: c.BGP, Extras: c.Extras})
+	for _, p := range []*peer{x.pe, x.abroad, x.customer} {
+		s.awaitState(t, p.addr, "established")
+	}
 	community := &api.CommunitiesAttribute{Communities: []uint32{65003<<16 | 1}}
 	for i, pfx := range []string{"10.1.0.0/16", "2001:db8:1::/48"} {
 		x.customer.announce(spec{prefix: pfx, attrs: []proto.Message{community}})
