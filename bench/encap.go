@@ -80,10 +80,10 @@ func (e *encapRun) play(t *stage, name string) float64 {
 	}
 	slabs := unreclaimable(t)
 	v := w.receive(e.r, name, o)
-	cpu, before := cpuTime(t, v.pids()), received(t, v.pid(), "eth0")
+	cpu, before := cpuTime(t, v.pids()), received(t, v.pid())
 	speaks(t, e.r.far, fmt.Sprintf("%v %v %d %s %s", peerAddr, routerAddr, as, stream, c))
 	begin := t.until("the first routes arrive", 30*time.Second, time.Millisecond, func() bool {
-		return received(t, v.pid(), "eth0") > before+4096
+		return received(t, v.pid()) > before+4096
 	})
 	if name == ours {
 		v.has = func(p netip.Prefix) bool {

@@ -80,11 +80,11 @@ func (r *receiver) fill(w *work, table []netip.Prefix, feed func()) time.Duratio
 		before = routes(t, r.pid(), ipv6)
 	}
 	sample := sampled(table, samples)
-	bytes := received(t, r.pid(), "eth0")
+	bytes := received(t, r.pid())
 	feed()
 	// An OPEN and what TCP needs are some hundred bytes.
 	begin := t.until("the first routes arrive", 30*time.Second, time.Millisecond, func() bool {
-		return received(t, r.pid(), "eth0") > bytes+4096
+		return received(t, r.pid()) > bytes+4096
 	})
 	end := arrival(r, sample)
 	if inKernel {
@@ -279,7 +279,7 @@ func (l *loaded) restart() {
 	bytes := int64(-1)
 	s.feed("full4", true)
 	begin := t.until("the first routes arrive again", 30*time.Second, time.Millisecond, func() bool {
-		now := received(t, r.pid(), "eth0")
+		now := received(t, r.pid())
 		if bytes < 0 {
 			bytes = now
 		}

@@ -17,7 +17,7 @@ func (x *index) chose(s *source, c *rib.Choice) {
 		some = some || len(p.room) > 0
 	}
 	switch {
-	case !some && x.at.of(d) == nil:
+	case !some && x.at.of(d) == nil && !s.holds(d): // an index that has yet to read it may hold some
 		s.forget(d)
 		return // nobody has anything of it
 	case some && !s.has(own):
@@ -46,6 +46,16 @@ func (s *source) has(paths []rib.Path) bool {
 	return !slices.ContainsFunc(paths, func(p rib.Path) bool {
 		return !slices.ContainsFunc(now, func(q rib.Path) bool { return q.RD == p.RD && q.ID == p.ID && q.Attrs == p.Attrs })
 	})
+}
+
+// holds tells whether some of a destination came in by a leak.
+func (s *source) holds(d Destination) bool {
+	for l := range s.leaks {
+		if _, held := l.held[d]; held {
+			return true
+		}
+	}
+	return false
 }
 
 // forget forgets a destination that limits keep out.

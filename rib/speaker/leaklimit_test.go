@@ -156,3 +156,40 @@ func TestForesightOfALimit(t *testing.T) {
 		}
 	}
 }
+
+// TestRejectedBeforeItIsRead: what a changed policy of a leak rejects goes too where the worker has
+// chosen before the tables were read again.
+func TestRejectedBeforeItIsRead(t *testing.T) {
+	t.Parallel()
+	feeds := NewFeeds(threeVRFs)
+	prefix := netip.MustParsePrefix("10.0.0.0/16")
+	d, p := of(Default, prefix, 1)
+	rules := func(j rib.Judge) map[string][]rib.LeakRule {
+		return map[string][]rib.LeakRule{"red": {{From: Default, Policy: j}}}
+	}
+	in := NewIntake(threeVRFs, rules(&refuser{50}), nil, feeds, NewMarkers(), nil)
+	in.Sync()
+	take(in, d, p)
+	says(t, in, feeds, Default, prefix)
+	if in := feedOf(t, feeds, "red").WithPaths(); len(in) != 1 {
+		t.Fatalf("in red are %v", in)
+	}
+	again := NewIntake(threeVRFs, rules(never{}), nil, feeds, NewMarkers(), nil)
+	again.Replace(in)
+	says(t, again, feeds, Default, prefix)
+	take(again, d, p)
+	again.Sync()
+	if in := feedOf(t, feeds, "red").WithPaths(); len(in) != 0 {
+		t.Errorf("in red are %v", in)
+	}
+}
+
+// never is a policy that rejects everything.
+type never struct{}
+
+func (never) Name() string   { return "never" }
+func (never) String() string { return "never" }
+
+func (never) Judge(s rib.Subject, _ *rib.Hearing) rib.Ruling {
+	return rib.Ruling{Attrs: s.Attrs, Rejected: true, By: "the test"}
+}

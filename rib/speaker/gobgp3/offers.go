@@ -94,13 +94,13 @@ func (o *offering) look(p livePeer, vrf string, nlri bgp.AddrPrefixInterface) {
 		if err != nil {
 			continue // nothing can be said of whose it is
 		}
-		reason := ""
+		offer := rib.Offer{Path: path}
 		if unusable != nil {
-			reason = unusable.Error()
+			offer.Reason = unusable.Error()
 		} else {
-			reason = o.why(p, sent, as)
+			offer.Reason = o.why(p, sent, as)
 		}
-		o.found = append(o.found, rib.Offer{Path: path, Reason: reason})
+		o.found = append(o.found, offer)
 	}
 }
 

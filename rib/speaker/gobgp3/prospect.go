@@ -182,13 +182,12 @@ func (p *prospect) announcement(at spot) (path *bgpPath, decided bool) {
 	if len(p.ours) == 0 {
 		return nil, false
 	}
-	name, prefix, err := speaker.Default, netip.Prefix{}, error(nil)
+	name := speaker.Default
+	prefix, err := unicastPrefix(at.nlri)
 	if isVPN(at.family) {
 		var rd rib.RD
 		rd, prefix, err = vpnPrefix(at.nlri)
 		name = p.homes[rd]
-	} else {
-		prefix, err = unicastPrefix(at.nlri)
 	}
 	a, decided := p.ours[name][prefix]
 	if err != nil || a == nil {

@@ -120,7 +120,7 @@ func (t *telling) sent(d *bgpDestination) {
 		return
 	}
 	for _, p := range d.knownPathList {
-		if _, marked := sendMarkOn(p); !marked {
+		if !hasSendMark(p) {
 			continue // another router's under this VRF's RD
 		}
 		s := rib.SentPath{Path: t.decoded(p), Out: true}
@@ -140,7 +140,7 @@ func (t *telling) sent(d *bgpDestination) {
 func (t *telling) sentBy(s *rib.SentPath, statement unsafe.Pointer, policy string, p *bgpPath, options *bgpPolicyOptions) *bgpPath {
 	name := t.words.Of(policy, *t.statementName.in(statement))
 	result, next := statementApply(statement, t.log, p, options)
-	_, marked := sendMarkOn(next)
+	marked := hasSendMark(next)
 	switch {
 	case result == rejectRoute:
 		s.Out, s.By = false, name
@@ -152,18 +152,17 @@ func (t *telling) sentBy(s *rib.SentPath, statement unsafe.Pointer, policy strin
 	return next
 }
 
-// sendMarkOn is the mark that a VPN route has.
-func sendMarkOn(p *bgpPath) (rib.RT, bool) {
+// hasSendMark tells whether a VPN route has the mark by which policies know what goes out of a VRF.
+func hasSendMark(p *bgpPath) bool {
 	for _, a := range p.attributes() {
 		if ext, is := a.(*bgp.PathAttributeExtendedCommunities); is {
-			for _, target := range ext.Value {
-				if rt, is := decodeRT(target); is && rib.IsSendMark(rt) {
-					return rt, true
-				}
-			}
+			return slices.ContainsFunc(ext.Value, func(c bgp.ExtendedCommunityInterface) bool {
+				rt, is := decodeRT(c)
+				return is && rib.IsSendMark(rt)
+			})
 		}
 	}
-	return 0, false
+	return false
 }
 
 // decoded is a path of GoBGP's; without Attrs, where it cannot be decoded.

@@ -52,7 +52,7 @@ func Compare(old, next *conf.Config, drift *Drift) (*speaker.Preview, *Effects) 
 		c.out.Goes = c.goes
 	}
 	x := &Effects{Rejudged: c.rejudged(drift), Lost: c.lost, Anew: c.out.Anew}
-	c.out.Foresight.Rejudged = len(x.In) > 0 || x.Local
+	c.out.Rejudged = len(x.In) > 0 || x.Local
 	return &c.out, x
 }
 
