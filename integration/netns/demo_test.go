@@ -26,7 +26,7 @@ func newDemo(t *testing.T, as *syscall.SysProcAttr) *demo {
 	t.Helper()
 	newLab(t, "unshare", frr, "vtysh") // skips where these are not there
 	d := &demo{dir: openDir(t)}
-	for _, name := range []string{"scripts/demo.sh", "scripts/install-deps.sh", "examples/demo/vrfredist.toml", "examples/demo/upstream.conf"} {
+	for _, name := range []string{"scripts/demo.sh", "scripts/install-deps.sh", "examples/demo/vrfredist.toml", "examples/demo/west.toml", "examples/demo/upstream.conf"} {
 		copyFile(t, filepath.Join("../..", name), filepath.Join(d.dir, name))
 	}
 	program := filepath.Join(d.dir, "vrfredist")
