@@ -195,7 +195,7 @@ func (t *telling) hearer(name string, p livePeer, home string, family bgp.RouteF
 			_, has = (*p.families.in(p.fsm))[family]
 			_, byEVPN = (*p.families.in(p.fsm))[bgp.RF_EVPN]
 		}
-		has = has && !(byEVPN && t.carried && isVPN(family)) // it is told by EVPN
+		has = has && (!byEVPN || !t.carried || !isVPN(family)) // it is told by EVPN
 	})
 	if !has {
 		return
