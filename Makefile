@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 
-.PHONY: help build deb test faults walk demo lint generate generate-check docs deps clean
+.PHONY: help build deb rpm image packages test test-host faults walk demo lint generate generate-check docs deps clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -11,20 +11,35 @@ help: ## Say what there is to make
 build: ## Build bin/vrfredist, static, with its version in it
 	@scripts/build.sh bin/vrfredist
 
-deb: ## Build the Debian package into bin
-	@scripts/deb.sh bin
+# Go builds for either on either.
+ARCHS ?= amd64 arm64
 
-# These wait for sessions most of their time, minutes of it: they begin first, and three
-# packages at once are not more than two processors bear.
-LONGEST := ./rib/speaker/gobgp3 ./integration/netns
+deb: ## Build the Debian packages into bin (ARCHS="amd64 arm64")
+	@for arch in $(ARCHS); do GOARCH=$$arch scripts/deb.sh bin || exit; done
 
-test: ## Install what is missing, run every test with the race detector, and sum up
-	@scripts/install-deps.sh test
-	@echo "The fault matrix (integration/faults) breaks things for minutes and has targets of its own: make faults-quick, and make faults."
-	go run ./integration/summary -race -pgo=off -count=1 -timeout 20m -p 3 $(LONGEST) $$(go list ./... | grep -vE '/integration/faults(/devices)?$$')
+rpm: ## Build the packages for distributions with RPM into bin (ARCHS="amd64 arm64")
+	@for arch in $(ARCHS); do GOARCH=$$arch scripts/rpm.sh bin || exit; done
+
+image: ## Build the OCI image into bin, for all of ARCHS, without a container engine
+	@ARCHS="$(ARCHS)" scripts/image.sh bin
+
+packages: deb rpm image ## Build all that is published into bin
+
+# These take longest, and wait for sessions most of their time: they begin first, so that
+# none of them is left over at the end, and three packages at once are not more than two
+# processors bear.
+LONGEST := ./rib/speaker/gobgp3 ./integration/netns ./integration/netns/pe ./integration/walk ./integration/service ./integration/operator
+
+test: test-host ## Install what is missing, run every test with the race detector, and sum up
 	@$(MAKE) --no-print-directory fuzz FOR=60s
 	@$(MAKE) --no-print-directory test-vm-if-needed
 	@$(MAKE) --no-print-directory test-booted
+
+.PHONY: test-host
+test-host:
+	@scripts/install-deps.sh test
+	@echo "The fault matrix (integration/faults) breaks things for minutes and has targets of its own: make faults-quick, and make faults."
+	go run ./integration/summary -race -pgo=off -count=1 -timeout 20m -p 3 $(LONGEST) $$(go list ./... | grep -vE '/integration/faults(/devices)?$$')
 
 demo: ## Show two tenants with the same prefixes, on one machine and on two, in namespaces of its own
 	@scripts/demo.sh
@@ -45,17 +60,19 @@ deps: ## Install what the tests need (as root; no service is started)
 	@scripts/install-deps.sh test
 
 # The daemon of these runs has no race detector: it would be most of what is measured,
-# and twice the time in the virtual machine. make test runs its code with it.
-MATRIX = vm=""; unshare -n ip link add probe type vrf table 10 2>/dev/null || { $(VMRUN) -prepare && vm=$(VMRUN); }; \
+# and twice the time in the virtual machine. make test runs its code with it. Where nothing is
+# measured it is the one of test-vm, without the profile that builds all packages anew.
+MATRIX = vm=""; unshare -n ip link add probe type vrf table 10 2>/dev/null || { $(VMRUN) -prepare && $(VM_UML) -prepare && vm="$(VM_UML)"; }; \
 	VRFREDIST_FAULT_ROUTES=$(1) VRFREDIST_TEST_DAEMON=$(CURDIR)/.cache/faults/vrfredist \
-	go run ./integration/faults/matrix $(2) -vm "$$vm"
+	go run ./integration/faults/matrix $(2) -vm "$$vm" $${vm:+-srv6 $(VMRUN)}
 
 .PHONY: faults-program faults-quick
 faults-program: vmrun
 	@scripts/install-deps.sh test
 	@mkdir -p .cache/faults
-	go build -o .cache/faults/vrfredist ./cmd/vrfredist
+	go build -pgo=$(or $(PGO),auto) -o .cache/faults/vrfredist ./cmd/vrfredist
 
+faults-quick: PGO := off
 faults: faults-program ## Run the whole fault matrix at full size, print it, and write it to docs/RELIABILITY.md
 	@$(call MATRIX,100000,-o docs/RELIABILITY.md)
 
@@ -70,6 +87,11 @@ walk: ## Walk at random on the real kernel (as root; FOR=1h is how long, SEED=7 
 .PHONY: fuzz
 fuzz: ## Look for messages that the guard lets through and GoBGP does not survive (FOR=1h is how long)
 	go test ./rib/speaker/gobgp3 -pgo=off -run '^$$' -fuzz '^FuzzGuard$$' -fuzztime $(FOR) -fuzzminimizetime 5s
+
+.PHONY: vm
+vm: vmrun ## Run a command in the virtual machine, whose kernel has VRF devices and MPLS (CMD='ip link add red type vrf table 10')
+	@$(VMRUN) -prepare
+	@$(VMRUN) $(CMD)
 
 clean: ## Remove what was built
 	rm -rf bin .cache
@@ -86,7 +108,7 @@ bench-programs: build
 	go build -trimpath -o bin/bench ./bench
 	TAGS=unguarded scripts/build.sh bin/vrfredist-unguarded
 
-bench: bench-programs ## Measure against BIRD and FRR (as root, three quarters of an hour), and write bench/RESULTS.md
+bench: bench-programs ## Measure against BIRD and FRR, the host's and Debian's newest (as root, two hours), and write bench/RESULTS.md
 	bin/bench
 
 # Profile-guided optimisation: go build takes cmd/vrfredist/default.pgo by itself.
@@ -102,5 +124,5 @@ bench-tuning: bench-programs ## What each setting gives (as root, some minutes),
 	@mkdir -p bench/tuning
 	bin/bench -tuning -scale 0.2 -out bench/tuning
 
-bench-quick: bench-programs ## The same, small and once, in three minutes, into .cache/bench
+bench-quick: bench-programs ## The same, small and once, in some minutes, into .cache/bench
 	bin/bench -scale 0.05 -runs 1 -out .cache/bench

@@ -1,6 +1,7 @@
 package house_test
 
 import (
+	"fmt"
 	"go/ast"
 	"go/importer"
 	"go/parser"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -133,7 +135,7 @@ func references(t *testing.T, p listed) graph {
 		g[name] = make(map[string]bool)
 	}
 	info := &types.Info{Uses: make(map[*ast.Ident]types.Object), Selections: make(map[*ast.SelectorExpr]*types.Selection)}
-	conf := types.Config{Importer: exports(t, set, p.ImportPath)}
+	conf := types.Config{Importer: exports(t, set)}
 	pkg, err := conf.Check(p.ImportPath, set, files, info)
 	if err != nil {
 		t.Fatalf("check %s: %v", p.ImportPath, err)
@@ -160,16 +162,26 @@ func atTheTop(obj types.Object, pkg *types.Package) bool {
 }
 
 // exports imports packages as the compiler left them in its cache.
-func exports(t *testing.T, set *token.FileSet, path string) types.Importer {
+func exports(t *testing.T, set *token.FileSet) types.Importer {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", path).Output()
+	at, err := exported()
 	if err != nil {
-		t.Fatalf("go list -export: %v", err)
+		t.Fatal(err)
+	}
+	return importer.ForCompiler(set, "gc", func(pkg string) (io.ReadCloser, error) { return os.Open(at[pkg]) })
+}
+
+// exported is where the compiler's cache has what each package exports. It is asked once,
+// and without the profile of cmd/vrfredist, for which it would compile all packages anew.
+var exported = sync.OnceValues(func() (map[string]string, error) {
+	out, err := exec.Command("go", "list", "-pgo=off", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", "./...").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list -export: %w", err)
 	}
 	at := make(map[string]string)
 	for line := range strings.Lines(string(out)) {
 		pkg, file, _ := strings.Cut(strings.TrimSpace(line), " ")
 		at[pkg] = file
 	}
-	return importer.ForCompiler(set, "gc", func(pkg string) (io.ReadCloser, error) { return os.Open(at[pkg]) })
-}
+	return at, nil
+})

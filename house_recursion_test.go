@@ -74,7 +74,7 @@ func readCalls(t *testing.T, p listed, calls map[string][]string) {
 		files = append(files, f)
 	}
 	info := &types.Info{Defs: make(map[*ast.Ident]types.Object), Uses: make(map[*ast.Ident]types.Object)}
-	if _, err := (&types.Config{Importer: exports(t, set, p.ImportPath)}).Check(p.ImportPath, set, files, info); err != nil {
+	if _, err := (&types.Config{Importer: exports(t, set)}).Check(p.ImportPath, set, files, info); err != nil {
 		t.Fatalf("check %s: %v", p.ImportPath, err)
 	}
 	for _, f := range files {

@@ -115,11 +115,17 @@ var house = map[string]room{
 	},
 	"api": {
 		may:    []string{"api/v1", "api/access", "api/backlog", "doctor", "vrf", "rib"},
+		tests:  []string{"api/apitest"},
 		reason: "the API is one more view of the supervisor, and of what the doctor finds",
 	},
 	"metrics": {
 		may:    []string{"vrf", "rib"},
 		reason: "metrics are one more view of the supervisor",
+	},
+	"tracing": {
+		may:    []string{"vrf", "rib"},
+		tests:  []string{"integration/otlp"},
+		reason: "the way of a route is told by who knows it; what becomes of that is OpenTelemetry's",
 	},
 	"doctor": {
 		may:    []string{"vrf", "rib"},
@@ -134,20 +140,28 @@ var house = map[string]room{
 		reason: "it must be initialised before gRPC, and so wait for nothing but the standard library",
 	},
 	"cmd/vrfredist": {
-		may:    []string{"api/v1", "config", "daemon", "doctor", "rib", "vrf"},
-		tests:  []string{"api", "api/access"},
+		may:    []string{"api/client", "api/v1", "config", "daemon", "doctor", "rib", "vrf"},
+		tests:  []string{"api", "api/access", "api/apitest"},
 		reason: "the command line reads flags, asks the daemon over its API, and prints; what runs is daemon's",
 	},
 	"daemon": {
 		may: []string{
-			"api", "config", "doctor", "metrics", "nsworker", "nsworker/core", "nsworker/kernel", "nsworker/relay", "nsworker/routeradvert", "rib", "rib/speaker", "rib/speaker/gobgp3", "rib/speaker/gobgp3/conf", "status", "vrf",
+			"api", "config", "doctor", "metrics", "nsworker", "nsworker/core", "nsworker/kernel", "nsworker/relay", "nsworker/routeradvert", "rib", "rib/speaker", "rib/speaker/gobgp3", "rib/speaker/gobgp3/conf", "status", "tracing", "vrf",
 		},
-		tests:  []string{"api/access", "rib/speaker/speakertest"},
+		tests:  []string{"api/v1", "api/access", "api/apitest", "rib/speaker/speakertest"},
 		reason: "daemon wires the parts and runs them; what it knows of the speaker, the kernel and the relay stands in interfaces of its own, so that a reload, a plan and a rollback run in tests without them",
 	},
 	"status": {
 		may:    []string{"vrf", "rib"},
 		reason: "the status page is one more view of the supervisor; it reads, and changes nothing",
+	},
+	"api/client": {
+		may:    []string{"api/v1"},
+		reason: "other programs build on it: it brings what the API needs, and nothing of the daemon",
+	},
+	"api/apitest": {
+		may:    []string{"rib", "vrf"},
+		reason: "what stands behind the API in tests of three packages leans on none of them",
 	},
 	"api/v1": {reason: "generated code stands alone"},
 }
@@ -162,6 +176,8 @@ var wardens = []struct {
 		"GoBGP stays behind rib/speaker/gobgp3, so that another speaker can take its place"},
 	{"github.com/vishvananda/netlink", []string{"nsworker/kernel"},
 		"netlink stays behind nsworker/kernel, so that workers can be tested without a kernel"},
+	{"go.opentelemetry.io/", []string{"tracing", "integration/otlp"},
+		"OpenTelemetry stays behind tracing, so that nothing depends on it where nobody traces"},
 }
 
 // listed is what `go list -json` says of a package.
@@ -238,11 +254,11 @@ func TestArrowsGoOneWay(t *testing.T) {
 	}
 }
 
-// anywhere tells whether a package may look everywhere: tests, benchmarks and this
-// test look at the house from outside.
+// anywhere tells whether a package may look everywhere: tests, benchmarks, what builds packages, and
+// this test look at the house from outside.
 func anywhere(room string) bool {
 	first, _, _ := strings.Cut(room, "/")
-	return slices.Contains([]string{"", "integration", "bench"}, first)
+	return slices.Contains([]string{"", "integration", "bench", "scripts"}, first)
 }
 
 func (r room) allows(from, imported string) error {

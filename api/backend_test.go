@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/vrfredist/vrfredist/api/access"
+	"github.com/vrfredist/vrfredist/api/apitest"
 	"github.com/vrfredist/vrfredist/doctor"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -27,6 +28,7 @@ import (
 
 // fake is a Backend over a map.
 type fake struct {
+	apitest.Steady
 	mu      sync.Mutex
 	vrfs    map[string]vrf.Status
 	idle    map[string]bool // configured, and not running
@@ -37,6 +39,7 @@ type fake struct {
 	tap     vrf.Tap
 
 	policies []vrf.Policy
+	config   vrf.InForce
 	trip     error // what Redistribute fails with
 }
 
@@ -311,6 +314,8 @@ func wantCode(t *testing.T, err error, code codes.Code, words ...string) {
 
 // Diagnose finds one thing of each level.
 func (f *fake) Policies() []vrf.Policy { return f.policies }
+
+func (f *fake) InForce(context.Context) (vrf.InForce, error) { return f.config, nil }
 
 func (f *fake) Diagnose(context.Context) ([]doctor.Finding, error) {
 	return []doctor.Finding{

@@ -26,6 +26,8 @@ type Door struct {
 	accounts  *accounts
 	guests    *guests
 	greetings *greetings
+	audit     *audit
+	made      func(vrf string) bool // over the API; nil: nothing is
 }
 
 // rules are the part of a door that a reload may change.
@@ -46,7 +48,7 @@ func NewDoor(l access.Limits, p access.Policy, t *tls.Config, log *slog.Logger) 
 		log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 	accounts := newAccounts(l)
-	d := &Door{log: log, limits: l, accounts: accounts, guests: newGuests(accounts), greetings: newGreetings()}
+	d := &Door{log: log, limits: l, accounts: accounts, guests: newGuests(accounts), greetings: newGreetings(), audit: newAudit(log)}
 	d.Set(p, t)
 	return d
 }

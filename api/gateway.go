@@ -24,7 +24,10 @@ type Gateway struct{ *grpc.Server }
 // the standard health service, and reflection of all that is registered.
 func NewGateway(d *Door, b Backend) *Gateway {
 	g := &Gateway{grpc.NewServer(d.options()...)}
-	New(b).register(g)
+	d.made = b.Made
+	s := New(b)
+	s.audit = d.audit
+	s.register(g)
 	reflection.Register(g)
 	return g
 }

@@ -65,7 +65,7 @@ func (d *Door) tap(ctx context.Context, info *tap.Info) (context.Context, error)
 		return ctx, conn.refusal
 	}
 	r := d.rules.Load()
-	c := &call{door: d, conn: conn, method: info.FullMethodName, rules: r, grant: r.policy.Grant(conn.caller), began: time.Now()}
+	c := &call{door: d, conn: conn, method: info.FullMethodName, rules: r, grant: r.policy.Grant(conn.caller).Making(d.made), began: time.Now()}
 	if err := c.judge(); err != nil {
 		return ctx, err
 	}
@@ -145,11 +145,8 @@ func (c *call) ask(request any) error {
 	if c.grant.Admin() {
 		return nil
 	}
-	name := ""
-	switch r := request.(type) {
-	case interface{ GetVrf() string }:
-		name = r.GetVrf()
-	case interface{ GetService() string }: // of the health service
+	name := concerned(request)
+	if r, is := request.(interface{ GetService() string }); is { // of the health service
 		name = r.GetService()
 	}
 	if err := c.grant.Ask(c.conn.caller, c.method, name, vrf.Default); err != nil {
@@ -230,7 +227,12 @@ func (d *Door) stream(server any, stream grpc.ServerStream, _ *grpc.StreamServer
 		return err
 	}
 	defer c.leave()
-	return c.answer(handle(server, &guarded{ServerStream: stream, call: c}))
+	g := &guarded{ServerStream: stream, call: c}
+	err := handle(server, g)
+	if c.audited() {
+		d.audit.note(stream.Context(), c.method, g.asked, err)
+	}
+	return c.answer(err)
 }
 
 // guarded is a stream behind the door.
@@ -238,6 +240,8 @@ type guarded struct {
 	grpc.ServerStream
 	call *call
 	open bool // the client may send for as long as it likes
+
+	asked any // the request, once it was read
 }
 
 // RecvMsg implements grpc.ServerStream. While a request is read the caller is charged
@@ -263,6 +267,7 @@ func (g *guarded) RecvMsg(m any) error {
 		return c.tooLarge(in.size)
 	}
 	c.shrink(c.cost(in.size))
+	g.asked = m
 	return c.ask(m)
 }
 

@@ -104,7 +104,7 @@ func TestRouteMessages(t *testing.T) {
 			{Prefix: "10.2.0.0/24", State: "stale", Reason: "not heard of yet"},
 		}},
 		{v1.Direction_DIRECTION_IMPORT, []*v1.Route{{
-			Prefix: "10.3.0.0/24", State: "installed", Metric: 9, Protocol: "static", Kind: "unicast", Med: 9,
+			Prefix: "10.3.0.0/24", State: "announced", Metric: 9, Protocol: "static", Kind: "unicast", Med: 9,
 			Communities: []string{"65001:1"}, LargeCommunities: []string{"1:2:3"},
 		}}},
 	} {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -31,9 +32,11 @@ func (s *states) ListNeighbors(ctx context.Context, r *vrfredistv1.ListNeighbors
 		}
 	}
 	out := new(vrfredistv1.ListNeighborsResponse)
+	var list []vrf.Session
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		for _, n := range all[name] {
 			if (r.GetVrf() == "" || r.GetVrf() == name) && wanted(n) {
+				list = append(list, n)
 				m := neighborMessage(n)
 				m.Vrf = name
 				out.Neighbors = append(out.Neighbors, m)
@@ -43,7 +46,40 @@ func (s *states) ListNeighbors(ctx context.Context, r *vrfredistv1.ListNeighbors
 	if r.GetName() != "" && len(out.Neighbors) == 0 {
 		return nil, status.Errorf(codes.NotFound, "there is no neighbour %s; `vrfredist neighbor` lists those that there are", r.GetName())
 	}
+	if r.GetCount() {
+		countRoutes(ctx, view, out.Neighbors, list, r.GetName() != "")
+	}
 	return out, nil
+}
+
+// A list of neighbours counts at most so many routes of all of them together, for so long: who looks
+// at a list has an answer at once, and BGP its time.
+const (
+	countedInList = 20_000
+	countTime     = 100 * time.Millisecond
+)
+
+// countRoutes counts what is accepted of neighbours, and what they are told. Where one is asked
+// for, it takes its time.
+func countRoutes(ctx context.Context, view view, out []*vrfredistv1.Neighbor, list []vrf.Session, whole bool) {
+	most := 0
+	if !whole {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, countTime)
+		defer cancel()
+		most = countedInList
+	}
+	var up []vrf.Session // the others have sent nothing, and are told nothing
+	var at []*vrfredistv1.Neighbor
+	for i, n := range list {
+		if n.State == vrf.Established {
+			up, at = append(up, n), append(at, out[i])
+		}
+	}
+	// What could not be counted is not told: a neighbour went, or there are too many routes.
+	_ = view.CountRoutes(ctx, up, most, func(i, accepted, advertised int) {
+		at[i].Accepted, at[i].Advertised = new(uint32(accepted)), new(uint32(advertised))
+	})
 }
 
 // neighborFilter returns a test of neighbours: whether one is meant by a name, which is
@@ -67,14 +103,3 @@ func neighborFilter(name string) (func(vrf.Session) bool, error) {
 
 // maxInterfaceName is IFNAMSIZ of linux/if.h without its last zero.
 const maxInterfaceName = 15
-
-func neighborMessage(n vrf.Session) *vrfredistv1.Neighbor {
-	m := &vrfredistv1.Neighbor{
-		Address: n.Name(), PeerAs: n.PeerAS, Alias: address(n.Alias), Netns: n.Netns,
-		State: n.State, SinceUnix: unix(n.Since), Reason: n.Reason, Origin: n.Origin,
-	}
-	for _, reason := range slices.Sorted(maps.Keys(n.Removed)) {
-		m.Removed = append(m.Removed, &vrfredistv1.Removed{Reason: reason, Count: n.Removed[reason]})
-	}
-	return m
-}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -24,7 +25,7 @@ func TestListNeighbors(t *testing.T) {
 	}
 	deleted := &v1.Neighbor{
 		Address: "fe80::1%lan0", PeerAs: 65003, State: "deleted", Reason: "BGP has it no more: deleted by uid 7 (gobgp, pid 8)",
-		Vrf: "vrf-red", Origin: "configuration", Removed: []*v1.Removed{{Reason: "route target", Count: 3}},
+		Vrf: "vrf-red", Origin: "configuration", Interface: "lan0", Removed: []*v1.Removed{{Reason: "route target", Count: 3}},
 	}
 	for _, c := range []struct {
 		vrf, name string
@@ -60,6 +61,50 @@ func TestListNeighbors(t *testing.T) {
 	} {
 		_, err := client.ListNeighbors(t.Context(), &v1.ListNeighborsRequest{Vrf: c.vrf, Name: c.name})
 		wantCode(t, err, c.code, c.says)
+	}
+}
+
+// countingOnce notes what it is asked to count, and counts all but the first.
+type countingOnce struct {
+	*fake
+	asked [][]vrf.Session
+	most  []int
+}
+
+func (c *countingOnce) CountRoutes(ctx context.Context, of []vrf.Session, most int, yield func(which, accepted, advertised int)) error {
+	c.asked, c.most = append(c.asked, of), append(c.most, most)
+	for i := range of[1:] {
+		yield(i+1, 3, 4)
+	}
+	return errors.New("the first is gone")
+}
+
+// TestAListIsCountedAtOnce: the routes of a list of neighbours are counted by one question with a
+// bound, those of one neighbour without; who has no session is not counted, and what could not be
+// counted is not told.
+func TestAListIsCountedAtOnce(t *testing.T) {
+	f := &countingOnce{fake: newFake()}
+	client := v1.NewRedistributionClient(serve(t, f))
+	list, err := client.ListNeighbors(t.Context(), &v1.ListNeighborsRequest{Count: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(f.asked) != 1 || len(f.asked[0]) != 2 || f.most[0] == 0 {
+		t.Fatalf("asked to count %v, at most %v", f.asked, f.most)
+	}
+	for i, n := range list.GetNeighbors() {
+		if counted := n.Accepted != nil && n.Advertised != nil; counted != (i == 1) {
+			t.Errorf("neighbour %d: %v", i, n)
+		}
+	}
+	if n := list.GetNeighbors()[1]; n.GetAccepted() != 3 || n.GetAdvertised() != 4 {
+		t.Errorf("the second has %v", n)
+	}
+	if _, err := client.ListNeighbors(t.Context(), &v1.ListNeighborsRequest{Count: true, Name: "10.0.0.2"}); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.most) != 2 || f.most[1] != 0 {
+		t.Errorf("one that is named is counted up to %v", f.most)
 	}
 }
 

@@ -21,6 +21,9 @@ type FileError struct{ Err error }
 func (e *FileError) Error() string { return e.Err.Error() }
 func (e *FileError) Unwrap() error { return e.Err }
 
+// planBatch is how many lines of a plan are sent together.
+const planBatch = 256
+
 // Plan streams what a file would change.
 func (s *reloads) Plan(r *vrfredistv1.PlanRequest, stream grpc.ServerStreamingServer[vrfredistv1.PlanItem]) error {
 	switch {
@@ -32,9 +35,25 @@ func (s *reloads) Plan(r *vrfredistv1.PlanRequest, stream grpc.ServerStreamingSe
 		return invalid("lines", "%d is no number of lines; send -1 for all", r.GetLines())
 	}
 	request := vrf.PlanRequest{File: r.GetFile(), Content: r.GetContent(), VRF: r.GetVrf(), Lines: int(r.GetLines())}
+	var lines []*vrfredistv1.PlanItem // which go together: there may be millions
+	send := func() error {
+		err := sendWithin(stream, s.pace.patience, lines...)
+		lines = lines[:0]
+		return err
+	}
 	err := s.view(stream.Context()).Plan(stream.Context(), request, func(item vrf.PlanItem) error {
-		return sendWithin(stream, s.pace.patience, planMessage(item))
+		lines = append(lines, planMessage(item))
+		switch item.Kind {
+		case vrf.PlanRoute, vrf.PlanAnnouncement, vrf.PlanTold:
+			if len(lines) < planBatch {
+				return nil
+			}
+		}
+		return send()
 	})
+	if late := send(); err == nil {
+		err = late
+	}
 	var file *FileError
 	switch {
 	case errors.As(err, &file):

@@ -15,6 +15,8 @@ package api
 
 import (
 	"context"
+	"log/slog"
+	"net/netip"
 	"time"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
@@ -29,8 +31,13 @@ var ErrUnknownVRF = vrf.ErrUnknown
 // Backend is the daemon as the API needs it. It is safe for concurrent use.
 type Backend interface {
 	VRFs
+	Neighbors
 	Tables
 	Configuration
+	Tenants
+	Logging
+	// InForce returns the configuration that is in force.
+	InForce(ctx context.Context) (vrf.InForce, error)
 	// Policies returns the policies of the configuration, ordered by name.
 	Policies() []vrf.Policy
 	// Diagnose says what stands in the way of the daemon on its host.
@@ -53,6 +60,31 @@ type VRFs interface {
 	Sessions(ctx context.Context, name string) ([]vrf.Session, error)
 	// AllSessions returns the BGP neighbours of every VRF.
 	AllSessions(ctx context.Context) (map[string][]vrf.Session, error)
+}
+
+// Neighbors are the BGP neighbours one by one, as AllSessions has them.
+type Neighbors interface {
+	// NeighborRoutes calls yield with what a neighbour sent, or is told, of the prefixes that
+	// are wanted (nil: all), in no order, until yield returns false.
+	NeighborRoutes(ctx context.Context, of vrf.Session, advertised bool, wants func(netip.Prefix) bool, yield func(rib.NeighborRoute) bool) error
+	// CountRoutes counts how many paths of each neighbour are in BGP's table, and of how many
+	// prefixes it is told, and calls yield with that and the index of the neighbour. All of it looks
+	// at most at so many routes (0: any number): neighbours that are more are passed over.
+	CountRoutes(ctx context.Context, of []vrf.Session, most int, yield func(which, accepted, advertised int)) error
+	// ResetNeighbor ends its session, which begins anew, or does what is softer.
+	ResetNeighbor(ctx context.Context, of vrf.Session, soft rib.SoftReset, reason string) error
+	// DisableNeighbor ends its session, and keeps it down; a graceful one at end.
+	DisableNeighbor(ctx context.Context, of vrf.Session, how vrf.Shutdown) (end time.Time, err error)
+	// EnableNeighbor lets it have a session again.
+	EnableNeighbor(ctx context.Context, of vrf.Session) error
+}
+
+// Logging is the daemon's log.
+type Logging interface {
+	// LogLevel is the least level of what is logged: debug, info, warn or error.
+	LogLevel() string
+	// SetLogLevel sets it. by is who wants that.
+	SetLogLevel(level, by string) error
 }
 
 // Tables are the routes of the VRFs, one table for each.
@@ -98,9 +130,13 @@ type Configuration interface {
 type Server struct {
 	unimplemented
 	states
+	settings
 	questions
+	neighborCalls
 	changes
 	reloads
+	applying
+	auditing
 	watches
 }
 
@@ -115,7 +151,24 @@ type unimplemented struct {
 func New(b Backend) *Server {
 	v, pace := views{b}, usualPace()
 	return &Server{
-		states: states{v}, questions: questions{v}, changes: changes{views: v},
-		reloads: reloads{v, pace}, watches: watches{v, pace},
+		states: states{v}, settings: settings{v}, questions: questions{v}, neighborCalls: neighborCalls{v, pace}, changes: changes{views: v},
+		reloads: reloads{v, pace}, applying: applying{v, applyPatience}, auditing: auditing{newAudit(slog.New(slog.DiscardHandler)), pace}, watches: watches{v, pace},
 	}
+}
+
+// Tenants are VRFs and neighbours that are made and changed over the API, beside the file.
+type Tenants interface {
+	// Apply brings a VRF or a neighbour into force as a request says, wholly or not at all, and
+	// keeps it. Its error may be vrf.FieldFaults, or match vrf.ErrStale, vrf.ErrUnknown or
+	// vrf.ErrBelow.
+	Apply(ctx context.Context, r vrf.ApplyRequest) (generation uint64, err error)
+	// PlanApply yields what Apply would change, and changes nothing.
+	PlanApply(ctx context.Context, r vrf.ApplyRequest, yield func(vrf.PlanItem) error) error
+	// Delete removes what was applied. below tells whether something of the file holds again. Its
+	// error may also match vrf.ErrNothingApplied.
+	Delete(ctx context.Context, r vrf.DeleteRequest) (below bool, err error)
+	// Applied is what was applied: VRFs by name, and then neighbours.
+	Applied() []vrf.Layer
+	// Made tells whether a VRF was made over the API: the file does not have it.
+	Made(name string) bool
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -118,6 +119,38 @@ func (v view) AllSessions(ctx context.Context) (map[string][]vrf.Session, error)
 	all, err := v.Backend.AllSessions(ctx)
 	maps.DeleteFunc(all, func(name string, _ []vrf.Session) bool { return !v.grant.Sees(name) })
 	return all, err
+}
+
+// NeighborRoutes implements Backend. Whose neighbour it is was looked at where it was found.
+func (v view) NeighborRoutes(ctx context.Context, of vrf.Session, advertised bool, wants func(netip.Prefix) bool, yield func(rib.NeighborRoute) bool) error {
+	if !v.grant.SeesAll() && advertised {
+		plain := yield
+		yield = func(r rib.NeighborRoute) bool { // what it is told is on the wire, whatever VRF it came of
+			r.Path.Attrs, r.RD = withoutSource(r.Path.Attrs), ""
+			return plain(r)
+		}
+	}
+	return v.Backend.NeighborRoutes(ctx, of, advertised, wants, yield)
+}
+
+func withoutSource(a *rib.Attrs) *rib.Attrs {
+	if a == nil || a.Source == "" {
+		return a
+	}
+	c := *a
+	c.Source = ""
+	return &c
+}
+
+// changesOf tells whether the caller may change what a VRF's neighbours do.
+func (v view) changesOf(name string) bool { return v.grant.Changes(name) }
+
+// SetLogLevel implements Backend.
+func (v view) SetLogLevel(level, by string) error {
+	if !v.grant.Admin() {
+		return status.Error(codes.PermissionDenied, "the level of the log needs the role admin")
+	}
+	return v.Backend.SetLogLevel(level, by)
 }
 
 // Policies implements Backend. Who sees some VRFs alone sees the policies that are called after
@@ -241,4 +274,14 @@ func (v view) Plan(ctx context.Context, r vrf.PlanRequest, yield func(vrf.PlanIt
 		return status.Error(codes.PermissionDenied, "a plan is about every VRF, and needs the role admin")
 	}
 	return v.Backend.Plan(ctx, r, yield)
+}
+
+// Applied implements Backend.
+func (v view) Applied() (list []vrf.Layer) {
+	for _, l := range v.Backend.Applied() {
+		if v.grant.Sees(l.VRF) {
+			list = append(list, l)
+		}
+	}
+	return list
 }

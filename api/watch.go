@@ -130,6 +130,7 @@ type sight struct {
 	at     time.Time
 
 	progress vrf.Progress
+	sessions vrf.SessionCount
 }
 
 // look returns the news, and after which time to look again for news that is held back
@@ -143,7 +144,7 @@ func (w *watcher) look(list []vrf.Status, now time.Time) (messages []*vrfredistv
 		}
 		there[name] = true
 		was, known := w.seen[name]
-		changed := !known || was.state != st.State || was.reason != st.Reason
+		changed := !known || was.state != st.State || was.reason != st.Reason || was.sessions != st.Sessions
 		busy := known && (was.totals != st.Totals || was.progress != st.Progress)
 		if wait := was.at.Add(w.every).Sub(now); busy && !changed && wait > 0 {
 			if again == 0 || wait < again {
@@ -159,7 +160,7 @@ func (w *watcher) look(list []vrf.Status, now time.Time) (messages []*vrfredistv
 			m.Activity = activity(was.totals, st.Totals)
 		}
 		messages = append(messages, m)
-		w.seen[name] = sight{st.State, st.Reason, st.Totals, now, st.Progress}
+		w.seen[name] = sight{st.State, st.Reason, st.Totals, now, st.Progress, st.Sessions}
 	}
 	for name, was := range w.seen {
 		if !there[name] {

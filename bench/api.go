@@ -133,3 +133,12 @@ func (a *api) vrf(t *stage, name string) *vrfredistv1.Vrf {
 	t.Fatalf("vrfredist has no VRF %q", name)
 	return nil
 }
+
+// received is how many prefixes a neighbour has announced, as the daemon says.
+func (a *api) received(t *stage, neighbor netip.Addr) int {
+	ctx, cancel := context.WithTimeout(t.ctx, apiPatience)
+	defer cancel()
+	list, err := a.ListNeighbors(ctx, &vrfredistv1.ListNeighborsRequest{Name: neighbor.String()})
+	t.must(err)
+	return int(list.GetNeighbors()[0].GetReceived())
+}

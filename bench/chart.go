@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image/color"
 	"os"
+	"sync"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -27,8 +28,8 @@ func (r *results) chart(path string) error {
 		subjects                  []string
 		log                       bool
 	}{
-		{fmt.Sprintf("BGP session of %s prefixes to the kernel, s", thousands(float64(r.IPv4))), "session", "s", []string{ours, bird, frr, alone}, false},
-		{"Failover of all of them, ms (logarithmic)", "failover", "ms", []string{ours, bird, frr}, true},
+		{fmt.Sprintf("BGP session of %s prefixes to the kernel, s", thousands(float64(r.IPv4))), "session", "s", []string{ours, bird3, frr10, bird, frr, alone}, false},
+		{"Failover of all of them, ms (logarithmic)", "failover", "ms", []string{ours, bird3, frr10, bird, frr}, true},
 	}
 	for _, panel := range panels {
 		p, err := r.bars(panel.title, panel.scenario, panel.quantity, panel.subjects, panel.log)
@@ -62,10 +63,15 @@ func drawn(plots []*plot.Plot, path string) error {
 	return file.Close()
 }
 
-// newPlot is an empty one with a title.
-func newPlot(title string) *plot.Plot {
+// fonts has every plot written in one font, which the library keeps in variables.
+var fonts = sync.OnceFunc(func() {
 	plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"}
 	plotter.DefaultFont = plot.DefaultFont
+})
+
+// newPlot is an empty one with a title.
+func newPlot(title string) *plot.Plot {
+	fonts()
 	p := plot.New()
 	p.Title.Text = title
 	p.Title.TextStyle.Font.Size = vg.Points(12)

@@ -14,34 +14,27 @@ import (
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
 
-// What an export by VXLAN is compared with.
 const (
-	encapScenario = "encap"
-	plainExport   = "plain VPN routes"
-	encapExport   = "EVPN routes by VXLAN"
+	encapScenario    = "encap"
+	underlayScenario = "underlay"
 )
 
-// vtep is another PE; its router for a tenant has peMAC.
-var (
-	vtep  = nexthop
-	peMAC = [6]byte{2, 0, 0, 0, 2, 1}
-)
-
-// encapVNI is the VNI of the first VRF.
-const encapVNI = 1001
-
-// encapsulated has the same table go into a tenant's namespace plainly and by VXLAN, and
+// encapsulated has the same table go into a tenant's table plainly and by each encapsulation, and
 // measures both the whole and, in a process of GoBGP alone, what of it is GoBGP's.
 func encapsulated(w *work, t *stage) {
 	table := pick(w.v4, w.importSize)
 	n := float64(len(table))
-	for _, kind := range []string{plainExport, encapExport} {
-		live := map[string]float64{}
+	for _, by := range ways() {
+		kind := by.kind
+		live, cpu := map[string]float64{}, map[string]float64{}
 		for _, name := range []string{alone, ours} {
-			if err := run(t.ctx, func(t *stage) { live[name] = (&encapRun{w: w, kind: kind, table: table}).play(t, name) }); err != nil {
+			if err := run(t.ctx, func(t *stage) { live[name], cpu[name] = (&encapRun{w: w, way: by, table: table}).play(t, name) }); err != nil {
 				t.Fatalf("%s, %s: %w", kind, name, err)
 			}
 		}
+		w.note(encapScenario, kind, "CPU s", cpu[ours])
+		w.note(encapScenario, kind, "CPU s, GoBGP alone", cpu[alone])
+		w.note(encapScenario, kind, "CPU s beyond GoBGP", cpu[ours]-cpu[alone])
 		w.note(encapScenario, kind, "bytes a route, GoBGP's too", live[ours]/n)
 		w.note(encapScenario, kind, "bytes a route beyond GoBGP", (live[ours]-live[alone])/n)
 	}
@@ -50,77 +43,107 @@ func encapsulated(w *work, t *stage) {
 // encapRun is one table into one tenant.
 type encapRun struct {
 	w     *work
-	kind  string
+	way   way
 	table []netip.Prefix
 	r     *router
-	ns    *lab.Namespace // the tenant's
+	ns    *lab.Namespace // the tenant's; of a VRF device the router's
 	sock  *probe.Socket  // there
 	look  *lab.Process   // a process there
+	stood int            // routes that were there before
 }
 
 // play fills the tenant's table from a session, and returns how much of the receiver's heap is
-// alive then.
-func (e *encapRun) play(t *stage, name string) float64 {
-	w := e.w
-	l := newLab(t, w)
-	far := unwatched(l, "far")
-	e.r = newRouter(t, w, far)
+// alive then, and what the session cost it until it was quiet.
+func (e *encapRun) play(t *stage, name string) (live, cpu float64) {
+	w, kind, n := e.w, e.way.kind, float64(len(e.table))
+	v := e.receive(t, name)
+	slabs := unreclaimable(t)
+	spent, begin := cpuTime(t, v.pids()), e.announce(v)
+	if name == ours {
+		took := e.arrived(v).Sub(begin).Seconds()
+		w.note(encapScenario, kind, "routes/s", n/took)
+	}
+	v.quiet(w)
+	cpu = (cpuTime(t, v.pids()) - spent).Seconds()
+	live = liveHeap(v)
+	if name == ours {
+		w.note(encapScenario, kind, "kernel's slabs, bytes a route", (unreclaimable(t)-slabs)/n)
+	}
+	v.stop()
+	return live, cpu
+}
+
+// labelledFailover has the full table go into a VRF device by labels, and moves the route of the
+// other PE to another link of the core.
+func labelledFailover(w *work, t *stage) {
+	e := &encapRun{w: w, way: mplsWay, table: w.v4}
+	v := e.receive(t, ours)
+	e.announce(v)
+	e.arrived(v)
+	v.quiet(w)
+	v.failover(w, underlayScenario, e.sock, e.table)
+	v.stop()
+}
+
+// receive makes the network and starts a receiver.
+func (e *encapRun) receive(t *stage, name string) *receiver {
+	l := newLab(t, e.w)
+	e.r = newRouter(t, e.w, unwatched(l, "far"))
 	e.tenant(l)
 	t.Cleanup(func() { t.must(e.sock.Close()) })
-	from := peer.Tenant{AS: as, Number: 1, Nexthop: vtep}
-	c, family := "vpn", "l3vpn-ipv4-unicast"
-	if e.kind == encapExport {
-		from.MAC, from.VNI, c, family = peMAC, encapVNI, "evpn", "l2vpn-evpn"
-	}
-	stream := e.stream(from)
-	o := options{export: true, config: gobgpConfig(family), args: []string{}}
+	o := options{export: true, config: gobgpConfig(e.way.family()), args: []string{}}
 	if name == ours {
 		o.config += e.config()
 		o.args = append(o.args, "--pprof", pprofAddr)
 	}
-	slabs := unreclaimable(t)
-	v := w.receive(e.r, name, o)
-	cpu, before := cpuTime(t, v.pids()), received(t, v.pid())
-	speaks(t, e.r.far, fmt.Sprintf("%v %v %d %s %s", peerAddr, routerAddr, as, stream, c))
-	begin := t.until("the first routes arrive", 30*time.Second, time.Millisecond, func() bool {
-		return received(t, v.pid()) > before+4096
-	})
-	if name == ours {
-		v.has = func(p netip.Prefix) bool {
-			there, err := e.sock.Has(p)
-			t.must(err)
-			return there
-		}
-		end := arrival(v, sampled(e.table, samples))
-		end = later(end, t.until("the last route arrives", w.limit, 10*time.Millisecond, func() bool {
-			return routes(t, e.look.PID(), false) >= len(e.table)
-		}))
-		took := end.Sub(begin).Seconds()
-		w.note(encapScenario, e.kind, "routes/s", float64(len(e.table))/took)
-		w.note(encapScenario, e.kind, "CPU s", (cpuTime(t, v.pids()) - cpu).Seconds())
-	}
-	v.quiet(w)
-	live := liveHeap(v)
-	if name == ours {
-		w.note(encapScenario, e.kind, "kernel's slabs, bytes a route", (unreclaimable(t)-slabs)/float64(len(e.table)))
-	}
-	v.stop()
-	return live
+	return e.w.receive(e.r, name, o)
 }
 
-// tenant makes the tenant's namespace. Plainly, the nexthop is behind a route of its own.
+// announce has the other PE announce the table, and returns when the first of it arrived.
+func (e *encapRun) announce(v *receiver) time.Time {
+	t := e.r.t
+	c := "vpn"
+	if e.way.evpn() {
+		c = "evpn"
+	}
+	stream, before := e.stream(e.way.from(0)), received(t, v.pid())
+	speaks(t, e.r.far, fmt.Sprintf("%v %v %d %s %s", peerAddr, routerAddr, as, stream, c))
+	return t.until("the first routes arrive", 30*time.Second, time.Millisecond, func() bool {
+		return received(t, v.pid()) > before+4096
+	})
+}
+
+// arrived waits until the table is in the kernel, and returns when it was.
+func (e *encapRun) arrived(v *receiver) time.Time {
+	t := e.r.t
+	v.has = func(p netip.Prefix) bool {
+		there, err := e.sock.Has(p)
+		t.must(err)
+		return there
+	}
+	return later(arrival(v, sampled(e.table, samples)), t.until("the last route arrives", e.w.limit, 10*time.Millisecond, func() bool {
+		return routes(t, e.look.PID(), false) >= e.stood+len(e.table)
+	}))
+}
+
+// tenant makes the tenant, and opens what looks at its routes.
 func (e *encapRun) tenant(l *lab.Lab) {
 	t := e.r.t
-	e.ns = unwatched(l, "tenant")
-	e.ns.Sysctl("ipv4.nexthop_compat_mode", "0") // as every router of the benchmarks has it
-	if e.kind == plainExport {
-		e.ns.Batch("link add tenant0 type veth peer name tenant1", "link set tenant0 up", "link set tenant1 up",
-			"addr add 10.9.0.1/24 dev tenant0", fmt.Sprintf("route add %v dev tenant0 proto static", covering))
+	e.way.prepare(e.r)
+	e.ns = e.r.ns
+	if !e.way.device {
+		e.ns = unwatched(l, "tenant")
+		e.ns.Sysctl("ipv4.nexthop_compat_mode", "0") // as every router of the benchmarks has it
 	}
+	e.way.tenant(e.r, 0, e.ns)
 	var err error
 	e.sock, err = probe.Open(e.ns.Enter)
 	t.must(err)
+	if name, _ := deviceOf(0); e.way.device {
+		e.sock.VRF = e.r.index(name)
+	}
 	e.look = e.ns.Start("a process to look through", "sleep", "600")
+	e.stood = routes(t, e.look.PID(), false)
 }
 
 // stream writes what the neighbour sends.
@@ -135,22 +158,7 @@ func (e *encapRun) stream(from peer.Tenant) string {
 
 func (e *encapRun) config() string {
 	var b strings.Builder
-	if e.kind == encapExport {
-		b.WriteString(coreConfig)
-	}
-	tenantConfig(&b, 0, e.ns.Name, e.kind == encapExport)
+	b.WriteString(e.way.core())
+	e.way.vrf(&b, 0, e.ns.Name)
 	return b.String()
-}
-
-// coreConfig has the daemon make the devices of its VRFs.
-const coreConfig = "[netlink]\n  manage_links = true\n[netlink.core]\n  source = \"10.0.0.1\"\n  interfaces = [\"eth*\"]\n"
-
-// tenantConfig adds a VRF that is a namespace to a configuration.
-func tenantConfig(b *strings.Builder, i int, netns string, encap bool) {
-	fmt.Fprintf(b, "[[vrfs]]\n  [vrfs.config]\n    name = \"v%d\"\n    rd = \"%d:%d\"\n    both-rt-list = [\"%d:%d\"]\n", i, as, i+1, as, i+1)
-	fmt.Fprintf(b, "[[netlink.vrfs]]\n  name = \"v%d\"\n  netns = %q\n", i, netns)
-	if encap {
-		fmt.Fprintf(b, "  encap = \"vxlan\"\n  vni = %d\n", encapVNI+i)
-	}
-	b.WriteString("  [netlink.vrfs.export]\n    enabled = true\n")
 }

@@ -49,6 +49,10 @@ func imports(w *work, t *stage, name string) {
 	})
 	w.note("import", name, "s", end.Sub(start).Seconds())
 	w.note("import", name, "CPU s", (cpuTime(t, v.pids()) - cpu).Seconds())
+	if w.cpuProfile != "" && name == ours {
+		v.profiled(w.cpuProfile)
+		return
+	}
 	if name != pathStream {
 		importOne(w, v, p)
 	}
@@ -59,9 +63,9 @@ func imports(w *work, t *stage, name string) {
 // begin.
 func importer(w *work, r *router, name string) (*receiver, func()) {
 	t := r.t
-	switch name {
+	switch language(name) {
 	case ours:
-		v := w.receive(r, name, options{config: gobgpConfig("ipv4-unicast") + "[netlink.import]\n  enabled = false\n  interface_list = [\"eth1\"]\n"})
+		v := w.receive(r, name, options{args: w.profile(name), config: gobgpConfig("ipv4-unicast") + "[netlink.import]\n  enabled = false\n  interface_list = [\"eth1\"]\n"})
 		return v, func() { v.api.enable(t, &vrfredistv1.EnableRedistributionRequest{Interfaces: []string{"eth1"}}) }
 	case pathStream:
 		v := &receiver{router: r, name: name}

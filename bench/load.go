@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/vrfredist/vrfredist/bench/probe"
@@ -21,14 +20,12 @@ func load(w *work, t *stage, s *sender, name string) {
 	if name == alone || name == exportOff {
 		return
 	}
-	if w.cpuProfile != "" && name == ours { // of the session alone; written at the end
-		r.procs[0].Signal(syscall.SIGTERM)
-		t.must(r.procs[0].Wait(time.Minute))
-		t.must(anonymous(w.cpuProfile))
+	if w.cpuProfile != "" && name == ours { // of the session alone
+		r.profiled(w.cpuProfile)
 		return
 	}
 	l.oneRoute()
-	l.failover()
+	l.r.failover(l.w, "failover", l.r.sock, l.w.v4)
 	if name == ours {
 		l.writing()
 		l.restart()
@@ -181,13 +178,12 @@ func single(i int) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), 32)
 }
 
-// failover moves the static route of the nexthop to the other link, and measures
-// until the kernel would send packets for every prefix of a sample there. The
-// last look at the last of the sample counts, so the figure errs upwards.
-func (l *loaded) failover() {
+// failover moves the static route of the nexthop of a table to the other link, and back, and
+// measures until the kernel would send packets for every prefix of a sample there, as the socket
+// sees it. The last look at the last of the sample counts, so the figure errs upwards.
+func (r *receiver) failover(w *work, scenario string, by *probe.Socket, table []netip.Prefix) {
 	const flips = 3
-	w, r := l.w, l.r
-	t, sample := r.t, pick(w.v4, 256)
+	t, sample := r.t, pick(table, 256)
 	var took []float64
 	for i := range flips {
 		to := (i + 1) % 2
@@ -196,7 +192,7 @@ func (l *loaded) failover() {
 		var end time.Time
 		for _, p := range sample {
 			end = t.until(fmt.Sprintf("%v moves", p), w.limit, 50*time.Microsecond, func() bool {
-				device, err := r.sock.Device(p.Addr())
+				device, err := by.Device(p.Addr())
 				t.must(err)
 				return device == r.eth[to]
 			})
@@ -205,8 +201,8 @@ func (l *loaded) failover() {
 		took = append(took, float64(end.Sub(begin).Microseconds())/1000)
 		w.settle(t)
 	}
-	w.note("failover", r.name, "ms", median(took))
-	w.note("failover", r.name, "slowest ms", slices.Max(took))
+	w.note(scenario, r.name, "ms", median(took))
+	w.note(scenario, r.name, "slowest ms", slices.Max(took))
 }
 
 // lost takes the peer of the full table away, and measures until the last of its

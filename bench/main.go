@@ -2,7 +2,7 @@
 // in network namespaces of its own, and writes what it measured to results.json
 // and, rendered from that, to RESULTS.md and a chart.
 //
-//	make bench          the whole of it, some three quarters of an hour
+//	make bench          the whole of it, some two hours
 //	make bench-quick    small and once, to see that all of it works
 package main
 
@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"syscall"
 	"time"
 
@@ -55,12 +56,12 @@ func bench(ctx context.Context) error {
 	flag.BoolVar(&w.tunings, "tuning", false, "compare settings of vrfredist, and nothing else")
 	list := flag.Bool("list", false, "name the scenarios")
 	render := flag.Bool("render", false, "render RESULTS.md and the chart from results.json, and measure nothing")
-	flag.StringVar(&w.cpuProfile, "cpuprofile", "", "`FILE` for a CPU profile of vrfredist over the session scenario")
-	limit := flag.Duration("limit", 75*time.Minute, "for the whole run")
+	flag.StringVar(&w.cpuProfile, "cpuprofile", "", "`FILE` for a CPU profile of vrfredist over the session scenario, or the import")
+	limit := flag.Duration("limit", 4*time.Hour, "for the whole run")
 	announce := flag.String("announce", "", "internal: announce with GoBGP's configuration in `FILE`")
 	count := flag.Int("prefixes", 0, "internal: how many to announce")
 	neighbour := flag.String("speak", "", "internal: send a table as `ORDER` says")
-	flag.Var(&w.roots, "root", "`NAME=FOLDER`: another version of a receiver, \"BIRD 3\" or \"FRR 10\", and the folder of its system")
+	flag.Var(&w.origins, "root", "`NAME=FOLDER`: the folder of a system with \"BIRD 3\" or \"FRR 10\", instead of what Debian has")
 	flag.Parse()
 	if *neighbour != "" {
 		return speak(ctx, *neighbour)
@@ -83,7 +84,7 @@ func bench(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, *limit, fmt.Errorf("the run took longer than -limit, %v", *limit))
 	defer cancel()
-	if err := w.prepare(); err != nil {
+	if err := w.prepare(ctx, chosen); err != nil {
 		return err
 	}
 	err = w.measure(ctx, chosen)
@@ -102,7 +103,7 @@ func renderAgain(dir string) error {
 	return r.render(dir)
 }
 
-func (w *work) prepare() error {
+func (w *work) prepare(ctx context.Context, chosen *regexp.Regexp) error {
 	if os.Geteuid() != 0 {
 		return errors.New("run the benchmarks as root: they make network namespaces")
 	}
@@ -122,7 +123,22 @@ func (w *work) prepare() error {
 	w.run.Daemon = w.daemon
 	w.sizes = sizesAt(w.Scale, w.seed)
 	w.IPv4, w.IPv6 = len(w.v4), len(w.v6)
-	return w.describe(w.roots)
+	findRivals(ctx, w, chosen)
+	return w.describe(w.versions())
+}
+
+// versions are those of the receivers that play.
+func (w *work) versions() map[string]string {
+	list := make(map[string]string)
+	for _, name := range append(w.rivals(), bird) { // the sender is BIRD whoever receives
+		if _, newer := w.origins[name]; !newer && name != language(name) {
+			continue // it does not play
+		}
+		if version, err := w.version(name); err == nil {
+			list[name] = version
+		}
+	}
+	return list
 }
 
 // scenario is one thing to run, as often as there are runs.
@@ -142,36 +158,40 @@ func (w *work) scenarios() (list []scenario) {
 		return list
 	}
 	// In turn, so that what the machine does meanwhile hits all alike.
-	for _, name := range []string{alone, ours, bird, frr, exportOff} {
+	for _, name := range slices.Concat([]string{alone, ours}, w.rivals(), []string{exportOff}) {
 		list = append(list, scenario{name: "load: " + name, play: func(t *stage, s *sender) { load(w, t, s, name) }, sender: true})
 	}
-	for _, name := range []string{ours, bird, frr, alone} {
+	for _, name := range slices.Concat([]string{ours}, w.rivals(), []string{alone}) {
 		list = append(list, scenario{name: "session of IPv6: " + name, play: func(t *stage, s *sender) {
 			r := w.receive(newRouter(t, w, s.ns), name, options{export: true})
 			(&loaded{w, r, s}).session(true)
 			r.stop()
 		}, sender: true})
 	}
-	for _, name := range []string{ours, bird, frr} {
+	for _, name := range append([]string{ours}, w.rivals()...) {
 		list = append(list, scenario{name: "beside a full table: " + name, play: func(t *stage, s *sender) { beside(w, t, s, name) }, sender: true})
 	}
 	list = append(list, scenario{name: "guard", play: func(t *stage, s *sender) { guard(w, t, s) }, sender: true, once: true})
 	list = append(list, scenario{name: "policy", play: func(t *stage, s *sender) { policies(w, t, s) }, sender: true, once: true})
 	list = append(list, scenario{name: "advertise", play: func(t *stage, s *sender) { advertising(w, t, s) }, sender: true, once: true})
 	list = append(list, scenario{name: "memory", play: func(t *stage, s *sender) { memory(w, t, s) }, sender: true, once: true})
+	list = append(list, scenario{name: memoryOfContainer, play: func(t *stage, s *sender) { smallContainer(w, t, s) }, sender: true, once: true})
 	list = append(list, oneScenario(memoryOfPaths, true, func(t *stage) { furtherPaths(w, t) }))
 	list = append(list, scenario{name: "operator", play: func(t *stage, s *sender) { operator(w, t, s) }, sender: true, once: true})
+	list = append(list, oneScenario(callsOfRoutes, true, func(t *stage) { callsWithRoutes(w, t) }))
+	list = append(list, scenario{name: callsOfVRFs, play: func(t *stage, s *sender) { callsWithVRFs(w, t, s) }, sender: true, once: true})
 	for _, name := range append([]string{ours}, w.rivals()...) {
 		list = append(list, w.takeovers(name)...)
 	}
-	for _, name := range []string{pathStream, ours, bird, frr} {
+	for _, name := range append([]string{pathStream, ours}, w.rivals()...) {
 		list = append(list, scenario{name: "import: " + name, play: func(t *stage, _ *sender) { imports(w, t, name) }})
 	}
 	for _, n := range []int{0, 1, w.shared} {
 		list = append(list, scenario{name: fmt.Sprintf("ip -batch beside %d VRFs", n), play: func(t *stage, _ *sender) { tenants(w, t, n) }})
 	}
+	list = append(list, oneScenario(newcomerScenario, true, func(t *stage) { newcomer(w, t) }))
 	list = append(list, scenario{name: "VRFs", play: func(t *stage, _ *sender) { manyVRFs(w, t) }})
-	return append(list, w.betweenMachines()...)
+	return append(append(list, growthScenarios(w)...), w.betweenMachines()...)
 }
 
 // betweenMachines are the scenarios of VRFs whose packets go to other PEs by VXLAN.
@@ -179,7 +199,14 @@ func (w *work) betweenMachines() []scenario {
 	list := []scenario{
 		{name: encapScenario, play: func(t *stage, _ *sender) { encapsulated(w, t) }},
 		oneScenario(vtepsScenario, true, func(t *stage) { manyPEs(w, t) }),
-		oneScenario(vnisScenario, true, func(t *stage) { manyVNIs(w, t) }),
+	}
+	for _, by := range ways() {
+		if by == mplsWay {
+			list = append(list, oneScenario(underlayScenario, true, func(t *stage) { labelledFailover(w, t) }))
+		}
+		if by.encap != "" {
+			list = append(list, oneScenario(numberedScenario(by), true, func(t *stage) { manyNumbered(w, t, by) }))
+		}
 	}
 	for _, n := range w.targets {
 		list = append(list, oneScenario(fmt.Sprintf("%s: %d", membershipsScenario, n), true, func(t *stage) { memberships(w, t, n) }))

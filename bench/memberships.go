@@ -15,10 +15,10 @@ const membershipsScenario = "memberships"
 func memberships(w *work, t *stage, targets int) {
 	l := newLab(t, w)
 	r := newRouter(t, w, unwatched(l, "far"))
-	e := &encapRun{w: w, kind: plainExport, r: r} // with a link in the tenant
+	e := &encapRun{w: w, way: plainWay, r: r} // with a link in the tenant
 	e.tenant(l)
 	t.Cleanup(func() { t.must(e.sock.Close()) })
-	e.kind = encapExport
+	e.way = vxlanWay
 	v := w.receive(r, ours, options{export: true, config: gobgpConfig("rtc", "l2vpn-evpn") + e.config() +
 		"  [netlink.vrfs.import]\n    enabled = true\n    interface_list = [\"tenant*\"]\n"})
 	awaitReady(v, 1, 0)

@@ -122,6 +122,7 @@ type router struct {
 	far  *lab.Namespace // the sender's
 	sock *probe.Socket
 	eth  [2]int // indexes of eth0 and eth1
+	link string // the far end of eth0
 }
 
 // newRouter makes a router, joined to far.
@@ -137,6 +138,7 @@ func newRouter(t *stage, w *work, far *lab.Namespace) *router {
 		r.ns.Address(name, fmt.Sprintf("10.0.%d.1/24", i), fmt.Sprintf("fd0%d::1/64", i))
 		far.Address(farName, fmt.Sprintf("10.0.%d.2/24", i), fmt.Sprintf("fd0%d::2/64", i))
 		if i == 0 {
+			r.link = farName
 			far.Address(farName, peerAddr.String()+"/24")
 		}
 		r.eth[i] = r.index(name)

@@ -25,7 +25,7 @@ const questions = 100
 func operator(w *work, t *stage, s *sender) {
 	r := w.receive(newRouter(t, w, s.ns), ours, options{export: true})
 	l := &loaded{w, r, s}
-	w.note("operator", "the session, nobody asks", "s", l.fill(false).Seconds())
+	w.note("operator", nobodyAsks, "s", l.fill(false).Seconds())
 	s.feed("full4", false)
 	t.until("the routes go", w.limit, 50*time.Millisecond, func() bool { return routes(t, r.pid(), false) < len(w.v4)/2 })
 	w.settle(t)
@@ -38,18 +38,16 @@ func operator(w *work, t *stage, s *sender) {
 	w.note("operator", asked, "slowest answer, ms", float64(slowest.Microseconds())/1000)
 	w.settle(t)
 
-	one, plan := w.v4[0].String(), otherMetric(r)
-	for _, argv := range [][]string{
+	one := w.v4[0].String()
+	asks := [][]string{
 		{"vrf", "default"},
 		{"explain", one},
 		{"route", "export", "--prefix", one, "--exact"},
 		{"route", "export", "--count"},
 		{"route", "export"},
 		{"route", "export", "--json"},
-		{"plan", "-f", plan, "--summary"},
-		{"plan", "-f", plan},
-		{"plan", "-f", plan, "--all"},
-	} {
+	}
+	for _, argv := range append(asks, plans(r)...) {
 		ask(w, r, argv)
 	}
 	r.stop()
@@ -84,18 +82,6 @@ func asking(r *receiver, every time.Duration) (end func() time.Duration) {
 		r.t.must(failed)
 		return slowest
 	}
-}
-
-// otherMetric writes a configuration that differs from the daemon's by the
-// metric of every route.
-func otherMetric(r *receiver) string {
-	text, err := os.ReadFile(filepath.Join(r.lab.Dir, "vrfredist.toml"))
-	r.t.must(err)
-	const export = "[netlink.export]\n"
-	if !strings.Contains(string(text), export) {
-		r.t.Fatalf("the configuration has no %q", export)
-	}
-	return r.lab.File("other.toml", strings.Replace(string(text), export, export+"  metric = 30\n", 1))
 }
 
 // ask runs one command and notes what it took.

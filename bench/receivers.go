@@ -5,7 +5,9 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
@@ -68,7 +70,7 @@ func (r *receiver) awaitBGP() {
 // programs are the paths of the programs that are measured.
 type programs struct {
 	daemon, gobgpd string
-	roots          roots
+	origins        origins
 	cpuProfile     string // of the daemon; "": none is written
 }
 
@@ -78,6 +80,13 @@ func (p programs) profile(name string) []string {
 		return nil
 	}
 	return []string{"--cpuprofile", p.cpuProfile}
+}
+
+// profiled ends vrfredist, which then writes its profile.
+func (r *receiver) profiled(file string) {
+	r.procs[0].Signal(syscall.SIGTERM)
+	r.t.must(r.procs[0].Wait(time.Minute))
+	r.t.must(anonymous(file))
 }
 
 // receive starts a receiver by its name.
@@ -112,6 +121,8 @@ type options struct {
 	args   []string // more arguments of vrfredist
 	config string   // the whole configuration, in the receiver's language; "": for the sender
 	daemon string   // another vrfredist than the one that is measured
+
+	starter []string // of vrfredist: what its command line follows
 }
 
 // gobgpConfig is the part that vrfredist and gobgpd share.
@@ -143,7 +154,7 @@ func (p programs) startOurs(r *receiver, o options) {
 	if o.daemon != "" {
 		daemon = o.daemon
 	}
-	argv := append([]string{"env"}, append(o.env, daemon, "run", "-f", file, "--state-dir", state, "--log-level", "warn")...)
+	argv := append(append(slices.Clone(o.starter), "env"), append(o.env, daemon, "run", "-f", file, "--state-dir", state, "--log-level", "warn")...)
 	r.start(r.name, append(argv, o.args...)...)
 	r.api = newAPI(r.t, socket)
 	if !o.export {

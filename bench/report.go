@@ -29,103 +29,24 @@ var about = []struct{ scenario, title, text string }{
 	{"restart", "Restart over adopted routes", "vrfredist is killed, its routes stay, and it starts again. Until its VRF is ready with every route adopted; and how many route messages of its protocol the kernel sent meanwhile."},
 	{"import", "Import", "Static kernel routes go to a BGP peer. From the command that enables the import until the peer has the last one. AddPathStream alone is GoBGP given the same number of routes from memory."},
 	{"import one", "One changed kernel route, to the peer", "From the change in the kernel until the peer reads the route from its session."},
-	{"memory", "Memory", "What is alive on the heap with the full IPv4 table, after a collection; and the resident memory then, with the collector as each program sets it."},
-	{memoryOfPaths, "Memory of further paths", "What is alive on the heap with the IPv4 table of one neighbour and of two, and with `backup_routes`; and how much the kernel's slabs have grown by it, which hold its routes."},
-	{"operator", "What an operator asks", "The full IPv4 table is in the kernel, and the command line asks for it: until its first line, until its end, the most memory that the command had, and how much more than before the daemon had meanwhile. The plans are of a file with another metric, which changes every route. And the session that fills the table, with nobody asking and with a hundred `GetVrf` a second."},
+	{"memory", "Memory", "With the full IPv4 table, and the collector as each program sets it: the most that was resident until the table was in, what is ten seconds after the last change, and what is alive on the heap after a collection then."},
+	{memoryOfPaths, "Memory of further paths", "What is alive on the heap with the IPv4 table of one neighbour and of two, and with `backup_routes`; what is resident ten seconds after the last change; and how much the kernel's slabs have grown by it, which hold its routes."},
+	{memoryOfContainer, "A container of 1 GB", "The full IPv4 table goes to a daemon in a control group of 1 GB without swap, in which the kernel's routes count too; the session ends, and another brings the table again."},
+	{"operator", "What an operator asks", "The full IPv4 table is in the kernel, and the command line asks for it: until its first line, until its end, the most memory that the command had, and how much more than before the daemon had meanwhile. The plans are of a file with another metric, which changes every route; with a policy of the export and with one of a neighbour's import, which reject the half of them. And the session that fills the table, with nobody asking and with a hundred `GetVrf` a second."},
+	{callsOfRoutes, "What an operator waits for while a full table comes in", "One neighbour's full IPv4 table is in the kernel, and the same of a second one comes in. Meanwhile the command line, and a scrape of the metrics, ask in turn; and what a scrape takes when nothing else is done."},
+	{callsOfVRFs, "The same with many VRFs", "The full IPv4 table comes into the default VRF beside many others in namespaces and tables, a hundred of them with a neighbour whose session is up."},
+	{newcomerScenario, "The newcomer's first minute", "`make demo` in a fresh copy of the repository, with the modules and packages that it needs, and nothing built; and once more."},
 	{"tuning", "What each setting gives", "vrfredist as it ships, and with one thing each as it would be untuned: the IPv4 table from a session to the kernel, the failover of all its routes, and writing them anew."},
 	{"VRFs", "Many VRFs", "Five VRFs, each bound to a table, in each of many namespaces; 100 routes each from one VPN-IPv4 session."},
-	{encapScenario, "Exported by VXLAN", "One neighbour announces a table for one tenant, which is a namespace: as VPN routes that are reached plainly, and as IP prefix routes of EVPN (type 5) with a VNI. From the first routes that arrive until the last one is in the tenant's table. What is alive on the heap then, GoBGP's part of it too, and without what is alive in GoBGP alone after the same."},
-	{vnisScenario, "Many VRFs with a VNI", "Each VRF is a namespace, whose VXLAN device the daemon makes. Until all are ready, after a cold start and after a kill; then another PE announces routes in each by EVPN."},
+	{encapScenario, "Exported by VXLAN, SRv6 and MPLS", "One neighbour announces a table for one tenant: as VPN routes that are reached plainly, as IP prefix routes of EVPN (type 5) with a VNI, and as VPN routes with a SID or a label. The tenant is a namespace (of SRv6 one that is trusted), or of MPLS, and plainly beside that, a VRF device. From the first routes that arrive until the last one is in the tenant's table. What is alive on the heap then, GoBGP's part of it too, and without what is alive in GoBGP alone after the same."},
+	{underlayScenario, "Failover of the core under labelled routes", "The full IPv4 table is in a VRF device, by the label of another PE, and the route to that PE moves to another link of the core. From just before that until the kernel would send packets for every one of 256 prefixes by the new link."},
+	{numberedScenario(vxlanWay), "Many VRFs with a VNI", "Each VRF is a namespace, whose VXLAN device the daemon makes. Until all are ready, after a cold start and after a restart; then another PE announces routes in each by EVPN."},
+	{numberedScenario(srv6Way), "Many VRFs with SIDs", "The same with trusted namespaces, which get a SID for each family of the locator."},
+	{numberedScenario(mplsWay), "Many VRFs with a label", "The same with VRF devices, which get a label of the pool."},
 	{vtepsScenario, "Many PEs of one VRF", "One session announces a route for each of many PEs, and as many of one PE. What a PE costs beside its route is the difference: its nexthop, its entries on the VXLAN device, a nexthop object and a group."},
 	{membershipsScenario, "Route target constraint", "A reflector that has route target constraint (RFC 4684) sends the route targets that other PEs import, and then the routes of one tenant go out to it. GoBGP compares each path with each of those."},
 	{fabricScenario, "PEs around two reflectors", "PEs in namespaces of one machine, twenty tenants at each, around two of FRR's bgpd as route reflectors. From the start of all daemons until each tenant at each PE has pinged all that it has at the others, in both families; then an address is added at one PE, until a ping from each other PE is answered, and taken away again.\n\n![Memory, CPU and convergence of PEs](fabric.svg)"},
 	{"ip -batch", "Another program beside many VRFs", "`ip -batch` adds routes in a namespace in which vrfredist has so many VRFs."},
-}
-
-// aim is one ratio to reach.
-type aim struct {
-	text  string
-	limit float64
-	least bool // the limit is a lower one
-	get   func(*results) (float64, bool)
-}
-
-func figureOf(scenario, quantity string) func(*results) (float64, bool) {
-	return func(r *results) (float64, bool) { return r.value(scenario, ours, quantity) }
-}
-
-func over(s1, subject1, q1, s2, subject2, q2 string) func(*results) (float64, bool) {
-	return func(r *results) (float64, bool) {
-		a, ok1 := r.value(s1, subject1, q1)
-		b, ok2 := r.value(s2, subject2, q2)
-		return a / b, ok1 && ok2 && b != 0
-	}
-}
-
-func (r *results) aims() []aim {
-	many := fmt.Sprintf("%d VRFs", max(5, int(shared*r.Scale)))
-	list := []aim{
-		{"writing, routes/s", 200_000, true, figureOf("writing", "routes/s")},
-		{"writing, ours ÷ BIRD's session", 1.3, true, over("writing", ours, "routes/s", "session", bird, "routes/s")},
-		{"writing, ours ÷ FRR's session", 6, true, over("writing", ours, "routes/s", "session", frr, "routes/s")},
-		{"session, time ÷ GoBGP alone", 1.15, false, over("session", ours, "s", "session", alone, "s")},
-		{"session, time ÷ BIRD", 1.5, false, over("session", ours, "s", "session", bird, "s")},
-		{"session, FRR's time ÷ ours", 2, true, over("session", frr, "s", "session", ours, "s")},
-		{"guard, its own functions, % of the session's samples", 1, false, func(r *results) (float64, bool) {
-			return r.value("guard", "with it", "its own functions, % of the samples")
-		}},
-		{"guard, session with it ÷ without", 1.05, false, over("guard", "with it", "CPU s", "guard", "without it", "CPU s")},
-		{"policy of 1,000 prefixes, CPU of the session ÷ without", 1.1, false, over(policyScenario, withPolicy, "CPU s", policyScenario, withoutPolicy, "CPU s")},
-		{"failover, ms", 10, false, figureOf("failover", "ms")},
-	}
-	list = append(list, neighbourAims()...)
-	return append(list, []aim{
-		{"one route peer to kernel, p99 ms", 10, false, figureOf("one route", "p99 ms")},
-		{"one route beside a table, after BGP, p99 ms under", 50, false, figureOf("beside", "of which after BGP, 99 % under ms")},
-		{"one route beside a table, peer to kernel, p99 ms", 50, false, figureOf("beside", "p99 ms")},
-		{"import, time ÷ AddPathStream alone", 1.2, false, over("import", ours, "s", "import", pathStream, "s")},
-		{"one changed route to the peer, p99 ms", 20, false, figureOf("import one", "p99 ms")},
-		{"restart, routes written", 0, false, figureOf("restart", "routes written")},
-		{"restart, in sync ÷ GoBGP's own reload", 1.5, false, over("restart", ours, "s from the session", "session", alone, "s")},
-		{"memory, bytes a route beyond GoBGP", 150, false, figureOf("memory", "bytes a route beyond GoBGP")},
-		{"memory, bytes a further path beyond GoBGP", 40, false, func(r *results) (float64, bool) {
-			return r.value(memoryOfPaths, ours+", two neighbours", "bytes a further path beyond GoBGP")
-		}},
-		{"VRFs, s from the start to all ready", 30, false, figureOf("VRFs", "s from the start to all ready, with routes")},
-		{"VRFs, KiB a VRF beyond routes", 150, false, figureOf("VRFs", "KiB a VRF, without routes")},
-		{"VRFs, idle CPU in % of a core", 1, false, figureOf("VRFs", "idle CPU with routes, % of a core")},
-		{"by VXLAN, routes/s ÷ plain", 0.9, true, over(encapScenario, encapExport, "routes/s", encapScenario, plainExport, "routes/s")},
-		{"by VXLAN, bytes a route beyond GoBGP ÷ plain", 1.1, false, over(encapScenario, encapExport, "bytes a route beyond GoBGP", encapScenario, plainExport, "bytes a route beyond GoBGP")},
-		{"by VXLAN, bytes a route in the kernel ÷ plain", 1.1, false, over(encapScenario, encapExport, "kernel's slabs, bytes a route", encapScenario, plainExport, "kernel's slabs, bytes a route")},
-		{"PEs of a VRF, bytes a PE in the daemon", 1000, false, func(r *results) (float64, bool) {
-			return r.value(vtepsScenario, fmt.Sprintf("%d PEs", max(20, int(vteps*r.Scale))), "bytes a PE in the daemon")
-		}},
-		{"VNIs, s from a cold start to all ready", 30, false, figureOf(vnisScenario, "s to all ready, cold")},
-		{"VNIs, s from a restart to all ready, with routes", 30, false, figureOf(vnisScenario, "s to all ready, restarted, with routes")},
-		{"ip -batch beside many VRFs ÷ beside one", 1.1, false, over("ip -batch", many, "s", "ip -batch", "1 VRFs", "s")},
-	}...)
-}
-
-// neighbourAims are about the better one of two neighbours that is lost.
-func neighbourAims() (list []aim) {
-	of := func(scenario, subject, quantity string) func(*results) (float64, bool) {
-		return func(r *results) (float64, bool) { return r.value(scenario, subject, quantity) }
-	}
-	list = append(list, aim{killed + ", all moved, ms", 10, false, of(killed, ours, allMoved)},
-		aim{killed + ", packets lost for want of a route", 0, false, of(killed, ours, lostInside)})
-	for _, s := range []string{linkDown, carrierLost} {
-		list = append(list,
-			aim{s + ", backup_routes, packets lost for want of a route", 0, false, of(s, oursBackup, lostInside)},
-			aim{s + ", first moved after the kernel's own part, ms", 10, false, of(s, ours, firstAfter)},
-			aim{s + ", all moved ÷ all written anew", 1.2, false, over(s, ours, allMoved, linkDown, ours, writtenAnew)})
-		for _, rival := range []string{bird, frr, bird3, frr10} {
-			list = append(list, aim{s + ", all moved ÷ " + rival, 1, false, over(s, ours, allMoved, s, rival, allMoved)})
-		}
-	}
-	for _, rival := range []string{bird, bird3} {
-		list = append(list, aim{aloneKilled + ", time ÷ " + rival, 0.25, false, over(aloneKilled, ours, "s", aloneKilled, rival, "s")})
-	}
-	return list
 }
 
 // render writes RESULTS.md and the chart.
@@ -133,6 +54,9 @@ func (r *results) render(dir string) error {
 	var b strings.Builder
 	b.WriteString("# Benchmark results\n\n<!-- Made by `make bench` from results.json; do not edit. -->\n\n")
 	fmt.Fprintf(&b, "Measured on %s, on %s. %s\n\n", r.Date, r.Machine, r.with())
+	if len(r.LeftOut) > 0 {
+		fmt.Fprintf(&b, "**Left out, because it could not be had there: %s.**\n\n", strings.Join(r.LeftOut, ", "))
+	}
 	fmt.Fprintf(&b, "%s IPv4 and %s IPv6 prefixes; medians of %s, all programs in every run.", thousands(float64(r.IPv4)), thousands(float64(r.IPv6)), r.runs())
 	if r.Scale != 1 {
 		b.WriteString(" **This is a small run: its ratios say little of the real sizes.**")
@@ -146,7 +70,7 @@ func (r *results) render(dir string) error {
 	}
 	b.WriteString("[How it is measured](README.md). [What each setting gives](tuning/RESULTS.md).\n\n![Session to kernel, and failover](chart.svg)\n\n")
 	b.WriteString("## Against the aims\n\n| aim | wanted | measured | met |\n|---|---|---|---|\n")
-	for _, a := range r.aims() {
+	for _, a := range aims(r) {
 		sign, measured, met := "at most", "–", "not measured"
 		if a.least {
 			sign = "at least"
@@ -169,10 +93,13 @@ func (r *results) render(dir string) error {
 	for _, s := range about {
 		r.renderScenario(&b, s.scenario, s.title, s.text)
 	}
+	for _, g := range growths(r.Scale) {
+		r.renderScenario(&b, g.scenario(), g.title, fmt.Sprintf("%s\n\n![%s](%s)", g.text, g.title, g.chartFile()))
+	}
 	if err := os.WriteFile(filepath.Join(dir, "RESULTS.md"), []byte(b.String()), 0o644); err != nil {
 		return err
 	}
-	return errors.Join(r.chart(filepath.Join(dir, "chart.svg")), fabricChart(r, filepath.Join(dir, "fabric.svg")))
+	return errors.Join(r.chart(filepath.Join(dir, "chart.svg")), fabricChart(r, filepath.Join(dir, "fabric.svg")), growthCharts(r, dir))
 }
 
 // runs says of how many runs the figures are: a run that -limit cut off, or a scenario
@@ -195,7 +122,10 @@ func (r *results) runs() string {
 func (r *results) with() string {
 	names := make([]string, 0, len(r.Versions))
 	for name, version := range r.Versions {
-		names = append(names, name+" "+strings.TrimSpace(strings.NewReplacer("BIRD version ", "", "zebra version ", "").Replace(version)))
+		if language(name) != bird && language(name) != frr {
+			version = name + " " + version
+		}
+		names = append(names, strings.NewReplacer("BIRD version", bird, "zebra version", frr).Replace(version))
 	}
 	slices.Sort(names)
 	return strings.Join(names, ", ") + "."

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +24,7 @@ type results struct {
 	Runs     int               `json:"runs"`
 	IPv4     int               `json:"ipv4_prefixes"`
 	IPv6     int               `json:"ipv6_prefixes"`
+	LeftOut  []string          `json:"left_out,omitempty"` // receivers that could not be had
 	Figures  []*figure         `json:"figures"`
 }
 
@@ -79,8 +81,8 @@ func percentile(values []float64, p int) float64 {
 	return s[max(0, (len(s)*p+99)/100-1)]
 }
 
-// describe notes where and with what the run is made.
-func (r *results) describe(others roots) error {
+// describe notes where and with what the run is made. receivers are the versions of those.
+func (r *results) describe(receivers map[string]string) error {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
 		return err
@@ -105,17 +107,14 @@ func (r *results) describe(others roots) error {
 		"vrfredist": firstLine("git", "describe", "--always", "--dirty"),
 		"Go":        runtime.Version(),
 		"GoBGP":     firstLine("go", "list", "-m", "-f", "{{.Version}}", "github.com/osrg/gobgp/v3"),
-		"BIRD":      firstLine("bird", "--version"),
-		"FRR":       firstLine("/usr/lib/frr/zebra", "--version"),
 	}
-	for name, root := range others {
-		argv := []string{"chroot", root, "/usr/lib/frr/zebra", "--version"}
-		if language(name) == bird {
-			argv[2] = "/usr/sbin/bird"
-		}
-		r.Versions[name] = firstLine(argv...)
-	}
+	maps.Copy(r.Versions, receivers)
 	return nil
+}
+
+// rivals are those receivers that could be had.
+func (r *results) rivals() []string {
+	return slices.DeleteFunc(slices.Clone(allRivals), func(name string) bool { return slices.Contains(r.LeftOut, name) })
 }
 
 func firstLine(argv ...string) string {

@@ -4,9 +4,12 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/vrfredist/vrfredist/integration/peers"
 )
 
 func TestRanks(t *testing.T) {
@@ -157,18 +160,64 @@ func TestRoutesAreCountedOnce(t *testing.T) {
 }
 
 // The folder of another version is named by the receiver whose configuration it reads.
-func TestRoots(t *testing.T) {
+func TestOrigins(t *testing.T) {
 	t.Parallel()
-	var r roots
-	for text, ok := range map[string]bool{"BIRD 3=/srv/bird3": true, "FRR 10=/srv/frr": true, "BIRD=/x": false, "FRR 10=": false, "bird3=/x": false, "FRR 10": false} {
-		if err := r.Set(text); (err == nil) != ok {
+	here := t.TempDir()
+	var o origins
+	for text, ok := range map[string]bool{
+		"BIRD 3=" + here: true, "FRR 10=" + here: true,
+		"BIRD=" + here: false, "FRR 10=": false, "bird3=" + here: false, "FRR 10": false, "FRR 10=" + filepath.Join(here, "nothing"): false,
+	} {
+		if err := o.Set(text); (err == nil) != ok {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	if got := (programs{roots: r}).rivals(); !slices.Equal(got, []string{bird, frr, bird3, frr10}) {
-		t.Errorf("it is compared with %q", got)
+	p := programs{origins: o}
+	if host, newer := p.origin(bird).Path("bird"), p.origin(bird3).Path("bird"); host != "bird" || newer != filepath.Join(here, "usr/sbin/bird") {
+		t.Errorf("BIRD is %s, and BIRD 3 %s", host, newer)
 	}
-	if got := (programs{}).rivals(); !slices.Equal(got, []string{bird, frr}) {
-		t.Errorf("without roots it is compared with %q", got)
+}
+
+// A receiver that cannot be had takes part in no scenario, and is named; the others are in every
+// scenario that compares them.
+func TestWhatCannotBeHadIsLeftOut(t *testing.T) {
+	t.Parallel()
+	w := &work{}
+	w.origins.add(frr10, mustIn(t, t.TempDir())) // an empty folder
+	findRivals(t.Context(), w, regexp.MustCompile("^load: (BIRD|FRR 10|vrfredist)$"))
+	if !slices.Contains(w.LeftOut, frr10) || slices.Contains(w.LeftOut, bird3) {
+		t.Fatalf("left out: %q", w.LeftOut)
 	}
+	var with, without int
+	for _, s := range w.scenarios() {
+		switch {
+		case strings.HasSuffix(s.name, ": "+frr10):
+			without++
+		case strings.HasSuffix(s.name, ": "+bird3):
+			with++
+		}
+	}
+	if without != 0 || with < 8 {
+		t.Errorf("%d scenarios have what is left out, and %d what is there", without, with)
+	}
+	dir := t.TempDir()
+	if err := w.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "RESULTS.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "could not be had there: "; !strings.Contains(string(text), want) {
+		t.Errorf("no %q in:\n%s", want, text)
+	}
+}
+
+func mustIn(t *testing.T, folder string) peers.Programs {
+	t.Helper()
+	p, err := peers.In(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }

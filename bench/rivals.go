@@ -1,14 +1,19 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/vrfredist/vrfredist/integration/peers"
 )
 
 // Names of receivers that are not the packages of this host.
@@ -17,24 +22,34 @@ const (
 	frr10 = "FRR 10"
 )
 
-// roots are folders with another version of a receiver each, as a package's system has
-// it: a Debian of a later suite, by mmdebstrap. By the receiver's name.
-type roots map[string]string
+// allRivals are all receivers that vrfredist is compared with.
+var allRivals = []string{bird, frr, bird3, frr10}
+
+// origins are where receivers come from that are not this host's, by their names.
+type origins map[string]peers.Programs
 
 // String implements flag.Value.
-func (r roots) String() string { return "" }
+func (o origins) String() string { return "" }
 
 // Set implements flag.Value: NAME=FOLDER.
-func (r *roots) Set(text string) error {
+func (o *origins) Set(text string) error {
 	name, folder, found := strings.Cut(text, "=")
 	if l := language(name); !found || folder == "" || name == l || l != bird && l != frr {
 		return fmt.Errorf("%q: write NAME=FOLDER, with a NAME like %q or %q", text, bird3, frr10)
 	}
-	if *r == nil {
-		*r = make(roots)
+	from, err := peers.In(folder)
+	if err != nil {
+		return err
 	}
-	(*r)[name] = folder
+	o.add(name, from)
 	return nil
+}
+
+func (o *origins) add(name string, from peers.Programs) {
+	if *o == nil {
+		*o = make(origins)
+	}
+	(*o)[name] = from
 }
 
 // language is the receiver whose configuration one of this name reads.
@@ -50,43 +65,61 @@ func language(name string) string {
 	return name
 }
 
-// rivals are the receivers that vrfredist is compared with: this host's, and those that
-// have a root of their own.
-func (p programs) rivals() []string {
-	list := []string{bird, frr}
-	for _, name := range []string{bird3, frr10} {
-		if _, there := p.roots[name]; there {
-			list = append(list, name)
-		}
+// origin is where a receiver's programs come from.
+func (p programs) origin(name string) peers.Programs {
+	if from, there := p.origins[name]; there {
+		return from
 	}
-	return list
+	return peers.Host()
 }
 
-// inRoot returns what stands before a command line of the receiver, and has its root show
-// the lab's directory, and /proc, where FRR reads the settings of its namespace.
-func (p programs) inRoot(r *receiver) []string {
-	root, there := p.roots[r.name]
-	if !there {
-		return nil
+// version is what a receiver says of itself.
+func (p programs) version(name string) (string, error) {
+	program := "bird"
+	if language(name) == frr {
+		program = "zebra"
 	}
-	within := filepath.Join(root, r.lab.Dir)
-	r.t.must(os.MkdirAll(within, 0o755))
-	r.t.Cleanup(func() { _ = os.Remove(within) }) // where the root is the host's, it is the lab's, and full
-	bind(r.t, r.lab.Dir, within)
-	bind(r.t, "/proc", filepath.Join(root, "proc"))
-	return []string{"chroot", root}
+	version, err := p.origin(name).Version(program)
+	return language(name) + " " + version, err
 }
 
-// bind shows a folder at another place too, until the scenario has ended.
-func bind(t *stage, folder, place string) {
-	if out, err := exec.Command("mount", "--bind", folder, place).CombinedOutput(); err != nil {
-		t.Fatalf("show %s as %s: %v: %s", folder, place, err, out)
+// lacks says which of a receiver's programs is not there; nil: all are.
+func lacks(from peers.Programs, name string) (err error) {
+	needed := []string{"bird", "birdc"}
+	if language(name) == frr {
+		needed = []string{"zebra", "bgpd", "vtysh"}
 	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", place).CombinedOutput(); err != nil {
-			t.Errorf("umount %s: %v: %s", place, err, out)
+	for _, program := range needed {
+		err = errors.Join(err, from.Lacks(program))
+	}
+	return err
+}
+
+// findRivals looks for the programs of all receivers that the chosen scenarios need, and
+// fetches the newest of Debian. What cannot be had is left out, and named.
+func findRivals(ctx context.Context, w *work, chosen *regexp.Regexp) {
+	played := func(name string) bool {
+		return slices.ContainsFunc(w.scenarios(), func(s scenario) bool {
+			return chosen.MatchString(s.name) && strings.HasSuffix(s.name, ": "+name)
+		})
+	}
+	newest := sync.OnceValues(func() (peers.Programs, error) { return peers.Fetch(ctx, progress) })
+	for _, name := range slices.DeleteFunc(slices.Clone(allRivals), func(name string) bool { return !played(name) }) {
+		_, given := w.origins[name]
+		from, err := w.origin(name), error(nil)
+		if name != language(name) && !given {
+			if from, err = newest(); err == nil {
+				w.origins.add(name, from)
+			}
 		}
-	})
+		if err == nil {
+			err = lacks(from, name)
+		}
+		if err != nil {
+			progress("%s is LEFT OUT: %v", name, err)
+			w.LeftOut = append(w.LeftOut, name)
+		}
+	}
 }
 
 func birdConfig() string {
@@ -107,15 +140,15 @@ func (p programs) startBIRD(r *receiver, o options) {
 	if text == "" {
 		text = birdConfig()
 	}
-	if in := p.inRoot(r); in != nil {
-		file := r.lab.File("bird.conf", text)
-		r.t.must(os.Chmod(file, 0o644))
-		r.start(r.name, slices.Concat(in, []string{"/usr/sbin/bird", "-f", "-c", file, "-s", filepath.Join(r.lab.Dir, "bird.ctl")})...)
-		return
+	file, control := r.lab.File("bird.conf", text), filepath.Join(r.lab.Dir, "bird.ctl")
+	from := p.origin(r.name)
+	r.start(r.name, from.Command("bird", "-f", "-c", file, "-s", control)...)
+	r.birdc = func(command string) {
+		argv := from.Command("birdc", append([]string{"-s", control}, strings.Fields(command)...)...)
+		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+			r.t.Fatalf("birdc %s: %v: %s", command, err, out)
+		}
 	}
-	b := r.ns.BIRD(text)
-	r.procs = append(r.procs, b.Process)
-	r.birdc = func(command string) { b.Show(command) }
 }
 
 func frrConfig() string {
@@ -148,9 +181,9 @@ func (p programs) startFRR(r *receiver, o options) {
 			"-z", filepath.Join(dir, "zserv.api"), "--log", "file:/dev/null"}
 	}
 	r.t.must(errors.Join(os.Chmod(zebra, 0o644), os.Chmod(bgpd, 0o644)))
-	in := p.inRoot(r)
+	from := p.origin(r.name)
 	start := func(name, file string) {
-		r.start(name, slices.Concat(in, []string{"/usr/lib/frr/" + name, "-f", file}, common(name))...)
+		r.start(name, from.Command(name, append([]string{"-f", file}, common(name)...)...)...)
 	}
 	start("zebra", zebra)
 	r.t.until("zebra serves", 20*time.Second, 10*time.Millisecond, func() bool {
@@ -163,7 +196,7 @@ func (p programs) startFRR(r *receiver, o options) {
 	for _, process := range r.procs {
 		r.t.Cleanup(func() {
 			process.Kill()
-			crashes, _ := filepath.Glob(filepath.Join(p.roots[r.name], fmt.Sprintf("/var/tmp/frr/*.%d", process.PID())))
+			crashes, _ := filepath.Glob(fmt.Sprintf("/var/tmp/frr/*.%d", process.PID()))
 			for _, c := range crashes {
 				r.t.must(os.RemoveAll(c))
 			}
@@ -174,7 +207,8 @@ func (p programs) startFRR(r *receiver, o options) {
 		for _, line := range strings.Split(lines, "\n") {
 			args = append(args, "-c", line)
 		}
-		if out, err := exec.Command("vtysh", args...).CombinedOutput(); err != nil || strings.Contains(string(out), "%") {
+		argv := from.Command("vtysh", args...)
+		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil || strings.Contains(string(out), "%") {
 			r.t.Fatalf("vtysh: %v: %s", err, out)
 		}
 	}

@@ -19,6 +19,7 @@ const (
 	targets      = 10_000
 	announced    = 2000 // routes of a tenant
 	tenantsOfPE  = 20
+	asked        = 4000 // VRFs, while an operator asks
 )
 
 // sizes are how much is measured, and for how long is waited.
@@ -30,11 +31,13 @@ type sizes struct {
 	shared      int
 	vnis        int   // VRFs with a namespace and a VNI each
 	vteps       int   // PEs of one VRF
+	asked       int   // VRFs while an operator asks
 	targets     []int // that a reflector sends
 	announced   int
 	singles     int // single routes to time
 	idleSettles int
 	pause       time.Duration // of settle
+	rest        time.Duration // after which a receiver to which nothing happened is at rest
 	limit       time.Duration // for one change to arrive
 
 	fabricPEs     []int
@@ -50,13 +53,13 @@ func sizesAt(scale float64, seed uint64) sizes {
 		v6:         prefixes.IPv6(scaled(size6, 1000), seed),
 		importSize: scaled(importSize, 1000), batchSize: scaled(batchSize, 1000),
 		namespaces: scaled(namespaces, 2), shared: scaled(shared, 5),
-		vnis: scaled(vnis, 10), vteps: scaled(vteps, 20),
+		vnis: scaled(vnis, 10), vteps: scaled(vteps, 20), asked: scaled(asked, 20),
 		targets: []int{1, scaled(targets, 100) / 10, scaled(targets, 100)}, announced: scaled(announced, 100), fabricPEs: []int{2, 4, 6, 8, 10}, fabricTenants: scaled(tenantsOfPE, 2), fabricSingles: 20,
-		singles: 300, idleSettles: 5, pause: 2 * time.Second, limit: 4 * time.Minute,
+		singles: 300, idleSettles: 5, pause: 2 * time.Second, rest: 10 * time.Second, limit: 4 * time.Minute,
 	}
 	if scale < 0.5 {
 		o.fabricPEs, o.fabricSingles = []int{2, 4}, 5
-		o.singles, o.idleSettles, o.pause, o.limit = 50, 4, 500*time.Millisecond, time.Minute
+		o.singles, o.idleSettles, o.pause, o.rest, o.limit = 50, 4, 500*time.Millisecond, time.Second, time.Minute
 	}
 	return o
 }

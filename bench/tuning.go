@@ -35,7 +35,7 @@ func tuning(w *work, t *stage, s *sender, by setting) {
 	keep(w, by, "session", "s")
 	keep(w, by, "session", "CPU s")
 	w.note("tuning", by.name, "RSS after it, MB", status(t, r.pids(), "VmRSS")/1e6)
-	l.failover()
+	l.r.failover(l.w, "failover", l.r.sock, l.w.v4)
 	keep(w, by, "failover", "ms")
 	l.writing()
 	keep(w, by, "writing", "routes/s")

@@ -35,7 +35,7 @@ func routesOfPEs(w *work, t *stage, pes int) (live, slabs float64) {
 	l := newLab(t, w)
 	r := newRouter(t, w, unwatched(l, "far"))
 	r.ns.IP("route", "add", vtepsBehind.String(), "via", gateways[0].String(), "dev", "eth0", "proto", "static")
-	e := &encapRun{w: w, kind: encapExport, r: r}
+	e := &encapRun{w: w, way: vxlanWay, r: r}
 	e.tenant(l)
 	t.Cleanup(func() { t.must(e.sock.Close()) })
 	before := unreclaimable(t)

@@ -154,8 +154,8 @@ func readRoles(p *problems, n *node, vrfs []string, secured bool, a *API) {
 		at := item.get("role")
 		switch name, ofVRF := e.Role.VRF(); {
 		case at == nil:
-			p.add(item.line, join(item.path, "role"), `is missing; write "admin", "read", or "vrf:" and the name of a VRF`)
-		case ofVRF && !slices.Contains(vrfs, name):
+			p.add(item.line, join(item.path, "role"), `is missing; write "admin", "read", "provision", or "vrf:" and the name of a VRF`)
+		case ofVRF && !e.Role.Pattern() && !slices.Contains(vrfs, name):
 			p.at(at, "there is no VRF %q; %s", name, suggest(name, vrfs, "add it under [[vrfs]]"))
 		}
 		if names := item.get("certificates"); names != nil && !secured {
@@ -176,10 +176,10 @@ func readRoles(p *problems, n *node, vrfs []string, secured bool, a *API) {
 func withSecondary(policy *access.Policy, specs []vrf.Spec) {
 	for _, e := range policy.Entries {
 		for _, s := range specs {
-			if s.VRF != "" && e.Role == access.OfVRF(s.VRF) {
-				e.Role = access.OfVRF(s.Name)
-				policy.Entries = append(policy.Entries, e)
-				e.Role = access.OfVRF(s.VRF)
+			if s.VRF != "" && e.Role.Covers(s.VRF) {
+				further := e
+				further.Role = access.OfVRF(s.Name)
+				policy.Entries = append(policy.Entries, further)
 			}
 		}
 	}

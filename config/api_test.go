@@ -108,8 +108,8 @@ groups = [31003]
 func TestErrorsOfRoles(t *testing.T) {
 	roles := func(s string) string { return apiHead + "[[netlink.api.roles]]\n" + s }
 	for text, want := range map[string]string{
-		roles("users = [7]"):                                                                `f.toml:11: netlink.api.roles[0].role: is missing; write "admin", "read", or "vrf:" and the name of a VRF`,
-		roles("role = \"root\"\nusers = [7]"):                                               `f.toml:12: netlink.api.roles[0].role: "root" is no role; write "admin", "read", or "vrf:" and the name of a VRF`,
+		roles("users = [7]"):                                                                `f.toml:11: netlink.api.roles[0].role: is missing; write "admin", "read", "provision", or "vrf:" and the name of a VRF`,
+		roles("role = \"root\"\nusers = [7]"):                                               `f.toml:12: netlink.api.roles[0].role: "root" is no role; write "admin", "read", "provision", or "vrf:" and the name of a VRF`,
 		roles("role = \"vrf:\"\nusers = [7]"):                                               `"vrf:" names no VRF`,
 		roles("role = \"vrf:tenant-b\"\nusers = [7]"):                                       `f.toml:12: netlink.api.roles[0].role: there is no VRF "tenant-b"; did you mean "tenant-a"?`,
 		roles("role = \"read\""):                                                            `f.toml:11: netlink.api.roles[0]: gives the role to nobody; add users, groups, certificates or loopback`,

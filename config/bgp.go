@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -20,7 +21,7 @@ type global struct {
 }
 
 var globalKeys = keys[global]{
-	"as":        one(asNumber, func(g *global) *uint32 { return &g.as }),
+	"as":        numbered(func(g *global) *uint32 { return &g.as }),
 	"router-id": one(routerID, func(g *global) *netip.Addr { return &g.routerID }),
 }
 
@@ -37,8 +38,8 @@ var peerKeys = keys[peer]{
 	"peer-group-name":  one(text, func(n *peer) *string { return &n.groupName }),
 	"vrf":              one(text, func(n *peer) *string { return &n.vrf }),
 	"netns":            one(text, func(n *peer) *string { return &n.netns }),
-	"peer-as":          one(asNumber, func(n *peer) *uint32 { return &n.peerAS }),
-	"local-as":         one(asNumber, func(n *peer) *uint32 { return &n.localAS }),
+	"peer-as":          peerNumbered(func(n *peer) *uint32 { return &n.peerAS }),
+	"local-as":         numbered(func(n *peer) *uint32 { return &n.localAS }),
 	"auth-password":    one(secret, func(n *peer) *string { return &n.secret }),
 }
 
@@ -64,6 +65,27 @@ func readBGP(p *problems, root *node) (vrfs []vrf.Spec, secret *node) {
 	missing(p, config, root.get("global"), "global.config", "router-id", "write an IPv4 address of this router")
 	vrfs = readTenants(p, root.get("vrfs"))
 	return vrfs, readPeers(p, root, vrfs)
+}
+
+// numbered reads a key with an AS number. AS 65535 is taken, as gobgpd does.
+func numbered[S any](field func(*S) *uint32) func(*problems, *node, *S) {
+	set := one(asNumber, field)
+	return func(p *problems, n *node, s *S) {
+		set(p, n, s)
+		if *field(s) == math.MaxUint16 {
+			p.hint(n, "", "AS %d is reserved (RFC 7300), and other routers may refuse it; write the AS number you were given, or a private one such as 64512", math.MaxUint16)
+		}
+	}
+}
+
+// peerNumbered is numbered of a neighbour's own number, which may be 0: any.
+func peerNumbered[S any](field func(*S) *uint32) func(*problems, *node, *S) {
+	set := numbered(field)
+	return func(p *problems, n *node, s *S) {
+		if _, ok := word(n); !ok || n.text != "0" {
+			set(p, n, s)
+		}
+	}
 }
 
 // missing blames a section, or the one around it where it is not there itself,

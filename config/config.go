@@ -18,9 +18,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/policy"
@@ -92,19 +90,15 @@ type Config struct {
 	Carriage
 	// ManageSysctls lets the daemon set the sysctls that it needs, where they are not set.
 	ManageSysctls bool
+	made
 }
 
-// Carriage is what is needed for VRFs with an encapsulation.
-type Carriage struct {
-	// Core is the network between PEs, where its VTEP is valid, and CoreInterfaces are the
-	// patterns of the interfaces that lead to it.
-	Core           rib.Core
-	CoreInterfaces []string
-	// ManageLinks lets the daemon make the VXLAN devices of VRFs.
-	ManageLinks bool
-	// EVPN says that a neighbour has the family by which such VRFs have their routes from other
-	// PEs.
-	EVPN bool
+// made is what a configuration was made of, beside its text.
+type made struct {
+	written *Config // the same before VRFs got labels and SIDs; nil: this one is
+	layers  *Layers // over the file
+	// over are the keys of the layers that are laid over something of the file's.
+	over map[vrf.LayerKey]bool
 }
 
 // Metrics says where Prometheus may ask.
@@ -113,6 +107,10 @@ type Metrics struct {
 	Listen string
 	// GoBGP adds GoBGP's own metrics, which cost it much with large tables.
 	GoBGP bool
+	// OpenMetrics answers in that format who asks for it, as well as in Prometheus' own.
+	OpenMetrics bool
+	// Exemplars names, in that format, a traced route beside the times that routes take.
+	Exemplars bool
 	// StatusPage serves the status page beside the metrics, under addresses,
 	// localhost and the names of StatusHosts, which are in lower case.
 	StatusPage  bool
@@ -120,7 +118,10 @@ type Metrics struct {
 }
 
 // Load reads and validates the file at path. The error is an *Errors.
-func Load(path string, bgp BGP) (*Config, error) {
+func Load(path string, bgp BGP) (*Config, error) { return LoadUnder(path, nil, bgp) }
+
+// LoadUnder is Load of a file over which layers are laid.
+func LoadUnder(path string, layers *Layers, bgp BGP) (*Config, error) {
 	data, mode, err := readFile(path, mostConfig)
 	if err != nil {
 		reason := err
@@ -130,33 +131,62 @@ func Load(path string, bgp BGP) (*Config, error) {
 		}
 		return nil, &Errors{{File: path, Message: fmt.Sprintf("cannot be read: %v; give the path of a configuration file that this user may read", reason)}}
 	}
-	c, err := parse(path, data, mode, bgp)
+	return (&reading{path: path, data: data, mode: mode, layers: layers, bgp: bgp}).kept()
+}
+
+// Parse validates data as the file at path. What is in it tells whether it is TOML,
+// YAML or JSON, and where that leaves it open its extension. The error is an *Errors.
+func Parse(path string, data []byte, bgp BGP) (*Config, error) {
+	return (&reading{path: path, data: data, bgp: bgp}).config()
+}
+
+// ParseUnder is Parse of a file over which layers are laid. The result keeps the text.
+func ParseUnder(path string, data []byte, layers *Layers, bgp BGP) (*Config, error) {
+	return (&reading{path: path, data: data, layers: layers, bgp: bgp}).kept()
+}
+
+// reading is one reading of a file, and what is left of it.
+type reading struct {
+	path   string
+	data   []byte
+	mode   fs.FileMode
+	layers *Layers
+	bgp    BGP
+	over   map[vrf.LayerKey]bool // layers that are over something of the file's
+	writtenDown
+}
+
+// kept is the configuration with its text.
+func (r *reading) kept() (*Config, error) {
+	c, err := r.config()
 	if err == nil {
-		c.Text = data
+		c.Text = r.data
 	}
 	return c, err
 }
 
-// Parse validates data as the file at path, whose extension tells the format:
-// .yaml and .yml, .json, and TOML for everything else, as gobgpd has it. The
-// error is an *Errors.
-func Parse(path string, data []byte, bgp BGP) (*Config, error) {
-	return parse(path, data, 0, bgp)
+// tree is the file with its layers laid over it; nil: it could not be read.
+func (r *reading) tree(p *problems) *node {
+	root := readTree(p, r.path, r.data)
+	if root != nil && r.layers != nil {
+		r.over = lay(p, root, r.layers)
+	}
+	return root
 }
 
-func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error) {
-	p := &problems{file: path}
-	root := readTree(p, path, data)
+func (r *reading) config() (*Config, error) {
+	p, bgp := &problems{file: r.path}, r.bgp
+	root := r.tree(p)
 	if root == nil {
 		return nil, p.err() // a key that seems missing may be in a part that could not be read
 	}
 	index := make(map[string]*node)
 	root.label("", "", index)
-	walker{p, withTenantKeys(withPeerKeys(bgp.Schema)), netlinkSchema()}.file(root)
+	walker{p, withBFD(withTenantKeys(withPeerKeys(bgp.Schema))), netlinkSchema()}.file(root)
 
 	vrfs, secret := readBGP(p, root)
-	if secret != nil && mode&0o004 != 0 {
-		p.at(secret, "every user can read this file (mode %04o), and it holds a secret; run: chmod 0640 %s", mode.Perm(), path)
+	if secret != nil && r.mode&0o004 != 0 && secret.line >= 0 {
+		p.at(secret, "every user can read this file (mode %04o), and it holds a secret; run: chmod 0640 %s", r.mode.Perm(), r.path)
 	}
 	relayed := readNeighbors(p, root, bgp.Secret)
 	terms, advertised := readTerms(p, root, relayed)
@@ -169,6 +199,7 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 	peers := setPeers(root, relayed)
 	nameAliases(judges, peers)
 	settings, entries := readNetlink(p, root, judges)
+	r.writtenDown = writtenDown{root, settings, entries}
 	applied := judges.readApplied(p, root, peers)
 	sends := judges.readSends(p, applied, entries, vrfs)
 	conf, err := encode(root, relayed, readSets(p, root, relayed, append(specNames(vrfs), vrf.Default)), applied)
@@ -179,40 +210,29 @@ func parse(path string, data []byte, mode fs.FileMode, bgp BGP) (*Config, error)
 		p.at(root.get("global").get("config").get("port"), "leaves GoBGP without a listener, which neighbours with netns need; write a port, or remove the key for 179")
 	}
 	checkBGP(p, bgp, conf, index)
-	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised}
-	c.Core, c.CoreInterfaces = settings.core.Core, settings.core.interfaces
+	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised, made: made{layers: r.layers, over: r.over}}
+	c.Carriage = settings.carriage(root)
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
 	}
 	c.Bound, c.Open, c.Deaf = readBound(root), readOpen(root), readDeaf(p, root, vrfs)
 	c.VRFs, c.Others = assemble(p, settings, entries, vrfs)
+	c.VRFs = vrf.WithFurther(c.VRFs)
 	c.Extras = c.extras(terms)
 	c.Extras.Sends, c.Extras.Rules = sends, applied.words
 	acceptMartians(terms, c.VRFs, c.Others)
 	selectPaths(root, c.VRFs, c.Others)
 	c.API = readAPI(p, root.get("netlink").get("api"), append(specNames(vrfs), vrf.Default))
 	withSecondary(&c.API.Policy, c.VRFs)
-	c.EVPN, c.ManageLinks = hasEVPN(root), settings.manageLinks
-	noteCarriage(p, root, entries, c.EVPN)
+	noteCarriage(p, root, entries)
+	hint(p, root, c.VRFs, judges, applied)
+	hintUnmet(p, root, terms)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
 	c.Policies, c.Applied = judges.compiled(), applied.uses
-	slices.SortStableFunc(p.notes, func(a, b Error) int { return a.Line - b.Line })
-	slices.SortStableFunc(p.changed, func(a, b Error) int { return a.Line - b.Line })
-	c.Notes, c.Changed = p.notes, p.changed
+	c.Notes, c.Changed = p.sorted(p.notes), p.sorted(p.changed)
 	return c, nil
-}
-
-// readTree returns nil where the file does not have the syntax of its format.
-func readTree(p *problems, path string, data []byte) *node {
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".yaml", ".yml":
-		return readYAML(p, data)
-	case ".json":
-		return readJSON(p, data)
-	}
-	return readTOML(p, data)
 }
 
 // assemble joins the VRFs of [netlink] with those of GoBGP.
@@ -265,28 +285,11 @@ func assemble(p *problems, s settings, entries []*entry, known []vrf.Spec) (run,
 			others = append(others, s.spec(s.entry(nil), v))
 		}
 	}
+	checkFurther(p, entries, tables)
 	checkLeaks(p, entries, run)
 	sortSpecs(run)
 	sortSpecs(others)
 	return run, others
-}
-
-// where is the key that names the VRF, or the section where none does.
-func (e *entry) where() *node {
-	for _, key := range []string{"name", "vrf"} {
-		if n := e.node.get(key); n != nil {
-			return n
-		}
-	}
-	return e.node
-}
-
-// describe renders the table of a binding for a message.
-func describe(b rib.Binding) string {
-	if b.Device == "" && b.Table == 0 && b.Netns != "" {
-		return "main of " + b.String()
-	}
-	return b.String()
 }
 
 func sortSpecs(specs []vrf.Spec) {

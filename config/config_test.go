@@ -54,7 +54,8 @@ func mustParse(t *testing.T, path, data string) *Config {
 	return c
 }
 
-var compareAddrs = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+// compareAddrs also leaves out what is not said of a configuration, but of where it is from.
+var compareAddrs = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.IgnoreUnexported(Config{})}
 
 func rd(t *testing.T, s string) rib.RD {
 	t.Helper()
@@ -141,7 +142,8 @@ func TestFormatsAndSpellingsSayTheSame(t *testing.T) {
 						},
 						KeptBlackholes: []string{"tenant-a"},
 					},
-					BGPPort: 179, Open: []string{"192.0.2.9", "2001:db8::9 in VRF vrf-red"},
+					Carriage: Carriage{LetGo: leastLetGo},
+					BGPPort:  179, Open: []string{"192.0.2.9", "2001:db8::9 in VRF vrf-red"},
 					API: API{Listen: []string{"unix:///run/vrfredist/a.sock", "127.0.0.1:50051"}, Limits: access.DefaultLimits()},
 				}
 				if diff := cmp.Diff(want, c, compareAddrs, cmpopts.EquateEmpty()); diff != "" {
@@ -177,6 +179,8 @@ const bgpHead = "[global.config]\nas = 65000\nrouter-id = \"192.0.2.1\"\n"
 
 func TestDefaults(t *testing.T) {
 	want := &Config{
+		Carriage: Carriage{LetGo: leastLetGo},
+
 		BGP:     []byte(`{"global":{"config":{"as":65000,"router-id":"192.0.2.1"}}}`),
 		BGPPort: 179,
 		API:     API{Listen: []string{"unix:///run/vrfredist/vrfredist.sock"}, Limits: access.DefaultLimits()},

@@ -1,41 +1,36 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// core is [netlink.core] and [netlink.vxlan] as they are written: the network between PEs.
+// core is [netlink.core] and the sections of encapsulations as they are written: the network
+// between PEs.
 type core struct {
 	rib.Core
 	interfaces []string
 	source     netip.Addr
-	source6    netip.Addr
+	labels     rib.LabelRange
+	locator    rib.Locator
+	transpose  bool
+	reduced    bool
 }
 
 var coreKeys = keys[core]{
 	"netns":      one(namespace, func(c *core) *string { return &c.Netns }),
 	"interfaces": many(glob, func(c *core) *[]string { return &c.interfaces }),
 	"source":     one(vtep(true), func(c *core) *netip.Addr { return &c.source }),
-	"source6":    one(vtep(false), func(c *core) *netip.Addr { return &c.source6 }),
+	"source6":    one(vtep(false), func(c *core) *netip.Addr { return &c.Six }),
 }
 
 var vxlanKeys = keys[core]{
 	"port": one(whole[uint16](1, math.MaxUint16, ""), func(c *core) *uint16 { return &c.Port }),
-}
-
-// carriageKeys are the keys of a VRF that say how its packets get to other PEs.
-var carriageKeys = keys[entry]{
-	"encap":        one(encapsulation, func(e *entry) *rib.EncapKind { return &e.carriage.Kind }),
-	"vni":          one(whole[uint32](1, rib.MaxVNI, ": a VNI has 24 bits"), func(e *entry) *uint32 { return &e.carriage.VNI }),
-	"router-mac":   one(routerMAC, func(e *entry) *rib.MAC { return &e.carriage.Router }),
-	"vxlan-device": one(vxlanDevice, func(e *entry) *string { return &e.carriage.Device }),
 }
 
 // vxlanPort is the port of RFC 7348.
@@ -59,142 +54,96 @@ func vtep(four bool) func(*node) (netip.Addr, error) {
 	}
 }
 
-func encapsulation(n *node) (rib.EncapKind, error) {
-	if n.kind == kindText && n.text == "vxlan" {
-		return rib.EncapVXLAN, nil
-	}
-	return 0, fmt.Errorf(`%s is not "vxlan"; write that, or remove the key: then packets go plainly, where the VRF's own table leads to a nexthop`, n.show())
-}
-
-func routerMAC(n *node) (rib.MAC, error) {
-	s, err := text(n)
-	if err != nil {
-		return rib.MAC{}, err
-	}
-	m, err := rib.ParseMAC(s)
-	if err == nil && !m.Unicast() {
-		err = fmt.Errorf("%q is the address of no single interface; write one of which the first byte is even, or remove the key", s)
-	}
-	return m, err
-}
-
-func vxlanDevice(n *node) (string, error) {
-	s, err := text(n)
-	if err == nil {
-		err = deviceName(s)
-	}
-	return s, err
-}
-
 func coreSchema() schema  { return coreKeys.schema(nil) }
 func vxlanSchema() schema { return vxlanKeys.schema(nil) }
 
-// readCore reads the core, and gives the entries with an encapsulation what it says.
-func readCore(p *problems, root *node, s *settings, entries []*entry) {
-	n := root.get("netlink")
-	c := core{Core: rib.Core{Port: vxlanPort}}
-	read(p, n.get("core"), coreKeys, &c)
-	read(p, n.get("vxlan"), vxlanKeys, &c)
-	if c.VTEP = c.source; !c.source.IsValid() {
-		c.VTEP = c.source6
-	}
-	if c.VTEP.IsValid() {
-		s.core = c
-	}
-	router := root.get("global").get("config").get("router-id")
-	first := make(map[uint32]*entry) // by VNI
-	for _, e := range entries {
-		if e.carriage.Kind == 0 {
-			withoutEncap(p, e)
-			continue
-		}
-		e.carriage.Core = c.Core
-		e.carriage.Managed = s.manageLinks
-		checkCarriage(p, e, present(n.get("core")))
-		if e.carriage.VNI == 0 {
-			continue
-		}
-		if other := first[e.carriage.VNI]; other != nil {
-			p.at(e.node.get("vni"), "%d is the VNI of VRF %q too, on line %d: packets of the one would reach the other; give each its own", e.carriage.VNI, other.name, other.where().line)
-			continue
-		}
-		first[e.carriage.VNI] = e
-		e.carriage.Device = cmp.Or(e.carriage.Device, "vx"+strconv.FormatUint(uint64(e.carriage.VNI), 10))
-		if e.carriage.Router == (rib.MAC{}) && router != nil {
-			e.carriage.Router = rib.RouterMAC(router.text, e.name)
-		}
-	}
+var mplsKeys = keys[core]{
+	"labels": one(labelRange, func(c *core) *rib.LabelRange { return &c.labels }),
 }
 
-// withoutEncap refuses what means nothing where a VRF has no encapsulation.
-func withoutEncap(p *problems, e *entry) {
-	for _, key := range []string{"vni", "router-mac", "vxlan-device"} {
-		if n := e.node.get(key); n != nil && e.node.get("encap") == nil {
-			p.at(n, `means nothing without an encapsulation; write encap = "vxlan", or remove the key`)
-		}
-	}
-}
-
-// checkCarriage refuses an encapsulation that cannot be had.
-func checkCarriage(p *problems, e *entry, core bool) {
-	n := e.node.get("encap")
+// labelRange reads "16000-16999".
+func labelRange(n *node) (r rib.LabelRange, err error) {
+	const write = `write the first and the last one, such as "16000-16999"`
+	first, last, is := strings.Cut(n.text, "-")
+	a, errA := strconv.ParseUint(strings.TrimSpace(first), 10, 32)
+	b, errB := strconv.ParseUint(strings.TrimSpace(last), 10, 32)
 	switch {
-	case e.name == vrf.Default:
-		p.at(n, "means nothing for default, whose routes are no VRF's; give a VRF of [[vrfs]] the encapsulation")
-	case e.of != "":
-		p.at(n, "means nothing for a secondary table; give it to VRF %q, whose routes these are", e.of)
-	case e.binding.Table != 0:
-		p.at(n, "needs a namespace or a VRF device: what comes in by a VXLAN device is looked up where the device is, and not in table %d; bind the VRF by netns or device", e.binding.Table)
-	case !core:
-		p.at(n, `needs a core; write [netlink.core] with source = "ADDRESS", this router's address there, which other PEs send to`)
-	case !e.carriage.Core.VTEP.IsValid():
-		p.at(n, `needs this router's address in the core, which other PEs send to; write source = "ADDRESS", or source6, in [netlink.core]`)
+	case n.kind != kindText || !is || errA != nil || errB != nil:
+		return r, fmt.Errorf("%s is no range of labels; %s", n.show(), write)
+	case a > b:
+		return r, fmt.Errorf("%s begins behind its end; %s", n.show(), write)
+	case a < rib.FirstLabel || b > rib.MaxLabel:
+		return r, fmt.Errorf("%s is out of range: labels below %d have a meaning of their own, and a label has 20 bits; write a range between %d and %d", n.show(), rib.FirstLabel, rib.FirstLabel, rib.MaxLabel)
 	}
-	if e.node.get("vni") == nil {
-		p.at(n, "needs a VNI, the number of this VRF on the wire, from 1 to %d; write vni = NUMBER", rib.MaxVNI)
+	return rib.LabelRange{First: uint32(a), Last: uint32(b)}, nil
+}
+
+// functionBits is the length of a SID's function where nothing says otherwise, as FRR has it.
+const functionBits = 16
+
+// Bounds of SRv6. A function travels in a label of 20 bits where it is transposed (RFC 9252, 4).
+const (
+	mostFunctionBits = 24
+	mostTransposed   = 20
+	// nodeBits are those of a locator behind its block where nothing says otherwise, as FRR has it.
+	nodeBits = 24
+)
+
+var srv6Keys = keys[core]{
+	"locator": one(sixPrefix("fd00:1:0:1::/64"), func(c *core) *netip.Prefix { return &c.locator.Prefix }),
+	"block":   one(sixPrefix("fd00::/32"), func(c *core) *netip.Prefix { return &c.locator.Block }),
+	"function-bits": one(whole[uint8](1, mostFunctionBits, ": a SID has 128 bits, of which the locator has most"),
+		func(c *core) *uint8 { return &c.locator.FunctionBits }),
+	"transpose": one(boolean, func(c *core) *bool { return &c.transpose }),
+	"reduced":   one(boolean, func(c *core) *bool { return &c.reduced }),
+}
+
+// sixPrefix reads a prefix of SIDs.
+func sixPrefix(example string) func(*node) (netip.Prefix, error) {
+	return func(n *node) (netip.Prefix, error) {
+		prefix, err := netip.ParsePrefix(n.text)
+		switch {
+		case n.kind != kindText || err != nil || !prefix.Addr().Is6() || prefix.Addr().Is4In6():
+			return prefix, fmt.Errorf("%s is no IPv6 prefix; write one such as %q", n.show(), example)
+		case prefix != prefix.Masked():
+			return netip.Prefix{}, fmt.Errorf("%s has bits beyond its length; write %q", n.show(), prefix.Masked())
+		case prefix.Bits() < 8 || prefix.Overlaps(netip.MustParsePrefix("ff00::/8")) || prefix.Overlaps(netip.MustParsePrefix("fe80::/10")) || prefix.Contains(netip.IPv6Loopback()):
+			return netip.Prefix{}, fmt.Errorf("%s has addresses that nobody routes; write a prefix of your own, such as %q", n.show(), example)
+		}
+		return prefix, nil
 	}
 }
 
-// readCustomers are the VRFs that have neighbours of their own.
-func readCustomers(root *node) map[string]bool {
-	in := make(map[string]bool)
-	for _, list := range []string{"neighbors", "peer-groups"} {
-		for _, item := range sections(root.get(list)) {
-			if n := item.get("config").get("vrf"); n != nil {
-				in[n.text] = true
-			}
+// checkLocator holds the keys of [netlink.srv6] against each other, and fills in what they leave
+// out.
+func checkLocator(p *problems, n *node, c *core) {
+	l, at := &c.locator, n.get("locator")
+	if !l.Prefix.IsValid() {
+		if present(n) && at == nil {
+			p.add(n.line, join(n.path, "locator"), `is missing; write the prefix of this router's SIDs, such as locator = "fd00:1:0:1::/64"`)
 		}
+		l.Block = netip.Prefix{}
+		return
 	}
-	return in
-}
-
-// hasEVPN tells whether a neighbour, or those of a peer group, have the family EVPN.
-func hasEVPN(root *node) bool {
-	for _, list := range []string{"neighbors", "peer-groups"} {
-		for _, n := range sections(root.get(list)) {
-			for _, f := range sections(n.get("afi-safis")) {
-				if name := f.get("config").get("afi-safi-name"); name != nil && name.text == "l2vpn-evpn" {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-// noteCarriage says where an encapsulation, or what makes devices for one, has no use.
-func noteCarriage(p *problems, root *node, entries []*entry, evpn bool) {
-	var first *node
-	for _, e := range entries {
-		if n := e.node.get("encap"); first == nil && e.carriage.Kind != 0 {
-			first = n
-		}
-	}
-	manage := root.get("netlink").get("manage-links")
+	bits := n.get("function-bits")
 	switch {
-	case first != nil && !evpn:
-		p.note(first, `reaches no other PE: no neighbour has the family l2vpn-evpn, by which alone routes of such a VRF go out and come in. Add [[neighbors.afi-safis]] with afi-safi-name = "l2vpn-evpn" to those that are PEs, or reflect their routes`)
-	case first == nil && manage != nil && manage.text == "true":
-		p.note(manage, "makes nothing: no VRF has an encap")
+	case l.Prefix.Bits()+int(l.FunctionBits) > 128:
+		p.at(cmpNode(bits, at), "makes a SID of more than 128 bits: the locator has %d, and the function %d; write a shorter locator, or a smaller function_bits", l.Prefix.Bits(), l.FunctionBits)
+		l.Prefix = netip.Prefix{}
+		return
+	case c.transpose && l.FunctionBits > mostTransposed:
+		p.at(n.get("transpose"), "puts the function of a SID into a label of %d bits, and function_bits is %d; write at most %d there, or remove the key", mostTransposed, l.FunctionBits, mostTransposed)
+	}
+	switch block := n.get("block"); {
+	case !l.Block.IsValid():
+		l.Block = netip.PrefixFrom(l.Prefix.Addr(), max(8, l.Prefix.Bits()-nodeBits)).Masked()
+	case l.Block.Bits() > l.Prefix.Bits():
+		p.at(block, "%s is longer than the locator %s, which it should hold; write the prefix that all routers of the domain have their locators in", l.Block, l.Prefix)
+	case !l.Block.Overlaps(l.Prefix):
+		p.note(block, "%s does not hold the locator %s; of it only the length counts, and the block is taken for %s", l.Block, l.Prefix, netip.PrefixFrom(l.Prefix.Addr(), l.Block.Bits()).Masked())
+		l.Block = netip.PrefixFrom(l.Prefix.Addr(), l.Block.Bits()).Masked()
 	}
 }
+
+func mplsSchema() schema { return mplsKeys.schema(nil) }
+func srv6Schema() schema { return srv6Keys.schema(nil) }

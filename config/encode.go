@@ -13,6 +13,7 @@ func encode(root *node, relayed map[int]rib.Neighbor, sets map[int][]string, our
 	delete(all, "netlink")
 	withoutTenantKeys(all)
 	withoutPeerKeys(all)
+	withoutBFD(all)
 	writeSets(all, sets)
 	ours.put(all)
 	if len(relayed) > 0 {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // Error is a fault of a configuration file, with its line and a remedy.
@@ -13,6 +15,10 @@ type Error struct {
 	Line    int    // from 1; 0 where no line of the file says it
 	Key     string // as the file spells it: netlink.vrfs[0].table; "" where no key is to blame
 	Message string
+	// Layer is whose it is where what was applied over the API is to blame. Key is a field then.
+	Layer *vrf.LayerKey
+	// Hint says of a note that something is easily overlooked, and not what a key means.
+	Hint bool
 }
 
 func (e Error) Error() string {
@@ -21,6 +27,9 @@ func (e Error) Error() string {
 		s += ":" + strconv.Itoa(e.Line)
 	}
 	s += ": "
+	if e.Layer != nil {
+		s += "what was applied over the API to " + e.Layer.String() + ": "
+	}
 	if e.Key != "" {
 		s += e.Key + ": "
 	}
@@ -56,10 +65,12 @@ type problems struct {
 	notes Errors
 	// changed are notes of differences from an earlier version.
 	changed Errors
+	// whose says whose a fault is where layers are laid over the file; nil: all are the file's.
+	whose func(Error) Error
 }
 
 func (p *problems) add(line int, key, format string, args ...any) {
-	p.list = append(p.list, Error{p.file, line, key, fmt.Sprintf(format, args...)})
+	p.list = append(p.list, Error{File: p.file, Line: line, Key: key, Message: fmt.Sprintf(format, args...)})
 }
 
 // at blames one key of the file.
@@ -69,12 +80,21 @@ func (p *problems) at(n *node, format string, args ...any) {
 
 // note says of a key without a fault what it means here.
 func (p *problems) note(n *node, format string, args ...any) {
-	p.notes = append(p.notes, Error{p.file, n.line, n.path, fmt.Sprintf(format, args...)})
+	p.notes = append(p.notes, Error{File: p.file, Line: n.line, Key: n.path, Message: fmt.Sprintf(format, args...)})
+}
+
+// hint notes of a key what is easily overlooked; key is one below it that is missing, or "".
+func (p *problems) hint(n *node, key, format string, args ...any) {
+	path := n.path
+	if key != "" {
+		path = join(path, key)
+	}
+	p.notes = append(p.notes, Error{File: p.file, Line: n.line, Key: path, Message: fmt.Sprintf(format, args...), Hint: true})
 }
 
 // noteChange notes a difference from an earlier version.
 func (p *problems) noteChange(n *node, format string, args ...any) {
-	p.changed = append(p.changed, Error{p.file, n.line, n.path, fmt.Sprintf(format, args...)})
+	p.changed = append(p.changed, Error{File: p.file, Line: n.line, Key: n.path, Message: fmt.Sprintf(format, args...)})
 }
 
 // blamed tells whether something on a line is wrong already.
@@ -87,6 +107,25 @@ func (p *problems) err() error {
 	if len(p.list) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(p.list, func(a, b Error) int { return a.Line - b.Line })
+	p.list = p.sorted(p.list)
 	return &p.list
+}
+
+// sorted orders what was found by line, what layers say last.
+func (p *problems) sorted(list Errors) Errors {
+	for i, e := range list {
+		if p.whose != nil {
+			list[i] = p.whose(e)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Error) int {
+		if (a.Layer == nil) != (b.Layer == nil) {
+			if b.Layer != nil {
+				return -1
+			}
+			return 1
+		}
+		return a.Line - b.Line
+	})
+	return list
 }

@@ -117,6 +117,7 @@ func readFork(p *problems, root *node, s settings, entries []*entry) []*entry {
 	if on := root.get("zebra").get("config").get("enabled"); on != nil && on.text == "true" {
 		p.note(on, "has zebra install the routes of the global table beside vrfredist; remove the section once vrfredist exports them")
 	}
+	noteBFD(p, root)
 	f := &fork{problems: p, settings: s, tenants: sections(root.get("vrfs")), export: root.get("netlink").get("export"), entries: entries}
 	if !isFork(root) {
 		return entries
@@ -182,6 +183,7 @@ func (f *fork) tenant(item *node) {
 			f.twice(e, imp)
 			return
 		}
+		e.importAt = imp
 		read(f.problems, imp, tenantImportKeys, e)
 		f.switched(imp)
 		if list := imp.get("interface-list"); e.imp.Enabled && len(e.imp.Interfaces) == 0 {
@@ -330,6 +332,7 @@ func (f *fork) further(home *entry, to rib.Binding, at *node, r *rule) {
 }
 
 func (f *fork) fill(e *entry, r *rule) {
+	e.exportAt = r.node
 	e.exp.Enabled, e.exp.Metric = true, r.metric
 	e.exp.CommunityList, e.exp.LargeCommunities = r.exp.CommunityList, r.exp.LargeCommunities
 }

@@ -7,12 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/google/renameio/v2"
 )
-
-// keptName is the file below --state-dir.
-const keptName = "confirmed.json"
 
 // keptVersion is the version of the file that this program reads and writes.
 const keptVersion = 1
@@ -57,14 +52,7 @@ func (k Kept) Write(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return err
-	}
-	file := filepath.Join(dir, keptName)
-	if err := renameio.WriteFile(file, data, 0o600, renameio.WithTempDir(dir), renameio.WithStaticPermissions(0o600)); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return writeState(dir, keptName, data, 0o600)
 }
 
 // RemoveKept removes the configuration that is kept in dir; that none is, is no error.

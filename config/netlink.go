@@ -29,6 +29,13 @@ type settings struct {
 	core        core
 }
 
+// writtenDown is a file as it was read, before a configuration was made of it.
+type writtenDown struct {
+	root     *node
+	settings settings
+	entries  []*entry
+}
+
 // defaults are the values where a file says nothing.
 func defaults() settings {
 	return settings{
@@ -41,27 +48,17 @@ func defaults() settings {
 	}
 }
 
-// entry is one VRF of [netlink]: an item of the long form, or what the short
-// form says of it.
-type entry struct {
-	node    *node // of its section
-	name    string
-	long    bool   // from [[netlink.vrfs]]
-	of      string // the VRF whose routes these are, where it is not name: vrf.Spec.VRF
-	binding rib.Binding
-	imp     rib.ImportPolicy
-	exp     rib.ExportPolicy
-	uses    []use // of policies
-	send    rib.Judge
-
-	maxPrefixes uint32
-	originates  origination
-	carriage    rib.Carriage
-}
-
 const day = 24 * time.Hour
 
-var metric = whole[uint32](1, math.MaxUint32, ": the kernel turns 0 into another metric, and holds 32 bits")
+// metric reads that of routes. Those of SIDs and of the ends of tables have one of their own, by
+// which they are told apart, and backup routes have the next one of their VRF's.
+func metric(n *node) (uint32, error) {
+	m, err := whole[uint32](1, math.MaxUint32, ": the kernel turns 0 into another metric, and holds 32 bits")(n)
+	if err == nil && (m == rib.CoreMetric || m == rib.CoreMetric-1) {
+		err = fmt.Errorf("%d is kept for SIDs and for unreachable routes at the end of tables; write a smaller number", m)
+	}
+	return m, err
+}
 
 var netlinkKeys = keys[settings]{
 	"route-protocol":  one(whole[uint8](5, math.MaxUint8, ": below 5 are the kernel's own and static"), func(s *settings) *uint8 { return &s.protocol }),
@@ -78,6 +75,8 @@ var metricsKeys = keys[settings]{
 	"listen": one(metricsListen, func(s *settings) *string { return &s.metrics.Listen }),
 	"gobgp":  one(boolean, func(s *settings) *bool { return &s.metrics.GoBGP }),
 
+	"open-metrics": one(boolean, func(s *settings) *bool { return &s.metrics.OpenMetrics }),
+	"exemplars":    one(boolean, func(s *settings) *bool { return &s.metrics.Exemplars }),
 	"status-page":  one(boolean, func(s *settings) *bool { return &s.metrics.StatusPage }),
 	"status-hosts": many(hostName, func(s *settings) *[]string { return &s.metrics.StatusHosts }),
 }
@@ -147,6 +146,8 @@ func netlinkSchema() schema {
 		"policies": policySchema(),
 		"core":     coreSchema(),
 		"vxlan":    vxlanSchema(),
+		"mpls":     mplsSchema(),
+		"srv6":     srv6Schema(),
 		"vrfs": []any{with(entryKeys, carriageKeys).schema(schema{
 			"import": importKeys.schema(nil),
 			"export": exportKeys.schema(nil),
@@ -225,7 +226,7 @@ func readShort(p *problems, n *node, s settings, fork bool) []*entry {
 				u.set = func(j rib.Judge) { entries[0].exp.Policy = j }
 				entries[0].uses = append(entries[0].uses, u)
 			}
-			entries[0].exp = e.exp
+			entries[0].exp, entries[0].exportAt = e.exp, exp
 		} else {
 			entries = append(entries, e)
 		}
@@ -240,6 +241,7 @@ func (s settings) entry(n *node) *entry {
 
 func readDirections(p *problems, e *entry, imp, exp *node, more keys[entry]) {
 	if present(imp) {
+		e.importAt = imp
 		read(p, imp, with(importKeys, more), e)
 		if slices.Equal(e.imp.Kinds, []rib.Kind{rib.KindUnicast}) {
 			e.imp.Kinds = nil // which means the same
@@ -254,6 +256,7 @@ func readDirections(p *problems, e *entry, imp, exp *node, more keys[entry]) {
 		}
 	}
 	if present(exp) {
+		e.exportAt = exp
 		read(p, exp, with(exportKeys, more), e)
 		needEnabled(p, exp)
 		if n := exp.get("advertise"); n != nil && e.exp.AdvertiseInstalled && !e.exp.Enabled {
@@ -287,25 +290,12 @@ func readMetrics(p *problems, n *node, s *settings) {
 	if present(n) && n.get("listen") == nil {
 		p.add(n.line, join(n.path, "listen"), `is missing; write for example listen = "127.0.0.1:9179"`)
 	}
+	if x := n.get("exemplars"); x != nil && s.metrics.Exemplars && !s.metrics.OpenMetrics {
+		p.at(x, "are shown in OpenMetrics alone, which is off; write open_metrics = true")
+	}
 	if hosts := n.get("status-hosts"); hosts != nil && !s.metrics.StatusPage {
 		p.at(hosts, "names hosts of the status page, which is off; write status_page = true")
 	}
-}
-
-func present(n *node) bool { return n != nil && n.kind == kindSection }
-
-// sections returns the well-formed items of a list of sections.
-func sections(n *node) []*node {
-	if n == nil || n.kind != kindList {
-		return nil
-	}
-	var list []*node
-	for _, item := range n.items {
-		if present(item) {
-			list = append(list, item)
-		}
-	}
-	return list
 }
 
 // spec makes an entry the specification of the VRF that it names.
@@ -323,14 +313,6 @@ func (s settings) spec(e *entry, of vrf.Spec) vrf.Spec {
 	}
 	of.Originates = e.originates.Origination
 	return of
-}
-
-// ownBinding is the binding of a VRF for which the file has none.
-func ownBinding(name string) rib.Binding {
-	if name == vrf.Default {
-		return rib.Binding{}
-	}
-	return rib.Binding{Device: name}
 }
 
 // usedBy says whose a route protocol is beside ours; "" where nobody is known to

@@ -178,3 +178,45 @@ func (n *node) show() string {
 	}
 	return n.text
 }
+
+// cmpNode is the first that is there.
+func cmpNode(a, b *node) *node {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// peerGroups are the sections of [[peer-groups]] by name.
+func peerGroups(root *node) map[string]*node {
+	groups := make(map[string]*node)
+	for _, item := range sections(root.get("peer-groups")) {
+		if n := item.get("config").get("peer-group-name"); n != nil {
+			groups[n.text] = item
+		}
+	}
+	return groups
+}
+
+func (n *node) lineOf() int {
+	if n == nil {
+		return 0
+	}
+	return n.line
+}
+
+func present(n *node) bool { return n != nil && n.kind == kindSection }
+
+// sections returns the well-formed items of a list of sections.
+func sections(n *node) []*node {
+	if n == nil || n.kind != kindList {
+		return nil
+	}
+	var list []*node
+	for _, item := range n.items {
+		if present(item) {
+			list = append(list, item)
+		}
+	}
+	return list
+}

@@ -1,11 +1,8 @@
 package config
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -15,14 +12,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
-
-// overlayName is the file below --state-dir.
-const overlayName = "redistribution.json"
 
 // overlayVersion is the version of the file that this program reads and writes.
 const overlayVersion = 1
@@ -38,6 +30,9 @@ type Redistribution struct {
 	Community        []rib.Community
 	CommunityList    []rib.Community
 	LargeCommunities []rib.LargeCommunity
+	// Over is the generation of the layers that it was set over: one that says something of the
+	// direction later ends it.
+	Over uint64
 }
 
 // Overlay has the directions that were enabled and disabled at run time: it is laid over the
@@ -101,20 +96,24 @@ func (o *Overlay) Set(name string, d vrf.Direction, r Redistribution) error {
 // Apply lays the overlay over a file's VRFs and returns the specs to run,
 // ordered by name. One of others joins where it is enabled here. The arguments
 // stay as they are.
-func (o *Overlay) Apply(vrfs, others []vrf.Spec) []vrf.Spec {
+func (o *Overlay) Apply(vrfs, others []vrf.Spec) []vrf.Spec { return o.apply(nil, vrfs, others) }
+
+// Over returns the specs to run of a configuration: Apply, without what its layers ended.
+func (o *Overlay) Over(c *Config) []vrf.Spec { return o.apply(c.layers, c.VRFs, c.Others) }
+
+func (o *Overlay) apply(layers *Layers, vrfs, others []vrf.Spec) []vrf.Spec {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	specs := make([]vrf.Spec, 0, len(vrfs))
 	for _, s := range vrfs {
-		specs = append(specs, o.vrfs[s.Name].over(s))
+		specs = append(specs, o.vrfs[s.Name].since(layers, s.Name).over(s))
 	}
 	for _, s := range others {
-		if s = o.vrfs[s.Name].over(s); s.Import.Enabled || s.Export.Enabled {
+		if s = o.vrfs[s.Name].since(layers, s.Name).over(s); s.Import.Enabled || s.Export.Enabled {
 			specs = append(specs, s)
 		}
 	}
-	sortSpecs(specs)
-	return specs
+	return vrf.WithFurther(specs) // which are as their VRFs are, whatever was said of themselves
 }
 
 // Orphans returns the names, in order, of VRFs that have an entry and are not in
@@ -128,17 +127,17 @@ func (o *Overlay) Orphans(vrfs, others []vrf.Spec) []string {
 	})
 }
 
-// Hidden says, in a line each, which directions of a file's VRFs are not as the
-// file has them because they were set at run time.
-func (o *Overlay) Hidden(vrfs, others []vrf.Spec) []string {
+// Hidden says, in a line each, which directions of a configuration's VRFs are not as it
+// has them because they were set at run time.
+func (o *Overlay) Hidden(c *Config) []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var lines []string
 	say := func(s vrf.Spec, direction string) {
 		lines = append(lines, fmt.Sprintf("VRF %q: its %s is as it was set at run time, and not as the file has it; `vrfredist redistribution` shows and changes that", s.Name, direction))
 	}
-	for _, s := range slices.Concat(vrfs, others) {
-		is := o.vrfs[s.Name].over(s)
+	for _, s := range slices.Concat(c.VRFs, c.Others) {
+		is := o.vrfs[s.Name].since(c.layers, s.Name).over(s)
 		if is.Import.Enabled != s.Import.Enabled || is.Import.Enabled && !slices.Equal(is.Import.Interfaces, s.Import.Interfaces) {
 			say(s, "import")
 		}
@@ -152,6 +151,42 @@ func (o *Overlay) Hidden(vrfs, others []vrf.Spec) []string {
 
 func sameFilter(a, b rib.ExportPolicy) bool {
 	return slices.Equal(a.Community, b.Community) && slices.Equal(a.CommunityList, b.CommunityList) && slices.Equal(a.LargeCommunities, b.LargeCommunities)
+}
+
+// since leaves out what a layer ended.
+func (v overlaid) since(layers *Layers, name string) overlaid {
+	if v.imp != nil && v.imp.Over < layers.saidAt(name, vrf.Import) {
+		v.imp = nil
+	}
+	if v.exp != nil && v.exp.Over < layers.saidAt(name, vrf.Export) {
+		v.exp = nil
+	}
+	return v
+}
+
+// End forgets what layers have ended, so that it does not come back when they go.
+func (o *Overlay) End(layers *Layers) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	next, ended := maps.Clone(o.vrfs), false
+	for name, v := range o.vrfs {
+		is := v.since(layers, name)
+		if is == v {
+			continue
+		}
+		if next[name] = is; is == (overlaid{}) {
+			delete(next, name)
+		}
+		ended = true
+	}
+	if !ended {
+		return nil
+	}
+	if err := o.write(next); err != nil {
+		return fmt.Errorf("forgetting what had been set at run time: %w", err)
+	}
+	o.vrfs = next
+	return nil
 }
 
 func (v overlaid) over(s vrf.Spec) vrf.Spec {
@@ -207,14 +242,7 @@ func (o *Overlay) write(vrfs map[string]overlaid) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(o.dir, 0o750); err != nil {
-		return err
-	}
-	file := filepath.Join(o.dir, overlayName)
-	if err := renameio.WriteFile(file, data, 0o640, renameio.WithTempDir(o.dir), renameio.WithStaticPermissions(0o640)); err != nil {
-		return err
-	}
-	return syncDir(o.dir)
+	return writeState(o.dir, overlayName, data, 0o640)
 }
 
 // Remove takes the overlay's file away, and its directory where nothing else is in it
@@ -241,133 +269,3 @@ func (o *Overlay) Remove() error {
 
 // halfWrittenAge is how old a half-written file has to be to be nobody's.
 const halfWrittenAge = time.Minute
-
-// sweepHalfWritten removes files that a crash left in the state directory in the middle of
-// a write: renameio writes to a file with a dot before the name and digits behind it.
-// A file that cannot be removed is tried again at the next start.
-func sweepHalfWritten(dir string) {
-	for _, name := range []string{overlayName, keptName} {
-		left, err := filepath.Glob(filepath.Join(dir, "."+name+"[0-9]*"))
-		if err != nil {
-			continue // the directory's name is no pattern
-		}
-		for _, file := range left {
-			if info, err := os.Lstat(file); err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > halfWrittenAge {
-				_ = os.Remove(file)
-			}
-		}
-	}
-}
-
-// syncDir makes a rename last: renameio syncs the file, not its directory.
-func syncDir(dir string) (err error) {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	return d.Sync()
-}
-
-// The types below are the file's shape.
-
-type overlayFile struct {
-	Version int                    `json:"version"`
-	VRFs    map[string]overlayVRFs `json:"vrfs"`
-}
-
-type overlayVRFs struct {
-	Import *overlayEntry `json:"import,omitempty"`
-	Export *overlayEntry `json:"export,omitempty"`
-}
-
-type overlayEntry struct {
-	Enabled            bool     `json:"enabled"`
-	InterfaceList      []string `json:"interface_list,omitempty"`
-	Community          string   `json:"community,omitempty"`
-	CommunityList      []string `json:"community_list,omitempty"`
-	LargeCommunityList []string `json:"large_community_list,omitempty"`
-}
-
-func encodeOverlay(vrfs map[string]overlaid) ([]byte, error) {
-	file := overlayFile{overlayVersion, make(map[string]overlayVRFs, len(vrfs))}
-	for name, v := range vrfs {
-		file.VRFs[name] = overlayVRFs{v.imp.entry(), v.exp.entry()}
-	}
-	data, err := json.MarshalIndent(file, "", "  ")
-	return append(data, '\n'), err
-}
-
-func (r *Redistribution) entry() *overlayEntry {
-	if r == nil {
-		return nil
-	}
-	e := &overlayEntry{Enabled: r.Enabled, InterfaceList: r.Interfaces}
-	for _, c := range r.Community {
-		e.Community = c.String()
-	}
-	for _, c := range r.CommunityList {
-		e.CommunityList = append(e.CommunityList, c.String())
-	}
-	for _, c := range r.LargeCommunities {
-		e.LargeCommunityList = append(e.LargeCommunityList, c.String())
-	}
-	return e
-}
-
-func decodeOverlay(data []byte) (map[string]overlaid, error) {
-	var file overlayFile
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&file); err != nil {
-		return nil, err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows its end")
-	}
-	if file.Version != overlayVersion {
-		return nil, fmt.Errorf("it has version %d, and this program reads version %d", file.Version, overlayVersion)
-	}
-	vrfs := make(map[string]overlaid, len(file.VRFs))
-	for name, v := range file.VRFs {
-		imp, err := v.Import.redistribution(vrf.Import)
-		if err != nil {
-			return nil, fmt.Errorf("import of VRF %q: %w", name, err)
-		}
-		exp, err := v.Export.redistribution(vrf.Export)
-		if err != nil {
-			return nil, fmt.Errorf("export of VRF %q: %w", name, err)
-		}
-		vrfs[name] = overlaid{imp, exp}
-	}
-	return vrfs, nil
-}
-
-func (e *overlayEntry) redistribution(d vrf.Direction) (*Redistribution, error) {
-	if e == nil {
-		return nil, nil
-	}
-	r := &Redistribution{Enabled: e.Enabled, Interfaces: e.InterfaceList}
-	if e.Community != "" {
-		c, err := rib.ParseCommunity(e.Community)
-		if err != nil {
-			return nil, err
-		}
-		r.Community = []rib.Community{c}
-	}
-	for _, s := range e.CommunityList {
-		c, err := rib.ParseCommunity(s)
-		if err != nil {
-			return nil, err
-		}
-		r.CommunityList = append(r.CommunityList, c)
-	}
-	for _, s := range e.LargeCommunityList {
-		c, err := rib.ParseLargeCommunity(s)
-		if err != nil {
-			return nil, err
-		}
-		r.LargeCommunities = append(r.LargeCommunities, c)
-	}
-	return r, r.check(d)
-}

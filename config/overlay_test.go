@@ -85,10 +85,10 @@ func TestOverlayRoundTrip(t *testing.T) {
 		return fmt.Sprintf("VRF %q: its %s is as it was set at run time, and not as the file has it; `vrfredist redistribution` shows and changes that", vrf, direction)
 	}
 	hidden := []string{line("a", "export"), line("a", "import"), line("b", "export"), line("c", "export"), line("c", "import")}
-	if diff := cmp.Diff(hidden, o.Hidden(run, others)); diff != "" {
+	if diff := cmp.Diff(hidden, o.Hidden(&Config{VRFs: run, Others: others})); diff != "" {
 		t.Errorf("what of the file is hidden (-want +got):\n%s", diff)
 	}
-	if got := o.Hidden(want, nil); len(got) > 0 {
+	if got := o.Hidden(&Config{VRFs: want}); len(got) > 0 {
 		t.Errorf("of a file that says the same, %v is hidden", got)
 	}
 	unchangedRun, unchangedOthers := overlaySpecs()
@@ -300,5 +300,51 @@ func TestHalfWrittenFilesGo(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{".other1", "." + overlayName + "789", keptName + "5"}, left); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestALayerEndsWhatWasEnabledBefore, and nothing that is enabled after it; what it ended does not
+// come back with its own end.
+func TestALayerEndsWhatWasEnabledBefore(t *testing.T) {
+	o, err := OpenOverlay(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(r Redistribution) {
+		t.Helper()
+		if err := o.Set("red", vrf.Export, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	metric := func(c *Config) (enabled bool) {
+		t.Helper()
+		for _, s := range o.Over(c) {
+			enabled = enabled || s.Name == "red" && s.Export.Enabled
+		}
+		return enabled
+	}
+	before := layeredOver(t)
+	set(Redistribution{Enabled: false})
+	if metric(before) {
+		t.Fatal("it was not disabled")
+	}
+	other := layeredOver(t, asks("red", `{"table":7}`, "table"))
+	if metric(other) {
+		t.Error("a layer that says nothing of the export ended it")
+	}
+	after := layeredOver(t, asks("red", `{"export":{"metric":7}}`, "export.metric"))
+	if !metric(after) {
+		t.Error("it was not ended")
+	}
+	set(Redistribution{Enabled: false, Over: after.Layers().Generation})
+	if metric(after) {
+		t.Error("what was disabled later does not hold")
+	}
+	set(Redistribution{Enabled: false})
+	if err := o.End(after.Layers()); err != nil {
+		t.Fatal(err)
+	}
+	if !metric(before) {
+		t.Error("it came back when the layer went")
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math/big"
 	"os"
@@ -23,7 +24,7 @@ type documented struct {
 }
 
 var (
-	sectionHeading = regexp.MustCompile("^##+ `\\[+([a-z.-]+)\\]+`$")
+	sectionHeading = regexp.MustCompile("^##+ `\\[+([a-z0-9.-]+)\\]+`$")
 	keyRow         = regexp.MustCompile("^\\| `([a-z_0-9]+)` \\| ([^|]*) \\| ([^|]*) \\|")
 	literals       = regexp.MustCompile("`([^`]+)`")
 	span           = regexp.MustCompile("^`([^`]+)` to `([^`]+)`")
@@ -141,9 +142,12 @@ var referenceFiles = map[string]string{
 	"netlink.policies.rules": `{"netlink": {"policies": [{"name": "to-kernel", "default": "accept", "rules": [{"action": "accept"}]}]}}`,
 	"netlink.core":           `{"netlink": {"core": {}}}`,
 	"netlink.vxlan":          `{"netlink": {"vxlan": {}}}`,
-	"netlink.vrfs":           `{"netlink": {"core": {"source": "10.255.0.1"}, "vrfs": [{"name": "tenant-a"}]}}`,
-	"netlink.vrfs.import":    `{"netlink": {"policies": [{"name": "from-kernel", "default": "accept", "rules": [{"action": "accept"}]}], "vrfs": [{"name": "tenant-a", "import": {"enabled": true, "interface_list": ["*"]}}]}}`,
-	"netlink.vrfs.bgp":       `{"netlink": {"policies": [{"name": "from-others", "default": "accept", "rules": [{"action": "accept"}]}, {"name": "to-pe", "default": "accept", "rules": [{"action": "accept"}]}], "vrfs": [{"name": "tenant-a", "export": {"enabled": true}, "bgp": {}}, {"name": "default"}]}}`,
+	"netlink.mpls":           `{"netlink": {"mpls": {}}}`,
+	"netlink.srv6":           `{"netlink": {"srv6": {"locator": "fd00:1:0:1::/64"}}}`,
+	"netlink.vrfs": `{"netlink": {"core": {"source": "10.255.0.1", "source6": "fd00:255::1"}, "srv6": {"locator": "fd00:1:0:1::/64"},
+		"vrfs": [{"name": "tenant-a"}]}}`,
+	"netlink.vrfs.import": `{"netlink": {"policies": [{"name": "from-kernel", "default": "accept", "rules": [{"action": "accept"}]}], "vrfs": [{"name": "tenant-a", "import": {"enabled": true, "interface_list": ["*"]}}]}}`,
+	"netlink.vrfs.bgp":    `{"netlink": {"policies": [{"name": "from-others", "default": "accept", "rules": [{"action": "accept"}]}, {"name": "to-pe", "default": "accept", "rules": [{"action": "accept"}]}], "vrfs": [{"name": "tenant-a", "export": {"enabled": true}, "bgp": {}}, {"name": "default"}]}}`,
 	"netlink.vrfs.bgp.leaks": `{"netlink": {"policies": [{"name": "default-route-only", "default": "accept", "rules": [{"action": "accept"}]}], "vrfs": [{"name": "tenant-a", "netns": "a", "export": {"enabled": true},
 		"bgp": {"leaks": [{"from": "default", "link": "core"}]}}, {"name": "default"}]}}`,
 	"netlink.vrfs.bgp.aggregates": `{"netlink": {"vrfs": [{"name": "tenant-a", "bgp": {"aggregates": [{"prefix": "10.0.0.0/16"}]}}]}}`,
@@ -165,10 +169,19 @@ var referenceFiles = map[string]string{
 	"peer-groups.config":  `{"peer-groups": [{"config": {"peer-group-name": "customers"}}]}`,
 }
 
-// referenceNeeds are keys that a key needs beside it.
+// referenceNeeds are keys that a key needs beside it, or one of its values does.
 var referenceNeeds = map[string]map[string]any{
 	"netlink.metrics.status_hosts": {"status_page": true},
-	"netlink.vrfs.encap":           {"vni": 100},
+	"netlink.metrics.exemplars":    {"open_metrics": true},
+	"netlink.vrfs.encap=vxlan":     {"vni": 100},
+	"netlink.vrfs.encap=mpls":      {"label": 16010},
+	"netlink.vrfs.label":           {"encap": "mpls"},
+	"netlink.vrfs.sid":             {"encap": "srv6"},
+	"netlink.vrfs.core_link":       {"encap": "mpls", "netns": "a", "label": 16010},
+	"netlink.vrfs.core_device":     {"encap": "mpls", "netns": "a", "label": 16010, "core_link": "vr-a"},
+	"netlink.vrfs.core_table":      {"encap": "mpls", "netns": "a", "label": 16010, "core_link": "vr-a"},
+	"netlink.vrfs.trusted":         {"encap": "srv6"},
+	"netlink.vrfs.trusted=true":    {"netns": "a", "core_link": "vr-a"},
 	"netlink.vrfs.vni":             {"encap": "vxlan"},
 	"netlink.vrfs.router_mac":      {"encap": "vxlan", "vni": 100},
 	"netlink.vrfs.vxlan_device":    {"encap": "vxlan", "vni": 100},
@@ -252,6 +265,7 @@ func checkRow(t *testing.T, section string, d documented, without *Config) {
 	set := func(v any) (*Config, error) {
 		return trial(t, section, func(s map[string]any) {
 			maps.Copy(s, referenceNeeds[section+"."+d.key])
+			maps.Copy(s, referenceNeeds[fmt.Sprintf("%s.%s=%v", section, d.key, v)])
 			s[d.key] = v
 		})
 	}

@@ -221,12 +221,21 @@ func (w walker) elsewhere(key string, in schema, where string) string {
 	return best
 }
 
-// nearest returns the candidate with the smallest edit distance to s: the first
-// of equals, "" of none.
+// nearest returns the candidate with the smallest edit distance to s, the first of equals; "" of
+// none. The first letter is seldom wrong, so that one which begins as s does may be one slip
+// farther away than another: table, for tabel, and not label.
 func nearest(s string, candidates []string) (string, int) {
 	best, distance := "", len(s)+1
+	begins := func(c string) bool { return s != "" && strings.HasPrefix(c, s[:1]) }
 	for _, c := range candidates {
-		if d := vrf.Slips(s, c); d < distance {
+		d, least := vrf.Slips(s, c), distance
+		switch {
+		case begins(c) && !begins(best):
+			least += 2
+		case begins(best) && !begins(c):
+			least--
+		}
+		if d < least {
 			best, distance = c, d
 		}
 	}

@@ -203,11 +203,11 @@ func (c *Config) extras(terms map[string]rib.Terms) rib.Extras {
 		if len(s.Leaks) > 0 {
 			x.Leaks[s.Name] = s.Leaks
 		}
-		if c := s.Carriage; c.Kind == rib.EncapVXLAN {
+		if s.Carriage.Kind != 0 {
 			if x.Carried == nil {
 				x.Carried = make(map[string]rib.Carried)
 			}
-			x.Carried[s.Name] = rib.Carried{Source: c.Core.VTEP, VNI: c.VNI, RouterMAC: c.Router}
+			x.Carried[s.Name] = s.Carriage.Carried()
 		}
 		if s.Export.Receive != nil {
 			x.Screened = append(x.Screened, s.Name)

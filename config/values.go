@@ -319,8 +319,8 @@ func asNumber(n *node) (uint32, error) {
 	switch {
 	case !ok || err != nil:
 		return 0, fmt.Errorf("%s is not an AS number; write one from 1 to 4294967294", n.show())
-	case v == 0 || v == 23456 || v == math.MaxUint16 || v == math.MaxUint32:
-		// RFC 7607, RFC 6793, RFC 7300.
+	case v == 0 || v == 23456 || v == math.MaxUint32:
+		// RFC 7607, RFC 6793, RFC 7300. AS 65535, the last one of 16 bits, is noted: gobgpd takes it.
 		return 0, fmt.Errorf("AS %d is reserved; write the AS number you were given, or a private one such as 64512", v)
 	}
 	return uint32(v), nil

@@ -33,14 +33,28 @@ var needs = map[string]string{
 	"vrfredist.v1.Redistribution.WatchVrfs":             "read all",
 	"vrfredist.v1.Redistribution.ListRoutes":            "read one",
 	"vrfredist.v1.Redistribution.ListNeighbors":         "read all",
+	"vrfredist.v1.Redistribution.WatchNeighbors":        "read all",
+	"vrfredist.v1.Redistribution.ListNeighborRoutes":    "read all",
+	"vrfredist.v1.Redistribution.ResetNeighbor":         "change all",
+	"vrfredist.v1.Redistribution.DisableNeighbor":       "change all",
+	"vrfredist.v1.Redistribution.EnableNeighbor":        "change all",
+	"vrfredist.v1.Redistribution.GetLogLevel":           "see",
+	"vrfredist.v1.Redistribution.SetLogLevel":           "admin",
 	"vrfredist.v1.Redistribution.ListPolicies":          "read all",
 	"vrfredist.v1.Redistribution.GetPolicy":             "read all",
+	"vrfredist.v1.Redistribution.GetConfig":             "read all",
 	"vrfredist.v1.Redistribution.ExplainRoute":          "read one",
 	"vrfredist.v1.Redistribution.Resync":                "change all",
 	"vrfredist.v1.Redistribution.Diagnose":              "see",
 	"vrfredist.v1.Redistribution.Plan":                  "admin",
 	"vrfredist.v1.Redistribution.Reload":                "admin",
 	"vrfredist.v1.Redistribution.Confirm":               "admin",
+	"vrfredist.v1.Redistribution.ApplyVrf":              "change one",
+	"vrfredist.v1.Redistribution.DeleteVrf":             "change one",
+	"vrfredist.v1.Redistribution.ApplyNeighbor":         "change one",
+	"vrfredist.v1.Redistribution.DeleteNeighbor":        "change one",
+	"vrfredist.v1.Redistribution.ListApplied":           "read all",
+	"vrfredist.v1.Redistribution.WatchAudit":            "see",
 	"grpc.health.v1.Health.Check":                       "read all",
 	"grpc.health.v1.Health.List":                        "read all",
 	"grpc.health.v1.Health.Watch":                       "read all",
@@ -49,9 +63,14 @@ var needs = map[string]string{
 	"grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo": "any",
 }
 
-const gobgp = "apipb.GobgpApi"
+const (
+	gobgp         = "apipb.GobgpApi"
+	otlpCollector = "opentelemetry.proto.collector.trace.v1.TraceService"
+)
 
 // methods are those of every service that is linked into the program and served.
+//
+// A collector of traces is served elsewhere: the program calls it, and serves none.
 func methods(t *testing.T) []protoreflect.MethodDescriptor {
 	t.Helper()
 	var all []protoreflect.MethodDescriptor
@@ -59,6 +78,9 @@ func methods(t *testing.T) []protoreflect.MethodDescriptor {
 	protoregistry.GlobalFiles.RangeFiles(func(f protoreflect.FileDescriptor) bool {
 		for i := range f.Services().Len() {
 			s := f.Services().Get(i)
+			if s.FullName() == otlpCollector {
+				continue
+			}
 			found[string(s.FullName())] = true
 			for j := range s.Methods().Len() {
 				all = append(all, s.Methods().Get(j))
@@ -160,6 +182,12 @@ func try(t *testing.T, conn *grpc.ClientConn, m protoreflect.MethodDescriptor, v
 	}
 	set("vrf", vrf)
 	set("service", vrf)
+	for section, field := range map[protoreflect.Name]protoreflect.Name{"vrf": "name", "neighbor": "vrf"} {
+		if f := m.Input().Fields().ByName(section); f != nil && f.Kind() == protoreflect.MessageKind {
+			of := request.Mutable(f).Message()
+			of.Set(f.Message().Fields().ByName(field), protoreflect.ValueOfString(vrf))
+		}
+	}
 	set("target", "172.16.0.0/16")
 	if m.Name() == "GetPolicy" && vrf != "" {
 		set("name", vrf+"/policy")
@@ -231,7 +259,7 @@ func tryMethod(t *testing.T, conn *grpc.ClientConn, m protoreflect.MethodDescrip
 	}
 	answers := make(map[string]said)
 	targets := []string{"", "alpha", further, "bravo", "charlie", "default"}
-	if fields := m.Input().Fields(); fields.ByName("vrf") == nil && fields.ByName("service") == nil {
+	if fields := m.Input().Fields(); fields.ByName("vrf") == nil && fields.ByName("neighbor") == nil && fields.ByName("service") == nil {
 		targets = targets[:1]
 	}
 	for _, vrf := range targets {

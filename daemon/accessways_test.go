@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 	"unsafe"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/vrfredist/vrfredist/api"
 	"github.com/vrfredist/vrfredist/api/access"
+	"github.com/vrfredist/vrfredist/api/apitest"
 	"github.com/vrfredist/vrfredist/doctor"
 	"github.com/vrfredist/vrfredist/integration/pki"
 	"github.com/vrfredist/vrfredist/rib"
@@ -206,9 +208,12 @@ const further = "alpha/1002"
 
 // tenants is a backend of two tenants, of whom everything says something of the
 // other where a careless answer would pass it on.
-type tenants struct{ idle chan struct{} }
+type tenants struct {
+	apitest.Steady
+	idle chan struct{}
+}
 
-func newTenants() *tenants { return &tenants{make(chan struct{})} }
+func newTenants() *tenants { return &tenants{idle: make(chan struct{})} }
 
 var tenantFacts = map[string]struct {
 	other, prefix, otherPrefix, otherPeer, rd, otherRD string
@@ -254,6 +259,27 @@ func (f *tenants) Policies() (list []vrf.Policy) {
 		})
 	}
 	return append(list, vrf.Policy{Name: "everybody", Rules: []vrf.PolicyRule{{Title: "default", Conditions: []string{"10.1.0.0/24", "198.51.100.0/24"}}}})
+}
+
+// InForce has the sections of both tenants, and what the router has for all.
+func (f *tenants) InForce(context.Context) (vrf.InForce, error) {
+	c := vrf.InForce{File: "f.toml", Sections: []vrf.ConfigSection{
+		{Header: "[global.config]", Name: "global.config", Shared: true, Values: []vrf.ConfigValue{{Key: "as", Value: "65000"}, {Key: "local-address-list", Value: `["203.0.113.77"]`}}},
+		{Header: "[defined-sets]", Name: "defined-sets", UsedBy: []string{"alpha", "bravo"}, Values: []vrf.ConfigValue{{Key: "x", Value: `"192.0.2.66 203.0.113.77"`}}},
+		{Header: "[[netlink.policies]]", Name: "netlink.policies[everybody]", UsedBy: []string{"alpha"}, Values: []vrf.ConfigValue{{Key: "x", Value: `"192.0.2.66 203.0.113.77"`}}},
+	}}
+	for _, name := range []string{"alpha", "bravo"} {
+		x := tenantFacts[name]
+		c.Sections = append(c.Sections,
+			vrf.ConfigSection{Header: "[[vrfs]]", Name: "vrfs[" + name + "]", VRF: name, UsedBy: []string{x.other}, Values: []vrf.ConfigValue{{Key: "rd", Value: strconv.Quote(tenantFacts[x.other].otherRD)}}},
+			vrf.ConfigSection{Header: "[netlink.vrfs.bgp]", Name: "netlink.vrfs[" + name + "].bgp", VRF: name, Values: []vrf.ConfigValue{
+				{Key: "leak_from", Value: fmt.Sprintf("[%q]", x.other)}, {Key: "receive", Value: strconv.Quote(x.other + "/policy")}, {Key: "max_prefixes", Value: "7"},
+			}},
+			vrf.ConfigSection{Header: "[[netlink.vrfs.bgp.leaks]]", Name: "netlink.vrfs[" + name + "].bgp.leaks[" + x.other + "]", VRF: name, Values: []vrf.ConfigValue{{Key: "from", Value: strconv.Quote(x.other)}}},
+			vrf.ConfigSection{Header: "[[netlink.policies]]", Name: "netlink.policies[" + name + "/policy]", UsedBy: []string{x.other}, Values: []vrf.ConfigValue{{Key: "prefixes", Value: strconv.Quote(x.prefix)}}},
+			vrf.ConfigSection{Header: "[[peer-groups]]", Name: "peer-groups[both]", UsedBy: []string{name, x.other}, Values: []vrf.ConfigValue{{Key: "x", Value: strconv.Quote(x.otherPeer)}}})
+	}
+	return c, nil
 }
 
 func (f *tenants) Changed() <-chan struct{} { return f.idle }

@@ -16,13 +16,16 @@ import (
 // its confirmation and its rollback, and what is enabled and disabled over the API. It
 // is a part of the api.Backend.
 type changer struct {
-	load    func() (*config.Config, error) // of the file as it is now
+	load    func(*config.Layers) (*config.Config, error) // of the file as it is now
+	layers  *layering
 	force   *inForce
 	apply   *transition
 	confirm *confirmation
+	numbers *numbers
 	bgp     heldBGP
 	manager *manager
 	log     *slog.Logger
+	reloads
 
 	mu sync.Mutex // held for the whole of a change
 }
@@ -39,6 +42,9 @@ func (c *changer) start(ctx context.Context) error {
 		return err
 	}
 	c.apply.neighbors.adverts.Set(cfg.Advertise)
+	if err := c.apply.neighbors.resume(ctx); err != nil {
+		c.log.Error("a graceful shutdown that the end of vrfredist cut short does not go on", "err", err)
+	}
 	c.apply.sysctls.check(cfg)
 	return nil
 }
@@ -49,42 +55,61 @@ func (c *changer) Reload(ctx context.Context, confirm time.Duration) (changes []
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.manager.reloading()()
+	began := time.Now()
 	// What has begun is finished, and a client that goes away ends nothing.
-	ctx = context.WithoutCancel(ctx)
+	applied, changes, until, err := c.reload(context.WithoutCancel(ctx), confirm)
+	c.ended(began, outcomeOf(applied, err))
+	return changes, until, err
+}
+
+// reload is Reload. applied tells whether the file is in force, also where not all went well.
+func (c *changer) reload(ctx context.Context, confirm time.Duration) (applied bool, changes []string, until time.Time, err error) {
 	if err := c.confirm.settled(); err != nil {
-		return nil, until, err
+		return false, nil, until, err
 	}
-	cfg, err := c.load()
+	cfg, err := c.layers.settle(c.layers.layers(), c.force.config(), c.load)
 	if err != nil {
-		return nil, until, err
+		return false, nil, until, err
+	}
+	if cfg, err = c.numbers.give(ctx, cfg); err != nil {
+		return false, nil, until, err
 	}
 	old := c.force.config()
 	m := &move{old: old, next: cfg, before: c.force.over(old), after: c.force.over(cfg)}
 	if confirm != 0 {
 		return c.reloadUnconfirmed(ctx, m, confirm)
 	}
-	if _, err = c.apply.make(ctx, m); err != nil {
-		return nil, until, err
+	if applied, err = c.move(ctx, m); err != nil {
+		return applied, nil, until, err
 	}
-	return m.changes, until, c.confirm.end()
+	return true, m.changes, until, c.confirm.end()
+}
+
+// move makes a move of which the next configuration has its labels and SIDs. Where it fails they
+// are the old one's again.
+func (c *changer) move(ctx context.Context, m *move, first ...step) (applied bool, err error) {
+	if applied, err = c.apply.make(ctx, m, first...); !applied {
+		c.numbers.back(m.old)
+	}
+	return applied, err
 }
 
 // reloadUnconfirmed keeps what is in force, makes the move, and begins to wait for its
 // confirmation, also where not all of the move went well.
-func (c *changer) reloadUnconfirmed(ctx context.Context, m *move, confirm time.Duration) (changes []string, until time.Time, err error) {
+func (c *changer) reloadUnconfirmed(ctx context.Context, m *move, confirm time.Duration) (applied bool, changes []string, until time.Time, err error) {
 	overlay, err := c.confirm.keep(m.old, c.force.overlay)
 	if err != nil {
-		return nil, until, err
+		c.numbers.back(m.old)
+		return false, nil, until, err
 	}
-	applied, err := c.apply.make(ctx, m)
-	if !applied {
-		return nil, until, c.confirm.unkeep(err)
+	if applied, err = c.move(ctx, m); !applied {
+		return false, nil, until, c.confirm.unkeep(err)
 	}
 	until = c.confirm.await(m.old, overlay, confirm)
 	if err != nil {
-		return nil, until, fmt.Errorf("%w; unless `vrfredist confirm` is run, the configuration from before comes back in %s", err, vrf.Span(confirm))
+		return true, nil, until, fmt.Errorf("%w; unless `vrfredist confirm` is run, the configuration from before comes back in %s", err, vrf.Span(confirm))
 	}
-	return m.changes, until, nil
+	return true, m.changes, until, nil
 }
 
 // Confirm implements api.Backend: what the last reload brought stays.
@@ -106,21 +131,32 @@ func (c *changer) rollBack(ctx context.Context) {
 	if was == nil {
 		return // it was confirmed at the last moment
 	}
+	began := time.Now()
 	if err := c.rollBackTo(context.WithoutCancel(ctx), was); err != nil {
+		c.ended(began, vrf.ReloadFailed)
 		c.confirm.again(was, err)
 		return
 	}
+	c.ended(began, vrf.ReloadUndone)
 	c.confirm.undone(was)
 }
 
 func (c *changer) rollBackTo(ctx context.Context, was *unconfirmed) error {
-	old := c.force.config()
-	m := &move{old: old, next: was.old, before: c.force.over(old)}
 	overlay, err := c.force.overlay.Snapshot()
 	if err != nil {
 		return err
 	}
-	applied, err := c.apply.make(ctx, m, step{
+	// What was applied over the API since stays.
+	next, err := c.layers.under(was.old)
+	if err != nil {
+		return err
+	}
+	if next, err = c.numbers.give(ctx, next); err != nil {
+		return err
+	}
+	old := c.force.config()
+	m := &move{old: old, next: next, before: c.force.over(old)}
+	applied, err := c.move(ctx, m, step{
 		name: "what was set at run time",
 		do: func(context.Context) error {
 			err := c.force.overlay.Restore(was.overlay)
@@ -155,11 +191,16 @@ func (c *changer) redistribute(ctx context.Context, name string, dir vrf.Directi
 	if !ok {
 		return nil, api.ErrUnknownVRF
 	}
+	if spec.Encapsulates() {
+		return nil, fmt.Errorf("%q is the table by which VRF %q reaches other PEs, and follows it; set what VRF %q exports", name, spec.VRF, spec.VRF)
+	}
 	change(&spec)
 	if spec.VRF != "" && spec.Import.Enabled {
 		return nil, fmt.Errorf("%q is a secondary table of VRF %q, which takes routes and gives none; enable import for VRF %q", name, spec.VRF, spec.VRF)
 	}
-	if err := c.force.overlay.Set(spec.Name, dir, redistribution(spec, dir)); err != nil {
+	set := redistribution(spec, dir)
+	set.Over = c.force.config().Layers().At()
+	if err := c.force.overlay.Set(spec.Name, dir, set); err != nil {
 		return nil, err
 	}
 	specs := c.force.specs()
@@ -211,6 +252,8 @@ func (c *changer) heed(ctx context.Context, s signals) {
 			return
 		case <-c.confirm.timer.C:
 			c.rollBack(ctx)
+		case <-c.numbers.timer.C:
+			c.renumber(ctx)
 		case <-s.reload:
 			if s.ending() || ctx.Err() != nil {
 				continue // which comes before it

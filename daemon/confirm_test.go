@@ -207,7 +207,11 @@ func TestTheStartAfterAnUnconfirmedReload(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cfg, found, err := startConfig(o, schema, overlay, slog.New(slog.DiscardHandler))
+			layers, err := openLayering(o, schema)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg, found, err := startConfig(o, schema, overlay, layers, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}

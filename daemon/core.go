@@ -14,7 +14,20 @@ import (
 
 // coreOf are the settings of the core in a configuration.
 func coreOf(c *config.Config) core.Settings {
-	return core.Settings{Core: c.Core, Interfaces: c.CoreInterfaces}
+	is := core.Settings{Core: c.Core, Interfaces: c.CoreInterfaces, Protocol: rib.ProtoOwn, Numbers: make(map[core.Number]struct{})}
+	for i := range c.VRFs {
+		s := &c.VRFs[i]
+		is.Protocol = s.Protocol
+		if s.Carriage.Label != 0 {
+			is.Numbers[core.Number{Label: s.Carriage.Label}] = struct{}{}
+		}
+		for _, sid := range []netip.Addr{s.Carriage.SRv6.SID, s.Carriage.SRv6.SID6} {
+			if sid.IsValid() {
+				is.Numbers[core.Number{SID: sid}] = struct{}{}
+			}
+		}
+	}
+	return is
 }
 
 // coreKernel gives the core a kernel.Host as the interface that it declares.
@@ -30,6 +43,19 @@ func (k coreKernel) Open(ctx context.Context, is rib.Core) (core.Tables, error) 
 
 func (k coreKernel) MakeVXLAN(ctx context.Context, in, tenant rib.Binding, d core.Device) error {
 	return k.Host.MakeVXLAN(ctx, in, tenant, kernel.VXLANDevice{Name: d.Name, VXLAN: d.VXLAN})
+}
+
+func (k coreKernel) OpenEntrances(ctx context.Context, in rib.Binding, protocol uint8) (core.Entrances, error) {
+	return k.Entrances(ctx, in, protocol)
+}
+
+// Entrances implements standingKernel.
+func (k coreKernel) Entrances(ctx context.Context, in rib.Binding, protocol uint8) (core.Entrances, error) {
+	e, err := k.Host.OpenEntrances(ctx, in, protocol)
+	if err != nil {
+		return nil, err // a nil *kernel.Entrances in the interface would not be nil
+	}
+	return e, nil
 }
 
 // coreTables are an Underlay as the core sees it.

@@ -15,7 +15,10 @@ type backend struct {
 	*neighbors
 	*changer
 	*planner
+	*applications
 	*examiner
+	*levels
+	*shownConfig
 	mailboxes
 }
 
@@ -54,6 +57,8 @@ type daemon struct {
 	bgp        server
 	supervisor supervisor
 	manager    *manager
+	levels     *levels
+	chronicle  *chronicle
 	parts      []part // besides the supervisor
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 	"sync"
@@ -25,6 +26,10 @@ type fakeHost struct {
 
 func (h *fakeHost) Features(context.Context) (rib.Features, error)   { return rib.Features{}, h.fails }
 func (h *fakeHost) VXLANDevices(context.Context) (rib.Answer, error) { return rib.Yes, nil }
+func (h *fakeHost) CoreFeatures(context.Context) (rib.CoreFeatures, error) {
+	return rib.CoreFeatures{MPLS: rib.Yes}, nil
+}
+
 func (h *fakeHost) NumberOf(_ context.Context, in, of string) (int32, error) {
 	if in == h.absent {
 		return 0, rib.Absent("netns " + in + " is not there")
@@ -32,6 +37,13 @@ func (h *fakeHost) NumberOf(_ context.Context, in, of string) (int32, error) {
 	return int32(len(in) + 10*len(of)), nil
 }
 func (h *fakeHost) Rivals() []rib.Rival { return nil }
+
+func (h *fakeHost) Reached(_ context.Context, netns string, protocol uint8, block netip.Prefix) ([]rib.SIDReached, error) {
+	if netns == h.absent {
+		return nil, rib.Absent("netns " + netns + " is not there")
+	}
+	return []rib.SIDReached{{In: int(protocol), Prefix: block}}, nil
+}
 
 func (h *fakeHost) Survey(_ context.Context, netns string, protocol uint8, _ []string) (rib.Survey, error) {
 	h.mu.Lock()
@@ -106,6 +118,18 @@ func TestGatherCore(t *testing.T) {
 	}
 	if _, looked := facts.Spaces["core"]; !looked {
 		t.Error("the core was not looked at")
+	}
+	cfg.VRFs = []vrf.Spec{{Name: "a", Carriage: rib.Carriage{Kind: rib.EncapMPLS}}}
+	cfg.VPN, cfg.Labels = true, rib.LabelRange{First: 16, Last: 99}
+	want.VPN, want.Labels, want.Features = true, cfg.Labels, rib.CoreFeatures{MPLS: rib.Yes}
+	if facts, err = gather(t.Context(), h, cfg, specs); err != nil || !reflect.DeepEqual(facts.Carriage, want) {
+		t.Errorf("with MPLS it gathered %+v, %v, want %+v", facts.Carriage, err, want)
+	}
+	locator := rib.SRv6{Locator: netip.MustParsePrefix("fd00:1:0:1::/64"), BlockBits: 32}
+	cfg.VRFs = append(cfg.VRFs, vrf.Spec{Name: "s", Carriage: rib.Carriage{Kind: rib.EncapSRv6, SRv6: locator}})
+	want.Reached = []rib.SIDReached{{In: int(specs[0].Protocol), Prefix: netip.MustParsePrefix("fd00:1::/32")}}
+	if facts, err = gather(t.Context(), h, cfg, specs); err != nil || !reflect.DeepEqual(facts.Carriage, want) {
+		t.Errorf("with SRv6 it gathered %+v, %v, want %+v", facts.Carriage, err, want)
 	}
 	facts, err = gather(t.Context(), h, cfg, specs[1:])
 	if _, looked := facts.Spaces["core"]; err != nil || looked || facts.Carriage.Numbers != nil {

@@ -81,7 +81,7 @@ func (b *fakeBGP) Withhold(_ context.Context, policies map[string]rib.Advertisin
 	return b.call("withhold by the policies of %d VRFs", len(policies))
 }
 
-func (b *fakeBGP) Mirror(_ context.Context, mirrors map[string]string) error {
+func (b *fakeBGP) Mirror(_ context.Context, mirrors map[string]rib.Mirror) error {
 	return b.call("mirrors %s", strings.Join(slices.Sorted(maps.Keys(mirrors)), " "))
 }
 
@@ -210,16 +210,18 @@ func newStage(t *testing.T, now *config.Config) *stage {
 	m := newManager(log)
 	m.send = func(string) error { return nil }
 	s.changer = &changer{
-		load:  func() (*config.Config, error) { return s.file, s.call("read the file") },
-		force: force,
+		load:   func(*config.Layers) (*config.Config, error) { return s.file, s.call("read the file") },
+		layers: &layering{file: "f.toml"},
+		force:  force,
 		apply: &transition{
 			file: "f.toml", force: force, workers: workers, bgp: s.bgp, log: log,
-			neighbors: &neighbors{bgp: s.bgp, relay: s.relay, adverts: s.adverts},
+			neighbors: &neighbors{bgp: s.bgp, relay: s.relay, adverts: s.adverts, steer: new(fakeSteer)},
 			gate:      &gate{door: api.NewDoor(access.DefaultLimits(), access.Policy{}, nil, log), log: log},
 			sysctls:   &sysctls{fakeSysctls{}, force, log},
-			core:      core.New(nil, core.Settings{}, log),
+			core:      core.New(nil, nil, core.Settings{}, log),
 		},
 		confirm: newConfirmation("f.toml", s.dir, nil, func() {}, log),
+		numbers: newNumbers(s.dir, nil, log),
 		bgp:     s.bgp, manager: m, log: log,
 	}
 	return s

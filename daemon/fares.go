@@ -21,6 +21,10 @@ const (
 // statusPause is the least time between two lines of status.
 const statusPause = time.Second
 
+// statusShare is how many times as long as a look took nobody looks again: it takes the longer the more VRFs
+// there are, and while they start, there is always something new.
+const statusShare = 10
+
 // faring are the VRFs that run, as far as their statuses are concerned.
 type faring interface {
 	List() []vrf.Status
@@ -33,7 +37,7 @@ func (m *manager) report(ctx context.Context, vrfs faring) {
 	start := time.Now()
 	told, ready := "", false
 	for {
-		changed := vrfs.Changed()
+		changed, asked := vrfs.Changed(), time.Now()
 		all := vrfs.List()
 		since := time.Since(start)
 		now := settled(all, since)
@@ -41,6 +45,7 @@ func (m *manager) report(ctx context.Context, vrfs faring) {
 			told, ready = text, ready || now
 			m.status(text, ready)
 		}
+		took := time.Since(asked)
 		var bound <-chan time.Time // the next at which time alone makes ready
 		pause := statusPause
 		if !ready {
@@ -59,7 +64,7 @@ func (m *manager) report(ctx context.Context, vrfs faring) {
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(pause):
+			case <-time.After(max(pause, statusShare*took)):
 			}
 		}
 	}

@@ -25,7 +25,7 @@ func (f *inForce) config() *config.Config { return f.cfg.Load() }
 
 // over returns the VRFs to run with cfg, with what was changed at run time laid over it.
 func (f *inForce) over(cfg *config.Config) []vrf.Spec {
-	return f.overlay.Apply(cfg.VRFs, cfg.Others)
+	return f.overlay.Over(cfg)
 }
 
 // specs are the VRFs to run now.
@@ -43,7 +43,7 @@ func (f *inForce) spec(name string) (vrf.Spec, bool) {
 }
 
 // hidden says what of a file is not in force because of what was set at run time.
-func (f *inForce) hidden(cfg *config.Config) []string { return f.overlay.Hidden(cfg.VRFs, cfg.Others) }
+func (f *inForce) hidden(cfg *config.Config) []string { return f.overlay.Hidden(cfg) }
 
 // orphans are the VRFs that were changed at run time and are not configured any more.
 func (f *inForce) orphans() []string {

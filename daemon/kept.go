@@ -13,13 +13,16 @@ import (
 
 // startConfig is the configuration to start with: the file's, or where a reload
 // was not confirmed the one from before.
-func startConfig(o Options, part config.BGP, overlay *config.Overlay, log *slog.Logger) (*config.Config, *unconfirmed, error) {
+func startConfig(o Options, part config.BGP, overlay *config.Overlay, layers *layering, log *slog.Logger) (*config.Config, *unconfirmed, error) {
 	kept, err := config.ReadKept(o.StateDir)
 	if err != nil {
 		return nil, nil, err
 	}
+	load := func() (*config.Config, error) {
+		return layers.settle(layers.layers(), nil, func(l *config.Layers) (*config.Config, error) { return config.LoadUnder(o.File, l, part) })
+	}
 	if kept == nil || !sameFile(kept.File, o.File) {
-		cfg, err := config.Load(o.File, part)
+		cfg, err := load()
 		return cfg, nil, err
 	}
 	if kept.Overlay != nil {
@@ -31,14 +34,13 @@ func startConfig(o Options, part config.BGP, overlay *config.Overlay, log *slog.
 		}
 	}
 	if now, err := config.ReadFile(o.File); err == nil && bytes.Equal(now, kept.Text) {
-		cfg, err := config.Load(o.File, part)
+		cfg, err := load()
 		return cfg, nil, errors.Join(err, config.RemoveKept(o.StateDir))
 	}
-	cfg, err := config.Parse(o.File, kept.Text, part)
+	cfg, err := layers.settle(layers.layers(), nil, func(l *config.Layers) (*config.Config, error) { return layers.parse(kept.Text, l) })
 	if err != nil {
 		return nil, nil, fmt.Errorf("the configuration from before an unconfirmed reload, which %s keeps: %w", o.StateDir, err)
 	}
-	cfg.Text = kept.Text
 	log.Warn("the file was never confirmed: this start has the configuration from before that reload; `vrfredist reload` applies the file", "file", o.File)
 	return cfg, &unconfirmed{old: cfg}, nil
 }

@@ -18,33 +18,33 @@ import (
 // newMetrics returns the server of the metrics, which has its address already, and the
 // status page that it serves; nil where the configuration wants none. own has GoBGP's own
 // metrics.
-func newMetrics(source *backend, pes metrics.Core, own func() prometheus.Collector, cfg config.Metrics, version string, log *slog.Logger) (*metrics.Server, *status.Page, error) {
+func newMetrics(source *backend, pes metrics.Core, own func() prometheus.Collector, cfg config.Metrics, whole metrics.Daemon, log *slog.Logger) (*metrics.Server, *status.Page, error) {
 	if cfg.Listen == "" {
 		return nil, nil, nil
 	}
-	collectors := []prometheus.Collector{metrics.NewCollector(source, pes, log)}
+	collectors := []prometheus.Collector{metrics.NewCollector(source, pes, whole, log)}
 	if cfg.GoBGP {
 		collectors = append(collectors, own())
 	}
-	s, err := metrics.NewServer(cfg.Listen, log, collectors...)
+	s, err := metrics.NewServer(metrics.Options{Listen: cfg.Listen, OpenMetrics: cfg.OpenMetrics, Log: log}, collectors...)
 	if err != nil {
 		return nil, nil, err
 	}
 	var page *status.Page
 	if cfg.StatusPage {
-		page = newStatus(source, cfg, version, log)
+		page = newStatus(source, source, cfg, whole.Build.Version, log)
 		s.Handle(status.Prefix, page.Handler())
 		s.Handle("GET /{$}", http.RedirectHandler(status.Prefix, http.StatusSeeOther))
 	}
 	return s, page, s.Listen()
 }
 
-func newStatus(source status.Source, cfg config.Metrics, version string, log *slog.Logger) *status.Page {
+func newStatus(source status.Source, judges status.Judges, cfg config.Metrics, version string, log *slog.Logger) *status.Page {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "this host"
 	}
-	return status.New(source, status.Options{
+	return status.New(source, judges, status.Options{
 		Identity: status.Identity{Host: host, Version: version},
 		Hosts:    cfg.StatusHosts,
 		Log:      log,

@@ -20,10 +20,10 @@ import (
 )
 
 // scrape is what Prometheus would read.
-func scrape(t *testing.T, source metrics.Source) string {
+func scrape(t *testing.T, source *backend) string {
 	t.Helper()
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(metrics.NewCollector(source, core.New(nil, core.Settings{}, nil), slog.New(slog.DiscardHandler)))
+	registry.MustRegister(metrics.NewCollector(source, core.New(nil, nil, core.Settings{}, nil), metrics.Daemon{Changes: source}, slog.New(slog.DiscardHandler)))
 	answer := httptest.NewRecorder()
 	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	text, err := io.ReadAll(answer.Body)
@@ -51,7 +51,7 @@ func TestWhatAWorkerReportsIsScraped(t *testing.T) {
 		synctest.Wait()
 
 		got := scrape(t, &backend{
-			vrfs: &vrfs{sup, d.force, s.bgp, new(vrf.Tap)}, neighbors: s.changer.apply.neighbors, mailboxes: mailboxes{s.bgp},
+			vrfs: &vrfs{sup, d.force, s.bgp, new(vrf.Tap), nil, nil}, neighbors: s.changer.apply.neighbors, mailboxes: mailboxes{s.bgp}, changer: s.changer,
 		})
 		for _, want := range []string{
 			`vrfredist_nexthop_objects{netns="a",vrf="a"} 5`,

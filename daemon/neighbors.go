@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 
 	"github.com/vrfredist/vrfredist/nsworker/relay"
@@ -42,14 +44,23 @@ type neighbors struct {
 	bgp     sessions
 	relay   carrier
 	adverts advertiser
+	log     *slog.Logger // nil: none
+
+	steer steering
+	drain drains // graceful shutdowns that are under way
 
 	inside atomic.Pointer[map[netip.Addr]rib.Neighbor] // those in namespaces, by alias; nil: none were set
 }
 
-// set hands the relay the neighbours of a configuration.
-func (n *neighbors) set(list []rib.Neighbor) error {
+// know takes in which neighbours are in namespaces.
+func (n *neighbors) know(list []rib.Neighbor) {
 	inside := byAlias(list)
 	n.inside.Store(&inside)
+}
+
+// set hands the relay the neighbours of a configuration.
+func (n *neighbors) set(list []rib.Neighbor) error {
+	n.know(list)
 	return n.relay.Set(list)
 }
 
@@ -96,8 +107,12 @@ func (n *neighbors) Sessions(ctx context.Context, name string) ([]vrf.Session, e
 	return all[name], err
 }
 
-// AllSessions implements status.Source: the neighbours of each VRF.
+// AllSessions implements api.Backend and the sources of metrics and status page: the neighbours of each VRF.
 func (n *neighbors) AllSessions(context.Context) (map[string][]vrf.Session, error) {
+	return n.all(), nil
+}
+
+func (n *neighbors) all() map[string][]vrf.Session {
 	inside := make(map[netip.Addr]relay.Status)
 	for _, st := range n.relay.Status() {
 		inside[st.Alias] = st
@@ -107,30 +122,36 @@ func (n *neighbors) AllSessions(context.Context) (map[string][]vrf.Session, erro
 		session := vrf.Session{
 			Peer: s.Address, PeerAS: s.PeerAS, State: s.State, Since: s.Since, Interface: s.Interface, Reason: s.Reason,
 			Origin: string(s.Origin), Removed: s.Removed,
+			Down: s.Down, Stopped: s.Stopped && s.Explained.IsZero(), Draining: s.Draining, Established: s.Established,
+			Local: s.Local, Families: s.Families, Traffic: s.Traffic, Heard: s.Heard, Said: s.Said,
 		}
 		if st, ok := inside[s.Address]; ok {
-			session.Peer, session.Alias, session.Netns = st.Peer, st.Alias, st.Netns
-			if !s.Stopped { // the relay knows more than that the connection broke
-				session.Reason = cmp.Or(st.Error, st.ListenError, s.Reason)
-			}
+			session.Peer, session.Alias, session.Netns, session.Local = st.Peer, st.Alias, st.Netns, st.Local
+			session.Reason = reasonOf(s, st)
 		}
 		name := cmp.Or(s.VRF, vrf.Default)
 		out[name] = append(out[name], session)
 	}
-	return out, nil
+	return out
 }
 
-// SessionStates implements metrics.Source.
-func (n *neighbors) SessionStates(context.Context) (map[string]map[string]int, error) {
-	states := make(map[string]map[string]int)
-	for _, s := range n.bgp.Sessions() {
-		name := cmp.Or(s.VRF, vrf.Default)
-		if states[name] == nil {
-			states[name] = make(map[string]int)
-		}
-		states[name][s.State]++
+// reasonOf is why a neighbour in a namespace has no session. The relay knows more than that a
+// connection broke, or that there was none; BGP, why it ended one or did not take it.
+func reasonOf(s speaker.Session, st relay.Status) string {
+	explained := !s.Explained.IsZero()
+	switch {
+	case s.Disabled:
+		return strings.ReplaceAll(s.Reason, speaker.AliasWord, st.Peer.String())
+	case s.Stopped, s.State == vrf.Established:
+		return s.Reason
+	case st.Error != "" && !st.Met && (!explained || st.ErrorAt.After(s.Explained)):
+		return st.Error
+	case explained:
+		return s.Reason
+	case st.State == relay.StateListening && st.Error == "" && st.ListenError == "" && s.Reason == "":
+		return "it has not connected, and we do not dial (passive-mode)"
 	}
-	return states, nil
+	return cmp.Or(st.Error, st.ListenError, s.Reason)
 }
 
 // Guarded implements metrics.Source. A neighbour inside a namespace has its own address.

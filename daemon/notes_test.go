@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,7 +22,7 @@ name = "p"
 // notes are those of a file by GoBGP's own schema, a line each.
 func notes(t *testing.T, text string) string {
 	t.Helper()
-	return noteLines(parsed(t, text).Notes)
+	return noteLines(slices.DeleteFunc(parsed(t, text).Notes, func(n config.Error) bool { return n.Hint })) // nothing uses the base's policy
 }
 
 func parsed(t *testing.T, text string) *config.Config {

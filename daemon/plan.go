@@ -27,24 +27,37 @@ type previewer interface {
 // planner says what a reload of a file would change, and changes nothing. It is a part
 // of the api.Backend.
 type planner struct {
-	parse  func(file string, text []byte) (*config.Config, error)
-	force  *inForce
-	gate   *gate
-	bgp    previewer
-	status func(vrf string) (vrf.Status, bool) // of its worker
-	reader nsworker.Deps                       // with which a rehearsal reads the tables
+	parse func(file string, text []byte) (*config.Config, error)
+	// numbered gives a configuration the labels and SIDs that it would have.
+	numbered func(*config.Config) (*config.Config, error)
+	force    *inForce
+	gate     *gate
+	bgp      previewer
+	status   func(vrf string) (vrf.Status, bool) // of its worker
+	reader   nsworker.Deps                       // with which a rehearsal reads the tables
 
 	planning sync.Mutex // held for the whole of a plan: one at a time
 }
 
 // Plan implements api.Backend.
 func (p *planner) Plan(ctx context.Context, r vrf.PlanRequest, yield func(vrf.PlanItem) error) error {
+	return p.alone(ctx, r, yield, func() (*config.Config, error) { return p.parse(r.File, r.Content) })
+}
+
+// alone makes a plan of a configuration while no other one is made.
+func (p *planner) alone(ctx context.Context, r vrf.PlanRequest, yield func(vrf.PlanItem) error, read func() (*config.Config, error)) error {
 	if !p.planning.TryLock() {
 		return api.ErrBusy
 	}
 	defer p.planning.Unlock()
-	next, err := p.parse(r.File, r.Content)
-	if err != nil {
+	defer collector.tighten()()
+	next, err := read()
+	var faults vrf.FieldFaults
+	switch {
+	case err == nil:
+	case errors.As(err, &faults), errors.Is(err, vrf.ErrStale), errors.Is(err, vrf.ErrUnknown):
+		return err
+	default:
 		return &api.FileError{Err: err}
 	}
 	now := p.force.config()
@@ -72,6 +85,7 @@ type plan struct {
 	preview       *speaker.Preview
 	stage         *nsworker.Rehearsal
 	outcome       speaker.Outcome // of the VRFs so far
+	choices       settling
 	totals        vrf.PlanTotals
 }
 
@@ -96,6 +110,10 @@ func (p *plan) run(ctx context.Context) error {
 	}
 	p.outcome = speaker.Outcome{Announcing: make(speaker.Announcing), Advertising: withheld(p.after), Standing: make(map[string]speaker.Standing)}
 	known := p.known()
+	p.choices = settling{p, make(map[string]error)}
+	if err := p.choices.settle(ctx, known, paths); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		// What neighbours are told in one VRF hangs on the others too.
 		if err := p.yieldVRF(ctx, known[name], paths, p.request.VRF == "" || p.request.VRF == name); err != nil {

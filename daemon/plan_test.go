@@ -43,7 +43,7 @@ func (t stillTable) Close() error             { return nil }
 func (t stillTable) Read(context.Context, ...uint32) (rib.Table, error) {
 	links := rib.Links{2: {Index: 2, Name: "eth0", Up: true, Admin: true, Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}}
 	connected := rib.Route{Prefix: netip.MustParsePrefix("192.0.2.0/24"), Protocol: rib.ProtoKernel, Kind: rib.KindUnicast, Scope: 253, Hops: []rib.Hop{{Ifindex: 2}}}
-	return rib.Table{Links: links, Routes: append(slices.Clone(t.routes), connected)}, nil
+	return rib.Table{Links: links, Routes: rib.RouteListOf(append(slices.Clone(t.routes), connected)...)}, nil
 }
 
 func (t stillTable) Apply(context.Context, []rib.Change) ([]error, error) {
@@ -279,6 +279,6 @@ func TestPlannedAnnouncements(t *testing.T) {
 // noTables are those of a BGP server without routes.
 type noTables struct{}
 
-func (noTables) Paths(context.Context, speaker.Family, []speaker.Destination, func(speaker.Destination, []rib.Path, bool)) error {
+func (noTables) Paths(context.Context, speaker.Family, []speaker.Destination, bool, func(speaker.Destination, []rib.Path, bool)) error {
 	return nil
 }

@@ -24,20 +24,28 @@ func coreChanges(now, next *config.Config) (changes []string) {
 type coreKey struct{ name, value string }
 
 func coreKeys(c *config.Config) []coreKey {
-	source, port := "none", "none"
-	if c.Core.VTEP.IsValid() {
-		source, port = c.Core.VTEP.String(), fmt.Sprint(c.Core.Port)
+	text := func(is bool, v any) string {
+		if !is {
+			return "none"
+		}
+		return fmt.Sprint(v)
 	}
+	l := c.Locator
 	return []coreKey{
 		{"core.netns", cmp.Or(c.Core.Netns, "the daemon's own")},
 		{"core.interfaces", cmp.Or(strings.Join(c.CoreInterfaces, ", "), "none")},
-		{"core.source", source},
-		{"vxlan.port", port},
+		{"core.source", text(c.Core.VTEP.IsValid(), c.Core.VTEP)},
+		{"core.source6", text(c.Core.Six.IsValid(), c.Core.Six)},
+		{"vxlan.port", text(c.Core.VTEP.IsValid(), c.Core.Port)},
+		{"mpls.labels", cmp.Or(c.Labels.String(), "none")},
+		{"srv6.locator", text(l.Prefix.IsValid(), l.Prefix)},
+		{"srv6.block", text(l.Prefix.IsValid(), l.Block)},
+		{"srv6.function_bits", text(l.Prefix.IsValid(), l.FunctionBits)},
 		{"manage_links", fmt.Sprint(c.ManageLinks)},
 	}
 }
 
-// devices says which VXLAN devices the daemon would make and remove for a VRF.
+// devices says which devices the daemon would make and remove for a VRF.
 func (v plannedVRF) devices() (lines []string) {
 	was, is := &rib.Carriage{}, &rib.Carriage{}
 	if v.ran {
@@ -49,17 +57,25 @@ func (v plannedVRF) devices() (lines []string) {
 	if *was == *is && v.was.Binding == v.is.Binding {
 		return nil
 	}
-	if was.Managed && (was.Device != is.Device || !is.Managed || v.was.Binding != v.is.Binding) {
-		lines = append(lines, fmt.Sprintf("the VXLAN device %s is removed from %s", was.Device, rib.NetnsText(v.was.Binding.Netns)))
+	if was.Managed && (was.MadeDevice() != is.MadeDevice() || !is.Managed || v.was.Binding != v.is.Binding) {
+		lines = append(lines, fmt.Sprintf("the %s %s is removed from %s", deviceKind(was), was.MadeDevice(), rib.NetnsText(v.was.Binding.Netns)))
 	}
 	if is.Managed {
 		done := "made in"
-		if was.Managed && was.Device == is.Device && v.was.Binding == v.is.Binding {
+		if was.Managed && was.MadeDevice() == is.MadeDevice() && v.was.Binding == v.is.Binding {
 			done = "changed, or made anew, in"
 		}
-		lines = append(lines, fmt.Sprintf("the VXLAN device %s is %s %s", is.Device, done, rib.NetnsText(v.is.Binding.Netns)))
+		lines = append(lines, fmt.Sprintf("the %s %s is %s %s", deviceKind(is), is.MadeDevice(), done, rib.NetnsText(v.is.Binding.Netns)))
 	}
 	return lines
+}
+
+// deviceKind is what is made for a VRF.
+func deviceKind(is *rib.Carriage) string {
+	if is.Kind == rib.EncapSRv6 {
+		return "second VRF device"
+	}
+	return "VXLAN device"
 }
 
 // carriageNotes say what a change of the encapsulation means for a VRF's traffic.
@@ -72,7 +88,7 @@ func (v plannedVRF) carriageNotes(now rib.Core) (notes []string) {
 		return nil
 	}
 	notes = append(notes, "a changed encapsulation starts the VRF anew: its routes go, and come back when it runs with the other one; until then it forwards nothing")
-	if was.Kind != 0 && is.Kind != 0 && (was.VNI != is.VNI || was.Router != is.Router || was.Core.VTEP != is.Core.VTEP) {
+	if was.Kind != 0 && is.Kind != 0 && was.Carried() != is.Carried() {
 		notes = append(notes, "other PEs send by what they were told before until they have heard of the change")
 	}
 	return notes

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -85,6 +86,7 @@ func (p *plan) yieldVRF(ctx context.Context, v plannedVRF, all map[string]*speak
 		paths = &speaker.Paths{}
 	}
 	var t vrf.PlannedTable
+	defer p.stage.Release()
 	if (v.ran || v.runs) && (head.Op != vrf.PlanNone || paths.Edited() || p.leaks(v, paths)) {
 		st, _ := p.status(v.name)
 		var err error
@@ -101,7 +103,7 @@ func (p *plan) yieldVRF(ctx context.Context, v plannedVRF, all map[string]*speak
 		return nil
 	}
 	p.totals.VRFs++
-	head.Notes = append(v.carriageNotes(p.now.Core), t.Notes...)
+	head.Notes = slices.Concat(v.carriageNotes(p.now.Core), t.Notes, p.choices.notes(v.name))
 	if err := p.yield(head); err != nil {
 		return err
 	}
@@ -145,8 +147,8 @@ func (p *plan) leaks(v plannedVRF, paths *speaker.Paths) bool {
 	case moved[v.is.Of()]: // whose secondary table this one is
 		return true
 	}
-	for _, prefix := range paths.WithPaths() {
-		if slices.ContainsFunc(paths.Lookup(prefix), func(path rib.Path) bool { return moved[path.Attrs.Source] }) {
+	for _, list := range paths.All {
+		if slices.ContainsFunc(list, func(path rib.Path) bool { return moved[path.Attrs.Source] }) {
 			return true
 		}
 	}
@@ -157,29 +159,41 @@ func (p *plan) leaks(v plannedVRF, paths *speaker.Paths) bool {
 // their counts.
 func (p *plan) table(v plannedVRF, t vrf.PlannedTable) error {
 	left := p.request.Lines
-	totals := vrf.PlanTotals{PlanCounts: t.Counts}
-	item := func(i vrf.PlanItem) error {
-		if left == 0 {
-			totals.Unlisted++
-			return nil
-		}
-		left--
-		i.VRF = v.name
-		return p.yield(i)
-	}
-	for _, r := range t.Routes {
-		if err := item(vrf.PlanItem{Kind: vrf.PlanRoute, Op: r.Op, Text: r.Text, Prefix: r.Prefix, Where: r.Where}); err != nil {
-			return err
-		}
-	}
-	for _, a := range t.Announcements {
-		if err := item(vrf.PlanItem{Kind: vrf.PlanAnnouncement, Op: a.Op, Text: announcementText(a.Announcement), Prefix: a.Announcement.Prefix}); err != nil {
-			return err
+	totals := vrf.PlanTotals{PlanCounts: t.Counts, Unlisted: t.Counts.RouteLines() + len(t.Announcements)}
+	if left != 0 {
+		for item := range linesOf(t) {
+			left--
+			totals.Unlisted--
+			item.VRF = v.name
+			if err := p.yield(item); err != nil {
+				return err
+			}
+			if left == 0 {
+				break
+			}
 		}
 	}
 	p.totals.PlanCounts = p.totals.Plus(t.Counts)
 	p.totals.Unlisted += totals.Unlisted
 	return p.yield(vrf.PlanItem{Kind: vrf.PlanOfVRF, VRF: v.name, Totals: &totals})
+}
+
+// linesOf yields the changes of a table, each made as it is yielded.
+func linesOf(t vrf.PlannedTable) iter.Seq[vrf.PlanItem] {
+	return func(yield func(vrf.PlanItem) bool) {
+		if t.Routes != nil {
+			for r := range t.Routes {
+				if !yield(vrf.PlanItem{Kind: vrf.PlanRoute, Op: r.Op, Text: r.Text, Prefix: r.Prefix, Where: r.Where}) {
+					return
+				}
+			}
+		}
+		for _, a := range t.Announcements {
+			if !yield(vrf.PlanItem{Kind: vrf.PlanAnnouncement, Op: a.Op, Text: announcementText(a.Announcement), Prefix: a.Announcement.Prefix}) {
+				return
+			}
+		}
+	}
 }
 
 func announcementText(a rib.Announcement) string {

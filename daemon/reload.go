@@ -30,7 +30,7 @@ type configuredBGP interface {
 	// and returns when they have been told what follows from it.
 	Withhold(ctx context.Context, of map[string]rib.Advertising) error
 	// Mirror makes feeds that say what another VRF's says, by the name of the feed.
-	Mirror(ctx context.Context, mirrors map[string]string) error
+	Mirror(ctx context.Context, mirrors map[string]rib.Mirror) error
 }
 
 // transition brings one configuration into force in the place of another. It holds no
@@ -44,6 +44,7 @@ type transition struct {
 	gate      *gate
 	sysctls   *sysctls
 	core      underlay
+	left      *leftovers // nil: nothing is kept
 	log       *slog.Logger
 }
 
@@ -55,6 +56,9 @@ type underlay interface {
 
 // store has a configuration in force, for all that looks at it.
 func (t *transition) store(c *config.Config) error {
+	if err := t.left.keep(c); err != nil {
+		return err
+	}
 	t.force.cfg.Store(c)
 	t.core.Configure(coreOf(c))
 	return nil
@@ -65,6 +69,9 @@ type move struct {
 	old, next     *config.Config
 	before, after []vrf.Spec // the workers of each
 	changes       []string   // what was changed, a line each
+	// layer is what was applied over the API, or deleted, where that is the change; nil: the
+	// file is.
+	layer *vrf.LayerKey
 }
 
 // make brings m.next into force, after the steps of first. Where it fails, applied tells
@@ -75,14 +82,32 @@ func (t *transition) make(ctx context.Context, m *move, first ...step) (applied 
 	}
 	t.sysctls.check(m.next)
 	if err := t.workers.Apply(ctx, m.after); err != nil {
-		return true, fmt.Errorf("the file is in force, but not all went well: %w", err)
+		return true, fmt.Errorf("%s is in force, but not all went well: %w", m.what(), err)
 	}
 	m.say(t.gate.later(m.old, m.next)...)
 	m.say(specChanges(m.before, m.after)...)
-	logNotes(t.log, m.next)
-	t.log.Info("the configuration was reloaded", "file", t.file, "changes", len(m.changes))
+	t.tell(m)
 	m.say(t.force.hidden(m.next)...)
 	return true, nil
+}
+
+// what names the change for an error.
+func (m *move) what() string {
+	if m.layer != nil {
+		return "what was applied to " + m.layer.String()
+	}
+	return "the file"
+}
+
+// tell logs a change, and what of it means something else than one may think.
+func (t *transition) tell(m *move) {
+	if m.layer == nil {
+		logNotes(t.log, m.next.Notes)
+		t.log.Info("the configuration was reloaded", "file", t.file, "changes", len(m.changes))
+		return
+	}
+	logNotes(t.log, slices.DeleteFunc(slices.Clone(m.next.Notes), func(n config.Error) bool { return n.Layer == nil || *n.Layer != *m.layer }))
+	t.log.Info("the configuration was changed over the API", "of", m.layer.String(), "changes", len(m.changes))
 }
 
 // steps are those of a move that can be taken back.
@@ -116,7 +141,7 @@ func (t *transition) steps(m *move) []step {
 			do: func(ctx context.Context) error {
 				changes, err := t.bgp.Reload(ctx, m.next.BGP, m.next.Extras)
 				m.say(changes...)
-				return about("apply the file to BGP", err)
+				return about("apply "+m.what()+" to BGP", err)
 			},
 			undo: func(ctx context.Context) error {
 				_, err := t.bgp.Reload(ctx, m.old.BGP, m.old.Extras)
@@ -164,11 +189,11 @@ func about(what string, err error) error {
 func (m *move) say(lines ...string) { m.changes = append(m.changes, lines...) }
 
 // mirrors are the workers that need a copy of another VRF's feed.
-func mirrors(cfg *config.Config) map[string]string {
-	of := make(map[string]string)
+func mirrors(cfg *config.Config) map[string]rib.Mirror {
+	of := make(map[string]rib.Mirror)
 	for _, s := range cfg.VRFs {
 		if s.VRF != "" {
-			of[s.Name] = s.VRF
+			of[s.Name] = rib.Mirror{VRF: s.VRF, Carried: s.Encapsulates()}
 		}
 	}
 	return of
@@ -226,8 +251,12 @@ func specChanges(before, after []vrf.Spec) []string {
 
 // logNotes says which keys of the file mean something else here than in the
 // program that it was written for.
-func logNotes(log *slog.Logger, cfg *config.Config) {
-	for _, n := range cfg.Notes {
+func logNotes(log *slog.Logger, notes config.Errors) {
+	for _, n := range notes {
+		if n.Layer != nil {
+			log.Warn(n.Key+": "+n.Message, "applied", n.Layer.String())
+			continue
+		}
 		log.Warn(n.Key+": "+n.Message, "file", n.File, "line", n.Line)
 	}
 }

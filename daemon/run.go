@@ -18,8 +18,17 @@ type Options struct {
 	StateDir        string
 	Listen          []string // where the API is served; none: what the file says
 	GracefulRestart bool     // tell the neighbours that this is a graceful restart
-	Version         string   // of the program, for people
+	Build           Build
 	Log             *slog.Logger
+	Level           *slog.LevelVar // of Log; nil: it cannot be changed
+}
+
+// Build is the program, as it was built.
+type Build struct {
+	Version  string // for people
+	Revision string // of its repository; "": it is not known
+	GoBGP    string // the version of GoBGP in it
+	Go       string // the version of Go that built it
 }
 
 // Run runs until ctx ends, a signal comes, or something that the daemon cannot live
@@ -27,7 +36,8 @@ type Options struct {
 func Run(ctx context.Context, o Options) error {
 	signals := heedSignals()
 	defer signals.letGo()
-	tuneGC()
+	endKeeping := keepMemory(ctx)
+	defer endKeeping()
 	d, err := wire(ctx, o)
 	if err != nil {
 		return err
@@ -98,6 +108,12 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc, signal
 			probe{"BGP", d.bgp.Answers})
 	})
 	beside.Go(func() { d.changer.heed(ctx, signals) })
+	if d.levels != nil {
+		beside.Go(func() { d.levels.heed(ctx, signals) })
+	}
+	if d.chronicle != nil {
+		beside.Go(func() { d.chronicle.run(ctx) })
+	}
 	defer func() { end(); beside.Wait(); d.manager.stopping() }()
 	for {
 		select {
@@ -121,6 +137,9 @@ func (d *daemon) sayWhatRuns() {
 	}
 	for _, line := range d.force.hidden(cfg) {
 		d.log.Info(line)
+	}
+	for _, l := range d.changer.layers.leftOut(cfg) {
+		d.log.Error("what was applied over the API cannot be had beside the file, and is left out; change the one or the other", "of", l.Key.String(), "why", l.Failed)
 	}
 	d.log.Info("vrfredist is running", "vrfs", len(d.force.specs()), "api", d.gate.addresses(cfg.API))
 }

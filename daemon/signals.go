@@ -14,12 +14,14 @@ import (
 type signals struct {
 	end    chan os.Signal // SIGTERM, SIGINT
 	reload chan os.Signal // SIGHUP
+	louder chan os.Signal // SIGUSR1: the log at the level debug, or at that of the start again
 }
 
 func heedSignals() signals {
-	s := signals{end: make(chan os.Signal, 1), reload: make(chan os.Signal, 1)}
+	s := signals{end: make(chan os.Signal, 1), reload: make(chan os.Signal, 1), louder: make(chan os.Signal, 1)}
 	signal.Notify(s.end, syscall.SIGTERM, syscall.SIGINT)
 	signal.Notify(s.reload, syscall.SIGHUP)
+	signal.Notify(s.louder, syscall.SIGUSR1)
 	return s
 }
 

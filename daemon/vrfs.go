@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -24,14 +26,45 @@ type vrfs struct {
 	force *inForce
 	bgp   heldBGP
 	tap   *vrf.Tap
+	// sessions are the BGP neighbours of each VRF; nil: none are known.
+	sessions func() map[string][]vrf.Session
+	// leftOut is what was applied over the API and is not in force; nil: nothing is.
+	leftOut func() []vrf.Layer
 }
 
 // List implements api.Backend.
 func (v *vrfs) List() []vrf.Status {
 	list := v.running.List()
+	v.count(list)
 	if drift := v.bgp.Drift(); len(drift) > 0 {
 		for i := range list {
 			list[i] = drifted(list[i], drift)
+		}
+	}
+	return v.withFailed(list)
+}
+
+// withFailed adds the VRFs that were applied over the API and cannot be had, where nothing else is
+// in force of that name.
+func (v *vrfs) withFailed(list []vrf.Status) []vrf.Status {
+	for _, st := range v.failed() {
+		at, is := slices.BinarySearchFunc(list, st, func(a, b vrf.Status) int { return strings.Compare(a.Spec.Name, b.Spec.Name) })
+		if !is {
+			list = slices.Insert(list, at, st)
+		}
+	}
+	return list
+}
+
+func (v *vrfs) failed() (list []vrf.Status) {
+	if v.leftOut == nil {
+		return nil
+	}
+	for _, l := range v.leftOut() {
+		if _, below := v.force.spec(l.VRF); !l.Key.Neighbor && !below {
+			list = append(list, vrf.Status{
+				Spec: vrf.Spec{Name: l.VRF}, WorkerStatus: vrf.WorkerStatus{State: vrf.Failed, Reason: l.Failed}, Since: l.Changed,
+			})
 		}
 	}
 	return list
@@ -41,10 +74,33 @@ func (v *vrfs) List() []vrf.Status {
 // too: it is configured, and nothing runs for it.
 func (v *vrfs) Get(name string) (vrf.Status, bool) {
 	if st, ok := v.running.Get(name); ok {
-		return drifted(st, v.bgp.Drift()), true
+		one := []vrf.Status{drifted(st, v.bgp.Drift())}
+		v.count(one)
+		return one[0], true
 	}
 	s, ok := v.force.spec(name)
+	if !ok {
+		for _, st := range v.failed() {
+			if st.Spec.Name == name {
+				return st, true
+			}
+		}
+	}
 	return vrf.Status{Spec: s}, ok
+}
+
+// count says how the neighbours of each VRF fare. The session of a neighbour says nothing of
+// whether table and BGP agree, which the state of a VRF is about, so it is told beside that.
+func (v *vrfs) count(list []vrf.Status) {
+	if v.sessions == nil {
+		return
+	}
+	all := v.sessions()
+	for i := range list {
+		if list[i].Spec.VRF == "" { // a further table has no neighbours
+			list[i].Sessions = vrf.CountSessions(all[list[i].Spec.Name])
+		}
+	}
 }
 
 // Listen implements api.Backend.

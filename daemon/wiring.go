@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"path/filepath"
 
 	"github.com/vrfredist/vrfredist/api"
 	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/metrics"
 	"github.com/vrfredist/vrfredist/nsworker"
 	"github.com/vrfredist/vrfredist/nsworker/core"
 	"github.com/vrfredist/vrfredist/nsworker/kernel"
@@ -16,6 +18,7 @@ import (
 	"github.com/vrfredist/vrfredist/nsworker/routeradvert"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
+	"github.com/vrfredist/vrfredist/tracing"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -71,24 +74,42 @@ func wire(ctx context.Context, o Options) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg, found, err := startConfig(o, judge, overlay, log)
+	stops, err := config.OpenStops(o.StateDir)
 	if err != nil {
 		return nil, err
 	}
-	logNotes(log, cfg)
-	w := &wiring{options: o, judge: judge, force: newInForce(cfg, overlay)}
+	layers, err := openLayering(o, judge)
+	if err != nil {
+		return nil, err
+	}
+	cfg, found, err := startConfig(o, judge, overlay, layers, log)
+	if err != nil {
+		return nil, err
+	}
+	logNotes(log, cfg.Notes)
+	w := &wiring{options: o, judge: judge, stores: stores{layers: layers, stops: stops}, host: kernel.NewHost(log), board: nsworker.NewBoard()}
+	w.numbers = newNumbers(o.StateDir, coreKernel{w.host}, log)
+	if cfg, err = w.numbers.begin(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if w.left, err = newLeftovers(o.StateDir, cfg, log); err != nil {
+		return nil, err
+	}
+	w.force = newInForce(cfg, overlay)
 	if w.gate, err = newGate(o.Listen, cfg.API, log); err != nil {
 		return nil, err
 	}
-	w.host, w.board = kernel.NewHost(log), nsworker.NewBoard()
 	w.host.Identify(absolute(o.File))
-	w.core = core.New(coreKernel{w.host}, coreOf(cfg), log)
+	w.core = core.New(coreKernel{w.host}, w.host.Fixtures(), coreOf(cfg), log)
 	w.links = newHostLinks(w.host)
 	w.relay = relay.New(bgpAddress(cfg), w.host, log)
 	w.adverts = routeradvert.New(log)
-	w.neighbors = &neighbors{relay: w.relay, adverts: w.adverts}
+	w.neighbors = &neighbors{relay: w.relay, adverts: w.adverts, log: log}
+	w.neighbors.know(cfg.Neighbors) // the log names them before they have a session
 	w.sysctls = &sysctls{w.host, w.force, log}
+	w.tracer = newTracer(ctx, o)
 	w.supervise()
+	w.leave()
 	if err := w.speak(ctx); err != nil {
 		return nil, err
 	}
@@ -97,15 +118,18 @@ func wire(ctx context.Context, o Options) (*daemon, error) {
 
 // wiring holds the parts while they are made: some of them need each other.
 type wiring struct {
-	options    Options
-	judge      config.BGP
-	force      *inForce
+	options Options
+	judge   config.BGP
+	force   *inForce
+	stores
 	gate       *gate
 	host       *kernel.Host
 	links      hostLinks
 	board      *nsworker.Board
 	core       *core.Core
+	left       *leftovers
 	tap        vrf.Tap
+	tracer     *tracing.Tracer // nil: nothing is traced
 	relay      *relay.Relay
 	adverts    *routeradvert.Advertiser
 	neighbors  *neighbors
@@ -115,16 +139,32 @@ type wiring struct {
 	bgp        bgp
 }
 
+// stores are what the state directory keeps beside what was enabled at run time.
+type stores struct {
+	layers  *layering
+	numbers *numbers
+	stops   *config.Stops
+}
+
 // supervise makes the supervisor. Its workers are made when it runs, and ask for the
 // speaker only then.
 func (w *wiring) supervise() {
 	w.supervisor = vrf.NewSupervisor(func(s vrf.Spec, r vrf.Report) vrf.Worker {
 		deps := nsworker.Deps{
 			Kernel: hostKernel{w.host, w.sysctls.prepare}, BGP: w.bgp, Board: w.board, Log: w.options.Log, Tap: &w.tap,
-			Leaking: w.supervisor.Leaking, Link: w.neighbors.link, Core: w.core,
+			Leaking: w.supervisor.Leaking, Link: w.neighbors.link, Core: w.core, Trace: traced(w.tracer),
 		}
 		return owning{nsworker.New(deps, s, w.neighbors.reporting(s.Binding.Netns, r)), w.host, s.Binding}
 	}, w.options.Log)
+}
+
+// leave makes what looks after what VRFs leave behind.
+func (w *wiring) leave() {
+	w.left.core, w.left.now = w.core, func() []vrf.Spec { return w.force.specs() }
+	w.left.clear = func(ctx context.Context, s vrf.Spec) error {
+		defer w.host.Disown(s.Binding)
+		return nsworker.Clear(ctx, nsworker.Deps{Kernel: hostKernel{w.host, func(string) {}}, BGP: w.bgp, Board: w.board, Log: w.options.Log, Core: w.core}, s)
+	}
 }
 
 // speak makes the speaker, with the API beside GoBGP's own.
@@ -134,17 +174,17 @@ func (w *wiring) speak(ctx context.Context) error {
 	s, err := gobgp3.New(gobgp3.Options{
 		Config: cfg.BGP, Extras: cfg.Extras, Listen: w.gate.addresses(cfg.API), SocketGroup: cfg.API.SocketGroup,
 		Server: api.NewGateway(w.gate.door, &w.backend), Secured: cfg.API.TLS != nil,
-		GracefulRestart: w.options.GracefulRestart, Logger: w.options.Log, Links: w.links,
+		GracefulRestart: w.options.GracefulRestart, Logger: slog.New(realNames{w.options.Log.Handler(), w.neighbors}), Links: w.links,
 		Who: api.Who, Serves: serves, Called: w.neighbors.called, Drifted: w.supervisor.Nudge,
 		OwnSix: func(neighbour string, local netip.Addr, bound string) netip.Addr {
 			return w.ownSix(ctx, neighbour, local, bound)
 		},
-		OwnPrefix: func(vrf string, p netip.Prefix) bool { return w.board.Own(vrf).Has(p) }, RPKI: w.board.RPKI(),
+		OwnPrefix: func(vrf string, p netip.Prefix) bool { return w.board.Own(vrf).Has(p) }, RPKI: w.board.RPKI(), Stops: w.stops,
 	})
 	if err != nil {
 		return err
 	}
-	w.bgp, w.neighbors.bgp = bgp{s}, bgp{s}
+	w.bgp, w.neighbors.bgp, w.neighbors.steer = bgp{s}, bgp{s}, bgp{s}
 	w.relay.EndAfter(s.AfterRepair)
 	w.gate.warnOfStrangers(cfg.API)
 	if err := errors.Join(s.Mirror(ctx, mirrors(cfg)), s.Withhold(ctx, withheld(w.force.specs()))); err != nil {
@@ -170,15 +210,28 @@ func (w *wiring) ownSix(ctx context.Context, neighbour string, local netip.Addr,
 	return six
 }
 
+// foresee reads a file as a reload would, and keeps nothing.
+func (w *wiring) foresee(file string, text []byte) (*config.Config, error) {
+	cfg, err := w.layers.foresee(w.force.config(), func(l *config.Layers) (*config.Config, error) {
+		return config.ParseUnder(file, text, l, w.judge)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return w.numbers.preview(cfg)
+}
+
 // daemon makes what changes and shows the parts. found is how the start found the last
 // reload.
 func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
 	o, cfg := w.options, w.force.config()
 	d := &daemon{
 		log: o.Log, force: w.force, gate: w.gate, bgp: w.bgp, supervisor: w.supervisor, manager: newManager(o.Log),
+		levels: newLevels(o.Level, o.Log),
 		parts: []part{
 			{"netlink", w.host.Run},
 			{"the core", w.core.Run},
+			{"what VRFs leave behind", w.left.run},
 			{"neighbours on interfaces", w.links.Run},
 			{"links of neighbours", func(ctx context.Context) error { return w.host.WatchLinks(ctx, "", w.bgp.LinkChanged) }},
 			{"BGP", w.bgp.Run},
@@ -187,23 +240,35 @@ func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
 		},
 	}
 	d.changer = &changer{
-		load:    func() (*config.Config, error) { return config.Load(o.File, w.judge) },
+		load:    func(l *config.Layers) (*config.Config, error) { return config.LoadUnder(o.File, l, w.judge) },
+		layers:  w.layers,
 		force:   w.force,
-		apply:   &transition{o.File, w.force, w.supervisor, w.bgp, w.neighbors, w.gate, w.sysctls, w.core, o.Log},
+		apply:   &transition{o.File, w.force, w.supervisor, w.bgp, w.neighbors, w.gate, w.sysctls, w.core, w.left, o.Log},
 		confirm: newConfirmation(o.File, o.StateDir, found, w.supervisor.Nudge, o.Log),
+		numbers: w.numbers,
 		bgp:     w.bgp, manager: d.manager, log: o.Log,
 	}
-	fleet := &vrfs{w.supervisor, w.force, w.bgp, &w.tap}
+	fleet := &vrfs{w.supervisor, w.force, w.bgp, &w.tap, w.neighbors.all, func() []vrf.Layer { return w.layers.leftOut(w.force.config()) }}
 	w.backend = backend{
-		vrfs: fleet, neighbors: w.neighbors, changer: d.changer, mailboxes: mailboxes{w.bgp},
-		examiner: &examiner{o.File, w.host, w.force, fleet, mailboxes{w.bgp}},
+		vrfs: fleet, neighbors: w.neighbors, changer: d.changer, levels: d.levels, mailboxes: mailboxes{w.bgp},
+		shownConfig: &shownConfig{file: absolute(o.File), listen: o.Listen, judge: w.judge, force: w.force},
+		examiner:    &examiner{o.File, w.host, w.force, fleet, mailboxes{w.bgp}},
 		planner: &planner{
 			force: w.force, gate: w.gate, bgp: w.bgp, status: w.supervisor.Get,
-			parse:  func(file string, text []byte) (*config.Config, error) { return config.Parse(file, text, w.judge) },
+			parse: w.foresee, numbered: w.numbers.preview,
 			reader: nsworker.Deps{Kernel: onlooker{w.host}, BGP: w.bgp, Board: w.board, Link: w.neighbors.link, Core: w.core},
 		},
 	}
-	server, page, err := newMetrics(&w.backend, w.core, w.bgp.Collector, cfg.Metrics, o.Version, o.Log)
+	w.backend.applications = &applications{d.changer, w.layers, w.backend.planner}
+	d.chronicle = newChronicle(fleet, w.neighbors.all, w.bgp.Turned(), w.supervisor.Nudge, o.Log)
+	if w.tracer != nil {
+		d.parts = append(d.parts, part{"traces", w.tracer.Run})
+	}
+	whole := metrics.Daemon{Build: metrics.Build(o.Build), Changes: d.changer}
+	if cfg.Metrics.Exemplars && w.tracer != nil {
+		whole.Exemplars = w.tracer
+	}
+	server, page, err := newMetrics(&w.backend, w.core, w.bgp.Collector, cfg.Metrics, whole, o.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -19,42 +19,39 @@ type Carriage struct {
 	Core       rib.Core
 	Interfaces []string // the patterns of the interfaces to other PEs
 	EVPN       bool     // a neighbour has the family l2vpn-evpn
+	VPN        bool     // a neighbour has a family l3vpn-…-unicast
 	VXLAN      rib.Answer
+	Features   rib.CoreFeatures
+	Labels     rib.LabelRange
+	Reached    []rib.SIDReached // where packets for SIDs lead from interfaces of the core's namespace
 	// Numbers are those of the core's namespace in others, by their netns; rib.NoNumber: none.
 	Numbers map[string]int32
 }
 
-// carriedSpecs are the VRFs with an encapsulation.
-func (f Facts) carriedSpecs() (list []vrf.Spec) {
+// carriedSpecs are the VRFs with an encapsulation, of one kind or of any (0).
+func (f Facts) carriedSpecs(kind rib.EncapKind) (list []vrf.Spec) {
 	for _, s := range f.Specs {
-		if s.Carriage.Kind == rib.EncapVXLAN {
+		if s.VRF == "" && s.Carriage.Kind != 0 && (kind == 0 || s.Carriage.Kind == kind) {
 			list = append(list, s)
 		}
 	}
 	return list
 }
 
+// mostInside is the largest packet of a tenant that fits into the core; 0: that is not known.
+func (f *Facts) mostInside(core Space, overhead uint32) uint32 {
+	if core.Err != nil || len(f.Carriage.Interfaces) == 0 {
+		return 0
+	}
+	return rib.UnderlayMTU(core.Links, f.Carriage.Interfaces) - overhead
+}
+
 // carriage finds what keeps VRFs with an encapsulation from other PEs.
 func carriage(f Facts) (all []Finding) {
-	specs := f.carriedSpecs()
-	if len(specs) == 0 {
+	if len(f.carriedSpecs(0)) == 0 {
 		return nil
 	}
-	if f.Carriage.VXLAN == rib.No {
-		all = append(all, Finding{
-			Level: Broken, Check: "kernel", Subject: "VXLAN devices",
-			What: "This kernel makes no VXLAN devices, and the configuration has VRFs with encap.",
-			Why:  "It was built without CONFIG_VXLAN, or its module vxlan is not installed: nothing gets to other PEs.",
-			Mend: "modprobe vxlan || apt-get install linux-modules-extra-$(uname -r)",
-		})
-	}
-	if !f.Carriage.EVPN {
-		all = append(all, Finding{
-			Level: Broken, Check: "evpn-family",
-			What: fmt.Sprintf(`No neighbour has the family l2vpn-evpn, and %s have encap; add [[neighbors.afi-safis]] with afi-safi-name = "l2vpn-evpn" to those that are PEs, or reflect their routes.`, vrfNames(specs)),
-			Why:  "Routes of VRFs with an encapsulation go out and come in by that family alone.",
-		})
-	}
+	all = append(all, byKernel(f)...)
 	core, known := f.Spaces[f.Carriage.Core.Netns]
 	switch netns := f.Carriage.Core.Netns; {
 	case !known:
@@ -71,10 +68,61 @@ func carriage(f Facts) (all []Finding) {
 	default:
 		all = append(all, coreFindings(f, core)...)
 	}
-	for _, s := range specs {
+	for _, s := range f.carriedSpecs(rib.EncapVXLAN) {
 		if space, known := f.Spaces[s.Binding.Netns]; known && space.Err == nil {
 			all = append(all, carriedBy(f, s, space, core)...)
 		}
+	}
+	if known && core.Err == nil {
+		all = append(all, mpls(f, core)...)
+		all = append(all, srv6(f, core)...)
+		all = append(all, reachSIDs(f, core)...)
+		all = append(all, coreLinks(f, core)...)
+		all = append(all, devicesInCore(f, core)...)
+	}
+	return all
+}
+
+// byKernel finds what the kernel, and the neighbours, lack for an encapsulation.
+func byKernel(f Facts) (all []Finding) {
+	overVXLAN, overMPLS, overSRv6 := f.carriedSpecs(rib.EncapVXLAN), f.carriedSpecs(rib.EncapMPLS), f.carriedSpecs(rib.EncapSRv6)
+	is := f.Carriage
+	if len(overVXLAN) > 0 && is.VXLAN == rib.No {
+		all = append(all, Finding{
+			Level: Broken, Check: "kernel", Subject: "VXLAN devices",
+			What: "This kernel makes no VXLAN devices, and the configuration has VRFs with encap.",
+			Why:  "It was built without CONFIG_VXLAN, or its module vxlan is not installed: nothing gets to other PEs.",
+			Mend: "modprobe vxlan || apt-get install linux-modules-extra-$(uname -r)",
+		})
+	}
+	if len(overMPLS) > 0 && (is.Features.Labels == rib.No || is.Features.MPLS == rib.No) {
+		all = append(all, Finding{
+			Level: Broken, Check: "kernel", Subject: "MPLS",
+			What: `This kernel has no MPLS, and the configuration has VRFs with encap = "mpls".`,
+			Why:  "It was built without CONFIG_MPLS_ROUTING or CONFIG_MPLS_IPTUNNEL, or its modules mpls_router and mpls_iptunnel are not installed: nothing gets to other PEs.",
+			Mend: "modprobe -a mpls_router mpls_iptunnel || apt-get install linux-modules-extra-$(uname -r)",
+		})
+	}
+	if len(overSRv6) > 0 && (is.Features.SRv6 == rib.No || is.Features.DT4 == rib.No && onDevice(overSRv6)) {
+		all = append(all, Finding{
+			Level: Broken, Check: "kernel", Subject: "SRv6",
+			What: `This kernel lacks what VRFs with encap = "srv6" need; run Linux 5.11 or a newer one, built with CONFIG_IPV6_SEG6_LWTUNNEL.`,
+			Why:  "Nothing gets to other PEs, or comes from them.",
+		})
+	}
+	if len(overVXLAN) > 0 && !is.EVPN {
+		all = append(all, Finding{
+			Level: Broken, Check: "evpn-family",
+			What: fmt.Sprintf(`No neighbour has the family l2vpn-evpn, and %s have encap; add [[neighbors.afi-safis]] with afi-safi-name = "l2vpn-evpn" to those that are PEs, or reflect their routes.`, vrfNames(overVXLAN)),
+			Why:  "Routes of VRFs with VXLAN go out and come in by that family alone.",
+		})
+	}
+	if others := slices.Concat(overMPLS, overSRv6); len(others) > 0 && !is.VPN {
+		all = append(all, Finding{
+			Level: Broken, Check: "vpn-family",
+			What: fmt.Sprintf(`No neighbour has the family l3vpn-ipv4-unicast or l3vpn-ipv6-unicast, and %s have encap; add [[neighbors.afi-safis]] with afi-safi-name = "l3vpn-ipv4-unicast", and one for IPv6, to those that are PEs, or reflect their routes.`, vrfNames(others)),
+			Why:  "Routes of VRFs with MPLS and SRv6 go out and come in by those families alone.",
+		})
 	}
 	return all
 }
@@ -82,15 +130,25 @@ func carriage(f Facts) (all []Finding) {
 // coreFindings are about the core's namespace.
 func coreFindings(f Facts, core Space) (all []Finding) {
 	is := f.Carriage.Core
-	has := func(k rib.Link) bool {
-		return slices.ContainsFunc(k.Addrs, func(p netip.Prefix) bool { return p.Addr() == is.VTEP })
+	var sources []netip.Addr
+	if len(f.carriedSpecs(rib.EncapVXLAN))+len(f.carriedSpecs(rib.EncapMPLS)) > 0 {
+		sources = append(sources, is.VTEP)
 	}
-	if !anyLink(core.Links, has) {
+	if len(f.carriedSpecs(rib.EncapSRv6)) > 0 && !slices.Contains(sources, is.Six) {
+		sources = append(sources, is.Six)
+	}
+	for _, source := range sources {
+		has := func(k rib.Link) bool {
+			return slices.ContainsFunc(k.Addrs, func(p netip.Prefix) bool { return p.Addr() == source })
+		}
+		if anyLink(core.Links, has) {
+			continue
+		}
 		all = append(all, Finding{
-			Level: Broken, Check: "core-source", Subject: is.VTEP.String(),
-			What: fmt.Sprintf("%s, the source of [netlink.core], is no address %s.", is.VTEP, in(is.Netns)),
-			Why:  "Other PEs are told to send there, and the kernel takes VXLAN packets for its own addresses alone.",
-			Mend: ipIn(is.Netns, fmt.Sprintf("addr add %s dev lo", netip.PrefixFrom(is.VTEP, is.VTEP.BitLen()))),
+			Level: Broken, Check: "core-source", Subject: source.String(),
+			What: fmt.Sprintf("%s, the source of [netlink.core], is no address %s.", source, in(is.Netns)),
+			Why:  "Other PEs are told to send there, or that it is where routes lead, and the kernel takes packets for its own addresses alone.",
+			Mend: ipIn(is.Netns, fmt.Sprintf("addr add %s dev lo", netip.PrefixFrom(source, source.BitLen()))),
 		})
 	}
 	var none []string
@@ -103,7 +161,7 @@ func coreFindings(f Facts, core Space) (all []Finding) {
 		all = append(all, Finding{
 			Level: Risk, Check: "core-interfaces", Subject: some(none),
 			What: fmt.Sprintf("No interface %s is called %s, as interfaces of [netlink.core] has it.", in(is.Netns), some(none)),
-			Why:  "The MTU of VXLAN devices is made of that of these interfaces; of those that are not there nothing is known.",
+			Why:  "How large a packet may be on its way to other PEs is known by these interfaces; of those that are not there nothing is known.",
 		})
 	}
 	return all

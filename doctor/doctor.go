@@ -55,17 +55,35 @@ type Drift struct {
 	Added   bool   // it is in no configuration, and What says who added it
 }
 
+// Hint is what a configuration is likely to lack.
+type Hint struct {
+	At   string // a key, with its file and line: "f.toml:7: neighbors[0].config.peer-as"
+	What string // in a sentence that goes on behind the key
+}
+
+// Overlooked is what may do less than it seems to.
+type Overlooked struct {
+	Hints    []Hint       // what the configuration is likely to lack
+	Policies []vrf.Policy // of the running daemon
+	// Sessions are the BGP neighbours of the running daemon, by VRF.
+	Sessions map[string][]vrf.Session
+	// ByDefault counts, by VRF, routes that are not resolved because a default route alone leads
+	// to their nexthop; of the running daemon.
+	ByDefault map[string]int
+}
+
 // Facts are the input of Judge. They are not changed afterwards.
 type Facts struct {
 	// File is the configuration's path; "": there is none, and what follows of
 	// the configuration is empty.
-	File          string
-	Specs         []vrf.Spec // the VRFs to run
-	Neighbors     []rib.Neighbor
-	Bound         []string // neighbours bound to an interface in a VRF, as config has them
-	Open          []string // neighbours for whom another host may pose, as config.Config.Open has them
-	Deaf          []string // VRFs with neighbours that import no route targets
-	BGPPort       uint16   // 0: BGP does not listen
+	File      string
+	Specs     []vrf.Spec // the VRFs to run
+	Neighbors []rib.Neighbor
+	Bound     []string // neighbours bound to an interface in a VRF, as config has them
+	Open      []string // neighbours for whom another host may pose, as config.Config.Open has them
+	Deaf      []string // VRFs with neighbours that import no route targets
+	Overlooked
+	BGPPort       uint16 // 0: BGP does not listen
 	ManageSysctls bool
 
 	// Running: the running daemon gathered the facts; otherwise another process did, which
@@ -90,7 +108,8 @@ func Judge(f Facts) []Finding {
 	var all []Finding
 	for _, check := range []func(Facts) []Finding{
 		capabilities, features, places, states, sharedTables, rivals, guards, protocolRoutes, protocolNumber,
-		carriage, sessions, settings, networkd, restart, passwords, drift, limits, deaf,
+		carriage, sessions, settings, networkd, restart, passwords, drift, limits, lost, deaf,
+		untargeted, patterns, loopback, defaultAlone, written, matchless,
 	} {
 		all = append(all, check(f)...)
 	}

@@ -16,7 +16,7 @@ import (
 // main, the device red, and the namespace blue.
 func healthy() Facts {
 	spec := func(name string, b rib.Binding) vrf.Spec {
-		return vrf.Spec{Name: name, Binding: b, Protocol: rib.ProtoOwn, NexthopObjects: true, Export: rib.ExportPolicy{Enabled: true}}
+		return vrf.Spec{Name: name, Binding: b, Protocol: rib.ProtoOwn, NexthopObjects: true, ImportRTs: []rib.RT{1}, Export: rib.ExportPolicy{Enabled: true}}
 	}
 	links := rib.Links{
 		1: {Index: 1, Name: "lo", Loopback: true, Up: true, Admin: true},

@@ -30,7 +30,7 @@ func (f Facts) needs() []capability {
 func (f Facts) usesNetns() bool {
 	return slices.ContainsFunc(f.Specs, func(s vrf.Spec) bool { return s.Binding.Netns != "" }) ||
 		slices.ContainsFunc(f.Neighbors, func(n rib.Neighbor) bool { return n.Netns != "" }) ||
-		f.Carriage.Core.Netns != "" && len(f.carriedSpecs()) > 0
+		f.Carriage.Core.Netns != "" && len(f.carriedSpecs(0)) > 0
 }
 
 func capabilities(f Facts) []Finding {
@@ -138,7 +138,7 @@ func sentence(s string) string {
 		return ""
 	}
 	s = strings.ToUpper(s[:1]) + s[1:]
-	if !strings.HasSuffix(s, ".") {
+	if !strings.HasSuffix(s, ".") && !strings.HasSuffix(s, "?") {
 		s += "."
 	}
 	return s

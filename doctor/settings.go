@@ -27,6 +27,10 @@ func Settings() []string {
 		"ipv6/conf/*/disable_ipv6",
 		"ipv6/conf/all/forwarding",
 		"vrf/strict_mode",
+		"mpls/platform_labels",
+		"mpls/conf/*/input",
+		"ipv6/conf/all/seg6_enabled",
+		"ipv6/conf/*/seg6_enabled",
 	}
 }
 
@@ -139,7 +143,7 @@ func reversePath(_ Facts, n netnsVRFs, s Space) (Finding, bool) {
 	for _, k := range members(n, s) {
 		mine := s.Settings["ipv4/conf/"+k.Name+"/rp_filter"]
 		switch {
-		case k.VXLAN != rib.VXLAN{}:
+		case k.VXLAN != rib.VXLAN{}, isCarried(n.specs, k, s):
 			carried = true // carriage finds what it drops
 		case mine == "1" || every == "1" && mine == "0":
 			strict = append(strict, k.Name)
@@ -168,6 +172,14 @@ func strictMode(_ Facts, n netnsVRFs, s Space) (Finding, bool) {
 	devices := slices.ContainsFunc(n.specs, func(v vrf.Spec) bool { return v.Binding.Device != "" })
 	if !devices || s.Settings["vrf/strict_mode"] != "0" {
 		return Finding{}, false
+	}
+	if slices.ContainsFunc(n.specs, func(v vrf.Spec) bool { return v.Carriage.Kind == rib.EncapSRv6 && v.Binding.Device != "" }) {
+		return Finding{
+			Level: Broken, Check: "vrf-strict-mode",
+			What: fmt.Sprintf("The kernel lets two VRF devices have one table %s (net.vrf.strict_mode=0).", in(n.netns)),
+			Why:  "It takes no SID that leads to the table of a VRF device as long as that is so, and so other PEs cannot send to VRFs with SRv6. It can be set only while no two share a table.",
+			Mend: set(n.netns, "net.vrf.strict_mode=1"),
+		}, true
 	}
 	return Finding{
 		Level: Advice, Check: "vrf-strict-mode",

@@ -235,10 +235,14 @@ func guards(f Facts) []Finding {
 			if len(commands) == 0 {
 				continue
 			}
+			why := fmt.Sprintf("What VRF %q has no route for goes on to the main table, and so out of the VRF.", s.Name)
+			if s.Carriage.Kind == rib.EncapSRv6 {
+				why += " There a host of the tenant reaches every SID, those of other VRFs among them."
+			}
 			out = append(out, Finding{
 				Level: Risk, Check: "vrf-default", Subject: s.Name,
 				What: fmt.Sprintf("No unreachable default route stands at the end of table %d, of the VRF device %s %s.", table, s.Binding.Device, in(n.netns)),
-				Why:  fmt.Sprintf("What VRF %q has no route for goes on to the main table, and so out of the VRF.", s.Name),
+				Why:  why,
 				Mend: all(commands...),
 			})
 		}

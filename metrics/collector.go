@@ -8,7 +8,6 @@ package metrics
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -26,9 +25,8 @@ type Source interface {
 	List() []vrf.Status
 	// WaitingOf returns how many prefixes of a family wait in a VRF's mailbox.
 	WaitingOf(name string, f rib.Family) int
-	// SessionStates counts the neighbours of each VRF by the state of their
-	// session.
-	SessionStates(ctx context.Context) (map[string]map[string]int, error)
+	// AllSessions returns the neighbours of each VRF.
+	AllSessions(ctx context.Context) (map[string][]vrf.Session, error)
 	// Policies returns the policies with how often each rule matched.
 	Policies() []vrf.Policy
 	// Limits returns how many prefixes neighbours have sent, and leaks let in, where there is
@@ -42,6 +40,16 @@ type Source interface {
 type Core interface {
 	// Count returns how many other PEs VRFs have paths of, and how many of those are not reached.
 	Count() (watched, unreached int)
+	// Entrances returns how many labels and SIDs VRFs have.
+	Entrances() (labels, sids rib.EntranceCounts)
+}
+
+// Changes are the changes of the configuration.
+type Changes interface {
+	// Reloads counts those since the start.
+	Reloads() vrf.Reloads
+	// Unconfirmed returns the reload that nobody has confirmed, if there is one.
+	Unconfirmed() (vrf.Unconfirmed, bool)
 }
 
 // sessionTime bounds how long BGP may take to answer.
@@ -52,29 +60,37 @@ const sessionTime = 5 * time.Second
 type Collector struct {
 	source Source
 	core   Core
+	daemon Daemon
 	log    *slog.Logger
-	descs  map[string]*prometheus.Desc
+	all    map[string]*family
+	bounds []float64 // of the latencies, in seconds
 }
 
-// NewCollector returns a collector of source and core.
-func NewCollector(source Source, core Core, log *slog.Logger) *Collector {
-	c := &Collector{source: source, core: core, log: log, descs: make(map[string]*prometheus.Desc)}
+// NewCollector returns a collector of source, core and daemon.
+func NewCollector(source Source, core Core, daemon Daemon, log *slog.Logger) *Collector {
+	c := &Collector{source: source, core: core, daemon: daemon, log: log, all: make(map[string]*family)}
 	for _, f := range families() {
-		c.descs[f.name] = prometheus.NewDesc(f.name, f.help, append([]string{"vrf", "netns"}, f.labels...), nil)
+		c.all[f.name] = &f
+	}
+	for _, bound := range vrf.LatencyBounds() {
+		c.bounds = append(c.bounds, bound.Seconds())
 	}
 	return c
 }
 
 // Describe implements prometheus.Collector.
 func (c *Collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range c.descs {
-		out <- d
+	for _, f := range c.all {
+		out <- f.desc
 	}
 }
 
-// Collect implements prometheus.Collector. A panic in it would end the daemon
-// for a question, so it is logged instead.
-func (c *Collector) Collect(out chan<- prometheus.Metric) {
+// Collect implements prometheus.Collector.
+func (c *Collector) Collect(out chan<- prometheus.Metric) { c.collect(registry{out}) }
+
+// collect writes all series. A panic in it would end the daemon for a question, so it is logged
+// instead.
+func (c *Collector) collect(out sink) {
 	defer func() {
 		if v := recover(); v != nil {
 			c.log.Error("metrics could not be collected", "panic", v)
@@ -82,7 +98,8 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), sessionTime)
 	defer cancel()
-	sessions, err := c.source.SessionStates(ctx)
+	c.whole(out)
+	sessions, err := c.source.AllSessions(ctx)
 	if err != nil {
 		c.log.Warn("the states of the sessions are missing in the metrics", "err", err)
 	}
@@ -100,13 +117,14 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 		s.gauge(contested, float64(st.Contested.Strangers), "stranger")
 		s.gauge(contested, float64(st.Contested.Nexthops), "nexthop")
 		for f := range rib.Families {
-			s.latency(f.String(), st.Totals.Latency[f])
+			s.latency(f, st.Totals.Latency[f])
 			s.gauge(mailboxDepth, float64(c.source.WaitingOf(st.Spec.Name, f)), f.String())
 		}
 		s.limits(limits[st.Spec.Name])
-		for _, state := range slices.Sorted(maps.Keys(sessions[st.Spec.Name])) {
-			s.gauge(sessionCount, float64(sessions[st.Spec.Name][state]), state)
-		}
+		s.sessions(sessions[st.Spec.Name])
+	}
+	for name, neighbors := range sessions {
+		c.neighbors(out, name, neighbors)
 	}
 	none := series{c, out, "", ""} // of no VRF
 	for _, p := range c.source.Policies() {
@@ -115,6 +133,9 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	watched, unreached := c.core.Count()
 	none.gauge(corePEs, float64(watched-unreached), "reached")
 	none.gauge(corePEs, float64(unreached), "unreached")
+	labels, sids := c.core.Entrances()
+	none.entrances(labels, "label")
+	none.entrances(sids, "sid")
 	for _, g := range c.source.Guarded() {
 		s := series{c, out, g.VRF, g.Netns}
 		s.counter(guardUpdates, g.Plain, g.Neighbor, "plain")
@@ -125,18 +146,32 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
+// sessions are the VRF's neighbours by state.
+func (s series) sessions(neighbors []vrf.Session) {
+	states := vrf.SessionStates(neighbors)
+	for _, state := range slices.Sorted(maps.Keys(states)) {
+		s.gauge(sessionCount, float64(states[state]), state)
+	}
+}
+
 // carried is how the VRF's packets get to other PEs.
 func (s series) carried(st vrf.Status) {
 	s.gauge(nexthopObjects, float64(st.Objects))
-	if st.Spec.Carriage.Kind == 0 {
-		return
+	switch st.Spec.Carriage.Kind {
+	case 0:
+	case rib.EncapVXLAN:
+		s.gauge(vxlanDevice, is(st.Carried.Device))
+		s.gauge(vxlanEndpoints, float64(st.Carried.Endpoints))
+	default:
+		s.gauge(entrance, is(st.Carried.Device))
 	}
-	is := 0.0
-	if st.Carried.Device {
-		is = 1
-	}
-	s.gauge(vxlanDevice, is)
-	s.gauge(vxlanEndpoints, float64(st.Carried.Endpoints))
+}
+
+// entrances are the labels, or SIDs, of all VRFs.
+func (s series) entrances(n rib.EntranceCounts, kind string) {
+	s.gauge(entrances, float64(n.Standing), kind, "standing")
+	s.gauge(entrances, float64(n.Missing), kind, "missing")
+	s.gauge(entrances, float64(n.Conflict), kind, "conflict")
 }
 
 // limits are how many prefixes there are of those that the VRF's limits allow.
@@ -156,12 +191,14 @@ func (s series) limits(all []vrf.PrefixLimit) {
 // series are the time series of one VRF.
 type series struct {
 	*Collector
-	out        chan<- prometheus.Metric
+	out        sink
 	vrf, netns string
 }
 
 func (s series) send(name string, kind prometheus.ValueType, value float64, labels ...string) {
-	s.out <- prometheus.MustNewConstMetric(s.descs[name], kind, value, append([]string{s.vrf, s.netns}, labels...)...)
+	var own values
+	copy(own[:], labels)
+	s.out.value(s.all[name], kind, value, s.vrf, s.netns, own)
 }
 
 func (s series) gauge(name string, value float64, labels ...string) {
@@ -193,11 +230,7 @@ func (s series) rules(p vrf.Policy) {
 
 func (s series) states(st vrf.Status) {
 	for _, state := range []vrf.State{vrf.Pending, vrf.Syncing, vrf.Ready, vrf.Degraded, vrf.Failed} {
-		is := 0.0
-		if st.State == state {
-			is = 1
-		}
-		s.gauge(vrfState, is, string(state))
+		s.gauge(vrfState, is(st.State == state), string(state))
 	}
 	s.gauge(maxRoutes, float64(st.Spec.Export.Quota()))
 	for f := range rib.Families {
@@ -243,17 +276,15 @@ func (s series) repairs(t vrf.Totals) {
 	}
 }
 
-func (s series) latency(family string, l vrf.Latency) {
-	buckets := make(map[float64]uint64)
-	var below uint64
-	for i, bound := range vrf.LatencyBounds() {
-		below += l.Counts[i]
-		buckets[bound.Seconds()] = below
+func (s series) latency(f rib.Family, l vrf.Latency) {
+	h := histogram{sum: l.Sum.Seconds(), bounds: s.bounds, below: make([]uint64, len(s.bounds))}
+	for i := range h.bounds {
+		h.all += l.Counts[i]
+		h.below[i] = h.all
 	}
-	all := below + l.Counts[len(l.Counts)-1]
-	m, err := prometheus.NewConstHistogram(s.descs[exportLatency], all, l.Sum.Seconds(), buckets, s.vrf, s.netns, family)
-	if err != nil {
-		m = prometheus.NewInvalidMetric(s.descs[exportLatency], fmt.Errorf("VRF %q: %w", s.vrf, err))
+	h.all += l.Counts[len(l.Counts)-1]
+	if s.daemon.Exemplars != nil {
+		h.exemplar, h.hasExemplar = s.daemon.Exemplars.Exemplar(s.vrf, f)
 	}
-	s.out <- m
+	s.out.histogram(s.all[exportLatency], &h, s.vrf, s.netns, values{f.String()})
 }

@@ -5,15 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
-	"net/http"
+	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,12 +22,12 @@ import (
 
 type fakeSource struct {
 	list     []vrf.Status
-	sessions func() (map[string]map[string]int, error)
+	sessions func() (map[string][]vrf.Session, error)
 }
 
 func (f *fakeSource) List() []vrf.Status                           { return f.list }
 func (f *fakeSource) WaitingOf(name string, family rib.Family) int { return len(name) + int(family) }
-func (f *fakeSource) SessionStates(context.Context) (map[string]map[string]int, error) {
+func (f *fakeSource) AllSessions(context.Context) (map[string][]vrf.Session, error) {
 	return f.sessions()
 }
 
@@ -57,6 +52,28 @@ type fakeCore struct{}
 
 func (fakeCore) Count() (watched, unreached int) { return 3, 1 }
 
+func (fakeCore) Entrances() (labels, sids rib.EntranceCounts) {
+	return rib.EntranceCounts{Standing: 5, Missing: 2}, rib.EntranceCounts{Conflict: 1}
+}
+
+// fakeChanges has three reloads, the last of which waits to be confirmed.
+type fakeChanges struct{}
+
+func (fakeChanges) Reloads() vrf.Reloads {
+	return vrf.Reloads{
+		Count: map[string]uint64{vrf.ReloadApplied: 2, vrf.ReloadFailed: 1},
+		Last:  vrf.Reload{Outcome: vrf.ReloadApplied, Ended: time.UnixMilli(1_800_000_000_500), Took: 1500 * time.Millisecond},
+	}
+}
+
+func (fakeChanges) Unconfirmed() (vrf.Unconfirmed, bool) {
+	return vrf.Unconfirmed{Until: time.UnixMilli(1_800_000_100_000)}, true
+}
+
+func thisDaemon() Daemon {
+	return Daemon{Build: Build{Version: "v1.2.3", Revision: "abc", GoBGP: "v3.37.0", Go: "go1.26"}, Changes: fakeChanges{}}
+}
+
 func newSource() *fakeSource {
 	t := vrf.Totals{
 		Writes: rib.ByFamily[vrf.Writes]{
@@ -80,9 +97,16 @@ func newSource() *fakeSource {
 					{Paths: 4, Installed: 3, Imported: 2, Foreign: 1},
 				},
 			},
-		}, {Spec: vrf.Spec{Name: "default"}, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready}}},
-		sessions: func() (map[string]map[string]int, error) {
-			return map[string]map[string]int{"red": {"established": 2, "idle": 1}}, nil
+		}, {Spec: vrf.Spec{Name: "default"}, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready}}, {
+			Spec:         vrf.Spec{Name: "green", Carriage: rib.Carriage{Kind: rib.EncapMPLS, Label: 16000}},
+			WorkerStatus: vrf.WorkerStatus{State: vrf.Ready, Carried: vrf.Carried{Device: true}},
+		}},
+		sessions: func() (map[string][]vrf.Session, error) {
+			return map[string][]vrf.Session{"red": {
+				{Peer: netip.MustParseAddr("192.0.2.2"), PeerAS: 65001, Netns: "tenant", State: "established"},
+				{Peer: netip.MustParseAddr("fe80::2%eth0"), PeerAS: 65001, Netns: "tenant", State: "established"},
+				{Peer: netip.MustParseAddr("192.0.2.2"), PeerAS: 65001, State: "idle"},
+			}}, nil
 		},
 	}
 }
@@ -90,7 +114,7 @@ func newSource() *fakeSource {
 func gather(t *testing.T, s Source) string {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(NewCollector(s, fakeCore{}, slog.New(slog.DiscardHandler)))
+	registry.MustRegister(NewCollector(s, fakeCore{}, thisDaemon(), slog.New(slog.DiscardHandler)))
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +130,7 @@ func gather(t *testing.T, s Source) string {
 
 func TestCollector(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
-	collector := NewCollector(newSource(), fakeCore{}, slog.New(slog.DiscardHandler))
+	collector := NewCollector(newSource(), fakeCore{}, thisDaemon(), slog.New(slog.DiscardHandler))
 	registry.MustRegister(collector)
 	problems, err := testutil.GatherAndLint(registry)
 	if err != nil || len(problems) > 0 {
@@ -133,6 +157,19 @@ func TestCollector(t *testing.T) {
 		`vrfredist_mailbox_depth{family="ipv4",` + red + `,vrf="red"} 3`,
 		`vrfredist_mailbox_depth{family="ipv6",` + red + `,vrf="red"} 4`,
 		`vrfredist_sessions{` + red + `,state="established",vrf="red"} 2`,
+		`vrfredist_neighbor_up{as="65001",neighbor="192.0.2.2",netns="tenant",vrf="red"} 1`,
+		`vrfredist_neighbor_up{as="65001",neighbor="192.0.2.2",netns="",vrf="red"} 0`,
+		`vrfredist_neighbor_state{as="65001",neighbor="fe80::2%eth0",netns="tenant",state="established",vrf="red"} 1`,
+		`vrfredist_neighbor_state{as="65001",neighbor="192.0.2.2",netns="",state="idle",vrf="red"} 1`,
+		`vrfredist_build_info{go="go1.26",gobgp="v3.37.0",revision="abc",version="v1.2.3"} 1`,
+		`vrfredist_reloads_total{outcome="applied"} 2`,
+		`vrfredist_reloads_total{outcome="failed"} 1`,
+		`vrfredist_reloads_total{outcome="undone"} 0`,
+		`vrfredist_reload_last_successful 1`,
+		`vrfredist_reload_last_timestamp_seconds 1.8000000005e+09`,
+		`vrfredist_reload_last_duration_seconds 1.5`,
+		`vrfredist_reload_unconfirmed{state="waiting"} 1`,
+		`vrfredist_reload_unconfirmed{state="undone"} 0`,
 		`vrfredist_worker_restarts_total{` + red + `,vrf="red"} 2`,
 		`vrfredist_route_writes_total{family="ipv4",` + red + `,operation="add",vrf="red"} 9`,
 		`vrfredist_route_writes_total{family="ipv6",` + red + `,operation="add",vrf="red"} 1`,
@@ -149,6 +186,10 @@ func TestCollector(t *testing.T) {
 		`vrfredist_vxlan_endpoints{` + red + `,vrf="red"} 3`,
 		`vrfredist_core_pes{netns="",state="reached",vrf=""} 2`,
 		`vrfredist_core_pes{netns="",state="unreached",vrf=""} 1`,
+		`vrfredist_entrance{netns="",vrf="green"} 1`,
+		`vrfredist_entrances{kind="label",netns="",state="missing",vrf=""} 2`,
+		`vrfredist_entrances{kind="label",netns="",state="standing",vrf=""} 5`,
+		`vrfredist_entrances{kind="sid",netns="",state="conflict",vrf=""} 1`,
 		`vrfredist_contested{kind="nexthop",` + red + `,vrf="red"} 4`,
 		`vrfredist_contested{kind="route",` + red + `,vrf="red"} 6`,
 		`vrfredist_contested{kind="stranger",` + red + `,vrf="red"} 5`,
@@ -185,11 +226,11 @@ func expose(t *testing.T, g prometheus.Gatherer) string {
 // What goes wrong in a source costs its own part at most.
 func TestASourceThatFails(t *testing.T) {
 	s := newSource()
-	s.sessions = func() (map[string]map[string]int, error) { return nil, errors.New("BGP does not answer") }
+	s.sessions = func() (map[string][]vrf.Session, error) { return nil, errors.New("BGP does not answer") }
 	if text := gather(t, s); !strings.Contains(text, routes) || strings.Contains(text, sessionCount) {
 		t.Errorf("without sessions:\n%s", text)
 	}
-	s.sessions = func() (map[string]map[string]int, error) { panic("boom") }
+	s.sessions = func() (map[string][]vrf.Session, error) { panic("boom") }
 	gather(t, s)
 }
 
@@ -200,7 +241,7 @@ func TestCardinalityIsBounded(t *testing.T) {
 	for i := range 100 {
 		s.list = append(s.list, vrf.Status{Spec: vrf.Spec{Name: fmt.Sprint("vrf-", i)}, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready}})
 	}
-	few := testutil.CollectAndCount(NewCollector(s, fakeCore{}, slog.New(slog.DiscardHandler)))
+	few := testutil.CollectAndCount(NewCollector(s, fakeCore{}, thisDaemon(), slog.New(slog.DiscardHandler)))
 	if few > 100*95 {
 		t.Errorf("%d series of 100 VRFs", few)
 	}
@@ -208,194 +249,7 @@ func TestCardinalityIsBounded(t *testing.T) {
 		s.list[i].Counts[rib.IPv4] = vrf.Counts{Paths: 1e6, Installed: 1e6}
 		s.list[i].Totals.Writes[rib.IPv4].Added = 1e9
 	}
-	if many := testutil.CollectAndCount(NewCollector(s, fakeCore{}, slog.New(slog.DiscardHandler))); many != few {
+	if many := testutil.CollectAndCount(NewCollector(s, fakeCore{}, thisDaemon(), slog.New(slog.DiscardHandler))); many != few {
 		t.Errorf("%d series of full VRFs, %d of empty ones", many, few)
-	}
-}
-
-// rows is the table of docs/METRICS.md, made of what is exported.
-func rows() string {
-	var b strings.Builder
-	for _, f := range families() {
-		labels := make([]string, len(f.labels))
-		for i, l := range f.labels {
-			labels[i] = "`" + l + "`"
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.name, f.kind, strings.Join(labels, ", "), f.help)
-	}
-	return b.String()
-}
-
-func TestTheDocumentationIsRight(t *testing.T) {
-	doc, err := os.ReadFile("../docs/METRICS.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(doc), rows()) {
-		t.Errorf("docs/METRICS.md lacks a row, or has another; its table is\n%s", rows())
-	}
-	for _, state := range []rib.State{rib.Installed, rib.Filtered, rib.Unresolved, rib.Conflict, rib.OverQuota, rib.Failed, rib.Stale} {
-		if !strings.Contains(string(doc), "`"+state.String()+"`") {
-			t.Errorf("docs/METRICS.md does not name the state %s", state)
-		}
-	}
-	for i := range (vrf.Resyncs{}) {
-		if name := rib.ResyncReason(i).String(); !strings.Contains(string(doc), "`"+name+"`") {
-			t.Errorf("docs/METRICS.md does not name the reason %s", name)
-		}
-	}
-}
-
-// What is exported is what families says, by type too.
-func TestFamiliesAreWhatIsExported(t *testing.T) {
-	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(NewCollector(newSource(), fakeCore{}, slog.New(slog.DiscardHandler)))
-	got, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var exported, said []string
-	for _, f := range got {
-		exported = append(exported, f.GetName()+" "+strings.ToLower(f.GetType().String()))
-	}
-	for _, f := range families() {
-		said = append(said, f.name+" "+f.kind)
-	}
-	slices.Sort(said)
-	if !slices.Equal(exported, said) {
-		t.Errorf("exported\n%v\nsaid\n%v", exported, said)
-	}
-}
-
-// Rules and dashboard name no metric that there is not.
-func TestContribUsesWhatIsThere(t *testing.T) {
-	known := map[string]bool{}
-	for _, f := range families() {
-		known[f.name] = true
-		if f.kind == "histogram" {
-			for _, end := range []string{"_bucket", "_sum", "_count"} {
-				known[f.name+end] = true
-			}
-		}
-	}
-	for _, file := range []string{"../contrib/prometheus/vrfredist.rules.yml", "../contrib/grafana/vrfredist.json"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		used := regexp.MustCompile(`vrfredist_[a-z_]+`).FindAllString(string(text), -1)
-		if len(used) < 5 {
-			t.Errorf("%s uses %d metrics", file, len(used))
-		}
-		for _, name := range used {
-			if !known[name] {
-				t.Errorf("%s uses %s, which is not exported", file, name)
-			}
-		}
-	}
-}
-
-func TestPromtoolAcceptsTheRules(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Skip("promtool is not installed: it is in Debian's package prometheus")
-	}
-	for _, args := range [][]string{{"check", "rules", "vrfredist.rules.yml"}, {"test", "rules", "vrfredist.test.yml"}} {
-		cmd := exec.Command(promtool, args...)
-		cmd.Dir = "../contrib/prometheus"
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("promtool %v: %v\n%s", args, err, out)
-		}
-	}
-}
-
-func TestServer(t *testing.T) {
-	log := slog.New(slog.DiscardHandler)
-	s, err := NewServer("127.0.0.1:0", log, NewCollector(newSource(), fakeCore{}, log))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	other, err := NewServer(s.Addr().String(), log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := other.Listen(); err == nil || !strings.Contains(err.Error(), "netlink.metrics") {
-		t.Errorf("an address that is taken: %v", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	for path, want := range map[string]int{"/metrics": http.StatusOK, "/": http.StatusNotFound, "/debug/pprof/": http.StatusNotFound} {
-		r, err := http.Get("http://" + s.Addr().String() + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(r.Body)
-		if err := errors.Join(err, r.Body.Close()); err != nil || r.StatusCode != want {
-			t.Errorf("%s: %s, %v", path, r.Status, err)
-		}
-		if want == http.StatusOK && !strings.Contains(string(body), `vrfredist_vrf_state{netns="tenant",state="degraded",vrf="red"} 1`) {
-			t.Errorf("%s: %s", path, body)
-		}
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-}
-
-// Whoever reaches the address must not take the descriptors that the tables need.
-func TestConnectionsAreBounded(t *testing.T) {
-	s, err := NewServer("127.0.0.1:0", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
-	dial := func() net.Conn {
-		c, err := net.Dial("tcp", s.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		if _, err := io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-	answered := func(c net.Conn, patience time.Duration) error {
-		if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
-			t.Fatal(err)
-		}
-		_, err := c.Read(make([]byte, 64))
-		return err
-	}
-	var first net.Conn
-	for range connections {
-		first = dial()
-		if err := answered(first, 10*time.Second); err != nil {
-			t.Fatal(err)
-		}
-	}
-	more := dial()
-	if err := answered(more, 200*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("one connection over the limit: %v", err)
-	}
-	first.Close()
-	if err := answered(more, 10*time.Second); err != nil {
-		t.Errorf("when another one has ended: %v", err)
 	}
 }

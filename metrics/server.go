@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/net/netutil"
 )
 
@@ -33,31 +32,27 @@ type Server struct {
 	at   net.Listener
 }
 
-// NewServer returns a server for addr, host:port, that shows what the collectors
-// have. It listens when Listen is called.
-func NewServer(addr string, log *slog.Logger, collectors ...prometheus.Collector) (*Server, error) {
-	registry := prometheus.NewPedanticRegistry()
-	for _, c := range collectors {
-		if err := registry.Register(c); err != nil {
-			return nil, fmt.Errorf("metrics: %w", err)
-		}
+// Options are the parameters of NewServer.
+type Options struct {
+	Listen string // host:port
+	// OpenMetrics answers who asks for it in that format, which has exemplars.
+	OpenMetrics bool
+	Log         *slog.Logger
+}
+
+// NewServer returns a server that shows what the collectors have, the program, and how its
+// process and Go's runtime fare. It listens when Listen is called.
+func NewServer(o Options, own ...prometheus.Collector) (*Server, error) {
+	answers, err := newExposition(o, own)
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
-		ErrorLog: logged{log}, ErrorHandling: promhttp.ContinueOnError,
-		MaxRequestsInFlight: questionsAtOnce, Timeout: questionTime,
-	}))
-	return &Server{addr: addr, mux: mux, log: log, http: http.Server{
+	log, mux := o.Log, http.NewServeMux()
+	mux.Handle("GET /metrics", answers)
+	return &Server{addr: o.Listen, mux: mux, log: log, http: http.Server{
 		Handler: mux, ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, WriteTimeout: questionTime + headerTime,
 		IdleTimeout: time.Minute, MaxHeaderBytes: headerBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}, nil
-}
-
-// logged gives promhttp the daemon's log.
-type logged struct{ log *slog.Logger }
-
-func (l logged) Println(v ...any) {
-	l.log.Warn("a part of the metrics could not be collected", "err", fmt.Sprint(v...))
 }
 
 // Handle adds another handler, before Run.

@@ -13,18 +13,22 @@ import (
 // announcements is the ledger of what a VRF announces of its table: what BGP has is set
 // against what the import policy makes of the kernel's routes.
 type announcements struct {
-	*ledger.Ledger[netip.Prefix, rib.Announcement, rib.Announcement, struct{}]
+	*ledger.Ledger[netip.Prefix, rib.Announcement, rib.Announcement, wanted]
 	name    string // of the VRF
 	bgp     BGP
 	counts  [rib.Families]int // announced now
 	failed  int               // Announce calls in a row that failed
 	again   time.Time         // when the next one may be made
 	prefix  []netip.Prefix    // reused
+	batch   []*announced      // reused; the entries of prefix
 	decided func(netip.Prefix) (rib.Announcement, bool)
 }
 
 // announced is an entry of the ledger.
-type announced = ledger.Entry[rib.Announcement, rib.Announcement, struct{}]
+type announced = ledger.Entry[rib.Announcement, rib.Announcement, wanted]
+
+// wanted notes, while all is decided again, that something is to be announced.
+type wanted bool
 
 // newAnnouncements knows of nothing that is announced: see ask. decide says what is to be
 // announced of a prefix; false: nothing.
@@ -76,20 +80,23 @@ func (a *announcements) ask() {
 	}
 }
 
-// want has exactly a set announced.
-func (a *announcements) want(set map[netip.Prefix]rib.Announcement) {
-	for prefix, is := range set {
-		e := a.Begin(prefix, rib.FamilyOf(prefix))
+// want has exactly what all yields announced.
+func (a *announcements) want(all func(yield func(rib.Announcement))) {
+	all(func(is rib.Announcement) {
+		e := a.Begin(is.Prefix, rib.FamilyOf(is.Prefix))
+		e.Note = true
 		if e.Want == nil || !a.Same(e.Want, &is) {
-			e.Want = &is
-			a.Mark(prefix, e)
+			want := is
+			e.Want = &want
+			a.Mark(is.Prefix, e)
 		}
-	}
+	})
 	for prefix, e := range a.All {
-		if _, is := set[prefix]; !is {
+		if !e.Note {
 			e.Want = nil
 			a.Mark(prefix, e)
 		}
+		e.Note = false
 	}
 }
 
@@ -127,8 +134,11 @@ func (a *announcements) send(ctx context.Context) ([]rib.AnnounceChange, error) 
 	}
 	a.prefix = a.Next(a.prefix, announceBatch)
 	changes := make([]rib.AnnounceChange, 0, len(a.prefix))
+	a.batch = a.batch[:0]
 	for _, prefix := range a.prefix {
-		switch e := a.Find(prefix); {
+		e := a.Find(prefix)
+		a.batch = append(a.batch, e)
+		switch {
 		case e.Want != nil:
 			if e.Have != nil && e.Have.As != e.Want.As { // another path of BGP's
 				changes = append(changes, rib.AnnounceChange{Announcement: *e.Have, Withdraw: true})
@@ -142,8 +152,8 @@ func (a *announcements) send(ctx context.Context) ([]rib.AnnounceChange, error) 
 		return nil, err
 	}
 	a.failed = 0
-	for _, prefix := range a.prefix {
-		e := a.Find(prefix)
+	for i, prefix := range a.prefix {
+		e := a.batch[i]
 		a.Put(e, e.Want)
 		a.Mark(prefix, e)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -149,6 +150,7 @@ const listedAtOnce = 1024
 
 // Routes implements vrf.Worker.
 func (w *Worker) Routes(ctx context.Context, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
+	yield = withOwnPeers(w.deps.Link, yield)
 	var snap snapshot
 	there := false
 	if err := w.ask(ctx, func(s *tableSync) {
@@ -163,7 +165,7 @@ func (w *Worker) Routes(ctx context.Context, q vrf.RouteQuery, yield func(rib.Ro
 	}
 	batch := make([]netip.Prefix, 0, listedAtOnce)
 	var rows []row
-	for prefix := range w.feed.Sorted(q.Within) {
+	for prefix := range w.listed(q) {
 		if batch = append(batch, prefix); len(batch) < listedAtOnce {
 			continue
 		}
@@ -181,17 +183,29 @@ func (w *Worker) Routes(ctx context.Context, q vrf.RouteQuery, yield func(rib.Ro
 	return keptOut(ctx, w, snap, q, yield)
 }
 
+// listed are the prefixes of the export that are asked for, in order. One alone is looked up.
+func (w *Worker) listed(q vrf.RouteQuery) iter.Seq[netip.Prefix] {
+	if !q.Only.IsValid() {
+		return w.feed.Sorted(q.Within)
+	}
+	return func(yield func(netip.Prefix) bool) {
+		if _, held := w.feed.Find(q.Only); held || len(w.feed.Lookup(q.Only)) > 0 {
+			yield(q.Only)
+		}
+	}
+}
+
 // refused calls yield with what neighbours announced and BGP did not take, where it has
 // no other path: it is nowhere else.
 func (w *Worker) refused(name string, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) {
-	list := w.deps.BGP.Refused(name, netip.Prefix{})
+	list := w.deps.BGP.Refused(name, q.Only)
 	slices.SortFunc(list, func(a, b rib.Refusal) int { return comparePrefixes(a.Prefix, b.Prefix) })
 	for i, r := range list {
 		if i > 0 && list[i-1].Prefix == r.Prefix || !q.Wants(r.Prefix, rib.Filtered) || len(w.feed.Lookup(r.Prefix)) > 0 {
 			continue
 		}
 		st := rib.RouteStatus{
-			Prefix: r.Prefix, State: rib.Filtered, Reason: r.Neighbour + " announced it, and it was not taken: " + r.Reason,
+			Prefix: r.Prefix, State: rib.Filtered, Reason: whereabouts(w.deps.Link).called(r.Neighbour) + " announced it, and it was not taken: " + r.Reason,
 			Route: rib.Route{Prefix: r.Prefix, Kind: rib.KindUnicast},
 		}
 		if peer, err := netip.ParseAddr(r.Neighbour); err == nil { // else it is named by its interface

@@ -56,6 +56,51 @@ func TestRoutesAskedFor(t *testing.T) {
 	})
 }
 
+// One prefix that is asked for alone is looked up, and not looked for: a list of thousands does not
+// grow its cost.
+func TestOneRouteAskedFor(t *testing.T) {
+	story(t, func(l *lab, _ *fakeTable) {
+		l.start(spec("red"))
+		for i := range 500 {
+			l.hear("red", bgpPath(fmt.Sprintf("10.1.%d.0/24", i%256), "192.0.2.9"))
+		}
+		l.hear("red", bgpPath("10.2.0.0/16", "203.0.113.1")) // unresolved
+		l.settle()
+		for _, p := range []string{"127.0.0.0/8", "128.0.0.0/16"} {
+			l.bgp.refused = append(l.bgp.refused, rib.Refusal{Prefix: netip.MustParsePrefix(p), Neighbour: "192.0.2.9", Reason: "no table should have it"})
+		}
+		for _, tc := range []struct {
+			prefix string
+			d      vrf.Direction
+			states []rib.State
+			want   int
+		}{
+			{"10.1.7.0/24", vrf.Export, nil, 1},
+			{"10.1.7.0/24", vrf.Export, []rib.State{rib.Unresolved}, 0},
+			{"10.2.0.0/16", vrf.Export, []rib.State{rib.Unresolved}, 1},
+			{"10.1.0.0/16", vrf.Export, nil, 0},
+			{"127.0.0.0/8", vrf.Export, nil, 1},
+			{"192.0.2.0/24", vrf.Import, nil, 1},
+			{"10.1.7.0/24", vrf.Import, nil, 0},
+		} {
+			only, looked, got := netip.MustParsePrefix(tc.prefix), 0, 0
+			q := vrf.RouteQuery{Direction: tc.d, States: tc.states, Only: only, Within: func(p netip.Prefix) bool { looked++; return p == only }}
+			err := l.worker("red").Routes(context.Background(), q, func(r rib.RouteStatus) bool {
+				if got++; r.Prefix != only {
+					t.Errorf("asked for %v, told of %v", only, r.Prefix)
+				}
+				return true
+			})
+			if err != nil || got != tc.want {
+				t.Errorf("%+v: %d routes, %v", tc, got, err)
+			}
+			if looked > 3 {
+				t.Errorf("%+v: %d prefixes were looked at", tc, looked)
+			}
+		}
+	})
+}
+
 // A long list does not hold the worker: what changes meanwhile is listed as it is when
 // its turn comes, nothing twice.
 func TestRoutesWhileTheyChange(t *testing.T) {

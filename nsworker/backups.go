@@ -254,15 +254,16 @@ func (s *backups) route(slot rib.Slot, prefix netip.Prefix) *rib.Route {
 	return &r
 }
 
-// adopt takes in which backup routes a reading has: see read.
-func (s *backups) adopt(all []rib.Route, second *rib.Slots[int32], waits func(rib.Family) bool) {
-	for slot, i := range second.All {
+// adopt takes in which backup routes a reading has.
+func (s *backups) adopt(mine *read, waits func(rib.Family) bool) {
+	for slot, i := range mine.second.All {
 		if *i != 0 {
-			s.found(slot, all[*i-1], waits(rib.FamilyOf(all[*i-1].Prefix)))
+			f := rib.FamilyOf(mine.all.Prefix(int(*i - 1)))
+			s.found(slot, f, mine.does(*i-1), waits(f))
 		}
 	}
 	for slot, e := range s.All {
-		if *second.At(slot) == 0 {
+		if *mine.second.At(slot) == 0 {
 			s.missing(slot, e)
 		}
 		s.Mark(slot, e)
@@ -277,7 +278,8 @@ func (s *backups) on(ev rib.RouteEvent) {
 		if first == nil {
 			slot = s.routes.feed.Hold(ev.Route.Prefix)
 		}
-		s.found(slot, ev.Route, false)
+		have := nexthop.ForwardingOf(ev.Route)
+		s.found(slot, rib.FamilyOf(ev.Route.Prefix), &have, false)
 	case first != nil:
 		if e := s.Find(slot); e != nil {
 			s.missing(slot, e)
@@ -286,17 +288,16 @@ func (s *backups) on(ev rib.RouteEvent) {
 }
 
 // found takes in a spare that a reading of the table, or an event, shows.
-func (s *backups) found(slot rib.Slot, o rib.Route, waits bool) {
+func (s *backups) found(slot rib.Slot, f rib.Family, have *nexthop.Forwarding, waits bool) {
 	e := s.Find(slot)
 	if e == nil {
-		f := rib.FamilyOf(o.Prefix)
 		s.routes.Begin(slot, f) // which keeps the slot
 		e = s.Begin(slot, f)
 		e.Note.stale = waits
 	}
-	if have := nexthop.ForwardingOf(o); !e.Have.Same(&have) {
+	if !e.Have.Same(have) {
 		s.Differs(e)
-		s.Put(e, s.routes.sharedRead(have))
+		s.Put(e, have)
 	}
 	s.Mark(slot, e)
 }

@@ -156,16 +156,16 @@ func (b *books) toAnnounce(prefix netip.Prefix) (rib.Announcement, bool) {
 // importAll has what is announced of the whole table decided again, and what the VRF's own
 // imports keep out.
 func (b *books) importAll() {
-	b.announced.want(b.announceAll())
+	b.announced.want(b.announceAll)
 	b.chooseBesideImports()
 }
 
-// announceAll is all that is to be announced.
-func (b *books) announceAll() map[netip.Prefix]rib.Announcement {
-	set, g := make(map[netip.Prefix]rib.Announcement), b.routes.beside.origin
+// announceAll yields all that is to be announced; of what is said twice of a prefix the last holds.
+func (b *books) announceAll(yield func(rib.Announcement)) {
+	g := b.routes.beside.origin
 	add := func(prefix netip.Prefix, imported *rib.Announcement) {
 		if a := g.announcement(prefix, imported, b.announced.has(prefix)); a != nil {
-			set[prefix] = *a
+			yield(*a)
 		}
 	}
 	for prefix := range g.prefixes {
@@ -179,7 +179,6 @@ func (b *books) announceAll() map[netip.Prefix]rib.Announcement {
 	for prefix, in := range rib.ImportSet(b.importing, *b.view(), b.standing) {
 		add(prefix, &in.Announcement)
 	}
-	return set
 }
 
 // reason says, for a person, why an entry's state is what it is.

@@ -1,6 +1,8 @@
 package nsworker
 
 import (
+	"cmp"
+	"errors"
 	"net/netip"
 	"strings"
 
@@ -16,9 +18,13 @@ type Core interface {
 	// Follow signals news whenever what PE says has changed, or what Making says of the VRF's
 	// device, until stop.
 	Follow(vrf string) (news <-chan struct{}, stop func())
-	// Need has the VRF's device made, where that is to be made here, and Drop removed.
-	Need(vrf string, in rib.Binding, c rib.Carriage)
+	// Need has made what the VRF needs in the core, where that is to be made here: its device,
+	// and its label or SIDs, by which packets are delivered inside. Drop has it removed.
+	Need(vrf string, in rib.Binding, c rib.Carriage, at rib.Inside)
 	Drop(vrf string)
+	// Entrance is why the VRF's label or SIDs do not stand, as one short sentence; "": they do, or it
+	// has none. Follow's news tell when that changes.
+	Entrance(vrf string) string
 	// Wrote takes in what was written into a table: it may lead to PEs.
 	Wrote(where rib.Where, changes []rib.Change)
 }
@@ -33,14 +39,15 @@ func coreOf(c Core) nexthop.Core {
 
 // carried is how a worker has its VRF's packets get to other PEs.
 type carried struct {
-	core Core // nil: there is none
-	spec *vrf.Spec
-	bgp  BGP
-	news <-chan struct{} // nil: nothing is carried
-	stop func()
+	core   Core // nil: there is none
+	spec   *vrf.Spec
+	bgp    BGP
+	news   <-chan struct{} // nil: nothing is carried
+	stop   func()
+	inside rib.Inside // where packets of other PEs are delivered, as the core was told
 }
 
-// begin has the VRF's device looked after, and follows the core.
+// begin has what the VRF needs in the core looked after, and follows the core.
 func (c *carried) begin() {
 	if c.core == nil || c.spec.Carriage.Kind == 0 {
 		return
@@ -49,31 +56,53 @@ func (c *carried) begin() {
 	c.need()
 }
 
-// need has the VRF's device looked after.
+// takes tells whether packets of other PEs come in here: a further table only sends some.
+func (c *carried) takes() bool { return c.news != nil && !c.spec.Encapsulates() }
+
+// need has what the VRF needs in the core looked after.
 func (c *carried) need() {
-	if c.news != nil {
-		c.core.Need(c.spec.Name, c.spec.Binding, c.spec.Carriage)
+	if c.takes() {
+		c.core.Need(c.spec.Name, c.spec.Binding, c.spec.Carriage, c.inside)
 	}
 }
 
-// looks takes in the interfaces of now: the device may be missed.
+// looks takes in the interfaces of now, and what the core says: a device may be missed, and packets
+// may have to be delivered elsewhere.
 func (c *carried) looks(v *rib.View) {
-	if c.news == nil {
+	if !c.takes() {
 		return
 	}
-	is, links := c.spec.Carriage, v.Links
-	c.bgp.Deaf(c.spec.Name, !nexthop.Takes(*v, &is))
-	if !is.Managed {
-		return
+	inside, bad := c.insideOf(v)
+	if bad != nil {
+		inside = rib.Inside{}
 	}
-	if link, there := links.ByName(is.Device); !there || !link.Admin || link.VXLAN.MAC != is.Router {
+	c.bgp.Deaf(c.spec.Name, bad != nil || c.core.Entrance(c.spec.Name) != "")
+	if missed := c.misses(v); missed || inside != c.inside {
+		c.inside = inside
 		c.need()
 	}
 }
 
+func (c *carried) insideOf(v *rib.View) (rib.Inside, *nexthop.BadDevice) {
+	return nexthop.InsideOf(*v, c.spec.Binding.Netns, &c.spec.Carriage, coreOf(c.core))
+}
+
+// misses tells whether a device that is made here is not there as it has to be.
+func (c *carried) misses(v *rib.View) bool {
+	is := &c.spec.Carriage
+	if !is.Managed {
+		return false
+	}
+	link, there := v.Links.ByName(madeDevice(is))
+	return !there || !link.Admin || is.Kind == rib.EncapVXLAN && link.VXLAN.MAC != is.Router
+}
+
+// madeDevice is the device of a VRF that is made here, where one is.
+func madeDevice(c *rib.Carriage) string { return cmp.Or(c.Device, c.Through.Device) }
+
 // deafen says that a VRF without a table takes no packets.
 func deafen(bgp BGP, s *vrf.Spec) {
-	if s.Carriage.Kind != 0 {
+	if s.Carriage.Kind != 0 && !s.Encapsulates() {
 		bgp.Deaf(s.Name, true)
 	}
 }
@@ -85,9 +114,9 @@ func (c *carried) wrote(where rib.Where, changes []rib.Change) {
 	}
 }
 
-// drop has the device removed: the VRF's routes are gone.
+// drop has what the VRF has in the core removed: its routes are gone.
 func (c *carried) drop() {
-	if c.news != nil {
+	if c.takes() {
 		c.core.Drop(c.spec.Name)
 	}
 }
@@ -98,13 +127,27 @@ func (c *carried) end() {
 	}
 }
 
-// now is how the VRF's packets get to other PEs, and what is wrong with its device.
+// now is how the VRF's packets get to other PEs, and what is wrong with that whatever PE it is.
 func (c *carried) now(v rib.View, pes *nexthop.Endpoints) (vrf.Carried, *nexthop.BadDevice) {
-	if c.spec.Carriage.Kind != rib.EncapVXLAN {
+	if c.spec.Carriage.Kind == 0 {
 		return vrf.Carried{}, nil
 	}
-	_, bad := nexthop.VXLANDevice(v, &c.spec.Carriage, coreOf(c.core))
+	_, bad := nexthop.ExitOf(v, c.spec.Binding.Netns, &c.spec.Carriage, coreOf(c.core))
+	if bad == nil && !c.spec.Encapsulates() {
+		bad = c.noEntrance(&v)
+	}
 	return vrf.Carried{Endpoints: pes.Len(), Device: bad == nil}, bad
+}
+
+// noEntrance is why packets of other PEs do not come in.
+func (c *carried) noEntrance(v *rib.View) *nexthop.BadDevice {
+	if _, bad := c.insideOf(v); bad != nil || c.core == nil {
+		return bad
+	}
+	if why := c.core.Entrance(c.spec.Name); why != "" {
+		return &nexthop.BadDevice{Why: why, Confined: "other PEs cannot send to this VRF now"}
+	}
+	return nil
 }
 
 // withDevice is what keeps a VRF from being ready, with what is wrong with its VXLAN device, and
@@ -117,42 +160,6 @@ func withDevice(bad *nexthop.BadDevice, trouble string) (reason, toTenant string
 		toTenant = besideReason(bad.Confined, trouble)
 	}
 	return besideReason(bad.Why, trouble), toTenant
-}
-
-// encaps are what packets are put into on hops that chosen paths come down to; none: nowhere into
-// anything.
-func (o onlooker) encaps(links rib.Links, hops []rib.Hop, chosen []rib.Path) (list []rib.EncapTo) {
-	for i, h := range hops {
-		if overDevice(o.spec, links, h) { // where that leads is not known of a route of an earlier path
-			if list == nil {
-				list = make([]rib.EncapTo, len(hops))
-			}
-			list[i].Encap = rib.EncapOf(rib.EncapVXLAN)
-		}
-	}
-	for i := range chosen {
-		p := &chosen[i]
-		e, _ := o.spec.Carriage.Use(p)
-		if e.Kind() != rib.EncapVXLAN {
-			continue
-		}
-		gateway := rib.VTEPGateway(p.Attrs.Nexthop, e.Tunnel().RouterMAC)
-		for j, h := range hops {
-			if h.Gateway != gateway {
-				continue
-			}
-			if list == nil {
-				list = make([]rib.EncapTo, len(hops))
-			}
-			list[j] = rib.EncapTo{Encap: e, PE: p.Attrs.Nexthop}
-		}
-	}
-	return list
-}
-
-// overDevice tells whether a hop is on a VRF's VXLAN device: its gateway stands for a PE.
-func overDevice(s vrf.Spec, links rib.Links, h rib.Hop) bool {
-	return s.Carriage.Kind == rib.EncapVXLAN && links[h.Ifindex].Name == s.Carriage.Device
 }
 
 // overCore tells whether a path is another PE's, which a VRF is to reach by an encapsulation if at
@@ -183,11 +190,19 @@ func (o onlookersCore) Making(vni uint32) string {
 	return o.of.Making(vni)
 }
 
-func (onlookersCore) Watch(netip.Addr, int)                   {}
-func (onlookersCore) Follow(string) (<-chan struct{}, func()) { return nil, func() {} }
-func (onlookersCore) Need(string, rib.Binding, rib.Carriage)  {}
-func (onlookersCore) Drop(string)                             {}
-func (onlookersCore) Wrote(rib.Where, []rib.Change)           {}
+func (o onlookersCore) Link(name string) (rib.CoreLink, error) {
+	if o.of == nil {
+		return rib.CoreLink{}, errors.New("there is no core")
+	}
+	return o.of.Link(name)
+}
+func (onlookersCore) Watch(netip.Addr, int)                              {}
+func (onlookersCore) Follow(string) (<-chan struct{}, func())            { return nil, func() {} }
+func (onlookersCore) Need(string, rib.Binding, rib.Carriage, rib.Inside) {}
+
+func (onlookersCore) Drop(string)                   {}
+func (onlookersCore) Entrance(string) string        { return "" }
+func (onlookersCore) Wrote(rib.Where, []rib.Change) {}
 
 // besideReason is a reason with another one.
 func besideReason(reason, more string) string {

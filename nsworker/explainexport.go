@@ -3,12 +3,10 @@ package nsworker
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/vrfredist/vrfredist/nsworker/nexthop"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -34,7 +32,9 @@ func (f *facts) explainExport(w *rib.Walk) {
 			f.explainLeaks(w)
 			f.explainOffers(w)
 			f.explainCandidates(w, s)
-			f.explainTargets(w)
+			if !(waysOut{f}).explainFurther(w) {
+				f.explainTargets(w)
+			}
 		case rib.AtReceive:
 			hearings{f}.paths(w, "receive", s, t.Judged)
 		case rib.AtPolicy:
@@ -57,7 +57,8 @@ func (f *facts) explainExport(w *rib.Walk) {
 	}
 	if len(f.paths) > 0 {
 		f.explainQuota(w)
-		f.explainNexthop(w)
+		waysOut{f}.explainPEs(w)
+		waysOut{f}.explainNexthop(w)
 		f.explainBackup(w, v.Backup)
 	}
 	if f.absent == "" {
@@ -80,7 +81,7 @@ func (f *facts) explainRefused(w *rib.Walk) {
 	}
 	details := make([]string, len(f.refused))
 	for i, r := range f.refused {
-		details[i] = fmt.Sprintf("%s: %s, at %s", r.Neighbour, r.Reason, r.At.UTC().Format(time.RFC3339))
+		details[i] = fmt.Sprintf("%s: %s, at %s", whereabouts(f.link).called(r.Neighbour), r.Reason, r.At.UTC().Format(time.RFC3339))
 	}
 	w.Add("guard", outcome, plural(len(f.refused), "neighbour")+" announced it, and what was said of it was not taken", details...)
 }
@@ -231,25 +232,6 @@ func (f *facts) explainQuota(w *rib.Walk) {
 	w.Add("quota", rib.Passed, fmt.Sprintf("%d of %d places (max_routes) are taken", f.wanted, f.spec.Export.Quota()))
 }
 
-func (f *facts) explainNexthop(w *rib.Walk) {
-	switch {
-	case f.entry.Want == nil:
-		w.Add("nexthop", rib.Noted, "it was not looked for")
-	case f.set.Blackhole:
-		w.Add("nexthop", rib.Passed, "the path says BLACKHOLE: it needs none")
-	case f.set.Carries == nil:
-		w.Add("nexthop", rib.Stopped, f.unresolved(), lines(f.set.Ways, f.way)...)
-	case f.set.OnBackup:
-		w.Add("nexthop", rib.Passed, "it is lost, and the backup forwards until another path is the best one", lines(f.set.Ways, f.way)...)
-	default:
-		where := "it resolves in this VRF"
-		if slices.ContainsFunc(f.set.Ways, func(w *nexthop.Way) bool { return w.Encap != (rib.Encap{}) }) {
-			where = "its PE is reached over the core"
-		}
-		w.Add("nexthop", rib.Passed, where, lines(f.set.Ways, f.way)...)
-	}
-}
-
 // explainBackup says what takes over where the nexthops of the best path are lost.
 func (f *facts) explainBackup(w *rib.Walk, backup rib.Path) {
 	switch {
@@ -261,92 +243,6 @@ func (f *facts) explainBackup(w *rib.Walk, backup rib.Path) {
 	default:
 		w.Add("backup", rib.Noted, "it takes over in one message where the link stays", f.show(backup))
 	}
-}
-
-func (f *facts) unresolved() string {
-	if f.confined && f.set.Leaks() {
-		return "it is leaked from " + rib.Elsewhere + ", which has no way to it here now"
-	}
-	if f.confined && slices.ContainsFunc(f.set.Ways, func(w *nexthop.Way) bool { return w.Encap != (rib.Encap{}) || w.Cannot != "" }) {
-		return rib.PENotReached
-	}
-	return f.set.Reason
-}
-
-// way says by which route and interface a nexthop is reached, or what is missing.
-func (f *facts) way(w *nexthop.Way) string {
-	n := w.Member // what it resolves to is the worker's
-	if n.Encap != (rib.Encap{}) || n.Cannot != "" {
-		return f.pe(w)
-	}
-	if f.confined && n.Source != "" {
-		return "one is leaked from " + rib.Elsewhere
-	}
-	if o, is := f.onlooker.decided.Of(n, rib.FamilyOf(f.prefix)); is {
-		switch {
-		case o.Own.IsValid():
-			return fmt.Sprintf("%s is reached by BGP's route %s: through %s", n.Addr, o.Own, through(o.Hops, f.view.Links))
-		case o.Reach == rib.Unreached:
-			return o.Reason
-		}
-	}
-	r := nexthop.Resolver{View: f.view, Netns: f.spec.Binding.Netns, Views: f.board, Home: f.spec.VRF}
-	l := r.Lead(n, f.prefix.Addr().Is6())
-	if l.Err != nil {
-		return l.Err.Error()
-	}
-	links, what := f.view.Links, n.Addr.String()
-	source := n.Source
-	if source == "" && f.spec.VRF != "" {
-		if _, _, err := f.view.Resolve(n.On(f.view)); err != nil {
-			source = f.spec.VRF
-		}
-	}
-	foreign := links // where the route that leads there is
-	if source != "" {
-		from, _ := f.board.View(source)
-		foreign = from.Links
-		if n.Link == "" {
-			links = foreign
-		}
-		what += fmt.Sprintf(" in VRF %q", source)
-	}
-	switch {
-	case n.Originated:
-		return fmt.Sprintf("what VRF %q announces by its configuration is reached through %s", n.Source, through(l.Hops, links))
-	case n.Prefix.IsValid():
-		what = fmt.Sprintf("what VRF %q has", n.Source)
-	}
-	if !l.By.Prefix.IsValid() {
-		return fmt.Sprintf("%s is link-local: through %s", what, through(l.Hops, links))
-	}
-	return fmt.Sprintf("%s is reached by %s: through %s", what, flat(l.By.Format(foreign)), through(l.Hops, links))
-}
-
-// pe says how another PE is reached, and what packets are put into for it.
-func (f *facts) pe(w *nexthop.Way) string {
-	to := rib.EncapTo{Encap: w.Encap, PE: w.Addr}
-	switch {
-	case f.confined && len(w.Hops) == 0:
-		return rib.PENotReached
-	case f.confined:
-		to.PE = netip.Addr{}
-		return fmt.Sprintf("encap %s, to a PE that is reached", to)
-	case len(w.Hops) == 0:
-		return w.Reason
-	}
-	return fmt.Sprintf("encap %s: through %s; in the core the PE is reached by %s", to, through(w.Hops, f.view.Links), flat(w.Core.Format(nil)))
-}
-
-// through names where packets go.
-func through(hops []rib.Hop, links rib.Links) string {
-	return strings.Join(lines(hops, func(h rib.Hop) string {
-		s := links[h.Ifindex].Name
-		if h.Gateway.IsValid() {
-			s = h.Gateway.String() + " on " + s
-		}
-		return s
-	}), " and ")
 }
 
 // explainKernel says what the kernel answered, or why it was not asked.
@@ -382,7 +278,7 @@ func (f *facts) explainTable(w *rib.Walk) {
 	}
 	slices.SortStableFunc(routes, func(a, b rib.Route) int { return cmp.Compare(a.Metric, b.Metric) })
 	details := lines(routes, func(r rib.Route) string {
-		if f.confined && r.Protocol == f.spec.Protocol && (f.set.Leaks() || f.entry.Note.state == rib.Stale || slices.ContainsFunc(r.Hops, func(h rib.Hop) bool { return overDevice(f.spec, f.view.Links, h) })) {
+		if f.confined && r.Protocol == f.spec.Protocol && (f.set.Leaks() || f.entry.Note.state == rib.Stale || f.onlooker.encaps(f.view.Links, f.onlooker.exit(f.view.Links), r.Hops, nil) != nil) {
 			return fmt.Sprintf("%s metric %d (ours)", r.Prefix, r.Metric) // its way may be another VRF's
 		}
 		return flat(r.Format(f.view.Links)) + " (" + f.owner(r) + ")"
@@ -405,15 +301,4 @@ func (f *facts) owner(r rib.Route) string {
 		return "the kernel's own"
 	}
 	return "another program's: proto " + rib.ProtocolName(r.Protocol)
-}
-
-// flat puts a route of several nexthops into one line.
-func flat(s string) string { return strings.Join(strings.Fields(s), " ") }
-
-func lines[T any](list []T, show func(T) string) []string {
-	var out []string
-	for _, v := range list {
-		out = append(out, show(v))
-	}
-	return out
 }

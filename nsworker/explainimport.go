@@ -128,13 +128,6 @@ func (f *facts) explainAnnouncement(w *rib.Walk) {
 	}
 }
 
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
-
 // hearings are what policies made of what a worker knows of a prefix.
 type hearings struct{ *facts }
 

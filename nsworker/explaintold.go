@@ -3,7 +3,6 @@ package nsworker
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -90,26 +89,4 @@ func explainSent(w *rib.Walk, f *facts) {
 	if n := len(f.telling.Sent); n > 0 {
 		w.Add("send", rib.Noted, fmt.Sprintf("bgp.send lets %d of %s of this VRF out as VPN routes", out, plural(n, "path")), details...)
 	}
-}
-
-func are(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing + " is"
-	}
-	return fmt.Sprintf("%d %ss are", n, thing)
-}
-
-// withOwnPeer are attributes with the neighbour's own address, where BGP knows it by an alias.
-func withOwnPeer(a *rib.Attrs, link func(netip.Addr) (netns, device string, inside netip.Addr)) *rib.Attrs {
-	if a == nil || link == nil || !a.Peer.IsValid() {
-		return a
-	}
-	_, _, inside := link(a.Peer)
-	if !inside.IsValid() || inside == a.Peer {
-		return a
-	}
-	b, via := *a, *a.Via
-	via.Peer = inside
-	b.Via = &via
-	return &b
 }

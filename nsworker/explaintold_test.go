@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // TestExplainTold: what goes out of the VRF, and what each neighbour is told, by the rules of the
@@ -58,6 +59,30 @@ func TestExplainCallsNeighborsByTheirAddress(t *testing.T) {
 		l.settle()
 		if said := text(l.explained("red", "10.1.0.0/16").Export); strings.Contains(said, "127.1.0.2") || !strings.Contains(said, "from 192.0.2.254 (AS") {
 			t.Errorf("explain says\n%s", said)
+		}
+	})
+}
+
+// TestRoutesCallNeighborsByTheirAddress: of what is installed, and of what was not taken.
+func TestRoutesCallNeighborsByTheirAddress(t *testing.T) {
+	story(t, func(l *lab, _ *fakeTable) {
+		alias := netip.MustParseAddr("127.1.0.2")
+		l.start(spec("red"))
+		for _, prefix := range []string{"10.1.0.0/16", "10.2.0.0/16"} {
+			l.hear("red", bgpPath(prefix, "192.0.2.9", func(p *rib.Path) { p.Attrs.Peer = alias }))
+		}
+		l.bgp.refused = []rib.Refusal{{Prefix: netip.MustParsePrefix("10.3.0.0/16"), Neighbour: alias.String(), Reason: "it is a martian"}}
+		l.converge("red")
+		l.settle()
+		n := 0
+		if err := l.worker("red").Routes(l.t.Context(), vrf.RouteQuery{Direction: vrf.Export}, func(r rib.RouteStatus) bool {
+			n++
+			if r.Best.Attrs.Peer != netip.MustParseAddr("192.0.2.254") || strings.Contains(r.Reason, "127.1.0.2") {
+				t.Errorf("%s is from %s: %s", r.Prefix, r.Best.Attrs.Peer, r.Reason)
+			}
+			return true
+		}); err != nil || n != 3 {
+			t.Errorf("%d routes, %v", n, err)
 		}
 	})
 }

@@ -44,6 +44,7 @@ type fakeTable struct {
 	events    rib.KernelEvents
 	refuse    map[netip.Prefix]error // what the kernel refuses to write
 	refuseVia map[netip.Addr]error   // by which gateways it writes no route
+	refused   int                    // changes for that
 	rivals    []rib.Route            // another program's, which come just before the next write
 	wrote     func()                 // called once, after the next batch
 	endpoints map[netip.Addr]rib.Endpoint
@@ -155,10 +156,10 @@ func (t *fakeTable) Read(_ context.Context, beside ...uint32) (rib.Table, error)
 	out := rib.Table{Links: maps.Clone(t.links), Objects: !t.k.noObject, Nexthops: slices.Collect(maps.Values(t.objects())), Endpoints: slices.Collect(maps.Values(t.endpoints))}
 	short := t.k.failing("short")
 	for _, r := range t.routes {
-		if short && len(out.Routes) > len(t.routes)/2 {
+		if short && out.Routes.Len() > len(t.routes)/2 {
 			return out, fmt.Errorf("the dump broke off: %w", errInjected)
 		}
-		out.Routes = append(out.Routes, t.resolved(r))
+		out.Routes.Add(t.resolved(r))
 	}
 	for _, table := range beside {
 		if out.Beside == nil {
@@ -222,10 +223,12 @@ func (t *fakeTable) apply(c rib.Change) error {
 	}
 	for _, h := range c.Route.Hops {
 		if err := t.refuseVia[h.Gateway]; err != nil && c.Op != rib.OpDelete {
+			t.refused++
 			return fmt.Errorf("the kernel refused %s: %w", c.Route.Prefix, err)
 		}
 	}
 	if err := t.refuseVia[c.Nexthop.Hop.Gateway]; err != nil && (c.Op == rib.OpAddNexthop || c.Op == rib.OpReplaceNexthop) {
+		t.refused++
 		return fmt.Errorf("the kernel refused nexthop object %d: %w", c.Nexthop.ID, err)
 	}
 	if err := t.refuse[c.Route.Prefix]; err != nil && c.Op != rib.OpDelete {

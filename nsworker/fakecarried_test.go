@@ -1,6 +1,7 @@
 package nsworker
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -20,6 +21,10 @@ type fakeCore struct {
 	followers map[chan struct{}]bool
 	needs     []string
 	making    string
+	entrance  string // why labels and SIDs do not stand
+	fails     error  // of Link
+	inside    map[string]rib.Inside
+	links     map[string]rib.CoreLink
 	found     map[netip.Addr]rib.Lead // what it finds out once somebody asks
 }
 
@@ -78,10 +83,29 @@ func (c *fakeCore) Making(uint32) string {
 	return c.making
 }
 
-func (c *fakeCore) Need(vrf string, _ rib.Binding, is rib.Carriage) {
+func (c *fakeCore) Link(name string) (rib.CoreLink, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if to, is := c.links[name]; is && c.fails == nil {
+		return to, nil
+	}
+	return rib.CoreLink{}, cmp.Or(c.fails, fmt.Errorf("the core has no interface %s", name))
+}
+
+func (c *fakeCore) Need(vrf string, _ rib.Binding, is rib.Carriage, at rib.Inside) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inside == nil {
+		c.inside = make(map[string]rib.Inside)
+	}
+	c.inside[vrf] = at
 	c.needs = append(c.needs, "need "+vrf+" "+is.Device)
+}
+
+func (c *fakeCore) Entrance(string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.entrance
 }
 
 func (c *fakeCore) Drop(vrf string) {

@@ -98,7 +98,7 @@ func supervised(t *testing.T, tell func(s *stage, table *fakeTable)) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t)
 		s := &stage{lab: l, faulty: &faulty{Kernel: l.kernel, netns: "red"}}
-		deps := Deps{s.faulty, l.bgp, l.board, slog.New(slog.DiscardHandler), nil, nil, nil, nil}
+		deps := Deps{s.faulty, l.bgp, l.board, slog.New(slog.DiscardHandler), nil, nil, nil, nil, nil}
 		s.sup = vrf.NewSupervisor(func(spec vrf.Spec, r vrf.Report) vrf.Worker { return New(deps, spec, r) }, deps.Log)
 		table := l.kernel.add(red, 1)
 		l.kernel.add(blue, 2)

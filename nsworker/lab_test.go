@@ -25,6 +25,7 @@ type lab struct {
 	board   *Board
 	tap     *vrf.Tap // nil: nobody listens
 	core    Core     // nil: there is none
+	trace   Tracer   // nil: no route is followed
 	mu      sync.Mutex
 	status  map[string]vrf.WorkerStatus
 	ends    map[string]context.CancelCauseFunc
@@ -82,7 +83,7 @@ func (l *lab) start(s vrf.Spec) {
 			if l.speaker != nil {
 				bgp = l.speaker
 			}
-			w := New(Deps{l.kernel, bgp, l.board, l.log(), l.tap, l.leaking, l.link, l.core}, l.specs[s.Name], func(st vrf.WorkerStatus) {
+			w := New(Deps{l.kernel, bgp, l.board, l.log(), l.tap, l.leaking, l.link, l.core, l.trace}, l.specs[s.Name], func(st vrf.WorkerStatus) {
 				l.mu.Lock()
 				defer l.mu.Unlock()
 				l.status[s.Name] = st
@@ -267,7 +268,7 @@ func (l *lab) unhear(name string, prefix string, rd rib.RD) {
 }
 
 // unopened is a worker's time on a table that is not read yet.
-func unopened(t *testing.T) *tableSync {
+func unopened(t testing.TB) *tableSync {
 	t.Helper()
 	of := spec("red")
 	of.Export.AcceptBlackhole = true

@@ -69,6 +69,25 @@ func TestRestartKeepsTheQuota(t *testing.T) {
 	}
 }
 
+// TestQuotaBelowWhatIsThere: what is there stays, and the log says that it is too much.
+func TestQuotaBelowWhatIsThere(t *testing.T) {
+	story(t, func(l *lab, table *fakeTable) {
+		l.logged = new(strings.Builder)
+		for _, p := range []string{"10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16"} {
+			table.routes[left(p).Key()] = left(p)
+			l.hear("red", bgpPath(p, "192.0.2.9"))
+		}
+		l.converge("red")
+		s := spec("red")
+		s.Export.MaxRoutes = 2
+		l.start(s)
+		l.settle()
+		if c := l.state("red").Counts.Total(); c.Installed != 3 || !strings.Contains(l.logged.String(), "has more routes than its max_routes lets it have: they stay") {
+			t.Errorf("%d installed; the log:\n%s", c.Installed, l.logged)
+		}
+	})
+}
+
 // TestQuotaWarnsBefore: once four fifths of max_routes are there, and again when they were not
 // meanwhile.
 func TestQuotaWarnsBefore(t *testing.T) {
@@ -189,7 +208,7 @@ func TestCleanUpAfterAFailedWorker(t *testing.T) {
 		l.stop("red", errInjected)
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(vrf.ErrRemoved)
-		w := New(Deps{l.kernel, l.bgp, l.board, slog.New(slog.DiscardHandler), nil, nil, nil, nil}, spec("red"), func(vrf.WorkerStatus) {})
+		w := New(Deps{l.kernel, l.bgp, l.board, slog.New(slog.DiscardHandler), nil, nil, nil, nil, nil}, spec("red"), func(vrf.WorkerStatus) {})
 		if err := w.Run(ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -340,7 +359,7 @@ func TestRemovedVRFLeavesTheTableOfAnother(t *testing.T) {
 				l.kernel.writes, l.kernel.objectWrites = nil, nil
 				ctx, cancel := context.WithCancelCause(context.Background())
 				cancel(vrf.ErrRemoved)
-				w := New(Deps{l.kernel, l.bgp, l.board, l.log(), nil, nil, nil, nil}, spec("blue"), func(vrf.WorkerStatus) {})
+				w := New(Deps{l.kernel, l.bgp, l.board, l.log(), nil, nil, nil, nil, nil}, spec("blue"), func(vrf.WorkerStatus) {})
 				if err := w.Run(ctx); err != nil {
 					t.Error(err)
 				}

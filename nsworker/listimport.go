@@ -31,9 +31,15 @@ func importStatus(r rib.JudgedRoute, in rib.Import) rib.RouteStatus {
 // something does.
 func (w *Worker) imports(ctx context.Context, snap snapshot, q vrf.RouteQuery, yield func(rib.RouteStatus) bool) error {
 	prefixes := make([]netip.Prefix, 0, 64)
-	for prefix := range snap.importing.Prefixes(snap.view) {
-		if q.Within == nil || q.Within(prefix) {
-			prefixes = append(prefixes, prefix)
+	if q.Only.IsValid() {
+		if snap.importing.Has(snap.view, q.Only) {
+			prefixes = append(prefixes, q.Only)
+		}
+	} else {
+		for prefix := range snap.importing.Prefixes(snap.view) {
+			if q.Within == nil || q.Within(prefix) {
+				prefixes = append(prefixes, prefix)
+			}
 		}
 	}
 	slices.SortFunc(prefixes, comparePrefixes)

@@ -151,7 +151,7 @@ func TestFlappingLinkCostsItsOwnNexthops(t *testing.T) {
 			l.hear("red", bgpPath(fmt.Sprintf("10.%d.%d.0/24", i/256, i%256), fmt.Sprintf("192.0.2.%d", 2+i%250)))
 		}
 		l.hear("red", bgpPath("10.200.0.0/16", "198.51.100.9"))
-		w := New(Deps{l.kernel, l.bgp, l.board, l.log(), nil, nil, nil, nil}, spec("red"), func(vrf.WorkerStatus) {})
+		w := New(Deps{l.kernel, l.bgp, l.board, l.log(), nil, nil, nil, nil, nil}, spec("red"), func(vrf.WorkerStatus) {})
 		w.feed = l.feed("red")
 		s := newTableSync(w, table)
 		read, err := table.Read(t.Context())

@@ -20,6 +20,8 @@ type pathWays struct {
 	link      func(peer netip.Addr) (netns, device string, inside netip.Addr)
 	links     map[string]string // the interfaces that lead to VRFs of other namespaces
 	carriage  rib.Carriage      // how packets get to other PEs
+	theirs    theirs            // the same of the VRFs that leak
+	unsourced bool              // its routes have no preferred source: they only encapsulate
 
 	news    bool // how a nexthop is reached has changed, or one is new that is not
 	kept    int  // nexthops, when those were forgotten that no path had
@@ -78,56 +80,11 @@ func (w *pathWays) known(f rib.Family, via *rib.Via) iter.Seq[*nexthop.Way] {
 	}
 }
 
-// viaWays are the nexthops of the paths that share a Via: one, or where a path says itself what
-// packets for it are put into, one by each label.
-type viaWays struct {
-	way     *nexthop.Way
-	byLabel map[uint32]*nexthop.Way
-}
-
-// each yields them, and tells whether it is to go on.
-func (v *viaWays) each(yield func(*nexthop.Way) bool) bool {
-	if v == nil {
-		return true
-	}
-	if v.way != nil && !yield(v.way) {
-		return false
-	}
-	for _, way := range v.byLabel {
-		if !yield(way) {
-			return false
-		}
-	}
-	return true
-}
-
-// at is where the nexthop of a path is.
-func (v *viaWays) at(p *rib.Path) *nexthop.Way {
-	switch {
-	case v == nil:
-		return nil
-	case p.Attrs.Carrier == rib.ByEVPN:
-		return v.byLabel[p.Label]
-	}
-	return v.way
-}
-
-// put keeps the nexthop of a path.
-func (v *viaWays) put(p *rib.Path, way *nexthop.Way) {
-	if p.Attrs.Carrier != rib.ByEVPN {
-		v.way = way
-		return
-	}
-	if v.byLabel == nil {
-		v.byLabel = make(map[uint32]*nexthop.Way)
-	}
-	v.byLabel[p.Label] = way
-}
-
 // judgeBy takes over a changed Spec.
 func (w *pathWays) judgeBy(spec vrf.Spec) {
 	w.blackhole, w.linkLocal, w.news = spec.Export.AcceptBlackhole, spec.Export.PreferLinkLocal, true
 	w.links, w.carriage = linksOf(spec), spec.Carriage
+	w.theirs, w.unsourced = make(theirs), spec.Encapsulates()
 	w.forget()
 }
 
@@ -153,13 +110,17 @@ func (w *pathWays) way(p *rib.Path) *nexthop.Way {
 		}
 		return w.ways.Of(m, f)
 	}
-	way := w.byVia[f][p.Attrs.Via].at(p)
+	way := w.byVia[f][p.Attrs.Via].at(p, w.labelled(p))
 	if way == nil {
 		m := member(p.Attrs, w.linkLocal, w.link)
+		if m.Encap, m.Cannot = w.carriageOf(p.Attrs).Use(p); m.Encap != (rib.Encap{}) || m.Cannot != "" {
+			// A PE's address, which is on no link of the VRF, and may be of IPv4 in a family of IPv6
+			// (RFC 4659, 3.2.1.2).
+			m = nexthop.Member{Addr: p.Attrs.Nexthop.Unmap(), Encap: m.Encap, Cannot: m.Cannot}
+		}
 		if w.leaks(p.Attrs) {
 			m.Source, m.Link = p.Attrs.Source, w.linkOf(p.Attrs)
 		}
-		m.Encap, m.Cannot = w.use(p)
 		way = w.ways.Of(m, f)
 		w.found(f, p.Attrs.Via, p, way)
 		w.news = w.news || way.Reach != rib.Reached
@@ -167,14 +128,33 @@ func (w *pathWays) way(p *rib.Path) *nexthop.Way {
 	return way
 }
 
-// use is what packets for a path are put into, or why that cannot be. Of a path that comes from
-// another VRF here that VRF has judged it: it is said for which encapsulation the path is.
-func (w *pathWays) use(p *rib.Path) (rib.Encap, string) {
-	if w.leaks(p.Attrs) && p.Attrs.Carrier == rib.ByEVPN {
-		return p.Encap()
+// carriageOf is how packets for a path get to other PEs: as those of the VRF which has it from there,
+// because that one's routes lead to them.
+func (w *pathWays) carriageOf(a *rib.Attrs) *rib.Carriage {
+	if !w.leaks(a) || a.Carrier == rib.NotCarried {
+		return &w.carriage
 	}
-	return w.carriage.Use(p)
+	return w.theirs.of(a.Source, w.ways.Resolver.Views)
 }
+
+// labelled tells whether a path says by its label how it is reached, which its Via does not.
+func (w *pathWays) labelled(p *rib.Path) bool {
+	return p.Attrs.Carrier != rib.NotCarried && w.carriageOf(p.Attrs).Kind != 0
+}
+
+// haveMoved tells whether a VRF that leaks has another encapsulation than before. Then what its paths
+// are put into is found out anew.
+func (w *pathWays) haveMoved() bool {
+	moved := w.theirs.haveMoved(w.ways.Resolver.Views)
+	if moved {
+		w.theirs = make(theirs)
+		w.forget()
+	}
+	return moved
+}
+
+// leakedByPE tells whether paths with some attributes are another PE's that a VRF here leaks.
+func (w *pathWays) leakedByPE(a *rib.Attrs) bool { return a.Carrier != rib.NotCarried && w.leaks(a) }
 
 // leaks tells whether a path is another VRF's of this daemon.
 func (w *pathWays) leaks(a *rib.Attrs) bool { return a.Source != "" && a.Source != w.of }
@@ -211,6 +191,9 @@ func (w *pathWays) want(v *rib.Verdict, candidates []rib.Path) nexthop.Want {
 	*to = nexthop.Want{
 		Ways: to.Ways[:0], Weights: to.Weights[:0], Sent: to.Sent[:0], BackupSent: to.BackupSent[:0],
 		Metric: v.Metric, PrefSrc: v.PrefSrc,
+	}
+	if w.unsourced {
+		to.PrefSrc = netip.Addr{} // the VRF's own table has chosen it, and it is none of the core's
 	}
 	if v.Discards || w.discards(v.Chosen[0].Attrs) {
 		to.Blackhole = true
@@ -322,5 +305,5 @@ func (w *pathWays) found(f rib.Family, via *rib.Via, p *rib.Path, way *nexthop.W
 		by = new(viaWays)
 		w.byVia[f][via] = by
 	}
-	by.put(p, way)
+	by.put(p, w.labelled(p), way)
 }

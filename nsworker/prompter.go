@@ -14,6 +14,7 @@ type prompter struct {
 	announced []rib.Announcement
 	unreached map[rib.PathNexthop]struct{}
 	confirmed map[netip.Prefix]struct{}
+	chose     func([]rib.Choice) // nil: nobody asks
 }
 
 func (p *prompter) Feed(string) (*rib.Feed, error) { return nil, errors.New("a rehearsal has no feed") }
@@ -30,7 +31,11 @@ func (p *prompter) Offers(context.Context, string, netip.Prefix) ([]rib.Offer, e
 
 func (p *prompter) Deaf(string, bool) {}
 
-func (p *prompter) Chose(string, []rib.Choice) {}
+func (p *prompter) Chose(_ string, list []rib.Choice) {
+	if p.chose != nil {
+		p.chose(list)
+	}
+}
 
 func (p *prompter) Telling(string, netip.Prefix) (rib.Telling, error) { return rib.Telling{}, nil }
 

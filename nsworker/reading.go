@@ -66,7 +66,7 @@ func (s *tableSync) adopt(t rib.Table) {
 	o.Load(t, s.spec.Protocol, trusted)
 	s.sets.Endpoints.Load(t.Endpoints, trusted)
 	o.Settle() // which of them are left alone, before the sets that hang on them are resolved
-	foreign := s.routes.adopt(t.Routes, func(f rib.Family) bool { return !s.sweeps.done[f] })
+	foreign := s.routes.adopt(&t.Routes, func(f rib.Family) bool { return !s.sweeps.done[f] })
 	s.expiry.begin()
 	v.Links, v.Foreign, v.Beside = t.Links, rib.NewForeignTable(s.expiry.look(foreign)), nil
 	for table, routes := range t.Beside { // of which other VRFs may have written some
@@ -109,7 +109,7 @@ func (s *tableSync) removeOwn(ctx context.Context) error {
 	}
 	// The groups first: the kernel takes the routes of one along at once.
 	changes, goes := s.sets.Objects.Removal(t, s.spec.Protocol)
-	for _, r := range t.Routes {
+	for _, r := range t.Routes.All {
 		if s.routes.owns(r) && (r.NexthopID == 0 || !goes(r.NexthopID)) {
 			changes = append(changes, rib.Change{Op: rib.OpDelete, Route: r})
 		}
@@ -142,7 +142,7 @@ func (s *tableSync) report(reading bool) {
 	var bad *nexthop.BadDevice
 	st.Carried, bad = s.write.carried.now(*s.view(), s.sets.Endpoints)
 	if st.Progress = s.progress(prefixes, waiting, reading); st.Progress == (vrf.Progress{}) && bad != nil && bad.Waits {
-		st.Progress.Phase = "waiting for the device " + s.spec.Carriage.Device
+		st.Progress.Phase = "waiting for the device " + madeDevice(&s.spec.Carriage)
 	}
 	s.warnOfQuota()
 	// A route that nobody spoke of since the start may be an earlier tenant's: with one of
@@ -164,7 +164,10 @@ func (s *tableSync) report(reading bool) {
 func (s *tableSync) warnOfQuota() {
 	q := vrf.PrefixLimit{Prefixes: s.routes.wanted, Most: s.spec.Export.Quota()}
 	if near := q.Near(); near != s.nearQuota {
-		if s.nearQuota = near; near {
+		switch s.nearQuota = near; {
+		case near && q.Prefixes > int(q.Most):
+			s.log.Warn("the VRF has more routes than its max_routes lets it have: they stay, and no further one comes in; raise it, or send fewer routes", "routes", q.Prefixes, "max_routes", q.Most)
+		case near:
 			s.log.Warn("the VRF has nearly as many routes as its max_routes lets it have; raise it, or send fewer routes", "routes", q.Prefixes, "max_routes", q.Most)
 		}
 	}

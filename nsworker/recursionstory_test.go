@@ -307,10 +307,15 @@ func TestDefaultRouteOfALeak(t *testing.T) {
 		l.table(leaky)
 		const want = "10.1.0.0/16 via 192.0.2.7 dev eth0 proto vrfredist metric 20 onlink"
 		deps := Deps{Kernel: l.kernel, BGP: l.bgp, Board: l.board}
-		plan, err := NewRehearsal(t.Context(), deps, []vrf.Spec{before, into}, []vrf.Spec{after, into}).Table(t.Context(), "leaky", l.feed("leaky"), false)
-		if err != nil || len(plan.Routes) != 1 || plan.Routes[0].Text != want {
-			t.Errorf("planned is %+v (%v)", plan.Routes, err)
+		r := NewRehearsal(t.Context(), deps, []vrf.Spec{before, into}, []vrf.Spec{after, into})
+		plan, err := r.Table(t.Context(), "leaky", l.feed("leaky"), false)
+		if err != nil {
+			t.Fatal(err)
 		}
+		if routes := slices.Collect(plan.Routes); len(routes) != 1 || routes[0].Text != want {
+			t.Errorf("planned is %+v", routes)
+		}
+		r.Close()
 		l.configure(after)
 		l.table(leaky, want)
 		l.configure(before)

@@ -2,6 +2,7 @@ package nsworker
 
 import (
 	"maps"
+	"math"
 	"net/netip"
 	"time"
 
@@ -61,10 +62,11 @@ func (c *askingCore) close() {
 	c.stop()
 }
 
-// deviceMade is a reading of a VRF's table with the VXLAN device that the daemon would make there.
+// deviceMade is a reading of a VRF's table with the device that the daemon would make there, of VXLAN
+// or the second one of SRv6.
 func deviceMade(t rib.Table, where rib.Where, s vrf.Spec) rib.Table {
 	c := &s.Carriage
-	if _, there := t.Links.ByName(c.Device); there || !c.Managed {
+	if _, there := t.Links.ByName(madeDevice(c)); there || !c.Managed {
 		return t
 	}
 	index := 1
@@ -72,6 +74,10 @@ func deviceMade(t rib.Table, where rib.Where, s vrf.Spec) rib.Table {
 		index = max(index, i+1)
 	}
 	t.Links = maps.Clone(t.Links)
+	if c.Kind == rib.EncapSRv6 {
+		t.Links[index] = rib.Link{Index: index, Name: madeDevice(c), Up: true, Admin: true, VRFTable: math.MaxUint32}
+		return t
+	}
 	t.Links[index] = rib.Link{
 		Index: index, Name: c.Device, Master: where.Device, Up: true, Admin: true,
 		VXLAN: rib.VXLAN{VNI: c.VNI, Local: c.Core.VTEP, Port: c.Core.Port, MAC: c.Router},

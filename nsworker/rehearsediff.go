@@ -1,7 +1,6 @@
 package nsworker
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -11,15 +10,13 @@ import (
 )
 
 // differ gathers what a rehearsal came to.
-type differ struct{ out vrf.PlannedTable }
+type differ struct {
+	out vrf.PlannedTable
+	junctures
+}
 
 func (d *differ) note(format string, args ...any) {
 	d.out.Notes = append(d.out.Notes, fmt.Sprintf(format, args...))
-}
-
-func (d *differ) add(op vrf.PlanOp, r rib.Route, links rib.Links, where rib.Binding) {
-	r.NexthopID = 0 // the route says where it leads by itself
-	d.out.Routes = append(d.out.Routes, vrf.PlannedRoute{Op: op, Prefix: r.Prefix, Text: flat(r.Format(links)), Where: where})
 }
 
 // leave takes out every route of a VRF that ends, or moves away.
@@ -28,66 +25,34 @@ func (d *differ) leave(l leaving) {
 		d.note("which of its routes go from %s cannot be known: %s", l.spec.Binding, absence(l.err))
 		return
 	}
-	for _, r := range l.table.Routes {
-		if r.Protocol == l.spec.Protocol {
-			d.out.Counts.Removed++
-			d.add(vrf.PlanRemove, r, l.table.Links, l.spec.Binding)
-		}
-	}
-	d.sort()
+	d.left = append(d.left, newShelf(&l.table.Routes, l.spec.Protocol, l.table.Links, l.spec.Binding))
 }
 
-// routes compares what of ours is in the table with what would be.
-func (d *differ) routes(s *tableSync, have []rib.Route) {
-	was := make(map[rib.Key]rib.Route)
-	for _, r := range have {
-		if s.routes.owns(r) {
-			was[r.Key()] = r
-		}
-	}
-	links, where := s.view().Links, s.spec.Binding
-	for slot, e := range s.routes.All {
-		row, shown := s.row(slot, e)
-		if !shown || row.state != rib.Installed && row.state != rib.Stale || row.fwd == nil {
-			continue
-		}
-		r := row.fwd.Route(s.feed.Prefix(slot), s.spec.Protocol)
-		r.Hops = row.hops
-		d.compare(was, r, links, where)
-	}
-	for slot := range s.routes.backups.All {
-		if r := s.routes.backups.route(slot, s.feed.Prefix(slot)); r != nil {
-			d.compare(was, *r, links, where)
-		}
-	}
-	for _, r := range was {
-		d.out.Counts.Removed++
-		d.add(vrf.PlanRemove, r, links, where)
-	}
-	d.sort()
+// stay compares what of ours is in the table with what would be.
+func (d *differ) stay(s *tableSync, have *rib.RouteList) {
+	d.sync = s
+	d.have = newShelf(have, s.spec.Protocol, s.view().Links, s.spec.Binding)
 }
 
-// compare compares a route that would be there with what is, and takes that out of was.
-func (d *differ) compare(was map[rib.Key]rib.Route, r rib.Route, links rib.Links, where rib.Binding) {
-	old, there := was[r.Key()]
-	delete(was, r.Key())
-	switch {
-	case !there:
-		d.out.Counts.Added++
-		d.add(vrf.PlanAdd, r, links, where)
-	case sameLook(old, r):
-		d.out.Counts.Kept++
-	default:
-		d.out.Counts.Changed++
-		d.add(vrf.PlanRemove, old, links, where)
-		d.add(vrf.PlanAdd, r, links, where)
+// count counts the changes.
+func (d *differ) count() {
+	for j := range d.all {
+		j.counts(&d.out.Counts)
 	}
 }
 
-func (d *differ) sort() {
-	slices.SortStableFunc(d.out.Routes, func(a, b vrf.PlannedRoute) int {
-		return cmp.Or(comparePrefixes(a.Prefix, b.Prefix), -cmp.Compare(a.Op, b.Op)) // what goes before what comes
-	})
+// list yields the changes, which are made as they are listed.
+func (d *differ) list(yield func(vrf.PlannedRoute) bool) {
+	var lines []line
+	for j := range d.all {
+		lines = j.lines(lines[:0])
+		for _, l := range lines {
+			l.route.NexthopID = 0 // the route says where it leads by itself
+			if !yield(vrf.PlannedRoute{Op: l.op, Prefix: l.route.Prefix, Text: flat(l.route.Format(l.of.links)), Where: l.of.where}) {
+				return
+			}
+		}
+	}
 }
 
 // sameLook tells whether `ip route` would show the same. Whether a gateway is
@@ -132,8 +97,7 @@ func (d *differ) told(was, is vrf.Spec, paths Candidates, by *rib.RPKI) {
 		return
 	}
 	less, more := 0, 0
-	for _, prefix := range paths.WithPaths() {
-		list := paths.Lookup(prefix)
+	for _, list := range paths.All {
 		switch a, b := before.tells(list, by), after.tells(list, by); {
 		case a && !b:
 			less++

@@ -33,7 +33,6 @@ type routes struct {
 	wanted   int                   // entries that are in the kernel or due to be: what the quota counts
 
 	exporting *rib.Exporting         // how the Spec judges BGP's paths
-	lastRead  *nexthop.Forwarding    // what shared returned last
 	tellState func(rib.Slot, *route) // nil: nobody listens
 	room      room                   // reused
 }
@@ -330,10 +329,10 @@ func (r *routes) chooseAgain(prefix netip.Prefix) {
 }
 
 // idle tells whether nothing is due.
-func (r *routes) idle() bool { return r.written() && len(r.surplus.routes) == 0 }
+func (r *routes) idle() bool { return r.written() && r.surplus.routes.Len() == 0 }
 
 // written tells whether nothing is due but what is surplus.
 func (r *routes) written() bool { return r.Idle() && r.backups.Idle() }
 
 // due is how many routes are to be written or deleted.
-func (r *routes) due() int { return r.Waiting() + r.backups.Waiting() + len(r.surplus.routes) }
+func (r *routes) due() int { return r.Waiting() + r.backups.Waiting() + r.surplus.routes.Len() }

@@ -11,8 +11,8 @@ import (
 )
 
 // owns is the one predicate that says whose a route is: within the VRF's table, its
-// protocol decides.
-func (r *routes) owns(o rib.Route) bool { return o.Protocol == r.spec.Protocol }
+// protocol decides, but for those that the core has there.
+func (r *routes) owns(o rib.Route) bool { return o.Own(r.spec.Protocol) }
 
 // write is a change of a route, and the entry that it is of.
 type write struct {
@@ -156,14 +156,14 @@ func (r *routes) lostGroup(id uint32) {
 
 // adopt takes in what a whole reading of the table has of ours, and returns the foreign
 // routes. Every entry is evaluated afterwards.
-func (r *routes) adopt(all []rib.Route, waitsForSweep func(rib.Family) bool) (foreign []rib.Route) {
+func (r *routes) adopt(all *rib.RouteList, waitsForSweep func(rib.Family) bool) (foreign []rib.Route) {
 	foreign, mine := r.sort(all)
 	for slot, i := range mine.first.All {
 		if *i != 0 {
-			r.found(slot, all[*i-1], waitsForSweep)
+			r.found(slot, rib.FamilyOf(all.Prefix(int(*i-1))), mine.does(*i-1), waitsForSweep)
 		}
 	}
-	r.backups.adopt(all, &mine.second, waitsForSweep)
+	r.backups.adopt(&mine, waitsForSweep)
 	for slot, e := range r.All {
 		if *mine.first.At(slot) == 0 {
 			r.missing(slot, e)
@@ -186,13 +186,32 @@ func (r *routes) missing(slot rib.Slot, e *route) {
 
 // read are our routes of a reading, one a prefix, and the backup routes: one more than the
 // index of a route, 0 where there is none.
-type read struct{ first, second rib.Slots[int32] }
+type read struct {
+	all           *rib.RouteList
+	first, second rib.Slots[int32]
+	shared        []*nexthop.Forwarding // by what routes have in common
+}
+
+// does is what a route of the reading does: what a whole table is read with need not be there a
+// million times.
+func (m *read) does(i int32) *nexthop.Forwarding {
+	if m.shared == nil {
+		m.shared = make([]*nexthop.Forwarding, len(m.all.Shapes()))
+	}
+	n, common := m.all.Shape(int(i))
+	if m.shared[n] == nil {
+		f := nexthop.ForwardingOf(*common)
+		m.shared[n] = &f
+	}
+	return m.shared[n]
+}
 
 // sort divides a reading into foreign routes and ours. Where there are two of ours, from a
 // time with another metric, the one under the metric in use counts and the other is surplus.
-func (r *routes) sort(all []rib.Route) (foreign []rib.Route, mine read) {
+func (r *routes) sort(all *rib.RouteList) (foreign []rib.Route, mine read) {
 	known := r.surplus.begin()
-	for i, o := range all {
+	mine.all = all
+	for i, o := range all.All {
 		if !r.owns(o) {
 			foreign = append(foreign, o)
 			continue
@@ -208,11 +227,11 @@ func (r *routes) sort(all []rib.Route) (foreign []rib.Route, mine read) {
 		case *at == 0:
 			*at = int32(i + 1)
 		case o.Metric == r.backups.metricBefore(slot):
-			r.surplus.add(all[*at-1])
+			r.surplus.add(all.At(int(*at - 1)))
 			*at = int32(i + 1)
-		case r.backups.behind(slot, o, all[*at-1]):
+		case r.backups.behind(slot, o, all.At(int(*at-1))):
 			*mine.second.At(slot) = int32(i + 1)
-		case r.backups.behind(slot, all[*at-1], o):
+		case r.backups.behind(slot, all.At(int(*at-1)), o):
 			*mine.second.At(slot), *at = *at, int32(i+1)
 		default:
 			r.surplus.add(o)
@@ -223,10 +242,9 @@ func (r *routes) sort(all []rib.Route) (foreign []rib.Route, mine read) {
 }
 
 // found takes in one own route of the table.
-func (r *routes) found(slot rib.Slot, o rib.Route, waitsForSweep func(rib.Family) bool) {
+func (r *routes) found(slot rib.Slot, f rib.Family, have *nexthop.Forwarding, waitsForSweep func(rib.Family) bool) {
 	e := r.Find(slot)
 	if e == nil {
-		f := rib.FamilyOf(o.Prefix)
 		e = r.Begin(slot, f)
 		if r.spec.Export.Enabled && waitsForSweep(f) {
 			// BGP may not have come to it yet. Its place in the quota it has.
@@ -235,23 +253,10 @@ func (r *routes) found(slot rib.Slot, o rib.Route, waitsForSweep func(rib.Family
 			r.setState(slot, e, rib.Stale)
 		}
 	}
-	if have := nexthop.ForwardingOf(o); !e.Have.Same(&have) {
+	if !e.Have.Same(have) {
 		r.Differs(e)
-		r.Put(e, r.sharedRead(have))
+		r.Put(e, have)
 	}
-}
-
-// sharedRead returns one forwarding for all routes that hang on the same group: what a whole
-// table is read with need not be there a million times.
-func (r *routes) sharedRead(f nexthop.Forwarding) *nexthop.Forwarding {
-	if f.Group == 0 {
-		return &f
-	}
-	if last := r.lastRead; last != nil && last.Same(&f) {
-		return last
-	}
-	r.lastRead = &f
-	return &f
 }
 
 // onOwn takes in a change of an own route that was not ours to make: deleted, it is put

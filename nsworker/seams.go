@@ -3,8 +3,10 @@ package nsworker
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // Kernel opens tables. It is safe for concurrent use.
@@ -83,4 +85,12 @@ type Library interface {
 	Offers(ctx context.Context, vrf string, prefix netip.Prefix) ([]rib.Offer, error)
 	// Telling returns what neighbours are told of a prefix of the VRF, and why others are not.
 	Telling(vrf string, prefix netip.Prefix) (rib.Telling, error)
+}
+
+// Tracer is who is told the ways of single routes. It is safe for concurrent use, and never
+// waits.
+type Tracer interface {
+	// Follow is asked of each route of which BGP changed a path, at about that time, and
+	// returns what is to be told the whole way; nil: this route is not followed.
+	Follow(vrf string, prefix netip.Prefix, changed time.Time) func(vrf.RouteWay)
 }

@@ -71,13 +71,8 @@ func (b *books) row(slot rib.Slot, e *route) (row, bool) {
 	if e.Note.state == 0 && e.Have != nil && e.Want == nil { // on its way out
 		return row{}, false
 	}
-	r := row{state: e.Note.state, reason: b.reason(slot, e), fwd: e.Have, barred: b.routes.barred.by(slot)}
-	if r.fwd == nil {
-		r.fwd = b.routes.Comes(e)
-	}
-	if r.fwd != nil {
-		r.hops = e.Want.HopsOf(r.fwd)
-	}
+	r := row{state: e.Note.state, reason: b.reason(slot, e), barred: b.routes.barred.by(slot)}
+	r.fwd, r.hops = b.leads(e)
 	// Of a route that nobody wants no one knows any more whether another VRF leaked it: it says onlink then.
 	r.leaked = e.Want.Leaks() || e.Want == nil && slices.ContainsFunc(r.hops, func(h rib.Hop) bool { return h.OnLink })
 	if e.Note.state == 0 {
@@ -86,10 +81,22 @@ func (b *books) row(slot rib.Slot, e *route) (row, bool) {
 	return r, true
 }
 
+// leads is where the route of an entry leads that is in the table, or wanted there; nil: there is
+// none.
+func (b *books) leads(e *route) (fwd *nexthop.Forwarding, hops []rib.Hop) {
+	if fwd = e.Have; fwd == nil {
+		fwd = b.routes.Comes(e)
+	}
+	if fwd != nil {
+		hops = e.Want.HopsOf(fwd)
+	}
+	return fwd, hops
+}
+
 // exports calls yield with the routes of rows, and tells whether to go on.
 func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus) bool) bool {
 	var buf, judged []rib.Path
-	ways := s.onlooker.pathWays()
+	ways, exit := s.onlooker.pathWays(), s.onlooker.exit(s.view.Links)
 	for _, r := range rows {
 		st := rib.RouteStatus{Prefix: r.prefix, State: r.state, Reason: r.reason, Leaked: r.leaked}
 		if r.fwd != nil {
@@ -108,7 +115,7 @@ func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus
 				st.Route.Metric = v.Metric
 			}
 			st.Best, st.Paths, st.Backup = buf[0], len(buf), v.Backup
-			st.OverCore = overCore(s.onlooker.spec, &st.Best)
+			st.OverCore, st.BackupOverCore = overCore(s.onlooker.spec, &st.Best), overCore(s.onlooker.spec, &st.Backup)
 			st.Leaked = st.Leaked || slices.ContainsFunc(buf, func(p rib.Path) bool { return p.LeaksInto(s.name) })
 			if r.state == rib.Installed {
 				st.Reason = besideReason(st.Reason, byWhichLeak(st.Best))
@@ -118,7 +125,7 @@ func (s snapshot) exports(feed *rib.Feed, rows []row, yield func(rib.RouteStatus
 				st.Reason = fmt.Sprintf("%s, and forwarding by its MPLS label, %d, is not supported", r.reason, st.Best.Label)
 			}
 		}
-		st.Encaps = s.onlooker.encaps(s.view.Links, r.hops, buf)
+		st.Encaps = s.onlooker.encaps(s.view.Links, exit, r.hops, buf)
 		if !yield(st) {
 			return false
 		}

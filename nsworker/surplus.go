@@ -9,7 +9,7 @@ import (
 // another metric, or put there by somebody else under our protocol. They are deleted, or
 // left alone where somebody adds them again and again.
 type surplus struct {
-	routes  []rib.Route
+	routes  rib.RouteList
 	contest *ledger.Contest[rib.Key, rib.Route]
 	strange [rib.Families]int // routes that nobody here wrote, until all are deleted
 	drifts  *ledger.Drifts    // the worker's
@@ -19,15 +19,16 @@ func newSurplus(c *ledger.Contention, drifts *ledger.Drifts) *surplus {
 	return &surplus{contest: ledger.NewContest[rib.Key, rib.Route](c, ledger.WhenPutRight), drifts: drifts}
 }
 
-func (s *surplus) add(r rib.Route) { s.routes = append(s.routes, r) }
+func (s *surplus) add(r rib.Route) { s.routes.Add(r) }
 
 // next takes one route to be deleted; false: there is none.
 func (s *surplus) next() (r rib.Route, there bool) {
-	n := len(s.routes) - 1
+	n := s.routes.Len() - 1
 	if n < 0 {
 		return r, false
 	}
-	r, s.routes = s.routes[n], s.routes[:n]
+	r = s.routes.At(n)
+	s.routes.Cut(n)
 	return r, true
 }
 
@@ -35,7 +36,7 @@ func (s *surplus) next() (r rib.Route, there bool) {
 // were known.
 func (s *surplus) begin() (known [rib.Families]int) {
 	known = s.byFamily()
-	s.routes = s.routes[:0]
+	s.routes.Cut(0)
 	s.contest.ForgetHeld()
 	return known
 }
@@ -64,8 +65,8 @@ func (s *surplus) mended() {
 }
 
 func (s *surplus) byFamily() (n [rib.Families]int) {
-	for _, r := range s.routes {
-		n[rib.FamilyOf(r.Prefix)]++
+	for i := range s.routes.Len() {
+		n[rib.FamilyOf(s.routes.Prefix(i))]++
 	}
 	return n
 }

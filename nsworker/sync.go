@@ -67,6 +67,7 @@ func newTableSync(w *Worker, table Table) *tableSync {
 	s.unreached = unreached{bgp: w.deps.BGP, spec: &w.spec, ways: s.routes.ways}
 	s.routes.adopted.late, s.routes.beside.origin.late = s.sweeps.late, s.sweeps.late
 	s.write = writer{books: s.books, Worker: w, table: table, tell: &s.tell, doubt: s.doubt, lost: s.losesStep, carried: carried{core: w.deps.Core, bgp: w.deps.BGP, spec: &w.spec}}
+	s.write.traces = newTraces(w.deps.Trace, &s.tell)
 	return s
 }
 
@@ -100,8 +101,14 @@ func (s *tableSync) run(ctx context.Context) error {
 		case <-s.wakes:
 			s.tell.look()
 			s.routes.markUsers(s.sets.Leaking())
+			if s.routes.ways.haveMoved() {
+				rib.MarkAll(s.feed, s.routes.ways.leakedByPE)
+			}
 		case <-s.write.carried.news:
 			s.tell.look()
+			if s.phase.known() {
+				s.write.carried.looks(s.view())
+			}
 			s.routes.markUsers(s.sets.OverCore())
 		case spec := <-s.specs:
 			s.reconfigure(spec)
@@ -143,7 +150,7 @@ func (s *tableSync) nextTimer() time.Duration {
 	next := time.Hour
 	times := []time.Time{s.resync.when, s.later.when, s.slow.when, s.routes.RetryTime(), s.routes.backups.RetryTime(), s.routes.backups.time(), s.expiry.next, s.contention.Again(), s.contention.CalmTime()}
 	if s.phase.known() {
-		if !s.routes.written() || s.sets.Due() || len(s.routes.surplus.routes) > 0 && s.resync.when.IsZero() || !s.sets.Objects.Idle() || !s.sets.Endpoints.Idle() {
+		if !s.routes.written() || s.sets.Due() || s.routes.surplus.routes.Len() > 0 && s.resync.when.IsZero() || !s.sets.Objects.Idle() || !s.sets.Endpoints.Idle() {
 			return 0
 		}
 		times = append(times, s.sweeps.time(), s.announced.sendTime())
@@ -184,6 +191,7 @@ func (s *tableSync) work(ctx context.Context) error {
 	s.retry()
 	s.sweeps.sweep(now)
 	s.pass()
+	s.write.traces.look()
 	if err := s.write.objects(ctx); err != nil || !s.phase.known() {
 		return err
 	}
@@ -199,6 +207,7 @@ func (s *tableSync) work(ctx context.Context) error {
 	s.tellUnreached()
 	deleteUnused(s)
 	s.pass()
+	s.write.traces.look()
 	s.routes.confirms.tell()
 	s.routes.beside.choices.tell()
 	s.announcedAll()
@@ -277,6 +286,9 @@ func (s *tableSync) onFeed() {
 	s.routes.beside.choices.looked = true
 	s.entries = s.feed.Take(s.entries[:0], feedBatch)
 	before := [rib.Families]int{s.routes.WaitingOf(rib.IPv4), s.routes.WaitingOf(rib.IPv6)}
+	if s.phase.synced() {
+		s.write.traces.took(s.entries)
+	}
 	s.routes.take(s.entries)
 	s.sets.Endpoints.Heard()
 	if s.phase.synced() { // before, BGP's routes waited for the worker, and not for the kernel

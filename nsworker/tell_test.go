@@ -100,7 +100,7 @@ func (l *lab) rehearsed(before, after vrf.Spec) (lines []string) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	for _, p := range got.Routes {
+	for p := range got.Routes {
 		lines = append(lines, p.Op.String()+" "+p.Text)
 	}
 	for _, a := range got.Announcements {

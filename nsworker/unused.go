@@ -39,7 +39,7 @@ func (w *pathWays) tidy(feed *rib.Feed) {
 		f := rib.FamilyOf(p.Prefix)
 		keep := func(via *rib.Via) {
 			// A path without one is not decided yet, or rejected.
-			if way := were[f][via].at(&p); way != nil {
+			if way := were[f][via].at(&p, w.labelled(&p)); way != nil {
 				w.found(f, via, &p, way)
 				used[way] = struct{}{}
 			}

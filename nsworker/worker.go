@@ -27,8 +27,9 @@ type Deps struct {
 	// Link returns where a neighbour is whose session runs in a namespace that is not
 	// BGP's own: that namespace, as a Binding names it, the interface, "" where it is not
 	// known, and the address that it has inside; nil: there are none.
-	Link func(peer netip.Addr) (netns, device string, inside netip.Addr)
-	Core Core // the network between PEs; nil: there is none
+	Link  func(peer netip.Addr) (netns, device string, inside netip.Addr)
+	Core  Core   // the network between PEs; nil: there is none
+	Trace Tracer // nil: no route is followed
 }
 
 // Worker keeps one VRF true. It satisfies vrf.Worker.
@@ -237,6 +238,17 @@ func (w *Worker) leaveUnopened(ctx context.Context) error {
 	why := context.Cause(ctx)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
+	if err := w.clean(ctx); err != nil {
+		return err
+	}
+	if errors.Is(why, vrf.ErrRemoved) {
+		return w.withdrawAll(ctx)
+	}
+	return nil
+}
+
+// clean takes the VRF's routes out of its table, where that is there and no other VRF's.
+func (w *Worker) clean(ctx context.Context) error {
 	table, err := w.deps.Kernel.Open(ctx, w.spec.Binding, w.spec.Protocol)
 	switch {
 	case errors.Is(err, rib.ErrAbsent): // nor are there routes, then
@@ -253,10 +265,18 @@ func (w *Worker) leaveUnopened(ctx context.Context) error {
 			return fmt.Errorf("remove the routes of a VRF that ends: %w", err)
 		}
 	}
-	if errors.Is(why, vrf.ErrRemoved) {
-		return w.withdrawAll(ctx)
-	}
 	return nil
+}
+
+// Clear takes out of a table what an earlier run wrote there for a VRF that is not configured any more:
+// of spec its name, binding, protocol and carriage count. BGP is told nothing.
+func Clear(ctx context.Context, d Deps, spec vrf.Spec) error {
+	w := New(d, spec, func(vrf.WorkerStatus) {})
+	defer close(w.ended)
+	w.feed = rib.NewFeed()
+	ctx, cancel := context.WithTimeout(ctx, leaveTime)
+	defer cancel()
+	return w.clean(ctx)
 }
 
 // takesRoutesOut tells whether the cause of ctx's end asks for the kernel

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -21,6 +22,7 @@ type writer struct {
 	doubt   func(rib.ResyncReason)
 	lost    func() // the outcome of a batch is not known
 	carried carried
+	traces  *traces
 
 	ages        [rib.Families]ages
 	unconfirmed int          // batches in a row whose outcome is not known
@@ -91,6 +93,8 @@ func (w *writer) wroteObject(c rib.Change, err error) {
 		w.doubt(rib.ResyncRefused)
 	case !o.Wanted(c):
 		// A group whose member was refused just now: its set leads elsewhere already.
+	case lacks(c.Nexthop.Hop, err):
+		w.routes.markUsers(w.sets.Lacks(c.Nexthop.Hop.Encap.Kind(), err))
 	case c.Op == rib.OpAddNexthop && !nexthop.IsGroup(id) && errors.Is(err, syscall.EINVAL):
 		w.log.Debug("the kernel refuses a nexthop; paths by another one are used", "err", err)
 		w.routes.markUsers(w.sets.Refuse(id))
@@ -98,6 +102,11 @@ func (w *writer) wroteObject(c rib.Change, err error) {
 		w.log.Debug("a nexthop object was refused; the routes carry their nexthops themselves", "err", err)
 		w.routes.markUsers(w.sets.Without(id))
 	}
+}
+
+// lacks tells whether the kernel refused a hop because it has no encapsulation of its kind.
+func lacks(h rib.Hop, err error) bool {
+	return h.Encap.Kind() != 0 && errors.Is(err, syscall.EOPNOTSUPP)
 }
 
 // some makes one batch of the due changes of routes. mayDelete says that what is surplus may
@@ -121,14 +130,17 @@ func (w *writer) some(ctx context.Context, mayDelete bool) (wrote bool, err erro
 	for i, c := range w.writes {
 		w.tally(c.Change, errs[i])
 		w.tell.write(c, errs[i])
+		w.traces.wrote(&w.writes[i], errs[i])
 		w.routes.wrote(c, errs[i])
 		if errs[i] == nil {
 			confirmed[rib.FamilyOf(c.Route.Prefix)]++
+		} else if at := slices.IndexFunc(c.Route.Hops, func(h rib.Hop) bool { return lacks(h, errs[i]) }); at >= 0 {
+			w.routes.markUsers(w.sets.Lacks(c.Route.Hops[at].Encap.Kind(), errs[i]))
 		}
 	}
 	w.pass()
 	w.aged(confirmed)
-	if len(w.routes.surplus.routes) == 0 {
+	if w.routes.surplus.routes.Len() == 0 {
 		w.routes.surplus.mended()
 	}
 	return true, nil

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"unique"
 )
 
@@ -20,8 +21,11 @@ type encapOf struct {
 
 // Tunnel is what an encapsulation says beside its kind and the PE that it leads to.
 type Tunnel struct {
-	VNI       uint32 // of VXLAN
-	RouterMAC MAC    // of VXLAN: the inner destination address
+	VNI       uint32     // of VXLAN
+	RouterMAC MAC        // of VXLAN: the inner destination address
+	Labels    Labels     // of MPLS; none: they are not known
+	SID       netip.Addr // of SRv6; invalid: it is not known, or there are several
+	Reduced   bool       // of SRv6: without a segment routing header (H.Encaps.Red, RFC 8986, 5.2)
 }
 
 // EncapOf is an encapsulation of which only the kind is known: another program's; 0: none.
@@ -49,6 +53,7 @@ type EncapKind uint8
 // own numbers.
 const (
 	EncapMPLS  EncapKind = 1
+	EncapSRv6  EncapKind = 5 // SEG6
 	EncapVXLAN EncapKind = 255
 	EncapOther EncapKind = 254
 )
@@ -67,10 +72,28 @@ func (k EncapKind) String() string {
 	return strconv.Itoa(int(k))
 }
 
+// Word is the kind as the configuration has it.
+func (k EncapKind) Word() string {
+	if k == EncapSRv6 {
+		return "srv6"
+	}
+	return k.String()
+}
+
 // ByVXLAN puts packets into VXLAN with a VNI, for the router that has a MAC address (RFC 9135,
 // 5.1; RFC 9136, 4.4.1).
 func ByVXLAN(vni uint32, router MAC) Encap {
 	return Encap{unique.Make(encapOf{EncapVXLAN, Tunnel{VNI: vni, RouterMAC: router}})}
+}
+
+// ByMPLS puts labels before packets, the outermost first.
+func ByMPLS(labels Labels) Encap {
+	return Encap{unique.Make(encapOf{EncapMPLS, Tunnel{Labels: labels}})}
+}
+
+// BySRv6 puts packets into IPv6 for a SID (RFC 8986, 5.1 and 5.2).
+func BySRv6(sid netip.Addr, reduced bool) Encap {
+	return Encap{unique.Make(encapOf{EncapSRv6, Tunnel{SID: sid, Reduced: reduced}})}
 }
 
 // Tunnel is what e says beside its kind; the zero one where that is not known.
@@ -87,21 +110,43 @@ type EncapTo struct {
 	PE netip.Addr
 }
 
-// String is t for a person: "vxlan 100 to 10.255.0.2, 02:00:00:00:02:01"; "" where it is none.
-func (t EncapTo) String() string {
-	if t.Encap == (Encap{}) {
-		return ""
-	}
-	s, is := t.Kind().String(), t.Tunnel()
-	if is.VNI != 0 {
-		s += " " + strconv.FormatUint(uint64(is.VNI), 10)
+// String is t for a person: "vxlan 100 to 10.255.0.2, 02:00:00:00:02:01", "mpls 16002/80, PE
+// 10.255.0.2"; "" where it is none.
+func (t EncapTo) String() string { return t.By("") }
+
+// By is String with where packets go, between the labels or the SID and the PE: "mpls 16002/80 via
+// 192.0.2.9 dev core, PE 10.255.0.2". Of VXLAN the PE's address says that.
+func (t EncapTo) By(way string) string {
+	s, is := t.Encap.String(), t.Tunnel()
+	if way != "" && t.Kind() != EncapVXLAN {
+		s = strings.TrimPrefix(s+" "+way, " ")
 	}
 	switch {
-	case !t.PE.IsValid():
-	case is.RouterMAC != (MAC{}):
-		s = fmt.Sprintf("%s to %s, %s", s, t.PE, is.RouterMAC)
+	case !t.PE.IsValid() || t.Encap == (Encap{}):
+	case t.Kind() == EncapVXLAN && is.RouterMAC != (MAC{}):
+		s += fmt.Sprintf(" to %s, %s", t.PE, is.RouterMAC)
+	case t.Kind() == EncapVXLAN:
+		s += fmt.Sprintf(" to %s", t.PE)
 	default:
-		s = fmt.Sprintf("%s to %s", s, t.PE)
+		s += fmt.Sprintf(", PE %s", t.PE)
+	}
+	return s
+}
+
+// String is e for a person, as far as it is known: "mpls 16002/80", "srv6 fd00:2:0:1:100::"; "" where it
+// is none.
+func (e Encap) String() string {
+	if e == (Encap{}) {
+		return ""
+	}
+	s, is := e.Kind().Word(), e.Tunnel()
+	switch {
+	case is.VNI != 0:
+		s += " " + strconv.FormatUint(uint64(is.VNI), 10)
+	case is.Labels != "":
+		s += " " + is.Labels.String()
+	case is.SID.IsValid():
+		s += " " + is.SID.String()
 	}
 	return s
 }
@@ -121,7 +166,16 @@ func (e Encap) AppendKey(b []byte) []byte {
 		return b
 	}
 	b = append(b, 'e', byte(e.Kind()))
-	if t := e.Tunnel(); t != (Tunnel{}) {
+	switch t := e.Tunnel(); {
+	case t == (Tunnel{}):
+	case t.Labels != "":
+		b = append(b, t.Labels...)
+	case t.SID.IsValid():
+		b = t.SID.AppendTo(b)
+		if t.Reduced {
+			b = append(b, '-')
+		}
+	default:
 		b = strconv.AppendUint(b, uint64(t.VNI), 10)
 		b = append(append(b, '-'), t.RouterMAC[:]...)
 	}

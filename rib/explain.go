@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -120,7 +121,11 @@ func (p Path) String() string {
 	default:
 		fmt.Fprintf(&b, ", label %d", p.Label)
 	}
-	fmt.Fprintf(&b, ", local preference %d, MED %d", a.LocalPref, a.MED)
+	fmt.Fprintf(&b, ", local preference %d", a.LocalPref)
+	if a.ShutsDown() {
+		b.WriteString(" (GRACEFUL_SHUTDOWN, RFC 8326)")
+	}
+	fmt.Fprintf(&b, ", MED %d", a.MED)
 	if len(a.ASPath) > 0 {
 		fmt.Fprintf(&b, ", AS path %s", strings.Trim(fmt.Sprint(a.ASPath), "[]"))
 	}
@@ -128,6 +133,12 @@ func (p Path) String() string {
 		b.WriteString(", LLGR-stale")
 	}
 	return b.String()
+}
+
+// ShutsDown tells whether a path is the last choice because who announced it is about to go, and
+// says so (RFC 8326). Another LOCAL_PREF is a policy's.
+func (a *Attrs) ShutsDown() bool {
+	return a.LocalPref == 0 && a.Tags != nil && slices.Contains(a.Communities, CommunityGracefulShutdown)
 }
 
 func (a *Attrs) sourceText() string {

@@ -35,6 +35,12 @@ func TestPathString(t *testing.T) {
 			p.Attrs.Peer, p.Attrs.ASPath, p.Attrs.LinkLocal = netip.Addr{}, nil, netip.MustParseAddr("fe80::1")
 		}),
 		`RD 0:1 imported from the kernel table of VRF "red"`: candidate(func(p *Path) { p.Attrs.Imported, p.Attrs.Source = true, "red" }),
+		"RD 0:1 from 192.0.2.1 (AS 65001), nexthop 192.0.2.9, local preference 0 (GRACEFUL_SHUTDOWN, RFC 8326), MED 0, AS path 65001 65002": candidate(func(p *Path) {
+			p.Attrs.LocalPref, p.Attrs.Communities = 0, []Community{CommunityGracefulShutdown}
+		}),
+		"RD 0:1 from 192.0.2.1 (AS 65001), nexthop 192.0.2.9, local preference 50, MED 0, AS path 65001 65002": candidate(func(p *Path) { // by a policy
+			p.Attrs.LocalPref, p.Attrs.Communities = 50, []Community{CommunityGracefulShutdown}
+		}),
 		"unknown": {},
 	} {
 		if got := p.String(); got != want {

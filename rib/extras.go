@@ -32,6 +32,9 @@ type Extras struct {
 	// VRF but what its worker passes on, because a policy of the VRF judges it: see Advertising;
 	// sorted.
 	Screened []string
+	// Draining are the neighbours whose sessions are about to be ended (RFC 8326), by their address
+	// as GoBGP knows it; sorted. It is of no configuration, but said at run time.
+	Draining []string
 }
 
 // TermsOfGroup is the key of a peer group in Extras.Terms.

@@ -12,6 +12,7 @@ import (
 // none where the last one went. Paths is good until the next Take.
 type Entry struct {
 	Slot   Slot
+	at     uint32 // when it changed, in milliseconds of the queue's time: see ChangedAt
 	Prefix netip.Prefix
 	Paths  []Path
 }
@@ -41,6 +42,7 @@ type Feed struct {
 	asked     atomic.Bool // see Ask; not guarded
 	read      atomic.Bool // see Leave; not guarded
 	ready     chan struct{}
+	carried   bool // not changed: see NewCarriedFeed
 }
 
 // NewFeed returns an empty feed.
@@ -48,6 +50,13 @@ func NewFeed() *Feed {
 	f := &Feed{ready: make(chan struct{}, 1)}
 	f.queue = feedQueue{cells: &f.cells, began: time.Now()}
 	f.slots.begin()
+	return f
+}
+
+// NewCarriedFeed returns an empty feed that takes what other PEs sent alone.
+func NewCarriedFeed() *Feed {
+	f := NewFeed()
+	f.carried = true
 	return f
 }
 
@@ -64,6 +73,9 @@ func (f *Feed) SetEVPN(prefix netip.Prefix, rd RD, paths []Path) {
 
 // replacePaths is Set of the paths of one table.
 func replacePaths(f *Feed, prefix netip.Prefix, rd RD, evpn bool, paths []Path) {
+	if f.carried {
+		paths = CarriedOf(paths)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	k := pack(prefix)
@@ -162,17 +174,23 @@ func (f *Feed) Take(buf []Entry, max int) []Entry {
 	f.taken = f.taken[:0]
 	for ; !f.queue.empty() && max > 0; max-- {
 		slot, c := f.queue.head()
-		k := f.slots.key(slot)
+		k, at := f.slots.key(slot), c.at
 		f.queue.remove(c, k.family())
 		c.set(metaHeld, true)
 		from := len(f.taken)
 		f.taken = f.paths(f.taken, slot, c)
-		buf = append(buf, Entry{slot, k.prefix(), f.taken[from:len(f.taken):len(f.taken)]})
+		buf = append(buf, Entry{slot, at, k.prefix(), f.taken[from:len(f.taken):len(f.taken)]})
 	}
 	if !f.queue.empty() {
 		f.wake()
 	}
 	return buf
+}
+
+// ChangedAt returns about when the change came that an entry, which was taken just now, is about.
+func ChangedAt(f *Feed, e *Entry) time.Time {
+	now := time.Now()
+	return now.Add(-time.Duration(f.queue.clock(now)-e.at) * time.Millisecond) // right when the milliseconds have wrapped too
 }
 
 // Since returns about when the oldest change came that the last Take returned:

@@ -1,7 +1,6 @@
 package rib
 
 import (
-	"cmp"
 	"iter"
 	"net/netip"
 	"slices"
@@ -58,6 +57,9 @@ func (f *Feed) WithPaths() []netip.Prefix {
 func (f *Feed) Sorted(within func(netip.Prefix) bool) iter.Seq[netip.Prefix] {
 	var four []uint64 // the address and the length: a number is sorted soonest
 	var six, some []packed
+	if within == nil {
+		four = make([]uint64, 0, usedBy(f, IPv4))
+	}
 	for from, more := Slot(0), true; more; from += sortedAtOnce {
 		some, more = f.keys(some[:0], from)
 		for _, k := range some {
@@ -71,9 +73,7 @@ func (f *Feed) Sorted(within func(netip.Prefix) bool) iter.Seq[netip.Prefix] {
 		}
 	}
 	slices.Sort(four)
-	slices.SortFunc(six, func(a, b packed) int {
-		return cmp.Or(cmp.Compare(a.hi, b.hi), cmp.Compare(a.lo, b.lo), cmp.Compare(a.bits, b.bits))
-	})
+	slices.SortFunc(six, packed.compare)
 	// One that went and came may have had two slots.
 	four, six = slices.Compact(four), slices.Compact(six)
 	return func(yield func(netip.Prefix) bool) {
@@ -88,6 +88,16 @@ func (f *Feed) Sorted(within func(netip.Prefix) bool) iter.Seq[netip.Prefix] {
 			}
 		}
 	}
+}
+
+// usedBy is about how many slots of a feed a family has in use.
+func usedBy(f *Feed, family Family) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if family == IPv4 && f.withPaths[IPv6] == 0 {
+		return f.slots.index.used
+	}
+	return f.withPaths[family]
 }
 
 // sortedAtOnce is how many slots are looked at under one lock: some 20 µs of work.
@@ -112,16 +122,23 @@ func (f *Feed) keys(buf []packed, from Slot) ([]packed, bool) {
 // reader waits for a whole table.
 func (f *Feed) MarkSeveral(has func(*Attrs) bool) {
 	for from, more := Slot(0), true; more; from += sortedAtOnce {
-		more = f.mark(has, from)
+		more = f.mark(has, from, true)
 	}
 }
 
-func (f *Feed) mark(has func(*Attrs) bool, from Slot) bool {
+// MarkAll is MarkSeveral of every prefix that has a path for whose attributes has is true.
+func MarkAll(f *Feed, has func(*Attrs) bool) {
+	for from, more := Slot(0), true; more; from += sortedAtOnce {
+		more = f.mark(has, from, false)
+	}
+}
+
+func (f *Feed) mark(has func(*Attrs) bool, from Slot, several bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	end := f.slots.end()
 	for slot := from; slot < min(end, from+sortedAtOnce); slot++ {
-		if c := f.cells.At(slot); f.kept.several(slot, c) && f.kept.has(slot, c, has) {
+		if c := f.cells.At(slot); (!several || f.kept.several(slot, c)) && !c.empty() && f.kept.has(slot, c, has) {
 			f.queue.add(slot, c, f.slots.family(slot))
 		}
 	}
@@ -133,16 +150,36 @@ func (f *Feed) mark(has func(*Attrs) bool, from Slot) bool {
 
 // Each calls with for every path, a few under one lock.
 func (f *Feed) Each(with func(Path)) {
-	var paths []Path
-	for from, more := Slot(0), true; more; from += sortedAtOnce {
-		paths, more = f.some(paths[:0], from)
+	for _, paths := range f.All {
 		for _, p := range paths {
 			with(p)
 		}
 	}
 }
 
-func (f *Feed) some(buf []Path, from Slot) ([]Path, bool) {
+// All yields every prefix that has a path, in any order, with its paths, which are good until the
+// next. It looks at a few under one lock; a prefix that goes and comes meanwhile may be yielded
+// twice. It may be called from any goroutine.
+func (f *Feed) All(yield func(netip.Prefix, []Path) bool) {
+	var paths []Path
+	for from, more := Slot(0), true; more; from += sortedAtOnce {
+		paths, more = somePaths(f, paths[:0], from)
+		for rest := paths; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[n].Prefix == rest[0].Prefix {
+				n++
+			}
+			if !yield(rest[0].Prefix, rest[:n:n]) {
+				return
+			}
+			rest = rest[n:]
+		}
+	}
+}
+
+// somePaths appends the paths of the next sortedAtOnce slots of a feed, and tells whether there are
+// slots after them.
+func somePaths(f *Feed, buf []Path, from Slot) ([]Path, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	end := f.slots.end()

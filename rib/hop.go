@@ -2,6 +2,7 @@ package rib
 
 import (
 	"encoding/binary"
+	"math"
 	"net/netip"
 )
 
@@ -65,3 +66,15 @@ func fitted(hops []Hop) []Hop {
 
 // weight is the share of h as the kernel counts it, from 1.
 func (h Hop) weight() uint16 { return max(h.Weight, 1) }
+
+// merge adds h to hops, or its weight to the hop that goes the same way: the
+// kernel refuses the same hop twice in IPv6.
+func merge(hops []Hop, h Hop) []Hop {
+	for i := range hops {
+		if hops[i].SameWay(h) {
+			hops[i].Weight = uint16(min(uint32(hops[i].Weight)+uint32(h.Weight), math.MaxUint16))
+			return hops
+		}
+	}
+	return append(hops, h)
+}

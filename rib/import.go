@@ -1,6 +1,7 @@
 package rib
 
 import (
+	"iter"
 	"net/netip"
 	"path"
 	"slices"
@@ -34,18 +35,19 @@ type Import struct {
 	Announcement Announcement
 }
 
-// ImportSet returns what a VRF announces of its table: what DecideImport accepts. own are the
-// VRF's routes in the table.
-func ImportSet(x *Importing, v View, own Standing) map[netip.Prefix]Import {
-	set := make(map[netip.Prefix]Import)
-	var all []found
-	for prefix := range x.Prefixes(v) {
-		all = x.find(all[:0], v, prefix)
-		if got := x.pick(all, v, own, true, nil); got.at >= 0 {
-			set[prefix] = x.announce(*all[got.at].route, got.attrs)
+// ImportSet yields what a VRF announces of its table, each prefix once: what DecideImport accepts.
+// own are the VRF's routes in the table.
+func ImportSet(x *Importing, v View, own Standing) iter.Seq2[netip.Prefix, Import] {
+	return func(yield func(netip.Prefix, Import) bool) {
+		var all []found
+		for prefix := range x.Prefixes(v) {
+			all = x.find(all[:0], v, prefix)
+			got := x.pick(all, v, own, true, nil)
+			if got.at >= 0 && !yield(prefix, x.announce(*all[got.at].route, got.attrs)) {
+				return
+			}
 		}
 	}
-	return set
 }
 
 // DecideImport says what becomes of a prefix on its way from a VRF's kernel table to BGP:

@@ -1,6 +1,7 @@
 package rib
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -180,7 +181,7 @@ func TestLookingOn(t *testing.T) {
 	DecideImport(in, v, prefix("10.1.0.0/24"), nil, nil)
 	DecideImport(in.LookingOn(), v, prefix("10.1.0.0/24"), nil, nil)
 	DecideImport(in, v, prefix("10.1.0.0/24"), nil, new(Trace))
-	ImportSet(in, v, nil)
+	_ = maps.Collect(ImportSet(in, v, nil)) // it asks of each prefix
 	var unacted []bool
 	for _, s := range j.asked {
 		unacted = append(unacted, s.Unacted)

@@ -19,10 +19,14 @@ type Lead struct {
 	settled bool
 }
 
-// LeadOver is how far the core leads to a PE, by what a VRF has over it: BGP's own routes in the
-// VRF have no say in that.
-func LeadOver(hop Hop, core Lead, to Endpoint) Lead {
-	return Lead{Hops: []Hop{hop}, By: core.By, Reach: core.Reach, Endpoint: to, settled: true}
+// LeadOver is how far the core leads to a PE, by the hops that a VRF has over it: BGP's own routes
+// in the VRF have no say in that.
+func LeadOver(hops []Hop, core Lead, to Endpoint) Lead {
+	var own []Hop
+	for _, h := range hops {
+		own = merge(own, h)
+	}
+	return Lead{Hops: fitted(own), By: core.By, Reach: core.Reach, Endpoint: to, settled: true}
 }
 
 // NoLead is that nothing leads to a nexthop, whatever BGP's own routes are.

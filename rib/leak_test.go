@@ -59,3 +59,22 @@ func TestLeakedPrefix(t *testing.T) {
 		}
 	}
 }
+
+// TestLeakedPreference: what a VRF prefers counts for it alone, and that a neighbour is about to go
+// for all.
+func TestLeakedPreference(t *testing.T) {
+	rule := LeakRule{From: "red"}
+	for _, tc := range []struct {
+		pref, want uint32
+		marked     bool
+	}{{200, 100, false}, {0, 100, false}, {0, 0, true}, {200, 100, true}} {
+		p := candidate(func(p *Path) {
+			if p.Attrs.LocalPref = tc.pref; tc.marked {
+				p.Attrs.Communities = []Community{CommunityGracefulShutdown}
+			}
+		})
+		if got := rule.Leaked(p.Attrs).LocalPref; got != tc.want {
+			t.Errorf("local preference %d, marked with GRACEFUL_SHUTDOWN: %v: leaked with %d", tc.pref, tc.marked, got)
+		}
+	}
+}

@@ -38,6 +38,9 @@ func (l *LeakRule) Leaked(a *Attrs) *Attrs {
 	b, via := *a, *a.Via
 	via.Source, via.ByRule = l.From, true
 	b.Via, b.LocalPref = &via, defaultLocalPref
+	if a.ShutsDown() {
+		b.LocalPref = 0 // as its neighbour wants it, and not the VRF
+	}
 	return &b
 }
 

@@ -1,6 +1,7 @@
 package rib
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net/netip"
 )
@@ -29,6 +30,17 @@ func (k packed) family() Family {
 		return IPv4
 	}
 	return IPv6
+}
+
+// compare orders IPv4 before IPv6, then by address, then short to long.
+func (k packed) compare(o packed) int {
+	switch {
+	case k.v4 && !o.v4:
+		return -1
+	case o.v4 && !k.v4:
+		return 1
+	}
+	return cmp.Or(cmp.Compare(k.hi, o.hi), cmp.Compare(k.lo, o.lo), cmp.Compare(k.bits, o.bits))
 }
 
 func (k packed) prefix() netip.Prefix {

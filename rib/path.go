@@ -56,6 +56,12 @@ type Via struct {
 	Carrier   Carrier
 	EncapKind EncapKind
 	RouterMAC MAC
+	// SID is that of SRv6 which a VPN route came with, as it was sent; invalid: with none. SIDBits
+	// bits of it, those from the bit SIDFrom on, counted from the highest, are in the path's label
+	// (RFC 9252, 4: transposition length and offset). They are as sent, and may be senseless.
+	SID              netip.Addr
+	SIDFrom, SIDBits uint8
+	SIDFault         SIDFault // why SID is invalid, where a service came all the same
 	// ByRule marks a path that another VRF's LeakRule let in; Source is "default" where it
 	// is of the global table.
 	ByRule bool

@@ -1,6 +1,7 @@
 package rib
 
 import (
+	"maps"
 	"net/netip"
 	"strings"
 	"testing"
@@ -173,7 +174,7 @@ func TestImportSet(t *testing.T) {
 	p.MED = &med
 	elsewhere := v
 	elsewhere.Where.Device = 9 // eth0 is not in it
-	if set := ImportSet(NewImporting("red", p, ProtoOwn), elsewhere, nil); len(set) != 0 {
+	if set := maps.Collect(ImportSet(NewImporting("red", p, ProtoOwn), elsewhere, nil)); len(set) != 0 {
 		t.Errorf("imported by an interface of another VRF: %v", set)
 	}
 	if i, _, _ := importOne(v, p, prefix("10.0.0.0/24")); i.Announcement.MED != 7 {

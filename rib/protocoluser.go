@@ -27,6 +27,10 @@ func ProtocolUsers() []ProtocolUser {
 		{"the kernel's IPv6 router discovery", nil, []uint8{9}},
 		{"XORP", []string{"xorp_fea"}, []uint8{14}},
 		{"mrouted", []string{"mrouted", "pimd"}, []uint8{17}},
+		{"GateD", []string{"gated"}, []uint8{8}},
+		{"MRT", []string{"mrtd"}, []uint8{10}},
+		{"the DECnet routing daemon", []string{"dnroute"}, []uint8{13}},
+		{"Netsukuku", []string{"ntkd"}, []uint8{15}},
 	}
 }
 

@@ -48,6 +48,7 @@ func (r Route) String() string { return r.Format(nil) }
 // preference of an IPv6 route) and the blank that ends iproute2's lines.
 func (r Route) Format(links Links) string {
 	var b strings.Builder
+	b.Grow(96)
 	word := func(words ...string) {
 		for _, w := range words {
 			if b.Len() > 0 {
@@ -65,7 +66,8 @@ func (r Route) Format(links Links) string {
 	}
 	v4 := r.Prefix.Addr().Is4()
 	if len(r.Hops) == 1 {
-		word(way(r.Hops[0], links, v4)...)
+		word(r.Hops[0].encap()...)
+		word(r.Hops[0].Way(links, v4)...)
 	}
 	word("proto", ProtocolName(r.Protocol))
 	if s := scopeName(r.Scope); s != "" && v4 {
@@ -83,7 +85,8 @@ func (r Route) Format(links Links) string {
 	}
 	for _, h := range r.Hops {
 		b.WriteString("\n\tnexthop")
-		word(way(h, links, v4)...)
+		word(h.encap()...)
+		word(h.Way(links, v4)...)
 		word("weight", strconv.Itoa(int(h.weight())))
 		word(flags(h)...)
 	}
@@ -100,7 +103,8 @@ func destination(r Route) string {
 	return r.Prefix.String()
 }
 
-func way(h Hop, links Links, v4 bool) []string {
+// Way is where a hop of a route goes, as `ip route` prints it: "via 192.0.2.1 dev eth0".
+func (h Hop) Way(links Links, v4 bool) []string {
 	var words []string
 	if h.Gateway.IsValid() {
 		words = append(words, "via")
@@ -113,6 +117,21 @@ func way(h Hop, links Links, v4 bool) []string {
 		words = append(words, "dev", links.name(h.Ifindex))
 	}
 	return words
+}
+
+// encap is what a hop puts packets into, as `ip route` reads it, as far as it is known.
+func (h Hop) encap() []string {
+	switch t := h.Encap.Tunnel(); {
+	case h.Encap == (Encap{}):
+		return nil
+	case t.Labels != "":
+		return []string{"encap", "mpls", t.Labels.String()}
+	case t.SID.IsValid() && t.Reduced:
+		return []string{"encap", "seg6", "mode", "encap.red", "segs", t.SID.String()}
+	case t.SID.IsValid():
+		return []string{"encap", "seg6", "mode", "encap", "segs", t.SID.String()}
+	}
+	return []string{"encap", h.Encap.Kind().String()}
 }
 
 func flags(h Hop) []string {

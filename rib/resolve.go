@@ -3,7 +3,6 @@ package rib
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net/netip"
 	"slices"
 )
@@ -163,7 +162,7 @@ func (v View) lookup(nh netip.Addr, depth int) ([]Hop, Route, error) {
 	for prefix, routes := range v.Foreign.Covering(nh) {
 		if prefix.Bits() == 0 && !v.ByDefault {
 			if reason == nil {
-				reason = errors.New("only the default route covers it, which is used for nexthops only with resolve_by_default")
+				reason = errors.New(OnlyByDefault)
 			}
 			break
 		}
@@ -296,21 +295,12 @@ func (v View) live(r Route) (hops []Hop, why error) {
 	return fitted(hops), why
 }
 
-// merge adds h to hops, or its weight to the hop that goes the same way: the
-// kernel refuses the same hop twice in IPv6.
-func merge(hops []Hop, h Hop) []Hop {
-	for i := range hops {
-		if hops[i].SameWay(h) {
-			hops[i].Weight = uint16(min(uint32(hops[i].Weight)+uint32(h.Weight), math.MaxUint16))
-			return hops
-		}
-	}
-	return append(hops, h)
-}
-
 // share is the weight of a hop within a hop, both at most MaxWeight.
 func share(inner, outer uint16) uint16 { return inner * outer }
 
 func unresolved(nh netip.Addr, why error) error {
 	return fmt.Errorf("nexthop %s is unresolved: %w", nh, why)
 }
+
+// OnlyByDefault is why a nexthop is not reached that a default route alone covers.
+const OnlyByDefault = "only the default route covers it, which is used for nexthops only with resolve_by_default"

@@ -66,7 +66,7 @@ func tenant() View {
 func render(hops []Hop, links Links) string {
 	var s []string
 	for _, h := range hops {
-		s = append(s, strings.Join(append(append(way(h, links, false), "weight", utoa(uint32(h.Weight))), flags(h)...), " "))
+		s = append(s, strings.Join(append(append(h.Way(links, false), "weight", utoa(uint32(h.Weight))), flags(h)...), " "))
 	}
 	return strings.Join(s, ", ")
 }

@@ -44,6 +44,12 @@ const (
 // written.
 const DefaultMetric uint32 = 20
 
+// CoreMetric is the metric of routes of ours that belong to no VRF's worker: SIDs, and what ends a
+// table or a locator. The kernel takes every other route of the prefix first, and it is the metric
+// that the kernel's documentation of VRF devices recommends for the end of a table
+// (Documentation/networking/vrf.rst). A worker that has the same table leaves them alone.
+const CoreMetric uint32 = 4278198272
+
 // Key is the kernel's own key of a route within one table. TOS is always 0
 // here: routes with another TOS are never ours and never considered.
 type Key struct {
@@ -68,6 +74,9 @@ type Route struct {
 
 // Key returns the kernel's key of r.
 func (r Route) Key() Key { return Key{r.Prefix, r.Metric} }
+
+// Own tells whether a route is one that the worker of a VRF with a route protocol has written.
+func (r *Route) Own(protocol uint8) bool { return r.Protocol == protocol && r.Metric != CoreMetric }
 
 // Link is an interface of the namespace of a VRF.
 type Link struct {
@@ -100,6 +109,17 @@ func (l Links) ByName(name string) (Link, bool) {
 	return Link{}, false
 }
 
+// OwnAddrs are the addresses of an interface that others may be told of: not those of the
+// loopback's own ranges, and none that is link-local.
+func (k *Link) OwnAddrs() (list []netip.Addr) {
+	for _, p := range k.Addrs {
+		if a := p.Addr(); !a.IsLoopback() && !a.IsLinkLocalUnicast() {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
 // Source tells whether the kernel takes an address for the source of what this host sends: an
 // interface has it, and in IPv6 no other host may turn out to have it too (ipv6_chk_addr in
 // net/ipv6/addrconf.c).
@@ -111,21 +131,6 @@ func (l Links) Source(addr netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// Table is one complete and uninterrupted reading of a VRF's table and of the
-// links of its namespace. A reader that cannot vouch for completeness returns
-// an error instead: a failed read is no news.
-type Table struct {
-	Links  Links
-	Routes []Route            // all of them, own and foreign, both families, TOS 0 only
-	Beside map[uint32][]Route // the same of other tables that were asked for
-	// Objects says that the kernel has nexthop objects, and Nexthops are those
-	// of the namespace that have our protocol: of this VRF and of others.
-	Objects  bool
-	Nexthops []Nexthop
-	// Endpoints are those on the VXLAN devices of this VRF that are ours, whole or in part.
-	Endpoints []Endpoint
 }
 
 // Op is what a Change does.

@@ -2,6 +2,7 @@ package rib
 
 import (
 	"hash/fnv"
+	"net/netip"
 	"slices"
 )
 
@@ -24,14 +25,48 @@ func SendMark(vrf, source string) RT {
 	return RT(uint64(subtypeRT)<<48 | uint64(firstSendMark+h.Sum32()%sendMarks))
 }
 
-// CarriedMark is on all that goes out of a VRF whose routes are carried by EVPN: they are told to
-// no neighbour as VPN routes. Its number is behind those of the other marks.
-const CarriedMark = RT(uint64(subtypeRT)<<48 | (firstSendMark + sendMarks))
+// What goes out of a VRF whose routes are carried by an encapsulation has other marks, whose numbers
+// are behind those.
+const (
+	// CarriedMark says that it goes out by EVPN: no neighbour is told of it as VPN routes.
+	CarriedMark = RT(uint64(subtypeRT)<<48 | (firstSendMark + sendMarks))
+	// DeafMark says that the VRF can take no packets from other PEs: none of them is told.
+	DeafMark = CarriedMark + 1
 
-// IsSendMark tells whether a route target is such a mark.
-func IsSendMark(rt RT) bool {
-	n := uint64(rt) &^ (uint64(subtypeRT) << 48)
-	return rt>>48 == subtypeRT && n >= firstSendMark && n < firstSendMark+sendMarks
+	firstSourceMark  = 4_010_000_000
+	sourceMarks      = 80_000_000
+	firstServiceMark = 4_100_000_000
+	serviceMarks     = 100_000_000
+)
+
+// SourceMark says which address of this router the nexthop is for other PEs. Two of them are the
+// same by chance alone.
+func SourceMark(source netip.Addr) RT {
+	h := fnv.New32a()
+	_, _ = h.Write(source.AsSlice())
+	return RT(uint64(subtypeRT)<<48 | uint64(firstSourceMark+h.Sum32()%sourceMarks))
+}
+
+// ServiceMark says which SRv6 service of this router a route goes out with, by a number of that.
+func ServiceMark(n uint32) RT {
+	return RT(uint64(subtypeRT)<<48 | uint64(firstServiceMark+n%serviceMarks))
+}
+
+// IsServiceMark tells whether a route target is such a mark.
+func IsServiceMark(rt RT) bool { return isMark(rt, firstServiceMark, serviceMarks) }
+
+// IsCarriageMark tells whether a route target is a mark of how routes are carried.
+func IsCarriageMark(rt RT) bool {
+	return isMark(rt, firstSendMark+sendMarks, firstServiceMark+serviceMarks-firstSendMark-sendMarks)
+}
+
+// IsSendMark tells whether a route target is a mark of SendMark.
+func IsSendMark(rt RT) bool { return isMark(rt, firstSendMark, sendMarks) }
+
+// isMark tells whether a route target is one of AS 0 with one of n numbers.
+func isMark(rt RT, first, n uint64) bool {
+	number := uint64(rt) &^ (uint64(subtypeRT) << 48)
+	return rt>>48 == subtypeRT && number >= first && number < first+n
 }
 
 // sendMarkOf is the mark among route targets; 0: there is none.

@@ -60,10 +60,11 @@ type RouteStatus struct {
 	// Encaps are what packets are put into on each of Route.Hops, in their order; none: nowhere
 	// into anything.
 	Encaps []EncapTo
-	// OverCore: export: the best path is one of another PE, for an encapsulation.
-	OverCore bool
-	MED      uint32   // import: as announced
-	Comms    []string // import: communities as announced, as text
+	// OverCore: export: the best path is one of another PE, for an encapsulation; BackupOverCore: the
+	// backup is.
+	OverCore, BackupOverCore bool
+	MED                      uint32   // import: as announced
+	Comms                    []string // import: communities as announced, as text
 	// Leaked: export: another VRF's routes, links and neighbours are in it.
 	Leaked bool
 }
@@ -99,13 +100,20 @@ func (r RouteStatus) withoutCore() RouteStatus {
 			r.Reason = PENotReached
 		}
 	}
+	if r.BackupOverCore && r.Backup.Attrs != nil && r.Backup.Attrs.Source == "" {
+		r.Backup = r.Backup.WithoutCore()
+	}
 	if len(r.Encaps) == 0 {
 		return r
 	}
-	r.Encaps, r.Route.Hops = slices.Clone(r.Encaps), slices.Clone(r.Route.Hops)
+	r.Encaps, r.Route.Hops, r.Devices = slices.Clone(r.Encaps), slices.Clone(r.Route.Hops), slices.Clone(r.Devices)
 	for i := range r.Encaps {
 		if kind := r.Encaps[i].Kind(); kind != 0 {
-			r.Encaps[i], r.Route.Hops[i].Gateway = r.Encaps[i].withoutPE(), netip.Addr{}
+			h := &r.Route.Hops[i]
+			if h.Encap != (Encap{}) && i < len(r.Devices) { // an interface of the core's
+				r.Devices[i], h.Ifindex = "", 0
+			}
+			r.Encaps[i], h.Gateway, h.Encap = r.Encaps[i].withoutPE(), netip.Addr{}, Encap{}
 		}
 	}
 	return r

@@ -1,5 +1,7 @@
 package rib
 
+import "net/netip"
+
 // Survey is what one network namespace looks like to one who only looks: a
 // snapshot, of which nothing was changed.
 type Survey struct {
@@ -14,6 +16,11 @@ type Survey struct {
 	// Guarded are the tables that end in an unreachable, blackhole or prohibit
 	// default route, so that no lookup goes on to the next rule.
 	Guarded map[uint32]Guard
+	// Looped are the prefixes, by table, of routes that lead out of the loopback interface.
+	Looped map[uint32][]netip.Prefix
+	// TunnelSource is that of the packets that are put into SRv6 there (`ip sr tunsrc`). An unspecified
+	// one says that the kernel chooses, an invalid one that it is not known.
+	TunnelSource netip.Addr
 }
 
 // NoNumber is the number of a namespace that another one has none for, or that is the same.

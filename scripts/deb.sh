@@ -17,63 +17,19 @@ arm) arch=armhf ;;
 386) arch=i386 ;;
 ppc64le) arch=ppc64el ;;
 esac
-if [ -z "${SOURCE_DATE_EPOCH-}" ]; then
-	SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || stat -c %Y go.mod)
-fi
+SOURCE_DATE_EPOCH=$(scripts/epoch.sh)
 export SOURCE_DATE_EPOCH
 
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 root=$tree/root
-put() { # MODE SOURCE DESTINATION
-	install -D -m "$1" "$2" "$root/$3"
-}
-pack() { # SOURCE DESTINATION: as gzip does it everywhere alike
-	mkdir -p "$(dirname "$root/$2")"
-	gzip -9nc "$1" >"$root/$2"
-	chmod 0644 "$root/$2"
-}
-
-if [ -n "${VRFREDIST_PROGRAM-}" ]; then
-	put 0755 "$VRFREDIST_PROGRAM" usr/bin/vrfredist
-else
-	scripts/build.sh "$tree/vrfredist" "$version"
-	put 0755 "$tree/vrfredist" usr/bin/vrfredist
-fi
-
-# The manual and the completions are made by a program of this machine.
-GOARCH= GOFLAGS= CGO_ENABLED=0 go run -trimpath -buildvcs=false -tags mangen -ldflags "-X main.version=$version" ./cmd/vrfredist "$tree/made"
-for page in "$tree"/made/*.[15]; do
-	pack "$page" "usr/share/man/man${page##*.}/$(basename "$page").gz"
-done
-put 0644 "$tree/made/vrfredist.bash" usr/share/bash-completion/completions/vrfredist
-put 0644 "$tree/made/vrfredist.zsh" usr/share/zsh/vendor-completions/_vrfredist
-put 0644 "$tree/made/vrfredist.fish" usr/share/fish/vendor_completions.d/vrfredist.fish
-
-put 0644 contrib/systemd/vrfredist.service usr/lib/systemd/system/vrfredist.service
-put 0644 contrib/systemd/vrfredist.sysusers usr/lib/sysusers.d/vrfredist.conf
-put 0644 contrib/systemd/netns.conf usr/share/vrfredist/netns.conf
-put 0644 contrib/systemd/router-advertisements.conf usr/share/vrfredist/router-advertisements.conf
-put 0640 contrib/debian/vrfredist.toml etc/vrfredist/vrfredist.toml
-chmod 0750 "$root/etc/vrfredist"
-put 0644 contrib/debian/default etc/default/vrfredist
-put 0644 contrib/debian/rt_protos.conf etc/iproute2/rt_protos.d/vrfredist.conf
-
-doc=usr/share/doc/vrfredist
-put 0644 contrib/debian/copyright $doc/copyright
-put 0644 contrib/debian/lintian-overrides usr/share/lintian/overrides/vrfredist
-for page in README.md docs/*.md; do
-	put 0644 "$page" "$doc/$(basename "$page")"
-done
-for file in $(cd examples && find . -type f | sort); do
-	put 0644 "examples/$file" "$doc/examples/${file#./}"
-done
-for file in contrib/prometheus/*.rules.yml contrib/grafana/*.json; do
-	put 0644 "$file" "$doc/examples/$(basename "$file")"
-done
-printf 'vrfredist (%s) unstable; urgency=medium\n\n  * Built from the repository; its log says what changed.\n\n -- vrfredist maintainers <maintainers@vrfredist.invalid>  %s\n' \
-	"$version" "$(LC_ALL=C date -Ru -d "@$SOURCE_DATE_EPOCH")" >"$tree/changelog"
-pack "$tree/changelog" $doc/changelog.gz
+ZSH_COMPLETIONS=usr/share/zsh/vendor-completions scripts/tree.sh "$root" "$version"
+install -D -m 0644 contrib/debian/lintian-overrides "$root/usr/share/lintian/overrides/vrfredist"
+# Debian's own changelog says what the package is; what changed is upstream's.
+doc=$root/usr/share/doc/vrfredist
+printf 'vrfredist (%s) unstable; urgency=medium\n\n  * Built from the repository: CHANGELOG.md says what changed.\n\n -- vrfredist maintainers <maintainers@vrfredist.invalid>  %s\n' \
+	"$version" "$(LC_ALL=C date -Ru -d "@$SOURCE_DATE_EPOCH")" | gzip -9nc >"$doc/changelog.gz"
+chmod 0644 "$doc/changelog.gz"
 
 mkdir "$root/DEBIAN"
 sed -e "s/@VERSION@/$version/" -e "s/@ARCH@/$arch/" \
@@ -81,7 +37,7 @@ sed -e "s/@VERSION@/$version/" -e "s/@ARCH@/$arch/" \
 (cd "$root" && find etc -type f | sort | sed 's|^|/|') >"$root/DEBIAN/conffiles"
 (cd "$root" && find usr -type f | LC_ALL=C sort | xargs md5sum) >"$root/DEBIAN/md5sums"
 for script in postinst prerm postrm; do
-	put 0755 "contrib/debian/$script" "DEBIAN/$script"
+	install -m 0755 "contrib/debian/$script" "$root/DEBIAN/$script"
 done
 chmod 0644 "$root"/DEBIAN/{control,conffiles,md5sums}
 find "$root" -type d ! -path '*/etc/vrfredist' -exec chmod 0755 {} +

@@ -13,8 +13,7 @@ if [ "${1:-}" != inside ]; then
 	PATH=$PATH:/usr/sbin:/sbin
 	scripts/install-deps.sh demo
 	if [ -z "${VRFREDIST:-}" ]; then
-		mkdir -p bin
-		go build -trimpath -o bin/vrfredist ./cmd/vrfredist
+		QUICK=1 scripts/build.sh bin/vrfredist-demo
 	fi
 	spaces=(--net --mount --pid --fork --kill-child --mount-proc)
 	if [ "$(id -u)" -ne 0 ]; then
@@ -36,7 +35,7 @@ fi
 # From here on this is process 1 of the demo's own world.
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /var/tmp # where bgpd keeps what it knows of a crash
-program=${VRFREDIST:-bin/vrfredist}
+program=${VRFREDIST:-bin/vrfredist-demo}
 bold='' plain=''
 if [ -t 1 ]; then
 	bold=$'\e[1m' plain=$'\e[0m'

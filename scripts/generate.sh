@@ -12,7 +12,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/bin" "$work/out"
 go build -o "$work/bin/" google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
-PATH=$work/bin:$PATH protoc -I . \
+# The types that all .proto may import, which Debian's protoc comes without.
+wellknown=$(go list -m -f '{{.Dir}}' github.com/bufbuild/protocompile)/wellknownimports
+PATH=$work/bin:$PATH protoc -I . -I "$wellknown" \
 	--go_out="$work/out" --go_opt=paths=source_relative \
 	--go-grpc_out="$work/out" --go-grpc_opt=paths=source_relative \
 	api/v1/vrfredist.proto

@@ -13,7 +13,7 @@ set -euo pipefail
 # What is needed, as the program that shows that it is there, and its package.
 demo=(ip:iproute2 unshare:util-linux /usr/lib/frr/bgpd:frr vtysh:frr)
 tests=("${demo[@]}" setpriv:util-linux sysctl:procps systemd-analyze:systemd dpkg-deb:dpkg groff:groff-base strace:strace bird:bird2 ping:iputils-ping gobgp:gobgpd protoc:protobuf-compiler cpio:cpio gcc:gcc /usr/include/stdio.h:libc6-dev
-	/usr/bin/chromium:chromium node:nodejs npm:npm promtool:prometheus)
+	/usr/bin/chromium:chromium node:nodejs npm:npm promtool:prometheus python3:python3 podman:podman crun:crun rpm:rpm)
 ci=("${tests[@]}" make:make git:git lintian:lintian)
 
 case "${1:-test}" in
@@ -95,6 +95,7 @@ for package in "${missing[@]}"; do
 	case $package in
 	bird2) service=bird ;;
 	frr | gobgpd | prometheus) service=$package ;;
+	podman) service=podman.socket ;;
 	*) continue ;;
 	esac
 	if command -v systemctl >/dev/null; then

@@ -12,4 +12,7 @@ if [ ! -x "$program" ]; then
 	GOBIN=$bin go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$version"
 fi
 export GOLANGCI_LINT_CACHE=$PWD/.cache/lint
+if [ $# -eq 0 ]; then
+	(cd scripts/tools && "$program" run --timeout 10m --config ../../.golangci.yml) # a module of its own
+fi
 exec "$program" run --timeout 10m "$@"

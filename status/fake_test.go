@@ -19,9 +19,11 @@ type fake struct {
 	mu      sync.Mutex
 	list    []vrf.Status
 	changed chan struct{}
-	down    int // neighbours of red that are
+	down    int        // neighbours of red that are
+	alias   netip.Addr // of the first of them; invalid: it has none
 	routes  func(yield func(rib.RouteStatus) bool)
 	asked   int // how often routes were listed
+	judged  int // how often policies were
 }
 
 func newFake(list ...vrf.Status) *fake {
@@ -50,6 +52,20 @@ func (f *fake) Changed() <-chan struct{} {
 
 func (f *fake) Waiting(string) int { return 0 }
 
+func (f *fake) Policies() []vrf.Policy {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.judged++
+	many := vrf.Policy{Name: "many", Rules: make([]vrf.PolicyRule, rulesShown+5)}
+	for i := range many.Rules {
+		many.Rules[i].Matched = 2
+	}
+	return []vrf.Policy{many, {
+		Name: "to-<i>kernel", Uses: []vrf.PolicyUse{{VRF: "red", Place: "export.policy"}},
+		Rules: []vrf.PolicyRule{{Title: "rule 1 (customers)", Conditions: []string{"prefixes 10.0.0.0/8"}, Changes: []string{"set_metric 5"}, Action: "accept", Matched: 12}, {Title: "default", Action: "reject", Matched: 3}},
+	}}
+}
+
 func (f *fake) AllSessions(context.Context) (map[string][]vrf.Session, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -58,6 +74,9 @@ func (f *fake) AllSessions(context.Context) (map[string][]vrf.Session, error) {
 		s := vrf.Session{Peer: netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), PeerAS: 65001, State: "established"}
 		if i >= 20-f.down {
 			s.State, s.Reason = "idle", "<i>refused</i>"
+		}
+		if i == 0 {
+			s.Alias = f.alias
 		}
 		many = append(many, s)
 	}
@@ -111,5 +130,5 @@ func get(p *Page, method, target string, change ...func(*http.Request)) *httptes
 
 func newPage(t *testing.T, f *fake) *Page {
 	t.Helper()
-	return New(f, Options{Identity: Identity{Host: "r1", Version: "v1"}, Hosts: []string{"r1.example.net"}, Log: quiet()})
+	return New(f, f, Options{Identity: Identity{Host: "r1", Version: "v1"}, Hosts: []string{"r1.example.net"}, Log: quiet()})
 }

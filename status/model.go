@@ -76,10 +76,8 @@ func newModel(id Identity) model { return model{identity: id, rows: make(map[str
 
 type snapshotEvent struct {
 	Identity
-	Every   int               `json:"every"` // seconds of one sample
-	Samples int               `json:"samples"`
-	Rows    []json.RawMessage `json:"rows"`
-	Charts  map[string]chart  `json:"charts"`
+	charted
+	Rows []json.RawMessage `json:"rows"`
 }
 
 type updateEvent struct {
@@ -88,12 +86,12 @@ type updateEvent struct {
 }
 
 // snapshot is everything, as an event.
-func (m *model) snapshot(r rings) []byte {
+func (m *model) snapshot(r *rings) []byte {
 	rows := make([]json.RawMessage, len(m.names))
 	for i, name := range m.names {
 		rows[i] = m.rows[name]
 	}
-	return event("snapshot", snapshotEvent{m.identity, int(sampleEvery.Seconds()), samples, rows, r.charts()})
+	return event("snapshot", snapshotEvent{m.identity, r.answer(0), rows})
 }
 
 // update takes in how the VRFs fare now, and returns the differences as an event; nil:
@@ -153,17 +151,21 @@ func newRow(st vrf.Status, waiting int, sessions []vrf.Session) row {
 		if i >= sessionsShown {
 			continue
 		}
-		one := session{Peer: s.Name(), AS: s.PeerAS, State: s.State, Netns: s.Netns, Reason: s.Reason}
-		if !s.Since.IsZero() {
-			one.Since = s.Since.Unix()
-		}
-		r.Sessions = append(r.Sessions, one)
+		r.Sessions = append(r.Sessions, newSession(s))
 	}
 	return r
 }
 
+func newSession(s vrf.Session) session {
+	one := session{Peer: s.Name(), AS: s.PeerAS, State: s.State, Netns: s.Netns, Reason: s.Reason}
+	if !s.Since.IsZero() {
+		one.Since = s.Since.Unix()
+	}
+	return one
+}
+
 func up(s vrf.Session) int {
-	if s.State == "established" {
+	if s.State == vrf.Established {
 		return 1
 	}
 	return 0

@@ -62,13 +62,16 @@ const (
 // Page keeps its model up to date while somebody looks at it, and samples rates
 // always. All fields but the channels belong to Run's goroutine.
 type Page struct {
-	source  Source
-	options Options
-	joins   chan *client
-	leaves  chan *client
-	done    chan struct{} // closed when Run has ended
-	asks    chan struct{} // holds one token for each explain that runs
-	trouble *troubles
+	source   Source
+	options  Options
+	joins    chan *client
+	leaves   chan *client
+	done     chan struct{} // closed when Run has ended
+	charts   desk
+	asks     chan struct{} // holds one token for each explain that runs
+	trouble  *troubles
+	lister   *lister
+	policies *counted
 
 	clients  map[*client]struct{}
 	model    model
@@ -77,16 +80,20 @@ type Page struct {
 	mute     bool // the log has that sessions could not be listed
 }
 
-// New returns a page over source. It shows something while Run runs.
-func New(source Source, o Options) *Page {
+// New returns a page over source and the policies of judges. It shows something while Run runs.
+func New(source Source, judges Judges, o Options) *Page {
+	done := make(chan struct{})
 	return &Page{
 		source: source, options: o,
-		joins: make(chan *client), leaves: make(chan *client), done: make(chan struct{}),
-		asks:    make(chan struct{}, explainsAtOnce),
-		trouble: newTroubles(source),
-		clients: make(map[*client]struct{}),
-		model:   newModel(o.Identity),
-		rings:   make(rings),
+		joins: make(chan *client), leaves: make(chan *client), done: done,
+		charts:   desk{make(chan chartsQuery), done},
+		asks:     make(chan struct{}, explainsAtOnce),
+		trouble:  newTroubles(source),
+		lister:   newLister(source),
+		policies: &counted{judges: judges},
+		clients:  make(map[*client]struct{}),
+		model:    newModel(o.Identity),
+		rings:    newRings(),
 	}
 }
 
@@ -114,6 +121,8 @@ func (p *Page) Run(ctx context.Context) error {
 			p.join(ctx, c)
 		case c := <-p.leaves:
 			delete(p.clients, c)
+		case q := <-p.charts.asks:
+			q.to <- p.rings.answer(q.of)
 		case <-changed:
 			changed = nil // until the change was looked at
 			settle.Reset(settleTime)
@@ -139,7 +148,7 @@ func (p *Page) join(ctx context.Context, c *client) {
 		p.look(ctx) // nobody looked: refresh did nothing
 	}
 	p.clients[c] = struct{}{}
-	c.events <- p.model.snapshot(p.rings)
+	c.events <- p.model.snapshot(&p.rings)
 }
 
 // refresh tells the clients which VRFs changed. Without clients it does nothing.

@@ -18,7 +18,7 @@ import (
 )
 
 func TestRing(t *testing.T) {
-	r := make(rings)
+	r := newRings()
 	st := ready("red")
 	st.Totals.Writes[rib.IPv4].Added = 1000
 	list := []vrf.Status{st}
@@ -30,7 +30,7 @@ func TestRing(t *testing.T) {
 		list[0].Totals.Writes[rib.IPv6].Announced++
 		r.sample(list)
 	}
-	c := r.charts()["red"]
+	c := r.charts(0)["red"]
 	if len(c.Written) != samples || c.Written[0] != 5 || c.Written[samples-1] != samples+4 || c.Told[0] != 1 {
 		t.Errorf("charts: %+v", c)
 	}
@@ -42,7 +42,7 @@ func TestRing(t *testing.T) {
 		t.Errorf("where nothing happened: %s", text)
 	}
 	r.sample(nil)
-	if len(r) != 0 {
+	if len(r.of) != 0 {
 		t.Error("a VRF that is gone keeps its samples")
 	}
 	var many []vrf.Status
@@ -50,8 +50,8 @@ func TestRing(t *testing.T) {
 		many = append(many, ready(fmt.Sprint("vrf-", i)))
 	}
 	r.sample(many)
-	if len(r) != maxRings {
-		t.Errorf("%d VRFs have samples, want %d at most", len(r), maxRings)
+	if len(r.of) != maxRings {
+		t.Errorf("%d VRFs have samples, want %d at most", len(r.of), maxRings)
 	}
 }
 

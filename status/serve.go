@@ -25,25 +25,28 @@ var web embed.FS
 // Prefix is the path of the page and of all its requests.
 const Prefix = "/status/"
 
-// policy lets the page run its own files and ask its own server, and nothing
+// rights let the page run its own files and ask its own server, and nothing
 // else: no inline code or style, no other origin, no frame around it.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+const rights = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 
 // Handler serves the page below Prefix.
 func (p *Page) Handler() http.Handler {
 	mux := http.NewServeMux()
-	for at, name := range map[string]string{
-		"{$}": "index.html", "page.css": "page.css", "page.js": "page.js", "chart.js": "chart.js", "icon.svg": "icon.svg",
-	} {
-		mux.HandleFunc(Prefix+at, func(w http.ResponseWriter, _ *http.Request) { file(w, name) })
+	mux.HandleFunc(Prefix+"{$}", func(w http.ResponseWriter, _ *http.Request) { file(w, "index.html") })
+	for _, name := range files() {
+		mux.HandleFunc(Prefix+name, func(w http.ResponseWriter, _ *http.Request) { file(w, name) })
 	}
 	mux.HandleFunc(Prefix+"events", p.stream)
 	mux.HandleFunc(Prefix+"explain", p.explain)
 	mux.HandleFunc(Prefix+"trouble", p.showTrouble)
+	mux.HandleFunc(Prefix+"routes", p.lister.show)
+	mux.HandleFunc(Prefix+"neighbors", roster{p.source}.show)
+	mux.HandleFunc(Prefix+"policies", p.policies.show)
+	mux.HandleFunc(Prefix+"charts", p.charts.show)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
+		h.Set("Content-Security-Policy", rights)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
@@ -88,6 +91,20 @@ func crossSite(r *http.Request) bool {
 		return false
 	}
 	return site == "cross-site" || site == "same-site"
+}
+
+// files are those that the page is made of, but for the page itself.
+func files() (names []string) {
+	all, err := web.ReadDir("web")
+	if err != nil {
+		panic(err) // the folder is in the program
+	}
+	for _, f := range all {
+		if f.Name() != "index.html" {
+			names = append(names, f.Name())
+		}
+	}
+	return names
 }
 
 func file(w http.ResponseWriter, name string) {

@@ -9,10 +9,10 @@ func SameHome(a, b Spec) bool {
 	return a.Binding == b.Binding && a.Protocol == b.Protocol && a.RD == b.RD && a.Carriage == b.Carriage
 }
 
-// mayShareTable tells whether two bindings can be one kernel table. Two different
+// MayShareTable tells whether two bindings can be one kernel table. Two different
 // devices are taken for two tables: which table a device has is not known here, and
 // net.vrf.strict_mode, or the worker that opens the second, refuses a shared one.
-func mayShareTable(a, b rib.Binding) bool {
+func MayShareTable(a, b rib.Binding) bool {
 	if !rib.SameNetns(a.Netns, b.Netns) {
 		return false
 	}

@@ -58,7 +58,7 @@ func newKeeper(s *Supervisor, spec Spec, restarts int, after []*keeper) *keeper 
 		done: make(chan struct{}),
 		spec: spec,
 		status: Status{
-			Spec: spec, WorkerStatus: WorkerStatus{State: Pending, Reason: "its worker has not started yet"},
+			Spec: spec, WorkerStatus: WorkerStatus{State: Pending, Reason: notStarted},
 			Since: time.Now(), Restarts: restarts,
 		},
 	}
@@ -327,4 +327,13 @@ func guard(f func() error) (err error) {
 		}
 	}()
 	return f()
+}
+
+// notStarted is the reason of a VRF whose worker was only just asked for.
+const notStarted = "its worker has not started yet"
+
+// Settling tells whether how the VRF fares is about to be known: its worker starts, or takes in its
+// table.
+func (s WorkerStatus) Settling() bool {
+	return s.State == Syncing || s.State == Pending && s.Reason == notStarted
 }

@@ -1,6 +1,7 @@
 package vrf
 
 import (
+	"iter"
 	"net/netip"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -47,6 +48,9 @@ func (c PlanCounts) Changes() int {
 	return c.Added + c.Removed + c.Changed + c.Announced + c.Withdrawn + c.Reannounced
 }
 
+// RouteLines is how many changes of routes there are, of which one that is replaced is two.
+func (c PlanCounts) RouteLines() int { return c.Added + c.Removed + 2*c.Changed }
+
 // Plus adds the counts of another VRF.
 func (c PlanCounts) Plus(o PlanCounts) PlanCounts {
 	return PlanCounts{
@@ -55,9 +59,11 @@ func (c PlanCounts) Plus(o PlanCounts) PlanCounts {
 	}
 }
 
-// PlannedTable are the changes of one VRF's routes. It is a value that nobody changes.
+// PlannedTable are the changes of one VRF's routes. Nobody changes it.
 type PlannedTable struct {
-	Routes        []PlannedRoute        // ordered by prefix
+	// Routes yields the changes ordered by prefix, and makes each as it is yielded; nil: there are
+	// none. It is good as long as the rehearsal that it is of says.
+	Routes        iter.Seq[PlannedRoute]
 	Announcements []PlannedAnnouncement // ordered by prefix
 	Counts        PlanCounts
 	// Unreached and Confirmed are what the VRF's worker would tell BGP of its paths, on which

@@ -72,6 +72,12 @@ type Spec struct {
 // Of is the VRF of GoBGP whose routes these are.
 func (s Spec) Of() string { return cmp.Or(s.VRF, s.Name) }
 
+// Untargeted tells whether nothing of BGP gets into the VRF's table, because it names no route
+// targets and no VRF that leaks into it.
+func (s *Spec) Untargeted() bool {
+	return s.Export.Enabled && s.Of() != Default && len(s.ImportRTs) == 0 && len(s.Leaks) == 0
+}
+
 // LeakFrom is the rule by which paths of another VRF come in; false: there is none.
 func (s *Spec) LeakFrom(vrf string) (rib.LeakRule, bool) {
 	for _, l := range s.Leaks {
@@ -132,6 +138,7 @@ type Status struct {
 	Since    time.Time // when State was entered
 	Retry    time.Time // Failed: when the worker runs again
 	Restarts int       // of the worker, since the VRF was configured
+	Sessions SessionCount
 }
 
 // WorkerStatus is the status that a worker reports. It is copied whole and compared with
@@ -152,14 +159,15 @@ type WorkerStatus struct {
 // Carried is how a VRF's packets get to other PEs now; the zero value where they go plainly.
 type Carried struct {
 	Endpoints int  // other PEs that the VXLAN device has entries for
-	Device    bool // it is there, and as it has to be
+	Device    bool // its device, or with MPLS and SRv6 its label or SIDs and what leads to the core, is as it has to be
 }
 
 // Confined returns s as one may see it who may know of the VRF alone: without the core's
-// addresses. What the VRF has on the wire, and its device, stay.
+// addresses. What the VRF has on the wire, and its VXLAN device, stay.
 func (s Status) Confined() Status {
 	c := &s.Spec.Carriage
-	c.Core, c.Router = rib.Core{}, rib.MAC{}
+	c.Core, c.Router, c.Through, c.Awaits = rib.Core{}, rib.MAC{}, rib.Through{}, ""
+	c.SRv6 = rib.SRv6{SID: c.SRv6.SID, SID6: c.SRv6.SID6, Trusted: c.SRv6.Trusted}
 	s.Reason, s.ToTenant = cmp.Or(s.ToTenant, s.Reason), ""
 	return s
 }

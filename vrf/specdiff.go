@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -34,20 +35,12 @@ func (s Spec) keys() []specKey {
 	if s.OnExit == Remove {
 		onExit = "remove"
 	}
-	return []specKey{
+	return slices.Concat([]specKey{
 		{"vrf", cmp.Or(s.VRF, "its own")},
 		{"rd", s.RD.String()},
 		{"import route targets", words(s.ImportRTs)},
 		{"export route targets", words(s.ExportRTs)},
 		{"binding", s.Binding.String()},
-		{"encap", s.Carriage.Kind.String()}, // 0: none,
-		{"vni", limit(s.Carriage.VNI)},
-		{"router_mac", s.Carriage.Router.String()},
-		{"vxlan_device", cmp.Or(s.Carriage.Device, "none")},
-		{"manage_links", fmt.Sprint(s.Carriage.Managed)},
-		{"core.netns", cmp.Or(s.Carriage.Core.Netns, "the daemon's own")},
-		{"core.source", source(s.Carriage.Core.VTEP)},
-		{"vxlan.port", fmt.Sprint(s.Carriage.Core.Port)},
 		{"neighbours of its own", fmt.Sprint(s.Customers)},
 		{"import.enabled", fmt.Sprint(imp.Enabled)},
 		{"import.interface_list", listed(imp.Interfaces)},
@@ -92,6 +85,34 @@ func (s Spec) keys() []specKey {
 		{"resync_interval", s.ResyncInterval.String()},
 		{"sweep_delay", s.SweepDelay.String()},
 		{"on_exit", onExit},
+	}, carriageKeys(&s.Carriage))
+}
+
+// carriageKeys are those about how packets get to other PEs.
+func carriageKeys(c *rib.Carriage) []specKey {
+	return []specKey{
+		{"encap", c.Kind.Word()}, // 0: none,
+		{"vni", limit(c.VNI)},
+		{"router_mac", c.Router.String()},
+		{"vxlan_device", cmp.Or(c.Device, "none")},
+		{"label", limit(c.Label)},
+		{"sid", source(c.SRv6.SID)},
+		{"sid (IPv6)", source(c.SRv6.SID6)},
+		{"waits for its label or sid", cmp.Or(c.Awaits, "no")},
+		{"core_link", cmp.Or(c.Through.Link, c.SRv6.Link, "none")},
+		{"core_device", cmp.Or(c.Through.To.Device, c.Through.Device, "none")},
+		{"core_table", limit(c.Through.To.Table)},
+		{"trusted", fmt.Sprint(c.SRv6.Trusted)},
+		{"srv6.locator", prefixed(c.SRv6.Locator)},
+		{"srv6.block", fmt.Sprintf("%d bits", c.SRv6.BlockBits)},
+		{"srv6.function_bits", fmt.Sprint(c.SRv6.FunctionBits)},
+		{"srv6.transpose", fmt.Sprint(c.SRv6.Transpose)},
+		{"srv6.reduced", fmt.Sprint(c.SRv6.Reduced)},
+		{"manage_links", fmt.Sprint(c.Managed)},
+		{"core.netns", cmp.Or(c.Core.Netns, "the daemon's own")},
+		{"core.source", source(c.Core.VTEP)},
+		{"core.source6", source(c.Core.Six)},
+		{"vxlan.port", fmt.Sprint(c.Core.Port)},
 	}
 }
 
@@ -148,6 +169,13 @@ func source(addr netip.Addr) string {
 		return "none"
 	}
 	return addr.String()
+}
+
+func prefixed(p netip.Prefix) string {
+	if !p.IsValid() {
+		return "none"
+	}
+	return p.String()
 }
 
 func advertise(installed bool) string {

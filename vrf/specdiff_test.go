@@ -2,6 +2,7 @@ package vrf
 
 import (
 	"fmt"
+	"net/netip"
 	"reflect"
 	"testing"
 	"time"
@@ -58,6 +59,9 @@ func set(t *testing.T, v reflect.Value, path string) {
 		return
 	case rib.Binding:
 		v.Set(reflect.ValueOf(rib.Binding{Table: 7}))
+		return
+	case netip.Prefix:
+		v.Set(reflect.ValueOf(netip.MustParsePrefix("2001:db8::/64")))
 		return
 	case time.Duration:
 		v.SetInt(int64(time.Second))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -193,7 +194,7 @@ func (s *Supervisor) steer(want map[string]Spec) (gone, changed []*keeper, err e
 func (s *Supervisor) inTheWayOf(spec Spec) []*keeper {
 	var list []*keeper
 	for k := range s.leaving {
-		if old := k.configured(); old.Name == spec.Name || mayShareTable(old.Binding, spec.Binding) {
+		if old := k.configured(); old.Name == spec.Name || MayShareTable(old.Binding, spec.Binding) {
 			list = append(list, k)
 		}
 	}
@@ -210,12 +211,12 @@ func (s *Supervisor) forget(k *keeper) {
 // List returns the status of every VRF, ordered by name.
 func (s *Supervisor) List() []Status {
 	s.mu.Lock()
-	list := make([]Status, 0, len(s.keepers))
-	for _, k := range s.keepers {
-		list = append(list, k.snapshot())
+	names := slices.Sorted(maps.Keys(s.keepers)) // a status is too large to be moved about by a sort
+	list := make([]Status, len(names))
+	for i, name := range names {
+		list[i] = s.keepers[name].snapshot()
 	}
 	s.mu.Unlock()
-	slices.SortFunc(list, func(a, b Status) int { return strings.Compare(a.Spec.Name, b.Spec.Name) })
 	return list
 }
 

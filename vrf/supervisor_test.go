@@ -327,10 +327,10 @@ func TestMayShareTable(t *testing.T) {
 		{ns(main, "a"), ns(main, "/var/run/netns/a"), true},
 		{ns(red, "a"), ns(red, "/run/netns/b"), false},
 	} {
-		if got := mayShareTable(tc.a, tc.b); got != tc.want {
+		if got := MayShareTable(tc.a, tc.b); got != tc.want {
 			t.Errorf("%q and %q: %v", tc.a, tc.b, got)
 		}
-		if got := mayShareTable(tc.b, tc.a); got != tc.want {
+		if got := MayShareTable(tc.b, tc.a); got != tc.want {
 			t.Errorf("%q and %q: %v", tc.b, tc.a, got)
 		}
 	}

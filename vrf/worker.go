@@ -23,6 +23,9 @@ type RouteQuery struct {
 	// Within tells whether a prefix is asked for; nil: all are. It is called for every
 	// prefix.
 	Within func(netip.Prefix) bool
+	// Only is the one prefix that is asked for, which Within says too; invalid: there may be
+	// several. Who answers need not look for it among all.
+	Only netip.Prefix
 	// States are the states to list; none: all.
 	States []rib.State
 }

@@ -8,7 +8,7 @@ import (
 // Rule is the right that a caller needs for a method.
 type Rule uint8
 
-// The rules. Four are about some VRFs: One is for methods whose request names one VRF
+// The rules. Five are about some VRFs: One is for methods whose request names one VRF
 // ("": the default VRF); Some for methods where "" stands for all VRFs that the caller may
 // see, or change, and that then answer about these alone.
 const (
@@ -20,6 +20,7 @@ const (
 	ReadSome               //
 	ChangeOne              //
 	ChangeSome             //
+	MakeOne                // admin, provision, or a role of the VRF, which may change some fields
 )
 
 // rules has every method that is served. A method without a line here is denied to
@@ -34,14 +35,28 @@ var rules = map[string]Rule{
 	"/vrfredist.v1.Redistribution/WatchVrfs":             ReadSome,
 	"/vrfredist.v1.Redistribution/ListRoutes":            ReadOne,
 	"/vrfredist.v1.Redistribution/ListNeighbors":         ReadSome,
+	"/vrfredist.v1.Redistribution/WatchNeighbors":        ReadSome,
+	"/vrfredist.v1.Redistribution/ListNeighborRoutes":    ReadSome,
+	"/vrfredist.v1.Redistribution/ResetNeighbor":         ChangeSome,
+	"/vrfredist.v1.Redistribution/DisableNeighbor":       ChangeSome,
+	"/vrfredist.v1.Redistribution/EnableNeighbor":        ChangeSome,
+	"/vrfredist.v1.Redistribution/GetLogLevel":           ReadAll,
+	"/vrfredist.v1.Redistribution/SetLogLevel":           AdminOnly,
 	"/vrfredist.v1.Redistribution/ListPolicies":          ReadSome, // of a VRF's role those that are called after the VRF
 	"/vrfredist.v1.Redistribution/GetPolicy":             ReadSome,
+	"/vrfredist.v1.Redistribution/GetConfig":             ReadSome, // of a VRF's role what is about the VRF
 	"/vrfredist.v1.Redistribution/ExplainRoute":          ReadOne,
 	"/vrfredist.v1.Redistribution/Resync":                ChangeSome,
 	"/vrfredist.v1.Redistribution/Diagnose":              ReadAll,
 	"/vrfredist.v1.Redistribution/Plan":                  AdminOnly, // of every VRF, as are the next two
 	"/vrfredist.v1.Redistribution/Reload":                AdminOnly,
 	"/vrfredist.v1.Redistribution/Confirm":               AdminOnly,
+	"/vrfredist.v1.Redistribution/ApplyVrf":              MakeOne,
+	"/vrfredist.v1.Redistribution/DeleteVrf":             MakeOne,
+	"/vrfredist.v1.Redistribution/ApplyNeighbor":         MakeOne,
+	"/vrfredist.v1.Redistribution/DeleteNeighbor":        MakeOne,
+	"/vrfredist.v1.Redistribution/ListApplied":           ReadSome,
+	"/vrfredist.v1.Redistribution/WatchAudit":            ReadAll,
 
 	"/grpc.health.v1.Health/Check": ReadSome,
 	"/grpc.health.v1.Health/List":  ReadSome,
@@ -63,6 +78,18 @@ func RuleOf(method string) Rule {
 	}
 	service, _, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
 	return services[service]
+}
+
+// Audited tells whether calls of a method are written down: those that change something.
+func Audited(method string) bool {
+	if strings.HasSuffix(method, "/Plan") {
+		return false
+	}
+	switch rules[method] {
+	case ChangeOne, ChangeSome, MakeOne, AdminOnly:
+		return true
+	}
+	return false
 }
 
 // smallRequest is the most that a request about one VRF may have, in bytes: there is room
@@ -96,7 +123,7 @@ func (g Grant) Enter(c Caller, method string) error {
 		return fmt.Errorf("%s has %s, and %s needs the role admin", c, g, name)
 	case rule == ReadAll && !g.SeesAll():
 		return fmt.Errorf("%s has %s, and %s, which is about every VRF, needs the role admin or read", c, g, name)
-	case (rule == ChangeOne || rule == ChangeSome) && !g.changesAny():
+	case (rule == ChangeOne || rule == ChangeSome || rule == MakeOne) && !g.changesAny():
 		return fmt.Errorf("%s has %s, which changes nothing: %s needs the role admin, or that of the VRF", c, g, name)
 	}
 	return nil
@@ -121,6 +148,8 @@ func (g Grant) Ask(c Caller, method, vrf, byDefault string) error {
 		allowed = g.Sees(vrf)
 	case ChangeOne, ChangeSome:
 		allowed = g.Changes(vrf)
+	case MakeOne: // whether the VRF is one that a provisioner may make, who knows it says
+		allowed = g.Changes(vrf) || g.Provisions() && vrf != byDefault
 	case ReadAll:
 		allowed = g.SeesAll()
 	case AdminOnly:

@@ -13,6 +13,8 @@ package vrfredistv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -72,6 +74,58 @@ func (x Direction) Number() protoreflect.EnumNumber {
 // Deprecated: Use Direction.Descriptor instead.
 func (Direction) EnumDescriptor() ([]byte, []int) {
 	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{0}
+}
+
+type Soft int32
+
+const (
+	Soft_SOFT_UNSPECIFIED Soft = 0 // hard: the session ends
+	Soft_SOFT_IN          Soft = 1 // what it sent is judged again, and asked for again
+	Soft_SOFT_OUT         Soft = 2 // what it is told is sent again
+	Soft_SOFT_BOTH        Soft = 3
+)
+
+// Enum value maps for Soft.
+var (
+	Soft_name = map[int32]string{
+		0: "SOFT_UNSPECIFIED",
+		1: "SOFT_IN",
+		2: "SOFT_OUT",
+		3: "SOFT_BOTH",
+	}
+	Soft_value = map[string]int32{
+		"SOFT_UNSPECIFIED": 0,
+		"SOFT_IN":          1,
+		"SOFT_OUT":         2,
+		"SOFT_BOTH":        3,
+	}
+)
+
+func (x Soft) Enum() *Soft {
+	p := new(Soft)
+	*p = x
+	return p
+}
+
+func (x Soft) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Soft) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_v1_vrfredist_proto_enumTypes[1].Descriptor()
+}
+
+func (Soft) Type() protoreflect.EnumType {
+	return &file_api_v1_vrfredist_proto_enumTypes[1]
+}
+
+func (x Soft) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Soft.Descriptor instead.
+func (Soft) EnumDescriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{1}
 }
 
 type EnableRedistributionRequest struct {
@@ -639,29 +693,33 @@ func (x *GetVrfResponse) GetUnconfirmed() *Unconfirmed {
 }
 
 type Vrf struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`   // pending, syncing, ready, degraded, failed
-	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"` // one sentence, where the state is pending, degraded or failed
-	SinceUnix     int64                  `protobuf:"varint,4,opt,name=since_unix,json=sinceUnix,proto3" json:"since_unix,omitempty"`
-	RetryUnix     int64                  `protobuf:"varint,5,opt,name=retry_unix,json=retryUnix,proto3" json:"retry_unix,omitempty"` // failed: when it is tried again
-	Rd            string                 `protobuf:"bytes,6,opt,name=rd,proto3" json:"rd,omitempty"`
-	ImportRts     []string               `protobuf:"bytes,7,rep,name=import_rts,json=importRts,proto3" json:"import_rts,omitempty"`
-	ExportRts     []string               `protobuf:"bytes,8,rep,name=export_rts,json=exportRts,proto3" json:"export_rts,omitempty"`
-	Netns         string                 `protobuf:"bytes,9,opt,name=netns,proto3" json:"netns,omitempty"`    // "": the daemon's own
-	Device        string                 `protobuf:"bytes,10,opt,name=device,proto3" json:"device,omitempty"` // "": none
-	Table         uint32                 `protobuf:"varint,11,opt,name=table,proto3" json:"table,omitempty"`  // in use; 0: none now
-	Import        *RedistributionInfo    `protobuf:"bytes,12,opt,name=import,proto3" json:"import,omitempty"`
-	Export        *RedistributionInfo    `protobuf:"bytes,13,opt,name=export,proto3" json:"export,omitempty"`
-	Counts        *Counts                `protobuf:"bytes,14,opt,name=counts,proto3" json:"counts,omitempty"`
-	Restarts      int32                  `protobuf:"varint,15,opt,name=restarts,proto3" json:"restarts,omitempty"`
-	Binding       string                 `protobuf:"bytes,16,opt,name=binding,proto3" json:"binding,omitempty"`     // as configured: "main", "device vrf-red", "netns tenant-a, table 1001"
-	Neighbors     []*Neighbor            `protobuf:"bytes,17,rep,name=neighbors,proto3" json:"neighbors,omitempty"` // of GetVrf alone
-	Progress      *Progress              `protobuf:"bytes,18,opt,name=progress,proto3" json:"progress,omitempty"`   // none: there is no long work
-	Leaks         []*Leak                `protobuf:"bytes,19,rep,name=leaks,proto3" json:"leaks,omitempty"`         // of GetVrf alone
-	Carriage      *Carriage              `protobuf:"bytes,20,opt,name=carriage,proto3" json:"carriage,omitempty"`   // how its packets get to other PEs; none: plainly, or not at all
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Name           string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	State          string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`   // pending, syncing, ready, degraded, failed
+	Reason         string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"` // one sentence, where the state is pending, degraded or failed
+	SinceUnix      int64                  `protobuf:"varint,4,opt,name=since_unix,json=sinceUnix,proto3" json:"since_unix,omitempty"`
+	RetryUnix      int64                  `protobuf:"varint,5,opt,name=retry_unix,json=retryUnix,proto3" json:"retry_unix,omitempty"` // failed: when it is tried again
+	Rd             string                 `protobuf:"bytes,6,opt,name=rd,proto3" json:"rd,omitempty"`
+	ImportRts      []string               `protobuf:"bytes,7,rep,name=import_rts,json=importRts,proto3" json:"import_rts,omitempty"`
+	ExportRts      []string               `protobuf:"bytes,8,rep,name=export_rts,json=exportRts,proto3" json:"export_rts,omitempty"`
+	Netns          string                 `protobuf:"bytes,9,opt,name=netns,proto3" json:"netns,omitempty"`    // "": the daemon's own
+	Device         string                 `protobuf:"bytes,10,opt,name=device,proto3" json:"device,omitempty"` // "": none
+	Table          uint32                 `protobuf:"varint,11,opt,name=table,proto3" json:"table,omitempty"`  // in use; 0: none now
+	Import         *RedistributionInfo    `protobuf:"bytes,12,opt,name=import,proto3" json:"import,omitempty"`
+	Export         *RedistributionInfo    `protobuf:"bytes,13,opt,name=export,proto3" json:"export,omitempty"`
+	Counts         *Counts                `protobuf:"bytes,14,opt,name=counts,proto3" json:"counts,omitempty"`
+	Restarts       int32                  `protobuf:"varint,15,opt,name=restarts,proto3" json:"restarts,omitempty"`
+	Binding        string                 `protobuf:"bytes,16,opt,name=binding,proto3" json:"binding,omitempty"`                                     // as configured: "main", "device vrf-red", "netns tenant-a, table 1001"
+	Neighbors      []*Neighbor            `protobuf:"bytes,17,rep,name=neighbors,proto3" json:"neighbors,omitempty"`                                 // of GetVrf alone
+	Progress       *Progress              `protobuf:"bytes,18,opt,name=progress,proto3" json:"progress,omitempty"`                                   // none: there is no long work
+	Leaks          []*Leak                `protobuf:"bytes,19,rep,name=leaks,proto3" json:"leaks,omitempty"`                                         // of GetVrf alone
+	Carriage       *Carriage              `protobuf:"bytes,20,opt,name=carriage,proto3" json:"carriage,omitempty"`                                   // how its packets get to other PEs; none: plainly, or not at all
+	Sessions       uint32                 `protobuf:"varint,21,opt,name=sessions,proto3" json:"sessions,omitempty"`                                  // its BGP neighbours that are to have a session
+	SessionsUp     uint32                 `protobuf:"varint,22,opt,name=sessions_up,json=sessionsUp,proto3" json:"sessions_up,omitempty"`            // those that have one
+	SessionTrouble string                 `protobuf:"bytes,23,opt,name=session_trouble,json=sessionTrouble,proto3" json:"session_trouble,omitempty"` // who has none, and why, in a sentence; "": each has one
+	Of             string                 `protobuf:"bytes,24,opt,name=of,proto3" json:"of,omitempty"`                                               // it is no VRF, but a secondary table of this one; "": it is one
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Vrf) Reset() {
@@ -834,19 +892,52 @@ func (x *Vrf) GetCarriage() *Carriage {
 	return nil
 }
 
+func (x *Vrf) GetSessions() uint32 {
+	if x != nil {
+		return x.Sessions
+	}
+	return 0
+}
+
+func (x *Vrf) GetSessionsUp() uint32 {
+	if x != nil {
+		return x.SessionsUp
+	}
+	return 0
+}
+
+func (x *Vrf) GetSessionTrouble() string {
+	if x != nil {
+		return x.SessionTrouble
+	}
+	return ""
+}
+
+func (x *Vrf) GetOf() string {
+	if x != nil {
+		return x.Of
+	}
+	return ""
+}
+
 // How a VRF's packets get to other PEs, by an encapsulation over the core. Who sees some VRFs alone
 // is not told what is of the core.
 type Carriage struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Encap         string                 `protobuf:"bytes,1,opt,name=encap,proto3" json:"encap,omitempty"`                                 // vxlan
-	Vni           uint32                 `protobuf:"varint,2,opt,name=vni,proto3" json:"vni,omitempty"`                                    // the VRF's number on the wire
-	Device        string                 `protobuf:"bytes,3,opt,name=device,proto3" json:"device,omitempty"`                               // the VXLAN device in the VRF
-	DeviceReady   bool                   `protobuf:"varint,4,opt,name=device_ready,json=deviceReady,proto3" json:"device_ready,omitempty"` // it is there, and as it has to be; else the VRF's reason says what is wrong
+	Encap         string                 `protobuf:"bytes,1,opt,name=encap,proto3" json:"encap,omitempty"`                                 // vxlan, mpls, srv6
+	Vni           uint32                 `protobuf:"varint,2,opt,name=vni,proto3" json:"vni,omitempty"`                                    // of VXLAN: the VRF's number on the wire
+	Device        string                 `protobuf:"bytes,3,opt,name=device,proto3" json:"device,omitempty"`                               // the VXLAN device in the VRF, or the second VRF device of SRv6
+	DeviceReady   bool                   `protobuf:"varint,4,opt,name=device_ready,json=deviceReady,proto3" json:"device_ready,omitempty"` // it, and the label or SIDs, are there and as they have to be; else the VRF's reason says what is wrong
 	Managed       bool                   `protobuf:"varint,5,opt,name=managed,proto3" json:"managed,omitempty"`                            // the daemon makes it, and removes it with the VRF
 	Endpoints     uint32                 `protobuf:"varint,6,opt,name=endpoints,proto3" json:"endpoints,omitempty"`                        // other PEs that the device has entries for
 	RouterMac     string                 `protobuf:"bytes,7,opt,name=router_mac,json=routerMac,proto3" json:"router_mac,omitempty"`        // this router's, which other PEs are told; "": not to be told
 	Source        string                 `protobuf:"bytes,8,opt,name=source,proto3" json:"source,omitempty"`                               // this router's address in the core, which other PEs send to; "": not to be told
 	CoreNetns     string                 `protobuf:"bytes,9,opt,name=core_netns,json=coreNetns,proto3" json:"core_netns,omitempty"`        // "": the daemon's own, or not to be told
+	Label         uint32                 `protobuf:"varint,10,opt,name=label,proto3" json:"label,omitempty"`                               // of MPLS: what other PEs put before packets for the VRF; 0: it has none yet
+	Sid           string                 `protobuf:"bytes,11,opt,name=sid,proto3" json:"sid,omitempty"`                                    // of SRv6: where other PEs send packets for the VRF; "": it has none yet
+	Sid6          string                 `protobuf:"bytes,12,opt,name=sid6,proto3" json:"sid6,omitempty"`                                  // of SRv6: the same for packets of IPv6, where that is another one
+	CoreLink      string                 `protobuf:"bytes,13,opt,name=core_link,json=coreLink,proto3" json:"core_link,omitempty"`          // the core's end of the link to the VRF's namespace; "": there is none, or not to be told
+	Table         string                 `protobuf:"bytes,14,opt,name=table,proto3" json:"table,omitempty"`                                // of the core, which encapsulates for the VRF: "device red"; "": the VRF's own does, or not to be told
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -940,6 +1031,41 @@ func (x *Carriage) GetSource() string {
 func (x *Carriage) GetCoreNetns() string {
 	if x != nil {
 		return x.CoreNetns
+	}
+	return ""
+}
+
+func (x *Carriage) GetLabel() uint32 {
+	if x != nil {
+		return x.Label
+	}
+	return 0
+}
+
+func (x *Carriage) GetSid() string {
+	if x != nil {
+		return x.Sid
+	}
+	return ""
+}
+
+func (x *Carriage) GetSid6() string {
+	if x != nil {
+		return x.Sid6
+	}
+	return ""
+}
+
+func (x *Carriage) GetCoreLink() string {
+	if x != nil {
+		return x.CoreLink
+	}
+	return ""
+}
+
+func (x *Carriage) GetTable() string {
+	if x != nil {
+		return x.Table
 	}
 	return ""
 }
@@ -1099,13 +1225,27 @@ type Neighbor struct {
 	Netns   string                 `protobuf:"bytes,4,opt,name=netns,proto3" json:"netns,omitempty"` // where the session runs; "": the daemon's own
 	State   string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"` // idle, connect, active, opensent, openconfirm, established;
 	// deleted: by another client; pending: it waits for its interface
-	SinceUnix     int64      `protobuf:"varint,6,opt,name=since_unix,json=sinceUnix,proto3" json:"since_unix,omitempty"` // established: since when
-	Reason        string     `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`                         // why there is no session, where that is known
-	Vrf           string     `protobuf:"bytes,16,opt,name=vrf,proto3" json:"vrf,omitempty"`                              // of ListNeighbors alone
-	Origin        string     `protobuf:"bytes,17,opt,name=origin,proto3" json:"origin,omitempty"`                        // configuration, dynamic (a peer group let it in), another client
-	Removed       []*Removed `protobuf:"bytes,18,rep,name=removed,proto3" json:"removed,omitempty"`                      // what was taken out of what the neighbour said, ordered by reason
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	SinceUnix            int64         `protobuf:"varint,6,opt,name=since_unix,json=sinceUnix,proto3" json:"since_unix,omitempty"`          // established: since when
+	Reason               string        `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`                                  // why there is no session, where that is known
+	DownUnix             int64         `protobuf:"varint,8,opt,name=down_unix,json=downUnix,proto3" json:"down_unix,omitempty"`             // not established: since when
+	Stopped              bool          `protobuf:"varint,9,opt,name=stopped,proto3" json:"stopped,omitempty"`                               // somebody wants no session: the configuration, a client, a limit of prefixes
+	Draining             bool          `protobuf:"varint,10,opt,name=draining,proto3" json:"draining,omitempty"`                            // graceful shutdown is under way (RFC 8326)
+	Established          uint32        `protobuf:"varint,11,opt,name=established,proto3" json:"established,omitempty"`                      // how often a session has come up
+	LocalAddress         string        `protobuf:"bytes,12,opt,name=local_address,json=localAddress,proto3" json:"local_address,omitempty"` // our end of the session; "": it is not known
+	Families             []string      `protobuf:"bytes,13,rep,name=families,proto3" json:"families,omitempty"`                             // of a session that is up
+	Interface            string        `protobuf:"bytes,14,opt,name=interface,proto3" json:"interface,omitempty"`                           // of a neighbour by its link-local address; "": it is none such
+	Vrf                  string        `protobuf:"bytes,16,opt,name=vrf,proto3" json:"vrf,omitempty"`                                       // of ListNeighbors alone
+	Origin               string        `protobuf:"bytes,17,opt,name=origin,proto3" json:"origin,omitempty"`                                 // configuration, dynamic (a peer group let it in), another client
+	Removed              []*Removed    `protobuf:"bytes,18,rep,name=removed,proto3" json:"removed,omitempty"`                               // what was taken out of what the neighbour said, ordered by reason
+	Received             uint32        `protobuf:"varint,19,opt,name=received,proto3" json:"received,omitempty"`                            // prefixes that it has announced, and that are held
+	Accepted             *uint32       `protobuf:"varint,20,opt,name=accepted,proto3,oneof" json:"accepted,omitempty"`                      // its paths in BGP's table; only with ListNeighborsRequest.count
+	Advertised           *uint32       `protobuf:"varint,21,opt,name=advertised,proto3,oneof" json:"advertised,omitempty"`                  // prefixes that it is told of; likewise
+	MessagesReceived     *Messages     `protobuf:"bytes,22,opt,name=messages_received,json=messagesReceived,proto3" json:"messages_received,omitempty"`
+	MessagesSent         *Messages     `protobuf:"bytes,23,opt,name=messages_sent,json=messagesSent,proto3" json:"messages_sent,omitempty"`
+	NotificationReceived *Notification `protobuf:"bytes,24,opt,name=notification_received,json=notificationReceived,proto3" json:"notification_received,omitempty"` // the last one
+	NotificationSent     *Notification `protobuf:"bytes,25,opt,name=notification_sent,json=notificationSent,proto3" json:"notification_sent,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Neighbor) Reset() {
@@ -1187,6 +1327,55 @@ func (x *Neighbor) GetReason() string {
 	return ""
 }
 
+func (x *Neighbor) GetDownUnix() int64 {
+	if x != nil {
+		return x.DownUnix
+	}
+	return 0
+}
+
+func (x *Neighbor) GetStopped() bool {
+	if x != nil {
+		return x.Stopped
+	}
+	return false
+}
+
+func (x *Neighbor) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
+}
+
+func (x *Neighbor) GetEstablished() uint32 {
+	if x != nil {
+		return x.Established
+	}
+	return 0
+}
+
+func (x *Neighbor) GetLocalAddress() string {
+	if x != nil {
+		return x.LocalAddress
+	}
+	return ""
+}
+
+func (x *Neighbor) GetFamilies() []string {
+	if x != nil {
+		return x.Families
+	}
+	return nil
+}
+
+func (x *Neighbor) GetInterface() string {
+	if x != nil {
+		return x.Interface
+	}
+	return ""
+}
+
 func (x *Neighbor) GetVrf() string {
 	if x != nil {
 		return x.Vrf
@@ -1208,6 +1397,209 @@ func (x *Neighbor) GetRemoved() []*Removed {
 	return nil
 }
 
+func (x *Neighbor) GetReceived() uint32 {
+	if x != nil {
+		return x.Received
+	}
+	return 0
+}
+
+func (x *Neighbor) GetAccepted() uint32 {
+	if x != nil && x.Accepted != nil {
+		return *x.Accepted
+	}
+	return 0
+}
+
+func (x *Neighbor) GetAdvertised() uint32 {
+	if x != nil && x.Advertised != nil {
+		return *x.Advertised
+	}
+	return 0
+}
+
+func (x *Neighbor) GetMessagesReceived() *Messages {
+	if x != nil {
+		return x.MessagesReceived
+	}
+	return nil
+}
+
+func (x *Neighbor) GetMessagesSent() *Messages {
+	if x != nil {
+		return x.MessagesSent
+	}
+	return nil
+}
+
+func (x *Neighbor) GetNotificationReceived() *Notification {
+	if x != nil {
+		return x.NotificationReceived
+	}
+	return nil
+}
+
+func (x *Neighbor) GetNotificationSent() *Notification {
+	if x != nil {
+		return x.NotificationSent
+	}
+	return nil
+}
+
+// Messages of a session in one direction, over all its connections.
+type Messages struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Total         uint64                 `protobuf:"varint,1,opt,name=total,proto3" json:"total,omitempty"`
+	Open          uint64                 `protobuf:"varint,2,opt,name=open,proto3" json:"open,omitempty"`
+	Update        uint64                 `protobuf:"varint,3,opt,name=update,proto3" json:"update,omitempty"`
+	Notification  uint64                 `protobuf:"varint,4,opt,name=notification,proto3" json:"notification,omitempty"`
+	Keepalive     uint64                 `protobuf:"varint,5,opt,name=keepalive,proto3" json:"keepalive,omitempty"`
+	Refresh       uint64                 `protobuf:"varint,6,opt,name=refresh,proto3" json:"refresh,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Messages) Reset() {
+	*x = Messages{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Messages) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Messages) ProtoMessage() {}
+
+func (x *Messages) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Messages.ProtoReflect.Descriptor instead.
+func (*Messages) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Messages) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *Messages) GetOpen() uint64 {
+	if x != nil {
+		return x.Open
+	}
+	return 0
+}
+
+func (x *Messages) GetUpdate() uint64 {
+	if x != nil {
+		return x.Update
+	}
+	return 0
+}
+
+func (x *Messages) GetNotification() uint64 {
+	if x != nil {
+		return x.Notification
+	}
+	return 0
+}
+
+func (x *Messages) GetKeepalive() uint64 {
+	if x != nil {
+		return x.Keepalive
+	}
+	return 0
+}
+
+func (x *Messages) GetRefresh() uint64 {
+	if x != nil {
+		return x.Refresh
+	}
+	return 0
+}
+
+// A NOTIFICATION of a session (RFC 4271, 4.5).
+type Notification struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          uint32                 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
+	Subcode       uint32                 `protobuf:"varint,2,opt,name=subcode,proto3" json:"subcode,omitempty"`
+	Text          string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"` // in words, with what the other side wrote (RFC 9003)
+	TimeUnix      int64                  `protobuf:"varint,4,opt,name=time_unix,json=timeUnix,proto3" json:"time_unix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Notification) Reset() {
+	*x = Notification{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Notification) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Notification) ProtoMessage() {}
+
+func (x *Notification) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Notification.ProtoReflect.Descriptor instead.
+func (*Notification) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Notification) GetCode() uint32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *Notification) GetSubcode() uint32 {
+	if x != nil {
+		return x.Subcode
+	}
+	return 0
+}
+
+func (x *Notification) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Notification) GetTimeUnix() int64 {
+	if x != nil {
+		return x.TimeUnix
+	}
+	return 0
+}
+
 // How much was taken out of what a neighbour said, and why.
 type Removed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1219,7 +1611,7 @@ type Removed struct {
 
 func (x *Removed) Reset() {
 	*x = Removed{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1231,7 +1623,7 @@ func (x *Removed) String() string {
 func (*Removed) ProtoMessage() {}
 
 func (x *Removed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1244,7 +1636,7 @@ func (x *Removed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Removed.ProtoReflect.Descriptor instead.
 func (*Removed) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{16}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Removed) GetReason() string {
@@ -1262,16 +1654,19 @@ func (x *Removed) GetCount() uint64 {
 }
 
 type ListNeighborsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`   // "": every VRF
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"` // an address, the alias of one in a namespace, or an interface; "": all
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Vrf   string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`   // "": every VRF
+	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"` // an address, the alias of one in a namespace, or an interface; "": all
+	// Count what is accepted and advertised too. That takes BGP the longer, the more routes
+	// there are; what is not counted within a second is left out, unless name says which one.
+	Count         bool `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListNeighborsRequest) Reset() {
 	*x = ListNeighborsRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1283,7 +1678,7 @@ func (x *ListNeighborsRequest) String() string {
 func (*ListNeighborsRequest) ProtoMessage() {}
 
 func (x *ListNeighborsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1296,7 +1691,7 @@ func (x *ListNeighborsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighborsRequest.ProtoReflect.Descriptor instead.
 func (*ListNeighborsRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{17}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListNeighborsRequest) GetVrf() string {
@@ -1313,6 +1708,13 @@ func (x *ListNeighborsRequest) GetName() string {
 	return ""
 }
 
+func (x *ListNeighborsRequest) GetCount() bool {
+	if x != nil {
+		return x.Count
+	}
+	return false
+}
+
 type ListNeighborsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Neighbors     []*Neighbor            `protobuf:"bytes,1,rep,name=neighbors,proto3" json:"neighbors,omitempty"`
@@ -1322,7 +1724,7 @@ type ListNeighborsResponse struct {
 
 func (x *ListNeighborsResponse) Reset() {
 	*x = ListNeighborsResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1334,7 +1736,7 @@ func (x *ListNeighborsResponse) String() string {
 func (*ListNeighborsResponse) ProtoMessage() {}
 
 func (x *ListNeighborsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1347,7 +1749,7 @@ func (x *ListNeighborsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighborsResponse.ProtoReflect.Descriptor instead.
 func (*ListNeighborsResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{18}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListNeighborsResponse) GetNeighbors() []*Neighbor {
@@ -1355,6 +1757,846 @@ func (x *ListNeighborsResponse) GetNeighbors() []*Neighbor {
 		return x.Neighbors
 	}
 	return nil
+}
+
+type WatchNeighborsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`   // "": every VRF
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"` // as in ListNeighborsRequest
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchNeighborsRequest) Reset() {
+	*x = WatchNeighborsRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchNeighborsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchNeighborsRequest) ProtoMessage() {}
+
+func (x *WatchNeighborsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchNeighborsRequest.ProtoReflect.Descriptor instead.
+func (*WatchNeighborsRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *WatchNeighborsRequest) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *WatchNeighborsRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type WatchNeighborsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TimeUnixNano  int64                  `protobuf:"varint,1,opt,name=time_unix_nano,json=timeUnixNano,proto3" json:"time_unix_nano,omitempty"`
+	Neighbor      *Neighbor              `protobuf:"bytes,2,opt,name=neighbor,proto3" json:"neighbor,omitempty"`
+	Was           string                 `protobuf:"bytes,3,opt,name=was,proto3" json:"was,omitempty"`    // the state before; "" in the first message
+	Gone          bool                   `protobuf:"varint,4,opt,name=gone,proto3" json:"gone,omitempty"` // it is no neighbour any more; of neighbor its names count
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchNeighborsResponse) Reset() {
+	*x = WatchNeighborsResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchNeighborsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchNeighborsResponse) ProtoMessage() {}
+
+func (x *WatchNeighborsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchNeighborsResponse.ProtoReflect.Descriptor instead.
+func (*WatchNeighborsResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *WatchNeighborsResponse) GetTimeUnixNano() int64 {
+	if x != nil {
+		return x.TimeUnixNano
+	}
+	return 0
+}
+
+func (x *WatchNeighborsResponse) GetNeighbor() *Neighbor {
+	if x != nil {
+		return x.Neighbor
+	}
+	return nil
+}
+
+func (x *WatchNeighborsResponse) GetWas() string {
+	if x != nil {
+		return x.Was
+	}
+	return ""
+}
+
+func (x *WatchNeighborsResponse) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
+type ListNeighborRoutesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`              // a neighbour: an address, the alias of one in a namespace, or an interface
+	Vrf           string                 `protobuf:"bytes,2,opt,name=vrf,proto3" json:"vrf,omitempty"`                // "": whichever it is in
+	Advertised    bool                   `protobuf:"varint,3,opt,name=advertised,proto3" json:"advertised,omitempty"` // what it is told; else what it sent
+	Prefix        string                 `protobuf:"bytes,4,opt,name=prefix,proto3" json:"prefix,omitempty"`          // only this prefix and those inside it; "": all
+	Exact         bool                   `protobuf:"varint,5,opt,name=exact,proto3" json:"exact,omitempty"`           // of prefix: only itself
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListNeighborRoutesRequest) Reset() {
+	*x = ListNeighborRoutesRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNeighborRoutesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNeighborRoutesRequest) ProtoMessage() {}
+
+func (x *ListNeighborRoutesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNeighborRoutesRequest.ProtoReflect.Descriptor instead.
+func (*ListNeighborRoutesRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ListNeighborRoutesRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ListNeighborRoutesRequest) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *ListNeighborRoutesRequest) GetAdvertised() bool {
+	if x != nil {
+		return x.Advertised
+	}
+	return false
+}
+
+func (x *ListNeighborRoutesRequest) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *ListNeighborRoutesRequest) GetExact() bool {
+	if x != nil {
+		return x.Exact
+	}
+	return false
+}
+
+type NeighborRoute struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Prefix           string                 `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"` // of a family without prefixes: the route in words
+	Family           string                 `protobuf:"bytes,2,opt,name=family,proto3" json:"family,omitempty"` // ipv4-unicast, l3vpn-ipv4-unicast, ...
+	Rd               string                 `protobuf:"bytes,3,opt,name=rd,proto3" json:"rd,omitempty"`         // of a VPN route
+	Nexthops         []string               `protobuf:"bytes,4,rep,name=nexthops,proto3" json:"nexthops,omitempty"`
+	AsPath           []uint32               `protobuf:"varint,5,rep,packed,name=as_path,json=asPath,proto3" json:"as_path,omitempty"`
+	LocalPref        uint32                 `protobuf:"varint,6,opt,name=local_pref,json=localPref,proto3" json:"local_pref,omitempty"`
+	Med              uint32                 `protobuf:"varint,7,opt,name=med,proto3" json:"med,omitempty"`
+	Communities      []string               `protobuf:"bytes,8,rep,name=communities,proto3" json:"communities,omitempty"`
+	LargeCommunities []string               `protobuf:"bytes,9,rep,name=large_communities,json=largeCommunities,proto3" json:"large_communities,omitempty"`
+	Label            uint32                 `protobuf:"varint,10,opt,name=label,proto3" json:"label,omitempty"`
+	Terms            string                 `protobuf:"bytes,11,opt,name=terms,proto3" json:"terms,omitempty"`        // nexthop, AS path and what else there is, in a line
+	Accepted         bool                   `protobuf:"varint,12,opt,name=accepted,proto3" json:"accepted,omitempty"` // of what the neighbour sent: it is in BGP's table
+	Reason           string                 `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`      // else why it is not, where that is known
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *NeighborRoute) Reset() {
+	*x = NeighborRoute{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NeighborRoute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NeighborRoute) ProtoMessage() {}
+
+func (x *NeighborRoute) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NeighborRoute.ProtoReflect.Descriptor instead.
+func (*NeighborRoute) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *NeighborRoute) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *NeighborRoute) GetFamily() string {
+	if x != nil {
+		return x.Family
+	}
+	return ""
+}
+
+func (x *NeighborRoute) GetRd() string {
+	if x != nil {
+		return x.Rd
+	}
+	return ""
+}
+
+func (x *NeighborRoute) GetNexthops() []string {
+	if x != nil {
+		return x.Nexthops
+	}
+	return nil
+}
+
+func (x *NeighborRoute) GetAsPath() []uint32 {
+	if x != nil {
+		return x.AsPath
+	}
+	return nil
+}
+
+func (x *NeighborRoute) GetLocalPref() uint32 {
+	if x != nil {
+		return x.LocalPref
+	}
+	return 0
+}
+
+func (x *NeighborRoute) GetMed() uint32 {
+	if x != nil {
+		return x.Med
+	}
+	return 0
+}
+
+func (x *NeighborRoute) GetCommunities() []string {
+	if x != nil {
+		return x.Communities
+	}
+	return nil
+}
+
+func (x *NeighborRoute) GetLargeCommunities() []string {
+	if x != nil {
+		return x.LargeCommunities
+	}
+	return nil
+}
+
+func (x *NeighborRoute) GetLabel() uint32 {
+	if x != nil {
+		return x.Label
+	}
+	return 0
+}
+
+func (x *NeighborRoute) GetTerms() string {
+	if x != nil {
+		return x.Terms
+	}
+	return ""
+}
+
+func (x *NeighborRoute) GetAccepted() bool {
+	if x != nil {
+		return x.Accepted
+	}
+	return false
+}
+
+func (x *NeighborRoute) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type ResetNeighborRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // as in ListNeighborRoutesRequest
+	Vrf           string                 `protobuf:"bytes,2,opt,name=vrf,proto3" json:"vrf,omitempty"`
+	Soft          Soft                   `protobuf:"varint,3,opt,name=soft,proto3,enum=vrfredist.v1.Soft" json:"soft,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"` // told to the neighbour (RFC 9003); at most 128 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetNeighborRequest) Reset() {
+	*x = ResetNeighborRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetNeighborRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetNeighborRequest) ProtoMessage() {}
+
+func (x *ResetNeighborRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetNeighborRequest.ProtoReflect.Descriptor instead.
+func (*ResetNeighborRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ResetNeighborRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ResetNeighborRequest) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *ResetNeighborRequest) GetSoft() Soft {
+	if x != nil {
+		return x.Soft
+	}
+	return Soft_SOFT_UNSPECIFIED
+}
+
+func (x *ResetNeighborRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type ResetNeighborResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Neighbor      *Neighbor              `protobuf:"bytes,1,opt,name=neighbor,proto3" json:"neighbor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetNeighborResponse) Reset() {
+	*x = ResetNeighborResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetNeighborResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetNeighborResponse) ProtoMessage() {}
+
+func (x *ResetNeighborResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetNeighborResponse.ProtoReflect.Descriptor instead.
+func (*ResetNeighborResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ResetNeighborResponse) GetNeighbor() *Neighbor {
+	if x != nil {
+		return x.Neighbor
+	}
+	return nil
+}
+
+type DisableNeighborRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Vrf           string                 `protobuf:"bytes,2,opt,name=vrf,proto3" json:"vrf,omitempty"`
+	Graceful      bool                   `protobuf:"varint,3,opt,name=graceful,proto3" json:"graceful,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`                               // told to the neighbour (RFC 9003), and shown; at most 128 bytes
+	WaitSeconds   uint32                 `protobuf:"varint,5,opt,name=wait_seconds,json=waitSeconds,proto3" json:"wait_seconds,omitempty"` // graceful: until the session ends; 0: 60
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisableNeighborRequest) Reset() {
+	*x = DisableNeighborRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisableNeighborRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisableNeighborRequest) ProtoMessage() {}
+
+func (x *DisableNeighborRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisableNeighborRequest.ProtoReflect.Descriptor instead.
+func (*DisableNeighborRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *DisableNeighborRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DisableNeighborRequest) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *DisableNeighborRequest) GetGraceful() bool {
+	if x != nil {
+		return x.Graceful
+	}
+	return false
+}
+
+func (x *DisableNeighborRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DisableNeighborRequest) GetWaitSeconds() uint32 {
+	if x != nil {
+		return x.WaitSeconds
+	}
+	return 0
+}
+
+type DisableNeighborResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Neighbor      *Neighbor              `protobuf:"bytes,1,opt,name=neighbor,proto3" json:"neighbor,omitempty"`
+	DownUnix      int64                  `protobuf:"varint,2,opt,name=down_unix,json=downUnix,proto3" json:"down_unix,omitempty"` // graceful: when the session ends
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisableNeighborResponse) Reset() {
+	*x = DisableNeighborResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisableNeighborResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisableNeighborResponse) ProtoMessage() {}
+
+func (x *DisableNeighborResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisableNeighborResponse.ProtoReflect.Descriptor instead.
+func (*DisableNeighborResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *DisableNeighborResponse) GetNeighbor() *Neighbor {
+	if x != nil {
+		return x.Neighbor
+	}
+	return nil
+}
+
+func (x *DisableNeighborResponse) GetDownUnix() int64 {
+	if x != nil {
+		return x.DownUnix
+	}
+	return 0
+}
+
+type EnableNeighborRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Vrf           string                 `protobuf:"bytes,2,opt,name=vrf,proto3" json:"vrf,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnableNeighborRequest) Reset() {
+	*x = EnableNeighborRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnableNeighborRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnableNeighborRequest) ProtoMessage() {}
+
+func (x *EnableNeighborRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnableNeighborRequest.ProtoReflect.Descriptor instead.
+func (*EnableNeighborRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *EnableNeighborRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *EnableNeighborRequest) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+type EnableNeighborResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Neighbor      *Neighbor              `protobuf:"bytes,1,opt,name=neighbor,proto3" json:"neighbor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnableNeighborResponse) Reset() {
+	*x = EnableNeighborResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnableNeighborResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnableNeighborResponse) ProtoMessage() {}
+
+func (x *EnableNeighborResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnableNeighborResponse.ProtoReflect.Descriptor instead.
+func (*EnableNeighborResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *EnableNeighborResponse) GetNeighbor() *Neighbor {
+	if x != nil {
+		return x.Neighbor
+	}
+	return nil
+}
+
+type GetLogLevelRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetLogLevelRequest) Reset() {
+	*x = GetLogLevelRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetLogLevelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetLogLevelRequest) ProtoMessage() {}
+
+func (x *GetLogLevelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetLogLevelRequest.ProtoReflect.Descriptor instead.
+func (*GetLogLevelRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{31}
+}
+
+type GetLogLevelResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Level         string                 `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetLogLevelResponse) Reset() {
+	*x = GetLogLevelResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetLogLevelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetLogLevelResponse) ProtoMessage() {}
+
+func (x *GetLogLevelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetLogLevelResponse.ProtoReflect.Descriptor instead.
+func (*GetLogLevelResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *GetLogLevelResponse) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+type SetLogLevelRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Level         string                 `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLogLevelRequest) Reset() {
+	*x = SetLogLevelRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLogLevelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLogLevelRequest) ProtoMessage() {}
+
+func (x *SetLogLevelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLogLevelRequest.ProtoReflect.Descriptor instead.
+func (*SetLogLevelRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *SetLogLevelRequest) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+type SetLogLevelResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Was           string                 `protobuf:"bytes,1,opt,name=was,proto3" json:"was,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLogLevelResponse) Reset() {
+	*x = SetLogLevelResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLogLevelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLogLevelResponse) ProtoMessage() {}
+
+func (x *SetLogLevelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLogLevelResponse.ProtoReflect.Descriptor instead.
+func (*SetLogLevelResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *SetLogLevelResponse) GetWas() string {
+	if x != nil {
+		return x.Was
+	}
+	return ""
 }
 
 type Counts struct {
@@ -1375,7 +2617,7 @@ type Counts struct {
 
 func (x *Counts) Reset() {
 	*x = Counts{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1387,7 +2629,7 @@ func (x *Counts) String() string {
 func (*Counts) ProtoMessage() {}
 
 func (x *Counts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1400,7 +2642,7 @@ func (x *Counts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counts.ProtoReflect.Descriptor instead.
 func (*Counts) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{19}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Counts) GetPaths() uint32 {
@@ -1479,14 +2721,14 @@ type ListRoutesRequest struct {
 	Direction     Direction              `protobuf:"varint,2,opt,name=direction,proto3,enum=vrfredist.v1.Direction" json:"direction,omitempty"` // must be given
 	Prefix        string                 `protobuf:"bytes,3,opt,name=prefix,proto3" json:"prefix,omitempty"`                                    // only this prefix and those inside it; "": all
 	Exact         bool                   `protobuf:"varint,4,opt,name=exact,proto3" json:"exact,omitempty"`                                     // of prefix: only itself
-	States        []string               `protobuf:"bytes,5,rep,name=states,proto3" json:"states,omitempty"`                                    // only routes in one of them; none: all
+	States        []string               `protobuf:"bytes,5,rep,name=states,proto3" json:"states,omitempty"`                                    // only routes in one of them; none: all. "installed" of an import means announced
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListRoutesRequest) Reset() {
 	*x = ListRoutesRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1498,7 +2740,7 @@ func (x *ListRoutesRequest) String() string {
 func (*ListRoutesRequest) ProtoMessage() {}
 
 func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1511,7 +2753,7 @@ func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutesRequest.ProtoReflect.Descriptor instead.
 func (*ListRoutesRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{20}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListRoutesRequest) GetVrf() string {
@@ -1552,8 +2794,8 @@ func (x *ListRoutesRequest) GetStates() []string {
 type Route struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Prefix   string                 `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
-	State    string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`   // installed, filtered, unresolved, conflict, over-quota, over-limit, failed, stale
-	Reason   string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"` // one sentence, where the state is not installed
+	State    string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`   // installed, filtered, unresolved, conflict, over-quota, over-limit, failed, stale; of an import announced, filtered
+	Reason   string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"` // one sentence, where the state is neither installed nor announced
 	Hops     []*Hop                 `protobuf:"bytes,4,rep,name=hops,proto3" json:"hops,omitempty"`
 	Metric   uint32                 `protobuf:"varint,5,opt,name=metric,proto3" json:"metric,omitempty"`
 	Protocol string                 `protobuf:"bytes,6,opt,name=protocol,proto3" json:"protocol,omitempty"` // import: the kernel route's, as `ip route` names it
@@ -1578,7 +2820,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1590,7 +2832,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1603,7 +2845,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{21}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Route) GetPrefix() string {
@@ -1758,7 +3000,7 @@ type Backup struct {
 
 func (x *Backup) Reset() {
 	*x = Backup{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1770,7 +3012,7 @@ func (x *Backup) String() string {
 func (*Backup) ProtoMessage() {}
 
 func (x *Backup) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1783,7 +3025,7 @@ func (x *Backup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Backup.ProtoReflect.Descriptor instead.
 func (*Backup) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{22}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Backup) GetNexthops() []string {
@@ -1819,7 +3061,7 @@ type Hop struct {
 
 func (x *Hop) Reset() {
 	*x = Hop{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +3073,7 @@ func (x *Hop) String() string {
 func (*Hop) ProtoMessage() {}
 
 func (x *Hop) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +3086,7 @@ func (x *Hop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hop.ProtoReflect.Descriptor instead.
 func (*Hop) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{23}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Hop) GetGateway() string {
@@ -1878,18 +3120,20 @@ func (x *Hop) GetEncap() *Encap {
 // What packets are put into, and the PE that they are sent to.
 type Encap struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // vxlan
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // vxlan, mpls, srv6
 	Vni           uint32                 `protobuf:"varint,2,opt,name=vni,proto3" json:"vni,omitempty"`
 	Pe            string                 `protobuf:"bytes,3,opt,name=pe,proto3" json:"pe,omitempty"`                                // its address in the core; "": not to be told
 	RouterMac     string                 `protobuf:"bytes,4,opt,name=router_mac,json=routerMac,proto3" json:"router_mac,omitempty"` // the PE's router's; "": not to be told
 	Text          string                 `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`                            // all of it: "vxlan 100 to 10.255.0.2, 02:00:00:00:02:01"
+	Labels        []uint32               `protobuf:"varint,6,rep,packed,name=labels,proto3" json:"labels,omitempty"`                // of MPLS, the outermost first; none: not to be told
+	Sid           string                 `protobuf:"bytes,7,opt,name=sid,proto3" json:"sid,omitempty"`                              // of SRv6; "": not to be told
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Encap) Reset() {
 	*x = Encap{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1901,7 +3145,7 @@ func (x *Encap) String() string {
 func (*Encap) ProtoMessage() {}
 
 func (x *Encap) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1914,7 +3158,7 @@ func (x *Encap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Encap.ProtoReflect.Descriptor instead.
 func (*Encap) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{24}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Encap) GetKind() string {
@@ -1952,6 +3196,20 @@ func (x *Encap) GetText() string {
 	return ""
 }
 
+func (x *Encap) GetLabels() []uint32 {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *Encap) GetSid() string {
+	if x != nil {
+		return x.Sid
+	}
+	return ""
+}
+
 type ReloadRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	ConfirmSeconds uint32                 `protobuf:"varint,1,opt,name=confirm_seconds,json=confirmSeconds,proto3" json:"confirm_seconds,omitempty"` // 0: what is applied stays
@@ -1961,7 +3219,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1973,7 +3231,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1986,7 +3244,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{25}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ReloadRequest) GetConfirmSeconds() uint32 {
@@ -2006,7 +3264,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2018,7 +3276,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2031,7 +3289,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{26}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ReloadResponse) GetChanges() []string {
@@ -2056,7 +3314,7 @@ type ConfirmRequest struct {
 
 func (x *ConfirmRequest) Reset() {
 	*x = ConfirmRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2068,7 +3326,7 @@ func (x *ConfirmRequest) String() string {
 func (*ConfirmRequest) ProtoMessage() {}
 
 func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2081,7 +3339,7 @@ func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{27}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{43}
 }
 
 type ConfirmResponse struct {
@@ -2092,7 +3350,7 @@ type ConfirmResponse struct {
 
 func (x *ConfirmResponse) Reset() {
 	*x = ConfirmResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2104,7 +3362,7 @@ func (x *ConfirmResponse) String() string {
 func (*ConfirmResponse) ProtoMessage() {}
 
 func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2117,7 +3375,7 @@ func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{28}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{44}
 }
 
 // A reload that was not confirmed.
@@ -2132,7 +3390,7 @@ type Unconfirmed struct {
 
 func (x *Unconfirmed) Reset() {
 	*x = Unconfirmed{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2144,7 +3402,7 @@ func (x *Unconfirmed) String() string {
 func (*Unconfirmed) ProtoMessage() {}
 
 func (x *Unconfirmed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2157,7 +3415,7 @@ func (x *Unconfirmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unconfirmed.ProtoReflect.Descriptor instead.
 func (*Unconfirmed) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{29}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Unconfirmed) GetRollbackUnix() int64 {
@@ -2183,7 +3441,7 @@ func (x *Unconfirmed) GetText() string {
 
 type PlanRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	File          string                 `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`       // its name, for messages; the extension says the format
+	File          string                 `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`       // its name, for messages
 	Content       []byte                 `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"` // of the file
 	Vrf           string                 `protobuf:"bytes,3,opt,name=vrf,proto3" json:"vrf,omitempty"`         // the routes of this VRF alone; "": of all
 	Lines         int32                  `protobuf:"varint,4,opt,name=lines,proto3" json:"lines,omitempty"`    // at most so many routes of a VRF are listed; 0: none, -1: all
@@ -2193,7 +3451,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2205,7 +3463,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2218,7 +3476,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{30}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *PlanRequest) GetFile() string {
@@ -2270,7 +3528,7 @@ type PlanItem struct {
 
 func (x *PlanItem) Reset() {
 	*x = PlanItem{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2282,7 +3540,7 @@ func (x *PlanItem) String() string {
 func (*PlanItem) ProtoMessage() {}
 
 func (x *PlanItem) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2295,7 +3553,7 @@ func (x *PlanItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanItem.ProtoReflect.Descriptor instead.
 func (*PlanItem) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{31}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PlanItem) GetKind() string {
@@ -2390,7 +3648,7 @@ type PlanCounts struct {
 
 func (x *PlanCounts) Reset() {
 	*x = PlanCounts{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2402,7 +3660,7 @@ func (x *PlanCounts) String() string {
 func (*PlanCounts) ProtoMessage() {}
 
 func (x *PlanCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2415,7 +3673,7 @@ func (x *PlanCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanCounts.ProtoReflect.Descriptor instead.
 func (*PlanCounts) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{32}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *PlanCounts) GetAdded() uint32 {
@@ -2525,7 +3783,7 @@ type ResyncRequest struct {
 
 func (x *ResyncRequest) Reset() {
 	*x = ResyncRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2537,7 +3795,7 @@ func (x *ResyncRequest) String() string {
 func (*ResyncRequest) ProtoMessage() {}
 
 func (x *ResyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2550,7 +3808,7 @@ func (x *ResyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResyncRequest.ProtoReflect.Descriptor instead.
 func (*ResyncRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{33}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ResyncRequest) GetVrf() string {
@@ -2570,7 +3828,7 @@ type ResyncResponse struct {
 
 func (x *ResyncResponse) Reset() {
 	*x = ResyncResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2582,7 +3840,7 @@ func (x *ResyncResponse) String() string {
 func (*ResyncResponse) ProtoMessage() {}
 
 func (x *ResyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2595,7 +3853,7 @@ func (x *ResyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResyncResponse.ProtoReflect.Descriptor instead.
 func (*ResyncResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{34}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ResyncResponse) GetRepairs() []*Repair {
@@ -2630,7 +3888,7 @@ type Repair struct {
 
 func (x *Repair) Reset() {
 	*x = Repair{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2642,7 +3900,7 @@ func (x *Repair) String() string {
 func (*Repair) ProtoMessage() {}
 
 func (x *Repair) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2655,7 +3913,7 @@ func (x *Repair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Repair.ProtoReflect.Descriptor instead.
 func (*Repair) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{35}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Repair) GetVrf() string {
@@ -2738,7 +3996,7 @@ type ExplainRouteRequest struct {
 
 func (x *ExplainRouteRequest) Reset() {
 	*x = ExplainRouteRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2750,7 +4008,7 @@ func (x *ExplainRouteRequest) String() string {
 func (*ExplainRouteRequest) ProtoMessage() {}
 
 func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2763,7 +4021,7 @@ func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRouteRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{36}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ExplainRouteRequest) GetVrf() string {
@@ -2794,7 +4052,7 @@ type ExplainRouteResponse struct {
 
 func (x *ExplainRouteResponse) Reset() {
 	*x = ExplainRouteResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2806,7 +4064,7 @@ func (x *ExplainRouteResponse) String() string {
 func (*ExplainRouteResponse) ProtoMessage() {}
 
 func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2819,7 +4077,7 @@ func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteResponse.ProtoReflect.Descriptor instead.
 func (*ExplainRouteResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{37}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ExplainRouteResponse) GetVrf() string {
@@ -2875,7 +4133,7 @@ type Walk struct {
 
 func (x *Walk) Reset() {
 	*x = Walk{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2887,7 +4145,7 @@ func (x *Walk) String() string {
 func (*Walk) ProtoMessage() {}
 
 func (x *Walk) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2900,7 +4158,7 @@ func (x *Walk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Walk.ProtoReflect.Descriptor instead.
 func (*Walk) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{38}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Walk) GetSteps() []*Step {
@@ -2936,7 +4194,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2948,7 +4206,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2961,7 +4219,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{39}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Step) GetName() string {
@@ -3003,7 +4261,7 @@ type WatchVrfsRequest struct {
 
 func (x *WatchVrfsRequest) Reset() {
 	*x = WatchVrfsRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3015,7 +4273,7 @@ func (x *WatchVrfsRequest) String() string {
 func (*WatchVrfsRequest) ProtoMessage() {}
 
 func (x *WatchVrfsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3028,7 +4286,7 @@ func (x *WatchVrfsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVrfsRequest.ProtoReflect.Descriptor instead.
 func (*WatchVrfsRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{40}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *WatchVrfsRequest) GetVrf() string {
@@ -3056,7 +4314,7 @@ type WatchVrfsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TimeUnixNano  int64                  `protobuf:"varint,1,opt,name=time_unix_nano,json=timeUnixNano,proto3" json:"time_unix_nano,omitempty"`
 	Vrf           *Vrf                   `protobuf:"bytes,2,opt,name=vrf,proto3" json:"vrf,omitempty"`
-	Changed       bool                   `protobuf:"varint,3,opt,name=changed,proto3" json:"changed,omitempty"`        // its state or reason is new; true of the first message about a VRF
+	Changed       bool                   `protobuf:"varint,3,opt,name=changed,proto3" json:"changed,omitempty"`        // its state or reason is new, or how its sessions fare; true of the first message about a VRF
 	Gone          bool                   `protobuf:"varint,4,opt,name=gone,proto3" json:"gone,omitempty"`              // it does not run any more; of vrf the name counts
 	Was           string                 `protobuf:"bytes,5,opt,name=was,proto3" json:"was,omitempty"`                 // the state before; "" in the first message
 	Activity      *Activity              `protobuf:"bytes,6,opt,name=activity,proto3" json:"activity,omitempty"`       // since the last message about this VRF; none: nothing was done
@@ -3069,7 +4327,7 @@ type WatchVrfsResponse struct {
 
 func (x *WatchVrfsResponse) Reset() {
 	*x = WatchVrfsResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3081,7 +4339,7 @@ func (x *WatchVrfsResponse) String() string {
 func (*WatchVrfsResponse) ProtoMessage() {}
 
 func (x *WatchVrfsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3094,7 +4352,7 @@ func (x *WatchVrfsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVrfsResponse.ProtoReflect.Descriptor instead.
 func (*WatchVrfsResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{41}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *WatchVrfsResponse) GetTimeUnixNano() int64 {
@@ -3174,7 +4432,7 @@ type RouteEvent struct {
 
 func (x *RouteEvent) Reset() {
 	*x = RouteEvent{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3186,7 +4444,7 @@ func (x *RouteEvent) String() string {
 func (*RouteEvent) ProtoMessage() {}
 
 func (x *RouteEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3199,7 +4457,7 @@ func (x *RouteEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteEvent.ProtoReflect.Descriptor instead.
 func (*RouteEvent) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{42}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *RouteEvent) GetTimeUnixNano() int64 {
@@ -3256,7 +4514,7 @@ type Activity struct {
 
 func (x *Activity) Reset() {
 	*x = Activity{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3268,7 +4526,7 @@ func (x *Activity) String() string {
 func (*Activity) ProtoMessage() {}
 
 func (x *Activity) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3281,7 +4539,7 @@ func (x *Activity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activity.ProtoReflect.Descriptor instead.
 func (*Activity) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{43}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Activity) GetAdded() uint64 {
@@ -3362,7 +4620,7 @@ type ListPoliciesRequest struct {
 
 func (x *ListPoliciesRequest) Reset() {
 	*x = ListPoliciesRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3374,7 +4632,7 @@ func (x *ListPoliciesRequest) String() string {
 func (*ListPoliciesRequest) ProtoMessage() {}
 
 func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3387,7 +4645,7 @@ func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesRequest.ProtoReflect.Descriptor instead.
 func (*ListPoliciesRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{44}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{60}
 }
 
 type ListPoliciesResponse struct {
@@ -3399,7 +4657,7 @@ type ListPoliciesResponse struct {
 
 func (x *ListPoliciesResponse) Reset() {
 	*x = ListPoliciesResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3411,7 +4669,7 @@ func (x *ListPoliciesResponse) String() string {
 func (*ListPoliciesResponse) ProtoMessage() {}
 
 func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3424,7 +4682,7 @@ func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesResponse.ProtoReflect.Descriptor instead.
 func (*ListPoliciesResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{45}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ListPoliciesResponse) GetPolicies() []*Policy {
@@ -3443,7 +4701,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3455,7 +4713,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3468,7 +4726,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{46}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *GetPolicyRequest) GetName() string {
@@ -3487,7 +4745,7 @@ type GetPolicyResponse struct {
 
 func (x *GetPolicyResponse) Reset() {
 	*x = GetPolicyResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3499,7 +4757,7 @@ func (x *GetPolicyResponse) String() string {
 func (*GetPolicyResponse) ProtoMessage() {}
 
 func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3512,7 +4770,7 @@ func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyResponse.ProtoReflect.Descriptor instead.
 func (*GetPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{47}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *GetPolicyResponse) GetPolicy() *Policy {
@@ -3533,7 +4791,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3545,7 +4803,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3558,7 +4816,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{48}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Policy) GetName() string {
@@ -3595,7 +4853,7 @@ type PolicyRule struct {
 
 func (x *PolicyRule) Reset() {
 	*x = PolicyRule{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3607,7 +4865,7 @@ func (x *PolicyRule) String() string {
 func (*PolicyRule) ProtoMessage() {}
 
 func (x *PolicyRule) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3620,7 +4878,7 @@ func (x *PolicyRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyRule.ProtoReflect.Descriptor instead.
 func (*PolicyRule) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{49}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *PolicyRule) GetTitle() string {
@@ -3671,7 +4929,7 @@ type PolicyUse struct {
 
 func (x *PolicyUse) Reset() {
 	*x = PolicyUse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3683,7 +4941,7 @@ func (x *PolicyUse) String() string {
 func (*PolicyUse) ProtoMessage() {}
 
 func (x *PolicyUse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3696,7 +4954,7 @@ func (x *PolicyUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyUse.ProtoReflect.Descriptor instead.
 func (*PolicyUse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{50}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *PolicyUse) GetVrf() string {
@@ -3720,6 +4978,238 @@ func (x *PolicyUse) GetUncounted() string {
 	return ""
 }
 
+type GetConfigRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConfigRequest) Reset() {
+	*x = GetConfigRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConfigRequest) ProtoMessage() {}
+
+func (x *GetConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConfigRequest.ProtoReflect.Descriptor instead.
+func (*GetConfigRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *GetConfigRequest) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+type GetConfigResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	File          string                 `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`
+	Sections      []*ConfigSection       `protobuf:"bytes,2,rep,name=sections,proto3" json:"sections,omitempty"` // in an order in which they are a file
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConfigResponse) Reset() {
+	*x = GetConfigResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConfigResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConfigResponse) ProtoMessage() {}
+
+func (x *GetConfigResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConfigResponse.ProtoReflect.Descriptor instead.
+func (*GetConfigResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *GetConfigResponse) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *GetConfigResponse) GetSections() []*ConfigSection {
+	if x != nil {
+		return x.Sections
+	}
+	return nil
+}
+
+type ConfigSection struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        string                 `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"` // as TOML has it: "[netlink]", "[[neighbors]]"
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`     // which one it is, by name: "neighbors[192.0.2.2].config"
+	Values        []*ConfigValue         `protobuf:"bytes,3,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfigSection) Reset() {
+	*x = ConfigSection{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfigSection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfigSection) ProtoMessage() {}
+
+func (x *ConfigSection) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfigSection.ProtoReflect.Descriptor instead.
+func (*ConfigSection) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *ConfigSection) GetHeader() string {
+	if x != nil {
+		return x.Header
+	}
+	return ""
+}
+
+func (x *ConfigSection) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ConfigSection) GetValues() []*ConfigValue {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+type ConfigValue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`    // as TOML has it; "": it is a secret
+	Source        string                 `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`  // file, run time, command line, allocated, default
+	Line          uint32                 `protobuf:"varint,4,opt,name=line,proto3" json:"line,omitempty"`     // of the file, where it is from there
+	Secret        bool                   `protobuf:"varint,5,opt,name=secret,proto3" json:"secret,omitempty"` // it is set, and not told
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfigValue) Reset() {
+	*x = ConfigValue{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfigValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfigValue) ProtoMessage() {}
+
+func (x *ConfigValue) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfigValue.ProtoReflect.Descriptor instead.
+func (*ConfigValue) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *ConfigValue) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ConfigValue) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *ConfigValue) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *ConfigValue) GetLine() uint32 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
+func (x *ConfigValue) GetSecret() bool {
+	if x != nil {
+		return x.Secret
+	}
+	return false
+}
+
 type DiagnoseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3728,7 +5218,7 @@ type DiagnoseRequest struct {
 
 func (x *DiagnoseRequest) Reset() {
 	*x = DiagnoseRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[51]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3740,7 +5230,7 @@ func (x *DiagnoseRequest) String() string {
 func (*DiagnoseRequest) ProtoMessage() {}
 
 func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[51]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3753,7 +5243,7 @@ func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseRequest.ProtoReflect.Descriptor instead.
 func (*DiagnoseRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{51}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{71}
 }
 
 type DiagnoseResponse struct {
@@ -3765,7 +5255,7 @@ type DiagnoseResponse struct {
 
 func (x *DiagnoseResponse) Reset() {
 	*x = DiagnoseResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[52]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3777,7 +5267,7 @@ func (x *DiagnoseResponse) String() string {
 func (*DiagnoseResponse) ProtoMessage() {}
 
 func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[52]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3790,7 +5280,7 @@ func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseResponse.ProtoReflect.Descriptor instead.
 func (*DiagnoseResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{52}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *DiagnoseResponse) GetFindings() []*Finding {
@@ -3814,7 +5304,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[53]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3826,7 +5316,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[53]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3839,7 +5329,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{53}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Finding) GetLevel() string {
@@ -3884,11 +5374,2480 @@ func (x *Finding) GetMend() string {
 	return ""
 }
 
+// A VRF as the configuration has it, with the keys of [vrfs.config] and of [netlink.vrfs] side by
+// side: each field is the key of the same name, which docs/CONFIGURATION.md explains, and a field
+// that is not set is a key that is not written, with its default.
+type VrfSpec struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`                                       // "default": the global routing table
+	Rd            string                 `protobuf:"bytes,2,opt,name=rd,proto3" json:"rd,omitempty"`                                           // route distinguisher: "65000:10", "192.0.2.1:10"
+	BothRtList    []string               `protobuf:"bytes,3,rep,name=both_rt_list,json=bothRtList,proto3" json:"both_rt_list,omitempty"`       // route targets: "65000:10"
+	ImportRtList  []string               `protobuf:"bytes,4,rep,name=import_rt_list,json=importRtList,proto3" json:"import_rt_list,omitempty"` // before both_rt_list, where there are some
+	ExportRtList  []string               `protobuf:"bytes,5,rep,name=export_rt_list,json=exportRtList,proto3" json:"export_rt_list,omitempty"`
+	Netns         string                 `protobuf:"bytes,6,opt,name=netns,proto3" json:"netns,omitempty"`   // a name below /run/netns, or an absolute path; "": the daemon's own
+	Device        string                 `protobuf:"bytes,7,opt,name=device,proto3" json:"device,omitempty"` // the VRF device; without netns, device and table: the one of the VRF's name
+	Table         uint32                 `protobuf:"varint,8,opt,name=table,proto3" json:"table,omitempty"`  // a plain table instead
+	Import        *ImportSpec            `protobuf:"bytes,9,opt,name=import,proto3" json:"import,omitempty"`
+	Export        *ExportSpec            `protobuf:"bytes,10,opt,name=export,proto3" json:"export,omitempty"`
+	Bgp           *VrfBgpSpec            `protobuf:"bytes,11,opt,name=bgp,proto3" json:"bgp,omitempty"`
+	Policies      []*PolicySpec          `protobuf:"bytes,12,rep,name=policies,proto3" json:"policies,omitempty"` // its own, each called "NAME/..." after the VRF
+	Encap         string                 `protobuf:"bytes,13,opt,name=encap,proto3" json:"encap,omitempty"`       // vxlan, mpls or srv6; "": packets go plainly
+	Vni           uint32                 `protobuf:"varint,14,opt,name=vni,proto3" json:"vni,omitempty"`
+	RouterMac     string                 `protobuf:"bytes,15,opt,name=router_mac,json=routerMac,proto3" json:"router_mac,omitempty"`
+	VxlanDevice   string                 `protobuf:"bytes,16,opt,name=vxlan_device,json=vxlanDevice,proto3" json:"vxlan_device,omitempty"`
+	Label         uint32                 `protobuf:"varint,17,opt,name=label,proto3" json:"label,omitempty"`
+	Sid           string                 `protobuf:"bytes,18,opt,name=sid,proto3" json:"sid,omitempty"`
+	CoreLink      string                 `protobuf:"bytes,19,opt,name=core_link,json=coreLink,proto3" json:"core_link,omitempty"`
+	CoreDevice    string                 `protobuf:"bytes,20,opt,name=core_device,json=coreDevice,proto3" json:"core_device,omitempty"`
+	CoreTable     uint32                 `protobuf:"varint,21,opt,name=core_table,json=coreTable,proto3" json:"core_table,omitempty"`
+	Trusted       *bool                  `protobuf:"varint,22,opt,name=trusted,proto3,oneof" json:"trusted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VrfSpec) Reset() {
+	*x = VrfSpec{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VrfSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VrfSpec) ProtoMessage() {}
+
+func (x *VrfSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VrfSpec.ProtoReflect.Descriptor instead.
+func (*VrfSpec) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{74}
+}
+
+func (x *VrfSpec) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *VrfSpec) GetRd() string {
+	if x != nil {
+		return x.Rd
+	}
+	return ""
+}
+
+func (x *VrfSpec) GetBothRtList() []string {
+	if x != nil {
+		return x.BothRtList
+	}
+	return nil
+}
+
+func (x *VrfSpec) GetImportRtList() []string {
+	if x != nil {
+		return x.ImportRtList
+	}
+	return nil
+}
+
+func (x *VrfSpec) GetExportRtList() []string {
+	if x != nil {
+		return x.ExportRtList
+	}
+	return nil
+}
+
+func (x *VrfSpec) GetNetns() string {
+	if x != nil {
+		return x.Netns
+	}
+	return ""
+}
+
+func (x *VrfSpec) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *VrfSpec) GetTable() uint32 {
+	if x != nil {
+		return x.Table
+	}
+	return 0
+}
+
+func (x *VrfSpec) GetImport() *ImportSpec {
+	if x != nil {
+		return x.Import
+	}
+	return nil
+}
+
+func (x *VrfSpec) GetExport() *ExportSpec {
+	if x != nil {
+		return x.Export
+	}
+	return nil
+}
+
+func (x *VrfSpec) GetBgp() *VrfBgpSpec {
+	if x != nil {
+		return x.Bgp
+	}
+	return nil
+}
+
+func (x *VrfSpec) GetPolicies() []*PolicySpec {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
+func (x *VrfSpec) GetEncap() string {
+	if x != nil {
+		return x.Encap
+	}
+	return ""
+}
+
+func (x *VrfSpec) GetVni() uint32 {
+	if x != nil {
+		return x.Vni
+	}
+	return 0
+}
+
+func (x *VrfSpec) GetRouterMac() string {
+	if x != nil {
+		return x.RouterMac
+	}
+	return ""
+}
+
+func (x *VrfSpec) GetVxlanDevice() string {
+	if x != nil {
+		return x.VxlanDevice
+	}
+	return ""
+}
+
+func (x *VrfSpec) GetLabel() uint32 {
+	if x != nil {
+		return x.Label
+	}
+	return 0
+}
+
+func (x *VrfSpec) GetSid() string {
+	if x != nil {
+		return x.Sid
+	}
+	return ""
+}
+
+func (x *VrfSpec) GetCoreLink() string {
+	if x != nil {
+		return x.CoreLink
+	}
+	return ""
+}
+
+func (x *VrfSpec) GetCoreDevice() string {
+	if x != nil {
+		return x.CoreDevice
+	}
+	return ""
+}
+
+func (x *VrfSpec) GetCoreTable() uint32 {
+	if x != nil {
+		return x.CoreTable
+	}
+	return 0
+}
+
+func (x *VrfSpec) GetTrusted() bool {
+	if x != nil && x.Trusted != nil {
+		return *x.Trusted
+	}
+	return false
+}
+
+// Kernel routes into BGP.
+type ImportSpec struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Enabled          *bool                  `protobuf:"varint,1,opt,name=enabled,proto3,oneof" json:"enabled,omitempty"`                           // must be set
+	InterfaceList    []string               `protobuf:"bytes,2,rep,name=interface_list,json=interfaceList,proto3" json:"interface_list,omitempty"` // names and patterns: "eth0", "vlan*", "*"
+	Protocols        []string               `protobuf:"bytes,3,rep,name=protocols,proto3" json:"protocols,omitempty"`                              // "static", "kernel", or a number
+	Addresses        *bool                  `protobuf:"varint,4,opt,name=addresses,proto3,oneof" json:"addresses,omitempty"`
+	Kinds            []string               `protobuf:"bytes,5,rep,name=kinds,proto3" json:"kinds,omitempty"` // unicast, blackhole, unreachable, prohibit
+	Tables           []uint32               `protobuf:"varint,6,rep,packed,name=tables,proto3" json:"tables,omitempty"`
+	AllowDefault     *bool                  `protobuf:"varint,7,opt,name=allow_default,json=allowDefault,proto3,oneof" json:"allow_default,omitempty"`
+	Med              *uint32                `protobuf:"varint,8,opt,name=med,proto3,oneof" json:"med,omitempty"`
+	Communities      []string               `protobuf:"bytes,9,rep,name=communities,proto3" json:"communities,omitempty"`
+	LargeCommunities []string               `protobuf:"bytes,10,rep,name=large_communities,json=largeCommunities,proto3" json:"large_communities,omitempty"`
+	Policy           string                 `protobuf:"bytes,11,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ImportSpec) Reset() {
+	*x = ImportSpec{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[75]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportSpec) ProtoMessage() {}
+
+func (x *ImportSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[75]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportSpec.ProtoReflect.Descriptor instead.
+func (*ImportSpec) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{75}
+}
+
+func (x *ImportSpec) GetEnabled() bool {
+	if x != nil && x.Enabled != nil {
+		return *x.Enabled
+	}
+	return false
+}
+
+func (x *ImportSpec) GetInterfaceList() []string {
+	if x != nil {
+		return x.InterfaceList
+	}
+	return nil
+}
+
+func (x *ImportSpec) GetProtocols() []string {
+	if x != nil {
+		return x.Protocols
+	}
+	return nil
+}
+
+func (x *ImportSpec) GetAddresses() bool {
+	if x != nil && x.Addresses != nil {
+		return *x.Addresses
+	}
+	return false
+}
+
+func (x *ImportSpec) GetKinds() []string {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+func (x *ImportSpec) GetTables() []uint32 {
+	if x != nil {
+		return x.Tables
+	}
+	return nil
+}
+
+func (x *ImportSpec) GetAllowDefault() bool {
+	if x != nil && x.AllowDefault != nil {
+		return *x.AllowDefault
+	}
+	return false
+}
+
+func (x *ImportSpec) GetMed() uint32 {
+	if x != nil && x.Med != nil {
+		return *x.Med
+	}
+	return 0
+}
+
+func (x *ImportSpec) GetCommunities() []string {
+	if x != nil {
+		return x.Communities
+	}
+	return nil
+}
+
+func (x *ImportSpec) GetLargeCommunities() []string {
+	if x != nil {
+		return x.LargeCommunities
+	}
+	return nil
+}
+
+func (x *ImportSpec) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+// BGP routes into the kernel.
+type ExportSpec struct {
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	Enabled            *bool                  `protobuf:"varint,1,opt,name=enabled,proto3,oneof" json:"enabled,omitempty"` // must be set
+	Community          string                 `protobuf:"bytes,2,opt,name=community,proto3" json:"community,omitempty"`
+	CommunityList      []string               `protobuf:"bytes,3,rep,name=community_list,json=communityList,proto3" json:"community_list,omitempty"`
+	LargeCommunityList []string               `protobuf:"bytes,4,rep,name=large_community_list,json=largeCommunityList,proto3" json:"large_community_list,omitempty"`
+	Metric             *uint32                `protobuf:"varint,5,opt,name=metric,proto3,oneof" json:"metric,omitempty"`
+	MaxRoutes          *uint32                `protobuf:"varint,6,opt,name=max_routes,json=maxRoutes,proto3,oneof" json:"max_routes,omitempty"`
+	MaxPaths           *uint32                `protobuf:"varint,7,opt,name=max_paths,json=maxPaths,proto3,oneof" json:"max_paths,omitempty"`
+	AcceptBlackhole    *bool                  `protobuf:"varint,8,opt,name=accept_blackhole,json=acceptBlackhole,proto3,oneof" json:"accept_blackhole,omitempty"`
+	BlackholeNoExport  *bool                  `protobuf:"varint,9,opt,name=blackhole_no_export,json=blackholeNoExport,proto3,oneof" json:"blackhole_no_export,omitempty"`
+	Reachability       *bool                  `protobuf:"varint,10,opt,name=reachability,proto3,oneof" json:"reachability,omitempty"`
+	BackupRoutes       *bool                  `protobuf:"varint,11,opt,name=backup_routes,json=backupRoutes,proto3,oneof" json:"backup_routes,omitempty"`
+	ResolveByDefault   *bool                  `protobuf:"varint,12,opt,name=resolve_by_default,json=resolveByDefault,proto3,oneof" json:"resolve_by_default,omitempty"`
+	PreferLinkLocal    *bool                  `protobuf:"varint,13,opt,name=prefer_link_local,json=preferLinkLocal,proto3,oneof" json:"prefer_link_local,omitempty"`
+	Prefsrc            []string               `protobuf:"bytes,14,rep,name=prefsrc,proto3" json:"prefsrc,omitempty"`
+	Policy             string                 `protobuf:"bytes,15,opt,name=policy,proto3" json:"policy,omitempty"`
+	Advertise          string                 `protobuf:"bytes,16,opt,name=advertise,proto3" json:"advertise,omitempty"` // always, or installed
+	AdvertiseRejected  *bool                  `protobuf:"varint,17,opt,name=advertise_rejected,json=advertiseRejected,proto3,oneof" json:"advertise_rejected,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *ExportSpec) Reset() {
+	*x = ExportSpec{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportSpec) ProtoMessage() {}
+
+func (x *ExportSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportSpec.ProtoReflect.Descriptor instead.
+func (*ExportSpec) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{76}
+}
+
+func (x *ExportSpec) GetEnabled() bool {
+	if x != nil && x.Enabled != nil {
+		return *x.Enabled
+	}
+	return false
+}
+
+func (x *ExportSpec) GetCommunity() string {
+	if x != nil {
+		return x.Community
+	}
+	return ""
+}
+
+func (x *ExportSpec) GetCommunityList() []string {
+	if x != nil {
+		return x.CommunityList
+	}
+	return nil
+}
+
+func (x *ExportSpec) GetLargeCommunityList() []string {
+	if x != nil {
+		return x.LargeCommunityList
+	}
+	return nil
+}
+
+func (x *ExportSpec) GetMetric() uint32 {
+	if x != nil && x.Metric != nil {
+		return *x.Metric
+	}
+	return 0
+}
+
+func (x *ExportSpec) GetMaxRoutes() uint32 {
+	if x != nil && x.MaxRoutes != nil {
+		return *x.MaxRoutes
+	}
+	return 0
+}
+
+func (x *ExportSpec) GetMaxPaths() uint32 {
+	if x != nil && x.MaxPaths != nil {
+		return *x.MaxPaths
+	}
+	return 0
+}
+
+func (x *ExportSpec) GetAcceptBlackhole() bool {
+	if x != nil && x.AcceptBlackhole != nil {
+		return *x.AcceptBlackhole
+	}
+	return false
+}
+
+func (x *ExportSpec) GetBlackholeNoExport() bool {
+	if x != nil && x.BlackholeNoExport != nil {
+		return *x.BlackholeNoExport
+	}
+	return false
+}
+
+func (x *ExportSpec) GetReachability() bool {
+	if x != nil && x.Reachability != nil {
+		return *x.Reachability
+	}
+	return false
+}
+
+func (x *ExportSpec) GetBackupRoutes() bool {
+	if x != nil && x.BackupRoutes != nil {
+		return *x.BackupRoutes
+	}
+	return false
+}
+
+func (x *ExportSpec) GetResolveByDefault() bool {
+	if x != nil && x.ResolveByDefault != nil {
+		return *x.ResolveByDefault
+	}
+	return false
+}
+
+func (x *ExportSpec) GetPreferLinkLocal() bool {
+	if x != nil && x.PreferLinkLocal != nil {
+		return *x.PreferLinkLocal
+	}
+	return false
+}
+
+func (x *ExportSpec) GetPrefsrc() []string {
+	if x != nil {
+		return x.Prefsrc
+	}
+	return nil
+}
+
+func (x *ExportSpec) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *ExportSpec) GetAdvertise() string {
+	if x != nil {
+		return x.Advertise
+	}
+	return ""
+}
+
+func (x *ExportSpec) GetAdvertiseRejected() bool {
+	if x != nil && x.AdvertiseRejected != nil {
+		return *x.AdvertiseRejected
+	}
+	return false
+}
+
+// What BGP does for a VRF.
+type VrfBgpSpec struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	MaxPrefixes   uint32                 `protobuf:"varint,1,opt,name=max_prefixes,json=maxPrefixes,proto3" json:"max_prefixes,omitempty"`
+	LeakFrom      []string               `protobuf:"bytes,2,rep,name=leak_from,json=leakFrom,proto3" json:"leak_from,omitempty"`
+	Receive       string                 `protobuf:"bytes,3,opt,name=receive,proto3" json:"receive,omitempty"`
+	Send          string                 `protobuf:"bytes,4,opt,name=send,proto3" json:"send,omitempty"`
+	Leaks         []*LeakSpec            `protobuf:"bytes,5,rep,name=leaks,proto3" json:"leaks,omitempty"`
+	Aggregates    []*AggregateSpec       `protobuf:"bytes,6,rep,name=aggregates,proto3" json:"aggregates,omitempty"`
+	Networks      []*NetworkSpec         `protobuf:"bytes,7,rep,name=networks,proto3" json:"networks,omitempty"`
+	Conditions    []*ConditionSpec       `protobuf:"bytes,8,rep,name=conditions,proto3" json:"conditions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VrfBgpSpec) Reset() {
+	*x = VrfBgpSpec{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[77]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VrfBgpSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VrfBgpSpec) ProtoMessage() {}
+
+func (x *VrfBgpSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[77]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VrfBgpSpec.ProtoReflect.Descriptor instead.
+func (*VrfBgpSpec) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{77}
+}
+
+func (x *VrfBgpSpec) GetMaxPrefixes() uint32 {
+	if x != nil {
+		return x.MaxPrefixes
+	}
+	return 0
+}
+
+func (x *VrfBgpSpec) GetLeakFrom() []string {
+	if x != nil {
+		return x.LeakFrom
+	}
+	return nil
+}
+
+func (x *VrfBgpSpec) GetReceive() string {
+	if x != nil {
+		return x.Receive
+	}
+	return ""
+}
+
+func (x *VrfBgpSpec) GetSend() string {
+	if x != nil {
+		return x.Send
+	}
+	return ""
+}
+
+func (x *VrfBgpSpec) GetLeaks() []*LeakSpec {
+	if x != nil {
+		return x.Leaks
+	}
+	return nil
+}
+
+func (x *VrfBgpSpec) GetAggregates() []*AggregateSpec {
+	if x != nil {
+		return x.Aggregates
+	}
+	return nil
+}
+
+func (x *VrfBgpSpec) GetNetworks() []*NetworkSpec {
+	if x != nil {
+		return x.Networks
+	}
+	return nil
+}
+
+func (x *VrfBgpSpec) GetConditions() []*ConditionSpec {
+	if x != nil {
+		return x.Conditions
+	}
+	return nil
+}
+
+type LeakSpec struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	Policy        string                 `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`
+	MaxPrefixes   uint32                 `protobuf:"varint,3,opt,name=max_prefixes,json=maxPrefixes,proto3" json:"max_prefixes,omitempty"`
+	Link          string                 `protobuf:"bytes,4,opt,name=link,proto3" json:"link,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeakSpec) Reset() {
+	*x = LeakSpec{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[78]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeakSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeakSpec) ProtoMessage() {}
+
+func (x *LeakSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[78]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeakSpec.ProtoReflect.Descriptor instead.
+func (*LeakSpec) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{78}
+}
+
+func (x *LeakSpec) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *LeakSpec) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *LeakSpec) GetMaxPrefixes() uint32 {
+	if x != nil {
+		return x.MaxPrefixes
+	}
+	return 0
+}
+
+func (x *LeakSpec) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
+}
+
+type AggregateSpec struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Prefix        string                 `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	Suppress      *bool                  `protobuf:"varint,2,opt,name=suppress,proto3,oneof" json:"suppress,omitempty"`
+	Discard       *bool                  `protobuf:"varint,3,opt,name=discard,proto3,oneof" json:"discard,omitempty"`
+	Communities   []string               `protobuf:"bytes,4,rep,name=communities,proto3" json:"communities,omitempty"`
+	Med           *uint32                `protobuf:"varint,5,opt,name=med,proto3,oneof" json:"med,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AggregateSpec) Reset() {
+	*x = AggregateSpec{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[79]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AggregateSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AggregateSpec) ProtoMessage() {}
+
+func (x *AggregateSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[79]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AggregateSpec.ProtoReflect.Descriptor instead.
+func (*AggregateSpec) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{79}
+}
+
+func (x *AggregateSpec) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *AggregateSpec) GetSuppress() bool {
+	if x != nil && x.Suppress != nil {
+		return *x.Suppress
+	}
+	return false
+}
+
+func (x *AggregateSpec) GetDiscard() bool {
+	if x != nil && x.Discard != nil {
+		return *x.Discard
+	}
+	return false
+}
+
+func (x *AggregateSpec) GetCommunities() []string {
+	if x != nil {
+		return x.Communities
+	}
+	return nil
+}
+
+func (x *AggregateSpec) GetMed() uint32 {
+	if x != nil && x.Med != nil {
+		return *x.Med
+	}
+	return 0
+}
+
+type NetworkSpec struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Prefix        string                 `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	Communities   []string               `protobuf:"bytes,2,rep,name=communities,proto3" json:"communities,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NetworkSpec) Reset() {
+	*x = NetworkSpec{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[80]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NetworkSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NetworkSpec) ProtoMessage() {}
+
+func (x *NetworkSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[80]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NetworkSpec.ProtoReflect.Descriptor instead.
+func (*NetworkSpec) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{80}
+}
+
+func (x *NetworkSpec) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *NetworkSpec) GetCommunities() []string {
+	if x != nil {
+		return x.Communities
+	}
+	return nil
+}
+
+type ConditionSpec struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Prefixes      []string               `protobuf:"bytes,1,rep,name=prefixes,proto3" json:"prefixes,omitempty"`
+	While         []string               `protobuf:"bytes,2,rep,name=while,proto3" json:"while,omitempty"`
+	WhileNot      []string               `protobuf:"bytes,3,rep,name=while_not,json=whileNot,proto3" json:"while_not,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConditionSpec) Reset() {
+	*x = ConditionSpec{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[81]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConditionSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConditionSpec) ProtoMessage() {}
+
+func (x *ConditionSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[81]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConditionSpec.ProtoReflect.Descriptor instead.
+func (*ConditionSpec) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{81}
+}
+
+func (x *ConditionSpec) GetPrefixes() []string {
+	if x != nil {
+		return x.Prefixes
+	}
+	return nil
+}
+
+func (x *ConditionSpec) GetWhile() []string {
+	if x != nil {
+		return x.While
+	}
+	return nil
+}
+
+func (x *ConditionSpec) GetWhileNot() []string {
+	if x != nil {
+		return x.WhileNot
+	}
+	return nil
+}
+
+// A policy: the first rule that matches decides.
+type PolicySpec struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Default       string                 `protobuf:"bytes,2,opt,name=default,proto3" json:"default,omitempty"` // accept or reject: what becomes of a route that no rule decides
+	Rules         []*PolicyRuleSpec      `protobuf:"bytes,3,rep,name=rules,proto3" json:"rules,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PolicySpec) Reset() {
+	*x = PolicySpec{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[82]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicySpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicySpec) ProtoMessage() {}
+
+func (x *PolicySpec) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[82]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicySpec.ProtoReflect.Descriptor instead.
+func (*PolicySpec) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{82}
+}
+
+func (x *PolicySpec) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PolicySpec) GetDefault() string {
+	if x != nil {
+		return x.Default
+	}
+	return ""
+}
+
+func (x *PolicySpec) GetRules() []*PolicyRuleSpec {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+// A rule of a policy. Conditions are ANDed, what is in a list is ORed; "not_" reverses one.
+type PolicyRuleSpec struct {
+	state                  protoimpl.MessageState `protogen:"open.v1"`
+	Name                   string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Action                 string                 `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"` // accept, reject, or next: change it and go on
+	Prefixes               []string               `protobuf:"bytes,3,rep,name=prefixes,proto3" json:"prefixes,omitempty"`
+	Families               []string               `protobuf:"bytes,4,rep,name=families,proto3" json:"families,omitempty"`
+	SourceVrfs             []string               `protobuf:"bytes,5,rep,name=source_vrfs,json=sourceVrfs,proto3" json:"source_vrfs,omitempty"`
+	Neighbors              []string               `protobuf:"bytes,6,rep,name=neighbors,proto3" json:"neighbors,omitempty"`
+	Nexthops               []string               `protobuf:"bytes,7,rep,name=nexthops,proto3" json:"nexthops,omitempty"`
+	Protocols              []string               `protobuf:"bytes,8,rep,name=protocols,proto3" json:"protocols,omitempty"`
+	Interfaces             []string               `protobuf:"bytes,9,rep,name=interfaces,proto3" json:"interfaces,omitempty"`
+	Metric                 string                 `protobuf:"bytes,10,opt,name=metric,proto3" json:"metric,omitempty"`
+	Rpki                   []string               `protobuf:"bytes,11,rep,name=rpki,proto3" json:"rpki,omitempty"`
+	LocalPref              string                 `protobuf:"bytes,12,opt,name=local_pref,json=localPref,proto3" json:"local_pref,omitempty"`
+	Med                    string                 `protobuf:"bytes,13,opt,name=med,proto3" json:"med,omitempty"`
+	OriginAs               []uint32               `protobuf:"varint,14,rep,packed,name=origin_as,json=originAs,proto3" json:"origin_as,omitempty"`
+	AsPathLength           string                 `protobuf:"bytes,15,opt,name=as_path_length,json=asPathLength,proto3" json:"as_path_length,omitempty"`
+	Communities            []string               `protobuf:"bytes,16,rep,name=communities,proto3" json:"communities,omitempty"`
+	CommunitiesAll         []string               `protobuf:"bytes,17,rep,name=communities_all,json=communitiesAll,proto3" json:"communities_all,omitempty"`
+	LargeCommunities       []string               `protobuf:"bytes,18,rep,name=large_communities,json=largeCommunities,proto3" json:"large_communities,omitempty"`
+	LargeCommunitiesAll    []string               `protobuf:"bytes,19,rep,name=large_communities_all,json=largeCommunitiesAll,proto3" json:"large_communities_all,omitempty"`
+	RouteTargets           []string               `protobuf:"bytes,20,rep,name=route_targets,json=routeTargets,proto3" json:"route_targets,omitempty"`
+	ExtCommunities         []string               `protobuf:"bytes,21,rep,name=ext_communities,json=extCommunities,proto3" json:"ext_communities,omitempty"`
+	AsPath                 []string               `protobuf:"bytes,22,rep,name=as_path,json=asPath,proto3" json:"as_path,omitempty"`
+	NotPrefixes            []string               `protobuf:"bytes,31,rep,name=not_prefixes,json=notPrefixes,proto3" json:"not_prefixes,omitempty"`
+	NotFamilies            []string               `protobuf:"bytes,32,rep,name=not_families,json=notFamilies,proto3" json:"not_families,omitempty"`
+	NotSourceVrfs          []string               `protobuf:"bytes,33,rep,name=not_source_vrfs,json=notSourceVrfs,proto3" json:"not_source_vrfs,omitempty"`
+	NotNeighbors           []string               `protobuf:"bytes,34,rep,name=not_neighbors,json=notNeighbors,proto3" json:"not_neighbors,omitempty"`
+	NotNexthops            []string               `protobuf:"bytes,35,rep,name=not_nexthops,json=notNexthops,proto3" json:"not_nexthops,omitempty"`
+	NotProtocols           []string               `protobuf:"bytes,36,rep,name=not_protocols,json=notProtocols,proto3" json:"not_protocols,omitempty"`
+	NotInterfaces          []string               `protobuf:"bytes,37,rep,name=not_interfaces,json=notInterfaces,proto3" json:"not_interfaces,omitempty"`
+	NotMetric              string                 `protobuf:"bytes,38,opt,name=not_metric,json=notMetric,proto3" json:"not_metric,omitempty"`
+	NotRpki                []string               `protobuf:"bytes,39,rep,name=not_rpki,json=notRpki,proto3" json:"not_rpki,omitempty"`
+	NotLocalPref           string                 `protobuf:"bytes,40,opt,name=not_local_pref,json=notLocalPref,proto3" json:"not_local_pref,omitempty"`
+	NotMed                 string                 `protobuf:"bytes,41,opt,name=not_med,json=notMed,proto3" json:"not_med,omitempty"`
+	NotOriginAs            []uint32               `protobuf:"varint,42,rep,packed,name=not_origin_as,json=notOriginAs,proto3" json:"not_origin_as,omitempty"`
+	NotAsPathLength        string                 `protobuf:"bytes,43,opt,name=not_as_path_length,json=notAsPathLength,proto3" json:"not_as_path_length,omitempty"`
+	NotCommunities         []string               `protobuf:"bytes,44,rep,name=not_communities,json=notCommunities,proto3" json:"not_communities,omitempty"`
+	NotCommunitiesAll      []string               `protobuf:"bytes,45,rep,name=not_communities_all,json=notCommunitiesAll,proto3" json:"not_communities_all,omitempty"`
+	NotLargeCommunities    []string               `protobuf:"bytes,46,rep,name=not_large_communities,json=notLargeCommunities,proto3" json:"not_large_communities,omitempty"`
+	NotLargeCommunitiesAll []string               `protobuf:"bytes,47,rep,name=not_large_communities_all,json=notLargeCommunitiesAll,proto3" json:"not_large_communities_all,omitempty"`
+	NotRouteTargets        []string               `protobuf:"bytes,48,rep,name=not_route_targets,json=notRouteTargets,proto3" json:"not_route_targets,omitempty"`
+	NotExtCommunities      []string               `protobuf:"bytes,49,rep,name=not_ext_communities,json=notExtCommunities,proto3" json:"not_ext_communities,omitempty"`
+	NotAsPath              []string               `protobuf:"bytes,50,rep,name=not_as_path,json=notAsPath,proto3" json:"not_as_path,omitempty"`
+	SetLocalPref           *uint32                `protobuf:"varint,61,opt,name=set_local_pref,json=setLocalPref,proto3,oneof" json:"set_local_pref,omitempty"`
+	SetMed                 *uint32                `protobuf:"varint,62,opt,name=set_med,json=setMed,proto3,oneof" json:"set_med,omitempty"`
+	PrependAs              uint32                 `protobuf:"varint,63,opt,name=prepend_as,json=prependAs,proto3" json:"prepend_as,omitempty"`
+	SetNexthop             string                 `protobuf:"bytes,64,opt,name=set_nexthop,json=setNexthop,proto3" json:"set_nexthop,omitempty"`
+	SetCommunities         *StringList            `protobuf:"bytes,65,opt,name=set_communities,json=setCommunities,proto3" json:"set_communities,omitempty"`
+	AddCommunities         []string               `protobuf:"bytes,66,rep,name=add_communities,json=addCommunities,proto3" json:"add_communities,omitempty"`
+	RemoveCommunities      []string               `protobuf:"bytes,67,rep,name=remove_communities,json=removeCommunities,proto3" json:"remove_communities,omitempty"`
+	SetLargeCommunities    *StringList            `protobuf:"bytes,68,opt,name=set_large_communities,json=setLargeCommunities,proto3" json:"set_large_communities,omitempty"`
+	AddLargeCommunities    []string               `protobuf:"bytes,69,rep,name=add_large_communities,json=addLargeCommunities,proto3" json:"add_large_communities,omitempty"`
+	RemoveLargeCommunities []string               `protobuf:"bytes,70,rep,name=remove_large_communities,json=removeLargeCommunities,proto3" json:"remove_large_communities,omitempty"`
+	SetMetric              uint32                 `protobuf:"varint,71,opt,name=set_metric,json=setMetric,proto3" json:"set_metric,omitempty"`
+	SetPrefsrc             []string               `protobuf:"bytes,72,rep,name=set_prefsrc,json=setPrefsrc,proto3" json:"set_prefsrc,omitempty"`
+	SetWeight              uint32                 `protobuf:"varint,73,opt,name=set_weight,json=setWeight,proto3" json:"set_weight,omitempty"`
+	WeightFromBandwidth    *bool                  `protobuf:"varint,74,opt,name=weight_from_bandwidth,json=weightFromBandwidth,proto3,oneof" json:"weight_from_bandwidth,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
+}
+
+func (x *PolicyRuleSpec) Reset() {
+	*x = PolicyRuleSpec{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[83]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyRuleSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyRuleSpec) ProtoMessage() {}
+
+func (x *PolicyRuleSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[83]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyRuleSpec.ProtoReflect.Descriptor instead.
+func (*PolicyRuleSpec) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{83}
+}
+
+func (x *PolicyRuleSpec) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PolicyRuleSpec) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *PolicyRuleSpec) GetPrefixes() []string {
+	if x != nil {
+		return x.Prefixes
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetFamilies() []string {
+	if x != nil {
+		return x.Families
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetSourceVrfs() []string {
+	if x != nil {
+		return x.SourceVrfs
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetNeighbors() []string {
+	if x != nil {
+		return x.Neighbors
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetNexthops() []string {
+	if x != nil {
+		return x.Nexthops
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetProtocols() []string {
+	if x != nil {
+		return x.Protocols
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetInterfaces() []string {
+	if x != nil {
+		return x.Interfaces
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetMetric() string {
+	if x != nil {
+		return x.Metric
+	}
+	return ""
+}
+
+func (x *PolicyRuleSpec) GetRpki() []string {
+	if x != nil {
+		return x.Rpki
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetLocalPref() string {
+	if x != nil {
+		return x.LocalPref
+	}
+	return ""
+}
+
+func (x *PolicyRuleSpec) GetMed() string {
+	if x != nil {
+		return x.Med
+	}
+	return ""
+}
+
+func (x *PolicyRuleSpec) GetOriginAs() []uint32 {
+	if x != nil {
+		return x.OriginAs
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetAsPathLength() string {
+	if x != nil {
+		return x.AsPathLength
+	}
+	return ""
+}
+
+func (x *PolicyRuleSpec) GetCommunities() []string {
+	if x != nil {
+		return x.Communities
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetCommunitiesAll() []string {
+	if x != nil {
+		return x.CommunitiesAll
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetLargeCommunities() []string {
+	if x != nil {
+		return x.LargeCommunities
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetLargeCommunitiesAll() []string {
+	if x != nil {
+		return x.LargeCommunitiesAll
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetRouteTargets() []string {
+	if x != nil {
+		return x.RouteTargets
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetExtCommunities() []string {
+	if x != nil {
+		return x.ExtCommunities
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetAsPath() []string {
+	if x != nil {
+		return x.AsPath
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetNotPrefixes() []string {
+	if x != nil {
+		return x.NotPrefixes
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetNotFamilies() []string {
+	if x != nil {
+		return x.NotFamilies
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetNotSourceVrfs() []string {
+	if x != nil {
+		return x.NotSourceVrfs
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetNotNeighbors() []string {
+	if x != nil {
+		return x.NotNeighbors
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetNotNexthops() []string {
+	if x != nil {
+		return x.NotNexthops
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetNotProtocols() []string {
+	if x != nil {
+		return x.NotProtocols
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetNotInterfaces() []string {
+	if x != nil {
+		return x.NotInterfaces
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetNotMetric() string {
+	if x != nil {
+		return x.NotMetric
+	}
+	return ""
+}
+
+func (x *PolicyRuleSpec) GetNotRpki() []string {
+	if x != nil {
+		return x.NotRpki
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetNotLocalPref() string {
+	if x != nil {
+		return x.NotLocalPref
+	}
+	return ""
+}
+
+func (x *PolicyRuleSpec) GetNotMed() string {
+	if x != nil {
+		return x.NotMed
+	}
+	return ""
+}
+
+func (x *PolicyRuleSpec) GetNotOriginAs() []uint32 {
+	if x != nil {
+		return x.NotOriginAs
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetNotAsPathLength() string {
+	if x != nil {
+		return x.NotAsPathLength
+	}
+	return ""
+}
+
+func (x *PolicyRuleSpec) GetNotCommunities() []string {
+	if x != nil {
+		return x.NotCommunities
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetNotCommunitiesAll() []string {
+	if x != nil {
+		return x.NotCommunitiesAll
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetNotLargeCommunities() []string {
+	if x != nil {
+		return x.NotLargeCommunities
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetNotLargeCommunitiesAll() []string {
+	if x != nil {
+		return x.NotLargeCommunitiesAll
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetNotRouteTargets() []string {
+	if x != nil {
+		return x.NotRouteTargets
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetNotExtCommunities() []string {
+	if x != nil {
+		return x.NotExtCommunities
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetNotAsPath() []string {
+	if x != nil {
+		return x.NotAsPath
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetSetLocalPref() uint32 {
+	if x != nil && x.SetLocalPref != nil {
+		return *x.SetLocalPref
+	}
+	return 0
+}
+
+func (x *PolicyRuleSpec) GetSetMed() uint32 {
+	if x != nil && x.SetMed != nil {
+		return *x.SetMed
+	}
+	return 0
+}
+
+func (x *PolicyRuleSpec) GetPrependAs() uint32 {
+	if x != nil {
+		return x.PrependAs
+	}
+	return 0
+}
+
+func (x *PolicyRuleSpec) GetSetNexthop() string {
+	if x != nil {
+		return x.SetNexthop
+	}
+	return ""
+}
+
+func (x *PolicyRuleSpec) GetSetCommunities() *StringList {
+	if x != nil {
+		return x.SetCommunities
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetAddCommunities() []string {
+	if x != nil {
+		return x.AddCommunities
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetRemoveCommunities() []string {
+	if x != nil {
+		return x.RemoveCommunities
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetSetLargeCommunities() *StringList {
+	if x != nil {
+		return x.SetLargeCommunities
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetAddLargeCommunities() []string {
+	if x != nil {
+		return x.AddLargeCommunities
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetRemoveLargeCommunities() []string {
+	if x != nil {
+		return x.RemoveLargeCommunities
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetSetMetric() uint32 {
+	if x != nil {
+		return x.SetMetric
+	}
+	return 0
+}
+
+func (x *PolicyRuleSpec) GetSetPrefsrc() []string {
+	if x != nil {
+		return x.SetPrefsrc
+	}
+	return nil
+}
+
+func (x *PolicyRuleSpec) GetSetWeight() uint32 {
+	if x != nil {
+		return x.SetWeight
+	}
+	return 0
+}
+
+func (x *PolicyRuleSpec) GetWeightFromBandwidth() bool {
+	if x != nil && x.WeightFromBandwidth != nil {
+		return *x.WeightFromBandwidth
+	}
+	return false
+}
+
+// A list that may be set to nothing.
+type StringList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Values        []string               `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StringList) Reset() {
+	*x = StringList{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[84]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StringList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StringList) ProtoMessage() {}
+
+func (x *StringList) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[84]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StringList.ProtoReflect.Descriptor instead.
+func (*StringList) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{84}
+}
+
+func (x *StringList) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+type ApplyVrfRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Vrf   *VrfSpec               `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`
+	// The fields of vrf that the request is about, by their paths: "rd", "export.metric". One that is
+	// not set in vrf is removed. Without a mask vrf is the whole.
+	Mask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=mask,proto3" json:"mask,omitempty"`
+	// What must be in place: the generation of the last answer, or of ListApplied; 0: nothing may be
+	// applied to it yet. Without one whatever is in place is replaced.
+	Generation    *uint64 `protobuf:"varint,3,opt,name=generation,proto3,oneof" json:"generation,omitempty"`
+	DryRun        bool    `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"` // change nothing, and say what would change
+	Owner         string  `protobuf:"bytes,16,opt,name=owner,proto3" json:"owner,omitempty"`                 // a mark by which ListApplied finds what one program applied
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApplyVrfRequest) Reset() {
+	*x = ApplyVrfRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[85]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApplyVrfRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApplyVrfRequest) ProtoMessage() {}
+
+func (x *ApplyVrfRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[85]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApplyVrfRequest.ProtoReflect.Descriptor instead.
+func (*ApplyVrfRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{85}
+}
+
+func (x *ApplyVrfRequest) GetVrf() *VrfSpec {
+	if x != nil {
+		return x.Vrf
+	}
+	return nil
+}
+
+func (x *ApplyVrfRequest) GetMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.Mask
+	}
+	return nil
+}
+
+func (x *ApplyVrfRequest) GetGeneration() uint64 {
+	if x != nil && x.Generation != nil {
+		return *x.Generation
+	}
+	return 0
+}
+
+func (x *ApplyVrfRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *ApplyVrfRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+type ApplyVrfResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"` // that is in place now
+	Vrf           *Vrf                   `protobuf:"bytes,2,opt,name=vrf,proto3" json:"vrf,omitempty"`                // how it fares now; of a dry run: none
+	Plan          []*PlanItem            `protobuf:"bytes,3,rep,name=plan,proto3" json:"plan,omitempty"`              // of a dry run
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApplyVrfResponse) Reset() {
+	*x = ApplyVrfResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[86]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApplyVrfResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApplyVrfResponse) ProtoMessage() {}
+
+func (x *ApplyVrfResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[86]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApplyVrfResponse.ProtoReflect.Descriptor instead.
+func (*ApplyVrfResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{86}
+}
+
+func (x *ApplyVrfResponse) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *ApplyVrfResponse) GetVrf() *Vrf {
+	if x != nil {
+		return x.Vrf
+	}
+	return nil
+}
+
+func (x *ApplyVrfResponse) GetPlan() []*PlanItem {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+type DeleteVrfRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`
+	Generation    *uint64                `protobuf:"varint,2,opt,name=generation,proto3,oneof" json:"generation,omitempty"` // as in ApplyVrfRequest
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteVrfRequest) Reset() {
+	*x = DeleteVrfRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[87]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteVrfRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteVrfRequest) ProtoMessage() {}
+
+func (x *DeleteVrfRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[87]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteVrfRequest.ProtoReflect.Descriptor instead.
+func (*DeleteVrfRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{87}
+}
+
+func (x *DeleteVrfRequest) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *DeleteVrfRequest) GetGeneration() uint64 {
+	if x != nil && x.Generation != nil {
+		return *x.Generation
+	}
+	return 0
+}
+
+type DeleteVrfResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Gone          bool                   `protobuf:"varint,1,opt,name=gone,proto3" json:"gone,omitempty"`    // routes, announcements and objects, or what was applied where something is below
+	Vrf           *Vrf                   `protobuf:"bytes,2,opt,name=vrf,proto3" json:"vrf,omitempty"`       // what was below, and is in force now; none: nothing was
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"` // not gone: why not yet
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteVrfResponse) Reset() {
+	*x = DeleteVrfResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[88]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteVrfResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteVrfResponse) ProtoMessage() {}
+
+func (x *DeleteVrfResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[88]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteVrfResponse.ProtoReflect.Descriptor instead.
+func (*DeleteVrfResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{88}
+}
+
+func (x *DeleteVrfResponse) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
+func (x *DeleteVrfResponse) GetVrf() *Vrf {
+	if x != nil {
+		return x.Vrf
+	}
+	return nil
+}
+
+func (x *DeleteVrfResponse) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// A BGP neighbour as the configuration has it.
+type NeighborSpec struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Address          string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"` // a link-local one with its interface: "fe80::1%eth0"
+	Vrf              string                 `protobuf:"bytes,2,opt,name=vrf,proto3" json:"vrf,omitempty"`         // "": none, which is the default one
+	Netns            string                 `protobuf:"bytes,3,opt,name=netns,proto3" json:"netns,omitempty"`     // where its session runs; "": the daemon's own namespace
+	PeerAs           *uint32                `protobuf:"varint,4,opt,name=peer_as,json=peerAs,proto3,oneof" json:"peer_as,omitempty"`
+	LocalAs          *uint32                `protobuf:"varint,5,opt,name=local_as,json=localAs,proto3,oneof" json:"local_as,omitempty"`
+	Password         string                 `protobuf:"bytes,6,opt,name=password,proto3" json:"password,omitempty"` // of TCP MD5; nobody is told it again
+	Description      string                 `protobuf:"bytes,7,opt,name=description,proto3" json:"description,omitempty"`
+	PeerGroup        string                 `protobuf:"bytes,8,opt,name=peer_group,json=peerGroup,proto3" json:"peer_group,omitempty"` // of the file
+	LocalAddress     string                 `protobuf:"bytes,9,opt,name=local_address,json=localAddress,proto3" json:"local_address,omitempty"`
+	Passive          *bool                  `protobuf:"varint,10,opt,name=passive,proto3,oneof" json:"passive,omitempty"`
+	ImportPolicyList []string               `protobuf:"bytes,11,rep,name=import_policy_list,json=importPolicyList,proto3" json:"import_policy_list,omitempty"`
+	ExportPolicyList []string               `protobuf:"bytes,12,rep,name=export_policy_list,json=exportPolicyList,proto3" json:"export_policy_list,omitempty"`
+	// All other keys of the neighbour's section, by section, as in a JSON configuration:
+	// {"timers": {"config": {"hold-time": 9}}}.
+	More          *structpb.Struct `protobuf:"bytes,13,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NeighborSpec) Reset() {
+	*x = NeighborSpec{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[89]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NeighborSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NeighborSpec) ProtoMessage() {}
+
+func (x *NeighborSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[89]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NeighborSpec.ProtoReflect.Descriptor instead.
+func (*NeighborSpec) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{89}
+}
+
+func (x *NeighborSpec) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *NeighborSpec) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *NeighborSpec) GetNetns() string {
+	if x != nil {
+		return x.Netns
+	}
+	return ""
+}
+
+func (x *NeighborSpec) GetPeerAs() uint32 {
+	if x != nil && x.PeerAs != nil {
+		return *x.PeerAs
+	}
+	return 0
+}
+
+func (x *NeighborSpec) GetLocalAs() uint32 {
+	if x != nil && x.LocalAs != nil {
+		return *x.LocalAs
+	}
+	return 0
+}
+
+func (x *NeighborSpec) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+func (x *NeighborSpec) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *NeighborSpec) GetPeerGroup() string {
+	if x != nil {
+		return x.PeerGroup
+	}
+	return ""
+}
+
+func (x *NeighborSpec) GetLocalAddress() string {
+	if x != nil {
+		return x.LocalAddress
+	}
+	return ""
+}
+
+func (x *NeighborSpec) GetPassive() bool {
+	if x != nil && x.Passive != nil {
+		return *x.Passive
+	}
+	return false
+}
+
+func (x *NeighborSpec) GetImportPolicyList() []string {
+	if x != nil {
+		return x.ImportPolicyList
+	}
+	return nil
+}
+
+func (x *NeighborSpec) GetExportPolicyList() []string {
+	if x != nil {
+		return x.ExportPolicyList
+	}
+	return nil
+}
+
+func (x *NeighborSpec) GetMore() *structpb.Struct {
+	if x != nil {
+		return x.More
+	}
+	return nil
+}
+
+type ApplyNeighborRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Neighbor      *NeighborSpec          `protobuf:"bytes,1,opt,name=neighbor,proto3" json:"neighbor,omitempty"`
+	Mask          *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=mask,proto3" json:"mask,omitempty"` // as in ApplyVrfRequest
+	Generation    *uint64                `protobuf:"varint,3,opt,name=generation,proto3,oneof" json:"generation,omitempty"`
+	DryRun        bool                   `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	Owner         string                 `protobuf:"bytes,16,opt,name=owner,proto3" json:"owner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApplyNeighborRequest) Reset() {
+	*x = ApplyNeighborRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[90]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApplyNeighborRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApplyNeighborRequest) ProtoMessage() {}
+
+func (x *ApplyNeighborRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[90]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApplyNeighborRequest.ProtoReflect.Descriptor instead.
+func (*ApplyNeighborRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{90}
+}
+
+func (x *ApplyNeighborRequest) GetNeighbor() *NeighborSpec {
+	if x != nil {
+		return x.Neighbor
+	}
+	return nil
+}
+
+func (x *ApplyNeighborRequest) GetMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.Mask
+	}
+	return nil
+}
+
+func (x *ApplyNeighborRequest) GetGeneration() uint64 {
+	if x != nil && x.Generation != nil {
+		return *x.Generation
+	}
+	return 0
+}
+
+func (x *ApplyNeighborRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *ApplyNeighborRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+type ApplyNeighborResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	Neighbor      *Neighbor              `protobuf:"bytes,2,opt,name=neighbor,proto3" json:"neighbor,omitempty"` // none: of a dry run
+	Plan          []*PlanItem            `protobuf:"bytes,3,rep,name=plan,proto3" json:"plan,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApplyNeighborResponse) Reset() {
+	*x = ApplyNeighborResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[91]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApplyNeighborResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApplyNeighborResponse) ProtoMessage() {}
+
+func (x *ApplyNeighborResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[91]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApplyNeighborResponse.ProtoReflect.Descriptor instead.
+func (*ApplyNeighborResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{91}
+}
+
+func (x *ApplyNeighborResponse) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *ApplyNeighborResponse) GetNeighbor() *Neighbor {
+	if x != nil {
+		return x.Neighbor
+	}
+	return nil
+}
+
+func (x *ApplyNeighborResponse) GetPlan() []*PlanItem {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+type DeleteNeighborRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	Vrf           string                 `protobuf:"bytes,2,opt,name=vrf,proto3" json:"vrf,omitempty"`     // "": the default one
+	Netns         string                 `protobuf:"bytes,3,opt,name=netns,proto3" json:"netns,omitempty"` // where its session runs
+	Generation    *uint64                `protobuf:"varint,4,opt,name=generation,proto3,oneof" json:"generation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteNeighborRequest) Reset() {
+	*x = DeleteNeighborRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[92]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteNeighborRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteNeighborRequest) ProtoMessage() {}
+
+func (x *DeleteNeighborRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[92]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteNeighborRequest.ProtoReflect.Descriptor instead.
+func (*DeleteNeighborRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{92}
+}
+
+func (x *DeleteNeighborRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *DeleteNeighborRequest) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *DeleteNeighborRequest) GetNetns() string {
+	if x != nil {
+		return x.Netns
+	}
+	return ""
+}
+
+func (x *DeleteNeighborRequest) GetGeneration() uint64 {
+	if x != nil && x.Generation != nil {
+		return *x.Generation
+	}
+	return 0
+}
+
+type DeleteNeighborResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Gone          bool                   `protobuf:"varint,1,opt,name=gone,proto3" json:"gone,omitempty"`
+	Neighbor      *Neighbor              `protobuf:"bytes,2,opt,name=neighbor,proto3" json:"neighbor,omitempty"` // what was below, and is in force now
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteNeighborResponse) Reset() {
+	*x = DeleteNeighborResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[93]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteNeighborResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteNeighborResponse) ProtoMessage() {}
+
+func (x *DeleteNeighborResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[93]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteNeighborResponse.ProtoReflect.Descriptor instead.
+func (*DeleteNeighborResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{93}
+}
+
+func (x *DeleteNeighborResponse) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
+func (x *DeleteNeighborResponse) GetNeighbor() *Neighbor {
+	if x != nil {
+		return x.Neighbor
+	}
+	return nil
+}
+
+func (x *DeleteNeighborResponse) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type ListAppliedRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`     // "": all that the caller may see
+	Owner         string                 `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"` // "": of any
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAppliedRequest) Reset() {
+	*x = ListAppliedRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[94]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAppliedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAppliedRequest) ProtoMessage() {}
+
+func (x *ListAppliedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[94]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAppliedRequest.ProtoReflect.Descriptor instead.
+func (*ListAppliedRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{94}
+}
+
+func (x *ListAppliedRequest) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *ListAppliedRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+type ListAppliedResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Applied       []*Applied             `protobuf:"bytes,1,rep,name=applied,proto3" json:"applied,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAppliedResponse) Reset() {
+	*x = ListAppliedResponse{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[95]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAppliedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAppliedResponse) ProtoMessage() {}
+
+func (x *ListAppliedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[95]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAppliedResponse.ProtoReflect.Descriptor instead.
+func (*ListAppliedResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{95}
+}
+
+func (x *ListAppliedResponse) GetApplied() []*Applied {
+	if x != nil {
+		return x.Applied
+	}
+	return nil
+}
+
+// What is applied to a VRF, or to a neighbour.
+type Applied struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`           // that it is about; of a neighbour the VRF of its session
+	Neighbor      string                 `protobuf:"bytes,2,opt,name=neighbor,proto3" json:"neighbor,omitempty"` // its address; "": it is a VRF's
+	Netns         string                 `protobuf:"bytes,3,opt,name=netns,proto3" json:"netns,omitempty"`       // of the neighbour's session
+	Fields        []string               `protobuf:"bytes,4,rep,name=fields,proto3" json:"fields,omitempty"`     // none: the whole
+	Generation    uint64                 `protobuf:"varint,5,opt,name=generation,proto3" json:"generation,omitempty"`
+	Owner         string                 `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
+	ChangedUnix   int64                  `protobuf:"varint,7,opt,name=changed_unix,json=changedUnix,proto3" json:"changed_unix,omitempty"`
+	Failed        string                 `protobuf:"bytes,8,opt,name=failed,proto3" json:"failed,omitempty"` // why it is not in force; "": it is
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Applied) Reset() {
+	*x = Applied{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[96]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Applied) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Applied) ProtoMessage() {}
+
+func (x *Applied) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[96]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Applied.ProtoReflect.Descriptor instead.
+func (*Applied) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{96}
+}
+
+func (x *Applied) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *Applied) GetNeighbor() string {
+	if x != nil {
+		return x.Neighbor
+	}
+	return ""
+}
+
+func (x *Applied) GetNetns() string {
+	if x != nil {
+		return x.Netns
+	}
+	return ""
+}
+
+func (x *Applied) GetFields() []string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *Applied) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *Applied) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *Applied) GetChangedUnix() int64 {
+	if x != nil {
+		return x.ChangedUnix
+	}
+	return 0
+}
+
+func (x *Applied) GetFailed() string {
+	if x != nil {
+		return x.Failed
+	}
+	return ""
+}
+
+type WatchAuditRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	After         uint64                 `protobuf:"varint,1,opt,name=after,proto3" json:"after,omitempty"` // the number of the last entry that is known already; 0: none is
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchAuditRequest) Reset() {
+	*x = WatchAuditRequest{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[97]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchAuditRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchAuditRequest) ProtoMessage() {}
+
+func (x *WatchAuditRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[97]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchAuditRequest.ProtoReflect.Descriptor instead.
+func (*WatchAuditRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{97}
+}
+
+func (x *WatchAuditRequest) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+type AuditEntry struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"` // each is larger than the one before, over restarts too
+	TimeUnixNano  int64                  `protobuf:"varint,2,opt,name=time_unix_nano,json=timeUnixNano,proto3" json:"time_unix_nano,omitempty"`
+	Caller        string                 `protobuf:"bytes,3,opt,name=caller,proto3" json:"caller,omitempty"`   // "uid 1000 (vrfredist, pid 4711)", 'the holder of the certificate "x"'
+	From          string                 `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`       // where from: an address; "": this host's socket
+	Method        string                 `protobuf:"bytes,5,opt,name=method,proto3" json:"method,omitempty"`   // "ApplyVrf"
+	Vrf           string                 `protobuf:"bytes,6,opt,name=vrf,proto3" json:"vrf,omitempty"`         // that it is about; "": none alone
+	What          string                 `protobuf:"bytes,7,opt,name=what,proto3" json:"what,omitempty"`       // what it asked for, without passwords
+	Outcome       string                 `protobuf:"bytes,8,opt,name=outcome,proto3" json:"outcome,omitempty"` // a gRPC code: "OK", "PermissionDenied"
+	Reason        string                 `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`   // why it failed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditEntry) Reset() {
+	*x = AuditEntry{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[98]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditEntry) ProtoMessage() {}
+
+func (x *AuditEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[98]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
+func (*AuditEntry) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{98}
+}
+
+func (x *AuditEntry) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *AuditEntry) GetTimeUnixNano() int64 {
+	if x != nil {
+		return x.TimeUnixNano
+	}
+	return 0
+}
+
+func (x *AuditEntry) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 var File_api_v1_vrfredist_proto protoreflect.FileDescriptor
 
 const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\n" +
-	"\x16api/v1/vrfredist.proto\x12\fvrfredist.v1\"\xcf\x01\n" +
+	"\x16api/v1/vrfredist.proto\x12\fvrfredist.v1\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xcf\x01\n" +
 	"\x1bEnableRedistributionRequest\x12\x10\n" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x1e\n" +
 	"\n" +
@@ -3924,7 +7883,7 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\"r\n" +
 	"\x0eGetVrfResponse\x12#\n" +
 	"\x03vrf\x18\x01 \x01(\v2\x11.vrfredist.v1.VrfR\x03vrf\x12;\n" +
-	"\vunconfirmed\x18\x02 \x01(\v2\x19.vrfredist.v1.UnconfirmedR\vunconfirmed\"\xb7\x05\n" +
+	"\vunconfirmed\x18\x02 \x01(\v2\x19.vrfredist.v1.UnconfirmedR\vunconfirmed\"\xad\x06\n" +
 	"\x03Vrf\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
@@ -3950,7 +7909,12 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\tneighbors\x18\x11 \x03(\v2\x16.vrfredist.v1.NeighborR\tneighbors\x122\n" +
 	"\bprogress\x18\x12 \x01(\v2\x16.vrfredist.v1.ProgressR\bprogress\x12(\n" +
 	"\x05leaks\x18\x13 \x03(\v2\x12.vrfredist.v1.LeakR\x05leaks\x122\n" +
-	"\bcarriage\x18\x14 \x01(\v2\x16.vrfredist.v1.CarriageR\bcarriage\"\xfb\x01\n" +
+	"\bcarriage\x18\x14 \x01(\v2\x16.vrfredist.v1.CarriageR\bcarriage\x12\x1a\n" +
+	"\bsessions\x18\x15 \x01(\rR\bsessions\x12\x1f\n" +
+	"\vsessions_up\x18\x16 \x01(\rR\n" +
+	"sessionsUp\x12'\n" +
+	"\x0fsession_trouble\x18\x17 \x01(\tR\x0esessionTrouble\x12\x0e\n" +
+	"\x02of\x18\x18 \x01(\tR\x02of\"\xea\x02\n" +
 	"\bCarriage\x12\x14\n" +
 	"\x05encap\x18\x01 \x01(\tR\x05encap\x12\x10\n" +
 	"\x03vni\x18\x02 \x01(\rR\x03vni\x12\x16\n" +
@@ -3962,7 +7926,13 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"router_mac\x18\a \x01(\tR\trouterMac\x12\x16\n" +
 	"\x06source\x18\b \x01(\tR\x06source\x12\x1d\n" +
 	"\n" +
-	"core_netns\x18\t \x01(\tR\tcoreNetns\"\x99\x01\n" +
+	"core_netns\x18\t \x01(\tR\tcoreNetns\x12\x14\n" +
+	"\x05label\x18\n" +
+	" \x01(\rR\x05label\x12\x10\n" +
+	"\x03sid\x18\v \x01(\tR\x03sid\x12\x12\n" +
+	"\x04sid6\x18\f \x01(\tR\x04sid6\x12\x1b\n" +
+	"\tcore_link\x18\r \x01(\tR\bcoreLink\x12\x14\n" +
+	"\x05table\x18\x0e \x01(\tR\x05table\"\x99\x01\n" +
 	"\x04Leak\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x16\n" +
 	"\x06policy\x18\x02 \x01(\tR\x06policy\x12\x12\n" +
@@ -3973,7 +7943,7 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\bProgress\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\rR\x04done\x12\x14\n" +
-	"\x05total\x18\x03 \x01(\rR\x05total\"\x91\x02\n" +
+	"\x05total\x18\x03 \x01(\rR\x05total\"\xff\x06\n" +
 	"\bNeighbor\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x17\n" +
 	"\apeer_as\x18\x02 \x01(\rR\x06peerAs\x12\x14\n" +
@@ -3982,18 +7952,110 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x05state\x18\x05 \x01(\tR\x05state\x12\x1d\n" +
 	"\n" +
 	"since_unix\x18\x06 \x01(\x03R\tsinceUnix\x12\x16\n" +
-	"\x06reason\x18\a \x01(\tR\x06reason\x12\x10\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x12\x1b\n" +
+	"\tdown_unix\x18\b \x01(\x03R\bdownUnix\x12\x18\n" +
+	"\astopped\x18\t \x01(\bR\astopped\x12\x1a\n" +
+	"\bdraining\x18\n" +
+	" \x01(\bR\bdraining\x12 \n" +
+	"\vestablished\x18\v \x01(\rR\vestablished\x12#\n" +
+	"\rlocal_address\x18\f \x01(\tR\flocalAddress\x12\x1a\n" +
+	"\bfamilies\x18\r \x03(\tR\bfamilies\x12\x1c\n" +
+	"\tinterface\x18\x0e \x01(\tR\tinterface\x12\x10\n" +
 	"\x03vrf\x18\x10 \x01(\tR\x03vrf\x12\x16\n" +
 	"\x06origin\x18\x11 \x01(\tR\x06origin\x12/\n" +
-	"\aremoved\x18\x12 \x03(\v2\x15.vrfredist.v1.RemovedR\aremoved\"7\n" +
+	"\aremoved\x18\x12 \x03(\v2\x15.vrfredist.v1.RemovedR\aremoved\x12\x1a\n" +
+	"\breceived\x18\x13 \x01(\rR\breceived\x12\x1f\n" +
+	"\baccepted\x18\x14 \x01(\rH\x00R\baccepted\x88\x01\x01\x12#\n" +
+	"\n" +
+	"advertised\x18\x15 \x01(\rH\x01R\n" +
+	"advertised\x88\x01\x01\x12C\n" +
+	"\x11messages_received\x18\x16 \x01(\v2\x16.vrfredist.v1.MessagesR\x10messagesReceived\x12;\n" +
+	"\rmessages_sent\x18\x17 \x01(\v2\x16.vrfredist.v1.MessagesR\fmessagesSent\x12O\n" +
+	"\x15notification_received\x18\x18 \x01(\v2\x1a.vrfredist.v1.NotificationR\x14notificationReceived\x12G\n" +
+	"\x11notification_sent\x18\x19 \x01(\v2\x1a.vrfredist.v1.NotificationR\x10notificationSentB\v\n" +
+	"\t_acceptedB\r\n" +
+	"\v_advertised\"\xa8\x01\n" +
+	"\bMessages\x12\x14\n" +
+	"\x05total\x18\x01 \x01(\x04R\x05total\x12\x12\n" +
+	"\x04open\x18\x02 \x01(\x04R\x04open\x12\x16\n" +
+	"\x06update\x18\x03 \x01(\x04R\x06update\x12\"\n" +
+	"\fnotification\x18\x04 \x01(\x04R\fnotification\x12\x1c\n" +
+	"\tkeepalive\x18\x05 \x01(\x04R\tkeepalive\x12\x18\n" +
+	"\arefresh\x18\x06 \x01(\x04R\arefresh\"m\n" +
+	"\fNotification\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
+	"\asubcode\x18\x02 \x01(\rR\asubcode\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x12\x1b\n" +
+	"\ttime_unix\x18\x04 \x01(\x03R\btimeUnix\"7\n" +
 	"\aRemoved\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\x04R\x05count\"<\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\"R\n" +
 	"\x14ListNeighborsRequest\x12\x10\n" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"M\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\bR\x05count\"M\n" +
 	"\x15ListNeighborsResponse\x124\n" +
-	"\tneighbors\x18\x01 \x03(\v2\x16.vrfredist.v1.NeighborR\tneighbors\"\x97\x02\n" +
+	"\tneighbors\x18\x01 \x03(\v2\x16.vrfredist.v1.NeighborR\tneighbors\"=\n" +
+	"\x15WatchNeighborsRequest\x12\x10\n" +
+	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\x98\x01\n" +
+	"\x16WatchNeighborsResponse\x12$\n" +
+	"\x0etime_unix_nano\x18\x01 \x01(\x03R\ftimeUnixNano\x122\n" +
+	"\bneighbor\x18\x02 \x01(\v2\x16.vrfredist.v1.NeighborR\bneighbor\x12\x10\n" +
+	"\x03was\x18\x03 \x01(\tR\x03was\x12\x12\n" +
+	"\x04gone\x18\x04 \x01(\bR\x04gone\"\x8f\x01\n" +
+	"\x19ListNeighborRoutesRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03vrf\x18\x02 \x01(\tR\x03vrf\x12\x1e\n" +
+	"\n" +
+	"advertised\x18\x03 \x01(\bR\n" +
+	"advertised\x12\x16\n" +
+	"\x06prefix\x18\x04 \x01(\tR\x06prefix\x12\x14\n" +
+	"\x05exact\x18\x05 \x01(\bR\x05exact\"\xe4\x02\n" +
+	"\rNeighborRoute\x12\x16\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x16\n" +
+	"\x06family\x18\x02 \x01(\tR\x06family\x12\x0e\n" +
+	"\x02rd\x18\x03 \x01(\tR\x02rd\x12\x1a\n" +
+	"\bnexthops\x18\x04 \x03(\tR\bnexthops\x12\x17\n" +
+	"\aas_path\x18\x05 \x03(\rR\x06asPath\x12\x1d\n" +
+	"\n" +
+	"local_pref\x18\x06 \x01(\rR\tlocalPref\x12\x10\n" +
+	"\x03med\x18\a \x01(\rR\x03med\x12 \n" +
+	"\vcommunities\x18\b \x03(\tR\vcommunities\x12+\n" +
+	"\x11large_communities\x18\t \x03(\tR\x10largeCommunities\x12\x14\n" +
+	"\x05label\x18\n" +
+	" \x01(\rR\x05label\x12\x14\n" +
+	"\x05terms\x18\v \x01(\tR\x05terms\x12\x1a\n" +
+	"\baccepted\x18\f \x01(\bR\baccepted\x12\x16\n" +
+	"\x06reason\x18\r \x01(\tR\x06reason\"|\n" +
+	"\x14ResetNeighborRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03vrf\x18\x02 \x01(\tR\x03vrf\x12&\n" +
+	"\x04soft\x18\x03 \x01(\x0e2\x12.vrfredist.v1.SoftR\x04soft\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"K\n" +
+	"\x15ResetNeighborResponse\x122\n" +
+	"\bneighbor\x18\x01 \x01(\v2\x16.vrfredist.v1.NeighborR\bneighbor\"\x95\x01\n" +
+	"\x16DisableNeighborRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03vrf\x18\x02 \x01(\tR\x03vrf\x12\x1a\n" +
+	"\bgraceful\x18\x03 \x01(\bR\bgraceful\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12!\n" +
+	"\fwait_seconds\x18\x05 \x01(\rR\vwaitSeconds\"j\n" +
+	"\x17DisableNeighborResponse\x122\n" +
+	"\bneighbor\x18\x01 \x01(\v2\x16.vrfredist.v1.NeighborR\bneighbor\x12\x1b\n" +
+	"\tdown_unix\x18\x02 \x01(\x03R\bdownUnix\"=\n" +
+	"\x15EnableNeighborRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03vrf\x18\x02 \x01(\tR\x03vrf\"L\n" +
+	"\x16EnableNeighborResponse\x122\n" +
+	"\bneighbor\x18\x01 \x01(\v2\x16.vrfredist.v1.NeighborR\bneighbor\"\x14\n" +
+	"\x12GetLogLevelRequest\"+\n" +
+	"\x13GetLogLevelResponse\x12\x14\n" +
+	"\x05level\x18\x01 \x01(\tR\x05level\"*\n" +
+	"\x12SetLogLevelRequest\x12\x14\n" +
+	"\x05level\x18\x01 \x01(\tR\x05level\"'\n" +
+	"\x13SetLogLevelResponse\x12\x10\n" +
+	"\x03was\x18\x01 \x01(\tR\x03was\"\x97\x02\n" +
 	"\x06Counts\x12\x14\n" +
 	"\x05paths\x18\x01 \x01(\rR\x05paths\x12\x1a\n" +
 	"\bimported\x18\x02 \x01(\rR\bimported\x12\x1c\n" +
@@ -4046,14 +8108,16 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\agateway\x18\x01 \x01(\tR\agateway\x12\x16\n" +
 	"\x06device\x18\x02 \x01(\tR\x06device\x12\x16\n" +
 	"\x06weight\x18\x03 \x01(\rR\x06weight\x12)\n" +
-	"\x05encap\x18\x10 \x01(\v2\x13.vrfredist.v1.EncapR\x05encap\"p\n" +
+	"\x05encap\x18\x10 \x01(\v2\x13.vrfredist.v1.EncapR\x05encap\"\x9a\x01\n" +
 	"\x05Encap\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x10\n" +
 	"\x03vni\x18\x02 \x01(\rR\x03vni\x12\x0e\n" +
 	"\x02pe\x18\x03 \x01(\tR\x02pe\x12\x1d\n" +
 	"\n" +
 	"router_mac\x18\x04 \x01(\tR\trouterMac\x12\x12\n" +
-	"\x04text\x18\x05 \x01(\tR\x04text\"8\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\x12\x16\n" +
+	"\x06labels\x18\x06 \x03(\rR\x06labels\x12\x10\n" +
+	"\x03sid\x18\a \x01(\tR\x03sid\"8\n" +
 	"\rReloadRequest\x12'\n" +
 	"\x0fconfirm_seconds\x18\x01 \x01(\rR\x0econfirmSeconds\"O\n" +
 	"\x0eReloadResponse\x12\x18\n" +
@@ -4193,7 +8257,22 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\tPolicyUse\x12\x10\n" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x14\n" +
 	"\x05place\x18\x02 \x01(\tR\x05place\x12\x1c\n" +
-	"\tuncounted\x18\x03 \x01(\tR\tuncounted\"\x11\n" +
+	"\tuncounted\x18\x03 \x01(\tR\tuncounted\"$\n" +
+	"\x10GetConfigRequest\x12\x10\n" +
+	"\x03vrf\x18\x01 \x01(\tR\x03vrf\"`\n" +
+	"\x11GetConfigResponse\x12\x12\n" +
+	"\x04file\x18\x01 \x01(\tR\x04file\x127\n" +
+	"\bsections\x18\x02 \x03(\v2\x1b.vrfredist.v1.ConfigSectionR\bsections\"n\n" +
+	"\rConfigSection\x12\x16\n" +
+	"\x06header\x18\x01 \x01(\tR\x06header\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x121\n" +
+	"\x06values\x18\x03 \x03(\v2\x19.vrfredist.v1.ConfigValueR\x06values\"y\n" +
+	"\vConfigValue\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\x12\x16\n" +
+	"\x06source\x18\x03 \x01(\tR\x06source\x12\x12\n" +
+	"\x04line\x18\x04 \x01(\rR\x04line\x12\x16\n" +
+	"\x06secret\x18\x05 \x01(\bR\x06secret\"\x11\n" +
 	"\x0fDiagnoseRequest\"E\n" +
 	"\x10DiagnoseResponse\x121\n" +
 	"\bfindings\x18\x01 \x03(\v2\x15.vrfredist.v1.FindingR\bfindings\"\x89\x01\n" +
@@ -4203,12 +8282,319 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\asubject\x18\x03 \x01(\tR\asubject\x12\x12\n" +
 	"\x04what\x18\x04 \x01(\tR\x04what\x12\x10\n" +
 	"\x03why\x18\x05 \x01(\tR\x03why\x12\x12\n" +
-	"\x04mend\x18\x06 \x01(\tR\x04mend*R\n" +
+	"\x04mend\x18\x06 \x01(\tR\x04mend\"\xbf\x05\n" +
+	"\aVrfSpec\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
+	"\x02rd\x18\x02 \x01(\tR\x02rd\x12 \n" +
+	"\fboth_rt_list\x18\x03 \x03(\tR\n" +
+	"bothRtList\x12$\n" +
+	"\x0eimport_rt_list\x18\x04 \x03(\tR\fimportRtList\x12$\n" +
+	"\x0eexport_rt_list\x18\x05 \x03(\tR\fexportRtList\x12\x14\n" +
+	"\x05netns\x18\x06 \x01(\tR\x05netns\x12\x16\n" +
+	"\x06device\x18\a \x01(\tR\x06device\x12\x14\n" +
+	"\x05table\x18\b \x01(\rR\x05table\x120\n" +
+	"\x06import\x18\t \x01(\v2\x18.vrfredist.v1.ImportSpecR\x06import\x120\n" +
+	"\x06export\x18\n" +
+	" \x01(\v2\x18.vrfredist.v1.ExportSpecR\x06export\x12*\n" +
+	"\x03bgp\x18\v \x01(\v2\x18.vrfredist.v1.VrfBgpSpecR\x03bgp\x124\n" +
+	"\bpolicies\x18\f \x03(\v2\x18.vrfredist.v1.PolicySpecR\bpolicies\x12\x14\n" +
+	"\x05encap\x18\r \x01(\tR\x05encap\x12\x10\n" +
+	"\x03vni\x18\x0e \x01(\rR\x03vni\x12\x1d\n" +
+	"\n" +
+	"router_mac\x18\x0f \x01(\tR\trouterMac\x12!\n" +
+	"\fvxlan_device\x18\x10 \x01(\tR\vvxlanDevice\x12\x14\n" +
+	"\x05label\x18\x11 \x01(\rR\x05label\x12\x10\n" +
+	"\x03sid\x18\x12 \x01(\tR\x03sid\x12\x1b\n" +
+	"\tcore_link\x18\x13 \x01(\tR\bcoreLink\x12\x1f\n" +
+	"\vcore_device\x18\x14 \x01(\tR\n" +
+	"coreDevice\x12\x1d\n" +
+	"\n" +
+	"core_table\x18\x15 \x01(\rR\tcoreTable\x12\x1d\n" +
+	"\atrusted\x18\x16 \x01(\bH\x00R\atrusted\x88\x01\x01B\n" +
+	"\n" +
+	"\b_trusted\"\x9d\x03\n" +
+	"\n" +
+	"ImportSpec\x12\x1d\n" +
+	"\aenabled\x18\x01 \x01(\bH\x00R\aenabled\x88\x01\x01\x12%\n" +
+	"\x0einterface_list\x18\x02 \x03(\tR\rinterfaceList\x12\x1c\n" +
+	"\tprotocols\x18\x03 \x03(\tR\tprotocols\x12!\n" +
+	"\taddresses\x18\x04 \x01(\bH\x01R\taddresses\x88\x01\x01\x12\x14\n" +
+	"\x05kinds\x18\x05 \x03(\tR\x05kinds\x12\x16\n" +
+	"\x06tables\x18\x06 \x03(\rR\x06tables\x12(\n" +
+	"\rallow_default\x18\a \x01(\bH\x02R\fallowDefault\x88\x01\x01\x12\x15\n" +
+	"\x03med\x18\b \x01(\rH\x03R\x03med\x88\x01\x01\x12 \n" +
+	"\vcommunities\x18\t \x03(\tR\vcommunities\x12+\n" +
+	"\x11large_communities\x18\n" +
+	" \x03(\tR\x10largeCommunities\x12\x16\n" +
+	"\x06policy\x18\v \x01(\tR\x06policyB\n" +
+	"\n" +
+	"\b_enabledB\f\n" +
+	"\n" +
+	"_addressesB\x10\n" +
+	"\x0e_allow_defaultB\x06\n" +
+	"\x04_med\"\xed\x06\n" +
+	"\n" +
+	"ExportSpec\x12\x1d\n" +
+	"\aenabled\x18\x01 \x01(\bH\x00R\aenabled\x88\x01\x01\x12\x1c\n" +
+	"\tcommunity\x18\x02 \x01(\tR\tcommunity\x12%\n" +
+	"\x0ecommunity_list\x18\x03 \x03(\tR\rcommunityList\x120\n" +
+	"\x14large_community_list\x18\x04 \x03(\tR\x12largeCommunityList\x12\x1b\n" +
+	"\x06metric\x18\x05 \x01(\rH\x01R\x06metric\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"max_routes\x18\x06 \x01(\rH\x02R\tmaxRoutes\x88\x01\x01\x12 \n" +
+	"\tmax_paths\x18\a \x01(\rH\x03R\bmaxPaths\x88\x01\x01\x12.\n" +
+	"\x10accept_blackhole\x18\b \x01(\bH\x04R\x0facceptBlackhole\x88\x01\x01\x123\n" +
+	"\x13blackhole_no_export\x18\t \x01(\bH\x05R\x11blackholeNoExport\x88\x01\x01\x12'\n" +
+	"\freachability\x18\n" +
+	" \x01(\bH\x06R\freachability\x88\x01\x01\x12(\n" +
+	"\rbackup_routes\x18\v \x01(\bH\aR\fbackupRoutes\x88\x01\x01\x121\n" +
+	"\x12resolve_by_default\x18\f \x01(\bH\bR\x10resolveByDefault\x88\x01\x01\x12/\n" +
+	"\x11prefer_link_local\x18\r \x01(\bH\tR\x0fpreferLinkLocal\x88\x01\x01\x12\x18\n" +
+	"\aprefsrc\x18\x0e \x03(\tR\aprefsrc\x12\x16\n" +
+	"\x06policy\x18\x0f \x01(\tR\x06policy\x12\x1c\n" +
+	"\tadvertise\x18\x10 \x01(\tR\tadvertise\x122\n" +
+	"\x12advertise_rejected\x18\x11 \x01(\bH\n" +
+	"R\x11advertiseRejected\x88\x01\x01B\n" +
+	"\n" +
+	"\b_enabledB\t\n" +
+	"\a_metricB\r\n" +
+	"\v_max_routesB\f\n" +
+	"\n" +
+	"_max_pathsB\x13\n" +
+	"\x11_accept_blackholeB\x16\n" +
+	"\x14_blackhole_no_exportB\x0f\n" +
+	"\r_reachabilityB\x10\n" +
+	"\x0e_backup_routesB\x15\n" +
+	"\x13_resolve_by_defaultB\x14\n" +
+	"\x12_prefer_link_localB\x15\n" +
+	"\x13_advertise_rejected\"\xd9\x02\n" +
+	"\n" +
+	"VrfBgpSpec\x12!\n" +
+	"\fmax_prefixes\x18\x01 \x01(\rR\vmaxPrefixes\x12\x1b\n" +
+	"\tleak_from\x18\x02 \x03(\tR\bleakFrom\x12\x18\n" +
+	"\areceive\x18\x03 \x01(\tR\areceive\x12\x12\n" +
+	"\x04send\x18\x04 \x01(\tR\x04send\x12,\n" +
+	"\x05leaks\x18\x05 \x03(\v2\x16.vrfredist.v1.LeakSpecR\x05leaks\x12;\n" +
+	"\n" +
+	"aggregates\x18\x06 \x03(\v2\x1b.vrfredist.v1.AggregateSpecR\n" +
+	"aggregates\x125\n" +
+	"\bnetworks\x18\a \x03(\v2\x19.vrfredist.v1.NetworkSpecR\bnetworks\x12;\n" +
+	"\n" +
+	"conditions\x18\b \x03(\v2\x1b.vrfredist.v1.ConditionSpecR\n" +
+	"conditions\"m\n" +
+	"\bLeakSpec\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x16\n" +
+	"\x06policy\x18\x02 \x01(\tR\x06policy\x12!\n" +
+	"\fmax_prefixes\x18\x03 \x01(\rR\vmaxPrefixes\x12\x12\n" +
+	"\x04link\x18\x04 \x01(\tR\x04link\"\xc1\x01\n" +
+	"\rAggregateSpec\x12\x16\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x1f\n" +
+	"\bsuppress\x18\x02 \x01(\bH\x00R\bsuppress\x88\x01\x01\x12\x1d\n" +
+	"\adiscard\x18\x03 \x01(\bH\x01R\adiscard\x88\x01\x01\x12 \n" +
+	"\vcommunities\x18\x04 \x03(\tR\vcommunities\x12\x15\n" +
+	"\x03med\x18\x05 \x01(\rH\x02R\x03med\x88\x01\x01B\v\n" +
+	"\t_suppressB\n" +
+	"\n" +
+	"\b_discardB\x06\n" +
+	"\x04_med\"G\n" +
+	"\vNetworkSpec\x12\x16\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12 \n" +
+	"\vcommunities\x18\x02 \x03(\tR\vcommunities\"^\n" +
+	"\rConditionSpec\x12\x1a\n" +
+	"\bprefixes\x18\x01 \x03(\tR\bprefixes\x12\x14\n" +
+	"\x05while\x18\x02 \x03(\tR\x05while\x12\x1b\n" +
+	"\twhile_not\x18\x03 \x03(\tR\bwhileNot\"n\n" +
+	"\n" +
+	"PolicySpec\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\adefault\x18\x02 \x01(\tR\adefault\x122\n" +
+	"\x05rules\x18\x03 \x03(\v2\x1c.vrfredist.v1.PolicyRuleSpecR\x05rules\"\x81\x11\n" +
+	"\x0ePolicyRuleSpec\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06action\x18\x02 \x01(\tR\x06action\x12\x1a\n" +
+	"\bprefixes\x18\x03 \x03(\tR\bprefixes\x12\x1a\n" +
+	"\bfamilies\x18\x04 \x03(\tR\bfamilies\x12\x1f\n" +
+	"\vsource_vrfs\x18\x05 \x03(\tR\n" +
+	"sourceVrfs\x12\x1c\n" +
+	"\tneighbors\x18\x06 \x03(\tR\tneighbors\x12\x1a\n" +
+	"\bnexthops\x18\a \x03(\tR\bnexthops\x12\x1c\n" +
+	"\tprotocols\x18\b \x03(\tR\tprotocols\x12\x1e\n" +
+	"\n" +
+	"interfaces\x18\t \x03(\tR\n" +
+	"interfaces\x12\x16\n" +
+	"\x06metric\x18\n" +
+	" \x01(\tR\x06metric\x12\x12\n" +
+	"\x04rpki\x18\v \x03(\tR\x04rpki\x12\x1d\n" +
+	"\n" +
+	"local_pref\x18\f \x01(\tR\tlocalPref\x12\x10\n" +
+	"\x03med\x18\r \x01(\tR\x03med\x12\x1b\n" +
+	"\torigin_as\x18\x0e \x03(\rR\boriginAs\x12$\n" +
+	"\x0eas_path_length\x18\x0f \x01(\tR\fasPathLength\x12 \n" +
+	"\vcommunities\x18\x10 \x03(\tR\vcommunities\x12'\n" +
+	"\x0fcommunities_all\x18\x11 \x03(\tR\x0ecommunitiesAll\x12+\n" +
+	"\x11large_communities\x18\x12 \x03(\tR\x10largeCommunities\x122\n" +
+	"\x15large_communities_all\x18\x13 \x03(\tR\x13largeCommunitiesAll\x12#\n" +
+	"\rroute_targets\x18\x14 \x03(\tR\frouteTargets\x12'\n" +
+	"\x0fext_communities\x18\x15 \x03(\tR\x0eextCommunities\x12\x17\n" +
+	"\aas_path\x18\x16 \x03(\tR\x06asPath\x12!\n" +
+	"\fnot_prefixes\x18\x1f \x03(\tR\vnotPrefixes\x12!\n" +
+	"\fnot_families\x18  \x03(\tR\vnotFamilies\x12&\n" +
+	"\x0fnot_source_vrfs\x18! \x03(\tR\rnotSourceVrfs\x12#\n" +
+	"\rnot_neighbors\x18\" \x03(\tR\fnotNeighbors\x12!\n" +
+	"\fnot_nexthops\x18# \x03(\tR\vnotNexthops\x12#\n" +
+	"\rnot_protocols\x18$ \x03(\tR\fnotProtocols\x12%\n" +
+	"\x0enot_interfaces\x18% \x03(\tR\rnotInterfaces\x12\x1d\n" +
+	"\n" +
+	"not_metric\x18& \x01(\tR\tnotMetric\x12\x19\n" +
+	"\bnot_rpki\x18' \x03(\tR\anotRpki\x12$\n" +
+	"\x0enot_local_pref\x18( \x01(\tR\fnotLocalPref\x12\x17\n" +
+	"\anot_med\x18) \x01(\tR\x06notMed\x12\"\n" +
+	"\rnot_origin_as\x18* \x03(\rR\vnotOriginAs\x12+\n" +
+	"\x12not_as_path_length\x18+ \x01(\tR\x0fnotAsPathLength\x12'\n" +
+	"\x0fnot_communities\x18, \x03(\tR\x0enotCommunities\x12.\n" +
+	"\x13not_communities_all\x18- \x03(\tR\x11notCommunitiesAll\x122\n" +
+	"\x15not_large_communities\x18. \x03(\tR\x13notLargeCommunities\x129\n" +
+	"\x19not_large_communities_all\x18/ \x03(\tR\x16notLargeCommunitiesAll\x12*\n" +
+	"\x11not_route_targets\x180 \x03(\tR\x0fnotRouteTargets\x12.\n" +
+	"\x13not_ext_communities\x181 \x03(\tR\x11notExtCommunities\x12\x1e\n" +
+	"\vnot_as_path\x182 \x03(\tR\tnotAsPath\x12)\n" +
+	"\x0eset_local_pref\x18= \x01(\rH\x00R\fsetLocalPref\x88\x01\x01\x12\x1c\n" +
+	"\aset_med\x18> \x01(\rH\x01R\x06setMed\x88\x01\x01\x12\x1d\n" +
+	"\n" +
+	"prepend_as\x18? \x01(\rR\tprependAs\x12\x1f\n" +
+	"\vset_nexthop\x18@ \x01(\tR\n" +
+	"setNexthop\x12A\n" +
+	"\x0fset_communities\x18A \x01(\v2\x18.vrfredist.v1.StringListR\x0esetCommunities\x12'\n" +
+	"\x0fadd_communities\x18B \x03(\tR\x0eaddCommunities\x12-\n" +
+	"\x12remove_communities\x18C \x03(\tR\x11removeCommunities\x12L\n" +
+	"\x15set_large_communities\x18D \x01(\v2\x18.vrfredist.v1.StringListR\x13setLargeCommunities\x122\n" +
+	"\x15add_large_communities\x18E \x03(\tR\x13addLargeCommunities\x128\n" +
+	"\x18remove_large_communities\x18F \x03(\tR\x16removeLargeCommunities\x12\x1d\n" +
+	"\n" +
+	"set_metric\x18G \x01(\rR\tsetMetric\x12\x1f\n" +
+	"\vset_prefsrc\x18H \x03(\tR\n" +
+	"setPrefsrc\x12\x1d\n" +
+	"\n" +
+	"set_weight\x18I \x01(\rR\tsetWeight\x127\n" +
+	"\x15weight_from_bandwidth\x18J \x01(\bH\x02R\x13weightFromBandwidth\x88\x01\x01B\x11\n" +
+	"\x0f_set_local_prefB\n" +
+	"\n" +
+	"\b_set_medB\x18\n" +
+	"\x16_weight_from_bandwidth\"$\n" +
+	"\n" +
+	"StringList\x12\x16\n" +
+	"\x06values\x18\x01 \x03(\tR\x06values\"\xcd\x01\n" +
+	"\x0fApplyVrfRequest\x12'\n" +
+	"\x03vrf\x18\x01 \x01(\v2\x15.vrfredist.v1.VrfSpecR\x03vrf\x12.\n" +
+	"\x04mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\x04mask\x12#\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\x04H\x00R\n" +
+	"generation\x88\x01\x01\x12\x17\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12\x14\n" +
+	"\x05owner\x18\x10 \x01(\tR\x05ownerB\r\n" +
+	"\v_generation\"\x83\x01\n" +
+	"\x10ApplyVrfResponse\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x04R\n" +
+	"generation\x12#\n" +
+	"\x03vrf\x18\x02 \x01(\v2\x11.vrfredist.v1.VrfR\x03vrf\x12*\n" +
+	"\x04plan\x18\x03 \x03(\v2\x16.vrfredist.v1.PlanItemR\x04plan\"X\n" +
+	"\x10DeleteVrfRequest\x12\x10\n" +
+	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12#\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\x04H\x00R\n" +
+	"generation\x88\x01\x01B\r\n" +
+	"\v_generation\"d\n" +
+	"\x11DeleteVrfResponse\x12\x12\n" +
+	"\x04gone\x18\x01 \x01(\bR\x04gone\x12#\n" +
+	"\x03vrf\x18\x02 \x01(\v2\x11.vrfredist.v1.VrfR\x03vrf\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xdd\x03\n" +
+	"\fNeighborSpec\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x10\n" +
+	"\x03vrf\x18\x02 \x01(\tR\x03vrf\x12\x14\n" +
+	"\x05netns\x18\x03 \x01(\tR\x05netns\x12\x1c\n" +
+	"\apeer_as\x18\x04 \x01(\rH\x00R\x06peerAs\x88\x01\x01\x12\x1e\n" +
+	"\blocal_as\x18\x05 \x01(\rH\x01R\alocalAs\x88\x01\x01\x12\x1a\n" +
+	"\bpassword\x18\x06 \x01(\tR\bpassword\x12 \n" +
+	"\vdescription\x18\a \x01(\tR\vdescription\x12\x1d\n" +
+	"\n" +
+	"peer_group\x18\b \x01(\tR\tpeerGroup\x12#\n" +
+	"\rlocal_address\x18\t \x01(\tR\flocalAddress\x12\x1d\n" +
+	"\apassive\x18\n" +
+	" \x01(\bH\x02R\apassive\x88\x01\x01\x12,\n" +
+	"\x12import_policy_list\x18\v \x03(\tR\x10importPolicyList\x12,\n" +
+	"\x12export_policy_list\x18\f \x03(\tR\x10exportPolicyList\x12+\n" +
+	"\x04more\x18\r \x01(\v2\x17.google.protobuf.StructR\x04moreB\n" +
+	"\n" +
+	"\b_peer_asB\v\n" +
+	"\t_local_asB\n" +
+	"\n" +
+	"\b_passive\"\xe1\x01\n" +
+	"\x14ApplyNeighborRequest\x126\n" +
+	"\bneighbor\x18\x01 \x01(\v2\x1a.vrfredist.v1.NeighborSpecR\bneighbor\x12.\n" +
+	"\x04mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\x04mask\x12#\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\x04H\x00R\n" +
+	"generation\x88\x01\x01\x12\x17\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12\x14\n" +
+	"\x05owner\x18\x10 \x01(\tR\x05ownerB\r\n" +
+	"\v_generation\"\x97\x01\n" +
+	"\x15ApplyNeighborResponse\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x04R\n" +
+	"generation\x122\n" +
+	"\bneighbor\x18\x02 \x01(\v2\x16.vrfredist.v1.NeighborR\bneighbor\x12*\n" +
+	"\x04plan\x18\x03 \x03(\v2\x16.vrfredist.v1.PlanItemR\x04plan\"\x8d\x01\n" +
+	"\x15DeleteNeighborRequest\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x10\n" +
+	"\x03vrf\x18\x02 \x01(\tR\x03vrf\x12\x14\n" +
+	"\x05netns\x18\x03 \x01(\tR\x05netns\x12#\n" +
+	"\n" +
+	"generation\x18\x04 \x01(\x04H\x00R\n" +
+	"generation\x88\x01\x01B\r\n" +
+	"\v_generation\"x\n" +
+	"\x16DeleteNeighborResponse\x12\x12\n" +
+	"\x04gone\x18\x01 \x01(\bR\x04gone\x122\n" +
+	"\bneighbor\x18\x02 \x01(\v2\x16.vrfredist.v1.NeighborR\bneighbor\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"<\n" +
+	"\x12ListAppliedRequest\x12\x10\n" +
+	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x14\n" +
+	"\x05owner\x18\x02 \x01(\tR\x05owner\"F\n" +
+	"\x13ListAppliedResponse\x12/\n" +
+	"\aapplied\x18\x01 \x03(\v2\x15.vrfredist.v1.AppliedR\aapplied\"\xd6\x01\n" +
+	"\aApplied\x12\x10\n" +
+	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x1a\n" +
+	"\bneighbor\x18\x02 \x01(\tR\bneighbor\x12\x14\n" +
+	"\x05netns\x18\x03 \x01(\tR\x05netns\x12\x16\n" +
+	"\x06fields\x18\x04 \x03(\tR\x06fields\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x05 \x01(\x04R\n" +
+	"generation\x12\x14\n" +
+	"\x05owner\x18\x06 \x01(\tR\x05owner\x12!\n" +
+	"\fchanged_unix\x18\a \x01(\x03R\vchangedUnix\x12\x16\n" +
+	"\x06failed\x18\b \x01(\tR\x06failed\")\n" +
+	"\x11WatchAuditRequest\x12\x14\n" +
+	"\x05after\x18\x01 \x01(\x04R\x05after\"\xe6\x01\n" +
+	"\n" +
+	"AuditEntry\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12$\n" +
+	"\x0etime_unix_nano\x18\x02 \x01(\x03R\ftimeUnixNano\x12\x16\n" +
+	"\x06caller\x18\x03 \x01(\tR\x06caller\x12\x12\n" +
+	"\x04from\x18\x04 \x01(\tR\x04from\x12\x16\n" +
+	"\x06method\x18\x05 \x01(\tR\x06method\x12\x10\n" +
+	"\x03vrf\x18\x06 \x01(\tR\x03vrf\x12\x12\n" +
+	"\x04what\x18\a \x01(\tR\x04what\x12\x18\n" +
+	"\aoutcome\x18\b \x01(\tR\aoutcome\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason*R\n" +
 	"\tDirection\x12\x19\n" +
 	"\x15DIRECTION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DIRECTION_IMPORT\x10\x01\x12\x14\n" +
-	"\x10DIRECTION_EXPORT\x10\x022\xad\n" +
-	"\n" +
+	"\x10DIRECTION_EXPORT\x10\x02*F\n" +
+	"\x04Soft\x12\x14\n" +
+	"\x10SOFT_UNSPECIFIED\x10\x00\x12\v\n" +
+	"\aSOFT_IN\x10\x01\x12\f\n" +
+	"\bSOFT_OUT\x10\x02\x12\r\n" +
+	"\tSOFT_BOTH\x10\x032\xe6\x13\n" +
 	"\x0eRedistribution\x12m\n" +
 	"\x14EnableRedistribution\x12).vrfredist.v1.EnableRedistributionRequest\x1a*.vrfredist.v1.EnableRedistributionResponse\x12p\n" +
 	"\x15DisableRedistribution\x12*.vrfredist.v1.DisableRedistributionRequest\x1a+.vrfredist.v1.DisableRedistributionResponse\x12d\n" +
@@ -4221,12 +8607,27 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x06Reload\x12\x1b.vrfredist.v1.ReloadRequest\x1a\x1c.vrfredist.v1.ReloadResponse\x12F\n" +
 	"\aConfirm\x12\x1c.vrfredist.v1.ConfirmRequest\x1a\x1d.vrfredist.v1.ConfirmResponse\x12;\n" +
 	"\x04Plan\x12\x19.vrfredist.v1.PlanRequest\x1a\x16.vrfredist.v1.PlanItem0\x01\x12X\n" +
-	"\rListNeighbors\x12\".vrfredist.v1.ListNeighborsRequest\x1a#.vrfredist.v1.ListNeighborsResponse\x12U\n" +
+	"\rListNeighbors\x12\".vrfredist.v1.ListNeighborsRequest\x1a#.vrfredist.v1.ListNeighborsResponse\x12]\n" +
+	"\x0eWatchNeighbors\x12#.vrfredist.v1.WatchNeighborsRequest\x1a$.vrfredist.v1.WatchNeighborsResponse0\x01\x12\\\n" +
+	"\x12ListNeighborRoutes\x12'.vrfredist.v1.ListNeighborRoutesRequest\x1a\x1b.vrfredist.v1.NeighborRoute0\x01\x12X\n" +
+	"\rResetNeighbor\x12\".vrfredist.v1.ResetNeighborRequest\x1a#.vrfredist.v1.ResetNeighborResponse\x12^\n" +
+	"\x0fDisableNeighbor\x12$.vrfredist.v1.DisableNeighborRequest\x1a%.vrfredist.v1.DisableNeighborResponse\x12[\n" +
+	"\x0eEnableNeighbor\x12#.vrfredist.v1.EnableNeighborRequest\x1a$.vrfredist.v1.EnableNeighborResponse\x12R\n" +
+	"\vGetLogLevel\x12 .vrfredist.v1.GetLogLevelRequest\x1a!.vrfredist.v1.GetLogLevelResponse\x12R\n" +
+	"\vSetLogLevel\x12 .vrfredist.v1.SetLogLevelRequest\x1a!.vrfredist.v1.SetLogLevelResponse\x12U\n" +
 	"\fListPolicies\x12!.vrfredist.v1.ListPoliciesRequest\x1a\".vrfredist.v1.ListPoliciesResponse\x12L\n" +
-	"\tGetPolicy\x12\x1e.vrfredist.v1.GetPolicyRequest\x1a\x1f.vrfredist.v1.GetPolicyResponse\x12C\n" +
+	"\tGetPolicy\x12\x1e.vrfredist.v1.GetPolicyRequest\x1a\x1f.vrfredist.v1.GetPolicyResponse\x12L\n" +
+	"\tGetConfig\x12\x1e.vrfredist.v1.GetConfigRequest\x1a\x1f.vrfredist.v1.GetConfigResponse\x12C\n" +
 	"\x06Resync\x12\x1b.vrfredist.v1.ResyncRequest\x1a\x1c.vrfredist.v1.ResyncResponse\x12U\n" +
 	"\fExplainRoute\x12!.vrfredist.v1.ExplainRouteRequest\x1a\".vrfredist.v1.ExplainRouteResponse\x12I\n" +
-	"\bDiagnose\x12\x1d.vrfredist.v1.DiagnoseRequest\x1a\x1e.vrfredist.v1.DiagnoseResponseB3Z1github.com/vrfredist/vrfredist/api/v1;vrfredistv1b\x06proto3"
+	"\bDiagnose\x12\x1d.vrfredist.v1.DiagnoseRequest\x1a\x1e.vrfredist.v1.DiagnoseResponse\x12I\n" +
+	"\bApplyVrf\x12\x1d.vrfredist.v1.ApplyVrfRequest\x1a\x1e.vrfredist.v1.ApplyVrfResponse\x12L\n" +
+	"\tDeleteVrf\x12\x1e.vrfredist.v1.DeleteVrfRequest\x1a\x1f.vrfredist.v1.DeleteVrfResponse\x12X\n" +
+	"\rApplyNeighbor\x12\".vrfredist.v1.ApplyNeighborRequest\x1a#.vrfredist.v1.ApplyNeighborResponse\x12[\n" +
+	"\x0eDeleteNeighbor\x12#.vrfredist.v1.DeleteNeighborRequest\x1a$.vrfredist.v1.DeleteNeighborResponse\x12R\n" +
+	"\vListApplied\x12 .vrfredist.v1.ListAppliedRequest\x1a!.vrfredist.v1.ListAppliedResponse\x12I\n" +
+	"\n" +
+	"WatchAudit\x12\x1f.vrfredist.v1.WatchAuditRequest\x1a\x18.vrfredist.v1.AuditEntry0\x01B3Z1github.com/vrfredist/vrfredist/api/v1;vrfredistv1b\x06proto3"
 
 var (
 	file_api_v1_vrfredist_proto_rawDescOnce sync.Once
@@ -4240,137 +8641,247 @@ func file_api_v1_vrfredist_proto_rawDescGZIP() []byte {
 	return file_api_v1_vrfredist_proto_rawDescData
 }
 
-var file_api_v1_vrfredist_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
+var file_api_v1_vrfredist_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 99)
 var file_api_v1_vrfredist_proto_goTypes = []any{
 	(Direction)(0),                        // 0: vrfredist.v1.Direction
-	(*EnableRedistributionRequest)(nil),   // 1: vrfredist.v1.EnableRedistributionRequest
-	(*EnableRedistributionResponse)(nil),  // 2: vrfredist.v1.EnableRedistributionResponse
-	(*DisableRedistributionRequest)(nil),  // 3: vrfredist.v1.DisableRedistributionRequest
-	(*DisableRedistributionResponse)(nil), // 4: vrfredist.v1.DisableRedistributionResponse
-	(*GetRedistributionRequest)(nil),      // 5: vrfredist.v1.GetRedistributionRequest
-	(*GetRedistributionResponse)(nil),     // 6: vrfredist.v1.GetRedistributionResponse
-	(*RedistributionInfo)(nil),            // 7: vrfredist.v1.RedistributionInfo
-	(*ListVrfsRequest)(nil),               // 8: vrfredist.v1.ListVrfsRequest
-	(*ListVrfsResponse)(nil),              // 9: vrfredist.v1.ListVrfsResponse
-	(*GetVrfRequest)(nil),                 // 10: vrfredist.v1.GetVrfRequest
-	(*GetVrfResponse)(nil),                // 11: vrfredist.v1.GetVrfResponse
-	(*Vrf)(nil),                           // 12: vrfredist.v1.Vrf
-	(*Carriage)(nil),                      // 13: vrfredist.v1.Carriage
-	(*Leak)(nil),                          // 14: vrfredist.v1.Leak
-	(*Progress)(nil),                      // 15: vrfredist.v1.Progress
-	(*Neighbor)(nil),                      // 16: vrfredist.v1.Neighbor
-	(*Removed)(nil),                       // 17: vrfredist.v1.Removed
-	(*ListNeighborsRequest)(nil),          // 18: vrfredist.v1.ListNeighborsRequest
-	(*ListNeighborsResponse)(nil),         // 19: vrfredist.v1.ListNeighborsResponse
-	(*Counts)(nil),                        // 20: vrfredist.v1.Counts
-	(*ListRoutesRequest)(nil),             // 21: vrfredist.v1.ListRoutesRequest
-	(*Route)(nil),                         // 22: vrfredist.v1.Route
-	(*Backup)(nil),                        // 23: vrfredist.v1.Backup
-	(*Hop)(nil),                           // 24: vrfredist.v1.Hop
-	(*Encap)(nil),                         // 25: vrfredist.v1.Encap
-	(*ReloadRequest)(nil),                 // 26: vrfredist.v1.ReloadRequest
-	(*ReloadResponse)(nil),                // 27: vrfredist.v1.ReloadResponse
-	(*ConfirmRequest)(nil),                // 28: vrfredist.v1.ConfirmRequest
-	(*ConfirmResponse)(nil),               // 29: vrfredist.v1.ConfirmResponse
-	(*Unconfirmed)(nil),                   // 30: vrfredist.v1.Unconfirmed
-	(*PlanRequest)(nil),                   // 31: vrfredist.v1.PlanRequest
-	(*PlanItem)(nil),                      // 32: vrfredist.v1.PlanItem
-	(*PlanCounts)(nil),                    // 33: vrfredist.v1.PlanCounts
-	(*ResyncRequest)(nil),                 // 34: vrfredist.v1.ResyncRequest
-	(*ResyncResponse)(nil),                // 35: vrfredist.v1.ResyncResponse
-	(*Repair)(nil),                        // 36: vrfredist.v1.Repair
-	(*ExplainRouteRequest)(nil),           // 37: vrfredist.v1.ExplainRouteRequest
-	(*ExplainRouteResponse)(nil),          // 38: vrfredist.v1.ExplainRouteResponse
-	(*Walk)(nil),                          // 39: vrfredist.v1.Walk
-	(*Step)(nil),                          // 40: vrfredist.v1.Step
-	(*WatchVrfsRequest)(nil),              // 41: vrfredist.v1.WatchVrfsRequest
-	(*WatchVrfsResponse)(nil),             // 42: vrfredist.v1.WatchVrfsResponse
-	(*RouteEvent)(nil),                    // 43: vrfredist.v1.RouteEvent
-	(*Activity)(nil),                      // 44: vrfredist.v1.Activity
-	(*ListPoliciesRequest)(nil),           // 45: vrfredist.v1.ListPoliciesRequest
-	(*ListPoliciesResponse)(nil),          // 46: vrfredist.v1.ListPoliciesResponse
-	(*GetPolicyRequest)(nil),              // 47: vrfredist.v1.GetPolicyRequest
-	(*GetPolicyResponse)(nil),             // 48: vrfredist.v1.GetPolicyResponse
-	(*Policy)(nil),                        // 49: vrfredist.v1.Policy
-	(*PolicyRule)(nil),                    // 50: vrfredist.v1.PolicyRule
-	(*PolicyUse)(nil),                     // 51: vrfredist.v1.PolicyUse
-	(*DiagnoseRequest)(nil),               // 52: vrfredist.v1.DiagnoseRequest
-	(*DiagnoseResponse)(nil),              // 53: vrfredist.v1.DiagnoseResponse
-	(*Finding)(nil),                       // 54: vrfredist.v1.Finding
+	(Soft)(0),                             // 1: vrfredist.v1.Soft
+	(*EnableRedistributionRequest)(nil),   // 2: vrfredist.v1.EnableRedistributionRequest
+	(*EnableRedistributionResponse)(nil),  // 3: vrfredist.v1.EnableRedistributionResponse
+	(*DisableRedistributionRequest)(nil),  // 4: vrfredist.v1.DisableRedistributionRequest
+	(*DisableRedistributionResponse)(nil), // 5: vrfredist.v1.DisableRedistributionResponse
+	(*GetRedistributionRequest)(nil),      // 6: vrfredist.v1.GetRedistributionRequest
+	(*GetRedistributionResponse)(nil),     // 7: vrfredist.v1.GetRedistributionResponse
+	(*RedistributionInfo)(nil),            // 8: vrfredist.v1.RedistributionInfo
+	(*ListVrfsRequest)(nil),               // 9: vrfredist.v1.ListVrfsRequest
+	(*ListVrfsResponse)(nil),              // 10: vrfredist.v1.ListVrfsResponse
+	(*GetVrfRequest)(nil),                 // 11: vrfredist.v1.GetVrfRequest
+	(*GetVrfResponse)(nil),                // 12: vrfredist.v1.GetVrfResponse
+	(*Vrf)(nil),                           // 13: vrfredist.v1.Vrf
+	(*Carriage)(nil),                      // 14: vrfredist.v1.Carriage
+	(*Leak)(nil),                          // 15: vrfredist.v1.Leak
+	(*Progress)(nil),                      // 16: vrfredist.v1.Progress
+	(*Neighbor)(nil),                      // 17: vrfredist.v1.Neighbor
+	(*Messages)(nil),                      // 18: vrfredist.v1.Messages
+	(*Notification)(nil),                  // 19: vrfredist.v1.Notification
+	(*Removed)(nil),                       // 20: vrfredist.v1.Removed
+	(*ListNeighborsRequest)(nil),          // 21: vrfredist.v1.ListNeighborsRequest
+	(*ListNeighborsResponse)(nil),         // 22: vrfredist.v1.ListNeighborsResponse
+	(*WatchNeighborsRequest)(nil),         // 23: vrfredist.v1.WatchNeighborsRequest
+	(*WatchNeighborsResponse)(nil),        // 24: vrfredist.v1.WatchNeighborsResponse
+	(*ListNeighborRoutesRequest)(nil),     // 25: vrfredist.v1.ListNeighborRoutesRequest
+	(*NeighborRoute)(nil),                 // 26: vrfredist.v1.NeighborRoute
+	(*ResetNeighborRequest)(nil),          // 27: vrfredist.v1.ResetNeighborRequest
+	(*ResetNeighborResponse)(nil),         // 28: vrfredist.v1.ResetNeighborResponse
+	(*DisableNeighborRequest)(nil),        // 29: vrfredist.v1.DisableNeighborRequest
+	(*DisableNeighborResponse)(nil),       // 30: vrfredist.v1.DisableNeighborResponse
+	(*EnableNeighborRequest)(nil),         // 31: vrfredist.v1.EnableNeighborRequest
+	(*EnableNeighborResponse)(nil),        // 32: vrfredist.v1.EnableNeighborResponse
+	(*GetLogLevelRequest)(nil),            // 33: vrfredist.v1.GetLogLevelRequest
+	(*GetLogLevelResponse)(nil),           // 34: vrfredist.v1.GetLogLevelResponse
+	(*SetLogLevelRequest)(nil),            // 35: vrfredist.v1.SetLogLevelRequest
+	(*SetLogLevelResponse)(nil),           // 36: vrfredist.v1.SetLogLevelResponse
+	(*Counts)(nil),                        // 37: vrfredist.v1.Counts
+	(*ListRoutesRequest)(nil),             // 38: vrfredist.v1.ListRoutesRequest
+	(*Route)(nil),                         // 39: vrfredist.v1.Route
+	(*Backup)(nil),                        // 40: vrfredist.v1.Backup
+	(*Hop)(nil),                           // 41: vrfredist.v1.Hop
+	(*Encap)(nil),                         // 42: vrfredist.v1.Encap
+	(*ReloadRequest)(nil),                 // 43: vrfredist.v1.ReloadRequest
+	(*ReloadResponse)(nil),                // 44: vrfredist.v1.ReloadResponse
+	(*ConfirmRequest)(nil),                // 45: vrfredist.v1.ConfirmRequest
+	(*ConfirmResponse)(nil),               // 46: vrfredist.v1.ConfirmResponse
+	(*Unconfirmed)(nil),                   // 47: vrfredist.v1.Unconfirmed
+	(*PlanRequest)(nil),                   // 48: vrfredist.v1.PlanRequest
+	(*PlanItem)(nil),                      // 49: vrfredist.v1.PlanItem
+	(*PlanCounts)(nil),                    // 50: vrfredist.v1.PlanCounts
+	(*ResyncRequest)(nil),                 // 51: vrfredist.v1.ResyncRequest
+	(*ResyncResponse)(nil),                // 52: vrfredist.v1.ResyncResponse
+	(*Repair)(nil),                        // 53: vrfredist.v1.Repair
+	(*ExplainRouteRequest)(nil),           // 54: vrfredist.v1.ExplainRouteRequest
+	(*ExplainRouteResponse)(nil),          // 55: vrfredist.v1.ExplainRouteResponse
+	(*Walk)(nil),                          // 56: vrfredist.v1.Walk
+	(*Step)(nil),                          // 57: vrfredist.v1.Step
+	(*WatchVrfsRequest)(nil),              // 58: vrfredist.v1.WatchVrfsRequest
+	(*WatchVrfsResponse)(nil),             // 59: vrfredist.v1.WatchVrfsResponse
+	(*RouteEvent)(nil),                    // 60: vrfredist.v1.RouteEvent
+	(*Activity)(nil),                      // 61: vrfredist.v1.Activity
+	(*ListPoliciesRequest)(nil),           // 62: vrfredist.v1.ListPoliciesRequest
+	(*ListPoliciesResponse)(nil),          // 63: vrfredist.v1.ListPoliciesResponse
+	(*GetPolicyRequest)(nil),              // 64: vrfredist.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),             // 65: vrfredist.v1.GetPolicyResponse
+	(*Policy)(nil),                        // 66: vrfredist.v1.Policy
+	(*PolicyRule)(nil),                    // 67: vrfredist.v1.PolicyRule
+	(*PolicyUse)(nil),                     // 68: vrfredist.v1.PolicyUse
+	(*GetConfigRequest)(nil),              // 69: vrfredist.v1.GetConfigRequest
+	(*GetConfigResponse)(nil),             // 70: vrfredist.v1.GetConfigResponse
+	(*ConfigSection)(nil),                 // 71: vrfredist.v1.ConfigSection
+	(*ConfigValue)(nil),                   // 72: vrfredist.v1.ConfigValue
+	(*DiagnoseRequest)(nil),               // 73: vrfredist.v1.DiagnoseRequest
+	(*DiagnoseResponse)(nil),              // 74: vrfredist.v1.DiagnoseResponse
+	(*Finding)(nil),                       // 75: vrfredist.v1.Finding
+	(*VrfSpec)(nil),                       // 76: vrfredist.v1.VrfSpec
+	(*ImportSpec)(nil),                    // 77: vrfredist.v1.ImportSpec
+	(*ExportSpec)(nil),                    // 78: vrfredist.v1.ExportSpec
+	(*VrfBgpSpec)(nil),                    // 79: vrfredist.v1.VrfBgpSpec
+	(*LeakSpec)(nil),                      // 80: vrfredist.v1.LeakSpec
+	(*AggregateSpec)(nil),                 // 81: vrfredist.v1.AggregateSpec
+	(*NetworkSpec)(nil),                   // 82: vrfredist.v1.NetworkSpec
+	(*ConditionSpec)(nil),                 // 83: vrfredist.v1.ConditionSpec
+	(*PolicySpec)(nil),                    // 84: vrfredist.v1.PolicySpec
+	(*PolicyRuleSpec)(nil),                // 85: vrfredist.v1.PolicyRuleSpec
+	(*StringList)(nil),                    // 86: vrfredist.v1.StringList
+	(*ApplyVrfRequest)(nil),               // 87: vrfredist.v1.ApplyVrfRequest
+	(*ApplyVrfResponse)(nil),              // 88: vrfredist.v1.ApplyVrfResponse
+	(*DeleteVrfRequest)(nil),              // 89: vrfredist.v1.DeleteVrfRequest
+	(*DeleteVrfResponse)(nil),             // 90: vrfredist.v1.DeleteVrfResponse
+	(*NeighborSpec)(nil),                  // 91: vrfredist.v1.NeighborSpec
+	(*ApplyNeighborRequest)(nil),          // 92: vrfredist.v1.ApplyNeighborRequest
+	(*ApplyNeighborResponse)(nil),         // 93: vrfredist.v1.ApplyNeighborResponse
+	(*DeleteNeighborRequest)(nil),         // 94: vrfredist.v1.DeleteNeighborRequest
+	(*DeleteNeighborResponse)(nil),        // 95: vrfredist.v1.DeleteNeighborResponse
+	(*ListAppliedRequest)(nil),            // 96: vrfredist.v1.ListAppliedRequest
+	(*ListAppliedResponse)(nil),           // 97: vrfredist.v1.ListAppliedResponse
+	(*Applied)(nil),                       // 98: vrfredist.v1.Applied
+	(*WatchAuditRequest)(nil),             // 99: vrfredist.v1.WatchAuditRequest
+	(*AuditEntry)(nil),                    // 100: vrfredist.v1.AuditEntry
+	(*fieldmaskpb.FieldMask)(nil),         // 101: google.protobuf.FieldMask
+	(*structpb.Struct)(nil),               // 102: google.protobuf.Struct
 }
 var file_api_v1_vrfredist_proto_depIdxs = []int32{
-	0,  // 0: vrfredist.v1.DisableRedistributionRequest.direction:type_name -> vrfredist.v1.Direction
-	7,  // 1: vrfredist.v1.GetRedistributionResponse.import:type_name -> vrfredist.v1.RedistributionInfo
-	7,  // 2: vrfredist.v1.GetRedistributionResponse.export:type_name -> vrfredist.v1.RedistributionInfo
-	12, // 3: vrfredist.v1.ListVrfsResponse.vrfs:type_name -> vrfredist.v1.Vrf
-	30, // 4: vrfredist.v1.ListVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
-	12, // 5: vrfredist.v1.GetVrfResponse.vrf:type_name -> vrfredist.v1.Vrf
-	30, // 6: vrfredist.v1.GetVrfResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
-	7,  // 7: vrfredist.v1.Vrf.import:type_name -> vrfredist.v1.RedistributionInfo
-	7,  // 8: vrfredist.v1.Vrf.export:type_name -> vrfredist.v1.RedistributionInfo
-	20, // 9: vrfredist.v1.Vrf.counts:type_name -> vrfredist.v1.Counts
-	16, // 10: vrfredist.v1.Vrf.neighbors:type_name -> vrfredist.v1.Neighbor
-	15, // 11: vrfredist.v1.Vrf.progress:type_name -> vrfredist.v1.Progress
-	14, // 12: vrfredist.v1.Vrf.leaks:type_name -> vrfredist.v1.Leak
-	13, // 13: vrfredist.v1.Vrf.carriage:type_name -> vrfredist.v1.Carriage
-	17, // 14: vrfredist.v1.Neighbor.removed:type_name -> vrfredist.v1.Removed
-	16, // 15: vrfredist.v1.ListNeighborsResponse.neighbors:type_name -> vrfredist.v1.Neighbor
-	0,  // 16: vrfredist.v1.ListRoutesRequest.direction:type_name -> vrfredist.v1.Direction
-	24, // 17: vrfredist.v1.Route.hops:type_name -> vrfredist.v1.Hop
-	23, // 18: vrfredist.v1.Route.backup:type_name -> vrfredist.v1.Backup
-	25, // 19: vrfredist.v1.Hop.encap:type_name -> vrfredist.v1.Encap
-	33, // 20: vrfredist.v1.PlanItem.counts:type_name -> vrfredist.v1.PlanCounts
-	36, // 21: vrfredist.v1.ResyncResponse.repairs:type_name -> vrfredist.v1.Repair
-	39, // 22: vrfredist.v1.ExplainRouteResponse.export:type_name -> vrfredist.v1.Walk
-	39, // 23: vrfredist.v1.ExplainRouteResponse.import:type_name -> vrfredist.v1.Walk
-	40, // 24: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
-	12, // 25: vrfredist.v1.WatchVrfsResponse.vrf:type_name -> vrfredist.v1.Vrf
-	44, // 26: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
-	43, // 27: vrfredist.v1.WatchVrfsResponse.events:type_name -> vrfredist.v1.RouteEvent
-	30, // 28: vrfredist.v1.WatchVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
-	49, // 29: vrfredist.v1.ListPoliciesResponse.policies:type_name -> vrfredist.v1.Policy
-	49, // 30: vrfredist.v1.GetPolicyResponse.policy:type_name -> vrfredist.v1.Policy
-	50, // 31: vrfredist.v1.Policy.rules:type_name -> vrfredist.v1.PolicyRule
-	51, // 32: vrfredist.v1.Policy.uses:type_name -> vrfredist.v1.PolicyUse
-	54, // 33: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
-	1,  // 34: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
-	3,  // 35: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
-	5,  // 36: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
-	8,  // 37: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
-	10, // 38: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
-	41, // 39: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
-	21, // 40: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
-	26, // 41: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
-	28, // 42: vrfredist.v1.Redistribution.Confirm:input_type -> vrfredist.v1.ConfirmRequest
-	31, // 43: vrfredist.v1.Redistribution.Plan:input_type -> vrfredist.v1.PlanRequest
-	18, // 44: vrfredist.v1.Redistribution.ListNeighbors:input_type -> vrfredist.v1.ListNeighborsRequest
-	45, // 45: vrfredist.v1.Redistribution.ListPolicies:input_type -> vrfredist.v1.ListPoliciesRequest
-	47, // 46: vrfredist.v1.Redistribution.GetPolicy:input_type -> vrfredist.v1.GetPolicyRequest
-	34, // 47: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
-	37, // 48: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
-	52, // 49: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
-	2,  // 50: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
-	4,  // 51: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
-	6,  // 52: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
-	9,  // 53: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
-	11, // 54: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
-	42, // 55: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
-	22, // 56: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
-	27, // 57: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
-	29, // 58: vrfredist.v1.Redistribution.Confirm:output_type -> vrfredist.v1.ConfirmResponse
-	32, // 59: vrfredist.v1.Redistribution.Plan:output_type -> vrfredist.v1.PlanItem
-	19, // 60: vrfredist.v1.Redistribution.ListNeighbors:output_type -> vrfredist.v1.ListNeighborsResponse
-	46, // 61: vrfredist.v1.Redistribution.ListPolicies:output_type -> vrfredist.v1.ListPoliciesResponse
-	48, // 62: vrfredist.v1.Redistribution.GetPolicy:output_type -> vrfredist.v1.GetPolicyResponse
-	35, // 63: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
-	38, // 64: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
-	53, // 65: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
-	50, // [50:66] is the sub-list for method output_type
-	34, // [34:50] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	0,   // 0: vrfredist.v1.DisableRedistributionRequest.direction:type_name -> vrfredist.v1.Direction
+	8,   // 1: vrfredist.v1.GetRedistributionResponse.import:type_name -> vrfredist.v1.RedistributionInfo
+	8,   // 2: vrfredist.v1.GetRedistributionResponse.export:type_name -> vrfredist.v1.RedistributionInfo
+	13,  // 3: vrfredist.v1.ListVrfsResponse.vrfs:type_name -> vrfredist.v1.Vrf
+	47,  // 4: vrfredist.v1.ListVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	13,  // 5: vrfredist.v1.GetVrfResponse.vrf:type_name -> vrfredist.v1.Vrf
+	47,  // 6: vrfredist.v1.GetVrfResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	8,   // 7: vrfredist.v1.Vrf.import:type_name -> vrfredist.v1.RedistributionInfo
+	8,   // 8: vrfredist.v1.Vrf.export:type_name -> vrfredist.v1.RedistributionInfo
+	37,  // 9: vrfredist.v1.Vrf.counts:type_name -> vrfredist.v1.Counts
+	17,  // 10: vrfredist.v1.Vrf.neighbors:type_name -> vrfredist.v1.Neighbor
+	16,  // 11: vrfredist.v1.Vrf.progress:type_name -> vrfredist.v1.Progress
+	15,  // 12: vrfredist.v1.Vrf.leaks:type_name -> vrfredist.v1.Leak
+	14,  // 13: vrfredist.v1.Vrf.carriage:type_name -> vrfredist.v1.Carriage
+	20,  // 14: vrfredist.v1.Neighbor.removed:type_name -> vrfredist.v1.Removed
+	18,  // 15: vrfredist.v1.Neighbor.messages_received:type_name -> vrfredist.v1.Messages
+	18,  // 16: vrfredist.v1.Neighbor.messages_sent:type_name -> vrfredist.v1.Messages
+	19,  // 17: vrfredist.v1.Neighbor.notification_received:type_name -> vrfredist.v1.Notification
+	19,  // 18: vrfredist.v1.Neighbor.notification_sent:type_name -> vrfredist.v1.Notification
+	17,  // 19: vrfredist.v1.ListNeighborsResponse.neighbors:type_name -> vrfredist.v1.Neighbor
+	17,  // 20: vrfredist.v1.WatchNeighborsResponse.neighbor:type_name -> vrfredist.v1.Neighbor
+	1,   // 21: vrfredist.v1.ResetNeighborRequest.soft:type_name -> vrfredist.v1.Soft
+	17,  // 22: vrfredist.v1.ResetNeighborResponse.neighbor:type_name -> vrfredist.v1.Neighbor
+	17,  // 23: vrfredist.v1.DisableNeighborResponse.neighbor:type_name -> vrfredist.v1.Neighbor
+	17,  // 24: vrfredist.v1.EnableNeighborResponse.neighbor:type_name -> vrfredist.v1.Neighbor
+	0,   // 25: vrfredist.v1.ListRoutesRequest.direction:type_name -> vrfredist.v1.Direction
+	41,  // 26: vrfredist.v1.Route.hops:type_name -> vrfredist.v1.Hop
+	40,  // 27: vrfredist.v1.Route.backup:type_name -> vrfredist.v1.Backup
+	42,  // 28: vrfredist.v1.Hop.encap:type_name -> vrfredist.v1.Encap
+	50,  // 29: vrfredist.v1.PlanItem.counts:type_name -> vrfredist.v1.PlanCounts
+	53,  // 30: vrfredist.v1.ResyncResponse.repairs:type_name -> vrfredist.v1.Repair
+	56,  // 31: vrfredist.v1.ExplainRouteResponse.export:type_name -> vrfredist.v1.Walk
+	56,  // 32: vrfredist.v1.ExplainRouteResponse.import:type_name -> vrfredist.v1.Walk
+	57,  // 33: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
+	13,  // 34: vrfredist.v1.WatchVrfsResponse.vrf:type_name -> vrfredist.v1.Vrf
+	61,  // 35: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
+	60,  // 36: vrfredist.v1.WatchVrfsResponse.events:type_name -> vrfredist.v1.RouteEvent
+	47,  // 37: vrfredist.v1.WatchVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	66,  // 38: vrfredist.v1.ListPoliciesResponse.policies:type_name -> vrfredist.v1.Policy
+	66,  // 39: vrfredist.v1.GetPolicyResponse.policy:type_name -> vrfredist.v1.Policy
+	67,  // 40: vrfredist.v1.Policy.rules:type_name -> vrfredist.v1.PolicyRule
+	68,  // 41: vrfredist.v1.Policy.uses:type_name -> vrfredist.v1.PolicyUse
+	71,  // 42: vrfredist.v1.GetConfigResponse.sections:type_name -> vrfredist.v1.ConfigSection
+	72,  // 43: vrfredist.v1.ConfigSection.values:type_name -> vrfredist.v1.ConfigValue
+	75,  // 44: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
+	77,  // 45: vrfredist.v1.VrfSpec.import:type_name -> vrfredist.v1.ImportSpec
+	78,  // 46: vrfredist.v1.VrfSpec.export:type_name -> vrfredist.v1.ExportSpec
+	79,  // 47: vrfredist.v1.VrfSpec.bgp:type_name -> vrfredist.v1.VrfBgpSpec
+	84,  // 48: vrfredist.v1.VrfSpec.policies:type_name -> vrfredist.v1.PolicySpec
+	80,  // 49: vrfredist.v1.VrfBgpSpec.leaks:type_name -> vrfredist.v1.LeakSpec
+	81,  // 50: vrfredist.v1.VrfBgpSpec.aggregates:type_name -> vrfredist.v1.AggregateSpec
+	82,  // 51: vrfredist.v1.VrfBgpSpec.networks:type_name -> vrfredist.v1.NetworkSpec
+	83,  // 52: vrfredist.v1.VrfBgpSpec.conditions:type_name -> vrfredist.v1.ConditionSpec
+	85,  // 53: vrfredist.v1.PolicySpec.rules:type_name -> vrfredist.v1.PolicyRuleSpec
+	86,  // 54: vrfredist.v1.PolicyRuleSpec.set_communities:type_name -> vrfredist.v1.StringList
+	86,  // 55: vrfredist.v1.PolicyRuleSpec.set_large_communities:type_name -> vrfredist.v1.StringList
+	76,  // 56: vrfredist.v1.ApplyVrfRequest.vrf:type_name -> vrfredist.v1.VrfSpec
+	101, // 57: vrfredist.v1.ApplyVrfRequest.mask:type_name -> google.protobuf.FieldMask
+	13,  // 58: vrfredist.v1.ApplyVrfResponse.vrf:type_name -> vrfredist.v1.Vrf
+	49,  // 59: vrfredist.v1.ApplyVrfResponse.plan:type_name -> vrfredist.v1.PlanItem
+	13,  // 60: vrfredist.v1.DeleteVrfResponse.vrf:type_name -> vrfredist.v1.Vrf
+	102, // 61: vrfredist.v1.NeighborSpec.more:type_name -> google.protobuf.Struct
+	91,  // 62: vrfredist.v1.ApplyNeighborRequest.neighbor:type_name -> vrfredist.v1.NeighborSpec
+	101, // 63: vrfredist.v1.ApplyNeighborRequest.mask:type_name -> google.protobuf.FieldMask
+	17,  // 64: vrfredist.v1.ApplyNeighborResponse.neighbor:type_name -> vrfredist.v1.Neighbor
+	49,  // 65: vrfredist.v1.ApplyNeighborResponse.plan:type_name -> vrfredist.v1.PlanItem
+	17,  // 66: vrfredist.v1.DeleteNeighborResponse.neighbor:type_name -> vrfredist.v1.Neighbor
+	98,  // 67: vrfredist.v1.ListAppliedResponse.applied:type_name -> vrfredist.v1.Applied
+	2,   // 68: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
+	4,   // 69: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
+	6,   // 70: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
+	9,   // 71: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
+	11,  // 72: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
+	58,  // 73: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
+	38,  // 74: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
+	43,  // 75: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
+	45,  // 76: vrfredist.v1.Redistribution.Confirm:input_type -> vrfredist.v1.ConfirmRequest
+	48,  // 77: vrfredist.v1.Redistribution.Plan:input_type -> vrfredist.v1.PlanRequest
+	21,  // 78: vrfredist.v1.Redistribution.ListNeighbors:input_type -> vrfredist.v1.ListNeighborsRequest
+	23,  // 79: vrfredist.v1.Redistribution.WatchNeighbors:input_type -> vrfredist.v1.WatchNeighborsRequest
+	25,  // 80: vrfredist.v1.Redistribution.ListNeighborRoutes:input_type -> vrfredist.v1.ListNeighborRoutesRequest
+	27,  // 81: vrfredist.v1.Redistribution.ResetNeighbor:input_type -> vrfredist.v1.ResetNeighborRequest
+	29,  // 82: vrfredist.v1.Redistribution.DisableNeighbor:input_type -> vrfredist.v1.DisableNeighborRequest
+	31,  // 83: vrfredist.v1.Redistribution.EnableNeighbor:input_type -> vrfredist.v1.EnableNeighborRequest
+	33,  // 84: vrfredist.v1.Redistribution.GetLogLevel:input_type -> vrfredist.v1.GetLogLevelRequest
+	35,  // 85: vrfredist.v1.Redistribution.SetLogLevel:input_type -> vrfredist.v1.SetLogLevelRequest
+	62,  // 86: vrfredist.v1.Redistribution.ListPolicies:input_type -> vrfredist.v1.ListPoliciesRequest
+	64,  // 87: vrfredist.v1.Redistribution.GetPolicy:input_type -> vrfredist.v1.GetPolicyRequest
+	69,  // 88: vrfredist.v1.Redistribution.GetConfig:input_type -> vrfredist.v1.GetConfigRequest
+	51,  // 89: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
+	54,  // 90: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
+	73,  // 91: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
+	87,  // 92: vrfredist.v1.Redistribution.ApplyVrf:input_type -> vrfredist.v1.ApplyVrfRequest
+	89,  // 93: vrfredist.v1.Redistribution.DeleteVrf:input_type -> vrfredist.v1.DeleteVrfRequest
+	92,  // 94: vrfredist.v1.Redistribution.ApplyNeighbor:input_type -> vrfredist.v1.ApplyNeighborRequest
+	94,  // 95: vrfredist.v1.Redistribution.DeleteNeighbor:input_type -> vrfredist.v1.DeleteNeighborRequest
+	96,  // 96: vrfredist.v1.Redistribution.ListApplied:input_type -> vrfredist.v1.ListAppliedRequest
+	99,  // 97: vrfredist.v1.Redistribution.WatchAudit:input_type -> vrfredist.v1.WatchAuditRequest
+	3,   // 98: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
+	5,   // 99: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
+	7,   // 100: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
+	10,  // 101: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
+	12,  // 102: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
+	59,  // 103: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
+	39,  // 104: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
+	44,  // 105: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
+	46,  // 106: vrfredist.v1.Redistribution.Confirm:output_type -> vrfredist.v1.ConfirmResponse
+	49,  // 107: vrfredist.v1.Redistribution.Plan:output_type -> vrfredist.v1.PlanItem
+	22,  // 108: vrfredist.v1.Redistribution.ListNeighbors:output_type -> vrfredist.v1.ListNeighborsResponse
+	24,  // 109: vrfredist.v1.Redistribution.WatchNeighbors:output_type -> vrfredist.v1.WatchNeighborsResponse
+	26,  // 110: vrfredist.v1.Redistribution.ListNeighborRoutes:output_type -> vrfredist.v1.NeighborRoute
+	28,  // 111: vrfredist.v1.Redistribution.ResetNeighbor:output_type -> vrfredist.v1.ResetNeighborResponse
+	30,  // 112: vrfredist.v1.Redistribution.DisableNeighbor:output_type -> vrfredist.v1.DisableNeighborResponse
+	32,  // 113: vrfredist.v1.Redistribution.EnableNeighbor:output_type -> vrfredist.v1.EnableNeighborResponse
+	34,  // 114: vrfredist.v1.Redistribution.GetLogLevel:output_type -> vrfredist.v1.GetLogLevelResponse
+	36,  // 115: vrfredist.v1.Redistribution.SetLogLevel:output_type -> vrfredist.v1.SetLogLevelResponse
+	63,  // 116: vrfredist.v1.Redistribution.ListPolicies:output_type -> vrfredist.v1.ListPoliciesResponse
+	65,  // 117: vrfredist.v1.Redistribution.GetPolicy:output_type -> vrfredist.v1.GetPolicyResponse
+	70,  // 118: vrfredist.v1.Redistribution.GetConfig:output_type -> vrfredist.v1.GetConfigResponse
+	52,  // 119: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
+	55,  // 120: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
+	74,  // 121: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
+	88,  // 122: vrfredist.v1.Redistribution.ApplyVrf:output_type -> vrfredist.v1.ApplyVrfResponse
+	90,  // 123: vrfredist.v1.Redistribution.DeleteVrf:output_type -> vrfredist.v1.DeleteVrfResponse
+	93,  // 124: vrfredist.v1.Redistribution.ApplyNeighbor:output_type -> vrfredist.v1.ApplyNeighborResponse
+	95,  // 125: vrfredist.v1.Redistribution.DeleteNeighbor:output_type -> vrfredist.v1.DeleteNeighborResponse
+	97,  // 126: vrfredist.v1.Redistribution.ListApplied:output_type -> vrfredist.v1.ListAppliedResponse
+	100, // 127: vrfredist.v1.Redistribution.WatchAudit:output_type -> vrfredist.v1.AuditEntry
+	98,  // [98:128] is the sub-list for method output_type
+	68,  // [68:98] is the sub-list for method input_type
+	68,  // [68:68] is the sub-list for extension type_name
+	68,  // [68:68] is the sub-list for extension extendee
+	0,   // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_vrfredist_proto_init() }
@@ -4378,13 +8889,24 @@ func file_api_v1_vrfredist_proto_init() {
 	if File_api_v1_vrfredist_proto != nil {
 		return
 	}
+	file_api_v1_vrfredist_proto_msgTypes[15].OneofWrappers = []any{}
+	file_api_v1_vrfredist_proto_msgTypes[74].OneofWrappers = []any{}
+	file_api_v1_vrfredist_proto_msgTypes[75].OneofWrappers = []any{}
+	file_api_v1_vrfredist_proto_msgTypes[76].OneofWrappers = []any{}
+	file_api_v1_vrfredist_proto_msgTypes[79].OneofWrappers = []any{}
+	file_api_v1_vrfredist_proto_msgTypes[83].OneofWrappers = []any{}
+	file_api_v1_vrfredist_proto_msgTypes[85].OneofWrappers = []any{}
+	file_api_v1_vrfredist_proto_msgTypes[87].OneofWrappers = []any{}
+	file_api_v1_vrfredist_proto_msgTypes[89].OneofWrappers = []any{}
+	file_api_v1_vrfredist_proto_msgTypes[90].OneofWrappers = []any{}
+	file_api_v1_vrfredist_proto_msgTypes[92].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_vrfredist_proto_rawDesc), len(file_api_v1_vrfredist_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   54,
+			NumEnums:      2,
+			NumMessages:   99,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

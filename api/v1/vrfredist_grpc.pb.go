@@ -34,11 +34,25 @@ const (
 	Redistribution_Confirm_FullMethodName               = "/vrfredist.v1.Redistribution/Confirm"
 	Redistribution_Plan_FullMethodName                  = "/vrfredist.v1.Redistribution/Plan"
 	Redistribution_ListNeighbors_FullMethodName         = "/vrfredist.v1.Redistribution/ListNeighbors"
+	Redistribution_WatchNeighbors_FullMethodName        = "/vrfredist.v1.Redistribution/WatchNeighbors"
+	Redistribution_ListNeighborRoutes_FullMethodName    = "/vrfredist.v1.Redistribution/ListNeighborRoutes"
+	Redistribution_ResetNeighbor_FullMethodName         = "/vrfredist.v1.Redistribution/ResetNeighbor"
+	Redistribution_DisableNeighbor_FullMethodName       = "/vrfredist.v1.Redistribution/DisableNeighbor"
+	Redistribution_EnableNeighbor_FullMethodName        = "/vrfredist.v1.Redistribution/EnableNeighbor"
+	Redistribution_GetLogLevel_FullMethodName           = "/vrfredist.v1.Redistribution/GetLogLevel"
+	Redistribution_SetLogLevel_FullMethodName           = "/vrfredist.v1.Redistribution/SetLogLevel"
 	Redistribution_ListPolicies_FullMethodName          = "/vrfredist.v1.Redistribution/ListPolicies"
 	Redistribution_GetPolicy_FullMethodName             = "/vrfredist.v1.Redistribution/GetPolicy"
+	Redistribution_GetConfig_FullMethodName             = "/vrfredist.v1.Redistribution/GetConfig"
 	Redistribution_Resync_FullMethodName                = "/vrfredist.v1.Redistribution/Resync"
 	Redistribution_ExplainRoute_FullMethodName          = "/vrfredist.v1.Redistribution/ExplainRoute"
 	Redistribution_Diagnose_FullMethodName              = "/vrfredist.v1.Redistribution/Diagnose"
+	Redistribution_ApplyVrf_FullMethodName              = "/vrfredist.v1.Redistribution/ApplyVrf"
+	Redistribution_DeleteVrf_FullMethodName             = "/vrfredist.v1.Redistribution/DeleteVrf"
+	Redistribution_ApplyNeighbor_FullMethodName         = "/vrfredist.v1.Redistribution/ApplyNeighbor"
+	Redistribution_DeleteNeighbor_FullMethodName        = "/vrfredist.v1.Redistribution/DeleteNeighbor"
+	Redistribution_ListApplied_FullMethodName           = "/vrfredist.v1.Redistribution/ListApplied"
+	Redistribution_WatchAudit_FullMethodName            = "/vrfredist.v1.Redistribution/WatchAudit"
 )
 
 // RedistributionClient is the client API for Redistribution service.
@@ -79,11 +93,34 @@ type RedistributionClient interface {
 	// the configuration, those that a peer group let in, and those that another client
 	// of the API added.
 	ListNeighbors(ctx context.Context, in *ListNeighborsRequest, opts ...grpc.CallOption) (*ListNeighborsResponse, error)
+	// The BGP neighbours of a VRF, or of every VRF: first each as it is, then whenever its
+	// state, or the reason for it, changes. Of changes that follow each other at once only
+	// the last one is sent. A client that does not read loses the stream (RESOURCE_EXHAUSTED).
+	WatchNeighbors(ctx context.Context, in *WatchNeighborsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchNeighborsResponse], error)
+	// The routes that a neighbour sent, each with whether it was accepted, or those that it
+	// is told, in no order.
+	ListNeighborRoutes(ctx context.Context, in *ListNeighborRoutesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[NeighborRoute], error)
+	// Ends a neighbour's session, which begins anew, or has its routes sent again without that.
+	ResetNeighbor(ctx context.Context, in *ResetNeighborRequest, opts ...grpc.CallOption) (*ResetNeighborResponse, error)
+	// Ends a neighbour's session, and keeps it down until EnableNeighbor, over a restart of the
+	// daemon too where the neighbour is of the configuration. With graceful the neighbour is told
+	// first that it is to prefer other ways, and its own are preferred to no others (RFC 8326).
+	DisableNeighbor(ctx context.Context, in *DisableNeighborRequest, opts ...grpc.CallOption) (*DisableNeighborResponse, error)
+	// Lets a neighbour have a session again, and ends a graceful shutdown.
+	EnableNeighbor(ctx context.Context, in *EnableNeighborRequest, opts ...grpc.CallOption) (*EnableNeighborResponse, error)
+	// The least level of what is logged.
+	GetLogLevel(ctx context.Context, in *GetLogLevelRequest, opts ...grpc.CallOption) (*GetLogLevelResponse, error)
+	// Sets it, until the daemon ends.
+	SetLogLevel(ctx context.Context, in *SetLogLevelRequest, opts ...grpc.CallOption) (*SetLogLevelResponse, error)
 	// The policies of the configuration, ordered by name, with how often each rule matched
 	// and where each is used. Who sees some VRFs alone sees those called "NAME/..." of them.
 	ListPolicies(ctx context.Context, in *ListPoliciesRequest, opts ...grpc.CallOption) (*ListPoliciesResponse, error)
 	// One policy.
 	GetPolicy(ctx context.Context, in *GetPolicyRequest, opts ...grpc.CallOption) (*GetPolicyResponse, error)
+	// The configuration that is in force, with what was set at run time laid over the file's,
+	// and where each value comes from: of one VRF, or of all that the caller may see.
+	// Passwords are left out.
+	GetConfig(ctx context.Context, in *GetConfigRequest, opts ...grpc.CallOption) (*GetConfigResponse, error)
 	// Reads the table of a VRF, or of every VRF, again now, and answers when what
 	// differed is put right. Of an admin it is also put right what BGP has otherwise
 	// than the configuration says.
@@ -94,6 +131,35 @@ type RedistributionClient interface {
 	// What stands in the way of the daemon on its host: capabilities, the kernel's
 	// abilities and settings, other programs. Nothing is changed.
 	Diagnose(ctx context.Context, in *DiagnoseRequest, opts ...grpc.CallOption) (*DiagnoseResponse, error)
+	// Makes a VRF as the request says, whatever the configuration file says of it, or changes the
+	// fields of a mask. It is declarative: the whole of the VRF each time, and the same request
+	// twice is the same as once, so that it may be sent again when its answer was lost. What is
+	// applied is kept over restarts and reloads, laid over the file's section, until DeleteVrf; it
+	// ends what was enabled or disabled for the VRF before. It is in force wholly or not at all.
+	//
+	// It answers when the VRF's worker and BGP have it. A VRF that waits for its namespace or device
+	// is pending, which is an answer. InvalidArgument names the fields (google.rpc.BadRequest), why,
+	// and what to write. ABORTED: the generation is not the one in place, so that somebody else
+	// changed it; read it with ListApplied. FailedPrecondition: BGP or a pool of labels or SIDs
+	// refused it, and nothing was changed. PermissionDenied names the field that the role may not
+	// change.
+	ApplyVrf(ctx context.Context, in *ApplyVrfRequest, opts ...grpc.CallOption) (*ApplyVrfResponse, error)
+	// Removes what was applied to a VRF, and what is below it, the file's section, holds again. Where
+	// nothing is, the VRF's routes, announcements and objects go, and so do the neighbours that were
+	// applied to it. It answers when all are gone, or at the deadline of the call with gone = false;
+	// then it goes on. NotFound: nothing is applied to it.
+	DeleteVrf(ctx context.Context, in *DeleteVrfRequest, opts ...grpc.CallOption) (*DeleteVrfResponse, error)
+	// ApplyVrf for a BGP neighbour, whose session may run in a namespace.
+	ApplyNeighbor(ctx context.Context, in *ApplyNeighborRequest, opts ...grpc.CallOption) (*ApplyNeighborResponse, error)
+	// DeleteVrf for a BGP neighbour.
+	DeleteNeighbor(ctx context.Context, in *DeleteNeighborRequest, opts ...grpc.CallOption) (*DeleteNeighborResponse, error)
+	// What is applied by the four calls above: with its generation, its owner, and why it is not in
+	// force where the file contradicts it.
+	ListApplied(ctx context.Context, in *ListAppliedRequest, opts ...grpc.CallOption) (*ListAppliedResponse, error)
+	// Every call that changed something or was to: who made it, what it asked for, and how it
+	// ended. First those after a number that are still known, a thousand at most, then each as it
+	// comes.
+	WatchAudit(ctx context.Context, in *WatchAuditRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[AuditEntry], error)
 }
 
 type redistributionClient struct {
@@ -241,6 +307,94 @@ func (c *redistributionClient) ListNeighbors(ctx context.Context, in *ListNeighb
 	return out, nil
 }
 
+func (c *redistributionClient) WatchNeighbors(ctx context.Context, in *WatchNeighborsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchNeighborsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Redistribution_ServiceDesc.Streams[3], Redistribution_WatchNeighbors_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchNeighborsRequest, WatchNeighborsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Redistribution_WatchNeighborsClient = grpc.ServerStreamingClient[WatchNeighborsResponse]
+
+func (c *redistributionClient) ListNeighborRoutes(ctx context.Context, in *ListNeighborRoutesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[NeighborRoute], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Redistribution_ServiceDesc.Streams[4], Redistribution_ListNeighborRoutes_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ListNeighborRoutesRequest, NeighborRoute]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Redistribution_ListNeighborRoutesClient = grpc.ServerStreamingClient[NeighborRoute]
+
+func (c *redistributionClient) ResetNeighbor(ctx context.Context, in *ResetNeighborRequest, opts ...grpc.CallOption) (*ResetNeighborResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResetNeighborResponse)
+	err := c.cc.Invoke(ctx, Redistribution_ResetNeighbor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *redistributionClient) DisableNeighbor(ctx context.Context, in *DisableNeighborRequest, opts ...grpc.CallOption) (*DisableNeighborResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DisableNeighborResponse)
+	err := c.cc.Invoke(ctx, Redistribution_DisableNeighbor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *redistributionClient) EnableNeighbor(ctx context.Context, in *EnableNeighborRequest, opts ...grpc.CallOption) (*EnableNeighborResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EnableNeighborResponse)
+	err := c.cc.Invoke(ctx, Redistribution_EnableNeighbor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *redistributionClient) GetLogLevel(ctx context.Context, in *GetLogLevelRequest, opts ...grpc.CallOption) (*GetLogLevelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetLogLevelResponse)
+	err := c.cc.Invoke(ctx, Redistribution_GetLogLevel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *redistributionClient) SetLogLevel(ctx context.Context, in *SetLogLevelRequest, opts ...grpc.CallOption) (*SetLogLevelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetLogLevelResponse)
+	err := c.cc.Invoke(ctx, Redistribution_SetLogLevel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *redistributionClient) ListPolicies(ctx context.Context, in *ListPoliciesRequest, opts ...grpc.CallOption) (*ListPoliciesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListPoliciesResponse)
@@ -255,6 +409,16 @@ func (c *redistributionClient) GetPolicy(ctx context.Context, in *GetPolicyReque
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetPolicyResponse)
 	err := c.cc.Invoke(ctx, Redistribution_GetPolicy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *redistributionClient) GetConfig(ctx context.Context, in *GetConfigRequest, opts ...grpc.CallOption) (*GetConfigResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetConfigResponse)
+	err := c.cc.Invoke(ctx, Redistribution_GetConfig_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -290,6 +454,75 @@ func (c *redistributionClient) Diagnose(ctx context.Context, in *DiagnoseRequest
 	}
 	return out, nil
 }
+
+func (c *redistributionClient) ApplyVrf(ctx context.Context, in *ApplyVrfRequest, opts ...grpc.CallOption) (*ApplyVrfResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApplyVrfResponse)
+	err := c.cc.Invoke(ctx, Redistribution_ApplyVrf_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *redistributionClient) DeleteVrf(ctx context.Context, in *DeleteVrfRequest, opts ...grpc.CallOption) (*DeleteVrfResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteVrfResponse)
+	err := c.cc.Invoke(ctx, Redistribution_DeleteVrf_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *redistributionClient) ApplyNeighbor(ctx context.Context, in *ApplyNeighborRequest, opts ...grpc.CallOption) (*ApplyNeighborResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApplyNeighborResponse)
+	err := c.cc.Invoke(ctx, Redistribution_ApplyNeighbor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *redistributionClient) DeleteNeighbor(ctx context.Context, in *DeleteNeighborRequest, opts ...grpc.CallOption) (*DeleteNeighborResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteNeighborResponse)
+	err := c.cc.Invoke(ctx, Redistribution_DeleteNeighbor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *redistributionClient) ListApplied(ctx context.Context, in *ListAppliedRequest, opts ...grpc.CallOption) (*ListAppliedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAppliedResponse)
+	err := c.cc.Invoke(ctx, Redistribution_ListApplied_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *redistributionClient) WatchAudit(ctx context.Context, in *WatchAuditRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[AuditEntry], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Redistribution_ServiceDesc.Streams[5], Redistribution_WatchAudit_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchAuditRequest, AuditEntry]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Redistribution_WatchAuditClient = grpc.ServerStreamingClient[AuditEntry]
 
 // RedistributionServer is the server API for Redistribution service.
 // All implementations must embed UnimplementedRedistributionServer
@@ -329,11 +562,34 @@ type RedistributionServer interface {
 	// the configuration, those that a peer group let in, and those that another client
 	// of the API added.
 	ListNeighbors(context.Context, *ListNeighborsRequest) (*ListNeighborsResponse, error)
+	// The BGP neighbours of a VRF, or of every VRF: first each as it is, then whenever its
+	// state, or the reason for it, changes. Of changes that follow each other at once only
+	// the last one is sent. A client that does not read loses the stream (RESOURCE_EXHAUSTED).
+	WatchNeighbors(*WatchNeighborsRequest, grpc.ServerStreamingServer[WatchNeighborsResponse]) error
+	// The routes that a neighbour sent, each with whether it was accepted, or those that it
+	// is told, in no order.
+	ListNeighborRoutes(*ListNeighborRoutesRequest, grpc.ServerStreamingServer[NeighborRoute]) error
+	// Ends a neighbour's session, which begins anew, or has its routes sent again without that.
+	ResetNeighbor(context.Context, *ResetNeighborRequest) (*ResetNeighborResponse, error)
+	// Ends a neighbour's session, and keeps it down until EnableNeighbor, over a restart of the
+	// daemon too where the neighbour is of the configuration. With graceful the neighbour is told
+	// first that it is to prefer other ways, and its own are preferred to no others (RFC 8326).
+	DisableNeighbor(context.Context, *DisableNeighborRequest) (*DisableNeighborResponse, error)
+	// Lets a neighbour have a session again, and ends a graceful shutdown.
+	EnableNeighbor(context.Context, *EnableNeighborRequest) (*EnableNeighborResponse, error)
+	// The least level of what is logged.
+	GetLogLevel(context.Context, *GetLogLevelRequest) (*GetLogLevelResponse, error)
+	// Sets it, until the daemon ends.
+	SetLogLevel(context.Context, *SetLogLevelRequest) (*SetLogLevelResponse, error)
 	// The policies of the configuration, ordered by name, with how often each rule matched
 	// and where each is used. Who sees some VRFs alone sees those called "NAME/..." of them.
 	ListPolicies(context.Context, *ListPoliciesRequest) (*ListPoliciesResponse, error)
 	// One policy.
 	GetPolicy(context.Context, *GetPolicyRequest) (*GetPolicyResponse, error)
+	// The configuration that is in force, with what was set at run time laid over the file's,
+	// and where each value comes from: of one VRF, or of all that the caller may see.
+	// Passwords are left out.
+	GetConfig(context.Context, *GetConfigRequest) (*GetConfigResponse, error)
 	// Reads the table of a VRF, or of every VRF, again now, and answers when what
 	// differed is put right. Of an admin it is also put right what BGP has otherwise
 	// than the configuration says.
@@ -344,6 +600,35 @@ type RedistributionServer interface {
 	// What stands in the way of the daemon on its host: capabilities, the kernel's
 	// abilities and settings, other programs. Nothing is changed.
 	Diagnose(context.Context, *DiagnoseRequest) (*DiagnoseResponse, error)
+	// Makes a VRF as the request says, whatever the configuration file says of it, or changes the
+	// fields of a mask. It is declarative: the whole of the VRF each time, and the same request
+	// twice is the same as once, so that it may be sent again when its answer was lost. What is
+	// applied is kept over restarts and reloads, laid over the file's section, until DeleteVrf; it
+	// ends what was enabled or disabled for the VRF before. It is in force wholly or not at all.
+	//
+	// It answers when the VRF's worker and BGP have it. A VRF that waits for its namespace or device
+	// is pending, which is an answer. InvalidArgument names the fields (google.rpc.BadRequest), why,
+	// and what to write. ABORTED: the generation is not the one in place, so that somebody else
+	// changed it; read it with ListApplied. FailedPrecondition: BGP or a pool of labels or SIDs
+	// refused it, and nothing was changed. PermissionDenied names the field that the role may not
+	// change.
+	ApplyVrf(context.Context, *ApplyVrfRequest) (*ApplyVrfResponse, error)
+	// Removes what was applied to a VRF, and what is below it, the file's section, holds again. Where
+	// nothing is, the VRF's routes, announcements and objects go, and so do the neighbours that were
+	// applied to it. It answers when all are gone, or at the deadline of the call with gone = false;
+	// then it goes on. NotFound: nothing is applied to it.
+	DeleteVrf(context.Context, *DeleteVrfRequest) (*DeleteVrfResponse, error)
+	// ApplyVrf for a BGP neighbour, whose session may run in a namespace.
+	ApplyNeighbor(context.Context, *ApplyNeighborRequest) (*ApplyNeighborResponse, error)
+	// DeleteVrf for a BGP neighbour.
+	DeleteNeighbor(context.Context, *DeleteNeighborRequest) (*DeleteNeighborResponse, error)
+	// What is applied by the four calls above: with its generation, its owner, and why it is not in
+	// force where the file contradicts it.
+	ListApplied(context.Context, *ListAppliedRequest) (*ListAppliedResponse, error)
+	// Every call that changed something or was to: who made it, what it asked for, and how it
+	// ended. First those after a number that are still known, a thousand at most, then each as it
+	// comes.
+	WatchAudit(*WatchAuditRequest, grpc.ServerStreamingServer[AuditEntry]) error
 	mustEmbedUnimplementedRedistributionServer()
 }
 
@@ -387,11 +672,35 @@ func (UnimplementedRedistributionServer) Plan(*PlanRequest, grpc.ServerStreaming
 func (UnimplementedRedistributionServer) ListNeighbors(context.Context, *ListNeighborsRequest) (*ListNeighborsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListNeighbors not implemented")
 }
+func (UnimplementedRedistributionServer) WatchNeighbors(*WatchNeighborsRequest, grpc.ServerStreamingServer[WatchNeighborsResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchNeighbors not implemented")
+}
+func (UnimplementedRedistributionServer) ListNeighborRoutes(*ListNeighborRoutesRequest, grpc.ServerStreamingServer[NeighborRoute]) error {
+	return status.Error(codes.Unimplemented, "method ListNeighborRoutes not implemented")
+}
+func (UnimplementedRedistributionServer) ResetNeighbor(context.Context, *ResetNeighborRequest) (*ResetNeighborResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResetNeighbor not implemented")
+}
+func (UnimplementedRedistributionServer) DisableNeighbor(context.Context, *DisableNeighborRequest) (*DisableNeighborResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DisableNeighbor not implemented")
+}
+func (UnimplementedRedistributionServer) EnableNeighbor(context.Context, *EnableNeighborRequest) (*EnableNeighborResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EnableNeighbor not implemented")
+}
+func (UnimplementedRedistributionServer) GetLogLevel(context.Context, *GetLogLevelRequest) (*GetLogLevelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetLogLevel not implemented")
+}
+func (UnimplementedRedistributionServer) SetLogLevel(context.Context, *SetLogLevelRequest) (*SetLogLevelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetLogLevel not implemented")
+}
 func (UnimplementedRedistributionServer) ListPolicies(context.Context, *ListPoliciesRequest) (*ListPoliciesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPolicies not implemented")
 }
 func (UnimplementedRedistributionServer) GetPolicy(context.Context, *GetPolicyRequest) (*GetPolicyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPolicy not implemented")
+}
+func (UnimplementedRedistributionServer) GetConfig(context.Context, *GetConfigRequest) (*GetConfigResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetConfig not implemented")
 }
 func (UnimplementedRedistributionServer) Resync(context.Context, *ResyncRequest) (*ResyncResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Resync not implemented")
@@ -401,6 +710,24 @@ func (UnimplementedRedistributionServer) ExplainRoute(context.Context, *ExplainR
 }
 func (UnimplementedRedistributionServer) Diagnose(context.Context, *DiagnoseRequest) (*DiagnoseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Diagnose not implemented")
+}
+func (UnimplementedRedistributionServer) ApplyVrf(context.Context, *ApplyVrfRequest) (*ApplyVrfResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApplyVrf not implemented")
+}
+func (UnimplementedRedistributionServer) DeleteVrf(context.Context, *DeleteVrfRequest) (*DeleteVrfResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteVrf not implemented")
+}
+func (UnimplementedRedistributionServer) ApplyNeighbor(context.Context, *ApplyNeighborRequest) (*ApplyNeighborResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApplyNeighbor not implemented")
+}
+func (UnimplementedRedistributionServer) DeleteNeighbor(context.Context, *DeleteNeighborRequest) (*DeleteNeighborResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteNeighbor not implemented")
+}
+func (UnimplementedRedistributionServer) ListApplied(context.Context, *ListAppliedRequest) (*ListAppliedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListApplied not implemented")
+}
+func (UnimplementedRedistributionServer) WatchAudit(*WatchAuditRequest, grpc.ServerStreamingServer[AuditEntry]) error {
+	return status.Error(codes.Unimplemented, "method WatchAudit not implemented")
 }
 func (UnimplementedRedistributionServer) mustEmbedUnimplementedRedistributionServer() {}
 func (UnimplementedRedistributionServer) testEmbeddedByValue()                        {}
@@ -600,6 +927,118 @@ func _Redistribution_ListNeighbors_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Redistribution_WatchNeighbors_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchNeighborsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(RedistributionServer).WatchNeighbors(m, &grpc.GenericServerStream[WatchNeighborsRequest, WatchNeighborsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Redistribution_WatchNeighborsServer = grpc.ServerStreamingServer[WatchNeighborsResponse]
+
+func _Redistribution_ListNeighborRoutes_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ListNeighborRoutesRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(RedistributionServer).ListNeighborRoutes(m, &grpc.GenericServerStream[ListNeighborRoutesRequest, NeighborRoute]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Redistribution_ListNeighborRoutesServer = grpc.ServerStreamingServer[NeighborRoute]
+
+func _Redistribution_ResetNeighbor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResetNeighborRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RedistributionServer).ResetNeighbor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Redistribution_ResetNeighbor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RedistributionServer).ResetNeighbor(ctx, req.(*ResetNeighborRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Redistribution_DisableNeighbor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DisableNeighborRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RedistributionServer).DisableNeighbor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Redistribution_DisableNeighbor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RedistributionServer).DisableNeighbor(ctx, req.(*DisableNeighborRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Redistribution_EnableNeighbor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EnableNeighborRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RedistributionServer).EnableNeighbor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Redistribution_EnableNeighbor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RedistributionServer).EnableNeighbor(ctx, req.(*EnableNeighborRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Redistribution_GetLogLevel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetLogLevelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RedistributionServer).GetLogLevel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Redistribution_GetLogLevel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RedistributionServer).GetLogLevel(ctx, req.(*GetLogLevelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Redistribution_SetLogLevel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetLogLevelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RedistributionServer).SetLogLevel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Redistribution_SetLogLevel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RedistributionServer).SetLogLevel(ctx, req.(*SetLogLevelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Redistribution_ListPolicies_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListPoliciesRequest)
 	if err := dec(in); err != nil {
@@ -632,6 +1071,24 @@ func _Redistribution_GetPolicy_Handler(srv interface{}, ctx context.Context, dec
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(RedistributionServer).GetPolicy(ctx, req.(*GetPolicyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Redistribution_GetConfig_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetConfigRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RedistributionServer).GetConfig(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Redistribution_GetConfig_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RedistributionServer).GetConfig(ctx, req.(*GetConfigRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -690,6 +1147,107 @@ func _Redistribution_Diagnose_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Redistribution_ApplyVrf_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApplyVrfRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RedistributionServer).ApplyVrf(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Redistribution_ApplyVrf_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RedistributionServer).ApplyVrf(ctx, req.(*ApplyVrfRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Redistribution_DeleteVrf_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteVrfRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RedistributionServer).DeleteVrf(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Redistribution_DeleteVrf_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RedistributionServer).DeleteVrf(ctx, req.(*DeleteVrfRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Redistribution_ApplyNeighbor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApplyNeighborRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RedistributionServer).ApplyNeighbor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Redistribution_ApplyNeighbor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RedistributionServer).ApplyNeighbor(ctx, req.(*ApplyNeighborRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Redistribution_DeleteNeighbor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteNeighborRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RedistributionServer).DeleteNeighbor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Redistribution_DeleteNeighbor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RedistributionServer).DeleteNeighbor(ctx, req.(*DeleteNeighborRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Redistribution_ListApplied_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAppliedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RedistributionServer).ListApplied(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Redistribution_ListApplied_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RedistributionServer).ListApplied(ctx, req.(*ListAppliedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Redistribution_WatchAudit_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchAuditRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(RedistributionServer).WatchAudit(m, &grpc.GenericServerStream[WatchAuditRequest, AuditEntry]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Redistribution_WatchAuditServer = grpc.ServerStreamingServer[AuditEntry]
+
 // Redistribution_ServiceDesc is the grpc.ServiceDesc for Redistribution service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -730,12 +1288,36 @@ var Redistribution_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Redistribution_ListNeighbors_Handler,
 		},
 		{
+			MethodName: "ResetNeighbor",
+			Handler:    _Redistribution_ResetNeighbor_Handler,
+		},
+		{
+			MethodName: "DisableNeighbor",
+			Handler:    _Redistribution_DisableNeighbor_Handler,
+		},
+		{
+			MethodName: "EnableNeighbor",
+			Handler:    _Redistribution_EnableNeighbor_Handler,
+		},
+		{
+			MethodName: "GetLogLevel",
+			Handler:    _Redistribution_GetLogLevel_Handler,
+		},
+		{
+			MethodName: "SetLogLevel",
+			Handler:    _Redistribution_SetLogLevel_Handler,
+		},
+		{
 			MethodName: "ListPolicies",
 			Handler:    _Redistribution_ListPolicies_Handler,
 		},
 		{
 			MethodName: "GetPolicy",
 			Handler:    _Redistribution_GetPolicy_Handler,
+		},
+		{
+			MethodName: "GetConfig",
+			Handler:    _Redistribution_GetConfig_Handler,
 		},
 		{
 			MethodName: "Resync",
@@ -748,6 +1330,26 @@ var Redistribution_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Diagnose",
 			Handler:    _Redistribution_Diagnose_Handler,
+		},
+		{
+			MethodName: "ApplyVrf",
+			Handler:    _Redistribution_ApplyVrf_Handler,
+		},
+		{
+			MethodName: "DeleteVrf",
+			Handler:    _Redistribution_DeleteVrf_Handler,
+		},
+		{
+			MethodName: "ApplyNeighbor",
+			Handler:    _Redistribution_ApplyNeighbor_Handler,
+		},
+		{
+			MethodName: "DeleteNeighbor",
+			Handler:    _Redistribution_DeleteNeighbor_Handler,
+		},
+		{
+			MethodName: "ListApplied",
+			Handler:    _Redistribution_ListApplied_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
@@ -764,6 +1366,21 @@ var Redistribution_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Plan",
 			Handler:       _Redistribution_Plan_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "WatchNeighbors",
+			Handler:       _Redistribution_WatchNeighbors_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "ListNeighborRoutes",
+			Handler:       _Redistribution_ListNeighborRoutes_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "WatchAudit",
+			Handler:       _Redistribution_WatchAudit_Handler,
 			ServerStreams: true,
 		},
 	},

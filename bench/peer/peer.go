@@ -18,8 +18,8 @@ import (
 const (
 	msgOpen, msgUpdate, msgNotification, msgKeepalive = 1, 2, 3, 4
 
-	attrOrigin, attrASPath, attrNexthop, attrMED, attrLocalPref     = 1, 2, 3, 4, 5
-	attrCommunities, attrMPReach, attrMPUnreach, attrExtCommunities = 8, 14, 15, 16
+	attrOrigin, attrASPath, attrNexthop, attrMED, attrLocalPref                    = 1, 2, 3, 4, 5
+	attrCommunities, attrMPReach, attrMPUnreach, attrExtCommunities, attrPrefixSID = 8, 14, 15, 16, 40
 
 	headerSize = 19
 

@@ -11,11 +11,14 @@ import (
 
 // Tenant is how an iBGP neighbour announces a tenant's table: with an RD and one route target
 // that are both AS:Number, as VPN routes, or with a MAC address as IP prefix routes of EVPN.
+// What a VPN route goes into on its way to the PE is its label, or with a SID that.
 type Tenant struct {
 	AS, Number uint16
 	Nexthop    netip.Addr // the PE
 	MAC        [6]byte    // of the PE's router for this tenant; zero: VPN routes (RFC 4364)
 	VNI        uint32     // on the wire to that router
+	Label      uint32     // of VPN routes; 0: the first that is nobody's by itself
+	SID        netip.Addr // of VPN routes by SRv6 (RFC 9252); its behaviour is End.DT46
 }
 
 func (o Tenant) evpn() bool { return o.MAC != [6]byte{} }
@@ -45,7 +48,30 @@ func (o Tenant) attributes(path []uint32, table []netip.Prefix) []byte {
 	}
 	attrs = append(attrs, 0xc0, attrExtCommunities, byte(len(communities)))
 	attrs = binary.BigEndian.AppendUint16(append(append(attrs, communities...), 0x90, attrMPReach), uint16(len(reach)))
-	return append(attrs, reach...)
+	return append(append(attrs, reach...), o.prefixSID()...)
+}
+
+// prefixSID is the attribute with the SID, untransposed (RFC 9252, 2 and 3.1); none: nothing.
+func (o Tenant) prefixSID() []byte {
+	if !o.SID.IsValid() {
+		return nil
+	}
+	const l3Service, information, endDT46 = 5, 1, 20
+	info := append(append([]byte{0}, o.SID.AsSlice()...), 0, 0, endDT46, 0)
+	service := append([]byte{0, information, 0, byte(len(info))}, info...)
+	return append([]byte{0xc0, attrPrefixSID, byte(3 + len(service)), l3Service, 0, byte(len(service))}, service...)
+}
+
+// label is that of its VPN routes, with the bottom of the stack (RFC 3032); by SRv6 it says
+// nothing (RFC 9252, 4: implicit null).
+func (o Tenant) label() []byte {
+	const implicitNull, first = 3, 16
+	n := max(o.Label, first)
+	if o.SID.IsValid() {
+		n = implicitNull
+	}
+	n = n<<4 | 1
+	return []byte{byte(n >> 16), byte(n >> 8), byte(n)}
 }
 
 // administrated is AS:Number as an RD of type 0 and a route target have it.
@@ -58,7 +84,7 @@ func (o Tenant) administrated() []byte {
 func (o Tenant) nlri(b []byte, prefix netip.Prefix) []byte {
 	rd := append([]byte{0, 0}, o.administrated()...)
 	if !o.evpn() {
-		b = append(append(b, byte(24+64+prefix.Bits()), 0, 1, 1), rd...) // label 16, bottom of the stack
+		b = append(append(append(b, byte(24+64+prefix.Bits())), o.label()...), rd...)
 		return append(b, prefix.Addr().AsSlice()[:(prefix.Bits()+7)/8]...)
 	}
 	const ipPrefix, length = 5, 8 + 10 + 4 + 1 + 4 + 4 + 3

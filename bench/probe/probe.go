@@ -14,6 +14,10 @@ import (
 
 // Socket is a netlink socket of one namespace, for one goroutine.
 type Socket struct {
+	// VRF is the index of the VRF device whose table is asked; 0: the tables that a lookup without
+	// a device reaches.
+	VRF int
+
 	fd  int
 	seq uint32
 	in  []byte
@@ -136,6 +140,9 @@ func (s *Socket) lookup(addr netip.Addr, flags uint32) ([]byte, error) {
 	s.out = append(s.out, family(addr), byte(addr.BitLen()), 0, 0, 0, 0, 0, 0)
 	s.out = binary.NativeEndian.AppendUint32(s.out, flags)
 	s.attr(unix.RTA_DST, addr.AsSlice())
+	if s.VRF != 0 {
+		s.attr(unix.RTA_OIF, binary.NativeEndian.AppendUint32(nil, uint32(s.VRF)))
+	}
 	return s.ask()
 }
 

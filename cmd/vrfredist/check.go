@@ -23,7 +23,9 @@ func (c checkCommands) checkCommand() *cobra.Command {
 		Use:   "check -f FILE [--json]",
 		Short: "Say everything that is wrong with a configuration file",
 		Long: `Reads a configuration file as "vrfredist run" does, and starts nothing. Every
-error is printed, a line each. The exit status is 0 where there is none.`,
+error is printed, a line each. The exit status is 0 where there is none. Notes
+say what is easily overlooked, in the file and, as far as it names interfaces
+that this user may look at, on this host.`,
 		DisableFlagsInUseLine: true,
 		Args:                  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -31,6 +33,9 @@ error is printed, a line each. The exit status is 0 where there is none.`,
 				return misused(cmd, "the configuration file is missing: name it with -f FILE")
 			}
 			cfg, err := daemon.LoadConfig(file)
+			if err == nil && c.hints != nil {
+				cfg.Notes = append(cfg.Notes, c.hints(cmd.Context(), file, cfg)...)
+			}
 			if c.json {
 				return errors.Join(c.printCheck(file, cfg, err), err)
 			}
@@ -53,7 +58,7 @@ func (c checkCommands) printFine(file string, cfg *config.Config) error {
 	for _, n := range notes {
 		fmt.Fprintf(&b, "%s:%d: note: %s: %s\n", n.File, n.Line, n.Key, n.Message)
 	}
-	fmt.Fprintf(&b, "%s: fine: %s, %s", file, vrf.CountOf(len(cfg.VRFs), "VRF"), vrf.CountOf(neighbours(cfg), "neighbour"))
+	fmt.Fprintf(&b, "%s: fine: %s, %s", file, vrf.CountOfSpecs(cfg.VRFs), vrf.CountOf(neighbours(cfg), "neighbour"))
 	if len(notes) > 0 {
 		fmt.Fprintf(&b, ", %s", vrf.CountOf(len(notes), "note"))
 	}
@@ -82,6 +87,7 @@ type checked struct {
 	File       string         `json:"file"`
 	Fine       bool           `json:"fine"`
 	VRFs       int            `json:"vrfs"`
+	Tables     int            `json:"tables"` // that VRFs have beside their own
 	Neighbours int            `json:"neighbours"`
 	Errors     []checkedError `json:"errors"`
 	Notes      []checkedError `json:"notes"` // keys that are fine, and mean something else here
@@ -98,7 +104,14 @@ func (c checkCommands) printCheck(file string, cfg *config.Config, err error) er
 	var all config.Errors
 	switch {
 	case err == nil:
-		doc.VRFs, doc.Neighbours = len(cfg.VRFs), neighbours(cfg)
+		doc.Neighbours = neighbours(cfg)
+		for i := range cfg.VRFs {
+			if cfg.VRFs[i].VRF == "" {
+				doc.VRFs++
+			} else {
+				doc.Tables++
+			}
+		}
 		for _, n := range notesOf(cfg) {
 			doc.Notes = append(doc.Notes, checkedError{n.Line, n.Key, n.Message})
 		}

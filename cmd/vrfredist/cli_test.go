@@ -100,8 +100,17 @@ func TestSessions(t *testing.T) {
 		"reload":   {"reload", "reload", "reload --json", "reload", "confirm"},
 		"confirm":  {"reload --confirm 2m", "vrf vrf-red", "vrf", "confirm", "confirm", "reload --confirm 2m --json", "confirm --json", "reload --confirm 0s", "reload --confirm soon", "reload --confirm 25h", "reload --confirm 1193047h", "reload --confirm 10", "confirm it"},
 		"explain":  {"explain 10.3.0.0/16 -vrf vrf-red", "explain 10.3.0.0/16 -vrf vrf-red --json", "explain 10.3.0.1/16", "explain ten", "explain", "explain 10.0.0.0/8 --vrf tenant-b"},
-		"neighbor": {"neighbor", "neighbor --vrf vrf-red", "neighbor 10.0.0.2", "neighbor 127.1.7.5 --json", "neighbor fe80::1", "neighbor 192.0.2.99", "neighbor it", "neighbor -vrf nobody", "neighbor a b"},
+		"neighbor": {"neighbor", "neighbor --vrf vrf-red", "neighbor 10.0.0.2", "neighbor 127.1.7.5 --json", "neighbor fe80::1", "neighbor 192.0.2.99", "neighbor it", "neighbor -vrf nobody", "neighbor a b", "neighbor 10.0.0.2 received", "neighbor 10.0.0.2 advertised --json", "neighbor 10.0.0.2 reset --soft in", "neighbor 10.0.0.2 reset --soft up", "neighbor 10.0.0.2 disable --reason maintenance", "neighbor 10.0.0.2 disable --graceful --wait 30s", "neighbor 10.0.0.2 enable", "neighbor 10.0.0.2 enable --graceful", "neighbor 10.0.0.2 disable --wait 5s", "neighbor --help"},
+		"tenants": {
+			"vrf add vrf-red --rd 65000:10 --rt 65000:10,65000:11 --import eth*,lo --export", "vrf add vrf-red --rd 65000:10 --json", "vrf add", "vrf add a b",
+			"vrf set vrf-red --export=false --dry-run", "vrf set vrf-red --import ''", "vrf set vrf-red", "vrf delete vrf-red", "vrf delete vrf-red --json", "vrf -- add",
+			"neighbor add 10.0.0.2 --as 65001 --vrf vrf-red", "neighbor add 10.0.0.2", "neighbor add ten --as 65001", "neighbor delete 10.0.0.2 --vrf vrf-red", "neighbor delete",
+			"apply -f tenants.yaml --owner me", "apply -f tenants.yaml --owner me --dry-run", "apply -f tenants.yaml --prune", "apply", "apply -f nowhere", "apply -f fine.toml",
+			"vrf add --help", "apply --help",
+		},
 		"policy":   {"policy", "policy to-kernel", "policy to-kernel --json", "policy nobody", "policy a b", "policy --help"},
+		"loglevel": {"log-level", "log-level debug", "log-level loud", "log-level a b", "log-level --help"},
+		"config":   {"config", "config --vrf vrf-red", "config --vrf nobody", "config --vrf default --json", "config --diff fine.toml", "config --vrf default --diff fine.toml --json", "config --diff bad.toml", "config x", "config --help"},
 		"resync":   {"resync", "resync --vrf vrf-red", "resync --vrf=default --json", "resync -vrf tenant-a", "resync -vrf nobody", "resync x"},
 		"doctor":   {"doctor", "doctor --json", "doctor -f absent.toml", "doctor x"},
 		"usage": {
@@ -126,6 +135,18 @@ func TestSessions(t *testing.T) {
 		})
 	}
 }
+
+const tenantsYAML = `vrfs:
+- config: {name: vrf-red, rd: "65000:10", both-rt-list: ["65000:10"]}
+netlink:
+  vrfs:
+  - {name: vrf-red, netns: red, export: {enabled: true, policy: vrf-red/out, prefsrc: 10.0.0.1}}
+  policies:
+  - {name: vrf-red/out, default: accept, rules: [{action: accept, set_communities: []}]}
+neighbors:
+- config: {neighbor-address: 10.0.0.2, peer-as: 65001, vrf: vrf-red}
+  timers: {config: {hold-time: 9}}
+`
 
 func TestAWrongAddressIsSaidWithItsName(t *testing.T) {
 	t.Setenv("VRFREDIST_API", "nonsense")
@@ -159,6 +180,7 @@ func writeConfigs(t *testing.T) {
 	t.Helper()
 	const global = "[global.config]\n  as = 65000\n  router-id = \"192.0.2.1\"\n"
 	for name, text := range map[string]string{
+		"tenants.yaml": tenantsYAML,
 		"fine.toml": global + "[[neighbors]]\n  [neighbors.config]\n    neighbor-address = \"192.0.2.2\"\n    peer-as = 65001\n" +
 			"[netlink.import]\n  enabled = true\n  interface_list = [\"eth*\"]\n",
 		"bad.toml": global + "[netlink]\n  metric = 0\n[netlink.import]\n  enabled = true\n  interface_list = [\"eth[\"]\n",

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -9,25 +8,22 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/vrfredist/vrfredist/api/client"
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
 )
 
-const defaultAPI = "unix:///run/vrfredist/vrfredist.sock"
+const defaultAPI = client.DefaultAddress
 
 // answerTimeout is longer than the daemon waits for a worker that has to take
 // its routes out.
@@ -41,33 +37,22 @@ func (c *cli) ask(cmd *cobra.Command, call func(context.Context, vrfredistv1.Red
 		named = "VRFREDIST_API"
 	}
 	c.api = cmp.Or(c.api, os.Getenv("VRFREDIST_API"), defaultAPI)
-	network, address, err := parseAPI(c.api)
+	network, address, err := client.ParseAddress(c.api)
 	if err != nil {
 		return &usageError{cmd, fmt.Errorf("%s %w", named, err)}
 	}
-	creds, err := c.tls.credentials(network, address)
+	secured, err := c.tls.config(network, address)
 	if err != nil {
 		return &usageError{cmd, err}
 	}
-	// grpc turns the dialler's error into text, and the reason matters here.
-	var dialling atomic.Pointer[error]
-	dial := func(ctx context.Context, _ string) (net.Conn, error) {
-		var d net.Dialer
-		conn, err := d.DialContext(ctx, network, address)
-		if err != nil {
-			dialling.Store(&err)
-		}
-		return conn, err
-	}
-	conn, err := grpc.NewClient("passthrough:///vrfredist",
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestAnswer)), grpc.WithTransportCredentials(creds), grpc.WithContextDialer(dial))
+	conn, err := client.Dial(client.Options{Address: c.api, TLS: secured})
 	if err != nil {
-		return fmt.Errorf("connect to %s: %w", c.api, err)
+		return err
 	}
-	err = call(cmd.Context(), vrfredistv1.NewRedistributionClient(conn))
-	if why := dialling.Load(); why != nil && status.Code(err) == codes.Unavailable {
-		err = unreachable(c.api, *why)
-	} else if why := tlsFailure(c.api, err, creds); why != nil {
+	err = call(cmd.Context(), conn)
+	if why := conn.DialFailure(); why != nil && status.Code(err) == codes.Unavailable {
+		err = unreachable(c.api, why)
+	} else if why := tlsFailure(c.api, err, secured != nil); why != nil {
 		err = why
 	} else {
 		err = c.explain(err)
@@ -75,27 +60,9 @@ func (c *cli) ask(cmd *cobra.Command, call func(context.Context, vrfredistv1.Red
 	return errors.Join(err, conn.Close())
 }
 
-// largestAnswer bounds one message of the daemon: of some ten thousand VRFs.
-const largestAnswer = 64 << 20
-
 // once is the context of a call that has one answer.
 func once(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, answerTimeout)
-}
-
-// parseAPI takes unix:///PATH, unix:PATH, a plain absolute path, or HOST:PORT.
-func parseAPI(s string) (network, address string, err error) {
-	if path, unix := strings.CutPrefix(s, "unix:"); unix || strings.HasPrefix(s, "/") {
-		path = strings.TrimPrefix(path, "//")
-		if path == "" {
-			return "", "", fmt.Errorf("%q: the path is missing; write unix:///PATH", s)
-		}
-		return "unix", path, nil
-	}
-	if _, _, err := net.SplitHostPort(s); err != nil {
-		return "", "", fmt.Errorf("%q: is no address; write unix:///PATH or HOST:PORT", s)
-	}
-	return "tcp", s, nil
 }
 
 // notRunningError says that nobody answers at an address.
@@ -169,18 +136,6 @@ func flagOf(field string) string {
 		return "PREFIX"
 	}
 	return field
-}
-
-// marshal renders a message as compact JSON with the names of the .proto, every
-// field present. protojson varies its white space on purpose.
-func marshal(m proto.Message) (json.RawMessage, error) {
-	raw, err := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}.Marshal(m)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	err = json.Compact(&b, raw)
-	return b.Bytes(), err
 }
 
 // printJSON prints one document. Messages in it must be marshalled already.

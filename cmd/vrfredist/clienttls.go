@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -12,9 +11,9 @@ import (
 
 	"github.com/spf13/pflag"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+
+	"github.com/vrfredist/vrfredist/api/client"
 )
 
 // tlsOptions are the files by which a command and the daemon prove to each other
@@ -31,8 +30,8 @@ func (o *tlsOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.name, "tls-name", "", "`NAME` in the daemon's certificate, where it is not HOST")
 }
 
-// credentials returns those for an address; an error is one of usage.
-func (o tlsOptions) credentials(network, address string) (credentials.TransportCredentials, error) {
+// config returns what to speak to an address with, nil without TLS; an error is one of usage.
+func (o tlsOptions) config(network, address string) (*tls.Config, error) {
 	for _, v := range []struct {
 		of   *string
 		name string
@@ -43,36 +42,29 @@ func (o tlsOptions) credentials(network, address string) (credentials.TransportC
 	}
 	switch {
 	case o == tlsOptions{}:
-		return insecure.NewCredentials(), nil
+		return nil, nil
 	case network != "tcp":
 		return nil, errors.New("--tls-ca, --tls-cert, --tls-key and --tls-name are for a daemon at HOST:PORT; a unix socket needs none")
 	case o.ca == "" || o.cert == "" || o.key == "":
 		return nil, errors.New("TLS needs all of --tls-ca, --tls-cert and --tls-key: the daemon wants to know who calls")
 	}
-	pem, err := os.ReadFile(o.ca)
-	if err != nil {
-		return nil, fmt.Errorf("--tls-ca: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("--tls-ca: %s holds no certificate in PEM", o.ca)
-	}
-	pair, err := tls.LoadX509KeyPair(o.cert, o.key)
-	if err != nil {
-		return nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)
-	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
-	return credentials.NewTLS(&tls.Config{
-		RootCAs: roots, Certificates: []tls.Certificate{pair}, ServerName: cmp.Or(o.name, host), MinVersion: tls.VersionTLS13,
-	}), nil
+	secured, err := client.TLS(o.ca, o.cert, o.key, cmp.Or(o.name, host))
+	switch {
+	case errors.Is(err, client.ErrCA):
+		return nil, fmt.Errorf("--tls-ca: %w", err)
+	case err != nil:
+		return nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)
+	}
+	return secured, nil
 }
 
 // tlsFailure words what goes wrong before the daemon has heard the question; nil
 // where it is something else. gRPC has only text for it.
-func tlsFailure(api string, err error, creds credentials.TransportCredentials) error {
+func tlsFailure(api string, err error, secured bool) error {
 	if status.Code(err) != codes.Unavailable {
 		return nil
 	}
@@ -80,7 +72,7 @@ func tlsFailure(api string, err error, creds credentials.TransportCredentials) e
 	_, why, shaking := strings.Cut(text, "authentication handshake failed: ")
 	_, refused, told := strings.Cut(text, "remote error: tls: ")
 	switch {
-	case creds.Info().SecurityProtocol != "tls":
+	case !secured:
 		if strings.Contains(text, "server preface") {
 			return fmt.Errorf("what answers at %s hung up: if it wants TLS, give --tls-ca, --tls-cert and --tls-key", api)
 		}

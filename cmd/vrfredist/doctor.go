@@ -159,8 +159,9 @@ func (c doctorCommands) printFindings(file string, asked bool, found []doctor.Fi
 	counts := make(map[doctor.Level]int)
 	for _, f := range found {
 		counts[f.Level]++
-		fmt.Fprintf(&b, "%s: %s\n  Why: %s\n", f.Level, f.What, f.Why)
-		if f.Mend != "" {
+		b.WriteString(painted(c.out, foldUnder(c.out, "", f.Level.String()+": "+f.What)))
+		b.WriteString(foldUnder(c.out, "  ", "Why: "+f.Why))
+		if f.Mend != "" { // a command is not folded: it is to be copied
 			fmt.Fprintf(&b, "  Mend: %s\n", f.Mend)
 		}
 		b.WriteByte('\n')
@@ -176,8 +177,8 @@ func (c doctorCommands) printFindings(file string, asked bool, found []doctor.Fi
 	} else if !asked {
 		looked = append(looked, "looked at the host alone; name a configuration with -f FILE")
 	}
-	fmt.Fprintf(&b, "%d broken, %d at risk, %d with advice (%s)\n",
-		counts[doctor.Broken], counts[doctor.Risk], counts[doctor.Advice], strings.Join(looked, "; "))
+	b.WriteString(foldUnder(c.out, "", fmt.Sprintf("%d broken, %d at risk, %d with advice (%s)",
+		counts[doctor.Broken], counts[doctor.Risk], counts[doctor.Advice], strings.Join(looked, "; "))))
 	_, err := fmt.Fprint(c.out, b.String())
 	return err
 }

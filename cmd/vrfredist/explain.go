@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,6 +45,7 @@ the longest match.`,
 		},
 	}
 	c.takesVRF(cmd, &name)
+	cmd.ValidArgsFunction = completePrefix(c.cli, vrfredistv1.Direction_DIRECTION_EXPORT, vrfredistv1.Direction_DIRECTION_IMPORT)
 	c.printsJSON(cmd)
 	return cmd
 }
@@ -53,20 +55,20 @@ func (c explainCommands) printExplanation(r *vrfredistv1.ExplainRouteResponse) e
 		return c.printMessage(r)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s in VRF %s: %s.\n", r.GetPrefix(), r.GetVrf(), r.GetVerdict())
+	b.WriteString(foldUnder(c.out, "", fmt.Sprintf("%s in VRF %s: %s.", r.GetPrefix(), r.GetVrf(), r.GetVerdict())))
 	for _, w := range []struct {
 		title string
 		walk  *vrfredistv1.Walk
 	}{{"From BGP to the kernel", r.GetExport()}, {"From the kernel to BGP", r.GetImport()}} {
 		fmt.Fprintf(&b, "\n%s\n", w.title)
-		writeWalk(&b, w.walk)
+		writeWalk(c.out, &b, w.walk)
 	}
 	_, err := fmt.Fprint(c.out, b.String())
 	return err
 }
 
 // writeWalk renders a line for each step, with its details below.
-func writeWalk(b *strings.Builder, w *vrfredistv1.Walk) {
+func writeWalk(out io.Writer, b *strings.Builder, w *vrfredistv1.Walk) {
 	width := 0
 	for _, s := range w.GetSteps() {
 		width = max(width, len(s.GetName()))
@@ -75,20 +77,10 @@ func writeWalk(b *strings.Builder, w *vrfredistv1.Walk) {
 		mark := map[string]string{rib.Passed.String(): "ok", rib.Stopped.String(): "STOP"}[s.GetOutcome()]
 		head := fmt.Sprintf("  %-4s  %-*s  ", mark, width, s.GetName())
 		below := strings.Repeat(" ", len(head))
-		for i, line := range fold(s.GetText(), pageWidth-len(head)) {
-			if i > 0 {
-				head = below
-			}
-			b.WriteString(strings.TrimRight(head+line, " ") + "\n")
-		}
+		first, rest, _ := strings.Cut(foldUnder(out, head, s.GetText()), "\n")
+		b.WriteString(painted(out, strings.TrimRight(first, " ")) + "\n" + rest)
 		for _, d := range s.GetDetails() {
-			for i, line := range fold(d, pageWidth-len(below)-4) {
-				lead := "- "
-				if i > 0 {
-					lead = "  "
-				}
-				b.WriteString(below + lead + line + "\n")
-			}
+			b.WriteString(foldUnder(out, below+"- ", d))
 		}
 	}
 }

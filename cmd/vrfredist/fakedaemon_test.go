@@ -15,6 +15,7 @@ import (
 
 	"github.com/vrfredist/vrfredist/api"
 	"github.com/vrfredist/vrfredist/api/access"
+	"github.com/vrfredist/vrfredist/api/apitest"
 	"github.com/vrfredist/vrfredist/doctor"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -22,6 +23,8 @@ import (
 
 // fakeDaemon is an api.Backend with some VRFs in every state.
 type fakeDaemon struct {
+	apitest.Steady
+
 	mu      sync.Mutex
 	vrfs    []vrf.Status // the last one is configured, and does not run
 	reloads int
@@ -30,7 +33,7 @@ type fakeDaemon struct {
 
 func newFakeDaemon(t *testing.T) *fakeDaemon {
 	t.Helper()
-	return &fakeDaemon{vrfs: []vrf.Status{
+	return &fakeDaemon{Steady: apitest.Steady{Now: now}, vrfs: []vrf.Status{
 		{
 			WorkerStatus: vrf.WorkerStatus{State: vrf.Ready, Table: 254, Counts: rib.ByFamily[vrf.Counts]{{Paths: 990, Imported: 12, Installed: 980, Filtered: 10}}},
 			Since:        now.Add(-50 * time.Hour), Spec: vrf.Spec{Name: "default", Export: rib.ExportPolicy{Enabled: true}},
@@ -150,7 +153,7 @@ func (f *fakeDaemon) AllSessions(ctx context.Context) (map[string][]vrf.Session,
 	for i := range red {
 		red[i].Origin = "configuration"
 	}
-	red[1].Removed = map[string]uint64{"route target": 12, "martian": 1}
+	red[1].Removed = map[string]uint64{"route target": 12, "martian": 1, "graceful_shutdown": 3}
 	return map[string][]vrf.Session{
 		"vrf-red": red,
 		"default": {
@@ -282,6 +285,26 @@ func serveFake(t *testing.T) {
 }
 
 // Diagnose finds one thing of each level.
+func (f *fakeDaemon) InForce(context.Context) (vrf.InForce, error) {
+	return vrf.InForce{File: "/etc/vrfredist/vrfredist.toml", Sections: []vrf.ConfigSection{
+		{Header: "[global.config]", Name: "global.config", Shared: true, Values: []vrf.ConfigValue{
+			{Key: "as", Value: "65000", Origin: vrf.FromFile, Line: 2}, {Key: "router-id", Value: `"192.0.2.1"`, Origin: vrf.FromFile, Line: 3},
+		}},
+		{Header: "[[neighbors]]", Name: "neighbors[10.0.0.2]", VRF: "vrf-red"},
+		{Header: "[neighbors.config]", Name: "neighbors[10.0.0.2].config", VRF: "vrf-red", Values: []vrf.ConfigValue{
+			{Key: "neighbor-address", Value: `"10.0.0.2"`, Origin: vrf.FromFile, Line: 6}, {Key: "auth-password", Origin: vrf.FromFile, Line: 7, Secret: true},
+			{Key: "enforce_first_as", Value: "true", Origin: vrf.ByDefault},
+		}},
+		{Header: "[[netlink.vrfs]]", Name: "netlink.vrfs[vrf-red]", VRF: "vrf-red", Values: []vrf.ConfigValue{
+			{Key: "name", Value: `"vrf-red"`, Origin: vrf.FromFile, Line: 20}, {Key: "label", Value: "16001", Origin: vrf.Allocated},
+		}},
+		{Header: "[netlink.vrfs.import]", Name: "netlink.vrfs[vrf-red].import", VRF: "vrf-red", Values: []vrf.ConfigValue{
+			{Key: "enabled", Value: "true", Origin: vrf.FromRunTime}, {Key: "interface_list", Value: `["eth0", "vlan*"]`, Origin: vrf.FromRunTime},
+		}},
+		{Header: "[[netlink.vrfs]]", Name: "netlink.vrfs[default]", VRF: "default", Values: []vrf.ConfigValue{{Key: "name", Value: `"default"`, Origin: vrf.FromFile, Line: 30}}},
+	}}, nil
+}
+
 func (f *fakeDaemon) Policies() []vrf.Policy {
 	return []vrf.Policy{
 		{Name: "tenant-a/out", Rules: []vrf.PolicyRule{{Title: "default", Action: "accept"}}},

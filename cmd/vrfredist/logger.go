@@ -6,18 +6,18 @@ import (
 	"os"
 )
 
-// newLogger is the log of the daemon, on standard error.
-func newLogger(level, format string) (*slog.Logger, error) {
-	var l slog.Level
+// newLogger is the log of the daemon, on standard error, with its level, which may be changed.
+func newLogger(level, format string) (*slog.Logger, *slog.LevelVar, error) {
+	l := new(slog.LevelVar)
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level %q: write debug, info, warn or error", level)
+		return nil, nil, fmt.Errorf("--log-level %q: write debug, info, warn or error", level)
 	}
 	opts := &slog.HandlerOptions{Level: l}
 	switch format {
 	case "text":
-		return slog.New(slog.NewTextHandler(os.Stderr, opts)), nil
+		return slog.New(slog.NewTextHandler(os.Stderr, opts)), l, nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(os.Stderr, opts)), nil
+		return slog.New(slog.NewJSONHandler(os.Stderr, opts)), l, nil
 	}
-	return nil, fmt.Errorf("--log-format %q: write text or json", format)
+	return nil, nil, fmt.Errorf("--log-format %q: write text or json", format)
 }

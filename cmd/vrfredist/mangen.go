@@ -49,7 +49,8 @@ func generate(dir string) error {
 		if err != nil {
 			return err
 		}
-		name := strings.TrimSuffix(filepath.Base(page), ".md")
+		text = []byte(strings.Replace(string(text), "{{commands}}", commandList(root), 1))
+		name := strings.TrimSuffix(filepath.Base(page), ".md") // over what cobra made of the same name
 		if err := os.WriteFile(filepath.Join(dir, name), md2man.Render(text), 0o644); err != nil {
 			return err
 		}
@@ -62,6 +63,21 @@ func generate(dir string) error {
 		return err
 	}
 	return root.GenFishCompletionFile(at("fish"), true)
+}
+
+// commandList has every command that does something, for the page about all of them.
+func commandList(cmd *cobra.Command) string {
+	var b strings.Builder
+	for _, sub := range cmd.Commands() {
+		if !sub.IsAvailableCommand() {
+			continue
+		}
+		if !strings.HasSuffix(sub.UseLine(), " COMMAND") {
+			fmt.Fprintf(&b, "**%s**\n:   %s.\n\n", strings.TrimPrefix(sub.CommandPath(), "vrfredist "), sub.Short)
+		}
+		b.WriteString(commandList(sub))
+	}
+	return b.String()
 }
 
 // literal keeps what the help says from being read as Markdown.

@@ -23,8 +23,8 @@ func (c monitorCommands) monitorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "monitor [--vrf V] [--prefix P] [--summary] [--json]",
 		Short: "Print what happens to the VRFs, as it happens",
-		Long: `Prints how every VRF fares, or one, then each change of its state, how far long
-work is, and each route as it comes and goes:
+		Long: `Prints how every VRF fares, or one, then each change of its state and of its BGP
+sessions, how far long work is, and each route as it comes and goes:
   + - ~                  into, out of and replaced in the kernel table
   announced, withdrawn   to and from BGP
   unresolved, conflict, over-quota, filtered, refused   not in the kernel, and why
@@ -57,6 +57,7 @@ message is an object on a line of its own.`,
 	cmd.Flags().Lookup("vrf").DefValue = "" // none: all of them
 	cmd.Flags().Lookup("vrf").Usage = "only this `VRF`"
 	cmd.Flags().StringVar(&prefix, "prefix", "", "only routes of this `PREFIX`, and of those inside it")
+	offer(cmd, "prefix", completePrefix(c.cli, vrfredistv1.Direction_DIRECTION_EXPORT, vrfredistv1.Direction_DIRECTION_IMPORT))
 	cmd.Flags().BoolVar(&summary, "summary", false, "no single routes, only sums")
 	c.printsJSON(cmd)
 	return cmd
@@ -65,7 +66,8 @@ message is an object on a line of its own.`,
 // printWatch prints each message as it comes. Where single routes are told of,
 // what they say already is not summed up again.
 func printWatch(out io.Writer, asJSON, routes bool, next func() (*vrfredistv1.WatchVrfsResponse, error)) error {
-	bursts := make(map[string]bool) // VRFs of which routes were not listed
+	bursts := make(map[string]bool)     // VRFs of which routes were not listed
+	fares := make(map[string][2]string) // how each VRF fares, and its sessions, as last told
 	for {
 		m, err := next()
 		if err != nil {
@@ -103,7 +105,7 @@ func printWatch(out io.Writer, asJSON, routes bool, next func() (*vrfredistv1.Wa
 				return err
 			}
 		}
-		for _, what := range happened(m) {
+		for _, what := range happened(m, fares) {
 			if _, err := fmt.Fprintf(out, "%s %s: %s\n", at, m.GetVrf().GetName(), what); err != nil {
 				return err
 			}
@@ -111,8 +113,9 @@ func printWatch(out io.Writer, asJSON, routes bool, next func() (*vrfredistv1.Wa
 	}
 }
 
-// happened says in a line each what a message tells.
-func happened(m *vrfredistv1.WatchVrfsResponse) (lines []string) {
+// happened says in a line each what a message tells; told is how each VRF and its sessions
+// fared when that was last said.
+func happened(m *vrfredistv1.WatchVrfsResponse, told map[string][2]string) (lines []string) {
 	v := m.GetVrf()
 	state := v.GetState()
 	if v.GetReason() != "" {
@@ -120,11 +123,19 @@ func happened(m *vrfredistv1.WatchVrfsResponse) (lines []string) {
 	}
 	switch {
 	case m.GetGone():
+		delete(told, v.GetName())
 		return []string{"gone: nothing is redistributed for it any more"}
 	case m.GetChanged() && m.GetWas() != "" && m.GetWas() != v.GetState():
 		lines = append(lines, m.GetWas()+" -> "+state)
-	case m.GetChanged():
+	case m.GetChanged() && told[v.GetName()][0] != state:
 		lines = append(lines, state)
+	}
+	if m.GetChanged() {
+		sessions := sessionsStory(v)
+		if before := told[v.GetName()][1]; sessions != before && (before != "" || v.GetSessionTrouble() != "") {
+			lines = append(lines, sessions)
+		}
+		told[v.GetName()] = [2]string{state, sessions}
 	}
 	if n := m.GetUnlisted(); n > 0 {
 		lines = append(lines, fmt.Sprintf("%d more routes, not listed", n))
@@ -136,6 +147,18 @@ func happened(m *vrfredistv1.WatchVrfsResponse) (lines []string) {
 		lines = append(lines, progressText(p))
 	}
 	return lines
+}
+
+// sessionsStory says how the BGP sessions of a VRF fare: "1 of 2 sessions up: no session with ...".
+func sessionsStory(v *vrfredistv1.Vrf) string {
+	if v.GetSessions() == 0 {
+		return ""
+	}
+	s := fmt.Sprintf("%d of %s up", v.GetSessionsUp(), vrf.CountOf(int(v.GetSessions()), "session"))
+	if v.GetSessionTrouble() != "" {
+		s += ": " + v.GetSessionTrouble()
+	}
+	return s
 }
 
 // eventText says what happened to one route.

@@ -3,13 +3,13 @@ package main
 import (
 	"cmp"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 )
 
 // pages gives a command the --no-pager flag, and has what it prints shown by a
@@ -21,7 +21,7 @@ func (c *cli) pages(cmd *cobra.Command) {
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		program := pager()
-		if off || c.json || program == "" || !isTerminal(c.out) {
+		if _, seen := c.out.(*screen); off || c.json || program == "" || !seen {
 			return run(cmd, args)
 		}
 		return c.paged(program, func() error { return run(cmd, args) })
@@ -43,22 +43,20 @@ func pager() string {
 	return "less"
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
-}
-
 // paged runs a command with its output going to a pager, and waits for both. A
 // person who leaves the pager ends the command, which is no error.
 func (c *cli) paged(program string, run func() error) error {
 	cmd := exec.Command("sh", "-c", program)
 	cmd.Stdout, cmd.Stderr = c.out, os.Stderr
-	// What fits on the screen needs no pager; long lines are cut, not wrapped.
-	cmd.Env = append(os.Environ(), "LESS="+cmp.Or(os.Getenv("LESS"), "FRSX"))
+	page := screen{}
+	if s, ok := c.out.(*screen); ok {
+		page = *s
+		cmd.Stdout = s.Writer // the terminal itself, of which a pager asks the size
+	}
+	// What fits on the screen needs no pager, which then leaves it as it is; colours pass.
+	options := cmp.Or(os.Getenv("LESS"), "FRX")
+	cmd.Env = append(os.Environ(), "LESS="+options)
+	page.colours = page.colours && passesColours(program, options)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return err
@@ -67,7 +65,8 @@ func (c *cli) paged(program string, run func() error) error {
 		return run() // without
 	}
 	terminal := c.out
-	c.out = in
+	page.Writer = in
+	c.out = &page
 	defer func() { c.out = terminal }()
 	err = run()
 	if errors.Is(err, syscall.EPIPE) {
@@ -78,4 +77,13 @@ func (c *cli) paged(program string, run func() error) error {
 	_ = in.Close()
 	_ = cmd.Wait()
 	return err
+}
+
+// passesColours tells whether a pager hands escapes on to the terminal.
+func passesColours(program, less string) bool {
+	words := strings.Fields(program)
+	if len(words) == 0 || filepath.Base(words[0]) != "less" {
+		return false
+	}
+	return strings.ContainsAny(less, "rR") || strings.ContainsAny(strings.Join(words[1:], " "), "rR")
 }

@@ -213,7 +213,7 @@ func (p *planPrinter) more(i *vrfredistv1.PlanItem, indent string) {
 		p.line("%s%s", indent, d)
 	}
 	for _, n := range i.GetNotes() {
-		for k, part := range fold("note: "+n, pageWidth-len(indent)) {
+		for k, part := range fold("note: "+n, room(widthOf(p.out), len(indent)+6)) {
 			if k > 0 {
 				part = "      " + part
 			}

@@ -44,6 +44,7 @@ and are told (import-policy-list and export-policy-list), and what goes out of a
 			})
 		},
 	}
+	cmd.ValidArgsFunction = completePolicy(c.cli)
 	c.printsJSON(cmd)
 	c.pages(cmd)
 	return cmd
@@ -76,8 +77,7 @@ func (c policyCommands) all(ctx context.Context, client vrfredistv1.Redistributi
 	if err := t.flush(); err != nil || !slices.ContainsFunc(r.GetPolicies(), func(p *vrfredistv1.Policy) bool { return uncounted(p) != "" }) {
 		return err
 	}
-	_, err = fmt.Fprintln(c.out, "MATCHED has nothing of what GoBGP judges; vrfredist policy NAME says where that is.")
-	return err
+	return printFolded(c.out, "MATCHED has nothing of what GoBGP judges; vrfredist policy NAME says where that is.")
 }
 
 func (c policyCommands) one(ctx context.Context, client vrfredistv1.RedistributionClient, name string) error {

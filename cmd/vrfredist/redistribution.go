@@ -152,6 +152,7 @@ replace those that were imported before.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.enable(cmd, &vrfredistv1.EnableRedistributionRequest{Vrf: name, Interfaces: args})
 		},
+		ValidArgsFunction: completeInterfaces,
 	}
 	c.takesVRF(cmd, &name)
 	c.printsJSON(cmd)

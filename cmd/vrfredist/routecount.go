@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
 	"github.com/vrfredist/vrfredist/rib"
@@ -34,8 +33,7 @@ func (c routeCommands) countRoutes(ctx context.Context, client vrfredistv1.Redis
 	if c.json {
 		return printJSON(c.out, n)
 	}
-	_, err := fmt.Fprintln(c.out, total(n.Routes, "route", n.States, stateOrder()))
-	return err
+	return printFolded(c.out, total(n.Routes, "route", n.States, stateOrder()))
 }
 
 // ask takes the counters of the VRF.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 
@@ -74,6 +73,8 @@ and none of them. On a terminal the list is shown by $PAGER. With
 	cmd.Flags().StringVar(&r.Prefix, "prefix", "", "only routes of this `PREFIX`, and of those inside it")
 	cmd.Flags().BoolVar(&r.Exact, "exact", false, "only routes of just that prefix")
 	cmd.Flags().StringSliceVar(&r.States, "state", nil, "only routes in these `STATES`, separated by commas")
+	offer(cmd, "state", completeList(routeStates(d)))
+	offer(cmd, "prefix", completePrefix(c.cli, d))
 	cmd.Flags().BoolVar(&onlyCount, "count", false, "only how many there are")
 	c.printsJSON(cmd)
 	c.pages(cmd)
@@ -145,8 +146,7 @@ func printRoutes(out io.Writer, d vrfredistv1.Direction, next func() (*vrfredist
 			}
 		}
 	}
-	_, err := fmt.Fprintln(out, total(n, "route", states, stateOrder()))
-	return err
+	return printFolded(out, total(n, "route", states, stateOrder()))
 }
 
 func exportHeading() []string { return []string{"PREFIX", "STATE", "VIA", "FROM", "RD", "WHY"} }
@@ -202,11 +202,14 @@ func via(r *vrfredistv1.Route) []string {
 		var ways []string
 		for _, hop := range r.GetHops() {
 			words := make([]string, 0, 5)
-			gateway, encap := hop.GetGateway(), ""
-			if e := hop.GetEncap(); e != nil { // the gateway only stands for the PE
-				gateway, encap = "", "encap "+e.GetText()
+			gateway, device, encap := hop.GetGateway(), hop.GetDevice(), ""
+			if e := hop.GetEncap(); e != nil {
+				gateway, encap = "", "encap "+e.GetText() // of VXLAN the gateway only stands for the PE
+				if e.GetKind() != rib.EncapVXLAN.String() {
+					device = "" // it is in the text, as the gateway is
+				}
 			}
-			for _, w := range []string{gateway, hop.GetDevice(), encap} {
+			for _, w := range []string{gateway, device, encap} {
 				if w != "" {
 					words = append(words, w)
 				}
@@ -224,10 +227,6 @@ func via(r *vrfredistv1.Route) []string {
 	return []string{cell(strings.Join(r.GetNexthops(), " "))}
 }
 
-// announced is what a person reads for an imported route that the API calls
-// installed: it is BGP that it was put into.
-const announced = "announced"
-
 // stateOrder is how the line under a list names the states: good ones first.
 func stateOrder() []string {
 	order := []string{announced}
@@ -241,7 +240,7 @@ func importHeading() []string { return []string{"PREFIX", "STATE", "DEV", "PROTO
 
 func importRows(r *vrfredistv1.Route) [][]string {
 	state, med := r.GetState(), ""
-	if state == rib.Installed.String() {
+	if state == announced || state == rib.Installed.String() { // as daemons of before said it
 		state, med = announced, number(r.GetMed())
 	}
 	var devices []string

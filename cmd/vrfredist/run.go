@@ -28,7 +28,8 @@ func (c runCommands) runCommand() *cobra.Command {
 		Use:   "run -f FILE [FLAG...]",
 		Short: "Run the daemon",
 		Long: `Runs the daemon in the foreground until SIGTERM or SIGINT. SIGHUP reads the
-configuration file again, as "vrfredist reload" does.`,
+configuration file again, as "vrfredist reload" does. SIGUSR1 has the log say everything, at the level
+debug, and once more has it back at that of --log-level; "vrfredist log-level" sets any.`,
 		Example:               "  vrfredist run -f /etc/vrfredist/vrfredist.toml",
 		DisableFlagsInUseLine: true,
 		Args:                  noArgs,
@@ -60,10 +61,11 @@ configuration file again, as "vrfredist reload" does.`,
 
 // run runs the daemon until it is told to end.
 func (o runOptions) run(ctx context.Context) (err error) {
-	if o.Log, err = newLogger(o.LogLevel, o.LogFormat); err != nil {
+	if o.Log, o.Level, err = newLogger(o.LogLevel, o.LogFormat); err != nil {
 		return err
 	}
-	o.Version = thisBuild().Version
+	b := thisBuild()
+	o.Build = daemon.Build{Version: b.Version, Revision: b.Revision, GoBGP: b.GoBGP, Go: b.Go}
 	return daemon.Run(ctx, o.Options)
 }
 

@@ -3,12 +3,10 @@ package main
 import (
 	"bufio"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
-
-// pageWidth is where the last column of a table is folded.
-const pageWidth = 120
 
 // tableChunk is how many rows are held to align them.
 const tableChunk = 1000
@@ -17,8 +15,10 @@ const tableChunk = 1000
 // at most, so a million routes cost no memory; columns grow from chunk to chunk
 // where they must, and never shrink.
 type table struct {
+	out    io.Writer
 	w      *bufio.Writer
 	right  []bool // columns that hold numbers
+	state  int    // the column that holds states; -1: none does
 	widths []int
 	rows   [][]string
 }
@@ -26,12 +26,18 @@ type table struct {
 // newTable starts a table with a heading; one that ends in ">" stands over
 // numbers.
 func newTable(w io.Writer, heading ...string) *table {
-	t := &table{w: bufio.NewWriter(w), right: make([]bool, len(heading)), widths: make([]int, len(heading))}
+	t := &table{out: w, w: bufio.NewWriter(w), right: make([]bool, len(heading)), widths: make([]int, len(heading))}
 	for i := range heading {
 		heading[i], t.right[i] = strings.CutSuffix(heading[i], ">")
 	}
+	t.state = slices.Index(heading, "STATE")
 	t.rows = append(t.rows, heading)
 	return t
+}
+
+// newPairs starts a table of keys and values, which has no heading.
+func newPairs(w io.Writer) *table {
+	return &table{out: w, w: bufio.NewWriter(w), right: make([]bool, 2), widths: make([]int, 2), state: -1}
 }
 
 // row adds a row. A row of "" but for some columns continues the one before.
@@ -59,18 +65,24 @@ func (t *table) flush() error {
 
 func (t *table) print(cells []string) {
 	var line strings.Builder
-	last := len(cells) - 1
+	last, indent := len(cells)-1, 0
 	for i, cell := range cells[:last] {
 		pad := strings.Repeat(" ", t.widths[i]-utf8.RuneCountInString(cell))
-		if t.right[i] {
+		switch {
+		case t.right[i]:
 			line.WriteString(pad + cell)
-		} else {
+		case i == t.state:
+			line.WriteString(painted(t.out, cell) + pad)
+		default:
 			line.WriteString(cell + pad)
 		}
 		line.WriteString("  ")
+		indent += t.widths[i] + 2
 	}
-	indent := utf8.RuneCountInString(line.String())
-	for i, part := range fold(cells[last], pageWidth-indent) {
+	for i, part := range fold(cells[last], room(widthOf(t.out), indent)) {
+		if i == 0 && (last == t.state || t.state < 0 && cells[0] == "State") {
+			part = painted(t.out, part)
+		}
 		if i > 0 {
 			line.WriteString("\n" + strings.Repeat(" ", indent))
 		}
@@ -78,26 +90,6 @@ func (t *table) print(cells []string) {
 	}
 	// A bufio.Writer keeps its first error for Flush.
 	_, _ = t.w.WriteString(strings.TrimRight(line.String(), " ") + "\n")
-}
-
-// fold breaks text at blanks into lines of at most width, but never of less
-// than 30: better a long line than a column of words.
-func fold(text string, width int) []string {
-	width = max(width, 30)
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		switch {
-		case line == "":
-			line = word
-		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width:
-			lines = append(lines, line)
-			line = word
-		default:
-			line += " " + word
-		}
-	}
-	return append(lines, line)
 }
 
 // cell gives an empty value a mark, so that a column is never taken for the

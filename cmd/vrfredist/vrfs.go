@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,7 +32,7 @@ func (c vrfCommands) vrfCommand() *cobra.Command {
   degraded  they agree but for some routes
   failed    it could not go on, and is tried again
 Long work, such as a first sync, is shown with how far it is. On a terminal the
-list is shown by $PAGER.`,
+list is shown by $PAGER. One that is called like a command below: vrf -- add.`,
 		DisableFlagsInUseLine: true,
 		ValidArgsFunction:     c.completeVRF,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -59,8 +58,10 @@ list is shown by $PAGER.`,
 		},
 	}
 	cmd.Flags().StringSliceVar(&states, "state", nil, "only VRFs in these `STATES`, separated by commas")
+	offer(cmd, "state", completeList(vrfStates()))
 	c.printsJSON(cmd)
 	c.pages(cmd)
+	cmd.AddCommand(c.addCommand(), c.setCommand(), c.deleteCommand())
 	return cmd
 }
 
@@ -75,20 +76,56 @@ func (c vrfCommands) listVRFs(ctx context.Context, client vrfredistv1.Redistribu
 	if c.json {
 		return c.printMessage(list)
 	}
-	t := newTable(c.out, "NAME", "STATE", "TABLE", "IMPORTED>", "INSTALLED>", "PROBLEMS")
-	states := make(map[string]int)
-	for _, v := range list.GetVrfs() {
-		states[v.GetState()]++
+	return errors.Join(c.printVRFs(list.GetVrfs()), c.printUnconfirmed(list.GetUnconfirmed()))
+}
+
+// printVRFs prints a line of each VRF and of each table that it has beside its own, and how many there
+// are of both.
+func (c vrfCommands) printVRFs(list []*vrfredistv1.Vrf) error {
+	t := newTable(c.out, "NAME", "STATE", "TABLE", "IMPORTED>", "INSTALLED>", "SESSIONS>", "PROBLEMS")
+	var counts [2]inStates // of VRFs, and of the tables that they have beside their own
+	for _, v := range byHome(list) {
+		kind, name := 0, v.GetName()
+		if v.GetOf() != "" {
+			kind, name = 1, "  "+name
+		}
+		counts[kind].add(v.GetState())
 		n := v.GetCounts()
-		if err := t.row(v.GetName(), cell(v.GetState()), place(v), number(n.GetImported()), number(n.GetInstalled()), c.problems(v)); err != nil {
+		if err := t.row(name, cell(v.GetState()), place(v), number(n.GetImported()), number(n.GetInstalled()), sessionsText(v), c.problems(v)); err != nil {
 			return err
 		}
 	}
 	if err := t.flush(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(c.out, total(len(list.GetVrfs()), "VRF", states, vrfStates()))
-	return errors.Join(err, c.printUnconfirmed(list.GetUnconfirmed()))
+	text := total(counts[0].all, "VRF", counts[0].states, vrfStates())
+	if n := counts[1]; n.all > 0 {
+		text += "; " + total(n.all, "secondary table", n.states, vrfStates())
+	}
+	return printFolded(c.out, text)
+}
+
+// inStates is how many there are of something, and in which states.
+type inStates struct {
+	all    int
+	states map[string]int
+}
+
+func (n *inStates) add(state string) {
+	if n.states == nil {
+		n.states = make(map[string]int)
+	}
+	n.all++
+	n.states[state]++
+}
+
+// byHome has the secondary tables of a VRF behind it.
+func byHome(list []*vrfredistv1.Vrf) []*vrfredistv1.Vrf {
+	slices.SortStableFunc(list, func(a, b *vrfredistv1.Vrf) int {
+		one, two := cmp.Or(a.GetOf(), a.GetName()), cmp.Or(b.GetOf(), b.GetName())
+		return cmp.Or(strings.Compare(one, two), strings.Compare(a.GetOf(), b.GetOf()), strings.Compare(a.GetName(), b.GetName()))
+	})
+	return list
 }
 
 // vrfStates are the states of a VRF, good ones first.
@@ -104,8 +141,29 @@ func place(v *vrfredistv1.Vrf) string {
 	return v.GetBinding()
 }
 
-// problems says in a few words what keeps a VRF from being ready.
+// sessionsText is how many of the BGP neighbours have a session: "1/2".
+func sessionsText(v *vrfredistv1.Vrf) string {
+	if v.GetSessions() == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%d/%d", v.GetSessionsUp(), v.GetSessions())
+}
+
+// problems says in a few words what keeps a VRF from being ready, and its neighbours from having
+// a session.
 func (c vrfCommands) problems(v *vrfredistv1.Vrf) string {
+	table := c.tableProblems(v)
+	switch trouble := v.GetSessionTrouble(); {
+	case trouble == "", v.GetState() == string(vrf.Pending): // what it waits for, its sessions wait for too
+		return table
+	case table == cell(""):
+		return trouble
+	default:
+		return table + "; " + trouble
+	}
+}
+
+func (c vrfCommands) tableProblems(v *vrfredistv1.Vrf) string {
 	reason := v.GetReason()
 	if at := v.GetRetryUnix(); at != 0 {
 		reason += "; next start " + in(time.Unix(at, 0).Sub(c.now()))
@@ -155,15 +213,18 @@ func (c vrfCommands) showVRF(ctx context.Context, client vrfredistv1.Redistribut
 }
 
 func (c vrfCommands) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	line := func(key, value string) {
-		// A tabwriter keeps its first error for Flush.
-		_, _ = fmt.Fprintf(w, "%s\t%s\n", key, value)
-	}
+	w := newPairs(out)
+	line := func(key, value string) { _ = w.row(key, value) } // a table keeps its first error for flush
 	line("Name", v.GetName())
 	line("State", c.state(v))
 	if v.GetReason() != "" {
 		line("Reason", v.GetReason())
+	}
+	if v.GetSessions() > 0 {
+		line("Sessions", fmt.Sprintf("%d of %d up", v.GetSessionsUp(), v.GetSessions()))
+	}
+	if v.GetSessionTrouble() != "" {
+		line("Problem", v.GetSessionTrouble())
 	}
 	if at := v.GetRetryUnix(); at != 0 {
 		line("Next start", in(time.Unix(at, 0).Sub(c.now())))
@@ -176,6 +237,9 @@ func (c vrfCommands) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
 	line("RD", cell(v.GetRd()))
 	if carriage := v.GetCarriage(); carriage != nil {
 		line("Encap", carriageText(carriage))
+		if table := carriage.GetTable(); table != "" {
+			line("  secondary table", table)
+		}
 		line("  other PEs", number(carriage.GetEndpoints()))
 	}
 	line("Import RTs", cell(strings.Join(v.GetImportRts(), ", ")))
@@ -197,15 +261,31 @@ func (c vrfCommands) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
 	for _, n := range v.GetNeighbors() {
 		line("Neighbor", c.neighbor(n))
 	}
-	return w.Flush()
+	return w.flush()
 }
 
 // carriageText says how packets get to other PEs: "vxlan 100, device vx100, router MAC
-// 02:00:00:00:01:01, from 10.255.0.1".
+// 02:00:00:00:01:01, from 10.255.0.1", "mpls, label 16010, link vr-red, from 10.255.0.1".
 func carriageText(m *vrfredistv1.Carriage) string {
-	s := fmt.Sprintf("%s %d, device %s", m.GetEncap(), m.GetVni(), m.GetDevice())
+	s := m.GetEncap()
+	switch {
+	case m.GetVni() != 0:
+		s = fmt.Sprintf("%s %d", s, m.GetVni())
+	case m.GetLabel() != 0:
+		s = fmt.Sprintf("%s, label %d", s, m.GetLabel())
+	case m.GetSid6() != "":
+		s += ", SIDs " + m.GetSid() + " and " + m.GetSid6()
+	case m.GetSid() != "":
+		s += ", SID " + m.GetSid()
+	}
+	if m.GetDevice() != "" {
+		s += ", device " + m.GetDevice()
+	}
 	if m.GetManaged() {
 		s += " (managed)"
+	}
+	if m.GetCoreLink() != "" {
+		s += ", link " + m.GetCoreLink()
 	}
 	if m.GetRouterMac() != "" {
 		s += ", router MAC " + m.GetRouterMac()
@@ -307,6 +387,6 @@ func (c vrfCommands) printUnconfirmed(u *vrfredistv1.Unconfirmed) error {
 	if u == nil {
 		return nil
 	}
-	_, err := fmt.Fprintln(c.out, "Note: "+u.GetText()+".")
+	_, err := fmt.Fprint(c.out, foldUnder(c.out, "", "Note: "+u.GetText()+"."))
 	return err
 }

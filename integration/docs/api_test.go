@@ -167,10 +167,14 @@ var rules = map[access.Rule]string{
 	access.ReadOne:    "`admin`, `read`, or the role of the VRF",
 	access.ReadSome:   "`admin` or `read`, or the role of a VRF, which then sees that VRF alone",
 	access.ChangeOne:  "`admin`, or the role of the VRF",
+	access.MakeOne:    "`admin`, `provision`, or the role of the VRF for what of it is its own",
 	access.ChangeSome: "`admin`, or the role of a VRF, which then changes that VRF alone",
 }
 
 func link(d protoreflect.Descriptor) string {
+	if d.ParentFile().Package() == "google.protobuf" {
+		return string(d.FullName()) // of every protobuf library
+	}
 	return fmt.Sprintf("[%s](#%s)", d.Name(), strings.ToLower(string(d.Name())))
 }
 

@@ -76,7 +76,7 @@ func states(d *lab.Daemon, vrf string) map[string]neighbor {
 }
 
 // waitStates waits until the sessions of a VRF are up or not, as a map by address says.
-func waitStates(t *testing.T, d *lab.Daemon, vrf string, want map[string]bool) {
+func waitStates(t testing.TB, d *lab.Daemon, vrf string, want map[string]bool) {
 	t.Helper()
 	lab.WaitEqual(t, "which sessions are up", want, func() map[string]bool {
 		up := make(map[string]bool)

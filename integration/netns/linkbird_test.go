@@ -1,6 +1,7 @@
 package netns_test
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"testing"
@@ -68,12 +69,7 @@ const defaultTable = `
 
 // hasFrom is how BIRD has a route: the line of its nexthop.
 func hasFrom(b *lab.BIRD, prefix string) string {
-	for line := range strings.Lines(b.Show("show route " + prefix + " all")) {
-		if _, hop, is := strings.Cut(line, "BGP.next_hop:"); is {
-			return strings.TrimSpace(hop)
-		}
-	}
-	return "no such route"
+	return cmp.Or(b.Path(prefix, "next_hop"), "no such route")
 }
 
 // onlyAt takes the other link-local addresses from an interface.

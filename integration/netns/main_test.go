@@ -21,15 +21,13 @@ var missing string
 const nestedEnv = "VRFREDIST_TEST_NESTED"
 
 func TestMain(m *testing.M) {
-	code, err := runAll(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "integration/netns:", err)
-		code = 1
-	}
-	os.Exit(code)
+	lab.Exit("integration/netns", func() (int, error) { return runAll(m) })
 }
 
 func runAll(m *testing.M) (code int, err error) {
+	if err := lab.Waiting(); err != nil {
+		return 0, err
+	}
 	if os.Geteuid() != 0 && os.Getenv(nestedEnv) == "" {
 		err := userNamespaceWorks()
 		if err == nil {

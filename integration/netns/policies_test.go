@@ -83,6 +83,7 @@ func TestPolicies(t *testing.T) {
 			f := newFork(t, inside)
 			vrfName := map[bool]string{false: "default", true: "red"}[inside]
 			f.goes(1)
+			f.settled(vrfName)
 
 			f.daemon.Reload(f.judged(inside, without65001, []string{`policy = "not-65001"`}, nil))
 			_, theirs := ends(2)

@@ -46,7 +46,7 @@ func TestSetNexthopAndBackupRoutes(t *testing.T) {
 			mark := f.at.Mark()
 			f.daemon.Stop()
 			f.daemon.Start()
-			f.frr.WaitEstablished("10.0.2.1")
+			f.settled(map[bool]string{false: "default", true: "red"}[inside])
 			stands("after a restart", 3, 2)
 			for _, e := range f.at.Since(mark) {
 				if e.Deleted {

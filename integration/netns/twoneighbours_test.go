@@ -170,6 +170,30 @@ func (f *fork) goes(link int) {
 	}
 }
 
+// settled waits until all neighbours have their sessions, and the daemon both paths of each
+// prefix: what is judged next is judged of all of them, and nothing waits for a neighbour
+// that may still bring more.
+func (f *fork) settled(vrf string) {
+	f.T.Helper()
+	up := make(map[string]bool)
+	for i := range f.homes {
+		_, theirs := ends(i + 1)
+		up[theirs[0]], up[theirs[1]] = true, true
+	}
+	waitStates(f.T, f.daemon, vrf, up)
+	for family, prefix := range []string{"10.9.0.0/16", "2001:db8:99::/48"} {
+		lab.WaitFor(f.T, "both paths of "+prefix, lab.Patience, func() string {
+			said := f.daemon.Do("explain", prefix, "--vrf", vrf)
+			for link := 1; link <= 2; link++ {
+				if _, theirs := ends(link); !strings.Contains(said, theirs[family]) {
+					return said
+				}
+			}
+			return ""
+		})
+	}
+}
+
 // TestFailoverToAnotherNeighbour: when the better neighbour's link or session is lost, the
 // other's path forwards and is told, without waiting for a hold time; and back.
 func TestFailoverToAnotherNeighbour(t *testing.T) {

@@ -13,7 +13,12 @@ import (
 var run = &lab.Run{Protocol: 179}
 
 func TestMain(m *testing.M) {
-	lab.Exit("integration/operator", func() (int, error) { return run.Play(m) })
+	lab.Exit("integration/operator", func() (int, error) {
+		if err := lab.Waiting(); err != nil {
+			return 0, err
+		}
+		return run.Play(m)
+	})
 }
 
 // site is a daemon in one namespace and the tenant `red` in another, which has

@@ -79,6 +79,17 @@ const global = `
   status_page = true
 `
 
+// judged has a policy that VRF red asks of what goes to the kernel.
+const judged = `
+[[netlink.policies]]
+  name = "to-kernel"
+  default = "accept"
+  [[netlink.policies.rules]]
+    name = "none of these"
+    prefixes = ["203.0.113.0/24"]
+    action = "reject"
+`
+
 func tenant(name string, number int, netns, more string) string {
 	return fmt.Sprintf(`
 [[vrfs]]
@@ -94,6 +105,49 @@ func tenant(name string, number int, netns, more string) string {
 %s`, name, number, number, name, netns, more)
 }
 
+// neighbors are twelve of VRF red in its namespace, of which the first is there.
+func neighbors(netns string) string {
+	var b strings.Builder
+	for i := range 12 {
+		n := 2
+		if i > 0 {
+			n = 9 + i
+		}
+		fmt.Fprintf(&b, `
+[[neighbors]]
+  [neighbors.config]
+    neighbor-address = "192.168.1.%d"
+    peer-as = 65010
+    vrf = "red"
+    netns = %q
+  [neighbors.transport.config]
+    local-address = "192.168.1.1"
+  [neighbors.timers.config]
+    connect-retry = 1
+`, n, netns)
+	}
+	return b.String()
+}
+
+// customer is one who announces so many routes by a nexthop that is another's.
+func customer(nexthop string, n int) string {
+	var b strings.Builder
+	b.WriteString("router id 192.168.1.2;\nprotocol device {}\nprotocol static behind4 { ipv4;\n")
+	for i := range n {
+		fmt.Fprintf(&b, "  route 172.21.%d.%d/32 blackhole;\n", i/256, i%256)
+	}
+	fmt.Fprintf(&b, `}
+protocol bgp edge1 {
+  local 192.168.1.2 as 65010;
+  neighbor 192.168.1.1 as 65000;
+  connect retry time 1; error wait time 1, 2;
+  multihop;
+  ipv4 { import none; next hop keep; export filter { bgp_next_hop = %s; accept; }; };
+}
+`, nexthop)
+	return b.String()
+}
+
 // TestPage is a visit: what is shown, what changes by itself, everything by
 // keyboard, a narrow window, dark and light, and a daemon that goes and returns.
 func TestPage(t *testing.T) {
@@ -102,8 +156,8 @@ func TestPage(t *testing.T) {
 	rtr, red, host := l.Namespace("rtr"), l.Namespace("red"), l.Namespace("host")
 	rtr.IP("link", "set", "lo", "up")
 	l.Subnet(red, "lan0", host, "eth0", "192.168.1.1/24", "2001:db8:1::1/64")
-	d := rtr.Daemon(global +
-		tenant("red", 10, red.Name, "  [netlink.vrfs.import]\n    enabled = true\n    interface_list = [\"lan*\"]\n") +
+	d := rtr.Daemon(strings.Replace(global, "  port = -1\n", "", 1) + judged + neighbors(red.Name) +
+		tenant("red", 10, red.Name, "    policy = \"to-kernel\"\n  [netlink.vrfs.import]\n    enabled = true\n    interface_list = [\"lan*\"]\n") +
 		tenant("blue", 20, "not-there", "") + tenant("<script>alert(1)</script>", 30, "not-there-either", "") +
 		"[[netlink.vrfs]]\n  name = \"default\"\n  [netlink.vrfs.export]\n    enabled = true\n")
 	vpn := func(prefix, nexthop string) {
@@ -113,7 +167,8 @@ func TestPage(t *testing.T) {
 		}
 	}
 	vpn("172.20.1.0/24", "192.168.1.2")
-	vpn("172.20.9.0/24", "10.99.0.1")
+	vpn("172.20.9.0/24", "10.99.0.1") // by a nexthop that nothing reaches
+	host.BIRD(customer("10.99.0.1", 299))
 	red.IP("route", "add", "172.20.8.0/24", "via", "192.168.1.9", "metric", "20")
 	vpn("172.20.8.0/24", "192.168.1.2")
 	red.WaitOwn(lab.Main, "172.20.1.0/24 via 192.168.1.2 dev lan0 metric 20")

@@ -47,6 +47,19 @@ type Programs struct {
 // Host returns the host's programs.
 func Host() Programs { return Programs{} }
 
+// In returns those of a folder that is another system's root, as `mmdebstrap` makes one of
+// a suite of Debian.
+func In(folder string) (Programs, error) {
+	root, err := filepath.Abs(folder)
+	if err != nil {
+		return Programs{}, fmt.Errorf("find the folder of the peers: %w", err)
+	}
+	if _, err := os.Stat(root); err != nil {
+		return Programs{}, fmt.Errorf("look for the peers: %w", err)
+	}
+	return Programs{root: root}, nil
+}
+
 // Newest returns the newest ones; the error says how to have them where they are not
 // there.
 func Newest() (Programs, error) {

@@ -7,6 +7,8 @@ PEERS_FETCH := $(CURDIR)/.cache/peers/fetch
 # IPv6 and unnumbered (RFC 8950), graceful restart, failover.
 PEER_TESTS := GlobalRIB|IPv4OverIPv6Nexthop|SessionsExample|Sessions?Security|ExportByRouteTarget|ImportsOfTwoTenants|LinkLocal|BIRDOnALink|OneAddressOnTwoLinks|TwoRouters|IPv6RoutesOverAnIPv4|NexthopsOfANeighbour|RouterAdvertisements$$|FastFailover|FailoverToAnother|GracefulRestartOfFRR
 PEER_ROWS := 08|09|52|53
+# Where another PE forwards packets of tenants that are VRF devices, by MPLS, SRv6 and VXLAN.
+PEER_EDGES := ^TestForwarding(BIRD)?$$
 
 .PHONY: peers-program peers test-peers
 peers-program:
@@ -16,5 +18,5 @@ peers-program:
 peers: peers-program ## Fetch the newest BIRD and FRR of Debian, beside the host's, for tests and benchmarks
 	@$(PEERS_FETCH)
 
-test-peers: peers-program ## Run the tests with neighbours against the newest BIRD and FRR of Debian
-	@integration/peers/test.sh $(PEERS_FETCH) '$(PEER_TESTS)' '^TestFault($(PEER_ROWS))'
+test-peers: peers-program vmrun ## Run the tests with neighbours against the newest BIRD and FRR of Debian
+	@VMRUN=$(VMRUN) VM_DAEMON=$(VM_DAEMON) integration/peers/test.sh $(PEERS_FETCH) '$(PEER_TESTS)' '^TestFault($(PEER_ROWS))' '$(PEER_EDGES)'

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"path"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -29,8 +32,10 @@ type tally struct {
 	build   map[string][]string // what the compiler printed, by package
 	results map[testID]string
 	parents map[testID]bool
-	broken  []string // packages that failed by themselves
-	ran     int      // packages with a result
+	broken  []string        // packages that failed by themselves
+	ran     map[string]bool // packages with a result
+	// By package, what vmrun said: a line is for the package, not for a test.
+	said map[string][]string
 }
 
 func newTally(w io.Writer) *tally {
@@ -41,6 +46,8 @@ func newTally(w io.Writer) *tally {
 		build:   map[string][]string{},
 		results: map[testID]string{},
 		parents: map[testID]bool{},
+		ran:     map[string]bool{},
+		said:    map[string][]string{},
 	}
 }
 
@@ -72,8 +79,12 @@ func (t *tally) take(e event) {
 		t.build[e.ImportPath] = append(t.build[e.ImportPath], e.Output)
 	case "output":
 		t.output[id] = append(t.output[id], e.Output)
+		if line, is := strings.CutPrefix(e.Output, "vmrun: "); is {
+			t.said[e.Package] = append(t.said[e.Package], strings.TrimSpace(line))
+		}
 	case "run":
 		t.running[id] = true
+		delete(t.output, id) // it may run a second time
 		if parent, sub := parentOf(e.Test); sub {
 			t.parents[testID{e.Package, parent}] = true
 		}
@@ -83,7 +94,9 @@ func (t *tally) take(e event) {
 			return
 		}
 		delete(t.running, id)
-		t.results[id] = e.Action
+		if t.results[id] != "fail" { // which is not made good by a second time
+			t.results[id] = e.Action
+		}
 		if e.Action == "fail" {
 			fmt.Fprintf(t.w, "--- FAIL %s %s (%.1fs)\n%s", e.Package, e.Test, e.Elapsed, strings.Join(t.output[id], ""))
 		}
@@ -94,7 +107,7 @@ func (t *tally) take(e event) {
 }
 
 func (t *tally) packageEnded(e event) {
-	t.ran++
+	t.ran[e.Package] = true
 	word := map[string]string{"pass": "ok", "fail": "FAIL", "skip": "no tests"}[e.Action]
 	fmt.Fprintf(t.w, "%-8s %s %.1fs\n", word, e.Package, e.Elapsed)
 	if e.Action != "fail" {
@@ -168,7 +181,8 @@ func (t *tally) report() bool {
 		fmt.Fprintf(t.w, "--- UNFINISHED %s %s\n%s", id.pkg, id.name, strings.Join(t.output[id], ""))
 	}
 	passed, failed, skipped := t.counts()
-	fmt.Fprintf(t.w, "\nSummary: %d packages\n", t.ran)
+	fmt.Fprintf(t.w, "\nSummary: %d packages\n", len(t.ran))
+	t.machines()
 	t.list("skipped", "skip", func(id testID) string { return ": " + t.reason(id) })
 	t.list("failed", "fail", func(testID) string { return "" })
 	for _, b := range t.broken {
@@ -180,6 +194,19 @@ func (t *tally) report() bool {
 	}
 	fmt.Fprintf(t.w, "%d passed, %d failed, %d skipped\n", passed, failed, skipped)
 	return failed == 0
+}
+
+// machines lists what vmrun said, each line with the packages of which it did.
+func (t *tally) machines() {
+	packages := map[string][]string{}
+	for pkg, lines := range t.said {
+		for _, line := range slices.Compact(slices.Sorted(slices.Values(lines))) {
+			packages[line] = append(packages[line], path.Base(pkg))
+		}
+	}
+	for _, line := range slices.Sorted(maps.Keys(packages)) {
+		fmt.Fprintf(t.w, "  %s: %s\n", line, strings.Join(slices.Sorted(slices.Values(packages[line])), ", "))
+	}
 }
 
 func (t *tally) list(word, result string, more func(testID) string) {

@@ -47,34 +47,44 @@ func runGuest() (*sender, error) {
 	}); err != nil {
 		return nil, err
 	}
-	var t task
-	told, err := os.ReadFile(taskPath)
+	t, on, err := readTask(taskPath)
 	if err != nil {
-		return nil, fmt.Errorf("read the task: %w", err)
-	}
-	if err := json.Unmarshal(told, &t); err != nil {
-		return nil, fmt.Errorf("read the task: %w", err)
+		return nil, err
 	}
 	for _, path := range t.Modules {
 		if err := loadModule(path); err != nil {
 			return nil, err
 		}
 	}
-	port, err := openPort(framesPort)
+	port, err := on.port()
 	if err != nil {
 		return nil, err
 	}
 	s := &sender{to: port}
-	if err := enterHostFiles(t); err != nil {
+	if err := enterHostFiles(on, t); err != nil {
 		return s, err
 	}
-	if err := settle(t); err != nil {
+	if err := settle(on, t); err != nil {
 		return s, err
 	}
 	if t.Systemd {
 		return s, bootSystemd(t)
 	}
 	return s, perform(t, s)
+}
+
+// readTask reads the task, and the kind of machine that it is for.
+func readTask(path string) (task, kind, error) {
+	var t task
+	told, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(told, &t)
+	}
+	if err != nil {
+		return task{}, kind{}, fmt.Errorf("read the task: %w", err)
+	}
+	on, err := kindOf(t.Machine)
+	return t, on, err
 }
 
 // perform runs the task's command and sends all that there is to know of it.
@@ -134,10 +144,9 @@ func openPort(name string) (*os.File, error) {
 
 // enterHostFiles makes the host's files the root, under a layer in memory that
 // takes all changes.
-func enterHostFiles(t task) error {
-	const host9p = "trans=virtio,version=9p2000.L,msize=512000,cache=loose"
+func enterHostFiles(on kind, t task) error {
 	if err := mountAll([]mounting{
-		{rootTag, "/lower", "9p", unix.MS_RDONLY, host9p},
+		on.root,
 		{"tmpfs", "/upper", "tmpfs", 0, "mode=755"},
 	}); err != nil {
 		return err
@@ -165,7 +174,7 @@ func enterHostFiles(t task) error {
 }
 
 // settle makes the new root a place where programs find what they expect.
-func settle(t task) error {
+func settle(on kind, t task) error {
 	mounts := []mounting{
 		{"tmpfs", "/run", "tmpfs", 0, "mode=755"},
 		{"devpts", "/dev/pts", "devpts", 0, "ptmxmode=666"},
@@ -176,7 +185,7 @@ func settle(t task) error {
 		{"", "/", "", unix.MS_SHARED | unix.MS_REC, ""},
 	}
 	for i, folder := range t.Shares {
-		mounts = append(mounts, mounting{fmt.Sprintf(shareTag, i), folder, "9p", 0, "trans=virtio,version=9p2000.L,msize=512000,cache=mmap"})
+		mounts = append(mounts, on.share(i, folder))
 	}
 	if err := mountAll(mounts); err != nil {
 		return err

@@ -76,8 +76,8 @@ func TestWrongClockIsNoticed(t *testing.T) {
 
 func TestMissingKernelSaysWhatToDo(t *testing.T) {
 	cache := t.TempDir()
-	_, err := openKernel(cache, "6.1")
-	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "vmrun -prepare -kernel 6.1") {
+	_, err := openKernel(cache, qemu(), "6.1")
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "vmrun -prepare -machine qemu -kernel 6.1") {
 		t.Errorf("got the error %v", err)
 	}
 	modules := filepath.Join(cache, "kernel-6.1/lib/modules/6.1.0")
@@ -85,11 +85,11 @@ func TestMissingKernelSaysWhatToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(cache, "kernel-6.1/vmlinux"), "")
-	if _, err := openKernel(cache, "6.1"); err == nil || errors.Is(err, os.ErrNotExist) {
+	if _, err := openKernel(cache, qemu(), "6.1"); err == nil || errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a kernel without modules: %v", err)
 	}
 	write(t, filepath.Join(modules, "modules.dep"), "")
-	if k, err := openKernel(cache, "6.1"); err != nil || k.modules != modules {
+	if k, err := openKernel(cache, qemu(), "6.1"); err != nil || k.modules != modules {
 		t.Errorf("got %+v, %v", k, err)
 	}
 }
@@ -112,6 +112,8 @@ func TestKernelIsKnownByHowItsVersionBegins(t *testing.T) {
 		{"7.2.13-1", "7", true},
 		{"7.2.13-1", "7.2", true},
 		{"7.2~rc4-1", "7.2", true},
+		{"6.1um4+b13", "6.1", true},
+		{"6.12um1+b22", "6.1", false},
 		{"7.20-1", "7.2", false},
 		{"16.1-1", "6.1", false},
 		{"7", "7", true},
@@ -151,14 +153,10 @@ func TestKernelsOfBothShapes(t *testing.T) {
 			write(t, modules+"/kernel/drivers/gpu/card.ko", "")
 			write(t, modules+"/modules.builtin", "")
 			write(t, modules+"/modules.order", "")
-			ready, err := unpackKernel(t.Context(), tree, filepath.Join(cache, "kernel"), "5.0.0")
-			if err != nil {
+			if err := unpackKernel(t.Context(), tree, kernelDir(cache, qemu(), name), []string{"linux-image-5.0.0"}); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.Rename(ready, kernelDir(cache, name)); err != nil {
-				t.Fatal(err)
-			}
-			k, err := openKernel(cache, name)
+			k, err := openKernel(cache, qemu(), name)
 			if err != nil || k.release() != "5.0.0" {
 				t.Fatalf("%+v, %v", k, err)
 			}

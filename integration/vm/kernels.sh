@@ -20,7 +20,8 @@ for kernel in "$@"; do
 		failed+=("$kernel: it could not be prepared")
 		continue
 	fi
-	release=$("$VMRUN" -kernel "$kernel" uname -r) || release="$kernel"
+	release=$(sed -n 's/.* the kernel \(\S*\) is in .*/\1/p' <<<"$prepared")
+	release=${release:-$kernel}
 	echo
 	echo "-- on the kernel $release"
 	start=$SECONDS

@@ -2,6 +2,7 @@
 // devices: Debian's, in a virtual machine that sees the host's files.
 //
 //	vmrun -prepare                                  install QEMU, fetch the kernel
+//	vmrun -prepare -machine uml                     fetch user-mode Linux, and try it
 //	vmrun -prepare -kernel 6.12                     another kernel, beside the others
 //	VM_KERNEL=6.12 vmrun uname -r                   run something on that
 //	go test -exec "$PWD/.cache/vm/vmrun" ./...      run tests in it
@@ -31,12 +32,21 @@
 // where no suite has such a one, or none can be reached: who runs tests on several goes
 // on with the others, and says so.
 //
-// The processor is emulated, which is slow and works everywhere. VM_ACCEL=kvm
-// uses KVM instead; the mere presence of /dev/kvm does not, because there are
-// hosts where it is there and hangs.
+// There are two kinds of machine, and -machine or VM_MACHINE chooses. QEMU (qemu), which is
+// taken where nothing is said, emulates the processor, which is slow and works everywhere.
+// VM_ACCEL=kvm uses KVM instead; the mere presence of /dev/kvm does not, because there are
+// hosts where it is there and hangs. VRFREDIST_REQUIRE_SRV6=1 is set in it besides.
+//
+// User-mode Linux (uml) is a kernel that is a program of the host's: a test takes a quarter of the
+// time in it, or less. It has one processor, no SRv6 and none of the race detector's room.
+// -prepare tries whether it runs on this processor, for a minute at the
+// longest. Where it does not, -prepare says so and prepares QEMU, and whoever asks for it later
+// gets QEMU. A test that is run with -test.v is told first which machine it has: on standard
+// error, in a line that begins with "vmrun: Linux".
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -60,6 +70,7 @@ type options struct {
 	verbose bool
 	systemd bool
 	cache   string
+	machine string // of which kind
 	kernel  string // how its version begins
 	accel   string
 	timeout time.Duration // 0: by the test's own
@@ -75,6 +86,9 @@ func main() {
 	if os.Args[0] == agentPath {
 		agent()
 	}
+	if os.Args[0] == keeperName && len(os.Args) == 2 {
+		keeper(os.Args[1])
+	}
 	code, err := host(os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "vmrun:", err)
@@ -83,25 +97,26 @@ func main() {
 }
 
 func host(args []string) (int, error) {
-	o := options{accel: os.Getenv("VM_ACCEL"), kernel: os.Getenv("VM_KERNEL")}
-	if o.kernel == "" {
-		o.kernel = defaultKernel
+	o := options{
+		accel: os.Getenv("VM_ACCEL"), machine: cmp.Or(os.Getenv("VM_MACHINE"), qemuName), kernel: cmp.Or(os.Getenv("VM_KERNEL"), defaultKernel),
 	}
 	flags := flag.NewFlagSet("vmrun", flag.ContinueOnError)
 	flags.Usage = func() {
-		fmt.Fprintln(flags.Output(), "usage: vmrun -prepare [-kernel VERSION] | vmrun [-kernel VERSION] [-v] [-systemd] [-timeout LIMIT] COMMAND [ARGUMENT…]")
+		fmt.Fprintln(flags.Output(), "usage: vmrun -prepare [-machine KIND] [-kernel VERSION] | vmrun [-machine KIND] [-kernel VERSION] [-v] [-systemd] [-timeout LIMIT] COMMAND [ARGUMENT…]")
 		flags.PrintDefaults()
 	}
-	flags.BoolVar(&o.prepare, "prepare", false, "install QEMU and fetch the kernel where they are missing")
+	flags.BoolVar(&o.prepare, "prepare", false, "install and fetch what is missing")
 	flags.BoolVar(&o.verbose, "v", false, "show the machine's console and how long things take")
 	flags.BoolVar(&o.systemd, "systemd", false, "boot the host's systemd, and run the command as its service")
 	flags.StringVar(&o.cache, "cache", "", "folder of the kernel (default .cache/vm of the Go module that it is called in)")
+	flags.StringVar(&o.machine, "machine", o.machine, "qemu, or uml for user-mode Linux where that runs; $VM_MACHINE is the same")
 	flags.StringVar(&o.kernel, "kernel", o.kernel, "how the kernel's version begins; $VM_KERNEL is the same")
 	flags.DurationVar(&o.timeout, "timeout", 0, "hard limit for the machine (default: the -test.timeout of a test and 55s, else 11m)")
 	if err := flags.Parse(args); err != nil {
 		return exitUsage, nil //nolint:nilerr // flags has said why
 	}
-	if err := checkKernelName(o.kernel); err != nil {
+	_, wrong := kindOf(o.machine)
+	if err := cmp.Or(wrong, checkKernelName(o.kernel)); err != nil {
 		return exitUsage, err
 	}
 	if o.prepare == (flags.NArg() > 0) {
@@ -124,7 +139,7 @@ func host(args []string) (int, error) {
 		o.cache = cache
 	}
 	if o.prepare {
-		err := prepare(o.cache, o.kernel, os.Stdout)
+		err := prepare(o, os.Stdout)
 		switch {
 		case errors.Is(err, debian.ErrUnavailable):
 			return exitUnavailable, err

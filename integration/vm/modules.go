@@ -8,9 +8,6 @@ import (
 	"strings"
 )
 
-// bootModules are what the guest needs to reach the host's files and to answer.
-var bootModules = []string{"virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay"}
-
 // netModules are loaded before the command starts. The kernel would load most
 // of them by itself when they are first asked for, but then the tests' own time
 // limits pay for it.

@@ -17,23 +17,21 @@ import (
 	"github.com/vrfredist/vrfredist/integration/debian"
 )
 
-// tools are the programs and files that are needed, and Debian's packages of them.
-var tools = []struct{ program, pkg string }{
-	{qemuProgram, "qemu-system-x86"},
-	{"depmod", "kmod"},
-	{"xz", "xz-utils"},
-	{debian.Keyring, debian.KeyringPackage},
-}
+// tool is a program or a file that is needed, and Debian's package of it.
+type tool struct{ program, pkg string }
 
 // preparer installs and fetches; it says on out what it does.
 type preparer struct {
 	cache, kernel string
+	kind          kind
 	out           io.Writer
 }
 
-// prepare makes sure that QEMU is installed and that the cache has the kernel of that
-// name. What is there already is kept as it is. Several may be called at a time.
-func prepare(cache, name string, out io.Writer) error {
+// prepare makes sure that machines of a kind can be started with the kernel of that name. What
+// is there already is kept as it is. Where it is user-mode Linux, and that does not run here,
+// QEMU is prepared in its place. Several may be called at a time.
+func prepare(o options, out io.Writer) error {
+	cache := o.cache
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return fmt.Errorf("make the folder of the kernel: %w", err)
 	}
@@ -48,21 +46,35 @@ func prepare(cache, name string, out io.Writer) error {
 	// Interrupted, it still takes back what it did to the host for a while.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	p := &preparer{cache: cache, kernel: name, out: out}
+	p := &preparer{cache: cache, kernel: o.kernel, out: out}
+	if o.machine != umlName {
+		return p.ready(ctx, qemu())
+	}
+	why, err := p.userMode(ctx, o)
+	if why == "" || err != nil {
+		return err
+	}
+	p.say("User-mode Linux does not run here, and QEMU takes its place, which takes several times as long: %s", why)
+	return p.ready(ctx, qemu())
+}
+
+// ready has all that a kind of machine needs in place.
+func (p *preparer) ready(ctx context.Context, of kind) error {
+	p.kind = of
 	if err := p.installTools(ctx); err != nil {
 		return err
 	}
-	k, err := openKernel(cache, name)
+	k, err := openKernel(p.cache, of, p.kernel)
 	if errors.Is(err, os.ErrNotExist) {
 		if err := p.fetchKernel(ctx); err != nil {
 			return err
 		}
-		k, err = openKernel(cache, name)
+		k, err = openKernel(p.cache, of, p.kernel)
 	}
 	if err != nil {
 		return err
 	}
-	p.say("QEMU is installed, and the kernel %s is in %s.", k.release(), cache)
+	p.say("For %s, the kernel %s is in %s.", of.title, k.release(), p.cache)
 	return nil
 }
 
@@ -70,7 +82,7 @@ func (p *preparer) say(format string, args ...any) { fmt.Fprintf(p.out, format+"
 
 func (p *preparer) installTools(ctx context.Context) error {
 	var missing []string
-	for _, t := range tools {
+	for _, t := range append(p.kind.tools, tool{debian.Keyring, debian.KeyringPackage}) {
 		// Of a path, LookPath wants that it can be run.
 		_, err := exec.LookPath(t.program)
 		if filepath.IsAbs(t.program) {

@@ -12,6 +12,7 @@ import (
 
 // task is what the guest's init is told to do. It travels in the initramfs.
 type task struct {
+	Machine    string   // the kind of machine
 	Args       []string // Args[0] is an absolute path
 	Env        []string
 	Dir        string

@@ -1,45 +1,72 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"debug/elf"
-	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
+	"os/exec"
 	"strings"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
+// qemuName is QEMU: it emulates a processor, which is slow and works everywhere, and its kernel is
+// the one that Debian's users have.
+const qemuName = "qemu"
+
 const (
 	qemuProgram = "qemu-system-x86_64"
-	memory      = "2G"
 	processors  = 2
-
-	// The files that QEMU inherits.
-	framesFD    = 3
-	initramfsFD = 4
-
-	// Names that host and guest agree on.
-	initPath   = "/init"
-	taskPath   = "/task.json"
-	modulesDir = "/modules"
-	framesPort = "vmrun"
-	rootTag    = "root"
-	shareTag   = "share%d"
+	framesPort  = "vmrun"
+	p9          = "trans=virtio,version=9p2000.L,msize=512000,"
 )
+
+func qemu() kind {
+	return kind{
+		name:  qemuName,
+		title: "QEMU",
+		tools: []tool{{qemuProgram, "qemu-system-x86"}, {"depmod", "kmod"}, {"xz", "xz-utils"}},
+
+		// The package for clouds has VRF devices too, but cannot share files.
+		folder: "kernel", image: "vmlinux", pkg: "linux-image-amd64", packages: kernelParts, unpack: unpackKernel,
+
+		env:     []string{"VRFREDIST_REQUIRE_SRV6=1"},
+		boot:    3 * time.Minute, // of which an idle host needs a tenth
+		command: qemuCommand,
+
+		modules: []string{"virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay"},
+		port:    func() (*os.File, error) { return openPort(framesPort) },
+		root:    mounting{rootTag, "/lower", "9p", unix.MS_RDONLY, p9 + "cache=loose"},
+		share: func(i int, folder string) mounting {
+			return mounting{fmt.Sprintf(shareTag, i), folder, "9p", 0, p9 + "cache=mmap"}
+		},
+	}
+}
 
 // kernelArgs make a boot short, and its end an end: a panic restarts the
 // machine, and QEMU ends where it would restart.
 const kernelArgs = "console=ttyS0 panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check rcupdate.rcu_expedited=1" +
 	" nowatchdog audit=0 apparmor=0 i8042.noaux i8042.nokbd 8250.nr_uarts=1 init_on_alloc=0 random.trust_cpu=on systemd.hostname=vmrun"
 
+func qemuCommand(o options, k kernel, shares []string) (*exec.Cmd, error) {
+	program, err := exec.LookPath(qemuProgram)
+	if err != nil {
+		return nil, fmt.Errorf("%w; `vmrun -prepare` installs it", err)
+	}
+	args, err := qemuArgs(o, k, shares)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(program, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	return cmd, nil
+}
+
 func qemuArgs(o options, k kernel, shares []string) ([]string, error) {
 	args := []string{"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		// The name tells whose it is in a list of processes.
-		"-name", fmt.Sprintf("vmrun-%d", os.Getpid()),
+		"-name", machineName(os.Getpid()),
 		"-machine", "pc,usb=off", "-smp", fmt.Sprint(processors), "-m", memory}
 	switch o.accel {
 	case "", "tcg":
@@ -71,73 +98,4 @@ func virtfs(folder, tag string) string {
 	// QEMU reads a comma that is doubled as one that does not end the value.
 	escaped := strings.ReplaceAll(folder, ",", ",,")
 	return fmt.Sprintf("local,id=%s,path=%s,mount_tag=%[1]s,security_model=none,multidevs=remap", tag, escaped)
-}
-
-// newInitramfs returns the guest's first files, in memory: this program as its
-// init, the modules, and the task, whose modules it fills in.
-func newInitramfs(k kernel, t *task) (*os.File, error) {
-	self, err := ownProgram()
-	if err != nil {
-		return nil, err
-	}
-	fd, err := unix.MemfdCreate("initramfs", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("make the initramfs: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), "initramfs")
-	buffered := bufio.NewWriterSize(f, 1<<20)
-	a := archive{to: buffered}
-	if err := fillInitramfs(&a, k, t, self); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("make the initramfs: %w", err)
-	}
-	if err := buffered.Flush(); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("make the initramfs: %w", err)
-	}
-	return f, nil
-}
-
-func fillInitramfs(a *archive, k kernel, t *task, self []byte) error {
-	t.ModuleTree = filepath.Dir(k.modules)
-	files, err := moduleFiles(k.modules, append(bootModules, netModules...))
-	if err != nil {
-		return err
-	}
-	a.dir("dev")
-	a.dir(modulesDir[1:])
-	for _, file := range files {
-		content, err := os.ReadFile(filepath.Join(k.modules, file))
-		if err != nil {
-			return err
-		}
-		path := filepath.Join(modulesDir, filepath.Base(file))
-		a.file(path[1:], 0o644, content)
-		t.Modules = append(t.Modules, path)
-	}
-	told, err := json.Marshal(t)
-	if err != nil {
-		return err
-	}
-	a.file(taskPath[1:], 0o600, told)
-	a.file(initPath[1:], 0o755, self)
-	return a.close()
-}
-
-// ownProgram is this program, which must run where there is no C library.
-func ownProgram() ([]byte, error) {
-	self, err := os.ReadFile("/proc/self/exe")
-	if err != nil {
-		return nil, fmt.Errorf("read this program: %w", err)
-	}
-	program, err := elf.NewFile(bytes.NewReader(self))
-	if err != nil {
-		return nil, fmt.Errorf("read this program: %w", err)
-	}
-	for _, p := range program.Progs {
-		if p.Type == elf.PT_INTERP {
-			return nil, fmt.Errorf("this program needs a C library, and runs as a machine's first process too, where there is none: build it with CGO_ENABLED=0 and without -race")
-		}
-	}
-	return self, nil
 }

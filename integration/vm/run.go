@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,18 +20,44 @@ import (
 // run runs a command in a machine, passes its output on, and returns its exit
 // status. The machine is gone when run returns.
 func run(o options, argv []string) (int, error) {
-	t, limit, err := newTask(argv, o.systemd)
+	of, note, err := chosen(o)
+	if err != nil {
+		return exitNoResult, err
+	}
+	return runIn(o, of, note, argv)
+}
+
+// chosen is the kind of machine that a command runs in, and why it is not the one that was asked
+// for.
+func chosen(o options) (of kind, note string, err error) {
+	if of, err = kindOf(o.machine); err != nil || of.name != umlName {
+		return of, "", err
+	}
+	why, err := refusal(o.cache, o.kernel)
+	if why != "" {
+		first, _, _ := strings.Cut(why, "\n")
+		return qemu(), ", because user-mode Linux does not run here: " + first, err
+	}
+	return of, "", err
+}
+
+// runIn is run in a machine of a kind; the note says why in such a one.
+func runIn(o options, of kind, note string, argv []string) (int, error) {
+	t, limit, err := newTask(argv, of, o.systemd)
 	if err != nil {
 		return exitNoResult, err
 	}
 	if o.timeout > 0 {
 		limit = o.timeout
 	}
-	k, err := openKernel(o.cache, o.kernel)
+	k, err := openKernel(o.cache, of, o.kernel)
 	if err != nil {
 		return exitNoResult, err
 	}
-	initramfs, err := newInitramfs(k, &t)
+	if verboseTest(argv) {
+		fmt.Fprintf(os.Stderr, "vmrun: Linux %s in %s%s\n", k.release(), of.title, note)
+	}
+	initramfs, err := newInitramfs(of, k, &t)
 	if err != nil {
 		return exitNoResult, err
 	}
@@ -39,11 +66,11 @@ func run(o options, argv []string) (int, error) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP)
 	for try := 1; ; try++ {
-		m, err := start(o, k, initramfs, t.Shares)
+		m, err := start(o, of, k, initramfs, t.Shares)
 		if err != nil {
 			return exitNoResult, err
 		}
-		code, err := m.wait(limit, bootLimit, signals)
+		code, err := m.wait(limit, of.boot, signals)
 		m.kill()
 		if errors.Is(err, errNoBoot) && try < boots {
 			fmt.Fprintf(os.Stderr, "vmrun: %v; it is started again%s\n", err, m.lastWords())
@@ -59,14 +86,11 @@ func run(o options, argv []string) (int, error) {
 
 // An emulated machine hangs in its boot now and then, both processors busy and nothing
 // on its console. The command has not begun then, so it can be started again.
-const (
-	bootLimit = 3 * time.Minute // of which an idle host needs a tenth
-	boots     = 3
-)
+const boots = 3
 
 var errNoBoot = errors.New("the machine did not come up")
 
-func newTask(argv []string, systemd bool) (task, time.Duration, error) {
+func newTask(argv []string, of kind, systemd bool) (task, time.Duration, error) {
 	program, err := exec.LookPath(argv[0])
 	if err != nil {
 		return task{}, 0, fmt.Errorf("find the command: %w", err)
@@ -81,7 +105,7 @@ func newTask(argv []string, systemd bool) (task, time.Duration, error) {
 	limit, shares := testFlags(argv[1:], dir)
 	t := task{
 		Args: append([]string{program}, argv[1:]...),
-		Env:  append(os.Environ(), "VRFREDIST_REQUIRE_VRF=1"),
+		Env:  append(append(os.Environ(), "VRFREDIST_REQUIRE_VRF=1"), of.env...),
 		Dir:  dir,
 		// Programs built with -cover write there when they end.
 		Shares:  share(shares, dir, os.Getenv("GOCOVERDIR")),
@@ -101,17 +125,13 @@ func newTask(argv []string, systemd bool) (task, time.Duration, error) {
 type machine struct {
 	began   time.Time
 	verbose bool
-	qemu    *exec.Cmd
+	program *exec.Cmd
 	frames  *os.File
 	console tail
 }
 
-func start(o options, k kernel, initramfs *os.File, shares []string) (*machine, error) {
-	program, err := exec.LookPath(qemuProgram)
-	if err != nil {
-		return nil, fmt.Errorf("%w; `vmrun -prepare` installs it", err)
-	}
-	args, err := qemuArgs(o, k, shares)
+func start(o options, of kind, k kernel, initramfs *os.File, shares []string) (*machine, error) {
+	program, err := of.command(o, k, shares)
 	if err != nil {
 		return nil, err
 	}
@@ -119,21 +139,23 @@ func start(o options, k kernel, initramfs *os.File, shares []string) (*machine, 
 	if err != nil {
 		return nil, fmt.Errorf("make a pipe: %w", err)
 	}
-	defer w.Close() // QEMU has its own; the pipe ends with it
-	m := &machine{began: time.Now(), verbose: o.verbose, frames: r, qemu: exec.Command(program, args...)}
+	defer w.Close() // the machine has its own; the pipe ends with it
+	m := &machine{began: time.Now(), verbose: o.verbose, frames: r, program: program}
 	var console io.Writer = &m.console
 	if o.verbose {
 		console = os.Stderr
 	}
-	m.qemu.Stdout, m.qemu.Stderr = console, console
-	m.qemu.ExtraFiles = []*os.File{framesFD - 3: w, initramfsFD - 3: initramfs}
-	// Nothing that QEMU starts outlives it, for it is process 1 of a namespace;
+	program.Stdout, program.Stderr = console, console
+	program.ExtraFiles = []*os.File{framesFD - 3: w, initramfsFD - 3: initramfs}
+	// Nothing that it starts outlives it, for it is process 1 of a namespace;
 	// and it does not outlive this process, however that ends. In a process
 	// group of its own it sees no ctrl-C: this process does, and kills it.
-	m.qemu.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	if err := m.qemu.Start(); err != nil {
+	attr := program.SysProcAttr
+	attr.Cloneflags |= unix.CLONE_NEWPID
+	attr.Pdeathsig, attr.Setpgid = syscall.SIGKILL, true
+	if err := program.Start(); err != nil {
 		r.Close()
-		return nil, fmt.Errorf("start QEMU: %w", err)
+		return nil, fmt.Errorf("start %s: %w", of.title, err)
 	}
 	return m, nil
 }
@@ -210,9 +232,9 @@ func clockWrong(guest, host time.Duration) bool {
 
 // kill ends the machine and waits until it is gone.
 func (m *machine) kill() {
-	// Both fail only where QEMU has ended already, or by this very kill.
-	_ = m.qemu.Process.Kill()
-	_ = m.qemu.Wait()
+	// Both fail only where it has ended already, or by this very kill.
+	_ = m.program.Process.Kill()
+	_ = m.program.Wait()
 	m.frames.Close()
 }
 

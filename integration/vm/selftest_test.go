@@ -50,10 +50,27 @@ func buildVMRun(t *testing.T) string {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build vmrun: %v: %s", err, out)
 	}
-	if out, err := exec.Command(program, "-prepare").CombinedOutput(); err != nil {
-		t.Fatalf("vmrun -prepare: %v: %s", err, out)
+	for _, machine := range machines {
+		if out, err := exec.Command(program, "-prepare", "-machine", machine).CombinedOutput(); err != nil {
+			t.Fatalf("vmrun -prepare -machine %s: %v: %s", machine, err, out)
+		}
 	}
 	return program
+}
+
+// machines are the kinds that the tests start. Where user-mode Linux does not run, QEMU takes its
+// place here too.
+var machines = []string{qemuName, umlName}
+
+// eachMachine has a test run in each kind of machine.
+func eachMachine(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	for _, machine := range machines {
+		t.Run(machine, func(t *testing.T) {
+			t.Setenv("VM_MACHINE", machine)
+			test(t)
+		})
+	}
 }
 
 // ending is how vmrun is to end.
@@ -66,6 +83,11 @@ type ending struct {
 
 func TestHowMachinesEnd(t *testing.T) {
 	vmrun := buildVMRun(t)
+	eachMachine(t, func(t *testing.T) { howItEnds(t, vmrun) })
+}
+
+func howItEnds(t *testing.T, vmrun string) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -118,6 +140,7 @@ check 'test "$(cat)" = ""'
 check 'unshare -Ur true'
 check 'modprobe sch_netem'
 check 'dmesg | grep -q "crng init done"'
+check '! { mkdir /tmp/again && mount -t hostfs -o "$EXPECTED_DIR" none /tmp/again && touch /tmp/again/w; } 2>/dev/null'
 echo profile >"$GOCOVERDIR/profile"
 sleep 1000 >/dev/null 2>&1 &
 seq 300000
@@ -125,6 +148,11 @@ seq 300000
 
 func TestMachineIsAHostOfItsOwn(t *testing.T) {
 	vmrun := buildVMRun(t)
+	eachMachine(t, func(t *testing.T) { hostOfItsOwn(t, vmrun) })
+}
+
+func hostOfItsOwn(t *testing.T, vmrun string) {
+	t.Helper()
 	cover, dir := t.TempDir(), t.TempDir()
 	cmd := exec.Command(vmrun, "-v", "-cache", repositoryCache(t), "sh", "-c", inside)
 	cmd.Dir = dir
@@ -159,6 +187,37 @@ func TestMachineIsAHostOfItsOwn(t *testing.T) {
 	}
 }
 
+// TestQEMUTakesThePlace of a user-mode Linux that does not run: -prepare says so, and a test is told.
+func TestQEMUTakesThePlace(t *testing.T) {
+	vmrun := buildVMRun(t)
+	cache, broken := t.TempDir(), t.TempDir()
+	real := repositoryCache(t)
+	modules, err := filepath.Glob(filepath.Join(real, "uml-6.1/lib"))
+	if err != nil || len(modules) != 1 {
+		t.Skipf("user-mode Linux cannot be had here: %v, %v", modules, err)
+	}
+	for name, target := range map[string]string{
+		filepath.Join(cache, "kernel-6.1"): filepath.Join(real, "kernel-6.1"),
+		filepath.Join(cache, "uml-6.1"):    broken,
+		filepath.Join(broken, "lib"):       modules[0],
+		filepath.Join(broken, umlProgram):  "/bin/false",
+	} {
+		// The machine sees the host's files elsewhere at first.
+		from, err := filepath.Rel(filepath.Dir(name), target)
+		if err = errors.Join(err, os.Symlink(from, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := exec.Command(vmrun, "-prepare", "-machine", umlName, "-cache", cache).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "User-mode Linux does not run here, and QEMU takes its place") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	out, err = exec.Command(vmrun, "-machine", umlName, "-cache", cache, "sh", "-c", "test -d /sys/class/virtio-ports", "-test.v").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "in QEMU, because user-mode Linux does not run here: the machine ended without a result") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 // repositoryCache is where -prepare left the kernel.
 func repositoryCache(t *testing.T) string {
 	t.Helper()
@@ -171,6 +230,11 @@ func repositoryCache(t *testing.T) string {
 
 func TestNothingOutlivesARunner(t *testing.T) {
 	vmrun := buildVMRun(t)
+	eachMachine(t, func(t *testing.T) { nothingOutlives(t, vmrun) })
+}
+
+func nothingOutlives(t *testing.T, vmrun string) {
+	t.Helper()
 	for name, c := range map[string]struct {
 		signal syscall.Signal
 		code   int // -1: the signal itself ends it

@@ -127,19 +127,15 @@ func agent() {
 }
 
 func runAgent() (*sender, error) {
-	port, err := openPort(framesPort)
+	t, on, err := readTask(agentTaskPath)
+	if err != nil {
+		return nil, err
+	}
+	port, err := on.port()
 	if err != nil {
 		return nil, err
 	}
 	s := &sender{to: port}
-	var t task
-	told, err := os.ReadFile(agentTaskPath)
-	if err != nil {
-		return s, fmt.Errorf("read the task: %w", err)
-	}
-	if err := json.Unmarshal(told, &t); err != nil {
-		return s, fmt.Errorf("read the task: %w", err)
-	}
 	// Whatever the command leaves behind becomes this process's to reap.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return s, fmt.Errorf("become the reaper: %w", err)

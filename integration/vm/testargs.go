@@ -49,6 +49,15 @@ func testFlags(args []string, dir string) (limit time.Duration, shares []string)
 	return limit + bootTime, shares
 }
 
+// verboseTest says whether the arguments are those of a test that tells what it does, as `go test
+// -v` and `go test -json` have it.
+func verboseTest(argv []string) bool {
+	return slices.ContainsFunc(argv, func(arg string) bool {
+		value, is := strings.CutPrefix(arg, "-test.v=")
+		return is && value != "false" || arg == "-test.v"
+	})
+}
+
 // share adds a folder, where it is there, to those that are shared. None of them
 // is inside another: whichever were mounted first would be hidden.
 func share(shares []string, dir, folder string) []string {

@@ -18,13 +18,27 @@ import (
 type Settings struct {
 	rib.Core
 	Interfaces []string // the patterns of those to other PEs; none: any
+	Protocol   uint8    // the route protocol of what is ours
+	// Numbers are the labels and SIDs of the configured VRFs. What is ours and none of them is
+	// removed.
+	Numbers map[Number]struct{}
 }
+
+// Number is a label or a SID of this router's.
+type Number struct {
+	Label uint32
+	SID   netip.Addr // invalid: it is a label
+}
+
+// numberOf is that of an entrance.
+func numberOf(e *rib.Entrance) Number { return Number{e.Label, e.SID} }
 
 // Core is the network between PEs. It is safe for concurrent use.
 type Core struct {
 	kernel Kernel
 	log    *slog.Logger
 	wake   chan struct{} // something below is to be looked at
+	keeper keeper        // of Run
 
 	mu        sync.Mutex
 	is        *Settings                // guarded by mu, and not changed: another one takes its place
@@ -34,16 +48,21 @@ type Core struct {
 	where     rib.Where                // guarded by mu: of the main table; zero: it is not open
 	followers map[chan struct{}]string // guarded by mu: the VRF of each
 	devices   map[deviceKey]*device    // guarded by mu
+	tenants   map[string]*tenant       // guarded by mu: the VRFs with labels and SIDs
+	numbers   map[Number]struct{}      // guarded by mu, and not changed: of all VRFs that are configured
 	absent    string                   // guarded by mu: why nothing can be made; "": it can
+	links     rib.Links                // guarded by mu, and not changed: of the core's namespace
 }
 
 // New returns a core of which nothing is known before Run.
-func New(k Kernel, is Settings, log *slog.Logger) *Core {
-	return &Core{
-		kernel: k, is: &is, log: log, wake: make(chan struct{}, 1),
+func New(k Kernel, f Fixtures, is Settings, log *slog.Logger) *Core {
+	c := &Core{
+		kernel: k, is: &is, numbers: is.Numbers, log: log, wake: make(chan struct{}, 1),
 		watched: make(map[netip.Addr]int), leads: make(map[netip.Addr]rib.Lead), due: make(map[netip.Addr]struct{}),
-		followers: make(map[chan struct{}]string), devices: make(map[deviceKey]*device),
+		followers: make(map[chan struct{}]string), devices: make(map[deviceKey]*device), tenants: make(map[string]*tenant),
 	}
+	c.keeper = keeper{core: c, fixtures: f}
+	return c
 }
 
 // PE implements nexthop.Core: what is known of how the core leads to a PE.
@@ -144,11 +163,16 @@ func (c *Core) nudge() {
 func (c *Core) Configure(is Settings) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.is.Core == is.Core && slices.Equal(c.is.Interfaces, is.Interfaces) {
+	c.numbers = is.Numbers
+	c.nudge()
+	if !is.VTEP.IsValid() && len(c.tenants)+len(c.devices) > 0 {
+		// What VRFs have there has to be removed first: they left together with the core.
+		is.Core, is.Interfaces, is.Protocol = c.is.Core, c.is.Interfaces, c.is.Protocol
+	}
+	if c.is.Core == is.Core && slices.Equal(c.is.Interfaces, is.Interfaces) && c.is.Protocol == is.Protocol {
 		return
 	}
 	c.is = &is
-	c.nudge()
 }
 
 func (c *Core) settings() *Settings {
@@ -223,9 +247,11 @@ func (c *Core) serve(ctx context.Context, is *Settings, t Tables) error {
 	c.mu.Unlock()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	defer c.keeper.close()
 	for c.settings() == is {
 		select {
 		case <-ctx.Done():
+			c.keeper.leave(is)
 			return nil
 		case <-t.Ready():
 			ev := t.Events()
@@ -237,8 +263,9 @@ func (c *Core) serve(ctx context.Context, is *Settings, t Tables) error {
 		case <-c.wake:
 		case <-timer.C:
 		}
+		c.see(t.Links())
 		unknown := c.lookUp(ctx, t)
-		next := c.makeDevices(ctx, is, t)
+		next := min(c.makeDevices(ctx, is, t), c.keeper.keep(ctx, is, t.Links()))
 		if unknown && next > lookAgain {
 			next = lookAgain
 		}
@@ -264,9 +291,12 @@ func (c *Core) happened(ev Events) {
 func (c *Core) closed(why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.where, c.absent = rib.Where{}, why.Error()
+	c.where, c.absent, c.links = rib.Where{}, why.Error(), nil
 	for pe := range c.watched {
 		c.leads[pe] = rib.Lead{Err: fmt.Errorf("there is no network: %w", why)}
+	}
+	for _, t := range c.tenants {
+		t.why = "the core is not there: " + why.Error()
 	}
 	c.tell(everyVRF)
 }

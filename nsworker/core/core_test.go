@@ -23,6 +23,8 @@ type fakeKernel struct {
 	tables  *fakeTables
 	made    []string
 	fails   error
+	doors   map[string]*fakeEntrances // by netns
+	opened  int                       // how often
 }
 
 type fakeTables struct {
@@ -126,7 +128,9 @@ func run(t *testing.T, tell func(c *Core, k *fakeKernel)) {
 			routes: map[netip.Addr]rib.Route{pe2: routeBy(1)}, ready: make(chan struct{}, 1),
 			links: rib.Links{1: {Index: 1, Name: "core1", Up: true, Admin: true, MTU: 9000}, 2: {Index: 2, Name: "core2", Up: true, Admin: true, MTU: 1600}, 3: {Index: 3, Name: "eth0", Up: true, Admin: true, MTU: 1500}},
 		}}
-		c := New(k, Settings{rib.Core{VTEP: netip.MustParseAddr("10.255.0.1"), Port: 4789}, []string{"core*"}}, slog.New(slog.DiscardHandler))
+		c := New(k, k, Settings{
+			Core: rib.Core{VTEP: netip.MustParseAddr("10.255.0.1"), Port: 4789}, Interfaces: []string{"core*"}, Protocol: 179,
+		}, slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		var end error
 		var joined sync.WaitGroup
@@ -286,10 +290,10 @@ func TestDevices(t *testing.T) {
 			k.made = nil
 		}
 		const make100 = "make vx100 in netns red: 100, mtu 1550, vrfredist:red"
-		c.Need("blue", rib.Binding{Netns: "blue"}, rib.Carriage{Kind: rib.EncapVXLAN, VNI: 200, Device: "vx200"})
+		c.Need("blue", rib.Binding{Netns: "blue"}, rib.Carriage{Kind: rib.EncapVXLAN, VNI: 200, Device: "vx200"}, rib.Inside{})
 		expect()
 		k.failing(errors.New("the kernel has no VXLAN"))
-		c.Need("red", in, is)
+		c.Need("red", in, is, rib.Inside{})
 		expect(make100)
 		if got := c.Making(100); got != "the kernel has no VXLAN" {
 			t.Errorf("it says %q", got)
@@ -302,17 +306,17 @@ func TestDevices(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		expect()
-		c.Need("red", in, is) // it is missed
+		c.Need("red", in, is, rib.Inside{}) // it is missed
 		expect(make100)
 		c.Drop("red")
 		expect()
 		time.Sleep(grace)
 		expect("remove vx100 in netns red: vrfredist:red")
-		c.Need("red", in, is)
+		c.Need("red", in, is, rib.Inside{})
 		expect(make100)
 		c.Drop("red")
 		is.Device = "vx101"
-		c.Need("red", in, is)
+		c.Need("red", in, is, rib.Inside{})
 		expect("make vx101 in netns red: 100, mtu 1550, vrfredist:red")
 		time.Sleep(grace)
 		expect("remove vx100 in netns red: vrfredist:red")
@@ -340,7 +344,7 @@ func TestDevicesWakeTheirOwn(t *testing.T) {
 			}
 		}
 		need := func() {
-			c.Need("red", rib.Binding{Netns: "red"}, rib.Carriage{Kind: rib.EncapVXLAN, VNI: 100, Device: "vx100", Managed: true})
+			c.Need("red", rib.Binding{Netns: "red"}, rib.Carriage{Kind: rib.EncapVXLAN, VNI: 100, Device: "vx100", Managed: true}, rib.Inside{})
 		}
 		need()
 		if !woken("red") || woken("blue") {

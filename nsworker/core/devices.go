@@ -2,6 +2,8 @@ package core
 
 import (
 	"context"
+	"hash/fnv"
+	"math"
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -10,11 +12,12 @@ import (
 // deviceKey names a device: a VRF may have another one than before, which has yet to go.
 type deviceKey struct{ vrf, name string }
 
-// device is the VXLAN device of a VRF.
+// device is the VXLAN device of a VRF, or its second VRF device.
 type device struct {
 	in    rib.Binding
 	is    rib.Carriage
 	alias string
+	mtu   uint32 // with which it was made; 0: it was not yet
 	// at is when it is to be made, or looked at again, or removed; zero: nothing is to be done.
 	at    time.Time
 	goes  bool // it is to be removed
@@ -35,15 +38,11 @@ const (
 // removed.
 func alias(vrf string) string { return "vrfredist:" + vrf }
 
-// Need has the device of a VRF made, where that is ours to make, or looked after: the worker
-// says so when it opens its table, and when it misses the device.
-func (c *Core) Need(vrf string, in rib.Binding, is rib.Carriage) {
-	if !is.Managed {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	key := deviceKey{vrf, is.Device}
+// needDevice has the device of a VRF made, where that is ours to make, or looked after. The caller
+// holds mu.
+func (c *Core) needDevice(vrf string, in rib.Binding, is rib.Carriage) {
+	key := deviceKey{vrf, is.MadeDevice()}
+	delete(c.devices, deviceKey{before(vrf), key.name}) // it has the same name and mark
 	d := c.devices[key]
 	if d == nil || d.is != is || d.in != in {
 		d = &device{in: in, is: is, alias: alias(vrf)}
@@ -52,17 +51,13 @@ func (c *Core) Need(vrf string, in rib.Binding, is rib.Carriage) {
 	if now := time.Now(); d.goes || d.tries == 0 || d.at.IsZero() {
 		d.goes, d.at = false, now
 	}
-	c.nudge()
 }
 
-// Drop has the device of a VRF removed, after a while: the VRF is no more.
-func (c *Core) Drop(vrf string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// dropDevices has the devices of a VRF removed, after a while. The caller holds mu.
+func (c *Core) dropDevices(vrf string) {
 	for key, d := range c.devices {
 		if key.vrf == vrf {
 			d.goes, d.at = true, time.Now().Add(grace)
-			c.nudge()
 		}
 	}
 }
@@ -74,7 +69,7 @@ func (c *Core) Making(vni uint32) string {
 	defer c.mu.Unlock()
 	for _, d := range c.devices {
 		switch {
-		case d.is.VNI != vni || d.goes:
+		case d.is.Kind != rib.EncapVXLAN || d.is.VNI != vni || d.goes:
 		case d.why == "" && !d.at.IsZero():
 			return c.absent
 		default:
@@ -84,14 +79,15 @@ func (c *Core) Making(vni uint32) string {
 	return ""
 }
 
-// todo takes the devices with which something is to be done, and says when there is more.
-func (c *Core) todo(now time.Time) (list map[deviceKey]device, next time.Duration) {
+// todo takes the devices with which something is to be done, and says when there is more. What
+// another MTU than now was made for is to be changed.
+func (c *Core) todo(now time.Time, mtu uint32) (list map[deviceKey]device, next time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	list, next = make(map[deviceKey]device), never
 	for key, d := range c.devices {
 		switch {
-		case d.at.IsZero():
+		case d.at.IsZero() && (d.mtu == 0 || d.mtu == mtu):
 		case d.at.After(now):
 			next = min(next, d.at.Sub(now))
 		default:
@@ -103,28 +99,58 @@ func (c *Core) todo(now time.Time) (list map[deviceKey]device, next time.Duratio
 
 // makeDevices does what is due with devices, and returns when there is more to do.
 func (c *Core) makeDevices(ctx context.Context, is *Settings, t Tables) time.Duration {
-	list, next := c.todo(time.Now())
+	links := t.Links()
+	mtu := rib.UnderlayMTU(links, is.Interfaces)
+	list, next := c.todo(time.Now(), mtu)
 	if len(list) == 0 {
 		return next
 	}
-	mtu := rib.UnderlayMTU(t.Links(), is.Interfaces)
 	for key, d := range list {
-		var err error
-		if d.goes {
-			err = c.kernel.RemoveVXLAN(ctx, d.in, d.is.Device, d.alias)
-		} else {
-			err = c.kernel.MakeVXLAN(ctx, is.Binding(), d.in, Device{d.is.Device, rib.VXLAN{
-				VNI: d.is.VNI, Local: is.VTEP, Port: is.Port, MAC: d.is.Router, MTU: mtu - rib.VXLANOverhead(is.VTEP), Alias: d.alias,
-			}})
-		}
-		c.did(key, d, err)
+		c.did(key, d, mtu, c.makeDevice(ctx, is, &d, links, mtu))
 	}
-	_, next = c.todo(time.Now())
+	_, next = c.todo(time.Now(), mtu)
 	return next
 }
 
+// makeDevice makes a device, or removes it.
+func (c *Core) makeDevice(ctx context.Context, is *Settings, d *device, links rib.Links, mtu uint32) error {
+	name := d.is.MadeDevice()
+	if d.is.Kind == rib.EncapSRv6 {
+		second := rib.VRFDevice{Name: name, Table: secondTable(name, links), MTU: mtu - d.is.SRv6.Overhead(), Alias: d.alias}
+		if d.goes {
+			return c.keeper.fixtures.RemoveVRF(ctx, is.Binding(), second, is.Protocol)
+		}
+		return c.keeper.fixtures.MakeVRF(ctx, is.Binding(), second, is.Protocol)
+	}
+	if d.goes {
+		return c.kernel.RemoveVXLAN(ctx, d.in, name, d.alias)
+	}
+	return c.kernel.MakeVXLAN(ctx, is.Binding(), d.in, Device{name, rib.VXLAN{
+		VNI: d.is.VNI, Local: is.VTEP, Port: is.Port, MAC: d.is.Router, MTU: mtu - rib.VXLANOverhead(is.VTEP), Alias: d.alias,
+	}})
+}
+
+// secondTable is the table of a second VRF device: the one that it has, or one made of its name
+// that no other VRF device has.
+func secondTable(name string, links rib.Links) uint32 {
+	if k, is := links.ByName(name); is && k.VRFTable != 0 {
+		return k.VRFTable
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name)) // a hash takes everything
+	table := h.Sum32() | 1<<31   // where nobody numbers tables by hand
+	taken := make(map[uint32]bool)
+	for _, k := range links {
+		taken[k.VRFTable] = true
+	}
+	for taken[table] || table == math.MaxUint32 {
+		table = table + 1 | 1<<31
+	}
+	return table
+}
+
 // did takes in what came of it.
-func (c *Core) did(key deviceKey, was device, err error) {
+func (c *Core) did(key deviceKey, was device, mtu uint32, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d := c.devices[key]
@@ -138,7 +164,7 @@ func (c *Core) did(key deviceKey, was device, err error) {
 		delete(c.devices, key)
 		return
 	case err == nil:
-		d.at, d.tries, d.why = time.Time{}, 0, ""
+		d.at, d.tries, d.why, d.mtu = time.Time{}, 0, "", mtu
 		c.tell(mine)
 		return
 	}
@@ -146,7 +172,7 @@ func (c *Core) did(key deviceKey, was device, err error) {
 	d.tries++
 	if why := err.Error(); d.why != why {
 		d.why = why
-		c.log.Warn("a VXLAN device could not be made or removed; it is tried again", "vrf", key.vrf, "device", key.name, "err", err)
+		c.log.Warn("a device could not be made or removed; it is tried again", "vrf", key.vrf, "device", key.name, "err", err)
 		c.tell(mine)
 	}
 }
@@ -156,7 +182,7 @@ func (c *Core) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	c.mu.Lock()
-	list := make(map[deviceKey]device)
+	is, list := c.is, make(map[deviceKey]device)
 	for key, d := range c.devices {
 		if d.goes {
 			list[key] = *d
@@ -164,8 +190,8 @@ func (c *Core) leave() {
 	}
 	c.mu.Unlock()
 	for key, d := range list {
-		if err := c.kernel.RemoveVXLAN(ctx, d.in, d.is.Device, d.alias); err != nil {
-			c.log.Warn("the VXLAN device of a VRF that is no more could not be removed", "vrf", key.vrf, "device", key.name, "err", err)
+		if err := c.makeDevice(ctx, is, &d, nil, 0); err != nil {
+			c.log.Warn("the device of a VRF that is no more could not be removed", "vrf", key.vrf, "device", key.name, "err", err)
 		}
 	}
 }

@@ -11,6 +11,9 @@ import (
 // ErrUnknown is matched by the error of a lookup that had no answer: that is no news.
 var ErrUnknown = errors.New("the kernel did not answer")
 
+// ErrTaken is matched by the error of an entrance whose label or SID another program has.
+var ErrTaken = rib.ErrTaken
+
 // judge is how far the kernel's route to a PE leads.
 func judge(r rib.Route, err error, links rib.Links) rib.Lead {
 	switch {

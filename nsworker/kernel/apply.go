@@ -37,6 +37,9 @@ func (c *Conn) write(ctx context.Context, changes []rib.Change, errs []error) er
 	if err != nil {
 		return fmt.Errorf("write to %s: %w", c.text, err)
 	}
+	if err := findGateways(ctx, c.sock, changes); err != nil {
+		return fmt.Errorf("write to %s: %w", c.text, err)
+	}
 	release, err := c.sock.within(ctx)
 	if err != nil {
 		return err

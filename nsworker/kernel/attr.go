@@ -108,15 +108,6 @@ func attrVia(v []byte) netip.Addr {
 	return netip.Addr{}
 }
 
-// attrEncap returns the encapsulation in an RTA_ENCAP_TYPE or NHA_ENCAP_TYPE. What it puts
-// around a packet (RTA_ENCAP) is not read: no route of ours has one.
-func attrEncap(v []byte) rib.Encap {
-	if len(v) < 2 {
-		return rib.Encap{}
-	}
-	return rib.EncapOf(rib.EncapKind(native.Uint16(v)))
-}
-
 // attrExpires returns when a route ends by its struct rta_cacheinfo, in Unix seconds, rounded
 // up; 0: never. The kernel says how many ticks of 1/100 s are left, or are over
 // (rtnl_put_cacheinfo in net/core/rtnetlink.c).

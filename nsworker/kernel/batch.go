@@ -132,5 +132,5 @@ func verdict(m message, c *rib.Change) (refused, failed error) {
 	case c.Op == rib.OpDeleteEndpoint && (errno == unix.ENOENT || errno == unix.ENODEV): // the entry, or its device, is gone
 		return nil, nil
 	}
-	return &Error{Op: c.Op, Route: c.Route, Nexthop: c.Nexthop.ID, Endpoint: c.Endpoint, Errno: errno, Text: text}, nil
+	return &Error{Op: c.Op, Route: c.Route, Nexthop: c.Nexthop.ID, Endpoint: c.Endpoint, Errno: errno, Text: text, encap: encapOf(c)}, nil
 }

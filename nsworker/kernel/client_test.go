@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -75,9 +76,10 @@ func TestDumpOfOneTableWithoutStrictChecking(t *testing.T) {
 		t.Fatal(err)
 	}
 	for family, want := range map[byte]string{unix.AF_INET: "10.2.0.0/16", unix.AF_INET6: "2001:db8:2::/48"} {
-		routes, err := c.sock.dumpRoutes(t.Context(), &decoder{}, family, 1234, nil)
-		if err != nil || len(routes) != 1 || routes[0].Prefix.String() != want {
-			t.Errorf("%v, %v, want %s alone", routes, err, want)
+		var routes rib.RouteList
+		err := c.sock.dumpRoutes(t.Context(), &decoder{}, family, 1234, &routes)
+		if err != nil || routes.Len() != 1 || routes.Prefix(0).String() != want {
+			t.Errorf("%v, %v, want %s alone", slices.Collect(routes.Values()), err, want)
 		}
 	}
 }

@@ -28,7 +28,6 @@ type Conn struct {
 	batch     batch
 	inbox     inbox
 	endpoints endpointBook
-	size      int  // routes of the last reading
 	claimed   bool // the table is this daemon's: see Own
 	squatter  *squatter
 }
@@ -94,9 +93,9 @@ func (c *Conn) Read(ctx context.Context, beside ...uint32) (rib.Table, error) {
 			return rib.Table{}, fmt.Errorf("read %s: %w", c.text, err)
 		}
 		if known {
-			c.inbox.learnShared(t.Routes)
+			c.inbox.learnShared(0, t.Routes.Values())
 			for table, routes := range t.Beside {
-				c.inbox.learnSharedOf(table, routes)
+				c.inbox.learnShared(table, slices.Values(routes))
 			}
 			return t, nil
 		}
@@ -111,7 +110,7 @@ func (c *Conn) read(ctx context.Context, beside []uint32) (t rib.Table, known bo
 	// Links come first because their dump takes the RTNL lock, and the kernel
 	// says that a link went down while it still holds that lock and before it
 	// takes the link's routes out. Route dumps do not wait for it.
-	links, err := c.sock.dumpLinks(ctx)
+	links, err := c.readLinks(ctx)
 	if err != nil {
 		return t, false, err
 	}
@@ -119,32 +118,47 @@ func (c *Conn) read(ctx context.Context, beside []uint32) (t rib.Table, known bo
 	if t.Endpoints, err = c.readEndpoints(ctx, links); err != nil {
 		return t, false, err
 	}
-	if c.size > 0 {
-		t.Routes = make([]rib.Route, 0, c.size+c.size/16)
-	}
 	var dec decoder
-	if t.Routes, err = c.sock.dumpTable(ctx, &dec, c.where.Table, t.Routes); err != nil {
+	if err = c.sock.dumpTable(ctx, &dec, c.where.Table, &t.Routes); err != nil {
 		return t, false, err
 	}
-	c.size = len(t.Routes)
 	for _, table := range beside {
 		if t.Beside == nil {
 			t.Beside = make(map[uint32][]rib.Route)
 		}
-		if t.Beside[table], err = c.sock.dumpTable(ctx, &dec, table, nil); err != nil {
+		var list rib.RouteList
+		if err = c.sock.dumpTable(ctx, &dec, table, &list); err != nil {
 			return t, false, err
 		}
+		t.Beside[table] = slices.Collect(list.Values())
 	}
-	objects, err := c.sock.dumpNexthops(ctx)
+	objects, err := c.readObjects(ctx)
 	if err != nil {
 		return t, false, err
 	}
-	t.Objects, t.Nexthops = objects != nil, objects.own(c.protocol)
-	known = resolveHops(objects, t.Routes)
+	t.Objects, t.Nexthops = objects.all != nil, objects.own
+	known = resolveHops(objects.all, t.Routes.Shapes())
 	for _, routes := range t.Beside {
-		known = resolveHops(objects, routes) && known
+		known = resolveHops(objects.all, routes) && known
 	}
 	return t, known, nil
+}
+
+// readObjects reads the nexthop objects of the namespace, for all VRFs there that are about to.
+func (c *Conn) readObjects(ctx context.Context) (objectsRead, error) {
+	r, err := c.mon.objectsRead.get(ctx, func() (objectsRead, error) {
+		all, err := c.sock.dumpNexthops(ctx)
+		return objectsRead{all, c.protocol, all.own(c.protocol)}, err
+	})
+	if err == nil && r.protocol != c.protocol {
+		r.own = r.all.own(c.protocol)
+	}
+	return r, err
+}
+
+// readLinks reads the interfaces of the namespace likewise.
+func (c *Conn) readLinks(ctx context.Context) (linkCache, error) {
+	return c.mon.linksRead.get(ctx, func() (linkCache, error) { return c.sock.dumpLinks(ctx) })
 }
 
 // readEndpoints reads what stands on the VXLAN devices of the table: nothing is asked where it has

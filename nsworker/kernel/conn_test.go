@@ -91,7 +91,7 @@ func readWithoutCarrier(t *testing.T, ignore bool) {
 	c := open(t, startHost(t), rib.Binding{Netns: ns})
 	ip(t, ns, "route add 10.0.0.0/8 via 192.0.2.2")
 	ip(t, ns, "link set v1 down") // takes v0's carrier, which the kernel says some time after it says that v1 is down
-	var tb rib.Table
+	var tb reading
 	for up := true; up; {
 		awaitResync(t, c, rib.ResyncLink)
 		tb = read(t, c)

@@ -33,6 +33,7 @@ type decoder struct {
 	last    []rib.Hop            // of single: neighbours have much in common
 	several map[string][]rib.Hop // by the bytes of their RTA_MULTIPATH
 	keyed   int                  // bytes of all keys of several
+	encaps  map[encapKey]rib.Encap
 }
 
 // Bounds of a decoder's memory.
@@ -126,6 +127,7 @@ func (d *decoder) routeInto(r *rib.Route, body []byte) (routeHead, error) {
 // ways are the hops of a route message: one, or several.
 type ways struct {
 	only    rib.Hop
+	encap   rawEncap // of only
 	several []rib.Hop
 }
 
@@ -138,8 +140,8 @@ func (w *ways) take(d *decoder, typ uint16, v []byte) (err error) {
 		w.only.Gateway = attrAddr(v)
 	case unix.RTA_VIA:
 		w.only.Gateway = attrVia(v)
-	case unix.RTA_ENCAP_TYPE:
-		w.only.Encap = attrEncap(v)
+	case unix.RTA_ENCAP, unix.RTA_ENCAP_TYPE:
+		w.encap.take(typ == unix.RTA_ENCAP_TYPE, v)
 	case unix.RTA_MULTIPATH:
 		w.several, err = d.shareSeveral(v)
 	}
@@ -151,6 +153,7 @@ func (w *ways) hops(d *decoder) []rib.Hop {
 	case len(w.several) > 0:
 		return w.several
 	case w.only.Ifindex != 0 || w.only.Gateway.IsValid():
+		w.only.Encap = d.encap(&w.encap)
 		return d.share(w.only)
 	}
 	return nil
@@ -198,6 +201,7 @@ func (d *decoder) multipath(b []byte) error {
 			Weight:  uint16(b[3]) + 1,
 		}
 		setFlags(&h, uint32(b[2]))
+		var encap rawEncap
 		a := attrs{b: b[unix.SizeofRtNexthop:size]}
 		for typ, v, ok := a.next(); ok; typ, v, ok = a.next() {
 			switch typ {
@@ -205,10 +209,11 @@ func (d *decoder) multipath(b []byte) error {
 				h.Gateway = attrAddr(v)
 			case unix.RTA_VIA:
 				h.Gateway = attrVia(v)
-			case unix.RTA_ENCAP_TYPE:
-				h.Encap = attrEncap(v)
+			case unix.RTA_ENCAP, unix.RTA_ENCAP_TYPE:
+				encap.take(typ == unix.RTA_ENCAP_TYPE, v)
 			}
 		}
+		h.Encap = d.encap(&encap)
 		d.scratch = append(d.scratch, h)
 		b = b[min(align(size), len(b)):]
 	}
@@ -230,4 +235,20 @@ func (d *decoder) share(h rib.Hop) []rib.Hop {
 	}
 	d.last = s
 	return s
+}
+
+// encap is r.read, which an earlier route may have had too.
+func (d *decoder) encap(r *rawEncap) rib.Encap {
+	if r.kind == 0 || r.kind != rib.EncapMPLS && r.kind != rib.EncapSRv6 || len(r.is) > longestKept {
+		return rib.EncapOf(r.kind)
+	}
+	if e, known := d.encaps[encapKey{r.kind, string(r.is)}]; known {
+		return e
+	}
+	if d.encaps == nil || len(d.encaps) >= maxShared {
+		d.encaps = make(map[encapKey]rib.Encap)
+	}
+	e := r.read()
+	d.encaps[encapKey{r.kind, string(r.is)}] = e
+	return e
 }

@@ -19,6 +19,11 @@ func FuzzDecodeRoute(f *testing.F) {
 		route("2001:db8::/32", via("2001:db8::1"), rib.Hop{Gateway: netip.MustParseAddr("fe80::1"), Ifindex: 4, Weight: 256, OnLink: true}),
 		route("0.0.0.0/0", rib.Hop{Ifindex: 3}),
 		route("::/0"),
+		route("10.0.0.0/8", rib.Hop{Ifindex: 3, Encap: rib.ByMPLS(rib.LabelStack(16002, 80))}),
+		route("10.0.0.0/8", rib.Hop{Ifindex: 3, Encap: rib.BySRv6(netip.MustParseAddr("fd00:2:0:1:100::"), false)},
+			rib.Hop{Ifindex: 4, Encap: rib.ByMPLS(rib.LabelStack(16))}),
+		route("2001:db8::/32", rib.Hop{Gateway: netip.MustParseAddr("::ffff:192.0.2.9"), Ifindex: 4, OnLink: true, Encap: rib.ByMPLS(rib.LabelStack(80))}),
+		route("2001:db8::/32", rib.Hop{Ifindex: 3, Encap: rib.BySRv6(netip.MustParseAddr("fd00:2:0:1:100::"), true)}),
 	}
 	for _, r := range seeds {
 		f.Add(appendRoute(nil, &r, 70000, false))
@@ -199,7 +204,7 @@ func TestDecoderSharesHops(t *testing.T) {
 func TestReadingAllocatesNothingPerRoute(t *testing.T) {
 	var bodies [][]byte
 	for _, ipv6 := range []bool{false, true} {
-		for _, way := range []shape{inline, alternating, objects} {
+		for _, way := range []shape{inline, alternating, objects, labelled, segments} {
 			for _, ch := range manyChanges(rib.OpAdd, 100, ipv6, way) {
 				bodies = append(bodies, appendRoute(nil, &ch.Route, 70000, false))
 			}

@@ -3,7 +3,6 @@ package kernel
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -69,43 +68,33 @@ func (c *client) dumpNexthops(ctx context.Context) (nexthops, error) {
 	return all, err
 }
 
-// spare returns routes with room for one more. It doubles the slice: append grows large
-// slices by a quarter, and copies a large table five times.
-func spare(routes []rib.Route) []rib.Route {
-	if len(routes) == cap(routes) {
-		return slices.Grow(routes, max(len(routes), 256))
-	}
-	return routes
-}
-
 // dumpTable appends the routes of one table to routes, IPv4 first.
-func (c *client) dumpTable(ctx context.Context, d *decoder, table uint32, routes []rib.Route) (_ []rib.Route, err error) {
+func (c *client) dumpTable(ctx context.Context, d *decoder, table uint32, routes *rib.RouteList) error {
 	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
-		if routes, err = c.dumpRoutes(ctx, d, family, table, routes); err != nil {
-			return nil, err
+		if err := c.dumpRoutes(ctx, d, family, table, routes); err != nil {
+			return err
 		}
 	}
-	return routes, nil
+	return nil
 }
 
 // dumpRoutes appends the routes of one table and family to routes.
-func (c *client) dumpRoutes(ctx context.Context, d *decoder, family byte, table uint32, routes []rib.Route) ([]rib.Route, error) {
+func (c *client) dumpRoutes(ctx context.Context, d *decoder, family byte, table uint32, routes *rib.RouteList) error {
 	request := make([]byte, unix.SizeofRtMsg)
 	request[0] = family
 	request = appendAttrU32(request, unix.RTA_TABLE, table)
-	start := len(routes)
+	start := routes.Len()
 	err := complete(ctx, "routes", func() error {
-		routes = routes[:start]
+		routes.Cut(start)
 		err := c.dump(ctx, unix.RTM_GETROUTE, request, func(m message) error {
 			if m.typ != unix.RTM_NEWROUTE {
 				return nil
 			}
-			routes = append(spare(routes), rib.Route{})
-			head, err := d.routeInto(&routes[len(routes)-1], m.body)
+			r, err := d.route(m.body)
 			// Without strict checking the kernel sends every table, and
 			// without IPv6 the IPv4 routes instead.
-			if err != nil || head.other || head.table != table || head.family != family {
-				routes = routes[:len(routes)-1]
+			if err == nil && !r.other && r.table == table && r.family == family {
+				routes.Add(r.Route)
 			}
 			return err
 		})
@@ -114,5 +103,30 @@ func (c *client) dumpRoutes(ctx context.Context, d *decoder, family byte, table 
 		}
 		return absentFamily(family, err)
 	})
-	return routes, err
+	return err
+}
+
+// pickRoutes calls each with the routes of all tables that have a protocol and
+// a kind, 0 standing for any, and attrs. begin is called before each reading.
+func pickRoutes(ctx context.Context, s *client, family, protocol byte, kind rib.Kind, begin func(), each func(uint32, rib.Route), attrs ...byte) error {
+	request := make([]byte, unix.SizeofRtMsg, unix.SizeofRtMsg+len(attrs))
+	request[0], request[5], request[7] = family, protocol, byte(kind)
+	request = append(request, attrs...)
+	var d decoder
+	err := complete(ctx, "routes", func() error {
+		begin()
+		return s.dump(ctx, unix.RTM_GETROUTE, request, func(m message) error {
+			if m.typ != unix.RTM_NEWROUTE {
+				return nil
+			}
+			var r rib.Route
+			head, err := d.routeInto(&r, m.body)
+			if err == nil && !head.other && head.family == family &&
+				(protocol == 0 || r.Protocol == protocol) && (kind == 0 || r.Kind == kind) {
+				each(head.table, r)
+			}
+			return err
+		})
+	})
+	return absentFamily(family, err)
 }

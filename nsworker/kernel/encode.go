@@ -54,25 +54,42 @@ func check(c *rib.Change) error {
 		return nil
 	case r.Kind == rib.KindUnicast && len(r.Hops) == 0:
 		return refuse("it has no nexthop")
-	case len(r.Hops)*(unix.SizeofRtNexthop+attrHeader+2+16) > maxAttrPayload:
+	case longestHops(r.Hops) > maxAttrPayload:
 		return refuse(fmt.Sprintf("%d nexthops are more than a message holds", len(r.Hops)))
 	}
-	for _, h := range r.Hops {
-		switch {
-		case h.Weight > 256:
-			return refuse(fmt.Sprintf("the weight %d is over 256", h.Weight))
-		case h.Encap != (rib.Encap{}):
-			return refuse(fmt.Sprintf("there is no way here to write its encapsulation (%s)", h.Encap.Kind()))
-		case h.Gateway.Is4In6() || h.Gateway.Is4() && r.Prefix.Addr().Is6():
-			return refuse(fmt.Sprintf("an IPv6 route cannot go through %v", h.Gateway))
-		case h.Ifindex <= 0 && !h.Gateway.IsValid():
-			return refuse("a nexthop has neither an interface nor a gateway")
-		case !h.Gateway.IsValid() && r.Prefix.Addr().Is6() && len(r.Hops) > 1:
-			// The kernel makes separate routes of such hops.
-			return refuse("an IPv6 route with several nexthops needs a gateway in each")
+	for i := range r.Hops {
+		if why := checkHop(&r.Hops[i], r.Prefix.Addr().Is6(), len(r.Hops) > 1); why != "" {
+			return refuse(why)
 		}
 	}
 	return nil
+}
+
+// checkHop refuses a hop of a route; "": it can be written.
+func checkHop(h *rib.Hop, ipv6, several bool) (why string) {
+	switch {
+	case h.Weight > 256:
+		return fmt.Sprintf("the weight %d is over 256", h.Weight)
+	case h.Gateway.Is4In6() && (!ipv6 || !mappedMPLS(h)) || h.Gateway.Is4() && ipv6:
+		return fmt.Sprintf("an IPv6 route cannot go through %v", h.Gateway)
+	case h.Ifindex <= 0 && !h.Gateway.IsValid():
+		return "a nexthop has neither an interface nor a gateway"
+	case !h.Gateway.IsValid() && ipv6 && several:
+		// The kernel makes separate routes of such hops.
+		return "an IPv6 route with several nexthops needs a gateway in each"
+	}
+	return checkEncap(h.Encap)
+}
+
+// longestHops is at least how many bytes hops take in a message.
+func longestHops(hops []rib.Hop) int {
+	n := len(hops) * (unix.SizeofRtNexthop + attrHeader + 2 + 16)
+	for i := range hops {
+		if e := hops[i].Encap; e != (rib.Encap{}) {
+			n += sizeofEncap + len(e.Tunnel().Labels)
+		}
+	}
+	return n
 }
 
 // appendRoute appends struct rtmsg and the attributes of r. A delete names prefix,
@@ -114,6 +131,7 @@ func appendRoute(b []byte, r *rib.Route, table uint32, del bool) []byte {
 			b = appendAttrU32(b, unix.RTA_OIF, uint32(i))
 		}
 		b = appendGateway(b, r.Hops[0].Gateway, family)
+		b = appendEncap(b, unix.RTA_ENCAP_TYPE, unix.RTA_ENCAP, r.Hops[0].Encap)
 	default:
 		b = appendMultipath(b, r.Hops, family)
 	}
@@ -146,6 +164,7 @@ func appendMultipath(b []byte, hops []rib.Hop, family byte) []byte {
 		b = append(b, 0, 0, flags, byte(max(h.Weight, 1)-1))
 		b = native.AppendUint32(b, uint32(h.Ifindex))
 		b = appendGateway(b, h.Gateway, family)
+		b = appendEncap(b, unix.RTA_ENCAP_TYPE, unix.RTA_ENCAP, h.Encap)
 		native.PutUint16(b[start:], uint16(len(b)-start))
 	}
 	native.PutUint16(b[list:], uint16(len(b)-list))

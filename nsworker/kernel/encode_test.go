@@ -24,6 +24,9 @@ func FuzzEncodeRoute(f *testing.F) {
 	f.Add(uint8(rib.OpAdd), true, []byte("\x20\x01\x0d\xb8"), uint8(128), uint32(255), uint32(20), uint8(6), uint32(0), []byte{})
 	f.Add(uint8(rib.OpReplace), true, []byte{}, uint8(0), uint32(256), uint32(20), uint8(1), uint32(0), []byte("\x01\x07\x01abcd\x01\x08\xffefgh"))
 	f.Add(uint8(rib.OpDelete), false, []byte{}, uint8(0), uint32(1<<32-1), uint32(20), uint8(7), uint32(0), []byte("\x03\x07\x01abcd"))
+	f.Add(uint8(rib.OpAdd), false, []byte{10}, uint8(8), uint32(1001), uint32(20), uint8(1), uint32(0), []byte("\x08\x07\x01abcd\x10\x08\x01efgh\x38\x08\x01ijkl"))
+	f.Add(uint8(rib.OpAdd), true, []byte("\x20\x01\x0d\xb8"), uint8(32), uint32(1001), uint32(20), uint8(1), uint32(0), []byte("\x4d\x07\x01\xc0\x00\x02\x09"))
+	f.Add(uint8(rib.OpReplace), true, []byte{}, uint8(0), uint32(1001), uint32(20), uint8(1), uint32(0), []byte("\x31\x07\x01\xfd\x00\x00\x01"))
 	f.Fuzz(func(t *testing.T, op uint8, ipv6 bool, addr []byte, bits uint8, table, metric uint32, kind uint8, object uint32, hops []byte) {
 		c := rib.Change{Op: rib.Op(op), Route: rib.Route{
 			Prefix: fuzzedAddr(ipv6, addr).prefix(bits), Metric: metric, Protocol: 179, Kind: rib.Kind(kind), NexthopID: object,
@@ -32,6 +35,17 @@ func FuzzEncodeRoute(f *testing.F) {
 			h := rib.Hop{Ifindex: int(hops[1]), Weight: uint16(hops[2]) + 1, OnLink: hops[0]&4 != 0}
 			if hops[0]&2 == 0 {
 				h.Gateway = netip.Addr(fuzzedAddr(hops[0]&1 != 0, hops[3:7]))
+			}
+			if hops[0]&64 != 0 {
+				h.Gateway = netip.AddrFrom16(netip.AddrFrom4([4]byte(hops[3:7])).As16())
+			}
+			switch label := binary.BigEndian.Uint32(hops[3:]) >> 8; {
+			case hops[0]&8 != 0 && hops[0]&32 != 0:
+				h.Encap = rib.ByMPLS(rib.LabelStack(label, uint32(hops[1])))
+			case hops[0]&8 != 0:
+				h.Encap = rib.ByMPLS(rib.LabelStack(label))
+			case hops[0]&16 != 0:
+				h.Encap = rib.BySRv6(netip.Addr(fuzzedAddr(true, hops[3:7])), hops[0]&32 != 0)
 			}
 			c.Route.Hops = append(c.Route.Hops, h)
 		}
@@ -121,6 +135,7 @@ func libraryRoute(t *testing.T, b []byte) (rib.Route, uint32) {
 	table := uint32(msg.Table)
 	only := rib.Hop{Weight: 1, OnLink: msg.Flags&unix.RTNH_F_ONLINK != 0}
 	var dst netip.Addr
+	only.Encap = libraryEncap(t, libraryAttrs(t, b[unix.SizeofRtMsg:]))
 	for _, a := range libraryAttrs(t, b[unix.SizeofRtMsg:]) {
 		switch a.Attr.Type {
 		case unix.RTA_DST:
@@ -139,6 +154,7 @@ func libraryRoute(t *testing.T, b []byte) (rib.Route, uint32) {
 			only.Gateway = libraryGateway(t, a)
 		case unix.RTA_MULTIPATH:
 			r.Hops = libraryHops(t, a.Value)
+		case unix.RTA_ENCAP_TYPE, unix.RTA_ENCAP | unix.NLA_F_NESTED:
 		default:
 			t.Fatalf("the attribute %d is not for us to write", a.Attr.Type)
 		}
@@ -192,13 +208,56 @@ func libraryHops(t *testing.T, b []byte) (hops []rib.Hop) {
 			OnLink: n.Flags&unix.RTNH_F_ONLINK != 0,
 		}
 		size := int(n.RtNexthop.Len)
-		for _, a := range libraryAttrs(t, b[unix.SizeofRtNexthop:size]) {
-			h.Gateway = libraryGateway(t, a)
+		all := libraryAttrs(t, b[unix.SizeofRtNexthop:size])
+		h.Encap = libraryEncap(t, all)
+		for _, a := range all {
+			if kind := a.Attr.Type &^ unix.NLA_F_NESTED; kind != unix.RTA_ENCAP && kind != unix.RTA_ENCAP_TYPE {
+				h.Gateway = libraryGateway(t, a)
+			}
 		}
 		hops = append(hops, h)
 		b = b[size:]
 	}
 	return hops
+}
+
+// libraryEncap decodes the encapsulation among attributes with the netlink library alone.
+func libraryEncap(t *testing.T, all []syscall.NetlinkRouteAttr) (e rib.Encap) {
+	t.Helper()
+	var kind rib.EncapKind
+	for _, a := range all {
+		if a.Attr.Type == unix.RTA_ENCAP_TYPE {
+			kind = rib.EncapKind(binary.NativeEndian.Uint16(a.Value))
+		}
+	}
+	for _, a := range all {
+		if a.Attr.Type != unix.RTA_ENCAP|unix.NLA_F_NESTED {
+			continue
+		}
+		switch kind {
+		case nl.LWTUNNEL_ENCAP_MPLS:
+			var is netlink.MPLSEncap
+			if err := is.Decode(a.Value); err != nil {
+				t.Fatal(err)
+			}
+			var labels []uint32
+			for _, label := range is.Labels {
+				labels = append(labels, uint32(label))
+			}
+			e = rib.ByMPLS(rib.LabelStack(labels...))
+		case nl.LWTUNNEL_ENCAP_SEG6:
+			const reduced = 3 // which the library does not know
+			var is netlink.SEG6Encap
+			if err := is.Decode(a.Value); err != nil || len(is.Segments) != 1 || is.Mode != nl.SEG6_IPTUN_MODE_ENCAP && is.Mode != reduced {
+				t.Fatalf("%+v, %v", is, err)
+			}
+			e = rib.BySRv6(libraryAddr(t, is.Segments[0]), is.Mode == reduced)
+		}
+	}
+	if kind != e.Kind() {
+		t.Fatalf("the kind is %v, and there is %v", kind, e.Kind())
+	}
+	return e
 }
 
 func TestEncodeRefuses(t *testing.T) {
@@ -225,7 +284,22 @@ func TestEncodeRefuses(t *testing.T) {
 		"IPv6 route cannot go":      change(func(c *rib.Change) { c.Route = route("::/0", via("192.0.2.1")) }),
 		"delete ::/0: the metric":   change(func(c *rib.Change) { c.Op, c.Route = rib.OpDelete, route("::/0"); c.Route.Metric = 0 }),
 		"the route type 0":          change(func(c *rib.Change) { c.Op, c.Route.Kind = rib.OpDelete, 0 }),
-		"needs a gateway in each":   change(func(c *rib.Change) { c.Route = route("::/0", via("fe80::1"), rib.Hop{Ifindex: 1}) }),
+		"0 labels are no stack":     change(func(c *rib.Change) { c.Route.Hops[0].Encap = rib.EncapOf(rib.EncapMPLS) }),
+		"256 labels are no stack":   change(func(c *rib.Change) { c.Route.Hops[0].Encap = rib.ByMPLS(rib.LabelStack(make([]uint32, 256)...)) }),
+		"the label 3 cannot":        change(func(c *rib.Change) { c.Route.Hops[0].Encap = rib.ByMPLS(rib.LabelStack(16, rib.ImplicitNull)) }),
+		"the label 1048576 cannot":  change(func(c *rib.Change) { c.Route.Hops[0].Encap = rib.ByMPLS(rib.LabelStack(rib.MaxLabel + 1)) }),
+		"invalid IP is no SID":      change(func(c *rib.Change) { c.Route.Hops[0].Encap = rib.EncapOf(rib.EncapSRv6) }),
+		"192.0.2.1 is no SID":       change(func(c *rib.Change) { c.Route.Hops[0].Encap = rib.BySRv6(netip.MustParseAddr("192.0.2.1"), false) }),
+		"encapsulation (ip)":        change(func(c *rib.Change) { c.Route.Hops[0].Encap = rib.EncapOf(2) }),
+		"encapsulation (vxlan)":     change(func(c *rib.Change) { c.Route.Hops[0].Encap = rib.ByVXLAN(100, rib.MAC{2}) }),
+		"through ::ffff:192.0.2.1":  change(func(c *rib.Change) { c.Route = route("::/0", via("::ffff:192.0.2.1")) }),
+		"through ::ffff:192.0.2.2": change(func(c *rib.Change) { // without onlink the kernel would look it up
+			c.Route = route("::/0", rib.Hop{Gateway: netip.MustParseAddr("::ffff:192.0.2.2"), Ifindex: 3, Encap: rib.ByMPLS(rib.LabelStack(16))})
+		}),
+		"through ::ffff:192.0.2.3": change(func(c *rib.Change) { // by ND
+			c.Route.Hops = []rib.Hop{{Gateway: netip.MustParseAddr("::ffff:192.0.2.3"), Ifindex: 3, OnLink: true, Encap: rib.ByMPLS(rib.LabelStack(16))}}
+		}),
+		"needs a gateway in each": change(func(c *rib.Change) { c.Route = route("::/0", via("fe80::1"), rib.Hop{Ifindex: 1}) }),
 	} {
 		b, err := appendChange([]byte{1}, &c, 7, 179, 1)
 		if err == nil || !strings.Contains(err.Error(), want) || len(b) != 1 {

@@ -50,9 +50,11 @@ func decodeEntry(m message) (e entry, ok bool, err error) {
 	e.forwards = family == unix.AF_BRIDGE
 	e.ifindex = int(int32(native.Uint32(m.body[4:])))
 	e.state, e.flags = native.Uint16(m.body[8:]), m.body[10]
-	a := attrs{b: m.body[sizeofNdmsg:]}
+	a, whole := attrs{b: m.body[sizeofNdmsg:]}, false
 	for typ, v, more := a.next(); more; typ, v, more = a.next() {
 		switch typ {
+		case unix.NDA_CACHEINFO:
+			whole = true // a VXLAN device says it of each (vxlan_fdb_info in drivers/net/vxlan/vxlan_core.c)
 		case unix.NDA_DST:
 			e.addr = attrAddr(v)
 		case unix.NDA_LLADDR:
@@ -72,8 +74,10 @@ func decodeEntry(m message) (e entry, ok bool, err error) {
 	if a.bad {
 		return e, false, errors.New("neighbour message is malformed")
 	}
-	// A bridge has forwarding entries of its own for its ports, which come without NTF_SELF.
-	return e, !e.forwards || e.flags&unix.NTF_SELF != 0, nil
+	// A bridge has forwarding entries of its own for its ports, which come without NTF_SELF. And before
+	// Linux 6.13 what the device has told of an entry that somebody wrote comes a second time, without
+	// where it leads (rtnl_fdb_notify in net/core/rtnetlink.c).
+	return e, !e.forwards || e.flags&unix.NTF_SELF != 0 && whole, nil
 }
 
 func (e *entry) permanent() bool { return e.state&unix.NUD_PERMANENT != 0 }

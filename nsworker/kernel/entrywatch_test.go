@@ -329,3 +329,22 @@ func TestEventsDuringAReading(t *testing.T) {
 		}
 	}
 }
+
+// TestSecondNoticeOfAnEntry: before Linux 6.13 the kernel tells of a forwarding entry that somebody
+// wrote once more, behind the device's own notice, and does not say where it leads.
+func TestSecondNoticeOfAnEntry(t *testing.T) {
+	body := make([]byte, sizeofNdmsg)
+	body[0], body[10] = unix.AF_BRIDGE, unix.NTF_SELF
+	native.PutUint32(body[4:], 7)
+	native.PutUint16(body[8:], unix.NUD_PERMANENT)
+	body = appendAttr(body, unix.NDA_LLADDR, []byte{2, 0, 0, 0, 2, 1})
+	for _, typ := range []uint16{unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH} {
+		if e, ok, err := decodeEntry(message{typ: typ, body: body}); ok || err != nil {
+			t.Errorf("%d: %+v, %v", typ, e, err)
+		}
+	}
+	whole := appendAttr(appendAttr(body, unix.NDA_DST, []byte{10, 255, 0, 2}), unix.NDA_CACHEINFO, make([]byte, 16))
+	if e, ok, err := decodeEntry(message{typ: unix.RTM_NEWNEIGH, body: whole}); !ok || err != nil || e.addr != netip.MustParseAddr("10.255.0.2") {
+		t.Errorf("%+v, %v, %v", e, ok, err)
+	}
+}

@@ -19,6 +19,7 @@ type Error struct {
 	Endpoint rib.Endpoint // of a change of an endpoint
 	Errno    syscall.Errno
 	Text     string // the kernel's own words, "" where it has none
+	encap    rib.EncapKind
 }
 
 func (e *Error) Error() string {
@@ -35,7 +36,29 @@ func (e *Error) Error() string {
 	if e.Text != "" {
 		s += fmt.Sprintf(" (%q)", e.Text)
 	}
+	if e.Errno == unix.EOPNOTSUPP {
+		s += lacking[e.encap]
+	}
 	return s
+}
+
+// lacking is what the kernel needs for an encapsulation that it says it has not.
+var lacking = map[rib.EncapKind]string{
+	rib.EncapMPLS: ": it has no MPLS; load its modules: modprobe -a mpls_router mpls_iptunnel",
+	rib.EncapSRv6: ": it is built without CONFIG_IPV6_SEG6_LWTUNNEL",
+}
+
+// encapOf is the kind of the first encapsulation in a change; 0: there is none.
+func encapOf(c *rib.Change) rib.EncapKind {
+	if isNexthop(c.Op) {
+		return c.Nexthop.Hop.Encap.Kind()
+	}
+	for i := range c.Route.Hops {
+		if kind := c.Route.Hops[i].Encap.Kind(); kind != 0 {
+			return kind
+		}
+	}
+	return 0
 }
 
 // Unwrap returns the Errno.
@@ -70,3 +93,14 @@ var (
 	errTruncated   = errors.New("a netlink message did not fit the buffer")
 	errStopped     = errors.New("the kernel host has stopped")
 )
+
+// isAbsent tells whether err says that a binding is not there.
+func isAbsent(err error) bool { return errors.Is(err, rib.ErrAbsent) }
+
+// discarding are the answers of the kernel to who asks for a route that discards packets
+// (fib_props in net/ipv4/fib_semantics.c, fib6_prop in net/ipv6/route.c).
+var discarding = map[syscall.Errno]rib.Kind{
+	unix.EINVAL:       rib.KindBlackhole,
+	unix.EHOSTUNREACH: rib.KindUnreachable,
+	unix.EACCES:       rib.KindProhibit,
+}

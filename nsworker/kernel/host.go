@@ -2,7 +2,6 @@ package kernel
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 
@@ -106,6 +105,9 @@ func (h *Host) Identify(file string) { h.claims.identify(file) }
 // this daemon waits for, and strangers.
 func (h *Host) Rivals() []rib.Rival { return h.claims.listRivals() }
 
+// Fixtures are for what is in the core's namespace beside routes, labels and SIDs.
+func (h *Host) Fixtures() Fixtures { return Fixtures{h.Namespaces} }
+
 // Await returns a channel that is signalled whenever b might be there, also at
 // once where it is, and a function that ends the watch. A signal may be false:
 // Open decides.
@@ -116,6 +118,3 @@ func (h *Host) Await(b rib.Binding) (<-chan struct{}, func(), error) {
 	}
 	return a.ready, a.stop, nil
 }
-
-// isAbsent tells whether err says that a binding is not there.
-func isAbsent(err error) bool { return errors.Is(err, rib.ErrAbsent) }

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"iter"
 	"sync"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -51,22 +52,19 @@ func (b *inbox) forgetShared() {
 	b.shared, b.beside = make(map[rib.Key]struct{}), nil
 }
 
-// learnShared notes which keys of a reading are shared.
-func (b *inbox) learnShared(routes []rib.Route) { b.learnSharedOf(0, routes) }
-
-// learnSharedOf is learnShared for another table than the Conn's; 0: for that.
-func (b *inbox) learnSharedOf(table uint32, routes []rib.Route) {
+// learnShared notes which keys of a reading of a table are shared; of table 0: of the Conn's own.
+func (b *inbox) learnShared(table uint32, routes iter.Seq[rib.Route]) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	shared := b.sharedOf(table)
 	metrics := make(map[uint32]struct{}) // of the routes before r with the same prefix
-	for i := range routes {
-		r := &routes[i]
+	var last rib.Route
+	for r := range routes {
 		legs := len(r.Hops) > 1 && r.Prefix.Addr().Is6()
 		// Both families come ordered by prefix, so that equal keys are
 		// neighbours, or nearly: only metrics stand between.
-		if i > 0 && routes[i-1].Prefix == r.Prefix {
-			metrics[routes[i-1].Metric] = struct{}{}
+		if last.Prefix == r.Prefix {
+			metrics[last.Metric] = struct{}{}
 			_, taken := metrics[r.Metric]
 			legs = legs || taken
 		} else {
@@ -75,6 +73,7 @@ func (b *inbox) learnSharedOf(table uint32, routes []rib.Route) {
 		if legs {
 			shared[r.Key()] = struct{}{}
 		}
+		last = r
 	}
 }
 

@@ -132,7 +132,7 @@ func TestSharedKeysAreFound(t *testing.T) {
 		routes = append(routes, r("10.4.0.0/16", uint32(i+1)))
 	}
 	c := fakeConn(fakeMonitor(t), rib.Binding{})
-	c.inbox.learnShared(routes)
+	c.inbox.learnShared(0, slices.Values(routes))
 	want := map[rib.Key]struct{}{routes[0].Key(): {}, routes[7].Key(): {}}
 	if d := cmp.Diff(want, c.inbox.shared, sameRoute); d != "" {
 		t.Error(d)

@@ -68,15 +68,21 @@ func lab(t testing.TB) string {
 		ip(t, ns, fmt.Sprintf("addr add %s dev %s0", []string{"192.0.2.1/24", "198.51.100.1/24"}[i], v))
 		ip(t, ns, fmt.Sprintf("addr add %s dev %s0 nodad", []string{"2001:db8::1/64", "2001:db8:1::1/64"}[i], v))
 	}
-	// The kernel says that a link has carrier some time after it has: a test that
-	// begins before would take that for its own doing.
+	carrier(t, ns, 4)
+	return ns
+}
+
+// carrier waits until so many links of a namespace are up. The kernel says that a link has carrier, and
+// sends packets by it, some time after it has: a test that begins before would take the one for its own
+// doing, and the first packet would be lost.
+func carrier(t testing.TB, ns string, links int) {
+	t.Helper()
 	deadline := time.Now().Add(soon)
-	for strings.Count(ip(t, ns, "-o link show"), "state UP") < 4 {
+	for strings.Count(ip(t, ns, "-o link show"), "state UP") < links {
 		if time.Now().After(deadline) {
 			t.Fatalf("the links of %s are not up:\n%s", ns, ip(t, ns, "-o link show"))
 		}
 	}
-	return ns
 }
 
 func run(t testing.TB, name string, args ...string) string {
@@ -188,9 +194,21 @@ func open(t testing.TB, h *Host, b rib.Binding) *Conn {
 	return c
 }
 
-func read(t testing.TB, c *Conn) rib.Table {
+// reading is a table with its routes as a slice.
+type reading struct {
+	rib.Table
+	Routes []rib.Route
+}
+
+func read(t testing.TB, c *Conn, beside ...uint32) reading {
 	t.Helper()
-	table, err := c.Read(t.Context())
+	table := readList(t, c, beside...)
+	return reading{table, slices.Collect(table.Routes.Values())}
+}
+
+func readList(t testing.TB, c *Conn, beside ...uint32) rib.Table {
+	t.Helper()
+	table, err := c.Read(t.Context(), beside...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,7 +304,7 @@ func signalled(t testing.TB, ch <-chan struct{}, what string) {
 }
 
 // ifindex returns the index of a link of a reading.
-func ifindex(t testing.TB, tb rib.Table, name string) int {
+func ifindex(t testing.TB, tb reading, name string) int {
 	t.Helper()
 	k, ok := tb.Links.ByName(name)
 	if !ok {

@@ -17,7 +17,7 @@ import (
 const ownNamespaceID = -1
 
 // linkInfo are the attributes of a link that say what kind of link it is, and those that only
-// a VXLAN device has a use for here.
+// VXLAN and VRF devices have a use for here.
 type linkInfo struct {
 	kind     string
 	data     []byte // of the kind

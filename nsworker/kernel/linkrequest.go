@@ -3,6 +3,8 @@ package kernel
 import (
 	"context"
 	"fmt"
+	"strings"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 
@@ -107,4 +109,17 @@ func numberOf(ctx context.Context, c *client, ns *namespace) (number int32, err 
 		return number, fmt.Errorf("ask for the number of %s: %w", rib.NetnsText(ns.name), err)
 	}
 	return number, nil
+}
+
+// linkNameFault is why an interface cannot be given a name and an alias; "": it can. In a name with
+// a % the kernel puts a number.
+func linkNameFault(name, alias string) string {
+	strange := func(r rune) bool { return !unicode.IsPrint(r) || strings.ContainsRune(" /:%", r) }
+	switch {
+	case name == "" || len(name) >= unix.IFNAMSIZ || name == "." || name == ".." || strings.ContainsFunc(name, strange):
+		return "that is no name of an interface"
+	case alias == "" || len(alias) > 255 || alias != printable(alias):
+		return "it has no alias by which it can be told apart"
+	}
+	return ""
 }

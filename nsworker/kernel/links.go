@@ -16,6 +16,7 @@ type linkState struct {
 	rib.Link                          // without Addrs
 	addresses map[netip.Prefix]uint32 // the flags that make an address unusable
 	vrf       bool
+	alias     string // of a VRF device
 }
 
 // linkCache are the interfaces of a namespace by index.
@@ -122,7 +123,9 @@ func decodeLink(body []byte) (k *linkState, whole bool, err error) {
 	if a.bad || k.Name == "" {
 		return nil, false, fmt.Errorf("interface message for index %d is malformed", k.Index)
 	}
-	k.VRFTable, k.vrf = info.vrfTable()
+	if k.VRFTable, k.vrf = info.vrfTable(); k.vrf {
+		k.alias = printable(attrString(info.alias))
+	}
 	k.VXLAN = info.vxlan(k.MTU)
 	return k, true, nil
 }

@@ -33,6 +33,10 @@ type monitor struct {
 	query *client // reads the links again after an overflow
 	dec   decoder
 
+	// What the VRFs of the namespace read together.
+	linksRead   *shared[linkCache]
+	objectsRead *shared[objectsRead]
+
 	mu          sync.Mutex // guards the rest
 	links       linkCache
 	nexthops    nexthops
@@ -48,6 +52,8 @@ func newMonitor(ns *namespace, ports *ports, log *slog.Logger) *monitor {
 		ns:          ns,
 		log:         log,
 		done:        make(chan struct{}),
+		linksRead:   newShared[linkCache](),
+		objectsRead: newShared[objectsRead](),
 		subscribers: newSubscribers(),
 		filter:      echoFilter{ports: ports},
 	}
@@ -179,6 +185,7 @@ func (m *monitor) event(msg message) error {
 
 // route hands a route event to the Conns of its table, except the Conn that caused it.
 func (m *monitor) route(msg message) error {
+	m.subscribers.entranceChanged(msg)
 	table := tableOf(msg.body)
 	conns, beside := m.subscribers.tables[table], m.subscribers.beside[table]
 	looking := m.subscribers.looking(table, msg.port)

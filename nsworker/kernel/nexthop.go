@@ -82,6 +82,7 @@ func decodeNexthop(body []byte) (uint32, nexthop, error) {
 	if flags&unix.RTNH_F_LINKDOWN != 0 {
 		n.hop.Dead = true // of an object the kernel does not say what ignore_routes_with_linkdown makes of that
 	}
+	var encap rawEncap
 	a := attrs{b: body[sizeofNhmsg:]}
 	for typ, v, ok := a.next(); ok; typ, v, ok = a.next() {
 		switch typ {
@@ -93,8 +94,8 @@ func decodeNexthop(body []byte) (uint32, nexthop, error) {
 			n.hop.Ifindex = int(attrU32(v))
 		case unix.NHA_GATEWAY:
 			n.hop.Gateway = attrAddr(v)
-		case unix.NHA_ENCAP_TYPE:
-			n.hop.Encap = attrEncap(v)
+		case unix.NHA_ENCAP, unix.NHA_ENCAP_TYPE:
+			encap.take(typ == unix.NHA_ENCAP_TYPE, v)
 		case unix.NHA_GROUP:
 			for ; len(v) >= sizeofNhmember; v = v[sizeofNhmember:] {
 				// weight is the value less one, weight_high its second byte (since 6.12).
@@ -103,6 +104,7 @@ func decodeNexthop(body []byte) (uint32, nexthop, error) {
 			}
 		}
 	}
+	n.hop.Encap = encap.read()
 	if a.bad || id == 0 {
 		return 0, nexthop{}, fmt.Errorf("nexthop message with the id %d is malformed", id)
 	}

@@ -53,10 +53,11 @@ func checkNexthop(c *rib.Change) error {
 		return refuse(fmt.Sprintf("%d members are more than a message holds", len(n.Members)))
 	case !n.Group() && n.Hop.Ifindex <= 0:
 		return refuse("it has no interface")
-	case n.Hop.Encap != (rib.Encap{}):
-		return refuse(fmt.Sprintf("there is no way here to write its encapsulation (%s)", n.Hop.Encap.Kind()))
-	case n.Hop.Gateway.Is4In6():
+	case n.Hop.Gateway.Is4In6() && !mappedMPLS(&n.Hop):
 		return refuse(fmt.Sprintf("the gateway %v is an IPv4 address in IPv6 form", n.Hop.Gateway))
+	}
+	if why := checkEncap(n.Hop.Encap); why != "" {
+		return refuse(why)
 	}
 	for _, m := range n.Members {
 		if m.ID == 0 || m.Weight == 0 || m.Weight > rib.MaxWeight {
@@ -86,7 +87,7 @@ func appendNexthop(b []byte, n *rib.Nexthop, protocol uint8) []byte {
 		if n.Hop.Gateway.IsValid() {
 			b = appendAttrAddr(b, unix.NHA_GATEWAY, n.Hop.Gateway)
 		}
-		return b
+		return appendEncap(b, unix.NHA_ENCAP_TYPE, unix.NHA_ENCAP, n.Hop.Encap)
 	}
 	list := len(b)
 	b = append(b, 0, 0, 0, 0)
@@ -113,4 +114,11 @@ func (n nexthops) own(protocol uint8) []rib.Nexthop {
 		own = append(own, out)
 	}
 	return own
+}
+
+// objectsRead are the nexthop objects of a namespace, and those of a protocol among them.
+type objectsRead struct {
+	all      nexthops
+	protocol uint8
+	own      []rib.Nexthop
 }

@@ -14,6 +14,7 @@ type subscribers struct {
 	ports     map[uint32]*Conn    // by the port of the socket that a Conn writes with
 	awaits    map[*await]struct{} // for a device
 	underlays map[*lookups]struct{}
+	entrances map[*entranceNews]struct{}
 }
 
 func newSubscribers() subscribers {
@@ -23,6 +24,7 @@ func newSubscribers() subscribers {
 		ports:     make(map[uint32]*Conn),
 		awaits:    make(map[*await]struct{}),
 		underlays: make(map[*lookups]struct{}),
+		entrances: make(map[*entranceNews]struct{}),
 	}
 }
 
@@ -68,6 +70,13 @@ func (s *subscribers) looking(table, port uint32) (list []*lookups) {
 		}
 	}
 	return list
+}
+
+// entranceChanged tells those who have labels and SIDs of a route message that is about one.
+func (s *subscribers) entranceChanged(msg message) {
+	for e := range s.entrances {
+		e.hear(msg)
+	}
 }
 
 // soleProtocol is the route protocol of all Conns. It is not ok where they have
@@ -117,6 +126,11 @@ func (s *subscribers) linksChanged(now linkCache, reason rib.ResyncReason, n new
 	for u := range s.underlays {
 		u.inbox.resync(reason, links)
 	}
+	for e := range s.entrances {
+		if n == changed {
+			e.signal() // the kernel may have taken routes out with a link
+		}
+	}
 	for a := range s.awaits {
 		if now.hasVRF(a.binding.Device) {
 			a.signal()
@@ -133,6 +147,9 @@ func (s *subscribers) broken(why error) {
 	}
 	for u := range s.underlays {
 		u.inbox.broken(why)
+	}
+	for e := range s.entrances {
+		e.signal()
 	}
 	for a := range s.awaits {
 		a.signal()

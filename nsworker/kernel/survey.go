@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"strings"
 
@@ -23,7 +24,7 @@ func (n *Namespaces) Survey(ctx context.Context, netns string, protocol uint8, s
 	defer ns.close()
 	sv := rib.Survey{
 		Dev: ns.id.dev, Inode: ns.id.inode,
-		Settings: make(map[string]string), Own: make(map[uint32]int), Guarded: make(map[uint32]rib.Guard),
+		Settings: make(map[string]string), Own: make(map[uint32]int), Guarded: make(map[uint32]rib.Guard), Looped: make(map[uint32][]netip.Prefix),
 	}
 	s, err := dialClient(ns, anyPort)
 	if err != nil {
@@ -36,6 +37,12 @@ func (n *Namespaces) Survey(ctx context.Context, netns string, protocol uint8, s
 	}
 	sv.Links = links.links()
 	if err := surveyRoutes(ctx, s, protocol, &sv); err != nil {
+		return rib.Survey{}, fmt.Errorf("look at %v: %w", ns, err)
+	}
+	if err := surveyLoopback(ctx, s, &sv); err != nil {
+		return rib.Survey{}, fmt.Errorf("look at %v: %w", ns, err)
+	}
+	if sv.TunnelSource, err = tunnelSource(n, netns); err != nil {
 		return rib.Survey{}, fmt.Errorf("look at %v: %w", ns, err)
 	}
 	err = n.InNetns(netns, func() error { return readSettings(sv.Settings, settings, sv.Links) })
@@ -127,28 +134,31 @@ func surveyRoutes(ctx context.Context, s *client, protocol uint8, sv *rib.Survey
 	return nil
 }
 
-// pickRoutes calls each with the routes of all tables that have a protocol and
-// a kind, 0 standing for any. begin is called before each reading.
-func pickRoutes(ctx context.Context, s *client, family, protocol byte, kind rib.Kind, begin func(), each func(uint32, rib.Route)) error {
-	request := make([]byte, unix.SizeofRtMsg)
-	request[0], request[5], request[7] = family, protocol, byte(kind)
-	var d decoder
-	err := complete(ctx, "routes", func() error {
-		begin()
-		return s.dump(ctx, unix.RTM_GETROUTE, request, func(m message) error {
-			if m.typ != unix.RTM_NEWROUTE {
-				return nil
+// surveyLoopback finds the routes out of the loopback interface, where it has addresses of its own
+// that such a route may announce. The kernel has none of its own for them but in the table of
+// local addresses.
+func surveyLoopback(ctx context.Context, s *client, sv *rib.Survey) error {
+	for _, k := range sv.Links {
+		if !k.Loopback || len(k.OwnAddrs()) == 0 {
+			continue
+		}
+		out := appendAttrU32(nil, unix.RTA_OIF, uint32(k.Index))
+		for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+			found := make(map[uint32][]netip.Prefix)
+			err := pickRoutes(ctx, s, family, 0, rib.KindUnicast, func() { clear(found) }, func(table uint32, r rib.Route) {
+				if len(r.Hops) == 1 && r.Hops[0].Ifindex == k.Index {
+					found[table] = append(found[table], r.Prefix)
+				}
+			}, out...)
+			if err != nil {
+				return err
 			}
-			var r rib.Route
-			head, err := d.routeInto(&r, m.body)
-			if err == nil && !head.other && head.family == family &&
-				(protocol == 0 || r.Protocol == protocol) && (kind == 0 || r.Kind == kind) {
-				each(head.table, r)
+			for table, list := range found {
+				sv.Looped[table] = append(sv.Looped[table], list...)
 			}
-			return err
-		})
-	})
-	return absentFamily(family, err)
+		}
+	}
+	return nil
 }
 
 // NumberOf is the kernel's number, in one namespace, of another: what rib.VXLAN.Underlay of a
@@ -195,4 +205,42 @@ func (n *Namespaces) VXLANDevices(ctx context.Context) (answer rib.Answer, err e
 		return rib.Unknown, fmt.Errorf("try a VXLAN device: %w", err)
 	}
 	return answer, nil
+}
+
+// CoreFeatures finds out what this kernel can do for MPLS and SRv6, in a namespace that is made
+// and thrown away. Where none may be made it stays unknown. The kernel loads its modules for it,
+// where it may.
+func (n *Namespaces) CoreFeatures(ctx context.Context) (f rib.CoreFeatures, err error) {
+	if n.own == nil {
+		return f, n.ownErr
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- elsewhere(n.own, func(s *client, failed error) (err error) {
+			if failed == nil { // else all of it stays unknown
+				err = tryCore(ctx, s, &f)
+			}
+			return err
+		})
+	}()
+	if err = <-done; err != nil {
+		return rib.CoreFeatures{}, fmt.Errorf("try MPLS and SRv6: %w", err)
+	}
+	return f, nil
+}
+
+// LabelInputs are the indexes of the interfaces of a namespace on which packets with labels are
+// taken in (net.mpls.conf.IF.input): who is behind one of them can send to every label.
+func (n *Namespaces) LabelInputs(ctx context.Context, netns string) ([]int, error) {
+	return labelInputs(ctx, n, netns)
+}
+
+// Reached says where packets for SIDs of a block lead that come in by each interface of a namespace, and
+// that go anywhere. protocol is the route protocol of our SIDs.
+func (n *Namespaces) Reached(ctx context.Context, netns string, protocol uint8, block netip.Prefix) (list []rib.SIDReached, err error) {
+	err = askIn(n, netns, fmt.Sprintf("find out who reaches %v", block), func(c *client) (err error) {
+		list, err = reached(ctx, c, protocol, block)
+		return err
+	})
+	return list, err
 }

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +18,11 @@ import (
 
 func TestSurveyOfANamespace(t *testing.T) {
 	ns := lab(t)
+	ip(t, ns, "addr add 198.51.100.53/32 dev lo")
+	ip(t, ns, "addr add 2001:db8:5::53/128 dev lo")
+	ip(t, ns, "link set lo up")
+	ip(t, ns, "route add 198.51.100.53/32 dev lo")
+	ip(t, ns, "-6 route add 2001:db8:6::/64 dev lo table 77")
 	run(t, "ip", "netns", "exec", ns, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.v0.rp_filter=2")
 	ip(t, ns, "route add 10.1.0.0/16 via 192.0.2.2 proto 179 metric 20")
 	ip(t, ns, "route add 10.2.0.0/16 via 192.0.2.2 proto 179 metric 20 table 77")
@@ -35,6 +42,10 @@ func TestSurveyOfANamespace(t *testing.T) {
 	if want := map[uint32]int{254: 1, 77: 3}; !maps.Equal(sv.Own, want) {
 		t.Errorf("our routes are %v, want %v", sv.Own, want)
 	}
+	// The kernel has IPv6 routes of its own out of lo, for ::1 and for each address there.
+	if v4, v6 := sv.Looped[254], sv.Looped[77]; !slices.Contains(v4, netip.MustParsePrefix("198.51.100.53/32")) || !slices.Equal(v6, prefixesOf("2001:db8:6::/64")) {
+		t.Errorf("out of lo lead %v", sv.Looped)
+	}
 	if want := map[uint32]rib.Guard{1001: {rib.IPv4: true}, 1002: {rib.IPv6: true}}; !maps.Equal(sv.Guarded, want) {
 		t.Errorf("guarded are %v, want %v", sv.Guarded, want)
 	}
@@ -53,6 +64,13 @@ func TestSurveyOfANamespace(t *testing.T) {
 	if _, err := startHost(t).Survey(t.Context(), "vr-not-there", rib.ProtoOwn, nil); !errors.Is(err, rib.ErrAbsent) {
 		t.Errorf("a namespace that is not there: %v", err)
 	}
+}
+
+func prefixesOf(list ...string) (out []netip.Prefix) {
+	for _, s := range list {
+		out = append(out, netip.MustParsePrefix(s))
+	}
+	return out
 }
 
 // everything is what a namespace holds, as `ip` shows it.

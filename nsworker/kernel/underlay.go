@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -51,6 +50,13 @@ func (h *Host) OpenUnderlay(ctx context.Context, netns string, sources ...netip.
 	}
 	h.paths.add(&o.bound)
 	return o, nil
+}
+
+// OpenEntrances opens the labels and SIDs of the namespace that a binding names. protocol is the
+// route protocol of our own. Where the namespace is not there, the error matches rib.ErrAbsent;
+// that it goes later is told to those who have its tables open.
+func (h *Host) OpenEntrances(ctx context.Context, core rib.Binding, protocol uint8) (*Entrances, error) {
+	return openEntrances(ctx, h.Namespaces, h.monitors, core.Netns, protocol)
 }
 
 func (o *Underlay) open() (err error) {
@@ -184,14 +190,6 @@ func (o *Underlay) source(to netip.Addr) netip.Addr {
 		break
 	}
 	return netip.Addr{}
-}
-
-// discarding are the answers of the kernel to who asks for a route that discards packets
-// (fib_props in net/ipv4/fib_semantics.c, fib6_prop in net/ipv6/route.c).
-var discarding = map[syscall.Errno]rib.Kind{
-	unix.EINVAL:       rib.KindBlackhole,
-	unix.EHOSTUNREACH: rib.KindUnreachable,
-	unix.EACCES:       rib.KindProhibit,
 }
 
 // noRouteError is that nothing leads to an address.

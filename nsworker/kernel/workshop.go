@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"unicode"
 
 	"golang.org/x/sys/unix"
 
@@ -21,16 +20,13 @@ type VXLANDevice struct {
 	rib.VXLAN
 }
 
-// check refuses what no device can be made of, and names that mean something to the kernel: in
-// one with a % it puts a number.
+// check refuses what no device can be made of.
 func (d *VXLANDevice) check() error {
 	refuse := func(why string) error { return fmt.Errorf("cannot make the VXLAN device %q: %s", d.Name, why) }
-	strange := func(r rune) bool { return !unicode.IsPrint(r) || strings.ContainsRune(" /:%", r) }
+	if why := linkNameFault(d.Name, d.Alias); why != "" {
+		return refuse(why)
+	}
 	switch {
-	case d.Name == "" || len(d.Name) >= unix.IFNAMSIZ || d.Name == "." || d.Name == ".." || strings.ContainsFunc(d.Name, strange):
-		return refuse("that is no name of an interface")
-	case d.Alias == "" || len(d.Alias) > 255 || d.Alias != printable(d.Alias):
-		return refuse("it has no alias by which it can be told apart")
 	case d.VNI == 0 || d.VNI > rib.MaxVNI:
 		return refuse(fmt.Sprintf("%d is no VNI", d.VNI))
 	case !d.Local.IsValid() || d.Local.Is4In6() || d.Local.IsUnspecified() || d.Local.IsMulticast():

@@ -6,7 +6,8 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// BadDevice is why nothing of a VRF can be carried by its VXLAN device.
+// BadDevice is why nothing of a VRF can be carried by its device: that of VXLAN, the second VRF device
+// of SRv6, or its end of the link to the core.
 type BadDevice struct {
 	Why      string // one short sentence
 	Confined string // the same for who may not know of the core; "": Why has nothing of it
@@ -42,10 +43,15 @@ func VXLANDevice(v rib.View, c *rib.Carriage, core Core) (rib.Link, *BadDevice) 
 	return link, badDevice(c, &link.VXLAN, fault)
 }
 
-// Takes tells whether the device by which a VRF's packets are carried is there, as it has to be.
-func Takes(v rib.View, c *rib.Carriage) bool {
-	_, fault := c.DeviceFault(v.Links, v.Member)
-	return fault == rib.NoDeviceFault
+// noDevice is that a device is not there, or not yet.
+func noDevice(name string, managed bool) *BadDevice {
+	if managed {
+		return &BadDevice{Why: fmt.Sprintf("the VRF has no device %s, which is being made", name), Waits: true}
+	}
+	return &BadDevice{
+		Why:      fmt.Sprintf("the VRF has no device %s; make it, or write manage_links = true in [netlink]", name),
+		Confined: "the VRF has no device " + name,
+	}
 }
 
 // badDevice is what is wrong with a VRF's device, in words.
@@ -55,13 +61,7 @@ func badDevice(c *rib.Carriage, x *rib.VXLAN, fault rib.DeviceFault) *BadDevice 
 	}
 	switch fault {
 	case rib.DeviceMissing:
-		if c.Managed {
-			return &BadDevice{Why: fmt.Sprintf("the VRF has no device %s, which is being made", c.Device), Waits: true}
-		}
-		return &BadDevice{
-			Why:      fmt.Sprintf("the VRF has no device %s; make it, or write manage_links = true in [netlink]", c.Device),
-			Confined: "the VRF has no device " + c.Device,
-		}
+		return noDevice(c.Device, c.Managed)
 	case rib.DeviceElsewhere:
 		return bad(" does not belong to this VRF")
 	case rib.DeviceNotVXLAN:

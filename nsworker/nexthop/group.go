@@ -160,10 +160,10 @@ func (s *Sets) Separate() Changed {
 
 // drop is told that a set has no users any more.
 func (o *Objects) drop(set *Set) {
-	for _, id := range set.wants {
+	for _, id := range slices.Concat(set.wants, set.spare) {
 		o.unwant(id)
 	}
-	set.wants = nil
+	set.wants, set.spare = nil, nil
 	if set.Group != 0 {
 		o.leave(set)
 	}

@@ -27,13 +27,15 @@ type Objects struct {
 	groups  map[string]uint32                 // ids of groups by the key of the set that claimed them
 	sharing map[uint32]Changed                // the sets whose routes hang on a group
 	singles map[string]uint32                 // ids of single objects by their hop
-	refs    map[uint32]int                    // routes in the table, by the group they hang on
-	bare    map[uint32]time.Time              // when the last route of a group went
-	litter  bool                              // something may be unused since tidy looked last
-	tidy    ledger.Alarm                      // when what is unused is deleted
-	buf     []byte
-	clock   *ledger.Contention // of what another program does
-	now     func() time.Time
+	// standing are those that nobody has claimed, with an encapsulation, as standsFor has it.
+	standing map[string]uint32
+	refs     map[uint32]int       // routes in the table, by the group they hang on
+	bare     map[uint32]time.Time // when the last route of a group went
+	litter   bool                 // something may be unused since tidy looked last
+	tidy     ledger.Alarm         // when what is unused is deleted
+	buf      []byte
+	clock    *ledger.Contention // of what another program does
+	now      func() time.Time
 }
 
 // object is an entry of the ledger.
@@ -143,8 +145,8 @@ const DissolveFrom = 1000
 
 // demand has the ledger want what a set resolves to.
 func (o *Objects) demand(set *Set) {
-	had := set.wants
-	set.wants = nil
+	had := slices.Concat(set.wants, set.spare)
+	set.wants, set.spare = nil, nil
 	set.Contested = false
 	if set.active && set.Group != 0 && !set.inline && o.On {
 		o.want(set)
@@ -168,17 +170,36 @@ func (o *Objects) want(set *Set) {
 	for _, h := range set.Hops {
 		id := o.single(h, set.ipv6)
 		group.Members = append(group.Members, rib.NexthopMember{ID: id, Weight: max(h.Weight, 1)})
-		o.wantOne(set, singleOf(h, set.ipv6, id))
+		o.wantOne(singleOf(h, set.ipv6, id))
+		set.wants = append(set.wants, id)
 	}
-	o.wantOne(set, group)
+	o.wantOne(group)
+	set.wants = append(set.wants, group.ID)
+	wantBackup(o, set)
 	set.Contested = o.contested(set)
 }
 
-func (o *Objects) wantOne(set *Set, n rib.Nexthop) {
+// wantBackup has what a set's backup leads to another PE by, so that it takes over in one message. In
+// the core a PE is lost without its link, and each (PE, label) has an object of its own.
+func wantBackup(o *Objects, set *Set) {
+	if set.Backup == nil {
+		return
+	}
+	for _, h := range set.Backup.Hops {
+		if h.Encap == (rib.Encap{}) || slices.ContainsFunc(set.Hops, h.SameWay) {
+			continue
+		}
+		if id := o.single(h, set.ipv6); id != 0 {
+			o.wantOne(singleOf(h, set.ipv6, id))
+			set.spare = append(set.spare, id)
+		}
+	}
+}
+
+func (o *Objects) wantOne(n rib.Nexthop) {
 	e := o.begin(n.ID)
 	e.Note.users++
 	e.Note.goes = false
-	set.wants = append(set.wants, n.ID)
 	if e.Want == nil || !(rules{}).Same(e.Want, &n) {
 		e.Want = &n
 	}
@@ -242,6 +263,9 @@ func (o *Objects) single(h rib.Hop, ipv6 bool) uint32 {
 // otherwise returns the id of a single object that fits n and stands where n would be without
 // RTNH_F_ONLINK, or with it: an earlier version may have thought otherwise of that. 0: none does.
 func (o *Objects) otherwise(n rib.Nexthop, fits func(rib.Nexthop) bool) uint32 {
+	if id := stood(o, n); id != 0 {
+		return id
+	}
 	n.Hop.OnLink = !n.Hop.OnLink
 	o.buf = appendHop(o.buf[:0], n.Hop, n.IPv6)
 	for try := range uint32(idTries) {

@@ -37,6 +37,9 @@ type Resolver struct {
 	// Refused are hops that the kernel takes for none, whatever leads to them: a broadcast
 	// address, say (fib_check_nh). The list is replaced, not changed.
 	Refused []rib.Hop
+	// Lacking are the encapsulations that the kernel has not, each with its words. The map is
+	// replaced, not changed.
+	Lacking map[rib.EncapKind]string
 }
 
 // reach is how hops are reached: over a link with carrier, or only over others. The kernel
@@ -56,6 +59,16 @@ func (r *Resolver) reach(hops []rib.Hop) rib.Reach {
 // refuses tells whether the kernel takes a hop for none.
 func (r *Resolver) refuses(h rib.Hop) bool {
 	return slices.ContainsFunc(r.Refused, h.Equal)
+}
+
+// lacks says what the kernel lacks for hops; nil: nothing that is known.
+func (r *Resolver) lacks(hops []rib.Hop) error {
+	for _, h := range hops {
+		if why, is := r.Lacking[h.Encap.Kind()]; is {
+			return fmt.Errorf("%s", why)
+		}
+	}
+	return nil
 }
 
 // carries tells whether the link of a hop has carrier.
@@ -105,7 +118,7 @@ func mergeHops(to, hops []rib.Hop) []rib.Hop {
 // table of this VRF, or in that of the VRF that leaks it.
 func (r *Resolver) Lead(m Member, ipv6 bool) rib.Lead {
 	if m.Source == "" && m.carried() {
-		return r.overCore(r.View, &r.Carriage, m)
+		return r.overCore(&View{View: r.View, Binding: rib.Binding{Netns: r.Netns}, Carriage: r.Carriage}, m, ipv6)
 	}
 	if m.Source == "" {
 		l := m.in(r.View, r.Netns)
@@ -124,7 +137,7 @@ func (r *Resolver) Lead(m Member, ipv6 bool) rib.Lead {
 	var l rib.Lead
 	switch {
 	case m.carried():
-		l = r.overCore(from.View, &from.Carriage, m)
+		l = r.overCore(&from, m, ipv6)
 	case !m.Originated:
 		l = leaked(from, m)
 	case m.Link == "":

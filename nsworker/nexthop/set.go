@@ -50,6 +50,7 @@ type Set struct {
 	active  bool     // a route is to have it: its objects are wanted
 	inline  bool     // no object can be had: routes carry the hops themselves
 	wants   []uint32 // the objects that it needs
+	spare   []uint32 // those that its backup would need
 }
 
 // appendKey appends what makes the nexthops of two sets different, in whichever order they
@@ -68,7 +69,9 @@ func appendKey(b []byte, f rib.Family, members []Member) []byte {
 
 // normal puts the parts of a want into an order of their own.
 func (w *Want) normal() {
-	sort.Sort((*byWay)(w))
+	if len(w.Ways) > 1 {
+		sort.Sort(&byWay{Ways: w.Ways, Weights: w.Weights}) // w itself would be allocated for each caller
+	}
 	slices.SortFunc(w.Sent, netip.Addr.Compare)
 	w.Sent = slices.Compact(w.Sent)
 	slices.SortFunc(w.BackupSent, netip.Addr.Compare)

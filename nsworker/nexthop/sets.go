@@ -159,6 +159,7 @@ func (s *Sets) again(sets Changed) Changed {
 			s.resolveSet(set)
 		}
 	}
+	moved(s, was)
 	changed := make(Changed)
 	for set, old := range was {
 		s.carry(set, 0)
@@ -190,7 +191,7 @@ func (s *Sets) Resolutions() int { return s.tracker.resolved }
 
 // TryObjects has sets hang on nexthop objects again of which one was refused.
 func (s *Sets) TryObjects() {
-	s.Resolver.Refused = nil
+	s.Resolver.Refused, s.Resolver.Lacking = nil, nil
 	s.Endpoints.Try()
 	for set := range s.All() {
 		set.inline = false
@@ -265,6 +266,26 @@ func (s *Sets) Refuse(id uint32) Changed {
 	})
 	maps.Copy(changed, s.Without(id))
 	return changed
+}
+
+// Lacks takes in that the kernel has no encapsulation of a kind, and why: until TryObjects what goes
+// by it leads nowhere, and other paths are chosen. Routes that carried their nexthops themselves
+// would be refused one by one, and for each the kernel runs a program that looks for the module
+// (lwtunnel_valid_encap_type in net/core/lwtunnel.c).
+func (s *Sets) Lacks(kind rib.EncapKind, why error) Changed {
+	if _, known := s.Resolver.Lacking[kind]; known {
+		return nil
+	}
+	lacking := map[rib.EncapKind]string{kind: why.Error()}
+	maps.Copy(lacking, s.Resolver.Lacking)
+	s.Resolver.Lacking = lacking
+	return s.some(func(yield func(*Way) bool) {
+		for _, way := range s.all {
+			if slices.ContainsFunc(way.Hops, func(h rib.Hop) bool { return h.Encap.Kind() == kind }) && !yield(way) {
+				return
+			}
+		}
+	})
 }
 
 // Changed are sets of which the outcome changed: their routes are to be looked at again.

@@ -20,7 +20,8 @@ type Member struct {
 	// Originated says of a leak that no route is: that VRF announces it by its configuration.
 	Originated bool
 	Link       string // a leak from another namespace: the interface that leads there
-	// Encap is what packets are put into for the PE at Addr, which is looked up in the core.
+	// Encap is what packets are put into for the PE at Addr, which is looked up in the core, or its
+	// SID is; of MPLS the labels that are the path's own.
 	// Cannot is why the VRF's encapsulation serves not for what the PE sent, as one short
 	// sentence.
 	Encap  rib.Encap
@@ -311,10 +312,21 @@ func (w *Ways) gone(sent []netip.Addr) bool {
 // reached by one.
 func (m *Member) carried() bool { return m.Encap != (rib.Encap{}) || m.Cannot != "" }
 
+// target is what is looked up in the core: of SRv6 the SID, to which the kernel sends the packets.
+func (m *Member) target() netip.Addr {
+	if sid := m.Encap.Tunnel().SID; sid.IsValid() {
+		return sid
+	}
+	return m.Addr
+}
+
+// Carried tells whether a way is to another PE, by an encapsulation or by none that serves.
+func (w *Way) Carried() bool { return w.carried() }
+
 // watch says that a way of the worker's own wants to know of its PE, or does no more.
 func (w *Ways) watch(way *Way, by int) {
 	if w.endpoints != nil && w.Resolver.Core != nil && way.carried() {
-		w.Resolver.Core.Watch(way.Addr, by)
+		w.Resolver.Core.Watch(way.target(), by)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 func (o *Objects) Load(t rib.Table, protocol uint8, trusted bool) {
 	o.ledger.Trusted = trusted
 	clear(o.strange)
+	o.standing = make(map[string]uint32)
 	o.contest.ForgetHeld()
 	there := o.ours(t, protocol)
 	for id, e := range o.ledger.All {
@@ -38,6 +39,9 @@ func (o *Objects) Load(t rib.Table, protocol uint8, trusted bool) {
 				o.contest.Hold(id, struct{}{})
 			}
 			o.ledger.Put(e, &n)
+			if key, is := standsFor(&n); is && o.claimed[id] == "" {
+				o.standing[key] = id
+			}
 		}
 		for id, e := range o.ledger.All {
 			if id&baseMask == base {
@@ -77,8 +81,8 @@ func (o *Objects) ours(t rib.Table, protocol uint8) map[uint32]rib.Nexthop {
 // usedBy returns the ids of the groups that own routes hang on, and of their members.
 func usedBy(t rib.Table, protocol uint8) map[uint32]struct{} {
 	used := make(map[uint32]struct{})
-	for i := range t.Routes {
-		if r := &t.Routes[i]; r.NexthopID != 0 && r.Protocol == protocol {
+	for i := range t.Routes.Len() {
+		if _, r := t.Routes.Shape(i); r.NexthopID != 0 && r.Protocol == protocol {
 			used[r.NexthopID] = struct{}{}
 		}
 	}

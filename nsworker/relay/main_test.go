@@ -40,6 +40,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "bring the loopback up: %v: %s\n", err, out)
 		os.Exit(1)
 	}
+	if err := lab.Waiting(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 

@@ -200,7 +200,7 @@ func (p *peer) session(ctx context.Context, c *net.TCPConn, accepted bool) time.
 	if err != nil {
 		c.Close()
 		if ctx.Err() == nil {
-			p.fail(p.idle(), &reason{"no session with " + p.n.String() + ": " + err.Error(), err})
+			p.turnedAway(&reason{"no session with " + p.n.String() + ": " + err.Error(), err})
 		}
 		return 0
 	}

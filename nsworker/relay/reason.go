@@ -16,27 +16,9 @@ func dialError(n neighbor, err error) error {
 }
 
 func dialWords(n neighbor, err error) string {
-	switch {
-	case errors.Is(err, unix.ETIMEDOUT) && n.Password != "":
-		return "the connection timed out; is the password the same on both sides?"
-	case errors.Is(err, unix.ETIMEDOUT) && n.TTLSecurity != 0:
-		return "the connection timed out; is the peer up, and does it have TTL security too?"
-	case errors.Is(err, unix.ETIMEDOUT):
-		return "the connection timed out; is the peer up, and does it want a password?"
-	case errors.Is(err, unix.ECONNREFUSED):
-		return fmt.Sprintf("it refuses connections on port %d; does BGP run there, and does it expect us as %v?", n.port(), n.Local)
-	case errors.Is(err, unix.ECONNRESET):
-		return fmt.Sprintf("it reset the connection; does it expect us as %v?", n.Local)
-	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH):
-		return "there is no way to it; look at the routes and links in that namespace"
-	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return fmt.Sprintf("our address %v is on no interface there; add it, or change local-address", n.Local)
-	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
-		return fmt.Sprintf("an interface that it needs is not there: %v", err)
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return fmt.Sprintf("%v; run with CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE and CAP_SYS_ADMIN", err)
-	}
-	return err.Error()
+	return rib.Dialing{
+		Port: n.port(), Local: n.Local, Password: n.Password != "", TTLSecurity: n.TTLSecurity != 0, Where: "in that namespace",
+	}.Failure(err)
 }
 
 // listenError says why we do not listen.
@@ -49,6 +31,14 @@ func listenError(netns string, k listenKey, err error) error {
 		words = fmt.Sprintf("%v; run with CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE and CAP_SYS_ADMIN", err)
 	}
 	return &reason{fmt.Sprintf("cannot listen on %v port %d in %s: %s", k.local, k.port, rib.NetnsText(netns), words), err}
+}
+
+// ourAddress is what the peer has to know us by.
+func ourAddress(n neighbor) string {
+	if n.Local.IsValid() {
+		return "the address " + n.Local.String()
+	}
+	return "our address on that link"
 }
 
 // endWords says why a connection ended: copying from src ended with err.

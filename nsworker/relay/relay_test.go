@@ -233,6 +233,20 @@ func TestAServerThatRefusesIsAskedAgain(t *testing.T) {
 	echoes(t, peer, "127.1.0.1") // the same connection
 }
 
+// TestAPeerThatDoesNotWait: one that has a session with another router of our address, say.
+func TestAPeerThatDoesNotWait(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, run)
+	c := newTenant(l, "a")
+	s := startServer(t)
+	s.setRefuse("127.1.0.1", true)
+	r := startRelay(t, s.addr)
+	at := listen(t, c.theirs, "10.0.0.2:179", nil)
+	r.set(c.neighbor("127.1.0.1"))
+	accept(t, at).Close()
+	r.waitError("127.1.0.1", "no session with 10.0.0.2 in netns "+c.ours.Name+": it closed the connection before there was a session; has it us as a neighbour, by our AS and the address 10.0.0.1?")
+}
+
 func TestPassword(t *testing.T) {
 	t.Parallel()
 	for name, family := range map[string]struct {

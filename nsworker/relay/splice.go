@@ -61,7 +61,7 @@ func knock(ctx context.Context, r *Relay, n neighbor, peer *net.TCPConn) (*net.T
 			return nil, ctx.Err()
 		}
 		if !alive(peer) {
-			return nil, fmt.Errorf("the peer closed the connection before the BGP server took it: %w", err)
+			return nil, &reason{fmt.Sprintf("it closed the connection before there was a session; has it us as a neighbour, by our AS and %s?", ourAddress(n)), err}
 		}
 		again := time.NewTimer(delay)
 		select {
@@ -100,7 +100,7 @@ func dialServer(ctx context.Context, r *Relay, n neighbor) (*net.TCPConn, error)
 	server := c.(*net.TCPConn)
 	if err := greeted(ctx, server); err != nil {
 		server.Close() // the error that counts is the first
-		return nil, fmt.Errorf("the BGP server does not take neighbour %v: it is idle, shut down or not configured there: %w", n.Alias, err)
+		return nil, &reason{"BGP takes no connection of it: it waits after a failure, or another client of the API took it out or disabled it", err}
 	}
 	return server, nil
 }

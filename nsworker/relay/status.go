@@ -37,6 +37,11 @@ type Status struct {
 	// Error is why there is no session, in plain words, or why the last one
 	// ended. "" with a connection that is well.
 	Error string
+	// ErrorAt is when Error was found.
+	ErrorAt time.Time
+	// Met says that the peer was reached: Error is about what came of the connection, of which
+	// the BGP server may know more.
+	Met bool
 	// ListenError is why we cannot listen; dialling goes on. "": we listen.
 	ListenError string
 }
@@ -125,8 +130,19 @@ func (e *entry) fail(state State, err error) {
 	}
 	e.enter(state)
 	e.s.Accepted = false
-	e.s.Error = err.Error()
+	e.s.Error, e.s.ErrorAt, e.s.Met = err.Error(), time.Now(), false
 	e.warn(err)
+}
+
+// turnedAway notes that the BGP server did not take the connection with the peer. It knows
+// why, and says so.
+func (e *entry) turnedAway(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.enter(e.idle())
+	e.s.Accepted = false
+	e.s.Error, e.s.ErrorAt, e.s.Met = err.Error(), time.Now(), e.gone == ""
+	e.log.Debug(err.Error())
 }
 
 // listenFail notes whether we can listen.
@@ -161,7 +177,7 @@ func (e *entry) connected(accepted bool) {
 	if accepted {
 		opened = "the peer"
 	}
-	e.log.Info("connected a neighbour with the BGP server", "opened_by", opened)
+	e.log.Debug("connected a neighbour with the BGP server", "opened_by", opened)
 }
 
 // hold notes the connection with the peer; nil: there is none any more.
@@ -198,10 +214,11 @@ func (e *entry) linkChanged(l *rib.LinkFate, after func(end func())) (back bool)
 func (e *entry) ended(why string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.cut != "" {
+	met := e.cut == ""
+	if !met {
 		why, e.cut = e.cut, ""
 	}
 	e.enter(e.idle())
-	e.s.Accepted, e.s.Error = false, why
-	e.log.Info("a neighbour's connection has ended", "reason", why)
+	e.s.Accepted, e.s.Error, e.s.ErrorAt, e.s.Met = false, why, time.Now(), met
+	e.log.Debug("a neighbour's connection has ended", "reason", why)
 }

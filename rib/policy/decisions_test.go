@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"testing"
@@ -120,7 +121,7 @@ func TestPoliciesInImport(t *testing.T) {
 		if !tc.want(in, out) {
 			t.Errorf("%s: %+v, %d", tc.name, in, out)
 		}
-		if set, is := rib.ImportSet(x, v, nil)[prefix]; is != (out == rib.Accepted) || is && !set.Announcement.Equal(&in.Announcement) {
+		if set, is := maps.Collect(rib.ImportSet(x, v, nil))[prefix]; is != (out == rib.Accepted) || is && !set.Announcement.Equal(&in.Announcement) {
 			t.Errorf("%s: of all routes %+v, and of this one %+v", tc.name, set, in)
 		}
 		if again, _ := rib.DecideImport(x, v, prefix, nil, new(rib.Trace)); !again.Announcement.Equal(&in.Announcement) {

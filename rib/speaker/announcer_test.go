@@ -3,6 +3,8 @@ package speaker
 import (
 	"context"
 	"net/netip"
+	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -59,6 +61,50 @@ func TestReannounce(t *testing.T) {
 	a.Keep(redAnd[:1])
 	if got := a.Announced("red"); len(got) != 0 {
 		t.Errorf("a VRF that has gone announces %v", got)
+	}
+}
+
+// slow is a server that has made a change and answers only when it may.
+type slow struct {
+	table
+	made    chan struct{} // one for each change
+	answers chan struct{}
+}
+
+func (s slow) Inject(vrf string, changes []rib.AnnounceChange) error {
+	err := s.table.Inject(vrf, changes)
+	s.made <- struct{}{}
+	<-s.answers
+	return err
+}
+
+// TestRepeatMeanwhile: what is on its way when all of a VRF is sent again was made as it was to be
+// before, and is sent again too.
+func TestRepeatMeanwhile(t *testing.T) {
+	t.Parallel()
+	server := slow{make(table), make(chan struct{}, 4), make(chan struct{}, 4)}
+	a := NewAnnouncer(server, NewFeeds(redAnd))
+	var both sync.WaitGroup
+	both.Go(func() {
+		if err := a.Announce(t.Context(), "red", []rib.AnnounceChange{change("10.1.0.0/16", 1)}); err != nil {
+			t.Error(err)
+		}
+	})
+	<-server.made
+	both.Go(func() {
+		if err := a.Repeat(t.Context(), "red"); err != nil {
+			t.Error(err)
+		}
+	})
+	for range 10_000 { // it has every chance to look too early
+		runtime.Gosched()
+	}
+	close(server.answers)
+	both.Wait()
+	select {
+	case <-server.made:
+	default:
+		t.Error("it was not sent again")
 	}
 }
 

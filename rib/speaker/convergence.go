@@ -108,7 +108,7 @@ func awaited(vrfs []VRF, rules map[string][]rib.LeakRule, neighbours []Neighbour
 				continue
 			}
 			for _, v := range vrfs {
-				if f.VPN || f.EVPN && v.Carried != nil || f.plain() && meet(from.ExportRTs, v.ImportRTs) {
+				if f.VPN || f.EVPN && v.ByEVPN() || f.plain() && meet(from.ExportRTs, v.ImportRTs) {
 					add(v.Name, marker)
 				}
 			}

@@ -14,8 +14,8 @@ import (
 // and the mirrors of them. A feed is the same one as long as its VRF is configured.
 type Feeds struct {
 	mu      sync.Mutex
-	feeds   map[string]*rib.Feed // guarded by mu; of VRFs and of mirrors
-	mirrors map[string]string    // guarded by mu, never modified: see Mirror
+	feeds   map[string]*rib.Feed  // guarded by mu; of VRFs and of mirrors
+	mirrors map[string]rib.Mirror // guarded by mu, never modified: see Mirror
 }
 
 // NewFeeds makes a feed for the global table and for each VRF.
@@ -52,7 +52,7 @@ func (f *Feeds) Keep(vrfs []VRF) Gone {
 	defer f.mu.Unlock()
 	var gone Gone
 	for name, feed := range f.feeds {
-		if _, kept := FindVRF(vrfs, name); !kept && name != Default && f.mirrors[name] == "" {
+		if _, kept := FindVRF(vrfs, name); !kept && name != Default && f.mirrors[name] == (rib.Mirror{}) {
 			gone = append(gone, feed)
 			delete(f.feeds, name)
 		}
@@ -115,20 +115,25 @@ func (f *Feeds) AfterRepair(end func()) {
 
 // Mirror makes feeds with the paths of another VRF's feed, for a second reader of its
 // routes: mirrors has the VRF by the name of the feed, which is no VRF's. The mirrors
-// of an earlier call that are not in it go. A mirror of a VRF that is not configured is
+// of an earlier call that are not in it go, and those that are to have others of the VRF's paths
+// are made anew. A mirror of a VRF that is not configured is
 // empty. A new one is filled by the next Intake, which is due where changed is true.
-func (f *Feeds) Mirror(mirrors map[string]string) (gone Gone, changed bool) {
+func (f *Feeds) Mirror(mirrors map[string]rib.Mirror) (gone Gone, changed bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	changed = !maps.Equal(f.mirrors, mirrors)
-	for name := range f.mirrors {
-		if _, stays := mirrors[name]; !stays {
+	for name, was := range f.mirrors {
+		if is, stays := mirrors[name]; !stays || is.Carried != was.Carried {
 			gone = append(gone, f.feeds[name])
 			delete(f.feeds, name)
 		}
 	}
-	for name := range mirrors {
-		if f.feeds[name] == nil {
+	for name, of := range mirrors {
+		switch {
+		case f.feeds[name] != nil:
+		case of.Carried:
+			f.feeds[name] = rib.NewCarriedFeed()
+		default:
 			f.feeds[name] = rib.NewFeed()
 		}
 	}
@@ -143,7 +148,7 @@ func (f *Feeds) ByVRF() map[string][]*rib.Feed {
 	all := make(map[string][]*rib.Feed, len(f.feeds))
 	for name, feed := range f.feeds {
 		if of, mirror := f.mirrors[name]; mirror {
-			all[of] = append(all[of], feed)
+			all[of.VRF] = append(all[of.VRF], feed)
 		} else {
 			all[name] = append(all[name], feed)
 		}

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // TestFeeds: a feed is the same one as long as its VRF is there, and a mirror says what
@@ -12,10 +14,10 @@ func TestFeeds(t *testing.T) {
 	t.Parallel()
 	feeds := NewFeeds(redAnd)
 	red := feedOf(t, feeds, "red")
-	if _, changed := feeds.Mirror(map[string]string{"red/1002": "red", "default/300": Default}); !changed {
+	if _, changed := feeds.Mirror(map[string]rib.Mirror{"red/1002": {VRF: "red"}, "default/300": {VRF: Default}}); !changed {
 		t.Error("new mirrors are no change")
 	}
-	if gone, changed := feeds.Mirror(map[string]string{"red/1002": "red", "default/300": Default}); changed || len(gone) != 0 {
+	if gone, changed := feeds.Mirror(map[string]rib.Mirror{"red/1002": {VRF: "red"}, "default/300": {VRF: Default}}); changed || len(gone) != 0 {
 		t.Error("the same mirrors are a change")
 	}
 	in := NewIntake(redAnd, nil, nil, feeds, NewMarkers(), nil)

@@ -18,8 +18,9 @@ type Tables interface {
 	// Paths calls yield with all paths of each destination of a family, the best first,
 	// or of some destinations; nil: of all. A destination that the server does not have
 	// is left out. The paths are judged by the policies of the configuration that is foreseen;
-	// again says that the server has others now.
-	Paths(ctx context.Context, of Family, some []Destination, yield func(d Destination, paths []rib.Path, again bool)) error
+	// again says that the server has others now. Where others alone are asked for, a destination
+	// that has those of now may be left out.
+	Paths(ctx context.Context, of Family, some []Destination, others bool, yield func(d Destination, paths []rib.Path, again bool)) error
 }
 
 // Foresight works out which paths each VRF would have under another configuration.
@@ -29,6 +30,7 @@ type Foresight struct {
 	// prefixes they may let in is not counted.
 	OldRules, NextRules map[string][]rib.LeakRule
 	Anew                map[string]bool     // VRFs that go, or are made anew: their announcements with them
+	Retargeted          map[string]bool     // VRFs that have other route targets, and stay
 	Goes                func(rib.Path) bool // whether a path goes, with its neighbour; nil: none does
 	Rejudged            bool                // paths may be judged otherwise: see Tables
 	RPKI                *rib.RPKI           // what the policies of rules are told
@@ -46,11 +48,11 @@ func (f *Foresight) Paths(ctx context.Context, announcing Announcing) (map[strin
 	for _, paths := range w.out {
 		fresh = fresh || paths.feed == nil
 	}
-	whole := fresh || len(f.Anew) > 0 || f.Goes != nil || f.Rejudged
-	if !whole && len(announcing) == 0 {
+	stirred := fresh || len(f.Anew)+len(f.Retargeted) > 0 || f.Goes != nil || len(announcing) > 0
+	if !stirred && !f.Rejudged {
 		return w.out, nil
 	}
-	if err := w.read(ctx, whole); err != nil {
+	if err := w.read(ctx, fresh || len(f.Anew)+len(f.Retargeted) > 0 || f.Goes != nil || f.Rejudged, !stirred); err != nil {
 		return nil, err
 	}
 	w.announceNew()
@@ -107,7 +109,7 @@ func (f *Foresight) sameRules(name string) bool {
 }
 
 func (f *Foresight) start(name string, keeps bool) *Paths {
-	p := &Paths{edits: make(map[netip.Prefix][]rib.Path)}
+	p := &Paths{edits: rib.NewFeed()}
 	if keeps {
 		p.feed, _ = f.Feeds.Feed(name) // none: it is gone meanwhile
 	}
@@ -115,15 +117,15 @@ func (f *Foresight) start(name string, keeps bool) *Paths {
 }
 
 // read looks at destinations of the server's tables: all of them, or those whose
-// announcement changes.
-func (w *outlook) read(ctx context.Context, whole bool) error {
+// announcement changes; and at others than now alone, or at all.
+func (w *outlook) read(ctx context.Context, whole, others bool) error {
 	for _, family := range allFamilies {
 		parts := [][]Destination{nil} // everything
 		if !whole {
 			parts = w.changing(family)
 		}
 		for _, some := range parts {
-			if err := w.Tables.Paths(ctx, family, some, w.destination); err != nil {
+			if err := w.Tables.Paths(ctx, family, some, others, w.destination); err != nil {
 				return fmt.Errorf("read BGP's tables: %w", err)
 			}
 		}
@@ -164,7 +166,7 @@ func (w *outlook) destination(d Destination, known []rib.Path, touched bool) {
 		case w.goes(path), changes && path.Attrs.Imported:
 			touched = true
 			continue
-		case w.Anew[path.Attrs.Source]:
+		case w.Anew[path.Attrs.Source], w.Retargeted[path.Attrs.Source]:
 			touched = true
 			moved, stays := w.remade(path)
 			if !stays {
@@ -218,7 +220,7 @@ func (w *outlook) give(d Destination, paths []rib.Path, touched bool) {
 
 // goneBy leaves of the paths that a rule lets into a VRF those that the VRF which they are from goes
 // by: those that it goes by now, or else the best of them. What its worker would make of another
-// policy is not known before.
+// policy Chose says afterwards.
 func (w *outlook) goneBy(into string, paths []rib.Path) []rib.Path {
 	byRule := func(p rib.Path) bool { return p.Attrs.ByRule }
 	at := slices.IndexFunc(paths, byRule)
@@ -269,7 +271,7 @@ func (w *outlook) lead(into string, p rib.Path) (rib.Path, bool) {
 func (w *outlook) remade(path rib.Path) (rib.Path, bool) {
 	name := path.Attrs.Source
 	v, stays := w.vrfs[name]
-	if !stays || !path.Attrs.Peer.IsValid() && !path.Attrs.Imported {
+	if !stays || w.Anew[name] && !path.Attrs.Peer.IsValid() && !path.Attrs.Imported {
 		return rib.Path{}, false
 	}
 	old, _ := FindVRF(w.Old, name)

@@ -2,6 +2,7 @@ package speaker
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -13,7 +14,7 @@ import (
 // known are a server's tables.
 type known map[Destination][]rib.Path
 
-func (k known) Paths(_ context.Context, of Family, some []Destination, yield func(Destination, []rib.Path, bool)) error {
+func (k known) Paths(_ context.Context, of Family, some []Destination, _ bool, yield func(Destination, []rib.Path, bool)) error {
 	if some == nil {
 		some = slices.Collect(maps.Keys(k))
 	}
@@ -28,7 +29,7 @@ func (k known) Paths(_ context.Context, of Family, some []Destination, yield fun
 // unread are tables that must not be read.
 type unread struct{ t *testing.T }
 
-func (u unread) Paths(context.Context, Family, []Destination, func(Destination, []rib.Path, bool)) error {
+func (u unread) Paths(context.Context, Family, []Destination, bool, func(Destination, []rib.Path, bool)) error {
 	u.t.Error("the tables are read")
 	return nil
 }
@@ -135,5 +136,45 @@ func TestForesightOfAllPaths(t *testing.T) {
 		if !maps.Equal(counts(got, one), tc.want) {
 			t.Errorf("%s: %v, want %v", name, counts(got, one), tc.want)
 		}
+	}
+}
+
+// TestChose: what a VRF would choose comes into those that would leak it, as far as the limit lets
+// it, and what stays as it is changes nothing.
+func TestChose(t *testing.T) {
+	t.Parallel()
+	rules := map[string][]rib.LeakRule{"red": {{From: Default, MaxPrefixes: 1}}}
+	feeds := NewFeeds(redAnd)
+	in := NewIntake(redAnd, rules, nil, feeds, NewMarkers(), nil)
+	in.Sync()
+	for _, prefix := range []netip.Prefix{one, two} {
+		take(in, Destination{Prefix: prefix}, globalPath(prefix))
+	}
+	says(t, in, feeds, Default, one)
+	f := Foresight{Old: redAnd, Next: redAnd, OldRules: rules, NextRules: rules, Feeds: feeds, Tables: unread{t}}
+	all, err := f.Paths(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chose := func(want string, prefix netip.Prefix, paths ...rib.Path) {
+		t.Helper()
+		var into []string
+		f.Chose(all, Default, []rib.Choice{{Prefix: prefix, Paths: paths}}, func(v string) { into = append(into, v) })
+		got := fmt.Sprint(into, len(all["red"].Lookup(one)), len(all["red"].Lookup(two)))
+		if got != want {
+			t.Errorf("after the choice of %v by %d paths: %s, want %s", prefix, len(paths), got, want)
+		}
+	}
+	chose("[] 1 0", one, globalPath(one))
+	chose("[] 1 0", two, globalPath(two)) // beyond the limit
+	chose("[red] 0 0", one)
+	chose("[red] 0 1", two, globalPath(two))
+	chose("[] 0 1", one, globalPath(one))
+	other := globalPath(two)
+	other.Attrs.MED = 9
+	chose("[red] 0 1", two, other)
+	chose("[] 0 1", two, other)
+	if anew := f.Sources(all); len(anew) != 1 || anew[Default] {
+		t.Errorf("sources %v", anew)
 	}
 }

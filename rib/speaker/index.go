@@ -84,6 +84,8 @@ type index struct {
 	at     placements
 	places map[placement]*placement // interned: there are few of them
 	buf    []rib.Path               // the argument of Feed.Set, which copies it
+	turned []turned                 // see pour
+	read   bool                     // all that the server has is in at
 	// left is told of a VRF into which the best path leads no more; nil: nobody.
 	left func(vrf string)
 }
@@ -176,11 +178,11 @@ func (x *index) fillAll() {
 
 // lead gives the paths of a destination to the feeds that get them, and takes them from those
 // that had some: to those of now by route targets, and what is leaked.
-func (x *index) lead(d Destination, paths []candidate, now *Importers, leaked []leaked, best *Importers) {
+func (x *index) lead(d Destination, paths []candidate, now *Importers, incoming []leaked, best *Importers) {
 	all := now
-	if len(leaked) > 0 {
+	if len(incoming) > 0 {
 		list := slices.Clone(now.list)
-		for _, l := range leaked {
+		for _, l := range incoming {
 			list = append(list, l.to)
 		}
 		all = x.intern(list)
@@ -195,12 +197,11 @@ func (x *index) lead(d Destination, paths []candidate, now *Importers, leaked []
 			}
 		}
 	}
-	for _, m := range all.list {
+	slices.SortStableFunc(incoming, func(a, b leaked) int { return cmp.Compare(a.to.id, b.to.id) })
+	for _, m := range all.list { // which has the same order
 		some := x.pathsOf(paths, &m)
-		for _, l := range leaked {
-			if l.to.id == m.id {
-				some = append(some, l.paths...)
-			}
+		for ; len(incoming) > 0 && incoming[0].to.id == m.id; incoming = incoming[1:] {
+			some = append(some, incoming[0].paths...)
 		}
 		set(m.feed, d, some)
 		x.buf = some
@@ -224,7 +225,8 @@ func (x *index) fill(l *leak) {
 		if !is {
 			return
 		}
-		x.give(l, d, paths)
+		x.pour(l, d, paths)
+		x.poured(d)
 	}
 }
 

@@ -167,7 +167,7 @@ func (in *Intake) Sync() bool {
 	if in.synced {
 		return false
 	}
-	in.synced = true
+	in.synced, in.index.read = true, true
 	if in.replaces {
 		in.sweep()
 	}

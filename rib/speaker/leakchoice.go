@@ -17,7 +17,7 @@ func (x *index) chose(s *source, c *rib.Choice) {
 		some = some || len(p.room) > 0
 	}
 	switch {
-	case !some && x.at.of(d) == nil && !s.holds(d): // an index that has yet to read it may hold some
+	case !some && x.at.of(d) == nil && (x.read || !s.holds(d)): // an index that has yet to read it may hold some
 		s.forget(d)
 		return // nobody has anything of it
 	case some && !s.has(own):
@@ -32,6 +32,7 @@ func (x *index) chose(s *source, c *rib.Choice) {
 			}
 		}
 	}
+	x.poured(d)
 }
 
 // own are the chosen paths that are the VRF's own.
@@ -111,27 +112,51 @@ func (x *index) let(s *source, l *leak, d Destination, passed []rib.Path) {
 			x.leaks.room = append(x.leaks.room, l)
 		}
 	}
-	x.give(l, d, paths)
+	x.pour(l, d, paths)
 }
 
-// give makes paths all that a leak's feeds have of a destination by it.
-func (x *index) give(l *leak, d Destination, paths []rib.Path) {
-	var best *Importers
-	var list []importer
-	if old := x.at.of(d); old != nil {
-		best = old.best
-		list = slices.DeleteFunc(slices.Clone(old.all.list), func(m importer) bool {
-			return slices.ContainsFunc(l.to, func(o importer) bool { return o.id == m.id })
-		})
-	}
+// pour makes paths all that a leak's feeds have of a destination by it. Where that leads is noted by
+// poured, once for all leaks of the destination: to how many VRFs it leads, each of them costs the same.
+func (x *index) pour(l *leak, d Destination, paths []rib.Path) {
 	for _, m := range l.to {
 		now := append(l.others(m.feed, d), paths...)
 		set(m.feed, d, now)
-		if len(now) > 0 {
-			list = append(list, m)
+		x.turned = append(x.turned, turned{m, len(now) > 0})
+	}
+}
+
+// turned is a feed that may have come to have paths of the destination in hand, or have none.
+type turned struct {
+	importer
+	has bool
+}
+
+// poured notes where a destination leads after pour.
+func (x *index) poured(d Destination) {
+	if len(x.turned) == 0 {
+		return
+	}
+	slices.SortStableFunc(x.turned, func(a, b turned) int { return cmp.Compare(a.id, b.id) })
+	var best *Importers
+	var before []importer
+	if old := x.at.of(d); old != nil {
+		best, before = old.best, old.all.list
+	}
+	list := make([]importer, 0, len(before)+len(x.turned))
+	for i, m := range x.turned {
+		for len(before) > 0 && before[0].id <= m.id {
+			if before[0].id < m.id {
+				list = append(list, before[0])
+			}
+			before = before[1:]
+		}
+		if last := i == len(x.turned)-1 || x.turned[i+1].id != m.id; last && m.has {
+			list = append(list, m.importer)
 		}
 	}
-	x.note(d, x.intern(list), best)
+	x.note(d, x.intern(append(list, before...)), best)
+	clear(x.turned)
+	x.turned = x.turned[:0]
 }
 
 // others are what a feed has of a destination by route targets.

@@ -149,7 +149,10 @@ func TestForesightOfALimit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		list := got["red"].WithPaths()
+		var list []netip.Prefix
+		for prefix := range got["red"].All {
+			list = append(list, prefix)
+		}
 		slices.SortFunc(list, netip.Prefix.Compare)
 		if fmt.Sprint(list) != want {
 			t.Errorf("with %d, %v would be in, want %s", most, list, want)

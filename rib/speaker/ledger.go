@@ -125,7 +125,11 @@ func (l *Ledger) Resume() []rib.AnnounceChange {
 }
 
 // prefixes are the announced prefixes among some; nil: all.
+//
+// Changes that are on their way are waited for: BGP has them already, as they were to be then.
 func (l *Ledger) prefixes(some map[netip.Prefix]bool) []netip.Prefix {
+	l.order.Lock()
+	defer l.order.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var list []netip.Prefix

@@ -21,8 +21,20 @@ type Session struct {
 	// Reason is why there is no session, where that is known; of a neighbour that is
 	// Pending, for which event it waits.
 	Reason  string
-	Stopped bool // somebody wants it so: the configuration, or another client
-	Origin  Origin
+	Stopped bool // somebody wants it so: the configuration, another client, or a limit of prefixes
+	// Explained is when the last session ended, or did not begin, by a NOTIFICATION or by a rule
+	// of ours, of which Reason is BGP's own word; zero: Reason may be that a connection broke.
+	Explained time.Time
+	// Disabled says that a client of the API keeps the neighbour down.
+	Disabled    bool
+	Draining    bool // graceful shutdown is under way (RFC 8326)
+	Origin      Origin
+	Down        time.Time // since when there is no session
+	Established int       // how often one has come up
+	Local       netip.Addr
+	Families    []string // of the session that is up
+	Traffic     rib.Traffic
+	Heard, Said rib.Notification // the last ones
 	// Removed counts the parts that were taken out of the neighbour's messages, by reason.
 	// It is nobody's to change.
 	Removed map[string]uint64
@@ -41,6 +53,10 @@ const (
 // Deleted is the State of a neighbour of the configuration that another client of the
 // API took out.
 const Deleted = "deleted"
+
+// AliasWord stands in the Reason of a neighbour that is Disabled for its address, where BGP has
+// it by an alias.
+const AliasWord = "ADDRESS"
 
 // Pending is the State of a neighbour that waits for its interface, or for somebody
 // to be heard on it: BGP does not have it meanwhile.

@@ -14,9 +14,17 @@ type VRF struct {
 	Name                 string
 	RD                   rib.RD
 	ImportRTs, ExportRTs []rib.RT
-	// Carried is how what goes out of it is carried; nil: as VPN routes. It is nobody's to change.
+	// Carried is how what goes out of it is carried; nil: as VPN routes that nothing here delivers.
+	// It is nobody's to change.
 	Carried *rib.Carried
 }
+
+// ByEVPN tells whether what goes out of it is told by EVPN, and not as VPN routes.
+func (v *VRF) ByEVPN() bool { return v.Carried != nil && v.Carried.ByEVPN() }
+
+// ByLabel tells whether what goes out of it is VPN routes that lead packets over the core, by MPLS
+// or SRv6.
+func (v *VRF) ByLabel() bool { return v.Carried != nil && !v.Carried.ByEVPN() }
 
 // FindVRF returns the VRF called name.
 func FindVRF(vrfs []VRF, name string) (VRF, bool) {

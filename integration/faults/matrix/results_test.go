@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/vrfredist/vrfredist/integration/vm/need"
 )
 
 func read(t *testing.T, lines ...string) *results {
@@ -47,6 +49,30 @@ func TestVerdicts(t *testing.T) {
 	}
 	if n := strings.Count(table, "\n"); n != 2+len(matrix) {
 		t.Errorf("the table has %d lines for %d rows", n, len(matrix))
+	}
+}
+
+// TestWhatLacksSRv6RunsElsewhere: of a test that skips for want of it, what it does in the other
+// machine counts; skipped there too, it has not run.
+func TestWhatLacksSRv6RunsElsewhere(t *testing.T) {
+	first := []string{
+		`{"Action":"pass","Test":"TestFault56Label"}`,
+		output("TestFault56SID", need.NoSRv6+": another has it"), `{"Action":"skip","Test":"TestFault56SID"}`,
+	}
+	for again, want := range map[string]string{"pass": "kept", "skip": "**not run**", "fail": "**failed**"} {
+		r := read(t, first...)
+		if !r.lacking["TestFault56SID"] || len(r.lacking) != 1 {
+			t.Errorf("lacking: %v", r.lacking)
+		}
+		if err := r.read(strings.NewReader(output("TestFault56SID", need.NoSRv6) + "\n" + `{"Action":"` + again + `","Test":"TestFault56SID"}`)); err != nil {
+			t.Fatal(err)
+		}
+		if verdict, _ := r.rows[56].verdict(); verdict != want {
+			t.Errorf("%s: %s", again, verdict)
+		}
+		if (len(r.lacking) == 0) != (again != "skip") {
+			t.Errorf("%s: %v", again, r.lacking)
+		}
 	}
 }
 

@@ -57,6 +57,6 @@ var matrix = []row{
 	{53, "the best path's link is down, its nexthop unreachable, refused by the kernel, behind a blackhole", "another neighbour's path forwards: one message, 10 ms, whatever the number; peers are not told to send here"},
 	{54, "a VRF removed with several local paths of one prefix, leaked", "nothing left, in BGP, in the other VRF, in the kernel"},
 	{55, "the kernel refuses or loses a route of a VRF that advertises `installed`", "peers hear the withdrawal within 1 s"},
-	{56, "a tenant's packets with another tenant's VNI", "dropped; the tenant's own are never another's"},
-	{57, "SIGKILL of a PE under 10 pings/s, 15 s away, by VXLAN", "none lost, same VNI and MAC address, nothing written that stands"},
+	{56, "a tenant's packets with another tenant's VNI or label, or to its SID", "dropped; the tenant's own are never another's"},
+	{57, "SIGKILL of a PE under 10 pings/s, 15 s away, by VXLAN, MPLS and SRv6", "none lost, same VNI, MAC address, label and SID, nothing written that stands"},
 }

@@ -46,6 +46,7 @@ func edgeVRF(name string, i int) string {
 // FRR, with zebra, is the other provider edge: two VRFs on each side, with the
 // same prefixes.
 func TestProviderEdge(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	rtr, pe := l.Namespace("rtr"), l.Namespace("pe")
 	l.Subnet(rtr, "eth0", pe, "eth0", "10.0.0.1/24", "2001:db8::1/64")

@@ -104,6 +104,7 @@ func (n *tenants) waitRoutes(intoRed, intoBlue []string) {
 // examples/devices, as it lies there: sessions in VRF devices, one opened by
 // this side and one by the customer, leaks both ways, and packets over them.
 func TestDevicesExample(t *testing.T) {
+	t.Parallel()
 	n := newTenants(t)
 	lab.Equal(t, "tcp_l3mdev_accept before", "0", n.rtr.SysctlValue("ipv4.tcp_l3mdev_accept"))
 	file, err := filepath.Abs("../../../examples/devices/vrfredist.toml")
@@ -142,7 +143,7 @@ func TestDevicesExample(t *testing.T) {
 		imported := d.RouteStates("import", "--vrf", c.name)
 		var announced []string
 		for _, r := range imported {
-			if r.State == "installed" {
+			if r.State == "announced" {
 				announced = append(announced, r.Prefix)
 			}
 		}

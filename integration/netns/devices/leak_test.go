@@ -58,6 +58,7 @@ func leakTenant(c *customer, from, more string) string {
 // packets both ways, and to the router's own addresses in the other VRF; what the one's policy
 // rejects neither has, and what it has no more goes from the other.
 func TestLeakRulesBetweenDevices(t *testing.T) {
+	t.Parallel()
 	n := newTenants(t)
 	config := func(rejected string) string {
 		return fmt.Sprintf(leakConfig, rejected) + leakTenant(n.red, "blue", "    policy = \"of-red\"\n") + leakTenant(n.blue, "red", "")

@@ -198,6 +198,7 @@ func (f *fleet) only(ns *lab.Namespace, routes int) {
 // The life of a VRF device, and of an interface in it. A second VRF stands
 // beside it, in the same namespace, and notices nothing.
 func TestDeviceLife(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t)
 	red, blue := f.add(f.rtr, "red"), f.add(f.rtr, "blue")
 	f.rtr.Batch(append([]string{"link add blue type vrf table 1002", "link set blue up"}, blue.lan("blue")...)...)
@@ -267,6 +268,7 @@ func TestDeviceLife(t *testing.T) {
 // Ten VRFs in each of three namespaces, all with the same nexthop and one prefix
 // in common, under one daemon.
 func TestThirtyDevices(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t)
 	spaces := []*lab.Namespace{f.rtr, f.Namespace("second"), f.Namespace("third")}
 	table := map[*member]int{}

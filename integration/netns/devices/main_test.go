@@ -13,7 +13,12 @@ import (
 var run = &lab.Run{Protocol: 179}
 
 func TestMain(m *testing.M) {
-	lab.Exit("integration/netns/devices", func() (int, error) { return program.Play(m) })
+	lab.Exit("integration/netns/devices", func() (int, error) {
+		if err := lab.Waiting(); err != nil {
+			return 0, err
+		}
+		return program.Play(m)
+	})
 }
 
 // program is built where a test can run.

@@ -80,6 +80,7 @@ const sessionConfig = `
 // comes from inside a VRF only with a setting of the kernel, which the daemon
 // asks for, or sets where it may.
 func TestSessionsInDevices(t *testing.T) {
+	t.Parallel()
 	n := newTenants(t)
 	far := &tenants{Lab: n.Lab, rtr: n.Namespace("far")}
 	inner := far.customer("red", "inner", 1, 1000)

@@ -11,6 +11,7 @@ import (
 // The watch must bite: it says of each route which VRF device had the table when
 // it was written.
 func TestWatchKnowsDevices(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	n := l.Namespace("watched")
 	n.VRF("red", 70000)

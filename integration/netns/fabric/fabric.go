@@ -1,20 +1,24 @@
 // Package fabric builds a core of many machines for tests and benchmarks: provider edges around
 // two route reflectors and one router, each with the same tenants, all of them network namespaces.
-// Whoever builds one says how the daemons' binary comes about: it is the lab's.
+// Tenants are carried by VXLAN, MPLS or SRv6, each by one of them. Whoever builds a fabric says how
+// the daemons' binary comes about: it is the lab's.
 package fabric
 
 import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
+	"github.com/vrfredist/vrfredist/integration/netns/edge"
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
 
-// Fabric is the network. Every tenant has a namespace at every PE, and its addresses on lo:
+// Fabric is the network. Every tenant has a namespace at every PE, and its addresses on lo there, or by
+// another encapsulation than VXLAN on a host's:
 //
 //	PE n          core 10.0.n.1 (the router has .2), lo 10.255.0.n, which is its VTEP
 //	reflector r   core 10.1.r.1 (the router has .2), lo 10.255.1.r
@@ -25,6 +29,7 @@ type Fabric struct {
 	Router     *lab.Namespace
 	Reflectors []*Reflector
 	PEs        []*PE
+	Carried    []edge.By // how each tenant is, by number
 }
 
 // Reflector is FRR's bgpd as a route reflector of EVPN.
@@ -39,27 +44,38 @@ type PE struct {
 	N       int
 	Core    *lab.Namespace
 	Tenants []*lab.Namespace // by number
+	Hosts   []*lab.Namespace // where the tenants' addresses are: the tenants themselves by VXLAN
 	Daemon  *lab.Daemon      // nil before Start
 }
 
 // AS is that of all sessions.
 const AS = 65000
 
-// New builds a fabric without any daemon, and with its reflectors at work.
+// New builds a fabric without any daemon, and with its reflectors at work; its tenants are carried by
+// VXLAN.
 func New(l *lab.Lab, pes, tenants int) *Fabric {
 	l.T.Helper()
-	f := &Fabric{Lab: l, Router: l.Namespace("p")}
-	f.Router.Sysctl("ipv4.ip_forward", "1")
+	return Mixed(l, pes, slices.Repeat([]edge.By{edge.VXLAN}, tenants)...)
+}
+
+// Mixed is New with tenants that are carried as it says.
+func Mixed(l *lab.Lab, pes int, carried ...edge.By) *Fabric {
+	l.T.Helper()
+	f := &Fabric{Lab: l, Router: l.Namespace("p"), Carried: carried}
+	edge.Forwards(f.Router)
 	for r := 1; r <= 2; r++ {
-		core := f.join(fmt.Sprintf("rr%d", r), fmt.Sprintf("10.1.%d", r), ReflectorAddr(r))
-		f.Reflectors = append(f.Reflectors, &Reflector{FRR: core.FRR(Reflects(ReflectorAddr(r))), Core: core, N: r})
+		core := f.join(machine{role: fmt.Sprintf("rr%d", r), four: fmt.Sprintf("10.1.%d", r), addr: ReflectorAddr(r), six: fmt.Sprintf("fd00:c1:%d:", r), addr6: reflectorAddr6(r)})
+		f.Reflectors = append(f.Reflectors, &Reflector{FRR: core.FRR(f.reflects(r)), Core: core, N: r})
 	}
 	for n := 1; n <= pes; n++ {
-		pe := &PE{N: n, Core: f.join(fmt.Sprintf("pe%d", n), fmt.Sprintf("10.0.%d", n), VTEP(n))}
-		for t := range tenants {
-			pe.Tenants = append(pe.Tenants, f.tenant(pe, t, pes))
+		core := f.join(machine{role: fmt.Sprintf("pe%d", n), four: fmt.Sprintf("10.0.%d", n), addr: VTEP(n), six: fmt.Sprintf("fd00:c0:%d:", n), addr6: edge.Loopback6(n)})
+		f.PEs = append(f.PEs, &PE{N: n, Core: core})
+	}
+	underlay(f)
+	for _, pe := range f.PEs {
+		for t := range carried {
+			f.tenant(pe, t)
 		}
-		f.PEs = append(f.PEs, pe)
 	}
 	return f
 }
@@ -70,33 +86,54 @@ func VTEP(n int) string { return fmt.Sprintf("10.255.0.%d", n) }
 // ReflectorAddr is the address of a reflector in the core.
 func ReflectorAddr(r int) string { return fmt.Sprintf("10.255.1.%d", r) }
 
+// machine is one of the core: the network parts of its link to the router, and its addresses on lo.
+type machine struct{ role, four, addr, six, addr6 string }
+
 // join makes a machine of the core, with a link to the router.
-func (f *Fabric) join(role, subnet, addr string) *lab.Namespace {
+func (f *Fabric) join(m machine) *lab.Namespace {
 	f.T.Helper()
-	core := f.Namespace(role)
-	core.Sysctl("ipv4.ip_forward", "1")
-	f.Link(core, "core", f.Router, role)
-	core.Batch("addr add "+subnet+".1/24 dev core", "addr add "+addr+"/32 dev lo",
-		"route add 10.255.0.0/16 via "+subnet+".2 src "+addr)
-	f.Router.Batch("addr add "+subnet+".2/24 dev "+role, "route add "+addr+"/32 via "+subnet+".1")
+	core := f.Namespace(m.role)
+	edge.Forwards(core)
+	f.Link(core, "core", f.Router, m.role)
+	core.Address("core", m.four+".1/24")
+	core.Address("lo", m.addr+"/32")
+	f.Router.Address(m.role, m.four+".2/24")
+	core.Batch("route add 10.255.0.0/16 via " + m.four + ".2 src " + m.addr)
+	f.Router.Batch("route add " + m.addr + "/32 via " + m.four + ".1")
+	if vpn(f) {
+		core.Address("core", m.six+":1/64")
+		core.Address("lo", m.addr6+"/128")
+		f.Router.Address(m.role, m.six+":2/64")
+		core.Batch("route add fd00::/16 via " + m.six + ":2 src " + m.addr6)
+		f.Router.Batch("route add " + m.addr6 + " via " + m.six + ":1")
+	}
 	return core
 }
 
 // tenant gives a PE a tenant.
-func (f *Fabric) tenant(pe *PE, t, pes int) *lab.Namespace {
+func (f *Fabric) tenant(pe *PE, t int) {
 	f.T.Helper()
 	ns := f.Namespace(fmt.Sprintf("%s-%d", Tenant(t), pe.N))
-	ns.Sysctl("ipv4.ip_forward", "1")
-	ns.Sysctl("ipv6.conf.all.forwarding", "1")
-	var lines []string
+	edge.Forwards(ns)
+	host := ns
+	if f.Carried[t] != edge.VXLAN {
+		host = linked(f, pe, t, ns)
+	}
+	for _, addr := range f.addresses(pe, t) {
+		host.Address("lo", addr)
+	}
+	pe.Tenants, pe.Hosts = append(pe.Tenants, ns), append(pe.Hosts, host)
+}
+
+// addresses are a tenant's at a PE, as prefixes.
+func (f *Fabric) addresses(pe *PE, t int) (list []string) {
 	for _, six := range []bool{false, true} {
-		lines = append(lines, "addr add "+hostRoute(Shared(pe.N, six))+" dev lo")
-		if Home(t, pes) == pe.N {
-			lines = append(lines, "addr add "+hostRoute(Unique(t, six))+" dev lo")
+		list = append(list, hostRoute(Shared(pe.N, six)))
+		if f.Home(t) == pe.N {
+			list = append(list, hostRoute(Unique(t, six)))
 		}
 	}
-	ns.Batch(lines...)
-	return ns
+	return list
 }
 
 // Tenant is the name of a tenant's VRF.
@@ -106,7 +143,7 @@ func Tenant(t int) string { return fmt.Sprintf("t%d", t) }
 func VNI(t int) int { return 1000 + t }
 
 // Home is the PE at which a tenant has what nobody else has.
-func Home(t, pes int) int { return t%pes + 1 }
+func (f *Fabric) Home(t int) int { return t%len(f.PEs) + 1 }
 
 // Shared is the address that each tenant has at a PE.
 func Shared(n int, six bool) string {
@@ -149,9 +186,6 @@ func (f *Fabric) Launch(args ...string) {
 	}
 }
 
-// PEOf is the PE with a number.
-func (f *Fabric) PEOf(n int) *PE { return f.PEs[n-1] }
-
 // Wants are the addresses that a tenant at a PE reaches at the others, while these PEs are there.
 func (f *Fabric) Wants(pe *PE, t int, there []*PE) (addrs []string) {
 	for _, six := range []bool{false, true} {
@@ -160,7 +194,7 @@ func (f *Fabric) Wants(pe *PE, t int, there []*PE) (addrs []string) {
 				continue
 			}
 			addrs = append(addrs, Shared(other.N, six))
-			if Home(t, len(f.PEs)) == other.N {
+			if f.Home(t) == other.N {
 				addrs = append(addrs, Unique(t, six))
 			}
 		}

@@ -25,7 +25,7 @@ func (f *Fabric) pings(t int, there []*PE) (list []ping) {
 
 // send sends one ping in a tenant.
 func (p *ping) send(t int) error {
-	err := p.from.Tenants[t].Ping(Shared(p.from.N, p.six), p.to)
+	err := p.from.Hosts[t].Ping(Shared(p.from.N, p.six), p.to)
 	p.answered = err == nil
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vrfredist/vrfredist/integration/netns/edge"
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
 
@@ -15,8 +16,8 @@ func TestForwarding(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t)
 	n.start()
-	for name := range vnis {
-		here, there := n.ours.tenants[name], n.frr.tenants[name]
+	for name := range edge.Numbers {
+		here, there := n.ours.Tenants[name], n.frr.Tenants[name]
 		n.counted(here, there)
 		n.counted(there, here)
 	}
@@ -33,24 +34,24 @@ func TestForwarding(t *testing.T) {
 
 // counted sends packets from one PE's host of a tenant to the other's, and asserts that they are
 // on the wire as they should be, and arrive at no other tenant.
-func (n *network) counted(from, to *tenant) {
+func (n *network) counted(from, to *edge.Tenant) {
 	n.T.Helper()
 	const packets = 20
-	other := to.pe.tenants[others[to.name]]
-	mine, theirs, wire := to.received(), other.received(), n.wire.Seen()[from.carried(to)]
+	other := to.PE.Tenants[edge.Other(to.Name)]
+	mine, theirs, wire := to.Received(), other.Received(), n.wire.Seen()[from.Carried(to)]
 	for i := range packets {
-		if err := from.host.Ping("", host(to.pe.n, i%2 == 1)); err != nil {
+		if err := from.Host.Ping("", edge.Host(to.PE.N, i%2 == 1)); err != nil {
 			n.T.Fatal(err)
 		}
 	}
-	if got := to.received() - mine; got < packets {
-		n.T.Errorf("%d of %d packets of %s came to PE %d", got, packets, to.name, to.pe.n)
+	if got := to.Received() - mine; got < packets {
+		n.T.Errorf("%d of %d packets of %s came to PE %d", got, packets, to.Name, to.PE.N)
 	}
-	if got := other.received() - theirs; got != 0 {
-		n.T.Errorf("%d packets of %s came to %s at PE %d", got, to.name, other.name, to.pe.n)
+	if got := other.Received() - theirs; got != 0 {
+		n.T.Errorf("%d packets of %s came to %s at PE %d", got, to.Name, other.Name, to.PE.N)
 	}
-	lab.WaitFor(n.T, fmt.Sprintf("%+v on the wire", from.carried(to)), lab.Patience, func() string {
-		if got := n.wire.Seen()[from.carried(to)] - wire; got < packets {
+	lab.WaitFor(n.T, fmt.Sprintf("%+v on the wire", from.Carried(to)), lab.Patience, func() string {
+		if got := n.wire.Seen()[from.Carried(to)] - wire; got < packets {
 			return fmt.Sprint(got)
 		}
 		return ""

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vrfredist/vrfredist/integration/netns/edge"
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
 
@@ -19,21 +20,21 @@ func TestCrash(t *testing.T) {
 	n := newNetwork(t)
 	n.start()
 	macs, pulse, marks := map[string]string{}, n.Pulse(), map[string]int{}
-	for name, here := range n.ours.tenants {
-		macs[name] = here.mac()
+	for name, here := range n.ours.Tenants {
+		macs[name] = here.MAC()
 		n.between(pulse, name)
 	}
-	keeps := n.peer.Keeps(vtep(1))
+	keeps := n.peer.Keeps(edge.Loopback(1))
 	n.daemon.Kill()
 	pulse.Lasts(15 * time.Second)
-	for name, here := range n.ours.tenants {
-		marks[name] = here.ns.Mark()
+	for name, here := range n.ours.Tenants {
+		marks[name] = here.NS.Mark()
 	}
 	n.daemon.Start()
 	n.ready()
-	n.peer.WaitEstablished(vtep(1))
+	n.peer.WaitEstablished(edge.Loopback(1))
 	pulse.Lasts(5 * time.Second)
-	for name := range vnis {
+	for name := range edge.Numbers {
 		n.reach(name)
 	}
 	if keeps {
@@ -41,9 +42,9 @@ func TestCrash(t *testing.T) {
 	} else if _, lost := pulse.End(); lost == 0 {
 		t.Error("FRR says that it keeps no EVPN routes, and no packet was lost")
 	}
-	for name, here := range n.ours.tenants {
-		lab.Equal(t, "the MAC address of "+name, macs[name], here.mac())
-		for _, e := range here.ns.Since(marks[name]) {
+	for name, here := range n.ours.Tenants {
+		lab.Equal(t, "the MAC address of "+name, macs[name], here.MAC())
+		for _, e := range here.NS.Since(marks[name]) {
 			t.Errorf("%s, after the restart: %+v", name, e)
 		}
 	}
@@ -52,8 +53,8 @@ func TestCrash(t *testing.T) {
 // between has packets go between the hosts of a tenant, both ways and in both families.
 func (n *network) between(p *lab.Pulse, name string) {
 	for _, six := range []bool{false, true} {
-		p.Between(n.ours.tenants[name].host, host(2, six))
-		p.Between(n.frr.tenants[name].host, host(1, six))
+		p.Between(n.ours.Tenants[name].Host, edge.Host(2, six))
+		p.Between(n.frr.Tenants[name].Host, edge.Host(1, six))
 	}
 }
 
@@ -80,65 +81,65 @@ func TestFRRChanges(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t)
 	n.start()
-	here, there := n.ours.tenants["red"], n.frr.tenants["red"]
+	here, there := n.ours.Tenants["red"], n.frr.Tenants["red"]
 	const mac = "02:00:00:00:02:99"
 	blue := n.Pulse()
 	n.between(blue, "blue")
-	there.ns.IP("link", "set", "br100", "address", mac)
+	there.NS.IP("link", "set", "br100", "address", mac)
 	lab.WaitFor(t, "the new MAC address is the only one", lab.Patience, func() string {
-		if e := here.endpoints(); !strings.Contains(e, mac) || strings.Contains(e, frrMAC("red")) {
+		if e := here.Endpoints(); !strings.Contains(e, mac) || strings.Contains(e, frrMAC("red")) {
 			return e
 		}
-		if e, err := here.ns.Run("bridge", "fdb", "show", "dev", here.vxlan()); err != nil || !strings.Contains(e, mac) || strings.Contains(e, frrMAC("red")) {
+		if e, err := here.NS.Run("bridge", "fdb", "show", "dev", here.VXLAN()); err != nil || !strings.Contains(e, mac) || strings.Contains(e, frrMAC("red")) {
 			return e
 		}
 		return ""
 	})
-	n.goesTo(here, lab.Carried{From: netip.MustParseAddr(vtep(1)), To: netip.MustParseAddr(vtep(2)), VNI: 100, Router: mac})
+	n.goesTo(here, lab.Carried{From: netip.MustParseAddr(edge.Loopback(1)), To: netip.MustParseAddr(edge.Loopback(2)), VNI: 100, Router: mac})
 
 	t.Log("its VTEP has another address, with the same MAC address")
-	n.frr.core.Address("lo", "10.255.0.22/32")
-	n.p.IP("route", "add", "10.255.0.22/32", "via", "10.0.2.1")
-	there.ns.IP("link", "set", "vx100", "type", "vxlan", "local", "10.255.0.22")
+	n.frr.Core.Address("lo", "10.255.0.22/32")
+	n.P.IP("route", "add", "10.255.0.22/32", "via", "10.0.2.1")
+	there.NS.IP("link", "set", "vx100", "type", "vxlan", "local", "10.255.0.22")
 	lab.WaitFor(t, "the old VTEP has no entry", lab.Patience, func() string {
-		if e := here.endpoints(); strings.Contains(e, "fe80::aff:2:") || !strings.Contains(e, "fe80::aff:16:") {
+		if e := here.Endpoints(); strings.Contains(e, "fe80::aff:2:") || !strings.Contains(e, "fe80::aff:16:") {
 			return e
 		}
 		return ""
 	})
-	if e, err := here.ns.Run("bridge", "fdb", "show", "dev", here.vxlan()); err != nil || !strings.Contains(e, mac+" dst 10.255.0.22") {
+	if e, err := here.NS.Run("bridge", "fdb", "show", "dev", here.VXLAN()); err != nil || !strings.Contains(e, mac+" dst 10.255.0.22") {
 		t.Errorf("the MAC address leads elsewhere: %v: %s", err, e)
 	}
-	n.goesTo(here, lab.Carried{From: netip.MustParseAddr(vtep(1)), To: netip.MustParseAddr("10.255.0.22"), VNI: 100, Router: mac})
+	n.goesTo(here, lab.Carried{From: netip.MustParseAddr(edge.Loopback(1)), To: netip.MustParseAddr("10.255.0.22"), VNI: 100, Router: mac})
 	blue.EndWhole()
 
 	t.Log("it is killed, and comes back with other routes")
 	n.peer.Kill()
-	there.ns.IP("addr", "add", "10.22.0.1/24", "dev", there.lan())
-	there.ns.IP("addr", "del", "2001:db8:2::1/64", "dev", there.lan())
+	there.NS.IP("addr", "add", "10.22.0.1/24", "dev", there.Lan())
+	there.NS.IP("addr", "del", "2001:db8:2::1/64", "dev", there.Lan())
 	n.peer.Restart()
 	lab.WaitFor(t, "the routes that FRR has now", 2*lab.Patience, func() string {
-		routes := strings.Join(here.own(), "\n")
+		routes := strings.Join(here.Own(), "\n")
 		if !strings.Contains(routes, "10.22.0.0/24") || strings.Contains(routes, "2001:db8:2::/64") {
 			return routes
 		}
 		return ""
 	})
-	there.ns.Address(there.lan(), "2001:db8:2::1/64")
-	for name := range vnis {
+	there.NS.Address(there.Lan(), "2001:db8:2::1/64")
+	for name := range edge.Numbers {
 		n.reach(name)
 	}
 }
 
 // goesTo waits until packets of a tenant's host go there, and arrive. Their answers are FRR's: with
 // another address of its router or VTEP it forgets what leads to other PEs, until it restarts.
-func (n *network) goesTo(from *tenant, there lab.Carried) {
+func (n *network) goesTo(from *edge.Tenant, there lab.Carried) {
 	n.T.Helper()
-	to := n.frr.tenants[from.name]
-	came := to.received()
+	to := n.frr.Tenants[from.Name]
+	came := to.Received()
 	lab.WaitFor(n.T, fmt.Sprintf("packets go as %+v", there), lab.Patience, func() string {
-		err := from.host.Ping("", host(2, false))
-		if n.wire.Seen()[there] == 0 || to.received() == came {
+		err := from.Host.Ping("", edge.Host(2, false))
+		if n.wire.Seen()[there] == 0 || to.Received() == came {
 			return fmt.Sprintf("%v: %v", err, n.wire.Seen())
 		}
 		return ""

@@ -3,11 +3,12 @@ package lab
 import (
 	"regexp"
 	"sort"
+	"strconv"
 	"strings"
 )
 
 // BIRD is a BIRD in a namespace. Its configurations here have no kernel
-// protocol: it speaks BGP and touches no kernel table.
+// protocol, where it is no PE: it speaks BGP and touches no kernel table.
 type BIRD struct {
 	*Process
 	lab    *Lab
@@ -79,4 +80,43 @@ func (b *BIRD) Received(protocol string) []string {
 	}
 	sort.Strings(prefixes)
 	return prefixes
+}
+
+var birdAttribute = regexp.MustCompile(`(?m)^\s+BGP\.(\w+): (.*)$`)
+
+// Paths returns what BIRD holds from one of its protocols: the attributes ("next_hop", "as_path") of
+// each prefix.
+func (b *BIRD) Paths(protocol string) map[string]map[string]string {
+	b.lab.T.Helper()
+	out := b.Show("show route protocol " + protocol + " all")
+	paths, found := make(map[string]map[string]string), birdPrefix.FindAllStringSubmatchIndex(out, -1)
+	for i, at := range found {
+		end := len(out)
+		if i+1 < len(found) {
+			end = found[i+1][0]
+		}
+		attributes := make(map[string]string)
+		for _, m := range birdAttribute.FindAllStringSubmatch(out[at[0]:end], -1) {
+			attributes[m[1]] = m[2]
+		}
+		paths[out[at[2]:at[3]]] = attributes
+	}
+	return paths
+}
+
+var birdLabel = regexp.MustCompile(`(?m)^\s+(?:BGP\.|bgp_)mpls_label_stack: (\d+)$`)
+
+// Label is the label of the VPN route of a family ("4" or "6") that BIRD has in the table vpn_4 or vpn_6;
+// 0: there is no such route, or it has more of them.
+func (b *BIRD) Label(family, rd, prefix string) int {
+	b.lab.T.Helper()
+	m := birdLabel.FindAllStringSubmatch(b.Show("show route table vpn_"+family+" where net = "+rd+" "+prefix+" all"), -1)
+	if len(m) != 1 {
+		return 0
+	}
+	label, err := strconv.Atoi(m[0][1])
+	if err != nil {
+		b.lab.T.Fatal(err)
+	}
+	return label
 }

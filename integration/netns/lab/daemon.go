@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -31,6 +32,17 @@ func (d *Daemon) Write(config string) {
 	d.ns.lab.File(strings.TrimPrefix(d.config, d.ns.lab.Dir), config+fmt.Sprintf("\n[netlink.api]\n  listen = [%q]\n", d.Target()))
 }
 
+// Forget removes what the daemon has kept in its state directory.
+func (d *Daemon) Forget() {
+	d.ns.lab.T.Helper()
+	if err := errors.Join(os.RemoveAll(d.state), os.MkdirAll(d.state, 0o755)); err != nil {
+		d.ns.lab.T.Fatalf("empty the state directory: %v", err)
+	}
+}
+
+// File is the path of the daemon's configuration.
+func (d *Daemon) File() string { return d.config }
+
 // Target is the daemon's address, as gRPC programs want it.
 func (d *Daemon) Target() string { return "unix://" + d.socket }
 
@@ -45,7 +57,7 @@ func (d *Daemon) Start(more ...string) {
 // Answers waits until the daemon that was launched answers.
 func (d *Daemon) Answers() {
 	d.ns.lab.T.Helper()
-	WaitFor(d.ns.lab.T, "vrfredist answers", Patience, func() string {
+	WaitFor(d.ns.lab.T, "vrfredist answers", 3*Patience, func() string {
 		if !d.Running() {
 			d.ns.lab.T.Fatalf("vrfredist ended: %v", d.Wait(Patience))
 		}

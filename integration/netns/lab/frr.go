@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/netip"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -191,6 +193,62 @@ func (f *FRR) Label(family, rd, prefix string) int {
 		return p.Label
 	}
 	return 0
+}
+
+// VPNPath is a path of a VPN route as FRR has it.
+type VPNPath struct {
+	RD          string
+	Nexthop     netip.Addr
+	Label       int
+	SID         netip.Addr // invalid: none
+	Communities string     // extended ones, as FRR writes them: "RT:65000:100"
+}
+
+// VPNPaths returns the paths of a prefix of a family ("ipv4" or "ipv6"), of one RD after the other.
+func (f *FRR) VPNPaths(family, prefix string) []VPNPath {
+	f.lab.T.Helper()
+	return f.AllVPNPaths(family, prefix)[prefix]
+}
+
+// AllVPNPaths is VPNPaths of many prefixes at once, by prefix.
+func (f *FRR) AllVPNPaths(family string, prefixes ...string) map[string][]VPNPath {
+	f.lab.T.Helper()
+	var commands []string
+	for _, p := range prefixes {
+		commands = append(commands, fmt.Sprintf("show bgp %s vpn %s json", family, p))
+	}
+	out, err := f.run(commands...)
+	if err != nil {
+		f.lab.T.Fatalf("vtysh: %v: %s", err, out)
+	}
+	all := make(map[string][]VPNPath)
+	// FRR prints nothing at all where there is no such prefix.
+	for views := json.NewDecoder(strings.NewReader(out)); views.More(); {
+		var view map[string]vpnView
+		if err := views.Decode(&view); err != nil {
+			f.lab.T.Fatalf("%s: %v: %s", commands, err, out)
+		}
+		for rd, of := range view {
+			for _, p := range of.Paths {
+				all[of.Prefix] = append(all[of.Prefix], VPNPath{RD: rd, Nexthop: p.Nexthops[0].IP, Label: p.Label, SID: p.SID, Communities: p.ExtendedCommunity.String})
+			}
+		}
+	}
+	for _, paths := range all {
+		slices.SortFunc(paths, func(a, b VPNPath) int { return strings.Compare(a.RD, b.RD) })
+	}
+	return all
+}
+
+// vpnView is what FRR says of a prefix under one RD.
+type vpnView struct {
+	Prefix string
+	Paths  []struct {
+		Label             int        `json:"remoteLabel"`
+		SID               netip.Addr `json:"remoteSid"`
+		ExtendedCommunity struct{ String string }
+		Nexthops          []struct{ IP netip.Addr }
+	}
 }
 
 // WaitEstablished waits until the session with neighbor is up.

@@ -15,25 +15,33 @@ import (
 // devices of the namespace, or namespaces.
 type FRRPE struct {
 	*FRR
+	is     PEConfig
 	others []*Process // zebra, and what configures it
 	ns     *Namespace
-	config string
-	vnis   map[string]int
 	// starts is the command line that starts each of FRR's programs.
-	starts     []string
-	namespaces bool // are its VRFs
+	starts []string
 }
 
-// StartFRRPE starts FRR as a PE in a namespace with bgpd's configuration, and with the VNI of each
-// of its VRFs. tenants are its VRFs where those are namespaces; none: they are VRF devices, which
-// are there before it.
-func StartFRRPE(n *Namespace, config string, vnis map[string]int, tenants map[string]*Namespace) *FRRPE {
+// PEConfig is what FRR as a PE is given.
+type PEConfig struct {
+	BGP string // bgpd's configuration
+	// Zebra are commands of zebra's configuration, before bgpd starts; Static are static routes, for
+	// which staticd runs. Both are as vtysh takes them, a line each.
+	Zebra, Static []string
+	VNIs          map[string]int // of its VRFs
+	// Tenants are its VRFs where those are namespaces; none: they are VRF devices, which are there
+	// before FRR.
+	Tenants map[string]*Namespace
+}
+
+// StartFRRPE starts FRR as a PE in a namespace.
+func StartFRRPE(n *Namespace, is PEConfig) *FRRPE {
 	n.lab.T.Helper()
 	n.Trust()
-	for _, t := range tenants {
+	for _, t := range is.Tenants {
 		t.Trust()
 	}
-	p := &FRRPE{ns: n, config: config, vnis: vnis, starts: amongTenants(n, tenants), namespaces: len(tenants) > 0}
+	p := &FRRPE{is: is, ns: n, starts: amongTenants(n, is.Tenants)}
 	p.start()
 	return p
 }
@@ -75,27 +83,59 @@ func (p *FRRPE) start() {
 		n.lab.T.Fatalf("remove the socket that zebra left: %v", err)
 	}
 	var backend []string
-	if p.namespaces {
+	if len(p.is.Tenants) > 0 {
 		backend = []string{"--vrfwnetns"}
 	}
 	p.others = nil
-	if newestPeers(n.lab.T) { // of FRR 10, by which zebra is configured
-		manager, _ := n.frrBy(p.starts, "mgmtd", "", backend...)
+	args := append(slices.Clip(backend), "-z", server)
+	if newestPeers(n.lab.T) { // FRR 10
+		manager, _ := n.frrBy(p.starts, "mgmtd", "", backend...) // by which zebra is configured
 		p.others = append(p.others, manager)
+		// Without it bgpd ends a session between IPv4 addresses that is to carry an IPv6 family, where
+		// the interface of its own address has no IPv6 address.
+		args = append(args, "--v6-with-v4-nexthops")
 	}
-	zebra, _ := n.frrBy(p.starts, "zebra", "", append(backend, "-z", server)...)
+	zebra, _ := n.frrBy(p.starts, "zebra", "", args...)
 	p.others = append(p.others, zebra)
-	WaitFor(n.lab.T, "zebra takes clients", Patience, func() string {
+	WaitFor(n.lab.T, "zebra takes clients", 3*Patience, func() string {
 		if _, err := os.Stat(server); err != nil {
 			return err.Error()
 		}
 		return ""
 	})
-	process, dir := n.frrBy(p.starts, "bgpd", p.config, "-S", "-z", server)
+	p.FRR = &FRR{lab: n.lab, ns: n, socket: filepath.Dir(server)}
+	if len(p.is.Zebra) > 0 {
+		p.configured("zebra", p.is.Zebra)
+	}
+	if len(p.is.Static) > 0 {
+		static, _ := n.frrBy(p.starts, "staticd", "", "-z", server)
+		p.others = append(p.others, static)
+		p.configured("staticd", p.is.Static)
+	}
+	process, dir := n.frrBy(p.starts, "bgpd", p.is.BGP, "-S", "-z", server)
 	p.FRR = n.answering(&FRR{Process: process, lab: n.lab, ns: n, socket: dir})
-	for vrf, vni := range p.vnis {
+	for vrf, vni := range p.is.VNIs {
 		p.vni(vrf, vni)
 	}
+}
+
+// configured has one of FRR's programs take lines of its configuration, again until it takes commands
+// and has them.
+func (p *FRRPE) configured(program string, lines []string) {
+	p.lab.T.Helper()
+	WaitFor(p.lab.T, program+" has its configuration", 3*Patience, func() string {
+		told, err := p.all(append([]string{"configure terminal"}, lines...)...)
+		if err != nil {
+			return fmt.Sprintf("%v: %s", err, told)
+		}
+		out, err := p.all("show running-config")
+		for _, line := range lines {
+			if err != nil || !strings.Contains(out, line) {
+				return fmt.Sprintf("%s; then %v, without %q: %s", told, err, line, out)
+			}
+		}
+		return ""
+	})
 }
 
 // vni gives a VRF its VNI, again until zebra has it: it may not know the VRF yet.

@@ -2,13 +2,32 @@ package lab
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
+	"runtime"
+	"strconv"
 	"sync"
 )
 
 // Tests is the part of testing.M that counts here.
 type Tests interface{ Run() int }
+
+// atOnce is how many tests run at a time for each processor that wait most of their time.
+const atOnce = 2
+
+// Waiting says that the tests of a package wait for sessions and timers most of their time,
+// so that more of them run at a time than there are processors, unless -parallel says how
+// many. It is called before the tests run.
+func Waiting() error {
+	flag.Parse()
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if said {
+		return nil
+	}
+	return flag.Set("test.parallel", strconv.Itoa(atOnce*runtime.GOMAXPROCS(0)))
+}
 
 // Exit ends a TestMain: it exits as play says, and prints an error under the name
 // of the package.

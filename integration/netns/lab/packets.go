@@ -13,7 +13,9 @@ import (
 
 // Ping sends one ICMP echo request out of the namespace, and waits for the
 // answer of exactly that address. The source is from, where one is given.
-func (n *Namespace) Ping(from, to string) error {
+func (n *Namespace) Ping(from, to string) error { return n.ping(from, to, pingWait) }
+
+func (n *Namespace) ping(from, to string, limit time.Duration) error {
 	dst, err := netip.ParseAddr(to)
 	if err != nil {
 		return err
@@ -30,7 +32,7 @@ func (n *Namespace) Ping(from, to string) error {
 	if err != nil {
 		return fmt.Errorf("open a socket for ICMP: %w", err)
 	}
-	err = echo(fd, from, dst, request)
+	err = echo(fd, from, dst, request, limit)
 	return errors.Join(err, unix.Close(fd))
 }
 
@@ -38,7 +40,7 @@ func (n *Namespace) Ping(from, to string) error {
 // whoever waits for a condition.
 const pingWait = 500 * time.Millisecond
 
-func echo(fd int, from string, dst netip.Addr, request byte) error {
+func echo(fd int, from string, dst netip.Addr, request byte, limit time.Duration) error {
 	if from != "" {
 		src, err := netip.ParseAddr(from)
 		if err != nil {
@@ -48,7 +50,7 @@ func echo(fd int, from string, dst netip.Addr, request byte) error {
 			return fmt.Errorf("bind to %s: %w", from, err)
 		}
 	}
-	wait := unix.NsecToTimeval(pingWait.Nanoseconds())
+	wait := unix.NsecToTimeval(limit.Nanoseconds())
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
 		return err
 	}
@@ -62,7 +64,7 @@ func echo(fd int, from string, dst netip.Addr, request byte) error {
 	if err := unix.Sendto(fd, packet, 0, sockaddr(dst)); err != nil {
 		return fmt.Errorf("ping %s: %w", dst, err)
 	}
-	for buf, end := make([]byte, 1500), time.Now().Add(pingWait); time.Now().Before(end); {
+	for buf, end := make([]byte, 1500), time.Now().Add(limit); time.Now().Before(end); {
 		size, sender, err := unix.Recvfrom(fd, buf, 0)
 		if errors.Is(err, unix.EINTR) {
 			continue

@@ -37,18 +37,32 @@ func newestPeers(t testing.TB) bool {
 // FRRMajor is the first number of the version of the FRR that tests run: 8 on Debian 12.
 func FRRMajor(t testing.TB) int {
 	t.Helper()
+	return major(t, "bgpd")
+}
+
+// NeedBIRD3 skips a test that needs what BIRD 2 of Debian 12 does not have, as L3VPN.
+func NeedBIRD3(t testing.TB) {
+	t.Helper()
+	if got := major(t, "bird"); got < 3 {
+		t.Skipf("this needs BIRD 3, and here is BIRD %d: `make test-peers` runs this test", got)
+	}
+}
+
+// major is the first number of the version of a program.
+func major(t testing.TB, program string) int {
+	t.Helper()
 	p, err := peerPrograms()
 	if err != nil {
 		t.Fatal(err)
 	}
-	version, err := p.Version("bgpd")
+	version, err := p.Version(program)
 	if err != nil {
 		t.Fatal(err)
 	}
 	first, _, _ := strings.Cut(version, ".")
 	major, err := strconv.Atoi(first)
 	if err != nil {
-		t.Fatalf("FRR says that its version is %q: %v", version, err)
+		t.Fatalf("%s says that its version is %q: %v", program, version, err)
 	}
 	return major
 }

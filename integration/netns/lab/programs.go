@@ -78,7 +78,7 @@ func (n *Namespace) zebra() string {
 	n.lab.T.Helper()
 	server := filepath.Join(n.lab.Dir, "frr-"+n.Role, "zserv.api")
 	n.frr("zebra", "", "-z", server)
-	WaitFor(n.lab.T, "zebra takes clients", Patience, func() string {
+	WaitFor(n.lab.T, "zebra takes clients", 3*Patience, func() string {
 		if _, err := os.Stat(server); err != nil {
 			return err.Error()
 		}
@@ -96,7 +96,7 @@ func (n *Namespace) bgpd(config string, args ...string) *FRR {
 // answering waits until bgpd takes commands.
 func (n *Namespace) answering(f *FRR) *FRR {
 	n.lab.T.Helper()
-	WaitFor(n.lab.T, "bgpd takes commands", Patience, func() string {
+	WaitFor(n.lab.T, "bgpd takes commands", 3*Patience, func() string {
 		if out, err := f.run("show bgp summary"); err != nil {
 			return err.Error() + ": " + out
 		}

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"encoding/json"
 	"fmt"
 	"sort"
 	"strings"
@@ -21,6 +22,29 @@ type Route struct {
 	NHID int `json:"nhid"`
 	// Prefsrc is the source address that the route prefers.
 	Prefsrc string `json:"prefsrc"`
+}
+
+// UnmarshalJSON reads a route. Where it puts labels before packets, iproute2 prints those under the
+// name "dst" too, behind the prefix.
+func (r *Route) UnmarshalJSON(b []byte) error {
+	type plain Route
+	first := struct {
+		*plain
+		Dst firstText `json:"dst"`
+	}{plain: (*plain)(r)}
+	err := json.Unmarshal(b, &first)
+	r.Dst = string(first.Dst)
+	return err
+}
+
+// firstText is the first of several texts under one name.
+type firstText string
+
+func (f *firstText) UnmarshalJSON(b []byte) error {
+	if *f != "" {
+		return nil
+	}
+	return json.Unmarshal(b, (*string)(f))
 }
 
 type via struct {

@@ -2,10 +2,10 @@ package pe_test
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
+	"github.com/vrfredist/vrfredist/integration/netns/edge"
 	"github.com/vrfredist/vrfredist/integration/netns/fabric"
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
@@ -16,24 +16,15 @@ func constrained(config string) string {
 	return strings.ReplaceAll(config, evpn, strings.Replace(evpn, "l2vpn-evpn", "rtc", 1)+evpn)
 }
 
-// without takes a tenant out of a configuration, whose sections have a blank line between them.
-func without(config, tenant string) string {
-	sections := strings.Split(config, "\n\n")
-	return strings.Join(slices.DeleteFunc(sections, func(s string) bool {
-		s = strings.TrimSpace(s)
-		return (strings.HasPrefix(s, "[[vrfs]]") || strings.HasPrefix(s, "[[netlink.vrfs]]")) && strings.Contains(s, fmt.Sprintf("name = %q", tenant))
-	}), "\n\n")
-}
-
 // holds waits until a PE's BGP has so many paths for a prefix, of whatever VRF.
-func (pe *machine) holds(t *testing.T, prefix string, paths int) {
+func holds(t *testing.T, pe *edge.PE, prefix string, paths int) {
 	t.Helper()
 	want := fmt.Sprintf("BGP has %d paths", paths)
 	if paths == 1 {
 		want = "BGP has 1 path\n"
 	}
-	lab.WaitFor(t, fmt.Sprintf("PE %d has %d paths for %s", pe.n, paths, prefix), lab.Patience, func() string {
-		out, err := pe.daemon.Try("explain", prefix, "--vrf", "red")
+	lab.WaitFor(t, fmt.Sprintf("PE %d has %d paths for %s", pe.N, paths, prefix), lab.Patience, func() string {
+		out, err := pe.Daemon.Try("explain", prefix, "--vrf", "red")
 		if err == nil && strings.Contains(out, want) {
 			return ""
 		}
@@ -47,28 +38,28 @@ func (pe *machine) holds(t *testing.T, prefix string, paths int) {
 func TestRouteTargetConstraint(t *testing.T) {
 	t.Parallel()
 	m := newMachines(t, 3, "bgpd", "vtysh")
-	one, two, reflector := m.pes[0], m.pes[1], m.pes[2]
-	of := func(pe *machine) string { return constrained(m.config(pe, vtep(3))) }
-	reflects := without(without(constrained(m.config(reflector, vtep(1), vtep(2))), "red"), "blue")
+	one, two, reflector := m.PEs[0], m.PEs[1], m.PEs[2]
+	of := func(pe *edge.PE) string { return constrained(pe.Config(edge.Loopback(3))) }
+	reflects := edge.Without(edge.Without(constrained(reflector.Config(edge.Loopback(1), edge.Loopback(2))), "red"), "blue")
 	client := "  [neighbors.route-reflector.config]\n    route-reflector-client = true\n    route-reflector-cluster-id = \"10.255.0.3\"\n  [neighbors.timers.config]"
-	reflector.daemon = reflector.core.OwnDaemon(strings.ReplaceAll(reflects, "  [neighbors.timers.config]", client))
-	one.daemon = one.core.OwnDaemon(of(one))
-	two.daemon = two.core.OwnDaemon(without(of(two), "blue"))
-	m.reach("red", one, two)
-	two.holds(t, "10.1.0.0/24", 1)
-	one.holds(t, "10.2.0.0/24", 1)
-	if out := two.daemon.Do("explain", "10.1.0.0/24", "--vrf", "red"); strings.Contains(out, "65000:200") {
+	reflector.Daemon = reflector.Core.OwnDaemon(strings.ReplaceAll(reflects, "  [neighbors.timers.config]", client))
+	one.Daemon = one.Core.OwnDaemon(of(one))
+	two.Daemon = two.Core.OwnDaemon(edge.Without(of(two), "blue"))
+	m.Reach("red", one, two)
+	holds(t, two, "10.1.0.0/24", 1)
+	holds(t, one, "10.2.0.0/24", 1)
+	if out := two.Daemon.Do("explain", "10.1.0.0/24", "--vrf", "red"); strings.Contains(out, "65000:200") {
 		t.Errorf("a PE that has no blue is sent its routes:\n%s", out)
 	}
-	two.daemon.Reload(of(two))
-	m.reach("blue", one, two)
-	two.holds(t, "10.1.0.0/24", 2)
-	m.reach("red", one, two)
-	two.daemon.Reload(without(of(two), "blue"))
-	two.holds(t, "10.1.0.0/24", 1)
+	two.Daemon.Reload(of(two))
+	m.Reach("blue", one, two)
+	holds(t, two, "10.1.0.0/24", 2)
+	m.Reach("red", one, two)
+	two.Daemon.Reload(edge.Without(of(two), "blue"))
+	holds(t, two, "10.1.0.0/24", 1)
 
-	reflector.daemon.Kill()
-	reflector.core.FRR(fabric.Reflects(vtep(3)))
-	m.reach("red", one, two)
-	two.holds(t, "10.1.0.0/24", 2)
+	reflector.Daemon.Kill()
+	reflector.Core.FRR(fabric.Reflects(edge.Loopback(3)))
+	m.Reach("red", one, two)
+	holds(t, two, "10.1.0.0/24", 2)
 }

@@ -163,10 +163,10 @@ func (f *fabricTest) carries(wire *lab.VXLANs) {
 // reflectorKilled kills a reflector: no route changes, and no packet is lost.
 func (f *fabricTest) reflectorKilled() {
 	f.t.Helper()
-	var pingers []*pinger
+	pulse := f.Pulse()
 	for i, pe := range f.PEs {
 		other := f.PEs[(i+1)%fabricPEs]
-		pingers = append(pingers, ping(pe.Tenants[i], fabric.Shared(other.N, i%2 == 1)))
+		pulse.Between(pe.Tenants[i], fabric.Shared(other.N, i%2 == 1))
 	}
 	marks := make(map[*lab.Namespace]int)
 	for _, pe := range f.PEs {
@@ -180,9 +180,7 @@ func (f *fabricTest) reflectorKilled() {
 	}
 	f.reach("with one reflector", f.PEs)
 	f.holds(f.PEs)
-	for i, p := range pingers {
-		p.end(f.t, fmt.Sprintf("%s at PE %d, while a reflector is killed", fabric.Tenant(i), f.PEs[i].N))
-	}
+	pulse.EndWhole()
 	for _, pe := range f.PEs {
 		for i, ns := range pe.Tenants {
 			for _, ev := range ns.Since(marks[ns]) {

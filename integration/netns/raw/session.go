@@ -42,7 +42,6 @@ type Session struct {
 
 	mu    sync.Mutex
 	ended string // guarded by mu; how
-	asked int    // guarded by mu; ROUTE-REFRESHes that came
 }
 
 // Dial connects to port 179 and waits for the other side's OPEN: until it comes, that
@@ -144,13 +143,6 @@ func (s *Session) WaitEnd(limit time.Duration) string {
 	return s.Ended()
 }
 
-// Asked returns how many ROUTE-REFRESHes have come.
-func (s *Session) Asked() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.asked
-}
-
 // Close closes the connection without a word.
 func (s *Session) Close() {
 	_ = s.conn.Close() // the other side may have done so
@@ -179,8 +171,6 @@ func (s *Session) read() {
 			s.ended = "closed"
 		case kind == TypeNotification && len(body) >= 2:
 			s.ended = fmt.Sprintf("%d/%d", body[0], body[1])
-		case kind == TypeRefresh:
-			s.asked++
 		}
 		ended := s.ended != ""
 		s.mu.Unlock()

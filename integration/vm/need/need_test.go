@@ -1,6 +1,8 @@
 package need
 
 import (
+	"os"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -26,38 +28,59 @@ func (r *recorder) Skipf(format string, _ ...any) {
 	runtime.Goexit()
 }
 
-func askVRF() *recorder {
+// ask calls what skips a test or fails it.
+func ask(need func(testing.TB)) *recorder {
 	r := &recorder{}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		VRF(r)
+		need(r)
 	}()
 	<-done
 	return r
 }
 
-func TestMissingVRFIsNeverSilent(t *testing.T) {
-	// An ip that fails, as it does on a kernel without VRF devices.
+func TestWhatIsMissingIsNeverSilent(t *testing.T) {
+	// An ip that fails, as it does on a kernel that lacks what it is asked for.
 	t.Setenv("PATH", t.TempDir())
-
-	t.Setenv(RequireVRF, "1")
-	if r := askVRF(); !r.fatal {
-		t.Errorf("with %s=1 a missing VRF device did not fail the test: %+v", RequireVRF, r)
-	}
-	t.Setenv(RequireVRF, "")
-	r := askVRF()
-	if !r.skip {
-		t.Errorf("a missing VRF device did not skip the test: %+v", r)
-	}
-	if !strings.Contains(r.format, "make test-vm") {
-		t.Errorf("the reason %q does not say where the test runs", r.format)
+	for required, need := range map[string]func(testing.TB){RequireVRF: VRF, RequireSRv6: SRv6} {
+		t.Run(required, func(t *testing.T) {
+			t.Setenv(required, "1")
+			if r := ask(need); !r.fatal {
+				t.Errorf("with %s=1 what is missing did not fail the test: %+v", required, r)
+			}
+			t.Setenv(required, "")
+			r := ask(need)
+			if !r.skip {
+				t.Errorf("what is missing did not skip the test: %+v", r)
+			}
+			if !strings.Contains(r.format, "make test-vm") {
+				t.Errorf("the reason %q does not say where the test runs", r.format)
+			}
+		})
 	}
 }
 
-func TestVRFAgreesWithTheKernel(t *testing.T) {
-	r := askVRF()
-	if has := makeVRF() == nil; has == (r.skip || r.fatal) {
-		t.Errorf("a VRF device can be made: %v; what VRF did: %+v", has, r)
+func TestNeedsAgreeWithTheKernel(t *testing.T) {
+	for what, need := range map[string]struct {
+		ask func(testing.TB)
+		has error
+	}{"a VRF device": {VRF, makeVRF()}, "a route into SRv6": {SRv6, segmentPackets()}} {
+		if r := ask(need.ask); (need.has == nil) == (r.skip || r.fatal) {
+			t.Errorf("%s can be made: %v; what was done: %+v", what, need.has, r)
+		}
+	}
+}
+
+// TestReasonIsKnown: those who run tests in user-mode Linux know by its words why one was skipped
+// that is to run once more.
+func TestReasonIsKnown(t *testing.T) {
+	rules, err := os.ReadFile("../vm.mk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`-again '([^']+)'`).FindSubmatch(rules)
+	if m == nil || !regexp.MustCompile(string(m[1])).MatchString(NoSRv6) {
+		t.Errorf("vm.mk has run again what is skipped for %q, and tests are skipped for %q", m, NoSRv6)
 	}
 }

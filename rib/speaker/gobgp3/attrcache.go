@@ -26,10 +26,11 @@ type sender struct {
 	// carrier is that of a path in the tables of VPN routes and of EVPN, as if of a neighbour in
 	// no VRF.
 	carrier rib.Carrier
+	six     bool // where SIDs are read: it is of IPv6
 }
 
 func (s *sender) equal(o *sender) bool {
-	return s.peer == o.peer && s.as == o.as && s.ours == o.ours && s.why == o.why && s.rd == o.rd && s.carrier == o.carrier && s.id.Equal(o.id)
+	return s.peer == o.peer && s.as == o.as && s.ours == o.ours && s.why == o.why && s.rd == o.rd && s.carrier == o.carrier && s.six == o.six && s.id.Equal(o.id)
 }
 
 // recent knows the attributes of the last UPDATEs by identity, which is nearly free:

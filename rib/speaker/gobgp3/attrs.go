@@ -30,15 +30,17 @@ var counts = map[string]bool{
 	"type.googleapis.com/apipb.MpReachNLRIAttribute":         true,
 	"type.googleapis.com/apipb.ExtendedCommunitiesAttribute": true,
 	"type.googleapis.com/apipb.LargeCommunitiesAttribute":    true,
+	prefixSIDMessage: true,
 }
+
+const prefixSIDMessage = "type.googleapis.com/apipb.PrefixSID"
 
 // attrs returns the attributes of a path: the entry of an earlier path where all that
 // decodeAttr reads is the same.
 func (d *decoder) attrs(o *bgpOrigin, list []bgp.PathAttributeInterface, to speaker.Destination) (*attrEntry, error) {
 	as, ours := announcedAs(o)
-	// A session that comes up writes AS and ID into the source of the paths that it
-	// had: they are read once.
-	source := sender{o.source, o.source.AS, o.source.ID, ours, as, 0, rib.NotCarried}
+	from, id := d.names.identity(o.source)
+	source := sender{o.source, from, id, ours, as, 0, rib.NotCarried, false}
 	switch {
 	case len(o.source.Address) == 0:
 		source.rd = to.RD // originated here: the RD says in which VRF
@@ -46,6 +48,7 @@ func (d *decoder) attrs(o *bgpOrigin, list []bgp.PathAttributeInterface, to spea
 		source.carrier = rib.ByEVPN
 	case to.RD != 0:
 		source.carrier = rib.ByVPN // or from a neighbour in a VRF
+		source.six = d.readsSIDs && to.Prefix.Addr().Is6()
 	}
 	if e := d.recent.get(&source, list); e != nil {
 		return e, nil
@@ -62,6 +65,9 @@ func (d *decoder) attrs(o *bgpOrigin, list []bgp.PathAttributeInterface, to spea
 	var beside netip.Addr
 	for _, a := range list {
 		b = appendAttr(b, a)
+		if sid, is := a.(*bgp.PathAttributePrefixSID); is && d.readsSIDs {
+			b = appendService(append(b, byte(sid.GetType())), sid, source.six)
+		}
 		if reach, is := a.(*bgp.PathAttributeMpReachNLRI); is {
 			beside = d.names.beside(name, reach.Nexthop)
 			b = beside.AppendTo(b)
@@ -172,6 +178,9 @@ func (d *decoder) decodeAttrs(s *sender, name string, list []bgp.PathAttributeIn
 		if err := decodeAttr(a, attr); err != nil {
 			return nil, err
 		}
+		if sid, is := attr.(*bgp.PathAttributePrefixSID); is && d.readsSIDs && a.Carrier == rib.ByVPN {
+			takeService(a.Via, sid, s.six)
+		}
 	}
 	if !a.LinkLocal.IsValid() && a.Carrier != rib.ByEVPN { // a VTEP is on no link of the VRF
 		a.LinkLocal = beside
@@ -226,7 +235,7 @@ func decodeAttr(a *rib.Attrs, attr bgp.PathAttributeInterface) error {
 		}
 	case *bgp.PathAttributeExtendedCommunities:
 		for _, c := range attr.Value {
-			if rt, is := decodeRT(c); is && rt != rib.CarriedMark { // nobody but GoBGP's policies need know
+			if rt, is := decodeRT(c); is && !rib.IsCarriageMark(rt) { // nobody but GoBGP's policies need know
 				a.RTs = append(a.RTs, rt)
 			} else if e, is := decodeExtended(c); is {
 				rare := rareOf(a)

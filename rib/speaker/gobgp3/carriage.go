@@ -26,7 +26,7 @@ func carriagesOf(c *conf.Config) map[rib.RD]*carriage {
 	all := make(map[rib.RD]*carriage)
 	judging := conf.NewJudging(&c.Set)
 	for _, v := range c.VRFs {
-		if v.Carried != nil && v.Carried.Source.IsValid() {
+		if v.ByEVPN() && v.Carried.Source.IsValid() {
 			send := c.Extras.Sends[v.Name]
 			all[v.RD] = &carriage{v.Name, *v.Carried, send, judging.Policy(send)}
 		}

@@ -144,9 +144,27 @@ func (c *carrier) told(nlri bgp.AddrPrefixInterface) {
 	if err != nil || c.by[rd] == nil {
 		return
 	}
-	if prefix, err := innerPrefix(nlri); err == nil {
-		c.put(speaker.Destination{RD: rd, Prefix: prefix}, isEVPN(nlri))
+	prefix, err := innerPrefix(nlri)
+	if err != nil {
+		return
 	}
+	to := speaker.Destination{RD: rd, Prefix: prefix}
+	if isEVPN(nlri) && !c.concerns(to) {
+		return
+	}
+	c.put(to, isEVPN(nlri))
+}
+
+// concerns tells whether a route of EVPN may be ours: else it is another PE's that has the same RD,
+// of which there may be many.
+func (c *carrier) concerns(d speaker.Destination) bool {
+	of := c.rib().Vrfs[c.by[d.RD].vrf]
+	if of == nil {
+		return true
+	}
+	nlri := nlriOf(d.Prefix, of)
+	t := c.rib().Tables[bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI())]
+	return t == nil || tableGetDestination(t, nlri) != nil
 }
 
 // put has the route of a destination found out again. evpn says that it was EVPN's table in which

@@ -22,17 +22,21 @@ type changes struct {
 	from   netip.Addr     // whose it is
 	known  bool           // what changes now is told of when it has
 	owed   []owed         // to be told of at the end of the turn
+	coming newcomers
 	// foretold is set for a turn in which the paths that change without being best ones are
 	// told of as those of a neighbour that goes.
 	foretold bool
 
 	retelling *retelling // under way; nil: none
+	hush      *hush
+	apart     *bystanders
 
 	homes map[netip.Addr][]string // see homesOf
 	// hear is called with each destination that is told of.
 	hear  func(nlri bgp.AddrPrefixInterface)
-	lists []item  // to be put into the queue at once
-	room  []known // of lists to come
+	ended func(from netip.Addr, family bgp.RouteFamily) // is called with each End-of-RIB before GoBGP handles it
+	lists []item                                        // to be put into the queue at once
+	room  []known                                       // of lists to come
 }
 
 // owed is a destination that a neighbour in a VRF, or with "" in none, sent.
@@ -42,7 +46,8 @@ type owed struct {
 }
 
 func newChanges(l *loop) *changes {
-	return &changes{loop: l, hear: func(bgp.AddrPrefixInterface) {}}
+	h := &hush{loop: l}
+	return &changes{loop: l, hush: h, apart: &bystanders{hush: h}, hear: func(bgp.AddrPrefixInterface) {}, ended: func(netip.Addr, bgp.RouteFamily) {}}
 }
 
 // follow has another watch be told from here on.
@@ -71,16 +76,23 @@ func (c *changes) event(live *queue, ev any, seen func(any)) {
 
 // received keeps a message that GoBGP is about to handle.
 func (c *changes) received(ev *messageEvent) {
+	from, _ := addrOf(ev.PeerAddress)
+	c.apart.from = from
 	u, is := ev.Message.Body.(*bgp.BGPUpdate)
 	if !is {
 		return
 	}
 	// With an End-of-RIB GoBGP may take the stale paths of any destination out.
-	if end, _ := u.IsEndOfRib(); end {
+	if end, family := u.IsEndOfRib(); end {
+		c.ended(from, family)
 		return
 	}
 	c.update = u
-	c.from, _ = addrOf(ev.PeerAddress)
+	c.from = from
+	if p, known := c.peerOf(from.String()); known { // nobody on a link, whose address has a zone here
+		c.coming.expect(p, c.rib(), u)
+		setVRFsAside(c.loop, p.vrf())
+	}
 }
 
 // best tells of the destinations of an event of best paths, unless they are told of
@@ -117,6 +129,7 @@ func (c *changes) put(of any) {
 
 // after ends a turn of the loop.
 func (c *changes) after() {
+	c.coming.after()
 	if u := c.update; u != nil {
 		homes := c.homesOf(c.from)
 		for _, vrf := range homes {
@@ -182,6 +195,11 @@ func (c *changes) within(u *bgp.BGPUpdate, vrf string) {
 func (c *changes) during(vrf string, paths []*bgpPath, do func()) {
 	known, in := c.known, c.inVRF(vrf)
 	c.known = true
+	if c.allVRFs == nil {
+		setVRFsAside(c.loop, vrf)
+		defer putVRFsBack(c.loop)
+	}
+	c.apart.release() // whom GoBGP tells is another matter from here on
 	c.retelling.around(in.nlri, paths, do)
 	c.known = known
 	for _, p := range paths {

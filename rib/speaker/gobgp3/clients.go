@@ -2,6 +2,7 @@ package gobgp3
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/reload"
@@ -76,7 +78,10 @@ type clients struct {
 	guarding  *guarding
 	listening *listening
 	mender    *mender
+	out       *outgoing
+	whole     *wholeTables
 	drift     *drift
+	stops     *stops
 	who       func(ctx context.Context) string // Options.Who
 	serves    func(vrf string) bool            // Options.Serves
 }
@@ -96,7 +101,7 @@ func (c *clients) call(ctx context.Context, method string, request any, by strin
 		defer c.passed(method, request, by)
 		return do()
 	}
-	answer, err := c.alone(method, request, do)
+	answer, err := stopping(c, request, by, func() (any, error) { return c.alone(method, request, do) })
 	if e == ofNeighbors {
 		c.heedDelete(ctx, request)
 	}
@@ -105,13 +110,21 @@ func (c *clients) call(ctx context.Context, method string, request any, by strin
 }
 
 // alone makes a call while nothing else changes the configuration.
-func (c *clients) alone(method string, request any, do func() (any, error)) (any, error) {
+func (c *clients) alone(method string, request any, do func() (any, error)) (answer any, err error) {
 	c.changing.Lock()
 	defer c.changing.Unlock()
 	if err := c.refuse(method, request); err != nil {
 		return nil, err
 	}
-	return do()
+	r, deletes := request.(*api.DeleteVrfRequest)
+	if !deletes {
+		return do()
+	}
+	err = c.out.unlabelled(r.GetName(), func() (err error) {
+		answer, err = do()
+		return err
+	})
+	return answer, err
 }
 
 // passed notes what another client of the API asked GoBGP for and was given, be it in
@@ -258,4 +271,28 @@ func refusal(c *conf.Config, serves func(vrf string) bool, method string, reques
 func hasPolicies(c *conf.Config) bool {
 	a := c.Set.Global.ApplyPolicy.Config
 	return len(c.Set.PolicyDefinitions)+reload.Sets(c.Set.DefinedSets)+len(a.ImportPolicyList)+len(a.ExportPolicyList) > 0
+}
+
+// stopping makes a call of another client. That it disables a neighbour is kept before, and that
+// it enables one afterwards.
+func stopping(c *clients, request any, by string, call func() (any, error)) (any, error) {
+	switch r := request.(type) {
+	case *api.DisablePeerRequest:
+		one := &rib.Disabled{By: by, Reason: r.GetCommunication(), Since: time.Now()}
+		if err := c.stops.put(r.GetAddress(), one); err != nil {
+			return nil, status.Error(codes.Unavailable, err.Error())
+		}
+		answer, err := call()
+		if err != nil {
+			err = errors.Join(err, c.stops.put(r.GetAddress(), nil))
+		}
+		return answer, err
+	case *api.EnablePeerRequest:
+		answer, err := call()
+		if err == nil {
+			err = c.stops.put(r.GetAddress(), nil)
+		}
+		return answer, err
+	}
+	return call()
 }

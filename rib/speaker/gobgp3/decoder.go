@@ -22,6 +22,7 @@ type decoder struct {
 	names      *peerNames
 	neighbours map[string]conf.Neighbor // by name
 	vrfs       map[rib.RD]string        // of the configuration
+	readsSIDs  bool                     // SRv6 is configured: nobody else has a use for SIDs
 	recent     recent
 	cache      attrCache
 	vias       map[rib.Via]*rib.Via
@@ -39,6 +40,7 @@ func newDecoder(c *conf.Config, names *peerNames) *decoder {
 		rds:        make(map[rib.RD]struct{}),
 		vias:       make(map[rib.Via]*rib.Via),
 		noTags:     new(rib.Tags),
+		readsSIDs:  conf.ReadsSIDs(c),
 	}
 	for _, v := range c.VRFs {
 		d.vrfs[v.RD] = v.Name
@@ -110,6 +112,11 @@ func (d *decoder) vpn(n *bgp.LabeledVPNIPAddrPrefix, six bool) (to speaker.Desti
 	if len(n.Labels.Labels) > 0 {
 		label = n.Labels.Labels[0]
 	}
+	if label == bgp.WITHDRAW_LABEL {
+		// Beside a SID the three bytes are bits of that, and may be those of a withdrawal (RFC
+		// 8277, 2.4), which GoBGP leaves as they are.
+		label >>= 4
+	}
 	to.Prefix, err = prefixOf(n.Prefix, n.IPPrefixLen(), six)
 	return to, label, err
 }
@@ -132,6 +139,9 @@ func (d *decoder) path(p *bgpPath, id uint32, to speaker.Destination, label uint
 	entry, err := d.attrs(o, p.attributes(), to)
 	if err != nil {
 		return rib.Path{}, nil, fmt.Errorf("decode the path to %s: %w", to.Prefix, err)
+	}
+	if a := entry.attrs; a.Carrier == rib.NotCarried && a.Source != "" {
+		label = 0 // that of a VRF here, which is for other PEs
 	}
 	if to.EVPN {
 		id |= speaker.ByEVPN
@@ -202,6 +212,9 @@ func nativePath(p *api.Path) (*bgpPath, error) {
 			continue
 		}
 		a, err := apiutil.UnmarshalAttribute(rendered)
+		if err != nil && rendered.TypeUrl == prefixSIDMessage {
+			continue // a service that GoBGP renders and cannot read back, of layer 2, or that a client made
+		}
 		if err != nil {
 			return nil, fmt.Errorf("decode the path to %s: %w", nlri, err)
 		}

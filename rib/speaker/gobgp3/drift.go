@@ -31,6 +31,7 @@ type drift struct {
 	keeper   *keeper
 	sessions *sessions
 	mender   *mender
+	stops    *stops
 	called   func(name string) string // Options.Called
 	drifted  func()                   // Options.Drifted
 	wake     chan struct{}            // somebody made a change; holds one
@@ -54,9 +55,9 @@ type touch struct {
 // maxTouches bounds how many calls are kept until they are looked into.
 const maxTouches = 256
 
-func newDrift(e *embedded, k *keeper, sessions *sessions, m *mender) *drift {
+func newDrift(e *embedded, k *keeper, s *stops, m *mender) *drift {
 	return &drift{
-		embedded: e, keeper: k, sessions: sessions, mender: m,
+		embedded: e, keeper: k, sessions: s.sessions, stops: s, mender: m,
 		wake: make(chan struct{}, 1), found: make(map[speaker.Thing]speaker.Difference), stopped: make(map[string]string),
 	}
 }
@@ -128,6 +129,7 @@ func (d *drift) examine(ctx context.Context) error {
 	if !examined {
 		return nil
 	}
+	kept := d.stops.settle(disabled)
 	d.sessions.disabled(disabled)
 	for _, diff := range came {
 		d.log.slog.Warn("BGP is not as the configuration says; `vrfredist reload` puts it right", "what", diff.String())
@@ -141,7 +143,7 @@ func (d *drift) examine(ctx context.Context) error {
 	if len(came) > 0 || len(before) != len(after) {
 		d.tell()
 	}
-	return nil
+	return kept
 }
 
 func (d *drift) tell() {

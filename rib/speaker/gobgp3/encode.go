@@ -2,6 +2,7 @@ package gobgp3
 
 import (
 	"hash/fnv"
+	"net"
 	"net/netip"
 	"slices"
 
@@ -92,18 +93,29 @@ func announcedNLRI(prefix netip.Prefix, as rib.AnnouncedAs, vrf *bgpVRF) bgp.Add
 // nlriOf is a prefix as GoBGP has it: with the RD and the label of vrf, or in no VRF
 // where that is nil.
 func nlriOf(prefix netip.Prefix, vrf *bgpVRF) bgp.AddrPrefixInterface {
-	bits, addr := uint8(prefix.Bits()), prefix.Addr().String()
-	var nlri bgp.AddrPrefixInterface
+	bits, addr := uint8(prefix.Bits()), net.IP(prefix.Masked().Addr().AsSlice())
+	// GoBGP makes them of text alone, which costs more than all else here: the address is put in.
 	switch {
 	case vrf == nil && prefix.Addr().Is4():
-		nlri = bgp.NewIPAddrPrefix(bits, addr)
+		n := bgp.NewIPAddrPrefix(bits, "")
+		n.Prefix = addr
+		return identified(n)
 	case vrf == nil:
-		nlri = bgp.NewIPv6AddrPrefix(bits, addr)
+		n := bgp.NewIPv6AddrPrefix(bits, "")
+		n.Prefix = addr
+		return identified(n)
 	case prefix.Addr().Is4():
-		nlri = bgp.NewLabeledVPNIPAddrPrefix(bits, addr, *bgp.NewMPLSLabelStack(vrf.MplsLabel), vrf.Rd)
-	default:
-		nlri = bgp.NewLabeledVPNIPv6AddrPrefix(bits, addr, *bgp.NewMPLSLabelStack(vrf.MplsLabel), vrf.Rd)
+		n := bgp.NewLabeledVPNIPAddrPrefix(bits, "", *bgp.NewMPLSLabelStack(vrf.MplsLabel), vrf.Rd)
+		n.Prefix = addr
+		return identified(n)
 	}
+	n := bgp.NewLabeledVPNIPv6AddrPrefix(bits, "", *bgp.NewMPLSLabelStack(vrf.MplsLabel), vrf.Rd)
+	n.Prefix = addr
+	return identified(n)
+}
+
+// identified is an NLRI with our path identifier.
+func identified(nlri bgp.AddrPrefixInterface) bgp.AddrPrefixInterface {
 	nlri.SetPathIdentifier(ourIdentifier)
 	return nlri
 }

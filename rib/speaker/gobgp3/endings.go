@@ -55,9 +55,6 @@ const (
 	dying = "dying"
 	// lateNotice is how long after its notice an end is in the loop's channel for certain.
 	lateNotice = time.Second
-	// fewSent is how many destinations of a neighbour are told of one by one: as many as
-	// GoBGP withdraws in some 10 ms.
-	fewSent = 1000
 	// absentFor is how long a neighbour that was taken out counts as down: readers are done
 	// with its paths then.
 	absentFor = time.Minute
@@ -90,7 +87,7 @@ func (e *endings) stateChanged(fields log.Fields) {
 		return
 	}
 	n := *p.conf.in(p.fsm)
-	switch established := bgp.BGP_FSM_ESTABLISHED.String(); {
+	switch {
 	case fields["old"] == established:
 		e.mu.Lock()
 		delete(e.noticed, key)
@@ -99,7 +96,7 @@ func (e *endings) stateChanged(fields log.Fields) {
 		e.depart(key, p, n, func(a *oc.AfiSafi) bool {
 			s := a.MpGracefulRestart.State
 			return fmt.Sprint(fields["reason"]) == graceful && s.Enabled && s.Received
-		})
+		}, keptStale)
 		e.keeper.changes.foretold = true
 	case fields["new"] == established:
 		e.keeper.changes.put(arrival{key})
@@ -107,7 +104,7 @@ func (e *endings) stateChanged(fields log.Fields) {
 		// The time for which GoBGP keeps paths has ended. It goes on keeping those of some
 		// families, with a community more, or without those that do not want it.
 		long := n.GracefulRestart.State.LongLivedEnabled
-		e.depart(key, p, n, func(a *oc.AfiSafi) bool { return long && a.LongLivedGracefulRestart.State.Enabled })
+		e.depart(key, p, n, func(a *oc.AfiSafi) bool { return long && a.LongLivedGracefulRestart.State.Enabled }, keptLong)
 		e.keeper.changes.foretold = !long
 	}
 }
@@ -115,21 +112,37 @@ func (e *endings) stateChanged(fields log.Fields) {
 // deleted is called in the loop, before a neighbour's paths are withdrawn.
 func (e *endings) deleted(key string) {
 	if p, there := e.peerOf(key); there {
-		p.read(func(n *oc.Neighbor, _ bgp.FSMState) { e.depart(key, p, n, func(*oc.AfiSafi) bool { return false }) })
+		p.read(func(n *oc.Neighbor, _ bgp.FSMState) {
+			e.depart(key, p, n, func(*oc.AfiSafi) bool { return false }, withdrawn)
+		})
 		e.keeper.changes.foretold = true
+	}
+}
+
+// longOver is called in the loop, before what was kept long of a family is withdrawn.
+func (e *endings) longOver(key string, family any) {
+	f, is := family.(bgp.RouteFamily)
+	if p, there := e.peerOf(key); there && is {
+		e.keeper.whole.gone.take(key, p, p.vrf(), []bgp.RouteFamily{f}, unkept)
 	}
 }
 
 // depart has the paths of a neighbour go out of the feeds, but for those of the families
 // that are held. To look for them in all feeds takes as long as those are large, so a few
-// are told of by their destinations, at the end of the turn.
-func (e *endings) depart(key string, p livePeer, n *oc.Neighbor, held func(*oc.AfiSafi) bool) {
+// are told of by their destinations, at the end of the turn. GoBGP's own tables follow in parts.
+func (e *endings) depart(key string, p livePeer, n *oc.Neighbor, held func(*oc.AfiSafi) bool, kept fate) {
 	d := departure{key: key, whole: true}
 	var tables []*bgpTable
+	var gone, stay []bgp.RouteFamily
 	sent := 0
 	for i := range n.AfiSafis {
 		a := &n.AfiSafis[i]
 		in := conf.InFeeds(a.State.Family)
+		if held(a) {
+			stay = append(stay, a.State.Family)
+		} else {
+			gone = append(gone, a.State.Family)
+		}
 		switch table := p.adjIn().table[a.State.Family]; {
 		case held(a):
 			d.whole = false
@@ -141,8 +154,9 @@ func (e *endings) depart(key string, p livePeer, n *oc.Neighbor, held func(*oc.A
 			tables, sent = append(tables, table), sent+len(table.destinations)
 		}
 	}
+	fate := withdrawn
 	if sent <= fewSent {
-		d.gone = nil
+		d.gone, fate = nil, unkept
 		for _, t := range tables {
 			e.keeper.changes.oweAll(n.Config.Vrf, t)
 		}
@@ -153,6 +167,8 @@ func (e *endings) depart(key string, p livePeer, n *oc.Neighbor, held func(*oc.A
 	if d.whole || len(d.gone) > 0 {
 		e.keeper.changes.put(d)
 	}
+	e.keeper.whole.gone.take(key, p, n.Config.Vrf, gone, fate)
+	e.keeper.whole.gone.take(key, p, n.Config.Vrf, stay, kept)
 }
 
 // quiet is called in the loop, once a second. It has neighbours count as down no more that

@@ -2,6 +2,7 @@ package gobgp3
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -66,6 +67,7 @@ func TestPeerDown(t *testing.T) {
 			p := newPair(t, cmp.Or(inRed[name], speaker.Default), as, nil)
 			for _, h := range []*hostile{p.other, p.best} {
 				before := h.sessions()
+				p.s.noIdling(t, h.addr)
 				back := end(t, p, h)
 				eventually(t, "it counts as down, or is back", func() bool { return p.isDown(h) || h.sessions() > before })
 				for _, n := range []bgp.AddrPrefixInterface{nth(false, 0), nth(true, 1)} {
@@ -110,6 +112,34 @@ func TestPeerDownBeforeTheLoop(t *testing.T) {
 	})
 }
 
+// TestPeersWhileSessionsOpen: neighbours are copied while GoBGP writes of a session that opens
+// what the neighbour can, into the list of its families too.
+func TestPeersWhileSessionsOpen(t *testing.T) {
+	kept := map[bgp.RouteFamily]bool{bgp.RF_IPv4_UC: true, bgp.RF_IPv6_UC: true}
+	p := newHostile(t, "127.0.0.2", 65001, both(gracefulCap(5, kept))...)
+	s := run(t, Options{Config: toJSON(t, redAnd(p.conf(allFamilies[:2]...)))})
+	ctx, cancel := context.WithCancel(t.Context())
+	copied := make(chan error, 1)
+	go func() { // without a rest: what is copied outside the lock is so for a moment
+		for ctx.Err() == nil {
+			if peers, err := s.keeper.Peers(); err != nil || len(peers.Neighbors[p.addr].AfiSafis) != 2 {
+				copied <- fmt.Errorf("%+v, %w", peers.Neighbors[p.addr], err)
+				return
+			}
+		}
+		copied <- nil
+	}()
+	for n := 1; n <= 3; n++ {
+		eventually(t, "a session", func() bool { return p.sessions() == n && p.isUp() })
+		s.noIdling(t, p.addr)
+		p.cut()
+	}
+	cancel()
+	if err := <-copied; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestDepartureComesFirst: the word that a neighbour goes is ahead of what GoBGP says of
 // each of its destinations, and the tables are not read again for those. A few of them are
 // told of, of many it is said that they go.
@@ -138,7 +168,7 @@ func TestDepartureComesFirst(t *testing.T) {
 				if d, is := got[0].of.(departure); !is || d.key != h.addr || !d.whole || (len(d.gone) == 2) != (many > 0) {
 					t.Errorf("the first thing is %+v", got[0])
 				}
-				_ = p.s.keeper.inLoop(func() error { return nil }) // the turn is over
+				p.s.allParts(t) // the turn is over, and what it left for others
 				got = append(got, st.live.take(nil)...)
 				of := make(map[string]bool)
 				for _, it := range got[1:] {
@@ -307,7 +337,9 @@ func TestManyGo(t *testing.T) {
 			h.send(h.some(false, false, 100, many)...)
 		}
 		f := p.s.feed(t, p.vrf)
-		p.s.await(t, p.vrf, nth(false, 100+many-1).String(), count(2))
+		for n := range 20 { // in order: a slow machine has its time for each part
+			p.s.await(t, p.vrf, nth(false, 100+many/20*(n+1)-1).String(), count(2))
+		}
 		_ = p.best.l.Close()
 		p.best.cut()
 		p.awaitFrom(t, p.best, nth(false, 100+many-1), 0)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
 // feeder fills the feeds from GoBGP's tables, by one watch after another.
@@ -29,12 +30,15 @@ func newFeeder(e *embedded, k *keeper, vrfs []speaker.VRF) *feeder {
 // rewatch starts a watch that begins with all that the tables have, in place of the watch
 // that runs. When that is in, feeds hold it and nothing else. Its callers take turns: the
 // start, and then the holder of changing.
-func (f *feeder) rewatch(ctx context.Context) error {
+func (f *feeder) rewatch(ctx context.Context) error { return f.rewatchBy(ctx, f.inForce()) }
+
+// rewatchBy is rewatch by a configuration that is not in force yet.
+func (f *feeder) rewatchBy(ctx context.Context, c *conf.Config) error {
 	old, ended := f.current()
 	if ended {
 		return nil
 	}
-	w := newWatch(f.inForce(), f.feeds, f.markers, f.keeper, f.log)
+	w := newWatch(c, f.feeds, f.markers, f.keeper, f.log)
 	if old != nil {
 		old.end()
 		w.intake.Replace(old.intake)
@@ -150,7 +154,7 @@ func (f *feeder) setDown(key string) {
 }
 
 // mirror is Speaker.Mirror.
-func (f *feeder) mirror(ctx context.Context, mirrors map[string]string) error {
+func (f *feeder) mirror(ctx context.Context, mirrors map[string]rib.Mirror) error {
 	f.changing.Lock()
 	defer f.changing.Unlock()
 	gone, changed := f.feeds.Mirror(mirrors)

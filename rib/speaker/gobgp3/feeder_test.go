@@ -3,6 +3,7 @@ package gobgp3
 import (
 	"testing"
 
+	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
@@ -11,13 +12,13 @@ import (
 func TestMirror(t *testing.T) {
 	r := newReloaded(t)
 	drain(r.redFeed)
-	mirror := func(of map[string]string) {
+	mirror := func(of map[string]rib.Mirror) {
 		t.Helper()
 		if err := r.Mirror(t.Context(), of); err != nil {
 			t.Fatal(err)
 		}
 	}
-	mirror(map[string]string{"red/1002": "red", "default/300": speaker.Default})
+	mirror(map[string]rib.Mirror{"red/1002": {VRF: "red"}, "default/300": {VRF: speaker.Default}})
 	r.await(t, "red/1002", "10.1.0.0/16", count(1))
 	r.await(t, "red/1002", "10.9.0.0/16", count(1))
 	r.await(t, "default/300", "10.1.0.0/16", count(1))
@@ -27,9 +28,9 @@ func TestMirror(t *testing.T) {
 	if changed := r.redFeed.Take(nil, 10); len(changed) > 0 {
 		t.Errorf("red itself changed: %v", changed)
 	}
-	if !converged(r.feed(t, "red/1002")) || !converged(r.feed(t, "default/300")) {
-		t.Error("the mirrors do not know of End-of-RIB")
-	}
+	eventually(t, "the mirrors know of End-of-RIB", func() bool {
+		return converged(r.feed(t, "red/1002")) && converged(r.feed(t, "default/300"))
+	})
 
 	r.p.announce(spec{prefix: "10.5.0.0/16", rd: 1, rts: []uint32{1}})
 	r.p.announce(spec{prefix: "10.6.0.0/16"})
@@ -39,7 +40,7 @@ func TestMirror(t *testing.T) {
 	r.await(t, "default/300", "10.6.0.0/16", count(1))
 
 	second := r.feed(t, "red/1002")
-	mirror(map[string]string{"default/300": speaker.Default})
+	mirror(map[string]rib.Mirror{"default/300": {VRF: speaker.Default}})
 	if _, err := r.Feed("red/1002"); err == nil {
 		t.Error("a mirror that was taken away is still there")
 	}

@@ -19,7 +19,7 @@ import (
 type flags struct {
 	sources
 	changes  *changes
-	hush     hush
+	hush     *hush
 	replaced replaced
 
 	// held has the prefixes with flagged paths by family and by GoBGP's key: with the path
@@ -32,7 +32,7 @@ type flags struct {
 }
 
 func newFlags(c *changes) *flags {
-	f := &flags{sources: sources{loop: c.loop, vrfs: make(map[*bgpPeer]string), gates: make(gates)}, changes: c, hush: hush{loop: c.loop}, batch: toldAtOnce}
+	f := &flags{sources: sources{loop: c.loop, vrfs: make(map[*bgpPeer]string), gates: make(gates)}, changes: c, hush: c.hush, batch: toldAtOnce}
 	f.held = make(map[bgp.RouteFamily]map[string]*bgpPath)
 	for _, family := range judgedFamilies {
 		f.held[family] = make(map[string]*bgpPath)

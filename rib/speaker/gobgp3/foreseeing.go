@@ -21,6 +21,7 @@ type foreseen struct {
 
 	of      speaker.Family
 	yield   func(speaker.Destination, []rib.Path, bool)
+	others  bool      // no destination is asked for that has the paths of now
 	read    []glimpse // in this turn
 	strange error     // the last of what cannot be decoded
 }
@@ -33,7 +34,7 @@ type glimpse struct {
 }
 
 // Paths implements speaker.Tables.
-func (f *foreseen) Paths(ctx context.Context, of speaker.Family, some []speaker.Destination, yield func(speaker.Destination, []rib.Path, bool)) error {
+func (f *foreseen) Paths(ctx context.Context, of speaker.Family, some []speaker.Destination, others bool, yield func(speaker.Destination, []rib.Path, bool)) error {
 	if f.server() == nil {
 		return errStopped
 	}
@@ -47,7 +48,7 @@ func (f *foreseen) Paths(ctx context.Context, of speaker.Family, some []speaker.
 	if some != nil {
 		looks = f.these(family, some)
 	}
-	f.of, f.yield, f.strange = of, yield, nil
+	f.of, f.yield, f.others, f.strange = of, yield, others, nil
 	if err := f.tour(ctx, looks, f); err != nil {
 		return err
 	}
@@ -100,6 +101,9 @@ func (f *foreseen) visit(at spot) {
 		return
 	}
 	again := !slices.Equal(paths, at.known)
+	if f.others && !again {
+		return
+	}
 	g := glimpse{nlri: at.nlri, again: again, paths: make([]known, len(paths))}
 	for i, p := range sorted(paths, again) {
 		id := p.origin().nlri.PathLocalIdentifier()

@@ -14,7 +14,7 @@ import (
 // than now. It is called in the loop.
 func (f *foretelling) carry(by *carrier, next *conf.Config) (otherwise bool) {
 	now := by.by
-	f.carried = by.carriagesOf(next)
+	f.carried, f.services = by.carriagesOf(next), conf.Services(next)
 	f.makes = newRouteMaker(f.loop, by.log)
 	f.makes.policies = f.policies
 	for rd, v := range f.carried {

@@ -26,6 +26,8 @@ type foretelling struct {
 	moved   map[string]bool // the VRFs whose neighbours are told by other targets: see nextVRFs
 	carried map[rib.RD]*carriage
 	makes   *routeMaker
+	// services are those that routes may have the mark of then.
+	services map[rib.RT]rib.Carried
 
 	all  map[string]*hearer // by name
 	here []*hearer          // of this turn
@@ -114,6 +116,14 @@ func (f *foretelling) visit(at spot) {
 			f.one(h, at, first(before), first(after))
 		}
 	}
+}
+
+// same tells whether the neighbour is told the same by two paths.
+func (h *hearer) same(a, b *bgpPath) bool {
+	if h.vrf != "" {
+		return sameToCustomer(a, b)
+	}
+	return pathEqual(a, b)
 }
 
 func first(paths []*bgpPath) *bgpPath {
@@ -224,13 +234,13 @@ func (f *foretelling) compare(h *hearer, at spot, a, b *bgpPath) {
 	case a == nil && b == nil:
 	case a == nil:
 		h.told.Announced++
-		h.note(f.most, at, speaker.Added, b)
+		f.note(h, at, speaker.Added, b)
 	case b == nil:
 		h.told.Withdrawn++
-		h.note(f.most, at, speaker.Removed, a)
-	case !pathEqual(a, b):
+		f.note(h, at, speaker.Removed, a)
+	case !h.same(a, b):
 		h.told.Changed++
-		h.note(f.most, at, speaker.Changed, b)
+		f.note(h, at, speaker.Changed, b)
 	}
 }
 
@@ -246,17 +256,18 @@ func (f *foretelling) several(h *hearer, at spot, before, after []*bgpPath) {
 	}
 	a, b := told(before, false), told(after, true)
 	switch {
-	case len(a) == len(b) && slices.EqualFunc(a, b, pathEqual):
+	case len(a) == len(b) && slices.EqualFunc(a, b, h.same):
 	case len(a) == 0 || len(b) == 0:
 		f.compare(h, at, first(a), first(b))
 	default:
 		h.told.Changed++
-		h.note(f.most, at, speaker.Changed, first(b))
+		f.note(h, at, speaker.Changed, first(b))
 	}
 }
 
 // note keeps a change, as far as it is among the first ones.
-func (h *hearer) note(most int, at spot, kind speaker.ChangeKind, p *bgpPath) {
+func (f *foretelling) note(h *hearer, at spot, kind speaker.ChangeKind, p *bgpPath) {
+	most := f.most
 	rd, prefix, err := vpnPrefix(at.nlri)
 	if err != nil || most == 0 {
 		return
@@ -274,7 +285,7 @@ func (h *hearer) note(most int, at spot, kind speaker.ChangeKind, p *bgpPath) {
 		}
 	}
 	if kind != speaker.Removed {
-		c.Terms = termsOf(p)
+		c.Terms = termsOf(p, f.services)
 	}
 	h.told.First = append(list, c)
 }

@@ -114,10 +114,11 @@ func (f *foresight) told(ctx context.Context, o speaker.Outcome, most int) ([]sp
 // looked at. It is called in the loop.
 func (f *foresight) prepare(w *foretelling, o speaker.Outcome) (whole bool, err error) {
 	p := w.prospect
-	if p.vrfs, w.moved, err = nextVRFs(f.screens, f.next, f.effects.Anew, o.Advertising); err != nil {
+	if p.vrfs, w.moved, err = nextVRFs(f.screens, f.out, f.next, f.effects, o.Advertising); err != nil {
 		return false, err
 	}
 	remade := maps.Clone(f.effects.Anew)
+	maps.Copy(remade, f.effects.Retargeted)
 	p.gone = make(map[rib.RD]struct{})
 	for name, v := range f.rib().Vrfs {
 		if f.effects.Anew[name] {
@@ -125,7 +126,7 @@ func (f *foresight) prepare(w *foretelling, o speaker.Outcome) (whole bool, err 
 				p.gone[rd] = struct{}{}
 			}
 		}
-		if is := p.vrfs[name]; is != nil && !slices.Equal(marksOf(is), marksOf(v)) {
+		if is := p.vrfs[name]; is != nil && (is.MplsLabel != v.MplsLabel || !slices.Equal(marksOf(is), marksOf(v))) {
 			remade[name] = true
 		}
 	}

@@ -42,7 +42,7 @@ type bgpOrigin struct {
 	_              bool
 	isFromExternal bool
 	_              bool
-	_              bool
+	stale          bool
 }
 
 // bgpPeer is table.PeerInfo. Of a path that originated here the Address is nil. A session
@@ -142,7 +142,7 @@ func (t *bgpTable) accepted(key string) (paths []*bgpPath) {
 // bgpDestination is table.Destination. Of the bits of localIdMap, which Adj-RIB-In does
 // not use, the first is always set, and each other one by a path with that identifier.
 type bgpDestination struct {
-	_             bgp.RouteFamily
+	routeFamily   bgp.RouteFamily
 	nlri          bgp.AddrPrefixInterface
 	knownPathList []*bgpPath
 	localIdMap    *bgpBitmap

@@ -32,16 +32,18 @@ type guarding struct {
 	guard  *guard.Guard
 	names  *peerNames
 	local  *localAddresses
+	whole  *wholeTables
 	ours   func(vrf string, p netip.Prefix) bool                             // Options.OwnPrefix
 	six    func(neighbour string, local netip.Addr, bound string) netip.Addr // Options.OwnSix
 	config atomic.Pointer[conf.Config]                                       // in force
+	log    *logger
 
 	mu     sync.Mutex
 	limits map[string]*guard.Limit // guarded by mu; by VRF
 }
 
 func newGuarding(l *loop, ours func(vrf string, p netip.Prefix) bool, c *conf.Config, log *logger) *guarding {
-	g := &guarding{loop: l, guard: guard.New(rehearse, log.slog), ours: ours, limits: make(map[string]*guard.Limit)}
+	g := &guarding{loop: l, guard: guard.New(rehearse, log.slog), ours: ours, log: log, limits: make(map[string]*guard.Limit)}
 	g.config.Store(c)
 	return g
 }
@@ -57,10 +59,12 @@ func (g *guarding) stateChanged(fields log.Fields) {
 	if !there {
 		return
 	}
+	listenTo(p, g.log, fields["new"] == established)
 	switch fields["new"] {
-	case bgp.BGP_FSM_ESTABLISHED.String():
+	case established:
 		g.names.note(key, p, true)
 		g.local.established(p)
+		g.whole.told.established(key, p)
 		return
 	case bgp.BGP_FSM_OPENSENT.String():
 		g.names.note(key, p, false)
@@ -80,7 +84,11 @@ func (g *guarding) stateChanged(fields log.Fields) {
 	outgoing := p.outgoing.in(p.fsm)
 	rules := g.rules(key, p)
 	rules.Loopback = rules.Loopback && isLoopback(tcp.LocalAddr()) && isLoopback(tcp.RemoteAddr())
-	*conn = g.guard.Wrap(key, tcp, rules, guard.Queues{In: incoming.Len, Out: func() int { return (*outgoing).Len() }})
+	*conn = g.guard.Wrap(key, tcp, rules, guard.Queues{
+		In: incoming.Len, Out: func() int { return (*outgoing).Len() },
+		Before:  func() <-chan struct{} { return g.whole.gone.holds.before(key) },
+		Refresh: func(f bgp.RouteFamily) bool { return g.whole.told.refresh(key, p, f) },
+	})
 }
 
 func isLoopback(a net.Addr) bool {
@@ -97,6 +105,7 @@ func (g *guarding) rules(key string, p livePeer) *guard.Rules {
 		OwnASes:    []uint32{global.Config.As},
 		AllowOwnAS: int(n.AsPathOptions.Config.AllowOwnAs),
 		Dynamic:    isDynamic(n),
+		Client:     n.RouteServer.Config.RouteServerClient,
 		// The loopback is an alias's, of a neighbour who is elsewhere.
 		Loopback: n.Transport.Config.BindInterface != "lo",
 		Terms:    c.TermsOf(key, n.Config.PeerGroup),
@@ -241,15 +250,43 @@ func (g *guarding) tell(sessions map[string]shown) {
 		if len(r.Counts) > 0 {
 			s.Removed = byReason(r)
 		}
-		switch up := s.State == stateName(api.PeerState_ESTABLISHED); {
+		s.Heard, s.Said = notification(r.Heard), notification(r.Said)
+		up := s.State == stateName(api.PeerState_ESTABLISHED)
+		if up {
+			s.Families = r.Opened.Families // who asks before the figures are taken has them too
+		}
+		switch {
+		case up && r.Opened.PeerAS != 0 && len(r.Opened.Families) == 0:
+			s.Reason = "the session carries nothing: the two sides have no address family in common; compare afi-safis here with what it is configured for"
 		case up && r.RouteServer:
 			s.Reason = "every route of it is refused, because the first AS is not its own: is it a route server? Then write enforce_first_as = false"
 		// GoBGP hears of the end as of a connection that broke.
 		case !up && !s.Stopped && r.Ended != "" && s.endedAt.Sub(r.EndedAt) < endTogether:
-			s.Reason = "vrfredist ended the session: " + r.Ended
+			s.Reason, s.Explained = "vrfredist ended the session: "+r.Ended, r.EndedAt
+		case !up && !s.Stopped && s.closed:
+			g.noticed(&s, &r)
 		}
 		sessions[r.Neighbour] = s
 	}
+}
+
+// noticed takes a NOTIFICATION for the reason of the end of a session that had one.
+func (g *guarding) noticed(s *shown, r *guard.Report) {
+	n, heard := r.Said, r.Heard.At.After(r.Said.At)
+	if heard {
+		n = r.Heard
+	}
+	if n.At.IsZero() || s.endedAt.Sub(n.At).Abs() > endTogether {
+		return
+	}
+	if n.Code != bgp.BGP_ERROR_HOLD_TIMER_EXPIRED { // that it does not answer, the relay says too
+		s.Explained = n.At
+	}
+	if heard {
+		s.Reason = heardReason(n, s.localAS)
+		return
+	}
+	s.Reason = saidReason(n, r.Opened.PeerAS, s.PeerAS)
 }
 
 // endTogether is how soon GoBGP hears of a session that the guard ended.

@@ -111,7 +111,7 @@ func (wire) SetWriteDeadline(time.Time) error { return nil }
 // validation, the merge of AS4_PATH, its tables, the import into a VRF and the export
 // out of one, its API's rendering, and the way to another neighbour. The first byte of
 // an input chooses the kind of the session, the second whether the rest is the body of
-// an UPDATE or what the neighbour sends.
+// an UPDATE or what the neighbour sends, and whether it is sent twice.
 func FuzzGuard(f *testing.F) {
 	kinds := fuzzSessions()
 	for i, body := range append(updates(f), oddUpdates()...) {
@@ -119,7 +119,7 @@ func FuzzGuard(f *testing.F) {
 	}
 	for i, body := range append(familyUpdates(), evpnUpdates()...) {
 		every := i%(len(kinds)/5)*5 + 3 + i%2 // the kinds that have all families
-		f.Add(append([]byte{byte(every), 0}, body...))
+		f.Add(append([]byte{byte(every), 2}, body...))
 	}
 	f.Add(append([]byte{0, 0}, fullUpdate()...))
 	f.Add(append([]byte{0, 1}, rawMessage(9)...))
@@ -136,6 +136,9 @@ func FuzzGuard(f *testing.F) {
 				return
 			}
 			sent = rawMessage(bgp.BGP_MSG_UPDATE, sent...)
+		}
+		if in[1]&2 != 0 { // what it knows of the first it does not rehearse in the second
+			sent = slices.Concat(sent, sent)
 		}
 		for _, m := range guardedMessages(t, kind, sent) {
 			survives(t, kind, m)
@@ -208,6 +211,13 @@ func survives(t testing.TB, kind fuzzSession, message []byte) {
 	if ok, err := bgp.ValidateUpdateMsg(u, families, kind.as != 65000, kind.rules.Member, kind.rules.Loopback); !ok {
 		t.Fatalf("GoBGP refuses %x: %v", message, err)
 	}
+	if kind.as != 65000 && !kind.rules.Member { // a neighbour's LOCAL_PREF never counts, and 0 is of RFC 8326
+		for _, a := range u.PathAttributes {
+			if a, is := a.(*bgp.PathAttributeLocalPref); is && a.Value != 0 {
+				t.Fatalf("LOCAL_PREF %d of an eBGP neighbour in %x", a.Value, message)
+			}
+		}
+	}
 	if err := mergeAS4Path(silent{}, u); err != nil {
 		t.Fatal(err)
 	}
@@ -272,6 +282,9 @@ func oddUpdates() (out [][]byte) {
 		{6, 0, 34, 0, 1, 0, 30, 0, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0x13, 0, 1, 0, 60, 32, 16, 16, 0, 0, 0},
 	} {
 		body(one, rawOrigin, path, rawNexthop, attribute(bgp.BGP_ATTR_TYPE_PREFIX_SID, sid))
+	}
+	for _, more := range [][]byte{nil, attribute(bgp.BGP_ATTR_TYPE_LOCAL_PREF, []byte{0, 0, 0, 200})} {
+		body(one, rawOrigin, path, rawNexthop, more, attribute(bgp.BGP_ATTR_TYPE_COMMUNITIES, []byte{0xff, 0xff, 0, 0}))
 	}
 	for kind := range bgp.BGPAttrType(45) {
 		for _, n := range []int{0, 3, 19} {

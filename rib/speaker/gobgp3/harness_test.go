@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/vrfredist/vrfredist/integration/patience"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf/conftest"
@@ -26,6 +27,10 @@ import (
 // parallel with another.
 
 const deadline = 20 * time.Second
+
+// stretch is how many times as long a loaded machine has: GoBGP takes in tens of thousands of
+// routes in some tests. What ends by itself, as a restart time of 60 s does, takes longer.
+const stretch = 2.5
 
 func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
@@ -47,22 +52,20 @@ func rd(t testing.TB, s string) rib.RD {
 	return v
 }
 
-// eventually waits for ok with a deadline, and looks once more behind it: a look that takes
-// seconds, on a loaded machine, says what was so when it began.
+// eventually waits for ok with a deadline, longer where the machine is loaded, and looks once
+// more behind it: a look that takes seconds then says what was so when it began.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	end, over := time.After(deadline), false
+	began, over := time.Now(), false
 	for !ok() {
 		if over {
 			t.Fatalf("not in time: %s", what)
 		}
-		select {
-		case <-tick.C:
-		case <-end:
-			over = true
-		}
+		<-tick.C
+		waited := time.Since(began)
+		over = waited > deadline && waited > patience.Stretch(deadline, stretch)
 	}
 }
 
@@ -144,7 +147,7 @@ func launch(t testing.TB, o Options, prepare func(*Speaker)) *running {
 	t.Helper()
 	r := &running{log: new(syncBuffer), socket: filepath.Join(t.TempDir(), "api.sock"), done: make(chan error, 1)}
 	o.Listen = append([]string{"unix://" + r.socket}, o.Listen...)
-	o.Logger = slog.New(slog.NewTextHandler(r.log, nil))
+	o.Logger = slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})) // GoBGP's own words too
 	s, err := New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -217,4 +220,13 @@ func (r *running) client(t testing.TB) api.GobgpApiClient {
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	return api.NewGobgpApiClient(conn)
+}
+
+// allParts waits until GoBGP's loop has done all that it does in parts.
+func (r *running) allParts(t testing.TB) {
+	t.Helper()
+	eventually(t, "all that is done in parts is done", func() (is bool) {
+		_ = r.keeper.inLoop(func() error { is = len(r.keeper.whole.parts.jobs) == 0; return nil })
+		return is
+	})
 }

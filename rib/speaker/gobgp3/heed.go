@@ -60,6 +60,7 @@ func (c *clients) heedVRF(ctx context.Context, request any, _ *grpc.UnaryServerI
 	if !is || c.server() == nil {
 		return handler(ctx, request)
 	}
+	_ = c.inLoop(func() error { c.whole.gone.finish(r.GetName()); return nil }) // its error is that of a GoBGP that was stopped
 	err = c.withoutPaths(r.GetName(), func() error {
 		answer, err = handler(ctx, request)
 		return err

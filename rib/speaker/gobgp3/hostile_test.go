@@ -3,14 +3,18 @@ package gobgp3
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
+	"reflect"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+	"github.com/osrg/gobgp/v3/pkg/server"
 )
 
 // hostile is a neighbour that says what a test has it say, byte by byte. It listens,
@@ -70,6 +74,37 @@ func (p *hostile) cut() {
 		_ = p.conn.(*net.TCPConn).SetLinger(0)
 		_ = p.conn.Close()
 		p.conn = nil
+	}
+}
+
+// again ends a neighbour's session as a crash does, and waits for the next one.
+func (r *running) again(t testing.TB, p *hostile) {
+	t.Helper()
+	before := p.sessions()
+	r.noIdling(t, p.addr)
+	p.cut()
+	eventually(t, p.addr+" is back", func() bool { return p.sessions() > before && p.isUp() })
+}
+
+// noIdling has GoBGP try the next session with a neighbour as soon as the one that is up
+// ends: it idles for five seconds before (holdtimeIdle), whatever a configuration says.
+func (r *running) noIdling(t testing.TB, addr string) {
+	t.Helper()
+	var l learner
+	var time field[float64]
+	learn(&l, follow(reflect.TypeFor[server.BgpServer](), "neighborMap", "fsm"), "idleHoldTime", &time)
+	if l.err != nil {
+		t.Fatal(l.err)
+	}
+	if err := r.keeper.inLoop(func() error {
+		p, has := r.keeper.peerOf(addr)
+		if !has {
+			return fmt.Errorf("GoBGP has no neighbour %s", addr)
+		}
+		p.change(func(*oc.Neighbor) { *time.in(p.fsm) = 0 })
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 

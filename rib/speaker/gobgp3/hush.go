@@ -1,10 +1,5 @@
 package gobgp3
 
-import (
-	"github.com/osrg/gobgp/v3/pkg/config/oc"
-	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
-)
-
 // hush keeps GoBGP from telling its neighbours of one change of a best path. GoBGP shows
 // the change to the filters of its watchers, and goes on to its neighbours whatever they
 // say. It leaves out a neighbour towards whom it restarts itself (RFC 4724, 4.1), though,
@@ -23,19 +18,15 @@ func (h *hush) set(on bool) {
 	h.on = on
 	if !on {
 		for _, p := range h.peers {
-			p.change(func(n *oc.Neighbor) { n.GracefulRestart.State.LocalRestarting = false })
+			p.hear()
 		}
 		clear(h.peers)
 		h.peers = h.peers[:0]
 		return
 	}
 	for _, p := range h.loop.peers() {
-		p.change(func(n *oc.Neighbor) {
-			state := &n.GracefulRestart.State
-			if *p.state.in(p.fsm) == bgp.BGP_FSM_ESTABLISHED && !state.LocalRestarting {
-				state.LocalRestarting = true
-				h.peers = append(h.peers, p)
-			}
-		})
+		if p.deafen() {
+			h.peers = append(h.peers, p)
+		}
 	}
 }

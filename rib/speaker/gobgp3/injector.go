@@ -87,8 +87,7 @@ func paths(of *bgpVRF, as uint32, changes []rib.AnnounceChange) []*bgpPath {
 	now := time.Now().Unix()
 	list := make([]*bgpPath, 0, len(changes))
 	var last rib.Announcement
-	var shared []bgp.PathAttributeInterface
-	var hash uint32
+	var common *shared
 	for _, c := range changes {
 		nlri := announcedNLRI(c.Prefix, c.As, of)
 		p := &bgpPath{info: &bgpOrigin{nlri: nlri, source: localPeer, timestamp: now, isFromExternal: true}}
@@ -97,51 +96,78 @@ func paths(of *bgpVRF, as uint32, changes []rib.AnnounceChange) []*bgpPath {
 			p.IsWithdraw, p.dropped = true, true
 			continue
 		}
-		if shared == nil || !sameAttributes(last, c.Announcement) {
-			last, shared = c.Announcement, attributesOf(c.Announcement, as)
-			hash = hashOf(shared)
+		if common == nil || !sameAttributes(last, c.Announcement) {
+			last, common = c.Announcement, sharedBy(of, as, c.Announcement)
 		}
-		p.pathAttrs, p.attrsHash = withNexthop(shared, nlri, of, c.Announcement), hash
+		p.pathAttrs, p.attrsHash = common.with(nlri), common.hash
 	}
 	return list
 }
 
 func sameAttributes(a, b rib.Announcement) bool {
 	a.Prefix = b.Prefix
-	return a.Equal(&b)
+	return a.Equal(&b) && (a.Mark == 0 || leavesHost(a) == leavesHost(b))
 }
 
-// withNexthop adds a nexthop to the attributes, which others have too: an unspecified
-// address, which stands for self. A VRF's paths get its export RTs as well, and what is leaked
-// into it the one that only its own neighbours are told by, and its mark.
-func withNexthop(shared []bgp.PathAttributeInterface, nlri bgp.AddrPrefixInterface, of *bgpVRF, a rib.Announcement) []bgp.PathAttributeInterface {
-	list := make([]bgp.PathAttributeInterface, len(shared), len(shared)+2)
-	copy(list, shared)
+// leavesHost tells whether other routers may be told of an announcement: what one of them sent goes
+// to no other one.
+func leavesHost(a rib.Announcement) bool { return a.Of == nil || a.Of.Carrier == rib.NotCarried }
+
+// shared is what announcements have in common that differ in nothing but the prefix. GoBGP writes
+// into no attribute, and into no list of them, that a path came with.
+type shared struct {
+	plain   []bgp.PathAttributeInterface // without a nexthop
+	whole   []bgp.PathAttributeInterface // of IPv4 prefixes in no VRF, whose nexthop is an attribute like others
+	targets bgp.PathAttributeInterface   // of a VRF; nil: of none
+	hash    uint32
+}
+
+func sharedBy(of *bgpVRF, as uint32, a rib.Announcement) *shared {
+	s := &shared{plain: attributesOf(a, as)}
+	s.hash = hashOf(s.plain)
+	if of == nil {
+		s.whole = append(slices.Clip(s.plain), bgp.NewPathAttributeNextHop("0.0.0.0"))
+		return s
+	}
+	s.targets = bgp.NewPathAttributeExtendedCommunities(targetsFor(of, a))
+	return s
+}
+
+// with are the attributes of one prefix: with a nexthop, which is an unspecified address and stands
+// for self.
+func (s *shared) with(nlri bgp.AddrPrefixInterface) []bgp.PathAttributeInterface {
 	self := "0.0.0.0"
-	if nlri.AFI() == bgp.AFI_IP6 {
-		self = "::"
-	}
-	if of == nil && nlri.AFI() == bgp.AFI_IP {
-		return append(list, bgp.NewPathAttributeNextHop(self))
-	}
-	list = append(list, bgp.NewPathAttributeMpReachNLRI(self, []bgp.AddrPrefixInterface{nlri}))
 	switch {
-	case of == nil:
-	case a.As == rib.FromLeak:
-		targets := []bgp.ExtendedCommunityInterface{homeOf(of)}
-		if a.Mark != 0 && (a.Of == nil || a.Of.Carrier == rib.NotCarried) { // what another router sent goes to no other one
-			targets = append(targets, sendMark(a.Mark))
-		}
-		for _, rt := range of.ExportRt {
-			if is, _ := decodeRT(rt); is == rib.CarriedMark {
-				targets = append(targets, rt)
-			}
-		}
-		list = append(list, bgp.NewPathAttributeExtendedCommunities(targets))
-	default:
-		list = append(list, bgp.NewPathAttributeExtendedCommunities(of.ExportRt))
+	case nlri.AFI() == bgp.AFI_IP6:
+		self = "::"
+	case s.targets == nil:
+		return s.whole
+	}
+	list := make([]bgp.PathAttributeInterface, len(s.plain), len(s.plain)+2)
+	copy(list, s.plain)
+	list = append(list, bgp.NewPathAttributeMpReachNLRI(self, []bgp.AddrPrefixInterface{nlri}))
+	if s.targets != nil {
+		list = append(list, s.targets)
 	}
 	return list
+}
+
+// targetsFor are the route targets of a VRF's announcement: its export targets; of what is leaked
+// into it the one that only its own neighbours are told by, and its mark.
+func targetsFor(of *bgpVRF, a rib.Announcement) []bgp.ExtendedCommunityInterface {
+	if a.As != rib.FromLeak {
+		return of.ExportRt
+	}
+	targets := []bgp.ExtendedCommunityInterface{homeOf(of)}
+	if a.Mark != 0 && leavesHost(a) {
+		targets = append(targets, sendMark(a.Mark))
+	}
+	for _, rt := range of.ExportRt {
+		if is, _ := decodeRT(rt); rib.IsCarriageMark(is) {
+			targets = append(targets, rt)
+		}
+	}
+	return targets
 }
 
 // runs cuts paths where another family begins, and where a prefix comes again: GoBGP

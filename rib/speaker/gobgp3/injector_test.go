@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -196,4 +197,111 @@ func TestAnnounceWithAPolicysTerms(t *testing.T) {
 	eventually(t, "the AS path is short again", func() bool {
 		return s.await(t, speaker.Default, "10.2.0.0/16", count(1))[0].Attrs.ASPathLen == 0
 	})
+}
+
+// TestPathsInCommon: announcements that say the same have their attributes in common, and others
+// none: a leak that another router sent is told to no other one, whatever else it has in common with
+// one that a neighbour sent.
+func TestPathsInCommon(t *testing.T) {
+	red := &bgpVRF{
+		Name: "red", Rd: bgp.NewRouteDistinguisherTwoOctetAS(65000, 1), MplsLabel: 77,
+		ImportRt: []bgp.ExtendedCommunityInterface{homeTarget(3)},
+		ExportRt: []bgp.ExtendedCommunityInterface{bgp.NewTwoOctetAsSpecificExtended(bgp.EC_SUBTYPE_ROUTE_TARGET, 65000, 1, true)},
+	}
+	leak := func(p string, carrier rib.Carrier) rib.AnnounceChange {
+		of := &rib.Attrs{Via: &rib.Via{Carrier: carrier}, Tags: new(rib.Tags)}
+		return rib.AnnounceChange{Announcement: rib.Announcement{Prefix: prefix(p), As: rib.FromLeak, Mark: rib.SendMark("blue", "red"), Of: of}}
+	}
+	list := paths(red, 65000, []rib.AnnounceChange{
+		leak("10.1.0.0/16", rib.NotCarried), leak("10.2.0.0/16", rib.ByVPN), leak("2001:db8::/32", rib.NotCarried), change("10.3.0.0/16", 1),
+	})
+	for i, want := range []int{2, 1, 2, 1} {
+		if got := extendedCommunities(list[i]); len(got) != want {
+			t.Errorf("%v has the targets %v, want %d", list[i].info.nlri, got, want)
+		}
+	}
+	plain := paths(nil, 65000, []rib.AnnounceChange{change("10.1.0.0/16", 1), change("10.2.0.0/16", 1), change("10.3.0.0/16", 2), change("2001:db8::/32", 2)})
+	text := func(i int) string { return fmt.Sprint(plain[i].attributes()) }
+	if text(0) != text(1) || text(1) == text(2) || plain[0].attrsHash != plain[1].attrsHash || plain[1].attrsHash == plain[2].attrsHash {
+		t.Errorf("attributes %s, %s and %s", text(0), text(1), text(2))
+	}
+	if &plain[0].pathAttrs[0] != &plain[1].pathAttrs[0] {
+		t.Error("two announcements that say the same have no list in common")
+	}
+}
+
+// TestNLRI: what is put together without text is what GoBGP makes of text.
+func TestNLRI(t *testing.T) {
+	red := &bgpVRF{Rd: bgp.NewRouteDistinguisherTwoOctetAS(65000, 1), MplsLabel: 77}
+	label := *bgp.NewMPLSLabelStack(77)
+	for _, text := range []string{"0.0.0.0/0", "10.0.0.0/8", "192.0.2.128/25", "203.0.113.7/32", "::/0", "2001:db8::/33", "2001:db8::7/128", "::ffff:1.2.3.0/120"} {
+		p := prefix(text)
+		bits, addr := uint8(p.Bits()), p.Addr().String()
+		var want, wantVPN bgp.AddrPrefixInterface = bgp.NewIPv6AddrPrefix(bits, addr), bgp.NewLabeledVPNIPv6AddrPrefix(bits, addr, label, red.Rd)
+		if p.Addr().Is4() {
+			want, wantVPN = bgp.NewIPAddrPrefix(bits, addr), bgp.NewLabeledVPNIPAddrPrefix(bits, addr, label, red.Rd)
+		}
+		for want, got := range map[bgp.AddrPrefixInterface]bgp.AddrPrefixInterface{want: nlriOf(p, nil), wantVPN: nlriOf(p, red)} {
+			want.SetPathIdentifier(ourIdentifier)
+			b, err := want.Serialize()
+			made, madeErr := got.Serialize()
+			if err != nil || madeErr != nil || !slices.Equal(b, made) || want.String() != got.String() {
+				t.Errorf("%s: %v, %x, %v, want %v, %x, %v", text, got, made, madeErr, want, b, err)
+			}
+			if !reflect.DeepEqual(want, got) {
+				t.Errorf("%s: %#v, want %#v", text, got, want)
+			}
+		}
+	}
+}
+
+// TestVPNRoutesShareMessages: a PE is told of many VPN routes, and to forget them, in few messages,
+// of which GoBGP makes one for each route.
+func TestVPNRoutesShareMessages(t *testing.T) {
+	const routes = 2000
+	pe := newHostile(t, "127.0.0.2", 65001, bgp.NewCapMultiProtocol(bgp.RF_IPv4_VPN))
+	s := run(t, Options{Config: toJSON(t, redAnd(pe.conf("l3vpn-ipv4-unicast")))})
+	s.awaitState(t, pe.addr, "established")
+	var add, del []rib.AnnounceChange
+	for i := range routes {
+		p := nth(false, i).String()
+		add, del = append(add, change(p, 1)), append(del, withdrawal(p))
+	}
+	for _, step := range []struct {
+		name    string
+		changes []rib.AnnounceChange
+		left    int
+	}{{"announced", add, routes}, {"withdrawn", del, 0}} {
+		messages, has := 0, make(map[string]bool)
+		if step.left == 0 {
+			for i := range routes {
+				has["65000:1:"+nth(false, i).String()] = true
+			}
+		}
+		s.announce(t, "red", step.changes...)
+		eventually(t, step.name, func() bool {
+			pe.mu.Lock()
+			defer pe.mu.Unlock()
+			for _, u := range pe.news {
+				messages++
+				for _, a := range u.PathAttributes {
+					switch a := a.(type) {
+					case *bgp.PathAttributeMpReachNLRI:
+						for _, n := range a.Value {
+							has[n.String()] = true
+						}
+					case *bgp.PathAttributeMpUnreachNLRI:
+						for _, n := range a.Value {
+							delete(has, n.String())
+						}
+					}
+				}
+			}
+			pe.news = nil
+			return len(has) == step.left
+		})
+		if messages > routes/4 {
+			t.Errorf("%d routes are %s in %d messages", routes, step.name, messages)
+		}
+	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/eapache/channels"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
+	"github.com/osrg/gobgp/v3/pkg/log"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 	"github.com/osrg/gobgp/v3/pkg/server"
 )
@@ -42,6 +43,7 @@ type serverFields struct {
 	config    field[oc.Bgp]
 	roas      field[unsafe.Pointer]
 	policy    field[unsafe.Pointer]
+	watchers  field[map[string][]unsafe.Pointer] // by what they watch
 }
 
 // policyFields are fields of table.RoutingPolicy, and of what it leads to.
@@ -62,6 +64,7 @@ type peerFields struct {
 	adjRibIn field[*bgpAdjRib]
 	judge    field[unsafe.Pointer]  // the policies by which it is told
 	tableID  field[string]          // of the table in which it looks for them
+	localRib field[*bgpTables]      // in which its routes are looked for
 	llgrEnds field[[]chan struct{}] // not empty: in long-lived graceful restart
 }
 
@@ -76,6 +79,7 @@ type fsmFields struct {
 	incoming     field[*channels.InfiniteChannel] // of messages, to the loop
 	outgoing     field[*channels.InfiniteChannel] // of messages, to the neighbour
 	adminState   field[int]
+	logger       field[log.Logger]
 	families     field[map[bgp.RouteFamily]bgp.BGPAddPathMode]
 	capabilities field[map[bgp.BGPCapabilityCode][]bgp.ParameterCapabilityInterface]
 }
@@ -144,6 +148,7 @@ func learnInsides() (*insides, error) {
 	learn(&l, srv, "bgpConfig", &at.config)
 	learn(&l, srv, "roaTable", &at.roas)
 	learn(&l, srv, "policy", &at.policy)
+	learn(&l, srv, "watcherMap", &at.watchers)
 	policy := follow(srv, "policy")
 	learn(&l, policy, "assignmentMap", &at.assignments)
 	assignment := follow(srv, "policy", "assignmentMap")
@@ -160,6 +165,7 @@ func learnInsides() (*insides, error) {
 	learn(&l, peer, "adjRibIn", &at.adjRibIn)
 	learn(&l, peer, "policy", &at.judge)
 	learn(&l, peer, "tableId", &at.tableID)
+	learn(&l, peer, "localRib", &at.localRib)
 	learn(&l, peer, "llgrEndChs", &at.llgrEnds)
 	fsm := follow(srv, "neighborMap", "fsm")
 	learn(&l, fsm, "gConf", &at.global)
@@ -171,6 +177,7 @@ func learnInsides() (*insides, error) {
 	learn(&l, fsm, "incomingCh", &at.incoming)
 	learn(&l, fsm, "outgoingCh", &at.outgoing)
 	learn(&l, fsm, "adminState", &at.adminState)
+	learn(&l, fsm, "logger", &at.logger)
 	learn(&l, fsm, "rfMap", &at.families)
 	learn(&l, fsm, "capMap", &at.capabilities)
 	group := follow(srv, "peerGroupMap")

@@ -3,6 +3,7 @@ package gobgp3
 import (
 	"context"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -25,8 +26,10 @@ type keeper struct {
 	log     *logger
 	names   *peerNames
 	local   *localAddresses
+	whole   *wholeTables
 	changes *changes // the loop's own
 	carrier *carrier
+	out     *outgoing
 
 	work    time.Duration // of the loop since it last looked; the loop's own
 	each    time.Duration // how much it does before the next look; the loop's own
@@ -55,10 +58,11 @@ func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k := &keeper{loop: l, pacer: pacer, log: log, each: lookEach, wake: make(chan struct{}, 1)}
 	k.names, k.local = newPeerNames(l), &localAddresses{loop: l}
 	k.changes = newChanges(l)
-	k.carrier = newCarrier(k.changes, log)
+	k.whole = newWholeTables(k.changes, pacer)
+	k.carrier, k.out = newCarrier(k.changes, log), newOutgoing(k.changes)
 	k.sweeps = newSweeper(l, k.wake)
 	k.limits = newLimits(l, log)
-	k.stale = newStales(k.changes, log)
+	k.stale = newStales(k.changes, k.whole.gone, log)
 	k.screens = newScreens(l)
 	k.leaver = newLeavers(l, k.screens)
 	k.reach = newReachability(k.changes, k.names, log)
@@ -67,12 +71,16 @@ func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 
 // Observe implements GoBGP's timing hook.
 func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
+	defer k.changes.apart.forget() // the last thing: neighbours are told in here too
 	stateChanged := k.log.stateChanged.Swap(false)
 	if stateChanged {
 		k.changes.moved()
 		k.local.putBack()
 	}
+	k.whole.putBack(stateChanged)
 	k.changes.after()
+	putVRFsBack(k.loop)
+	k.out.after()
 	defer k.carrier.after()
 	defer k.reach.after(stateChanged) // after what else changes the tables here
 	k.pacer.Observe(op, did, waited)
@@ -102,6 +110,7 @@ func (k *keeper) seen() func(event any) {
 			k.endOfRIB.Store(true)
 		default:
 			k.sweeps.emptied(best)
+			k.changes.apart.judge(best)
 		}
 	}
 }
@@ -144,12 +153,10 @@ func (k *keeper) awaitCarried(ctx context.Context) {
 // that end.
 func (k *keeper) start(ctx context.Context) (join func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		k.run(ctx)
-	}()
-	return func() { cancel(); <-done }
+	var done sync.WaitGroup
+	done.Go(func() { k.run(ctx) })
+	done.Go(func() { k.whole.parts.run(ctx) })
+	return func() { cancel(); done.Wait() }
 }
 
 func (k *keeper) run(ctx context.Context) {
@@ -180,6 +187,7 @@ func (k *keeper) sweepAll() {
 // quiet is called in the loop.
 func (k *keeper) quiet() error {
 	k.look()
+	k.limits.figures.take()
 	if k.log.endings != nil {
 		k.log.endings.quiet()
 	}
@@ -208,19 +216,19 @@ func (k *keeper) sweep(ctx context.Context) {
 	}
 }
 
-// DeleteVRF implements reload.Server: it has GoBGP delete a VRF, and withdraws the paths
+// DeleteVRF implements reload.VRFs: it has GoBGP delete a VRF, and withdraws the paths
 // that it leaves behind. GoBGP withdraws the first local path alone of each prefix, and
 // of a family that it does not expect none.
 func (k *keeper) DeleteVRF(ctx context.Context, name string) error {
-	if err := k.inLoop(func() error { k.screens.take(name); return nil }); err != nil {
+	if err := k.inLoop(func() error { k.whole.gone.finish(name); k.screens.leave(name); return nil }); err != nil {
 		return err // by its import targets GoBGP takes back what it told of them
 	}
 	return k.withoutPaths(name, func() error {
-		return k.server().DeleteVrf(ctx, &api.DeleteVrfRequest{Name: name})
+		return k.out.unlabelled(name, func() error { return k.server().DeleteVrf(ctx, &api.DeleteVrfRequest{Name: name}) })
 	})
 }
 
-// Screen implements reload.Server.
+// Screen implements reload.VRFs.
 func (k *keeper) Screen(c *conf.Config) error {
 	return k.inLoop(func() error { k.screens.putUntold(c); return nil })
 }

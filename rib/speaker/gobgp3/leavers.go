@@ -92,5 +92,5 @@ func (l *leavers) isBack(x leaver) bool {
 		return true // they are told of none but the VRF's own
 	}
 	d := tableGetDestination(table, nlri)
-	return d != nil && len(d.knownPathList) > 0 && !d.knownPathList[0].IsNexthopInvalid && canImportToVRF(vrf, d.knownPathList[0])
+	return d != nil && len(d.knownPathList) > 0 && !d.knownPathList[0].IsNexthopInvalid && importsOf(vrf).take(d.knownPathList[0])
 }

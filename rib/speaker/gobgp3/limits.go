@@ -21,7 +21,8 @@ import (
 // 20 seconds in which BGP does nothing else, and never starts the session again.
 type limits struct {
 	*loop
-	log *logger
+	log     *logger
+	figures *figures
 
 	mu    sync.Mutex
 	rules conf.Limits        // guarded by mu
@@ -45,7 +46,7 @@ type tally struct {
 
 func newLimits(l *loop, log *logger) *limits {
 	return &limits{
-		loop: l, log: log, known: make(map[string]*tally), vrfs: make(map[string]int),
+		loop: l, log: log, figures: &figures{loop: l}, known: make(map[string]*tally), vrfs: make(map[string]int),
 		said: make(map[string]bool), over: make(map[string]*excess),
 	}
 }
@@ -188,7 +189,7 @@ func (l *limits) tell(sessions map[string]shown) {
 	defer l.mu.Unlock()
 	for addr, e := range l.over {
 		if s, there := sessions[addr]; there && s.State != stateName(api.PeerState_ESTABLISHED) {
-			s.Stopped, s.Reason = true, e.reason
+			s.Stopped, s.Reason, s.Explained = true, e.reason, e.cut
 			sessions[addr] = s
 		}
 	}

@@ -62,9 +62,6 @@ func serverPropagate(s *server.BgpServer, from unsafe.Pointer, paths []*bgpPath)
 //go:linkname serverTellNeighbors github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).propagateUpdateToNeighbors
 func serverTellNeighbors(s *server.BgpServer, rib *bgpTables, from unsafe.Pointer, path *bgpPath, updates []*bgpUpdate, needOld bool)
 
-//go:linkname serverPeers github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).addrToPeers
-func serverPeers(s *server.BgpServer, address string) ([]unsafe.Pointer, error)
-
 //go:linkname serverBest github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).getPossibleBest
 func serverBest(s *server.BgpServer, peer unsafe.Pointer, family bgp.RouteFamily) []*bgpPath
 
@@ -104,8 +101,14 @@ func destinationSort(d *bgpDestination) (reason uint8)
 //go:linkname adjRibDropStale github.com/osrg/gobgp/v3/internal/pkg/table.(*AdjRib).DropStale
 func adjRibDropStale(a *bgpAdjRib, families []bgp.RouteFamily) []*bgpPath
 
-//go:linkname canImportToVRF github.com/osrg/gobgp/v3/internal/pkg/table.CanImportToVrf
-func canImportToVRF(vrf *bgpVRF, p *bgpPath) bool
+//go:linkname adjRibStaleAll github.com/osrg/gobgp/v3/internal/pkg/table.(*AdjRib).StaleAll
+func adjRibStaleAll(a *bgpAdjRib, families []bgp.RouteFamily) []*bgpPath
+
+//go:linkname adjRibMarkLongLived github.com/osrg/gobgp/v3/internal/pkg/table.(*AdjRib).MarkLLGRStaleOrDrop
+func adjRibMarkLongLived(a *bgpAdjRib, families []bgp.RouteFamily) []*bgpPath
+
+//go:linkname adjRibDrop github.com/osrg/gobgp/v3/internal/pkg/table.(*AdjRib).Drop
+func adjRibDrop(a *bgpAdjRib, families []bgp.RouteFamily) []*bgpPath
 
 // Paths, and the steps of a message from one neighbour to others.
 
@@ -157,6 +160,9 @@ func newPeerInfo(g *oc.Global, n *oc.Neighbor) *bgpPeer
 //go:linkname updatePathAttrs github.com/osrg/gobgp/v3/internal/pkg/table.UpdatePathAttrs
 func updatePathAttrs(l log.Logger, g *oc.Global, n *oc.Neighbor, to *bgpPeer, p *bgpPath) *bgpPath
 
+//go:linkname newEndOfRIB github.com/osrg/gobgp/v3/internal/pkg/table.NewEOR
+func newEndOfRIB(family bgp.RouteFamily) *bgpPath
+
 //go:linkname createUpdates github.com/osrg/gobgp/v3/internal/pkg/table.CreateUpdateMsgFromPaths
 func createUpdates(paths []*bgpPath, options ...*bgp.MarshallingOption) []*bgp.BGPMessage
 
@@ -196,8 +202,15 @@ func checkLinked() error {
 	s.check(tables, "Update", has, m, func(*bgpPath) []*bgpUpdate { return nil })
 	m, has = table.MethodByName("GetDestination")
 	s.check(table, "GetDestination", has, m, func(bgp.AddrPrefixInterface) *bgpDestination { return nil })
+	changes := func([]bgp.RouteFamily) []*bgpPath { return nil }
 	m, has = adj.MethodByName("DropStale")
-	s.check(adj, "DropStale", has, m, func([]bgp.RouteFamily) []*bgpPath { return nil })
+	s.check(adj, "DropStale", has, m, changes)
+	m, has = adj.MethodByName("StaleAll")
+	s.check(adj, "StaleAll", has, m, changes)
+	m, has = adj.MethodByName("MarkLLGRStaleOrDrop")
+	s.check(adj, "MarkLLGRStaleOrDrop", has, m, changes)
+	m, has = adj.MethodByName("Drop")
+	s.check(adj, "Drop", has, m, changes)
 	return s.err
 }
 

@@ -71,6 +71,47 @@ func (p livePeer) sendsAll() (does bool) {
 	return does
 }
 
+// listensIn is the VRF that the neighbour is in and of which it is told the best paths; "": it is
+// in none, has no session, or gets several paths of a prefix.
+func (p livePeer) listensIn() (vrf string) {
+	p.read(func(n *oc.Neighbor, state bgp.FSMState) {
+		if n.Config.Vrf == "" || state != bgp.BGP_FSM_ESTABLISHED {
+			return
+		}
+		for _, mode := range *p.families.in(p.fsm) {
+			if mode&bgp.BGP_ADD_PATH_SEND != 0 {
+				return
+			}
+		}
+		vrf = n.Config.Vrf
+	})
+	return vrf
+}
+
+// restarts tells whether GoBGP waits for the end of its own restart before it tells the neighbour
+// anything.
+func (p livePeer) restarts() (does bool) {
+	p.read(func(n *oc.Neighbor, _ bgp.FSMState) { does = n.GracefulRestart.State.LocalRestarting })
+	return does
+}
+
+// deafen marks a neighbour with a session, so that GoBGP tells it nothing (hush). It returns false where it has none, or is marked
+// already.
+func (p livePeer) deafen() (marked bool) {
+	p.change(func(n *oc.Neighbor) {
+		state := &n.GracefulRestart.State
+		if *p.state.in(p.fsm) == bgp.BGP_FSM_ESTABLISHED && !state.LocalRestarting {
+			state.LocalRestarting, marked = true, true
+		}
+	})
+	return marked
+}
+
+// hear takes the mark away.
+func (p livePeer) hear() {
+	p.change(func(n *oc.Neighbor) { n.GracefulRestart.State.LocalRestarting = false })
+}
+
 // judgedBy is the VRF that judges the paths of the neighbour: "default" of one in no VRF;
 // "": none, because it is a route server's client.
 func (p livePeer) judgedBy() (vrf string) {
@@ -103,9 +144,9 @@ func (p livePeer) getsAll() (unicast, vpn bool, vrf string) {
 func (p livePeer) copied() (n reload.Neighbor) {
 	p.read(func(conf *oc.Neighbor, _ bgp.FSMState) {
 		n.Neighbor = *conf
+		n.AfiSafis = slices.Clone(conf.AfiSafis) // a session that opens writes into the list
 		n.Disabled = *p.adminState.in(p.fsm) == adminDown && !conf.Config.AdminDown
 	})
-	n.AfiSafis = slices.Clone(n.AfiSafis)
 	n.Dynamic = isDynamic(&n.Neighbor)
 	return n
 }

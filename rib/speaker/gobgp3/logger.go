@@ -25,11 +25,13 @@ import (
 //     and ends that goroutine, because GoBGP does not expect it to return.
 type logger struct {
 	slog  *slog.Logger
-	level atomic.Uint32
+	level atomic.Int32  // that a client of GoBGP's API set; followsOurs: none did
 	fatal chan struct{} // closed at the first Fatal outside guard
 	// down is told why a session ended, which GoBGP's events leave out; it is set
 	// before BGP runs.
 	down func(neighbor, reason string)
+	// dials is told of attempts to connect to neighbours; nil: nobody is.
+	dials *sessions
 	// guarding is told of each change of a session's state; nil: nobody is.
 	guarding *guarding
 	// endings is told of the ends of sessions, and of neighbours; nil: nobody is.
@@ -47,10 +49,7 @@ type logger struct {
 
 func newLogger(to *slog.Logger) *logger {
 	l := &logger{slog: to, fatal: make(chan struct{})}
-	l.level.Store(uint32(log.InfoLevel))
-	if to.Enabled(context.Background(), slog.LevelDebug) {
-		l.level.Store(uint32(log.DebugLevel))
-	}
+	l.level.Store(followsOurs)
 	return l
 }
 
@@ -148,7 +147,8 @@ func (l *logger) Panic(msg string, fields log.Fields) {
 
 func (l *logger) Error(msg string, fields log.Fields) { l.write(slog.LevelError, msg, fields) }
 
-// Info passes the ends of sessions and neighbours on.
+// Info passes the ends of sessions and neighbours on. What else GoBGP says at this level the
+// daemon says better, or nobody asked for, so it comes out at DEBUG.
 func (l *logger) Info(msg string, fields log.Fields) {
 	switch key := fmt.Sprint(fields["Key"]); msg {
 	case peerDown:
@@ -163,21 +163,62 @@ func (l *logger) Info(msg string, fields log.Fields) {
 		if l.endings != nil {
 			l.endings.deleted(key)
 		}
+	case restarted:
+		if l.guarding != nil {
+			l.guarding.whole.told.synced = true
+		}
+	case softReset, softResetIn, softResetOut:
+		if l.guarding != nil {
+			l.guarding.whole.soft(key, msg != softResetOut, msg != softResetIn)
+		}
+	case longOver:
+		if l.endings != nil {
+			l.endings.longOver(key, fields["Family"])
+		}
 	case roasLost:
 		if l.lostROAs != nil {
 			l.lostROAs()
 		}
+	case mismatched:
+		if l.dials != nil {
+			l.dials.misdialed(key, fmt.Sprint(fields["Addr"]), fmt.Sprint(fields["Configured addr"]))
+		}
+	case stranger:
+		if l.dials != nil && l.dials.strangers.isNew(key) {
+			l.slog.Warn("a BGP connection was refused, because no neighbour has the address that it came from; compare the neighbours' addresses with it", "from", key)
+		}
 	}
-	l.write(slog.LevelInfo, msg, fields)
+	l.write(slog.LevelDebug, msg, fields)
 }
 
 // Warn drops GoBGP's line about the withdrawal of a route that it does not have.
 // Every neighbour can have it say so as often as it likes, and the guard does where it
-// takes an announcement for a withdrawal.
+// takes an announcement for a withdrawal. What tells of sessions is the daemon's to say.
 func (l *logger) Warn(msg string, fields log.Fields) {
-	if fields["Topic"] != "Table" || !strings.HasPrefix(msg, "No matching path for withdraw") {
+	switch {
+	case fields["Topic"] == "Table" && strings.HasPrefix(msg, "No matching path for withdraw"):
+	case toldElsewhere[msg]:
+		l.write(slog.LevelDebug, msg, fields)
+	default:
 		l.write(slog.LevelWarn, msg, fields)
 	}
+}
+
+// toldElsewhere are GoBGP's warnings of which the daemon has a line of its own, with the
+// neighbour's address and the reason, or a reason in `vrfredist neighbor`.
+var toldElsewhere = map[string]bool{
+	"sent notification":                                         true,
+	"received notification":                                     true,
+	"Closed an accepted connection":                             true, // of two at once one stays (RFC 4271, 6.8)
+	"hold timer expired":                                        true,
+	"graceful restart timer expired":                            true,
+	"Session will be reset due to malformed BGP Header":         true,
+	"Session will be reset due to malformed BGP message":        true,
+	"Session will be reset due to malformed BGP update message": true,
+	"accepted conn is closed to avoid be blocked":               true,
+	"active conn is closed to avoid being blocked":              true,
+	"failed to send":                                            true,
+	"restart flag is not set":                                   true,
 }
 
 // Debug drops GoBGP's lines about single routes ("create Destination", …): there is
@@ -185,12 +226,18 @@ func (l *logger) Warn(msg string, fields log.Fields) {
 func (l *logger) Debug(msg string, fields log.Fields) {
 	if msg == stateChange {
 		l.stateChanged.Store(true)
+		if l.dials != nil {
+			l.dials.moved(fmt.Sprint(fields["Key"]), fmt.Sprint(fields["old"]), fmt.Sprint(fields["new"]), fmt.Sprint(fields["reason"]))
+		}
 		if l.guarding != nil {
 			l.guarding.stateChanged(fields)
 		}
 		if l.endings != nil {
 			l.endings.stateChanged(fields)
 		}
+	}
+	if (msg == deferredLong || msg == targetsLong) && l.guarding != nil {
+		l.guarding.whole.told.late(fmt.Sprint(fields["Key"]), fields["Families"])
 	}
 	if fields["Topic"] != "Table" {
 		l.write(slog.LevelDebug, msg, fields)
@@ -207,8 +254,48 @@ const (
 	roasLost    = "Deleting all ROAs due to timeout"
 )
 
-func (l *logger) SetLevel(level log.LogLevel) { l.level.Store(uint32(level)) }
-func (l *logger) GetLevel() log.LogLevel      { return log.LogLevel(l.level.Load()) }
+// GoBGP's messages, in its loop, before it judges anew what a neighbour sent, tells it all again, or
+// does both.
+const (
+	softReset    = "Neighbor soft reset"
+	softResetIn  = "Neighbor soft reset in"
+	softResetOut = "Neighbor soft reset out"
+)
+
+// longOver is GoBGP's message, in its loop, before it withdraws what it has kept long of a family.
+const longOver = "LLGR restart timer expired"
+
+// GoBGP's messages, in its loop, when it has told all neighbours because its restart is over, and
+// when it does not wait for that any more and is about to tell one of them.
+const (
+	restarted    = "sync finished"
+	deferredLong = "deferral timer expired"
+	targetsLong  = "route-target deferral timer expired"
+)
+
+// GoBGP's messages when a neighbour dials another address of ours than local-address, and
+// when somebody dials in who is no neighbour; both in its loop.
+const (
+	mismatched = "Mismatched local address"
+	stranger   = "Can't find configuration for a new passive connection"
+)
+
+// followsOurs is no level of GoBGP's: its lines are as many as ours.
+const followsOurs = -1
+
+// SetLevel implements log.Logger, for clients of GoBGP's API.
+func (l *logger) SetLevel(level log.LogLevel) { l.level.Store(int32(level)) }
+
+// GetLevel implements log.Logger. GoBGP asks for each message, and for some routes.
+func (l *logger) GetLevel() log.LogLevel {
+	switch level := l.level.Load(); {
+	case level != followsOurs:
+		return log.LogLevel(level)
+	case l.slog.Enabled(context.Background(), slog.LevelDebug):
+		return log.DebugLevel
+	}
+	return log.InfoLevel
+}
 
 var levels = map[slog.Level]log.LogLevel{
 	slog.LevelError: log.ErrorLevel,

@@ -90,7 +90,7 @@ func TestLogLines(t *testing.T) {
 	if strings.Contains(out, "Destination") {
 		t.Error("a line of one route")
 	}
-	if !strings.Contains(out, `level=INFO msg="gobgp: Peer Up" key=127.0.0.2 state={1} topic=Peer`) || !strings.Contains(out, "other") {
+	if !strings.Contains(out, `level=DEBUG msg="gobgp: Peer Up" key=127.0.0.2 state={1} topic=Peer`) || !strings.Contains(out, "other") {
 		t.Errorf("log:\n%s", out)
 	}
 	l.SetLevel(log.WarnLevel)

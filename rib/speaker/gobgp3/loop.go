@@ -17,6 +17,7 @@ type loop struct {
 	*insides
 	rpki    *rib.RPKI // what policies are told; see validation
 	running atomic.Pointer[server.BgpServer]
+	allVRFs *bgpTables // GoBGP's own tables, while others are in their place; see setVRFsAside
 }
 
 // server is GoBGP's server; nil before Run.
@@ -51,7 +52,12 @@ func (l *loop) peerOf(addr string) (livePeer, bool) {
 	return l.peer(at), true
 }
 
-func (l *loop) rib() *bgpTables { return *l.globalRib.in(unsafe.Pointer(l.server())) }
+func (l *loop) rib() *bgpTables {
+	if l.allVRFs != nil {
+		return l.allVRFs
+	}
+	return *l.globalRib.in(unsafe.Pointer(l.server()))
+}
 
 // hasGroup tells whether GoBGP has a peer group. It waits for the loop.
 func (l *loop) hasGroup(name string) (has bool) {

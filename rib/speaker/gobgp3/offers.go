@@ -1,8 +1,10 @@
 package gobgp3
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"unsafe"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
@@ -17,7 +19,6 @@ type offering struct {
 	*loop
 	decoder *decoder
 	words   conf.Words
-	rds     []rib.RD
 	log     *logger
 	found   []rib.Offer
 }
@@ -30,21 +31,28 @@ func (t *tables) offers(vrf string, prefix netip.Prefix) (found []rib.Offer, err
 	}
 	c := t.inForce()
 	o := &offering{loop: t.loop, decoder: newDecoder(c, t.feeder.keeper.names), words: c.Words, log: t.log}
+	var rds []rib.RD
 	if vrf != speaker.Default {
-		o.rds = rdsOf(c, w)
-		o.rds = o.rds[:min(len(o.rds), rdsAtOnce)]
+		rds = rdsOf(c, w)
 	}
 	err = o.inLoop(func() error {
 		for _, p := range o.peers() {
-			switch p.judgedBy() { // none does what a route server's clients send
-			case vrf:
+			if p.judgedBy() == vrf { // none does what a route server's clients send
 				o.look(p, vrf, nlriOf(prefix, nil))
-			case speaker.Default:
-				o.lookForVPN(p, prefix)
 			}
 		}
 		return nil
 	})
+	for some := range slices.Chunk(rds, rdsAtOnce) {
+		err = errors.Join(err, o.inLoop(func() error {
+			for _, p := range o.peers() {
+				if p.judgedBy() == speaker.Default {
+					o.lookForVPN(p, prefix, some)
+				}
+			}
+			return nil
+		}))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("look %s up in what neighbours sent: %w", prefix, err)
 	}
@@ -52,11 +60,19 @@ func (t *tables) offers(vrf string, prefix netip.Prefix) (found []rib.Offer, err
 }
 
 // lookForVPN looks for VPN routes of a prefix, and for those by EVPN, that another PE sent.
-func (o *offering) lookForVPN(p livePeer, prefix netip.Prefix) {
-	for _, rd := range o.rds {
-		native, err := bgp.ParseRouteDistinguisher(rd.Dotted())
-		if err == nil {
+func (o *offering) lookForVPN(p livePeer, prefix netip.Prefix, rds []rib.RD) {
+	sent := p.adjIn().table
+	unicast := nlriOf(prefix, nil)
+	vpn, evpn := sent[vpnOf(bgp.AfiSafiToRouteFamily(unicast.AFI(), unicast.SAFI()))] != nil, sent[bgp.RF_EVPN] != nil
+	if !vpn && !evpn {
+		return // neighbours are many, and so are RDs
+	}
+	for _, rd := range rds {
+		native := nativeRD(rd)
+		if vpn {
 			o.look(p, speaker.Default, nlriOf(prefix, &bgpVRF{Rd: native}))
+		}
+		if evpn {
 			o.look(p, speaker.Default, evpnNLRI(native, prefix, 0))
 		}
 	}

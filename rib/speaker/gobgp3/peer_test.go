@@ -100,6 +100,9 @@ func family(name string) *api.Family {
 	if strings.HasPrefix(name, "l3vpn") {
 		f.Safi = api.Family_SAFI_MPLS_VPN
 	}
+	if name == "rtc" {
+		f.Safi = api.Family_SAFI_ROUTE_TARGET_CONSTRAINTS
+	}
 	if name == "l2vpn-evpn" {
 		f.Afi, f.Safi = api.Family_AFI_L2VPN, api.Family_SAFI_EVPN
 	}

@@ -33,11 +33,12 @@ type peerNames struct {
 	known map[*byte]peerName
 }
 
-// peerName is the address that GoBGP has a neighbour under, with its zone, and the
-// neighbour's router ID, nil before its first session.
+// peerName is the address that GoBGP has a neighbour under, with its zone, and what the
+// neighbour said of itself when its session was established last.
 type peerName struct {
 	name string
-	id   net.IP
+	as   uint32
+	id   net.IP // nil before the first session
 }
 
 func newPeerNames(l *loop) *peerNames {
@@ -60,7 +61,7 @@ func (n *peerNames) note(key string, p livePeer, established bool) {
 	is := n.known[at]
 	is.name = key
 	if established {
-		is.id = info.ID
+		is.as, is.id = info.AS, info.ID
 	}
 	n.known[at] = is
 	if len(n.known) > 2*len(*n.neighbors.in(unsafe.Pointer(n.server())))+mostForgotten {
@@ -106,6 +107,20 @@ func (n *peerNames) of(p *bgpPeer) string {
 		return is.name
 	}
 	return n.called(addr, p.ID)
+}
+
+// identity is the AS and the router ID of the neighbour that a path is of. A session that begins
+// writes both into what the paths of the one before refer to, at any time.
+func (n *peerNames) identity(p *bgpPeer) (as uint32, id net.IP) {
+	if n != nil && len(p.Address) > 0 {
+		n.mu.Lock()
+		is := n.known[unsafe.SliceData(p.Address)]
+		n.mu.Unlock()
+		if is.id != nil {
+			return is.as, is.id
+		}
+	}
+	return p.AS, p.ID // originated here, or of a neighbour that is gone
 }
 
 // called is the name of the neighbour with an address and a router ID, as GoBGP's API has

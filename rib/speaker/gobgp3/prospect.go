@@ -29,6 +29,8 @@ type prospect struct {
 	homes    map[rib.RD]string       // of vrfs
 	senders  []resender              // of this turn: those in anew
 	from     map[*bgpPeer]departures // of this turn, by the source of paths
+	options  bgpPolicyOptions        // used again: a full table is judged
+	list     []*bgpPath              // likewise
 }
 
 // originated are announcements of a VRF; nil: it is withdrawn.
@@ -60,6 +62,7 @@ type resender struct {
 // begin begins a turn of the loop.
 func (p *prospect) begin() {
 	p.senders, p.from = p.senders[:0], make(map[*bgpPeer]departures)
+	p.options = bgpPolicyOptions{Validate: validating(p.loop)}
 	for name, loss := range p.lost {
 		if n, there := p.peerOf(name); there {
 			p.from[*n.peerInfo.in(n.fsm)] = departures{loss: loss, inVRF: n.vrf() != ""}
@@ -104,18 +107,19 @@ func (p *prospect) at(nlri bgp.AddrPrefixInterface) (s spot, is bool) {
 // of now they are GoBGP's own list, the best one first.
 func (p *prospect) paths(at spot) []*bgpPath {
 	announced, decided := p.announcement(at)
-	list := make([]*bgpPath, 0, len(at.known)+1)
+	list := p.list[:0]
 	for _, k := range at.known {
 		if p.stays(k, at, decided) {
 			list = append(list, k)
 		}
 	}
 	for i := range p.senders {
-		list = append(list, p.sentBy(&p.senders[i], at)...)
+		list = p.sentBy(list, &p.senders[i], at)
 	}
 	if announced != nil {
 		list = append(list, announced)
 	}
+	p.list = list
 	same := len(list) == len(at.known)
 	for _, q := range list {
 		same = same && slices.Contains(at.known, q)
@@ -123,7 +127,7 @@ func (p *prospect) paths(at spot) []*bgpPath {
 	if same {
 		return at.known
 	}
-	return list
+	return append([]*bgpPath(nil), list...)
 }
 
 // stays tells whether a path stays as it is. decided says that what we announce is.
@@ -144,8 +148,8 @@ func (p *prospect) stays(k *bgpPath, at spot, decided bool) bool {
 	return !gone
 }
 
-// sentBy are the paths that would be at a spot of what a neighbour sent.
-func (p *prospect) sentBy(n *resender, at spot) (list []*bgpPath) {
+// sentBy appends the paths that would be at a spot of what a neighbour sent.
+func (p *prospect) sentBy(list []*bgpPath, n *resender, at spot) []*bgpPath {
 	for _, as := range n.sent(at) {
 		if n.of != nil {
 			as = pathToGlobal(as, n.of)
@@ -209,7 +213,8 @@ const (
 // judged is a path as the policies of what comes in leave it; nil: they reject it. Of one that
 // originates here from is nil.
 func (p *prospect) judged(path *bgpPath, from *bgpPeer) *bgpPath {
-	return policiesApply(p.policies, conf.GlobalTable, inwards, path, &bgpPolicyOptions{Info: from, Validate: validating(p.loop)})
+	p.options.Info = from
+	return policiesApply(p.policies, conf.GlobalTable, inwards, path, &p.options)
 }
 
 // validating is what GoBGP's policies ask about the origin AS of a path (RFC 6811).

@@ -31,10 +31,8 @@ func TestUnreachedBesideAllPaths(t *testing.T) {
 			eventually(t, "all are up", func() bool { return x.p.isUp() && x.q.isUp() && x.r.isUp() && reader.isUp() })
 			again := func(caps ...bgp.ParameterCapabilityInterface) {
 				t.Helper()
-				before := reader.sessions()
 				reader.offer(both(caps...)...)
-				reader.cut()
-				eventually(t, "another session", func() bool { return reader.sessions() > before && reader.isUp() })
+				x.s.again(t, reader)
 			}
 			x.both()
 			x.unreached(x.p)

@@ -116,9 +116,7 @@ func TestUnreachedSessions(t *testing.T) {
 	eachTrial(t, func(x *trial) {
 		again := func(p *hostile) {
 			x.t.Helper()
-			before := p.sessions()
-			p.cut()
-			eventually(x.t, p.addr+" is back", func() bool { return p.sessions() > before && p.isUp() })
+			x.s.again(x.t, p)
 		}
 		x.both()
 		x.unreached(x.p)

@@ -86,10 +86,8 @@ func (k *soak) send(n int, m *bgp.BGPMessage) {
 
 // cut ends a session, and waits for the next one.
 func (k *soak) cut(n int) {
-	before := k.from[n].sessions()
-	k.from[n].cut()
+	k.s.again(k.t, k.from[n])
 	clear(k.sent[n])
-	eventually(k.t, "the next session", func() bool { return k.from[n].sessions() > before && k.from[n].isUp() })
 }
 
 // say says that other nexthops are not reached.
@@ -256,9 +254,7 @@ func (k *soak) check(prepend string, again bool) {
 			if !again {
 				return
 			}
-			before := k.r.sessions()
-			k.r.cut()
-			eventually(k.t, "r has a new session", func() bool { return k.r.sessions() > before && k.r.isUp() })
+			k.s.again(k.t, k.r)
 			clear(k.had)
 		}
 		eventually(k.t, "r is told all, "+what, func() bool {

@@ -26,6 +26,7 @@ type reloader struct {
 	guarding  *guarding
 	listening *listening
 	drift     *drift
+	stops     *stops
 }
 
 // reload is Speaker.Reload.
@@ -36,13 +37,38 @@ func (r *reloader) reload(ctx context.Context, text []byte, extras rib.Extras) (
 	if err := conf.Check(text); err != nil {
 		return nil, err
 	}
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	extras.Draining = r.inForce().Extras.Draining
 	next, err := r.read(ctx, text, extras, r.inForce())
 	if err != nil {
 		return nil, err
 	}
+	return r.replace(ctx, next)
+}
+
+// drain is Speaker.Drain: what is judged by other policies is judged anew, as in a reload.
+func (r *reloader) drain(ctx context.Context, name string, is bool) error {
+	if err := r.waitStarted(ctx); err != nil {
+		return err
+	}
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	return r.replace(ctx, next)
+	old := r.inForce()
+	extras := old.Extras
+	if slices.Contains(extras.Draining, name) == is {
+		return nil
+	}
+	if extras.Draining = slices.DeleteFunc(slices.Clone(extras.Draining), func(n string) bool { return n == name }); is {
+		extras.Draining = append(extras.Draining, name)
+	}
+	slices.Sort(extras.Draining)
+	next, err := r.read(ctx, old.Text, extras, old)
+	if err != nil {
+		return err
+	}
+	_, err = r.replace(ctx, next)
+	return err
 }
 
 // restore is Speaker.Restore.
@@ -73,6 +99,7 @@ func (r *reloader) replace(ctx context.Context, next *conf.Config) (changes []st
 	}
 	claim := r.drift.held()
 	by.Correct(claim, now, reload.All)
+	by.StayDisabled(r.stops.of(next))
 	by.SuspendMissing(claim)
 	r.feeder.feeds.Add(next.VRFs)
 	if err := r.listening.answer(old, next); err != nil {
@@ -81,7 +108,9 @@ func (r *reloader) replace(ctx context.Context, next *conf.Config) (changes []st
 	asked := ctx
 	// A change that has begun is finished: half a configuration is worse than a late one.
 	ctx = context.WithoutCancel(ctx)
+	r.keeper.out.expect(next, conf.SameCarriage(old, next))
 	if err := by.Reach(ctx, next); err != nil {
+		r.keeper.out.expect(old, true)
 		if back := by.Reach(ctx, old); back != nil {
 			err = errors.Join(err, fmt.Errorf("and the old configuration could not be restored: %w; restart the daemon", back))
 		}
@@ -110,7 +139,11 @@ func (r *reloader) rejudge(ctx context.Context, by *reload.Reconciler, c *conf.C
 	}
 	again := func() error { return by.Reannounce(ctx) }
 	whose := by.Rejudged(now.Neighbors)
-	errs := []error{r.keeper.screens.rescreen(c, true), beginRetelling(r.keeper.changes, whose.Out), remark(r.keeper.changes, c, true, again)}
+	hearers, err := hearersOf(r.keeper.loop, by.Retargeted)
+	errs := []error{
+		err, r.keeper.screens.rescreen(c, true), beginRetelling(r.keeper.changes, slices.Concat(whose.Out, hearers)),
+		remark(r.keeper.out, c, true, again), retargetAll(ctx, r.feeder, by, c),
+	}
 	for _, name := range whose.In {
 		if err := r.keeper.changes.rejudge(name); err != nil {
 			errs = append(errs, fmt.Errorf("judge the routes of neighbour %s by the policies of now: %w", name, err))
@@ -119,7 +152,7 @@ func (r *reloader) rejudge(ctx context.Context, by *reload.Reconciler, c *conf.C
 	if whose.Local {
 		errs = append(errs, by.Reannounce(ctx))
 	}
-	return errors.Join(append(errs, retell(r.keeper.changes, whose.Out), remark(r.keeper.changes, c, false, again), r.keeper.screens.rescreen(c, false))...)
+	return errors.Join(append(errs, retell(r.keeper.changes, whose.Out), remark(r.keeper.out, c, false, again), r.keeper.screens.rescreen(c, false))...)
 }
 
 // adopt makes c the configuration in force, once BGP has it.
@@ -151,6 +184,7 @@ func (r *reloader) preview(text []byte, extras rib.Extras) (*speaker.Preview, er
 		return nil, err
 	}
 	old := r.inForce()
+	extras.Draining = old.Extras.Draining
 	next, err := r.read(context.Background(), text, extras, old)
 	if err != nil {
 		return nil, err
@@ -257,6 +291,7 @@ func (r *reloader) refit(ctx context.Context) error {
 	}
 	// Differences that clients made at other neighbours wait for a reload.
 	by.Correct(r.drift.held(), now, func(d speaker.Difference) bool { return d.Kind == speaker.KindNeighbor && old.IsPlaced(d.Name) })
+	by.StayDisabled(r.stops.of(next))
 	ctx = context.WithoutCancel(ctx)
 	if err := by.Reach(ctx, next); err != nil {
 		return errors.Join(err, by.Reach(ctx, old), r.rejudge(ctx, by, old))

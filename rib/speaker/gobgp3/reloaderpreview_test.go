@@ -16,15 +16,14 @@ import (
 
 // looked is what Candidates of a rehearsal, a feed or a preview, can be asked.
 type looked interface {
-	WithPaths() []netip.Prefix
-	Lookup(prefix netip.Prefix) []rib.Path
+	All(yield func(netip.Prefix, []rib.Path) bool)
 }
 
 // lines renders the paths of a VRF, without what only time and chance decide.
 func lines(l looked) string {
 	var out []string
-	for _, prefix := range l.WithPaths() {
-		for _, p := range l.Lookup(prefix) {
+	for prefix, paths := range l.All {
+		for _, p := range paths {
 			rts := slices.Sorted(slices.Values(p.Attrs.RTs))
 			out = append(out, fmt.Sprintf("%s RD %s peer %v source %q imported %v MED %d RTs %v", prefix, p.RD, p.Attrs.Peer, p.Attrs.Source, p.Attrs.Imported, p.Attrs.MED, rts))
 		}

@@ -59,6 +59,7 @@ func (l *loop) retellPeer(name string, done *retelling) error {
 	if was == is || !p.established() {
 		return nil // when it comes up it is told all
 	}
+	defer narrow(l, p, p.vrf())()
 	told := done.by(name, p)
 	var send []*bgpPath
 	for _, f := range peerTables(p.at, softResetFamilies(p.at, 0)) {

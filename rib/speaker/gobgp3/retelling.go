@@ -65,7 +65,7 @@ func (r *retelling) around(in func(bgp.AddrPrefixInterface) bgp.AddrPrefixInterf
 	to := r.quiet()
 	do()
 	for _, p := range to {
-		p.change(func(n *oc.Neighbor) { n.GracefulRestart.State.LocalRestarting = false })
+		p.hear()
 	}
 	for name, p := range to {
 		r.tell(name, p, at, before)
@@ -79,13 +79,9 @@ func (r *retelling) quiet() map[string]livePeer {
 		if !r.names[name] || p.sendsAll() {
 			continue
 		}
-		p.change(func(n *oc.Neighbor) {
-			state := &n.GracefulRestart.State
-			if *p.state.in(p.fsm) == bgp.BGP_FSM_ESTABLISHED && !state.LocalRestarting {
-				state.LocalRestarting = true
-				to[name] = p
-			}
-		})
+		if p.deafen() {
+			to[name] = p
+		}
 	}
 	return to
 }

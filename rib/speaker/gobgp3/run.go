@@ -49,6 +49,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	beside.Go(func() { s.reloader.run(ctx) })
 	beside.Go(func() { s.drift.run(ctx) })
+	beside.Go(func() { s.keeper.out.run(ctx, s.embedded, s.announcer.Repeat) })
 	beside.Go(func() { s.keeper.reach.run(ctx) })
 	beside.Go(func() { s.keeper.validation.run(ctx) })
 	defer func() { end(); beside.Wait() }()
@@ -78,19 +79,24 @@ func (s *Speaker) start(until context.Context, bgp *server.BgpServer) error {
 	defer done()
 	c := s.inForce()
 	s.sessions.configure(c)
+	set := c.CopySet()
+	if err := s.stops.begin(set); err != nil {
+		return err
+	}
 	s.keeper.configure(c)
+	s.keeper.out.expect(c, true)
 	s.keeper.reach.begin()
 	if err := s.sessions.watch(until, bgp); err != nil {
 		return err
 	}
 	err := s.log.guard(func() error {
-		_, err := config.InitialConfig(ctx, bgp, c.CopySet(), s.options.GracefulRestart)
+		_, err := config.InitialConfig(ctx, bgp, set, s.options.GracefulRestart)
 		return err
 	})
 	if err != nil {
 		return startError(err)
 	}
-	if err := errors.Join(s.reloader.listening.answer(c), reload.CheckPolicies(ctx, bgp, &c.Set), reload.GivePolicies(ctx, s.keeper, c), retell(s.keeper.changes, nil), remark(s.keeper.changes, c, false, func() error { return nil }), s.keeper.screens.rescreen(c, false)); err != nil {
+	if err := errors.Join(s.stops.runs(), s.reloader.listening.answer(c), reload.CheckPolicies(ctx, bgp, &c.Set), reload.GivePolicies(ctx, s.keeper, c), retell(s.keeper.changes, nil), remark(s.keeper.out, c, false, func() error { return nil }), s.keeper.screens.rescreen(c, false)); err != nil {
 		return fmt.Errorf("start BGP: %w", err)
 	}
 	if err := s.feeder.rewatch(ctx); err != nil {

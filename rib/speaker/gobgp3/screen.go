@@ -117,22 +117,29 @@ func (s *screens) rescreen(c *conf.Config, off bool) error {
 	}
 	var errs []error
 	for _, name := range names {
-		if err := s.inLoop(func() error { s.turn(name); return nil }); err != nil {
+		if err := s.inLoop(func() error { s.around(name, func() { s.turn(name) }); return nil }); err != nil {
 			errs = append(errs, fmt.Errorf("tell the neighbours of VRF %q what they may have now: %w", name, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// turn screens a VRF, or ends that, and tells its neighbours the difference.
+// turn screens a VRF, or ends that.
 func (s *screens) turn(name string) {
-	v := s.rib().Vrfs[name]
-	if v == nil {
-		return
+	switch v := s.rib().Vrfs[name]; {
+	case v == nil:
+	case s.has(name):
+		s.take(name)
+	default:
+		s.put(name, v)
 	}
+}
+
+// around calls do, which gives a VRF other import targets, and tells its neighbours the difference.
+func (s *screens) around(name string, do func()) {
 	type listener struct {
 		livePeer
-		before map[string]*bgpPath
+		before map[heard][]*bgpPath
 	}
 	var to []listener
 	for _, p := range s.peers() {
@@ -140,11 +147,7 @@ func (s *screens) turn(name string) {
 			to = append(to, listener{p, toldTo(s.loop, p)})
 		}
 	}
-	if s.has(name) {
-		s.take(name)
-	} else {
-		s.put(name, v)
-	}
+	do()
 	for _, p := range to {
 		if send := toldOtherwise(p.before, toldTo(s.loop, p.livePeer)); len(send) > 0 {
 			sendToPeer(p.at, send, nil, false)
@@ -152,29 +155,46 @@ func (s *screens) turn(name string) {
 	}
 }
 
-// toldTo is what a neighbour is told, by its prefixes.
-func toldTo(l *loop, p livePeer) map[string]*bgpPath {
-	all := make(map[string]*bgpPath)
+// heard is what a neighbour tells paths apart by: a prefix and, where it gets several paths of one,
+// the identifier that it knows a path by (RFC 7911).
+type heard struct {
+	prefix string
+	id     uint32
+}
+
+// toldTo is what a neighbour is told, in that order: routes of one prefix and several RDs replace each
+// other there.
+func toldTo(l *loop, p livePeer) map[heard][]*bgpPath {
+	defer narrow(l, p, p.vrf())()
+	all, several := make(map[heard][]*bgpPath), p.sendsAll()
 	for _, f := range peerTables(p.at, softResetFamilies(p.at, 0)) {
 		for _, path := range serverBest(l.server(), p.at, f) {
-			if told := asTold(serverFilter(l.server(), p.at, path, nil)); told != nil {
-				all[told.origin().nlri.String()] = told
+			told := asTold(serverFilter(l.server(), p.at, path, nil))
+			if told == nil {
+				continue
 			}
+			nlri := told.origin().nlri
+			at := heard{prefix: nlri.String()}
+			if several {
+				at.id = nlri.PathLocalIdentifier()
+			}
+			all[at] = append(all[at], told)
 		}
 	}
 	return all
 }
 
-// toldOtherwise is what a neighbour that was told some paths has to be told to have others.
-func toldOtherwise(before, after map[string]*bgpPath) (send []*bgpPath) {
-	for prefix, path := range after {
-		if was := before[prefix]; was == nil || !pathEqual(path, was) {
-			send = append(send, path)
+// toldOtherwise is what a neighbour that was told some paths has to be told to have others. Which of
+// several it was told last is not known.
+func toldOtherwise(before, after map[heard][]*bgpPath) (send []*bgpPath) {
+	for at, paths := range after {
+		if was := before[at]; len(was) != 1 || len(paths) != 1 || !pathEqual(paths[0], was[0]) {
+			send = append(send, paths[len(paths)-1])
 		}
 	}
-	for prefix, was := range before {
-		if after[prefix] == nil {
-			send = append(send, pathClone(was, true))
+	for at, was := range before {
+		if len(after[at]) == 0 {
+			send = append(send, pathClone(was[0], true))
 		}
 	}
 	return send

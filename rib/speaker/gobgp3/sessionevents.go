@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/server"
@@ -39,6 +38,7 @@ func (s *sessions) event(ctx context.Context, bgp *server.BgpServer, e *api.Watc
 	if err != nil {
 		return
 	}
+	defer s.turn()
 	s.asking.Lock()
 	defer s.asking.Unlock()
 	if addr.IsLinkLocalUnicast() && state.GetSessionState() == api.PeerState_IDLE {
@@ -87,9 +87,9 @@ func (s *sessions) set(addr netip.Addr, state *api.PeerState) bool {
 	found.State = stateName(state.GetSessionState())
 	switch established := state.GetSessionState() == api.PeerState_ESTABLISHED; {
 	case !established:
-		found.Since = time.Time{}
+		found.fell(s.now())
 	case found.Since.IsZero():
-		found.Since = s.now()
+		found.rose(s.now())
 	}
 	return true
 }
@@ -102,6 +102,7 @@ func (s *sessions) look(ctx context.Context, bgp *server.BgpServer, addr netip.A
 		request.Address = "" // GoBGP's name for it has a zone, which is not known here
 	}
 	there := make(map[string]speaker.Session)
+	reached := make(map[string]*api.Peer)
 	err := bgp.ListPeer(ctx, request, func(p *api.Peer) {
 		key := p.GetState().GetNeighborAddress()
 		n := speaker.Session{VRF: p.GetConf().GetVrf(), PeerAS: p.GetConf().GetPeerAsn(), State: stateName(p.GetState().GetSessionState()), Origin: speaker.Foreign}
@@ -112,7 +113,7 @@ func (s *sessions) look(ctx context.Context, bgp *server.BgpServer, addr netip.A
 		if up := p.GetTimers().GetState().GetUptime(); n.State == "established" && up != nil {
 			n.Since = up.AsTime()
 		}
-		there[key] = n
+		there[key], reached[key] = n, p
 	})
 	if err != nil {
 		return // BGP has ended
@@ -128,10 +129,23 @@ func (s *sessions) look(ctx context.Context, bgp *server.BgpServer, addr netip.A
 	}
 	for key, n := range there {
 		if have := s.known[key]; have != nil {
-			n.Origin = have.Origin
+			n.Origin, n.Down, n.Established = have.Origin, have.Down, have.Established
+			wasUp := !have.Since.IsZero()
 			have.Session, have.seen = n, true
+			switch up := !n.Since.IsZero(); {
+			case up && !wasUp:
+				have.rose(n.Since)
+			case !up && wasUp:
+				have.fell(s.now())
+			}
 		} else {
-			s.known[key] = &session{Session: n, at: zoneless(key)}
+			have = &session{Session: n, at: zoneless(key)}
+			have.dialsAs(reached[key])
+			if s.known[key] = have; n.Since.IsZero() {
+				have.Down = s.now()
+			} else {
+				have.rose(n.Since)
+			}
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	api "github.com/osrg/gobgp/v3/api"
 
+	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
@@ -27,7 +28,11 @@ type sessions struct {
 	mu    sync.Mutex
 	known map[string]*session // guarded by mu; by the address that GoBGP calls it by, which has its zone
 
-	fell chan struct{} // signalled when a session with a link-local address has come to be idle
+	// strangers are those who dialled in and are no neighbours.
+	strangers strangers
+
+	fell   chan struct{} // signalled when a session with a link-local address has come to be idle
+	turned chan struct{} // signalled when a session may fare otherwise
 }
 
 type session struct {
@@ -36,8 +41,15 @@ type session struct {
 	at       netip.Addr // the address without its zone, as in GoBGP's events
 	down     bool       // administratively, by the configuration
 	disabled string     // who disabled it, in words; "": nobody
+	because  string     // what who disabled it said; "": nothing
 	ended    string     // why the last session did, or did not begin
 	endedAt  time.Time
+	closed   bool // ended is of a session that had a connection
+	dial     rib.Dialing
+	dialing  time.Time // since when an attempt to connect is under way; zero: none is
+	passive  bool      // we do not dial
+	carried  bool      // its session is in another namespace, and comes by an alias
+	localAS  uint32    // ours towards it
 }
 
 func (n *session) configured() bool { return n.Origin == speaker.Configured }
@@ -46,24 +58,61 @@ func (n *session) configured() bool { return n.Origin == speaker.Configured }
 type shown struct {
 	speaker.Session
 	endedAt time.Time // when it had ended for Reason
+	closed  bool      // it had a connection
+	localAS uint32
 }
 
+// silence is how long an attempt to connect may take before that is worth a word: a SYN and
+// one more.
+const silence = 3 * time.Second
+
 func (n *session) show() shown {
-	out := shown{Session: n.Session}
+	out := shown{Session: n.Session, localAS: n.localAS}
+	if !out.Local.IsValid() {
+		out.Local = n.dial.Local
+	}
 	switch {
 	case out.State == "established":
 	case n.disabled != "":
-		out.Stopped, out.Reason = true, "disabled by "+n.disabled+", and down until it is enabled (`gobgp neighbor "+n.Address.String()+" enable`)"
+		out.Stopped, out.Disabled, out.Reason = true, true, "disabled by "+n.disabled
+		if n.because != "" {
+			out.Reason += ": " + n.because
+		}
+		out.Reason += ", and down until it is enabled (`vrfredist neighbor " + n.called() + " enable`)"
 	case n.down:
 		out.Stopped, out.Reason = true, "admin-down in the configuration"
+	case !n.dialing.IsZero() && time.Since(n.dialing) > silence:
+		out.Reason, out.endedAt = n.dial.Silence(), n.dialing
+	case n.ended == "" && n.passive && !n.carried:
+		out.Reason = "it has not connected, and we do not dial (passive-mode)"
+		if n.dial.Password {
+			out.Reason += "; is the password the same on both sides?"
+		}
 	default:
-		out.Reason, out.endedAt = n.ended, n.endedAt
+		out.Reason, out.endedAt, out.closed = n.ended, n.endedAt, n.closed
 	}
 	return out
 }
 
+// called is the neighbour's address. Whose session is in another namespace is called by its
+// alias here, which its address takes the place of (rib.Neighbor).
+func (n *session) called() string {
+	if n.carried {
+		return speaker.AliasWord
+	}
+	return n.Address.String()
+}
+
 func newSessions() *sessions {
-	return &sessions{now: time.Now, known: make(map[string]*session), fell: make(chan struct{}, 1)}
+	return &sessions{now: time.Now, known: make(map[string]*session), fell: make(chan struct{}, 1), turned: make(chan struct{}, 1)}
+}
+
+// turn signals that a session may fare otherwise.
+func (s *sessions) turn() {
+	select {
+	case s.turned <- struct{}{}:
+	default: // who looks has yet to
+	}
 }
 
 // list returns the neighbours by the address that GoBGP calls them by.
@@ -77,14 +126,41 @@ func (s *sessions) list() map[string]shown {
 	return out
 }
 
+// disabling notes who disables a neighbour, and what they say ("": nothing), ahead of the look
+// that finds it so: the session ends before.
+func (s *sessions) disabling(key, by, because string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := s.known[key]; n != nil {
+		n.disabled, n.because = cmp.Or(by, "another client of the API"), because
+	}
+}
+
+// stay notes that a neighbour is disabled, as it is kept.
+func (s *sessions) stay(key string, as rib.Disabled) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.known[key]
+	if n == nil {
+		return
+	}
+	n.disabled, n.because = cmp.Or(as.By, "another client of the API"), as.Reason
+	if n.Since.IsZero() && as.Since.Before(n.Down) {
+		n.Down = as.Since
+	}
+}
+
 // disabled takes in which neighbours somebody disabled, and who.
 func (s *sessions) disabled(by map[string]string) {
+	defer s.turn()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key, n := range s.known {
 		who, is := by[key]
 		if n.disabled = ""; is {
 			n.disabled = cmp.Or(who, "another client of the API")
+		} else if n.State != stateName(api.PeerState_ESTABLISHED) {
+			n.because = ""
 		}
 	}
 }
@@ -94,7 +170,7 @@ func (s *sessions) down(key, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := s.known[key]; n != nil {
-		n.ended, n.endedAt = plainReason(reason), s.now()
+		n.ended, n.endedAt, n.closed = plainReason(reason), s.now(), true
 	}
 }
 
@@ -130,11 +206,12 @@ func (s *sessions) configure(c *conf.Config) {
 		stay[key] = true
 		have := s.known[key]
 		if have == nil {
-			have = &session{Session: speaker.Session{State: stateName(api.PeerState_IDLE)}, at: zoneless(key)}
+			have = &session{Session: speaker.Session{State: stateName(api.PeerState_IDLE), Down: s.now()}, at: zoneless(key)}
 			s.known[key] = have
 		}
 		have.Origin, have.down = speaker.Configured, n.Config.AdminDown
 		have.VRF, have.PeerAS = n.Config.Vrf, n.Config.PeerAs
+		have.dials(&c.Set.Global, &n)
 		have.Address, _ = netip.ParseAddr(cmp.Or(n.Config.NeighborAddress, key)) // by interface: the address that it resolved to
 	}
 	for key, n := range s.known {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -37,6 +38,21 @@ func (r *running) awaitState(t testing.TB, addr, state string) speaker.Session {
 	return got
 }
 
+// TestFamiliesFromTheFirst: a session that is up has its families in the same moment.
+func TestFamiliesFromTheFirst(t *testing.T) {
+	pe := newPeer(t, "127.0.0.2", 65000, "ipv4-unicast", "l3vpn-ipv6-unicast", "l2vpn-evpn")
+	s := run(t, Options{Config: toJSON(t, baseConf(nil, []any{neighborConf(pe.addr, 65000, pe.port, evpnFamilies...)}))})
+	if got := s.awaitState(t, pe.addr, "established"); !slices.Equal(got.Families, []string{"ipv4-unicast", "l3vpn-ipv6-unicast", "l2vpn-evpn"}) {
+		t.Errorf("the session has come up with %q", got.Families)
+	}
+	if err := s.Reset(t.Context(), pe.addr, rib.Hard, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.awaitState(t, pe.addr, "idle"); got.Families != nil {
+		t.Errorf("a session that is down has %q", got.Families)
+	}
+}
+
 // TestSessionStates: what is kept is what GoBGP says, for neighbours of the
 // configuration, of GoBGP's own API and of a peer group, whatever becomes of them.
 func TestSessionStates(t *testing.T) {
@@ -58,6 +74,11 @@ func TestSessionStates(t *testing.T) {
 		if since := time.Since(got.Since); since < 0 || since > deadline {
 			t.Errorf("%s is established since %v", want.Address, got.Since)
 		}
+		if got.Established != 1 || !got.Local.IsLoopback() || !got.Down.IsZero() {
+			t.Errorf("it came up %d times, here is %v, down since %v", got.Established, got.Local, got.Down)
+		}
+		want.Families = []string{"ipv4-unicast"}
+		got.Established, got.Local, got.Traffic = 0, netip.Addr{}, rib.Traffic{} // as of a second ago
 		if got.State, got.Since, want.Origin = "", (time.Time{}), speaker.Configured; !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
@@ -101,7 +122,7 @@ func TestSessionStates(t *testing.T) {
 		t.Errorf("a dynamic neighbour: %+v", got)
 	}
 	s.agree(t)
-	must("the guest leaves", guest.StopBgp(ctx, &api.StopBgpRequest{}))
+	stopBGP(guest)
 	s.awaitState(t, "127.0.7.1", "gone")
 
 	conf["neighbors"] = conf["neighbors"].([]any)[:1]

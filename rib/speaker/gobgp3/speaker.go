@@ -58,6 +58,9 @@ type Options struct {
 	// where the session of a neighbour is, by BGP's name for it, whose socket may be bound to
 	// an interface or VRF device; invalid: none. It may block for a moment. nil: none is known.
 	OwnSix func(neighbour string, local netip.Addr, bound string) netip.Addr
+	// Stops is where it is kept which neighbours somebody disabled; nil: nowhere, so that a restart
+	// enables them.
+	Stops Stops
 	// RPKI is where what BGP has of RPKI caches is put, if policies outside of BGP ask for it;
 	// nil: they are told nothing.
 	RPKI *rib.RPKI
@@ -68,6 +71,7 @@ type Options struct {
 // for concurrent use.
 type Speaker struct {
 	*embedded
+	*Steering
 	options   Options
 	sessions  *sessions
 	keeper    *keeper
@@ -75,6 +79,7 @@ type Speaker struct {
 	feeder    *feeder
 	announcer *speaker.Announcer
 	tables    *tables
+	stops     *stops
 	drift     *drift
 	reloader  *reloader
 	clients   *clients
@@ -105,6 +110,7 @@ func New(o Options) (*Speaker, error) {
 		return nil, err
 	}
 	s := &Speaker{options: o, sessions: sessions}
+	s.Steering = &Steering{s}
 	s.wire(at, c, u)
 	return s, nil
 }
@@ -118,24 +124,26 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	s.guarding = newGuarding(l, s.options.OwnPrefix, c, log)
 	s.keeper.names.linkLocal = s.guarding.guard.LinkLocal
 	s.guarding.six = s.options.OwnSix
-	s.guarding.names, s.guarding.local = s.keeper.names, s.keeper.local
-	log.down, log.guarding = s.sessions.down, s.guarding
+	s.guarding.names, s.guarding.local, s.guarding.whole = s.keeper.names, s.keeper.local, s.keeper.whole
+	s.keeper.out.services = func(c *conf.Config) { s.guarding.guard.Serve(servicesOf(c)) }
+	log.down, log.guarding, log.dials = s.sessions.down, s.guarding, s.sessions
 	s.feeder = newFeeder(s.embedded, s.keeper, c.VRFs)
 	log.endings = newEndings(s.feeder)
 	s.keeper.validation = newValidation(l, s.keeper.reach.judgeAnew, s.feeder.feeds)
 	log.lostROAs = func() { s.keeper.validation.lost.Store(true) }
 	s.tables = &tables{s.embedded, s.feeder}
 	s.announcer = speaker.NewAnnouncer(injector{l, s.tables, s.keeper.changes, s.keeper.reach.flags}, s.feeder.feeds)
+	s.stops = &stops{s.embedded, s.sessions, s.options.Stops}
 	mender, listening := newMender(s.embedded, s.announcer), &listening{loop: l}
-	s.drift = newDrift(s.embedded, s.keeper, s.sessions, mender)
+	s.drift = newDrift(s.embedded, s.keeper, s.stops, mender)
 	s.drift.called, s.drift.drifted = s.options.Called, s.options.Drifted
 	s.reloader = &reloader{
 		embedded: s.embedded, unnumbered: u, feeder: s.feeder, announcer: s.announcer, tables: s.tables,
-		keeper: s.keeper, guarding: s.guarding, listening: listening, drift: s.drift,
+		keeper: s.keeper, guarding: s.guarding, listening: listening, drift: s.drift, stops: s.stops,
 	}
 	s.clients = &clients{
 		embedded: s.embedded, sessions: s.sessions, guarding: s.guarding, listening: listening,
-		mender: mender, drift: s.drift, who: s.options.Who, serves: s.options.Serves,
+		mender: mender, out: s.keeper.out, whole: s.keeper.whole, drift: s.drift, stops: s.stops, who: s.options.Who, serves: s.options.Serves,
 	}
 }
 
@@ -260,9 +268,13 @@ func (s *Speaker) Confirmed(vrf string, whole bool, changes []rib.Confirmation) 
 	s.keeper.reach.confirm(report{vrf, whole, changes})
 }
 
-// Deaf says whether a VRF, whose routes go out by EVPN, can take no packets from other PEs now.
-// They are told of none of its routes then.
-func (s *Speaker) Deaf(vrf string, deaf bool) { s.keeper.carrier.setDeaf(vrf, deaf) }
+// Deaf says whether a VRF whose packets are carried over the core can take none from other PEs now.
+// They are told of none of its routes then; of one that is carried by MPLS or SRv6, until this is
+// called for it. It waits for nothing.
+func (s *Speaker) Deaf(vrf string, deaf bool) {
+	s.keeper.carrier.setDeaf(vrf, deaf)
+	s.keeper.out.setDeaf(vrf, deaf)
+}
 
 // Chose says what a VRF goes by for some prefixes, of which others leak. It waits for nothing but
 // for a watch that takes some paths in. The list is the speaker's then.
@@ -279,7 +291,7 @@ func (s *Speaker) Leaks() []speaker.LeakCount { return s.feeder.leaks() }
 // routes: mirrors has the VRF by the name of the feed, which is no VRF's. Mirrors of an
 // earlier call that are not in it go. A mirror of a VRF that is not configured is empty.
 // It may be called before Run and while it runs.
-func (s *Speaker) Mirror(ctx context.Context, mirrors map[string]string) error {
+func (s *Speaker) Mirror(ctx context.Context, mirrors map[string]rib.Mirror) error {
 	return s.feeder.mirror(ctx, mirrors)
 }
 
@@ -329,9 +341,11 @@ func (s *Speaker) Sessions() []speaker.Session {
 	known := s.sessions.list()
 	s.guarding.tell(known)
 	s.keeper.limits.tell(known)
+	s.keeper.limits.figures.tell(known)
 	list := make([]speaker.Session, 0, len(known))
-	for _, n := range known {
-		n.Interface = n.Address.Zone()
+	draining := s.inForce().Extras.Draining
+	for key, n := range known {
+		n.Interface, n.Draining = n.Address.Zone(), slices.Contains(draining, key)
 		list = append(list, n.Session)
 	}
 	c := s.inForce()

@@ -25,6 +25,7 @@ import (
 type stales struct {
 	*loop
 	changes *changes
+	gone    *removals
 	log     *logger
 	up      map[unsafe.Pointer]bool     // the peers that were established
 	waits   map[unsafe.Pointer]*await   // the peers with stale routes, since their return
@@ -40,8 +41,8 @@ type await struct {
 // staleTime is how long a neighbour may take whose OPEN had no restart time.
 const staleTime = 2 * time.Minute
 
-func newStales(c *changes, log *logger) *stales {
-	return &stales{loop: c.loop, changes: c, log: log, up: make(map[unsafe.Pointer]bool), waits: make(map[unsafe.Pointer]*await)}
+func newStales(c *changes, gone *removals, log *logger) *stales {
+	return &stales{loop: c.loop, changes: c, gone: gone, log: log, up: make(map[unsafe.Pointer]bool), waits: make(map[unsafe.Pointer]*await)}
 }
 
 // look is called in the loop: after each change of a session's state, after each
@@ -150,15 +151,20 @@ func (s *stales) drop(addr string, p livePeer, families []bgp.RouteFamily, why s
 	if len(families) == 0 {
 		return
 	}
-	paths := adjRibDropStale(p.adjIn(), families)
-	if len(paths) == 0 {
+	say := func(routes int) {
+		if why != "" && routes > 0 {
+			s.log.slog.Warn("Routes of a neighbour that restarted gracefully are given up: "+why+".",
+				"neighbor", addr, "routes", routes)
+		}
+	}
+	if s.gone.stale(addr, p, families, say) {
 		return
 	}
-	s.changes.during(p.vrf(), paths, func() { serverPropagate(s.server(), p.at, paths) })
-	if why != "" {
-		s.log.slog.Warn("Routes of a neighbour that restarted gracefully are given up: "+why+".",
-			"neighbor", addr, "routes", len(paths))
+	paths := adjRibDropStale(p.adjIn(), families)
+	if len(paths) > 0 {
+		s.changes.during(p.vrf(), paths, func() { serverPropagate(s.server(), p.at, paths) })
 	}
+	say(len(paths))
 }
 
 // offers are the families that a neighbour's OPEN names for graceful restart, and those

@@ -203,15 +203,6 @@ func (w *sweep) see(d *bgpDestination) {
 	}
 }
 
-// free has GoBGP forget a destination without a path, which it does not while an
-// identifier counts as used.
-func free(t *bgpTable, d *bgpDestination) {
-	if bits := d.localIdMap.bitmap; len(bits) > 0 {
-		d.localIdMap.bitmap = []uint64{1}
-	}
-	tableDeleteDest(t, d)
-}
-
 // identifiers are the local ones of paths, as GoBGP's bitmap has them.
 func identifiers(paths []*bgpPath) []uint64 {
 	bits := []uint64{1}

@@ -160,8 +160,13 @@ func TestWithdrawalsOfNothing(t *testing.T) {
 			p := newHostile(t, "127.0.0.2", 65001, both()...)
 			s := run(t, Options{Config: toJSON(t, redAnd(in("red", p.conf(allFamilies[:2]...))))})
 			eventually(t, "a session", p.isUp)
-			p.send(p.some(v6, false, 0, 1000)...)
-			p.send(p.some(v6, true, 1000, 60_000)...)
+			const parts = 12 // what follows each one tells that it is handled, however slow the machine is
+			p.send(p.some(v6, false, 0, 1000-parts)...)
+			for part := range parts {
+				p.send(p.some(v6, true, 1000+5000*part, 5000)...)
+				p.send(p.some(v6, false, 1000-parts+part, 1)...)
+				s.await(t, "red", nth(v6, 1000-parts+part).String(), count(1))
+			}
 			// A sweep that begins in the midst of the withdrawals leaves those behind it: they
 			// stay as long as they are a small part.
 			eventually(t, "the destinations of 1000 prefixes, and few empty ones", func() bool {

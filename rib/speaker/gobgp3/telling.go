@@ -2,6 +2,7 @@ package gobgp3
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -39,12 +40,14 @@ func tellingOf(f *feeder, vrf string, prefix netip.Prefix, called func(string) s
 	}
 	c := f.inForce()
 	t := &telling{embedded: f.embedded, flags: f.keeper.reach.flags, vrf: vrf, prefix: prefix, words: c.Words, decoder: newDecoder(c, f.keeper.names), called: called}
-	var rds []rib.RD
-	if vrf != speaker.Default {
-		rds = rdsOf(c, w)
-		rds = rds[:min(len(rds), rdsAtOnce)]
+	var err error
+	if vrf == speaker.Default {
+		err = t.inLoop(func() error { t.destination(nlriOf(prefix, nil), nil, true); return nil })
+	} else {
+		for some := range slices.Chunk(rdsOf(c, w), rdsAtOnce) {
+			err = errors.Join(err, t.inLoop(func() error { t.find(some); return nil }))
+		}
 	}
-	err := t.inLoop(func() error { t.find(rds); return nil })
 	if err != nil {
 		return rib.Telling{}, fmt.Errorf("look what neighbours are told of %s: %w", prefix, err)
 	}
@@ -54,26 +57,21 @@ func tellingOf(f *feeder, vrf string, prefix netip.Prefix, called func(string) s
 	return t.out, nil
 }
 
-// find looks at the destinations of the prefix: those that lead into the VRF are its neighbours',
-// and its own one that of those who get VPN routes too.
+// find looks at the destinations of the prefix under some RDs: those that lead into the VRF are its
+// neighbours', and its own one that of those who get VPN routes too.
 func (t *telling) find(rds []rib.RD) {
-	if t.vrf == speaker.Default {
-		t.destination(nlriOf(t.prefix, nil), nil, true)
-		return
-	}
 	of := t.rib().Vrfs[t.vrf]
 	if of == nil {
 		return
 	}
 	configured, _ := t.inForce().VRF(t.vrf)
-	t.carried = configured.Carried != nil
+	t.carried = configured.ByEVPN()
 	for _, rd := range rds {
 		own := rdIs(of.Rd, rd)
-		if native, err := bgp.ParseRouteDistinguisher(rd.Dotted()); err == nil {
-			t.destination(nlriOf(t.prefix, &bgpVRF{Rd: native}), of, own)
-			if own && t.carried { // no neighbour in a VRF is told of EVPN
-				t.destination(evpnNLRI(native, t.prefix, 0), of, own)
-			}
+		native := nativeRD(rd)
+		t.destination(nlriOf(t.prefix, &bgpVRF{Rd: native}), of, own)
+		if own && t.carried { // no neighbour in a VRF is told of EVPN
+			t.destination(evpnNLRI(native, t.prefix, 0), of, own)
 		}
 	}
 }
@@ -97,7 +95,7 @@ func (t *telling) destination(nlri bgp.AddrPrefixInterface, of *bgpVRF, own bool
 	if told, held := t.flags.held[family][key]; held {
 		best = told
 	}
-	if !own && (best == nil || !canImportToVRF(of, best)) {
+	if !own && (best == nil || !importsOf(of).take(best)) {
 		return
 	}
 	if own && isVPN(family) {
@@ -223,7 +221,7 @@ func (t *telling) hearer(name string, p livePeer, home string, family bgp.RouteF
 
 // judge says whether a neighbour is told of a path, and why not.
 func (t *telling) judge(h *rib.Hearer, p livePeer, best *bgpPath) {
-	if of := t.rib().Vrfs[h.VRF]; of != nil && !canImportToVRF(of, best) {
+	if of := t.rib().Vrfs[h.VRF]; of != nil && !importsOf(of).take(best) {
 		h.By = "the path has no route target that the VRF imports"
 		return
 	}
@@ -243,7 +241,7 @@ func (t *telling) judge(h *rib.Hearer, p livePeer, best *bgpPath) {
 		h.By = "the path is stale since long (RFC 9494), and the neighbour has not said that it takes such"
 		return
 	}
-	h.Told, h.Terms = true, termsOf(told)
+	h.Told, h.Terms = true, termsOf(told, conf.Services(t.inForce()))
 }
 
 // whyStopped is why GoBGP does not tell a neighbour of a path, whatever policies say (filterpath

@@ -22,7 +22,11 @@ type unnumbered struct {
 // that GoBGP has.
 func (u unnumbered) read(ctx context.Context, text []byte, extras rib.Extras, before *conf.Config) (*conf.Config, error) {
 	if u.links == nil {
-		return conf.Read(text, extras, nil)
+		c, err := conf.Read(text, extras, nil)
+		if err == nil {
+			c.Text = text // for who reads it again with other extras
+		}
+		return c, err
 	}
 	// Only a configuration that has such neighbours depends on the answer.
 	now := sync.OnceValues(func() (rib.Adjacencies, error) { return u.links.Adjacent(ctx) })

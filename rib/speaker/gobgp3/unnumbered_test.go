@@ -209,7 +209,7 @@ func TestOneThatWaitsIsAwaited(t *testing.T) {
 func TestHowToEnableOneOnALink(t *testing.T) {
 	at := netip.MustParseAddr("fe80::9%e9")
 	n := session{Session: speaker.Session{Address: at, State: "idle"}, at: at.WithZone(""), disabled: "uid 7"}
-	if got := n.show().Reason; !strings.Contains(got, "`gobgp neighbor fe80::9%e9 enable`") {
+	if got := n.show().Reason; !strings.Contains(got, "`vrfredist neighbor fe80::9%e9 enable`") {
 		t.Error(got)
 	}
 }

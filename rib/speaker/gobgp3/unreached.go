@@ -111,6 +111,9 @@ func (s *sources) isWithheld(p *bgpPath, family bgp.RouteFamily) bool {
 	if !gate.passes(to.Prefix) {
 		return true
 	}
+	if rejected, known := w.rejectsAll(to.Prefix); known && (rejected || !w.nexthops.mayHave(p)) {
+		return rejected // nor need the attributes be looked at
+	}
 	path, _, err := s.decoder.path(p, 0, to, label)
 	if err != nil {
 		return false // no VRF has a path that cannot be decoded

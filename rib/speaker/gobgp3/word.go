@@ -1,6 +1,10 @@
 package gobgp3
 
-import "github.com/vrfredist/vrfredist/rib"
+import (
+	"net/netip"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
 
 // word is what is said of the paths that the neighbours of one VRF sent.
 type word struct {
@@ -18,4 +22,22 @@ func (w word) rejects(p *rib.Path, vrf string, by *rib.RPKI) bool {
 	}
 	s := rib.Subject{Prefix: p.Prefix, RD: p.RD, Attrs: p.Attrs, VRF: vrf, RPKI: by.For(w.policy, p), Unacted: true}
 	return w.policy.Judge(s, nil).Rejected
+}
+
+// sieve is a policy that says of prefixes alone what it makes of them.
+type sieve interface {
+	OfPrefix(prefix netip.Prefix) (rejected, known bool)
+}
+
+// rejectsAll says whether the policy rejects all paths for a prefix, or none; known is false where
+// it depends on them.
+func (w word) rejectsAll(prefix netip.Prefix) (rejected, known bool) {
+	if w.policy == nil {
+		return false, true
+	}
+	by, is := w.policy.(sieve)
+	if !is {
+		return false, false
+	}
+	return by.OfPrefix(prefix)
 }

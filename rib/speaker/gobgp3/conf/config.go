@@ -48,10 +48,10 @@ func Read(text []byte, extras rib.Extras, choose Choose) (*Config, error) {
 		if vrf.RD, err = parseRD(v.Rd); err != nil {
 			return nil, err
 		}
-		if vrf.ImportRTs, err = parseRTs(v.ImportRtList); err != nil {
+		if vrf.ImportRTs, err = ParseRTs(v.ImportRtList); err != nil {
 			return nil, err
 		}
-		if vrf.ExportRTs, err = parseRTs(v.ExportRtList); err != nil {
+		if vrf.ExportRTs, err = ParseRTs(v.ExportRtList); err != nil {
 			return nil, err
 		}
 		if by, is := extras.Carried[v.Name]; is {

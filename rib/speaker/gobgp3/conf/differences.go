@@ -105,9 +105,11 @@ func equalLists[T any](a, b []T, equal func(*T, *T) bool) bool {
 	return slices.EqualFunc(a, b, func(x, y T) bool { return equal(&x, &y) })
 }
 
-// SameAwaited tells whether the same VRFs wait for the End-of-RIB of EVPN in both.
+// SameAwaited tells whether the same VRFs wait for the End-of-RIB of EVPN in both, and SIDs of other
+// PEs are read in both or in neither.
 func SameAwaited(a, b *Config) bool {
-	return slices.EqualFunc(a.VRFs, b.VRFs, func(x, y speaker.VRF) bool { return x.Name == y.Name && (x.Carried == nil) == (y.Carried == nil) })
+	return ReadsSIDs(a) == ReadsSIDs(b) &&
+		slices.EqualFunc(a.VRFs, b.VRFs, func(x, y speaker.VRF) bool { return x.Name == y.Name && x.ByEVPN() == y.ByEVPN() })
 }
 
 // SameNeighbors tells whether the watch of best paths sees the same neighbours in both.

@@ -46,13 +46,20 @@ func (c *checker) as(s section, key string) {
 	}
 }
 
+// peerAS is as of a neighbour's number, which may be 0: GoBGP then takes any, as without the key.
+func (c *checker) peerAS(s section) {
+	if s.number("peer-as") != 0 {
+		c.as(s, "peer-as")
+	}
+}
+
 func (c *checker) peerGroups() {
 	seen := make(map[string]string)
 	for _, g := range c.root.each("peer-groups") {
 		s := g.at("config")
 		name := s.text("peer-group-name")
 		c.unique(seen, s, "peer-group-name", name)
-		c.as(s, "peer-as")
+		c.peerAS(s)
 		c.as(s, "local-as")
 		c.peer(g)
 	}
@@ -106,7 +113,7 @@ func (c *checker) neighbors() {
 	for _, n := range c.root.each("neighbors") {
 		s := n.at("config")
 		c.address(seen, s)
-		c.as(s, "peer-as")
+		c.peerAS(s)
 		c.as(s, "local-as")
 		c.peer(n)
 		if g := s.text("peer-group"); g != "" && !slices.Contains(groups, g) {

@@ -81,8 +81,8 @@ func parseRT(text string) (rib.RT, error) {
 	return rib.RT(binary.BigEndian.Uint64(b)), nil
 }
 
-// parseRTs returns the route targets of a list, sorted and unique.
-func parseRTs(list []string) ([]rib.RT, error) {
+// ParseRTs returns the route targets of a list, sorted and unique.
+func ParseRTs(list []string) ([]rib.RT, error) {
 	rts := make([]rib.RT, 0, len(list))
 	for _, text := range list {
 		rt, err := parseRT(text)

@@ -52,7 +52,7 @@ func TestNoInterfaceIsNeededToCheck(t *testing.T) {
 	if err := Check(toJSON(t, c)); err != nil {
 		t.Error(err)
 	}
-	set(c, 0, "neighbors", "config", "peer-as")
+	set(c, "many", "neighbors", "config", "peer-as")
 	if err := Check(toJSON(t, c)); err == nil || !strings.Contains(err.Error(), "neighbors[0].config.peer-as") {
 		t.Errorf("the rest of it is not judged: %v", err)
 	}

@@ -41,6 +41,7 @@ func MakePolicies(logger log.Logger, of *oc.RoutingPolicy, assigned map[string]o
 		return nil, err
 	}
 	neighborsFirst(r)
+	leastPreferred(r)
 	return r, nil
 }
 

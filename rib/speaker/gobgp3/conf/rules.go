@@ -83,7 +83,9 @@ func addRules(c *Config) error {
 	addSends(&r, c)
 	r.communities()
 	r.blackholes(c)
+	addDraining(&r, c)
 	r.nextHops(c.Set.Global.Config.RouterId)
+	coreSources(&r, c)
 
 	c.Words = r.words
 	set := &c.Set

@@ -21,10 +21,8 @@ import (
 // statement's way.
 
 const (
-	setSent      = ruleName + "goes out of a VRF"
-	matchSent    = "rt:^0:3[0-9]{9}$"
-	setCarried   = ruleName + "carried by EVPN"
-	matchCarried = "rt:^0:4000000000$" // rib.CarriedMark
+	setSent   = ruleName + "goes out of a VRF"
+	matchSent = "rt:^0:3[0-9]{9}$"
 )
 
 // SendStatement names the statements that judge what goes out of a VRF, in their order, in the
@@ -45,24 +43,17 @@ func (c *Config) SendMarks() map[string]rib.RT {
 	return marks
 }
 
-// Marks are those that what goes out of VRFs carries, by VRF: for the policies of that, and of what
-// is carried by EVPN.
+// Marks are those that what goes out of VRFs carries, by VRF: for the policies of that, and of how
+// it is carried.
 func (c *Config) Marks() map[string][]rib.RT {
 	marks := make(map[string][]rib.RT)
 	for name, rt := range c.SendMarks() {
 		marks[name] = append(marks[name], rt)
 	}
-	for _, v := range c.VRFs {
-		if v.Carried != nil {
-			marks[v.Name] = append(marks[v.Name], rib.CarriedMark)
-		}
+	for name, list := range carriageMarks(c) {
+		marks[name] = append(marks[name], list...)
 	}
 	return marks
-}
-
-// carries tells whether what goes out of some VRF is carried by EVPN.
-func (c *Config) carries() bool {
-	return slices.ContainsFunc(c.VRFs, func(v speaker.VRF) bool { return v.Carried != nil })
 }
 
 // addSends judges what goes out of VRFs, and keeps what is leaked into them from all neighbours
@@ -72,11 +63,8 @@ func addSends(r *rules, c *Config) {
 		b := &r.sets.BgpDefinedSets
 		b.ExtCommunitySets = append(b.ExtCommunitySets, oc.ExtCommunitySet{ExtCommunitySetName: name, ExtCommunityList: []string{match}})
 	}
-	if c.carries() { // a VRF has one encapsulation
-		ext(setCarried, matchCarried)
-		r.reject("carried by EVPN, and no VPN route", "what goes out of its VRF is told by EVPN, and not as VPN routes", ofFamilies(carryingExt(oc.Conditions{}, setCarried), vpnFamilies))
-	}
-	marks := c.SendMarks()
+	addCarried(r, c, ext)
+	marks, carried := c.SendMarks(), carriageMarks(c)
 	for _, v := range c.VRFs {
 		if _, has := marks[v.Name]; !has {
 			continue
@@ -85,10 +73,11 @@ func addSends(r *rules, c *Config) {
 			name := SendStatement(v.Name, i)
 			r.words[name] = r.words.Of(c.Extras.Sends[v.Name], s.Name)
 			s.Name = name
+			keepMarks(&s, carried[v.Name])
 			r.out = append(r.out, s)
 		}
 	}
-	if c.carries() || slices.ContainsFunc(c.VRFs, func(v speaker.VRF) bool { return len(c.Extras.Leaks[v.Name]) > 0 || c.IsScreened(v.Name) }) {
+	if carries(c) || slices.ContainsFunc(c.VRFs, func(v speaker.VRF) bool { return len(c.Extras.Leaks[v.Name]) > 0 || c.IsScreened(v.Name) }) {
 		ext(setLeaked, matchLeaked)
 		r.reject("leaked into a VRF", "it is leaked into its VRF, and bgp.send does not accept it with source_vrfs", ofFamilies(carryingExt(oc.Conditions{}, setLeaked), vpnFamilies))
 	}
@@ -113,9 +102,3 @@ func JudgesSend(statement, vrf string) bool { return strings.HasPrefix(statement
 
 // IsScreened tells whether a VRF is one of Extras.Screened.
 func (c *Config) IsScreened(vrf string) bool { return slices.Contains(c.Extras.Screened, vrf) }
-
-// SameSends tells whether the same VRFs have policies of what goes out of them.
-func SameSends(a, b *Config) bool {
-	x, y := a.SendMarks(), b.SendMarks()
-	return len(x) == len(y) && !slices.ContainsFunc(a.VRFs, func(v speaker.VRF) bool { return x[v.Name] != y[v.Name] })
-}

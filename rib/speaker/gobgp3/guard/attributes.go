@@ -11,7 +11,10 @@ import (
 
 // judging decides of each part of an UPDATE whether GoBGP gets it: of attributes
 // (attributes.go, aspath.go) and of prefixes (prefix.go).
-type judging struct{ *session }
+type judging struct {
+	*session
+	known known
+}
 
 // cut leaves an attribute out.
 func (j *judging) cut(u *update, a *attribute, why Reason) {
@@ -29,14 +32,6 @@ var plainFlags = [256]byte{
 	7: flagOptional | flagTransitive, 8: flagOptional | flagTransitive, 9: flagOptional, 10: flagOptional,
 	14: flagOptional, 15: flagOptional, 16: flagOptional | flagTransitive, 17: flagOptional | flagTransitive,
 	18: flagOptional | flagTransitive, 32: flagOptional | flagTransitive,
-}
-
-// decoded are the other attributes that GoBGP v3 decodes. It keeps attributes that it does
-// not know as bytes.
-var decoded = [256]bool{
-	byte(bgp.BGP_ATTR_TYPE_PMSI_TUNNEL): true, byte(bgp.BGP_ATTR_TYPE_TUNNEL_ENCAP): true,
-	byte(bgp.BGP_ATTR_TYPE_IP6_EXTENDED_COMMUNITIES): true, byte(bgp.BGP_ATTR_TYPE_AIGP): true,
-	byte(bgp.BGP_ATTR_TYPE_LS): true, byte(bgp.BGP_ATTR_TYPE_PREFIX_SID): true,
 }
 
 // attributes judges each attribute of an UPDATE.
@@ -72,7 +67,7 @@ func (j *judging) attributes(u *update) error {
 		if !u.announces() && a.kind != kindUnreach && !a.cut {
 			a.cut, u.changed = true, true // it is of no route; GoBGP would judge it all the same
 		}
-		u.odd = u.odd || a.odd && !a.cut
+		u.odd = u.odd || a.odd && !a.cut && !j.known.has(u, a)
 		if !a.cut && a.kind != kindReach && a.kind != kindUnreach {
 			size += attributeHead + len(a.value)
 			if bgp.BGPAttrType(a.kind) == bgp.BGP_ATTR_TYPE_AS_PATH {
@@ -85,6 +80,10 @@ func (j *judging) attributes(u *update) error {
 	}
 	j.mandatory(u, seen[0])
 	j.judgePaths(u)
+	if u.shutdown && u.announces() && u.refused == reasons {
+		u.avoid()
+		j.marked()
+	}
 	return nil
 }
 
@@ -130,6 +129,8 @@ func (j *judging) attribute(u *update, a *attribute) error {
 			j.cut(u, a, LocalPref)
 			return nil
 		}
+	case byte(bgp.BGP_ATTR_TYPE_COMMUNITIES):
+		u.shutdown = j.outside() && !j.rules().Client && shutsDown(a.value)
 	case byte(bgp.BGP_ATTR_TYPE_ORIGINATOR_ID), byte(bgp.BGP_ATTR_TYPE_CLUSTER_LIST):
 		if j.outside() {
 			j.cut(u, a, Reflection)
@@ -235,6 +236,13 @@ func (j *judging) unwantedAttribute(u *update, a *attribute) bool {
 			j.cut(u, a, TunnelAttribute)
 			return true
 		}
+		if a.kind == byte(bgp.BGP_ATTR_TYPE_PREFIX_SID) && malformedService(a.value) {
+			// Where GoBGP survives it, it reads something else than the neighbour means.
+			u.detail = "its Prefix-SID is malformed (RFC 9252, 7)"
+			j.cut(u, a, Discarded)
+			u.detail = ""
+			return true
+		}
 	case attrSet: // of a PE's to a PE; another one would undo it into a customer's route
 		if customer {
 			j.cut(u, a, TunnelAttribute)
@@ -319,6 +327,61 @@ func (j *judging) reflected(u *update, a *attribute) {
 			if id.Is4() && [4]byte(v[:4]) == id.As4() {
 				u.refuse(OwnCluster, "")
 			}
+		}
+	}
+}
+
+// A PE sends the same Prefix-SID with each UPDATE of a tenant's table. A rehearsal costs as much as
+// GoBGP's own work does, so what survived one is not rehearsed again.
+
+// decoded are the other attributes that GoBGP v3 decodes. It keeps attributes that it does
+// not know as bytes.
+var decoded = [256]bool{
+	byte(bgp.BGP_ATTR_TYPE_PMSI_TUNNEL): true, byte(bgp.BGP_ATTR_TYPE_TUNNEL_ENCAP): true,
+	byte(bgp.BGP_ATTR_TYPE_IP6_EXTENDED_COMMUNITIES): true, byte(bgp.BGP_ATTR_TYPE_AIGP): true,
+	byte(bgp.BGP_ATTR_TYPE_LS): true, byte(bgp.BGP_ATTR_TYPE_PREFIX_SID): true,
+}
+
+// mostKnown is how many attributes a session knows: of a PE with a SID for each of its tenants and
+// families, all.
+const mostKnown = 4096
+
+// known are attributes that survived a rehearsal as they came, each with the family of its routes.
+// The zero value is ready.
+type known struct {
+	seen map[string]struct{}
+	key  []byte
+}
+
+// keyOf is an attribute with the family of the routes, in a buffer that is used again. What GoBGP
+// does with one of these kinds depends on nothing else in the UPDATE; nil: it may.
+func (k *known) keyOf(u *update, a *attribute) []byte {
+	if !decoded[a.kind] {
+		return nil
+	}
+	k.key = append(binary.BigEndian.AppendUint16(k.key[:0], u.reach.afi), u.reach.safi, a.flags, a.kind)
+	k.key = append(k.key, a.value...)
+	return k.key
+}
+
+// has tells whether an attribute survived in an UPDATE before.
+func (k *known) has(u *update, a *attribute) bool {
+	_, is := k.seen[string(k.keyOf(u, a))]
+	return is
+}
+
+// add remembers the attributes of an UPDATE that has survived its rehearsal as it came.
+func (k *known) add(u *update) {
+	for i := range u.attrs {
+		a := &u.attrs[i]
+		if !a.odd || a.cut {
+			continue
+		}
+		if key := k.keyOf(u, a); key != nil {
+			if k.seen == nil || len(k.seen) >= mostKnown {
+				k.seen = make(map[string]struct{})
+			}
+			k.seen[string(key)] = struct{}{}
 		}
 	}
 }

@@ -27,9 +27,10 @@ func (a *again) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-func (*again) Write(b []byte) (int, error)     { return len(b), nil }
-func (*again) Close() error                    { return nil }
-func (*again) SetReadDeadline(time.Time) error { return nil }
+func (*again) Write(b []byte) (int, error)      { return len(b), nil }
+func (*again) Close() error                     { return nil }
+func (*again) SetReadDeadline(time.Time) error  { return nil }
+func (*again) SetWriteDeadline(time.Time) error { return nil }
 
 // guarded is a session that is up, of which messages are read for ever.
 func guarded(b testing.TB, rules Rules, caps, theirs []bgp.ParameterCapabilityInterface, message []byte) *Conn {
@@ -98,7 +99,8 @@ func BenchmarkPlain(b *testing.B) {
 func TestPlainAllocatesNothing(t *testing.T) {
 	for name, attrs := range map[string][]byte{
 		"plain": plainAttrs(), "LOCAL_PREF": plainAttrs(attr(0x40, 5, 0, 0, 0, 1)),
-		"EVPN": plainAttrs(reachEVPN(five("10.1.0.0", 16), five("2001:db8::", 32)), attr(0xc0, 16, overlay...)),
+		"GRACEFUL_SHUTDOWN": plainAttrs(going),
+		"EVPN":              plainAttrs(reachEVPN(five("10.1.0.0", 16), five("2001:db8::", 32)), attr(0xc0, 16, overlay...)),
 	} {
 		m := announcement(nil, attrs, nlri("10.0.0.0/8", "192.0.2.0/24"))
 		some := append(slices.Clone(all), bgp.RF_EVPN)
@@ -114,5 +116,52 @@ func TestPlainAllocatesNothing(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
+	}
+}
+
+// BenchmarkServices is what it costs to look at a message on its way out, where there are services.
+func BenchmarkServices(b *testing.B) {
+	g := &Guard{}
+	g.Serve(Services{markOf(1): {prefixSID, prefixSID}})
+	for name, m := range map[string][]byte{
+		"unicast": announcement(nil, plainAttrs(), nlri("10.8.0.0/16")),
+		"without": announcement(nil, plainAttrs(attr(0xc0, 16, rtB...), reach4("10.8.0.0/16")), nil),
+		"with":    announcement(nil, plainAttrs(attr(0xc0, 16, append(serviceMark(1), rtB...)...), reach4("10.8.0.0/16")), nil),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				g.offered.withServices(m)
+			}
+		})
+	}
+}
+
+// BenchmarkTogether is what it costs to write VPN routes that GoBGP writes one by one, as they come
+// and together.
+func BenchmarkTogether(b *testing.B) {
+	const routes = 1000
+	var list [][]byte
+	for i := range routes {
+		list = append(list, announceVPN(1, routeOf(16, byte(i>>8), byte(i))))
+	}
+	for name, packed := range map[string]bool{"one by one": false, "together": true} {
+		b.Run(name, func(b *testing.B) {
+			x := established(b, setup{})
+			p := x.conn.sending.parcel
+			agreed := x.conn.agreed
+			if !packed {
+				agreed = nil
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, m := range list {
+					if _, err := p.put(m, agreed); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*routes), "ns/route")
+		})
 	}
 }

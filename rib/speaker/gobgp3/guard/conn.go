@@ -58,10 +58,12 @@ type Conn struct {
 
 func newConn(g *Guard, r *record, conn net.Conn, q Queues) *Conn {
 	s := &session{guard: g, record: r}
-	return &Conn{
-		Conn: conn, session: s, updates: rewriter{judging: judging{s}}, pacing: pacing{backlog: q.In},
-		sending: sending{owed: q.Out}, quiet: newQuiet(), in: make([]byte, roomIn),
+	c := &Conn{
+		Conn: conn, session: s, updates: rewriter{judging: judging{session: s}}, pacing: pacing{backlog: q.In, before: q.Before},
+		sending: sending{owed: q.Out, all: q.Refresh}, quiet: newQuiet(), in: make([]byte, roomIn),
 	}
+	c.sending.parcel = newParcel(c.send)
+	return c
 }
 
 // Write passes GoBGP's messages. Once the guard has ended the session none is sent any
@@ -74,11 +76,22 @@ func (c *Conn) Write(b []byte) (int, error) {
 		own := append([]byte(nil), b...)
 		c.opened.Store(&own)
 	}
-	out := b
+	c.record.wire.tell(b, c.guard.now)
+	if c.sending.ends.takes(b) {
+		return len(b), nil
+	}
+	var out []byte
 	if c.rules().VRF != "" {
 		out = asUnicast(b)
+	} else {
+		out = c.guard.offered.withServices(b)
 	}
-	n, err := c.send(c.withOwnSix(out))
+	var agreed *agreement // the reader makes it, and is done when there is an UPDATE to send
+	if len(out) > headerSize+4 && out[18] == bgp.BGP_MSG_UPDATE {
+		agreed = c.agreed
+	}
+	out = c.withOwnSix(out)
+	n, err := c.sending.parcel.put(out, agreed)
 	if c.refused.Load() || err == nil && n == len(out) { // ended meanwhile, or as it should be
 		return len(b), nil
 	}
@@ -89,6 +102,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 func (c *Conn) Close() error {
 	c.places.release()
 	c.guard.closed(c)
+	c.sending.parcel.timer.Stop()
 	err := c.Conn.Close()
 	c.quiet.close.Do(func() { close(c.quiet.closed) })
 	return err
@@ -127,6 +141,9 @@ func (c *Conn) advance() {
 		c.end(err)
 	case m == nil:
 		c.fill()
+	case m[18] == bgp.BGP_MSG_UPDATE && c.state == up && c.pacing.holds(c.quiet):
+		c.from -= len(m) // it is judged when its turn comes
+		c.out = nothing
 	default:
 		c.pacing.wait()
 		if err := c.judge(m); err != nil {
@@ -181,6 +198,7 @@ func (c *Conn) judge(m []byte) error {
 	c.now = m
 	kind := m[18]
 	if kind == bgp.BGP_MSG_NOTIFICATION {
+		c.record.wire.hear(m, c.guard.now)
 		c.out, c.state = m, over
 		return nil
 	}
@@ -234,6 +252,7 @@ func (c *Conn) open(m []byte) error {
 	rules := c.rules()
 	a.Member, a.Loopback = rules.Member, rules.Loopback
 	c.internal.Store(!a.External)
+	c.record.wire.open(Opened{a.PeerAS, a.names()})
 	c.agreed, c.out, c.state = a, m, expectKeepalive
 	c.record.passed.Store(0)
 	c.record.firstAS.Store(0)
@@ -260,8 +279,10 @@ func (c *Conn) end(err error) {
 	c.refused.Store(true)
 	b, serr := bgp.NewBGPNotificationMessage(r.code, r.sub, r.data).Serialize()
 	if serr == nil {
+		c.record.wire.tell(b, c.guard.now)
 		// A neighbour that does not read is not waited for.
-		_ = c.SetWriteDeadline(now.Add(time.Second))
+		_ = c.SetWriteDeadline(now.Add(time.Second)) // of a message that is under way
+		_ = c.Conn.SetWriteDeadline(now.Add(time.Second))
 		_, _ = c.Conn.Write(b)
 	}
 	c.err = io.EOF

@@ -56,6 +56,9 @@ type Rules struct {
 	// Dynamic says that a prefix let the neighbour in: when its session ends it is there
 	// no more.
 	Dynamic bool
+	// Client says that this router is the neighbour's route server, which passes attributes on as
+	// they are (RFC 7947, 2.2).
+	Client bool
 	// Loopback says that both ends of the session are loopback addresses, so that a
 	// nexthop may be one.
 	Loopback bool
@@ -102,6 +105,8 @@ type Guard struct {
 	gone    []*record          // guarded by mu; of dynamic neighbours whose sessions ended, oldest first
 
 	stopping bool // guarded by mu; see Quiet
+
+	offered offered
 }
 
 // New makes a guard without sessions.
@@ -226,6 +231,10 @@ func (g *Guard) Own(vrf string, came, went []netip.Prefix) {
 		c.own(came, went)
 	}
 }
+
+// Serve says which services there are. Routes that have those of the last call are still sent; of
+// other ones they are withdrawn. It is called by one goroutine at a time.
+func (g *Guard) Serve(now Services) { g.offered.offer(now) }
 
 // LinkLost ends the sessions that go over an interface over which nothing goes any more, of
 // neighbours that are directly connected. GoBGP sees a connection that broke: a neighbour may

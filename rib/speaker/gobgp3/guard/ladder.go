@@ -17,9 +17,10 @@ import (
 func (r *rewriter) ladder(u *update) error {
 	first := r.try(u)
 	if first == nil {
+		r.known.add(u)
 		return nil
 	}
-	if r.sift(u, first) {
+	if r.sift(u, first) || r.siftSIDs(u, first) {
 		return nil
 	}
 	var suspects []*attribute
@@ -131,6 +132,9 @@ func (r *rewriter) try(u *update) error {
 func (r *rewriter) tryAll(u *update) error {
 	if !u.odd {
 		return nil
+	}
+	if u.unreadable() && u.refused == reasons {
+		return errNoBottom
 	}
 	for b := r.made; len(b) > 0; {
 		n := int(binary.BigEndian.Uint16(b[16:]))

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 )
@@ -63,17 +65,30 @@ func agree(own, peer []byte) (a *agreement, err error) {
 		if !y.families[f] {
 			continue
 		}
-		a.Families[f] = bgp.BGP_ADD_PATH_NONE
+		mode := bgp.BGP_ADD_PATH_NONE
 		// GoBGP reads path identifiers only of who sent the capability.
 		if x.addPath[f]&bgp.BGP_ADD_PATH_RECEIVE != 0 && y.addPath[f]&bgp.BGP_ADD_PATH_SEND != 0 {
-			a.Families[f] = bgp.BGP_ADD_PATH_RECEIVE
+			mode |= bgp.BGP_ADD_PATH_RECEIVE
 		}
+		// It measures what it reads, a rule of FlowSpec for one, by what it would send.
+		if x.addPath[f]&bgp.BGP_ADD_PATH_SEND != 0 && y.addPath[f]&bgp.BGP_ADD_PATH_RECEIVE != 0 {
+			mode |= bgp.BGP_ADD_PATH_SEND
+		}
+		a.Families[f] = mode
 	}
 	a.unicast = [2]encoding{a.encoding(bgp.RF_IPv4_UC, 32, 0), a.encoding(bgp.RF_IPv6_UC, 128, 0)}
 	a.vpn = [2]encoding{a.encoding(bgp.RF_IPv4_VPN, 32, labelAndRD), a.encoding(bgp.RF_IPv6_VPN, 128, labelAndRD)}
 	a.evpn = a.encoding(bgp.RF_EVPN, 0, 0)
 	a.evpn.evpn = true
 	return a, nil
+}
+
+// names are the names of the families, in their order.
+func (a *agreement) names() (list []string) {
+	for _, f := range slices.Sorted(maps.Keys(a.Families)) {
+		list = append(list, f.String())
+	}
+	return list
 }
 
 // labelAndRD are one label of three bytes and a route distinguisher of eight (RFC 4364
@@ -83,7 +98,7 @@ const labelAndRD = 11
 func (a *agreement) encoding(f bgp.RouteFamily, bits, rd int) encoding {
 	mode, agreed := a.Families[f]
 	e := encoding{agreed: agreed, bits: bits, rd: rd}
-	if mode != bgp.BGP_ADD_PATH_NONE {
+	if mode&bgp.BGP_ADD_PATH_RECEIVE != 0 {
 		e.id = 4
 	}
 	return e

@@ -18,6 +18,34 @@ type pacing struct {
 	backlog func() int // how many messages GoBGP has not dealt with; nil: that is not known
 	since   int        // messages since it was looked at
 	lately  int        // prefixes in them
+	// before is Queues.Before.
+	before func() <-chan struct{}
+}
+
+// heldFor is after how long GoBGP gets a KEEPALIVE where it gets nothing else: the neighbour lives.
+const heldFor = time.Second
+
+// holds waits while GoBGP deals with what the neighbour sent in an earlier session, and tells whether
+// it still does.
+func (p *pacing) holds(q *quiet) bool {
+	if p.before == nil {
+		return false
+	}
+	over := p.before()
+	if over == nil {
+		p.before = nil // there is no session between this one and the earlier one
+		return false
+	}
+	after := time.NewTimer(heldFor)
+	defer after.Stop()
+	select {
+	case <-over:
+	case <-after.C:
+	case <-q.asked:
+	case <-q.closed:
+		return false
+	}
+	return true
 }
 
 // wait waits while GoBGP has more than enough of this session's messages.

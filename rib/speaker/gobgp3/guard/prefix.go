@@ -115,6 +115,10 @@ func (j *judging) prefixes(u *update) (n int, err error) {
 			return n, notification(bgp.BGP_ERROR_UPDATE_MESSAGE_ERROR, bgp.BGP_ERROR_SUB_INVALID_NETWORK_FIELD, nil, "a malformed UPDATE: a prefix that is too long")
 		}
 		n += count
+		if list.rd > 0 && !l.announced && u.odd {
+			u.unreach.nlri, u.changed = l.asWithdrawn(), true
+			l.nlri = u.unreach.nlri
+		}
 		switch {
 		case divide && l.announced:
 			u.changed = true
@@ -167,6 +171,7 @@ func (j *judging) scan(u *update, l lot) (n int, divide, ok bool) {
 		}
 		if l.rd > 0 && !plainLabel(b[l.id+1:], !l.announced) {
 			u.odd = true
+			u.bottomless = u.bottomless || l.announced && !isBottom([3]byte(b[l.id+1:]))
 		}
 		if l.evpn {
 			u.odd = u.odd || !plainEVPN(b[l.id:size])
@@ -249,14 +254,6 @@ func (l lot) held(b []byte) held {
 	return h
 }
 
-// plainLabel tells whether a prefix has one label, the bottom of its stack, or the label
-// of a withdrawal (RFC 8277, 2.4), and a route distinguisher of a known type.
-func plainLabel(b []byte, withdrawn bool) bool {
-	label := [3]byte(b[:3])
-	bottom := label[2]&1 != 0 || withdrawn && (label == [3]byte{0x80, 0, 0} || label == [3]byte{})
-	return bottom && binary.BigEndian.Uint16(b[3:]) <= 2
-}
-
 // suspicious tells whether an address is of a range in which a prefix may have to be
 // refused, by its first bytes.
 func suspicious(b []byte, bits int, strict bool) bool {
@@ -309,6 +306,9 @@ func (j *judging) divide(u *update, l lot, into *division) {
 		}
 		if why != Mapped && why != RouteType && why != Malformed { // GoBGP has none such
 			into.drop = append(into.drop, one...)
+			if l.rd > 0 {
+				copy(into.drop[len(into.drop)-size+l.id+1:], withdrawnLabel[:])
+			}
 			if l.unicast && rules.Limit != nil {
 				j.places.drop(rules.Limit, l.held(one)) // it was let in before
 			}

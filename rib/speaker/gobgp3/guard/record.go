@@ -42,6 +42,8 @@ const (
 	OverLimit
 	TooLong
 	Malformed
+	// Messages whose routes were given the least preference.
+	ShutDown
 	// Messages that were held back, and sessions that were ended.
 	Refresh
 	Ended
@@ -72,6 +74,7 @@ var reasonTexts = [reasons]string{
 	OverLimit:           "max_prefixes of this VRF is reached",
 	TooLong:             "its attributes leave no room in a message for what is added where it is sent on (more than 2,800 bytes)",
 	Malformed:           "its attributes are malformed, and it was taken for a withdrawal (RFC 7606, 2)",
+	ShutDown:            "its routes are marked with GRACEFUL_SHUTDOWN, and have LOCAL_PREF 0 (RFC 8326)",
 	Refresh:             "a ROUTE-REFRESH was put off or left out",
 	Ended:               "the session was ended by a NOTIFICATION",
 }
@@ -82,7 +85,7 @@ var reasonNames = [reasons]string{
 	Repeated: "repeated_attribute", Discarded: "malformed_attribute", FamilyNotNegotiated: "family_not_negotiated",
 	OwnAS: "own_as", OwnOriginator: "own_originator", OwnCluster: "own_cluster", ASZero: "as_zero",
 	FirstAS: "first_as", EmptyConfederation: "empty_confederation", Martian: "martian", Mapped: "mapped_ipv6", RouteType: "evpn_route_type",
-	OwnPrefix: "own_prefix", OverLimit: "over_limit", TooLong: "too_long", Malformed: "malformed", Refresh: "route_refresh", Ended: "ended",
+	OwnPrefix: "own_prefix", OverLimit: "over_limit", TooLong: "too_long", Malformed: "malformed", ShutDown: "graceful_shutdown", Refresh: "route_refresh", Ended: "ended",
 }
 
 // String is the reason as a sentence about a route, an attribute or a session.
@@ -111,6 +114,11 @@ type Report struct {
 	// Ended is why the guard ended the last session, and when; "": it has not.
 	Ended   string
 	EndedAt time.Time
+	// Heard and Said are the last NOTIFICATIONs, of whichever session.
+	Heard, Said Notice
+	// Opened is what the last OPENs of both sides come to, even where GoBGP refused the
+	// neighbour's for its AS.
+	Opened Opened
 	// RouteServer says that every path of the session was refused for its first AS, as
 	// the paths of a route server are.
 	RouteServer bool
@@ -128,6 +136,7 @@ type record struct {
 	// their first AS.
 	passed, firstAS atomic.Uint64
 	pairs           pairs
+	wire            wire
 
 	mu       sync.Mutex
 	refused  map[netip.Prefix]int      // guarded by mu; where in last
@@ -270,6 +279,7 @@ func (r *record) report() Report {
 			p.Counts[Reason(i)] = n
 		}
 	}
+	p.Heard, p.Said, p.Opened = r.wire.last()
 	p.RouteServer = r.firstAS.Load() > 0 && r.passed.Load() == 0
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -40,7 +40,7 @@ func (c *Conn) routeRefresh(m []byte) {
 		c.refresh[f] = r
 	}
 	if now := c.guard.now(); now.Sub(r.last) >= refreshEvery {
-		r.last, c.out = now, m
+		r.last, c.out = now, c.asked(f, m)
 		return
 	}
 	if r.message == nil {
@@ -49,12 +49,20 @@ func (c *Conn) routeRefresh(m []byte) {
 	c.record.counts[Refresh].Add(1)
 }
 
+// asked is what GoBGP gets of a ROUTE-REFRESH.
+func (c *Conn) asked(f bgp.RouteFamily, m []byte) []byte {
+	if all := c.sending.all; all != nil && all(f) {
+		return nothing
+	}
+	return m
+}
+
 // interrupts deals between two messages with a ROUTE-REFRESH that has waited, with own
 // prefixes and with requests, and tells whether that gave GoBGP something to read.
 func (c *Conn) interrupts() bool {
-	for _, r := range c.refresh {
+	for f, r := range c.refresh {
 		if now := c.guard.now(); r.message != nil && now.Sub(r.last) >= refreshEvery {
-			c.out, r.last, r.message = r.message, now, nil
+			c.out, r.last, r.message = c.asked(f, r.message), now, nil
 			return true
 		}
 	}

@@ -93,6 +93,10 @@ func (r *rewriter) withdrawAll(u *update) {
 	r.say(u.refused, u.detail)
 	u.ofNLRI.divided, u.ofReach.divided = false, false
 	u.ofNLRI.drop, u.ofReach.drop = append(u.ofNLRI.drop[:0], u.nlri...), append(u.ofReach.drop[:0], u.reach.nlri...)
+	if u.reach.ours && u.reach.rd > 0 {
+		u.reach.nlri = lot{encoding: u.reach.encoding, nlri: u.reach.nlri}.asWithdrawn()
+		u.ofReach.drop = append(u.ofReach.drop[:0], u.reach.nlri...)
+	}
 	if u.reach.ours && (u.reach.bits == 128 || u.reach.evpn) {
 		u.ofReach.drop = append(u.ofReach.drop[:0], r.readable(lot{encoding: u.reach.encoding, nlri: u.reach.nlri})...)
 	}

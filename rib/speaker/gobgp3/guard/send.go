@@ -7,11 +7,19 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 )
 
 // Queues are how many messages of a session GoBGP has not dealt with yet, and how many
-// it has not sent; nil: that is not known.
-type Queues struct{ In, Out func() int }
+// it has not sent; nil: that is not known. Refresh takes a request for all routes of a family, and
+// returns false where GoBGP has to; nil: it has. Before is closed when GoBGP has dealt with what it
+// had of an earlier session; nil: it has.
+type Queues struct {
+	In, Out func() int
+	Before  func() <-chan struct{}
+	Refresh func(bgp.RouteFamily) bool
+}
 
 // mostOwed is how many messages may wait for a neighbour that does not take them. GoBGP's
 // queue has no bound, and keeps a copy of each path for each neighbour: a neighbour that
@@ -34,7 +42,10 @@ const (
 
 // sending is how a session's messages go out.
 type sending struct {
-	owed func() int
+	owed   func() int
+	parcel *parcel
+	ends   withheld
+	all    func(bgp.RouteFamily) bool // Queues.Refresh
 
 	mu       sync.Mutex
 	deadline time.Time // guarded by mu; of the message in hand; zero: none
@@ -80,7 +91,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	c.sending.mu.Lock()
 	defer c.sending.mu.Unlock()
 	c.sending.deadline = t
-	return c.Conn.SetWriteDeadline(c.sending.next())
+	return nil // the socket has it when the message is written
 }
 
 // next is until when the socket may take its time. The caller holds mu.
@@ -92,17 +103,27 @@ func (s *sending) next() time.Time {
 	return next
 }
 
-// send writes a message. Its error is GoBGP's to deal with, and ends the session.
-func (c *Conn) send(b []byte) (n int, err error) {
+// Withhold keeps the next End-of-RIB of each of some families from the neighbour.
+func (c *Conn) Withhold(families []bgp.RouteFamily) { c.sending.ends.add(families) }
+
+// LetGo undoes Withhold where none of them came.
+func (c *Conn) LetGo(families []bgp.RouteFamily) { c.sending.ends.remove(families) }
+
+// send writes a message, which stands for some of GoBGP's. Its error is GoBGP's to deal with, and
+// ends the session.
+func (c *Conn) send(b []byte, messages int) (n int, err error) {
 	s := &c.sending
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	if err := s.begin(c.Conn.SetWriteDeadline); err != nil {
+		return 0, err
+	}
 	for !c.refused.Load() {
 		start := time.Now()
 		written, err := c.Conn.Write(b[n:])
 		n += written
 		if n == len(b) {
-			s.taken++
+			s.taken += messages
 		}
 		if owed, slow := s.slow(start, time.Now()); slow {
 			why := fmt.Sprintf("it does not read fast enough: %d messages wait for it", owed)
@@ -118,6 +139,13 @@ func (c *Conn) send(b []byte) (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+// begin gives a write its first slice.
+func (s *sending) begin(set func(time.Time) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return set(s.next())
 }
 
 // again gives a write that has taken a slice another one, unless its time is over.

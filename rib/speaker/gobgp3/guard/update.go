@@ -17,6 +17,10 @@ type update struct {
 	odd     bool   // it is rehearsed
 	refused Reason // why all that it announces is taken for withdrawn; reasons: it is not
 	detail  string
+	// shutdown says that its routes are marked with GRACEFUL_SHUTDOWN, and that this counts.
+	shutdown bool
+	// bottomless says that an announced VPN prefix has a label without a bottom.
+	bottomless bool
 
 	asPath [2]pathFacts // of AS_PATH and AS4_PATH
 

@@ -7,6 +7,7 @@ import (
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 
+	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
@@ -56,6 +57,14 @@ func (r *Reconciler) Correct(c *Claim, now *Held, which func(speaker.Difference)
 		r.disabled[addr] = n.Disabled
 	}
 	r.theirs = c.foreign(now)
+}
+
+// StayDisabled has those neighbours be disabled that are put in anew, but for those that are only
+// about to be.
+func (r *Reconciler) StayDisabled(of map[string]rib.Disabled) {
+	for addr, one := range of {
+		r.disabled[addr] = r.disabled[addr] || !one.Draining()
+	}
 }
 
 // All is for Correct: no difference stays as it is.

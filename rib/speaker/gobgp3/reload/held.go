@@ -22,17 +22,25 @@ type Server interface {
 	BGP() *server.BgpServer
 	// Peers copies GoBGP's neighbours and peer groups.
 	Peers() (Peers, error)
-	// DeleteVRF has GoBGP delete a VRF, with every local path of its RD.
-	DeleteVRF(ctx context.Context, name string) error
+	VRFs
 	// SetPolicies puts policies in force, with their assignments, in one step: what comes is
 	// judged by them from then on. What goes to neighbours is so when they have been told.
 	SetPolicies(policies *oc.RoutingPolicy, assigned map[string]oc.ApplyPolicy) error
-	// Screen has VRFs screened that are to be by a configuration (conf.Config.IsScreened), as far
-	// as nobody is told of them yet.
-	Screen(c *conf.Config) error
 	// Guard calls fn and returns its error, or that with which GoBGP would have ended
 	// the process below it.
 	Guard(fn func() error) error
+}
+
+// VRFs are the server's, as far as GoBGP's own API does not change them, or not well.
+type VRFs interface {
+	// DeleteVRF has GoBGP delete a VRF, with every local path of its RD.
+	DeleteVRF(ctx context.Context, name string) error
+	// Retarget gives a VRF other import and export targets. Its neighbours are told the
+	// difference at once; what goes out of it has those of before yet.
+	Retarget(name string, imports, exports []string) error
+	// Screen has VRFs screened that are to be by a configuration (conf.Config.IsScreened), as far
+	// as nobody is told of them yet.
+	Screen(c *conf.Config) error
 }
 
 // Held is a reading of GoBGP's state: of all that a configuration is about.

@@ -280,18 +280,22 @@ func (r *Reconciler) assign(set *api.PolicyAssignment) *api.PolicyAssignment {
 	return set
 }
 
-// Reannounce has what the VRFs announce judged anew. A VRF that was made anew has announced
-// all again already.
+// Reannounce has what the VRFs announce judged anew, and go out as they have it now.
 func (r *Reconciler) Reannounce(ctx context.Context) error {
 	for _, vrf := range r.announcer.VRFs() {
-		if r.held[vrf] != nil {
-			continue
-		}
-		if err := r.announcer.Repeat(ctx, vrf); err != nil {
+		if err := r.ReannounceOf(ctx, vrf); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// ReannounceOf is Reannounce for one VRF.
+func (r *Reconciler) ReannounceOf(ctx context.Context, vrf string) error {
+	if l := r.held[vrf]; l != nil { // it was made anew, and is locked
+		return r.announcer.Send(ctx, vrf, l, l.All(false))
+	}
+	return r.announcer.Repeat(ctx, vrf)
 }
 
 func equalPolicies(a, b *oc.BgpConfigSet) bool {

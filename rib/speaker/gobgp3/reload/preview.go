@@ -23,9 +23,10 @@ type Drift struct {
 
 // Effects are what a reload does to routes that are there.
 type Effects struct {
-	Rejudged                 // by other policies
-	Lost     map[string]Loss // by the neighbour's address
-	Anew     map[string]bool // VRFs that go, or are made anew
+	Rejudged                   // by other policies
+	Lost       map[string]Loss // by the neighbour's address
+	Anew       map[string]bool // VRFs that go, or are made anew
+	Retargeted map[string]bool // VRFs that have other route targets
 }
 
 // Compare says what a reload from old to next would change in BGP: a Preview of which
@@ -36,10 +37,13 @@ func Compare(old, next *conf.Config, drift *Drift) (*speaker.Preview, *Effects) 
 	if drift != nil {
 		c.correct(drift)
 	}
-	c.out.Anew = make(map[string]bool)
+	c.out.Anew, c.out.Retargeted = make(map[string]bool), make(map[string]bool)
 	for name := range c.was.vrfs {
-		if !c.was.vrfKept(name, c.is) {
+		switch {
+		case !c.was.vrfKept(name, c.is):
 			c.out.Anew[name] = true
+		case retargets(c.was, name, c.is):
+			c.out.Retargeted[name] = true
 		}
 	}
 	c.neighbors()
@@ -51,7 +55,7 @@ func Compare(old, next *conf.Config, drift *Drift) (*speaker.Preview, *Effects) 
 	if len(c.lost) > 0 {
 		c.out.Goes = c.goes
 	}
-	x := &Effects{Rejudged: c.rejudged(drift), Lost: c.lost, Anew: c.out.Anew}
+	x := &Effects{Rejudged: c.rejudged(drift), Lost: c.lost, Anew: c.out.Anew, Retargeted: c.out.Retargeted}
 	c.out.Rejudged = len(x.In) > 0 || x.Local
 	return &c.out, x
 }

@@ -39,6 +39,8 @@ type Reconciler struct {
 	// among it.
 	Changes     []string
 	VRFsChanged bool
+	// Retargeted are the VRFs that have other route targets than before.
+	Retargeted map[string]Retargeted
 
 	restarted map[string]bool // neighbours that went with their VRF and come back
 	rejudging
@@ -51,6 +53,7 @@ func New(s Server, a *speaker.Announcer, c *conf.Config) *Reconciler {
 		server: s, announcer: a, state: stateOf(c), rejudging: newRejudging(c),
 		altered: make(map[speaker.Thing]bool), disabled: make(map[string]bool), theirs: new(foreign),
 		restore: make(map[Assignment]*api.PolicyAssignment), held: make(map[string]*speaker.Ledger), restarted: make(map[string]bool),
+		Retargeted: make(map[string]Retargeted),
 	}
 }
 
@@ -87,6 +90,7 @@ func (r *Reconciler) Reach(ctx context.Context, c *conf.Config) error {
 		r.addPolicies,
 		r.putGroups,
 		r.putVRFs,
+		func(_ context.Context, want *state) error { return retarget(r, want) },
 		func(context.Context, *state) error { return r.server.Screen(c) }, // before they have neighbours
 		r.putNeighbors,
 		r.dropGroups,
@@ -104,11 +108,11 @@ func (r *Reconciler) Reach(ctx context.Context, c *conf.Config) error {
 	return nil
 }
 
-// vrfKept tells whether a VRF stays as it is.
+// vrfKept tells whether a VRF stays, if with other route targets.
 func (r *Reconciler) vrfKept(name string, want *state) bool {
 	a, had := r.vrfs[name]
 	b, has := want.vrfs[name]
-	return had && has && !r.altered[thing(speaker.KindVRF, name)] && sameVRF(a, b)
+	return had && has && !r.altered[thing(speaker.KindVRF, name)] && a.Config.Rd == b.Config.Rd
 }
 
 // groupChangesTTL tells whether a peer group stays, with another TTL (see UpdatePeer).
@@ -226,7 +230,7 @@ func (r *Reconciler) addNeighbor(ctx context.Context, addr string, peer *api.Pee
 	return nil
 }
 
-// dropVRFs takes out the VRFs that are not wanted, or not as they are. Their
+// dropVRFs takes out the VRFs that are not wanted, or not with their RD. Their
 // announcements are withdrawn first, which takes few messages.
 func (r *Reconciler) dropVRFs(ctx context.Context, want *state) error {
 	for _, name := range sortedNames(r.vrfs) {
@@ -288,7 +292,7 @@ func (r *Reconciler) putVRFs(ctx context.Context, want *state) error {
 		if err := r.announcer.Send(ctx, name, l, l.Resume()); err != nil {
 			return fmt.Errorf("announce again what VRF %q announced: %w", name, err)
 		}
-		r.changed("VRF %s added or changed: RD %s, import RTs %v, export RTs %v", name, v.Config.Rd, v.Config.ImportRtList, v.Config.ExportRtList)
+		r.changed("VRF %s added or made anew: RD %s, import RTs %v, export RTs %v", name, v.Config.Rd, v.Config.ImportRtList, v.Config.ExportRtList)
 	}
 	return nil
 }

@@ -11,13 +11,6 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-func sameVRF(a, b oc.Vrf) bool {
-	set := func(l []string) []string { return slices.Compact(slices.Sorted(slices.Values(l))) }
-	return a.Config.Rd == b.Config.Rd &&
-		slices.Equal(set(a.Config.ImportRtList), set(b.Config.ImportRtList)) &&
-		slices.Equal(set(a.Config.ExportRtList), set(b.Config.ExportRtList))
-}
-
 // sameDefinition compares VRFs but for their ids.
 func sameDefinition(a, b *api.Vrf) bool {
 	same := func(a, b []*anypb.Any) bool {

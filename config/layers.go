@@ -1,0 +1,122 @@
+package config
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// A VRF or a neighbour is configured in layers, of which each is a section with the keys of the
+// file: below is the file, and over it what was applied over the API, as a whole or in some
+// fields. They are laid over each other as trees, before anything is read of them: so what was
+// applied is read, checked and compared by what does that for a file, and by nothing else. What
+// is enabled and disabled at run time (Overlay) is over both.
+
+// Layer is what was applied over the API to one VRF or neighbour.
+type Layer struct {
+	// Section is a JSON object of vrfredistv1.VrfSpec's, or NeighborSpec's, shape: the keys of the
+	// configuration, with those of [vrfs.config] and of [netlink.vrfs] side by side.
+	Section []byte
+	// Fields are those that it is about, as paths: "export.metric". None: it is the whole.
+	Fields     []string
+	Generation uint64
+	// Imports and Exports are the generations in which it said the last time what is imported
+	// and exported, which ended what had been enabled or disabled before; 0: it never did.
+	Imports, Exports uint64
+	Owner            string
+	Changed          time.Time
+}
+
+// Layers are what was applied over the API. They are immutable; nil is none.
+type Layers struct {
+	// Generation is that of the last change.
+	Generation uint64
+	of         map[vrf.LayerKey]Layer
+}
+
+// Get returns the layer of a VRF or neighbour.
+func (l *Layers) Get(key vrf.LayerKey) (Layer, bool) {
+	if l == nil {
+		return Layer{}, false
+	}
+	layer, is := l.of[key]
+	return layer, is
+}
+
+// Keys are those of all layers: VRFs by name, and then neighbours.
+func (l *Layers) Keys() []vrf.LayerKey {
+	if l == nil {
+		return nil
+	}
+	return slices.SortedFunc(maps.Keys(l.of), func(a, b vrf.LayerKey) int {
+		if a.Neighbor != b.Neighbor {
+			if b.Neighbor {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.Name, b.Name)
+	})
+}
+
+// Len is how many there are.
+func (l *Layers) Len() int {
+	if l == nil {
+		return 0
+	}
+	return len(l.of)
+}
+
+// At is the generation of the last change.
+func (l *Layers) At() uint64 {
+	if l == nil {
+		return 0
+	}
+	return l.Generation
+}
+
+// With returns layers in which one is another one, or is new. The next generation is its own.
+func (l *Layers) With(key vrf.LayerKey, layer Layer) *Layers {
+	next := l.next()
+	layer.Generation = next.Generation
+	next.of[key] = layer
+	return next
+}
+
+// Without returns layers in which one is not.
+func (l *Layers) Without(key vrf.LayerKey) *Layers {
+	next := l.next()
+	delete(next.of, key)
+	return next
+}
+
+// Only returns the layers that are wanted, of the same generation.
+func (l *Layers) Only(wants func(vrf.LayerKey) bool) *Layers {
+	next := l.next()
+	next.Generation--
+	maps.DeleteFunc(next.of, func(key vrf.LayerKey, _ Layer) bool { return !wants(key) })
+	return next
+}
+
+func (l *Layers) next() *Layers {
+	if l == nil {
+		return &Layers{Generation: 1, of: make(map[vrf.LayerKey]Layer)}
+	}
+	of := maps.Clone(l.of)
+	if of == nil {
+		of = make(map[vrf.LayerKey]Layer)
+	}
+	return &Layers{Generation: l.Generation + 1, of: of}
+}
+
+// saidAt is the generation in which a VRF's import or export was said the last time over the API.
+func (l *Layers) saidAt(name string, d vrf.Direction) uint64 {
+	layer, _ := l.Get(vrf.LayerKey{Name: name})
+	if d == vrf.Import {
+		return layer.Imports
+	}
+	return layer.Exports
+}

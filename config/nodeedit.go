@@ -1,0 +1,117 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+func (n *node) setLine(line int) {
+	n.line = line
+	for _, f := range n.fields {
+		f.line = line
+		f.value.setLine(line)
+	}
+	for _, item := range n.items {
+		item.setLine(line)
+	}
+}
+
+// at returns what a path of keys leads to; nil: nothing.
+func (n *node) at(path string) *node {
+	for _, key := range strings.Split(path, ".") {
+		if n = n.get(canonical(key)); n == nil {
+			return nil
+		}
+	}
+	return n
+}
+
+// setAt puts a value where a path of keys leads to, in sections that are made on the way; nil
+// removes what is there.
+func (n *node) setAt(path string, value *node, line int) {
+	key, rest, deeper := strings.Cut(path, ".")
+	if !deeper {
+		n.set(key, value, line)
+		return
+	}
+	below := n.get(canonical(key))
+	if !present(below) {
+		if value == nil {
+			return
+		}
+		below = &node{kind: kindSection, line: line}
+		n.set(key, below, line)
+	}
+	below.setAt(rest, value, line)
+}
+
+// set puts a value in the place of what a key has; nil removes it.
+func (n *node) set(key string, value *node, line int) {
+	name := canonical(key)
+	old := n.byName[name]
+	switch {
+	case value == nil && old != nil:
+		delete(n.byName, name)
+		for i, f := range n.fields {
+			if f == old {
+				n.fields = append(n.fields[:i:i], n.fields[i+1:]...)
+				break
+			}
+		}
+	case value == nil:
+	case old != nil:
+		old.value, old.line = value, line
+	default:
+		n.put(key, line, value)
+	}
+}
+
+// copied is a section of its own with the same values.
+func (n *node) copied() *node {
+	c := &node{kind: n.kind, line: n.line, path: n.path, text: n.text, form: n.form, items: n.items}
+	for _, f := range n.fields {
+		value := f.value
+		if present(value) {
+			value = value.copied()
+		}
+		c.put(f.written, f.line, value)
+	}
+	return c
+}
+
+// prune removes sections in which nothing is left.
+func (n *node) prune() {
+	for _, f := range slices.Clone(n.fields) {
+		if present(f.value) {
+			f.value.prune()
+			if len(f.value.fields) == 0 {
+				n.set(f.written, nil, 0)
+			}
+		}
+	}
+}
+
+// snaked is a section as encoding/json writes it, with keys in snake_case; nil: there is none.
+func (n *node) snaked() map[string]any {
+	if n == nil {
+		return nil
+	}
+	m, _ := snakedValue(n.plain()).(map[string]any)
+	return m
+}
+
+func snakedValue(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		m := make(map[string]any, len(v))
+		for key, value := range v {
+			m[snake(key)] = snakedValue(value)
+		}
+		return m
+	case []any:
+		for i := range v {
+			v[i] = snakedValue(v[i])
+		}
+	}
+	return v
+}

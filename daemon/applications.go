@@ -1,0 +1,88 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// applications change VRFs and neighbours over the API. They are a part of the api.Backend.
+type applications struct {
+	changer *changer
+	layers  *layering
+	planner *planner
+}
+
+// Apply implements api.Backend. What has begun is finished, whoever goes away meanwhile.
+func (a *applications) Apply(ctx context.Context, r vrf.ApplyRequest) (generation uint64, err error) {
+	a.changer.mu.Lock()
+	defer a.changer.mu.Unlock()
+	all, next, err := a.layers.applying(a.changer.force.config(), r)
+	if err != nil {
+		return 0, err
+	}
+	if next != nil {
+		err = a.changer.layer(context.WithoutCancel(ctx), r.Key, all, next)
+	}
+	layer, _ := all.Get(r.Key)
+	return layer.Generation, err
+}
+
+// PlanApply implements api.Backend: it says what Apply would change, and changes nothing.
+func (a *applications) PlanApply(ctx context.Context, r vrf.ApplyRequest, yield func(vrf.PlanItem) error) error {
+	return a.planner.alone(ctx, vrf.PlanRequest{File: a.layers.file, Lines: -1}, yield, func() (*config.Config, error) {
+		now := a.planner.force.config()
+		_, next, err := a.layers.applying(now, r)
+		if err != nil || next == nil {
+			return now, err
+		}
+		return a.planner.numbered(next)
+	})
+}
+
+// Delete implements api.Backend.
+func (a *applications) Delete(ctx context.Context, r vrf.DeleteRequest) (below bool, err error) {
+	a.changer.mu.Lock()
+	defer a.changer.mu.Unlock()
+	now := a.changer.force.config()
+	all, below, err := config.Deleting(now, a.layers.layers(), a.layers.file, r)
+	if err != nil {
+		return false, err
+	}
+	next, err := a.layers.over(now, all, r.Key)
+	if err != nil {
+		return false, fmt.Errorf("%s cannot go: without it %w", r.Key, err)
+	}
+	return below, a.changer.layer(context.WithoutCancel(ctx), r.Key, all, next)
+}
+
+// Applied implements api.Backend.
+func (a *applications) Applied() []vrf.Layer { return a.layers.applied(a.changer.force.config()) }
+
+// Made implements api.Backend.
+func (a *applications) Made(name string) bool {
+	return a.changer.force.config().Made(vrf.LayerKey{Name: name})
+}
+
+// layer brings other layers into force, of which one is what was asked for.
+func (c *changer) layer(ctx context.Context, key vrf.LayerKey, all *config.Layers, next *config.Config) error {
+	next, err := c.numbers.give(ctx, next)
+	if err != nil {
+		return err
+	}
+	old := c.force.config()
+	m := &move{old: old, next: next, before: c.force.over(old), after: c.force.over(next), layer: &key}
+	applied, err := c.move(ctx, m, c.layers.become(all))
+	if !applied {
+		return err
+	}
+	if err != nil {
+		err = &vrf.Incomplete{Err: err}
+	}
+	if err := c.force.overlay.End(all); err != nil {
+		c.log.Warn("what was enabled and disabled at run time before cannot be forgotten, and is left out of account", "err", err)
+	}
+	return err
+}

@@ -1,0 +1,25 @@
+package l3vpn_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/vrfredist/vrfredist/integration/guide"
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
+	"github.com/vrfredist/vrfredist/integration/vm/need"
+)
+
+// TestGuideMPLS plays the guide here, where the other tests are that need VRF devices and MPLS.
+func TestGuideMPLS(t *testing.T) {
+	need.VRF(t)
+	lab.NeedRoot(t)
+	lab.Need(t, "ping", "sed", "sysctl", "bash")
+	if err := program.Build(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../../../docs/guides/mpls.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guide.Play(t, run, string(text), "ping", "sed", "sysctl")
+}

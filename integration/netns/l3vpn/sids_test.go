@@ -1,0 +1,164 @@
+package l3vpn_test
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vrfredist/vrfredist/integration/netns/edge"
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
+	"github.com/vrfredist/vrfredist/integration/netns/raw"
+	"github.com/vrfredist/vrfredist/integration/vm/need"
+)
+
+// trusted is a core with tenants in namespaces that put packets into SRv6 themselves, which needs no
+// VRF device.
+func trusted(t *testing.T, count int, programs ...string) *network {
+	t.Helper()
+	need.SRv6(t)
+	n := &network{Network: edge.New(newLab(t, programs...), edge.SRv6, count)}
+	for _, pe := range n.PEs {
+		for _, name := range edge.Names() {
+			n.Trusted(pe, name)
+		}
+	}
+	return n
+}
+
+// TestTrusted: tenants in namespaces that put packets into SRv6 themselves, on a kernel that need
+// not have VRF devices: each reaches its own, in both families, by a SID a family. Vrfredist is
+// killed and comes back, and no packet is lost.
+func TestTrusted(t *testing.T) {
+	t.Parallel()
+	n := trusted(t, 2)
+	one, two := n.PEs[0], n.PEs[1]
+	n.ours(one, two)
+	for _, name := range edge.Names() {
+		n.Reach(name, one, two)
+		n.Reach(name, two, one)
+		n.Counted(one.Tenants[name], two.Tenants[name])
+		n.Counted(two.Tenants[name], one.Tenants[name])
+	}
+	n.numbered()
+	before := edge.Entrances(one)
+	edge.Survives(n.Network, one, two)
+	lab.Equal(t, "the SIDs of the tenants", before, edge.Entrances(one))
+}
+
+// TestUntrusted: a tenant in a namespace that nothing keeps from sending to any SID is refused, with
+// the reason, unless it is trusted.
+func TestUntrusted(t *testing.T) {
+	t.Parallel()
+	n := trusted(t, 1)
+	one := n.PEs[0]
+	file := n.File("untrusted.toml", strings.Replace(one.Config(), "trusted = true", "trusted = false", 1))
+	out, err := one.Core.Run(n.Run.Daemon, "check", "-f", file)
+	if err == nil || !strings.Contains(out+err.Error(), "trusted = true") {
+		t.Errorf("check says %v: %s", err, out)
+	}
+}
+
+// TestMalformedSIDs: what a neighbour with VPN families may say of SIDs that is wrong in every way
+// does not end the daemon, and takes neither the session nor another one's routes along.
+func TestMalformedSIDs(t *testing.T) {
+	t.Parallel()
+	n := trusted(t, 2)
+	one, two := n.PEs[0], n.PEs[1]
+	hostile := raw.Speaker{AS: 65000, ID: netip.MustParseAddr("10.0.1.2"), Nexthop: netip.MustParseAddr("10.0.1.2"), Nexthop6: netip.MustParseAddr("fd00:c:1::2"), Prefix: "10.9.0.0/24", Internal: true}
+	one.Daemon = one.Core.OwnDaemon(one.Config(two.Addr())+strings.Replace(one.Neighbor("fd00:c:1::2"), edge.Loopback6(1), "fd00:c:1::1", 1), "--graceful-restart")
+	two.Daemon = two.Core.OwnDaemon(two.Config(one.Addr()), "--graceful-restart")
+	t.Cleanup(n.tell)
+	n.Reach("red", one, two)
+	pid := one.Daemon.PID()
+	var session *raw.Session
+	lab.WaitFor(t, "a session", lab.Patience, func() string {
+		s, err := raw.Dial(n.P.Enter, hostile.Nexthop6, netip.MustParseAddr("fd00:c:1::1"))
+		if err != nil {
+			return err.Error()
+		}
+		if err := s.Establish(hostile.OpenOf(append(raw.Every, raw.FourByteAS(65000)...))); err != nil {
+			return err.Error()
+		}
+		session = s
+		return ""
+	})
+	defer session.Close()
+	pulse := n.Pulse()
+	edge.Between(n.Network, pulse, "red", one, two, false, true)
+	wrong, odd := malformed()
+	for i, sid := range slices.Concat(wrong, odd) {
+		second := byte(98) // of its prefix
+		if i >= len(wrong) {
+			second = 97
+		}
+		prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, second, byte(i), 0}), 24)
+		if err := session.Send(vpn(hostile, prefix, sid)); err != nil {
+			t.Fatalf("attribute %d, %x: %v; the session ended with %q", i, sid, err, session.Ended())
+		}
+	}
+	// The last one is as it should be: it is a route, once all before it have been read.
+	last := netip.MustParsePrefix("10.99.0.0/24")
+	if err := session.Send(vpn(hostile, last, proper())); err != nil {
+		t.Fatal(err)
+	}
+	lab.WaitFor(t, "a route with a SID as it should be is in red", lab.Patience, func() string {
+		for _, r := range one.Daemon.RouteStates("export", "--vrf", "red") {
+			if r.Prefix == last.String() {
+				return ""
+			}
+		}
+		return fmt.Sprintf("it is not there; the session has ended with %q", session.Ended())
+	})
+	pulse.EndWhole()
+	if !one.Daemon.Running() || one.Daemon.PID() != pid {
+		t.Error("the daemon has ended")
+	}
+	for _, r := range one.Tenants["red"].Own() {
+		if strings.HasPrefix(r, "10.98.") {
+			t.Errorf("a route with a SID that is none is in the kernel: %s", r)
+		}
+	}
+}
+
+// proper is a Prefix-SID attribute's value with the SID of a VRF at PE 2 (RFC 9252, 2 and 3).
+func proper() []byte {
+	sid := netip.MustParseAddr("fd00:2:0:1:4711::").As16()
+	info := append(append([]byte{0}, sid[:]...), 0, 0, 19, 0)
+	info = append(info, 1, 0, 6, 40, 24, 16, 0, 0, 0)
+	return tlv(5, append([]byte{0}, tlv(1, info)...))
+}
+
+// tlv is a value with its type and length.
+func tlv(kind byte, value []byte) []byte {
+	return append([]byte{kind, byte(len(value) >> 8), byte(len(value))}, value...)
+}
+
+// malformed are attributes without a SID that could be used: sub-TLVs that are unknown or cut short,
+// and lengths that do not fit, and every beginning of one that is right. Those of odd have one, and
+// something else that is wrong.
+func malformed() (wrong, odd [][]byte) {
+	right := proper()
+	for i := range right {
+		wrong = append(wrong, right[:i])
+	}
+	structure := func(lengths ...byte) []byte {
+		sid := netip.MustParseAddr("fd00:2:0:1:4711::").As16()
+		info := append(append([]byte{0}, sid[:]...), 0, 0, 19, 0)
+		return tlv(5, append([]byte{0}, tlv(1, append(info, tlv(1, lengths)...))...))
+	}
+	wrong = append(wrong,
+		[]byte{5, 0, 5, 0, 2, 0, 1, 0}, []byte{5, 0, 0}, []byte{5, 0, 6, 0, 1, 0, 2, 0, 0}, []byte{1, 0, 7, 0, 0, 0, 0, 0, 0, 9},
+		structure(40), structure(40, 24, 16, 0, 16), structure(255, 255, 255, 255, 255, 255), structure(40, 24, 16, 0, 20, 128), tlv(6, right[3:]))
+	odd = append(odd, structure(), structure(40, 24, 16, 0, 0, 0, 0), slices.Concat(right, right), tlv(5, slices.Concat([]byte{0}, right[4:], right[4:])))
+	return wrong, odd
+}
+
+// vpn is a VPN route of red's with this attribute.
+func vpn(s raw.Speaker, p netip.Prefix, sid []byte) []byte {
+	four := p.Addr().As4()
+	nlri := append([]byte{byte(24 + 64 + p.Bits()), 0, 0, 0x31, 0, 0, 0xfd, 0xe8, 0, 0, 0, 99}, four[:p.Bits()/8]...)
+	reach := raw.Reach(1, 128, append(make([]byte, 8), s.Nexthop6.AsSlice()...), nlri)
+	return raw.Update(nil, s.Attrs6(reach, raw.Communities(raw.RouteTarget(65000, 100)), raw.Attr(raw.Transitive, 40, sid...)), nil)
+}

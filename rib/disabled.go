@@ -1,0 +1,16 @@
+package rib
+
+import "time"
+
+// Disabled says that somebody wants a neighbour to have no session.
+type Disabled struct {
+	By     string // who, as it stands in a log; "": that is not known
+	Reason string // what they said; "": nothing
+	Since  time.Time
+	// Due is when a graceful shutdown that is under way ends the session (RFC 8326); zero: there is
+	// none any more.
+	Due time.Time
+}
+
+// Draining tells whether the session is to go on until Due.
+func (d Disabled) Draining() bool { return !d.Due.IsZero() }

@@ -1,0 +1,147 @@
+package gobgp3
+
+import (
+	"net"
+
+	"github.com/osrg/gobgp/v3/pkg/config/oc"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+)
+
+// newcomers makes the destinations that a message needs before GoBGP does. GoBGP fills a map for its
+// log with each that it makes, whatever its log's level: more bytes than the destination has, and a quarter
+// of all that a full table leaves to the collector. One of adj-RIB-in gets the bitmap of identifiers
+// that all there share: no path takes an identifier there.
+type newcomers struct {
+	made []newcomer // for the message in hand
+	room []byte     // for a key
+}
+
+// newcomer is a destination that was made before it has a path.
+type newcomer struct {
+	table *bgpTable
+	key   string
+	of    *bgpDestination
+}
+
+// noIdentifiers is the bitmap of every destination of an adj-RIB-in.
+var noIdentifiers = new(bgpBitmap)
+
+// sentDestination is one of an adj-RIB-in, and ownDestination one of GoBGP's own tables, each with what it
+// needs for its first path in the same piece of memory. It fills that to the byte.
+type sentDestination struct {
+	bgpDestination
+	first [1]*bgpPath
+}
+
+type ownDestination struct {
+	bgpDestination
+	first       [1]*bgpPath
+	identifiers bgpBitmap
+	firsts      [1]uint64
+}
+
+func newSentDestination(family bgp.RouteFamily, nlri bgp.AddrPrefixInterface) *bgpDestination {
+	d := &sentDestination{bgpDestination: bgpDestination{routeFamily: family, nlri: nlri, localIdMap: noIdentifiers}}
+	d.knownPathList = d.first[:0]
+	return &d.bgpDestination
+}
+
+func newOwnDestination(family bgp.RouteFamily, nlri bgp.AddrPrefixInterface) *bgpDestination {
+	d := &ownDestination{bgpDestination: bgpDestination{routeFamily: family, nlri: nlri}, firsts: [1]uint64{1}} // 0 is no identifier
+	d.knownPathList, d.identifiers.bitmap = d.first[:0], d.firsts[:]
+	d.localIdMap = &d.identifiers
+	return &d.bgpDestination
+}
+
+// expect makes the destinations of an UPDATE of a neighbour that are not there.
+func (n *newcomers) expect(p livePeer, tables *bgpTables, u *bgp.BGPUpdate) {
+	in, own := p.adjIn(), false
+	p.read(func(conf *oc.Neighbor, state bgp.FSMState) {
+		own = conf.Config.Vrf == "" && !conf.RouteServer.Config.RouteServerClient
+		if state != bgp.BGP_FSM_ESTABLISHED {
+			in = nil
+		}
+	})
+	if in == nil {
+		return // GoBGP is about to drop the message
+	}
+	tablesOf := func(f bgp.RouteFamily) (adj, global *bgpTable) {
+		if own {
+			global = tables.Tables[f]
+		}
+		return in.table[f], global
+	}
+	if len(u.NLRI) > 0 {
+		adj, global := tablesOf(bgp.RF_IPv4_UC)
+		for _, nlri := range u.NLRI {
+			n.add(adj, global, nlri)
+		}
+	}
+	for _, a := range u.PathAttributes {
+		reach, is := a.(*bgp.PathAttributeMpReachNLRI)
+		if !is {
+			continue
+		}
+		if adj, global := tablesOf(bgp.AfiSafiToRouteFamily(reach.AFI, reach.SAFI)); adj != nil {
+			for _, nlri := range reach.Value {
+				n.add(adj, global, nlri)
+			}
+		}
+	}
+}
+
+// add makes the destinations of an NLRI of a plain kind. GoBGP goes by the text of others, or has them
+// in an index besides.
+func (n *newcomers) add(adj, global *bgpTable, nlri bgp.AddrPrefixInterface) {
+	key := n.room[:0]
+	switch nlri := nlri.(type) {
+	case *bgp.IPAddrPrefix:
+		key = append(append(key, nlri.Prefix.To4()...), nlri.Length)
+	case *bgp.IPv6AddrPrefix:
+		key = append(append(key, nlri.Prefix.To16()...), nlri.Length)
+	case *bgp.LabeledVPNIPAddrPrefix, *bgp.LabeledVPNIPv6AddrPrefix:
+		key = append(key, tableKey(adj, nlri)...)
+	}
+	if len(key) < 1+net.IPv4len { // of another kind, or without an address
+		return
+	}
+	n.room = key
+	family, text := bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI()), ""
+	if adj.destinations[string(key)] == nil {
+		text = string(key)
+		n.put(adj, text, newSentDestination(family, nlri))
+	}
+	if global == nil || global.destinations[string(key)] != nil {
+		return
+	}
+	if text == "" {
+		text = string(key)
+	}
+	n.put(global, text, newOwnDestination(family, nlri))
+}
+
+func (n *newcomers) put(t *bgpTable, key string, d *bgpDestination) {
+	t.destinations[key] = d
+	n.made = append(n.made, newcomer{t, key, d})
+}
+
+// after takes out those that the message left without a path: a policy rejected it, or GoBGP did the
+// message.
+func (n *newcomers) after() {
+	for _, m := range n.made {
+		if len(m.of.knownPathList) == 0 && m.table.destinations[m.key] == m.of {
+			free(m.table, m.of)
+		}
+	}
+	clear(n.made)
+	n.made = n.made[:0]
+}
+
+// free has GoBGP forget a destination without a path, which it does not while an
+// identifier counts as used.
+func free(t *bgpTable, d *bgpDestination) {
+	if bits := d.localIdMap.bitmap; len(bits) > 0 {
+		d.localIdMap.bitmap = []uint64{1}
+	}
+	tableDeleteDest(t, d)
+}

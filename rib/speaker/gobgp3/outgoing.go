@@ -1,0 +1,303 @@
+package gobgp3
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
+	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
+)
+
+// outgoing has each of GoBGP's VRFs have what its routes go out to other PEs with: the marks of the
+// configuration (sendmark.go), and its label. GoBGP puts a VRF's label on whatever comes from its
+// neighbours and from clients of the API, and we do so with what it announces; it has no other way
+// in for one than its zebra client. A VRF that is carried by MPLS or SRv6 is deaf, so that other
+// PEs are told of none of its routes, until its worker says that it takes packets: what a PE is
+// told of it sends packets for.
+type outgoing struct {
+	*loop
+	changes *changes
+	// services is told of the SRv6 services of a configuration before any route has their marks.
+	services func(*conf.Config)
+	wake     chan struct{} // signalled when a VRF is to be made deaf, or not any more
+
+	mu    sync.Mutex
+	by    map[string]dress // guarded by mu; of the configuration that is in force, or about to be
+	known bool             // guarded by mu; the policies that are in force know its marks
+	hears map[string]bool  // guarded by mu; VRFs whose workers said that they take packets
+	due   map[string]bool  // guarded by mu; VRFs that are to be made deaf, or not any more
+
+	// The loop's own.
+	seen   map[string]*bgpVRF // GoBGP's VRFs
+	labels map[string]uint32  // those that were given to them here
+	// held are the export targets of VRFs whose marks nobody knows yet.
+	held map[string][]bgp.ExtendedCommunityInterface
+}
+
+// dress is what GoBGP has of a VRF so that its routes go out right.
+type dress struct {
+	label  uint32 // 0: none of ours
+	marks  []rib.RT
+	listen bool // it is deaf until its worker says otherwise
+}
+
+func newOutgoing(of *changes) *outgoing {
+	return &outgoing{
+		loop: of.loop, changes: of, services: func(*conf.Config) {}, wake: make(chan struct{}, 1),
+		hears: make(map[string]bool), due: make(map[string]bool),
+		seen: make(map[string]*bgpVRF), labels: make(map[string]uint32), held: make(map[string][]bgp.ExtendedCommunityInterface),
+	}
+}
+
+// expect brings a configuration about. known says that the policies by which neighbours are told
+// know its marks: then a VRF that is made gets them before anything is in it.
+func (o *outgoing) expect(c *conf.Config, known bool) {
+	o.services(c)
+	by := dressesOf(c)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.by, o.known = by, known
+}
+
+// dressesOf are those of a configuration, by VRF.
+func dressesOf(c *conf.Config) map[string]dress {
+	by := make(map[string]dress, len(c.VRFs))
+	marks := c.Marks()
+	for i := range c.VRFs {
+		v := &c.VRFs[i]
+		d := dress{marks: marks[v.Name]}
+		if v.ByLabel() {
+			d.label, d.listen = labelOf(v.Carried), true
+		}
+		by[v.Name] = d
+	}
+	return by
+}
+
+// dress is that of a VRF now.
+func (o *outgoing) dress(vrf string) dress {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.asHeard(vrf, o.by[vrf])
+}
+
+// dresses are those of a configuration that would be in force, by VRF. One that comes to be carried
+// is taken for one that takes packets: soon it does.
+func (o *outgoing) dresses(c *conf.Config) map[string]dress {
+	by := dressesOf(c)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for name, d := range by {
+		if o.by[name].listen {
+			by[name] = o.asHeard(name, d)
+		}
+	}
+	return by
+}
+
+// asHeard is a VRF's dress with the mark of one that is deaf, where it is. The caller holds mu.
+func (o *outgoing) asHeard(vrf string, d dress) dress {
+	if d.listen && !o.hears[vrf] && !slices.Contains(d.marks, rib.DeafMark) {
+		d.marks = append(slices.Clip(d.marks), rib.DeafMark)
+	}
+	return d
+}
+
+// setDeaf says whether a VRF can take no packets now. It does not wait for the loop.
+func (o *outgoing) setDeaf(vrf string, deaf bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.hears[vrf] == !deaf {
+		return
+	}
+	if o.hears[vrf] = !deaf; deaf {
+		delete(o.hears, vrf)
+	}
+	o.due[vrf] = true
+	o.stir()
+}
+
+// stir has run look.
+func (o *outgoing) stir() {
+	select {
+	case o.wake <- struct{}{}:
+	default: // it is awake
+	}
+}
+
+// after is called in the loop at the end of each of its operations: a VRF that was made in it gets
+// what it is to have before anything comes into it.
+func (o *outgoing) after() {
+	if o.server() == nil || o.rib() == nil || len(o.rib().Vrfs) == len(o.seen) {
+		return // GoBGP makes or deletes one VRF in an operation
+	}
+	was := o.seen
+	o.seen = maps.Clone(o.rib().Vrfs)
+	o.mu.Lock()
+	known := o.known
+	o.mu.Unlock()
+	for name, v := range o.seen {
+		if was[name] == v {
+			continue
+		}
+		delete(o.labels, name)
+		delete(o.held, name)
+		d := o.dress(name)
+		switch {
+		case known:
+			v.mark(d.marks, false)
+		case slices.ContainsFunc(d.marks, rib.IsCarriageMark):
+			// Until they are known nothing of it may lead anywhere: it has a target that nobody imports.
+			o.held[name], v.ExportRt = v.ExportRt, []bgp.ExtendedCommunityInterface{sendMark(rib.DeafMark)}
+		}
+		o.label(name, v, d.label)
+	}
+}
+
+// label gives a VRF a label, or takes back the one that it was given, and tells whether it had
+// another one. A label of GoBGP's zebra client stays where none is to be given.
+func (o *outgoing) label(name string, v *bgpVRF, label uint32) (changed bool) {
+	if v.MplsLabel == label || label == 0 && o.labels[name] != v.MplsLabel {
+		return false
+	}
+	if v.MplsLabel = label; label == 0 {
+		delete(o.labels, name)
+	} else {
+		o.labels[name] = label
+	}
+	return true
+}
+
+// put gives a VRF what it lacks; with off it takes away what is not of its dress. One that is
+// carried otherwise than before, and goes on to be carried, gets all of it at once: in between it
+// would go out plainly.
+func (o *outgoing) put(name string, v *bgpVRF, off bool) (changed bool) {
+	d := o.dress(name)
+	if targets, held := o.held[name]; held && !off {
+		v.ExportRt, changed = targets, true
+		delete(o.held, name)
+	}
+	changed = v.mark(d.marks, off) || changed
+	if off == (d.label == 0 && !slices.ContainsFunc(d.marks, rib.IsCarriageMark)) {
+		changed = o.label(name, v, d.label) || changed
+	}
+	return changed
+}
+
+// mark is put for all of GoBGP's VRFs, by a configuration. It returns those that it changed.
+func (o *outgoing) mark(c *conf.Config, off bool) (changed map[string]bool, err error) {
+	o.expect(c, true)
+	changed = make(map[string]bool)
+	err = o.inLoop(func() error {
+		for name, v := range o.rib().Vrfs {
+			changed[name] = o.put(name, v, off)
+		}
+		return nil
+	})
+	maps.DeleteFunc(changed, func(_ string, is bool) bool { return !is })
+	return changed, err
+}
+
+// remark has VRFs get the marks and labels of a configuration, and what they announce and what
+// their neighbours sent have them. announce announces again what originates here.
+func remark(o *outgoing, of *conf.Config, off bool, announce func() error) error {
+	changed, err := o.mark(of, off)
+	if err != nil || len(changed) == 0 {
+		return err
+	}
+	return again(o.changes, changed, announce)
+}
+
+// unlabelled calls del, which has GoBGP delete a VRF, without the label that it was given: GoBGP
+// gives one back to its zebra client, without which it panics. Nobody else may change VRFs and
+// neighbours meanwhile.
+func (o *outgoing) unlabelled(name string, del func() error) error {
+	label := uint32(0)
+	if err := o.inLoop(func() error {
+		v := o.rib().Vrfs[name]
+		if v == nil || o.labels[name] != v.MplsLabel {
+			return nil
+		}
+		for _, p := range o.peers() {
+			if p.vrf() == name {
+				return nil // GoBGP deletes no VRF that has neighbours, and their routes need the label
+			}
+		}
+		label, v.MplsLabel = v.MplsLabel, 0
+		return nil
+	}); err != nil {
+		return err
+	}
+	err := del()
+	if err != nil && label != 0 {
+		return errors.Join(err, o.inLoop(func() error {
+			if v := o.rib().Vrfs[name]; v != nil {
+				v.MplsLabel = label
+			}
+			return nil
+		}))
+	}
+	return err
+}
+
+// listenAgain is when a VRF is tried again that could not be made deaf, or not any more.
+const listenAgain = time.Second
+
+// run makes VRFs deaf, and not any more, until ctx ends. announce has BGP take again what a VRF
+// announces.
+func (o *outgoing) run(ctx context.Context, e *embedded, announce func(ctx context.Context, vrf string) error) {
+	again := time.NewTimer(0)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		case <-o.wake:
+		}
+		if err := o.turn(ctx, e, announce); err != nil && ctx.Err() == nil {
+			e.log.slog.Error("other PEs may still be told of routes of VRFs that take no packets, or not of those that do; it is tried again", "in", listenAgain, "err", err)
+			again.Reset(listenAgain)
+		}
+	}
+}
+
+// turn does so with those that are due.
+func (o *outgoing) turn(ctx context.Context, e *embedded, announce func(ctx context.Context, vrf string) error) error {
+	e.changing.Lock()
+	defer e.changing.Unlock()
+	o.mu.Lock()
+	due := o.due
+	o.due = make(map[string]bool)
+	o.mu.Unlock()
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(due)) {
+		if err := o.listen(ctx, name, announce); err != nil {
+			errs = append(errs, err)
+			o.mu.Lock()
+			o.due[name] = true
+			o.mu.Unlock()
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// listen makes a VRF deaf, or not any more.
+func (o *outgoing) listen(ctx context.Context, name string, announce func(ctx context.Context, vrf string) error) error {
+	changed := false
+	if err := o.inLoop(func() error {
+		if v := o.rib().Vrfs[name]; v != nil && o.dress(name).listen {
+			changed = o.put(name, v, false)
+		}
+		return nil
+	}); err != nil || !changed {
+		return err
+	}
+	return again(o.changes, map[string]bool{name: true}, func() error { return announce(ctx, name) })
+}
