@@ -179,7 +179,7 @@ func (w *wiring) speak(ctx context.Context) error {
 		OwnSix: func(neighbour string, local netip.Addr, bound string) netip.Addr {
 			return w.ownSix(ctx, neighbour, local, bound)
 		},
-		OwnPrefix: func(vrf string, p netip.Prefix) bool { return w.board.Own(vrf).Has(p) }, RPKI: w.board.RPKI(), Stops: w.stops,
+		OwnPrefix: func(vrf string, p netip.Prefix) bool { return w.board.Own(vrf).Has(p) }, Imports: w.importing(), RPKI: w.board.RPKI(), Stops: w.stops,
 	})
 	if err != nil {
 		return err
@@ -192,6 +192,29 @@ func (w *wiring) speak(ctx context.Context) error {
 	}
 	w.board.OnOwn(s.OwnChanged)
 	return nil
+}
+
+// importing returns what tells how far a VRF that begins with the daemon is with announcing what it
+// imports.
+func (w *wiring) importing() func(name string) gobgp3.Imports {
+	begins := make(map[string]bool)
+	for _, s := range w.force.specs() {
+		begins[s.Name] = true
+	}
+	return func(name string) gobgp3.Imports {
+		if !begins[name] {
+			return gobgp3.NoImports
+		}
+		if w.board.Announced(name) {
+			return gobgp3.ImportsAnnounced
+		}
+		switch st, runs := w.supervisor.Get(name); {
+		case !runs, st.Settling(), st.State == vrf.Ready, st.State == vrf.Degraded:
+			return gobgp3.ImportsComing
+		default:
+			return gobgp3.NoImports
+		}
+	}
 }
 
 // ownSix looks for this router's IPv6 address on the link of a neighbour's IPv4 session: there

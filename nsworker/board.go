@@ -180,7 +180,8 @@ func (b *Board) announcedAll(vrf string) {
 	}
 }
 
-func (b *Board) hasAnnounced(vrf string) bool {
+// Announced tells whether BGP has had all that a VRF imports, since the start.
+func (b *Board) Announced(vrf string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.announced[vrf]

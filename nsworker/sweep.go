@@ -86,7 +86,7 @@ func (s *sweeps) awaitsImports(of rib.Family) bool {
 			s.follows.follow(name, +1)
 		}
 	}
-	if slices.ContainsFunc(l.vrfs, func(name string) bool { return !s.deps.Board.hasAnnounced(name) }) {
+	if slices.ContainsFunc(l.vrfs, func(name string) bool { return !s.deps.Board.Announced(name) }) {
 		return true
 	}
 	if l.comes[of] && s.routes.isStale(l.next[of]) {

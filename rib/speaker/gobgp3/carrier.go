@@ -88,6 +88,20 @@ func (c *carrier) setDeaf(vrf string, deaf bool) {
 	}
 }
 
+// isDeaf tells whether a VRF can take no packets now.
+func (c *carrier) isDeaf(vrf string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.deaf[vrf]
+}
+
+// settled tells whether all that is to go out by EVPN does. It is called in the loop.
+func (c *carrier) settled() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.next == nil && len(c.due) == 0 && c.walk == nil && len(c.again) == 0
+}
+
 // anew has it found out again how VRFs are carried. The caller holds mu.
 func (c *carrier) anew() {
 	c.next = c.heeding(c.all)

@@ -24,6 +24,7 @@ import (
 type firstTables struct {
 	*loop
 	parts    *parts
+	opening  *opening
 	prepared []prepared
 	under    map[unsafe.Pointer]*recital // under way, by peer
 	synced   bool                        // GoBGP has said in this turn that a restart is over
@@ -41,7 +42,7 @@ type prepared struct {
 }
 
 func newFirstTables(l *loop, p *parts) *firstTables {
-	return &firstTables{loop: l, parts: p, under: make(map[unsafe.Pointer]*recital)}
+	return &firstTables{loop: l, parts: p, opening: new(opening), under: make(map[unsafe.Pointer]*recital)}
 }
 
 // established is called in the loop, with the session's lock held, before GoBGP tells the neighbour
@@ -167,17 +168,20 @@ func (f *firstTables) putBack() {
 // begin has a neighbour be told all of some families, in place of what is left to tell it. What takes
 // no longer than a part it is told at once.
 func (f *firstTables) begin(key string, p livePeer, families []toldFamily) {
+	r := newRecital(f.parts, f.opening, key, p, families)
 	if was := f.under[p.at]; was != nil {
+		if !was.done() {
+			r.owed = slices.DeleteFunc(was.owed, r.tells)
+		}
 		was.over = true
 	}
-	r := newRecital(f.parts, key, p, families)
 	f.under[p.at] = r
 	r.ended = func() {
 		if f.under[p.at] == r {
 			delete(f.under, p.at)
 		}
 	}
-	for until := time.Now().Add(f.parts.each); time.Now().Before(until); r.beside() {
+	for until := time.Now().Add(f.parts.each); time.Now().Before(until) && !r.keptBack(); r.beside() {
 		if !r.step() {
 			return
 		}

@@ -38,12 +38,16 @@ type guarding struct {
 	config atomic.Pointer[conf.Config]                                       // in force
 	log    *logger
 
+	restarted bool            // the process was started as a graceful restart
+	began     time.Time       // when it was
+	had       map[string]bool // neighbours that had a session since; the loop's own
+
 	mu     sync.Mutex
 	limits map[string]*guard.Limit // guarded by mu; by VRF
 }
 
 func newGuarding(l *loop, ours func(vrf string, p netip.Prefix) bool, c *conf.Config, log *logger) *guarding {
-	g := &guarding{loop: l, guard: guard.New(rehearse, log.slog), ours: ours, log: log, limits: make(map[string]*guard.Limit)}
+	g := &guarding{loop: l, guard: guard.New(rehearse, log.slog), ours: ours, log: log, began: time.Now(), had: make(map[string]bool), limits: make(map[string]*guard.Limit)}
 	g.config.Store(c)
 	return g
 }
@@ -65,6 +69,9 @@ func (g *guarding) stateChanged(fields log.Fields) {
 		g.names.note(key, p, true)
 		g.local.established(p)
 		g.whole.told.established(key, p)
+		if g.restarts() {
+			g.had[key] = true
+		}
 		return
 	case bgp.BGP_FSM_OPENSENT.String():
 		g.names.note(key, p, false)
@@ -83,6 +90,7 @@ func (g *guarding) stateChanged(fields log.Fields) {
 	// GoBGP has another one in each state, but none while a session of this state writes.
 	outgoing := p.outgoing.in(p.fsm)
 	rules := g.rules(key, p)
+	rules.Restarted = g.restarts() && !g.had[key]
 	rules.Loopback = rules.Loopback && isLoopback(tcp.LocalAddr()) && isLoopback(tcp.RemoteAddr())
 	*conn = g.guard.Wrap(key, tcp, rules, guard.Queues{
 		In: incoming.Len, Out: func() int { return (*outgoing).Len() },
@@ -90,6 +98,13 @@ func (g *guarding) stateChanged(fields log.Fields) {
 		Refresh: func(f bgp.RouteFamily) bool { return g.whole.told.refresh(key, p, f) },
 	})
 }
+
+// longestRestart is what the restart time of a neighbour's OPEN can say at most (RFC 4724, 3).
+const longestRestart = 4095 * time.Second
+
+// restarts tells whether a neighbour that had no session yet may have kept our routes of an earlier
+// run. It is called in the loop.
+func (g *guarding) restarts() bool { return g.restarted && time.Since(g.began) < longestRestart }
 
 func isLoopback(a net.Addr) bool {
 	t, is := a.(*net.TCPAddr)

@@ -33,6 +33,7 @@ type hostile struct {
 	got  []*bgp.BGPMessage // guarded by mu; NOTIFICATIONs
 	news []*bgp.BGPUpdate  // guarded by mu; UPDATEs of this session that were not looked at
 	ups  int               // guarded by mu; how many sessions came up
+	hers *bgp.BGPOpen      // guarded by mu; the OPEN of the last session's other end
 	gone sync.WaitGroup
 }
 
@@ -137,6 +138,11 @@ func (p *hostile) session(conn net.Conn) {
 			}
 			p.mu.Unlock()
 			return
+		}
+		if m.Header.Type == bgp.BGP_MSG_OPEN {
+			p.mu.Lock()
+			p.hers = m.Body.(*bgp.BGPOpen)
+			p.mu.Unlock()
 		}
 		switch {
 		case m.Header.Type == bgp.BGP_MSG_OPEN || m.Header.Type == bgp.BGP_MSG_KEEPALIVE && up:

@@ -32,6 +32,7 @@ type outgoing struct {
 	known bool             // guarded by mu; the policies that are in force know its marks
 	hears map[string]bool  // guarded by mu; VRFs whose workers said that they take packets
 	due   map[string]bool  // guarded by mu; VRFs that are to be made deaf, or not any more
+	turns int              // guarded by mu; those that are under way
 
 	// The loop's own.
 	seen   map[string]*bgpVRF // GoBGP's VRFs
@@ -121,6 +122,20 @@ func (o *outgoing) setDeaf(vrf string, deaf bool) {
 	}
 	o.due[vrf] = true
 	o.stir()
+}
+
+// deaf tells whether other PEs are told of none of a VRF's routes.
+func (o *outgoing) deaf(vrf string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.by[vrf].listen && !o.hears[vrf]
+}
+
+// settled tells whether GoBGP has what was said of VRFs.
+func (o *outgoing) settled() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.due) == 0 && o.turns == 0
 }
 
 // stir has run look.
@@ -275,7 +290,13 @@ func (o *outgoing) turn(ctx context.Context, e *embedded, announce func(ctx cont
 	o.mu.Lock()
 	due := o.due
 	o.due = make(map[string]bool)
+	o.turns++
 	o.mu.Unlock()
+	defer func() {
+		o.mu.Lock()
+		o.turns--
+		o.mu.Unlock()
+	}()
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(due)) {
 		if err := o.listen(ctx, name, announce); err != nil {

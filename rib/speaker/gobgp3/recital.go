@@ -20,12 +20,14 @@ import (
 type recital struct {
 	*loop
 	parts    *parts
+	opening  *opening
 	key      string
 	peer     livePeer
-	began    int64        // of its session
-	families []toldFamily // that are left, the one in hand first
-	over     bool         // another one took its place
-	ended    func()       // is called at the end
+	began    int64             // of its session
+	families []toldFamily      // that are left, the one in hand first
+	owed     []bgp.RouteFamily // were told, and their End-of-RIB was not sent yet
+	over     bool              // another one took its place
+	ended    func()            // is called at the end
 
 	leads func(*bgpPath) bool // whether a path is of its VRF; nil: it is in none
 	table bgp.RouteFamily     // of GoBGP's own, in which the family in hand is
@@ -67,19 +69,29 @@ const (
 )
 
 // newRecital is called in the loop.
-func newRecital(in *parts, key string, p livePeer, families []toldFamily) *recital {
-	return &recital{loop: in.loop, parts: in, key: key, peer: p, began: askingOf(p).began, families: families, ended: func() {}}
+func newRecital(in *parts, o *opening, key string, p livePeer, families []toldFamily) *recital {
+	return &recital{loop: in.loop, parts: in, opening: o, key: key, peer: p, began: askingOf(p).began, families: families, ended: func() {}}
 }
 
 // waits implements job: a neighbour that takes little is waited for. GoBGP's queue has no bound.
 func (r *recital) waits() bool {
-	return !r.done() && (*r.peer.outgoing.in(r.peer.fsm)).Len() > mostOutgoing
+	return !r.done() && (r.keptBack() || (*r.peer.outgoing.in(r.peer.fsm)).Len() > mostOutgoing)
+}
+
+// keptBack tells whether nothing is left but End-of-RIBs that may not go out yet.
+func (r *recital) keptBack() bool {
+	return len(r.families) == 0 && len(r.owed) > 0 && r.opening.lasts()
+}
+
+// tells tells whether it has an End-of-RIB sent of a family.
+func (r *recital) tells(f bgp.RouteFamily) bool {
+	return slices.ContainsFunc(r.families, func(t toldFamily) bool { return t.RouteFamily == f && t.ends })
 }
 
 // done tells whether there is nobody to be told any more.
 func (r *recital) done() bool {
 	p, there := r.peerOf(r.key)
-	return r.over || len(r.families) == 0 || !there || p.at != r.peer.at || !p.established() || askingOf(p).began != r.began
+	return r.over || len(r.families)+len(r.owed) == 0 || !there || p.at != r.peer.at || !p.established() || askingOf(p).began != r.began
 }
 
 // step implements job.
@@ -87,6 +99,10 @@ func (r *recital) step() bool {
 	if r.done() {
 		r.end()
 		return false
+	}
+	if len(r.families) == 0 {
+		r.settle()
+		return true
 	}
 	switch until := time.Now().Add(r.parts.each); r.state {
 	case toGather:
@@ -114,7 +130,7 @@ func (r *recital) end() {
 	if r.stop != nil {
 		r.stop()
 	}
-	r.families, r.spots, r.next, r.stop = nil, nil, nil, nil
+	r.families, r.owed, r.spots, r.next, r.stop = nil, nil, nil, nil, nil
 	r.ended()
 }
 
@@ -170,7 +186,10 @@ func (r *recital) tell(until time.Time) {
 		send = append(send, r.pathsOf(some)...)
 	}
 	if len(r.spots) == 0 {
-		if f := r.families[0]; f.ends {
+		switch f := r.families[0]; {
+		case f.ends && r.opening.lasts():
+			r.owed = append(r.owed, f.RouteFamily)
+		case f.ends:
 			send = append(send, newEndOfRIB(f.RouteFamily))
 		}
 		r.families, r.state, r.spots = r.families[1:], toGather, nil
@@ -178,6 +197,16 @@ func (r *recital) tell(until time.Time) {
 	if len(send) > 0 {
 		sendToPeer(r.peer.at, send, nil, false)
 	}
+}
+
+// settle sends the End-of-RIBs that were kept back while what VRFs import was still coming.
+func (r *recital) settle() {
+	var send []*bgpPath
+	for _, f := range r.owed {
+		send = append(send, newEndOfRIB(f))
+	}
+	r.owed = nil
+	sendToPeer(r.peer.at, send, nil, false)
 }
 
 // pathsOf are the paths of destinations as the neighbour is told of them.

@@ -86,6 +86,7 @@ func (s *Speaker) start(until context.Context, bgp *server.BgpServer) error {
 	s.keeper.configure(c)
 	s.keeper.out.expect(c, true)
 	s.keeper.reach.begin()
+	s.keeper.whole.told.opening.begin(s.vrfs())
 	if err := s.sessions.watch(until, bgp); err != nil {
 		return err
 	}

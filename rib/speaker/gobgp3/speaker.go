@@ -61,6 +61,10 @@ type Options struct {
 	// Stops is where it is kept which neighbours somebody disabled; nil: nowhere, so that a restart
 	// enables them.
 	Stops Stops
+	// Imports tells how far a VRF is with announcing what it imports since the start: neighbours are
+	// told that they were told all when all have. It is called in BGP's loop, and waits for nothing.
+	// nil: nothing is imported.
+	Imports func(vrf string) Imports
 	// RPKI is where what BGP has of RPKI caches is put, if policies outside of BGP ask for it;
 	// nil: they are told nothing.
 	RPKI *rib.RPKI
@@ -121,9 +125,10 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	s.embedded = newEmbedded(l, log)
 	s.force.Store(c)
 	s.keeper = newKeeper(l, new(pacer), log)
+	s.keeper.whole.told.opening = &opening{imports: s.options.Imports, carrier: s.keeper.carrier, out: s.keeper.out}
 	s.guarding = newGuarding(l, s.options.OwnPrefix, c, log)
 	s.keeper.names.linkLocal = s.guarding.guard.LinkLocal
-	s.guarding.six = s.options.OwnSix
+	s.guarding.six, s.guarding.restarted = s.options.OwnSix, s.options.GracefulRestart
 	s.guarding.names, s.guarding.local, s.guarding.whole = s.keeper.names, s.keeper.local, s.keeper.whole
 	s.keeper.out.services = func(c *conf.Config) { s.guarding.guard.Serve(servicesOf(c)) }
 	log.down, log.guarding, log.dials = s.sessions.down, s.guarding, s.sessions

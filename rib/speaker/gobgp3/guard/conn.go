@@ -69,16 +69,20 @@ func newConn(g *Guard, r *record, conn net.Conn, q Queues) *Conn {
 // Write passes GoBGP's messages. Once the guard has ended the session none is sent any
 // more: GoBGP's own answer to the end would be a second NOTIFICATION.
 func (c *Conn) Write(b []byte) (int, error) {
+	size := len(b)
 	if c.refused.Load() {
-		return len(b), nil
+		return size, nil
 	}
 	if len(b) > headerSize && b[18] == bgp.BGP_MSG_OPEN {
+		if c.rules().Restarted {
+			b = asRestarted(b)
+		}
 		own := append([]byte(nil), b...)
 		c.opened.Store(&own)
 	}
 	c.record.wire.tell(b, c.guard.now)
 	if c.sending.ends.takes(b) {
-		return len(b), nil
+		return size, nil
 	}
 	var out []byte
 	if c.rules().VRF != "" {
@@ -93,7 +97,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	out = c.withOwnSix(out)
 	n, err := c.sending.parcel.put(out, agreed)
 	if c.refused.Load() || err == nil && n == len(out) { // ended meanwhile, or as it should be
-		return len(b), nil
+		return size, nil
 	}
 	return n, err
 }

@@ -72,6 +72,9 @@ type Rules struct {
 	// Direct says that an eBGP neighbour is one hop away, and its session ends with its link.
 	Direct bool
 	Terms  rib.Terms
+	// Restarted says that the neighbour may have kept our routes while we restarted: our OPEN says
+	// that forwarding went on (RFC 4724, 4.1).
+	Restarted bool
 	// Own tells whether a prefix is a subnet or an address of this VRF; nil: none is.
 	Own func(netip.Prefix) bool
 	// Limit is the VRF's, for all its sessions together; nil: there is none.
