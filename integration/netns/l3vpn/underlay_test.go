@@ -64,7 +64,7 @@ func (n *network) apart(pe *edge.PE) {
 				}
 				return ""
 			}
-			lab.WaitFor(n.T, fmt.Sprintf("the routes of %s at PE %d have groups of their own", name, pe.N), lab.Patience, func() string {
+			lab.WaitFor(n.T, fmt.Sprintf("the routes of %s at PE %d have groups of their own", name, pe.N), 3*lab.Patience, func() string {
 				if a, b := of(2), of(3); a == "" || a == b {
 					return a + " and " + b
 				}

@@ -19,6 +19,8 @@ type Pulse struct {
 type pulseWay struct {
 	what       string
 	sent, lost atomic.Int64
+	first      sync.Once
+	why        string // the first one was lost, and when it was sent
 }
 
 // lateAnswer is how long the answer to a packet of a Pulse is waited for. One that comes late, on a
@@ -47,7 +49,9 @@ func (p *Pulse) Between(from *Namespace, to string) {
 			}
 			w.sent.Add(1)
 			p.done.Go(func() { // the next one does not wait for its answer
-				if from.ping("", to, lateAnswer) != nil {
+				at := time.Now()
+				if err := from.ping("", to, lateAnswer); err != nil {
+					w.first.Do(func() { w.why = fmt.Sprintf("sent at %s: %v", at.UTC().Format("15:04:05.000"), err) })
 					w.lost.Add(1)
 				}
 			})
@@ -100,7 +104,7 @@ func (p *Pulse) EndWhole() (sent int) {
 	p.end()
 	for _, w := range p.ways {
 		if lost := w.lost.Load(); lost > 0 {
-			p.t.Errorf("%s: %d of %d packets were lost", w.what, lost, w.sent.Load())
+			p.t.Errorf("%s: %d of %d packets were lost, the first one %s", w.what, lost, w.sent.Load(), w.why)
 		}
 	}
 	return int(p.sent())
