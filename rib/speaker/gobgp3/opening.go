@@ -25,8 +25,8 @@ const (
 // be up. What it waits for may never come, so it is bounded.
 type opening struct {
 	imports func(vrf string) Imports // nil: nothing is imported
-	carrier *carrier
-	out     *outgoing
+	deaf    func(vrf string) bool    // other PEs are told of none of its routes
+	settled func() bool              // what was said of VRFs is so
 
 	// The loop's own.
 	vrfs  []string  // that are not done
@@ -64,7 +64,7 @@ func (o *opening) lasts() bool {
 	}
 	o.next = now.Add(openingPause)
 	o.vrfs = slices.DeleteFunc(o.vrfs, o.done)
-	if now.Before(o.until) && (len(o.vrfs) > 0 || !o.out.settled() || !o.carrier.settled()) {
+	if now.Before(o.until) && (len(o.vrfs) > 0 || !o.settled()) {
 		return true
 	}
 	o.vrfs, o.until = nil, time.Time{}
@@ -78,7 +78,7 @@ func (o *opening) done(vrf string) bool {
 	case ImportsComing:
 		return false
 	case ImportsAnnounced:
-		return !o.out.deaf(vrf) && !o.carrier.isDeaf(vrf)
+		return !o.deaf(vrf)
 	default:
 		return true
 	}
