@@ -11,11 +11,11 @@ import (
 type Imports uint8
 
 const (
-	// NoImports: it announces nothing for now. Nobody runs it, or its namespace or device is not there.
+	// NoImports is of one that announces nothing for now: nobody runs it, or its namespace or device is not there.
 	NoImports Imports = iota
-	// ImportsComing: it reads its table, or is about to.
+	// ImportsComing is of one that reads its table, or is about to.
 	ImportsComing
-	// ImportsAnnounced: BGP has them all.
+	// ImportsAnnounced is of one of which BGP has them all.
 	ImportsAnnounced
 )
 
