@@ -170,16 +170,17 @@ func (s *stales) drop(addr string, p livePeer, families []bgp.RouteFamily, why s
 // offers are the families that a neighbour's OPEN names for graceful restart, and those
 // of them for which it preserved its forwarding state.
 type offers struct {
-	graceful, notification bool
-	families, preserved    map[bgp.RouteFamily]bool
-	long, longLived        map[bgp.RouteFamily]bool
+	graceful, notification, restarted bool
+	families, preserved               map[bgp.RouteFamily]bool
+	long, longLived                   map[bgp.RouteFamily]bool
 }
 
-// preservedBit is F, of a family (RFC 4724, 3, and RFC 9494, 3.1), and notificationBit
-// N, of the capability (RFC 8538, 2).
+// preservedBit is F, of a family (RFC 4724, 3, and RFC 9494, 3.1), notificationBit N, and
+// restartedBit R, of the capability (RFC 8538, 2, and RFC 4724, 3).
 const (
 	preservedBit    = 0x80
 	notificationBit = 0x04
+	restartedBit    = 0x08
 )
 
 // offered reads the last OPEN. The caller holds the peer's lock.
@@ -191,7 +192,7 @@ func (p livePeer) offered() offers {
 	negotiated, caps := *p.families.in(p.fsm), *p.capabilities.in(p.fsm)
 	for _, c := range caps[bgp.BGP_CAP_GRACEFUL_RESTART] {
 		if c, is := c.(*bgp.CapGracefulRestart); is {
-			o.graceful, o.notification = true, c.Flags&notificationBit != 0
+			o.graceful, o.notification, o.restarted = true, c.Flags&notificationBit != 0, c.Flags&restartedBit != 0
 			for _, t := range c.Tuples {
 				f := bgp.AfiSafiToRouteFamily(t.AFI, t.SAFI)
 				_, both := negotiated[f]
