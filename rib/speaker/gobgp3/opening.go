@@ -73,7 +73,7 @@ func (o *opening) lasts() bool {
 	}
 	o.next = now.Add(openingPause)
 	o.vrfs = slices.DeleteFunc(o.vrfs, o.done)
-	if now.Before(o.until) && (len(o.vrfs) > 0 || !o.settled() ) {
+	if now.Before(o.until) && (len(o.vrfs) > 0 || !o.settled()) {
 		return true
 	}
 	o.came, o.vrfs, o.until = nil, nil, time.Time{}
@@ -99,7 +99,7 @@ func (o *opening) back() bool {
 		return true
 	}
 	for key, p := range o.peers() {
-		if !o.came[key] && !p.isDown() && !p.hasSentAll() {
+		if !o.came[key] && !p.isDown() && !hasSentAll(p) {
 			return false
 		}
 		o.came[key] = true
@@ -110,7 +110,7 @@ func (o *opening) back() bool {
 // hasSentAll tells whether nothing is to be waited for that a neighbour sends when its session begins:
 // of one that offers no graceful restart nobody can know, and one that restarts too waits for us
 // (RFC 4724, 4.1).
-func (p livePeer) hasSentAll() (has bool) {
+func hasSentAll(p livePeer) (has bool) {
 	p.read(func(n *oc.Neighbor, state bgp.FSMState) {
 		if !n.GracefulRestart.Config.Enabled || isDynamic(n) {
 			has = true
