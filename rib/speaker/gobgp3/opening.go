@@ -73,7 +73,7 @@ func (o *opening) lasts() bool {
 	}
 	o.next = now.Add(openingPause)
 	o.vrfs = slices.DeleteFunc(o.vrfs, o.done)
-	if now.Before(o.until) && (len(o.vrfs) > 0 || !o.settled()) {
+	if now.Before(o.until) && (len(o.vrfs) > 0 || !o.settled() || !o.back()) {
 		return true
 	}
 	o.came, o.vrfs, o.until = nil, nil, time.Time{}
