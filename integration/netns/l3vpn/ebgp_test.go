@@ -19,8 +19,8 @@ import (
 //   - adj_rib_in_label_change: r2 takes no routes of r1 any more, and then takes them again, with the
 //     label that they had, which r1 has not sent anew.
 //
-// Beside them the hosts reach each other, by each of the labels, while one changes too; and the last one
-// holds of r1 as well, by a policy. It is otherwise that the sessions are between loopbacks, over a
+// Beside them the hosts reach each other, by each of the labels, and the last one holds of r1 as well, by
+// a policy. It is otherwise that the sessions are between loopbacks, over a
 // router, because FRR wants a label in front of the VPN's.
 func TestVPNv4OverEBGP(t *testing.T) {
 	t.Parallel()
@@ -38,21 +38,15 @@ func TestVPNv4OverEBGP(t *testing.T) {
 	red := one.Tenants["red"]
 	const label = 1042
 	red.Keys = fmt.Sprintf("  label = %d\n", label)
-	n.notice("red", one, three, func() {
-		one.Daemon.Reload(n.config(one))
-		n.hears(two, red, label)
-		n.Counted(two.Tenants["red"], red, 4)
-	})
+	one.Daemon.Reload(n.config(one))
+	n.hears(two, red, label)
+	n.hears(three, red, label)
+	n.Counted(two.Tenants["red"], red, 4)
 	lab.WaitEqual(t, "the labels of red", []int{label}, red.Labels)
 
-	t.Log("what FRR does not take, and takes again")
-	two.FRR.Configure("access-list every permit any", "route-map none deny 1", "match ip address every")
-	two.FRR.Configure("router bgp 65501", "address-family ipv4 vpn", "neighbor "+one.Addr()+" soft-reconfiguration inbound")
-	two.FRR.Configure("router bgp 65501", "address-family ipv4 vpn", "neighbor "+one.Addr()+" route-map none in")
-	n.hears(two, red, 0)
-	two.FRR.Configure("router bgp 65501", "address-family ipv4 vpn", "no neighbor "+one.Addr()+" route-map none in")
-	n.hears(two, red, label)
-	n.Counted(two.Tenants["red"], red, 4)
+	if lab.FRRMajor(t) >= 10 { // FRR 8's bgpd crashes of it
+		n.refused(two, red, label)
+	}
 
 	t.Log("what red does not take, and takes again")
 	config := n.config(one)
@@ -94,6 +88,21 @@ func (n *network) converged() {
 			n.T.Errorf("PE 2 has a route to PE 3, of its own AS: %s", out)
 		}
 	}
+}
+
+// refused: FRR takes nothing of PE 1 any more, and then takes it again, with the labels that it had.
+func (n *network) refused(at *edge.PE, of *edge.Tenant, label int) {
+	n.T.Helper()
+	n.T.Log("what FRR does not take, and takes again")
+	from := of.PE.Addr()
+	at.FRR.Configure("access-list every permit any", "route-map none deny 1", "match ip address every")
+	vpn := []string{fmt.Sprintf("router bgp %d", at.AS), "address-family ipv4 vpn"}
+	at.FRR.Configure(append(slices.Clip(vpn), "neighbor "+from+" soft-reconfiguration inbound")...)
+	at.FRR.Configure(append(slices.Clip(vpn), "neighbor "+from+" route-map none in")...)
+	n.hears(at, of, 0)
+	at.FRR.Configure(append(slices.Clip(vpn), "no neighbor "+from+" route-map none in")...)
+	n.hears(at, of, label)
+	n.Counted(at.Tenants[of.Name], of, 4)
 }
 
 // hears waits until FRR has a tenant of another AS by this label, in BGP and in the kernel; 0: it has it

@@ -75,6 +75,45 @@ func TestLabelOfAnother(t *testing.T) {
 	}
 }
 
+// TestNumberChanges: a VRF gets another label, or SID, by the configuration: no packet of it is lost, to
+// nobody is its route gone for a moment, and the number that it had goes once nobody sends by it.
+func TestNumberChanges(t *testing.T) {
+	for _, tc := range []struct {
+		by  edge.By
+		key string
+	}{{edge.MPLS, "  label = 1042\n"}, {edge.SRv6, "  sid = \"fd00:1:0:1:4242::\"\n"}} {
+		t.Run(string(tc.by), func(t *testing.T) {
+			n := newNetwork(t, tc.by, 2)
+			one, two := n.PEs[0], n.PEs[1]
+			n.devices(one, two)
+			n.ours(one, two)
+			for _, name := range edge.Names() {
+				n.Reach(name, one, two)
+				n.Reach(name, two, one)
+			}
+			red := one.Tenants["red"]
+			before, mark := edge.Entrances(one)["red"], two.Core.Mark()
+			n.notice("red", one, two, func() {
+				red.Keys = tc.key
+				one.Daemon.Reload(n.config(one))
+				lab.WaitFor(t, "red has the other number alone", 2*lab.Patience, func() string {
+					now := edge.Entrances(one)["red"]
+					if now == before || len(red.Labels()) > 1 {
+						return now
+					}
+					return ""
+				})
+				n.Counted(two.Tenants["red"], red)
+			})
+			for _, e := range two.Core.Since(mark) {
+				if e.Deleted {
+					t.Errorf("at the other PE: %+v", e)
+				}
+			}
+		})
+	}
+}
+
 // notice has packets of a tenant go both ways while something is done, and none may be lost.
 func (n *network) notice(name string, a, b *edge.PE, do func()) {
 	n.T.Helper()

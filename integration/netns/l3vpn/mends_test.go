@@ -123,6 +123,7 @@ func TestDoctorsCommandsMendSRv6(t *testing.T) {
 		return strings.Replace(n.config(pe), "manage_links = true", fmt.Sprintf("manage_links = %t", pe == two), 1)
 	}, one, two)
 	core, red, blue := one.Core, one.Tenants["red"], one.Tenants["blue"]
+	core.Trust() // the commands write routes
 	ip := func(words string) func() { return func() { core.IP(strings.Fields(words)...) } }
 	set := func(name, value string) func() { return func() { core.Sysctl(name, value) } }
 	for _, name := range edge.Names() {
