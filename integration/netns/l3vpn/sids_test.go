@@ -60,6 +60,48 @@ func TestUntrusted(t *testing.T) {
 	}
 }
 
+// TestSIDOfAnother: another program has the SID that a VRF is to have: it stays there, the VRF says so, and
+// tells nobody of a SID that leads elsewhere. Once that is gone, the VRF has it.
+func TestSIDOfAnother(t *testing.T) {
+	t.Parallel()
+	const sid, foreign = "fd00:1:0:1:4242::", "fd00:1:0:1:4242:: dev lo proto static"
+	n := trusted(t, 2)
+	one, two := n.PEs[0], n.PEs[1]
+	red := one.Tenants["red"]
+	red.Keys += fmt.Sprintf("  sid = %q\n", sid)
+	one.Core.IP("-6", "route", "add", sid, "dev", "lo", "proto", "static")
+	n.ours(one, two)
+	n.Reach("blue", one, two)
+	n.wants(one, "red", sid)
+	stands := func() {
+		t.Helper()
+		if out := one.Core.IP("-6", "route", "show", sid); !strings.Contains(out, foreign) {
+			t.Errorf("the other program's route is not as it was:\n%s", out)
+		}
+	}
+	stands()
+	lab.WaitEqual(t, "what the other PE has of red", nil, func() (list []string) {
+		for _, r := range two.Tenants["red"].Own() {
+			if slices.ContainsFunc(red.Prefixes(), func(p string) bool { return strings.HasPrefix(r, p) }) {
+				list = append(list, r)
+			}
+		}
+		return list
+	})
+	n.notice("blue", one, two, func() {
+		one.Core.IP("-6", "route", "del", sid)
+		n.Reach("red", one, two)
+	})
+	n.Counted(two.Tenants["red"], red)
+
+	t.Log("another program overwrites it, which the kernel allows")
+	one.Core.IP("-6", "route", "replace", sid, "dev", "lo", "proto", "static")
+	n.wants(one, "red", sid)
+	stands()
+	one.Daemon.Stop()
+	stands()
+}
+
 // TestMalformedSIDs: what a neighbour with VPN families may say of SIDs that is wrong in every way
 // does not end the daemon, and takes neither the session nor another one's routes along.
 func TestMalformedSIDs(t *testing.T) {
