@@ -105,9 +105,10 @@ func TestNumberChanges(t *testing.T) {
 					}
 					return ""
 				})
-				n.Counted(two.Tenants["red"], red)
-				n.Counted(red, two.Tenants["red"])
+				n.Reach("red", two, one)
 			})
+			n.Counted(two.Tenants["red"], red)
+			n.Counted(red, two.Tenants["red"])
 		})
 	}
 }
