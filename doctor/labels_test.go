@@ -62,7 +62,7 @@ const (
 	linkOfBlue = "ip link add vr-blue type veth peer name core netns blue && ip link set vr-blue master blue && ip addr add 169.254.0.1/30 dev vr-blue && " +
 		"ip -n blue addr add 169.254.0.2/30 dev core && ip link set vr-blue up && ip -n blue link set core up"
 	secondOfRed = "ip link add sr-red type vrf table 1001 && ip link set sr-red up && ip link set sr-red mtu 1436 && " +
-		"ip route add table 1001 unreachable default metric 4278198272 && ip -6 route add table 1001 unreachable default metric 4278198272"
+		"ip route replace table 1001 unreachable default metric 4278198272 && ip -6 route replace table 1001 unreachable default metric 4278198272"
 )
 
 // labelJudgements are healthy hosts with MPLS or SRv6 with a change each, and what is found then.
@@ -105,14 +105,19 @@ var labelJudgements = []struct {
 		f.change("", 13, func(k *rib.Link) { k.Admin = false })
 		f.change("blue", 6, func(k *rib.Link) { k.Admin = false })
 	}, []string{"broken core-link blue: ip link set vr-blue up && ip -n blue link set core up"}},
-	{"addresses", labelled, func(f *Facts) {
+	{"enough addresses", labelled, func(f *Facts) {
 		f.change("", 13, func(k *rib.Link) { k.Addrs = prefixes("fe80::1/64") })
 		f.change("blue", 6, func(k *rib.Link) { k.Addrs = prefixes("169.254.0.2/30") })
-	}, []string{"broken core-link-address blue: ip addr add 169.254.0.1/30 dev vr-blue", "broken core-link-address blue: ip -n blue addr add fe80::2/64 dev core nodad"}},
+	}, nil},
+	{"too few addresses", labelled, func(f *Facts) {
+		f.change("", 13, func(k *rib.Link) { k.Addrs = prefixes("169.254.0.1/30") })
+		f.change("blue", 6, func(k *rib.Link) { k.Addrs = nil })
+	}, []string{"broken core-link-address blue: ip addr add fe80::1/64 dev vr-blue nodad", "broken core-link-address blue: ip -n blue addr add fe80::2/64 dev core nodad"}},
 	{"a filter on the link", labelled, func(f *Facts) { f.setting("", "ipv4/conf/vr-blue/rp_filter", "2") }, []string{
 		"broken core-link-rp-filter blue: sysctl -w net/ipv4/conf/all/rp_filter=0 net/ipv4/conf/vr-blue/rp_filter=0"}},
-	{"a filter on the VRF device", labelled, func(f *Facts) { f.setting("", "ipv4/conf/red/rp_filter", "2") }, []string{
-		"risk carried-rp-filter red: sysctl -w net/ipv4/conf/all/rp_filter=0 net/ipv4/conf/red/rp_filter=0"}},
+	{"a filter on the VRF device, by which nothing comes in", labelled, func(f *Facts) { f.setting("", "ipv4/conf/red/rp_filter", "2") }, nil},
+	{"a strict filter on a tenant's interface", labelled, func(f *Facts) { f.setting("", "ipv4/conf/eth1.7/rp_filter", "1") }, []string{
+		"risk rp-filter : sysctl -w net/ipv4/conf/all/rp_filter=0 net/ipv4/conf/eth1.7/rp_filter=2"}},
 	{"a link that is too large", labelled, func(f *Facts) { f.change("blue", 6, func(k *rib.Link) { k.MTU = 1500 }) }, []string{
 		"broken core-mtu blue: ip -n blue link set core mtu 1492 && ip link set vr-blue mtu 1492"}},
 	{"IPv6 that is too large", labelled, func(f *Facts) {
@@ -122,6 +127,10 @@ var labelJudgements = []struct {
 	{"source", labelled, func(f *Facts) { f.change("", 1, func(k *rib.Link) { k.Addrs = nil }) }, []string{"broken core-source 10.255.0.1: ip addr add 10.255.0.1/32 dev lo"}},
 
 	{"SRv6", segmented, func(*Facts) {}, nil},
+	{"a filter on the VRF device", segmented, func(f *Facts) { f.setting("", "ipv4/conf/red/rp_filter", "2") }, []string{
+		"risk carried-rp-filter red: sysctl -w net/ipv4/conf/all/rp_filter=0 net/ipv4/conf/red/rp_filter=0"}},
+	{"a strict filter beside a VRF device", segmented, func(f *Facts) { f.setting("", "ipv4/conf/eth1.7/rp_filter", "1") }, []string{
+		"risk rp-filter : sysctl -w net/ipv4/conf/all/rp_filter=0 net/ipv4/conf/eth1.7/rp_filter=2"}},
 	{"no SRv6", segmented, func(f *Facts) { f.Carriage.Features.SRv6 = rib.No }, []string{"broken kernel SRv6"}},
 	{"no DT4", segmented, func(f *Facts) { f.Carriage.Features.DT4 = rib.No }, []string{"broken kernel SRv6"}},
 	{"source of SRv6", segmented, func(f *Facts) { f.change("", 1, func(k *rib.Link) { k.Addrs = nil }) }, []string{"broken core-source fd00:255::1: ip addr add fd00:255::1/128 dev lo"}},

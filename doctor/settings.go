@@ -133,17 +133,17 @@ func forwarding6(_ Facts, n netnsVRFs, s Space) (Finding, bool) {
 
 // reversePath finds strict filters: of rp_filter for conf.all and for the interface the
 // higher counts, so that 2 for all makes every filter loose.
-func reversePath(_ Facts, n netnsVRFs, s Space) (Finding, bool) {
+func reversePath(f Facts, n netnsVRFs, s Space) (Finding, bool) {
 	every := s.Settings["ipv4/conf/all/rp_filter"]
 	if every == "2" {
 		return Finding{}, false
 	}
 	var strict []string
-	carried := false
+	carried := unfiltered(&f, n.netns)
 	for _, k := range members(n, s) {
 		mine := s.Settings["ipv4/conf/"+k.Name+"/rp_filter"]
 		switch {
-		case k.VXLAN != rib.VXLAN{}, isCarried(n.specs, k, s):
+		case k.VXLAN != rib.VXLAN{}:
 			carried = true // carriage finds what it drops
 		case mine == "1" || every == "1" && mine == "0":
 			strict = append(strict, k.Name)
@@ -166,6 +166,16 @@ func reversePath(_ Facts, n netnsVRFs, s Space) (Finding, bool) {
 		Why:  "Where BGP sends a reply another way than the request came, as it does with two uplinks, the kernel drops the packets and says nothing.",
 		Mend: mend,
 	}, true
+}
+
+// unfiltered tells whether a namespace has what even a loose filter drops packets from, as carriage
+// finds: a VRF device that SIDs lead to, or the link of a VRF whose packets get labels.
+func unfiltered(f *Facts, netns string) bool {
+	return slices.ContainsFunc(f.carriedSpecs(0), func(v vrf.Spec) bool {
+		is := &v.Carriage
+		return is.Kind == rib.EncapSRv6 && v.Binding.Device != "" && v.Binding.Netns == netns ||
+			is.Kind == rib.EncapMPLS && is.Through.Link != "" && is.Core.Netns == netns
+	})
 }
 
 func strictMode(_ Facts, n netnsVRFs, s Space) (Finding, bool) {

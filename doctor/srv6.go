@@ -128,7 +128,8 @@ func secondDevice(f Facts, s vrf.Spec, core Space) []Finding {
 	return nil
 }
 
-// secondMade makes a second VRF device, of which the table ends.
+// secondMade makes a second VRF device, of which the table ends. Of a device that somebody deleted the
+// end of its table may have stayed.
 func secondMade(f *Facts, is *rib.Carriage, core Space) string {
 	netns, table := is.Core.Netns, f.tables.free(core)
 	commands := []string{newDevice(netns, is.Through.Device, table)}
@@ -136,7 +137,7 @@ func secondMade(f *Facts, is *rib.Carriage, core Space) string {
 		commands = append(commands, ipIn(netns, fmt.Sprintf("link set %s mtu %d", quote(is.Through.Device), most)))
 	}
 	for _, family := range []string{"", "-6 "} {
-		commands = append(commands, ipIn(netns, fmt.Sprintf("%sroute add table %d unreachable default metric %d", family, table, guardMetric)))
+		commands = append(commands, ipIn(netns, fmt.Sprintf("%sroute replace table %d unreachable default metric %d", family, table, guardMetric)))
 	}
 	return all(commands...)
 }

@@ -7,8 +7,9 @@ PEERS_FETCH := $(CURDIR)/.cache/peers/fetch
 # IPv6 and unnumbered (RFC 8950), graceful restart, failover.
 PEER_TESTS := GlobalRIB|IPv4OverIPv6Nexthop|SessionsExample|Sessions?Security|ExportByRouteTarget|ImportsOfTwoTenants|LinkLocal|BIRDOnALink|OneAddressOnTwoLinks|TwoRouters|IPv6RoutesOverAnIPv4|NexthopsOfANeighbour|RouterAdvertisements$$|FastFailover|FailoverToAnother|GracefulRestartOfFRR
 PEER_ROWS := 08|09|52|53
-# Where another PE forwards packets of tenants that are VRF devices, by MPLS, SRv6 and VXLAN.
-PEER_EDGES := ^TestForwarding(BIRD)?$$
+# Where another PE forwards packets of tenants that are VRF devices, by MPLS, SRv6 and VXLAN, and
+# where FRR 10 has a label for each nexthop.
+PEER_EDGES := ^Test(Forwarding(BIRD)?|VPNv4OverEBGP|VPNv6PerNexthopLabel)$$
 
 .PHONY: peers-program peers test-peers
 peers-program:

@@ -16,6 +16,7 @@ import (
 type fakeEntrances struct {
 	mu       sync.Mutex
 	standing map[Number]rib.StandingEntrance // guarded by mu
+	beside   []rib.StandingEntrance          // guarded by mu: what others have of the same numbers
 	room     uint32                          // guarded by mu
 	fails    error                           // guarded by mu: of Add and Remove
 	blind    error                           // guarded by mu: of Read
@@ -102,7 +103,7 @@ func text(e *rib.Entrance) string {
 func (f *fakeEntrances) Read(context.Context) ([]rib.StandingEntrance, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Collect(maps.Values(f.standing)), f.blind
+	return slices.Concat(f.beside, slices.Collect(maps.Values(f.standing)), f.beside), f.blind
 }
 
 func (f *fakeEntrances) Add(_ context.Context, e rib.Entrance) error {

@@ -40,6 +40,36 @@ func TestSIDs(t *testing.T) {
 	})
 }
 
+// TestSIDCovered: another program has a route for a SID that stands, before ours: that is said to be in
+// conflict, and left to it; when it goes, the SID stands as before. It is removed all the same.
+func TestSIDCovered(t *testing.T) {
+	story(t, func(c *Core, _ *fakeKernel, f *fakeEntrances) {
+		is := rib.Carriage{Kind: rib.EncapSRv6, SRv6: rib.SRv6{SID: sid1}}
+		c.Need("red", inRed, is, redInside)
+		writes, has := f.writes(), f.has()
+		if writes == "" {
+			t.Fatal("the SID was not added")
+		}
+		expect(t, c, f, "", has, "")
+		f.happens(func() {
+			f.beside = []rib.StandingEntrance{{Entrance: rib.Entrance{SID: sid1}, Protocol: 4}}
+		})
+		const why = "conflict: SID fd00:1:0:1:1::: another program has it: its route (protocol 4; see ip -6 route show fd00:1:0:1:1::) counts before ours: remove that, or choose another SID"
+		expect(t, c, f, "", has, why)
+		if _, sids := c.Entrances(); sids != (rib.EntranceCounts{Conflict: 1}) {
+			t.Errorf("there are the SIDs %+v", sids)
+		}
+		f.happens(func() { f.beside = nil })
+		expect(t, c, f, "", has, "")
+		f.happens(func() {
+			f.beside = []rib.StandingEntrance{{Entrance: rib.Entrance{SID: sid1}, Protocol: 4}}
+		})
+		c.Drop("red")
+		time.Sleep(grace)
+		expect(t, c, f, "remove "+has, "", "")
+	})
+}
+
 // TestSIDsOfATrustedNamespace: they are in the VRF's namespace, and the core sends packets for them
 // there.
 func TestSIDsOfATrustedNamespace(t *testing.T) {

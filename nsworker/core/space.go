@@ -18,12 +18,15 @@ type space struct {
 	// standing is what the kernel has; stale says that it may be otherwise by now.
 	standing map[Number]rib.StandingEntrance
 	stale    bool
-	room     uint32 // for labels
-	tries    map[Number]attempt
-	strays   map[Number]time.Time // since when nobody wants one of ours
-	changed  <-chan struct{}      // of entrances
-	done     chan struct{}
-	waits    sync.WaitGroup
+	// covered are those of ours that another program has a route for as well, which counts: of IPv6
+	// routes that have metrics of their own several stand.
+	covered map[Number]rib.StandingEntrance
+	room    uint32 // for labels
+	tries   map[Number]attempt
+	strays  map[Number]time.Time // since when nobody wants one of ours
+	changed <-chan struct{}      // of entrances
+	done    chan struct{}
+	waits   sync.WaitGroup
 }
 
 // attempt is the last one to add an entrance.
@@ -93,10 +96,7 @@ func (s *space) read(ctx context.Context) error {
 		clear(s.tries) // those above may be had now
 	}
 	s.room, s.stale = room, false
-	s.standing = make(map[Number]rib.StandingEntrance, len(list))
-	for _, e := range list {
-		s.standing[numberOf(&e.Entrance)] = e
-	}
+	s.stand(list)
 	for n, a := range s.tries {
 		e, is := s.standing[n]
 		switch {
@@ -113,6 +113,32 @@ func (s *space) read(ctx context.Context) error {
 	return nil
 }
 
+// stand takes in what the kernel has.
+func (s *space) stand(list []rib.StandingEntrance) {
+	s.standing = make(map[Number]rib.StandingEntrance, len(list))
+	s.covered = make(map[Number]rib.StandingEntrance)
+	for _, e := range list {
+		n := numberOf(&e.Entrance)
+		switch is, there := s.standing[n]; {
+		case !there:
+			s.standing[n] = e
+		case e.Protocol != s.protocol:
+			s.covered[n] = e
+		default:
+			s.standing[n], s.covered[n] = e, is
+		}
+	}
+}
+
+// coveredBy is why one that stands gets no packets; nil: it does.
+func (s *space) coveredBy(e *rib.Entrance) error {
+	is, there := s.covered[numberOf(e)]
+	if !there {
+		return nil
+	}
+	return fmt.Errorf("conflict: %s: %w: its route (protocol %d; see ip -6 route show %s) counts before ours: remove that, or choose another SID", e.Of(), rib.ErrTaken, is.Protocol, e.SID)
+}
+
 // Once something has been added, and is gone again within steady, it is added again no sooner than
 // after a pause: another program takes it away.
 const (
@@ -126,7 +152,7 @@ func (s *space) have(ctx context.Context, e *rib.Entrance, now time.Time) (next 
 	delete(s.strays, n)
 	is, there := s.standing[n]
 	if there && is.Protocol == s.protocol && is.Entrance == *e {
-		return never, nil
+		return never, s.coveredBy(e) // a change of it is told
 	}
 	if e.Label != 0 && e.Label >= s.room && !there {
 		return never, s.noRoom(e.Label) // a change of it is told
@@ -181,6 +207,7 @@ func (s *space) remove(ctx context.Context, e *rib.Entrance) error {
 	err := s.entrances.Remove(ctx, *e)
 	if err == nil {
 		delete(s.standing, n)
+		delete(s.covered, n)
 		delete(s.tries, n)
 		return nil
 	}

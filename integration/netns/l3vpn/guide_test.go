@@ -13,7 +13,8 @@ import (
 func TestGuideMPLS(t *testing.T) {
 	need.VRF(t)
 	lab.NeedRoot(t)
-	lab.Need(t, "ping", "sed", "sysctl", "bash")
+	programs := []string{"ping", "sed", "sysctl", "bash", "/usr/lib/frr/zebra", "/usr/lib/frr/bgpd"}
+	lab.Need(t, programs...)
 	if err := program.Build(); err != nil {
 		t.Fatal(err)
 	}
@@ -21,5 +22,5 @@ func TestGuideMPLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guide.Play(t, run, string(text), "ping", "sed", "sysctl")
+	guide.Play(t, run, string(text), programs...)
 }

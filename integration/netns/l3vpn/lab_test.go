@@ -43,8 +43,14 @@ func (n *network) devices(pes ...*edge.PE) {
 // ours starts vrfredist at PEs, with sessions to all others.
 func (n *network) ours(pes ...*edge.PE) {
 	n.T.Helper()
+	n.oursAs(n.config, pes...)
+}
+
+// oursAs is ours with another configuration.
+func (n *network) oursAs(config func(*edge.PE) string, pes ...*edge.PE) {
+	n.T.Helper()
 	for _, pe := range pes {
-		pe.Daemon = pe.Core.Launched(n.config(pe), "--graceful-restart")
+		pe.Daemon = pe.Core.Launched(config(pe), "--graceful-restart")
 	}
 	for _, pe := range pes {
 		pe.Daemon.Answers()

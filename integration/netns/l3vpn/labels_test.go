@@ -2,6 +2,8 @@ package l3vpn_test
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,6 +75,47 @@ func TestLabelOfAnother(t *testing.T) {
 	if out := one.Core.IP("-f", "mpls", "route"); !strings.Contains(out, foreign) {
 		t.Errorf("the other program's label is not as it was, with vrfredist gone:\n%s", out)
 	}
+}
+
+// TestNumberChanges: a VRF gets another label, or SID, by the configuration, and another PE sends by that
+// one; the number that it had goes once nobody sends by it. The other VRF loses nothing.
+func TestNumberChanges(t *testing.T) {
+	for _, tc := range []struct {
+		by  edge.By
+		key string
+	}{{edge.MPLS, "  label = 1042\n"}, {edge.SRv6, "  sid = \"fd00:1:0:1:4242::\"\n"}} {
+		t.Run(string(tc.by), func(t *testing.T) {
+			n := newNetwork(t, tc.by, 2)
+			one, two := n.PEs[0], n.PEs[1]
+			n.devices(one, two)
+			n.ours(one, two)
+			for _, name := range edge.Names() {
+				n.Reach(name, one, two)
+				n.Reach(name, two, one)
+			}
+			red := one.Tenants["red"]
+			before := entrances(t, one)["red"]
+			n.notice("blue", one, two, func() {
+				red.Keys = tc.key
+				one.Daemon.Reload(n.config(one))
+				lab.WaitFor(t, "red has another number alone", 2*lab.Patience, func() string {
+					now := entrances(t, one)["red"]
+					if len(now) != len(before) || slices.ContainsFunc(now, func(s string) bool { return isNumber(s) && slices.Contains(before, s) }) {
+						return fmt.Sprintf("there is %q, and there was %q", now, before)
+					}
+					return ""
+				})
+				n.Reach("red", two, one)
+			})
+			n.Counted(two.Tenants["red"], red)
+			n.Counted(red, two.Tenants["red"])
+		})
+	}
+}
+
+// isNumber tells whether a line of what a PE has for a VRF is its label or its SID.
+func isNumber(line string) bool {
+	return strings.Contains(line, "seg6local") || regexp.MustCompile(`^\S+: \d+ dev `).MatchString(line)
 }
 
 // notice has packets of a tenant go both ways while something is done, and none may be lost.

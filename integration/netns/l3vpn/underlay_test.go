@@ -25,13 +25,7 @@ func TestUnderlay(t *testing.T) {
 			n := newNetwork(t, by, 3)
 			one, two, three := n.PEs[0], n.PEs[1], n.PEs[2]
 			n.devices(n.PEs...)
-			for _, pe := range []*edge.PE{two, three} {
-				red := pe.Tenants["red"]
-				red.Host.Address("lo", service+"/32", service6+"/128")
-				// With the metric that IPv6 routes have by default they would only stand in for BGP's.
-				red.NS.Batch(fmt.Sprintf("route add %s/32 vrf red via %s metric 10", service, edge.Host(pe.N, false)),
-					fmt.Sprintf("route add %s/128 vrf red via %s metric 10", service6, edge.Host(pe.N, true)))
-			}
+			n.serve(two, three)
 			one.Core.Sysctl("ipv4.nexthop_compat_mode", "0") // or the kernel tells of each route that hangs on an object
 			n.Join(one, "core2", "d1", "10.1.1", "fd00:d:1")
 			// A router that speaks an IGP on the link knows its neighbour. For one that it does not know
@@ -148,21 +142,6 @@ func (n *network) goesBy(pe, to *edge.PE, dev string) {
 func (n *network) without(pe, gone *edge.PE) {
 	n.T.Helper()
 	red := pe.Tenants["red"]
-	ways := func(pes ...int) {
-		n.T.Helper()
-		for _, addr := range []string{service, service6} {
-			want := len(pes)
-			lab.WaitEqual(n.T, fmt.Sprintf("the ways to %s", addr), want, func() int {
-				for _, r := range red.NS.Routes() {
-					if r.Dst == addr && r.Protocol == fmt.Sprint(n.Run.Protocol) && (n.By == edge.MPLS || r.Table != fmt.Sprint(red.Table)) {
-						return max(1, len(r.NextHops))
-					}
-				}
-				return 0
-			})
-			red.Host.WaitPing("", addr)
-		}
-	}
 	has := func(prefix string) bool {
 		return slices.ContainsFunc(red.Own(), func(r string) bool { return strings.HasPrefix(r, prefix) })
 	}
@@ -180,12 +159,12 @@ func (n *network) without(pe, gone *edge.PE) {
 		}
 		return ""
 	})
-	ways(3)
+	n.ways(pe, n.PEs[2])
 	for _, r := range pe.Routes(gone) {
 		pe.Core.Batch("route replace " + r)
 	}
 	n.Reach("red", pe, gone)
-	ways(2, 3)
+	n.ways(pe, n.PEs[1:]...)
 	pulse.EndWhole()
 }
 

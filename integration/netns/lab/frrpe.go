@@ -138,6 +138,18 @@ func (p *FRRPE) configured(program string, lines []string) {
 	})
 }
 
+// ConfigureAll runs commands in configuration mode, with all of FRR's programs, a line each. It tries
+// again until they take them: one may not know the VRF yet. FRR 10 notes where there is nothing to change.
+func (p *FRRPE) ConfigureAll(lines ...string) {
+	p.lab.T.Helper()
+	WaitFor(p.lab.T, "FRR takes "+strings.Join(lines, ", "), Patience, func() string {
+		if out, err := p.all(append([]string{"configure terminal"}, lines...)...); err != nil || strings.Contains(strings.ReplaceAll(out, "% Configuration applied with notes", ""), "%") {
+			return fmt.Sprintf("%v: %s", err, out)
+		}
+		return ""
+	})
+}
+
 // vni gives a VRF its VNI, again until zebra has it: it may not know the VRF yet.
 func (p *FRRPE) vni(vrf string, vni int) {
 	p.lab.T.Helper()

@@ -127,8 +127,8 @@ func (n *Namespace) frrBy(starter []string, program, config string, args ...stri
 	if config != "" {
 		file = n.lab.File("frr-"+n.Role+"/"+program+".conf", config)
 	}
-	// mgmtd reads no file of its own.
-	if program != "mgmtd" {
+	// mgmtd reads no file of its own, and staticd none since it has its configuration from there.
+	if program != "mgmtd" && (program != "staticd" || !newestPeers(n.lab.T)) {
 		args = append(args, "-f", file)
 	}
 	// -P 0 keeps it from opening a telnet port.
