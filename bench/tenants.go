@@ -25,7 +25,7 @@ const (
 
 // orchestrators is how many calls are under way at a time, and comings for how long tenants come and go.
 const (
-	orchestrators = 64
+	orchestrators = 100
 	comings       = 10 * time.Second
 )
 

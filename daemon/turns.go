@@ -23,8 +23,8 @@ type turns struct {
 	came    chan struct{} // one more waits
 
 	// Of the last turn; guarded by the changer's mu.
-	took   time.Duration
-	served int
+	took    time.Duration
+	callers int // that it served, or that came meanwhile
 }
 
 func newTurns(c *changer) *turns { return &turns{changer: c, came: make(chan struct{}, 1)} }
@@ -68,7 +68,7 @@ func (t *turns) take(ctx context.Context, e *edit) error {
 func (t *turns) turn(ctx context.Context) {
 	all := t.gather()
 	began := time.Now()
-	defer func() { t.took, t.served = time.Since(began), len(all) }()
+	defer func() { t.took, t.callers = time.Since(began), len(all)+t.length() }()
 	for _, e := range all {
 		e.done, e.err = true, errBrokenOff
 	}
@@ -89,29 +89,32 @@ func (t *turns) turn(ctx context.Context) {
 }
 
 // mostGathering bounds how long a turn waits for others.
-const mostGathering = 100 * time.Millisecond
+const mostGathering = 250 * time.Millisecond
 
-// gather takes all who wait. Callers who were served together come back together, and one turn
-// for the first of them and another for the rest would take twice as long: so it waits a little
-// for as many as there were, a small part of what the last turn took.
+// gather takes all who wait. Callers come back when they have their answer, and a turn for some of
+// them and another for the rest would take twice as long: so it waits a little for as many as there
+// were, a part of what the last turn took.
 func (t *turns) gather() []*edit {
-	enough := time.NewTimer(min(t.took/8, mostGathering))
+	enough := time.NewTimer(min(t.took/4, mostGathering))
 	defer enough.Stop()
-	for over := t.served <= 1; ; {
-		t.mu.Lock()
-		if over || len(t.waiting) >= t.served {
-			all := t.waiting
-			t.waiting = nil
-			t.mu.Unlock()
-			return all
-		}
-		t.mu.Unlock()
+	for over := t.callers <= 1; !over && t.length() < t.callers; {
 		select {
 		case <-t.came:
 		case <-enough.C:
 			over = true
 		}
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := t.waiting
+	t.waiting = nil
+	return all
+}
+
+func (t *turns) length() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.waiting)
 }
 
 // decide brings edits into force together, or finds out which of them cannot be.
