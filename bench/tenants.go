@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,10 +24,10 @@ const (
 	tenantsP99  = "p99 ms of one that comes or goes"
 )
 
-// orchestrators is how many calls are under way at a time, and comings for how long tenants come and go.
 const (
-	orchestrators = 100
-	comings       = 10 * time.Second
+	orchestrators        = 100              // calls that are under way at a time
+	orchestraConnections = 4                // by which they come
+	comings              = 10 * time.Second // for how long tenants come and go
 )
 
 // growTenants has n tenants made over the API, with so many prefixes each, which wait for them; then some
@@ -42,13 +43,14 @@ func growTenants(w *work, t *stage, g *growth, n, each int) {
 	v := w.receive(r, ours, o)
 	p := vpnRoutes(r, n+orchestrators, each)
 	cpu, began := cpuTime(t, v.pids()), time.Now()
-	applyAll(v, n)
+	many := newOrchestra(v)
+	many.applyAll(n)
 	w.note(g.scenario(), g.subject(n), "s until the last answer", time.Since(began).Seconds())
 	measured(w, g, n, v, began, awaitReady(v, n, each), cpu)
 	if w.cpuProfile != "" {
 		return
 	}
-	tenantsComeAndGo(w, v, g, n)
+	many.comeAndGo(w, g, n)
 	t.must(p.Close())
 	v.stop()
 
@@ -72,24 +74,38 @@ func vpnRoutes(r *router, tenants, each int) *peer.Peer {
 	return p
 }
 
+// orchestra are clients that make and remove tenants, each with one call under way at a time.
+type orchestra struct {
+	t           *stage
+	connections []*api
+}
+
+func newOrchestra(v *receiver) *orchestra {
+	o := &orchestra{t: v.t}
+	for range orchestraConnections {
+		o.connections = append(o.connections, newAPI(v.t, filepath.Join(v.lab.Dir, "api.sock")))
+	}
+	return o
+}
+
 // applyAll makes n tenants, some at a time.
-func applyAll(v *receiver, n int) {
+func (o *orchestra) applyAll(n int) {
 	var next atomic.Int64
-	v.atOnce(func(int) error {
+	o.atOnce(func(_ int, a *api) error {
 		for {
 			i := int(next.Add(1)) - 1
-			if i >= n || v.t.ctx.Err() != nil {
-				return v.t.ctx.Err()
+			if i >= n || o.t.ctx.Err() != nil {
+				return o.t.ctx.Err()
 			}
-			if err := v.applyTenant(i); err != nil {
+			if err := o.apply(a, i); err != nil {
 				return err
 			}
 		}
 	})
 }
 
-// tenantsComeAndGo has each orchestrator make a tenant and remove it, again and again.
-func tenantsComeAndGo(w *work, v *receiver, g *growth, n int) {
+// comeAndGo has each orchestrator make a tenant and remove it, again and again.
+func (o *orchestra) comeAndGo(w *work, g *growth, n int) {
 	var mu sync.Mutex
 	var took []float64
 	began := time.Now()
@@ -101,12 +117,12 @@ func tenantsComeAndGo(w *work, v *receiver, g *growth, n int) {
 		took = append(took, milliseconds(time.Since(began)))
 		return err
 	}
-	v.atOnce(func(which int) error {
+	o.atOnce(func(which int, a *api) error {
 		for i := n + which; time.Since(began) < comings; {
-			if err := timed(func() error { return v.applyTenant(i) }); err != nil {
+			if err := timed(func() error { return o.apply(a, i) }); err != nil {
 				return err
 			}
-			if err := timed(func() error { return v.deleteTenant(i) }); err != nil {
+			if err := timed(func() error { return o.remove(a, i) }); err != nil {
 				return err
 			}
 		}
@@ -117,24 +133,24 @@ func tenantsComeAndGo(w *work, v *receiver, g *growth, n int) {
 }
 
 // atOnce has all orchestrators do something, and waits for them.
-func (r *receiver) atOnce(do func(which int) error) {
+func (o *orchestra) atOnce(do func(which int, a *api) error) {
 	var all sync.WaitGroup
 	failures := make([]error, orchestrators)
 	for which := range orchestrators {
-		all.Go(func() { failures[which] = do(which) })
+		all.Go(func() { failures[which] = do(which, o.connections[which%len(o.connections)]) })
 	}
 	all.Wait()
 	for _, err := range failures {
-		r.t.must(err)
+		o.t.must(err)
 	}
 }
 
-// applyTenant makes the tenant of a number, in a table of its own.
-func (r *receiver) applyTenant(i int) error {
-	ctx, cancel := context.WithTimeout(r.t.ctx, tenantPatience)
+// apply makes the tenant of a number, in a table of its own.
+func (o *orchestra) apply(a *api, i int) error {
+	ctx, cancel := context.WithTimeout(o.t.ctx, tenantPatience)
 	defer cancel()
 	rt := fmt.Sprintf("%d:%d", as, i+1)
-	answer, err := r.api.ApplyVrf(ctx, &vrfredistv1.ApplyVrfRequest{Vrf: &vrfredistv1.VrfSpec{
+	answer, err := a.ApplyVrf(ctx, &vrfredistv1.ApplyVrfRequest{Vrf: &vrfredistv1.VrfSpec{
 		Name: fmt.Sprintf("v%d", i), Rd: rt, BothRtList: []string{rt}, Table: uint32(firstTable + i),
 		Export: &vrfredistv1.ExportSpec{Enabled: proto.Bool(true)},
 	}})
@@ -147,10 +163,10 @@ func (r *receiver) applyTenant(i int) error {
 	return nil
 }
 
-func (r *receiver) deleteTenant(i int) error {
-	ctx, cancel := context.WithTimeout(r.t.ctx, tenantPatience)
+func (o *orchestra) remove(a *api, i int) error {
+	ctx, cancel := context.WithTimeout(o.t.ctx, tenantPatience)
 	defer cancel()
-	answer, err := r.api.DeleteVrf(ctx, &vrfredistv1.DeleteVrfRequest{Vrf: fmt.Sprintf("v%d", i)})
+	answer, err := a.DeleteVrf(ctx, &vrfredistv1.DeleteVrfRequest{Vrf: fmt.Sprintf("v%d", i)})
 	if err == nil && !answer.GetGone() {
 		err = errors.New(answer.GetReason())
 	}
