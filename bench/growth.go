@@ -180,6 +180,9 @@ func measuredVRFs(w *work, g *growth, v *receiver, n, each int, began time.Time)
 		size = each
 	}
 	measured(w, g, size, v, began, awaitReady(v, n, each), 0)
+	if w.cpuProfile == "" {
+		reloadsOne(w, g, v, size)
+	}
 	v.stop()
 }
 

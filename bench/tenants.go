@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,15 +21,17 @@ import (
 // What is measured of tenants that are made over the API, beside what is of each growth.
 const (
 	tenantsRestart = "s from a restart to all ready"
-
-	tenantsRate = "tenants that come or go a second"
-	tenantsP99  = "p99 ms of one that comes or goes"
+	tenantsRate    = "tenants that come or go a second"
+	tenantsP99     = "p99 ms of one that comes or goes"
 )
 
+// oneReload is measured of each number of VRFs that a file has.
+const oneReload = "s of a reload, one VRF changed"
+
 const (
-	orchestrators        = 100              // calls that are under way at a time
-	orchestraConnections = 4                // by which they come
-	comings              = 10 * time.Second // for how long tenants come and go
+	orchestrators        = 400              // calls that are under way at a time
+	orchestraConnections = 10               // by which they come
+	comings              = 20 * time.Second // for how long tenants come and go
 )
 
 // growTenants has n tenants made over the API, with so many prefixes each, which wait for them; then some
@@ -174,6 +178,26 @@ func (o *orchestra) remove(a *api, i int) error {
 		return fmt.Errorf("remove tenant %d: %w", i, err)
 	}
 	return nil
+}
+
+// reloadsOne notes how long a reload takes in which one VRF of the file has changed.
+func reloadsOne(w *work, g *growth, v *receiver, size int) {
+	file := filepath.Join(v.lab.Dir, "vrfredist.toml")
+	text, err := os.ReadFile(file)
+	v.t.must(err)
+	const first = "  [netlink.vrfs.export]\n"
+	changed := strings.Replace(string(text), first, first+"    metric = 30\n", 1)
+	v.t.must(os.WriteFile(file, []byte(changed), 0o600))
+	ctx, cancel := context.WithTimeout(v.t.ctx, tenantPatience)
+	defer cancel()
+	cpu, began := cpuTime(v.t, v.pids()), time.Now()
+	answer, err := v.api.Reload(ctx, &vrfredistv1.ReloadRequest{})
+	v.t.must(err)
+	w.note(g.scenario(), g.subject(size), oneReload, time.Since(began).Seconds())
+	w.note(g.scenario(), g.subject(size), oneReload+", CPU", (cpuTime(v.t, v.pids()) - cpu).Seconds())
+	if n := len(answer.GetChanges()); n != 1 {
+		v.t.Errorf("a reload in which one VRF has changed changed %d things: %q", n, answer.GetChanges())
+	}
 }
 
 // tenantPatience is how long one call may take.
