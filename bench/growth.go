@@ -69,6 +69,8 @@ func growths(scale float64) []growth {
 			vrfs, func(w *work, t *stage, g *growth, n int) { growVRFs(w, t, g, n, growthEach, true) }},
 		{"VRFs in tables", "As VRFs in tables of one namespace grow", "The same with a table each.", "VRFs",
 			vrfs, func(w *work, t *stage, g *growth, n int) { growVRFs(w, t, g, n, growthEach, false) }},
+		{"tenants by API", "As tenants by API grow", fmt.Sprintf("From the first call until each tenant, a table each, has %d routes, from one VPN-IPv4 session that was there before; %d calls are under way at a time.", growthEach, orchestrators), "tenants",
+			upTo(growthVRFs, 8, 40, 4, 1), func(w *work, t *stage, g *growth, n int) { growTenants(w, t, g, n, growthEach) }},
 		{"prefixes of a VRF", "As prefixes of each VRF grow", fmt.Sprintf("%d VRFs in tables, each with so many prefixes.", max(8, int(growthManyVRFs*scale))), "prefixes a VRF",
 			upTo(growthPrefixes, 16, 400, 40, 4, 1), func(w *work, t *stage, g *growth, n int) {
 				growVRFs(w, t, g, max(8, int(growthManyVRFs*scale)), n, false)
@@ -164,14 +166,7 @@ func growVRFs(w *work, t *stage, g *growth, n, each int, namespaces bool) {
 	began := time.Now()
 	v := w.receive(r, ours, options{export: true, args: w.profile(ours), config: b.String()})
 	before := routes(t, v.pid(), false)
-	p := r.dial(true)
-	table := tenantTable(each)
-	for i := range n {
-		for some := range slices.Chunk(table, 100) {
-			t.must(p.AnnounceVPN(as, uint16(i+1), some, nexthop))
-		}
-	}
-	t.must(p.EndOfRIB(true))
+	vpnRoutes(r, n, each)
 	if !namespaces {
 		t.until("the last route arrives", w.limit, 50*time.Millisecond, func() bool { return routes(t, v.pid(), false) >= before+n*each })
 	}
@@ -185,6 +180,9 @@ func measuredVRFs(w *work, g *growth, v *receiver, n, each int, began time.Time)
 		size = each
 	}
 	measured(w, g, size, v, began, awaitReady(v, n, each), 0)
+	if w.cpuProfile == "" {
+		reloadsOne(w, g, v, size)
+	}
 	v.stop()
 }
 

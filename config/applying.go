@@ -22,7 +22,7 @@ func Applying(c *Config, all *Layers, file string, r vrf.ApplyRequest) (*Layers,
 	if a.old, a.had = all.Get(r.Key); r.Generation != nil && *r.Generation != a.old.Generation {
 		return nil, stale(r.Key, a.old)
 	}
-	root := (&reading{path: file, data: c.Text, layers: c.layers}).tree(&problems{file: file})
+	root := (&reading{path: file, data: c.Text, layers: c.layers.one(r.Key)}).tree(&problems{file: file})
 	a.was = a.shape.join(root, r.Key.Name)
 	if a.was == nil && len(r.Fields) > 0 {
 		return nil, fmt.Errorf("%s: %w; without a field mask it is made", r.Key, vrf.ErrUnknown)

@@ -24,9 +24,12 @@ func (all *policies) readSends(p *problems, t *translation, entries []*entry, vr
 	sends := make(map[string]string)
 	marks := make(map[rib.RT]string)
 	for _, e := range entries {
+		if e.send == nil {
+			continue // it has none, or it is said
+		}
 		at := e.node.get("bgp").get("send")
 		i := slices.IndexFunc(vrfs, func(v vrf.Spec) bool { return v.Name == e.name })
-		if e.send == nil || i < 0 {
+		if i < 0 {
 			continue // it is said
 		}
 		w := all.find(at.text)

@@ -101,6 +101,15 @@ func (l *Layers) Only(wants func(vrf.LayerKey) bool) *Layers {
 	return next
 }
 
+// one is the layer of one VRF or neighbour, without the others.
+func (l *Layers) one(key vrf.LayerKey) *Layers {
+	layer, is := l.Get(key)
+	if !is {
+		return nil
+	}
+	return &Layers{Generation: l.Generation, of: map[vrf.LayerKey]Layer{key: layer}}
+}
+
 func (l *Layers) next() *Layers {
 	if l == nil {
 		return &Layers{Generation: 1, of: make(map[vrf.LayerKey]Layer)}

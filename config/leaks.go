@@ -211,14 +211,12 @@ func (o *origination) condition(p *problems, item *node, c rib.Condition) {
 
 // checkLeaks holds the leaks of all VRFs against each other, and gives each Spec its own.
 func checkLeaks(p *problems, entries []*entry, run []vrf.Spec) {
-	byName := vrf.SpecsByName(run)
+	byName, rules := vrf.SpecsByName(run), make(map[string][]rib.LeakRule)
 	for _, e := range entries {
-		rules := e.leakRules(p, byName)
-		for i := range run {
-			if run[i].Of() == e.name {
-				run[i].Leaks = rules
-			}
-		}
+		rules[e.name] = e.leakRules(p, byName)
+	}
+	for i := range run {
+		run[i].Leaks = rules[run[i].Of()]
 	}
 }
 

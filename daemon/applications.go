@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -13,21 +12,16 @@ type applications struct {
 	changer *changer
 	layers  *layering
 	planner *planner
+	turns   *turns
 }
 
 // Apply implements api.Backend. What has begun is finished, whoever goes away meanwhile.
 func (a *applications) Apply(ctx context.Context, r vrf.ApplyRequest) (generation uint64, err error) {
-	a.changer.mu.Lock()
-	defer a.changer.mu.Unlock()
-	all, next, err := a.layers.applying(a.changer.force.config(), r)
-	if err != nil {
-		return 0, err
-	}
-	if next != nil {
-		err = a.changer.layer(context.WithoutCancel(ctx), r.Key, all, next)
-	}
-	layer, _ := all.Get(r.Key)
-	return layer.Generation, err
+	e := &edit{key: r.Key, over: func(now *config.Config, was *config.Layers) (*config.Layers, error) {
+		return config.Applying(now, was, a.layers.file, r)
+	}}
+	err = a.turns.take(ctx, e)
+	return e.generation, err
 }
 
 // PlanApply implements api.Backend: it says what Apply would change, and changes nothing.
@@ -44,18 +38,12 @@ func (a *applications) PlanApply(ctx context.Context, r vrf.ApplyRequest, yield 
 
 // Delete implements api.Backend.
 func (a *applications) Delete(ctx context.Context, r vrf.DeleteRequest) (below bool, err error) {
-	a.changer.mu.Lock()
-	defer a.changer.mu.Unlock()
-	now := a.changer.force.config()
-	all, below, err := config.Deleting(now, a.layers.layers(), a.layers.file, r)
-	if err != nil {
-		return false, err
-	}
-	next, err := a.layers.over(now, all, r.Key)
-	if err != nil {
-		return false, fmt.Errorf("%s cannot go: without it %w", r.Key, err)
-	}
-	return below, a.changer.layer(context.WithoutCancel(ctx), r.Key, all, next)
+	e := &edit{key: r.Key, deletes: true, over: func(now *config.Config, was *config.Layers) (next *config.Layers, err error) {
+		next, below, err = config.Deleting(now, was, a.layers.file, r)
+		return next, err
+	}}
+	err = a.turns.take(ctx, e)
+	return below, err
 }
 
 // Applied implements api.Backend.
@@ -66,14 +54,14 @@ func (a *applications) Made(name string) bool {
 	return a.changer.force.config().Made(vrf.LayerKey{Name: name})
 }
 
-// layer brings other layers into force, of which one is what was asked for.
-func (c *changer) layer(ctx context.Context, key vrf.LayerKey, all *config.Layers, next *config.Config) error {
+// layer brings other layers into force, which were asked for by key.
+func (c *changer) layer(ctx context.Context, keys []vrf.LayerKey, all *config.Layers, next *config.Config) error {
 	next, err := c.numbers.give(ctx, next)
 	if err != nil {
 		return err
 	}
 	old := c.force.config()
-	m := &move{old: old, next: next, before: c.force.over(old), after: c.force.over(next), layer: &key}
+	m := &move{old: old, next: next, before: c.force.over(old), after: c.force.over(next), layers: keys}
 	applied, err := c.move(ctx, m, c.layers.become(all))
 	if !applied {
 		return err

@@ -47,7 +47,7 @@ func layeredStage(t *testing.T) (*stage, *applications) {
 	s.changer.load = func(l *config.Layers) (*config.Config, error) {
 		return config.ParseUnder("f.toml", []byte(tenantsFile), l, judge)
 	}
-	return s, &applications{changer: s.changer, layers: layers}
+	return s, &applications{changer: s.changer, layers: layers, turns: newTurns(s.changer)}
 }
 
 func toApply(name, section string, fields ...string) vrf.ApplyRequest {
@@ -230,7 +230,7 @@ func TestAStartWithWhatContradictsTheFile(t *testing.T) {
 	if !slices.Equal(next.running(), []string{"blue", "red"}) {
 		t.Errorf("%v run", next.running())
 	}
-	b := &applications{changer: next.changer, layers: layers}
+	b := &applications{changer: next.changer, layers: layers, turns: newTurns(next.changer)}
 	if _, err := b.Apply(t.Context(), toApply("red", `{"rd":"65000:9"}`, "rd")); err != nil {
 		t.Fatal(err)
 	}

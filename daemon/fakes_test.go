@@ -67,10 +67,14 @@ type fakeBGP struct {
 	guarded   []vrf.Guarded
 	preview   speaker.Preview
 	lost      int // announcements
+	refuses   func(text []byte) bool
 	started   chan struct{}
 }
 
 func (b *fakeBGP) Reload(_ context.Context, text []byte, _ rib.Extras) ([]string, error) {
+	if b.refuses != nil && b.refuses(text) {
+		return nil, errors.New("it is refused")
+	}
 	return []string{"BGP has " + string(text)}, b.call("BGP gets %s", text)
 }
 

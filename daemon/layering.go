@@ -95,13 +95,13 @@ func (l *layering) applying(now *config.Config, r vrf.ApplyRequest) (*config.Lay
 	return all, next, faultsOf(r.Key, err)
 }
 
-// over is the configuration that is in force with other layers over the file. That of key must be
+// over is the configuration that is in force with other layers over the file. Those of keys must be
 // in it.
-func (l *layering) over(now *config.Config, all *config.Layers, key vrf.LayerKey) (*config.Config, error) {
+func (l *layering) over(now *config.Config, all *config.Layers, keys ...vrf.LayerKey) (*config.Config, error) {
 	make := func(layers *config.Layers) (*config.Config, error) { return l.parse(now.Text, layers) }
 	in := all.Only(func(k vrf.LayerKey) bool {
 		_, is := now.Layers().Get(k)
-		return is || k == key
+		return is || slices.Contains(keys, k)
 	})
 	if in.Len() == all.Len() {
 		return make(all)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/nsworker/core"
@@ -69,9 +70,9 @@ type move struct {
 	old, next     *config.Config
 	before, after []vrf.Spec // the workers of each
 	changes       []string   // what was changed, a line each
-	// layer is what was applied over the API, or deleted, where that is the change; nil: the
+	// layers are what was applied over the API, or deleted, where that is the change; none: the
 	// file is.
-	layer *vrf.LayerKey
+	layers []vrf.LayerKey
 }
 
 // make brings m.next into force, after the steps of first. Where it fails, applied tells
@@ -93,21 +94,30 @@ func (t *transition) make(ctx context.Context, m *move, first ...step) (applied 
 
 // what names the change for an error.
 func (m *move) what() string {
-	if m.layer != nil {
-		return "what was applied to " + m.layer.String()
+	if len(m.layers) > 0 {
+		return "what was applied to " + m.those()
 	}
 	return "the file"
 }
 
+// those are the names of what was applied over the API.
+func (m *move) those() string {
+	names := make([]string, len(m.layers))
+	for i, key := range m.layers {
+		names[i] = key.String()
+	}
+	return strings.Join(names, ", ")
+}
+
 // tell logs a change, and what of it means something else than one may think.
 func (t *transition) tell(m *move) {
-	if m.layer == nil {
+	if len(m.layers) == 0 {
 		logNotes(t.log, m.next.Notes)
 		t.log.Info("the configuration was reloaded", "file", t.file, "changes", len(m.changes))
 		return
 	}
-	logNotes(t.log, slices.DeleteFunc(slices.Clone(m.next.Notes), func(n config.Error) bool { return n.Layer == nil || *n.Layer != *m.layer }))
-	t.log.Info("the configuration was changed over the API", "of", m.layer.String(), "changes", len(m.changes))
+	logNotes(t.log, slices.DeleteFunc(slices.Clone(m.next.Notes), func(n config.Error) bool { return n.Layer == nil || !slices.Contains(m.layers, *n.Layer) }))
+	t.log.Info("the configuration was changed over the API", "of", m.those(), "changes", len(m.changes))
 }
 
 // steps are those of a move that can be taken back.

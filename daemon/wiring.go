@@ -282,7 +282,7 @@ func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
 			reader: nsworker.Deps{Kernel: onlooker{w.host}, BGP: w.bgp, Board: w.board, Link: w.neighbors.link, Core: w.core},
 		},
 	}
-	w.backend.applications = &applications{d.changer, w.layers, w.backend.planner}
+	w.backend.applications = &applications{d.changer, w.layers, w.backend.planner, newTurns(d.changer)}
 	d.chronicle = newChronicle(fleet, w.neighbors.all, w.bgp.Turned(), w.supervisor.Nudge, o.Log)
 	if w.tracer != nil {
 		d.parts = append(d.parts, part{"traces", w.tracer.Run})

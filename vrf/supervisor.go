@@ -8,8 +8,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -338,29 +336,26 @@ func settle(ctx context.Context, keepers []*keeper) {
 }
 
 // join waits until the keepers have left, ctx ends or leaveTimeout has passed.
-// Its error names the VRFs of those that have not left, or not cleanly.
+// Its error is a Stuck of those that have not left, or not cleanly.
 func join(ctx context.Context, keepers []*keeper) error {
 	limit, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
-	var late []string
-	var errs []error
+	stuck := &Stuck{make(map[string]error)}
 	for _, k := range keepers {
 		select {
 		case <-k.done:
 		case <-limit.Done():
 			if k.abandon() {
-				late = append(late, strconv.Quote(k.name))
+				stuck.why[k.name] = errLate
 				continue
 			}
 		}
 		if k.err != nil {
-			errs = append(errs, fmt.Errorf("VRF %q: its worker ended badly, and routes may be left: %w", k.name, k.err))
+			stuck.why[k.name] = fmt.Errorf("its worker ended badly, and routes may be left: %w", k.err)
 		}
 	}
-	if len(late) > 0 {
-		slices.Sort(late)
-		errs = append(errs, fmt.Errorf("not ended yet, and their routes may still be in place: VRF %s",
-			strings.Join(late, ", ")))
+	if len(stuck.why) > 0 {
+		return stuck
 	}
-	return errors.Join(errs...)
+	return nil
 }

@@ -31,6 +31,7 @@ const eitherWay = "either way"
 const blackholeCommunity = 65535<<16 | 666
 
 func (s *state) model(at *site, v vrfOf, foreign []oracle.Entry) model {
+	s, v = s.as(v)
 	m := model{lines: []string{}, groups: map[string]bool{}, singles: map[string]bool{}}
 	if !s.exports(v) {
 		return m

@@ -77,7 +77,7 @@ func (w *walker) foreignLine(at *site) string {
 	hidden := max(1, number) // not the peers, who are on eth0
 	table := ""
 	if at.name == "rtr" && w.chance(50) {
-		table = fmt.Sprintf(" table %d", plainTable)
+		table = fmt.Sprintf(" table %d", pick(w, []int{plainTable, plainTable, guestTable}))
 	}
 	p := w.prefix()
 	gateway, net, host, behind := fmt.Sprintf("10.0.%d.9", other), fmt.Sprintf("10.0.%d.0/24", number), fmt.Sprintf("10.0.%d.2/32", hidden), fmt.Sprintf("172.20.%d.0/24", number)

@@ -16,6 +16,7 @@ type state struct {
 	// intruder are the routes that the hostile neighbour announces lawfully.
 	intruder map[netip.Prefix]bool
 	policy   policy
+	guest    guest
 	sites    []*site
 	dead     bool // the daemon does not run
 	// graceful: its next start says to neighbours that it restarts, as `gobgpd -r`.
@@ -87,7 +88,10 @@ const (
 	plainTable = 1001 // of a VRF into which another one leaks
 	leakTable  = 1002 // of that other one, which only imports
 	ownTable   = 1003 // of the VRF of the hostile neighbour
+	guestTable = 1004 // of the VRF that the API has
 	as         = 65000
+
+	guestTarget = 15
 )
 
 func newState() *state {
@@ -99,7 +103,8 @@ func newState() *state {
 				vrfOf{name: "default", table: mainTable},
 				vrfOf{name: "plain", table: plainTable, target: 12, leaks: 13},
 				vrfOf{name: "source", table: leakTable, target: 13, imports: true},
-				vrfOf{name: "hostile", table: ownTable, target: 14}),
+				vrfOf{name: "hostile", table: ownTable, target: 14},
+				vrfOf{name: "guest", table: guestTable}),
 			newSite("t0", 3, vrfOf{name: "t0", table: mainTable, target: 10, imports: true}),
 			newSite("t1", 3, vrfOf{name: "t1", table: mainTable, target: 11}),
 		},
@@ -161,6 +166,9 @@ func (s *state) config(netnsOf func(site string) string) string {
 	fmt.Fprintf(&b, "[netlink]\n  metric = %d\n  sweep_delay = \"5s\"\n  nexthop_objects = %v\n", s.policy.metric, s.policy.objects)
 	for _, site := range s.sites {
 		for _, v := range site.vrfs {
+			if v.table == guestTable {
+				continue
+			}
 			if v.target != 0 {
 				imports := fmt.Sprintf("\"%d:%d\"", as, v.target)
 				if v.leaks != 0 {
@@ -190,7 +198,7 @@ func (s *state) config(netnsOf func(site string) string) string {
 }
 
 func (s *state) exports(v vrfOf) bool {
-	return v.table == mainTable || v.table == ownTable || v.table == plainTable && s.policy.table
+	return v.table == mainTable || v.table == ownTable || v.table == plainTable && s.policy.table || v.table == guestTable && s.guest.there
 }
 
 // gracefulPeer tells which of the peers knows of graceful restart (RFC 4724).

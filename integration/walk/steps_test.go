@@ -94,6 +94,7 @@ var kinds = []struct {
 	{1, (*walker).dropPeer},
 	{5, (*walker).intrude},
 	{3, (*walker).misbehave},
+	{5, (*walker).apply},
 }
 
 func (w *walker) next() (step, bool) {

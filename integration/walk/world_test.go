@@ -101,8 +101,10 @@ func (p *place) wire(number int) {
 			n.Batch(fmt.Sprintf("route add 10.0.0.0/24 dev eth0 proto static table %d", ownTable))
 		}
 		if p.name == "rtr" {
-			n.Batch(fmt.Sprintf("route add 10.0.%d.0/24 dev %s proto static table %d", number, l.name(), plainTable),
-				fmt.Sprintf("route add 2001:db8:%x::/64 dev %s proto static table %d", number, l.name(), plainTable))
+			for _, table := range []int{plainTable, guestTable} {
+				n.Batch(fmt.Sprintf("route add 10.0.%d.0/24 dev %s proto static table %d", number, l.name(), table),
+					fmt.Sprintf("route add 2001:db8:%x::/64 dev %s proto static table %d", number, l.name(), table))
+			}
 		}
 	}
 }

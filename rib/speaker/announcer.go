@@ -70,11 +70,8 @@ func (a *Announcer) VRFs() []string {
 func (a *Announcer) Keep(vrfs []VRF) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for name := range a.ledgers {
-		if _, kept := FindVRF(vrfs, name); !kept && name != Default {
-			delete(a.ledgers, name)
-		}
-	}
+	kept := namesOf(vrfs)
+	maps.DeleteFunc(a.ledgers, func(name string, _ *Ledger) bool { return !kept[name] })
 }
 
 // Announced returns the announcements of a VRF that BGP confirmed, by prefix.

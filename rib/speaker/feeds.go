@@ -51,8 +51,9 @@ func (f *Feeds) Keep(vrfs []VRF) Gone {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var gone Gone
+	kept := namesOf(vrfs)
 	for name, feed := range f.feeds {
-		if _, kept := FindVRF(vrfs, name); !kept && name != Default && f.mirrors[name] == (rib.Mirror{}) {
+		if !kept[name] && f.mirrors[name] == (rib.Mirror{}) {
 			gone = append(gone, feed)
 			delete(f.feeds, name)
 		}

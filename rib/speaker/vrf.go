@@ -36,6 +36,15 @@ func FindVRF(vrfs []VRF, name string) (VRF, bool) {
 	return VRF{}, false
 }
 
+// namesOf are the names of VRFs, and Default.
+func namesOf(vrfs []VRF) map[string]bool {
+	names := map[string]bool{Default: true}
+	for _, v := range vrfs {
+		names[v.Name] = true
+	}
+	return names
+}
+
 // CloneVRFs returns VRFs that have no memory in common with these.
 func CloneVRFs(vrfs []VRF) []VRF {
 	out := slices.Clone(vrfs)

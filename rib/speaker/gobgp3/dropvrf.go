@@ -1,7 +1,6 @@
 package gobgp3
 
 import (
-	"bytes"
 	"slices"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
@@ -52,9 +51,9 @@ func (l *loop) withdrawLocal(rd bgp.RouteDistinguisherInterface) error {
 // local returns withdrawals of all paths of an RD that originated here.
 func (l *loop) local(rd bgp.RouteDistinguisherInterface) []*bgpPath {
 	var list []*bgpPath
-	want, err := rd.Serialize()
+	want, err := decodeRD(rd)
 	if err != nil {
-		return nil // no VRF of GoBGP has an RD that cannot be serialised
+		return nil // no VRF of GoBGP has an RD of another kind
 	}
 	for _, t := range l.rib().Tables {
 		for _, d := range t.destinations {
@@ -62,7 +61,7 @@ func (l *loop) local(rd bgp.RouteDistinguisherInterface) []*bgpPath {
 			if of == nil {
 				break // a table is of one family
 			}
-			if b, err := of.Serialize(); err != nil || !bytes.Equal(b, want) {
+			if is, err := decodeRD(of); err != nil || is != want {
 				continue
 			}
 			for _, p := range d.knownPathList {

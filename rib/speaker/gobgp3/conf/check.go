@@ -1,12 +1,14 @@
 package conf
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
+	"sync/atomic"
 
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 )
@@ -18,6 +20,22 @@ import (
 // ("neighbors[1].config.peer-group"). It starts nothing, and looks at nothing of the
 // host: who is on the interface of a neighbour that is named by one shows when it runs.
 func Check(text []byte) error {
+	if last := foundGood.Load(); last != nil && bytes.Equal(*last, text) {
+		return nil
+	}
+	err := check(text)
+	if err == nil {
+		text = bytes.Clone(text)
+		foundGood.Store(&text)
+	}
+	return err
+}
+
+// foundGood is the text that Check found good last. A configuration is checked when it is read, and
+// again by who is given it, and with thousands of VRFs each takes a large part of a reload.
+var foundGood atomic.Pointer[[]byte]
+
+func check(text []byte) error {
 	var root map[string]any
 	if err := json.Unmarshal(text, &root); err != nil {
 		return fmt.Errorf("GoBGP's configuration is not JSON: %w", err)

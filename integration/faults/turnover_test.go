@@ -1,0 +1,171 @@
+package faults_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vrfredist/vrfredist/api/client"
+	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
+	"github.com/vrfredist/vrfredist/integration/netns/lab"
+)
+
+// turnover is a tenancy whose tenants are made and removed over the API. No file has them.
+type turnover struct {
+	*tenancy
+	api   *client.Client
+	there map[*tenant]bool // the model
+}
+
+// Tenants come and go over the API, many at a time, with their namespaces, in random order.
+func TestFault58TenantsComeAndGo(t *testing.T) {
+	slots, rounds := scaled(12, 100), scaled(6, 20)
+	lab.Need(t, "gobgp")
+	o := newTurnover(t, slots)
+	seed := uint64(time.Now().UnixNano())
+	random := rand.New(rand.NewPCG(seed, 0))
+	t.Logf("seed %d", seed)
+	o.turn(o.tenants) // once there and gone, so that what stays for all of them is there
+	o.turn(o.tenants)
+	before, threads := o.open()
+	goroutines := o.daemon.Goroutines()
+	came, began := 0, time.Now()
+	for range rounds {
+		some := slices.DeleteFunc(slices.Clone(o.tenants), func(*tenant) bool { return random.IntN(2) == 0 })
+		random.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
+		came += o.turn(some)
+	}
+	took := time.Since(began)
+	o.turn(slices.DeleteFunc(slices.Clone(o.tenants), func(n *tenant) bool { return !o.there[n] }))
+	o.waitClosed(before)
+	left := o.daemon.GoroutinesBack(goroutines, limit())
+	after, threadsAfter := o.open()
+	if threadsAfter > threads+slots/2 {
+		t.Errorf("%d threads before, %d after", threads, threadsAfter)
+	}
+	if out, err := o.daemon.GoBGP("vrf"); err != nil || strings.Contains(out, "tenant-") {
+		t.Errorf("%v; GoBGP has\n%s", err, out)
+	}
+	if out := o.daemon.Do("config"); strings.Contains(out, "tenant-") {
+		t.Errorf("the configuration is\n%s", out)
+	}
+	o.onlyAtHome()
+	measured(t, "%d tenants that came, %s: %d descriptors before, %d after; %d threads before, %d after; %d goroutines before, %d after; no RD twice, no route, nexthop object or VRF of GoBGP's left",
+		came, round(took), before, after, threads, threadsAfter, goroutines.Total, left.Total)
+}
+
+func newTurnover(t *testing.T, slots int) *turnover {
+	t.Helper()
+	o := &turnover{tenancy: newTenancy(t, slots), there: make(map[*tenant]bool)}
+	var protocols strings.Builder
+	for i := range slots {
+		protocols.WriteString(vpnRoutes(fmt.Sprintf("t%d", i), fmt.Sprintf("65100:%d", i), i, fmt.Sprintf("20.%d.0.0/16", i), "20.99.0.0/16"))
+	}
+	o.bird.Reconfigure(vpnConfig(protocols.String()))
+	for _, n := range o.tenants {
+		n.ns.Delete()
+	}
+	all := o.tenants
+	o.tenants, o.profiled = nil, true
+	o.start()
+	o.tenants = all
+	var err error
+	if o.api, err = client.Dial(client.Options{Address: o.daemon.Target()}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = o.api.Close() })
+	return o
+}
+
+// turn makes each of some tenants that is not there, removes the others, all at once, and holds the
+// kernel and the daemon against the model. It returns how many came.
+func (o *turnover) turn(some []*tenant) (came int) {
+	o.T.Helper()
+	for _, n := range some {
+		if !o.there[n] {
+			n.ns.Make()
+			n.wire()
+			came++
+		}
+	}
+	var all sync.WaitGroup
+	failures := make([]error, len(some))
+	for i, n := range some {
+		call := o.apply
+		if o.there[n] {
+			call = o.remove
+		}
+		all.Go(func() { failures[i] = call(n) })
+	}
+	all.Wait()
+	for _, err := range failures {
+		if err != nil {
+			o.T.Fatal(err)
+		}
+	}
+	for _, n := range some {
+		if o.there[n] {
+			lab.Equal(o.T, "the daemon's routes where "+n.name()+" was", 0, len(n.ns.OwnEverywhere()))
+			lab.Equal(o.T, "the nexthop objects where "+n.name()+" was", "", n.ns.IP("nexthop"))
+			n.ns.Delete()
+		}
+		o.there[n] = !o.there[n]
+	}
+	o.holds()
+	return came
+}
+
+// holds compares what is there with the model.
+func (o *turnover) holds() {
+	o.T.Helper()
+	list, err := o.api.ListVrfs(o.T.Context(), &vrfredistv1.ListVrfsRequest{})
+	if err != nil {
+		o.T.Fatal(err)
+	}
+	var want, got []string
+	for _, n := range o.tenants {
+		if o.there[n] {
+			want = append(want, fmt.Sprintf("%s 65000:%d", n.name(), 10+n.number))
+			n.ns.WaitOwn(lab.Main, fmt.Sprintf("20.%d.0.0/16 %s metric 20", n.number, leg1), "20.99.0.0/16 "+leg1+" metric 20")
+			lab.Equal(o.T, "all of the daemon's routes in "+n.name(), 2, len(n.ns.OwnEverywhere()))
+		}
+	}
+	for _, v := range list.GetVrfs() {
+		got = append(got, v.GetName()+" "+v.GetRd())
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	lab.Equal(o.T, "the VRFs and their RDs", fmt.Sprint(want), fmt.Sprint(got))
+}
+
+func (o *turnover) apply(n *tenant) error {
+	rt := fmt.Sprintf("65000:%d", 10+n.number)
+	enabled := true
+	answer, err := o.api.ApplyVrf(o.T.Context(), &vrfredistv1.ApplyVrfRequest{Vrf: &vrfredistv1.VrfSpec{
+		Name: n.name(), Rd: rt, BothRtList: []string{rt}, Netns: n.ns.Name,
+		Import: &vrfredistv1.ImportSpec{Enabled: &enabled, InterfaceList: []string{"eth*"}},
+		Export: &vrfredistv1.ExportSpec{Enabled: &enabled},
+	}})
+	if state := answer.GetVrf().GetState(); err == nil && state != "ready" {
+		err = fmt.Errorf("it is %s: %s", state, answer.GetVrf().GetReason())
+	}
+	if err != nil {
+		return fmt.Errorf("make %s: %w", n.name(), err)
+	}
+	return nil
+}
+
+func (o *turnover) remove(n *tenant) error {
+	answer, err := o.api.DeleteVrf(o.T.Context(), &vrfredistv1.DeleteVrfRequest{Vrf: n.name()})
+	if err == nil && !answer.GetGone() {
+		err = fmt.Errorf("it is not gone: %s", answer.GetReason())
+	}
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", n.name(), err)
+	}
+	return nil
+}
