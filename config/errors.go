@@ -107,7 +107,9 @@ func (p *problems) err() error {
 	if len(p.list) == 0 {
 		return nil
 	}
-	p.list = p.sorted(p.list)
+	p.list = slices.CompactFunc(p.sorted(p.list), func(a, b Error) bool {
+		return a == b || strings.HasPrefix(a.Key, inTemplates) && a.Line == b.Line && a.Key == b.Key // each tenant says it
+	})
 	return &p.list
 }
 

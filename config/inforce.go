@@ -48,7 +48,7 @@ func (c *Config) InForce(file string, bgp BGP, over Over) (vrf.InForce, error) {
 func (c *Config) readAgain(file string, bgp BGP) (*writtenDown, error) {
 	bgp.Waits, bgp.Check = nil, nil // what they say was said
 	r := &reading{path: file, data: c.Text, layers: c.layers, bgp: bgp}
-	_, err := r.config()
+	_, err := r.once()
 	return &r.writtenDown, err
 }
 
@@ -99,7 +99,7 @@ func shown[S any](f *forced, to *node, table []shownKey[S], s *S, from func(key 
 		case set[k.key]:
 			f.origins[n] = vrf.FromRunTime
 		case at != nil:
-			n.line = at.line
+			n.line, n.templated = at.line, at.templated
 		default:
 			f.origins[n] = vrf.ByDefault
 		}
@@ -127,6 +127,9 @@ func (f *forced) netlink() *node {
 	}
 	if n := was.get("policies"); n != nil {
 		to.put("policies", n.line, n)
+	}
+	if f.templates != nil {
+		to.put("templates", f.templates.line, f.templates)
 	}
 	list, rules := &node{kind: kindList}, &node{kind: kindList}
 	for i := range f.specs {

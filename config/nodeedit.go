@@ -68,7 +68,7 @@ func (n *node) set(key string, value *node, line int) {
 
 // copied is a section of its own with the same values.
 func (n *node) copied() *node {
-	c := &node{kind: n.kind, line: n.line, path: n.path, text: n.text, form: n.form, items: n.items}
+	c := &node{kind: n.kind, line: n.line, path: n.path, text: n.text, form: n.form, items: n.items, templated: n.templated}
 	for _, f := range n.fields {
 		value := f.value
 		if present(value) {
