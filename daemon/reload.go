@@ -44,7 +44,8 @@ type transition struct {
 	gate      *gate
 	sysctls   *sysctls
 	core      underlay
-	left      *leftovers // nil: nothing is kept
+	left      *leftovers        // nil: nothing is kept
+	ids       *config.TenantIDs // nil: no templates
 	log       *slog.Logger
 }
 
@@ -56,6 +57,11 @@ type underlay interface {
 
 // store has a configuration in force, for all that looks at it.
 func (t *transition) store(c *config.Config) error {
+	if t.ids != nil {
+		if err := t.ids.Keep(c); err != nil {
+			return err
+		}
+	}
 	if err := t.left.keep(c); err != nil {
 		return err
 	}
@@ -72,6 +78,8 @@ type move struct {
 	// layer is what was applied over the API, or deleted, where that is the change; nil: the
 	// file is.
 	layer *vrf.LayerKey
+	// tenants: the change is that others match templates.
+	tenants bool
 }
 
 // make brings m.next into force, after the steps of first. Where it fails, applied tells
@@ -93,6 +101,9 @@ func (t *transition) make(ctx context.Context, m *move, first ...step) (applied 
 
 // what names the change for an error.
 func (m *move) what() string {
+	if m.tenants {
+		return "what templates of the file make of the tenants that there are"
+	}
 	if m.layer != nil {
 		return "what was applied to " + m.layer.String()
 	}
@@ -101,6 +112,10 @@ func (m *move) what() string {
 
 // tell logs a change, and what of it means something else than one may think.
 func (t *transition) tell(m *move) {
+	if m.tenants {
+		t.tellTenants(m)
+		return
+	}
 	if m.layer == nil {
 		logNotes(t.log, m.next.Notes)
 		t.log.Info("the configuration was reloaded", "file", t.file, "changes", len(m.changes))
