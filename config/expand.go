@@ -80,7 +80,7 @@ func (e *expansion) admit(t *template, s *Sight, id rib.Grant) {
 	case !t.numbered || id.Number != 0:
 		e.add(t, s, id.Number)
 	case id.Until.IsZero():
-		tenant.Waits = fmt.Sprintf("template %q has no id left for it: ids = %q are all in use; write a wider range", t.name, t.ids)
+		tenant.Waits = fmt.Sprintf("template %q has no id left for it: ids = %q are all in use, by tenants or by VRFs with such a route distinguisher; write a wider range", t.name, t.ids)
 	default:
 		tenant.Waits = fmt.Sprintf("template %q has no id left for it: those of ids = %q that are not in use rest, the first of them until %s; write a wider range, or wait", t.name, t.ids, id.Until.UTC().Format(time.RFC3339))
 	}
