@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -32,13 +33,13 @@ func (r *reading) expand(p *problems, root *node) {
 	before := len(p.list)
 	all := readTemplates(p, list)
 	e := &expansion{templates: all, presence: r.layers.Presence().orNone(), holders: append(holdersIn(root), r.layers.holders()...)}
-	e.allotment = newAllotment(e.presence, all)
+	e.allotment, e.callers = newAllotment(e.presence, all), make(map[string][]netip.Addr)
 	e.run()
 	if r.sampled && len(p.list) == before {
 		e.sample()
 	}
 	e.fresh.appendTo(root)
-	r.tenancy = tenancy{tenants: e.tenants, ids: e.allotment.next, next: e.allotment.soon, seeks: seeksOf(all, e.holders)}
+	r.tenancy = tenancy{tenants: e.tenants, ids: e.allotment.next, next: e.allotment.soon, seeks: seeksOf(all, e.holders), doors: e.doors, callers: e.callers}
 }
 
 // expansion is what templates come to.
@@ -50,6 +51,8 @@ type expansion struct {
 
 	tenants []Tenant
 	fresh   additions
+	doors   []rib.Doorway
+	callers map[string][]netip.Addr
 }
 
 func (e *expansion) run() {
@@ -95,6 +98,12 @@ func (e *expansion) add(t *template, s *Sight, id uint32) {
 		}
 	}
 	e.fresh.neighbors = append(e.fresh.neighbors, t.neighbors(s, id)...)
+	for _, n := range t.neighborsWanted {
+		e.doors = append(e.doors, n.doors(s)...)
+		if n.prefix.IsValid() && len(s.Callers) > 0 {
+			e.callers[s.Name] = s.Callers
+		}
+	}
 	e.holders = append(e.holders, holder{name: s.Name, rd: filled(t.node.get("rd").text, id, s.Name)})
 }
 

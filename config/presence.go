@@ -142,6 +142,8 @@ type tenancy struct {
 	ids     keptIDs   // once the configuration is in force
 	next    time.Time // when an id that a tenant waits for can be had; zero: none waits for a time
 	seeks   Seeks
+	doors   []rib.Doorway
+	callers map[string][]netip.Addr // of the tenants of which a neighbour is one that dialled in
 }
 
 // Tenants are what templates match, in their order, and then by name.
@@ -149,6 +151,9 @@ func (c *Config) Tenants() []Tenant { return c.tenancy.tenants }
 
 // Seeks is what the templates ask of this machine.
 func (c *Config) Seeks() Seeks { return c.tenancy.seeks }
+
+// Doorways are where routers of tenants may dial in of which nothing is known yet.
+func (c *Config) Doorways() []rib.Doorway { return c.tenancy.doors }
 
 // NextID is when an id that a tenant waits for can be had; zero: none waits for a time.
 func (c *Config) NextID() time.Time { return c.tenancy.next }

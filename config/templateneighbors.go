@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"net/netip"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // firstAddress stands for the first address of the subnet of a tenant's link that is not ours.
@@ -44,6 +46,9 @@ func readTemplateNeighbors(p *problems, t *template) (all []templateNeighbor, fi
 		}
 		if is.prefix.IsValid() && t.device != "" {
 			p.at(n, "is a prefix, from which a tenant's router may dial in where the tenant is a namespace; write \"first\", or a template by netns")
+		}
+		if password := item.get("password"); is.prefix.IsValid() && password != nil {
+			p.at(password, "cannot be set for who dials in from %v: the kernel needs the key of each address before; write address = \"first\", or remove it", is.prefix)
 		}
 		all, first = append(all, is), first || is.first
 	}
@@ -89,6 +94,20 @@ func (t templateNeighbor) at(s *Sight) (list [][2]netip.Addr) {
 	return list
 }
 
+// doors are where such a neighbour may dial in.
+func (t templateNeighbor) doors(s *Sight) (list []rib.Doorway) {
+	for _, link := range s.Links {
+		if t.prefix.IsValid() && t.prefix.Overlaps(link.Masked()) {
+			from := t.prefix
+			if link.Bits() > from.Bits() {
+				from = link.Masked()
+			}
+			list = append(list, rib.Doorway{Netns: s.Name, Local: link.Addr(), From: from})
+		}
+	}
+	return list
+}
+
 // firstOf is the first address of the subnet of a link, where it is not ours; on a link of two
 // addresses it is the other one. Of an IPv4 subnet the first is its own name, and of an IPv6
 // subnet that of any router there.
@@ -122,9 +141,6 @@ func (t *template) neighbors(s *Sight, id uint32) (items []*node) {
 			put("address", at[0].String())
 			put("vrf", s.Name)
 			put("local-address", at[1].String())
-			if n.prefix.IsValid() {
-				section.set("passive", &node{kind: kindBool, text: "true", line: n.node.line}, n.node.line)
-			}
 			if s.Device {
 				section.set("more", bindTo(s.Name, n.node.line), n.node.line)
 			} else {

@@ -314,6 +314,43 @@ func TestInForceSaysWhatATemplateSays(t *testing.T) {
 	}
 }
 
+// TestWhoDialsIn: a router that dialled in from a prefix of the template is a neighbour where a link
+// of the tenant leads to it, and its place is kept.
+func TestWhoDialsIn(t *testing.T) {
+	h := newHost(t)
+	text := strings.Replace(tenantTemplate, `address = "first"`, `address = "10.0.0.0/16"`, 1)
+	sights := seen("tenant-a", "tenant-b")
+	sights[0].Links = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("10.0.8.1/21"), netip.MustParsePrefix("192.0.2.1/24")}
+	h.becomes(text, sights...)
+	want := []rib.Doorway{
+		{Netns: "tenant-a", Local: netip.MustParseAddr("10.0.0.1"), From: netip.MustParsePrefix("10.0.0.0/24")},
+		{Netns: "tenant-a", Local: netip.MustParseAddr("10.0.8.1"), From: netip.MustParsePrefix("10.0.8.0/21")},
+	}
+	if got := h.config.Doorways(); !slices.Equal(got, want) || len(h.config.Neighbors) != 0 {
+		t.Errorf("the doorways are %v, and the neighbours %v", got, h.config.Neighbors)
+	}
+	for _, a := range []string{"10.0.0.7", "10.0.9.9", "10.0.77.1", "192.0.2.2"} { // two of which are on no link, or in no prefix
+		sights[0].Callers = append(sights[0].Callers, netip.MustParseAddr(a))
+	}
+	h.becomes(text, sights...)
+	var got []string
+	for _, n := range h.config.Neighbors {
+		got = append(got, n.Peer.String()+" from "+n.Local.String())
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"10.0.0.7 from 10.0.0.1", "10.0.9.9 from 10.0.8.1"}) {
+		t.Errorf("the neighbours are %v", got)
+	}
+	again, err := OpenTenantIDs(h.ids.dir)
+	if err != nil || !slices.Equal(again.Callers()["tenant-a"], sights[0].Callers) {
+		t.Errorf("kept are %v: %v", again.Callers(), err)
+	}
+	err = h.try(strings.Replace(text, "peer_as", "password = \"x\"\n  peer_as", 1))
+	if err == nil || !strings.Contains(err.Error(), "netlink.templates[0].neighbors[0].password: cannot be set for who dials in") {
+		t.Errorf("with a password: %v", err)
+	}
+}
+
 func TestFirstOf(t *testing.T) {
 	for _, tt := range []struct{ link, want string }{
 		{"10.0.0.2/24", "10.0.0.1"}, {"10.0.0.1/24", ""}, {"10.0.0.1/30", "10.0.0.2"}, {"10.0.0.2/30", "10.0.0.1"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -23,8 +24,9 @@ const tenantsVersion = 1
 type TenantIDs struct {
 	dir string
 
-	mu   sync.Mutex
-	kept keptIDs // guarded by mu: as the file has it
+	mu      sync.Mutex
+	kept    keptIDs                 // guarded by mu: as the file has it
+	callers map[string][]netip.Addr // guarded by mu: likewise
 }
 
 // keptIDs are the ids by the name of the template. They are immutable.
@@ -34,6 +36,9 @@ type keptIDs map[string]rib.PoolState
 type tenantsFile struct {
 	Version   int     `json:"version"`
 	Templates keptIDs `json:"templates"`
+	// Callers are the routers that dialled in, by tenant: a restart waits for them as it does for
+	// other neighbours.
+	Callers map[string][]netip.Addr `json:"callers,omitempty"`
 }
 
 // OpenTenantIDs reads what dir keeps. What cannot be read is an error: to start without it would
@@ -59,7 +64,7 @@ func OpenTenantIDs(dir string) (*TenantIDs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s, which holds the ids of tenants, is damaged: %w; correct it, or remove it to give all tenants new ids", file, err)
 	}
-	return &TenantIDs{dir: dir, kept: kept.Templates}, nil
+	return &TenantIDs{dir: dir, kept: kept.Templates, callers: kept.Callers}, nil
 }
 
 // Presence is what there is now, with the ids that tenants have. starts says that the daemon
@@ -74,19 +79,26 @@ func (t *TenantIDs) Presence(sights []Sight, now time.Time, starts bool) *Presen
 func (t *TenantIDs) Keep(c *Config) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	next := c.tenancy.ids
-	if next.equal(t.kept) {
+	next, callers := c.tenancy.ids, c.tenancy.callers
+	if next.equal(t.kept) && maps.EqualFunc(callers, t.callers, slices.Equal) {
 		return nil
 	}
-	data, err := json.MarshalIndent(tenantsFile{tenantsVersion, next}, "", "  ")
+	data, err := json.MarshalIndent(tenantsFile{tenantsVersion, next, callers}, "", "  ")
 	if err == nil {
 		err = writeState(t.dir, tenantsName, append(data, '\n'), 0o640)
 	}
 	if err != nil {
 		return fmt.Errorf("keeping the ids of tenants, which have to be the same after a restart: %w", err)
 	}
-	t.kept = next
+	t.kept, t.callers = next, callers
 	return nil
+}
+
+// Callers are the routers of a tenant that dialled in.
+func (t *TenantIDs) Callers() map[string][]netip.Addr {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.callers
 }
 
 func (k keptIDs) equal(other keptIDs) bool { return maps.EqualFunc(k, other, rib.PoolState.Equal) }

@@ -35,6 +35,7 @@ type arrivals struct {
 	seeks   config.Seeks  // of the configuration in force
 	behind  bool          // what there was the last time could not be taken in
 	links   *linkBook
+	callers dialers
 	log     *slog.Logger
 }
 
@@ -80,11 +81,12 @@ func (t *arrivals) look(ctx context.Context, seeks config.Seeks) ([]config.Sight
 		s := config.Sight{Name: is.Name, Device: is.Device, Dev: is.Dev, Inode: is.Inode, Own: is.Own}
 		if !is.Own && seeks.Wants(is.Device, is.Name) && seeks.WantsLinks(is.Name) {
 			linked = append(linked, is)
-			s.Links = t.links.of(ctx, is)
+			s.Links, s.Callers = t.links.of(ctx, is), t.callers.of(is.Name)
 		}
 		sights = append(sights, s)
 	}
 	t.links.only(linked)
+	t.callers.only(linked)
 	return sights, nil
 }
 
@@ -105,6 +107,17 @@ func (t *arrivals) follow(now *config.Config) {
 		t.wake()
 	}
 	t.seeks = seeks
+}
+
+// called takes in that a router of a tenant dialled in.
+func (t *arrivals) called(tenant string, caller netip.Addr) {
+	fresh, full := t.callers.add(tenant, caller)
+	if full {
+		t.log.Debug("more routers of a tenant want to dial in than may", "vrf", tenant, "caller", caller, "most", mostDialers)
+	}
+	if fresh {
+		t.wake()
+	}
 }
 
 // peopleAgain is how long after a failure tenants are taken in again.

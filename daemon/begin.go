@@ -13,6 +13,7 @@ func (w *wiring) begin(ctx context.Context, overlay *config.Overlay) (*config.Co
 	if err != nil || cfg.Seeks().Nothing() {
 		return cfg, found, err
 	}
+	w.tenants.callers.begin(w.layers.ids.Callers())
 	sights, err := w.tenants.look(ctx, cfg.Seeks())
 	if err != nil {
 		return nil, nil, err

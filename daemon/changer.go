@@ -39,7 +39,7 @@ func (c *changer) start(ctx context.Context) error {
 		return err
 	}
 	cfg := c.force.config()
-	if err := c.apply.neighbors.set(cfg.Neighbors); err != nil {
+	if err := c.apply.neighbors.set(cfg); err != nil {
 		return err
 	}
 	c.apply.neighbors.adverts.Set(cfg.Advertise)

@@ -172,9 +172,9 @@ func (t *transition) steps(m *move) []step {
 		},
 		{
 			name: "neighbours in namespaces",
-			do:   func(context.Context) error { return t.neighbors.set(m.next.Neighbors) },
+			do:   func(context.Context) error { return t.neighbors.set(m.next) },
 			undo: func(context.Context) error {
-				return about("for the neighbours inside namespaces", t.neighbors.set(m.old.Neighbors))
+				return about("for the neighbours inside namespaces", t.neighbors.set(m.old))
 			},
 		},
 		{

@@ -104,6 +104,7 @@ func wire(ctx context.Context, o Options) (*daemon, error) {
 	w.core = core.New(coreKernel{w.host}, w.host.Fixtures(), coreOf(cfg), log)
 	w.links = newHostLinks(w.host)
 	w.relay = relay.New(bgpAddress(cfg), w.host, log)
+	w.relay.OnCall(w.tenants.called)
 	w.adverts = routeradvert.New(log)
 	w.neighbors = &neighbors{relay: w.relay, adverts: w.adverts, log: log}
 	w.neighbors.know(cfg.Neighbors) // the log names them before they have a session

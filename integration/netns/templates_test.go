@@ -149,3 +149,69 @@ func TestTenantsByThemselves(t *testing.T) {
 	n.daemon.Reload(n.config("1000-1002"))
 	lab.WaitEqual(t, "all VRFs, with a wider range", []string{"tpl1 ready", "tpl2 ready", "tpl3 ready"}, n.shown)
 }
+
+// TestNeighborsOfTenants: the router at the first address of a tenant's link has a session without
+// being named, also once the link has another subnet, and so has one that dials in from a prefix of
+// the template, which a kill does not forget; their routes are in the tenant's table and at the VPN
+// peer.
+func TestNeighborsOfTenants(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, bird, "birdc")
+	n := newTemplated(t)
+	neighbors := `
+  [[netlink.templates.neighbors]]
+    address = "first"
+    peer_as = 65101
+  [[netlink.templates.neighbors]]
+    address = "10.78.0.0/16"
+    peer_as = 65102
+`
+	n.start(n.config("1000-1009") + neighbors)
+	tenant, first, dials := n.Namespace("tpl1"), n.Namespace("first"), n.Namespace("dials")
+	n.Link(tenant, "cust0", first, "eth0")
+	n.Link(tenant, "cust1", dials, "eth0")
+	tenant.Address("cust1", "10.78.3.1/24")
+	dials.Address("eth0", "10.78.3.9/24")
+	dials.BIRD(customerBIRD("10.78.3.9", 65102, "10.78.3.1", "198.51.100.0/24"))
+	dialled := "198.51.100.0/24 via 10.78.3.9 dev cust1 metric 20"
+	tenant.WaitOwn(lab.Main, dialled)
+
+	tenant.Address("cust0", "10.77.0.2/24")
+	first.Address("eth0", "10.77.0.1/24", "10.79.0.1/24")
+	router := first.BIRD(customerBIRD("10.77.0.1", 65101, "10.77.0.2", "203.0.113.0/24"))
+	tenant.WaitOwn(lab.Main, dialled, "203.0.113.0/24 via 10.77.0.1 dev cust0 metric 20")
+	lab.WaitEqual(t, "what the VPN peer has", []string{"65000:1000 198.51.100.0/24", "65000:1000 203.0.113.0/24"}, func() []string {
+		got := n.peer.VPN("ipv4", rtrAddr)
+		for i := range got {
+			got[i], _, _ = strings.Cut(got[i], " med")
+		}
+		return got
+	})
+	tenant.IP("addr", "del", "10.77.0.2/24", "dev", "cust0")
+	tenant.Address("cust0", "10.79.0.2/24")
+	router.Reconfigure(customerBIRD("10.79.0.1", 65101, "10.79.0.2", "203.0.113.0/24"))
+	tenant.WaitOwn(lab.Main, dialled, "203.0.113.0/24 via 10.79.0.1 dev cust0 metric 20")
+
+	n.daemon.Kill()
+	n.daemon.Start()
+	if out := n.daemon.Do("neighbor"); !strings.Contains(out, "10.78.3.9") || !strings.Contains(out, "10.79.0.1") {
+		t.Errorf("after a kill these are the neighbours:\n%s", out)
+	}
+	tenant.WaitOwn(lab.Main, dialled, "203.0.113.0/24 via 10.79.0.1 dev cust0 metric 20")
+}
+
+// customerBIRD is the router of a customer, which announces a prefix.
+func customerBIRD(own string, as int, ours, prefix string) string {
+	return fmt.Sprintf(`router id %[1]s;
+protocol device { scan time 1; }
+protocol static { ipv4; route %[4]s blackhole; }
+protocol bgp up {
+  local %[1]s as %[2]d;
+  neighbor %[3]s as 65000;
+  connect delay time 1;
+  connect retry time 1;
+  error wait time 1, 2;
+  ipv4 { import all; export where source = RTS_STATIC; };
+}
+`, own, as, ours, prefix)
+}
