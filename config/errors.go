@@ -58,6 +58,9 @@ func (e *Errors) As(target any) bool {
 	return ok
 }
 
+// inTemplates is where the paths of templates begin.
+const inTemplates = "netlink.templates"
+
 // problems collects faults and notes while a file is read.
 type problems struct {
 	file  string

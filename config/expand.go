@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,30 +17,26 @@ import (
 // [[netlink.vrfs]] and its neighbours, of nodes that keep the template's lines, before anything of
 // the file is read.
 
-// inTemplates is where the paths of templates begin.
-const inTemplates = "netlink.templates"
-
-// expand takes the templates out of a file, and puts in what they make of what there is.
-func (r *reading) expand(p *problems, root *node) {
-	list := root.get("netlink").get("templates")
+// expand takes the templates out of a file, and puts in what they make of what there is. sampled adds
+// a tenant to each that there is not.
+func expand(p *problems, root *node, layers *Layers, sampled bool) (list *node, out tenancy) {
+	list = root.get("netlink").get("templates")
 	if list == nil {
-		r.tenancy.ids = newAllotment(r.layers.Presence(), nil).next
-		return
+		return nil, tenancy{ids: newAllotment(layers.Presence(), nil).next}
 	}
 	root.label("", "", make(map[string]*node))
 	walker{p, nil, netlinkSchema()}.value(list, netlinkSchema()["templates"], "netlink.templates")
 	root.get("netlink").set("templates", nil, 0)
-	r.templates = list
 	before := len(p.list)
 	all := readTemplates(p, list)
-	e := &expansion{templates: all, presence: r.layers.Presence().orNone(), holders: append(holdersIn(root), r.layers.holders()...)}
+	e := &expansion{templates: all, presence: layers.Presence().orNone(), holders: append(holdersIn(root), holdersOf(layers)...)}
 	e.allotment, e.callers = newAllotment(e.presence, all), make(map[string][]netip.Addr)
 	e.run()
-	if r.sampled && len(p.list) == before {
+	if sampled && len(p.list) == before {
 		e.sample()
 	}
 	e.fresh.appendTo(root)
-	r.tenancy = tenancy{tenants: e.tenants, ids: e.allotment.next, next: e.allotment.soon, seeks: seeksOf(all, e.holders), doors: e.doors, callers: e.callers}
+	return list, tenancy{tenants: e.tenants, ids: e.allotment.next, next: e.allotment.soon, seeks: seeksOf(all, e.holders), doors: e.doors, callers: e.callers}
 }
 
 // expansion is what templates come to.
@@ -107,6 +104,39 @@ func (e *expansion) add(t *template, s *Sight, id uint32) {
 	e.holders = append(e.holders, holder{name: s.Name, rd: filled(t.node.get("rd").text, id, s.Name)})
 }
 
+// sample adds a tenant to each template, so that its values are judged: one with the largest id, which
+// needs the most room.
+func (e *expansion) sample() {
+	for _, t := range e.templates {
+		taken, id := t.takenBy(e.holders), t.ids.last
+		for id > t.ids.first && taken[id] != "" {
+			id--
+		}
+		if taken[id] != "" {
+			continue // by its own tenants
+		}
+		s := &Sight{Name: e.sampleName(t), Device: t.device != ""}
+		for _, n := range t.neighborsWanted {
+			n.sample(s)
+		}
+		e.add(t, s, id)
+	}
+}
+
+// sampleName is a name like those that a template matches, which nobody has.
+func (e *expansion) sampleName(t *template) string {
+	name := sampleOf(t)
+	for i := 1; slices.ContainsFunc(e.holders, func(h holder) bool { return h.name == name }); i++ {
+		number := strconv.Itoa(i)
+		name = sampleOf(t)
+		if most := 15 - len(number); t.device != "" && len(name) > most {
+			name = name[:most]
+		}
+		name += number
+	}
+	return name
+}
+
 // match says which tenants each template has: who has a VRF already needs none, and of two templates
 // the first has it.
 func (e *expansion) match() map[*template][]*Sight {
@@ -152,60 +182,6 @@ func (e *expansion) held(s *Sight, sights []Sight) bool {
 	})
 }
 
-// section is the section of a tenant's VRF, as one that is applied has it.
-func (t *template) section(s *Sight, id uint32) *node {
-	section := t.copyOf(t.node, id, s.Name)
-	for key := range templateKeys {
-		section.set(key, nil, 0)
-	}
-	section.set("neighbors", nil, 0)
-	at, key := t.node.get("netns"), "netns"
-	if s.Device {
-		at, key = t.node.get("device"), "device"
-	}
-	for _, is := range []string{"name", key} {
-		section.set(is, &node{kind: kindText, text: s.Name, line: at.line, path: at.path, templated: true}, at.line)
-	}
-	return section
-}
-
-// copyOf is a part of a template, filled in for a tenant.
-func (t *template) copyOf(n *node, id uint32, name string) *node {
-	c := &node{kind: n.kind, line: n.line, path: n.path, text: filled(n.text, id, name), form: n.form, templated: true}
-	for _, f := range n.fields {
-		value := t.copyOf(f.value, id, name)
-		if value.kind == kindText && slices.Contains(numericKeys, f.name) && (mentions(f.value, idPlace) || mentions(f.value, namePlace)) && isDecimal(value.text) {
-			value.kind = kindWhole
-		}
-		c.put(f.written, f.line, value)
-	}
-	for _, item := range n.items {
-		c.items = append(c.items, t.copyOf(item, id, name))
-	}
-	return c
-}
-
-// numericKeys are numbers, which a template may write as text with the id in it.
-var numericKeys = []string{"vni", "label", "table", "core-table", "med", "metric", "max-routes", "max-prefixes", "peer-as", "local-as"}
-
-func isDecimal(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
-}
-
-// adopt makes sections that stand around what came of a template the template's too.
-func (n *node) adopt(path string) {
-	if n.templated {
-		return
-	}
-	n.path, n.templated = path, true
-	for _, f := range n.fields {
-		f.value.adopt(path)
-	}
-	for _, item := range n.items {
-		item.adopt(path)
-	}
-}
-
 // file tells whether the file has the VRF.
 func (h *holder) file() bool { return !h.applied }
 
@@ -241,7 +217,7 @@ func textOf(n *node) string {
 }
 
 // holders are the VRFs that were applied.
-func (l *Layers) holders() (list []holder) {
+func holdersOf(l *Layers) (list []holder) {
 	for _, key := range l.Keys() {
 		if key.Neighbor {
 			continue

@@ -125,12 +125,8 @@ func (f *forced) netlink() *node {
 			to.put(name, n.line, f.withDefaults(n, coreShown[name], &f.settings))
 		}
 	}
-	if n := was.get("policies"); n != nil {
-		to.put("policies", n.line, n)
-	}
-	if f.templates != nil {
-		to.put("templates", f.templates.line, f.templates)
-	}
+	to.putThere("policies", was.get("policies"))
+	to.putThere("templates", f.templates)
 	list, rules := &node{kind: kindList}, &node{kind: kindList}
 	for i := range f.specs {
 		switch s := &f.specs[i]; {
@@ -283,8 +279,7 @@ func (f *forced) inTenant(s *vrf.Spec) bool { return s.VRF != vrf.Default && s.B
 
 // rule has what the rules of gobgp-netlink say of a table.
 func (f *forced) rule(to *node, s *vrf.Spec) {
-	e := f.entryOf(s.Name)
-	set := f.atRunTime(s.Name, vrf.Export)
+	e, set := f.entryOf(s.Name), f.atRunTime(s.Name, vrf.Export)
 	either := s.Export
 	either.CommunityList, either.Community = slices.Concat(either.Community, either.CommunityList), nil
 	shown(f, to, slices.DeleteFunc(slices.Clone(exportShown), func(k shownKey[rib.ExportPolicy]) bool {

@@ -140,3 +140,22 @@ func (l *Layers) saidAt(name string, d vrf.Direction) uint64 {
 	}
 	return layer.Exports
 }
+
+// templated are the keys of what templates may match.
+func (l *Layers) templated() (keys []vrf.LayerKey) {
+	if l == nil {
+		return nil
+	}
+	for _, s := range l.below.Sights() {
+		keys = append(keys, vrf.LayerKey{Name: s.Name, Template: true})
+	}
+	return keys
+}
+
+// Presence is what the layers are laid over beside the file.
+func (l *Layers) Presence() *Presence {
+	if l == nil {
+		return nil
+	}
+	return l.below
+}

@@ -145,7 +145,7 @@ func netlinkSchema() schema {
 		"api":       apiSchema(),
 		"metrics":   metricsKeys.schema(nil),
 		"policies":  policySchema(),
-		"templates": templateSchema(),
+		"templates": []any{templateSchema()},
 		"core":      coreSchema(),
 		"vxlan":     vxlanSchema(),
 		"mpls":      mplsSchema(),
@@ -156,6 +156,20 @@ func netlinkSchema() schema {
 			"bgp":    bgpKeys.schema(originationSchema()),
 		})},
 	})
+}
+
+// templateSchema is that of a VRF, with what a template has beside it.
+func templateSchema() schema {
+	all := templateKeys.schema(carriageKeys.schema(schema{
+		"import":    importKeys.schema(nil),
+		"export":    exportKeys.schema(nil),
+		"bgp":       bgpKeys.schema(originationSchema()),
+		"neighbors": []any{templateNeighborSchema()},
+	}))
+	for _, key := range tenantKeysOfTemplates {
+		all[key] = nil
+	}
+	return all
 }
 
 func oneCommunity(n *node) ([]rib.Community, error) {

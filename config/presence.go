@@ -1,13 +1,13 @@
 package config
 
 import (
+	"maps"
 	"net/netip"
 	"path"
 	"slices"
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // Sight is a network namespace, or a VRF device, that there is on this machine.
@@ -78,25 +78,6 @@ func (p *Presence) only(wants func(name string) bool) *Presence {
 	return &next
 }
 
-// templated are the keys of what templates may match.
-func (l *Layers) templated() (keys []vrf.LayerKey) {
-	if l == nil {
-		return nil
-	}
-	for _, s := range l.below.Sights() {
-		keys = append(keys, vrf.LayerKey{Name: s.Name, Template: true})
-	}
-	return keys
-}
-
-// Presence is what the layers are laid over beside the file.
-func (l *Layers) Presence() *Presence {
-	if l == nil {
-		return nil
-	}
-	return l.below
-}
-
 // Seeks is what the templates of a configuration ask of this machine.
 type Seeks struct {
 	Netns   []string // patterns of names
@@ -147,16 +128,16 @@ type tenancy struct {
 }
 
 // Tenants are what templates match, in their order, and then by name.
-func (c *Config) Tenants() []Tenant { return c.tenancy.tenants }
+func (t *tenancy) Tenants() []Tenant { return t.tenants }
 
 // Seeks is what the templates ask of this machine.
-func (c *Config) Seeks() Seeks { return c.tenancy.seeks }
+func (t *tenancy) Seeks() Seeks { return t.seeks }
 
 // Doorways are where routers of tenants may dial in of which nothing is known yet.
-func (c *Config) Doorways() []rib.Doorway { return c.tenancy.doors }
+func (t *tenancy) Doorways() []rib.Doorway { return t.doors }
 
 // NextID is when an id that a tenant waits for can be had; zero: none waits for a time.
-func (c *Config) NextID() time.Time { return c.tenancy.next }
+func (t *tenancy) NextID() time.Time { return t.next }
 
 // holder is a VRF of the file, or one that was applied, as far as tenants have to make room for it.
 type holder struct {
@@ -179,3 +160,11 @@ func (h *holder) binds(s *Sight, sights []Sight) bool {
 		return !other.Device && rib.SameNetns(h.netns, other.Name) && s.sameNamespace(&other)
 	})
 }
+
+// keptIDs are the ids by the name of the template. They are immutable.
+type keptIDs map[string]rib.PoolState
+
+func (k keptIDs) equal(other keptIDs) bool { return maps.EqualFunc(k, other, rib.PoolState.Equal) }
+
+// heldBy tells whether a tenant has an id of a template.
+func (k keptIDs) heldBy(template, name string) bool { return k[template].Held[name] != 0 }

@@ -28,8 +28,8 @@ func templateNeighborSchema() schema {
 	return all
 }
 
-func readTemplateNeighbors(p *problems, t *template) (all []templateNeighbor, first bool) {
-	for _, item := range sections(t.node.get("neighbors")) {
+func readTemplateNeighbors(p *problems, of *node) (all []templateNeighbor) {
+	for _, item := range sections(of.get("neighbors")) {
 		n := item.get("address")
 		if n == nil {
 			p.add(item.line, join(item.path, "address"), `is missing; write "first" for the router at the first address of the tenant's link, or a prefix from which it may dial in`)
@@ -44,15 +44,15 @@ func readTemplateNeighbors(p *problems, t *template) (all []templateNeighbor, fi
 		if item.get("peer-as") == nil && item.get("peer-group") == nil {
 			p.add(item.line, join(item.path, "peer_as"), "is missing; write the AS number of the tenant's router")
 		}
-		if is.prefix.IsValid() && t.device != "" {
+		if is.prefix.IsValid() && of.get("device") != nil {
 			p.at(n, "is a prefix, from which a tenant's router may dial in where the tenant is a namespace; write \"first\", or a template by netns")
 		}
 		if password := item.get("password"); is.prefix.IsValid() && password != nil {
 			p.at(password, "cannot be set for who dials in from %v: the kernel needs the key of each address before; write address = \"first\", or remove it", is.prefix)
 		}
-		all, first = append(all, is), first || is.first
+		all = append(all, is)
 	}
-	return all, first
+	return all
 }
 
 func neighborPlace(n *node) (is templateNeighbor, err error) {
@@ -130,33 +130,14 @@ func firstOf(link netip.Prefix) (netip.Addr, bool) {
 	return first, first != ours
 }
 
-// neighbors are the neighbours of a tenant, as items of [[neighbors]].
-func (t *template) neighbors(s *Sight, id uint32) (items []*node) {
-	for _, n := range t.neighborsWanted {
-		for _, at := range n.at(s) {
-			section := t.copyOf(n.node, id, s.Name)
-			put := func(key, text string) {
-				section.set(key, &node{kind: kindText, text: text, line: n.node.line}, n.node.line)
-			}
-			put("address", at[0].String())
-			put("vrf", s.Name)
-			put("local-address", at[1].String())
-			if s.Device {
-				section.set("more", bindTo(s.Name, n.node.line), n.node.line)
-			} else {
-				put("netns", s.Name)
-			}
-			item := neighborShape{}.item(section)
-			item.adopt(n.node.path)
-			items = append(items, item)
-		}
+// sample gives a tenant a link with such a neighbour.
+func (t templateNeighbor) sample(s *Sight) {
+	if t.first {
+		s.Links = append(s.Links, netip.MustParsePrefix("192.0.2.2/24"))
+		return
 	}
-	return items
-}
-
-// bindTo is what binds a session to a VRF device.
-func bindTo(device string, line int) *node {
-	more := &node{kind: kindSection, line: line}
-	more.setAt("transport.config.bind-interface", &node{kind: kindText, text: device, line: line}, line)
-	return more
+	ours := t.prefix.Addr().Next()
+	if theirs := ours.Next(); t.prefix.Contains(theirs) {
+		s.Links, s.Callers = append(s.Links, netip.PrefixFrom(ours, t.prefix.Bits())), append(s.Callers, theirs)
+	}
 }

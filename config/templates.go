@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"path"
 	"slices"
@@ -31,7 +30,6 @@ type template struct {
 	ids             idRange
 	quarantine      time.Duration
 	numbered        bool // something in it is made of the id
-	first           bool // a neighbour is at the first address of the tenant's link
 	unusable        bool // something is wrong with it, and was said
 	neighborsWanted []templateNeighbor
 }
@@ -67,19 +65,6 @@ var templateKeys = keys[template]{
 
 // tenantKeysOfTemplates are read where the VRF of a tenant is.
 var tenantKeysOfTemplates = []string{"rd", "both-rt-list", "import-rt-list", "export-rt-list", "table"}
-
-func templateSchema() []any {
-	all := templateKeys.schema(schema{
-		"import":    importKeys.schema(nil),
-		"export":    exportKeys.schema(nil),
-		"bgp":       bgpKeys.schema(originationSchema()),
-		"neighbors": []any{templateNeighborSchema()},
-	})
-	for _, key := range append(slices.Collect(maps.Keys(carriageKeys)), tenantKeysOfTemplates...) {
-		all[key] = nil
-	}
-	return []any{all}
-}
 
 // namePattern reads a pattern of namespaces.
 func namePattern(n *node) (string, error) {
@@ -158,7 +143,7 @@ func readTemplates(p *problems, list *node) (all []*template) {
 		for _, other := range all {
 			t.beside(p, other)
 		}
-		t.neighborsWanted, t.first = readTemplateNeighbors(p, t)
+		t.neighborsWanted = readTemplateNeighbors(p, item)
 		t.unusable = len(p.list) > before
 		all = append(all, t)
 	}

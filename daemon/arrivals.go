@@ -15,11 +15,11 @@ import (
 
 // tenantKernel is this machine, as far as templates may match what is there.
 type tenantKernel interface {
-	// Tenants are the namespaces below /run/netns, those at paths, and the VRF devices of the
+	// List returns the namespaces below /run/netns, those at paths, and the VRF devices of the
 	// daemon's own namespace.
-	Tenants(ctx context.Context, paths []string) ([]rib.Tenant, error)
-	// WatchTenants signals changed whenever Tenants may have another answer, until ctx ends.
-	WatchTenants(ctx context.Context, changed chan<- struct{}) error
+	List(ctx context.Context, paths []string) ([]rib.Tenant, error)
+	// Watch signals changed whenever List may have another answer, until ctx ends.
+	Watch(ctx context.Context, changed chan<- struct{}) error
 	// Addresses are those of the interfaces of a tenant, the interfaces in the order of their numbers.
 	Addresses(ctx context.Context, t rib.Tenant) ([]netip.Prefix, error)
 	// WatchAddresses signals changed whenever Addresses may have another answer, until ctx ends.
@@ -58,7 +58,7 @@ func (t *arrivals) wake() {
 // them, until ctx ends.
 func (t *arrivals) run(ctx context.Context) error {
 	defer t.links.end()
-	return t.host.WatchTenants(ctx, t.changed)
+	return t.host.Watch(ctx, t.changed)
 }
 
 // news is signalled when it is to be looked again. Of none it never is.
@@ -71,7 +71,7 @@ func (t *arrivals) news() <-chan struct{} {
 
 // look returns what there is.
 func (t *arrivals) look(ctx context.Context, seeks config.Seeks) ([]config.Sight, error) {
-	list, err := t.host.Tenants(ctx, seeks.Paths)
+	list, err := t.host.List(ctx, seeks.Paths)
 	if err != nil {
 		return nil, err
 	}
@@ -120,11 +120,11 @@ func (t *arrivals) called(tenant string, caller netip.Addr) {
 	}
 }
 
-// peopleAgain is how long after a failure tenants are taken in again.
-const peopleAgain = 10 * time.Second
+// takeInAgain is how long after a failure tenants are taken in again.
+const takeInAgain = 10 * time.Second
 
-// people takes in who there is now: what came of templates is another VRF, and what went is none.
-func (c *changer) people(ctx context.Context) {
+// takeIn takes in who there is now: what came of templates is another VRF, and what went is none.
+func (t *arrivals) takeIn(ctx context.Context, c *changer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.force.config()
@@ -132,25 +132,25 @@ func (c *changer) people(ctx context.Context) {
 	if seeks.Nothing() {
 		return
 	}
-	sights, err := c.tenants.look(ctx, seeks)
+	sights, err := t.look(ctx, seeks)
 	if err == nil {
 		was := c.layers.sights()
 		c.layers.appear(people{sights: sights})
-		if due := now.NextID(); !c.tenants.behind && sameSights(seeks, was, sights) && (due.IsZero() || time.Now().Before(due)) {
+		if due := now.NextID(); !t.behind && sameSights(seeks, was, sights) && (due.IsZero() || time.Now().Before(due)) {
 			return
 		}
-		err = c.admit(context.WithoutCancel(ctx), now)
+		err = t.admit(context.WithoutCancel(ctx), c, now)
 	}
-	c.tenants.behind = err != nil
+	t.behind = err != nil
 	if err != nil && ctx.Err() == nil {
-		c.log.Error("the tenants of templates could not be brought up to date; it is tried again", "in", peopleAgain, "err", err)
-		c.tenants.timer.Stop()
-		c.tenants.timer = time.AfterFunc(peopleAgain, c.tenants.wake)
+		t.log.Error("the tenants of templates could not be brought up to date; it is tried again", "in", takeInAgain, "err", err)
+		t.timer.Stop()
+		t.timer = time.AfterFunc(takeInAgain, t.wake)
 	}
 }
 
 // admit brings the VRFs of the tenants that there are into force.
-func (c *changer) admit(ctx context.Context, now *config.Config) error {
+func (t *arrivals) admit(ctx context.Context, c *changer, now *config.Config) error {
 	next, err := c.layers.under(now)
 	if err != nil {
 		return err
@@ -161,7 +161,7 @@ func (c *changer) admit(ctx context.Context, now *config.Config) error {
 	m := &move{old: now, next: next, before: c.force.over(now), after: c.force.over(next), tenants: true}
 	applied, err := c.move(ctx, m)
 	if applied && err != nil {
-		c.log.Error("not all went well with the tenants of templates", "err", err)
+		t.log.Error("not all went well with the tenants of templates", "err", err)
 		return nil // a worker reports it too
 	}
 	return err

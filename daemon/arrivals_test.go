@@ -39,13 +39,13 @@ type fakeTenants struct {
 	ending sync.WaitGroup
 }
 
-func (f *fakeTenants) Tenants(context.Context, []string) ([]rib.Tenant, error) {
+func (f *fakeTenants) List(context.Context, []string) ([]rib.Tenant, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.list), f.fails
 }
 
-func (f *fakeTenants) WatchTenants(ctx context.Context, _ chan<- struct{}) error {
+func (f *fakeTenants) Watch(ctx context.Context, _ chan<- struct{}) error {
 	<-ctx.Done()
 	return nil
 }
@@ -119,17 +119,17 @@ func (s *stage) runs(t *testing.T, when string, absent []string, names ...string
 func TestTenantsComeAndGo(t *testing.T) {
 	s, a, f := peopledStage(t)
 	f.are("tenant-a", "other")
-	s.changer.people(t.Context())
+	s.changer.tenants.takeIn(t.Context(), s.changer)
 	s.runs(t, "one", nil, "red", "tenant-a")
 	if kept, err := os.ReadFile(filepath.Join(s.dir, "tenants.json")); err != nil || !strings.Contains(string(kept), `"tenant-a": 11`) {
 		t.Errorf("the state directory has %s: %v", kept, err)
 	}
 	s.take()
 	f.are("tenant-a", "another")
-	s.changer.people(t.Context())
+	s.changer.tenants.takeIn(t.Context(), s.changer)
 	s.wants(t) // nothing is done for what matches nothing
 	f.are("tenant-a", "tenant-b", "tenant-c")
-	s.changer.people(t.Context())
+	s.changer.tenants.takeIn(t.Context(), s.changer)
 	s.runs(t, "three", []string{"tenant-c pending"}, "red", "tenant-a", "tenant-b")
 
 	// What was applied over a tenant goes with it, and comes back with it.
@@ -142,13 +142,13 @@ func TestTenantsComeAndGo(t *testing.T) {
 		}
 	}
 	f.are("tenant-b")
-	s.changer.people(t.Context())
+	s.changer.tenants.takeIn(t.Context(), s.changer)
 	s.runs(t, "one went", nil, "red", "tenant-b")
 	if left := s.changer.layers.leftOut(s.changer.force.config()); len(left) != 1 || !left[0].Key.Neighbor {
 		t.Errorf("without the tenant these are left out: %+v", left)
 	}
 	f.are("tenant-a", "tenant-b")
-	s.changer.people(t.Context())
+	s.changer.tenants.takeIn(t.Context(), s.changer)
 	s.runs(t, "it is back", nil, "red", "tenant-a", "tenant-b")
 	if spec, _ := s.changer.force.spec("tenant-a"); spec.RD.String() != "65000:11" || spec.Export.Metric != 77 {
 		t.Errorf("it is %+v", spec)
@@ -170,17 +170,17 @@ func TestTenantsAreTakenInAgain(t *testing.T) {
 	s, _, f := peopledStage(t)
 	f.are("tenant-a")
 	s.refuse("mirrors ")
-	s.changer.people(t.Context())
+	s.changer.tenants.takeIn(t.Context(), s.changer)
 	s.runs(t, "refused", nil, "red")
 	if kept, err := os.ReadFile(filepath.Join(s.dir, "tenants.json")); err != nil || strings.Contains(string(kept), "tenant-a") {
 		t.Errorf("the state directory has %s: %v", kept, err)
 	}
 	s.refuse()
-	s.changer.people(t.Context())
+	s.changer.tenants.takeIn(t.Context(), s.changer)
 	s.runs(t, "once it is not", nil, "red", "tenant-a")
 	f.fails = errors.New("no")
 	f.are()
-	s.changer.people(t.Context())
+	s.changer.tenants.takeIn(t.Context(), s.changer)
 	s.runs(t, "a failed look is no news", nil, "red", "tenant-a")
 }
 
@@ -188,7 +188,7 @@ func TestTenantsAreTakenInAgain(t *testing.T) {
 func TestTheFirstAddress(t *testing.T) {
 	s, _, f := peopledStage(t)
 	f.are("tenant-a")
-	s.changer.people(t.Context())
+	s.changer.tenants.takeIn(t.Context(), s.changer)
 	if n := s.changer.force.config().Neighbors; len(n) != 0 {
 		t.Errorf("without an address there are %v", n)
 	}
@@ -213,7 +213,7 @@ func TestTheFirstAddress(t *testing.T) {
 			}
 		}
 		<-s.changer.tenants.news()
-		s.changer.people(t.Context())
+		s.changer.tenants.takeIn(t.Context(), s.changer)
 	}
 	tell("10.0.0.2/24")
 	if n := s.changer.force.config().Neighbors; len(n) != 1 || n[0].Peer.String() != "10.0.0.1" || n[0].Netns != "tenant-a" {
@@ -224,7 +224,7 @@ func TestTheFirstAddress(t *testing.T) {
 		t.Errorf("with another address the neighbours are %v", n)
 	}
 	f.are()
-	s.changer.people(t.Context())
+	s.changer.tenants.takeIn(t.Context(), s.changer)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.told) != 0 || len(s.changer.force.config().Neighbors) != 0 {

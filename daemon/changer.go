@@ -258,7 +258,7 @@ func (c *changer) heed(ctx context.Context, s signals) {
 		case <-c.numbers.timer.C:
 			c.renumber(ctx)
 		case <-c.tenants.news():
-			c.people(ctx)
+			c.tenants.takeIn(ctx, c)
 		case <-s.reload:
 			if s.ending() || ctx.Err() != nil {
 				continue // which comes before it

@@ -83,7 +83,7 @@ func wire(ctx context.Context, o Options) (*daemon, error) {
 		return nil, err
 	}
 	w := &wiring{options: o, judge: judge, stores: stores{layers: layers, stops: stops}, host: kernel.NewHost(log), board: nsworker.NewBoard()}
-	w.tenants = newArrivals(w.host, log)
+	w.tenants = newArrivals(w.host.Tenants(), log)
 	cfg, found, err := w.begin(ctx, overlay)
 	if err != nil {
 		return nil, err

@@ -15,9 +15,12 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
-// Tenants are the namespaces below rib.NetnsDir, those at paths, and the VRF devices of the daemon's
-// own namespace. What is being made or removed is left out: WatchTenants tells when it is there.
-func (n *Namespaces) Tenants(ctx context.Context, paths []string) ([]rib.Tenant, error) {
+// Tenants look which namespaces and VRF devices there are. They need no Host that runs.
+type Tenants struct{ *Namespaces }
+
+// List returns the namespaces below rib.NetnsDir, those at paths, and the VRF devices of the daemon's
+// own namespace. What is being made or removed is left out: Watch tells when it is there.
+func (n Tenants) List(ctx context.Context, paths []string) ([]rib.Tenant, error) {
 	if n.own == nil {
 		return nil, n.ownErr
 	}
@@ -45,7 +48,7 @@ func (n *Namespaces) Tenants(ctx context.Context, paths []string) ([]rib.Tenant,
 }
 
 // addSpace adds the namespace that a binding would call name, if there is one.
-func (n *Namespaces) addSpace(list []rib.Tenant, name string) []rib.Tenant {
+func (n Tenants) addSpace(list []rib.Tenant, name string) []rib.Tenant {
 	path, err := netnsPath(name)
 	if err != nil {
 		return list
@@ -61,7 +64,7 @@ func (n *Namespaces) addSpace(list []rib.Tenant, name string) []rib.Tenant {
 	return append(list, rib.Tenant{Name: name, Dev: id.dev, Inode: id.inode, Own: id == n.own.id})
 }
 
-func (n *Namespaces) ownLinks(ctx context.Context) (linkCache, error) {
+func (n Tenants) ownLinks(ctx context.Context) (linkCache, error) {
 	s, err := dialClient(n.own, anyPort)
 	if err != nil {
 		return nil, err
@@ -70,9 +73,9 @@ func (n *Namespaces) ownLinks(ctx context.Context) (linkCache, error) {
 	return s.dumpLinks(ctx)
 }
 
-// WatchTenants signals changed whenever Tenants may have another answer, also at once, until ctx
+// Watch signals changed whenever List may have another answer, also at once, until ctx
 // ends, which is no error.
-func (n *Namespaces) WatchTenants(ctx context.Context, changed chan<- struct{}) error {
+func (n Tenants) Watch(ctx context.Context, changed chan<- struct{}) error {
 	if n.own == nil {
 		return n.ownErr
 	}
@@ -117,7 +120,7 @@ func watchSpaces(ctx context.Context, signal func()) error {
 }
 
 // watchDevices signals that VRF devices came or went.
-func (n *Namespaces) watchDevices(ctx context.Context, signal func()) error {
+func (n Tenants) watchDevices(ctx context.Context, signal func()) error {
 	return watchGroups(ctx, n.own, []int{unix.RTNLGRP_LINK}, concernsDevices, signal)
 }
 
@@ -141,7 +144,7 @@ func concernsDevices(b []byte) bool {
 
 // Addresses are the global addresses of the interfaces of a tenant, the interfaces in the order of
 // their numbers: of a namespace those in no VRF device, of a VRF device those enslaved to it.
-func (n *Namespaces) Addresses(ctx context.Context, t rib.Tenant) ([]netip.Prefix, error) {
+func (n Tenants) Addresses(ctx context.Context, t rib.Tenant) ([]netip.Prefix, error) {
 	in := t.Name
 	if t.Device {
 		in = ""
@@ -166,14 +169,14 @@ func (n *Namespaces) Addresses(ctx context.Context, t rib.Tenant) ([]netip.Prefi
 	var list []netip.Prefix
 	for _, index := range slices.Sorted(maps.Keys(w.links)) {
 		if k := w.links[index]; k.Admin && !k.Loopback && !k.vrf && w.vrfOf(k) == of {
-			list = append(list, k.global()...)
+			list = append(list, globalOf(k)...)
 		}
 	}
 	return list, nil
 }
 
-// global are the link's addresses at which it can be reached from others, IPv4 before IPv6.
-func (k *linkState) global() (list []netip.Prefix) {
+// globalOf are a link's addresses at which it can be reached from others, IPv4 before IPv6.
+func globalOf(k *linkState) (list []netip.Prefix) {
 	for p, unusable := range k.addresses {
 		if unusable&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) == 0 && p.Addr().IsGlobalUnicast() && !p.Addr().IsLinkLocalUnicast() {
 			list = append(list, p)
@@ -186,8 +189,8 @@ func (k *linkState) global() (list []netip.Prefix) {
 }
 
 // WatchAddresses calls changed whenever Addresses may have another answer, until ctx ends, which is
-// no error. The end of the namespace is told by WatchTenants alone.
-func (n *Namespaces) WatchAddresses(ctx context.Context, t rib.Tenant, changed func()) error {
+// no error. The end of the namespace is told by Watch alone.
+func (n Tenants) WatchAddresses(ctx context.Context, t rib.Tenant, changed func()) error {
 	in := t.Name
 	if t.Device {
 		in = ""

@@ -17,9 +17,9 @@ import (
 )
 
 // seen returns a tenant by its name.
-func seen(t *testing.T, n *Namespaces, name string, paths ...string) (is rib.Tenant, there bool) {
+func seen(t *testing.T, n Tenants, name string, paths ...string) (is rib.Tenant, there bool) {
 	t.Helper()
-	list, err := n.Tenants(t.Context(), paths)
+	list, err := n.List(t.Context(), paths)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func seen(t *testing.T, n *Namespaces, name string, paths ...string) (is rib.Ten
 
 func TestTenantsThatAreThere(t *testing.T) {
 	ns := netns(t)
-	n := OwnNamespaces()
+	n := Tenants{OwnNamespaces()}
 	is, there := seen(t, n, ns)
 	if id := identify(rib.NetnsFile(ns)); !there || is.Dev != id.dev || is.Inode != id.inode || is.Own || is.Device {
 		t.Errorf("%s is %+v", ns, is)
@@ -66,10 +66,10 @@ func TestTenantsThatAreThere(t *testing.T) {
 
 func TestTenantsAreWatched(t *testing.T) {
 	needRoot(t)
-	n := OwnNamespaces()
+	n := Tenants{OwnNamespaces()}
 	changed, done := make(chan struct{}, 1), make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	go func() { done <- n.WatchTenants(ctx, changed) }()
+	go func() { done <- n.Watch(ctx, changed) }()
 	await := func(what string, holds func() bool) {
 		t.Helper()
 		late := time.After(soon)
@@ -95,7 +95,7 @@ func TestTenantsAreWatched(t *testing.T) {
 
 func TestAddressesOfATenant(t *testing.T) {
 	ns := lab(t)
-	n := OwnNamespaces()
+	n := Tenants{OwnNamespaces()}
 	is, _ := seen(t, n, ns)
 	of := func() []netip.Prefix {
 		t.Helper()
