@@ -179,7 +179,7 @@ func (r *reading) kept() (*Config, error) {
 func (r *reading) tree(p *problems) *node {
 	root := readTree(p, r.path, r.data)
 	if root != nil {
-		r.writtenDown.templates, r.tenancy = expand(p, root, r.layers, r.sampled)
+		r.templates, r.tenancy = expand(p, root, r.layers, r.sampled)
 	}
 	if root != nil && r.layers != nil {
 		r.over = lay(p, root, r.layers)

@@ -76,7 +76,7 @@ func (t *TenantIDs) Presence(sights []Sight, now time.Time, starts bool) *Presen
 func (t *TenantIDs) Keep(c *Config) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	next, callers := c.tenancy.ids, c.tenancy.callers
+	next, callers := c.ids, c.callers
 	if next.equal(t.kept) && maps.EqualFunc(callers, t.callers, slices.Equal) {
 		return nil
 	}

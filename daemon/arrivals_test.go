@@ -31,12 +31,11 @@ const templatesFile = tenantsFile + `[[netlink.templates]]
 
 // fakeTenants are namespaces that come and go by hand.
 type fakeTenants struct {
-	mu     sync.Mutex
-	list   []rib.Tenant
-	addrs  map[string][]netip.Prefix
-	fails  error
-	told   map[string]func() // of the watch of a tenant's addresses
-	ending sync.WaitGroup
+	mu    sync.Mutex
+	list  []rib.Tenant
+	addrs map[string][]netip.Prefix
+	fails error
+	told  map[string]func() // of the watch of a tenant's addresses
 }
 
 func (f *fakeTenants) List(context.Context, []string) ([]rib.Tenant, error) {
