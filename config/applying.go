@@ -67,7 +67,7 @@ func Deleting(c *Config, all *Layers, file string, r vrf.DeleteRequest) (next *L
 	if err := mayDelete(old, r.May); err != nil {
 		return nil, false, err
 	}
-	root := readTree(&problems{}, file, c.Text)
+	root := beneath(c, file)
 	below = shapeOf(r.Key).join(root, r.Key.Name) != nil
 	next = all.Without(r.Key)
 	if below || r.Key.Neighbor {
@@ -79,6 +79,12 @@ func Deleting(c *Config, all *Layers, file string, r vrf.DeleteRequest) (next *L
 		}
 	}
 	return next, false, nil
+}
+
+// beneath is what is below all that was applied: the file, and the VRFs of its templates.
+func beneath(c *Config, file string) *node {
+	templated := c.layers.Only(func(key vrf.LayerKey) bool { return key.Template })
+	return (&reading{path: file, data: c.Text, layers: templated}).tree(&problems{file: file})
 }
 
 // mayDelete asks whether the caller may change all that goes.
@@ -115,7 +121,7 @@ func AppliedLayers(c *Config, all *Layers, file string) []vrf.Layer {
 			of := section.get("vrf")
 			if of == nil && len(layer.Fields) > 0 {
 				if root == nil {
-					root = readTree(&problems{}, file, c.Text)
+					root = beneath(c, file)
 				}
 				of = neighborShape{}.join(root, key.Name).get("vrf")
 			}

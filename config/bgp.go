@@ -218,6 +218,9 @@ func checkBGP(p *problems, bgp BGP, conf []byte, index map[string]*node) {
 	for _, err := range leaves(bgp.Check(conf)) {
 		key, n := locate(err.Error(), index)
 		about, direct := strings.CutPrefix(err.Error(), key+": ")
+		if n != nil && n.templated {
+			key = n.path
+		}
 		switch {
 		case n == nil && !said:
 			p.add(0, "", "GoBGP refuses it: %v", err)

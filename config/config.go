@@ -19,6 +19,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/policy"
@@ -99,6 +100,7 @@ type made struct {
 	layers  *Layers // over the file
 	// over are the keys of the layers that are laid over something of the file's.
 	over map[vrf.LayerKey]bool
+	tenancy
 }
 
 // Metrics says where Prometheus may ask.
@@ -145,6 +147,11 @@ func ParseUnder(path string, data []byte, layers *Layers, bgp BGP) (*Config, err
 	return (&reading{path: path, data: data, layers: layers, bgp: bgp}).kept()
 }
 
+// ParseAgain is ParseUnder of the text of a configuration, with other layers.
+func ParseAgain(path string, c *Config, layers *Layers, bgp BGP) (*Config, error) {
+	return (&reading{path: path, data: c.Text, layers: layers, bgp: bgp, judged: true}).kept()
+}
+
 // reading is one reading of a file, and what is left of it.
 type reading struct {
 	path   string
@@ -154,6 +161,9 @@ type reading struct {
 	bgp    BGP
 	over   map[vrf.LayerKey]bool // layers that are over something of the file's
 	writtenDown
+	tenancy tenancy
+	judged  bool // it was read before, with its templates
+	sampled bool // each template has a tenant that there is not, so that it is judged
 }
 
 // kept is the configuration with its text.
@@ -168,13 +178,32 @@ func (r *reading) kept() (*Config, error) {
 // tree is the file with its layers laid over it; nil: it could not be read.
 func (r *reading) tree(p *problems) *node {
 	root := readTree(p, r.path, r.data)
+	if root != nil {
+		r.templates, r.tenancy = expand(p, root, r.layers, r.sampled)
+	}
 	if root != nil && r.layers != nil {
 		r.over = lay(p, root, r.layers)
 	}
 	return root
 }
 
+// config is what the file says. Its templates are judged by a tenant that there is not.
 func (r *reading) config() (*Config, error) {
+	c, err := r.once()
+	if err != nil || r.judged || r.templates == nil {
+		return c, err
+	}
+	sample := *r
+	sample.sampled = true
+	with, err := sample.once()
+	if err != nil {
+		return nil, err
+	}
+	c.Notes = with.Notes // a policy that a template alone names is used
+	return c, nil
+}
+
+func (r *reading) once() (*Config, error) {
 	p, bgp := &problems{file: r.path}, r.bgp
 	root := r.tree(p)
 	if root == nil {
@@ -199,7 +228,7 @@ func (r *reading) config() (*Config, error) {
 	peers := setPeers(root, relayed)
 	nameAliases(judges, peers)
 	settings, entries := readNetlink(p, root, judges)
-	r.writtenDown = writtenDown{root, settings, entries}
+	r.writtenDown = writtenDown{root, settings, entries, r.templates}
 	applied := judges.readApplied(p, root, peers)
 	sends := judges.readSends(p, applied, entries, vrfs)
 	conf, err := encode(root, relayed, readSets(p, root, relayed, append(specNames(vrfs), vrf.Default)), applied)
@@ -210,7 +239,7 @@ func (r *reading) config() (*Config, error) {
 		p.at(root.get("global").get("config").get("port"), "leaves GoBGP without a listener, which neighbours with netns need; write a port, or remove the key for 179")
 	}
 	checkBGP(p, bgp, conf, index)
-	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised, made: made{layers: r.layers, over: r.over}}
+	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised, made: made{layers: r.layers, over: r.over, tenancy: r.tenancy}}
 	c.Carriage = settings.carriage(root)
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])
@@ -227,12 +256,21 @@ func (r *reading) config() (*Config, error) {
 	noteCarriage(p, root, entries)
 	hint(p, root, c.VRFs, judges, applied)
 	hintUnmet(p, root, terms)
-	if err := p.err(); err != nil {
+	if err := r.fault(p); err != nil {
 		return nil, err
 	}
 	c.Policies, c.Applied = judges.compiled(), applied.uses
 	c.Notes, c.Changed = p.sorted(p.notes), p.sorted(p.changed)
 	return c, nil
+}
+
+// fault is what is wrong with the file. Of a reading with tenants that there are not it is what is
+// wrong with their templates: they are one more than there are of everything else.
+func (r *reading) fault(p *problems) error {
+	if r.sampled {
+		p.list = slices.DeleteFunc(p.list, func(e Error) bool { return !strings.HasPrefix(e.Key, inTemplates) })
+	}
+	return p.err()
 }
 
 // assemble joins the VRFs of [netlink] with those of GoBGP.

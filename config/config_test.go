@@ -28,8 +28,9 @@ func fakeBGP() BGP {
 	}
 	peer := func(more ...string) map[string]any {
 		return map[string]any{
-			"config": section(append(more, "peer-as", "local-as", "auth-password", "peer-group", "vrf", "description")...),
-			"timers": map[string]any{"config": section("hold-time", "keepalive-interval")},
+			"config":    section(append(more, "peer-as", "local-as", "auth-password", "peer-group", "vrf", "description")...),
+			"timers":    map[string]any{"config": section("hold-time", "keepalive-interval")},
+			"transport": map[string]any{"config": section("local-address", "passive-mode", "bind-interface")},
 		}
 	}
 	return BGP{

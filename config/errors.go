@@ -58,6 +58,9 @@ func (e *Errors) As(target any) bool {
 	return ok
 }
 
+// inTemplates is where the paths of templates begin.
+const inTemplates = "netlink.templates"
+
 // problems collects faults and notes while a file is read.
 type problems struct {
 	file  string
@@ -107,7 +110,9 @@ func (p *problems) err() error {
 	if len(p.list) == 0 {
 		return nil
 	}
-	p.list = p.sorted(p.list)
+	p.list = slices.CompactFunc(p.sorted(p.list), func(a, b Error) bool {
+		return a == b || strings.HasPrefix(a.Key, inTemplates) && a.Line == b.Line && a.Key == b.Key // each tenant says it
+	})
 	return &p.list
 }
 

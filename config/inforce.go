@@ -48,7 +48,7 @@ func (c *Config) InForce(file string, bgp BGP, over Over) (vrf.InForce, error) {
 func (c *Config) readAgain(file string, bgp BGP) (*writtenDown, error) {
 	bgp.Waits, bgp.Check = nil, nil // what they say was said
 	r := &reading{path: file, data: c.Text, layers: c.layers, bgp: bgp}
-	_, err := r.config()
+	_, err := r.once()
 	return &r.writtenDown, err
 }
 
@@ -99,7 +99,7 @@ func shown[S any](f *forced, to *node, table []shownKey[S], s *S, from func(key 
 		case set[k.key]:
 			f.origins[n] = vrf.FromRunTime
 		case at != nil:
-			n.line = at.line
+			n.line, n.templated = at.line, at.templated
 		default:
 			f.origins[n] = vrf.ByDefault
 		}
@@ -125,9 +125,8 @@ func (f *forced) netlink() *node {
 			to.put(name, n.line, f.withDefaults(n, coreShown[name], &f.settings))
 		}
 	}
-	if n := was.get("policies"); n != nil {
-		to.put("policies", n.line, n)
-	}
+	to.putThere("policies", was.get("policies"))
+	to.putThere("templates", f.templates)
 	list, rules := &node{kind: kindList}, &node{kind: kindList}
 	for i := range f.specs {
 		switch s := &f.specs[i]; {
@@ -280,8 +279,7 @@ func (f *forced) inTenant(s *vrf.Spec) bool { return s.VRF != vrf.Default && s.B
 
 // rule has what the rules of gobgp-netlink say of a table.
 func (f *forced) rule(to *node, s *vrf.Spec) {
-	e := f.entryOf(s.Name)
-	set := f.atRunTime(s.Name, vrf.Export)
+	e, set := f.entryOf(s.Name), f.atRunTime(s.Name, vrf.Export)
 	either := s.Export
 	either.CommunityList, either.Community = slices.Concat(either.Community, either.CommunityList), nil
 	shown(f, to, slices.DeleteFunc(slices.Clone(exportShown), func(k shownKey[rib.ExportPolicy]) bool {

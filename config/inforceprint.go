@@ -57,6 +57,8 @@ func Assignment(v *vrf.ConfigValue) string {
 // Whence says where a value is from: "vrfredist.toml:12", "default".
 func Whence(file string, v *vrf.ConfigValue) string {
 	switch {
+	case v.Origin == vrf.FromTemplate:
+		return fmt.Sprintf("%s %s:%d", v.Origin, filepath.Base(file), v.Line)
 	case v.Origin != vrf.FromFile:
 		return string(v.Origin)
 	case v.Line == 0:

@@ -35,6 +35,8 @@ type Layers struct {
 	// Generation is that of the last change.
 	Generation uint64
 	of         map[vrf.LayerKey]Layer
+	// below is who has a VRF by a template of the file; nil: nobody.
+	below *Presence
 }
 
 // Get returns the layer of a VRF or neighbour.
@@ -62,12 +64,29 @@ func (l *Layers) Keys() []vrf.LayerKey {
 	})
 }
 
-// Len is how many there are.
+// Len is how many there are, with what templates may match.
 func (l *Layers) Len() int {
 	if l == nil {
 		return 0
 	}
-	return len(l.of)
+	return len(l.of) + l.below.len()
+}
+
+// Has tells whether there is a layer, or something that a template may make a VRF of.
+func (l *Layers) Has(key vrf.LayerKey) bool {
+	if key.Template {
+		return l != nil && l.below.has(key.Name)
+	}
+	_, is := l.Get(key)
+	return is
+}
+
+// Over returns the same layers, over the VRFs that templates make of what there is.
+func (l *Layers) Over(p *Presence) *Layers {
+	next := l.next()
+	next.Generation--
+	next.below = p
+	return next
 }
 
 // At is the generation of the last change.
@@ -98,6 +117,7 @@ func (l *Layers) Only(wants func(vrf.LayerKey) bool) *Layers {
 	next := l.next()
 	next.Generation--
 	maps.DeleteFunc(next.of, func(key vrf.LayerKey, _ Layer) bool { return !wants(key) })
+	next.below = next.below.only(func(name string) bool { return wants(vrf.LayerKey{Name: name, Template: true}) })
 	return next
 }
 
@@ -118,7 +138,7 @@ func (l *Layers) next() *Layers {
 	if of == nil {
 		of = make(map[vrf.LayerKey]Layer)
 	}
-	return &Layers{Generation: l.Generation + 1, of: of}
+	return &Layers{Generation: l.Generation + 1, of: of, below: l.below}
 }
 
 // saidAt is the generation in which a VRF's import or export was said the last time over the API.
@@ -128,4 +148,23 @@ func (l *Layers) saidAt(name string, d vrf.Direction) uint64 {
 		return layer.Imports
 	}
 	return layer.Exports
+}
+
+// templated are the keys of what templates may match.
+func (l *Layers) templated() (keys []vrf.LayerKey) {
+	if l == nil {
+		return nil
+	}
+	for _, s := range l.below.Sights() {
+		keys = append(keys, vrf.LayerKey{Name: s.Name, Template: true})
+	}
+	return keys
+}
+
+// Presence is what the layers are laid over beside the file.
+func (l *Layers) Presence() *Presence {
+	if l == nil {
+		return nil
+	}
+	return l.below
 }

@@ -31,9 +31,10 @@ type settings struct {
 
 // writtenDown is a file as it was read, before a configuration was made of it.
 type writtenDown struct {
-	root     *node
-	settings settings
-	entries  []*entry
+	root      *node
+	settings  settings
+	entries   []*entry
+	templates *node // of the file, whose tenants are in root; nil: it has none
 }
 
 // defaults are the values where a file says nothing.
@@ -141,19 +142,34 @@ func netlinkSchema() schema {
 		"export": with(exportKeys, shortKeys).schema(forkExportKeys.schema(schema{
 			"rules": []any{globalRuleKeys.schema(nil)},
 		})),
-		"api":      apiSchema(),
-		"metrics":  metricsKeys.schema(nil),
-		"policies": policySchema(),
-		"core":     coreSchema(),
-		"vxlan":    vxlanSchema(),
-		"mpls":     mplsSchema(),
-		"srv6":     srv6Schema(),
+		"api":       apiSchema(),
+		"metrics":   metricsKeys.schema(nil),
+		"policies":  policySchema(),
+		"templates": []any{templateSchema()},
+		"core":      coreSchema(),
+		"vxlan":     vxlanSchema(),
+		"mpls":      mplsSchema(),
+		"srv6":      srv6Schema(),
 		"vrfs": []any{with(entryKeys, carriageKeys).schema(schema{
 			"import": importKeys.schema(nil),
 			"export": exportKeys.schema(nil),
 			"bgp":    bgpKeys.schema(originationSchema()),
 		})},
 	})
+}
+
+// templateSchema is that of a VRF, with what a template has beside it.
+func templateSchema() schema {
+	all := templateKeys.schema(carriageKeys.schema(schema{
+		"import":    importKeys.schema(nil),
+		"export":    exportKeys.schema(nil),
+		"bgp":       bgpKeys.schema(originationSchema()),
+		"neighbors": []any{templateNeighborSchema()},
+	}))
+	for _, key := range tenantKeysOfTemplates {
+		all[key] = nil
+	}
+	return all
 }
 
 func oneCommunity(n *node) ([]rib.Community, error) {

@@ -39,6 +39,9 @@ type node struct {
 	items  []*node
 
 	form tomlForm // how a TOML file made this section
+
+	// templated: it is a copy of a template's, whose line and path it keeps.
+	templated bool
 }
 
 // field is one key of a section.
@@ -101,7 +104,9 @@ func join(path, key string) string {
 
 // label tells every node its path, and index where its canonical path leads.
 func (n *node) label(path, name string, index map[string]*node) {
-	n.path = path
+	if !n.templated {
+		n.path = path
+	}
 	index[name] = n
 	for _, f := range n.fields {
 		f.value.label(join(path, f.written), join(name, f.name), index)

@@ -66,9 +66,16 @@ func (n *node) set(key string, value *node, line int) {
 	}
 }
 
+// putThere adds a value, if it is there, to a section that has none of that key.
+func (n *node) putThere(key string, value *node) {
+	if value != nil {
+		n.put(key, value.line, value)
+	}
+}
+
 // copied is a section of its own with the same values.
 func (n *node) copied() *node {
-	c := &node{kind: n.kind, line: n.line, path: n.path, text: n.text, form: n.form, items: n.items}
+	c := &node{kind: n.kind, line: n.line, path: n.path, text: n.text, form: n.form, items: n.items, templated: n.templated}
 	for _, f := range n.fields {
 		value := f.value
 		if present(value) {
@@ -114,4 +121,18 @@ func snakedValue(v any) any {
 		}
 	}
 	return v
+}
+
+// adopt makes sections that stand around what came of a template the template's too.
+func (n *node) adopt(path string) {
+	if n.templated {
+		return
+	}
+	n.path, n.templated = path, true
+	for _, f := range n.fields {
+		f.value.adopt(path)
+	}
+	for _, item := range n.items {
+		item.adopt(path)
+	}
 }

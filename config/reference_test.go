@@ -71,6 +71,12 @@ func keysOf(s schema, at string, into map[string][]string) {
 func ours() map[string][]string {
 	all := make(map[string][]string)
 	keysOf(netlinkSchema(), "netlink", all)
+	for section := range all { // a template has those of a VRF, for which they are told
+		if of, is := strings.CutPrefix(section, "netlink.templates."); is && of != "neighbors" {
+			delete(all, section)
+		}
+	}
+	all["netlink.templates"] = slices.DeleteFunc(all["netlink.templates"], func(key string) bool { return carriageKeys[canonical(key)] != nil })
 	bare := make(map[string][]string)
 	keysOf(fakeBGP().Schema, "", bare)
 	with := make(map[string][]string)
@@ -82,6 +88,21 @@ func ours() map[string][]string {
 		}
 	}
 	return all
+}
+
+// A template has every key of a VRF, so that what is told of one holds for the other.
+func TestATemplateHasTheKeysOfAVRF(t *testing.T) {
+	t.Parallel()
+	all := make(map[string][]string)
+	keysOf(netlinkSchema(), "netlink", all)
+	for section, keys := range all {
+		of, is := strings.CutPrefix(section, "netlink.vrfs")
+		for _, key := range keys {
+			if is && !slices.Contains(all["netlink.templates"+of], key) {
+				t.Errorf("[netlink.templates%s] lacks the key %s", of, key)
+			}
+		}
+	}
 }
 
 // docs/CONFIGURATION.md has every key, and no other.
@@ -146,6 +167,10 @@ var referenceFiles = map[string]string{
 	"netlink.srv6":           `{"netlink": {"srv6": {"locator": "fd00:1:0:1::/64"}}}`,
 	"netlink.vrfs": `{"netlink": {"core": {"source": "10.255.0.1", "source6": "fd00:255::1"}, "srv6": {"locator": "fd00:1:0:1::/64"},
 		"vrfs": [{"name": "tenant-a"}]}}`,
+	"netlink.templates": `{"netlink": {"templates": [{"name": "t", "netns": "t-*", "rd": "65000:{id}", "ids": "1-9"}]}}`,
+	"netlink.templates.neighbors": `{"netlink": {"templates": [{"name": "t", "netns": "t-*", "rd": "65000:{id}", "ids": "1-9", "neighbors": [{"address": "first", "peer_as": 65001}]}],
+		"policies": [{"name": "from-customers", "default": "accept", "rules": [{"action": "accept"}]}, {"name": "to-customers", "default": "accept", "rules": [{"action": "accept"}]}]},
+		"peer-groups": [{"config": {"peer-group-name": "customers"}}]}`,
 	"netlink.vrfs.import": `{"netlink": {"policies": [{"name": "from-kernel", "default": "accept", "rules": [{"action": "accept"}]}], "vrfs": [{"name": "tenant-a", "import": {"enabled": true, "interface_list": ["*"]}}]}}`,
 	"netlink.vrfs.bgp":    `{"netlink": {"policies": [{"name": "from-others", "default": "accept", "rules": [{"action": "accept"}]}, {"name": "to-pe", "default": "accept", "rules": [{"action": "accept"}]}], "vrfs": [{"name": "tenant-a", "export": {"enabled": true}, "bgp": {}}, {"name": "default"}]}}`,
 	"netlink.vrfs.bgp.leaks": `{"netlink": {"policies": [{"name": "default-route-only", "default": "accept", "rules": [{"action": "accept"}]}], "vrfs": [{"name": "tenant-a", "netns": "a", "export": {"enabled": true},
@@ -172,6 +197,7 @@ var referenceFiles = map[string]string{
 // referenceNeeds are keys that a key needs beside it, or one of its values does.
 var referenceNeeds = map[string]map[string]any{
 	"netlink.metrics.status_hosts": {"status_page": true},
+	"netlink.templates.device":     {"netns": nil},
 	"netlink.metrics.exemplars":    {"open_metrics": true},
 	"netlink.vrfs.encap=vxlan":     {"vni": 100},
 	"netlink.vrfs.encap=mpls":      {"label": 16010},
@@ -230,7 +256,8 @@ func trial(t *testing.T, section string, change func(section map[string]any)) (*
 	bgp := fakeBGP()
 	neighbor := bgp.Schema["neighbors"].([]any)[0].(map[string]any)
 	neighbor["config"].(map[string]any)["neighbor-interface"] = nil
-	neighbor["transport"] = map[string]any{"config": map[string]any{"local-address": nil}}
+	neighbor["transport"] = map[string]any{"config": map[string]any{"local-address": nil, "passive-mode": nil}}
+	neighbor["apply-policy"] = map[string]any{"config": map[string]any{"import-policy-list": nil, "export-policy-list": nil}}
 	c, err := Parse("reference.json", text, bgp)
 	if c != nil {
 		c.Notes, c.Changed = nil, nil // of what is written, not of what it comes to
@@ -267,6 +294,7 @@ func checkRow(t *testing.T, section string, d documented, without *Config) {
 			maps.Copy(s, referenceNeeds[section+"."+d.key])
 			maps.Copy(s, referenceNeeds[fmt.Sprintf("%s.%s=%v", section, d.key, v)])
 			s[d.key] = v
+			maps.DeleteFunc(s, func(_ string, v any) bool { return v == nil })
 		})
 	}
 	if needs := referenceNeeds[section+"."+d.key]; needs != nil {

@@ -96,6 +96,8 @@ func (w *sectionWriter) value(at spot, f *field) vrf.ConfigValue {
 		v.Origin, v.Line = origin, 0
 	case f.line < 0:
 		v.Origin, v.Line = vrf.FromAPI, 0
+	case f.value.templated:
+		v.Origin = vrf.FromTemplate
 	}
 	if v.Secret = f.name == "auth-password"; !v.Secret {
 		v.Value = tomlValue(f.value)

@@ -21,12 +21,12 @@ func None(vrf.LayerKey) bool { return false }
 // error is about the file and these.
 func Settle(make func(*Layers) (*Config, error), all *Layers, must func(vrf.LayerKey) bool) (Settled, error) {
 	c, err := make(all)
-	if err == nil || len(all.Keys()) == 0 {
+	if err == nil || all.Len() == 0 {
 		return Settled{Config: c}, err
 	}
 	s := &settling{make: make, all: all, in: map[vrf.LayerKey]bool{}, failed: map[vrf.LayerKey]error{}}
 	var left []vrf.LayerKey
-	for _, key := range all.Keys() {
+	for _, key := range append(all.Keys(), all.templated()...) { // templates are the lowest layer, and give way
 		if must(key) {
 			s.in[key] = true
 		} else {

@@ -18,6 +18,7 @@ const (
 	carriedName = "carried.json"        // of Carried
 	layersName  = "applied.json"        // of LayerFile
 	stopsName   = "disabled.json"       // of Stops
+	tenantsName = "tenants.json"        // of TenantIDs
 )
 
 // writeState replaces a file of the state directory so that a crash leaves the old one or the new one.
@@ -35,7 +36,7 @@ func writeState(dir, name string, data []byte, mode fs.FileMode) error {
 // a write: renameio writes to a file with a dot before the name and digits behind it.
 // A file that cannot be removed is tried again at the next start.
 func sweepHalfWritten(dir string) {
-	for _, name := range []string{overlayName, keptName, numbersName, carriedName, layersName, stopsName} {
+	for _, name := range []string{overlayName, keptName, numbersName, carriedName, layersName, stopsName, tenantsName} {
 		left, err := filepath.Glob(filepath.Join(dir, "."+name+"[0-9]*"))
 		if err != nil {
 			continue // the directory's name is no pattern

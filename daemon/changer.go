@@ -22,6 +22,7 @@ type changer struct {
 	apply   *transition
 	confirm *confirmation
 	numbers *numbers
+	tenants *arrivals // nil: templates match nothing
 	bgp     heldBGP
 	manager *manager
 	log     *slog.Logger
@@ -38,7 +39,7 @@ func (c *changer) start(ctx context.Context) error {
 		return err
 	}
 	cfg := c.force.config()
-	if err := c.apply.neighbors.set(cfg.Neighbors); err != nil {
+	if err := c.apply.neighbors.set(cfg); err != nil {
 		return err
 	}
 	c.apply.neighbors.adverts.Set(cfg.Advertise)
@@ -90,7 +91,9 @@ func (c *changer) reload(ctx context.Context, confirm time.Duration) (applied bo
 func (c *changer) move(ctx context.Context, m *move, first ...step) (applied bool, err error) {
 	if applied, err = c.apply.make(ctx, m, first...); !applied {
 		c.numbers.back(m.old)
+		return false, err
 	}
+	c.tenants.follow(m.next)
 	return applied, err
 }
 
@@ -254,6 +257,8 @@ func (c *changer) heed(ctx context.Context, s signals) {
 			c.rollBack(ctx)
 		case <-c.numbers.timer.C:
 			c.renumber(ctx)
+		case <-c.tenants.news():
+			c.tenants.takeIn(ctx, c)
 		case <-s.reload:
 			if s.ending() || ctx.Err() != nil {
 				continue // which comes before it

@@ -134,6 +134,7 @@ func (r *fakeRelay) Set(list []rib.Neighbor) error {
 }
 
 func (r *fakeRelay) Status() []relay.Status { return r.status }
+func (r *fakeRelay) Open([]rib.Doorway)     {}
 func (r *fakeRelay) Retry(netns string)     { _ = r.call("relay looks at %s", netns) }
 
 // fakeWorkers are the VRFs, none of which runs.

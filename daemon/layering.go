@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -17,10 +18,14 @@ import (
 type layering struct {
 	file string // of the configuration, for messages
 	kept *config.LayerFile
-	// parse reads the text of a file as the file, with layers over it.
+	// parse reads the text of a file as the file, with layers over it, and again that of a
+	// configuration that was read so.
 	parse func(text []byte, layers *config.Layers) (*config.Config, error)
+	again func(c *config.Config, layers *config.Layers) (*config.Config, error)
+	ids   *config.TenantIDs // of the tenants of templates
 
 	mu     sync.Mutex
+	people people                  // guarded by mu
 	all    *config.Layers          // guarded by mu: as they are kept
 	failed map[vrf.LayerKey]string // guarded by mu: why one could not be had, when it was tried
 }
@@ -28,18 +33,49 @@ type layering struct {
 // openLayering reads what the state directory keeps.
 func openLayering(o Options, judge config.BGP) (*layering, error) {
 	kept, all, err := config.OpenLayers(o.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := config.OpenTenantIDs(o.StateDir)
 	return &layering{
-		file: o.File, kept: kept, all: all,
+		file: o.File, kept: kept, all: all, ids: ids, people: people{starts: true},
 		parse: func(text []byte, layers *config.Layers) (*config.Config, error) {
 			return config.ParseUnder(o.File, text, layers, judge)
+		},
+		again: func(c *config.Config, layers *config.Layers) (*config.Config, error) {
+			return config.ParseAgain(o.File, c, layers, judge)
 		},
 	}, err
 }
 
+// people are what templates may match.
+type people struct {
+	sights []config.Sight
+	starts bool // the daemon starts
+}
+
+// layers are all that there are, over what templates make of what there is.
 func (l *layering) layers() *config.Layers {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.all
+	if l.ids == nil {
+		return l.all
+	}
+	return l.all.Over(l.ids.Presence(l.people.sights, time.Now(), l.people.starts))
+}
+
+// appear takes over what there is now.
+func (l *layering) appear(p people) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.people = p
+}
+
+// sights are what there was the last time that it was looked at.
+func (l *layering) sights() []config.Sight {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.people.sights
 }
 
 // settle makes a configuration with all layers that go with it. Those of now, which is in force,
@@ -47,7 +83,7 @@ func (l *layering) layers() *config.Layers {
 func (l *layering) settle(all *config.Layers, now *config.Config, make func(*config.Layers) (*config.Config, error)) (*config.Config, error) {
 	must := config.None
 	if now != nil {
-		must = func(key vrf.LayerKey) bool { _, is := now.Layers().Get(key); return is }
+		must = now.Layers().Has
 	}
 	got, err := config.Settle(make, all, must)
 	if err != nil {
@@ -67,7 +103,7 @@ func (l *layering) settle(all *config.Layers, now *config.Config, make func(*con
 
 // foresee is settle for a configuration that does not come into force.
 func (l *layering) foresee(now *config.Config, make func(*config.Layers) (*config.Config, error)) (*config.Config, error) {
-	got, err := config.Settle(make, l.layers(), func(key vrf.LayerKey) bool { _, is := now.Layers().Get(key); return is })
+	got, err := config.Settle(make, l.layers(), now.Layers().Has)
 	return got.Config, err
 }
 
@@ -77,7 +113,7 @@ func (l *layering) under(c *config.Config) (*config.Config, error) {
 	if all == c.Layers() {
 		return c, nil
 	}
-	return l.settle(all, nil, func(layers *config.Layers) (*config.Config, error) { return l.parse(c.Text, layers) })
+	return l.settle(all, nil, func(layers *config.Layers) (*config.Config, error) { return l.again(c, layers) })
 }
 
 // applying returns the layers and the configuration that are in force after a request. Where
@@ -98,10 +134,9 @@ func (l *layering) applying(now *config.Config, r vrf.ApplyRequest) (*config.Lay
 // over is the configuration that is in force with other layers over the file. Those of keys must be
 // in it.
 func (l *layering) over(now *config.Config, all *config.Layers, keys ...vrf.LayerKey) (*config.Config, error) {
-	make := func(layers *config.Layers) (*config.Config, error) { return l.parse(now.Text, layers) }
+	make := func(layers *config.Layers) (*config.Config, error) { return l.again(now, layers) }
 	in := all.Only(func(k vrf.LayerKey) bool {
-		_, is := now.Layers().Get(k)
-		return is || slices.Contains(keys, k)
+		return now.Layers().Has(k) || slices.Contains(keys, k)
 	})
 	if in.Len() == all.Len() {
 		return make(all)
@@ -166,10 +201,32 @@ func (l *layering) applied(now *config.Config) []vrf.Layer {
 	return list
 }
 
+// absent are the VRFs that are wanted and are not in force: what was applied, and tenants of templates.
+func (l *layering) absent(now *config.Config) (list []vrf.Status) {
+	add := func(name string, state vrf.State, reason string, since time.Time) {
+		list = append(list, vrf.Status{Spec: vrf.Spec{Name: name}, WorkerStatus: vrf.WorkerStatus{State: state, Reason: reason}, Since: since})
+	}
+	for _, layer := range l.leftOut(now) {
+		if !layer.Key.Neighbor {
+			add(layer.VRF, vrf.Failed, layer.Failed, layer.Changed)
+		}
+	}
+	for _, t := range now.Tenants() {
+		if t.Waits != "" {
+			add(t.Name, vrf.Pending, t.Waits, time.Time{})
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key, why := range l.failed {
+		if key.Template {
+			add(key.Name, vrf.Failed, why, time.Time{})
+		}
+	}
+	return list
+}
+
 // leftOut are the layers that are not in force.
 func (l *layering) leftOut(now *config.Config) []vrf.Layer {
-	if now.Layers().Len() == l.layers().Len() {
-		return nil
-	}
 	return slices.DeleteFunc(l.applied(now), func(layer vrf.Layer) bool { return layer.Failed == "" })
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
@@ -28,6 +29,8 @@ type sessions interface {
 type carrier interface {
 	// Set brings the neighbours to these.
 	Set(neighbors []rib.Neighbor) error
+	// Open brings the places to these where somebody may dial in of whom nothing is known.
+	Open(doors []rib.Doorway)
 	// Status returns what is known of each.
 	Status() []relay.Status
 	// Retry looks at a namespace at once.
@@ -59,9 +62,10 @@ func (n *neighbors) know(list []rib.Neighbor) {
 }
 
 // set hands the relay the neighbours of a configuration.
-func (n *neighbors) set(list []rib.Neighbor) error {
-	n.know(list)
-	return n.relay.Set(list)
+func (n *neighbors) set(c *config.Config) error {
+	n.know(c.Neighbors)
+	n.relay.Open(c.Doorways())
+	return n.relay.Set(c.Neighbors)
 }
 
 func byAlias(list []rib.Neighbor) map[netip.Addr]rib.Neighbor {

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
@@ -26,10 +27,10 @@ func inNamespaces(t *testing.T) (*neighbors, *fakeBGP, *fakeRelay) {
 	tr := new(trail)
 	b, r := &fakeBGP{trail: tr}, &fakeRelay{trail: tr}
 	n := &neighbors{bgp: b, relay: r}
-	err := n.set([]rib.Neighbor{
+	err := n.set(&config.Config{Neighbors: []rib.Neighbor{
 		{VRF: "a", Netns: "ns", Device: "vrf-a", Peer: inner, Alias: alias1},
 		{VRF: "a", Netns: "ns", Peer: innerLL, Alias: alias2},
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,8 @@ type transition struct {
 	gate      *gate
 	sysctls   *sysctls
 	core      underlay
-	left      *leftovers // nil: nothing is kept
+	left      *leftovers        // nil: nothing is kept
+	ids       *config.TenantIDs // nil: no templates
 	log       *slog.Logger
 }
 
@@ -57,6 +58,11 @@ type underlay interface {
 
 // store has a configuration in force, for all that looks at it.
 func (t *transition) store(c *config.Config) error {
+	if t.ids != nil {
+		if err := t.ids.Keep(c); err != nil {
+			return err
+		}
+	}
 	if err := t.left.keep(c); err != nil {
 		return err
 	}
@@ -73,6 +79,8 @@ type move struct {
 	// layers are what was applied over the API, or deleted, where that is the change; none: the
 	// file is.
 	layers []vrf.LayerKey
+	// tenants: the change is that others match templates.
+	tenants bool
 }
 
 // make brings m.next into force, after the steps of first. Where it fails, applied tells
@@ -94,6 +102,9 @@ func (t *transition) make(ctx context.Context, m *move, first ...step) (applied 
 
 // what names the change for an error.
 func (m *move) what() string {
+	if m.tenants {
+		return "what templates of the file make of the tenants that there are"
+	}
 	if len(m.layers) > 0 {
 		return "what was applied to " + m.those()
 	}
@@ -111,6 +122,10 @@ func (m *move) those() string {
 
 // tell logs a change, and what of it means something else than one may think.
 func (t *transition) tell(m *move) {
+	if m.tenants {
+		t.tellTenants(m)
+		return
+	}
 	if len(m.layers) == 0 {
 		logNotes(t.log, m.next.Notes)
 		t.log.Info("the configuration was reloaded", "file", t.file, "changes", len(m.changes))
@@ -167,9 +182,9 @@ func (t *transition) steps(m *move) []step {
 		},
 		{
 			name: "neighbours in namespaces",
-			do:   func(context.Context) error { return t.neighbors.set(m.next.Neighbors) },
+			do:   func(context.Context) error { return t.neighbors.set(m.next) },
 			undo: func(context.Context) error {
-				return about("for the neighbours inside namespaces", t.neighbors.set(m.old.Neighbors))
+				return about("for the neighbours inside namespaces", t.neighbors.set(m.old))
 			},
 		},
 		{

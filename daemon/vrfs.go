@@ -28,8 +28,8 @@ type vrfs struct {
 	tap   *vrf.Tap
 	// sessions are the BGP neighbours of each VRF; nil: none are known.
 	sessions func() map[string][]vrf.Session
-	// leftOut is what was applied over the API and is not in force; nil: nothing is.
-	leftOut func() []vrf.Layer
+	// absent are VRFs that are wanted and are not in force; nil: none is.
+	absent func() []vrf.Status
 }
 
 // List implements api.Backend.
@@ -41,13 +41,13 @@ func (v *vrfs) List() []vrf.Status {
 			list[i] = drifted(list[i], drift)
 		}
 	}
-	return v.withFailed(list)
+	return v.withAbsent(list)
 }
 
-// withFailed adds the VRFs that were applied over the API and cannot be had, where nothing else is
-// in force of that name.
-func (v *vrfs) withFailed(list []vrf.Status) []vrf.Status {
-	for _, st := range v.failed() {
+// withAbsent adds the VRFs that are wanted and cannot be had, where nothing else is in force of that
+// name.
+func (v *vrfs) withAbsent(list []vrf.Status) []vrf.Status {
+	for _, st := range v.missing() {
 		at, is := slices.BinarySearchFunc(list, st, func(a, b vrf.Status) int { return strings.Compare(a.Spec.Name, b.Spec.Name) })
 		if !is {
 			list = slices.Insert(list, at, st)
@@ -56,15 +56,13 @@ func (v *vrfs) withFailed(list []vrf.Status) []vrf.Status {
 	return list
 }
 
-func (v *vrfs) failed() (list []vrf.Status) {
-	if v.leftOut == nil {
+func (v *vrfs) missing() (list []vrf.Status) {
+	if v.absent == nil {
 		return nil
 	}
-	for _, l := range v.leftOut() {
-		if _, below := v.force.spec(l.VRF); !l.Key.Neighbor && !below {
-			list = append(list, vrf.Status{
-				Spec: vrf.Spec{Name: l.VRF}, WorkerStatus: vrf.WorkerStatus{State: vrf.Failed, Reason: l.Failed}, Since: l.Changed,
-			})
+	for _, st := range v.absent() {
+		if _, below := v.force.spec(st.Spec.Name); !below {
+			list = append(list, st)
 		}
 	}
 	return list
@@ -80,7 +78,7 @@ func (v *vrfs) Get(name string) (vrf.Status, bool) {
 	}
 	s, ok := v.force.spec(name)
 	if !ok {
-		for _, st := range v.failed() {
+		for _, st := range v.missing() {
 			if st.Spec.Name == name {
 				return st, true
 			}

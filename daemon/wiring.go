@@ -82,12 +82,13 @@ func wire(ctx context.Context, o Options) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg, found, err := startConfig(o, judge, overlay, layers, log)
+	w := &wiring{options: o, judge: judge, stores: stores{layers: layers, stops: stops}, host: kernel.NewHost(log), board: nsworker.NewBoard()}
+	w.tenants = newArrivals(w.host.Tenants(), log)
+	cfg, found, err := w.begin(ctx, overlay)
 	if err != nil {
 		return nil, err
 	}
 	logNotes(log, cfg.Notes)
-	w := &wiring{options: o, judge: judge, stores: stores{layers: layers, stops: stops}, host: kernel.NewHost(log), board: nsworker.NewBoard()}
 	w.numbers = newNumbers(o.StateDir, coreKernel{w.host}, log)
 	if cfg, err = w.numbers.begin(ctx, cfg); err != nil {
 		return nil, err
@@ -103,6 +104,7 @@ func wire(ctx context.Context, o Options) (*daemon, error) {
 	w.core = core.New(coreKernel{w.host}, w.host.Fixtures(), coreOf(cfg), log)
 	w.links = newHostLinks(w.host)
 	w.relay = relay.New(bgpAddress(cfg), w.host, log)
+	w.relay.OnCall(w.tenants.called)
 	w.adverts = routeradvert.New(log)
 	w.neighbors = &neighbors{relay: w.relay, adverts: w.adverts, log: log}
 	w.neighbors.know(cfg.Neighbors) // the log names them before they have a session
@@ -128,6 +130,7 @@ type wiring struct {
 	board      *nsworker.Board
 	core       *core.Core
 	left       *leftovers
+	tenants    *arrivals
 	tap        vrf.Tap
 	tracer     *tracing.Tracer // nil: nothing is traced
 	relay      *relay.Relay
@@ -258,6 +261,7 @@ func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
 			{"neighbours on interfaces", w.links.Run},
 			{"links of neighbours", func(ctx context.Context) error { return w.host.WatchLinks(ctx, "", w.bgp.LinkChanged) }},
 			{"BGP", w.bgp.Run},
+			{"tenants of templates", w.tenants.run},
 			{"sessions in namespaces", w.relay.Run},
 			{"router advertisements", w.adverts.Run},
 		},
@@ -266,12 +270,12 @@ func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
 		load:    func(l *config.Layers) (*config.Config, error) { return config.LoadUnder(o.File, l, w.judge) },
 		layers:  w.layers,
 		force:   w.force,
-		apply:   &transition{o.File, w.force, w.supervisor, w.bgp, w.neighbors, w.gate, w.sysctls, w.core, w.left, o.Log},
+		apply:   &transition{o.File, w.force, w.supervisor, w.bgp, w.neighbors, w.gate, w.sysctls, w.core, w.left, w.layers.ids, o.Log},
 		confirm: newConfirmation(o.File, o.StateDir, found, w.supervisor.Nudge, o.Log),
-		numbers: w.numbers,
-		bgp:     w.bgp, manager: d.manager, log: o.Log,
+		numbers: w.numbers, tenants: w.tenants,
+		bgp: w.bgp, manager: d.manager, log: o.Log,
 	}
-	fleet := &vrfs{w.supervisor, w.force, w.bgp, &w.tap, w.neighbors.all, func() []vrf.Layer { return w.layers.leftOut(w.force.config()) }}
+	fleet := &vrfs{w.supervisor, w.force, w.bgp, &w.tap, w.neighbors.all, func() []vrf.Status { return w.layers.absent(w.force.config()) }}
 	w.backend = backend{
 		vrfs: fleet, neighbors: w.neighbors, changer: d.changer, levels: d.levels, mailboxes: mailboxes{w.bgp},
 		shownConfig: &shownConfig{file: absolute(o.File), listen: o.Listen, judge: w.judge, force: w.force},

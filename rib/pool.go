@@ -16,6 +16,7 @@ type Pool struct {
 	held    map[string]uint32 // by the name of the VRF
 	of      map[uint32]string // the same by the number
 	resting map[uint32]Rested // also after their time, so that who comes back finds its own
+	passed  map[uint32]bool   // nobody gets one of these
 }
 
 // Rested is a number that a VRF has let go.
@@ -106,12 +107,23 @@ func (p *Pool) Rest(r Rested) {
 	p.resting[r.Number] = r
 }
 
+// Pass has numbers passed over, which are in use elsewhere: nobody gets one who does not hold it.
+func (p *Pool) Pass(numbers map[uint32]bool) { p.passed = numbers }
+
+// Drop takes a VRF's number, which rests until a time.
+func (p *Pool) Drop(name string, until time.Time) {
+	if p.held[name] != 0 {
+		(&assignment{Pool: p, until: until}).letGo(name)
+	}
+}
+
 // Assign makes claims, at most one of each VRF, all there are: what the others hold is let go, and
 // rests for a time. Numbers that are not configured are from first to last; both are 0 where there
 // are none.
 func (p *Pool) Assign(now time.Time, rest time.Duration, first, last uint32, claims []Claim) map[string]Grant {
 	claims = slices.SortedFunc(slices.Values(claims), func(a, b Claim) int { return cmp.Compare(a.Name, b.Name) })
 	a := assignment{Pool: p, now: now, until: now.Add(rest), first: first, last: last, fixed: make(map[uint32]bool), out: make(map[string]Grant, len(claims))}
+	maps.Copy(a.fixed, p.passed)
 	claimed := make(map[string]bool, len(claims))
 	for _, c := range claims {
 		claimed[c.Name] = true

@@ -12,12 +12,18 @@ type LayerKey struct {
 	// Name of a VRF, or address of a neighbour, with @ and the namespace of its session behind it
 	// where it has one.
 	Name string
+	// Template: it is not about what was applied, but about the VRF that a template makes of a
+	// namespace or VRF device, which is below the file.
+	Template bool
 }
 
 // String names it in a message.
 func (k LayerKey) String() string {
 	if k.Neighbor {
 		return "neighbour " + k.Name
+	}
+	if k.Template {
+		return `VRF "` + k.Name + `" of a template`
 	}
 	return `VRF "` + k.Name + `"`
 }

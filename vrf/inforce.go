@@ -7,12 +7,13 @@ type Origin string
 
 // The origins of a value.
 const (
-	FromFile    Origin = "file"         // ConfigValue.Line says where
-	FromRunTime Origin = "run time"     // it was enabled or disabled over the API
-	FromAPI     Origin = "API"          // it was applied over the API, and takes the place of the file's
-	FromCommand Origin = "command line" // of the daemon
-	Allocated   Origin = "allocated"    // a label or SID of this router, which the state directory keeps
-	ByDefault   Origin = "default"
+	FromFile     Origin = "file"         // ConfigValue.Line says where
+	FromTemplate Origin = "template"     // of the file, which makes VRFs of namespaces; Line says where
+	FromRunTime  Origin = "run time"     // it was enabled or disabled over the API
+	FromAPI      Origin = "API"          // it was applied over the API, and takes the place of the file's
+	FromCommand  Origin = "command line" // of the daemon
+	Allocated    Origin = "allocated"    // a label or SID of this router, which the state directory keeps
+	ByDefault    Origin = "default"
 )
 
 // ConfigValue is one key of the configuration that is in force.

@@ -9,6 +9,7 @@ import (
 
 var guidesPlayed = map[string][]string{
 	"namespace":     {"bird", "birdc"},
+	"tenants":       {"bird"},
 	"table":         {"bird", "birdc"},
 	"upstream":      {"bird", "birdc", "ping"},
 	"provider-edge": {"/usr/lib/frr/bgpd", "vtysh"},
@@ -20,6 +21,7 @@ var guidesPlayed = map[string][]string{
 
 func TestGuideNamespace(t *testing.T)    { playGuide(t, "namespace") }
 func TestGuideUpstream(t *testing.T)     { playGuide(t, "upstream") }
+func TestGuideTenants(t *testing.T)      { playGuide(t, "tenants") }
 func TestGuideTable(t *testing.T)        { playGuide(t, "table") }
 func TestGuideProviderEdge(t *testing.T) { playGuide(t, "provider-edge") }
 func TestGuideEVPN(t *testing.T)         { playGuide(t, "evpn") }

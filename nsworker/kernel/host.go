@@ -108,6 +108,9 @@ func (h *Host) Rivals() []rib.Rival { return h.claims.listRivals() }
 // Fixtures are for what is in the core's namespace beside routes, labels and SIDs.
 func (h *Host) Fixtures() Fixtures { return Fixtures{h.Namespaces} }
 
+// Tenants look which namespaces and VRF devices there are.
+func (h *Host) Tenants() Tenants { return Tenants{h.Namespaces} }
+
 // Await returns a channel that is signalled whenever b might be there, also at
 // once where it is, and a function that ends the watch. A signal may be false:
 // Open decides.

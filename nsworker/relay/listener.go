@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -19,8 +20,11 @@ type listener struct {
 	tcp     *net.TCPListener
 	done    chan struct{} // closed when accept has returned
 
-	mu    sync.Mutex           // guards peers
+	called func(caller netip.Addr) // is told of who comes from a prefix that is open
+
+	mu    sync.Mutex           // guards what follows
 	peers map[netip.Addr]*peer // by address without zone
+	open  []netip.Prefix
 }
 
 // openListener makes the socket in the namespace of s.
@@ -60,13 +64,13 @@ func (k listenKey) index() (uint32, error) {
 }
 
 // serve sets who is accepted, and with which options.
-func (l *listener) serve(peers []*peer, o listenOptions) error {
+func (l *listener) serve(peers []*peer, open []netip.Prefix, o listenOptions) error {
 	byAddr := make(map[netip.Addr]*peer, len(peers))
 	for _, p := range peers {
 		byAddr[p.n.Peer.WithZone("")] = p
 	}
 	l.mu.Lock()
-	l.peers = byAddr
+	l.peers, l.open = byAddr, open
 	l.mu.Unlock()
 	before := l.options
 	if err := control(l.tcp, func(fd int) error { return o.apply(fd, l.key.local.Is6(), before) }); err != nil {
@@ -110,9 +114,14 @@ func (l *listener) take(c *net.TCPConn) bool {
 	if !ok {
 		return false
 	}
+	from := remote.AddrPort().Addr().Unmap().WithZone("")
 	l.mu.Lock()
-	p := l.peers[remote.AddrPort().Addr().Unmap().WithZone("")]
+	p := l.peers[from]
+	open := p == nil && slices.ContainsFunc(l.open, func(prefix netip.Prefix) bool { return prefix.Contains(from) })
 	l.mu.Unlock()
+	if open {
+		l.called(from)
+	}
 	if p == nil || tune(c, p.n) != nil {
 		return false
 	}

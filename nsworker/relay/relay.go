@@ -48,12 +48,14 @@ type Relay struct {
 	sockets Sockets
 	log     *slog.Logger
 	changed chan struct{} // signalled when entries changed
-	door    chan struct{} // held by whoever is in a namespace
+	inside  chan struct{} // held by whoever is in a namespace
 
-	endAfter func(end func()) // see EndAfter; set before Run
+	endAfter func(end func())                      // see EndAfter; set before Run
+	called   func(netns string, caller netip.Addr) // see OnCall; set before Run
 
 	mu      sync.Mutex              // guards what follows
 	entries map[rib.Neighbor]*entry // the set that is wanted
+	doors   []rib.Doorway           // likewise
 	spaces  map[string]*space       // those that run, by namespace; Run's to change
 }
 
@@ -65,17 +67,33 @@ func New(server netip.AddrPort, s Sockets, log *slog.Logger) *Relay {
 		sockets: s,
 		log:     log,
 		changed: make(chan struct{}, 1),
-		door:    make(chan struct{}, doors),
+		inside:  make(chan struct{}, mostInside),
 		entries: make(map[rib.Neighbor]*entry),
 		spaces:  make(map[string]*space),
 
 		endAfter: func(end func()) { end() },
+		called:   func(string, netip.Addr) {},
 	}
 }
 
 // EndAfter has f call what ends a session whose link has gone, now or later: at once where
 // nobody says otherwise. It is called before Run.
 func (r *Relay) EndAfter(f func(end func())) { r.endAfter = f }
+
+// OnCall has f called with the address of whoever wants to begin a session through a doorway. The
+// connection itself is refused: once its neighbour is there it is dialled, or comes again. It is called
+// before Run, and f does not wait.
+func (r *Relay) OnCall(f func(netns string, caller netip.Addr)) { r.called = f }
+
+// Open brings the doorways to these.
+func (r *Relay) Open(doors []rib.Doorway) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Equal(r.doors, doors) {
+		r.doors = slices.Clone(doors)
+		signal(r.changed)
+	}
+}
 
 // Set brings the neighbours to these. The sessions of those that are unchanged
 // in every field stay; a changed one loses its session and gets a new one. A
@@ -159,6 +177,13 @@ func (r *Relay) arrange(ctx context.Context) {
 	for n, e := range r.entries {
 		wanted[n.Netns] = append(wanted[n.Netns], e)
 	}
+	doors := make(map[string][]rib.Doorway)
+	for _, d := range r.doors {
+		doors[d.Netns] = append(doors[d.Netns], d)
+		if wanted[d.Netns] == nil {
+			wanted[d.Netns] = []*entry{}
+		}
+	}
 	var gone []*space
 	for name, s := range r.spaces {
 		if wanted[name] == nil {
@@ -171,11 +196,11 @@ func (r *Relay) arrange(ctx context.Context) {
 		if s == nil {
 			s = newSpace(r, name)
 			r.spaces[name] = s
-			s.want(entries)
+			s.want(entries, doors[name])
 			s.start(ctx)
 			continue
 		}
-		s.want(entries)
+		s.want(entries, doors[name])
 	}
 	r.mu.Unlock()
 	for _, s := range gone {
@@ -183,14 +208,14 @@ func (r *Relay) arrange(ctx context.Context) {
 	}
 }
 
-// doors is how many threads are inside namespaces at once. Go keeps every
+// mostInside is how many threads are inside namespaces at once. Go keeps every
 // thread that it had to make, and a thousand neighbours may dial at once.
-const doors = 4
+const mostInside = 4
 
 // inNetns runs f inside a namespace.
 func (r *Relay) inNetns(netns string, f func() error) error {
-	r.door <- struct{}{}
-	defer func() { <-r.door }()
+	r.inside <- struct{}{}
+	defer func() { <-r.inside }()
 	return r.sockets.InNetns(netns, f)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -25,8 +26,9 @@ type space struct {
 	end   context.CancelFunc
 	done  chan struct{} // closed when run has returned
 
-	mu     sync.Mutex // guards wanted
+	mu     sync.Mutex // guards what follows
 	wanted []*entry
+	doors  []rib.Doorway
 }
 
 func newSpace(r *Relay, name string) *space {
@@ -52,10 +54,10 @@ func (s *space) stop() {
 	<-s.done
 }
 
-func (s *space) want(entries []*entry) {
+func (s *space) want(entries []*entry, doors []rib.Doorway) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wanted = entries
+	s.wanted, s.doors = entries, doors
 	signal(s.again)
 }
 
@@ -63,6 +65,18 @@ func (s *space) entries() []*entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.wanted
+}
+
+// open are the prefixes from which somebody may begin a session, by where it is listened.
+func (s *space) open() map[listenKey][]netip.Prefix {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	open := make(map[listenKey][]netip.Prefix)
+	for _, d := range s.doors {
+		k := neighbor{rib.Neighbor{Local: d.Local}}.listenKey()
+		open[k] = append(open[k], d.From)
+	}
+	return open
 }
 
 // inside runs f on a thread in the namespace, if that is still the one of id.
@@ -225,6 +239,10 @@ func (l *life) arrange(ctx context.Context) bool {
 		k := e.n.listenKey()
 		byKey[k] = append(byKey[k], e)
 	}
+	open := l.open()
+	for k := range open {
+		byKey[k] = append([]*entry{}, byKey[k]...)
+	}
 	for k, ln := range l.listeners {
 		if byKey[k] == nil {
 			delete(l.listeners, k)
@@ -246,7 +264,7 @@ func (l *life) arrange(ctx context.Context) bool {
 			}
 			peers[i] = l.peers[e]
 		}
-		err := l.listen(ctx, k, peers)
+		err := l.listen(ctx, k, peers, open[k])
 		for _, p := range peers {
 			p.listenFail(err)
 		}
@@ -256,10 +274,13 @@ func (l *life) arrange(ctx context.Context) bool {
 }
 
 // listen opens or adjusts the listening socket of peers.
-func (l *life) listen(ctx context.Context, k listenKey, peers []*peer) error {
+func (l *life) listen(ctx context.Context, k listenKey, peers []*peer, open []netip.Prefix) error {
 	neighbors := make([]neighbor, len(peers))
 	for i, p := range peers {
 		neighbors[i] = p.n
+	}
+	if len(open) > 0 {
+		neighbors = append(neighbors, neighbor{}) // whoever comes has to get through
 	}
 	options := optionsFor(neighbors)
 	ln := l.listeners[k]
@@ -268,6 +289,7 @@ func (l *life) listen(ctx context.Context, k listenKey, peers []*peer) error {
 		if ln, err = openListener(l.space, l.id, k, options); err != nil {
 			return err
 		}
+		ln.called = func(caller netip.Addr) { l.relay.called(l.name, caller) }
 		l.listeners[k] = ln
 		go ln.accept(ctx, func(err error) {
 			for _, p := range peers {
@@ -275,7 +297,7 @@ func (l *life) listen(ctx context.Context, k listenKey, peers []*peer) error {
 			}
 		})
 	}
-	if err := ln.serve(peers, options); err != nil {
+	if err := ln.serve(peers, open, options); err != nil {
 		return listenError(l.name, k, err)
 	}
 	return nil

@@ -73,10 +73,13 @@ type started struct {
 	stop func()
 }
 
-func startRelay(t testing.TB, server netip.AddrPort) started {
+func startRelay(t testing.TB, server netip.AddrPort, before ...func(*relay.Relay)) started {
 	t.Helper()
 	log := new(logBuffer)
 	r := relay.New(server, sockets{}, slog.New(slog.NewTextHandler(log, nil)))
+	for _, f := range before {
+		f(r)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()

@@ -1,0 +1,170 @@
+package config
+
+import (
+	"maps"
+	"net/netip"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/vrfredist/vrfredist/rib"
+)
+
+// Sight is a network namespace, or a VRF device, that there is on this machine.
+type Sight struct {
+	// Name is that of a namespace below /run/netns, or of a device. A namespace that is there by an
+	// absolute path alone is no tenant: a VRF of the file may be bound to it.
+	Name   string
+	Device bool // a VRF device of the daemon's own namespace
+	// Dev and Inode say which namespace it is, whatever its names are.
+	Dev, Inode uint64
+	Own        bool // the daemon's own namespace
+	// Links are the addresses of its interfaces, the interfaces in the order of their numbers. They
+	// are known where a template asks for them (Seeks.Links).
+	Links []netip.Prefix
+	// Callers are who wanted to begin a BGP session from a prefix that a template lets in.
+	Callers []netip.Addr
+}
+
+// sameNamespace tells whether two are one namespace by two names.
+func (s *Sight) sameNamespace(other *Sight) bool {
+	return !s.Device && !other.Device && s.Inode != 0 && s.Dev == other.Dev && s.Inode == other.Inode
+}
+
+// Equal tells whether two are the same in everything.
+func (s Sight) Equal(other Sight) bool {
+	return s.Name == other.Name && s.Device == other.Device && s.Dev == other.Dev && s.Inode == other.Inode && s.Own == other.Own &&
+		slices.Equal(s.Links, other.Links) && slices.Equal(s.Callers, other.Callers)
+}
+
+// Presence is what there is that templates may match, and which ids tenants have. It is immutable;
+// nil: nothing is known.
+type Presence struct {
+	sights []Sight
+	ids    keptIDs
+	at     time.Time
+	// starts: it is the start of the daemon, at which the file and what was applied win.
+	starts bool
+}
+
+// Sights are what there is.
+func (p *Presence) Sights() []Sight {
+	if p == nil {
+		return nil
+	}
+	return p.sights
+}
+
+func (p *Presence) orNone() *Presence {
+	if p == nil {
+		return &Presence{}
+	}
+	return p
+}
+
+func (p *Presence) len() int { return len(p.Sights()) }
+
+func (p *Presence) has(name string) bool {
+	return slices.ContainsFunc(p.Sights(), func(s Sight) bool { return s.Name == name })
+}
+
+// only is p without what is not wanted.
+func (p *Presence) only(wants func(name string) bool) *Presence {
+	if p == nil {
+		return nil
+	}
+	next := *p
+	next.sights = slices.DeleteFunc(slices.Clone(p.sights), func(s Sight) bool { return !wants(s.Name) })
+	return &next
+}
+
+// Seeks is what the templates of a configuration ask of this machine.
+type Seeks struct {
+	Netns   []string // patterns of names
+	Devices []string
+	Links   []string // the patterns of Netns and Devices of which the addresses are asked for
+	Paths   []string // of namespaces to which VRFs are bound
+	Bound   []string // the names of those that have one
+}
+
+// Nothing tells whether there are no templates.
+func (s Seeks) Nothing() bool { return len(s.Netns)+len(s.Devices) == 0 }
+
+// Wants tells whether a namespace or a VRF device may be a tenant.
+func (s Seeks) Wants(device bool, name string) bool {
+	if device {
+		return matchesAny(s.Devices, name)
+	}
+	return matchesAny(s.Netns, name)
+}
+
+// WantsLinks tells whether the addresses of a tenant are asked for.
+func (s Seeks) WantsLinks(name string) bool { return matchesAny(s.Links, name) }
+
+func matchesAny(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		is, _ := path.Match(p, name) // a pattern that is none was refused
+		return is
+	})
+}
+
+// Tenant is a namespace or VRF device that a template makes a VRF.
+type Tenant struct {
+	Name     string
+	Template string
+	ID       uint32 // 0: its template has none
+	// Waits says why it is no VRF yet; "": it is one.
+	Waits string
+}
+
+// tenancy is what came of templates.
+type tenancy struct {
+	tenants []Tenant
+	ids     keptIDs   // once the configuration is in force
+	next    time.Time // when an id that a tenant waits for can be had; zero: none waits for a time
+	seeks   Seeks
+	doors   []rib.Doorway
+	callers map[string][]netip.Addr // of the tenants of which a neighbour is one that dialled in
+}
+
+// Tenants are what templates match, in their order, and then by name.
+func (t *tenancy) Tenants() []Tenant { return t.tenants }
+
+// Seeks is what the templates ask of this machine.
+func (t *tenancy) Seeks() Seeks { return t.seeks }
+
+// Doorways are where routers of tenants may dial in of which nothing is known yet.
+func (t *tenancy) Doorways() []rib.Doorway { return t.doors }
+
+// NextID is when an id that a tenant waits for can be had; zero: none waits for a time.
+func (t *tenancy) NextID() time.Time { return t.next }
+
+// holder is a VRF of the file, or one that was applied, as far as tenants have to make room for it.
+type holder struct {
+	name, netns, device, rd string
+	applied                 bool // not the file, but the API has it
+}
+
+// binds tells whether a VRF is bound to what a tenant would be.
+func (h *holder) binds(s *Sight, sights []Sight) bool {
+	if s.Device {
+		return h.netns == "" && h.device == s.Name
+	}
+	if h.netns == "" {
+		return false
+	}
+	if rib.SameNetns(h.netns, s.Name) {
+		return true
+	}
+	return slices.ContainsFunc(sights, func(other Sight) bool {
+		return !other.Device && rib.SameNetns(h.netns, other.Name) && s.sameNamespace(&other)
+	})
+}
+
+// keptIDs are the ids by the name of the template. They are immutable.
+type keptIDs map[string]rib.PoolState
+
+func (k keptIDs) equal(other keptIDs) bool { return maps.EqualFunc(k, other, rib.PoolState.Equal) }
+
+// heldBy tells whether a tenant has an id of a template.
+func (k keptIDs) heldBy(template, name string) bool { return k[template].Held[name] != 0 }
