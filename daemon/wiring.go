@@ -267,7 +267,7 @@ func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
 		layers:  w.layers,
 		force:   w.force,
 		apply:   &transition{o.File, w.force, w.supervisor, w.bgp, w.neighbors, w.gate, w.sysctls, w.core, w.left, o.Log},
-		confirm: newConfirmation(o.File, o.StateDir, found, w.supervisor.Nudge, o.Log),
+		confirm: newConfirmation(o.File, o.StateDir, found, w.supervisor.Nudge, w.stops.Hold, o.Log),
 		numbers: w.numbers,
 		bgp:     w.bgp, manager: d.manager, log: o.Log,
 	}

@@ -142,3 +142,68 @@ func TestDisabledOverARestart(t *testing.T) {
 		community(false)
 	})
 }
+
+// TestRollbackLeavesWhoWasDisabled: a reload that is not confirmed brings nobody up whom somebody
+// disabled, be it before, and the reload took the neighbour out, or while it waited.
+func TestRollbackLeavesWhoWasDisabled(t *testing.T) {
+	const theirs = "192.0.2.2"
+	inBoth(t, func(t *testing.T, f *fallen) {
+		f.peer = f.far.BIRD(fmt.Sprintf(birdOfDown, 65001, 65000, ""))
+		before := f.config(theirs, 65001, "192.0.2.1")
+		f.d = f.rtr.Daemon(before)
+		f.up(t)
+		disabled := func(reason string) {
+			t.Helper()
+			lab.WaitFor(t, "it is disabled, with its reason", 2*lab.Patience, func() string {
+				if out, _ := f.d.Try("neighbor", theirs); !strings.Contains(out, "disabled by") || !strings.Contains(out, reason) {
+					return out
+				}
+				return ""
+			})
+		}
+		rollsBack := func() {
+			t.Helper()
+			lab.WaitFor(t, "it is rolled back", 2*lab.Patience, func() string {
+				out := f.d.Do("vrf")
+				if strings.Contains(out, "was not confirmed in time") {
+					return ""
+				}
+				return out
+			})
+		}
+		from, rest, _ := strings.Cut(before, "[[neighbors]]")
+		_, rest, _ = strings.Cut(rest, "[[netlink.vrfs]]")
+		without := from + "[[netlink.vrfs]]" + rest
+
+		f.d.Do("neighbor", theirs, "disable", "--reason", "new cable")
+		disabled("new cable")
+		f.d.Write(without)
+		f.d.Do("reload", "--confirm", "5s")
+		lab.WaitFor(t, "it is gone", lab.Patience, func() string {
+			if out, err := f.d.Try("neighbor", theirs); err == nil {
+				return out
+			}
+			return ""
+		})
+		rollsBack()
+		disabled("new cable")
+		f.d.Do("neighbor", theirs, "enable")
+		f.up(t)
+
+		t.Log("who is disabled meanwhile stays so, also where the reload had changed the neighbour")
+		f.d.Write(strings.Replace(before, "hold-time = 9", "hold-time = 12", 1))
+		f.d.Do("reload", "--confirm", "10s")
+		f.d.Do("neighbor", theirs, "disable", "--reason", "meanwhile")
+		rollsBack()
+		disabled("meanwhile")
+		if out := f.peer.Show("show protocols dut"); strings.Contains(out, "Established") {
+			t.Errorf("BIRD has a session:\n%s", out)
+		}
+
+		t.Log("who leaves the file for good is forgotten")
+		f.d.Write(without)
+		f.d.Do("reload")
+		f.d.Reload(before)
+		f.up(t)
+	})
+}

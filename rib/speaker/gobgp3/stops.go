@@ -2,6 +2,7 @@ package gobgp3
 
 import (
 	"cmp"
+	"errors"
 	"time"
 
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
@@ -17,6 +18,9 @@ type Stops interface {
 	All() map[string]rib.Disabled
 	// Change makes changes, and returns when they are kept; nil: a neighbour is forgotten.
 	Change(changes map[string]*rib.Disabled) error
+	// Left forgets neighbours that have left the configuration, once they cannot come back by a
+	// reload that is undone. It is called again for those that it did not forget.
+	Left(names []string) error
 }
 
 // stops are the neighbours of the configuration that somebody disabled: others are not there after
@@ -88,7 +92,7 @@ func (s *stops) begin(set *oc.BgpConfigSet) error {
 		if there[name] = true; !is {
 			continue
 		}
-		if one.Draining() && time.Until(one.Due) > 0 {
+		if !one.Ends(time.Now()) {
 			continue // see Steering.Interrupted
 		}
 		if one.Draining() {
@@ -133,24 +137,31 @@ func (s *stops) settle(by map[string]string) error {
 	if s.kept == nil {
 		return nil
 	}
-	c, kept := s.inForce(), s.kept.All()
+	c, kept, now := s.inForce(), s.kept.All(), time.Now()
 	changes, stay := make(map[string]*rib.Disabled), make(map[string]bool)
 	for i := range c.Set.Neighbors {
 		key, name := c.Set.Neighbors[i].State.NeighborAddress, stopName(&c.Set.Neighbors[i])
 		stay[name] = true
 		_, disabled := by[key]
-		if one, is := kept[name]; is && disabled && !one.Draining() {
-			by[key] = one.By
-			s.sessions.stay(key, one)
+		one, is := kept[name]
+		if !is || !disabled || !one.Ends(now) {
+			continue
 		}
+		if one.Draining() {
+			one.Due = time.Time{}
+			changes[name] = &one
+		}
+		by[key] = one.By
+		s.sessions.stay(key, one)
 	}
 	for _, w := range c.Waiting {
 		stay[w.Interface] = true
 	}
+	var left []string
 	for name := range kept {
 		if !stay[name] {
-			changes[name] = nil
+			left = append(left, name)
 		}
 	}
-	return s.kept.Change(changes)
+	return errors.Join(s.kept.Change(changes), s.kept.Left(left))
 }
