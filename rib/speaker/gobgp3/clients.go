@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
@@ -288,10 +289,14 @@ func stopping(c *clients, request any, by string, call func() (any, error)) (any
 		}
 		return answer, err
 	case *api.EnablePeerRequest:
-		answer, err := call()
-		if err == nil {
-			err = c.stops.put(r.GetAddress(), nil)
-		}
+		answer := any(new(emptypb.Empty))
+		err := c.stops.enable(r.GetAddress(), func() (err error) {
+			was, err := call()
+			if err == nil {
+				answer = was
+			}
+			return err
+		})
 		return answer, err
 	}
 	return call()
