@@ -40,6 +40,8 @@ type BGP struct {
 	// Secret makes the MD5 keys between the relay and GoBGP: random bytes, the
 	// same for every Load of a process. None: no keys.
 	Secret []byte
+	// Started is what a client of the API started BGP with; nil, or a nil result: none has.
+	Started func() *Started
 }
 
 // Config is a validated configuration. It is a value, and is not changed.
@@ -90,6 +92,9 @@ type Config struct {
 	Carriage
 	// ManageSysctls lets the daemon set the sysctls that it needs, where they are not set.
 	ManageSysctls bool
+	// Awaits says that the file has no [global.config], and nobody started BGP: BGP has a stand-in
+	// for it, and nothing of the file may run.
+	Awaits bool
 	made
 }
 
@@ -180,6 +185,7 @@ func (r *reading) config() (*Config, error) {
 	if root == nil {
 		return nil, p.err() // a key that seems missing may be in a part that could not be read
 	}
+	awaits := bgp.begin(p, root)
 	index := make(map[string]*node)
 	root.label("", "", index)
 	walker{p, withBFD(withTenantKeys(withPeerKeys(bgp.Schema))), netlinkSchema()}.file(root)
@@ -210,7 +216,7 @@ func (r *reading) config() (*Config, error) {
 		p.at(root.get("global").get("config").get("port"), "leaves GoBGP without a listener, which neighbours with netns need; write a port, or remove the key for 179")
 	}
 	checkBGP(p, bgp, conf, index)
-	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised, made: made{layers: r.layers, over: r.over}}
+	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised, Awaits: awaits, made: made{layers: r.layers, over: r.over}}
 	c.Carriage = settings.carriage(root)
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])

@@ -64,6 +64,7 @@ type forced struct {
 // tree returns the whole file: GoBGP's part as it is written, and [netlink] as it comes out.
 func (f *forced) tree() *node {
 	root := &node{kind: kindSection}
+	f.startedValues(f.root.get("global"))
 	for _, of := range f.root.fields {
 		switch of.name {
 		case "netlink":

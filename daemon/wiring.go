@@ -68,8 +68,10 @@ func absolute(path string) string {
 }
 
 // wire makes the parts of a daemon, and starts none of them.
-func wire(ctx context.Context, o Options) (*daemon, error) {
+// start is what a client of the API started BGP with; nil: the file says it.
+func wire(ctx context.Context, o Options, start *config.Started) (*daemon, error) {
 	log, judge := o.Log, bgpPart(newSecret())
+	judge.Started = func() *config.Started { return start }
 	overlay, err := config.OpenOverlay(o.StateDir)
 	if err != nil {
 		return nil, err
@@ -179,7 +181,7 @@ func (w *wiring) speak(ctx context.Context) error {
 		OwnSix: func(neighbour string, local netip.Addr, bound string) netip.Addr {
 			return w.ownSix(ctx, neighbour, local, bound)
 		},
-		OwnPrefix: func(vrf string, p netip.Prefix) bool { return w.board.Own(vrf).Has(p) }, Imports: w.importing(), RPKI: w.board.RPKI(), Stops: w.stops,
+		OwnPrefix: func(vrf string, p netip.Prefix) bool { return w.board.Own(vrf).Has(p) }, Imports: w.importing(), RPKI: w.board.RPKI(), Stops: w.stops, StartedBy: w.startedBy(),
 	})
 	if err != nil {
 		return err
@@ -192,6 +194,14 @@ func (w *wiring) speak(ctx context.Context) error {
 	}
 	w.board.OnOwn(s.OwnChanged)
 	return nil
+}
+
+// startedBy is who started BGP; "": the file has it.
+func (w *wiring) startedBy() string {
+	if start := w.judge.Started(); start != nil {
+		return start.By
+	}
+	return ""
 }
 
 // importing returns what tells how far a VRF that begins with the daemon is with announcing what it
