@@ -106,7 +106,7 @@ func wire(ctx context.Context, o Options, start *config.Started) (*daemon, error
 	w.links = newHostLinks(w.host)
 	w.relay = relay.New(bgpAddress(cfg), w.host, log)
 	w.adverts = routeradvert.New(log)
-	w.neighbors = &neighbors{relay: w.relay, adverts: w.adverts, log: log}
+	w.neighbors = &neighbors{relay: w.relay, adverts: w.adverts, log: log, made: func(key vrf.LayerKey) bool { return w.force.config().Made(key) }}
 	w.neighbors.know(cfg.Neighbors) // the log names them before they have a session
 	w.sysctls = &sysctls{w.host, w.force, log}
 	w.tracer = newTracer(ctx, o)
