@@ -34,6 +34,9 @@ type BGP struct {
 	// be joined (errors.Join), and each may name the key that it is about:
 	// neighbors[1].config.peer-group.
 	Check func(conf []byte) error
+	// Filled returns GoBGP's part, given as JSON, with GoBGP's own defaults in it. nil: they are not
+	// known.
+	Filled func(conf []byte) ([]byte, error)
 	// Waits says why nobody is there now on an interface that a neighbour is named
 	// by; "": somebody is. nil: it is not known.
 	Waits func(device string) string

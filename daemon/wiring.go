@@ -40,7 +40,7 @@ func (b bgp) Guarded() []vrf.Guarded {
 // bgpPart is what config needs to know to judge GoBGP's part of a file. secret may be
 // nil where nothing is started from it.
 func bgpPart(secret []byte) config.BGP {
-	return config.BGP{Schema: conf.Schema(), Check: conf.Check, Secret: secret, Waits: linkWaits}
+	return config.BGP{Schema: conf.Schema(), Check: conf.Check, Filled: conf.Filled, Secret: secret, Waits: linkWaits}
 }
 
 // LoadConfig reads and validates a file as the daemon does, and starts nothing from it.
