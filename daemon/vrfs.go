@@ -41,7 +41,32 @@ func (v *vrfs) List() []vrf.Status {
 			list[i] = drifted(list[i], drift)
 		}
 	}
+	if v.leftOut != nil {
+		if left := v.leftOut(); len(left) > 0 {
+			for i := range list {
+				list[i] = lacking(list[i], left)
+			}
+		}
+	}
 	return v.withFailed(list)
+}
+
+// lacking is the status of a VRF of which something that was applied over the API is left out.
+func lacking(st vrf.Status, left []vrf.Layer) vrf.Status {
+	var reasons []string
+	for _, l := range left {
+		if l.VRF == st.Spec.Name {
+			reasons = append(reasons, "what was applied over the API to "+l.Key.String()+" is left out: "+l.Failed)
+		}
+	}
+	if len(reasons) == 0 || st.State != vrf.Ready && st.State != vrf.Degraded {
+		return st
+	}
+	if st.Reason != "" {
+		reasons = append(reasons, st.Reason)
+	}
+	st.State, st.Reason = vrf.Degraded, strings.Join(reasons, "; ")
+	return st
 }
 
 // withFailed adds the VRFs that were applied over the API and cannot be had, where nothing else is
@@ -75,6 +100,9 @@ func (v *vrfs) failed() (list []vrf.Status) {
 func (v *vrfs) Get(name string) (vrf.Status, bool) {
 	if st, ok := v.running.Get(name); ok {
 		one := []vrf.Status{drifted(st, v.bgp.Drift())}
+		if v.leftOut != nil {
+			one[0] = lacking(one[0], v.leftOut())
+		}
 		v.count(one)
 		return one[0], true
 	}
