@@ -252,7 +252,7 @@ func serve(t *testing.T, b Backend) *grpc.ClientConn {
 func serveServer(t *testing.T, s *Server, around func(grpc.StreamHandler) grpc.StreamHandler) *grpc.ClientConn {
 	t.Helper()
 	return serveWith(t, func(d *Door) *Gateway {
-		g := &Gateway{grpc.NewServer(d.options()...)}
+		g := &Gateway{Server: grpc.NewServer(d.options()...)}
 		s.register(wrapping{g, around})
 		return g
 	})

@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -18,12 +19,34 @@ import (
 // Gateway is the gRPC server of the daemon. Every service that is registered with it
 // stands behind its door: nothing of a request is read before the door has let its
 // caller in.
-type Gateway struct{ *grpc.Server }
+type Gateway struct {
+	*grpc.Server
+	waits func(method string) error // says why a method is not served yet; nil: all are
+}
 
 // NewGateway makes a server behind d that serves the Redistribution service over b,
 // the standard health service, and reflection of all that is registered.
-func NewGateway(d *Door, b Backend) *Gateway {
-	g := &Gateway{grpc.NewServer(d.options()...)}
+func NewGateway(d *Door, b Backend) *Gateway { return newGateway(d, b, nil) }
+
+// beforeBGP are the methods that are served before BGP runs, beside those of GoBGP's API.
+var beforeBGP = []string{
+	vrfredistv1.Redistribution_ListVrfs_FullMethodName, vrfredistv1.Redistribution_GetVrf_FullMethodName, healthpb.Health_Check_FullMethodName,
+}
+
+// NewWaitingGateway makes a server for the time before BGP runs: it tells of the VRFs, and serves
+// one method, which makes BGP run. All others are refused with why. Of b it needs the VRFs.
+func NewWaitingGateway(d *Door, b Backend, starts, why string) *Gateway {
+	served := append(slices.Clone(beforeBGP), starts)
+	return newGateway(d, b, func(method string) error {
+		if slices.Contains(served, method) {
+			return nil
+		}
+		return status.Error(codes.FailedPrecondition, why)
+	})
+}
+
+func newGateway(d *Door, b Backend, waits func(string) error) *Gateway {
+	g := &Gateway{grpc.NewServer(d.options()...), waits}
 	d.made = b.Made
 	s := New(b)
 	s.audit = d.audit
@@ -40,7 +63,24 @@ func (s *Server) register(g grpc.ServiceRegistrar) {
 
 // RegisterService implements grpc.ServiceRegistrar.
 func (g *Gateway) RegisterService(desc *grpc.ServiceDesc, implementation any) {
-	g.Server.RegisterService(streamed(desc, implementation), implementation)
+	out := streamed(desc, implementation)
+	if g.waits != nil {
+		for i := range out.Streams {
+			out.Streams[i].Handler = g.later(out.Streams[i].Handler)
+		}
+	}
+	g.Server.RegisterService(out, implementation)
+}
+
+// later refuses a method that is not served yet.
+func (g *Gateway) later(handle grpc.StreamHandler) grpc.StreamHandler {
+	return func(implementation any, stream grpc.ServerStream) error {
+		method, _ := grpc.MethodFromServerStream(stream)
+		if err := g.waits(method); err != nil {
+			return err
+		}
+		return handle(implementation, stream)
+	}
 }
 
 // streamed returns a service with all of its methods as streams, which a client cannot

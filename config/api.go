@@ -155,8 +155,11 @@ func readRoles(p *problems, n *node, vrfs []string, secured bool, a *API) {
 		switch name, ofVRF := e.Role.VRF(); {
 		case at == nil:
 			p.add(item.line, join(item.path, "role"), `is missing; write "admin", "read", "provision", or "vrf:" and the name of a VRF`)
-		case ofVRF && !e.Role.Pattern() && !slices.Contains(vrfs, name):
-			p.at(at, "there is no VRF %q; %s", name, suggest(name, vrfs, "add it under [[vrfs]]"))
+		case !ofVRF || e.Role.Pattern() || slices.Contains(vrfs, name):
+		case slices.ContainsFunc(vrfs, func(v string) bool { return strings.HasPrefix(name, v+"/") }):
+			p.at(at, "there is no VRF %q; write the VRF whose secondary table that is, whose role covers both", name)
+		default:
+			p.hint(at, "", "there is no VRF %q in the file: the role is of use once a client of the API makes it (ApplyVrf, `vrfredist vrf add`); else %s", name, suggest(name, vrfs, "add it under [[vrfs]]"))
 		}
 		if names := item.get("certificates"); names != nil && !secured {
 			p.at(names, "needs TLS, which alone knows names of clients; configure [netlink.api.tls], or remove the key")

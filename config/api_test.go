@@ -111,7 +111,6 @@ func TestErrorsOfRoles(t *testing.T) {
 		roles("users = [7]"):                                                                `f.toml:11: netlink.api.roles[0].role: is missing; write "admin", "read", "provision", or "vrf:" and the name of a VRF`,
 		roles("role = \"root\"\nusers = [7]"):                                               `f.toml:12: netlink.api.roles[0].role: "root" is no role; write "admin", "read", "provision", or "vrf:" and the name of a VRF`,
 		roles("role = \"vrf:\"\nusers = [7]"):                                               `"vrf:" names no VRF`,
-		roles("role = \"vrf:tenant-b\"\nusers = [7]"):                                       `f.toml:12: netlink.api.roles[0].role: there is no VRF "tenant-b"; did you mean "tenant-a"?`,
 		roles("role = \"read\""):                                                            `f.toml:11: netlink.api.roles[0]: gives the role to nobody; add users, groups, certificates or loopback`,
 		roles("role = \"read\"\nusers = [\"nobody-at-all\"]"):                               `f.toml:13: netlink.api.roles[0].users[0]: "nobody-at-all" is no user of this host`,
 		roles("role = \"read\"\ngroups = [\"no-group\"]"):                                   `netlink.api.roles[0].groups[0]: "no-group" is no group of this host`,
@@ -169,5 +168,26 @@ func TestErrorsOfTLS(t *testing.T) {
 		tlsSection(certificate, key, certificate) + roles + "loopback = true\n": `loopback: is of no use with [netlink.api.tls]`,
 	} {
 		wantError(t, apiHead+text, want)
+	}
+}
+
+// TestRoleOfAVRFThatMayCome: the role of a VRF that the file does not have is none's mistake where a
+// client of the API makes that VRF.
+func TestRoleOfAVRFThatMayCome(t *testing.T) {
+	t.Parallel()
+	text := head + "[[netlink.api.roles]]\nrole = \"vrf:tenant-b\"\nusers = [7]\n"
+	c, err := Parse("f.toml", []byte(text), fakeBGP())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := c.Notes.Error(); !strings.Contains(said, `there is no VRF "tenant-b" in the file: the role is of use once a client of the API makes it`) {
+		t.Errorf("it notes %s", said)
+	}
+	if len(c.API.Policy.Entries) != 1 {
+		t.Errorf("the role is lost: %+v", c.API.Policy)
+	}
+	made := over("tenant-b", `{"name":"tenant-b","rd":"65000:77"}`)
+	if c, err = ParseUnder("f.toml", []byte(text), made, fakeBGP()); err != nil || strings.Contains(c.Notes.Error(), "tenant-b") {
+		t.Errorf("with that VRF: %v, %v", err, c.Notes)
 	}
 }

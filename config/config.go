@@ -35,12 +35,17 @@ type BGP struct {
 	// be joined (errors.Join), and each may name the key that it is about:
 	// neighbors[1].config.peer-group.
 	Check func(conf []byte) error
+	// Filled returns GoBGP's part, given as JSON, with GoBGP's own defaults in it. nil: they are not
+	// known.
+	Filled func(conf []byte) ([]byte, error)
 	// Waits says why nobody is there now on an interface that a neighbour is named
 	// by; "": somebody is. nil: it is not known.
 	Waits func(device string) string
 	// Secret makes the MD5 keys between the relay and GoBGP: random bytes, the
 	// same for every Load of a process. None: no keys.
 	Secret []byte
+	// Started is what a client of the API started BGP with; nil, or a nil result: none has.
+	Started func() *Started
 }
 
 // Config is a validated configuration. It is a value, and is not changed.
@@ -91,6 +96,9 @@ type Config struct {
 	Carriage
 	// ManageSysctls lets the daemon set the sysctls that it needs, where they are not set.
 	ManageSysctls bool
+	// Awaits says that the file has no [global.config], and nobody started BGP: BGP has a stand-in
+	// for it, and nothing of the file may run.
+	Awaits bool
 	made
 }
 
@@ -209,6 +217,7 @@ func (r *reading) once() (*Config, error) {
 	if root == nil {
 		return nil, p.err() // a key that seems missing may be in a part that could not be read
 	}
+	awaits := bgp.begin(p, root)
 	index := make(map[string]*node)
 	root.label("", "", index)
 	walker{p, withBFD(withTenantKeys(withPeerKeys(bgp.Schema))), netlinkSchema()}.file(root)
@@ -239,7 +248,7 @@ func (r *reading) once() (*Config, error) {
 		p.at(root.get("global").get("config").get("port"), "leaves GoBGP without a listener, which neighbours with netns need; write a port, or remove the key for 179")
 	}
 	checkBGP(p, bgp, conf, index)
-	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised, made: made{layers: r.layers, over: r.over, tenancy: r.tenancy}}
+	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised, Awaits: awaits, made: made{layers: r.layers, over: r.over, tenancy: r.tenancy}}
 	c.Carriage = settings.carriage(root)
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])

@@ -95,7 +95,7 @@ func laughs() string {
 }
 
 func TestErrorsByValue(t *testing.T) {
-	_, err := Parse("f.toml", nil, fakeBGP())
+	_, err := Parse("f.toml", []byte("[global.config]\n"), fakeBGP())
 	var list Errors
 	if !errors.As(err, &list) || len(list) != 2 {
 		t.Errorf("errors.As into a value found %d errors, want 2", len(list))

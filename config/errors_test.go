@@ -260,9 +260,9 @@ func TestErrorsOfExport(t *testing.T) {
 
 func TestErrorsOfGoBGP(t *testing.T) {
 	testErrors(t, []errorCase{
-		{"empty file", "", []string{
-			": global.config.as: is missing; write the AS number of this router",
-			": global.config.router-id: is missing; write an IPv4 address of this router",
+		{"empty section", "[global.config]", []string{
+			":1: global.config.as: is missing; write the AS number of this router",
+			":1: global.config.router-id: is missing; write an IPv4 address of this router",
 		}},
 		{"AS 0", strings.Replace(head, "as = 65000", "as = 0", 1),
 			[]string{":2: global.config.as: AS 0 is reserved; write the AS number you were given, or a private one such as 64512"}},

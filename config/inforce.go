@@ -24,8 +24,8 @@ type Over struct {
 }
 
 // InForce says what is in force of a configuration that was read from file: every key that is
-// written, with its line, what was set at run time in place of it, and the defaults of ours.
-// GoBGP's own defaults are not among them. Read as a file it means what c means, but for the
+// written, with its line, what was set at run time in place of it, and the defaults, ours and those
+// that GoBGP fills in of neighbours, RPKI servers and where BGP listens. Read as a file it means what c means, but for the
 // passwords, which are left out.
 func (c *Config) InForce(file string, bgp BGP, over Over) (vrf.InForce, error) {
 	w, err := c.readAgain(file, bgp)
@@ -37,6 +37,10 @@ func (c *Config) InForce(file string, bgp BGP, over Over) (vrf.InForce, error) {
 		f.specs = c.VRFs
 	} else {
 		f.specs = over.Overlay.Over(c)
+	}
+	f.startedValues(w.root.get("global"))
+	if err := f.fill(bgp); err != nil {
+		return vrf.InForce{}, err
 	}
 	u := newUsers(w.root, f.specs)
 	e := &sectionWriter{origins: f.origins, users: u}

@@ -15,7 +15,7 @@ import (
 func PrintInForce(w io.Writer, c vrf.InForce) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# What is in force, and where each value is from: a line of %s, or what the comment says.\n", c.File)
-	b.WriteString("# Passwords are left out, and so are the defaults of GoBGP's own keys.\n")
+	b.WriteString("# Passwords are left out. A key that is not here is off, or empty.\n")
 	for i := range c.Sections {
 		s := &c.Sections[i]
 		if i == 0 || len(c.Sections[i-1].Values) > 0 {

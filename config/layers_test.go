@@ -188,7 +188,7 @@ func TestAtAStartTheFileWins(t *testing.T) {
 		specOf(t, got.Config, name)
 	}
 	if _, err := Settle(func(l *Layers) (*Config, error) {
-		return ParseUnder("f.toml", []byte("[global]\n"), l, fakeBGP())
+		return ParseUnder("f.toml", []byte("[global.config]\n"), l, fakeBGP())
 	}, all, None); err == nil || strings.Contains(err.Error(), "API") {
 		t.Errorf("a file with an error of its own: %v", err)
 	}

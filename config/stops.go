@@ -21,8 +21,9 @@ const stopsVersion = 1
 type Stops struct {
 	dir string
 
-	mu   sync.Mutex
-	kept map[string]rib.Disabled // guarded by mu: as the file has it
+	mu    sync.Mutex
+	kept  map[string]rib.Disabled // guarded by mu: as the file has it
+	holds int                     // guarded by mu: changes that may be taken back
 }
 
 // keptStops are the file's shape, and keptStop that of one neighbour.
@@ -96,6 +97,33 @@ func (s *Stops) Change(changes map[string]*rib.Disabled) error {
 	}
 	s.kept = next
 	return nil
+}
+
+// Hold keeps who leaves the configuration until release is called: a reload that is taken back
+// brings them in again as they were.
+func (s *Stops) Hold() (release func()) {
+	by := func(n int) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.holds += n
+	}
+	by(1)
+	return sync.OnceFunc(func() { by(-1) })
+}
+
+// Left forgets neighbours that have left the configuration, unless they may come back with it.
+func (s *Stops) Left(names []string) error {
+	s.mu.Lock()
+	held := s.holds > 0
+	s.mu.Unlock()
+	if held || len(names) == 0 {
+		return nil // whoever looks after the release forgets them
+	}
+	changes := make(map[string]*rib.Disabled, len(names))
+	for _, name := range names {
+		changes[name] = nil
+	}
+	return s.Change(changes)
 }
 
 func writeStops(dir string, all map[string]rib.Disabled) error {

@@ -48,6 +48,22 @@ func TestStops(t *testing.T) {
 	if _, is := s.All()["192.0.2.1"]; is || len(s.All()) != 1 {
 		t.Errorf("after one was forgotten: %v", s.All())
 	}
+	left := func(stays bool) {
+		t.Helper()
+		if err := s.Left([]string{"eth0", "nobody"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, is := open().All()["eth0"]; is != stays {
+			t.Errorf("who left the configuration is kept: %v, not %v", is, stays)
+		}
+	}
+	first, second := s.Hold(), s.Hold()
+	left(true)
+	first()
+	first()
+	left(true)
+	second()
+	left(false)
 
 	file := filepath.Join(dir, stopsName)
 	for text, word := range map[string]string{"{": "damaged", `{"version": 2}`: "version 2"} {

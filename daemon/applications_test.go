@@ -227,6 +227,13 @@ func TestAStartWithWhatContradictsTheFile(t *testing.T) {
 	if st, is := v.Get("green"); !is || st.State != vrf.Failed {
 		t.Errorf("green is %+v", st)
 	}
+	below := lacking(vrf.Status{Spec: vrf.Spec{Name: "green"}, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready}}, v.leftOut())
+	if below.State != vrf.Degraded || !strings.Contains(below.Reason, `what was applied over the API to VRF "green" is left out: `) {
+		t.Errorf("where the file has a VRF green it is %+v", below)
+	}
+	if st := lacking(vrf.Status{Spec: vrf.Spec{Name: "red"}, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready}}, v.leftOut()); st.State != vrf.Ready {
+		t.Errorf("red is %+v", st)
+	}
 	if !slices.Equal(next.running(), []string{"blue", "red"}) {
 		t.Errorf("%v run", next.running())
 	}

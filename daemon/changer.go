@@ -89,6 +89,7 @@ func (c *changer) reload(ctx context.Context, confirm time.Duration) (applied bo
 // move makes a move of which the next configuration has its labels and SIDs. Where it fails they
 // are the old one's again.
 func (c *changer) move(ctx context.Context, m *move, first ...step) (applied bool, err error) {
+	defer c.confirm.hold()()
 	if applied, err = c.apply.make(ctx, m, first...); !applied {
 		c.numbers.back(m.old)
 		return false, err

@@ -19,8 +19,12 @@ import (
 type confirmation struct {
 	file, stateDir string
 	nudge          func() // tells who watches the VRFs that there is something to see
-	log            *slog.Logger
+	// hold has what the old configuration needs, and the new one does not, be kept until the
+	// release that it returns is called.
+	hold func() (release func())
+	log  *slog.Logger
 
+	release func()                      // of hold; nil: nothing is held
 	timer   *time.Timer                 // fires when a reload that waits is to be undone
 	pending atomic.Pointer[unconfirmed] // nil: what is in force was confirmed
 }
@@ -37,8 +41,8 @@ type unconfirmed struct {
 const rollbackAgain = 10 * time.Second
 
 // newConfirmation begins with how the start found the last reload; nil: confirmed.
-func newConfirmation(file, stateDir string, found *unconfirmed, nudge func(), log *slog.Logger) *confirmation {
-	c := &confirmation{file: file, stateDir: stateDir, nudge: nudge, log: log, timer: time.NewTimer(time.Hour)}
+func newConfirmation(file, stateDir string, found *unconfirmed, nudge func(), hold func() (release func()), log *slog.Logger) *confirmation {
+	c := &confirmation{file: file, stateDir: stateDir, nudge: nudge, hold: hold, log: log, timer: time.NewTimer(time.Hour)}
 	c.timer.Stop()
 	c.pending.Store(found)
 	return c
@@ -77,11 +81,22 @@ func (c *confirmation) keep(now *config.Config, overlay *config.Overlay) (snapsh
 	if err != nil {
 		return nil, fmt.Errorf("keep the configuration that is in force, to come back to: %w; nothing was changed", err)
 	}
+	c.letGo()
+	c.release = c.hold()
 	return snapshot, nil
+}
+
+// letGo ends what keep held: the old configuration does not come back any more, or is back.
+func (c *confirmation) letGo() {
+	if c.release != nil {
+		c.release()
+		c.release = nil
+	}
 }
 
 // unkeep is called where the reload failed and what was in force is.
 func (c *confirmation) unkeep(why error) error {
+	c.letGo()
 	if c.pending.Load() != nil { // as before: the file in place was not confirmed either
 		return why
 	}
@@ -119,6 +134,7 @@ func (c *confirmation) end() error {
 		return fmt.Errorf("the configuration from before could not be removed from the state directory, so that the next start would take it: %w", err)
 	}
 	c.timer.Stop()
+	c.letGo()
 	c.become(nil)
 	return nil
 }
@@ -142,6 +158,7 @@ func (c *confirmation) again(was *unconfirmed, why error) {
 // undone notes that the configuration from before is in force again. A start of the
 // daemon has it too, until another reload.
 func (c *confirmation) undone(was *unconfirmed) {
+	c.letGo()
 	c.become(&unconfirmed{old: was.old})
 	c.log.Warn("nobody confirmed the reload: the configuration from before it is in force again, and is what a restart has too; the file was left as it is, and `vrfredist reload` applies it", "file", c.file)
 	// What is set at run time from now on is to stay.

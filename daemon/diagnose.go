@@ -78,6 +78,9 @@ func (e *examiner) Diagnose(ctx context.Context) ([]doctor.Finding, error) {
 		facts.Sessions = e.vrfs.sessions()
 	}
 	facts.Policies = e.vrfs.Policies()
+	if e.vrfs.leftOut != nil {
+		facts.LeftOut = e.vrfs.leftOut()
+	}
 	if facts.ByDefault, err = byDefault(ctx, e.vrfs, facts.States); err != nil {
 		return nil, err
 	}

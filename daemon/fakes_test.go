@@ -177,6 +177,12 @@ type stage struct {
 	dir     string
 	file    *config.Config // what a reload finds
 	log     *strings.Builder
+	holds   int // by which what the old configuration needs is kept
+}
+
+func (s *stage) hold() (release func()) {
+	s.holds++
+	return func() { s.holds-- }
 }
 
 // text is a configuration as the stage has it: VRFs by name, of which "a/2" is a further
@@ -225,7 +231,7 @@ func newStage(t *testing.T, now *config.Config) *stage {
 			sysctls:   &sysctls{fakeSysctls{}, force, log},
 			core:      core.New(nil, nil, core.Settings{}, log),
 		},
-		confirm: newConfirmation("f.toml", s.dir, nil, func() {}, log),
+		confirm: newConfirmation("f.toml", s.dir, nil, func() {}, s.hold, log),
 		numbers: newNumbers(s.dir, nil, log),
 		bgp:     s.bgp, manager: m, log: log,
 	}

@@ -52,6 +52,8 @@ type neighbors struct {
 	steer steering
 	drain drains // graceful shutdowns that are under way
 
+	made func(vrf.LayerKey) bool // over the API; nil: none was
+
 	inside atomic.Pointer[map[netip.Addr]rib.Neighbor] // those in namespaces, by alias; nil: none were set
 }
 
@@ -132,6 +134,9 @@ func (n *neighbors) all() map[string][]vrf.Session {
 		if st, ok := inside[s.Address]; ok {
 			session.Peer, session.Alias, session.Netns, session.Local = st.Peer, st.Alias, st.Netns, st.Local
 			session.Reason = reasonOf(s, st)
+		}
+		if s.Origin == speaker.Configured && n.made != nil && n.made(vrf.NeighborKey(session.Peer.String(), session.Netns)) {
+			session.Origin = vrf.OriginAPI
 		}
 		name := cmp.Or(s.VRF, vrf.Default)
 		out[name] = append(out[name], session)

@@ -61,6 +61,10 @@ func TestNeighborsHaveTheirOwnAddress(t *testing.T) {
 	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); err != nil || d != "" {
 		t.Errorf("%v (-want +got)\n%s", err, d)
 	}
+	n.made = func(key vrf.LayerKey) bool { return key == vrf.NeighborKey(outer.String(), "") }
+	if one, err := n.Sessions(t.Context(), "default"); err != nil || one[0].Origin != vrf.OriginAPI {
+		t.Errorf("one that was applied over the API: %+v, %v", one, err)
+	}
 	if one, err := n.Sessions(t.Context(), "a"); err != nil || len(one) != 2 {
 		t.Errorf("of one VRF: %v, %v", one, err)
 	}

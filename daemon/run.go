@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,11 +39,22 @@ func Run(ctx context.Context, o Options) error {
 	defer signals.letGo()
 	endKeeping := keepMemory(ctx)
 	defer endKeeping()
-	d, err := wire(ctx, o)
-	if err != nil {
+	start, told, err := awaitStart(ctx, o, signals)
+	switch {
+	case errors.Is(err, errEnds), err != nil && ctx.Err() != nil:
+		return nil
+	case err != nil:
 		return err
 	}
-	return d.run(ctx, signals)
+	d, err := wire(ctx, o, start)
+	if err != nil {
+		told(err)
+		return err
+	}
+	join := tell(ctx, d.bgp.Started(), told)
+	err = d.run(ctx, signals)
+	join(cmp.Or(err, errEnds))
+	return err
 }
 
 // run owns the daemon's parts and joins them. They end in the order in which

@@ -2,15 +2,19 @@ package daemon
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
@@ -44,12 +48,27 @@ func same(t *testing.T, a, b *config.Config, printed string) {
 		"API": func(c *config.Config) any { return c.API }, "Extras": func(c *config.Config) any { return c.Extras },
 		"Metrics": func(c *config.Config) any { return c.Metrics }, "Policies": func(c *config.Config) any { return c.Policies },
 		"Applied": func(c *config.Config) any { return c.Applied }, "Carriage": func(c *config.Config) any { return c.Carriage },
-		"Neighbors": func(c *config.Config) any { return c.Neighbors }, "Advertise": func(c *config.Config) any { return c.Advertise },
+		"Neighbors": func(c *config.Config) any {
+			list := slices.Clone(c.Neighbors)
+			for i := range list { // zero stands for these
+				n := &list[i]
+				n.HoldTime, n.ConnectRetry = cmp.Or(n.HoldTime, 90*time.Second), cmp.Or(n.ConnectRetry, 120*time.Second)
+			}
+			return list
+		},
+		"Advertise":     func(c *config.Config) any { return c.Advertise },
 		"ManageSysctls": func(c *config.Config) any { return c.ManageSysctls },
 		"BGP": func(c *config.Config) any {
 			var v any
-			if err := json.Unmarshal(c.BGP, &v); err != nil {
+			text, err := conf.Filled(c.BGP) // the defaults are written out
+			if err == nil {
+				err = json.Unmarshal(text, &v)
+			}
+			if err != nil {
 				t.Fatal(err)
+			}
+			if global, is := v.(map[string]any)["Global"].(map[string]any); is {
+				delete(global, "afi-safis") // all, in no order
 			}
 			return v
 		},
@@ -242,5 +261,55 @@ func TestWhatOneVRFGoesBy(t *testing.T) {
 			t.Errorf("of VRF %s:\n%s", name, b.String())
 		}
 		forced(t, b.String(), nil)
+	}
+}
+
+// TestDefaultsOfGoBGP: what GoBGP fills in is shown as a default, unless the neighbour or its peer group
+// says it.
+func TestDefaultsOfGoBGP(t *testing.T) {
+	const text = `
+[global.config]
+  as = 65000
+  router-id = "192.0.2.1"
+[[peer-groups]]
+  [peer-groups.config]
+    peer-group-name = "customers"
+    peer-as = 65001
+  [peer-groups.timers.config]
+    hold-time = 30
+[[neighbors]]
+  [neighbors.config]
+    neighbor-address = "10.0.0.2"
+    peer-group = "customers"
+  [neighbors.timers.config]
+    connect-retry = 7
+[[neighbors]]
+  [neighbors.config]
+    neighbor-address = "2001:db8::2"
+    peer-as = 65002
+[[rpki-servers]]
+  [rpki-servers.config]
+    address = "192.0.2.9"
+`
+	_, c, printed := forced(t, text, nil)
+	got := make(map[string]string)
+	for _, s := range c.Sections {
+		for _, v := range s.Values {
+			got[s.Name+"."+v.Key] = v.Value + " " + string(v.Origin)
+		}
+	}
+	for key, want := range map[string]string{
+		"global.config.port":                                            "179 default",
+		"neighbors[10.0.0.2].config.local-as":                           "65000 default",
+		"neighbors[10.0.0.2].timers.config.connect-retry":               "7 file",
+		"neighbors[10.0.0.2].timers.config.hold-time":                   "",
+		"neighbors[10.0.0.2].timers.config.keepalive-interval":          "10 default",
+		"neighbors[2001:db8::2].timers.config.hold-time":                "90 default",
+		"neighbors[2001:db8::2].afi-safis[ipv6-unicast].config.enabled": "true default",
+		"rpki-servers[192.0.2.9].config.port":                           "323 default",
+	} {
+		if got[key] != want {
+			t.Errorf("%s is %q, want %q, in\n%s", key, got[key], want, printed)
+		}
 	}
 }

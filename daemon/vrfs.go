@@ -30,6 +30,8 @@ type vrfs struct {
 	sessions func() map[string][]vrf.Session
 	// absent are VRFs that are wanted and are not in force; nil: none is.
 	absent func() []vrf.Status
+	// leftOut is what was applied over the API and is not in force; nil: nothing is.
+	leftOut func() []vrf.Layer
 }
 
 // List implements api.Backend.
@@ -41,7 +43,32 @@ func (v *vrfs) List() []vrf.Status {
 			list[i] = drifted(list[i], drift)
 		}
 	}
+	if v.leftOut != nil {
+		if left := v.leftOut(); len(left) > 0 {
+			for i := range list {
+				list[i] = lacking(list[i], left)
+			}
+		}
+	}
 	return v.withAbsent(list)
+}
+
+// lacking is the status of a VRF of which something that was applied over the API is left out.
+func lacking(st vrf.Status, left []vrf.Layer) vrf.Status {
+	var reasons []string
+	for _, l := range left {
+		if l.VRF == st.Spec.Name {
+			reasons = append(reasons, "what was applied over the API to "+l.Key.String()+" is left out: "+l.Failed)
+		}
+	}
+	if len(reasons) == 0 || st.State != vrf.Ready && st.State != vrf.Degraded {
+		return st
+	}
+	if st.Reason != "" {
+		reasons = append(reasons, st.Reason)
+	}
+	st.State, st.Reason = vrf.Degraded, strings.Join(reasons, "; ")
+	return st
 }
 
 // withAbsent adds the VRFs that are wanted and cannot be had, where nothing else is in force of that
@@ -73,6 +100,9 @@ func (v *vrfs) missing() (list []vrf.Status) {
 func (v *vrfs) Get(name string) (vrf.Status, bool) {
 	if st, ok := v.running.Get(name); ok {
 		one := []vrf.Status{drifted(st, v.bgp.Drift())}
+		if v.leftOut != nil {
+			one[0] = lacking(one[0], v.leftOut())
+		}
 		v.count(one)
 		return one[0], true
 	}

@@ -40,7 +40,7 @@ func (b bgp) Guarded() []vrf.Guarded {
 // bgpPart is what config needs to know to judge GoBGP's part of a file. secret may be
 // nil where nothing is started from it.
 func bgpPart(secret []byte) config.BGP {
-	return config.BGP{Schema: conf.Schema(), Check: conf.Check, Secret: secret, Waits: linkWaits}
+	return config.BGP{Schema: conf.Schema(), Check: conf.Check, Filled: conf.Filled, Secret: secret, Waits: linkWaits}
 }
 
 // LoadConfig reads and validates a file as the daemon does, and starts nothing from it.
@@ -68,8 +68,10 @@ func absolute(path string) string {
 }
 
 // wire makes the parts of a daemon, and starts none of them.
-func wire(ctx context.Context, o Options) (*daemon, error) {
+// start is what a client of the API started BGP with; nil: the file says it.
+func wire(ctx context.Context, o Options, start *config.Started) (*daemon, error) {
 	log, judge := o.Log, bgpPart(newSecret())
+	judge.Started = func() *config.Started { return start }
 	overlay, err := config.OpenOverlay(o.StateDir)
 	if err != nil {
 		return nil, err
@@ -106,7 +108,7 @@ func wire(ctx context.Context, o Options) (*daemon, error) {
 	w.relay = relay.New(bgpAddress(cfg), w.host, log)
 	w.relay.OnCall(w.tenants.called)
 	w.adverts = routeradvert.New(log)
-	w.neighbors = &neighbors{relay: w.relay, adverts: w.adverts, log: log}
+	w.neighbors = &neighbors{relay: w.relay, adverts: w.adverts, log: log, made: func(key vrf.LayerKey) bool { return w.force.config().Made(key) }}
 	w.neighbors.know(cfg.Neighbors) // the log names them before they have a session
 	w.sysctls = &sysctls{w.host, w.force, log}
 	w.tracer = newTracer(ctx, o)
@@ -182,7 +184,7 @@ func (w *wiring) speak(ctx context.Context) error {
 		OwnSix: func(neighbour string, local netip.Addr, bound string) netip.Addr {
 			return w.ownSix(ctx, neighbour, local, bound)
 		},
-		OwnPrefix: func(vrf string, p netip.Prefix) bool { return w.board.Own(vrf).Has(p) }, Imports: w.importing(), RPKI: w.board.RPKI(), Stops: w.stops,
+		OwnPrefix: func(vrf string, p netip.Prefix) bool { return w.board.Own(vrf).Has(p) }, Imports: w.importing(), RPKI: w.board.RPKI(), Stops: w.stops, StartedBy: w.startedBy(),
 	})
 	if err != nil {
 		return err
@@ -195,6 +197,14 @@ func (w *wiring) speak(ctx context.Context) error {
 	}
 	w.board.OnOwn(s.OwnChanged)
 	return nil
+}
+
+// startedBy is who started BGP; "": the file has it.
+func (w *wiring) startedBy() string {
+	if start := w.judge.Started(); start != nil {
+		return start.By
+	}
+	return ""
 }
 
 // importing returns what tells how far a VRF that begins with the daemon is with announcing what it
@@ -271,11 +281,11 @@ func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
 		layers:  w.layers,
 		force:   w.force,
 		apply:   &transition{o.File, w.force, w.supervisor, w.bgp, w.neighbors, w.gate, w.sysctls, w.core, w.left, w.layers.ids, o.Log},
-		confirm: newConfirmation(o.File, o.StateDir, found, w.supervisor.Nudge, o.Log),
+		confirm: newConfirmation(o.File, o.StateDir, found, w.supervisor.Nudge, w.stops.Hold, o.Log),
 		numbers: w.numbers, tenants: w.tenants,
 		bgp: w.bgp, manager: d.manager, log: o.Log,
 	}
-	fleet := &vrfs{w.supervisor, w.force, w.bgp, &w.tap, w.neighbors.all, func() []vrf.Status { return w.layers.absent(w.force.config()) }}
+	fleet := &vrfs{w.supervisor, w.force, w.bgp, &w.tap, w.neighbors.all, func() []vrf.Status { return w.layers.absent(w.force.config()) }, func() []vrf.Layer { return w.layers.leftOut(w.force.config()) }}
 	w.backend = backend{
 		vrfs: fleet, neighbors: w.neighbors, changer: d.changer, levels: d.levels, mailboxes: mailboxes{w.bgp},
 		shownConfig: &shownConfig{file: absolute(o.File), listen: o.Listen, judge: w.judge, force: w.force},

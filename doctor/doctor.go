@@ -70,6 +70,8 @@ type Overlooked struct {
 	// ByDefault counts, by VRF, routes that are not resolved because a default route alone leads
 	// to their nexthop; of the running daemon.
 	ByDefault map[string]int
+	// LeftOut is what was applied over the API and is not in force; of the running daemon.
+	LeftOut []vrf.Layer
 }
 
 // Facts are the input of Judge. They are not changed afterwards.
@@ -108,7 +110,7 @@ func Judge(f Facts) []Finding {
 	var all []Finding
 	for _, check := range []func(Facts) []Finding{
 		capabilities, features, places, states, sharedTables, rivals, guards, protocolRoutes, protocolNumber,
-		carriage, sessions, settings, networkd, restart, passwords, drift, limits, lost, deaf,
+		carriage, sessions, settings, networkd, restart, passwords, drift, applied, limits, lost, deaf,
 		untargeted, patterns, loopback, defaultAlone, written, matchless,
 	} {
 		all = append(all, check(f)...)

@@ -16,7 +16,7 @@ func TestManualHasEveryCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	var checks []string
-	for _, name := range []string{"process.go", "limits.go", "sessions.go", "tables.go", "protocol.go", "settings.go", "carriage.go", "mpls.go", "srv6.go", "reached.go", "corelink.go", "hints.go"} {
+	for _, name := range []string{"process.go", "applied.go", "limits.go", "sessions.go", "tables.go", "protocol.go", "settings.go", "carriage.go", "mpls.go", "srv6.go", "reached.go", "corelink.go", "hints.go"} {
 		source, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

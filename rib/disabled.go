@@ -14,3 +14,7 @@ type Disabled struct {
 
 // Draining tells whether the session is to go on until Due.
 func (d Disabled) Draining() bool { return !d.Due.IsZero() }
+
+// Ends tells whether there is to be no session at a time: the graceful shutdown, if there was one, is
+// over.
+func (d Disabled) Ends(at time.Time) bool { return !d.Due.After(at) }

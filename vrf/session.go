@@ -32,7 +32,7 @@ type Session struct {
 	Traffic     rib.Traffic
 	Heard, Said rib.Notification // the last ones
 	Reason      string           // why there is no session, in plain words, where that is known
-	Origin      string           // how it came to be a neighbour: "configuration", "dynamic", "another client"
+	Origin      string           // how it came to be a neighbour: "configuration", "dynamic", "another client", or OriginAPI
 	// Removed counts the attributes, prefixes and messages of the neighbour that were taken
 	// out, by reason. The map is not to be changed.
 	Removed map[string]uint64
@@ -46,6 +46,10 @@ func (s Session) Name() string {
 	}
 	return s.Peer.String()
 }
+
+// OriginAPI is the Origin of a neighbour that the file does not have, and that was applied over the
+// API.
+const OriginAPI = "api"
 
 // Established is the State of a session that is up.
 const Established = "established"

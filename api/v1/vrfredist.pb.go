@@ -1235,7 +1235,7 @@ type Neighbor struct {
 	Families             []string      `protobuf:"bytes,13,rep,name=families,proto3" json:"families,omitempty"`                             // of a session that is up
 	Interface            string        `protobuf:"bytes,14,opt,name=interface,proto3" json:"interface,omitempty"`                           // of a neighbour by its link-local address; "": it is none such
 	Vrf                  string        `protobuf:"bytes,16,opt,name=vrf,proto3" json:"vrf,omitempty"`                                       // of ListNeighbors alone
-	Origin               string        `protobuf:"bytes,17,opt,name=origin,proto3" json:"origin,omitempty"`                                 // configuration, dynamic (a peer group let it in), another client
+	Origin               string        `protobuf:"bytes,17,opt,name=origin,proto3" json:"origin,omitempty"`                                 // configuration, api (ApplyNeighbor), dynamic (a peer group let it in), another client
 	Removed              []*Removed    `protobuf:"bytes,18,rep,name=removed,proto3" json:"removed,omitempty"`                               // what was taken out of what the neighbour said, ordered by reason
 	Received             uint32        `protobuf:"varint,19,opt,name=received,proto3" json:"received,omitempty"`                            // prefixes that it has announced, and that are held
 	Accepted             *uint32       `protobuf:"varint,20,opt,name=accepted,proto3,oneof" json:"accepted,omitempty"`                      // its paths in BGP's table; only with ListNeighborsRequest.count

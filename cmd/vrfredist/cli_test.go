@@ -115,7 +115,7 @@ func TestSessions(t *testing.T) {
 		"doctor":   {"doctor", "doctor --json", "doctor -f absent.toml", "doctor x"},
 		"usage": {
 			"", "rout", "route", "route import x", "route import --foo", "vrf a b", "vrf --api nonsense", "vrf --api unix://",
-			"run", "run -f f --log-level loud", "run -f f --log-format xml", "run -f f --state-dir ''", "check",
+			"run", "run -f f --log-level loud", "run -f f --log-format xml", "run -f f --state-dir ''", "run -f f --api unix:///run/x.sock", "check",
 			"redistribution enabel", "redistribution enable", "redistribution enable import", "redistribution enable import eth0 -vrf",
 			"redistribution enable export --community ''", "redistribution enable export --community-list=", "redistribution enable export eth0",
 			"redistribution disable export eth0", "reload now", "version 2", "completion fnord", "completion bash zsh", "help fnord",

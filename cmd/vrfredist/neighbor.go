@@ -60,10 +60,10 @@ With a word behind the name:
               the daemon too; with --graceful neighbours find other ways first (RFC 8326)
   enable      lets it have a session again, and ends a graceful shutdown
 
-A neighbour comes of the configuration, of a peer group that let it in (dynamic),
-or of another client of the API, such as gobgp. One that such a client deleted is
-shown as deleted for as long as the configuration has it: "vrfredist reload" brings
-it back. One of the configuration that a client disabled stays down until it is enabled, or
+A neighbour comes of the configuration file, of ApplyNeighbor (api), of a peer group that
+let it in (dynamic), or of another client of the API, such as gobgp. One that such a
+client deleted is shown as deleted for as long as the configuration has it: "vrfredist
+reload" brings it back. One of the configuration that a client disabled stays down until it is enabled, or
 taken out of the file.`,
 		DisableFlagsInUseLine: true,
 		Args:                  checkNeighborArgs,

@@ -73,6 +73,11 @@ func (o runOptions) check(cmd *cobra.Command) error {
 	if o.File == "" {
 		return misused(cmd, "the configuration file is missing: name it with -f FILE")
 	}
+	for _, name := range []string{"api", "tls-ca", "tls-cert", "tls-key", "tls-name"} {
+		if cmd.Flags().Changed(name) {
+			return misused(cmd, "--%s says how other commands reach a daemon; where the daemon listens, and with which certificates, say listen and tls under [netlink.api] of the file, and --api-listen in place of the former", name)
+		}
+	}
 	for _, f := range []struct {
 		flag, value string
 		allowed     []string

@@ -142,3 +142,129 @@ func TestDisabledOverARestart(t *testing.T) {
 		community(false)
 	})
 }
+
+// TestRollbackLeavesWhoWasDisabled: a reload that is not confirmed brings nobody up whom somebody
+// disabled, be it before, and the reload took the neighbour out, or while it waited.
+func TestRollbackLeavesWhoWasDisabled(t *testing.T) {
+	const theirs = "192.0.2.2"
+	inBoth(t, func(t *testing.T, f *fallen) {
+		f.peer = f.far.BIRD(fmt.Sprintf(birdOfDown, 65001, 65000, ""))
+		before := f.config(theirs, 65001, "192.0.2.1")
+		f.d = f.rtr.Daemon(before)
+		f.up(t)
+		disabled := func(reason string) {
+			t.Helper()
+			lab.WaitFor(t, "it is disabled, with its reason", 2*lab.Patience, func() string {
+				if out, _ := f.d.Try("neighbor", theirs); !strings.Contains(out, "disabled by") || !strings.Contains(out, reason) {
+					return out
+				}
+				return ""
+			})
+		}
+		rollsBack := func() {
+			t.Helper()
+			lab.WaitFor(t, "it is rolled back", 2*lab.Patience, func() string {
+				out := f.d.Do("vrf")
+				if strings.Contains(out, "was not confirmed in time") {
+					return ""
+				}
+				return out
+			})
+		}
+		from, rest, _ := strings.Cut(before, "[[neighbors]]")
+		_, rest, _ = strings.Cut(rest, "[[netlink.vrfs]]")
+		without := from + "[[netlink.vrfs]]" + rest
+
+		f.d.Do("neighbor", theirs, "disable", "--reason", "new cable")
+		disabled("new cable")
+		f.d.Write(without)
+		f.d.Do("reload", "--confirm", "5s")
+		lab.WaitFor(t, "it is gone", lab.Patience, func() string {
+			if out, err := f.d.Try("neighbor", theirs); err == nil {
+				return out
+			}
+			return ""
+		})
+		rollsBack()
+		disabled("new cable")
+		f.d.Do("neighbor", theirs, "enable")
+		f.up(t)
+
+		t.Log("who is disabled meanwhile stays so, also where the reload had changed the neighbour")
+		f.d.Write(strings.Replace(before, "hold-time = 9", "hold-time = 12", 1))
+		f.d.Do("reload", "--confirm", "10s")
+		f.d.Do("neighbor", theirs, "disable", "--reason", "meanwhile")
+		rollsBack()
+		disabled("meanwhile")
+		if out := f.peer.Show("show protocols dut"); strings.Contains(out, "Established") {
+			t.Errorf("BIRD has a session:\n%s", out)
+		}
+
+		t.Log("who leaves the file for good is forgotten")
+		f.d.Write(without)
+		f.d.Do("reload")
+		f.d.Reload(before)
+		f.up(t)
+	})
+}
+
+// TestDisabledGuestOverARestart: a dynamic neighbour that somebody disabled has no session, however
+// often it dials and however the daemon ended, and is listed with the reason, until it is enabled.
+func TestDisabledGuestOverARestart(t *testing.T) {
+	t.Parallel()
+	const theirs = "192.0.2.2"
+	l := newLab(t, bird)
+	rtr, far := l.Namespace("rtr"), l.Namespace("far")
+	l.Subnet(rtr, "eth0", far, "eth0", "192.0.2.1/24")
+	peer := far.BIRD(fmt.Sprintf(birdOfDown, 65001, 65000, ""))
+	d := rtr.Daemon(`
+[global.config]
+  as = 65000
+  router-id = "10.255.0.1"
+[[peer-groups]]
+  [peer-groups.config]
+    peer-group-name = "guests"
+    peer-as = 65001
+[[dynamic-neighbors]]
+  [dynamic-neighbors.config]
+    prefix = "192.0.2.0/24"
+    peer-group = "guests"
+` + defaultTable)
+	up := func() {
+		t.Helper()
+		rtr.WaitOwn(lab.Main, "10.2.0.0/16 via 192.0.2.2 dev eth0 metric 20", "10.3.0.0/16 via 192.0.2.2 dev eth0 metric 20")
+	}
+	staysAway := func() {
+		t.Helper()
+		d.Do("log-level", "debug")
+		from := len(d.Output())
+		lab.WaitFor(t, "it dials in again, and is disabled", 3*lab.Patience, func() string {
+			out, _ := d.Try("neighbor", theirs)
+			dials := strings.Contains(d.Output()[from:], "New connection for non admin-state-up peer")
+			if !dials || !strings.Contains(out, "disabled by") || !strings.Contains(out, "new cable") || !strings.Contains(out, "dynamic") {
+				return fmt.Sprintf("it dialled: %v\n%s", dials, out)
+			}
+			return ""
+		})
+		if out := peer.Show("show protocols dut"); strings.Contains(out, "Established") {
+			t.Errorf("BIRD has a session:\n%s", out)
+		}
+		rtr.WaitOwn(lab.Main)
+		if out := d.Do("vrf", "default"); strings.Contains(out, "no session with") {
+			t.Errorf("that somebody wants it so is no problem:\n%s", out)
+		}
+	}
+	up()
+	d.Do("neighbor", theirs, "disable", "--reason", "new cable")
+	staysAway()
+	for range 2 {
+		d.Kill()
+		d.Start()
+		staysAway()
+	}
+	d.Do("neighbor", theirs, "enable")
+	up()
+	d.Kill()
+	d.Start()
+	up()
+}

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
@@ -84,6 +85,7 @@ type clients struct {
 	stops     *stops
 	who       func(ctx context.Context) string // Options.Who
 	serves    func(vrf string) bool            // Options.Serves
+	startedBy string                           // who or what said with which AS BGP runs
 }
 
 // call makes a unary call of another client to GoBGP's API: it refuses what would
@@ -228,7 +230,7 @@ func (c *clients) refuse(method string, request any) error {
 		_, configured := now.VRF(vrf)
 		return configured && (c.serves == nil || c.serves(vrf))
 	}
-	if err := refusal(now, serves, method, request); err != nil {
+	if err := refusal(now, c.startedBy, serves, method, request); err != nil {
 		return err
 	}
 	// GoBGP takes a peer group that it does not have for one, and ends.
@@ -249,10 +251,10 @@ func (c *clients) refuse(method string, request any) error {
 
 // refusal says why a call would take the ground from under a configuration, or nil.
 // Every other change is either seen and told, or of things that no configuration names.
-func refusal(c *conf.Config, serves func(vrf string) bool, method string, request any) error {
+func refusal(c *conf.Config, startedBy string, serves func(vrf string) bool, method string, request any) error {
 	switch method[strings.LastIndexByte(method, '/')+1:] {
 	case "StartBgp":
-		return status.Error(codes.FailedPrecondition, "BGP runs already, with the [global.config] of vrfredist's configuration file, and starting it anew would take every route away: change the file, and restart vrfredist")
+		return status.Errorf(codes.FailedPrecondition, "BGP runs already, as AS %d with router ID %s, %s, and starting it anew would take every route away: restart vrfredist to have it otherwise", c.Set.Global.Config.As, c.Set.Global.Config.RouterId, startedBy)
 	case "StopBgp":
 		return status.Error(codes.FailedPrecondition, "BGP ends with vrfredist alone, which decides what becomes of the kernel's routes: end it by its service manager (`systemctl stop vrfredist`) or by SIGTERM; for one neighbour there is `gobgp neighbor ADDRESS disable`")
 	case "DeleteVrf":
@@ -288,10 +290,14 @@ func stopping(c *clients, request any, by string, call func() (any, error)) (any
 		}
 		return answer, err
 	case *api.EnablePeerRequest:
-		answer, err := call()
-		if err == nil {
-			err = c.stops.put(r.GetAddress(), nil)
-		}
+		answer := any(new(emptypb.Empty))
+		err := c.stops.enable(r.GetAddress(), func() (err error) {
+			was, err := call()
+			if err == nil {
+				answer = was
+			}
+			return err
+		})
 		return answer, err
 	}
 	return call()

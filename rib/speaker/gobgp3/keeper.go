@@ -35,6 +35,7 @@ type keeper struct {
 	each    time.Duration // how much it does before the next look; the loop's own
 	sweeps  *sweeper      // the loop's own
 	limits  *limits
+	guests  *guests
 	stale   *stales
 	leaver  *leavers
 	reach   *reachability
@@ -63,7 +64,7 @@ func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k.whole.told.opening.deaf = func(vrf string) bool { return k.carrier.isDeaf(vrf) || k.out.deaf(vrf) }
 	k.whole.told.opening.settled = func() bool { return k.out.settled() && k.carrier.settled() }
 	k.sweeps = newSweeper(l, k.wake)
-	k.limits = newLimits(l, log)
+	k.limits, k.guests = newLimits(l, log), newGuests(l, log)
 	k.stale = newStales(k.changes, k.whole.gone, log)
 	k.screens = newScreens(l)
 	k.leaver = newLeavers(l, k.screens)
@@ -89,6 +90,7 @@ func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
 	if k.endOfRIB.Swap(false) || stateChanged {
 		k.stale.look()
 		k.limits.look()
+		k.guests.look()
 	}
 	if op != server.FSMMessage {
 		return
@@ -196,6 +198,7 @@ func (k *keeper) quiet() error {
 	k.sweeps.quiet()
 	k.carrier.mourn()
 	k.limits.look()
+	k.guests.look()
 	k.stale.look()
 	if k.validation != nil {
 		k.validation.look()

@@ -123,9 +123,15 @@ func (s *sessions) look(ctx context.Context, bgp *server.BgpServer, addr netip.A
 	for key, n := range s.known {
 		// One that BGP never had may be about to be put in, beside another that has its
 		// link-local address.
-		if _, stays := there[key]; !stays && n.at == addr && (n.seen || !n.configured()) {
-			delete(s.known, key)
+		if _, stays := there[key]; stays || n.at != addr || !n.seen && n.configured() {
+			continue
 		}
+		if n.Origin == speaker.Dynamic && n.disabled != "" {
+			n.State, n.seen = stateName(api.PeerState_IDLE), false
+			n.fell(s.now())
+			continue
+		}
+		delete(s.known, key)
 	}
 	for key, n := range there {
 		if have := s.known[key]; have != nil {
@@ -139,7 +145,7 @@ func (s *sessions) look(ctx context.Context, bgp *server.BgpServer, addr netip.A
 				have.fell(s.now())
 			}
 		} else {
-			have = &session{Session: n, at: zoneless(key)}
+			have = &session{Session: n, at: zoneless(key), seen: true}
 			have.dialsAs(reached[key])
 			if s.known[key] = have; n.Since.IsZero() {
 				have.Down = s.now()

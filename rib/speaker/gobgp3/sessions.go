@@ -150,6 +150,19 @@ func (s *sessions) stay(key string, as rib.Disabled) {
 	}
 }
 
+// host notes a dynamic neighbour that is disabled, as it is kept: BGP has none as long as it does not
+// dial in.
+func (s *sessions) host(key string, as uint32, kept rib.Disabled) {
+	s.mu.Lock()
+	if s.known[key] == nil {
+		n := &session{Session: speaker.Session{State: stateName(api.PeerState_IDLE), PeerAS: as, Origin: speaker.Dynamic, Down: s.now()}, at: zoneless(key), passive: true}
+		n.Address, _ = netip.ParseAddr(key)
+		s.known[key] = n
+	}
+	s.mu.Unlock()
+	s.stay(key, kept)
+}
+
 // disabled takes in which neighbours somebody disabled, and who.
 func (s *sessions) disabled(by map[string]string) {
 	defer s.turn()
@@ -161,6 +174,9 @@ func (s *sessions) disabled(by map[string]string) {
 			n.disabled = cmp.Or(who, "another client of the API")
 		} else if n.State != stateName(api.PeerState_ESTABLISHED) {
 			n.because = ""
+		}
+		if n.Origin == speaker.Dynamic && !n.seen && n.disabled == "" {
+			delete(s.known, key)
 		}
 	}
 }

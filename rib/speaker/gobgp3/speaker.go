@@ -65,6 +65,9 @@ type Options struct {
 	// told that they were told all when all have. It is called in BGP's loop, and waits for nothing.
 	// nil: nothing is imported.
 	Imports func(vrf string) Imports
+	// StartedBy is who started BGP, as it stands in a log, with what Config has of it; "": nobody, it
+	// is of the file.
+	StartedBy string
 	// RPKI is where what BGP has of RPKI caches is put, if policies outside of BGP ask for it;
 	// nil: they are told nothing.
 	RPKI *rib.RPKI
@@ -138,7 +141,7 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	log.lostROAs = func() { s.keeper.validation.lost.Store(true) }
 	s.tables = &tables{s.embedded, s.feeder}
 	s.announcer = speaker.NewAnnouncer(injector{l, s.tables, s.keeper.changes, s.keeper.reach.flags}, s.feeder.feeds)
-	s.stops = &stops{s.embedded, s.sessions, s.options.Stops}
+	s.stops = &stops{s.embedded, s.sessions, s.keeper.guests, s.options.Stops}
 	mender, listening := newMender(s.embedded, s.announcer), &listening{loop: l}
 	s.drift = newDrift(s.embedded, s.keeper, s.stops, mender)
 	s.drift.called, s.drift.drifted = s.options.Called, s.options.Drifted
@@ -149,6 +152,7 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	s.clients = &clients{
 		embedded: s.embedded, sessions: s.sessions, guarding: s.guarding, listening: listening,
 		mender: mender, out: s.keeper.out, whole: s.keeper.whole, drift: s.drift, stops: s.stops, who: s.options.Who, serves: s.options.Serves,
+		startedBy: startedBy(s.options.StartedBy),
 	}
 }
 

@@ -319,10 +319,7 @@ func (s *Steering) Disable(ctx context.Context, name, reason, by string) error {
 // Enable lets a neighbour have a session again.
 func (s *Steering) Enable(ctx context.Context, name, by string) error {
 	return s.steer(ctx, name, "enable", func(bgp *server.BgpServer) error {
-		err := bgp.EnablePeer(ctx, &api.EnablePeerRequest{Address: name})
-		if err == nil {
-			err = s.of.stops.put(name, nil)
-		}
+		err := s.of.stops.enable(name, func() error { return bgp.EnablePeer(ctx, &api.EnablePeerRequest{Address: name}) })
 		s.of.drift.note(touch{ofNeighbors, name, by, time.Now()})
 		return err
 	})

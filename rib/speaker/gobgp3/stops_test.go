@@ -43,6 +43,14 @@ func (k *keptStops) Change(changes map[string]*rib.Disabled) error {
 	return nil
 }
 
+func (k *keptStops) Left(names []string) error {
+	changes := make(map[string]*rib.Disabled)
+	for _, name := range names {
+		changes[name] = nil
+	}
+	return k.Change(changes)
+}
+
 func (k *keptStops) fills(err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

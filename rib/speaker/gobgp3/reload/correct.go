@@ -3,6 +3,7 @@ package reload
 import (
 	"maps"
 	"slices"
+	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
@@ -63,7 +64,7 @@ func (r *Reconciler) Correct(c *Claim, now *Held, which func(speaker.Difference)
 // about to be.
 func (r *Reconciler) StayDisabled(of map[string]rib.Disabled) {
 	for addr, one := range of {
-		r.disabled[addr] = r.disabled[addr] || !one.Draining()
+		r.disabled[addr] = r.disabled[addr] || one.Ends(time.Now())
 	}
 }
 

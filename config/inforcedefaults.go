@@ -1,0 +1,132 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// completed is GoBGP's part with the defaults that GoBGP fills in, as far as they are shown.
+type completed struct {
+	Global      map[string]any
+	Neighbors   []map[string]any
+	RpkiServers []map[string]any
+}
+
+// fill puts GoBGP's own defaults into GoBGP's part of the file.
+func (f *forced) fill(bgp BGP) error {
+	if bgp.Filled == nil {
+		return nil
+	}
+	text, err := bgp.Filled(f.BGP)
+	var of completed
+	if err == nil {
+		err = json.Unmarshal(text, &of)
+	}
+	if err != nil {
+		return fmt.Errorf("fill in GoBGP's defaults: %w", err)
+	}
+	delete(of.Global, "afi-safis") // every family that GoBGP knows
+	f.defaults(f.root.get("global"), nil, of.Global)
+	groups := peerGroups(f.root)
+	for i, item := range sections(f.root.get("neighbors")) {
+		if i >= len(of.Neighbors) {
+			break
+		}
+		n, config := of.Neighbors[i], item.get("config")
+		f.families(item, groups[groupOf(config)], n)
+		delete(n, "afi-safis")
+		if config.get("netns") != nil { // its session comes to GoBGP by the loopback
+			delete(n, "transport")
+		}
+		if c, is := n["config"].(map[string]any); is {
+			maps.DeleteFunc(c, func(key string, _ any) bool { return key != "local-as" })
+		}
+		f.defaults(item, groups[groupOf(config)], n)
+	}
+	for i, item := range sections(f.root.get("rpki-servers")) {
+		if i < len(of.RpkiServers) {
+			f.defaults(item, nil, of.RpkiServers[i])
+		}
+	}
+	return nil
+}
+
+// groupOf is the name of the peer group that a neighbour is in; "": it is in none.
+func groupOf(config *node) string {
+	if n := config.get("peer-group"); n != nil {
+		return n.text
+	}
+	return ""
+}
+
+// families are those of a neighbour that says none, and whose group says none. Of one by interface
+// they are not known before it is heard.
+func (f *forced) families(item, group *node, of map[string]any) {
+	list, _ := of["afi-safis"].([]any)
+	if item.get("afi-safis") != nil || group.get("afi-safis") != nil || item.get("config").get("neighbor-interface") != nil {
+		return
+	}
+	to := &node{kind: kindList}
+	for _, one := range list {
+		family, _ := one.(map[string]any)
+		config, _ := family["config"].(map[string]any)
+		section, inside := &node{kind: kindSection}, &node{kind: kindSection}
+		f.defaults(inside, nil, config)
+		section.put("config", 0, inside)
+		to.items = append(to.items, section)
+	}
+	if len(to.items) > 0 {
+		item.put("afi-safis", 0, to)
+	}
+}
+
+// defaults puts into a section what GoBGP has in it, and neither it nor the same section of its peer
+// group says.
+func (f *forced) defaults(to, group *node, of map[string]any) {
+	if !present(to) {
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(of)) {
+		was := to.get(key)
+		if below, is := of[key].(map[string]any); is {
+			section := was
+			if was == nil {
+				section = &node{kind: kindSection}
+			}
+			if f.defaults(section, group.get(key), below); was == nil && len(section.fields) > 0 {
+				to.put(key, 0, section)
+			}
+			continue
+		}
+		if was == nil && group.get(key) == nil {
+			f.add(to, key, plainValue(of[key]), vrf.ByDefault)
+		}
+	}
+}
+
+// plainValue is a value of JSON as valueNode has it; nil: there is none.
+func plainValue(v any) any {
+	switch v := v.(type) {
+	case float64:
+		if v >= 0 && v == float64(uint64(v)) {
+			return uint64(v)
+		}
+	case bool, string:
+		return v
+	case []any:
+		var list []string
+		for _, one := range v {
+			s, is := one.(string)
+			if !is {
+				return nil
+			}
+			list = append(list, s)
+		}
+		return list
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package config
+
+import (
+	"strconv"
+
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// Started is what a client of the API started BGP with, where the file has no [global.config].
+type Started struct {
+	AS        uint32
+	RouterID  string
+	Port      int32    // where BGP listens; 0: 179, -1: nowhere
+	Listen    []string // the addresses on which it does; none: all
+	Multipath bool
+	By        string // who, as it stands in a log
+}
+
+// standIn is what a file without [global.config] is judged with until BGP is started.
+var standIn = Started{AS: 65000, RouterID: "192.0.2.1"}
+
+// into writes it into a file, whose lines it has none of.
+func (s *Started) into(root *node) {
+	put := func(key string, value any) { root.setAt("global."+key, valueNode(value), 0) }
+	put("config.as", uint64(s.AS))
+	put("config.router-id", s.RouterID)
+	if s.Port != 0 {
+		root.setAt("global.config.port", &node{kind: kindWhole, text: strconv.Itoa(int(s.Port))}, 0)
+	}
+	if len(s.Listen) > 0 {
+		put("config.local-address-list", s.Listen)
+	}
+	if s.Multipath {
+		put("use-multiple-paths.config.enabled", true)
+	}
+}
+
+// begin fills in [global.config] where a client of the API says it. It tells whether none has.
+func (b BGP) begin(p *problems, root *node) (awaits bool) {
+	if global := root.get("global"); global != nil && (!present(global) || global.get("config") != nil) {
+		return false
+	}
+	s := (*Started)(nil)
+	if b.Started != nil {
+		s = b.Started()
+	}
+	if s == nil {
+		awaits, s = true, &standIn
+		p.notes = append(p.notes, Error{File: p.file, Key: "global.config", Message: WaitsForStart, Hint: true})
+	}
+	s.into(root)
+	return awaits
+}
+
+// WaitsForStart says what is to be done where a file has no [global.config].
+const WaitsForStart = "the file has no [global.config]: BGP, and every VRF with it, waits until a client of the API starts BGP, once, after each start of vrfredist (StartBgp; `gobgp global as 65000 router-id 192.0.2.1`); write as and router-id to have BGP start by itself"
+
+// startedValues are the values of [global.config] that a client of the API gave.
+func (f *forced) startedValues(global *node) {
+	for _, n := range []*node{global.get("config"), global.get("use-multiple-paths").get("config")} {
+		if !present(n) {
+			continue
+		}
+		for _, of := range n.fields {
+			if of.line == 0 {
+				f.origins[of.value] = vrf.FromRunTime
+			}
+		}
+	}
+}
