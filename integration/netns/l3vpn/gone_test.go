@@ -87,10 +87,16 @@ func (n *network) leaves(gone, stays *edge.PE, how string, goes, comes func()) {
 	one := n.PEs[0]
 	pulse := n.Pulse()
 	edge.Between(n.Network, pulse, "red", one, stays, false, true)
+	if routes, objects := n.of(one, gone); len(routes) == 0 || len(objects) == 0 {
+		n.T.Fatalf("of PE %d there are the routes %q and the objects %q", gone.N, routes, objects)
+	}
 	mark := one.Core.Mark()
 	goes()
 	n.ways(one, stays)
-	lab.WaitEqual(n.T, fmt.Sprintf("what there is of PE %d, which %s", gone.N, how), nil, func() []string { return n.of(one, gone) })
+	lab.WaitEqual(n.T, fmt.Sprintf("what there is of PE %d, which %s", gone.N, how), nil, func() []string {
+		routes, objects := n.of(one, gone)
+		return append(routes, objects...)
+	})
 	n.follow(one, gone, stays)
 	comes()
 	n.ways(one, gone, stays)
@@ -129,21 +135,21 @@ func (n *network) follow(from, gone, stays *edge.PE) {
 }
 
 // of is what a PE has of another one: routes to what that one alone has, and nexthop objects.
-func (n *network) of(pe, other *edge.PE) (list []string) {
+func (n *network) of(pe, other *edge.PE) (routes, objects []string) {
 	n.T.Helper()
 	for _, name := range edge.Names() {
 		for _, r := range pe.Tenants[name].Own() {
 			if slices.ContainsFunc(other.Tenants[name].Prefixes(), func(p string) bool { return strings.HasPrefix(r, p) }) {
-				list = append(list, name+": "+r)
+				routes = append(routes, name+": "+r)
 			}
 		}
 	}
 	for line := range strings.Lines(pe.Core.IP("nexthop", "show", "proto", fmt.Sprint(n.Run.Protocol))) {
 		if n.leadsTo(line, other) {
-			list = append(list, line)
+			objects = append(objects, line)
 		}
 	}
-	return list
+	return routes, objects
 }
 
 // leadsTo tells whether a nexthop object puts a label or a SID of a PE before packets.
@@ -151,7 +157,7 @@ func (n *network) leadsTo(object string, pe *edge.PE) bool {
 	if n.By == edge.SRv6 {
 		return strings.Contains(object, fmt.Sprintf("fd00:%d:0:1:", pe.N))
 	}
-	return regexp.MustCompile(fmt.Sprintf(`encap mpls (%d/)?%d0\d\d\b`, edge.Transport(pe.N), pe.N)).MatchString(object)
+	return regexp.MustCompile(fmt.Sprintf(`encap mpls\s+(%d/)?%d0\d\d\b`, edge.Transport(pe.N), pe.N)).MatchString(object)
 }
 
 // sentTo is how many packets to an address have gone from a PE to another one, as the wire has it.
