@@ -143,7 +143,9 @@ func inOrder(hops []rib.Hop) []rib.Hop {
 }
 
 func (o *Underlay) lookup(ctx context.Context, to netip.Addr) (r rib.Route, err error) {
-	// Without RTM_F_FIB_MATCH the answer is one way to that address; with it, it is the route.
+	// Without RTM_F_FIB_MATCH the answer is one way to that address; with it, it is the route. (Of two
+	// IPv6 routes with one nexthop object it may be the other one, of which the kernel keeps what it
+	// found last: the hops are right, prefix and metric are for people.)
 	family := byte(unix.AF_INET)
 	if to.Is6() {
 		family = unix.AF_INET6

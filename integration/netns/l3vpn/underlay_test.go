@@ -52,13 +52,19 @@ func (n *network) apart(pe *edge.PE) {
 		t := pe.Tenants[name]
 		for _, six := range []bool{false, true} {
 			of := func(to int) string {
-				out, err := t.NS.TryIP("route", "get", "vrf", t.Device, edge.Host(to, six), "fibmatch")
+				// `ip route get fibmatch` would do for IPv4: of IPv6 the kernel may name another route that
+				// has the object of the nexthop too.
+				family, lan := "-4", fmt.Sprintf("10.%d.0.0/24", to)
+				if six {
+					family, lan = "-6", fmt.Sprintf("2001:db8:%d::/64", to)
+				}
+				out, err := t.NS.TryIP(family, "route", "show", "vrf", t.Device, lan)
 				if m := object.FindStringSubmatch(out); err == nil && m != nil {
 					return m[1]
 				}
 				return ""
 			}
-			lab.WaitFor(n.T, fmt.Sprintf("the routes of %s at PE %d have groups of their own", name, pe.N), 3*lab.Patience, func() string {
+			lab.WaitFor(n.T, fmt.Sprintf("the routes of %s at PE %d have groups of their own", name, pe.N), lab.Patience, func() string {
 				if a, b := of(2), of(3); a == "" || a == b {
 					return a + " and " + b
 				}

@@ -42,7 +42,7 @@ type prepared struct {
 }
 
 func newFirstTables(l *loop, p *parts) *firstTables {
-	return &firstTables{loop: l, parts: p, opening: new(opening), under: make(map[unsafe.Pointer]*recital)}
+	return &firstTables{loop: l, parts: p, opening: &opening{loop: l}, under: make(map[unsafe.Pointer]*recital)}
 }
 
 // established is called in the loop, with the session's lock held, before GoBGP tells the neighbour

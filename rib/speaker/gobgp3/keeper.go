@@ -60,6 +60,8 @@ func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k.changes = newChanges(l)
 	k.whole = newWholeTables(k.changes, pacer)
 	k.carrier, k.out = newCarrier(k.changes, log), newOutgoing(k.changes)
+	k.whole.told.opening.deaf = func(vrf string) bool { return k.carrier.isDeaf(vrf) || k.out.deaf(vrf) }
+	k.whole.told.opening.settled = func() bool { return k.out.settled() && k.carrier.settled() }
 	k.sweeps = newSweeper(l, k.wake)
 	k.limits = newLimits(l, log)
 	k.stale = newStales(k.changes, k.whole.gone, log)

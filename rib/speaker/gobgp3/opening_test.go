@@ -2,6 +2,7 @@ package gobgp3
 
 import (
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -31,15 +32,7 @@ func TestImportsComeBeforeEndOfRIB(t *testing.T) {
 		},
 	})
 	eventually(t, "the session begins", to.isUp)
-	eventually(t, "all but the End-of-RIBs is told", func() (is bool) {
-		_ = s.keeper.inLoop(func() error {
-			for _, r := range s.keeper.whole.told.under {
-				is = is || len(r.owed) == 2 && len(r.families) == 0
-			}
-			return nil
-		})
-		return is
-	})
+	s.awaitKeptBack(t)
 	prefix := netip.MustParsePrefix("198.51.100.0/24")
 	if err := s.Announce(t.Context(), speaker.Default, []rib.AnnounceChange{{Announcement: rib.Announcement{Prefix: prefix}}}); err != nil {
 		t.Fatal(err)
@@ -82,6 +75,45 @@ func TestWhoComesUpLateHearsOfTheRestart(t *testing.T) {
 	if r, f, long := late.saidOfRestart(); r || f+long > 0 {
 		t.Errorf("in the second OPEN R is %t, and F set for %d and %d families, want none", r, f, long)
 	}
+}
+
+// TestWhatNeighborsSendComesBeforeEndOfRIB: after a restart a neighbour is told that it was told all
+// behind the routes of another one, whose session comes up later.
+func TestWhatNeighborsSendComesBeforeEndOfRIB(t *testing.T) {
+	helps := bgp.NewCapGracefulRestart(false, false, 60, []*bgp.CapGracefulRestartTuple{bgp.NewCapGracefulRestartTuple(bgp.RF_IPv4_UC, false), bgp.NewCapGracefulRestartTuple(bgp.RF_IPv6_UC, false)})
+	first, late := newHostile(t, "127.0.0.2", 65001, both(helps)...), newHostile(t, "127.0.0.3", 65002, both(helps)...)
+	late.mu.Lock() // it takes the connection, and says nothing for now
+	speaks := sync.OnceFunc(late.mu.Unlock)
+	defer speaks()
+	s := run(t, Options{GracefulRestart: true, Config: toJSON(t, redAnd(graceful60(first.conf(allFamilies[:2]...)), graceful60(late.conf(allFamilies[:2]...))))})
+	eventually(t, "the first session", first.isUp)
+	first.send(bgp.NewEndOfRib(bgp.RF_IPv4_UC), bgp.NewEndOfRib(bgp.RF_IPv6_UC))
+	s.awaitKeptBack(t)
+	speaks()
+	eventually(t, "the second session", late.isUp)
+	late.send(late.some(false, false, 0, 1)...)
+	late.send(bgp.NewEndOfRib(bgp.RF_IPv4_UC), bgp.NewEndOfRib(bgp.RF_IPv6_UC))
+	have := &table{routes: make(map[string]string), ends: make(map[bgp.RouteFamily]int), before: make(map[bgp.RouteFamily]int)}
+	eventually(t, "End-of-RIB of both", func() bool { have.learn(first); return len(have.ends) == 2 })
+	for f, n := range have.ends {
+		if n != 1 || have.before[f] != 1 {
+			t.Errorf("%s: %d End-of-RIBs, the last behind %d routes", f, n, have.before[f])
+		}
+	}
+}
+
+// awaitKeptBack waits until a neighbour has been told all but the End-of-RIBs of two families.
+func (r *running) awaitKeptBack(t *testing.T) {
+	t.Helper()
+	eventually(t, "all but the End-of-RIBs is told", func() (is bool) {
+		_ = r.keeper.inLoop(func() error {
+			for _, told := range r.keeper.whole.told.under {
+				is = is || len(told.owed) == 2 && len(told.families) == 0
+			}
+			return nil
+		})
+		return is
+	})
 }
 
 // saidOfRestart is what the last OPEN that came says: its R bit, and how many families have the F bit,

@@ -125,7 +125,7 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	s.embedded = newEmbedded(l, log)
 	s.force.Store(c)
 	s.keeper = newKeeper(l, new(pacer), log)
-	s.keeper.whole.told.opening = &opening{imports: s.options.Imports, carrier: s.keeper.carrier, out: s.keeper.out}
+	s.keeper.whole.told.opening.imports, s.keeper.whole.told.opening.restarted = s.options.Imports, s.options.GracefulRestart
 	s.guarding = newGuarding(l, s.options.OwnPrefix, c, log)
 	s.keeper.names.linkLocal = s.guarding.guard.LinkLocal
 	s.guarding.six, s.guarding.restarted = s.options.OwnSix, s.options.GracefulRestart
