@@ -58,7 +58,7 @@ func Entrances(pe *PE) map[string]string {
 // and how many packets were sent.
 func Survives(n *Network, pe *PE, others ...*PE) (away time.Duration, sent int) {
 	n.T.Helper()
-	pulse := n.Pulse()
+	before, pulse := n.passed(), n.Pulse()
 	for _, name := range Names() {
 		for _, o := range others {
 			Between(n, pulse, name, pe, o, false, true)
@@ -82,7 +82,9 @@ func Survives(n *Network, pe *PE, others ...*PE) (away time.Duration, sent int) 
 		}
 	}
 	pulse.Lasts(5 * time.Second)
-	sent = pulse.EndWhole()
+	if sent = pulse.EndWhole(); n.T.Failed() {
+		n.T.Logf("what was seen meanwhile:\n%s", n.passed().since(before))
+	}
 	for ns, mark := range marks {
 		for _, e := range ns.Since(mark) {
 			n.T.Errorf("%s, after the restart: %+v", ns.Role, e)

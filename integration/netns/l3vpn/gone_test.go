@@ -11,7 +11,7 @@ import (
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
 
-// TestPEGone: two PEs have a service, and packets go to both. One of them is not reached any more, or
+// TestPEGone: two PEs have a service. The one that packets go to is not reached any more, or
 // ends its session, or is killed and does not come back in time: the service goes to the other one, on
 // the wire too, its route stands all the while, and of the PE nothing is left, neither a route nor a
 // nexthop object; and all is as it was when it is back. Nothing that goes to the other one is lost.
@@ -26,16 +26,23 @@ func TestPEGone(t *testing.T) {
 				return strings.ReplaceAll(n.config(pe), "restart-time = 60", "restart-time = 3")
 			}, n.PEs...)
 			n.ways(one, two, three)
-			for _, each := range [][2]*edge.PE{{two, three}, {three, two}} { // one of them has the packets
-				gone, stays := each[0], each[1]
-				n.leaves(gone, stays, "is not reached",
-					func() { n.routes(one, "replace blackhole", gone) },
-					func() { n.routes(one, "replace", gone) })
-				n.leaves(gone, stays, "has ended the session",
-					func() { gone.Daemon.Do("neighbor", one.Addr(), "disable") },
-					func() { gone.Daemon.Do("neighbor", one.Addr(), "enable") })
-				n.leaves(gone, stays, "is killed, and does not come back in time", gone.Daemon.Kill, func() { gone.Daemon.Start() })
+			gone, stays := two, three // the one that the packets go to
+			lab.WaitFor(t, "packets go to one of both", lab.Patience, func() string {
+				if n.sentTo(one, two, service)+n.sentTo(one, three, service) == 0 {
+					return "none do"
+				}
+				return ""
+			})
+			if n.sentTo(one, two, service) == 0 {
+				gone, stays = three, two
 			}
+			n.leaves(gone, stays, "is not reached",
+				func() { n.routes(one, "replace blackhole", gone) },
+				func() { n.routes(one, "replace", gone) })
+			n.leaves(gone, stays, "has ended the session",
+				func() { gone.Daemon.Do("neighbor", one.Addr(), "disable") },
+				func() { gone.Daemon.Do("neighbor", one.Addr(), "enable") })
+			n.leaves(gone, stays, "is killed, and does not come back in time", gone.Daemon.Kill, func() { gone.Daemon.Start() })
 		})
 	}
 }
@@ -87,10 +94,16 @@ func (n *network) leaves(gone, stays *edge.PE, how string, goes, comes func()) {
 	one := n.PEs[0]
 	pulse := n.Pulse()
 	edge.Between(n.Network, pulse, "red", one, stays, false, true)
+	if routes, objects := n.of(one, gone); len(routes) == 0 || len(objects) == 0 {
+		n.T.Fatalf("of PE %d there are the routes %q and the objects %q", gone.N, routes, objects)
+	}
 	mark := one.Core.Mark()
 	goes()
 	n.ways(one, stays)
-	lab.WaitEqual(n.T, fmt.Sprintf("what there is of PE %d, which %s", gone.N, how), nil, func() []string { return n.of(one, gone) })
+	lab.WaitEqual(n.T, fmt.Sprintf("what there is of PE %d, which %s", gone.N, how), nil, func() []string {
+		routes, objects := n.of(one, gone)
+		return append(routes, objects...)
+	})
 	n.follow(one, gone, stays)
 	comes()
 	n.ways(one, gone, stays)
@@ -129,21 +142,21 @@ func (n *network) follow(from, gone, stays *edge.PE) {
 }
 
 // of is what a PE has of another one: routes to what that one alone has, and nexthop objects.
-func (n *network) of(pe, other *edge.PE) (list []string) {
+func (n *network) of(pe, other *edge.PE) (routes, objects []string) {
 	n.T.Helper()
 	for _, name := range edge.Names() {
 		for _, r := range pe.Tenants[name].Own() {
 			if slices.ContainsFunc(other.Tenants[name].Prefixes(), func(p string) bool { return strings.HasPrefix(r, p) }) {
-				list = append(list, name+": "+r)
+				routes = append(routes, name+": "+r)
 			}
 		}
 	}
 	for line := range strings.Lines(pe.Core.IP("nexthop", "show", "proto", fmt.Sprint(n.Run.Protocol))) {
 		if n.leadsTo(line, other) {
-			list = append(list, line)
+			objects = append(objects, line)
 		}
 	}
-	return list
+	return routes, objects
 }
 
 // leadsTo tells whether a nexthop object puts a label or a SID of a PE before packets.
@@ -151,7 +164,7 @@ func (n *network) leadsTo(object string, pe *edge.PE) bool {
 	if n.By == edge.SRv6 {
 		return strings.Contains(object, fmt.Sprintf("fd00:%d:0:1:", pe.N))
 	}
-	return regexp.MustCompile(fmt.Sprintf(`encap mpls (%d/)?%d0\d\d\b`, edge.Transport(pe.N), pe.N)).MatchString(object)
+	return regexp.MustCompile(fmt.Sprintf(`encap mpls\s+(%d/)?%d0\d\d\b`, edge.Transport(pe.N), pe.N)).MatchString(object)
 }
 
 // sentTo is how many packets to an address have gone from a PE to another one, as the wire has it.

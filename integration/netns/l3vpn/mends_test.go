@@ -159,7 +159,7 @@ func TestDoctorsCommandsMendTrusted(t *testing.T) {
 		n.Reach(name, one, two)
 	}
 	red := one.Tenants["red"]
-	six := "2001:db8:1::1/64"
+	const six = "2001:db8:1::1/64"
 	n.mendsAll([]wrong{
 		{name: "no source but a link-local address", check: "srv6-source", subject: "red", breaks: func() { red.NS.IP("addr", "del", six, "dev", red.Lan()) },
 			stops: red, families: inIPv4, then: func() { red.NS.Address(red.Lan(), six) }},
