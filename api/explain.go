@@ -18,12 +18,13 @@ func (s *questions) ExplainRoute(ctx context.Context, r *vrfredistv1.ExplainRout
 	if err != nil {
 		return nil, invalid("target", "%v", err)
 	}
-	if _, ok := s.view(ctx).Get(name); !ok {
+	st, ok := s.view(ctx).Get(name)
+	if !ok {
 		return nil, s.view(ctx).notFound(name)
 	}
 	x, err := s.view(ctx).Explain(ctx, name, rib.Question{Prefix: prefix, Longest: longest})
 	if errors.Is(err, ErrUnknownVRF) {
-		return nil, idle(name, "no route is on its way")
+		return nil, idle(st, "no route is on its way")
 	}
 	if err != nil {
 		return nil, s.view(ctx).failed(name, err)

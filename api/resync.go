@@ -19,12 +19,13 @@ const resyncsAtOnce = 4
 // Resync has tables read again now.
 func (s *changes) Resync(ctx context.Context, r *vrfredistv1.ResyncRequest) (*vrfredistv1.ResyncResponse, error) {
 	if name := r.GetVrf(); name != "" {
-		if _, ok := s.view(ctx).Get(name); !ok {
+		st, ok := s.view(ctx).Get(name)
+		if !ok {
 			return nil, s.view(ctx).notFound(name)
 		}
 		repair, err := s.view(ctx).Resync(ctx, name)
 		if errors.Is(err, ErrUnknownVRF) {
-			return nil, idle(name, "it has no table to read")
+			return nil, idle(st, "it has no table to read")
 		}
 		if err != nil {
 			return nil, s.view(ctx).failed(name, err)
@@ -62,9 +63,12 @@ func (s *changes) Resync(ctx context.Context, r *vrfredistv1.ResyncRequest) (*vr
 }
 
 // idle is the error for a VRF that is configured and does not run.
-func idle(name, why string) error {
+func idle(st vrf.Status, why string) error {
+	if st.Reason != "" { // it is wanted, and is not in force
+		return status.Errorf(codes.FailedPrecondition, "VRF %q: %s, because it is %s: %s", st.Spec.Name, why, st.State, st.Reason)
+	}
 	return status.Errorf(codes.FailedPrecondition,
-		"VRF %q is configured, and nothing is redistributed for it: %s; enable import or export for it", name, why)
+		"VRF %q is configured, and nothing is redistributed for it: %s; enable import or export for it", st.Spec.Name, why)
 }
 
 func repairMessage(name string, r vrf.Repair) *vrfredistv1.Repair {

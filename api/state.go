@@ -60,7 +60,8 @@ func (s *states) ListRoutes(r *vrfredistv1.ListRoutesRequest, stream grpc.Server
 	}
 	name := vrfName(r.GetVrf())
 	ctx := stream.Context()
-	if _, ok := s.view(ctx).Get(name); !ok {
+	st, ok := s.view(ctx).Get(name)
+	if !ok {
 		return s.view(ctx).notFound(name)
 	}
 	var sending error
@@ -74,7 +75,7 @@ func (s *states) ListRoutes(r *vrfredistv1.ListRoutesRequest, stream grpc.Server
 	case sending != nil:
 		return s.view(ctx).failed(name, sending)
 	case errors.Is(err, ErrUnknownVRF):
-		return idle(name, "it has no routes to list")
+		return idle(st, "it has no routes to list")
 	}
 	return s.view(ctx).failed(name, err)
 }

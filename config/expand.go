@@ -216,7 +216,7 @@ func textOf(n *node) string {
 	return n.text
 }
 
-// holders are the VRFs that were applied.
+// holdersOf are the VRFs that were applied.
 func holdersOf(l *Layers) (list []holder) {
 	for _, key := range l.Keys() {
 		if key.Neighbor {

@@ -149,7 +149,9 @@ func (f *forced) netlink() *node {
 		export.put("rules", 0, rules)
 		to.put("export", 0, export)
 	}
-	to.put("vrfs", 0, list)
+	if len(list.items) > 0 {
+		to.put("vrfs", 0, list)
+	}
 	return to
 }
 

@@ -75,8 +75,8 @@ type Difference struct {
 }
 
 // DifferencesInForce are the keys that differ, in the order of the files. Secrets are the same
-// where both have them, because what they are is not told. What was allocated, and a default, is
-// no difference where the other has no such key.
+// where both have them, because what they are is not told. What was allocated, a default, and
+// what a template makes of a tenant, is no difference where the other has no such key.
 func DifferencesInForce(old, next vrf.InForce) (list []Difference) {
 	before, after := byKey(old), byKey(next)
 	for i := range old.Sections {
@@ -102,7 +102,9 @@ func DifferencesInForce(old, next vrf.InForce) (list []Difference) {
 }
 
 // said tells whether a value is one where the other side has none: what follows by itself is not.
-func said(v *vrf.ConfigValue) bool { return v.Origin != vrf.Allocated && v.Origin != vrf.ByDefault }
+func said(v *vrf.ConfigValue) bool {
+	return v.Origin != vrf.Allocated && v.Origin != vrf.ByDefault && v.Origin != vrf.FromTemplate
+}
 
 func byKey(c vrf.InForce) map[string]map[string]*vrf.ConfigValue {
 	all := make(map[string]map[string]*vrf.ConfigValue, len(c.Sections))

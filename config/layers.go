@@ -72,6 +72,14 @@ func (l *Layers) Len() int {
 	return len(l.of) + l.below.len()
 }
 
+// Applied is how many there are without what templates may match.
+func (l *Layers) Applied() int {
+	if l == nil {
+		return 0
+	}
+	return len(l.of)
+}
+
 // Has tells whether there is a layer, or something that a template may make a VRF of.
 func (l *Layers) Has(key vrf.LayerKey) bool {
 	if key.Template {

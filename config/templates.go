@@ -250,5 +250,8 @@ func (t *template) takenBy(others []holder) map[uint32]string {
 
 // filled is a value of a template for one tenant.
 func filled(s string, id uint32, name string) string {
+	if !strings.Contains(s, "{") {
+		return s
+	}
 	return strings.NewReplacer(idPlace, strconv.FormatUint(uint64(id), 10), namePlace, name).Replace(s)
 }

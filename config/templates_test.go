@@ -351,6 +351,28 @@ func TestWhoDialsIn(t *testing.T) {
 	}
 }
 
+// TestATenantIsNoDifference: a file by itself has no tenants, which is no difference.
+func TestATenantIsNoDifference(t *testing.T) {
+	h := newHost(t)
+	h.becomes(tenantTemplate, seen("tenant-a", "tenant-b")...)
+	var shown [2]vrf.InForce
+	for i, c := range []*Config{h.config, nil} {
+		if c == nil {
+			var err error
+			if c, err = ParseUnder("f.toml", []byte(strings.Replace(tenantTemplate, "1000-1002", "1000-1003", 1)), nil, fakeBGP()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var err error
+		if shown[i], err = c.InForce("f.toml", fakeBGP(), Over{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if list := DifferencesInForce(shown[0], shown[1]); len(list) != 1 || list[0].New == nil || list[0].New.Key != "ids" {
+		t.Errorf("the differences are %+v", list)
+	}
+}
+
 func TestFirstOf(t *testing.T) {
 	for _, tt := range []struct{ link, want string }{
 		{"10.0.0.2/24", "10.0.0.1"}, {"10.0.0.1/24", ""}, {"10.0.0.1/30", "10.0.0.2"}, {"10.0.0.2/30", "10.0.0.1"},

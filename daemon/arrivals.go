@@ -186,11 +186,6 @@ func (t *transition) tellTenants(m *move) {
 	if len(came)+len(gone)+len(m.changes) > 0 {
 		t.log.Info("the tenants of templates changed", "came", few(came), "gone", few(gone), "changes", len(m.changes))
 	}
-	for _, is := range m.next.Tenants() {
-		if is.Waits != "" && slices.Contains(came, is.Name) {
-			t.log.Warn("a tenant waits", "vrf", is.Name, "why", is.Waits)
-		}
-	}
 }
 
 // beside are the names of tenants that others do not have in the same way.

@@ -228,5 +228,8 @@ func (l *layering) absent(now *config.Config) (list []vrf.Status) {
 
 // leftOut are the layers that are not in force.
 func (l *layering) leftOut(now *config.Config) []vrf.Layer {
+	if now.Layers().Applied() == l.layers().Applied() {
+		return nil
+	}
 	return slices.DeleteFunc(l.applied(now), func(layer vrf.Layer) bool { return layer.Failed == "" })
 }

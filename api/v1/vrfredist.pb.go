@@ -5138,7 +5138,7 @@ type ConfigValue struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`    // as TOML has it; "": it is a secret
-	Source        string                 `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`  // file, run time, command line, allocated, default
+	Source        string                 `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`  // template, file, API, run time, command line, allocated, default
 	Line          uint32                 `protobuf:"varint,4,opt,name=line,proto3" json:"line,omitempty"`     // of the file, where it is from there
 	Secret        bool                   `protobuf:"varint,5,opt,name=secret,proto3" json:"secret,omitempty"` // it is set, and not told
 	unknownFields protoimpl.UnknownFields

@@ -22,10 +22,10 @@ func (c configCommands) configCommand() *cobra.Command {
 		Use:   "config [--vrf V] [--diff FILE] [--no-pager] [--json]",
 		Short: "Show the configuration in force, and where each value is from",
 		Long: `Prints the configuration that is in force as a file that "vrfredist check" takes,
-with where each value is from behind it: a line of the file, the run time
-(redistribution enable and disable), the daemon's command line, a label or SID
-that was allocated, or a default. Passwords are left out. With --vrf it prints
-what one VRF goes by.
+with where each value is from behind it: a line of the file, a template of the
+file, the API, the run time (redistribution enable and disable), the daemon's
+command line, a label or SID that was allocated, or a default. Passwords are
+left out. With --vrf it prints what one VRF goes by.
 
 With --diff it prints what FILE would have otherwise: keys that are in force
 begin with "-", those of FILE with "+". What was set at run time stays as it

@@ -146,6 +146,13 @@ func TestTenantsByThemselves(t *testing.T) {
 	one.WaitOwn(lab.Main, over(0, 1)...)
 	two.WaitOwn(lab.Main)
 	lab.WaitEqual(t, "all VRFs", []string{"tpl1 ready", "tpl2 ready", "tpl3 pending"}, n.shown)
+	if out, err := n.daemon.Try("explain", "10.0.0.0", "--vrf", three.Name); err == nil || !strings.Contains(out, "has no id left for it") {
+		t.Errorf("explain says of a tenant that waits: %v\n%s", err, out)
+	}
+	n.daemon.Write(n.config("1000-1002"))
+	if out := n.daemon.Do("plan", "-f", n.daemon.File()); !strings.Contains(out, three.Name) || strings.Contains(out, one.Name) {
+		t.Errorf("the plan of a wider range:\n%s", out)
+	}
 	n.daemon.Reload(n.config("1000-1002"))
 	lab.WaitEqual(t, "all VRFs, with a wider range", []string{"tpl1 ready", "tpl2 ready", "tpl3 ready"}, n.shown)
 }
