@@ -29,8 +29,8 @@ const (
 const oneReload = "s of a reload, one VRF changed"
 
 const (
-	orchestrators        = 400              // calls that are under way at a time
-	orchestraConnections = 10               // by which they come
+	orchestrators        = 100              // calls that are under way at a time
+	orchestraConnections = 4                // by which they come
 	comings              = 20 * time.Second // for how long tenants come and go
 )
 
