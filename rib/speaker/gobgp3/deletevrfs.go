@@ -17,24 +17,25 @@ func (k *keeper) DeleteVRFs(ctx context.Context, names []string) error {
 	var left []*bgpPath
 	var labelled []string
 	err := k.inLoop(func() error {
-		if err := k.deletable(names); err != nil {
+		rds, err := k.deletable(names)
+		if err != nil {
 			return err
 		}
 		wanted, gone := membershipsOf(k.loop, k.screens), make(map[rib.RD]bool)
 		for _, name := range names {
-			v := k.rib().Vrfs[name]
 			k.whole.gone.finish(name)
-			if v.MplsLabel != 0 && k.out.labels[name] != v.MplsLabel {
+			if v := k.rib().Vrfs[name]; v.MplsLabel != 0 && k.out.labels[name] != v.MplsLabel {
 				labelled = append(labelled, name)
 				continue
 			}
 			k.screens.take(name)
-			rd, err := decodeRD(v.Rd)
-			if err != nil {
-				return fmt.Errorf("remove VRF %q: its RD: %w", name, err)
-			}
-			gone[rd] = true
+			gone[rds[name]] = true
 			delete(k.rib().Vrfs, name)
+		}
+		for _, v := range k.rib().Vrfs {
+			if rd, err := decodeRD(v.Rd); err == nil {
+				delete(gone, rd) // another client's VRF has it too
+			}
 		}
 		membershipsOf(k.loop, k.screens).takeBack(k.loop, wanted)
 		left = k.localPaths(func(rd rib.RD) bool { return gone[rd] })
@@ -55,21 +56,26 @@ func (k *keeper) DeleteVRFs(ctx context.Context, names []string) error {
 	return err
 }
 
-// deletable says why VRFs cannot be deleted; nil: they can. It is called in the loop.
-func (k *keeper) deletable(names []string) error {
-	going := make(map[string]bool, len(names))
+// deletable returns the RDs of VRFs, or says why one of them cannot be deleted. It is called in the loop.
+func (k *keeper) deletable(names []string) (map[string]rib.RD, error) {
+	rds := make(map[string]rib.RD, len(names))
 	for _, name := range names {
-		if k.rib().Vrfs[name] == nil {
-			return fmt.Errorf("remove VRF %q: GoBGP has none", name)
+		v := k.rib().Vrfs[name]
+		if v == nil {
+			return nil, fmt.Errorf("remove VRF %q: GoBGP has none", name)
 		}
-		going[name] = true
+		rd, err := decodeRD(v.Rd)
+		if err != nil {
+			return nil, fmt.Errorf("remove VRF %q: its RD: %w", name, err)
+		}
+		rds[name] = rd
 	}
 	for addr, p := range k.peers() {
-		if name := p.vrf(); going[name] {
-			return fmt.Errorf("remove VRF %q: neighbour %s is in it", name, addr)
+		if _, going := rds[p.vrf()]; going {
+			return nil, fmt.Errorf("remove VRF %q: neighbour %s is in it", p.vrf(), addr)
 		}
 	}
-	return nil
+	return rds, nil
 }
 
 // deleteLabelled deletes a VRF that has a label of GoBGP's zebra client, to which GoBGP alone can give
