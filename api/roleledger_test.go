@@ -34,8 +34,8 @@ func newLedger() *ledger {
 	for _, name := range append([]string{vrf.Default}, roleFileVRFs...) {
 		l.vrfs[name] = vrf.Status{Spec: vrf.Spec{Name: name}, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready}}
 	}
-	l.fake.reload = func() ([]string, error) { l.note(daemonItself, "reload"); return nil, nil }
-	l.fake.routes = func(_ context.Context, _ vrf.Direction, yield func(rib.RouteStatus) bool) error {
+	l.reload = func() ([]string, error) { l.note(daemonItself, "reload"); return nil, nil }
+	l.routes = func(_ context.Context, _ vrf.Direction, yield func(rib.RouteStatus) bool) error {
 		yield(rib.RouteStatus{Prefix: netip.MustParsePrefix("10.0.0.0/8")})
 		return nil
 	}
@@ -63,8 +63,8 @@ func (l *ledger) Apply(_ context.Context, r vrf.ApplyRequest) (uint64, error) {
 	if err := json.Unmarshal(r.Section, &section); err != nil {
 		return 0, err
 	}
-	name, exists := r.Key.Name, false
-	if _, exists = l.Get(name); r.Alone && exists && !l.Made(name) {
+	name := r.Key.Name
+	if _, exists := l.Get(name); r.Alone && exists && !l.Made(name) {
 		return 0, vrf.ErrBelow
 	}
 	l.own.Lock()
