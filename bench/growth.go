@@ -67,9 +67,9 @@ func growths(scale float64) []growth {
 			upTo(4*growthRoutes, 8000, 40, 4, 2, 1), growRoutes},
 		{"VRFs in namespaces", "As VRFs in namespaces grow", fmt.Sprintf("From the start until each VRF, a namespace each, has %d routes, from one VPN-IPv4 session.", growthEach), "VRFs",
 			vrfs, func(w *work, t *stage, g *growth, n int) { growVRFs(w, t, g, n, growthEach, true) }},
-		{"VRFs in tables", "As VRFs in tables of one namespace grow", "The same with a table each.", "VRFs",
+		{tablesGrowth, "As VRFs in tables of one namespace grow", "The same with a table each.", "VRFs",
 			vrfs, func(w *work, t *stage, g *growth, n int) { growVRFs(w, t, g, n, growthEach, false) }},
-		{"tenants by API", "As tenants by API grow", fmt.Sprintf("From the first call until each tenant, a table each, has %d routes, from one VPN-IPv4 session that was there before; %d calls are under way at a time.", growthEach, orchestrators), "tenants",
+		{tenantsGrowth, "As tenants by API grow", fmt.Sprintf("From the first call until each tenant, a table each, has %d routes, from one VPN-IPv4 session that was there before; %d calls are under way at a time.", growthEach, orchestrators), "tenants",
 			upTo(growthVRFs, 8, 40, 4, 1), func(w *work, t *stage, g *growth, n int) { growTenants(w, t, g, n, growthEach) }},
 		{"prefixes of a VRF", "As prefixes of each VRF grow", fmt.Sprintf("%d VRFs in tables, each with so many prefixes.", max(8, int(growthManyVRFs*scale))), "prefixes a VRF",
 			upTo(growthPrefixes, 16, 400, 40, 4, 1), func(w *work, t *stage, g *growth, n int) {

@@ -28,9 +28,28 @@ const (
 // oneReload is measured of each number of VRFs that a file has.
 const oneReload = "s of a reload, one VRF changed"
 
+// tenantsGrowth is the name of the growth of tenants, and tablesGrowth of that of VRFs of a file.
 const (
-	orchestrators        = 400              // calls that are under way at a time
-	orchestraConnections = 10               // by which they come
+	tenantsGrowth = "tenants by API"
+	tablesGrowth  = "VRFs in tables"
+)
+
+// tenantAims are about as many tenants as there may be.
+func tenantAims() []aim {
+	tenants := func(quantity string) func(*results) (float64, bool) {
+		return valueOf(growthScenario+tenantsGrowth, fmt.Sprintf("%d tenants", growthVRFs), quantity)
+	}
+	return []aim{
+		{"4,000 tenants by API, with their routes, s", 60, false, tenants(growthTime)},
+		{"of 4,000 tenants, that come or go a second", 50, true, tenants(tenantsRate)},
+		{"restart with 4,000 tenants, s", 60, false, tenants(tenantsRestart)},
+		{"reload of a file with 4,000 VRFs of which one changed, s", 1, false, valueOf(growthScenario+tablesGrowth, fmt.Sprintf("%d VRFs", growthVRFs), oneReload)},
+	}
+}
+
+const (
+	orchestrators        = 100              // calls that are under way at a time
+	orchestraConnections = 4                // by which they come
 	comings              = 20 * time.Second // for how long tenants come and go
 )
 

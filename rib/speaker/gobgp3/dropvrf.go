@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // withoutPaths withdraws every local path of a VRF's RD once deleted has deleted the VRF.
@@ -36,7 +38,7 @@ func (l *loop) withdrawLocal(rd bgp.RouteDistinguisherInterface) error {
 				return nil // it was made anew meanwhile
 			}
 		}
-		left = l.local(rd)
+		left = l.localOf(rd)
 		return nil
 	})
 	for some := range slices.Chunk(left, withdrawBatch) {
@@ -48,20 +50,25 @@ func (l *loop) withdrawLocal(rd bgp.RouteDistinguisherInterface) error {
 	return err
 }
 
-// local returns withdrawals of all paths of an RD that originated here.
-func (l *loop) local(rd bgp.RouteDistinguisherInterface) []*bgpPath {
-	var list []*bgpPath
+// localOf returns withdrawals of all paths of an RD that originated here.
+func (l *loop) localOf(rd bgp.RouteDistinguisherInterface) []*bgpPath {
 	want, err := decodeRD(rd)
 	if err != nil {
 		return nil // no VRF of GoBGP has an RD of another kind
 	}
+	return l.localPaths(func(rd rib.RD) bool { return rd == want })
+}
+
+// localPaths returns withdrawals of all paths of some RDs that originated here.
+func (l *loop) localPaths(wants func(rib.RD) bool) []*bgpPath {
+	var list []*bgpPath
 	for _, t := range l.rib().Tables {
 		for _, d := range t.destinations {
 			of := rdOf(d.nlri)
 			if of == nil {
 				break // a table is of one family
 			}
-			if is, err := decodeRD(of); err != nil || is != want {
+			if rd, err := decodeRD(of); err != nil || !wants(rd) {
 				continue
 			}
 			for _, p := range d.knownPathList {

@@ -8,7 +8,6 @@ import (
 	"time"
 	"unsafe"
 
-	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/server"
 
@@ -219,18 +218,6 @@ func (k *keeper) sweep(ctx context.Context) {
 		case <-pause.C:
 		}
 	}
-}
-
-// DeleteVRF implements reload.VRFs: it has GoBGP delete a VRF, and withdraws the paths
-// that it leaves behind. GoBGP withdraws the first local path alone of each prefix, and
-// of a family that it does not expect none.
-func (k *keeper) DeleteVRF(ctx context.Context, name string) error {
-	if err := k.inLoop(func() error { k.whole.gone.finish(name); k.screens.leave(name); return nil }); err != nil {
-		return err // by its import targets GoBGP takes back what it told of them
-	}
-	return k.withoutPaths(name, func() error {
-		return k.out.unlabelled(name, func() error { return k.server().DeleteVrf(ctx, &api.DeleteVrfRequest{Name: name}) })
-	})
 }
 
 // Screen implements reload.VRFs.

@@ -40,7 +40,7 @@ func redress(c *changes, name string, old []bgp.ExtendedCommunityInterface) erro
 	var list []*bgpPath
 	err := c.inLoop(func() error {
 		if v := c.rib().Vrfs[name]; v != nil {
-			list = c.local(v.Rd) // as withdrawals, of which only the path is asked for
+			list = c.localOf(v.Rd) // as withdrawals, of which only the path is asked for
 		}
 		return nil
 	})

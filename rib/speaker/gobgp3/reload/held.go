@@ -33,8 +33,9 @@ type Server interface {
 
 // VRFs are the server's, as far as GoBGP's own API does not change them, or not well.
 type VRFs interface {
-	// DeleteVRF has GoBGP delete a VRF, with every local path of its RD.
-	DeleteVRF(ctx context.Context, name string) error
+	// DeleteVRFs has GoBGP delete VRFs, with every local path of their RDs. None is deleted where
+	// neighbours are in one.
+	DeleteVRFs(ctx context.Context, names []string) error
 	// Retarget gives a VRF other import and export targets. Its neighbours are told the
 	// difference at once; what goes out of it has those of before yet.
 	Retarget(name string, imports, exports []string) error

@@ -8,6 +8,7 @@ import (
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 
+	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
@@ -233,42 +234,65 @@ func (r *Reconciler) addNeighbor(ctx context.Context, addr string, peer *api.Pee
 // dropVRFs takes out the VRFs that are not wanted, or not with their RD. Their
 // announcements are withdrawn first, which takes few messages.
 func (r *Reconciler) dropVRFs(ctx context.Context, want *state) error {
+	var names []string
 	for _, name := range sortedNames(r.vrfs) {
 		if r.vrfKept(name, want) {
 			continue
 		}
-		_, wanted := want.vrfs[name]
-		if r.theirs.vrfs[name] != nil && !wanted { // on the way back from a change that failed
+		if _, wanted := want.vrfs[name]; r.theirs.vrfs[name] != nil && !wanted { // on the way back from a change that failed
 			delete(r.vrfs, name)
 			continue
 		}
-		if err := r.dropVRF(ctx, name); err != nil {
-			return fmt.Errorf("remove VRF %q: %w", name, err)
-		}
+		names = append(names, name)
+	}
+	if err := r.dropThese(ctx, names); err != nil {
+		return err
+	}
+	for _, name := range names {
 		delete(r.vrfs, name)
 		delete(r.altered, thing(speaker.KindVRF, name))
 		r.VRFsChanged = true
-		if !wanted {
+		if _, wanted := want.vrfs[name]; !wanted {
 			r.changed("VRF %s removed", name)
 		}
 	}
 	return nil
 }
 
-func (r *Reconciler) dropVRF(ctx context.Context, name string) error {
-	l := r.hold(name)
-	all := l.All(false)
-	if err := r.announcer.Send(ctx, name, l, l.All(true)); err != nil {
-		return err
+// dropThese takes out VRFs, all or none. What they announced is kept, and announced again where they
+// come back.
+func (r *Reconciler) dropThese(ctx context.Context, names []string) error {
+	if len(names) == 0 {
+		return nil
 	}
-	if err := r.server.DeleteVRF(ctx, name); err != nil {
-		if theirs := r.theirs.inVRF(name); theirs != "" {
-			err = fmt.Errorf("%w: another client of the API added neighbour %s in it; delete that first (`gobgp neighbor del %s`)", err, theirs, theirs)
+	all := make(map[string][]rib.AnnounceChange)
+	for _, name := range names {
+		l := r.hold(name)
+		all[name] = l.All(false)
+		if err := r.announcer.Send(ctx, name, l, l.All(true)); err != nil {
+			return errors.Join(fmt.Errorf("remove VRF %q: %w", name, err), r.sendAgain(ctx, all))
 		}
-		return errors.Join(err, r.announcer.Send(ctx, name, l, all))
 	}
-	l.Suspend(all)
+	if err := r.server.DeleteVRFs(ctx, names); err != nil {
+		for _, name := range names {
+			if theirs := r.theirs.inVRF(name); theirs != "" {
+				err = fmt.Errorf("%w: another client of the API added neighbour %s in it; delete that first (`gobgp neighbor del %s`)", err, theirs, theirs)
+			}
+		}
+		return errors.Join(err, r.sendAgain(ctx, all))
+	}
+	for _, name := range names {
+		r.hold(name).Suspend(all[name])
+	}
 	return nil
+}
+
+// sendAgain has what VRFs announced announced again.
+func (r *Reconciler) sendAgain(ctx context.Context, all map[string][]rib.AnnounceChange) (err error) {
+	for _, name := range sortedNames(all) {
+		err = errors.Join(err, r.announcer.Send(ctx, name, r.hold(name), all[name]))
+	}
+	return err
 }
 
 // putVRFs adds VRFs, and announces again the routes of a VRF that was taken out to be made
