@@ -96,14 +96,14 @@ type Config struct {
 	Carriage
 	// ManageSysctls lets the daemon set the sysctls that it needs, where they are not set.
 	ManageSysctls bool
-	// Awaits says that the file has no [global.config], and nobody started BGP: BGP has a stand-in
-	// for it, and nothing of the file may run.
-	Awaits bool
 	made
 }
 
 // made is what a configuration was made of, beside its text.
 type made struct {
+	// Awaits says that the file has no [global.config], and nobody started BGP: BGP has a stand-in
+	// for it, and nothing of the file may run.
+	Awaits  bool
 	written *Config // the same before VRFs got labels and SIDs; nil: this one is
 	layers  *Layers // over the file
 	// over are the keys of the layers that are laid over something of the file's.
@@ -217,7 +217,7 @@ func (r *reading) once() (*Config, error) {
 	if root == nil {
 		return nil, p.err() // a key that seems missing may be in a part that could not be read
 	}
-	awaits := bgp.begin(p, root)
+	awaits := begin(p, root, bgp.Started)
 	index := make(map[string]*node)
 	root.label("", "", index)
 	walker{p, withBFD(withTenantKeys(withPeerKeys(bgp.Schema))), netlinkSchema()}.file(root)
@@ -248,7 +248,7 @@ func (r *reading) once() (*Config, error) {
 		p.at(root.get("global").get("config").get("port"), "leaves GoBGP without a listener, which neighbours with netns need; write a port, or remove the key for 179")
 	}
 	checkBGP(p, bgp, conf, index)
-	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised, Awaits: awaits, made: made{layers: r.layers, over: r.over, tenancy: r.tenancy}}
+	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised, made: made{Awaits: awaits, layers: r.layers, over: r.over, tenancy: r.tenancy}}
 	c.Carriage = settings.carriage(root)
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
 		c.Neighbors = append(c.Neighbors, relayed[i])

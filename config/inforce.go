@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -38,9 +39,17 @@ func (c *Config) InForce(file string, bgp BGP, over Over) (vrf.InForce, error) {
 	} else {
 		f.specs = over.Overlay.Over(c)
 	}
-	f.startedValues(w.root.get("global"))
-	if err := f.fill(bgp); err != nil {
-		return vrf.InForce{}, err
+	for _, n := range startedValues(w.root.get("global")) {
+		f.origins[n] = vrf.FromRunTime
+	}
+	if bgp.Filled != nil {
+		text, err := bgp.Filled(c.BGP)
+		if err == nil {
+			err = filling(func(to *node, key string, value any) { f.add(to, key, value, vrf.ByDefault) }).fill(w.root, text)
+		}
+		if err != nil {
+			return vrf.InForce{}, fmt.Errorf("fill in GoBGP's defaults: %w", err)
+		}
 	}
 	u := newUsers(w.root, f.specs)
 	e := &sectionWriter{origins: f.origins, users: u}

@@ -2,11 +2,8 @@ package config
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
-
-	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // completed is GoBGP's part with the defaults that GoBGP fills in, as far as they are shown.
@@ -16,23 +13,19 @@ type completed struct {
 	RpkiServers []map[string]any
 }
 
-// fill puts GoBGP's own defaults into GoBGP's part of the file.
-func (f *forced) fill(bgp BGP) error {
-	if bgp.Filled == nil {
-		return nil
-	}
-	text, err := bgp.Filled(f.BGP)
+// filling puts a default into a section.
+type filling func(to *node, key string, value any)
+
+// fill puts GoBGP's own defaults into GoBGP's part of a file: text is that with them.
+func (f filling) fill(root *node, text []byte) error {
 	var of completed
-	if err == nil {
-		err = json.Unmarshal(text, &of)
-	}
-	if err != nil {
-		return fmt.Errorf("fill in GoBGP's defaults: %w", err)
+	if err := json.Unmarshal(text, &of); err != nil {
+		return err
 	}
 	delete(of.Global, "afi-safis") // every family that GoBGP knows
-	f.defaults(f.root.get("global"), nil, of.Global)
-	groups := peerGroups(f.root)
-	for i, item := range sections(f.root.get("neighbors")) {
+	f.defaults(root.get("global"), nil, of.Global)
+	groups := peerGroups(root)
+	for i, item := range sections(root.get("neighbors")) {
 		if i >= len(of.Neighbors) {
 			break
 		}
@@ -47,7 +40,7 @@ func (f *forced) fill(bgp BGP) error {
 		}
 		f.defaults(item, groups[groupOf(config)], n)
 	}
-	for i, item := range sections(f.root.get("rpki-servers")) {
+	for i, item := range sections(root.get("rpki-servers")) {
 		if i < len(of.RpkiServers) {
 			f.defaults(item, nil, of.RpkiServers[i])
 		}
@@ -65,7 +58,7 @@ func groupOf(config *node) string {
 
 // families are those of a neighbour that says none, and whose group says none. Of one by interface
 // they are not known before it is heard.
-func (f *forced) families(item, group *node, of map[string]any) {
+func (f filling) families(item, group *node, of map[string]any) {
 	list, _ := of["afi-safis"].([]any)
 	if item.get("afi-safis") != nil || group.get("afi-safis") != nil || item.get("config").get("neighbor-interface") != nil {
 		return
@@ -86,7 +79,7 @@ func (f *forced) families(item, group *node, of map[string]any) {
 
 // defaults puts into a section what GoBGP has in it, and neither it nor the same section of its peer
 // group says.
-func (f *forced) defaults(to, group *node, of map[string]any) {
+func (f filling) defaults(to, group *node, of map[string]any) {
 	if !present(to) {
 		return
 	}
@@ -103,7 +96,7 @@ func (f *forced) defaults(to, group *node, of map[string]any) {
 			continue
 		}
 		if was == nil && group.get(key) == nil {
-			f.add(to, key, plainValue(of[key]), vrf.ByDefault)
+			f(to, key, plainValue(of[key]))
 		}
 	}
 }

@@ -1,10 +1,6 @@
 package config
 
-import (
-	"strconv"
-
-	"github.com/vrfredist/vrfredist/vrf"
-)
+import "strconv"
 
 // Started is what a client of the API started BGP with, where the file has no [global.config].
 type Started struct {
@@ -21,28 +17,33 @@ var standIn = Started{AS: 65000, RouterID: "192.0.2.1"}
 
 // into writes it into a file, whose lines it has none of.
 func (s *Started) into(root *node) {
-	put := func(key string, value any) { root.setAt("global."+key, valueNode(value), 0) }
-	put("config.as", uint64(s.AS))
-	put("config.router-id", s.RouterID)
+	put := func(key string, kind kind, text string) { root.setAt("global."+key, &node{kind: kind, text: text}, 0) }
+	put("config.as", kindWhole, strconv.FormatUint(uint64(s.AS), 10))
+	put("config.router-id", kindText, s.RouterID)
 	if s.Port != 0 {
-		root.setAt("global.config.port", &node{kind: kindWhole, text: strconv.Itoa(int(s.Port))}, 0)
+		put("config.port", kindWhole, strconv.Itoa(int(s.Port)))
 	}
 	if len(s.Listen) > 0 {
-		put("config.local-address-list", s.Listen)
+		list := &node{kind: kindList}
+		for _, address := range s.Listen {
+			list.items = append(list.items, &node{kind: kindText, text: address})
+		}
+		root.setAt("global.config.local-address-list", list, 0)
 	}
 	if s.Multipath {
-		put("use-multiple-paths.config.enabled", true)
+		put("use-multiple-paths.config.enabled", kindBool, "true")
 	}
 }
 
-// begin fills in [global.config] where a client of the API says it. It tells whether none has.
-func (b BGP) begin(p *problems, root *node) (awaits bool) {
+// begin fills in [global.config] where a client of the API says it: started, which may be nil. It
+// tells whether none has.
+func begin(p *problems, root *node, started func() *Started) (awaits bool) {
 	if global := root.get("global"); global != nil && (!present(global) || global.get("config") != nil) {
 		return false
 	}
 	s := (*Started)(nil)
-	if b.Started != nil {
-		s = b.Started()
+	if started != nil {
+		s = started()
 	}
 	if s == nil {
 		awaits, s = true, &standIn
@@ -55,16 +56,17 @@ func (b BGP) begin(p *problems, root *node) (awaits bool) {
 // WaitsForStart says what is to be done where a file has no [global.config].
 const WaitsForStart = "the file has no [global.config]: BGP, and every VRF with it, waits until a client of the API starts BGP, once, after each start of vrfredist (StartBgp; `gobgp global as 65000 router-id 192.0.2.1`); write as and router-id to have BGP start by itself"
 
-// startedValues are the values of [global.config] that a client of the API gave.
-func (f *forced) startedValues(global *node) {
+// startedValues are the values of [global] that a client of the API gave.
+func startedValues(global *node) (list []*node) {
 	for _, n := range []*node{global.get("config"), global.get("use-multiple-paths").get("config")} {
 		if !present(n) {
 			continue
 		}
 		for _, of := range n.fields {
 			if of.line == 0 {
-				f.origins[of.value] = vrf.FromRunTime
+				list = append(list, of.value)
 			}
 		}
 	}
+	return list
 }

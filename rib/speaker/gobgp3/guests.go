@@ -1,13 +1,13 @@
 package gobgp3
 
 import (
+	"log/slog"
 	"net/netip"
 	"sync/atomic"
 	"time"
 	"unsafe"
 
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
-	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
@@ -18,7 +18,7 @@ import (
 // a session.
 type guests struct {
 	*loop
-	log   *logger
+	log   *slog.Logger
 	down  atomic.Pointer[map[string]rib.Disabled] // by address; nil: none
 	asked map[string]request                      // the loop's own
 }
@@ -29,7 +29,7 @@ type request struct {
 	at time.Time
 }
 
-func newGuests(l *loop, log *logger) *guests {
+func newGuests(l *loop, log *slog.Logger) *guests {
 	return &guests{loop: l, log: log, asked: make(map[string]request)}
 }
 
@@ -64,21 +64,9 @@ func (g *guests) look() {
 		}
 		g.asked[addr] = request{p.at, time.Now()}
 		if err := serverSetAdminState(g.server(), addr, one.Reason, false); err != nil {
-			g.log.slog.Error("a dynamic neighbour that is disabled dialled in, and cannot be kept down", "neighbor", addr, "error", err)
+			g.log.Error("a dynamic neighbour that is disabled dialled in, and cannot be kept down", "neighbor", addr, "error", err)
 		}
 	}
-}
-
-// keepName gives a dynamic neighbour back the address by which GoBGP's loop finds it: GoBGP clears
-// it with the counters of one that was disabled, and takes no message of its session any more.
-func (p livePeer) keepName(addr string) {
-	p.change(func(n *oc.Neighbor) { n.State.NeighborAddress = addr })
-}
-
-// isGuest tells whether a peer group let the neighbour in.
-func (p livePeer) isGuest() (is bool) {
-	p.read(func(n *oc.Neighbor, _ bgp.FSMState) { is = isDynamic(n) })
-	return is
 }
 
 // present are the dynamic neighbours that GoBGP has under a name; "": all.

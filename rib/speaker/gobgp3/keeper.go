@@ -34,7 +34,7 @@ type keeper struct {
 	each    time.Duration // how much it does before the next look; the loop's own
 	sweeps  *sweeper      // the loop's own
 	limits  *limits
-	guests  *guests
+	guests  func() // looks after dynamic neighbours that are disabled; nil: nobody does
 	stale   *stales
 	leaver  *leavers
 	reach   *reachability
@@ -63,7 +63,7 @@ func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 	k.whole.told.opening.deaf = func(vrf string) bool { return k.carrier.isDeaf(vrf) || k.out.deaf(vrf) }
 	k.whole.told.opening.settled = func() bool { return k.out.settled() && k.carrier.settled() }
 	k.sweeps = newSweeper(l, k.wake)
-	k.limits, k.guests = newLimits(l, log), newGuests(l, log)
+	k.limits = newLimits(l, log)
 	k.stale = newStales(k.changes, k.whole.gone, log)
 	k.screens = newScreens(l)
 	k.leaver = newLeavers(l, k.screens)
@@ -88,8 +88,7 @@ func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
 	k.pacer.Observe(op, did, waited)
 	if k.endOfRIB.Swap(false) || stateChanged {
 		k.stale.look()
-		k.limits.look()
-		k.guests.look()
+		k.hold()
 	}
 	if op != server.FSMMessage {
 		return
@@ -125,6 +124,14 @@ func (k *keeper) look() {
 	for addr, p := range k.peers() {
 		k.limits.check(addr, p)
 		k.sweeps.check(p)
+	}
+}
+
+// hold keeps neighbours down that are to be. It is called in the loop.
+func (k *keeper) hold() {
+	k.limits.look()
+	if k.guests != nil {
+		k.guests()
 	}
 }
 
@@ -196,8 +203,7 @@ func (k *keeper) quiet() error {
 	}
 	k.sweeps.quiet()
 	k.carrier.mourn()
-	k.limits.look()
-	k.guests.look()
+	k.hold()
 	k.stale.look()
 	if k.validation != nil {
 		k.validation.look()

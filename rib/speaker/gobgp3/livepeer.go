@@ -151,6 +151,18 @@ func (p livePeer) copied() (n reload.Neighbor) {
 	return n
 }
 
+// keepName gives a dynamic neighbour back the address by which GoBGP's loop finds it: GoBGP clears
+// it with the counters of one that was disabled, and takes no message of its session any more.
+func (p livePeer) keepName(addr string) {
+	p.change(func(n *oc.Neighbor) { n.State.NeighborAddress = addr })
+}
+
+// isGuest tells whether a peer group let the neighbour in.
+func (p livePeer) isGuest() (is bool) {
+	p.read(func(n *oc.Neighbor, _ bgp.FSMState) { is = isDynamic(n) })
+	return is
+}
+
 // hasFamily tells whether a session may have a family. The caller holds its lock.
 func (p livePeer) hasFamily(f bgp.RouteFamily) bool {
 	for _, a := range (*p.conf.in(p.fsm)).AfiSafis {

@@ -141,7 +141,9 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	log.lostROAs = func() { s.keeper.validation.lost.Store(true) }
 	s.tables = &tables{s.embedded, s.feeder}
 	s.announcer = speaker.NewAnnouncer(injector{l, s.tables, s.keeper.changes, s.keeper.reach.flags}, s.feeder.feeds)
-	s.stops = &stops{s.embedded, s.sessions, s.keeper.guests, s.options.Stops}
+	guests := newGuests(l, log.slog)
+	s.keeper.guests = guests.look
+	s.stops = &stops{s.embedded, s.sessions, guests, s.options.Stops}
 	mender, listening := newMender(s.embedded, s.announcer), &listening{loop: l}
 	s.drift = newDrift(s.embedded, s.keeper, s.stops, mender)
 	s.drift.called, s.drift.drifted = s.options.Called, s.options.Drifted
