@@ -22,7 +22,7 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// This file alone knows which speaker there is. The others see it through interfaces
+// This file and awaiting.go alone know which speaker there is. The others see it through interfaces
 // that stand where they are used.
 
 // bgp is the speaker as the daemon's parts see it.
