@@ -53,24 +53,3 @@ func (a *applications) Applied() []vrf.Layer { return a.layers.applied(a.changer
 func (a *applications) Made(name string) bool {
 	return a.changer.force.config().Made(vrf.LayerKey{Name: name})
 }
-
-// layer brings other layers into force, which were asked for by key.
-func (c *changer) layer(ctx context.Context, keys []vrf.LayerKey, all *config.Layers, next *config.Config) error {
-	next, err := c.numbers.give(ctx, next)
-	if err != nil {
-		return err
-	}
-	old := c.force.config()
-	m := &move{old: old, next: next, before: c.force.over(old), after: c.force.over(next), layers: keys}
-	applied, err := c.move(ctx, m, c.layers.become(all))
-	if !applied {
-		return err
-	}
-	if err != nil {
-		err = &vrf.Incomplete{Err: err}
-	}
-	if err := c.force.overlay.End(all); err != nil {
-		c.log.Warn("what was enabled and disabled at run time before cannot be forgotten, and is left out of account", "err", err)
-	}
-	return err
-}

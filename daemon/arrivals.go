@@ -6,25 +6,11 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/rib"
 )
-
-// tenantKernel is this machine, as far as templates may match what is there.
-type tenantKernel interface {
-	// List returns the namespaces below /run/netns, those at paths, and the VRF devices of the
-	// daemon's own namespace.
-	List(ctx context.Context, paths []string) ([]rib.Tenant, error)
-	// Watch signals changed whenever List may have another answer, until ctx ends.
-	Watch(ctx context.Context, changed chan<- struct{}) error
-	// Addresses are those of the interfaces of a tenant, the interfaces in the order of their numbers.
-	Addresses(ctx context.Context, t rib.Tenant) ([]netip.Prefix, error)
-	// WatchAddresses signals changed whenever Addresses may have another answer, until ctx ends.
-	WatchAddresses(ctx context.Context, t rib.Tenant, changed func()) error
-}
 
 // arrivals look what there is on this machine that templates may match, and have the changer take it
 // in. Its methods but run are called one at a time, by the changer and before it is there.
@@ -175,36 +161,4 @@ func sameSights(seeks config.Seeks, a, b []config.Sight) bool {
 		})
 	}
 	return slices.EqualFunc(wanted(a), wanted(b), config.Sight.Equal)
-}
-
-// mostTenantsTold bounds how many tenants a line of the log names.
-const mostTenantsTold = 20
-
-// tellTenants logs which tenants came and went.
-func (t *transition) tellTenants(m *move) {
-	came, gone := beside(m.next.Tenants(), m.old.Tenants()), beside(m.old.Tenants(), m.next.Tenants())
-	if len(came)+len(gone)+len(m.changes) > 0 {
-		t.log.Info("the tenants of templates changed", "came", few(came), "gone", few(gone), "changes", len(m.changes))
-	}
-}
-
-// beside are the names of tenants that others do not have in the same way.
-func beside(list, others []config.Tenant) (names []string) {
-	known := make(map[config.Tenant]bool, len(others))
-	for _, t := range others {
-		known[t] = true
-	}
-	for _, t := range list {
-		if !known[t] {
-			names = append(names, t.Name)
-		}
-	}
-	return names
-}
-
-func few(names []string) string {
-	if more := len(names) - mostTenantsTold; more > 0 {
-		return strings.Join(names[:mostTenantsTold], " ") + " and others"
-	}
-	return strings.Join(names, " ")
 }

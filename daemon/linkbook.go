@@ -105,3 +105,16 @@ func (b *linkBook) only(list []rib.Tenant) {
 }
 
 func (b *linkBook) end() { b.only(nil) }
+
+// tenantKernel is this machine, as far as templates may match what is there.
+type tenantKernel interface {
+	// List returns the namespaces below /run/netns, those at paths, and the VRF devices of the
+	// daemon's own namespace.
+	List(ctx context.Context, paths []string) ([]rib.Tenant, error)
+	// Watch signals changed whenever List may have another answer, until ctx ends.
+	Watch(ctx context.Context, changed chan<- struct{}) error
+	// Addresses are those of the interfaces of a tenant, the interfaces in the order of their numbers.
+	Addresses(ctx context.Context, t rib.Tenant) ([]netip.Prefix, error)
+	// WatchAddresses signals changed whenever Addresses may have another answer, until ctx ends.
+	WatchAddresses(ctx context.Context, t rib.Tenant, changed func()) error
+}

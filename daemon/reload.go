@@ -285,3 +285,35 @@ func logNotes(log *slog.Logger, notes config.Errors) {
 		log.Warn(n.Key+": "+n.Message, "file", n.File, "line", n.Line)
 	}
 }
+
+// mostTenantsTold bounds how many tenants a line of the log names.
+const mostTenantsTold = 20
+
+// tellTenants logs which tenants came and went.
+func (t *transition) tellTenants(m *move) {
+	came, gone := beside(m.next.Tenants(), m.old.Tenants()), beside(m.old.Tenants(), m.next.Tenants())
+	if len(came)+len(gone)+len(m.changes) > 0 {
+		t.log.Info("the tenants of templates changed", "came", few(came), "gone", few(gone), "changes", len(m.changes))
+	}
+}
+
+// beside are the names of tenants that others do not have in the same way.
+func beside(list, others []config.Tenant) (names []string) {
+	known := make(map[config.Tenant]bool, len(others))
+	for _, t := range others {
+		known[t] = true
+	}
+	for _, t := range list {
+		if !known[t] {
+			names = append(names, t.Name)
+		}
+	}
+	return names
+}
+
+func few(names []string) string {
+	if more := len(names) - mostTenantsTold; more > 0 {
+		return strings.Join(names[:mostTenantsTold], " ") + " and others"
+	}
+	return strings.Join(names, " ")
+}
