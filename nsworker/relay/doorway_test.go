@@ -29,16 +29,17 @@ func TestWhoComesThroughADoorway(t *testing.T) {
 		_ = conn.Close()
 		return ""
 	})
-	if got := <-calls; got != c.ours.Name+" 10.0.0.2" {
+	admitted := c.ours.Name + " 10.0.0.2"
+	if got := <-calls; got != admitted {
 		t.Errorf("told of %q", got)
 	}
 	if conn, err := dial(c.theirs, "10.0.0.3", "10.0.0.1:179", nil); err == nil {
 		_ = ends(t, conn)
 	}
-	select {
-	case got := <-calls:
-		t.Errorf("told of %q, which is not in the prefix", got)
-	default:
+	for len(calls) > 0 { // an attempt that came to nothing may have been one of the first's too
+		if got := <-calls; got != admitted {
+			t.Errorf("told of %q, which is not in the prefix", got)
+		}
 	}
 	n := c.neighbor("127.1.0.1")
 	n.PassiveOnly = true

@@ -30,9 +30,8 @@ type keeper struct {
 	carrier *carrier
 	out     *outgoing
 
-	work    time.Duration // of the loop since it last looked; the loop's own
-	each    time.Duration // how much it does before the next look; the loop's own
-	sweeps  *sweeper      // the loop's own
+	looks   looks
+	sweeps  *sweeper // the loop's own
 	limits  *limits
 	guests  func() // looks after dynamic neighbours that are disabled; nil: nobody does
 	stale   *stales
@@ -46,6 +45,12 @@ type keeper struct {
 	endOfRIB atomic.Bool   // an End-of-RIB came since the last look
 }
 
+// looks are when the keeper looks at the adj-RIB-in of each neighbour. They are the loop's own.
+type looks struct {
+	work time.Duration // of the loop since it last looked
+	each time.Duration // how much it does before the next look
+}
+
 const (
 	// lookEach is how much the loop does, some 1,000 routes, before the keeper looks
 	// at the adj-RIB-in of each neighbour.
@@ -55,7 +60,7 @@ const (
 )
 
 func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
-	k := &keeper{loop: l, pacer: pacer, log: log, each: lookEach, wake: make(chan struct{}, 1)}
+	k := &keeper{loop: l, pacer: pacer, log: log, looks: looks{each: lookEach}, wake: make(chan struct{}, 1)}
 	k.names, k.local = newPeerNames(l), &localAddresses{loop: l}
 	k.changes = newChanges(l)
 	k.whole = newWholeTables(k.changes, pacer)
@@ -94,8 +99,8 @@ func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
 		return
 	}
 	k.sweeps.during(did / sweepOf)
-	if k.work += did; k.work >= k.each {
-		k.work = 0
+	if k.looks.work += did; k.looks.work >= k.looks.each {
+		k.looks.work = 0
 		k.look()
 	}
 }
@@ -120,7 +125,7 @@ func (k *keeper) seen() func(event any) {
 // look is called in the loop. With many neighbours it takes a while, and is done the
 // less often.
 func (k *keeper) look() {
-	defer func(began time.Time) { k.each = max(lookEach, lookShare*time.Since(began)) }(time.Now())
+	defer func(began time.Time) { k.looks.each = max(lookEach, lookShare*time.Since(began)) }(time.Now())
 	for addr, p := range k.peers() {
 		k.limits.check(addr, p)
 		k.sweeps.check(p)
