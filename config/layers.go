@@ -129,13 +129,16 @@ func (l *Layers) Only(wants func(vrf.LayerKey) bool) *Layers {
 	return next
 }
 
-// one is the layer of one VRF or neighbour, without the others.
+// one is the layer of one VRF or neighbour, without the others, over what templates may match.
 func (l *Layers) one(key vrf.LayerKey) *Layers {
-	layer, is := l.Get(key)
-	if !is {
+	if l == nil {
 		return nil
 	}
-	return &Layers{Generation: l.Generation, of: map[vrf.LayerKey]Layer{key: layer}}
+	one := &Layers{Generation: l.Generation, of: make(map[vrf.LayerKey]Layer), below: l.below}
+	if layer, is := l.of[key]; is {
+		one.of[key] = layer
+	}
+	return one
 }
 
 func (l *Layers) next() *Layers {

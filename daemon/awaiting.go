@@ -22,7 +22,7 @@ func awaitStart(ctx context.Context, o Options, s signals) (start *config.Starte
 	for {
 		cfg, err := couldStart(o, nil)
 		if err != nil || !cfg.Awaits {
-			return nil, func(error) {}, nil // whoever starts with it says what is wrong with it
+			return nil, func(error) {}, nil //nolint:nilerr // whoever starts with it says what is wrong with it
 		}
 		start, told, err = awaitClient(ctx, o, s, cfg)
 		if err != nil || start != nil {
