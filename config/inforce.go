@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -357,56 +356,4 @@ func (f *forced) neighbors(was *node) *node {
 		list.items = append(list.items, copied)
 	}
 	return list
-}
-
-// keysSet are the keys of a direction of a VRF that were set at run time.
-func (o *Overlay) keysSet(layers *Layers, name string, d vrf.Direction) map[string]bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	of := o.vrfs[name].since(layers, name)
-	r, keys := of.exp, []string{"community", "community-list", "large-community-list"}
-	if d == vrf.Import {
-		r, keys = of.imp, []string{"interface-list"}
-	}
-	if r == nil {
-		return nil
-	}
-	set := map[string]bool{"enabled": true}
-	if r.Enabled {
-		for _, key := range keys {
-			set[key] = true
-		}
-	}
-	return set
-}
-
-// valueNode is a value as a node; nil: there is none.
-func valueNode(value any) *node {
-	switch v := value.(type) {
-	case bool:
-		return &node{kind: kindBool, text: strconv.FormatBool(v)}
-	case uint64:
-		return &node{kind: kindWhole, text: strconv.FormatUint(v, 10)}
-	case string:
-		return &node{kind: kindText, text: v}
-	case []string:
-		if len(v) == 0 {
-			return nil
-		}
-		n := &node{kind: kindList}
-		for _, s := range v {
-			n.items = append(n.items, valueNode(s))
-		}
-		return n
-	case []uint64:
-		if len(v) == 0 {
-			return nil
-		}
-		n := &node{kind: kindList}
-		for _, u := range v {
-			n.items = append(n.items, valueNode(u))
-		}
-		return n
-	}
-	return nil
 }

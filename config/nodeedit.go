@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -135,4 +136,35 @@ func (n *node) adopt(path string) {
 	for _, item := range n.items {
 		item.adopt(path)
 	}
+}
+
+// valueNode is a value as a node; nil: there is none.
+func valueNode(value any) *node {
+	switch v := value.(type) {
+	case bool:
+		return &node{kind: kindBool, text: strconv.FormatBool(v)}
+	case uint64:
+		return &node{kind: kindWhole, text: strconv.FormatUint(v, 10)}
+	case string:
+		return &node{kind: kindText, text: v}
+	case []string:
+		if len(v) == 0 {
+			return nil
+		}
+		n := &node{kind: kindList}
+		for _, s := range v {
+			n.items = append(n.items, valueNode(s))
+		}
+		return n
+	case []uint64:
+		if len(v) == 0 {
+			return nil
+		}
+		n := &node{kind: kindList}
+		for _, u := range v {
+			n.items = append(n.items, valueNode(u))
+		}
+		return n
+	}
+	return nil
 }

@@ -269,3 +269,24 @@ func (o *Overlay) Remove() error {
 
 // halfWrittenAge is how old a half-written file has to be to be nobody's.
 const halfWrittenAge = time.Minute
+
+// keysSet are the keys of a direction of a VRF that were set at run time.
+func (o *Overlay) keysSet(layers *Layers, name string, d vrf.Direction) map[string]bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	of := o.vrfs[name].since(layers, name)
+	r, keys := of.exp, []string{"community", "community-list", "large-community-list"}
+	if d == vrf.Import {
+		r, keys = of.imp, []string{"interface-list"}
+	}
+	if r == nil {
+		return nil
+	}
+	set := map[string]bool{"enabled": true}
+	if r.Enabled {
+		for _, key := range keys {
+			set[key] = true
+		}
+	}
+	return set
+}

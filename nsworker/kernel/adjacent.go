@@ -133,44 +133,13 @@ func (n *Namespaces) WatchAdjacent(ctx context.Context, changed chan<- struct{})
 	if n.own == nil {
 		return n.ownErr
 	}
-	s, err := dial(n.own, replyBuffer, anyPort)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	for _, group := range []int{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_NEIGH} {
-		if err := s.join(group); err != nil {
-			return err
-		}
-	}
-	stop := context.AfterFunc(ctx, func() { _ = s.close() })
-	defer stop()
-	signal := func() {
+	groups := []int{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_NEIGH}
+	return watchGroups(ctx, n.own, groups, concernsAdjacent, func() {
 		select {
 		case changed <- struct{}{}:
 		default:
 		}
-	}
-	signal() // for changes before the subscription
-	for {
-		err := s.receive(func(b []byte) error {
-			if concernsAdjacent(b) {
-				signal()
-			}
-			return nil
-		})
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, unix.ENOBUFS), errors.Is(err, errTruncated):
-			if err := s.drain(); err != nil {
-				return err
-			}
-			signal()
-		case err != nil:
-			return fmt.Errorf("watch the neighbours on the interfaces: %w", err)
-		}
-	}
+	})
 }
 
 // WatchLinks calls told for each interface of a namespace over which nothing goes any more,
