@@ -131,7 +131,7 @@ func startOf(g *api.Global) (Start, error) {
 	}
 	for name, given := range map[string]bool{
 		"families": len(g.GetFamilies()) > 0, "route_selection_options": g.GetRouteSelectionOptions() != nil, "default_route_distance": g.GetDefaultRouteDistance() != nil,
-		"confederation": g.GetConfederation() != nil, "graceful_restart": g.GetGracefulRestart() != nil, "bind_to_device": g.GetBindToDevice() != "",
+		"confederation": g.GetConfederation() != nil, "graceful_restart": g.GetGracefulRestart() != nil, "apply_policy": g.GetApplyPolicy() != nil, "bind_to_device": g.GetBindToDevice() != "",
 	} {
 		if given {
 			return Start{}, status.Errorf(codes.InvalidArgument, "%s is not taken over the API; write it under [global] of the file, where it may stand without [global.config]", name)

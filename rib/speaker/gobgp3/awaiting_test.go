@@ -44,6 +44,7 @@ func TestAwaiting(t *testing.T) {
 		"no global configuration": nil,
 		"AS 23456 is reserved":    {Asn: 23456, RouterId: "192.0.2.1"},
 		"confederation is not":    {Asn: 65000, RouterId: "192.0.2.1", Confederation: &api.Confederation{Enabled: true}},
+		"apply_policy is not":     {Asn: 65000, RouterId: "192.0.2.1", ApplyPolicy: &api.ApplyPolicy{}},
 		"listen_port 70000":       {Asn: 65000, RouterId: "192.0.2.1", ListenPort: 70000},
 	} {
 		if err := start(g); err == nil || !strings.Contains(err.Error(), word) {
