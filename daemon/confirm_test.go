@@ -59,8 +59,8 @@ func TestConfirmedInTime(t *testing.T) {
 		if k := s.kept(t); k == nil || string(k.Text) != "old" || k.Overlay == nil || k.File != "f.toml" {
 			t.Errorf("while it waits a start finds %+v", k)
 		}
-		if s.holds != 1 {
-			t.Errorf("while it waits there are %d holds on who may come back", s.holds)
+		if s.holds.Load() != 1 {
+			t.Errorf("while it waits there are %d holds on who may come back", s.holds.Load())
 		}
 		if u, is := s.changer.Unconfirmed(); !is || !u.Until.Equal(time.Now().Add(time.Minute)) {
 			t.Errorf("it waits: %v, until %v", is, u.Until)
@@ -80,8 +80,8 @@ func TestConfirmedInTime(t *testing.T) {
 		if _, is := s.changer.Unconfirmed(); is || s.inForce() != "new" || s.enabled() || s.kept(t) != nil {
 			t.Errorf("%s is in force, in unconfirmed: %v", s.inForce(), is)
 		}
-		if s.holds != 0 {
-			t.Errorf("after that there are %d holds", s.holds)
+		if s.holds.Load() != 0 {
+			t.Errorf("after that there are %d holds", s.holds.Load())
 		}
 	})
 }
@@ -91,8 +91,8 @@ func TestNotConfirmedInTime(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		s.wants(t, "run a", "BGP gets old", "mirrors ", "relay gets ", "run a b")
-		if s.holds != 0 {
-			t.Errorf("after the rollback there are %d holds on who may come back", s.holds)
+		if s.holds.Load() != 0 {
+			t.Errorf("after the rollback there are %d holds on who may come back", s.holds.Load())
 		}
 		if u, is := s.changer.Unconfirmed(); !is || !u.Until.IsZero() || s.inForce() != "old" || !s.enabled() {
 			t.Errorf("%s is in force, a is enabled: %v, in unconfirmed: %v until %v", s.inForce(), s.enabled(), is, u.Until)
@@ -123,8 +123,8 @@ func TestARollbackThatFails(t *testing.T) {
 		if u, is := s.changer.Unconfirmed(); !is || u.Until.IsZero() || s.inForce() != "new" || s.enabled() {
 			t.Errorf("%s is in force, a is enabled: %v, in unconfirmed: %v until %v", s.inForce(), s.enabled(), is, u.Until)
 		}
-		if s.holds != 1 {
-			t.Errorf("a rollback is to come, and there are %d holds on who may come back", s.holds)
+		if s.holds.Load() != 1 {
+			t.Errorf("a rollback is to come, and there are %d holds on who may come back", s.holds.Load())
 		}
 		s.refuse()
 		time.Sleep(rollbackAgain)
@@ -146,7 +146,7 @@ func TestAReloadToBeConfirmedThatFails(t *testing.T) {
 	if _, _, err := s.changer.Reload(t.Context(), time.Minute); err == nil || !strings.Contains(err.Error(), "in force again") {
 		t.Error(err)
 	}
-	if _, is := s.changer.Unconfirmed(); is || s.kept(t) != nil || s.holds != 0 {
+	if _, is := s.changer.Unconfirmed(); is || s.kept(t) != nil || s.holds.Load() != 0 {
 		t.Error("it waits to be confirmed")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/vrfredist/vrfredist/api"
@@ -177,12 +178,12 @@ type stage struct {
 	dir     string
 	file    *config.Config // what a reload finds
 	log     *strings.Builder
-	holds   int // by which what the old configuration needs is kept
+	holds   atomic.Int32 // by which what the old configuration needs is kept
 }
 
 func (s *stage) hold() (release func()) {
-	s.holds++
-	return func() { s.holds-- }
+	s.holds.Add(1)
+	return func() { s.holds.Add(-1) }
 }
 
 // text is a configuration as the stage has it: VRFs by name, of which "a/2" is a further

@@ -20,10 +20,11 @@ type templated struct {
 	pattern string
 }
 
-func newTemplated(t *testing.T) *templated {
+// newTemplated has a template for the namespaces of this test alone: those run beside each other.
+func newTemplated(t *testing.T, named string) *templated {
 	t.Helper()
 	l := newLab(t, frr, "vtysh")
-	n := &templated{tenants: &tenants{Lab: l, rtr: l.Namespace("tplr"), up: l.Namespace("up")}, pattern: fmt.Sprintf("vr%d-*-tpl?", os.Getpid())}
+	n := &templated{tenants: &tenants{Lab: l, rtr: l.Namespace(named + "r"), up: l.Namespace("up")}, pattern: fmt.Sprintf("vr%d-*-%s?", os.Getpid(), named)}
 	l.Subnet(n.rtr, "eth0", n.up, "eth0", rtrAddr+"/24", "2001:db8::1/64")
 	n.peer = n.up.FRR(upstreamConfig)
 	return n
@@ -100,7 +101,7 @@ func (n *templated) shown() (list []string) {
 // there is none waits; a kill changes nothing; and the daemon's own namespace is no tenant.
 func TestTenantsByThemselves(t *testing.T) {
 	t.Parallel()
-	n := newTemplated(t)
+	n := newTemplated(t, "tpl")
 	n.start(n.config("1000-1001"))
 	if got := n.shown(); len(got) != 0 {
 		t.Errorf("before a tenant is there, there are %v", got)
@@ -164,7 +165,7 @@ func TestTenantsByThemselves(t *testing.T) {
 func TestNeighborsOfTenants(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, bird, "birdc")
-	n := newTemplated(t)
+	n := newTemplated(t, "nbr")
 	neighbors := `
   [[netlink.templates.neighbors]]
     address = "first"
@@ -174,7 +175,7 @@ func TestNeighborsOfTenants(t *testing.T) {
     peer_as = 65102
 `
 	n.start(n.config("1000-1009") + neighbors)
-	tenant, first, dials := n.Namespace("tpl1"), n.Namespace("first"), n.Namespace("dials")
+	tenant, first, dials := n.Namespace("nbr1"), n.Namespace("first"), n.Namespace("dials")
 	n.Link(tenant, "cust0", first, "eth0")
 	n.Link(tenant, "cust1", dials, "eth0")
 	tenant.Address("cust1", "10.78.3.1/24")
