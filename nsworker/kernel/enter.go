@@ -7,8 +7,6 @@ import (
 	"runtime"
 	"strings"
 
-	netnslib "github.com/vishvananda/netns"
-
 	"github.com/vrfredist/vrfredist/rib"
 )
 
@@ -70,12 +68,12 @@ func (n *Namespaces) within(ns *namespace, f func() error) error {
 // must not serve another.
 func inside(ns, own *namespace, f func() error) error {
 	runtime.LockOSThread()
-	if err := netnslib.Set(netnslib.NsHandle(ns.file.Fd())); err != nil {
+	if err := ns.enter(); err != nil {
 		runtime.UnlockOSThread()
 		return &enterError{ns.String(), err}
 	}
 	err := f()
-	if netnslib.Set(netnslib.NsHandle(own.file.Fd())) == nil {
+	if own.enter() == nil {
 		runtime.UnlockOSThread()
 	}
 	return err
@@ -88,6 +86,9 @@ type enterError struct {
 }
 
 func (e *enterError) Error() string {
+	if !errors.Is(e.err, os.ErrPermission) {
+		return fmt.Sprintf("enter %s: %v", e.ns, e.err)
+	}
 	return fmt.Sprintf("enter %s: %v: run with CAP_SYS_ADMIN, which entering a network namespace needs", e.ns, e.err)
 }
 

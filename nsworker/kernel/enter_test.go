@@ -30,6 +30,32 @@ func TestSysctlIsOfItsNamespace(t *testing.T) {
 	}
 }
 
+// TestNamespaceIsClosedWhileItIsEntered: whoever enters it is inside, or is told that it is closed.
+func TestNamespaceIsClosedWhileItIsEntered(t *testing.T) {
+	name := netns(t)
+	h := startHost(t)
+	for range 50 {
+		ns, err := openNamespace(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began, done := make(chan struct{}), make(chan error)
+		go func() {
+			err := h.within(ns, func() error { return nil })
+			close(began)
+			for err == nil {
+				err = h.within(ns, func() error { return nil })
+			}
+			done <- err
+		}()
+		<-began
+		ns.close()
+		if err := <-done; !errors.Is(err, os.ErrClosed) {
+			t.Fatalf("entered a closed namespace: %v, want %v", err, os.ErrClosed)
+		}
+	}
+}
+
 // TestInNetnsLeavesNoThreadBehind calls it often and looks whether a thread that
 // entered the namespace serves anybody else.
 func TestInNetnsLeavesNoThreadBehind(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"strings"
 
-	netnslib "github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -36,7 +35,7 @@ func elsewhere(own *namespace, f func(s *client, failed error) error) error {
 		failed = fmt.Errorf("make a network namespace to try the kernel in: %w", err)
 	} else {
 		defer func() {
-			if netnslib.Set(netnslib.NsHandle(own.file.Fd())) == nil {
+			if own.enter() == nil {
 				runtime.UnlockOSThread()
 			}
 		}()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	netnslib "github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -35,6 +36,20 @@ func (n *namespace) close() {
 	if !n.own {
 		_ = n.file.Close() // only looked at: nothing can be lost
 	}
+}
+
+// enter takes the calling thread into the namespace. Where it was closed meanwhile that is
+// os.ErrClosed: its descriptor's number may be another file's by then.
+func (n *namespace) enter() error {
+	raw, err := n.file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var entered error
+	if raw.Control(func(fd uintptr) { entered = netnslib.Set(netnslib.NsHandle(fd)) }) != nil {
+		return os.ErrClosed // no other error is possible, and this one does not say so to errors.Is
+	}
+	return entered
 }
 
 // netnsPath returns the path of the namespace that a binding calls name.
