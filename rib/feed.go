@@ -37,7 +37,7 @@ type Feed struct {
 	since     time.Time // of the oldest change that the last Take returned
 	taken     []Path    // what the last Take returned
 	converged [Families]bool
-	down      Down
+	gone      departed    // not guarded
 	repairs   atomic.Bool // see SetRepairing; not guarded
 	asked     atomic.Bool // see Ask; not guarded
 	read      atomic.Bool // see Leave; not guarded
@@ -129,39 +129,57 @@ func samePath(a, b *Path) bool {
 }
 
 // Retain takes away every path for which keep is false. The speaker uses it to
-// sweep after it has read a whole new snapshot.
+// sweep after it has read a whole new snapshot. The reader sees what went so far.
 func (f *Feed) Retain(keep func(Path) bool) {
+	r := retaining{feed: f, keep: keep}
+	for from := Slot(0); r.some(from); from += retainAtOnce {
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var paths, kept []Path
-	for slot, c := range f.cells.All {
-		if c.empty() {
-			continue
-		}
-		paths, kept = f.paths(paths[:0], slot, c), kept[:0]
-		for _, p := range paths {
-			if keep(p) {
-				kept = append(kept, p)
-			}
-		}
-		if len(kept) != len(paths) {
-			f.put(slot, c, f.slots.family(slot), kept)
-		}
-	}
 	if !f.queue.empty() {
 		f.wake()
 	}
+}
+
+// retainAtOnce is how many slots Retain goes through while the reader waits: for 0.1 ms.
+const retainAtOnce = 16 * slotChunk
+
+// retaining is a Retain that goes on.
+type retaining struct {
+	feed        *Feed
+	keep        func(Path) bool
+	paths, kept []Path // used again for each prefix
+}
+
+// some goes through some slots, and tells whether there were any.
+func (r *retaining) some(from Slot) bool {
+	f := r.feed
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	end := min(from+retainAtOnce, f.slots.end())
+	for slot := from; slot < end; slot++ {
+		c := f.cells.Peek(slot)
+		if c == nil || c.empty() {
+			continue
+		}
+		r.paths, r.kept = f.paths(r.paths[:0], slot, c), r.kept[:0]
+		for _, p := range r.paths {
+			if r.keep(p) {
+				r.kept = append(r.kept, p)
+			}
+		}
+		if len(r.kept) != len(r.paths) {
+			f.put(slot, c, f.slots.family(slot), r.kept)
+		}
+	}
+	return from < end
 }
 
 // Ready is signalled when there is something to take.
 func (f *Feed) Ready() <-chan struct{} { return f.ready }
 
 // Postpone has Ready signalled again: the reader has something to do first.
-func (f *Feed) Postpone() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.wake()
-}
+func (f *Feed) Postpone() { f.wake() }
 
 // Take appends at most max changed prefixes to buf and returns it. Where more
 // are left, Ready is signalled again. The reader holds the slots of what it took

@@ -3,6 +3,7 @@ package rib
 import (
 	"maps"
 	"net/netip"
+	"sync"
 )
 
 // What a Feed is told of the neighbours whose paths it has.
@@ -17,17 +18,25 @@ func (d Down) Has(peer netip.Addr) bool {
 	return is
 }
 
+// departed are the neighbours that are down. They have a lock of their own: whoever has the
+// feed's may go through a full table, and the reader is in a hurry.
+type departed struct {
+	mu   sync.Mutex
+	down Down // guarded by mu
+}
+
 // SetDown says whether the session of a neighbour has ended, and its paths with it: not
 // where they are held for a graceful restart. It comes ahead of the changes of the paths,
 // which take BGP seconds, so that the reader can act for all of them at once. Peer is as in
-// Attrs.Peer. It may be called from any goroutine.
+// Attrs.Peer. It may be called from any goroutine, and waits for none that works on the feed.
 func (f *Feed) SetDown(peer netip.Addr, down bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.down.Has(peer) == down {
+	g := &f.gone
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.down.Has(peer) == down {
 		return
 	}
-	next := maps.Clone(f.down) // a reader has the old one
+	next := maps.Clone(g.down) // a reader has the old one
 	if next == nil {
 		next = make(Down)
 	}
@@ -36,15 +45,15 @@ func (f *Feed) SetDown(peer netip.Addr, down bool) {
 	} else {
 		delete(next, peer)
 	}
-	f.down = next
+	g.down = next
 	f.wake()
 }
 
-// Down returns the neighbours for which SetDown was last told that they are.
+// Down returns the neighbours for which SetDown was last told that they are. It waits as little.
 func (f *Feed) Down() Down {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.down
+	f.gone.mu.Lock()
+	defer f.gone.mu.Unlock()
+	return f.gone.down
 }
 
 // SetConverged tells the reader whether BGP has said all it knows of a family: every
