@@ -17,6 +17,7 @@ type threeRaw struct {
 	t       *testing.T
 	vrf     string
 	p, q, r *hostile
+	client  obj // what makes each a client of our route server; nil: they are none
 }
 
 // conf is a configuration in which p, r and all have policies, or not.
@@ -32,6 +33,9 @@ func (x *threeRaw) conf(global, ofP, ofR obj) obj {
 		}
 		if x.vrf != "" {
 			inVRF(c, x.vrf)
+		}
+		if x.client != nil {
+			c["route-server"] = obj{"config": x.client}
 		}
 		all = append(all, c)
 	}

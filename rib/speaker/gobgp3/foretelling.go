@@ -38,7 +38,8 @@ type hearer struct {
 	livePeer
 	name     string
 	vrf      string // "": in none
-	client   bool   // of a route server
+	client   bool   // of our route server
+	second   bool   // it is one that is told of the next path where its policies reject the best
 	judged   bool   // by other policies than now
 	moved    bool   // it is told by other import targets of its VRF
 	families map[bgp.RouteFamily]bgp.BGPAddPathMode
@@ -67,14 +68,14 @@ func (f *foretelling) hearer(name string, p livePeer) *hearer {
 	h.livePeer = p
 	p.read(func(n *oc.Neighbor, state bgp.FSMState) {
 		h.vrf, h.families = n.Config.Vrf, nil
-		h.client = n.RouteServer.Config.RouteServerClient
+		h.client, h.second = n.RouteServer.Config.RouteServerClient, n.RouteServer.Config.SecondaryRoute
 		h.told.Neighbor, h.told.VRF, h.told.PeerAS = name, vrfOrDefault(n.Config.Vrf), n.State.PeerAs
-		if state == bgp.BGP_FSM_ESTABLISHED && !h.client {
+		if state == bgp.BGP_FSM_ESTABLISHED {
 			h.families = maps.Clone(*p.families.in(p.fsm))
 		}
 	})
 	h.moved = f.moved[h.vrf]
-	if f.effects.Lost[name].Whole() {
+	if h.client != f.clients || f.effects.Lost[name].Whole() {
 		delete(f.all, name)
 		return nil
 	}
@@ -110,12 +111,30 @@ func (f *foretelling) visit(at spot) {
 		if !takes || same && !h.judged && !h.moved {
 			continue
 		}
-		if all {
+		before, after := f.fitting(h, before), f.fitting(h, after)
+		switch {
+		case all:
 			f.several(h, at, before, after)
-		} else {
+		case h.client && h.second:
+			f.compare(h, at, first(f.passing(h, before, false)), first(f.passing(h, after, true)))
+		default:
 			f.one(h, at, first(before), first(after))
 		}
 	}
+}
+
+// fitting are those paths of which the neighbour may be told: a client of our route server of none
+// that it sent, nor of one that went through its own AS.
+func (f *foretelling) fitting(h *hearer, paths []*bgpPath) []*bgpPath {
+	if !h.client {
+		return paths
+	}
+	table := *h.tableID.in(h.at)
+	lacks := func(p *bgpPath) bool { return clientLacks(table, h.told.PeerAS, p) }
+	if !slices.ContainsFunc(paths, lacks) {
+		return paths
+	}
+	return slices.DeleteFunc(slices.Clone(paths), lacks)
 }
 
 // same tells whether the neighbour is told the same by two paths.
@@ -135,6 +154,9 @@ func first(paths []*bgpPath) *bgpPath {
 
 // toldNow are the paths that neighbours may have been told of, the best one first.
 func (f *foretelling) toldNow(at spot) []*bgpPath {
+	if f.clients {
+		return at.known // nothing is held back from them, nor flagged
+	}
 	if told, held := f.reach.flags.held[at.family][at.key]; held {
 		if told == nil {
 			return nil
@@ -160,6 +182,9 @@ func (f *foretelling) told(at spot) []*bgpPath {
 	}
 	paths := f.paths(at)
 	again := !slices.Equal(paths, at.known)
+	if f.clients {
+		return sorted(paths, again)
+	}
 	for i, p := range paths {
 		flag := p.IsNexthopInvalid
 		if vrf := f.homeOf(p, at.family); vrf != "" && (f.said[vrf] || !slices.Contains(at.known, p)) {
@@ -246,15 +271,7 @@ func (f *foretelling) compare(h *hearer, at spot, a, b *bgpPath) {
 
 // several compares what a neighbour is told of a spot, where it gets all paths.
 func (f *foretelling) several(h *hearer, at spot, before, after []*bgpPath) {
-	told := func(paths []*bgpPath, then bool) (list []*bgpPath) {
-		for _, p := range paths {
-			if p := f.filtered(h, p, then); p != nil {
-				list = append(list, p)
-			}
-		}
-		return list
-	}
-	a, b := told(before, false), told(after, true)
+	a, b := f.passing(h, before, false), f.passing(h, after, true)
 	switch {
 	case len(a) == len(b) && slices.EqualFunc(a, b, h.same):
 	case len(a) == 0 || len(b) == 0:
@@ -263,6 +280,16 @@ func (f *foretelling) several(h *hearer, at spot, before, after []*bgpPath) {
 		h.told.Changed++
 		f.note(h, at, speaker.Changed, first(b))
 	}
+}
+
+// passing are the paths that GoBGP tells a neighbour of, now or then, as it tells them.
+func (f *foretelling) passing(h *hearer, paths []*bgpPath, then bool) (list []*bgpPath) {
+	for _, p := range paths {
+		if p := f.filtered(h, p, then); p != nil {
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 // note keeps a change, as far as it is among the first ones.

@@ -28,6 +28,11 @@ type foresight struct {
 func (f *foresight) foresee(ctx context.Context, by *reload.Reconciler) error {
 	to, assigned, err := by.Policies(ctx, f.next)
 	if err == nil {
+		for _, n := range f.next.Set.Neighbors {
+			if n.RouteServer.Config.RouteServerClient {
+				assigned[n.Config.NeighborAddress] = n.ApplyPolicy
+			}
+		}
 		f.policies, err = conf.MakePolicies(f.log, to, assigned)
 	}
 	return err
@@ -106,6 +111,28 @@ func (f *foresight) told(ctx context.Context, o speaker.Outcome, most int) ([]sp
 	}
 	if err := w.tour(ctx, w.spotsByEVPN(whole), w); err != nil {
 		return nil, err
+	}
+	clients, err := f.toldClients(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	return sortedTold(append(w.results(), clients...)), nil
+}
+
+// toldClients is told of our route server's clients, who have tables of their own: what others send
+// and what originates here does not come there.
+func (f *foresight) toldClients(ctx context.Context, others *foretelling) ([]speaker.Told, error) {
+	if len(f.effects.In)+len(f.effects.Out)+len(f.effects.Lost) == 0 {
+		return nil, nil
+	}
+	w := &foretelling{
+		prospect: &prospect{loop: f.loop, policies: f.policies, as: others.as, vrfs: others.vrfs, lost: f.effects.Lost, anew: f.effects.In, clients: true},
+		reach:    f.reach, effects: f.effects, most: others.most, all: make(map[string]*hearer), services: others.services,
+	}
+	for _, family := range judgedFamilies {
+		if err := w.tour(ctx, w.spots(family), w); err != nil {
+			return nil, err
+		}
 	}
 	return w.results(), nil
 }
@@ -224,15 +251,13 @@ func gateOf(now *gate, s speaker.Standing, known bool) *gate {
 	return g
 }
 
-// results are what is told otherwise, in the order of VRFs and neighbours.
+// results are what is told otherwise, in any order.
 func (w *foretelling) results() (list []speaker.Told) {
 	for _, h := range w.all {
 		t := h.told
 		t.First = firstOf(t.First, w.most)
 		switch {
 		case t.Changes() > 0 || !h.judged:
-		case h.client:
-			t.Notes = append(t.Notes, "it is a route server's client: what it would be told is not worked out here")
 		case !h.hears():
 			t.Notes = append(t.Notes, "its session is down: it is told what it may have when that is up")
 		}
@@ -240,6 +265,11 @@ func (w *foretelling) results() (list []speaker.Told) {
 			list = append(list, t)
 		}
 	}
+	return list
+}
+
+// sortedTold are they in the order of VRFs and neighbours.
+func sortedTold(list []speaker.Told) []speaker.Told {
 	slices.SortFunc(list, func(a, b speaker.Told) int {
 		return cmp.Or(strings.Compare(a.VRF, b.VRF), zoneless(a.Neighbor).Compare(zoneless(b.Neighbor)), strings.Compare(a.Neighbor, b.Neighbor))
 	})

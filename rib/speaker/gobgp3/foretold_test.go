@@ -49,8 +49,24 @@ type followed struct {
 
 func newFollowed(t *testing.T, vrf string) *followed {
 	t.Helper()
+	return follow3(t, vrf, nil, "65000 65001")
+}
+
+// newServed is newFollowed of clients of our route server, which puts no AS of its own into paths.
+func newServed(t *testing.T, more ...string) *followed {
+	t.Helper()
+	client := obj{"route-server-client": true}
+	for _, key := range more {
+		client[key] = true
+	}
+	return follow3(t, "", client, "65001")
+}
+
+// follow3 begins with p's routes at q and r, who see these ASes.
+func follow3(t *testing.T, vrf string, client obj, asPath string) *followed {
+	t.Helper()
 	x := &followed{threeRaw: &threeRaw{
-		t: t, vrf: vrf, p: newHostile(t, "127.0.0.2", 65001, both()...),
+		t: t, vrf: vrf, client: client, p: newHostile(t, "127.0.0.2", 65001, both()...),
 		q: newHostile(t, "127.0.0.3", 65002, both()...), r: newHostile(t, "127.0.0.4", 65009, both()...),
 	}, has: make(map[*hostile]map[string]string)}
 	x.running = x.start()
@@ -59,8 +75,8 @@ func newFollowed(t *testing.T, vrf string) *followed {
 	}
 	for n := range 6 { // of which start has waited
 		for _, h := range []*hostile{x.q, x.r} {
-			x.has[h][prefix(fmt.Sprintf("10.0.%d.0/24", n)).String()] = "65000 65001"
-			x.has[h][prefix(fmt.Sprintf("2001:db8:%x::/48", n)).String()] = "65000 65001"
+			x.has[h][prefix(fmt.Sprintf("10.0.%d.0/24", n)).String()] = asPath
+			x.has[h][prefix(fmt.Sprintf("2001:db8:%x::/48", n)).String()] = asPath
 		}
 	}
 	return x
@@ -221,12 +237,52 @@ func TestForetold(t *testing.T) {
 	}
 }
 
+// TestForetoldToClients: the same of the clients of our route server, for whom their own policies alone
+// decide: also where another sends what p sends.
+func TestForetoldToClients(t *testing.T) {
+	for _, more := range [][]string{nil, {"secondary-route"}} {
+		t.Run(strings.Join(more, ""), func(t *testing.T) {
+			x := newServed(t, more...)
+			in, out := obj{"import-policy-list": []string{"no1"}}, obj{"export-policy-list": []string{"no2"}}
+			nothing := obj{"default-import-policy": "reject-route"}
+			for _, step := range []struct {
+				name string
+				conf obj
+				want int
+			}{
+				{"nothing", x.conf(nil, nil, nil), 0},
+				{"the global policies are not theirs", x.conf(in, nil, nil), 0},
+				{"p's is not taken", x.conf(nil, in, nil), 4},
+				{"r is not told", x.conf(nil, in, out), 2},
+				{"p sends nothing", x.conf(nil, nothing, nil), 18},
+				{"p sends all, r is told nothing", x.conf(nil, nil, obj{"default-export-policy": "reject-route"}), 12},
+				{"no policies", x.conf(nil, nil, nil), 12},
+			} {
+				if got := x.reloads(step.name, step.conf); got != step.want {
+					t.Errorf("%s: %d changes are foretold, want %d", step.name, got, step.want)
+				}
+			}
+			x.comesTrue("q sends what p sends", map[string][]string{x.p.addr: {"+10.0.1.0/24"}}, func() { x.q.send(x.q.some(false, false, 1, 1)...) })
+			if got := x.reloads("q's comes in for p's", x.conf(nil, in, nil)); got != 4 { // r has q's then; q loses p's, and both lose that of IPv6
+				t.Errorf("%d changes are foretold of one that comes in for another, want 4", got)
+			}
+			if got := x.reloads("p's is there again", x.conf(nil, nil, nil)); got != 4 {
+				t.Errorf("%d changes are foretold of one that is back, want 4", got)
+			}
+		})
+	}
+}
+
 // TestForetoldAtRandom: the same for configurations one after the other, whichever was before.
 func TestForetoldAtRandom(t *testing.T) {
-	for _, vrf := range []string{"", "red"} {
-		t.Run(vrf, func(t *testing.T) {
-			x := newFollowed(t, vrf)
-			m := rand.New(rand.NewPCG(14, uint64(len(vrf))))
+	for name, begin := range map[string]func(*testing.T) *followed{
+		"default": func(t *testing.T) *followed { return newFollowed(t, "") },
+		"red":     func(t *testing.T) *followed { return newFollowed(t, "red") },
+		"clients": func(t *testing.T) *followed { return newServed(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := begin(t)
+			m := rand.New(rand.NewPCG(14, uint64(len(name))))
 			lists := func(directions ...string) obj {
 				c := make(obj)
 				for _, d := range directions {

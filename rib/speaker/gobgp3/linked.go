@@ -98,6 +98,9 @@ func tableKey(t *bgpTable, nlri bgp.AddrPrefixInterface) string
 //go:linkname destinationSort github.com/osrg/gobgp/v3/internal/pkg/table.(*Destination).sort
 func destinationSort(d *bgpDestination) (reason uint8)
 
+//go:linkname clientLacks github.com/osrg/gobgp/v3/internal/pkg/table.rsFilter
+func clientLacks(table string, as uint32, p *bgpPath) bool
+
 //go:linkname adjRibDropStale github.com/osrg/gobgp/v3/internal/pkg/table.(*AdjRib).DropStale
 func adjRibDropStale(a *bgpAdjRib, families []bgp.RouteFamily) []*bgpPath
 

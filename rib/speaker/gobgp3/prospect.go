@@ -23,6 +23,7 @@ type prospect struct {
 	as       uint32                  // ours
 	vrfs     map[string]*bgpVRF      // as they would be
 	ours     map[string]originated   // what originates here, by VRF, as far as that is another
+	clients  bool                    // they are the tables of our route server, whose clients alone have a part in them
 	lost     map[string]reload.Loss  // by neighbour
 	anew     []string                // the neighbours whose paths are made anew
 	gone     map[rib.RD]struct{}     // of VRFs that go or are made anew, with all that originates there
@@ -31,6 +32,7 @@ type prospect struct {
 	from     map[*bgpPeer]departures // of this turn, by the source of paths
 	options  bgpPolicyOptions        // used again: a full table is judged
 	list     []*bgpPath              // likewise
+	served   *bgpTables              // of this turn, where clients is set
 }
 
 // originated are announcements of a VRF; nil: it is withdrawn.
@@ -61,6 +63,7 @@ type resender struct {
 
 // begin begins a turn of the loop.
 func (p *prospect) begin() {
+	p.served = p.servedTables()
 	p.senders, p.from = p.senders[:0], make(map[*bgpPeer]departures)
 	p.options = bgpPolicyOptions{Validate: validating(p.loop)}
 	for name, loss := range p.lost {
@@ -74,11 +77,11 @@ func (p *prospect) begin() {
 			continue
 		}
 		home := n.judgedBy()
-		if home == "" {
-			continue // a route server's client: what it sent is in other tables
+		if (home == "") != p.clients {
+			continue // what it sent is in other tables
 		}
 		s := resender{livePeer: n, name: name, source: *n.peerInfo.in(n.fsm), loss: p.lost[name]}
-		if home != speaker.Default {
+		if home != speaker.Default && !p.clients {
 			if s.of = p.vrfs[home]; s.of == nil {
 				continue // its VRF goes, and it is lost
 			}
@@ -88,10 +91,32 @@ func (p *prospect) begin() {
 	}
 }
 
+// servedTables are those of our route server, empty ones where it has no client; nil: they are
+// not asked for.
+func (p *prospect) servedTables() *bgpTables {
+	if !p.clients {
+		return nil
+	}
+	for _, n := range p.peers() {
+		if n.judgedBy() == "" {
+			return *n.localRib.in(n.at)
+		}
+	}
+	return new(bgpTables)
+}
+
+// tables are GoBGP's that would be otherwise.
+func (p *prospect) tables() *bgpTables {
+	if p.clients {
+		return p.served
+	}
+	return p.rib()
+}
+
 // at is the spot of a destination; false: there is no table for it.
 func (p *prospect) at(nlri bgp.AddrPrefixInterface) (s spot, is bool) {
 	family := bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI())
-	t := p.rib().Tables[family]
+	t := p.tables().Tables[family]
 	if t == nil {
 		return s, false
 	}
@@ -154,7 +179,7 @@ func (p *prospect) sentBy(list []*bgpPath, n *resender, at spot) []*bgpPath {
 		if n.of != nil {
 			as = pathToGlobal(as, n.of)
 		}
-		if as = p.judged(as, n.source); as != nil {
+		if as = p.judged(as, n); as != nil {
 			list = append(list, at.has(as))
 		}
 	}
@@ -211,10 +236,17 @@ const (
 )
 
 // judged is a path as the policies of what comes in leave it; nil: they reject it. Of one that
-// originates here from is nil.
-func (p *prospect) judged(path *bgpPath, from *bgpPeer) *bgpPath {
-	p.options.Info = from
-	return policiesApply(p.policies, conf.GlobalTable, inwards, path, &p.options)
+// originates here from is nil. A client of a route server has policies of its own, in which GoBGP
+// finds no neighbour.
+func (p *prospect) judged(path *bgpPath, from *resender) *bgpPath {
+	table := conf.GlobalTable
+	switch p.options.Info = nil; {
+	case from != nil && p.clients:
+		table = *from.tableID.in(from.at)
+	case from != nil:
+		p.options.Info = from.source
+	}
+	return policiesApply(p.policies, table, inwards, path, &p.options)
 }
 
 // validating is what GoBGP's policies ask about the origin AS of a path (RFC 6811).

@@ -72,11 +72,12 @@ func (r *retelling) around(in func(bgp.AddrPrefixInterface) bgp.AddrPrefixInterf
 	}
 }
 
-// quiet keeps GoBGP from telling the neighbours, as hush does, and returns which those are.
+// quiet keeps GoBGP from telling the neighbours, as hush does, and returns which those are. A client
+// of our route server is told twice: it has other tables than these.
 func (r *retelling) quiet() map[string]livePeer {
 	to := make(map[string]livePeer)
 	for name, p := range r.peers() {
-		if !r.names[name] || p.sendsAll() {
+		if !r.names[name] || p.sendsAll() || p.judgedBy() == "" {
 			continue
 		}
 		if p.deafen() {

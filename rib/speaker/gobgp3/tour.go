@@ -61,7 +61,7 @@ func (p *prospect) tour(ctx context.Context, spots iter.Seq[spot], v visitor) er
 // sent whose paths are made anew, and what originates here. It is walked through in the loop.
 func (p *prospect) spots(family bgp.RouteFamily) iter.Seq[spot] {
 	return func(yield func(spot) bool) {
-		t := p.rib().Tables[family]
+		t := p.tables().Tables[family]
 		if t == nil {
 			return
 		}
@@ -114,7 +114,7 @@ func (p *prospect) sentTo(name string, family bgp.RouteFamily) iter.Seq[bgp.Addr
 		of := p.vrfs[home] // none is called "default"
 		sent := family
 		switch {
-		case home == "", home != speaker.Default && (of == nil || !isVPN(family)):
+		case (home == "") != p.clients, home != "" && home != speaker.Default && (of == nil || !isVPN(family)):
 			return
 		case of != nil:
 			sent = unicastOf(family)
