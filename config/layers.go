@@ -91,9 +91,10 @@ func (l *Layers) Has(key vrf.LayerKey) bool {
 
 // Over returns the same layers, over the VRFs that templates make of what there is.
 func (l *Layers) Over(p *Presence) *Layers {
-	next := l.next()
-	next.Generation--
-	next.below = p
+	next := &Layers{below: p}
+	if l != nil {
+		next.Generation, next.of = l.Generation, l.of
+	}
 	return next
 }
 
