@@ -1,7 +1,6 @@
 package gobgp3
 
 import (
-	"context"
 	"slices"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
@@ -72,20 +71,4 @@ func join(parts []part) part {
 		all.feeds = append(all.feeds, p.feeds...)
 	}
 	return all
-}
-
-// answer reads the parts that it is asked for until ctx ends, or BGP.
-func (r *reading) answer(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-r.live.asked:
-		}
-		p := join(r.live.takeParts())
-		some := reading{changes: r.changes, live: r.live, only: p.has}
-		if !some.tables(ctx) || r.inLoop(func() error { r.live.put(item{of: partRead{p.feeds}}); return nil }) != nil {
-			return
-		}
-	}
 }

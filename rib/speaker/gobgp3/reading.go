@@ -55,6 +55,22 @@ func (r *reading) run(ctx context.Context) {
 	}
 }
 
+// answer reads the parts that it is asked for until ctx ends, or BGP.
+func (r *reading) answer(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.live.asked:
+		}
+		p := join(r.live.takeParts())
+		some := reading{changes: r.changes, live: r.live, only: p.has}
+		if !some.tables(ctx) || r.inLoop(func() error { r.live.put(item{of: partRead{p.feeds}}); return nil }) != nil {
+			return
+		}
+	}
+}
+
 // due waits until the tables have to be read again, and tells whether they have.
 func (r *reading) due(ctx context.Context) bool {
 	select {
