@@ -10,8 +10,8 @@ import (
 // what leads into the new ones, and need not hear of all else again. Others would wait for that, for
 // each VRF that comes.
 
-// wornAt is how many VRFs may have gone while fewer are there, before what an Intake knows of
-// them is worth a new one.
+// wornAt is after how many VRFs that went, or as many as there are if these are more, an Intake is made
+// anew: its sets of VRFs have those that went too.
 const wornAt = 1000
 
 // Change has VRFs go and others come, of which vrfs are all that there are then. Neither leaks nor
