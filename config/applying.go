@@ -73,8 +73,9 @@ func Deleting(c *Config, all *Layers, file string, r vrf.DeleteRequest) (next *L
 	if below || r.Key.Neighbor {
 		return next, below, nil
 	}
-	for _, is := range AppliedLayers(c, all, file) {
-		if is.Key.Neighbor && is.VRF == r.Key.Name {
+	neighbors := all.Only(func(key vrf.LayerKey) bool { return key.Neighbor })
+	for _, is := range AppliedLayers(c, neighbors, file) {
+		if is.VRF == r.Key.Name {
 			delete(next.of, is.Key)
 		}
 	}

@@ -91,9 +91,10 @@ func (l *Layers) Has(key vrf.LayerKey) bool {
 
 // Over returns the same layers, over the VRFs that templates make of what there is.
 func (l *Layers) Over(p *Presence) *Layers {
-	next := l.next()
-	next.Generation--
-	next.below = p
+	next := &Layers{below: p}
+	if l != nil {
+		next.Generation, next.of = l.Generation, l.of
+	}
 	return next
 }
 
@@ -122,9 +123,15 @@ func (l *Layers) Without(key vrf.LayerKey) *Layers {
 
 // Only returns the layers that are wanted, of the same generation.
 func (l *Layers) Only(wants func(vrf.LayerKey) bool) *Layers {
-	next := l.next()
-	next.Generation--
-	maps.DeleteFunc(next.of, func(key vrf.LayerKey, _ Layer) bool { return !wants(key) })
+	next := &Layers{of: make(map[vrf.LayerKey]Layer)}
+	if l != nil {
+		next.Generation, next.below = l.Generation, l.below
+		for key, layer := range l.of {
+			if wants(key) {
+				next.of[key] = layer
+			}
+		}
+	}
 	next.below = next.below.only(func(name string) bool { return wants(vrf.LayerKey{Name: name, Template: true}) })
 	return next
 }

@@ -228,7 +228,10 @@ func (l *layering) absent(now *config.Config) (list []vrf.Status) {
 
 // leftOut are the layers that are not in force.
 func (l *layering) leftOut(now *config.Config) []vrf.Layer {
-	if now.Layers().Applied() == l.layers().Applied() {
+	l.mu.Lock()
+	all := l.all.Applied()
+	l.mu.Unlock()
+	if now.Layers().Applied() == all { // it is asked for each VRF that comes
 		return nil
 	}
 	return slices.DeleteFunc(l.applied(now), func(layer vrf.Layer) bool { return layer.Failed == "" })

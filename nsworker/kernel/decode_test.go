@@ -103,7 +103,7 @@ func FuzzMessages(f *testing.F) {
 	f.Add(endMessage(append(beginMessage(nil, unix.RTM_NEWLINK, 0, 1), linkMessage(unix.RTM_NEWLINK, 0, 5, up, attr(unix.IFLA_IFNAME, "x"), vrfInfo(7)).body...), 0))
 	f.Add(endMessage(append(beginMessage(nil, unix.RTM_NEWNEXTHOP, 0, 1), make([]byte, 30)...), 0))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m := newMonitor(&namespace{}, nil, quietLog)
+		m := newMonitor(&namespace{}, newPorts(), quietLog)
 		m.links, m.nexthops = linkCache{}, nexthops{}
 		m.subscribers.tables[254] = []*Conn{fakeConn(m, rib.Binding{})}
 		_ = m.take(b)

@@ -45,6 +45,9 @@ func (p *ports) bind(c *socket.Conn) error {
 	return anyPort(c)
 }
 
+// has tells whether a port id is one that bind gives.
+func (p *ports) has(port uint32) bool { return port&^portMask == p.base }
+
 // echoes is a filter program that drops route messages of one protocol which a
 // socket of p caused, and nothing else.
 func (p *ports) echoes(protocol uint8) []bpf.Instruction {

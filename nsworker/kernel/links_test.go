@@ -146,7 +146,7 @@ func TestWhatComesTakesNoRouteAlong(t *testing.T) {
 // fakeMonitor knows the links of messages and has no socket.
 func fakeMonitor(t *testing.T, messages ...message) *monitor {
 	t.Helper()
-	m := newMonitor(&namespace{name: "x"}, nil, quietLog)
+	m := newMonitor(&namespace{name: "x"}, newPorts(), quietLog)
 	m.links = linkCache{}
 	for _, msg := range messages {
 		if _, _, err := m.links.link(msg); err != nil {

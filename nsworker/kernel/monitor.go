@@ -54,7 +54,7 @@ func newMonitor(ns *namespace, ports *ports, log *slog.Logger) *monitor {
 		done:        make(chan struct{}),
 		linksRead:   newShared[linkCache](),
 		objectsRead: newShared[objectsRead](),
-		subscribers: newSubscribers(),
+		subscribers: newSubscribers(ports),
 		filter:      echoFilter{ports: ports},
 	}
 }

@@ -12,13 +12,15 @@ type subscribers struct {
 	tables    map[uint32][]*Conn
 	beside    map[uint32][]*Conn  // who follows a table that is not its own
 	ports     map[uint32]*Conn    // by the port of the socket that a Conn writes with
+	given     *ports              // those that Conns write with, also Conns that are closed
 	awaits    map[*await]struct{} // for a device
 	underlays map[*lookups]struct{}
 	entrances map[*entranceNews]struct{}
 }
 
-func newSubscribers() subscribers {
+func newSubscribers(given *ports) subscribers {
 	return subscribers{
+		given:     given,
 		tables:    make(map[uint32][]*Conn),
 		beside:    make(map[uint32][]*Conn),
 		ports:     make(map[uint32]*Conn),
@@ -58,8 +60,9 @@ func without(from map[uint32][]*Conn, table uint32, c *Conn) {
 	}
 }
 
-// wrote tells whether the socket with this port is a Conn's.
-func (s *subscribers) wrote(port uint32) bool { return s.ports[port] != nil }
+// wrote tells whether the socket with this port is a Conn's, or was: the events of what a Conn wrote
+// last come when it is closed.
+func (s *subscribers) wrote(port uint32) bool { return s.ports[port] != nil || s.given.has(port) }
 
 // looking are the lookups that may go by a route of a table that the socket with this port
 // changed: what a Conn writes is told to them otherwise.

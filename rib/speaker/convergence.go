@@ -67,7 +67,7 @@ func (m *Markers) all(list []Marker, of rib.Family) bool {
 	return !slices.ContainsFunc(list, func(x Marker) bool { return x.Family.Of == of && !m.seen[x] })
 }
 
-// awaited returns, for each feed, the markers after which it is converged, in each
+// awaited returns, for the feeds of some of the VRFs that there are, and of the global table, the markers after which it is converged, in each
 // family after the markers of that family:
 //
 //   - the default feed: of the neighbours in no VRF, for IPv4 and IPv6 unicast;
@@ -80,7 +80,7 @@ func (m *Markers) all(list []Marker, of rib.Family) bool {
 // marker, or does not come up, leaves the feed unconverged, and the worker to its
 // timer: GoBGP itself, for example, sends End-of-RIB only where graceful restart was
 // negotiated.
-func awaited(vrfs []VRF, rules map[string][]rib.LeakRule, neighbours []Neighbour, feeds map[string][]*rib.Feed) map[*rib.Feed][]Marker {
+func awaited(vrfs, some []VRF, rules map[string][]rib.LeakRule, neighbours []Neighbour, feeds map[string][]*rib.Feed) map[*rib.Feed][]Marker {
 	m := make(map[*rib.Feed][]Marker)
 	add := func(vrf string, markers ...Marker) {
 		for _, f := range feeds[vrf] {
@@ -88,14 +88,18 @@ func awaited(vrfs []VRF, rules map[string][]rib.LeakRule, neighbours []Neighbour
 		}
 	}
 	add(Default)
-	for _, v := range vrfs {
+	for _, v := range some {
 		add(v.Name)
+	}
+	byName := make(map[string]VRF, len(vrfs))
+	for _, v := range vrfs {
+		byName[v.Name] = v
 	}
 	for _, n := range neighbours {
 		if n.Down {
 			continue
 		}
-		from, _ := FindVRF(vrfs, n.VRF)
+		from := byName[n.VRF]
 		for _, f := range n.Families {
 			marker := Marker{n.Address, f}
 			for into, list := range rules {
@@ -107,7 +111,7 @@ func awaited(vrfs []VRF, rules map[string][]rib.LeakRule, neighbours []Neighbour
 				add(Default, marker)
 				continue
 			}
-			for _, v := range vrfs {
+			for _, v := range some {
 				if f.VPN || f.EVPN && v.ByEVPN() || f.plain() && meet(from.ExportRTs, v.ImportRTs) {
 					add(v.Name, marker)
 				}

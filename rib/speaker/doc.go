@@ -11,8 +11,8 @@
 // would have under another configuration, from the feeds and from the server's tables.
 //
 // Feeds, Markers, Announcer and its Ledgers are safe for concurrent use, and outlive
-// each Intake; an Intake has one user at a time, and is made anew when VRFs, neighbours
-// or mirrors change. The rest are values (Session, Difference, Limit, Report): what the
+// each Intake; an Intake has one user at a time, and is made anew when neighbours, mirrors,
+// leaks or route targets change. Where VRFs come and go alone it goes on (vrfchange.go). The rest are values (Session, Difference, Limit, Report): what the
 // daemon, doctor, metrics and the API say of BGP, in words of no server's.
 //
 // A reader begins with Intake, then Announcer. The package speakertest has a speaker

@@ -70,12 +70,15 @@ type candidate struct {
 
 // index routes paths to feeds. Its cost for a path does not grow with the number of
 // VRFs, but with the number of VRFs that import the path. It has one user at a time,
-// and is made anew when VRFs or their route targets change.
+// and is made anew when route targets, leaks or neighbours change.
 type index struct {
 	global []*rib.Feed
 	leaks  leaks
 	byRT   map[rib.RT][]importer
 	homes  map[rib.RD][]importer // each VRF by its own RD
+	all    map[string][]importer // each VRF, and Default, by its name
+	next   uint32                // the id of the next importer
+	gone   map[uint32]struct{}   // importers of VRFs that are there no more
 	sets   map[string]*Importers // by the ids in them
 	none   *Importers
 	// at says which VRFs have paths of a destination now: an UPDATE with other
@@ -98,26 +101,15 @@ func newIndex(vrfs []VRF, rules map[string][]rib.LeakRule, feeds map[string][]*r
 		global: feeds[Default],
 		byRT:   make(map[rib.RT][]importer),
 		homes:  make(map[rib.RD][]importer),
+		all:    make(map[string][]importer),
+		gone:   make(map[uint32]struct{}),
 		sets:   make(map[string]*Importers),
 		none:   &Importers{},
 		at:     placements{make(map[route]*placement), make(map[route]*placement)},
 		places: make(map[placement]*placement),
 	}
-	all := make(map[string][]importer)
-	id := uint32(0)
-	for _, v := range append([]VRF{{Name: Default}}, vrfs...) {
-		for _, f := range feeds[v.Name] {
-			all[v.Name] = append(all[v.Name], importer{id, v.Name, f})
-			if v.RD != 0 {
-				x.homes[v.RD] = append(x.homes[v.RD], importer{id, v.Name, f})
-			}
-			for _, rt := range v.ImportRTs {
-				x.byRT[rt] = append(x.byRT[rt], importer{id, v.Name, f})
-			}
-			id++
-		}
-	}
-	x.leaks = newLeaks(vrfs, rules, all)
+	x.admit(append([]VRF{{Name: Default}}, vrfs...), feeds)
+	x.leaks = newLeaks(vrfs, rules, x.all)
 	return x
 }
 
@@ -193,7 +185,9 @@ func (x *index) lead(d Destination, paths []candidate, now *Importers, incoming 
 		}
 		if len(paths) > 0 && x.left != nil {
 			for _, m := range old.best.without(best) {
-				x.left(m.vrf)
+				if _, gone := x.gone[m.id]; !gone {
+					x.left(m.vrf)
+				}
 			}
 		}
 	}

@@ -18,6 +18,7 @@ type Intake struct {
 	index   *index
 	markers *Markers
 	awaited map[*rib.Feed][]Marker // of the feeds that are not converged yet
+	coming  map[*rib.Feed][]Marker // the same of those that are new since Change, until Complete
 	feeds   []*rib.Feed
 
 	// The paths of one destination, gathered until another destination, or the end of
@@ -42,13 +43,16 @@ func NewIntake(vrfs []VRF, rules map[string][]rib.LeakRule, neighbours []Neighbo
 	in := &Intake{
 		index:   newIndex(vrfs, rules, byVRF),
 		markers: markers,
-		awaited: awaited(vrfs, rules, neighbours, byVRF),
+		awaited: awaited(vrfs, vrfs, rules, neighbours, byVRF),
+		coming:  make(map[*rib.Feed][]Marker),
 		global:  make(map[Destination]struct{}),
 	}
 	in.index.left = left
-	own := awaited(vrfs, nil, neighbours, byVRF)
-	for _, s := range in.index.leaks.from {
-		s.awaits = own[s.feed]
+	if len(in.index.leaks.from) > 0 {
+		own := awaited(vrfs, vrfs, nil, neighbours, byVRF)
+		for _, s := range in.index.leaks.from {
+			s.awaits = own[s.feed]
+		}
 	}
 	in.index.leaks.ask()
 	for f := range in.awaited {

@@ -42,10 +42,17 @@ func newDecoder(c *conf.Config, names *peerNames) *decoder {
 		noTags:     new(rib.Tags),
 		readsSIDs:  conf.ReadsSIDs(c),
 	}
-	for _, v := range c.VRFs {
+	d.adopt(c.VRFs)
+	return d
+}
+
+// adopt has it decode for other VRFs. What it remembers it may have to decode otherwise.
+func (d *decoder) adopt(vrfs []speaker.VRF) {
+	clear(d.vrfs)
+	for _, v := range vrfs {
 		d.vrfs[v.RD] = v.Name
 	}
-	return d
+	d.recent, d.cache = recent{}, attrCache{}
 }
 
 // peerOf is the neighbour that GoBGP has under an address, as it is in the attributes of its

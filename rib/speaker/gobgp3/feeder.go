@@ -53,7 +53,7 @@ func (f *feeder) rewatchBy(ctx context.Context, c *conf.Config) error {
 	// The watch outlives the call that starts it.
 	wctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	w.cancel = cancel
-	go w.run(wctx, s, &reading{f.keeper.changes, s.live})
+	go w.run(wctx, s, &reading{changes: f.keeper.changes, live: s.live})
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.ended { // fenced meanwhile
@@ -62,6 +62,16 @@ func (f *feeder) rewatchBy(ctx context.Context, c *conf.Config) error {
 	}
 	f.watch = w
 	return nil
+}
+
+// follow has the watch go on where some VRFs have gone and others come, and nothing else has changed
+// for it between two configurations; where it cannot, another takes its place. Its callers are those of
+// rewatch.
+func (f *feeder) follow(ctx context.Context, old, next *conf.Config, gone, come []speaker.VRF) error {
+	if w, _ := f.current(); w != nil && w.change(old, next, gone, come, f.feeds) {
+		return nil
+	}
+	return f.rewatchBy(ctx, next)
 }
 
 // rereading is how long the tables may take to be read: a million routes take some seconds.

@@ -13,11 +13,13 @@ type queue struct {
 	ready chan struct{} // signalled when there is something to take
 	open  atomic.Int64  // items that were put and are not done
 
+	asked chan struct{} // signalled when parts of the tables are to be read
 	// unseen is signalled when paths have changed of which nothing in the queue tells.
 	unseen chan struct{}
 
 	mu     sync.Mutex
 	items  []item // guarded by mu
+	parts  []part // guarded by mu; to be read
 	closed bool   // guarded by mu
 }
 
@@ -37,7 +39,7 @@ type known struct {
 }
 
 func newQueue() *queue {
-	return &queue{ready: make(chan struct{}, 1), unseen: make(chan struct{}, 1)}
+	return &queue{ready: make(chan struct{}, 1), asked: make(chan struct{}, 1), unseen: make(chan struct{}, 1)}
 }
 
 // put never waits.
@@ -68,6 +70,26 @@ func (q *queue) miss() {
 	case q.unseen <- struct{}{}:
 	default: // it is said
 	}
+}
+
+// ask has a part of the tables be read.
+func (q *queue) ask(p part) {
+	q.mu.Lock()
+	q.parts = append(q.parts, p)
+	q.mu.Unlock()
+	select {
+	case q.asked <- struct{}{}:
+	default: // it is signalled
+	}
+}
+
+// takeParts returns the parts that are to be read.
+func (q *queue) takeParts() []part {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	parts := q.parts
+	q.parts = nil
+	return parts
 }
 
 // take returns the items that wait, in their order. used is the result of an

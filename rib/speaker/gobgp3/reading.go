@@ -16,6 +16,8 @@ import (
 type reading struct {
 	*changes
 	live *queue
+	// only are the destinations that it reads, of VPN routes and EVPN; nil: all of all tables.
+	only func(*bgpDestination) bool
 }
 
 // tablesRead comes after the destinations that were there when a watch began.
@@ -53,6 +55,22 @@ func (r *reading) run(ctx context.Context) {
 	}
 }
 
+// answer reads the parts that it is asked for until ctx ends, or BGP.
+func (r *reading) answer(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.live.asked:
+		}
+		p := join(r.live.takeParts())
+		some := reading{changes: r.changes, live: r.live, only: p.has}
+		if !some.tables(ctx) || r.inLoop(func() error { r.live.put(item{of: partRead{p.feeds}}); return nil }) != nil {
+			return
+		}
+	}
+}
+
 // due waits until the tables have to be read again, and tells whether they have.
 func (r *reading) due(ctx context.Context) bool {
 	select {
@@ -78,6 +96,9 @@ func (r *reading) due(ctx context.Context) bool {
 // tables reads all tables, and tells whether it came to their end.
 func (r *reading) tables(ctx context.Context) bool {
 	for _, f := range families {
+		if r.only != nil && (f == bgp.RF_IPv4_UC || f == bgp.RF_IPv6_UC) {
+			continue // nothing of a VRF is there
+		}
 		if !r.table(ctx, f) {
 			return false
 		}
@@ -122,7 +143,7 @@ func (r *reading) some(next func() (string, *bgpDestination, bool)) (more bool) 
 		if !there {
 			return false
 		}
-		if len(d.knownPathList) > 0 && considered(d.nlri) {
+		if len(d.knownPathList) > 0 && considered(d.nlri) && (r.only == nil || r.only(d)) {
 			r.list(d)
 		}
 	}

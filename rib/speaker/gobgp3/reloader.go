@@ -120,7 +120,11 @@ func (r *reloader) replace(ctx context.Context, next *conf.Config) (changes []st
 	rejudged := r.rejudge(ctx, by, next)
 	leaks := conf.SameLeaks(old, next)
 	again := by.VRFsChanged || !conf.SameNeighbors(old, next) || !leaks || !conf.SameAwaited(old, next)
-	err = errors.Join(rejudged, r.adopt(ctx, next, again))
+	watch := r.feeder.rewatch
+	if gone, come, alone := conf.VRFsAlone(old, next); alone && by.VRFsPut == len(come) && by.VRFsDropped == len(gone) {
+		watch = func(ctx context.Context) error { return r.feeder.follow(ctx, old, next, gone, come) }
+	}
+	err = errors.Join(rejudged, r.adoptBy(ctx, next, again, watch))
 	if err == nil && !leaks {
 		err = r.feeder.awaitTables(ctx)
 	}
@@ -157,11 +161,16 @@ func (r *reloader) rejudge(ctx context.Context, by *reload.Reconciler, c *conf.C
 
 // adopt makes c the configuration in force, once BGP has it.
 func (r *reloader) adopt(ctx context.Context, c *conf.Config, rewatch bool) error {
-	return errors.Join(r.drift.hold(ctx, c), r.takeOver(ctx, c, rewatch))
+	return r.adoptBy(ctx, c, rewatch, r.feeder.rewatch)
+}
+
+// adoptBy is adopt with the way in which the feeds come to follow c.
+func (r *reloader) adoptBy(ctx context.Context, c *conf.Config, again bool, watch func(context.Context) error) error {
+	return errors.Join(r.drift.hold(ctx, c), r.takeOver(ctx, c, again, watch))
 }
 
 // takeOver is adopt but for the claim that BGP is held to.
-func (r *reloader) takeOver(ctx context.Context, c *conf.Config, rewatch bool) error {
+func (r *reloader) takeOver(ctx context.Context, c *conf.Config, again bool, watch func(context.Context) error) error {
 	r.sessions.configure(c)
 	r.guarding.adopt(c)
 	answering := r.listening.answer(c)
@@ -169,8 +178,8 @@ func (r *reloader) takeOver(ctx context.Context, c *conf.Config, rewatch bool) e
 	r.force.Store(c)
 	gone := r.feeder.feeds.Keep(c.VRFs)
 	r.announcer.Keep(c.VRFs)
-	if rewatch {
-		if err := r.feeder.rewatch(ctx); err != nil {
+	if again {
+		if err := watch(ctx); err != nil {
 			return errors.Join(err, answering)
 		}
 	}
@@ -301,7 +310,7 @@ func (r *reloader) refit(ctx context.Context) error {
 			r.log.slog.Info("a neighbour without an address was heard", "interface", device, "address", peer)
 		}
 	}
-	return errors.Join(r.rejudge(ctx, by, next), r.drift.holdOn(ctx, next), r.takeOver(ctx, next, true))
+	return errors.Join(r.rejudge(ctx, by, next), r.drift.holdOn(ctx, next), r.takeOver(ctx, next, true, r.feeder.rewatch))
 }
 
 // tellWaiting logs each neighbour that waits, and did not, or for something else.

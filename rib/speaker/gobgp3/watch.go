@@ -28,6 +28,7 @@ type watch struct {
 
 	mu      sync.Mutex // guards all below
 	ended   bool
+	by      *conf.Config
 	decoder *decoder
 	intake  *speaker.Intake
 	first   *bgpPath            // the best path of the destination in hand
@@ -41,6 +42,7 @@ func newWatch(c *conf.Config, feeds *speaker.Feeds, markers *speaker.Markers, k 
 		done:    make(chan struct{}),
 		synced:  make(chan struct{}),
 		pacer:   k.pacer,
+		by:      c,
 		decoder: newDecoder(c, k.names),
 		failed:  make(map[string]struct{}),
 	}
@@ -55,6 +57,7 @@ func newWatch(c *conf.Config, feeds *speaker.Feeds, markers *speaker.Markers, k 
 func (w *watch) run(ctx context.Context, s stream, r *reading) {
 	var beside sync.WaitGroup
 	beside.Go(func() { r.run(ctx) })
+	beside.Go(func() { r.answer(ctx) })
 	defer beside.Wait()
 	defer s.stop()
 	defer close(w.done)
@@ -151,6 +154,8 @@ func (w *watch) item(it item) {
 			close(w.synced)
 			w.pacer.follow(w.queue.waiting)
 		}
+	case partRead:
+		w.intake.Complete(of.feeds)
 	case error:
 		w.ended = true
 		w.giveUp(of)
@@ -216,6 +221,22 @@ func (w *watch) endOfRIB(e *eorEvent) {
 	for _, family := range conf.InFeeds(e.Family) {
 		w.intake.EndOfRIB(speaker.Marker{Neighbour: w.decoder.names.of(e.PeerInfo), Family: family})
 	}
+}
+
+// change has it go on with VRFs that come, and without those that go, in place of a configuration; false:
+// it cannot.
+func (w *watch) change(old, next *conf.Config, gone, come []speaker.VRF, feeds *speaker.Feeds) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended || w.by != old || !w.intake.Change(next.VRFs, gone, come, next.Awaited(), feeds) {
+		return false
+	}
+	w.by = next
+	w.decoder.adopt(next.VRFs)
+	if p, some := partOf(gone, come, feeds); some {
+		w.queue.ask(p)
+	}
+	return true
 }
 
 // chose takes in what a VRF's worker chose; false: the watch has ended.

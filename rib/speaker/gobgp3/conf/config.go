@@ -90,7 +90,13 @@ func (c *Config) CopySet() *oc.BgpConfigSet {
 }
 
 // VRF returns the VRF called name.
-func (c *Config) VRF(name string) (speaker.VRF, bool) { return speaker.FindVRF(c.VRFs, name) }
+func (c *Config) VRF(name string) (speaker.VRF, bool) {
+	i, is := slices.BinarySearchFunc(c.VRFs, name, func(v speaker.VRF, name string) int { return strings.Compare(v.Name, name) })
+	if !is {
+		return speaker.VRF{}, false
+	}
+	return c.VRFs[i], true
+}
 
 // Groups are the peer groups by name.
 func (c *Config) Groups() map[string]oc.PeerGroup {

@@ -112,6 +112,29 @@ func SameAwaited(a, b *Config) bool {
 		slices.EqualFunc(a.VRFs, b.VRFs, func(x, y speaker.VRF) bool { return x.Name == y.Name && x.ByEVPN() == y.ByEVPN() })
 }
 
+// VRFsAlone returns the VRFs that go and those that come between two configurations. is tells whether
+// the watch of best paths finds nothing else changed, and no leaks in either.
+func VRFsAlone(old, next *Config) (gone, come []speaker.VRF, is bool) {
+	if len(old.Extras.Leaks)+len(next.Extras.Leaks) > 0 || ReadsSIDs(old) != ReadsSIDs(next) ||
+		!slices.EqualFunc(old.Waiting, next.Waiting, Absentee.Equal) || !SameNeighbors(old, next) {
+		return nil, nil, false
+	}
+	for _, v := range next.VRFs {
+		switch was, had := old.VRF(v.Name); {
+		case !had:
+			come = append(come, v)
+		case !reflect.DeepEqual(was, v):
+			return nil, nil, false
+		}
+	}
+	for _, v := range old.VRFs {
+		if _, stays := next.VRF(v.Name); !stays {
+			gone = append(gone, v)
+		}
+	}
+	return gone, come, true
+}
+
 // SameNeighbors tells whether the watch of best paths sees the same neighbours in both.
 func SameNeighbors(a, b *Config) bool {
 	x, y := a.Neighbors(), b.Neighbors()

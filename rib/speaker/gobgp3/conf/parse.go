@@ -1,19 +1,14 @@
 package conf
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"sync"
 
 	"github.com/osrg/gobgp/v3/pkg/config"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
-	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 	"golang.org/x/sys/unix"
-
-	"github.com/vrfredist/vrfredist/rib"
 )
 
 // parsing serialises the reading of configurations: GoBGP keeps neighbours with a peer
@@ -23,6 +18,19 @@ var parsing sync.Mutex
 // parse reads a configuration as gobgpd does. A file is the only way in: GoBGP's functions
 // that take a struct cannot tell keys that were set from keys that were not.
 func parse(text []byte) (set *oc.BgpConfigSet, err error) {
+	rest, vrfs, apart := withoutVRFs(text)
+	if !apart {
+		return parseAll(text)
+	}
+	if set, err = parseAll(rest); err != nil {
+		return nil, err
+	}
+	set.Vrfs = vrfs
+	return set, nil
+}
+
+// parseAll has GoBGP read all of a configuration.
+func parseAll(text []byte) (set *oc.BgpConfigSet, err error) {
 	file, err := memoryFile(text)
 	if err != nil {
 		return nil, fmt.Errorf("write GoBGP's configuration: %w", err)
@@ -54,43 +62,4 @@ func memoryFile(text []byte) (*os.File, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
-}
-
-// parseRD is strict where GoBGP is not: it makes 65535:1 of 70000:1.
-func parseRD(text string) (rib.RD, error) {
-	rd, err := bgp.ParseRouteDistinguisher(text)
-	if err != nil || rd.String() != text {
-		return 0, fmt.Errorf("%q is no route distinguisher: write AS:number with an AS up to 65535, IPv4:number, or high.low:number for a 32-bit AS", text)
-	}
-	b, err := rd.Serialize()
-	if err != nil {
-		return 0, fmt.Errorf("route distinguisher %q: %w", text, err)
-	}
-	return rib.RD(binary.BigEndian.Uint64(b)), nil
-}
-
-func parseRT(text string) (rib.RT, error) {
-	rt, err := bgp.ParseRouteTarget(text)
-	if err != nil || rt.String() != text {
-		return 0, fmt.Errorf("%q is no route target: write AS:number with an AS up to 65535, IPv4:number, or high.low:number for a 32-bit AS", text)
-	}
-	b, err := rt.Serialize()
-	if err != nil || len(b) != 8 {
-		return 0, fmt.Errorf("%q is no route target of 8 bytes", text)
-	}
-	return rib.RT(binary.BigEndian.Uint64(b)), nil
-}
-
-// ParseRTs returns the route targets of a list, sorted and unique.
-func ParseRTs(list []string) ([]rib.RT, error) {
-	rts := make([]rib.RT, 0, len(list))
-	for _, text := range list {
-		rt, err := parseRT(text)
-		if err != nil {
-			return nil, err
-		}
-		rts = append(rts, rt)
-	}
-	slices.Sort(rts)
-	return slices.Compact(rts), nil
 }

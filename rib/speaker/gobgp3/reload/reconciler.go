@@ -40,6 +40,8 @@ type Reconciler struct {
 	// among it.
 	Changes     []string
 	VRFsChanged bool
+	// VRFsPut and VRFsDropped are how many were added, and taken out, also of those that were made anew.
+	VRFsPut, VRFsDropped int
 	// Retargeted are the VRFs that have other route targets than before.
 	Retargeted map[string]Retargeted
 
@@ -252,6 +254,7 @@ func (r *Reconciler) dropVRFs(ctx context.Context, want *state) error {
 		delete(r.vrfs, name)
 		delete(r.altered, thing(speaker.KindVRF, name))
 		r.VRFsChanged = true
+		r.VRFsDropped++
 		if _, wanted := want.vrfs[name]; !wanted {
 			r.changed("VRF %s removed", name)
 		}
@@ -312,6 +315,7 @@ func (r *Reconciler) putVRFs(ctx context.Context, want *state) error {
 		}
 		r.vrfs[name] = v
 		r.VRFsChanged = true
+		r.VRFsPut++
 		l := r.hold(name)
 		if err := r.announcer.Send(ctx, name, l, l.Resume()); err != nil {
 			return fmt.Errorf("announce again what VRF %q announced: %w", name, err)
