@@ -41,6 +41,7 @@ type carriedVRF struct {
 	Device   string          `json:"device,omitempty"`
 	Table    uint32          `json:"table,omitempty"`
 	Protocol uint8           `json:"protocol"`
+	Makes    uint32          `json:"makes_table,omitempty"` // of its VRF device, where that was made here
 	Encap    string          `json:"encap"`
 	Core     carriedCore     `json:"core"`
 	Label    uint32          `json:"label,omitempty"`
@@ -109,7 +110,7 @@ func (c *Carried) Keep(specs []vrf.Spec) error {
 	var kept []vrf.Spec
 	for i := range specs {
 		s := carriedPart(&specs[i])
-		if s.Carriage.Kind == 0 || specs[i].VRF != "" || slices.ContainsFunc(kept, func(k vrf.Spec) bool { return SameCarried(&k, &s) }) {
+		if s.Carriage.Kind == 0 && !s.Makes.Made() || specs[i].VRF != "" || slices.ContainsFunc(kept, func(k vrf.Spec) bool { return SameCarried(&k, &s) }) {
 			continue
 		}
 		kept = append(kept, s)
@@ -130,13 +131,13 @@ func (c *Carried) Keep(specs []vrf.Spec) error {
 // SameCarried tells whether two VRFs have the same things in the kernel for other PEs.
 func SameCarried(a, b *vrf.Spec) bool {
 	x, y := carriedPart(a), carriedPart(b)
-	return x.Name == y.Name && x.Binding == y.Binding && x.Protocol == y.Protocol && x.Carriage == y.Carriage
+	return x.Name == y.Name && x.Binding == y.Binding && x.Protocol == y.Protocol && x.Carriage == y.Carriage && x.Makes.Table == y.Makes.Table
 }
 
 // carriedPart is what is kept of a VRF.
 func carriedPart(s *vrf.Spec) vrf.Spec {
 	is := &s.Carriage
-	return vrf.Spec{Name: s.Name, Binding: s.Binding, Protocol: s.Protocol, Carriage: rib.Carriage{
+	return vrf.Spec{Name: s.Name, Binding: s.Binding, Makes: rib.OwnDevice{Table: s.Makes.Table}, Protocol: s.Protocol, Carriage: rib.Carriage{
 		Kind: is.Kind, Core: rib.Core{Netns: is.Core.Netns, VTEP: is.Core.VTEP}, VNI: is.VNI, Device: is.Device, Managed: is.Managed, Label: is.Label,
 		SRv6:    rib.SRv6{SID: is.SRv6.SID, SID6: is.SRv6.SID6, Locator: is.SRv6.Locator, Link: is.SRv6.Link},
 		Through: is.Through,
@@ -147,8 +148,8 @@ func carriedPart(s *vrf.Spec) vrf.Spec {
 func carriedOf(s *vrf.Spec) carriedVRF {
 	is := &s.Carriage
 	v := carriedVRF{
-		Name: s.Name, Netns: s.Binding.Netns, Device: s.Binding.Device, Table: s.Binding.Table, Protocol: s.Protocol,
-		Encap: is.Kind.Word(), Core: carriedCore{is.Core.Netns, is.Core.VTEP}, Label: is.Label, Link: is.SRv6.Link,
+		Name: s.Name, Netns: s.Binding.Netns, Device: s.Binding.Device, Table: s.Binding.Table, Makes: s.Makes.Table, Protocol: s.Protocol,
+		Encap: encapWord(is.Kind), Core: carriedCore{is.Core.Netns, is.Core.VTEP}, Label: is.Label, Link: is.SRv6.Link,
 		VNI: is.VNI, VXLAN: is.Device, Managed: is.Managed,
 	}
 	for _, sid := range []netip.Addr{is.SRv6.SID, is.SRv6.SID6} {
@@ -167,14 +168,14 @@ func carriedOf(s *vrf.Spec) carriedVRF {
 
 // spec is the VRF that the file tells of.
 func (v *carriedVRF) spec() (vrf.Spec, error) {
-	s := vrf.Spec{Name: v.Name, Binding: rib.Binding{Netns: v.Netns, Device: v.Device, Table: v.Table}, Protocol: v.Protocol}
+	s := vrf.Spec{Name: v.Name, Binding: rib.Binding{Netns: v.Netns, Device: v.Device, Table: v.Table}, Makes: rib.OwnDevice{Table: v.Makes}, Protocol: v.Protocol}
 	is := &s.Carriage
 	for _, k := range []rib.EncapKind{rib.EncapMPLS, rib.EncapSRv6, rib.EncapVXLAN} {
 		if k.Word() == v.Encap {
 			is.Kind = k
 		}
 	}
-	if is.Kind == 0 || v.Name == "" || v.Protocol == 0 || len(v.SIDs) > 2 {
+	if is.Kind == 0 && (v.Encap != "" || !s.Makes.Made()) || v.Name == "" || v.Protocol == 0 || len(v.SIDs) > 2 {
 		return s, fmt.Errorf("of VRF %q it does not say what this program reads", v.Name)
 	}
 	is.Core = rib.Core{Netns: v.Core.Netns, VTEP: v.Core.Source}
