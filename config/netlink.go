@@ -206,7 +206,7 @@ func readNetlink(p *problems, root *node, judges *policies) (settings, []*entry)
 		}
 		readDirections(p, e, item.get("import"), item.get("export"), nil)
 		readOfBGP(p, item.get("bgp"), e)
-		readOwnDevice(p, &s, e)
+		readOwnDevice(p, e, s.manageDevices)
 		entries = append(entries, e)
 	}
 	readCore(p, root, &s, entries)

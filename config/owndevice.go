@@ -9,10 +9,10 @@ import (
 
 // readOwnDevice finds whether a VRF's device is to be made here: with manage_devices that is said by
 // its table.
-func readOwnDevice(p *problems, s *settings, e *entry) {
+func readOwnDevice(p *problems, e *entry, manage bool) {
 	device, table, interfaces := e.node.get("device"), e.node.get("table"), e.node.get("interfaces")
 	switch {
-	case device != nil && table != nil && !s.manageDevices:
+	case device != nil && table != nil && !manage:
 		p.at(table, "device and table exclude each other; a device brings its own table, remove one, or write manage_devices = true in [netlink], by which the device is made here with that table")
 		e.binding.Table = 0
 	case device != nil && table != nil:
@@ -21,7 +21,7 @@ func readOwnDevice(p *problems, s *settings, e *entry) {
 			p.at(device, "%q is no name with which a device can be made: the kernel puts a number in the place of %%; write another one", e.binding.Device)
 		}
 	case interfaces == nil:
-	case !s.manageDevices:
+	case !manage:
 		p.at(interfaces, "means nothing without manage_devices = true in [netlink], with device and table here: whoever makes the VRF device puts interfaces into it; write those, or remove the key")
 	default:
 		p.at(interfaces, "needs the VRF device that they are put into, which is made here; write device = \"NAME\" and table = NUMBER beside it, or remove the key")

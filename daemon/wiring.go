@@ -105,7 +105,7 @@ func wire(ctx context.Context, o Options, start *config.Started) (*daemon, error
 	}
 	w.host.Identify(absolute(o.File))
 	w.core = core.New(coreKernel{w.host}, w.host.Fixtures(), coreOf(cfg), log)
-	w.devices = devices.New(w.host.Devices(), log)
+	w.devices = devices.New(kernel.NewDevices(w.host), log)
 	w.devices.OnChange(func() { w.supervisor.Nudge() })
 	configureDevices(w.devices, cfg)
 	w.links = newHostLinks(w.host)
@@ -130,12 +130,11 @@ type wiring struct {
 	judge   config.BGP
 	force   *inForce
 	stores
-	gate       *gate
-	host       *kernel.Host
-	links      hostLinks
-	board      *nsworker.Board
-	core       *core.Core
-	devices    *devices.Keeper
+	gate  *gate
+	host  *kernel.Host
+	links hostLinks
+	board *nsworker.Board
+	making
 	left       *leftovers
 	tenants    *arrivals
 	tap        vrf.Tap
@@ -147,6 +146,12 @@ type wiring struct {
 	supervisor *vrf.Supervisor
 	backend    backend
 	bgp        bgp
+}
+
+// making makes what VRFs need in the kernel beside their routes.
+type making struct {
+	core    *core.Core
+	devices *devices.Keeper
 }
 
 // stores are what the state directory keeps beside what was enabled at run time.

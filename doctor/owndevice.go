@@ -9,7 +9,7 @@ import (
 )
 
 // makes tells whether a running daemon sees to the VRF device of a VRF, and to the end of its table.
-func (f Facts) makes(space Space, s *vrf.Spec) bool {
+func makes(f Facts, space Space, s *vrf.Spec) bool {
 	k, there := space.Links.ByName(s.Binding.Device)
 	return f.Running && s.Makes.Made() && there && k.Alias == rib.OwnDeviceMark(s.Name)
 }
@@ -36,6 +36,11 @@ func madeDevice(f Facts, netns string, space Space, s *vrf.Spec) (Finding, bool)
 		find.What = fmt.Sprintf("The VRF device %s %s has table %d, and VRF %q is to have table %d there.", name, in(netns), k.VRFTable, s.Name, s.Makes.Table)
 		find.Why = fmt.Sprintf("Another program made it: it has not the alias %q, and is left alone. The VRF is pending; write table = %d, or have it made anew here.", rib.OwnDeviceMark(s.Name), k.VRFTable)
 		find.Mend = ipIn(netns, "link del "+quote(name))
+	case !k.Admin && !makes(f, space, s):
+		find.Level = Broken
+		find.What = fmt.Sprintf("The VRF device %s %s is down.", name, in(netns))
+		find.Why = "The kernel forwards nothing through the VRF while its device is down."
+		find.Mend = ipIn(netns, "link set "+quote(name)+" up")
 	default:
 		return strayInterfaces(netns, space, s, k)
 	}

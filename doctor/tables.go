@@ -224,7 +224,7 @@ func guards(f Facts) []Finding {
 		}
 		for _, s := range n.specs {
 			table, ok := tableOf(s.Binding, space)
-			if s.Binding.Device == "" || !ok || f.makes(space, &s) {
+			if s.Binding.Device == "" || !ok || makes(f, space, &s) {
 				continue
 			}
 			have, six := space.Guarded[table], space.Settings["ipv6/conf/all/disable_ipv6"] == "0"

@@ -17,6 +17,9 @@ type Devices struct {
 	host *Host
 }
 
+// NewDevices returns what is for VRF devices on the machine of a Host.
+func NewDevices(h *Host) Devices { return Devices{h.Fixtures(), h} }
+
 // Links reads the interfaces of a namespace.
 func (d Devices) Links(ctx context.Context, in rib.Binding) (links rib.Links, err error) {
 	err = askIn(d.spaces, in.Netns, "read the interfaces", func(c *client) error {

@@ -15,7 +15,7 @@ import (
 func TestDeviceRule(t *testing.T) {
 	need.VRF(t)
 	ns, h := lab(t), startHost(t)
-	d, in := h.Devices(), rib.Binding{Netns: ns}
+	d, in := NewDevices(h), rib.Binding{Netns: ns}
 	add := func(want bool) {
 		t.Helper()
 		if added, err := d.AddDeviceRule(t.Context(), in, rib.ProtoOwn); added != want || err != nil {
@@ -40,7 +40,7 @@ func TestDeviceRule(t *testing.T) {
 func TestEnslave(t *testing.T) {
 	need.VRF(t)
 	ns, h := lab(t), startHost(t)
-	d, in := h.Devices(), rib.Binding{Netns: ns}
+	d, in := NewDevices(h), rib.Binding{Netns: ns}
 	told := make(chan struct{}, 1)
 	ctx, end := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

@@ -108,9 +108,6 @@ func (h *Host) Rivals() []rib.Rival { return h.claims.listRivals() }
 // Fixtures are for what is in the core's namespace beside routes, labels and SIDs.
 func (h *Host) Fixtures() Fixtures { return Fixtures{h.Namespaces} }
 
-// Devices are for the VRF devices of VRFs, in their namespaces.
-func (h *Host) Devices() Devices { return Devices{h.Fixtures(), h} }
-
 // Tenants look which namespaces and VRF devices there are.
 func (h *Host) Tenants() Tenants { return Tenants{h.Namespaces} }
 
