@@ -32,6 +32,8 @@ type Carried struct {
 type carriedFile struct {
 	Version int          `json:"version"`
 	VRFs    []carriedVRF `json:"vrfs"`
+	// Devices are VRFs of which the VRF device alone was made here.
+	Devices []carriedVRF `json:"devices,omitempty"`
 }
 
 // carriedVRF is a VRF as far as what it has in the kernel is found by it.
@@ -42,8 +44,8 @@ type carriedVRF struct {
 	Table    uint32          `json:"table,omitempty"`
 	Protocol uint8           `json:"protocol"`
 	Makes    uint32          `json:"makes_table,omitempty"` // of its VRF device, where that was made here
-	Encap    string          `json:"encap"`
-	Core     carriedCore     `json:"core"`
+	Encap    string          `json:"encap,omitempty"`
+	Core     carriedCore     `json:"core,omitzero"`
 	Label    uint32          `json:"label,omitempty"`
 	SIDs     []netip.Addr    `json:"sids,omitempty"` // of both families, or of IPv4 and then of IPv6
 	Locator  *netip.Prefix   `json:"locator,omitempty"`
@@ -81,12 +83,12 @@ func OpenCarried(dir string) (*Carried, error) {
 	if err == nil && is.Version != carriedVersion {
 		err = fmt.Errorf("it has version %d, and this program reads version %d", is.Version, carriedVersion)
 	}
-	for i := range is.VRFs {
+	for _, v := range slices.Concat(is.VRFs, is.Devices) {
 		if err != nil {
 			break
 		}
 		var s vrf.Spec
-		s, err = is.VRFs[i].spec()
+		s, err = v.spec()
 		c.kept = append(c.kept, s)
 	}
 	if err != nil {
@@ -103,8 +105,8 @@ func (c *Carried) Specs() []vrf.Spec {
 	return slices.Clone(c.kept)
 }
 
-// Keep has exactly those of specs kept that have something in the kernel for other PEs, over a crash
-// too. Equal ones are kept once.
+// Keep has exactly those of specs kept that have something in the kernel for other PEs, or a VRF device
+// that is made here, over a crash too. Equal ones are kept once.
 func (c *Carried) Keep(specs []vrf.Spec) error {
 	var is carriedFile
 	var kept []vrf.Spec
@@ -114,7 +116,11 @@ func (c *Carried) Keep(specs []vrf.Spec) error {
 			continue
 		}
 		kept = append(kept, s)
-		is.VRFs = append(is.VRFs, carriedOf(&s))
+		to := &is.VRFs
+		if s.Carriage.Kind == 0 {
+			to = &is.Devices
+		}
+		*to = append(*to, carriedOf(&s))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

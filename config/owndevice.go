@@ -92,6 +92,6 @@ func (o owners) inside(e *entry) {
 func noteOwnDevices(p *problems, root *node, entries []*entry) {
 	manage := root.get("netlink").get("manage-devices")
 	if manage != nil && manage.text == "true" && !slices.ContainsFunc(entries, func(e *entry) bool { return e.makes.Made() }) {
-		p.note(manage, "makes nothing: no VRF of [[netlink.vrfs]] has both device and table")
+		p.note(manage, "makes nothing yet: no VRF has both device and table, unless one is applied over the API")
 	}
 }

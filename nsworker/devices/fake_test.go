@@ -96,6 +96,9 @@ func (k *fakeKernel) Enslave(_ context.Context, _ rib.Binding, link, device int)
 	defer k.mu.Unlock()
 	l := k.links[link]
 	what := fmt.Sprintf("%s into %s", l.Name, k.links[device].Name)
+	if device == 0 {
+		what = l.Name + " out"
+	}
 	if err := k.ask("%s", what); err != nil {
 		return err
 	}

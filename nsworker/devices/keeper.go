@@ -13,11 +13,12 @@ import (
 )
 
 // device is a VRF device that is to be there, or to go. But for why and trouble, which Keeper.mu
-// guards with before, and now, which is Run's, it is not changed: another one takes its place.
+// guards with before and lets, and now, which is Run's, it is not changed: another one takes its place.
 type device struct {
 	is     Wanted
-	before string // the VRF that had it before; "": none
-	goes   bool   // it is to be removed
+	before string   // the VRF that had it before; "": none
+	goes   bool     // it is to be removed
+	lets   []string // interfaces that are to be let go, because they do not belong into it any more
 
 	why     string // why its VRF has no table there; "": it has
 	trouble string // why interfaces are not in it; "": they are, or not there
@@ -65,12 +66,12 @@ func (k *Keeper) Configure(wanted []Wanted, bound []rib.Binding) {
 	defer k.mu.Unlock()
 	stays := make(map[rib.Binding]bool, len(wanted)+len(bound))
 	for _, w := range wanted {
-		w.In = w.In.Canonical()
+		w.In = spelled(w.In)
 		stays[w.In] = true
 		k.want(w)
 	}
 	for _, b := range bound {
-		if b = b.Canonical(); !stays[b] {
+		if b = spelled(b); !stays[b] {
 			stays[b] = true
 			delete(k.devices, b)
 		}
@@ -96,6 +97,7 @@ func (k *Keeper) want(w Wanted) {
 		if d.is.VRF != w.VRF {
 			next.before = d.is.VRF
 		}
+		next.lets = slices.DeleteFunc(slices.Concat(d.lets, d.is.Interfaces), func(name string) bool { return slices.Contains(w.Interfaces, name) })
 		if d.goes || d.is.Table != w.Table || d.is.VRF != w.VRF {
 			next.why = notYet
 		}
@@ -109,7 +111,7 @@ func (k *Keeper) want(w Wanted) {
 func (k *Keeper) Leave(w Wanted) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	w.In = w.In.Canonical()
+	w.In = spelled(w.In)
 	switch d := k.devices[w.In]; {
 	case d == nil:
 		k.devices[w.In] = &device{is: w, goes: true}
@@ -136,7 +138,7 @@ func (k *Keeper) Going(vrf string) bool {
 func (k *Keeper) Hold(b rib.Binding, table uint32) (release func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	b = b.Canonical()
+	b = spelled(b)
 	if k.holds[b] == nil {
 		k.holds[b] = make(map[uint32]int)
 	}
@@ -169,7 +171,7 @@ func (k *Keeper) held(d *device) bool {
 func (k *Keeper) Why(b rib.Binding) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if d := k.devices[b.Canonical()]; d != nil && !d.goes {
+	if d := k.devices[spelled(b)]; d != nil && !d.goes {
 		return d.why
 	}
 	return ""
@@ -179,7 +181,7 @@ func (k *Keeper) Why(b rib.Binding) string {
 func (k *Keeper) Trouble(b rib.Binding) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if d := k.devices[b.Canonical()]; d != nil && !d.goes {
+	if d := k.devices[spelled(b)]; d != nil && !d.goes {
 		return d.trouble
 	}
 	return ""
@@ -205,6 +207,44 @@ func (k *Keeper) look(netns string) {
 	case k.wake <- struct{}{}:
 	default:
 	}
+}
+
+// again has a namespace looked at again.
+func (k *Keeper) again(netns string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.look(netns)
+}
+
+// succeeded takes in that nothing is left of the VRF that had the device before.
+func (k *Keeper) succeeded(d *device) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	d.before = ""
+}
+
+// inTheWay is the device that is to be removed before another one can be made; "": none is.
+func (k *Keeper) inTheWay(d *device) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for b, other := range k.devices {
+		if other.goes && b.Netns == d.is.In.Netns && (other.is.VRF == d.is.VRF || other.is.Table == d.is.Table) {
+			return b.Device
+		}
+	}
+	return ""
+}
+
+// claimed tells whether an interface belongs into a device.
+func (k *Keeper) claimed(netns, name string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for b, d := range k.devices {
+		if b.Netns == netns && !d.goes && slices.Contains(d.is.Interfaces, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // say takes in how a device fares. What is wanted otherwise by now is looked at again anyhow.

@@ -50,6 +50,30 @@ func TestDeviceLives(t *testing.T) {
 	})
 }
 
+// TestOtherInterfaces: what is taken out of the list is let go, unless another device takes it, and
+// whoever has it by then.
+func TestOtherInterfaces(t *testing.T) {
+	run(t, func(k *fakeKernel, d *Keeper) {
+		k.happens(func(k *fakeKernel) {
+			for _, name := range []string{"lan1", "lan2", "lan3", "lan4"} {
+				k.add(rib.Link{Name: name})
+			}
+		})
+		blue := Wanted{VRF: "blue", In: rib.Binding{Device: "blue-dev"}, OwnDevice: rib.OwnDevice{Table: 2000}, Protocol: 179}
+		configure(d, red(1000, "lan1", "lan2", "lan3", "lan4"), blue)
+		k.happens(func(k *fakeKernel) { k.change("lan4", func(l *rib.Link) { l.Master = 99 }) })
+		k.writes()
+		k.happens(func(k *fakeKernel) {
+			k.change("lan4", func(l *rib.Link) { l.Master = 99 })
+			k.refuses["lan4 into red-dev"] = errors.New("no")
+		})
+		k.writes()
+		blue.Interfaces = []string{"lan2"}
+		configure(d, red(1000, "lan1"), blue)
+		expect(t, k, d, "make blue-dev table 2000 alias vrfredist-device:blue, "+makeRed+", lan2 into blue-dev, lan3 out", "", "")
+	})
+}
+
 // TestAnotherTable: the device is made anew with it, when the worker of the old table has ended.
 func TestAnotherTable(t *testing.T) {
 	run(t, func(k *fakeKernel, d *Keeper) {

@@ -182,13 +182,6 @@ func absence(err error) string {
 	return err.Error()
 }
 
-// again has a namespace looked at again.
-func (k *Keeper) again(netns string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.look(netns)
-}
-
 // waits tells whether a worker still has the table of a device open.
 func (p *pass) waits(d *device) bool {
 	p.keeper.mu.Lock()
@@ -269,25 +262,6 @@ func (p *pass) have(ctx context.Context, d *device, links rib.Links) bool {
 	return v.make
 }
 
-// succeeded takes in that nothing is left of the VRF that had the device before.
-func (k *Keeper) succeeded(d *device) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	d.before = ""
-}
-
-// inTheWay is the device that is to be removed before another one can be made; "": none is.
-func (k *Keeper) inTheWay(d *device) string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for b, other := range k.devices {
-		if other.goes && b.Netns == d.is.In.Netns && (other.is.VRF == d.is.VRF || other.is.Table == d.is.Table) {
-			return b.Device
-		}
-	}
-	return ""
-}
-
 // ownedBy tells whether a device has the mark of its VRF.
 func ownedBy(links rib.Links, w *Wanted) bool {
 	k, there := links.ByName(w.In.Device)
@@ -303,40 +277,4 @@ func (p *pass) make(ctx context.Context, d *device) error {
 		}
 	}
 	return k.MakeVRF(ctx, d.is.In, d.is.device(d.is.VRF), d.is.Protocol)
-}
-
-// fill puts the interfaces into a device that is there.
-func (p *pass) fill(ctx context.Context, d *device, links rib.Links, fault string) {
-	v := judge(links, &d.is, d.before)
-	if v.make || v.lacks != "" || d.now.failed > 0 || p.waits(d) {
-		return // and said so
-	}
-	if fault != "" {
-		v.trouble = append(v.trouble, fault)
-	}
-	now := time.Now()
-	for _, link := range v.take {
-		if d.now.taken == nil {
-			d.now.taken = make(map[string]turns)
-		}
-		t := d.now.taken[link.Name]
-		if t.may(now, fmt.Sprintf("takes the interface %s out of the VRF device %s", link.Name, d.is.In.Device)) {
-			if err := p.keeper.kernel.Enslave(ctx, d.is.In, link.Index, v.index); err != nil {
-				t.refused(now, fmt.Sprintf("the interface %s cannot be put into the VRF device %s: %v", link.Name, d.is.In.Device, err))
-			}
-		}
-		if now.Before(t.until) {
-			v.trouble = append(v.trouble, t.said)
-			p.sooner(d, t.until)
-		}
-		d.now.taken[link.Name] = t
-	}
-	p.keeper.say(d, "", v.trouble)
-}
-
-// sooner has a device looked at no later than at some time.
-func (p *pass) sooner(d *device, at time.Time) {
-	if d.now.at.IsZero() || at.Before(d.now.at) {
-		d.now.at = at
-	}
 }

@@ -18,7 +18,7 @@ type Kernel interface {
 	MakeVRF(ctx context.Context, in rib.Binding, d rib.VRFDevice, protocol uint8) error
 	// RemoveVRF removes a device that has its mark. That there is none is no error.
 	RemoveVRF(ctx context.Context, in rib.Binding, d rib.VRFDevice, protocol uint8) error
-	// Enslave puts an interface into a device, both by their indexes.
+	// Enslave puts an interface into a device, both by their indexes; 0: into none.
 	Enslave(ctx context.Context, in rib.Binding, link, device int) error
 	// AddDeviceRule has what comes in by VRF devices looked up in their tables, and tells whether
 	// the rule had to be added.
@@ -34,6 +34,15 @@ type Wanted struct {
 	In  rib.Binding // its namespace and name
 	rib.OwnDevice
 	Protocol uint8 // of the routes that end its table
+}
+
+// spelled is a binding with its namespace in the one spelling that a person would choose.
+func spelled(b rib.Binding) rib.Binding {
+	b = b.Canonical()
+	if name, below := strings.CutPrefix(b.Netns, rib.NetnsDir+"/"); below && !strings.Contains(name, "/") {
+		b.Netns = name
+	}
+	return b
 }
 
 // String is how the device is made, in the words of ip: "blue type vrf table 1000".

@@ -30,7 +30,8 @@ func (d Devices) Links(ctx context.Context, in rib.Binding) (links rib.Links, er
 	return links, err
 }
 
-// Enslave puts an interface into a VRF device, whatever it is in now; both by their indexes.
+// Enslave puts an interface into a VRF device, whatever it is in now; both by their indexes. The device
+// 0 is none: the interface is let go.
 func (d Devices) Enslave(ctx context.Context, in rib.Binding, link, device int) error {
 	return askIn(d.spaces, in.Netns, "enslave an interface", func(c *client) error {
 		body := appendAttrU32(beginLink(link, 0, 0), unix.IFLA_MASTER, uint32(device))

@@ -178,3 +178,72 @@ func TestMadeBesideOthers(t *testing.T) {
 	lab.WaitEqual(t, "the device of the VRF that went", "", red.device)
 	lab.Equal(t, "the device of another program", theirs[1], blue.device())
 }
+
+// TestMadeByCommand: a VRF that is applied over the API has its device made, `plan` and `vrf` say so, and
+// what goes with it is gone when it is deleted.
+func TestMadeByCommand(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	rtr := l.Namespace("rtr")
+	rtr.Batch("link add lan1 type dummy", "link set lan1 up")
+	d := rtr.Daemon("\n[global.config]\n  as = 65000\n  router-id = \"10.0.0.1\"\n  port = -1\n[netlink]\n  manage_devices = true\n")
+	red := &member{ns: rtr, name: "red", number: 1, made: 1001}
+	add := []string{"vrf", "add", "rtr-red", "--rd", "65000:1", "--rt", "65000:1", "--device", "red", "--interfaces", "lan1", "--import", "lan*", "--table"}
+	if out := d.Do(append(add, "1001", "--dry-run")...); !strings.Contains(out, "the VRF device red, table 1001 is made in the daemon's own namespace") {
+		t.Errorf("the plan:\n%s", out)
+	}
+	if shown := red.device(); shown != "" {
+		t.Errorf("a plan made\n%s", shown)
+	}
+	d.Do(append(add, "1001")...)
+	red.settled(t)
+	red.wantMade(t)
+	if out := d.Do("vrf", "rtr-red"); !strings.Contains(out, "red, made here, table 1001, with lan1") {
+		t.Errorf("the VRF:\n%s", out)
+	}
+	if out := d.Do("config", "--vrf", "rtr-red"); !strings.Contains(out, `interfaces = ["lan1"]`) || !strings.Contains(out, "table = 1001") {
+		t.Errorf("its configuration:\n%s", out)
+	}
+	if out, err := d.Try("vrf", "add", "blue", "--rd", "65000:2", "--device", "blue", "--table", "1002", "--interfaces", "lan1"); err == nil || !strings.Contains(out, `has "lan1", which VRF "blue" has too`) {
+		t.Errorf("one interface in two VRFs: %v, %s", err, out)
+	}
+	d.Do("vrf", "delete", "rtr-red")
+	lab.WaitEqual(t, "the device of the VRF that went", "", red.device)
+	if shown := rtr.IP("link", "show", "lan1"); strings.Contains(shown, "master") {
+		t.Errorf("its interface is not let go:\n%s", shown)
+	}
+}
+
+// TestMadeForTenants: each namespace that matches a template has its device, and another one of that name
+// has it anew.
+func TestMadeForTenants(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	rtr := l.Namespace("rtr")
+	tenant := l.Bare("tenant")
+	d := rtr.Daemon(fmt.Sprintf("\n[global.config]\n  as = 65000\n  router-id = \"10.0.0.1\"\n  port = -1\n[netlink]\n  manage_devices = true\n"+
+		"[[netlink.templates]]\n  name = \"t\"\n  netns = \"%s*\"\n  device = \"blue\"\n  table = \"{id}\"\n  interfaces = [\"lan1\"]\n  rd = \"65000:{id}\"\n  ids = \"1001-1009\"\n"+
+		"  [netlink.templates.import]\n    enabled = true\n    interface_list = [\"*\"]\n", tenant.Name))
+	blue := &member{ns: tenant, name: "blue", number: 1, made: 1001}
+	for range 2 {
+		tenant.Make()
+		tenant.Batch("link add lan1 type dummy", "link set lan1 up")
+		blue.settled(t)
+		lab.WaitFor(t, "the tenant is ready", lab.Patience, func() string {
+			if out, err := d.Try("vrf", tenant.Name); err != nil || !strings.Contains(out, "ready since") {
+				return out
+			}
+			return ""
+		})
+		if shown := blue.device(); !strings.Contains(shown, "vrf table 1001") || !strings.Contains(shown, "alias vrfredist-device:"+tenant.Name) {
+			t.Errorf("its device:\n%s", shown)
+		}
+		tenant.Delete()
+		lab.WaitFor(t, "the tenant goes", lab.Patience, func() string {
+			if out := d.Do("vrf"); strings.Contains(out, tenant.Name) {
+				return out
+			}
+			return ""
+		})
+	}
+}
