@@ -16,6 +16,7 @@ func (p *pass) fill(ctx context.Context, d *device, links rib.Links, fault strin
 	}
 	if fault != "" {
 		v.trouble = append(v.trouble, fault)
+		p.sooner(d, p.rules[d.is.In.Netns].until)
 	}
 	v.trouble = append(v.trouble, p.letGo(ctx, d, v.index, links)...)
 	now := time.Now()

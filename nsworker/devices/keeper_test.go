@@ -70,7 +70,7 @@ func TestOtherInterfaces(t *testing.T) {
 		k.writes()
 		blue.Interfaces = []string{"lan2"}
 		configure(d, red(1000, "lan1"), blue)
-		expect(t, k, d, "make blue-dev table 2000 alias vrfredist-device:blue, "+makeRed+", lan2 into blue-dev, lan3 out", "", "")
+		expect(t, k, d, "make blue-dev table 2000 alias vrfredist-device:blue, lan2 into blue-dev, "+makeRed+", lan3 out", "", "")
 	})
 }
 

@@ -116,32 +116,31 @@ func (p *pass) space(ctx context.Context, netns string) {
 		}
 		return
 	}
-	made := false
+	fault := p.rule(ctx, mine, links)
+	var made []*device // which links do not have yet
 	for _, d := range mine {
 		switch {
 		case d.goes:
-			made = p.remove(ctx, d) || made
+			p.remove(ctx, d)
 		case err != nil:
 			p.rests(d, time.Time{})
 			p.keeper.say(d, absence(err), nil)
+		case p.have(ctx, d, links):
+			made = append(made, d)
 		default:
-			made = p.have(ctx, d, links) || made
-		}
-	}
-	if made {
-		if links, err = p.keeper.kernel.Links(ctx, in); err != nil {
-			p.keeper.again(netns)
-			return
-		}
-	}
-	if err != nil {
-		return
-	}
-	fault := p.rule(ctx, mine, links)
-	for _, d := range mine {
-		if !d.goes {
 			p.fill(ctx, d, links, fault)
 		}
+	}
+	if len(made) == 0 {
+		return
+	}
+	if links, err = p.keeper.kernel.Links(ctx, in); err != nil {
+		p.keeper.again(netns)
+		return
+	}
+	fault = p.rule(ctx, made, links)
+	for _, d := range made {
+		p.fill(ctx, d, links, fault)
 	}
 }
 
@@ -168,7 +167,6 @@ func (p *pass) rule(ctx context.Context, mine []*device, links rib.Links) (fault
 		p.rules[d.is.In.Netns] = t
 	}
 	if now.Before(t.until) {
-		p.sooner(d, t.until)
 		return t.said
 	}
 	return ""
@@ -199,15 +197,15 @@ func (p *pass) failed(d *device, err error) {
 	p.keeper.say(d, err.Error(), nil)
 }
 
-// remove removes a device that no worker has open, and tells whether it did.
-func (p *pass) remove(ctx context.Context, d *device) bool {
+// remove removes a device that no worker has open.
+func (p *pass) remove(ctx context.Context, d *device) {
 	if p.waits(d) {
-		return false // who lets go of it has it looked at
+		return // who lets go of it has it looked at
 	}
 	for _, vrf := range slices.Compact([]string{d.is.VRF, cmp.Or(d.before, d.is.VRF)}) {
 		if err := p.keeper.kernel.RemoveVRF(ctx, d.is.In, d.is.device(vrf), d.is.Protocol); err != nil {
 			p.failed(d, fmt.Errorf("its VRF device could not be removed: %w", err))
-			return false
+			return
 		}
 	}
 	k := p.keeper
@@ -218,10 +216,9 @@ func (p *pass) remove(ctx context.Context, d *device) bool {
 	}
 	k.look(d.is.In.Netns) // others may have waited for that
 	k.log.Info("the VRF device of a VRF that is no more is removed", "vrf", d.is.VRF, "netns", d.is.In.Netns, "device", d.is.In.Device)
-	return true
 }
 
-// have has a device there, and tells whether it had to do something for that.
+// have has a device there, and tells whether it was made for that.
 func (p *pass) have(ctx context.Context, d *device, links rib.Links) bool {
 	now := time.Now()
 	v := judge(links, &d.is, d.before)
@@ -248,7 +245,7 @@ func (p *pass) have(ctx context.Context, d *device, links rib.Links) bool {
 	case v.make, old && ownedBy(links, &d.is):
 		if err := p.make(ctx, d); err != nil {
 			p.failed(d, err)
-			return true
+			return false
 		}
 	}
 	if v.make || old {
