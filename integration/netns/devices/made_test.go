@@ -247,3 +247,31 @@ func TestMadeForTenants(t *testing.T) {
 		})
 	}
 }
+
+// TestMadeKeepsPackets: a host behind a device that the daemon made loses no packet to it over kill -9 and
+// the next start.
+func TestMadeKeepsPackets(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	lab.Need(t, "ping")
+	rtr, cust := l.Namespace("rtr"), l.Namespace("cust")
+	l.Link(rtr, "lan1", cust, "eth0")
+	cust.Address("eth0", "192.168.1.2/24")
+	rtr.Address("lan1", "192.168.1.1/24")
+	d := rtr.Daemon("\n[global.config]\n  as = 65000\n  router-id = \"10.0.0.1\"\n  port = -1\n[netlink]\n  manage_devices = true\n" +
+		"[[vrfs]]\n  [vrfs.config]\n    name = \"rtr-red\"\n    rd = \"65000:1\"\n[[netlink.vrfs]]\n  name = \"rtr-red\"\n  device = \"red\"\n  table = 1001\n  interfaces = [\"lan1\"]\n" +
+		"  [netlink.vrfs.import]\n    enabled = true\n    interface_list = [\"*\"]\n")
+	red := &member{ns: rtr, name: "red", number: 1, made: 1001}
+	red.settled(t)
+	cust.WaitPing("192.168.1.2", "192.168.1.1")
+	ping := cust.Start("ping", "ping", "-i", "0.02", "-c", "250", "-W", "5", "192.168.1.1")
+	d.Kill()
+	d.Start()
+	red.wantMade(t)
+	if err := ping.Wait(3 * lab.Patience); err != nil {
+		t.Errorf("ping: %v", err)
+	}
+	if !strings.Contains(ping.Output(), "250 received, 0% packet loss") {
+		t.Errorf("it lost packets:\n%s", ping.Output())
+	}
+}
