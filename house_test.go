@@ -59,6 +59,11 @@ var house = map[string]room{
 		only:   []string{},
 		reason: "the core answers workers by what it was told; it sees the kernel through its own interface, and knows no VRF but by name",
 	},
+	"nsworker/devices": {
+		may:    []string{"rib"},
+		only:   []string{},
+		reason: "VRF devices are made by what is wanted and what there is; it sees the kernel through its own interface, and knows no VRF but by name",
+	},
 	"nsworker/ledger": {
 		may:    []string{"rib"},
 		only:   []string{},
@@ -146,7 +151,7 @@ var house = map[string]room{
 	},
 	"daemon": {
 		may: []string{
-			"api", "config", "doctor", "metrics", "nsworker", "nsworker/core", "nsworker/kernel", "nsworker/relay", "nsworker/routeradvert", "rib", "rib/speaker", "rib/speaker/gobgp3", "rib/speaker/gobgp3/conf", "status", "tracing", "vrf",
+			"api", "config", "doctor", "metrics", "nsworker", "nsworker/core", "nsworker/devices", "nsworker/kernel", "nsworker/relay", "nsworker/routeradvert", "rib", "rib/speaker", "rib/speaker/gobgp3", "rib/speaker/gobgp3/conf", "status", "tracing", "vrf",
 		},
 		tests:  []string{"api/v1", "api/access", "api/apitest", "rib/speaker/speakertest"},
 		reason: "daemon wires the parts and runs them; what it knows of the speaker, the kernel and the relay stands in interfaces of its own, so that a reload, a plan and a rollback run in tests without them",

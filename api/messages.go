@@ -35,6 +35,9 @@ func vrfMessage(st vrf.Status) *vrfredistv1.Vrf {
 	if st.Spec.RD != 0 {
 		m.Rd = st.Spec.RD.String()
 	}
+	if d := st.Spec.Makes; d.Made() {
+		m.MadeDevice = &vrfredistv1.MadeDevice{Table: d.Table, Interfaces: d.Interfaces}
+	}
 	if st.Spec.Carriage.Kind != 0 {
 		m.Carriage = carriageMessage(st)
 	}

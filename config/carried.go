@@ -32,6 +32,8 @@ type Carried struct {
 type carriedFile struct {
 	Version int          `json:"version"`
 	VRFs    []carriedVRF `json:"vrfs"`
+	// Devices are VRFs of which the VRF device alone was made here.
+	Devices []carriedVRF `json:"devices,omitempty"`
 }
 
 // carriedVRF is a VRF as far as what it has in the kernel is found by it.
@@ -41,8 +43,9 @@ type carriedVRF struct {
 	Device   string          `json:"device,omitempty"`
 	Table    uint32          `json:"table,omitempty"`
 	Protocol uint8           `json:"protocol"`
-	Encap    string          `json:"encap"`
-	Core     carriedCore     `json:"core"`
+	Makes    uint32          `json:"makes_table,omitempty"` // of its VRF device, where that was made here
+	Encap    string          `json:"encap,omitempty"`
+	Core     carriedCore     `json:"core,omitzero"`
 	Label    uint32          `json:"label,omitempty"`
 	SIDs     []netip.Addr    `json:"sids,omitempty"` // of both families, or of IPv4 and then of IPv6
 	Locator  *netip.Prefix   `json:"locator,omitempty"`
@@ -80,12 +83,12 @@ func OpenCarried(dir string) (*Carried, error) {
 	if err == nil && is.Version != carriedVersion {
 		err = fmt.Errorf("it has version %d, and this program reads version %d", is.Version, carriedVersion)
 	}
-	for i := range is.VRFs {
+	for _, v := range slices.Concat(is.VRFs, is.Devices) {
 		if err != nil {
 			break
 		}
 		var s vrf.Spec
-		s, err = is.VRFs[i].spec()
+		s, err = v.spec()
 		c.kept = append(c.kept, s)
 	}
 	if err != nil {
@@ -102,18 +105,22 @@ func (c *Carried) Specs() []vrf.Spec {
 	return slices.Clone(c.kept)
 }
 
-// Keep has exactly those of specs kept that have something in the kernel for other PEs, over a crash
-// too. Equal ones are kept once.
+// Keep has exactly those of specs kept that have something in the kernel for other PEs, or a VRF device
+// that is made here, over a crash too. Equal ones are kept once.
 func (c *Carried) Keep(specs []vrf.Spec) error {
 	var is carriedFile
 	var kept []vrf.Spec
 	for i := range specs {
 		s := carriedPart(&specs[i])
-		if s.Carriage.Kind == 0 || specs[i].VRF != "" || slices.ContainsFunc(kept, func(k vrf.Spec) bool { return SameCarried(&k, &s) }) {
+		if s.Carriage.Kind == 0 && !s.Makes.Made() || specs[i].VRF != "" || slices.ContainsFunc(kept, func(k vrf.Spec) bool { return SameCarried(&k, &s) }) {
 			continue
 		}
 		kept = append(kept, s)
-		is.VRFs = append(is.VRFs, carriedOf(&s))
+		to := &is.VRFs
+		if s.Carriage.Kind == 0 {
+			to = &is.Devices
+		}
+		*to = append(*to, carriedOf(&s))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,13 +137,13 @@ func (c *Carried) Keep(specs []vrf.Spec) error {
 // SameCarried tells whether two VRFs have the same things in the kernel for other PEs.
 func SameCarried(a, b *vrf.Spec) bool {
 	x, y := carriedPart(a), carriedPart(b)
-	return x.Name == y.Name && x.Binding == y.Binding && x.Protocol == y.Protocol && x.Carriage == y.Carriage
+	return x.Name == y.Name && x.Binding == y.Binding && x.Protocol == y.Protocol && x.Carriage == y.Carriage && x.Makes.Table == y.Makes.Table
 }
 
 // carriedPart is what is kept of a VRF.
 func carriedPart(s *vrf.Spec) vrf.Spec {
 	is := &s.Carriage
-	return vrf.Spec{Name: s.Name, Binding: s.Binding, Protocol: s.Protocol, Carriage: rib.Carriage{
+	return vrf.Spec{Name: s.Name, Binding: s.Binding, Makes: rib.OwnDevice{Table: s.Makes.Table}, Protocol: s.Protocol, Carriage: rib.Carriage{
 		Kind: is.Kind, Core: rib.Core{Netns: is.Core.Netns, VTEP: is.Core.VTEP}, VNI: is.VNI, Device: is.Device, Managed: is.Managed, Label: is.Label,
 		SRv6:    rib.SRv6{SID: is.SRv6.SID, SID6: is.SRv6.SID6, Locator: is.SRv6.Locator, Link: is.SRv6.Link},
 		Through: is.Through,
@@ -147,8 +154,8 @@ func carriedPart(s *vrf.Spec) vrf.Spec {
 func carriedOf(s *vrf.Spec) carriedVRF {
 	is := &s.Carriage
 	v := carriedVRF{
-		Name: s.Name, Netns: s.Binding.Netns, Device: s.Binding.Device, Table: s.Binding.Table, Protocol: s.Protocol,
-		Encap: is.Kind.Word(), Core: carriedCore{is.Core.Netns, is.Core.VTEP}, Label: is.Label, Link: is.SRv6.Link,
+		Name: s.Name, Netns: s.Binding.Netns, Device: s.Binding.Device, Table: s.Binding.Table, Makes: s.Makes.Table, Protocol: s.Protocol,
+		Encap: encapWord(is.Kind), Core: carriedCore{is.Core.Netns, is.Core.VTEP}, Label: is.Label, Link: is.SRv6.Link,
 		VNI: is.VNI, VXLAN: is.Device, Managed: is.Managed,
 	}
 	for _, sid := range []netip.Addr{is.SRv6.SID, is.SRv6.SID6} {
@@ -167,14 +174,14 @@ func carriedOf(s *vrf.Spec) carriedVRF {
 
 // spec is the VRF that the file tells of.
 func (v *carriedVRF) spec() (vrf.Spec, error) {
-	s := vrf.Spec{Name: v.Name, Binding: rib.Binding{Netns: v.Netns, Device: v.Device, Table: v.Table}, Protocol: v.Protocol}
+	s := vrf.Spec{Name: v.Name, Binding: rib.Binding{Netns: v.Netns, Device: v.Device, Table: v.Table}, Makes: rib.OwnDevice{Table: v.Makes}, Protocol: v.Protocol}
 	is := &s.Carriage
 	for _, k := range []rib.EncapKind{rib.EncapMPLS, rib.EncapSRv6, rib.EncapVXLAN} {
 		if k.Word() == v.Encap {
 			is.Kind = k
 		}
 	}
-	if is.Kind == 0 || v.Name == "" || v.Protocol == 0 || len(v.SIDs) > 2 {
+	if is.Kind == 0 && (v.Encap != "" || !s.Makes.Made()) || v.Name == "" || v.Protocol == 0 || len(v.SIDs) > 2 {
 		return s, fmt.Errorf("of VRF %q it does not say what this program reads", v.Name)
 	}
 	is.Core = rib.Core{Netns: v.Core.Netns, VTEP: v.Core.Source}

@@ -263,6 +263,7 @@ func (r *reading) once() (*Config, error) {
 	c.API = readAPI(p, root.get("netlink").get("api"), append(specNames(vrfs), vrf.Default))
 	withSecondary(&c.API.Policy, c.VRFs)
 	noteCarriage(p, root, entries)
+	noteOwnDevices(p, root, entries)
 	hint(p, root, c.VRFs, judges, applied)
 	hintUnmet(p, root, terms)
 	if err := r.fault(p); err != nil {
@@ -333,6 +334,7 @@ func assemble(p *problems, s settings, entries []*entry, known []vrf.Spec) (run,
 		}
 	}
 	checkFurther(p, entries, tables)
+	checkOwnDevices(p, entries)
 	checkLeaks(p, entries, run)
 	sortSpecs(run)
 	sortSpecs(others)

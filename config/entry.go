@@ -13,6 +13,7 @@ type entry struct {
 	long    bool   // from [[netlink.vrfs]]
 	of      string // the VRF whose routes these are, where it is not name: vrf.Spec.VRF
 	binding rib.Binding
+	makes   rib.OwnDevice // the device of binding, where that is to be made here
 	imp     rib.ImportPolicy
 	exp     rib.ExportPolicy
 	uses    []use // of policies

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -44,7 +45,7 @@ func (s settings) checkImport(p *problems, e *entry, binding rib.Binding) {
 			p.at(e.importKey("protocols"), "%d is the daemon's own route_protocol, and its own routes are never imported; remove it", number)
 		}
 	}
-	own := binding.Table
+	own := cmp.Or(binding.Table, e.makes.Table)
 	if own == 0 && binding.Device == "" {
 		own = tableMain
 	}

@@ -25,8 +25,10 @@ type settings struct {
 	metrics  Metrics
 	// manageLinks: VXLAN devices are made here. core are the interfaces to other PEs.
 	manageLinks bool
-	customers   map[string]bool // the VRFs that have neighbours of their own
-	core        core
+	// manageDevices: the VRF devices of VRFs that have a table beside their device are made here.
+	manageDevices bool
+	customers     map[string]bool // the VRFs that have neighbours of their own
+	core          core
 }
 
 // writtenDown is a file as it was read, before a configuration was made of it.
@@ -69,6 +71,7 @@ var netlinkKeys = keys[settings]{
 	"on-exit":         one(onExit, func(s *settings) *vrf.OnExit { return &s.onExit }),
 	"manage-sysctls":  one(boolean, func(s *settings) *bool { return &s.sysctls }),
 	"manage-links":    one(boolean, func(s *settings) *bool { return &s.manageLinks }),
+	"manage-devices":  one(boolean, func(s *settings) *bool { return &s.manageDevices }),
 	"nexthop-objects": one(boolean, func(s *settings) *bool { return &s.objects }),
 }
 
@@ -87,6 +90,8 @@ var entryKeys = keys[entry]{
 	"netns":  one(namespace, func(e *entry) *string { return &e.binding.Netns }),
 	"device": one(device, func(e *entry) *string { return &e.binding.Device }),
 	"table":  one(table, func(e *entry) *uint32 { return &e.binding.Table }),
+
+	"interfaces": many(interfaceName, func(e *entry) *[]string { return &e.makes.Interfaces }),
 }
 
 var importKeys = keys[entry]{
@@ -201,9 +206,7 @@ func readNetlink(p *problems, root *node, judges *policies) (settings, []*entry)
 		}
 		readDirections(p, e, item.get("import"), item.get("export"), nil)
 		readOfBGP(p, item.get("bgp"), e)
-		if e.binding.Device != "" && e.binding.Table != 0 {
-			p.at(item.get("table"), "device and table exclude each other; a device brings its own table, remove one")
-		}
+		readOwnDevice(p, e, s.manageDevices)
 		entries = append(entries, e)
 	}
 	readCore(p, root, &s, entries)
@@ -316,7 +319,7 @@ func readMetrics(p *problems, n *node, s *settings) {
 
 // spec makes an entry the specification of the VRF that it names.
 func (s settings) spec(e *entry, of vrf.Spec) vrf.Spec {
-	of.Binding, of.Import, of.Export = e.binding, e.imp, e.exp
+	of.Binding, of.Makes, of.Import, of.Export = e.binding, e.makes, e.imp, e.exp
 	of.Protocol, of.ResyncInterval, of.SweepDelay, of.OnExit = s.protocol, s.resync, s.sweep, s.onExit
 	of.NexthopObjects, of.MaxPrefixes, of.Carriage = s.objects, e.maxPrefixes, e.carriage
 	of.Customers = e.carriage.Kind != 0 && s.customers[of.Name]

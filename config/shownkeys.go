@@ -31,6 +31,7 @@ var settingsShown = []shownKey[settings]{
 	}},
 	{"manage-sysctls", func(s *settings) any { return s.sysctls }},
 	{"manage-links", func(s *settings) any { return s.manageLinks }},
+	{"manage-devices", func(s *settings) any { return s.manageDevices }},
 	{"nexthop-objects", func(s *settings) any { return s.objects }},
 }
 

@@ -44,7 +44,7 @@ func readTemplateNeighbors(p *problems, of *node) (all []templateNeighbor) {
 		if item.get("peer-as") == nil && item.get("peer-group") == nil {
 			p.add(item.line, join(item.path, "peer_as"), "is missing; write the AS number of the tenant's router")
 		}
-		if is.prefix.IsValid() && of.get("device") != nil {
+		if is.prefix.IsValid() && of.get("device") != nil && of.get("netns") == nil {
 			p.at(n, "is a prefix, from which a tenant's router may dial in where the tenant is a namespace; write \"first\", or a template by netns")
 		}
 		if password := item.get("password"); is.prefix.IsValid() && password != nil {

@@ -27,6 +27,7 @@ type template struct {
 	node            *node
 	name            string
 	netns, device   string // patterns, of which it has one
+	inside          bool   // the key device names the VRF device in each namespace
 	ids             idRange
 	quarantine      time.Duration
 	numbered        bool // something in it is made of the id
@@ -64,7 +65,7 @@ var templateKeys = keys[template]{
 }
 
 // tenantKeysOfTemplates are read where the VRF of a tenant is.
-var tenantKeysOfTemplates = []string{"rd", "both-rt-list", "import-rt-list", "export-rt-list", "table"}
+var tenantKeysOfTemplates = []string{"rd", "both-rt-list", "import-rt-list", "export-rt-list", "table", "interfaces"}
 
 // namePattern reads a pattern of namespaces.
 func namePattern(n *node) (string, error) {
@@ -159,9 +160,11 @@ func (t *template) check(p *problems) {
 	case netns == nil && device == nil:
 		lacks("netns", `write a pattern of namespaces, such as netns = "tenant-*", or device = "vrf-*" for VRF devices`)
 	case netns != nil && device != nil:
-		p.at(device, "and netns exclude each other; a template is for namespaces or for VRF devices, write two")
+		t.within(p, device)
 	case device != nil && item.get("table") != nil:
-		p.at(item.get("table"), "and device exclude each other; a device brings its own table, remove one")
+		p.at(item.get("table"), "and device exclude each other; a device that is there when it matches brings its own table, remove one")
+	case device != nil && item.get("interfaces") != nil:
+		p.at(item.get("interfaces"), "means nothing for VRF devices that others make; whoever makes one puts interfaces into it, remove the key")
 	}
 	if item.get("name") == nil {
 		lacks("name", "name the template: ids are kept by that name")
@@ -180,6 +183,17 @@ func (t *template) check(p *problems) {
 		lacks("ids", `{id} stands for a number of the tenant's; write which there are, such as ids = "1000-1999"`)
 	} else if n != nil && !t.numbered {
 		p.at(n, "is used by nothing: the template has no {id}; remove it")
+	}
+}
+
+// within takes device for the name of the VRF device in each namespace.
+func (t *template) within(p *problems, device *node) {
+	t.inside, t.device = true, ""
+	if strings.ContainsAny(device.text, "*?[") {
+		p.at(device, "%s is a pattern, and beside netns it names the VRF device in each namespace; write a name, or a template by device alone", device.show())
+	}
+	if n := t.node.get("neighbors"); n != nil {
+		p.at(n, "cannot be had of tenants that are VRF devices inside namespaces; write [[neighbors]], or a template by netns alone")
 	}
 }
 

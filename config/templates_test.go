@@ -241,7 +241,7 @@ func TestTemplatesAreJudged(t *testing.T) {
 		{"too long a device", `netns = "tenant-*"`, `device = "a-very-long-name*"`, `f.toml:6: netlink.templates[0].device: "a-very-long-name*" can match nothing`},
 		{"no pattern", `netns = "tenant-*"`, `netns = "tenant-[a"`, `f.toml:6: netlink.templates[0].netns: "tenant-[a" is not a pattern`},
 		{"none", `netns = "tenant-*"`, ``, `f.toml:4: netlink.templates[0].netns: is missing`},
-		{"both", `netns = "tenant-*"`, `netns = "tenant-*"` + "\n device = \"vrf-*\"", `f.toml:7: netlink.templates[0].device: and netns exclude each other`},
+		{"both", `netns = "tenant-*"`, `netns = "tenant-*"` + "\n device = \"vrf-*\"", `f.toml:7: netlink.templates[0].device: "vrf-*" is a pattern, and beside netns it names the VRF device in each namespace`},
 		{"a place", `address = "first"`, `address = "second"`, `netlink.templates[0].neighbors[0].address: "second" is no place`},
 		{"no AS", `peer_as = 65001`, ``, `netlink.templates[0].neighbors[0].peer_as: is missing`},
 		{"a policy that is not there", `  enabled = true` + "\n  interface_list", "  policy = \"none\"\n  enabled = true\n  interface_list", `netlink.templates[0].import.policy: `},

@@ -40,7 +40,9 @@ func bindTo(device string, line int) *node {
 func (t *template) section(s *Sight, id uint32) *node {
 	section := t.copyOf(t.node, id, s.Name)
 	for key := range templateKeys {
-		section.set(key, nil, 0)
+		if key != "device" || !t.inside {
+			section.set(key, nil, 0)
+		}
 	}
 	section.set("neighbors", nil, 0)
 	at, key := t.node.get("netns"), "netns"

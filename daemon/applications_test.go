@@ -219,7 +219,7 @@ func TestAStartWithWhatContradictsTheFile(t *testing.T) {
 	}
 	next := newStage(t, cfg)
 	next.changer.layers = layers
-	v := &vrfs{fakeRunning{}, next.changer.force, next.bgp, new(vrf.Tap), nil, func() []vrf.Status { return layers.absent(next.changer.force.config()) }, func() []vrf.Layer { return layers.leftOut(next.changer.force.config()) }}
+	v := &vrfs{fakeRunning{}, next.changer.force, next.bgp, new(vrf.Tap), nil, func() []vrf.Status { return layers.absent(next.changer.force.config()) }, func() []vrf.Layer { return layers.leftOut(next.changer.force.config()) }, nil}
 	list := v.List()
 	if len(list) != 1 || list[0].Spec.Name != "green" || list[0].State != vrf.Failed || !strings.Contains(list[0].Reason, `65000:3 is the RD of VRF "red" too`) {
 		t.Errorf("failed are %+v", list)

@@ -17,6 +17,7 @@ import (
 	"github.com/vrfredist/vrfredist/api/access"
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/nsworker/core"
+	"github.com/vrfredist/vrfredist/nsworker/devices"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
@@ -231,6 +232,7 @@ func newStage(t *testing.T, now *config.Config) *stage {
 			gate:      &gate{door: api.NewDoor(access.DefaultLimits(), access.Policy{}, nil, log), log: log},
 			sysctls:   &sysctls{fakeSysctls{}, force, log},
 			core:      core.New(nil, nil, core.Settings{}, log),
+			devices:   devices.New(nil, log),
 		},
 		confirm: newConfirmation("f.toml", s.dir, nil, func() {}, s.hold, log),
 		numbers: newNumbers(s.dir, nil, log),

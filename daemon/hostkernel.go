@@ -38,14 +38,16 @@ func (o onlooker) Open(ctx context.Context, b rib.Binding, protocol uint8) (nswo
 }
 
 // owning is a worker whose table stays this daemon's over its failures, until the
-// worker is told to end.
+// worker is told to end, and whose VRF device stays for as long as it runs.
 type owning struct {
 	vrf.Worker
 	host    *kernel.Host
 	binding rib.Binding
+	hold    func() (release func()) // the VRF device
 }
 
 func (o owning) Run(ctx context.Context) error {
+	defer o.hold()()
 	defer func() { // after a panic too
 		if ctx.Err() != nil {
 			o.host.Disown(o.binding)

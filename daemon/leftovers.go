@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/nsworker/devices"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -14,13 +15,14 @@ import (
 // leftovers has what VRFs have in the kernel for other PEs go with them, also where they left the
 // configuration while the daemon did not run: labels, SIDs, rules, devices, and routes that encapsulate.
 type leftovers struct {
-	kept   *config.Carried
-	core   departures
-	clear  func(ctx context.Context, s vrf.Spec) error // takes out what an earlier run wrote into a table
-	log    *slog.Logger
-	now    func() []vrf.Spec // of the configuration that is in force
-	wake   chan struct{}     // another one is in force
-	behind []vrf.Spec        // of an earlier run; of the start, and then of run
+	kept    *config.Carried
+	core    departures
+	devices ownDeparted
+	clear   func(ctx context.Context, s vrf.Spec) error // takes out what an earlier run wrote into a table
+	log     *slog.Logger
+	now     func() []vrf.Spec // of the configuration that is in force
+	wake    chan struct{}     // another one is in force
+	behind  []vrf.Spec        // of an earlier run; of the start, and then of run
 }
 
 // departures is the network between PEs as far as VRFs leave it: core.Core.
@@ -28,6 +30,14 @@ type departures interface {
 	// Leave has removed what a VRF had there when another daemon was told of it.
 	Leave(vrf string, in rib.Binding, is rib.Carriage, protocol uint8)
 	// Going tells whether something of a VRF is there that is to be removed.
+	Going(vrf string) bool
+}
+
+// ownDeparted are the VRF devices that are made here, as far as VRFs leave them: devices.Keeper.
+type ownDeparted interface {
+	// Leave has a device removed that an earlier run made.
+	Leave(devices.Wanted)
+	// Going tells whether a device of a VRF is there that is to be removed.
 	Going(vrf string) bool
 }
 
@@ -100,9 +110,23 @@ func (l *leftovers) remove(ctx context.Context) {
 			continue
 		}
 		l.log.Info("what an earlier run had in the kernel for a VRF is removed, because it is not configured so any more", "vrf", s.Name, "by", s.Carriage.Address())
-		l.core.Leave(s.Name, s.Binding, s.Carriage, s.Protocol)
+		l.part(&s, configured)
 	}
 	l.behind = failed
+}
+
+// part has removed what a VRF of an earlier run had in the core, and its VRF device. Where a VRF is
+// bound to that device without having it made here, it stays as it is.
+func (l *leftovers) part(s *vrf.Spec, configured []vrf.Spec) {
+	if s.Carriage.Kind != 0 {
+		l.core.Leave(s.Name, s.Binding, s.Carriage, s.Protocol)
+	}
+	kept := slices.ContainsFunc(configured, func(c vrf.Spec) bool {
+		return !c.Makes.Made() && c.Binding.Canonical() == s.Binding.Canonical()
+	})
+	if s.Makes.Made() && !kept {
+		l.devices.Leave(wantedDevice(s))
+	}
 }
 
 // clearTables takes the routes out of the tables of a VRF that no other has: who has one takes over
@@ -129,7 +153,7 @@ func (l *leftovers) tidy() (waits bool) {
 	configured, specs := l.now(), l.kept.Specs()
 	keep := slices.Clone(configured)
 	for _, s := range gone(specs, configured) {
-		if l.core.Going(s.Name) || slices.ContainsFunc(l.behind, func(b vrf.Spec) bool { return b.Name == s.Name }) {
+		if l.core.Going(s.Name) || l.devices.Going(s.Name) || slices.ContainsFunc(l.behind, func(b vrf.Spec) bool { return b.Name == s.Name }) {
 			keep, waits = append(keep, s), true
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/nsworker/devices"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -66,7 +67,7 @@ func newLeaving(t *testing.T, before, now []vrf.Spec) *leaving {
 			t.Fatal(err)
 		}
 	}
-	l.core, l.now = &l.fakeDepartures, func() []vrf.Spec { return vrf.WithFurther(now) }
+	l.core, l.devices, l.now = &l.fakeDepartures, devices.New(nil, slog.New(slog.DiscardHandler)), func() []vrf.Spec { return vrf.WithFurther(now) }
 	l.clear = func(_ context.Context, s vrf.Spec) error {
 		l.mu.Lock()
 		defer l.mu.Unlock()

@@ -51,7 +51,7 @@ func TestWhatAWorkerReportsIsScraped(t *testing.T) {
 		synctest.Wait()
 
 		got := scrape(t, &backend{
-			vrfs: &vrfs{sup, d.force, s.bgp, new(vrf.Tap), nil, nil, nil}, neighbors: s.changer.apply.neighbors, mailboxes: mailboxes{s.bgp}, changer: s.changer,
+			vrfs: &vrfs{sup, d.force, s.bgp, new(vrf.Tap), nil, nil, nil, nil}, neighbors: s.changer.apply.neighbors, mailboxes: mailboxes{s.bgp}, changer: s.changer,
 		})
 		for _, want := range []string{
 			`vrfredist_nexthop_objects{netns="a",vrf="a"} 5`,

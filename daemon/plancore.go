@@ -46,7 +46,10 @@ func coreKeys(c *config.Config) []coreKey {
 }
 
 // devices says which devices the daemon would make and remove for a VRF.
-func (v plannedVRF) devices() (lines []string) {
+func (v plannedVRF) devices() []string { return append(v.ownDevice(), v.coreDevices()...) }
+
+// coreDevices are those over the core.
+func (v plannedVRF) coreDevices() (lines []string) {
 	was, is := &rib.Carriage{}, &rib.Carriage{}
 	if v.ran {
 		was = &v.was.Carriage

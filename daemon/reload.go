@@ -45,6 +45,7 @@ type transition struct {
 	gate      *gate
 	sysctls   *sysctls
 	core      underlay
+	devices   ownDevices
 	left      *leftovers        // nil: nothing is kept
 	ids       *config.TenantIDs // nil: no templates
 	log       *slog.Logger
@@ -68,6 +69,7 @@ func (t *transition) store(c *config.Config) error {
 	}
 	t.force.cfg.Store(c)
 	t.core.Configure(coreOf(c))
+	configureDevices(t.devices, c)
 	return nil
 }
 

@@ -32,6 +32,9 @@ type vrfs struct {
 	absent func() []vrf.Status
 	// leftOut is what was applied over the API and is not in force; nil: nothing is.
 	leftOut func() []vrf.Layer
+	// unfilled is why interfaces are not in the VRF device of a binding that is made here; nil:
+	// none is.
+	unfilled func(rib.Binding) string
 }
 
 // List implements api.Backend.
@@ -48,6 +51,11 @@ func (v *vrfs) List() []vrf.Status {
 			for i := range list {
 				list[i] = lacking(list[i], left)
 			}
+		}
+	}
+	if v.unfilled != nil {
+		for i := range list {
+			list[i] = unfilled(list[i], v.unfilled(list[i].Spec.Binding))
 		}
 	}
 	return v.withAbsent(list)
@@ -102,6 +110,9 @@ func (v *vrfs) Get(name string) (vrf.Status, bool) {
 		one := []vrf.Status{drifted(st, v.bgp.Drift())}
 		if v.leftOut != nil {
 			one[0] = lacking(one[0], v.leftOut())
+		}
+		if v.unfilled != nil {
+			one[0] = unfilled(one[0], v.unfilled(st.Spec.Binding))
 		}
 		v.count(one)
 		return one[0], true

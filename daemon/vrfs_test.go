@@ -51,7 +51,7 @@ func seen(t *testing.T) (*vrfs, *stage) {
 	for _, spec := range cfg.VRFs {
 		list = append(list, vrf.Status{Spec: spec, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready}})
 	}
-	return &vrfs{fakeRunning{list: list}, s.changer.force, s.bgp, new(vrf.Tap), nil, nil, nil}, s
+	return &vrfs{fakeRunning{list: list}, s.changer.force, s.bgp, new(vrf.Tap), nil, nil, nil, nil}, s
 }
 
 func TestGetAndList(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/vrfredist/vrfredist/metrics"
 	"github.com/vrfredist/vrfredist/nsworker"
 	"github.com/vrfredist/vrfredist/nsworker/core"
+	"github.com/vrfredist/vrfredist/nsworker/devices"
 	"github.com/vrfredist/vrfredist/nsworker/kernel"
 	"github.com/vrfredist/vrfredist/nsworker/relay"
 	"github.com/vrfredist/vrfredist/nsworker/routeradvert"
@@ -104,6 +105,9 @@ func wire(ctx context.Context, o Options, start *config.Started) (*daemon, error
 	}
 	w.host.Identify(absolute(o.File))
 	w.core = core.New(coreKernel{w.host}, w.host.Fixtures(), coreOf(cfg), log)
+	w.devices = devices.New(kernel.NewDevices(w.host), log)
+	w.devices.OnChange(func() { w.supervisor.Nudge() })
+	configureDevices(w.devices, cfg)
 	w.links = newHostLinks(w.host)
 	w.relay = relay.New(bgpAddress(cfg), w.host, log)
 	w.relay.OnCall(w.tenants.called)
@@ -126,11 +130,11 @@ type wiring struct {
 	judge   config.BGP
 	force   *inForce
 	stores
-	gate       *gate
-	host       *kernel.Host
-	links      hostLinks
-	board      *nsworker.Board
-	core       *core.Core
+	gate  *gate
+	host  *kernel.Host
+	links hostLinks
+	board *nsworker.Board
+	making
 	left       *leftovers
 	tenants    *arrivals
 	tap        vrf.Tap
@@ -142,6 +146,12 @@ type wiring struct {
 	supervisor *vrf.Supervisor
 	backend    backend
 	bgp        bgp
+}
+
+// making makes what VRFs need in the kernel beside their routes.
+type making struct {
+	core    *core.Core
+	devices *devices.Keeper
 }
 
 // stores are what the state directory keeps beside what was enabled at run time.
@@ -156,16 +166,16 @@ type stores struct {
 func (w *wiring) supervise() {
 	w.supervisor = vrf.NewSupervisor(func(s vrf.Spec, r vrf.Report) vrf.Worker {
 		deps := nsworker.Deps{
-			Kernel: hostKernel{w.host, w.sysctls.prepare}, BGP: w.bgp, Board: w.board, Log: w.options.Log, Tap: &w.tap,
+			Kernel: devicesOpen{hostKernel{w.host, w.sysctls.prepare}, w.devices, s.Name}, BGP: w.bgp, Board: w.board, Log: w.options.Log, Tap: &w.tap,
 			Leaking: w.supervisor.Leaking, Link: w.neighbors.link, Core: w.core, Trace: traced(w.tracer),
 		}
-		return owning{nsworker.New(deps, s, w.neighbors.reporting(s.Binding.Netns, r)), w.host, s.Binding}
+		return owning{nsworker.New(deps, s, w.neighbors.reporting(s.Binding.Netns, r)), w.host, s.Binding, func() func() { return w.devices.Hold(s.Binding, s.Makes.Table) }}
 	}, w.options.Log)
 }
 
 // leave makes what looks after what VRFs leave behind.
 func (w *wiring) leave() {
-	w.left.core, w.left.now = w.core, func() []vrf.Spec { return w.force.specs() }
+	w.left.core, w.left.devices, w.left.now = w.core, w.devices, func() []vrf.Spec { return w.force.specs() }
 	w.left.clear = func(ctx context.Context, s vrf.Spec) error {
 		defer w.host.Disown(s.Binding)
 		return nsworker.Clear(ctx, nsworker.Deps{Kernel: hostKernel{w.host, func(string) {}}, BGP: w.bgp, Board: w.board, Log: w.options.Log, Core: w.core}, s)
@@ -267,6 +277,7 @@ func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
 		parts: []part{
 			{"netlink", w.host.Run},
 			{"the core", w.core.Run},
+			{"VRF devices", w.devices.Run},
 			{"what VRFs leave behind", w.left.run},
 			{"neighbours on interfaces", w.links.Run},
 			{"links of neighbours", func(ctx context.Context) error { return w.host.WatchLinks(ctx, "", w.bgp.LinkChanged) }},
@@ -280,12 +291,12 @@ func (w *wiring) daemon(found *unconfirmed) (*daemon, error) {
 		load:    func(l *config.Layers) (*config.Config, error) { return config.LoadUnder(o.File, l, w.judge) },
 		layers:  w.layers,
 		force:   w.force,
-		apply:   &transition{o.File, w.force, w.supervisor, w.bgp, w.neighbors, w.gate, w.sysctls, w.core, w.left, w.layers.ids, o.Log},
+		apply:   &transition{o.File, w.force, w.supervisor, w.bgp, w.neighbors, w.gate, w.sysctls, w.core, w.devices, w.left, w.layers.ids, o.Log},
 		confirm: newConfirmation(o.File, o.StateDir, found, w.supervisor.Nudge, w.stops.Hold, o.Log),
 		numbers: w.numbers, tenants: w.tenants,
 		bgp: w.bgp, manager: d.manager, log: o.Log,
 	}
-	fleet := &vrfs{w.supervisor, w.force, w.bgp, &w.tap, w.neighbors.all, func() []vrf.Status { return w.layers.absent(w.force.config()) }, func() []vrf.Layer { return w.layers.leftOut(w.force.config()) }}
+	fleet := &vrfs{w.supervisor, w.force, w.bgp, &w.tap, w.neighbors.all, func() []vrf.Status { return w.layers.absent(w.force.config()) }, func() []vrf.Layer { return w.layers.leftOut(w.force.config()) }, w.devices.Trouble}
 	w.backend = backend{
 		vrfs: fleet, neighbors: w.neighbors, changer: d.changer, levels: d.levels, mailboxes: mailboxes{w.bgp},
 		shownConfig: &shownConfig{file: absolute(o.File), listen: o.Listen, judge: w.judge, force: w.force},

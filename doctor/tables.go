@@ -75,6 +75,9 @@ func device(f Facts, netns string, space Space, s vrf.Spec) (Finding, bool) {
 	}
 	find := Finding{Level: Risk, Check: "device", Subject: s.Name}
 	k, there := space.Links.ByName(b.Device)
+	if s.Makes.Made() {
+		return madeDevice(f, netns, space, &s)
+	}
 	switch {
 	case !there:
 		find.What = fmt.Sprintf("The VRF device %s is not there %s, which VRF %q needs.", b.Device, in(netns), s.Name)
@@ -221,7 +224,7 @@ func guards(f Facts) []Finding {
 		}
 		for _, s := range n.specs {
 			table, ok := tableOf(s.Binding, space)
-			if s.Binding.Device == "" || !ok {
+			if s.Binding.Device == "" || !ok || makes(f, space, &s) {
 				continue
 			}
 			have, six := space.Guarded[table], space.Settings["ipv6/conf/all/disable_ipv6"] == "0"

@@ -85,6 +85,7 @@ type Link struct {
 	Master   int    // ifindex of the bridge or VRF device it is enslaved to; 0: none
 	Peer     int    // of a veth: the ifindex of the other end, in whichever namespace; 0: not known
 	VRFTable uint32 // the table of a VRF device; 0: this is none
+	Alias    string // of a VRF device, by which that of one program is told apart from others
 	Up       bool   // IFF_UP and IFF_RUNNING: administratively up, and with carrier
 	Admin    bool   // IFF_UP
 	Loopback bool

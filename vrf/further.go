@@ -28,6 +28,7 @@ func Further(s *Spec) (Spec, bool) {
 	// Its own label or SID is the VRF's business, and another one changes nothing here.
 	f.Carriage = rib.Carriage{Kind: s.Carriage.Kind, Core: s.Carriage.Core, SRv6: rib.SRv6{Reduced: s.Carriage.SRv6.Reduced}}
 	f.Import = rib.ImportPolicy{AcceptMartians: s.Import.AcceptMartians}
+	f.Makes = rib.OwnDevice{}
 	f.Leaks, f.Originates, f.Customers, f.MaxPrefixes = nil, rib.Origination{}, false, 0
 	// An address of the tenant is none of the core's, and its own table has chosen the source before.
 	f.Export.PrefSrc = [rib.Families]netip.Addr{}

@@ -46,8 +46,10 @@ type Spec struct {
 	ImportRTs []rib.RT
 	ExportRTs []rib.RT
 	Binding   rib.Binding
-	Import    rib.ImportPolicy
-	Export    rib.ExportPolicy
+	// Makes is the VRF device of Binding, where the daemon makes it.
+	Makes  rib.OwnDevice
+	Import rib.ImportPolicy
+	Export rib.ExportPolicy
 	// Leaks are what the VRF takes of others beside its route targets, at most one rule for
 	// each of them.
 	Leaks      []rib.LeakRule

@@ -41,6 +41,8 @@ func (s Spec) keys() []specKey {
 		{"import route targets", words(s.ImportRTs)},
 		{"export route targets", words(s.ExportRTs)},
 		{"binding", s.Binding.String()},
+		{"table of the device that is made", limit(s.Makes.Table)},
+		{"interfaces", listed(s.Makes.Interfaces)},
 		{"neighbours of its own", fmt.Sprint(s.Customers)},
 		{"import.enabled", fmt.Sprint(imp.Enabled)},
 		{"import.interface_list", listed(imp.Interfaces)},

@@ -718,6 +718,7 @@ type Vrf struct {
 	SessionsUp     uint32                 `protobuf:"varint,22,opt,name=sessions_up,json=sessionsUp,proto3" json:"sessions_up,omitempty"`            // those that have one
 	SessionTrouble string                 `protobuf:"bytes,23,opt,name=session_trouble,json=sessionTrouble,proto3" json:"session_trouble,omitempty"` // who has none, and why, in a sentence; "": each has one
 	Of             string                 `protobuf:"bytes,24,opt,name=of,proto3" json:"of,omitempty"`                                               // it is no VRF, but a secondary table of this one; "": it is one
+	MadeDevice     *MadeDevice            `protobuf:"bytes,25,opt,name=made_device,json=madeDevice,proto3" json:"made_device,omitempty"`             // its VRF device is made here (manage_devices); none: another program makes it, or it has none
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -920,6 +921,66 @@ func (x *Vrf) GetOf() string {
 	return ""
 }
 
+func (x *Vrf) GetMadeDevice() *MadeDevice {
+	if x != nil {
+		return x.MadeDevice
+	}
+	return nil
+}
+
+// A VRF device that the daemon makes, and removes with its VRF.
+type MadeDevice struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Table         uint32                 `protobuf:"varint,1,opt,name=table,proto3" json:"table,omitempty"`
+	Interfaces    []string               `protobuf:"bytes,2,rep,name=interfaces,proto3" json:"interfaces,omitempty"` // that are enslaved to it as soon as they are there
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MadeDevice) Reset() {
+	*x = MadeDevice{}
+	mi := &file_api_v1_vrfredist_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MadeDevice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MadeDevice) ProtoMessage() {}
+
+func (x *MadeDevice) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_vrfredist_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MadeDevice.ProtoReflect.Descriptor instead.
+func (*MadeDevice) Descriptor() ([]byte, []int) {
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *MadeDevice) GetTable() uint32 {
+	if x != nil {
+		return x.Table
+	}
+	return 0
+}
+
+func (x *MadeDevice) GetInterfaces() []string {
+	if x != nil {
+		return x.Interfaces
+	}
+	return nil
+}
+
 // How a VRF's packets get to other PEs, by an encapsulation over the core. Who sees some VRFs alone
 // is not told what is of the core.
 type Carriage struct {
@@ -944,7 +1005,7 @@ type Carriage struct {
 
 func (x *Carriage) Reset() {
 	*x = Carriage{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[12]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -956,7 +1017,7 @@ func (x *Carriage) String() string {
 func (*Carriage) ProtoMessage() {}
 
 func (x *Carriage) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[12]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -969,7 +1030,7 @@ func (x *Carriage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Carriage.ProtoReflect.Descriptor instead.
 func (*Carriage) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{12}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Carriage) GetEncap() string {
@@ -1085,7 +1146,7 @@ type Leak struct {
 
 func (x *Leak) Reset() {
 	*x = Leak{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1158,7 @@ func (x *Leak) String() string {
 func (*Leak) ProtoMessage() {}
 
 func (x *Leak) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[13]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,7 +1171,7 @@ func (x *Leak) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leak.ProtoReflect.Descriptor instead.
 func (*Leak) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{13}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Leak) GetFrom() string {
@@ -1167,7 +1228,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1240,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[14]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1253,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{14}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Progress) GetPhase() string {
@@ -1250,7 +1311,7 @@ type Neighbor struct {
 
 func (x *Neighbor) Reset() {
 	*x = Neighbor{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1323,7 @@ func (x *Neighbor) String() string {
 func (*Neighbor) ProtoMessage() {}
 
 func (x *Neighbor) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[15]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1336,7 @@ func (x *Neighbor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Neighbor.ProtoReflect.Descriptor instead.
 func (*Neighbor) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{15}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Neighbor) GetAddress() string {
@@ -1461,7 +1522,7 @@ type Messages struct {
 
 func (x *Messages) Reset() {
 	*x = Messages{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1473,7 +1534,7 @@ func (x *Messages) String() string {
 func (*Messages) ProtoMessage() {}
 
 func (x *Messages) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[16]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1486,7 +1547,7 @@ func (x *Messages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Messages.ProtoReflect.Descriptor instead.
 func (*Messages) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{16}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Messages) GetTotal() uint64 {
@@ -1544,7 +1605,7 @@ type Notification struct {
 
 func (x *Notification) Reset() {
 	*x = Notification{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1556,7 +1617,7 @@ func (x *Notification) String() string {
 func (*Notification) ProtoMessage() {}
 
 func (x *Notification) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[17]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1569,7 +1630,7 @@ func (x *Notification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notification.ProtoReflect.Descriptor instead.
 func (*Notification) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{17}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Notification) GetCode() uint32 {
@@ -1611,7 +1672,7 @@ type Removed struct {
 
 func (x *Removed) Reset() {
 	*x = Removed{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1623,7 +1684,7 @@ func (x *Removed) String() string {
 func (*Removed) ProtoMessage() {}
 
 func (x *Removed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[18]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1636,7 +1697,7 @@ func (x *Removed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Removed.ProtoReflect.Descriptor instead.
 func (*Removed) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{18}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Removed) GetReason() string {
@@ -1666,7 +1727,7 @@ type ListNeighborsRequest struct {
 
 func (x *ListNeighborsRequest) Reset() {
 	*x = ListNeighborsRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1678,7 +1739,7 @@ func (x *ListNeighborsRequest) String() string {
 func (*ListNeighborsRequest) ProtoMessage() {}
 
 func (x *ListNeighborsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[19]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1691,7 +1752,7 @@ func (x *ListNeighborsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighborsRequest.ProtoReflect.Descriptor instead.
 func (*ListNeighborsRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{19}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListNeighborsRequest) GetVrf() string {
@@ -1724,7 +1785,7 @@ type ListNeighborsResponse struct {
 
 func (x *ListNeighborsResponse) Reset() {
 	*x = ListNeighborsResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1736,7 +1797,7 @@ func (x *ListNeighborsResponse) String() string {
 func (*ListNeighborsResponse) ProtoMessage() {}
 
 func (x *ListNeighborsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[20]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1749,7 +1810,7 @@ func (x *ListNeighborsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighborsResponse.ProtoReflect.Descriptor instead.
 func (*ListNeighborsResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{20}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListNeighborsResponse) GetNeighbors() []*Neighbor {
@@ -1769,7 +1830,7 @@ type WatchNeighborsRequest struct {
 
 func (x *WatchNeighborsRequest) Reset() {
 	*x = WatchNeighborsRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1781,7 +1842,7 @@ func (x *WatchNeighborsRequest) String() string {
 func (*WatchNeighborsRequest) ProtoMessage() {}
 
 func (x *WatchNeighborsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[21]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1794,7 +1855,7 @@ func (x *WatchNeighborsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchNeighborsRequest.ProtoReflect.Descriptor instead.
 func (*WatchNeighborsRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{21}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *WatchNeighborsRequest) GetVrf() string {
@@ -1823,7 +1884,7 @@ type WatchNeighborsResponse struct {
 
 func (x *WatchNeighborsResponse) Reset() {
 	*x = WatchNeighborsResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1835,7 +1896,7 @@ func (x *WatchNeighborsResponse) String() string {
 func (*WatchNeighborsResponse) ProtoMessage() {}
 
 func (x *WatchNeighborsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[22]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1848,7 +1909,7 @@ func (x *WatchNeighborsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchNeighborsResponse.ProtoReflect.Descriptor instead.
 func (*WatchNeighborsResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{22}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *WatchNeighborsResponse) GetTimeUnixNano() int64 {
@@ -1892,7 +1953,7 @@ type ListNeighborRoutesRequest struct {
 
 func (x *ListNeighborRoutesRequest) Reset() {
 	*x = ListNeighborRoutesRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1904,7 +1965,7 @@ func (x *ListNeighborRoutesRequest) String() string {
 func (*ListNeighborRoutesRequest) ProtoMessage() {}
 
 func (x *ListNeighborRoutesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[23]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1917,7 +1978,7 @@ func (x *ListNeighborRoutesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighborRoutesRequest.ProtoReflect.Descriptor instead.
 func (*ListNeighborRoutesRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{23}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListNeighborRoutesRequest) GetName() string {
@@ -1976,7 +2037,7 @@ type NeighborRoute struct {
 
 func (x *NeighborRoute) Reset() {
 	*x = NeighborRoute{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1988,7 +2049,7 @@ func (x *NeighborRoute) String() string {
 func (*NeighborRoute) ProtoMessage() {}
 
 func (x *NeighborRoute) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[24]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2001,7 +2062,7 @@ func (x *NeighborRoute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NeighborRoute.ProtoReflect.Descriptor instead.
 func (*NeighborRoute) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{24}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *NeighborRoute) GetPrefix() string {
@@ -2107,7 +2168,7 @@ type ResetNeighborRequest struct {
 
 func (x *ResetNeighborRequest) Reset() {
 	*x = ResetNeighborRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2119,7 +2180,7 @@ func (x *ResetNeighborRequest) String() string {
 func (*ResetNeighborRequest) ProtoMessage() {}
 
 func (x *ResetNeighborRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[25]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2132,7 +2193,7 @@ func (x *ResetNeighborRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetNeighborRequest.ProtoReflect.Descriptor instead.
 func (*ResetNeighborRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{25}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ResetNeighborRequest) GetName() string {
@@ -2172,7 +2233,7 @@ type ResetNeighborResponse struct {
 
 func (x *ResetNeighborResponse) Reset() {
 	*x = ResetNeighborResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2184,7 +2245,7 @@ func (x *ResetNeighborResponse) String() string {
 func (*ResetNeighborResponse) ProtoMessage() {}
 
 func (x *ResetNeighborResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[26]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2197,7 +2258,7 @@ func (x *ResetNeighborResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetNeighborResponse.ProtoReflect.Descriptor instead.
 func (*ResetNeighborResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{26}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ResetNeighborResponse) GetNeighbor() *Neighbor {
@@ -2220,7 +2281,7 @@ type DisableNeighborRequest struct {
 
 func (x *DisableNeighborRequest) Reset() {
 	*x = DisableNeighborRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2232,7 +2293,7 @@ func (x *DisableNeighborRequest) String() string {
 func (*DisableNeighborRequest) ProtoMessage() {}
 
 func (x *DisableNeighborRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[27]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2245,7 +2306,7 @@ func (x *DisableNeighborRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableNeighborRequest.ProtoReflect.Descriptor instead.
 func (*DisableNeighborRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{27}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DisableNeighborRequest) GetName() string {
@@ -2293,7 +2354,7 @@ type DisableNeighborResponse struct {
 
 func (x *DisableNeighborResponse) Reset() {
 	*x = DisableNeighborResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2305,7 +2366,7 @@ func (x *DisableNeighborResponse) String() string {
 func (*DisableNeighborResponse) ProtoMessage() {}
 
 func (x *DisableNeighborResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[28]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2318,7 +2379,7 @@ func (x *DisableNeighborResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableNeighborResponse.ProtoReflect.Descriptor instead.
 func (*DisableNeighborResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{28}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DisableNeighborResponse) GetNeighbor() *Neighbor {
@@ -2345,7 +2406,7 @@ type EnableNeighborRequest struct {
 
 func (x *EnableNeighborRequest) Reset() {
 	*x = EnableNeighborRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2357,7 +2418,7 @@ func (x *EnableNeighborRequest) String() string {
 func (*EnableNeighborRequest) ProtoMessage() {}
 
 func (x *EnableNeighborRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[29]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2370,7 +2431,7 @@ func (x *EnableNeighborRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableNeighborRequest.ProtoReflect.Descriptor instead.
 func (*EnableNeighborRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{29}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *EnableNeighborRequest) GetName() string {
@@ -2396,7 +2457,7 @@ type EnableNeighborResponse struct {
 
 func (x *EnableNeighborResponse) Reset() {
 	*x = EnableNeighborResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2408,7 +2469,7 @@ func (x *EnableNeighborResponse) String() string {
 func (*EnableNeighborResponse) ProtoMessage() {}
 
 func (x *EnableNeighborResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[30]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2421,7 +2482,7 @@ func (x *EnableNeighborResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableNeighborResponse.ProtoReflect.Descriptor instead.
 func (*EnableNeighborResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{30}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *EnableNeighborResponse) GetNeighbor() *Neighbor {
@@ -2439,7 +2500,7 @@ type GetLogLevelRequest struct {
 
 func (x *GetLogLevelRequest) Reset() {
 	*x = GetLogLevelRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2451,7 +2512,7 @@ func (x *GetLogLevelRequest) String() string {
 func (*GetLogLevelRequest) ProtoMessage() {}
 
 func (x *GetLogLevelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[31]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2464,7 +2525,7 @@ func (x *GetLogLevelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLogLevelRequest.ProtoReflect.Descriptor instead.
 func (*GetLogLevelRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{31}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{32}
 }
 
 type GetLogLevelResponse struct {
@@ -2476,7 +2537,7 @@ type GetLogLevelResponse struct {
 
 func (x *GetLogLevelResponse) Reset() {
 	*x = GetLogLevelResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2488,7 +2549,7 @@ func (x *GetLogLevelResponse) String() string {
 func (*GetLogLevelResponse) ProtoMessage() {}
 
 func (x *GetLogLevelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[32]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2501,7 +2562,7 @@ func (x *GetLogLevelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLogLevelResponse.ProtoReflect.Descriptor instead.
 func (*GetLogLevelResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{32}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetLogLevelResponse) GetLevel() string {
@@ -2520,7 +2581,7 @@ type SetLogLevelRequest struct {
 
 func (x *SetLogLevelRequest) Reset() {
 	*x = SetLogLevelRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2532,7 +2593,7 @@ func (x *SetLogLevelRequest) String() string {
 func (*SetLogLevelRequest) ProtoMessage() {}
 
 func (x *SetLogLevelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[33]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2545,7 +2606,7 @@ func (x *SetLogLevelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLogLevelRequest.ProtoReflect.Descriptor instead.
 func (*SetLogLevelRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{33}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SetLogLevelRequest) GetLevel() string {
@@ -2564,7 +2625,7 @@ type SetLogLevelResponse struct {
 
 func (x *SetLogLevelResponse) Reset() {
 	*x = SetLogLevelResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2576,7 +2637,7 @@ func (x *SetLogLevelResponse) String() string {
 func (*SetLogLevelResponse) ProtoMessage() {}
 
 func (x *SetLogLevelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[34]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2589,7 +2650,7 @@ func (x *SetLogLevelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLogLevelResponse.ProtoReflect.Descriptor instead.
 func (*SetLogLevelResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{34}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SetLogLevelResponse) GetWas() string {
@@ -2617,7 +2678,7 @@ type Counts struct {
 
 func (x *Counts) Reset() {
 	*x = Counts{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2629,7 +2690,7 @@ func (x *Counts) String() string {
 func (*Counts) ProtoMessage() {}
 
 func (x *Counts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[35]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2642,7 +2703,7 @@ func (x *Counts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counts.ProtoReflect.Descriptor instead.
 func (*Counts) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{35}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Counts) GetPaths() uint32 {
@@ -2728,7 +2789,7 @@ type ListRoutesRequest struct {
 
 func (x *ListRoutesRequest) Reset() {
 	*x = ListRoutesRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2740,7 +2801,7 @@ func (x *ListRoutesRequest) String() string {
 func (*ListRoutesRequest) ProtoMessage() {}
 
 func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[36]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2753,7 +2814,7 @@ func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutesRequest.ProtoReflect.Descriptor instead.
 func (*ListRoutesRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{36}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListRoutesRequest) GetVrf() string {
@@ -2820,7 +2881,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2832,7 +2893,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[37]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2845,7 +2906,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{37}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Route) GetPrefix() string {
@@ -3000,7 +3061,7 @@ type Backup struct {
 
 func (x *Backup) Reset() {
 	*x = Backup{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3012,7 +3073,7 @@ func (x *Backup) String() string {
 func (*Backup) ProtoMessage() {}
 
 func (x *Backup) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[38]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3025,7 +3086,7 @@ func (x *Backup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Backup.ProtoReflect.Descriptor instead.
 func (*Backup) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{38}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Backup) GetNexthops() []string {
@@ -3061,7 +3122,7 @@ type Hop struct {
 
 func (x *Hop) Reset() {
 	*x = Hop{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3073,7 +3134,7 @@ func (x *Hop) String() string {
 func (*Hop) ProtoMessage() {}
 
 func (x *Hop) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[39]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3086,7 +3147,7 @@ func (x *Hop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hop.ProtoReflect.Descriptor instead.
 func (*Hop) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{39}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Hop) GetGateway() string {
@@ -3133,7 +3194,7 @@ type Encap struct {
 
 func (x *Encap) Reset() {
 	*x = Encap{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3145,7 +3206,7 @@ func (x *Encap) String() string {
 func (*Encap) ProtoMessage() {}
 
 func (x *Encap) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[40]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3158,7 +3219,7 @@ func (x *Encap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Encap.ProtoReflect.Descriptor instead.
 func (*Encap) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{40}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Encap) GetKind() string {
@@ -3219,7 +3280,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3231,7 +3292,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[41]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3244,7 +3305,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{41}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ReloadRequest) GetConfirmSeconds() uint32 {
@@ -3264,7 +3325,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3276,7 +3337,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[42]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3289,7 +3350,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{42}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ReloadResponse) GetChanges() []string {
@@ -3314,7 +3375,7 @@ type ConfirmRequest struct {
 
 func (x *ConfirmRequest) Reset() {
 	*x = ConfirmRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3326,7 +3387,7 @@ func (x *ConfirmRequest) String() string {
 func (*ConfirmRequest) ProtoMessage() {}
 
 func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[43]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3339,7 +3400,7 @@ func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{43}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{44}
 }
 
 type ConfirmResponse struct {
@@ -3350,7 +3411,7 @@ type ConfirmResponse struct {
 
 func (x *ConfirmResponse) Reset() {
 	*x = ConfirmResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3362,7 +3423,7 @@ func (x *ConfirmResponse) String() string {
 func (*ConfirmResponse) ProtoMessage() {}
 
 func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[44]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3375,7 +3436,7 @@ func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{44}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{45}
 }
 
 // A reload that was not confirmed.
@@ -3390,7 +3451,7 @@ type Unconfirmed struct {
 
 func (x *Unconfirmed) Reset() {
 	*x = Unconfirmed{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3402,7 +3463,7 @@ func (x *Unconfirmed) String() string {
 func (*Unconfirmed) ProtoMessage() {}
 
 func (x *Unconfirmed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[45]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3415,7 +3476,7 @@ func (x *Unconfirmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unconfirmed.ProtoReflect.Descriptor instead.
 func (*Unconfirmed) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{45}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Unconfirmed) GetRollbackUnix() int64 {
@@ -3451,7 +3512,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3463,7 +3524,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[46]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3476,7 +3537,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{46}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PlanRequest) GetFile() string {
@@ -3528,7 +3589,7 @@ type PlanItem struct {
 
 func (x *PlanItem) Reset() {
 	*x = PlanItem{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3540,7 +3601,7 @@ func (x *PlanItem) String() string {
 func (*PlanItem) ProtoMessage() {}
 
 func (x *PlanItem) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[47]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3553,7 +3614,7 @@ func (x *PlanItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanItem.ProtoReflect.Descriptor instead.
 func (*PlanItem) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{47}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *PlanItem) GetKind() string {
@@ -3648,7 +3709,7 @@ type PlanCounts struct {
 
 func (x *PlanCounts) Reset() {
 	*x = PlanCounts{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3660,7 +3721,7 @@ func (x *PlanCounts) String() string {
 func (*PlanCounts) ProtoMessage() {}
 
 func (x *PlanCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[48]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3673,7 +3734,7 @@ func (x *PlanCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanCounts.ProtoReflect.Descriptor instead.
 func (*PlanCounts) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{48}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PlanCounts) GetAdded() uint32 {
@@ -3783,7 +3844,7 @@ type ResyncRequest struct {
 
 func (x *ResyncRequest) Reset() {
 	*x = ResyncRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3795,7 +3856,7 @@ func (x *ResyncRequest) String() string {
 func (*ResyncRequest) ProtoMessage() {}
 
 func (x *ResyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[49]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3808,7 +3869,7 @@ func (x *ResyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResyncRequest.ProtoReflect.Descriptor instead.
 func (*ResyncRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{49}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ResyncRequest) GetVrf() string {
@@ -3828,7 +3889,7 @@ type ResyncResponse struct {
 
 func (x *ResyncResponse) Reset() {
 	*x = ResyncResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3840,7 +3901,7 @@ func (x *ResyncResponse) String() string {
 func (*ResyncResponse) ProtoMessage() {}
 
 func (x *ResyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[50]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3853,7 +3914,7 @@ func (x *ResyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResyncResponse.ProtoReflect.Descriptor instead.
 func (*ResyncResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{50}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ResyncResponse) GetRepairs() []*Repair {
@@ -3888,7 +3949,7 @@ type Repair struct {
 
 func (x *Repair) Reset() {
 	*x = Repair{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[51]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3900,7 +3961,7 @@ func (x *Repair) String() string {
 func (*Repair) ProtoMessage() {}
 
 func (x *Repair) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[51]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3913,7 +3974,7 @@ func (x *Repair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Repair.ProtoReflect.Descriptor instead.
 func (*Repair) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{51}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Repair) GetVrf() string {
@@ -3996,7 +4057,7 @@ type ExplainRouteRequest struct {
 
 func (x *ExplainRouteRequest) Reset() {
 	*x = ExplainRouteRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[52]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4008,7 +4069,7 @@ func (x *ExplainRouteRequest) String() string {
 func (*ExplainRouteRequest) ProtoMessage() {}
 
 func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[52]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4021,7 +4082,7 @@ func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRouteRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{52}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ExplainRouteRequest) GetVrf() string {
@@ -4052,7 +4113,7 @@ type ExplainRouteResponse struct {
 
 func (x *ExplainRouteResponse) Reset() {
 	*x = ExplainRouteResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[53]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4064,7 +4125,7 @@ func (x *ExplainRouteResponse) String() string {
 func (*ExplainRouteResponse) ProtoMessage() {}
 
 func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[53]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4077,7 +4138,7 @@ func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteResponse.ProtoReflect.Descriptor instead.
 func (*ExplainRouteResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{53}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ExplainRouteResponse) GetVrf() string {
@@ -4133,7 +4194,7 @@ type Walk struct {
 
 func (x *Walk) Reset() {
 	*x = Walk{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[54]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4145,7 +4206,7 @@ func (x *Walk) String() string {
 func (*Walk) ProtoMessage() {}
 
 func (x *Walk) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[54]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4158,7 +4219,7 @@ func (x *Walk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Walk.ProtoReflect.Descriptor instead.
 func (*Walk) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{54}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Walk) GetSteps() []*Step {
@@ -4194,7 +4255,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[55]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4206,7 +4267,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[55]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4219,7 +4280,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{55}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Step) GetName() string {
@@ -4261,7 +4322,7 @@ type WatchVrfsRequest struct {
 
 func (x *WatchVrfsRequest) Reset() {
 	*x = WatchVrfsRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[56]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4273,7 +4334,7 @@ func (x *WatchVrfsRequest) String() string {
 func (*WatchVrfsRequest) ProtoMessage() {}
 
 func (x *WatchVrfsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[56]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4286,7 +4347,7 @@ func (x *WatchVrfsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVrfsRequest.ProtoReflect.Descriptor instead.
 func (*WatchVrfsRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{56}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *WatchVrfsRequest) GetVrf() string {
@@ -4327,7 +4388,7 @@ type WatchVrfsResponse struct {
 
 func (x *WatchVrfsResponse) Reset() {
 	*x = WatchVrfsResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[57]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4339,7 +4400,7 @@ func (x *WatchVrfsResponse) String() string {
 func (*WatchVrfsResponse) ProtoMessage() {}
 
 func (x *WatchVrfsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[57]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4352,7 +4413,7 @@ func (x *WatchVrfsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVrfsResponse.ProtoReflect.Descriptor instead.
 func (*WatchVrfsResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{57}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *WatchVrfsResponse) GetTimeUnixNano() int64 {
@@ -4432,7 +4493,7 @@ type RouteEvent struct {
 
 func (x *RouteEvent) Reset() {
 	*x = RouteEvent{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[58]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4444,7 +4505,7 @@ func (x *RouteEvent) String() string {
 func (*RouteEvent) ProtoMessage() {}
 
 func (x *RouteEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[58]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4457,7 +4518,7 @@ func (x *RouteEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteEvent.ProtoReflect.Descriptor instead.
 func (*RouteEvent) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{58}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *RouteEvent) GetTimeUnixNano() int64 {
@@ -4514,7 +4575,7 @@ type Activity struct {
 
 func (x *Activity) Reset() {
 	*x = Activity{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[59]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4526,7 +4587,7 @@ func (x *Activity) String() string {
 func (*Activity) ProtoMessage() {}
 
 func (x *Activity) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[59]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4539,7 +4600,7 @@ func (x *Activity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activity.ProtoReflect.Descriptor instead.
 func (*Activity) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{59}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Activity) GetAdded() uint64 {
@@ -4620,7 +4681,7 @@ type ListPoliciesRequest struct {
 
 func (x *ListPoliciesRequest) Reset() {
 	*x = ListPoliciesRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[60]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4632,7 +4693,7 @@ func (x *ListPoliciesRequest) String() string {
 func (*ListPoliciesRequest) ProtoMessage() {}
 
 func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[60]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4645,7 +4706,7 @@ func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesRequest.ProtoReflect.Descriptor instead.
 func (*ListPoliciesRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{60}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{61}
 }
 
 type ListPoliciesResponse struct {
@@ -4657,7 +4718,7 @@ type ListPoliciesResponse struct {
 
 func (x *ListPoliciesResponse) Reset() {
 	*x = ListPoliciesResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[61]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4669,7 +4730,7 @@ func (x *ListPoliciesResponse) String() string {
 func (*ListPoliciesResponse) ProtoMessage() {}
 
 func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[61]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4682,7 +4743,7 @@ func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesResponse.ProtoReflect.Descriptor instead.
 func (*ListPoliciesResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{61}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ListPoliciesResponse) GetPolicies() []*Policy {
@@ -4701,7 +4762,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[62]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4713,7 +4774,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[62]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4726,7 +4787,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{62}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *GetPolicyRequest) GetName() string {
@@ -4745,7 +4806,7 @@ type GetPolicyResponse struct {
 
 func (x *GetPolicyResponse) Reset() {
 	*x = GetPolicyResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[63]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4757,7 +4818,7 @@ func (x *GetPolicyResponse) String() string {
 func (*GetPolicyResponse) ProtoMessage() {}
 
 func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[63]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4770,7 +4831,7 @@ func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyResponse.ProtoReflect.Descriptor instead.
 func (*GetPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{63}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *GetPolicyResponse) GetPolicy() *Policy {
@@ -4791,7 +4852,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[64]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4803,7 +4864,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[64]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4816,7 +4877,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{64}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Policy) GetName() string {
@@ -4853,7 +4914,7 @@ type PolicyRule struct {
 
 func (x *PolicyRule) Reset() {
 	*x = PolicyRule{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[65]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4865,7 +4926,7 @@ func (x *PolicyRule) String() string {
 func (*PolicyRule) ProtoMessage() {}
 
 func (x *PolicyRule) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[65]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4878,7 +4939,7 @@ func (x *PolicyRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyRule.ProtoReflect.Descriptor instead.
 func (*PolicyRule) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{65}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *PolicyRule) GetTitle() string {
@@ -4929,7 +4990,7 @@ type PolicyUse struct {
 
 func (x *PolicyUse) Reset() {
 	*x = PolicyUse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[66]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4941,7 +5002,7 @@ func (x *PolicyUse) String() string {
 func (*PolicyUse) ProtoMessage() {}
 
 func (x *PolicyUse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[66]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4954,7 +5015,7 @@ func (x *PolicyUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyUse.ProtoReflect.Descriptor instead.
 func (*PolicyUse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{66}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *PolicyUse) GetVrf() string {
@@ -4987,7 +5048,7 @@ type GetConfigRequest struct {
 
 func (x *GetConfigRequest) Reset() {
 	*x = GetConfigRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[67]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4999,7 +5060,7 @@ func (x *GetConfigRequest) String() string {
 func (*GetConfigRequest) ProtoMessage() {}
 
 func (x *GetConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[67]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5012,7 +5073,7 @@ func (x *GetConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConfigRequest.ProtoReflect.Descriptor instead.
 func (*GetConfigRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{67}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *GetConfigRequest) GetVrf() string {
@@ -5032,7 +5093,7 @@ type GetConfigResponse struct {
 
 func (x *GetConfigResponse) Reset() {
 	*x = GetConfigResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[68]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5044,7 +5105,7 @@ func (x *GetConfigResponse) String() string {
 func (*GetConfigResponse) ProtoMessage() {}
 
 func (x *GetConfigResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[68]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5057,7 +5118,7 @@ func (x *GetConfigResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConfigResponse.ProtoReflect.Descriptor instead.
 func (*GetConfigResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{68}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *GetConfigResponse) GetFile() string {
@@ -5085,7 +5146,7 @@ type ConfigSection struct {
 
 func (x *ConfigSection) Reset() {
 	*x = ConfigSection{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[69]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5097,7 +5158,7 @@ func (x *ConfigSection) String() string {
 func (*ConfigSection) ProtoMessage() {}
 
 func (x *ConfigSection) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[69]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5110,7 +5171,7 @@ func (x *ConfigSection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigSection.ProtoReflect.Descriptor instead.
 func (*ConfigSection) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{69}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ConfigSection) GetHeader() string {
@@ -5147,7 +5208,7 @@ type ConfigValue struct {
 
 func (x *ConfigValue) Reset() {
 	*x = ConfigValue{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[70]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5159,7 +5220,7 @@ func (x *ConfigValue) String() string {
 func (*ConfigValue) ProtoMessage() {}
 
 func (x *ConfigValue) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[70]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5172,7 +5233,7 @@ func (x *ConfigValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigValue.ProtoReflect.Descriptor instead.
 func (*ConfigValue) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{70}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *ConfigValue) GetKey() string {
@@ -5218,7 +5279,7 @@ type DiagnoseRequest struct {
 
 func (x *DiagnoseRequest) Reset() {
 	*x = DiagnoseRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[71]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5230,7 +5291,7 @@ func (x *DiagnoseRequest) String() string {
 func (*DiagnoseRequest) ProtoMessage() {}
 
 func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[71]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5243,7 +5304,7 @@ func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseRequest.ProtoReflect.Descriptor instead.
 func (*DiagnoseRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{71}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{72}
 }
 
 type DiagnoseResponse struct {
@@ -5255,7 +5316,7 @@ type DiagnoseResponse struct {
 
 func (x *DiagnoseResponse) Reset() {
 	*x = DiagnoseResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[72]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5267,7 +5328,7 @@ func (x *DiagnoseResponse) String() string {
 func (*DiagnoseResponse) ProtoMessage() {}
 
 func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[72]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5280,7 +5341,7 @@ func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseResponse.ProtoReflect.Descriptor instead.
 func (*DiagnoseResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{72}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *DiagnoseResponse) GetFindings() []*Finding {
@@ -5304,7 +5365,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[73]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5316,7 +5377,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[73]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5329,7 +5390,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{73}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Finding) GetLevel() string {
@@ -5386,7 +5447,7 @@ type VrfSpec struct {
 	ExportRtList  []string               `protobuf:"bytes,5,rep,name=export_rt_list,json=exportRtList,proto3" json:"export_rt_list,omitempty"`
 	Netns         string                 `protobuf:"bytes,6,opt,name=netns,proto3" json:"netns,omitempty"`   // a name below /run/netns, or an absolute path; "": the daemon's own
 	Device        string                 `protobuf:"bytes,7,opt,name=device,proto3" json:"device,omitempty"` // the VRF device; without netns, device and table: the one of the VRF's name
-	Table         uint32                 `protobuf:"varint,8,opt,name=table,proto3" json:"table,omitempty"`  // a plain table instead
+	Table         uint32                 `protobuf:"varint,8,opt,name=table,proto3" json:"table,omitempty"`  // a plain table instead; with device, and manage_devices: the one with which that is made
 	Import        *ImportSpec            `protobuf:"bytes,9,opt,name=import,proto3" json:"import,omitempty"`
 	Export        *ExportSpec            `protobuf:"bytes,10,opt,name=export,proto3" json:"export,omitempty"`
 	Bgp           *VrfBgpSpec            `protobuf:"bytes,11,opt,name=bgp,proto3" json:"bgp,omitempty"`
@@ -5401,13 +5462,14 @@ type VrfSpec struct {
 	CoreDevice    string                 `protobuf:"bytes,20,opt,name=core_device,json=coreDevice,proto3" json:"core_device,omitempty"`
 	CoreTable     uint32                 `protobuf:"varint,21,opt,name=core_table,json=coreTable,proto3" json:"core_table,omitempty"`
 	Trusted       *bool                  `protobuf:"varint,22,opt,name=trusted,proto3,oneof" json:"trusted,omitempty"`
+	Interfaces    []string               `protobuf:"bytes,23,rep,name=interfaces,proto3" json:"interfaces,omitempty"` // enslaved to the device, where that is made here: manage_devices, device and table
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *VrfSpec) Reset() {
 	*x = VrfSpec{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[74]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5419,7 +5481,7 @@ func (x *VrfSpec) String() string {
 func (*VrfSpec) ProtoMessage() {}
 
 func (x *VrfSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[74]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5432,7 +5494,7 @@ func (x *VrfSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VrfSpec.ProtoReflect.Descriptor instead.
 func (*VrfSpec) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{74}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *VrfSpec) GetName() string {
@@ -5589,6 +5651,13 @@ func (x *VrfSpec) GetTrusted() bool {
 	return false
 }
 
+func (x *VrfSpec) GetInterfaces() []string {
+	if x != nil {
+		return x.Interfaces
+	}
+	return nil
+}
+
 // Kernel routes into BGP.
 type ImportSpec struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
@@ -5609,7 +5678,7 @@ type ImportSpec struct {
 
 func (x *ImportSpec) Reset() {
 	*x = ImportSpec{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[75]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5621,7 +5690,7 @@ func (x *ImportSpec) String() string {
 func (*ImportSpec) ProtoMessage() {}
 
 func (x *ImportSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[75]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5634,7 +5703,7 @@ func (x *ImportSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportSpec.ProtoReflect.Descriptor instead.
 func (*ImportSpec) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{75}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ImportSpec) GetEnabled() bool {
@@ -5740,7 +5809,7 @@ type ExportSpec struct {
 
 func (x *ExportSpec) Reset() {
 	*x = ExportSpec{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[76]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5752,7 +5821,7 @@ func (x *ExportSpec) String() string {
 func (*ExportSpec) ProtoMessage() {}
 
 func (x *ExportSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[76]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5765,7 +5834,7 @@ func (x *ExportSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportSpec.ProtoReflect.Descriptor instead.
 func (*ExportSpec) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{76}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ExportSpec) GetEnabled() bool {
@@ -5904,7 +5973,7 @@ type VrfBgpSpec struct {
 
 func (x *VrfBgpSpec) Reset() {
 	*x = VrfBgpSpec{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[77]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5916,7 +5985,7 @@ func (x *VrfBgpSpec) String() string {
 func (*VrfBgpSpec) ProtoMessage() {}
 
 func (x *VrfBgpSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[77]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5929,7 +5998,7 @@ func (x *VrfBgpSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VrfBgpSpec.ProtoReflect.Descriptor instead.
 func (*VrfBgpSpec) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{77}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *VrfBgpSpec) GetMaxPrefixes() uint32 {
@@ -6000,7 +6069,7 @@ type LeakSpec struct {
 
 func (x *LeakSpec) Reset() {
 	*x = LeakSpec{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[78]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6012,7 +6081,7 @@ func (x *LeakSpec) String() string {
 func (*LeakSpec) ProtoMessage() {}
 
 func (x *LeakSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[78]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6025,7 +6094,7 @@ func (x *LeakSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeakSpec.ProtoReflect.Descriptor instead.
 func (*LeakSpec) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{78}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *LeakSpec) GetFrom() string {
@@ -6069,7 +6138,7 @@ type AggregateSpec struct {
 
 func (x *AggregateSpec) Reset() {
 	*x = AggregateSpec{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[79]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6081,7 +6150,7 @@ func (x *AggregateSpec) String() string {
 func (*AggregateSpec) ProtoMessage() {}
 
 func (x *AggregateSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[79]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6094,7 +6163,7 @@ func (x *AggregateSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AggregateSpec.ProtoReflect.Descriptor instead.
 func (*AggregateSpec) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{79}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *AggregateSpec) GetPrefix() string {
@@ -6142,7 +6211,7 @@ type NetworkSpec struct {
 
 func (x *NetworkSpec) Reset() {
 	*x = NetworkSpec{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[80]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6154,7 +6223,7 @@ func (x *NetworkSpec) String() string {
 func (*NetworkSpec) ProtoMessage() {}
 
 func (x *NetworkSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[80]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6167,7 +6236,7 @@ func (x *NetworkSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NetworkSpec.ProtoReflect.Descriptor instead.
 func (*NetworkSpec) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{80}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *NetworkSpec) GetPrefix() string {
@@ -6195,7 +6264,7 @@ type ConditionSpec struct {
 
 func (x *ConditionSpec) Reset() {
 	*x = ConditionSpec{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[81]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6207,7 +6276,7 @@ func (x *ConditionSpec) String() string {
 func (*ConditionSpec) ProtoMessage() {}
 
 func (x *ConditionSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[81]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6220,7 +6289,7 @@ func (x *ConditionSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConditionSpec.ProtoReflect.Descriptor instead.
 func (*ConditionSpec) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{81}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *ConditionSpec) GetPrefixes() []string {
@@ -6256,7 +6325,7 @@ type PolicySpec struct {
 
 func (x *PolicySpec) Reset() {
 	*x = PolicySpec{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[82]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6268,7 +6337,7 @@ func (x *PolicySpec) String() string {
 func (*PolicySpec) ProtoMessage() {}
 
 func (x *PolicySpec) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[82]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6281,7 +6350,7 @@ func (x *PolicySpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicySpec.ProtoReflect.Descriptor instead.
 func (*PolicySpec) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{82}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *PolicySpec) GetName() string {
@@ -6370,7 +6439,7 @@ type PolicyRuleSpec struct {
 
 func (x *PolicyRuleSpec) Reset() {
 	*x = PolicyRuleSpec{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[83]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6382,7 +6451,7 @@ func (x *PolicyRuleSpec) String() string {
 func (*PolicyRuleSpec) ProtoMessage() {}
 
 func (x *PolicyRuleSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[83]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6395,7 +6464,7 @@ func (x *PolicyRuleSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyRuleSpec.ProtoReflect.Descriptor instead.
 func (*PolicyRuleSpec) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{83}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *PolicyRuleSpec) GetName() string {
@@ -6800,7 +6869,7 @@ type StringList struct {
 
 func (x *StringList) Reset() {
 	*x = StringList{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[84]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6812,7 +6881,7 @@ func (x *StringList) String() string {
 func (*StringList) ProtoMessage() {}
 
 func (x *StringList) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[84]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6825,7 +6894,7 @@ func (x *StringList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StringList.ProtoReflect.Descriptor instead.
 func (*StringList) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{84}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *StringList) GetValues() []string {
@@ -6852,7 +6921,7 @@ type ApplyVrfRequest struct {
 
 func (x *ApplyVrfRequest) Reset() {
 	*x = ApplyVrfRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[85]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6864,7 +6933,7 @@ func (x *ApplyVrfRequest) String() string {
 func (*ApplyVrfRequest) ProtoMessage() {}
 
 func (x *ApplyVrfRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[85]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6877,7 +6946,7 @@ func (x *ApplyVrfRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyVrfRequest.ProtoReflect.Descriptor instead.
 func (*ApplyVrfRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{85}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *ApplyVrfRequest) GetVrf() *VrfSpec {
@@ -6926,7 +6995,7 @@ type ApplyVrfResponse struct {
 
 func (x *ApplyVrfResponse) Reset() {
 	*x = ApplyVrfResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[86]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6938,7 +7007,7 @@ func (x *ApplyVrfResponse) String() string {
 func (*ApplyVrfResponse) ProtoMessage() {}
 
 func (x *ApplyVrfResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[86]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6951,7 +7020,7 @@ func (x *ApplyVrfResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyVrfResponse.ProtoReflect.Descriptor instead.
 func (*ApplyVrfResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{86}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ApplyVrfResponse) GetGeneration() uint64 {
@@ -6985,7 +7054,7 @@ type DeleteVrfRequest struct {
 
 func (x *DeleteVrfRequest) Reset() {
 	*x = DeleteVrfRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[87]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6997,7 +7066,7 @@ func (x *DeleteVrfRequest) String() string {
 func (*DeleteVrfRequest) ProtoMessage() {}
 
 func (x *DeleteVrfRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[87]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7010,7 +7079,7 @@ func (x *DeleteVrfRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteVrfRequest.ProtoReflect.Descriptor instead.
 func (*DeleteVrfRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{87}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *DeleteVrfRequest) GetVrf() string {
@@ -7038,7 +7107,7 @@ type DeleteVrfResponse struct {
 
 func (x *DeleteVrfResponse) Reset() {
 	*x = DeleteVrfResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[88]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7050,7 +7119,7 @@ func (x *DeleteVrfResponse) String() string {
 func (*DeleteVrfResponse) ProtoMessage() {}
 
 func (x *DeleteVrfResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[88]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7063,7 +7132,7 @@ func (x *DeleteVrfResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteVrfResponse.ProtoReflect.Descriptor instead.
 func (*DeleteVrfResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{88}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *DeleteVrfResponse) GetGone() bool {
@@ -7111,7 +7180,7 @@ type NeighborSpec struct {
 
 func (x *NeighborSpec) Reset() {
 	*x = NeighborSpec{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[89]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7123,7 +7192,7 @@ func (x *NeighborSpec) String() string {
 func (*NeighborSpec) ProtoMessage() {}
 
 func (x *NeighborSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[89]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7136,7 +7205,7 @@ func (x *NeighborSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NeighborSpec.ProtoReflect.Descriptor instead.
 func (*NeighborSpec) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{89}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *NeighborSpec) GetAddress() string {
@@ -7243,7 +7312,7 @@ type ApplyNeighborRequest struct {
 
 func (x *ApplyNeighborRequest) Reset() {
 	*x = ApplyNeighborRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[90]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7255,7 +7324,7 @@ func (x *ApplyNeighborRequest) String() string {
 func (*ApplyNeighborRequest) ProtoMessage() {}
 
 func (x *ApplyNeighborRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[90]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7268,7 +7337,7 @@ func (x *ApplyNeighborRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyNeighborRequest.ProtoReflect.Descriptor instead.
 func (*ApplyNeighborRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{90}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *ApplyNeighborRequest) GetNeighbor() *NeighborSpec {
@@ -7317,7 +7386,7 @@ type ApplyNeighborResponse struct {
 
 func (x *ApplyNeighborResponse) Reset() {
 	*x = ApplyNeighborResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[91]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7329,7 +7398,7 @@ func (x *ApplyNeighborResponse) String() string {
 func (*ApplyNeighborResponse) ProtoMessage() {}
 
 func (x *ApplyNeighborResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[91]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7342,7 +7411,7 @@ func (x *ApplyNeighborResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyNeighborResponse.ProtoReflect.Descriptor instead.
 func (*ApplyNeighborResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{91}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *ApplyNeighborResponse) GetGeneration() uint64 {
@@ -7378,7 +7447,7 @@ type DeleteNeighborRequest struct {
 
 func (x *DeleteNeighborRequest) Reset() {
 	*x = DeleteNeighborRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[92]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7390,7 +7459,7 @@ func (x *DeleteNeighborRequest) String() string {
 func (*DeleteNeighborRequest) ProtoMessage() {}
 
 func (x *DeleteNeighborRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[92]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7403,7 +7472,7 @@ func (x *DeleteNeighborRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteNeighborRequest.ProtoReflect.Descriptor instead.
 func (*DeleteNeighborRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{92}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *DeleteNeighborRequest) GetAddress() string {
@@ -7445,7 +7514,7 @@ type DeleteNeighborResponse struct {
 
 func (x *DeleteNeighborResponse) Reset() {
 	*x = DeleteNeighborResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[93]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7457,7 +7526,7 @@ func (x *DeleteNeighborResponse) String() string {
 func (*DeleteNeighborResponse) ProtoMessage() {}
 
 func (x *DeleteNeighborResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[93]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7470,7 +7539,7 @@ func (x *DeleteNeighborResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteNeighborResponse.ProtoReflect.Descriptor instead.
 func (*DeleteNeighborResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{93}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *DeleteNeighborResponse) GetGone() bool {
@@ -7504,7 +7573,7 @@ type ListAppliedRequest struct {
 
 func (x *ListAppliedRequest) Reset() {
 	*x = ListAppliedRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[94]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7516,7 +7585,7 @@ func (x *ListAppliedRequest) String() string {
 func (*ListAppliedRequest) ProtoMessage() {}
 
 func (x *ListAppliedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[94]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7529,7 +7598,7 @@ func (x *ListAppliedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAppliedRequest.ProtoReflect.Descriptor instead.
 func (*ListAppliedRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{94}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *ListAppliedRequest) GetVrf() string {
@@ -7555,7 +7624,7 @@ type ListAppliedResponse struct {
 
 func (x *ListAppliedResponse) Reset() {
 	*x = ListAppliedResponse{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[95]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7567,7 +7636,7 @@ func (x *ListAppliedResponse) String() string {
 func (*ListAppliedResponse) ProtoMessage() {}
 
 func (x *ListAppliedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[95]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7580,7 +7649,7 @@ func (x *ListAppliedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAppliedResponse.ProtoReflect.Descriptor instead.
 func (*ListAppliedResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{95}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *ListAppliedResponse) GetApplied() []*Applied {
@@ -7607,7 +7676,7 @@ type Applied struct {
 
 func (x *Applied) Reset() {
 	*x = Applied{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[96]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7619,7 +7688,7 @@ func (x *Applied) String() string {
 func (*Applied) ProtoMessage() {}
 
 func (x *Applied) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[96]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7632,7 +7701,7 @@ func (x *Applied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Applied.ProtoReflect.Descriptor instead.
 func (*Applied) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{96}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *Applied) GetVrf() string {
@@ -7700,7 +7769,7 @@ type WatchAuditRequest struct {
 
 func (x *WatchAuditRequest) Reset() {
 	*x = WatchAuditRequest{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[97]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7712,7 +7781,7 @@ func (x *WatchAuditRequest) String() string {
 func (*WatchAuditRequest) ProtoMessage() {}
 
 func (x *WatchAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[97]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7725,7 +7794,7 @@ func (x *WatchAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchAuditRequest.ProtoReflect.Descriptor instead.
 func (*WatchAuditRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{97}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *WatchAuditRequest) GetAfter() uint64 {
@@ -7752,7 +7821,7 @@ type AuditEntry struct {
 
 func (x *AuditEntry) Reset() {
 	*x = AuditEntry{}
-	mi := &file_api_v1_vrfredist_proto_msgTypes[98]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7764,7 +7833,7 @@ func (x *AuditEntry) String() string {
 func (*AuditEntry) ProtoMessage() {}
 
 func (x *AuditEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_vrfredist_proto_msgTypes[98]
+	mi := &file_api_v1_vrfredist_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7777,7 +7846,7 @@ func (x *AuditEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
 func (*AuditEntry) Descriptor() ([]byte, []int) {
-	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{98}
+	return file_api_v1_vrfredist_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *AuditEntry) GetNumber() uint64 {
@@ -7883,7 +7952,7 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\"r\n" +
 	"\x0eGetVrfResponse\x12#\n" +
 	"\x03vrf\x18\x01 \x01(\v2\x11.vrfredist.v1.VrfR\x03vrf\x12;\n" +
-	"\vunconfirmed\x18\x02 \x01(\v2\x19.vrfredist.v1.UnconfirmedR\vunconfirmed\"\xad\x06\n" +
+	"\vunconfirmed\x18\x02 \x01(\v2\x19.vrfredist.v1.UnconfirmedR\vunconfirmed\"\xe8\x06\n" +
 	"\x03Vrf\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
@@ -7914,7 +7983,15 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\vsessions_up\x18\x16 \x01(\rR\n" +
 	"sessionsUp\x12'\n" +
 	"\x0fsession_trouble\x18\x17 \x01(\tR\x0esessionTrouble\x12\x0e\n" +
-	"\x02of\x18\x18 \x01(\tR\x02of\"\xea\x02\n" +
+	"\x02of\x18\x18 \x01(\tR\x02of\x129\n" +
+	"\vmade_device\x18\x19 \x01(\v2\x18.vrfredist.v1.MadeDeviceR\n" +
+	"madeDevice\"B\n" +
+	"\n" +
+	"MadeDevice\x12\x14\n" +
+	"\x05table\x18\x01 \x01(\rR\x05table\x12\x1e\n" +
+	"\n" +
+	"interfaces\x18\x02 \x03(\tR\n" +
+	"interfaces\"\xea\x02\n" +
 	"\bCarriage\x12\x14\n" +
 	"\x05encap\x18\x01 \x01(\tR\x05encap\x12\x10\n" +
 	"\x03vni\x18\x02 \x01(\rR\x03vni\x12\x16\n" +
@@ -8282,7 +8359,7 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"\asubject\x18\x03 \x01(\tR\asubject\x12\x12\n" +
 	"\x04what\x18\x04 \x01(\tR\x04what\x12\x10\n" +
 	"\x03why\x18\x05 \x01(\tR\x03why\x12\x12\n" +
-	"\x04mend\x18\x06 \x01(\tR\x04mend\"\xbf\x05\n" +
+	"\x04mend\x18\x06 \x01(\tR\x04mend\"\xdf\x05\n" +
 	"\aVrfSpec\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02rd\x18\x02 \x01(\tR\x02rd\x12 \n" +
@@ -8310,7 +8387,10 @@ const file_api_v1_vrfredist_proto_rawDesc = "" +
 	"coreDevice\x12\x1d\n" +
 	"\n" +
 	"core_table\x18\x15 \x01(\rR\tcoreTable\x12\x1d\n" +
-	"\atrusted\x18\x16 \x01(\bH\x00R\atrusted\x88\x01\x01B\n" +
+	"\atrusted\x18\x16 \x01(\bH\x00R\atrusted\x88\x01\x01\x12\x1e\n" +
+	"\n" +
+	"interfaces\x18\x17 \x03(\tR\n" +
+	"interfacesB\n" +
 	"\n" +
 	"\b_trusted\"\x9d\x03\n" +
 	"\n" +
@@ -8642,7 +8722,7 @@ func file_api_v1_vrfredist_proto_rawDescGZIP() []byte {
 }
 
 var file_api_v1_vrfredist_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 99)
+var file_api_v1_vrfredist_proto_msgTypes = make([]protoimpl.MessageInfo, 100)
 var file_api_v1_vrfredist_proto_goTypes = []any{
 	(Direction)(0),                        // 0: vrfredist.v1.Direction
 	(Soft)(0),                             // 1: vrfredist.v1.Soft
@@ -8658,230 +8738,232 @@ var file_api_v1_vrfredist_proto_goTypes = []any{
 	(*GetVrfRequest)(nil),                 // 11: vrfredist.v1.GetVrfRequest
 	(*GetVrfResponse)(nil),                // 12: vrfredist.v1.GetVrfResponse
 	(*Vrf)(nil),                           // 13: vrfredist.v1.Vrf
-	(*Carriage)(nil),                      // 14: vrfredist.v1.Carriage
-	(*Leak)(nil),                          // 15: vrfredist.v1.Leak
-	(*Progress)(nil),                      // 16: vrfredist.v1.Progress
-	(*Neighbor)(nil),                      // 17: vrfredist.v1.Neighbor
-	(*Messages)(nil),                      // 18: vrfredist.v1.Messages
-	(*Notification)(nil),                  // 19: vrfredist.v1.Notification
-	(*Removed)(nil),                       // 20: vrfredist.v1.Removed
-	(*ListNeighborsRequest)(nil),          // 21: vrfredist.v1.ListNeighborsRequest
-	(*ListNeighborsResponse)(nil),         // 22: vrfredist.v1.ListNeighborsResponse
-	(*WatchNeighborsRequest)(nil),         // 23: vrfredist.v1.WatchNeighborsRequest
-	(*WatchNeighborsResponse)(nil),        // 24: vrfredist.v1.WatchNeighborsResponse
-	(*ListNeighborRoutesRequest)(nil),     // 25: vrfredist.v1.ListNeighborRoutesRequest
-	(*NeighborRoute)(nil),                 // 26: vrfredist.v1.NeighborRoute
-	(*ResetNeighborRequest)(nil),          // 27: vrfredist.v1.ResetNeighborRequest
-	(*ResetNeighborResponse)(nil),         // 28: vrfredist.v1.ResetNeighborResponse
-	(*DisableNeighborRequest)(nil),        // 29: vrfredist.v1.DisableNeighborRequest
-	(*DisableNeighborResponse)(nil),       // 30: vrfredist.v1.DisableNeighborResponse
-	(*EnableNeighborRequest)(nil),         // 31: vrfredist.v1.EnableNeighborRequest
-	(*EnableNeighborResponse)(nil),        // 32: vrfredist.v1.EnableNeighborResponse
-	(*GetLogLevelRequest)(nil),            // 33: vrfredist.v1.GetLogLevelRequest
-	(*GetLogLevelResponse)(nil),           // 34: vrfredist.v1.GetLogLevelResponse
-	(*SetLogLevelRequest)(nil),            // 35: vrfredist.v1.SetLogLevelRequest
-	(*SetLogLevelResponse)(nil),           // 36: vrfredist.v1.SetLogLevelResponse
-	(*Counts)(nil),                        // 37: vrfredist.v1.Counts
-	(*ListRoutesRequest)(nil),             // 38: vrfredist.v1.ListRoutesRequest
-	(*Route)(nil),                         // 39: vrfredist.v1.Route
-	(*Backup)(nil),                        // 40: vrfredist.v1.Backup
-	(*Hop)(nil),                           // 41: vrfredist.v1.Hop
-	(*Encap)(nil),                         // 42: vrfredist.v1.Encap
-	(*ReloadRequest)(nil),                 // 43: vrfredist.v1.ReloadRequest
-	(*ReloadResponse)(nil),                // 44: vrfredist.v1.ReloadResponse
-	(*ConfirmRequest)(nil),                // 45: vrfredist.v1.ConfirmRequest
-	(*ConfirmResponse)(nil),               // 46: vrfredist.v1.ConfirmResponse
-	(*Unconfirmed)(nil),                   // 47: vrfredist.v1.Unconfirmed
-	(*PlanRequest)(nil),                   // 48: vrfredist.v1.PlanRequest
-	(*PlanItem)(nil),                      // 49: vrfredist.v1.PlanItem
-	(*PlanCounts)(nil),                    // 50: vrfredist.v1.PlanCounts
-	(*ResyncRequest)(nil),                 // 51: vrfredist.v1.ResyncRequest
-	(*ResyncResponse)(nil),                // 52: vrfredist.v1.ResyncResponse
-	(*Repair)(nil),                        // 53: vrfredist.v1.Repair
-	(*ExplainRouteRequest)(nil),           // 54: vrfredist.v1.ExplainRouteRequest
-	(*ExplainRouteResponse)(nil),          // 55: vrfredist.v1.ExplainRouteResponse
-	(*Walk)(nil),                          // 56: vrfredist.v1.Walk
-	(*Step)(nil),                          // 57: vrfredist.v1.Step
-	(*WatchVrfsRequest)(nil),              // 58: vrfredist.v1.WatchVrfsRequest
-	(*WatchVrfsResponse)(nil),             // 59: vrfredist.v1.WatchVrfsResponse
-	(*RouteEvent)(nil),                    // 60: vrfredist.v1.RouteEvent
-	(*Activity)(nil),                      // 61: vrfredist.v1.Activity
-	(*ListPoliciesRequest)(nil),           // 62: vrfredist.v1.ListPoliciesRequest
-	(*ListPoliciesResponse)(nil),          // 63: vrfredist.v1.ListPoliciesResponse
-	(*GetPolicyRequest)(nil),              // 64: vrfredist.v1.GetPolicyRequest
-	(*GetPolicyResponse)(nil),             // 65: vrfredist.v1.GetPolicyResponse
-	(*Policy)(nil),                        // 66: vrfredist.v1.Policy
-	(*PolicyRule)(nil),                    // 67: vrfredist.v1.PolicyRule
-	(*PolicyUse)(nil),                     // 68: vrfredist.v1.PolicyUse
-	(*GetConfigRequest)(nil),              // 69: vrfredist.v1.GetConfigRequest
-	(*GetConfigResponse)(nil),             // 70: vrfredist.v1.GetConfigResponse
-	(*ConfigSection)(nil),                 // 71: vrfredist.v1.ConfigSection
-	(*ConfigValue)(nil),                   // 72: vrfredist.v1.ConfigValue
-	(*DiagnoseRequest)(nil),               // 73: vrfredist.v1.DiagnoseRequest
-	(*DiagnoseResponse)(nil),              // 74: vrfredist.v1.DiagnoseResponse
-	(*Finding)(nil),                       // 75: vrfredist.v1.Finding
-	(*VrfSpec)(nil),                       // 76: vrfredist.v1.VrfSpec
-	(*ImportSpec)(nil),                    // 77: vrfredist.v1.ImportSpec
-	(*ExportSpec)(nil),                    // 78: vrfredist.v1.ExportSpec
-	(*VrfBgpSpec)(nil),                    // 79: vrfredist.v1.VrfBgpSpec
-	(*LeakSpec)(nil),                      // 80: vrfredist.v1.LeakSpec
-	(*AggregateSpec)(nil),                 // 81: vrfredist.v1.AggregateSpec
-	(*NetworkSpec)(nil),                   // 82: vrfredist.v1.NetworkSpec
-	(*ConditionSpec)(nil),                 // 83: vrfredist.v1.ConditionSpec
-	(*PolicySpec)(nil),                    // 84: vrfredist.v1.PolicySpec
-	(*PolicyRuleSpec)(nil),                // 85: vrfredist.v1.PolicyRuleSpec
-	(*StringList)(nil),                    // 86: vrfredist.v1.StringList
-	(*ApplyVrfRequest)(nil),               // 87: vrfredist.v1.ApplyVrfRequest
-	(*ApplyVrfResponse)(nil),              // 88: vrfredist.v1.ApplyVrfResponse
-	(*DeleteVrfRequest)(nil),              // 89: vrfredist.v1.DeleteVrfRequest
-	(*DeleteVrfResponse)(nil),             // 90: vrfredist.v1.DeleteVrfResponse
-	(*NeighborSpec)(nil),                  // 91: vrfredist.v1.NeighborSpec
-	(*ApplyNeighborRequest)(nil),          // 92: vrfredist.v1.ApplyNeighborRequest
-	(*ApplyNeighborResponse)(nil),         // 93: vrfredist.v1.ApplyNeighborResponse
-	(*DeleteNeighborRequest)(nil),         // 94: vrfredist.v1.DeleteNeighborRequest
-	(*DeleteNeighborResponse)(nil),        // 95: vrfredist.v1.DeleteNeighborResponse
-	(*ListAppliedRequest)(nil),            // 96: vrfredist.v1.ListAppliedRequest
-	(*ListAppliedResponse)(nil),           // 97: vrfredist.v1.ListAppliedResponse
-	(*Applied)(nil),                       // 98: vrfredist.v1.Applied
-	(*WatchAuditRequest)(nil),             // 99: vrfredist.v1.WatchAuditRequest
-	(*AuditEntry)(nil),                    // 100: vrfredist.v1.AuditEntry
-	(*fieldmaskpb.FieldMask)(nil),         // 101: google.protobuf.FieldMask
-	(*structpb.Struct)(nil),               // 102: google.protobuf.Struct
+	(*MadeDevice)(nil),                    // 14: vrfredist.v1.MadeDevice
+	(*Carriage)(nil),                      // 15: vrfredist.v1.Carriage
+	(*Leak)(nil),                          // 16: vrfredist.v1.Leak
+	(*Progress)(nil),                      // 17: vrfredist.v1.Progress
+	(*Neighbor)(nil),                      // 18: vrfredist.v1.Neighbor
+	(*Messages)(nil),                      // 19: vrfredist.v1.Messages
+	(*Notification)(nil),                  // 20: vrfredist.v1.Notification
+	(*Removed)(nil),                       // 21: vrfredist.v1.Removed
+	(*ListNeighborsRequest)(nil),          // 22: vrfredist.v1.ListNeighborsRequest
+	(*ListNeighborsResponse)(nil),         // 23: vrfredist.v1.ListNeighborsResponse
+	(*WatchNeighborsRequest)(nil),         // 24: vrfredist.v1.WatchNeighborsRequest
+	(*WatchNeighborsResponse)(nil),        // 25: vrfredist.v1.WatchNeighborsResponse
+	(*ListNeighborRoutesRequest)(nil),     // 26: vrfredist.v1.ListNeighborRoutesRequest
+	(*NeighborRoute)(nil),                 // 27: vrfredist.v1.NeighborRoute
+	(*ResetNeighborRequest)(nil),          // 28: vrfredist.v1.ResetNeighborRequest
+	(*ResetNeighborResponse)(nil),         // 29: vrfredist.v1.ResetNeighborResponse
+	(*DisableNeighborRequest)(nil),        // 30: vrfredist.v1.DisableNeighborRequest
+	(*DisableNeighborResponse)(nil),       // 31: vrfredist.v1.DisableNeighborResponse
+	(*EnableNeighborRequest)(nil),         // 32: vrfredist.v1.EnableNeighborRequest
+	(*EnableNeighborResponse)(nil),        // 33: vrfredist.v1.EnableNeighborResponse
+	(*GetLogLevelRequest)(nil),            // 34: vrfredist.v1.GetLogLevelRequest
+	(*GetLogLevelResponse)(nil),           // 35: vrfredist.v1.GetLogLevelResponse
+	(*SetLogLevelRequest)(nil),            // 36: vrfredist.v1.SetLogLevelRequest
+	(*SetLogLevelResponse)(nil),           // 37: vrfredist.v1.SetLogLevelResponse
+	(*Counts)(nil),                        // 38: vrfredist.v1.Counts
+	(*ListRoutesRequest)(nil),             // 39: vrfredist.v1.ListRoutesRequest
+	(*Route)(nil),                         // 40: vrfredist.v1.Route
+	(*Backup)(nil),                        // 41: vrfredist.v1.Backup
+	(*Hop)(nil),                           // 42: vrfredist.v1.Hop
+	(*Encap)(nil),                         // 43: vrfredist.v1.Encap
+	(*ReloadRequest)(nil),                 // 44: vrfredist.v1.ReloadRequest
+	(*ReloadResponse)(nil),                // 45: vrfredist.v1.ReloadResponse
+	(*ConfirmRequest)(nil),                // 46: vrfredist.v1.ConfirmRequest
+	(*ConfirmResponse)(nil),               // 47: vrfredist.v1.ConfirmResponse
+	(*Unconfirmed)(nil),                   // 48: vrfredist.v1.Unconfirmed
+	(*PlanRequest)(nil),                   // 49: vrfredist.v1.PlanRequest
+	(*PlanItem)(nil),                      // 50: vrfredist.v1.PlanItem
+	(*PlanCounts)(nil),                    // 51: vrfredist.v1.PlanCounts
+	(*ResyncRequest)(nil),                 // 52: vrfredist.v1.ResyncRequest
+	(*ResyncResponse)(nil),                // 53: vrfredist.v1.ResyncResponse
+	(*Repair)(nil),                        // 54: vrfredist.v1.Repair
+	(*ExplainRouteRequest)(nil),           // 55: vrfredist.v1.ExplainRouteRequest
+	(*ExplainRouteResponse)(nil),          // 56: vrfredist.v1.ExplainRouteResponse
+	(*Walk)(nil),                          // 57: vrfredist.v1.Walk
+	(*Step)(nil),                          // 58: vrfredist.v1.Step
+	(*WatchVrfsRequest)(nil),              // 59: vrfredist.v1.WatchVrfsRequest
+	(*WatchVrfsResponse)(nil),             // 60: vrfredist.v1.WatchVrfsResponse
+	(*RouteEvent)(nil),                    // 61: vrfredist.v1.RouteEvent
+	(*Activity)(nil),                      // 62: vrfredist.v1.Activity
+	(*ListPoliciesRequest)(nil),           // 63: vrfredist.v1.ListPoliciesRequest
+	(*ListPoliciesResponse)(nil),          // 64: vrfredist.v1.ListPoliciesResponse
+	(*GetPolicyRequest)(nil),              // 65: vrfredist.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),             // 66: vrfredist.v1.GetPolicyResponse
+	(*Policy)(nil),                        // 67: vrfredist.v1.Policy
+	(*PolicyRule)(nil),                    // 68: vrfredist.v1.PolicyRule
+	(*PolicyUse)(nil),                     // 69: vrfredist.v1.PolicyUse
+	(*GetConfigRequest)(nil),              // 70: vrfredist.v1.GetConfigRequest
+	(*GetConfigResponse)(nil),             // 71: vrfredist.v1.GetConfigResponse
+	(*ConfigSection)(nil),                 // 72: vrfredist.v1.ConfigSection
+	(*ConfigValue)(nil),                   // 73: vrfredist.v1.ConfigValue
+	(*DiagnoseRequest)(nil),               // 74: vrfredist.v1.DiagnoseRequest
+	(*DiagnoseResponse)(nil),              // 75: vrfredist.v1.DiagnoseResponse
+	(*Finding)(nil),                       // 76: vrfredist.v1.Finding
+	(*VrfSpec)(nil),                       // 77: vrfredist.v1.VrfSpec
+	(*ImportSpec)(nil),                    // 78: vrfredist.v1.ImportSpec
+	(*ExportSpec)(nil),                    // 79: vrfredist.v1.ExportSpec
+	(*VrfBgpSpec)(nil),                    // 80: vrfredist.v1.VrfBgpSpec
+	(*LeakSpec)(nil),                      // 81: vrfredist.v1.LeakSpec
+	(*AggregateSpec)(nil),                 // 82: vrfredist.v1.AggregateSpec
+	(*NetworkSpec)(nil),                   // 83: vrfredist.v1.NetworkSpec
+	(*ConditionSpec)(nil),                 // 84: vrfredist.v1.ConditionSpec
+	(*PolicySpec)(nil),                    // 85: vrfredist.v1.PolicySpec
+	(*PolicyRuleSpec)(nil),                // 86: vrfredist.v1.PolicyRuleSpec
+	(*StringList)(nil),                    // 87: vrfredist.v1.StringList
+	(*ApplyVrfRequest)(nil),               // 88: vrfredist.v1.ApplyVrfRequest
+	(*ApplyVrfResponse)(nil),              // 89: vrfredist.v1.ApplyVrfResponse
+	(*DeleteVrfRequest)(nil),              // 90: vrfredist.v1.DeleteVrfRequest
+	(*DeleteVrfResponse)(nil),             // 91: vrfredist.v1.DeleteVrfResponse
+	(*NeighborSpec)(nil),                  // 92: vrfredist.v1.NeighborSpec
+	(*ApplyNeighborRequest)(nil),          // 93: vrfredist.v1.ApplyNeighborRequest
+	(*ApplyNeighborResponse)(nil),         // 94: vrfredist.v1.ApplyNeighborResponse
+	(*DeleteNeighborRequest)(nil),         // 95: vrfredist.v1.DeleteNeighborRequest
+	(*DeleteNeighborResponse)(nil),        // 96: vrfredist.v1.DeleteNeighborResponse
+	(*ListAppliedRequest)(nil),            // 97: vrfredist.v1.ListAppliedRequest
+	(*ListAppliedResponse)(nil),           // 98: vrfredist.v1.ListAppliedResponse
+	(*Applied)(nil),                       // 99: vrfredist.v1.Applied
+	(*WatchAuditRequest)(nil),             // 100: vrfredist.v1.WatchAuditRequest
+	(*AuditEntry)(nil),                    // 101: vrfredist.v1.AuditEntry
+	(*fieldmaskpb.FieldMask)(nil),         // 102: google.protobuf.FieldMask
+	(*structpb.Struct)(nil),               // 103: google.protobuf.Struct
 }
 var file_api_v1_vrfredist_proto_depIdxs = []int32{
 	0,   // 0: vrfredist.v1.DisableRedistributionRequest.direction:type_name -> vrfredist.v1.Direction
 	8,   // 1: vrfredist.v1.GetRedistributionResponse.import:type_name -> vrfredist.v1.RedistributionInfo
 	8,   // 2: vrfredist.v1.GetRedistributionResponse.export:type_name -> vrfredist.v1.RedistributionInfo
 	13,  // 3: vrfredist.v1.ListVrfsResponse.vrfs:type_name -> vrfredist.v1.Vrf
-	47,  // 4: vrfredist.v1.ListVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	48,  // 4: vrfredist.v1.ListVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
 	13,  // 5: vrfredist.v1.GetVrfResponse.vrf:type_name -> vrfredist.v1.Vrf
-	47,  // 6: vrfredist.v1.GetVrfResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	48,  // 6: vrfredist.v1.GetVrfResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
 	8,   // 7: vrfredist.v1.Vrf.import:type_name -> vrfredist.v1.RedistributionInfo
 	8,   // 8: vrfredist.v1.Vrf.export:type_name -> vrfredist.v1.RedistributionInfo
-	37,  // 9: vrfredist.v1.Vrf.counts:type_name -> vrfredist.v1.Counts
-	17,  // 10: vrfredist.v1.Vrf.neighbors:type_name -> vrfredist.v1.Neighbor
-	16,  // 11: vrfredist.v1.Vrf.progress:type_name -> vrfredist.v1.Progress
-	15,  // 12: vrfredist.v1.Vrf.leaks:type_name -> vrfredist.v1.Leak
-	14,  // 13: vrfredist.v1.Vrf.carriage:type_name -> vrfredist.v1.Carriage
-	20,  // 14: vrfredist.v1.Neighbor.removed:type_name -> vrfredist.v1.Removed
-	18,  // 15: vrfredist.v1.Neighbor.messages_received:type_name -> vrfredist.v1.Messages
-	18,  // 16: vrfredist.v1.Neighbor.messages_sent:type_name -> vrfredist.v1.Messages
-	19,  // 17: vrfredist.v1.Neighbor.notification_received:type_name -> vrfredist.v1.Notification
-	19,  // 18: vrfredist.v1.Neighbor.notification_sent:type_name -> vrfredist.v1.Notification
-	17,  // 19: vrfredist.v1.ListNeighborsResponse.neighbors:type_name -> vrfredist.v1.Neighbor
-	17,  // 20: vrfredist.v1.WatchNeighborsResponse.neighbor:type_name -> vrfredist.v1.Neighbor
-	1,   // 21: vrfredist.v1.ResetNeighborRequest.soft:type_name -> vrfredist.v1.Soft
-	17,  // 22: vrfredist.v1.ResetNeighborResponse.neighbor:type_name -> vrfredist.v1.Neighbor
-	17,  // 23: vrfredist.v1.DisableNeighborResponse.neighbor:type_name -> vrfredist.v1.Neighbor
-	17,  // 24: vrfredist.v1.EnableNeighborResponse.neighbor:type_name -> vrfredist.v1.Neighbor
-	0,   // 25: vrfredist.v1.ListRoutesRequest.direction:type_name -> vrfredist.v1.Direction
-	41,  // 26: vrfredist.v1.Route.hops:type_name -> vrfredist.v1.Hop
-	40,  // 27: vrfredist.v1.Route.backup:type_name -> vrfredist.v1.Backup
-	42,  // 28: vrfredist.v1.Hop.encap:type_name -> vrfredist.v1.Encap
-	50,  // 29: vrfredist.v1.PlanItem.counts:type_name -> vrfredist.v1.PlanCounts
-	53,  // 30: vrfredist.v1.ResyncResponse.repairs:type_name -> vrfredist.v1.Repair
-	56,  // 31: vrfredist.v1.ExplainRouteResponse.export:type_name -> vrfredist.v1.Walk
-	56,  // 32: vrfredist.v1.ExplainRouteResponse.import:type_name -> vrfredist.v1.Walk
-	57,  // 33: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
-	13,  // 34: vrfredist.v1.WatchVrfsResponse.vrf:type_name -> vrfredist.v1.Vrf
-	61,  // 35: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
-	60,  // 36: vrfredist.v1.WatchVrfsResponse.events:type_name -> vrfredist.v1.RouteEvent
-	47,  // 37: vrfredist.v1.WatchVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
-	66,  // 38: vrfredist.v1.ListPoliciesResponse.policies:type_name -> vrfredist.v1.Policy
-	66,  // 39: vrfredist.v1.GetPolicyResponse.policy:type_name -> vrfredist.v1.Policy
-	67,  // 40: vrfredist.v1.Policy.rules:type_name -> vrfredist.v1.PolicyRule
-	68,  // 41: vrfredist.v1.Policy.uses:type_name -> vrfredist.v1.PolicyUse
-	71,  // 42: vrfredist.v1.GetConfigResponse.sections:type_name -> vrfredist.v1.ConfigSection
-	72,  // 43: vrfredist.v1.ConfigSection.values:type_name -> vrfredist.v1.ConfigValue
-	75,  // 44: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
-	77,  // 45: vrfredist.v1.VrfSpec.import:type_name -> vrfredist.v1.ImportSpec
-	78,  // 46: vrfredist.v1.VrfSpec.export:type_name -> vrfredist.v1.ExportSpec
-	79,  // 47: vrfredist.v1.VrfSpec.bgp:type_name -> vrfredist.v1.VrfBgpSpec
-	84,  // 48: vrfredist.v1.VrfSpec.policies:type_name -> vrfredist.v1.PolicySpec
-	80,  // 49: vrfredist.v1.VrfBgpSpec.leaks:type_name -> vrfredist.v1.LeakSpec
-	81,  // 50: vrfredist.v1.VrfBgpSpec.aggregates:type_name -> vrfredist.v1.AggregateSpec
-	82,  // 51: vrfredist.v1.VrfBgpSpec.networks:type_name -> vrfredist.v1.NetworkSpec
-	83,  // 52: vrfredist.v1.VrfBgpSpec.conditions:type_name -> vrfredist.v1.ConditionSpec
-	85,  // 53: vrfredist.v1.PolicySpec.rules:type_name -> vrfredist.v1.PolicyRuleSpec
-	86,  // 54: vrfredist.v1.PolicyRuleSpec.set_communities:type_name -> vrfredist.v1.StringList
-	86,  // 55: vrfredist.v1.PolicyRuleSpec.set_large_communities:type_name -> vrfredist.v1.StringList
-	76,  // 56: vrfredist.v1.ApplyVrfRequest.vrf:type_name -> vrfredist.v1.VrfSpec
-	101, // 57: vrfredist.v1.ApplyVrfRequest.mask:type_name -> google.protobuf.FieldMask
-	13,  // 58: vrfredist.v1.ApplyVrfResponse.vrf:type_name -> vrfredist.v1.Vrf
-	49,  // 59: vrfredist.v1.ApplyVrfResponse.plan:type_name -> vrfredist.v1.PlanItem
-	13,  // 60: vrfredist.v1.DeleteVrfResponse.vrf:type_name -> vrfredist.v1.Vrf
-	102, // 61: vrfredist.v1.NeighborSpec.more:type_name -> google.protobuf.Struct
-	91,  // 62: vrfredist.v1.ApplyNeighborRequest.neighbor:type_name -> vrfredist.v1.NeighborSpec
-	101, // 63: vrfredist.v1.ApplyNeighborRequest.mask:type_name -> google.protobuf.FieldMask
-	17,  // 64: vrfredist.v1.ApplyNeighborResponse.neighbor:type_name -> vrfredist.v1.Neighbor
-	49,  // 65: vrfredist.v1.ApplyNeighborResponse.plan:type_name -> vrfredist.v1.PlanItem
-	17,  // 66: vrfredist.v1.DeleteNeighborResponse.neighbor:type_name -> vrfredist.v1.Neighbor
-	98,  // 67: vrfredist.v1.ListAppliedResponse.applied:type_name -> vrfredist.v1.Applied
-	2,   // 68: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
-	4,   // 69: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
-	6,   // 70: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
-	9,   // 71: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
-	11,  // 72: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
-	58,  // 73: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
-	38,  // 74: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
-	43,  // 75: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
-	45,  // 76: vrfredist.v1.Redistribution.Confirm:input_type -> vrfredist.v1.ConfirmRequest
-	48,  // 77: vrfredist.v1.Redistribution.Plan:input_type -> vrfredist.v1.PlanRequest
-	21,  // 78: vrfredist.v1.Redistribution.ListNeighbors:input_type -> vrfredist.v1.ListNeighborsRequest
-	23,  // 79: vrfredist.v1.Redistribution.WatchNeighbors:input_type -> vrfredist.v1.WatchNeighborsRequest
-	25,  // 80: vrfredist.v1.Redistribution.ListNeighborRoutes:input_type -> vrfredist.v1.ListNeighborRoutesRequest
-	27,  // 81: vrfredist.v1.Redistribution.ResetNeighbor:input_type -> vrfredist.v1.ResetNeighborRequest
-	29,  // 82: vrfredist.v1.Redistribution.DisableNeighbor:input_type -> vrfredist.v1.DisableNeighborRequest
-	31,  // 83: vrfredist.v1.Redistribution.EnableNeighbor:input_type -> vrfredist.v1.EnableNeighborRequest
-	33,  // 84: vrfredist.v1.Redistribution.GetLogLevel:input_type -> vrfredist.v1.GetLogLevelRequest
-	35,  // 85: vrfredist.v1.Redistribution.SetLogLevel:input_type -> vrfredist.v1.SetLogLevelRequest
-	62,  // 86: vrfredist.v1.Redistribution.ListPolicies:input_type -> vrfredist.v1.ListPoliciesRequest
-	64,  // 87: vrfredist.v1.Redistribution.GetPolicy:input_type -> vrfredist.v1.GetPolicyRequest
-	69,  // 88: vrfredist.v1.Redistribution.GetConfig:input_type -> vrfredist.v1.GetConfigRequest
-	51,  // 89: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
-	54,  // 90: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
-	73,  // 91: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
-	87,  // 92: vrfredist.v1.Redistribution.ApplyVrf:input_type -> vrfredist.v1.ApplyVrfRequest
-	89,  // 93: vrfredist.v1.Redistribution.DeleteVrf:input_type -> vrfredist.v1.DeleteVrfRequest
-	92,  // 94: vrfredist.v1.Redistribution.ApplyNeighbor:input_type -> vrfredist.v1.ApplyNeighborRequest
-	94,  // 95: vrfredist.v1.Redistribution.DeleteNeighbor:input_type -> vrfredist.v1.DeleteNeighborRequest
-	96,  // 96: vrfredist.v1.Redistribution.ListApplied:input_type -> vrfredist.v1.ListAppliedRequest
-	99,  // 97: vrfredist.v1.Redistribution.WatchAudit:input_type -> vrfredist.v1.WatchAuditRequest
-	3,   // 98: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
-	5,   // 99: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
-	7,   // 100: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
-	10,  // 101: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
-	12,  // 102: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
-	59,  // 103: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
-	39,  // 104: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
-	44,  // 105: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
-	46,  // 106: vrfredist.v1.Redistribution.Confirm:output_type -> vrfredist.v1.ConfirmResponse
-	49,  // 107: vrfredist.v1.Redistribution.Plan:output_type -> vrfredist.v1.PlanItem
-	22,  // 108: vrfredist.v1.Redistribution.ListNeighbors:output_type -> vrfredist.v1.ListNeighborsResponse
-	24,  // 109: vrfredist.v1.Redistribution.WatchNeighbors:output_type -> vrfredist.v1.WatchNeighborsResponse
-	26,  // 110: vrfredist.v1.Redistribution.ListNeighborRoutes:output_type -> vrfredist.v1.NeighborRoute
-	28,  // 111: vrfredist.v1.Redistribution.ResetNeighbor:output_type -> vrfredist.v1.ResetNeighborResponse
-	30,  // 112: vrfredist.v1.Redistribution.DisableNeighbor:output_type -> vrfredist.v1.DisableNeighborResponse
-	32,  // 113: vrfredist.v1.Redistribution.EnableNeighbor:output_type -> vrfredist.v1.EnableNeighborResponse
-	34,  // 114: vrfredist.v1.Redistribution.GetLogLevel:output_type -> vrfredist.v1.GetLogLevelResponse
-	36,  // 115: vrfredist.v1.Redistribution.SetLogLevel:output_type -> vrfredist.v1.SetLogLevelResponse
-	63,  // 116: vrfredist.v1.Redistribution.ListPolicies:output_type -> vrfredist.v1.ListPoliciesResponse
-	65,  // 117: vrfredist.v1.Redistribution.GetPolicy:output_type -> vrfredist.v1.GetPolicyResponse
-	70,  // 118: vrfredist.v1.Redistribution.GetConfig:output_type -> vrfredist.v1.GetConfigResponse
-	52,  // 119: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
-	55,  // 120: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
-	74,  // 121: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
-	88,  // 122: vrfredist.v1.Redistribution.ApplyVrf:output_type -> vrfredist.v1.ApplyVrfResponse
-	90,  // 123: vrfredist.v1.Redistribution.DeleteVrf:output_type -> vrfredist.v1.DeleteVrfResponse
-	93,  // 124: vrfredist.v1.Redistribution.ApplyNeighbor:output_type -> vrfredist.v1.ApplyNeighborResponse
-	95,  // 125: vrfredist.v1.Redistribution.DeleteNeighbor:output_type -> vrfredist.v1.DeleteNeighborResponse
-	97,  // 126: vrfredist.v1.Redistribution.ListApplied:output_type -> vrfredist.v1.ListAppliedResponse
-	100, // 127: vrfredist.v1.Redistribution.WatchAudit:output_type -> vrfredist.v1.AuditEntry
-	98,  // [98:128] is the sub-list for method output_type
-	68,  // [68:98] is the sub-list for method input_type
-	68,  // [68:68] is the sub-list for extension type_name
-	68,  // [68:68] is the sub-list for extension extendee
-	0,   // [0:68] is the sub-list for field type_name
+	38,  // 9: vrfredist.v1.Vrf.counts:type_name -> vrfredist.v1.Counts
+	18,  // 10: vrfredist.v1.Vrf.neighbors:type_name -> vrfredist.v1.Neighbor
+	17,  // 11: vrfredist.v1.Vrf.progress:type_name -> vrfredist.v1.Progress
+	16,  // 12: vrfredist.v1.Vrf.leaks:type_name -> vrfredist.v1.Leak
+	15,  // 13: vrfredist.v1.Vrf.carriage:type_name -> vrfredist.v1.Carriage
+	14,  // 14: vrfredist.v1.Vrf.made_device:type_name -> vrfredist.v1.MadeDevice
+	21,  // 15: vrfredist.v1.Neighbor.removed:type_name -> vrfredist.v1.Removed
+	19,  // 16: vrfredist.v1.Neighbor.messages_received:type_name -> vrfredist.v1.Messages
+	19,  // 17: vrfredist.v1.Neighbor.messages_sent:type_name -> vrfredist.v1.Messages
+	20,  // 18: vrfredist.v1.Neighbor.notification_received:type_name -> vrfredist.v1.Notification
+	20,  // 19: vrfredist.v1.Neighbor.notification_sent:type_name -> vrfredist.v1.Notification
+	18,  // 20: vrfredist.v1.ListNeighborsResponse.neighbors:type_name -> vrfredist.v1.Neighbor
+	18,  // 21: vrfredist.v1.WatchNeighborsResponse.neighbor:type_name -> vrfredist.v1.Neighbor
+	1,   // 22: vrfredist.v1.ResetNeighborRequest.soft:type_name -> vrfredist.v1.Soft
+	18,  // 23: vrfredist.v1.ResetNeighborResponse.neighbor:type_name -> vrfredist.v1.Neighbor
+	18,  // 24: vrfredist.v1.DisableNeighborResponse.neighbor:type_name -> vrfredist.v1.Neighbor
+	18,  // 25: vrfredist.v1.EnableNeighborResponse.neighbor:type_name -> vrfredist.v1.Neighbor
+	0,   // 26: vrfredist.v1.ListRoutesRequest.direction:type_name -> vrfredist.v1.Direction
+	42,  // 27: vrfredist.v1.Route.hops:type_name -> vrfredist.v1.Hop
+	41,  // 28: vrfredist.v1.Route.backup:type_name -> vrfredist.v1.Backup
+	43,  // 29: vrfredist.v1.Hop.encap:type_name -> vrfredist.v1.Encap
+	51,  // 30: vrfredist.v1.PlanItem.counts:type_name -> vrfredist.v1.PlanCounts
+	54,  // 31: vrfredist.v1.ResyncResponse.repairs:type_name -> vrfredist.v1.Repair
+	57,  // 32: vrfredist.v1.ExplainRouteResponse.export:type_name -> vrfredist.v1.Walk
+	57,  // 33: vrfredist.v1.ExplainRouteResponse.import:type_name -> vrfredist.v1.Walk
+	58,  // 34: vrfredist.v1.Walk.steps:type_name -> vrfredist.v1.Step
+	13,  // 35: vrfredist.v1.WatchVrfsResponse.vrf:type_name -> vrfredist.v1.Vrf
+	62,  // 36: vrfredist.v1.WatchVrfsResponse.activity:type_name -> vrfredist.v1.Activity
+	61,  // 37: vrfredist.v1.WatchVrfsResponse.events:type_name -> vrfredist.v1.RouteEvent
+	48,  // 38: vrfredist.v1.WatchVrfsResponse.unconfirmed:type_name -> vrfredist.v1.Unconfirmed
+	67,  // 39: vrfredist.v1.ListPoliciesResponse.policies:type_name -> vrfredist.v1.Policy
+	67,  // 40: vrfredist.v1.GetPolicyResponse.policy:type_name -> vrfredist.v1.Policy
+	68,  // 41: vrfredist.v1.Policy.rules:type_name -> vrfredist.v1.PolicyRule
+	69,  // 42: vrfredist.v1.Policy.uses:type_name -> vrfredist.v1.PolicyUse
+	72,  // 43: vrfredist.v1.GetConfigResponse.sections:type_name -> vrfredist.v1.ConfigSection
+	73,  // 44: vrfredist.v1.ConfigSection.values:type_name -> vrfredist.v1.ConfigValue
+	76,  // 45: vrfredist.v1.DiagnoseResponse.findings:type_name -> vrfredist.v1.Finding
+	78,  // 46: vrfredist.v1.VrfSpec.import:type_name -> vrfredist.v1.ImportSpec
+	79,  // 47: vrfredist.v1.VrfSpec.export:type_name -> vrfredist.v1.ExportSpec
+	80,  // 48: vrfredist.v1.VrfSpec.bgp:type_name -> vrfredist.v1.VrfBgpSpec
+	85,  // 49: vrfredist.v1.VrfSpec.policies:type_name -> vrfredist.v1.PolicySpec
+	81,  // 50: vrfredist.v1.VrfBgpSpec.leaks:type_name -> vrfredist.v1.LeakSpec
+	82,  // 51: vrfredist.v1.VrfBgpSpec.aggregates:type_name -> vrfredist.v1.AggregateSpec
+	83,  // 52: vrfredist.v1.VrfBgpSpec.networks:type_name -> vrfredist.v1.NetworkSpec
+	84,  // 53: vrfredist.v1.VrfBgpSpec.conditions:type_name -> vrfredist.v1.ConditionSpec
+	86,  // 54: vrfredist.v1.PolicySpec.rules:type_name -> vrfredist.v1.PolicyRuleSpec
+	87,  // 55: vrfredist.v1.PolicyRuleSpec.set_communities:type_name -> vrfredist.v1.StringList
+	87,  // 56: vrfredist.v1.PolicyRuleSpec.set_large_communities:type_name -> vrfredist.v1.StringList
+	77,  // 57: vrfredist.v1.ApplyVrfRequest.vrf:type_name -> vrfredist.v1.VrfSpec
+	102, // 58: vrfredist.v1.ApplyVrfRequest.mask:type_name -> google.protobuf.FieldMask
+	13,  // 59: vrfredist.v1.ApplyVrfResponse.vrf:type_name -> vrfredist.v1.Vrf
+	50,  // 60: vrfredist.v1.ApplyVrfResponse.plan:type_name -> vrfredist.v1.PlanItem
+	13,  // 61: vrfredist.v1.DeleteVrfResponse.vrf:type_name -> vrfredist.v1.Vrf
+	103, // 62: vrfredist.v1.NeighborSpec.more:type_name -> google.protobuf.Struct
+	92,  // 63: vrfredist.v1.ApplyNeighborRequest.neighbor:type_name -> vrfredist.v1.NeighborSpec
+	102, // 64: vrfredist.v1.ApplyNeighborRequest.mask:type_name -> google.protobuf.FieldMask
+	18,  // 65: vrfredist.v1.ApplyNeighborResponse.neighbor:type_name -> vrfredist.v1.Neighbor
+	50,  // 66: vrfredist.v1.ApplyNeighborResponse.plan:type_name -> vrfredist.v1.PlanItem
+	18,  // 67: vrfredist.v1.DeleteNeighborResponse.neighbor:type_name -> vrfredist.v1.Neighbor
+	99,  // 68: vrfredist.v1.ListAppliedResponse.applied:type_name -> vrfredist.v1.Applied
+	2,   // 69: vrfredist.v1.Redistribution.EnableRedistribution:input_type -> vrfredist.v1.EnableRedistributionRequest
+	4,   // 70: vrfredist.v1.Redistribution.DisableRedistribution:input_type -> vrfredist.v1.DisableRedistributionRequest
+	6,   // 71: vrfredist.v1.Redistribution.GetRedistribution:input_type -> vrfredist.v1.GetRedistributionRequest
+	9,   // 72: vrfredist.v1.Redistribution.ListVrfs:input_type -> vrfredist.v1.ListVrfsRequest
+	11,  // 73: vrfredist.v1.Redistribution.GetVrf:input_type -> vrfredist.v1.GetVrfRequest
+	59,  // 74: vrfredist.v1.Redistribution.WatchVrfs:input_type -> vrfredist.v1.WatchVrfsRequest
+	39,  // 75: vrfredist.v1.Redistribution.ListRoutes:input_type -> vrfredist.v1.ListRoutesRequest
+	44,  // 76: vrfredist.v1.Redistribution.Reload:input_type -> vrfredist.v1.ReloadRequest
+	46,  // 77: vrfredist.v1.Redistribution.Confirm:input_type -> vrfredist.v1.ConfirmRequest
+	49,  // 78: vrfredist.v1.Redistribution.Plan:input_type -> vrfredist.v1.PlanRequest
+	22,  // 79: vrfredist.v1.Redistribution.ListNeighbors:input_type -> vrfredist.v1.ListNeighborsRequest
+	24,  // 80: vrfredist.v1.Redistribution.WatchNeighbors:input_type -> vrfredist.v1.WatchNeighborsRequest
+	26,  // 81: vrfredist.v1.Redistribution.ListNeighborRoutes:input_type -> vrfredist.v1.ListNeighborRoutesRequest
+	28,  // 82: vrfredist.v1.Redistribution.ResetNeighbor:input_type -> vrfredist.v1.ResetNeighborRequest
+	30,  // 83: vrfredist.v1.Redistribution.DisableNeighbor:input_type -> vrfredist.v1.DisableNeighborRequest
+	32,  // 84: vrfredist.v1.Redistribution.EnableNeighbor:input_type -> vrfredist.v1.EnableNeighborRequest
+	34,  // 85: vrfredist.v1.Redistribution.GetLogLevel:input_type -> vrfredist.v1.GetLogLevelRequest
+	36,  // 86: vrfredist.v1.Redistribution.SetLogLevel:input_type -> vrfredist.v1.SetLogLevelRequest
+	63,  // 87: vrfredist.v1.Redistribution.ListPolicies:input_type -> vrfredist.v1.ListPoliciesRequest
+	65,  // 88: vrfredist.v1.Redistribution.GetPolicy:input_type -> vrfredist.v1.GetPolicyRequest
+	70,  // 89: vrfredist.v1.Redistribution.GetConfig:input_type -> vrfredist.v1.GetConfigRequest
+	52,  // 90: vrfredist.v1.Redistribution.Resync:input_type -> vrfredist.v1.ResyncRequest
+	55,  // 91: vrfredist.v1.Redistribution.ExplainRoute:input_type -> vrfredist.v1.ExplainRouteRequest
+	74,  // 92: vrfredist.v1.Redistribution.Diagnose:input_type -> vrfredist.v1.DiagnoseRequest
+	88,  // 93: vrfredist.v1.Redistribution.ApplyVrf:input_type -> vrfredist.v1.ApplyVrfRequest
+	90,  // 94: vrfredist.v1.Redistribution.DeleteVrf:input_type -> vrfredist.v1.DeleteVrfRequest
+	93,  // 95: vrfredist.v1.Redistribution.ApplyNeighbor:input_type -> vrfredist.v1.ApplyNeighborRequest
+	95,  // 96: vrfredist.v1.Redistribution.DeleteNeighbor:input_type -> vrfredist.v1.DeleteNeighborRequest
+	97,  // 97: vrfredist.v1.Redistribution.ListApplied:input_type -> vrfredist.v1.ListAppliedRequest
+	100, // 98: vrfredist.v1.Redistribution.WatchAudit:input_type -> vrfredist.v1.WatchAuditRequest
+	3,   // 99: vrfredist.v1.Redistribution.EnableRedistribution:output_type -> vrfredist.v1.EnableRedistributionResponse
+	5,   // 100: vrfredist.v1.Redistribution.DisableRedistribution:output_type -> vrfredist.v1.DisableRedistributionResponse
+	7,   // 101: vrfredist.v1.Redistribution.GetRedistribution:output_type -> vrfredist.v1.GetRedistributionResponse
+	10,  // 102: vrfredist.v1.Redistribution.ListVrfs:output_type -> vrfredist.v1.ListVrfsResponse
+	12,  // 103: vrfredist.v1.Redistribution.GetVrf:output_type -> vrfredist.v1.GetVrfResponse
+	60,  // 104: vrfredist.v1.Redistribution.WatchVrfs:output_type -> vrfredist.v1.WatchVrfsResponse
+	40,  // 105: vrfredist.v1.Redistribution.ListRoutes:output_type -> vrfredist.v1.Route
+	45,  // 106: vrfredist.v1.Redistribution.Reload:output_type -> vrfredist.v1.ReloadResponse
+	47,  // 107: vrfredist.v1.Redistribution.Confirm:output_type -> vrfredist.v1.ConfirmResponse
+	50,  // 108: vrfredist.v1.Redistribution.Plan:output_type -> vrfredist.v1.PlanItem
+	23,  // 109: vrfredist.v1.Redistribution.ListNeighbors:output_type -> vrfredist.v1.ListNeighborsResponse
+	25,  // 110: vrfredist.v1.Redistribution.WatchNeighbors:output_type -> vrfredist.v1.WatchNeighborsResponse
+	27,  // 111: vrfredist.v1.Redistribution.ListNeighborRoutes:output_type -> vrfredist.v1.NeighborRoute
+	29,  // 112: vrfredist.v1.Redistribution.ResetNeighbor:output_type -> vrfredist.v1.ResetNeighborResponse
+	31,  // 113: vrfredist.v1.Redistribution.DisableNeighbor:output_type -> vrfredist.v1.DisableNeighborResponse
+	33,  // 114: vrfredist.v1.Redistribution.EnableNeighbor:output_type -> vrfredist.v1.EnableNeighborResponse
+	35,  // 115: vrfredist.v1.Redistribution.GetLogLevel:output_type -> vrfredist.v1.GetLogLevelResponse
+	37,  // 116: vrfredist.v1.Redistribution.SetLogLevel:output_type -> vrfredist.v1.SetLogLevelResponse
+	64,  // 117: vrfredist.v1.Redistribution.ListPolicies:output_type -> vrfredist.v1.ListPoliciesResponse
+	66,  // 118: vrfredist.v1.Redistribution.GetPolicy:output_type -> vrfredist.v1.GetPolicyResponse
+	71,  // 119: vrfredist.v1.Redistribution.GetConfig:output_type -> vrfredist.v1.GetConfigResponse
+	53,  // 120: vrfredist.v1.Redistribution.Resync:output_type -> vrfredist.v1.ResyncResponse
+	56,  // 121: vrfredist.v1.Redistribution.ExplainRoute:output_type -> vrfredist.v1.ExplainRouteResponse
+	75,  // 122: vrfredist.v1.Redistribution.Diagnose:output_type -> vrfredist.v1.DiagnoseResponse
+	89,  // 123: vrfredist.v1.Redistribution.ApplyVrf:output_type -> vrfredist.v1.ApplyVrfResponse
+	91,  // 124: vrfredist.v1.Redistribution.DeleteVrf:output_type -> vrfredist.v1.DeleteVrfResponse
+	94,  // 125: vrfredist.v1.Redistribution.ApplyNeighbor:output_type -> vrfredist.v1.ApplyNeighborResponse
+	96,  // 126: vrfredist.v1.Redistribution.DeleteNeighbor:output_type -> vrfredist.v1.DeleteNeighborResponse
+	98,  // 127: vrfredist.v1.Redistribution.ListApplied:output_type -> vrfredist.v1.ListAppliedResponse
+	101, // 128: vrfredist.v1.Redistribution.WatchAudit:output_type -> vrfredist.v1.AuditEntry
+	99,  // [99:129] is the sub-list for method output_type
+	69,  // [69:99] is the sub-list for method input_type
+	69,  // [69:69] is the sub-list for extension type_name
+	69,  // [69:69] is the sub-list for extension extendee
+	0,   // [0:69] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_vrfredist_proto_init() }
@@ -8889,24 +8971,24 @@ func file_api_v1_vrfredist_proto_init() {
 	if File_api_v1_vrfredist_proto != nil {
 		return
 	}
-	file_api_v1_vrfredist_proto_msgTypes[15].OneofWrappers = []any{}
-	file_api_v1_vrfredist_proto_msgTypes[74].OneofWrappers = []any{}
+	file_api_v1_vrfredist_proto_msgTypes[16].OneofWrappers = []any{}
 	file_api_v1_vrfredist_proto_msgTypes[75].OneofWrappers = []any{}
 	file_api_v1_vrfredist_proto_msgTypes[76].OneofWrappers = []any{}
-	file_api_v1_vrfredist_proto_msgTypes[79].OneofWrappers = []any{}
-	file_api_v1_vrfredist_proto_msgTypes[83].OneofWrappers = []any{}
-	file_api_v1_vrfredist_proto_msgTypes[85].OneofWrappers = []any{}
-	file_api_v1_vrfredist_proto_msgTypes[87].OneofWrappers = []any{}
-	file_api_v1_vrfredist_proto_msgTypes[89].OneofWrappers = []any{}
+	file_api_v1_vrfredist_proto_msgTypes[77].OneofWrappers = []any{}
+	file_api_v1_vrfredist_proto_msgTypes[80].OneofWrappers = []any{}
+	file_api_v1_vrfredist_proto_msgTypes[84].OneofWrappers = []any{}
+	file_api_v1_vrfredist_proto_msgTypes[86].OneofWrappers = []any{}
+	file_api_v1_vrfredist_proto_msgTypes[88].OneofWrappers = []any{}
 	file_api_v1_vrfredist_proto_msgTypes[90].OneofWrappers = []any{}
-	file_api_v1_vrfredist_proto_msgTypes[92].OneofWrappers = []any{}
+	file_api_v1_vrfredist_proto_msgTypes[91].OneofWrappers = []any{}
+	file_api_v1_vrfredist_proto_msgTypes[93].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_vrfredist_proto_rawDesc), len(file_api_v1_vrfredist_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   99,
+			NumMessages:   100,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,14 +32,15 @@ type vrfFlags struct {
 	rd, netns, device string
 	table             uint32
 	targets, imports  []string
+	interfaces        []string
 	exports           bool
 }
 
 // spec is what the flags say, and the fields that they say something of.
 func (f *vrfFlags) spec(cmd *cobra.Command, name string) (*vrfredistv1.VrfSpec, []string) {
-	spec := &vrfredistv1.VrfSpec{Name: name, Rd: f.rd, BothRtList: f.targets, Netns: f.netns, Device: f.device, Table: f.table}
+	spec := &vrfredistv1.VrfSpec{Name: name, Rd: f.rd, BothRtList: f.targets, Netns: f.netns, Device: f.device, Table: f.table, Interfaces: f.interfaces}
 	var fields []string
-	for flag, field := range map[string]string{"rd": "rd", "rt": "both_rt_list", "netns": "netns", "device": "device", "table": "table"} {
+	for flag, field := range map[string]string{"rd": "rd", "rt": "both_rt_list", "netns": "netns", "device": "device", "table": "table", "interfaces": "interfaces"} {
 		if cmd.Flags().Changed(flag) {
 			fields = append(fields, field)
 		}
@@ -61,7 +62,8 @@ func (f *vrfFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&f.targets, "rt", nil, "its route `TARGETS`, separated by commas")
 	cmd.Flags().StringVar(&f.netns, "netns", "", "the network `NAMESPACE` that its table is in")
 	cmd.Flags().StringVar(&f.device, "device", "", "its VRF `DEVICE`; without netns, device and table the one of its name")
-	cmd.Flags().Uint32Var(&f.table, "table", 0, "the `NUMBER` of a plain table")
+	cmd.Flags().Uint32Var(&f.table, "table", 0, "the `NUMBER` of a plain table; with --device the one that it is made with (manage_devices)")
+	cmd.Flags().StringSliceVar(&f.interfaces, "interfaces", nil, "put these `INTERFACES` into the device that is made, separated by commas")
 	cmd.Flags().StringSliceVar(&f.imports, "import", nil, "import from these `INTERFACES`, separated by commas; '' turns import off")
 	cmd.Flags().BoolVar(&f.exports, "export", false, "export; --export=false turns it off")
 	f.add(cmd)

@@ -234,6 +234,9 @@ func (c vrfCommands) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
 	}
 	line("Restarts", strconv.Itoa(int(v.GetRestarts())))
 	line("Table", place(v))
+	if made := v.GetMadeDevice(); made != nil {
+		line("VRF device", madeText(v.GetDevice(), made))
+	}
 	line("RD", cell(v.GetRd()))
 	if carriage := v.GetCarriage(); carriage != nil {
 		line("Encap", carriageText(carriage))
@@ -262,41 +265,6 @@ func (c vrfCommands) printVRF(out io.Writer, v *vrfredistv1.Vrf) error {
 		line("Neighbor", c.neighbor(n))
 	}
 	return w.flush()
-}
-
-// carriageText says how packets get to other PEs: "vxlan 100, device vx100, router MAC
-// 02:00:00:00:01:01, from 10.255.0.1", "mpls, label 16010, link vr-red, from 10.255.0.1".
-func carriageText(m *vrfredistv1.Carriage) string {
-	s := m.GetEncap()
-	switch {
-	case m.GetVni() != 0:
-		s = fmt.Sprintf("%s %d", s, m.GetVni())
-	case m.GetLabel() != 0:
-		s = fmt.Sprintf("%s, label %d", s, m.GetLabel())
-	case m.GetSid6() != "":
-		s += ", SIDs " + m.GetSid() + " and " + m.GetSid6()
-	case m.GetSid() != "":
-		s += ", SID " + m.GetSid()
-	}
-	if m.GetDevice() != "" {
-		s += ", device " + m.GetDevice()
-	}
-	if m.GetManaged() {
-		s += " (managed)"
-	}
-	if m.GetCoreLink() != "" {
-		s += ", link " + m.GetCoreLink()
-	}
-	if m.GetRouterMac() != "" {
-		s += ", router MAC " + m.GetRouterMac()
-	}
-	if m.GetSource() != "" {
-		s += ", from " + m.GetSource()
-	}
-	if m.GetCoreNetns() != "" {
-		s += " in netns " + m.GetCoreNetns()
-	}
-	return s
 }
 
 // leakText says how much comes in by a leak, and what keeps the rest out.

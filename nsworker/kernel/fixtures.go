@@ -68,11 +68,12 @@ func addUnreachable(ctx context.Context, c *client, u rib.Unreachable, protocol 
 
 // endsIn makes sure that the route which has the place of an unreachable one discards packets too.
 func endsIn(ctx context.Context, c *client, family byte, u rib.Unreachable) error {
+	only := appendAttrU32(nil, unix.RTA_TABLE, u.Table) // of others there may be thousands
 	for _, kind := range []rib.Kind{rib.KindUnreachable, rib.KindBlackhole, rib.KindProhibit} {
 		found := false
 		err := pickRoutes(ctx, c, family, 0, kind, func() { found = false }, func(table uint32, r rib.Route) {
 			found = found || table == u.Table && r.Prefix == u.Prefix && r.Metric == rib.CoreMetric
-		})
+		}, only...)
 		if err != nil || found {
 			return err
 		}

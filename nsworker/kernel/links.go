@@ -16,7 +16,6 @@ type linkState struct {
 	rib.Link                          // without Addrs
 	addresses map[netip.Prefix]uint32 // the flags that make an address unusable
 	vrf       bool
-	alias     string // of a VRF device
 }
 
 // linkCache are the interfaces of a namespace by index.
@@ -124,7 +123,7 @@ func decodeLink(body []byte) (k *linkState, whole bool, err error) {
 		return nil, false, fmt.Errorf("interface message for index %d is malformed", k.Index)
 	}
 	if k.VRFTable, k.vrf = info.vrfTable(); k.vrf {
-		k.alias = printable(attrString(info.alias))
+		k.Alias = printable(attrString(info.alias))
 	}
 	k.VXLAN = info.vxlan(k.MTU)
 	return k, true, nil

@@ -32,7 +32,7 @@ func (f Fixtures) MakeVRF(ctx context.Context, in rib.Binding, d rib.VRFDevice, 
 func (f Fixtures) RemoveVRF(ctx context.Context, in rib.Binding, d rib.VRFDevice, protocol uint8) error {
 	err := askIn(f.spaces, in.Netns, "remove the VRF device "+d.Name, func(c *client) error {
 		k, err := getLink(ctx, c, d.Name)
-		if err != nil || k != nil && (d.Alias == "" || k.alias != d.Alias) {
+		if err != nil || k != nil && (d.Alias == "" || k.Alias != d.Alias) {
 			return err
 		}
 		s := &vrfShop{c, d, protocol}
@@ -71,8 +71,8 @@ func (s *vrfShop) deliver(ctx context.Context) error {
 		return err
 	case k == nil:
 		return s.make(ctx)
-	case k.alias != s.d.Alias:
-		return fmt.Errorf("an interface of that name is there already, and is not marked as this VRF's (alias %q): rename or remove it, or give the VRF another core_device", s.d.Alias)
+	case k.Alias != s.d.Alias:
+		return fmt.Errorf("an interface of that name is there already, and is not marked as this VRF's (alias %q): rename or remove it, or give the VRF another device", s.d.Alias)
 	case k.VRFTable != s.d.Table: // which the kernel cannot change
 		old := *s
 		old.d.Table = k.VRFTable
@@ -130,11 +130,11 @@ func (s *vrfShop) makeWay(ctx context.Context, name string) error {
 	for index, k := range links {
 		switch {
 		case !k.vrf && k.Name != name, k.vrf && k.VRFTable != s.d.Table && k.Name != name:
-		case k.vrf && k.Name == name && k.alias == "":
+		case k.vrf && k.Name == name && k.Alias == "":
 			if err := deleteLink(ctx, s.c, index); err != nil {
 				return err
 			}
-		case k.vrf && k.alias == s.d.Alias:
+		case k.vrf && k.Alias == s.d.Alias:
 			return fmt.Errorf("it is there with the name %s: rename it to %s, or remove it", k.Name, s.d.Name)
 		case k.vrf && k.VRFTable == s.d.Table:
 			return fmt.Errorf("the VRF device %s has the table %d: give the VRF another one", k.Name, s.d.Table)

@@ -26,6 +26,7 @@ type member struct {
 	ns     *lab.Namespace
 	name   string
 	number int // in addresses, RD and route target
+	made   int // the table with which the daemon makes the device, with the member's interface; 0: others make it
 }
 
 func newFleet(t *testing.T) *fleet {
@@ -74,7 +75,7 @@ func (m *member) routes() []string {
 // start starts the upstream router and the daemon.
 func (f *fleet) start() {
 	f.T.Helper()
-	var maps, four, six, vrfs strings.Builder
+	var maps, four, six strings.Builder
 	for _, m := range f.members {
 		k := m.number
 		fmt.Fprintf(&maps, "route-map P%d permit 10\n set extcommunity rt %s\n set ipv4 vpn next-hop 192.168.1.2\n", k, m.rt())
@@ -84,14 +85,6 @@ func (f *fleet) start() {
 		fmt.Fprintf(&four, "  network 172.30.0.0/16 rd 65100:%d label 100 route-map P%d\n", k, k)
 		fmt.Fprintf(&four, "  network %s rd 65100:%d label 100 route-map H%d\n", m.hole(), k, k)
 		fmt.Fprintf(&six, "  network %s rd 65100:%d label 100 route-map Q%d\n", m.own6(), k, k)
-		netns := ""
-		if m.ns != f.rtr {
-			netns = fmt.Sprintf("  netns = %q\n", m.ns.Name)
-		}
-		vrf := fmt.Sprintf("%s-%s", m.ns.Role, m.name)
-		fmt.Fprintf(&vrfs, "\n[[vrfs]]\n  [vrfs.config]\n    name = %q\n    rd = %q\n    both-rt-list = [%q]\n", vrf, m.rt(), m.rt())
-		fmt.Fprintf(&vrfs, "[[netlink.vrfs]]\n  name = %q\n%s  device = %q\n  [netlink.vrfs.import]\n    enabled = true\n    interface_list = [\"lan*\"]\n"+
-			"  [netlink.vrfs.export]\n    enabled = true\n    accept_blackhole = true\n", vrf, netns, m.name)
 	}
 	f.peer = f.up.FRR(`frr defaults traditional
 ` + maps.String() + `router bgp 65100
@@ -109,7 +102,33 @@ func (f *fleet) start() {
   neighbor 10.0.0.1 attribute-unchanged next-hop
 ` + six.String() + ` exit-address-family
 `)
-	f.daemon = f.rtr.Daemon(`
+	f.daemon = f.rtr.Daemon(f.file(f.members...))
+	f.peer.WaitEstablished("10.0.0.1")
+}
+
+// file is a configuration of the daemon with the VRFs of these members.
+func (f *fleet) file(members ...*member) string {
+	var vrfs strings.Builder
+	for _, m := range members {
+		if m.made != 0 {
+			vrfs.WriteString("[netlink]\n  manage_devices = true\n")
+			break
+		}
+	}
+	for _, m := range members {
+		netns, made := "", ""
+		if m.ns != f.rtr {
+			netns = fmt.Sprintf("  netns = %q\n", m.ns.Name)
+		}
+		if m.made != 0 {
+			made = fmt.Sprintf("  table = %d\n  interfaces = [%q]\n", m.made, m.dev())
+		}
+		vrf := fmt.Sprintf("%s-%s", m.ns.Role, m.name)
+		fmt.Fprintf(&vrfs, "\n[[vrfs]]\n  [vrfs.config]\n    name = %q\n    rd = %q\n    both-rt-list = [%q]\n", vrf, m.rt(), m.rt())
+		fmt.Fprintf(&vrfs, "[[netlink.vrfs]]\n  name = %q\n%s  device = %q\n%s  [netlink.vrfs.import]\n    enabled = true\n    interface_list = [\"lan*\"]\n"+
+			"  [netlink.vrfs.export]\n    enabled = true\n    accept_blackhole = true\n", vrf, netns, m.name, made)
+	}
+	return `
 [global.config]
   as = 65000
   router-id = "10.0.0.1"
@@ -125,8 +144,7 @@ func (f *fleet) start() {
   [[neighbors.afi-safis]]
     [neighbors.afi-safis.config]
       afi-safi-name = "l3vpn-ipv6-unicast"
-` + vrfs.String())
-	f.peer.WaitEstablished("10.0.0.1")
+` + vrfs.String()
 }
 
 // wait waits until a table has the member's routes, and no other of the daemon's.
