@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 	"github.com/vrfredist/vrfredist/integration/netns/raw"
@@ -23,11 +22,6 @@ type Maligned struct {
 
 // LastOfMaligned is the prefix of the route whose Prefix-SID is as it should be.
 var LastOfMaligned = netip.MustParsePrefix("10.99.0.0/24")
-
-// NeighborAt is Neighbor with a session of another address of the PE's.
-func (pe *PE) NeighborAt(addr, at netip.Addr) string {
-	return strings.Replace(pe.Neighbor(addr.String()), pe.Addr(), at.String(), 1)
-}
 
 // Play has the neighbour send all that, each in a route of its own, those without a SID within 10.98.0.0/16
 // and the others within 10.97.0.0/16, and at last one that is as it should be. The daemon has to bear it, with the
