@@ -2,15 +2,12 @@ package daemon
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/rib"
@@ -48,14 +45,7 @@ func same(t *testing.T, a, b *config.Config, printed string) {
 		"API": func(c *config.Config) any { return c.API }, "Extras": func(c *config.Config) any { return c.Extras },
 		"Metrics": func(c *config.Config) any { return c.Metrics }, "Policies": func(c *config.Config) any { return c.Policies },
 		"Applied": func(c *config.Config) any { return c.Applied }, "Carriage": func(c *config.Config) any { return c.Carriage },
-		"Neighbors": func(c *config.Config) any {
-			list := slices.Clone(c.Neighbors)
-			for i := range list { // zero stands for these
-				n := &list[i]
-				n.HoldTime, n.ConnectRetry = cmp.Or(n.HoldTime, 90*time.Second), cmp.Or(n.ConnectRetry, 120*time.Second)
-			}
-			return list
-		},
+		"Neighbors":     func(c *config.Config) any { return c.Neighbors },
 		"Advertise":     func(c *config.Config) any { return c.Advertise },
 		"ManageSysctls": func(c *config.Config) any { return c.ManageSysctls },
 		"BGP": func(c *config.Config) any {
