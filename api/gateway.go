@@ -31,10 +31,15 @@ func NewGateway(d *Door, b Backend) *Gateway { return newGateway(d, b, nil) }
 // beforeBGP are the methods that are served before BGP runs, beside those of GoBGP's API.
 var beforeBGP = []string{
 	vrfredistv1.Redistribution_ListVrfs_FullMethodName, vrfredistv1.Redistribution_GetVrf_FullMethodName, healthpb.Health_Check_FullMethodName,
+	vrfredistv1.Redistribution_WatchVrfs_FullMethodName, vrfredistv1.Redistribution_ListNeighbors_FullMethodName,
+	vrfredistv1.Redistribution_GetConfig_FullMethodName, vrfredistv1.Redistribution_ListPolicies_FullMethodName,
+	vrfredistv1.Redistribution_Diagnose_FullMethodName,
+	vrfredistv1.Redistribution_GetLogLevel_FullMethodName, vrfredistv1.Redistribution_SetLogLevel_FullMethodName,
 }
 
-// NewWaitingGateway makes a server for the time before BGP runs: it tells of the VRFs, and serves
-// one method, which makes BGP run. All others are refused with why. Of b it needs the VRFs.
+// NewWaitingGateway makes a server for the time before BGP runs: it tells what is configured
+// and that it waits, and serves one method, which makes BGP run. All others are refused with why. Of b
+// it needs what those of beforeBGP ask for.
 func NewWaitingGateway(d *Door, b Backend, starts, why string) *Gateway {
 	served := append(slices.Clone(beforeBGP), starts)
 	return newGateway(d, b, func(method string) error {

@@ -25,7 +25,7 @@ type Over struct {
 
 // InForce says what is in force of a configuration that was read from file: every key that is
 // written, with its line, what was set at run time in place of it, and the defaults, ours and those
-// that GoBGP fills in of neighbours, RPKI servers and where BGP listens. Read as a file it means what c means, but for the
+// that GoBGP fills in of neighbours, peer groups, RPKI servers, families and where BGP listens. Read as a file it means what c means, but for the
 // passwords, which are left out.
 func (c *Config) InForce(file string, bgp BGP, over Over) (vrf.InForce, error) {
 	w, err := c.readAgain(file, bgp)
@@ -37,6 +37,9 @@ func (c *Config) InForce(file string, bgp BGP, over Over) (vrf.InForce, error) {
 		f.specs = c.VRFs
 	} else {
 		f.specs = over.Overlay.Over(c)
+	}
+	if c.Awaits {
+		withoutStandIn(w.root)
 	}
 	for _, n := range startedValues(w.root.get("global")) {
 		f.origins[n] = vrf.FromRunTime

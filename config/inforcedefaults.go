@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // completed is GoBGP's part with the defaults that GoBGP fills in, as far as they are shown.
 type completed struct {
 	Global      map[string]any
 	Neighbors   []map[string]any
+	PeerGroups  []map[string]any
 	RpkiServers []map[string]any
 }
 
@@ -22,9 +24,13 @@ func (f filling) fill(root *node, text []byte) error {
 	if err := json.Unmarshal(text, &of); err != nil {
 		return err
 	}
-	delete(of.Global, "afi-safis") // every family that GoBGP knows
-	f.defaults(root.get("global"), nil, of.Global)
-	groups := peerGroups(root)
+	global, groups := root.get("global"), peerGroups(root)
+	started := present(global.get("config"))
+	if started {
+		f.families(global, nil, of.Global)
+		delete(of.Global, "afi-safis")
+		f.defaults(global, nil, of.Global)
+	}
 	for i, item := range sections(root.get("neighbors")) {
 		if i >= len(of.Neighbors) {
 			break
@@ -32,13 +38,24 @@ func (f filling) fill(root *node, text []byte) error {
 		n, config := of.Neighbors[i], item.get("config")
 		f.families(item, groups[groupOf(config)], n)
 		delete(n, "afi-safis")
+		if groupOf(config) != "" { // GoBGP goes by the group's, whatever the neighbour says
+			delete(n, "graceful-restart")
+		}
 		if config.get("netns") != nil { // its session comes to GoBGP by the loopback
 			delete(n, "transport")
 		}
 		if c, is := n["config"].(map[string]any); is {
-			maps.DeleteFunc(c, func(key string, _ any) bool { return key != "local-as" })
+			maps.DeleteFunc(c, func(key string, _ any) bool { return key != "local-as" || !started })
 		}
 		f.defaults(item, groups[groupOf(config)], n)
+	}
+	// After the neighbours: what of one follows from its own keys is not what follows from its group's.
+	for i, item := range sections(root.get("peer-groups")) {
+		if i < len(of.PeerGroups) {
+			g := of.PeerGroups[i]
+			maps.DeleteFunc(g, func(key string, _ any) bool { return ofEachMember[key] })
+			f.defaults(item, nil, g)
+		}
 	}
 	for i, item := range sections(root.get("rpki-servers")) {
 		if i < len(of.RpkiServers) {
@@ -48,6 +65,10 @@ func (f filling) fill(root *node, text []byte) error {
 	return nil
 }
 
+// ofEachMember are the sections of a peer group whose defaults follow from each neighbour's own address
+// and name.
+var ofEachMember = map[string]bool{"config": true, "transport": true, "afi-safis": true, "apply-policy": true}
+
 // groupOf is the name of the peer group that a neighbour is in; "": it is in none.
 func groupOf(config *node) string {
 	if n := config.get("peer-group"); n != nil {
@@ -56,8 +77,8 @@ func groupOf(config *node) string {
 	return ""
 }
 
-// families are those of a neighbour that says none, and whose group says none. Of one by interface
-// they are not known before it is heard.
+// families are those of a neighbour that says none, and whose group says none, and those that GoBGP
+// has tables of, in the order of their names. Of a neighbour by interface they are not known before it is heard.
 func (f filling) families(item, group *node, of map[string]any) {
 	list, _ := of["afi-safis"].([]any)
 	if item.get("afi-safis") != nil || group.get("afi-safis") != nil || item.get("config").get("neighbor-interface") != nil {
@@ -72,9 +93,17 @@ func (f filling) families(item, group *node, of map[string]any) {
 		section.put("config", 0, inside)
 		to.items = append(to.items, section)
 	}
+	slices.SortFunc(to.items, func(a, b *node) int { return strings.Compare(familyName(a), familyName(b)) })
 	if len(to.items) > 0 {
 		item.put("afi-safis", 0, to)
 	}
+}
+
+func familyName(item *node) string {
+	if n := item.get("config").get("afi-safi-name"); n != nil {
+		return n.text
+	}
+	return ""
 }
 
 // defaults puts into a section what GoBGP has in it, and neither it nor the same section of its peer

@@ -146,7 +146,8 @@ func readNeighbor(p *problems, item *node, groups map[string]*node, as uint32) (
 	n := rib.Neighbor{
 		VRF: r.vrf, Netns: r.netns, Device: r.device, Peer: r.peer, Local: r.local,
 		Port: r.port, Password: r.password, PassiveOnly: r.passive,
-		ConnectRetry: r.retry, HoldTime: r.hold,
+		// Filled in, so that to write a default down changes nothing.
+		ConnectRetry: cmp.Or(r.retry, rib.DefaultConnectRetry), HoldTime: cmp.Or(r.hold, rib.DefaultHoldTime),
 	}
 	external := r.peerAS != as
 	if r.localAS != 0 {

@@ -168,3 +168,9 @@ func valueNode(value any) *node {
 	}
 	return nil
 }
+
+// drop takes a key out of a section.
+func (n *node) drop(key string) {
+	n.fields = slices.DeleteFunc(n.fields, func(f *field) bool { return f.name == key })
+	delete(n.byName, key)
+}

@@ -70,3 +70,13 @@ func startedValues(global *node) (list []*node) {
 	}
 	return list
 }
+
+// withoutStandIn takes out of a file what stands in it for [global.config] until BGP is started: nothing of
+// that is in force.
+func withoutStandIn(root *node) {
+	global := root.get("global")
+	global.drop("config")
+	if len(global.fields) == 0 {
+		root.drop("global")
+	}
+}

@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
-	"time"
 
 	"github.com/vrfredist/vrfredist/api"
 	"github.com/vrfredist/vrfredist/config"
+	"github.com/vrfredist/vrfredist/metrics"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3"
-	"github.com/vrfredist/vrfredist/vrf"
+	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
 // awaitStart waits, where the file has no [global.config], until a client of the API has said what is
@@ -62,7 +61,7 @@ func awaitClient(ctx context.Context, o Options, s signals, cfg *config.Config) 
 	if err != nil {
 		return nil, nil, err
 	}
-	overlay, err := config.OpenOverlay(o.StateDir)
+	waiting, shows, err := beforeStart(o, cfg)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -79,9 +78,15 @@ func awaitClient(ctx context.Context, o Options, s signals, cfg *config.Config) 
 		case <-ctx.Done():
 		}
 	})
-	waiting := newWaitingVRFs(newInForce(cfg, overlay).specs())
 	m := newManager(o.Log)
 	beside.Go(func() { m.attend(ctx, waiting) })
+	for _, p := range shows {
+		beside.Go(func() {
+			if err := p.run(ctx); err != nil {
+				stop(fmt.Errorf("%s: %w", p.name, err))
+			}
+		})
+	}
 	o.Log.Warn("BGP is not started: "+config.WaitsForStart, "file", o.File, "api", gate.addresses(cfg.API))
 	begun, told, err := gobgp3.Awaiting{
 		Listen: gate.addresses(cfg.API), SocketGroup: cfg.API.SocketGroup, Who: api.Who,
@@ -101,46 +106,39 @@ func awaitClient(ctx context.Context, o Options, s signals, cfg *config.Config) 
 	return startedOf(begun), told, nil
 }
 
+// beforeStart is what is shown of a configuration while BGP waits, and the parts that show it beside the
+// API, which have their addresses already.
+func beforeStart(o Options, cfg *config.Config) (*unstarted, []part, error) {
+	overlay, err := config.OpenOverlay(o.StateDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	sessions, err := conf.Unstarted(cfg.BGP, waitsForBGP)
+	if err != nil {
+		return nil, nil, err
+	}
+	force := newInForce(cfg, overlay)
+	shown := &shownConfig{file: absolute(o.File), listen: o.Listen, judge: bgpPart(nil), force: force}
+	waiting := newUnstarted(o, force, shown, sessions)
+	asked := cfg.Metrics
+	asked.GoBGP = false // it counts nothing yet
+	server, page, err := newMetrics(waiting, unseenCore{}, nil, asked, metrics.Daemon{Build: metrics.Build(o.Build), Changes: waiting}, o.Log)
+	if err != nil {
+		return nil, nil, err
+	}
+	var parts []part
+	if server != nil {
+		parts = append(parts, part{"metrics", server.Run})
+	}
+	if page != nil {
+		parts = append(parts, part{"status page", page.Run})
+	}
+	return waiting, parts, nil
+}
+
 func startedOf(b gobgp3.Start) *config.Started {
 	return &config.Started{AS: b.AS, RouterID: b.RouterID, Port: b.Port, Listen: b.Listen, Multipath: b.Multipath, By: b.By}
 }
-
-// waitingVRFs are the VRFs while BGP waits to be started. It is as much of the api.Backend as is
-// served meanwhile.
-type waitingVRFs struct {
-	api.Backend // nil: nothing of it is served
-	list        []vrf.Status
-}
-
-func newWaitingVRFs(specs []vrf.Spec) *waitingVRFs {
-	w := new(waitingVRFs)
-	for _, s := range specs {
-		w.list = append(w.list, vrf.Status{Spec: s, WorkerStatus: vrf.WorkerStatus{State: vrf.Pending, Reason: waitsForBGP}, Since: time.Now()})
-	}
-	return w
-}
-
-// waitsForBGP is the reason of a VRF.
-const waitsForBGP = "BGP waits for StartBgp over the API (`gobgp global as 65000 router-id 192.0.2.1`), because the file has no [global.config]"
-
-func (w *waitingVRFs) List() []vrf.Status { return slices.Clone(w.list) }
-
-func (w *waitingVRFs) Get(name string) (vrf.Status, bool) {
-	for _, st := range w.list {
-		if st.Spec.Name == name {
-			return st, true
-		}
-	}
-	return vrf.Status{}, false
-}
-
-// Changed is never closed: nothing changes until BGP runs.
-func (w *waitingVRFs) Changed() <-chan struct{} { return nil }
-
-func (w *waitingVRFs) Leaks(string) []vrf.Leak                                 { return nil }
-func (w *waitingVRFs) Sessions(context.Context, string) ([]vrf.Session, error) { return nil, nil }
-func (w *waitingVRFs) Unconfirmed() (vrf.Unconfirmed, bool)                    { return vrf.Unconfirmed{}, false }
-func (w *waitingVRFs) Made(string) bool                                        { return false }
 
 // tell tells whoever started BGP how that went: when it runs, or when the daemon ends before. The
 // function that it returns has that be told at once, and waits for it.

@@ -207,6 +207,9 @@ func (c *chronicle) fare() {
 	for _, st := range c.vrfs.List() {
 		name := st.Spec.Name
 		there[name] = true
+		if st.Starting() {
+			continue // a start is no worsening: how it fares is told once the worker says it
+		}
 		was, known := c.told[name]
 		c.told[name] = st
 		c.state(st, was, known)

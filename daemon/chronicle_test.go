@@ -106,6 +106,33 @@ func TestTheLogTellsOfVRFs(t *testing.T) {
 	expect(t, "gone", s.told(), `level=INFO msg="nothing is redistributed for a VRF any more" vrf=red`)
 }
 
+// TestTheLogSaysNothingOfAStart: a VRF whose worker was only just asked for, for the first time or
+// again, is none that fares worse; one whose namespace is not there is, and says so once.
+func TestTheLogSaysNothingOfAStart(t *testing.T) {
+	begins := vrf.NewSupervisor(nil, slog.New(slog.DiscardHandler)) // it does not run: no worker starts
+	if err := begins.Apply(t.Context(), []vrf.Spec{{Name: "red"}}); err != nil {
+		t.Fatal(err)
+	}
+	s := newScene()
+	start := func(what string) {
+		t.Helper()
+		if s.list = begins.List(); len(s.list) != 1 || s.list[0].State != vrf.Pending {
+			t.Fatalf("%s: the VRFs are %+v", what, s.list)
+		}
+		expect(t, what, s.told())
+	}
+	start("the first start")
+	s.fares(vrf.Syncing, "", vrf.Counts{})
+	expect(t, "it reads its table", s.told())
+	s.fares(vrf.Ready, "", vrf.Counts{Installed: 7})
+	expect(t, "ready", s.told(), `level=INFO msg="a VRF is ready" vrf=red state=ready was=syncing`)
+	start("a start with another binding")
+	const gone = "namespace red is not there"
+	s.fares(vrf.Pending, gone, vrf.Counts{})
+	expect(t, "no namespace", s.told(), `level=WARN msg="a VRF is pending" vrf=red state=pending was=ready reason="`+gone+`"`)
+	expect(t, "still none", s.told())
+}
+
 // TestTheLogTellsOfSessions: each session up and down with the neighbour's own address and the
 // reason, each reason once.
 func TestTheLogTellsOfSessions(t *testing.T) {

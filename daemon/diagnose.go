@@ -84,11 +84,13 @@ func (e *examiner) Diagnose(ctx context.Context) ([]doctor.Finding, error) {
 	if facts.ByDefault, err = byDefault(ctx, e.vrfs, facts.States); err != nil {
 		return nil, err
 	}
-	// systemd says which process it started; its other variables are inherited.
-	started := os.Getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Getpid())
-	facts.Host = doctor.ReadHost(os.DirFS("/"), "", started)
+	facts.Host = doctor.ReadHost(os.DirFS("/"), "", bySystemd())
 	return doctor.Judge(facts), nil
 }
+
+// bySystemd tells whether systemd started this process. It says which one that is; its other variables
+// are inherited.
+func bySystemd() bool { return os.Getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Getpid()) }
 
 // surveysAtOnce bounds how many namespaces are looked at beside each other.
 const surveysAtOnce = 4
@@ -101,7 +103,8 @@ func gather(ctx context.Context, host surveyed, cfg *config.Config, specs []vrf.
 	}
 	for _, n := range cfg.Notes {
 		if n.Hint {
-			f.Hints = append(f.Hints, doctor.Hint{At: fmt.Sprintf("%s:%d: %s", n.File, n.Line, n.Key), What: n.Message})
+			at := config.Error{File: n.File, Line: n.Line, Layer: n.Layer, Key: n.Key}
+			f.Hints = append(f.Hints, doctor.Hint{At: strings.TrimSuffix(at.Error(), ": "), What: n.Message})
 		}
 	}
 	var err error

@@ -15,10 +15,17 @@ import (
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
+// shownThere is what metrics and status page show: the backend.
+type shownThere interface {
+	metrics.Source
+	status.Source
+	status.Judges
+}
+
 // newMetrics returns the server of the metrics, which has its address already, and the
 // status page that it serves; nil where the configuration wants none. own has GoBGP's own
 // metrics.
-func newMetrics(source *backend, pes metrics.Core, own func() prometheus.Collector, cfg config.Metrics, whole metrics.Daemon, log *slog.Logger) (*metrics.Server, *status.Page, error) {
+func newMetrics(source shownThere, pes metrics.Core, own func() prometheus.Collector, cfg config.Metrics, whole metrics.Daemon, log *slog.Logger) (*metrics.Server, *status.Page, error) {
 	if cfg.Listen == "" {
 		return nil, nil, nil
 	}

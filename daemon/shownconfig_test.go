@@ -2,15 +2,12 @@ package daemon
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/rib"
@@ -48,14 +45,7 @@ func same(t *testing.T, a, b *config.Config, printed string) {
 		"API": func(c *config.Config) any { return c.API }, "Extras": func(c *config.Config) any { return c.Extras },
 		"Metrics": func(c *config.Config) any { return c.Metrics }, "Policies": func(c *config.Config) any { return c.Policies },
 		"Applied": func(c *config.Config) any { return c.Applied }, "Carriage": func(c *config.Config) any { return c.Carriage },
-		"Neighbors": func(c *config.Config) any {
-			list := slices.Clone(c.Neighbors)
-			for i := range list { // zero stands for these
-				n := &list[i]
-				n.HoldTime, n.ConnectRetry = cmp.Or(n.HoldTime, 90*time.Second), cmp.Or(n.ConnectRetry, 120*time.Second)
-			}
-			return list
-		},
+		"Neighbors":     func(c *config.Config) any { return c.Neighbors },
 		"Advertise":     func(c *config.Config) any { return c.Advertise },
 		"ManageSysctls": func(c *config.Config) any { return c.ManageSysctls },
 		"BGP": func(c *config.Config) any {
@@ -166,7 +156,9 @@ const forcedShort = `
 // write a VRF.
 func TestWhatIsInForceIsAFile(t *testing.T) {
 	t.Parallel()
-	texts := map[string]string{"gobgp-netlink's keys": forcedFork, "the short form": forcedShort}
+	texts := map[string]string{
+		"gobgp-netlink's keys": forcedFork, "the short form": forcedShort, "peer groups": forcedGroups, "what a client is to start": strings.TrimPrefix(forcedGroups, forcedGlobal),
+	}
 	files, err := filepath.Glob("../examples/*/*.toml")
 	if err != nil || len(files) < 4 {
 		t.Fatalf("the examples are not there: %v %v", files, err)
@@ -264,19 +256,20 @@ func TestWhatOneVRFGoesBy(t *testing.T) {
 	}
 }
 
-// TestDefaultsOfGoBGP: what GoBGP fills in is shown as a default, unless the neighbour or its peer group
-// says it.
-func TestDefaultsOfGoBGP(t *testing.T) {
-	const text = `
+const forcedGlobal = `
 [global.config]
   as = 65000
   router-id = "192.0.2.1"
-[[peer-groups]]
+`
+
+const forcedGroups = forcedGlobal + `[[peer-groups]]
   [peer-groups.config]
     peer-group-name = "customers"
     peer-as = 65001
   [peer-groups.timers.config]
     hold-time = 30
+  [peer-groups.graceful-restart.config]
+    enabled = true
 [[neighbors]]
   [neighbors.config]
     neighbor-address = "10.0.0.2"
@@ -290,8 +283,27 @@ func TestDefaultsOfGoBGP(t *testing.T) {
 [[rpki-servers]]
   [rpki-servers.config]
     address = "192.0.2.9"
+[[neighbors]]
+  [neighbors.config]
+    neighbor-address = "10.0.0.3"
+    peer-group = "customers"
+  [neighbors.timers.config]
+    hold-time = 9
+[[peer-groups]]
+  [peer-groups.config]
+    peer-group-name = "who dials in"
+  [peer-groups.ebgp-multihop.config]
+    enabled = true
+[[dynamic-neighbors]]
+  [dynamic-neighbors.config]
+    prefix = "10.9.0.0/24"
+    peer-group = "who dials in"
 `
-	_, c, printed := forced(t, text, nil)
+
+// TestDefaultsOfGoBGP: what GoBGP fills in is shown as a default, unless the neighbour or its peer group
+// says it.
+func TestDefaultsOfGoBGP(t *testing.T) {
+	_, c, printed := forced(t, forcedGroups, nil)
 	got := make(map[string]string)
 	for _, s := range c.Sections {
 		for _, v := range s.Values {
@@ -299,17 +311,41 @@ func TestDefaultsOfGoBGP(t *testing.T) {
 		}
 	}
 	for key, want := range map[string]string{
-		"global.config.port":                                            "179 default",
-		"neighbors[10.0.0.2].config.local-as":                           "65000 default",
-		"neighbors[10.0.0.2].timers.config.connect-retry":               "7 file",
-		"neighbors[10.0.0.2].timers.config.hold-time":                   "",
-		"neighbors[10.0.0.2].timers.config.keepalive-interval":          "10 default",
-		"neighbors[2001:db8::2].timers.config.hold-time":                "90 default",
-		"neighbors[2001:db8::2].afi-safis[ipv6-unicast].config.enabled": "true default",
-		"rpki-servers[192.0.2.9].config.port":                           "323 default",
+		"global.config.port":                                                "179 default",
+		"global.afi-safis[l2vpn-evpn].config.enabled":                       "true default",
+		"peer-groups[customers].timers.config.hold-time":                    "30 file",
+		"peer-groups[customers].timers.config.keepalive-interval":           "10 default",
+		"peer-groups[customers].timers.config.connect-retry":                "120 default",
+		"peer-groups[customers].graceful-restart.config.restart-time":       "",
+		"peer-groups[customers].graceful-restart.config.deferral-time":      "360 default",
+		"peer-groups[who dials in].ebgp-multihop.config.multihop-ttl":       "255 default",
+		"peer-groups[who dials in].error-handling.config.treat-as-withdraw": "true default",
+		"peer-groups[who dials in].timers.config.hold-time":                 "90 default",
+		"neighbors[10.0.0.3].timers.config.keepalive-interval":              "3 default",
+		"neighbors[10.0.0.2].config.local-as":                               "65000 default",
+		"neighbors[10.0.0.2].timers.config.connect-retry":                   "7 file",
+		"neighbors[10.0.0.2].timers.config.hold-time":                       "",
+		"neighbors[10.0.0.2].timers.config.keepalive-interval":              "10 default",
+		"neighbors[2001:db8::2].timers.config.hold-time":                    "90 default",
+		"neighbors[2001:db8::2].afi-safis[ipv6-unicast].config.enabled":     "true default",
+		"rpki-servers[192.0.2.9].config.port":                               "323 default",
 	} {
 		if got[key] != want {
 			t.Errorf("%s is %q, want %q, in\n%s", key, got[key], want, printed)
 		}
+	}
+}
+
+// TestInForceBeforeBGPStarts: of a file without [global.config] nothing is said of what stands in for it.
+func TestInForceBeforeBGPStarts(t *testing.T) {
+	t.Parallel()
+	_, _, printed := forced(t, strings.TrimPrefix(forcedGroups, forcedGlobal), nil)
+	for _, word := range []string{"[global", "65000", "run time"} {
+		if strings.Contains(printed, word) {
+			t.Errorf("it says %q:\n%s", word, printed)
+		}
+	}
+	if !strings.Contains(printed, "hold-time = 30") {
+		t.Errorf("it does not say what the file does:\n%s", printed)
 	}
 }

@@ -110,7 +110,7 @@ func Judge(f Facts) []Finding {
 	var all []Finding
 	for _, check := range []func(Facts) []Finding{
 		capabilities, features, places, states, sharedTables, rivals, guards, protocolRoutes, protocolNumber,
-		carriage, sessions, settings, networkd, restart, passwords, drift, applied, limits, lost, deaf,
+		carriage, sessions, settings, networkd, restart, passwords, drift, applied, limits, lost, deaf, unwanted,
 		untargeted, patterns, loopback, defaultAlone, written, matchless,
 	} {
 		all = append(all, check(f)...)

@@ -210,6 +210,14 @@ var judgements = []struct {
 		"advice vrf-strict-mode : sysctl -w net.vrf.strict_mode=1",
 	}},
 	{"a VRF without import targets", func(f *Facts) { f.Deaf = []string{"blue"} }, []string{"advice no-import-targets blue"}},
+	{"a community that no route has", func(f *Facts) {
+		asks := vrf.Spec{Name: "blue", Export: rib.ExportPolicy{Enabled: true, CommunityList: []rib.Community{7}}}
+		f.States = []vrf.Status{{Spec: asks, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready, Counts: rib.ByFamily[vrf.Counts]{{Paths: 3, Filtered: 3}}}}}
+	}, []string{"advice no-community blue"}},
+	{"a community that some routes have", func(f *Facts) {
+		asks := vrf.Spec{Name: "blue", Export: rib.ExportPolicy{Enabled: true, CommunityList: []rib.Community{7}}}
+		f.States = []vrf.Status{{Spec: asks, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready, Counts: rib.ByFamily[vrf.Counts]{{Paths: 3, Filtered: 2, Installed: 1}}}}}
+	}, nil},
 	{"nothing but the host", func(f *Facts) { *f = Facts{Spaces: map[string]Space{"": f.Spaces[""]}} }, nil},
 }
 

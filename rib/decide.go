@@ -23,7 +23,7 @@ type Exporting struct {
 // calls the VRF, of the VRF of BGP whose routes it has: a secondary table of a VRF has a name
 // of its own.
 func NewExporting(name, of string, policy ExportPolicy) *Exporting {
-	return &Exporting{name: name, of: of, policy: policy, wants: policy.wants()}
+	return &Exporting{name: name, of: of, policy: policy, wants: policy.Wants()}
 }
 
 // Asking is x with what its policies are told that ask what the RPKI says.

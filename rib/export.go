@@ -27,10 +27,10 @@ func (p *ExportPolicy) match(a *Attrs) bool {
 // anyPath is what a policy wants that names no communities.
 const anyPath = "any path"
 
-// wants says in words what match looks for: "community 65001:100", "any of the
+// Wants says in words what match looks for: "community 65001:100", "any of the
 // communities 65001:100, 65001:1:100", or anyPath. It fits behind "a path with", but for
 // the last.
-func (p *ExportPolicy) wants() string {
+func (p *ExportPolicy) Wants() string {
 	var names []string
 	add := func(name string) {
 		if !slices.Contains(names, name) {

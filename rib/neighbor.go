@@ -6,6 +6,12 @@ import (
 	"time"
 )
 
+// The timers of a neighbour of which the configuration says nothing: GoBGP's.
+const (
+	DefaultConnectRetry = 120 * time.Second
+	DefaultHoldTime     = 90 * time.Second
+)
+
 // Neighbor is a BGP neighbour whose session runs inside a network namespace, or bound to
 // an interface there. BGP itself knows it by its alias. Two that are equal in every field
 // are the same neighbour.
@@ -46,10 +52,10 @@ type Neighbor struct {
 	// PassiveOnly leaves the dialling to the peer.
 	PassiveOnly bool
 	// ConnectRetry is the longest time between two attempts to dial; the first
-	// ones follow each other sooner. 0: 120 s.
+	// ones follow each other sooner. 0: DefaultConnectRetry.
 	ConnectRetry time.Duration
 	// HoldTime is BGP's hold time as configured: a peer that acknowledges
-	// nothing for so long is given up. 0: 90 s.
+	// nothing for so long is given up. 0: DefaultHoldTime.
 	HoldTime time.Duration
 }
 

@@ -31,7 +31,7 @@ func TestExportMatch(t *testing.T) {
 		if got := tc.policy.match(attrs); got != tc.want {
 			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
 		}
-		if got := tc.policy.wants(); got != tc.wants {
+		if got := tc.policy.Wants(); got != tc.wants {
 			t.Errorf("%s: wants %q, expected %q", tc.name, got, tc.wants)
 		}
 	}

@@ -334,6 +334,7 @@ const notStarted = "its worker has not started yet"
 
 // Settling tells whether how the VRF fares is about to be known: its worker starts, or takes in its
 // table.
-func (s WorkerStatus) Settling() bool {
-	return s.State == Syncing || s.State == Pending && s.Reason == notStarted
-}
+func (s WorkerStatus) Settling() bool { return s.State == Syncing || s.Starting() }
+
+// Starting tells whether the VRF's worker was only just asked for, and has said nothing yet.
+func (s WorkerStatus) Starting() bool { return s.State == Pending && s.Reason == notStarted }

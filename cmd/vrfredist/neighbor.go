@@ -155,6 +155,9 @@ func (c neighborCommands) listNeighbors(list []*vrfredistv1.Neighbor) error {
 		if removed := removedText(n); removed != "" {
 			notes = strings.TrimPrefix(notes+"; removed: "+removed, "; ")
 		}
+		if n.Accepted != nil && n.GetAccepted() < n.GetReceived() {
+			notes = strings.TrimPrefix(fmt.Sprintf("%s; %d not accepted: `vrfredist neighbor %s received --vrf %s` says why", notes, n.GetReceived()-n.GetAccepted(), n.GetAddress(), n.GetVrf()), "; ")
+		}
 		err := t.row(n.GetAddress(), cell(n.GetAlias()), strconv.FormatUint(uint64(n.GetPeerAs()), 10), n.GetVrf(), cell(n.GetNetns()),
 			n.GetState(), cell(c.lasted(n)), cell(n.GetOrigin()), number(n.GetReceived()), numberIf(n.Accepted), numberIf(n.Advertised), cell(notes))
 		if err != nil {

@@ -73,6 +73,28 @@ func (o *other) wait(vrf string, words ...string) time.Duration {
 	return time.Since(began)
 }
 
+// says waits until its doctor says all of these words, and a warning in its log the first.
+func (o *other) says(words ...string) {
+	o.t.Helper()
+	lab.WaitFor(o.t, "the second daemon's doctor", limit(), func() string {
+		out, _ := exec.Command(run.Daemon, "--api", o.target, "doctor").CombinedOutput() // it ends with 1 where something is broken
+		for _, word := range words {
+			if !strings.Contains(string(out), word) {
+				return fmt.Sprintf("lacks %q: %s", word, out)
+			}
+		}
+		return ""
+	})
+	lab.WaitFor(o.t, "the second daemon's log", limit(), func() string {
+		for line := range strings.Lines(o.Output()) {
+			if strings.Contains(line, "level=WARN") && strings.Contains(line, "vrf=default") && strings.Contains(line, words[0]) {
+				return ""
+			}
+		}
+		return o.Output()
+	})
+}
+
 // A second daemon on one's tables waits, touches nothing, and says for whom; it has
 // them at once when the first is killed, and then the first waits for it.
 func TestFault49TwoDaemons(t *testing.T) {
@@ -94,6 +116,7 @@ func TestFault49TwoDaemons(t *testing.T) {
 	first := []string{"pending", fmt.Sprintf("pid %d", w.daemon.PID()), "on host " + host, "configuration " + filepath.Join(w.Dir, "vrfredist.toml")}
 	second.wait("default", first...)
 	second.wait("numbered", append(first, "table 1001")...)
+	second.says(append(first[1:], "broken:", "end that one, or take the VRF out of one of the two configurations")...)
 	w.daemon.Do("reload") // which gives up nothing
 	w.wait(all(n), all(routes6))
 	lab.Equal(t, "what happened to the first one's routes", 0, len(w.rtr.Since(mark)))

@@ -1,7 +1,11 @@
 package netns_test
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,29 +24,25 @@ func TestStartBgp(t *testing.T) {
 	l.Subnet(f.at, "up0", f.far, "eth0", "192.0.2.1/24")
 	f.peer = f.far.BIRD(fmt.Sprintf(birdOfDown, 65001, 65000, ""))
 	whole := f.config(theirs, 65001, "192.0.2.1")
+	whole += "\n[netlink.metrics]\n  listen = \"127.0.0.1:9179\"\n  status_page = true\n"
 	_, without, _ := strings.Cut(whole, "router-id = \"10.255.0.1\"\n")
 	f.d = f.rtr.Daemon(without)
 	says := func(what, out string, words ...string) {
 		t.Helper()
-		for _, word := range words {
-			if !strings.Contains(strings.Join(strings.Fields(out), " "), word) {
-				t.Errorf("%s does not say %q:\n%s", what, word, out)
-			}
-		}
+		saysAll(t, what, out, words...)
 	}
 	waits := func() {
 		t.Helper()
-		says("vrf", f.d.Do("vrf"), "red pending", "BGP waits for StartBgp")
-		says("vrf red", f.d.Do("vrf", "red"), "pending", "gobgp global as 65000")
-		for _, args := range [][]string{{"neighbor"}, {"reload"}, {"explain", "10.0.0.0/8"}} {
-			out, err := f.d.Try(args...)
-			if says(args[0], out, "[global.config]", "StartBgp"); err == nil {
-				t.Errorf("%s is answered", args[0])
-			}
-		}
-		f.at.WaitOwn(lab.Main)
+		f.waits(theirs)
 	}
 	waits()
+	watch := f.rtr.Start("vrfredist monitor", f.lab.Run.Daemon, "--api", f.d.Target(), "monitor")
+	lab.WaitFor(t, "monitor says that BGP waits", lab.Patience, func() string {
+		if out := watch.Output(); !strings.Contains(out, "red: pending (BGP waits for StartBgp") {
+			return out
+		}
+		return ""
+	})
 	says("check", f.d.Do("check", "-f", f.d.File()), "global.config", "waits until a client of the API starts BGP")
 	starts := func(args ...string) (string, error) {
 		return f.d.GoBGP(append([]string{"global"}, args...)...)
@@ -60,6 +60,8 @@ func TestStartBgp(t *testing.T) {
 		t.Fatalf("it is not started: %v\n%s", err, out)
 	}
 	f.up(t)
+	says("the metrics", fetched(t, f.rtr, "metrics"), `vrfredist_vrf_state{netns="`+f.at.Name+`",state="pending",vrf="red"} 0`,
+		`vrfredist_neighbor_up{as="65001",neighbor="`+theirs+`",netns="`+f.at.Name+`",vrf="red"} 1`)
 	out, err := starts("as", "65009", "router-id", "10.255.0.9")
 	if says("a second start", out, "AS 65000", "10.255.0.1", "uid 0", "restart vrfredist"); err == nil {
 		t.Error("BGP is started twice")
@@ -83,4 +85,63 @@ func TestStartBgp(t *testing.T) {
 	if says("a start beside the file's", out, "by [global.config] of the file"); err == nil {
 		t.Error("BGP is started beside the file")
 	}
+}
+
+func saysAll(t testing.TB, what, out string, words ...string) {
+	t.Helper()
+	for _, word := range words {
+		if !strings.Contains(strings.Join(strings.Fields(out), " "), word) {
+			t.Errorf("%s does not say %q:\n%s", what, word, out)
+		}
+	}
+}
+
+// waits holds what is said while BGP waits for a client: nothing that is not so, and what is to be done.
+func (f *fallen) waits(peer string) {
+	t := f.lab.T
+	t.Helper()
+	saysAll(t, "vrf", f.d.Do("vrf"), "red pending", "BGP waits for StartBgp")
+	saysAll(t, "vrf red", f.d.Do("vrf", "red"), "pending", "gobgp global as 65000")
+	saysAll(t, "neighbor", f.d.Do("neighbor"), peer+" ", "65001 red", "pending", "BGP waits for StartBgp")
+	if out := f.d.Do("doctor"); strings.Count(out, "StartBgp") != 1 || strings.Contains(out, peer+" of VRF") {
+		t.Errorf("doctor does not say once that BGP waits, and nothing of the neighbour's session:\n%s", out)
+	}
+	if out := f.d.Do("config"); strings.Contains(out, "[global") {
+		t.Errorf("config says what nobody has said:\n%s", out)
+	}
+	saysAll(t, "the metrics", fetched(t, f.rtr, "metrics"), `vrfredist_vrf_state{netns="`+f.at.Name+`",state="pending",vrf="red"} 1`,
+		`vrfredist_neighbor_state{as="65001",neighbor="`+peer+`",netns="`+f.at.Name+`",state="pending",vrf="red"} 1`, "vrfredist_build_info{")
+	saysAll(t, "the page", fetched(t, f.rtr, "status/"), "<!doctype html>")
+	for _, args := range [][]string{{"reload"}, {"explain", "10.0.0.0/8"}} {
+		out, err := f.d.Try(args...)
+		if saysAll(t, args[0], out, "[global.config]", "StartBgp"); err == nil {
+			t.Errorf("%s is answered", args[0])
+		}
+	}
+	f.at.WaitOwn(lab.Main)
+}
+
+// fetched is a page of the daemon's metrics.
+func fetched(t testing.TB, in *lab.Namespace, path string) string {
+	t.Helper()
+	client := http.Client{Timeout: lab.Patience, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(_ context.Context, network, addr string) (conn net.Conn, err error) {
+			err = in.Enter(func() error {
+				conn, err = net.Dial(network, addr)
+				return err
+			})
+			return conn, err
+		},
+	}}
+	r, err := client.Get("http://127.0.0.1:9179/" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %v: %s", r.Status, err, text)
+	}
+	return string(text)
 }

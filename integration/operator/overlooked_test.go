@@ -114,10 +114,12 @@ func TestWhatIsEasilyOverlooked(t *testing.T) {
 
 	next(s.withCustomer(own, "lan*", `    community_list = ["65001:9"]`, "", ""), "")
 	s.tells("vrf red", []string{"routes with community 65001:9", "filtered"})
+	s.tells("doctor", []string{`No route of BGP's gets into the table of VRF "red": it takes those with community 65001:9`})
 	s.tells("explain 172.21.1.0/24 --vrf red", []string{"what export asks for: community 65001:9", "65001:1"})
 
 	next(s.withCustomer(own, "lan*", "", "  [neighbors.apply-policy.config]\n    import-policy-list = [\"none\"]\n", reject), "is in force: what it rejects is not taken")
 	s.tells("explain 172.21.1.0/24 --vrf red", []string{"STOP  received", "192.168.1.2", `"none"`}, "127.1.")
+	s.tells("neighbor", []string{"2 not accepted: `vrfredist neighbor 192.168.1.2 received --vrf red` says why"})
 	s.tells("neighbor 192.168.1.2 received --vrf red", []string{"172.21.1.0/24", `"none"`, "2 not accepted"}, "127.1.")
 	s.red.WaitOwn(lab.Main)
 

@@ -131,6 +131,7 @@ async function tour() {
   const neighbor = page.locator("#neighbor-list > tr");
   await says(page.locator("#neighbor-down"), "11 without a session");
   assert.equal(await neighbor.count(), 8, "eight neighbours at first");
+  for (const text of await neighbor.allTextContents()) assert.match(text, /^(active|idle|connect|opensent)192\.168\.1\.\d+ AS 65010 .*red(no|it|nobody|the) /s, "a neighbour that fails is not first, or no reason is told");
   await page.setViewportSize({ width: 1080, height: 800 });
   await shot("status");
   await page.setViewportSize({ width: 1280, height: 860 });
@@ -278,8 +279,71 @@ async function many() {
   await fits(320);
 }
 
+// held: ten VRFs, each with sixty routes that are held back for one reason, and three for another.
+async function held() {
+  await page.goto(url);
+  const row = page.locator("#trouble-list > li");
+  await says(page.locator("#trouble-count"), "630");
+  await page.waitForFunction(() => document.querySelectorAll("#trouble-list > li").length === 8);
+  const first = await row.allTextContents();
+  assert.deepEqual(first.map((text) => text.match(/60×(t-\d)/)?.[1]), [0, 1, 2, 3, 4, 5, 6, 7].map((i) => "t-" + i), "the largest reason of each VRF first");
+  assert.match(first[0], /unresolved.*10\.99\.0\.1.*and 57 more/);
+  await says(page.locator("#trouble-more"), "2 more VRFs have routes that are held back");
+
+  // Where the VRFs begin, however many routes are held back, and on every width and in both schemes all of it.
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    for (const [name, width] of [["wide", 1280], ["narrow", 380]]) {
+      await fits(width);
+      const top = await page.evaluate(() => document.getElementById("list").getBoundingClientRect().top + scrollY);
+      assert.ok(top < 640, `${colorScheme}, ${name}: the list of VRFs begins ${top} px down`);
+      await readable(`${colorScheme}, ${name}`);
+      await page.locator("#trouble").screenshot({ path: `${shots}/held-${colorScheme}-${name}.png` });
+    }
+  }
+
+  // By keyboard: from a reason to why, from there to all routes like it, and to the reasons that are left.
+  await page.evaluate(() => document.getElementById("trouble").focus());
+  for (const prefix of ["172.20.0.0/24", "172.20.1.0/24", "172.20.2.0/24", "and 57 more"]) await tab(prefix);
+  await page.keyboard.press("Enter");
+  await says(page.locator("#route-says"), "Routes 1 to 50 of VRF t-0");
+  await page.evaluate(() => document.getElementById("trouble").focus());
+  await tab("172.20.0.0/24");
+  await page.keyboard.press("Enter");
+  await says(page.locator("#answer"), "172.20.0.0/24 in VRF t-0: stopped at nexthop");
+  const more = page.locator("#trouble-all");
+  await more.focus();
+  assert.ok((await focused()).ring, "the button has the focus, and nothing shows it");
+  await says(more, "Show 8 more reasons");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.querySelectorAll("#trouble-list > li").length === 20);
+  assert.equal(await page.locator("#trouble-list > li", { hasText: "3×" }).count(), 10);
+  assert.ok(await more.isHidden(), "there are no more");
+  await readable("all reasons, narrow and dark");
+}
+
+// waits: a file without [global.config], until a client of the API starts BGP.
+async function waits() {
+  await page.goto(url);
+  await says(page.locator("#live"), "live");
+  await says(vrf("red").locator(".state").first(), "pending");
+  await says(vrf("red"), "BGP waits for StartBgp");
+  const neighbor = page.locator("#neighbor-list > tr");
+  await says(neighbor.first(), "BGP waits for StartBgp");
+  assert.match(await neighbor.first().textContent(), /^pending192\.168\.1\.2 AS 65010/);
+  refused = true; // the explanation is, and the connection goes
+  await page.fill("#target", "10.1.0.0/16");
+  await page.press("#target", "Enter");
+  await says(page.getByRole("alert"), "BGP waits for StartBgp");
+  await ask("start");
+  await says(page.locator("#live"), "live");
+  await says(vrf("red").locator(".state").first(), "ready");
+  await page.waitForFunction(() => !document.querySelector("#neighbor-list > tr")?.textContent.includes("StartBgp"));
+  await says(page.locator("#neighbor-list > tr").first(), "192.168.1.1");
+}
+
 try {
-  await { tour, many }[scenario]();
+  await { tour, many, held, waits }[scenario]();
   assert.deepEqual(wrong, [], "the browser complained");
 } finally {
   await browser.close();

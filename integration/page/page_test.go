@@ -180,6 +180,50 @@ func TestPage(t *testing.T) {
 	})
 }
 
+// TestPageHoldsBack: where many routes of many VRFs are held back, the page says each reason once, and begins
+// with the VRFs on every width.
+func TestPageHoldsBack(t *testing.T) {
+	need(t)
+	l := lab.New(t, run)
+	rtr := l.Namespace("rtr")
+	rtr.IP("link", "set", "lo", "up")
+	config := global
+	for i := range 10 {
+		name := fmt.Sprintf("t-%d", i)
+		tenth := strings.Replace(tenant(name, i+1, "", ""), "  netns = \"\"\n", fmt.Sprintf("  table = %d\n", 7100+i), 1)
+		config += strings.Replace(tenth, "both-rt-list", "import-rt-list = [\"65000:99\"]\n    export-rt-list", 1)
+	}
+	d := rtr.Daemon(config)
+	for i := range 63 {
+		nexthop := "10.99.0.1"
+		if i >= 60 {
+			nexthop = "10.99.0.2"
+		}
+		prefix := fmt.Sprintf("172.20.%d.0/24", i)
+		if out, err := d.GoBGP("global", "rib", "add", prefix, "label", "100", "rd", "65100:1", "rt", "65000:99", "nexthop", nexthop, "-a", "vpnv4"); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	look(t, rtr, "held", nil)
+}
+
+// TestPageBeforeBGP: while BGP waits for a client of the API the page says so of each VRF and neighbour, and
+// goes on by itself once it is started.
+func TestPageBeforeBGP(t *testing.T) {
+	need(t)
+	l := lab.New(t, run)
+	rtr, red := l.Namespace("rtr"), l.Namespace("red")
+	rtr.IP("link", "set", "lo", "up")
+	_, without, _ := strings.Cut(global, "  port = -1\n")
+	one, _, _ := strings.Cut(strings.TrimPrefix(neighbors(red.Name), "\n[[neighbors]]"), "[[neighbors]]")
+	d := rtr.Daemon(without + "[[neighbors]]" + one + tenant("red", 10, red.Name, ""))
+	look(t, rtr, "waits", map[string]func(){"start": func() {
+		if out, err := d.GoBGP("global", "as", "65000", "router-id", "10.0.0.1"); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}})
+}
+
 // TestPageOfAThousand is the page at the size of a large edge.
 func TestPageOfAThousand(t *testing.T) {
 	need(t)

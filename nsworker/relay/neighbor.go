@@ -10,9 +10,6 @@ import (
 
 const (
 	bgpPort = 179
-	// The defaults of GoBGP, which a neighbour without settings has there too.
-	defaultConnectRetry = 120 * time.Second
-	defaultHoldTime     = 90 * time.Second
 	// maxPassword is the kernel's TCP_MD5SIG_MAXKEYLEN.
 	maxPassword = 80
 )
@@ -29,14 +26,14 @@ func (n neighbor) port() uint16 {
 
 func (n neighbor) connectRetry() time.Duration {
 	if n.ConnectRetry <= 0 {
-		return defaultConnectRetry
+		return rib.DefaultConnectRetry
 	}
 	return n.ConnectRetry
 }
 
 func (n neighbor) holdTime() time.Duration {
 	if n.HoldTime <= 0 {
-		return defaultHoldTime
+		return rib.DefaultHoldTime
 	}
 	return n.HoldTime
 }

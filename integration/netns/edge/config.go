@@ -2,6 +2,7 @@ package edge
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 )
 
@@ -82,6 +83,11 @@ func (pe *PE) Neighbor(addr string) string {
 		fmt.Fprintf(&b, "  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = %q\n    [neighbors.afi-safis.mp-graceful-restart.config]\n      enabled = true\n", f)
 	}
 	return b.String()
+}
+
+// NeighborAt is Neighbor with a session of another address of the PE's.
+func (pe *PE) NeighborAt(addr, at netip.Addr) string {
+	return strings.Replace(pe.Neighbor(addr.String()), pe.Addr(), at.String(), 1)
 }
 
 // section is the tenant's of [[netlink.vrfs]].

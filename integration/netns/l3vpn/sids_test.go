@@ -128,98 +128,20 @@ func TestMalformedSIDsBesideLabels(t *testing.T) {
 		return vpn(s, p, addr(edge.Loopback(2)), red.Label(false), sid)
 	})
 	want := fmt.Sprintf("encap mpls %d/%d", edge.Transport(2), red.Label(false))
-	if out := n.PEs[0].Daemon.Do("explain", ofLast.String(), "--vrf", "red"); !strings.Contains(out, want) {
+	if out := n.PEs[0].Daemon.Do("explain", edge.LastOfMaligned.String(), "--vrf", "red"); !strings.Contains(out, want) {
 		t.Errorf("the route with a label does not lead by it, %s:\n%s", want, out)
 	}
 }
 
-// ofLast is the prefix of the route with an attribute as it should be.
-var ofLast = netip.MustParsePrefix("10.99.0.0/24")
-
-// maligned has a neighbour of PE 1's, a reflector at an address of the core, send all that, each in a
-// route of its own, and at last one that is as it should be, while packets go between PE 1 and PE 2.
+// maligned has a neighbour of PE 1's, a reflector at an address of the core, send all that, while
+// packets go between PE 1 and PE 2.
 func (n *network) maligned(s raw.Speaker, from, to netip.Addr, route func(p netip.Prefix, sid []byte) []byte) {
 	n.T.Helper()
 	one, two := n.PEs[0], n.PEs[1]
-	n.more = map[*edge.PE]string{one: strings.Replace(one.Neighbor(from.String()), one.Addr(), to.String(), 1)}
+	n.more = map[*edge.PE]string{one: one.NeighborAt(from, to)}
 	n.ours(one, two)
 	n.Reach("red", one, two)
-	pid := one.Daemon.PID()
-	var session *raw.Session
-	lab.WaitFor(n.T, "a session", lab.Patience, func() string {
-		c, err := raw.Dial(n.P.Enter, from, to)
-		if err != nil {
-			return err.Error()
-		}
-		if err := c.Establish(s.OpenOf(append(raw.Every, raw.FourByteAS(s.AS)...))); err != nil {
-			return err.Error()
-		}
-		session = c
-		return ""
-	})
-	n.T.Cleanup(func() { session.Close() })
-	pulse := n.Pulse()
-	edge.Between(n.Network, pulse, "red", one, two, false, true)
-	wrong, odd := malformed()
-	for i, sid := range slices.Concat(wrong, odd) {
-		second := byte(98) // of its prefix
-		if i >= len(wrong) {
-			second = 97
-		}
-		prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, second, byte(i), 0}), 24)
-		if err := session.Send(route(prefix, sid)); err != nil {
-			n.T.Fatalf("attribute %d, %x: %v; the session ended with %q", i, sid, err, session.Ended())
-		}
-	}
-	// The last one is as it should be: it is a route, once all before it have been read.
-	if err := session.Send(route(ofLast, proper())); err != nil {
-		n.T.Fatal(err)
-	}
-	lab.WaitFor(n.T, "a route with a SID as it should be is in red", lab.Patience, func() string {
-		for _, r := range one.Daemon.RouteStates("export", "--vrf", "red") {
-			if r.Prefix == ofLast.String() {
-				return ""
-			}
-		}
-		return fmt.Sprintf("it is not there; the session has ended with %q", session.Ended())
-	})
-	pulse.EndWhole()
-	if !one.Daemon.Running() || one.Daemon.PID() != pid {
-		n.T.Error("the daemon has ended")
-	}
-}
-
-// proper is a Prefix-SID attribute's value with the SID of a VRF at PE 2 (RFC 9252, 2 and 3).
-func proper() []byte {
-	sid := netip.MustParseAddr("fd00:2:0:1:4711::").As16()
-	info := append(append([]byte{0}, sid[:]...), 0, 0, 19, 0)
-	info = append(info, 1, 0, 6, 40, 24, 16, 0, 0, 0)
-	return tlv(5, append([]byte{0}, tlv(1, info)...))
-}
-
-// tlv is a value with its type and length.
-func tlv(kind byte, value []byte) []byte {
-	return append([]byte{kind, byte(len(value) >> 8), byte(len(value))}, value...)
-}
-
-// malformed are attributes without a SID that could be used: sub-TLVs that are unknown or cut short,
-// and lengths that do not fit, and every beginning of one that is right. Those of odd have one, and
-// something else that is wrong.
-func malformed() (wrong, odd [][]byte) {
-	right := proper()
-	for i := range right {
-		wrong = append(wrong, right[:i])
-	}
-	structure := func(lengths ...byte) []byte {
-		sid := netip.MustParseAddr("fd00:2:0:1:4711::").As16()
-		info := append(append([]byte{0}, sid[:]...), 0, 0, 19, 0)
-		return tlv(5, append([]byte{0}, tlv(1, append(info, tlv(1, lengths)...))...))
-	}
-	wrong = append(wrong,
-		[]byte{5, 0, 5, 0, 2, 0, 1, 0}, []byte{5, 0, 0}, []byte{5, 0, 6, 0, 1, 0, 2, 0, 0}, []byte{1, 0, 7, 0, 0, 0, 0, 0, 0, 9},
-		structure(40), structure(40, 24, 16, 0, 16), structure(255, 255, 255, 255, 255, 255), structure(40, 24, 16, 0, 20, 128), tlv(6, right[3:]))
-	odd = append(odd, structure(), structure(40, 24, 16, 0, 0, 0, 0), slices.Concat(right, right), tlv(5, slices.Concat([]byte{0}, right[4:], right[4:])))
-	return wrong, odd
+	edge.Maligned{PE: one, From: two, Speaker: s, Source: from, At: to, Route: route}.Play(n.Network)
 }
 
 // vpn is a VPN route of red's by a nexthop and a label, with this attribute.

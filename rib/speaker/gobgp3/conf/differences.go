@@ -105,6 +105,28 @@ func equalLists[T any](a, b []T, equal func(*T, *T) bool) bool {
 	return slices.EqualFunc(a, b, func(x, y T) bool { return equal(&x, &y) })
 }
 
+// SameGroup tells whether two peer groups give their neighbours the same, where one says a default and
+// the other leaves it to GoBGP.
+func SameGroup(a, b oc.PeerGroup) bool {
+	a, b = WithDefaults(a), WithDefaults(b)
+	return a.Equal(&b)
+}
+
+// WithDefaults is a peer group with what GoBGP fills in of each neighbour in it that says nothing itself.
+// One that no neighbour can be in has no defaults.
+func WithDefaults(g oc.PeerGroup) oc.PeerGroup {
+	n := oc.Neighbor{
+		Config: oc.NeighborConfig{NeighborAddress: "192.0.2.1"}, Timers: g.Timers, ErrorHandling: g.ErrorHandling,
+		GracefulRestart: g.GracefulRestart, EbgpMultihop: g.EbgpMultihop, TtlSecurity: g.TtlSecurity,
+	}
+	if err := oc.SetDefaultNeighborConfigValues(&n, nil, new(oc.Global)); err != nil {
+		return g
+	}
+	g.Timers, g.ErrorHandling, g.EbgpMultihop, g.TtlSecurity = n.Timers, n.ErrorHandling, n.EbgpMultihop, n.TtlSecurity
+	g.GracefulRestart.Config.DeferralTime = n.GracefulRestart.Config.DeferralTime // the restart time is each neighbour's hold time
+	return g
+}
+
 // SameAwaited tells whether the same VRFs wait for the End-of-RIB of EVPN in both, and SIDs of other
 // PEs are read in both or in neither.
 func SameAwaited(a, b *Config) bool {

@@ -23,7 +23,7 @@ func (r *Reconciler) putGroups(ctx context.Context, want *state) error {
 		g := want.groups[name]
 		have, had := r.groups[name]
 		again := r.altered[thing(speaker.KindGroup, name)]
-		if had && g.Equal(&have) && !again {
+		if had && conf.SameGroup(g, have) && !again {
 			continue
 		}
 		delete(r.altered, thing(speaker.KindGroup, name))

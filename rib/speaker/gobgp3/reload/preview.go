@@ -223,7 +223,7 @@ func (c *comparison) others() {
 		a := was.groups[name]
 		if b, stays := is.groups[name]; !stays {
 			say("peer group %s removed", name)
-		} else if !a.Equal(&b) {
+		} else if !conf.SameGroup(a, b) {
 			say("peer group %s changed", name)
 		}
 	}

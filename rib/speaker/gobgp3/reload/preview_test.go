@@ -126,3 +126,44 @@ func TestCompareWithDrift(t *testing.T) {
 		t.Errorf("added: %v", added)
 	}
 }
+
+// TestDefaultsOfAGroupWrittenDown: a peer group that says what GoBGP fills in anyway is not changed, and
+// one that says something else is.
+func TestDefaultsOfAGroupWrittenDown(t *testing.T) {
+	t.Parallel()
+	grouped := func(hold, keepalive, ttl float64) *conf.Config {
+		timers, multihop := conftest.Obj{}, conftest.Obj{"enabled": true}
+		for key, value := range map[string]float64{"hold-time": hold, "keepalive-interval": keepalive} {
+			if value > 0 {
+				timers[key] = value
+			}
+		}
+		if ttl > 0 {
+			multihop["multihop-ttl"] = ttl
+		}
+		c := conftest.Base(nil, nil)
+		c["peer-groups"] = []any{conftest.Obj{
+			"config": conftest.Obj{"peer-group-name": "g", "peer-as": 65001.0}, "timers": conftest.Obj{"config": timers}, "ebgp-multihop": conftest.Obj{"config": multihop},
+		}}
+		return read(t, c)
+	}
+	old := grouped(0, 0, 0)
+	for name, tc := range map[string]struct {
+		next    *conf.Config
+		changed bool
+	}{
+		"the defaults":      {grouped(90, 30, 255), false},
+		"one of them":       {grouped(0, 0, 255), false},
+		"another hold time": {grouped(30, 0, 0), true},
+		"another TTL":       {grouped(0, 0, 3), true},
+	} {
+		got, _ := Compare(old, tc.next, nil)
+		if said := slices.Contains(got.Others, "peer group g changed"); said != tc.changed {
+			t.Errorf("%s: it says %v", name, got.Others)
+		}
+		r := &Reconciler{state: stateOf(old)}
+		if ttl := r.groupChangesTTL("g", stateOf(tc.next)); ttl != (name == "another TTL") {
+			t.Errorf("%s: the TTL changes: %v", name, ttl)
+		}
+	}
+}

@@ -122,6 +122,7 @@ func (r *Reconciler) vrfKept(name string, want *state) bool {
 func (r *Reconciler) groupChangesTTL(name string, want *state) bool {
 	a, had := r.groups[name]
 	b, has := want.groups[name]
+	a, b = conf.WithDefaults(a), conf.WithDefaults(b)
 	return had && has && (!a.EbgpMultihop.Equal(&b.EbgpMultihop) || !a.TtlSecurity.Equal(&b.TtlSecurity))
 }
 
