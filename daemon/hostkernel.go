@@ -2,9 +2,12 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/vrfredist/vrfredist/nsworker"
+	"github.com/vrfredist/vrfredist/nsworker/devices"
 	"github.com/vrfredist/vrfredist/nsworker/kernel"
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
@@ -43,11 +46,23 @@ type owning struct {
 	vrf.Worker
 	host    *kernel.Host
 	binding rib.Binding
-	hold    func() (release func()) // the VRF device
+	table   uint32 // of the VRF device, where that is made here
+	devices *devices.Keeper
 }
 
-func (o owning) Run(ctx context.Context) error {
-	defer o.hold()()
+// deviceTime bounds how long the end of a worker waits for its VRF device to go.
+const deviceTime = 10 * time.Second
+
+func (o owning) Run(ctx context.Context) (err error) {
+	release := o.devices.Hold(o.binding, o.table)
+	defer func() {
+		release()
+		if errors.Is(context.Cause(ctx), vrf.ErrRemoved) {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deviceTime)
+			defer cancel()
+			err = errors.Join(err, o.devices.Gone(ctx, o.binding))
+		}
+	}()
 	defer func() { // after a panic too
 		if ctx.Err() != nil {
 			o.host.Disown(o.binding)

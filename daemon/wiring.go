@@ -169,7 +169,7 @@ func (w *wiring) supervise() {
 			Kernel: devicesOpen{hostKernel{w.host, w.sysctls.prepare}, w.devices, s.Name}, BGP: w.bgp, Board: w.board, Log: w.options.Log, Tap: &w.tap,
 			Leaking: w.supervisor.Leaking, Link: w.neighbors.link, Core: w.core, Trace: traced(w.tracer),
 		}
-		return owning{nsworker.New(deps, s, w.neighbors.reporting(s.Binding.Netns, r)), w.host, s.Binding, func() func() { return w.devices.Hold(s.Binding, s.Makes.Table) }}
+		return owning{nsworker.New(deps, s, w.neighbors.reporting(s.Binding.Netns, r)), w.host, s.Binding, s.Makes.Table, w.devices}
 	}, w.options.Log)
 }
 

@@ -3,6 +3,7 @@ package devices
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -16,9 +17,10 @@ import (
 // guards with before and lets, and now, which is Run's, it is not changed: another one takes its place.
 type device struct {
 	is     Wanted
-	before string   // the VRF that had it before; "": none
-	goes   bool     // it is to be removed
-	lets   []string // interfaces that are to be let go, because they do not belong into it any more
+	before string        // the VRF that had it before; "": none
+	goes   bool          // it is to be removed
+	ended  chan struct{} // of one that goes: closed when it does no more
+	lets   []string      // interfaces that are to be let go, because they do not belong into it any more
 
 	why     string // why its VRF has no table there; "": it has
 	trouble string // why interfaces are not in it; "": they are, or not there
@@ -73,12 +75,12 @@ func (k *Keeper) Configure(wanted []Wanted, bound []rib.Binding) {
 	for _, b := range bound {
 		if b = spelled(b); !stays[b] {
 			stays[b] = true
-			delete(k.devices, b)
+			k.drop(b)
 		}
 	}
 	for b, d := range k.devices {
 		if !stays[b] && !d.goes {
-			k.devices[b] = &device{is: d.is, before: d.before, goes: true}
+			k.devices[b] = &device{is: d.is, before: d.before, goes: true, ended: make(chan struct{})}
 			k.look(b.Netns)
 		}
 	}
@@ -101,10 +103,37 @@ func (k *Keeper) want(w Wanted) {
 		if d.goes || d.is.Table != w.Table || d.is.VRF != w.VRF {
 			next.why = notYet
 		}
+		k.drop(w.In)
 		d = next
 	}
 	k.devices[w.In] = d
 	k.look(w.In.Netns)
+}
+
+// drop forgets a device. The caller holds mu.
+func (k *Keeper) drop(b rib.Binding) {
+	if d := k.devices[b]; d != nil && d.goes {
+		close(d.ended)
+	}
+	delete(k.devices, b)
+}
+
+// Gone waits until the device of a binding is removed, if it is to be.
+func (k *Keeper) Gone(ctx context.Context, b rib.Binding) error {
+	k.mu.Lock()
+	d := k.devices[spelled(b)]
+	k.mu.Unlock()
+	if d == nil || !d.goes {
+		return nil
+	}
+	select {
+	case <-d.ended:
+		return nil
+	case <-ctx.Done():
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return fmt.Errorf("the VRF device %s in %s is not removed yet (%s); it is tried again", b.Device, rib.NetnsText(b.Netns), cmp.Or(d.why, "its turn has not come"))
 }
 
 // Leave has a device removed that an earlier run made, unless it is wanted by now.
@@ -114,7 +143,7 @@ func (k *Keeper) Leave(w Wanted) {
 	w.In = spelled(w.In)
 	switch d := k.devices[w.In]; {
 	case d == nil:
-		k.devices[w.In] = &device{is: w, goes: true}
+		k.devices[w.In] = &device{is: w, goes: true, ended: make(chan struct{})}
 	case !d.goes && d.is.VRF != w.VRF:
 		k.devices[w.In] = &device{is: d.is, before: w.VRF, why: notYet}
 	}

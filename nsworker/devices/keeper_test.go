@@ -1,7 +1,9 @@
 package devices
 
 import (
+	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,7 +44,15 @@ func TestDeviceLives(t *testing.T) {
 		if !d.Going("red") {
 			t.Error("nothing goes")
 		}
+		ctx, end := context.WithTimeout(context.Background(), time.Second)
+		defer end()
+		if err := d.Gone(ctx, inRed); err == nil || !strings.Contains(err.Error(), "the VRF device red-dev in the daemon's own namespace is not removed yet") {
+			t.Errorf("%v", err)
+		}
 		release()
+		if err := d.Gone(context.Background(), inRed); err != nil {
+			t.Error(err)
+		}
 		expect(t, k, d, "remove red-dev", "", "")
 		if d.Going("red") {
 			t.Error("it is not gone")

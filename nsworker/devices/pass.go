@@ -212,7 +212,7 @@ func (p *pass) remove(ctx context.Context, d *device) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.devices[d.is.In] == d {
-		delete(k.devices, d.is.In)
+		k.drop(d.is.In)
 	}
 	k.look(d.is.In.Netns) // others may have waited for that
 	k.log.Info("the VRF device of a VRF that is no more is removed", "vrf", d.is.VRF, "netns", d.is.In.Netns, "device", d.is.In.Device)

@@ -207,8 +207,8 @@ func TestMadeByCommand(t *testing.T) {
 	if out, err := d.Try("vrf", "add", "blue", "--rd", "65000:2", "--device", "blue", "--table", "1002", "--interfaces", "lan1"); err == nil || !strings.Contains(out, `has "lan1", which VRF "blue" has too`) {
 		t.Errorf("one interface in two VRFs: %v, %s", err, out)
 	}
-	d.Do("vrf", "delete", "rtr-red")
-	lab.WaitEqual(t, "the device of the VRF that went", "", red.device)
+	d.Do("vrf", "delete", "rtr-red") // which answers when all is gone
+	lab.Equal(t, "the device of the VRF that went", "", red.device())
 	if shown := rtr.IP("link", "show", "lan1"); strings.Contains(shown, "master") {
 		t.Errorf("its interface is not let go:\n%s", shown)
 	}
