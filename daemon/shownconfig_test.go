@@ -349,3 +349,20 @@ func TestInForceBeforeBGPStarts(t *testing.T) {
 		t.Errorf("it does not say what the file does:\n%s", printed)
 	}
 }
+
+// TestInForceOfAGroupThatNobodyCanBeIn: it has no defaults, and the rest is shown.
+func TestInForceOfAGroupThatNobodyCanBeIn(t *testing.T) {
+	t.Parallel()
+	_, _, printed := forced(t, forcedGlobal+`
+[[peer-groups]]
+  [peer-groups.config]
+    peer-group-name = "g"
+  [peer-groups.ebgp-multihop.config]
+    enabled = true
+  [peer-groups.ttl-security.config]
+    enabled = true
+`, nil)
+	if !strings.Contains(printed, `peer-group-name = "g"`) || !strings.Contains(printed, "port = 179") {
+		t.Errorf("it is not shown:\n%s", printed)
+	}
+}

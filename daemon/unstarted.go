@@ -26,6 +26,7 @@ type unstarted struct {
 	force       *inForce
 	shown       *shownConfig
 	levels      *levels
+	host        surveyed
 	list        []vrf.Status
 	sessions    map[string][]vrf.Session // by VRF
 	tap         vrf.Tap                  // nothing happens to routes
@@ -40,6 +41,7 @@ var errWaitsForBGP = fmt.Errorf("%w: %s", vrf.ErrNotRunning, waitsForBGP)
 func newUnstarted(o Options, force *inForce, shown *shownConfig, sessions []speaker.Session) *unstarted {
 	w := &unstarted{
 		file: o.File, force: force, shown: shown, levels: newLevels(o.Level, o.Log),
+		host:     kernel.NewHost(slog.New(slog.DiscardHandler)),
 		sessions: make(map[string][]vrf.Session),
 	}
 	inside := byAlias(force.config().Neighbors)
@@ -76,11 +78,15 @@ func (w *unstarted) Unconfirmed() (vrf.Unconfirmed, bool) { return vrf.Unconfirm
 func (w *unstarted) Made(string) bool                     { return false }
 
 func (w *unstarted) Sessions(_ context.Context, name string) ([]vrf.Session, error) {
-	return w.sessions[name], nil
+	return slices.Clone(w.sessions[name]), nil
 }
 
 func (w *unstarted) AllSessions(context.Context) (map[string][]vrf.Session, error) {
-	return w.sessions, nil
+	all := make(map[string][]vrf.Session, len(w.sessions))
+	for name, list := range w.sessions {
+		all[name] = slices.Clone(list)
+	}
+	return all, nil
 }
 
 // CountRoutes has nothing to count: no neighbour has sent anything.
@@ -96,7 +102,7 @@ func (w *unstarted) SetLogLevel(level, by string) error                   { retu
 
 // Diagnose implements api.Backend. That BGP waits is said once, and not of each VRF and neighbour.
 func (w *unstarted) Diagnose(ctx context.Context) ([]doctor.Finding, error) {
-	facts, err := gather(ctx, kernel.NewHost(slog.New(slog.DiscardHandler)), w.force.config(), w.force.specs())
+	facts, err := gather(ctx, w.host, w.force.config(), w.force.specs())
 	if err != nil {
 		return nil, err
 	}

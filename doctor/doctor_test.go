@@ -214,6 +214,10 @@ var judgements = []struct {
 		asks := vrf.Spec{Name: "blue", Export: rib.ExportPolicy{Enabled: true, CommunityList: []rib.Community{7}}}
 		f.States = []vrf.Status{{Spec: asks, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready, Counts: rib.ByFamily[vrf.Counts]{{Paths: 3, Filtered: 3}}}}}
 	}, []string{"advice no-community blue"}},
+	{"a community, and no routes but its own", func(f *Facts) {
+		asks := vrf.Spec{Name: "blue", Export: rib.ExportPolicy{Enabled: true, CommunityList: []rib.Community{7}}}
+		f.States = []vrf.Status{{Spec: asks, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready, Counts: rib.ByFamily[vrf.Counts]{{Paths: 2, Filtered: 2, Imported: 2}}}}}
+	}, nil},
 	{"a community that some routes have", func(f *Facts) {
 		asks := vrf.Spec{Name: "blue", Export: rib.ExportPolicy{Enabled: true, CommunityList: []rib.Community{7}}}
 		f.States = []vrf.Status{{Spec: asks, WorkerStatus: vrf.WorkerStatus{State: vrf.Ready, Counts: rib.ByFamily[vrf.Counts]{{Paths: 3, Filtered: 2, Installed: 1}}}}}

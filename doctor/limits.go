@@ -43,13 +43,13 @@ func deaf(f Facts) (all []Finding) {
 func unwanted(f Facts) (all []Finding) {
 	for i := range f.States {
 		st := &f.States[i]
-		n, takes := st.Counts.Total(), &st.Spec.Export
-		if !takes.Enabled || len(takes.Community)+len(takes.CommunityList)+len(takes.LargeCommunities) == 0 || n.Filtered == 0 || n.Filtered < n.Paths {
+		n, takes := st.Counts.Total(), &st.Spec.Export // what the VRF imports itself is filtered too
+		if !takes.Enabled || len(takes.Community)+len(takes.CommunityList)+len(takes.LargeCommunities) == 0 || n.Filtered <= n.Imported || n.Filtered < n.Paths {
 			continue
 		}
 		all = append(all, Finding{
 			Level: Advice, Check: "no-community", Subject: st.Spec.Name,
-			What: fmt.Sprintf("No route of BGP's gets into the table of VRF %q: it takes those with %s, and all that there are for it, %s, are left out.", st.Spec.Name, takes.Wants(), vrf.CountOf(n.Filtered, "prefix")),
+			What: fmt.Sprintf("No route of BGP's gets into the table of VRF %q: it takes those with %s, and all that there are for it are left out.", st.Spec.Name, takes.Wants()),
 			Why:  "What the routes carry instead `vrfredist explain PREFIX --vrf " + st.Spec.Name + "` says. Write the community that they have into the VRF's export, or have the neighbours send that one.",
 		})
 	}

@@ -42,6 +42,9 @@ func TestMalformedSIDs(t *testing.T) {
 		}
 		return led
 	})
+	if out := one.Daemon.Do("neighbor"); strings.Contains(out, "not accepted") {
+		t.Errorf("what was taken is held not to be:\n%s", out)
+	}
 	out := one.Daemon.Do("explain", edge.LastOfMaligned.String(), "--vrf", "red")
 	if want := "encap vxlan 100 to " + edge.Loopback(2); !strings.Contains(out, want) {
 		t.Errorf("explain says\n%s\nand not %q", out, want)

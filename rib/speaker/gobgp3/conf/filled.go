@@ -17,12 +17,18 @@ func Filled(text []byte) ([]byte, error) {
 	}
 	standIn(root)
 	own := len(itemsOf(root["neighbors"]))
-	addMembers(root)
-	text, err := json.Marshal(root)
+	plain, err := json.Marshal(root)
 	if err != nil {
 		return nil, err
 	}
+	addMembers(root)
+	if text, err = json.Marshal(root); err != nil {
+		return nil, err
+	}
 	set, err := parse(text)
+	if err != nil { // of a group in which no neighbour can be, there are no defaults
+		set, err = parse(plain)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -43,14 +49,15 @@ func itemsOf(v any) []any {
 	return list
 }
 
-// addMembers adds a neighbour of each peer group, which says nothing itself.
+// addMembers adds a neighbour of each peer group, which says nothing itself. Its address is one that no
+// neighbour has: GoBGP remembers by the address what a neighbour in a group says.
 func addMembers(root map[string]any) {
 	neighbors := slices.Clone(itemsOf(root["neighbors"]))
 	for i, item := range itemsOf(root["peer-groups"]) {
 		group, _ := item.(map[string]any)
 		config, _ := group["config"].(map[string]any)
 		neighbors = append(neighbors, map[string]any{"config": map[string]any{
-			"neighbor-address": fmt.Sprintf("2001:db8:0:1::%x", i+1), "peer-group": config["peer-group-name"],
+			"neighbor-address": fmt.Sprintf("ff0e::1:%x", i+1), "peer-group": config["peer-group-name"],
 		}})
 	}
 	if len(neighbors) > 0 {
