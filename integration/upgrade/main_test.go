@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -21,11 +22,11 @@ var run = &lab.Run{Protocol: 179}
 // work is where the programs are.
 var work string
 
-// The revisions that stand for what is upgraded: the one before labels, SIDs and endpoints, and before
-// state files for those; the other with them.
+// plain is a revision before labels, SIDs and endpoints, and before state files for those. The first one
+// with them is that which brought the file sids.
 const (
 	plain = "b1bc014"
-	sids  = "551ddcd"
+	sids  = "config/srv6.go"
 )
 
 func TestMain(m *testing.M) {
@@ -76,13 +77,33 @@ go build -pgo=off -buildvcs=false -trimpath -ldflags "-s -w" -o "$3.new" ./cmd/v
 	return program, nil
 }
 
+// brought is the revision with which a file came.
+func brought(t *testing.T, file string) string {
+	t.Helper()
+	lab.Need(t, "git")
+	cmd := exec.Command("git", "log", "--diff-filter=A", "--format=%h", "--", file)
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Skipf("left out: this checkout has no history: %v", err)
+	}
+	list := strings.Fields(string(out))
+	if len(list) == 0 {
+		t.Fatalf("no revision has brought %s: name a file that came with what is tested", file)
+	}
+	return list[len(list)-1]
+}
+
 // programs returns the program of an earlier revision, and this one. A checkout without history has no earlier one.
 func programs(t *testing.T, earlier string) (before, now string) {
 	t.Helper()
 	lab.NeedRoot(t)
 	lab.Need(t, "ip", "git", "tar", "bird", "birdc")
+	if shallow, err := exec.Command("git", "rev-parse", "--is-shallow-repository").Output(); err == nil && strings.TrimSpace(string(shallow)) == "true" {
+		t.Skip("left out: this checkout has no history; git fetch --unshallow brings it")
+	}
 	if err := exec.Command("git", "cat-file", "-e", earlier+"^{commit}").Run(); err != nil {
-		t.Skipf("left out: this checkout has no revision %s (%v); git fetch --unshallow brings it", earlier, err)
+		t.Skipf("left out: this checkout has no revision %s (%v)", earlier, err)
 	}
 	before, err := older(earlier)
 	if err != nil {

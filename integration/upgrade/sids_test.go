@@ -84,7 +84,7 @@ func (e *edge) sids(name string) (list []string) {
 // an upgrade, after the way back, and after both with a crash. The VRF that came first has the first
 // ones, whatever its name.
 func TestSIDsOutliveAnUpgrade(t *testing.T) {
-	before, now := programs(t, sids)
+	before, now := programs(t, brought(t, sids))
 	use(t, before)
 	e := &edge{Lab: lab.New(t, run), tenants: map[string]*lab.Namespace{}}
 	e.rtr = e.Namespace("rtr")

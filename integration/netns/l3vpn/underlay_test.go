@@ -36,6 +36,7 @@ func TestUnderlay(t *testing.T) {
 				n.Reach(name, one, two)
 				n.Reach(name, one, three)
 			}
+			n.ways(one, two, three)
 			n.apart(one)
 			n.moved(one, two)
 			n.without(one, two)
@@ -43,30 +44,40 @@ func TestUnderlay(t *testing.T) {
 	}
 }
 
-// apart waits until the routes to two PEs hang on groups of their own. In the table of an SRv6 tenant
-// all lead to the second VRF device, and what shares a group at first is given one each.
+// apart waits until the routes to two PEs, and those to the service of both, hang on groups of their own.
+// In the table of an SRv6 tenant all lead to the second VRF device, and what shares a group at first is
+// given one each.
 func (n *network) apart(pe *edge.PE) {
 	n.T.Helper()
 	object := regexp.MustCompile(`nhid (\d+)`)
 	for _, name := range edge.Names() {
 		t := pe.Tenants[name]
 		for _, six := range []bool{false, true} {
-			of := func(to int) string {
+			family, at, lans := "-4", service+"/32", "10.%d.0.0/24"
+			if six {
+				family, at, lans = "-6", service6+"/128", "2001:db8:%d::/64"
+			}
+			of := func(prefix string) string {
 				// `ip route get fibmatch` would do for IPv4: of IPv6 the kernel may name another route that
 				// has the object of the nexthop too.
-				family, lan := "-4", fmt.Sprintf("10.%d.0.0/24", to)
-				if six {
-					family, lan = "-6", fmt.Sprintf("2001:db8:%d::/64", to)
-				}
-				out, err := t.NS.TryIP(family, "route", "show", "vrf", t.Device, lan)
+				out, err := t.NS.TryIP(family, "route", "show", "vrf", t.Device, prefix)
 				if m := object.FindStringSubmatch(out); err == nil && m != nil {
 					return m[1]
 				}
 				return ""
 			}
+			prefixes := []string{fmt.Sprintf(lans, 2), fmt.Sprintf(lans, 3)}
+			if name == "red" {
+				prefixes = append(prefixes, at)
+			}
 			lab.WaitFor(n.T, fmt.Sprintf("the routes of %s at PE %d have groups of their own", name, pe.N), lab.Patience, func() string {
-				if a, b := of(2), of(3); a == "" || a == b {
-					return a + " and " + b
+				seen := make(map[string]string)
+				for _, p := range prefixes {
+					id := of(p)
+					if other, is := seen[id]; is || id == "" {
+						return fmt.Sprintf("%s has %q, as %s", p, id, other)
+					}
+					seen[id] = p
 				}
 				return ""
 			})
