@@ -160,7 +160,15 @@ func TestFault22InterfaceRenamedAndMadeAgain(t *testing.T) {
 	began := time.Now()
 	w.oracle.Wait(lab.Main, named("lan7"), limit())
 	measured(t, "renamed: %d routes by the new name in %s", n+routes6, round(time.Since(began)))
-	w.foreign = w.oracle.Foreign() // its connected routes have the new name
+	renamed := make(map[string]string, len(before))
+	for name, route := range before {
+		renamed[strings.ReplaceAll(name, " dev eth1", " dev lan7")] = route
+	}
+	// The one of its link-local address comes last, when the kernel has made sure that nobody has it.
+	lab.WaitFor(t, "its connected routes have the new name", lab.Patience, func() string {
+		return sameNames(renamed, w.oracle.Foreign())
+	})
+	w.foreign = w.oracle.Foreign()
 	w.atRest(n + routes6)
 
 	w.rtr.IP("link", "del", "lan7")
