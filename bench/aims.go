@@ -31,7 +31,7 @@ func over(s1, subject1, q1, s2, subject2, q2 string) func(*results) (float64, bo
 
 // aims are all that is to be reached, in the order of the scenarios.
 func aims(r *results) []aim {
-	return slices.Concat(sessionAims(), neighbourAims(), planAims(), callAims(), wayAims(), routeAims(), importAims(), memoryAims(), growthAims(r), tenantAims(), vrfAims(r))
+	return slices.Concat(sessionAims(), neighbourAims(), planAims(), callAims(), wayAims(), routeAims(), importAims(), memoryAims(), growthAims(r), tenantAims(), churnAims(), vrfAims(r))
 }
 
 // sessionAims are about a full table that comes in.

@@ -190,6 +190,7 @@ func (w *work) scenarios() (list []scenario) {
 		list = append(list, scenario{name: fmt.Sprintf("ip -batch beside %d VRFs", n), play: func(t *stage, _ *sender) { tenants(w, t, n) }})
 	}
 	list = append(list, oneScenario(newcomerScenario, true, func(t *stage) { newcomer(w, t) }))
+	list = append(list, oneScenario(churnScenario, true, func(t *stage) { churn(w, t) }))
 	list = append(list, scenario{name: "VRFs", play: func(t *stage, _ *sender) { manyVRFs(w, t) }})
 	return append(append(list, growthScenarios(w)...), w.betweenMachines()...)
 }

@@ -156,16 +156,17 @@ func (o *orchestra) comeAndGo(w *work, g *growth, n int) {
 }
 
 // atOnce has all orchestrators do something, and waits for them.
-func (o *orchestra) atOnce(do func(which int, a *api) error) {
+func (o *orchestra) atOnce(do func(which int, a *api) error) { o.t.must(o.together(do)) }
+
+// together is atOnce for any goroutine.
+func (o *orchestra) together(do func(which int, a *api) error) error {
 	var all sync.WaitGroup
 	failures := make([]error, orchestrators)
 	for which := range orchestrators {
 		all.Go(func() { failures[which] = do(which, o.connections[which%len(o.connections)]) })
 	}
 	all.Wait()
-	for _, err := range failures {
-		o.t.must(err)
-	}
+	return errors.Join(failures...)
 }
 
 // apply makes the tenant of a number, in a table of its own.
