@@ -25,7 +25,7 @@ const (
 )
 
 // cut takes the first neighbour away, and returns when the router's kernel has done its
-// part: it takes out all that hangs on a link that is lost.
+// part: it takes out all that hangs on a link that is lost, or has had the end of the session.
 type cut func() (kernel time.Time, err error)
 
 // losses are the ways in which the first neighbour is lost, each prepared before it is timed.
@@ -34,9 +34,12 @@ var losses = []struct {
 	prepare  func(*upstreams) cut
 }{
 	{killed, func(u *upstreams) cut {
+		ended, err := probe.SessionEnded(u.ns.Enter, u.eth[0], 179, u.w.limit)
+		u.t.must(err)
 		return func() (time.Time, error) {
-			err := u.side[0].proc.TrySignal(syscall.SIGKILL)
-			return time.Now(), err
+			failed := u.side[0].proc.TrySignal(syscall.SIGKILL)
+			at, err := ended() // the neighbour's kernel first takes the process apart
+			return at, errors.Join(failed, err)
 		}
 	}},
 	{linkDown, func(u *upstreams) cut {
@@ -135,7 +138,10 @@ func (o takeover) play(w *work, t *stage) {
 	note := func(quantity string, value float64) { w.note(o.scenario, o.subject, quantity, value) }
 	note(firstMoved, milliseconds(first.Sub(began)))
 	note(allMoved, milliseconds(all.Sub(began)))
-	if o.scenario != killed {
+	if o.scenario == killed {
+		note("the session's end arrives, ms", milliseconds(kernel.Sub(began)))
+		note("all after it, ms", milliseconds(all.Sub(kernel)))
+	} else {
 		note("the kernel's own part, ms", milliseconds(kernel.Sub(began)))
 		note(firstAfter, milliseconds(max(0, first.Sub(kernel))))
 	}

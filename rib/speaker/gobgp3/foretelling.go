@@ -36,10 +36,9 @@ type foretelling struct {
 // hearer is a neighbour that is told of routes.
 type hearer struct {
 	livePeer
+	audience
 	name     string
 	vrf      string // "": in none
-	client   bool   // of our route server
-	second   bool   // it is one that is told of the next path where its policies reject the best
 	judged   bool   // by other policies than now
 	moved    bool   // it is told by other import targets of its VRF
 	families map[bgp.RouteFamily]bgp.BGPAddPathMode
@@ -65,10 +64,9 @@ func (f *foretelling) hearer(name string, p livePeer) *hearer {
 		h = &hearer{name: name, judged: slices.Contains(f.effects.Out, name)}
 		f.all[name] = h
 	}
-	h.livePeer = p
+	h.livePeer, h.audience = p, audienceOf(p)
 	p.read(func(n *oc.Neighbor, state bgp.FSMState) {
 		h.vrf, h.families = n.Config.Vrf, nil
-		h.client, h.second = n.RouteServer.Config.RouteServerClient, n.RouteServer.Config.SecondaryRoute
 		h.told.Neighbor, h.told.VRF, h.told.PeerAS = name, vrfOrDefault(n.Config.Vrf), n.State.PeerAs
 		if state == bgp.BGP_FSM_ESTABLISHED {
 			h.families = maps.Clone(*p.families.in(p.fsm))
@@ -111,30 +109,16 @@ func (f *foretelling) visit(at spot) {
 		if !takes || same && !h.judged && !h.moved {
 			continue
 		}
-		before, after := f.fitting(h, before), f.fitting(h, after)
+		before, after := h.fitting(before), h.fitting(after)
 		switch {
 		case all:
 			f.several(h, at, before, after)
-		case h.client && h.second:
+		case h.second:
 			f.compare(h, at, first(f.passing(h, before, false)), first(f.passing(h, after, true)))
 		default:
 			f.one(h, at, first(before), first(after))
 		}
 	}
-}
-
-// fitting are those paths of which the neighbour may be told: a client of our route server of none
-// that it sent, nor of one that went through its own AS.
-func (f *foretelling) fitting(h *hearer, paths []*bgpPath) []*bgpPath {
-	if !h.client {
-		return paths
-	}
-	table := *h.tableID.in(h.at)
-	lacks := func(p *bgpPath) bool { return clientLacks(table, h.told.PeerAS, p) }
-	if !slices.ContainsFunc(paths, lacks) {
-		return paths
-	}
-	return slices.DeleteFunc(slices.Clone(paths), lacks)
 }
 
 // same tells whether the neighbour is told the same by two paths.
@@ -164,15 +148,6 @@ func (f *foretelling) toldNow(at spot) []*bgpPath {
 		return []*bgpPath{told}
 	}
 	return unflagged(at.known)
-}
-
-// unflagged are the paths without GoBGP's flag.
-func unflagged(paths []*bgpPath) []*bgpPath {
-	flagged := func(p *bgpPath) bool { return p.IsNexthopInvalid }
-	if !slices.ContainsFunc(paths, flagged) {
-		return paths
-	}
-	return slices.DeleteFunc(slices.Clone(paths), flagged)
 }
 
 // told are the paths that neighbours may be told of then.

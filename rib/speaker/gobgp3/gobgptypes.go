@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"reflect"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -226,6 +227,15 @@ func bestOf(paths []*bgpPath) *bgpPath {
 		}
 	}
 	return nil
+}
+
+// unflagged are the paths without GoBGP's flag.
+func unflagged(paths []*bgpPath) []*bgpPath {
+	flagged := func(p *bgpPath) bool { return p.IsNexthopInvalid }
+	if !slices.ContainsFunc(paths, flagged) {
+		return paths
+	}
+	return slices.DeleteFunc(slices.Clone(paths), flagged)
 }
 
 // place is a destination in GoBGP's own tables. It outlives the destination.

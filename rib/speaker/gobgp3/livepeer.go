@@ -184,3 +184,6 @@ func vrfOrDefault(vrf string) string {
 	}
 	return vrf
 }
+
+// tables are those of which the neighbour is told: a client's are our route server's.
+func (p livePeer) tables() *bgpTables { return *p.localRib.in(p.at) }

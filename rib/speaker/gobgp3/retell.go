@@ -3,7 +3,10 @@ package gobgp3
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"unsafe"
+
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 )
 
 // What a neighbour was told under other policies than those of now has to be put right with
@@ -60,22 +63,15 @@ func (l *loop) retellPeer(name string, done *retelling) error {
 		return nil // when it comes up it is told all
 	}
 	defer narrow(l, p, p.vrf())()
-	told := done.by(name, p)
+	told, to := done.by(name, p), audienceOf(p)
 	var send []*bgpPath
 	for _, f := range peerTables(p.at, softResetFamilies(p.at, 0)) {
-		for _, path := range serverBest(l.server(), p.at, f) {
-			if _, is := told[path]; is {
+		for choices := range l.offered(p, to, f) {
+			if told.has(choices) {
 				continue
 			}
-			*judge = was
-			before := asTold(serverFilter(l.server(), p.at, path, nil))
-			*judge = is
-			after := asTold(serverFilter(l.server(), p.at, path, nil))
-			switch {
-			case after != nil && (before == nil || !pathEqual(after, before)):
-				send = append(send, after)
-			case after == nil && before != nil:
-				send = append(send, pathClone(before, true))
+			if path := retold(l, p, choices, was, choices, is); path != nil {
+				send = append(send, path)
 			}
 		}
 	}
@@ -83,4 +79,26 @@ func (l *loop) retellPeer(name string, done *retelling) error {
 		sendToPeer(p.at, send, nil, false)
 	}
 	return nil
+}
+
+// offered are the neighbour's choices of a table: one for each path where it gets several of a prefix.
+func (l *loop) offered(p livePeer, to audience, family bgp.RouteFamily) iter.Seq[[]*bgpPath] {
+	return func(yield func([]*bgpPath) bool) {
+		if !to.second {
+			best := serverBest(l.server(), p.at, family)
+			for i := range best {
+				if !yield(best[i : i+1]) {
+					return
+				}
+			}
+			return
+		}
+		if t := p.tables().Tables[family]; t != nil {
+			for _, d := range t.destinations {
+				if choices := to.choices(d.knownPathList); len(choices) > 0 && !yield(choices) {
+					return
+				}
+			}
+		}
+	}
 }

@@ -22,11 +22,35 @@ type retelling struct {
 	told  map[string]*toldAnew
 }
 
-// toldAnew is of which best paths a neighbour has been told by the policies of now, since it asked
-// for all last: of what it asks for it is told by those of before.
+// toldAnew is of which paths a neighbour has been told by the policies of now, since it asked for
+// all last: of what it asks for it is told by those of before.
 type toldAnew struct {
 	asked asking
-	paths map[*bgpPath]struct{}
+	paths map[*bgpPath]struct{}   // where it had the one choice
+	lists map[*bgpPath][]*bgpPath // where it had several, by the best one
+}
+
+// add takes down that of these choices it was told by the policies of now.
+func (t *toldAnew) add(choices []*bgpPath) {
+	switch len(choices) {
+	case 0:
+	case 1:
+		t.paths[choices[0]] = struct{}{}
+	default:
+		t.lists[choices[0]] = slices.Clone(choices)
+	}
+}
+
+// has tells whether that is so.
+func (t *toldAnew) has(choices []*bgpPath) (is bool) {
+	if t == nil || len(choices) == 0 {
+		return false
+	}
+	if len(choices) == 1 {
+		_, is = t.paths[choices[0]]
+		return is
+	}
+	return slices.Equal(t.lists[choices[0]], choices)
 }
 
 // asking is by what is seen that a neighbour asked for all: its session began, or it sent a route
@@ -44,6 +68,14 @@ func askingOf(p livePeer) (a asking) {
 	return a
 }
 
+// listener is a neighbour that GoBGP is kept from telling, and what there was to tell it before.
+type listener struct {
+	livePeer
+	audience
+	name   string
+	before [][]*bgpPath // its choices by place
+}
+
 // around calls do, which changes paths. in makes their NLRIs those of GoBGP's own tables.
 func (r *retelling) around(in func(bgp.AddrPrefixInterface) bgp.AddrPrefixInterface, paths []*bgpPath, do func()) {
 	if r == nil || len(r.names) == 0 {
@@ -58,91 +90,97 @@ func (r *retelling) around(in func(bgp.AddrPrefixInterface) bgp.AddrPrefixInterf
 			at = append(at, place{family, tableKey(t, nlri)})
 		}
 	}
-	before := make([]*bgpPath, len(at))
-	for i := range at {
-		before[i], _ = r.best(at[i])
-	}
-	to := r.quiet()
+	to := r.quiet(at)
 	do()
-	for _, p := range to {
-		p.hear()
+	for _, l := range to {
+		l.hear()
 	}
-	for name, p := range to {
-		r.tell(name, p, at, before)
+	for _, l := range to {
+		r.tell(l, at)
 	}
 }
 
-// quiet keeps GoBGP from telling the neighbours, as hush does, and returns which those are. A client
-// of our route server is told twice: it has other tables than these.
-func (r *retelling) quiet() map[string]livePeer {
-	to := make(map[string]livePeer)
+// quiet keeps GoBGP from telling the neighbours, as hush does, and returns which those are.
+func (r *retelling) quiet(places []place) (to []*listener) {
 	for name, p := range r.peers() {
-		if !r.names[name] || p.sendsAll() || p.judgedBy() == "" {
+		if !r.names[name] || p.sendsAll() || !p.deafen() {
 			continue
 		}
-		if p.deafen() {
-			to[name] = p
+		l := &listener{livePeer: p, audience: audienceOf(p), name: name, before: make([][]*bgpPath, len(places))}
+		for i, at := range places {
+			choices, _ := l.chosen(at)
+			l.before[i] = slices.Clone(choices)
 		}
+		to = append(to, l)
 	}
 	return to
 }
 
-// best is the best path of a place. known tells whether it is what neighbours are told: of a prefix
-// with paths that they are not to be told of they are told after the turn (flags).
-func (r *retelling) best(at place) (best *bgpPath, known bool) {
-	d := r.rib().Tables[at.family].destinations[at.key]
-	if d == nil {
+// chosen are the neighbour's choices at a place. known tells whether they are what it is told: of a prefix
+// with paths that neighbours are not to be told of they are told after the turn (flags).
+func (l *listener) chosen(at place) (choices []*bgpPath, known bool) {
+	t := l.tables().Tables[at.family]
+	if t == nil || t.destinations[at.key] == nil {
 		return nil, true
 	}
-	flagged := slices.ContainsFunc(d.knownPathList, func(p *bgpPath) bool { return p.IsNexthopInvalid })
-	return bestOf(d.knownPathList), !flagged
+	paths := t.destinations[at.key].knownPathList
+	return l.choices(paths), !slices.ContainsFunc(paths, func(p *bgpPath) bool { return p.IsNexthopInvalid })
 }
 
 // tell tells a neighbour what has changed.
-func (r *retelling) tell(name string, p livePeer, places []place, before []*bgpPath) {
-	judge := r.judge.in(p.at)
+func (r *retelling) tell(l *listener, places []place) {
+	judge := r.judge.in(l.at)
 	was, is := *judge, *r.policy.in(unsafe.Pointer(r.server()))
 	defer func() { *judge = was }()
-	told := func(by unsafe.Pointer, path *bgpPath) *bgpPath {
-		if path == nil {
-			return nil
-		}
-		*judge = by
-		return asTold(serverFilter(r.server(), p.at, path, nil))
-	}
-	done := r.told[name]
-	if done == nil || done.asked != askingOf(p) {
-		done = &toldAnew{askingOf(p), make(map[*bgpPath]struct{})}
-		r.told[name] = done
+	done := r.told[l.name]
+	if done == nil || done.asked != askingOf(l.livePeer) {
+		done = &toldAnew{askingOf(l.livePeer), make(map[*bgpPath]struct{}), make(map[*bgpPath][]*bgpPath)}
+		r.told[l.name] = done
 	}
 	var send []*bgpPath
 	for i, at := range places {
-		now, known := r.best(at)
-		if !known || now == before[i] {
+		now, known := l.chosen(at)
+		if !known || slices.Equal(now, l.before[i]) {
 			continue
 		}
-		old, next := told(was, before[i]), told(is, now)
-		switch {
-		case next != nil && (old == nil || !pathEqual(next, old)):
-			send = append(send, next)
-		case next == nil && old != nil:
-			send = append(send, pathClone(old, true))
+		if path := retold(r.loop, l.livePeer, l.before[i], was, now, is); path != nil {
+			send = append(send, path)
 		}
-		if now != nil {
-			done.paths[now] = struct{}{}
-		}
+		done.add(now)
 	}
 	if len(send) > 0 {
-		sendToPeer(p.at, send, nil, false)
+		sendToPeer(l.at, send, nil, false)
 	}
 }
 
-// by is of which paths a neighbour has been told by the policies of now.
-func (r *retelling) by(name string, p livePeer) map[*bgpPath]struct{} {
+// retold is what a neighbour has to be told, whom one choice by some policies was told of, so that
+// it has another one by others; nil: nothing. It leaves the neighbour with any of the two policies.
+func retold(l *loop, p livePeer, before []*bgpPath, was unsafe.Pointer, now []*bgpPath, is unsafe.Pointer) *bgpPath {
+	judge := l.judge.in(p.at)
+	told := func(by unsafe.Pointer, choices []*bgpPath) *bgpPath {
+		*judge = by
+		for _, path := range choices {
+			if told := asTold(serverFilter(l.server(), p.at, path, nil)); told != nil {
+				return told
+			}
+		}
+		return nil
+	}
+	switch old, next := told(was, before), told(is, now); {
+	case next != nil && (old == nil || !pathEqual(next, old)):
+		return next
+	case next == nil && old != nil:
+		return pathClone(old, true)
+	}
+	return nil
+}
+
+// by is of which paths a neighbour has been told by the policies of now; nil: of none.
+func (r *retelling) by(name string, p livePeer) *toldAnew {
 	if r == nil || r.told[name] == nil || r.told[name].asked != askingOf(p) {
 		return nil
 	}
-	return r.told[name].paths
+	return r.told[name]
 }
 
 // asTold is a path as a neighbour has it; nil: it has not. GoBGP makes a withdrawal of one that
