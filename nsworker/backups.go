@@ -322,16 +322,6 @@ func (s *backups) sweep(f rib.Family) {
 	}
 }
 
-// lostGroup takes in that a group is gone, and its routes with it.
-func (s *backups) lostGroup(id uint32) {
-	for slot, e := range s.All {
-		if e.Have != nil && e.Have.Group == id {
-			s.Put(e, nil)
-			s.Mark(slot, e)
-		}
-	}
-}
-
 // markUsers marks the entries that want one of some sets.
 func (s *backups) markUsers(of nexthop.Changed) {
 	for slot, e := range s.All {

@@ -51,30 +51,33 @@ func (s *tableSync) onLinks(links rib.Links) {
 	s.routes.backups.keep()
 	s.publish()
 	s.onAddresses(changed, before, links)
-	s.onLost(changed, before, links)
-	s.routes.markUsers(s.sets.OnLinks(changed, before, links))
+	groups := s.goneWith(changed, before, links)
+	switch moved := s.sets.OnLinks(changed, before, links); {
+	case len(groups) > 0:
+		s.write.took(losing{groups: groups, moved: moved})
+	default:
+		s.routes.markUsers(moved)
+	}
 	if s.onSources(before, links) {
 		s.routes.markUsers(s.sets.ResolveAll())
 	}
 	s.importAll()
 }
 
-// onLost takes in that routes went with links over which nothing goes any more. They are
+// goneWith are the groups that went with links over which nothing goes any more. Their routes are
 // written again by another way, where there is one, while the kernel has not even told what
 // else it took away: the reading that shows that comes behind them.
-func (s *tableSync) onLost(changed []int, before, now rib.Links) {
+func (s *tableSync) goneWith(changed []int, before, now rib.Links) []uint32 {
 	down := func(i int) bool { return !now[i].Up }
 	if !slices.ContainsFunc(changed, func(i int) bool { return before[i].Up && down(i) }) {
-		return
+		return nil
 	}
 	groups := s.sets.Objects.GoneWith(down)
-	for _, id := range groups {
-		s.routes.lostGroup(id)
-	}
 	if len(groups) > 0 {
 		s.resync.held = time.Now().Add(lossGap)
 		s.feed.SetRepairing(true) // before the kernel is waited for, which is busy with the link
 	}
+	return groups
 }
 
 // onAddresses takes in what the addresses of some links are now.

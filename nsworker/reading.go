@@ -17,6 +17,7 @@ import (
 // reconcile reads the table and has everything that differs put right. It is the one answer
 // to every doubt. A failed reading is no news: what was known stays, and it is tried again.
 func (s *tableSync) reconcile(ctx context.Context) error {
+	s.write.rest()
 	reason := s.resync.reason
 	s.totals.Resyncs[reason]++
 	if s.routes.inState(rib.Installed)+s.view().Foreign.Len() >= manyRoutes {

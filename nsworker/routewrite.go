@@ -142,18 +142,6 @@ func passing(err error) bool {
 	return errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.EAGAIN)
 }
 
-// lostGroup takes in that a group is gone: the kernel deleted its routes with it, without a
-// word about the IPv4 ones (fib_nexthops of net/ipv4/nexthop.c).
-func (r *routes) lostGroup(id uint32) {
-	for slot, e := range r.All {
-		if e.Have != nil && e.Have.Group == id {
-			r.Put(e, nil)
-			r.Mark(slot, e)
-		}
-	}
-	r.backups.lostGroup(id)
-}
-
 // adopt takes in what a whole reading of the table has of ours, and returns the foreign
 // routes. Every entry is evaluated afterwards.
 func (r *routes) adopt(all *rib.RouteList, waitsForSweep func(rib.Family) bool) (foreign []rib.Route) {

@@ -24,6 +24,7 @@ type writer struct {
 	carried carried
 	traces  *traces
 
+	losing      losing // of which the first routes are marked; without groups: nothing
 	ages        [rib.Families]ages
 	unconfirmed int          // batches in a row whose outcome is not known
 	writes      []write      // used again, as is changes
@@ -86,7 +87,7 @@ func (w *writer) wroteObject(c rib.Change, err error) {
 		o.Confirmed(c)
 		if c.Op == rib.OpDeleteNexthop && nexthop.IsGroup(id) {
 			w.sets.Lost(id)
-			w.routes.lostGroup(id)
+			losing{groups: []uint32{id}}.mark(w.routes, 0)
 		}
 	case c.Op == rib.OpDeleteNexthop:
 		o.Kept(id)
@@ -138,6 +139,7 @@ func (w *writer) some(ctx context.Context, mayDelete bool) (wrote bool, err erro
 			w.routes.markUsers(w.sets.Lacks(c.Route.Hops[at].Encap.Kind(), errs[i]))
 		}
 	}
+	w.rest()
 	w.pass()
 	w.aged(confirmed)
 	if w.routes.surplus.routes.Len() == 0 {
