@@ -99,17 +99,24 @@ func (s *server) conn(alias string) *net.TCPConn {
 	return s.open[alias]
 }
 
-// listen opens a listening socket in a namespace.
+// listen opens a listening socket in a namespace. One at the same address that was closed just now may
+// be open still: a process that another test starts has all descriptors until it is another program.
 func listen(t testing.TB, n *lab.Namespace, addr string, control func(fd int) error) *net.TCPListener {
 	t.Helper()
 	var l net.Listener
-	err := n.Enter(func() (err error) {
-		l, err = (&net.ListenConfig{Control: controlled(control)}).Listen(context.Background(), "tcp", zoned(addr))
-		return err
+	lab.WaitFor(t, "a socket that listens on "+addr+" in "+n.Role, lab.Patience, func() string {
+		err := n.Enter(func() (err error) {
+			l, err = (&net.ListenConfig{Control: controlled(control)}).Listen(context.Background(), "tcp", zoned(addr))
+			return err
+		})
+		switch {
+		case errors.Is(err, unix.EADDRINUSE):
+			return err.Error()
+		case err != nil:
+			t.Fatalf("listen on %s in %s: %v", addr, n.Role, err)
+		}
+		return ""
 	})
-	if err != nil {
-		t.Fatalf("listen on %s in %s: %v", addr, n.Role, err)
-	}
 	t.Cleanup(func() { l.Close() })
 	return l.(*net.TCPListener)
 }
