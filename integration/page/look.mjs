@@ -212,7 +212,7 @@ async function tour() {
   await says(policy.locator("tbody"), "rule 1 (none of these)");
   assert.match(await policy.locator("tbody tr").last().textContent(), /default.*accept.*\d/);
 
-  await page.getByRole("button", { name: /Show 4 more of 4/ }).click();
+  await page.getByRole("button", { name: /Show 4 more of 12/ }).click();
   await page.waitForFunction(() => document.querySelectorAll("#neighbor-list > tr").length === 12);
   await says(neighbor.last(), "established");
   assert.match(await neighbor.first().textContent(), /192\.168\.1\.\d+ AS 65010/);
@@ -264,7 +264,7 @@ async function many() {
   await page.goto(url);
   await says(page.locator("#shown"), "1,000");
   await listed(24);
-  await page.getByRole("button", { name: /Show 200 more of 976/ }).click();
+  await page.getByRole("button", { name: /Show 200 more of 1,000/ }).click();
   await listed(224);
   await shot("many");
   const began = Date.now();

@@ -25,7 +25,7 @@ export async function neighbors() {
     $("neighbor-table").hidden = got.found === 0;
     const rest = got.found - got.rows.length;
     $("neighbor-more").hidden = rest <= 0;
-    say($("neighbor-more"), `Show ${number(Math.min(STEP, rest))} more of ${number(rest)}`);
+    say($("neighbor-more"), `Show ${number(Math.min(STEP, rest))} more of ${number(got.found)}`);
   } catch (err) {
     if (!(err instanceof TypeError)) say($("neighbor-down"), err.message); // the server is away: the stream says so
   }

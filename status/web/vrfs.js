@@ -158,7 +158,7 @@ export function arrange() {
   say($("shown"), all.length === rows.size ? number(rows.size) : `${number(all.length)} of ${number(rows.size)}`);
   $("none").hidden = all.length > 0 || rows.size === 0;
   $("more").hidden = all.length <= limit;
-  say($("more"), `Show ${number(Math.min(STEP, all.length - limit))} more of ${number(all.length - limit)}`);
+  say($("more"), `Show ${number(Math.min(STEP, all.length - limit))} more of ${number(all.length)}`);
   chips();
   const names = $("names");
   if (names.children.length !== rows.size || [...names.children].some((o) => !rows.has(o.value)))
