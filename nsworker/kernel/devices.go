@@ -31,15 +31,17 @@ func (d Devices) Links(ctx context.Context, in rib.Binding) (links rib.Links, er
 }
 
 // Enslave puts an interface into a VRF device, whatever it is in now; both by their indexes. The device
-// 0 is none: the interface is let go.
+// 0 is none: the interface is let go. It has the IPv6 addresses that somebody gave it afterwards too.
 func (d Devices) Enslave(ctx context.Context, in rib.Binding, link, device int) error {
 	return askIn(d.spaces, in.Netns, "enslave an interface", func(c *client) error {
-		body := appendAttrU32(beginLink(link, 0, 0), unix.IFLA_MASTER, uint32(device))
-		errno, text, err := c.do(ctx, unix.RTM_NEWLINK, 0, body)
-		if err == nil && errno != 0 {
-			err = &requestError{errno, text}
-		}
-		return err
+		return c.keepSix(ctx, link, func() error {
+			body := appendAttrU32(beginLink(link, 0, 0), unix.IFLA_MASTER, uint32(device))
+			errno, text, err := c.do(ctx, unix.RTM_NEWLINK, 0, body)
+			if err == nil && errno != 0 {
+				err = &requestError{errno, text}
+			}
+			return err
+		})
 	})
 }
 

@@ -74,7 +74,11 @@ func TestEnslave(t *testing.T) {
 	if device.Alias != "vrfredist-device:red" || device.VRFTable != 2001 {
 		t.Errorf("%+v", device)
 	}
-	ip(t, ns, "link add lan1 type dummy")
+	ip(t, ns, "link add lan1 up type dummy")
+	ip(t, ns, "addr add 192.0.2.1/24 dev lan1")
+	ip(t, ns, "addr add 2001:db8:1::1/64 dev lan1")
+	ip(t, ns, "addr add 2001:db8:2::1/128 dev lan1 nodad noprefixroute")
+	ip(t, ns, "addr add 2001:db8:3::1/64 dev lan1 valid_lft 900 preferred_lft 900") // as by a router's advertisement
 	if links, err = d.Links(t.Context(), in); err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +89,26 @@ func TestEnslave(t *testing.T) {
 	if shown := ip(t, ns, "link show lan1"); !strings.Contains(shown, "master red") {
 		t.Errorf("ip shows %s", shown)
 	}
+	has := func(when string) {
+		t.Helper()
+		shown := ip(t, ns, "-o addr show dev lan1")
+		for _, want := range []string{"192.0.2.1/24 ", "2001:db8:1::1/64 ", "2001:db8:2::1/128 ", "nodad noprefixroute"} {
+			if !strings.Contains(shown, want) {
+				t.Errorf("%s: no %q in\n%s", when, want, shown)
+			}
+		}
+		if strings.Contains(shown, "2001:db8:3::1") {
+			t.Errorf("%s: what was there for a time is back:\n%s", when, shown)
+		}
+	}
+	has("in the device")
+	if err := d.Enslave(t.Context(), in, lan.Index, 0); err != nil {
+		t.Fatal(err)
+	}
+	if shown := ip(t, ns, "link show lan1"); strings.Contains(shown, "master") {
+		t.Errorf("ip shows %s", shown)
+	}
+	has("let go")
 	if err := d.Enslave(t.Context(), in, device.Index, device.Index); err == nil || !strings.Contains(err.Error(), "enslave an interface in netns "+ns) {
 		t.Errorf("%v", err)
 	}
