@@ -1,9 +1,13 @@
 package gobgp3
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/vrfredist/vrfredist/rib"
 )
 
 // TestClientsHearNothingBetween: where a reload changes what is taken of one client of our route
@@ -55,4 +59,27 @@ func TestSecondaryRouteByPolicy(t *testing.T) {
 	has("none by p", "65002")
 	x.reloads("r has all", x.conf(nil, nil, nil))
 	has("all", "65001")
+}
+
+// TestAdvertisedToClients: what a client of our route server is told is listed as it has it.
+func TestAdvertisedToClients(t *testing.T) {
+	for _, more := range [][]string{nil, {"secondary-route"}} {
+		t.Run(strings.Join(more, ""), func(t *testing.T) {
+			x := newServed(t, more...)
+			x.comesTrue("q sends what p sends", map[string][]string{x.p.addr: {"+10.0.1.0/24"}}, func() { x.q.send(x.q.some(false, false, 1, 1)...) })
+			x.reloads("p's is not taken, r is told less", x.conf(nil, obj{"import-policy-list": []string{"no1"}}, obj{"export-policy-list": []string{"no2"}}))
+			for _, h := range []*hostile{x.p, x.q, x.r} {
+				listed := make(map[string]string)
+				if err := x.NeighborRoutes(t.Context(), h.addr, true, nil, func(r rib.NeighborRoute) bool {
+					listed[r.Prefix] = strings.Trim(fmt.Sprint(r.Path.Attrs.ASPath), "[]")
+					return true
+				}); err != nil {
+					t.Fatal(err)
+				}
+				if !maps.Equal(listed, x.has[h]) {
+					t.Errorf("%s has %v, listed is %v", h.addr, x.has[h], listed)
+				}
+			}
+		})
+	}
 }

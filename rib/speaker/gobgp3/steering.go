@@ -4,45 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
 	"net/netip"
 	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
-	"github.com/osrg/gobgp/v3/pkg/config/oc"
-	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 	"github.com/osrg/gobgp/v3/pkg/server"
 
 	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/rib/speaker"
-	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
 // Steering is what a Speaker is asked about one neighbour, and does to it. name is BGP's own
 // everywhere.
 type Steering struct{ of *Speaker }
-
-// inspection walks through what one neighbour sent, or is told, some destinations in each
-// turn of GoBGP's loop: as long as it takes, BGP goes on.
-type inspection struct {
-	*tables
-	name    string
-	flags   *flags
-	decoder *decoder
-	words   conf.Words
-	wants   func(netip.Prefix) bool // nil: all
-	count   bool                    // routes are counted alone
-
-	n     int // routes, or of what came those that are accepted
-	batch []rib.NeighborRoute
-}
-
-// errNoNeighbor is of a neighbour that BGP does not have.
-var errNoNeighbor = errors.New("BGP has no such neighbor now")
-
-// errRouteServer is of a neighbour that has tables of its own.
-var errRouteServer = errors.New("it is a route server's client, which is told of its own table: `gobgp neighbor ADDRESS adj-out` lists that")
 
 func (s *Steering) inspection(name string) *inspection { return s.inspections(name)[0] }
 
@@ -54,175 +28,6 @@ func (s *Steering) inspections(names ...string) []*inspection {
 		list[i] = &inspection{tables: s.of.tables, name: name, flags: s.of.keeper.reach.flags, decoder: d, words: c.Words}
 	}
 	return list
-}
-
-// walk calls visit in the loop with each destination of some tables, and after between its turns.
-func (i *inspection) walk(ctx context.Context, of func(p livePeer) iter.Seq[*bgpDestination], visit func(livePeer, *bgpDestination), after func() bool) error {
-	var next func() (*bgpDestination, bool)
-	stop := func() {}
-	defer func() { stop() }()
-	for more := true; more; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		err := i.inLoop(func() error {
-			p, there := i.peerOf(i.name)
-			if !there {
-				return errNoNeighbor
-			}
-			if next == nil {
-				next, stop = iter.Pull(of(p))
-			}
-			began := time.Now()
-			for n := 0; n < touredAtOnce && (n%16 > 0 || time.Since(began) < touredFor); n++ {
-				var d *bgpDestination
-				if d, more = next(); !more {
-					break
-				}
-				visit(p, d)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		if !after() {
-			return nil
-		}
-	}
-	return nil
-}
-
-// sent are the destinations of what the neighbour sent.
-func sentBy(p livePeer) iter.Seq[*bgpDestination] {
-	return func(yield func(*bgpDestination) bool) {
-		for _, t := range p.adjIn().table {
-			for _, d := range t.destinations {
-				if !yield(d) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// heard are the destinations of which the neighbour may be told.
-func (i *inspection) heard(p livePeer) iter.Seq[*bgpDestination] {
-	tables := i.tablesTo(p)
-	return func(yield func(*bgpDestination) bool) {
-		for _, t := range tables {
-			for _, d := range t.destinations {
-				if !yield(d) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// tablesTo are the tables out of which the neighbour is told.
-func (i *inspection) tablesTo(p livePeer) (list []*bgpTable) {
-	p.read(func(n *oc.Neighbor, state bgp.FSMState) {
-		if state != bgp.BGP_FSM_ESTABLISHED {
-			return
-		}
-		for f := range *p.families.in(p.fsm) {
-			if n.Config.Vrf != "" {
-				f = vpnOf(f)
-			}
-			if t := i.rib().Tables[f]; t != nil {
-				list = append(list, t)
-			}
-		}
-	})
-	return list
-}
-
-// received looks at a destination of what the neighbour sent.
-func (i *inspection) received(p livePeer, d *bgpDestination) {
-	if !i.isWanted(d.nlri) {
-		return
-	}
-	o := offering{loop: i.loop, decoder: i.decoder, words: i.words, log: i.log}
-	home := p.judgedBy()
-	for _, path := range d.knownPathList {
-		as := path
-		if of := i.rib().Vrfs[home]; home != speaker.Default && of != nil {
-			as = pathToGlobal(path, of)
-		}
-		has := home == "" || o.has(as)
-		if i.count {
-			if has {
-				i.n++
-			}
-			continue
-		}
-		r := i.route(path)
-		if !has {
-			if r.Reason = o.why(p, path, as); r.Reason == "" {
-				r.Reason = "BGP does not have it in its table yet, or not any more"
-			}
-		}
-		i.batch = append(i.batch, r)
-	}
-}
-
-// told looks at a destination of which the neighbour may be told.
-func (i *inspection) told(p livePeer, d *bgpDestination) {
-	if len(d.knownPathList) == 0 || !i.isWanted(d.nlri) {
-		return
-	}
-	family := bgp.AfiSafiToRouteFamily(d.nlri.AFI(), d.nlri.SAFI())
-	paths := unflagged(d.knownPathList)
-	if t := i.rib().Tables[family]; t != nil {
-		if held, is := i.flags.held[family][tableKey(t, d.nlri)]; is {
-			if paths = nil; held != nil {
-				paths = []*bgpPath{held}
-			}
-		}
-	}
-	if unicast, vpn, _ := p.getsAll(); len(paths) > 1 && (!unicast || isVPN(family)) && (!vpn || !isVPN(family)) {
-		paths = paths[:1]
-	}
-	for _, best := range paths {
-		out := asTold(serverFilter(i.server(), p.at, best, nil))
-		if out == nil {
-			continue
-		}
-		if i.count {
-			i.n++
-			return // prefixes are counted
-		}
-		i.batch = append(i.batch, i.route(out))
-	}
-}
-
-func (i *inspection) isWanted(nlri bgp.AddrPrefixInterface) bool {
-	if i.wants == nil {
-		return true
-	}
-	to, _, err := i.decoder.destination(nlri)
-	return err == nil && i.wants(to.Prefix)
-}
-
-// route is a path for those who ask.
-func (i *inspection) route(p *bgpPath) rib.NeighborRoute {
-	nlri := p.origin().nlri
-	r := rib.NeighborRoute{
-		Prefix: nlri.String(), Family: bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI()).String(),
-		Terms: termsOf(p, conf.Services(i.inForce())),
-	}
-	to, label, err := i.decoder.destination(nlri)
-	if err != nil {
-		return r
-	}
-	if r.Prefix = to.Prefix.String(); to.RD != 0 {
-		r.RD = to.RD.String()
-	}
-	if path, _, err := i.decoder.path(p, 0, to, label); err == nil {
-		r.Path = path
-	}
-	return r
 }
 
 // NeighborRoutes calls yield with what a neighbour sent, each with why BGP does not have it in its
@@ -243,21 +48,7 @@ func (s *Steering) NeighborRoutes(ctx context.Context, name string, advertised b
 	if !advertised {
 		return i.walk(ctx, sentBy, i.received, after)
 	}
-	if i.ofServer() {
-		return errRouteServer
-	}
 	return i.walk(ctx, i.heard, i.told, after)
-}
-
-// ofServer tells whether the neighbour is a route server's client.
-func (i *inspection) ofServer() (is bool) {
-	_ = i.inLoop(func() error {
-		if p, there := i.peerOf(i.name); there {
-			is = p.judgedBy() == ""
-		}
-		return nil
-	})
-	return is
 }
 
 // steer does something to one neighbour, while nothing else changes the configuration.
