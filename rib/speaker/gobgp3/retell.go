@@ -67,7 +67,7 @@ func (l *loop) retellPeer(name string, done *retelling) error {
 	var send []*bgpPath
 	for _, f := range peerTables(p.at, softResetFamilies(p.at, 0)) {
 		for choices := range l.offered(p, to, f) {
-			if told.has(choices) {
+			if told.take(choices) {
 				continue
 			}
 			if path := retold(l, p, choices, was, choices, is); path != nil {
@@ -75,10 +75,32 @@ func (l *loop) retellPeer(name string, done *retelling) error {
 			}
 		}
 	}
+	for choices := range told.left() {
+		if path := l.overtaken(p, to, choices, is); path != nil {
+			send = append(send, path)
+		}
+	}
 	if len(send) > 0 {
 		sendToPeer(p.at, send, nil, false)
 	}
 	return nil
+}
+
+// overtaken is what a neighbour has to be told of a destination of which it was told these choices by the
+// policies of now, and then, by those of before, of what has changed since: no policy of before
+// takes back what one of now has let pass.
+func (l *loop) overtaken(p livePeer, to audience, told []*bgpPath, is unsafe.Pointer) *bgpPath {
+	nlri := told[0].origin().nlri
+	var now []*bgpPath
+	if t := p.tables().Tables[bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI())]; t != nil {
+		if d := t.destinations[tableKey(t, nlri)]; d != nil {
+			now = to.choices(d.knownPathList)
+		}
+	}
+	if next := retold(l, p, nil, is, now, is); next != nil {
+		return next
+	}
+	return retold(l, p, told, is, nil, is)
 }
 
 // offered are the neighbour's choices of a table: one for each path where it gets several of a prefix.

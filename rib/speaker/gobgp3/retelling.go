@@ -1,6 +1,7 @@
 package gobgp3
 
 import (
+	"iter"
 	"slices"
 	"unsafe"
 
@@ -23,7 +24,7 @@ type retelling struct {
 }
 
 // toldAnew is of which paths a neighbour has been told by the policies of now, since it asked for
-// all last: of what it asks for it is told by those of before.
+// all last: of what it asks for it is told by those of before. Of each destination it has the last ones.
 type toldAnew struct {
 	asked asking
 	paths map[*bgpPath]struct{}   // where it had the one choice
@@ -41,16 +42,38 @@ func (t *toldAnew) add(choices []*bgpPath) {
 	}
 }
 
-// has tells whether that is so.
-func (t *toldAnew) has(choices []*bgpPath) (is bool) {
-	if t == nil || len(choices) == 0 {
-		return false
-	}
-	if len(choices) == 1 {
+// take tells whether that is so, and forgets it.
+func (t *toldAnew) take(choices []*bgpPath) (is bool) {
+	switch {
+	case t == nil || len(choices) == 0:
+	case len(choices) == 1:
 		_, is = t.paths[choices[0]]
-		return is
+		delete(t.paths, choices[0])
+	default:
+		if is = slices.Equal(t.lists[choices[0]], choices); is {
+			delete(t.lists, choices[0])
+		}
 	}
-	return slices.Equal(t.lists[choices[0]], choices)
+	return is
+}
+
+// left are the choices that were not taken, of which another one has been made since.
+func (t *toldAnew) left() iter.Seq[[]*bgpPath] {
+	return func(yield func([]*bgpPath) bool) {
+		if t == nil {
+			return
+		}
+		for p := range t.paths {
+			if !yield([]*bgpPath{p}) {
+				return
+			}
+		}
+		for _, list := range t.lists {
+			if !yield(list) {
+				return
+			}
+		}
+	}
 }
 
 // asking is by what is seen that a neighbour asked for all: its session began, or it sent a route
@@ -143,7 +166,11 @@ func (r *retelling) tell(l *listener, places []place) {
 		if !known || slices.Equal(now, l.before[i]) {
 			continue
 		}
-		if path := retold(r.loop, l.livePeer, l.before[i], was, now, is); path != nil {
+		by := was
+		if done.take(l.before[i]) {
+			by = is
+		}
+		if path := retold(r.loop, l.livePeer, l.before[i], by, now, is); path != nil {
 			send = append(send, path)
 		}
 		done.add(now)
