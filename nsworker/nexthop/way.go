@@ -66,8 +66,6 @@ type Outcome struct {
 	Reason string       // why it is not reached, for a person
 	Waits  bool         // not reached, because a VRF that it needs has no table now, or not yet
 	Own    netip.Prefix // BGP's own route that leads there; invalid: what others wrote does
-	// Endpoint is that of a PE by VXLAN.
-	Endpoint rib.Endpoint
 }
 
 // Way is one nexthop for the routes of a family, and what it resolves to now. All sets that
@@ -240,14 +238,14 @@ func (w *Ways) outcome(way *Way, hops []rib.Hop, err error) Outcome {
 	}
 	o := Outcome{Hops: w.Resolver.withCarrier(hops), Reach: w.Resolver.reach(hops)}
 	if way.carried() {
-		o.Reach, o.Endpoint = max(o.Reach, way.lead.Reach), way.lead.Endpoint
+		o.Reach = max(o.Reach, way.lead.Reach)
 	}
 	return o
 }
 
 // same tells whether two outcomes are the same to all who look at them.
 func (o *Outcome) same(p *Outcome) bool {
-	return o.Reach == p.Reach && o.Reason == p.Reason && o.Waits == p.Waits && o.Own == p.Own && o.Endpoint == p.Endpoint &&
+	return o.Reach == p.Reach && o.Reason == p.Reason && o.Waits == p.Waits && o.Own == p.Own &&
 		slices.EqualFunc(o.Hops, p.Hops, sameMember)
 }
 
