@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -66,6 +67,10 @@ func (e *encapRun) play(t *stage, name string) (live, cpu float64) {
 	v.quiet(w)
 	cpu = (cpuTime(t, v.pids()) - spent).Seconds()
 	live = liveHeap(v)
+	if name == ours && w.cpuProfile != "" {
+		v.profiled(e.profile())
+		return live, cpu
+	}
 	if name == ours {
 		w.note(encapScenario, kind, "kernel's slabs, bytes a route", (unreclaimable(t)-slabs)/n)
 	}
@@ -95,8 +100,16 @@ func (e *encapRun) receive(t *stage, name string) *receiver {
 	if name == ours {
 		o.config += e.config()
 		o.args = append(o.args, "--pprof", pprofAddr)
+		if e.w.cpuProfile != "" {
+			o.args = append(o.args, "--cpuprofile", e.profile())
+		}
 	}
 	return e.w.receive(e.r, name, o)
+}
+
+// profile is the file for a CPU profile of this way.
+func (e *encapRun) profile() string {
+	return fmt.Sprintf("%s.%s", e.w.cpuProfile, cmp.Or(e.way.encap, "plain"))
 }
 
 // announce has the other PE announce the table, and returns when the first of it arrived.

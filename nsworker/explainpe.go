@@ -108,7 +108,8 @@ func (f waysOut) pe(w *nexthop.Way) string {
 	case len(w.Hops) == 0:
 		return w.Reason
 	}
-	core := "in the core the PE is reached by " + flat(w.Core.Format(nil))
+	route := w.Core()
+	core := "in the core the PE is reached by " + flat(route.Format(nil))
 	if w.Hops[0].Encap == (rib.Encap{}) {
 		return fmt.Sprintf("encap %s: through %s; %s", to, through(w.Hops, f.view.Links), core)
 	}

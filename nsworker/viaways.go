@@ -6,10 +6,12 @@ import (
 )
 
 // viaWays are the nexthops of the paths that share a Via: one, or where a path says itself what
-// packets for it are put into, one by each label.
+// packets for it are put into, one by each label. Mostly there is one label.
 type viaWays struct {
 	way     *nexthop.Way
-	byLabel map[uint32]*nexthop.Way
+	first   *nexthop.Way // by label
+	label   uint32
+	byLabel map[uint32]*nexthop.Way // by other labels
 }
 
 // each yields them, and tells whether it is to go on.
@@ -18,6 +20,9 @@ func (v *viaWays) each(yield func(*nexthop.Way) bool) bool {
 		return true
 	}
 	if v.way != nil && !yield(v.way) {
+		return false
+	}
+	if v.first != nil && !yield(v.first) {
 		return false
 	}
 	for _, way := range v.byLabel {
@@ -33,6 +38,8 @@ func (v *viaWays) at(p *rib.Path, labelled bool) *nexthop.Way {
 	switch {
 	case v == nil:
 		return nil
+	case labelled && v.label == p.Label && v.first != nil:
+		return v.first
 	case labelled:
 		return v.byLabel[p.Label]
 	}
@@ -41,8 +48,12 @@ func (v *viaWays) at(p *rib.Path, labelled bool) *nexthop.Way {
 
 // put keeps the nexthop of a path.
 func (v *viaWays) put(p *rib.Path, labelled bool, way *nexthop.Way) {
-	if !labelled {
+	switch {
+	case !labelled:
 		v.way = way
+		return
+	case v.first == nil || v.label == p.Label:
+		v.first, v.label = way, p.Label
 		return
 	}
 	if v.byLabel == nil {

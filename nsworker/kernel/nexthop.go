@@ -27,7 +27,7 @@ type member struct {
 	weight uint16
 }
 
-func (n nexthop) equal(o nexthop) bool {
+func (n *nexthop) equal(o *nexthop) bool {
 	if n.hop != o.hop || len(n.group) != len(o.group) {
 		return false
 	}
@@ -39,8 +39,8 @@ func (n nexthop) equal(o nexthop) bool {
 	return true
 }
 
-// nexthops are the nexthop objects of one namespace by id.
-type nexthops map[uint32]nexthop
+// nexthops are the nexthop objects of one namespace by id. None is changed in place.
+type nexthops map[uint32]*nexthop
 
 // update takes in an RTM_NEWNEXTHOP or RTM_DELNEXTHOP. It tells whether routes
 // may forward otherwise than before: a new object has no routes yet.
@@ -57,8 +57,8 @@ func (n nexthops) update(m message) (changed bool, err error) {
 		delete(n, id)
 		return true, nil
 	}
-	n[id] = nh
-	return known && !old.equal(nh), nil
+	n[id] = &nh
+	return known && !old.equal(&nh), nil
 }
 
 // over tells whether one of the objects goes out through the link index.
@@ -132,8 +132,9 @@ func (n nexthops) resolve(id uint32) (hops []rib.Hop, ok bool) {
 		if one.hop.Ifindex == 0 {
 			continue
 		}
-		one.hop.Weight = m.weight
-		hops = append(hops, one.hop)
+		hop := one.hop
+		hop.Weight = m.weight
+		hops = append(hops, hop)
 	}
 	return hops, true
 }

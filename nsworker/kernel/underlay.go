@@ -215,7 +215,11 @@ func (o *Underlay) resolve(ctx context.Context, r *rib.Route) (known bool, err e
 	if err := o.readObject(ctx, objects, r.NexthopID); err != nil {
 		return false, err
 	}
-	for _, m := range objects[r.NexthopID].group {
+	first, is := objects[r.NexthopID]
+	if !is {
+		return false, nil
+	}
+	for _, m := range first.group {
 		if err := o.readObject(ctx, objects, m.id); err != nil {
 			return false, err
 		}

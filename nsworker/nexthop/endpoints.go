@@ -186,7 +186,7 @@ func (e *Endpoints) Doubted(may bool) bool { return may && e.doubt.Rings(e.now()
 // spare tells whether a way that no set has holds an entry.
 func (e *Endpoints) spare() bool {
 	for way := range e.holders {
-		if len(way.sets) == 0 {
+		if way.sets.len() == 0 {
 			return true
 		}
 	}

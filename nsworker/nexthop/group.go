@@ -26,7 +26,7 @@ func (o *Objects) carried(set *Set, f Forwarding, hint uint32) *Forwarding {
 		}
 	}
 	if set.Group == 0 && !o.join(set, hint) && !o.join(set, o.groups[set.key]) {
-		id := o.claim(GroupBase, []byte(set.key), []byte(set.key[:set.natural]), o.like(set), hint)
+		id := o.claim(GroupBase, set.key, hash32([]byte(set.key[:set.natural])), o.like(set), hint)
 		if id == 0 {
 			set.inline = true
 			return &f
@@ -43,12 +43,12 @@ func (o *Objects) join(set *Set, id uint32) bool {
 	if _, ours := o.claimed[id]; id == 0 || !ours || id&baseMask != GroupBase {
 		return false
 	}
-	for other := range o.sharing[id] {
+	for other := range o.sharing[id].all {
 		if other.ipv6 != set.ipv6 || other.Carries == nil || !slices.EqualFunc(other.Hops, set.Hops, sameMember) {
 			return false
 		}
 	}
-	if len(o.sharing[id]) == 0 && o.refs[id] > 0 {
+	if o.sharing[id].len() == 0 && o.refs[id] > 0 {
 		// Routes are to be moved from it to another group, or to go.
 		if have := o.have(id); have != nil && !o.like(set)(*have) {
 			return false
@@ -62,18 +62,19 @@ func sameMember(a, b rib.Hop) bool { return a.Equal(b) && max(a.Weight, 1) == ma
 
 func (o *Objects) share(set *Set, id uint32) {
 	set.Group = id
-	o.litter = o.litter || len(o.sharing[id]) > 0 // it is to be separated
-	if o.sharing[id] == nil {
-		o.sharing[id] = make(Changed)
-	}
-	o.sharing[id][set] = struct{}{}
+	of := o.sharing[id]
+	o.litter = o.litter || of.len() > 0 // it is to be separated
+	of.add(set)
+	o.sharing[id] = of
 }
 
 // leave takes a set off its group, which it may have no more.
 func (o *Objects) leave(set *Set) {
 	id := set.Group
 	set.Group = 0
-	if delete(o.sharing[id], set); len(o.sharing[id]) > 0 {
+	of := o.sharing[id]
+	if of.remove(set); of.len() > 0 {
+		o.sharing[id] = of
 		o.inherit(id)
 		return
 	}
@@ -94,7 +95,7 @@ func (o *Objects) inherit(id uint32) {
 
 // unresolved tells whether no set of a group leads anywhere.
 func (o *Objects) unresolved(id uint32) bool {
-	for set := range o.sharing[id] {
+	for set := range o.sharing[id].all {
 		if set.Carries != nil {
 			return false
 		}
@@ -108,12 +109,12 @@ func (o *Objects) divide(of iter.Seq[*Set]) Changed {
 	left := make(Changed)
 	seen := make(map[uint32]bool)
 	for set := range of {
-		if seen[set.Group] || len(o.sharing[set.Group]) < 2 {
+		if seen[set.Group] || o.sharing[set.Group].len() < 2 {
 			continue
 		}
 		seen[set.Group] = true
 		keeps := o.largest(set.Group)
-		for other := range o.sharing[set.Group] {
+		for other := range o.sharing[set.Group].all {
 			if other != keeps && other.Carries != nil && !slices.EqualFunc(other.Hops, keeps.Hops, sameMember) {
 				left[other] = struct{}{}
 			}
@@ -127,7 +128,7 @@ func (o *Objects) divide(of iter.Seq[*Set]) Changed {
 
 // largest returns the set of a group with the most routes, of those that lead somewhere.
 func (o *Objects) largest(id uint32) (keeps *Set) {
-	for set := range o.sharing[id] {
+	for set := range o.sharing[id].all {
 		switch {
 		case keeps == nil, (set.Carries != nil) != (keeps.Carries != nil) && set.Carries != nil,
 			(set.Carries != nil) == (keeps.Carries != nil) && (set.users > keeps.users || set.users == keeps.users && set.key < keeps.key):
@@ -142,11 +143,11 @@ func (o *Objects) largest(id uint32) (keeps *Set) {
 func (s *Sets) Separate() Changed {
 	sets := make(Changed)
 	for id, sharing := range s.Objects.sharing {
-		if len(sharing) < 2 {
+		if sharing.len() < 2 {
 			continue
 		}
 		keeps := s.Objects.largest(id)
-		for set := range sharing {
+		for set := range sharing.all {
 			if set != keeps && set.Carries != nil {
 				sets[set] = struct{}{}
 			}
@@ -174,13 +175,12 @@ func (o *Objects) drop(set *Set) {
 // else a free one, the natural one where possible; 0: there is none. What another set's
 // routes hang on since an earlier run is not free. Of several groups that fit, as those of
 // other sets may, it is hint, the one that the routes have.
-func (o *Objects) claim(base uint32, what, like []byte, fits func(rib.Nexthop) bool, hint uint32) uint32 {
-	natural := hash32(like)
+func (o *Objects) claim(base uint32, what string, natural uint32, fits func(rib.Nexthop) bool, hint uint32) uint32 {
 	take := func(id uint32) bool {
 		if !o.ids.claim(o.where, id, o) {
 			return false
 		}
-		o.claimed[id] = string(what)
+		o.claimed[id] = what
 		return true
 	}
 	first := func(suits func(id uint32) bool) uint32 {

@@ -35,42 +35,47 @@ const (
 // concurrent use.
 type IDs struct {
 	mu    sync.Mutex
-	taken map[idKey]*Objects
+	taken map[place]map[uint32]*Objects
 }
 
-type idKey struct {
-	dev, inode uint64
-	id         uint32
-}
+// place is a namespace.
+type place struct{ dev, inode uint64 }
 
-func key(w rib.Where, id uint32) idKey { return idKey{w.Dev, w.Inode, id} }
+func placeOf(w rib.Where) place { return place{w.Dev, w.Inode} }
 
 // NewIDs returns a space of which no id is taken.
-func NewIDs() *IDs { return &IDs{taken: make(map[idKey]*Objects)} }
+func NewIDs() *IDs { return &IDs{taken: make(map[place]map[uint32]*Objects)} }
 
 // claim takes an id for a VRF. It is refused where somebody has it already, the VRF
 // itself included.
 func (s *IDs) claim(where rib.Where, id uint32, o *Objects) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := key(where, id)
-	if s.taken[k] != nil {
+	at := s.taken[placeOf(where)]
+	if at[id] != nil {
 		return false
 	}
-	s.taken[k] = o
+	if at == nil {
+		at = make(map[uint32]*Objects)
+		s.taken[placeOf(where)] = at
+	}
+	at[id] = o
 	return true
 }
 
 func (s *IDs) release(where rib.Where, id uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.taken, key(where, id))
+	at := s.taken[placeOf(where)]
+	if delete(at, id); len(at) == 0 {
+		delete(s.taken, placeOf(where))
+	}
 }
 
 func (s *IDs) owner(where rib.Where, id uint32) *Objects {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.taken[key(where, id)]
+	return s.taken[placeOf(where)][id]
 }
 
 // Tag is the part of an object's id that says for which table it is.

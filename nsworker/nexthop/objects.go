@@ -25,7 +25,7 @@ type Objects struct {
 	strange map[uint32]struct{}               // may be of another table whose tag is the same
 	claimed map[uint32]string                 // what each id of ours stands for
 	groups  map[string]uint32                 // ids of groups by the key of the set that claimed them
-	sharing map[uint32]Changed                // the sets whose routes hang on a group
+	sharing map[uint32]sharers                // the sets whose routes hang on a group
 	singles map[string]uint32                 // ids of single objects by their hop
 	// standing are those that nobody has claimed, with an encapsulation, as standsFor has it.
 	standing map[string]uint32
@@ -54,7 +54,7 @@ func NewObjects(ids *IDs, where rib.Where, c *ledger.Contention, now func() time
 	o := &Objects{
 		ids: ids, where: where, clock: c, now: now,
 		strange: make(map[uint32]struct{}), claimed: make(map[uint32]string),
-		groups: make(map[string]uint32), sharing: make(map[uint32]Changed), singles: make(map[string]uint32),
+		groups: make(map[string]uint32), sharing: make(map[uint32]sharers), singles: make(map[string]uint32),
 		refs: make(map[uint32]int), bare: make(map[uint32]time.Time),
 	}
 	o.contest = ledger.NewContest[uint32, struct{}](c, ledger.WhenPutRight)
@@ -129,7 +129,7 @@ func (o *Objects) GoneWith(link func(index int) bool) (groups []uint32) {
 		if have == nil || o.refs[id] == 0 || slices.ContainsFunc(have.Members, there) {
 			continue
 		}
-		for set := range sets { // they are of one family
+		for set := range sets.all { // they are of one family
 			if !set.ipv6 {
 				groups = append(groups, id)
 			}
@@ -251,9 +251,9 @@ func (o *Objects) single(h rib.Hop, ipv6 bool) uint32 {
 	if id, ok := o.singles[string(o.buf)]; ok {
 		return id
 	}
-	what := string(o.buf)
+	what, natural := string(o.buf), hash32(o.buf)
 	fits := func(there rib.Nexthop) bool { return sameSingle(there, n) }
-	id := o.claim(SingleBase, []byte(what), []byte(what), fits, o.otherwise(n, fits))
+	id := o.claim(SingleBase, what, natural, fits, o.otherwise(n, fits))
 	if id != 0 {
 		o.singles[what] = id
 	}

@@ -74,7 +74,7 @@ func (o *Objects) write() (written []rib.Change) {
 func TestTwoVRFsOfOneNamespaceShareNoID(t *testing.T) {
 	ids := NewIDs()
 	one, two := objectsOf(ids), objectsOf(ids)
-	a, c := one.claim(GroupBase, []byte("x"), []byte("x"), anyObject, 0), two.claim(GroupBase, []byte("x"), []byte("x"), anyObject, 0)
+	a, c := one.claim(GroupBase, "x", hash32([]byte("x")), anyObject, 0), two.claim(GroupBase, "x", hash32([]byte("x")), anyObject, 0)
 	if a == 0 || c == 0 || a == c {
 		t.Errorf("ids %d and %d", a, c)
 	}
@@ -83,7 +83,7 @@ func TestTwoVRFsOfOneNamespaceShareNoID(t *testing.T) {
 		t.Error("one VRF takes another's object for its own")
 	}
 	one.Close()
-	if again := objectsOf(ids).claim(GroupBase, []byte("x"), []byte("x"), anyObject, 0); again != a {
+	if again := objectsOf(ids).claim(GroupBase, "x", hash32([]byte("x")), anyObject, 0); again != a {
 		t.Errorf("an id that was given back is %d now, was %d", again, a)
 	}
 }
@@ -95,11 +95,11 @@ func TestNoIDLeft(t *testing.T) {
 	other := objectsOf(ids)
 	key := appendKey(nil, rib.IPv4, []Member{member("192.0.2.9")})
 	for range idTries {
-		if other.claim(GroupBase, key, key, anyObject, 0) == 0 {
+		if other.claim(GroupBase, string(key), hash32(key), anyObject, 0) == 0 {
 			t.Fatal("the ids are used up already")
 		}
 	}
-	if id := other.claim(GroupBase, key, key, anyObject, 0); id != 0 {
+	if id := other.claim(GroupBase, string(key), hash32(key), anyObject, 0); id != 0 {
 		t.Fatalf("one more than there are: %d", id)
 	}
 	sets := setsOf(ids)

@@ -127,7 +127,7 @@ func (w *Ways) recur() {
 	r.told = nil
 	ways := slices.SortedFunc(maps.Keys(r.under), compareWays)
 	for _, way := range ways {
-		way.Outcome = way.foreign
+		way.Outcome = *way.foreign
 	}
 	for moving := w.settle(ways); len(moving) > 0; moving = w.settle(ways) {
 		for _, way := range moving {
@@ -188,7 +188,7 @@ func (w *Ways) byOwn(way *Way) Outcome {
 		o.Waits = way.foreign.Waits
 		return o
 	}
-	return way.foreign
+	return *way.foreign
 }
 
 func unreached(way *Way, why error) Outcome {

@@ -45,7 +45,7 @@ func (s *Sets) Get(f rib.Family, want Want, hint uint32) *Set {
 	set := &Set{Want: want, key: string(b), natural: natural, ipv6: f == rib.IPv6, users: 1}
 	s.byKey[set.key] = set
 	for way := range set.all {
-		way.sets[set] = struct{}{}
+		way.sets.add(set)
 	}
 	s.resolveSet(set)
 	s.carry(set, hint)
@@ -84,7 +84,7 @@ func (s *Sets) Drop(set *Set) {
 	}
 	delete(s.byKey, set.key)
 	for way := range set.all {
-		delete(way.sets, set)
+		way.sets.remove(set)
 	}
 	s.follow(set, -1)
 	s.Objects.drop(set)
@@ -138,7 +138,7 @@ func (s *Sets) touched(which iter.Seq[*Way]) Changed {
 	s.resolve(ways)
 	sets := make(Changed)
 	for way := range ways {
-		for set := range way.sets {
+		for set := range way.sets.all {
 			sets[set] = struct{}{}
 		}
 	}

@@ -66,9 +66,6 @@ type Outcome struct {
 	Reason string       // why it is not reached, for a person
 	Waits  bool         // not reached, because a VRF that it needs has no table now, or not yet
 	Own    netip.Prefix // BGP's own route that leads there; invalid: what others wrote does
-	// Endpoint is that of a PE by VXLAN; Core is the core's route to a PE.
-	Endpoint rib.Endpoint
-	Core     rib.Route
 }
 
 // Way is one nexthop for the routes of a family, and what it resolves to now. All sets that
@@ -79,12 +76,12 @@ type Way struct {
 	Outcome
 
 	ipv6    bool
-	sets    map[*Set]struct{} // that have it, as a member or as backup
-	links   []int             // the interfaces that the resolution depends on; 0: any
-	lead    rib.Lead          // by what others wrote
-	foreign Outcome           // what that comes to
-	open    bool              // BGP's own routes have a say
-	covers  []netip.Prefix    // those of them that cover it, the longest first
+	sets    sharers        // that have it, as a member or as backup
+	links   []int          // the interfaces that the resolution depends on; 0: any
+	lead    rib.Lead       // by what others wrote
+	foreign *Outcome       // what that comes to, where BGP's own routes have a say
+	open    bool           // they have
+	covers  []netip.Prefix // those of them that cover it, the longest first
 }
 
 type wayKey struct {
@@ -131,7 +128,7 @@ func (w *Ways) Of(m Member, f rib.Family) *Way {
 	if way := w.all[k]; way != nil {
 		return way
 	}
-	way := &Way{Member: m, ipv6: f == rib.IPv6, sets: make(map[*Set]struct{})}
+	way := &Way{Member: m, ipv6: f == rib.IPv6}
 	w.all[k] = way
 	w.tracker.watch(way)
 	w.watch(way, +1)
@@ -149,7 +146,7 @@ func (w *Ways) Len() int { return len(w.all) }
 // Keep forgets the ways that no set has and for which used is false.
 func (w *Ways) Keep(used func(*Way) bool) {
 	maps.DeleteFunc(w.all, func(_ wayKey, way *Way) bool {
-		if len(way.sets) > 0 || used(way) {
+		if way.sets.len() > 0 || used(way) {
 			return false
 		}
 		w.tracker.forget(way)
@@ -173,7 +170,7 @@ func (w *Ways) HasMoved() bool { return len(w.moved) > 0 }
 // MovedLead tells whether every set that has one of them leads somewhere all the same.
 func (w *Ways) MovedLead() bool {
 	for way := range w.moved {
-		for set := range way.sets {
+		for set := range way.sets.all {
 			if set.Carries == nil {
 				return false
 			}
@@ -222,9 +219,13 @@ func (w *Ways) look(way *Way) {
 	if w.endpoints != nil {
 		w.endpoints.claim(way)
 	}
-	way.foreign = w.outcome(way, way.lead.Hops, way.lead.Err)
-	way.Outcome = way.foreign
+	way.Outcome = w.outcome(way, way.lead.Hops, way.lead.Err)
 	w.ask(way)
+	way.foreign = nil
+	if way.open {
+		foreign := way.Outcome
+		way.foreign = &foreign
+	}
 }
 
 // outcome is what the hops to a nexthop come to.
@@ -237,14 +238,14 @@ func (w *Ways) outcome(way *Way, hops []rib.Hop, err error) Outcome {
 	}
 	o := Outcome{Hops: w.Resolver.withCarrier(hops), Reach: w.Resolver.reach(hops)}
 	if way.carried() {
-		o.Reach, o.Endpoint, o.Core = max(o.Reach, way.lead.Reach), way.lead.Endpoint, way.lead.By
+		o.Reach = max(o.Reach, way.lead.Reach)
 	}
 	return o
 }
 
 // same tells whether two outcomes are the same to all who look at them.
 func (o *Outcome) same(p *Outcome) bool {
-	return o.Reach == p.Reach && o.Reason == p.Reason && o.Waits == p.Waits && o.Own == p.Own && o.Endpoint == p.Endpoint &&
+	return o.Reach == p.Reach && o.Reason == p.Reason && o.Waits == p.Waits && o.Own == p.Own &&
 		slices.EqualFunc(o.Hops, p.Hops, sameMember)
 }
 
@@ -322,6 +323,9 @@ func (m *Member) target() netip.Addr {
 
 // Carried tells whether a way is to another PE, by an encapsulation or by none that serves.
 func (w *Way) Carried() bool { return w.carried() }
+
+// Core is the core's route to the PE of a way that is reached.
+func (w *Way) Core() rib.Route { return w.lead.By }
 
 // watch says that a way of the worker's own wants to know of its PE, or does no more.
 func (w *Ways) watch(way *Way, by int) {

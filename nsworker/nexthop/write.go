@@ -268,7 +268,7 @@ func (o *Objects) Tidy(may bool) bool {
 
 // Lost is told that a group went, and its id with it.
 func (s *Sets) Lost(group uint32) {
-	for set := range s.Objects.sharing[group] {
+	for set := range s.Objects.sharing[group].all {
 		if len(set.wants) == 0 {
 			s.Objects.leave(set)
 		}

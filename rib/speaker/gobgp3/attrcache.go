@@ -1,6 +1,7 @@
 package gobgp3
 
 import (
+	"hash/maphash"
 	"net"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
@@ -73,16 +74,18 @@ type attrCache struct {
 // sharedVias bounds the table of Vias: one for each neighbour and nexthop.
 const sharedVias = 8192
 
-// shared returns the one pointer to a Via that is equal to v.
-func (d *decoder) shared(v rib.Via) *rib.Via {
-	if s := d.vias[v]; s != nil {
+// shared returns the one pointer to a Via that is equal to v, which may be v. The table has them by
+// their hash: each is kept once, and of two with the same hash the later one.
+func (d *decoder) shared(v *rib.Via) *rib.Via {
+	hash := maphash.Comparable(d.seed, *v)
+	if s := d.vias[hash]; s != nil && *s == *v {
 		return s
 	}
 	if len(d.vias) >= sharedVias {
 		clear(d.vias) // Vias in use stay so; the next ones are shared anew
 	}
-	d.vias[v] = &v
-	return &v
+	d.vias[hash] = v
+	return v
 }
 
 const attrCacheSize = 8192

@@ -190,7 +190,7 @@ func (d *decoder) decodeAttrs(s *sender, name string, list []bgp.PathAttributeIn
 			*nh = nh.WithZone(zone)
 		}
 	}
-	a.Via = d.shared(*a.Via)
+	a.Via = d.shared(a.Via)
 	if len(a.RTs)+len(a.Communities)+len(a.Large) == 0 {
 		a.Tags = d.noTags
 	}

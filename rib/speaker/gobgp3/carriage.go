@@ -180,7 +180,7 @@ func saysOverlay(e bgp.ExtendedCommunityInterface) bool {
 // ourRoute is the route that we put into GoBGP's table of EVPN for a destination; nil: none is
 // there.
 func ourRoute(t *bgpTable, d speaker.Destination) *bgpPath {
-	dst := tableGetDestination(t, evpnNLRI(nativeRD(d.RD), d.Prefix, 0))
+	dst := destinationOf(t, evpnNLRI(nativeRD(d.RD), d.Prefix, 0))
 	if dst == nil {
 		return nil
 	}

@@ -172,13 +172,19 @@ func (c *carrier) told(nlri bgp.AddrPrefixInterface) {
 // concerns tells whether a route of EVPN may be ours: else it is another PE's that has the same RD,
 // of which there may be many.
 func (c *carrier) concerns(d speaker.Destination) bool {
-	of := c.rib().Vrfs[c.by[d.RD].vrf]
-	if of == nil {
+	if c.rib().Vrfs[c.by[d.RD].vrf] == nil {
 		return true
 	}
-	nlri := nlriOf(d.Prefix, of)
-	t := c.rib().Tables[bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI())]
-	return t == nil || tableGetDestination(t, nlri) != nil
+	family := bgp.RF_IPv4_VPN
+	if d.Prefix.Addr().Is6() {
+		family = bgp.RF_IPv6_VPN
+	}
+	t := c.rib().Tables[family]
+	if t == nil {
+		return true
+	}
+	var room [roomForKey]byte
+	return t.destinations[string(appendVPNKey(room[:0], d.RD, d.Prefix))] != nil
 }
 
 // put has the route of a destination found out again. evpn says that it was EVPN's table in which

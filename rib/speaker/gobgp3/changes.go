@@ -228,7 +228,7 @@ func (c *changes) tell(nlri bgp.AddrPrefixInterface) {
 	if t == nil {
 		return
 	}
-	d := tableGetDestination(t, nlri)
+	d := destinationOf(t, nlri)
 	if d == nil || len(d.knownPathList) == 0 {
 		c.hear(nlri)
 		c.lists = append(c.lists, item{of: kept(nlri)})

@@ -3,6 +3,7 @@ package gobgp3
 import (
 	"cmp"
 	"fmt"
+	"hash/maphash"
 	"net"
 	"net/netip"
 
@@ -25,7 +26,8 @@ type decoder struct {
 	readsSIDs  bool                     // SRv6 is configured: nobody else has a use for SIDs
 	recent     recent
 	cache      attrCache
-	vias       map[rib.Via]*rib.Via
+	vias       map[uint64]*rib.Via // by hash
+	seed       maphash.Seed
 	noTags     *rib.Tags // of all paths without communities
 	rds        map[rib.RD]struct{}
 	scratch    []byte
@@ -38,7 +40,8 @@ func newDecoder(c *conf.Config, names *peerNames) *decoder {
 		neighbours: c.Neighbors(),
 		vrfs:       make(map[rib.RD]string, len(c.VRFs)),
 		rds:        make(map[rib.RD]struct{}),
-		vias:       make(map[rib.Via]*rib.Via),
+		vias:       make(map[uint64]*rib.Via),
+		seed:       maphash.MakeSeed(),
 		noTags:     new(rib.Tags),
 		readsSIDs:  conf.ReadsSIDs(c),
 	}

@@ -90,8 +90,8 @@ func (n *newcomers) expect(p livePeer, tables *bgpTables, u *bgp.BGPUpdate) {
 	}
 }
 
-// add makes the destinations of an NLRI of a plain kind. GoBGP goes by the text of others, or has them
-// in an index besides.
+// add makes the destinations of an NLRI of a kind whose routes lead into kernel tables. Others, of which
+// GoBGP has some in an index besides, are left to it.
 func (n *newcomers) add(adj, global *bgpTable, nlri bgp.AddrPrefixInterface) {
 	key := n.room[:0]
 	switch nlri := nlri.(type) {
@@ -101,6 +101,10 @@ func (n *newcomers) add(adj, global *bgpTable, nlri bgp.AddrPrefixInterface) {
 		key = append(append(key, nlri.Prefix.To16()...), nlri.Length)
 	case *bgp.LabeledVPNIPAddrPrefix, *bgp.LabeledVPNIPv6AddrPrefix:
 		key = append(key, tableKey(adj, nlri)...)
+	case *bgp.EVPNNLRI:
+		if r := ipPrefixOf(nlri); r != nil {
+			key = appendIPPrefixKey(key, r)
+		}
 	}
 	if len(key) < 1+net.IPv4len { // of another kind, or without an address
 		return

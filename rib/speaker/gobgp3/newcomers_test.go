@@ -17,6 +17,8 @@ func TestNewcomersAreGoBGPs(t *testing.T) {
 		bgp.NewIPAddrPrefix(24, "192.0.2.0"), bgp.NewIPAddrPrefix(0, "0.0.0.0"), bgp.NewIPv6AddrPrefix(48, "2001:db8::"),
 		bgp.NewIPv6AddrPrefix(0, "::"), bgp.NewLabeledVPNIPAddrPrefix(24, "192.0.2.0", label, rd),
 		bgp.NewLabeledVPNIPv6AddrPrefix(48, "2001:db8::", label, rd),
+		bgp.NewEVPNIPPrefixRoute(rd, bgp.EthernetSegmentIdentifier{}, 0, 24, "192.0.2.0", "0.0.0.0", 100),
+		bgp.NewEVPNIPPrefixRoute(rd, bgp.EthernetSegmentIdentifier{}, 7, 48, "2001:db8::", "::", 100),
 	} {
 		var n newcomers
 		adj := &bgpTable{destinations: make(map[string]*bgpDestination)}
@@ -38,9 +40,9 @@ func TestNewcomersAreGoBGPs(t *testing.T) {
 		}
 	}
 	var n newcomers
-	n.add(nil, nil, bgp.NewEVPNNLRI(bgp.EVPN_IP_PREFIX, &bgp.EVPNIPPrefixRoute{RD: rd}))
+	n.add(nil, nil, bgp.NewEVPNNLRI(bgp.EVPN_ROUTE_TYPE_MAC_IP_ADVERTISEMENT, &bgp.EVPNMacIPAdvertisementRoute{RD: rd}))
 	if len(n.made) != 0 {
-		t.Error("one of EVPN was made, and GoBGP has an index of those")
+		t.Error("one of a MAC address was made, and GoBGP has an index of those")
 	}
 }
 

@@ -107,7 +107,7 @@ func (t *tables) byEVPN(c *conf.Config, w *watch, prefix netip.Prefix) (out []ri
 				return nil
 			}
 			for _, rd := range some {
-				dst := tableGetDestination(table, evpnNLRI(nativeRD(rd), prefix, 0))
+				dst := destinationOf(table, evpnNLRI(nativeRD(rd), prefix, 0))
 				if dst == nil {
 					continue
 				}
