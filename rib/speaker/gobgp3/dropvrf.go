@@ -1,6 +1,7 @@
 package gobgp3
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
@@ -22,60 +23,97 @@ func (l *loop) withoutPaths(name string, deleted func() error) error {
 	if err := deleted(); err != nil || rd == nil {
 		return err
 	}
-	return l.withdrawLocal(rd)
+	of, err := decodeRD(rd)
+	if err != nil {
+		return nil // no VRF of GoBGP has an RD of another kind
+	}
+	return l.withdrawLocal(map[rib.RD]bool{of: true})
 }
 
 // withdrawBatch is how many paths the loop withdraws at once.
 const withdrawBatch = 100
 
-// withdrawLocal withdraws the local paths of an RD that no VRF has any more, some at a
-// time.
-func (l *loop) withdrawLocal(rd bgp.RouteDistinguisherInterface) error {
-	var left []*bgpPath
-	err := l.inLoop(func() error {
-		for _, v := range l.rib().Vrfs {
-			if v.Rd.String() == rd.String() {
-				return nil // it was made anew meanwhile
+// withdrawLocal withdraws the local paths of RDs that no VRF has any more. It goes through the tables
+// a few destinations in a turn of the loop: they are those of all VRFs, whose routes wait meanwhile.
+func (l *loop) withdrawLocal(rds map[rib.RD]bool) error {
+	next, stop := iter.Pull(l.distinguished())
+	defer stop()
+	for more := len(rds) > 0; more; {
+		err := l.inLoop(func() error {
+			var some []*bgpPath
+			for i := 0; i < readAtOnce && len(some) < withdrawBatch && more; i++ {
+				var d *bgpDestination
+				if d, more = next(); more {
+					some = append(some, withdrawals(d, func(rd rib.RD) bool { return rds[rd] })...)
+				}
 			}
-		}
-		left = l.localOf(rd)
-		return nil
-	})
-	for some := range slices.Chunk(left, withdrawBatch) {
+			if some = l.homeless(some); len(some) > 0 {
+				serverPropagate(l.server(), nil, some)
+			}
+			return nil
+		})
 		if err != nil {
 			return err
 		}
-		err = l.inLoop(func() error { serverPropagate(l.server(), nil, some); return nil })
 	}
-	return err
+	return nil
+}
+
+// homeless are the paths of which no VRF has the RD: one may have been made anew meanwhile, or be another
+// client's.
+func (l *loop) homeless(paths []*bgpPath) []*bgpPath {
+	if len(paths) == 0 {
+		return nil
+	}
+	has := make(map[rib.RD]bool)
+	for _, v := range l.rib().Vrfs {
+		if rd, err := decodeRD(v.Rd); err == nil {
+			has[rd] = true
+		}
+	}
+	return slices.DeleteFunc(paths, func(p *bgpPath) bool {
+		rd, err := decodeRD(rdOf(p.origin().nlri))
+		return err != nil || has[rd]
+	})
+}
+
+// distinguished are the destinations with an RD. What comes while somebody goes through them may be
+// among them, and what goes is not.
+func (l *loop) distinguished() iter.Seq[*bgpDestination] {
+	return func(yield func(*bgpDestination) bool) {
+		for _, t := range l.rib().Tables {
+			for _, d := range t.destinations {
+				if rdOf(d.nlri) == nil {
+					break // a table is of one family
+				}
+				if !yield(d) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // localOf returns withdrawals of all paths of an RD that originated here.
-func (l *loop) localOf(rd bgp.RouteDistinguisherInterface) []*bgpPath {
+func (l *loop) localOf(rd bgp.RouteDistinguisherInterface) (list []*bgpPath) {
 	want, err := decodeRD(rd)
 	if err != nil {
 		return nil // no VRF of GoBGP has an RD of another kind
 	}
-	return l.localPaths(func(rd rib.RD) bool { return rd == want })
+	for d := range l.distinguished() {
+		list = append(list, withdrawals(d, func(rd rib.RD) bool { return rd == want })...)
+	}
+	return list
 }
 
-// localPaths returns withdrawals of all paths of some RDs that originated here.
-func (l *loop) localPaths(wants func(rib.RD) bool) []*bgpPath {
-	var list []*bgpPath
-	for _, t := range l.rib().Tables {
-		for _, d := range t.destinations {
-			of := rdOf(d.nlri)
-			if of == nil {
-				break // a table is of one family
-			}
-			if rd, err := decodeRD(of); err != nil || !wants(rd) {
-				continue
-			}
-			for _, p := range d.knownPathList {
-				if p.origin().source.Address == nil {
-					list = append(list, &bgpPath{parent: p, attrsHash: p.attrsHash, IsWithdraw: true, dropped: true})
-				}
-			}
+// withdrawals are those of the paths of a destination that originated here, if its RD is one of some.
+func withdrawals(d *bgpDestination, wants func(rib.RD) bool) (list []*bgpPath) {
+	if rd, err := decodeRD(rdOf(d.nlri)); err != nil || !wants(rd) {
+		return nil
+	}
+	for _, p := range d.knownPathList {
+		if p.origin().source.Address == nil {
+			list = append(list, &bgpPath{parent: p, attrsHash: p.attrsHash, IsWithdraw: true, dropped: true})
 		}
 	}
 	return list
