@@ -218,8 +218,7 @@ func (r *reading) once() (*Config, error) {
 		return nil, p.err() // a key that seems missing may be in a part that could not be read
 	}
 	awaits := begin(p, root, bgp.Started)
-	index := make(map[string]*node)
-	root.label("", "", index)
+	root.label("")
 	walker{p, withBFD(withTenantKeys(withPeerKeys(bgp.Schema))), netlinkSchema()}.file(root)
 
 	vrfs, secret := readBGP(p, root)
@@ -247,7 +246,7 @@ func (r *reading) once() (*Config, error) {
 	if len(relayed) > 0 && port == 0 {
 		p.at(root.get("global").get("config").get("port"), "leaves GoBGP without a listener, which neighbours with netns need; write a port, or remove the key for 179")
 	}
-	checkBGP(p, bgp, conf, index)
+	checkBGP(p, bgp, conf, root)
 	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised, made: made{Awaits: awaits, layers: r.layers, over: r.over, tenancy: r.tenancy}}
 	c.Carriage = settings.carriage(root)
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {

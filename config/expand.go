@@ -24,7 +24,7 @@ func expand(p *problems, root *node, layers *Layers, sampled bool) (list *node, 
 	if list == nil {
 		return nil, tenancy{ids: newAllotment(layers.Presence(), nil).next}
 	}
-	root.label("", "", make(map[string]*node))
+	root.label("")
 	walker{p, nil, netlinkSchema()}.value(list, netlinkSchema()["templates"], "netlink.templates")
 	root.get("netlink").set("templates", nil, 0)
 	before := len(p.list)

@@ -106,7 +106,8 @@ func decodeLayers(data []byte) (*Layers, error) {
 		if kept.Generation > file.Generation {
 			return nil, fmt.Errorf("%s is of generation %d, and the whole of %d", key, kept.Generation, file.Generation)
 		}
-		l.of[key] = Layer{kept.Section, kept.Fields, kept.Generation, kept.Imports, kept.Exports, kept.Owner, kept.Changed}
+		layer := Layer{kept.Section, kept.Fields, kept.Generation, kept.Imports, kept.Exports, kept.Owner, kept.Changed, nil}
+		l.of[key] = layer.read()
 	}
 	return l, nil
 }

@@ -28,6 +28,19 @@ type Layer struct {
 	Imports, Exports uint64
 	Owner            string
 	Changed          time.Time
+
+	// tree is Section as it was read, for readings to copy; nil: it was not, or something is wrong with it.
+	tree *node
+}
+
+// read returns the layer with its section read.
+func (l Layer) read() Layer {
+	if p := new(problems); l.tree == nil {
+		if l.tree = readJSON(p, l.Section); len(p.list) > 0 {
+			l.tree = nil
+		}
+	}
+	return l
 }
 
 // Layers are what was applied over the API. They are immutable; nil is none.
@@ -110,7 +123,7 @@ func (l *Layers) At() uint64 {
 func (l *Layers) With(key vrf.LayerKey, layer Layer) *Layers {
 	next := l.next()
 	layer.Generation = next.Generation
-	next.of[key] = layer
+	next.of[key] = layer.read()
 	return next
 }
 

@@ -125,6 +125,9 @@ func (l *laid) findPolicies(root *node) {
 
 // readLayer reads the section of a layer; nil: it is none, and said so.
 func readLayer(p *problems, layer Layer, line int) *node {
+	if layer.tree != nil {
+		return layer.tree.copiedTo(line)
+	}
 	q := &problems{file: p.file}
 	n := readJSON(q, layer.Section)
 	for _, e := range q.list {
