@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // A template is laid below the file: each tenant that it matches becomes an item of [[vrfs]], one of
@@ -135,51 +134,6 @@ func (e *expansion) sampleName(t *template) string {
 		name += number
 	}
 	return name
-}
-
-// match says which tenants each template has: who has a VRF already needs none, and of two templates
-// the first has it.
-func (e *expansion) match() map[*template][]*Sight {
-	sights, matched := e.presence.Sights(), make(map[*template][]*Sight)
-	var taken []*Sight
-	for _, t := range e.templates {
-		if t.unusable {
-			continue
-		}
-		var here []*Sight
-		for i := range sights {
-			if s := &sights[i]; t.matches(s) && !s.Own && !e.held(s, sights) {
-				here = append(here, s)
-			}
-		}
-		slices.SortFunc(here, func(a, b *Sight) int {
-			// Of two names of one namespace the one that it was known by stays.
-			if x, y := e.presence.ids.heldBy(t.name, a.Name), e.presence.ids.heldBy(t.name, b.Name); x != y {
-				if x {
-					return -1
-				}
-				return 1
-			}
-			return strings.Compare(a.Name, b.Name)
-		})
-		for _, s := range here {
-			if slices.ContainsFunc(taken, func(other *Sight) bool { return other.Name == s.Name || s.sameNamespace(other) }) {
-				continue
-			}
-			taken = append(taken, s)
-			matched[t] = append(matched[t], s)
-		}
-		slices.SortFunc(matched[t], func(a, b *Sight) int { return strings.Compare(a.Name, b.Name) })
-	}
-	return matched
-}
-
-// held tells whether a VRF of the file or of the API has the name of a tenant, or is bound to what
-// it is.
-func (e *expansion) held(s *Sight, sights []Sight) bool {
-	return s.Name == vrf.Default || slices.ContainsFunc(e.holders, func(h holder) bool {
-		return h.name == s.Name && h.file() || h.name != s.Name && h.binds(s, sights)
-	})
 }
 
 // file tells whether the file has the VRF.
