@@ -1,6 +1,7 @@
 package gobgp3
 
 import (
+	"encoding/binary"
 	"iter"
 	"slices"
 
@@ -36,15 +37,15 @@ const withdrawBatch = 100
 // withdrawLocal withdraws the local paths of RDs that no VRF has any more. It goes through the tables
 // a few destinations in a turn of the loop: they are those of all VRFs, whose routes wait meanwhile.
 func (l *loop) withdrawLocal(rds map[rib.RD]bool) error {
-	next, stop := iter.Pull(l.distinguished())
+	next, stop := iter.Pull(l.distinguished(rds))
 	defer stop()
 	for more := len(rds) > 0; more; {
 		err := l.inLoop(func() error {
 			var some []*bgpPath
 			for i := 0; i < readAtOnce && len(some) < withdrawBatch && more; i++ {
 				var d *bgpDestination
-				if d, more = next(); more {
-					some = append(some, withdrawals(d, func(rd rib.RD) bool { return rds[rd] })...)
+				if d, more = next(); d != nil {
+					some = append(some, withdrawals(d)...)
 				}
 			}
 			if some = l.homeless(some); len(some) > 0 {
@@ -77,14 +78,24 @@ func (l *loop) homeless(paths []*bgpPath) []*bgpPath {
 	})
 }
 
-// distinguished are the destinations with an RD. What comes while somebody goes through them may be
-// among them, and what goes is not.
-func (l *loop) distinguished() iter.Seq[*bgpDestination] {
+// distinguished are the destinations with one of these RDs, and nil for each of another one. What comes
+// while somebody goes through them may be among them, and what goes is not.
+func (l *loop) distinguished(rds map[rib.RD]bool) iter.Seq[*bgpDestination] {
 	return func(yield func(*bgpDestination) bool) {
-		for _, t := range l.rib().Tables {
-			for _, d := range t.destinations {
-				if rdOf(d.nlri) == nil {
-					break // a table is of one family
+		for family, t := range l.rib().Tables {
+			for key, d := range t.destinations {
+				rd, is := rdOfKey(family, key)
+				if !is {
+					of := rdOf(d.nlri)
+					if of == nil {
+						break // a table is of one family
+					}
+					var err error
+					rd, err = decodeRD(of)
+					is = err == nil
+				}
+				if !is || !rds[rd] {
+					d = nil
 				}
 				if !yield(d) {
 					return
@@ -94,23 +105,31 @@ func (l *loop) distinguished() iter.Seq[*bgpDestination] {
 	}
 }
 
+// rdOfKey is the RD with which the key of a VPN route's destination begins: it is there without a look at
+// the destination, of which the table may have a million.
+func rdOfKey(family bgp.RouteFamily, key string) (rib.RD, bool) {
+	if family != bgp.RF_IPv4_VPN && family != bgp.RF_IPv6_VPN || len(key) < 8 {
+		return 0, false
+	}
+	return rib.RD(binary.BigEndian.Uint64([]byte(key[:8]))), true
+}
+
 // localOf returns withdrawals of all paths of an RD that originated here.
 func (l *loop) localOf(rd bgp.RouteDistinguisherInterface) (list []*bgpPath) {
 	want, err := decodeRD(rd)
 	if err != nil {
 		return nil // no VRF of GoBGP has an RD of another kind
 	}
-	for d := range l.distinguished() {
-		list = append(list, withdrawals(d, func(rd rib.RD) bool { return rd == want })...)
+	for d := range l.distinguished(map[rib.RD]bool{want: true}) {
+		if d != nil {
+			list = append(list, withdrawals(d)...)
+		}
 	}
 	return list
 }
 
-// withdrawals are those of the paths of a destination that originated here, if its RD is one of some.
-func withdrawals(d *bgpDestination, wants func(rib.RD) bool) (list []*bgpPath) {
-	if rd, err := decodeRD(rdOf(d.nlri)); err != nil || !wants(rd) {
-		return nil
-	}
+// withdrawals are those of the paths of a destination that originated here.
+func withdrawals(d *bgpDestination) (list []*bgpPath) {
 	for _, p := range d.knownPathList {
 		if p.origin().source.Address == nil {
 			list = append(list, &bgpPath{parent: p, attrsHash: p.attrsHash, IsWithdraw: true, dropped: true})

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -121,4 +122,29 @@ func TestPathsOfManyTurns(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.awaitKept(t, readAtOnce, 0)
+}
+
+// TestRDOfKey: the key of a VPN route's destination begins with its RD, of each kind.
+func TestRDOfKey(t *testing.T) {
+	for _, text := range []string{"65000:1", "192.0.2.1:2", "4200000000:3"} {
+		rd, err := bgp.ParseRouteDistinguisher(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := decodeRD(rd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for family, nlri := range map[bgp.RouteFamily]bgp.AddrPrefixInterface{
+			bgp.RF_IPv4_VPN: bgp.NewLabeledVPNIPAddrPrefix(24, "10.0.0.0", *bgp.NewMPLSLabelStack(5), rd),
+			bgp.RF_IPv6_VPN: bgp.NewLabeledVPNIPv6AddrPrefix(48, "2001:db8::", *bgp.NewMPLSLabelStack(5), rd),
+		} {
+			if got, is := rdOfKey(family, tableKey(&bgpTable{}, nlri)); !is || got != want {
+				t.Errorf("%v: it is %v, %v", nlri, got, is)
+			}
+		}
+	}
+	if _, is := rdOfKey(bgp.RF_EVPN, "a text with more than eight bytes"); is {
+		t.Error("a key of another kind has one")
+	}
 }
