@@ -76,7 +76,7 @@ func Deleting(c *Config, all *Layers, file string, r vrf.DeleteRequest) (next *L
 	neighbors := all.Only(func(key vrf.LayerKey) bool { return key.Neighbor })
 	for _, is := range AppliedLayers(c, neighbors, file) {
 		if is.VRF == r.Key.Name {
-			delete(next.of, is.Key)
+			next.of.remove(is.Key)
 		}
 	}
 	return next, false, nil

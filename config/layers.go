@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 
@@ -47,7 +46,7 @@ func (l Layer) read() Layer {
 type Layers struct {
 	// Generation is that of the last change.
 	Generation uint64
-	of         map[vrf.LayerKey]Layer
+	of         layerSet
 	// below is who has a VRF by a template of the file; nil: nobody.
 	below *Presence
 }
@@ -57,8 +56,7 @@ func (l *Layers) Get(key vrf.LayerKey) (Layer, bool) {
 	if l == nil {
 		return Layer{}, false
 	}
-	layer, is := l.of[key]
-	return layer, is
+	return l.of.get(key)
 }
 
 // Keys are those of all layers: VRFs by name, and then neighbours.
@@ -66,7 +64,7 @@ func (l *Layers) Keys() []vrf.LayerKey {
 	if l == nil {
 		return nil
 	}
-	return slices.SortedFunc(maps.Keys(l.of), func(a, b vrf.LayerKey) int {
+	return slices.SortedFunc(l.of.keys(), func(a, b vrf.LayerKey) int {
 		if a.Neighbor != b.Neighbor {
 			if b.Neighbor {
 				return -1
@@ -82,7 +80,7 @@ func (l *Layers) Len() int {
 	if l == nil {
 		return 0
 	}
-	return len(l.of) + l.below.len()
+	return l.of.n + l.below.len()
 }
 
 // Applied is how many there are without what templates may match.
@@ -90,7 +88,7 @@ func (l *Layers) Applied() int {
 	if l == nil {
 		return 0
 	}
-	return len(l.of)
+	return l.of.n
 }
 
 // Has tells whether there is a layer, or something that a template may make a VRF of.
@@ -123,25 +121,25 @@ func (l *Layers) At() uint64 {
 func (l *Layers) With(key vrf.LayerKey, layer Layer) *Layers {
 	next := l.next()
 	layer.Generation = next.Generation
-	next.of[key] = layer.read()
+	next.of.put(key, layer.read())
 	return next
 }
 
 // Without returns layers in which one is not.
 func (l *Layers) Without(key vrf.LayerKey) *Layers {
 	next := l.next()
-	delete(next.of, key)
+	next.of.remove(key)
 	return next
 }
 
 // Only returns the layers that are wanted, of the same generation.
 func (l *Layers) Only(wants func(vrf.LayerKey) bool) *Layers {
-	next := &Layers{of: make(map[vrf.LayerKey]Layer)}
+	next := new(Layers)
 	if l != nil {
-		next.Generation, next.below = l.Generation, l.below
-		for key, layer := range l.of {
-			if wants(key) {
-				next.of[key] = layer
+		next.Generation, next.below, next.of = l.Generation, l.below, l.of
+		for key := range l.of.keys() {
+			if !wants(key) {
+				next.of.remove(key)
 			}
 		}
 	}
@@ -154,22 +152,18 @@ func (l *Layers) one(key vrf.LayerKey) *Layers {
 	if l == nil {
 		return nil
 	}
-	one := &Layers{Generation: l.Generation, of: make(map[vrf.LayerKey]Layer), below: l.below}
-	if layer, is := l.of[key]; is {
-		one.of[key] = layer
+	one := &Layers{Generation: l.Generation, below: l.below}
+	if layer, is := l.of.get(key); is {
+		one.of.put(key, layer)
 	}
 	return one
 }
 
 func (l *Layers) next() *Layers {
 	if l == nil {
-		return &Layers{Generation: 1, of: make(map[vrf.LayerKey]Layer)}
+		return &Layers{Generation: 1}
 	}
-	of := maps.Clone(l.of)
-	if of == nil {
-		of = make(map[vrf.LayerKey]Layer)
-	}
-	return &Layers{Generation: l.Generation + 1, of: of, below: l.below}
+	return &Layers{Generation: l.Generation + 1, of: l.of, below: l.below}
 }
 
 // saidAt is the generation in which a VRF's import or export was said the last time over the API.

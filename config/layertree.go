@@ -29,6 +29,9 @@ func lay(p *problems, root *node, layers *Layers) map[vrf.LayerKey]bool {
 	known, over := namesIn(root), make(map[vrf.LayerKey]bool)
 	var fresh additions
 	for i, key := range l.keys {
+		if i%layersAtOnce == layersAtOnce-1 {
+			breathe()
+		}
 		layer, _ := layers.Get(key)
 		shape := shapeOf(key)
 		var below *node
@@ -59,6 +62,9 @@ func lay(p *problems, root *node, layers *Layers) map[vrf.LayerKey]bool {
 	l.findPolicies(root)
 	return over
 }
+
+// layersAtOnce is how many layers are laid before others may have the processor.
+const layersAtOnce = 256
 
 // namesIn are the keys of which a tree says something.
 func namesIn(root *node) map[vrf.LayerKey]bool {

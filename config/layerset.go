@@ -1,0 +1,77 @@
+package config
+
+import (
+	"hash/maphash"
+	"iter"
+	"maps"
+
+	"github.com/vrfredist/vrfredist/vrf"
+)
+
+// layerSet are layers by their keys. It is a value: who changes a copy of it changes no other one, and
+// copies a small part, so that one change among thousands of layers costs little. The zero value has
+// none.
+type layerSet struct {
+	parts *[layerParts]map[vrf.LayerKey]Layer // nil: none; never changed, nor are the maps
+	n     int
+}
+
+// layerParts is into how many parts the layers are divided.
+const layerParts = 128
+
+var layerSeed = maphash.MakeSeed()
+
+func layerPart(key vrf.LayerKey) int { return int(maphash.String(layerSeed, key.Name) % layerParts) }
+
+func (s *layerSet) get(key vrf.LayerKey) (Layer, bool) {
+	if s.parts == nil {
+		return Layer{}, false
+	}
+	layer, is := s.parts[layerPart(key)][key]
+	return layer, is
+}
+
+// own gives the set a part of its own, which may be changed.
+func (s *layerSet) own(key vrf.LayerKey) map[vrf.LayerKey]Layer {
+	parts := new([layerParts]map[vrf.LayerKey]Layer)
+	if s.parts != nil {
+		*parts = *s.parts
+	}
+	s.parts = parts
+	i := layerPart(key)
+	if parts[i] = maps.Clone(parts[i]); parts[i] == nil {
+		parts[i] = make(map[vrf.LayerKey]Layer)
+	}
+	return parts[i]
+}
+
+func (s *layerSet) put(key vrf.LayerKey, layer Layer) {
+	if _, there := s.get(key); !there {
+		s.n++
+	}
+	s.own(key)[key] = layer
+}
+
+func (s *layerSet) remove(key vrf.LayerKey) {
+	if _, there := s.get(key); there {
+		s.n--
+		delete(s.own(key), key)
+	}
+}
+
+// keys are those of all layers, in no order.
+func (s *layerSet) keys() iter.Seq[vrf.LayerKey] {
+	parts := s.parts
+	return func(yield func(vrf.LayerKey) bool) {
+		if parts == nil {
+			return
+		}
+		for _, part := range parts {
+			for key := range part {
+				if !yield(key) {
+					return
+				}
+			}
+		}
+	}
+}
