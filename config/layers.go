@@ -136,12 +136,7 @@ func (l *Layers) Without(key vrf.LayerKey) *Layers {
 func (l *Layers) Only(wants func(vrf.LayerKey) bool) *Layers {
 	next := new(Layers)
 	if l != nil {
-		next.Generation, next.below, next.of = l.Generation, l.below, l.of
-		for key := range l.of.keys() {
-			if !wants(key) {
-				next.of.remove(key)
-			}
-		}
+		next.Generation, next.below, next.of = l.Generation, l.below, l.of.only(wants)
 	}
 	next.below = next.below.only(func(name string) bool { return wants(vrf.LayerKey{Name: name, Template: true}) })
 	return next

@@ -75,3 +75,24 @@ func (s *layerSet) keys() iter.Seq[vrf.LayerKey] {
 		}
 	}
 }
+
+// only are the layers that are wanted.
+func (s *layerSet) only(wants func(vrf.LayerKey) bool) (some layerSet) {
+	if s.parts == nil {
+		return layerSet{}
+	}
+	some.parts = new([layerParts]map[vrf.LayerKey]Layer)
+	for i, part := range s.parts {
+		for key, layer := range part {
+			if !wants(key) {
+				continue
+			}
+			if some.parts[i] == nil {
+				some.parts[i] = make(map[vrf.LayerKey]Layer)
+			}
+			some.parts[i][key] = layer
+			some.n++
+		}
+	}
+	return some
+}

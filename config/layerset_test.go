@@ -47,17 +47,27 @@ func TestLayersOfBeforeStay(t *testing.T) {
 	}
 }
 
-// BenchmarkLayersWith is one change among as many layers.
-func BenchmarkLayersWith(b *testing.B) {
+// BenchmarkLayers is what is done with as many layers: one is changed, and some are looked for.
+func BenchmarkLayers(b *testing.B) {
 	for _, n := range []int{100, 1000, 4000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
+		many := func() *Layers {
 			var l *Layers
 			for i := range n {
 				l = l.With(vrf.LayerKey{Name: fmt.Sprint("tenant-", i)}, Layer{Section: []byte(`{}`)})
 			}
+			return l
+		}
+		b.Run(fmt.Sprint("with/", n), func(b *testing.B) {
+			l := many()
 			layer, _ := l.Get(vrf.LayerKey{Name: "tenant-7"})
 			for b.Loop() {
 				l.With(vrf.LayerKey{Name: "tenant-new"}, layer)
+			}
+		})
+		b.Run(fmt.Sprint("only/", n), func(b *testing.B) {
+			l := many()
+			for b.Loop() {
+				l.Only(func(key vrf.LayerKey) bool { return key.Neighbor })
 			}
 		})
 	}
