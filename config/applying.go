@@ -50,7 +50,7 @@ func Applying(c *Config, all *Layers, file string, r vrf.ApplyRequest) (*Layers,
 		layer.Exports = next
 	}
 	layer.Changed = time.Now().UTC().Truncate(time.Second)
-	return all.With(r.Key, layer), nil
+	return all.With(r.Key, layer.read()), nil
 }
 
 // Deleting returns the layers that there are once what was applied to a VRF or a neighbour is

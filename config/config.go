@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -279,11 +278,6 @@ func (r *reading) once() (*Config, error) {
 	c.Notes, c.Changed = p.sorted(p.notes), p.sorted(p.changed)
 	return c, nil
 }
-
-// breathe lets others have the processor. A configuration with thousands of VRFs takes tens of
-// milliseconds to read, often again and again, and Go would leave the routes that come meanwhile to
-// wait for ten of them at each of the goroutines through which they go.
-func breathe() { runtime.Gosched() }
 
 // fault is what is wrong with the file. Of a reading with tenants that there are not it is what is
 // wrong with their templates: they are one more than there are of everything else.

@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -13,34 +12,6 @@ import (
 // fields. They are laid over each other as trees, before anything is read of them: so what was
 // applied is read, checked and compared by what does that for a file, and by nothing else. What
 // is enabled and disabled at run time (Overlay) is over both.
-
-// Layer is what was applied over the API to one VRF or neighbour.
-type Layer struct {
-	// Section is a JSON object of vrfredistv1.VrfSpec's, or NeighborSpec's, shape: the keys of the
-	// configuration, with those of [vrfs.config] and of [netlink.vrfs] side by side.
-	Section []byte
-	// Fields are those that it is about, as paths: "export.metric". None: it is the whole.
-	Fields     []string
-	Generation uint64
-	// Imports and Exports are the generations in which it said the last time what is imported
-	// and exported, which ended what had been enabled or disabled before; 0: it never did.
-	Imports, Exports uint64
-	Owner            string
-	Changed          time.Time
-
-	// tree is Section as it was read, for readings to copy; nil: it was not, or something is wrong with it.
-	tree *node
-}
-
-// read returns the layer with its section read.
-func (l Layer) read() Layer {
-	if p := new(problems); l.tree == nil {
-		if l.tree = readJSON(p, l.Section); len(p.list) > 0 {
-			l.tree = nil
-		}
-	}
-	return l
-}
 
 // Layers are what was applied over the API. They are immutable; nil is none.
 type Layers struct {
@@ -121,7 +92,7 @@ func (l *Layers) At() uint64 {
 func (l *Layers) With(key vrf.LayerKey, layer Layer) *Layers {
 	next := l.next()
 	layer.Generation = next.Generation
-	next.of.put(key, layer.read())
+	next.of.put(key, layer)
 	return next
 }
 

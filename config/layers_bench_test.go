@@ -21,7 +21,7 @@ func BenchmarkTurn(b *testing.B) {
 			section := func(i int) []byte { _, s := layerNo(i); return []byte(s) }
 			var layers *Layers
 			for i := range n {
-				layers = layers.With(vrf.LayerKey{Name: fmt.Sprint("t", i)}, Layer{Section: section(i)})
+				layers = layers.With(vrf.LayerKey{Name: fmt.Sprint("t", i)}, Layer{Section: section(i)}.read())
 			}
 			bgp := fakeBGP()
 			c, err := ParseUnder("f.toml", []byte(layered), layers, bgp)

@@ -4,9 +4,28 @@ import (
 	"hash/maphash"
 	"iter"
 	"maps"
+	"time"
 
 	"github.com/vrfredist/vrfredist/vrf"
 )
+
+// Layer is what was applied over the API to one VRF or neighbour.
+type Layer struct {
+	// Section is a JSON object of vrfredistv1.VrfSpec's, or NeighborSpec's, shape: the keys of the
+	// configuration, with those of [vrfs.config] and of [netlink.vrfs] side by side.
+	Section []byte
+	// Fields are those that it is about, as paths: "export.metric". None: it is the whole.
+	Fields     []string
+	Generation uint64
+	// Imports and Exports are the generations in which it said the last time what is imported
+	// and exported, which ended what had been enabled or disabled before; 0: it never did.
+	Imports, Exports uint64
+	Owner            string
+	Changed          time.Time
+
+	// tree is Section as it was read, for readings to copy; nil: it was not, or something is wrong with it.
+	tree *node
+}
 
 // layerSet are layers by their keys. It is a value: who changes a copy of it changes no other one, and
 // copies a small part, so that one change among thousands of layers costs little. The zero value has

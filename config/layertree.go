@@ -129,6 +129,16 @@ func (l *laid) findPolicies(root *node) {
 	}
 }
 
+// read returns the layer with its section read.
+func (l Layer) read() Layer {
+	if p := new(problems); l.tree == nil {
+		if l.tree = readJSON(p, l.Section); len(p.list) > 0 {
+			l.tree = nil
+		}
+	}
+	return l
+}
+
 // readLayer reads the section of a layer; nil: it is none, and said so.
 func readLayer(p *problems, layer Layer, line int) *node {
 	if layer.tree != nil {

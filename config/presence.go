@@ -139,12 +139,6 @@ func (t *tenancy) Doorways() []rib.Doorway { return t.doors }
 // NextID is when an id that a tenant waits for can be had; zero: none waits for a time.
 func (t *tenancy) NextID() time.Time { return t.next }
 
-// holder is a VRF of the file, or one that was applied, as far as tenants have to make room for it.
-type holder struct {
-	name, netns, device, rd string
-	applied                 bool // not the file, but the API has it
-}
-
 // keptIDs are the ids by the name of the template. They are immutable.
 type keptIDs map[string]rib.PoolState
 

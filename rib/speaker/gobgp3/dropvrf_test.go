@@ -99,7 +99,7 @@ func TestVRFThatStaysKeepsItsPaths(t *testing.T) {
 // TestPathsOfManyTurns: of a VRF whose local paths are more than the loop goes through in a turn none is
 // left, and another one's stay; nor does a VRF that has the RD lose any.
 func TestPathsOfManyTurns(t *testing.T) {
-	const routes = 2*readAtOnce + 5
+	const routes = 2*passedBatch + 5
 	blue := vrfConf("blue", "65000:2", []string{"65000:2"}, []string{"65000:2"})
 	red := vrfConf("red", "65000:1", []string{"65000:1"}, []string{"65000:1"})
 	s := run(t, Options{Config: toJSON(t, baseConf([]any{red, blue}, nil))})
@@ -108,8 +108,8 @@ func TestPathsOfManyTurns(t *testing.T) {
 		changes = append(changes, change(nth(false, i).String(), 1))
 	}
 	s.announce(t, "red", changes...)
-	s.announce(t, "blue", changes[:readAtOnce]...)
-	s.awaitKept(t, routes+readAtOnce, 0)
+	s.announce(t, "blue", changes[:passedBatch]...)
+	s.awaitKept(t, routes+passedBatch, 0)
 	rd, err := rib.ParseRD("65000:1")
 	if err != nil {
 		t.Fatal(err)
@@ -117,11 +117,11 @@ func TestPathsOfManyTurns(t *testing.T) {
 	if err := s.feeder.keeper.withdrawLocal(map[rib.RD]bool{rd: true}); err != nil {
 		t.Fatal(err)
 	}
-	s.awaitKept(t, routes+readAtOnce, 0)
+	s.awaitKept(t, routes+passedBatch, 0)
 	if _, err := s.Reload(t.Context(), toJSON(t, baseConf([]any{blue}, nil)), rib.Extras{}); err != nil {
 		t.Fatal(err)
 	}
-	s.awaitKept(t, readAtOnce, 0)
+	s.awaitKept(t, passedBatch, 0)
 }
 
 // TestRDOfKey: the key of a VPN route's destination begins with its RD, of each kind.

@@ -1,7 +1,9 @@
 package gobgp3
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
@@ -79,23 +81,18 @@ func (b *routebook) forget(d speaker.Destination) {
 // booked tells whether a destination is one of VPN routes.
 func booked(d speaker.Destination) bool { return d.RD != 0 && !d.EVPN }
 
-// within are the routes of which some may be in a part: all of its route distinguishers, and of those
-// by which its route targets come.
-func (b *routebook) within(p *part) (list []bgp.AddrPrefixInterface) {
-	rds := make(map[rib.RD]struct{})
-	for rd := range p.rds {
-		rds[rd] = struct{}{}
+// within are all routes of some route distinguishers, and of those by which some route targets come.
+func (b *routebook) within(of map[rib.RD]struct{}, by map[rib.RT]struct{}) (list []bgp.AddrPrefixInterface) {
+	rds := maps.Clone(of)
+	if rds == nil {
+		rds = make(map[rib.RD]struct{})
 	}
-	for rt := range p.rts {
-		for rd := range b.by[rt] {
-			rds[rd] = struct{}{}
-		}
+	for rt := range by {
+		maps.Copy(rds, b.by[rt])
 	}
 	for rd := range rds {
 		if is := b.of[rd]; is != nil {
-			for _, nlri := range is.nlris {
-				list = append(list, nlri)
-			}
+			list = slices.AppendSeq(list, maps.Values(is.nlris))
 		}
 	}
 	return list

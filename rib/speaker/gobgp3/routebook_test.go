@@ -27,7 +27,7 @@ func TestRoutebook(t *testing.T) {
 				{rts: map[rib.RT]struct{}{rib.RT(n + 1): {}}, rds: map[rib.RD]struct{}{rib.RD(n): {}}},
 			} {
 				has := make(map[bgp.AddrPrefixInterface]bool)
-				for _, nlri := range b.within(&p) {
+				for _, nlri := range b.within(p.rds, p.rts) {
 					if has[nlri] {
 						t.Fatalf("%v is there twice", nlri)
 					}
@@ -83,7 +83,7 @@ func TestRoutebookFindsOne(t *testing.T) {
 		}
 	}
 	p := part{rts: map[rib.RT]struct{}{7: {}}, rds: map[rib.RD]struct{}{5000: {}}}
-	if n := len(b.within(&p)); n != 20 {
+	if n := len(b.within(p.rds, p.rts)); n != 20 {
 		t.Errorf("%d routes are looked at for 20", n)
 	}
 }

@@ -239,7 +239,7 @@ func (w *watch) change(old, next *conf.Config, gone, come []speaker.VRF, feeds *
 	w.by = next
 	w.decoder.adopt(next.VRFs)
 	if p, some := partOf(gone, come, feeds); some {
-		p.routes = w.routes.within(&p)
+		p.routes = w.routes.within(p.rds, p.rts)
 		w.queue.ask(p)
 	}
 	return true

@@ -1,47 +1,18 @@
 package config
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/vrf"
 )
 
-// match says which tenants each template has: who has a VRF already needs none, and of two templates
-// the first has it.
-func (e *expansion) match() map[*template][]*Sight {
-	sights, matched := e.presence.Sights(), make(map[*template][]*Sight)
-	held, taken := heldBy(e.holders, sights), newTakings()
-	for _, t := range e.templates {
-		if t.unusable {
-			continue
-		}
-		var here []*Sight
-		for i := range sights {
-			if s := &sights[i]; t.matches(s) && !s.Own && !held.has(s) {
-				here = append(here, s)
-			}
-		}
-		slices.SortFunc(here, func(a, b *Sight) int {
-			// Of two names of one namespace the one that it was known by stays.
-			if x, y := e.presence.ids.heldBy(t.name, a.Name), e.presence.ids.heldBy(t.name, b.Name); x != y {
-				if x {
-					return -1
-				}
-				return 1
-			}
-			return strings.Compare(a.Name, b.Name)
-		})
-		for _, s := range here {
-			if taken.take(s) {
-				matched[t] = append(matched[t], s)
-			}
-		}
-		slices.SortFunc(matched[t], func(a, b *Sight) int { return strings.Compare(a.Name, b.Name) })
-	}
-	return matched
+// holder is a VRF of the file, or one that was applied, as far as tenants have to make room for it.
+type holder struct {
+	name, netns, device, rd string
+	applied                 bool // not the file, but the API has it
 }
+
+// file tells whether the file has the VRF.
+func (h *holder) file() bool { return !h.applied }
 
 // netspace is a network namespace, whatever its names are.
 type netspace struct{ dev, inode uint64 }
