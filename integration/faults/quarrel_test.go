@@ -89,7 +89,7 @@ func (q *quarrel) two(ctx context.Context) error {
 		won = 1
 	}
 	if errs[won] != nil || status.Code(errs[1-won]) != codes.Aborted {
-		return fmt.Errorf("two who change generation %d at once were answered by %v and %v; want one Aborted", q.generation, errs[0], errs[1])
+		return fmt.Errorf("two who change generation %d at once were answered by %s and %s; want one Aborted", q.generation, status.Convert(errs[0]), status.Convert(errs[1]))
 	}
 	q.generation, q.metric = answers[won].GetGeneration(), q.metric+uint32(won)+1
 	is, err := q.api.GetConfig(ctx, &vrfredistv1.GetConfigRequest{Vrf: quarrelled})

@@ -2,6 +2,7 @@ package gobgp3
 
 import (
 	"encoding/binary"
+	"fmt"
 	"iter"
 	"slices"
 
@@ -26,7 +27,7 @@ func (l *loop) withoutPaths(name string, deleted func() error) error {
 	}
 	of, err := decodeRD(rd)
 	if err != nil {
-		return nil // no VRF of GoBGP has an RD of another kind
+		return fmt.Errorf("withdraw the routes of VRF %q, which is deleted: its RD: %w", name, err)
 	}
 	return l.withdrawLocal(map[rib.RD]bool{of: true})
 }
