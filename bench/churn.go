@@ -43,7 +43,7 @@ func churn(w *work, t *stage) {
 	}
 	r.ns.Batch(lines...)
 	r.ns.IP("rule", "add", "to", "198.18.0.0/15", "lookup", fmt.Sprint(firstTable)) // to look up the first tenant's routes
-	v := w.receive(r, ours, options{export: true, config: gobgpConfig("l3vpn-ipv4-unicast") + fmt.Sprintf("[netlink.metrics]\n  listen = %q\n", metricsAddr)})
+	v := w.receive(r, ours, options{export: true, args: w.profile(ours), config: gobgpConfig("l3vpn-ipv4-unicast") + fmt.Sprintf("[netlink.metrics]\n  listen = %q\n", metricsAddr)})
 	p := vpnRoutes(r, n+orchestrators, growthEach)
 	many := newOrchestra(v)
 	many.applyAll(n)
@@ -78,6 +78,10 @@ func churn(w *work, t *stage) {
 	after["routes"] -= float64(len(took))
 	for _, what := range churnLeft {
 		w.note(churnScenario, ours, what+" left", after[what]-before[what])
+	}
+	if w.cpuProfile != "" {
+		v.profiled(w.cpuProfile)
+		return
 	}
 	t.must(p.Close())
 	v.stop()

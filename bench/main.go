@@ -56,7 +56,7 @@ func bench(ctx context.Context) error {
 	flag.BoolVar(&w.tunings, "tuning", false, "compare settings of vrfredist, and nothing else")
 	list := flag.Bool("list", false, "name the scenarios")
 	render := flag.Bool("render", false, "render RESULTS.md and the chart from results.json, and measure nothing")
-	flag.StringVar(&w.cpuProfile, "cpuprofile", "", "`FILE` for a CPU profile of vrfredist over the session scenario, or the import, or of each way in encap (FILE.vxlan)")
+	flag.StringVar(&w.cpuProfile, "cpuprofile", "", "`FILE` for a CPU profile of vrfredist over the session scenario, a growth, the import, tenants that come and go, or of each way in encap (FILE.vxlan)")
 	limit := flag.Duration("limit", 4*time.Hour, "for the whole run")
 	announce := flag.String("announce", "", "internal: announce with GoBGP's configuration in `FILE`")
 	count := flag.Int("prefixes", 0, "internal: how many to announce")

@@ -50,7 +50,7 @@ func Applying(c *Config, all *Layers, file string, r vrf.ApplyRequest) (*Layers,
 		layer.Exports = next
 	}
 	layer.Changed = time.Now().UTC().Truncate(time.Second)
-	return all.With(r.Key, layer), nil
+	return all.With(r.Key, layer.read()), nil
 }
 
 // Deleting returns the layers that there are once what was applied to a VRF or a neighbour is
@@ -76,7 +76,7 @@ func Deleting(c *Config, all *Layers, file string, r vrf.DeleteRequest) (next *L
 	neighbors := all.Only(func(key vrf.LayerKey) bool { return key.Neighbor })
 	for _, is := range AppliedLayers(c, neighbors, file) {
 		if is.VRF == r.Key.Name {
-			delete(next.of, is.Key)
+			next.of.remove(is.Key)
 		}
 	}
 	return next, false, nil

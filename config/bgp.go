@@ -210,13 +210,13 @@ var keyPath = regexp.MustCompile(`[A-Za-z][\w-]*(\[\d+\]|\.[A-Za-z][\w-]*)+`)
 
 // checkBGP has GoBGP itself judge its part, and maps its complaints to lines. A complaint
 // that was made already, in words of our own, is not repeated.
-func checkBGP(p *problems, bgp BGP, conf []byte, index map[string]*node) {
+func checkBGP(p *problems, bgp BGP, conf []byte, root *node) {
 	if bgp.Check == nil {
 		return
 	}
 	said := slices.ContainsFunc(p.list, func(e Error) bool { return !strings.HasPrefix(e.Key, "netlink") })
 	for _, err := range leaves(bgp.Check(conf)) {
-		key, n := locate(err.Error(), index)
+		key, n := locate(err.Error(), root)
 		about, direct := strings.CutPrefix(err.Error(), key+": ")
 		if n != nil && n.templated {
 			key = n.path
@@ -251,10 +251,10 @@ func leaves(err error) []error {
 
 // locate returns the key that a message is about, and its node or the one
 // nearest above it; nil where it names none that the file has.
-func locate(message string, index map[string]*node) (string, *node) {
+func locate(message string, root *node) (string, *node) {
 	for _, key := range keyPath.FindAllString(message, -1) {
 		for at := key; at != ""; at = at[:max(0, strings.LastIndexAny(at, ".["))] {
-			if n := index[canonical(at)]; n != nil {
+			if n := root.find(canonical(at)); n != nil {
 				return key, n
 			}
 		}

@@ -218,10 +218,10 @@ func (r *reading) once() (*Config, error) {
 		return nil, p.err() // a key that seems missing may be in a part that could not be read
 	}
 	awaits := begin(p, root, bgp.Started)
-	index := make(map[string]*node)
-	root.label("", "", index)
+	root.label("")
 	walker{p, withBFD(withTenantKeys(withPeerKeys(bgp.Schema))), netlinkSchema()}.file(root)
 
+	breathe()
 	vrfs, secret := readBGP(p, root)
 	if secret != nil && r.mode&0o004 != 0 && secret.line >= 0 {
 		p.at(secret, "every user can read this file (mode %04o), and it holds a secret; run: chmod 0640 %s", r.mode.Perm(), r.path)
@@ -233,11 +233,13 @@ func (r *reading) once() (*Config, error) {
 	noteWaiting(p, root, bgp.Waits)
 	noteApplied(p, root)
 	port := listenPort(root)
+	breathe()
 	judges := readPolicies(p, root, append(specNames(vrfs), vrf.Default))
 	peers := setPeers(root, relayed)
 	nameAliases(judges, peers)
 	settings, entries := readNetlink(p, root, judges)
 	r.writtenDown = writtenDown{root, settings, entries, r.templates}
+	breathe()
 	applied := judges.readApplied(p, root, peers)
 	sends := judges.readSends(p, applied, entries, vrfs)
 	conf, err := encode(root, relayed, readSets(p, root, relayed, append(specNames(vrfs), vrf.Default)), applied)
@@ -247,7 +249,9 @@ func (r *reading) once() (*Config, error) {
 	if len(relayed) > 0 && port == 0 {
 		p.at(root.get("global").get("config").get("port"), "leaves GoBGP without a listener, which neighbours with netns need; write a port, or remove the key for 179")
 	}
-	checkBGP(p, bgp, conf, index)
+	breathe()
+	checkBGP(p, bgp, conf, root)
+	breathe()
 	c := &Config{BGP: conf, BGPPort: port, Metrics: settings.metrics, ManageSysctls: settings.sysctls, Advertise: advertised, made: made{Awaits: awaits, layers: r.layers, over: r.over, tenancy: r.tenancy}}
 	c.Carriage = settings.carriage(root)
 	for _, i := range slices.Sorted(maps.Keys(relayed)) {
@@ -256,6 +260,7 @@ func (r *reading) once() (*Config, error) {
 	c.Bound, c.Open, c.Deaf = readBound(root), readOpen(root), readDeaf(p, root, vrfs)
 	c.VRFs, c.Others = assemble(p, settings, entries, vrfs)
 	c.VRFs = vrf.WithFurther(c.VRFs)
+	breathe()
 	c.Extras = c.extras(terms)
 	c.Extras.Sends, c.Extras.Rules = sends, applied.words
 	acceptMartians(terms, c.VRFs, c.Others)

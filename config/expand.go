@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // A template is laid below the file: each tenant that it matches becomes an item of [[vrfs]], one of
@@ -24,7 +23,7 @@ func expand(p *problems, root *node, layers *Layers, sampled bool) (list *node, 
 	if list == nil {
 		return nil, tenancy{ids: newAllotment(layers.Presence(), nil).next}
 	}
-	root.label("", "", make(map[string]*node))
+	root.label("")
 	walker{p, nil, netlinkSchema()}.value(list, netlinkSchema()["templates"], "netlink.templates")
 	root.get("netlink").set("templates", nil, 0)
 	before := len(p.list)
@@ -141,14 +140,14 @@ func (e *expansion) sampleName(t *template) string {
 // the first has it.
 func (e *expansion) match() map[*template][]*Sight {
 	sights, matched := e.presence.Sights(), make(map[*template][]*Sight)
-	var taken []*Sight
+	held, taken := heldBy(e.holders, sights), newTakings()
 	for _, t := range e.templates {
 		if t.unusable {
 			continue
 		}
 		var here []*Sight
 		for i := range sights {
-			if s := &sights[i]; t.matches(s) && !s.Own && !e.held(s, sights) {
+			if s := &sights[i]; t.matches(s) && !s.Own && !held.has(s) {
 				here = append(here, s)
 			}
 		}
@@ -163,27 +162,14 @@ func (e *expansion) match() map[*template][]*Sight {
 			return strings.Compare(a.Name, b.Name)
 		})
 		for _, s := range here {
-			if slices.ContainsFunc(taken, func(other *Sight) bool { return other.Name == s.Name || s.sameNamespace(other) }) {
-				continue
+			if taken.take(s) {
+				matched[t] = append(matched[t], s)
 			}
-			taken = append(taken, s)
-			matched[t] = append(matched[t], s)
 		}
 		slices.SortFunc(matched[t], func(a, b *Sight) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return matched
 }
-
-// held tells whether a VRF of the file or of the API has the name of a tenant, or is bound to what
-// it is.
-func (e *expansion) held(s *Sight, sights []Sight) bool {
-	return s.Name == vrf.Default || slices.ContainsFunc(e.holders, func(h holder) bool {
-		return h.name == s.Name && h.file() || h.name != s.Name && h.binds(s, sights)
-	})
-}
-
-// file tells whether the file has the VRF.
-func (h *holder) file() bool { return !h.applied }
 
 // holdersIn are the VRFs that a file has.
 func holdersIn(root *node) (list []holder) {

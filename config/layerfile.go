@@ -97,16 +97,17 @@ func decodeLayers(data []byte) (*Layers, error) {
 	if file.Version != layersVersion {
 		return nil, fmt.Errorf("it has version %d, and this program reads version %d", file.Version, layersVersion)
 	}
-	l := &Layers{Generation: file.Generation, of: make(map[vrf.LayerKey]Layer)}
+	l := &Layers{Generation: file.Generation}
 	for i, kept := range slices.Concat(file.VRFs, file.Neighbors) {
 		key := vrf.LayerKey{Neighbor: i >= len(file.VRFs), Name: kept.Name}
-		if _, twice := l.of[key]; twice || kept.Name == "" {
+		if _, twice := l.of.get(key); twice || kept.Name == "" {
 			return nil, fmt.Errorf("%s is in it twice, or has no name", key)
 		}
 		if kept.Generation > file.Generation {
 			return nil, fmt.Errorf("%s is of generation %d, and the whole of %d", key, kept.Generation, file.Generation)
 		}
-		l.of[key] = Layer{kept.Section, kept.Fields, kept.Generation, kept.Imports, kept.Exports, kept.Owner, kept.Changed}
+		layer := Layer{kept.Section, kept.Fields, kept.Generation, kept.Imports, kept.Exports, kept.Owner, kept.Changed, nil}
+		l.of.put(key, layer.read())
 	}
 	return l, nil
 }

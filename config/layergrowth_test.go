@@ -16,8 +16,10 @@ func TestLayersGrowInStep(t *testing.T) {
 		}
 		layers := &Layers{of: over(sections[:2]...).of}
 		for i := 2; i < len(sections); i += 2 {
-			for key, layer := range over(sections[i], sections[i+1]).of {
-				layers.of[key] = layer
+			some := over(sections[i], sections[i+1])
+			for _, key := range some.Keys() {
+				layer, _ := some.Get(key)
+				layers.of.put(key, layer)
 			}
 		}
 		best := time.Hour

@@ -2,9 +2,7 @@ package config
 
 import (
 	"cmp"
-	"maps"
 	"slices"
-	"time"
 
 	"github.com/vrfredist/vrfredist/vrf"
 )
@@ -15,26 +13,11 @@ import (
 // applied is read, checked and compared by what does that for a file, and by nothing else. What
 // is enabled and disabled at run time (Overlay) is over both.
 
-// Layer is what was applied over the API to one VRF or neighbour.
-type Layer struct {
-	// Section is a JSON object of vrfredistv1.VrfSpec's, or NeighborSpec's, shape: the keys of the
-	// configuration, with those of [vrfs.config] and of [netlink.vrfs] side by side.
-	Section []byte
-	// Fields are those that it is about, as paths: "export.metric". None: it is the whole.
-	Fields     []string
-	Generation uint64
-	// Imports and Exports are the generations in which it said the last time what is imported
-	// and exported, which ended what had been enabled or disabled before; 0: it never did.
-	Imports, Exports uint64
-	Owner            string
-	Changed          time.Time
-}
-
 // Layers are what was applied over the API. They are immutable; nil is none.
 type Layers struct {
 	// Generation is that of the last change.
 	Generation uint64
-	of         map[vrf.LayerKey]Layer
+	of         layerSet
 	// below is who has a VRF by a template of the file; nil: nobody.
 	below *Presence
 }
@@ -44,8 +27,7 @@ func (l *Layers) Get(key vrf.LayerKey) (Layer, bool) {
 	if l == nil {
 		return Layer{}, false
 	}
-	layer, is := l.of[key]
-	return layer, is
+	return l.of.get(key)
 }
 
 // Keys are those of all layers: VRFs by name, and then neighbours.
@@ -53,7 +35,7 @@ func (l *Layers) Keys() []vrf.LayerKey {
 	if l == nil {
 		return nil
 	}
-	return slices.SortedFunc(maps.Keys(l.of), func(a, b vrf.LayerKey) int {
+	return slices.SortedFunc(l.of.keys(), func(a, b vrf.LayerKey) int {
 		if a.Neighbor != b.Neighbor {
 			if b.Neighbor {
 				return -1
@@ -69,7 +51,7 @@ func (l *Layers) Len() int {
 	if l == nil {
 		return 0
 	}
-	return len(l.of) + l.below.len()
+	return l.of.n + l.below.len()
 }
 
 // Applied is how many there are without what templates may match.
@@ -77,7 +59,7 @@ func (l *Layers) Applied() int {
 	if l == nil {
 		return 0
 	}
-	return len(l.of)
+	return l.of.n
 }
 
 // Has tells whether there is a layer, or something that a template may make a VRF of.
@@ -110,27 +92,22 @@ func (l *Layers) At() uint64 {
 func (l *Layers) With(key vrf.LayerKey, layer Layer) *Layers {
 	next := l.next()
 	layer.Generation = next.Generation
-	next.of[key] = layer
+	next.of.put(key, layer)
 	return next
 }
 
 // Without returns layers in which one is not.
 func (l *Layers) Without(key vrf.LayerKey) *Layers {
 	next := l.next()
-	delete(next.of, key)
+	next.of.remove(key)
 	return next
 }
 
 // Only returns the layers that are wanted, of the same generation.
 func (l *Layers) Only(wants func(vrf.LayerKey) bool) *Layers {
-	next := &Layers{of: make(map[vrf.LayerKey]Layer)}
+	next := new(Layers)
 	if l != nil {
-		next.Generation, next.below = l.Generation, l.below
-		for key, layer := range l.of {
-			if wants(key) {
-				next.of[key] = layer
-			}
-		}
+		next.Generation, next.below, next.of = l.Generation, l.below, l.of.only(wants)
 	}
 	next.below = next.below.only(func(name string) bool { return wants(vrf.LayerKey{Name: name, Template: true}) })
 	return next
@@ -141,22 +118,18 @@ func (l *Layers) one(key vrf.LayerKey) *Layers {
 	if l == nil {
 		return nil
 	}
-	one := &Layers{Generation: l.Generation, of: make(map[vrf.LayerKey]Layer), below: l.below}
-	if layer, is := l.of[key]; is {
-		one.of[key] = layer
+	one := &Layers{Generation: l.Generation, below: l.below}
+	if layer, is := l.of.get(key); is {
+		one.of.put(key, layer)
 	}
 	return one
 }
 
 func (l *Layers) next() *Layers {
 	if l == nil {
-		return &Layers{Generation: 1, of: make(map[vrf.LayerKey]Layer)}
+		return &Layers{Generation: 1}
 	}
-	of := maps.Clone(l.of)
-	if of == nil {
-		of = make(map[vrf.LayerKey]Layer)
-	}
-	return &Layers{Generation: l.Generation + 1, of: of, below: l.below}
+	return &Layers{Generation: l.Generation + 1, of: l.of, below: l.below}
 }
 
 // saidAt is the generation in which a VRF's import or export was said the last time over the API.

@@ -29,6 +29,9 @@ func lay(p *problems, root *node, layers *Layers) map[vrf.LayerKey]bool {
 	known, over := namesIn(root), make(map[vrf.LayerKey]bool)
 	var fresh additions
 	for i, key := range l.keys {
+		if i%layersAtOnce == layersAtOnce-1 {
+			breathe()
+		}
 		layer, _ := layers.Get(key)
 		shape := shapeOf(key)
 		var below *node
@@ -59,6 +62,9 @@ func lay(p *problems, root *node, layers *Layers) map[vrf.LayerKey]bool {
 	l.findPolicies(root)
 	return over
 }
+
+// layersAtOnce is how many layers are laid before others may have the processor.
+const layersAtOnce = 256
 
 // namesIn are the keys of which a tree says something.
 func namesIn(root *node) map[vrf.LayerKey]bool {
@@ -123,8 +129,21 @@ func (l *laid) findPolicies(root *node) {
 	}
 }
 
+// read returns the layer with its section read.
+func (l Layer) read() Layer {
+	if p := new(problems); l.tree == nil {
+		if l.tree = readJSON(p, l.Section); len(p.list) > 0 {
+			l.tree = nil
+		}
+	}
+	return l
+}
+
 // readLayer reads the section of a layer; nil: it is none, and said so.
 func readLayer(p *problems, layer Layer, line int) *node {
+	if layer.tree != nil {
+		return layer.tree.copiedTo(line)
+	}
 	q := &problems{file: p.file}
 	n := readJSON(q, layer.Section)
 	for _, e := range q.list {

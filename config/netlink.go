@@ -197,10 +197,11 @@ func readNetlink(p *problems, root *node, judges *policies) (settings, []*entry)
 	}
 	readMetrics(p, n.get("metrics"), &s)
 	var entries []*entry
+	all := with(entryKeys, carriageKeys)
 	for _, item := range sections(n.get("vrfs")) {
 		e := s.entry(item)
 		e.long = true
-		read(p, item, with(entryKeys, carriageKeys), e)
+		read(p, item, all, e)
 		if item.get("name") == nil {
 			p.add(item.line, join(item.path, "name"), `is missing; name a VRF of [[vrfs]], or "default"`)
 		}

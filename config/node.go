@@ -35,7 +35,7 @@ type node struct {
 	path   string // of its key as the file spells it: netlink.vrfs[0].table
 	text   string // of a scalar
 	fields []*field
-	byName map[string]*field
+	byName map[string]*field // nil: there are few, and they are gone through
 	items  []*node
 
 	form tomlForm // how a TOML file made this section
@@ -62,27 +62,59 @@ func snake(name string) string { return strings.ReplaceAll(name, "-", "_") }
 
 // get returns the value of a key, or nil. A nil section has none.
 func (n *node) get(name string) *node {
-	if n == nil || n.byName[name] == nil {
+	if n == nil {
 		return nil
 	}
-	return n.byName[name].value
+	if f := n.field(name); f != nil {
+		return f.value
+	}
+	return nil
+}
+
+// fewFields is how many keys of a section are gone through without an index: nearly all have less, and
+// thousands of tenants have some sections each.
+const fewFields = 12
+
+// field returns a key of a section, or nil.
+func (n *node) field(name string) *field {
+	if n.byName != nil {
+		return n.byName[name]
+	}
+	for _, f := range n.fields {
+		if f.name == name {
+			return f
+		}
+	}
+	return nil
 }
 
 func (n *node) isBad() bool { return n != nil && n.kind == kindBad }
+
+// index indexes the keys of a section where they are many.
+func (n *node) index() {
+	if len(n.fields) <= fewFields {
+		return
+	}
+	n.byName = make(map[string]*field, len(n.fields))
+	for _, f := range n.fields {
+		n.byName[f.name] = f
+	}
+}
 
 // put adds a key to a section. Where it is there already, the earlier one is returned
 // and nothing changes.
 func (n *node) put(written string, line int, value *node) (taken *field) {
 	name := canonical(written)
-	if old := n.byName[name]; old != nil {
+	if old := n.field(name); old != nil {
 		return old
-	}
-	if n.byName == nil {
-		n.byName = make(map[string]*field)
 	}
 	f := &field{name, written, line, value}
 	n.fields = append(n.fields, f)
-	n.byName[name] = f
+	if n.byName != nil {
+		n.byName[name] = f
+	} else {
+		n.index()
+	}
 	return nil
 }
 
@@ -102,19 +134,35 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-// label tells every node its path, and index where its canonical path leads.
-func (n *node) label(path, name string, index map[string]*node) {
+// label tells every node its path.
+func (n *node) label(path string) {
 	if !n.templated {
 		n.path = path
 	}
-	index[name] = n
 	for _, f := range n.fields {
-		f.value.label(join(path, f.written), join(name, f.name), index)
+		f.value.label(join(path, f.written))
 	}
 	for i, item := range n.items {
-		at := "[" + strconv.Itoa(i) + "]"
-		item.label(path+at, name+at, index)
+		item.label(path + "[" + strconv.Itoa(i) + "]")
 	}
+}
+
+// find returns what a canonical path leads to: neighbors[1].config.peer-as; nil: nothing.
+func (n *node) find(path string) *node {
+	for part := range strings.SplitSeq(path, ".") {
+		name, indices, _ := strings.Cut(part, "[")
+		if n = n.get(name); n == nil || indices == "" {
+			continue
+		}
+		for at := range strings.SplitSeq(indices, "[") {
+			i, err := strconv.Atoi(strings.TrimSuffix(at, "]"))
+			if n == nil || err != nil || i >= len(n.items) {
+				return nil
+			}
+			n = n.items[i]
+		}
+	}
+	return n
 }
 
 // plain returns n as encoding/json writes it, with kebab-case keys and without

@@ -49,7 +49,7 @@ func (n *node) setAt(path string, value *node, line int) {
 // set puts a value in the place of what a key has; nil removes it.
 func (n *node) set(key string, value *node, line int) {
 	name := canonical(key)
-	old := n.byName[name]
+	old := n.field(name)
 	switch {
 	case value == nil && old != nil:
 		delete(n.byName, name)
@@ -83,6 +83,27 @@ func (n *node) copied() *node {
 			value = value.copied()
 		}
 		c.put(f.written, f.line, value)
+	}
+	return c
+}
+
+// copiedTo is a copy of all of a tree without paths, with another line.
+func (n *node) copiedTo(line int) *node {
+	c := &node{kind: n.kind, line: line, text: n.text, form: n.form}
+	if len(n.fields) > 0 {
+		c.fields = make([]*field, len(n.fields))
+		fields := make([]field, len(n.fields))
+		for i, f := range n.fields {
+			fields[i] = field{f.name, f.written, line, f.value.copiedTo(line)}
+			c.fields[i] = &fields[i]
+		}
+		c.index()
+	}
+	if len(n.items) > 0 {
+		c.items = make([]*node, len(n.items))
+		for i, item := range n.items {
+			c.items[i] = item.copiedTo(line)
+		}
 	}
 	return c
 }

@@ -26,11 +26,6 @@ type Sight struct {
 	Callers []netip.Addr
 }
 
-// sameNamespace tells whether two are one namespace by two names.
-func (s *Sight) sameNamespace(other *Sight) bool {
-	return !s.Device && !other.Device && s.Inode != 0 && s.Dev == other.Dev && s.Inode == other.Inode
-}
-
 // Equal tells whether two are the same in everything.
 func (s Sight) Equal(other Sight) bool {
 	return s.Name == other.Name && s.Device == other.Device && s.Dev == other.Dev && s.Inode == other.Inode && s.Own == other.Own &&
@@ -45,6 +40,15 @@ type Presence struct {
 	at     time.Time
 	// starts: it is the start of the daemon, at which the file and what was applied win.
 	starts bool
+	names  map[string]bool // of sights
+}
+
+func presenceOf(sights []Sight, ids keptIDs, at time.Time, starts bool) *Presence {
+	p := &Presence{sights: sights, ids: ids, at: at, starts: starts, names: make(map[string]bool, len(sights))}
+	for i := range sights {
+		p.names[sights[i].Name] = true
+	}
+	return p
 }
 
 // Sights are what there is.
@@ -64,18 +68,14 @@ func (p *Presence) orNone() *Presence {
 
 func (p *Presence) len() int { return len(p.Sights()) }
 
-func (p *Presence) has(name string) bool {
-	return slices.ContainsFunc(p.Sights(), func(s Sight) bool { return s.Name == name })
-}
+func (p *Presence) has(name string) bool { return p != nil && p.names[name] }
 
 // only is p without what is not wanted.
 func (p *Presence) only(wants func(name string) bool) *Presence {
 	if p == nil {
 		return nil
 	}
-	next := *p
-	next.sights = slices.DeleteFunc(slices.Clone(p.sights), func(s Sight) bool { return !wants(s.Name) })
-	return &next
+	return presenceOf(slices.DeleteFunc(slices.Clone(p.sights), func(s Sight) bool { return !wants(s.Name) }), p.ids, p.at, p.starts)
 }
 
 // Seeks is what the templates of a configuration ask of this machine.
@@ -138,28 +138,6 @@ func (t *tenancy) Doorways() []rib.Doorway { return t.doors }
 
 // NextID is when an id that a tenant waits for can be had; zero: none waits for a time.
 func (t *tenancy) NextID() time.Time { return t.next }
-
-// holder is a VRF of the file, or one that was applied, as far as tenants have to make room for it.
-type holder struct {
-	name, netns, device, rd string
-	applied                 bool // not the file, but the API has it
-}
-
-// binds tells whether a VRF is bound to what a tenant would be.
-func (h *holder) binds(s *Sight, sights []Sight) bool {
-	if s.Device {
-		return h.netns == "" && h.device == s.Name
-	}
-	if h.netns == "" {
-		return false
-	}
-	if rib.SameNetns(h.netns, s.Name) {
-		return true
-	}
-	return slices.ContainsFunc(sights, func(other Sight) bool {
-		return !other.Device && rib.SameNetns(h.netns, other.Name) && s.sameNamespace(&other)
-	})
-}
 
 // keptIDs are the ids by the name of the template. They are immutable.
 type keptIDs map[string]rib.PoolState

@@ -20,6 +20,9 @@ func read[S any](p *problems, n *node, ks keys[S], s *S) {
 
 // with returns ks with more keys.
 func with[S any](ks, more keys[S]) keys[S] {
+	if len(more) == 0 {
+		return ks
+	}
 	all := maps.Clone(ks)
 	maps.Copy(all, more)
 	return all

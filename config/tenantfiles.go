@@ -31,7 +31,7 @@ func ReadTenants(path string) ([]TenantSection, error) {
 	if root == nil {
 		return nil, p.err()
 	}
-	root.label("", "", make(map[string]*node))
+	root.label("")
 	for _, f := range root.fields {
 		if !slices.Contains([]string{"vrfs", "neighbors", "netlink"}, f.name) {
 			p.at(f.value, "is the daemon's, and not a tenant's; a file of tenants has vrfs, neighbors, netlink.vrfs and netlink.policies, write this in the daemon's file")

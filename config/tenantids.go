@@ -69,7 +69,7 @@ func OpenTenantIDs(dir string) (*TenantIDs, error) {
 func (t *TenantIDs) Presence(sights []Sight, now time.Time, starts bool) *Presence {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return &Presence{sights: sights, ids: t.kept, at: now, starts: starts}
+	return presenceOf(sights, t.kept, now, starts)
 }
 
 // Keep writes down the ids that tenants have with a configuration, which is to be in force.

@@ -16,10 +16,11 @@ import (
 // VPN routes. Every tenant has the same addresses, on both ends of two veth pairs.
 type tenancy struct {
 	*lab.Lab
-	rtr, up *lab.Namespace
-	bird    *lab.BIRD
-	daemon  *lab.Daemon
-	tenants []*tenant
+	rtr, up  *lab.Namespace
+	bird     *lab.BIRD
+	daemon   *lab.Daemon
+	tenants  []*tenant
+	template string // a section of the file
 	// profiled: the daemon's goroutines are to be counted.
 	profiled bool
 }
@@ -32,13 +33,16 @@ type tenant struct {
 func (n *tenant) name() string { return fmt.Sprintf("tenant-%d", n.number) }
 
 // newTenancy builds the network; with BIRD sending nothing yet.
-func newTenancy(t *testing.T, tenants int) *tenancy {
+func newTenancy(t *testing.T, tenants int) *tenancy { return newTenancyOf(t, tenants, "tenant") }
+
+// newTenancyOf is newTenancy whose namespaces have such roles.
+func newTenancyOf(t *testing.T, tenants int, role string) *tenancy {
 	t.Helper()
 	l := newLab(t, "bird", "birdc")
 	y := &tenancy{Lab: l, rtr: l.Namespace("rtr"), up: l.Namespace("up")}
 	l.Subnet(y.rtr, "eth0", y.up, "eth0", "10.0.0.1/24")
 	for i := range tenants {
-		n := &tenant{ns: l.Namespace(fmt.Sprintf("tenant-%d", i)), number: i}
+		n := &tenant{ns: l.Namespace(fmt.Sprintf("%s-%d", role, i)), number: i}
 		y.tenants = append(y.tenants, n)
 		n.wire()
 	}
@@ -137,7 +141,7 @@ func (y *tenancy) config(lines ...string) string {
 		fmt.Fprintf(&b, "[[netlink.vrfs]]\n  name = %q\n  netns = %q\n  [netlink.vrfs.import]\n    enabled = true\n    interface_list = [\"eth*\"]\n"+
 			"  [netlink.vrfs.export]\n    enabled = true\n    max_paths = 4\n    %s\n", n.name(), n.ns.Name, strings.Join(lines, "\n    "))
 	}
-	return b.String()
+	return b.String() + y.template
 }
 
 func (y *tenancy) waitVRF(n *tenant, what string, ok func(*vrfredistv1.Vrf) bool) time.Duration {

@@ -17,8 +17,9 @@ import (
 // turnover is a tenancy whose tenants are made and removed over the API. No file has them.
 type turnover struct {
 	*tenancy
-	api   *client.Client
-	there map[*tenant]bool // the model
+	api     *client.Client
+	there   map[*tenant]bool // the model
+	quarrel *quarrel
 }
 
 // Tenants come and go over the API, many at a time, with their namespaces, in random order.
@@ -41,6 +42,7 @@ func TestFault58TenantsComeAndGo(t *testing.T) {
 	}
 	took := time.Since(began)
 	o.turn(slices.DeleteFunc(slices.Clone(o.tenants), func(n *tenant) bool { return !o.there[n] }))
+	refused := o.quarrel.end(t)
 	o.waitClosed(before)
 	left := o.daemon.GoroutinesBack(goroutines, limit())
 	after, threadsAfter := o.open()
@@ -54,23 +56,14 @@ func TestFault58TenantsComeAndGo(t *testing.T) {
 		t.Errorf("the configuration is\n%s", out)
 	}
 	o.onlyAtHome()
-	measured(t, "%d tenants that came, %s: %d descriptors before, %d after; %d threads before, %d after; %d goroutines before, %d after; no RD twice, no route, nexthop object or VRF of GoBGP's left",
-		came, round(took), before, after, threads, threadsAfter, goroutines.Total, left.Total)
+	measured(t, "%d tenants that came by the API, %s, and %d requests meanwhile that had to be refused: %d descriptors before, %d after; %d threads before, %d after; %d goroutines before, %d after; no RD twice, no route, nexthop object or VRF of GoBGP's left",
+		came, round(took), refused, before, after, threads, threadsAfter, goroutines.Total, left.Total)
 }
 
 func newTurnover(t *testing.T, slots int) *turnover {
 	t.Helper()
 	o := &turnover{tenancy: newTenancy(t, slots), there: make(map[*tenant]bool)}
-	var protocols strings.Builder
-	for i := range slots {
-		protocols.WriteString(vpnRoutes(fmt.Sprintf("t%d", i), fmt.Sprintf("65100:%d", i), i, fmt.Sprintf("20.%d.0.0/16", i), "20.99.0.0/16"))
-	}
-	o.bird.Reconfigure(vpnConfig(protocols.String()))
-	for _, n := range o.tenants {
-		n.ns.Delete()
-	}
-	all := o.tenants
-	o.tenants, o.profiled = nil, true
+	all := o.vacate()
 	o.start()
 	o.tenants = all
 	var err error
@@ -78,8 +71,27 @@ func newTurnover(t *testing.T, slots int) *turnover {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = o.api.Close() })
+	o.quarrel = newQuarrel(t, o.api)
 	return o
 }
+
+// vacate has BIRD send the routes of all tenants, takes their namespaces away, and returns them.
+func (y *tenancy) vacate() (all []*tenant) {
+	y.T.Helper()
+	var protocols strings.Builder
+	for i := range y.tenants {
+		protocols.WriteString(vpnRoutes(fmt.Sprintf("t%d", i), fmt.Sprintf("65100:%d", i), i, fmt.Sprintf("20.%d.0.0/16", i), shared58))
+	}
+	y.bird.Reconfigure(vpnConfig(protocols.String()))
+	for _, n := range y.tenants {
+		n.ns.Delete()
+	}
+	all, y.tenants, y.profiled = y.tenants, nil, true
+	return all
+}
+
+// shared58 is a prefix that each tenant has, by another route.
+const shared58 = "21.0.0.0/16"
 
 // turn makes each of some tenants that is not there, removes the others, all at once, and holds the
 // kernel and the daemon against the model. It returns how many came.
@@ -93,7 +105,7 @@ func (o *turnover) turn(some []*tenant) (came int) {
 		}
 	}
 	var all sync.WaitGroup
-	failures := make([]error, len(some))
+	failures := make([]error, len(some)+1)
 	for i, n := range some {
 		call := o.apply
 		if o.there[n] {
@@ -101,6 +113,7 @@ func (o *turnover) turn(some []*tenant) (came int) {
 		}
 		all.Go(func() { failures[i] = call(n) })
 	}
+	all.Go(func() { failures[len(some)] = o.quarrel.turn(o.T.Context()) })
 	all.Wait()
 	for _, err := range failures {
 		if err != nil {
@@ -130,11 +143,14 @@ func (o *turnover) holds() {
 	for _, n := range o.tenants {
 		if o.there[n] {
 			want = append(want, fmt.Sprintf("%s 65000:%d", n.name(), 10+n.number))
-			n.ns.WaitOwn(lab.Main, fmt.Sprintf("20.%d.0.0/16 %s metric 20", n.number, leg1), "20.99.0.0/16 "+leg1+" metric 20")
+			n.ns.WaitOwn(lab.Main, fmt.Sprintf("20.%d.0.0/16 %s metric 20", n.number, leg1), shared58+" "+leg1+" metric 20")
 			lab.Equal(o.T, "all of the daemon's routes in "+n.name(), 2, len(n.ns.OwnEverywhere()))
 		}
 	}
 	for _, v := range list.GetVrfs() {
+		if v.GetName() == quarrelled {
+			continue
+		}
 		got = append(got, v.GetName()+" "+v.GetRd())
 	}
 	slices.Sort(want)

@@ -59,5 +59,5 @@ var matrix = []row{
 	{55, "the kernel refuses or loses a route of a VRF that advertises `installed`", "peers hear the withdrawal within 1 s"},
 	{56, "a tenant's packets with another tenant's VNI or label, or to its SID", "dropped; the tenant's own are never another's"},
 	{57, "SIGKILL of a PE under 10 pings/s, 15 s away, by VXLAN, MPLS and SRv6", "none lost, same VNI, MAC address, label and SID, nothing written that stands"},
-	{58, "tenants come and go over the API with their namespaces, in random order, many at a time", "each has its own RD and its own routes, nothing is left"},
+	{58, "tenants come and go, over the API with their namespaces, and by a template, in random order, many at a time; two writers and bad requests meanwhile", "each has its own RD, id and routes, of two writers one is refused, nothing is left"},
 }

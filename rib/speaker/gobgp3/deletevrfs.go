@@ -3,7 +3,6 @@ package gobgp3
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	api "github.com/osrg/gobgp/v3/api"
 
@@ -14,14 +13,14 @@ import (
 // GoBGP leaves behind: it withdraws the first local path alone of each prefix, and of a family that it
 // does not expect none. GoBGP goes through all paths for each VRF; here it is once for all of them.
 func (k *keeper) DeleteVRFs(ctx context.Context, names []string) error {
-	var left []*bgpPath
 	var labelled []string
+	gone := make(map[rib.RD]bool)
 	err := k.inLoop(func() error {
 		rds, err := k.deletable(names)
 		if err != nil {
 			return err
 		}
-		wanted, gone := membershipsOf(k.loop, k.screens), make(map[rib.RD]bool)
+		wanted := membershipsOf(k.loop, k.screens)
 		for _, name := range names {
 			k.whole.gone.finish(name)
 			if v := k.rib().Vrfs[name]; v.MplsLabel != 0 && k.out.labels[name] != v.MplsLabel {
@@ -32,20 +31,11 @@ func (k *keeper) DeleteVRFs(ctx context.Context, names []string) error {
 			gone[rds[name]] = true
 			delete(k.rib().Vrfs, name)
 		}
-		for _, v := range k.rib().Vrfs {
-			if rd, err := decodeRD(v.Rd); err == nil {
-				delete(gone, rd) // another client's VRF has it too
-			}
-		}
 		membershipsOf(k.loop, k.screens).takeBack(k.loop, wanted)
-		left = k.localPaths(func(rd rib.RD) bool { return gone[rd] })
 		return nil
 	})
-	for some := range slices.Chunk(left, withdrawBatch) {
-		if err != nil {
-			return err
-		}
-		err = k.inLoop(func() error { serverPropagate(k.server(), nil, some); return nil })
+	if err == nil {
+		err = k.withdrawLocal(gone)
 	}
 	for _, name := range labelled {
 		if err != nil {

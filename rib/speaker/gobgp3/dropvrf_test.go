@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -92,5 +93,58 @@ func TestVRFThatStaysKeepsItsPaths(t *testing.T) {
 	}
 	if own, _ := s.kept(); own != 3 {
 		t.Errorf("%d destinations, want 3", own)
+	}
+}
+
+// TestPathsOfManyTurns: of a VRF whose local paths are more than the loop goes through in a turn none is
+// left, and another one's stay; nor does a VRF that has the RD lose any.
+func TestPathsOfManyTurns(t *testing.T) {
+	const routes = 2*passedBatch + 5
+	blue := vrfConf("blue", "65000:2", []string{"65000:2"}, []string{"65000:2"})
+	red := vrfConf("red", "65000:1", []string{"65000:1"}, []string{"65000:1"})
+	s := run(t, Options{Config: toJSON(t, baseConf([]any{red, blue}, nil))})
+	var changes []rib.AnnounceChange
+	for i := range routes {
+		changes = append(changes, change(nth(false, i).String(), 1))
+	}
+	s.announce(t, "red", changes...)
+	s.announce(t, "blue", changes[:passedBatch]...)
+	s.awaitKept(t, routes+passedBatch, 0)
+	rd, err := rib.ParseRD("65000:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.feeder.keeper.withdrawLocal(map[rib.RD]bool{rd: true}); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitKept(t, routes+passedBatch, 0)
+	if _, err := s.Reload(t.Context(), toJSON(t, baseConf([]any{blue}, nil)), rib.Extras{}); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitKept(t, passedBatch, 0)
+}
+
+// TestRDOfKey: the key of a VPN route's destination begins with its RD, of each kind.
+func TestRDOfKey(t *testing.T) {
+	for _, text := range []string{"65000:1", "192.0.2.1:2", "4200000000:3"} {
+		rd, err := bgp.ParseRouteDistinguisher(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := decodeRD(rd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for family, nlri := range map[bgp.RouteFamily]bgp.AddrPrefixInterface{
+			bgp.RF_IPv4_VPN: bgp.NewLabeledVPNIPAddrPrefix(24, "10.0.0.0", *bgp.NewMPLSLabelStack(5), rd),
+			bgp.RF_IPv6_VPN: bgp.NewLabeledVPNIPv6AddrPrefix(48, "2001:db8::", *bgp.NewMPLSLabelStack(5), rd),
+		} {
+			if got, is := rdOfKey(family, tableKey(&bgpTable{}, nlri)); !is || got != want {
+				t.Errorf("%v: it is %v, %v", nlri, got, is)
+			}
+		}
+	}
+	if _, is := rdOfKey(bgp.RF_EVPN, "a text with more than eight bytes"); is {
+		t.Error("a key of another kind has one")
 	}
 }

@@ -2,12 +2,14 @@ package gobgp3
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
 
+	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/config/oc"
 	"github.com/osrg/gobgp/v3/pkg/server"
 
@@ -260,6 +262,31 @@ func (k *keeper) Peers() (reload.Peers, error) {
 		return nil
 	})
 	return all, err
+}
+
+// ReadVRFs implements reload.VRFs. It does what GoBGP's ListVrf does, which writes all out in its loop:
+// of thousands of VRFs that takes milliseconds, in which no route gets through.
+func (k *keeper) ReadVRFs() ([]*api.Vrf, error) {
+	var all []bgpVRF
+	err := k.inLoop(func() error {
+		all = make([]bgpVRF, 0, len(k.rib().Vrfs))
+		for _, v := range k.rib().Vrfs {
+			same := *v
+			same.ImportRt, same.ExportRt = slices.Clone(v.ImportRt), slices.Clone(v.ExportRt)
+			all = append(all, same)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*api.Vrf, len(all))
+	for i := range all {
+		if list[i], err = listed(&all[i]); err != nil {
+			return nil, fmt.Errorf("VRF %q: %w", all[i].Name, err)
+		}
+	}
+	return list, nil
 }
 
 // BGP implements reload.Server.

@@ -15,6 +15,9 @@ type part struct {
 	rts   map[rib.RT]struct{}
 	rds   map[rib.RD]struct{}
 	feeds []*rib.Feed // that are new
+	// routes are those of VPN that may be in it, as the watch knew of them: it is told of what comes
+	// later.
+	routes []bgp.AddrPrefixInterface
 }
 
 // partRead comes after the destinations of a part that were there when it was asked for.
@@ -68,7 +71,7 @@ func join(parts []part) part {
 		for rd := range p.rds {
 			all.rds[rd] = struct{}{}
 		}
-		all.feeds = append(all.feeds, p.feeds...)
+		all.feeds, all.routes = append(all.feeds, p.feeds...), append(all.routes, p.routes...)
 	}
 	return all
 }

@@ -16,8 +16,8 @@ import (
 type reading struct {
 	*changes
 	live *queue
-	// only are the destinations that it reads, of VPN routes and EVPN; nil: all of all tables.
-	only func(*bgpDestination) bool
+	// only is the part that it reads; nil: all of all tables.
+	only *part
 }
 
 // tablesRead comes after the destinations that were there when a watch began.
@@ -64,7 +64,7 @@ func (r *reading) answer(ctx context.Context) {
 		case <-r.live.asked:
 		}
 		p := join(r.live.takeParts())
-		some := reading{changes: r.changes, live: r.live, only: p.has}
+		some := reading{changes: r.changes, live: r.live, only: &p}
 		if !some.tables(ctx) || r.inLoop(func() error { r.live.put(item{of: partRead{p.feeds}}); return nil }) != nil {
 			return
 		}
@@ -93,12 +93,12 @@ func (r *reading) due(ctx context.Context) bool {
 	}
 }
 
-// tables reads all tables, and tells whether it came to their end.
+// tables reads all tables, or what is in the part, and tells whether it came to their end.
 func (r *reading) tables(ctx context.Context) bool {
+	if r.only != nil { // nothing of a VRF is in the other tables
+		return r.routes(ctx) && r.table(ctx, bgp.RF_EVPN)
+	}
 	for _, f := range families {
-		if r.only != nil && (f == bgp.RF_IPv4_UC || f == bgp.RF_IPv6_UC) {
-			continue // nothing of a VRF is there
-		}
 		if !r.table(ctx, f) {
 			return false
 		}
@@ -111,6 +111,33 @@ func (r *reading) table(ctx context.Context, f bgp.RouteFamily) bool {
 	var next func() (string, *bgpDestination, bool)
 	stop := func() {}
 	defer func() { stop() }()
+	return r.inTurns(ctx, func() bool {
+		if t := r.rib().Tables[f]; next == nil && t != nil {
+			next, stop = iter.Pull2(maps.All(t.destinations))
+		}
+		return next != nil && r.some(next)
+	})
+}
+
+// routes reads the VPN routes of the part, and tells whether it came to their end.
+func (r *reading) routes(ctx context.Context) bool {
+	left := r.only.routes
+	return len(left) == 0 || r.inTurns(ctx, func() bool {
+		n := min(len(left), readAtOnce)
+		for _, nlri := range left[:n] {
+			if t := r.rib().Tables[bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI())]; t != nil {
+				r.one(tableGetDestination(t, nlri))
+			}
+		}
+		r.flush()
+		left = left[n:]
+		return len(left) > 0
+	})
+}
+
+// inTurns has step read some destinations in each turn of the loop until there are no more, and tells
+// whether it came to that.
+func (r *reading) inTurns(ctx context.Context, step func() (more bool)) bool {
 	for more := true; more; {
 		if r.live.waiting() > readAhead {
 			if !sleep(ctx, readPause) {
@@ -119,10 +146,7 @@ func (r *reading) table(ctx context.Context, f bgp.RouteFamily) bool {
 			continue
 		}
 		err := r.inLoop(func() error {
-			if t := r.rib().Tables[f]; next == nil && t != nil {
-				next, stop = iter.Pull2(maps.All(t.destinations))
-			}
-			more = next != nil && r.some(next)
+			more = r.changes.live == r.live && step() // else another watch has taken the place of this one
 			return nil
 		})
 		if err != nil || ctx.Err() != nil {
@@ -134,20 +158,22 @@ func (r *reading) table(ctx context.Context, f bgp.RouteFamily) bool {
 
 // some reads some destinations, and tells whether there are more. It is called in the loop.
 func (r *reading) some(next func() (string, *bgpDestination, bool)) (more bool) {
-	if r.changes.live != r.live {
-		return false // another watch has taken the place of this one
-	}
 	defer r.flush()
 	for range readAtOnce {
 		_, d, there := next()
 		if !there {
 			return false
 		}
-		if len(d.knownPathList) > 0 && considered(d.nlri) && (r.only == nil || r.only(d)) {
-			r.list(d)
-		}
+		r.one(d)
 	}
 	return true
+}
+
+// one reads a destination; nil: it is gone.
+func (r *reading) one(d *bgpDestination) {
+	if d != nil && len(d.knownPathList) > 0 && considered(d.nlri) && (r.only == nil || r.only.has(d)) {
+		r.list(d)
+	}
 }
 
 // sleep waits, and tells whether ctx went on meanwhile.

@@ -31,6 +31,7 @@ type watch struct {
 	by      *conf.Config
 	decoder *decoder
 	intake  *speaker.Intake
+	routes  *routebook
 	first   *bgpPath            // the best path of the destination in hand
 	failed  map[string]struct{} // decoding errors that were logged
 }
@@ -45,6 +46,7 @@ func newWatch(c *conf.Config, feeds *speaker.Feeds, markers *speaker.Markers, k 
 		by:      c,
 		decoder: newDecoder(c, k.names),
 		failed:  make(map[string]struct{}),
+		routes:  newRoutebook(),
 	}
 	left := func(vrf string) { k.leaver.left(vrf, w.first) }
 	w.intake = speaker.NewIntake(c.VRFs, c.Extras.Leaks, c.Awaited(), feeds, markers, left)
@@ -175,6 +177,7 @@ func (w *watch) paths(paths []known) {
 			continue
 		}
 		w.intake.Begin(d)
+		w.routes.note(d, k.path.origin().nlri)
 		if d.EVPN && k.path.originated() {
 			continue
 		}
@@ -194,6 +197,7 @@ func (w *watch) gone(nlri bgp.AddrPrefixInterface) {
 		w.fail(err)
 		return
 	}
+	w.routes.forget(d)
 	w.intake.Begin(d)
 	w.intake.Flush()
 }
@@ -209,6 +213,7 @@ func (w *watch) path(k known, d speaker.Destination, label uint32) {
 		w.fail(err)
 		return // a path that we do not understand is none
 	}
+	w.routes.target(d, entry.attrs.RTs)
 	if d.RD != 0 && entry.importers == nil {
 		entry.importers = w.intake.Importers(entry.attrs.RTs)
 	}
@@ -234,6 +239,7 @@ func (w *watch) change(old, next *conf.Config, gone, come []speaker.VRF, feeds *
 	w.by = next
 	w.decoder.adopt(next.VRFs)
 	if p, some := partOf(gone, come, feeds); some {
+		p.routes = w.routes.within(p.rds, p.rts)
 		w.queue.ask(p)
 	}
 	return true

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"runtime"
 	"slices"
 	"sync/atomic"
 
@@ -45,6 +46,7 @@ func check(text []byte) error {
 	if len(c.errs) > 0 {
 		return errors.Join(c.errs...) // the rest relies on the types
 	}
+	runtime.Gosched() // routes that come meanwhile go first; of thousands of VRFs each part takes milliseconds
 	c.global()
 	c.peerGroups()
 	c.vrfs()
@@ -55,6 +57,7 @@ func check(text []byte) error {
 	policies.obeyed()
 	c.unsupported()
 	if len(c.errs) == 0 {
+		runtime.Gosched()
 		c.whole(text)
 	}
 	return errors.Join(c.errs...)
@@ -127,7 +130,10 @@ type checker struct {
 }
 
 // findings gathers errors, each with the path of its key.
-type findings struct{ errs []error }
+type findings struct {
+	errs     []error
+	sections map[reflect.Type]map[string]reflect.Type // see typesOf
+}
 
 func (f *findings) fail(path, format string, args ...any) {
 	if path == "" {

@@ -51,16 +51,29 @@ func (f *findings) types(v any, t reflect.Type, path string) {
 	}
 }
 
+// typesOf are the types of a section's keys. There may be thousands of sections of one type.
+func (f *findings) typesOf(t reflect.Type) map[string]reflect.Type {
+	if known := f.sections[t]; known != nil {
+		return known
+	}
+	types := make(map[string]reflect.Type)
+	for field := range fieldsOf(t) {
+		types[tagOf(field)] = field.Type
+	}
+	if f.sections == nil {
+		f.sections = make(map[reflect.Type]map[string]reflect.Type)
+	}
+	f.sections[t] = types
+	return types
+}
+
 func (f *findings) structure(v any, t reflect.Type, path string) {
 	m, ok := v.(map[string]any)
 	if !ok {
 		f.fail(path, "must be a section, not %v", v)
 		return
 	}
-	types := make(map[string]reflect.Type)
-	for field := range fieldsOf(t) {
-		types[tagOf(field)] = field.Type
-	}
+	types := f.typesOf(t)
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		if types[k] == nil {
 			f.fail(join(path, k), "unknown key")

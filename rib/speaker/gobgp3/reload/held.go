@@ -33,6 +33,8 @@ type Server interface {
 
 // VRFs are the server's, as far as GoBGP's own API does not change them, or not well.
 type VRFs interface {
+	// ReadVRFs returns GoBGP's VRFs as its API lists them.
+	ReadVRFs() ([]*api.Vrf, error)
 	// DeleteVRFs has GoBGP delete VRFs, with every local path of their RDs. None is deleted where
 	// neighbours are in one.
 	DeleteVRFs(ctx context.Context, names []string) error
@@ -109,7 +111,7 @@ func ReadBack(ctx context.Context, s Server) (*Held, error) {
 	bgp := s.BGP()
 	var err error
 	if h.Peers, err = s.Peers(); err == nil {
-		err = bgp.ListVrf(ctx, &api.ListVrfRequest{}, func(v *api.Vrf) { h.VRFs[v.GetName()] = withoutHome(v) })
+		err = h.readVRFs(s)
 	}
 	for name, targets := range h.Wanted {
 		if v := h.VRFs[name]; v != nil && err == nil {
@@ -138,6 +140,14 @@ func ReadBack(ctx context.Context, s Server) (*Held, error) {
 		return nil, fmt.Errorf("read back what BGP has: %w", err)
 	}
 	return h, nil
+}
+
+func (h *Held) readVRFs(s Server) error {
+	list, err := s.ReadVRFs()
+	for _, v := range list {
+		h.VRFs[v.GetName()] = withoutHome(v)
+	}
+	return err
 }
 
 // withoutHome takes the targets out of a VRF as GoBGP lists it which no configuration has, of AS
