@@ -25,12 +25,10 @@ const (
 	// groupLook is how often is looked at what a control group has that bounds it: the kernel's routes count
 	// there, and while a table comes in they take some megabytes meanwhile.
 	groupLook = 200 * time.Millisecond
-	// restLooks is after how many looks in a row that saw little allocated it is at rest. One that saw
-	// next to nothing counts as many: to give memory back holds up for some hundred milliseconds whatever
-	// route changes meanwhile, so single changes that come all the time have it wait for a minute.
-	restLooks, restNothing = 30, restLooks / 2
-	// restAllocates is what counts as little since the last look, and restNext as next to nothing.
-	restAllocates, restNext = 1 << 20, 256 << 10
+	// restLooks is after how many looks in a row that saw little it is at rest.
+	restLooks = 2
+	// restAllocates is how much a process at rest may have allocated since the last look.
+	restAllocates = 1 << 20
 	// restKeeps is how much must have been allocated, and a tenth of what the process needs besides, before
 	// it gives memory back: to find out what lives costs about a second of a processor for a gigabyte.
 	restKeeps = 64 << 20
@@ -50,7 +48,7 @@ type memoryKeeper struct {
 
 	allocated int64 // at the last look
 	released  int64 // what had been allocated when memory was given back
-	still     int   // looks in a row that saw little allocated, as restLooks counts them
+	still     int   // looks in a row that saw little allocated
 }
 
 // newMemoryKeeper sets the collector for a large table.
@@ -123,15 +121,11 @@ func (k *memoryKeeper) pace(m memory) {
 func (k *memoryKeeper) rest(m memory) {
 	since := m.allocated - k.allocated
 	k.allocated = m.allocated
-	switch {
-	case since > restAllocates:
+	if since > restAllocates {
 		k.still = 0
-	case since > restNext:
-		k.still++
-	default:
-		k.still += restNothing
+		return
 	}
-	if k.still < restLooks {
+	if k.still++; k.still < restLooks {
 		return
 	}
 	k.still = 0

@@ -97,36 +97,6 @@ func TestRest(t *testing.T) {
 	}
 }
 
-// TestRestBesideSingleChanges: while single routes change memory is given back after a minute, and at
-// once when they stop: what is in the way of a route then is in the way of none.
-func TestRestBesideSingleChanges(t *testing.T) {
-	released := 0
-	m := memory{mapped: 900 << 20, heap: 880 << 20, live: 600 << 20, allocated: 1 << 30}
-	k := memoryKeeper{now: func() memory { return m }, release: func() { released++ }}
-	k.rest(m)
-	looks := 0
-	for ; released == 0 && looks < 100; looks++ {
-		m.allocated += 500 << 10
-		k.rest(m)
-	}
-	if after := time.Duration(looks) * memoryLook; after != time.Minute {
-		t.Errorf("while single routes changed memory was given back after %v, want a minute", after)
-	}
-	m.allocated += 1 << 30
-	k.rest(m)
-	for range 10 {
-		m.allocated += 500 << 10
-		k.rest(m)
-	}
-	for range 2 {
-		m.allocated += 1000
-		k.rest(m)
-	}
-	if released != 2 {
-		t.Errorf("memory was given back %d times, want again after two looks at which nothing happened", released)
-	}
-}
-
 // TestBurst: the system has back what a burst left, as the collector and the system count it.
 func TestBurst(t *testing.T) {
 	k := memoryKeeper{collector: &tightening{}, now: inUse, release: debug.FreeOSMemory, look: 5 * time.Millisecond}
