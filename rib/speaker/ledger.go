@@ -76,8 +76,9 @@ func (l *Ledger) confirmed(batch []rib.AnnounceChange) {
 // common is an announcement without its prefix: the one before, where that says the same.
 func (l *Ledger) common(a rib.Announcement) *rib.Announcement {
 	a.Prefix = netip.Prefix{}
-	if l.last == nil || l.last.Of != a.Of || !l.last.Equal(&a) {
-		l.last = &a
+	if l.last == nil || l.last.Of != a.Of || !a.Equal(l.last) {
+		kept := a // a itself would be allocated by each call
+		l.last = &kept
 	}
 	return l.last
 }
