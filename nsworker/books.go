@@ -147,7 +147,7 @@ func (b *books) toAnnounce(prefix netip.Prefix) (rib.Announcement, bool) {
 	if in, out := rib.DecideImport(b.importing, *b.view(), prefix, b.standing, nil); out == rib.Accepted {
 		imported = &in.Announcement
 	}
-	if a := b.routes.beside.origin.announcement(prefix, imported, b.announced.has(prefix)); a != nil {
+	if a := b.routes.beside.origin.announcement(prefix, imported, b.announced.has); a != nil {
 		return *a, true
 	}
 	return rib.Announcement{}, false
@@ -164,7 +164,7 @@ func (b *books) importAll() {
 func (b *books) announceAll(yield func(rib.Announcement)) {
 	g := b.routes.beside.origin
 	add := func(prefix netip.Prefix, imported *rib.Announcement) {
-		if a := g.announcement(prefix, imported, b.announced.has(prefix)); a != nil {
+		if a := g.announcement(prefix, imported, b.announced.has); a != nil {
 			yield(*a)
 		}
 	}

@@ -215,14 +215,15 @@ func (g *originating) depends(on netip.Prefix) {
 }
 
 // announcement is what is announced of a prefix. imported is what the import makes of the
-// kernel's routes, and have is what BGP has now; nil: nothing.
-func (g *originating) announcement(prefix netip.Prefix, imported, have *rib.Announcement) *rib.Announcement {
+// kernel's routes, and has says what BGP has now; nil: nothing.
+func (g *originating) announcement(prefix netip.Prefix, imported *rib.Announcement, has func(netip.Prefix) *rib.Announcement) *rib.Announcement {
 	a := imported
 	if a == nil {
 		a = g.own(prefix)
 	}
-	if _, is := g.inherited[prefix]; !is || !g.late(rib.FamilyOf(prefix)) {
-		have = nil
+	var have *rib.Announcement
+	if _, is := g.inherited[prefix]; is && g.late(rib.FamilyOf(prefix)) {
+		have = has(prefix)
 	}
 	if a == nil && have != nil && (have.As == rib.FromLeak || have.As == rib.FromAggregate) {
 		a = have

@@ -194,11 +194,22 @@ func (m *read) does(i int32) *nexthop.Forwarding {
 	return m.shared[n]
 }
 
+// others is how many routes of a reading are not ours.
+func (r *routes) others(all *rib.RouteList) (n int) {
+	for _, o := range all.All {
+		if !r.owns(o) {
+			n++
+		}
+	}
+	return n
+}
+
 // sort divides a reading into foreign routes and ours. Where there are two of ours, from a
 // time with another metric, the one under the metric in use counts and the other is surplus.
 func (r *routes) sort(all *rib.RouteList) (foreign []rib.Route, mine read) {
 	known := r.surplus.begin()
 	mine.all = all
+	foreign = make([]rib.Route, 0, r.others(all)) // which may be a whole table, or next to none of one
 	for i, o := range all.All {
 		if !r.owns(o) {
 			foreign = append(foreign, o)

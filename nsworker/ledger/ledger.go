@@ -84,8 +84,7 @@ type Ledger[K comparable, W, V, N any] struct {
 	contest  *Contest[K, struct{}]
 	refusals refusals[K]
 	due      queue[K]
-	marked   []K               // to be evaluated
-	passing  []K               // the list before, used again
+	marked   queue[K]          // to be evaluated
 	waiting  [rib.Families]int // entries that are due
 	drifting int               // entries whose drift is not mended yet
 	has      int               // entries that the store has
@@ -156,7 +155,7 @@ func (l *Ledger[K, W, V, N]) Has() int { return l.has }
 func (l *Ledger[K, W, V, N]) Mark(k K, e *Entry[W, V, N]) {
 	if e.marks&marked == 0 {
 		e.marks |= marked
-		l.marked = append(l.marked, k)
+		l.marked.add(k)
 	}
 }
 
@@ -169,11 +168,9 @@ func (l *Ledger[K, W, V, N]) MarkAnew(k K, e *Entry[W, V, N]) {
 // Pass hands every marked entry to evaluate, once. What is marked meanwhile waits for
 // the next pass.
 func (l *Ledger[K, W, V, N]) Pass(evaluate func(K, *Entry[W, V, N])) {
-	if len(l.marked) == 0 {
-		return
-	}
-	l.marked, l.passing = l.passing[:0], l.marked
-	for _, k := range l.passing {
+	passing := l.marked
+	l.marked = queue[K]{}
+	for k, there := passing.next(); there; k, there = passing.next() {
 		e := l.store.Find(k)
 		if e == nil {
 			continue // its room was given back
@@ -183,13 +180,7 @@ func (l *Ledger[K, W, V, N]) Pass(evaluate func(K, *Entry[W, V, N])) {
 			evaluate(k, e)
 		}
 	}
-	if cap(l.passing) > keptMarks {
-		l.passing = nil // a whole table was marked once
-	}
 }
-
-// keptMarks bounds the list of marked keys that is kept for the next pass.
-const keptMarks = 1 << 14
 
 // Next takes at most n of the entries that are due, in the order in which they became
 // so. The keys are good until the next call.
@@ -220,7 +211,7 @@ func (l *Ledger[K, W, V, N]) Waiting() int { return l.waiting[rib.IPv4] + l.wait
 func (l *Ledger[K, W, V, N]) WaitingOf(f rib.Family) int { return l.waiting[f] }
 
 // Idle tells whether nothing is due, and nothing to be evaluated.
-func (l *Ledger[K, W, V, N]) Idle() bool { return l.Waiting() == 0 && len(l.marked) == 0 }
+func (l *Ledger[K, W, V, N]) Idle() bool { return l.Waiting() == 0 && l.marked.empty() }
 
 // Unmended returns how many entries others changed that are not as they should be yet.
 func (l *Ledger[K, W, V, N]) Unmended() int { return l.drifting }

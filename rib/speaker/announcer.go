@@ -104,7 +104,9 @@ func (a *Announcer) Announce(ctx context.Context, vrf string, changes []rib.Anno
 
 // Send makes changes to the announcements of a VRF. The caller has locked the ledger.
 func (a *Announcer) Send(ctx context.Context, vrf string, l *Ledger, changes []rib.AnnounceChange) error {
-	changes = append(l.unanswered(), changes...)
+	if first := l.unanswered(); len(first) > 0 {
+		changes = append(first, changes...)
+	}
 	done := 0
 	for batch := range slices.Chunk(changes, injectBatch) {
 		if err := ctx.Err(); err != nil {

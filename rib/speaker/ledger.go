@@ -14,8 +14,11 @@ import (
 type Ledger struct {
 	order sync.Mutex // held while changes are made
 
-	mu     sync.Mutex
-	routes map[netip.Prefix]rib.Announcement // guarded by mu; confirmed by BGP
+	mu sync.Mutex
+	// routes are what BGP confirmed, each without its prefix: of a table that is imported most
+	// announcements say the same, and have it in common.
+	routes map[netip.Prefix]*rib.Announcement // guarded by mu
+	last   *rib.Announcement                  // guarded by mu; what was confirmed last, without its prefix
 	// asked are prefixes of which a message was sent and no answer came. They count as
 	// not announced, and are withdrawn before the next changes.
 	asked map[asked]struct{} // guarded by mu
@@ -33,7 +36,7 @@ type asked struct {
 var errNoAnswer = errors.New("BGP does not answer")
 
 func newLedger() *Ledger {
-	return &Ledger{routes: make(map[netip.Prefix]rib.Announcement), asked: make(map[asked]struct{})}
+	return &Ledger{routes: make(map[netip.Prefix]*rib.Announcement), asked: make(map[asked]struct{})}
 }
 
 // Lock waits until nobody else makes changes.
@@ -47,8 +50,8 @@ func (l *Ledger) list() []rib.Announcement {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	list := make([]rib.Announcement, 0, len(l.routes)+len(l.suspended))
-	for _, r := range l.routes {
-		list = append(list, r)
+	for p, r := range l.routes {
+		list = append(list, announcementOf(p, r))
 	}
 	for _, c := range l.suspended {
 		list = append(list, c.Announcement)
@@ -65,9 +68,26 @@ func (l *Ledger) confirmed(batch []rib.AnnounceChange) {
 		if c.Withdraw {
 			delete(l.routes, c.Prefix)
 		} else {
-			l.routes[c.Prefix] = c.Announcement
+			l.routes[c.Prefix] = l.common(c.Announcement)
 		}
 	}
+}
+
+// common is an announcement without its prefix: the one before, where that says the same.
+func (l *Ledger) common(a rib.Announcement) *rib.Announcement {
+	a.Prefix = netip.Prefix{}
+	if l.last == nil || l.last.Of != a.Of || !a.Equal(l.last) {
+		kept := a // a itself would be allocated by each call
+		l.last = &kept
+	}
+	return l.last
+}
+
+// announcementOf is what is announced of a prefix, by what is kept of it.
+func announcementOf(prefix netip.Prefix, kept *rib.Announcement) rib.Announcement {
+	a := *kept
+	a.Prefix = prefix
+	return a
 }
 
 // failed records a batch that BGP did not confirm. Where BGP refused it, all is
@@ -101,8 +121,8 @@ func (l *Ledger) All(withdraw bool) []rib.AnnounceChange {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	changes := make([]rib.AnnounceChange, 0, len(l.routes))
-	for _, r := range l.routes {
-		changes = append(changes, rib.AnnounceChange{Announcement: r, Withdraw: withdraw})
+	for p, r := range l.routes {
+		changes = append(changes, rib.AnnounceChange{Announcement: announcementOf(p, r), Withdraw: withdraw})
 	}
 	return changes
 }
@@ -148,7 +168,7 @@ func (l *Ledger) these(some []netip.Prefix) []rib.Announcement {
 	list := make([]rib.Announcement, 0, len(some))
 	for _, p := range some {
 		if a, still := l.routes[p]; still {
-			list = append(list, a)
+			list = append(list, announcementOf(p, a))
 		}
 	}
 	return list

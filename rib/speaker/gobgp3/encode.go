@@ -94,15 +94,16 @@ func announcedNLRI(prefix netip.Prefix, as rib.AnnouncedAs, vrf *bgpVRF) bgp.Add
 // where that is nil.
 func nlriOf(prefix netip.Prefix, vrf *bgpVRF) bgp.AddrPrefixInterface {
 	bits, addr := uint8(prefix.Bits()), net.IP(prefix.Masked().Addr().AsSlice())
-	// GoBGP makes them of text alone, which costs more than all else here: the address is put in.
+	// GoBGP makes them of text alone, which costs more than all else here: the address and its length
+	// are put into one of no length. Text that is no address would cost an error.
 	switch {
 	case vrf == nil && prefix.Addr().Is4():
-		n := bgp.NewIPAddrPrefix(bits, "")
-		n.Prefix = addr
+		n := bgp.NewIPAddrPrefix(0, "0.0.0.0")
+		n.Length, n.Prefix = bits, addr
 		return identified(n)
 	case vrf == nil:
-		n := bgp.NewIPv6AddrPrefix(bits, "")
-		n.Prefix = addr
+		n := bgp.NewIPv6AddrPrefix(0, "::")
+		n.Length, n.Prefix = bits, addr
 		return identified(n)
 	case prefix.Addr().Is4():
 		n := bgp.NewLabeledVPNIPAddrPrefix(bits, "", *bgp.NewMPLSLabelStack(vrf.MplsLabel), vrf.Rd)
