@@ -18,7 +18,6 @@ func TestReloadBesideUpdates(t *testing.T) {
 		"secondary": func(t *testing.T) *followed { return newServed(t, "secondary-route") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			x := begin(t)
 			nothing := x.conf(nil, obj{"default-import-policy": "reject-route"}, obj{"default-export-policy": "reject-route"})
 			has := func(when string, n int) {
