@@ -92,10 +92,11 @@ func (t *turns) turn(ctx context.Context) {
 const mostGathering = 250 * time.Millisecond
 
 // gather takes all who wait. Callers come back when they have their answer, and a turn for some of
-// them and another for the rest would take twice as long: so it waits a little for as many as there
-// were, a part of what the last turn took.
+// them and another for the rest would take twice as long: so it waits for as many as there were, but no
+// longer than the last turn took. Where they come one by one, turns take half of the time and no
+// more: routes need the processors too.
 func (t *turns) gather() []*edit {
-	enough := time.NewTimer(min(t.took/4, mostGathering))
+	enough := time.NewTimer(min(t.took, mostGathering))
 	defer enough.Stop()
 	for over := t.callers <= 1; !over && t.length() < t.callers; {
 		select {
