@@ -2,12 +2,10 @@ package faults_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/vrfredist/vrfredist/api/client"
 	vrfredistv1 "github.com/vrfredist/vrfredist/api/v1"
@@ -27,28 +25,8 @@ func TestFault58TenantsComeAndGo(t *testing.T) {
 	slots, rounds := scaled(12, 100), scaled(6, 20)
 	lab.Need(t, "gobgp")
 	o := newTurnover(t, slots)
-	seed := uint64(time.Now().UnixNano())
-	random := rand.New(rand.NewPCG(seed, 0))
-	t.Logf("seed %d", seed)
-	o.turn(o.tenants) // once there and gone, so that what stays for all of them is there
-	o.turn(o.tenants)
-	before, threads := o.open()
-	goroutines := o.daemon.Goroutines()
-	came, began := 0, time.Now()
-	for range rounds {
-		some := slices.DeleteFunc(slices.Clone(o.tenants), func(*tenant) bool { return random.IntN(2) == 0 })
-		random.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
-		came += o.turn(some)
-	}
-	took := time.Since(began)
-	o.turn(slices.DeleteFunc(slices.Clone(o.tenants), func(n *tenant) bool { return !o.there[n] }))
-	refused := o.quarrel.end(t)
-	o.waitClosed(before)
-	left := o.daemon.GoroutinesBack(goroutines, limit())
-	after, threadsAfter := o.open()
-	if threadsAfter > threads+slots/2 {
-		t.Errorf("%d threads before, %d after", threads, threadsAfter)
-	}
+	refused := 0
+	p := o.pass(t, rounds, o.turn, o.there, func() { refused = o.quarrel.end(t) })
 	if out, err := o.daemon.GoBGP("vrf"); err != nil || strings.Contains(out, "tenant-") {
 		t.Errorf("%v; GoBGP has\n%s", err, out)
 	}
@@ -56,8 +34,8 @@ func TestFault58TenantsComeAndGo(t *testing.T) {
 		t.Errorf("the configuration is\n%s", out)
 	}
 	o.onlyAtHome()
-	measured(t, "%d tenants that came by the API, %s, and %d requests meanwhile that had to be refused: %d descriptors before, %d after; %d threads before, %d after; %d goroutines before, %d after; no RD twice, no route, nexthop object or VRF of GoBGP's left",
-		came, round(took), refused, before, after, threads, threadsAfter, goroutines.Total, left.Total)
+	measured(t, "%d tenants that came by the API, %s, and %d requests meanwhile that had to be refused: %s; no RD twice, no route, nexthop object or VRF of GoBGP's left",
+		p.came, round(p.took), refused, p.open)
 }
 
 func newTurnover(t *testing.T, slots int) *turnover {

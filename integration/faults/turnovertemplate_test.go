@@ -2,12 +2,10 @@ package faults_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
 )
@@ -24,33 +22,13 @@ func TestFault58TenantsOfATemplate(t *testing.T) {
 	slots, rounds := scaled(12, 100), scaled(6, 20)
 	lab.Need(t, "gobgp")
 	o := newTemplateTurnover(t, slots)
-	seed := uint64(time.Now().UnixNano())
-	random := rand.New(rand.NewPCG(seed, 0))
-	t.Logf("seed %d", seed)
-	o.turn(o.tenants) // once there and gone, so that what stays for all of them is there
-	o.turn(o.tenants)
-	before, threads := o.open()
-	goroutines := o.daemon.Goroutines()
-	came, began := 0, time.Now()
-	for range rounds {
-		some := slices.DeleteFunc(slices.Clone(o.tenants), func(*tenant) bool { return random.IntN(2) == 0 })
-		random.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
-		came += o.turn(some)
-	}
-	took := time.Since(began)
-	o.turn(slices.DeleteFunc(slices.Clone(o.tenants), func(n *tenant) bool { return !o.there[n] }))
-	o.waitClosed(before)
-	left := o.daemon.GoroutinesBack(goroutines, limit())
-	after, threadsAfter := o.open()
-	if threadsAfter > threads+slots/2 {
-		t.Errorf("%d threads before, %d after", threads, threadsAfter)
-	}
+	p := o.pass(t, rounds, o.turn, o.there, func() {})
 	if out, err := o.daemon.GoBGP("vrf"); err != nil || strings.Contains(out, "matched-") {
 		t.Errorf("%v; GoBGP has\n%s", err, out)
 	}
 	o.onlyAtHome()
-	measured(t, "%d tenants that came by a template, %s: %d descriptors before, %d after; %d threads before, %d after; %d goroutines before, %d after; each had its own id, and when it came again that one; no route in a wrong namespace, no VRF of GoBGP's left",
-		came, round(took), before, after, threads, threadsAfter, goroutines.Total, left.Total)
+	measured(t, "%d tenants that came by a template, %s: %s; each had its own id, and when it came again that one; no route in a wrong namespace, no VRF of GoBGP's left",
+		p.came, round(p.took), p.open)
 }
 
 func newTemplateTurnover(t *testing.T, slots int) *templateTurnover {
