@@ -198,6 +198,49 @@ func TestThePeerIsFaster(t *testing.T) {
 	}
 }
 
+// A connection over which the peer says nothing does not keep out one that it opens; one over
+// which it has spoken does.
+func TestASilentConnectionGivesWay(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, run)
+	c := newTenant(l, "a")
+	r := startRelay(t, startServer(t).addr)
+	at := listen(t, c.theirs, "10.0.0.2:179", nil)
+	n := c.neighbor("127.1.0.1")
+	n.HoldTime = time.Hour
+	r.set(n)
+	silent := accept(t, at)
+	if err := greeted(silent, "127.1.0.1"); err != nil {
+		t.Fatal(err)
+	}
+	at.Close()
+	session(t, c.theirs, "10.0.0.2", "10.0.0.1:179", nil, "127.1.0.1")
+	if err := ends(t, silent); !errors.Is(err, unix.ECONNRESET) {
+		t.Errorf("the silent connection ended with %v", err)
+	}
+	if !r.status("127.1.0.1").Accepted {
+		t.Error("the status says that we opened the connection")
+	}
+	spoken := time.Now()
+	lab.WaitFor(t, "longer than a peer may say nothing", lab.Patience, func() string {
+		second, err := dial(c.theirs, "10.0.0.2", "10.0.0.1:179", nil)
+		if err != nil {
+			return err.Error()
+		}
+		defer second.Close()
+		if err := ends(t, second); !errors.Is(err, unix.ECONNRESET) {
+			t.Fatalf("a second connection ended with %v, want a reset", err)
+		}
+		if time.Since(spoken) < 3*time.Second {
+			return "not yet"
+		}
+		return ""
+	})
+	if !r.status("127.1.0.1").Accepted {
+		t.Error("the session over which the peer spoke is gone")
+	}
+}
+
 // Not parallel: it counts what the whole process has.
 func TestNothingIsHeldOrLeft(t *testing.T) {
 	l := lab.New(t, run)

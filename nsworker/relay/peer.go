@@ -64,22 +64,24 @@ func (p *peer) claim() bool {
 	return true
 }
 
+// release ends the claim, where no connection has come that takes the place of the one that
+// is over.
 func (p *peer) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.busy = false
+	p.busy = len(p.came) > 0
 }
 
-// offer hands over a connection that the peer opened. It tells whether it was
-// taken.
+// offer hands over a connection that the peer opened, and ends another one over which it has
+// not said a word. It tells whether it was taken.
 func (p *peer) offer(c *net.TCPConn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.busy {
+	if p.busy && !p.giveWay() {
 		return false
 	}
 	p.busy = true
-	p.came <- c // has room: it is empty while nobody is busy
+	p.came <- c // has room: what gives way is held, and so is not in it
 	return true
 }
 

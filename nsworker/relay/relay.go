@@ -12,8 +12,9 @@
 // One connection of a neighbour lives at a time, as in GoBGP itself, which has
 // no collision detection (RFC 4271, section 6.8): the first wins. One that the
 // peer opens while ours is being dialled ends the dialling; one that comes while
-// another lives is refused. Where two speakers refuse each other at the same
-// moment, both try again after delays that differ.
+// another lives is refused, but where the peer has said nothing over that for 2 s:
+// then the new one takes its place. Where two speakers refuse each other at the
+// same moment, both try again after delays that differ.
 package relay
 
 import (

@@ -142,12 +142,23 @@ func greeted(ctx context.Context, c *net.TCPConn) error {
 // alive tells whether the connection is established, without reading from it.
 func alive(c *net.TCPConn) bool {
 	const established = 1 // TCP_ESTABLISHED
-	var info *unix.TCPInfo
-	err := control(c, func(fd int) (err error) {
+	info, err := tcpInfo(c)
+	return err == nil && info.State == established
+}
+
+// silent tells whether nothing has ever come over the connection.
+func silent(c *net.TCPConn) bool {
+	info, err := tcpInfo(c)
+	return err == nil && info.Bytes_received == 0
+}
+
+// tcpInfo returns what the kernel knows of a connection.
+func tcpInfo(c *net.TCPConn) (info *unix.TCPInfo, err error) {
+	err = control(c, func(fd int) (err error) {
 		info, err = unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 		return err
 	})
-	return err == nil && info.State == established
+	return info, err
 }
 
 // join carries bytes both ways until one side ends, then ends the other, and

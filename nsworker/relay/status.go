@@ -55,6 +55,7 @@ type entry struct {
 	mu     sync.Mutex // guards what follows
 	s      Status
 	conn   *net.TCPConn        // with the peer; nil: there is none
+	since  time.Time           // of conn
 	gone   string              // why nothing goes over the peer's link; "": something does, or it is not known
 	cut    string              // why conn was closed, where that was by us
 	warned map[string]struct{} // reasons logged since the last connection
@@ -184,10 +185,29 @@ func (e *entry) connected(accepted bool) {
 func (e *entry) hold(c *net.TCPConn) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.conn = c
+	e.conn, e.since = c, time.Now()
 	if c != nil {
 		e.cut = ""
 	}
+}
+
+// unheard is how long a peer may say nothing over a connection before one that it opens
+// itself takes the place: a speaker sends its OPEN at once (RFC 4271, section 8.2.2).
+const unheard = 2 * time.Second
+
+// giveWay ends the connection that there is where the peer has said nothing over it: it has
+// lost it, or its segments do not arrive, for their TTL or their key. Kept, it would have the
+// peer's own attempts refused until it times out. It tells whether it did.
+func (e *entry) giveWay() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.conn == nil || time.Since(e.since) < unheard || !silent(e.conn) {
+		return false
+	}
+	e.cut = "it said nothing over that connection, and opened another"
+	refuse(e.conn) // what carries its bytes hears of it
+	e.conn = nil
+	return true
 }
 
 // linkChanged takes in the fate of a link, and ends the session that goes over it: after calls
