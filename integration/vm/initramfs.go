@@ -12,8 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const memory = "2G"
-
 // The files that a machine inherits.
 const (
 	framesFD    = 3

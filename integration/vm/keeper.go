@@ -20,6 +20,7 @@ type keeping struct {
 	Folder string   // where the kernel is
 	Args   []string // its name, and its arguments
 	Shares []string // the folders that it may write
+	Memory string   // how much it has
 }
 
 // keeper is process 1 of a process-id namespace, in a mount namespace of its own. User-mode Linux
@@ -38,7 +39,7 @@ func keep(told string) (int, error) {
 	if err := json.Unmarshal([]byte(told), &k); err != nil {
 		return exitNoResult, err
 	}
-	if err := enclose(k.Shares); err != nil {
+	if err := enclose(k.Shares, k.Memory); err != nil {
 		return exitNoResult, err
 	}
 	// Its file system has a file of the host open for each of its own.
@@ -79,7 +80,7 @@ const memoryFolder = "/dev/shm"
 
 // enclose keeps the machine from the host's files: a root of the guest can mount those again
 // without the layer that takes its changes, but here they are read-only.
-func enclose(shares []string) error {
+func enclose(shares []string, memory string) error {
 	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("keep mounts from the host: %w", err)
 	}

@@ -74,6 +74,7 @@ type options struct {
 	kernel  string // how its version begins
 	accel   string
 	timeout time.Duration // 0: by the test's own
+	memory  string        // of the machine, as QEMU's -m and user-mode Linux's mem= have it
 }
 
 func main() {
@@ -102,7 +103,7 @@ func host(args []string) (int, error) {
 	}
 	flags := flag.NewFlagSet("vmrun", flag.ContinueOnError)
 	flags.Usage = func() {
-		fmt.Fprintln(flags.Output(), "usage: vmrun -prepare [-machine KIND] [-kernel VERSION] | vmrun [-machine KIND] [-kernel VERSION] [-v] [-systemd] [-timeout LIMIT] COMMAND [ARGUMENT…]")
+		fmt.Fprintln(flags.Output(), "usage: vmrun -prepare [-machine KIND] [-kernel VERSION] | vmrun [-machine KIND] [-kernel VERSION] [-v] [-systemd] [-memory SIZE] [-timeout LIMIT] COMMAND [ARGUMENT…]")
 		flags.PrintDefaults()
 	}
 	flags.BoolVar(&o.prepare, "prepare", false, "install and fetch what is missing")
@@ -111,6 +112,7 @@ func host(args []string) (int, error) {
 	flags.StringVar(&o.cache, "cache", "", "folder of the kernel (default .cache/vm of the Go module that it is called in)")
 	flags.StringVar(&o.machine, "machine", o.machine, "qemu, or uml for user-mode Linux where that runs; $VM_MACHINE is the same")
 	flags.StringVar(&o.kernel, "kernel", o.kernel, "how the kernel's version begins; $VM_KERNEL is the same")
+	flags.StringVar(&o.memory, "memory", "2G", "the machine's memory; with much of it in one process, user-mode Linux needs a larger vm.max_map_count of the host: one for each page")
 	flags.DurationVar(&o.timeout, "timeout", 0, "hard limit for the machine (default: the -test.timeout of a test and 55s, else 11m)")
 	if err := flags.Parse(args); err != nil {
 		return exitUsage, nil //nolint:nilerr // flags has said why

@@ -67,7 +67,7 @@ func qemuArgs(o options, k kernel, shares []string) ([]string, error) {
 	args := []string{"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		// The name tells whose it is in a list of processes.
 		"-name", machineName(os.Getpid()),
-		"-machine", "pc,usb=off", "-smp", fmt.Sprint(processors), "-m", memory}
+		"-machine", "pc,usb=off", "-smp", fmt.Sprint(processors), "-m", o.memory}
 	switch o.accel {
 	case "", "tcg":
 		args = append(args, "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max")

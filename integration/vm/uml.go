@@ -39,11 +39,11 @@ func uml() kind {
 
 // umlCommand starts the keeper, which starts the kernel.
 func umlCommand(o options, k kernel, shares []string) (*exec.Cmd, error) {
-	args := umlArgs(os.Getpid())
+	args := umlArgs(o.memory, os.Getpid())
 	if !o.verbose {
 		args = append(args, "quiet")
 	}
-	told, err := json.Marshal(keeping{Folder: filepath.Dir(k.image), Args: args, Shares: shares})
+	told, err := json.Marshal(keeping{Folder: filepath.Dir(k.image), Args: args, Shares: shares, Memory: o.memory})
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func umlCommand(o options, k kernel, shares []string) (*exec.Cmd, error) {
 
 // umlArgs are the kernel's arguments, by its own name. When it restarts, user-mode Linux runs the
 // program of that name again: there is none, and so it ends.
-func umlArgs(pid int) []string {
+func umlArgs(memory string, pid int) []string {
 	return []string{
 		machineName(pid),
 		// Its init gets what it does not know, and so a list of processes has the name.

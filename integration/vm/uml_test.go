@@ -46,7 +46,7 @@ func TestLoaderOfItsOwnFolder(t *testing.T) {
 
 // TestRestartIsAnEnd: user-mode Linux restarts by running what its first argument names.
 func TestRestartIsAnEnd(t *testing.T) {
-	args := umlArgs(17)
+	args := umlArgs("2G", 17)
 	if _, err := exec.LookPath(args[0]); err == nil {
 		t.Errorf("there is a program %s", args[0])
 	}

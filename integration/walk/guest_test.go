@@ -22,10 +22,13 @@ type guest struct {
 
 // as is the state as it holds for a VRF: the guest's settings are its own, but for what is said of all.
 func (s *state) as(v vrfOf) (*state, vrfOf) {
-	if v.table != guestTable {
-		return s, v
-	}
 	its := *s
+	if v.paths != 0 {
+		its.policy.maxPaths = v.paths
+	}
+	if v.table != guestTable {
+		return &its, v
+	}
 	its.policy.maxPaths, its.policy.communities, its.policy.blackhole = s.guest.maxPaths, s.guest.communities, s.guest.blackhole
 	v.target = s.guest.target
 	return &its, v

@@ -78,7 +78,7 @@ func (w *world) judgeAnnouncements() (wrong []string) {
 	w.T.Helper()
 	var want []string
 	for _, at := range w.state.sites {
-		for _, v := range at.vrfs {
+		for _, v := range w.vrfs(at) {
 			if !at.there || !v.imports {
 				continue
 			}
@@ -106,6 +106,12 @@ func (w *world) judgeAnnouncements() (wrong []string) {
 		if diff := oracle.Diff(want, got); diff != "" {
 			wrong = append(wrong, fmt.Sprintf("what peer %d hears: %s", i, diff))
 		}
+	}
+	if len(wrong) > 0 {
+		return wrong // FRR is slow to ask
+	}
+	if diff := oracle.Diff(want, w.heardByFRR()); diff != "" {
+		wrong = append(wrong, "what FRR hears: "+diff)
 	}
 	return wrong
 }

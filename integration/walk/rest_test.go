@@ -39,7 +39,10 @@ func (w *world) rest() {
 	w.visit()
 	w.mark()
 	lab.WaitFor(w.T, "rest", patience, func() string {
-		var wrong []string
+		wrong := w.identify()
+		if len(wrong) > 0 {
+			return strings.Join(wrong, "\n")
+		}
 		for _, at := range w.state.sites {
 			if at.there {
 				wrong = append(wrong, w.judge(at)...)
@@ -67,7 +70,7 @@ func (w *world) mark() {
 					LocalPref: 100, Communities: []uint32{as<<16 | 1},
 				}
 				if vpn {
-					r.RD, r.Targets = uint16(100+who), []uint16{10, 11, 12}
+					r.RD, r.Targets = uint16(100+who), targets
 				}
 				id := routeID{vpn, r.Prefix}
 				if n == w.marker {
@@ -94,7 +97,7 @@ func (w *world) judge(at *site) (wrong []string) {
 	say("what is not the daemon's", p.mind.Foreign().Differs(p.oracle.Foreign()))
 	objects, all := 0, 0
 	w.state.main, w.state.source = p.mind.Table(mainTable), p.mind.Table(leakTable)
-	for _, v := range at.vrfs {
+	for _, v := range w.vrfs(at) {
 		m := w.state.model(at, v, p.mind.Table(uint32(v.table)))
 		own := p.oracle.Own(uint32(v.table))
 		all += len(own)
@@ -114,6 +117,8 @@ func (w *world) judge(at *site) (wrong []string) {
 	return wrong
 }
 
+var madeTenant = regexp.MustCompile(`(?m)^vr\S+-m\d `)
+
 var pendingTenant = regexp.MustCompile(`(?m)^t\d +pending`)
 
 // finish takes the tenants away and holds what the daemon has open against what it
@@ -125,10 +130,14 @@ func (w *world) finish() {
 			w.places[at.name].remove()
 			at.there = false
 		}
+		if v := &at.vrfs[0]; v.paths != 0 {
+			v.paths = 0
+			w.uncover(at.name)
+		}
 	}
 	w.rest()
 	lab.WaitFor(w.T, "the daemon knows that the tenants are gone", patience, func() string {
-		if out := w.daemon.Do("vrf"); len(pendingTenant.FindAllString(out, -1)) != 2 {
+		if out := w.daemon.Do("vrf"); len(pendingTenant.FindAllString(out, -1)) != 2 || madeTenant.MatchString(out) {
 			return out
 		}
 		return ""

@@ -12,7 +12,7 @@ import (
 // state is what the steps have made of the world, as far as the test alone decides
 // it: neither the kernel nor the daemon has a say in it, or a seed would not replay.
 type state struct {
-	peers [2]speaker
+	peers [3]speaker // the last is FRR, which says the same all the time
 	// intruder are the routes that the hostile neighbour announces lawfully.
 	intruder map[netip.Prefix]bool
 	policy   policy
@@ -63,7 +63,9 @@ type site struct {
 type vrfOf struct {
 	name    string
 	table   int
-	target  uint16
+	target  uint16 // of what a template makes, the walk knows it when the VRF is there
+	of      string // the template that makes it; "": the file or the API does
+	paths   int    // max_paths that the API lays over the template's; 0: none
 	imports bool   // what leads over the links of importGlob
 	leaks   uint16 // the route target of another VRF, whose imports come here; 0: none
 }
@@ -107,11 +109,14 @@ func newState() *state {
 				vrfOf{name: "guest", table: guestTable}),
 			newSite("t0", 3, vrfOf{name: "t0", table: mainTable, target: 10, imports: true}),
 			newSite("t1", 3, vrfOf{name: "t1", table: mainTable, target: 11}),
+			newSite("m0", 3, vrfOf{name: "m0", table: mainTable, of: "tenants", imports: true}),
+			newSite("m1", 3, vrfOf{name: "m1", table: mainTable, of: "tenants", imports: true}),
 		},
 	}
 	for i := range s.peers {
 		s.peers[i] = speaker{up: true, rib: make(map[routeID]peer.Route)}
 	}
+	s.peers[frrPeer].rib = frrRoutes()
 	return s
 }
 
@@ -166,7 +171,7 @@ func (s *state) config(netnsOf func(site string) string) string {
 	fmt.Fprintf(&b, "[netlink]\n  metric = %d\n  sweep_delay = \"5s\"\n  nexthop_objects = %v\n", s.policy.metric, s.policy.objects)
 	for _, site := range s.sites {
 		for _, v := range site.vrfs {
-			if v.table == guestTable {
+			if v.table == guestTable || v.of != "" {
 				continue
 			}
 			if v.target != 0 {
@@ -184,17 +189,23 @@ func (s *state) config(netnsOf func(site string) string) string {
 			if v.table != mainTable {
 				fmt.Fprintf(&b, "  table = %d\n", v.table)
 			}
-			if v.imports {
-				fmt.Fprintf(&b, "  [netlink.vrfs.import]\n    enabled = true\n    interface_list = [%q]\n", importGlob)
-			}
-			fmt.Fprintf(&b, "  [netlink.vrfs.export]\n    enabled = %v\n    max_paths = %d\n    accept_blackhole = %v\n",
-				s.exports(v), s.policy.maxPaths, s.policy.blackhole)
-			if len(s.policy.communities) > 0 {
-				fmt.Fprintf(&b, "    community_list = [\"%s\"]\n", strings.Join(s.policy.communities, `", "`))
-			}
+			s.exchange(&b, "netlink.vrfs", v)
 		}
 	}
+	s.template(&b)
 	return b.String()
+}
+
+// exchange writes what a VRF imports and exports.
+func (s *state) exchange(b *strings.Builder, section string, v vrfOf) {
+	if v.imports {
+		fmt.Fprintf(b, "  [%s.import]\n    enabled = true\n    interface_list = [%q]\n", section, importGlob)
+	}
+	fmt.Fprintf(b, "  [%s.export]\n    enabled = %v\n    max_paths = %d\n    accept_blackhole = %v\n",
+		section, s.exports(v), s.policy.maxPaths, s.policy.blackhole)
+	if len(s.policy.communities) > 0 {
+		fmt.Fprintf(b, "    community_list = [\"%s\"]\n", strings.Join(s.policy.communities, `", "`))
+	}
 }
 
 func (s *state) exports(v vrfOf) bool {
@@ -204,4 +215,9 @@ func (s *state) exports(v vrfOf) bool {
 // gracefulPeer tells which of the peers knows of graceful restart (RFC 4724).
 func gracefulPeer(i int) bool { return i == 1 }
 
-func peerAddr(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(2 + i)}) }
+func peerAddr(i int) netip.Addr {
+	if i == frrPeer {
+		return netip.MustParseAddr(frrAddr)
+	}
+	return netip.AddrFrom4([4]byte{10, 0, 0, byte(2 + i)})
+}

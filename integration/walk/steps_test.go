@@ -88,7 +88,8 @@ var kinds = []struct {
 	{4, (*walker).foreignOnOurs},
 	{8, (*walker).hostile},
 	{4, (*walker).hostileObject},
-	{3, (*walker).tenant},
+	{4, (*walker).tenant},
+	{2, (*walker).overlay},
 	{2, (*walker).end},
 	{2, (*walker).reload},
 	{1, (*walker).dropPeer},
@@ -162,7 +163,7 @@ func (w *walker) announce() (step, bool) {
 	}
 	if id.vpn {
 		r.RD = uint16(100 + who)
-		for _, rt := range []uint16{10, 11, 12} {
+		for _, rt := range targets {
 			if w.chance(60) {
 				r.Targets = append(r.Targets, rt)
 			}
@@ -229,7 +230,7 @@ func (w *walker) reload() (step, bool) {
 
 // tenant takes a tenant's namespace away, or brings it back.
 func (w *walker) tenant() (step, bool) {
-	at := w.sites[1+w.rng.IntN(2)]
+	at := w.sites[1+w.rng.IntN(len(w.sites)-1)]
 	at.there = !at.there
 	if !at.there {
 		return step{what: at.name + " is deleted", do: func(w *world) { w.places[at.name].remove() }}, true

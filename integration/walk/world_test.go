@@ -23,6 +23,8 @@ type world struct {
 	places map[string]*place
 	daemon *lab.Daemon
 	peers  [2]*peer.Peer
+	frr    *lab.FRR
+	ids    map[string]uint16 // of tenants of the template, by site
 
 	intruder *raw.Session // nil: there is none
 	calls    int          // how often the intruder has connected
@@ -42,10 +44,10 @@ type place struct {
 
 func newWorld(t *testing.T, s *state) *world {
 	t.Helper()
-	w := &world{Lab: lab.New(t, run), state: s, places: make(map[string]*place)}
+	w := &world{Lab: lab.New(t, run), state: s, places: make(map[string]*place), ids: make(map[string]uint16)}
 	w.up = w.Namespace("up")
 	for _, at := range s.sites {
-		p := &place{world: w, name: at.name, live: w.Namespace(at.name), twin: w.Namespace("twin-" + at.name)}
+		p := &place{world: w, name: at.name, live: w.Namespace(at.name), twin: w.Namespace(at.name + "-twin")}
 		w.places[at.name] = p
 		p.furnish(at)
 	}
@@ -53,6 +55,8 @@ func newWorld(t *testing.T, s *state) *world {
 	for i := range intruders {
 		w.up.Address("eth0", intruderAddr(i).String()+"/24")
 	}
+	w.up.Address("eth0", frrAddr+"/24")
+	w.frr = w.up.FRR(frrConfig())
 	w.daemon = w.places["rtr"].live.Daemon(w.config(), lab.Profiled...)
 	w.starts++
 	t.Cleanup(func() {
