@@ -1,6 +1,7 @@
 package netns_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -50,4 +51,33 @@ func TestTenantByCommand(t *testing.T) {
 	if out := d.Do("vrf"); !strings.Contains(out, "no VRFs") {
 		t.Errorf("afterwards:\n%s", out)
 	}
+}
+
+// TestTenantOfAProcess: the namespace of a container that has no name is given by its process; when
+// that has ended, the tenant waits, though /proc tells nobody of it.
+func TestTenantOfAProcess(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, run)
+	rtr, pod := l.Namespace("rtr"), l.Namespace("pod")
+	l.Link(pod, "lan0", pod, "lan1")
+	pod.Address("lan0", "10.9.0.1/24")
+	inside := pod.Start("what runs in the container", "sleep", "600")
+	d := rtr.Daemon("[global.config]\n  as = 65000\n  router-id = \"10.0.0.1\"\n")
+	path := fmt.Sprintf("/proc/%d/ns/net", inside.PID())
+	d.Do("vrf", "add", "red", "--rd", "65000:1", "--rt", "65000:1", "--netns", path, "--import", "lan*")
+	red := func(when string, words ...string) {
+		t.Helper()
+		lab.WaitFor(t, when, 3*lab.Patience, func() string {
+			out := d.Do("vrf")
+			for _, word := range words {
+				if !strings.Contains(out, word) {
+					return out
+				}
+			}
+			return ""
+		})
+	}
+	red("its route is announced", "red   ready", path+"         1")
+	inside.Kill()
+	red("it waits for the process", "red   pending", path+"         0", "is not there")
 }
