@@ -19,7 +19,7 @@ const (
 	// the more holes are left between what lives, which cannot be given back.
 	heapEase = 900 << 20
 	// heapTight is how much less than twice what it needs a larger process may have.
-	heapTight = 256 << 20
+	heapTight = 512 << 20
 
 	// memoryLook is how often is looked whether the process is at rest.
 	memoryLook = 2 * time.Second
