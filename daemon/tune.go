@@ -15,10 +15,11 @@ const (
 	// the greatest single cost of taking in a full table (bench/README.md says how that is measured).
 	gcPercent = 400
 	// heapEase is how large the process may become before it is collected more often than gcPercent
-	// says. A full table of a million routes lives in little more than half of it.
-	heapEase = 1150 << 20
+	// says. A full table of a million routes needs three quarters of it. The larger the process has been,
+	// the more holes are left between what lives, which cannot be given back.
+	heapEase = 900 << 20
 	// heapTight is how much less than twice what it needs a larger process may have.
-	heapTight = 256 << 20
+	heapTight = 512 << 20
 
 	// memoryLook is how often is looked whether the process is at rest.
 	memoryLook = 2 * time.Second

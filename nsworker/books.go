@@ -171,9 +171,9 @@ func (b *books) announceAll(yield func(rib.Announcement)) {
 	for prefix := range g.prefixes {
 		add(prefix, nil)
 	}
-	for prefix, e := range b.announced.All { // of an earlier worker
+	for t, e := range b.announced.All { // of an earlier worker
 		if e.Have != nil && e.Have.As != rib.FromKernel {
-			add(prefix, nil)
+			add(t.prefix, nil)
 		}
 	}
 	for prefix, in := range rib.ImportSet(b.importing, *b.view(), b.standing) {

@@ -147,23 +147,29 @@ func (s *tableSync) idle() bool { return s.phase.known() && s.books.idle() }
 // nextTimer is how long the loop may wait: not at all while there is work that the last turn
 // left.
 func (s *tableSync) nextTimer() time.Duration {
-	next := time.Hour
-	times := []time.Time{s.resync.when, s.later.when, s.slow.when, s.routes.RetryTime(), s.routes.backups.RetryTime(), s.routes.backups.time(), s.expiry.next, s.contention.Again(), s.contention.CalmTime()}
-	if s.phase.known() {
-		if !s.routes.written() || s.sets.Due() || s.routes.surplus.routes.Len() > 0 && s.resync.when.IsZero() || !s.sets.Objects.Idle() || !s.sets.Endpoints.Idle() {
-			return 0
-		}
-		times = append(times, s.sweeps.time(), s.announced.sendTime())
-		if s.mayTidy() {
-			times = append(times, s.sets.Objects.TidyTime(), s.sets.Endpoints.TidyTime())
-		}
+	next := until(time.Hour, s.resync.when, s.later.when, s.slow.when, s.routes.RetryTime(), s.routes.backups.RetryTime(), s.routes.backups.time(), s.expiry.next, s.contention.Again(), s.contention.CalmTime())
+	if !s.phase.known() {
+		return next
 	}
-	for _, t := range times {
-		if !t.IsZero() {
-			next = min(next, max(0, time.Until(t)))
-		}
+	if !s.routes.written() || s.sets.Due() || s.routes.surplus.routes.Len() > 0 && s.resync.when.IsZero() || !s.sets.Objects.Idle() || !s.sets.Endpoints.Idle() {
+		return 0
+	}
+	next = until(next, s.sweeps.time(), s.announced.sendTime())
+	if s.mayTidy() {
+		next = until(next, s.sets.Objects.TidyTime(), s.sets.Endpoints.TidyTime())
 	}
 	return next
+}
+
+// until is how long it is until the first of some times, of which a zero one is none, and no longer than
+// most.
+func until(most time.Duration, times ...time.Time) time.Duration {
+	for _, t := range times {
+		if !t.IsZero() {
+			most = min(most, max(0, time.Until(t)))
+		}
+	}
+	return most
 }
 
 // work does what is due now, a bounded part of it.

@@ -157,3 +157,23 @@ func TestFeedSaysWhoIsDown(t *testing.T) {
 		t.Errorf("down is %v after the session's return, and the old list %v", f.Down(), down)
 	}
 }
+
+// TestSlotsSize: the slots of a large table have no more room than they need, and those of a small one
+// a chunk.
+func TestSlotsSize(t *testing.T) {
+	type entry struct {
+		_ *Attrs
+		_ [2]uint64
+	}
+	for _, c := range []struct{ slots, most int }{{1, slotChunk * 32}, {500_000, 500_000 * 245 / 10}} {
+		var s Slots[entry]
+		before := aliveHeap()
+		for i := range c.slots {
+			s.At(Slot(i))
+		}
+		if got := int(aliveHeap() - before); got > c.most {
+			t.Errorf("%d slots of 24 bytes have %d bytes, more than %d", c.slots, got, c.most)
+		}
+		runtime.KeepAlive(&s)
+	}
+}

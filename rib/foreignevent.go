@@ -8,21 +8,22 @@ func (f *ForeignTable) After(ev RouteEvent) (next *ForeignTable, sure bool) {
 	if ev.Deleted {
 		return f.Without(r), true
 	}
-	var there []Route // of f, with the same key
-	for _, o := range f.Get(r.Prefix) {
-		if o.Metric == r.Metric {
-			there = append(there, o)
+	old := f.Get(r.Prefix)
+	others := make([]Route, 0, len(old)) // with another key
+	for _, o := range old {
+		if o.Metric != r.Metric {
+			others = append(others, o)
 		}
 	}
+	there := len(old) - len(others)
 	switch {
-	case len(there) == 0, byDevice(r) && !ev.Replaces:
+	case there == 0, byDevice(r) && !ev.Replaces:
 		return f.With(r), true
-	case ev.Beside, ev.Replaces && len(there) > 1:
+	case ev.Beside, ev.Replaces && there > 1:
 		return f.With(r), false
 	}
 	// The one route with the key is gone: a replace takes it, whatever its protocol.
-	for _, o := range there {
-		f = f.Without(o)
-	}
-	return f.With(r), true
+	n := f.routes
+	n[FamilyOf(r.Prefix)] -= there - 1
+	return &ForeignTable{f.tree.with(pack(r.Prefix.Masked()), inserted(others, after(others, r.Metric), r)), n}, true
 }

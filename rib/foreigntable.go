@@ -1,11 +1,10 @@
 package rib
 
 import (
+	"cmp"
 	"iter"
 	"net/netip"
 	"slices"
-
-	"github.com/gaissmai/bart"
 )
 
 // ForeignTable holds the foreign routes of one VRF's kernel table: those that we did not
@@ -13,7 +12,7 @@ import (
 // with it what did not change, so any goroutine may read one while its owner makes the
 // next. A nil *ForeignTable is an empty one.
 type ForeignTable struct {
-	table  *bart.Table[[]Route] // by masked prefix; slices are never modified
+	tree   *foreignTree // by masked prefix; slices are never modified
 	routes [Families]int
 }
 
@@ -21,19 +20,44 @@ type ForeignTable struct {
 // dumped them. Of routes with the same key all are kept: IPv4 holds several after an
 // append (NLM_F_APPEND).
 func NewForeignTable(routes []Route) *ForeignTable {
-	table := new(bart.Table[[]Route])
-	var n [Families]int
-	for _, r := range routes {
-		if !r.Prefix.IsValid() {
+	f := new(ForeignTable)
+	order := make([]routeAt, 0, len(routes))
+	for i := range routes {
+		if r := &routes[i]; r.Prefix.IsValid() {
+			f.routes[FamilyOf(r.Prefix)]++
+			order = append(order, routeAt{pack(r.Prefix.Masked()), r.Metric, i})
+		}
+	}
+	slices.SortFunc(order, routeAt.compare)
+	all := make([]routesOf, 0, len(order))
+	var room []Route // for some at once
+	for i, o := range order {
+		if last := len(all) - 1; last >= 0 && all[last].key == o.key {
+			all[last].routes = append(all[last].routes, routes[o.at])
 			continue
 		}
-		n[FamilyOf(r.Prefix)]++
-		table.Modify(r.Prefix, func(old []Route, _ bool) ([]Route, bool) {
-			// Nobody else sees this slice yet, so it may grow in place.
-			return slices.Insert(old, after(old, r.Metric), r), false
-		})
+		if len(room) == cap(room) {
+			room = make([]Route, 0, min(treeMost, len(order)-i))
+		}
+		room = append(room, routes[o.at])
+		all = append(all, routesOf{o.key, room[len(room)-1 : len(room) : len(room)]})
 	}
-	return &ForeignTable{table, n}
+	f.tree = newForeignTree(all)
+	return f
+}
+
+// routeAt is a route of a list.
+type routeAt struct {
+	key    packed
+	metric uint32
+	at     int
+}
+
+func (r routeAt) compare(o routeAt) int {
+	if c := r.key.compare(o.key); c != 0 {
+		return c
+	}
+	return cmp.Or(cmp.Compare(r.metric, o.metric), r.at-o.at)
 }
 
 // With returns f with r in it. It takes the place of the route with the same
@@ -44,52 +68,57 @@ func (f *ForeignTable) With(r Route) *ForeignTable {
 	if !r.Prefix.IsValid() {
 		return f
 	}
+	k := pack(r.Prefix.Masked())
+	old := f.at(k)
+	if i := find(old, r); i >= 0 {
+		next := slices.Clone(old)
+		next[i] = r
+		return &ForeignTable{f.root().with(k, next), f.count()}
+	}
 	n := f.count()
-	table := f.persist().ModifyPersist(r.Prefix, func(old []Route, _ bool) ([]Route, bool) {
-		if i := find(old, r); i >= 0 {
-			next := slices.Clone(old)
-			next[i] = r
-			return next, false
-		}
-		n[FamilyOf(r.Prefix)]++
-		at := after(old, r.Metric)
-		next := make([]Route, 0, len(old)+1)
-		next = append(append(next, old[:at]...), r)
-		return append(next, old[at:]...), false
-	})
-	return &ForeignTable{table, n}
+	n[FamilyOf(r.Prefix)]++
+	return &ForeignTable{f.root().with(k, inserted(old, after(old, r.Metric), r)), n}
 }
 
 // Without returns f without the route that With would replace by r. Where r
 // names some of that route's hops and not all, only these go: for an ECMP route
 // IPv6 announces the loss of one leg as the deletion of that leg.
 func (f *ForeignTable) Without(r Route) *ForeignTable {
-	i := find(f.Get(r.Prefix), r)
+	k := pack(r.Prefix.Masked())
+	old := f.at(k)
+	i := find(old, r)
 	if i < 0 {
 		return f
 	}
-	n := f.count()
-	table := f.persist().ModifyPersist(r.Prefix, func(old []Route, _ bool) ([]Route, bool) {
+	if rest := remaining(old[i], r); len(rest) > 0 {
 		next := slices.Clone(old)
-		if rest := remaining(old[i], r); len(rest) > 0 {
-			next[i].Hops = rest
-			return next, false
-		}
-		n[FamilyOf(r.Prefix)]--
-		next = slices.Delete(next, i, i+1)
-		return next, len(next) == 0
-	})
-	return &ForeignTable{table, n}
+		next[i].Hops = rest
+		return &ForeignTable{f.tree.with(k, next), f.routes}
+	}
+	n := f.routes
+	n[FamilyOf(r.Prefix)]--
+	if len(old) == 1 {
+		return &ForeignTable{f.tree.without(k), n}
+	}
+	return &ForeignTable{f.tree.with(k, removed(old, i)), n}
 }
 
 // Get returns the routes of exactly this prefix, lowest metric first, and in
 // the kernel's order where metrics are equal. The slice is immutable.
 func (f *ForeignTable) Get(prefix netip.Prefix) []Route {
-	if f == nil || f.table == nil {
+	if f == nil || !prefix.IsValid() {
 		return nil
 	}
-	routes, _ := f.table.Get(prefix)
-	return routes
+	return f.at(pack(prefix.Masked()))
+}
+
+func (f *ForeignTable) at(k packed) []Route { return f.root().get(k) }
+
+func (f *ForeignTable) root() *foreignTree {
+	if f == nil {
+		return nil
+	}
+	return f.tree
 }
 
 // Before returns the route of a prefix by which the kernel forwards, and not by one of this
@@ -108,10 +137,9 @@ func (f *ForeignTable) Before(prefix netip.Prefix, metric uint32) (Route, bool) 
 // All yields each prefix with its routes as Get returns them, IPv4 first,
 // ordered by prefix.
 func (f *ForeignTable) All() iter.Seq2[netip.Prefix, []Route] {
-	if f == nil || f.table == nil {
-		return func(func(netip.Prefix, []Route) bool) {}
+	return func(yield func(netip.Prefix, []Route) bool) {
+		f.root().all(func(k packed, routes []Route) bool { return yield(k.prefix(), routes) })
 	}
-	return f.table.AllSorted()
 }
 
 // Len is the number of routes.
@@ -135,17 +163,27 @@ func (f *ForeignTable) count() (n [Families]int) {
 
 // Covering yields the prefixes that hold addr and their routes, longest first.
 func (f *ForeignTable) Covering(addr netip.Addr) iter.Seq2[netip.Prefix, []Route] {
-	if f == nil || f.table == nil {
-		return func(func(netip.Prefix, []Route) bool) {}
+	return func(yield func(netip.Prefix, []Route) bool) {
+		if !addr.IsValid() {
+			return
+		}
+		all := pack(netip.PrefixFrom(addr, addr.BitLen()))
+		for k := all; ; {
+			found, routes, is := f.root().floor(k)
+			if !is || found.v4 != all.v4 {
+				return
+			}
+			// A longer one than both have in common would be behind what was found.
+			bits := found.common(all)
+			if bits >= found.bits {
+				if !yield(found.prefix(), routes) || found.bits == 0 {
+					return
+				}
+				bits = found.bits - 1
+			}
+			k = all.masked(bits)
+		}
 	}
-	return f.table.Supernets(netip.PrefixFrom(addr, addr.BitLen()))
-}
-
-func (f *ForeignTable) persist() *bart.Table[[]Route] {
-	if f == nil || f.table == nil {
-		return new(bart.Table[[]Route])
-	}
-	return f.table
 }
 
 // after is where a route of this metric goes: behind all that are not above.

@@ -3,6 +3,7 @@ package rib
 import (
 	"cmp"
 	"encoding/binary"
+	"math/bits"
 	"net/netip"
 )
 
@@ -53,4 +54,30 @@ func (k packed) prefix() netip.Prefix {
 	binary.BigEndian.PutUint64(b[:8], k.hi)
 	binary.BigEndian.PutUint64(b[8:], k.lo)
 	return netip.PrefixFrom(netip.AddrFrom16(b), int(k.bits))
+}
+
+// masked is the prefix of some length that k's address is in.
+func (k packed) masked(length uint8) packed {
+	n := int(length)
+	if k.v4 {
+		n += 96
+	}
+	if k.bits = length; n <= 64 {
+		k.hi, k.lo = k.hi&(^uint64(0)<<(64-n)), 0
+	} else {
+		k.lo &= ^uint64(0) << (128 - n)
+	}
+	return k
+}
+
+// common is how many bits the addresses of two prefixes of a family have in common.
+func (k packed) common(o packed) uint8 {
+	n := bits.LeadingZeros64(k.hi ^ o.hi)
+	if n == 64 {
+		n += bits.LeadingZeros64(k.lo ^ o.lo)
+	}
+	if k.v4 {
+		n -= 96
+	}
+	return uint8(n)
 }

@@ -258,34 +258,34 @@ func (k *keeper) settle(ctx context.Context) {
 	}
 }
 
-// report takes in the status that a worker reports.
+// report takes in the status that a worker reports. It does so for each route that another program
+// changes, so nothing is allocated for it.
 func (k *keeper) report(life int, said WorkerStatus) {
-	k.update(func(st *Status) bool {
-		said.Totals = k.past.Plus(said.Totals)
-		if life != k.life || said == st.WorkerStatus {
-			return false
-		}
-		st.WorkerStatus = said
-		return true
-	})
-}
-
-func (k *keeper) set(change func(*Status)) {
-	k.update(func(st *Status) bool { change(st); return true })
-}
-
-// update changes the status where change returns true, and wakes the watchers.
-func (k *keeper) update(change func(*Status) bool) {
 	k.mu.Lock()
-	next := k.status
-	if !change(&next) {
+	said.Totals = k.past.Plus(said.Totals)
+	if life != k.life || said == k.status.WorkerStatus {
 		k.mu.Unlock()
 		return
 	}
-	if next.State != k.status.State {
-		next.Since = time.Now()
+	before := k.status.State
+	k.status.WorkerStatus = said
+	k.changed(before)
+}
+
+// set changes the status.
+func (k *keeper) set(change func(*Status)) {
+	k.mu.Lock()
+	before := k.status.State
+	change(&k.status)
+	k.changed(before)
+}
+
+// changed ends a change of the status, which had the state before, and wakes the watchers. The
+// caller has locked mu.
+func (k *keeper) changed(before State) {
+	if k.status.State != before {
+		k.status.Since = time.Now()
 	}
-	k.status = next
 	k.mu.Unlock()
 
 	k.sup.mu.Lock()

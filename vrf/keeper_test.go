@@ -3,6 +3,7 @@ package vrf
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -214,4 +215,19 @@ func TestReconfigureDuringBackoffReachesTheNextWorker(t *testing.T) {
 			t.Errorf("red: %+v", st)
 		}
 	})
+}
+
+// A worker reports each route of another program that changes: nothing is allocated for it.
+func TestAReportAllocatesNothing(t *testing.T) {
+	k := newKeeper(NewSupervisor(nil, slog.New(slog.DiscardHandler)), Spec{Name: "red"}, 0, nil)
+	said := WorkerStatus{State: Ready}
+	if n := testing.AllocsPerRun(100, func() {
+		said.Counts[rib.IPv4].Foreign++
+		k.report(k.life, said)
+	}); n != 0 {
+		t.Errorf("it allocates %v times", n)
+	}
+	if got := k.snapshot().WorkerStatus; got != said {
+		t.Errorf("the status is %+v", got)
+	}
 }

@@ -42,29 +42,36 @@ var reserved = []netip.Prefix{
 // IPv4 returns n different prefixes in no particular order. The table has room
 // for some ten million.
 func IPv4(n int, seed uint64) []netip.Prefix {
-	return generate(n, seed, mix4, func(r *rand.Rand, bits int) (netip.Prefix, bool) {
-		var a [4]byte
-		binary.BigEndian.PutUint32(a[:], 1<<24+r.Uint32N(223<<24)) // 1.0.0.0 to 223.255.255.255
-		p := netip.PrefixFrom(netip.AddrFrom4(a), bits).Masked()
-		for _, no := range reserved {
-			if p.Overlaps(no) {
-				return p, false
-			}
+	return generate(n, seed, mix4, most4, draw4)
+}
+
+func draw4(r *rand.Rand, bits int) (netip.Prefix, bool) {
+	var a [4]byte
+	binary.BigEndian.PutUint32(a[:], 1<<24+r.Uint32N(223<<24)) // 1.0.0.0 to 223.255.255.255
+	p := netip.PrefixFrom(netip.AddrFrom4(a), bits).Masked()
+	for _, no := range reserved {
+		if p.Overlaps(no) {
+			return p, false
 		}
-		return p, true
-	})
+	}
+	return p, true
 }
 
 // IPv6 returns n different prefixes of 2000::/3 in no particular order.
 func IPv6(n int, seed uint64) []netip.Prefix {
-	return generate(n, seed, mix6, func(r *rand.Rand, bits int) (netip.Prefix, bool) {
+	return generate(n, seed, mix6, most6, func(r *rand.Rand, bits int) (netip.Prefix, bool) {
 		var a [16]byte
 		binary.BigEndian.PutUint64(a[:], 1<<61+r.Uint64N(1<<61))
 		return netip.PrefixFrom(netip.AddrFrom16(a), bits).Masked(), true
 	})
 }
 
-func generate(n int, seed uint64, mix []share, draw func(*rand.Rand, int) (netip.Prefix, bool)) []netip.Prefix {
+// most4 and most6 are how many prefixes of a length a table has at most: three quarters of those
+// that there are, because the last ones would be long in coming.
+func most4(bits int) int { return 223 << (bits - 8) / 4 * 3 }
+func most6(bits int) int { return 1 << (bits - 3) / 4 * 3 }
+
+func generate(n int, seed uint64, mix []share, most func(bits int) int, draw func(*rand.Rand, int) (netip.Prefix, bool)) []netip.Prefix {
 	r := rand.New(rand.NewPCG(seed, uint64(n)))
 	seen := make(map[netip.Prefix]struct{}, n)
 	out := make([]netip.Prefix, 0, n)
@@ -80,7 +87,7 @@ func generate(n int, seed uint64, mix []share, draw func(*rand.Rand, int) (netip
 		}
 	}
 	for _, s := range mix[1:] {
-		take(s.bits, n*s.permille/1000)
+		take(s.bits, min(n*s.permille/1000, most(s.bits)))
 	}
 	take(mix[0].bits, n-len(out)) // the commonest length, and the rest
 	r.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })

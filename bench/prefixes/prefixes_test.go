@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestTables(t *testing.T) {
@@ -51,6 +52,29 @@ func TestTables(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Of four million prefixes a thousandth would be more /12 than there are: the commonest length
+// takes what is too much.
+func TestATableHasNoMorePrefixesOfALengthThanThereAre(t *testing.T) {
+	t.Parallel()
+	const n = 10_000
+	made := make(chan []netip.Prefix, 1)
+	go func() { made <- generate(n, 1, []share{{24, 500}, {12, 500}}, most4, draw4) }()
+	select {
+	case table := <-made:
+		short := 0
+		for _, p := range table {
+			if p.Bits() == 12 {
+				short++
+			}
+		}
+		if len(table) != n || short != most4(12) {
+			t.Errorf("%d prefixes, %d of them /12", len(table), short)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it is not made in a minute")
 	}
 }
 

@@ -74,18 +74,25 @@ type attrCache struct {
 // sharedVias bounds the table of Vias: one for each neighbour and nexthop.
 const sharedVias = 8192
 
-// shared returns the one pointer to a Via that is equal to v, which may be v. The table has them by
-// their hash: each is kept once, and of two with the same hash the later one.
+// shared returns the one pointer to a Via that is equal to v. The table has them by
+// their hash: each is kept once, and of two with the same hash the later one. To take the hash of one
+// allocates it, so the one before is looked at first: mostly it is the same.
 func (d *decoder) shared(v *rib.Via) *rib.Via {
+	if d.lastVia != nil && *d.lastVia == *v {
+		return d.lastVia
+	}
 	hash := maphash.Comparable(d.seed, *v)
-	if s := d.vias[hash]; s != nil && *s == *v {
-		return s
+	s := d.vias[hash]
+	if s == nil || *s != *v {
+		if len(d.vias) >= sharedVias {
+			clear(d.vias) // Vias in use stay so; the next ones are shared anew
+		}
+		kept := *v
+		s = &kept
+		d.vias[hash] = s
 	}
-	if len(d.vias) >= sharedVias {
-		clear(d.vias) // Vias in use stay so; the next ones are shared anew
-	}
-	d.vias[hash] = v
-	return v
+	d.lastVia = s
+	return s
 }
 
 const attrCacheSize = 8192
@@ -102,8 +109,12 @@ func (c *attrCache) get(key []byte) *attrEntry {
 }
 
 func (c *attrCache) put(key []byte, e *attrEntry) {
-	if c.young == nil || len(c.young) >= attrCacheSize {
-		c.old, c.young = c.young, make(map[string]*attrEntry)
+	if len(c.young) >= attrCacheSize {
+		c.old, c.young = c.young, c.old
+		clear(c.young) // whose room is used again
+	}
+	if c.young == nil {
+		c.young = make(map[string]*attrEntry)
 	}
 	c.young[string(key)] = e
 }

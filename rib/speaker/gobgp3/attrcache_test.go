@@ -21,7 +21,7 @@ func TestSharedVias(t *testing.T) {
 	}
 	third := from(3)
 	d.vias[maphash.Comparable(d.seed, *third)] = first
-	if got := d.shared(third); got != third {
+	if got := d.shared(third); *got != *from(3) {
 		t.Errorf("one with the hash of another comes as %+v", got)
 	}
 	for as := range uint32(sharedVias + 10) {

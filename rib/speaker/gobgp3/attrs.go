@@ -149,7 +149,8 @@ func appendAttr(b []byte, attr bgp.PathAttributeInterface) []byte {
 // decodeAttrs decodes attributes that a neighbour called name sent. beside is the link-local
 // address that it sent beside the nexthop, and GoBGP has not kept.
 func (d *decoder) decodeAttrs(s *sender, name string, list []bgp.PathAttributeInterface, beside netip.Addr) (*rib.Attrs, error) {
-	a := &rib.Attrs{Via: &rib.Via{Imported: s.ours, As: s.why}, Tags: new(rib.Tags), LocalPref: speaker.DefaultLocalPref}
+	d.via, d.tags = rib.Via{Imported: s.ours, As: s.why}, rib.Tags{}
+	a := &rib.Attrs{Via: &d.via, Tags: &d.tags, LocalPref: speaker.DefaultLocalPref}
 	zone := ""
 	if peer, err := netip.ParseAddr(name); err == nil {
 		n, configured := d.neighbours[name]
@@ -190,9 +191,12 @@ func (d *decoder) decodeAttrs(s *sender, name string, list []bgp.PathAttributeIn
 			*nh = nh.WithZone(zone)
 		}
 	}
-	a.Via = d.shared(a.Via)
+	a.Via = d.shared(&d.via)
 	if len(a.RTs)+len(a.Communities)+len(a.Large) == 0 {
 		a.Tags = d.noTags
+	} else {
+		tags := d.tags
+		a.Tags = &tags
 	}
 	return a, nil
 }

@@ -27,10 +27,13 @@ type decoder struct {
 	recent     recent
 	cache      attrCache
 	vias       map[uint64]*rib.Via // by hash
+	lastVia    *rib.Via            // of them
 	seed       maphash.Seed
 	noTags     *rib.Tags // of all paths without communities
 	rds        map[rib.RD]struct{}
 	scratch    []byte
+	via        rib.Via  // of the attributes in hand, until it is known whether others have the same
+	tags       rib.Tags // the same
 }
 
 func newDecoder(c *conf.Config, names *peerNames) *decoder {
