@@ -3,6 +3,7 @@ package gobgp3
 import (
 	"hash/maphash"
 	"net"
+	"slices"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
@@ -86,6 +87,18 @@ func (d *decoder) shared(v *rib.Via) *rib.Via {
 	}
 	d.vias[hash] = v
 	return v
+}
+
+// shareTags has attributes share the Tags of those that were decoded before them, where they are the
+// same: of the PEs of a VRF they mostly are. Without communities all share the empty ones.
+func (d *decoder) shareTags(a *rib.Attrs) {
+	for _, t := range []*rib.Tags{d.noTags, d.lastTags} {
+		if slices.Equal(a.RTs, t.RTs) && slices.Equal(a.Communities, t.Communities) && slices.Equal(a.Large, t.Large) {
+			a.Tags = t
+			return
+		}
+	}
+	d.lastTags = a.Tags
 }
 
 const attrCacheSize = 8192

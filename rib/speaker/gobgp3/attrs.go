@@ -191,9 +191,7 @@ func (d *decoder) decodeAttrs(s *sender, name string, list []bgp.PathAttributeIn
 		}
 	}
 	a.Via = d.shared(a.Via)
-	if len(a.RTs)+len(a.Communities)+len(a.Large) == 0 {
-		a.Tags = d.noTags
-	}
+	d.shareTags(a)
 	return a, nil
 }
 

@@ -29,6 +29,7 @@ type decoder struct {
 	vias       map[uint64]*rib.Via // by hash
 	seed       maphash.Seed
 	noTags     *rib.Tags // of all paths without communities
+	lastTags   *rib.Tags // of what was decoded last that has some
 	rds        map[rib.RD]struct{}
 	scratch    []byte
 }
@@ -43,6 +44,7 @@ func newDecoder(c *conf.Config, names *peerNames) *decoder {
 		vias:       make(map[uint64]*rib.Via),
 		seed:       maphash.MakeSeed(),
 		noTags:     new(rib.Tags),
+		lastTags:   new(rib.Tags),
 		readsSIDs:  conf.ReadsSIDs(c),
 	}
 	d.adopt(c.VRFs)
