@@ -60,8 +60,9 @@ func (t *texts) takeBack() {
 }
 
 // overheard tells whether a watcher of somebody else's may read the routes of a message in another
-// goroutine before GoBGP has looked them up: those of messages, and of paths by neighbour. It is called in the loop.
-func (l *loop) overheard() bool {
+// goroutine before GoBGP has looked them up: one of messages, or of paths by neighbour. It is called in
+// the loop.
+func overheard(l *loop) bool {
 	for kind, list := range *l.watchers.in(unsafe.Pointer(l.server())) {
 		switch kind {
 		case "bestpath", "eor", "peerstate": // told later, or of no routes

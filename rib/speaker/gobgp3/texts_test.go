@@ -188,7 +188,7 @@ func (r *running) readsAll(t *testing.T) {
 		}
 	})
 	eventually(t, "the client watches", func() (is bool) {
-		_ = r.keeper.inLoop(func() error { is = r.keeper.overheard(); return nil })
+		_ = r.keeper.inLoop(func() error { is = overheard(r.keeper.loop); return nil })
 		return is
 	})
 }
