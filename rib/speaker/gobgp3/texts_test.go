@@ -2,6 +2,7 @@ package gobgp3
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -164,7 +165,7 @@ func (r *running) readsAll(t *testing.T) {
 		for {
 			m, err := stream.Recv()
 			if err != nil {
-				if err != io.EOF && ctx.Err() == nil {
+				if !errors.Is(err, io.EOF) && ctx.Err() == nil {
 					t.Error(err)
 				}
 				return
