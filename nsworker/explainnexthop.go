@@ -81,8 +81,9 @@ func (f waysOut) way(w *nexthop.Way) string {
 	case n.Prefix.IsValid():
 		what = fmt.Sprintf("what VRF %q has", n.Source)
 	}
-	if !l.By.Prefix.IsValid() {
+	by := l.Route()
+	if !by.Prefix.IsValid() {
 		return fmt.Sprintf("%s is link-local: through %s", what, through(l.Hops, links))
 	}
-	return fmt.Sprintf("%s is reached by %s: through %s", what, flat(l.By.Format(foreign)), through(l.Hops, links))
+	return fmt.Sprintf("%s is reached by %s: through %s", what, flat(by.Format(foreign)), through(l.Hops, links))
 }

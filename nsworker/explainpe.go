@@ -41,7 +41,8 @@ func (f waysOut) explainPEs(w *rib.Walk) {
 		}
 		outcome = rib.Passed
 		reached++
-		return fmt.Sprintf("%s is reached by %s", whither(way), flat(lead.By.Format(nil)))
+		by := lead.Route()
+		return fmt.Sprintf("%s is reached by %s", whither(way), flat(by.Format(nil)))
 	})
 	if f.confined {
 		details = nil

@@ -38,7 +38,7 @@ func newFakeCore(pes ...string) *fakeCore {
 
 // reachedPE is a PE that a host route leads to.
 func reachedPE(pe string) rib.Lead {
-	return rib.Lead{By: rib.Route{Prefix: netip.MustParsePrefix(pe + "/32"), Kind: rib.KindUnicast}}
+	return rib.Lead{By: &rib.Route{Prefix: netip.MustParsePrefix(pe + "/32"), Kind: rib.KindUnicast}}
 }
 
 func (c *fakeCore) PE(addr netip.Addr) (rib.Lead, bool) {

@@ -100,7 +100,7 @@ func over(gateway string, index int, labels ...uint32) rib.Hop {
 // byLabels is a PE, or a SID, that a route of the core leads to.
 func byLabels(pe string, hops ...rib.Hop) rib.Lead {
 	addr := netip.MustParseAddr(pe)
-	return rib.Lead{By: rib.Route{Prefix: netip.PrefixFrom(addr, addr.BitLen()), Kind: rib.KindUnicast, Protocol: rib.ProtoStatic, Hops: hops}, Hops: hops}
+	return rib.Lead{By: &rib.Route{Prefix: netip.PrefixFrom(addr, addr.BitLen()), Kind: rib.KindUnicast, Protocol: rib.ProtoStatic, Hops: hops}, Hops: hops}
 }
 
 // byVPN makes a path a VPN route with a label.

@@ -14,9 +14,13 @@ import (
 // comparable, so that nexthops and hops stay so: what it says is kept once for all that say it.
 type Encap struct{ of unique.Handle[encapOf] }
 
+// encapOf is a Tunnel with its kind in half the room: a VRF has as many as it has other PEs.
 type encapOf struct {
-	kind EncapKind
-	Tunnel
+	kind    EncapKind
+	reduced bool
+	router  MAC
+	vni     uint32
+	rest    string // the labels of MPLS, or the bytes of SRv6's SID
 }
 
 // Tunnel is what an encapsulation says beside its kind and the PE that it leads to.
@@ -83,17 +87,17 @@ func (k EncapKind) Word() string {
 // ByVXLAN puts packets into VXLAN with a VNI, for the router that has a MAC address (RFC 9135,
 // 5.1; RFC 9136, 4.4.1).
 func ByVXLAN(vni uint32, router MAC) Encap {
-	return Encap{unique.Make(encapOf{EncapVXLAN, Tunnel{VNI: vni, RouterMAC: router}})}
+	return Encap{unique.Make(encapOf{kind: EncapVXLAN, vni: vni, router: router})}
 }
 
 // ByMPLS puts labels before packets, the outermost first.
 func ByMPLS(labels Labels) Encap {
-	return Encap{unique.Make(encapOf{EncapMPLS, Tunnel{Labels: labels}})}
+	return Encap{unique.Make(encapOf{kind: EncapMPLS, rest: string(labels)})}
 }
 
 // BySRv6 puts packets into IPv6 for a SID (RFC 8986, 5.1 and 5.2).
 func BySRv6(sid netip.Addr, reduced bool) Encap {
-	return Encap{unique.Make(encapOf{EncapSRv6, Tunnel{SID: sid, Reduced: reduced}})}
+	return Encap{unique.Make(encapOf{kind: EncapSRv6, rest: string(sid.AsSlice()), reduced: reduced})}
 }
 
 // Tunnel is what e says beside its kind; the zero one where that is not known.
@@ -101,7 +105,14 @@ func (e Encap) Tunnel() Tunnel {
 	if e == (Encap{}) {
 		return Tunnel{}
 	}
-	return e.of.Value().Tunnel
+	is := e.of.Value()
+	t := Tunnel{VNI: is.vni, RouterMAC: is.router, Reduced: is.reduced}
+	if is.kind == EncapSRv6 {
+		t.SID, _ = netip.AddrFromSlice([]byte(is.rest)) // none of a SID that is not known
+	} else {
+		t.Labels = Labels(is.rest)
+	}
+	return t
 }
 
 // EncapTo is an encapsulation, and the PE that it leads to; invalid: that is not to be told.

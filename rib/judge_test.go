@@ -62,7 +62,7 @@ func TestDecideAsksThePolicy(t *testing.T) {
 			}
 		}}, []Path{tagged(7, better), tagged(7, nil)}, Accepted, []uint32{1}, 2, 20},
 		{"communities are looked for in what it leaves", judgeOf{changes: func(a *Attrs) { a.Tags = &Tags{Communities: []Community{7}} }}, []Path{tagged(8, nil)}, Accepted, []uint32{1}, 0, 20},
-		{"metric", judgeOf{changes: func(a *Attrs) { a.Rare = &Rare{Kernel: KernelTerms{Metric: 77}} }}, []Path{tagged(7, nil)}, Accepted, []uint32{1}, 0, 77},
+		{"metric", judgeOf{changes: func(a *Attrs) { a.Rare = &Rare{Kernel: &KernelTerms{Metric: 77}} }}, []Path{tagged(7, nil)}, Accepted, []uint32{1}, 0, 77},
 		{"its own import is not asked about", judgeOf{rejects: func(Subject) bool { return true }}, []Path{tagged(7, own)}, OwnImport, []uint32{3}, 0, 20},
 		{"its own import where all else is rejected", judgeOf{rejects: func(Subject) bool { return true }}, []Path{tagged(7, own), tagged(7, nil)}, OwnImport, []uint32{3}, 0, 20},
 	} {
@@ -122,7 +122,7 @@ func TestDecideTellsOfThePolicy(t *testing.T) {
 func TestOwnImportByThePolicysMetric(t *testing.T) {
 	own := tagged(7, func(p *Path, a *Attrs) { importedFrom("red")(p, a); p.ID = 3 })
 	for metric, want := range map[uint32]Cause{50: Accepted, 200: OwnImport, 0: Accepted} {
-		j := judgeOf{changes: func(a *Attrs) { a.Rare = &Rare{Kernel: KernelTerms{Metric: metric}} }}
+		j := judgeOf{changes: func(a *Attrs) { a.Rare = &Rare{Kernel: &KernelTerms{Metric: metric}} }}
 		x, mine := red(func(p *ExportPolicy) { p.Policy = &j })
 		c := Candidates{
 			Prefix: prefix("10.0.0.0/24"), Paths: []Path{own, tagged(7, nil)}, Own: mine,
@@ -227,7 +227,7 @@ func TestConfinedLeavesTheOthers(t *testing.T) {
 
 func TestWeights(t *testing.T) {
 	path := func(weight uint32, bandwidth bool) Path {
-		return Path{Attrs: &Attrs{Rare: &Rare{Kernel: KernelTerms{Weight: weight, ByBandwidth: bandwidth}}}}
+		return Path{Attrs: &Attrs{Rare: &Rare{Kernel: &KernelTerms{Weight: weight, ByBandwidth: bandwidth}}}}
 	}
 	plain := Path{Attrs: &Attrs{}}
 	for _, tc := range []struct {

@@ -9,19 +9,29 @@ import (
 type Lead struct {
 	Hops []Hop
 	// By is the foreign route that leads there, or that discards or encapsulates what is sent
-	// there; the zero Route: none does, or the nexthop is link-local.
-	By  Route
+	// there; nil or the zero Route: none does, or the nexthop is link-local. All who have it of the
+	// core share it.
+	By  *Route
 	Err error // one short sentence about the nexthop, where there are no hops
-	// Reach is how the core is reached there, of a PE; Endpoint is that of one by VXLAN.
+	// Endpoint is that of a PE by VXLAN; nil: it has none. Reach is how the core is reached there,
+	// of a PE.
+	Endpoint *Endpoint
 	Reach    Reach
-	Endpoint Endpoint
 
 	settled bool
 }
 
+// Route is By, or the zero Route.
+func (l *Lead) Route() Route {
+	if l.By == nil {
+		return Route{}
+	}
+	return *l.By
+}
+
 // LeadOver is how far the core leads to a PE, by the hops that a VRF has over it: BGP's own routes
 // in the VRF have no say in that.
-func LeadOver(hops []Hop, core Lead, to Endpoint) Lead {
+func LeadOver(hops []Hop, core Lead, to *Endpoint) Lead {
 	var own []Hop
 	for _, h := range hops {
 		own = merge(own, h)
@@ -44,8 +54,8 @@ func (l *Lead) Settled() bool { return l.settled }
 // the foreign one: by the longer prefix, as the kernel looks it up, and of one prefix by the
 // lower metric.
 func (l *Lead) Outranked(own netip.Prefix, metric uint32) bool {
-	if by := l.By.Prefix; by.IsValid() && by.Bits() >= own.Bits() {
-		return by.Bits() == own.Bits() && metric < l.By.Metric
+	if by := l.Route(); by.Prefix.IsValid() && by.Prefix.Bits() >= own.Bits() {
+		return by.Prefix.Bits() == own.Bits() && metric < by.Metric
 	}
 	return true
 }

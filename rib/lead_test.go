@@ -25,8 +25,8 @@ func TestLead(t *testing.T) {
 		{nh: "11.0.0.1", outranks: "0.0.0.0/0"}, // only the default route covers it
 	} {
 		l := v.Lead(addr(tc.nh))
-		if by := l.By.Prefix; by.IsValid() != (tc.by != "") || by.IsValid() && by.String() != tc.by || l.Settled() != tc.settled {
-			t.Errorf("%s leads by %s, settled %v, want %+v (%v)", tc.nh, l.By.Prefix, l.Settled(), tc, l.Err)
+		if by := l.Route().Prefix; by.IsValid() != (tc.by != "") || by.IsValid() && by.String() != tc.by || l.Settled() != tc.settled {
+			t.Errorf("%s leads by %s, settled %v, want %+v (%v)", tc.nh, l.Route().Prefix, l.Settled(), tc, l.Err)
 		}
 		if tc.settled {
 			continue

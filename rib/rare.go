@@ -10,7 +10,7 @@ type Rare struct {
 	Segments []ASSegment
 	// Extended are the extended communities beside the route targets.
 	Extended []ExtCommunity
-	Kernel   KernelTerms
+	Kernel   *KernelTerms // nil: no policy set any
 }
 
 // SegmentKind is the type of an AS path segment, with the numbers of RFC 4271 section 4.3 and
@@ -45,10 +45,10 @@ type KernelTerms struct {
 
 // KernelTerms are those of the path: the zero ones where no policy set any.
 func (a *Attrs) KernelTerms() KernelTerms {
-	if a.Rare == nil {
+	if a.Rare == nil || a.Rare.Kernel == nil {
 		return KernelTerms{}
 	}
-	return a.Rare.Kernel
+	return *a.Rare.Kernel
 }
 
 // Extended are the extended communities of the path that are no route targets.

@@ -30,7 +30,7 @@ func (v View) Resolve(nh netip.Addr) (hops []Hop, via Route, err error) {
 	if l.Err != nil {
 		return nil, Route{}, l.Err
 	}
-	return l.Hops, l.By, nil
+	return l.Hops, l.Route(), nil
 }
 
 // Lead looks a nexthop up as Resolve does.
@@ -50,9 +50,9 @@ func (v View) Lead(nh netip.Addr) Lead {
 	}
 	hops, by, err := v.lookup(nh, 0)
 	if err != nil {
-		return Lead{By: by, Err: unresolved(nh, err)}
+		return Lead{By: &by, Err: unresolved(nh, err)}
 	}
-	return Lead{Hops: hops, By: by, settled: by.Prefix.Bits() > 0 && slices.ContainsFunc(by.Hops, Hop.direct)}
+	return Lead{Hops: hops, By: &by, settled: by.Prefix.Bits() > 0 && slices.ContainsFunc(by.Hops, Hop.direct)}
 }
 
 // LinkOf returns the interface on which a neighbour is directly connected: the one of the

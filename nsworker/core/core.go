@@ -39,11 +39,11 @@ type Core struct {
 	log    *slog.Logger
 	wake   chan struct{} // something below is to be looked at
 	keeper keeper        // of Run
+	last   *rib.Lead     // of Run: what the last lookup came to
 
 	mu        sync.Mutex
 	is        *Settings                // guarded by mu, and not changed: another one takes its place
-	watched   map[netip.Addr]int       // guarded by mu: how many want to know
-	leads     map[netip.Addr]rib.Lead  // guarded by mu: what is known
+	watched   map[netip.Addr]*watched  // guarded by mu: the PEs of which somebody wants to know
 	due       map[netip.Addr]struct{}  // guarded by mu: to be looked up
 	where     rib.Where                // guarded by mu: of the main table; zero: it is not open
 	followers map[chan struct{}]string // guarded by mu: the VRF of each
@@ -54,11 +54,17 @@ type Core struct {
 	links     rib.Links                // guarded by mu, and not changed: of the core's namespace
 }
 
+// watched is what is known of a PE.
+type watched struct {
+	users int       // who want to know
+	lead  *rib.Lead // nil: it is not known yet; never changed in place
+}
+
 // New returns a core of which nothing is known before Run.
 func New(k Kernel, f Fixtures, is Settings, log *slog.Logger) *Core {
 	c := &Core{
 		kernel: k, is: &is, numbers: is.Numbers, log: log, wake: make(chan struct{}, 1),
-		watched: make(map[netip.Addr]int), leads: make(map[netip.Addr]rib.Lead), due: make(map[netip.Addr]struct{}),
+		watched: make(map[netip.Addr]*watched), due: make(map[netip.Addr]struct{}),
 		followers: make(map[chan struct{}]string), devices: make(map[deviceKey]*device), tenants: make(map[string]*tenant),
 	}
 	c.keeper = keeper{core: c, fixtures: f}
@@ -69,8 +75,11 @@ func New(k Kernel, f Fixtures, is Settings, log *slog.Logger) *Core {
 func (c *Core) PE(addr netip.Addr) (rib.Lead, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	lead, known := c.leads[addr]
-	return lead, known
+	w := c.watched[addr]
+	if w == nil || w.lead == nil {
+		return rib.Lead{}, false
+	}
+	return *w.lead, true
 }
 
 // Watch implements nexthop.Core: by is +1 for each who wants to know of a PE, and −1 when it
@@ -78,17 +87,19 @@ func (c *Core) PE(addr netip.Addr) (rib.Lead, bool) {
 func (c *Core) Watch(addr netip.Addr, by int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := c.watched[addr] + by
-	if n <= 0 {
-		delete(c.watched, addr)
-		delete(c.leads, addr)
-		delete(c.due, addr)
-		return
-	}
-	c.watched[addr] = n
-	if n == by {
+	w := c.watched[addr]
+	if w == nil {
+		if by <= 0 {
+			return
+		}
+		w = new(watched)
+		c.watched[addr] = w
 		c.due[addr] = struct{}{}
 		c.nudge()
+	}
+	if w.users += by; w.users <= 0 {
+		delete(c.watched, addr)
+		delete(c.due, addr)
 	}
 }
 
@@ -292,8 +303,9 @@ func (c *Core) closed(why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.where, c.absent, c.links = rib.Where{}, why.Error(), nil
-	for pe := range c.watched {
-		c.leads[pe] = rib.Lead{Err: fmt.Errorf("there is no network: %w", why)}
+	lead := &rib.Lead{Err: fmt.Errorf("there is no network: %w", why)}
+	for _, w := range c.watched {
+		w.lead = lead
 	}
 	for _, t := range c.tenants {
 		t.why = "the core is not there: " + why.Error()
@@ -311,26 +323,25 @@ func (c *Core) lookUp(ctx context.Context, t Tables) (unknown bool) {
 	if len(due) == 0 {
 		return false
 	}
-	links, found := t.Links(), make(map[netip.Addr]rib.Lead, len(due))
+	links, found := t.Links(), make(map[netip.Addr]*rib.Lead, len(due))
 	for pe := range due {
 		r, err := t.Lookup(ctx, pe)
 		if errors.Is(err, ErrUnknown) {
 			unknown = true
 			continue
 		}
-		found[pe] = judge(r, err, links)
+		if lead := judge(r, err, links); lead.Err != nil || c.last == nil || !same(c.last, &lead) {
+			c.last = &lead // else both PEs are behind one route, which is kept once
+		}
+		found[pe] = c.last
 		delete(due, pe)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	changed := false
 	for pe, lead := range found {
-		if _, is := c.watched[pe]; !is {
-			continue
-		}
-		was, known := c.leads[pe]
-		if !known || !same(&was, &lead) {
-			c.leads[pe], changed = lead, true
+		if w := c.watched[pe]; w != nil && (w.lead == nil || !same(w.lead, lead)) {
+			w.lead, changed = lead, true
 		}
 	}
 	maps.Copy(c.due, due)
@@ -360,8 +371,8 @@ func (c *Core) tell(concerns func(vrf string) bool) {
 func (c *Core) Count() (watched, unreached int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, lead := range c.leads {
-		if lead.Err != nil || lead.Reach != rib.Reached {
+	for _, w := range c.watched {
+		if w.lead != nil && (w.lead.Err != nil || w.lead.Reach != rib.Reached) {
 			unreached++
 		}
 	}

@@ -357,3 +357,32 @@ func TestDevicesWakeTheirOwn(t *testing.T) {
 		}
 	})
 }
+
+// TestPEsBehindOneRoute: what is known of a route is kept once for all PEs behind it, and not for one
+// that is behind another.
+func TestPEsBehindOneRoute(t *testing.T) {
+	run(t, func(c *Core, k *fakeKernel) {
+		behind, other := routeBy(1), routeBy(2)
+		behind.Prefix = netip.MustParsePrefix("10.255.0.0/16")
+		pes := []netip.Addr{pe2, netip.MustParseAddr("10.255.0.3"), netip.MustParseAddr("10.255.0.4"), netip.MustParseAddr("10.254.0.1")}
+		k.tables.mu.Lock()
+		for _, pe := range pes[:3] {
+			k.tables.routes[pe] = behind
+		}
+		k.tables.routes[pes[3]] = other
+		k.tables.mu.Unlock()
+		routes := make(map[*rib.Route]int)
+		for _, pe := range pes {
+			c.Watch(pe, +1)
+			synctest.Wait()
+			lead, known := c.PE(pe)
+			if want := k.tables.routes[pe].Prefix; !known || lead.Route().Prefix != want {
+				t.Errorf("%v is behind %v, want %v", pe, lead.Route().Prefix, want)
+			}
+			routes[lead.By]++
+		}
+		if len(routes) != 2 {
+			t.Errorf("of two routes %d are kept", len(routes))
+		}
+	})
+}

@@ -20,11 +20,11 @@ func judge(r rib.Route, err error, links rib.Links) rib.Lead {
 	case err != nil:
 		return rib.Lead{Err: err}
 	case r.Kind == rib.KindLocal:
-		return rib.Lead{By: r, Err: errors.New("it is this router's own address")}
+		return rib.Lead{By: &r, Err: errors.New("it is this router's own address")}
 	case r.Kind != rib.KindUnicast:
-		return rib.Lead{By: r, Err: fmt.Errorf("the route that covers it is %s %s", r.Kind, r.Prefix)}
+		return rib.Lead{By: &r, Err: fmt.Errorf("the route that covers it is %s %s", r.Kind, r.Prefix)}
 	}
-	lead := rib.Lead{By: r, Reach: rib.NoCarrier}
+	lead := rib.Lead{By: &r, Reach: rib.NoCarrier}
 	why := fmt.Errorf("the route %s has no hop", r.Prefix)
 	for _, h := range r.Hops {
 		link, is := links[h.Ifindex]
@@ -43,8 +43,11 @@ func judge(r rib.Route, err error, links rib.Links) rib.Lead {
 		}
 		lead.Hops = append(lead.Hops, h)
 	}
-	if len(lead.Hops) == 0 {
-		return rib.Lead{By: r, Err: why}
+	switch len(lead.Hops) {
+	case 0:
+		return rib.Lead{By: &r, Err: why}
+	case len(r.Hops):
+		lead.Hops = r.Hops
 	}
 	return lead
 }
@@ -57,6 +60,7 @@ func same(a, b *rib.Lead) bool {
 		}
 		return l.Err.Error()
 	}
-	return a.Reach == b.Reach && text(a) == text(b) && a.By.Prefix == b.By.Prefix && a.By.Metric == b.By.Metric &&
-		a.By.Protocol == b.By.Protocol && slices.Equal(a.Hops, b.Hops)
+	by, too := a.Route(), b.Route()
+	return a.Reach == b.Reach && text(a) == text(b) && by.Prefix == too.Prefix && by.Metric == too.Metric &&
+		by.Protocol == too.Protocol && slices.Equal(a.Hops, b.Hops)
 }

@@ -75,18 +75,18 @@ func (r *Resolver) inCore(to netip.Addr, byDefault bool) (rib.Lead, error) {
 		return lead, fmt.Errorf("it is being looked up in the core: %w", errNoView)
 	case lead.Err != nil:
 		return lead, fmt.Errorf("in the core, %w", lead.Err)
-	case lead.By.Prefix.Bits() == 0 && !byDefault:
+	case lead.Route().Prefix.Bits() == 0 && !byDefault:
 		return lead, errors.New("in the core, " + rib.OnlyByDefault)
 	}
 	return lead, nil
 }
 
 // waysOut are the hops of a VRF's own routes to a PE, and its endpoint by VXLAN.
-func waysOut(exit *Exit, c *rib.Carriage, m Member, core *rib.Lead, ipv6 bool) (hops []rib.Hop, to rib.Endpoint, err error) {
+func waysOut(exit *Exit, c *rib.Carriage, m Member, core *rib.Lead, ipv6 bool) (hops []rib.Hop, to *rib.Endpoint, err error) {
 	switch {
 	case c.Kind == rib.EncapVXLAN:
 		t := m.Encap.Tunnel()
-		to = rib.Endpoint{Ifindex: exit.Device.Index, Gateway: rib.VTEPGateway(m.Addr, t.RouterMAC), MAC: t.RouterMAC, VTEP: m.Addr}
+		to = &rib.Endpoint{Ifindex: exit.Device.Index, Gateway: rib.VTEPGateway(m.Addr, t.RouterMAC), MAC: t.RouterMAC, VTEP: m.Addr}
 		if t.VNI != c.VNI {
 			to.VNI = t.VNI
 		}
@@ -126,7 +126,7 @@ func labelled(core *rib.Lead, m Member, ipv6 bool) ([]rib.Hop, error) {
 			}
 		}
 		if kind := h.Encap.Kind(); kind != 0 && (kind != rib.EncapMPLS || h.Encap.Tunnel().Labels == "") {
-			return nil, fmt.Errorf("in the core, the route %s encapsulates (encap %s), and no label goes behind that", core.By.Prefix, kind)
+			return nil, fmt.Errorf("in the core, the route %s encapsulates (encap %s), and no label goes behind that", core.Route().Prefix, kind)
 		}
 		h.Encap = rib.ByMPLS(rib.LabelStack(append(stack, m.Encap.Tunnel().Labels.All()...)...))
 		if !h.Gateway.IsValid() { // the PE is on the link

@@ -21,8 +21,8 @@ import (
 // the one to the other.
 type Endpoints struct {
 	ledger  *ledger.Ledger[netip.Addr, rib.Endpoint, rib.Endpoint, endpointNote]
-	holders map[*Way]netip.Addr      // the gateway that each way has claimed
-	byMAC   map[rib.MAC]netip.Addr   // the gateway that has an address
+	held    int                      // ways that have claimed one: Way.holds
+	byMAC   map[rib.MAC]*endpoint    // that has an address
 	refused map[netip.Addr]string    // what the kernel, or another program's entry, refused
 	waiting map[*Way]struct{}        // ways that claimed what another has
 	freed   bool                     // something was given back since they were asked again
@@ -42,8 +42,8 @@ type endpointNote struct {
 
 func newEndpoints(o *Objects) *Endpoints {
 	e := &Endpoints{
-		holders: make(map[*Way]netip.Addr), byMAC: make(map[rib.MAC]netip.Addr), refused: make(map[netip.Addr]string),
-		waiting: make(map[*Way]struct{}), idle: make(map[netip.Addr]time.Time), now: time.Now,
+		byMAC: make(map[rib.MAC]*endpoint), refused: make(map[netip.Addr]string), waiting: make(map[*Way]struct{}),
+		idle: make(map[netip.Addr]time.Time), now: time.Now,
 	}
 	var clock *ledger.Contention
 	if o != nil {
@@ -77,36 +77,38 @@ func (endpointRules) Replaced(_, _ *rib.Endpoint) {}
 // way leads nowhere.
 func (e *Endpoints) claim(way *Way) {
 	to := way.lead.Endpoint
-	if to == (rib.Endpoint{}) {
+	if to == nil {
 		e.release(way)
 		return
 	}
 	delete(e.waiting, way)
-	if err := e.available(way, &to); err != nil {
+	if err := e.available(way, to); err != nil {
 		e.release(way)
 		e.waiting[way] = struct{}{}
 		e.doubt.At(e.now().Add(contestPause)) // the same router may be elsewhere now
 		way.lead = rib.NoLead(fmt.Errorf("PE %s is not reached: %w", way.Addr, err))
 		return
 	}
-	if held, is := e.holders[way]; is && held == to.Gateway {
+	if way.holds != nil && way.holds.Want.Gateway == to.Gateway {
 		e.want(to)
-		return
+	} else {
+		e.release(way)
+		way.holds = e.want(to)
+		way.holds.Note.users++
+		e.held++
 	}
-	e.release(way)
-	e.holders[way] = to.Gateway
-	e.want(to).Note.users++
+	way.lead.Endpoint = way.holds.Want
 }
 
 // want has an endpoint written.
-func (e *Endpoints) want(to rib.Endpoint) *endpoint {
+func (e *Endpoints) want(to *rib.Endpoint) *endpoint {
 	entry := e.ledger.Begin(to.Gateway, rib.IPv6)
 	entry.Note.goes = false
-	if entry.Want == nil || *entry.Want != to {
-		entry.Want = &to
+	if entry.Want == nil || *entry.Want != *to {
+		entry.Want = to
 		e.ledger.Mark(to.Gateway, entry)
 	}
-	e.byMAC[to.MAC] = to.Gateway
+	e.byMAC[to.MAC] = entry
 	delete(e.idle, to.Gateway)
 	return entry
 }
@@ -116,10 +118,9 @@ func (e *Endpoints) available(way *Way, to *rib.Endpoint) error {
 	if why := e.refused[to.Gateway]; why != "" {
 		return fmt.Errorf("its entries on the VXLAN device cannot be written: %s", why)
 	}
-	for _, gateway := range []netip.Addr{to.Gateway, e.byMAC[to.MAC]} {
-		entry := e.ledger.Find(gateway)
-		if !gateway.IsValid() || entry == nil || entry.Want == nil || *entry.Want == *to || e.alone(way, gateway) {
-			continue
+	for _, entry := range [...]*endpoint{e.ledger.Find(to.Gateway), e.byMAC[to.MAC]} {
+		if entry == nil || entry.Want == nil || *entry.Want == *to || way.holds == entry && entry.Note.users == 1 {
+			continue // nobody has it, or this way alone
 		}
 		if has := entry.Want; has.Ifindex == to.Ifindex {
 			return fmt.Errorf("its router's MAC address %s is that of %s too, with the VNI %s; give each router one of its own", to.MAC, has.VTEP, vniOf(has))
@@ -135,25 +136,20 @@ func vniOf(e *rib.Endpoint) string {
 	return fmt.Sprint(e.VNI)
 }
 
-// alone tells whether a way is all that has an endpoint.
-func (e *Endpoints) alone(way *Way, gateway netip.Addr) bool {
-	held, is := e.holders[way]
-	return is && held == gateway && e.ledger.Find(gateway).Note.users == 1
-}
-
 // release gives back what a way has.
 func (e *Endpoints) release(way *Way) {
 	delete(e.waiting, way)
-	gateway, is := e.holders[way]
-	if !is {
+	entry := way.holds
+	if entry == nil {
 		return
 	}
-	delete(e.holders, way)
-	entry := e.ledger.Find(gateway)
+	way.holds = nil
+	e.held--
 	if entry.Note.users--; entry.Note.users > 0 {
 		return
 	}
-	if e.byMAC[entry.Want.MAC] == gateway {
+	gateway := entry.Want.Gateway
+	if e.byMAC[entry.Want.MAC] == entry {
 		delete(e.byMAC, entry.Want.MAC)
 	}
 	entry.Want = nil
@@ -174,7 +170,7 @@ const contestPause = 100 * time.Millisecond
 
 // Heard takes in that paths have changed: some way may have lost its last one.
 func (e *Endpoints) Heard() {
-	if len(e.holders) > 0 {
+	if e.held > 0 {
 		e.doubt.At(e.now().Add(KeepUnused))
 	}
 }
@@ -182,16 +178,6 @@ func (e *Endpoints) Heard() {
 // Doubted tells whether the time has come to see which ways no path has any more. may says that
 // nothing is due, so that the ways of all paths are known.
 func (e *Endpoints) Doubted(may bool) bool { return may && e.doubt.Rings(e.now()) }
-
-// spare tells whether a way that no set has holds an entry.
-func (e *Endpoints) spare() bool {
-	for way := range e.holders {
-		if way.sets.len() == 0 {
-			return true
-		}
-	}
-	return false
-}
 
 // forget ends the claims of a way that is no more.
 func (e *Endpoints) forget(way *Way) { e.release(way) }

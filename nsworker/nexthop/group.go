@@ -161,10 +161,10 @@ func (s *Sets) Separate() Changed {
 
 // drop is told that a set has no users any more.
 func (o *Objects) drop(set *Set) {
-	for _, id := range slices.Concat(set.wants, set.spare) {
+	for _, id := range set.wants {
 		o.unwant(id)
 	}
-	set.wants, set.spare = nil, nil
+	set.wants, set.needs = nil, 0
 	if set.Group != 0 {
 		o.leave(set)
 	}

@@ -145,8 +145,8 @@ const DissolveFrom = 1000
 
 // demand has the ledger want what a set resolves to.
 func (o *Objects) demand(set *Set) {
-	had := slices.Concat(set.wants, set.spare)
-	set.wants, set.spare = nil, nil
+	had := set.wants
+	set.wants, set.needs = nil, 0
 	set.Contested = false
 	if set.active && set.Group != 0 && !set.inline && o.On {
 		o.want(set)
@@ -167,6 +167,7 @@ func (o *Objects) want(set *Set) {
 		return
 	}
 	group := rib.Nexthop{ID: set.Group, Members: make([]rib.NexthopMember, 0, len(set.Hops))}
+	set.wants = make([]uint32, 0, len(set.Hops)+1)
 	for _, h := range set.Hops {
 		id := o.single(h, set.ipv6)
 		group.Members = append(group.Members, rib.NexthopMember{ID: id, Weight: max(h.Weight, 1)})
@@ -175,6 +176,7 @@ func (o *Objects) want(set *Set) {
 	}
 	o.wantOne(group)
 	set.wants = append(set.wants, group.ID)
+	set.needs = int32(len(set.wants))
 	wantBackup(o, set)
 	set.Contested = o.contested(set)
 }
@@ -191,7 +193,7 @@ func wantBackup(o *Objects, set *Set) {
 		}
 		if id := o.single(h, set.ipv6); id != 0 {
 			o.wantOne(singleOf(h, set.ipv6, id))
-			set.spare = append(set.spare, id)
+			set.wants = append(set.wants, id)
 		}
 	}
 }
@@ -218,7 +220,7 @@ func (o *Objects) unwant(id uint32) {
 // contested tells whether the group of a set is there, and it or one of its members is left
 // alone.
 func (o *Objects) contested(set *Set) bool {
-	return o.ledger.AllLeftAlone() > 0 && o.have(set.Group) != nil && slices.ContainsFunc(set.wants, o.ledger.LeftAlone)
+	return o.ledger.AllLeftAlone() > 0 && o.have(set.Group) != nil && slices.ContainsFunc(set.wants[:set.needs], o.ledger.LeftAlone)
 }
 
 // like tells whether a group leads where a set does, whatever its members' ids.

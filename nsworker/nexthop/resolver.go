@@ -104,8 +104,11 @@ func sessionsEnded(sent []netip.Addr) string {
 }
 
 // mergeHops adds hops that are not there yet. One member of a group that is reached twice
-// weighs no more for it.
+// weighs no more for it. The lists stay as they are.
 func mergeHops(to, hops []rib.Hop) []rib.Hop {
+	if len(to) == 0 && len(hops) == 1 {
+		return hops[:1:1]
+	}
 	for _, h := range hops {
 		if !slices.ContainsFunc(to, h.SameWay) {
 			to = append(to, h)
@@ -181,7 +184,9 @@ func (r *Resolver) atHome(m Member, nothing rib.Lead) rib.Lead {
 func leaked(from View, m Member) rib.Lead {
 	var l rib.Lead
 	if m.Prefix.IsValid() {
-		l.Hops, l.By, l.Err = from.LeakedPrefix(m.Prefix)
+		var by rib.Route
+		l.Hops, by, l.Err = from.LeakedPrefix(m.Prefix)
+		l.By = &by
 	} else {
 		l = m.in(from.View, from.Binding.Netns)
 	}

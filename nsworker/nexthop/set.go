@@ -12,45 +12,44 @@ import (
 
 // Want is what the paths of a prefix come down to.
 type Want struct {
-	Blackhole bool // the best path says so (RFC 7999): there are no nexthops
-	Ways      []*Way
+	Ways []*Way
 	// Weights are the shares of Ways, in their order; none: all count the same.
 	Weights []uint16
-	// Metric and PrefSrc are those of the routes; an invalid PrefSrc is none.
-	Metric  uint32
-	PrefSrc netip.Addr
+	PrefSrc netip.Addr // of the routes; invalid: none
 	// Sent are the neighbours of whom there is a path by one of Ways: when the sessions with
 	// all of them have ended, the nexthops count no more, though they may be reached still.
 	// None: it is not known, or not a neighbour's path.
 	Sent       []netip.Addr
 	Backup     *Way // nil: none
 	BackupSent []netip.Addr
-	Spare      bool // the routes are backup routes, under the metric after Metric
+	Metric     uint32 // of the routes
+	Blackhole  bool   // the best path says so (RFC 7999): there are no nexthops
+	Spare      bool   // the routes are backup routes, under the metric after Metric
 }
 
 // Set is the nexthops of prefixes, with their backup, and what they resolve to now. All
 // prefixes that want the same share it, so that a changed link costs one resolution for each
 // distinct nexthop, and one nexthop object for each distinct set. Its exported fields are for
-// reading alone.
+// reading alone. A VRF with many other PEs has one for each, so its size counts.
 type Set struct {
 	Want
 
 	Carries   *Forwarding // what its routes carry; nil: it is unresolved
-	Hops      []rib.Hop   // what the routes lead to
-	OnBackup  bool        // that is the backup
+	Hops      []rib.Hop   // what the routes lead to; a way's own list, where that is all
+	Reason    string      // why it is unresolved, for a person
 	Group     uint32      // the id of its nexthop object, which it may share; 0: none yet
+	OnBackup  bool        // Hops are the backup's
 	Contested bool        // another program keeps changing its objects, which are left alone
 	Waits     bool        // unresolved, because a VRF that it needs has no table now, or not yet
-	Reason    string      // why it is unresolved, for a person
 
-	key     string
-	natural int // how much of the key is about the nexthops alone
 	ipv6    bool
-	users   int      // entries that point here
-	active  bool     // a route is to have it: its objects are wanted
-	inline  bool     // no object can be had: routes carry the hops themselves
-	wants   []uint32 // the objects that it needs
-	spare   []uint32 // those that its backup would need
+	active  bool  // a route is to have it: its objects are wanted
+	inline  bool  // no object can be had: routes carry the hops themselves
+	users   int32 // entries that point here
+	natural int32 // how much of the key is about the nexthops alone
+	key     string
+	wants   []uint32 // the objects that it needs, and behind those what its backup would need
+	needs   int32    // how many of them it needs itself
 }
 
 // appendKey appends what makes the nexthops of two sets different, in whichever order they

@@ -20,6 +20,7 @@ type Sets struct {
 
 	byKey map[string]*Set
 	buf   []byte
+	sent  []netip.Addr // of the last new set: mostly the next one's are the same
 }
 
 // NewSets returns no sets yet.
@@ -41,8 +42,11 @@ func (s *Sets) Get(f rib.Family, want Want, hint uint32) *Set {
 		return set
 	}
 	want.Ways, want.Weights = slices.Clone(want.Ways), slices.Clone(want.Weights)
-	want.Sent, want.BackupSent = slices.Clone(want.Sent), slices.Clone(want.BackupSent)
-	set := &Set{Want: want, key: string(b), natural: natural, ipv6: f == rib.IPv6, users: 1}
+	if want.BackupSent = slices.Clone(want.BackupSent); !slices.Equal(s.sent, want.Sent) {
+		s.sent = slices.Clone(want.Sent)
+	}
+	want.Sent = s.sent
+	set := &Set{Want: want, key: string(b), natural: int32(natural), ipv6: f == rib.IPv6, users: 1}
 	s.byKey[set.key] = set
 	for way := range set.all {
 		way.sets.add(set)
@@ -175,7 +179,7 @@ func (s *Sets) again(sets Changed) Changed {
 
 // ResolveAll resolves everything again, and returns the sets of which the outcome changed.
 func (s *Sets) ResolveAll() Changed {
-	changed := s.some(maps.Values(s.all))
+	changed := s.some(s.ways.all)
 	rest := make(Changed) // those that discard
 	for set := range s.All() {
 		if len(set.Ways) == 0 {
@@ -239,7 +243,7 @@ func (s *Sets) OnLinks(changed []int, before, now rib.Links) Changed {
 func (s *Sets) Without(id uint32) Changed {
 	sets := make(Changed)
 	for set := range s.All() {
-		if slices.Contains(set.wants, id) {
+		if slices.Contains(set.wants[:set.needs], id) {
 			set.inline = true
 			sets[set] = struct{}{}
 		}
@@ -258,7 +262,7 @@ func (s *Sets) Refuse(id uint32) Changed {
 	}
 	s.Resolver.Refused = append(slices.Clip(s.Resolver.Refused), hop)
 	changed := s.some(func(yield func(*Way) bool) {
-		for _, way := range s.all {
+		for way := range s.ways.all {
 			if slices.ContainsFunc(way.Hops, s.Resolver.refuses) && !yield(way) {
 				return
 			}
@@ -280,7 +284,7 @@ func (s *Sets) Lacks(kind rib.EncapKind, why error) Changed {
 	maps.Copy(lacking, s.Resolver.Lacking)
 	s.Resolver.Lacking = lacking
 	return s.some(func(yield func(*Way) bool) {
-		for _, way := range s.all {
+		for way := range s.ways.all {
 			if slices.ContainsFunc(way.Hops, func(h rib.Hop) bool { return h.Encap.Kind() == kind }) && !yield(way) {
 				return
 			}
@@ -295,15 +299,14 @@ type Changed map[*Set]struct{}
 // nowhere until Try.
 func (s *Sets) RefuseEndpoint(c rib.Change, why error) Changed {
 	e := s.Endpoints
-	entry := e.ledger.Find(c.Endpoint.Gateway)
 	if c.Op == rib.OpDeleteEndpoint {
-		entry.Note.goes = false
+		e.ledger.Find(c.Endpoint.Gateway).Note.goes = false
 		return nil
 	}
 	e.refused[c.Endpoint.Gateway] = why.Error()
 	return s.some(func(yield func(*Way) bool) {
-		for way, gateway := range e.holders {
-			if gateway == c.Endpoint.Gateway && !yield(way) {
+		for way := range s.ways.all {
+			if way.holds != nil && way.holds.Want.Gateway == c.Endpoint.Gateway && !yield(way) {
 				return
 			}
 		}

@@ -15,7 +15,7 @@ import (
 // hold any nexthop.
 func (w *Ways) leaking() iter.Seq[*Way] {
 	if w.Resolver.Home != "" {
-		return maps.Values(w.all)
+		return w.ways.all
 	}
 	return maps.Keys(w.tracker.leaks)
 }
@@ -40,6 +40,11 @@ func (w *Ways) covered(prefixes []netip.Prefix) iter.Seq[*Way] {
 // name an address of one.
 func (w *Ways) onLinks(changed []int, before, now rib.Links) iter.Seq[*Way] {
 	return func(yield func(*Way) bool) {
+		for way := range w.tracker.pes {
+			if !yield(way) {
+				return
+			}
+		}
 		for _, i := range append(slices.Clone(changed), 0) {
 			for way := range w.tracker.onLink[i] {
 				if !yield(way) {

@@ -10,7 +10,7 @@ type tracker struct {
 	nexthops rib.NexthopIndex[*Way]    // resolved in this VRF, by address
 	onLink   map[int]map[*Way]struct{} // by the interfaces their resolution depends on; 0: any
 	leaks    map[*Way]struct{}         // that another VRF leaks here
-	pes      map[*Way]struct{}         // that are looked up in the core
+	pes      map[*Way]struct{}         // that are looked up in the core, and depend on any interface
 	resolved int                       // how many resolutions there were
 }
 
@@ -23,20 +23,24 @@ func (t *tracker) watch(way *Way) {
 	if way.carried() {
 		t.pes[way] = struct{}{}
 	}
-	if way.Source == "" {
+	switch {
+	case way.Source != "":
+		t.leaks[way] = struct{}{}
+	case !way.carried(): // no route of the VRF leads to another PE
 		t.nexthops.Add(way.Addr, way)
 		if way.Peer.IsValid() {
 			t.nexthops.Add(way.Peer, way)
 		}
-	} else {
-		t.leaks[way] = struct{}{}
 	}
 }
 
 // depend notes anew on which interfaces the resolution of a way depends.
 func (t *tracker) depend(way *Way, v rib.View) {
+	if way.carried() {
+		return // see pes
+	}
 	t.release(way)
-	if way.Link != "" || way.carried() {
+	if way.Link != "" {
 		t.depends(way, 0) // whichever has that name by then
 	}
 	if way.Source != "" {
@@ -76,7 +80,7 @@ func (t *tracker) forget(way *Way) {
 	t.release(way)
 	delete(t.leaks, way)
 	delete(t.pes, way)
-	if way.Source == "" {
+	if way.Source == "" && !way.carried() {
 		t.nexthops.Remove(way.Addr, way)
 		if way.Peer.IsValid() {
 			t.nexthops.Remove(way.Peer, way)

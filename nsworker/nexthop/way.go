@@ -3,7 +3,6 @@ package nexthop
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 
@@ -82,6 +81,8 @@ type Way struct {
 	foreign *Outcome       // what that comes to, where BGP's own routes have a say
 	open    bool           // they have
 	covers  []netip.Prefix // those of them that cover it, the longest first
+	holds   *endpoint      // what it has claimed on the VXLAN device; nil: nothing
+	next    *Way           // of the same hash: see wayTable
 }
 
 type wayKey struct {
@@ -100,7 +101,7 @@ func (w *Way) key() wayKey {
 type Ways struct {
 	Resolver Resolver
 
-	all       map[wayKey]*Way
+	ways      wayTable
 	tracker   tracker
 	recursion recursion
 	endpoints *Endpoints        // nil: who looks on claims none
@@ -111,7 +112,7 @@ type Ways struct {
 
 // NewWays returns no ways yet, of what r sees.
 func NewWays(r Resolver) *Ways {
-	return &Ways{Resolver: r, all: make(map[wayKey]*Way), tracker: newTracker(), recursion: newRecursion(), moved: make(map[*Way]struct{})}
+	return &Ways{Resolver: r, ways: newWayTable(), tracker: newTracker(), recursion: newRecursion(), moved: make(map[*Way]struct{})}
 }
 
 // NewDecidedWays returns no ways yet, of what r sees and of what was decided of BGP's own
@@ -124,30 +125,29 @@ func NewDecidedWays(r Resolver, d Decided) *Ways {
 
 // Of returns the way of a nexthop for the routes of a family, resolved.
 func (w *Ways) Of(m Member, f rib.Family) *Way {
-	k := wayKey{m, f}
-	if way := w.all[k]; way != nil {
+	if way := w.ways.find(m, f); way != nil {
 		return way
 	}
 	way := &Way{Member: m, ipv6: f == rib.IPv6}
-	w.all[k] = way
+	w.ways.add(way)
 	w.tracker.watch(way)
 	w.watch(way, +1)
 	w.look(way)
 	w.first(way)
-	if o, is := w.decided[k]; is {
+	if o, is := w.decided[wayKey{m, f}]; is {
 		way.Outcome = o
 	}
 	return way
 }
 
 // Len is how many there are.
-func (w *Ways) Len() int { return len(w.all) }
+func (w *Ways) Len() int { return w.ways.n }
 
 // Keep forgets the ways that no set has and for which used is false.
 func (w *Ways) Keep(used func(*Way) bool) {
-	maps.DeleteFunc(w.all, func(_ wayKey, way *Way) bool {
+	w.ways.keep(func(way *Way) bool {
 		if way.sets.len() > 0 || used(way) {
-			return false
+			return true
 		}
 		w.tracker.forget(way)
 		w.watch(way, -1)
@@ -156,13 +156,23 @@ func (w *Ways) Keep(used func(*Way) bool) {
 			w.endpoints.forget(way)
 		}
 		delete(w.moved, way)
-		return true
+		return false
 	})
 }
 
 // Spare tells whether one that no set has holds entries on the VXLAN device: maybe no path has it
 // any more.
-func (w *Ways) Spare() bool { return w.endpoints != nil && w.endpoints.spare() }
+func (w *Ways) Spare() bool {
+	if w.endpoints == nil || w.endpoints.held == 0 {
+		return false
+	}
+	for way := range w.ways.all {
+		if way.holds != nil && way.sets.len() == 0 {
+			return true
+		}
+	}
+	return false
+}
 
 // HasMoved tells whether Moved would return some.
 func (w *Ways) HasMoved() bool { return len(w.moved) > 0 }
@@ -325,7 +335,7 @@ func (m *Member) target() netip.Addr {
 func (w *Way) Carried() bool { return w.carried() }
 
 // Core is the core's route to the PE of a way that is reached.
-func (w *Way) Core() rib.Route { return w.lead.By }
+func (w *Way) Core() rib.Route { return w.lead.Route() }
 
 // watch says that a way of the worker's own wants to know of its PE, or does no more.
 func (w *Ways) watch(way *Way, by int) {
@@ -336,7 +346,7 @@ func (w *Ways) watch(way *Way, by int) {
 
 // Close gives back what the ways have of others.
 func (w *Ways) Close() {
-	for _, way := range w.all {
+	for way := range w.ways.all {
 		w.watch(way, -1)
 	}
 }

@@ -226,7 +226,8 @@ func (c *changer) setKernel(a *rib.Attrs) bool {
 	if k == a.KernelTerms() {
 		return false
 	}
-	r := rib.Rare{Kernel: k}
+	kept := k
+	r := rib.Rare{Kernel: &kept}
 	if a.Rare != nil {
 		r.Segments, r.Extended = a.Rare.Segments, a.Rare.Extended
 	}

@@ -249,7 +249,9 @@ func plainChange(r Rule, s rib.Subject, out *plainVerdict) {
 	if set.Nexthop.Told != rib.NexthopUsual {
 		out.told = set.Nexthop.Told
 	}
-	k := &a.Rare.Kernel
+	kept := a.KernelTerms()
+	k := &kept
+	a.Rare.Kernel = k
 	k.Metric = cmp.Or(set.Metric, k.Metric)
 	for f, src := range set.PrefSrc {
 		if src.IsValid() {
@@ -321,7 +323,8 @@ func TestPoliciesJudgeAsTheyAreWritten(t *testing.T) {
 func sameAttrs(a, b *rib.Attrs) bool {
 	slim := func(a *rib.Attrs) rib.Attrs { // empty lists are as good as none
 		out := *a
-		tags, rare := *a.Tags, *a.Rare
+		tags, rare, terms := *a.Tags, *a.Rare, a.KernelTerms()
+		rare.Kernel = &terms
 		for _, v := range []any{&tags.Communities, &tags.Large, &rare.Segments, &rare.Extended, &out.ASPath} {
 			if l := reflect.ValueOf(v).Elem(); l.Len() == 0 {
 				l.SetZero()

@@ -3,6 +3,7 @@ package gobgp3
 import (
 	"hash/maphash"
 	"net"
+	"slices"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
@@ -93,6 +94,19 @@ func (d *decoder) shared(v *rib.Via) *rib.Via {
 	}
 	d.lastVia = s
 	return s
+}
+
+// shareTags has attributes share the Tags of those that were decoded before them, where they are the
+// same: of the PEs of a VRF they mostly are. Without communities all share the empty ones.
+func (d *decoder) shareTags(a *rib.Attrs) {
+	for _, t := range []*rib.Tags{d.noTags, d.lastTags} {
+		if slices.Equal(a.RTs, t.RTs) && slices.Equal(a.Communities, t.Communities) && slices.Equal(a.Large, t.Large) {
+			a.Tags = t
+			return
+		}
+	}
+	kept := *a.Tags // what is decoded into is used again
+	a.Tags, d.lastTags = &kept, &kept
 }
 
 const attrCacheSize = 8192

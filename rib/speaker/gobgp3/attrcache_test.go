@@ -2,6 +2,7 @@ package gobgp3
 
 import (
 	"hash/maphash"
+	"slices"
 	"testing"
 
 	"github.com/vrfredist/vrfredist/rib"
@@ -29,5 +30,26 @@ func TestSharedVias(t *testing.T) {
 	}
 	if n := len(d.vias); n > sharedVias {
 		t.Errorf("%d are kept", n)
+	}
+}
+
+// TestSharedTags: communities that are those of what was decoded before are kept once, and others are
+// not mistaken for them.
+func TestSharedTags(t *testing.T) {
+	d := &decoder{noTags: new(rib.Tags), lastTags: new(rib.Tags)}
+	with := func(tags rib.Tags) *rib.Tags {
+		a := &rib.Attrs{Tags: &tags}
+		d.shareTags(a)
+		return a.Tags
+	}
+	red, blue := rib.Tags{RTs: []rib.RT{1, 2}}, rib.Tags{RTs: []rib.RT{1, 2}, Large: []rib.LargeCommunity{{Global: 1}}}
+	first := with(red)
+	if with(red) != first || with(rib.Tags{}) != d.noTags || with(red) != first {
+		t.Error("of two that are equal each is kept")
+	}
+	for _, other := range []rib.Tags{blue, {RTs: []rib.RT{2, 1}}, {Communities: []rib.Community{1, 2}}} {
+		if got := with(other); got == first || !slices.Equal(got.RTs, other.RTs) || !slices.Equal(got.Communities, other.Communities) || !slices.Equal(got.Large, other.Large) {
+			t.Errorf("%+v comes as %+v", other, got)
+		}
 	}
 }

@@ -192,12 +192,7 @@ func (d *decoder) decodeAttrs(s *sender, name string, list []bgp.PathAttributeIn
 		}
 	}
 	a.Via = d.shared(&d.via)
-	if len(a.RTs)+len(a.Communities)+len(a.Large) == 0 {
-		a.Tags = d.noTags
-	} else {
-		tags := d.tags
-		a.Tags = &tags
-	}
+	d.shareTags(a)
 	return a, nil
 }
 

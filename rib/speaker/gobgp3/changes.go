@@ -90,7 +90,7 @@ func (c *changes) received(ev *messageEvent) {
 	c.update = u
 	c.from = from
 	if p, known := c.peerOf(from.String()); known { // nobody on a link, whose address has a zone here
-		c.coming.expect(p, c.rib(), u)
+		c.coming.expect(p, c.rib(), u, func() bool { return overheard(c.loop) })
 		setVRFsAside(c.loop, p.vrf())
 	}
 }

@@ -30,6 +30,7 @@ type decoder struct {
 	lastVia    *rib.Via            // of them
 	seed       maphash.Seed
 	noTags     *rib.Tags // of all paths without communities
+	lastTags   *rib.Tags // of what was decoded last that has some
 	rds        map[rib.RD]struct{}
 	scratch    []byte
 	via        rib.Via  // of the attributes in hand, until it is known whether others have the same
@@ -46,6 +47,7 @@ func newDecoder(c *conf.Config, names *peerNames) *decoder {
 		vias:       make(map[uint64]*rib.Via),
 		seed:       maphash.MakeSeed(),
 		noTags:     new(rib.Tags),
+		lastTags:   new(rib.Tags),
 		readsSIDs:  conf.ReadsSIDs(c),
 	}
 	d.adopt(c.VRFs)

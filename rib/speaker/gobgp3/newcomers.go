@@ -12,8 +12,10 @@ import (
 // of all that a full table leaves to the collector. One of adj-RIB-in gets the bitmap of identifiers
 // that all there share: no path takes an identifier there.
 type newcomers struct {
-	made []newcomer // for the message in hand
-	room []byte     // for a key
+	made  []newcomer // for the message in hand
+	room  []byte     // for a key
+	lends bool       // routes of EVPN in the message in hand have their texts with them
+	texts texts
 }
 
 // newcomer is a destination that was made before it has a path.
@@ -53,8 +55,9 @@ func newOwnDestination(family bgp.RouteFamily, nlri bgp.AddrPrefixInterface) *bg
 	return &d.bgpDestination
 }
 
-// expect makes the destinations of an UPDATE of a neighbour that are not there.
-func (n *newcomers) expect(p livePeer, tables *bgpTables, u *bgp.BGPUpdate) {
+// expect makes the destinations of an UPDATE of a neighbour that are not there. overheard says that
+// others may read its routes before GoBGP does.
+func (n *newcomers) expect(p livePeer, tables *bgpTables, u *bgp.BGPUpdate, overheard func() bool) {
 	in, own := p.adjIn(), false
 	p.read(func(conf *oc.Neighbor, state bgp.FSMState) {
 		own = conf.Config.Vrf == "" && !conf.RouteServer.Config.RouteServerClient
@@ -78,14 +81,29 @@ func (n *newcomers) expect(p livePeer, tables *bgpTables, u *bgp.BGPUpdate) {
 		}
 	}
 	for _, a := range u.PathAttributes {
-		reach, is := a.(*bgp.PathAttributeMpReachNLRI)
-		if !is {
-			continue
-		}
-		if adj, global := tablesOf(bgp.AfiSafiToRouteFamily(reach.AFI, reach.SAFI)); adj != nil {
-			for _, nlri := range reach.Value {
-				n.add(adj, global, nlri)
+		switch a := a.(type) {
+		case *bgp.PathAttributeMpReachNLRI:
+			family := bgp.AfiSafiToRouteFamily(a.AFI, a.SAFI)
+			n.lends = family == bgp.RF_EVPN && !overheard()
+			if adj, global := tablesOf(family); adj != nil {
+				for _, nlri := range a.Value {
+					n.add(adj, global, nlri)
+				}
 			}
+		case *bgp.PathAttributeMpUnreachNLRI:
+			if a.AFI == bgp.AFI_L2VPN && !overheard() {
+				n.lendAll(a.Value)
+			}
+		}
+	}
+}
+
+// lendAll has routes of EVPN that are withdrawn say their texts.
+func (n *newcomers) lendAll(list []bgp.AddrPrefixInterface) {
+	for _, nlri := range list {
+		if r := ipPrefixOf(nlri); r != nil {
+			n.room = appendIPPrefixKey(n.room[:0], r)
+			n.texts.lend(nlri.(*bgp.EVPNNLRI), r, string(n.room))
 		}
 	}
 }
@@ -94,6 +112,7 @@ func (n *newcomers) expect(p livePeer, tables *bgpTables, u *bgp.BGPUpdate) {
 // GoBGP has some in an index besides, are left to it.
 func (n *newcomers) add(adj, global *bgpTable, nlri bgp.AddrPrefixInterface) {
 	key := n.room[:0]
+	var lent *bgp.EVPNIPPrefixRoute
 	switch nlri := nlri.(type) {
 	case *bgp.IPAddrPrefix:
 		key = append(append(key, nlri.Prefix.To4()...), nlri.Length)
@@ -104,24 +123,30 @@ func (n *newcomers) add(adj, global *bgpTable, nlri bgp.AddrPrefixInterface) {
 	case *bgp.EVPNNLRI:
 		if r := ipPrefixOf(nlri); r != nil {
 			key = appendIPPrefixKey(key, r)
+			if n.lends {
+				lent = r
+			}
 		}
 	}
 	if len(key) < 1+net.IPv4len { // of another kind, or without an address
 		return
 	}
 	n.room = key
-	family, text := bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI()), ""
-	if adj.destinations[string(key)] == nil {
-		text = string(key)
-		n.put(adj, text, newSentDestination(family, nlri))
-	}
-	if global == nil || global.destinations[string(key)] != nil {
+	comes := adj.destinations[string(key)] == nil
+	comesToAll := global != nil && global.destinations[string(key)] == nil
+	if !comes && !comesToAll && lent == nil {
 		return
 	}
-	if text == "" {
-		text = string(key)
+	family, text := bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI()), string(key)
+	if comes {
+		n.put(adj, text, newSentDestination(family, nlri))
 	}
-	n.put(global, text, newOwnDestination(family, nlri))
+	if comesToAll {
+		n.put(global, text, newOwnDestination(family, nlri))
+	}
+	if lent != nil {
+		n.texts.lend(nlri.(*bgp.EVPNNLRI), lent, text)
+	}
 }
 
 func (n *newcomers) put(t *bgpTable, key string, d *bgpDestination) {
@@ -132,6 +157,7 @@ func (n *newcomers) put(t *bgpTable, key string, d *bgpDestination) {
 // after takes out those that the message left without a path: a policy rejected it, or GoBGP did the
 // message.
 func (n *newcomers) after() {
+	n.texts.takeBack()
 	for _, m := range n.made {
 		if len(m.of.knownPathList) == 0 && m.table.destinations[m.key] == m.of {
 			free(m.table, m.of)
