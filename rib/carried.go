@@ -38,6 +38,26 @@ func (c Carried) Numbered() bool {
 	return true
 }
 
+// Address is what other PEs send packets for the VRF to, for a person.
+func (c Carried) Address() string {
+	switch c.Kind {
+	case EncapMPLS:
+		return fmt.Sprintf("label %d", c.Label)
+	case EncapSRv6:
+		if c.SRv6.SID6.IsValid() {
+			return fmt.Sprintf("SIDs %s and, for IPv6, %s", c.SRv6.SID, c.SRv6.SID6)
+		}
+		return fmt.Sprintf("SID %s", c.SRv6.SID)
+	}
+	return fmt.Sprintf("VNI %d", c.VNI)
+}
+
+// ByNumberOf is c with the label or the SIDs of o.
+func (c Carried) ByNumberOf(o Carried) Carried {
+	c.Label, c.SRv6.SID, c.SRv6.SID6 = o.Label, o.SRv6.SID, o.SRv6.SID6
+	return c
+}
+
 // String is it as a list of changes names it.
 func (c Carried) String() string {
 	switch c.Kind {

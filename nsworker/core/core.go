@@ -49,6 +49,7 @@ type Core struct {
 	followers map[chan struct{}]string // guarded by mu: the VRF of each
 	devices   map[deviceKey]*device    // guarded by mu
 	tenants   map[string]*tenant       // guarded by mu: the VRFs with labels and SIDs
+	formers   map[string][]*tenant     // guarded by mu: those that VRFs had before, by VRF, the newest last; tenants has them too
 	numbers   map[Number]struct{}      // guarded by mu, and not changed: of all VRFs that are configured
 	absent    string                   // guarded by mu: why nothing can be made; "": it can
 	links     rib.Links                // guarded by mu, and not changed: of the core's namespace
@@ -59,7 +60,7 @@ func New(k Kernel, f Fixtures, is Settings, log *slog.Logger) *Core {
 	c := &Core{
 		kernel: k, is: &is, numbers: is.Numbers, log: log, wake: make(chan struct{}, 1),
 		watched: make(map[netip.Addr]int), leads: make(map[netip.Addr]rib.Lead), due: make(map[netip.Addr]struct{}),
-		followers: make(map[chan struct{}]string), devices: make(map[deviceKey]*device), tenants: make(map[string]*tenant),
+		followers: make(map[chan struct{}]string), devices: make(map[deviceKey]*device), tenants: make(map[string]*tenant), formers: make(map[string][]*tenant),
 	}
 	c.keeper = keeper{core: c, fixtures: f}
 	return c
