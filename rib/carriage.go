@@ -149,7 +149,18 @@ func (c *Carriage) Use(p *Path) (e Encap, why string) {
 }
 
 // Address is what other PEs send packets for the VRF to, for a person.
-func (c *Carriage) Address() string { return c.Carried().Address() }
+func (c *Carriage) Address() string {
+	switch c.Kind {
+	case EncapMPLS:
+		return fmt.Sprintf("label %d", c.Label)
+	case EncapSRv6:
+		if c.SRv6.SID6.IsValid() {
+			return fmt.Sprintf("SIDs %s and, for IPv6, %s", c.SRv6.SID, c.SRv6.SID6)
+		}
+		return fmt.Sprintf("SID %s", c.SRv6.SID)
+	}
+	return fmt.Sprintf("VNI %d", c.VNI)
+}
 
 // SameWay tells whether packets get to other PEs, and theirs here, as with o but for the label or the
 // SIDs, which may be other ones. Two SIDs in the place of one that stays, or one in that of two, do

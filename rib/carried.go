@@ -40,16 +40,7 @@ func (c Carried) Numbered() bool {
 
 // Address is what other PEs send packets for the VRF to, for a person.
 func (c Carried) Address() string {
-	switch c.Kind {
-	case EncapMPLS:
-		return fmt.Sprintf("label %d", c.Label)
-	case EncapSRv6:
-		if c.SRv6.SID6.IsValid() {
-			return fmt.Sprintf("SIDs %s and, for IPv6, %s", c.SRv6.SID, c.SRv6.SID6)
-		}
-		return fmt.Sprintf("SID %s", c.SRv6.SID)
-	}
-	return fmt.Sprintf("VNI %d", c.VNI)
+	return (&Carriage{Kind: c.Kind, VNI: c.VNI, Label: c.Label, SRv6: c.SRv6}).Address()
 }
 
 // ByNumberOf is c with the label or the SIDs of o.
@@ -78,3 +69,14 @@ func (c Carried) String() string {
 
 // ByEVPN tells whether they go out as routes of EVPN, and not as VPN routes.
 func (c Carried) ByEVPN() bool { return c.Kind != EncapMPLS && c.Kind != EncapSRv6 }
+
+// Arrival is how packets of other PEs come into a VRF.
+type Arrival struct {
+	// Why is why they do not come by the label or SIDs that are configured now, as one short sentence;
+	// "": they do, or it has none.
+	Why string
+	// Meanwhile is by what they come in until they do: what the VRF had before; the zero one: by nothing.
+	Meanwhile Carried
+	// Moves says that the VRF is on its way from what it had before, and nothing is known to be in the way.
+	Moves bool
+}

@@ -19,17 +19,6 @@ type Entrance struct {
 	Via     netip.Addr // where the packets go, where Ifindex is a link; of DX4 and DX6 it may be unspecified
 }
 
-// Arrival is how packets of other PEs come into a VRF.
-type Arrival struct {
-	// Why is why they do not come by the label or SIDs that are configured now, as one short sentence;
-	// "": they do, or it has none.
-	Why string
-	// Meanwhile is by what they come in until they do: what the VRF had before; the zero one: by nothing.
-	Meanwhile Carried
-	// Moves says that the VRF is on its way from what it had before, and nothing is known to be in the way.
-	Moves bool
-}
-
 // ErrTaken is matched by the error of an Entrance whose label or SID another program has, or that
 // stands otherwise than it was said to.
 var ErrTaken = errors.New("another program has it")

@@ -48,8 +48,7 @@ type Core struct {
 	where     rib.Where                // guarded by mu: of the main table; zero: it is not open
 	followers map[chan struct{}]string // guarded by mu: the VRF of each
 	devices   map[deviceKey]*device    // guarded by mu
-	tenants   map[string]*tenant       // guarded by mu: the VRFs with labels and SIDs
-	formers   map[string][]*tenant     // guarded by mu: those that VRFs had before, by VRF, the newest last; tenants has them too
+	tenants   tenancy                  // guarded by mu: the VRFs with labels and SIDs
 	numbers   map[Number]struct{}      // guarded by mu, and not changed: of all VRFs that are configured
 	absent    string                   // guarded by mu: why nothing can be made; "": it can
 	links     rib.Links                // guarded by mu, and not changed: of the core's namespace
@@ -60,7 +59,7 @@ func New(k Kernel, f Fixtures, is Settings, log *slog.Logger) *Core {
 	c := &Core{
 		kernel: k, is: &is, numbers: is.Numbers, log: log, wake: make(chan struct{}, 1),
 		watched: make(map[netip.Addr]int), leads: make(map[netip.Addr]rib.Lead), due: make(map[netip.Addr]struct{}),
-		followers: make(map[chan struct{}]string), devices: make(map[deviceKey]*device), tenants: make(map[string]*tenant), formers: make(map[string][]*tenant),
+		followers: make(map[chan struct{}]string), devices: make(map[deviceKey]*device), tenants: newTenancy(),
 	}
 	c.keeper = keeper{core: c, fixtures: f}
 	return c
@@ -166,7 +165,7 @@ func (c *Core) Configure(is Settings) {
 	defer c.mu.Unlock()
 	c.numbers = is.Numbers
 	c.nudge()
-	if !is.VTEP.IsValid() && len(c.tenants)+len(c.devices) > 0 {
+	if !is.VTEP.IsValid() && len(c.tenants.all)+len(c.devices) > 0 {
 		// What VRFs have there has to be removed first: they left together with the core.
 		is.Core, is.Interfaces, is.Protocol = c.is.Core, c.is.Interfaces, c.is.Protocol
 	}
@@ -296,7 +295,7 @@ func (c *Core) closed(why error) {
 	for pe := range c.watched {
 		c.leads[pe] = rib.Lead{Err: fmt.Errorf("there is no network: %w", why)}
 	}
-	for _, t := range c.tenants {
+	for _, t := range c.tenants.all {
 		t.why = "the core is not there: " + why.Error()
 	}
 	c.tell(everyVRF)

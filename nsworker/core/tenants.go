@@ -37,7 +37,7 @@ func (c *Core) Need(vrf string, in rib.Binding, is rib.Carriage, at rib.Inside) 
 		c.needDevice(vrf, in, is)
 	}
 	if is.Kind != rib.EncapVXLAN {
-		c.needEntrance(vrf, in, is, at)
+		c.tenants.need(vrf, in, is, at)
 	}
 	c.nudge()
 }
@@ -47,10 +47,10 @@ func (c *Core) Drop(vrf string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dropDevices(vrf)
-	if t := c.tenants[vrf]; t != nil {
+	if t := c.tenants.all[vrf]; t != nil {
 		t.goes = time.Now().Add(grace)
 	}
-	c.letGo(vrf)
+	c.tenants.letGo(vrf)
 	c.nudge()
 }
 
@@ -70,7 +70,7 @@ func (c *Core) Leave(vrf string, in rib.Binding, is rib.Carriage, protocol uint8
 		c.devices[key] = &device{in: in, is: is, alias: alias(vrf), goes: true, at: goes}
 	}
 	if is.Kind != rib.EncapVXLAN {
-		c.tenants[name] = &tenant{of: vrf, in: in, is: is, goes: goes}
+		c.tenants.all[name] = &tenant{of: vrf, in: in, is: is, goes: goes}
 	}
 	c.nudge()
 }
@@ -83,11 +83,11 @@ func before(vrf string) string { return vrf + " as it was" }
 func (c *Core) Going(vrf string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.formers[vrf]) > 0 {
+	if len(c.tenants.formers[vrf]) > 0 {
 		return true
 	}
 	for _, name := range []string{vrf, before(vrf)} {
-		if t := c.tenants[name]; t != nil && !t.goes.IsZero() {
+		if t := c.tenants.all[name]; t != nil && !t.goes.IsZero() {
 			return true
 		}
 		for key, d := range c.devices {
@@ -109,11 +109,38 @@ func (c *Core) keepOpen(was rib.Core, protocol uint8) {
 	c.is = &is
 }
 
+// Told says by what other PEs have been told to send to a VRF; the zero one: by nothing. Once that is
+// what the VRF has now, what it had before goes, after a while: until they have heard of it packets
+// come by that.
+func (c *Core) Told(vrf string, by rib.Carried) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tenants.told(vrf, by) {
+		c.tell(func(of string) bool { return of == vrf })
+		c.nudge()
+	}
+}
+
+// Entrance is how packets of other PEs come into a VRF by its label or SIDs.
+func (c *Core) Entrance(vrf string) rib.Arrival {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.tenants.all[vrf]
+	if t == nil {
+		return rib.Arrival{}
+	}
+	trouble := ""
+	if d := c.devices[deviceKey{vrf, t.is.MadeDevice()}]; d != nil {
+		trouble = d.why
+	}
+	return c.tenants.arrival(vrf, trouble)
+}
+
 // Entrances are how many labels and SIDs VRFs have, by how they fare.
 func (c *Core) Entrances() (labels, sids rib.EntranceCounts) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for name, t := range c.tenants {
+	for name, t := range c.tenants.all {
 		of, n := &labels, 1
 		if t.is.Kind == rib.EncapSRv6 {
 			of, n = &sids, max(1, len(t.numbers()))
@@ -135,8 +162,8 @@ func (c *Core) Entrances() (labels, sids rib.EntranceCounts) {
 func (c *Core) needing() (all map[string]tenant, numbers map[Number]struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all = make(map[string]tenant, len(c.tenants))
-	for name, t := range c.tenants {
+	all = make(map[string]tenant, len(c.tenants.all))
+	for name, t := range c.tenants.all {
 		all[name] = *t
 	}
 	return all, c.numbers
@@ -151,7 +178,7 @@ func (c *Core) found(name string, was *tenant, fault error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.tenants[name]
+	t := c.tenants.all[name]
 	if t == nil || t.is != was.is || t.asked != was.asked || t.why == why {
 		return
 	}
@@ -170,8 +197,8 @@ func (c *Core) found(name string, was *tenant, fault error) {
 func (c *Core) forget(name string, was *tenant) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t := c.tenants[name]; t != nil && t.is == was.is && t.asked == was.asked && !t.goes.IsZero() {
-		c.unlist(name, t)
+	if t := c.tenants.all[name]; t != nil && t.is == was.is && t.asked == was.asked && !t.goes.IsZero() {
+		c.tenants.remove(name, t)
 	}
 }
 

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
-	"github.com/vrfredist/vrfredist/rib/speaker"
-	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
 // What workers say of how their VRFs take packets of other PEs, as what goes out of those follows it.
@@ -53,37 +51,6 @@ func (o *outgoing) stir() {
 	case o.wake <- struct{}{}:
 	default: // it is awake
 	}
-}
-
-// renew takes over by what workers said that VRFs take packets. The caller holds mu.
-func (o *outgoing) renew() {
-	c := o.heeding(o.conf)
-	o.services(c)
-	o.by = dressesOf(c)
-}
-
-// heeding is a configuration with the labels and SIDs by which VRFs take packets, where these are
-// others than it has. The caller holds mu.
-func (o *outgoing) heeding(c *conf.Config) *conf.Config {
-	var vrfs []speaker.VRF
-	for i := range c.VRFs {
-		v := &c.VRFs[i]
-		said := o.hears[v.Name]
-		if !v.ByLabel() || !v.Carried.Numbered() || said.Kind != v.Carried.Kind || v.Carried.ByNumberOf(said) == *v.Carried {
-			continue
-		}
-		if vrfs == nil {
-			vrfs = slices.Clone(c.VRFs)
-		}
-		by := v.Carried.ByNumberOf(said)
-		vrfs[i].Carried = &by
-	}
-	if vrfs == nil {
-		return c
-	}
-	heeds := *c
-	heeds.VRFs = vrfs
-	return &heeds
 }
 
 // listenAgain is when a VRF is tried again that could not be made deaf, or not any more.
