@@ -1,8 +1,10 @@
 package nsworker
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -109,5 +111,39 @@ func TestAnotherNumberRefused(t *testing.T) {
 		if !l.bgp.deaf["red"] {
 			t.Error("packets come in by no label, and PEs are told of one")
 		}
+	})
+}
+
+// TestPEIsLookedUp: a path that moves to a PE of which the core has yet to say how it leads there, or to
+// another SID of one, leaves the route by the one of before until it has; what the core does not lead to
+// goes.
+func TestPEIsLookedUp(t *testing.T) {
+	const pe4 = "10.255.0.4"
+	byLabel4 := strings.NewReplacer("16002/80", "16004/99").Replace(byLabel2)
+	labelledStory(t, func(l *lab, _ *fakeTable, core *fakeCore) {
+		l.hear("red", bgpPath("10.2.0.0/24", pe2, rd(2), byVPN(80)))
+		l.start(labelled())
+		l.settle()
+		l.kernel.wrote()
+		l.hear("red", bgpPath("10.2.0.0/24", pe4, rd(2), byVPN(99)))
+		l.settle()
+		l.table(redDevice, byLabel2)
+		if routes, _ := l.kernel.wrote(); len(routes) > 0 {
+			t.Errorf("it wrote %q", routes)
+		}
+		l.exported("red", "10.2.0.0/24", rib.Installed, "")
+		core.says(pe4, byLabels(pe4, over("192.0.2.9", 2, 16004)))
+		l.settle()
+		l.table(redDevice, byLabel4)
+		if routes, _ := l.kernel.wrote(); len(routes) != 1 {
+			t.Errorf("it wrote %q", routes)
+		}
+		l.hear("red", bgpPath("10.2.0.0/24", "10.255.0.5", rd(2), byVPN(99)))
+		l.settle()
+		l.table(redDevice, byLabel4)
+		core.says("10.255.0.5", rib.Lead{Err: errors.New("no route leads there")})
+		l.settle()
+		l.table(redDevice)
+		l.exported("red", "10.2.0.0/24", rib.Unresolved, "no route leads there")
 	})
 }

@@ -86,6 +86,9 @@ func (c *Core) Watch(addr netip.Addr, by int) {
 		return
 	}
 	c.watched[addr] = n
+	if n == by && c.absent != "" {
+		c.leads[addr] = rib.Lead{Err: fmt.Errorf("there is no network: %s", c.absent)}
+	}
 	if n == by {
 		c.due[addr] = struct{}{}
 		c.nudge()

@@ -41,6 +41,7 @@ type Set struct {
 	Group     uint32      // the id of its nexthop object, which it may share; 0: none yet
 	Contested bool        // another program keeps changing its objects, which are left alone
 	Waits     bool        // unresolved, because a VRF that it needs has no table now, or not yet
+	Asked     bool        // unresolved, because the core has yet to say how it leads to a PE
 	Reason    string      // why it is unresolved, for a person
 
 	key     string
