@@ -135,8 +135,13 @@ func (o *outgoing) listen(ctx context.Context, name string, announce func(ctx co
 			changed = o.put(name, v, false)
 		}
 		return nil
-	}); err != nil || !changed {
+	}); err != nil || !changed && !o.late[name] {
 		return err
 	}
-	return again(o.changes, map[string]bool{name: true}, func() error { return announce(ctx, name) })
+	o.late[name] = true
+	err := again(o.changes, map[string]bool{name: true}, func() error { return announce(ctx, name) })
+	if err == nil {
+		delete(o.late, name)
+	}
+	return err
 }

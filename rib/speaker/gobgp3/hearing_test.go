@@ -1,6 +1,8 @@
 package gobgp3
 
 import (
+	"context"
+	"errors"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -93,4 +95,37 @@ func TestSupersededNumber(t *testing.T) {
 			t.Fatalf("heard was %q, want %q", heard, step.want)
 		}
 	}
+}
+
+// TestAnotherNumberIsToldAgain: where PEs could not be told of another label, they are told the next time,
+// though GoBGP has it by then; and once they have been, not again.
+func TestAnotherNumberIsToldAgain(t *testing.T) {
+	x := newLabelled(t, redMPLS)
+	x.allOf("at first", redMPLS)
+	other := redMPLS
+	other.Label = 16011
+	x.reloadAs(carriedBy(other))
+	o := x.keeper.out
+	x.changing.Lock()
+	defer x.changing.Unlock()
+	o.mu.Lock()
+	o.hears["red"] = other
+	o.renew()
+	o.mu.Unlock()
+	told := 0
+	for i, want := range []struct {
+		told  int
+		fails bool
+	}{{1, true}, {2, false}, {2, false}} {
+		err := o.listen(t.Context(), "red", func(context.Context, string) error {
+			if told++; told == 1 {
+				return errors.New("injected")
+			}
+			return nil
+		})
+		if told != want.told || (err != nil) != want.fails {
+			t.Errorf("after %d times they were told %d times, %v", i+1, told, err)
+		}
+	}
+	x.hasLabel("red", other.Label)
 }

@@ -24,7 +24,7 @@ type outgoing struct {
 	*loop
 	changes *changes
 	// services is told of the SRv6 services of a configuration before any route has their marks.
-	services func(...*conf.Config)
+	services func(*conf.Config)
 	wake     chan struct{} // signalled when a VRF is to go out with something else
 
 	mu    sync.Mutex
@@ -34,6 +34,7 @@ type outgoing struct {
 	hears map[string]rib.Carried // guarded by mu; by what workers said that VRFs take packets
 	due   map[string]func()      // guarded by mu; VRFs of which that was said, and what is called once PEs have been told
 	turns int                    // guarded by mu; those that are under way
+	late  map[string]bool        // of a turn: VRFs that go out otherwise, of which PEs could not be told
 
 	// The loop's own.
 	seen   map[string]*bgpVRF // GoBGP's VRFs
@@ -54,8 +55,8 @@ func (d *dress) listens() bool { return d.by.Kind != 0 }
 
 func newOutgoing(of *changes) *outgoing {
 	return &outgoing{
-		loop: of.loop, changes: of, services: func(...*conf.Config) {}, wake: make(chan struct{}, 1),
-		hears: make(map[string]rib.Carried), due: make(map[string]func()),
+		loop: of.loop, changes: of, services: func(*conf.Config) {}, wake: make(chan struct{}, 1),
+		hears: make(map[string]rib.Carried), due: make(map[string]func()), late: make(map[string]bool),
 		seen: make(map[string]*bgpVRF), labels: make(map[string]uint32), held: make(map[string][]bgp.ExtendedCommunityInterface),
 	}
 }

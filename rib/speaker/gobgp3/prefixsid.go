@@ -83,16 +83,14 @@ func prefixSID(s *rib.SRv6, six bool) *bgp.PathAttributePrefixSID {
 	return bgp.NewPathAttributePrefixSID(bgp.NewSRv6ServiceTLV(bgp.TLVTypeSRv6L3Service, bgp.NewSRv6InformationSubTLV(sid, does, structure)))
 }
 
-// servicesOf are the services of configurations as the guard puts them into routes.
-func servicesOf(configs ...*conf.Config) guard.Services {
+// servicesOf are the services of a configuration as the guard puts them into routes.
+func servicesOf(c *conf.Config) guard.Services {
 	all := make(guard.Services)
-	for _, c := range configs {
-		for rt, by := range conf.Services(c) {
-			four, err := prefixSID(&by.SRv6, false).Serialize()
-			six, err6 := prefixSID(&by.SRv6, true).Serialize()
-			if err == nil && err6 == nil { // it fails for none that prefixSID makes
-				all[uint32(rt)] = guard.Service{Four: four, Six: six}
-			}
+	for rt, by := range conf.Services(c) {
+		four, err := prefixSID(&by.SRv6, false).Serialize()
+		six, err6 := prefixSID(&by.SRv6, true).Serialize()
+		if err == nil && err6 == nil { // it fails for none that prefixSID makes
+			all[uint32(rt)] = guard.Service{Four: four, Six: six}
 		}
 	}
 	return all

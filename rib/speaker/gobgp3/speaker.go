@@ -77,7 +77,7 @@ func (s *Speaker) wire(at *insides, c *conf.Config, u unnumbered) {
 	s.keeper.names.linkLocal = s.guarding.guard.LinkLocal
 	s.guarding.six, s.guarding.restarted = s.options.OwnSix, s.options.GracefulRestart
 	s.guarding.names, s.guarding.local, s.guarding.whole = s.keeper.names, s.keeper.local, s.keeper.whole
-	s.keeper.out.services = func(all ...*conf.Config) { s.guarding.guard.Serve(servicesOf(all...)) }
+	s.keeper.out.services = func(c *conf.Config) { s.guarding.guard.Serve(servicesOf(c)) }
 	log.down, log.guarding, log.dials = s.sessions.down, s.guarding, s.sessions
 	s.feeder = newFeeder(s.embedded, s.keeper, c.VRFs)
 	log.endings = newEndings(s.feeder)
