@@ -140,7 +140,7 @@ func TestNumbersInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := vrf.SpecsByName(first.Config.VRFs)
+	before := vrf.SpecsByName(first.VRFs)
 	c := labelled(t, map[string]string{"a": "label = 16002\n", "d": "sid = \"fd00:1:0:1:9::\"\n"}, "a", "d")
 	if _, err := n.Assign(c, now); err != nil {
 		t.Fatal(err)
