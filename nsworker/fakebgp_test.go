@@ -155,6 +155,13 @@ func (b *fakeBGP) Takes(vrf string, by rib.Carried, told func()) {
 	told()
 }
 
+// took is by what VRFs were said to take packets, and how often something was announced.
+func (b *fakeBGP) took() (by []string, announced int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.takes), b.told
+}
+
 // tells has PEs told.
 func (b *fakeBGP) tells() {
 	b.mu.Lock()

@@ -126,6 +126,20 @@ func (c *fakeCore) Told(vrf string, by rib.Carried) {
 	}
 }
 
+// heard is of what PEs have been told, as the core was told.
+func (c *fakeCore) heard() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.told)
+}
+
+// wanted is how often the core was asked for something, and for what last for a VRF.
+func (c *fakeCore) wanted(vrf string) (times int, last rib.Carriage) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.needs), c.asked[vrf]
+}
+
 // news wakes who follows. The caller holds mu.
 func (c *fakeCore) news() {
 	for ch := range c.followers {

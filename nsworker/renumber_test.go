@@ -33,11 +33,14 @@ func TestAnotherNumber(t *testing.T) {
 				l.settle()
 				was, announced := l.kernel.tables[redDevice].String(), l.bgp.announcements("red")
 				l.kernel.wrote()
-				told, needs := l.bgp.told, len(core.needs)
+				_, told := l.bgp.took()
+				needs, _ := core.wanted("red")
 				core.mu.Lock()
 				core.entrance, core.before, core.moves = "it was not looked at yet", tc.of.Carriage.Carried(), true
 				core.mu.Unlock()
+				l.bgp.mu.Lock()
 				l.bgp.slow = true
+				l.bgp.mu.Unlock()
 				l.configure(tc.to)
 				expect := func(state vrf.State, why, toTenant string, takes ...string) {
 					t.Helper()
@@ -48,14 +51,14 @@ func TestAnotherNumber(t *testing.T) {
 					for i := range takes {
 						takes[i] = "red by " + takes[i]
 					}
-					if !slices.Equal(l.bgp.takes, takes) {
-						t.Errorf("BGP was told %q, want %q", l.bgp.takes, takes)
+					if by, _ := l.bgp.took(); !slices.Equal(by, takes) {
+						t.Errorf("BGP was told %q, want %q", by, takes)
 					}
 				}
 				until := "; until it does, other PEs send by the " + tc.before + " of before"
 				expect(vrf.Degraded, "it was not looked at yet"+until, "its new "+tc.after+" cannot be had yet"+until, tc.before)
-				if len(core.needs) != needs+1 || core.asked["red"] != tc.to.Carriage {
-					t.Errorf("the core was asked %q, for %v", core.needs[needs:], core.asked["red"])
+				if n, last := core.wanted("red"); n != needs+1 || last != tc.to.Carriage {
+					t.Errorf("the core was asked %d times, for %v", n-needs, last)
 				}
 				settled := make(chan error, 1)
 				go func() { settled <- l.worker("red").Settled(l.t.Context()) }()
@@ -65,17 +68,18 @@ func TestAnotherNumber(t *testing.T) {
 				core.news()
 				core.mu.Unlock()
 				expect(vrf.Ready, "", "", tc.before, tc.after)
-				if len(core.told) > 0 || len(settled) > 0 {
-					t.Errorf("PEs have not been told yet, and the core was told %q, who waits %d answers", core.told, len(settled))
+				if heard := core.heard(); len(heard) > 0 || len(settled) > 0 {
+					t.Errorf("PEs have not been told yet, and the core was told %q, who waits has %d answers", heard, len(settled))
 				}
 				l.bgp.tells()
 				synctest.Wait()
-				if !slices.Contains(core.told, "red by "+tc.after) || len(settled) != 1 || <-settled != nil {
-					t.Errorf("PEs have been told, and the core was told %q, who waits %d answers", core.told, len(settled))
+				if heard := core.heard(); !slices.Contains(heard, "red by "+tc.after) || len(settled) != 1 || <-settled != nil {
+					t.Errorf("PEs have been told, and the core was told %q, who waits has %d answers", heard, len(settled))
 				}
 				l.settle()
-				if routes, objects := l.kernel.wrote(); len(routes) > 0 || objects != "" || l.bgp.told != told {
-					t.Errorf("it wrote %q and %s, and announced %d times", routes, objects, l.bgp.told-told)
+				routes, objects := l.kernel.wrote()
+				if _, now := l.bgp.took(); len(routes) > 0 || objects != "" || now != told {
+					t.Errorf("it wrote %q and %s, and announced %d times", routes, objects, now-told)
 				}
 				if now := l.kernel.tables[redDevice].String(); now != was || l.bgp.announcements("red") != announced {
 					t.Errorf("the table has\n%s\nand it had\n%s\nit announces\n%s\nand did\n%s", now, was, l.bgp.announcements("red"), announced)
@@ -100,15 +104,15 @@ func TestAnotherNumberRefused(t *testing.T) {
 		if err := l.worker("red").Settled(l.t.Context()); err != nil {
 			t.Error(err)
 		}
-		if !slices.Equal(l.bgp.takes, []string{"red by label 100"}) {
-			t.Errorf("BGP was told %q", l.bgp.takes)
+		if by, _ := l.bgp.took(); !slices.Equal(by, []string{"red by label 100"}) {
+			t.Errorf("BGP was told %q", by)
 		}
 		core.mu.Lock()
 		core.before = rib.Carried{} // that is lost as well
 		core.news()
 		core.mu.Unlock()
 		synctest.Wait()
-		if !l.bgp.deaf["red"] {
+		if by, _ := l.bgp.took(); by[len(by)-1] != "red by nothing" {
 			t.Error("packets come in by no label, and PEs are told of one")
 		}
 	})
