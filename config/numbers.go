@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // numbersVersion is the version of the file that this program reads and writes.
@@ -143,6 +144,36 @@ func (n *Numbers) Adopt(c *Config, standing []Standing, now time.Time) (adopted 
 	}
 	n.kept = pools.state()
 	return adopted, nil
+}
+
+// restAgain is how much of its rest a number must have had before it rests anew: each time is written
+// down.
+const restAgain = time.Minute
+
+// InUse says that the label or SIDs that a VRF had are in the kernel until now: those that it let go
+// rest from now on.
+func (n *Numbers) InUse(c *Config, of *vrf.Spec, now time.Time) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	pools, err := n.kept.pools()
+	if err != nil {
+		return err
+	}
+	is, until := &of.Carriage, now.Add(c.LetGo)
+	pools.labels.RestOn(is.Label, until, restAgain)
+	for _, sid := range []netip.Addr{is.SRv6.SID, is.SRv6.SID6} {
+		function, _ := c.Locator.Function(sid)
+		pools.functions.RestOn(function, until, restAgain)
+	}
+	next := pools.state()
+	if next.equal(n.kept) {
+		return nil
+	}
+	if err := next.write(n.dir); err != nil {
+		return fmt.Errorf("keeping the labels and SIDs that VRFs had, which no other may have for a while: %w", err)
+	}
+	n.kept = next
+	return nil
 }
 
 // numbered is what c and the file come to. The caller holds mu.

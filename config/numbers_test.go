@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // labelled is a configuration with VRFs that need labels and SIDs: "a" and "b" of MPLS, "c" of SRv6
@@ -125,6 +127,43 @@ func TestNumbersTaken(t *testing.T) {
 	want := `label 16000 was given to VRF "a" before; write it for that one, and another here, or remove the key`
 	if err != nil || len(got.Conflicts) != 1 || got.Conflicts[0] != `VRF "b": `+want || numbersIn(got.Config) != "a 16000, b ("+want+")" {
 		t.Errorf("it is %s with %q, %v", numbersIn(got.Config), got.Conflicts, err)
+	}
+}
+
+// TestNumbersInUse: what a VRF had before, and other PEs send by still, rests as long as that is so, over
+// restarts too; what it has, and what nobody had, does not.
+func TestNumbersInUse(t *testing.T) {
+	t.Parallel()
+	dir, now := t.TempDir(), time.Now()
+	n := OpenNumbers(dir)
+	first, err := n.Assign(labelled(t, nil, "a", "d"), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := vrf.SpecsByName(first.VRFs)
+	c := labelled(t, map[string]string{"a": "label = 16002\n", "d": "sid = \"fd00:1:0:1:9::\"\n"}, "a", "d")
+	if _, err := n.Assign(c, now); err != nil {
+		t.Fatal(err)
+	}
+	for range 12 {
+		now = now.Add(5 * time.Minute)
+		for _, name := range []string{"a", "d"} {
+			of := before[name]
+			if err := n.InUse(c, &of, now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n = OpenNumbers(dir)
+	}
+	now = now.Add(9 * time.Minute)
+	taken := labelled(t, map[string]string{"a": "label = 16002\n", "b": "label = 16000\n", "d": "sid = \"fd00:1:0:1:9::\"\n", "c": "sid = \"fd00:1:0:1:1::\"\n"}, "a", "b", "c", "d")
+	got, err := n.Preview(taken, now)
+	if err != nil || len(got.Waits) != 2 || !strings.Contains(got.Waits[0]+got.Waits[1], `label 16000 was VRF "a"'s`) {
+		t.Errorf("%s waits for %q, %v", numbersIn(got.Config), got.Waits, err)
+	}
+	got, err = n.Preview(taken, now.Add(time.Minute))
+	if err != nil || len(got.Waits) != 0 {
+		t.Errorf("%s waits for %q, %v", numbersIn(got.Config), got.Waits, err)
 	}
 }
 

@@ -19,6 +19,7 @@ type leftovers struct {
 	core    departures
 	devices ownDeparted
 	clear   func(ctx context.Context, s vrf.Spec) error // takes out what an earlier run wrote into a table
+	inUse   func(s *vrf.Spec) error                     // says that what other PEs send by is there until now
 	log     *slog.Logger
 	now     func() []vrf.Spec // of the configuration that is in force
 	wake    chan struct{}     // another one is in force
@@ -153,6 +154,9 @@ func (l *leftovers) tidy() (waits bool) {
 	configured, specs := l.now(), l.kept.Specs()
 	keep := slices.Clone(configured)
 	for _, s := range gone(specs, configured) {
+		if err := l.inUse(&s); err != nil {
+			l.log.Warn("another VRF may get a label or SID of a VRF before peers have forgotten it", "vrf", s.Name, "by", s.Carriage.Address(), "err", err)
+		}
 		if l.core.Going(s.Name) || l.devices.Going(s.Name) || slices.ContainsFunc(l.behind, func(b vrf.Spec) bool { return b.Name == s.Name }) {
 			keep, waits = append(keep, s), true
 		}

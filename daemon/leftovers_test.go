@@ -53,6 +53,7 @@ type leaving struct {
 	dir     string
 	mu      sync.Mutex
 	cleared []string // guarded by mu
+	used    []string // guarded by mu: what was said to be there until now, each once
 	busy    string   // guarded by mu: the table that cannot be emptied
 }
 
@@ -68,6 +69,14 @@ func newLeaving(t *testing.T, before, now []vrf.Spec) *leaving {
 		}
 	}
 	l.core, l.devices, l.now = &l.fakeDepartures, devices.New(nil, slog.New(slog.DiscardHandler)), func() []vrf.Spec { return vrf.WithFurther(now) }
+	l.inUse = func(s *vrf.Spec) error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if text := s.Name + " by " + s.Carriage.Address(); !slices.Contains(l.used, text) {
+			l.used = append(l.used, text)
+		}
+		return nil
+	}
 	l.clear = func(_ context.Context, s vrf.Spec) error {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -176,6 +185,11 @@ func TestLeftoversOfAReload(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.keeps("blue 101", "red 100")
+		l.mu.Lock()
+		if !slices.Equal(l.used, []string{"blue by label 101"}) {
+			t.Errorf("in use are %q", l.used)
+		}
+		l.mu.Unlock()
 		l.gone("blue")
 		l.keeps("red 100") // which is in force
 		l.emptied(nil, nil)

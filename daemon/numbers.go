@@ -9,6 +9,7 @@ import (
 
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // numbers gives configurations the labels and SIDs of their VRFs, before anything is started from
@@ -103,6 +104,11 @@ func (n *numbers) back(cfg *config.Config) {
 		return
 	}
 	n.await(got)
+}
+
+// inUse says that what a VRF had is in the kernel until now: no other gets it for a while.
+func (n *numbers) inUse(cfg *config.Config, of *vrf.Spec) error {
+	return n.kept.InUse(cfg, of, time.Now())
 }
 
 // preview says what a configuration would have, or why it would be refused.

@@ -125,7 +125,7 @@ func TestDevicesThatWereLeft(t *testing.T) {
 	}
 	made := devices.New(nil, log)
 	l.core, l.devices, l.now = new(fakeDepartures), made, func() []vrf.Spec { return []vrf.Spec{off} }
-	l.clear = func(context.Context, vrf.Spec) error { return nil }
+	l.clear, l.inUse = func(context.Context, vrf.Spec) error { return nil }, func(*vrf.Spec) error { return nil }
 	l.remove(t.Context())
 	if !made.Going("red") || made.Going("blue") {
 		t.Errorf("red goes: %v, blue goes: %v", made.Going("red"), made.Going("blue"))

@@ -185,6 +185,39 @@ func TestPlanOfAnEncapsulation(t *testing.T) {
 	}
 }
 
+// TestPlanOfAnotherNumber: a VRF with another label or SID goes on running, and makes no device.
+func TestPlanOfAnotherNumber(t *testing.T) {
+	label := rib.Carriage{Kind: rib.EncapMPLS, Label: 16010, Core: rib.Core{VTEP: netip.MustParseAddr("10.255.0.1")}}
+	sid := rib.Carriage{
+		Kind: rib.EncapSRv6, SRv6: rib.SRv6{SID: netip.MustParseAddr("fd00:1:0:1:1::")}, Managed: true,
+		Through: rib.Through{Device: "sr-red", To: rib.Binding{Device: "sr-red"}},
+	}
+	none, otherLabel, otherSID := label, label, sid
+	none.Label, none.Awaits = 0, "no label is free"
+	otherLabel.Label, otherSID.SRv6.SID = 16011, netip.MustParseAddr("fd00:1:0:1:2::")
+	const anew = "starts the VRF anew"
+	for _, tc := range []struct {
+		was, is rib.Carriage
+		want    string
+	}{
+		{label, otherLabel, "label: 16010 -> 16011 | other PEs send by the label 16010 until the label 16011 is in the kernel beside it and they have been told; then it goes, and no packet is lost"},
+		{sid, otherSID, "sid: fd00:1:0:1:1:: -> fd00:1:0:1:2:: | other PEs send by the SID fd00:1:0:1:1:: until the SID fd00:1:0:1:2:: is in the kernel beside it and they have been told; then it goes, and no packet is lost"},
+		{none, label, "label: none -> 16010 | waits for its label or sid: no label is free -> no | other PEs are told of it once packets come in by the label 16010"},
+		{label, none, "label: 16010 -> none | waits for its label or sid: no -> no label is free | no packets of other PEs come in until it has one: no label is free"},
+		{label, sid, anew},
+	} {
+		p, _, next := planning(t)
+		now := p.force.config()
+		next.VRFs[1].Export = now.VRFs[0].Export
+		now.VRFs[0].Carriage, next.VRFs[1].Carriage = tc.was, tc.is
+		now.Core, next.Core = tc.was.Core, tc.is.Core
+		got := strings.Join(lines(t, p, vrf.PlanRequest{File: "f.toml", Lines: -1, VRF: "red"}), "\n")
+		if !strings.Contains(got, tc.want) || strings.Contains(got, anew) != (tc.want == anew) || tc.want != anew && strings.Contains(got, "sr-red is") {
+			t.Errorf("it does not say\n%s\nbut\n%s", tc.want, got)
+		}
+	}
+}
+
 // TestAPlanThatCannotBeMade says why.
 func TestAPlanThatCannotBeMade(t *testing.T) {
 	p, b, _ := planning(t)

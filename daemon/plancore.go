@@ -7,6 +7,7 @@ import (
 
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/vrf"
 )
 
 // coreChanges are the differences between two configurations in what they say of the network
@@ -57,7 +58,7 @@ func (v plannedVRF) coreDevices() (lines []string) {
 	if v.runs {
 		is = &v.is.Carriage
 	}
-	if *was == *is && v.was.Binding == v.is.Binding {
+	if was.SameWay(is) && v.was.Binding == v.is.Binding { // another SID makes no other device
 		return nil
 	}
 	if was.Managed && (was.MadeDevice() != is.MadeDevice() || !is.Managed || v.was.Binding != v.is.Binding) {
@@ -90,9 +91,24 @@ func (v plannedVRF) carriageNotes(now rib.Core) (notes []string) {
 	if !v.ran || !v.runs || was == is {
 		return nil
 	}
+	if vrf.SameHome(v.was, v.is) {
+		return append(notes, numberNote(&was, &is))
+	}
 	notes = append(notes, "a changed encapsulation starts the VRF anew: its routes go, and come back when it runs with the other one; until then it forwards nothing")
 	if was.Kind != 0 && is.Kind != 0 && was.Carried() != is.Carried() {
 		notes = append(notes, "other PEs send by what they were told before until they have heard of the change")
 	}
 	return notes
+}
+
+// numberNote says what another label or SID means for a VRF's traffic.
+func numberNote(was, is *rib.Carriage) string {
+	switch before, now := was.Carried(), is.Carried(); {
+	case !now.Numbered():
+		return "no packets of other PEs come in until it has one: " + is.Awaits
+	case !before.Numbered():
+		return "other PEs are told of it once packets come in by the " + now.Address()
+	default:
+		return fmt.Sprintf("other PEs send by the %s until the %s is in the kernel beside it and they have been told; then it goes, and no packet is lost", before.Address(), now.Address())
+	}
 }

@@ -176,6 +176,7 @@ func (w *wiring) supervise() {
 // leave makes what looks after what VRFs leave behind.
 func (w *wiring) leave() {
 	w.left.core, w.left.devices, w.left.now = w.core, w.devices, func() []vrf.Spec { return w.force.specs() }
+	w.left.inUse = func(s *vrf.Spec) error { return w.numbers.inUse(w.force.config(), s) }
 	w.left.clear = func(ctx context.Context, s vrf.Spec) error {
 		defer w.host.Disown(s.Binding)
 		return nsworker.Clear(ctx, nsworker.Deps{Kernel: hostKernel{w.host, func(string) {}}, BGP: w.bgp, Board: w.board, Log: w.options.Log, Core: w.core}, s)

@@ -19,12 +19,14 @@ type Core interface {
 	// device, until stop.
 	Follow(vrf string) (news <-chan struct{}, stop func())
 	// Need has made what the VRF needs in the core, where that is to be made here: its device,
-	// and its label or SIDs, by which packets are delivered inside. Drop has it removed.
+	// and its label or SIDs, by which packets are delivered inside. Drop has it removed. Of another
+	// label or SID what the VRF had before stays, until Told.
 	Need(vrf string, in rib.Binding, c rib.Carriage, at rib.Inside)
 	Drop(vrf string)
-	// Entrance is why the VRF's label or SIDs do not stand, as one short sentence; "": they do, or it
-	// has none. Follow's news tell when that changes.
-	Entrance(vrf string) string
+	// Told says by what other PEs have been told to send to the VRF; the zero one: by nothing.
+	Told(vrf string, by rib.Carried)
+	// Entrance is how packets come in by the VRF's label or SIDs. Follow's news tell when that changes.
+	Entrance(vrf string) rib.Arrival
 	// Wrote takes in what was written into a table: it may lead to PEs.
 	Wrote(where rib.Where, changes []rib.Change)
 }
@@ -44,7 +46,8 @@ type carried struct {
 	bgp    BGP
 	news   <-chan struct{} // nil: nothing is carried
 	stop   func()
-	inside rib.Inside // where packets of other PEs are delivered, as the core was told
+	inside rib.Inside   // where packets of other PEs are delivered, as the core was told
+	asked  rib.Carriage // what it was asked for
 }
 
 // begin has what the VRF needs in the core looked after, and follows the core.
@@ -62,12 +65,13 @@ func (c *carried) takes() bool { return c.news != nil && !c.spec.Encapsulates() 
 // need has what the VRF needs in the core looked after.
 func (c *carried) need() {
 	if c.takes() {
+		c.asked = c.spec.Carriage
 		c.core.Need(c.spec.Name, c.spec.Binding, c.spec.Carriage, c.inside)
 	}
 }
 
-// looks takes in the interfaces of now, and what the core says: a device may be missed, and packets
-// may have to be delivered elsewhere.
+// looks takes in the configuration and the interfaces of now, and what the core says: a device may be
+// missed, packets may have to be delivered elsewhere, and by another label or SID.
 func (c *carried) looks(v *rib.View) {
 	if !c.takes() {
 		return
@@ -76,12 +80,28 @@ func (c *carried) looks(v *rib.View) {
 	if bad != nil {
 		inside = rib.Inside{}
 	}
-	c.bgp.Deaf(c.spec.Name, bad != nil || c.core.Entrance(c.spec.Name) != "")
-	if missed := c.misses(v); missed || inside != c.inside {
+	if missed := c.misses(v); missed || inside != c.inside || c.spec.Carriage != c.asked {
 		c.inside = inside
 		c.need()
 	}
+	by := rib.Carried{}
+	if bad == nil {
+		by = c.by()
+	}
+	core, name := c.core, c.spec.Name
+	c.bgp.Takes(name, by, func() { core.Told(name, by) })
 }
+
+// by is how packets of other PEs come in; the zero one: they do not.
+func (c *carried) by() rib.Carried {
+	if a := c.core.Entrance(c.spec.Name); a.Why != "" {
+		return a.Meanwhile
+	}
+	return c.spec.Carriage.Carried()
+}
+
+// moves tells whether the VRF is on its way to another label or SID.
+func (c *carried) moves() bool { return c.takes() && c.core.Entrance(c.spec.Name).Moves }
 
 func (c *carried) insideOf(v *rib.View) (rib.Inside, *nexthop.BadDevice) {
 	return nexthop.InsideOf(*v, c.spec.Binding.Netns, &c.spec.Carriage, coreOf(c.core))
@@ -103,7 +123,7 @@ func madeDevice(c *rib.Carriage) string { return cmp.Or(c.Device, c.Through.Devi
 // deafen says that a VRF without a table takes no packets.
 func deafen(bgp BGP, s *vrf.Spec) {
 	if s.Carriage.Kind != 0 && !s.Encapsulates() {
-		bgp.Deaf(s.Name, true)
+		bgp.Takes(s.Name, rib.Carried{}, func() {})
 	}
 }
 
@@ -144,10 +164,15 @@ func (c *carried) noEntrance(v *rib.View) *nexthop.BadDevice {
 	if _, bad := c.insideOf(v); bad != nil || c.core == nil {
 		return bad
 	}
-	if why := c.core.Entrance(c.spec.Name); why != "" {
-		return &nexthop.BadDevice{Why: why, Confined: "other PEs cannot send to this VRF now"}
+	a := c.core.Entrance(c.spec.Name)
+	switch {
+	case a.Why == "":
+		return nil
+	case a.Meanwhile != rib.Carried{}:
+		before := "; until it does, other PEs send by the " + a.Meanwhile.Address() + " of before"
+		return &nexthop.BadDevice{Why: a.Why + before, Confined: "its new " + c.spec.Carriage.Address() + " cannot be had yet" + before}
 	}
-	return nil
+	return &nexthop.BadDevice{Why: a.Why, Confined: "other PEs cannot send to this VRF now"}
 }
 
 // withDevice is what keeps a VRF from being ready, with what is wrong with its VXLAN device, and
@@ -201,7 +226,8 @@ func (onlookersCore) Follow(string) (<-chan struct{}, func())            { retur
 func (onlookersCore) Need(string, rib.Binding, rib.Carriage, rib.Inside) {}
 
 func (onlookersCore) Drop(string)                   {}
-func (onlookersCore) Entrance(string) string        { return "" }
+func (onlookersCore) Told(string, rib.Carried)      {}
+func (onlookersCore) Entrance(string) rib.Arrival   { return rib.Arrival{} }
 func (onlookersCore) Wrote(rib.Where, []rib.Change) {}
 
 // besideReason is a reason with another one.

@@ -29,6 +29,9 @@ type fakeBGP struct {
 	unreached map[string]map[rib.PathNexthop]struct{}
 	confirmed map[string]map[netip.Prefix]bool
 	deaf      map[string]bool
+	takes     []string // by what VRFs take packets, each time that it is another thing than before
+	untold    []func() // who waits until PEs have been told; kept where slow
+	slow      bool     // PEs are told when the test says so
 }
 
 func newFakeBGP() *fakeBGP {
@@ -132,12 +135,41 @@ func (b *fakeBGP) Offers(_ context.Context, _ string, p netip.Prefix) (list []ri
 	return list, nil
 }
 
-func (b *fakeBGP) Deaf(vrf string, deaf bool) {
+func (b *fakeBGP) Takes(vrf string, by rib.Carried, told func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.deaf[vrf] = deaf; !deaf {
+	if b.deaf[vrf] = by == (rib.Carried{}); !b.deaf[vrf] {
 		delete(b.deaf, vrf)
 	}
+	says := vrf + " by " + by.Address()
+	if b.deaf[vrf] {
+		says = vrf + " by nothing"
+	}
+	if len(b.takes) == 0 || b.takes[len(b.takes)-1] != says {
+		b.takes = append(b.takes, says)
+	}
+	if b.slow {
+		b.untold = []func(){told}
+		return
+	}
+	told()
+}
+
+// took is by what VRFs were said to take packets, and how often something was announced.
+func (b *fakeBGP) took() (by []string, announced int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.takes), b.told
+}
+
+// tells has PEs told.
+func (b *fakeBGP) tells() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, told := range b.untold {
+		told()
+	}
+	b.untold, b.slow = nil, false
 }
 
 func (b *fakeBGP) Confirmed(vrf string, whole bool, changes []rib.Confirmation) {

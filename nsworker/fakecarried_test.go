@@ -21,8 +21,12 @@ type fakeCore struct {
 	followers map[chan struct{}]bool
 	needs     []string
 	making    string
-	entrance  string // why labels and SIDs do not stand
-	fails     error  // of Link
+	entrance  string      // why labels and SIDs do not stand
+	before    rib.Carried // by which packets come in meanwhile
+	moves     bool
+	asked     map[string]rib.Carriage
+	told      []string
+	fails     error // of Link
 	inside    map[string]rib.Inside
 	links     map[string]rib.CoreLink
 	found     map[netip.Addr]rib.Lead // what it finds out once somebody asks
@@ -99,13 +103,51 @@ func (c *fakeCore) Need(vrf string, _ rib.Binding, is rib.Carriage, at rib.Insid
 		c.inside = make(map[string]rib.Inside)
 	}
 	c.inside[vrf] = at
+	if c.asked == nil {
+		c.asked = make(map[string]rib.Carriage)
+	}
+	c.asked[vrf] = is
 	c.needs = append(c.needs, "need "+vrf+" "+is.Device)
 }
 
-func (c *fakeCore) Entrance(string) string {
+func (c *fakeCore) Entrance(string) rib.Arrival {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.entrance
+	return rib.Arrival{Why: c.entrance, Meanwhile: c.before, Moves: c.moves}
+}
+
+func (c *fakeCore) Told(vrf string, by rib.Carried) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.told = append(c.told, vrf+" by "+by.Address())
+	if c.moves && c.entrance == "" {
+		c.moves = false
+		c.news()
+	}
+}
+
+// heard is of what PEs have been told, as the core was told.
+func (c *fakeCore) heard() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.told)
+}
+
+// wanted is how often the core was asked for something, and for what last for a VRF.
+func (c *fakeCore) wanted(vrf string) (times int, last rib.Carriage) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.needs), c.asked[vrf]
+}
+
+// news wakes who follows. The caller holds mu.
+func (c *fakeCore) news() {
+	for ch := range c.followers {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
 }
 
 func (c *fakeCore) Drop(vrf string) {
@@ -121,12 +163,7 @@ func (c *fakeCore) says(pe string, lead rib.Lead) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.leads[netip.MustParseAddr(pe)] = lead
-	for ch := range c.followers {
-		select {
-		case ch <- struct{}{}:
-		default:
-		}
-	}
+	c.news()
 }
 
 // The parts of a VRF whose packets go by VXLAN.

@@ -29,7 +29,7 @@ func (p *prompter) Offers(context.Context, string, netip.Prefix) ([]rib.Offer, e
 	return nil, nil
 }
 
-func (p *prompter) Deaf(string, bool) {}
+func (p *prompter) Takes(string, rib.Carried, func()) {}
 
 func (p *prompter) Chose(_ string, list []rib.Choice) {
 	if p.chose != nil {

@@ -250,12 +250,14 @@ func (r *routes) evaluate(slot rib.Slot, e *route) {
 // of it.
 func (r *routes) settle(slot rib.Slot, e *route) {
 	r.beside.stood(slot, e)
-	r.beside.origin.settled(slot, became{e.Want != nil && e.Want.Carries != nil, e.Want != nil, e.Note.state, e.Note.out}, func() netip.Prefix { return r.feed.Prefix(slot) })
+	// The core says soon how it leads to another PE: until then what stands leads to the one of before.
+	asks := e.Want != nil && e.Want.Asked && e.Have != nil && e.Note.state == rib.Installed
+	r.beside.origin.settled(slot, became{asks || e.Want != nil && e.Want.Carries != nil, e.Want != nil, e.Note.state, e.Note.out}, func() netip.Prefix { return r.feed.Prefix(slot) })
 	ownRoutes{r}.changed(slot)
 	set := e.Want
-	if e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits || r.adopted.holds(e, set)) {
+	if asks || e.Note.state == rib.Stale && e.Have != nil && (set == nil || set.Waits || r.adopted.holds(e, set)) {
 		r.confirms.look(slot, e)
-		return // until the sweep decides, or the VRF that leaks it is there
+		return // until the core has answered, the sweep decides, or the VRF that leaks it is there
 	}
 	if set != nil {
 		r.sets.Activate(set)

@@ -62,9 +62,10 @@ type BGP interface {
 	// Confirmed says for which prefixes the kernel has what the VRF means it to have, and for
 	// which not any more; whole: for no others. The list is not changed any more.
 	Confirmed(vrf string, whole bool, changes []rib.Confirmation)
-	// Deaf says whether a VRF whose packets are carried can take none from other PEs now: they
-	// are told of none of its routes then.
-	Deaf(vrf string, deaf bool)
+	// Takes says by what a VRF whose packets are carried takes them from other PEs now, which are told
+	// so; the zero one: it takes none, and they are told of none of its routes. told is called when
+	// they have been told, unless Takes has been called again by then.
+	Takes(vrf string, by rib.Carried, told func())
 	// Chose says what a VRF goes by for some prefixes, where rib.Feed.Asked says that others
 	// leak it. It is called each time that the worker has taken something from the feed. The
 	// list is BGP's then.

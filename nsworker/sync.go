@@ -125,7 +125,7 @@ func (s *tableSync) run(ctx context.Context) error {
 		s.report(false)
 		if s.idle() {
 			s.askings.answer(s.books, s.totals.Objects)
-			if _, waiting := s.feed.Len(); waiting == 0 {
+			if _, waiting := s.feed.Len(); waiting == 0 && len(s.askings.settling) > 0 && !s.write.carried.moves() {
 				s.askings.settled()
 			}
 		}
@@ -275,6 +275,7 @@ func (s *tableSync) reconfigure(spec vrf.Spec) {
 		}
 	}
 	if s.phase.known() {
+		s.write.carried.looks(s.view()) // it may have another label or SID
 		s.importAll()
 	}
 }

@@ -162,6 +162,21 @@ func (c *Carriage) Address() string {
 	return fmt.Sprintf("VNI %d", c.VNI)
 }
 
+// SameWay tells whether packets get to other PEs, and theirs here, as with o but for the label or the
+// SIDs, which may be other ones. Two SIDs in the place of one that stays, or one in that of two, do
+// otherwise than before what they did.
+func (c *Carriage) SameWay(o *Carriage) bool {
+	a, b := *c, *o
+	if a.SRv6.SID.IsValid() && b.SRv6.SID.IsValid() && a.SRv6.SID6.IsValid() != b.SRv6.SID6.IsValid() {
+		return false
+	}
+	for _, x := range []*Carriage{&a, &b} {
+		x.Label, x.Awaits = 0, ""
+		x.SRv6.SID, x.SRv6.SID6 = netip.Addr{}, netip.Addr{}
+	}
+	return a == b
+}
+
 // String is c for a person.
 func (c Carriage) String() string {
 	switch c.Kind {

@@ -38,6 +38,17 @@ func (c Carried) Numbered() bool {
 	return true
 }
 
+// Address is what other PEs send packets for the VRF to, for a person.
+func (c Carried) Address() string {
+	return (&Carriage{Kind: c.Kind, VNI: c.VNI, Label: c.Label, SRv6: c.SRv6}).Address()
+}
+
+// ByNumberOf is c with the label or the SIDs of o.
+func (c Carried) ByNumberOf(o Carried) Carried {
+	c.Label, c.SRv6.SID, c.SRv6.SID6 = o.Label, o.SRv6.SID, o.SRv6.SID6
+	return c
+}
+
 // String is it as a list of changes names it.
 func (c Carried) String() string {
 	switch c.Kind {
@@ -58,3 +69,14 @@ func (c Carried) String() string {
 
 // ByEVPN tells whether they go out as routes of EVPN, and not as VPN routes.
 func (c Carried) ByEVPN() bool { return c.Kind != EncapMPLS && c.Kind != EncapSRv6 }
+
+// Arrival is how packets of other PEs come into a VRF.
+type Arrival struct {
+	// Why is why they do not come by the label or SIDs that are configured now, as one short sentence;
+	// "": they do, or it has none.
+	Why string
+	// Meanwhile is by what they come in until they do: what the VRF had before; the zero one: by nothing.
+	Meanwhile Carried
+	// Moves says that the VRF is on its way from what it had before, and nothing is known to be in the way.
+	Moves bool
+}

@@ -107,6 +107,15 @@ func (p *Pool) Rest(r Rested) {
 	p.resting[r.Number] = r
 }
 
+// RestOn has a number that was let go rest until a time, where that is later than it would by more than
+// so much.
+func (p *Pool) RestOn(number uint32, until time.Time, more time.Duration) {
+	if r, is := p.resting[number]; is && until.Sub(r.Until) > more {
+		r.Until = until
+		p.resting[number] = r
+	}
+}
+
 // Pass has numbers passed over, which are in use elsewhere: nobody gets one who does not hold it.
 func (p *Pool) Pass(numbers map[uint32]bool) { p.passed = numbers }
 

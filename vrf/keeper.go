@@ -27,8 +27,8 @@ const (
 var errReturned = errors.New("the worker ended without being told to")
 
 // keeper keeps the worker of one VRF running as long as Binding, Protocol,
-// RD and Carriage stay the same. Where one of the four changes, another keeper takes over, which
-// waits for this one to leave.
+// RD and Carriage stay the same (see SameHome). Where one of the four changes, another keeper takes
+// over, which waits for this one to leave.
 type keeper struct {
 	sup   *Supervisor
 	name  string

@@ -99,8 +99,8 @@ func (s *Supervisor) Run(ctx context.Context) error {
 
 // Apply brings the running set to specs, and waits until the workers that leave
 // have ended: the workers of VRFs that are not in specs, and of VRFs whose Binding,
-// Protocol, RD or Carriage changed, which start anew once the old worker is gone. Any other
-// change is handed to the running worker, and Apply waits, a while, until it is in force; an
+// Protocol, RD or Carriage changed (see SameHome), which start anew once the old worker is gone. Any
+// other change is handed to the running worker, and Apply waits, a while, until it is in force; an
 // unchanged VRF is not disturbed.
 //
 // An error about specs comes before anything is done. An error afterwards

@@ -48,7 +48,7 @@ type Core struct {
 	where     rib.Where                // guarded by mu: of the main table; zero: it is not open
 	followers map[chan struct{}]string // guarded by mu: the VRF of each
 	devices   map[deviceKey]*device    // guarded by mu
-	tenants   map[string]*tenant       // guarded by mu: the VRFs with labels and SIDs
+	tenants   tenancy                  // guarded by mu: the VRFs with labels and SIDs
 	numbers   map[Number]struct{}      // guarded by mu, and not changed: of all VRFs that are configured
 	absent    string                   // guarded by mu: why nothing can be made; "": it can
 	links     rib.Links                // guarded by mu, and not changed: of the core's namespace
@@ -64,8 +64,13 @@ type watched struct {
 func New(k Kernel, f Fixtures, is Settings, log *slog.Logger) *Core {
 	c := &Core{
 		kernel: k, is: &is, numbers: is.Numbers, log: log, wake: make(chan struct{}, 1),
+<<<<<<< HEAD
 		watched: make(map[netip.Addr]*watched), due: make(map[netip.Addr]struct{}),
 		followers: make(map[chan struct{}]string), devices: make(map[deviceKey]*device), tenants: make(map[string]*tenant),
+=======
+		watched: make(map[netip.Addr]int), leads: make(map[netip.Addr]rib.Lead), due: make(map[netip.Addr]struct{}),
+		followers: make(map[chan struct{}]string), devices: make(map[deviceKey]*device), tenants: newTenancy(),
+>>>>>>> label16
 	}
 	c.keeper = keeper{core: c, fixtures: f}
 	return c
@@ -87,6 +92,7 @@ func (c *Core) PE(addr netip.Addr) (rib.Lead, bool) {
 func (c *Core) Watch(addr netip.Addr, by int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+<<<<<<< HEAD
 	w := c.watched[addr]
 	if w == nil {
 		if by <= 0 {
@@ -94,6 +100,20 @@ func (c *Core) Watch(addr netip.Addr, by int) {
 		}
 		w = new(watched)
 		c.watched[addr] = w
+=======
+	n := c.watched[addr] + by
+	if n <= 0 {
+		delete(c.watched, addr)
+		delete(c.leads, addr)
+		delete(c.due, addr)
+		return
+	}
+	c.watched[addr] = n
+	if n == by && c.absent != "" {
+		c.leads[addr] = rib.Lead{Err: fmt.Errorf("there is no network: %s", c.absent)}
+	}
+	if n == by {
+>>>>>>> label16
 		c.due[addr] = struct{}{}
 		c.nudge()
 	}
@@ -176,7 +196,7 @@ func (c *Core) Configure(is Settings) {
 	defer c.mu.Unlock()
 	c.numbers = is.Numbers
 	c.nudge()
-	if !is.VTEP.IsValid() && len(c.tenants)+len(c.devices) > 0 {
+	if !is.VTEP.IsValid() && len(c.tenants.all)+len(c.devices) > 0 {
 		// What VRFs have there has to be removed first: they left together with the core.
 		is.Core, is.Interfaces, is.Protocol = c.is.Core, c.is.Interfaces, c.is.Protocol
 	}
@@ -307,7 +327,7 @@ func (c *Core) closed(why error) {
 	for _, w := range c.watched {
 		w.lead = lead
 	}
-	for _, t := range c.tenants {
+	for _, t := range c.tenants.all {
 		t.why = "the core is not there: " + why.Error()
 	}
 	c.tell(everyVRF)

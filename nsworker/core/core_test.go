@@ -252,6 +252,11 @@ func TestCoreComesAndGoes(t *testing.T) {
 		if got := says(c); got != "there is no network: network namespace core is not there" {
 			t.Errorf("it says %q", got)
 		}
+		c.Watch(pe2, -1)
+		c.Watch(pe2, +1) // who asks only now hears it too
+		if got := says(c); got != "there is no network: network namespace core is not there" {
+			t.Errorf("it says %q", got)
+		}
 		k.mu.Lock()
 		k.absent = false
 		k.mu.Unlock()

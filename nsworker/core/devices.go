@@ -44,10 +44,11 @@ func (c *Core) needDevice(vrf string, in rib.Binding, is rib.Carriage) {
 	key := deviceKey{vrf, is.MadeDevice()}
 	delete(c.devices, deviceKey{before(vrf), key.name}) // it has the same name and mark
 	d := c.devices[key]
-	if d == nil || d.is != is || d.in != in {
+	if d == nil || !d.is.SameWay(&is) || d.in != in {
 		d = &device{in: in, is: is, alias: alias(vrf)}
 		c.devices[key] = d
 	}
+	d.is = is // another SID makes no other device
 	if now := time.Now(); d.goes || d.tries == 0 || d.at.IsZero() {
 		d.goes, d.at = false, now
 	}

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,6 +20,7 @@ type fakeEntrances struct {
 	beside   []rib.StandingEntrance          // guarded by mu: what others have of the same numbers
 	room     uint32                          // guarded by mu
 	fails    error                           // guarded by mu: of Add and Remove
+	refuse   map[Number]bool                 // guarded by mu: what Add refuses
 	blind    error                           // guarded by mu: of Read
 	wrote    []string                        // guarded by mu
 	news     chan struct{}
@@ -114,6 +116,8 @@ func (f *fakeEntrances) Add(_ context.Context, e rib.Entrance) error {
 	switch _, taken := f.standing[n]; {
 	case f.fails != nil:
 		return f.fails
+	case f.refuse[n]:
+		return errors.New("injected")
 	case taken:
 		return fmt.Errorf("%s: %w", e.Of(), rib.ErrTaken)
 	case e.Label >= f.room:

@@ -29,7 +29,8 @@ type ask struct {
 	now    time.Time
 	links  rib.Links
 	byName map[string]rib.Link
-	next   time.Duration // when there is more to do
+	stays  func(Number) bool // whether a number is one of a VRF that stays
+	next   time.Duration     // when there is more to do
 }
 
 func (a *ask) again(after time.Duration) { a.next = min(a.next, after) }
@@ -53,14 +54,14 @@ func (k *keeper) keep(ctx context.Context, is *Settings, links rib.Links) time.D
 		}
 		return retryFirst * 4
 	}
-	wanted := make(map[Number]bool)
-	stays := staying(all, numbers)
+	wanted := make(map[Number]string)
+	a.stays = staying(all, numbers)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if t := all[name]; !k.tend(ctx, a, core, name, &t, wanted, stays) {
+		if t := all[name]; !k.tend(ctx, a, core, name, &t, wanted) {
 			delete(all, name)
 		}
 	}
-	next, err := core.sweep(ctx, a.now, func(n Number) bool { return wanted[n] || stays(n) })
+	next, err := core.sweep(ctx, a.now, func(n Number) bool { return wanted[n] != "" || a.stays(n) })
 	if err != nil {
 		k.core.log.Warn("a label or SID that no VRF has any more could not be removed; it is tried again", "err", err)
 	}
@@ -80,17 +81,20 @@ func staying(all map[string]tenant, configured map[Number]struct{}) func(Number)
 	return func(n Number) bool { _, known := configured[n]; return known || stays[n] }
 }
 
-// tend looks after what one VRF needs, and adds its numbers to those that are wanted. It tells whether
-// the VRF needs anything still.
-func (k *keeper) tend(ctx context.Context, a *ask, core *space, name string, t *tenant, wanted map[Number]bool, stays func(Number) bool) bool {
+// tend looks after what one VRF needs, and adds its numbers to those that are wanted, by the VRF whose
+// they are. It tells whether the VRF needs anything still.
+func (k *keeper) tend(ctx context.Context, a *ask, core *space, name string, t *tenant, wanted map[Number]string) bool {
 	going := !t.goes.IsZero()
 	if going && !a.now.Before(t.goes) {
-		return !k.removeAll(ctx, a, core, name, t, stays)
+		return !k.removeAll(ctx, a, core, name, t)
 	}
 	twice := false
 	for _, n := range t.numbers() {
-		twice = twice || wanted[n]
-		wanted[n] = wanted[n] || !going || !stays(n) // what another has by now is that one's
+		whose := wanted[n]
+		twice = twice || whose != "" && whose != t.of
+		if whose == "" && (!going || !a.stays(n)) { // what another has by now is that one's
+			wanted[n] = t.of
+		}
 	}
 	switch {
 	case going:
@@ -163,13 +167,13 @@ func (k *keeper) leave(is *Settings) {
 		return
 	}
 	all, numbers := k.core.needing()
-	stays := staying(all, numbers)
+	a := &ask{is: is, now: time.Now(), stays: staying(all, numbers)}
 	for name, t := range all {
-		if !t.goes.IsZero() && k.removeAll(ctx, &ask{is: is, now: time.Now()}, core, name, &t, stays) {
+		if !t.goes.IsZero() && k.removeAll(ctx, a, core, name, &t) {
 			delete(all, name)
 		}
 	}
-	k.unmake(ctx, &ask{is: is, now: time.Now()}, all)
+	k.unmake(ctx, a, all)
 }
 
 // close closes the namespaces.
@@ -236,7 +240,7 @@ func (k *keeper) haveWithin(ctx context.Context, a *ask, t *tenant, list []rib.E
 		why = errors.Join(why, w)
 		wanted[numberOf(&list[i])] = true
 	}
-	next, err := s.sweep(ctx, a.now, func(n Number) bool { return wanted[n] })
+	next, err := s.sweep(ctx, a.now, func(n Number) bool { return wanted[n] || a.stays(n) })
 	a.again(next)
 	return errors.Join(why, err)
 }
@@ -303,10 +307,10 @@ func (t *tenant) trusted(link rib.Link) (within, here []rib.Entrance, err error)
 
 // removeAll removes what a VRF that is no more has, but for what another has by now. It tells
 // whether nothing is left.
-func (k *keeper) removeAll(ctx context.Context, a *ask, core *space, name string, t *tenant, stays func(Number) bool) bool {
-	failed := core.removeOf(ctx, t, stays)
+func (k *keeper) removeAll(ctx context.Context, a *ask, core *space, name string, t *tenant) bool {
+	failed := core.removeOf(ctx, t, a.stays)
 	if t.is.SRv6.Link != "" {
-		failed = errors.Join(failed, k.removeWithin(ctx, a, t, stays))
+		failed = errors.Join(failed, k.removeWithin(ctx, a, t))
 	}
 	if failed != nil {
 		k.core.log.Warn("the label or SIDs of a VRF that is no more could not be removed; it is tried again", "vrf", name, "err", failed)
@@ -319,7 +323,7 @@ func (k *keeper) removeAll(ctx context.Context, a *ask, core *space, name string
 }
 
 // removeWithin removes the SIDs of a trusted VRF in its own namespace, as far as that is there still.
-func (k *keeper) removeWithin(ctx context.Context, a *ask, t *tenant, stays func(Number) bool) error {
+func (k *keeper) removeWithin(ctx context.Context, a *ask, t *tenant) error {
 	asked := t.asked
 	if k.spaces[t.in.Netns] != nil {
 		asked = k.asked[t.in.Netns] // it may be another VRF's by now
@@ -329,10 +333,11 @@ func (k *keeper) removeWithin(ctx context.Context, a *ask, t *tenant, stays func
 		return nil // and its SIDs with it
 	}
 	if err == nil {
-		err = s.removeOf(ctx, t, stays)
+		err = s.removeOf(ctx, t, a.stays)
 	}
 	if err == nil && !rib.SameNetns(t.in.Netns, a.is.Netns) {
 		k.shut(t.in.Netns)
+		a.again(0) // who stays there has it opened again
 	}
 	return err
 }

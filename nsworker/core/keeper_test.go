@@ -59,7 +59,7 @@ func expect(t *testing.T, c *Core, f *fakeEntrances, writes, has, why string) {
 	if got := f.has(); got != has {
 		t.Errorf("there is %q, want %q", got, has)
 	}
-	if got := c.Entrance("red"); got != why {
+	if got := c.Entrance("red").Why; got != why {
 		t.Errorf("of VRF red it says %q, want %q", got, why)
 	}
 }
@@ -79,7 +79,7 @@ func TestLabelLives(t *testing.T) {
 			}
 		}
 		c.Need("red", inRed, byLabel(100), rib.Inside{})
-		if got := c.Entrance("red"); got == "" {
+		if got := c.Entrance("red").Why; got == "" {
 			t.Error("it says that a label stands which was never looked at")
 		}
 		const closed = "it is put into the kernel once the VRF has its table open"
@@ -200,7 +200,7 @@ func TestRoomForLabels(t *testing.T) {
 		expect(t, c, f, "add label 100 by 11", "label 100 by 11", "")
 		f.happens(func() { f.room = 16; clear(f.standing) }) // lowered, which takes it
 		synctest.Wait()
-		if got := c.Entrance("red"); !strings.Contains(got, "below 16") {
+		if got := c.Entrance("red").Why; !strings.Contains(got, "below 16") {
 			t.Errorf("it says %q", got)
 		}
 		f.happens(func() { f.room = 1000 })
@@ -298,13 +298,13 @@ func TestLabelOverALink(t *testing.T) {
 		k.failing(errors.New("no rules"))
 		time.Sleep(lookAfter)
 		said()
-		if got, want := c.Entrance("blue"), "what leads to its packets is not there: no rules"; got != want {
+		if got, want := c.Entrance("blue").Why, "what leads to its packets is not there: no rules"; got != want {
 			t.Errorf("it says %q", got)
 		}
 		k.failing(nil)
 		time.Sleep(retryFirst * 4)
 		said()
-		if got := c.Entrance("blue"); got != "" {
+		if got := c.Entrance("blue").Why; got != "" {
 			t.Errorf("it says %q", got)
 		}
 		c.Drop("blue")
@@ -337,7 +337,7 @@ func TestEntrancesWithoutACore(t *testing.T) {
 		k.absent = true
 		k.mu.Unlock()
 		k.tables.happens(Events{Gone: "netns core"}, func() { clear(f.standing) })
-		if got := c.Entrance("red"); !strings.HasPrefix(got, "the core is not there: ") {
+		if got := c.Entrance("red").Why; !strings.HasPrefix(got, "the core is not there: ") {
 			t.Errorf("it says %q", got)
 		}
 		k.mu.Lock()

@@ -44,7 +44,7 @@ func TestLeftByAnEarlierRun(t *testing.T) {
 		if !c.Going("blue") || c.Going("green") {
 			t.Error("it says that nothing goes, or that all does")
 		}
-		if got := c.Entrance("green"); got != "" {
+		if got := c.Entrance("green").Why; got != "" {
 			t.Errorf("of the VRF that stays it says %q", got)
 		}
 		time.Sleep(grace)

@@ -81,7 +81,7 @@ func TestSIDsOfATrustedNamespace(t *testing.T) {
 			"SID fd00:1:0:1:1:: End.DX4 by 5 via 0.0.0.0, SID fd00:1:0:1:2:: End.DT6 by 5 table 254", "")
 		expect(t, c, f, "add SID fd00:1:0:1:1:: a route by 21 via fe80::2, add SID fd00:1:0:1:2:: a route by 21 via fe80::2",
 			"SID fd00:1:0:1:1:: a route by 21 via fe80::2, SID fd00:1:0:1:2:: a route by 21 via fe80::2", "")
-		if got := c.Entrance("blue"); got != "" {
+		if got := c.Entrance("blue").Why; got != "" {
 			t.Errorf("it says %q", got)
 		}
 		time.Sleep(pause)
@@ -125,7 +125,7 @@ func TestSecondVRFDevice(t *testing.T) {
 		k.failing(errors.New("the kernel has no VRF devices"))
 		c.Need("red", inRed, is, redInside)
 		expect("make sr-red in main: mtu 1536, table over 2^31 true, vrfredist:red")
-		if got := c.Entrance("red"); !strings.Contains(got, "the kernel has no VRF devices") {
+		if got := c.Entrance("red").Why; !strings.Contains(got, "the kernel has no VRF devices") {
 			t.Errorf("it says %q", got)
 		}
 		k.failing(nil)

@@ -11,6 +11,7 @@ import (
 
 // tenant is a VRF with a label or SIDs.
 type tenant struct {
+	of string // the VRF
 	in rib.Binding
 	is rib.Carriage
 	at rib.Inside
@@ -27,8 +28,8 @@ const notYet = "its label or SID has yet to be put into the kernel"
 
 // Need has made, or looked after, what a VRF has in the core, as far as that is ours to make: its
 // device, and its label or SIDs. The worker says so when it opens its table, when it misses
-// something, and when packets are to be delivered elsewhere; before it knows where, what stands is
-// kept, and nothing is added.
+// something, when it has another label or SID, and when packets are to be delivered elsewhere; before
+// it knows where, what stands is kept, and nothing is added.
 func (c *Core) Need(vrf string, in rib.Binding, is rib.Carriage, at rib.Inside) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -36,17 +37,7 @@ func (c *Core) Need(vrf string, in rib.Binding, is rib.Carriage, at rib.Inside) 
 		c.needDevice(vrf, in, is)
 	}
 	if is.Kind != rib.EncapVXLAN {
-		t := c.tenants[vrf]
-		if t == nil || t.in != in || t.is != is {
-			next := &tenant{why: notYet}
-			if t != nil {
-				next.asked = t.asked
-			}
-			t = next
-			c.tenants[vrf] = t
-		}
-		t.in, t.is, t.at, t.goes = in, is, at, time.Time{}
-		t.asked++
+		c.tenants.need(vrf, in, is, at)
 	}
 	c.nudge()
 }
@@ -56,9 +47,10 @@ func (c *Core) Drop(vrf string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dropDevices(vrf)
-	if t := c.tenants[vrf]; t != nil {
+	if t := c.tenants.all[vrf]; t != nil {
 		t.goes = time.Now().Add(grace)
 	}
+	c.tenants.letGo(vrf)
 	c.nudge()
 }
 
@@ -78,7 +70,7 @@ func (c *Core) Leave(vrf string, in rib.Binding, is rib.Carriage, protocol uint8
 		c.devices[key] = &device{in: in, is: is, alias: alias(vrf), goes: true, at: goes}
 	}
 	if is.Kind != rib.EncapVXLAN {
-		c.tenants[name] = &tenant{in: in, is: is, goes: goes}
+		c.tenants.all[name] = &tenant{of: vrf, in: in, is: is, goes: goes}
 	}
 	c.nudge()
 }
@@ -86,12 +78,16 @@ func (c *Core) Leave(vrf string, in rib.Binding, is rib.Carriage, protocol uint8
 // before is the name that a VRF as it was before has beside that as it is now.
 func before(vrf string) string { return vrf + " as it was" }
 
-// Going tells whether something of a VRF is there that is to be removed.
+// Going tells whether something of a VRF is there that is to be removed, now or once it has another
+// label or SID.
 func (c *Core) Going(vrf string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.tenants.formers[vrf]) > 0 {
+		return true
+	}
 	for _, name := range []string{vrf, before(vrf)} {
-		if t := c.tenants[name]; t != nil && !t.goes.IsZero() {
+		if t := c.tenants.all[name]; t != nil && !t.goes.IsZero() {
 			return true
 		}
 		for key, d := range c.devices {
@@ -113,35 +109,44 @@ func (c *Core) keepOpen(was rib.Core, protocol uint8) {
 	c.is = &is
 }
 
-// Entrance is why packets of other PEs do not come into a VRF by its label or SIDs, or do not
-// leave it; "": they do, or it has none.
-func (c *Core) Entrance(vrf string) string {
+// Told says by what other PEs have been told to send to a VRF; the zero one: by nothing. Once that is
+// what the VRF has now, what it had before goes, after a while: until they have heard of it packets
+// come by that.
+func (c *Core) Told(vrf string, by rib.Carried) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.tenants[vrf]
+	if c.tenants.told(vrf, by) {
+		c.tell(func(of string) bool { return of == vrf })
+		c.nudge()
+	}
+}
+
+// Entrance is how packets of other PEs come into a VRF by its label or SIDs.
+func (c *Core) Entrance(vrf string) rib.Arrival {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.tenants.all[vrf]
 	if t == nil {
-		return ""
+		return rib.Arrival{}
 	}
-	if t.why != "" {
-		return t.why
+	trouble := ""
+	if d := c.devices[deviceKey{vrf, t.is.MadeDevice()}]; d != nil {
+		trouble = d.why
 	}
-	if d := c.devices[deviceKey{vrf, t.is.MadeDevice()}]; d != nil && d.why != "" {
-		return d.why
-	}
-	return ""
+	return c.tenants.arrival(vrf, trouble)
 }
 
 // Entrances are how many labels and SIDs VRFs have, by how they fare.
 func (c *Core) Entrances() (labels, sids rib.EntranceCounts) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, t := range c.tenants {
+	for name, t := range c.tenants.all {
 		of, n := &labels, 1
 		if t.is.Kind == rib.EncapSRv6 {
 			of, n = &sids, max(1, len(t.numbers()))
 		}
 		switch {
-		case !t.goes.IsZero():
+		case !t.goes.IsZero(), name != t.of: // or it had them before
 		case t.taken:
 			of.Conflict += n
 		case t.why != "":
@@ -157,8 +162,8 @@ func (c *Core) Entrances() (labels, sids rib.EntranceCounts) {
 func (c *Core) needing() (all map[string]tenant, numbers map[Number]struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all = make(map[string]tenant, len(c.tenants))
-	for name, t := range c.tenants {
+	all = make(map[string]tenant, len(c.tenants.all))
+	for name, t := range c.tenants.all {
 		all[name] = *t
 	}
 	return all, c.numbers
@@ -166,34 +171,34 @@ func (c *Core) needing() (all map[string]tenant, numbers map[Number]struct{}) {
 
 // found takes in why the labels and SIDs of a VRF do not stand. What was asked for meanwhile is
 // looked at by the next pass.
-func (c *Core) found(vrf string, was *tenant, fault error) {
+func (c *Core) found(name string, was *tenant, fault error) {
 	why := ""
 	if fault != nil {
 		why = fault.Error()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.tenants[vrf]
-	if t == nil || t.asked != was.asked || t.why == why {
+	t := c.tenants.all[name]
+	if t == nil || t.is != was.is || t.asked != was.asked || t.why == why {
 		return
 	}
 	switch {
 	case why != "" && t.at != rib.Inside{}:
-		c.log.Warn("packets of other PEs do not come in", "vrf", vrf, "by", t.is.Address(), "why", why)
+		c.log.Warn("packets of other PEs do not come in", "vrf", t.of, "by", t.is.Address(), "why", why)
 	case why == "" && t.said:
-		c.log.Info("packets of other PEs come in again", "vrf", vrf, "by", t.is.Address())
+		c.log.Info("packets of other PEs come in again", "vrf", t.of, "by", t.is.Address())
 	}
 	t.taken = errors.Is(fault, rib.ErrTaken)
 	t.why, t.said = why, why != "" && t.at != rib.Inside{}
-	c.tell(func(of string) bool { return of == vrf })
+	c.tell(func(vrf string) bool { return vrf == t.of })
 }
 
-// forget takes in that nothing is left of a VRF here.
-func (c *Core) forget(vrf string, was *tenant) {
+// forget takes in that nothing is left of a VRF here, or of what it had before.
+func (c *Core) forget(name string, was *tenant) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t := c.tenants[vrf]; t != nil && t.asked == was.asked && !t.goes.IsZero() {
-		delete(c.tenants, vrf)
+	if t := c.tenants.all[name]; t != nil && t.is == was.is && t.asked == was.asked && !t.goes.IsZero() {
+		c.tenants.remove(name, t)
 	}
 }
 

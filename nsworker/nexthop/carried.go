@@ -59,6 +59,14 @@ func (r *Resolver) overCore(of *View, m Member, ipv6 bool) rib.Lead {
 	return rib.LeadOver(hops, lead, to)
 }
 
+// errAsked is of what the core has been asked for, and has yet to answer.
+type errAsked struct{}
+
+func (errAsked) Error() string { return "it is being looked up in the core" }
+
+// Is tells that it is waited for, as the table of another VRF is.
+func (errAsked) Is(target error) bool { return target == errNoView }
+
 // InCore is how far the core leads to a PE of the VRF's own paths.
 func (r *Resolver) InCore(m Member) (rib.Lead, error) {
 	return r.inCore(m.target(), r.View.ByDefault)
@@ -72,7 +80,7 @@ func (r *Resolver) inCore(to netip.Addr, byDefault bool) (rib.Lead, error) {
 	lead, known := r.Core.PE(to)
 	switch {
 	case !known:
-		return lead, fmt.Errorf("it is being looked up in the core: %w", errNoView)
+		return lead, errAsked{}
 	case lead.Err != nil:
 		return lead, fmt.Errorf("in the core, %w", lead.Err)
 	case lead.Route().Prefix.Bits() == 0 && !byDefault:

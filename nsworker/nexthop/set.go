@@ -41,6 +41,7 @@ type Set struct {
 	OnBackup  bool        // Hops are the backup's
 	Contested bool        // another program keeps changing its objects, which are left alone
 	Waits     bool        // unresolved, because a VRF that it needs has no table now, or not yet
+	Asked     bool        // unresolved, because the core has yet to say how it leads to a PE
 
 	ipv6    bool
 	active  bool  // a route is to have it: its objects are wanted

@@ -64,6 +64,7 @@ type Outcome struct {
 	Reach  rib.Reach
 	Reason string       // why it is not reached, for a person
 	Waits  bool         // not reached, because a VRF that it needs has no table now, or not yet
+	Asked  bool         // not reached, because the core has yet to say how it leads to a PE
 	Own    netip.Prefix // BGP's own route that leads there; invalid: what others wrote does
 }
 
@@ -244,7 +245,7 @@ func (w *Ways) outcome(way *Way, hops []rib.Hop, err error) Outcome {
 		err = onlyIPv6(way.Member, hops)
 	}
 	if err != nil {
-		return Outcome{Reach: rib.Unreached, Reason: err.Error(), Waits: errors.Is(err, errNoView)}
+		return Outcome{Reach: rib.Unreached, Reason: err.Error(), Waits: errors.Is(err, errNoView), Asked: errors.Is(err, errAsked{})}
 	}
 	o := Outcome{Hops: w.Resolver.withCarrier(hops), Reach: w.Resolver.reach(hops)}
 	if way.carried() {
@@ -255,14 +256,14 @@ func (w *Ways) outcome(way *Way, hops []rib.Hop, err error) Outcome {
 
 // same tells whether two outcomes are the same to all who look at them.
 func (o *Outcome) same(p *Outcome) bool {
-	return o.Reach == p.Reach && o.Reason == p.Reason && o.Waits == p.Waits && o.Own == p.Own &&
+	return o.Reach == p.Reach && o.Reason == p.Reason && o.Waits == p.Waits && o.Asked == p.Asked && o.Own == p.Own &&
 		slices.EqualFunc(o.Hops, p.Hops, sameMember)
 }
 
 // resolveSet finds out where a set leads now: to those of its nexthops that are reached
 // best, or else to its backup; where neither is reached, nothing is installed.
 func (w *Ways) resolveSet(set *Set) {
-	set.Carries, set.Hops, set.Reason, set.Waits, set.OnBackup = nil, nil, "", false, false
+	set.Carries, set.Hops, set.Reason, set.Waits, set.Asked, set.OnBackup = nil, nil, "", false, false, false
 	if set.Blackhole {
 		set.Carries = &Forwarding{Metric: set.Metric, Kind: rib.KindBlackhole}
 		return
@@ -279,7 +280,7 @@ func (w *Ways) resolveSet(set *Set) {
 		set.Reason = fmt.Sprintf("prefsrc %s is no address of this host, or none that it may use yet; set it on an interface, or write another prefsrc", src)
 		return
 	}
-	set.Reason, set.Waits, set.Hops = "", false, hops
+	set.Reason, set.Waits, set.Asked, set.Hops = "", false, false, hops
 	set.Carries = &Forwarding{Metric: set.Metric, Kind: rib.KindUnicast, Hops: hops, PrefSrc: src}
 	if set.Spare {
 		set.Carries.Metric++
@@ -303,7 +304,7 @@ func (w *Ways) primary(set *Set) (hops []rib.Hop, reach rib.Reach) {
 			if set.Reason == "" {
 				set.Reason = way.Reason
 			}
-			set.Waits = set.Waits || way.Waits
+			set.Waits, set.Asked = set.Waits || way.Waits, set.Asked || way.Asked
 		case reach:
 			hops = mergeHops(hops, way.Hops)
 		}

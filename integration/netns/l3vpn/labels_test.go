@@ -2,10 +2,12 @@ package l3vpn_test
 
 import (
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vrfredist/vrfredist/integration/netns/edge"
 	"github.com/vrfredist/vrfredist/integration/netns/lab"
@@ -77,45 +79,177 @@ func TestLabelOfAnother(t *testing.T) {
 	}
 }
 
-// TestNumberChanges: a VRF gets another label, or SID, by the configuration, and another PE sends by that
-// one; the number that it had goes once nobody sends by it. The other VRF loses nothing.
+// TestNumberChanges: a VRF gets another label, or SID, by the configuration, a third one, and the first
+// again. Of ten packets a second each way, in both families, none is lost, of the VRF's or of the other's;
+// the other PE sends by the new number, and the one before goes. No session begins anew, and no route of
+// a tenant is written.
 func TestNumberChanges(t *testing.T) {
 	for _, tc := range []struct {
-		by  edge.By
-		key string
-	}{{edge.MPLS, "  label = 1042\n"}, {edge.SRv6, "  sid = \"fd00:1:0:1:4242::\"\n"}} {
-		t.Run(string(tc.by), func(t *testing.T) {
+		name   string
+		by     edge.By
+		tenant func(n *network, pe *edge.PE, name string)
+	}{
+		{"MPLS, VRF devices", edge.MPLS, func(n *network, pe *edge.PE, name string) { n.Device(pe, name) }},
+		{"MPLS, namespaces", edge.MPLS, func(n *network, pe *edge.PE, name string) { n.Linked(pe, name, false) }},
+		{"SRv6, VRF devices", edge.SRv6, func(n *network, pe *edge.PE, name string) { n.Device(pe, name) }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
 			n := newNetwork(t, tc.by, 2)
-			one, two := n.PEs[0], n.PEs[1]
-			n.devices(one, two)
-			n.ours(one, two)
-			for _, name := range edge.Names() {
-				n.Reach(name, one, two)
-				n.Reach(name, two, one)
+			for _, pe := range n.PEs {
+				for _, name := range edge.Names() {
+					tc.tenant(n, pe, name)
+				}
 			}
-			red := one.Tenants["red"]
-			before := entrances(t, one)["red"]
-			n.notice("blue", one, two, func() {
-				red.Keys = tc.key
-				one.Daemon.Reload(n.config(one))
-				lab.WaitFor(t, "red has another number alone", 2*lab.Patience, func() string {
-					now := entrances(t, one)["red"]
-					if len(now) != len(before) || slices.ContainsFunc(now, func(s string) bool { return isNumber(s) && slices.Contains(before, s) }) {
-						return fmt.Sprintf("there is %q, and there was %q", now, before)
-					}
-					return ""
-				})
-				n.Reach("red", two, one)
-			})
-			n.Counted(two.Tenants["red"], red)
-			n.Counted(red, two.Tenants["red"])
+			n.ours(n.PEs...)
+			n.numberChanges()
 		})
 	}
 }
 
-// isNumber tells whether a line of what a PE has for a VRF is its label or its SID.
-func isNumber(line string) bool {
-	return strings.Contains(line, "seg6local") || regexp.MustCompile(`^\S+: \d+ dev `).MatchString(line)
+// TestTrustedNumberChanges is TestNumberChanges of namespaces that put packets into SRv6 themselves, where
+// the SIDs are in them too.
+func TestTrustedNumberChanges(t *testing.T) {
+	t.Parallel()
+	n := trusted(t, 2)
+	n.ours(n.PEs...)
+	n.numberChanges()
+}
+
+// TestNumberChangesBeforeFRR is TestNumberChanges with FRR as the other PE, which installs no IPv6 of
+// tenants over an IPv4 core.
+func TestNumberChangesBeforeFRR(t *testing.T) {
+	n := newNetwork(t, edge.MPLS, 2, frrPrograms...)
+	n.devices(n.PEs...)
+	n.frr(n.PEs[1])
+	n.ours(n.PEs[0])
+	n.numberChanges(4)
+}
+
+func (n *network) numberChanges(families ...int) {
+	n.T.Helper()
+	one, two := n.PEs[0], n.PEs[1]
+	for _, name := range edge.Names() {
+		n.Reach(name, one, two, families...)
+		n.Reach(name, two, one, families...)
+	}
+	red := one.Tenants["red"]
+	key := func(number string) string { return fmt.Sprintf("  sid = %q\n", number) }
+	first := red.SID(false).String()
+	numbers := []string{"fd00:1:0:1:4242::", "fd00:1:0:1:4243::", first}
+	if n.By == edge.MPLS {
+		key = func(number string) string { return "  label = " + number + "\n" }
+		numbers = []string{"1042", "1043", fmt.Sprint(red.Labels()[0])}
+	}
+	since, sids := n.since(one, two), netip.MustParsePrefix(edge.Locator(one.N))
+	marks := map[*lab.Namespace]int{}
+	for _, tenant := range one.Tenants {
+		marks[tenant.NS] = tenant.NS.Mark()
+	}
+	keys := red.Keys
+	for _, number := range numbers {
+		pulse := n.Pulse()
+		for _, name := range edge.Names() {
+			edge.Between(n.Network, pulse, name, one, two, false)
+			if len(families) == 0 {
+				edge.Between(n.Network, pulse, name, one, two, true)
+			}
+		}
+		red.Keys = keys + key(number)
+		was := numbersOf(n.T, red)
+		one.Daemon.Reload(n.config(one))
+		lab.WaitFor(n.T, "red has "+number+" alone", 2*lab.Patience, func() string {
+			now := numbersOf(n.T, red)
+			if len(now) != len(was) || !slices.Contains(now, number) {
+				return fmt.Sprintf("there is %q, and there was %q", now, was)
+			}
+			return ""
+		})
+		if sent := pulse.EndWhole(); sent == 0 {
+			n.T.Error("no packet was sent")
+		}
+		n.Counted(two.Tenants["red"], red, families...)
+		n.Counted(red, two.Tenants["red"], families...)
+	}
+	for ns, mark := range marks {
+		for _, e := range ns.Since(mark) {
+			if !sids.Contains(e.Prefix.Addr()) {
+				n.T.Errorf("%s: %+v", ns.Role, e)
+			}
+		}
+	}
+	if now := n.since(one, two); now != since {
+		n.T.Errorf("the session with the other PE began at %d, and now at %d", since, now)
+	}
+}
+
+// TestNewLabelRefused: a VRF is to have a label that another program has, and then one that the kernel has
+// no room for. The other PE goes on sending by the one of before, and no packet is lost; the VRF says what
+// is in the way, and once that is mended it has the label.
+func TestNewLabelRefused(t *testing.T) {
+	n := newNetwork(t, edge.MPLS, 2)
+	one, two := n.PEs[0], n.PEs[1]
+	n.devices(one, two)
+	n.ours(one, two)
+	n.Reach("red", one, two)
+	n.Reach("red", two, one)
+	red := one.Tenants["red"]
+	ip := func(words string) func() { return func() { one.Core.IP(strings.Fields(words)...) } }
+	room := func(labels string) func() { return func() { one.Core.Sysctl("mpls.platform_labels", labels) } }
+	for _, step := range []struct {
+		label         int
+		breaks, mends func()
+		wants         string
+	}{
+		{1042, ip("-f mpls route add 1042 dev lo protocol static"), ip("-f mpls route del 1042"), "another program has it (protocol 4; see ip -f mpls route show 1042)"},
+		{1095, room("1090"), room("100000"), "net.mpls.platform_labels=1096"},
+	} {
+		was := red.Labels()
+		step.breaks()
+		pulse := n.Pulse()
+		edge.Between(n.Network, pulse, "red", one, two, false, true)
+		red.Keys = fmt.Sprintf("  label = %d\n", step.label)
+		one.Daemon.Reload(n.config(one))
+		n.wants(one, "red", step.wants)
+		n.wants(one, "red", fmt.Sprintf("other PEs send by the label %d of before", was[0]))
+		pulse.Lasts(12 * time.Second) // longer than a label stays that is to go
+		lab.Equal(t, "the labels of red", was, red.Labels())
+		step.mends()
+		lab.WaitEqual(t, "the labels of red", []int{step.label}, red.Labels)
+		pulse.EndWhole()
+		n.Counted(two.Tenants["red"], red)
+	}
+}
+
+// numbersOf are the labels, or SIDs, that lead to a tenant in the kernel of its PE.
+func numbersOf(t testing.TB, of *edge.Tenant) (list []string) {
+	t.Helper()
+	number := regexp.MustCompile(`: (\d+|fd00:1:0:1:\S*) `)
+	for _, line := range entrances(t, of.PE)[of.Name] {
+		if found := number.FindStringSubmatch(line); found != nil {
+			list = append(list, strings.TrimSuffix(found[1], "/128"))
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// since is when the session of a PE with another one began.
+func (n *network) since(pe, other *edge.PE) int64 {
+	n.T.Helper()
+	var list struct {
+		Neighbors []struct {
+			Address   string
+			SinceUnix int64 `json:"since_unix"`
+		}
+	}
+	pe.Daemon.JSON(&list, "neighbor")
+	for _, one := range list.Neighbors {
+		if one.Address == other.Addr() {
+			return one.SinceUnix
+		}
+	}
+	n.T.Fatalf("PE %d has no neighbour %s: %+v", pe.N, other.Addr(), list)
+	return 0
 }
 
 // notice has packets of a tenant go both ways while something is done, and none may be lost.

@@ -54,8 +54,8 @@ func TestForetoldByLabel(t *testing.T) {
 		if len(told) > 0 {
 			t.Errorf("%s: others would be told %q", step.name, told)
 		}
-		x.Deaf("red", false)
 		x.reloadAs(carriedBy(step.by))
+		x.takes(step.by)
 		switch {
 		case step.by.ByEVPN():
 			x.told(step.name, x.pe, customersPrefixes[0], five("65003", 0, customersCommunity, "65000:1"), 0)
@@ -65,7 +65,7 @@ func TestForetoldByLabel(t *testing.T) {
 			x.hasOf(step.name, x.pe, customersPrefixes[0], "")
 		}
 	}
-	x.Deaf("red", true)
+	x.Takes("red", rib.Carried{}, func() {})
 	x.hasOf("deaf", x.pe, ownPrefixes[0], "")
 	if told := x.foresees(carriedBy(redSRv6), speaker.Outcome{}); len(told) > 0 {
 		t.Errorf("of a VRF that takes no packets others would be told %q", told)
@@ -116,7 +116,7 @@ func TestTellingByLabel(t *testing.T) {
 					t.Errorf("of the customer it says %s", line)
 				}
 			}
-			x.Deaf("red", true)
+			x.Takes("red", rib.Carried{}, func() {})
 			x.hasOf("deaf", x.pe, pfx, "")
 			if got := x.tellings(t, "red", pfx); !strings.Contains(got, "127.0.0.2 in default: false by its VRF can take no packets from other PEs now") || !strings.Contains(got, "127.0.0.4 in red: true") {
 				t.Errorf("it says\n%s", got)
@@ -136,7 +136,7 @@ func TestLabelledOnTheWire(t *testing.T) {
 				Config: toJSON(t, baseConf([]any{vrfConf("red", "65000:1", nil, []string{"65000:1"})}, []any{p.conf("l3vpn-ipv4-unicast", "l3vpn-ipv6-unicast")})),
 				Extras: carriedBy(by),
 			})
-			s.Deaf("red", false)
+			s.Takes("red", by, func() {})
 			s.announce(t, "red", change(ownPrefixes[0], 5), change(ownPrefixes[1], 5))
 			reach := func(afi uint16) (value []byte, kinds []bgp.BGPAttrType) {
 				p.mu.Lock()
@@ -237,12 +237,12 @@ func TestLabelledIsJudged(t *testing.T) {
 				x.hasOf("with a policy", x.pe, leaked[i], line(by, "65010", ownCommunity, i == 1))
 				x.hasOf("with a policy", x.pe, came[i], "")
 			}
-			x.Deaf("red", true)
+			x.Takes("red", rib.Carried{}, func() {})
 			for i := range leaked {
 				x.hasOf("deaf", x.pe, leaked[i], "")
 				x.hasOf("deaf", x.pe, customersPrefixes[i], "")
 			}
-			x.Deaf("red", false)
+			x.Takes("red", by, func() {})
 			x.hasOf("not any more", x.pe, leaked[0], line(by, "65010", ownCommunity, false))
 		})
 	}

@@ -25,7 +25,7 @@ var (
 func newLabelled(t *testing.T, by rib.Carried) *carrying {
 	t.Helper()
 	x := newCarrying(t, carriedBy(by))
-	x.Deaf("red", false)
+	x.Takes("red", by, func() {})
 	x.announceAll()
 	return x
 }
@@ -75,11 +75,10 @@ func TestCarriedByLabel(t *testing.T) {
 }
 
 // TestReloadedByLabel: a reload that has a VRF carried by a label, by another one, by a SID, by EVPN,
-// or no more is in force when it returns, and disturbs no session. While it is carried, no route of
+// or no more is in force once the VRF takes packets so, and disturbs no session. While it is carried, no route of
 // it ever goes out that leads nowhere: with the label 0, or a nexthop or SID of another kind.
 func TestReloadedByLabel(t *testing.T) {
 	x := newCarrying(t, rib.Extras{})
-	x.Deaf("red", false)
 	x.announceAll()
 	plain := func(when string) {
 		t.Helper()
@@ -90,7 +89,7 @@ func TestReloadedByLabel(t *testing.T) {
 	plain("before")
 	since := x.established(t, x.pe.addr)
 	other, moved, elsewhere := redMPLS, redMPLS, redSRv6
-	other.Label = 16011
+	other.Label, moved.Label = 16011, 16011
 	moved.Source = netip.MustParseAddr("fd00:255::1")
 	elsewhere.SRv6.SID = netip.MustParseAddr("fd00:1:0:1:200::")
 	var lines func() []string
@@ -106,6 +105,7 @@ func TestReloadedByLabel(t *testing.T) {
 			good[line(step.by, "65003", customersCommunity, i == 1)], good[line(step.by, "", ownCommunity, i == 1)] = true, true
 		}
 		changes := x.reloadAs(carriedBy(step.by))
+		x.takes(step.by)
 		if !slices.ContainsFunc(changes, func(s string) bool { return strings.Contains(s, "VRF red: goes out") }) {
 			t.Errorf("%s: the reload changed %q", step.name, changes)
 		}
@@ -160,14 +160,14 @@ func TestDeafByLabel(t *testing.T) {
 			lines := x.pe.record()
 			nothing("to begin with")
 			for range 2 {
-				x.Deaf("red", false)
+				x.Takes("red", by, func() {})
 				x.allOf("it takes packets", by)
-				x.Deaf("red", true)
+				x.Takes("red", rib.Carried{}, func() {})
 				nothing("it takes none")
 			}
 			unnumbered := by
 			unnumbered.Label, unnumbered.SRv6.SID = 0, netip.Addr{}
-			x.Deaf("red", false)
+			x.Takes("red", by, func() {})
 			x.allOf("it takes packets", by)
 			x.reloadAs(carriedBy(unnumbered))
 			nothing("it has no number")
@@ -189,9 +189,9 @@ func TestVRFsByLabelComeAndGo(t *testing.T) {
 	x := newLabelled(t, redMPLS)
 	x.allOf("at first", redMPLS)
 	lines := x.pe.record()
-	x.Deaf("green", false)
 	green := redMPLS
 	green.Label = 16020
+	x.Takes("green", green, func() {})
 	both := rib.Extras{Carried: map[string]rib.Carried{"red": redMPLS, "green": green}}
 	x.conf["vrfs"].([]any)[1].(obj)["config"].(obj)["rd"] = "65000:7"
 	x.conf["vrfs"] = append(x.conf["vrfs"].([]any), vrfConf("green", "65000:3", []string{"65000:3"}, []string{"65000:3"}))
@@ -235,7 +235,7 @@ func TestFirstByLabelAnew(t *testing.T) {
 				eventually(t, "the PE has all", func() bool { return len(x.pe.has(pfx, 1)) == 1 && len(x.pe.has(ownPrefixes[i], 1)) == 1 })
 			}
 			lines := x.pe.record()
-			x.Deaf("red", false)
+			x.Takes("red", by, func() {})
 			x.conf["vrfs"].([]any)[1].(obj)["config"].(obj)["rd"] = "65000:7"
 			x.reloadAs(carriedBy(by))
 			anew := func(s string) string { return strings.Replace(s, "65000:1 ", "65000:7 ", 1) }
@@ -305,7 +305,7 @@ func TestReflectedByLabel(t *testing.T) {
 				Config: toJSON(t, baseConf([]any{vrfConf("red", "65000:1", []string{"65000:1"}, []string{"65000:1"})}, []any{neighbor(a), neighbor(b)})),
 				Extras: carriedBy(by),
 			})
-			s.Deaf("red", false)
+			s.Takes("red", by, func() {})
 			for _, pfx := range []string{"10.6.0.0/16", "2001:db8:6::/48"} {
 				for _, sid := range []bool{false, true} {
 					r := spec{prefix: pfx, rd: 9, rts: []uint32{1}, nexthop: "2001:db8:ff::9"}

@@ -169,9 +169,9 @@ func TestReloadedCarried(t *testing.T) {
 		}
 	}
 	for _, pfx := range customersPrefixes {
-		x.Deaf("red", true)
+		x.Takes("red", rib.Carried{}, func() {})
 		x.told("while it takes no packets", x.pe, pfx, "", 0)
-		x.Deaf("red", false)
+		x.Takes("red", redCarried, func() {})
 		eventually(t, "it takes packets again, and the PE hears of "+pfx, func() bool { return len(x.pe.fives(pfx)) == 1 })
 	}
 	x.reloadAs(rib.Extras{})

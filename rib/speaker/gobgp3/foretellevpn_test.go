@@ -92,7 +92,7 @@ func TestForetoldAnnouncementsByEVPN(t *testing.T) {
 	if got := x.foresees(carriedBy(redCarried), o)[x.pe.addr]; !slices.Equal(got, want) {
 		t.Errorf("the PE would be told %q, want %q", got, want)
 	}
-	x.Deaf("red", true)
+	x.Takes("red", rib.Carried{}, func() {})
 	eventually(t, "the PE has nothing of red", func() bool { return len(x.pe.fives(ownPrefixes[1])) == 0 })
 	if got := x.foresees(carriedBy(redCarried), o)[x.pe.addr]; len(got) > 0 {
 		t.Errorf("of a VRF that takes no packets the PE would be told %q", got)

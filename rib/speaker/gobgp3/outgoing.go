@@ -1,16 +1,15 @@
 package gobgp3
 
 import (
-	"context"
 	"errors"
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/vrfredist/vrfredist/rib"
+	"github.com/vrfredist/vrfredist/rib/speaker"
 	"github.com/vrfredist/vrfredist/rib/speaker/gobgp3/conf"
 )
 
@@ -18,21 +17,24 @@ import (
 // configuration (sendmark.go), and its label. GoBGP puts a VRF's label on whatever comes from its
 // neighbours and from clients of the API, and we do so with what it announces; it has no other way
 // in for one than its zebra client. A VRF that is carried by MPLS or SRv6 is deaf, so that other
-// PEs are told of none of its routes, until its worker says that it takes packets: what a PE is
-// told of it sends packets for.
+// PEs are told of none of its routes, until its worker says by what it takes packets: what a PE is
+// told of it sends packets for. So they are told of the label or SIDs that the worker says, which are
+// those of an earlier configuration until the ones of now lead anywhere.
 type outgoing struct {
 	*loop
 	changes *changes
 	// services is told of the SRv6 services of a configuration before any route has their marks.
 	services func(*conf.Config)
-	wake     chan struct{} // signalled when a VRF is to be made deaf, or not any more
+	wake     chan struct{} // signalled when a VRF is to go out with something else
 
 	mu    sync.Mutex
-	by    map[string]dress // guarded by mu; of the configuration that is in force, or about to be
-	known bool             // guarded by mu; the policies that are in force know its marks
-	hears map[string]bool  // guarded by mu; VRFs whose workers said that they take packets
-	due   map[string]bool  // guarded by mu; VRFs that are to be made deaf, or not any more
-	turns int              // guarded by mu; those that are under way
+	conf  *conf.Config           // guarded by mu; the one that is in force, or about to be
+	by    map[string]dress       // guarded by mu; of that, as workers said
+	known bool                   // guarded by mu; the policies that are in force know its marks
+	hears map[string]rib.Carried // guarded by mu; by what workers said that VRFs take packets
+	due   map[string]func()      // guarded by mu; VRFs of which that was said, and what is called once PEs have been told
+	turns int                    // guarded by mu; those that are under way
+	late  map[string]bool        // of a turn: VRFs that go out otherwise, of which PEs could not be told
 
 	// The loop's own.
 	seen   map[string]*bgpVRF // GoBGP's VRFs
@@ -43,15 +45,18 @@ type outgoing struct {
 
 // dress is what GoBGP has of a VRF so that its routes go out right.
 type dress struct {
-	label  uint32 // 0: none of ours
-	marks  []rib.RT
-	listen bool // it is deaf until its worker says otherwise
+	by    rib.Carried // by MPLS or SRv6: it is deaf until its worker says otherwise; the zero one: by neither
+	label uint32      // 0: none of ours
+	marks []rib.RT
 }
+
+// listens tells whether it is deaf until its worker says otherwise.
+func (d *dress) listens() bool { return d.by.Kind != 0 }
 
 func newOutgoing(of *changes) *outgoing {
 	return &outgoing{
 		loop: of.loop, changes: of, services: func(*conf.Config) {}, wake: make(chan struct{}, 1),
-		hears: make(map[string]bool), due: make(map[string]bool),
+		hears: make(map[string]rib.Carried), due: make(map[string]func()), late: make(map[string]bool),
 		seen: make(map[string]*bgpVRF), labels: make(map[string]uint32), held: make(map[string][]bgp.ExtendedCommunityInterface),
 	}
 }
@@ -59,11 +64,48 @@ func newOutgoing(of *changes) *outgoing {
 // expect brings a configuration about. known says that the policies by which neighbours are told
 // know its marks: then a VRF that is made gets them before anything is in it.
 func (o *outgoing) expect(c *conf.Config, known bool) {
-	o.services(c)
-	by := dressesOf(c)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.by, o.known = by, known
+	o.conf, o.known = c, known
+	was := o.hears
+	o.hears = make(map[string]rib.Carried, len(was))
+	for i := range c.VRFs { // one that comes back has another worker
+		if by, is := was[c.VRFs[i].Name]; is {
+			o.hears[c.VRFs[i].Name] = by
+		}
+	}
+	o.renew()
+}
+
+// renew takes over by what workers said that VRFs take packets. The caller holds mu.
+func (o *outgoing) renew() {
+	c := o.heeding(o.conf)
+	o.services(c)
+	o.by = dressesOf(c)
+}
+
+// heeding is a configuration with the labels and SIDs by which VRFs take packets, where these are
+// others than it has. The caller holds mu.
+func (o *outgoing) heeding(c *conf.Config) *conf.Config {
+	var vrfs []speaker.VRF
+	for i := range c.VRFs {
+		v := &c.VRFs[i]
+		said := o.hears[v.Name]
+		if !v.ByLabel() || !v.Carried.Numbered() || said.Kind != v.Carried.Kind || v.Carried.ByNumberOf(said) == *v.Carried {
+			continue
+		}
+		if vrfs == nil {
+			vrfs = slices.Clone(c.VRFs)
+		}
+		by := v.Carried.ByNumberOf(said)
+		vrfs[i].Carried = &by
+	}
+	if vrfs == nil {
+		return c
+	}
+	heeds := *c
+	heeds.VRFs = vrfs
+	return &heeds
 }
 
 // dressesOf are those of a configuration, by VRF.
@@ -74,7 +116,7 @@ func dressesOf(c *conf.Config) map[string]dress {
 		v := &c.VRFs[i]
 		d := dress{marks: marks[v.Name]}
 		if v.ByLabel() {
-			d.label, d.listen = labelOf(v.Carried), true
+			d.label, d.by = labelOf(v.Carried), *v.Carried
 		}
 		by[v.Name] = d
 	}
@@ -88,15 +130,16 @@ func (o *outgoing) dress(vrf string) dress {
 	return o.asHeard(vrf, o.by[vrf])
 }
 
-// dresses are those of a configuration that would be in force, by VRF. One that comes to be carried
-// is taken for one that takes packets: soon it does.
+// dresses are those of a configuration that would be in force, by VRF. One that comes to be carried, or
+// by something else, is taken for one that takes packets by that: soon it does. One that takes none now
+// goes on so.
 func (o *outgoing) dresses(c *conf.Config) map[string]dress {
 	by := dressesOf(c)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for name, d := range by {
-		if o.by[name].listen {
-			by[name] = o.asHeard(name, d)
+		if was := o.by[name]; d.listens() && was.by.Numbered() && o.isDeaf(name, &was) {
+			by[name] = d.deafened()
 		}
 	}
 	return by
@@ -104,46 +147,24 @@ func (o *outgoing) dresses(c *conf.Config) map[string]dress {
 
 // asHeard is a VRF's dress with the mark of one that is deaf, where it is. The caller holds mu.
 func (o *outgoing) asHeard(vrf string, d dress) dress {
-	if d.listen && !o.hears[vrf] && !slices.Contains(d.marks, rib.DeafMark) {
-		d.marks = append(slices.Clip(d.marks), rib.DeafMark)
+	if o.isDeaf(vrf, &d) {
+		return d.deafened()
 	}
 	return d
 }
 
-// setDeaf says whether a VRF can take no packets now. It does not wait for the loop.
-func (o *outgoing) setDeaf(vrf string, deaf bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.hears[vrf] == !deaf {
-		return
-	}
-	if o.hears[vrf] = !deaf; deaf {
-		delete(o.hears, vrf)
-	}
-	o.due[vrf] = true
-	o.stir()
+// isDeaf tells whether a VRF that goes out with a dress takes no packets so, as far as its worker has
+// said. The caller holds mu.
+func (o *outgoing) isDeaf(vrf string, d *dress) bool {
+	return d.listens() && o.hears[vrf].Kind != d.by.Kind
 }
 
-// deaf tells whether other PEs are told of none of a VRF's routes.
-func (o *outgoing) deaf(vrf string) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.by[vrf].listen && !o.hears[vrf]
-}
-
-// settled tells whether GoBGP has what was said of VRFs.
-func (o *outgoing) settled() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return len(o.due) == 0 && o.turns == 0
-}
-
-// stir has run look.
-func (o *outgoing) stir() {
-	select {
-	case o.wake <- struct{}{}:
-	default: // it is awake
+// deafened is a dress with the mark of a VRF that takes no packets.
+func (d dress) deafened() dress {
+	if !slices.Contains(d.marks, rib.DeafMark) {
+		d.marks = append(slices.Clip(d.marks), rib.DeafMark)
 	}
+	return d
 }
 
 // after is called in the loop at the end of each of its operations: a VRF that was made in it gets
@@ -259,66 +280,4 @@ func (o *outgoing) unlabelled(name string, del func() error) error {
 		}))
 	}
 	return err
-}
-
-// listenAgain is when a VRF is tried again that could not be made deaf, or not any more.
-const listenAgain = time.Second
-
-// run makes VRFs deaf, and not any more, until ctx ends. announce has BGP take again what a VRF
-// announces.
-func (o *outgoing) run(ctx context.Context, e *embedded, announce func(ctx context.Context, vrf string) error) {
-	again := time.NewTimer(0)
-	defer again.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-again.C:
-		case <-o.wake:
-		}
-		if err := o.turn(ctx, e, announce); err != nil && ctx.Err() == nil {
-			e.log.slog.Error("other PEs may still be told of routes of VRFs that take no packets, or not of those that do; it is tried again", "in", listenAgain, "err", err)
-			again.Reset(listenAgain)
-		}
-	}
-}
-
-// turn does so with those that are due.
-func (o *outgoing) turn(ctx context.Context, e *embedded, announce func(ctx context.Context, vrf string) error) error {
-	e.changing.Lock()
-	defer e.changing.Unlock()
-	o.mu.Lock()
-	due := o.due
-	o.due = make(map[string]bool)
-	o.turns++
-	o.mu.Unlock()
-	defer func() {
-		o.mu.Lock()
-		o.turns--
-		o.mu.Unlock()
-	}()
-	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(due)) {
-		if err := o.listen(ctx, name, announce); err != nil {
-			errs = append(errs, err)
-			o.mu.Lock()
-			o.due[name] = true
-			o.mu.Unlock()
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// listen makes a VRF deaf, or not any more.
-func (o *outgoing) listen(ctx context.Context, name string, announce func(ctx context.Context, vrf string) error) error {
-	changed := false
-	if err := o.inLoop(func() error {
-		if v := o.rib().Vrfs[name]; v != nil && o.dress(name).listen {
-			changed = o.put(name, v, false)
-		}
-		return nil
-	}); err != nil || !changed {
-		return err
-	}
-	return again(o.changes, map[string]bool{name: true}, func() error { return announce(ctx, name) })
 }

@@ -223,12 +223,14 @@ func (s *Speaker) Confirmed(vrf string, whole bool, changes []rib.Confirmation) 
 	s.keeper.reach.confirm(report{vrf, whole, changes})
 }
 
-// Deaf says whether a VRF whose packets are carried over the core can take none from other PEs now.
-// They are told of none of its routes then; of one that is carried by MPLS or SRv6, until this is
-// called for it. It waits for nothing.
-func (s *Speaker) Deaf(vrf string, deaf bool) {
-	s.keeper.carrier.setDeaf(vrf, deaf)
-	s.keeper.out.setDeaf(vrf, deaf)
+// Takes says by what a VRF whose packets are carried over the core takes them from other PEs now; the
+// zero one: it takes none, and they are told of none of its routes. Of one that is carried by MPLS or
+// SRv6 they are told of none until this is called for it, and then by the label or SIDs that it says,
+// also where the configuration has others. told is called when they have been told, unless this has
+// been called again by then. It waits for nothing.
+func (s *Speaker) Takes(vrf string, by rib.Carried, told func()) {
+	s.keeper.carrier.setDeaf(vrf, by == rib.Carried{})
+	s.keeper.out.takes(vrf, by, told)
 }
 
 // Chose says what a VRF goes by for some prefixes, of which others leak. It waits for nothing but

@@ -119,6 +119,14 @@ func (x *carrying) allOf(when string, by rib.Carried) {
 	}
 }
 
+// takes says of red what its worker says once packets come in by this.
+func (x *carrying) takes(by rib.Carried) {
+	if !by.Numbered() {
+		by = rib.Carried{}
+	}
+	x.Takes("red", by, func() {})
+}
+
 // hasOf waits until a PE has this alone of a prefix of red as VPN routes; "": nothing.
 func (x *carrying) hasOf(when string, by *peer, pfx, want string) {
 	x.t.Helper()

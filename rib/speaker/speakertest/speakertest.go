@@ -72,8 +72,8 @@ func (s *Speaker) Announce(ctx context.Context, vrf string, changes []rib.Announ
 // Confirmed does nothing: it has no neighbours to tell.
 func (s *Speaker) Confirmed(string, bool, []rib.Confirmation) {}
 
-// Deaf forgets what it is told: it tells no PE anything.
-func (s *Speaker) Deaf(string, bool) {}
+// Takes has no PE to tell.
+func (s *Speaker) Takes(_ string, _ rib.Carried, told func()) { told() }
 
 // Chose takes in what a VRF chose, of which others leak.
 func (s *Speaker) Chose(vrf string, list []rib.Choice) {
