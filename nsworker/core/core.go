@@ -64,13 +64,8 @@ type watched struct {
 func New(k Kernel, f Fixtures, is Settings, log *slog.Logger) *Core {
 	c := &Core{
 		kernel: k, is: &is, numbers: is.Numbers, log: log, wake: make(chan struct{}, 1),
-<<<<<<< HEAD
 		watched: make(map[netip.Addr]*watched), due: make(map[netip.Addr]struct{}),
-		followers: make(map[chan struct{}]string), devices: make(map[deviceKey]*device), tenants: make(map[string]*tenant),
-=======
-		watched: make(map[netip.Addr]int), leads: make(map[netip.Addr]rib.Lead), due: make(map[netip.Addr]struct{}),
 		followers: make(map[chan struct{}]string), devices: make(map[deviceKey]*device), tenants: newTenancy(),
->>>>>>> label16
 	}
 	c.keeper = keeper{core: c, fixtures: f}
 	return c
@@ -92,28 +87,16 @@ func (c *Core) PE(addr netip.Addr) (rib.Lead, bool) {
 func (c *Core) Watch(addr netip.Addr, by int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-<<<<<<< HEAD
 	w := c.watched[addr]
 	if w == nil {
 		if by <= 0 {
 			return
 		}
 		w = new(watched)
+		if c.absent != "" {
+			w.lead = &rib.Lead{Err: fmt.Errorf("there is no network: %s", c.absent)}
+		}
 		c.watched[addr] = w
-=======
-	n := c.watched[addr] + by
-	if n <= 0 {
-		delete(c.watched, addr)
-		delete(c.leads, addr)
-		delete(c.due, addr)
-		return
-	}
-	c.watched[addr] = n
-	if n == by && c.absent != "" {
-		c.leads[addr] = rib.Lead{Err: fmt.Errorf("there is no network: %s", c.absent)}
-	}
-	if n == by {
->>>>>>> label16
 		c.due[addr] = struct{}{}
 		c.nudge()
 	}
