@@ -192,10 +192,10 @@ func (t *foreignTree) drop(k packed) *foreignTree {
 	case t.below == nil:
 		return t.less(i)
 	}
-	switch now := t.below[i].drop(k); {
-	case now == t.below[i]:
+	switch now := t.below[i].drop(k); now {
+	case t.below[i]:
 		return t
-	case now == nil:
+	case nil:
 		return t.less(i)
 	default:
 		return t.over(i, now, nil).joined(i)

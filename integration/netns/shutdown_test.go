@@ -203,6 +203,12 @@ func TestRollbackLeavesWhoWasDisabled(t *testing.T) {
 		t.Log("who leaves the file for good is forgotten")
 		f.d.Write(without)
 		f.d.Do("reload")
+		lab.WaitFor(t, "nothing is kept of it", lab.Patience, func() string {
+			if kept := f.d.Kept("disabled.json"); strings.Contains(kept, theirs) || strings.Contains(kept, "meanwhile") {
+				return kept
+			}
+			return ""
+		})
 		f.d.Reload(before)
 		f.up(t)
 	})

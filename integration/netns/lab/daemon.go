@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -30,6 +31,16 @@ type Daemon struct {
 func (d *Daemon) Write(config string) {
 	d.ns.lab.T.Helper()
 	d.ns.lab.File(strings.TrimPrefix(d.config, d.ns.lab.Dir), config+fmt.Sprintf("\n[netlink.api]\n  listen = [%q]\n", d.Target()))
+}
+
+// Kept is what a file of the daemon's state directory has; "": there is none.
+func (d *Daemon) Kept(name string) string {
+	d.ns.lab.T.Helper()
+	has, err := os.ReadFile(filepath.Join(d.state, name))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		d.ns.lab.T.Fatal(err)
+	}
+	return string(has)
 }
 
 // Forget removes what the daemon has kept in its state directory.
