@@ -48,6 +48,7 @@ func TestSetNexthopAndBackupRoutes(t *testing.T) {
 			f.daemon.Start()
 			f.settled(map[bool]string{false: "default", true: "red"}[inside])
 			stands("after a restart", 3, 2)
+			f.told("after a restart", "65000 65001", "65000 65001") // and its own routes have come, or a sweep would wait for them
 			for _, e := range f.at.Since(mark) {
 				if e.Deleted {
 					t.Errorf("the restart deleted the route of %s", e.Prefix)

@@ -183,9 +183,9 @@ func (f *fork) settled(vrf string) {
 	waitStates(f.T, f.daemon, vrf, up)
 	for family, prefix := range []string{"10.9.0.0/16", "2001:db8:99::/48"} {
 		lab.WaitFor(f.T, "both paths of "+prefix, lab.Patience, func() string {
-			said := f.daemon.Do("explain", prefix, "--vrf", vrf)
 			for link := 1; link <= 2; link++ {
-				if _, theirs := ends(link); !strings.Contains(said, theirs[family]) {
+				_, theirs := ends(link)
+				if said := f.daemon.Do("neighbor", theirs[family], "received", "--vrf", vrf); !strings.Contains(said, prefix) {
 					return said
 				}
 			}

@@ -74,6 +74,9 @@ func familyOf(p netip.Prefix) string {
 // heardByFRR is what the daemon announces to FRR.
 func (w *world) heardByFRR() []string {
 	w.T.Helper()
+	if !w.frr.Established("10.0.0.1") {
+		return []string{"there is no session"}
+	}
 	return slices.Sorted(slices.Values(append(w.frr.VPN("ipv4", "10.0.0.1"), w.frr.VPN("ipv6", "10.0.0.1")...)))
 }
 
