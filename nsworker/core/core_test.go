@@ -23,6 +23,7 @@ type fakeKernel struct {
 	tables  *fakeTables
 	made    []string
 	fails   error
+	takes   time.Duration             // to make a device
 	doors   map[string]*fakeEntrances // by netns
 	opened  int                       // how often
 }
@@ -53,6 +54,7 @@ func (k *fakeKernel) Await(rib.Binding) (<-chan struct{}, func(), error) {
 func (k *fakeKernel) MakeVXLAN(_ context.Context, _, vrf rib.Binding, d Device) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	time.Sleep(k.takes)
 	k.made = append(k.made, fmt.Sprintf("make %s in %s: %d, mtu %d, %s", d.Name, vrf, d.VNI, d.MTU, d.Alias))
 	return k.fails
 }
@@ -326,6 +328,56 @@ func TestDevices(t *testing.T) {
 		time.Sleep(grace)
 		expect("remove vx100 in netns red: vrfredist:red")
 		c.Drop("red")
+	})
+}
+
+// TestDevicesThatComeDueMeanwhile: a device whose time comes while another one is being made is made
+// next, and nothing has to happen for that.
+func TestDevicesThatComeDueMeanwhile(t *testing.T) {
+	run(t, func(c *Core, k *fakeKernel) {
+		k.failing(errors.New("the VNI is taken"))
+		need := func(vrf string, vni uint32) {
+			c.Need(vrf, rib.Binding{Netns: vrf}, rib.Carriage{Kind: rib.EncapVXLAN, VNI: vni, Device: "vx", Managed: true}, rib.Inside{})
+			synctest.Wait()
+		}
+		need("red", 100)
+		time.Sleep(10 * time.Millisecond)
+		need("blue", 200)
+		k.failing(nil)
+		k.mu.Lock()
+		k.takes = 50 * time.Millisecond
+		k.mu.Unlock()
+		time.Sleep(retryFirst + 3*k.takes)
+		synctest.Wait()
+		for vrf, vni := range map[string]uint32{"red": 100, "blue": 200} {
+			if why := c.Making(vni); why != "" {
+				t.Errorf("the device of %s is not made: %s", vrf, why)
+			}
+		}
+	})
+}
+
+// TestAFreedVNIIsTaken: a device that waits for another one's VNI is made when that goes.
+func TestAFreedVNIIsTaken(t *testing.T) {
+	run(t, func(c *Core, k *fakeKernel) {
+		in := rib.Binding{Netns: "red"}
+		is := rib.Carriage{Kind: rib.EncapVXLAN, VNI: 100, Device: "vx100", Managed: true}
+		c.Need("red", in, is, rib.Inside{})
+		synctest.Wait()
+		c.Drop("red")
+		k.failing(errors.New("the VNI is taken"))
+		is.Device = "vx101"
+		c.Need("blue", rib.Binding{Netns: "blue"}, is, rib.Inside{})
+		time.Sleep(grace - time.Millisecond)
+		k.failing(nil)
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		want := []string{"remove vx100 in netns red: vrfredist:red", "make vx101 in netns blue: 100, mtu 1550, vrfredist:blue"}
+		if got := k.made[len(k.made)-2:]; !slices.Equal(got, want) {
+			t.Errorf("at the end it did %q, want %q", got, want)
+		}
 	})
 }
 

@@ -109,7 +109,9 @@ func (c *Core) makeDevices(ctx context.Context, is *Settings, t Tables) time.Dur
 	for key, d := range list {
 		c.did(key, d, mtu, c.makeDevice(ctx, is, &d, links, mtu))
 	}
-	_, next = c.todo(time.Now(), mtu)
+	if list, next = c.todo(time.Now(), mtu); len(list) > 0 { // they came due meanwhile
+		return 0
+	}
 	return next
 }
 
@@ -163,6 +165,7 @@ func (c *Core) did(key deviceKey, was device, mtu uint32, err error) {
 	switch {
 	case err == nil && d.goes:
 		delete(c.devices, key)
+		c.retryDevices()
 		return
 	case err == nil:
 		d.at, d.tries, d.why, d.mtu = time.Time{}, 0, "", mtu
@@ -175,6 +178,17 @@ func (c *Core) did(key deviceKey, was device, mtu uint32, err error) {
 		d.why = why
 		c.log.Warn("a device could not be made or removed; it is tried again", "vrf", key.vrf, "device", key.name, "err", err)
 		c.tell(mine)
+	}
+}
+
+// retryDevices has those tried again that could not be made: what was removed may have had the VNI or
+// the name. The caller holds mu.
+func (c *Core) retryDevices() {
+	now := time.Now()
+	for _, d := range c.devices {
+		if d.why != "" && !d.goes {
+			d.at = now
+		}
 	}
 }
 
