@@ -235,6 +235,7 @@ func (x *trial) reset(of *hostile, d api.ResetPeerRequest_SoftResetDirection) {
 	if err := x.s.server().ResetPeer(context.Background(), &api.ResetPeerRequest{Address: of.addr, Soft: true, Direction: d}); err != nil {
 		x.t.Fatal(err)
 	}
+	x.s.allParts(x.t) // it goes on in parts, between which others are told
 }
 
 // adjOut is how many paths of the prefix GoBGP says that r was told of.
