@@ -22,7 +22,7 @@ type announcements struct {
 	failed  int               // Announce calls in a row that failed
 	again   time.Time         // when the next one may be made
 	batch   []*told           // reused
-	last    *rib.Announcement // what was wanted last
+	common  rib.Common
 	decided func(netip.Prefix) (rib.Announcement, bool)
 }
 
@@ -100,16 +100,6 @@ func (a *announcements) place(prefix netip.Prefix) *told {
 	return t
 }
 
-// common is an announcement without its prefix: the one before, where that says the same.
-func (a *announcements) common(is rib.Announcement) *rib.Announcement {
-	is.Prefix = netip.Prefix{}
-	if a.last == nil || a.last.Of != is.Of || !is.Equal(a.last) {
-		kept := is // is itself would be allocated by each call
-		a.last = &kept
-	}
-	return a.last
-}
-
 // of is what is kept of a place as it is announced.
 func (t *told) of(kept *rib.Announcement) rib.Announcement {
 	is := *kept
@@ -136,7 +126,7 @@ func (a *announcements) ask() {
 	}
 	for _, now := range a.bgp.Announced(a.name) {
 		t := a.place(now.Prefix)
-		a.put(&t.entry, a.common(now))
+		a.put(&t.entry, a.common.Of(now))
 		a.Mark(t, &t.entry)
 	}
 }
@@ -160,7 +150,7 @@ func (a *announcements) want(all func(yield func(rib.Announcement))) {
 
 // wants has something announced, and tells whether it is another than was wanted.
 func (a *announcements) wants(e *announced, is rib.Announcement) bool {
-	want := a.common(is)
+	want := a.common.Of(is)
 	if e.Want != nil && a.Same(e.Want, want) {
 		return false
 	}

@@ -18,7 +18,7 @@ type Ledger struct {
 	// routes are what BGP confirmed, each without its prefix: of a table that is imported most
 	// announcements say the same, and have it in common.
 	routes map[netip.Prefix]*rib.Announcement // guarded by mu
-	last   *rib.Announcement                  // guarded by mu; what was confirmed last, without its prefix
+	common rib.Common                         // guarded by mu; of what was confirmed
 	// asked are prefixes of which a message was sent and no answer came. They count as
 	// not announced, and are withdrawn before the next changes.
 	asked map[asked]struct{} // guarded by mu
@@ -68,19 +68,9 @@ func (l *Ledger) confirmed(batch []rib.AnnounceChange) {
 		if c.Withdraw {
 			delete(l.routes, c.Prefix)
 		} else {
-			l.routes[c.Prefix] = l.common(c.Announcement)
+			l.routes[c.Prefix] = l.common.Of(c.Announcement)
 		}
 	}
-}
-
-// common is an announcement without its prefix: the one before, where that says the same.
-func (l *Ledger) common(a rib.Announcement) *rib.Announcement {
-	a.Prefix = netip.Prefix{}
-	if l.last == nil || l.last.Of != a.Of || !a.Equal(l.last) {
-		kept := a // a itself would be allocated by each call
-		l.last = &kept
-	}
-	return l.last
 }
 
 // announcementOf is what is announced of a prefix, by what is kept of it.
