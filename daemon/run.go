@@ -37,6 +37,7 @@ type Build struct {
 func Run(ctx context.Context, o Options) error {
 	signals := heedSignals()
 	defer signals.letGo()
+	spreadThreads()
 	endKeeping := keepMemory(ctx)
 	defer endKeeping()
 	start, told, err := awaitStart(ctx, o, signals)

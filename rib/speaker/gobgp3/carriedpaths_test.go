@@ -7,7 +7,6 @@ import (
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
-	"github.com/osrg/gobgp/v3/pkg/server"
 
 	"github.com/vrfredist/vrfredist/config"
 	"github.com/vrfredist/vrfredist/rib"
@@ -92,7 +91,7 @@ func TestCarriedIsJudged(t *testing.T) {
 // reflector is a route reflector of our AS with us and another PE as its clients.
 func newReflector(t *testing.T, addr string, client *peer) *peer {
 	t.Helper()
-	r := &peer{BgpServer: server.NewBgpServer(server.LoggerOption(quiet{})), t: t, addr: addr, as: 65000, port: freePort(t)}
+	r := &peer{BgpServer: newServer(t), t: t, addr: addr, as: 65000, port: freePort(t)}
 	go r.Serve()
 	if err := r.StartBgp(t.Context(), &api.StartBgpRequest{Global: &api.Global{Asn: 65000, RouterId: addr, ListenPort: int32(r.port), ListenAddresses: []string{addr}}}); err != nil {
 		t.Fatal(err)

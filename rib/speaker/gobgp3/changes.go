@@ -23,6 +23,7 @@ type changes struct {
 	known  bool           // what changes now is told of when it has
 	owed   []owed         // to be told of at the end of the turn
 	coming newcomers
+	untold untold
 	// foretold is set for a turn in which the paths that change without being best ones are
 	// told of as those of a neighbour that goes.
 	foretold bool
@@ -47,7 +48,7 @@ type owed struct {
 
 func newChanges(l *loop) *changes {
 	h := &hush{loop: l}
-	return &changes{loop: l, hush: h, apart: &bystanders{hush: h}, hear: func(bgp.AddrPrefixInterface) {}, ended: func(netip.Addr, bgp.RouteFamily) {}}
+	return &changes{loop: l, untold: untold{loop: l}, hush: h, apart: &bystanders{hush: h}, hear: func(bgp.AddrPrefixInterface) {}, ended: func(netip.Addr, bgp.RouteFamily) {}}
 }
 
 // follow has another watch be told from here on.
@@ -90,7 +91,11 @@ func (c *changes) received(ev *messageEvent) {
 	c.update = u
 	c.from = from
 	if p, known := c.peerOf(from.String()); known { // nobody on a link, whose address has a zone here
-		c.coming.expect(p, c.rib(), u, func() bool { return overheard(c.loop) })
+		c.untold.begin(p, u)
+		c.coming.expect(p, c.rib(), u, func() bool { return overheard(c.loop) }, c.untold.sees)
+		if c.retelling == nil && !c.foretold && !c.known {
+			c.untold.keep()
+		}
 		setVRFsAside(c.loop, p.vrf())
 	}
 }

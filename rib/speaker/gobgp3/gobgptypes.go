@@ -17,6 +17,9 @@ import (
 // and of its tables. They depend on its version, so each is compared with GoBGP's own
 // (internals.go, insides.go), and no function of it is called that does not link (linked.go).
 
+// ofBestPaths is what a watcher watches that is told of best paths.
+const ofBestPaths = "bestpath"
+
 // watchOption gets a watcher's options, which are where the watcher is.
 type watchOption func(unsafe.Pointer)
 

@@ -80,6 +80,7 @@ func newKeeper(l *loop, pacer *pacer, log *logger) *keeper {
 
 // Observe implements GoBGP's timing hook.
 func (k *keeper) Observe(op server.FSMOperation, did, waited time.Duration) {
+	k.changes.untold.end()
 	defer k.changes.apart.forget() // the last thing: neighbours are told in here too
 	stateChanged := k.log.stateChanged.Swap(false)
 	if stateChanged {

@@ -57,7 +57,7 @@ func newOwnDestination(family bgp.RouteFamily, nlri bgp.AddrPrefixInterface) *bg
 
 // expect makes the destinations of an UPDATE of a neighbour that are not there. overheard says that
 // others may read its routes before GoBGP does.
-func (n *newcomers) expect(p livePeer, tables *bgpTables, u *bgp.BGPUpdate, overheard func() bool) {
+func (n *newcomers) expect(p livePeer, tables *bgpTables, u *bgp.BGPUpdate, overheard func() bool, sees func(*bgpTable, *bgpDestination)) {
 	in, own := p.adjIn(), false
 	p.read(func(conf *oc.Neighbor, state bgp.FSMState) {
 		own = conf.Config.Vrf == "" && !conf.RouteServer.Config.RouteServerClient
@@ -77,7 +77,7 @@ func (n *newcomers) expect(p livePeer, tables *bgpTables, u *bgp.BGPUpdate, over
 	if len(u.NLRI) > 0 {
 		adj, global := tablesOf(bgp.RF_IPv4_UC)
 		for _, nlri := range u.NLRI {
-			n.add(adj, global, nlri)
+			n.add(adj, global, nlri, sees)
 		}
 	}
 	for _, a := range u.PathAttributes {
@@ -87,7 +87,7 @@ func (n *newcomers) expect(p livePeer, tables *bgpTables, u *bgp.BGPUpdate, over
 			n.lends = family == bgp.RF_EVPN && !overheard()
 			if adj, global := tablesOf(family); adj != nil {
 				for _, nlri := range a.Value {
-					n.add(adj, global, nlri)
+					n.add(adj, global, nlri, sees)
 				}
 			}
 		case *bgp.PathAttributeMpUnreachNLRI:
@@ -110,7 +110,7 @@ func (n *newcomers) lendAll(list []bgp.AddrPrefixInterface) {
 
 // add makes the destinations of an NLRI of a kind whose routes lead into kernel tables. Others, of which
 // GoBGP has some in an index besides, are left to it.
-func (n *newcomers) add(adj, global *bgpTable, nlri bgp.AddrPrefixInterface) {
+func (n *newcomers) add(adj, global *bgpTable, nlri bgp.AddrPrefixInterface, sees func(*bgpTable, *bgpDestination)) {
 	key := n.room[:0]
 	var lent *bgp.EVPNIPPrefixRoute
 	switch nlri := nlri.(type) {
@@ -133,7 +133,12 @@ func (n *newcomers) add(adj, global *bgpTable, nlri bgp.AddrPrefixInterface) {
 	}
 	n.room = key
 	comes := adj.destinations[string(key)] == nil
-	comesToAll := global != nil && global.destinations[string(key)] == nil
+	comesToAll := false
+	if global != nil {
+		d := global.destinations[string(key)]
+		comesToAll = d == nil
+		sees(global, d)
+	}
 	if !comes && !comesToAll && lent == nil {
 		return
 	}

@@ -8,6 +8,9 @@ import (
 	"github.com/vrfredist/vrfredist/rib/speaker"
 )
 
+// unseen is for newcomers of which nobody else is to know.
+func unseen(*bgpTable, *bgpDestination) {}
+
 // TestNewcomersAreGoBGPs: GoBGP finds each destination that was made for it, of all kinds, and makes none
 // itself; what it would have to make otherwise is left to it.
 func TestNewcomersAreGoBGPs(t *testing.T) {
@@ -23,8 +26,8 @@ func TestNewcomersAreGoBGPs(t *testing.T) {
 		var n newcomers
 		adj := &bgpTable{destinations: make(map[string]*bgpDestination)}
 		global := &bgpTable{destinations: make(map[string]*bgpDestination)}
-		n.add(adj, global, nlri)
-		n.add(adj, global, nlri)
+		n.add(adj, global, nlri, unseen)
+		n.add(adj, global, nlri, unseen)
 		for name, table := range map[string]*bgpTable{"of the neighbour": adj, "global": global} {
 			d := tableGetDestination(table, nlri)
 			if d == nil || d.nlri != nlri || d.routeFamily != bgp.AfiSafiToRouteFamily(nlri.AFI(), nlri.SAFI()) || len(table.destinations) != 1 {
@@ -40,7 +43,7 @@ func TestNewcomersAreGoBGPs(t *testing.T) {
 		}
 	}
 	var n newcomers
-	n.add(nil, nil, bgp.NewEVPNNLRI(bgp.EVPN_ROUTE_TYPE_MAC_IP_ADVERTISEMENT, &bgp.EVPNMacIPAdvertisementRoute{RD: rd}))
+	n.add(nil, nil, bgp.NewEVPNNLRI(bgp.EVPN_ROUTE_TYPE_MAC_IP_ADVERTISEMENT, &bgp.EVPNMacIPAdvertisementRoute{RD: rd}), unseen)
 	if len(n.made) != 0 {
 		t.Error("one of a MAC address was made, and GoBGP has an index of those")
 	}
@@ -105,7 +108,7 @@ func BenchmarkNewcomers(b *testing.B) {
 	var n newcomers
 	for b.Loop() {
 		for _, nlri := range list {
-			n.add(adj, global, nlri)
+			n.add(adj, global, nlri, unseen)
 		}
 		n.after()
 	}

@@ -60,10 +60,17 @@ func stopBGP(b *server.BgpServer) {
 	_ = b.StopBgp(ctx, &api.StopBgpRequest{})
 }
 
+// newServer is a server of GoBGP's, which whoever asks for it has serve, and stop before the test ends.
+func newServer(t testing.TB) *server.BgpServer {
+	t.Helper()
+	t.Cleanup(countServer())
+	return server.NewBgpServer(server.LoggerOption(quiet{}))
+}
+
 // newPeer starts a router that awaits a session from 127.0.0.1.
 func newPeer(t testing.TB, addr string, as uint32, families ...string) *peer {
 	t.Helper()
-	p := &peer{BgpServer: server.NewBgpServer(server.LoggerOption(quiet{})), t: t, addr: addr, as: as, port: freePort(t)}
+	p := &peer{BgpServer: newServer(t), t: t, addr: addr, as: as, port: freePort(t)}
 	go p.Serve()
 	ctx := context.Background()
 	if err := p.StartBgp(ctx, &api.StartBgpRequest{Global: &api.Global{

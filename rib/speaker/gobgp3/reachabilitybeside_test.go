@@ -8,7 +8,6 @@ import (
 
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
-	"github.com/osrg/gobgp/v3/pkg/server"
 
 	"github.com/vrfredist/vrfredist/rib"
 	"github.com/vrfredist/vrfredist/rib/speaker"
@@ -177,7 +176,7 @@ func TestWithoutWord(t *testing.T) {
 	})
 	t.Run("gobgpd", func(t *testing.T) {
 		x := trio(t)
-		b := server.NewBgpServer(server.LoggerOption(quiet{}))
+		b := newServer(t)
 		go b.Serve()
 		if err := b.StartBgp(t.Context(), &api.StartBgpRequest{Global: &api.Global{Asn: ourAS, RouterId: "192.0.2.1", ListenPort: -1}}); err != nil {
 			t.Fatal(err)

@@ -33,6 +33,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.keeper.changes.untold.gone = countServer()
 	s.running.Store(bgp)
 	go bgp.Serve()
 	defer s.feeder.fence()
@@ -130,6 +131,7 @@ func (s *Speaker) Stop(ctx context.Context, graceful bool) error {
 	go func() { // GoBGP's Stop takes no context; the process ends soon
 		defer close(done)
 		bgp.Stop()
+		s.keeper.changes.untold.gone()
 	}()
 	select {
 	case <-done:

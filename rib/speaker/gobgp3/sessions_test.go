@@ -138,7 +138,7 @@ func TestSessionStates(t *testing.T) {
 // newGuest starts a router that dials 127.0.0.1.
 func newGuest(t testing.TB, addr string, as uint32, port int) *server.BgpServer {
 	t.Helper()
-	b := server.NewBgpServer(server.LoggerOption(quiet{}))
+	b := newServer(t)
 	go b.Serve()
 	ctx := context.Background()
 	if err := b.StartBgp(ctx, &api.StartBgpRequest{Global: &api.Global{Asn: as, RouterId: addr, ListenPort: -1}}); err != nil {

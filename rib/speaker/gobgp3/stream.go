@@ -18,7 +18,7 @@ import (
 
 // eventKinds are GoBGP's names of the events that a watch is for, under which it looks
 // for a watcher's filters.
-var eventKinds = []string{"bestpath", "eor", "receivedmessage"}
+var eventKinds = []string{ofBestPaths, "eor", "receivedmessage"}
 
 // stream is a watch of GoBGP's messages, best paths and End-of-RIB markers, in their one
 // order: the markers that there were already come from events, up to pastEnd, and all

@@ -65,7 +65,7 @@ func (t *texts) takeBack() {
 func overheard(l *loop) bool {
 	for kind, list := range *l.watchers.in(unsafe.Pointer(l.server())) {
 		switch kind {
-		case "bestpath", "eor", "peerstate": // told later, or of no routes
+		case ofBestPaths, "eor", "peerstate": // told later, or of no routes
 		case "receivedmessage":
 			if len(list) > 1 { // one is ours
 				return true
