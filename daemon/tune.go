@@ -17,7 +17,7 @@ const (
 	// heapEase is how large the process may become before it is collected more often than gcPercent
 	// says. A full table of a million routes needs three quarters of it. The larger the process has been,
 	// the more holes are left between what lives, which cannot be given back.
-	heapEase = 960 << 20
+	heapEase = 900 << 20
 	// heapTight is how much less than twice what it needs a larger process may have.
 	heapTight = 512 << 20
 
