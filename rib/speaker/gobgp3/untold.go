@@ -11,8 +11,7 @@ import (
 
 // Of most routes that come in nobody is told: one router's internal neighbours are not told of what another
 // of them sends (RFC 4271, 9.2), and where there is but one neighbour, nobody is left. GoBGP makes an event
-// of best paths for each route nevertheless, with copies of its paths, and asks each neighbour's filters: a
-// tenth of what a full table costs, and a fifth of the memory that it leaves to the collector. So for
+// of best paths for each route nevertheless, with copies of its paths, and asks each neighbour's filters. So for
 // a message of which nobody is told it is kept from that.
 
 // untold finds out of a message whether anybody is told of it, and where not, keeps GoBGP from asking.
