@@ -56,7 +56,7 @@ func newOwnDestination(family bgp.RouteFamily, nlri bgp.AddrPrefixInterface) *bg
 }
 
 // expect makes the destinations of an UPDATE of a neighbour that are not there. overheard says that
-// others may read its routes before GoBGP does.
+// others may read its routes before GoBGP does. sees is called for each of GoBGP's own, with nil where it is not there.
 func (n *newcomers) expect(p livePeer, tables *bgpTables, u *bgp.BGPUpdate, overheard func() bool, sees func(*bgpTable, *bgpDestination)) {
 	in, own := p.adjIn(), false
 	p.read(func(conf *oc.Neighbor, state bgp.FSMState) {

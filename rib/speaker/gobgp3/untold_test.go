@@ -196,12 +196,11 @@ func (x *scene) hear(who int) map[string]string {
 // takeIn brings what was told in line with an UPDATE.
 func takeIn(all map[string]string, m *bgp.BGPUpdate) {
 	var says []string
+	var reached []bgp.AddrPrefixInterface
 	for _, a := range m.PathAttributes {
 		switch a := a.(type) {
 		case *bgp.PathAttributeMpReachNLRI:
-			for _, n := range a.Value {
-				defer func() { all[n.String()] = strings.Join(says, " ") }()
-			}
+			reached = append(reached, a.Value...)
 		case *bgp.PathAttributeMpUnreachNLRI:
 			for _, n := range a.Value {
 				delete(all, n.String())
@@ -214,6 +213,9 @@ func takeIn(all map[string]string, m *bgp.BGPUpdate) {
 		delete(all, n.String())
 	}
 	for _, n := range m.NLRI {
+		reached = append(reached, n)
+	}
+	for _, n := range reached {
 		all[n.String()] = strings.Join(says, " ")
 	}
 }
