@@ -33,13 +33,24 @@ func newGuests(l *loop, log *slog.Logger) *guests {
 	return &guests{loop: l, log: log, asked: make(map[string]request)}
 }
 
-// set says who is disabled.
+// set says who is disabled, before GoBGP is asked to disable one that is there.
 func (g *guests) set(down map[string]rib.Disabled) {
 	if len(down) == 0 {
 		g.down.Store(nil)
 		return
 	}
 	g.down.Store(&down)
+	if g.server() == nil {
+		return
+	}
+	_ = g.inLoop(func() error { // its error is ours, and there is none
+		for addr := range down {
+			if p, there := g.peerOf(addr); there && p.isGuest() && !p.isDown() {
+				p.linger()
+			}
+		}
+		return nil
+	})
 }
 
 // look is called in the loop, after each change of a session's state and once a second.
@@ -63,6 +74,7 @@ func (g *guests) look() {
 			continue
 		}
 		g.asked[addr] = request{p.at, time.Now()}
+		p.linger()
 		if err := serverSetAdminState(g.server(), addr, one.Reason, false); err != nil {
 			g.log.Error("a dynamic neighbour that is disabled dialled in, and cannot be kept down", "neighbor", addr, "error", err)
 		}

@@ -79,6 +79,7 @@ type fsmFields struct {
 	incoming     field[*channels.InfiniteChannel] // of messages, to the loop
 	outgoing     field[*channels.InfiniteChannel] // of messages, to the neighbour
 	adminState   field[int]
+	idleHold     field[float64] // seconds, of its next idle state
 	logger       field[log.Logger]
 	families     field[map[bgp.RouteFamily]bgp.BGPAddPathMode]
 	capabilities field[map[bgp.BGPCapabilityCode][]bgp.ParameterCapabilityInterface]
@@ -177,6 +178,7 @@ func learnInsides() (*insides, error) {
 	learn(&l, fsm, "incomingCh", &at.incoming)
 	learn(&l, fsm, "outgoingCh", &at.outgoing)
 	learn(&l, fsm, "adminState", &at.adminState)
+	learn(&l, fsm, "idleHoldTime", &at.idleHold)
 	learn(&l, fsm, "logger", &at.logger)
 	learn(&l, fsm, "rfMap", &at.families)
 	learn(&l, fsm, "capMap", &at.capabilities)

@@ -154,7 +154,19 @@ func (p livePeer) copied() (n reload.Neighbor) {
 // keepName gives a dynamic neighbour back the address by which GoBGP's loop finds it: GoBGP clears
 // it with the counters of one that was disabled, and takes no message of its session any more.
 func (p livePeer) keepName(addr string) {
-	p.change(func(n *oc.Neighbor) { n.State.NeighborAddress = addr })
+	p.change(func(n *oc.Neighbor) {
+		if n.State.NeighborAddress == "" {
+			n.State.NeighborAddress = addr
+			*p.idleHold.in(p.fsm) = 0
+		}
+	})
+}
+
+// linger makes the neighbour's next idle state one of some seconds, until keepName: at the end of
+// that of a disabled one GoBGP logs the address without the lock under which keepName writes it.
+func (p livePeer) linger() {
+	const seconds = 5 // as GoBGP's own after the first
+	p.change(func(*oc.Neighbor) { *p.idleHold.in(p.fsm) = seconds })
 }
 
 // isGuest tells whether a peer group let the neighbour in.
