@@ -236,7 +236,7 @@ func withheld(specs []vrf.Spec) map[string]rib.Advertising {
 		}
 		a := rib.Advertising{Installed: x.AdvertiseInstalled, PassesOn: x.PassesOn()}
 		if !x.AdvertiseRejected {
-			a.Rejects = x.Policy
+			a.Rejects = rib.Rejecting(x.Policy)
 		}
 		a.Rejects = rib.Suppressing(a.Rejects, s.Originates.Aggregates)
 		if a != (rib.Advertising{}) {

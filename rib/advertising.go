@@ -14,6 +14,15 @@ type Advertising struct {
 	PassesOn bool
 }
 
+// Rejecting is a judge for Advertising.Rejects: nil in place of one that rejects nothing, whatever a
+// path is like, since each path that comes in is held against it.
+func Rejecting(j Judge) Judge {
+	if of, is := j.(interface{ MayReject() bool }); is && !of.MayReject() {
+		return nil
+	}
+	return j
+}
+
 // Confirmation says whether the kernel forwards by a VRF's route for a prefix, as the VRF means
 // it: then neighbours may be told of its paths.
 type Confirmation struct {

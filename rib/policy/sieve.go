@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/vrfredist/vrfredist/rib"
 )
@@ -11,6 +12,12 @@ import (
 func (p *Policy) MayAccept(prefix netip.Prefix) bool {
 	rejected, known := p.OfPrefix(prefix)
 	return !known || !rejected
+}
+
+// MayReject tells whether the policy may reject some path: false where it rejects none, whatever it
+// is like.
+func (p *Policy) MayReject() bool {
+	return p.fails || slices.ContainsFunc(p.rules, func(r rule) bool { return r.action == Reject })
 }
 
 // OfPrefix says whether the policy rejects all paths for a prefix, or none, whatever they are

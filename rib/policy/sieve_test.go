@@ -8,6 +8,35 @@ import (
 	"github.com/vrfredist/vrfredist/rib"
 )
 
+// TestMayReject: a policy that says that it rejects nothing accepts all that it is asked, as the
+// neighbours' judge it is none; and random ones say so now and then.
+func TestMayReject(t *testing.T) {
+	r := rand.New(rand.NewPCG(18, 1))
+	none := 0
+	for range 3000 {
+		d := randomPolicy(r)
+		p := Compile(d)
+		if got := rib.Rejecting(p); (got == nil) == p.MayReject() || got != nil && got != rib.Judge(p) {
+			t.Fatalf("it may reject something: %v, and neighbours are told by %v:\n%s", p.MayReject(), got, p.Text())
+		}
+		if p.MayReject() {
+			continue
+		}
+		none++
+		for range 20 {
+			if s := randomSubject(r, nil); p.Judge(s, nil).Rejected {
+				t.Fatalf("it rejects %v, and says that it rejects nothing:\n%s", s.Prefix, p.Text())
+			}
+		}
+	}
+	if none == 0 {
+		t.Error("no policy says that it rejects nothing")
+	}
+	if rib.Rejecting(nil) != nil {
+		t.Error("no judge has become one")
+	}
+}
+
 // TestMayAccept: a policy that says that it rejects every path for a prefix accepts none; and says
 // so where prefixes alone decide.
 func TestMayAccept(t *testing.T) {
